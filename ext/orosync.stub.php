@@ -1,0 +1,114 @@
+<?php
+
+/**
+ * What `orosync.so` adds to PHP, for editors and static analysis. Not loaded at run time.
+ */
+
+namespace {
+    /** The extension's version. */
+    const OROSYNC_VERSION = '0.1.0';
+
+    /**
+     * Accept a message for delivery to every session subscribed to the topic. Never waits for the network.
+     *
+     * @param string $topic   1 to 255 bytes of UTF-8, for example `oro/data/update`
+     * @param mixed  $payload anything that json_encode() takes; at most 1 MiB once encoded
+     * @param array{exclude?: list<string>, eligible?: list<string>} $options WAMP session ids that are left out, or
+     *                        that alone receive it (an empty list means everybody); `exclude` wins
+     *
+     * @return bool false when the queue is full (counted as `refused`)
+     *
+     * @throws \Orosync\Exception\EncodingException      the topic or the payload cannot be sent
+     * @throws \Orosync\Exception\ConfigurationException the settings cannot work
+     */
+    function orosync_publish(string $topic, mixed $payload, array $options = []): bool {}
+
+    /**
+     * The same for many `[topic, payload, options?]`; ends at the first one that the queue refuses.
+     *
+     * @param iterable<array{0: string, 1: mixed, 2?: array{exclude?: list<string>, eligible?: list<string>}}> $messages
+     *
+     * @return int how many were accepted
+     */
+    function orosync_publish_many(iterable $messages): int {}
+
+    /**
+     * Wait until the server has acknowledged all that this process has accepted.
+     *
+     * @param float $timeout seconds
+     *
+     * @return bool false when the time ran out before
+     */
+    function orosync_flush(float $timeout = 1.0): bool {}
+
+    /**
+     * Is the server reachable, and does it accept us? Connects when there is no connection yet.
+     *
+     * @param float $timeout seconds
+     */
+    function orosync_check(float $timeout = 1.0): bool {}
+
+    /**
+     * Mint a browser's one-time ticket for `?ticket=`.
+     *
+     * @param array{sub?: string, uid?: int, org?: int, role?: 'user'|'customer'|'anonymous'} $claims nobody: anonymous
+     * @param int $ttl seconds until it expires
+     */
+    function orosync_ticket(array $claims = [], int $ttl = 300): string {}
+
+    /**
+     * State of this process's connection: no I/O. At every moment accepted = acknowledged + unacknowledged + queued.
+     *
+     * @return array{state: 'idle'|'connecting'|'connected'|'waiting'|'closed', endpoint: string, queued: int,
+     *               unacknowledged: int, accepted: int, acknowledged: int, refused: int, reconnects: int,
+     *               last_error: ?string}
+     */
+    function orosync_status(): array {}
+}
+
+namespace Orosync {
+    /**
+     * The same for several endpoints in one process. Publishers with equal settings share one connection, which stays
+     * open from request to request.
+     */
+    final class Publisher
+    {
+        /**
+         * @param string $endpoint `ws://host:port/`, `wss://...` or `unix:/path/to/socket`
+         * @param array{secret?: string, secret_file?: string, queue_messages?: int, queue_bytes?: int,
+         *              connect_timeout?: float, shutdown_timeout?: float} $options what is missing comes from php.ini
+         *
+         * @throws Exception\ConfigurationException
+         */
+        public function __construct(string $endpoint, array $options = []) {}
+
+        /** @see \orosync_publish() */
+        public function publish(string $topic, mixed $payload, array $options = []): bool {}
+
+        /** @see \orosync_publish_many() */
+        public function publishMany(iterable $messages): int {}
+
+        /** @see \orosync_flush() */
+        public function flush(float $timeout = 1.0): bool {}
+
+        /** @see \orosync_check() */
+        public function check(float $timeout = 1.0): bool {}
+
+        /** @see \orosync_ticket() */
+        public function ticket(array $claims = [], int $ttl = 300): string {}
+
+        /** @see \orosync_status() */
+        public function status(): array {}
+    }
+}
+
+namespace Orosync\Exception {
+    /** The base of all exceptions of the extension. */
+    class OrosyncException extends \RuntimeException {}
+
+    /** A setting cannot work; the message names it, its value and what to change. */
+    final class ConfigurationException extends OrosyncException {}
+
+    /** A topic or payload cannot be sent; the message says why. */
+    final class EncodingException extends OrosyncException {}
+}
