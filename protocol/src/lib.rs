@@ -1,0 +1,36 @@
+//! What is spoken on Orosync's wires, as pure data: no I/O, no clock, no randomness (both come as arguments).
+//!
+//! In reading order:
+//!
+//! - [`topic`]: a checked topic name; [`pattern`]: which topics a policy speaks of, with captures such as `{uid:int}`
+//! - [`payload`]: one JSON value as bytes, checked once at the door and never parsed again
+//! - [`ids`]: publishers, sequence numbers, sessions, positions
+//! - [`close`]: the one table of close reasons, with what a client should do after each
+//! - [`wamp`]: WAMP v1, what browsers (and Oro's own PHP client) speak
+//! - [`link_frame`]: the backend link, what publishers speak
+//! - [`ticket`]: who somebody is, as a signed token
+
+pub mod close;
+pub mod ids;
+pub mod link_frame;
+pub mod pattern;
+pub mod payload;
+pub mod ticket;
+pub mod topic;
+pub mod wamp;
+
+pub use close::CloseReason;
+pub use ids::{Position, PublisherId, Seq, SessionId};
+pub use pattern::TopicPattern;
+pub use payload::Payload;
+pub use topic::Topic;
+
+/// The WebSocket subprotocols (`Sec-WebSocket-Protocol`) of this product, each written once.
+pub mod subprotocol {
+    /// WAMP v1, as OroPlatform's JavaScript offers it.
+    pub const WAMP: &str = "wamp";
+    /// The same WAMP v1 messages, from a client that understands our close codes.
+    pub const OROSYNC: &str = "orosync.1";
+    /// The backend link, version 1.
+    pub const LINK: &str = "orosync.link.1";
+}

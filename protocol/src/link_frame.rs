@@ -1,0 +1,411 @@
+//! The backend link, version 1: what a publisher and the server say to each other.
+//!
+//! Each frame is one binary WebSocket message. Numbers are big-endian. The subprotocol names the version
+//! ([`crate::subprotocol::LINK`]); a change that an older end cannot read gets a new name.
+//!
+//! ```text
+//! publisher                                   server
+//!   Hello { publisher }            ------->
+//!                                  <-------     Welcome { accepted: highest Seq that it already has }
+//!   Publish { first, messages }    ------->
+//!                                  <-------     Refused { seq, reason }      (before the Ack that covers it)
+//!                                  <-------     Ack { accepted }             (cumulative)
+//! ```
+//!
+//! | frame | bytes |
+//! | --- | --- |
+//! | Hello | `0x01`, publisher id (16) |
+//! | Publish | `0x02`, Seq of the first message (8), count (4), then each message |
+//! | a message | topic length (2), topic, payload length (4), payload, exclude count (2), ids (16 each), eligible count (2), ids |
+//! | Welcome | `0x81`, highest accepted Seq or 0 (8) |
+//! | Ack | `0x82`, highest accepted Seq (8) |
+//! | Refused | `0x83`, Seq (8), reason: UTF-8 to the end of the frame |
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+
+use crate::ids::{PublisherId, Seq, SessionId};
+use crate::payload::{Payload, PayloadError};
+use crate::topic::{Topic, TopicError};
+
+/// The largest link frame, in bytes: a batch up to [`BATCH_BYTES`] and one message of any size behind it.
+pub const MAX_FRAME_BYTES: usize = 2 << 20;
+
+/// A publisher ends a batch once it holds this many bytes.
+pub const BATCH_BYTES: usize = 256 << 10;
+
+/// The most messages of one batch.
+pub const BATCH_MESSAGES: usize = 1024;
+
+/// The most session ids in one `exclude` or `eligible` list.
+pub const MAX_SESSION_IDS: usize = 1000;
+
+/// One message, as a publisher hands it over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Where it goes.
+    pub topic: Topic,
+    /// What it says.
+    pub payload: Payload,
+    /// Who does not get it.
+    pub audience: Audience,
+}
+
+/// Who of a topic's subscribers gets a message. `exclude` wins over `eligible`; an empty `eligible` means everybody.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Audience {
+    /// Sessions that are left out.
+    pub exclude: Vec<SessionId>,
+    /// If not empty: the only sessions that receive it.
+    pub eligible: Vec<SessionId>,
+}
+
+impl Audience {
+    /// Everybody?
+    pub fn is_everybody(&self) -> bool {
+        self.exclude.is_empty() && self.eligible.is_empty()
+    }
+
+    /// Does this session belong to it?
+    pub fn includes(&self, session: SessionId) -> bool {
+        !self.exclude.contains(&session) && (self.eligible.is_empty() || self.eligible.contains(&session))
+    }
+}
+
+/// What a publisher sends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PublisherFrame {
+    /// First, once for each connection.
+    Hello {
+        /// The same over all connections of one process.
+        publisher: PublisherId,
+    },
+    /// Messages with the sequence numbers `first`, `first + 1`, ...
+    Publish {
+        /// The number of the first message.
+        first: Seq,
+        /// At most [`BATCH_MESSAGES`].
+        messages: Vec<Message>,
+    },
+}
+
+/// What the server sends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServerFrame {
+    /// The answer to Hello.
+    Welcome {
+        /// The highest number that it has accepted from this publisher; none if it knows none.
+        accepted: Option<Seq>,
+    },
+    /// The broker has accepted all messages up to and including this one.
+    Ack {
+        /// The highest accepted number.
+        accepted: Seq,
+    },
+    /// This message cannot be delivered, now or later. It counts as accepted in the Ack that follows.
+    Refused {
+        /// Which.
+        seq: Seq,
+        /// Why, for a person.
+        reason: String,
+    },
+}
+
+mod tag {
+    pub(super) const HELLO: u8 = 0x01;
+    pub(super) const PUBLISH: u8 = 0x02;
+    pub(super) const WELCOME: u8 = 0x81;
+    pub(super) const ACK: u8 = 0x82;
+    pub(super) const REFUSED: u8 = 0x83;
+}
+
+/// Builds a Publish frame message by message, so that a batch is written once and never copied.
+#[derive(Debug)]
+pub struct PublishEncoder {
+    frame: BytesMut,
+    count: u32,
+}
+
+impl PublishEncoder {
+    /// A frame whose first message will have this number.
+    pub fn new(first: Seq) -> Self {
+        let mut frame = BytesMut::with_capacity(512);
+        frame.put_u8(tag::PUBLISH);
+        frame.put_u64(first.get());
+        frame.put_u32(0);
+        Self { frame, count: 0 }
+    }
+
+    /// Appends a message.
+    pub fn push(&mut self, message: &Message) {
+        let topic = message.topic.as_str().as_bytes();
+        let payload = message.payload.as_bytes();
+        self.frame.reserve(topic.len() + payload.len() + 16);
+        #[expect(clippy::cast_possible_truncation, reason = "a topic has at most 255 bytes, a payload 1 MiB")]
+        {
+            self.frame.put_u16(topic.len() as u16);
+            self.frame.put_slice(topic);
+            self.frame.put_u32(payload.len() as u32);
+        }
+        self.frame.put_slice(payload);
+        self.put_sessions(&message.audience.exclude);
+        self.put_sessions(&message.audience.eligible);
+        self.count += 1;
+    }
+
+    /// Is there room for another message in this batch?
+    pub fn has_room(&self) -> bool {
+        self.frame.len() < BATCH_BYTES && (self.count as usize) < BATCH_MESSAGES
+    }
+
+    /// The finished frame.
+    pub fn finish(mut self) -> Bytes {
+        if let Some(count) = self.frame.get_mut(9..13) {
+            count.copy_from_slice(&self.count.to_be_bytes());
+        }
+        self.frame.freeze()
+    }
+
+    fn put_sessions(&mut self, sessions: &[SessionId]) {
+        let sessions = sessions.get(..MAX_SESSION_IDS).unwrap_or(sessions);
+        #[expect(clippy::cast_possible_truncation, reason = "cut to MAX_SESSION_IDS")]
+        self.frame.put_u16(sessions.len() as u16);
+        for session in sessions {
+            self.frame.put_u128(session.0);
+        }
+    }
+}
+
+impl PublisherFrame {
+    /// The frame as bytes.
+    pub fn encode(&self) -> Bytes {
+        match self {
+            Self::Hello { publisher } => {
+                let mut frame = BytesMut::with_capacity(17);
+                frame.put_u8(tag::HELLO);
+                frame.put_u128(publisher.0);
+                frame.freeze()
+            }
+            Self::Publish { first, messages } => {
+                let mut encoder = PublishEncoder::new(*first);
+                for message in messages {
+                    encoder.push(message);
+                }
+                encoder.finish()
+            }
+        }
+    }
+
+    /// Reads a frame. Topics are copied, payloads stay slices of `frame`.
+    pub fn decode(mut frame: Bytes) -> Result<Self, FrameError> {
+        match take_u8(&mut frame)? {
+            tag::HELLO => {
+                let publisher = PublisherId(frame.try_get_u128()?);
+                end(&frame)?;
+                Ok(Self::Hello { publisher })
+            }
+            tag::PUBLISH => {
+                let first = Seq::new(frame.try_get_u64()?).ok_or(FrameError::SeqZero)?;
+                let count = frame.try_get_u32()? as usize;
+                if count > BATCH_MESSAGES {
+                    return Err(FrameError::TooManyMessages { count });
+                }
+                let messages = (0..count).map(|_| take_message(&mut frame)).collect::<Result<_, _>>()?;
+                end(&frame)?;
+                Ok(Self::Publish { first, messages })
+            }
+            other => Err(FrameError::Kind { kind: other }),
+        }
+    }
+}
+
+impl ServerFrame {
+    /// The frame as bytes.
+    pub fn encode(&self) -> Bytes {
+        let mut frame = BytesMut::with_capacity(9);
+        match self {
+            Self::Welcome { accepted } => {
+                frame.put_u8(tag::WELCOME);
+                frame.put_u64(accepted.map_or(0, Seq::get));
+            }
+            Self::Ack { accepted } => {
+                frame.put_u8(tag::ACK);
+                frame.put_u64(accepted.get());
+            }
+            Self::Refused { seq, reason } => {
+                frame.put_u8(tag::REFUSED);
+                frame.put_u64(seq.get());
+                frame.put_slice(reason.as_bytes());
+            }
+        }
+        frame.freeze()
+    }
+
+    /// Reads a frame.
+    pub fn decode(mut frame: Bytes) -> Result<Self, FrameError> {
+        match take_u8(&mut frame)? {
+            tag::WELCOME => {
+                let accepted = Seq::new(frame.try_get_u64()?);
+                end(&frame)?;
+                Ok(Self::Welcome { accepted })
+            }
+            tag::ACK => {
+                let accepted = Seq::new(frame.try_get_u64()?).ok_or(FrameError::SeqZero)?;
+                end(&frame)?;
+                Ok(Self::Ack { accepted })
+            }
+            tag::REFUSED => {
+                let seq = Seq::new(frame.try_get_u64()?).ok_or(FrameError::SeqZero)?;
+                Ok(Self::Refused { seq, reason: String::from_utf8_lossy(&frame).into_owned() })
+            }
+            other => Err(FrameError::Kind { kind: other }),
+        }
+    }
+}
+
+fn take_u8(frame: &mut Bytes) -> Result<u8, FrameError> {
+    Ok(frame.try_get_u8()?)
+}
+
+fn take_bytes(frame: &mut Bytes, length: usize) -> Result<Bytes, FrameError> {
+    if frame.len() < length { Err(FrameError::Short) } else { Ok(frame.split_to(length)) }
+}
+
+fn take_message(frame: &mut Bytes) -> Result<Message, FrameError> {
+    let length = frame.try_get_u16()? as usize;
+    let topic = Topic::parse_bytes(&take_bytes(frame, length)?)?;
+    let length = frame.try_get_u32()? as usize;
+    let payload = Payload::check(&take_bytes(frame, length)?)?;
+    let audience = Audience { exclude: take_sessions(frame)?, eligible: take_sessions(frame)? };
+    Ok(Message { topic, payload, audience })
+}
+
+fn take_sessions(frame: &mut Bytes) -> Result<Vec<SessionId>, FrameError> {
+    let count = frame.try_get_u16()? as usize;
+    if count > MAX_SESSION_IDS {
+        return Err(FrameError::TooManySessions { count });
+    }
+    (0..count).map(|_| Ok(SessionId(frame.try_get_u128()?))).collect()
+}
+
+fn end(frame: &Bytes) -> Result<(), FrameError> {
+    if frame.is_empty() { Ok(()) } else { Err(FrameError::Long { bytes: frame.len() }) }
+}
+
+/// Why bytes are no link frame: the two ends do not speak the same version, or one of them is broken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FrameError {
+    /// A first byte that this version does not know.
+    #[error("unknown frame kind 0x{kind:02X}")]
+    Kind {
+        /// The first byte.
+        kind: u8,
+    },
+    /// It ends too early.
+    #[error("the frame ends too early")]
+    Short,
+    /// Bytes behind its end.
+    #[error("{bytes} bytes behind the frame's end")]
+    Long {
+        /// How many.
+        bytes: usize,
+    },
+    /// Sequence numbers begin at 1.
+    #[error("sequence number 0")]
+    SeqZero,
+    /// Over [`BATCH_MESSAGES`].
+    #[error("{count} messages in one frame, at most {BATCH_MESSAGES} are possible")]
+    TooManyMessages {
+        /// How many it announced.
+        count: usize,
+    },
+    /// Over [`MAX_SESSION_IDS`].
+    #[error("{count} session ids in one list, at most {MAX_SESSION_IDS} are possible")]
+    TooManySessions {
+        /// How many it announced.
+        count: usize,
+    },
+    /// A name that is no topic.
+    #[error("the topic {0}")]
+    Topic(#[from] TopicError),
+    /// Bytes that are no payload.
+    #[error("the payload {0}")]
+    Payload(#[from] PayloadError),
+}
+
+impl From<bytes::TryGetError> for FrameError {
+    fn from(_: bytes::TryGetError) -> Self {
+        Self::Short
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn session_ids() -> impl Strategy<Value = Vec<SessionId>> {
+        vec(any::<u128>().prop_map(SessionId), 0..4)
+    }
+
+    fn message() -> impl Strategy<Value = Message> {
+        ("[a-z/*{}ü]{1,40}", ".{0,60}", session_ids(), session_ids()).prop_map(
+            |(topic, text, exclude, eligible)| Message {
+                topic: Topic::parse(&topic).unwrap(),
+                payload: Payload::from_encoder(serde_json::to_vec(&text).unwrap().into()).unwrap(),
+                audience: Audience { exclude, eligible },
+            },
+        )
+    }
+
+    fn seq() -> impl Strategy<Value = Seq> {
+        (1..=u64::MAX).prop_map(|value| Seq::new(value).unwrap())
+    }
+
+    proptest! {
+        #[test]
+        fn what_a_publisher_encodes_reads_back(first in seq(), messages in vec(message(), 0..5), id in any::<u128>()) {
+            let hello = PublisherFrame::Hello { publisher: PublisherId(id) };
+            prop_assert_eq!(PublisherFrame::decode(hello.encode()), Ok(hello));
+            let publish = PublisherFrame::Publish { first, messages };
+            prop_assert_eq!(PublisherFrame::decode(publish.encode()), Ok(publish));
+        }
+
+        #[test]
+        fn what_the_server_encodes_reads_back(seq in seq(), reason in ".{0,40}") {
+            for frame in [
+                ServerFrame::Welcome { accepted: None },
+                ServerFrame::Welcome { accepted: Some(seq) },
+                ServerFrame::Ack { accepted: seq },
+                ServerFrame::Refused { seq, reason },
+            ] {
+                prop_assert_eq!(ServerFrame::decode(frame.encode()), Ok(frame));
+            }
+        }
+
+        #[test]
+        fn a_cut_frame_is_refused(messages in vec(message(), 1..4), at in any::<proptest::sample::Index>()) {
+            let whole = PublisherFrame::Publish { first: Seq::FIRST, messages }.encode();
+            let cut = whole.slice(..at.index(whole.len()));
+            prop_assert!(PublisherFrame::decode(cut).is_err());
+        }
+
+        #[test]
+        fn any_bytes_are_read_without_a_panic(bytes in vec(any::<u8>(), 0..200)) {
+            let _ = PublisherFrame::decode(Bytes::from(bytes.clone()));
+            let _ = ServerFrame::decode(Bytes::from(bytes));
+        }
+    }
+
+    #[test]
+    fn exclude_wins_and_an_empty_eligible_list_means_everybody() {
+        let (a, b) = (SessionId(1), SessionId(2));
+        assert!(Audience::default().includes(a));
+        let audience = Audience { exclude: vec![a], eligible: vec![a, b] };
+        assert!(!audience.includes(a) && audience.includes(b) && !audience.includes(SessionId(3)));
+        // An id that we cannot have issued keeps its meaning: nobody is eligible then.
+        let audience = Audience { exclude: vec![], eligible: vec![SessionId::parse_or_nobody("x")] };
+        assert!(!audience.includes(a));
+    }
+}

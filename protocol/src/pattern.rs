@@ -1,0 +1,295 @@
+//! Topic patterns: which topics a policy speaks of.
+//!
+//! A pattern is a topic with captures. `{name}` takes one whole segment (between slashes), `{name:int}` digits,
+//! `{name:int_or_star}` digits or one literal `*`. The typed two may stand inside a segment, as in the topics of
+//! OroPlatform 1.x: `oro/email_event/user_{uid:int}_org_{org:int}`. Matching covers the whole topic, byte by byte, as
+//! OroSyncBundle's router does.
+
+use std::fmt;
+
+use crate::topic::Topic;
+
+/// A checked pattern.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicPattern {
+    source: String,
+    pieces: Vec<Piece>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Piece {
+    Literal(String),
+    Capture { name: String, kind: Kind },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Segment,
+    Int,
+    IntOrStar,
+}
+
+/// What a topic gave for the captures of the pattern that it matched, in their order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Captures<'a>(Vec<(&'a str, &'a str)>);
+
+impl<'a> Captures<'a> {
+    /// What the capture of this name took.
+    pub fn find(&self, name: &str) -> Option<&'a str> {
+        self.0.iter().find(|(capture, _)| *capture == name).map(|(_, text)| *text)
+    }
+}
+
+impl TopicPattern {
+    /// Reads a pattern as it stands in a configuration.
+    pub fn parse(source: &str) -> Result<Self, PatternError> {
+        if source.is_empty() {
+            return Err(PatternError::Empty);
+        }
+        if source.len() > Topic::MAX_BYTES {
+            return Err(PatternError::TooLong { bytes: source.len() });
+        }
+        let mut pieces: Vec<Piece> = Vec::new();
+        let mut rest = source;
+        while !rest.is_empty() {
+            let Some(open) = rest.find(['{', '}']) else {
+                pieces.push(Piece::Literal(rest.to_owned()));
+                break;
+            };
+            let (literal, tail) = rest.split_at(open);
+            if !literal.is_empty() {
+                pieces.push(Piece::Literal(literal.to_owned()));
+            }
+            let Some((inside, after)) = tail.strip_prefix('{').and_then(|tail| tail.split_once('}')) else {
+                return Err(PatternError::Braces { pattern: source.to_owned() });
+            };
+            pieces.push(parse_capture(source, inside)?);
+            rest = after;
+        }
+        let pattern = Self { source: source.to_owned(), pieces };
+        pattern.check_neighbours()?;
+        Ok(pattern)
+    }
+
+    /// The pattern as it was written.
+    pub fn as_str(&self) -> &str {
+        &self.source
+    }
+
+    /// Does it have a capture of this name?
+    pub fn has_capture(&self, wanted: &str) -> bool {
+        self.pieces.iter().any(|piece| matches!(piece, Piece::Capture { name, .. } if name == wanted))
+    }
+
+    /// Does the whole topic match? With what its captures took.
+    pub fn captures<'a>(&'a self, topic: &'a str) -> Option<Captures<'a>> {
+        let mut rest = topic;
+        let mut taken = Vec::new();
+        for piece in &self.pieces {
+            match piece {
+                Piece::Literal(literal) => rest = rest.strip_prefix(literal.as_str())?,
+                Piece::Capture { name, kind } => {
+                    let length = kind.length(rest);
+                    if length == 0 {
+                        return None;
+                    }
+                    let (text, after) = rest.split_at(length);
+                    taken.push((name.as_str(), text));
+                    rest = after;
+                }
+            }
+        }
+        rest.is_empty().then_some(Captures(taken))
+    }
+
+    /// What follows a capture must not be something that the capture would have taken: then one pass decides.
+    fn check_neighbours(&self) -> Result<(), PatternError> {
+        let mut before: Option<&Piece> = None;
+        for (index, piece) in self.pieces.iter().enumerate() {
+            let next = self.pieces.get(index + 1);
+            if let Piece::Capture { name, kind } = piece {
+                let ambiguous = match (kind, next) {
+                    (_, None) => false,
+                    (_, Some(Piece::Capture { .. })) => true,
+                    (Kind::Segment, Some(Piece::Literal(text))) => !text.starts_with('/'),
+                    (Kind::Int | Kind::IntOrStar, Some(Piece::Literal(text))) => {
+                        text.starts_with(|c: char| c.is_ascii_digit())
+                    }
+                };
+                let starts_inside = *kind == Kind::Segment
+                    && matches!(before, Some(Piece::Literal(text)) if !text.ends_with('/'));
+                if ambiguous || starts_inside {
+                    return Err(PatternError::Ambiguous { pattern: self.source.clone(), name: name.clone() });
+                }
+                let twice = self.pieces.get(index + 1..).unwrap_or_default();
+                if twice
+                    .iter()
+                    .any(|other| matches!(other, Piece::Capture { name: other, .. } if other == name))
+                {
+                    return Err(PatternError::Twice { pattern: self.source.clone(), name: name.clone() });
+                }
+            }
+            before = Some(piece);
+        }
+        Ok(())
+    }
+}
+
+impl Kind {
+    /// How many bytes of `text` it takes from the start; 0: none.
+    fn length(self, text: &str) -> usize {
+        let digits = || text.bytes().take_while(u8::is_ascii_digit).count();
+        match self {
+            Self::Segment => text.find('/').unwrap_or(text.len()),
+            Self::IntOrStar if text.starts_with('*') => 1,
+            Self::Int | Self::IntOrStar => digits(),
+        }
+    }
+}
+
+fn parse_capture(pattern: &str, inside: &str) -> Result<Piece, PatternError> {
+    let (name, kind) = inside.split_once(':').unwrap_or((inside, ""));
+    let kind = match kind {
+        "" => Kind::Segment,
+        "int" => Kind::Int,
+        "int_or_star" => Kind::IntOrStar,
+        other => return Err(PatternError::Kind { pattern: pattern.to_owned(), kind: other.to_owned() }),
+    };
+    if name.is_empty() || !name.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_') {
+        return Err(PatternError::Name { pattern: pattern.to_owned(), name: name.to_owned() });
+    }
+    Ok(Piece::Capture { name: name.to_owned(), kind })
+}
+
+impl fmt::Display for TopicPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.source)
+    }
+}
+
+/// Why a text is no pattern.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PatternError {
+    /// Nothing there.
+    #[error("the pattern is empty. Write a topic, for example acme/orders/{{id:int}}")]
+    Empty,
+    /// Longer than any topic.
+    #[error("the pattern is {bytes} bytes long, topics have at most {max}", max = Topic::MAX_BYTES)]
+    TooLong {
+        /// Its length.
+        bytes: usize,
+    },
+    /// A brace without its partner.
+    #[error(
+        "\"{pattern}\": a brace is not closed or not opened. Captures look like {{name}} or {{name:int}}"
+    )]
+    Braces {
+        /// The pattern.
+        pattern: String,
+    },
+    /// A kind that does not exist.
+    #[error(
+        "\"{pattern}\": there is no capture of the kind \"{kind}\". Write {{name}}, {{name:int}} or {{name:int_or_star}}"
+    )]
+    Kind {
+        /// The pattern.
+        pattern: String,
+        /// The kind that was named.
+        kind: String,
+    },
+    /// A name that is empty or has other characters than letters, digits and `_`.
+    #[error("\"{pattern}\": \"{name}\" cannot name a capture. Use letters, digits and _")]
+    Name {
+        /// The pattern.
+        pattern: String,
+        /// The name.
+        name: String,
+    },
+    /// One name for two captures.
+    #[error("\"{pattern}\": the name {{{name}}} stands there twice. Give each capture a name of its own")]
+    Twice {
+        /// The pattern.
+        pattern: String,
+        /// The name.
+        name: String,
+    },
+    /// It could not be said where a capture ends.
+    #[error(
+        "\"{pattern}\": where {{{name}}} begins or ends is not clear. {{name}} must be a whole segment; what follows {{name:int}} must not begin with a digit or a capture"
+    )]
+    Ambiguous {
+        /// The pattern.
+        pattern: String,
+        /// The capture.
+        name: String,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matches(pattern: &str, topic: &str) -> bool {
+        TopicPattern::parse(pattern).unwrap().captures(topic).is_some()
+    }
+
+    #[test]
+    fn matching_covers_the_whole_topic() {
+        assert!(matches("oro/ping", "oro/ping"));
+        assert!(!matches("oro/ping", "oro/ping/x"));
+        assert!(!matches("oro/ping", "Oro/ping"));
+        assert!(!matches("oro/ping", "xoro/ping"));
+    }
+
+    #[test]
+    fn a_star_is_a_literal_character() {
+        let pattern = "oro/email_event/{uid:int}/{org:int_or_star}";
+        assert!(matches(pattern, "oro/email_event/5/*"));
+        assert!(matches(pattern, "oro/email_event/5/1"));
+        assert!(!matches(pattern, "oro/email_event/*/1"));
+        assert!(!matches(pattern, "oro/email_event/5/**"));
+        assert!(!matches(pattern, "oro/email_event/5/"));
+        assert!(!matches(pattern, "oro/email_event/5/1/2"));
+        assert!(matches("oro/imap_sync_fail/*", "oro/imap_sync_fail/*"));
+        assert!(!matches("oro/imap_sync_fail/*", "oro/imap_sync_fail/7"));
+    }
+
+    #[test]
+    fn captures_are_found_by_name() {
+        let pattern = TopicPattern::parse("oro/email_event/user_{uid:int}_org_{org:int}").unwrap();
+        let captures = pattern.captures("oro/email_event/user_5_org_12").unwrap();
+        assert_eq!(captures.find("uid"), Some("5"));
+        assert_eq!(captures.find("org"), Some("12"));
+        assert_eq!(captures.find("id"), None);
+    }
+
+    #[test]
+    fn what_cannot_be_read_says_so() {
+        assert_eq!(TopicPattern::parse(""), Err(PatternError::Empty));
+        assert!(matches!(TopicPattern::parse("a/{b"), Err(PatternError::Braces { .. })));
+        assert!(matches!(TopicPattern::parse("a/b}"), Err(PatternError::Braces { .. })));
+        assert!(matches!(TopicPattern::parse("a/{b:float}"), Err(PatternError::Kind { .. })));
+        assert!(matches!(TopicPattern::parse("a/{}"), Err(PatternError::Name { .. })));
+        assert!(matches!(TopicPattern::parse("a/{b}/{b}"), Err(PatternError::Twice { .. })));
+        assert!(matches!(TopicPattern::parse("a/x{b}"), Err(PatternError::Ambiguous { .. })));
+        assert!(matches!(TopicPattern::parse("a/{b}x"), Err(PatternError::Ambiguous { .. })));
+        assert!(matches!(TopicPattern::parse("a/{b:int}{c:int}"), Err(PatternError::Ambiguous { .. })));
+        assert!(matches!(TopicPattern::parse("a/{b:int}5"), Err(PatternError::Ambiguous { .. })));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_pattern_without_captures_matches_itself_alone(name in "[a-z/*_]{1,40}", other in "[a-z/*_]{1,40}") {
+            let pattern = TopicPattern::parse(&name).unwrap();
+            proptest::prop_assert!(pattern.captures(&name).is_some());
+            proptest::prop_assert_eq!(pattern.captures(&other).is_some(), name == other);
+        }
+
+        #[test]
+        fn any_topic_can_be_matched_without_a_panic(pattern in ".{0,40}", topic in ".{0,40}") {
+            if let Ok(pattern) = TopicPattern::parse(&pattern) {
+                pattern.captures(&topic);
+            }
+        }
+    }
+}

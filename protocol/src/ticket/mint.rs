@@ -1,0 +1,57 @@
+//! Making tickets.
+
+use std::fmt;
+
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+
+use super::{AUDIENCE, Claims, Identity, MIN_SECRET_BYTES};
+
+/// Signs tickets with the shared secret (HS256).
+pub struct Signer(EncodingKey);
+
+impl Signer {
+    /// A signer with this secret, which must have at least [`MIN_SECRET_BYTES`].
+    pub fn from_secret(secret: &[u8]) -> Result<Self, ShortSecret> {
+        check_length(secret)?;
+        Ok(Self(EncodingKey::from_secret(secret)))
+    }
+
+    /// A ticket for `identity`, from `now` (seconds since 1970) for `ttl_seconds`. `id` is random and makes it one-time.
+    pub fn mint(
+        &self,
+        identity: &Identity,
+        now: u64,
+        ttl_seconds: u64,
+        id: u128,
+    ) -> Result<String, jsonwebtoken::errors::Error> {
+        let claims = Claims {
+            aud: AUDIENCE.to_owned(),
+            sub: identity.user.clone(),
+            uid: identity.uid,
+            org: identity.org,
+            role: identity.role,
+            iat: now,
+            exp: now.saturating_add(ttl_seconds),
+            jti: format!("{id:032x}"),
+        };
+        jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.0)
+    }
+}
+
+impl fmt::Debug for Signer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Signer(secret)")
+    }
+}
+
+/// A secret that could be guessed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("has {bytes} bytes, at least {min} are needed. Make one: openssl rand -hex 32", min = MIN_SECRET_BYTES)]
+pub struct ShortSecret {
+    /// Its length.
+    pub bytes: usize,
+}
+
+pub(super) fn check_length(secret: &[u8]) -> Result<(), ShortSecret> {
+    if secret.len() < MIN_SECRET_BYTES { Err(ShortSecret { bytes: secret.len() }) } else { Ok(()) }
+}

@@ -1,0 +1,160 @@
+//! Tickets: who somebody is, signed, so that the server needs neither a database nor PHP to know it.
+//!
+//! A ticket is a JWT with the audience [`AUDIENCE`]. [`mint`] makes one, [`verify`] turns one back into an
+//! [`Identity`]. Both take the time as an argument.
+
+pub mod mint;
+pub mod verify;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+pub use mint::Signer;
+pub use verify::{TicketError, Verifier};
+
+/// The audience (`aud`) of all tickets.
+pub const AUDIENCE: &str = "orosync";
+
+/// The shortest secret, in bytes: HS256 wants a key as long as its hash (RFC 7518, 3.2).
+pub const MIN_SECRET_BYTES: usize = 32;
+
+/// What kind of party a session is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// A user of the back office.
+    User,
+    /// A customer of the storefront.
+    Customer,
+    /// Somebody without a login.
+    Anonymous,
+    /// A PHP process, or another program that holds the secret.
+    Publisher,
+}
+
+impl Role {
+    /// As it stands in a ticket.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Customer => "customer",
+            Self::Anonymous => "anonymous",
+            Self::Publisher => "publisher",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Who a session is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Back office, storefront, nobody, or a publisher.
+    pub role: Role,
+    /// The user name (`sub`).
+    pub user: Option<String>,
+    /// The user's id. Ids of users and customers overlap: it means something together with `role` only.
+    pub uid: Option<u64>,
+    /// The organization's id.
+    pub org: Option<u64>,
+}
+
+impl Identity {
+    /// Somebody without a ticket.
+    pub fn anonymous() -> Self {
+        Self { role: Role::Anonymous, user: None, uid: None, org: None }
+    }
+}
+
+/// The claims of a ticket, as they stand in the JWT.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claims {
+    /// Always [`AUDIENCE`].
+    pub aud: String,
+    /// The user name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sub: Option<String>,
+    /// The user's id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<u64>,
+    /// The organization's id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub org: Option<u64>,
+    /// What kind of party this is.
+    pub role: Role,
+    /// When it was minted, seconds since 1970.
+    pub iat: u64,
+    /// When it ends, seconds since 1970.
+    pub exp: u64,
+    /// Its own id: a browser's ticket opens one session only.
+    pub jti: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
+
+    fn signer() -> Signer {
+        Signer::from_secret(SECRET).unwrap()
+    }
+
+    fn verifier() -> Verifier {
+        Verifier::from_secret(SECRET).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn a_minted_ticket_verifies_to_the_same_identity(
+            user in proptest::option::of(".{0,30}"),
+            uid in proptest::option::of(0..u64::MAX),
+            org in proptest::option::of(0..u64::MAX),
+            role in prop_oneof![Just(Role::User), Just(Role::Customer), Just(Role::Anonymous), Just(Role::Publisher)],
+            id in any::<u128>(),
+        ) {
+            let identity = Identity { role, user, uid, org };
+            let ticket = signer().mint(&identity, 1_000_000, 300, id).unwrap();
+            let verified = verifier().verify(&ticket, 1_000_100).unwrap();
+            prop_assert_eq!(&verified.identity, &identity);
+            prop_assert_eq!(verified.expires, 1_000_300);
+            prop_assert_eq!(verified.jti, format!("{id:032x}"));
+        }
+    }
+
+    #[test]
+    fn a_ticket_has_its_time() {
+        let ticket = signer().mint(&Identity::anonymous(), 1_000_000, 300, 1).unwrap();
+        assert!(verifier().verify(&ticket, 1_000_000).is_ok());
+        // A clock that is behind by up to 30 s is common and harmless (OroPlatform allows the same since 4.2).
+        assert!(verifier().verify(&ticket, 1_000_000 - 30).is_ok());
+        assert_eq!(verifier().verify(&ticket, 1_000_000 - 31), Err(TicketError::NotYetValid { seconds: 31 }));
+        assert!(verifier().verify(&ticket, 1_000_299).is_ok());
+        assert_eq!(verifier().verify(&ticket, 1_000_300), Err(TicketError::Expired { seconds: 0 }));
+    }
+
+    #[test]
+    fn what_was_not_signed_with_the_secret_is_refused() {
+        let other = Signer::from_secret(b"another secret of more than 32 bytes").unwrap();
+        let ticket = other.mint(&Identity::anonymous(), 1_000_000, 300, 1).unwrap();
+        assert_eq!(verifier().verify(&ticket, 1_000_000), Err(TicketError::Signature));
+        // {"alg":"none"}: never an algorithm here.
+        let unsigned = format!("eyJhbGciOiJub25lIn0.{}.", ticket.split('.').nth(1).unwrap());
+        assert!(matches!(verifier().verify(&unsigned, 1_000_000), Err(TicketError::Malformed { .. })));
+        assert!(matches!(verifier().verify("x", 1_000_000), Err(TicketError::Malformed { .. })));
+        assert!(matches!(verifier().verify("", 1_000_000), Err(TicketError::Malformed { .. })));
+    }
+
+    #[test]
+    fn a_short_secret_is_refused() {
+        assert!(Signer::from_secret(b"short").is_err());
+        assert!(Verifier::from_secret(b"short").is_err());
+    }
+}

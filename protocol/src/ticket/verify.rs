@@ -1,0 +1,148 @@
+//! Checking tickets: signature, audience, time. Whether one was used before is not known here (the server remembers that).
+
+use std::fmt;
+
+use jsonwebtoken::errors::ErrorKind;
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+
+use super::mint::{ShortSecret, check_length};
+use super::{AUDIENCE, Claims, Identity};
+
+/// How far in the future a ticket may have been minted, in seconds: clocks differ (OroPlatform 4.2 and later: the same).
+const CLOCK_SKEW_SECONDS: u64 = 30;
+
+/// The longest ticket that is looked at, in bytes. Ours are about 300; a user name may be long.
+const MAX_TICKET_BYTES: usize = 4096;
+
+/// Checks tickets against one key: the shared secret, or the public half of a key pair.
+pub struct Verifier {
+    key: DecodingKey,
+    validation: Validation,
+}
+
+/// What a good ticket says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verified {
+    /// Who it is.
+    pub identity: Identity,
+    /// Its own id.
+    pub jti: String,
+    /// When it ends, seconds since 1970.
+    pub expires: u64,
+}
+
+impl Verifier {
+    /// Tickets signed with this shared secret (HS256).
+    pub fn from_secret(secret: &[u8]) -> Result<Self, ShortSecret> {
+        check_length(secret)?;
+        Ok(Self::new(DecodingKey::from_secret(secret), Algorithm::HS256))
+    }
+
+    /// Tickets signed with the private half of this public key, in PEM: RSA (RS256), P-256 (ES256) or Ed25519.
+    pub fn from_public_key(pem: &[u8]) -> Result<Self, NotAPublicKey> {
+        if let Ok(key) = DecodingKey::from_rsa_pem(pem) {
+            Ok(Self::new(key, Algorithm::RS256))
+        } else if let Ok(key) = DecodingKey::from_ec_pem(pem) {
+            Ok(Self::new(key, Algorithm::ES256))
+        } else if let Ok(key) = DecodingKey::from_ed_pem(pem) {
+            Ok(Self::new(key, Algorithm::EdDSA))
+        } else {
+            Err(NotAPublicKey)
+        }
+    }
+
+    /// Checks a ticket at `now`, seconds since 1970.
+    pub fn verify(&self, ticket: &str, now: u64) -> Result<Verified, TicketError> {
+        if ticket.len() > MAX_TICKET_BYTES {
+            return Err(TicketError::Malformed { problem: format!("{} bytes long", ticket.len()) });
+        }
+        let claims =
+            jsonwebtoken::decode::<Claims>(ticket, &self.key, &self.validation).map_err(refusal)?.claims;
+        if claims.exp <= now {
+            return Err(TicketError::Expired { seconds: now - claims.exp });
+        }
+        if claims.iat > now.saturating_add(CLOCK_SKEW_SECONDS) {
+            return Err(TicketError::NotYetValid { seconds: claims.iat - now });
+        }
+        Ok(Verified {
+            identity: Identity { role: claims.role, user: claims.sub, uid: claims.uid, org: claims.org },
+            jti: claims.jti,
+            expires: claims.exp,
+        })
+    }
+
+    fn new(key: DecodingKey, algorithm: Algorithm) -> Self {
+        let mut validation = Validation::new(algorithm);
+        validation.set_audience(&[AUDIENCE]);
+        validation.set_required_spec_claims(&["exp", "aud"]);
+        validation.validate_exp = false; // by `verify`, which is told the time
+        Self { key, validation }
+    }
+}
+
+impl fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Verifier({:?})", self.validation.algorithms)
+    }
+}
+
+fn refusal(error: jsonwebtoken::errors::Error) -> TicketError {
+    match error.into_kind() {
+        ErrorKind::InvalidSignature => TicketError::Signature,
+        ErrorKind::InvalidAudience => TicketError::Audience,
+        ErrorKind::InvalidAlgorithm => TicketError::Algorithm,
+        ErrorKind::MissingRequiredClaim(claim) if claim == "aud" => TicketError::Audience,
+        other => TicketError::Malformed { problem: jsonwebtoken::errors::new_error(other).to_string() },
+    }
+}
+
+/// Why a ticket is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TicketError {
+    /// Not a JWT, or without the claims that a ticket has.
+    #[error("the ticket cannot be read: {problem}")]
+    Malformed {
+        /// What was found.
+        problem: String,
+    },
+    /// Signed with another key.
+    #[error("the ticket was signed with another secret: compare the application's secret with the server's")]
+    Signature,
+    /// Another algorithm than the key's.
+    #[error("the ticket was signed with another algorithm than this server's key is for")]
+    Algorithm,
+    /// A JWT for somebody else.
+    #[error("the ticket is a JWT for another audience than \"{AUDIENCE}\"")]
+    Audience,
+    /// Its time is over.
+    #[error("the ticket expired {seconds} s ago: a page asks for a new one for each attempt")]
+    Expired {
+        /// How long ago.
+        seconds: u64,
+    },
+    /// From the future.
+    #[error("the ticket was minted {seconds} s in the future: compare the clocks of the two machines")]
+    NotYetValid {
+        /// How far.
+        seconds: u64,
+    },
+}
+
+impl TicketError {
+    /// A label for metrics.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Malformed { .. } => "malformed",
+            Self::Signature => "signature",
+            Self::Algorithm => "algorithm",
+            Self::Audience => "audience",
+            Self::Expired { .. } => "expired",
+            Self::NotYetValid { .. } => "not_yet_valid",
+        }
+    }
+}
+
+/// A file that holds no public key that tickets could be checked with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("holds no public key in PEM (RSA, P-256 or Ed25519)")]
+pub struct NotAPublicKey;

@@ -1,0 +1,121 @@
+//! A topic: the name that messages are published to and sessions subscribe to.
+//!
+//! Checked once, when it enters; cheap to clone (a shared string). Bound: [`Topic::MAX_BYTES`].
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::sync::Arc;
+
+/// A topic name: 1 to [`Topic::MAX_BYTES`] bytes of UTF-8, without control characters. Compared byte by byte, as
+/// OroSyncBundle's router does.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Topic(Arc<str>);
+
+impl Topic {
+    /// The longest topic, in bytes. Oro's own are below 60; a Backbone model's URL fits as well.
+    pub const MAX_BYTES: usize = 255;
+
+    /// Checks a name.
+    pub fn parse(name: &str) -> Result<Self, TopicError> {
+        if name.is_empty() {
+            return Err(TopicError::Empty);
+        }
+        if name.len() > Self::MAX_BYTES {
+            return Err(TopicError::TooLong { bytes: name.len() });
+        }
+        if let Some((at, character)) = name.char_indices().find(|(_, c)| c.is_control()) {
+            return Err(TopicError::ControlCharacter { code: character as u32, at });
+        }
+        Ok(Self(Arc::from(name)))
+    }
+
+    /// The same from bytes that nobody has checked yet.
+    pub fn parse_bytes(name: &[u8]) -> Result<Self, TopicError> {
+        match std::str::from_utf8(name) {
+            Ok(name) => Self::parse(name),
+            Err(error) => {
+                let at = error.valid_up_to();
+                Err(TopicError::NotUtf8 { byte: name.get(at).copied().unwrap_or(0), at })
+            }
+        }
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Topic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl AsRef<str> for Topic {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Borrow<str> for Topic {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Why a name is no topic. The texts are complete sentences without a subject: "the topic" goes before them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TopicError {
+    /// No bytes at all.
+    #[error("is empty. Give it a name such as oro/data/update")]
+    Empty,
+    /// More bytes than [`Topic::MAX_BYTES`].
+    #[error("is {bytes} bytes long, at most {max} are possible. Shorten it", max = Topic::MAX_BYTES)]
+    TooLong {
+        /// Its length.
+        bytes: usize,
+    },
+    /// Not UTF-8.
+    #[error(
+        "is not UTF-8 (byte 0x{byte:02X} at position {at}). Convert it first, for example with mb_convert_encoding()"
+    )]
+    NotUtf8 {
+        /// The first byte that does not fit.
+        byte: u8,
+        /// Its position, from 0.
+        at: usize,
+    },
+    /// A control character, which no log could show.
+    #[error("has the control character U+{code:04X} at position {at}. Remove it")]
+    ControlCharacter {
+        /// The character's code point.
+        code: u32,
+        /// Its position in bytes, from 0.
+        at: usize,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_oro_are_topics() {
+        for name in ["oro/data/update", "oro/email_event/5/*", "toString", "ümlaut"] {
+            assert_eq!(Topic::parse(name).unwrap().as_str(), name);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_a_name_says_why() {
+        assert_eq!(Topic::parse(""), Err(TopicError::Empty));
+        assert_eq!(Topic::parse(&"x".repeat(256)), Err(TopicError::TooLong { bytes: 256 }));
+        assert_eq!(Topic::parse("a\nb"), Err(TopicError::ControlCharacter { code: 10, at: 1 }));
+        let error = Topic::parse_bytes(b"caf\xe9").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "is not UTF-8 (byte 0xE9 at position 3). Convert it first, for example with mb_convert_encoding()"
+        );
+    }
+}

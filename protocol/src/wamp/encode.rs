@@ -1,0 +1,153 @@
+//! Writing WAMP v1 messages, byte by byte as PHP's `json_encode` writes them; payloads pass through verbatim.
+
+use std::io;
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde_json::ser::{Formatter, Serializer};
+
+use super::{ClientMessage, ServerMessage};
+use crate::ids::SessionId;
+use crate::payload::Payload;
+use crate::topic::Topic;
+
+/// EVENT, which is encoded once for all sessions of a topic.
+pub fn encode_event(topic: &Topic, payload: &Payload) -> Bytes {
+    event(topic.as_str(), payload)
+}
+
+/// Any message of the server, as JSON text.
+pub fn encode_server(message: &ServerMessage) -> Bytes {
+    match message {
+        ServerMessage::Welcome { session, ident } => {
+            JsonArray::new(0).string(session).value(&1).string(ident).finish()
+        }
+        ServerMessage::Prefix { prefix, uri } => JsonArray::new(1).string(prefix).string(uri).finish(),
+        ServerMessage::CallResult { call_id, result } => JsonArray::new(3).raw(call_id).raw(result).finish(),
+        ServerMessage::CallError { call_id, error_uri, description, details } => {
+            let error = JsonArray::new(4).raw(call_id).string(error_uri).string(description);
+            details.iter().fold(error, JsonArray::raw).finish()
+        }
+        ServerMessage::Event { topic, payload } => event(topic, payload),
+    }
+}
+
+/// Any message of a client, as JSON text.
+pub fn encode_client(message: &ClientMessage) -> Bytes {
+    match message {
+        ClientMessage::Prefix { prefix, uri } => JsonArray::new(1).string(prefix).string(uri).finish(),
+        ClientMessage::Call { call_id, procedure, arguments } => {
+            let call = JsonArray::new(2).raw(call_id).string(procedure);
+            arguments.iter().fold(call, JsonArray::raw).finish()
+        }
+        ClientMessage::Subscribe { topic } => JsonArray::new(5).string(topic).finish(),
+        ClientMessage::Unsubscribe { topic } => JsonArray::new(6).string(topic).finish(),
+        ClientMessage::Publish { topic, payload, exclude_me, audience } => {
+            let publish = JsonArray::new(7).string(topic).raw(payload);
+            let publish = match (exclude_me, audience.is_everybody()) {
+                (false, true) => return publish.finish(),
+                (true, _) => publish.value(&true),
+                (false, false) => publish.value(&ids(&audience.exclude)),
+            };
+            if audience.eligible.is_empty() {
+                publish.finish()
+            } else {
+                publish.value(&ids(&audience.eligible)).finish()
+            }
+        }
+    }
+}
+
+fn event(topic: &str, payload: &Payload) -> Bytes {
+    JsonArray::new(8).string(topic).raw(payload).finish()
+}
+
+fn ids(sessions: &[SessionId]) -> Vec<String> {
+    sessions.iter().map(SessionId::to_string).collect()
+}
+
+/// A JSON array under construction: the one place where commas and brackets are written.
+struct JsonArray(Vec<u8>);
+
+impl JsonArray {
+    fn new(message_type: u8) -> Self {
+        Self(vec![b'[', b'0' + message_type])
+    }
+
+    fn raw(mut self, payload: &Payload) -> Self {
+        self.0.push(b',');
+        self.0.extend_from_slice(payload.as_bytes());
+        self
+    }
+
+    fn string(self, text: &str) -> Self {
+        self.value(text)
+    }
+
+    fn value<T: Serialize + ?Sized>(mut self, value: &T) -> Self {
+        self.0.push(b',');
+        let written = value.serialize(&mut Serializer::with_formatter(&mut self.0, AsPhp));
+        debug_assert!(written.is_ok(), "numbers, strings and lists of them always serialize into memory");
+        self
+    }
+
+    fn finish(mut self) -> Bytes {
+        self.0.push(b']');
+        self.0.into()
+    }
+}
+
+/// PHP's `json_encode` without flags: `/` as `\/`, other than ASCII as `\uXXXX`. `serde_json` escapes the rest by itself.
+struct AsPhp;
+
+impl Formatter for AsPhp {
+    fn write_string_fragment<W: ?Sized + io::Write>(
+        &mut self,
+        writer: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        let mut units = [0; 2];
+        for character in fragment.chars() {
+            match character {
+                '/' => writer.write_all(b"\\/")?,
+                ascii if ascii.is_ascii() => writer.write_all(&[ascii as u8])?,
+                other => {
+                    for unit in other.encode_utf16(&mut units) {
+                        write!(writer, "\\u{unit:04x}")?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn payload(json: &'static str) -> Payload {
+        Payload::check(&Bytes::from_static(json.as_bytes())).unwrap()
+    }
+
+    #[test]
+    fn messages_are_written_as_php_writes_them() {
+        let welcome = ServerMessage::Welcome {
+            session: "17923349366b06233d3a0be253797055".into(),
+            ident: "Ratchet/0.4.4".into(),
+        };
+        assert_eq!(
+            encode_server(&welcome),
+            &br#"[0,"17923349366b06233d3a0be253797055",1,"Ratchet\/0.4.4"]"#[..]
+        );
+        let topic = Topic::parse("a/\u{fc}\u{1f600}\"").unwrap();
+        assert_eq!(encode_event(&topic, &payload("null")), &br#"[8,"a\/\u00fc\ud83d\ude00\"",null]"#[..]);
+    }
+
+    #[test]
+    fn a_payload_passes_through_verbatim() {
+        let topic = Topic::parse("t").unwrap();
+        let event = encode_event(&topic, &payload(r#"{"b":1.0,"a":{},"b":12345678901234567890}"#));
+        assert_eq!(event, &br#"[8,"t",{"b":1.0,"a":{},"b":12345678901234567890}]"#[..]);
+    }
+}

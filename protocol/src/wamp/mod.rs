@@ -1,0 +1,203 @@
+//! WAMP v1: what browsers speak, and Oro's own PHP client. All nine messages, both directions.
+//!
+//! | id | name | direction | form |
+//! | --- | --- | --- | --- |
+//! | 0 | WELCOME | server to client | `[0, sessionId, 1, serverIdent]` |
+//! | 1 | PREFIX | both | `[1, prefix, uri]` |
+//! | 2 | CALL | client to server | `[2, callId, procUri, arg...]` |
+//! | 3 | CALLRESULT | server to client | `[3, callId, result]` |
+//! | 4 | CALLERROR | server to client | `[4, callId, errorUri, description]`, and `details` as a fifth element |
+//! | 5, 6 | SUBSCRIBE, UNSUBSCRIBE | client to server | `[5, topic]`, `[6, topic]` |
+//! | 7 | PUBLISH | client to server | `[7, topic, event]`, then `excludeMe` or `exclude[]`, then `eligible[]` |
+//! | 8 | EVENT | server to client | `[8, topic, event]` |
+//!
+//! [`decode`] takes what Ratchet took and refuses what it refused; [`encode`] writes JSON as PHP writes it (`/` as
+//! `\/`, other than ASCII as `\uXXXX`), but payloads pass through verbatim. [`prefix`] keeps a session's CURIEs.
+
+pub mod decode;
+pub mod encode;
+pub mod prefix;
+
+use crate::link_frame::Audience;
+use crate::payload::Payload;
+
+pub use decode::{WampError, decode_client, decode_server};
+pub use encode::{encode_client, encode_event, encode_server};
+pub use prefix::PrefixTable;
+
+/// What a client sends. Topics and procedures are as written: a CURIE is not yet expanded, nothing is checked but the form.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClientMessage {
+    /// Let `prefix:x` mean `uri#x` from now on.
+    Prefix {
+        /// The short form.
+        prefix: String,
+        /// What it stands for.
+        uri: String,
+    },
+    /// Call a procedure.
+    Call {
+        /// One JSON value, echoed in the answer as it was sent.
+        call_id: Payload,
+        /// The procedure.
+        procedure: String,
+        /// Its arguments. A single list was unwrapped: `[2,id,uri,[1,2]]` equals `[2,id,uri,1,2]`.
+        arguments: Vec<Payload>,
+    },
+    /// Receive the events of a topic.
+    Subscribe {
+        /// The topic.
+        topic: String,
+    },
+    /// No longer receive them.
+    Unsubscribe {
+        /// The topic.
+        topic: String,
+    },
+    /// Publish to a topic.
+    Publish {
+        /// The topic.
+        topic: String,
+        /// `null` where the client sent none.
+        payload: Payload,
+        /// Leave out the sender itself.
+        exclude_me: bool,
+        /// Who gets it.
+        audience: Audience,
+    },
+}
+
+/// What the server sends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServerMessage {
+    /// The first message of a session.
+    Welcome {
+        /// The session's id. Opaque to clients, but a string.
+        session: String,
+        /// Product and version.
+        ident: String,
+    },
+    /// As a client's.
+    Prefix {
+        /// The short form.
+        prefix: String,
+        /// What it stands for.
+        uri: String,
+    },
+    /// A procedure's answer.
+    CallResult {
+        /// As the call had it.
+        call_id: Payload,
+        /// The result.
+        result: Payload,
+    },
+    /// A call, subscription or publication that failed. For the latter two `call_id` and `error_uri` are the topic.
+    CallError {
+        /// As the call had it.
+        call_id: Payload,
+        /// The procedure or topic.
+        error_uri: String,
+        /// Why, for a person.
+        description: String,
+        /// More, for a program.
+        details: Option<Payload>,
+    },
+    /// An event of a topic that the client subscribed to.
+    Event {
+        /// The topic, exactly as it was subscribed to.
+        topic: String,
+        /// As it was published.
+        payload: Payload,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::ids::SessionId;
+
+    fn payload() -> impl Strategy<Value = Payload> {
+        prop_oneof![
+            ".{0,30}".prop_map(|text| serde_json::to_vec(&text).unwrap()),
+            any::<i64>().prop_map(|number| number.to_string().into_bytes()),
+            Just(br#"{"a":[1.0,{"b":null}],"":"\/"}"#.to_vec()),
+        ]
+        .prop_map(|json| Payload::from_encoder(json.into()).unwrap())
+    }
+
+    fn audience() -> impl Strategy<Value = Audience> {
+        let ids = || vec(any::<u128>().prop_map(SessionId), 0..3);
+        (ids(), ids()).prop_map(|(exclude, eligible)| Audience { exclude, eligible })
+    }
+
+    fn client_message() -> impl Strategy<Value = ClientMessage> {
+        // A single argument that is a list is unwrapped, so only calls without that ambiguity read back unchanged.
+        let arguments = prop_oneof![Just(vec![]), vec(payload(), 2..4)];
+        prop_oneof![
+            (".{0,10}", ".{0,10}").prop_map(|(prefix, uri)| ClientMessage::Prefix { prefix, uri }),
+            (payload(), ".{0,10}", arguments).prop_map(|(call_id, procedure, arguments)| {
+                ClientMessage::Call { call_id, procedure, arguments }
+            }),
+            ".{0,20}".prop_map(|topic| ClientMessage::Subscribe { topic }),
+            ".{0,20}".prop_map(|topic| ClientMessage::Unsubscribe { topic }),
+            (".{0,20}", payload(), audience()).prop_map(|(topic, payload, audience)| {
+                ClientMessage::Publish { topic, payload, exclude_me: false, audience }
+            }),
+            (".{0,20}", payload()).prop_map(|(topic, payload)| ClientMessage::Publish {
+                topic,
+                payload,
+                exclude_me: true,
+                audience: Audience::default()
+            }),
+        ]
+    }
+
+    fn server_message() -> impl Strategy<Value = ServerMessage> {
+        prop_oneof![
+            ("[0-9a-f]{32}", ".{0,20}")
+                .prop_map(|(session, ident)| ServerMessage::Welcome { session, ident }),
+            (".{0,10}", ".{0,10}").prop_map(|(prefix, uri)| ServerMessage::Prefix { prefix, uri }),
+            (payload(), payload())
+                .prop_map(|(call_id, result)| ServerMessage::CallResult { call_id, result }),
+            (payload(), ".{0,20}", ".{0,20}", proptest::option::of(payload())).prop_map(
+                |(call_id, error_uri, description, details)| ServerMessage::CallError {
+                    call_id,
+                    error_uri,
+                    description,
+                    details
+                }
+            ),
+            (".{0,20}", payload()).prop_map(|(topic, payload)| ServerMessage::Event { topic, payload }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn what_a_client_encodes_the_server_reads_back(message in client_message()) {
+            prop_assert_eq!(decode_client(&encode_client(&message)), Ok(message));
+        }
+
+        #[test]
+        fn what_the_server_encodes_a_client_reads_back(message in server_message()) {
+            prop_assert_eq!(decode_server(&encode_server(&message)), Ok(message));
+        }
+
+        #[test]
+        fn what_is_encoded_is_ascii_json_but_for_payloads(topic in ".{0,20}") {
+            let json = encode_client(&ClientMessage::Subscribe { topic });
+            prop_assert!(json.is_ascii());
+            prop_assert!(serde_json::from_slice::<serde_json::Value>(&json).is_ok());
+        }
+
+        #[test]
+        fn any_text_is_read_without_a_panic(text in ".{0,60}", bytes in vec(any::<u8>(), 0..60)) {
+            let _ = decode_client(&Bytes::from(text.clone()));
+            let _ = decode_server(&Bytes::from(text));
+            let _ = decode_client(&Bytes::from(bytes));
+        }
+    }
+}
