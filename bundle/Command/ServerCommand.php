@@ -1,0 +1,88 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Orosync\Command;
+
+use Orosync\Endpoint\BindAddress;
+use Orosync\Endpoint\InvalidEndpointException;
+use Orosync\Publishing\MissingSecretException;
+use Orosync\Publishing\SharedSecret;
+use Symfony\Component\Console\Attribute\AsCommand;
+use Symfony\Component\Console\Command\Command;
+use Symfony\Component\Console\Input\InputArgument;
+use Symfony\Component\Console\Input\InputInterface;
+use Symfony\Component\Console\Input\InputOption;
+use Symfony\Component\Console\Output\ConsoleOutputInterface;
+use Symfony\Component\Console\Output\OutputInterface;
+
+/** Runs the native server with this application's address and secret, under the names of the servers it replaces too. */
+#[AsCommand(
+    name: 'orosync:server',
+    description: 'Run the websocket server',
+    aliases: ['clank:server', 'gos:websocket:server'],
+)]
+final class ServerCommand extends Command
+{
+    /** What Oro's command ends with when its server is switched off: a supervisor can tell it from a failure. */
+    private const EXIT_SWITCHED_OFF = 113;
+
+    /** @param string|null $configFile the server's own TOML file */
+    public function __construct(
+        private readonly BindAddress $bind,
+        private readonly SharedSecret $secret,
+        private readonly ServerBinary $binary,
+        private readonly ServerProcess $process,
+        private readonly ?string $configFile,
+    ) {
+        parent::__construct();
+    }
+
+    protected function configure(): void
+    {
+        $this
+            ->addArgument('name', InputArgument::OPTIONAL, 'Accepted for gos:websocket:server; there is one server')
+            ->addOption('host', 'a', InputOption::VALUE_REQUIRED, 'Listen at this address instead of the configured one')
+            ->addOption('port', 'p', InputOption::VALUE_REQUIRED, 'Listen at this port instead of the configured one');
+    }
+
+    protected function execute(InputInterface $input, OutputInterface $output): int
+    {
+        $errors = $output instanceof ConsoleOutputInterface ? $output->getErrorOutput() : $output;
+        try {
+            $address = $this->bind->resolve($input->getOption('host'), $input->getOption('port'));
+            if (null === $address) {
+                $output->writeln('The websocket server is switched off: its address is empty in the configuration.');
+
+                return self::EXIT_SWITCHED_OFF;
+            }
+            $binary = $this->binary->path();
+            $environment = $this->secret->forServer();
+        } catch (InvalidEndpointException|MissingSecretException|\RuntimeException $e) {
+            $errors->writeln('<error>'.$e->getMessage().'</error>');
+
+            return Command::FAILURE;
+        }
+
+        $arguments = ['serve'];
+        if (null !== $this->configFile) {
+            array_push($arguments, '--config', $this->configFile);
+        }
+        $told = $this->bind->isTold() || null !== $input->getOption('host') || null !== $input->getOption('port');
+        if ($told) {
+            array_push($arguments, '--bind', $address);
+        }
+        $this->greet($input, $output, $told ? $address : 'the addresses of '.$this->configFile);
+
+        return $this->process->run($binary, $arguments, $environment);
+    }
+
+    /** The lines that people, and scripts around the old servers, look for. */
+    private function greet(InputInterface $input, OutputInterface $output, string $where): void
+    {
+        $lines = str_starts_with((string) $input->getFirstArgument(), 'clank')
+            ? ['Starting Clank', 'Launching Ratchet WS Server on: '.$where]
+            : ['Starting Orosync', sprintf('Launching Orosync server on %s PID: %d', $where, getmypid())];
+        $output->writeln($lines, OutputInterface::OUTPUT_PLAIN);
+    }
+}

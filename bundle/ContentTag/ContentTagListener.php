@@ -1,0 +1,89 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Orosync\ContentTag;
+
+use Doctrine\ORM\Event\OnFlushEventArgs;
+use Doctrine\ORM\Event\PostFlushEventArgs;
+use Doctrine\ORM\EntityManagerInterface;
+use Symfony\Contracts\Service\ResetInterface;
+
+/**
+ * Announces what a flush of Doctrine's has changed: all its tags in one message, after the flush.
+ *
+ * Tags are taken before the flush, for a deleted entity has no id after it, and leave when it has succeeded.
+ */
+final class ContentTagListener implements ResetInterface
+{
+    /**
+     * Tags of the flushes that have begun and not ended, innermost last: a listener may flush within a flush. A flush
+     * that failed leaves its tags behind, which nobody announces; its entity manager is closed.
+     *
+     * @var \WeakMap<EntityManagerInterface, list<list<string>>>
+     */
+    private \WeakMap $begun;
+
+    /** @var array<string, true> */
+    private readonly array $skipped;
+
+    /** @param list<class-string> $skip entity classes whose changes are not announced */
+    public function __construct(
+        private readonly TagGeneratorInterface $tags,
+        private readonly TagAnnouncer $announcer,
+        array $skip,
+    ) {
+        $this->begun = new \WeakMap();
+        $this->skipped = array_fill_keys(array_map(static fn (string $class): string => ltrim($class, '\\'), $skip), true);
+    }
+
+    public function onFlush(OnFlushEventArgs $event): void
+    {
+        $manager = $event->getObjectManager();
+        $this->begun[$manager] = [...$this->begun[$manager] ?? [], $this->tagsOf($manager)];
+    }
+
+    public function postFlush(PostFlushEventArgs $event): void
+    {
+        $manager = $event->getObjectManager();
+        $flushes = $this->begun[$manager] ?? [];
+        $tags = array_pop($flushes);
+        $this->begun[$manager] = $flushes;
+        if (null !== $tags && [] !== $tags) {
+            $this->announcer->announce($tags);
+        }
+    }
+
+    public function reset(): void
+    {
+        $this->begun = new \WeakMap();
+    }
+
+    /** @return list<string> */
+    private function tagsOf(EntityManagerInterface $manager): array
+    {
+        $unit = $manager->getUnitOfWork();
+        $entities = [];
+        // Each entity once, in the order of OroSyncBundle. Lists change with what comes and goes, so only those two
+        // carry the tag of the collection.
+        foreach ([...$unit->getScheduledEntityInsertions(), ...$unit->getScheduledEntityDeletions()] as $entity) {
+            $entities[spl_object_id($entity)] ??= [$entity, true];
+        }
+        foreach ($unit->getScheduledEntityUpdates() as $entity) {
+            $entities[spl_object_id($entity)] ??= [$entity, false];
+        }
+        foreach ([...$unit->getScheduledCollectionDeletions(), ...$unit->getScheduledCollectionUpdates()] as $collection) {
+            $owner = $collection->getOwner();
+            $entities[spl_object_id($owner)] ??= [$owner, false];
+        }
+
+        $tags = [];
+        foreach ($entities as [$entity, $withCollection]) {
+            if (!isset($this->skipped[$manager->getClassMetadata($entity::class)->getName()])) {
+                array_push($tags, ...$this->tags->generate($entity, $withCollection));
+            }
+        }
+
+        return $tags;
+    }
+}

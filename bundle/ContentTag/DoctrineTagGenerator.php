@@ -1,0 +1,112 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Orosync\ContentTag;
+
+use Doctrine\ORM\EntityManagerInterface;
+use Doctrine\ORM\PersistentCollection;
+use Doctrine\ORM\UnitOfWork;
+use Doctrine\Persistence\ManagerRegistry;
+use Symfony\Component\Form\FormInterface;
+
+/**
+ * Tags of entities, of forms around them and of entity classes, letter by letter those of OroSyncBundle.
+ *
+ * `Acme\Entity\User` number 7 is `Acme_Entity_User_7`, all users are `Acme_Entity_User_type_collection`. Asks the unit
+ * of work only: no query, and a collection that is not loaded stays so.
+ */
+final class DoctrineTagGenerator implements TagGeneratorInterface
+{
+    public function __construct(private readonly ManagerRegistry $doctrine)
+    {
+    }
+
+    public function supports(mixed $data): bool
+    {
+        if ($data instanceof FormInterface) {
+            return $this->supports($data->getData());
+        }
+
+        return null !== $this->managerOf($data);
+    }
+
+    public function generate(mixed $data, bool $includeCollectionTag = false, bool $processNestedData = false): array
+    {
+        if ($data instanceof FormInterface) {
+            return $this->generate($data->getData(), $includeCollectionTag, $processNestedData);
+        }
+        $manager = $this->managerOf($data);
+        if (null === $manager) {
+            return [];
+        }
+        // The metadata knows the real class of a proxy.
+        $metadata = $manager->getClassMetadata(\is_object($data) ? $data::class : $data);
+        $prefix = preg_replace('/[^a-z]+/i', '_', $metadata->getName());
+        $tags = [];
+        if (\is_object($data) && self::isStored($data, $manager)) {
+            $tags[] = implode('_', [$prefix, ...array_map(self::idToText(...), array_values($manager->getUnitOfWork()->getEntityIdentifier($data)))]);
+            if ($processNestedData) {
+                array_push($tags, ...$this->nestedTags($data, $manager));
+            }
+        }
+        if ($includeCollectionTag) {
+            $tags[] = $prefix.self::COLLECTION_SUFFIX;
+        }
+
+        return $tags;
+    }
+
+    /** @return list<string> */
+    private function nestedTags(object $entity, EntityManagerInterface $manager): array
+    {
+        $metadata = $manager->getClassMetadata($entity::class);
+        $tags = [];
+        foreach ($metadata->getAssociationNames() as $field) {
+            $value = $metadata->getFieldValue($entity, $field);
+            if (null === $value) {
+                continue;
+            }
+            if ($metadata->isSingleValuedAssociation($field)) {
+                $value = [$value];
+            } elseif ($value instanceof PersistentCollection) {
+                $value = $value->unwrap();
+            }
+            foreach ($value as $associated) {
+                array_push($tags, ...$this->generate($associated));
+            }
+        }
+
+        return $tags;
+    }
+
+    private function managerOf(mixed $data): ?EntityManagerInterface
+    {
+        $class = \is_object($data) ? $data::class : $data;
+        if (!\is_string($class) || !class_exists($class)) {
+            return null;
+        }
+        $manager = $this->doctrine->getManagerForClass($class);
+
+        return $manager instanceof EntityManagerInterface ? $manager : null;
+    }
+
+    /** An entity that waits for its first insert has no id that a page could know; a detached one is not our business. */
+    private static function isStored(object $entity, EntityManagerInterface $manager): bool
+    {
+        $unit = $manager->getUnitOfWork();
+        // The assumption spares a query for an entity that the unit of work does not know.
+        $state = $unit->getEntityState($entity, UnitOfWork::STATE_NEW);
+
+        return (UnitOfWork::STATE_MANAGED === $state || UnitOfWork::STATE_REMOVED === $state) && !$unit->isScheduledForInsert($entity);
+    }
+
+    private static function idToText(mixed $id): string
+    {
+        return match (true) {
+            $id instanceof \BackedEnum => (string) $id->value,
+            $id instanceof \DateTimeInterface => $id->format(\DateTimeInterface::ATOM),
+            default => (string) $id,
+        };
+    }
+}

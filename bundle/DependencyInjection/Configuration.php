@@ -1,0 +1,112 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Orosync\DependencyInjection;
+
+use Symfony\Component\Config\Definition\Builder\TreeBuilder;
+use Symfony\Component\Config\Definition\ConfigurationInterface;
+
+/** The tree `orosync:`. Every node has a sentence and an example (`config:dump-reference orosync`). */
+final class Configuration implements ConfigurationInterface
+{
+    public function getConfigTreeBuilder(): TreeBuilder
+    {
+        $builder = new TreeBuilder('orosync');
+        $root = $builder->getRootNode();
+        $root
+            ->info('Live notifications. Nothing has to be set for an application and a server on one machine.')
+            ->validate()
+                ->ifTrue(static fn (array $config): bool => null !== $config['secret'] && null !== $config['secret_file'])
+                ->thenInvalid('orosync.secret and orosync.secret_file are both set. Remove one of them.')
+            ->end()
+            ->children()
+                ->scalarNode('secret')
+                    ->info('The secret shared with the server, at least 32 bytes. Default: derived from kernel.secret (SHA-256 of "orosync:" and that secret), for pages and for the server command alike, so that nothing needs configuring. A server that is started without the command needs the same value.')
+                    ->example('%env(OROSYNC_SECRET)%')
+                    ->defaultNull()
+                ->end()
+                ->scalarNode('secret_file')
+                    ->info('A file that holds the secret; instead of "secret".')
+                    ->example('/etc/orosync/secret')
+                    ->defaultNull()
+                ->end()
+                ->scalarNode('backend')
+                    ->info('Where PHP reaches the server; "*" is this machine, empty switches notifications off. Default: the parameters websocket_backend_dsn or websocket_backend_*, else this machine\'s port 8080.')
+                    ->example('unix:/run/orosync/orosync.sock')
+                    ->defaultNull()
+                ->end()
+                ->scalarNode('frontend')
+                    ->info('Where browsers reach the server; "*" is the host of the page, wss:// or ws:// decide on encryption, otherwise the page does. Default: the parameters websocket_frontend_dsn or websocket_frontend_*, else //*:8080/ws.')
+                    ->example('//*:443/ws')
+                    ->defaultNull()
+                ->end()
+                ->arrayNode('server')
+                    ->info('How "bin/console orosync:server" starts the server.')
+                    ->example(['bind' => '//127.0.0.1:8080'])
+                    ->addDefaultsIfNotSet()
+                    ->children()
+                        ->scalarNode('bind')
+                            ->info('Where the server listens; empty: the command does not start one. Default: the parameters websocket_server_dsn or websocket_bind_*, else what the file in "config" says, else //0.0.0.0:8080.')
+                            ->example('//127.0.0.1:8080')
+                            ->defaultNull()
+                        ->end()
+                        ->scalarNode('binary')
+                            ->info('The native server: a path, or a name to look for in PATH. Default: orosync-server in PATH, vendor/bin or Orosync\'s own target/release.')
+                            ->example('/usr/local/bin/orosync-server')
+                            ->defaultNull()
+                        ->end()
+                        ->scalarNode('config')
+                            ->info('The server\'s own configuration file, for topics, limits and further addresses.')
+                            ->example('%kernel.project_dir%/config/orosync.toml')
+                            ->defaultNull()
+                        ->end()
+                    ->end()
+                ->end()
+                ->arrayNode('ticket')
+                    ->info('The one-time credential with which a browser connects.')
+                    ->example(['ttl' => 60])
+                    ->addDefaultsIfNotSet()
+                    ->children()
+                        ->integerNode('ttl')
+                            ->info('Seconds until an unused ticket expires.')
+                            ->example(60)
+                            ->min(1)
+                            ->defaultValue(300)
+                        ->end()
+                    ->end()
+                ->end()
+                ->arrayNode('content_tags')
+                    ->info('The announcement of what Doctrine has changed.')
+                    ->example(['skip' => ['App\Entity\AuditEntry']])
+                    ->canBeDisabled()
+                    ->children()
+                        ->arrayNode('skip')
+                            ->info('Entity classes whose changes are not announced. Subclasses are named themselves.')
+                            ->example(['App\Entity\AuditEntry'])
+                            ->scalarPrototype()->end()
+                        ->end()
+                    ->end()
+                ->end()
+                ->arrayNode('maintenance')
+                    ->info('The maintenance mode of an application that has none of its own.')
+                    ->example(['flag_file' => '/srv/shared/maintenance'])
+                    ->addDefaultsIfNotSet()
+                    ->children()
+                        ->scalarNode('flag_file')
+                            ->info('The file that is there while maintenance is on.')
+                            ->example('/srv/shared/maintenance')
+                            ->cannotBeEmpty()
+                            ->defaultValue('%kernel.project_dir%/var/maintenance')
+                        ->end()
+                    ->end()
+                ->end()
+            ->end()
+        ;
+        $root->find('content_tags.enabled')
+            ->info('Announce them at all.')
+            ->example(false);
+
+        return $builder;
+    }
+}

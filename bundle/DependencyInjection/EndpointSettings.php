@@ -1,0 +1,87 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Orosync\DependencyInjection;
+
+use Symfony\Component\DependencyInjection\ParameterBag\ParameterBagInterface;
+
+/**
+ * Finds what is configured for each endpoint: the tree `orosync:`, else the DSN parameter of Oro 5.1 and later, else the
+ * parameters of the versions before.
+ *
+ * Presence decides, as in Oro: an empty value is a value. Parameters are passed on by reference, so that their
+ * environment variables are read at run time.
+ */
+final class EndpointSettings
+{
+    /** Old parameter names per part: the first that is there wins, the last is the fallback for all endpoints. */
+    private const SERVER = [
+        'host' => ['websocket_bind_address', 'websocket_host'],
+        'port' => ['websocket_bind_port', 'websocket_port'],
+    ];
+    private const BACKEND = [
+        'host' => ['websocket_backend_host', 'websocket_host'],
+        'port' => ['websocket_backend_port', 'websocket_port'],
+        'path' => ['websocket_backend_path', 'websocket_path'],
+        'transport' => ['websocket_backend_transport'],
+    ];
+    private const FRONTEND = [
+        'host' => ['websocket_frontend_host', 'websocket_host'],
+        'port' => ['websocket_frontend_port', 'websocket_port'],
+        'path' => ['websocket_frontend_path', 'websocket_path'],
+    ];
+
+    public function __construct(private readonly ParameterBagInterface $parameters)
+    {
+    }
+
+    /** @return array<string, mixed>|null null: nobody says where the server listens */
+    public function server(?string $dsn): ?array
+    {
+        return $this->find('orosync.server.bind', $dsn, 'websocket_server_dsn', self::SERVER, '0.0.0.0');
+    }
+
+    /** @return array<string, mixed> */
+    public function backend(?string $dsn): array
+    {
+        return $this->find('orosync.backend', $dsn, 'websocket_backend_dsn', self::BACKEND, '*')
+            ?? ['key' => 'orosync.backend', 'dsn' => '//*'];
+    }
+
+    /** @return array<string, mixed> */
+    public function frontend(?string $dsn): array
+    {
+        return $this->find('orosync.frontend', $dsn, 'websocket_frontend_dsn', self::FRONTEND, '*')
+            ?? ['key' => 'orosync.frontend', 'dsn' => '//*/ws'];
+    }
+
+    /**
+     * @param array<string, list<string>> $names
+     *
+     * @return array<string, mixed>|null
+     */
+    private function find(string $key, ?string $dsn, string $dsnParameter, array $names, string $defaultHost): ?array
+    {
+        if (null !== $dsn) {
+            return ['key' => $key, 'dsn' => $dsn];
+        }
+        if ($this->parameters->has($dsnParameter)) {
+            return ['key' => $dsnParameter, 'dsn' => '%'.$dsnParameter.'%'];
+        }
+        $parts = [];
+        foreach ($names as $part => $candidates) {
+            foreach ($candidates as $name) {
+                if ($this->parameters->has($name)) {
+                    $parts[$part] = '%'.$name.'%';
+                    break;
+                }
+            }
+        }
+        if ([] === $parts) {
+            return null;
+        }
+
+        return ['key' => $names['port'][0]] + $parts + ['host' => $defaultHost];
+    }
+}

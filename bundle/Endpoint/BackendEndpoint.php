@@ -1,0 +1,37 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Orosync\Endpoint;
+
+/** Where PHP reaches the server. The host `*` means this machine. */
+final class BackendEndpoint
+{
+    private const PLAIN = ['', 'tcp', 'ws', 'http'];
+    private const SECURE = ['ssl', 'tls', 'tlsv1.0', 'tlsv1.1', 'tlsv1.2', 'tlsv1.3', 'wss', 'https'];
+
+    /** @param array<string, mixed> $settings see {@see Dsn::fromSettings()} */
+    public function __construct(private readonly array $settings)
+    {
+    }
+
+    /** @return string|null `ws://host:port/path`, `wss://...` or `unix:/path`, as the extension takes it; null: switched off */
+    public function resolve(): ?string
+    {
+        $dsn = Dsn::fromSettings($this->settings);
+        if (null === $dsn) {
+            return null;
+        }
+        if (null !== $dsn->socket) {
+            return 'unix:'.$dsn->socket;
+        }
+        $scheme = match (true) {
+            \in_array($dsn->scheme, self::PLAIN, true) => 'ws',
+            \in_array($dsn->scheme, self::SECURE, true) => 'wss',
+            default => throw new InvalidEndpointException(sprintf('%s: "%s" is not a transport. Write tcp or ws for a plain connection, ssl or wss for an encrypted one.', $this->settings['key'], $dsn->scheme)),
+        };
+        $dsn = '*' === $dsn->host ? $dsn->withHost('127.0.0.1') : $dsn;
+
+        return sprintf('%s://%s/%s', $scheme, $dsn->authority(), $dsn->path);
+    }
+}

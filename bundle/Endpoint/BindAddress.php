@@ -1,0 +1,45 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Orosync\Endpoint;
+
+/** Where the server that this application starts listens. */
+final class BindAddress
+{
+    /** @param array<string, mixed>|null $settings see {@see Dsn::fromSettings()}; null: the server's own file says it */
+    public function __construct(private readonly ?array $settings)
+    {
+    }
+
+    /** Does this application say where the server listens, or is that left to the server's own configuration file? */
+    public function isTold(): bool
+    {
+        return null !== $this->settings;
+    }
+
+    /**
+     * @param string|null $host takes the place of the configured one
+     * @param string|null $port likewise
+     *
+     * @return string|null `host:port` or `unix:/path`, as `orosync-server serve --bind` takes it; null: switched off
+     */
+    public function resolve(?string $host = null, ?string $port = null): ?string
+    {
+        $dsn = Dsn::fromSettings($this->settings ?? ['key' => 'orosync.server.bind', 'dsn' => '//0.0.0.0']);
+        if (null === $dsn) {
+            return null;
+        }
+        if (null !== $dsn->socket && null === $host && null === $port) {
+            return 'unix:'.$dsn->socket;
+        }
+        if (null !== $dsn->socket) {
+            $dsn = Dsn::fromSettings(['key' => '--host', 'host' => $host ?? '0.0.0.0']) ?? throw new InvalidEndpointException('--host: the value is empty. Write an address, for example 127.0.0.1.');
+        }
+        $dsn = null === $host ? $dsn : $dsn->withHost($host);
+        $dsn = null === $port ? $dsn : $dsn->withPort('--port', $port);
+
+        // A fallback parameter `websocket_host: "*"` lands here too; no address is called so.
+        return ('*' === $dsn->host ? $dsn->withHost('0.0.0.0') : $dsn)->authority();
+    }
+}

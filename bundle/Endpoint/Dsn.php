@@ -1,0 +1,122 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Orosync\Endpoint;
+
+/**
+ * One endpoint as it is written in the configuration: `scheme://host:port/path`, the scheme optional, or
+ * `unix:/path/to/socket`.
+ *
+ * Parsed when it is used and not when the container is built, for it may come from an environment variable. What the
+ * host `*` means is for the one who asks: a page's host to a browser, this machine to PHP.
+ */
+final class Dsn
+{
+    /** OroSyncBundle's default for the server, PHP and the browser alike. */
+    public const DEFAULT_PORT = 8080;
+
+    private function __construct(
+        public readonly string $scheme,
+        public readonly string $host,
+        public readonly int $port,
+        public readonly string $path,
+        public readonly ?string $socket = null,
+    ) {
+    }
+
+    /**
+     * @param array{key: string, dsn?: mixed, host?: mixed, port?: mixed, path?: mixed, transport?: mixed} $settings
+     *        `key` names them in messages; either a `dsn`, or its parts as OroSyncBundle's older parameters give them
+     *
+     * @return self|null null: switched off (an empty value or the word "null", as in an Oro application)
+     */
+    public static function fromSettings(array $settings): ?self
+    {
+        if (\array_key_exists('dsn', $settings)) {
+            return self::parse($settings['key'], self::text($settings['dsn']));
+        }
+        $host = self::text($settings['host'] ?? null);
+        if (self::isOff($host)) {
+            return null;
+        }
+
+        return new self(
+            strtolower(self::text($settings['transport'] ?? null)),
+            self::bracketed($host),
+            self::port($settings['key'], self::text($settings['port'] ?? self::DEFAULT_PORT)),
+            trim(self::text($settings['path'] ?? null), '/'),
+        );
+    }
+
+    /** `host:port`; an IPv6 address stands in brackets. */
+    public function authority(): string
+    {
+        return $this->host.':'.$this->port;
+    }
+
+    public function withHost(string $host): self
+    {
+        return new self($this->scheme, self::bracketed($host), $this->port, $this->path, null);
+    }
+
+    /** @param string $key names the value in the message when it is no port */
+    public function withPort(string $key, string $port): self
+    {
+        return new self($this->scheme, $this->host, self::port($key, $port), $this->path, null);
+    }
+
+    private static function parse(string $key, string $dsn): ?self
+    {
+        if (self::isOff($dsn)) {
+            return null;
+        }
+        if (str_starts_with($dsn, 'unix:')) {
+            $socket = preg_replace('~^unix:(//)?~', '', $dsn);
+            if ('/' !== $socket[0]) {
+                throw new InvalidEndpointException(sprintf('%s: "%s" is not the absolute path of a socket. Write for example "unix:/run/orosync/orosync.sock".', $key, $dsn));
+            }
+
+            return new self('unix', '', 0, '', $socket);
+        }
+        // Without the slashes parse_url() would take a bare "localhost" for a path.
+        $parts = parse_url(str_contains($dsn, '//') ? $dsn : '//'.$dsn);
+        if (false === $parts || !isset($parts['host'])) {
+            throw new InvalidEndpointException(sprintf('%s: "%s" is not an endpoint. Write "//host:port/path" or "unix:/path/to/socket", or leave it empty to switch it off.', $key, $dsn));
+        }
+        if (self::isOff($parts['host'])) {
+            return null;
+        }
+
+        return new self(
+            strtolower($parts['scheme'] ?? ''),
+            $parts['host'],
+            self::port($key, (string) ($parts['port'] ?? self::DEFAULT_PORT)),
+            trim($parts['path'] ?? '', '/'),
+        );
+    }
+
+    private static function isOff(string $value): bool
+    {
+        return '' === $value || 'null' === $value;
+    }
+
+    private static function text(mixed $value): string
+    {
+        return \is_scalar($value) ? trim((string) $value) : '';
+    }
+
+    private static function port(string $key, string $port): int
+    {
+        if (!ctype_digit($port) || \strlen($port) > 5 || (int) $port < 1 || (int) $port > 65535) {
+            throw new InvalidEndpointException(sprintf('%s: "%s" is not a port. Write a number from 1 to 65535.', $key, $port));
+        }
+
+        return (int) $port;
+    }
+
+    private static function bracketed(string $host): string
+    {
+        return str_contains($host, ':') && '[' !== $host[0] ? '['.$host.']' : $host;
+    }
+}

@@ -1,0 +1,57 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Orosync\Maintenance;
+
+/**
+ * The maintenance mode of an application that has none of its own: a file that is there while it is on.
+ *
+ * It blocks nothing by itself. What happens to requests meanwhile is the application's decision: ask isOn(), or let the
+ * web server look for the file.
+ */
+final class MaintenanceMode
+{
+    public function __construct(
+        private readonly string $file,
+        private readonly MaintenanceAnnouncer $announcer,
+    ) {
+    }
+
+    /** @return bool whether the announcement was accepted; an announcement is also made when it was on already */
+    public function on(): bool
+    {
+        $directory = \dirname($this->file);
+        if (!is_dir($directory) && !@mkdir($directory, recursive: true) && !is_dir($directory)) {
+            throw $this->failure('create the directory of');
+        }
+        if (false === @file_put_contents($this->file, date(\DATE_ATOM)."\n")) {
+            throw $this->failure('write');
+        }
+
+        return $this->announcer->announceOn();
+    }
+
+    /** @return bool whether the announcement was accepted; an announcement is also made when it was off already */
+    public function off(): bool
+    {
+        if (!@unlink($this->file) && $this->isOn()) {
+            throw $this->failure('remove');
+        }
+
+        return $this->announcer->announceOff();
+    }
+
+    public function isOn(): bool
+    {
+        // PHP remembers what stat() said, and a worker lives long.
+        clearstatcache(true, $this->file);
+
+        return is_file($this->file);
+    }
+
+    private function failure(string $what): \RuntimeException
+    {
+        return new \RuntimeException(sprintf('Cannot %s "%s": %s. Check its permissions, or set orosync.maintenance.flag_file to a place that the console and the web server may both write.', $what, $this->file, error_get_last()['message'] ?? 'unknown reason'));
+    }
+}

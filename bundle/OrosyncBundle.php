@@ -1,0 +1,27 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Orosync;
+
+use Orosync\DependencyInjection\Compiler\ContentTagsNeedDoctrinePass;
+use Orosync\DependencyInjection\Compiler\DerivedSecretPass;
+use Symfony\Component\DependencyInjection\ContainerBuilder;
+use Symfony\Component\HttpKernel\Bundle\Bundle;
+
+/**
+ * Live notifications for a Symfony application: what somebody saves is in everybody's browser at once.
+ *
+ * Where to read on: `Publishing/` (the way out of PHP), `ContentTag/` (what a flush has changed), `Ticket/` (who a
+ * browser is), `Endpoint/` (who listens where), `Maintenance/`, `Twig/` (what a page needs), `Command/` (the server).
+ */
+final class OrosyncBundle extends Bundle
+{
+    public function build(ContainerBuilder $container): void
+    {
+        parent::build($container);
+
+        $container->addCompilerPass(new DerivedSecretPass());
+        $container->addCompilerPass(new ContentTagsNeedDoctrinePass());
+    }
+}

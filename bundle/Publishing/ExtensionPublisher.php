@@ -1,0 +1,122 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Orosync\Publishing;
+
+use Orosync\Exception\ConfigurationException;
+use Orosync\Exception\EncodingException;
+use Orosync\Exception\OrosyncException;
+use Orosync\Publisher;
+use Orosync\Ticket\TicketIssuerInterface;
+use Orosync\Ticket\TicketUnavailableException;
+use Psr\Log\LoggerInterface;
+
+/**
+ * Publishes through the native extension, which keeps one connection per PHP process across requests.
+ *
+ * The only file of the bundle that names the extension's classes. Owns nothing but the handle: queue, thread and
+ * connection are the extension's, bounded by `orosync.queue_messages` and `orosync.queue_bytes` in php.ini.
+ */
+final class ExtensionPublisher implements PublisherInterface, TicketIssuerInterface
+{
+    private ?Publisher $publisher = null;
+
+    /** An outage is in the log already; ends with the next message that is accepted. */
+    private bool $outage = false;
+
+    /** @param array{secret?: string, secret_file?: string} $options */
+    public function __construct(
+        private readonly string $endpoint,
+        #[\SensitiveParameter]
+        private readonly array $options,
+        private readonly LoggerInterface $logger,
+    ) {
+    }
+
+    public function publish(string $topic, mixed $payload, array $exclude = [], array $eligible = []): bool
+    {
+        try {
+            $accepted = $this->extension()->publish($topic, $payload, array_filter(['exclude' => $exclude, 'eligible' => $eligible]));
+        } catch (EncodingException $e) {
+            // This message's own fault: it says nothing about the next one.
+            $this->logger->error('A message to {topic} cannot be sent: {reason}', ['topic' => $topic, 'reason' => $e->getMessage(), 'exception' => $e]);
+
+            return false;
+        } catch (OrosyncException $e) {
+            $this->beginOutage('Live notifications are not sent: {reason}', ['reason' => $e->getMessage(), 'exception' => $e]);
+
+            return false;
+        }
+        if ($accepted) {
+            $this->outage = false;
+
+            return true;
+        }
+        $status = $this->status();
+        $this->beginOutage('The queue of live notifications is full ({queued} wait, {unacknowledged} are unacknowledged): messages are dropped until {endpoint} takes them again. Last error: {last_error}', [
+            'queued' => $status->queued,
+            'unacknowledged' => $status->unacknowledged,
+            'endpoint' => $status->endpoint,
+            'last_error' => $status->lastError ?? 'none',
+        ]);
+
+        return false;
+    }
+
+    public function flush(float $timeout = 1.0): bool
+    {
+        try {
+            return $this->extension()->flush($timeout);
+        } catch (OrosyncException $e) {
+            $this->beginOutage('Live notifications are not sent: {reason}', ['reason' => $e->getMessage(), 'exception' => $e]);
+
+            return false;
+        }
+    }
+
+    public function status(): PublisherStatus
+    {
+        try {
+            $status = $this->extension()->status();
+        } catch (ConfigurationException $e) {
+            return new PublisherStatus(PublisherStatus::ABSENT, $this->endpoint, lastError: $e->getMessage());
+        }
+
+        return new PublisherStatus(
+            $status['state'],
+            $status['endpoint'],
+            $status['queued'],
+            $status['unacknowledged'],
+            $status['accepted'],
+            $status['acknowledged'],
+            $status['refused'],
+            $status['reconnects'],
+            $status['last_error'],
+        );
+    }
+
+    public function issue(array $claims, int $ttl): string
+    {
+        try {
+            return $this->extension()->ticket($claims, $ttl);
+        } catch (OrosyncException $e) {
+            throw new TicketUnavailableException($e->getMessage(), 0, $e);
+        }
+    }
+
+    /** Built at the first use: a request that publishes nothing pays nothing. */
+    private function extension(): Publisher
+    {
+        return $this->publisher ??= new Publisher($this->endpoint, $this->options);
+    }
+
+    /** @param array<string, mixed> $context */
+    private function beginOutage(string $message, array $context): void
+    {
+        if (!$this->outage) {
+            $this->outage = true;
+            $this->logger->error($message, $context);
+        }
+    }
+}

@@ -1,0 +1,17 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Orosync\Ticket;
+
+/** Mints the one-time ticket that a browser shows the server. */
+interface TicketIssuerInterface
+{
+    /**
+     * @param array{sub?: string, uid?: int, org?: int, role?: 'user'|'customer'|'anonymous'} $claims
+     * @param int $ttl seconds until it expires
+     *
+     * @throws TicketUnavailableException
+     */
+    public function issue(array $claims, int $ttl): string;
+}

@@ -1,0 +1,127 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Symfony\Component\DependencyInjection\Loader\Configurator;
+
+use Orosync\Command\MaintenanceCommand;
+use Orosync\Command\ServerBinary;
+use Orosync\Command\ServerCommand;
+use Orosync\Command\ServerProcess;
+use Orosync\ContentTag\ContentTagListener;
+use Orosync\ContentTag\DoctrineTagGenerator;
+use Orosync\ContentTag\SimpleTagGenerator;
+use Orosync\ContentTag\TagAnnouncer;
+use Orosync\ContentTag\TagGeneratorChain;
+use Orosync\ContentTag\TagGeneratorInterface;
+use Orosync\Controller\TicketController;
+use Orosync\Endpoint\BackendEndpoint;
+use Orosync\Endpoint\BindAddress;
+use Orosync\Endpoint\FrontendEndpoint;
+use Orosync\Maintenance\MaintenanceAnnouncer;
+use Orosync\Maintenance\MaintenanceListener;
+use Orosync\Maintenance\MaintenanceMode;
+use Orosync\Publishing\PublisherFactory;
+use Orosync\Publishing\PublisherInterface;
+use Orosync\Publishing\SharedSecret;
+use Orosync\Ticket\TicketIssuerInterface;
+use Orosync\Ticket\UserClaims;
+use Orosync\Ticket\UserClaimsInterface;
+use Orosync\Twig\OrosyncExtension;
+use Orosync\Twig\OrosyncRuntime;
+
+// What an application type-hints, replaces or decorates is named by its interface; all else is ours and may change.
+// Arguments that the configuration decides ($settings, $secret, ...) are set in DependencyInjection/OrosyncExtension.php.
+return static function (ContainerConfigurator $container): void {
+    $services = $container->services();
+
+    // Endpoints and secret
+    $services->set('orosync.bind_address', BindAddress::class);
+    $services->set('orosync.backend_endpoint', BackendEndpoint::class);
+    $services->set('orosync.frontend_endpoint', FrontendEndpoint::class)
+        ->arg('$requests', service('request_stack'));
+    $services->set('orosync.shared_secret', SharedSecret::class);
+
+    // Publishing
+    $services->set('orosync.publisher_factory', PublisherFactory::class)
+        ->arg('$backend', service('orosync.backend_endpoint'))
+        ->arg('$secret', service('orosync.shared_secret'))
+        ->arg('$logger', service('logger'))
+        ->tag('monolog.logger', ['channel' => 'orosync']);
+    $services->set('orosync.publisher', PublisherInterface::class)
+        ->factory([service('orosync.publisher_factory'), 'publisher']);
+    $services->alias(PublisherInterface::class, 'orosync.publisher')->public();
+
+    // Tickets
+    $services->set('orosync.ticket_issuer', TicketIssuerInterface::class)
+        ->factory([service('orosync.publisher_factory'), 'ticketIssuer']);
+    $services->alias(TicketIssuerInterface::class, 'orosync.ticket_issuer');
+    $services->set('orosync.user_claims', UserClaims::class)
+        ->arg('$tokens', service('security.token_storage')->nullOnInvalid());
+    $services->alias(UserClaimsInterface::class, 'orosync.user_claims');
+    $services->set(TicketController::class)
+        ->arg('$tickets', service(TicketIssuerInterface::class))
+        ->arg('$user', service(UserClaimsInterface::class))
+        ->arg('$logger', service('logger'))
+        ->tag('monolog.logger', ['channel' => 'orosync'])
+        ->tag('controller.service_arguments');
+
+    // Content tags
+    $services->set('orosync.simple_tag_generator', SimpleTagGenerator::class)
+        ->tag('orosync.tag_generator');
+    $services->set('orosync.doctrine_tag_generator', DoctrineTagGenerator::class)
+        ->arg('$doctrine', service('doctrine'))
+        ->tag('orosync.tag_generator');
+    $services->set('orosync.tag_generator', TagGeneratorChain::class)
+        ->arg('$generators', tagged_iterator('orosync.tag_generator'));
+    $services->alias(TagGeneratorInterface::class, 'orosync.tag_generator');
+    $services->set('orosync.tag_announcer', TagAnnouncer::class)
+        ->arg('$publisher', service(PublisherInterface::class))
+        ->arg('$user', service(UserClaimsInterface::class));
+    $services->set('orosync.content_tag_listener', ContentTagListener::class)
+        ->arg('$tags', service(TagGeneratorInterface::class))
+        ->arg('$announcer', service('orosync.tag_announcer'))
+        ->tag('doctrine.event_listener', ['event' => 'onFlush'])
+        ->tag('doctrine.event_listener', ['event' => 'postFlush'])
+        ->tag('kernel.reset', ['method' => 'reset']);
+
+    // Maintenance
+    $services->set('orosync.maintenance_announcer', MaintenanceAnnouncer::class)
+        ->arg('$publisher', service(PublisherInterface::class))
+        ->arg('$user', service(UserClaimsInterface::class));
+    $services->set('orosync.maintenance_mode', MaintenanceMode::class)
+        ->arg('$announcer', service('orosync.maintenance_announcer'));
+    $services->alias(MaintenanceMode::class, 'orosync.maintenance_mode');
+    $services->set('orosync.maintenance_listener', MaintenanceListener::class)
+        ->arg('$announcer', service('orosync.maintenance_announcer'))
+        ->tag('kernel.event_listener', ['event' => 'maintenance.on', 'method' => 'onMaintenanceOn'])
+        ->tag('kernel.event_listener', ['event' => 'maintenance.off', 'method' => 'onMaintenanceOff']);
+
+    // Commands
+    $services->set('orosync.server_binary', ServerBinary::class)
+        ->arg('$directories', ['%kernel.project_dir%/vendor/bin', \dirname(__DIR__, 2).'/target/release']);
+    $services->set('orosync.server_process', ServerProcess::class);
+    $services->set('orosync.server_command', ServerCommand::class)
+        ->arg('$bind', service('orosync.bind_address'))
+        ->arg('$secret', service('orosync.shared_secret'))
+        ->arg('$binary', service('orosync.server_binary'))
+        ->arg('$process', service('orosync.server_process'))
+        ->tag('console.command');
+    $services->set('orosync.maintenance_command', MaintenanceCommand::class)
+        ->arg('$mode', service('orosync.maintenance_mode'))
+        ->arg('$publisher', service(PublisherInterface::class))
+        ->tag('console.command');
+
+    // Twig
+    $services->set('orosync.twig_extension', OrosyncExtension::class)
+        ->tag('twig.extension');
+    $services->set('orosync.twig_runtime', OrosyncRuntime::class)
+        ->arg('$frontend', service('orosync.frontend_endpoint'))
+        ->arg('$publisher', service(PublisherInterface::class))
+        ->arg('$tags', service(TagGeneratorInterface::class))
+        ->arg('$user', service(UserClaimsInterface::class))
+        ->arg('$urls', service('router'))
+        ->arg('$logger', service('logger'))
+        ->tag('monolog.logger', ['channel' => 'orosync'])
+        ->tag('twig.runtime');
+};

@@ -1,0 +1,31 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Orosync\Tests\Application;
+
+use Psr\Log\AbstractLogger;
+
+/** Keeps what is logged, as "level: message" with the context filled in. */
+final class RecordingLogger extends AbstractLogger
+{
+    /** @var list<string> */
+    private array $lines = [];
+
+    public function log($level, $message, array $context = []): void
+    {
+        $replacements = [];
+        foreach ($context as $key => $value) {
+            if (\is_scalar($value) || $value instanceof \Stringable) {
+                $replacements['{'.$key.'}'] = (string) $value;
+            }
+        }
+        $this->lines[] = $level.': '.strtr((string) $message, $replacements);
+    }
+
+    /** @return list<string> those that contain the text */
+    public function lines(string $containing = ''): array
+    {
+        return array_values(array_filter($this->lines, static fn (string $line): bool => str_contains($line, $containing)));
+    }
+}
