@@ -1,0 +1,62 @@
+<?php
+
+/**
+ * Doctrine by hand, under the names that DoctrineBundle gives: Debian 12 has no package of that bundle. An application
+ * with DoctrineBundle has all of this already.
+ */
+
+declare(strict_types=1);
+
+use Demo\Persistence\Registry;
+use Doctrine\DBAL\Connection;
+use Doctrine\DBAL\DriverManager;
+use Doctrine\ORM\Configuration;
+use Doctrine\ORM\EntityManager;
+use Doctrine\ORM\EntityManagerInterface;
+use Doctrine\ORM\ORMSetup;
+use Doctrine\Persistence\ManagerRegistry;
+use Symfony\Bridge\Doctrine\ContainerAwareEventManager;
+use Symfony\Component\Cache\Adapter\ArrayAdapter;
+use Symfony\Component\DependencyInjection\Loader\Configurator\ContainerConfigurator;
+
+use function Symfony\Component\DependencyInjection\Loader\Configurator\inline_service;
+use function Symfony\Component\DependencyInjection\Loader\Configurator\service;
+
+return static function (ContainerConfigurator $container): void {
+    $container->parameters()->set('doctrine.connections', ['default' => 'doctrine.dbal.default_connection']);
+
+    $services = $container->services();
+    $services->set('doctrine.orm.default_configuration', Configuration::class)
+        ->factory([ORMSetup::class, 'createAttributeMetadataConfiguration'])
+        ->args([
+            ['%kernel.project_dir%/src/Entity'],
+            false,
+            '%kernel.cache_dir%/doctrine',
+            inline_service(ArrayAdapter::class),
+        ]);
+    $services->set('doctrine.dbal.default_connection.event_manager', ContainerAwareEventManager::class)
+        ->args([service('service_container')]);
+    $services->set('doctrine.dbal.default_connection', Connection::class)
+        ->factory([DriverManager::class, 'getConnection'])
+        ->args([
+            ['driver' => 'pdo_sqlite', 'path' => '%demo.directory%/demo.sqlite'],
+            service('doctrine.orm.default_configuration'),
+            service('doctrine.dbal.default_connection.event_manager'),
+        ])
+        ->public();
+    $services->set('doctrine.orm.default_entity_manager', EntityManager::class)
+        ->args([
+            service('doctrine.dbal.default_connection'),
+            service('doctrine.orm.default_configuration'),
+            service('doctrine.dbal.default_connection.event_manager'),
+        ])
+        // Lazy managers can be reset after a failed flush has closed them.
+        ->lazy()
+        ->public();
+    $services->set('doctrine', Registry::class)->args([service('service_container')])->public();
+
+    $services->alias('doctrine.orm.entity_manager', 'doctrine.orm.default_entity_manager');
+    $services->alias(EntityManagerInterface::class, 'doctrine.orm.default_entity_manager');
+    $services->alias(Connection::class, 'doctrine.dbal.default_connection');
+    $services->alias(ManagerRegistry::class, 'doctrine');
+};

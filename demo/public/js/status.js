@@ -1,0 +1,67 @@
+/** The status page: this page's connection, what the server knows of it, and the PHP process that answers. */
+import { client } from './page.js';
+
+const [pageFacts, serverFacts, phpFacts] = ['page', 'server', 'php'].map((id) => document.getElementById(id));
+/** How often the connection came about since this page was loaded. */
+let connections = 0;
+
+client.on('state', showPage);
+client.on('connected', () => {
+  connections += 1;
+  showPage();
+  askServer();
+});
+document.getElementById('refresh').addEventListener('click', refresh);
+showPage();
+refresh();
+
+function refresh() {
+  askServer();
+  askPhp();
+}
+
+function showPage() {
+  fill(pageFacts, { State: client.state, 'Session id': client.sessionId ?? 'none', Connections: connections });
+}
+
+async function askServer() {
+  try {
+    fill(serverFacts, flat(await client.call('orosync/session')));
+  } catch (error) {
+    fill(serverFacts, { Answer: error.message });
+  }
+}
+
+async function askPhp() {
+  const response = await fetch('/status/php', { headers: { Accept: 'application/json' } });
+  fill(phpFacts, response.ok ? flat(await response.json()) : { Answer: `${response.status} ${response.statusText}` });
+}
+
+/** One level of names. @type {(value: object, prefix?: string) => Record<string, unknown>} */
+function flat(value, prefix = '') {
+  return Object.entries(value).reduce((all, [name, inner]) => {
+    const isGroup = typeof inner === 'object' && inner !== null && !Array.isArray(inner);
+    return { ...all, ...(isGroup ? flat(inner, `${prefix}${name}.`) : { [prefix + name]: inner }) };
+  }, {});
+}
+
+/** @param {HTMLElement} list @param {Record<string, unknown>} facts */
+function fill(list, facts) {
+  list.replaceChildren(...Object.entries(facts).map(([name, value]) => {
+    const row = document.createElement('div');
+    const term = document.createElement('dt');
+    const description = document.createElement('dd');
+    term.textContent = name;
+    description.textContent = textOf(value);
+    row.append(term, description);
+    return row;
+  }));
+}
+
+/** @type {(value: unknown) => string} */
+function textOf(value) {
+  if (value === null || value === '') {
+    return 'none';
+  }
+  return Array.isArray(value) ? value.join(', ') || 'none' : String(value);
+}

@@ -1,0 +1,69 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Demo\Command;
+
+use Symfony\Component\Console\Command\Command;
+use Symfony\Component\Console\Input\InputArgument;
+use Symfony\Component\Console\Input\InputInterface;
+use Symfony\Component\Console\Output\OutputInterface;
+
+/** Waits until the demo answers through its proxy: a page, and a WebSocket. Bound: 20 seconds. */
+final class WaitCommand extends Command
+{
+    private const SECONDS = 20.0;
+
+    protected static $defaultName = 'demo:wait';
+    protected static $defaultDescription = 'Wait until the demo answers at an address';
+
+    protected function configure(): void
+    {
+        $this->addArgument('address', InputArgument::REQUIRED, 'Host and port, for example 127.0.0.1:8000');
+    }
+
+    protected function execute(InputInterface $input, OutputInterface $output): int
+    {
+        $address = $input->getArgument('address');
+        $expected = [
+            "GET /login HTTP/1.1\r\nHost: $address\r\nConnection: close\r\n\r\n" => 'HTTP/1.1 200 ',
+            "GET /ws HTTP/1.1\r\nHost: $address\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                . "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " . base64_encode(random_bytes(16)) . "\r\n\r\n"
+                => 'HTTP/1.1 101 ',
+        ];
+        $end = microtime(true) + self::SECONDS;
+        foreach ($expected as $request => $start) {
+            while (!str_starts_with($answer = $this->firstLine($address, $request), $start)) {
+                if (microtime(true) > $end) {
+                    $output->writeln(sprintf(
+                        '%s answered "%s" to "%s"; expected was "%s".',
+                        $address,
+                        trim($answer),
+                        strtok($request, "\r"),
+                        trim($start),
+                    ));
+
+                    return self::FAILURE;
+                }
+                usleep(50_000);
+            }
+        }
+
+        return self::SUCCESS;
+    }
+
+    /** @return string the first line of the answer, or why there was none */
+    private function firstLine(string $address, string $request): string
+    {
+        $socket = @stream_socket_client("tcp://$address", $errorCode, $error, 1.0);
+        if ($socket === false) {
+            return $error;
+        }
+        stream_set_timeout($socket, 5);
+        fwrite($socket, $request);
+        $line = fgets($socket);
+        fclose($socket);
+
+        return $line === false ? 'nothing' : $line;
+    }
+}

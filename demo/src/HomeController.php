@@ -1,0 +1,19 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Demo;
+
+use Demo\Entity\Contact;
+use Doctrine\ORM\EntityManagerInterface;
+use Symfony\Bundle\FrameworkBundle\Controller\AbstractController;
+use Symfony\Component\HttpFoundation\Response;
+
+/** The public page: it shows something of the database to people without a login. */
+final class HomeController extends AbstractController
+{
+    public function __invoke(EntityManagerInterface $entityManager): Response
+    {
+        return $this->render('home.html.twig', ['contacts' => $entityManager->getRepository(Contact::class)->count([])]);
+    }
+}

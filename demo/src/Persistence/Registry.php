@@ -1,0 +1,26 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Demo\Persistence;
+
+use Doctrine\Persistence\Proxy;
+use Symfony\Bridge\Doctrine\ManagerRegistry;
+use Symfony\Component\DependencyInjection\ContainerInterface;
+
+/** The one connection and the one entity manager of `config/doctrine.php`, for all who ask for a registry. */
+final class Registry extends ManagerRegistry
+{
+    public function __construct(ContainerInterface $container)
+    {
+        $this->container = $container;
+        parent::__construct(
+            'demo',
+            ['default' => 'doctrine.dbal.default_connection'],
+            ['default' => 'doctrine.orm.default_entity_manager'],
+            'default',
+            'default',
+            Proxy::class,
+        );
+    }
+}
