@@ -35,7 +35,7 @@ const KINDS = {
     role: 'status',
     live: 'polite',
     texts: {
-      message: 'Somebody else has changed what you see here.',
+      message: 'Somebody else has changed this content.',
       reload: 'Reload the page',
       dismiss: 'Dismiss',
     },
@@ -52,8 +52,11 @@ const KINDS = {
   },
 };
 
+/** Tells a flash to go; whoever shows the same message again can say so too. */
+const DISMISS = 'orosync-dismiss';
+
 /**
- * Shows a message, once: if the same one is still there, it stays the only one.
+ * Shows a message; one that still stands stays as it is, and is not announced again.
  *
  * @param {FlashOptions} options
  * @returns {() => void} takes it away
@@ -62,23 +65,37 @@ export function showFlash({ kind, texts, onReload = loadAnew }) {
   if (!Object.hasOwn(KINDS, kind)) {
     throw new TypeError(`showFlash: there is no kind "${kind}"; there are: ${Object.keys(KINDS).join(', ')}`);
   }
-  const { role, live, texts: english } = KINDS[kind];
-  const words = { ...english, ...texts };
-  const stack = stackIn(document.body);
+  const words = { ...KINDS[kind].texts, ...texts };
   const key = `${kind} ${words.message}`;
-
-  [...stack.children].find((flash) => flash instanceof HTMLElement && flash.dataset.orosyncFlash === key)?.remove();
-  while (stack.children.length >= MAX_FLASHES) {
-    stack.firstElementChild?.remove();
+  const stack = stackIn(document.body);
+  const flashes = [...stack.querySelectorAll(':scope > .orosync-flash')];
+  const present = flashes.find((flash) => flash.getAttribute('data-orosync-flash') === key);
+  if (present !== undefined) {
+    return () => dismiss(present);
   }
-
-  const flash = element('div', `orosync-flash orosync-flash--${kind}`);
-  flash.dataset.orosyncFlash = key;
-  flash.setAttribute('role', role);
-  flash.setAttribute('aria-live', live);
+  flashes.slice(0, Math.max(0, flashes.length - MAX_FLASHES + 1)).forEach(dismiss);
+  const flash = createFlash(kind, words, onReload);
+  flash.setAttribute('data-orosync-flash', key);
   stack.append(flash);
+  return () => dismiss(flash);
+}
 
-  const filling = setTimeout(() => flash.append(...contents(words, dismiss, onReload)), ANNOUNCE_DELAY_MS);
+/** @param {Element} flash */
+function dismiss(flash) {
+  flash.dispatchEvent(new Event(DISMISS));
+}
+
+/**
+ * @param {FlashKind} kind
+ * @param {FlashTexts} words
+ * @param {() => void} onReload
+ */
+function createFlash(kind, words, onReload) {
+  const flash = element('div', `orosync-flash orosync-flash--${kind}`);
+  flash.setAttribute('role', KINDS[kind].role);
+  flash.setAttribute('aria-live', KINDS[kind].live);
+  const filling = setTimeout(() => flash.append(...contents(words, () => dismiss(flash), onReload)), ANNOUNCE_DELAY_MS);
+
   /** Where the keyboard was before it came here. @type {HTMLElement | null} */
   let cameFrom = null;
   flash.addEventListener('focusin', ({ relatedTarget }) => {
@@ -86,32 +103,31 @@ export function showFlash({ kind, texts, onReload = loadAnew }) {
       cameFrom = relatedTarget;
     }
   });
-  flash.addEventListener('keydown', ({ key: pressed }) => {
-    if (pressed === 'Escape') {
-      dismiss();
+  flash.addEventListener('keydown', ({ key }) => {
+    if (key === 'Escape') {
+      dismiss(flash);
     }
   });
-
-  function dismiss() {
+  flash.addEventListener(DISMISS, () => {
     clearTimeout(filling);
     const hadFocus = flash.contains(document.activeElement);
     flash.remove();
     if (hadFocus) {
       cameFrom?.focus();
     }
-  }
-  return dismiss;
+  });
+  return flash;
 }
 
 /**
  * @param {FlashTexts} words
- * @param {() => void} dismiss
+ * @param {() => void} onDismiss
  * @param {() => void} onReload
  */
-function contents(words, dismiss, onReload) {
+function contents(words, onDismiss, onReload) {
   const message = element('p', 'orosync-flash__message');
   message.textContent = words.message;
-  const dismissButton = button('orosync-flash__dismiss', dismiss);
+  const dismissButton = button('orosync-flash__dismiss', onDismiss);
   dismissButton.setAttribute('aria-label', words.dismiss);
   dismissButton.title = words.dismiss;
   dismissButton.textContent = '×';

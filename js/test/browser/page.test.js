@@ -1,0 +1,355 @@
+/**
+ * What only a real browser has: its WebSocket, its page life cycle, its DOM. Needs Chromium at /usr/bin/chromium (Debian:
+ * apt install chromium), or where CHROMIUM says.
+ */
+import assert from 'node:assert/strict';
+import { createReadStream, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { extname, join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { chromium } from 'playwright-core';
+import { startServer } from '../support/server.js';
+
+const TYPES = { '.js': 'text/javascript', '.css': 'text/css' };
+const SOURCES = new URL('../../src/', import.meta.url).pathname;
+
+/** The demo's way of including it: stylesheet, module, exactly these four names. Nothing inline may run but this script. */
+const PAGE = `<!doctype html><html lang="en"><title>Test</title>
+  <link rel="stylesheet" href="/orosync/flash.css">
+  <input id="field" value="typed">
+  <script type="module" nonce="page">
+    import { OrosyncClient, ContentTracker, Maintenance, showFlash } from '/orosync/index.js';
+    Object.assign(globalThis, { OrosyncClient, ContentTracker, Maintenance, showFlash });
+    globalThis.told = [];
+    globalThis.client = new OrosyncClient({ url: '/ws', ticketUrl: '/sync/ticket' });
+    for (const event of ['state', 'connected', 'disconnected']) {
+      client.on(event, (detail) => told.push({ event, detail }));
+    }
+    document.title = 'ready';
+  </script>`;
+const POLICY = "default-src 'none'; style-src 'self'; script-src 'self' 'nonce-page'; connect-src 'self'";
+
+let profile;
+let context;
+
+before(async () => {
+  profile = mkdtempSync(join(tmpdir(), 'orosync-chromium-'));
+  context = await chromium.launchPersistentContext(profile, {
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    headless: true,
+    ignoreDefaultArgs: ['--disable-back-forward-cache'],
+    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+  });
+  context.setDefaultTimeout(10_000);
+});
+
+after(async () => {
+  await context?.close();
+  rmSync(profile, { recursive: true, force: true });
+});
+
+/** A page with a client that is not yet connected, on a server of its own. */
+async function openPage(t) {
+  const server = await startServer(t);
+  server.answerPage = answerPage;
+  const page = await context.newPage();
+  t.after(() => page.close());
+  const errors = [];
+  page.on('pageerror', (error) => errors.push(error.message));
+  await page.goto(`${server.origin}/page?x=1#part`);
+  await page.waitForFunction(() => document.title === 'ready');
+  return { server, page, errors };
+}
+
+function answerPage(request, response) {
+  const { pathname } = new URL(request.url, 'http://localhost');
+  if (pathname.startsWith('/orosync/') && existsSync(SOURCES + pathname.slice(9))) {
+    response.writeHead(200, { 'Content-Type': TYPES[extname(pathname)] });
+    createReadStream(SOURCES + pathname.slice(9)).pipe(response);
+  } else if (pathname.startsWith('/page')) {
+    response.writeHead(200, { 'Content-Type': 'text/html', 'Content-Security-Policy': POLICY }).end(PAGE);
+  } else {
+    response.writeHead(404).end();
+  }
+}
+
+const connect = (page) => page.evaluate(() => client.connect());
+const untilState = (page, name) => page.waitForFunction((wanted) => client.state === wanted, name);
+
+describe('the client in a page', () => {
+  it('connects to a path on its own host, with a ticket', async (t) => {
+    const { server, page, errors } = await openPage(t);
+    await connect(page);
+    const session = await server.sessions.take();
+    await untilState(page, 'open');
+    assert.equal(session.url, '/ws?ticket=ticket-1');
+    assert.equal(session.protocol, 'orosync.1');
+    assert.deepEqual(errors, []);
+  });
+
+  it('stops when the ticket endpoint redirects to a login page', async (t) => {
+    const { server, page } = await openPage(t);
+    server.answerTicket = (request, response) => response.writeHead(302, { Location: '/page/login' }).end();
+    await connect(page);
+    await untilState(page, 'refused');
+    assert.match(await page.evaluate(() => told.at(-1).detail.reason), /redirect, probably to a login page/);
+  });
+
+  it('reports what a callback throws as an uncaught error', async (t) => {
+    const { server, page, errors } = await openPage(t);
+    await page.evaluate(() => {
+      client.subscribe('a', () => {
+        throw new Error('mine');
+      });
+      client.subscribe('a', (payload) => {
+        document.title = payload;
+      });
+    });
+    await connect(page);
+    (await server.sessions.take()).publish('a', 'second was called');
+    await page.waitForFunction(() => document.title === 'second was called');
+    assert.deepEqual(errors, ['mine']);
+  });
+
+  it('comes back at once when the browser is online again', async (t) => {
+    const { server, page } = await openPage(t);
+    await connect(page);
+    const session = await server.sessions.take();
+    await untilState(page, 'open');
+    await context.setOffline(true);
+    t.after(() => context.setOffline(false));
+    session.drop();
+    // Attempts fail as long as it is offline; in a long wait the timer cannot be what ends it.
+    await page.waitForFunction(() => client.state === 'waiting' && told.at(-1).detail.delay > 2_000, undefined, { timeout: 30_000 });
+    await page.evaluate(() =>
+      addEventListener('online', () => {
+        globalThis.stateWhenOnline = client.state;
+      }),
+    );
+    await context.setOffline(false);
+    await untilState(page, 'open');
+    assert.equal(await page.evaluate(() => stateWhenOnline), 'asking');
+  });
+
+  it('comes back at once when the tab becomes visible', async (t) => {
+    const { server, page } = await openPage(t);
+    await connect(page);
+    const session = await server.sessions.take();
+    await untilState(page, 'open');
+    session.drop();
+    const states = await page.waitForFunction(() => {
+      if (client.state !== 'waiting') {
+        return null;
+      }
+      document.dispatchEvent(new Event('visibilitychange')); // the tab is visible all along
+      return ['waiting', client.state];
+    });
+    assert.deepEqual(await states.jsonValue(), ['waiting', 'asking']);
+    await untilState(page, 'open');
+  });
+
+  it('does not hurry when the server has asked for later', async (t) => {
+    const { server, page } = await openPage(t);
+    await connect(page);
+    const session = await server.sessions.take();
+    await untilState(page, 'open');
+    session.close(1013);
+    await untilState(page, 'waiting');
+    const state = await page.evaluate(() => {
+      document.dispatchEvent(new Event('visibilitychange'));
+      dispatchEvent(new Event('online'));
+      return client.state;
+    });
+    assert.equal(state, 'waiting');
+  });
+
+  it('closes when the page is left and comes back with it out of the back/forward cache', async (t) => {
+    const { server, page } = await openPage(t);
+    await page.evaluate(() =>
+      addEventListener('pageshow', ({ persisted }) => {
+        globalThis.cameBack = persisted;
+      }),
+    );
+    await connect(page);
+    const session = await server.sessions.take();
+    await untilState(page, 'open');
+
+    await page.goto(`${server.origin}/page/other`);
+    assert.equal(await session.closed, 1000);
+    await page.goBack({ waitUntil: 'commit' }); // out of the cache there is no load event
+    await page.waitForFunction(() => globalThis.cameBack === true);
+    await untilState(page, 'open');
+    assert.equal((await server.sessions.take()).url, '/ws?ticket=ticket-2');
+    const states = await page.evaluate(() => told.filter(({ event }) => event === 'state').map(({ detail }) => detail));
+    assert.deepEqual(states, ['asking', 'opening', 'open', 'suspended', 'asking', 'opening', 'open']);
+  });
+
+  it('takes its listeners off the page when it is closed', async (t) => {
+    const { server, page } = await openPage(t);
+    await connect(page);
+    await server.sessions.take();
+    await untilState(page, 'open');
+    const state = await page.evaluate(() => {
+      client.close();
+      dispatchEvent(new PageTransitionEvent('pagehide'));
+      dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }));
+      return client.state;
+    });
+    assert.equal(state, 'closed');
+  });
+});
+
+describe('the flash message', () => {
+  it('is a status with its text as text, and a way to load the page anew', async (t) => {
+    const { server, page, errors } = await openPage(t);
+    const text = '<img src=x onerror="document.title=1"> & more';
+    await page.evaluate((message) => void showFlash({ kind: 'outdated', texts: { message } }), text);
+    const flash = page.getByRole('status');
+    await flash.getByText(text).waitFor();
+    assert.equal(await flash.getAttribute('aria-live'), 'polite');
+
+    await page.fill('#field', 'changed');
+    await Promise.all([page.waitForNavigation(), flash.getByRole('button', { name: 'Reload the page' }).click()]);
+    assert.equal(page.url(), `${server.origin}/page?x=1`);
+    assert.equal(await page.inputValue('#field'), 'typed');
+    assert.deepEqual(errors, []);
+  });
+
+  it('arrives empty, so that a screen reader knows the region before its text', async (t) => {
+    const { page } = await openPage(t);
+    const early = await page.evaluate(() => {
+      showFlash({ kind: 'outdated' });
+      const region = document.querySelector('[role=status]');
+      return { text: region.textContent, visibility: getComputedStyle(region).visibility };
+    });
+    assert.deepEqual(early, { text: '', visibility: 'visible' });
+    await page.getByText('Somebody else has changed this content.').waitFor();
+  });
+
+  it('of maintenance is an alert without a button that would lose what was typed', async (t) => {
+    const { page } = await openPage(t);
+    await page.evaluate(() => void showFlash({ kind: 'maintenance' }));
+    const flash = page.getByRole('alert');
+    await flash.getByText('The site has gone into maintenance').waitFor();
+    assert.deepEqual(await flash.getByRole('button').allInnerTexts(), ['×']);
+  });
+
+  it('is dismissed by its button, by Escape and by the function', async (t) => {
+    const { page } = await openPage(t);
+    await page.evaluate(() => void showFlash({ kind: 'outdated', texts: { dismiss: 'Weg damit' } }));
+    await page.getByRole('button', { name: 'Weg damit' }).click();
+    await page.getByRole('status').waitFor({ state: 'detached' });
+
+    await page.evaluate(() => void showFlash({ kind: 'outdated' }));
+    await page.getByRole('button', { name: 'Dismiss' }).focus();
+    await page.keyboard.press('Escape');
+    await page.getByRole('status').waitFor({ state: 'detached' });
+
+    const left = await page.evaluate(() => {
+      showFlash({ kind: 'outdated' })();
+      return document.querySelectorAll('.orosync-flash').length;
+    });
+    assert.equal(left, 0);
+  });
+
+  it('gives the keyboard back to where it came from', async (t) => {
+    const { page } = await openPage(t);
+    await page.focus('#field');
+    await page.evaluate(() => void showFlash({ kind: 'outdated' }));
+    await page.getByRole('button', { name: 'Reload the page' }).waitFor();
+    await page.keyboard.press('Tab');
+    await page.keyboard.press('Tab');
+    assert.equal(await page.evaluate(() => document.activeElement.textContent), '×');
+    await page.keyboard.press('Enter');
+    assert.equal(await page.evaluate(() => document.activeElement.id), 'field');
+  });
+
+  it('stands once, however often it is shown, and not beside more than three others', async (t) => {
+    const { page } = await openPage(t);
+    await page.evaluate(() => {
+      showFlash({ kind: 'outdated', texts: { message: 'first' } });
+      for (const message of ['a', 'b', 'b', 'c', 'd', 'b']) {
+        showFlash({ kind: 'outdated', texts: { message } });
+      }
+    });
+    await page.getByText('d', { exact: true }).waitFor();
+    assert.deepEqual(await page.locator('.orosync-flash__message').allInnerTexts(), ['a', 'b', 'c', 'd']);
+  });
+
+  it('that was shown twice is taken away by either function', async (t) => {
+    const { page } = await openPage(t);
+    const left = await page.evaluate(() => {
+      showFlash({ kind: 'outdated' });
+      const dismissSecond = showFlash({ kind: 'outdated' });
+      dismissSecond();
+      return document.querySelectorAll('.orosync-flash').length;
+    });
+    assert.equal(left, 0);
+  });
+
+  it('calls the function of the application in place of loading anew, and leaves the button out on request', async (t) => {
+    const { page } = await openPage(t);
+    await page.evaluate(() => {
+      showFlash({ kind: 'outdated', texts: { reload: 'Fetch it' }, onReload: () => (document.title = 'asked') });
+      showFlash({ kind: 'maintenance', texts: { reload: null } });
+    });
+    await page.getByRole('button', { name: 'Fetch it' }).click();
+    assert.equal(await page.title(), 'asked');
+    assert.equal(await page.getByRole('alert').locator('.orosync-flash__reload').count(), 0);
+  });
+
+  it('says which kinds there are', async (t) => {
+    const { page } = await openPage(t);
+    const message = await page.evaluate(() => {
+      try {
+        return showFlash({ kind: 'toString' });
+      } catch (error) {
+        return error.message;
+      }
+    });
+    assert.equal(message, 'showFlash: there is no kind "toString"; there are: outdated, maintenance');
+  });
+
+  it('is readable in light and in dark, and keeps still for those who asked for it', async (t) => {
+    const { page } = await openPage(t);
+    for (const colorScheme of ['light', 'dark']) {
+      await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+      for (const kind of ['outdated', 'maintenance']) {
+        await page.evaluate((wanted) => void showFlash({ kind: wanted }), kind);
+        const flash = page.locator(`.orosync-flash--${kind}:not(:empty)`);
+        await flash.waitFor();
+        const style = await flash.evaluate((element) => {
+          const { color, backgroundColor, animationName } = getComputedStyle(element);
+          return { color, backgroundColor, animationName };
+        });
+        assert.equal(style.animationName, 'none');
+        const ratio = contrast(style.color, style.backgroundColor);
+        assert.ok(ratio >= 7, `${kind} in ${colorScheme}: contrast ${ratio} (WCAG AAA: 7)`);
+      }
+    }
+  });
+
+  it('takes its colours from the custom properties of the page', async (t) => {
+    const { page } = await openPage(t);
+    const background = await page.evaluate(() => {
+      document.documentElement.style.setProperty('--orosync-flash-background', 'rgb(1, 2, 3)');
+      showFlash({ kind: 'outdated' });
+      return getComputedStyle(document.querySelector('.orosync-flash')).backgroundColor;
+    });
+    assert.equal(background, 'rgb(1, 2, 3)');
+  });
+});
+
+/** Contrast of two `rgb(r, g, b)` colours, as WCAG 2.2 defines it. */
+function contrast(one, other) {
+  const [lighter, darker] = [luminance(one), luminance(other)].sort((a, b) => b - a);
+  return (lighter + 0.05) / (darker + 0.05);
+}
+
+function luminance(color) {
+  const [red, green, blue] = color.match(/\d+/g).map((channel) => {
+    const share = channel / 255;
+    return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+  });
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+}

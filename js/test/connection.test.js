@@ -1,0 +1,405 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { describe, it } from 'node:test';
+import { WebSocket } from 'ws';
+import { OrosyncClient, TicketRefusedError } from '../src/index.js';
+import { clientOf, connectedClient, inboxOf } from './support/client.js';
+import { answerJson, startServer } from './support/server.js';
+
+describe('connecting', () => {
+  it('offers orosync.1 before wamp', async (t) => {
+    const server = await startServer(t);
+    const { session } = await connectedClient(server, t);
+    assert.equal(session.offered, 'orosync.1,wamp');
+    assert.equal(session.protocol, 'orosync.1');
+  });
+
+  it('tells its session id', async (t) => {
+    const server = await startServer(t);
+    const client = clientOf(server, t);
+    const connected = inboxOf(client, 'connected');
+    assert.equal(client.sessionId, null);
+    client.connect();
+    const { sessionId } = await connected.take();
+    const session = await server.sessions.take();
+    assert.equal(sessionId, session.id);
+    assert.equal(client.sessionId, session.id);
+  });
+
+  it('goes through asking and opening to open', async (t) => {
+    const server = await startServer(t);
+    const client = clientOf(server, t);
+    const states = inboxOf(client, 'state');
+    assert.equal(client.state, 'closed');
+    client.connect();
+    assert.deepEqual(await states.takeMany(3), ['asking', 'opening', 'open']);
+    assert.equal(client.state, 'open');
+  });
+
+  it('opens one connection, however often connect is called', async (t) => {
+    const server = await startServer(t);
+    const client = clientOf(server, t);
+    const connected = inboxOf(client, 'connected');
+    client.connect();
+    client.connect();
+    await connected.take();
+    client.connect();
+    client.publish('mark', 1);
+    const session = await server.sessions.take();
+    await session.messages.take();
+    assert.equal(server.upgradeUrls.length, 1);
+  });
+
+  it('takes http and https addresses for ws and wss', async (t) => {
+    const server = await startServer(t);
+    await connectedClient(server, t, { url: `${server.origin}/ws#fragment` });
+    assert.equal(server.upgradeUrls[0], '/ws?ticket=ticket-1');
+  });
+
+  for (const [url, expected] of [
+    ['/ws', /"\/ws" is no address/],
+    ['ftp://example.com/', /has the scheme "ftp:"/],
+  ]) {
+    it(`says what is wrong with the address ${url}`, () => {
+      assert.throws(() => new OrosyncClient({ url, ticketUrl: null, WebSocket }), expected);
+    });
+  }
+
+  it('says that neither ticketUrl nor ticket was given', () => {
+    assert.throws(() => new OrosyncClient({ url: 'ws://localhost/', WebSocket }), /neither ticketUrl nor ticket/);
+  });
+
+  it('says which events there are', () => {
+    const client = new OrosyncClient({ url: 'ws://localhost/', ticketUrl: null, WebSocket });
+    assert.throws(() => client.on('conected', () => {}), /no event "conected"; there are: state, connected/);
+    assert.throws(() => client.on('toString', () => {}), /no event "toString"/);
+  });
+});
+
+describe('tickets', () => {
+  it('asks for a new one for each attempt and sends it percent-encoded', async (t) => {
+    const server = await startServer(t);
+    const tickets = ['a+b/c=&d', 'é%'];
+    server.answerTicket = (request, response) => answerJson(response, { ticket: tickets.shift() });
+    const { client, session } = await connectedClient(server, t);
+    const disconnected = inboxOf(client, 'disconnected');
+    session.drop();
+    await disconnected.take();
+    client.connect();
+    await server.sessions.take();
+    assert.deepEqual(server.upgradeUrls, ['/ws?ticket=a%2Bb%2Fc%3D%26d', '/ws?ticket=%C3%A9%25']);
+  });
+
+  it('keeps what the address already asks for', async (t) => {
+    const server = await startServer(t);
+    await connectedClient(server, t, { url: `${server.url}?node=2` });
+    assert.deepEqual(server.upgradeUrls, ['/ws?node=2&ticket=ticket-1']);
+  });
+
+  it("POSTs with X-Requested-With and the application's headers, asked anew each time", async (t) => {
+    const server = await startServer(t);
+    let count = 0;
+    const { client, session } = await connectedClient(server, t, {
+      ticketHeaders: () => ({ 'X-CSRF-Header': `csrf-${(count += 1)}` }),
+    });
+    const disconnected = inboxOf(client, 'disconnected');
+    session.drop();
+    await disconnected.take();
+    client.connect();
+    const requests = await server.ticketRequests.takeMany(2);
+    for (const { method, headers } of requests) {
+      assert.equal(method, 'POST');
+      assert.equal(headers['x-requested-with'], 'XMLHttpRequest');
+    }
+    assert.deepEqual(requests.map(({ headers }) => headers['x-csrf-header']), ['csrf-1', 'csrf-2']);
+  });
+
+  it('takes headers as an object too', async (t) => {
+    const server = await startServer(t);
+    await connectedClient(server, t, { ticketHeaders: { 'X-CSRF-Header': 'fixed' } });
+    const { headers } = await server.ticketRequests.take();
+    assert.equal(headers['x-csrf-header'], 'fixed');
+  });
+
+  it('connects without one when there is no endpoint', async (t) => {
+    const server = await startServer(t);
+    await connectedClient(server, t, { ticketUrl: null });
+    assert.deepEqual(server.upgradeUrls, ['/ws']);
+    assert.equal(server.ticketRequests.size, 0);
+  });
+
+  it("takes them from the application's own function", async (t) => {
+    const server = await startServer(t);
+    await connectedClient(server, t, { ticket: async () => 'own' });
+    assert.deepEqual(server.upgradeUrls, ['/ws?ticket=own']);
+  });
+
+  for (const [what, answer] of [
+    ['401', (request, response) => answerJson(response, {}, 401)],
+    ['403', (request, response) => answerJson(response, {}, 403)],
+    ['a redirect to a login page', (request, response) => response.writeHead(302, { Location: '/login' }).end()],
+  ]) {
+    it(`stops after ${what}, until connect is called`, async (t) => {
+      const server = await startServer(t);
+      const answerWell = server.answerTicket;
+      server.answerTicket = answer;
+      const client = clientOf(server, t);
+      const disconnected = inboxOf(client, 'disconnected');
+      const connected = inboxOf(client, 'connected');
+      client.connect();
+      const { code, reason, willRetry, delay } = await disconnected.take();
+      assert.deepEqual({ code, willRetry, delay }, { code: 0, willRetry: false, delay: null });
+      assert.match(reason, /\/sync\/ticket answered/);
+      assert.equal(client.state, 'refused');
+
+      server.answerTicket = answerWell;
+      client.connect();
+      await connected.take();
+    });
+  }
+
+  it('stops when the own function says that asking again is no use', async (t) => {
+    const server = await startServer(t);
+    const client = clientOf(server, t, {
+      ticket: async () => {
+        throw new TicketRefusedError('logged out');
+      },
+    });
+    const disconnected = inboxOf(client, 'disconnected');
+    client.connect();
+    assert.deepEqual(await disconnected.take(), { code: 0, reason: 'logged out', willRetry: false, delay: null });
+  });
+
+  for (const [what, answer] of [
+    ['503', (request, response) => answerJson(response, {}, 503)],
+    ['what is not JSON', (request, response) => response.end('<html>')],
+    ['JSON without a ticket', (request, response) => answerJson(response, { tiket: 'x' })],
+    ['JSON null', (request, response) => answerJson(response, null)],
+    ['a dropped connection', (request) => request.socket.destroy()],
+  ]) {
+    it(`tries again by itself after ${what}`, async (t) => {
+      const server = await startServer(t);
+      const answerWell = server.answerTicket;
+      server.answerTicket = answer;
+      const client = clientOf(server, t, { random: () => 0 });
+      const disconnected = inboxOf(client, 'disconnected');
+      const connected = inboxOf(client, 'connected');
+      client.connect();
+      const { code, willRetry, delay } = await disconnected.take();
+      assert.deepEqual({ code, willRetry, delay }, { code: 0, willRetry: true, delay: 500 });
+
+      server.answerTicket = answerWell;
+      await connected.take();
+    });
+  }
+
+  it('tries again when the own function gives something else than a ticket, or throws at once', async (t) => {
+    const server = await startServer(t);
+    const gives = [
+      () => undefined,
+      () => '',
+      () => {
+        throw new Error('broken');
+      },
+      async () => 'good',
+    ];
+    const client = clientOf(server, t, { ticket: () => gives.shift()() });
+    const disconnected = inboxOf(client, 'disconnected');
+    const connected = inboxOf(client, 'connected');
+    for (const reason of [/gave undefined/, /gave ""/, /^broken$/]) {
+      client.connect();
+      const ended = await disconnected.take();
+      assert.match(ended.reason, reason);
+      assert.equal(ended.willRetry, true);
+    }
+    client.connect();
+    await connected.take();
+  });
+
+  it('tries again when the endpoint does not answer in time', async (t) => {
+    const server = await startServer(t);
+    server.answerTicket = () => {};
+    const client = clientOf(server, t, { connectTimeoutMs: 20 });
+    const disconnected = inboxOf(client, 'disconnected');
+    client.connect();
+    const { reason, willRetry } = await disconnected.take();
+    assert.equal(reason, 'no ticket within 20 ms');
+    assert.equal(willRetry, true);
+  });
+});
+
+describe('coming back', () => {
+  for (const [code, willRetry, state] of [
+    [1000, false, 'refused'],
+    [1001, true, 'waiting'],
+    [1002, false, 'refused'],
+    [1007, false, 'refused'],
+    [1008, false, 'refused'],
+    [1009, false, 'refused'],
+    [1013, true, 'waiting'],
+    [4008, true, 'waiting'],
+    [4009, false, 'refused'],
+  ]) {
+    it(`${willRetry ? 'comes back' : 'stays away'} after the server has closed with ${code}`, async (t) => {
+      const server = await startServer(t);
+      const { client, session } = await connectedClient(server, t, { random: () => 0 });
+      const disconnected = inboxOf(client, 'disconnected');
+      session.close(code, 'because');
+      const delay = willRetry ? (code === 1013 ? 30_000 : 500) : null;
+      assert.deepEqual(await disconnected.take(), { code, reason: 'because', willRetry, delay });
+      assert.equal(client.state, state);
+      assert.equal(client.sessionId, null);
+    });
+  }
+
+  it('comes back by itself after a connection that ended without a Close frame', async (t) => {
+    const server = await startServer(t);
+    const { client, session } = await connectedClient(server, t, { random: () => 0 });
+    const disconnected = inboxOf(client, 'disconnected');
+    const connected = inboxOf(client, 'connected');
+    session.drop();
+    const ended = await disconnected.take();
+    assert.deepEqual(ended, { code: 1006, reason: 'the connection was lost', willRetry: true, delay: 500 });
+    await connected.take();
+  });
+
+  it('tries a handshake that was refused by HTTP again, with a new ticket', async (t) => {
+    const server = await startServer(t);
+    server.refuseUpgrade = 401;
+    const client = clientOf(server, t, { random: () => 0 });
+    const disconnected = inboxOf(client, 'disconnected');
+    const connected = inboxOf(client, 'connected');
+    client.connect();
+    const { code, reason, willRetry } = await disconnected.take();
+    assert.deepEqual({ code, willRetry }, { code: 1006, willRetry: true });
+    assert.match(reason, /cannot be reached, or has refused the ticket/);
+
+    server.refuseUpgrade = null;
+    await connected.take();
+    assert.deepEqual(server.upgradeUrls, ['/ws?ticket=ticket-1', '/ws?ticket=ticket-2']);
+  });
+
+  it('tries again when no WELCOME comes in time, and leaves the old socket', async (t) => {
+    const server = await startServer(t);
+    server.greets = false;
+    const client = clientOf(server, t, { connectTimeoutMs: 200 });
+    const disconnected = inboxOf(client, 'disconnected');
+    const connected = inboxOf(client, 'connected');
+    client.connect();
+    const silent = await server.sessions.take();
+    const { code, reason, willRetry } = await disconnected.take();
+    assert.deepEqual({ code, reason, willRetry }, { code: 1006, reason: 'not connected within 200 ms', willRetry: true });
+    await silent.closed;
+
+    server.greets = true;
+    client.connect();
+    await connected.take();
+  });
+
+  it('waits longer each time while connections do not last', async (t) => {
+    const server = await startServer(t);
+    const client = clientOf(server, t, { random: () => 1 });
+    const disconnected = inboxOf(client, 'disconnected');
+    const connected = inboxOf(client, 'connected');
+    const delays = [];
+    for (let round = 0; round < 4; round += 1) {
+      client.connect();
+      await connected.take();
+      (await server.sessions.take()).drop();
+      delays.push((await disconnected.take()).delay);
+    }
+    assert.deepEqual(delays, [1_000, 2_000, 4_000, 8_000]);
+  });
+
+  it('stays away when the runtime refuses to open such a socket at all', async (t) => {
+    const server = await startServer(t);
+    const client = clientOf(server, t, {
+      WebSocket: class {
+        constructor() {
+          throw new Error('An insecure WebSocket connection may not be initiated from a page loaded over HTTPS.');
+        }
+      },
+    });
+    const disconnected = inboxOf(client, 'disconnected');
+    client.connect();
+    const { code, reason, willRetry } = await disconnected.take();
+    assert.deepEqual({ code, willRetry }, { code: 0, willRetry: false });
+    assert.match(reason, /insecure/);
+  });
+});
+
+describe('closing', () => {
+  it('closes the session normally and tells so', async (t) => {
+    const server = await startServer(t);
+    const { client, session } = await connectedClient(server, t);
+    const disconnected = inboxOf(client, 'disconnected');
+    client.close();
+    const ended = { code: 1000, reason: 'closed by this page', willRetry: false, delay: null };
+    assert.deepEqual(await disconnected.take(), ended);
+    assert.equal(client.state, 'closed');
+    assert.equal(await session.closed, 1000);
+  });
+
+  it('may connect again afterwards', async (t) => {
+    const server = await startServer(t);
+    const { client } = await connectedClient(server, t);
+    const connected = inboxOf(client, 'connected');
+    client.close();
+    client.connect();
+    await connected.take();
+  });
+
+  it('takes no ticket that arrives afterwards', async (t) => {
+    const server = await startServer(t);
+    let give;
+    const client = clientOf(server, t, { ticket: () => new Promise((resolve) => (give = resolve)) });
+    const states = inboxOf(client, 'state');
+    client.connect();
+    client.close();
+    give('late');
+    client.connect();
+    give('in time');
+    assert.deepEqual(await states.takeMany(5), ['asking', 'closed', 'asking', 'opening', 'open']);
+    assert.deepEqual(server.upgradeUrls, ['/ws?ticket=in%20time']);
+  });
+
+  for (const state of ['asking', 'opening', 'open', 'waiting']) {
+    it(`may be done by a handler of the state ${state}`, async (t) => {
+      const server = await startServer(t);
+      server.refuseUpgrade = state === 'waiting' ? 503 : null;
+      const client = clientOf(server, t);
+      const states = inboxOf(client, 'state');
+      const connected = inboxOf(client, 'connected');
+      client.on('state', (name) => {
+        if (name === state) {
+          client.close();
+        }
+      });
+      client.connect();
+      await states.takeUntil((name) => name === 'closed');
+      assert.equal(client.state, 'closed');
+      assert.equal(connected.size, 0);
+    });
+
+    it(`lets the process end that was ${state}`, async (t) => {
+      const server = await startServer(t);
+      server.refuseUpgrade = state === 'waiting' ? 503 : null;
+      server.greets = state === 'open';
+      const program = `
+        import { WebSocket } from 'ws';
+        import { OrosyncClient } from './src/index.js';
+        const client = new OrosyncClient({ url: '${server.url}', ticketUrl: '${server.ticketUrl}', WebSocket });
+        client.on('state', (name) => name === '${state}' && setImmediate(() => client.close()));
+        client.connect();
+      `;
+      const child = spawn(process.execPath, ['--input-type=module', '--eval', program], {
+        cwd: new URL('..', import.meta.url),
+        stdio: 'inherit',
+      });
+      t.after(() => child.kill());
+      const [code] = await once(child, 'exit', { signal: AbortSignal.timeout(8_000) });
+      assert.equal(code, 0);
+    });
+  }
+});

@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { Maintenance } from '../src/index.js';
+import { connectedClient } from './support/client.js';
+import { Inbox } from './support/inbox.js';
+import { startServer } from './support/server.js';
+
+const TOPIC = 'oro/maintenance';
+
+/** A page of the user with this id on a real session; `changes` holds what it was told. */
+async function page(t, userId) {
+  const server = await startServer(t);
+  const { client, session } = await connectedClient(server, t);
+  const changes = new Inbox('a change of maintenance');
+  const maintenance = new Maintenance(client, { userId, onChange: (isOn) => changes.put(isOn) });
+  return { client, session, maintenance, changes };
+}
+
+describe('Maintenance', () => {
+  it('tells when it begins and when it ends', async (t) => {
+    const { session, changes } = await page(t, 5);
+    session.publish(TOPIC, { isOn: true, userId: 6 });
+    session.publish(TOPIC, { isOn: false, userId: 6 });
+    assert.deepEqual(await changes.takeMany(2), [true, false]);
+  });
+
+  for (const [mine, theirs] of [[5, 5], [5, '5'], ['5', 5]]) {
+    it(`does not tell the user who has switched it on (${JSON.stringify(mine)} and ${JSON.stringify(theirs)})`, async (t) => {
+      const { session, changes } = await page(t, mine);
+      session.publish(TOPIC, { isOn: true, userId: theirs });
+      session.publish(TOPIC, { isOn: false, userId: theirs });
+      session.publish(TOPIC, { isOn: true, userId: 6 });
+      assert.equal(await changes.take(), true);
+      session.publish(TOPIC, { isOn: false, userId: 6 });
+      assert.equal(await changes.take(), false);
+    });
+  }
+
+  for (const [what, userId] of [['a user', 5], ['nobody', null]]) {
+    it(`switched on from the console is told to ${what}`, async (t) => {
+      const { session, changes } = await page(t, userId);
+      session.publish(TOPIC, { isOn: true, userId: null });
+      assert.equal(await changes.take(), true);
+    });
+  }
+
+  it('tells it once, however often it is announced', async (t) => {
+    const { session, changes } = await page(t, 5);
+    for (const isOn of [false, true, true, false, false, true]) {
+      session.publish(TOPIC, { isOn, userId: null });
+    }
+    assert.deepEqual(await changes.takeMany(3), [true, false, true]);
+  });
+
+  it('takes what it cannot read for "off"', async (t) => {
+    const { session, changes } = await page(t, 5);
+    session.publish(TOPIC, { isOn: true });
+    session.publish(TOPIC, null);
+    session.publish(TOPIC, { isOn: true });
+    session.publish(TOPIC, 'text');
+    assert.deepEqual(await changes.takeMany(4), [true, false, true, false]);
+  });
+
+  it('ends with close', async (t) => {
+    const { session, maintenance } = await page(t, 5);
+    maintenance.close();
+    assert.deepEqual(await session.messages.takeMany(2), [[5, TOPIC], [6, TOPIC]]);
+  });
+});

@@ -1,0 +1,35 @@
+/** A client under test and what it has told. */
+import { WebSocket } from 'ws';
+import { OrosyncClient } from '../../src/index.js';
+import { Inbox } from './inbox.js';
+
+/** A client of this server, not yet connected; closed with the test. */
+export function clientOf(server, t, options = {}) {
+  const client = new OrosyncClient({ url: server.url, ticketUrl: server.ticketUrl, WebSocket, ...options });
+  t.after(() => client.close());
+  return client;
+}
+
+/** A connected client and the server's end of its session. */
+export async function connectedClient(server, t, options = {}) {
+  const client = clientOf(server, t, options);
+  const connected = inboxOf(client, 'connected');
+  client.connect();
+  const session = await server.sessions.take();
+  await connected.take();
+  return { client, session };
+}
+
+/** All details of an event from now on. */
+export function inboxOf(client, event) {
+  const inbox = new Inbox(`event "${event}"`);
+  client.on(event, (detail) => inbox.put(detail));
+  return inbox;
+}
+
+/** What is published to a topic, for this client, from now on. */
+export function subscribed(client, topic) {
+  const inbox = new Inbox(`an event of "${topic}"`);
+  client.subscribe(topic, (payload) => inbox.put(payload));
+  return inbox;
+}

@@ -1,0 +1,129 @@
+/**
+ * A real server for the tests: HTTP with a ticket endpoint, and WebSocket that speaks as much WAMP v1 as a test asks for.
+ *
+ * Each part can be told to misbehave; what arrives is kept in order and waited for, never polled.
+ */
+import { createServer } from 'node:http';
+import { WebSocketServer } from 'ws';
+import { Inbox } from './inbox.js';
+
+/** Starts one on a free port; ends with the test. */
+export async function startServer(t) {
+  const server = new TestServer();
+  await server.listen();
+  t.after(() => server.stop());
+  return server;
+}
+
+class TestServer {
+  /** Answers ticket requests; by default ticket-1, ticket-2, ... */
+  answerTicket = (request, response) => {
+    this.#ticketCount += 1;
+    answerJson(response, { ticket: `ticket-${this.#ticketCount}` });
+  };
+  /** Answers other plain requests. */
+  answerPage = (request, response) => response.writeHead(404).end();
+  /** HTTP status that refuses the next upgrades, or null. */
+  refuseUpgrade = null;
+  /** Whether sessions get a WELCOME. */
+  greets = true;
+  /** Sessions in order of arrival. @type {Inbox<Session>} */
+  sessions = new Inbox('a session');
+  /** Ticket requests in order of arrival. @type {Inbox<import('node:http').IncomingMessage>} */
+  ticketRequests = new Inbox('a ticket request');
+  upgradeUrls = [];
+
+  #ticketCount = 0;
+  #http = createServer((request, response) => this.#handle(request, response));
+  #websocket = new WebSocketServer({ noServer: true, handleProtocols: ([first]) => first });
+
+  async listen() {
+    this.#http.on('upgrade', (request, socket, head) => {
+      this.upgradeUrls.push(request.url);
+      if (this.refuseUpgrade !== null) {
+        socket.end(`HTTP/1.1 ${this.refuseUpgrade} Refused\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`);
+        return;
+      }
+      this.#websocket.handleUpgrade(request, socket, head, (webSocket) => {
+        this.sessions.put(new Session(webSocket, request, this.greets));
+      });
+    });
+    await new Promise((resolve) => {
+      this.#http.listen(0, '127.0.0.1', resolve);
+    });
+  }
+
+  get origin() {
+    return `http://127.0.0.1:${this.#http.address().port}`;
+  }
+
+  get url() {
+    return `${this.origin.replace('http', 'ws')}/ws`;
+  }
+
+  get ticketUrl() {
+    return `${this.origin}/sync/ticket`;
+  }
+
+  async stop() {
+    this.#websocket.clients.forEach((webSocket) => webSocket.terminate());
+    this.#http.closeAllConnections();
+    await new Promise((resolve) => {
+      this.#http.close(resolve);
+    });
+  }
+
+  #handle(request, response) {
+    if (request.url === '/sync/ticket') {
+      this.answerTicket(request, response);
+      this.ticketRequests.put(request);
+    } else {
+      this.answerPage(request, response);
+    }
+  }
+}
+
+/** One WebSocket connection, seen from the server. */
+class Session {
+  static #count = 0;
+
+  /** Messages of the client, parsed, in order. @type {Inbox<unknown[]>} */
+  messages = new Inbox('a message of the client');
+  id = `session-${(Session.#count += 1)}`;
+
+  constructor(webSocket, request, greets) {
+    this.webSocket = webSocket;
+    this.protocol = webSocket.protocol;
+    this.offered = request.headers['sec-websocket-protocol'];
+    this.url = request.url;
+    this.closed = new Promise((resolve) => {
+      webSocket.on('close', resolve);
+    });
+    webSocket.on('message', (data) => this.messages.put(JSON.parse(String(data))));
+    if (greets) {
+      this.send([0, this.id, 1, 'test']);
+    }
+  }
+
+  send(message) {
+    this.webSocket.send(JSON.stringify(message));
+  }
+
+  publish(topic, payload) {
+    this.send([8, topic, payload]);
+  }
+
+  /** Ends with a Close frame. */
+  close(code, reason = '') {
+    this.webSocket.close(code, reason);
+  }
+
+  /** Ends without one. */
+  drop() {
+    this.webSocket.terminate();
+  }
+}
+
+export function answerJson(response, body, status = 200) {
+  response.writeHead(status, { 'Content-Type': 'application/json' }).end(JSON.stringify(body));
+}
