@@ -1,0 +1,151 @@
+//! Where a server listens: a TCP address or the path of a unix socket.
+
+use std::fmt;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// The longest path of a unix socket, in bytes (`sun_path` of Linux, without its closing zero).
+const MAX_UNIX_PATH_BYTES: usize = 107;
+
+/// An address to listen on, as it is written in a configuration: `0.0.0.0:8080`, `[::]:8080`, `localhost:8080` or
+/// `unix:/run/orosync/orosync.sock`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Address {
+    /// An IP address and a port; port 0 lets the kernel choose.
+    Tcp(SocketAddr),
+    /// The path of a unix socket.
+    Unix(PathBuf),
+}
+
+impl FromStr for Address {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.strip_prefix("unix:") {
+            Some(path) => parse_unix(path).map(Self::Unix),
+            None => parse_tcp(text).map(Self::Tcp),
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// An IP address and a port, or a host name that is looked up. Of several addresses the first of IPv4 is taken: a
+/// server on `localhost` is then found by a client that writes `127.0.0.1`.
+pub fn parse_tcp(text: &str) -> Result<SocketAddr, AddressError> {
+    if let Ok(address) = text.parse() {
+        return Ok(address);
+    }
+    let (host, port) =
+        text.rsplit_once(':').filter(|(host, _)| !host.contains(':')).ok_or_else(|| no_port(text))?;
+    let port: u16 = port.parse().map_err(|_| no_port(text))?;
+    if host.is_empty() {
+        return Err(AddressError::NoHost { address: text.to_owned(), port });
+    }
+    let mut found: Vec<SocketAddr> = (host, port)
+        .to_socket_addrs()
+        .map_err(|error| AddressError::UnknownHost { host: host.to_owned(), problem: error.to_string() })?
+        .collect();
+    found.sort_by_key(SocketAddr::is_ipv6);
+    found.first().copied().ok_or_else(|| AddressError::UnknownHost {
+        host: host.to_owned(),
+        problem: "the name has no address".to_owned(),
+    })
+}
+
+fn parse_unix(path: &str) -> Result<PathBuf, AddressError> {
+    if !path.starts_with('/') {
+        return Err(AddressError::RelativePath { path: path.to_owned() });
+    }
+    if path.len() > MAX_UNIX_PATH_BYTES {
+        return Err(AddressError::LongPath { bytes: path.len() });
+    }
+    Ok(PathBuf::from(path))
+}
+
+fn no_port(text: &str) -> AddressError {
+    AddressError::NoPort { address: text.to_owned() }
+}
+
+/// Why a text is no address. The texts follow the address, which whoever reads it puts before them.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AddressError {
+    /// No port, or none from 0 to 65535.
+    #[error("not an address and a port. Write 0.0.0.0:8080, [::]:8080 or unix:/run/orosync/orosync.sock")]
+    NoPort {
+        /// As written.
+        address: String,
+    },
+    /// Nothing before the port.
+    #[error(
+        "has no address before the port. Write 0.0.0.0:{port} for all of this machine's, 127.0.0.1:{port} for itself"
+    )]
+    NoHost {
+        /// As written.
+        address: String,
+        /// Its port.
+        port: u16,
+    },
+    /// A name that cannot be looked up.
+    #[error(
+        "the host name \"{host}\" was not found ({problem}). Write an IP address, or 0.0.0.0 for all of this machine's"
+    )]
+    UnknownHost {
+        /// The name.
+        host: String,
+        /// What the resolver said.
+        problem: String,
+    },
+    /// A path that depends on where the server was started.
+    #[error("the path of a unix socket begins with a slash. Write unix:/run/orosync/orosync.sock")]
+    RelativePath {
+        /// As written.
+        path: String,
+    },
+    /// A path that no socket address can hold.
+    #[error(
+        "the path has {bytes} bytes, a unix socket's at most {MAX_UNIX_PATH_BYTES}. Choose a shorter one"
+    )]
+    LongPath {
+        /// Its length.
+        bytes: usize,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_reads_back_as_it_was_written() {
+        for text in ["0.0.0.0:8080", "[::]:8080", "[::1]:0", "unix:/run/orosync/orosync.sock"] {
+            assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_host_name_is_looked_up() {
+        assert_eq!("localhost:8080".parse::<Address>().unwrap().to_string(), "127.0.0.1:8080");
+    }
+
+    #[test]
+    fn what_is_no_address_says_what_to_write() {
+        for text in ["", "8080", "0.0.0.0", "0.0.0.0:", "0.0.0.0:70000", "::1:8080", "ws://0.0.0.0:8080/"] {
+            assert!(matches!(text.parse::<Address>(), Err(AddressError::NoPort { .. })), "{text:?}");
+        }
+        assert!(matches!(":8080".parse::<Address>(), Err(AddressError::NoHost { port: 8080, .. })));
+        assert!(matches!("unix:run/x.sock".parse::<Address>(), Err(AddressError::RelativePath { .. })));
+        let long = format!("unix:/{}", "x".repeat(107));
+        assert!(matches!(long.parse::<Address>(), Err(AddressError::LongPath { bytes: 108 })));
+        // RFC 6761, 6.4: names below .invalid never resolve.
+        assert!(matches!("no.invalid:1".parse::<Address>(), Err(AddressError::UnknownHost { .. })));
+    }
+}

@@ -1,0 +1,274 @@
+//! All metrics of a node, each declared once: name, sentence, labels.
+//!
+//! Labels come from enums and constants of this program, never from input: their number is bounded by the source
+//! code. What is counted per delivery has no label and is meant to be added once per event and shard
+//! (`deliveries.inc_by(n)`), because all shards share the counter's cache line.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::TypedMetric;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Metric, Registry};
+
+/// What a session speaks, as a label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// WAMP v1, with the subprotocol `wamp` or none.
+    Wamp,
+    /// `orosync.1`.
+    Orosync,
+    /// The backend link.
+    Link,
+}
+
+/// Where an accepted message came from, as a label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A publisher, over the backend link.
+    Link,
+    /// A browser, or another WAMP client.
+    Browser,
+    /// This server itself: `oro/ping`.
+    Server,
+}
+
+/// All metrics of a node. Cheap to count into from any thread.
+#[derive(Debug)]
+pub struct Metrics {
+    /// Open sessions.
+    pub sessions_open: ByProtocol<Gauge>,
+    /// Sessions since the start.
+    pub sessions_opened: ByProtocol<Counter>,
+    /// Ended sessions: `CloseReason::label`, or how else they ended.
+    pub sessions_closed: ByReason,
+    /// Connections that ended before their session began: `handshake`'s answers.
+    pub handshakes_refused: ByReason,
+    /// Tickets that were refused: `TicketError::label`, or used before.
+    pub tickets_refused: ByReason,
+    /// Connections that were closed before a byte was read: over a limit.
+    pub connections_refused: ByReason,
+    /// Subscriptions of all open sessions.
+    pub subscriptions: Gauge,
+    /// Subscriptions that were refused: `policy::Refusal::label`, or over the limit.
+    pub subscriptions_refused: ByReason,
+    /// Messages that the broker accepted.
+    pub messages_accepted: BySource<Counter>,
+    /// Messages that a publisher sent again and the broker already had.
+    pub messages_duplicate: Counter,
+    /// Messages that were refused.
+    pub messages_refused: ByReason,
+    /// Events appended to a session's outbound queue.
+    pub deliveries: Counter,
+    /// Bytes of those, as WebSocket frames.
+    pub delivered_bytes: Counter,
+    /// Waits of a publisher's session for credit.
+    pub credit_waits: Counter,
+    /// Log lines that a rate limit left out.
+    pub log_lines_left_out: Counter,
+    registry: Registry,
+}
+
+impl Metrics {
+    /// All at zero.
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("orosync");
+        registry.register(
+            "build",
+            "The version that runs",
+            Info::new([("version", env!("CARGO_PKG_VERSION"))]),
+        );
+        let mut declare = Declare(&mut registry);
+        Self {
+            sessions_open: declare.by_protocol("sessions_open", "Open sessions"),
+            sessions_opened: declare.by_protocol("sessions_opened", "Sessions since the start"),
+            sessions_closed: declare.by_reason("sessions_closed", "Sessions that ended"),
+            handshakes_refused: declare.by_reason("handshakes_refused", "Connections without a session"),
+            tickets_refused: declare.by_reason("tickets_refused", "Tickets that were refused"),
+            connections_refused: declare.by_reason("connections_refused", "Connections closed at once"),
+            subscriptions: declare.plain("subscriptions", "Subscriptions of all open sessions"),
+            subscriptions_refused: declare
+                .by_reason("subscriptions_refused", "Subscriptions that were refused"),
+            messages_accepted: declare.by_source("messages_accepted", "Messages that the broker accepted"),
+            messages_duplicate: declare.plain("messages_duplicate", "Messages sent again and dropped"),
+            messages_refused: declare.by_reason("messages_refused", "Messages that were refused"),
+            deliveries: declare.plain("deliveries", "Events appended to a session's outbound queue"),
+            delivered_bytes: declare.plain("delivered_bytes", "Bytes of the deliveries, framed"),
+            credit_waits: declare.plain("credit_waits", "Waits of a publisher for credit"),
+            log_lines_left_out: declare.plain("log_lines_left_out", "Log lines that a rate limit left out"),
+            registry,
+        }
+    }
+
+    /// All of them, as text in the format of `OpenMetrics`.
+    pub fn encode(&self) -> String {
+        let mut text = String::new();
+        encode(&mut text, &self.registry).expect("a String takes all that is written to it");
+        text
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// One metric for each protocol.
+#[derive(Debug)]
+pub struct ByProtocol<M> {
+    wamp: M,
+    orosync: M,
+    link: M,
+}
+
+impl<M> ByProtocol<M> {
+    /// The one of this protocol.
+    pub fn of(&self, protocol: Protocol) -> &M {
+        match protocol {
+            Protocol::Wamp => &self.wamp,
+            Protocol::Orosync => &self.orosync,
+            Protocol::Link => &self.link,
+        }
+    }
+}
+
+/// One metric for each source.
+#[derive(Debug)]
+pub struct BySource<M> {
+    link: M,
+    browser: M,
+    server: M,
+}
+
+impl<M> BySource<M> {
+    /// The one of this source.
+    pub fn of(&self, source: Source) -> &M {
+        match source {
+            Source::Link => &self.link,
+            Source::Browser => &self.browser,
+            Source::Server => &self.server,
+        }
+    }
+}
+
+/// A counter for each reason.
+#[derive(Clone, Debug, Default)]
+pub struct ByReason(Family<ReasonLabel, Counter>);
+
+impl ByReason {
+    /// Counts one.
+    pub fn count(&self, reason: &'static str) {
+        self.0.get_or_create(&ReasonLabel { reason }).inc();
+    }
+
+    /// How many so far.
+    pub fn total(&self, reason: &'static str) -> u64 {
+        self.0.get(&ReasonLabel { reason }).map_or(0, |counter| counter.get())
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabel {
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ProtocolLabel {
+    protocol: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SourceLabel {
+    source: &'static str,
+}
+
+/// Declares metrics; their values are shared with the registry.
+struct Declare<'a>(&'a mut Registry);
+
+impl Declare<'_> {
+    fn plain<M: Metric + Clone + Default>(&mut self, name: &str, help: &str) -> M {
+        let metric = M::default();
+        self.0.register(name, help, metric.clone());
+        metric
+    }
+
+    fn by_reason(&mut self, name: &str, help: &str) -> ByReason {
+        ByReason(self.plain(name, help))
+    }
+
+    fn by_protocol<M>(&mut self, name: &str, help: &str) -> ByProtocol<M>
+    where
+        M: Metric + TypedMetric + Clone + Default,
+    {
+        let family: Family<ProtocolLabel, M> = self.plain(name, help);
+        let of = |protocol| family.get_or_create_owned(&ProtocolLabel { protocol });
+        ByProtocol { wamp: of("wamp"), orosync: of("orosync"), link: of("link") }
+    }
+
+    fn by_source<M>(&mut self, name: &str, help: &str) -> BySource<M>
+    where
+        M: Metric + TypedMetric + Clone + Default,
+    {
+        let family: Family<SourceLabel, M> = self.plain(name, help);
+        let of = |source| family.get_or_create_owned(&SourceLabel { source });
+        BySource { link: of("link"), browser: of("browser"), server: of("server") }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_counted_is_shown_under_its_name() {
+        let metrics = Metrics::new();
+        metrics.sessions_open.of(Protocol::Wamp).inc();
+        metrics.sessions_opened.of(Protocol::Link).inc();
+        metrics.sessions_closed.count("going_away");
+        metrics.messages_accepted.of(Source::Browser).inc_by(3);
+        metrics.deliveries.inc_by(1000);
+        let text = metrics.encode();
+        for line in [
+            "orosync_build_info{version=\"0.1.0\"} 1",
+            "orosync_sessions_open{protocol=\"wamp\"} 1",
+            "orosync_sessions_opened_total{protocol=\"link\"} 1",
+            "orosync_sessions_opened_total{protocol=\"orosync\"} 0",
+            "orosync_sessions_closed_total{reason=\"going_away\"} 1",
+            "orosync_messages_accepted_total{source=\"browser\"} 3",
+            "orosync_messages_duplicate_total 0",
+            "orosync_deliveries_total 1000",
+            "orosync_log_lines_left_out_total 0",
+            "# EOF",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} in:\n{text}");
+        }
+        assert_eq!(metrics.sessions_closed.total("going_away"), 1);
+        assert_eq!(metrics.sessions_closed.total("policy"), 0);
+    }
+
+    #[test]
+    fn each_metric_is_declared_once_with_a_sentence() {
+        let metrics = Metrics::new();
+        for by_reason in [
+            &metrics.sessions_closed,
+            &metrics.handshakes_refused,
+            &metrics.tickets_refused,
+            &metrics.connections_refused,
+            &metrics.subscriptions_refused,
+            &metrics.messages_refused,
+        ] {
+            by_reason.count("policy"); // a family without members is not shown
+        }
+        let text = metrics.encode();
+        let mut names: Vec<&str> =
+            text.lines().filter_map(|line| line.strip_prefix("# HELP ")?.split(' ').next()).collect();
+        let declared = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), declared);
+        assert_eq!(declared, 16);
+    }
+}

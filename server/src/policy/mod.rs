@@ -1,0 +1,332 @@
+//! Who may subscribe and who may publish, per topic pattern.
+//!
+//! Owns the list of rules: those of the configuration, then Oro's ([`oro`]). The first rule whose pattern matches
+//! decides; a topic that no rule matches is refused for everybody. No state: the same question has the same answer.
+
+mod oro;
+
+use orosync_protocol::TopicPattern;
+use orosync_protocol::ticket::{Identity, Role};
+
+use crate::log::clip;
+
+/// The captures that name a topic's owner; the first one that a pattern has counts.
+const OWNER_CAPTURES: [&str; 2] = ["uid", "user_id"];
+
+/// Who may subscribe. Publishers hold the secret: they may wherever anybody may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subscribe {
+    /// Everybody, also without a ticket.
+    Anyone,
+    /// Customers of the storefront and users of the back office.
+    Customer,
+    /// Users of the back office.
+    User,
+    /// The user of the back office whose id is in the topic (`{uid}` or `{user_id}`).
+    Owner,
+    /// Nobody at all.
+    Nobody,
+}
+
+/// Who may publish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Publish {
+    /// Publishers: whoever holds the secret.
+    Publisher,
+    /// Publishers, and users of the back office from their browsers.
+    User,
+    /// Nobody but the server itself.
+    Nobody,
+}
+
+impl Subscribe {
+    /// All of them, from many to nobody.
+    pub const ALL: [Self; 5] = [Self::Anyone, Self::Customer, Self::User, Self::Owner, Self::Nobody];
+
+    /// As it stands in a configuration.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Anyone => "anyone",
+            Self::Customer => "customer",
+            Self::User => "user",
+            Self::Owner => "owner",
+            Self::Nobody => "nobody",
+        }
+    }
+}
+
+impl Publish {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Publisher, Self::User, Self::Nobody];
+
+    /// As it stands in a configuration.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Publisher => "publisher",
+            Self::User => "user",
+            Self::Nobody => "nobody",
+        }
+    }
+}
+
+/// One rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicRule {
+    pattern: TopicPattern,
+    subscribe: Subscribe,
+    publish: Publish,
+}
+
+impl TopicRule {
+    /// A rule; `owner` needs a pattern that says whose topic it is.
+    pub fn new(pattern: TopicPattern, subscribe: Subscribe, publish: Publish) -> Result<Self, NoOwner> {
+        let rule = Self { pattern, subscribe, publish };
+        if subscribe == Subscribe::Owner && rule.owner_capture().is_none() {
+            return Err(NoOwner { pattern: rule.pattern.as_str().to_owned() });
+        }
+        Ok(rule)
+    }
+
+    /// Which topics it speaks of.
+    pub fn pattern(&self) -> &TopicPattern {
+        &self.pattern
+    }
+
+    /// Who may subscribe to them.
+    pub fn subscribe(&self) -> Subscribe {
+        self.subscribe
+    }
+
+    /// Who may publish to them.
+    pub fn publish(&self) -> Publish {
+        self.publish
+    }
+
+    fn owner_capture(&self) -> Option<&'static str> {
+        OWNER_CAPTURES.into_iter().find(|name| self.pattern.has_capture(name))
+    }
+
+    /// Does the topic, which the pattern matches, belong to this identity?
+    fn owns(&self, identity: &Identity, topic: &str) -> bool {
+        let Some(uid) = identity.uid.filter(|uid| *uid != 0) else { return false };
+        let owner = self
+            .owner_capture()
+            .and_then(|name| self.pattern.captures(topic).and_then(|captures| captures.find(name)));
+        // As text: "+7" and "007" are other topics than "7".
+        identity.role == Role::User && owner == Some(uid.to_string().as_str())
+    }
+}
+
+/// `owner` for a pattern without a user's id.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "\"{pattern}\" does not say who the owner is. Name the user's id in it, for example acme/inbox/{{uid:int}}"
+)]
+pub struct NoOwner {
+    /// The pattern.
+    pub pattern: String,
+}
+
+/// All rules, in order.
+#[derive(Clone, Debug)]
+pub struct Policies(Vec<TopicRule>);
+
+impl Policies {
+    /// These rules, then Oro's.
+    pub fn new(mut rules: Vec<TopicRule>) -> Self {
+        rules.extend(oro::rules());
+        Self(rules)
+    }
+
+    /// The rules, in the order in which they are asked.
+    pub fn rules(&self) -> &[TopicRule] {
+        &self.0
+    }
+
+    /// May this identity receive the topic's events?
+    pub fn may_subscribe(&self, identity: &Identity, topic: &str) -> Decision {
+        self.decide(topic, |rule| match (rule.subscribe, identity.role) {
+            (Subscribe::Nobody, _) => false,
+            (_, Role::Publisher) | (Subscribe::Anyone, _) => true,
+            (Subscribe::Customer, role) => matches!(role, Role::Customer | Role::User),
+            (Subscribe::User, role) => role == Role::User,
+            (Subscribe::Owner, _) => rule.owns(identity, topic),
+        })
+    }
+
+    /// May this identity publish to the topic?
+    pub fn may_publish(&self, identity: &Identity, topic: &str) -> Decision {
+        self.decide(topic, |rule| match rule.publish {
+            Publish::Nobody => false,
+            Publish::Publisher => identity.role == Role::Publisher,
+            Publish::User => matches!(identity.role, Role::Publisher | Role::User),
+        })
+    }
+
+    fn decide(&self, topic: &str, allows: impl Fn(&TopicRule) -> bool) -> Decision {
+        match self.0.iter().find(|rule| rule.pattern.captures(topic).is_some()) {
+            Some(rule) if allows(rule) => Decision::Allowed,
+            Some(_) => Decision::Refused(Refusal::NotAllowed),
+            None => Decision::Refused(Refusal::Undeclared),
+        }
+    }
+}
+
+/// A policy's answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Yes.
+    Allowed,
+    /// No.
+    Refused(Refusal),
+}
+
+/// Why not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// No rule speaks of the topic.
+    Undeclared,
+    /// The rule is for others.
+    NotAllowed,
+}
+
+impl Refusal {
+    /// A label for logs and metrics.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Undeclared => "undeclared",
+            Self::NotAllowed => "not_allowed",
+        }
+    }
+
+    /// What the client is told; a person reads it in a browser's developer tools.
+    pub fn sentence(self, topic: &str) -> String {
+        let topic = clip(topic);
+        match self {
+            Self::Undeclared => {
+                format!(
+                    "Nobody declared the topic \"{topic}\": see [[topics]] in the server's configuration."
+                )
+            }
+            Self::NotAllowed => format!("You are not allowed on the topic \"{topic}\"."),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REFUSED: Decision = Decision::Refused(Refusal::NotAllowed);
+    const UNDECLARED: Decision = Decision::Refused(Refusal::Undeclared);
+
+    fn identity(role: Role, uid: Option<u64>) -> Identity {
+        Identity { role, user: None, uid, org: Some(1) }
+    }
+
+    fn rule(pattern: &str, subscribe: Subscribe, publish: Publish) -> TopicRule {
+        TopicRule::new(TopicPattern::parse(pattern).unwrap(), subscribe, publish).unwrap()
+    }
+
+    /// Everybody who is not the owner of anything of user 7, then user 7.
+    fn parties() -> [(&'static str, Identity); 7] {
+        [
+            ("anonymous", Identity::anonymous()),
+            ("customer 7", identity(Role::Customer, Some(7))),
+            ("user without an id", identity(Role::User, None)),
+            ("user 0", identity(Role::User, Some(0))),
+            ("user 8", identity(Role::User, Some(8))),
+            ("user 7", identity(Role::User, Some(7))),
+            ("publisher", identity(Role::Publisher, None)),
+        ]
+    }
+
+    #[test]
+    fn each_word_lets_in_exactly_whom_it_names() {
+        let table = [
+            (Subscribe::Anyone, [true, true, true, true, true, true, true]),
+            (Subscribe::Customer, [false, true, true, true, true, true, true]),
+            (Subscribe::User, [false, false, true, true, true, true, true]),
+            (Subscribe::Owner, [false, false, false, false, false, true, true]),
+            (Subscribe::Nobody, [false, false, false, false, false, false, false]),
+        ];
+        for (subscribe, expected) in table {
+            let policies = Policies::new(vec![rule("acme/{uid:int}", subscribe, Publish::Nobody)]);
+            for ((name, identity), expected) in parties().into_iter().zip(expected) {
+                let expected = if expected { Decision::Allowed } else { REFUSED };
+                assert_eq!(policies.may_subscribe(&identity, "acme/7"), expected, "{subscribe:?}: {name}");
+            }
+        }
+    }
+
+    #[test]
+    fn each_word_lets_publish_exactly_whom_it_names() {
+        let table = [
+            (Publish::Publisher, [false, false, false, false, false, false, true]),
+            (Publish::User, [false, false, true, true, true, true, true]),
+            (Publish::Nobody, [false, false, false, false, false, false, false]),
+        ];
+        for (publish, expected) in table {
+            let policies = Policies::new(vec![rule("acme/chat", Subscribe::Anyone, publish)]);
+            for ((name, identity), expected) in parties().into_iter().zip(expected) {
+                let expected = if expected { Decision::Allowed } else { REFUSED };
+                assert_eq!(policies.may_publish(&identity, "acme/chat"), expected, "{publish:?}: {name}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_topic_that_nobody_declared_is_refused_for_everybody() {
+        let policies = Policies::new(vec![]);
+        for topic in ["acme/x", "", "oro", "oro/ping/x", "Oro/ping", "oro/email_event/7", "toString"] {
+            for (name, identity) in parties() {
+                assert_eq!(policies.may_subscribe(&identity, topic), UNDECLARED, "{topic:?}: {name}");
+                assert_eq!(policies.may_publish(&identity, topic), UNDECLARED, "{topic:?}: {name}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_rule_that_matches_decides_and_the_configured_come_before_oros() {
+        let user = identity(Role::User, Some(7));
+        let policies = Policies::new(vec![
+            rule("acme/news", Subscribe::Nobody, Publish::Nobody),
+            rule("acme/{any}", Subscribe::User, Publish::User),
+            rule("oro/data/update", Subscribe::Nobody, Publish::User),
+        ]);
+        assert_eq!(policies.may_subscribe(&user, "acme/news"), REFUSED);
+        assert_eq!(policies.may_subscribe(&user, "acme/other"), Decision::Allowed);
+        assert_eq!(policies.may_subscribe(&user, "oro/data/update"), REFUSED);
+        assert_eq!(policies.may_publish(&user, "oro/data/update"), Decision::Allowed);
+        assert_eq!(policies.may_subscribe(&user, "oro/maintenance"), Decision::Allowed);
+    }
+
+    #[test]
+    fn the_owner_is_compared_as_text() {
+        let policies = Policies::new(vec![rule("acme/{uid}", Subscribe::Owner, Publish::Publisher)]);
+        let user = identity(Role::User, Some(7));
+        assert_eq!(policies.may_subscribe(&user, "acme/7"), Decision::Allowed);
+        for topic in ["acme/07", "acme/+7", "acme/7 ", "acme/*", "acme/77"] {
+            assert_eq!(policies.may_subscribe(&user, topic), REFUSED, "{topic}");
+        }
+    }
+
+    #[test]
+    fn an_owner_needs_a_pattern_that_names_one() {
+        let pattern = TopicPattern::parse("acme/{id:int}").unwrap();
+        let error = TopicRule::new(pattern, Subscribe::Owner, Publish::Publisher).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "\"acme/{id:int}\" does not say who the owner is. Name the user's id in it, for example acme/inbox/{uid:int}"
+        );
+    }
+
+    #[test]
+    fn a_refusal_tells_a_person_why_without_echoing_everything() {
+        let long = format!("acme/\u{7}{}", "x".repeat(200));
+        let sentence = Refusal::NotAllowed.sentence(&long);
+        assert!(sentence.starts_with("You are not allowed on the topic \"acme/\\u{7}xxx"), "{sentence}");
+        assert!(sentence.len() < 200, "{sentence}");
+        assert!(Refusal::Undeclared.sentence("acme/x").contains("[[topics]]"));
+    }
+}

@@ -1,0 +1,131 @@
+//! The topics of OroPlatform, as its `websocket_routing.yml` files declare them (the same from 3.1 to 7.0), and the
+//! names that 1.x and 2.x used for some of them.
+//!
+//! Stricter than OroSyncBundle in two places: what its `BroadcastTopic` gave every session (data updates, the
+//! consumer's heartbeat, outdated user pages) needs a user of the back office here, because these tell what
+//! the office does; and publishing, which any session could, needs the secret.
+
+use orosync_protocol::TopicPattern;
+
+use super::{Publish, Subscribe, TopicRule};
+
+/// Pattern, who may subscribe. Publishing is for publishers in all of them.
+const TOPICS: [(&str, Subscribe); 15] = [
+    ("oro/ping", Subscribe::Anyone),
+    ("oro/maintenance", Subscribe::Anyone),
+    ("oro/data/update", Subscribe::User),
+    ("oro/message_queue_heartbeat", Subscribe::User),
+    ("oro/outdated_user_page", Subscribe::User),
+    ("oro/email_event/{user_id:int}/{organization_id:int_or_star}", Subscribe::Owner),
+    ("oro/attribute_import/{user_id:int}/{config_model_id:int}", Subscribe::Owner),
+    ("oro/reminder_remind/{user_id:int}", Subscribe::Owner),
+    // System mailboxes; only the page checks the permission to see them.
+    ("oro/imap_sync_fail/*", Subscribe::User),
+    ("oro/imap_sync_fail/{user_id:int}", Subscribe::Owner),
+    // OroPlatform 1.x and 2.x.
+    ("oro/reminder/remind_user_{user_id:int}", Subscribe::Owner),
+    ("oro/email_event/user_{user_id:int}_org_{organization_id:int}", Subscribe::Owner),
+    ("oro/attribute_import/user_{user_id:int}_configmodel_{config_model_id:int}", Subscribe::Owner),
+    ("oro/imap_sync_fail_u_{user_id:int}", Subscribe::Owner),
+    ("oro/imap_sync_fail_system", Subscribe::User),
+];
+
+/// The built-in rules.
+pub(super) fn rules() -> impl Iterator<Item = TopicRule> {
+    TOPICS.into_iter().map(|(pattern, subscribe)| {
+        let pattern = TopicPattern::parse(pattern).expect("a constant that the tests below parse");
+        TopicRule::new(pattern, subscribe, Publish::Publisher).expect("a constant that the tests below check")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use orosync_protocol::ticket::{Identity, Role};
+
+    use super::*;
+    use crate::policy::{Decision, Policies};
+
+    /// Who may subscribe: everybody, users, the user 7 alone.
+    const ANYONE: [bool; 4] = [true, true, true, true];
+    const USERS: [bool; 4] = [false, false, true, true];
+    const USER_7: [bool; 4] = [false, false, false, true];
+
+    const TABLE: [(&str, [bool; 4]); 16] = [
+        ("oro/ping", ANYONE),
+        ("oro/maintenance", ANYONE),
+        ("oro/data/update", USERS),
+        ("oro/message_queue_heartbeat", USERS),
+        ("oro/outdated_user_page", USERS),
+        ("oro/email_event/7/1", USER_7),
+        ("oro/email_event/7/*", USER_7),
+        ("oro/attribute_import/7/12", USER_7),
+        ("oro/reminder_remind/7", USER_7),
+        ("oro/imap_sync_fail/*", USERS),
+        ("oro/imap_sync_fail/7", USER_7),
+        ("oro/reminder/remind_user_7", USER_7),
+        ("oro/email_event/user_7_org_1", USER_7),
+        ("oro/attribute_import/user_7_configmodel_12", USER_7),
+        ("oro/imap_sync_fail_u_7", USER_7),
+        ("oro/imap_sync_fail_system", USERS),
+    ];
+
+    fn identity(role: Role, uid: u64) -> Identity {
+        Identity { role, user: None, uid: Some(uid), org: Some(2) }
+    }
+
+    fn browsers() -> [Identity; 4] {
+        // Ids of customers and users overlap.
+        [Identity::anonymous(), identity(Role::Customer, 7), identity(Role::User, 8), identity(Role::User, 7)]
+    }
+
+    #[test]
+    fn each_topic_of_oro_is_for_those_whom_it_concerns() {
+        let policies = Policies::new(vec![]);
+        for (topic, expected) in TABLE {
+            for (browser, expected) in browsers().iter().zip(expected) {
+                let allowed = policies.may_subscribe(browser, topic) == Decision::Allowed;
+                assert_eq!(allowed, expected, "{topic}: {browser:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn publishers_publish_and_watch_all_of_them_and_browsers_publish_none() {
+        let policies = Policies::new(vec![]);
+        let publisher = Identity { role: Role::Publisher, ..Identity::anonymous() };
+        for (topic, _) in TABLE {
+            assert_eq!(policies.may_subscribe(&publisher, topic), Decision::Allowed, "{topic}");
+            assert_eq!(policies.may_publish(&publisher, topic), Decision::Allowed, "{topic}");
+            for browser in browsers() {
+                assert_ne!(policies.may_publish(&browser, topic), Decision::Allowed, "{topic}: {browser:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn near_names_are_nobodys() {
+        let policies = Policies::new(vec![]);
+        let user = identity(Role::User, 7);
+        for topic in [
+            "oro/email_event/7",
+            "oro/email_event/*/1",
+            "oro/email_event/7/x",
+            "oro/attribute_import/7/*",
+            "oro/reminder_remind/*",
+            "oro/imap_sync_fail/",
+            "oro/imap_sync_fail_u_",
+            "oro/email_event/user_7_org_*",
+            "oro/data/updates",
+        ] {
+            assert_ne!(policies.may_subscribe(&user, topic), Decision::Allowed, "{topic}");
+        }
+    }
+
+    #[test]
+    fn each_built_in_rule_decides_about_a_topic_of_the_table() {
+        for rule in rules() {
+            let used = TABLE.iter().any(|(topic, _)| rule.pattern().captures(topic).is_some());
+            assert!(used, "{}", rule.pattern());
+        }
+    }
+}
