@@ -14,6 +14,8 @@ final class HomeController extends AbstractController
 {
     public function __invoke(EntityManagerInterface $entityManager): Response
     {
-        return $this->render('home.html.twig', ['contacts' => $entityManager->getRepository(Contact::class)->count([])]);
+        return $this->render('home.html.twig', [
+            'contacts' => $entityManager->getRepository(Contact::class)->count([]),
+        ]);
     }
 }

@@ -29,7 +29,7 @@ final class Kernel extends BaseKernel
     {
         $this->directory = getenv('DEMO_DIR') ?: dirname(__DIR__) . '/var';
         if (!is_file("$this->directory/parameters.yml")) {
-            throw new \RuntimeException("There is no parameters.yml in $this->directory. Start the demo first: make demo");
+            throw new \RuntimeException("No parameters.yml in $this->directory. Start the demo first: make demo");
         }
         parent::__construct('prod', false);
     }

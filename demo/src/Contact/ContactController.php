@@ -105,7 +105,7 @@ final class ContactController extends AbstractController
             $this->entityManager->remove($contact);
             $this->entityManager->flush();
         } catch (OptimisticLockException) {
-            $this->addFlash('error', 'Somebody has saved this contact in the meantime. It was not deleted: look first.');
+            $this->addFlash('error', 'Somebody has saved this contact meanwhile. It was not deleted: look first.');
 
             return $this->redirectToRoute('contact', ['id' => $id]);
         }
