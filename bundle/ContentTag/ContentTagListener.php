@@ -4,15 +4,18 @@ declare(strict_types=1);
 
 namespace Orosync\ContentTag;
 
+use Doctrine\ORM\EntityManagerInterface;
 use Doctrine\ORM\Event\OnFlushEventArgs;
 use Doctrine\ORM\Event\PostFlushEventArgs;
-use Doctrine\ORM\EntityManagerInterface;
+use Orosync\ContentTag\Transaction\UncommittedTags;
+use Psr\Log\LoggerInterface;
 use Symfony\Contracts\Service\ResetInterface;
 
 /**
- * Announces what a flush of Doctrine's has changed: all its tags in one message, after the flush.
+ * Announces what a flush of Doctrine's has changed: all its tags in one message, when the change is committed.
  *
- * Tags are taken before the flush, for a deleted entity has no id after it, and leave when it has succeeded.
+ * Tags are taken before the flush, for a deleted entity has no id after it. They leave after it, or with the commit of
+ * the transaction around it where {@see UncommittedTags} can wait for that.
  */
 final class ContentTagListener implements ResetInterface
 {
@@ -31,6 +34,8 @@ final class ContentTagListener implements ResetInterface
     public function __construct(
         private readonly TagGeneratorInterface $tags,
         private readonly TagAnnouncer $announcer,
+        private readonly UncommittedTags $uncommitted,
+        private readonly LoggerInterface $logger,
         array $skip,
     ) {
         $this->begun = new \WeakMap();
@@ -40,7 +45,14 @@ final class ContentTagListener implements ResetInterface
     public function onFlush(OnFlushEventArgs $event): void
     {
         $manager = $event->getObjectManager();
-        $this->begun[$manager] = [...$this->begun[$manager] ?? [], $this->tagsOf($manager)];
+        try {
+            $tags = $this->tagsOf($manager);
+        } catch (\Throwable $e) {
+            // A generator of the application's: what it cannot name can still be saved.
+            $this->logger->error('A change is not announced: {reason}', ['reason' => $e->getMessage(), 'exception' => $e]);
+            $tags = [];
+        }
+        $this->begun[$manager] = [...$this->begun[$manager] ?? [], $tags];
     }
 
     public function postFlush(PostFlushEventArgs $event): void
@@ -49,7 +61,7 @@ final class ContentTagListener implements ResetInterface
         $flushes = $this->begun[$manager] ?? [];
         $tags = array_pop($flushes);
         $this->begun[$manager] = $flushes;
-        if (null !== $tags && [] !== $tags) {
+        if (null !== $tags && !$this->uncommitted->hold($manager->getConnection(), $tags)) {
             $this->announcer->announce($tags);
         }
     }

@@ -6,6 +6,7 @@ namespace Orosync\ContentTag;
 
 use Orosync\Publishing\PublisherInterface;
 use Orosync\Ticket\UserClaimsInterface;
+use Psr\Log\LoggerInterface;
 
 /** Tells all pages which content has changed, and by whom: a page ignores the changes of its own user. */
 final class TagAnnouncer
@@ -18,13 +19,23 @@ final class TagAnnouncer
     public function __construct(
         private readonly PublisherInterface $publisher,
         private readonly UserClaimsInterface $user,
+        private readonly LoggerInterface $logger,
     ) {
     }
 
-    /** @param array<string> $tags */
+    /** @param list<string> $tags none: nothing is said */
     public function announce(array $tags): void
     {
-        $username = $this->user->claims()['sub'] ?? null;
+        if ([] === $tags) {
+            return;
+        }
+        try {
+            $username = $this->user->claims()['sub'] ?? null;
+        } catch (\Throwable $e) {
+            // An application's own claims, and what is changed is changed: its user must not see an error for it.
+            $this->logger->error('Changes are announced without their author: {reason}', ['reason' => $e->getMessage(), 'exception' => $e]);
+            $username = null;
+        }
         foreach (array_chunk(array_unique($tags), self::TAGS_PER_MESSAGE) as $chunk) {
             $this->publisher->publish(self::TOPIC, array_map(
                 static fn (string $tag): array => ['username' => $username, 'tagname' => $tag],

@@ -12,6 +12,8 @@ use Symfony\Component\DependencyInjection\ParameterBag\ParameterBagInterface;
  *
  * Presence decides, as in Oro: an empty value is a value. Parameters are passed on by reference, so that their
  * environment variables are read at run time.
+ *
+ * What it returns is for {@see \Orosync\Endpoint\Dsn::fromSettings()}; null as a DSN means that the tree is silent.
  */
 final class EndpointSettings
 {
@@ -37,20 +39,20 @@ final class EndpointSettings
     }
 
     /** @return array<string, mixed>|null null: nobody says where the server listens */
-    public function server(?string $dsn): ?array
+    public function server(mixed $dsn): ?array
     {
         return $this->find('orosync.server.bind', $dsn, 'websocket_server_dsn', self::SERVER, '0.0.0.0');
     }
 
     /** @return array<string, mixed> */
-    public function backend(?string $dsn): array
+    public function backend(mixed $dsn): array
     {
         return $this->find('orosync.backend', $dsn, 'websocket_backend_dsn', self::BACKEND, '*')
             ?? ['key' => 'orosync.backend', 'dsn' => '//*'];
     }
 
     /** @return array<string, mixed> */
-    public function frontend(?string $dsn): array
+    public function frontend(mixed $dsn): array
     {
         return $this->find('orosync.frontend', $dsn, 'websocket_frontend_dsn', self::FRONTEND, '*')
             ?? ['key' => 'orosync.frontend', 'dsn' => '//*/ws'];
@@ -61,7 +63,7 @@ final class EndpointSettings
      *
      * @return array<string, mixed>|null
      */
-    private function find(string $key, ?string $dsn, string $dsnParameter, array $names, string $defaultHost): ?array
+    private function find(string $key, mixed $dsn, string $dsnParameter, array $names, string $defaultHost): ?array
     {
         if (null !== $dsn) {
             return ['key' => $key, 'dsn' => $dsn];

@@ -5,6 +5,8 @@ declare(strict_types=1);
 namespace Orosync\DependencyInjection;
 
 use Orosync\ContentTag\TagGeneratorInterface;
+use Orosync\Controller\TicketController;
+use Orosync\Endpoint\BindAddress;
 use Orosync\Endpoint\Dsn;
 use Orosync\Endpoint\InvalidEndpointException;
 use Symfony\Component\Config\Definition\Exception\InvalidConfigurationException;
@@ -29,7 +31,7 @@ final class OrosyncExtension extends Extension
         $container->getDefinition('orosync.bind_address')->setArgument(
             '$settings',
             // Without a file of its own the server hears from us where to listen.
-            $server ?? (null === $config['server']['config'] ? ['key' => 'orosync.server.bind', 'dsn' => '//0.0.0.0'] : null),
+            $server ?? (null === $config['server']['config'] ? BindAddress::DEFAULT : null),
         );
         $container->getDefinition('orosync.backend_endpoint')->setArgument('$settings', $endpoints->backend($config['backend']));
         $container->getDefinition('orosync.frontend_endpoint')->setArgument('$settings', $endpoints->frontend($config['frontend']));
@@ -39,13 +41,14 @@ final class OrosyncExtension extends Extension
             ->setArgument('$secretFile', $config['secret_file']);
         $container->getDefinition('orosync.server_binary')->setArgument('$configured', $config['server']['binary']);
         $container->getDefinition('orosync.server_command')->setArgument('$configFile', $config['server']['config']);
-        $container->getDefinition('Orosync\Controller\TicketController')->setArgument('$ttl', $config['ticket']['ttl']);
+        $container->getDefinition(TicketController::class)->setArgument('$ttl', $config['ticket']['ttl']);
         $container->getDefinition('orosync.maintenance_mode')->setArgument('$file', $config['maintenance']['flag_file']);
 
         if ($config['content_tags']['enabled']) {
             $container->getDefinition('orosync.content_tag_listener')->setArgument('$skip', $config['content_tags']['skip']);
         } else {
             $container->removeDefinition('orosync.content_tag_listener');
+            $container->removeDefinition('orosync.commit_middleware');
         }
     }
 

@@ -7,6 +7,8 @@ namespace Orosync\Endpoint;
 /** Where the server that this application starts listens. */
 final class BindAddress
 {
+    public const DEFAULT = ['key' => 'orosync.server.bind', 'dsn' => '//0.0.0.0'];
+
     /** @param array<string, mixed>|null $settings see {@see Dsn::fromSettings()}; null: the server's own file says it */
     public function __construct(private readonly ?array $settings)
     {
@@ -26,18 +28,20 @@ final class BindAddress
      */
     public function resolve(?string $host = null, ?string $port = null): ?string
     {
-        $dsn = Dsn::fromSettings($this->settings ?? ['key' => 'orosync.server.bind', 'dsn' => '//0.0.0.0']);
+        $dsn = Dsn::fromSettings($this->settings ?? self::DEFAULT);
         if (null === $dsn) {
             return null;
         }
-        if (null !== $dsn->socket && null === $host && null === $port) {
+        if (null === $host && null === $port && null !== $dsn->socket) {
             return 'unix:'.$dsn->socket;
         }
-        if (null !== $dsn->socket) {
-            $dsn = Dsn::fromSettings(['key' => '--host', 'host' => $host ?? '0.0.0.0']) ?? throw new InvalidEndpointException('--host: the value is empty. Write an address, for example 127.0.0.1.');
+        if (null !== $host || null !== $port) {
+            $dsn = Dsn::fromSettings([
+                'key' => '--host, --port',
+                'host' => $host ?? (null === $dsn->socket ? $dsn->host : '*'),
+                'port' => $port ?? (null === $dsn->socket ? $dsn->port : Dsn::DEFAULT_PORT),
+            ]) ?? throw new InvalidEndpointException('--host: the address is empty. Write for example 127.0.0.1.');
         }
-        $dsn = null === $host ? $dsn : $dsn->withHost($host);
-        $dsn = null === $port ? $dsn : $dsn->withPort('--port', $port);
 
         // A fallback parameter `websocket_host: "*"` lands here too; no address is called so.
         return ('*' === $dsn->host ? $dsn->withHost('0.0.0.0') : $dsn)->authority();

@@ -60,12 +60,6 @@ final class Dsn
         return new self($this->scheme, self::bracketed($host), $this->port, $this->path, null);
     }
 
-    /** @param string $key names the value in the message when it is no port */
-    public function withPort(string $key, string $port): self
-    {
-        return new self($this->scheme, $this->host, self::port($key, $port), $this->path, null);
-    }
-
     private static function parse(string $key, string $dsn): ?self
     {
         if (self::isOff($dsn)) {
@@ -73,7 +67,7 @@ final class Dsn
         }
         if (str_starts_with($dsn, 'unix:')) {
             $socket = preg_replace('~^unix:(//)?~', '', $dsn);
-            if ('/' !== $socket[0]) {
+            if (!str_starts_with($socket, '/')) {
                 throw new InvalidEndpointException(sprintf('%s: "%s" is not the absolute path of a socket. Write for example "unix:/run/orosync/orosync.sock".', $key, $dsn));
             }
 

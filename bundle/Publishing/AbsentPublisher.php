@@ -6,13 +6,12 @@ namespace Orosync\Publishing;
 
 use Orosync\Ticket\TicketIssuerInterface;
 use Orosync\Ticket\TicketUnavailableException;
-use Psr\Log\LoggerInterface;
-use Psr\Log\LogLevel;
 
 /**
  * Stands in where nothing can be published: without the extension, switched off, or with settings that cannot work.
  *
- * The application works as if nobody was watching. The reason is logged once, at the first message.
+ * The application works as if nobody was watching. The reason is logged once, when the first message is
+ * not sent.
  */
 final class AbsentPublisher implements PublisherInterface, TicketIssuerInterface
 {
@@ -24,8 +23,8 @@ final class AbsentPublisher implements PublisherInterface, TicketIssuerInterface
      */
     public function __construct(
         private readonly string $reason,
-        private readonly LoggerInterface $logger,
-        private readonly string $level = LogLevel::WARNING,
+        private readonly string $level,
+        private readonly OutageLog $log,
     ) {
     }
 
@@ -33,7 +32,7 @@ final class AbsentPublisher implements PublisherInterface, TicketIssuerInterface
     {
         if (!$this->said) {
             $this->said = true;
-            $this->logger->log($this->level, 'Live notifications are not sent: {reason}', ['reason' => $this->reason]);
+            $this->log->met($this->level, 'Live notifications are not sent: {reason}', ['reason' => $this->reason]);
         }
 
         return false;

@@ -11,6 +11,7 @@ use Orosync\Publisher;
 use Orosync\Ticket\TicketIssuerInterface;
 use Orosync\Ticket\TicketUnavailableException;
 use Psr\Log\LoggerInterface;
+use Psr\Log\LogLevel;
 
 /**
  * Publishes through the native extension, which keeps one connection per PHP process across requests.
@@ -22,14 +23,13 @@ final class ExtensionPublisher implements PublisherInterface, TicketIssuerInterf
 {
     private ?Publisher $publisher = null;
 
-    /** An outage is in the log already; ends with the next message that is accepted. */
-    private bool $outage = false;
-
     /** @param array{secret?: string, secret_file?: string} $options */
     public function __construct(
         private readonly string $endpoint,
         #[\SensitiveParameter]
         private readonly array $options,
+        private readonly OutageLog $lostConnection,
+        private readonly OutageLog $lostMessages,
         private readonly LoggerInterface $logger,
     ) {
     }
@@ -44,24 +44,21 @@ final class ExtensionPublisher implements PublisherInterface, TicketIssuerInterf
 
             return false;
         } catch (OrosyncException $e) {
-            $this->beginOutage('Live notifications are not sent: {reason}', ['reason' => $e->getMessage(), 'exception' => $e]);
+            $this->reportFailure($e);
 
             return false;
         }
-        if ($accepted) {
-            $this->outage = false;
-
-            return true;
+        if (!$accepted) {
+            $status = $this->status();
+            $this->lostMessages->met(LogLevel::ERROR, 'The queue of live notifications is full ({queued} wait, {unacknowledged} are unacknowledged): they are dropped until {endpoint} takes them again. Last error: {last_error}', [
+                'queued' => $status->queued,
+                'unacknowledged' => $status->unacknowledged,
+                'endpoint' => $status->endpoint,
+                'last_error' => $status->lastError ?? 'none',
+            ]);
         }
-        $status = $this->status();
-        $this->beginOutage('The queue of live notifications is full ({queued} wait, {unacknowledged} are unacknowledged): messages are dropped until {endpoint} takes them again. Last error: {last_error}', [
-            'queued' => $status->queued,
-            'unacknowledged' => $status->unacknowledged,
-            'endpoint' => $status->endpoint,
-            'last_error' => $status->lastError ?? 'none',
-        ]);
 
-        return false;
+        return $accepted;
     }
 
     public function flush(float $timeout = 1.0): bool
@@ -69,7 +66,7 @@ final class ExtensionPublisher implements PublisherInterface, TicketIssuerInterf
         try {
             return $this->extension()->flush($timeout);
         } catch (OrosyncException $e) {
-            $this->beginOutage('Live notifications are not sent: {reason}', ['reason' => $e->getMessage(), 'exception' => $e]);
+            $this->reportFailure($e);
 
             return false;
         }
@@ -105,18 +102,35 @@ final class ExtensionPublisher implements PublisherInterface, TicketIssuerInterf
         }
     }
 
+    /**
+     * Tell the log once when the connection is lost, and when it is back. For the end of a request, when nobody waits:
+     * what was accepted meanwhile is kept and sent.
+     */
+    public function reportOutage(): void
+    {
+        if (null === $this->publisher) {
+            return;
+        }
+        $status = $this->status();
+        if ('waiting' === $status->state) {
+            $this->lostConnection->met(LogLevel::WARNING, 'The server of live notifications does not answer at {endpoint} ({last_error}). Messages wait and are sent when it is back.', [
+                'endpoint' => $status->endpoint,
+                'last_error' => $status->lastError ?? 'no error',
+            ]);
+        } elseif ('connected' === $status->state) {
+            $this->lostConnection->over('The server of live notifications answers again at {endpoint}.', ['endpoint' => $status->endpoint]);
+            $this->lostMessages->over('Live notifications are sent again to {endpoint}.', ['endpoint' => $status->endpoint]);
+        }
+    }
+
     /** Built at the first use: a request that publishes nothing pays nothing. */
     private function extension(): Publisher
     {
         return $this->publisher ??= new Publisher($this->endpoint, $this->options);
     }
 
-    /** @param array<string, mixed> $context */
-    private function beginOutage(string $message, array $context): void
+    private function reportFailure(OrosyncException $e): void
     {
-        if (!$this->outage) {
-            $this->outage = true;
-            $this->logger->error($message, $context);
-        }
+        $this->lostMessages->met(LogLevel::ERROR, 'Live notifications are not sent: {reason}', ['reason' => $e->getMessage(), 'exception' => $e]);
     }
 }

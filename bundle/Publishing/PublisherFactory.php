@@ -18,10 +18,12 @@ final class PublisherFactory
 {
     private ExtensionPublisher|AbsentPublisher|null $publisher = null;
 
+    /** @param string $directory where the log's memory may be kept, {@see OutageLog} */
     public function __construct(
         private readonly BackendEndpoint $backend,
         private readonly SharedSecret $secret,
         private readonly LoggerInterface $logger,
+        private readonly string $directory,
     ) {
     }
 
@@ -36,20 +38,39 @@ final class PublisherFactory
         return $this->publisher ??= $this->choose();
     }
 
+    /** {@see ExtensionPublisher::reportOutage()}, if this request has published through it. */
+    public function reportOutage(): void
+    {
+        if ($this->publisher instanceof ExtensionPublisher) {
+            $this->publisher->reportOutage();
+        }
+    }
+
     private function choose(): ExtensionPublisher|AbsentPublisher
     {
         try {
             $endpoint = $this->backend->resolve();
             if (null === $endpoint) {
-                return new AbsentPublisher('the backend endpoint is empty, which switches them off.', $this->logger, LogLevel::INFO);
+                return $this->absent(LogLevel::INFO, 'the backend endpoint is empty, which switches them off.');
             }
             if (!\extension_loaded('orosync')) {
-                return new AbsentPublisher(sprintf('the PHP extension "orosync" is not loaded (%s). Install it and add "extension=orosync" to this PHP\'s configuration.', \PHP_SAPI), $this->logger);
+                return $this->absent(LogLevel::WARNING, sprintf('the PHP extension "orosync" is not loaded (%s). Install it and add "extension=orosync" to this PHP\'s configuration.', \PHP_SAPI));
             }
 
-            return new ExtensionPublisher($endpoint, $this->secret->forPublisher(), $this->logger);
+            return new ExtensionPublisher($endpoint, $this->secret->forPublisher(), $this->log('lost-connection'), $this->log('lost-messages'), $this->logger);
         } catch (InvalidEndpointException|MissingSecretException $e) {
-            return new AbsentPublisher($e->getMessage(), $this->logger, LogLevel::ERROR);
+            return $this->absent(LogLevel::ERROR, $e->getMessage());
         }
+    }
+
+    private function absent(string $level, string $reason): AbsentPublisher
+    {
+        // The console may have the extension and the web server not; each is told once.
+        return new AbsentPublisher($reason, $level, $this->log('absent-'.\PHP_SAPI));
+    }
+
+    private function log(string $outage): OutageLog
+    {
+        return new OutageLog($this->directory.'/'.$outage, $this->logger);
     }
 }

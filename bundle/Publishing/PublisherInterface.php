@@ -8,7 +8,7 @@ namespace Orosync\Publishing;
  * Hands messages to the server, for all browsers that are subscribed to their topic.
  *
  * No method throws for a server that is away, a full queue, a missing extension or wrong settings: a page never fails
- * for a missed notification. All of that is logged.
+ * for a missed notification. All of that is logged. What a payload's own jsonSerialize() throws passes through.
  */
 interface PublisherInterface
 {

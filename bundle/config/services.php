@@ -14,6 +14,8 @@ use Orosync\ContentTag\SimpleTagGenerator;
 use Orosync\ContentTag\TagAnnouncer;
 use Orosync\ContentTag\TagGeneratorChain;
 use Orosync\ContentTag\TagGeneratorInterface;
+use Orosync\ContentTag\Transaction\CommitMiddleware;
+use Orosync\ContentTag\Transaction\UncommittedTags;
 use Orosync\Controller\TicketController;
 use Orosync\Endpoint\BackendEndpoint;
 use Orosync\Endpoint\BindAddress;
@@ -47,7 +49,11 @@ return static function (ContainerConfigurator $container): void {
         ->arg('$backend', service('orosync.backend_endpoint'))
         ->arg('$secret', service('orosync.shared_secret'))
         ->arg('$logger', service('logger'))
-        ->tag('monolog.logger', ['channel' => 'orosync']);
+        ->arg('$directory', '%kernel.cache_dir%/orosync')
+        ->tag('monolog.logger', ['channel' => 'orosync'])
+        ->tag('kernel.event_listener', ['event' => 'kernel.terminate', 'method' => 'reportOutage'])
+        ->tag('kernel.event_listener', ['event' => 'console.terminate', 'method' => 'reportOutage'])
+        ->tag('kernel.reset', ['method' => 'reportOutage']);
     $services->set('orosync.publisher', PublisherInterface::class)
         ->factory([service('orosync.publisher_factory'), 'publisher']);
     $services->alias(PublisherInterface::class, 'orosync.publisher')->public();
@@ -77,10 +83,24 @@ return static function (ContainerConfigurator $container): void {
     $services->alias(TagGeneratorInterface::class, 'orosync.tag_generator');
     $services->set('orosync.tag_announcer', TagAnnouncer::class)
         ->arg('$publisher', service(PublisherInterface::class))
-        ->arg('$user', service(UserClaimsInterface::class));
+        ->arg('$user', service(UserClaimsInterface::class))
+        ->arg('$logger', service('logger'))
+        ->tag('monolog.logger', ['channel' => 'orosync']);
+    $services->set('orosync.uncommitted_tags', UncommittedTags::class)
+        // Every connection depends on this, and whoever says who the user is may depend on a connection.
+        ->arg('$announcer', service_closure('orosync.tag_announcer'))
+        ->arg('$logger', service('logger'))
+        ->tag('monolog.logger', ['channel' => 'orosync'])
+        ->tag('kernel.reset', ['method' => 'reset']);
+    $services->set('orosync.commit_middleware', CommitMiddleware::class)
+        ->arg('$uncommitted', service('orosync.uncommitted_tags'))
+        ->tag('doctrine.middleware');
     $services->set('orosync.content_tag_listener', ContentTagListener::class)
         ->arg('$tags', service(TagGeneratorInterface::class))
         ->arg('$announcer', service('orosync.tag_announcer'))
+        ->arg('$uncommitted', service('orosync.uncommitted_tags'))
+        ->arg('$logger', service('logger'))
+        ->tag('monolog.logger', ['channel' => 'orosync'])
         ->tag('doctrine.event_listener', ['event' => 'onFlush'])
         ->tag('doctrine.event_listener', ['event' => 'postFlush'])
         ->tag('kernel.reset', ['method' => 'reset']);

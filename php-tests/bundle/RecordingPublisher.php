@@ -10,7 +10,7 @@ use Orosync\Publishing\PublisherStatus;
 /** A publisher that keeps its messages instead of sending them. */
 final class RecordingPublisher implements PublisherInterface
 {
-    /** @var list<array{topic: string, payload: mixed}> */
+    /** @var list<array{topic: string, json: string}> */
     private array $messages = [];
 
     public function __construct(
@@ -21,8 +21,16 @@ final class RecordingPublisher implements PublisherInterface
 
     public function publish(string $topic, mixed $payload, array $exclude = [], array $eligible = []): bool
     {
+        if ('' === $topic || 1 !== preg_match('//u', $topic)) {
+            return false;
+        }
+        try {
+            $json = json_encode($payload, \JSON_THROW_ON_ERROR | \JSON_UNESCAPED_SLASHES);
+        } catch (\JsonException) {
+            return false;
+        }
         if ($this->accepts) {
-            $this->messages[] = ['topic' => $topic, 'payload' => $payload];
+            $this->messages[] = ['topic' => $topic, 'json' => $json];
         }
 
         return $this->accepts;
@@ -47,10 +55,10 @@ final class RecordingPublisher implements PublisherInterface
         );
     }
 
-    /** @return list<mixed> payloads of the topic, and forgets all messages */
+    /** @return list<string> the payloads of a topic as pages get them; all messages are forgotten */
     public function take(string $topic): array
     {
-        $payloads = array_column(array_filter($this->messages, static fn (array $message): bool => $topic === $message['topic']), 'payload');
+        $payloads = array_column(array_filter($this->messages, static fn (array $message): bool => $topic === $message['topic']), 'json');
         $this->messages = [];
 
         return $payloads;

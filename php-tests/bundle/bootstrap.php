@@ -31,17 +31,14 @@ if (is_file($root.'/vendor/autoload.php')) {
 }
 
 if (!extension_loaded('orosync') && '1' === getenv('OROSYNC_EXTENSION_REQUIRED')) {
-    fwrite(STDERR, "OROSYNC_EXTENSION_REQUIRED is set, but the extension is not loaded. Run phpunit as: php -d extension=/path/to/liborosync.so\n");
+    fwrite(STDERR, "OROSYNC_EXTENSION_REQUIRED is set, but the extension is not loaded. Run: php -d extension=/path/to/liborosync.so /usr/bin/phpunit ...\n");
     exit(1);
 }
 
-// Containers, files and processes of the tests live here and nowhere else.
-$_SERVER['OROSYNC_TEST_DIRECTORY'] = sys_get_temp_dir().'/orosync-bundle-tests-'.bin2hex(random_bytes(6));
-mkdir($_SERVER['OROSYNC_TEST_DIRECTORY']);
-$owner = getmypid();
-register_shutdown_function(static function () use ($owner): void {
-    // Not in a process that a test has forked.
-    if (getmypid() === $owner) {
-        (new Symfony\Component\Filesystem\Filesystem())->remove($_SERVER['OROSYNC_TEST_DIRECTORY']);
-    }
-});
+// Containers, files and sockets of the tests live here and nowhere else. A console that a test starts is told where.
+if (false === getenv('OROSYNC_TEST_DIRECTORY')) {
+    $directory = sys_get_temp_dir().'/orosync-bundle-tests-'.bin2hex(random_bytes(6));
+    mkdir($directory);
+    putenv('OROSYNC_TEST_DIRECTORY='.$directory);
+    register_shutdown_function(static fn () => (new Symfony\Component\Filesystem\Filesystem())->remove($directory));
+}

@@ -17,5 +17,6 @@ final class ContentTagsNeedDoctrinePass implements CompilerPassInterface
         }
         $container->removeDefinition('orosync.doctrine_tag_generator');
         $container->removeDefinition('orosync.content_tag_listener');
+        $container->removeDefinition('orosync.commit_middleware');
     }
 }

@@ -8,10 +8,13 @@ use Doctrine\DBAL\Connection;
 use Doctrine\DBAL\DriverManager;
 use Doctrine\ORM\Configuration;
 use Doctrine\ORM\EntityManager;
+use Doctrine\ORM\EntityManagerInterface;
 use Doctrine\ORM\ORMSetup;
 use Orosync\OrosyncBundle;
 use Orosync\Publishing\PublisherInterface;
 use Orosync\Tests\RecordingPublisher;
+use Orosync\Ticket\TicketIssuerInterface;
+use Orosync\Ticket\UserClaimsInterface;
 use Symfony\Bridge\Doctrine\ContainerAwareEventManager;
 use Symfony\Bridge\Doctrine\DependencyInjection\CompilerPass\RegisterEventListenersAndSubscribersPass;
 use Symfony\Bundle\FrameworkBundle\FrameworkBundle;
@@ -37,7 +40,9 @@ final class Kernel extends HttpKernel implements CompilerPassInterface
     /**
      * @param array<string, mixed> $orosync    the tree `orosync:`
      * @param array<string, mixed> $parameters container parameters
-     * @param list<string>         $with       of "security", "twig", "doctrine", "extension" (the real publisher)
+     * @param list<string>         $with       of "security", "twig", "doctrine"; "publisher" and "tickets" (the bundle's
+     *                                         own instead of those that record); "own claims" and "own tags" (an
+     *                                         application's services)
      */
     public function __construct(
         private readonly array $orosync = [],
@@ -66,7 +71,7 @@ final class Kernel extends HttpKernel implements CompilerPassInterface
 
     public function getCacheDir(): string
     {
-        return sprintf('%s/%s', $_SERVER['OROSYNC_TEST_DIRECTORY'], hash('xxh64', serialize([$this->orosync, $this->parameters, $this->with])));
+        return sprintf('%s/%s', getenv('OROSYNC_TEST_DIRECTORY'), hash('xxh64', serialize([$this->orosync, $this->parameters, $this->with])));
     }
 
     public function getLogDir(): string
@@ -123,13 +128,25 @@ final class Kernel extends HttpKernel implements CompilerPassInterface
         $services = $container->services();
         $services->set('logger', RecordingLogger::class)->public();
         $services->set(UserProvider::class);
-        if (!$this->has('extension')) {
+        if (!$this->has('publisher')) {
             $services->set(RecordingPublisher::class)->public();
             $services->alias(PublisherInterface::class, RecordingPublisher::class)->public();
         }
+        if (!$this->has('tickets')) {
+            $services->set(ReadableTicketIssuer::class);
+            $services->alias(TicketIssuerInterface::class, ReadableTicketIssuer::class);
+        }
+        if ($this->has('own claims')) {
+            $services->set(OwnClaims::class)->autowire();
+            $services->alias(UserClaimsInterface::class, OwnClaims::class);
+        }
+        if ($this->has('own tags')) {
+            $services->set(OwnTagGenerator::class)->autoconfigure();
+        }
         if ($this->has('doctrine')) {
             $services->set('doctrine.orm.configuration', Configuration::class)
-                ->factory([ORMSetup::class, 'createAttributeMetadataConfiguration'])->args([[__DIR__.'/Entity'], true]);
+                ->factory([ORMSetup::class, 'createAttributeMetadataConfiguration'])->args([[__DIR__.'/Entity'], true])
+                ->call('setMiddlewares', [[service('orosync.commit_middleware')]]);
             $services->set('doctrine.dbal.default_connection.event_manager', ContainerAwareEventManager::class)
                 ->args([service('service_container')]);
             $services->set('doctrine.dbal.default_connection', Connection::class)
@@ -140,6 +157,7 @@ final class Kernel extends HttpKernel implements CompilerPassInterface
                 ->args([service('doctrine.dbal.default_connection'), service('doctrine.orm.configuration'), service('doctrine.dbal.default_connection.event_manager')])
                 ->public();
             $services->set('doctrine', ManagerRegistry::class)->args([service('service_container')])->public();
+            $services->alias(EntityManagerInterface::class, 'doctrine.orm.default_entity_manager');
         }
     }
 

@@ -1,0 +1,37 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Orosync\ContentTag\Transaction;
+
+use Doctrine\DBAL\Driver\Connection;
+use Doctrine\DBAL\Driver\Middleware\AbstractConnectionMiddleware;
+
+/** DBAL 3's connection, whose commit() and rollBack() give a boolean. */
+final class Dbal3Connection extends AbstractConnectionMiddleware
+{
+    public function __construct(
+        Connection $connection,
+        private readonly object $native,
+        private readonly UncommittedTags $uncommitted,
+    ) {
+        parent::__construct($connection);
+    }
+
+    public function commit(): bool
+    {
+        $done = parent::commit();
+        if ($done) {
+            $this->uncommitted->committed($this->native);
+        }
+
+        return $done;
+    }
+
+    public function rollBack(): bool
+    {
+        $this->uncommitted->rolledBack($this->native);
+
+        return parent::rollBack();
+    }
+}

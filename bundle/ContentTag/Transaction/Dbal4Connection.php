@@ -1,0 +1,32 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Orosync\ContentTag\Transaction;
+
+use Doctrine\DBAL\Driver\Connection;
+use Doctrine\DBAL\Driver\Middleware\AbstractConnectionMiddleware;
+
+/** DBAL 4's connection, whose commit() and rollBack() give nothing. */
+final class Dbal4Connection extends AbstractConnectionMiddleware
+{
+    public function __construct(
+        Connection $connection,
+        private readonly object $native,
+        private readonly UncommittedTags $uncommitted,
+    ) {
+        parent::__construct($connection);
+    }
+
+    public function commit(): void
+    {
+        parent::commit();
+        $this->uncommitted->committed($this->native);
+    }
+
+    public function rollBack(): void
+    {
+        $this->uncommitted->rolledBack($this->native);
+        parent::rollBack();
+    }
+}

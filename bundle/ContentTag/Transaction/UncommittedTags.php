@@ -1,0 +1,83 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Orosync\ContentTag\Transaction;
+
+use Doctrine\DBAL\Connection;
+use Orosync\ContentTag\TagAnnouncer;
+use Psr\Log\LoggerInterface;
+use Symfony\Contracts\Service\ResetInterface;
+
+/**
+ * Tags of flushes within a transaction that is still open.
+ *
+ * They are announced, each once, when the outermost transaction has committed, and forgotten when it is rolled back.
+ * Bound: MAX_TAGS for a connection; what is beyond it is not announced, and the log says how many. A rollback to a
+ * savepoint is not seen here: what was flushed after the savepoint is announced with the rest.
+ */
+final class UncommittedTags implements ResetInterface
+{
+    private const MAX_TAGS = 100_000;
+
+    /** @var \WeakMap<object, HeldTags> by the driver's native connection */
+    private \WeakMap $held;
+
+    /** @param \Closure(): TagAnnouncer $announcer */
+    public function __construct(
+        private readonly \Closure $announcer,
+        private readonly LoggerInterface $logger,
+    ) {
+        $this->held = new \WeakMap();
+    }
+
+    /** A connection whose commits and rollbacks will be reported. */
+    public function watch(object $native): void
+    {
+        $this->held[$native] = new HeldTags(self::MAX_TAGS);
+    }
+
+    /**
+     * Keep the tags if the connection is in a transaction whose end will be reported.
+     *
+     * @param list<string> $tags
+     *
+     * @return bool false: not kept, for there is nothing to wait for
+     */
+    public function hold(Connection $connection, array $tags): bool
+    {
+        if (!$connection->isTransactionActive()) {
+            return false;
+        }
+        $native = $connection->getNativeConnection();
+        if (!\is_object($native) || !isset($this->held[$native])) {
+            return false;
+        }
+        $this->held[$native]->add($tags);
+
+        return true;
+    }
+
+    public function committed(object $native): void
+    {
+        $held = $this->held[$native];
+        $this->watch($native);
+        ($this->announcer)()->announce($held->tags());
+        if ($held->dropped() > 0) {
+            $this->logger->warning('A transaction has changed more than {max} pieces of content; {dropped} further changes are not announced.', ['max' => self::MAX_TAGS, 'dropped' => $held->dropped()]);
+        }
+    }
+
+    public function rolledBack(object $native): void
+    {
+        $this->watch($native);
+    }
+
+    /** Between two messages of a worker no transaction is open. */
+    public function reset(): void
+    {
+        foreach ($this->held as $native => $_) {
+            $this->watch($native);
+        }
+    }
+}

@@ -1,0 +1,111 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Orosync\Tests\Publishing;
+
+use Orosync\Publishing\OutageLog;
+use Orosync\Tests\Application\RecordingLogger;
+use PHPUnit\Framework\TestCase;
+use Psr\Log\LogLevel;
+
+/** A new OutageLog is what the next request, or another process, has. */
+final class OutageLogTest extends TestCase
+{
+    private string $file;
+    private RecordingLogger $logger;
+
+    protected function setUp(): void
+    {
+        $this->file = getenv('OROSYNC_TEST_DIRECTORY').'/'.bin2hex(random_bytes(4)).'/outage';
+        $this->logger = new RecordingLogger();
+    }
+
+    public function testTheFirstWhoMeetsItLogsIt(): void
+    {
+        $this->meet();
+        $this->meet();
+
+        self::assertSame(['warning: lost'], $this->logger->lines());
+    }
+
+    public function testItIsNotOverWhileSomebodyHasJustMetIt(): void
+    {
+        $this->meet();
+        $this->findWell();
+        $this->meet();
+
+        self::assertSame(['warning: lost'], $this->logger->lines());
+    }
+
+    public function testItIsOverWhenNobodyHasMetItForAMinute(): void
+    {
+        $this->meet();
+        touch($this->file, time() - 61);
+        $this->findWell();
+        $this->findWell();
+
+        self::assertSame(['warning: lost', 'notice: found'], $this->logger->lines());
+    }
+
+    public function testTheNextOneIsLoggedAgain(): void
+    {
+        $log = $this->meet();
+        touch($this->file, time() - 61);
+        $log->over('found', []);
+        $log->met(LogLevel::WARNING, 'lost', []);
+
+        self::assertSame(['warning: lost', 'notice: found', 'warning: lost'], $this->logger->lines());
+    }
+
+    public function testMeetingItAgainKeepsItAlive(): void
+    {
+        $this->meet();
+        touch($this->file, time() - 61);
+        $this->meet();
+        $this->findWell();
+
+        self::assertSame(['warning: lost'], $this->logger->lines());
+    }
+
+    public function testOneWhoseEndNobodyHasSeenIsForgottenAfterADay(): void
+    {
+        $this->meet();
+        touch($this->file, time() - 86_401);
+        $this->meet();
+
+        self::assertSame(['warning: lost', 'warning: lost'], $this->logger->lines());
+    }
+
+    public function testWithoutAFileEveryRequestLogsItOnce(): void
+    {
+        // A file where the directory should be: not even root can write below it.
+        touch(\dirname($this->file));
+        $log = $this->meet();
+        $log->met(LogLevel::WARNING, 'lost', []);
+        $this->meet();
+
+        self::assertSame(['warning: lost', 'warning: lost'], $this->logger->lines());
+    }
+
+    public function testWhereAllIsWellNothingIsWritten(): void
+    {
+        $this->findWell();
+
+        self::assertFileDoesNotExist($this->file);
+        self::assertSame([], $this->logger->lines());
+    }
+
+    private function meet(): OutageLog
+    {
+        $log = new OutageLog($this->file, $this->logger);
+        $log->met(LogLevel::WARNING, 'lost', []);
+
+        return $log;
+    }
+
+    private function findWell(): void
+    {
+        (new OutageLog($this->file, $this->logger))->over('found', []);
+    }
+}

@@ -1,0 +1,70 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Orosync\Tests\Publishing;
+
+use Orosync\Publishing\ExtensionPublisher;
+use Orosync\Publishing\PublisherInterface;
+use Orosync\Publishing\PublisherStatus;
+use Orosync\Tests\ApplicationTestCase;
+use Orosync\Ticket\TicketIssuerInterface;
+use PHPUnit\Framework\Attributes\DataProvider;
+use PHPUnit\Framework\Attributes\Group;
+use PHPUnit\Framework\Attributes\RequiresPhpExtension;
+
+final class PublisherChoiceTest extends ApplicationTestCase
+{
+    /** @dataProvider reasons */
+    #[DataProvider('reasons')]
+    public function testAnApplicationThatCannotPublishWorksAndSaysSoOnce(array $orosync, array $parameters, string $line): void
+    {
+        $publisher = $this->boot($orosync, $parameters, ['publisher', 'tickets'])->get(PublisherInterface::class);
+
+        self::assertFalse($publisher->publish('oro/ping', 1));
+        self::assertFalse($publisher->publish('oro/ping', 2));
+        self::assertTrue($publisher->flush());
+        self::assertSame(PublisherStatus::ABSENT, $publisher->status()->state);
+        self::assertSame([$line], $this->logger()->lines('Live notifications'));
+    }
+
+    public static function reasons(): iterable
+    {
+        yield 'switched off' => [
+            ['backend' => ''], [],
+            'info: Live notifications are not sent: the backend endpoint is empty, which switches them off.',
+        ];
+        yield 'a value of the environment that is no endpoint' => [
+            ['backend' => '%env(LIVE_BACKEND)%'], ['env(LIVE_BACKEND)' => 'udp://10.0.0.1'],
+            'error: Live notifications are not sent: orosync.backend: "udp" is not a transport. Write tcp or ws for a plain connection, ssl or wss for an encrypted one.',
+        ];
+        if (!\extension_loaded('orosync')) {
+            yield 'no extension' => [
+                [], [],
+                'warning: Live notifications are not sent: the PHP extension "orosync" is not loaded (cli). Install it and add "extension=orosync" to this PHP\'s configuration.',
+            ];
+        } else {
+            yield 'an empty secret' => [
+                ['secret' => '%env(LIVE_SECRET)%'], ['env(LIVE_SECRET)' => ''],
+                'error: Live notifications are not sent: orosync.secret is empty. Give it a value (openssl rand -hex 32), or remove the key to derive it from kernel.secret.',
+            ];
+        }
+    }
+
+    /**
+     * @group extension
+     *
+     * @requires extension orosync
+     */
+    #[Group('extension')]
+    #[RequiresPhpExtension('orosync')]
+    public function testWithTheExtensionItIsUsedAndMintsTheTickets(): void
+    {
+        $container = $this->boot([], [], ['publisher', 'tickets']);
+
+        self::assertInstanceOf(ExtensionPublisher::class, $container->get(PublisherInterface::class));
+        self::assertSame($container->get(PublisherInterface::class), $container->get(TicketIssuerInterface::class));
+        self::assertSame('ws://127.0.0.1:8080/', $container->get(PublisherInterface::class)->status()->endpoint);
+        self::assertSame([], $this->logger()->lines('Live notifications'));
+    }
+}

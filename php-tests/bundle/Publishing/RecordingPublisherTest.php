@@ -1,0 +1,17 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Orosync\Tests\Publishing;
+
+use Orosync\Publishing\PublisherInterface;
+use Orosync\Tests\RecordingPublisher;
+
+/** The stand-in of the other tests is held to the same contract. */
+final class RecordingPublisherTest extends PublisherContractTestCase
+{
+    protected function unreachable(): PublisherInterface
+    {
+        return new RecordingPublisher(acknowledges: false);
+    }
+}

@@ -1,0 +1,112 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Orosync\Tests\Ticket;
+
+use Orosync\Tests\Application\Organization;
+use Orosync\Tests\Application\User;
+use Orosync\Tests\ApplicationTestCase;
+use Orosync\Tests\Jwt;
+use PHPUnit\Framework\Attributes\Group;
+use PHPUnit\Framework\Attributes\RequiresPhpExtension;
+
+final class TicketControllerTest extends ApplicationTestCase
+{
+    public function testAUserGetsATicketWithNameIdAndOrganization(): void
+    {
+        $this->boot();
+
+        self::assertSame(
+            ['claims' => ['sub' => 'ann', 'uid' => 7, 'org' => 3, 'role' => 'user'], 'ttl' => 300],
+            $this->ticket(self::ann()),
+        );
+    }
+
+    public function testNobodyGetsAnAnonymousTicket(): void
+    {
+        $this->boot();
+
+        self::assertSame(['claims' => ['role' => 'anonymous'], 'ttl' => 300], $this->ticket(null));
+    }
+
+    public function testWithoutTheSecurityBundleEverybodyIsAnonymous(): void
+    {
+        $this->boot(['ticket' => ['ttl' => 60]], [], []);
+
+        self::assertSame(['claims' => ['role' => 'anonymous'], 'ttl' => 60], $this->ticket(null));
+    }
+
+    public function testAnApplicationMaySayWhoItsUsersAre(): void
+    {
+        $this->boot([], [], ['security', 'doctrine', 'own claims']);
+
+        self::assertSame(12, $this->ticket(self::ann())['claims']['uid']);
+    }
+
+    public function testATicketIsKeptByNoCache(): void
+    {
+        $this->boot();
+        $browser = $this->browser(self::ann());
+        $browser->request('POST', '/sync/ticket');
+
+        self::assertStringContainsString('no-store', $browser->getResponse()->headers->get('Cache-Control'));
+        self::assertSame('application/json', $browser->getResponse()->headers->get('Content-Type'));
+    }
+
+    public function testOnlyAPostMakesATicket(): void
+    {
+        $this->boot();
+        $browser = $this->browser(self::ann());
+        foreach (['GET', 'HEAD', 'PUT'] as $method) {
+            $browser->request($method, '/sync/ticket');
+            self::assertSame(405, $browser->getResponse()->getStatusCode(), $method);
+        }
+    }
+
+    public function testWhereNoneCanBeMintedThePageIsToldSoAndTheLogWhy(): void
+    {
+        $this->boot(['backend' => ''], [], ['publisher', 'tickets']);
+        $browser = $this->browser();
+        $browser->request('POST', '/sync/ticket');
+
+        self::assertSame(503, $browser->getResponse()->getStatusCode());
+        self::assertSame(['error' => 'Live notifications are not available; the log of the application says why.'], json_decode($browser->getResponse()->getContent(), true));
+        self::assertCount(1, $this->logger()->lines('error: No ticket for a browser: the backend endpoint is empty'));
+    }
+
+    /**
+     * @group extension
+     *
+     * @requires extension orosync
+     */
+    #[Group('extension')]
+    #[RequiresPhpExtension('orosync')]
+    public function testTheTicketIsSignedWithTheSecretOfTheServerCommand(): void
+    {
+        $container = $this->boot([], [], ['security', 'publisher', 'tickets']);
+        $browser = $this->browser(self::ann());
+        $browser->request('POST', '/sync/ticket');
+        $ticket = json_decode($browser->getResponse()->getContent(), true, 512, \JSON_THROW_ON_ERROR)['ticket'];
+        $claims = Jwt::verified($ticket, $container->get('orosync.shared_secret')->forServer()['OROSYNC_AUTH__SECRET']);
+
+        self::assertSame(['ann', 7, 3, 'user', 300], [$claims['sub'], $claims['uid'], $claims['org'], $claims['role'], $claims['exp'] - $claims['iat']]);
+    }
+
+    /** @return array<string, mixed> */
+    private function ticket(?User $user): array
+    {
+        $browser = $this->browser($user);
+        $browser->request('POST', '/sync/ticket');
+        self::assertSame(200, $browser->getResponse()->getStatusCode());
+        $answer = json_decode($browser->getResponse()->getContent(), true, 512, \JSON_THROW_ON_ERROR);
+        self::assertSame(['ticket'], array_keys($answer));
+
+        return json_decode($answer['ticket'], true, 512, \JSON_THROW_ON_ERROR);
+    }
+
+    private static function ann(): User
+    {
+        return new User('ann', 7, new Organization(3));
+    }
+}
