@@ -1,7 +1,16 @@
 //! The configuration: a TOML file, over it the environment (`OROSYNC_...`), over it flags.
 //!
-//! [`settings`]: what the server runs with, checked.
+//! - [`keys`]: every key, declared once
+//! - [`kinds`]: how values are written
+//! - [`load`]: the layers on top of each other, as written, with where each value came from
+//! - [`settings`]: what the server runs with, checked
+//! - [`near`]: "did you mean"
 
+pub mod keys;
+pub mod kinds;
+pub mod load;
+pub mod near;
 pub mod settings;
 
+pub use load::{ConfigError, Written, load};
 pub use settings::{Anonymous, AuthSettings, Limits, Settings};

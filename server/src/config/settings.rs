@@ -1,11 +1,18 @@
 //! What the server runs with: every value checked, ready to be used.
 
+use std::cmp::Ordering;
+use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use orosync_protocol::Payload;
 use orosync_protocol::ticket::{Signer, Verifier};
 
+use super::keys::{self, Key};
+use super::load::{ConfigError, Written};
 use crate::listen::address::Address;
 use crate::log::LogSettings;
 use crate::policy::Policies;
@@ -33,6 +40,33 @@ pub struct Settings {
     pub log: LogSettings,
 }
 
+impl Settings {
+    /// Checks what was written, and reads the files that it names.
+    pub fn new(written: &Written) -> Result<Self, ConfigError> {
+        Ok(Self {
+            bind: written.read(&keys::BIND)?,
+            admin_bind: written.read(&keys::ADMIN_BIND)?,
+            shards: shards(written.read(&keys::SHARDS)?),
+            auth: AuthSettings::new(written)?,
+            limits: Limits::new(written)?,
+            policies: Policies::new(written.read(&keys::TOPICS)?),
+            drain: written.read(&keys::DRAIN_SECONDS)?,
+            oro_ping: written.read(&keys::ORO_PING_SECONDS)?,
+            log: LogSettings {
+                format: written.read(&keys::LOG_FORMAT)?,
+                filter: written.read(&keys::LOG_LEVEL)?,
+            },
+        })
+    }
+}
+
+/// 0 stands for one shard per core that this process may use.
+fn shards(number: usize) -> NonZeroUsize {
+    NonZeroUsize::new(number)
+        .or_else(|| std::thread::available_parallelism().ok())
+        .unwrap_or(NonZeroUsize::MIN)
+}
+
 /// Who is who.
 #[derive(Debug)]
 pub struct AuthSettings {
@@ -46,6 +80,118 @@ pub struct AuthSettings {
     pub allowed_origins: Vec<String>,
 }
 
+impl AuthSettings {
+    fn new(written: &Written) -> Result<Self, ConfigError> {
+        let secret = Secret::read(written)?;
+        let public_key = match written.read(&keys::AUTH_PUBLIC_KEY_FILE)? {
+            Some(file) => Some(public_key(written, &file)?),
+            None => None,
+        };
+        let verifiers: Vec<Verifier> =
+            secret.as_ref().map(Secret::verifier).into_iter().chain(public_key).collect();
+        if verifiers.is_empty() {
+            return Err(no_secret());
+        }
+        Ok(Self {
+            verifiers,
+            signer: secret.as_ref().map(Secret::signer),
+            anonymous: written.read(&keys::AUTH_ANONYMOUS)?,
+            allowed_origins: written.read(&keys::AUTH_ALLOWED_ORIGINS)?,
+        })
+    }
+}
+
+/// The secret that the server shares with PHP: long enough.
+pub struct Secret(Vec<u8>);
+
+impl Secret {
+    /// From the configuration, or from the file that it names. If it has both, what was written in the stronger place
+    /// (flag, environment, file) counts.
+    pub fn read(written: &Written) -> Result<Option<Self>, ConfigError> {
+        let (inline, file) = (written.read(&keys::AUTH_SECRET)?, written.read(&keys::AUTH_SECRET_FILE)?);
+        let (inline_key, file_key) = (&keys::AUTH_SECRET.declaration, &keys::AUTH_SECRET_FILE.declaration);
+        let from_inline = |secret: String| {
+            Self::new(secret.into_bytes()).map(Some).map_err(|problem| written.error(inline_key, &problem))
+        };
+        let from_file = |file: PathBuf| {
+            Self::from_file(&file).map(Some).map_err(|problem| written.error(file_key, &problem))
+        };
+        match (inline, file) {
+            (None, None) => Ok(None),
+            (Some(secret), None) => from_inline(secret),
+            (None, Some(file)) => from_file(file),
+            (Some(secret), Some(file)) => match written.origin(inline_key).cmp(&written.origin(file_key)) {
+                Ordering::Greater => from_inline(secret),
+                Ordering::Less => from_file(file),
+                Ordering::Equal => {
+                    Err(written.error(file_key, "auth.secret is set as well. Keep one of the two"))
+                }
+            },
+        }
+    }
+
+    /// Its bytes.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Makes tickets with it.
+    pub fn signer(&self) -> Signer {
+        Signer::from_secret(&self.0).expect("its length was checked")
+    }
+
+    fn verifier(&self) -> Verifier {
+        Verifier::from_secret(&self.0).expect("its length was checked")
+    }
+
+    fn from_file(file: &Path) -> Result<Self, String> {
+        let mut bytes = read_file(file)?;
+        for line_break in [b'\n', b'\r'] {
+            if bytes.last() == Some(&line_break) {
+                bytes.pop();
+            }
+        }
+        Self::new(bytes)
+    }
+
+    fn new(bytes: Vec<u8>) -> Result<Self, String> {
+        match Signer::from_secret(&bytes) {
+            Ok(_) => Ok(Self(bytes)),
+            Err(short) => Err(short.to_string()),
+        }
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+/// What somebody reads who starts a server, or a publisher, for the first time.
+pub fn no_secret() -> ConfigError {
+    ConfigError {
+        problems: vec![
+            "auth.secret_file is not set: without a secret nobody's ticket can be checked. Make one, for the server and for PHP:\n\
+             \x20 openssl rand -hex 32 > /etc/orosync/secret\n\
+             then name it with --secret-file /etc/orosync/secret, OROSYNC_AUTH__SECRET_FILE or [auth] secret_file."
+                .to_owned(),
+        ],
+    }
+}
+
+fn public_key(written: &Written, file: &Path) -> Result<Verifier, ConfigError> {
+    let key = &keys::AUTH_PUBLIC_KEY_FILE.declaration;
+    let pem = read_file(file).map_err(|problem| written.error(key, &problem))?;
+    Verifier::from_public_key(&pem).map_err(|error| written.error(key, &error.to_string()))
+}
+
+fn read_file(file: &Path) -> Result<Vec<u8>, String> {
+    std::fs::read(file).map_err(|error| {
+        format!("cannot be read: {error}. Check the path, and that the server's user may read it")
+    })
+}
+
 /// What a connection without a ticket gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Anonymous {
@@ -53,6 +199,19 @@ pub enum Anonymous {
     Accept,
     /// An HTTP answer 401.
     Refuse,
+}
+
+impl Anonymous {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Accept, Self::Refuse];
+
+    /// As it stands in a configuration.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Accept => "accept",
+            Self::Refuse => "refuse",
+        }
+    }
 }
 
 /// All bounds of a node.
@@ -90,4 +249,179 @@ pub struct Limits {
     pub ping_interval: Duration,
     /// From a ping to the end of a session that does not answer.
     pub ping_timeout: Duration,
+}
+
+impl Limits {
+    fn new(written: &Written) -> Result<Self, ConfigError> {
+        let counted = |key| within(written, key, 1..=usize::MAX, "1 or more");
+        let lasting = |key| within(written, key, Duration::from_millis(1)..=Duration::MAX, "0.001 or more");
+        let limits = Self {
+            handshake_timeout: lasting(&keys::HANDSHAKE_TIMEOUT)?,
+            handshake_bytes: within(written, &keys::HANDSHAKE_BYTES, KIB..=MIB, "1K to 1M")?,
+            sessions: written.read(&keys::SESSIONS)?,
+            sessions_per_address: counted(&keys::SESSIONS_PER_ADDRESS)?,
+            message_bytes: within(written, &keys::MESSAGE_BYTES, KIB..=Payload::MAX_BYTES, "1K to 1M")?,
+            outbound_bytes: within(written, &keys::OUTBOUND_BYTES, 64 * KIB..=1024 * MIB, "64K to 1G")?,
+            subscriptions: counted(&keys::SUBSCRIPTIONS)?,
+            messages_per_second: written.read(&keys::MESSAGES_PER_SECOND)?,
+            message_burst: written.read(&keys::MESSAGE_BURST)?,
+            publisher_messages: counted(&keys::PUBLISHER_MESSAGES)?,
+            publisher_bytes: within(written, &keys::PUBLISHER_BYTES, MIB..=usize::MAX, "1M or more")?,
+            remembered_tickets: counted(&keys::REMEMBERED_TICKETS)?,
+            remembered_publishers: counted(&keys::REMEMBERED_PUBLISHERS)?,
+            topics: counted(&keys::TOPICS_WITH_HISTORY)?,
+            ping_interval: lasting(&keys::PING_INTERVAL)?,
+            ping_timeout: lasting(&keys::PING_TIMEOUT)?,
+        };
+        Ok(limits)
+    }
+}
+
+/// What a configuration that says nothing of limits has.
+impl Default for Limits {
+    fn default() -> Self {
+        Self::new(&Written::defaults()).expect("constants that the tests below read")
+    }
+}
+
+const KIB: usize = 1 << 10;
+const MIB: usize = 1 << 20;
+
+fn within<T: PartialOrd>(
+    written: &Written,
+    key: &Key<T>,
+    bounds: RangeInclusive<T>,
+    bounds_in_words: &str,
+) -> Result<T, ConfigError> {
+    let value = written.read(key)?;
+    if bounds.contains(&value) {
+        Ok(value)
+    } else {
+        Err(written.error(&key.declaration, &format!("out of bounds. Write {bounds_in_words}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use figment::value::Value;
+
+    use super::super::load::load;
+    use super::*;
+
+    const SECRET: &str = "0123456789abcdef0123456789abcdef";
+
+    fn settings(environment: &[(&str, &str)]) -> Result<Settings, ConfigError> {
+        let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Settings::new(&load(None, environment, [])?)
+    }
+
+    fn problem(environment: &[(&str, &str)]) -> String {
+        let with_secret = [&[("OROSYNC_AUTH__SECRET", SECRET)], environment].concat();
+        settings(&with_secret).unwrap_err().to_string()
+    }
+
+    fn file(content: &[u8]) -> tempfile::NamedTempFile {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(content).unwrap();
+        file
+    }
+
+    #[test]
+    fn a_secret_is_all_that_must_be_set() {
+        let settings = settings(&[("OROSYNC_AUTH__SECRET", SECRET)]).unwrap();
+        assert_eq!(settings.bind, vec!["0.0.0.0:8080".parse().unwrap()]);
+        assert_eq!(settings.admin_bind, Some("127.0.0.1:8081".parse().unwrap()));
+        assert_eq!(settings.auth.anonymous, Anonymous::Accept);
+        assert_eq!(settings.auth.allowed_origins, ["*"]);
+        assert!(settings.auth.signer.is_some());
+        assert_eq!(settings.drain, Duration::from_secs(5));
+        assert_eq!(settings.oro_ping, Duration::from_secs(45));
+        assert_eq!(settings.limits.outbound_bytes, 1 << 20);
+    }
+
+    #[test]
+    fn without_a_secret_it_says_how_to_make_one() {
+        let error = settings(&[]).unwrap_err().to_string();
+        assert!(error.contains("openssl rand -hex 32"), "{error}");
+        assert!(error.contains("--secret-file"), "{error}");
+    }
+
+    #[test]
+    fn the_line_break_at_the_end_of_a_secret_file_does_not_count() {
+        for line_break in ["", "\n", "\r\n"] {
+            let file = file(format!("{SECRET}{line_break}").as_bytes());
+            let written =
+                load(None, [("OROSYNC_AUTH__SECRET_FILE".to_owned(), file.path().display().to_string())], [])
+                    .unwrap();
+            assert_eq!(Secret::read(&written).unwrap().unwrap().as_bytes(), SECRET.as_bytes());
+        }
+    }
+
+    #[test]
+    fn a_short_secret_is_refused_with_its_length_and_never_printed() {
+        let file = file(b"hello world\n");
+        let path = file.path().display().to_string();
+        let error = settings(&[("OROSYNC_AUTH__SECRET_FILE", &path)]).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            format!(
+                "OROSYNC_AUTH__SECRET_FILE = \"{path}\": has 11 bytes, at least 32 are needed. Make one: openssl rand -hex 32"
+            )
+        );
+        let error = settings(&[("OROSYNC_AUTH__SECRET", "hello world")]).unwrap_err().to_string();
+        assert!(error.starts_with("OROSYNC_AUTH__SECRET = (not shown): has 11 bytes"), "{error}");
+    }
+
+    #[test]
+    fn the_stronger_of_two_secrets_counts_and_two_of_one_place_are_refused() {
+        let file = file(b"another secret of more than 32 bytes");
+        let path = file.path().display().to_string();
+        let both = [
+            ("OROSYNC_AUTH__SECRET".to_owned(), SECRET.to_owned()),
+            ("OROSYNC_AUTH__SECRET_FILE".to_owned(), path.clone()),
+        ];
+        let error = Secret::read(&load(None, both.clone(), []).unwrap()).unwrap_err().to_string();
+        assert!(error.contains("Keep one of the two"), "{error}");
+
+        let flag = [(keys::AUTH_SECRET_FILE.declaration, Value::from(path))];
+        let written = load(None, both, flag).unwrap();
+        assert_eq!(
+            Secret::read(&written).unwrap().unwrap().as_bytes(),
+            b"another secret of more than 32 bytes"
+        );
+    }
+
+    #[test]
+    fn a_public_key_alone_verifies_and_signs_nothing() {
+        // RFC 8410, 10.1.
+        let pem = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n-----END PUBLIC KEY-----\n";
+        let key = file(pem.as_bytes());
+        let settings =
+            settings(&[("OROSYNC_AUTH__PUBLIC_KEY_FILE", &key.path().display().to_string())]).unwrap();
+        assert_eq!(settings.auth.verifiers.len(), 1);
+        assert!(settings.auth.signer.is_none());
+        let no_key = file(b"hello");
+        let error = problem(&[("OROSYNC_AUTH__PUBLIC_KEY_FILE", &no_key.path().display().to_string())]);
+        assert!(error.contains("holds no public key in PEM"), "{error}");
+    }
+
+    #[test]
+    fn what_is_out_of_bounds_says_what_is_possible() {
+        for (variable, value, expected) in [
+            ("OROSYNC_LIMITS__MESSAGE_BYTES", "2M", "out of bounds. Write 1K to 1M"),
+            ("OROSYNC_LIMITS__OUTBOUND_BYTES", "1K", "out of bounds. Write 64K to 1G"),
+            ("OROSYNC_LIMITS__PING_INTERVAL_SECONDS", "0", "out of bounds. Write 0.001 or more"),
+            ("OROSYNC_LIMITS__TOPICS", "0", "out of bounds. Write 1 or more"),
+        ] {
+            assert_eq!(problem(&[(variable, value)]), format!("{variable} = \"{value}\": {expected}"));
+        }
+    }
+
+    #[test]
+    fn an_admin_address_can_be_switched_off() {
+        let settings = settings(&[("OROSYNC_AUTH__SECRET", SECRET), ("OROSYNC_ADMIN_BIND", "")]).unwrap();
+        assert_eq!(settings.admin_bind, None);
+    }
 }

@@ -1,0 +1,173 @@
+//! Every key of the configuration, declared once: name, kind, default, sentence.
+//!
+//! The file, the environment, flags, `check-config` and the table in the documentation all follow from here.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use figment::value::Value;
+use tracing_subscriber::filter::Targets;
+
+use super::kinds::{self, Kind};
+use super::settings::Anonymous;
+use crate::listen::address::Address;
+use crate::log::LogFormat;
+use crate::policy::TopicRule;
+
+/// A key whose values are read as `T`.
+#[derive(Clone, Copy, Debug)]
+pub struct Key<T: 'static> {
+    /// What is known without `T`.
+    pub declaration: Declaration,
+    pub(super) kind: Kind<T>,
+}
+
+/// What there is to say about a key.
+#[derive(Clone, Copy, Debug)]
+pub struct Declaration {
+    /// As in the file, with a dot after its table.
+    pub name: &'static str,
+    /// How values are written.
+    pub kind: &'static str,
+    /// Without a setting; as it would stand in the file.
+    pub default: &'static str,
+    /// What it is for.
+    pub sentence: &'static str,
+    /// Reads a value for its problems alone.
+    pub(super) check: fn(&Value) -> Result<(), String>,
+}
+
+impl Declaration {
+    /// The environment variable: `OROSYNC_AUTH__SECRET_FILE` for `auth.secret_file`.
+    pub fn variable(&self) -> String {
+        format!("{VARIABLE_PREFIX}{}", self.name.to_ascii_uppercase().replace('.', "__"))
+    }
+
+    /// The flag, for those that have one: `--secret-file` for `auth.secret_file`.
+    pub fn flag(&self) -> String {
+        let (_, last) = self.name.rsplit_once('.').unwrap_or(("", self.name));
+        format!("--{}", last.replace('_', "-"))
+    }
+
+    /// Must its value never be printed?
+    pub fn is_secret(&self) -> bool {
+        self.name == AUTH_SECRET.declaration.name
+    }
+}
+
+/// What the names of our environment variables begin with.
+pub const VARIABLE_PREFIX: &str = "OROSYNC_";
+
+macro_rules! keys {
+    ($($constant:ident: $type:ty = $kind:expr, $name:literal, $default:literal, $sentence:literal;)*) => {
+        $(
+            #[doc = $sentence]
+            pub const $constant: Key<$type> = Key {
+                declaration: Declaration {
+                    name: $name,
+                    kind: $kind.label,
+                    default: $default,
+                    sentence: $sentence,
+                    check: |value| ($kind.read)(value).map(drop),
+                },
+                kind: $kind,
+            };
+        )*
+
+        /// All keys, in the order of the documentation.
+        pub const ALL: &[Declaration] = &[$($constant.declaration),*];
+    };
+}
+
+keys! {
+    BIND: Vec<Address> = kinds::ADDRESSES, "bind", "['0.0.0.0:8080']",
+        "Where browsers and publishers connect: addresses of IPv4 or IPv6 with a port, or `unix:` and a path.";
+    ADMIN_BIND: Option<SocketAddr> = kinds::SOCKET, "admin_bind", "'127.0.0.1:8081'",
+        "Where `/healthz`, `/readyz` and `/metrics` are served, for the operator's tools alone. Empty: nowhere.";
+    SHARDS: usize = kinds::COUNT, "shards", "0",
+        "Threads that hold sessions. 0: one for each core.";
+    DRAIN_SECONDS: Duration = kinds::TIME, "drain_seconds", "5",
+        "The longest time between SIGTERM and the end of the process, in which all that was accepted is written.";
+    ORO_PING_SECONDS: Duration = kinds::TIME, "oro_ping_seconds", "45",
+        "How often `oro/ping` is published while a session subscribes to it. 0: never.";
+
+    AUTH_SECRET: Option<String> = kinds::SECRET, "auth.secret", "''",
+        "The secret shared with PHP, at least 32 bytes. A file is safer: see `auth.secret_file`.";
+    AUTH_SECRET_FILE: Option<PathBuf> = kinds::FILE, "auth.secret_file", "''",
+        "The file that holds the secret; a line break at its end does not count. Make one with `openssl rand -hex 32`.";
+    AUTH_PUBLIC_KEY_FILE: Option<PathBuf> = kinds::FILE, "auth.public_key_file", "''",
+        "A public key in PEM (RSA, P-256 or Ed25519): tickets that its private half signed are accepted as well.";
+    AUTH_ANONYMOUS: Anonymous = kinds::ANONYMOUS, "auth.anonymous", "'accept'",
+        "What a connection without a ticket gets: a session for the topics that `anyone` may have, or an answer 401.";
+    AUTH_ALLOWED_ORIGINS: Vec<String> = kinds::ORIGINS, "auth.allowed_origins", "['*']",
+        "Hosts of the sites whose pages may connect: `crm.example.com`, `*.example.com` or `*`.";
+
+    HANDSHAKE_TIMEOUT: Duration = kinds::TIME, "limits.handshake_seconds", "10",
+        "The longest time from a connection to the end of its handshake.";
+    HANDSHAKE_BYTES: usize = kinds::SIZE, "limits.handshake_bytes", "'16K'",
+        "The largest request of a handshake.";
+    SESSIONS: usize = kinds::COUNT, "limits.sessions", "0",
+        "Open sessions. 0: as many as the process may have descriptors.";
+    SESSIONS_PER_ADDRESS: usize = kinds::COUNT, "limits.sessions_per_address", "10000",
+        "Open sessions per address of a client. Those from this machine and unix sockets are not counted: they are reverse proxies.";
+    MESSAGE_BYTES: usize = kinds::SIZE, "limits.message_bytes", "'64K'",
+        "The largest message from a browser, at most 1M.";
+    OUTBOUND_BYTES: usize = kinds::SIZE, "limits.outbound_bytes", "'1M'",
+        "What may wait for one session's socket; a reader that is slower is closed (4008).";
+    SUBSCRIPTIONS: usize = kinds::COUNT, "limits.subscriptions", "100",
+        "Subscriptions per session.";
+    MESSAGES_PER_SECOND: u32 = kinds::RATE, "limits.messages_per_second", "50",
+        "Messages per second from one browser in the long run; one that sends more is closed (4009).";
+    MESSAGE_BURST: u32 = kinds::RATE, "limits.message_burst", "200",
+        "Messages that one browser may send at once.";
+    PUBLISHER_MESSAGES: usize = kinds::COUNT, "limits.publisher_messages", "10000",
+        "Messages of publishers on their way through the node; while there are more, publishers wait.";
+    PUBLISHER_BYTES: usize = kinds::SIZE, "limits.publisher_bytes", "'64M'",
+        "Bytes of those messages.";
+    REMEMBERED_TICKETS: usize = kinds::COUNT, "limits.remembered_tickets", "1000000",
+        "Used tickets that are remembered until they expire; while there are more, no ticket is accepted.";
+    REMEMBERED_PUBLISHERS: usize = kinds::COUNT, "limits.remembered_publishers", "100000",
+        "Publishers whose last message is remembered, so that what they send again is dropped.";
+    TOPICS_WITH_HISTORY: usize = kinds::COUNT, "limits.topics", "100000",
+        "Topics with a position in their history.";
+    PING_INTERVAL: Duration = kinds::TIME, "limits.ping_interval_seconds", "30",
+        "How long a session may be silent until it gets a ping. Keep it below the reverse proxy's timeout.";
+    PING_TIMEOUT: Duration = kinds::TIME, "limits.ping_timeout_seconds", "15",
+        "How long a session may take to answer a ping.";
+
+    LOG_FORMAT: LogFormat = kinds::LOG_FORMAT, "log.format", "'auto'",
+        "How log lines are written on standard error. `auto`: for people on a terminal, JSON elsewhere.";
+    LOG_LEVEL: Targets = kinds::LOG_LEVEL, "log.level", "'info'",
+        "Which lines: `error`, `warn`, `info`, `debug`, `trace`; also `info,orosync_server::session=debug`.";
+
+    TOPICS: Vec<TopicRule> = kinds::TOPICS, "topics", "[]",
+        "Who may subscribe and publish, by topic; OroPlatform's topics are built in, behind these.";
+}
+
+/// The key with this name.
+pub fn find(name: &str) -> Option<&'static Declaration> {
+    ALL.iter().find(|declaration| declaration.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_key_is_named_once_and_says_what_it_is_for() {
+        for (index, key) in ALL.iter().enumerate() {
+            assert!(ALL.iter().skip(index + 1).all(|other| other.name != key.name), "{}", key.name);
+            assert!(key.sentence.ends_with('.'), "{}", key.name);
+            assert!(!key.sentence.contains('|'), "{} would break the table", key.name);
+        }
+    }
+
+    #[test]
+    fn variables_and_flags_follow_from_the_name() {
+        let key = AUTH_SECRET_FILE.declaration;
+        assert_eq!(key.variable(), "OROSYNC_AUTH__SECRET_FILE");
+        assert_eq!(key.flag(), "--secret-file");
+        assert_eq!(ADMIN_BIND.declaration.flag(), "--admin-bind");
+    }
+}

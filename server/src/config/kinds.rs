@@ -1,0 +1,529 @@
+//! How values are written: a kind of value is its name in the documentation and the function that reads it.
+//!
+//! A file may hold the types of TOML; the environment and flags hold texts. Each kind reads both. A problem is a
+//! sentence that follows the value, and says what to write instead.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use figment::providers::{Format, Toml};
+use figment::value::{Dict, Num, Value};
+use orosync_protocol::TopicPattern;
+use tracing_subscriber::filter::Targets;
+
+use super::near::did_you_mean;
+use super::settings::Anonymous;
+use crate::listen::address::{Address, parse_tcp};
+use crate::log::LogFormat;
+use crate::policy::{Publish, Subscribe, TopicRule};
+
+/// One way to write a value.
+#[derive(Clone, Copy, Debug)]
+pub struct Kind<T: 'static> {
+    /// For the documentation.
+    pub label: &'static str,
+    /// Reads a value, or says what is wrong with it.
+    pub read: fn(&Value) -> Result<T, String>,
+}
+
+/// Addresses to listen on; at least one.
+pub const ADDRESSES: Kind<Vec<Address>> = Kind { label: "list of addresses", read: addresses };
+/// An IP address and a port; empty: none.
+pub const SOCKET: Kind<Option<SocketAddr>> = Kind { label: "address", read: socket };
+/// A number of things.
+pub const COUNT: Kind<usize> = Kind { label: "number", read: count };
+/// A number of things, at least one and below 2^32.
+pub const RATE: Kind<u32> = Kind { label: "number", read: rate };
+/// A number of bytes.
+pub const SIZE: Kind<usize> = Kind { label: "size", read: size };
+/// A time.
+pub const TIME: Kind<Duration> = Kind { label: "seconds", read: time };
+/// A text that must not be seen; empty: none.
+pub const SECRET: Kind<Option<String>> = Kind { label: "text", read: optional_text };
+/// The path of a file; empty: none.
+pub const FILE: Kind<Option<PathBuf>> = Kind { label: "path", read: file };
+/// Hosts that pages may come from.
+pub const ORIGINS: Kind<Vec<String>> = Kind { label: "list of hosts", read: origins };
+/// What a connection without a ticket gets.
+pub const ANONYMOUS: Kind<Anonymous> = Kind { label: "`accept` or `refuse`", read: anonymous };
+/// How log lines are written.
+pub const LOG_FORMAT: Kind<LogFormat> = Kind { label: "`auto`, `human` or `json`", read: log_format };
+/// Which log lines are written.
+pub const LOG_LEVEL: Kind<Targets> = Kind { label: "level", read: log_level };
+/// Rules for topics.
+pub const TOPICS: Kind<Vec<TopicRule>> = Kind { label: "list of tables", read: topics };
+
+fn addresses(value: &Value) -> Result<Vec<Address>, String> {
+    let texts = list(value, "addresses such as 0.0.0.0:8080")?;
+    if texts.is_empty() {
+        return Err("no address at all. Write one, for example 0.0.0.0:8080".to_owned());
+    }
+    texts.iter().map(|text| text.parse().map_err(|error| in_list(value, text, &error))).collect()
+}
+
+fn socket(value: &Value) -> Result<Option<SocketAddr>, String> {
+    match optional_text(value)? {
+        None => Ok(None),
+        Some(text) if text.starts_with("unix:") => {
+            Err("a unix socket is not possible here. Write an address such as 127.0.0.1:8081".to_owned())
+        }
+        Some(text) => parse_tcp(&text).map(Some).map_err(|error| error.to_string()),
+    }
+}
+
+fn count(value: &Value) -> Result<usize, String> {
+    const PROBLEM: &str = "not a number of things. Write digits, for example 1000";
+    match value {
+        Value::Num(_, number) => whole(number),
+        Value::String(_, text) => text.trim().replace('_', "").parse().ok(),
+        _ => None,
+    }
+    .ok_or_else(|| PROBLEM.to_owned())
+}
+
+fn rate(value: &Value) -> Result<u32, String> {
+    let number = count(value)?;
+    u32::try_from(number).ok().filter(|number| *number > 0).ok_or_else(|| {
+        format!("too {}. Write a number from 1 to {}", if number == 0 { "low" } else { "high" }, u32::MAX)
+    })
+}
+
+fn size(value: &Value) -> Result<usize, String> {
+    const PROBLEM: &str = "not a size. Write 64K, 1M or a number of bytes";
+    match value {
+        Value::Num(_, number) => whole(number),
+        Value::String(_, text) => size_of_text(text.trim()),
+        _ => None,
+    }
+    .ok_or_else(|| PROBLEM.to_owned())
+}
+
+fn size_of_text(text: &str) -> Option<usize> {
+    let (digits, unit) = match text.as_bytes().last()? {
+        b'K' | b'k' => (text.get(..text.len() - 1)?, 1 << 10),
+        b'M' | b'm' => (text.get(..text.len() - 1)?, 1 << 20),
+        b'G' | b'g' => (text.get(..text.len() - 1)?, 1 << 30),
+        _ => (text, 1),
+    };
+    digits.parse::<usize>().ok()?.checked_mul(unit)
+}
+
+fn time(value: &Value) -> Result<Duration, String> {
+    const PROBLEM: &str = "not a time. Write seconds (5 or 0.5), 30s, 500ms, 5m or 1h";
+    /// A year: what is longer is a mistake, and would not fit into all clocks.
+    const MAX_SECONDS: f64 = 366.0 * 86_400.0;
+    let seconds = match value {
+        Value::Num(_, number) => decimal(number),
+        Value::String(_, text) => seconds_of_text(text.trim()),
+        _ => None,
+    }
+    .ok_or_else(|| PROBLEM.to_owned())?;
+    if (0.0..=MAX_SECONDS).contains(&seconds) {
+        Ok(Duration::from_secs_f64(seconds))
+    } else {
+        Err("not between 0 and a year. Write seconds, for example 30".to_owned())
+    }
+}
+
+fn seconds_of_text(text: &str) -> Option<f64> {
+    let units = [("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
+    let (digits, unit) = units
+        .into_iter()
+        .find_map(|(suffix, unit)| text.strip_suffix(suffix).map(|digits| (digits, unit)))
+        .unwrap_or((text, 1.0));
+    let plain = !digits.is_empty() && digits.bytes().all(|c| c.is_ascii_digit() || c == b'.');
+    digits.parse::<f64>().ok().filter(|_| plain).map(|number| number * unit)
+}
+
+fn optional_text(value: &Value) -> Result<Option<String>, String> {
+    match value {
+        Value::String(_, text) if text.is_empty() => Ok(None),
+        Value::String(_, text) => Ok(Some(text.clone())),
+        _ => Err("not a text. Write it in quotes".to_owned()),
+    }
+}
+
+fn file(value: &Value) -> Result<Option<PathBuf>, String> {
+    optional_text(value).map(|text| text.map(PathBuf::from))
+}
+
+fn origins(value: &Value) -> Result<Vec<String>, String> {
+    list(value, "hosts such as crm.example.com, or *")?
+        .iter()
+        .map(|text| origin(text).map_err(|problem| in_list(value, text, &problem)))
+        .collect()
+}
+
+/// `*`, `host` or `*.host`, in lower case.
+fn origin(text: &str) -> Result<String, String> {
+    let host = text.strip_prefix("*.").unwrap_or(text);
+    let is_name = |host: &str| {
+        !host.is_empty()
+            && host.split('.').all(|label| {
+                !label.is_empty()
+                    && label.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-' || c == b'_')
+            })
+    };
+    let is_ipv6 = |host: &str| {
+        host.strip_prefix('[')
+            .and_then(|host| host.strip_suffix(']'))
+            .is_some_and(|host| host.parse::<std::net::Ipv6Addr>().is_ok())
+    };
+    if text == "*" || is_name(host) || is_ipv6(text) {
+        return Ok(text.to_ascii_lowercase());
+    }
+    let bare = text.split_once("://").map_or(text, |(_, rest)| rest);
+    let bare = bare.split(['/', ':']).next().unwrap_or(bare);
+    Err(if bare != text && is_name(bare) {
+        format!("only the host of an origin counts. Write {}", bare.to_ascii_lowercase())
+    } else {
+        "not a host. Write crm.example.com, *.example.com or *".to_owned()
+    })
+}
+
+fn anonymous(value: &Value) -> Result<Anonymous, String> {
+    word(value, &Anonymous::ALL, Anonymous::label)
+}
+
+fn log_format(value: &Value) -> Result<LogFormat, String> {
+    word(value, &LogFormat::ALL, LogFormat::label)
+}
+
+fn log_level(value: &Value) -> Result<Targets, String> {
+    const PROBLEM: &str = "not a level. Write error, warn, info, debug or trace; for single modules info,orosync_server::session=debug";
+    let text = optional_text(value)?.ok_or_else(|| PROBLEM.to_owned())?;
+    let known = ["off", "error", "warn", "info", "debug", "trace"];
+    // `Targets` takes a lone word that is no level for the name of a module, and then logs nothing else.
+    let is_level =
+        |part: &str| part.contains('=') || known.contains(&part.trim().to_ascii_lowercase().as_str());
+    if !text.split(',').all(is_level) {
+        return Err(PROBLEM.to_owned());
+    }
+    text.parse().map_err(|_| PROBLEM.to_owned())
+}
+
+fn topics(value: &Value) -> Result<Vec<TopicRule>, String> {
+    let from_text;
+    let rules = match value {
+        Value::Array(_, rules) => rules,
+        Value::String(_, text) if text.trim().is_empty() => return Ok(vec![]),
+        Value::String(_, text) => {
+            from_text = toml_list(text)
+                .ok_or("not a list of tables. Write [{pattern = \"..\", subscribe = \"user\"}]")?;
+            &from_text
+        }
+        _ => return Err("not a list of tables. Write each rule below its own [[topics]]".to_owned()),
+    };
+    rules
+        .iter()
+        .enumerate()
+        .map(|(index, rule)| topic_rule(rule).map_err(|problem| format!("rule {}: {problem}", index + 1)))
+        .collect()
+}
+
+fn topic_rule(value: &Value) -> Result<TopicRule, String> {
+    const KEYS: [&str; 3] = ["pattern", "subscribe", "publish"];
+    let rule = value.as_dict().ok_or("not a table. Write each rule below its own [[topics]]")?;
+    if let Some(key) = rule.keys().find(|key| !KEYS.contains(&key.as_str())) {
+        return Err(format!("\"{key}\" is not a key of a rule{}", did_you_mean(key, KEYS)));
+    }
+    let about = |key: &'static str| move |problem: String| format!("{key} = {problem}");
+    let pattern = match rule.get("pattern") {
+        Some(Value::String(_, text)) => TopicPattern::parse(text).map_err(|error| error.to_string())?,
+        Some(other) => {
+            return Err(about("pattern")(format!("{}: not a text. Write it in quotes", shown(other))));
+        }
+        None => {
+            return Err(
+                "has no pattern. Say which topics it is for, for example acme/orders/{id:int}".to_owned()
+            );
+        }
+    };
+    let subscribe = match rule.get("subscribe") {
+        Some(value) => word(value, &Subscribe::ALL, Subscribe::label)
+            .map_err(|problem| about("subscribe")(format!("{}: {problem}", shown(value))))?,
+        None => {
+            return Err(format!(
+                "\"{pattern}\" does not say who may subscribe. Write subscribe = \"user\", for example"
+            ));
+        }
+    };
+    let publish = match rule.get("publish") {
+        Some(value) => word(value, &Publish::ALL, Publish::label)
+            .map_err(|problem| about("publish")(format!("{}: {problem}", shown(value))))?,
+        None => Publish::Publisher,
+    };
+    TopicRule::new(pattern, subscribe, publish).map_err(|error| format!("subscribe = \"owner\": {error}"))
+}
+
+/// One of several words.
+fn word<T: Copy>(value: &Value, all: &[T], label: impl Fn(T) -> &'static str) -> Result<T, String> {
+    let text = value.as_str().unwrap_or_default();
+    all.iter().copied().find(|candidate| label(*candidate) == text).ok_or_else(|| {
+        let words: Vec<&str> = all.iter().map(|candidate| label(*candidate)).collect();
+        format!("not one of {}{}", words.join(", "), did_you_mean(text, words))
+    })
+}
+
+/// A list of texts: of TOML, also within a text, or with commas between them.
+fn list(value: &Value, of: &str) -> Result<Vec<String>, String> {
+    let from_text;
+    let items = match value {
+        Value::Array(_, items) => items,
+        Value::String(_, text) => match toml_list(text) {
+            Some(items) => {
+                from_text = items;
+                &from_text
+            }
+            None => {
+                return Ok(text
+                    .split(',')
+                    .map(str::trim)
+                    .filter(|item| !item.is_empty())
+                    .map(str::to_owned)
+                    .collect());
+            }
+        },
+        _ => return Err(format!("not a list of {of}. Write [\"..\", \"..\"]")),
+    };
+    items
+        .iter()
+        .map(|item| {
+            item.as_str()
+                .map(str::to_owned)
+                .ok_or_else(|| format!("not a list of {of}. Write each in quotes"))
+        })
+        .collect()
+}
+
+/// A list of TOML within a text.
+fn toml_list(text: &str) -> Option<Vec<Value>> {
+    let document: Dict = Toml::from_str(&format!("list = {text}")).ok()?;
+    document.get("list").and_then(Value::as_array).map(<[Value]>::to_vec)
+}
+
+/// A problem with one item, which is named unless it is the only one.
+fn in_list(value: &Value, item: &str, problem: &dyn std::fmt::Display) -> String {
+    if value.as_str() == Some(item) { problem.to_string() } else { format!("\"{item}\": {problem}") }
+}
+
+fn whole(number: &Num) -> Option<usize> {
+    number
+        .to_i128()
+        .or_else(|| number.to_u128()?.try_into().ok())
+        .and_then(|number| usize::try_from(number).ok())
+}
+
+fn decimal(number: &Num) -> Option<f64> {
+    number.to_f64().or_else(|| whole(number).and_then(|number| u32::try_from(number).ok()).map(f64::from))
+}
+
+/// A value as it would stand in a file, on one line.
+pub fn shown(value: &Value) -> String {
+    match value {
+        // Text of JSON is text of TOML but for one control character, which JSON leaves as it is.
+        Value::String(_, text) => {
+            serde_json::Value::from(text.as_str()).to_string().replace('\u{7f}', "\\u007f")
+        }
+        Value::Char(_, character) => shown(&Value::from(character.to_string())),
+        Value::Bool(_, flag) => flag.to_string(),
+        Value::Num(_, number) => match (number.to_i128(), number.to_u128(), number.to_f64()) {
+            (Some(number), _, _) => number.to_string(),
+            (_, Some(number), _) => number.to_string(),
+            (_, _, Some(number)) => format!("{number:?}"),
+            (None, None, None) => "nan".to_owned(),
+        },
+        Value::Empty(..) => "\"\"".to_owned(),
+        Value::Array(_, items) => format!("[{}]", items.iter().map(shown).collect::<Vec<_>>().join(", ")),
+        Value::Dict(_, table) => {
+            let pairs = table.iter().map(|(key, value)| format!("{} = {}", shown_key(key), shown(value)));
+            format!("{{ {} }}", pairs.collect::<Vec<_>>().join(", "))
+        }
+    }
+}
+
+fn shown_key(key: &str) -> String {
+    let bare = |c: u8| c.is_ascii_alphanumeric() || c == b'_' || c == b'-';
+    if !key.is_empty() && key.bytes().all(bare) { key.to_owned() } else { shown(&Value::from(key)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text<T>(kind: &Kind<T>, text: &str) -> Result<T, String> {
+        (kind.read)(&Value::from(text))
+    }
+
+    /// As in a file.
+    fn toml<T>(kind: &Kind<T>, literal: &str) -> Result<T, String> {
+        let document: Dict = Toml::from_str(&format!("value = {literal}")).unwrap();
+        (kind.read)(&document["value"])
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        for (written, bytes) in
+            [("65536", 65536), ("64K", 65536), ("64k", 65536), ("1M", 1 << 20), ("2G", 2 << 30)]
+        {
+            assert_eq!(text(&SIZE, written), Ok(bytes), "{written}");
+        }
+        assert_eq!(toml(&SIZE, "65536"), Ok(65536));
+        for written in ["", "K", "64 kb", "-1", "1.5M", "64KB", "99999999999999999999G", "ü"] {
+            assert_eq!(
+                text(&SIZE, written),
+                Err("not a size. Write 64K, 1M or a number of bytes".to_owned())
+            );
+        }
+        assert!(toml(&SIZE, "-1").is_err());
+        assert!(toml(&SIZE, "1.5").is_err());
+    }
+
+    #[test]
+    fn times_are_seconds_or_have_units() {
+        for (written, milliseconds) in [
+            ("5", 5000),
+            ("0.5", 500),
+            ("30s", 30_000),
+            ("500ms", 500),
+            ("5m", 300_000),
+            ("1h", 3_600_000),
+            ("0", 0),
+        ] {
+            assert_eq!(text(&TIME, written), Ok(Duration::from_millis(milliseconds)), "{written}");
+        }
+        assert_eq!(toml(&TIME, "5"), Ok(Duration::from_secs(5)));
+        assert_eq!(toml(&TIME, "0.25"), Ok(Duration::from_millis(250)));
+        for written in ["", "s", "-1", "5 minutes", "nan", "inf", "1e3", "1d", "400000h"] {
+            assert!(text(&TIME, written).is_err(), "{written}");
+        }
+        for literal in ["-1", "-0.5", "nan", "inf", "true"] {
+            assert!(toml(&TIME, literal).is_err(), "{literal}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_whole() {
+        assert_eq!(text(&COUNT, "1_000"), Ok(1000));
+        assert_eq!(toml(&COUNT, "1_000"), Ok(1000));
+        for written in ["", "-1", "1.0", "many", "1K"] {
+            assert!(text(&COUNT, written).is_err(), "{written}");
+        }
+        assert_eq!(text(&RATE, "0").unwrap_err(), "too low. Write a number from 1 to 4294967295");
+        assert_eq!(text(&RATE, "4294967296").unwrap_err(), "too high. Write a number from 1 to 4294967295");
+    }
+
+    #[test]
+    fn lists_have_commas_or_are_toml() {
+        let two = vec!["[::]:8080".parse().unwrap(), "unix:/run/x.sock".parse().unwrap()];
+        assert_eq!(text(&ADDRESSES, "[::]:8080, unix:/run/x.sock"), Ok(two.clone()));
+        assert_eq!(text(&ADDRESSES, "[\"[::]:8080\", \"unix:/run/x.sock\"]"), Ok(two.clone()));
+        assert_eq!(toml(&ADDRESSES, "[\"[::]:8080\", \"unix:/run/x.sock\"]"), Ok(two));
+        assert_eq!(toml(&ADDRESSES, "\"[::]:8080\""), Ok(vec!["[::]:8080".parse().unwrap()]));
+        assert!(text(&ADDRESSES, "").unwrap_err().starts_with("no address at all"));
+        assert!(toml(&ADDRESSES, "[8080]").is_err());
+        assert!(toml(&ADDRESSES, "8080").is_err());
+        let error = text(&ADDRESSES, "0.0.0.0:8080,localhost").unwrap_err();
+        assert!(error.starts_with("\"localhost\": not an address and a port"), "{error}");
+    }
+
+    #[test]
+    fn origins_are_hosts() {
+        assert_eq!(
+            text(&ORIGINS, "*, CRM.example.com,*.example.com,[::1],127.0.0.1"),
+            Ok(["*", "crm.example.com", "*.example.com", "[::1]", "127.0.0.1"].map(str::to_owned).to_vec())
+        );
+        for (written, problem) in [
+            ("https://crm.example.com", "only the host of an origin counts. Write crm.example.com"),
+            ("crm.example.com:8080", "only the host of an origin counts. Write crm.example.com"),
+            ("crm.*.com", "not a host. Write crm.example.com, *.example.com or *"),
+            ("*.", "not a host. Write crm.example.com, *.example.com or *"),
+            ("a b", "not a host. Write crm.example.com, *.example.com or *"),
+        ] {
+            assert_eq!(text(&ORIGINS, written), Err(problem.to_owned()), "{written}");
+        }
+    }
+
+    #[test]
+    fn words_are_known_or_near_ones_are_named() {
+        assert_eq!(text(&ANONYMOUS, "refuse"), Ok(Anonymous::Refuse));
+        assert_eq!(text(&ANONYMOUS, "reject").unwrap_err(), "not one of accept, refuse");
+        assert_eq!(
+            text(&LOG_FORMAT, "jsn").unwrap_err(),
+            "not one of auto, human, json. Did you mean \"json\"?"
+        );
+        assert!(toml(&ANONYMOUS, "true").is_err());
+    }
+
+    #[test]
+    fn a_lone_word_that_is_no_level_is_refused() {
+        for written in ["info", "WARN", "info,orosync_server::session=debug", "off"] {
+            assert!(text(&LOG_LEVEL, written).is_ok(), "{written}");
+        }
+        for written in ["", "verbose", "info,tokio", "info,x=loud"] {
+            assert!(text(&LOG_LEVEL, written).is_err(), "{written}");
+        }
+    }
+
+    #[test]
+    fn rules_are_read_from_a_file_and_from_a_text() {
+        let literal = "[{pattern = \"acme/{uid:int}\", subscribe = \"owner\"}, {pattern = \"acme/chat\", subscribe = \"user\", publish = \"user\"}]";
+        for rules in [toml(&TOPICS, literal).unwrap(), text(&TOPICS, literal).unwrap()] {
+            assert_eq!(rules.len(), 2);
+            assert_eq!(rules[0].subscribe(), Subscribe::Owner);
+            assert_eq!(rules[0].publish(), Publish::Publisher);
+            assert_eq!(rules[1].pattern().as_str(), "acme/chat");
+            assert_eq!(rules[1].publish(), Publish::User);
+        }
+        assert_eq!(text(&TOPICS, ""), Ok(vec![]));
+    }
+
+    #[test]
+    fn a_rule_that_cannot_be_read_is_named_by_its_place() {
+        let chat = "{pattern = \"acme/chat\", subscribe = \"user\"}";
+        for (rule, problem) in [
+            ("{subscribe = \"user\"}", "has no pattern. Say which"),
+            ("{pattern = \"acme/{x\", subscribe = \"user\"}", "\"acme/{x\": a brace is not closed"),
+            ("{pattern = 5, subscribe = \"user\"}", "pattern = 5: not a text"),
+            ("{pattern = \"acme/x\"}", "\"acme/x\" does not say who may subscribe"),
+            (
+                "{pattern = \"acme/x\", subscribe = \"users\"}",
+                "subscribe = \"users\": not one of anyone, customer, user, owner, nobody. Did you mean \"user\"?",
+            ),
+            (
+                "{pattern = \"acme/x\", subscribe = \"owner\"}",
+                "subscribe = \"owner\": \"acme/x\" does not say who the owner is",
+            ),
+            (
+                "{pattern = \"acme/x\", subscribe = \"user\", publish = 1}",
+                "publish = 1: not one of publisher, user, nobody",
+            ),
+            (
+                "{pattern = \"acme/x\", subscribe = \"user\", publsh = \"user\"}",
+                "\"publsh\" is not a key of a rule. Did you mean \"publish\"?",
+            ),
+            ("\"acme/x\"", "not a table"),
+        ] {
+            let error = toml(&TOPICS, &format!("[{chat}, {rule}]")).unwrap_err();
+            assert!(error.starts_with(&format!("rule 2: {problem}")), "{error}");
+        }
+        assert!(text(&TOPICS, "acme/x").unwrap_err().starts_with("not a list of tables"));
+    }
+
+    #[test]
+    fn a_value_is_shown_as_it_would_stand_in_a_file() {
+        for literal in [
+            "\"a \\\"b\\\" \\n\"",
+            "5",
+            "0.5",
+            "true",
+            "[\"a\", \"b\"]",
+            "{ a = 1, \"b c\" = \"x\" }",
+            "[{ a = [] }]",
+        ] {
+            let document: Dict = Toml::from_str(&format!("value = {literal}")).unwrap();
+            assert_eq!(shown(&document["value"]), literal);
+        }
+    }
+}

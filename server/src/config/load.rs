@@ -1,0 +1,370 @@
+//! Puts the layers on top of each other: defaults < file < environment < flags.
+//!
+//! Owns the values as they were written, and where each came from. What is no key, or cannot be read, is a problem that
+//! names key, value and fix; all problems are told at once.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use figment::providers::{Format, Toml};
+use figment::util::nest;
+use figment::value::{Dict, Map, Value};
+use figment::{Figment, Metadata, Profile, Provider};
+
+use super::keys::{self, Declaration, Key, VARIABLE_PREFIX};
+use super::kinds::shown;
+use super::near::nearest;
+
+/// Where a value came from; a later one wins over an earlier one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Origin {
+    /// Built in.
+    Default,
+    /// The configuration's file.
+    File,
+    /// An environment variable.
+    Environment,
+    /// A flag of the command line.
+    Flag,
+}
+
+impl Origin {
+    const ALL: [Self; 4] = [Self::Default, Self::File, Self::Environment, Self::Flag];
+
+    fn label(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::File => "file",
+            Self::Environment => "environment",
+            Self::Flag => "flag",
+        }
+    }
+}
+
+/// The configuration as it was written: each key has a value of its kind.
+#[derive(Debug)]
+pub struct Written {
+    figment: Figment,
+    file: Option<PathBuf>,
+    /// What is probably not meant, but harms nobody.
+    pub warnings: Vec<String>,
+}
+
+/// Reads the file, if one is named, and puts the environment and the flags over it.
+pub fn load(
+    file: Option<&Path>,
+    environment: impl IntoIterator<Item = (String, String)>,
+    flags: impl IntoIterator<Item = (Declaration, Value)>,
+) -> Result<Written, ConfigError> {
+    let mut problems = Vec::new();
+    let mut warnings = Vec::new();
+    let mut figment = Figment::from(defaults());
+    if let Some(file) = file {
+        let table = read_file(file)?;
+        find_unknown(&table, "", file, &mut problems);
+        figment = figment.merge(Layer { origin: Origin::File, table });
+    }
+    let variables = known_variables(environment, &mut problems, &mut warnings);
+    for (key, value) in variables {
+        figment = figment.merge(Layer::of(Origin::Environment, &key, value));
+    }
+    for (key, value) in flags {
+        figment = figment.merge(Layer::of(Origin::Flag, &key, value));
+    }
+    let written = Written { figment, file: file.map(Path::to_path_buf), warnings };
+    // A file that says `limits = 5` has been told so above: its keys cannot be looked at.
+    problems.extend(keys::ALL.iter().filter_map(|key| {
+        let value = written.figment.find_value(key.name).ok()?;
+        (key.check)(&value).err().map(|problem| written.problem(key, &problem))
+    }));
+    if problems.is_empty() { Ok(written) } else { Err(ConfigError { problems }) }
+}
+
+impl Written {
+    /// The defaults alone.
+    pub fn defaults() -> Self {
+        Self { figment: Figment::from(defaults()), file: None, warnings: vec![] }
+    }
+
+    /// The value of a key.
+    pub fn read<T>(&self, key: &Key<T>) -> Result<T, ConfigError> {
+        (key.kind.read)(&self.value(&key.declaration))
+            .map_err(|problem| self.error(&key.declaration, &problem))
+    }
+
+    /// Where the value of a key came from.
+    pub fn origin(&self, key: &Declaration) -> Origin {
+        let name = self.figment.find_metadata(key.name).map(|metadata| metadata.name.clone());
+        Origin::ALL
+            .into_iter()
+            .find(|origin| name.as_deref() == Some(origin.label()))
+            .unwrap_or(Origin::Default)
+    }
+
+    /// The same for a person: the file's path, the variable's name, the flag.
+    pub fn place(&self, key: &Declaration) -> String {
+        match (self.origin(key), &self.file) {
+            (Origin::File, Some(file)) => file.display().to_string(),
+            (Origin::Environment, _) => key.variable(),
+            (Origin::Flag, _) => key.flag(),
+            (origin, _) => origin.label().to_owned(),
+        }
+    }
+
+    /// The value of a key as it would stand in a file.
+    pub fn shown(&self, key: &Declaration) -> String {
+        shown(&self.value(key))
+    }
+
+    /// A problem with what a key's value stands for, for example a file.
+    pub fn error(&self, key: &Declaration, problem: &str) -> ConfigError {
+        ConfigError { problems: vec![self.problem(key, problem)] }
+    }
+
+    /// Names the key as whoever wrote it knows it.
+    fn problem(&self, key: &Declaration, problem: &str) -> String {
+        let value = if key.is_secret() { "(not shown)".to_owned() } else { self.shown(key) };
+        let name = match self.origin(key) {
+            Origin::Default | Origin::File => key.name.to_owned(),
+            Origin::Environment => key.variable(),
+            Origin::Flag => key.flag(),
+        };
+        let at = match (self.origin(key), &self.file) {
+            (Origin::File, Some(file)) => format!(" (in {})", file.display()),
+            _ => String::new(),
+        };
+        format!("{name} = {value}: {problem}{at}")
+    }
+
+    fn value(&self, key: &Declaration) -> Value {
+        self.figment.find_value(key.name).expect("each key has a default")
+    }
+}
+
+/// One layer of values.
+struct Layer {
+    origin: Origin,
+    table: Dict,
+}
+
+impl Layer {
+    fn of(origin: Origin, key: &Declaration, value: Value) -> Self {
+        Self { origin, table: nest(key.name, value).into_dict().unwrap_or_default() }
+    }
+}
+
+impl Provider for Layer {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(self.origin.label())
+    }
+
+    fn data(&self) -> figment::error::Result<Map<Profile, Dict>> {
+        Ok(Profile::Default.collect(self.table.clone()))
+    }
+}
+
+fn defaults() -> Layer {
+    let lines: Vec<String> = keys::ALL.iter().map(|key| format!("{} = {}", key.name, key.default)).collect();
+    let table = Toml::from_str(&lines.join("\n")).expect("constants that the tests below read");
+    Layer { origin: Origin::Default, table }
+}
+
+fn read_file(file: &Path) -> Result<Dict, ConfigError> {
+    let problem = |problem: String| ConfigError { problems: vec![format!("{}: {problem}", file.display())] };
+    let text = std::fs::read_to_string(file).map_err(|error| {
+        problem(format!("cannot be read: {error}. Check --config and the file's permissions"))
+    })?;
+    Toml::from_str(&text).map_err(|error| {
+        // Without the line itself, which may hold the secret.
+        let line = error
+            .span()
+            .and_then(|span| text.get(..span.start))
+            .map_or(1, |before| before.split('\n').count());
+        problem(format!("is not TOML, see line {line}: {}", error.message().replace('\n', ", ")))
+    })
+}
+
+/// Collects what is no key.
+fn find_unknown(table: &Dict, above: &str, file: &Path, problems: &mut Vec<String>) {
+    for (key, value) in table {
+        let name = if above.is_empty() { key.clone() } else { format!("{above}.{key}") };
+        let below = format!("{name}.");
+        let is_table = keys::ALL.iter().any(|known| known.name.starts_with(&below));
+        match value {
+            _ if keys::find(&name).is_some() => {}
+            Value::Dict(_, table) if is_table => find_unknown(table, &name, file, problems),
+            _ if is_table => {
+                problems.push(format!("{name}: is a table. Write [{name}] (in {})", file.display()))
+            }
+            // Without its value, which may be the secret.
+            _ => {
+                let hint = match nearest(&name, keys::ALL.iter().map(|known| known.name)) {
+                    Some(near) => format!("Did you mean {near}?"),
+                    None => "All keys: orosync-server check-config --defaults".to_owned(),
+                };
+                problems.push(format!("{name}: is not a key. {hint} (in {})", file.display()));
+            }
+        }
+    }
+}
+
+/// The variables that are keys. One that is nearly a key is a problem; any other is a warning, because others may choose
+/// such names too: Kubernetes sets `OROSYNC_PORT` for a service that is called `orosync`.
+fn known_variables(
+    environment: impl IntoIterator<Item = (String, String)>,
+    problems: &mut Vec<String>,
+    warnings: &mut Vec<String>,
+) -> Vec<(Declaration, Value)> {
+    let mut known = Vec::new();
+    let mut ours: Vec<_> =
+        environment.into_iter().filter(|(variable, _)| variable.starts_with(VARIABLE_PREFIX)).collect();
+    ours.sort_unstable();
+    for (variable, value) in ours {
+        if let Some(key) = keys::ALL.iter().find(|key| key.variable() == variable) {
+            known.push((*key, Value::from(value)));
+            continue;
+        }
+        let name = variable[VARIABLE_PREFIX.len()..].to_ascii_lowercase().replace("__", ".");
+        if let Some(near) = nearest(&name, keys::ALL.iter().map(|known| known.name)).and_then(keys::find) {
+            problems.push(format!("{variable}: is not a key. Did you mean {}?", near.variable()));
+        } else {
+            warnings.push(format!("the environment variable {variable} is not a key and has no effect"));
+        }
+    }
+    known
+}
+
+/// Why the configuration cannot be used: one line, or several.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    /// Each a sentence that names key, value and fix.
+    pub problems: Vec<String>,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.problems.join("\n"))
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+    use crate::config::keys;
+
+    fn file(content: &str) -> tempfile::NamedTempFile {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(content.as_bytes()).unwrap();
+        file
+    }
+
+    fn variables(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    fn problems(content: &str, environment: &[(&str, &str)]) -> Vec<String> {
+        let file = file(content);
+        let place = format!(" (in {})", file.path().display());
+        let error = load(Some(file.path()), variables(environment), []).unwrap_err();
+        error.problems.iter().map(|problem| problem.replace(&place, " (in FILE)")).collect()
+    }
+
+    #[test]
+    fn every_default_can_be_read() {
+        let written = Written::defaults();
+        for key in keys::ALL {
+            assert_eq!((key.check)(&written.value(key)), Ok(()), "{}", key.name);
+            assert_eq!(written.origin(key), Origin::Default, "{}", key.name);
+        }
+    }
+
+    #[test]
+    fn flags_win_over_the_environment_and_the_environment_over_the_file() {
+        let file = file("drain_seconds = 1\noro_ping_seconds = 2\nadmin_bind = \"\"\n[limits]\ntopics = 3\n");
+        let environment =
+            variables(&[("OROSYNC_ORO_PING_SECONDS", "20"), ("OROSYNC_ADMIN_BIND", "127.0.0.1:20")]);
+        let flag = (keys::ADMIN_BIND.declaration, Value::from("127.0.0.1:30"));
+        let written = load(Some(file.path()), environment, [flag]).unwrap();
+        let place = |key| (written.shown(&key), written.place(&key));
+        assert_eq!(place(keys::SHARDS.declaration), ("0".to_owned(), "default".to_owned()));
+        assert_eq!(
+            place(keys::DRAIN_SECONDS.declaration),
+            ("1".to_owned(), file.path().display().to_string())
+        );
+        assert_eq!(place(keys::TOPICS_WITH_HISTORY.declaration).0, "3");
+        assert_eq!(written.origin(&keys::SUBSCRIPTIONS.declaration), Origin::Default);
+        assert_eq!(
+            place(keys::ORO_PING_SECONDS.declaration),
+            ("\"20\"".to_owned(), "OROSYNC_ORO_PING_SECONDS".to_owned())
+        );
+        assert_eq!(
+            place(keys::ADMIN_BIND.declaration),
+            ("\"127.0.0.1:30\"".to_owned(), "--admin-bind".to_owned())
+        );
+    }
+
+    #[test]
+    fn a_secret_of_digits_in_the_environment_stays_a_text() {
+        let digits = "01234567890123456789012345678901";
+        let written = load(None, variables(&[("OROSYNC_AUTH__SECRET", digits)]), []).unwrap();
+        assert_eq!(written.read(&keys::AUTH_SECRET).unwrap().as_deref(), Some(digits));
+    }
+
+    #[test]
+    fn what_is_no_key_is_refused_with_the_one_that_was_meant() {
+        assert_eq!(
+            problems("message_bytes = 1\nport = 80\n[auth]\nsecretfile = \"x\"\n[limit]\ntopics = 1\n", &[]),
+            [
+                "auth.secretfile: is not a key. Did you mean auth.secret_file? (in FILE)",
+                "limit: is not a key. All keys: orosync-server check-config --defaults (in FILE)",
+                "message_bytes: is not a key. Did you mean limits.message_bytes? (in FILE)",
+                "port: is not a key. All keys: orosync-server check-config --defaults (in FILE)",
+            ]
+        );
+        assert_eq!(problems("limits = 5\n", &[]), ["limits: is a table. Write [limits] (in FILE)"]);
+        assert_eq!(
+            problems("[limits]\noutbound_bytes = \"64 kb\"\n", &[]),
+            ["limits.outbound_bytes = \"64 kb\": not a size. Write 64K, 1M or a number of bytes (in FILE)"]
+        );
+        assert_eq!(
+            problems("", &[("OROSYNC_LIMITS__MESAGE_BYTES", "1")]),
+            ["OROSYNC_LIMITS__MESAGE_BYTES: is not a key. Did you mean OROSYNC_LIMITS__MESSAGE_BYTES?"]
+        );
+    }
+
+    #[test]
+    fn all_problems_are_told_at_once() {
+        let found = problems("prot = 1\nshards = -1\n", &[("OROSYNC_DRAIN_SECONDS", "soon")]);
+        assert_eq!(
+            found,
+            [
+                "prot: is not a key. All keys: orosync-server check-config --defaults (in FILE)",
+                "shards = -1: not a number of things. Write digits, for example 1000 (in FILE)",
+                "OROSYNC_DRAIN_SECONDS = \"soon\": not a time. Write seconds (5 or 0.5), 30s, 500ms, 5m or 1h",
+            ]
+        );
+    }
+
+    #[test]
+    fn variables_that_others_set_are_told_but_harmless() {
+        let environment = variables(&[("OROSYNC_PORT", "tcp://10.0.0.1:8080"), ("PATH", "/bin")]);
+        let written = load(None, environment, []).unwrap();
+        assert_eq!(
+            written.warnings,
+            ["the environment variable OROSYNC_PORT is not a key and has no effect"]
+        );
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_named() {
+        let error = load(Some(Path::new("/nonexistent/orosync.toml")), [], []).unwrap_err().to_string();
+        assert!(error.starts_with("/nonexistent/orosync.toml: cannot be read: No such file"), "{error}");
+        let found = problems("shards = 1\n[auth]\nsecret = 0123-secret\n", &[]);
+        assert!(found[0].contains("is not TOML, see line 3: "), "{found:?}");
+        assert!(!found[0].contains("0123"), "{found:?}");
+    }
+}
