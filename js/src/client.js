@@ -220,7 +220,7 @@ export class OrosyncClient {
     this.#events.disconnected.call(ended);
   }
 
-  /** @param {import('./wamp.js').ServerMessage} message */
+  /** @param {import('./wamp.js').SessionMessage} message */
   #received(message) {
     switch (message.type) {
       case 'event':
@@ -232,8 +232,6 @@ export class OrosyncClient {
       case 'callError':
         this.#failed(message);
         break;
-      case 'welcome':
-        break; // socket.js takes it
     }
   }
 

@@ -69,7 +69,7 @@ const NO_CLOSE_FRAME = 1006;
  * @typedef {object} SocketHandlers
  * @property {(name: StateName) => void} onState
  * @property {(sessionId: string) => void} onOpen
- * @property {(message: import('./wamp.js').ServerMessage) => void} onMessage
+ * @property {(message: import('./wamp.js').SessionMessage) => void} onMessage
  * @property {(ended: Ended) => void} onEnd
  */
 

@@ -29,7 +29,8 @@ const EXCERPT_LENGTH = 80;
  *   A refused SUBSCRIBE or PUBLISH arrives as one too: `callId` and `uri` are the topic then.
  */
 /** @typedef {{ type: 'event', topic: string, payload: unknown }} SyncEvent  `payload` is as published; nobody has checked it. */
-/** @typedef {Welcome | CallResult | CallErrorMessage | SyncEvent} ServerMessage */
+/** @typedef {CallResult | CallErrorMessage | SyncEvent} SessionMessage  what may come after WELCOME, in any order */
+/** @typedef {Welcome | SessionMessage} ServerMessage */
 
 /**
  * @typedef {object} PublishOptions

@@ -283,13 +283,13 @@ describe('coming back', () => {
   it('tries again when no WELCOME comes in time, and leaves the old socket', async (t) => {
     const server = await startServer(t);
     server.greets = false;
-    const client = clientOf(server, t, { connectTimeoutMs: 200 });
+    const client = clientOf(server, t, { ticketUrl: null, connectTimeoutMs: 300 });
     const disconnected = inboxOf(client, 'disconnected');
     const connected = inboxOf(client, 'connected');
     client.connect();
     const silent = await server.sessions.take();
     const { code, reason, willRetry } = await disconnected.take();
-    assert.deepEqual({ code, reason, willRetry }, { code: 1006, reason: 'not connected within 200 ms', willRetry: true });
+    assert.deepEqual({ code, reason, willRetry }, { code: 1006, reason: 'not connected within 300 ms', willRetry: true });
     await silent.closed;
 
     server.greets = true;
@@ -310,6 +310,20 @@ describe('coming back', () => {
       delays.push((await disconnected.take()).delay);
     }
     assert.deepEqual(delays, [1_000, 2_000, 4_000, 8_000]);
+  });
+
+  it('begins with the shortest wait again when it was asked to connect after a refusal', async (t) => {
+    const server = await startServer(t);
+    const answers = [503, 503, 503, 401, 503];
+    server.answerTicket = (request, response) => answerJson(response, {}, answers.shift());
+    const client = clientOf(server, t, { random: () => 1 });
+    const disconnected = inboxOf(client, 'disconnected');
+    const delays = [];
+    while (answers.length > 0) {
+      client.connect();
+      delays.push((await disconnected.take()).delay);
+    }
+    assert.deepEqual(delays, [1_000, 2_000, 4_000, null, 1_000]);
   });
 
   it('stays away when the runtime refuses to open such a socket at all', async (t) => {
@@ -364,6 +378,34 @@ describe('closing', () => {
     assert.deepEqual(server.upgradeUrls, ['/ws?ticket=in%20time']);
   });
 
+  it('before the ticket was asked for asks for none', async (t) => {
+    const server = await startServer(t);
+    let asked = 0;
+    const client = clientOf(server, t, { ticket: async () => `${(asked += 1)}` });
+    client.on('state', (name) => name === 'asking' && client.close());
+    client.connect();
+    assert.equal(client.state, 'closed');
+    assert.equal(asked, 0);
+  });
+
+  it('lets the process end that has called', async (t) => {
+    const server = await startServer(t);
+    const ended = exitOf(t, `
+      ${programOf(server)}
+      client.on('connected', async () => {
+        const unanswered = client.call('slow');
+        await client.call('quick');
+        client.close();
+        await unanswered.catch(() => {});
+      });
+      client.connect();
+    `);
+    const session = await server.sessions.take();
+    const [, [, callId]] = await session.messages.takeMany(2);
+    session.send([3, callId, 'answered']);
+    assert.equal(await ended, 0);
+  });
+
   for (const state of ['asking', 'opening', 'open', 'waiting']) {
     it(`may be done by a handler of the state ${state}`, async (t) => {
       const server = await startServer(t);
@@ -386,20 +428,30 @@ describe('closing', () => {
       const server = await startServer(t);
       server.refuseUpgrade = state === 'waiting' ? 503 : null;
       server.greets = state === 'open';
-      const program = `
-        import { WebSocket } from 'ws';
-        import { OrosyncClient } from './src/index.js';
-        const client = new OrosyncClient({ url: '${server.url}', ticketUrl: '${server.ticketUrl}', WebSocket });
+      const ended = exitOf(t, `
+        ${programOf(server)}
         client.on('state', (name) => name === '${state}' && setImmediate(() => client.close()));
         client.connect();
-      `;
-      const child = spawn(process.execPath, ['--input-type=module', '--eval', program], {
-        cwd: new URL('..', import.meta.url),
-        stdio: 'inherit',
-      });
-      t.after(() => child.kill());
-      const [code] = await once(child, 'exit', { signal: AbortSignal.timeout(8_000) });
-      assert.equal(code, 0);
+      `);
+      assert.equal(await ended, 0);
     });
   }
 });
+
+/** The beginning of a program with a client of this server. */
+const programOf = (server) => `
+  import { WebSocket } from 'ws';
+  import { OrosyncClient } from './src/index.js';
+  const client = new OrosyncClient({ url: '${server.url}', ticketUrl: '${server.ticketUrl}', WebSocket });
+`;
+
+/** The exit code of a program that ends by itself; a timer that was left (the shortest has 10 s) would hold it. */
+async function exitOf(t, program) {
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', program], {
+    cwd: new URL('..', import.meta.url),
+    stdio: 'inherit',
+  });
+  t.after(() => child.kill());
+  const [code] = await once(child, 'exit', { signal: AbortSignal.timeout(8_000) });
+  return code;
+}

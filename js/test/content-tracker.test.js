@@ -119,6 +119,24 @@ describe('ContentTracker', () => {
     assert.equal(logged.mock.callCount(), 1);
   });
 
+  it('does not report to content that another callback has forgotten, nor the same message to what it has tagged', async (t) => {
+    const { session, tracker } = await page(t, 'alice');
+    const told = new Inbox('a report');
+    let forgetSecond = () => {};
+    const forgetFirst = tracker.tagContent(['a'], () => {
+      told.put('first');
+      forgetFirst();
+      forgetSecond();
+      tracker.tagContent(['a'], () => told.put('tagged anew'));
+    });
+    forgetSecond = tracker.tagContent(['a'], () => told.put('second'));
+    tracker.tagContent(['mark'], () => told.put('mark'));
+    session.publish(TOPIC, [change('a', 'bob')]);
+    session.publish(TOPIC, [change('mark', 'bob')]);
+    session.publish(TOPIC, [change('a', 'bob')]);
+    assert.deepEqual(await told.takeMany(3), ['first', 'mark', 'tagged anew']);
+  });
+
   it('is subscribed only while something is tagged', async (t) => {
     const { client, session, tracker, tag } = await page(t, 'alice');
     const forgetFirst = tag('a');

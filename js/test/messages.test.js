@@ -310,6 +310,20 @@ describe('call', () => {
     const codes = new Set((await Promise.all(waiting)).map(({ code }) => code));
     assert.deepEqual([...codes], ['OROSYNC_CONNECTION_LOST']);
   });
+
+  it('is possible again when those before it were lost, or their time is over', async (t) => {
+    const server = await startServer(t);
+    const { client } = await connectedClient(server, t, { callTimeoutMs: 20 });
+    const connected = inboxOf(client, 'connected');
+    const callAll = () => Array.from({ length: 1_000 }, () => rejection(client.call('slow')));
+    const lost = callAll();
+    client.close();
+    await Promise.all(lost);
+    client.connect();
+    await connected.take();
+    await Promise.all(callAll());
+    assert.equal((await rejection(client.call('one more'))).code, 'OROSYNC_CALL_TIMEOUT');
+  });
 });
 
 /** The error with which a promise rejects. */
