@@ -194,7 +194,8 @@ fn find_unknown(table: &Dict, above: &str, file: &Path, problems: &mut Vec<Strin
             _ if keys::find(&name).is_some() => {}
             Value::Dict(_, table) if is_table => find_unknown(table, &name, file, problems),
             _ if is_table => {
-                problems.push(format!("{name}: is a table. Write [{name}] (in {})", file.display()))
+                let place = file.display();
+                problems.push(format!("{name}: is a table. Write [{name}] (in {place})"));
             }
             // Without its value, which may be the secret.
             _ => {

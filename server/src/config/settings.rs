@@ -1,7 +1,6 @@
 //! What the server runs with: every value checked, ready to be used.
 
 use std::cmp::Ordering;
-use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
@@ -102,12 +101,12 @@ impl AuthSettings {
 }
 
 /// The secret that the server shares with PHP: long enough.
-pub struct Secret(Vec<u8>);
+struct Secret(Vec<u8>);
 
 impl Secret {
     /// From the configuration, or from the file that it names. If it has both, what was written in the stronger place
     /// (flag, environment, file) counts.
-    pub fn read(written: &Written) -> Result<Option<Self>, ConfigError> {
+    fn read(written: &Written) -> Result<Option<Self>, ConfigError> {
         let (inline, file) = (written.read(&keys::AUTH_SECRET)?, written.read(&keys::AUTH_SECRET_FILE)?);
         let (inline_key, file_key) = (&keys::AUTH_SECRET.declaration, &keys::AUTH_SECRET_FILE.declaration);
         let from_inline = |secret: String| {
@@ -130,13 +129,7 @@ impl Secret {
         }
     }
 
-    /// Its bytes.
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.0
-    }
-
-    /// Makes tickets with it.
-    pub fn signer(&self) -> Signer {
+    fn signer(&self) -> Signer {
         Signer::from_secret(&self.0).expect("its length was checked")
     }
 
@@ -162,14 +155,8 @@ impl Secret {
     }
 }
 
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret")
-    }
-}
-
-/// What somebody reads who starts a server, or a publisher, for the first time.
-pub fn no_secret() -> ConfigError {
+/// What somebody reads who starts a server for the first time.
+fn no_secret() -> ConfigError {
     ConfigError {
         problems: vec![
             "auth.secret_file is not set: without a secret nobody's ticket can be checked. Make one, for the server and for PHP:\n\
@@ -355,7 +342,7 @@ mod tests {
             let written =
                 load(None, [("OROSYNC_AUTH__SECRET_FILE".to_owned(), file.path().display().to_string())], [])
                     .unwrap();
-            assert_eq!(Secret::read(&written).unwrap().unwrap().as_bytes(), SECRET.as_bytes());
+            assert_eq!(Secret::read(&written).unwrap().unwrap().0, SECRET.as_bytes());
         }
     }
 
@@ -382,15 +369,12 @@ mod tests {
             ("OROSYNC_AUTH__SECRET".to_owned(), SECRET.to_owned()),
             ("OROSYNC_AUTH__SECRET_FILE".to_owned(), path.clone()),
         ];
-        let error = Secret::read(&load(None, both.clone(), []).unwrap()).unwrap_err().to_string();
+        let error = Secret::read(&load(None, both.clone(), []).unwrap()).err().unwrap().to_string();
         assert!(error.contains("Keep one of the two"), "{error}");
 
         let flag = [(keys::AUTH_SECRET_FILE.declaration, Value::from(path))];
         let written = load(None, both, flag).unwrap();
-        assert_eq!(
-            Secret::read(&written).unwrap().unwrap().as_bytes(),
-            b"another secret of more than 32 bytes"
-        );
+        assert_eq!(Secret::read(&written).unwrap().unwrap().0, b"another secret of more than 32 bytes");
     }
 
     #[test]

@@ -1,0 +1,226 @@
+//! What an operator's tools ask: is it alive, is it ready, what has it counted.
+//!
+//! | path | answer |
+//! | --- | --- |
+//! | `/healthz` | 200: the process answers |
+//! | `/readyz` | 200 while it takes sessions, 503 before that and while it drains |
+//! | `/metrics` | all metrics, in the format of `OpenMetrics` |
+//!
+//! On an address of its own, because nobody else should see it. Bound: [`MAX_CONNECTIONS`] at once, one request each,
+//! within [`CONNECTION_TIME`].
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tracing::{debug, warn};
+
+use crate::metrics::Metrics;
+
+/// Connections at once; more wait in the kernel's queue.
+const MAX_CONNECTIONS: usize = 32;
+
+/// The longest time for a connection: a client that stops reading or writing does not hold its place.
+const CONNECTION_TIME: Duration = Duration::from_secs(10);
+
+/// After a failed accept (no descriptor is left, for example): until the next try.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+const TEXT: &str = "text/plain; charset=utf-8";
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Whether the node takes sessions; shared by its clones.
+#[derive(Clone, Debug)]
+pub struct Readiness(Arc<AtomicU8>);
+
+/// Its states, one after another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Phase {
+    /// Not yet.
+    Starting,
+    /// Yes.
+    Serving,
+    /// No longer.
+    Draining,
+}
+
+impl Readiness {
+    /// Starting.
+    pub fn new() -> Self {
+        Self(Arc::new(AtomicU8::new(Phase::Starting as u8)))
+    }
+
+    /// From now on.
+    pub fn enter(&self, phase: Phase) {
+        self.0.store(phase as u8, Ordering::Relaxed);
+    }
+
+    /// What it is now.
+    pub fn phase(&self) -> Phase {
+        let number = self.0.load(Ordering::Relaxed);
+        [Phase::Starting, Phase::Serving]
+            .into_iter()
+            .find(|phase| *phase as u8 == number)
+            .unwrap_or(Phase::Draining)
+    }
+}
+
+impl Default for Readiness {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Answers until it is dropped.
+pub async fn serve(listener: TcpListener, metrics: Arc<Metrics>, readiness: Readiness) {
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    loop {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        let connection = match listener.accept().await {
+            Ok((connection, _)) => connection,
+            Err(error) => {
+                warn!(%error, "cannot accept a connection on admin_bind");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let (metrics, readiness) = (Arc::clone(&metrics), readiness.clone());
+        tokio::spawn(async move {
+            if tokio::time::timeout(CONNECTION_TIME, answer_one(connection, &metrics, &readiness))
+                .await
+                .is_err()
+            {
+                debug!("a connection on admin_bind took too long");
+            }
+            drop(place);
+        });
+    }
+}
+
+async fn answer_one(connection: TcpStream, metrics: &Metrics, readiness: &Readiness) {
+    let service = service_fn(|request: Request<Incoming>| {
+        let response = answer(request.method(), request.uri().path(), metrics, readiness.phase());
+        async move { Ok::<_, Infallible>(response) }
+    });
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .keep_alive(false)
+        .serve_connection(TokioIo::new(connection), service)
+        .await;
+    if let Err(error) = served {
+        debug!(%error, "a connection on admin_bind failed");
+    }
+}
+
+fn answer(method: &Method, path: &str, metrics: &Metrics, phase: Phase) -> Response<String> {
+    if method != Method::GET && method != Method::HEAD {
+        let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "Use GET.\n");
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        return response;
+    }
+    match (path, phase) {
+        ("/healthz", _) => plain(StatusCode::OK, "ok\n"),
+        ("/readyz", Phase::Serving) => plain(StatusCode::OK, "ready\n"),
+        ("/readyz", Phase::Starting) => plain(StatusCode::SERVICE_UNAVAILABLE, "starting\n"),
+        ("/readyz", Phase::Draining) => plain(StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
+        ("/metrics", _) => with_type(StatusCode::OK, OPEN_METRICS, metrics.encode()),
+        _ => plain(
+            StatusCode::NOT_FOUND,
+            "There are /healthz, /readyz and /metrics. Browsers connect to the port of `bind`.\n",
+        ),
+    }
+}
+
+fn plain(status: StatusCode, text: &str) -> Response<String> {
+    with_type(status, TEXT, text.to_owned())
+}
+
+fn with_type(status: StatusCode, content_type: &'static str, body: String) -> Response<String> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    async fn start(readiness: &Readiness, metrics: &Arc<Metrics>) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(serve(listener, Arc::clone(metrics), readiness.clone()));
+        address
+    }
+
+    async fn ask(address: SocketAddr, request: &str) -> String {
+        let mut connection = TcpStream::connect(address).await.unwrap();
+        connection.write_all(format!("{request} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
+    #[tokio::test]
+    async fn it_is_ready_only_while_it_takes_sessions() {
+        let readiness = Readiness::new();
+        let address = start(&readiness, &Arc::new(Metrics::new())).await;
+        assert!(ask(address, "GET /healthz").await.starts_with("HTTP/1.1 200 OK\r\n"));
+        assert!(ask(address, "GET /readyz").await.starts_with("HTTP/1.1 503 "));
+        readiness.enter(Phase::Serving);
+        assert!(ask(address, "GET /readyz").await.starts_with("HTTP/1.1 200 OK\r\n"));
+        readiness.enter(Phase::Draining);
+        let answer = ask(address, "GET /readyz").await;
+        assert!(answer.starts_with("HTTP/1.1 503 ") && answer.ends_with("\r\n\r\ndraining\n"), "{answer}");
+        assert!(ask(address, "GET /healthz").await.starts_with("HTTP/1.1 200 OK\r\n"));
+    }
+
+    #[tokio::test]
+    async fn what_was_counted_can_be_fetched() {
+        let metrics = Arc::new(Metrics::new());
+        let address = start(&Readiness::new(), &metrics).await;
+        metrics.deliveries.inc_by(7);
+        let answer = ask(address, "GET /metrics").await;
+        assert!(answer.contains("content-type: application/openmetrics-text; version=1.0.0"), "{answer}");
+        assert!(answer.contains("\norosync_deliveries_total 7\n"), "{answer}");
+        assert!(answer.ends_with("# EOF\n"), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn other_paths_and_methods_are_told_what_there_is() {
+        let address = start(&Readiness::new(), &Arc::new(Metrics::new())).await;
+        let answer = ask(address, "GET /").await;
+        assert!(answer.starts_with("HTTP/1.1 404 ") && answer.contains("/metrics"), "{answer}");
+        let answer = ask(address, "POST /readyz").await;
+        assert!(answer.starts_with("HTTP/1.1 405 ") && answer.contains("allow: GET, HEAD"), "{answer}");
+        let answer = ask(address, "HEAD /healthz").await;
+        assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("\r\n\r\n"), "{answer}");
+    }
+
+    /// On a clock that is held: it jumps to the next timer when all wait.
+    #[tokio::test(start_paused = true)]
+    async fn clients_that_say_nothing_hold_their_places_for_a_bounded_time() {
+        let address = start(&Readiness::new(), &Arc::new(Metrics::new())).await;
+        let began = tokio::time::Instant::now();
+        let mut silent = Vec::new();
+        for _ in 0..MAX_CONNECTIONS {
+            silent.push(TcpStream::connect(address).await.unwrap());
+        }
+        assert!(ask(address, "GET /healthz").await.starts_with("HTTP/1.1 200 OK\r\n"));
+        assert!(began.elapsed() >= CONNECTION_TIME);
+    }
+}
