@@ -1,18 +1,19 @@
 /**
  * One socket after another: from a ticket to WELCOME, and back again after each end.
  *
- *            connect()            ticket             WELCOME
- *   closed ────────────▶ asking ────────▶ opening ────────────▶ open
- *     ▲                  ▲  ▲ │              │                   │
- *     │       connect()  │  │ └──────────────┴───────┬───────────┘
- *     │   ┌──────────────┘  │                        │ failed, ended
- *     │   │                 │ delay over,            ▼
- *     │   │                 │ online, visible    come back?
- *     │ refused ◀───────────┼──────────────────── no    yes
- *     │                     └──────── waiting ◀───────────┘
- *     │
- *     │ close()             pagehide from any but closed and refused ──▶ suspended
- *   (any)                   pageshow (or connect()) ◀── suspended: asking
+ *            connect()             ticket              WELCOME
+ *   closed ─────────────▶ asking ─────────▶ opening ─────────────▶ open
+ *                         ▲  ▲ │               │                    │
+ *               connect() │  │ │ no ticket     │ not opened         │ ended
+ *                         │  │ ▼               ▼                    ▼
+ *   refused ──────────────┘  │ └──────────── come back? ────────────┘
+ *      ▲                     │                 │     │
+ *      └─────────────────────┼────── never ────┘     │ soon, later
+ *                            │                       ▼
+ *                            └─────────────────── waiting
+ *                              delay over, connect(); online, visible unless "later"
+ *
+ *   close() from any: closed. pagehide from any but closed and refused: suspended; from there pageshow or connect(): asking.
  *
  * Owns the socket, the timer of the present state and the listeners on the page; all of them end with `close()`. Bounds: one
  * time limit for the ticket, the same again from there to WELCOME. Does not know what is subscribed or called.
