@@ -10,6 +10,7 @@ use Orosync\Publishing\MissingSecretException;
 use Orosync\Publishing\SharedSecret;
 use Symfony\Component\Console\Attribute\AsCommand;
 use Symfony\Component\Console\Command\Command;
+use Symfony\Component\Console\Formatter\OutputFormatter;
 use Symfony\Component\Console\Input\InputArgument;
 use Symfony\Component\Console\Input\InputInterface;
 use Symfony\Component\Console\Input\InputOption;
@@ -48,33 +49,52 @@ final class ServerCommand extends Command
 
     protected function execute(InputInterface $input, OutputInterface $output): int
     {
-        $errors = $output instanceof ConsoleOutputInterface ? $output->getErrorOutput() : $output;
         try {
-            $address = $this->bind->resolve($input->getOption('host'), $input->getOption('port'));
-            if (null === $address) {
-                $output->writeln('The websocket server is switched off: its address is empty in the configuration.');
-
-                return self::EXIT_SWITCHED_OFF;
-            }
-            $binary = $this->binary->path();
-            $environment = $this->secret->forServer();
+            return $this->serve($input, $output);
         } catch (InvalidEndpointException|MissingSecretException|\RuntimeException $e) {
-            $errors->writeln('<error>'.$e->getMessage().'</error>');
+            $errors = $output instanceof ConsoleOutputInterface ? $output->getErrorOutput() : $output;
+            $errors->writeln('<error>'.OutputFormatter::escape($e->getMessage()).'</error>');
 
             return Command::FAILURE;
         }
+    }
 
+    private function serve(InputInterface $input, OutputInterface $output): int
+    {
+        [$host, $port] = [$input->getOption('host'), $input->getOption('port')];
+        $address = $this->bind->resolve($host, $port);
+        if (null === $address) {
+            $output->writeln('The websocket server is switched off: its address is empty in the configuration.');
+
+            return self::EXIT_SWITCHED_OFF;
+        }
+        $binary = $this->binary->path();
+        $environment = $this->secret->forServer() + self::logLevel($output);
         $arguments = ['serve'];
         if (null !== $this->configFile) {
             array_push($arguments, '--config', $this->configFile);
         }
-        $told = $this->bind->isTold() || null !== $input->getOption('host') || null !== $input->getOption('port');
-        if ($told) {
+        if ($this->bind->isTold() || null !== $host || null !== $port) {
             array_push($arguments, '--bind', $address);
+        } else {
+            $address = 'the addresses of '.$this->configFile;
         }
-        $this->greet($input, $output, $told ? $address : 'the addresses of '.$this->configFile);
+        $this->greet($input, $output, $address);
 
         return $this->process->run($binary, $arguments, $environment);
+    }
+
+    /** @return array<string, string> nothing when nobody asks: the server's own configuration counts */
+    private static function logLevel(OutputInterface $output): array
+    {
+        $level = match (true) {
+            $output->isQuiet() => 'error',
+            $output->isDebug() => 'trace',
+            $output->isVerbose() => 'debug',
+            default => null,
+        };
+
+        return null === $level ? [] : ['OROSYNC_LOG__LEVEL' => $level];
     }
 
     /** The lines that people, and scripts around the old servers, look for. */
@@ -83,6 +103,6 @@ final class ServerCommand extends Command
         $lines = str_starts_with((string) $input->getFirstArgument(), 'clank')
             ? ['Starting Clank', 'Launching Ratchet WS Server on: '.$where]
             : ['Starting Orosync', sprintf('Launching Orosync server on %s PID: %d', $where, getmypid())];
-        $output->writeln($lines, OutputInterface::OUTPUT_PLAIN);
+        $output->writeln($lines);
     }
 }

@@ -23,7 +23,8 @@ final class ServerProcess
      */
     public function run(string $binary, array $arguments, array $environment): int
     {
-        $environment += getenv();
+        // What an application's .env files say is in $_ENV alone.
+        $environment += array_filter($_ENV, is_string(...)) + getenv();
 
         return \function_exists('pcntl_exec')
             ? $this->replaceUs($binary, $arguments, $environment)

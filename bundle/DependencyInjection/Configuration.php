@@ -23,7 +23,7 @@ final class Configuration implements ConfigurationInterface
             ->children()
                 ->scalarNode('secret')
                     ->info('The secret shared with the server, at least 32 bytes. Default: derived from kernel.secret (SHA-256 of "orosync:" and that secret), for pages and for the server command alike, so that nothing needs configuring. A server that is started without the command needs the same value.')
-                    ->example('%env(OROSYNC_SECRET)%')
+                    ->example('%env(OROSYNC_AUTH__SECRET)%')
                     ->defaultNull()
                 ->end()
                 ->scalarNode('secret_file')

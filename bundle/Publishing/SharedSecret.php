@@ -30,15 +30,19 @@ final class SharedSecret
     }
 
     /**
-     * @return array<string, string> environment variables, for a command line is readable by every user of the machine
+     * For the environment of the server, for a command line is readable by every user of the machine. The key that is
+     * not used is emptied: the server refuses to choose between two.
+     *
+     * @return array{OROSYNC_AUTH__SECRET: string, OROSYNC_AUTH__SECRET_FILE: string}
      *
      * @throws MissingSecretException
      */
     public function forServer(): array
     {
-        return null !== $this->secretFile
-            ? ['OROSYNC_AUTH__SECRET_FILE' => $this->secretFile]
-            : ['OROSYNC_AUTH__SECRET' => $this->value()];
+        return [
+            'OROSYNC_AUTH__SECRET' => null === $this->secretFile ? $this->value() : '',
+            'OROSYNC_AUTH__SECRET_FILE' => $this->secretFile ?? '',
+        ];
     }
 
     private function value(): string

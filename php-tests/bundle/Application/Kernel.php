@@ -24,6 +24,7 @@ use Symfony\Bundle\TwigBundle\TwigBundle;
 use Symfony\Component\DependencyInjection\Compiler\CompilerPassInterface;
 use Symfony\Component\DependencyInjection\ContainerBuilder;
 use Symfony\Component\DependencyInjection\Loader\Configurator\ContainerConfigurator;
+use Symfony\Component\DependencyInjection\Reference;
 use Symfony\Component\HttpKernel\Kernel as HttpKernel;
 use Symfony\Component\Routing\Loader\Configurator\RoutingConfigurator;
 
@@ -79,11 +80,11 @@ final class Kernel extends HttpKernel implements CompilerPassInterface
         return $this->getCacheDir();
     }
 
-    /** Tests look at services that nothing else asks for; without this they would be inlined or removed. */
+    /** Tests look at services that nothing else asks for: they would be removed. The tag is DoctrineBundle's business. */
     public function process(ContainerBuilder $container): void
     {
         foreach ($container->getDefinitions() as $id => $definition) {
-            if (str_starts_with($id, 'orosync.') && !$definition->isAbstract()) {
+            if (str_starts_with($id, 'orosync.') || 'security.untracked_token_storage' === $id) {
                 $definition->setPublic(true);
             }
         }
@@ -91,6 +92,10 @@ final class Kernel extends HttpKernel implements CompilerPassInterface
             if (str_starts_with($id, 'Orosync\\')) {
                 $alias->setPublic(true);
             }
+        }
+        if ($this->has('doctrine')) {
+            $middlewares = array_map(static fn (string $id): Reference => new Reference($id), array_keys($container->findTaggedServiceIds('doctrine.middleware')));
+            $container->getDefinition('doctrine.orm.configuration')->addMethodCall('setMiddlewares', [$middlewares]);
         }
     }
 
@@ -145,8 +150,7 @@ final class Kernel extends HttpKernel implements CompilerPassInterface
         }
         if ($this->has('doctrine')) {
             $services->set('doctrine.orm.configuration', Configuration::class)
-                ->factory([ORMSetup::class, 'createAttributeMetadataConfiguration'])->args([[__DIR__.'/Entity'], true])
-                ->call('setMiddlewares', [[service('orosync.commit_middleware')]]);
+                ->factory([ORMSetup::class, 'createAttributeMetadataConfiguration'])->args([[__DIR__.'/Entity'], true]);
             $services->set('doctrine.dbal.default_connection.event_manager', ContainerAwareEventManager::class)
                 ->args([service('service_container')]);
             $services->set('doctrine.dbal.default_connection', Connection::class)

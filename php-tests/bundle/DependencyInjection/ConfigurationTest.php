@@ -33,7 +33,7 @@ final class ConfigurationTest extends ApplicationTestCase
         self::assertSame('0.0.0.0:8080', $container->get('orosync.bind_address')->resolve());
         $secret = hash('sha256', 'orosync:the application\'s own secret');
         self::assertSame(['secret' => $secret], $container->get('orosync.shared_secret')->forPublisher());
-        self::assertSame(['OROSYNC_AUTH__SECRET' => $secret], $container->get('orosync.shared_secret')->forServer());
+        self::assertSame($secret, $container->get('orosync.shared_secret')->forServer()['OROSYNC_AUTH__SECRET']);
     }
 
     public function testTwoSecretsAreOneTooMany(): void

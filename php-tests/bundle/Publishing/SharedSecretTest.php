@@ -14,15 +14,15 @@ final class SharedSecretTest extends TestCase
     {
         $told = new SharedSecret('told', null, 'kernel');
         self::assertSame(['secret' => 'told'], $told->forPublisher());
-        self::assertSame(['OROSYNC_AUTH__SECRET' => 'told'], $told->forServer());
+        self::assertSame(['OROSYNC_AUTH__SECRET' => 'told', 'OROSYNC_AUTH__SECRET_FILE' => ''], $told->forServer());
 
         $file = new SharedSecret(null, '/etc/orosync/secret', 'kernel');
         self::assertSame(['secret_file' => '/etc/orosync/secret'], $file->forPublisher());
-        self::assertSame(['OROSYNC_AUTH__SECRET_FILE' => '/etc/orosync/secret'], $file->forServer());
+        self::assertSame(['OROSYNC_AUTH__SECRET' => '', 'OROSYNC_AUTH__SECRET_FILE' => '/etc/orosync/secret'], $file->forServer());
 
         $derived = new SharedSecret(null, null, 'kernel');
         self::assertSame(['secret' => '220ca4086889279a'], array_map(static fn (string $secret): string => substr($secret, 0, 16), $derived->forPublisher()));
-        self::assertSame(array_values($derived->forPublisher()), array_values($derived->forServer()));
+        self::assertSame($derived->forPublisher()['secret'], $derived->forServer()['OROSYNC_AUTH__SECRET']);
     }
 
     public function testAnEmptySecretIsNotReplacedInSilence(): void

@@ -1,0 +1,18 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Orosync\Tests\Application\Entity;
+
+use Doctrine\ORM\Mapping as ORM;
+
+/** A digit in its name, an enum for an id. */
+#[ORM\Entity]
+class B2BDeal
+{
+    public function __construct(
+        #[ORM\Id, ORM\Column(enumType: Stage::class)]
+        public Stage $stage,
+    ) {
+    }
+}

@@ -1,0 +1,220 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Orosync\Tests\ContentTag;
+
+use Doctrine\ORM\EntityManagerInterface;
+use Doctrine\ORM\Event\PostPersistEventArgs;
+use Doctrine\ORM\Events;
+use Orosync\Tests\Application\Entity\Company;
+use Orosync\Tests\Application\Entity\Contact;
+use Orosync\Tests\Application\Entity\Label;
+use Orosync\Tests\Application\User;
+use Orosync\Tests\ApplicationTestCase;
+
+final class ContentTagListenerTest extends ApplicationTestCase
+{
+    private const TOPIC = 'oro/data/update';
+    private const ENTITY = 'Orosync_Tests_Application_Entity_';
+
+    private EntityManagerInterface $manager;
+
+    public function testAnInsertTellsTheListsOfItsKind(): void
+    {
+        $this->prepare();
+        $this->manager->persist(new Company('acme'));
+        $this->manager->flush();
+
+        self::assertSame([self::message('Company_type_collection')], $this->publisher()->take(self::TOPIC));
+    }
+
+    public function testAnUpdateTellsThePagesOfTheRecord(): void
+    {
+        $contact = $this->prepare();
+        $contact->name = 'anna';
+        $this->manager->flush();
+
+        self::assertSame([self::message('Contact_1')], $this->publisher()->take(self::TOPIC));
+    }
+
+    public function testADeletionTellsBoth(): void
+    {
+        $contact = $this->prepare();
+        $this->manager->remove($contact);
+        $this->manager->flush();
+
+        self::assertSame([self::message('Contact_1', 'Contact_type_collection')], $this->publisher()->take(self::TOPIC));
+    }
+
+    public function testAChangedCollectionTellsThePagesOfItsOwner(): void
+    {
+        $contact = $this->prepare();
+        $contact->labels->clear();
+        $this->manager->flush();
+        self::assertSame([self::message('Contact_1')], $this->publisher()->take(self::TOPIC), 'emptied');
+
+        $contact->labels[] = $this->manager->find(Label::class, ['language' => 'en', 'number' => 1]);
+        $this->manager->flush();
+        self::assertSame([self::message('Contact_1')], $this->publisher()->take(self::TOPIC), 'filled');
+    }
+
+    public function testAFlushWithoutChangesSaysNothing(): void
+    {
+        $this->prepare();
+        $this->manager->flush();
+
+        self::assertSame([], $this->publisher()->take(self::TOPIC));
+    }
+
+    public function testAFlushIsOneMessageWithEachTagOnceAsAList(): void
+    {
+        $this->prepare();
+        foreach (['a', 'b'] as $name) {
+            $this->manager->persist(new Contact($name));
+            $this->manager->persist(new Company($name));
+        }
+        $this->manager->flush();
+
+        self::assertSame([self::message('Contact_type_collection', 'Company_type_collection')], $this->publisher()->take(self::TOPIC));
+    }
+
+    public function testTheAuthorIsTheUserOfTheRequest(): void
+    {
+        $contact = $this->prepare();
+        $this->logIn(new User('ann', 7, null));
+        $contact->name = 'anna';
+        $this->manager->flush();
+
+        self::assertSame(['[{"username":"ann","tagname":"'.self::ENTITY.'Contact_1"}]'], $this->publisher()->take(self::TOPIC));
+    }
+
+    public function testAnApplicationThatSaysItselfWhoTheAuthorIsMayAskTheDatabase(): void
+    {
+        $contact = $this->prepare(with: ['doctrine', 'own claims']);
+        $contact->name = 'anna';
+        $this->manager->flush();
+
+        self::assertStringContainsString('"username":"user of ', $this->publisher()->take(self::TOPIC)[0]);
+    }
+
+    public function testASkippedClassIsNotAnnounced(): void
+    {
+        $contact = $this->prepare(['skip' => [Contact::class]]);
+        $contact->name = 'anna';
+        $contact->labels->clear();
+        $this->manager->persist(new Company('acme'));
+        $this->manager->flush();
+
+        self::assertSame([self::message('Company_type_collection')], $this->publisher()->take(self::TOPIC));
+    }
+
+    public function testAProxyOfASkippedClassIsNotAnnouncedEither(): void
+    {
+        $this->prepare(['skip' => ['\\'.Contact::class]]);
+        $this->manager->clear();
+        $this->manager->remove($this->manager->getReference(Contact::class, 1));
+        $this->manager->flush();
+
+        self::assertSame([], $this->publisher()->take(self::TOPIC));
+    }
+
+    public function testItCanBeSwitchedOff(): void
+    {
+        $contact = $this->prepare(['enabled' => false]);
+        $contact->name = 'anna';
+        $this->manager->flush();
+
+        self::assertSame([], $this->publisher()->take(self::TOPIC));
+    }
+
+    public function testAFailedFlushIsNotAnnounced(): void
+    {
+        $this->prepare();
+        $this->manager->persist(new Label('en', 1, 'exists already'));
+        try {
+            $this->manager->flush();
+            self::fail('two labels with one id');
+        } catch (\Doctrine\DBAL\Exception\UniqueConstraintViolationException) {
+        }
+
+        self::assertSame([], $this->publisher()->take(self::TOPIC));
+    }
+
+    public function testAFlushWithinAFlushDoesNotMixUpTheTags(): void
+    {
+        $this->prepare();
+        $listener = new class() {
+            public function postPersist(PostPersistEventArgs $event): void
+            {
+                if ($event->getObject() instanceof Company) {
+                    $event->getObjectManager()->getEventManager()->removeEventListener(Events::postPersist, $this);
+                    $event->getObjectManager()->persist(new Contact('within'));
+                    $event->getObjectManager()->flush();
+                }
+            }
+        };
+        $this->manager->getEventManager()->addEventListener(Events::postPersist, $listener);
+        $this->manager->persist(new Company('around'));
+        $this->manager->flush();
+
+        $tags = array_merge(...array_map(
+            static fn (string $json): array => array_column(json_decode($json, true), 'tagname'),
+            $this->publisher()->take(self::TOPIC),
+        ));
+        self::assertContains(self::ENTITY.'Company_type_collection', $tags);
+        self::assertContains(self::ENTITY.'Contact_type_collection', $tags);
+    }
+
+    public function testManyTagsAreSeveralMessagesBelowTheBoundOfOne(): void
+    {
+        $this->prepare();
+        for ($i = 0; $i < 2500; ++$i) {
+            $this->manager->persist(new Label('xx', $i, 'many'));
+        }
+        $this->manager->flush();
+        $this->publisher()->take(self::TOPIC);
+        foreach ($this->manager->getRepository(Label::class)->findBy(['language' => 'xx']) as $label) {
+            $label->text = 'changed';
+        }
+        $this->manager->flush();
+
+        $messages = array_map(static fn (string $json): array => json_decode($json, true), $this->publisher()->take(self::TOPIC));
+        self::assertSame([1000, 1000, 500], array_map(count(...), $messages));
+    }
+
+    public function testAGeneratorThatFailsDoesNotKeepAnybodyFromSaving(): void
+    {
+        $this->prepare(with: ['doctrine', 'own tags']);
+        $this->manager->persist($company = new Company('no tags, please'));
+        $this->manager->flush();
+
+        self::assertNotNull($company->id);
+        self::assertSame(['error: A change is not announced: no tags for this company'], $this->logger()->lines('not announced'));
+    }
+
+    /**
+     * A contact with a company and a label is stored, and what was said about that forgotten.
+     *
+     * @param array<string, mixed> $tags
+     * @param list<string>         $with
+     */
+    private function prepare(array $tags = [], array $with = ['security', 'doctrine']): Contact
+    {
+        $this->boot(['content_tags' => $tags], [], $with);
+        $this->manager = $this->manager();
+        $contact = new Contact('ann');
+        $contact->company = new Company('acme');
+        $contact->labels[] = new Label('en', 1, 'friend');
+        $this->manager->persist($contact);
+        $this->manager->flush();
+        $this->publisher()->take(self::TOPIC);
+
+        return $contact;
+    }
+
+    private static function message(string ...$tags): string
+    {
+        return json_encode(array_map(static fn (string $tag): array => ['username' => null, 'tagname' => self::ENTITY.$tag], $tags), \JSON_THROW_ON_ERROR);
+    }
+}
