@@ -1,11 +1,42 @@
-//! Orosync server.
+//! orosync-server: holds the browsers of an application, takes what its PHP processes publish, and writes it to all who
+//! subscribed.
+//!
+//! ```text
+//!   browsers, publishers
+//!          |
+//!       listen ---------> shard/run ------> shard ------> node ------> broker
+//!   accepts, spreads     reads, writes     sessions     publishes     accepts, orders
+//!                             |               |             |
+//!                             |           handshake         +------> every shard with subscribers
+//!                             |            session
+//!                             +---- one thread for each core ----
+//! ```
+//!
+//! In reading order:
+//!
+//! - [`handshake`], [`auth`]: who gets in; [`policy`]: who may what
+//! - [`session`]: one connection from its first byte to its last, without I/O
+//! - [`shard`]: the sessions of one thread and the fan-out to them; [`shard::run`] does the reads and writes
+//! - [`delivery`]: an event on its way, encoded once
+//! - [`node`], [`broker`]: from a publisher to all shards, once and in order
+//! - [`listen`]: where connections come in
+//! - [`config`], [`commands`], [`cli`]: how it is started
+//! - [`metrics`], [`admin`], [`log`], [`process`]: how it is watched
+//!
+//! Only `shard/run.rs`, `listen`, `admin` and `commands` wait for anything.
 
+pub mod admin;
+pub mod auth;
+pub mod broker;
+pub mod commands;
 pub mod config;
+pub mod delivery;
+pub mod handshake;
+pub mod listen;
 pub mod log;
 pub mod metrics;
+pub mod node;
 pub mod policy;
-
-/// Where sessions come in.
-pub mod listen {
-    pub mod address;
-}
+pub mod process;
+pub mod session;
+pub mod shard;

@@ -1,0 +1,129 @@
+//! What each publisher has had accepted, so that what it sends again after a reconnect is not delivered twice.
+//!
+//! Bound: `limits.remembered_publishers`; at the bound the eighth that published longest ago is forgotten, without those
+//! that are publishing now. A forgotten publisher's next message is taken as new: it could only be delivered twice if its
+//! acknowledgement was lost, and that long ago.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use orosync_protocol::{PublisherId, Seq};
+
+/// The highest sequence number of each publisher.
+#[derive(Debug)]
+pub struct Seen {
+    publishers: Mutex<HashMap<PublisherId, Entry>>,
+    max_publishers: usize,
+}
+
+#[derive(Debug)]
+struct Entry {
+    highest: Arc<Mutex<Option<Seq>>>,
+    last_used: Instant,
+}
+
+/// One publisher, locked: nobody else publishes for it meanwhile. That is what keeps its order when it has reconnected to
+/// another shard while the old connection's last messages are still being taken.
+#[derive(Debug)]
+pub struct Turn<'a>(MutexGuard<'a, Option<Seq>>);
+
+impl Seen {
+    /// Nobody has published yet.
+    pub fn new(max_publishers: usize) -> Self {
+        Self { publishers: Mutex::default(), max_publishers: max_publishers.max(1) }
+    }
+
+    /// The highest number accepted from this publisher.
+    pub fn highest(&self, publisher: PublisherId, now: Instant) -> Option<Seq> {
+        *locked(&self.entry(publisher, now))
+    }
+
+    /// Runs `publish` while nobody else publishes for this publisher.
+    pub fn with_turn<R>(
+        &self,
+        publisher: PublisherId,
+        now: Instant,
+        publish: impl FnOnce(Turn<'_>) -> R,
+    ) -> R {
+        let entry = self.entry(publisher, now);
+        let guard = locked(&entry);
+        publish(Turn(guard))
+    }
+
+    fn entry(&self, publisher: PublisherId, now: Instant) -> Arc<Mutex<Option<Seq>>> {
+        let mut publishers = locked(&self.publishers);
+        if publishers.len() >= self.max_publishers && !publishers.contains_key(&publisher) {
+            forget_oldest(&mut publishers);
+        }
+        let entry =
+            publishers.entry(publisher).or_insert_with(|| Entry { highest: Arc::default(), last_used: now });
+        entry.last_used = now;
+        Arc::clone(&entry.highest)
+    }
+}
+
+impl Turn<'_> {
+    /// Is this number new? Then it counts as accepted from here on.
+    pub fn first_time(&mut self, seq: Seq) -> bool {
+        let new = self.0.is_none_or(|highest| seq > highest);
+        if new {
+            *self.0 = Some(seq);
+        }
+        new
+    }
+}
+
+fn forget_oldest(publishers: &mut HashMap<PublisherId, Entry>) {
+    let mut ages: Vec<Instant> = publishers.values().map(|entry| entry.last_used).collect();
+    let eighth = ages.len() / 8;
+    let (_, &mut limit, _) = ages.select_nth_unstable(eighth);
+    publishers.retain(|_, entry| entry.last_used > limit || Arc::strong_count(&entry.highest) > 1);
+}
+
+/// A panic in the middle of a turn leaves a number that was either accepted or not: there is nothing to repair.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn seq(value: u64) -> Seq {
+        Seq::new(value).unwrap()
+    }
+
+    #[test]
+    fn a_number_is_new_once_for_each_publisher() {
+        let seen = Seen::new(10);
+        let now = Instant::now();
+        let (a, b) = (PublisherId(1), PublisherId(2));
+        assert_eq!(seen.highest(a, now), None);
+        let results = seen.with_turn(a, now, |mut turn| [1, 2, 2, 1, 3].map(|n| turn.first_time(seq(n))));
+        assert_eq!(results, [true, true, false, false, true]);
+        assert_eq!(seen.highest(a, now), Some(seq(3)));
+        assert!(seen.with_turn(b, now, |mut turn| turn.first_time(seq(1))));
+    }
+
+    #[test]
+    fn a_publisher_of_a_former_server_may_begin_anywhere() {
+        let seen = Seen::new(10);
+        assert!(seen.with_turn(PublisherId(1), Instant::now(), |mut turn| turn.first_time(seq(500))));
+    }
+
+    #[test]
+    fn the_memory_is_bounded_and_forgets_the_oldest() {
+        let seen = Seen::new(16);
+        let start = Instant::now();
+        for n in 0..100_u32 {
+            let now = start + Duration::from_secs(n.into());
+            seen.with_turn(PublisherId(n.into()), now, |mut turn| turn.first_time(seq(1)));
+            assert!(locked(&seen.publishers).len() <= 16);
+        }
+        let now = start + Duration::from_secs(100);
+        assert_eq!(seen.highest(PublisherId(99), now), Some(seq(1)));
+    }
+}

@@ -1,0 +1,118 @@
+//! What is answered instead of a WebSocket: each refusal with its status and a sentence that says what to do.
+
+use std::fmt::Write as _;
+
+use bytes::Bytes;
+
+/// Why there is no WebSocket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// Not HTTP.
+    BadRequest,
+    /// Not HTTP/1.1.
+    HttpVersion,
+    /// Not GET.
+    Method,
+    /// A plain HTTP request.
+    NotWebSocket,
+    /// Another version than 13.
+    WebSocketVersion,
+    /// A head over the limit.
+    HeadTooLarge,
+    /// The head did not come in time.
+    Timeout,
+    /// From a page of another site.
+    Origin,
+    /// Without a ticket, where one is needed.
+    TicketMissing,
+    /// With a ticket that lets nobody in.
+    TicketRefused,
+    /// The link, without a publisher's ticket.
+    NotAPublisher,
+    /// No room for another ticket.
+    Busy,
+}
+
+impl Refusal {
+    /// A label for metrics.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::BadRequest => "bad_request",
+            Self::HttpVersion => "http_version",
+            Self::Method => "method",
+            Self::NotWebSocket => "not_websocket",
+            Self::WebSocketVersion => "websocket_version",
+            Self::HeadTooLarge => "head_too_large",
+            Self::Timeout => "timeout",
+            Self::Origin => "origin",
+            Self::TicketMissing => "ticket_missing",
+            Self::TicketRefused => "ticket_refused",
+            Self::NotAPublisher => "not_a_publisher",
+            Self::Busy => "busy",
+        }
+    }
+
+    /// The whole answer, after which the connection ends.
+    pub fn answer(self) -> Bytes {
+        let (status, headers, sentence) = self.parts();
+        let mut answer = String::with_capacity(400);
+        // Writing into a String cannot fail. No header may hold a bracket: OroPlatform's PHP client looks for the first.
+        let _ = write!(
+            answer,
+            "HTTP/1.1 {status}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\n\
+             Connection: close\r\n{headers}\r\n{sentence}\n",
+            sentence.len() + 1,
+        );
+        answer.into()
+    }
+
+    fn parts(self) -> (&'static str, &'static str, &'static str) {
+        const UPGRADE: &str = "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
+        match self {
+            Self::BadRequest => {
+                ("400 Bad Request", "", "This is not a WebSocket handshake (RFC 6455, 4.2.1).")
+            }
+            Self::HttpVersion => ("505 HTTP Version Not Supported", "", "WebSockets need HTTP/1.1."),
+            Self::Method => {
+                ("405 Method Not Allowed", "Allow: GET\r\n", "A WebSocket handshake is a GET request.")
+            }
+            Self::NotWebSocket => (
+                "426 Upgrade Required",
+                UPGRADE,
+                "This port is for WebSockets: the live notifications of this application. There is no page to see here.",
+            ),
+            Self::WebSocketVersion => {
+                ("426 Upgrade Required", UPGRADE, "Only version 13 of WebSocket is spoken here.")
+            }
+            Self::HeadTooLarge => (
+                "431 Request Header Fields Too Large",
+                "",
+                "The request head is too large. If it is the cookies, raise limits.handshake_bytes.",
+            ),
+            Self::Timeout => ("408 Request Timeout", "", "The request head did not arrive in time."),
+            Self::Origin => (
+                "403 Forbidden",
+                "",
+                "Pages of this origin may not connect. If they should, add its host to auth.allowed_origins.",
+            ),
+            Self::TicketMissing => (
+                "401 Unauthorized",
+                "WWW-Authenticate: Bearer\r\n",
+                "A ticket is needed: the application hands it out, and it stands in the URL as ?ticket=...",
+            ),
+            Self::TicketRefused => (
+                "401 Unauthorized",
+                "WWW-Authenticate: Bearer\r\n",
+                "The ticket was refused; the server's log says why. Ask the application for a new one.",
+            ),
+            Self::NotAPublisher => (
+                "401 Unauthorized",
+                "WWW-Authenticate: Bearer\r\n",
+                "The backend link needs a publisher's ticket as Authorization: Bearer.",
+            ),
+            Self::Busy => {
+                ("503 Service Unavailable", "Retry-After: 5\r\n", "Too many connections at once. Try again.")
+            }
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! The opening handshake, without I/O: bytes in; out comes an upgrade, a refusal, or "more".
+//!
+//! Two traps of OroPlatform's clients live here. Its PHP client reads the 101 and WELCOME in one read, and looks for the
+//! first `[`: both leave in one write, and no header may hold a bracket. Its oldest clients send frames right behind the
+//! request head: those bytes are kept ([`Upgrade::rest`]).
+
+pub mod answers;
+pub mod origin;
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use httparse::{EMPTY_HEADER, Request, Status};
+use orosync_protocol::subprotocol;
+use orosync_protocol::ticket::{Identity, Role};
+use tungstenite::handshake::derive_accept_key;
+
+use crate::auth::{AuthError, Authenticator, Presented};
+use crate::config::settings::Anonymous;
+use crate::session::Protocol;
+
+use answers::Refusal;
+use origin::AllowedOrigins;
+
+/// More headers than any browser behind any chain of proxies sends.
+const MAX_HEADERS: usize = 100;
+
+/// What decides about a handshake; the same for all.
+#[derive(Debug)]
+pub struct Door {
+    /// Tickets.
+    pub authenticator: Authenticator,
+    /// Who comes without one.
+    pub anonymous: Anonymous,
+    /// Sites whose pages may connect.
+    pub allowed_origins: AllowedOrigins,
+    /// `limits.handshake_bytes`.
+    pub max_head_bytes: usize,
+}
+
+/// What came of the bytes so far.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The head is not complete.
+    More,
+    /// A session begins.
+    Upgrade(Upgrade),
+    /// It does not.
+    Refused {
+        /// The answer.
+        refusal: Refusal,
+        /// For the log, where a ticket was refused.
+        ticket: Option<AuthError>,
+    },
+}
+
+/// A session begins.
+#[derive(Debug)]
+pub struct Upgrade {
+    /// The 101, without a WELCOME.
+    pub response: Vec<u8>,
+    /// What is spoken from here on.
+    pub protocol: Protocol,
+    /// Who it is.
+    pub identity: Identity,
+    /// What came behind the request head: frames already.
+    pub rest: Bytes,
+}
+
+/// A handshake under way: the bytes of the head so far.
+#[derive(Debug, Default)]
+pub struct Handshake {
+    head: Vec<u8>,
+}
+
+impl Handshake {
+    /// Takes bytes from the client, at `unix_now` (seconds since 1970).
+    pub fn handle_bytes(&mut self, bytes: &[u8], door: &Door, unix_now: u64) -> Outcome {
+        self.head.extend_from_slice(bytes);
+        let mut headers = [EMPTY_HEADER; MAX_HEADERS];
+        let mut request = Request::new(&mut headers);
+        match request.parse(&self.head) {
+            Ok(Status::Complete(length)) if length <= door.max_head_bytes => {
+                match decide(&request, door, unix_now) {
+                    Ok((response, protocol, identity)) => Outcome::Upgrade(Upgrade {
+                        response,
+                        protocol,
+                        identity,
+                        rest: Bytes::copy_from_slice(&self.head[length..]),
+                    }),
+                    Err((refusal, ticket)) => Outcome::Refused { refusal, ticket },
+                }
+            }
+            Ok(Status::Partial) if self.head.len() < door.max_head_bytes => Outcome::More,
+            Ok(_) | Err(httparse::Error::TooManyHeaders) => refused(Refusal::HeadTooLarge),
+            Err(httparse::Error::Version) => refused(Refusal::HttpVersion),
+            Err(_) => refused(Refusal::BadRequest),
+        }
+    }
+}
+
+fn refused(refusal: Refusal) -> Outcome {
+    Outcome::Refused { refusal, ticket: None }
+}
+
+type Decision = Result<(Vec<u8>, Protocol, Identity), (Refusal, Option<AuthError>)>;
+
+fn decide(request: &Request<'_, '_>, door: &Door, unix_now: u64) -> Decision {
+    let headers = Headers(request);
+    let key = headers.websocket_key().map_err(|refusal| (refusal, None))?;
+    if !door.allowed_origins.allows(headers.one("origin").as_deref()) {
+        return Err((Refusal::Origin, None));
+    }
+    let (protocol, echo) = headers.protocol();
+    let identity = identify(request, &headers, protocol, door, unix_now)?;
+    Ok((switching_protocols(key.as_bytes(), echo), protocol, identity))
+}
+
+fn identify(
+    request: &Request<'_, '_>,
+    headers: &Headers<'_, '_>,
+    protocol: Protocol,
+    door: &Door,
+    unix_now: u64,
+) -> Result<Identity, (Refusal, Option<AuthError>)> {
+    let bearer = headers.one("authorization").and_then(|value| {
+        let (scheme, ticket) = value.split_once(' ')?;
+        scheme
+            .eq_ignore_ascii_case("bearer")
+            .then(|| (Cow::Owned(ticket.trim().to_owned()), Presented::AsBearer))
+    });
+    let presented = bearer.or_else(|| Some((ticket_of(request.path?)?, Presented::InUrl)));
+    let identity = match presented {
+        Some((ticket, how)) => door.authenticator.authenticate(&ticket, how, unix_now).map_err(|error| {
+            let refusal = if error == AuthError::MemoryFull { Refusal::Busy } else { Refusal::TicketRefused };
+            (refusal, Some(error))
+        })?,
+        None if protocol == Protocol::Link => return Err((Refusal::NotAPublisher, None)),
+        None if door.anonymous == Anonymous::Refuse => return Err((Refusal::TicketMissing, None)),
+        None => Identity::anonymous(),
+    };
+    if protocol == Protocol::Link && identity.role != Role::Publisher {
+        return Err((Refusal::NotAPublisher, None));
+    }
+    Ok(identity)
+}
+
+/// The ticket of a request target, in origin form (`/ws?ticket=x`) or, as OroPlatform 3.0 to 4.2 sends it, in absolute
+/// form (`ws://host/ws?ticket=x`). Any path will do: the reverse proxy decides about it. An empty ticket is none.
+fn ticket_of(target: &str) -> Option<Cow<'_, str>> {
+    let (_, query) = target.split_once('?')?;
+    let query = query.split('#').next().unwrap_or(query);
+    let (_, ticket) = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "ticket")?;
+    (!ticket.is_empty()).then_some(ticket)
+}
+
+struct Headers<'a, 'b>(&'a Request<'a, 'b>);
+
+impl Headers<'_, '_> {
+    /// RFC 6455, 4.2.1. In the order that tells a person most: first what kind of request this is at all.
+    fn websocket_key(&self) -> Result<String, Refusal> {
+        if self.0.version != Some(1) {
+            return Err(Refusal::HttpVersion);
+        }
+        if self.0.method != Some("GET") {
+            return Err(Refusal::Method);
+        }
+        if self.all("host").count() != 1 {
+            return Err(Refusal::BadRequest);
+        }
+        if !self.has_token("upgrade", "websocket") || !self.has_token("connection", "upgrade") {
+            return Err(Refusal::NotWebSocket);
+        }
+        if self.one("sec-websocket-version").as_deref() != Some("13") {
+            return Err(Refusal::WebSocketVersion);
+        }
+        // 16 bytes in base64. A body is nothing that a handshake has; whoever announces one means another protocol.
+        let key = self.one("sec-websocket-key").filter(|key| is_key(key)).ok_or(Refusal::BadRequest)?;
+        if self.all("transfer-encoding").next().is_some()
+            || self.one("content-length").is_some_and(|n| n != "0")
+        {
+            return Err(Refusal::BadRequest);
+        }
+        Ok(key)
+    }
+
+    /// What is spoken, and what the answer repeats of the offer. Whoever offers nothing we know, or nothing, gets WAMP v1.
+    fn protocol(&self) -> (Protocol, Option<&'static str>) {
+        let offers = |wanted: &str| self.has_token("sec-websocket-protocol", wanted);
+        if offers(subprotocol::LINK) {
+            (Protocol::Link, Some(subprotocol::LINK))
+        } else if offers(subprotocol::OROSYNC) {
+            (Protocol::Orosync, Some(subprotocol::OROSYNC))
+        } else if offers(subprotocol::WAMP) {
+            (Protocol::Wamp, Some(subprotocol::WAMP))
+        } else {
+            (Protocol::Wamp, None)
+        }
+    }
+
+    fn all<'s>(&'s self, name: &'s str) -> impl Iterator<Item = Cow<'s, str>> {
+        let named = self.0.headers.iter().filter(move |header| header.name.eq_ignore_ascii_case(name));
+        named.map(|header| String::from_utf8_lossy(header.value.trim_ascii()))
+    }
+
+    /// The value of a header that stands there exactly once.
+    fn one(&self, name: &str) -> Option<String> {
+        let mut values = self.all(name);
+        let value = values.next()?.into_owned();
+        values.next().is_none().then_some(value)
+    }
+
+    fn has_token(&self, name: &str, wanted: &str) -> bool {
+        self.all(name).any(|value| value.split(',').any(|token| token.trim().eq_ignore_ascii_case(wanted)))
+    }
+}
+
+fn is_key(key: &str) -> bool {
+    let is_base64 = |c: u8| c.is_ascii_alphanumeric() || c == b'+' || c == b'/';
+    key.len() == 24 && key.ends_with("==") && key.bytes().take(22).all(is_base64)
+}
+
+fn switching_protocols(key: &[u8], protocol: Option<&str>) -> Vec<u8> {
+    let mut response = String::with_capacity(256);
+    response.push_str("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n");
+    response.push_str("Sec-WebSocket-Accept: ");
+    response.push_str(&derive_accept_key(key));
+    if let Some(protocol) = protocol {
+        response.push_str("\r\nSec-WebSocket-Protocol: ");
+        response.push_str(protocol);
+    }
+    response.push_str("\r\n\r\n");
+    response.into_bytes()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,250 @@
+//! Where connections come in: accepts them, bounds their number, spreads them over the shards.
+
+pub mod address;
+pub mod limits;
+pub mod socket;
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+use socket2::{Domain, SockAddr, Type};
+use tokio::io::unix::AsyncFd;
+use tokio::time::sleep;
+use tracing::{debug, warn};
+
+use crate::log::RateLimited;
+use crate::metrics::Metrics;
+use crate::node::handle::ShardHandle;
+use crate::process::watch;
+
+use address::Address;
+use socket::Socket;
+
+pub use limits::{ConnectionCount, ConnectionLimits};
+
+/// Connections that the kernel keeps until they are accepted: after a restart all browsers come back within seconds. The
+/// kernel caps it at `net.core.somaxconn` (4096 by default).
+const BACKLOG: i32 = 4096;
+
+/// The pause when no descriptor is left: some session has to end first.
+const PAUSE_WITHOUT_DESCRIPTORS: Duration = Duration::from_millis(100);
+
+/// A new connection on its way to a shard.
+#[derive(Debug)]
+pub struct Accepted {
+    /// Its socket.
+    pub socket: Socket,
+    /// Who it is.
+    pub peer: Peer,
+    /// Counts against the limits until it is dropped.
+    pub count: ConnectionCount,
+}
+
+/// The other end of a connection, for logs and limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// An address and port.
+    Tcp(SocketAddr),
+    /// A process of this machine.
+    Unix,
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix => f.write_str("unix"),
+        }
+    }
+}
+
+/// An open listening socket.
+#[derive(Debug)]
+pub struct Listener {
+    inner: Inner,
+    address: Address,
+}
+
+#[derive(Debug)]
+enum Inner {
+    Tcp(AsyncFd<mio::net::TcpListener>),
+    Unix { listener: AsyncFd<mio::net::UnixListener>, _file: SocketFile },
+}
+
+/// Gives new connections to the shards, in turn.
+#[derive(Debug)]
+pub struct Spread {
+    shards: Vec<ShardHandle>,
+    next: AtomicUsize,
+    limits: Arc<ConnectionLimits>,
+    metrics: Arc<Metrics>,
+    refusals_logged: RateLimited,
+}
+
+impl Listener {
+    /// Opens a listening socket. Needs a tokio runtime.
+    pub fn bind(address: &Address, all: &[Address]) -> Result<Self, ListenError> {
+        let failed = |error| ListenError { key: "bind", address: address.clone(), error };
+        let (inner, address) = match address {
+            Address::Tcp(wanted) => {
+                let listener = bind_tcp(*wanted, all).map_err(failed)?;
+                let bound = listener.local_addr().map_err(failed)?;
+                (Inner::Tcp(watch(listener).map_err(failed)?), Address::Tcp(bound))
+            }
+            Address::Unix(path) => {
+                let (listener, file) = bind_unix(path).map_err(failed)?;
+                let listener = watch(listener).map_err(failed)?;
+                (Inner::Unix { listener, _file: file }, address.clone())
+            }
+        };
+        Ok(Self { inner, address })
+    }
+
+    /// Where it listens; with the real port where 0 was asked for.
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// Accepts until the future is dropped.
+    pub async fn run(&self, spread: &Spread) -> io::Result<()> {
+        loop {
+            let accepted = match &self.inner {
+                Inner::Tcp(listener) => {
+                    let mut ready = listener.readable().await?;
+                    ready.try_io(|listener| {
+                        let (socket, address) = listener.get_ref().accept()?;
+                        // Without it the kernel would hold back small frames (Nagle); an error means it is gone already.
+                        let _ = socket.set_nodelay(true);
+                        Ok((Socket::Tcp(socket), Peer::Tcp(address)))
+                    })
+                }
+                Inner::Unix { listener, .. } => {
+                    let mut ready = listener.readable().await?;
+                    ready.try_io(|listener| {
+                        let (socket, _) = listener.get_ref().accept()?;
+                        Ok((Socket::Unix(socket), Peer::Unix))
+                    })
+                }
+            };
+            match accepted {
+                Ok(Ok((socket, peer))) => spread.take(socket, peer),
+                Ok(Err(error)) => spread.handle_error(&error).await,
+                Err(_would_block) => {}
+            }
+        }
+    }
+}
+
+impl Spread {
+    /// Spreads over these shards, within these limits.
+    pub fn new(shards: Vec<ShardHandle>, limits: Arc<ConnectionLimits>, metrics: Arc<Metrics>) -> Self {
+        let refusals_logged =
+            RateLimited::new(5, Duration::from_secs(10), metrics.log_lines_left_out.clone());
+        Self { shards, next: AtomicUsize::new(0), limits, metrics, refusals_logged }
+    }
+
+    fn take(&self, socket: Socket, peer: Peer) {
+        match self.limits.admit(peer) {
+            Ok(count) => {
+                let turn = self.next.fetch_add(1, Ordering::Relaxed);
+                if let Some(shard) = self.shards.get(turn % self.shards.len().max(1)) {
+                    debug!(%peer, "connection accepted");
+                    shard.accepted(Accepted { socket, peer, count });
+                }
+            }
+            Err(full) => {
+                self.metrics.connections_refused.count(full.label());
+                if let Some(left_out) = self.refusals_logged.admit(Instant::now()) {
+                    warn!(%peer, reason = full.label(), left_out, "connection refused: {full}");
+                }
+            }
+        }
+    }
+
+    async fn handle_error(&self, error: &io::Error) {
+        let out_of_descriptors = matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE));
+        // Anything else concerns one connection that was gone before it was accepted.
+        let label = if out_of_descriptors { "no_descriptors" } else { "accept_failed" };
+        self.metrics.connections_refused.count(label);
+        if let Some(left_out) = self.refusals_logged.admit(Instant::now()) {
+            warn!(%error, left_out, "a connection could not be accepted");
+        }
+        if out_of_descriptors {
+            sleep(PAUSE_WITHOUT_DESCRIPTORS).await;
+        }
+    }
+}
+
+fn bind_tcp(address: SocketAddr, all: &[Address]) -> io::Result<mio::net::TcpListener> {
+    let socket =
+        socket2::Socket::new(Domain::for_address(address), Type::STREAM.nonblocking().cloexec(), None)?;
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        // [::] takes IPv4 as well, unless that has a listener of its own.
+        let beside_ipv4 = all
+            .iter()
+            .any(|other| matches!(other, Address::Tcp(v4) if v4.is_ipv4() && v4.port() == address.port()));
+        socket.set_only_v6(beside_ipv4 && address.port() != 0)?;
+    }
+    socket.bind(&SockAddr::from(address))?;
+    socket.listen(BACKLOG)?;
+    Ok(mio::net::TcpListener::from_std(socket.into()))
+}
+
+/// A socket file that goes with its listener.
+#[derive(Debug)]
+struct SocketFile(PathBuf);
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        // If somebody has removed it already, that is what was wanted.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+fn bind_unix(path: &Path) -> io::Result<(mio::net::UnixListener, SocketFile)> {
+    let is_socket = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
+    if is_socket && std::os::unix::net::UnixStream::connect(path).is_err() {
+        // Left behind by a server that was killed.
+        fs::remove_file(path)?;
+    }
+    let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)?;
+    socket.bind(&SockAddr::unix(path)?)?;
+    let file = SocketFile(path.to_owned());
+    // PHP runs as another user. Who may connect is decided by tickets, as on TCP.
+    fs::set_permissions(path, fs::Permissions::from_mode(0o666))?;
+    socket.listen(BACKLOG)?;
+    Ok((mio::net::UnixListener::from_std(socket.into()), file))
+}
+
+/// A listening socket that could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[error("{key}: cannot listen on {address}: {error}. {}", advice(.error))]
+pub struct ListenError {
+    /// The setting that asked for it.
+    pub key: &'static str,
+    /// Where.
+    pub address: Address,
+    /// Why.
+    pub error: io::Error,
+}
+
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => "Another program listens there: stop it, or choose another address",
+        io::ErrorKind::PermissionDenied => {
+            "Ports below 1024 and foreign directories need rights: choose another address"
+        }
+        io::ErrorKind::AddrNotAvailable => "This machine has no such address",
+        io::ErrorKind::NotFound => "Create the directory first",
+        _ => "Choose another address",
+    }
+}

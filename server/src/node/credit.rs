@@ -1,0 +1,127 @@
+//! Credit: how many messages and bytes may be on their way through this node at once.
+//!
+//! A publisher's session asks before it publishes; without credit its socket is not read, and the wait travels back to
+//! the queue in the PHP process. The credit of a message comes back when the last shard has put it into its sessions'
+//! outbound queues. Bound: `limits.publisher_messages` and `limits.publisher_bytes`; since each shard asks once per
+//! batch, what is really in flight may exceed them by one batch per shard.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use once_cell::sync::OnceCell;
+
+use crate::node::handle::ShardHandle;
+
+/// What all publishers of a node share.
+#[derive(Debug)]
+pub struct CreditPool {
+    messages: AtomicUsize,
+    bytes: AtomicUsize,
+    max_messages: usize,
+    max_bytes: usize,
+    /// A session waits: who returns credit tells the shards.
+    awaited: AtomicBool,
+    shards: OnceCell<Vec<ShardHandle>>,
+}
+
+impl CreditPool {
+    /// A pool with nothing in flight.
+    pub fn new(max_messages: usize, max_bytes: usize) -> Arc<Self> {
+        Arc::new(Self {
+            messages: AtomicUsize::new(0),
+            bytes: AtomicUsize::new(0),
+            max_messages,
+            max_bytes,
+            awaited: AtomicBool::new(false),
+            shards: OnceCell::new(),
+        })
+    }
+
+    /// Whom to tell when awaited credit has come back. Once, before anybody publishes.
+    pub fn tell(&self, shards: Vec<ShardHandle>) {
+        let first = self.shards.set(shards).is_ok();
+        debug_assert!(first, "the shards of a node are known once");
+    }
+
+    /// May somebody publish now? If not, all shards hear [`super::handle::ShardMessage::CreditReturned`] once it is
+    /// worth asking again.
+    pub fn is_available(&self) -> bool {
+        if self.has_room() {
+            return true;
+        }
+        self.awaited.store(true, Ordering::SeqCst);
+        // What came back between the two lines above told nobody.
+        self.has_room()
+    }
+
+    /// Takes the credit of one message.
+    pub fn take(self: &Arc<Self>, bytes: usize) -> Credit {
+        self.messages.fetch_add(1, Ordering::SeqCst);
+        self.bytes.fetch_add(bytes, Ordering::SeqCst);
+        Credit { pool: Arc::clone(self), bytes }
+    }
+
+    fn has_room(&self) -> bool {
+        self.messages.load(Ordering::SeqCst) < self.max_messages
+            && self.bytes.load(Ordering::SeqCst) < self.max_bytes
+    }
+}
+
+/// The credit of one message. Dropped: returned.
+#[derive(Debug)]
+pub struct Credit {
+    pool: Arc<CreditPool>,
+    bytes: usize,
+}
+
+impl Drop for Credit {
+    fn drop(&mut self) {
+        self.pool.messages.fetch_sub(1, Ordering::SeqCst);
+        self.pool.bytes.fetch_sub(self.bytes, Ordering::SeqCst);
+        if self.pool.awaited.load(Ordering::SeqCst)
+            && self.pool.has_room()
+            && self.pool.awaited.swap(false, Ordering::SeqCst)
+        {
+            for shard in self.pool.shards.get().into_iter().flatten() {
+                shard.credit_returned();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credit_ends_at_either_bound_and_comes_back() {
+        let pool = CreditPool::new(2, 100);
+        let first = pool.take(10);
+        assert!(pool.is_available());
+        let second = pool.take(10);
+        assert!(!pool.is_available(), "two messages");
+        drop(first);
+        assert!(pool.is_available());
+        let third = pool.take(90);
+        drop(second);
+        assert!(pool.is_available());
+        let fourth = pool.take(10);
+        assert!(!pool.is_available(), "a hundred bytes");
+        drop((third, fourth));
+        assert!(pool.is_available());
+    }
+
+    #[test]
+    fn who_waits_is_told_once() {
+        let (handle, mut inbox) = ShardHandle::new();
+        let pool = CreditPool::new(1, 100);
+        pool.tell(vec![handle]);
+        let credit = pool.take(1);
+        assert!(inbox.try_recv().is_err());
+        assert!(!pool.is_available());
+        drop(credit);
+        assert!(inbox.try_recv().is_ok());
+        drop(pool.take(1));
+        assert!(inbox.try_recv().is_err(), "nobody waits any more");
+    }
+}

@@ -1,0 +1,69 @@
+//! All that one may say to a shard.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use crate::delivery::Delivery;
+use crate::listen::Accepted;
+
+/// Something for a shard to do.
+#[derive(Debug)]
+pub enum ShardMessage {
+    /// Own this new connection.
+    Accepted(Accepted),
+    /// Write this to those who subscribed.
+    Delivery(Arc<Delivery>),
+    /// Sessions that wait for credit may ask again.
+    CreditReturned,
+    /// End the publishers' sessions and take no more from anybody; say so when it is done.
+    StopPublishing(mpsc::Sender<()>),
+    /// Write what is waiting, end all sessions, then yourself.
+    Stop,
+}
+
+/// The way into a shard's inbox. The inbox needs no bound of its own: deliveries are bounded by credit, new connections
+/// by the limits of the listener.
+#[derive(Clone, Debug)]
+pub struct ShardHandle(mpsc::UnboundedSender<ShardMessage>);
+
+/// The shard's end of it.
+pub type Inbox = mpsc::UnboundedReceiver<ShardMessage>;
+
+impl ShardHandle {
+    /// A handle and the inbox that it leads to.
+    pub fn new() -> (Self, Inbox) {
+        let (sender, inbox) = mpsc::unbounded_channel();
+        (Self(sender), inbox)
+    }
+
+    /// Hands over a new connection.
+    pub fn accepted(&self, connection: Accepted) {
+        self.send(ShardMessage::Accepted(connection));
+    }
+
+    /// Hands over an event.
+    pub fn deliver(&self, delivery: Arc<Delivery>) {
+        self.send(ShardMessage::Delivery(delivery));
+    }
+
+    /// Tells that credit has come back.
+    pub fn credit_returned(&self) {
+        self.send(ShardMessage::CreditReturned);
+    }
+
+    /// First half of a drain: no more publishing; `done` hears of it.
+    pub fn stop_publishing(&self, done: mpsc::Sender<()>) {
+        self.send(ShardMessage::StopPublishing(done));
+    }
+
+    /// Second half of a drain.
+    pub fn stop(&self) {
+        self.send(ShardMessage::Stop);
+    }
+
+    fn send(&self, message: ShardMessage) {
+        // A shard that has ended has no sessions: what was meant for them has nowhere to go.
+        let _ = self.0.send(message);
+    }
+}

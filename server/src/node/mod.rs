@@ -1,0 +1,108 @@
+//! A node: one running server. Takes what publishers hand over, through the broker, to the shards with subscribers.
+//!
+//! Not a thread: the publisher's shard calls it. It never names a shard, only its handle.
+
+pub mod credit;
+pub mod drain;
+pub mod handle;
+pub mod interest;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use orosync_protocol::link_frame::Message;
+use orosync_protocol::{Position, PublisherId, Seq, Topic};
+
+use crate::broker::memory::MemoryBroker;
+use crate::config::settings::Limits;
+use crate::delivery::Delivery;
+use crate::metrics::{Metrics, Source};
+
+use credit::CreditPool;
+use handle::ShardHandle;
+use interest::Interest;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Node {
+    broker: MemoryBroker,
+    interest: Interest,
+    shards: Vec<ShardHandle>,
+    credit: Arc<CreditPool>,
+    metrics: Arc<Metrics>,
+}
+
+impl Node {
+    /// A node with these shards. `first_epoch` is different at each start.
+    pub fn new(shards: Vec<ShardHandle>, limits: &Limits, metrics: Arc<Metrics>, first_epoch: u64) -> Self {
+        let credit = CreditPool::new(limits.publisher_messages, limits.publisher_bytes);
+        credit.tell(shards.clone());
+        Self {
+            broker: MemoryBroker::new(limits.remembered_publishers, limits.topics, first_epoch),
+            interest: Interest::new(),
+            shards,
+            credit,
+            metrics,
+        }
+    }
+
+    /// The shards.
+    pub fn shards(&self) -> &[ShardHandle] {
+        &self.shards
+    }
+
+    /// May a publisher's session publish now? If not, its shard hears when it may ask again.
+    pub fn has_credit(&self) -> bool {
+        self.credit.is_available()
+    }
+
+    /// The highest number accepted from this publisher.
+    pub fn highest(&self, publisher: PublisherId, now: Instant) -> Option<Seq> {
+        self.broker.highest(publisher, now)
+    }
+
+    /// Publishes a publisher's batch. When it returns, all of it is accepted.
+    pub fn publish_all(&self, publisher: PublisherId, messages: Vec<(Seq, Message)>, now: Instant) {
+        let outcome = self.broker.publish_all(publisher, messages, now, |message, position| {
+            self.deliver(message, position);
+        });
+        self.metrics.messages_accepted.of(Source::Link).inc_by(outcome.accepted);
+        self.metrics.messages_duplicate.inc_by(outcome.duplicates);
+    }
+
+    /// Publishes one message of a browser or of the server itself.
+    pub fn publish(&self, message: Message, source: Source) {
+        self.metrics.messages_accepted.of(source).inc();
+        self.broker.publish(message, |message, position| self.deliver(message, position));
+    }
+
+    /// Has anybody on this node subscribed to this topic?
+    pub fn has_subscribers(&self, topic: &Topic) -> bool {
+        !self.interest.shards(topic).is_empty()
+    }
+
+    /// `shard` has its first subscriber of `topic`.
+    pub fn add_interest(&self, topic: &Topic, shard: usize) {
+        self.interest.add(topic, shard);
+    }
+
+    /// `shard` has lost its last one.
+    pub fn remove_interest(&self, topic: &Topic, shard: usize) {
+        self.interest.remove(topic, shard);
+    }
+
+    /// Called under the topic's lock: each shard gets a topic's events in the order of their positions.
+    fn deliver(&self, message: Message, position: Position) {
+        let interested = self.interest.shards(&message.topic);
+        if interested.is_empty() {
+            return;
+        }
+        let credit = self.credit.take(message.payload.len());
+        let delivery = Delivery::new(message, position, credit);
+        for shard in interested.iter() {
+            if let Some(handle) = self.shards.get(shard) {
+                handle.deliver(Arc::clone(&delivery));
+            }
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Remote procedures: what a browser may ask beyond WAMP v1's publish and subscribe.
+//!
+//! | procedure | arguments | result |
+//! | --- | --- | --- |
+//! | `orosync/session` | none | who this session is to the server: `{session, role, user, uid, org, server}` |
+//!
+//! OroPlatform calls none and ships none, so our names cannot collide.
+
+use bytes::Bytes;
+use orosync_protocol::ticket::Identity;
+use orosync_protocol::wamp::ServerMessage;
+use orosync_protocol::{Payload, SessionId};
+use serde::Serialize;
+
+use super::SERVER_IDENT;
+
+/// Runs a procedure; the answer has the id of the call, as it was sent.
+pub fn call(call_id: Payload, procedure: String, session: SessionId, identity: &Identity) -> ServerMessage {
+    match procedure.as_str() {
+        "orosync/session" => {
+            let description = Description {
+                session: session.to_string(),
+                role: identity.role.as_str(),
+                user: identity.user.as_deref(),
+                uid: identity.uid,
+                org: identity.org,
+                server: SERVER_IDENT,
+            };
+            ServerMessage::CallResult { call_id, result: json(&description) }
+        }
+        _ => ServerMessage::CallError {
+            call_id,
+            description: format!("there is no procedure \"{procedure}\" here"),
+            error_uri: procedure,
+            details: Some(json(&Details { code: 404 })),
+        },
+    }
+}
+
+#[derive(Serialize)]
+struct Description<'a> {
+    session: String,
+    role: &'static str,
+    user: Option<&'a str>,
+    uid: Option<u64>,
+    org: Option<u64>,
+    server: &'static str,
+}
+
+/// The details of a CALLERROR, with a code after HTTP's, as the old server gave.
+#[derive(Serialize)]
+pub(super) struct Details {
+    pub(super) code: u16,
+}
+
+/// Our own small values as payloads.
+pub(super) fn json(value: &impl Serialize) -> Payload {
+    // Structs of strings and numbers always serialize, and are far below a payload's bound.
+    let json = serde_json::to_vec(value).unwrap_or_default();
+    Payload::from_encoder(Bytes::from(json)).unwrap_or_else(|_| Payload::null())
+}

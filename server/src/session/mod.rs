@@ -1,0 +1,489 @@
+//! One session: a connection from its first byte to its last, without I/O. Bytes, time and deliveries come in as
+//! arguments; what must leave waits in [`Outbound`]; what concerns others leaves as [`SessionEvent`]s.
+//!
+//! ```text
+//!            upgrade             101 + WELCOME written
+//! Handshake ---------> Greeting ----------------------> Open --+-- end, with a Close frame --> Closing --+
+//!     |                                                  |     |                                        | peer's Close,
+//!     | refused                                          |     | end, without one                       | or its time is up
+//!     v                                                  |     v                                        v
+//!  Ending <----------------------------------------------+-- (peer's Close, answered)               Ending
+//!     |
+//!     | everything written, FIN sent; then the peer's end, or its time is up
+//!     v
+//!   gone
+//! ```
+
+pub mod browser;
+pub mod budget;
+pub mod calls;
+pub mod outbound;
+pub mod publisher;
+pub mod websocket;
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use orosync_protocol::close::ComeBack;
+use orosync_protocol::link_frame::{MAX_FRAME_BYTES, Message};
+use orosync_protocol::ticket::Identity;
+use orosync_protocol::wamp::{self, ServerMessage};
+use orosync_protocol::{CloseReason, PublisherId, Seq, SessionId, Topic};
+use tracing::{debug, info, warn};
+
+use crate::config::settings::Limits;
+use crate::delivery::{ping_frame, text_frame};
+use crate::handshake::answers::Refusal;
+use crate::handshake::{Door, Handshake, Outcome, Upgrade};
+use crate::listen::{ConnectionCount, Peer};
+use crate::log::RateLimited;
+use crate::metrics::Metrics;
+use crate::policy::Policies;
+
+use browser::{Browser, Turn};
+use outbound::{Outbound, TooSlow};
+use publisher::{Batch, Publisher};
+use websocket::{Incoming, WebSocket};
+
+pub use crate::metrics::Protocol;
+
+/// Product and version, as WELCOME names them.
+pub const SERVER_IDENT: &str = concat!("Orosync/", env!("CARGO_PKG_VERSION"));
+
+/// How long an ended session's peer may take for its own Close frame and FIN.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// tungstenite's read buffer for a browser, which sends a few short messages in its life. Each session has it for good.
+const BROWSER_BUFFER_BYTES: usize = 128;
+
+/// The same for a publisher, which sends batches.
+const LINK_BUFFER_BYTES: usize = 16 << 10;
+
+/// What all sessions of a node share.
+#[derive(Debug)]
+pub struct Shared {
+    /// Who gets in.
+    pub door: Door,
+    /// Who may what.
+    pub policies: Policies,
+    /// All bounds.
+    pub limits: Limits,
+    /// All counters.
+    pub metrics: std::sync::Arc<Metrics>,
+    /// Bounds the log lines about tickets and handshakes.
+    pub handshakes_logged: RateLimited,
+    /// Bounds the log lines about what a policy refused.
+    pub refusals_logged: RateLimited,
+}
+
+/// The time, both ways.
+#[derive(Clone, Copy, Debug)]
+pub struct Now {
+    /// For what lasts.
+    pub instant: Instant,
+    /// For tickets: seconds since 1970.
+    pub unix: u64,
+}
+
+/// What a session wants from others. The shard passes it on.
+#[derive(Debug)]
+pub enum SessionEvent {
+    /// It may receive this topic, and wants to.
+    Subscribe(Topic),
+    /// It no longer wants to.
+    Unsubscribe(Topic),
+    /// A browser publishes, and may.
+    Publish(Message),
+    /// A publisher asks what was accepted of it.
+    Hello(PublisherId),
+    /// A publisher has batches waiting ([`Session::next_batch`]).
+    PublishAll,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Session {
+    state: State,
+    outbound: Outbound,
+    peer: Peer,
+    last_heard: Instant,
+    /// When the state's patience ends: the handshake's, a ping's, a farewell's.
+    deadline: Option<Instant>,
+    /// The peer has sent its FIN.
+    input_ended: bool,
+    /// How it ended, as a metric's label; none while it lives, or if it never was more than a handshake.
+    ended_as: Option<&'static str>,
+    /// Counts against the limits as long as the session exists.
+    _count: ConnectionCount,
+}
+
+#[derive(Debug)]
+enum State {
+    Handshake(Box<Handshake>),
+    Greeting { open: Box<Open>, rest: Bytes },
+    Open(Box<Open>),
+    Closing(Box<Open>),
+    Ending { protocol: Option<Protocol> },
+}
+
+/// What a session is after its handshake.
+#[derive(Debug)]
+struct Open {
+    id: SessionId,
+    protocol: Protocol,
+    identity: Identity,
+    socket: WebSocket,
+    party: Party,
+}
+
+#[derive(Debug)]
+enum Party {
+    Browser(Browser),
+    Publisher(Publisher),
+}
+
+impl Session {
+    /// A connection that was just accepted.
+    pub fn new(peer: Peer, count: ConnectionCount, shared: &Shared, now: Instant) -> Self {
+        Self {
+            state: State::Handshake(Box::default()),
+            outbound: Outbound::new(shared.limits.outbound_bytes),
+            peer,
+            last_heard: now,
+            deadline: Some(now + shared.limits.handshake_timeout),
+            input_ended: false,
+            ended_as: None,
+            _count: count,
+        }
+    }
+
+    /// What must leave.
+    pub fn outbound(&mut self) -> &mut Outbound {
+        &mut self.outbound
+    }
+
+    /// Its id, once it has one.
+    pub fn id(&self) -> Option<SessionId> {
+        self.open().map(|open| open.id)
+    }
+
+    /// What it speaks, once that is known.
+    pub fn protocol(&self) -> Option<Protocol> {
+        match &self.state {
+            State::Handshake(_) => None,
+            State::Greeting { open, .. } | State::Open(open) | State::Closing(open) => Some(open.protocol),
+            State::Ending { protocol } => *protocol,
+        }
+    }
+
+    /// How it ended, for the metrics.
+    pub fn ended_as(&self) -> &'static str {
+        self.ended_as.unwrap_or("gone")
+    }
+
+    /// Is its greeting still to be written?
+    pub fn is_greeting(&self) -> bool {
+        matches!(self.state, State::Greeting { .. })
+    }
+
+    /// Is it over, but for what waits to be written?
+    pub fn is_ending(&self) -> bool {
+        matches!(self.state, State::Ending { .. })
+    }
+
+    /// A publisher's session?
+    pub fn is_publisher(&self) -> bool {
+        self.open().is_some_and(|open| matches!(open.party, Party::Publisher(_)))
+    }
+
+    /// May its socket be read? Not while what it sent waits for credit, nor before the greeting has left.
+    pub fn wants_input(&self) -> bool {
+        match &self.state {
+            State::Greeting { .. } => false,
+            State::Open(_) => !self.has_batch(),
+            State::Handshake(_) | State::Closing(_) | State::Ending { .. } => true,
+        }
+    }
+
+    /// Should the FIN be sent now?
+    pub fn wants_fin(&self) -> bool {
+        self.is_ending() && self.outbound.is_empty()
+    }
+
+    /// Is there nothing left to do, so that the connection can be dropped?
+    pub fn is_gone(&self) -> bool {
+        self.input_ended && self.wants_fin()
+    }
+
+    /// Takes bytes from the client.
+    pub fn handle_bytes(&mut self, bytes: &[u8], shared: &Shared, events: &mut Vec<SessionEvent>, now: Now) {
+        self.last_heard = now.instant;
+        match &mut self.state {
+            State::Handshake(handshake) => match handshake.handle_bytes(bytes, &shared.door, now.unix) {
+                Outcome::More => {}
+                Outcome::Upgrade(upgrade) => self.greet(upgrade, shared, now.instant),
+                Outcome::Refused { refusal, ticket } => {
+                    if let Some(error) = ticket {
+                        shared.metrics.tickets_refused.count(error.label());
+                        if let Some(left_out) = shared.handshakes_logged.admit(now.instant) {
+                            warn!(peer = %self.peer, reason = error.label(), left_out, "ticket refused: {error}");
+                        }
+                    }
+                    self.refuse_handshake(refusal, shared, now.instant);
+                }
+            },
+            State::Open(_) | State::Closing(_) => self.read_messages(bytes, shared, events, now.instant),
+            // Not read while greeting, and of no interest at the end.
+            State::Greeting { .. } | State::Ending { .. } => {}
+        }
+    }
+
+    /// The client will send nothing more.
+    pub fn handle_end_of_input(&mut self) {
+        self.input_ended = true;
+        if !self.is_ending() {
+            // Without a closing handshake nobody is there any more who would read.
+            self.outbound.clear();
+            self.finish("gone");
+        }
+    }
+
+    /// The connection broke.
+    pub fn handle_error(&mut self) {
+        self.outbound.clear();
+        self.handle_end_of_input();
+    }
+
+    /// Everything in the outbound queue has been written.
+    pub fn handle_written(&mut self, shared: &Shared, events: &mut Vec<SessionEvent>, now: Now) {
+        if !self.is_greeting() {
+            return;
+        }
+        let greeting = std::mem::replace(&mut self.state, State::Ending { protocol: None });
+        if let State::Greeting { open, rest } = greeting {
+            self.state = State::Open(open);
+            self.read_messages(&rest, shared, events, now.instant);
+        }
+    }
+
+    /// Looks at the clock, about once a second.
+    pub fn handle_timeout(&mut self, shared: &Shared, now: Instant) {
+        let expired = self.deadline.is_some_and(|deadline| now >= deadline);
+        match &self.state {
+            State::Handshake(_) if expired => self.refuse_handshake(Refusal::Timeout, shared, now),
+            State::Open(_)
+                if now.saturating_duration_since(self.last_heard) < shared.limits.ping_interval =>
+            {
+                self.deadline = None;
+            }
+            State::Open(_) if expired => {
+                self.handle_error();
+                self.ended_as = Some("unresponsive");
+            }
+            State::Open(_) if self.deadline.is_none() => {
+                self.deadline = Some(now + shared.limits.ping_timeout);
+                if self.outbound.push(ping_frame()).is_err() {
+                    self.end(CloseReason::TooSlow, now);
+                }
+            }
+            State::Greeting { .. } | State::Closing(_) | State::Ending { .. } if expired => {
+                self.handle_error();
+            }
+            State::Handshake(_)
+            | State::Greeting { .. }
+            | State::Open(_)
+            | State::Closing(_)
+            | State::Ending { .. } => {}
+        }
+    }
+
+    /// Appends an event for this session's client. If it does not fit, the session ends.
+    pub fn deliver(&mut self, frame: &Bytes, now: Instant) -> bool {
+        let taken = matches!(self.state, State::Open(_)) && self.outbound.push(frame.clone()).is_ok();
+        if !taken && matches!(self.state, State::Open(_)) {
+            self.end(CloseReason::TooSlow, now);
+        }
+        taken
+    }
+
+    /// Ends the session. With a Close frame, unless the client would then never come back although it should
+    /// (OroPlatform's JavaScript, `oro-contract` trap 1).
+    pub fn end(&mut self, reason: CloseReason, now: Instant) {
+        let State::Open(open) = &mut self.state else {
+            if matches!(self.state, State::Handshake(_) | State::Greeting { .. }) {
+                self.outbound.clear();
+                self.finish(reason.label());
+                self.deadline = Some(now + FAREWELL);
+            }
+            return;
+        };
+        info!(peer = %self.peer, session = %open.id, reason = reason.label(), "session ended by the server");
+        let silently = open.protocol == Protocol::Wamp && reason.come_back() != ComeBack::No;
+        if reason == CloseReason::TooSlow {
+            self.outbound.keep_only_what_has_begun();
+        }
+        self.deadline = Some(now + FAREWELL);
+        if silently {
+            self.finish(reason.label());
+        } else {
+            open.socket.close(reason, &mut self.outbound);
+            self.ended_as = Some(reason.label());
+            let open = std::mem::replace(&mut self.state, State::Ending { protocol: None });
+            if let State::Open(open) = open {
+                self.state = State::Closing(open);
+            }
+        }
+    }
+
+    /// Does a publisher's batch wait?
+    pub fn has_batch(&self) -> bool {
+        matches!(&self.state, State::Open(open) if matches!(&open.party, Party::Publisher(publisher) if publisher.is_waiting()))
+    }
+
+    /// The next batch of a publisher, and whose it is.
+    pub fn next_batch(&mut self) -> Option<(PublisherId, Batch)> {
+        match &mut self.state {
+            State::Open(open) => match &mut open.party {
+                Party::Publisher(publisher) => publisher.next_batch(),
+                Party::Browser(_) => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// Tells a publisher that a batch is accepted.
+    pub fn acknowledge(&mut self, batch: Batch, now: Instant) {
+        let told = batch.acknowledge(&mut self.outbound);
+        self.end_if_too_slow(told, now);
+    }
+
+    /// Tells a publisher what was accepted of it so far.
+    pub fn welcome_publisher(&mut self, accepted: Option<Seq>, now: Instant) {
+        let told = publisher::welcome(accepted, &mut self.outbound);
+        self.end_if_too_slow(told, now);
+    }
+
+    /// Tells a browser that it has too many subscriptions.
+    pub fn refuse_subscription(&mut self, topic: &Topic, shared: &Shared, now: Instant) {
+        let Self { state: State::Open(open), outbound, peer, .. } = self else { return };
+        let mut events = Vec::new();
+        let mut turn = Turn {
+            session: open.id,
+            identity: &open.identity,
+            peer: *peer,
+            shared,
+            outbound,
+            events: &mut events,
+            now,
+        };
+        if let Err(reason) = turn.refuse_subscription(topic) {
+            self.end(reason, now);
+        }
+    }
+
+    fn open(&self) -> Option<&Open> {
+        match &self.state {
+            State::Greeting { open, .. } | State::Open(open) | State::Closing(open) => Some(open),
+            State::Handshake(_) | State::Ending { .. } => None,
+        }
+    }
+
+    fn greet(&mut self, upgrade: Upgrade, shared: &Shared, now: Instant) {
+        let Upgrade { mut response, protocol, identity, rest } = upgrade;
+        // 0 is nobody's id; that it should come up is as likely as that two sessions get the same.
+        let id = SessionId(rand::random());
+        debug!(peer = %self.peer, session = %id, ?protocol, role = %identity.role, "session begins");
+        let (socket, party) = if protocol == Protocol::Link {
+            (WebSocket::new(MAX_FRAME_BYTES, LINK_BUFFER_BYTES), Party::Publisher(Publisher::default()))
+        } else {
+            let welcome = ServerMessage::Welcome { session: id.to_string(), ident: SERVER_IDENT.to_owned() };
+            response.extend_from_slice(&text_frame(wamp::encode_server(&welcome)));
+            let socket = WebSocket::new(shared.limits.message_bytes, BROWSER_BUFFER_BYTES);
+            (socket, Party::Browser(Browser::new(shared, now)))
+        };
+        let greeted = self.outbound.push(response.into());
+        debug_assert!(greeted.is_ok(), "an empty queue takes any frame");
+        self.deadline = Some(now + shared.limits.handshake_timeout);
+        self.state = State::Greeting { open: Box::new(Open { id, protocol, identity, socket, party }), rest };
+    }
+
+    fn refuse_handshake(&mut self, refusal: Refusal, shared: &Shared, now: Instant) {
+        shared.metrics.handshakes_refused.count(refusal.label());
+        debug!(peer = %self.peer, reason = refusal.label(), "handshake refused");
+        let answered = self.outbound.push(refusal.answer());
+        debug_assert!(answered.is_ok(), "an empty queue takes any frame");
+        self.state = State::Ending { protocol: None };
+        self.deadline = Some(now + FAREWELL);
+    }
+
+    fn read_messages(&mut self, bytes: &[u8], shared: &Shared, events: &mut Vec<SessionEvent>, now: Instant) {
+        let mut input = bytes;
+        loop {
+            let closing = matches!(self.state, State::Closing(_));
+            let Self { state: State::Open(open) | State::Closing(open), outbound, peer, .. } = self else {
+                return;
+            };
+            let result = match open.socket.next(&mut input, outbound) {
+                Ok(None) => return,
+                Ok(Some(Incoming::Closed)) => {
+                    self.deadline = Some(now + FAREWELL);
+                    self.finish("client");
+                    return;
+                }
+                // What a client says between our Close frame and its own is of no interest, nor is how it says it.
+                Ok(Some(_)) if closing => Ok(()),
+                Err(_) if closing => {
+                    self.handle_error();
+                    return;
+                }
+                Ok(Some(incoming)) => open.take(incoming, *peer, shared, outbound, events, now),
+                Err(reason) => Err(reason),
+            };
+            if let Err(reason) = result {
+                self.end(reason, now);
+                // After bytes that are no WebSocket frames, what follows cannot be told apart from them.
+                if reason == CloseReason::ProtocolError || reason == CloseReason::TooBig {
+                    self.finish(reason.label());
+                }
+            }
+        }
+    }
+
+    fn end_if_too_slow(&mut self, told: Result<(), TooSlow>, now: Instant) {
+        if let Err(TooSlow) = told {
+            self.end(CloseReason::TooSlow, now);
+        }
+    }
+
+    fn finish(&mut self, label: &'static str) {
+        let protocol = self.protocol();
+        self.ended_as.get_or_insert(label);
+        self.state = State::Ending { protocol };
+    }
+}
+
+impl Open {
+    fn take(
+        &mut self,
+        incoming: Incoming,
+        peer: Peer,
+        shared: &Shared,
+        outbound: &mut Outbound,
+        events: &mut Vec<SessionEvent>,
+        now: Instant,
+    ) -> Result<(), CloseReason> {
+        match &mut self.party {
+            Party::Browser(browser) => {
+                browser.spend(shared, now)?;
+                let Incoming::Message(text) = incoming else { return Ok(()) };
+                let mut turn =
+                    Turn { session: self.id, identity: &self.identity, peer, shared, outbound, events, now };
+                browser.handle_message(&text, &mut turn)
+            }
+            Party::Publisher(publisher) => {
+                let Incoming::Message(frame) = incoming else { return Ok(()) };
+                publisher.handle_frame(frame, &self.identity, peer, shared, events, now)
+            }
+        }
+    }
+}

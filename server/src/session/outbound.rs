@@ -1,0 +1,174 @@
+//! What waits for one session's socket, in order.
+//!
+//! Owns the frames that the kernel has not taken. Bound: `limits.outbound_bytes`; the frame that would cross it is not
+//! taken, and the session closes with `CloseReason::TooSlow`. An empty queue takes one frame of any size, so that the
+//! bound never closes a session that reads. No I/O: `slices` lends, `advance` forgets.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+
+use bytes::{Buf, Bytes};
+
+/// The most frames that are lent for one vectored write. The kernel takes up to 1024 (`IOV_MAX`); beyond some tens a
+/// longer list saves nothing any more.
+pub const MAX_SLICES: usize = 64;
+
+/// A capacity that an empty queue may keep; more is given back, so that a burst does not stay in memory.
+const KEPT_CAPACITY: usize = 8;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Outbound {
+    frames: VecDeque<Bytes>,
+    /// Has the kernel taken a part of the first frame?
+    front_is_cut: bool,
+    bytes: usize,
+    max_bytes: usize,
+}
+
+/// The bound would have been crossed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooSlow;
+
+impl Outbound {
+    /// An empty queue with this bound.
+    pub fn new(max_bytes: usize) -> Self {
+        Self { frames: VecDeque::new(), front_is_cut: false, bytes: 0, max_bytes }
+    }
+
+    /// Appends a frame.
+    pub fn push(&mut self, frame: Bytes) -> Result<(), TooSlow> {
+        if self.bytes > 0 && self.bytes + frame.len() > self.max_bytes {
+            return Err(TooSlow);
+        }
+        self.bytes += frame.len();
+        self.frames.push_back(frame);
+        Ok(())
+    }
+
+    /// Nothing waits?
+    pub fn is_empty(&self) -> bool {
+        self.frames.is_empty()
+    }
+
+    /// Bytes that wait.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The first frames, for one vectored write. How many of `slices` were filled.
+    pub fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>; MAX_SLICES]) -> usize {
+        let mut filled = 0;
+        for (slice, frame) in slices.iter_mut().zip(&self.frames) {
+            *slice = IoSlice::new(frame);
+            filled += 1;
+        }
+        filled
+    }
+
+    /// The kernel has taken so many bytes.
+    pub fn advance(&mut self, mut taken: usize) {
+        self.bytes -= taken;
+        while let Some(front) = self.frames.front_mut() {
+            if taken < front.len() {
+                front.advance(taken);
+                self.front_is_cut |= taken > 0;
+                return;
+            }
+            taken -= front.len();
+            self.frames.pop_front();
+            self.front_is_cut = false;
+        }
+        if self.frames.capacity() > KEPT_CAPACITY {
+            self.frames = VecDeque::new();
+        }
+    }
+
+    /// Forgets all frames but the rest of one that the kernel has begun to take: a Close frame may follow it.
+    pub fn keep_only_what_has_begun(&mut self) {
+        self.frames.truncate(usize::from(self.front_is_cut));
+        self.bytes = self.frames.iter().map(Bytes::len).sum();
+    }
+
+    /// Forgets everything: the connection ends here, in the middle of a frame or not.
+    pub fn clear(&mut self) {
+        self.frames = VecDeque::new();
+        self.front_is_cut = false;
+        self.bytes = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn frame(length: usize) -> Bytes {
+        vec![b'x'; length].into()
+    }
+
+    fn lent(outbound: &Outbound) -> Vec<u8> {
+        let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+        let filled = outbound.slices(&mut slices);
+        slices[..filled].iter().flat_map(|slice| slice.to_vec()).collect()
+    }
+
+    #[test]
+    fn the_frame_that_would_cross_the_bound_is_not_taken() {
+        let mut outbound = Outbound::new(10);
+        outbound.push(frame(6)).unwrap();
+        outbound.push(frame(4)).unwrap();
+        assert_eq!(outbound.push(frame(1)), Err(TooSlow));
+        assert_eq!(outbound.bytes(), 10);
+        outbound.advance(1);
+        outbound.push(frame(1)).unwrap();
+    }
+
+    #[test]
+    fn an_empty_queue_takes_one_frame_of_any_size() {
+        let mut outbound = Outbound::new(10);
+        outbound.push(frame(1000)).unwrap();
+        assert_eq!(outbound.push(frame(1)), Err(TooSlow));
+        outbound.advance(1000);
+        outbound.push(frame(1000)).unwrap();
+    }
+
+    #[test]
+    fn what_has_begun_stays_whole() {
+        let mut outbound = Outbound::new(100);
+        for _ in 0..3 {
+            outbound.push(frame(10)).unwrap();
+        }
+        outbound.advance(13);
+        outbound.keep_only_what_has_begun();
+        assert_eq!(outbound.bytes(), 7);
+        outbound.advance(7);
+        outbound.push(frame(10)).unwrap();
+        outbound.keep_only_what_has_begun();
+        assert!(outbound.is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn bytes_leave_in_the_order_they_came(
+            frames in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 1..20), 1..100),
+            steps in proptest::collection::vec(1_usize..60, 1..200),
+        ) {
+            let mut outbound = Outbound::new(usize::MAX);
+            for frame in &frames {
+                outbound.push(frame.clone().into()).unwrap();
+            }
+            let mut left = Vec::new();
+            for step in steps {
+                let lent = lent(&outbound);
+                let taken = step.min(lent.len());
+                left.extend_from_slice(&lent[..taken]);
+                outbound.advance(taken);
+            }
+            let all = frames.concat();
+            prop_assert_eq!(&left[..], &all[..left.len()]);
+            prop_assert_eq!(outbound.bytes(), all.len() - left.len());
+        }
+    }
+}

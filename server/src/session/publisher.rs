@@ -1,0 +1,129 @@
+//! The backend link on the server's side: what a publisher sends, and what it is told.
+//!
+//! Owns the batches that wait for credit: those that came in one read at most, because the socket is not read meanwhile.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use bytes::Bytes;
+use orosync_protocol::link_frame::{Message, PublisherFrame, ServerFrame};
+use orosync_protocol::ticket::Identity;
+use orosync_protocol::{CloseReason, PublisherId, Seq};
+use tracing::warn;
+
+use super::outbound::{Outbound, TooSlow};
+use super::{SessionEvent, Shared};
+use crate::delivery::binary_frame;
+use crate::listen::Peer;
+use crate::log::clip;
+use crate::policy::Decision;
+
+/// What a publisher's session keeps between frames.
+#[derive(Debug, Default)]
+pub struct Publisher {
+    id: Option<PublisherId>,
+    waiting: VecDeque<Batch>,
+}
+
+/// The messages of one frame.
+#[derive(Debug)]
+pub struct Batch {
+    /// What may be published.
+    pub messages: Vec<(Seq, Message)>,
+    refused: Vec<(Seq, String)>,
+    last: Seq,
+}
+
+impl Publisher {
+    /// Takes one frame.
+    pub fn handle_frame(
+        &mut self,
+        frame: Bytes,
+        identity: &Identity,
+        peer: Peer,
+        shared: &Shared,
+        events: &mut Vec<SessionEvent>,
+        now: Instant,
+    ) -> Result<(), CloseReason> {
+        let frame = PublisherFrame::decode(frame).map_err(|error| {
+            warn!(%peer, %error, "a publisher's frame cannot be read");
+            CloseReason::BadMessage
+        })?;
+        match (frame, self.id) {
+            (PublisherFrame::Hello { publisher }, None) => {
+                self.id = Some(publisher);
+                events.push(SessionEvent::Hello(publisher));
+                Ok(())
+            }
+            (PublisherFrame::Publish { first, messages }, Some(_)) => {
+                if let Some(batch) = sort(first, messages, identity, peer, shared, now) {
+                    self.waiting.push_back(batch);
+                    events.push(SessionEvent::PublishAll);
+                }
+                Ok(())
+            }
+            (PublisherFrame::Hello { .. }, Some(_)) | (PublisherFrame::Publish { .. }, None) => {
+                warn!(%peer, "a publisher says Hello once, and first");
+                Err(CloseReason::BadMessage)
+            }
+        }
+    }
+
+    /// Waits something for credit?
+    pub fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// The next batch to publish, and whose it is.
+    pub fn next_batch(&mut self) -> Option<(PublisherId, Batch)> {
+        Some((self.id?, self.waiting.pop_front()?))
+    }
+}
+
+impl Batch {
+    /// Tells the publisher that all of it is accepted.
+    pub fn acknowledge(self, outbound: &mut Outbound) -> Result<(), TooSlow> {
+        for (seq, reason) in self.refused {
+            send(&ServerFrame::Refused { seq, reason }, outbound)?;
+        }
+        send(&ServerFrame::Ack { accepted: self.last }, outbound)
+    }
+}
+
+/// Tells a publisher what was accepted of it so far.
+pub fn welcome(accepted: Option<Seq>, outbound: &mut Outbound) -> Result<(), TooSlow> {
+    send(&ServerFrame::Welcome { accepted }, outbound)
+}
+
+fn send(frame: &ServerFrame, outbound: &mut Outbound) -> Result<(), TooSlow> {
+    outbound.push(binary_frame(frame.encode()))
+}
+
+/// Numbers the messages, and takes out what nobody could ever receive.
+fn sort(
+    first: Seq,
+    messages: Vec<Message>,
+    identity: &Identity,
+    peer: Peer,
+    shared: &Shared,
+    now: Instant,
+) -> Option<Batch> {
+    let count = u64::try_from(messages.len()).unwrap_or(u64::MAX);
+    let last = first.plus(count.checked_sub(1)?);
+    let mut batch = Batch { messages: Vec::with_capacity(messages.len()), refused: Vec::new(), last };
+    for (offset, message) in (0..).zip(messages) {
+        let seq = first.plus(offset);
+        match shared.policies.may_publish(identity, message.topic.as_str()) {
+            Decision::Allowed => batch.messages.push((seq, message)),
+            Decision::Refused(refusal) => {
+                let topic = message.topic.as_str();
+                shared.metrics.messages_refused.count(refusal.label());
+                if let Some(left_out) = shared.refusals_logged.admit(now) {
+                    warn!(%peer, topic = %clip(topic), reason = refusal.label(), left_out, "a publisher's message was refused");
+                }
+                batch.refused.push((seq, refusal.sentence(topic)));
+            }
+        }
+    }
+    Some(batch)
+}

@@ -1,0 +1,156 @@
+//! RFC 6455 by tungstenite, without giving it the socket: it reads from the bytes that the shard has just received, and
+//! what it has to say (pongs, Close frames) joins the session's outbound queue, in order with everything else.
+
+use std::io::{self, Read, Write};
+
+use bytes::Bytes;
+use orosync_protocol::CloseReason;
+use tungstenite::Error;
+use tungstenite::protocol::frame::coding::CloseCode;
+use tungstenite::protocol::{CloseFrame, Message, Role, WebSocketConfig, WebSocketContext};
+
+use super::outbound::Outbound;
+
+/// One session's WebSocket.
+#[derive(Debug)]
+pub struct WebSocket(Box<WebSocketContext>);
+
+/// Something that a client sent.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Incoming {
+    /// A text or binary message. The old server read both alike.
+    Message(Bytes),
+    /// A ping (already answered) or a pong.
+    Control,
+    /// The closing handshake is complete: nothing more can be sent.
+    Closed,
+}
+
+impl WebSocket {
+    /// A WebSocket just after its opening handshake. `buffer_bytes` is allocated at once, for each session: small for
+    /// browsers, which hardly send, larger for the link.
+    pub fn new(max_message_bytes: usize, buffer_bytes: usize) -> Self {
+        let config = WebSocketConfig::default()
+            .read_buffer_size(buffer_bytes)
+            .write_buffer_size(0)
+            .max_message_size(Some(max_message_bytes))
+            .max_frame_size(Some(max_message_bytes));
+        Self(Box::new(WebSocketContext::new(Role::Server, Some(config))))
+    }
+
+    /// The next thing in `input`; none when it is used up. An error is what the session closes with.
+    pub fn next(
+        &mut self,
+        input: &mut &[u8],
+        outbound: &mut Outbound,
+    ) -> Result<Option<Incoming>, CloseReason> {
+        match self.0.read(&mut Lent { input, outbound }) {
+            Ok(Message::Text(text)) => Ok(Some(Incoming::Message(text.into()))),
+            Ok(Message::Binary(bytes)) => Ok(Some(Incoming::Message(bytes))),
+            // The answer to a Close frame leaves with the next call, which then says `ConnectionClosed`.
+            Ok(Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_)) => {
+                Ok(Some(Incoming::Control))
+            }
+            Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(Error::Io(error)) if error.kind() == io::ErrorKind::StorageFull => Err(CloseReason::TooSlow),
+            Err(Error::ConnectionClosed | Error::AlreadyClosed) => Ok(Some(Incoming::Closed)),
+            Err(Error::Capacity(_)) => Err(CloseReason::TooBig),
+            Err(Error::Utf8(_)) => Err(CloseReason::BadMessage),
+            Err(_) => Err(CloseReason::ProtocolError),
+        }
+    }
+
+    /// Begins the closing handshake.
+    pub fn close(&mut self, reason: CloseReason, outbound: &mut Outbound) {
+        let frame = CloseFrame { code: CloseCode::from(reason.code()), reason: reason.text().into() };
+        // What cannot be queued any more cannot be read either: the session ends all the same.
+        let _ = self.0.close(&mut Lent { input: &mut &[][..], outbound }, Some(frame));
+    }
+}
+
+/// The session's two ends, lent to tungstenite for one call.
+struct Lent<'a, 'b> {
+    input: &'a mut &'b [u8],
+    outbound: &'a mut Outbound,
+}
+
+impl Read for Lent<'_, '_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.input.is_empty() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        self.input.read(buffer)
+    }
+}
+
+impl Write for Lent<'_, '_> {
+    /// Called with whole frames only, because its write buffer has no target size.
+    fn write(&mut self, frame: &[u8]) -> io::Result<usize> {
+        self.outbound.push(Bytes::copy_from_slice(frame)).map_err(|_| io::ErrorKind::StorageFull)?;
+        Ok(frame.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn masked(opcode: u8, payload: &[u8]) -> Vec<u8> {
+        let mut frame = vec![0x80 | opcode, 0x80 | u8::try_from(payload.len()).unwrap(), 0, 0, 0, 0];
+        frame.extend_from_slice(payload);
+        frame
+    }
+
+    fn all(input: &[u8]) -> (Vec<Result<Incoming, CloseReason>>, Vec<u8>) {
+        let mut socket = WebSocket::new(100, 64);
+        let mut outbound = Outbound::new(1000);
+        let mut received = Vec::new();
+        let mut input = input;
+        loop {
+            match socket.next(&mut input, &mut outbound) {
+                Ok(None) => break,
+                Ok(Some(Incoming::Closed)) => {
+                    received.push(Ok(Incoming::Closed));
+                    break;
+                }
+                Ok(Some(incoming)) => received.push(Ok(incoming)),
+                Err(reason) => {
+                    received.push(Err(reason));
+                    break;
+                }
+            }
+        }
+        let mut slices = [io::IoSlice::new(&[]); super::super::outbound::MAX_SLICES];
+        let filled = outbound.slices(&mut slices);
+        (received, slices[..filled].iter().flat_map(|slice| slice.to_vec()).collect())
+    }
+
+    #[test]
+    fn messages_come_whole_and_pings_are_answered_in_order() {
+        let input = [masked(1, b"a"), masked(9, b"p"), masked(2, b"b")].concat();
+        let (received, sent) = all(&input);
+        let expected = [Incoming::Message("a".into()), Incoming::Control, Incoming::Message("b".into())];
+        assert_eq!(received, expected.map(Ok));
+        assert_eq!(sent, b"\x8a\x01p");
+    }
+
+    #[test]
+    fn a_close_is_answered() {
+        let (received, sent) = all(&masked(8, &[0x03, 0xe8]));
+        assert_eq!(received, [Ok(Incoming::Control), Ok(Incoming::Closed)]);
+        assert_eq!(sent, [0x88, 2, 0x03, 0xe8]);
+    }
+
+    #[test]
+    fn each_kind_of_wrong_bytes_has_its_reason() {
+        let refused = |input: &[u8]| all(input).0.pop().unwrap().unwrap_err();
+        assert_eq!(refused(&masked(1, b"\xff")), CloseReason::BadMessage);
+        assert_eq!(refused(&masked(1, &[b'x'; 101])), CloseReason::TooBig);
+        assert_eq!(refused(&masked(3, b"")), CloseReason::ProtocolError);
+        assert_eq!(refused(b"\x81\x01a"), CloseReason::ProtocolError, "not masked");
+    }
+}

@@ -1,0 +1,284 @@
+//! A shard's event loop: the only place where sessions' sockets are read and written.
+//!
+//! Each turn takes what is there, from the inbox and from the sockets, and then writes each dirty session once, with one
+//! vectored write of all that waits there. Nothing is spawned or woken per delivery. The sockets hang in an epoll set of
+//! the shard's own, whose descriptor tokio watches: a socket costs the kernel's entry and nothing else.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::iter;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use mio::{Events, Interest, Poll, Registry, Token};
+use tokio::task::yield_now;
+use tokio::time::{MissedTickBehavior, interval};
+use tracing::error;
+
+use super::Shard;
+use crate::listen::Accepted;
+use crate::listen::socket::Socket;
+use crate::node::handle::{Inbox, ShardMessage};
+use crate::process::watch;
+use crate::session::Now;
+use crate::session::outbound::MAX_SLICES;
+
+/// Bytes of one read. One buffer for all sessions of the shard.
+const READ_BYTES: usize = 64 << 10;
+
+/// Reads of one socket before the others get their turn.
+const READS_PER_TURN: usize = 4;
+
+/// Sessions that are written before the shard looks at its inbox and sockets again, so that a fan-out to many does not
+/// delay acknowledgements, pings and handshakes until its end.
+const WRITES_PER_TURN: usize = 512;
+
+/// Messages of the inbox that are taken before sockets are written.
+const MESSAGES_PER_TURN: usize = 256;
+
+/// Events of the kernel that are taken at once.
+const EVENTS_PER_TURN: usize = 1024;
+
+/// Runs a shard until it is told to stop and its sessions have ended; `drain` bounds the latter.
+pub async fn run(shard: Shard, mut inbox: Inbox, drain: Duration) -> io::Result<()> {
+    let mut sockets = watch(Poll::new()?)?;
+    let mut events = Events::with_capacity(EVENTS_PER_TURN);
+    let mut event_loop = EventLoop::new(shard, sockets.get_ref().registry().try_clone()?);
+    let mut tick = interval(Duration::from_secs(1));
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let has_work = event_loop.has_work();
+        let first = tokio::select! {
+            message = inbox.recv() => message,
+            ready = sockets.readable_mut() => {
+                // Before the events are taken: what happens after them makes it ready again.
+                ready?.clear_ready();
+                None
+            }
+            _ = tick.tick() => {
+                event_loop.shard.handle_timeout(Instant::now());
+                None
+            }
+            () = yield_now(), if has_work => None,
+        };
+        let more = iter::from_fn(|| inbox.try_recv().ok());
+        for message in first.into_iter().chain(more).take(MESSAGES_PER_TURN) {
+            event_loop.handle_message(message);
+        }
+        sockets.get_mut().poll(&mut events, Some(Duration::ZERO))?;
+        event_loop.handle_events(&events);
+        event_loop.read_sockets();
+        event_loop.write_sockets();
+        if let Some(since) = event_loop.stopped
+            && (event_loop.shard.is_empty() || since.elapsed() >= drain)
+        {
+            return Ok(());
+        }
+    }
+}
+
+struct EventLoop {
+    shard: Shard,
+    registry: Registry,
+    /// By slot.
+    connections: Vec<Option<Connection>>,
+    /// Slots that may have more to read than they got their turn for.
+    readable: VecDeque<usize>,
+    buffer: Box<[u8]>,
+    /// There may be more events of the kernel than were taken.
+    has_more_events: bool,
+    /// When it was told to stop.
+    stopped: Option<Instant>,
+}
+
+/// A socket, and what is known of the kernel's side of it. Events are edge-triggered: they are told once.
+#[expect(clippy::struct_excessive_bools, reason = "facts that are independent of each other")]
+struct Connection {
+    socket: Socket,
+    /// There may be something to read.
+    is_readable: bool,
+    /// It stands in `EventLoop::readable`.
+    is_queued: bool,
+    /// The peer's FIN is behind what can be read.
+    input_ends: bool,
+    /// The kernel takes no more for now.
+    is_blocked: bool,
+    fin_sent: bool,
+}
+
+impl EventLoop {
+    fn new(shard: Shard, registry: Registry) -> Self {
+        Self {
+            shard,
+            registry,
+            connections: Vec::new(),
+            readable: VecDeque::new(),
+            buffer: vec![0; READ_BYTES].into(),
+            has_more_events: false,
+            stopped: None,
+        }
+    }
+
+    fn has_work(&self) -> bool {
+        self.has_more_events || !self.readable.is_empty() || self.shard.has_dirty()
+    }
+
+    fn handle_message(&mut self, message: ShardMessage) {
+        let now = Instant::now();
+        match message {
+            ShardMessage::Accepted(accepted) => self.accept(accepted, now),
+            ShardMessage::Delivery(delivery) => self.shard.handle_delivery(&delivery, now),
+            ShardMessage::CreditReturned => self.shard.handle_credit(now),
+            ShardMessage::StopPublishing(done) => {
+                self.shard.stop_publishing(now);
+                drop(done);
+            }
+            ShardMessage::Stop => {
+                self.shard.stop(now);
+                self.stopped = Some(now);
+            }
+        }
+    }
+
+    fn accept(&mut self, accepted: Accepted, now: Instant) {
+        let Accepted { mut socket, peer, count } = accepted;
+        let slot = self.shard.accept(peer, count, now);
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        if let Err(error) = socket.register(&self.registry, Token(slot), interest) {
+            error!(%peer, %error, "a new connection could not be watched, and is dropped");
+            self.shard.remove(slot);
+            return;
+        }
+        if self.connections.len() <= slot {
+            self.connections.resize_with(slot + 1, || None);
+        }
+        self.connections[slot] = Some(Connection {
+            socket,
+            is_readable: false,
+            is_queued: false,
+            input_ends: false,
+            is_blocked: false,
+            fin_sent: false,
+        });
+        if self.stopped.is_some() {
+            self.shard.stop(now);
+        }
+    }
+
+    fn handle_events(&mut self, events: &Events) {
+        let mut count = 0;
+        for event in events {
+            count += 1;
+            let slot = event.token().0;
+            let Some(Some(connection)) = self.connections.get_mut(slot) else { continue };
+            if event.is_readable() || event.is_read_closed() || event.is_error() {
+                connection.is_readable = true;
+                connection.input_ends |= event.is_read_closed() || event.is_error();
+                if !connection.is_queued {
+                    connection.is_queued = true;
+                    self.readable.push_back(slot);
+                }
+            }
+            if event.is_writable() && connection.is_blocked {
+                connection.is_blocked = false;
+                self.shard.mark_dirty(slot);
+            }
+        }
+        self.has_more_events = count == EVENTS_PER_TURN;
+    }
+
+    fn read_sockets(&mut self) {
+        if self.readable.is_empty() {
+            return;
+        }
+        let now = current_time();
+        for _ in 0..self.readable.len() {
+            if let Some(slot) = self.readable.pop_front() {
+                self.read(slot, now);
+            }
+        }
+    }
+
+    fn read(&mut self, slot: usize, now: Now) {
+        let Some(Some(connection)) = self.connections.get_mut(slot) else { return };
+        connection.is_queued = false;
+        for _ in 0..READS_PER_TURN {
+            if !connection.is_readable || !self.shard.wants_input(slot) {
+                return;
+            }
+            match connection.socket.read(&mut self.buffer) {
+                Ok(0) => {
+                    connection.is_readable = false;
+                    self.shard.handle_end_of_input(slot);
+                }
+                Ok(length) => {
+                    // A short read has emptied the kernel's buffer, unless the peer's FIN is still behind it.
+                    connection.is_readable = length == READ_BYTES || connection.input_ends;
+                    self.shard.handle_bytes(slot, &self.buffer[..length], now);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => connection.is_readable = false,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => {
+                    connection.is_readable = false;
+                    self.shard.handle_error(slot);
+                }
+            }
+        }
+        if connection.is_readable {
+            connection.is_queued = true;
+            self.readable.push_back(slot);
+        }
+    }
+
+    fn write_sockets(&mut self) {
+        if !self.shard.has_dirty() {
+            return;
+        }
+        let now = current_time();
+        for _ in 0..WRITES_PER_TURN {
+            let Some(slot) = self.shard.poll_dirty() else { return };
+            self.write(slot, now);
+        }
+    }
+
+    fn write(&mut self, slot: usize, now: Now) {
+        let Some(Some(connection)) = self.connections.get_mut(slot) else { return };
+        let Some(session) = self.shard.session(slot) else { return };
+        while !connection.is_blocked && !session.outbound().is_empty() {
+            let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+            let filled = session.outbound().slices(&mut slices);
+            let lent: usize = slices[..filled].iter().map(|slice| slice.len()).sum();
+            match connection.socket.write(&slices[..filled]) {
+                Ok(taken) => {
+                    connection.is_blocked = taken < lent;
+                    session.outbound().advance(taken);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => connection.is_blocked = true,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => session.handle_error(),
+            }
+        }
+        if session.is_greeting() && session.outbound().is_empty() {
+            self.shard.handle_written(slot, now);
+        }
+        let Some(session) = self.shard.session(slot) else { return };
+        if session.wants_fin() && !connection.fin_sent {
+            connection.fin_sent = true;
+            // A peer that is gone already needs no FIN.
+            let _ = connection.socket.finish();
+        }
+        if session.is_gone() {
+            // Closing the descriptor takes it out of the epoll set.
+            self.connections[slot] = None;
+            self.shard.remove(slot);
+        } else if connection.is_readable && !connection.is_queued && session.wants_input() {
+            connection.is_queued = true;
+            self.readable.push_back(slot);
+        }
+    }
+}
+
+fn current_time() -> Now {
+    // A clock before 1970 refuses every ticket, which is right.
+    let unix = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    Now { instant: Instant::now(), unix }
+}
