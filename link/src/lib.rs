@@ -1,1 +1,45 @@
-//! The publisher's side of the backend link.
+//! The publisher's side of the backend link: accept a message in well under a microsecond, deliver it in the background.
+//!
+//! ```text
+//!   the publisher's own thread              |  the link thread (one per publisher and process)
+//!                                           |
+//!   Publisher -> Entrance -> [ channel ] ---|--> Exit -> Window -> Machine -> Transport ----> server
+//!       |                                   |               ^                     |
+//!       `---- Doorbell (only if asleep) ----|               `---- Ack ------------'
+//!       `---- Progress (flush, check) <-----|
+//! ```
+//!
+//! In reading order:
+//!
+//! - [`publisher`]: what an application holds: publish, flush, check, status, shut down
+//! - [`options`]: where to, with which secret, within which bounds
+//! - [`queue`]: the bounded queue and the counters behind "accepted = acknowledged + unacknowledged + queued"
+//! - [`doorbell`]: waking the link thread only if it sleeps
+//! - [`machine`]: the states of the link, without I/O; [`window`]: what was sent and not acknowledged; [`backoff`]: when to try again
+//! - [`thread`]: the one loop that joins queue, machine and wire; [`transport`]: the only sockets
+//! - [`progress`]: what flush and check wait for; [`status`]: a snapshot; [`shutdown`]: a bounded end
+//! - [`process`]: forks and signals; all `unsafe` of this crate
+//! - [`error`]: what goes wrong, in sentences
+//!
+//! No PHP and no async runtime: plain threads, so that `cargo test` can test all of it.
+
+mod backoff;
+mod doorbell;
+pub mod error;
+mod machine;
+pub mod options;
+mod process;
+mod progress;
+pub mod publisher;
+mod queue;
+mod shutdown;
+pub mod status;
+mod thread;
+mod transport;
+mod window;
+
+pub use error::{EndpointError, QueueFull};
+pub use options::{Bounds, Endpoint, Options};
+pub use publisher::Publisher;
+pub use shutdown::Leftover;
+pub use status::{State, Status};

@@ -1,0 +1,77 @@
+//! How long to wait before the next attempt to connect.
+//!
+//! The first retry after a good connection is immediate; then 50 ms, doubled each time up to 5 s, each with jitter, so that some
+//! hundred PHP workers that lost the same server do not come back in the same moment. No clock and no randomness of its own.
+
+use std::time::Duration;
+
+use crate::error::Retry;
+
+/// The delay before the second attempt.
+const FIRST: Duration = Duration::from_millis(50);
+
+/// No delay is longer.
+const LONGEST: Duration = Duration::from_secs(5);
+
+#[derive(Debug, Default)]
+pub(crate) struct Backoff {
+    failures: u32,
+}
+
+impl Backoff {
+    /// The connection was good: what comes next is a new trouble.
+    pub(crate) fn reset(&mut self) {
+        self.failures = 0;
+    }
+
+    /// The delay before the next attempt. `random` is in 0..1.
+    pub(crate) fn next(&mut self, retry: Retry, random: f64) -> Duration {
+        let failures = self.failures;
+        self.failures = failures.saturating_add(1);
+        match retry {
+            Retry::Late => jitter(LONGEST, random),
+            Retry::Soon if failures == 0 => Duration::ZERO,
+            Retry::Soon => jitter(FIRST.saturating_mul(1 << (failures - 1).min(16)).min(LONGEST), random),
+        }
+    }
+}
+
+/// Between half of `delay` and all of it.
+fn jitter(delay: Duration, random: f64) -> Duration {
+    delay.mul_f64(0.5 + random.clamp(0.0, 1.0) / 2.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_retry_is_immediate_and_the_others_grow_up_to_a_bound() {
+        let mut backoff = Backoff::default();
+        let delays: Vec<u128> = (0..10).map(|_| backoff.next(Retry::Soon, 1.0).as_millis()).collect();
+        assert_eq!(delays, [0, 50, 100, 200, 400, 800, 1600, 3200, 5000, 5000]);
+        backoff.reset();
+        assert_eq!(backoff.next(Retry::Soon, 1.0), Duration::ZERO);
+    }
+
+    #[test]
+    fn jitter_spreads_each_delay_over_half_of_it() {
+        let mut backoff = Backoff::default();
+        backoff.next(Retry::Soon, 0.0);
+        assert_eq!(backoff.next(Retry::Soon, 0.0), FIRST / 2);
+        assert_eq!(jitter(LONGEST, 0.5), LONGEST.mul_f64(0.75));
+    }
+
+    #[test]
+    fn a_refusal_waits_long_from_the_first_time_on() {
+        let mut backoff = Backoff::default();
+        assert_eq!(backoff.next(Retry::Late, 1.0), LONGEST);
+    }
+
+    #[test]
+    fn years_of_failures_do_not_overflow() {
+        let mut backoff = Backoff { failures: u32::MAX };
+        assert_eq!(backoff.next(Retry::Soon, 1.0), LONGEST);
+        assert_eq!(backoff.failures, u32::MAX);
+    }
+}

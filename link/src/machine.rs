@@ -1,0 +1,599 @@
+//! The states of the link. No I/O, no clock, no randomness: what happened comes in by `handle_`, what is due leaves by `poll_`.
+//!
+//! ```text
+//!      .-> Connecting --connected--> Greeting --Welcome--> Open
+//!      |        |                       |                   |
+//!      |        `---------- lost -------+------- lost ------'
+//!      |                                |
+//!      `----------- time ---------- Waiting                     any --stop--> Closing
+//! ```
+//!
+//! Owns the window of unacknowledged messages and the delays between attempts.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use orosync_protocol::PublisherId;
+use orosync_protocol::link_frame::{Message, PublisherFrame, ServerFrame};
+
+use crate::backoff::Backoff;
+use crate::error::{LinkError, Retry};
+use crate::queue::Freed;
+use crate::status::State;
+use crate::window::Window;
+
+/// Something was sent and nothing was acknowledged, nor taken by the kernel, for so long: the link is given up.
+const ACKNOWLEDGEMENT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Nothing was heard for so long: a ping is sent. Below the 60 s after which common proxies close an idle connection.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// A ping was not answered for so long: the link is given up.
+const PING_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A connection that was open for so long was a good one: the next trouble begins with an immediate retry.
+const GOOD_CONNECTION: Duration = Duration::from_secs(1);
+
+/// While somebody waits in `flush()` or `check()`, the next attempt is never further away.
+const HURRY: Duration = Duration::from_millis(100);
+
+#[derive(Debug)]
+pub(crate) struct Machine {
+    publisher: PublisherId,
+    connect_timeout: Duration,
+    phase: Phase,
+    window: Window,
+    backoff: Backoff,
+    /// No attempt has succeeded since one failed.
+    in_outage: bool,
+    /// The last probe that somebody asked for.
+    probe: u64,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Connecting,
+    Greeting { hello_sent: bool, deadline: Instant },
+    Open(Open),
+    Waiting { until: Instant },
+    Closing,
+}
+
+#[derive(Debug)]
+struct Open {
+    since: Instant,
+    /// Anything came from the server.
+    heard: Instant,
+    /// An acknowledgement came, or the kernel took bytes; or the first message since all were acknowledged was sent.
+    progress: Instant,
+    ping: Ping,
+}
+
+#[derive(Debug)]
+enum Ping {
+    None,
+    Due,
+    Sent { at: Instant },
+}
+
+/// What must be written, as one WebSocket message.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Transmit {
+    Frame(Bytes),
+    Ping(Bytes),
+}
+
+/// What must be done besides writing.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// Open a connection, then `handle_connected` or `handle_lost`.
+    Connect,
+    /// Drop the connection for this reason, then `handle_lost`.
+    GiveUp(LinkError),
+    /// Wait for bytes, messages or requests; at most until then.
+    Rest(Option<Instant>),
+    /// Drop the connection and end.
+    End,
+}
+
+/// What a frame of the server meant.
+#[derive(Debug, Default)]
+pub(crate) struct Heard {
+    /// Budget for the queue.
+    pub(crate) freed: Freed,
+    /// The link is open.
+    pub(crate) welcomed: bool,
+    /// A message that the server will not deliver, as a sentence.
+    pub(crate) refused: Option<String>,
+}
+
+impl Machine {
+    /// A link that is wanted now.
+    pub(crate) fn new(publisher: PublisherId, connect_timeout: Duration) -> Self {
+        Self {
+            publisher,
+            connect_timeout,
+            phase: Phase::Connecting,
+            window: Window::new(),
+            backoff: Backoff::default(),
+            in_outage: false,
+            probe: 0,
+        }
+    }
+
+    pub(crate) fn state(&self) -> State {
+        match self.phase {
+            Phase::Connecting | Phase::Greeting { .. } => State::Connecting,
+            Phase::Open(_) => State::Connected,
+            Phase::Waiting { .. } => State::Waiting,
+            Phase::Closing => State::Closed,
+        }
+    }
+
+    /// Would a new message be sent at once?
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self.phase, Phase::Open(_))
+    }
+
+    /// The handshake is done; `started` is when the attempt began.
+    pub(crate) fn handle_connected(&mut self, started: Instant) {
+        if let Phase::Connecting = self.phase {
+            self.phase = Phase::Greeting { hello_sent: false, deadline: started + self.connect_timeout };
+        }
+    }
+
+    /// There is no connection, or none any more. Returns whether an outage begins with this: an attempt failed, and none
+    /// had failed since the last good one. `random` is in 0..1.
+    pub(crate) fn handle_lost(&mut self, now: Instant, retry: Retry, random: f64) -> bool {
+        let failed_attempt = match &self.phase {
+            Phase::Connecting | Phase::Greeting { .. } => true,
+            Phase::Open(open) => {
+                if now.duration_since(open.since) >= GOOD_CONNECTION {
+                    self.backoff.reset();
+                }
+                false
+            }
+            Phase::Waiting { .. } | Phase::Closing => return false,
+        };
+        self.window.rewind();
+        self.phase = Phase::Waiting { until: now + self.backoff.next(retry, random) };
+        let outage_begins = failed_attempt && !self.in_outage;
+        self.in_outage |= failed_attempt;
+        outage_begins
+    }
+
+    /// A frame came.
+    pub(crate) fn handle_frame(&mut self, now: Instant, frame: ServerFrame) -> Result<Heard, LinkError> {
+        match (&mut self.phase, frame) {
+            (Phase::Greeting { hello_sent: true, .. }, ServerFrame::Welcome { accepted }) => {
+                let freed =
+                    accepted.map_or(Ok(Freed::default()), |accepted| self.window.acknowledge(accepted))?;
+                self.phase = Phase::Open(Open { since: now, heard: now, progress: now, ping: Ping::None });
+                self.in_outage = false;
+                Ok(Heard { freed, welcomed: true, refused: None })
+            }
+            (Phase::Open(open), ServerFrame::Ack { accepted }) => {
+                let freed = self.window.acknowledge(accepted)?;
+                open.heard = now;
+                if freed.messages > 0 {
+                    open.progress = now;
+                }
+                Ok(Heard { freed, ..Heard::default() })
+            }
+            (Phase::Open(open), ServerFrame::Refused { seq, reason }) => {
+                open.heard = now;
+                let topic = self.window.message(seq).map_or("?", |message| message.topic.as_str());
+                let refused = Some(format!(
+                    "the server does not deliver message {seq} to the topic \"{topic}\": {reason}"
+                ));
+                Ok(Heard { refused, ..Heard::default() })
+            }
+            (_, ServerFrame::Welcome { .. }) => Err(LinkError::OutOfTurn { frame: "Welcome" }),
+            (_, ServerFrame::Ack { .. }) => Err(LinkError::OutOfTurn { frame: "Ack" }),
+            (_, ServerFrame::Refused { .. }) => Err(LinkError::OutOfTurn { frame: "Refused" }),
+        }
+    }
+
+    /// A pong came. Returns the probe that it answers.
+    pub(crate) fn handle_pong(&mut self, now: Instant, payload: &[u8]) -> Option<u64> {
+        self.handle_sign_of_life(now);
+        let probe = u64::from_be_bytes(payload.try_into().ok()?);
+        if let Phase::Open(open) = &mut self.phase {
+            open.ping = Ping::None;
+        }
+        Some(probe)
+    }
+
+    /// Anything else came.
+    pub(crate) fn handle_sign_of_life(&mut self, now: Instant) {
+        if let Phase::Open(open) = &mut self.phase {
+            open.heard = now;
+        }
+    }
+
+    /// The kernel took bytes of a batch: a slow network is not a frozen server.
+    pub(crate) fn handle_written(&mut self, now: Instant) {
+        if let Phase::Open(open) = &mut self.phase {
+            open.progress = now;
+        }
+    }
+
+    /// Somebody wants to know whether the server answers. The number grows with each request.
+    pub(crate) fn handle_probe(&mut self, probe: u64) {
+        if probe > self.probe {
+            self.probe = probe;
+            if let Phase::Open(open) = &mut self.phase {
+                open.ping = Ping::Due;
+            }
+        }
+    }
+
+    /// Somebody waits for the link.
+    pub(crate) fn handle_hurry(&mut self, now: Instant) {
+        if let Phase::Waiting { until } = &mut self.phase {
+            *until = (*until).min(now + HURRY);
+        }
+    }
+
+    /// The publisher ends.
+    pub(crate) fn handle_stop(&mut self) {
+        self.phase = Phase::Closing;
+    }
+
+    /// The next message to write, if the last one has left. `next` gives new messages.
+    pub(crate) fn poll_transmit(
+        &mut self,
+        now: Instant,
+        next: &mut dyn FnMut() -> Option<Box<Message>>,
+    ) -> Option<Transmit> {
+        match &mut self.phase {
+            Phase::Greeting { hello_sent, .. } if !*hello_sent => {
+                *hello_sent = true;
+                Some(Transmit::Frame(PublisherFrame::Hello { publisher: self.publisher }.encode()))
+            }
+            Phase::Open(open) => {
+                if let Ping::Due = open.ping {
+                    open.ping = Ping::Sent { at: now };
+                    return Some(Transmit::Ping(Bytes::copy_from_slice(&self.probe.to_be_bytes())));
+                }
+                let waited = self.window.awaits_acknowledgement();
+                let batch = self.window.batch(next)?;
+                if !waited {
+                    open.progress = now;
+                }
+                Some(Transmit::Frame(batch))
+            }
+            Phase::Greeting { .. } | Phase::Connecting | Phase::Waiting { .. } | Phase::Closing => None,
+        }
+    }
+
+    /// What is due now, besides writing.
+    pub(crate) fn poll_step(&mut self, now: Instant) -> Step {
+        match &mut self.phase {
+            Phase::Connecting => Step::Connect,
+            Phase::Waiting { until } if *until <= now => {
+                self.phase = Phase::Connecting;
+                Step::Connect
+            }
+            Phase::Waiting { until } => Step::Rest(Some(*until)),
+            Phase::Greeting { deadline, .. } if *deadline <= now => {
+                Step::GiveUp(LinkError::NoAnswer(self.connect_timeout))
+            }
+            Phase::Greeting { deadline, .. } => Step::Rest(Some(*deadline)),
+            Phase::Open(open) => open.poll_step(now, self.window.awaits_acknowledgement()),
+            Phase::Closing => Step::End,
+        }
+    }
+}
+
+impl Open {
+    fn poll_step(&mut self, now: Instant, awaits_acknowledgement: bool) -> Step {
+        let acknowledgement = awaits_acknowledgement.then_some(self.progress + ACKNOWLEDGEMENT_TIMEOUT);
+        if acknowledgement.is_some_and(|deadline| deadline <= now) {
+            return Step::GiveUp(LinkError::NotAcknowledged(ACKNOWLEDGEMENT_TIMEOUT));
+        }
+        let ping = match self.ping {
+            Ping::None if self.heard + KEEP_ALIVE <= now => {
+                self.ping = Ping::Due;
+                now
+            }
+            Ping::None => self.heard + KEEP_ALIVE,
+            // Not written yet because a batch is on its way: that one's acknowledgement is waited for instead.
+            Ping::Due => now + PING_TIMEOUT,
+            Ping::Sent { at } if at + PING_TIMEOUT <= now => {
+                return Step::GiveUp(LinkError::Silent(PING_TIMEOUT));
+            }
+            Ping::Sent { at } => at + PING_TIMEOUT,
+        };
+        Step::Rest(Some(acknowledgement.map_or(ping, |deadline| deadline.min(ping))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use orosync_protocol::Seq;
+
+    use super::*;
+    use crate::queue::message;
+
+    const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+    /// A machine, its clock and what waits for it.
+    struct Link {
+        machine: Machine,
+        now: Instant,
+        queue: VecDeque<Box<Message>>,
+    }
+
+    impl Link {
+        fn new() -> Self {
+            Self {
+                machine: Machine::new(PublisherId(7), CONNECT_TIMEOUT),
+                now: Instant::now(),
+                queue: VecDeque::new(),
+            }
+        }
+
+        fn open() -> Self {
+            let mut link = Self::new();
+            link.reopen(None);
+            link
+        }
+
+        /// Connects and is welcomed.
+        fn reopen(&mut self, accepted: Option<u64>) -> Heard {
+            assert!(matches!(self.step(), Step::Connect));
+            self.machine.handle_connected(self.now);
+            assert!(matches!(self.transmit(), Some(PublisherFrame::Hello { publisher: PublisherId(7) })));
+            self.hear(ServerFrame::Welcome { accepted: accepted.and_then(Seq::new) }).unwrap()
+        }
+
+        fn pass(&mut self, time: Duration) -> &mut Self {
+            self.now += time;
+            self
+        }
+
+        fn publish(&mut self, count: usize) {
+            self.queue.extend((0..count).map(|_| Box::new(message("t", "1"))));
+        }
+
+        fn transmit(&mut self) -> Option<PublisherFrame> {
+            match self.transmit_any()? {
+                Transmit::Frame(frame) => Some(PublisherFrame::decode(frame).unwrap()),
+                Transmit::Ping(_) => panic!("a ping"),
+            }
+        }
+
+        fn transmit_any(&mut self) -> Option<Transmit> {
+            self.machine.poll_transmit(self.now, &mut || self.queue.pop_front())
+        }
+
+        fn hear(&mut self, frame: ServerFrame) -> Result<Heard, LinkError> {
+            self.machine.handle_frame(self.now, frame)
+        }
+
+        fn lose(&mut self) -> bool {
+            self.machine.handle_lost(self.now, Retry::Soon, 1.0)
+        }
+
+        fn step(&mut self) -> Step {
+            self.machine.poll_step(self.now)
+        }
+
+        fn rests_for(&mut self) -> Duration {
+            match self.step() {
+                Step::Rest(Some(until)) => until - self.now,
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    fn ack(seq: u64) -> ServerFrame {
+        ServerFrame::Ack { accepted: Seq::new(seq).unwrap() }
+    }
+
+    fn first_and_count(frame: Option<PublisherFrame>) -> (u64, usize) {
+        match frame {
+            Some(PublisherFrame::Publish { first, messages }) => (first.get(), messages.len()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn nothing_is_sent_before_the_server_says_welcome() {
+        let mut link = Link::new();
+        link.publish(1);
+        assert!(link.transmit().is_none());
+        assert!(matches!(link.step(), Step::Connect));
+        link.machine.handle_connected(link.now);
+        assert!(matches!(link.transmit(), Some(PublisherFrame::Hello { .. })));
+        assert!(link.transmit().is_none());
+        assert!(link.hear(ServerFrame::Welcome { accepted: None }).unwrap().welcomed);
+        assert_eq!(first_and_count(link.transmit()), (1, 1));
+    }
+
+    #[test]
+    fn a_server_that_connects_and_does_not_welcome_is_given_up() {
+        let mut link = Link::new();
+        link.machine.handle_connected(link.now);
+        link.transmit();
+        assert_eq!(link.rests_for(), CONNECT_TIMEOUT);
+        link.pass(CONNECT_TIMEOUT);
+        assert!(matches!(link.step(), Step::GiveUp(LinkError::NoAnswer(_))));
+    }
+
+    #[test]
+    fn after_a_reconnect_exactly_what_the_server_does_not_have_is_sent_again() {
+        let mut link = Link::open();
+        link.publish(4);
+        assert_eq!(first_and_count(link.transmit()), (1, 4));
+        assert_eq!(link.hear(ack(1)).unwrap().freed.messages, 1);
+        link.pass(GOOD_CONNECTION);
+        assert!(!link.lose());
+        // Message 2 had arrived: only its acknowledgement was lost.
+        assert_eq!(link.reopen(Some(2)).freed.messages, 1);
+        assert_eq!(first_and_count(link.transmit()), (3, 2));
+    }
+
+    #[test]
+    fn a_server_that_lost_its_memory_gets_all_that_is_unacknowledged() {
+        let mut link = Link::open();
+        link.publish(3);
+        link.transmit();
+        link.hear(ack(2)).unwrap();
+        link.pass(GOOD_CONNECTION).lose();
+        assert_eq!(link.reopen(None).freed.messages, 0);
+        assert_eq!(first_and_count(link.transmit()), (3, 1));
+    }
+
+    #[test]
+    fn a_frozen_server_is_given_up_when_an_acknowledgement_is_overdue() {
+        let mut link = Link::open();
+        link.pass(Duration::from_secs(10));
+        link.publish(1);
+        link.transmit();
+        assert_eq!(link.rests_for(), ACKNOWLEDGEMENT_TIMEOUT, "counted from when it was sent");
+        link.pass(Duration::from_secs(4));
+        link.publish(1);
+        link.transmit();
+        link.pass(Duration::from_secs(1));
+        assert!(
+            matches!(link.step(), Step::GiveUp(LinkError::NotAcknowledged(_))),
+            "a second one is no excuse"
+        );
+    }
+
+    #[test]
+    fn progress_keeps_a_slow_link_alive() {
+        let mut link = Link::open();
+        link.publish(2);
+        link.transmit();
+        link.pass(Duration::from_secs(4));
+        link.machine.handle_written(link.now);
+        link.pass(Duration::from_secs(4)).hear(ack(1)).unwrap();
+        link.pass(Duration::from_secs(4));
+        assert!(matches!(link.step(), Step::Rest(_)));
+        link.hear(ack(2)).unwrap();
+        link.pass(Duration::from_secs(8));
+        assert!(matches!(link.step(), Step::Rest(_)), "nothing is unacknowledged");
+    }
+
+    #[test]
+    fn a_silent_link_is_pinged_and_given_up_without_an_answer() {
+        let mut link = Link::open();
+        assert_eq!(link.rests_for(), KEEP_ALIVE);
+        link.pass(KEEP_ALIVE);
+        assert!(matches!(link.step(), Step::Rest(_)));
+        assert!(matches!(link.transmit_any(), Some(Transmit::Ping(_))));
+        assert_eq!(link.rests_for(), PING_TIMEOUT);
+        link.pass(PING_TIMEOUT);
+        assert!(matches!(link.step(), Step::GiveUp(LinkError::Silent(_))));
+    }
+
+    #[test]
+    fn a_ping_that_is_answered_keeps_the_link() {
+        let mut link = Link::open();
+        link.pass(KEEP_ALIVE).step();
+        let Some(Transmit::Ping(payload)) = link.transmit_any() else { panic!("no ping") };
+        link.pass(Duration::from_secs(1));
+        link.machine.handle_pong(link.now, &payload);
+        assert_eq!(link.rests_for(), KEEP_ALIVE);
+        assert!(link.transmit_any().is_none());
+    }
+
+    #[test]
+    fn a_probe_is_a_ping_that_carries_its_number() {
+        let mut link = Link::open();
+        link.machine.handle_probe(3);
+        let Some(Transmit::Ping(payload)) = link.transmit_any() else { panic!("no ping") };
+        assert_eq!(link.machine.handle_pong(link.now, &payload), Some(3));
+        link.machine.handle_probe(3);
+        assert!(link.transmit_any().is_none(), "asked once, pinged once");
+    }
+
+    #[test]
+    fn a_good_connection_that_breaks_is_tried_again_at_once_and_failures_slow_down() {
+        let mut link = Link::open();
+        link.pass(GOOD_CONNECTION);
+        link.lose();
+        assert!(matches!(link.step(), Step::Connect));
+        link.lose();
+        assert_eq!(link.rests_for(), Duration::from_millis(50));
+        link.pass(Duration::from_millis(50));
+        assert!(matches!(link.step(), Step::Connect));
+        link.lose();
+        assert_eq!(link.rests_for(), Duration::from_millis(100));
+    }
+
+    #[test]
+    fn a_server_that_welcomes_and_hangs_up_is_not_hammered() {
+        let mut link = Link::open();
+        link.lose();
+        link.reopen(None);
+        link.lose();
+        assert_eq!(link.rests_for(), Duration::from_millis(50));
+    }
+
+    #[test]
+    fn an_outage_is_reported_once_until_the_link_is_open_again() {
+        let mut link = Link::open();
+        link.pass(GOOD_CONNECTION);
+        assert!(!link.lose(), "the next attempt may succeed at once");
+        assert!(matches!(link.step(), Step::Connect));
+        assert!(link.lose());
+        link.pass(Duration::from_secs(1)).step();
+        assert!(!link.lose());
+        link.pass(Duration::from_secs(1));
+        link.reopen(None);
+        link.pass(GOOD_CONNECTION).lose();
+        link.step();
+        assert!(link.lose(), "a second outage");
+    }
+
+    #[test]
+    fn who_waits_shortens_the_delay_and_never_prolongs_it() {
+        let mut link = Link::new();
+        link.machine.handle_lost(link.now, Retry::Late, 1.0);
+        assert!(link.rests_for() > HURRY);
+        link.machine.handle_hurry(link.now);
+        assert_eq!(link.rests_for(), HURRY);
+        link.pass(HURRY / 2);
+        link.machine.handle_hurry(link.now);
+        assert_eq!(link.rests_for(), HURRY / 2);
+    }
+
+    #[test]
+    fn a_message_that_the_server_refuses_is_named() {
+        let mut link = Link::open();
+        link.publish(1);
+        link.transmit();
+        let heard = link.hear(ServerFrame::Refused { seq: Seq::FIRST, reason: "no".into() }).unwrap();
+        assert_eq!(heard.refused.unwrap(), "the server does not deliver message 1 to the topic \"t\": no");
+        assert_eq!(link.hear(ack(1)).unwrap().freed.messages, 1);
+    }
+
+    #[test]
+    fn frames_out_of_turn_are_errors() {
+        let mut link = Link::open();
+        assert!(matches!(
+            link.hear(ServerFrame::Welcome { accepted: None }),
+            Err(LinkError::OutOfTurn { frame: "Welcome" })
+        ));
+        assert!(matches!(link.hear(ack(1)), Err(LinkError::BeyondSent { accepted: 1, sent: 0 })));
+        let mut link = Link::new();
+        assert!(matches!(link.hear(ack(1)), Err(LinkError::OutOfTurn { frame: "Ack" })));
+    }
+
+    #[test]
+    fn after_stop_nothing_is_due_but_the_end() {
+        let mut link = Link::open();
+        link.publish(1);
+        link.machine.handle_stop();
+        assert!(link.transmit().is_none());
+        assert!(matches!(link.step(), Step::End));
+        assert!(!link.lose());
+        assert_eq!(link.machine.state(), State::Closed);
+    }
+}

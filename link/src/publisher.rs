@@ -1,0 +1,255 @@
+//! What an application holds: publish, flush, check, status.
+//!
+//! Owns the entrance of the queue and the handle of the link thread, both made when they are first needed and made anew in a
+//! forked child: the child's publisher has an id, a queue and a connection of its own; what the parent had queued is the
+//! parent's to send.
+
+use std::mem;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use orosync_protocol::PublisherId;
+use orosync_protocol::link_frame::Message;
+
+use crate::error::QueueFull;
+use crate::options::Options;
+use crate::process;
+use crate::queue::{Entrance, queue};
+use crate::shutdown::{self, Leftover};
+use crate::status::{State, Status};
+use crate::thread::{self, Shared, Worker};
+
+/// A publisher of one endpoint. It belongs to one thread at a time; messages leave in the order in which they were accepted.
+#[derive(Debug)]
+pub struct Publisher {
+    options: Arc<Options>,
+    generation: u64,
+    link: Option<Link>,
+    closed: bool,
+}
+
+/// The living part: of this process, from the first message on.
+pub(crate) struct Link {
+    pub(crate) entrance: Entrance,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) thread: Option<JoinHandle<()>>,
+    worker: Arc<Mutex<Worker>>,
+}
+
+impl Publisher {
+    /// A publisher that does nothing yet: no thread, no connection.
+    pub fn new(options: Options) -> Self {
+        Self { options: Arc::new(options), generation: process::generation(), link: None, closed: false }
+    }
+
+    /// Where it publishes to, and how.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// Accepts a message for delivery. No lock, no I/O, no wait: the link thread is woken if it sleeps.
+    pub fn publish(&mut self, message: Message) -> Result<(), QueueFull> {
+        let link = self.link()?;
+        link.entrance.try_push(message)?;
+        link.shared.doorbell.ring_if_asleep();
+        Ok(())
+    }
+
+    /// Waits until the server has acknowledged all that this process has accepted so far. False when the time is over
+    /// before, or at once when the server refuses this publisher.
+    pub fn flush(&mut self, timeout: Duration) -> bool {
+        self.forget_inherited();
+        match self.link.as_mut() {
+            Some(_) => self.link().is_ok_and(|link| link.flush(Instant::now() + timeout)),
+            None => true,
+        }
+    }
+
+    /// Does the server answer, and does it accept us? Asks it, over the connection that there is or over a new one. False
+    /// when the time is over before, or at once when the server refuses this publisher.
+    pub fn check(&mut self, timeout: Duration) -> bool {
+        self.link().is_ok_and(|link| link.check(Instant::now() + timeout))
+    }
+
+    /// A snapshot. No I/O.
+    pub fn status(&self) -> Status {
+        let Some(link) = self.link.as_ref().filter(|_| self.generation == process::generation()) else {
+            let state = if self.closed { State::Closed } else { State::Idle };
+            return Status { state, ..Status::idle() };
+        };
+        let tally = link.entrance.counts().tally();
+        let record = &link.shared.record;
+        Status {
+            state: record.state(),
+            queued: tally.queued,
+            unacknowledged: tally.unacknowledged,
+            accepted: tally.accepted,
+            acknowledged: tally.acknowledged,
+            refused: tally.refused,
+            reconnects: record.reconnects(),
+            outages: record.outages(),
+            last_error: record.last_error(),
+        }
+    }
+
+    /// How many outages have begun: what [`Publisher::status`] says, cheap enough to be asked after each message.
+    pub fn outages(&self) -> u64 {
+        let link = self.link.as_ref().filter(|_| self.generation == process::generation());
+        link.map_or(0, |link| link.shared.record.outages())
+    }
+
+    /// Ends the link: a last flush of at most `shutdown_timeout`, then the thread is joined, or let go if it cannot end now.
+    /// Returns what was left, if anything. Harmless where nothing was published, and in a forked child. Afterwards
+    /// everything is refused.
+    pub fn shutdown(&mut self) -> Option<Leftover> {
+        self.forget_inherited();
+        self.closed = true;
+        let link = self.link.take()?;
+        shutdown::shutdown(link, &self.options)
+    }
+
+    /// The link of this process, its thread running.
+    fn link(&mut self) -> Result<&mut Link, QueueFull> {
+        self.forget_inherited();
+        if self.closed {
+            return Err(QueueFull);
+        }
+        let link = match self.link.take() {
+            Some(link) => link,
+            None => Link::new(&self.options).ok_or(QueueFull)?,
+        };
+        let link = self.link.insert(link);
+        link.start_thread();
+        Ok(link)
+    }
+
+    /// After a fork, what was inherited is dead: it must not even be dropped, its locks may be held by a thread that does
+    /// not exist here.
+    fn forget_inherited(&mut self) {
+        let generation = process::generation();
+        if self.generation != generation {
+            self.generation = generation;
+            mem::forget(self.link.take());
+        }
+    }
+}
+
+impl Drop for Publisher {
+    fn drop(&mut self) {
+        self.forget_inherited();
+        if let Some(link) = self.link.take() {
+            link.stop();
+        }
+    }
+}
+
+impl Link {
+    fn new(options: &Arc<Options>) -> Option<Self> {
+        let publisher = PublisherId(thread::random_id().ok()?);
+        let (entrance, exit) = queue(options.bounds);
+        let shared = Arc::new(Shared::new());
+        let worker = Worker::new(publisher, Arc::clone(options), exit, Arc::clone(&shared));
+        Some(Self { entrance, shared, thread: None, worker: Arc::new(Mutex::new(worker)) })
+    }
+
+    /// Starts the thread if there is none: at first, and after one could not be started. What was accepted waits for it.
+    fn start_thread(&mut self) {
+        if self.shared.running.load(Ordering::Acquire) {
+            return;
+        }
+        match thread::start(Arc::clone(&self.worker), &self.shared) {
+            Ok(thread) => self.thread = Some(thread),
+            Err(error) => self.shared.record.set_last_error(error.to_string()),
+        }
+    }
+
+    pub(crate) fn flush(&self, deadline: Instant) -> bool {
+        let accepted = self.entrance.accepted();
+        self.wait(deadline, || self.entrance.counts().acknowledged() >= accepted)
+    }
+
+    fn check(&self, deadline: Instant) -> bool {
+        let probe = self.shared.probes_asked.fetch_add(1, Ordering::AcqRel) + 1;
+        self.wait(deadline, || self.shared.probes_answered.load(Ordering::Acquire) >= probe)
+    }
+
+    /// Waits until `done`, at most until `deadline`, and no longer than until the server says no.
+    fn wait(&self, deadline: Instant, done: impl Fn() -> bool) -> bool {
+        if done() {
+            return true;
+        }
+        let refusals = self.shared.record.refusals();
+        let waiting = self.shared.progress.begin();
+        self.shared.doorbell.ring();
+        waiting.until(deadline, || done() || self.shared.record.refusals() != refusals);
+        done()
+    }
+
+    /// Tells the thread to end, without waiting for it.
+    pub(crate) fn stop(&self) {
+        self.shared.stop.store(true, Ordering::Release);
+        self.shared.doorbell.ring();
+    }
+}
+
+impl std::fmt::Debug for Link {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Link").field("tally", &self.entrance.counts().tally()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener;
+
+    use orosync_protocol::ticket::Signer;
+
+    use super::*;
+    use crate::options::Endpoint;
+    use crate::queue::message;
+
+    fn until(condition: impl Fn() -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !condition() {
+            assert!(Instant::now() < deadline, "not in time");
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn a_panic_of_the_link_thread_costs_the_connection_and_no_message() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("socket");
+        let signer = Signer::from_secret(&[b's'; 32]).unwrap();
+        let mut publisher = Publisher::new(Options {
+            shutdown_timeout: Duration::ZERO,
+            ..Options::new(Endpoint::Unix { path: path.clone() }, signer)
+        });
+        publisher.publish(message("t", "1")).unwrap();
+        let shared = Arc::clone(&publisher.link.as_ref().unwrap().shared);
+        shared.panic_once.store(true, Ordering::Relaxed);
+        shared.doorbell.ring();
+        until(|| !shared.panic_once.load(Ordering::Relaxed));
+        assert_eq!(publisher.status().queued, 1);
+        // It still tries to deliver.
+        let listener = UnixListener::bind(path).unwrap();
+        listener.accept().unwrap();
+        assert_eq!(publisher.shutdown().unwrap().messages, 1);
+    }
+
+    #[test]
+    fn the_link_thread_has_a_name_and_ends_with_its_publisher() {
+        let directory = tempfile::tempdir().unwrap();
+        let signer = Signer::from_secret(&[b's'; 32]).unwrap();
+        let endpoint = Endpoint::Unix { path: directory.path().join("nobody") };
+        let mut publisher = Publisher::new(Options::new(endpoint, signer));
+        publisher.publish(message("t", "1")).unwrap();
+        let link = publisher.link.as_ref().unwrap();
+        assert_eq!(link.thread.as_ref().unwrap().thread().name(), Some("orosync-link"));
+        let shared = Arc::clone(&link.shared);
+        drop(publisher);
+        until(|| !shared.running.load(Ordering::Acquire));
+    }
+}

@@ -1,0 +1,166 @@
+//! How a publisher's link is doing: a snapshot for the application, and the record behind it that the link thread keeps.
+
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// What the link is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum State {
+    /// Nothing was published yet: no thread, no connection.
+    Idle,
+    /// An attempt to connect is under way.
+    Connecting,
+    /// The server has welcomed this publisher.
+    Connected,
+    /// An attempt has failed; the next one follows by itself.
+    Waiting,
+    /// Shut down.
+    Closed,
+}
+
+impl State {
+    const ALL: [Self; 5] = [Self::Idle, Self::Connecting, Self::Connected, Self::Waiting, Self::Closed];
+
+    /// As `orosync_status()` shows it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Connecting => "connecting",
+            Self::Connected => "connected",
+            Self::Waiting => "waiting",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+/// A snapshot. At every moment accepted = acknowledged + unacknowledged + queued.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// What the link is doing.
+    pub state: State,
+    /// Messages that were not sent yet.
+    pub queued: u64,
+    /// Messages that were sent, and not acknowledged yet.
+    pub unacknowledged: u64,
+    /// Messages that this process has accepted.
+    pub accepted: u64,
+    /// Messages that the server has acknowledged.
+    pub acknowledged: u64,
+    /// Messages that were not accepted, because the queue was full.
+    pub refused: u64,
+    /// How often the link was opened again.
+    pub reconnects: u64,
+    /// How many outages have begun: an attempt to connect failed, after none had.
+    pub outages: u64,
+    /// The last thing that went wrong, as a sentence. It stays after the link has recovered.
+    pub last_error: Option<String>,
+}
+
+impl Status {
+    /// Before the first message.
+    pub(crate) fn idle() -> Self {
+        Self {
+            state: State::Idle,
+            queued: 0,
+            unacknowledged: 0,
+            accepted: 0,
+            acknowledged: 0,
+            refused: 0,
+            reconnects: 0,
+            outages: 0,
+            last_error: None,
+        }
+    }
+}
+
+/// What the link thread writes down and others read.
+#[derive(Debug)]
+pub(crate) struct Record {
+    state: AtomicU8,
+    opened: AtomicU64,
+    outages: AtomicU64,
+    refusals: AtomicU64,
+    last_error: Mutex<Option<String>>,
+}
+
+impl Record {
+    pub(crate) fn new() -> Self {
+        Self {
+            state: AtomicU8::new(State::Idle as u8),
+            opened: AtomicU64::new(0),
+            outages: AtomicU64::new(0),
+            refusals: AtomicU64::new(0),
+            last_error: Mutex::new(None),
+        }
+    }
+
+    /// Returns whether it was another one before.
+    pub(crate) fn set_state(&self, state: State) -> bool {
+        self.state.swap(state as u8, Ordering::AcqRel) != state as u8
+    }
+
+    pub(crate) fn count_opened(&self) {
+        self.opened.fetch_add(1, Ordering::Release);
+    }
+
+    pub(crate) fn count_outage(&self) {
+        self.outages.fetch_add(1, Ordering::Release);
+    }
+
+    pub(crate) fn count_refusal(&self) {
+        self.refusals.fetch_add(1, Ordering::Release);
+    }
+
+    pub(crate) fn set_last_error(&self, error: String) {
+        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+    }
+
+    pub(crate) fn state(&self) -> State {
+        State::ALL.get(usize::from(self.state.load(Ordering::Acquire))).copied().unwrap_or(State::Idle)
+    }
+
+    /// How often the link was opened again.
+    pub(crate) fn reconnects(&self) -> u64 {
+        self.opened.load(Ordering::Acquire).saturating_sub(1)
+    }
+
+    pub(crate) fn outages(&self) -> u64 {
+        self.outages.load(Ordering::Acquire)
+    }
+
+    /// How often the server has said no.
+    pub(crate) fn refusals(&self) -> u64 {
+        self.refusals.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn last_error(&self) -> Option<String> {
+        self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_state_reads_back() {
+        let record = Record::new();
+        assert_eq!(record.state(), State::Idle);
+        for state in State::ALL {
+            record.set_state(state);
+            assert_eq!(record.state(), state);
+            assert!(!record.set_state(state), "no change");
+        }
+    }
+
+    #[test]
+    fn the_first_connection_is_no_reconnect() {
+        let record = Record::new();
+        assert_eq!(record.reconnects(), 0);
+        record.count_opened();
+        assert_eq!(record.reconnects(), 0);
+        record.count_opened();
+        assert_eq!(record.reconnects(), 1);
+    }
+}

@@ -1,0 +1,314 @@
+//! The one loop of the link thread: queue, machine and wire.
+//!
+//! Owns the worker, behind a lock that the thread holds as long as it lives: window and queue outlive a thread that could not
+//! be started, and a panic. The thread sleeps in `poll()`; after work it naps first, because waking it costs the publisher
+//! microseconds. It never spins: PHP's time limit counts this thread's CPU time too.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use orosync_protocol::PublisherId;
+use orosync_protocol::link_frame::ServerFrame;
+use orosync_protocol::ticket::{Identity, Role};
+use rand::TryRng;
+use rand::rngs::SysRng;
+
+use crate::doorbell::Doorbell;
+use crate::error::LinkError;
+use crate::machine::{Machine, Step, Transmit};
+use crate::options::Options;
+use crate::process::with_signals_blocked;
+use crate::progress::Progress;
+use crate::queue::Exit;
+use crate::status::Record;
+use crate::transport::{Connector, Incoming, Transport};
+
+/// One nap.
+const NAP: Duration = Duration::from_micros(100);
+
+/// Naps after work, before the thread sleeps.
+const NAPS: u32 = 10;
+
+/// How long a publisher's ticket is good. It is minted for the attempt that uses it at once.
+const TICKET_TTL_SECONDS: u64 = 60;
+
+/// What the publisher and the link thread tell each other, besides the queue.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) doorbell: Doorbell,
+    pub(crate) progress: Progress,
+    pub(crate) record: Record,
+    /// There is a thread.
+    pub(crate) running: AtomicBool,
+    /// The thread shall end.
+    pub(crate) stop: AtomicBool,
+    /// Grows with each `check()`.
+    pub(crate) probes_asked: AtomicU64,
+    /// The last one that the server has answered.
+    pub(crate) probes_answered: AtomicU64,
+    #[cfg(test)]
+    pub(crate) panic_once: AtomicBool,
+}
+
+impl Shared {
+    pub(crate) fn new() -> Self {
+        Self {
+            doorbell: Doorbell::default(),
+            progress: Progress::default(),
+            record: Record::new(),
+            running: AtomicBool::new(false),
+            stop: AtomicBool::new(false),
+            probes_asked: AtomicU64::new(0),
+            probes_answered: AtomicU64::new(0),
+            #[cfg(test)]
+            panic_once: AtomicBool::new(false),
+        }
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Acquire)
+    }
+}
+
+/// Starts the link thread. All signals are blocked in it.
+pub(crate) fn start(worker: Arc<Mutex<Worker>>, shared: &Arc<Shared>) -> Result<JoinHandle<()>, LinkError> {
+    shared.doorbell.install().map_err(LinkError::NoThread)?;
+    let running = Running::begin(Arc::clone(shared));
+    let body = move || {
+        let running = running;
+        worker.lock().unwrap_or_else(PoisonError::into_inner).run();
+        drop(running);
+    };
+    with_signals_blocked(|| thread::Builder::new().name("orosync-link".to_owned()).spawn(body))
+        .map_err(LinkError::NoThread)
+}
+
+/// Says that there is a thread, until it is dropped; also by a panic, and where the thread was never born.
+struct Running(Arc<Shared>);
+
+impl Running {
+    fn begin(shared: Arc<Shared>) -> Self {
+        shared.running.store(true, Ordering::Release);
+        Self(shared)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.running.store(false, Ordering::Release);
+        self.0.progress.notify();
+    }
+}
+
+/// What the thread works with.
+pub(crate) struct Worker {
+    shared: Arc<Shared>,
+    exit: Exit,
+    options: Arc<Options>,
+    machine: Machine,
+    connector: Connector,
+    transport: Option<Transport>,
+    naps_left: u32,
+}
+
+impl Worker {
+    pub(crate) fn new(
+        publisher: PublisherId,
+        options: Arc<Options>,
+        exit: Exit,
+        shared: Arc<Shared>,
+    ) -> Self {
+        Self {
+            shared,
+            exit,
+            machine: Machine::new(publisher, options.connect_timeout),
+            connector: Connector::new(options.endpoint.clone(), options.connect_timeout),
+            options,
+            transport: None,
+            naps_left: 0,
+        }
+    }
+
+    /// Works until it is stopped. A panic costs the connection and nothing else.
+    fn run(&mut self) {
+        while let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.work())) {
+            self.lose(&LinkError::Panic(panic_text(&*panic)));
+        }
+    }
+
+    fn work(&mut self) {
+        loop {
+            let now = Instant::now();
+            self.hear_requests(now);
+            let worked = match self.exchange(now) {
+                Ok(worked) => worked,
+                Err(error) => {
+                    self.lose(&error);
+                    true
+                }
+            };
+            let step = self.machine.poll_step(now);
+            self.report(worked);
+            match step {
+                Step::Connect => self.connect(),
+                Step::GiveUp(error) => self.lose(&error),
+                Step::Rest(until) => self.rest(now, until, worked),
+                Step::End => break,
+            }
+        }
+        if let Some(mut transport) = self.transport.take() {
+            transport.close();
+        }
+    }
+
+    fn hear_requests(&mut self, now: Instant) {
+        #[cfg(test)]
+        assert!(!self.shared.panic_once.swap(false, Ordering::Relaxed), "a panic that a test asked for");
+        self.machine.handle_probe(self.shared.probes_asked.load(Ordering::Acquire));
+        if self.shared.progress.is_awaited() {
+            self.machine.handle_hurry(now);
+        }
+        if self.shared.is_stopped() {
+            self.machine.handle_stop();
+        }
+    }
+
+    /// Reads all there is, writes what the kernel takes. Returns whether there was anything to do.
+    fn exchange(&mut self, now: Instant) -> Result<bool, LinkError> {
+        let Some(transport) = &mut self.transport else { return Ok(false) };
+        let mut worked = false;
+        while let Some(incoming) = transport.read()? {
+            worked = true;
+            match incoming {
+                Incoming::Frame(frame) => {
+                    let heard = self.machine.handle_frame(now, ServerFrame::decode(frame)?)?;
+                    self.exit.give_back(heard.freed);
+                    if heard.welcomed {
+                        self.shared.record.count_opened();
+                        let answered = self.shared.probes_asked.load(Ordering::Acquire);
+                        self.shared.probes_answered.store(answered, Ordering::Release);
+                    }
+                    if let Some(refused) = heard.refused {
+                        self.shared.record.set_last_error(refused);
+                    }
+                }
+                Incoming::Pong(payload) => {
+                    if let Some(probe) = self.machine.handle_pong(now, &payload) {
+                        self.shared.probes_answered.fetch_max(probe, Ordering::AcqRel);
+                    }
+                }
+                Incoming::Other => self.machine.handle_sign_of_life(now),
+            }
+        }
+        loop {
+            if !transport.is_drained() {
+                if transport.flush()? {
+                    self.machine.handle_written(now);
+                    worked = true;
+                }
+                if !transport.is_drained() {
+                    return Ok(worked);
+                }
+            }
+            match self.machine.poll_transmit(now, &mut || self.exit.take()) {
+                Some(Transmit::Frame(frame)) => transport.send_frame(frame)?,
+                Some(Transmit::Ping(payload)) => transport.send_ping(payload)?,
+                None => return Ok(worked),
+            }
+            worked = true;
+        }
+    }
+
+    fn connect(&mut self) {
+        self.report(true);
+        let started = Instant::now();
+        let shared = &self.shared;
+        let attempt = ticket(&self.options)
+            .and_then(|ticket| self.connector.connect(&ticket, &shared.doorbell, &|| shared.is_stopped()));
+        match attempt {
+            Ok(Some(transport)) => {
+                self.transport = Some(transport);
+                self.machine.handle_connected(started);
+            }
+            Ok(None) => self.machine.handle_stop(),
+            Err(error) => self.lose(&error),
+        }
+    }
+
+    /// Drops the connection, writes down why, and leaves the rest to the machine.
+    fn lose(&mut self, error: &LinkError) {
+        self.transport = None;
+        if error.is_refusal() {
+            self.shared.record.count_refusal();
+        }
+        self.shared.record.set_last_error(error.to_string());
+        if self.machine.handle_lost(Instant::now(), error.retry(), random()) {
+            self.shared.record.count_outage();
+        }
+        self.report(true);
+    }
+
+    fn report(&self, changed: bool) {
+        if self.shared.record.set_state(self.machine.state()) || changed {
+            self.shared.progress.notify();
+        }
+    }
+
+    /// Waits for bytes, messages, requests or time. Naps while there was work a moment ago.
+    fn rest(&mut self, now: Instant, until: Option<Instant>, worked: bool) {
+        let doorbell = &self.shared.doorbell;
+        let socket = self.transport.as_ref().map(Transport::interest);
+        let left = until.map(|until| until.saturating_duration_since(now));
+        let sends_at_once =
+            self.machine.is_open() && self.transport.as_ref().is_some_and(Transport::is_drained);
+        if !sends_at_once {
+            // A new message could not leave now: nobody needs to wake us for it.
+            doorbell.wait(socket, left);
+            return;
+        }
+        if worked {
+            self.naps_left = NAPS;
+        }
+        if self.naps_left > 0 {
+            self.naps_left -= 1;
+            doorbell.wait(socket, Some(left.map_or(NAP, |left| left.min(NAP))));
+            return;
+        }
+        doorbell.lie_down();
+        if self.exit.is_empty() {
+            doorbell.wait(socket, left);
+        }
+        doorbell.get_up();
+    }
+}
+
+/// A ticket for one attempt.
+fn ticket(options: &Options) -> Result<String, LinkError> {
+    let failed = |problem: String| LinkError::Ticket(problem);
+    let now =
+        SystemTime::now().duration_since(UNIX_EPOCH).map_err(|error| failed(error.to_string()))?.as_secs();
+    let id = random_id().map_err(|error| failed(error.to_string()))?;
+    let publisher = Identity { role: Role::Publisher, user: None, uid: None, org: None };
+    options.signer.mint(&publisher, now, TICKET_TTL_SECONDS, id).map_err(|error| failed(error.to_string()))
+}
+
+/// 128 bits from the kernel: never the same in a parent and its forked child, as a generator's in memory would be.
+pub(crate) fn random_id() -> Result<u128, rand::rngs::SysError> {
+    let mut bytes = [0; 16];
+    SysRng.try_fill_bytes(&mut bytes)?;
+    Ok(u128::from_ne_bytes(bytes))
+}
+
+/// In 0..1, for jitter. Without randomness: the middle.
+fn random() -> f64 {
+    SysRng.try_next_u32().map_or(0.5, |number| f64::from(number) / f64::from(u32::MAX))
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no text").to_owned()
+}

@@ -1,0 +1,164 @@
+//! What was sent and not acknowledged, by sequence number; sent again after a reconnect.
+//!
+//! Owns each message from the moment it leaves the queue until the server has acknowledged it. Bound: the queue's, which
+//! counts these too. No I/O: `batch` encodes what is due, the caller writes it.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use orosync_protocol::Seq;
+use orosync_protocol::link_frame::{Message, PublishEncoder};
+
+use crate::error::LinkError;
+use crate::queue::Freed;
+
+#[derive(Debug)]
+pub(crate) struct Window {
+    /// The number of the first message; of the next one if there is none.
+    first: Seq,
+    messages: VecDeque<Box<Message>>,
+    /// How many of them, from the first, were sent over this connection.
+    sent: usize,
+}
+
+impl Window {
+    pub(crate) fn new() -> Self {
+        Self { first: Seq::FIRST, messages: VecDeque::new(), sent: 0 }
+    }
+
+    /// The next Publish frame: what this connection has not carried yet, then new messages from `next`, up to the bounds
+    /// of a batch. Whatever is there: it never waits for more.
+    pub(crate) fn batch(&mut self, next: &mut dyn FnMut() -> Option<Box<Message>>) -> Option<Bytes> {
+        let mut encoder: Option<PublishEncoder> = None;
+        while encoder.as_ref().is_none_or(PublishEncoder::has_room) {
+            if self.sent == self.messages.len() {
+                let Some(message) = next() else { break };
+                self.messages.push_back(message);
+            }
+            let Some(message) = self.messages.get(self.sent) else { break };
+            encoder
+                .get_or_insert_with(|| PublishEncoder::new(self.first.plus(self.sent as u64)))
+                .push(message);
+            self.sent += 1;
+        }
+        encoder.map(PublishEncoder::finish)
+    }
+
+    /// Forgets all messages up to `accepted`.
+    pub(crate) fn acknowledge(&mut self, accepted: Seq) -> Result<Freed, LinkError> {
+        let known = self.first.get() - 1 + self.messages.len() as u64;
+        if accepted.get() > known {
+            return Err(LinkError::BeyondSent { accepted: accepted.get(), sent: known });
+        }
+        let mut freed = Freed::default();
+        while self.first <= accepted {
+            let Some(message) = self.messages.pop_front() else { break };
+            freed.add(&message);
+            self.first = self.first.plus(1);
+            self.sent = self.sent.saturating_sub(1);
+        }
+        Ok(freed)
+    }
+
+    /// A new connection: nothing of what is still here has gone over it.
+    pub(crate) fn rewind(&mut self) {
+        self.sent = 0;
+    }
+
+    /// Was anything sent over this connection that is not acknowledged?
+    pub(crate) fn awaits_acknowledgement(&self) -> bool {
+        self.sent > 0
+    }
+
+    /// The message with this number, if it is still here.
+    pub(crate) fn message(&self, seq: Seq) -> Option<&Message> {
+        let index = seq.get().checked_sub(self.first.get())?;
+        self.messages.get(usize::try_from(index).ok()?).map(AsRef::as_ref)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use orosync_protocol::link_frame::{BATCH_BYTES, BATCH_MESSAGES, PublisherFrame};
+
+    use super::*;
+    use crate::queue::message;
+
+    fn seq(value: u64) -> Seq {
+        Seq::new(value).unwrap()
+    }
+
+    /// The numbers that the next batch carries.
+    fn next_batch(window: &mut Window, source: &mut VecDeque<Box<Message>>) -> Vec<u64> {
+        let Some(frame) = window.batch(&mut || source.pop_front()) else { return vec![] };
+        match PublisherFrame::decode(frame).unwrap() {
+            PublisherFrame::Publish { first, messages } => {
+                (0..messages.len() as u64).map(|index| first.get() + index).collect()
+            }
+            PublisherFrame::Hello { .. } => panic!("a batch is a Publish frame"),
+        }
+    }
+
+    fn messages(count: usize) -> VecDeque<Box<Message>> {
+        (0..count).map(|_| Box::new(message("t", "1"))).collect()
+    }
+
+    #[test]
+    fn everything_that_waits_leaves_in_one_batch() {
+        let (mut window, mut source) = (Window::new(), messages(3));
+        assert_eq!(next_batch(&mut window, &mut source), [1, 2, 3]);
+        assert_eq!(next_batch(&mut window, &mut source), [0_u64; 0]);
+        source.extend(messages(1));
+        assert_eq!(next_batch(&mut window, &mut source), [4]);
+    }
+
+    #[test]
+    fn a_batch_ends_at_its_bounds() {
+        let (mut window, mut source) = (Window::new(), messages(BATCH_MESSAGES + 1));
+        assert_eq!(next_batch(&mut window, &mut source).len(), BATCH_MESSAGES);
+        assert_eq!(next_batch(&mut window, &mut source).len(), 1);
+
+        let large = || {
+            let payload =
+                orosync_protocol::Payload::from_encoder(vec![b'1'; BATCH_BYTES / 2].into()).unwrap();
+            Box::new(Message { payload, ..message("t", "1") })
+        };
+        let mut source: VecDeque<_> = (0..3).map(|_| large()).collect();
+        assert_eq!(next_batch(&mut Window::new(), &mut source).len(), 2);
+    }
+
+    #[test]
+    fn what_was_not_acknowledged_is_sent_again_in_order_and_before_new_messages() {
+        let (mut window, mut source) = (Window::new(), messages(5));
+        next_batch(&mut window, &mut source);
+        assert_eq!(window.acknowledge(seq(2)).unwrap().messages, 2);
+        window.rewind();
+        assert!(!window.awaits_acknowledgement());
+        source.extend(messages(1));
+        assert_eq!(next_batch(&mut window, &mut source), [3, 4, 5, 6]);
+        assert!(window.awaits_acknowledgement());
+        assert_eq!(window.acknowledge(seq(6)).unwrap().messages, 4);
+        assert!(!window.awaits_acknowledgement());
+    }
+
+    #[test]
+    fn an_old_acknowledgement_changes_nothing_and_one_from_the_future_is_an_error() {
+        let (mut window, mut source) = (Window::new(), messages(2));
+        next_batch(&mut window, &mut source);
+        window.acknowledge(seq(2)).unwrap();
+        assert_eq!(window.acknowledge(seq(1)).unwrap(), Freed::default());
+        assert!(matches!(window.acknowledge(seq(3)), Err(LinkError::BeyondSent { accepted: 3, sent: 2 })));
+    }
+
+    #[test]
+    fn a_message_is_found_by_its_number_until_it_is_acknowledged() {
+        let mut window = Window::new();
+        let mut source = VecDeque::from([Box::new(message("a", "1")), Box::new(message("b", "1"))]);
+        next_batch(&mut window, &mut source);
+        window.acknowledge(seq(1)).unwrap();
+        assert_eq!(window.message(seq(2)).unwrap().topic.as_str(), "b");
+        assert!(window.message(seq(1)).is_none() && window.message(seq(3)).is_none());
+    }
+}

@@ -1,0 +1,226 @@
+//! The server's end of the backend link, moved by a test step by step, over real sockets.
+
+use std::collections::HashSet;
+use std::io::{Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use orosync_link::{Endpoint, Options};
+use orosync_protocol::link_frame::{Audience, Message, PublisherFrame, ServerFrame};
+use orosync_protocol::ticket::{Role, Signer, Verifier};
+use orosync_protocol::{CloseReason, Payload, PublisherId, Seq, Topic, subprotocol};
+use tempfile::TempDir;
+use tungstenite::WebSocket;
+use tungstenite::handshake::server::{Request, Response};
+use tungstenite::http::HeaderValue;
+use tungstenite::protocol::frame::coding::CloseCode;
+use tungstenite::protocol::{CloseFrame, WebSocketConfig};
+
+/// No step of a test takes longer, unless it fails.
+pub(crate) const LIMIT: Duration = Duration::from_secs(20);
+
+pub(crate) const SECRET: &[u8] = b"a secret that only tests know, of more than 32 bytes";
+
+/// Publisher's options for this endpoint.
+pub(crate) fn options(endpoint: &Endpoint) -> Options {
+    Options {
+        shutdown_timeout: LIMIT,
+        ..Options::new(endpoint.clone(), Signer::from_secret(SECRET).unwrap())
+    }
+}
+
+/// A message to the topic `t`.
+pub(crate) fn message(json: impl Into<String>) -> Message {
+    Message {
+        topic: Topic::parse("t").unwrap(),
+        payload: Payload::from_encoder(Bytes::from(json.into())).unwrap(),
+        audience: Audience::default(),
+    }
+}
+
+/// A place in the file system where a server may listen, or not.
+pub(crate) struct Place {
+    directory: TempDir,
+    listener: Option<UnixListener>,
+}
+
+impl Place {
+    /// Nobody listens yet.
+    pub(crate) fn empty() -> Self {
+        Self { directory: tempfile::tempdir().unwrap(), listener: None }
+    }
+
+    /// The test listens.
+    pub(crate) fn listening() -> Self {
+        let mut place = Self::empty();
+        place.listen();
+        place
+    }
+
+    pub(crate) fn listen(&mut self) {
+        self.listener = Some(UnixListener::bind(self.path()).unwrap());
+    }
+
+    /// Connections are refused from here on.
+    pub(crate) fn close(&mut self) {
+        self.listener = None;
+        std::fs::remove_file(self.path()).unwrap();
+    }
+
+    pub(crate) fn endpoint(&self) -> Endpoint {
+        Endpoint::Unix { path: self.path() }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.directory.path().join("socket")
+    }
+
+    /// The next connection, before its handshake.
+    pub(crate) fn accept_socket(&self) -> UnixStream {
+        let (socket, _) = self.listener.as_ref().expect("nobody listens").accept().unwrap();
+        socket.set_read_timeout(Some(LIMIT)).unwrap();
+        socket.set_write_timeout(Some(LIMIT)).unwrap();
+        socket
+    }
+
+    /// The next connection, its handshake answered with this HTTP response.
+    pub(crate) fn answer(&self, status: &str, body: &str) {
+        let mut socket = self.accept_socket();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            socket.read_exact(&mut byte).unwrap();
+            head.extend(byte);
+        }
+        let length = body.len();
+        write!(socket, "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}")
+            .unwrap();
+    }
+
+    /// The next connection, up to its Hello.
+    pub(crate) fn accept(&self) -> Connection {
+        let mut bearer = None;
+        #[expect(clippy::result_large_err, reason = "the callback's type is tungstenite's")]
+        let check = |request: &Request, mut response: Response| {
+            let header = |name: &str| request.headers().get(name).unwrap().to_str().unwrap().to_owned();
+            assert_eq!(header("sec-websocket-protocol"), subprotocol::LINK);
+            bearer = Some(header("authorization"));
+            let protocol = HeaderValue::from_static(subprotocol::LINK);
+            response.headers_mut().insert("sec-websocket-protocol", protocol);
+            Ok(response)
+        };
+        let config = Some(WebSocketConfig::default().write_buffer_size(0));
+        let websocket = tungstenite::accept_hdr_with_config(self.accept_socket(), check, config).unwrap();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let ticket = bearer.unwrap().strip_prefix("Bearer ").unwrap().to_owned();
+        let verified = Verifier::from_secret(SECRET).unwrap().verify(&ticket, now).unwrap();
+        assert_eq!(verified.identity.role, Role::Publisher);
+        let mut connection = Connection { websocket, publisher: PublisherId(0), ticket };
+        match connection.read() {
+            PublisherFrame::Hello { publisher } => connection.publisher = publisher,
+            PublisherFrame::Publish { .. } => panic!("Publish before Hello"),
+        }
+        connection
+    }
+
+    /// The next connection, welcomed with what the server already has.
+    pub(crate) fn welcome(&self, accepted: u64) -> Connection {
+        let mut connection = self.accept();
+        connection.send(&ServerFrame::Welcome { accepted: Seq::new(accepted) });
+        connection
+    }
+}
+
+/// A connection of a publisher.
+pub(crate) struct Connection {
+    websocket: WebSocket<UnixStream>,
+    pub(crate) publisher: PublisherId,
+    pub(crate) ticket: String,
+}
+
+/// The messages of one batch.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Batch {
+    pub(crate) first: u64,
+    pub(crate) payloads: Vec<String>,
+}
+
+impl Connection {
+    /// The next batch.
+    pub(crate) fn batch(&mut self) -> Batch {
+        match self.read() {
+            PublisherFrame::Publish { first, messages } => {
+                let text = |message: Message| String::from_utf8(message.payload.as_bytes().to_vec()).unwrap();
+                Batch { first: first.get(), payloads: messages.into_iter().map(text).collect() }
+            }
+            PublisherFrame::Hello { .. } => panic!("a second Hello"),
+        }
+    }
+
+    /// Reads batches without an acknowledgement until there are `count` messages, whose numbers must follow each other.
+    pub(crate) fn messages(&mut self, first: u64, count: usize) -> Vec<String> {
+        let mut payloads = Vec::new();
+        while payloads.len() < count {
+            let batch = self.batch();
+            assert_eq!(batch.first, first + payloads.len() as u64, "messages without a gap");
+            payloads.extend(batch.payloads);
+        }
+        payloads
+    }
+
+    pub(crate) fn acknowledge(&mut self, accepted: u64) {
+        self.send(&ServerFrame::Ack { accepted: Seq::new(accepted).unwrap() });
+    }
+
+    pub(crate) fn send(&mut self, frame: &ServerFrame) {
+        self.websocket.send(tungstenite::Message::Binary(frame.encode())).unwrap();
+    }
+
+    pub(crate) fn close(&mut self, reason: CloseReason) {
+        let frame = CloseFrame { code: reason.code().into(), reason: reason.text().into() };
+        self.websocket.close(Some(frame)).unwrap();
+        self.websocket.flush().unwrap();
+    }
+
+    /// Answers pings until the publisher says goodbye. Returns its close code.
+    pub(crate) fn goodbye(&mut self) -> CloseCode {
+        loop {
+            match self.websocket.read().unwrap() {
+                tungstenite::Message::Close(frame) => return frame.unwrap().code,
+                tungstenite::Message::Ping(_) => self.websocket.flush().unwrap(),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    /// Waits until the publisher has hung up.
+    pub(crate) fn gone(&mut self) {
+        self.websocket.get_mut().read_to_end(&mut Vec::new()).unwrap();
+    }
+
+    fn read(&mut self) -> PublisherFrame {
+        loop {
+            match self.websocket.read().unwrap() {
+                tungstenite::Message::Binary(frame) => return PublisherFrame::decode(frame).unwrap(),
+                tungstenite::Message::Ping(_) => self.websocket.flush().unwrap(),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
+
+/// Waits until `condition` holds.
+pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = std::time::Instant::now() + LIMIT;
+    while !condition() {
+        assert!(std::time::Instant::now() < deadline, "not within {LIMIT:?}: {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Asserts that all are different.
+pub(crate) fn all_different<T: std::hash::Hash + Eq>(items: &[T]) -> bool {
+    items.iter().collect::<HashSet<_>>().len() == items.len()
+}
