@@ -70,7 +70,7 @@ final class Configuration implements ConfigurationInterface
                     ->children()
                         ->integerNode('ttl')
                             ->info('Seconds until an unused ticket expires.')
-                            ->example(60)
+                            ->example('60')
                             ->min(1)
                             ->defaultValue(300)
                         ->end()
@@ -105,7 +105,7 @@ final class Configuration implements ConfigurationInterface
         ;
         $root->find('content_tags.enabled')
             ->info('Announce them at all.')
-            ->example(false);
+            ->example('false');
 
         return $builder;
     }

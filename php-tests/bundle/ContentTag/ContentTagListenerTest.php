@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace Orosync\Tests\ContentTag;
 
+use Doctrine\DBAL\Exception\UniqueConstraintViolationException;
 use Doctrine\ORM\EntityManagerInterface;
 use Doctrine\ORM\Event\PostPersistEventArgs;
 use Doctrine\ORM\Events;
@@ -131,11 +132,12 @@ final class ContentTagListenerTest extends ApplicationTestCase
     public function testAFailedFlushIsNotAnnounced(): void
     {
         $this->prepare();
-        $this->manager->persist(new Label('en', 1, 'exists already'));
+        $this->manager->getConnection()->insert('Label', ['language' => 'fr', 'number' => 1, 'text' => 'of somebody else']);
+        $this->manager->persist(new Label('fr', 1, 'of ours'));
         try {
             $this->manager->flush();
             self::fail('two labels with one id');
-        } catch (\Doctrine\DBAL\Exception\UniqueConstraintViolationException) {
+        } catch (UniqueConstraintViolationException) {
         }
 
         self::assertSame([], $this->publisher()->take(self::TOPIC));
