@@ -198,7 +198,10 @@ impl Machine {
     pub(crate) fn handle_pong(&mut self, now: Instant, payload: &[u8]) -> Option<u64> {
         self.handle_sign_of_life(now);
         let probe = u64::from_be_bytes(payload.try_into().ok()?);
-        if let Phase::Open(open) = &mut self.phase {
+        if let Phase::Open(open) = &mut self.phase
+            && let Ping::Sent { .. } = open.ping
+            && probe == self.probe
+        {
             open.ping = Ping::None;
         }
         Some(probe)
@@ -511,6 +514,20 @@ mod tests {
         assert_eq!(link.machine.handle_pong(link.now, &payload), Some(3));
         link.machine.handle_probe(3);
         assert!(link.transmit_any().is_none(), "asked once, pinged once");
+    }
+
+    #[test]
+    fn a_late_pong_does_not_stand_for_a_newer_probe() {
+        let mut link = Link::open();
+        link.machine.handle_probe(1);
+        let Some(Transmit::Ping(first)) = link.transmit_any() else { panic!("no ping") };
+        link.machine.handle_probe(2);
+        assert_eq!(link.machine.handle_pong(link.now, &first), Some(1));
+        let Some(Transmit::Ping(second)) = link.transmit_any() else { panic!("no second ping") };
+        assert_eq!(link.machine.handle_pong(link.now, &first), Some(1));
+        assert_eq!(link.rests_for(), PING_TIMEOUT, "the second is still unanswered");
+        assert_eq!(link.machine.handle_pong(link.now, &second), Some(2));
+        assert_eq!(link.rests_for(), KEEP_ALIVE);
     }
 
     #[test]

@@ -242,10 +242,11 @@ impl Worker {
     /// Drops the connection, writes down why, and leaves the rest to the machine.
     fn lose(&mut self, error: &LinkError) {
         self.transport = None;
+        // The error before the count: who waits for a refusal reads the error next.
+        self.shared.record.set_last_error(error.to_string());
         if error.is_refusal() {
             self.shared.record.count_refusal();
         }
-        self.shared.record.set_last_error(error.to_string());
         if self.machine.handle_lost(Instant::now(), error.retry(), random()) {
             self.shared.record.count_outage();
         }

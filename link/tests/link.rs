@@ -120,7 +120,11 @@ fn a_refused_ticket_ends_every_wait_at_once_and_says_what_to_compare() {
          the server's"
     );
     assert_eq!((status.accepted, status.queued), (1, 1), "it is kept");
-    assert_eq!(place.welcome(0).messages(1, 1), ["1"]);
+    std::thread::scope(|scope| {
+        let server = scope.spawn(|| place.welcome(0));
+        assert!(publisher.check(LIMIT), "who waits does not wait for the long delay after a refusal");
+        assert_eq!(server.join().unwrap().messages(1, 1), ["1"]);
+    });
 }
 
 #[test]

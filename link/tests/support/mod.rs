@@ -95,8 +95,10 @@ impl Place {
             head.extend(byte);
         }
         let length = body.len();
-        write!(socket, "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}")
-            .unwrap();
+        // In one write: the publisher hangs up once it has read the head.
+        let answer =
+            format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}");
+        socket.write_all(answer.as_bytes()).unwrap();
     }
 
     /// The next connection, up to its Hello.
