@@ -41,29 +41,30 @@ final class EndpointSettings
     /** @return array<string, mixed>|null null: nobody says where the server listens */
     public function server(mixed $dsn): ?array
     {
-        return $this->find('orosync.server.bind', $dsn, 'websocket_server_dsn', self::SERVER, '0.0.0.0');
+        return $this->find('orosync.server.bind', $dsn, 'websocket_server_dsn', 'websocket_bind_*', self::SERVER, '0.0.0.0');
     }
 
     /** @return array<string, mixed> */
     public function backend(mixed $dsn): array
     {
-        return $this->find('orosync.backend', $dsn, 'websocket_backend_dsn', self::BACKEND, '*')
+        return $this->find('orosync.backend', $dsn, 'websocket_backend_dsn', 'websocket_backend_*', self::BACKEND, '*')
             ?? ['key' => 'orosync.backend', 'dsn' => '//*'];
     }
 
     /** @return array<string, mixed> */
     public function frontend(mixed $dsn): array
     {
-        return $this->find('orosync.frontend', $dsn, 'websocket_frontend_dsn', self::FRONTEND, '*')
+        return $this->find('orosync.frontend', $dsn, 'websocket_frontend_dsn', 'websocket_frontend_*', self::FRONTEND, '*')
             ?? ['key' => 'orosync.frontend', 'dsn' => '//*/ws'];
     }
 
     /**
+     * @param string                      $group the parameters of $names, for messages
      * @param array<string, list<string>> $names
      *
      * @return array<string, mixed>|null
      */
-    private function find(string $key, mixed $dsn, string $dsnParameter, array $names, string $defaultHost): ?array
+    private function find(string $key, mixed $dsn, string $dsnParameter, string $group, array $names, string $defaultHost): ?array
     {
         if (null !== $dsn) {
             return ['key' => $key, 'dsn' => $dsn];
@@ -84,6 +85,6 @@ final class EndpointSettings
             return null;
         }
 
-        return ['key' => $names['port'][0]] + $parts + ['host' => $defaultHost];
+        return ['key' => $group] + $parts + ['host' => $defaultHost];
     }
 }

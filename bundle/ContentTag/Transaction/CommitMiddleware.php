@@ -32,9 +32,8 @@ final class CommitMiddleware implements Middleware
             public function connect(#[\SensitiveParameter] array $params): DriverConnection
             {
                 $connection = parent::connect($params);
-                $native = $connection->getNativeConnection();
-                // A few old drivers have a resource, which can be no key: their tags leave without waiting.
-                if (!\is_object($native)) {
+                $native = self::nativeOf($connection);
+                if (null === $native) {
                     return $connection;
                 }
                 $this->uncommitted->watch($native);
@@ -42,6 +41,18 @@ final class CommitMiddleware implements Middleware
                 return (new \ReflectionMethod(AbstractConnectionMiddleware::class, 'commit'))->hasReturnType()
                     ? new Dbal4Connection($connection, $native, $this->uncommitted)
                     : new Dbal3Connection($connection, $native, $this->uncommitted);
+            }
+
+            /** Null for the rare driver that has none, or a resource, which can be no key: its tags leave without waiting. */
+            private static function nativeOf(DriverConnection $connection): ?object
+            {
+                try {
+                    $native = method_exists($connection, 'getNativeConnection') ? $connection->getNativeConnection() : null;
+                } catch (\LogicException) {
+                    return null;
+                }
+
+                return \is_object($native) ? $native : null;
             }
         };
     }

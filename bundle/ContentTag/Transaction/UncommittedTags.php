@@ -46,7 +46,7 @@ final class UncommittedTags implements ResetInterface
      */
     public function hold(Connection $connection, array $tags): bool
     {
-        if (!$connection->isTransactionActive()) {
+        if (0 === \count($this->held) || !$connection->isTransactionActive()) {
             return false;
         }
         $native = $connection->getNativeConnection();

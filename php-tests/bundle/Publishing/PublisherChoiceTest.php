@@ -12,6 +12,8 @@ use Orosync\Ticket\TicketIssuerInterface;
 use PHPUnit\Framework\Attributes\DataProvider;
 use PHPUnit\Framework\Attributes\Group;
 use PHPUnit\Framework\Attributes\RequiresPhpExtension;
+use Symfony\Component\HttpFoundation\Request;
+use Symfony\Component\HttpFoundation\Response;
 
 final class PublisherChoiceTest extends ApplicationTestCase
 {
@@ -66,5 +68,27 @@ final class PublisherChoiceTest extends ApplicationTestCase
         self::assertSame($container->get(PublisherInterface::class), $container->get(TicketIssuerInterface::class));
         self::assertSame('ws://127.0.0.1:8080/', $container->get(PublisherInterface::class)->status()->endpoint);
         self::assertSame([], $this->logger()->lines('Live notifications'));
+    }
+
+    /**
+     * @group extension
+     *
+     * @requires extension orosync
+     */
+    #[Group('extension')]
+    #[RequiresPhpExtension('orosync')]
+    public function testAServerThatDoesNotAnswerIsOneLineForManyRequests(): void
+    {
+        for ($request = 0; $request < 3; ++$request) {
+            $publisher = $this->boot(['backend' => '//127.0.0.1:1'], [], ['publisher', 'tickets'])->get(PublisherInterface::class);
+            self::assertTrue($publisher->publish('oro/ping', 'kept'));
+            $end = hrtime(true) + 10_000_000_000;
+            while ('waiting' !== $publisher->status()->state) {
+                self::assertLessThan($end, hrtime(true), 'it never waits');
+                usleep(1000);
+            }
+            $this->kernel()->terminate(Request::create('/'), new Response());
+            self::assertCount(0 === $request ? 1 : 0, $this->logger()->lines('does not answer at ws://127.0.0.1:1/'));
+        }
     }
 }
