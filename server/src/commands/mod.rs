@@ -1,2 +1,148 @@
-//! The commands.
+//! The commands. Each is a function from its arguments to done or [`Failure`], which knows the exit code.
+
+mod check_config;
+mod publish;
 pub mod serve;
+mod ticket;
+mod watch;
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use orosync_link::Endpoint;
+use orosync_protocol::ticket::{Identity, Role, Signer};
+
+use crate::cli::{Cli, Command, Flags};
+use crate::config::{ConfigError, Settings, Written, load};
+use crate::listen::address::Address;
+use crate::log;
+
+/// Does what the command line says.
+pub fn run(cli: Cli) -> Result<(), Failure> {
+    match cli.command {
+        Command::Serve => {
+            let written = read_config(&cli.flags)?;
+            let settings = Settings::new(&written)?;
+            log::start(&settings.log);
+            for warning in &written.warnings {
+                tracing::warn!("{warning}");
+            }
+            serve::serve(settings).map_err(|error| Failure::Failed(error.to_string()))
+        }
+        Command::CheckConfig { defaults: true } => check_config::show_defaults(&mut io::stdout()),
+        Command::CheckConfig { defaults: false } => {
+            check_config::check(&read_config(&cli.flags)?, &mut io::stdout())
+        }
+        Command::Ticket(arguments) => ticket::ticket(&arguments, &settings(&cli.flags)?, &mut io::stdout()),
+        Command::Publish(arguments) => publish::publish(arguments, settings(&cli.flags)?),
+        Command::Watch(arguments) => watch::watch(arguments, &settings(&cli.flags)?),
+    }
+}
+
+/// Why a command did not do what it was asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// An argument cannot be used.
+    #[error("{0}")]
+    Usage(String),
+    /// It was tried, and failed.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl Failure {
+    /// 1: failed; 2: wrong usage or configuration.
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Failed(_) => ExitCode::from(1),
+            Self::Config(_) | Self::Usage(_) => ExitCode::from(2),
+        }
+    }
+}
+
+fn settings(flags: &Flags) -> Result<Settings, Failure> {
+    Ok(Settings::new(&read_config(flags)?)?)
+}
+
+fn read_config(flags: &Flags) -> Result<Written, ConfigError> {
+    let environment = std::env::vars_os()
+        .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()));
+    load(flags.config.as_deref(), environment, flags.settings())
+}
+
+/// What makes tickets: the secret, which a server that has only a public key lacks.
+fn signer(settings: &Settings) -> Result<&Signer, Failure> {
+    settings.auth.signer.as_ref().ok_or_else(no_signer)
+}
+
+fn no_signer() -> Failure {
+    Failure::Usage(
+        "tickets are made with the secret, and only a public key is configured. Set auth.secret_file (--secret-file)"
+            .to_owned(),
+    )
+}
+
+/// Where a server with these settings can be reached from this machine.
+fn endpoint(settings: &Settings) -> Result<Endpoint, Failure> {
+    let address =
+        settings.bind.first().ok_or_else(|| Failure::Usage("name the server with --endpoint".to_owned()))?;
+    let text = match address {
+        Address::Tcp(address) => format!("ws://{}/", reachable(*address)),
+        Address::Unix(_) => address.to_string(),
+    };
+    text.parse().map_err(|error| Failure::Usage(format!("{error}. Name the server with --endpoint")))
+}
+
+/// A server that listens on all addresses is found on this machine's own.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let host = match address.ip() {
+        IpAddr::V4(host) if host.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(host) if host.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        host => host,
+    };
+    SocketAddr::new(host, address.port())
+}
+
+/// Mints a ticket that begins now.
+fn mint(signer: &Signer, identity: &Identity, ttl_seconds: u64) -> Result<String, Failure> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    signer
+        .mint(identity, now, ttl_seconds, rand::random())
+        .map_err(|error| Failure::Failed(format!("no ticket could be made: {error}")))
+}
+
+/// Who `publish` and `watch` are: they hold the secret.
+fn publisher() -> Identity {
+    Identity { role: Role::Publisher, ..Identity::anonymous() }
+}
+
+/// Standard output, or whatever stands for it, took no more.
+fn output_failed(error: &io::Error) -> Failure {
+    Failure::Failed(format!("the output cannot be written: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoint_of(bind: &str) -> String {
+        let environment = [
+            ("OROSYNC_BIND".to_owned(), bind.to_owned()),
+            ("OROSYNC_AUTH__SECRET".to_owned(), "0123456789abcdef0123456789abcdef".to_owned()),
+        ];
+        endpoint(&Settings::new(&load(None, environment, []).unwrap()).unwrap()).unwrap().to_string()
+    }
+
+    #[test]
+    fn a_server_is_looked_for_where_it_listens() {
+        assert_eq!(endpoint_of("0.0.0.0:8080"), "ws://127.0.0.1:8080/");
+        assert_eq!(endpoint_of("[::]:8080"), "ws://[::1]:8080/");
+        assert_eq!(endpoint_of("10.0.0.5:80,0.0.0.0:1"), "ws://10.0.0.5:80/");
+        assert_eq!(endpoint_of("unix:/run/orosync.sock"), "unix:/run/orosync.sock");
+    }
+}

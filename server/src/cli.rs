@@ -1,0 +1,180 @@
+//! The command line: its commands, their arguments, and the flags that all of them share.
+
+use std::path::PathBuf;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Parser, Subcommand};
+use figment::value::Value;
+use orosync_link::Endpoint;
+use orosync_protocol::Topic;
+use orosync_protocol::ticket::Role;
+
+use crate::config::keys::{self, Declaration};
+
+/// The end of `--help`.
+const EXPLANATION: &str = "\
+Every setting can stand in a file (--config), in the environment (OROSYNC_BIND, OROSYNC_AUTH__SECRET_FILE, ...)
+and, the common ones, in a flag; a flag wins over the environment, the environment over the file.
+`orosync-server check-config` shows them all. Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.";
+
+/// How `publish` and `watch` explain `--endpoint`.
+const ENDPOINT_HELP: &str =
+    "The server: ws://host:port/, wss://host/ or unix:/path/to/socket [default: the first address of bind]";
+
+/// Live notifications for PHP business applications: holds the browsers, takes what PHP publishes, writes it to all who
+/// subscribed.
+#[derive(Debug, Parser)]
+#[command(name = "orosync-server", version, after_help = EXPLANATION)]
+pub struct Cli {
+    /// Flags of all commands.
+    #[command(flatten)]
+    pub flags: Flags,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Flags of all commands.
+#[derive(Debug, Args)]
+pub struct Flags {
+    /// The configuration, in TOML
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where to listen, for example 0.0.0.0:8080, or unix: and a path; can be repeated
+    #[arg(long, global = true, value_name = "ADDRESS")]
+    bind: Vec<String>,
+    /// Where health and metrics are served; empty: nowhere
+    #[arg(long, global = true, value_name = "ADDRESS")]
+    admin_bind: Option<String>,
+    /// The file that holds the secret shared with PHP
+    #[arg(long, global = true, value_name = "FILE")]
+    secret_file: Option<String>,
+}
+
+impl Flags {
+    /// What they say about keys of the configuration.
+    pub fn settings(&self) -> Vec<(Declaration, Value)> {
+        let bind = (!self.bind.is_empty()).then(|| (keys::BIND.declaration, Value::from(self.bind.clone())));
+        let text =
+            |key: Declaration, value: &Option<String>| value.clone().map(|value| (key, Value::from(value)));
+        bind.into_iter()
+            .chain(text(keys::ADMIN_BIND.declaration, &self.admin_bind))
+            .chain(text(keys::AUTH_SECRET_FILE.declaration, &self.secret_file))
+            .collect()
+    }
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the server until SIGTERM or SIGINT
+    Serve,
+    /// Check the configuration, and show every key with its value and where it came from
+    CheckConfig {
+        /// Show the table of all keys and defaults instead, in Markdown
+        #[arg(long)]
+        defaults: bool,
+    },
+    /// Print a ticket
+    Ticket(TicketArgs),
+    /// Publish messages, and wait until the server has acknowledged them
+    Publish(PublishArgs),
+    /// Print the events of topics, one `TOPIC<TAB>JSON` line each
+    Watch(WatchArgs),
+}
+
+/// Who a ticket is for.
+#[derive(Debug, Args)]
+pub struct TicketArgs {
+    /// The user's name
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<String>,
+    /// The user's id
+    #[arg(long, value_name = "ID")]
+    pub uid: Option<u64>,
+    /// The organization's id
+    #[arg(long, value_name = "ID")]
+    pub org: Option<u64>,
+    /// Back office, storefront, nobody, or a program that publishes [default: user with --user or --uid, else anonymous]
+    #[arg(long, value_parser = roles())]
+    pub role: Option<Role>,
+    /// Seconds until it expires
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..))]
+    pub ttl: u64,
+}
+
+/// What to publish, and where.
+#[derive(Debug, Args)]
+pub struct PublishArgs {
+    /// The server.
+    #[arg(long, value_name = "URL", help = ENDPOINT_HELP)]
+    pub endpoint: Option<Endpoint>,
+    /// The topic
+    #[arg(value_parser = topic)]
+    pub topic: Topic,
+    /// The payload: one JSON value, or - to read one from each line of standard input
+    #[arg(value_name = "JSON", allow_hyphen_values = true)]
+    pub payload: String,
+}
+
+/// What to watch, and where.
+#[derive(Debug, Args)]
+pub struct WatchArgs {
+    /// The server.
+    #[arg(long, value_name = "URL", help = ENDPOINT_HELP)]
+    pub endpoint: Option<Endpoint>,
+    /// The topics
+    #[arg(required = true, value_name = "TOPIC", value_parser = topic)]
+    pub topics: Vec<Topic>,
+}
+
+fn topic(text: &str) -> Result<Topic, String> {
+    Topic::parse(text).map_err(|error| format!("the topic {error}"))
+}
+
+fn roles() -> impl TypedValueParser<Value = Role> {
+    const ROLES: [Role; 4] = [Role::User, Role::Customer, Role::Anonymous, Role::Publisher];
+    PossibleValuesParser::new(ROLES.map(Role::as_str))
+        .try_map(|word| ROLES.into_iter().find(|role| role.as_str() == word).ok_or("not a role"))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_commands_are_declared_without_contradiction() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_may_stand_before_and_behind_the_command() {
+        for arguments in [
+            ["orosync-server", "--bind", "[::]:1", "serve", "--bind", "[::]:2"],
+            ["orosync-server", "serve", "--bind", "[::]:1", "--bind", "[::]:2"],
+        ] {
+            let settings = Cli::parse_from(arguments).flags.settings();
+            assert_eq!(settings.len(), 1);
+            assert_eq!(settings[0].0.name, "bind");
+        }
+        let settings = Cli::parse_from(["orosync-server", "serve", "--admin-bind", "", "--secret-file", "x"])
+            .flags
+            .settings();
+        assert_eq!(
+            settings.iter().map(|(key, _)| key.flag()).collect::<Vec<_>>(),
+            ["--admin-bind", "--secret-file"]
+        );
+    }
+
+    #[test]
+    fn a_payload_may_begin_with_a_minus() {
+        for payload in ["-1", "-"] {
+            let cli = Cli::parse_from(["orosync-server", "publish", "acme/x", payload]);
+            assert!(
+                matches!(cli.command, Command::Publish(PublishArgs { payload: found, .. }) if found == payload)
+            );
+        }
+    }
+}

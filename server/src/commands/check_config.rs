@@ -1,0 +1,90 @@
+//! `check-config`: every key with its value and where it came from, as a file that could be used; the policies that follow;
+//! the table for the documentation.
+
+use std::io::Write;
+
+use super::{Failure, output_failed};
+use crate::config::keys::{self, Declaration};
+use crate::config::{Settings, Written};
+use crate::policy::Policies;
+
+/// Checks all that `serve` would check before it listens, then shows it.
+pub(super) fn check(written: &Written, output: &mut impl Write) -> Result<(), Failure> {
+    let settings = Settings::new(written)?;
+    for warning in &written.warnings {
+        eprintln!("orosync-server: {warning}");
+    }
+    let text = format!("{}\n{}", show(written), show_policies(&settings.policies));
+    output.write_all(text.as_bytes()).map_err(|error| output_failed(&error))
+}
+
+/// The table of all keys, in Markdown.
+pub(super) fn show_defaults(output: &mut impl Write) -> Result<(), Failure> {
+    output.write_all(markdown().as_bytes()).map_err(|error| output_failed(&error))
+}
+
+fn show(written: &Written) -> String {
+    let lines: Vec<(String, String)> = keys::ALL.iter().map(|key| line(written, key)).collect();
+    let width = lines
+        .iter()
+        .map(|(setting, _)| setting.chars().count())
+        .filter(|width| *width < 60)
+        .max()
+        .unwrap_or(0);
+    let lines: Vec<String> =
+        lines.into_iter().map(|(setting, place)| format!("{setting:width$}  # {place}\n")).collect();
+    lines.concat()
+}
+
+fn line(written: &Written, key: &Declaration) -> (String, String) {
+    let value = written.shown(key);
+    let setting = if key.is_secret() && value != "\"\"" {
+        format!("# {} is set, not shown", key.name)
+    } else {
+        format!("{} = {value}", key.name)
+    };
+    (setting, written.place(key))
+}
+
+/// What the rules come to, Oro's included.
+fn show_policies(policies: &Policies) -> String {
+    let rules = policies.rules().iter().map(|rule| {
+        let (pattern, subscribe, publish) =
+            (rule.pattern(), rule.subscribe().label(), rule.publish().label());
+        format!("#   {:60} subscribe {subscribe:9} publish {publish}\n", pattern.as_str())
+    });
+    std::iter::once("# Topics, the first match decides:\n".to_owned()).chain(rules).collect()
+}
+
+fn markdown() -> String {
+    let defaults = Written::defaults();
+    let rows = keys::ALL.iter().map(|key| {
+        format!("| `{}` | {} | `{}` | {} |\n", key.name, key.kind, defaults.shown(key), key.sentence)
+    });
+    std::iter::once("| key | value | default | meaning |\n| --- | --- | --- | --- |\n".to_owned())
+        .chain(rows)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::load;
+
+    #[test]
+    fn the_table_has_a_row_for_each_key() {
+        let table = markdown();
+        assert_eq!(table.lines().count(), keys::ALL.len() + 2);
+        assert!(table.contains("| `limits.message_bytes` | size | `\"64K\"` | The largest message from a browser, at most 1M. |\n"));
+    }
+
+    #[test]
+    fn a_secret_is_never_shown() {
+        let secret = "0123456789abcdef0123456789abcdef";
+        let written = load(None, [("OROSYNC_AUTH__SECRET".to_owned(), secret.to_owned())], []).unwrap();
+        let shown = show(&written);
+        assert!(!shown.contains(secret), "{shown}");
+        assert!(shown.contains("# auth.secret is set, not shown"), "{shown}");
+        assert!(shown.contains("# OROSYNC_AUTH__SECRET\n"), "{shown}");
+    }
+}

@@ -1,0 +1,100 @@
+//! `publish`: a publisher like PHP's, over the same link.
+
+use std::io::{self, BufRead};
+use std::time::Duration;
+
+use bytes::Bytes;
+use orosync_link::{Options, Publisher};
+use orosync_protocol::link_frame::{Audience, Message};
+use orosync_protocol::{Payload, Topic};
+
+use super::{Failure, endpoint, no_signer};
+use crate::cli::PublishArgs;
+use crate::config::Settings;
+
+/// How long the server may take to answer, and to acknowledge what waits.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Publishes one payload, or one of each line of standard input; done when all are acknowledged.
+pub(super) fn publish(arguments: PublishArgs, settings: Settings) -> Result<(), Failure> {
+    let endpoint = match arguments.endpoint {
+        Some(endpoint) => endpoint,
+        None => endpoint(&settings)?,
+    };
+    let signer = settings.auth.signer.ok_or_else(no_signer)?;
+    let mut publication = Publication::open(Options::new(endpoint, signer), arguments.topic);
+    let sent = if arguments.payload == "-" {
+        publication.publish_lines(io::stdin().lock())
+    } else {
+        payload(arguments.payload)
+            .map_err(|problem| Failure::Usage(format!("the payload {problem}")))
+            .and_then(|payload| publication.publish(payload))
+    };
+    // What was accepted before a line that cannot be read is delivered all the same.
+    let acknowledged = publication.finish();
+    sent.and(acknowledged)
+}
+
+fn payload(json: String) -> Result<Payload, String> {
+    Payload::check(&Bytes::from(json)).map_err(|error| error.to_string())
+}
+
+struct Publication {
+    publisher: Publisher,
+    topic: Topic,
+}
+
+impl Publication {
+    fn open(options: Options, topic: Topic) -> Self {
+        // `finish` has flushed before it ends the link.
+        let options = Options { shutdown_timeout: Duration::ZERO, ..options };
+        Self { publisher: Publisher::new(options), topic }
+    }
+
+    fn publish_lines(&mut self, lines: impl BufRead) -> Result<(), Failure> {
+        for (index, line) in lines.lines().enumerate() {
+            let problem = |problem: String| Failure::Failed(format!("line {}: {problem}", index + 1));
+            let line = line.map_err(|error| problem(format!("cannot be read: {error}")))?;
+            if line.trim().is_empty() {
+                continue;
+            }
+            self.publish(payload(line).map_err(problem)?)?;
+        }
+        Ok(())
+    }
+
+    /// Waits while the queue is full.
+    fn publish(&mut self, payload: Payload) -> Result<(), Failure> {
+        let message = Message { topic: self.topic.clone(), payload, audience: Audience::default() };
+        while self.publisher.publish(message.clone()).is_err() {
+            if !self.publisher.flush(PATIENCE) {
+                return Err(self.not_acknowledged());
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for the last acknowledgement.
+    fn finish(mut self) -> Result<(), Failure> {
+        let acknowledged = self.publisher.flush(PATIENCE);
+        let status = self.publisher.status();
+        let outcome = match status.last_error {
+            _ if !acknowledged => Err(self.not_acknowledged()),
+            // The link held all the time, so this is about a message: the server took it, and delivers it to nobody.
+            Some(error) if status.outages == 0 && status.reconnects == 0 => Err(Failure::Failed(error)),
+            Some(_) | None => Ok(()),
+        };
+        self.publisher.shutdown();
+        outcome
+    }
+
+    fn not_acknowledged(&self) -> Failure {
+        let status = self.publisher.status();
+        let (left, endpoint) = (status.queued + status.unacknowledged, &self.publisher.options().endpoint);
+        let why = status.last_error.unwrap_or_else(|| format!("no answer within {PATIENCE:?}"));
+        Failure::Failed(format!(
+            "{endpoint} has not acknowledged {left} of {} messages: {why}",
+            status.accepted
+        ))
+    }
+}

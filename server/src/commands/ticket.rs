@@ -1,0 +1,25 @@
+//! `ticket`: prints one ticket, for tests and for the curious.
+
+use std::io::Write;
+
+use orosync_protocol::ticket::{Identity, Role};
+
+use super::{Failure, mint, output_failed, signer};
+use crate::cli::TicketArgs;
+use crate::config::Settings;
+
+/// Prints it on a line of its own.
+pub(super) fn ticket(
+    arguments: &TicketArgs,
+    settings: &Settings,
+    output: &mut impl Write,
+) -> Result<(), Failure> {
+    let ticket = mint(signer(settings)?, &identity(arguments), arguments.ttl)?;
+    writeln!(output, "{ticket}").map_err(|error| output_failed(&error))
+}
+
+fn identity(arguments: &TicketArgs) -> Identity {
+    let somebody = arguments.user.is_some() || arguments.uid.is_some();
+    let role = arguments.role.unwrap_or(if somebody { Role::User } else { Role::Anonymous });
+    Identity { role, user: arguments.user.clone(), uid: arguments.uid, org: arguments.org }
+}

@@ -1,0 +1,269 @@
+//! `watch`: subscribes like a browser, as a publisher who may see every declared topic, and prints what comes.
+//!
+//! The socket is read on a thread of its own; the first waits for a signal or for that thread's end. Bound: one message in
+//! memory, of at most [`MAX_MESSAGE_BYTES`].
+
+use std::collections::BTreeSet;
+use std::io::{self, Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::os::unix::net::UnixStream;
+use std::thread;
+use std::time::Duration;
+
+use bytes::Bytes;
+use orosync_link::Endpoint;
+use orosync_protocol::wamp::{ClientMessage, ServerMessage, decode_server, encode_client};
+use orosync_protocol::{Payload, Topic, subprotocol};
+use tokio::sync::oneshot;
+use tungstenite::client::IntoClientRequest;
+use tungstenite::error::ProtocolError;
+use tungstenite::handshake::HandshakeError;
+use tungstenite::handshake::client::Request;
+use tungstenite::http::{HeaderName, HeaderValue, header};
+use tungstenite::protocol::WebSocketConfig;
+use tungstenite::stream::MaybeTlsStream;
+use tungstenite::{Error, Message, Utf8Bytes, WebSocket, client_tls_with_config};
+
+use super::{Failure, endpoint, mint, output_failed, publisher, signer};
+use crate::cli::WatchArgs;
+use crate::config::Settings;
+use crate::process::Requests;
+
+/// For the connection and for each answer of the handshake. After so long a silence we ask with a ping; after as long again
+/// the server is gone.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The ticket is used at once.
+const TICKET_SECONDS: u64 = 60;
+
+/// An EVENT with the largest payload, its topic in escapes, and room.
+const MAX_MESSAGE_BYTES: usize = Payload::MAX_BYTES + (64 << 10);
+
+/// The most characters of a server's text in a line of ours.
+const MAX_SHOWN_CHARACTERS: usize = 500;
+
+/// Answered behind all subscriptions that were sent before it.
+const PROCEDURE: &str = "orosync/session";
+
+/// Prints the events of the topics until SIGTERM, SIGINT or SIGHUP.
+pub(super) fn watch(arguments: WatchArgs, settings: &Settings) -> Result<(), Failure> {
+    let endpoint = match arguments.endpoint {
+        Some(endpoint) => endpoint,
+        None => endpoint(settings)?,
+    };
+    let topics: BTreeSet<Topic> = arguments.topics.into_iter().collect();
+    let ticket = mint(signer(settings)?, &publisher(), TICKET_SECONDS)?;
+    let cannot_start = |error: io::Error| Failure::Failed(format!("cannot start: {error}"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(cannot_start)?;
+    runtime.block_on(async {
+        let mut requests = Requests::listen().map_err(cannot_start)?;
+        let (sender, ended) = oneshot::channel();
+        thread::spawn(move || {
+            // An error means that a signal came first.
+            let _ = sender.send(connect_and_print(&endpoint, &ticket, &topics));
+        });
+        tokio::select! {
+            outcome = ended => outcome.unwrap_or_else(|_| Err(Failure::Failed("the reading thread panicked".to_owned()))),
+            _ = requests.next() => Ok(()),
+        }
+    })
+}
+
+fn connect_and_print(endpoint: &Endpoint, ticket: &str, topics: &BTreeSet<Topic>) -> Result<(), Failure> {
+    let mut watched = connect(endpoint, ticket).map_err(|problem| at(endpoint, &problem))?;
+    watched.subscribe(topics).map_err(|problem| at(endpoint, &problem))?;
+    let mut output = io::stdout();
+    let mut refused = Vec::new();
+    loop {
+        match watched.next_message().map_err(|problem| at(endpoint, &problem))? {
+            ServerMessage::Event { topic, payload } => match print(&topic, &payload, &mut output) {
+                Ok(()) => {}
+                // Whoever read has seen enough.
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+                Err(error) => return Err(output_failed(&error)),
+            },
+            ServerMessage::CallError { description, .. } => refused.push(shown(&description)),
+            ServerMessage::CallResult { .. } if refused.is_empty() => {
+                eprintln!("subscribed to {} topics at {endpoint}", topics.len());
+            }
+            ServerMessage::CallResult { .. } => return Err(at(endpoint, &refused.join("\n"))),
+            ServerMessage::Welcome { .. } | ServerMessage::Prefix { .. } => {}
+        }
+    }
+}
+
+/// One line, whatever white space the publisher's encoder left between the tokens.
+fn print(topic: &str, payload: &Payload, output: &mut impl Write) -> io::Result<()> {
+    let mut line = Vec::with_capacity(topic.len() + payload.len() + 2);
+    line.extend_from_slice(topic.as_bytes());
+    line.push(b'\t');
+    // JSON has no line break within a string: those that are left stand between tokens.
+    line.extend(
+        payload.as_bytes().iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }),
+    );
+    line.push(b'\n');
+    output.write_all(&line)?;
+    output.flush()
+}
+
+trait Stream: Read + Write {}
+impl Stream for TcpStream {}
+impl Stream for UnixStream {}
+
+/// A session that receives.
+struct Watched {
+    websocket: WebSocket<MaybeTlsStream<Box<dyn Stream>>>,
+    asked: bool,
+}
+
+fn connect(endpoint: &Endpoint, ticket: &str) -> Result<Watched, String> {
+    let stream = open(endpoint)
+        .map_err(|error| format!("cannot connect: {error}. Is orosync-server running there?"))?;
+    let config = WebSocketConfig::default()
+        .max_message_size(Some(MAX_MESSAGE_BYTES))
+        .max_frame_size(Some(MAX_MESSAGE_BYTES));
+    let request = request(endpoint, ticket).map_err(|error| error.to_string())?;
+    match client_tls_with_config(request, stream, Some(config), None) {
+        Ok((websocket, _)) => Ok(Watched { websocket, asked: false }),
+        Err(HandshakeError::Interrupted(_)) => Err(format!("no answer within {PATIENCE:?}")),
+        Err(HandshakeError::Failure(Error::Http(response))) => {
+            let answer = response.body().as_deref().unwrap_or_default();
+            Err(format!(
+                "the server answers {}: {}",
+                response.status(),
+                shown(&String::from_utf8_lossy(answer))
+            ))
+        }
+        Err(HandshakeError::Failure(error)) => Err(format!("the handshake failed: {error}")),
+    }
+}
+
+fn open(endpoint: &Endpoint) -> io::Result<Box<dyn Stream>> {
+    match endpoint {
+        Endpoint::Unix { path } => {
+            let stream = UnixStream::connect(path)?;
+            stream.set_read_timeout(Some(PATIENCE))?;
+            Ok(Box::new(stream))
+        }
+        Endpoint::Web { host, port, .. } => {
+            let mut last = io::Error::from(io::ErrorKind::NotFound);
+            for address in (host.as_str(), *port).to_socket_addrs()? {
+                match TcpStream::connect_timeout(&address, PATIENCE) {
+                    Ok(stream) => {
+                        stream.set_read_timeout(Some(PATIENCE))?;
+                        return Ok(Box::new(stream));
+                    }
+                    Err(error) => last = error,
+                }
+            }
+            Err(last)
+        }
+    }
+}
+
+fn request(endpoint: &Endpoint, ticket: &str) -> tungstenite::Result<Request> {
+    let url = match endpoint {
+        Endpoint::Web { .. } => endpoint.to_string(),
+        Endpoint::Unix { .. } => "ws://localhost/".to_owned(),
+    };
+    let mut request = url.into_client_request()?;
+    let mut bearer =
+        HeaderValue::try_from(format!("Bearer {ticket}")).map_err(tungstenite::http::Error::from)?;
+    bearer.set_sensitive(true);
+    request.headers_mut().insert(header::AUTHORIZATION, bearer);
+    request.headers_mut().insert(
+        HeaderName::from_static("sec-websocket-protocol"),
+        HeaderValue::from_static(subprotocol::OROSYNC),
+    );
+    Ok(request)
+}
+
+impl Watched {
+    fn subscribe(&mut self, topics: &BTreeSet<Topic>) -> Result<(), String> {
+        for topic in topics {
+            self.send(&ClientMessage::Subscribe { topic: topic.as_str().to_owned() })?;
+        }
+        let call_id = Payload::from_encoder(Bytes::from_static(b"\"subscribed\""))
+            .map_err(|error| error.to_string())?;
+        self.send(&ClientMessage::Call { call_id, procedure: PROCEDURE.to_owned(), arguments: vec![] })
+    }
+
+    fn send(&mut self, message: &ClientMessage) -> Result<(), String> {
+        let text = Utf8Bytes::try_from(encode_client(message)).map_err(|error| error.to_string())?;
+        self.websocket.send(Message::Text(text)).map_err(lost)
+    }
+
+    fn next_message(&mut self) -> Result<ServerMessage, String> {
+        loop {
+            let message = self.websocket.read();
+            let silent = matches!(&message, Err(Error::Io(error)) if is_timeout(error));
+            match message {
+                Ok(Message::Text(text)) => {
+                    self.asked = false;
+                    return decode_server(&Bytes::from(text))
+                        .map_err(|error| format!("the server sent what is not WAMP v1: {error}"));
+                }
+                Ok(Message::Close(Some(frame))) => {
+                    let code = u16::from(frame.code);
+                    return Err(format!("the server closed the connection: {code} {}", shown(&frame.reason)));
+                }
+                Ok(_) => self.asked = false,
+                Err(_) if silent && !self.asked => {
+                    self.asked = true;
+                    self.websocket.send(Message::Ping(Bytes::new())).map_err(lost)?;
+                }
+                Err(_) if silent => return Err(format!("no sign of life for {:?}", 2 * PATIENCE)),
+                Err(error) => return Err(lost(error)),
+            }
+        }
+    }
+}
+
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}
+
+fn lost(error: Error) -> String {
+    match error {
+        Error::ConnectionClosed
+        | Error::AlreadyClosed
+        | Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => {
+            "the server ended the connection".to_owned()
+        }
+        other => format!("the connection was lost: {other}"),
+    }
+}
+
+fn at(endpoint: &Endpoint, problem: &str) -> Failure {
+    Failure::Failed(format!("{endpoint}: {problem}"))
+}
+
+/// A server's text, on one line, cut.
+fn shown(text: &str) -> String {
+    text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_SHOWN_CHARACTERS).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_one_line_whatever_its_white_space() {
+        let payload = Payload::from_encoder(Bytes::from_static(b"{\r\n  \"a\": \"x\\ny\"\n}")).unwrap();
+        let mut output = Vec::new();
+        print("oro/ping", &payload, &mut output).unwrap();
+        assert_eq!(String::from_utf8(output).unwrap(), "oro/ping\t{    \"a\": \"x\\ny\" }\n");
+    }
+
+    #[test]
+    fn a_ticket_is_not_shown_by_the_request() {
+        let request = request(&"ws://localhost/".parse().unwrap(), "very-secret").unwrap();
+        assert!(!format!("{request:?}").contains("very-secret"));
+    }
+
+    #[test]
+    fn a_servers_text_is_one_cut_line() {
+        assert_eq!(shown("\n no \u{1b}[31m such\r\ntopic \n"), "no  [31m such  topic");
+        assert_eq!(shown(&"x".repeat(5000)).len(), MAX_SHOWN_CHARACTERS);
+    }
+}
