@@ -90,8 +90,7 @@ return static function (ContainerConfigurator $container): void {
         // Every connection depends on this, and whoever says who the user is may depend on a connection.
         ->arg('$announcer', service_closure('orosync.tag_announcer'))
         ->arg('$logger', service('logger'))
-        ->tag('monolog.logger', ['channel' => 'orosync'])
-        ->tag('kernel.reset', ['method' => 'reset']);
+        ->tag('monolog.logger', ['channel' => 'orosync']);
     $services->set('orosync.commit_middleware', CommitMiddleware::class)
         ->arg('$uncommitted', service('orosync.uncommitted_tags'))
         ->tag('doctrine.middleware');

@@ -7,16 +7,16 @@ namespace Orosync\ContentTag\Transaction;
 use Doctrine\DBAL\Connection;
 use Orosync\ContentTag\TagAnnouncer;
 use Psr\Log\LoggerInterface;
-use Symfony\Contracts\Service\ResetInterface;
 
 /**
  * Tags of flushes within a transaction that is still open.
  *
  * They are announced, each once, when the outermost transaction has committed, and forgotten when it is rolled back.
  * Bound: MAX_TAGS for a connection; what is beyond it is not announced, and the log says how many. A rollback to a
- * savepoint is not seen here: what was flushed after the savepoint is announced with the rest.
+ * savepoint is not seen here: what was flushed after the savepoint is announced with the rest. Nothing is forgotten
+ * between two messages of a worker, for the transaction is not either.
  */
-final class UncommittedTags implements ResetInterface
+final class UncommittedTags
 {
     private const MAX_TAGS = 100_000;
 
@@ -71,13 +71,5 @@ final class UncommittedTags implements ResetInterface
     public function rolledBack(object $native): void
     {
         $this->watch($native);
-    }
-
-    /** Between two messages of a worker no transaction is open. */
-    public function reset(): void
-    {
-        foreach ($this->held as $native => $_) {
-            $this->watch($native);
-        }
     }
 }

@@ -43,7 +43,7 @@ final class Kernel extends HttpKernel implements CompilerPassInterface
      * @param array<string, mixed> $parameters container parameters
      * @param list<string>         $with       of "security", "twig", "doctrine"; "publisher" and "tickets" (the bundle's
      *                                         own instead of those that record); "own claims" and "own tags" (an
-     *                                         application's services)
+     *                                         application's services); "no middleware" (Doctrine wired without it)
      */
     public function __construct(
         private readonly array $orosync = [],
@@ -93,7 +93,7 @@ final class Kernel extends HttpKernel implements CompilerPassInterface
                 $alias->setPublic(true);
             }
         }
-        if ($this->has('doctrine')) {
+        if ($this->has('doctrine') && !$this->has('no middleware')) {
             $middlewares = array_map(static fn (string $id): Reference => new Reference($id), array_keys($container->findTaggedServiceIds('doctrine.middleware')));
             $container->getDefinition('doctrine.orm.configuration')->addMethodCall('setMiddlewares', [$middlewares]);
         }

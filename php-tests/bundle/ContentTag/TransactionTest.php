@@ -73,15 +73,25 @@ final class TransactionTest extends ApplicationTestCase
         self::assertSame([], $this->publisher()->take(self::TOPIC));
     }
 
-    public function testADeadlineOfAWorkerForgetsWhatWasLeftOpen(): void
+    public function testATransactionOutlivesTheResetOfAWorkersServices(): void
     {
         $connection = $this->manager->getConnection();
         $connection->beginTransaction();
-        $this->save(new Company('of a message that was given up'));
+        $this->save(new Company('a'));
         $this->kernel()->getContainer()->get('services_resetter')->reset();
         $connection->commit();
 
-        self::assertSame([], $this->publisher()->take(self::TOPIC));
+        self::assertSame(['['.self::COMPANIES.']'], $this->publisher()->take(self::TOPIC));
+    }
+
+    public function testWithoutTheMiddlewareAFlushIsAnnouncedAtOnce(): void
+    {
+        $this->boot([], [], ['doctrine', 'no middleware']);
+        $this->manager = $this->manager();
+        $this->manager->getConnection()->beginTransaction();
+        $this->save(new Company('a'));
+
+        self::assertSame(['['.self::COMPANIES.']'], $this->publisher()->take(self::TOPIC));
     }
 
     private function save(object $entity): void
