@@ -1,1 +1,26 @@
-//! tests
+//! What end-to-end tests need: the real programs, started on free ports and stopped when they go out of scope.
+//!
+//! - [`server`]: a running `orosync-server`
+//! - [`client`]: a WAMP v1 client that sees every byte
+//! - [`php`]: PHP on the command line, and PHP-FPM
+//! - [`wait`]: conditions instead of sleeps
+
+pub mod client;
+pub mod php;
+pub mod server;
+pub mod wait;
+
+use std::path::{Path, PathBuf};
+
+/// The secret of all tests.
+pub const SECRET: &str = "a secret for tests, longer than 32 bytes";
+
+/// A release artefact: named by the environment variable (`make` sets it), or in `target/release`.
+fn artefact(variable: &str, file: &str) -> PathBuf {
+    let path = std::env::var_os(variable).map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/release").join(file),
+        PathBuf::from,
+    );
+    assert!(path.exists(), "{} is not built. First run: make build", path.display());
+    path
+}

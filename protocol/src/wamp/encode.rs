@@ -8,7 +8,7 @@ use serde_json::ser::{Formatter, Serializer};
 
 use super::{ClientMessage, ServerMessage};
 use crate::ids::SessionId;
-use crate::payload::Payload;
+use crate::payload::{Payload, PayloadError};
 use crate::topic::Topic;
 
 /// EVENT, which is encoded once for all sessions of a topic.
@@ -56,6 +56,19 @@ pub fn encode_client(message: &ClientMessage) -> Bytes {
             }
         }
     }
+}
+
+/// A value of our own as JSON, written as PHP writes it.
+///
+/// # Errors
+///
+/// If it is too large for a payload, or cannot be written as JSON at all.
+pub fn payload_of(value: &(impl Serialize + ?Sized)) -> Result<Payload, PayloadError> {
+    let mut json = Vec::new();
+    value
+        .serialize(&mut Serializer::with_formatter(&mut json, AsPhp))
+        .map_err(|error| PayloadError::NotJson { problem: error.to_string() })?;
+    Payload::from_encoder(json.into())
 }
 
 fn event(topic: &str, payload: &Payload) -> Bytes {

@@ -131,7 +131,7 @@ impl Turn<'_> {
 
     fn refuse(&mut self, topic: &str, description: &str, code: u16) -> Result<(), CloseReason> {
         self.send(&ServerMessage::CallError {
-            call_id: json(&topic),
+            call_id: json(topic),
             error_uri: topic.to_owned(),
             description: description.to_owned(),
             details: Some(json(&Details { code })),

@@ -6,9 +6,8 @@
 //!
 //! OroPlatform calls none and ships none, so our names cannot collide.
 
-use bytes::Bytes;
 use orosync_protocol::ticket::Identity;
-use orosync_protocol::wamp::ServerMessage;
+use orosync_protocol::wamp::{ServerMessage, payload_of};
 use orosync_protocol::{Payload, SessionId};
 use serde::Serialize;
 
@@ -54,8 +53,7 @@ pub(super) struct Details {
 }
 
 /// Our own small values as payloads.
-pub(super) fn json(value: &impl Serialize) -> Payload {
-    // Structs of strings and numbers always serialize, and are far below a payload's bound.
-    let json = serde_json::to_vec(value).unwrap_or_default();
-    Payload::from_encoder(Bytes::from(json)).unwrap_or_else(|_| Payload::null())
+pub(super) fn json(value: &(impl Serialize + ?Sized)) -> Payload {
+    // Structs of strings and numbers always serialize, and a message of a browser is below a payload's bound.
+    payload_of(value).unwrap_or_else(|_| Payload::null())
 }

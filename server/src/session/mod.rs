@@ -262,6 +262,7 @@ impl Session {
         let greeting = std::mem::replace(&mut self.state, State::Ending { protocol: None });
         if let State::Greeting { open, rest } = greeting {
             self.state = State::Open(open);
+            self.deadline = None;
             self.read_messages(&rest, shared, events, now.instant);
         }
     }

@@ -304,3 +304,6 @@ impl Shard {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

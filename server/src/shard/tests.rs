@@ -1,0 +1,515 @@
+//! Sessions of one shard, stepped by hand: no socket, no sleep, the clock is an argument.
+
+use std::io::IoSlice;
+use std::time::Duration;
+
+use orosync_protocol::link_frame::{Audience, Message, PublisherFrame, ServerFrame};
+use orosync_protocol::ticket::{Identity, Role, Signer, Verifier};
+use orosync_protocol::{Payload, PublisherId, Seq, Topic};
+
+use super::*;
+use crate::auth::Authenticator;
+use crate::config::settings::{Anonymous, Limits};
+use crate::handshake::Door;
+use crate::handshake::origin::AllowedOrigins;
+use crate::listen::ConnectionLimits;
+use crate::log::RateLimited;
+use crate::metrics::{Metrics, Protocol};
+use crate::node::handle::{Inbox, ShardHandle, ShardMessage};
+use crate::policy::Policies;
+use crate::session::outbound::MAX_SLICES;
+
+const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
+const UNIX_NOW: u64 = 1_000_000;
+
+/// A node with one shard, and its inbox.
+struct Stage {
+    shard: Shard,
+    inbox: Inbox,
+    node: Arc<Node>,
+    metrics: Arc<Metrics>,
+    connections: Arc<ConnectionLimits>,
+    now: Instant,
+    tickets: u128,
+}
+
+impl Stage {
+    fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    fn with(change: impl FnOnce(&mut Limits)) -> Self {
+        let mut limits = default_limits();
+        change(&mut limits);
+        let metrics = Arc::new(Metrics::new());
+        let (handle, inbox) = ShardHandle::new();
+        let node = Arc::new(Node::new(vec![handle], &limits, Arc::clone(&metrics), 1));
+        let ten_lines = || RateLimited::new(10, Duration::from_secs(10), metrics.log_lines_left_out.clone());
+        let shared = Shared {
+            door: Door {
+                authenticator: Authenticator::new(vec![Verifier::from_secret(SECRET).unwrap()], 1000),
+                anonymous: Anonymous::Accept,
+                allowed_origins: AllowedOrigins::new(vec!["*".into()]),
+                max_head_bytes: limits.handshake_bytes,
+            },
+            policies: Policies::new(Vec::new()),
+            limits,
+            metrics: Arc::clone(&metrics),
+            handshakes_logged: ten_lines(),
+            refusals_logged: ten_lines(),
+        };
+        let stepped = Shard::new(0, Arc::clone(&node), Arc::new(shared));
+        let connections = ConnectionLimits::new(1000, 1000);
+        Self { shard: stepped, inbox, node, metrics, connections, now: Instant::now(), tickets: 0 }
+    }
+
+    fn now(&self) -> Now {
+        Now { instant: self.now, unix: UNIX_NOW }
+    }
+
+    fn connect(&mut self) -> usize {
+        let count = self.connections.admit(Peer::Unix).unwrap();
+        self.shard.accept(Peer::Unix, count, self.now)
+    }
+
+    fn send(&mut self, slot: usize, bytes: &[u8]) {
+        let now = self.now();
+        self.shard.handle_bytes(slot, bytes, now);
+    }
+
+    fn say(&mut self, slot: usize, text: &str) {
+        self.send(slot, &masked(1, text.as_bytes()));
+    }
+
+    /// Does what the event loop would: passes on what is in the inbox.
+    fn pass_on(&mut self) {
+        while let Ok(message) = self.inbox.try_recv() {
+            match message {
+                ShardMessage::Delivery(delivery) => self.shard.handle_delivery(&delivery, self.now),
+                ShardMessage::CreditReturned => self.shard.handle_credit(self.now),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    /// Takes what one write would send, as the kernel would.
+    fn written(&mut self, slot: usize) -> Vec<u8> {
+        let Some(session) = self.shard.session(slot) else { return Vec::new() };
+        let mut slices = [IoSlice::new(&[]); MAX_SLICES];
+        let filled = session.outbound().slices(&mut slices);
+        let bytes: Vec<u8> = slices[..filled].iter().flat_map(|slice| slice.to_vec()).collect();
+        session.outbound().advance(bytes.len());
+        let now = self.now();
+        self.shard.handle_written(slot, now);
+        bytes
+    }
+
+    /// The texts of the frames that wait for this session.
+    fn texts(&mut self, slot: usize) -> Vec<String> {
+        self.pass_on();
+        frames(&self.written(slot))
+            .into_iter()
+            .map(|(_, payload)| String::from_utf8(payload).unwrap())
+            .collect()
+    }
+
+    /// An open session of this user, greeting read.
+    fn browser(&mut self, offer: &str, identity: &Identity) -> usize {
+        let slot = self.connect();
+        self.tickets += 1;
+        let ticket =
+            Signer::from_secret(SECRET).unwrap().mint(identity, UNIX_NOW, 300, self.tickets).unwrap();
+        self.send(slot, request(&format!("/?ticket={ticket}"), offer).as_bytes());
+        assert!(self.written(slot).starts_with(b"HTTP/1.1 101 "));
+        slot
+    }
+
+    fn publisher(&mut self, id: u128) -> usize {
+        let slot = self.connect();
+        let identity = Identity { role: Role::Publisher, ..Identity::anonymous() };
+        let ticket = Signer::from_secret(SECRET).unwrap().mint(&identity, UNIX_NOW, 300, 0).unwrap();
+        let offer = format!("Sec-WebSocket-Protocol: orosync.link.1\r\nAuthorization: Bearer {ticket}\r\n");
+        self.send(slot, request("/", &offer).as_bytes());
+        assert!(self.written(slot).starts_with(b"HTTP/1.1 101 "));
+        self.link(slot, &PublisherFrame::Hello { publisher: PublisherId(id) });
+        slot
+    }
+
+    fn link(&mut self, slot: usize, frame: &PublisherFrame) {
+        self.send(slot, &masked(2, &frame.encode()));
+    }
+
+    fn link_frames(&mut self, slot: usize) -> Vec<ServerFrame> {
+        let written = self.written(slot);
+        frames(&written)
+            .into_iter()
+            .map(|(_, payload)| ServerFrame::decode(payload.into()).unwrap())
+            .collect()
+    }
+}
+
+fn default_limits() -> Limits {
+    Limits {
+        handshake_timeout: Duration::from_secs(10),
+        handshake_bytes: 16 << 10,
+        sessions: 0,
+        sessions_per_address: 100,
+        message_bytes: 64 << 10,
+        outbound_bytes: 1 << 20,
+        subscriptions: 20,
+        messages_per_second: 50,
+        message_burst: 200,
+        publisher_messages: 1000,
+        publisher_bytes: 1 << 20,
+        remembered_tickets: 1000,
+        remembered_publishers: 1000,
+        topics: 1000,
+        ping_interval: Duration::from_secs(30),
+        ping_timeout: Duration::from_secs(15),
+    }
+}
+
+const WAMP: &str = "Sec-WebSocket-Protocol: wamp\r\n";
+const OROSYNC: &str = "Sec-WebSocket-Protocol: orosync.1, wamp\r\n";
+
+fn user(uid: u64) -> Identity {
+    Identity { role: Role::User, user: Some(format!("user{uid}")), uid: Some(uid), org: Some(1) }
+}
+
+fn request(target: &str, more: &str) -> String {
+    format!(
+        "GET {target} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{more}\r\n"
+    )
+}
+
+/// A client's frame, masked with zeros.
+fn masked(opcode: u8, payload: &[u8]) -> Vec<u8> {
+    let mut frame = vec![0x80 | opcode];
+    match u16::try_from(payload.len()) {
+        Ok(short) if short < 126 => frame.push(0x80 | u8::try_from(short).unwrap()),
+        Ok(middle) => {
+            frame.push(0x80 + 126);
+            frame.extend(middle.to_be_bytes());
+        }
+        Err(_) => {
+            frame.push(0x80 + 127);
+            frame.extend((payload.len() as u64).to_be_bytes());
+        }
+    }
+    frame.extend([0; 4]);
+    frame.extend(payload);
+    frame
+}
+
+/// Opcode and payload of each whole server frame, which must fill the bytes.
+fn frames(mut bytes: &[u8]) -> Vec<(u8, Vec<u8>)> {
+    let mut frames = Vec::new();
+    while let [first, length, rest @ ..] = bytes {
+        let (length, rest) = match length {
+            126 => (usize::from(u16::from_be_bytes([rest[0], rest[1]])), &rest[2..]),
+            127 => (usize::try_from(u64::from_be_bytes(rest[..8].try_into().unwrap())).unwrap(), &rest[8..]),
+            short => (usize::from(*short), rest),
+        };
+        frames.push((first & 0x0f, rest[..length].to_vec()));
+        bytes = &rest[length..];
+    }
+    assert!(bytes.is_empty());
+    frames
+}
+
+fn message(topic: &str, json: &str) -> Message {
+    Message {
+        topic: Topic::parse(topic).unwrap(),
+        payload: Payload::check(&json.to_owned().into()).unwrap(),
+        audience: Audience::default(),
+    }
+}
+
+fn batch(first: u64, messages: Vec<Message>) -> PublisherFrame {
+    PublisherFrame::Publish { first: Seq::new(first).unwrap(), messages }
+}
+
+#[test]
+fn the_101_and_welcome_leave_in_one_write_with_nothing_behind_them() {
+    let mut stage = Stage::new();
+    let slot = stage.connect();
+    // A client of the oldest kind: it subscribes and asks in the same packet as its request.
+    let mut bytes = request("/", WAMP).into_bytes();
+    bytes.extend(masked(1, br#"[5,"oro/ping"]"#));
+    bytes.extend(masked(1, br#"[2,"1","orosync/session"]"#));
+    stage.send(slot, &bytes);
+    assert!(!stage.shard.wants_input(slot), "nothing is read before the greeting has left");
+    let first = stage.written(slot);
+    let end = first.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
+    assert!(!first[..end].contains(&b'[') && !first[..end].contains(&b']'));
+    let greeting = frames(&first[end..]);
+    assert_eq!(greeting.len(), 1);
+    assert!(greeting[0].1.starts_with(b"[0,\""));
+    let second = stage.texts(slot);
+    assert!(second[0].starts_with(r#"[3,"1",{"session":"#), "{second:?}");
+    stage.node.publish(message("oro/ping", "1"), Source::Server);
+    assert_eq!(stage.texts(slot), [r#"[8,"oro\/ping",1]"#]);
+}
+
+#[test]
+fn an_event_reaches_all_who_subscribed_and_nobody_else() {
+    let mut stage = Stage::new();
+    let (a, b, c) =
+        (stage.browser(WAMP, &user(1)), stage.browser(OROSYNC, &user(2)), stage.browser("", &user(3)));
+    for slot in [a, b] {
+        stage.say(slot, r#"[5,"oro/data/update"]"#);
+        stage.say(slot, r#"[5,"oro/data/update"]"#);
+    }
+    stage.node.publish(message("oro/data/update", r#"[{"username":"x","tagname":"y"}]"#), Source::Server);
+    let event = r#"[8,"oro\/data\/update",[{"username":"x","tagname":"y"}]]"#;
+    assert_eq!(stage.texts(a), [event]);
+    assert_eq!(stage.texts(b), [event]);
+    assert!(stage.texts(c).is_empty());
+    stage.say(b, r#"[6,"oro/data/update"]"#);
+    stage.node.publish(message("oro/data/update", "2"), Source::Server);
+    assert_eq!(stage.texts(a).len(), 1);
+    assert!(stage.texts(b).is_empty(), "no delivery after unsubscribe");
+}
+
+#[test]
+fn exclude_and_eligible_name_sessions() {
+    let mut stage = Stage::new();
+    let slots = [0, 1, 2].map(|uid| stage.browser(WAMP, &user(uid)));
+    let ids = slots.map(|slot| stage.shard.session(slot).unwrap().id().unwrap());
+    for slot in slots {
+        stage.say(slot, r#"[5,"oro/ping"]"#);
+    }
+    let mut publish = |exclude: &[usize], eligible: &[usize]| {
+        let ids = |which: &[usize]| which.iter().map(|at| ids[*at]).collect();
+        let audience = Audience { exclude: ids(exclude), eligible: ids(eligible) };
+        stage.node.publish(Message { audience, ..message("oro/ping", "1") }, Source::Server);
+        slots.map(|slot| stage.texts(slot).len())
+    };
+    assert_eq!(publish(&[1], &[]), [1, 0, 1]);
+    assert_eq!(publish(&[], &[2]), [0, 0, 1]);
+    assert_eq!(publish(&[2], &[1, 2]), [0, 1, 0]);
+}
+
+#[test]
+fn what_a_policy_refuses_is_told_and_never_closes_the_session() {
+    let mut stage = Stage::new();
+    let slot = stage.browser(WAMP, &Identity::anonymous());
+    for (text, topic) in [
+        (r#"[5,"oro/data/update"]"#, r"oro\/data\/update"),
+        (r#"[5,"no/such/topic"]"#, r"no\/such\/topic"),
+        (r#"[7,"oro/maintenance",{"isOn":true}]"#, r"oro\/maintenance"),
+    ] {
+        stage.say(slot, text);
+        let told = stage.texts(slot);
+        assert_eq!(told.len(), 1, "{text}");
+        assert!(told[0].starts_with(&format!(r#"[4,"{topic}","{topic}",""#)), "{told:?}");
+    }
+    stage.say(slot, r#"[5,"oro/maintenance"]"#);
+    stage.node.publish(message("oro/maintenance", "1"), Source::Server);
+    assert_eq!(stage.texts(slot), [r#"[8,"oro\/maintenance",1]"#]);
+    assert_eq!(stage.metrics.subscriptions_refused.total("undeclared"), 1);
+    assert_eq!(stage.metrics.subscriptions_refused.total("not_allowed"), 1);
+}
+
+#[test]
+fn a_message_that_is_none_closes_with_1007() {
+    for text in ["x", "{}", "[8,\"t\",1]", "[5,7]", r#"[7,"t",1,[],true]"#] {
+        let mut stage = Stage::new();
+        let slot = stage.browser(WAMP, &user(1));
+        stage.say(slot, text);
+        let sent = frames(&stage.written(slot));
+        assert_eq!(sent[0].0, 8, "{text}");
+        assert_eq!(sent[0].1[..2], 1007_u16.to_be_bytes(), "{text}");
+        stage.send(slot, &masked(8, &1007_u16.to_be_bytes()));
+        assert!(stage.shard.session(slot).unwrap().wants_fin());
+    }
+}
+
+#[test]
+fn a_wamp_session_that_should_come_back_ends_without_a_close_frame() {
+    let mut stage = Stage::new();
+    let (wamp, none, orosync) =
+        (stage.browser(WAMP, &user(1)), stage.browser("", &user(2)), stage.browser(OROSYNC, &user(3)));
+    stage.shard.stop(stage.now);
+    for slot in [wamp, none] {
+        assert!(stage.written(slot).is_empty());
+        assert!(stage.shard.session(slot).unwrap().wants_fin());
+    }
+    let sent = frames(&stage.written(orosync));
+    assert_eq!((sent[0].0, &sent[0].1[..2]), (8, &1001_u16.to_be_bytes()[..]));
+    assert!(!stage.shard.session(orosync).unwrap().wants_fin(), "its Close frame is awaited");
+    stage.now += Duration::from_secs(3);
+    stage.shard.handle_timeout(stage.now);
+    assert!(stage.shard.session(orosync).unwrap().is_gone(), "but not for ever");
+}
+
+#[test]
+fn what_was_accepted_is_written_before_a_session_ends() {
+    let mut stage = Stage::new();
+    let slot = stage.browser(WAMP, &user(1));
+    stage.say(slot, r#"[5,"oro/ping"]"#);
+    stage.node.publish(message("oro/ping", "1"), Source::Server);
+    stage.pass_on();
+    stage.shard.stop(stage.now);
+    assert!(!stage.shard.session(slot).unwrap().wants_fin());
+    assert_eq!(frames(&stage.written(slot)).len(), 1);
+    assert!(stage.shard.session(slot).unwrap().wants_fin());
+}
+
+#[test]
+fn a_slow_reader_costs_its_bound_and_disturbs_nobody() {
+    let mut stage = Stage::with(|limits| limits.outbound_bytes = 1000);
+    let (slow, quick) = (stage.browser(OROSYNC, &user(1)), stage.browser(WAMP, &user(2)));
+    for slot in [slow, quick] {
+        stage.say(slot, r#"[5,"oro/ping"]"#);
+    }
+    for n in 0..100 {
+        stage.node.publish(message("oro/ping", &format!("\"{n:0>100}\"")), Source::Server);
+        assert_eq!(stage.texts(quick).len(), 1);
+        assert!(stage.shard.session(slow).unwrap().outbound().bytes() <= 1000);
+    }
+    let sent = frames(&stage.written(slow));
+    assert_eq!((sent[0].0, &sent[0].1[..2]), (8, &4008_u16.to_be_bytes()[..]));
+    assert_eq!(stage.shard.session(slow).unwrap().ended_as(), "too_slow");
+}
+
+#[test]
+fn too_many_messages_close_with_4009() {
+    let mut stage = Stage::with(|limits| limits.message_burst = 10);
+    let slot = stage.browser(OROSYNC, &user(1));
+    for n in 0..10 {
+        stage.say(slot, &format!(r#"[5,"oro/email_event/1/{n}"]"#));
+    }
+    assert!(stage.written(slot).is_empty(), "the burst of a page passes");
+    stage.say(slot, r#"[5,"oro/ping"]"#);
+    let sent = frames(&stage.written(slot));
+    assert_eq!(sent[0].1[..2], 4009_u16.to_be_bytes());
+}
+
+#[test]
+fn too_many_subscriptions_are_refused_one_by_one() {
+    let mut stage = Stage::with(|limits| limits.subscriptions = 2);
+    let slot = stage.browser(WAMP, &user(1));
+    for n in 0..4 {
+        stage.say(slot, &format!(r#"[5,"oro/email_event/1/{n}"]"#));
+    }
+    assert_eq!(stage.texts(slot).len(), 2);
+    assert_eq!(stage.metrics.subscriptions_refused.total("too_many"), 2);
+    assert_eq!(stage.metrics.subscriptions.get(), 2);
+}
+
+#[test]
+fn a_publisher_is_acknowledged_and_what_it_sends_again_is_delivered_once() {
+    let mut stage = Stage::new();
+    let reader = stage.browser(WAMP, &user(1));
+    stage.say(reader, r#"[5,"oro/ping"]"#);
+    let first = stage.publisher(7);
+    assert_eq!(stage.link_frames(first), [ServerFrame::Welcome { accepted: None }]);
+    stage.link(first, &batch(1, vec![message("oro/ping", "1"), message("oro/ping", "2")]));
+    assert_eq!(stage.link_frames(first), [ServerFrame::Ack { accepted: Seq::new(2).unwrap() }]);
+    // The acknowledgement is lost, the publisher comes back and sends the second one again.
+    stage.shard.handle_error(first);
+    let second = stage.publisher(7);
+    assert_eq!(stage.link_frames(second), [ServerFrame::Welcome { accepted: Seq::new(2) }]);
+    stage.link(second, &batch(2, vec![message("oro/ping", "2"), message("oro/ping", "3")]));
+    assert_eq!(stage.link_frames(second), [ServerFrame::Ack { accepted: Seq::new(3).unwrap() }]);
+    assert_eq!(stage.texts(reader), ["1", "2", "3"].map(|n| format!(r#"[8,"oro\/ping",{n}]"#)));
+    assert_eq!(stage.metrics.messages_duplicate.get(), 1);
+}
+
+#[test]
+fn a_publisher_hears_of_a_message_that_nobody_could_receive() {
+    let mut stage = Stage::new();
+    let slot = stage.publisher(7);
+    stage.link_frames(slot);
+    stage.link(slot, &batch(1, vec![message("no/such/topic", "1"), message("oro/ping", "2")]));
+    let told = stage.link_frames(slot);
+    assert!(
+        matches!(&told[0], ServerFrame::Refused { seq, reason } if *seq == Seq::FIRST && reason.contains("no/such/topic"))
+    );
+    assert_eq!(told[1], ServerFrame::Ack { accepted: Seq::new(2).unwrap() });
+}
+
+#[test]
+fn without_credit_a_publisher_is_not_read_and_goes_on_when_it_comes_back() {
+    let mut stage = Stage::with(|limits| limits.publisher_messages = 1);
+    let reader = stage.browser(WAMP, &user(1));
+    stage.say(reader, r#"[5,"oro/ping"]"#);
+    let publisher = stage.publisher(7);
+    stage.link_frames(publisher);
+    stage.link(publisher, &batch(1, vec![message("oro/ping", "1")]));
+    assert_eq!(stage.link_frames(publisher).len(), 1);
+    stage.link(publisher, &batch(2, vec![message("oro/ping", "2")]));
+    assert!(stage.link_frames(publisher).is_empty(), "the first one is still in the inbox");
+    assert!(!stage.shard.wants_input(publisher));
+    assert_eq!(stage.metrics.credit_waits.get(), 1);
+    stage.pass_on();
+    assert_eq!(stage.link_frames(publisher), [ServerFrame::Ack { accepted: Seq::new(2).unwrap() }]);
+    assert!(stage.shard.wants_input(publisher));
+    assert_eq!(stage.texts(reader).len(), 2);
+}
+
+#[test]
+fn while_draining_nothing_is_acknowledged_any_more() {
+    let mut stage = Stage::new();
+    let slot = stage.publisher(7);
+    stage.link_frames(slot);
+    stage.shard.stop_publishing(stage.now);
+    stage.link(slot, &batch(1, vec![message("oro/ping", "1")]));
+    let sent = frames(&stage.written(slot));
+    assert_eq!(sent.len(), 1);
+    assert_eq!((sent[0].0, &sent[0].1[..2]), (8, &1001_u16.to_be_bytes()[..]));
+    assert_eq!(stage.metrics.messages_accepted.of(Source::Link).get(), 0);
+}
+
+#[test]
+fn a_silent_peer_is_asked_and_then_dropped() {
+    let mut stage = Stage::new();
+    let (silent, alive) = (stage.browser(WAMP, &user(1)), stage.browser(WAMP, &user(2)));
+    stage.now += Duration::from_secs(31);
+    stage.shard.handle_timeout(stage.now);
+    for slot in [silent, alive] {
+        assert_eq!(stage.written(slot), b"\x89\x00");
+    }
+    stage.send(alive, &masked(10, b""));
+    stage.now += Duration::from_secs(16);
+    stage.shard.handle_timeout(stage.now);
+    assert!(stage.shard.session(silent).unwrap().is_gone());
+    assert_eq!(stage.shard.session(silent).unwrap().ended_as(), "unresponsive");
+    assert!(!stage.shard.session(alive).unwrap().is_gone());
+}
+
+#[test]
+fn a_handshake_has_its_time() {
+    let mut stage = Stage::new();
+    let slot = stage.connect();
+    stage.send(slot, b"GET / HTTP/1.1\r\n");
+    stage.now += Duration::from_secs(11);
+    stage.shard.handle_timeout(stage.now);
+    assert!(stage.written(slot).starts_with(b"HTTP/1.1 408 "));
+    assert!(stage.shard.session(slot).unwrap().wants_fin());
+}
+
+#[test]
+fn a_session_leaves_nothing_behind() {
+    let mut stage = Stage::new();
+    for round in 0..3 {
+        let slots: Vec<usize> = (0..10).map(|uid| stage.browser(WAMP, &user(uid))).collect();
+        for slot in &slots {
+            stage.say(*slot, r#"[5,"oro/ping"]"#);
+            stage.say(*slot, r#"[5,"oro/data/update"]"#);
+        }
+        assert_eq!(stage.metrics.subscriptions.get(), 20, "round {round}");
+        assert_eq!(stage.metrics.sessions_open.of(Protocol::Wamp).get(), 10);
+        for slot in slots {
+            stage.shard.handle_end_of_input(slot);
+            assert!(stage.shard.session(slot).unwrap().is_gone());
+            stage.shard.remove(slot);
+        }
+        assert!(stage.shard.is_empty() && !stage.shard.has_dirty());
+        assert_eq!(stage.metrics.subscriptions.get(), 0);
+        assert_eq!(stage.metrics.sessions_open.of(Protocol::Wamp).get(), 0);
+        assert!(!stage.node.has_subscribers(&Topic::parse("oro/ping").unwrap()));
+    }
+}

@@ -1,0 +1,250 @@
+//! A WAMP v1 client that sees every byte: its own handshake, its own frames. Masks with zeros, which is allowed.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::os::unix::net::UnixStream;
+
+use orosync_protocol::ticket::Role;
+
+use crate::server::{Server, ticket};
+use crate::wait::LIMIT;
+
+/// `Sec-WebSocket-Protocol` of OroPlatform's JavaScript.
+pub const WAMP: &str = "Sec-WebSocket-Protocol: wamp\r\n";
+
+/// The same of our own browser client.
+pub const OROSYNC: &str = "Sec-WebSocket-Protocol: orosync.1, wamp\r\n";
+
+/// See the module.
+#[derive(Debug)]
+pub struct Client {
+    stream: Stream,
+    received: Vec<u8>,
+    /// The head of the answer to the handshake.
+    pub head: String,
+}
+
+#[derive(Debug)]
+enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+/// What a server sends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Received {
+    /// A text frame.
+    Text(String),
+    /// A Close frame's code.
+    Close(u16),
+    /// A ping.
+    Ping,
+    /// The end of the stream, without a frame.
+    End,
+}
+
+impl Client {
+    /// A session of a back-office user, greeting read.
+    pub fn user(server: &Server, offer: &str, uid: u64) -> Self {
+        Self::with_ticket(server, offer, &ticket(Role::User, Some(uid)))
+    }
+
+    /// A session without a ticket, greeting read.
+    pub fn anonymous(server: &Server, offer: &str) -> Self {
+        let mut client = Self::connect(server);
+        client.greet("/", offer);
+        client
+    }
+
+    /// A session with this ticket, greeting read.
+    pub fn with_ticket(server: &Server, offer: &str, ticket: &str) -> Self {
+        let mut client = Self::connect(server);
+        client.greet(&format!("/ws?ticket={ticket}"), offer);
+        client
+    }
+
+    /// A connection that has not said anything.
+    pub fn connect(server: &Server) -> Self {
+        let stream = TcpStream::connect(server.address()).expect("the server listens");
+        stream.set_nodelay(true).expect("a socket option");
+        stream.set_read_timeout(Some(LIMIT)).expect("a socket option");
+        Self { stream: Stream::Tcp(stream), received: Vec::new(), head: String::new() }
+    }
+
+    /// The same over the server's unix socket.
+    pub fn connect_unix(server: &Server) -> Self {
+        let stream = UnixStream::connect(server.socket()).expect("the server listens");
+        stream.set_read_timeout(Some(LIMIT)).expect("a socket option");
+        Self { stream: Stream::Unix(stream), received: Vec::new(), head: String::new() }
+    }
+
+    /// Sends bytes as they are.
+    pub fn send(&mut self, bytes: &[u8]) {
+        self.try_send(bytes).expect("the server reads");
+    }
+
+    /// The same, where the server may have gone.
+    pub fn try_send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match &mut self.stream {
+            Stream::Tcp(stream) => stream.write_all(bytes),
+            Stream::Unix(stream) => stream.write_all(bytes),
+        }
+    }
+
+    /// Sends a text frame.
+    pub fn say(&mut self, text: &str) {
+        self.send(&frame(1, text.as_bytes()));
+    }
+
+    /// Subscribes, and waits until that is in force.
+    pub fn subscribe(&mut self, topic: &str) {
+        let topic = serde_json::to_string(topic).expect("a string");
+        self.say(&format!("[5,{topic}]"));
+        self.sync();
+    }
+
+    /// Waits until the server has taken everything that was sent so far.
+    pub fn sync(&mut self) {
+        self.say(r#"[2,"sync","orosync/session"]"#);
+        loop {
+            let text = self.text();
+            if text.starts_with(r#"[3,"sync","#) {
+                return;
+            }
+        }
+    }
+
+    /// The next text frame; pings are answered on the way.
+    pub fn text(&mut self) -> String {
+        match self.receive() {
+            Received::Text(text) => text,
+            other => panic!("a text frame was expected, not {other:?}"),
+        }
+    }
+
+    /// The next frame that is no ping, or the end.
+    pub fn receive(&mut self) -> Received {
+        loop {
+            match self.next_frame() {
+                Received::Ping => self.send(&frame(10, b"")),
+                other => return other,
+            }
+        }
+    }
+
+    /// Sends an upgrade request and reads its answer's head. What came with it stays unread.
+    pub fn handshake(&mut self, target: &str, more_headers: &str) -> &str {
+        self.send(request(target, more_headers).as_bytes());
+        self.read_head();
+        &self.head
+    }
+
+    /// Reads the head of an HTTP answer.
+    pub fn read_head(&mut self) {
+        let end = loop {
+            if let Some(at) = self.received.windows(4).position(|window| window == b"\r\n\r\n") {
+                break at + 4;
+            }
+            assert!(self.read_more().expect("an answer comes") > 0, "the server ended the connection");
+        };
+        self.head = String::from_utf8(self.received.drain(..end).collect()).expect("a head is ASCII");
+    }
+
+    /// One read, as large as it comes: to see what left the server in one write.
+    pub fn read_once(&mut self) -> Vec<u8> {
+        self.read_more().expect("bytes come");
+        std::mem::take(&mut self.received)
+    }
+
+    /// Everything until the server ends the connection.
+    pub fn read_to_end(&mut self) -> Vec<u8> {
+        while self.read_more().is_ok_and(|length| length > 0) {}
+        std::mem::take(&mut self.received)
+    }
+
+    /// Ends the connection's writing half.
+    pub fn finish(&self) {
+        // An error means that the other end has closed it already.
+        let _ = match &self.stream {
+            Stream::Tcp(stream) => stream.shutdown(Shutdown::Write),
+            Stream::Unix(stream) => stream.shutdown(Shutdown::Write),
+        };
+    }
+
+    fn greet(&mut self, target: &str, offer: &str) {
+        let head = self.handshake(target, offer);
+        assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+        let welcome = self.text();
+        assert!(welcome.starts_with("[0,\""), "{welcome}");
+    }
+
+    fn next_frame(&mut self) -> Received {
+        loop {
+            if let Some((opcode, payload)) = self.take_frame() {
+                return match opcode {
+                    1 => Received::Text(String::from_utf8(payload).expect("text is UTF-8")),
+                    8 => Received::Close(u16::from_be_bytes([payload[0], payload[1]])),
+                    9 => Received::Ping,
+                    other => panic!("a server of WAMP v1 never sends a frame of type {other}"),
+                };
+            }
+            match self.read_more() {
+                Ok(0) => return Received::End,
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => return Received::End,
+                Err(error) => panic!("nothing came: {error}"),
+            }
+        }
+    }
+
+    fn take_frame(&mut self) -> Option<(u8, Vec<u8>)> {
+        let (first, second) = (*self.received.first()?, *self.received.get(1)?);
+        let (length, start) = match second {
+            126 => (usize::from(u16::from_be_bytes(self.received.get(2..4)?.try_into().ok()?)), 4),
+            127 => {
+                (usize::try_from(u64::from_be_bytes(self.received.get(2..10)?.try_into().ok()?)).ok()?, 10)
+            }
+            short => (usize::from(short), 2),
+        };
+        let payload = self.received.get(start..start + length)?.to_vec();
+        self.received.drain(..start + length);
+        Some((first & 0x0f, payload))
+    }
+
+    fn read_more(&mut self) -> io::Result<usize> {
+        let mut buffer = [0; 16 << 10];
+        let length = match &mut self.stream {
+            Stream::Tcp(stream) => stream.read(&mut buffer)?,
+            Stream::Unix(stream) => stream.read(&mut buffer)?,
+        };
+        self.received.extend_from_slice(&buffer[..length]);
+        Ok(length)
+    }
+}
+
+/// An upgrade request.
+pub fn request(target: &str, more_headers: &str) -> String {
+    format!(
+        "GET {target} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{more_headers}\r\n"
+    )
+}
+
+/// A client's frame.
+pub fn frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
+    const MASKED: u8 = 0b1000_0000;
+    const FINAL: u8 = 0b1000_0000;
+    let mut frame = vec![FINAL | opcode];
+    if let Ok(short @ 0..=125) = u8::try_from(payload.len()) {
+        frame.push(MASKED + short);
+    } else if let Ok(middle) = u16::try_from(payload.len()) {
+        frame.push(MASKED + 126);
+        frame.extend(middle.to_be_bytes());
+    } else {
+        frame.push(MASKED + 127);
+        frame.extend((payload.len() as u64).to_be_bytes());
+    }
+    frame.extend([0; 4]);
+    frame.extend(payload);
+    frame
+}

@@ -1,0 +1,228 @@
+//! A running `orosync-server`.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+
+use orosync_protocol::ticket::{Identity, Role, Signer};
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use crate::wait;
+use crate::{SECRET, artefact};
+
+/// See the module. Killed when it goes out of scope.
+#[derive(Debug)]
+pub struct Server {
+    child: Child,
+    directory: TempDir,
+    address: SocketAddr,
+    admin: SocketAddr,
+    log: Receiver<String>,
+    lines: Vec<String>,
+}
+
+impl Server {
+    /// One that listens on a free port of loopback and on a unix socket, with the defaults otherwise.
+    pub fn start() -> Self {
+        Self::start_with("")
+    }
+
+    /// The same with more lines of configuration (TOML).
+    pub fn start_with(configuration: &str) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        Self::launch(directory, "127.0.0.1:0", configuration, &[])
+    }
+
+    /// The same with `OROSYNC_` variables.
+    pub fn start_with_environment(environment: &[(&str, &str)]) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        Self::launch(directory, "127.0.0.1:0", "", environment)
+    }
+
+    /// Kills it and starts another one, on the same port and the same unix socket.
+    #[must_use]
+    pub fn restart(mut self) -> Self {
+        self.signal(Signal::KILL);
+        self.wait();
+        self.start_again()
+    }
+
+    /// Starts another one in the place of one that has ended.
+    #[must_use]
+    pub fn start_again(mut self) -> Self {
+        let address = self.address.to_string();
+        let directory =
+            std::mem::replace(&mut self.directory, tempfile::tempdir().expect("a temporary directory"));
+        drop(self);
+        Self::launch(directory, &address, "", &[])
+    }
+
+    fn launch(directory: TempDir, bind: &str, configuration: &str, environment: &[(&str, &str)]) -> Self {
+        let secret = directory.path().join("secret");
+        fs::write(&secret, format!("{SECRET}\n")).expect("the secret is written");
+        let mut toml = format!("bind = [{bind:?}, \"unix:{}\"]\n", directory.path().join("socket").display());
+        let (top, tables) = configuration.split_at(configuration.find('[').unwrap_or(configuration.len()));
+        // Writing into a String cannot fail. Keys come before tables in TOML.
+        let _ = write!(
+            toml,
+            "admin_bind = \"127.0.0.1:0\"\n{top}\n[auth]\nsecret_file = \"{}\"\n{tables}",
+            secret.display()
+        );
+        let file = directory.path().join("orosync.toml");
+        fs::write(&file, toml).expect("the configuration is written");
+        let mut child = command()
+            .arg("serve")
+            .arg("--config")
+            .arg(&file)
+            .envs(environment.iter().copied())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("orosync-server starts");
+        let (sender, log) = channel();
+        let stderr = child.stderr.take().expect("its log is piped");
+        thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut server = Self { child, directory, address: nowhere, admin: nowhere, log, lines: Vec::new() };
+        server.await_line("orosync-server is ready");
+        server.address = server.logged_address("listening");
+        server.admin = server.logged_address("listening for health checks and metrics");
+        server
+    }
+
+    /// Where browsers connect.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its unix socket.
+    pub fn socket(&self) -> PathBuf {
+        self.directory.path().join("socket")
+    }
+
+    /// As an endpoint of the link, over TCP.
+    pub fn endpoint(&self) -> String {
+        format!("ws://{}/", self.address)
+    }
+
+    /// As an endpoint of the link, over the unix socket.
+    pub fn unix_endpoint(&self) -> String {
+        format!("unix:{}", self.socket().display())
+    }
+
+    /// Where the secret stands.
+    pub fn secret_file(&self) -> PathBuf {
+        self.directory.path().join("secret")
+    }
+
+    /// A directory for the test's own files; ends with the server.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
+        // An error means that it has ended already.
+        let _ = kill_process(self.pid(), signal);
+    }
+
+    /// Waits for its end.
+    pub fn wait(&mut self) -> ExitStatus {
+        wait::until("the server ends", || self.child.try_wait().ok().flatten())
+    }
+
+    /// Still running?
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
+    /// Waits for a log line with this text.
+    pub fn await_line(&mut self, text: &str) -> String {
+        wait::until(&format!("a log line with {text:?}"), || {
+            self.lines.extend(self.log.try_iter());
+            self.lines.iter().find(|line| line.contains(text)).cloned()
+        })
+    }
+
+    /// All log lines so far.
+    pub fn log(&mut self) -> &[String] {
+        self.lines.extend(self.log.try_iter());
+        &self.lines
+    }
+
+    /// A metric's value; 0 if there is no such line.
+    pub fn metric(&self, name_and_labels: &str) -> f64 {
+        let text = http_get(self.admin, "/metrics");
+        text.lines()
+            .find_map(|line| line.strip_prefix(name_and_labels)?.strip_prefix(' ')?.parse().ok())
+            .unwrap_or(0.0)
+    }
+
+    /// What the admin port answers.
+    pub fn admin(&self, path: &str) -> String {
+        http_get(self.admin, path)
+    }
+
+    fn logged_address(&mut self, message: &str) -> SocketAddr {
+        self.lines
+            .iter()
+            .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+            .filter(|line| line["message"] == message)
+            .find_map(|line| line["address"].as_str()?.parse().ok())
+            .expect("the server says where it listens")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.signal(Signal::CONT);
+        // Both fail only if it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The program, without arguments and without settings from this environment.
+pub fn command() -> Command {
+    let mut command = Command::new(artefact("OROSYNC_SERVER_BIN", "orosync-server"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("OROSYNC_") {
+            command.env_remove(name);
+        }
+    }
+    command.stdin(Stdio::null());
+    command
+}
+
+/// A ticket for this role; `uid` also makes the user name.
+pub fn ticket(role: Role, uid: Option<u64>) -> String {
+    let identity = Identity { role, user: uid.map(|uid| format!("user{uid}")), uid, org: Some(1) };
+    let now =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs();
+    let signer = Signer::from_secret(SECRET.as_bytes()).expect("long enough");
+    signer.mint(&identity, now, 300, rand::random()).expect("a ticket")
+}
+
+fn http_get(address: SocketAddr, path: &str) -> String {
+    let mut connection = TcpStream::connect(address).expect("the admin port answers");
+    write!(connection, "GET {path} HTTP/1.1\r\nHost: x\r\n\r\n").expect("a request is sent");
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).expect("an answer comes");
+    answer
+}

@@ -1,0 +1,28 @@
+//! Waiting for a condition, with a limit, instead of sleeping for a while.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// The longest that a test waits for anything. Far beyond what it takes: it bounds a failure, not a success.
+pub const LIMIT: Duration = Duration::from_secs(20);
+
+/// Waits until `condition` gives something.
+///
+/// # Panics
+///
+/// After [`LIMIT`], with what was waited for.
+pub fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + LIMIT;
+    loop {
+        if let Some(value) = condition() {
+            return value;
+        }
+        assert!(Instant::now() < end, "waited {LIMIT:?} in vain: {what}");
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Waits until `condition` holds.
+pub fn until_true(what: &str, mut condition: impl FnMut() -> bool) {
+    until(what, || condition().then_some(()));
+}

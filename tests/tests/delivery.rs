@@ -1,0 +1,203 @@
+//! From a PHP call to every subscriber: nothing lost, nothing twice, in order.
+
+use std::collections::BTreeSet;
+use std::os::unix::fs::symlink;
+use std::process::Stdio;
+
+use orosync_tests::client::{Client, OROSYNC, Received, WAMP};
+use orosync_tests::php::{self, Fpm};
+use orosync_tests::server::Server;
+use orosync_tests::wait;
+use rustix::process::Signal;
+
+/// Takes events of `oro/ping` whose payloads are numbers until `count` have come.
+fn numbers(client: &mut Client, count: usize) -> Vec<u64> {
+    (0..count)
+        .map(|_| {
+            let text = client.text();
+            let number = text.strip_prefix(r#"[8,"oro\/ping","#).and_then(|rest| rest.strip_suffix(']'));
+            number.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("{text}"))
+        })
+        .collect()
+}
+
+#[test]
+fn what_php_publishes_arrives_in_order() {
+    let server = Server::start();
+    let mut client = Client::user(&server, WAMP, 1);
+    client.subscribe("oro/ping");
+    let script =
+        r#"for ($i = 0; $i < 3000; $i++) { orosync_publish("oro/ping", $i); } var_dump(orosync_flush(10));"#;
+    assert_eq!(php::output(&server.endpoint(), script), "bool(true)\n");
+    assert_eq!(numbers(&mut client, 3000), (0..3000).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_script_that_publishes_and_exits_loses_nothing() {
+    let server = Server::start();
+    let mut client = Client::user(&server, WAMP, 1);
+    client.subscribe("oro/ping");
+    for end in ["", "exit(0);", "throw new Exception('x');", "nonsense();"] {
+        php::run(
+            &server.endpoint(),
+            &format!(r#"for ($i = 0; $i < 50; $i++) {{ orosync_publish("oro/ping", $i); }} {end}"#),
+        );
+        assert_eq!(numbers(&mut client, 50), (0..50).collect::<Vec<_>>(), "{end}");
+    }
+}
+
+#[test]
+fn a_forked_child_publishes_over_its_own_link_and_each_stays_in_order() {
+    let server = Server::start();
+    let mut client = Client::user(&server, WAMP, 1);
+    client.subscribe("oro/ping");
+    let script = r#"
+        for ($i = 0; $i < 100; $i++) { orosync_publish("oro/ping", $i); }
+        $pid = pcntl_fork();
+        $base = $pid ? 100 : 1000;
+        for ($i = 0; $i < 100; $i++) { orosync_publish("oro/ping", $base + $i); }
+        if ($pid) { pcntl_waitpid($pid, $status); echo $status; }
+    "#;
+    assert_eq!(php::output(&server.endpoint(), script), "0");
+    let received = numbers(&mut client, 300);
+    let (child, parent): (Vec<u64>, Vec<u64>) = received.into_iter().partition(|number| *number >= 1000);
+    assert_eq!(parent, (0..200).collect::<Vec<_>>());
+    assert_eq!(child, (1000..1100).collect::<Vec<_>>());
+}
+
+#[test]
+fn fpm_workers_publish_over_links_that_outlive_requests() {
+    let server = Server::start();
+    let mut client = Client::user(&server, WAMP, 1);
+    client.subscribe("oro/ping");
+    let fpm = Fpm::start(&server.unix_endpoint(), 1, "");
+    fpm.write("publish.php", r#"var_dump(orosync_publish("oro/ping", (int) $_GET["n"]));"#);
+    for n in 0..50 {
+        assert_eq!(fpm.get("publish.php", &format!("n={n}")), "bool(true)\n");
+    }
+    assert_eq!(numbers(&mut client, 50), (0..50).collect::<Vec<_>>());
+    let links = server.metric(r#"orosync_sessions_opened_total{protocol="link"}"#);
+    assert!((links - 1.0).abs() < f64::EPSILON, "one worker, one link: {links}");
+}
+
+#[test]
+fn fpm_workers_that_are_recycled_or_reloaded_lose_nothing() {
+    let server = Server::start();
+    let mut client = Client::user(&server, WAMP, 1);
+    client.subscribe("oro/ping");
+    let fpm = Fpm::start(&server.endpoint(), 2, "pm.max_requests = 3");
+    fpm.write(
+        "publish.php",
+        r#"for ($i = 0; $i < 20; $i++) { orosync_publish("oro/ping", $_GET["n"] * 20 + $i); }"#,
+    );
+    for n in 0..20 {
+        fpm.get("publish.php", &format!("n={n}"));
+        if n == 10 {
+            fpm.signal(Signal::USR2);
+            wait::until_true("php-fpm has read its configuration anew", || {
+                fpm.log().matches("ready to handle connections").count() == 2
+            });
+        }
+    }
+    let received: BTreeSet<u64> = numbers(&mut client, 400).into_iter().collect();
+    assert_eq!(received, (0..400).collect());
+}
+
+#[test]
+fn a_page_that_publishes_does_not_notice_that_the_server_is_away() {
+    let mut server = Server::start();
+    let fpm = Fpm::start(&server.endpoint(), 1, "");
+    fpm.write(
+        "publish.php",
+        r#"$ok = orosync_publish("oro/ping", (int) $_GET["n"]); $s = orosync_status();
+           echo json_encode([$ok, $s["accepted"] === $s["acknowledged"] + $s["unacknowledged"] + $s["queued"], $s["accepted"]]);"#,
+    );
+    let publish = |n: u64| fpm.get("publish.php", &format!("n={n}"));
+    assert_eq!(publish(0), "[true,true,1]");
+    wait::until_true("it is acknowledged", || {
+        server.metric(r#"orosync_messages_accepted_total{source="link"}"#) > 0.0
+    });
+    server.signal(Signal::STOP);
+    for n in 1..=20 {
+        assert_eq!(publish(n), format!("[true,true,{}]", n + 1), "frozen");
+    }
+    server.signal(Signal::KILL);
+    server.wait();
+    for n in 21..=40 {
+        assert_eq!(publish(n), format!("[true,true,{}]", n + 1), "gone");
+    }
+    let server = server.start_again();
+    let mut client = Client::user(&server, WAMP, 1);
+    client.subscribe("oro/ping");
+    // The frozen server may have taken some before it was killed, and nobody listened there; the last ones were not.
+    assert_eq!(publish(41), "[true,true,42]");
+    loop {
+        if numbers(&mut client, 1) == [41] {
+            break;
+        }
+    }
+    let outages = fpm.php_log().lines().count();
+    assert_eq!(outages, 1, "one line for one outage:\n{}", fpm.php_log());
+}
+
+#[test]
+fn what_was_accepted_before_the_server_was_there_arrives_once_and_in_order() {
+    let server = Server::start();
+    let later = server.directory().join("later.sock");
+    let script = r#"
+        for ($i = 0; $i < 200; $i++) { orosync_publish("oro/ping", $i); }
+        var_dump(orosync_flush(0.05));
+        fgets(STDIN);
+        var_dump(orosync_flush(15));
+    "#;
+    let mut child = php::command(&format!("unix:{}", later.display()))
+        .args(["-r", script])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("php starts");
+    let mut client = Client::user(&server, WAMP, 1);
+    client.subscribe("oro/ping");
+    // Only now does the publisher's endpoint lead anywhere.
+    symlink(server.socket(), &later).expect("a link");
+    drop(child.stdin.take());
+    assert_eq!(numbers(&mut client, 200), (0..200).collect::<Vec<_>>());
+    let output = child.wait_with_output().expect("php ends");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "bool(false)\nbool(true)\n");
+    let accepted = server.metric(r#"orosync_messages_accepted_total{source="link"}"#);
+    assert!((accepted - 200.0).abs() < f64::EPSILON, "each once: {accepted}");
+}
+
+#[test]
+fn a_thousand_browsers_each_get_each_message() {
+    let server = Server::start();
+    let mut clients: Vec<Client> = (1..=1000).map(|uid| Client::user(&server, OROSYNC, uid)).collect();
+    for client in &mut clients {
+        client.say(r#"[5,"oro/ping"]"#);
+    }
+    for client in &mut clients {
+        client.sync();
+    }
+    php::output(&server.endpoint(), r#"for ($i = 0; $i < 10; $i++) { orosync_publish("oro/ping", $i); }"#);
+    for client in &mut clients {
+        assert_eq!(numbers(client, 10), (0..10).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn everything_acknowledged_is_written_before_a_drain_ends() {
+    let mut server = Server::start();
+    let mut clients: Vec<Client> = (1..=50).map(|uid| Client::user(&server, OROSYNC, uid)).collect();
+    for client in &mut clients {
+        client.subscribe("oro/ping");
+    }
+    let script =
+        r#"for ($i = 0; $i < 500; $i++) { orosync_publish("oro/ping", $i); } var_dump(orosync_flush(10));"#;
+    assert_eq!(php::output(&server.endpoint(), script), "bool(true)\n");
+    server.signal(Signal::TERM);
+    for client in &mut clients {
+        assert_eq!(numbers(client, 500), (0..500).collect::<Vec<_>>());
+        assert_eq!(client.receive(), Received::Close(1001));
+    }
+    assert!(server.wait().success());
+}
