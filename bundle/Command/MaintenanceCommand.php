@@ -52,10 +52,19 @@ final class MaintenanceCommand extends Command
 
         // The mode is switched whether or not anybody could be told: a deployment goes on.
         if (!$accepted) {
-            $io->warning(sprintf('Open pages were not told: %s', $this->publisher->status()->lastError ?? 'the message was not accepted, the log says why.'));
+            $io->warning(sprintf(
+                'Open pages were not told: %s',
+                $this->publisher->status()->lastError ?? 'the message was not accepted, the log says why.',
+            ));
         } elseif (!$this->publisher->flush(self::FLUSH_SECONDS)) {
             $status = $this->publisher->status();
-            $io->warning(sprintf('Open pages are not told yet: %s has not acknowledged the message within %.0f seconds (%s). Is the server running?', $status->endpoint, self::FLUSH_SECONDS, $status->lastError ?? $status->state));
+            $io->warning(sprintf(
+                'Open pages are not told yet: %s has not acknowledged the message within %.0f seconds (%s). '
+                . 'Is the server running?',
+                $status->endpoint,
+                self::FLUSH_SECONDS,
+                $status->lastError ?? $status->state,
+            ));
         } else {
             $io->writeln('All open pages are told.');
         }

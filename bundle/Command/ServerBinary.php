@@ -25,17 +25,24 @@ final class ServerBinary
         if (null !== $this->configured && str_contains($this->configured, '/')) {
             return is_file($this->configured) && is_executable($this->configured)
                 ? $this->configured
-                : throw new \RuntimeException(sprintf('orosync.server.binary: "%s" is not an executable file.', $this->configured));
+                : throw new \RuntimeException(sprintf(
+                    'orosync.server.binary: "%s" is not an executable file.',
+                    $this->configured,
+                ));
         }
         $name = $this->configured ?? self::NAME;
-        $inPath = array_filter(explode(\PATH_SEPARATOR, (string) getenv('PATH')), static fn (string $directory): bool => '' !== $directory);
-        foreach ([...$inPath, ...$this->directories] as $directory) {
-            $candidate = $directory.'/'.$name;
+        foreach ([...explode(\PATH_SEPARATOR, (string) getenv('PATH')), ...$this->directories] as $directory) {
+            $candidate = $directory . '/' . $name;
             if (is_file($candidate) && is_executable($candidate)) {
                 return $candidate;
             }
         }
 
-        throw new \RuntimeException(sprintf('"%s" is neither in PATH nor in %s. Install the package orosync-server, or build it ("cargo build --release" in Orosync\'s sources) and set orosync.server.binary to its path.', $name, implode(', ', $this->directories)));
+        throw new \RuntimeException(sprintf(
+            '"%s" is neither in PATH nor in %s. Install the package orosync-server, or build it '
+            . '("cargo build --release" in Orosync\'s sources) and set orosync.server.binary to its path.',
+            $name,
+            implode(', ', $this->directories),
+        ));
     }
 }

@@ -17,7 +17,7 @@ use Symfony\Component\Console\Input\InputOption;
 use Symfony\Component\Console\Output\ConsoleOutputInterface;
 use Symfony\Component\Console\Output\OutputInterface;
 
-/** Runs the native server with this application's address and secret, under the names of the servers it replaces too. */
+/** Runs the native server with this application's address and secret; also by the names of those that it replaces. */
 #[AsCommand(
     name: 'orosync:server',
     description: 'Run the websocket server',
@@ -51,9 +51,9 @@ final class ServerCommand extends Command
     {
         try {
             return $this->serve($input, $output);
-        } catch (InvalidEndpointException|MissingSecretException|\RuntimeException $e) {
+        } catch (InvalidEndpointException | MissingSecretException | \RuntimeException $e) {
             $errors = $output instanceof ConsoleOutputInterface ? $output->getErrorOutput() : $output;
-            $errors->writeln('<error>'.OutputFormatter::escape($e->getMessage()).'</error>');
+            $errors->writeln('<error>' . OutputFormatter::escape($e->getMessage()) . '</error>');
 
             return Command::FAILURE;
         }
@@ -77,7 +77,7 @@ final class ServerCommand extends Command
         if ($this->bind->isTold() || null !== $host || null !== $port) {
             array_push($arguments, '--bind', $address);
         } else {
-            $address = 'the addresses of '.$this->configFile;
+            $address = 'the addresses of ' . $this->configFile;
         }
         $this->greet($input, $output, $address);
 
@@ -101,7 +101,7 @@ final class ServerCommand extends Command
     private function greet(InputInterface $input, OutputInterface $output, string $where): void
     {
         $lines = str_starts_with((string) $input->getFirstArgument(), 'clank')
-            ? ['Starting Clank', 'Launching Ratchet WS Server on: '.$where]
+            ? ['Starting Clank', 'Launching Ratchet WS Server on: ' . $where]
             : ['Starting Orosync', sprintf('Launching Orosync server on %s PID: %d', $where, getmypid())];
         $output->writeln($lines);
     }

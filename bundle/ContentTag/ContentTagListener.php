@@ -39,7 +39,8 @@ final class ContentTagListener implements ResetInterface
         array $skip,
     ) {
         $this->begun = new \WeakMap();
-        $this->skipped = array_fill_keys(array_map(static fn (string $class): string => ltrim($class, '\\'), $skip), true);
+        $names = array_map(static fn (string $class): string => ltrim($class, '\\'), $skip);
+        $this->skipped = array_fill_keys($names, true);
     }
 
     public function onFlush(OnFlushEventArgs $event): void
@@ -49,7 +50,10 @@ final class ContentTagListener implements ResetInterface
             $tags = $this->tagsOf($manager);
         } catch (\Throwable $e) {
             // A generator of the application's: what it cannot name can still be saved.
-            $this->logger->error('A change is not announced: {reason}', ['reason' => $e->getMessage(), 'exception' => $e]);
+            $this->logger->error(
+                'A change is not announced: {reason}',
+                ['reason' => $e->getMessage(), 'exception' => $e],
+            );
             $tags = [];
         }
         $this->begun[$manager] = [...$this->begun[$manager] ?? [], $tags];
@@ -84,7 +88,8 @@ final class ContentTagListener implements ResetInterface
         foreach ($unit->getScheduledEntityUpdates() as $entity) {
             $entities[spl_object_id($entity)] ??= [$entity, false];
         }
-        foreach ([...$unit->getScheduledCollectionDeletions(), ...$unit->getScheduledCollectionUpdates()] as $collection) {
+        $collections = [...$unit->getScheduledCollectionDeletions(), ...$unit->getScheduledCollectionUpdates()];
+        foreach ($collections as $collection) {
             $owner = $collection->getOwner();
             $entities[spl_object_id($owner)] ??= [$owner, false];
         }

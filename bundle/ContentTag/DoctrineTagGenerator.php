@@ -45,13 +45,14 @@ final class DoctrineTagGenerator implements TagGeneratorInterface
         $prefix = preg_replace('/[^a-z]+/i', '_', $metadata->getName());
         $tags = [];
         if (\is_object($data) && self::isStored($data, $manager)) {
-            $tags[] = implode('_', [$prefix, ...array_map(self::idToText(...), array_values($manager->getUnitOfWork()->getEntityIdentifier($data)))]);
+            $id = $manager->getUnitOfWork()->getEntityIdentifier($data);
+            $tags[] = implode('_', [$prefix, ...array_map(self::idToText(...), array_values($id))]);
             if ($processNestedData) {
                 array_push($tags, ...$this->nestedTags($data, $manager));
             }
         }
         if ($includeCollectionTag) {
-            $tags[] = $prefix.self::COLLECTION_SUFFIX;
+            $tags[] = $prefix . self::COLLECTION_SUFFIX;
         }
 
         return $tags;
@@ -91,14 +92,15 @@ final class DoctrineTagGenerator implements TagGeneratorInterface
         return $manager instanceof EntityManagerInterface ? $manager : null;
     }
 
-    /** An entity that waits for its first insert has no id that a page could know; a detached one is not our business. */
+    /** An entity that waits for its insert has no id that a page could know; a detached one is not our business. */
     private static function isStored(object $entity, EntityManagerInterface $manager): bool
     {
         $unit = $manager->getUnitOfWork();
         // The assumption spares a query for an entity that the unit of work does not know.
         $state = $unit->getEntityState($entity, UnitOfWork::STATE_NEW);
 
-        return (UnitOfWork::STATE_MANAGED === $state || UnitOfWork::STATE_REMOVED === $state) && !$unit->isScheduledForInsert($entity);
+        return \in_array($state, [UnitOfWork::STATE_MANAGED, UnitOfWork::STATE_REMOVED], true)
+            && !$unit->isScheduledForInsert($entity);
     }
 
     private static function idToText(mixed $id): string

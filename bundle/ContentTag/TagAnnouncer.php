@@ -33,7 +33,10 @@ final class TagAnnouncer
             $username = $this->user->claims()['sub'] ?? null;
         } catch (\Throwable $e) {
             // An application's own claims, and what is changed is changed: its user must not see an error for it.
-            $this->logger->error('Changes are announced without their author: {reason}', ['reason' => $e->getMessage(), 'exception' => $e]);
+            $this->logger->error(
+                'Changes are announced without their author: {reason}',
+                ['reason' => $e->getMessage(), 'exception' => $e],
+            );
             $username = null;
         }
         foreach (array_chunk(array_unique($tags), self::TAGS_PER_MESSAGE) as $chunk) {

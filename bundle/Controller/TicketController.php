@@ -34,7 +34,10 @@ final class TicketController
             $answer = ['ticket' => $this->tickets->issue($this->user->claims(), $this->ttl)];
             $status = Response::HTTP_OK;
         } catch (TicketUnavailableException $e) {
-            $this->logger->error('No ticket for a browser: {reason}', ['reason' => $e->getMessage(), 'exception' => $e]);
+            $this->logger->error(
+                'No ticket for a browser: {reason}',
+                ['reason' => $e->getMessage(), 'exception' => $e],
+            );
             $answer = ['error' => 'Live notifications are not available; the log of the application says why.'];
             $status = Response::HTTP_SERVICE_UNAVAILABLE;
         }

@@ -22,7 +22,12 @@ final class Configuration implements ConfigurationInterface
             ->end()
             ->children()
                 ->scalarNode('secret')
-                    ->info('The secret shared with the server, at least 32 bytes. Default: derived from kernel.secret (SHA-256 of "orosync:" and that secret), for pages and for the server command alike, so that nothing needs configuring. A server that is started without the command needs the same value.')
+                    ->info(
+                        'The secret shared with the server, at least 32 bytes. Default: derived from kernel.secret (SHA-256 '
+                        . 'of "orosync:" and that secret), for pages and for the server command alike, so that '
+                        . 'nothing needs configuring. A server that is started without the command needs the same '
+                        . 'value.'
+                    )
                     ->example('%env(OROSYNC_AUTH__SECRET)%')
                     ->defaultNull()
                 ->end()
@@ -32,12 +37,19 @@ final class Configuration implements ConfigurationInterface
                     ->defaultNull()
                 ->end()
                 ->scalarNode('backend')
-                    ->info('Where PHP reaches the server; "*" is this machine, empty switches notifications off. Default: the parameters websocket_backend_dsn or websocket_backend_*, else this machine\'s port 8080.')
+                    ->info(
+                        'Where PHP reaches the server; "*" is this machine, empty switches notifications off. Default: the '
+                        . 'parameters websocket_backend_dsn or websocket_backend_*, else this machine\'s port 8080.'
+                    )
                     ->example('unix:/run/orosync/orosync.sock')
                     ->defaultNull()
                 ->end()
                 ->scalarNode('frontend')
-                    ->info('Where browsers reach the server; "*" is the host of the page, wss:// or ws:// decide on encryption, otherwise the page does. Default: the parameters websocket_frontend_dsn or websocket_frontend_*, else //*:8080/ws.')
+                    ->info(
+                        'Where browsers reach the server; "*" is the host of the page, wss:// or ws:// decide on encryption, '
+                        . 'otherwise the page does. Default: the parameters websocket_frontend_dsn or '
+                        . 'websocket_frontend_*, else //*:8080/ws.'
+                    )
                     ->example('//*:443/ws')
                     ->defaultNull()
                 ->end()
@@ -47,12 +59,19 @@ final class Configuration implements ConfigurationInterface
                     ->addDefaultsIfNotSet()
                     ->children()
                         ->scalarNode('bind')
-                            ->info('Where the server listens; empty: the command does not start one. Default: the parameters websocket_server_dsn or websocket_bind_*, else what the file in "config" says, else //0.0.0.0:8080.')
+                            ->info(
+                                'Where the server listens; empty: the command does not start one. Default: the parameters '
+                                . 'websocket_server_dsn or websocket_bind_*, else what the file in "config" says, '
+                                . 'else //0.0.0.0:8080.'
+                            )
                             ->example('//127.0.0.1:8080')
                             ->defaultNull()
                         ->end()
                         ->scalarNode('binary')
-                            ->info('The native server: a path, or a name to look for in PATH. Default: orosync-server in PATH, vendor/bin or Orosync\'s own target/release.')
+                            ->info(
+                                'The native server: a path, or a name to look for in PATH. Default: orosync-server in PATH, '
+                                . 'vendor/bin or Orosync\'s own target/release.'
+                            )
                             ->example('/usr/local/bin/orosync-server')
                             ->defaultNull()
                         ->end()

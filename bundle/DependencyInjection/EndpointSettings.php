@@ -70,13 +70,13 @@ final class EndpointSettings
             return ['key' => $key, 'dsn' => $dsn];
         }
         if ($this->parameters->has($dsnParameter)) {
-            return ['key' => $dsnParameter, 'dsn' => '%'.$dsnParameter.'%'];
+            return ['key' => $dsnParameter, 'dsn' => '%' . $dsnParameter . '%'];
         }
         $parts = [];
         foreach ($names as $part => $candidates) {
             foreach ($candidates as $name) {
                 if ($this->parameters->has($name)) {
-                    $parts[$part] = '%'.$name.'%';
+                    $parts[$part] = '%' . $name . '%';
                     break;
                 }
             }

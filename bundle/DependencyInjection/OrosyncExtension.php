@@ -23,30 +23,31 @@ final class OrosyncExtension extends Extension
         $config = $this->processConfiguration(new Configuration(), $configs);
         $this->refuseWrongEndpoints($config, $container);
 
-        (new PhpFileLoader($container, new FileLocator(__DIR__.'/../config')))->load('services.php');
+        (new PhpFileLoader($container, new FileLocator(__DIR__ . '/../config')))->load('services.php');
         $container->registerForAutoconfiguration(TagGeneratorInterface::class)->addTag('orosync.tag_generator');
 
         $endpoints = new EndpointSettings($container->getParameterBag());
-        $server = $endpoints->server($config['server']['bind']);
-        $container->getDefinition('orosync.bind_address')->setArgument(
-            '$settings',
+        $bind = $endpoints->server($config['server']['bind'])
             // Without a file of its own the server hears from us where to listen.
-            $server ?? (null === $config['server']['config'] ? BindAddress::DEFAULT : null),
-        );
-        $container->getDefinition('orosync.backend_endpoint')->setArgument('$settings', $endpoints->backend($config['backend']));
-        $container->getDefinition('orosync.frontend_endpoint')->setArgument('$settings', $endpoints->frontend($config['frontend']));
+            ?? (null === $config['server']['config'] ? BindAddress::DEFAULT : null);
+        $arguments = [
+            'orosync.bind_address' => ['$settings' => $bind],
+            'orosync.backend_endpoint' => ['$settings' => $endpoints->backend($config['backend'])],
+            'orosync.frontend_endpoint' => ['$settings' => $endpoints->frontend($config['frontend'])],
+            'orosync.shared_secret' => ['$secret' => $config['secret'], '$secretFile' => $config['secret_file']],
+            'orosync.server_binary' => ['$configured' => $config['server']['binary']],
+            'orosync.server_command' => ['$configFile' => $config['server']['config']],
+            TicketController::class => ['$ttl' => $config['ticket']['ttl']],
+            'orosync.maintenance_mode' => ['$file' => $config['maintenance']['flag_file']],
+            'orosync.content_tag_listener' => ['$skip' => $config['content_tags']['skip']],
+        ];
+        foreach ($arguments as $id => $values) {
+            foreach ($values as $name => $value) {
+                $container->getDefinition($id)->setArgument($name, $value);
+            }
+        }
 
-        $container->getDefinition('orosync.shared_secret')
-            ->setArgument('$secret', $config['secret'])
-            ->setArgument('$secretFile', $config['secret_file']);
-        $container->getDefinition('orosync.server_binary')->setArgument('$configured', $config['server']['binary']);
-        $container->getDefinition('orosync.server_command')->setArgument('$configFile', $config['server']['config']);
-        $container->getDefinition(TicketController::class)->setArgument('$ttl', $config['ticket']['ttl']);
-        $container->getDefinition('orosync.maintenance_mode')->setArgument('$file', $config['maintenance']['flag_file']);
-
-        if ($config['content_tags']['enabled']) {
-            $container->getDefinition('orosync.content_tag_listener')->setArgument('$skip', $config['content_tags']['skip']);
-        } else {
+        if (!$config['content_tags']['enabled']) {
             $container->removeDefinition('orosync.content_tag_listener');
             $container->removeDefinition('orosync.commit_middleware');
         }

@@ -15,7 +15,10 @@ final class BackendEndpoint
     {
     }
 
-    /** @return string|null `ws://host:port/path`, `wss://...` or `unix:/path`, as the extension takes it; null: switched off */
+    /**
+     * @return string|null `ws://host:port/path`, `wss://...` or `unix:/path`, as the extension takes it; null: switched
+     *                     off
+     */
     public function resolve(): ?string
     {
         $dsn = Dsn::fromSettings($this->settings);
@@ -23,12 +26,16 @@ final class BackendEndpoint
             return null;
         }
         if (null !== $dsn->socket) {
-            return 'unix:'.$dsn->socket;
+            return 'unix:' . $dsn->socket;
         }
         $scheme = match (true) {
             \in_array($dsn->scheme, self::PLAIN, true) => 'ws',
             \in_array($dsn->scheme, self::SECURE, true) => 'wss',
-            default => throw new InvalidEndpointException(sprintf('%s: "%s" is not a transport. Write tcp or ws for a plain connection, ssl or wss for an encrypted one.', $this->settings['key'], $dsn->scheme)),
+            default => throw InvalidEndpointException::of(
+                $this->settings['key'],
+                $dsn->scheme,
+                'is not a transport. Write tcp or ws for a plain connection, ssl or wss for an encrypted one.',
+            ),
         };
         $dsn = '*' === $dsn->host ? $dsn->withHost('127.0.0.1') : $dsn;
 

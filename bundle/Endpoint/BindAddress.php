@@ -9,7 +9,9 @@ final class BindAddress
 {
     public const DEFAULT = ['key' => 'orosync.server.bind', 'dsn' => '//0.0.0.0'];
 
-    /** @param array<string, mixed>|null $settings see {@see Dsn::fromSettings()}; null: the server's own file says it */
+    /**
+     * @param array<string, mixed>|null $settings see {@see Dsn::fromSettings()}; null: the server's own file says it
+     */
     public function __construct(private readonly ?array $settings)
     {
     }
@@ -33,7 +35,7 @@ final class BindAddress
             return null;
         }
         if (null === $host && null === $port && null !== $dsn->socket) {
-            return 'unix:'.$dsn->socket;
+            return 'unix:' . $dsn->socket;
         }
         if (null !== $host || null !== $port) {
             $dsn = Dsn::fromSettings([

@@ -52,7 +52,7 @@ final class Dsn
     /** `host:port`; an IPv6 address stands in brackets. */
     public function authority(): string
     {
-        return $this->host.':'.$this->port;
+        return $this->host . ':' . $this->port;
     }
 
     public function withHost(string $host): self
@@ -68,15 +68,24 @@ final class Dsn
         if (str_starts_with($dsn, 'unix:')) {
             $socket = preg_replace('~^unix:(//)?~', '', $dsn);
             if (!str_starts_with($socket, '/')) {
-                throw new InvalidEndpointException(sprintf('%s: "%s" is not the absolute path of a socket. Write for example "unix:/run/orosync/orosync.sock".', $key, $dsn));
+                throw InvalidEndpointException::of(
+                    $key,
+                    $dsn,
+                    'is not the absolute path of a socket. Write for example "unix:/run/orosync/orosync.sock".',
+                );
             }
 
             return new self('unix', '', 0, '', $socket);
         }
         // Without the slashes parse_url() would take a bare "localhost" for a path.
-        $parts = parse_url(str_contains($dsn, '//') ? $dsn : '//'.$dsn);
+        $parts = parse_url(str_contains($dsn, '//') ? $dsn : '//' . $dsn);
         if (false === $parts || !isset($parts['host'])) {
-            throw new InvalidEndpointException(sprintf('%s: "%s" is not an endpoint. Write "//host:port/path" or "unix:/path/to/socket", or leave it empty to switch it off.', $key, $dsn));
+            throw InvalidEndpointException::of(
+                $key,
+                $dsn,
+                'is not an endpoint. '
+                . 'Write "//host:port/path" or "unix:/path/to/socket", or leave it empty to switch it off.',
+            );
         }
         if (self::isOff($parts['host'])) {
             return null;
@@ -103,7 +112,7 @@ final class Dsn
     private static function port(string $key, string $port): int
     {
         if (!ctype_digit($port) || \strlen($port) > 5 || (int) $port < 1 || (int) $port > 65535) {
-            throw new InvalidEndpointException(sprintf('%s: "%s" is not a port. Write a number from 1 to 65535.', $key, $port));
+            throw InvalidEndpointException::of($key, $port, 'is not a port. Write a number from 1 to 65535.');
         }
 
         return (int) $port;
@@ -111,6 +120,6 @@ final class Dsn
 
     private static function bracketed(string $host): string
     {
-        return str_contains($host, ':') && '[' !== $host[0] ? '['.$host.']' : $host;
+        return str_contains($host, ':') && '[' !== $host[0] ? '[' . $host . ']' : $host;
     }
 }

@@ -25,7 +25,11 @@ final class FrontendEndpoint
             return null;
         }
         if (null !== $dsn->socket) {
-            throw new InvalidEndpointException(sprintf('%s: a browser cannot reach the socket "%s". Write the host and port of the proxy in front of it.', $this->settings['key'], $dsn->socket));
+            throw InvalidEndpointException::of(
+                $this->settings['key'],
+                $dsn->socket,
+                'is a socket, which no browser can reach. Write the host and port of the proxy in front of it.',
+            );
         }
         $request = $this->requests->getMainRequest();
 

@@ -25,7 +25,7 @@ final class MaintenanceMode
         if (!is_dir($directory) && !@mkdir($directory, recursive: true) && !is_dir($directory)) {
             throw $this->failure('create the directory of');
         }
-        if (false === @file_put_contents($this->file, date(\DATE_ATOM)."\n")) {
+        if (false === @file_put_contents($this->file, date(\DATE_ATOM) . "\n")) {
             throw $this->failure('write');
         }
 
@@ -52,6 +52,12 @@ final class MaintenanceMode
 
     private function failure(string $what): \RuntimeException
     {
-        return new \RuntimeException(sprintf('Cannot %s "%s": %s. Check its permissions, or set orosync.maintenance.flag_file to a place that the console and the web server may both write.', $what, $this->file, error_get_last()['message'] ?? 'unknown reason'));
+        return new \RuntimeException(sprintf(
+            'Cannot %s "%s": %s. Check its permissions, or set orosync.maintenance.flag_file to a place that the '
+            . 'console and the web server may both write.',
+            $what,
+            $this->file,
+            error_get_last()['message'] ?? 'unknown reason',
+        ));
     }
 }

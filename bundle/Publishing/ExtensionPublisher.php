@@ -37,10 +37,14 @@ final class ExtensionPublisher implements PublisherInterface, TicketIssuerInterf
     public function publish(string $topic, mixed $payload, array $exclude = [], array $eligible = []): bool
     {
         try {
-            $accepted = $this->extension()->publish($topic, $payload, array_filter(['exclude' => $exclude, 'eligible' => $eligible]));
+            $options = array_filter(['exclude' => $exclude, 'eligible' => $eligible]);
+            $accepted = $this->extension()->publish($topic, $payload, $options);
         } catch (EncodingException $e) {
             // This message's own fault: it says nothing about the next one.
-            $this->logger->error('A message to {topic} cannot be sent: {reason}', ['topic' => $topic, 'reason' => $e->getMessage(), 'exception' => $e]);
+            $this->logger->error(
+                'A message to {topic} cannot be sent: {reason}',
+                ['topic' => $topic, 'reason' => $e->getMessage(), 'exception' => $e],
+            );
 
             return false;
         } catch (OrosyncException $e) {
@@ -50,12 +54,17 @@ final class ExtensionPublisher implements PublisherInterface, TicketIssuerInterf
         }
         if (!$accepted) {
             $status = $this->status();
-            $this->lostMessages->met(LogLevel::ERROR, 'The queue of live notifications is full ({queued} wait, {unacknowledged} are unacknowledged): they are dropped until {endpoint} takes them again. Last error: {last_error}', [
-                'queued' => $status->queued,
-                'unacknowledged' => $status->unacknowledged,
-                'endpoint' => $status->endpoint,
-                'last_error' => $status->lastError ?? 'none',
-            ]);
+            $this->lostMessages->met(
+                LogLevel::ERROR,
+                'The queue of live notifications is full ({queued} wait, {unacknowledged} are unacknowledged): '
+                . 'new ones are dropped until {endpoint} takes them again. Last error: {last_error}',
+                [
+                    'queued' => $status->queued,
+                    'unacknowledged' => $status->unacknowledged,
+                    'endpoint' => $status->endpoint,
+                    'last_error' => $status->lastError ?? 'none',
+                ],
+            );
         }
 
         return $accepted;
@@ -113,13 +122,16 @@ final class ExtensionPublisher implements PublisherInterface, TicketIssuerInterf
         }
         $status = $this->status();
         if ('waiting' === $status->state) {
-            $this->lostConnection->met(LogLevel::WARNING, 'The server of live notifications does not answer at {endpoint} ({last_error}). Messages wait and are sent when it is back.', [
-                'endpoint' => $status->endpoint,
-                'last_error' => $status->lastError ?? 'no error',
-            ]);
+            $this->lostConnection->met(
+                LogLevel::WARNING,
+                'The server of live notifications does not answer at {endpoint} ({last_error}). '
+                . 'Messages wait and are sent when it is back.',
+                ['endpoint' => $status->endpoint, 'last_error' => $status->lastError ?? 'no error'],
+            );
         } elseif ('connected' === $status->state) {
-            $this->lostConnection->over('The server of live notifications answers again at {endpoint}.', ['endpoint' => $status->endpoint]);
-            $this->lostMessages->over('Live notifications are sent again to {endpoint}.', ['endpoint' => $status->endpoint]);
+            $context = ['endpoint' => $status->endpoint];
+            $this->lostConnection->over('The server of live notifications answers again at {endpoint}.', $context);
+            $this->lostMessages->over('Live notifications are sent again to {endpoint}.', $context);
         }
     }
 
@@ -131,6 +143,10 @@ final class ExtensionPublisher implements PublisherInterface, TicketIssuerInterf
 
     private function reportFailure(OrosyncException $e): void
     {
-        $this->lostMessages->met(LogLevel::ERROR, 'Live notifications are not sent: {reason}', ['reason' => $e->getMessage(), 'exception' => $e]);
+        $this->lostMessages->met(
+            LogLevel::ERROR,
+            'Live notifications are not sent: {reason}',
+            ['reason' => $e->getMessage(), 'exception' => $e],
+        );
     }
 }

@@ -54,11 +54,21 @@ final class PublisherFactory
                 return $this->absent(LogLevel::INFO, 'the backend endpoint is empty, which switches them off.');
             }
             if (!\extension_loaded('orosync')) {
-                return $this->absent(LogLevel::WARNING, sprintf('the PHP extension "orosync" is not loaded (%s). Install it and add "extension=orosync" to this PHP\'s configuration.', \PHP_SAPI));
+                return $this->absent(LogLevel::WARNING, sprintf(
+                    'the PHP extension "orosync" is not loaded (%s). '
+                    . 'Install it and add "extension=orosync" to this PHP\'s configuration.',
+                    \PHP_SAPI,
+                ));
             }
 
-            return new ExtensionPublisher($endpoint, $this->secret->forPublisher(), $this->log('lost-connection'), $this->log('lost-messages'), $this->logger);
-        } catch (InvalidEndpointException|MissingSecretException $e) {
+            return new ExtensionPublisher(
+                $endpoint,
+                $this->secret->forPublisher(),
+                $this->log('lost-connection'),
+                $this->log('lost-messages'),
+                $this->logger,
+            );
+        } catch (InvalidEndpointException | MissingSecretException $e) {
             return $this->absent(LogLevel::ERROR, $e->getMessage());
         }
     }
@@ -66,11 +76,11 @@ final class PublisherFactory
     private function absent(string $level, string $reason): AbsentPublisher
     {
         // The console may have the extension and the web server not; each is told once.
-        return new AbsentPublisher($reason, $level, $this->log('absent-'.\PHP_SAPI));
+        return new AbsentPublisher($reason, $level, $this->log('absent-' . \PHP_SAPI));
     }
 
     private function log(string $outage): OutageLog
     {
-        return new OutageLog($this->directory.'/'.$outage, $this->logger);
+        return new OutageLog($this->directory . '/' . $outage, $this->logger);
     }
 }

@@ -48,13 +48,19 @@ final class SharedSecret
     private function value(): string
     {
         if (null !== $this->secret) {
-            return '' !== $this->secret ? $this->secret : throw new MissingSecretException('orosync.secret is empty. Give it a value (openssl rand -hex 32), or remove the key to derive it from kernel.secret.');
+            return '' !== $this->secret ? $this->secret : throw new MissingSecretException(
+                'orosync.secret is empty. '
+                . 'Give it a value (openssl rand -hex 32), or remove the key to derive it from kernel.secret.',
+            );
         }
         // Derived from nothing it would be the same in every application of the world.
         if (null === $this->kernelSecret || '' === $this->kernelSecret) {
-            throw new MissingSecretException('There is no secret: kernel.secret, from which it would be derived, is empty. Set orosync.secret, orosync.secret_file or framework.secret (openssl rand -hex 32).');
+            throw new MissingSecretException(
+                'There is no secret: kernel.secret, from which it would be derived, is empty. '
+                . 'Set orosync.secret, orosync.secret_file or framework.secret (openssl rand -hex 32).',
+            );
         }
 
-        return hash('sha256', 'orosync:'.$this->kernelSecret);
+        return hash('sha256', 'orosync:' . $this->kernelSecret);
     }
 }

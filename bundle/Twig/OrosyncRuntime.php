@@ -64,7 +64,11 @@ final class OrosyncRuntime
         try {
             $ticketUrl = $this->urls->generate('oro_sync_ticket');
         } catch (RouteNotFoundException $e) {
-            throw new \LogicException('The route "oro_sync_ticket" is missing. Import "@OrosyncBundle/config/routes.php" in config/routes.yaml.', 0, $e);
+            throw new \LogicException(
+                'The route "oro_sync_ticket" is missing. Import "@OrosyncBundle/config/routes.php" in config/routes.yaml.',
+                0,
+                $e,
+            );
         }
         $claims = $this->user->claims();
 

@@ -33,7 +33,7 @@ use Orosync\Twig\OrosyncExtension;
 use Orosync\Twig\OrosyncRuntime;
 
 // What an application type-hints, replaces or decorates is named by its interface; all else is ours and may change.
-// Arguments that the configuration decides ($settings, $secret, ...) are set in DependencyInjection/OrosyncExtension.php.
+// Arguments that the configuration decides ($settings, $secret, ...): DependencyInjection/OrosyncExtension.php.
 return static function (ContainerConfigurator $container): void {
     $services = $container->services();
 
@@ -118,7 +118,7 @@ return static function (ContainerConfigurator $container): void {
 
     // Commands
     $services->set('orosync.server_binary', ServerBinary::class)
-        ->arg('$directories', ['%kernel.project_dir%/vendor/bin', \dirname(__DIR__, 2).'/target/release']);
+        ->arg('$directories', ['%kernel.project_dir%/vendor/bin', \dirname(__DIR__, 2) . '/target/release']);
     $services->set('orosync.server_process', ServerProcess::class);
     $services->set('orosync.server_command', ServerCommand::class)
         ->arg('$bind', service('orosync.bind_address'))

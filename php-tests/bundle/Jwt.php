@@ -16,7 +16,7 @@ final class Jwt
         Assert::assertCount(3, $parts);
         [$header, $claims, $signature] = $parts;
         Assert::assertSame('HS256', json_decode(self::bytes($header), true, 512, \JSON_THROW_ON_ERROR)['alg']);
-        Assert::assertSame(hash_hmac('sha256', $header.'.'.$claims, $secret), bin2hex(self::bytes($signature)));
+        Assert::assertSame(hash_hmac('sha256', $header . '.' . $claims, $secret), bin2hex(self::bytes($signature)));
 
         return json_decode(self::bytes($claims), true, 512, \JSON_THROW_ON_ERROR);
     }

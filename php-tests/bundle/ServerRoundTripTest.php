@@ -33,7 +33,7 @@ final class ServerRoundTripTest extends ApplicationTestCase
 
     protected function setUp(): void
     {
-        $this->binary = getenv('OROSYNC_SERVER') ?: \dirname(__DIR__, 2).'/target/release/orosync-server';
+        $this->binary = getenv('OROSYNC_SERVER') ?: \dirname(__DIR__, 2) . '/target/release/orosync-server';
         if (!is_executable($this->binary)) {
             $message = sprintf('"%s" is not there. Build it with "cargo build --release", or set OROSYNC_SERVER to its path.', $this->binary);
             '1' === getenv('OROSYNC_EXTENSION_REQUIRED') ? self::fail($message) : self::markTestSkipped($message);
@@ -87,7 +87,7 @@ final class ServerRoundTripTest extends ApplicationTestCase
         $command = $this->console(['orosync:maintenance', 'on']);
 
         self::assertSame(0, $command->run());
-        self::assertStringContainsString('Open pages are not told yet: ws://127.0.0.1:'.$this->port, $command->getOutput());
+        self::assertStringContainsString('Open pages are not told yet: ws://127.0.0.1:' . $this->port, $command->getOutput());
         self::assertFileExists($this->orosync()['maintenance']['flag_file']);
     }
 
@@ -115,9 +115,9 @@ final class ServerRoundTripTest extends ApplicationTestCase
     private function orosync(): array
     {
         return [
-            'backend' => '//127.0.0.1:'.$this->port,
-            'server' => ['bind' => '//127.0.0.1:'.$this->port, 'binary' => $this->binary],
-            'maintenance' => ['flag_file' => getenv('OROSYNC_TEST_DIRECTORY').'/maintenance-'.$this->port],
+            'backend' => '//127.0.0.1:' . $this->port,
+            'server' => ['bind' => '//127.0.0.1:' . $this->port, 'binary' => $this->binary],
+            'maintenance' => ['flag_file' => getenv('OROSYNC_TEST_DIRECTORY') . '/maintenance-' . $this->port],
         ];
     }
 
@@ -130,9 +130,9 @@ final class ServerRoundTripTest extends ApplicationTestCase
     /** Watches as a browser would, and returns when what is published arrives there. */
     private function startWatching(PublisherInterface $publisher): void
     {
-        self::assertTrue($publisher->flush(20.0) && $publisher->publish('oro/ping', 'there?') && $publisher->flush(20.0), 'no server: '.$this->server->getErrorOutput());
+        self::assertTrue($publisher->flush(20.0) && $publisher->publish('oro/ping', 'there?') && $publisher->flush(20.0), 'no server: ' . $this->server->getErrorOutput());
         $this->watch = new Process(
-            [$this->binary, 'watch', 'oro/ping', 'oro/data/update', 'oro/maintenance', '--endpoint', 'ws://127.0.0.1:'.$this->port.'/'],
+            [$this->binary, 'watch', 'oro/ping', 'oro/data/update', 'oro/maintenance', '--endpoint', 'ws://127.0.0.1:' . $this->port . '/'],
             null,
             ['OROSYNC_AUTH__SECRET' => hash('sha256', 'orosync:the application\'s own secret')],
             null,
@@ -141,7 +141,7 @@ final class ServerRoundTripTest extends ApplicationTestCase
         $this->watch->start();
         $end = hrtime(true) + 20_000_000_000;
         while (!str_contains($this->watch->getOutput(), "oro/ping\t")) {
-            self::assertLessThan($end, hrtime(true), 'nothing arrives: '.$this->watch->getErrorOutput());
+            self::assertLessThan($end, hrtime(true), 'nothing arrives: ' . $this->watch->getErrorOutput());
             $publisher->publish('oro/ping', 'there?');
             usleep(20_000);
         }
@@ -153,7 +153,7 @@ final class ServerRoundTripTest extends ApplicationTestCase
         $found = '';
         $this->watch->waitUntil(function () use ($topic, &$found): bool {
             foreach (explode("\n", $this->watch->getOutput()) as $line) {
-                if (str_starts_with($line, $topic."\t")) {
+                if (str_starts_with($line, $topic . "\t")) {
                     $found = substr($line, \strlen($topic) + 1);
                 }
             }
@@ -169,7 +169,7 @@ final class ServerRoundTripTest extends ApplicationTestCase
     {
         $php = [(new PhpExecutableFinder())->find(false), ...self::extension()];
 
-        return new Process([...$php, __DIR__.'/Application/console.php', ...$arguments], null, [
+        return new Process([...$php, __DIR__ . '/Application/console.php', ...$arguments], null, [
             'OROSYNC_TEST_KERNEL' => json_encode([$this->orosync(), [], self::WITH], \JSON_THROW_ON_ERROR),
             'OROSYNC_TEST_DIRECTORY' => getenv('OROSYNC_TEST_DIRECTORY'),
             'SHELL_VERBOSITY' => false,
@@ -185,6 +185,6 @@ final class ServerRoundTripTest extends ApplicationTestCase
         }
         self::assertSame(1, preg_match('~/\S*orosync\S*\.so$~m', file_get_contents('/proc/self/maps'), $library));
 
-        return ['-d', 'extension='.$library[0]];
+        return ['-d', 'extension=' . $library[0]];
     }
 }

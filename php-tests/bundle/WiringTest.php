@@ -55,7 +55,7 @@ final class WiringTest extends ApplicationTestCase
 
     public function testTheBundleNeverDeclaresWhatBelongsToTheExtension(): void
     {
-        $files = new \RegexIterator(new \RecursiveIteratorIterator(new \RecursiveDirectoryIterator(\dirname(__DIR__, 2).'/bundle')), '/\.php$/');
+        $files = new \RegexIterator(new \RecursiveIteratorIterator(new \RecursiveDirectoryIterator(\dirname(__DIR__, 2) . '/bundle')), '/\.php$/');
         $naming = [];
         foreach ($files as $file) {
             $code = file_get_contents((string) $file);

@@ -8,19 +8,21 @@ declare(strict_types=1);
  */
 
 $root = dirname(__DIR__, 2);
-if (is_file($root.'/vendor/autoload.php')) {
-    require $root.'/vendor/autoload.php';
+if (is_file($root . '/vendor/autoload.php')) {
+    require $root . '/vendor/autoload.php';
 } else {
-    foreach ([
+    foreach (
+        [
         'Symfony/Bundle/FrameworkBundle', 'Symfony/Bundle/SecurityBundle', 'Symfony/Bundle/TwigBundle', 'Symfony/Bridge/Doctrine',
         'Symfony/Component/BrowserKit', 'Symfony/Component/Console', 'Symfony/Component/Form', 'Symfony/Component/Process',
         'Symfony/Component/Yaml', 'Doctrine/ORM', 'Doctrine/DBAL', 'Doctrine/Persistence', 'Twig',
-    ] as $package) {
-        require '/usr/share/php/'.$package.'/autoload.php';
+        ] as $package
+    ) {
+        require '/usr/share/php/' . $package . '/autoload.php';
     }
     spl_autoload_register(static function (string $class) use ($root): void {
         foreach (['Orosync\\Tests\\' => '/php-tests/bundle/', 'Orosync\\' => '/bundle/'] as $prefix => $directory) {
-            $file = $root.$directory.str_replace('\\', '/', substr($class, strlen($prefix))).'.php';
+            $file = $root . $directory . str_replace('\\', '/', substr($class, strlen($prefix))) . '.php';
             if (str_starts_with($class, $prefix) && is_file($file)) {
                 require $file;
 
@@ -37,8 +39,8 @@ if (!extension_loaded('orosync') && '1' === getenv('OROSYNC_EXTENSION_REQUIRED')
 
 // Containers, files and sockets of the tests live here and nowhere else. A console that a test starts is told where.
 if (false === getenv('OROSYNC_TEST_DIRECTORY')) {
-    $directory = sys_get_temp_dir().'/orosync-bundle-tests-'.bin2hex(random_bytes(6));
+    $directory = sys_get_temp_dir() . '/orosync-bundle-tests-' . bin2hex(random_bytes(6));
     mkdir($directory);
-    putenv('OROSYNC_TEST_DIRECTORY='.$directory);
+    putenv('OROSYNC_TEST_DIRECTORY=' . $directory);
     register_shutdown_function(static fn () => (new Symfony\Component\Filesystem\Filesystem())->remove($directory));
 }

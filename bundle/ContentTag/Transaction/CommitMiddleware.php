@@ -23,7 +23,7 @@ final class CommitMiddleware implements Middleware
 
     public function wrap(Driver $driver): Driver
     {
-        return new class($driver, $this->uncommitted) extends AbstractDriverMiddleware {
+        return new class ($driver, $this->uncommitted) extends AbstractDriverMiddleware {
             public function __construct(Driver $driver, private readonly UncommittedTags $uncommitted)
             {
                 parent::__construct($driver);
@@ -43,11 +43,13 @@ final class CommitMiddleware implements Middleware
                     : new Dbal3Connection($connection, $native, $this->uncommitted);
             }
 
-            /** Null for the rare driver that has none, or a resource, which can be no key: its tags leave without waiting. */
+            /** Null for the rare driver that has none, or a resource, which can be no key: its tags do not wait. */
             private static function nativeOf(DriverConnection $connection): ?object
             {
                 try {
-                    $native = method_exists($connection, 'getNativeConnection') ? $connection->getNativeConnection() : null;
+                    $native = method_exists($connection, 'getNativeConnection')
+                        ? $connection->getNativeConnection()
+                        : null;
                 } catch (\LogicException) {
                     return null;
                 }

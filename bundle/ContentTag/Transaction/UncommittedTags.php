@@ -64,7 +64,10 @@ final class UncommittedTags
         $this->watch($native);
         ($this->announcer)()->announce($held->tags());
         if ($held->dropped() > 0) {
-            $this->logger->warning('A transaction has changed more than {max} pieces of content; {dropped} further changes are not announced.', ['max' => self::MAX_TAGS, 'dropped' => $held->dropped()]);
+            $this->logger->warning(
+                'A transaction has changed more than {max} pieces of content; {dropped} more are not announced.',
+                ['max' => self::MAX_TAGS, 'dropped' => $held->dropped()],
+            );
         }
     }
 

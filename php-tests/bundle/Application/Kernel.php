@@ -150,7 +150,7 @@ final class Kernel extends HttpKernel implements CompilerPassInterface
         }
         if ($this->has('doctrine')) {
             $services->set('doctrine.orm.configuration', Configuration::class)
-                ->factory([ORMSetup::class, 'createAttributeMetadataConfiguration'])->args([[__DIR__.'/Entity'], true]);
+                ->factory([ORMSetup::class, 'createAttributeMetadataConfiguration'])->args([[__DIR__ . '/Entity'], true]);
             $services->set('doctrine.dbal.default_connection.event_manager', ContainerAwareEventManager::class)
                 ->args([service('service_container')]);
             $services->set('doctrine.dbal.default_connection', Connection::class)

@@ -16,6 +16,6 @@ final class OwnClaims implements UserClaimsInterface
 
     public function claims(): array
     {
-        return ['sub' => 'user of '.$this->manager->getConnection()->getDatabase(), 'uid' => 12, 'role' => 'customer'];
+        return ['sub' => 'user of ' . $this->manager->getConnection()->getDatabase(), 'uid' => 12, 'role' => 'customer'];
     }
 }

@@ -16,6 +16,6 @@ final class OwnTagGenerator implements TagGeneratorInterface
 
     public function generate(mixed $data, bool $includeCollectionTag = false, bool $processNestedData = false): array
     {
-        return $data instanceof \DateTimeInterface ? ['day_'.$data->format('Ymd')] : throw new \LogicException('no tags for this company');
+        return $data instanceof \DateTimeInterface ? ['day_' . $data->format('Ymd')] : throw new \LogicException('no tags for this company');
     }
 }

@@ -17,10 +17,10 @@ final class RecordingLogger extends AbstractLogger
         $replacements = [];
         foreach ($context as $key => $value) {
             if (\is_scalar($value) || $value instanceof \Stringable) {
-                $replacements['{'.$key.'}'] = (string) $value;
+                $replacements['{' . $key . '}'] = (string) $value;
             }
         }
-        $this->lines[] = $level.': '.strtr((string) $message, $replacements);
+        $this->lines[] = $level . ': ' . strtr((string) $message, $replacements);
     }
 
     /** @return list<string> those that contain the text */

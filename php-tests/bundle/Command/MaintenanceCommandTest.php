@@ -19,7 +19,7 @@ final class MaintenanceCommandTest extends ApplicationTestCase
 
     protected function setUp(): void
     {
-        $this->file = getenv('OROSYNC_TEST_DIRECTORY').'/maintenance-'.bin2hex(random_bytes(4));
+        $this->file = getenv('OROSYNC_TEST_DIRECTORY') . '/maintenance-' . bin2hex(random_bytes(4));
     }
 
     public function testSwitchesAndSaysThatPagesAreTold(): void
@@ -69,7 +69,7 @@ final class MaintenanceCommandTest extends ApplicationTestCase
 
     public function testAFileThatCannotBeWrittenFails(): void
     {
-        $this->file = __FILE__.'/maintenance';
+        $this->file = __FILE__ . '/maintenance';
         $command = $this->command(new RecordingPublisher());
 
         self::assertSame(1, $command->execute(['mode' => 'on']));

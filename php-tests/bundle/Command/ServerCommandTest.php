@@ -28,9 +28,9 @@ final class ServerCommandTest extends TestCase
 
     protected function setUp(): void
     {
-        $this->directory = getenv('OROSYNC_TEST_DIRECTORY').'/server-'.bin2hex(random_bytes(4));
+        $this->directory = getenv('OROSYNC_TEST_DIRECTORY') . '/server-' . bin2hex(random_bytes(4));
         mkdir($this->directory);
-        $this->binary = $this->directory.'/orosync-server';
+        $this->binary = $this->directory . '/orosync-server';
         file_put_contents($this->binary, self::SERVER);
         chmod($this->binary, 0o755);
     }
@@ -40,7 +40,7 @@ final class ServerCommandTest extends TestCase
         $output = $this->runUntilReady(['orosync:server'], ['server' => ['bind' => '//127.0.0.1:9000', 'config' => '/etc/orosync.toml', 'binary' => $this->binary]]);
 
         self::assertStringContainsString("arguments serve --config /etc/orosync.toml --bind 127.0.0.1:9000\n", $output);
-        self::assertStringContainsString('OROSYNC_AUTH__SECRET='.hash('sha256', "orosync:the application's own secret")."\n", $output);
+        self::assertStringContainsString('OROSYNC_AUTH__SECRET=' . hash('sha256', "orosync:the application's own secret") . "\n", $output);
         self::assertStringNotContainsString('OROSYNC_LOG__LEVEL', $output);
     }
 
@@ -71,7 +71,7 @@ final class ServerCommandTest extends TestCase
     #[DataProvider('names')]
     public function testTheFamiliarLinesComeFirst(string $name, string $lines): void
     {
-        self::assertStringMatchesFormat($lines."\npid %d\n%a", $this->runUntilReady([$name], []));
+        self::assertStringMatchesFormat($lines . "\npid %d\n%a", $this->runUntilReady([$name], []));
     }
 
     public static function names(): iterable
@@ -102,7 +102,7 @@ final class ServerCommandTest extends TestCase
         $command = $this->start(['orosync:server'], []);
         self::waitForReady($command);
         // One process: what the supervisor has started is the server.
-        self::assertStringContainsString('pid '.$command->getPid()."\n", $command->getOutput());
+        self::assertStringContainsString('pid ' . $command->getPid() . "\n", $command->getOutput());
         $command->signal($signal);
         $command->wait();
 
@@ -123,7 +123,7 @@ final class ServerCommandTest extends TestCase
     {
         $command = $this->start(['orosync:server'], [], [], ['-d', 'disable_functions=pcntl_exec']);
         self::waitForReady($command);
-        self::assertStringNotContainsString('pid '.$command->getPid()."\n", $command->getOutput());
+        self::assertStringNotContainsString('pid ' . $command->getPid() . "\n", $command->getOutput());
         $command->signal($signal);
         $command->wait();
 
@@ -144,7 +144,7 @@ final class ServerCommandTest extends TestCase
 
     public function testItIsFoundInThePath(): void
     {
-        $output = $this->runUntilReady(['orosync:server'], ['server' => ['binary' => null]], ['PATH' => $this->directory.':'.getenv('PATH')]);
+        $output = $this->runUntilReady(['orosync:server'], ['server' => ['binary' => null]], ['PATH' => $this->directory . ':' . getenv('PATH')]);
 
         self::assertStringContainsString('arguments serve', $output);
     }
@@ -161,13 +161,15 @@ final class ServerCommandTest extends TestCase
 
     public function testAWrongPathAPortThatIsNoneAndAFileThatCannotRunAreNamed(): void
     {
-        file_put_contents($this->directory.'/broken', 'no program');
-        chmod($this->directory.'/broken', 0o755);
-        foreach ([
+        file_put_contents($this->directory . '/broken', 'no program');
+        chmod($this->directory . '/broken', 0o755);
+        foreach (
+            [
             [['orosync:server'], '/nobody/has/this', 'orosync.server.binary: "/nobody/has/this" is not an executable file.'],
             [['orosync:server', '-p', 'http'], $this->binary, '--host, --port: "http" is not a port.'],
-            [['orosync:server'], $this->directory.'/broken', 'Cannot start "'.$this->directory.'/broken": Exec format error.'],
-        ] as [$arguments, $binary, $message]) {
+            [['orosync:server'], $this->directory . '/broken', 'Cannot start "' . $this->directory . '/broken": Exec format error.'],
+            ] as [$arguments, $binary, $message]
+        ) {
             $command = $this->start($arguments, ['server' => ['binary' => $binary]]);
             $command->wait();
 
@@ -196,7 +198,7 @@ final class ServerCommandTest extends TestCase
     private static function waitForReady(Process $command): string
     {
         $ready = $command->waitUntil(static fn (): bool => str_contains($command->getOutput(), "ready\n"));
-        self::assertTrue($ready, $command->getOutput().$command->getErrorOutput());
+        self::assertTrue($ready, $command->getOutput() . $command->getErrorOutput());
 
         return $command->getOutput();
     }
@@ -212,7 +214,7 @@ final class ServerCommandTest extends TestCase
     {
         $orosync = array_replace_recursive(['server' => ['binary' => $this->binary]], $orosync);
         $command = new Process(
-            [(new PhpExecutableFinder())->find(false), ...$php, \dirname(__DIR__).'/Application/console.php', ...$arguments],
+            [(new PhpExecutableFinder())->find(false), ...$php, \dirname(__DIR__) . '/Application/console.php', ...$arguments],
             null,
             $environment + [
                 'OROSYNC_TEST_KERNEL' => json_encode([$orosync, $parameters, []], \JSON_THROW_ON_ERROR),

@@ -87,7 +87,7 @@ final class ContentTagListenerTest extends ApplicationTestCase
         $contact->name = 'anna';
         $this->manager->flush();
 
-        self::assertSame(['[{"username":"ann","tagname":"'.self::ENTITY.'Contact_1"}]'], $this->publisher()->take(self::TOPIC));
+        self::assertSame(['[{"username":"ann","tagname":"' . self::ENTITY . 'Contact_1"}]'], $this->publisher()->take(self::TOPIC));
     }
 
     public function testAnApplicationThatSaysItselfWhoTheAuthorIsMayAskTheDatabase(): void
@@ -112,7 +112,7 @@ final class ContentTagListenerTest extends ApplicationTestCase
 
     public function testAProxyOfASkippedClassIsNotAnnouncedEither(): void
     {
-        $this->prepare(['skip' => ['\\'.Contact::class]]);
+        $this->prepare(['skip' => ['\\' . Contact::class]]);
         $this->manager->clear();
         $this->manager->remove($this->manager->getReference(Contact::class, 1));
         $this->manager->flush();
@@ -146,7 +146,7 @@ final class ContentTagListenerTest extends ApplicationTestCase
     public function testAFlushWithinAFlushDoesNotMixUpTheTags(): void
     {
         $this->prepare();
-        $listener = new class() {
+        $listener = new class () {
             public function postPersist(PostPersistEventArgs $event): void
             {
                 if ($event->getObject() instanceof Company) {
@@ -164,8 +164,8 @@ final class ContentTagListenerTest extends ApplicationTestCase
             static fn (string $json): array => array_column(json_decode($json, true), 'tagname'),
             $this->publisher()->take(self::TOPIC),
         ));
-        self::assertContains(self::ENTITY.'Company_type_collection', $tags);
-        self::assertContains(self::ENTITY.'Contact_type_collection', $tags);
+        self::assertContains(self::ENTITY . 'Company_type_collection', $tags);
+        self::assertContains(self::ENTITY . 'Contact_type_collection', $tags);
     }
 
     public function testManyTagsAreSeveralMessagesBelowTheBoundOfOne(): void
@@ -217,6 +217,6 @@ final class ContentTagListenerTest extends ApplicationTestCase
 
     private static function message(string ...$tags): string
     {
-        return json_encode(array_map(static fn (string $tag): array => ['username' => null, 'tagname' => self::ENTITY.$tag], $tags), \JSON_THROW_ON_ERROR);
+        return json_encode(array_map(static fn (string $tag): array => ['username' => null, 'tagname' => self::ENTITY . $tag], $tags), \JSON_THROW_ON_ERROR);
     }
 }

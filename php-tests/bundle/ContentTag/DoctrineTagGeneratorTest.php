@@ -34,8 +34,8 @@ final class DoctrineTagGeneratorTest extends ApplicationTestCase
     {
         $contact = $this->contact();
 
-        self::assertSame([self::CONTACT.'_1'], $this->tags->generate($contact));
-        self::assertSame([self::CONTACT.'_1', self::CONTACT.'_type_collection'], $this->tags->generate($contact, true));
+        self::assertSame([self::CONTACT . '_1'], $this->tags->generate($contact));
+        self::assertSame([self::CONTACT . '_1', self::CONTACT . '_type_collection'], $this->tags->generate($contact, true));
     }
 
     public function testEveryRunOfWhatIsNoLetterBecomesOneUnderscore(): void
@@ -47,7 +47,7 @@ final class DoctrineTagGeneratorTest extends ApplicationTestCase
     {
         $this->contact();
 
-        self::assertSame([self::LABEL.'_en_1'], $this->tags->generate($this->manager->find(Label::class, ['language' => 'en', 'number' => 1])));
+        self::assertSame([self::LABEL . '_en_1'], $this->tags->generate($this->manager->find(Label::class, ['language' => 'en', 'number' => 1])));
     }
 
     public function testAnIdThatIsAnEnumIsNamedByItsValue(): void
@@ -63,14 +63,14 @@ final class DoctrineTagGeneratorTest extends ApplicationTestCase
         $id = $this->contact()->id;
         $this->manager->clear();
 
-        self::assertSame([self::CONTACT.'_1'], $this->tags->generate($this->manager->getReference(Contact::class, $id)));
+        self::assertSame([self::CONTACT . '_1'], $this->tags->generate($this->manager->getReference(Contact::class, $id)));
     }
 
     public function testAnEntityThatIsNewOrDetachedHasNoTagOfItsOwn(): void
     {
         $new = new Contact('new');
         self::assertSame([], $this->tags->generate($new));
-        self::assertSame([self::CONTACT.'_type_collection'], $this->tags->generate($new, true));
+        self::assertSame([self::CONTACT . '_type_collection'], $this->tags->generate($new, true));
 
         $this->manager->persist($label = new Label('de', 2, 'scheduled, with an id already'));
         self::assertSame([], $this->tags->generate($label));
@@ -85,7 +85,7 @@ final class DoctrineTagGeneratorTest extends ApplicationTestCase
         $contact = $this->contact();
 
         self::assertSame(
-            [self::CONTACT.'_1', self::COMPANY.'_1', self::LABEL.'_en_1', self::CONTACT.'_type_collection'],
+            [self::CONTACT . '_1', self::COMPANY . '_1', self::LABEL . '_en_1', self::CONTACT . '_type_collection'],
             $this->tags->generate($contact, true, true),
         );
     }
@@ -96,13 +96,13 @@ final class DoctrineTagGeneratorTest extends ApplicationTestCase
         $this->manager->clear();
         $contact = $this->manager->find(Contact::class, $id);
 
-        self::assertSame([self::CONTACT.'_1', self::COMPANY.'_1'], $this->tags->generate($contact, false, true));
+        self::assertSame([self::CONTACT . '_1', self::COMPANY . '_1'], $this->tags->generate($contact, false, true));
         self::assertFalse($contact->labels->isInitialized());
     }
 
     public function testAClassHasTheTagOfItsCollectionOnly(): void
     {
-        self::assertSame([self::CONTACT.'_type_collection'], $this->tags->generate(Contact::class, true, true));
+        self::assertSame([self::CONTACT . '_type_collection'], $this->tags->generate(Contact::class, true, true));
         self::assertSame([], $this->tags->generate(Contact::class));
     }
 
@@ -111,7 +111,7 @@ final class DoctrineTagGeneratorTest extends ApplicationTestCase
         $form = Forms::createFormFactory()->create(FormType::class, $this->contact(), ['data_class' => Contact::class]);
         $empty = Forms::createFormFactory()->create();
 
-        self::assertSame([self::CONTACT.'_1'], $this->tags->generate($form));
+        self::assertSame([self::CONTACT . '_1'], $this->tags->generate($form));
         self::assertFalse($this->tags->supports($empty));
     }
 

@@ -33,7 +33,7 @@ final class TransactionTest extends ApplicationTestCase
         self::assertSame([], $this->publisher()->take(self::TOPIC));
         $connection->commit();
 
-        self::assertSame(['['.self::COMPANIES.','.self::CONTACTS.']'], $this->publisher()->take(self::TOPIC));
+        self::assertSame(['[' . self::COMPANIES . ',' . self::CONTACTS . ']'], $this->publisher()->take(self::TOPIC));
     }
 
     public function testAnInnerCommitIsNoneYet(): void
@@ -46,7 +46,7 @@ final class TransactionTest extends ApplicationTestCase
         self::assertSame([], $this->publisher()->take(self::TOPIC));
         $connection->commit();
 
-        self::assertSame(['['.self::COMPANIES.']'], $this->publisher()->take(self::TOPIC));
+        self::assertSame(['[' . self::COMPANIES . ']'], $this->publisher()->take(self::TOPIC));
     }
 
     public function testWhatIsRolledBackIsNeverAnnounced(): void
@@ -57,7 +57,7 @@ final class TransactionTest extends ApplicationTestCase
         $connection->rollBack();
         $this->save(new Contact('b'));
 
-        self::assertSame(['['.self::CONTACTS.']'], $this->publisher()->take(self::TOPIC));
+        self::assertSame(['[' . self::CONTACTS . ']'], $this->publisher()->take(self::TOPIC));
     }
 
     public function testAFailureInATransactionOfTheEntityManagerAnnouncesNothing(): void
@@ -81,7 +81,7 @@ final class TransactionTest extends ApplicationTestCase
         $this->kernel()->getContainer()->get('services_resetter')->reset();
         $connection->commit();
 
-        self::assertSame(['['.self::COMPANIES.']'], $this->publisher()->take(self::TOPIC));
+        self::assertSame(['[' . self::COMPANIES . ']'], $this->publisher()->take(self::TOPIC));
     }
 
     public function testWithoutTheMiddlewareAFlushIsAnnouncedAtOnce(): void
@@ -91,7 +91,7 @@ final class TransactionTest extends ApplicationTestCase
         $this->manager->getConnection()->beginTransaction();
         $this->save(new Company('a'));
 
-        self::assertSame(['['.self::COMPANIES.']'], $this->publisher()->take(self::TOPIC));
+        self::assertSame(['[' . self::COMPANIES . ']'], $this->publisher()->take(self::TOPIC));
     }
 
     private function save(object $entity): void

@@ -39,7 +39,7 @@ final class FrontendEndpointTest extends TestCase
     public function testASocketIsNoPlaceForABrowser(): void
     {
         $this->expectException(InvalidEndpointException::class);
-        $this->expectExceptionMessage('orosync.frontend: a browser cannot reach the socket "/run/x.sock".');
+        $this->expectExceptionMessage('orosync.frontend: "/run/x.sock" is a socket, which no browser can reach.');
 
         self::endpoint(['dsn' => 'unix:/run/x.sock'], 'http://localhost', [])->resolve();
     }

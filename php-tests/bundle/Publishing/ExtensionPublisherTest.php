@@ -29,7 +29,7 @@ final class ExtensionPublisherTest extends PublisherContractTestCase
 
     protected function setUp(): void
     {
-        $this->directory = getenv('OROSYNC_TEST_DIRECTORY').'/publisher-'.bin2hex(random_bytes(4));
+        $this->directory = getenv('OROSYNC_TEST_DIRECTORY') . '/publisher-' . bin2hex(random_bytes(4));
         $this->logger = new RecordingLogger();
     }
 
@@ -115,8 +115,8 @@ final class ExtensionPublisherTest extends PublisherContractTestCase
             'ws://127.0.0.1:1/',
             // Equal settings share a connection, and its accounts; each test has its own.
             $options + ['secret' => self::SECRET, 'shutdown_timeout' => 0.0, 'connect_timeout' => 1.0 + crc32($this->directory) / 0xFFFFFFFF],
-            new OutageLog($this->directory.'/connection', $this->logger),
-            new OutageLog($this->directory.'/messages', $this->logger),
+            new OutageLog($this->directory . '/connection', $this->logger),
+            new OutageLog($this->directory . '/messages', $this->logger),
             $this->logger,
         );
     }

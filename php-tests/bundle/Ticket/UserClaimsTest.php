@@ -17,7 +17,7 @@ final class UserClaimsTest extends TestCase
 {
     public function testTheOrganizationOfTheTokenIsTheOneTheUserWorksIn(): void
     {
-        $token = new class(new User('ann', 7, new Organization(3)), 'main') extends UsernamePasswordToken {
+        $token = new class (new User('ann', 7, new Organization(3)), 'main') extends UsernamePasswordToken {
             public function getOrganization(): Organization
             {
                 return new Organization(4);

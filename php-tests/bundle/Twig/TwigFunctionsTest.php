@@ -66,11 +66,13 @@ final class TwigFunctionsTest extends ApplicationTestCase
 
     public function testAPageDoesNotConnectWhereItCannot(): void
     {
-        foreach ([
+        foreach (
+            [
             'no frontend' => [['frontend' => ''], []],
             'a wrong frontend' => [['frontend' => '%env(LIVE_FRONTEND)%'], ['env(LIVE_FRONTEND)' => 'unix:/run/x.sock']],
             'no backend' => [['backend' => ''], []],
-        ] as $case => [$orosync, $parameters]) {
+            ] as $case => [$orosync, $parameters]
+        ) {
             $this->boot($orosync, $parameters, ['security', 'twig', 'publisher', 'tickets']);
 
             self::assertSame('no', $this->render('{{ check_ws() ? "yes" : "no" }}'), $case);
@@ -83,7 +85,7 @@ final class TwigFunctionsTest extends ApplicationTestCase
         $this->boot(['frontend' => '%env(LIVE_FRONTEND)%'], ['env(LIVE_FRONTEND)' => 'unix:/run/x.sock']);
         $this->render('{{ check_ws() }}');
 
-        self::assertCount(1, $this->logger()->lines('error: Pages do not connect: orosync.frontend: a browser cannot reach the socket "/run/x.sock".'));
+        self::assertCount(1, $this->logger()->lines('error: Pages do not connect: orosync.frontend: "/run/x.sock" is a socket, which no browser can reach.'));
     }
 
     public function testAPageIsTaggedWithWhatItShowsAndWhatThatRefersTo(): void

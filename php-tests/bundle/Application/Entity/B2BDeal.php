@@ -11,7 +11,8 @@ use Doctrine\ORM\Mapping as ORM;
 class B2BDeal
 {
     public function __construct(
-        #[ORM\Id, ORM\Column(enumType: Stage::class)]
+        #[ORM\Id,
+    ORM\Column(enumType: Stage::class)]
         public Stage $stage,
     ) {
     }

@@ -11,9 +11,11 @@ use Doctrine\ORM\Mapping as ORM;
 class Label
 {
     public function __construct(
-        #[ORM\Id, ORM\Column]
+        #[ORM\Id,
+    ORM\Column]
         public string $language,
-        #[ORM\Id, ORM\Column]
+        #[ORM\Id,
+    ORM\Column]
         public int $number,
         #[ORM\Column]
         public string $text,
