@@ -28,6 +28,7 @@
 pub mod admin;
 pub mod auth;
 pub mod broker;
+pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod delivery;
