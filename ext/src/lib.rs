@@ -1,1 +1,43 @@
-//! ext
+//! `orosync.so`: a thin skin of PHP functions and classes over `orosync-link`.
+//!
+//! In reading order:
+//!
+//! - [`functions`]: the functions; [`publisher_class`]: `Orosync\Publisher`, the same as methods; [`exceptions`]
+//! - [`zval`]: PHP values to topics, options, claims; [`json`]: payloads, by PHP's own encoder
+//! - [`settings`]: php.ini, environment and constructor options to a publisher's options
+//! - [`lifecycle`]: the publishers of this process, and what happens when requests, modules and processes begin and end
+//! - [`info`]: what `phpinfo()` shows
+//! - [`zend`]: declarations of PHP's functions that `ext-php-rs` lacks
+#![expect(unsafe_code, reason = "PHP is a C library; each block says why it is sound")]
+#![expect(missing_docs, reason = "php_module makes a public function of its own; nobody links to this library")]
+
+mod exceptions;
+mod functions;
+mod info;
+mod json;
+mod lifecycle;
+mod publisher_class;
+mod settings;
+mod zend;
+mod zval;
+
+use ext_php_rs::prelude::*;
+
+use lifecycle::startup;
+use publisher_class::Publisher;
+
+/// The extension's version.
+#[php_const]
+pub const OROSYNC_VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Everything that PHP sees. The startup hook registers the settings and the exceptions.
+#[php_module]
+#[php(startup = "startup")]
+pub fn get_module(module: ModuleBuilder<'_>) -> ModuleBuilder<'_> {
+    functions::register(module)
+        .constant(wrap_constant!(OROSYNC_VERSION))
+        .class::<Publisher>()
+        .request_shutdown_function(lifecycle::request_shutdown)
+        .shutdown_function(lifecycle::shutdown)
+        .info_function(info::show)
+}

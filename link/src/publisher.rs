@@ -104,10 +104,16 @@ impl Publisher {
     /// Returns what was left, if anything. Harmless where nothing was published, and in a forked child. Afterwards
     /// everything is refused.
     pub fn shutdown(&mut self) -> Option<Leftover> {
+        self.shutdown_since(Instant::now())
+    }
+
+    /// The same for one of several publishers that end together: the time counts from `begun`, so that they do not wait one
+    /// after the other.
+    pub fn shutdown_since(&mut self, begun: Instant) -> Option<Leftover> {
         self.forget_inherited();
         self.closed = true;
         let link = self.link.take()?;
-        shutdown::shutdown(link, &self.options)
+        shutdown::shutdown(link, &self.options, begun)
     }
 
     /// The link of this process, its thread running.

@@ -21,8 +21,8 @@ pub struct Leftover {
     pub last_error: Option<String>,
 }
 
-pub(crate) fn shutdown(mut link: Link, options: &Options) -> Option<Leftover> {
-    let deadline = Instant::now() + options.shutdown_timeout;
+pub(crate) fn shutdown(mut link: Link, options: &Options, begun: Instant) -> Option<Leftover> {
+    let deadline = begun + options.shutdown_timeout;
     link.flush(deadline);
     let waiting = link.shared.progress.begin();
     link.stop();

@@ -1,0 +1,126 @@
+//! The PHP functions: the publisher of php.ini's settings. `ext/orosync.stub.php` is their documentation.
+#![expect(elided_lifetimes_in_paths, reason = "the macros of ext-php-rs drop lifetimes")]
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use ext_php_rs::boxed::ZBox;
+use ext_php_rs::exception::PhpException;
+use ext_php_rs::prelude::*;
+use ext_php_rs::types::{Iterable, ZendHashTable, Zval};
+use rand::TryRng;
+use rand::rngs::SysRng;
+
+use crate::lifecycle::Handle;
+use crate::zval::{Seconds, Table, Text};
+use crate::{exceptions, zval};
+
+/// The longest that a browser's ticket may be good, in seconds: the server remembers each used one until it expires.
+const MAX_TTL: i64 = 86_400;
+
+/// All of them.
+pub(crate) fn register(module: ModuleBuilder<'_>) -> ModuleBuilder<'_> {
+    module
+        .function(wrap_function!(orosync_publish))
+        .function(wrap_function!(orosync_publish_many))
+        .function(wrap_function!(orosync_flush))
+        .function(wrap_function!(orosync_check))
+        .function(wrap_function!(orosync_ticket))
+        .function(wrap_function!(orosync_status))
+}
+
+#[php_function]
+#[php(defaults(options = Table::default()))]
+pub(crate) fn orosync_publish(topic: Text<'_>, payload: &Zval, options: Table<'_>) -> PhpResult<bool> {
+    publish(Handle::of_ini()?, topic, payload, options)
+}
+
+#[php_function]
+pub(crate) fn orosync_publish_many(messages: Iterable<'_>) -> PhpResult<i64> {
+    publish_many(Handle::of_ini()?, messages)
+}
+
+#[php_function]
+#[php(defaults(timeout = Seconds(1.0)))]
+pub(crate) fn orosync_flush(timeout: Seconds) -> PhpResult<bool> {
+    Ok(flush(Handle::of_ini()?, timeout))
+}
+
+#[php_function]
+#[php(defaults(timeout = Seconds(1.0)))]
+pub(crate) fn orosync_check(timeout: Seconds) -> PhpResult<bool> {
+    Ok(check(Handle::of_ini()?, timeout))
+}
+
+#[php_function]
+#[php(defaults(claims = Table::default(), ttl = 300))]
+pub(crate) fn orosync_ticket(claims: Table<'_>, ttl: i64) -> PhpResult<String> {
+    ticket(Handle::of_ini()?, claims, ttl)
+}
+
+#[php_function]
+pub(crate) fn orosync_status() -> PhpResult<ZBox<ZendHashTable>> {
+    status(Handle::of_ini()?)
+}
+
+pub(crate) fn publish(
+    handle: Handle,
+    topic: Text<'_>,
+    payload: &Zval,
+    options: Table<'_>,
+) -> PhpResult<bool> {
+    let message = zval::message(topic, payload, options)?;
+    let accepted = handle.with(|publisher| publisher.publish(message).is_ok());
+    handle.log_outage();
+    Ok(accepted)
+}
+
+pub(crate) fn publish_many(handle: Handle, mut messages: Iterable<'_>) -> PhpResult<i64> {
+    let mut accepted = 0;
+    let iterator = messages.iter().ok_or_else(exceptions::pending)?;
+    for (index, (_, value)) in iterator.enumerate() {
+        // A generator may have thrown while it made this one.
+        zval::check_pending()?;
+        let message = zval::message_of_many(index, &value)?;
+        if handle.with(|publisher| publisher.publish(message)).is_err() {
+            break;
+        }
+        accepted += 1;
+    }
+    zval::check_pending()?;
+    handle.log_outage();
+    Ok(accepted)
+}
+
+pub(crate) fn flush(handle: Handle, timeout: Seconds) -> bool {
+    let flushed = handle.with(|publisher| publisher.flush(timeout.duration()));
+    handle.log_outage();
+    flushed
+}
+
+pub(crate) fn check(handle: Handle, timeout: Seconds) -> bool {
+    handle.with(|publisher| publisher.check(timeout.duration()))
+}
+
+pub(crate) fn ticket(handle: Handle, claims: Table<'_>, ttl: i64) -> PhpResult<String> {
+    let identity = zval::identity(claims)?;
+    let seconds = u64::try_from(ttl).ok().filter(|_| (1..=MAX_TTL).contains(&ttl)).ok_or_else(|| {
+        exceptions::encoding(&format!("the ttl must be from 1 to {MAX_TTL} seconds, {ttl} given"))
+    })?;
+    let problem = |problem: &dyn std::fmt::Display| {
+        exceptions::encoding(&format!("no ticket could be minted: {problem}"))
+    };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_err(|error| problem(&error))?.as_secs();
+    // From the kernel: a generator in memory would give the same ids to a parent and its forked child.
+    let mut id = [0; 16];
+    SysRng.try_fill_bytes(&mut id).map_err(|error| problem(&error))?;
+    let id = u128::from_ne_bytes(id);
+    handle
+        .with(|publisher| publisher.options().signer.mint(&identity, now, seconds, id))
+        .map_err(|error| problem(&error))
+}
+
+pub(crate) fn status(handle: Handle) -> Result<ZBox<ZendHashTable>, PhpException> {
+    let (status, endpoint) =
+        handle.with(|publisher| (publisher.status(), publisher.options().endpoint.to_string()));
+    zval::status_table(status, &endpoint)
+}

@@ -1,0 +1,53 @@
+//! Payloads: PHP values as JSON, by PHP's own encoder, byte for byte what `json_encode()` gives.
+
+use bytes::Bytes;
+use ext_php_rs::exception::PhpException;
+use ext_php_rs::types::Zval;
+use ext_php_rs::zend::ExecutorGlobals;
+use orosync_protocol::Payload;
+
+use crate::exceptions;
+use crate::zend::{self, JsonErrorCode};
+
+/// `JSON_UNESCAPED_SLASHES | JSON_UNESCAPED_UNICODE`: the shortest text.
+const OPTIONS: i32 = 64 | 256;
+
+/// As deep as `json_encode()` goes by default.
+const DEPTH: u16 = 512;
+
+/// Encodes a payload. If its own code (`JsonSerializable`) has thrown, that exception stays pending.
+pub(crate) fn payload(value: &Zval) -> Result<Payload, PhpException> {
+    let encoded = zend::json_encode(value, OPTIONS, DEPTH, |json| {
+        // Measured before it is copied: what is too large is not worth a copy.
+        if json.len() > Payload::MAX_BYTES { Err(json.len()) } else { Ok(Bytes::copy_from_slice(json)) }
+    });
+    if ExecutorGlobals::has_exception() {
+        return Err(exceptions::pending());
+    }
+    let problem = match encoded {
+        Ok(Ok(json)) => match Payload::from_encoder(json) {
+            Ok(payload) => return Ok(payload),
+            Err(error) => error.to_string(),
+        },
+        Ok(Err(bytes)) => orosync_protocol::payload::PayloadError::TooLarge { bytes }.to_string(),
+        Err(code) => cannot_be_encoded(code),
+    };
+    Err(exceptions::encoding(&format!("the payload {problem}")))
+}
+
+fn cannot_be_encoded(JsonErrorCode(code): JsonErrorCode) -> String {
+    // ext/json/php_json.h, php_json_error_code. The others are the decoder's.
+    match code {
+        1 => format!("is nested deeper than {DEPTH} levels. Publish less of it"),
+        5 => "holds a string that is not UTF-8. Convert it first, for example with mb_convert_encoding()"
+            .to_owned(),
+        6 => "refers to itself. Publish a part without the reference back".to_owned(),
+        7 => "holds INF or NAN, which JSON does not have. Publish null or a string instead".to_owned(),
+        8 => {
+            "holds a value that JSON does not have, such as a resource. Publish what it stands for".to_owned()
+        }
+        11 => "holds an enum case without a value. Give the enum a backing type, or publish the case's name"
+            .to_owned(),
+        other => format!("cannot be encoded as JSON (json_last_error() would say {other})"),
+    }
+}

@@ -1,0 +1,174 @@
+//! The publishers of this process, and what happens when requests, modules and processes begin and end.
+//!
+//! Owns the publishers: made on first use, shared by equal settings, kept from request to request until the module ends. Bound:
+//! [`MAX_PUBLISHERS`]. A publisher belongs to the thread that runs PHP, so the table does too.
+//!
+//! PHP calls the hooks of this file across C frames, where a panic would abort the process: each catches its own. A request
+//! never waits for a publisher; only the end of the module does, bounded. That end may come in a process that has started nothing
+//! (the FPM master, a forked child), and is harmless there.
+
+use std::cell::RefCell;
+use std::panic::catch_unwind;
+use std::time::Instant;
+
+use ext_php_rs::exception::PhpException;
+use orosync_link::{Endpoint, Leftover, Publisher, State};
+
+use crate::settings::Settings;
+use crate::{exceptions, settings, zend};
+
+/// The most publishers of one process: each has a thread and a connection.
+const MAX_PUBLISHERS: usize = 32;
+
+thread_local! {
+    static PUBLISHERS: RefCell<Publishers> = const { RefCell::new(Publishers { entries: Vec::new(), of_ini: None }) };
+}
+
+struct Publishers {
+    /// Never shortened before the module ends: a handle stays good.
+    entries: Vec<Entry>,
+    /// The one of php.ini's settings, once this request has looked at them.
+    of_ini: Option<Handle>,
+}
+
+struct Entry {
+    settings: Settings,
+    publisher: Publisher,
+    outages_logged: u64,
+}
+
+/// Names a publisher of this process.
+#[derive(Clone, Copy)]
+pub(crate) struct Handle(usize);
+
+impl Handle {
+    /// The publisher of php.ini's settings.
+    pub(crate) fn of_ini() -> Result<Self, PhpException> {
+        if let Some(handle) = PUBLISHERS.with_borrow(|publishers| publishers.of_ini) {
+            return Ok(handle);
+        }
+        let settings = Settings::from_ini().map_err(|problem| exceptions::configuration(&problem))?;
+        let handle = Self::of(settings)?;
+        PUBLISHERS.with_borrow_mut(|publishers| publishers.of_ini = Some(handle));
+        Ok(handle)
+    }
+
+    /// The publisher of these settings: an earlier one, or a new one that has no thread and no connection yet.
+    pub(crate) fn of(settings: Settings) -> Result<Self, PhpException> {
+        PUBLISHERS
+            .with_borrow_mut(|publishers| publishers.open(settings))
+            .map_err(|problem| exceptions::configuration(&problem))
+    }
+
+    /// Lends the publisher. `use_it` runs no PHP code: that could come back here, or jump over the loan's end.
+    pub(crate) fn with<T>(self, use_it: impl FnOnce(&mut Publisher) -> T) -> T {
+        PUBLISHERS.with_borrow_mut(|publishers| use_it(&mut publishers.entries[self.0].publisher))
+    }
+
+    /// Writes a new outage of this publisher into PHP's error log, once.
+    pub(crate) fn log_outage(self) {
+        let line = PUBLISHERS.with_borrow_mut(|publishers| publishers.entries[self.0].new_outage());
+        if let Some(line) = line {
+            zend::log(&line);
+        }
+    }
+}
+
+impl Publishers {
+    fn open(&mut self, settings: Settings) -> Result<Handle, String> {
+        if let Some(index) = self.entries.iter().position(|entry| entry.settings == settings) {
+            return Ok(Handle(index));
+        }
+        if self.entries.len() == MAX_PUBLISHERS {
+            return Err(format!(
+                "this process has {MAX_PUBLISHERS} publishers with different settings already, and keeps them. Use the same \
+                 endpoint and options again instead of new ones"
+            ));
+        }
+        let publisher = Publisher::new(settings.options()?);
+        self.entries.push(Entry { settings, publisher, outages_logged: 0 });
+        Ok(Handle(self.entries.len() - 1))
+    }
+}
+
+impl Entry {
+    fn new_outage(&mut self) -> Option<String> {
+        let outages = self.publisher.outages();
+        // Fewer than before: this is a forked child, whose publisher counts anew.
+        let is_new = outages > self.outages_logged;
+        self.outages_logged = outages;
+        is_new.then(|| {
+            let status = self.publisher.status();
+            format!(
+                "orosync: no connection to {}: {}. Messages wait for it, {} so far",
+                self.settings.endpoint(),
+                status.last_error.as_deref().unwrap_or("not known why"),
+                status.queued + status.unacknowledged
+            )
+        })
+    }
+}
+
+/// Where this process publishes to, and how that is going.
+pub(crate) fn endpoints() -> Vec<(Endpoint, State)> {
+    PUBLISHERS.with_borrow(|publishers| {
+        publishers
+            .entries
+            .iter()
+            .map(|entry| (entry.settings.endpoint().clone(), entry.publisher.status().state))
+            .collect()
+    })
+}
+
+/// MINIT. In FPM it runs once, in the master: no thread and no connection may begin here.
+pub(crate) extern "C" fn startup(_type: i32, module_number: i32) -> i32 {
+    let started = catch_unwind(|| {
+        // The default hook prints into PHP's standard error; what panics is reported by an exception or by last_error.
+        std::panic::set_hook(Box::new(|_| {}));
+        settings::register(module_number);
+        exceptions::register().is_ok()
+    });
+    if let Ok(true) = started { 0 } else { -1 }
+}
+
+/// RSHUTDOWN: the end of a request. It waits for nothing.
+pub(crate) unsafe extern "C" fn request_shutdown(_type: i32, _module_number: i32) -> i32 {
+    // A panic here has nobody to be told to; the request is over.
+    let _ = catch_unwind(|| {
+        let lines = PUBLISHERS.with_borrow_mut(|publishers| {
+            // Another request may have other settings (PHP_ADMIN_VALUE).
+            publishers.of_ini = None;
+            publishers.entries.iter_mut().filter_map(Entry::new_outage).collect::<Vec<_>>()
+        });
+        for line in lines {
+            zend::log(&line);
+        }
+    });
+    0
+}
+
+/// MSHUTDOWN: the end of the process, or of a master that only started it. Flushes, bounded.
+pub(crate) unsafe extern "C" fn shutdown(_type: i32, module_number: i32) -> i32 {
+    // As above: PHP ends, whatever happens.
+    let _ = catch_unwind(|| {
+        let mut publishers = PUBLISHERS.with_borrow_mut(|publishers| {
+            publishers.of_ini = None;
+            std::mem::take(&mut publishers.entries)
+        });
+        let begun = Instant::now();
+        for entry in &mut publishers {
+            if let Some(leftover) = entry.publisher.shutdown_since(begun) {
+                zend::log(&left(&leftover));
+            }
+        }
+        zend::unregister_settings(module_number);
+    });
+    0
+}
+
+fn left(leftover: &Leftover) -> String {
+    let Leftover { messages, endpoint, last_error } = leftover;
+    let noun = if *messages == 1 { "message was" } else { "messages were" };
+    let why = last_error.as_deref().unwrap_or("no acknowledgement within orosync.shutdown_timeout");
+    format!("orosync: {messages} {noun} left undelivered to {endpoint} at the end of the process: {why}")
+}

@@ -1,0 +1,163 @@
+//! Declarations of PHP's own functions that `ext-php-rs` lacks, each behind a safe function. Every SAPI exports them.
+
+use std::ffi::{CStr, CString, c_char, c_int};
+use std::ptr;
+
+use ext_php_rs::boxed::ZBox;
+use ext_php_rs::ffi::{ext_php_rs_zend_string_release, zend_ini_entry};
+use ext_php_rs::types::{ZendStr, Zval};
+use ext_php_rs::zend::{ClassEntry, ModuleEntry};
+
+/// php.h: `LOG_WARNING` of syslog(3).
+const LOG_WARNING: c_int = 4;
+
+/// `smart_str` of `Zend/zend_smart_str_public.h`.
+#[repr(C)]
+struct SmartStr {
+    s: *mut ZendStr,
+    a: usize,
+}
+
+/// `zend_json_globals` of `ext/json/php_json.h`, in a PHP without threads.
+#[repr(C)]
+struct JsonGlobals {
+    encoder_depth: c_int,
+    encode_max_depth: c_int,
+    error_code: c_int,
+}
+
+unsafe extern "C" {
+    static mut json_globals: JsonGlobals;
+    static spl_ce_RuntimeException: *mut ClassEntry;
+
+    fn php_json_encode_ex(buffer: *mut SmartStr, value: *mut Zval, options: c_int, depth: i64) -> c_int;
+    fn zval_try_get_string_func(value: *mut Zval) -> *mut ZendStr;
+    fn zend_ini_string_ex(
+        name: *const c_char,
+        length: usize,
+        original: c_int,
+        exists: *mut bool,
+    ) -> *const c_char;
+    fn display_ini_entries(module: *mut ModuleEntry);
+    fn zend_unregister_ini_entries(module_number: c_int);
+    fn php_log_err_with_severity(message: *const c_char, severity: c_int);
+    fn get_active_function_name() -> *const c_char;
+    fn get_active_class_name(space: *mut *const c_char) -> *const c_char;
+}
+
+/// What PHP's JSON encoder says (`ext/json/php_json.h`, `php_json_error_code`), or that the payload's own code has thrown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct JsonErrorCode(pub(crate) c_int);
+
+/// Encodes a value and gives the text to `take`: it is request memory. The script's `json_last_error()` stays as it was.
+///
+/// The value's own code may run (`JsonSerializable`), and a fatal error in it jumps over the caller's frame: own nothing
+/// that must be dropped, and hold no borrow.
+pub(crate) fn json_encode<T>(
+    value: &Zval,
+    options: c_int,
+    depth: u16,
+    take: impl FnOnce(&[u8]) -> T,
+) -> Result<T, JsonErrorCode> {
+    let mut buffer = SmartStr { s: ptr::null_mut(), a: 0 };
+    // SAFETY: PHP's thread, inside a function call. The encoder does not change the value (it is `zval *` because it
+    // marks arrays against recursion and unmarks them). The globals are plain ints that only this thread touches.
+    let (failed, code) = unsafe {
+        let (saved_code, saved_depth) = (json_globals.error_code, json_globals.encode_max_depth);
+        let value = ptr::from_ref(value).cast_mut();
+        let failed = php_json_encode_ex(&raw mut buffer, value, options, i64::from(depth)) != 0;
+        let code = json_globals.error_code;
+        json_globals.error_code = saved_code;
+        json_globals.encode_max_depth = saved_depth;
+        (failed, code)
+    };
+    let taken = if failed || buffer.s.is_null() {
+        Err(JsonErrorCode(code))
+    } else {
+        // SAFETY: the encoder has succeeded, so `s` is a string of request memory whose first `len` bytes are written.
+        let bytes =
+            unsafe { std::slice::from_raw_parts((&raw const (*buffer.s).val).cast::<u8>(), (*buffer.s).len) };
+        Ok(take(bytes))
+    };
+    if !buffer.s.is_null() {
+        // SAFETY: the encoder has given us its only reference.
+        unsafe { ext_php_rs_zend_string_release(buffer.s) };
+    }
+    taken
+}
+
+/// A value as PHP converts it to a string; none if that has thrown. Runs `__toString`.
+pub(crate) fn to_string(value: &Zval) -> Option<ZBox<ZendStr>> {
+    // SAFETY: the function reads the value and returns a string with a reference of ours, or null.
+    unsafe {
+        let string = zval_try_get_string_func(ptr::from_ref(value).cast_mut());
+        (!string.is_null()).then(|| ZBox::from_raw(string))
+    }
+}
+
+/// A setting of php.ini; empty if there is none.
+pub(crate) fn ini_string(name: &CStr) -> String {
+    // SAFETY: the name is a C string of the given length; what is returned lives until the setting is changed, which
+    // only this thread does.
+    unsafe {
+        let value = zend_ini_string_ex(name.as_ptr(), name.count_bytes(), 0, ptr::null_mut());
+        if value.is_null() { String::new() } else { CStr::from_ptr(value).to_string_lossy().into_owned() }
+    }
+}
+
+/// The part of `phpinfo()` that lists the settings.
+pub(crate) fn display_settings(module: *mut ModuleEntry) {
+    // SAFETY: called by the info hook with the module that PHP gave it.
+    unsafe { display_ini_entries(module) };
+}
+
+/// Forgets the settings of a module that ends.
+pub(crate) fn unregister_settings(module_number: c_int) {
+    // SAFETY: called by the shutdown hook with the number that PHP gave it.
+    unsafe { zend_unregister_ini_entries(module_number) };
+}
+
+/// Has this setting a value?
+///
+/// # Safety
+///
+/// `entry` is a valid entry, as PHP gives it to a displayer.
+pub(crate) unsafe fn is_set(entry: *const zend_ini_entry) -> bool {
+    // SAFETY: the caller's promise; `value` is null or a string.
+    unsafe {
+        let value = (*entry).value;
+        !value.is_null() && (*value).len > 0
+    }
+}
+
+/// A line in PHP's error log.
+pub(crate) fn log(line: &str) {
+    let line: String = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let Ok(line) = CString::new(line) else { return };
+    // SAFETY: PHP's thread; the function copies the line.
+    unsafe { php_log_err_with_severity(line.as_ptr(), LOG_WARNING) };
+}
+
+/// The PHP function that runs now, as error messages name it: `orosync_publish()` or `Orosync\Publisher::publish()`.
+pub(crate) fn active_function() -> String {
+    // SAFETY: the functions return null or strings that live as long as the running function; `space` is "" or "::".
+    unsafe {
+        let mut space = c"".as_ptr();
+        let class = get_active_class_name(&raw mut space);
+        let function = get_active_function_name();
+        let text = |pointer: *const c_char| {
+            if pointer.is_null() {
+                String::new()
+            } else {
+                CStr::from_ptr(pointer).to_string_lossy().into_owned()
+            }
+        };
+        format!("{}{}{}()", text(class), text(space), text(function))
+    }
+}
+
+/// `\RuntimeException`.
+pub(crate) fn runtime_exception() -> &'static ClassEntry {
+    // SAFETY: SPL registers it before any module of ours starts, and it lives as long as PHP.
+    unsafe { spl_ce_RuntimeException.as_ref() }.expect("SPL is always there")
+}

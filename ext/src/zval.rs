@@ -1,0 +1,313 @@
+//! PHP values to what the link and the tickets speak of.
+
+use ext_php_rs::convert::{FromZval, StubLiteral};
+use ext_php_rs::exception::PhpException;
+use ext_php_rs::flags::DataType;
+use ext_php_rs::types::{ArrayKey, ZendHashTable, Zval};
+use ext_php_rs::zend::ExecutorGlobals;
+use orosync_link::Status;
+use orosync_protocol::link_frame::{Audience, MAX_SESSION_IDS, Message};
+use orosync_protocol::ticket::{Identity, Role};
+use orosync_protocol::{SessionId, Topic};
+
+use crate::{exceptions, json};
+
+/// A `string` parameter, before PHP's own conversion. Declared as `string`, as editors expect it; takes what a PHP function
+/// takes without strict types: an int, a float, a bool, a Stringable.
+#[derive(Clone, Copy)]
+pub(crate) struct Text<'a>(&'a Zval);
+
+impl<'a> FromZval<'a> for Text<'a> {
+    const TYPE: DataType = DataType::String;
+
+    fn from_zval(value: &'a Zval) -> Option<Self> {
+        Some(Self(value))
+    }
+}
+
+impl Text<'_> {
+    /// Gives the bytes to `read`. They need not be UTF-8.
+    pub(crate) fn with_bytes<T>(self, name: &str, read: impl FnOnce(&[u8]) -> T) -> Result<T, PhpException> {
+        let value = self.0.dereference();
+        if let Some(string) = value.zend_str() {
+            return Ok(read(string.as_bytes()));
+        }
+        if value.is_long() || value.is_double() || value.is_bool() || value.is_object() {
+            // An object without __toString throws.
+            return crate::zend::to_string(value)
+                .map(|string| read(string.as_bytes()))
+                .ok_or_else(exceptions::pending);
+        }
+        Err(exceptions::wrong_type(&format!("${name} must be of type string, {} given", type_name(value))))
+    }
+}
+
+/// An `array` parameter that may be left out.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Table<'a>(Option<&'a ZendHashTable>);
+
+impl<'a> FromZval<'a> for Table<'a> {
+    const TYPE: DataType = DataType::Array;
+
+    fn from_zval(value: &'a Zval) -> Option<Self> {
+        value.dereference().array().map(|array| Self(Some(array)))
+    }
+}
+
+impl StubLiteral for Table<'_> {
+    fn stub_literal(&self) -> String {
+        "[]".to_owned()
+    }
+}
+
+impl<'a> Table<'a> {
+    pub(crate) fn iter(self) -> impl Iterator<Item = (ArrayKey<'a>, &'a Zval)> {
+        self.0.into_iter().flat_map(|array| array.iter().map(|(key, value)| (key, value.dereference())))
+    }
+}
+
+/// A `float` parameter in seconds. Takes an int as well, as PHP does.
+#[derive(Clone, Copy)]
+pub(crate) struct Seconds(pub(crate) f64);
+
+impl FromZval<'_> for Seconds {
+    const TYPE: DataType = DataType::Double;
+
+    fn from_zval(value: &Zval) -> Option<Self> {
+        let value = value.dereference();
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a timeout of more than 2^53 seconds is as long as one of less"
+        )]
+        value.double().or_else(|| value.long().map(|seconds| seconds as f64)).map(Self)
+    }
+}
+
+impl StubLiteral for Seconds {
+    fn stub_literal(&self) -> String {
+        format!("{:?}", self.0)
+    }
+}
+
+impl Seconds {
+    /// The longest wait, in seconds: a year, so that no deadline overflows.
+    const LONGEST: f64 = 366.0 * 86_400.0;
+
+    pub(crate) fn duration(self) -> std::time::Duration {
+        let seconds = if self.0.is_nan() { 0.0 } else { self.0.clamp(0.0, Self::LONGEST) };
+        std::time::Duration::from_secs_f64(seconds)
+    }
+}
+
+/// The message that `publish($topic, $payload, $options)` speaks of. Runs PHP code (`__toString`, `jsonSerialize`).
+pub(crate) fn message(topic: Text<'_>, payload: &Zval, options: Table<'_>) -> Result<Message, PhpException> {
+    let audience = audience(options)?;
+    let topic = topic
+        .with_bytes("topic", Topic::parse_bytes)?
+        .map_err(|error| exceptions::encoding(&format!("the topic {error}")))?;
+    let payload = json::payload(payload)?;
+    Ok(Message { topic, payload, audience })
+}
+
+/// The message of one `[topic, payload, options?]` of `publishMany()`, the one with this index.
+pub(crate) fn message_of_many(index: usize, value: &Zval) -> Result<Message, PhpException> {
+    let shape = || {
+        exceptions::encoding(&format!(
+            "message {index} is no [topic, payload] or [topic, payload, options], but {}",
+            type_name(value)
+        ))
+    };
+    let list = value.dereference().array().ok_or_else(shape)?;
+    let (Some(topic), Some(payload), 2..=3) = (list.get_index(0), list.get_index(1), list.len()) else {
+        return Err(exceptions::encoding(&format!(
+            "message {index} is no list of [topic, payload] or [topic, payload, options]"
+        )));
+    };
+    let options = match list.get_index(2) {
+        Some(options) => Table::from_zval(options).ok_or_else(|| {
+            exceptions::encoding(&format!(
+                "the options of message {index} must be an array, {} given",
+                type_name(options)
+            ))
+        })?,
+        None if list.len() == 2 => Table::default(),
+        None => {
+            return Err(exceptions::encoding(&format!(
+                "message {index} is no list of [topic, payload] or [topic, payload, options]"
+            )));
+        }
+    };
+    message(Text(topic.dereference()), payload.dereference(), options)
+}
+
+fn audience(options: Table<'_>) -> Result<Audience, PhpException> {
+    const KNOWN: [&str; 2] = ["exclude", "eligible"];
+    let mut audience = Audience::default();
+    for (key, value) in options.iter() {
+        match key_text(&key).as_str() {
+            "exclude" => audience.exclude = session_ids("exclude", value)?,
+            "eligible" => audience.eligible = session_ids("eligible", value)?,
+            other => {
+                return Err(exceptions::encoding(&format!(
+                    "the option \"{other}\" is unknown{}",
+                    near(other, &KNOWN)
+                )));
+            }
+        }
+    }
+    Ok(audience)
+}
+
+fn session_ids(option: &str, value: &Zval) -> Result<Vec<SessionId>, PhpException> {
+    let list = value.array().ok_or_else(|| {
+        exceptions::encoding(&format!(
+            "the option \"{option}\" must be a list of session ids, {} given",
+            type_name(value)
+        ))
+    })?;
+    if list.len() > MAX_SESSION_IDS {
+        return Err(exceptions::encoding(&format!(
+            "the option \"{option}\" has {} session ids, at most {MAX_SESSION_IDS} are possible. Publish to a topic of \
+             those sessions instead",
+            list.len()
+        )));
+    }
+    list.values()
+        .map(|id| match id.dereference().zend_str() {
+            Some(id) => Ok(SessionId::parse_or_nobody(std::str::from_utf8(id.as_bytes()).unwrap_or(""))),
+            None => Err(exceptions::encoding(&format!(
+                "the option \"{option}\" must be a list of strings, it holds {}",
+                type_name(id)
+            ))),
+        })
+        .collect()
+}
+
+/// Who the claims of a ticket speak of. A claim that is null counts as left out.
+pub(crate) fn identity(claims: Table<'_>) -> Result<Identity, PhpException> {
+    const KNOWN: [&str; 4] = ["sub", "uid", "org", "role"];
+    let mut identity = Identity::anonymous();
+    for (key, value) in claims.iter() {
+        if value.is_null() {
+            continue;
+        }
+        match key_text(&key).as_str() {
+            "sub" => identity.user = Some(user_name(value)?),
+            "uid" => identity.uid = Some(id("uid", value)?),
+            "org" => identity.org = Some(id("org", value)?),
+            "role" => identity.role = role(value)?,
+            other => {
+                return Err(exceptions::encoding(&format!(
+                    "the claim \"{other}\" is unknown{}",
+                    near(other, &KNOWN)
+                )));
+            }
+        }
+    }
+    Ok(identity)
+}
+
+fn user_name(value: &Zval) -> Result<String, PhpException> {
+    let Some(name) = value.zend_str() else {
+        return Err(exceptions::encoding(&format!(
+            "the claim \"sub\" must be a string, {} given",
+            type_name(value)
+        )));
+    };
+    String::from_utf8(name.as_bytes().to_vec()).map_err(|_| {
+        exceptions::encoding(
+            "the claim \"sub\" is not UTF-8. Convert it first, for example with mb_convert_encoding()",
+        )
+    })
+}
+
+fn id(claim: &str, value: &Zval) -> Result<u64, PhpException> {
+    let problem = |given: String| {
+        exceptions::encoding(&format!("the claim \"{claim}\" must be an int from 0 on, {given} given"))
+    };
+    match value.long() {
+        Some(id) => u64::try_from(id).map_err(|_| problem(id.to_string())),
+        None => Err(problem(type_name(value))),
+    }
+}
+
+fn role(value: &Zval) -> Result<Role, PhpException> {
+    const ROLES: [Role; 3] = [Role::User, Role::Customer, Role::Anonymous];
+    let known = value.str().and_then(|text| ROLES.into_iter().find(|role| role.as_str() == text));
+    known.ok_or_else(|| {
+        let given = value.str().map_or_else(|| type_name(value), |text| format!("\"{text}\""));
+        let why = if value.str() == Some(Role::Publisher.as_str()) {
+            ": publishers mint their own tickets"
+        } else {
+            ""
+        };
+        exceptions::encoding(&format!(
+            "the claim \"role\" must be \"user\", \"customer\" or \"anonymous\", {given} given{why}"
+        ))
+    })
+}
+
+/// `orosync_status()`'s array.
+pub(crate) fn status_table(
+    status: Status,
+    endpoint: &str,
+) -> Result<ext_php_rs::boxed::ZBox<ZendHashTable>, PhpException> {
+    let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    let mut table = ZendHashTable::with_capacity(9);
+    let filled = (|| {
+        table.insert("state", status.state.as_str())?;
+        table.insert("endpoint", endpoint)?;
+        table.insert("queued", count(status.queued))?;
+        table.insert("unacknowledged", count(status.unacknowledged))?;
+        table.insert("accepted", count(status.accepted))?;
+        table.insert("acknowledged", count(status.acknowledged))?;
+        table.insert("refused", count(status.refused))?;
+        table.insert("reconnects", count(status.reconnects))?;
+        table.insert("last_error", status.last_error)
+    })();
+    filled.map(|()| table).map_err(PhpException::from)
+}
+
+/// An array's key as text.
+pub(crate) fn key_text(key: &ArrayKey<'_>) -> String {
+    key.to_string()
+}
+
+/// What a value is, as PHP's own messages say it.
+pub(crate) fn type_name(value: &Zval) -> String {
+    let value = value.dereference();
+    match value.get_type() {
+        DataType::Undef | DataType::Null => "null".to_owned(),
+        DataType::False | DataType::True | DataType::Bool => "bool".to_owned(),
+        DataType::Long => "int".to_owned(),
+        DataType::Double => "float".to_owned(),
+        DataType::String => "string".to_owned(),
+        DataType::Array => "array".to_owned(),
+        DataType::Object(_) => value
+            .object()
+            .and_then(|object| object.get_class_name().ok())
+            .unwrap_or_else(|| "object".to_owned()),
+        DataType::Resource => "resource".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// The end of a sentence about an unknown name: the one that was probably meant, and all that there are.
+pub(crate) fn near(name: &str, known: &[&str]) -> String {
+    /// How alike two names must be, from 0 to 1.
+    const ALIKE: f64 = 0.6;
+    let nearest = known
+        .iter()
+        .map(|candidate| (strsim::normalized_damerau_levenshtein(name, candidate), candidate))
+        .filter(|(alike, _)| *alike >= ALIKE)
+        .max_by(|(a, _), (b, _)| a.total_cmp(b));
+    match nearest {
+        Some((_, candidate)) => format!(". Did you mean \"{candidate}\"?"),
+        None => format!(". There are: {}", known.join(", ")),
+    }
+}
+
+/// Has PHP code that ran meanwhile thrown?
+pub(crate) fn check_pending() -> Result<(), PhpException> {
+    if ExecutorGlobals::has_exception() { Err(exceptions::pending()) } else { Ok(()) }
+}
