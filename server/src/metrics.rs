@@ -13,16 +13,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry};
 
-/// What a session speaks, as a label.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
-    /// WAMP v1, with the subprotocol `wamp` or none.
-    Wamp,
-    /// `orosync.1`.
-    Orosync,
-    /// The backend link.
-    Link,
-}
+use crate::session::Protocol;
 
 /// Where an accepted message came from, as a label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -45,10 +45,19 @@ use outbound::{Outbound, TooSlow};
 use publisher::{Batch, Publisher};
 use websocket::{Incoming, WebSocket};
 
-pub use crate::metrics::Protocol;
-
 /// Product and version, as WELCOME names them.
 pub const SERVER_IDENT: &str = concat!("Orosync/", env!("CARGO_PKG_VERSION"));
+
+/// What a session speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// WAMP v1, with the subprotocol `wamp` or none.
+    Wamp,
+    /// The same messages, from a client that understands our close codes: `orosync.1`.
+    Orosync,
+    /// The backend link: `orosync.link.1`.
+    Link,
+}
 
 /// How long an ended session's peer may take for its own Close frame and FIN.
 const FAREWELL: Duration = Duration::from_secs(2);

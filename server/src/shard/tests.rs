@@ -14,9 +14,10 @@ use crate::handshake::Door;
 use crate::handshake::origin::AllowedOrigins;
 use crate::listen::ConnectionLimits;
 use crate::log::RateLimited;
-use crate::metrics::{Metrics, Protocol};
+use crate::metrics::Metrics;
 use crate::node::handle::{Inbox, ShardHandle, ShardMessage};
 use crate::policy::Policies;
+use crate::session::Protocol;
 use crate::session::outbound::MAX_SLICES;
 
 const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
