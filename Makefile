@@ -52,13 +52,14 @@ test-browser: build tests/browser/node_modules/.package-lock.json ## Test the de
 	@scripts/install-deps demo browser
 	cd tests/browser && npm test
 
-lint: js/node_modules/.package-lock.json ## Check formatting, types and style of all sources
+lint: js/node_modules/.package-lock.json tests/browser/node_modules/.package-lock.json ## Check formatting, types and style of all sources
 	@scripts/install-deps build lint
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- --deny warnings
 	git ls-files -z '*.php' | xargs -0 -n 1 -P 2 php -l >/dev/null
 	phpcs -n -q --standard=PSR12 --extensions=php bundle demo/bin demo/config demo/public demo/src php-tests
 	cd js && npm run check
+	cd tests/browser && npm run check
 	shellcheck scripts/install-deps demo/bin/demo demo/bin/console .ci/run
 
 install: ## Install the server below PREFIX and the extension for this PHP (DESTDIR is honoured)

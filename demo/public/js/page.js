@@ -4,8 +4,9 @@
  */
 import { ContentTracker, Maintenance, OrosyncClient, showFlash } from '/orosync/index.js';
 
-const { url, ticketUrl, userName, userId } = JSON.parse(document.body.dataset.client);
-const live = document.getElementById('live');
+const { client: settings = '', contentTags = '' } = document.body.dataset;
+const { url, ticketUrl, userName, userId } = JSON.parse(settings);
+const live = /** @type {HTMLElement} */ (document.getElementById('live'));
 
 /** What people read for each state of the client. */
 const STATES = {
@@ -25,7 +26,7 @@ client.on('state', (state) => {
   live.textContent = STATES[state];
 });
 
-const tags = JSON.parse(document.body.dataset.contentTags);
+const tags = JSON.parse(contentTags);
 if (tags.length > 0) {
   new ContentTracker(client, { userName }).tagContent(tags, (outdated) => {
     showFlash({ kind: 'outdated', texts: { message: `${authors(outdated.userNames)} changed what you see here.` } });
@@ -46,20 +47,19 @@ new Maintenance(client, {
 // This page was rendered while maintenance was on: the notice in it goes when that is over.
 const notice = document.getElementById('maintenance');
 if (notice !== null) {
-  client.subscribe('oro/maintenance', ({ isOn }) => {
-    notice.hidden = !isOn;
+  client.subscribe('oro/maintenance', (payload) => {
+    notice.hidden = !(/** @type {{ isOn: boolean }} */ (payload).isOn);
   });
 }
 
 client.connect();
 
-for (const form of document.querySelectorAll('form[data-confirm]')) {
-  form.addEventListener('submit', (event) => {
-    if (!window.confirm(form.dataset.confirm)) {
-      event.preventDefault();
-    }
-  });
-}
+document.addEventListener('submit', (event) => {
+  const { confirm: question } = /** @type {HTMLFormElement} */ (event.target).dataset;
+  if (question !== undefined && !window.confirm(question)) {
+    event.preventDefault();
+  }
+});
 
 /** @type {(userNames: (string | null)[]) => string} */
 function authors(userNames) {
@@ -69,9 +69,9 @@ function authors(userNames) {
 
 /** In a list: shows which of the rows it was. @param {string[]} outdated */
 function markRows(outdated) {
-  for (const row of document.querySelectorAll('[data-tags]')) {
-    if (JSON.parse(row.dataset.tags).some((tag) => outdated.includes(tag))) {
-      row.classList.add('outdated');
-    }
+  for (const row of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll('[data-tags]'))) {
+    /** @type {string[]} */
+    const shown = JSON.parse(row.dataset.tags ?? '[]');
+    row.classList.toggle('outdated', row.matches('.outdated') || shown.some((tag) => outdated.includes(tag)));
   }
 }

@@ -1,7 +1,8 @@
 /** The status page: this page's connection, what the server knows of it, and the PHP process that answers. */
 import { client } from './page.js';
 
-const [pageFacts, serverFacts, phpFacts] = ['page', 'server', 'php'].map((id) => document.getElementById(id));
+const [pageFacts, serverFacts, phpFacts, again] = ['page', 'server', 'php', 'refresh']
+  .map((id) => /** @type {HTMLElement} */ (document.getElementById(id)));
 /** How often the connection came about since this page was loaded. */
 let connections = 0;
 
@@ -11,7 +12,7 @@ client.on('connected', () => {
   showPage();
   askServer();
 });
-document.getElementById('refresh').addEventListener('click', refresh);
+again.addEventListener('click', refresh);
 showPage();
 refresh();
 
@@ -26,9 +27,9 @@ function showPage() {
 
 async function askServer() {
   try {
-    fill(serverFacts, flat(await client.call('orosync/session')));
+    fill(serverFacts, flat(/** @type {object} */ (await client.call('orosync/session'))));
   } catch (error) {
-    fill(serverFacts, { Answer: error.message });
+    fill(serverFacts, { Answer: /** @type {Error} */ (error).message });
   }
 }
 

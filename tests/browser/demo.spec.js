@@ -1,0 +1,37 @@
+/** The demo as a program: what it leaves behind. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { describe, it } from 'node:test';
+
+import { Demo, processesOf } from './demo.js';
+
+describe('the demo', () => {
+  for (const [how, signal, exitCode] of /** @type {const} */ ([
+    ['Ctrl-C', 'SIGINT', 0],
+    ['SIGTERM', 'SIGTERM', 0],
+    ['the end of its terminal', 'SIGHUP', 0],
+    ['SIGKILL', 'SIGKILL', null],
+  ])) {
+    it(`leaves nothing running after ${how}`, async (t) => {
+      const demo = await Demo.start();
+      t.after(() => demo.stop());
+      const sessions = await demo.sessions();
+      assert.ok((await processesOf(sessions)).length > sessions.size, 'PHP-FPM and NGINX have workers');
+
+      assert.equal(await demo.end(signal), exitCode);
+      // After SIGKILL nobody waits for them: they end by the signal that the kernel sends them.
+      await until(async () => (await processesOf(sessions)).length === 0);
+      await assert.rejects(once(connect(Number(new URL(demo.url).port), '127.0.0.1'), 'connect'), { code: 'ECONNREFUSED' });
+    });
+  }
+});
+
+/** @param {() => Promise<boolean>} holds */
+async function until(holds) {
+  const end = Date.now() + 10_000;
+  while (!(await holds())) {
+    assert.ok(Date.now() < end, 'it did not come about within 10 seconds');
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}

@@ -1,0 +1,103 @@
+/** Content that somebody else has changed: who is told, who is not, and what becomes of a save of the older version. */
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+
+import { Demo } from './demo.js';
+import { People } from './people.js';
+
+const OUTDATED = 'outdated';
+
+describe('a contact that two people have open', () => {
+  /** @type {Demo} */
+  let demo;
+  /** @type {People} */
+  let people;
+  /** @type {import('./people.js').Person} */
+  let anna;
+  /** @type {import('./people.js').Person} */
+  let ben;
+
+  before(async () => {
+    demo = await Demo.start();
+    people = await People.gather(demo.url);
+    [anna, ben] = await Promise.all([people.signedIn('anna'), people.signedIn('ben')]);
+  });
+  after(async () => {
+    await people?.close();
+    await demo?.stop();
+  });
+
+  it('is outdated for the one when the other saves, and loads anew by the link in the notice', async () => {
+    await anna.open('/contacts/1/edit');
+
+    await ben.save(1, { Phone: '+44 20 7946 0199' });
+
+    assert.equal(await anna.isTold(OUTDATED), 'Ben changed what you see here.');
+    assert.equal(await anna.page.getByLabel('Phone').inputValue(), '+44 20 7946 0101');
+    await anna.flashes(OUTDATED).getByRole('button', { name: 'Reload the page' }).click();
+    await anna.page.getByText('Last saved by Ben').waitFor();
+    assert.equal(await anna.page.getByLabel('Phone').inputValue(), '+44 20 7946 0199');
+    assert.equal(await anna.flashes(OUTDATED).count(), 0);
+  });
+
+  it('is not announced to the one who saved it, in no tab', async () => {
+    const otherTab = await anna.inAnotherTab();
+    await otherTab.open('/contacts/2');
+
+    await anna.save(2, { Notes: 'Answers letters.' });
+    await ben.save(2, { Notes: 'Answers letters on Mondays.' });
+
+    // Events of a topic come in order: had Anna's own arrived as news, it would have been the first and only notice.
+    assert.equal(await otherTab.isTold(OUTDATED), 'Ben changed what you see here.');
+    assert.equal(await otherTab.flashes(OUTDATED).count(), 1);
+  });
+
+  it('is marked in the list, where the other contacts are not', async () => {
+    await anna.open('/contacts');
+
+    await ben.save(3, { Company: 'Pascaline & Sœurs' });
+
+    assert.equal(await anna.isTold(OUTDATED), 'Ben changed what you see here.');
+    assert.deepEqual(await anna.page.locator('tr.outdated a').allInnerTexts(), ['Blaise Pascal']);
+  });
+
+  it('makes the list outdated when it is new, and when it is deleted', async () => {
+    await anna.open('/contacts');
+    await ben.page.goto('/contacts/new');
+    await ben.enter({ Name: 'Kathleen Booth' });
+    await ben.submit();
+    await ben.page.getByText('Kathleen Booth was added.').waitFor();
+    assert.equal(await anna.isTold(OUTDATED), 'Ben changed what you see here.');
+
+    await anna.open('/contacts');
+    ben.page.once('dialog', (dialog) => dialog.accept());
+    await ben.page.getByRole('button', { name: 'Delete this contact' }).click();
+    await ben.page.getByText('Kathleen Booth was deleted.').waitFor();
+    assert.equal(await anna.isTold(OUTDATED), 'Ben changed what you see here.');
+  });
+
+  it('refuses a save of the older version, shows both, and takes it when it is sent again', async () => {
+    await anna.open('/contacts/4/edit');
+    await ben.save(4, { Phone: '+44 20 7946 0144' });
+    await anna.isTold(OUTDATED);
+
+    // She did not look at the notice.
+    await anna.enter({ Company: 'Difference Engine Works' });
+    await anna.submit();
+
+    await anna.page.getByRole('heading', { name: 'Your changes were not saved' }).waitFor();
+    assert.deepEqual(await anna.page.locator('.differences tbody tr').allInnerTexts(), [
+      'Company\tAnalytical Engine Works\tDifference Engine Works',
+      'Phone\t+44 20 7946 0144\t+44 20 7946 0104',
+    ]);
+    await ben.page.goto('/contacts/4');
+    await ben.page.getByText('Analytical Engine Works').waitFor();
+
+    await anna.enter({ Phone: '+44 20 7946 0144' });
+    await anna.page.getByRole('button', { name: 'Save mine over it' }).click();
+    await anna.page.getByText('Your changes are saved.').waitFor();
+    await ben.page.reload();
+    await ben.page.getByText('Difference Engine Works').waitFor();
+    await ben.page.getByText('+44 20 7946 0144').waitFor();
+  });
+});

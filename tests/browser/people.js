@@ -1,0 +1,119 @@
+/**
+ * People in front of browsers: each has a browser context of their own, so cookies are not shared.
+ *
+ * Owns the browser; `close()` ends it and all that was opened in it.
+ */
+import { chromium } from 'playwright-core';
+
+/** How long a page may take to show what it must show. */
+const PATIENCE_MS = 15_000;
+
+export class People {
+  #browser;
+  #url;
+
+  /** @param {import('playwright-core').Browser} browser @param {string} url of the demo */
+  constructor(browser, url) {
+    this.#browser = browser;
+    this.#url = url;
+  }
+
+  /** @param {string} url of the demo @returns {Promise<People>} */
+  static async gather(url) {
+    const browser = await chromium.launch({
+      executablePath: '/usr/bin/chromium',
+      // Chromium's sandbox does not start for root.
+      args: process.getuid?.() === 0 ? ['--no-sandbox'] : [],
+    });
+    return new People(browser, url);
+  }
+
+  /** Somebody without a login. @param {import('playwright-core').BrowserContextOptions} [options] @returns {Promise<Person>} */
+  async visitor(options = {}) {
+    const context = await this.#browser.newContext({ baseURL: this.#url, ...options });
+    context.setDefaultTimeout(PATIENCE_MS);
+    return new Person(context, await context.newPage());
+  }
+
+  /** @param {'anna' | 'ben' | 'carla'} name @param {import('playwright-core').BrowserContextOptions} [options] */
+  async signedIn(name, options) {
+    const person = await this.visitor(options);
+    await person.page.goto('/login');
+    await person.page.getByLabel('Name').fill(name);
+    await person.page.getByLabel('Password').fill('demo');
+    await person.page.getByRole('button', { name: 'Sign in' }).click();
+    await person.page.getByRole('heading', { name: 'Contacts' }).waitFor();
+    return person;
+  }
+
+  async close() {
+    await this.#browser.close();
+  }
+}
+
+export class Person {
+  #context;
+
+  /** @param {import('playwright-core').BrowserContext} context @param {import('playwright-core').Page} page */
+  constructor(context, page) {
+    this.#context = context;
+    this.page = page;
+  }
+
+  /** The same person in one more tab. @returns {Promise<Person>} */
+  async inAnotherTab() {
+    return new Person(this.#context, await this.#context.newPage());
+  }
+
+  /** Opens a page and waits until it listens. @param {string} path */
+  async open(path) {
+    await this.page.goto(path);
+    await this.listens();
+  }
+
+  /**
+   * The connection is open and the server has taken the subscriptions: it answers calls in the order of what was sent. A
+   * connection that is lost meanwhile is waited for again.
+   */
+  async listens() {
+    await this.page.locator('#live[data-state=open]').waitFor();
+    await this.page.evaluate(async () => {
+      const { client } = await import('/js/page.js');
+      await client.call('orosync/session');
+    });
+  }
+
+  /** Waits until the page says this of its connection. @param {string} text */
+  async sees(text) {
+    await this.page.locator('#live', { hasText: text }).waitFor();
+  }
+
+  /** Edits a contact and saves. @param {number} id @param {Record<string, string>} fields by their labels */
+  async save(id, fields) {
+    await this.page.goto(`/contacts/${id}/edit`);
+    await this.enter(fields);
+    await this.submit();
+    await this.page.getByText('Your changes are saved.').waitFor();
+  }
+
+  /** @param {Record<string, string>} fields by their labels */
+  async enter(fields) {
+    for (const [label, value] of Object.entries(fields)) {
+      await this.page.getByLabel(label).fill(value);
+    }
+  }
+
+  async submit() {
+    await this.page.getByRole('button', { name: /^(Save|Add)/ }).click();
+  }
+
+  /** Messages over the page. @param {'outdated' | 'maintenance'} kind */
+  flashes(kind) {
+    return this.page.locator(`.orosync-flash--${kind}`);
+  }
+
+  /** Waits for one message and says what it says. @param {'outdated' | 'maintenance'} kind */
+  async isTold(kind) {
+    return this.flashes(kind).locator('.orosync-flash__message').innerText();
+  }
+}

@@ -1,0 +1,40 @@
+/** The server dies while pages are open. */
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+
+import { Demo } from './demo.js';
+import { People } from './people.js';
+
+describe('pages that are open while the server is killed', () => {
+  /** @type {Demo} */
+  let demo;
+  /** @type {People} */
+  let people;
+
+  before(async () => {
+    demo = await Demo.start();
+    people = await People.gather(demo.url);
+  });
+  after(async () => {
+    await people?.close();
+    await demo?.stop();
+  });
+
+  it('come back by themselves when it is there again, and hear of the next save', async () => {
+    const [anna, ben] = await Promise.all([people.signedIn('anna'), people.signedIn('ben')]);
+    await anna.open('/contacts/1');
+    await ben.open('/contacts');
+    // The process that serves Ben has a connection of its own, which is lost too.
+    await ben.save(2, { Notes: 'Before.' });
+    await ben.listens();
+    const killed = await demo.pid('server');
+
+    process.kill(killed, 'SIGKILL');
+    await Promise.all([anna, ben].map((person) => person.sees('Reconnecting')));
+    await Promise.all([anna, ben].map((person) => person.listens()));
+    assert.notEqual(await demo.pid('server'), killed);
+
+    await ben.save(1, { Notes: 'After.' });
+    assert.equal(await anna.isTold('outdated'), 'Ben changed what you see here.');
+  });
+});

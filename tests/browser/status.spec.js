@@ -1,0 +1,61 @@
+/** The status page: the same connection, as the page, the server and PHP see it. */
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+
+import { Demo } from './demo.js';
+import { People } from './people.js';
+
+describe('the status page', () => {
+  /** @type {Demo} */
+  let demo;
+  /** @type {People} */
+  let people;
+
+  before(async () => {
+    demo = await Demo.start();
+    people = await People.gather(demo.url);
+  });
+  after(async () => {
+    await people?.close();
+    await demo?.stop();
+  });
+
+  it('shows the session as the page and the server know it', async () => {
+    const anna = await people.signedIn('anna');
+    await anna.open('/status');
+    await anna.page.locator('#server dd').first().waitFor();
+
+    const page = await facts(anna, 'page');
+    const server = await facts(anna, 'server');
+    assert.equal(page.State, 'open');
+    assert.match(page['Session id'], /\S/);
+    assert.equal(Object.values(server).includes(page['Session id']), true, `no session id in ${JSON.stringify(server)}`);
+    assert.equal(Object.values(server).includes('anna'), true, `no user name in ${JSON.stringify(server)}`);
+  });
+
+  it('shows what the PHP process has published, and that none of it is missing', async () => {
+    const ben = await people.signedIn('ben');
+    await ben.save(1, { Notes: 'Counted.' });
+    await ben.page.goto('/status');
+
+    // One of several processes has published it; each answers in its turn.
+    /** @type {Record<string, string>} */
+    let php = {};
+    do {
+      const answer = ben.page.waitForResponse('**/status/php');
+      await ben.page.getByRole('button', { name: 'Ask again' }).click();
+      await (await answer).finished();
+      php = await facts(ben, 'php');
+    } while (!(Number(php.acknowledged) > 0));
+    const [accepted, acknowledged, unacknowledged, queued] = ['accepted', 'acknowledged', 'unacknowledged', 'queued']
+      .map((name) => Number(php[name]));
+    assert.equal(accepted, acknowledged + unacknowledged + queued);
+    assert.equal(php.state, 'connected');
+  });
+});
+
+/** @param {import('./people.js').Person} person @param {string} list @returns {Promise<Record<string, string>>} */
+async function facts(person, list) {
+  const rows = await person.page.locator(`#${list} > div`).evaluateAll((divs) => divs.map((div) => [...div.children].map((child) => child.textContent)));
+  return Object.fromEntries(rows);
+}
