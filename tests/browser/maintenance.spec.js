@@ -50,8 +50,9 @@ describe('maintenance', () => {
     }
   });
 
-  it('from the page reaches everybody but the one who switched it on', async () => {
+  it('from the page reaches everybody but the one who switched it on', async (t) => {
     const otherTab = await anna.inAnotherTab();
+    t.after(() => otherTab.close());
     await otherTab.open('/contacts');
     await anna.open('/status');
     await ben.open('/contacts');

@@ -40,8 +40,9 @@ describe('a contact that two people have open', () => {
     assert.equal(await anna.flashes(OUTDATED).count(), 0);
   });
 
-  it('is not announced to the one who saved it, in no tab', async () => {
+  it('is not announced to the one who saved it, in no tab', async (t) => {
     const otherTab = await anna.inAnotherTab();
+    t.after(() => otherTab.close());
     await otherTab.open('/contacts/2');
 
     await anna.save(2, { Notes: 'Answers letters.' });

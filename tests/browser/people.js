@@ -65,6 +65,11 @@ export class Person {
     return new Person(this.#context, await this.#context.newPage());
   }
 
+  /** Closes this tab. */
+  async close() {
+    await this.page.close();
+  }
+
   /** Opens a page and waits until it listens. @param {string} path */
   async open(path) {
     await this.page.goto(path);

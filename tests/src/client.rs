@@ -156,6 +156,13 @@ impl Client {
         std::mem::take(&mut self.received)
     }
 
+    /// The same, where the server may end the connection.
+    pub fn read_once_or_end(&mut self) -> Vec<u8> {
+        // Nothing was read: the connection was reset.
+        let _ = self.read_more();
+        std::mem::take(&mut self.received)
+    }
+
     /// Everything until the server ends the connection.
     pub fn read_to_end(&mut self) -> Vec<u8> {
         while self.read_more().is_ok_and(|length| length > 0) {}

@@ -28,7 +28,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// One that listens on a free port of loopback and on a unix socket, with the defaults otherwise.
+    /// One that listens on a free port of loopback and on a unix socket, with the defaults otherwise; `oro/ping` is left
+    /// to the test.
     pub fn start() -> Self {
         Self::start_with("")
     }
@@ -80,6 +81,7 @@ impl Server {
             .arg("serve")
             .arg("--config")
             .arg(&file)
+            .env("OROSYNC_ORO_PING_SECONDS", "0")
             .envs(environment.iter().copied())
             .stderr(Stdio::piped())
             .spawn()

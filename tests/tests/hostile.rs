@@ -1,0 +1,198 @@
+//! Whatever a client sends, the server survives it, says so where it can, and goes on serving the others.
+
+use orosync_tests::client::{Client, OROSYNC, Received, WAMP, frame, request};
+use orosync_tests::server::{self, Server};
+use orosync_tests::{php, wait};
+
+/// The same bytes on each run: a failure can be repeated.
+struct Noise(u64);
+
+impl Noise {
+    fn next(&mut self) -> u64 {
+        // Xorshift (Marsaglia 2003): any sequence that wanders will do.
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    fn bytes(&mut self, max: u64) -> Vec<u8> {
+        (0..self.next() % max).map(|_| self.next().to_le_bytes()[0]).collect()
+    }
+}
+
+fn serves(server: &Server) {
+    let mut client = Client::user(server, WAMP, 1);
+    client.subscribe("oro/ping");
+    php::output(&server.endpoint(), r#"orosync_publish("oro/ping", 1); orosync_flush();"#);
+    assert_eq!(client.text(), r#"[8,"oro\/ping",1]"#);
+}
+
+fn no_session_is_left(server: &Server) {
+    wait::until_true("all sessions have ended", || {
+        ["wamp", "orosync", "link"].iter().all(|protocol| {
+            server.metric(&format!("orosync_sessions_open{{protocol=\"{protocol}\"}}")).abs() < f64::EPSILON
+        })
+    });
+    assert!(server.metric("orosync_subscriptions").abs() < f64::EPSILON);
+}
+
+#[test]
+fn noise_before_a_handshake_and_behind_it_harms_nobody() {
+    let mut server = Server::start();
+    let mut noise = Noise(0x9e37_79b9_7f4a_7c15);
+    for round in 0..300 {
+        let mut client = Client::connect(&server);
+        if round % 3 > 0 {
+            client.handshake("/", if round % 2 == 0 { WAMP } else { OROSYNC });
+        }
+        for _ in 0..5 {
+            let bytes = match noise.next() % 3 {
+                0 => noise.bytes(300),
+                1 => frame((noise.next() % 16).to_le_bytes()[0], &noise.bytes(100)),
+                _ => frame(1, &noise.bytes(100)),
+            };
+            if client.try_send(&bytes).is_err() {
+                break;
+            }
+        }
+        client.finish();
+    }
+    serves(&server);
+    no_session_is_left(&server);
+    assert!(server.is_running());
+}
+
+#[test]
+fn a_wrong_message_ends_its_own_session_with_a_reason() {
+    let server = Server::start();
+    let deep = format!("[7,\"oro/ping\",{}1{}]", "[".repeat(600), "]".repeat(600));
+    let too_big = format!("[5,\"{}\"]", "x".repeat(70_000));
+    for (bytes, code) in [
+        (frame(1, b"{}"), 1007),
+        (frame(1, b"\xff\xfe"), 1007),
+        (frame(1, deep.as_bytes()), 1007),
+        (frame(1, too_big.as_bytes()), 1009),
+        (frame(3, b""), 1002),
+        (frame(0, b"continued from nothing"), 1002),
+        (b"\x81\x02hi".to_vec(), 1002),
+        // A frame of 2^63-1 bytes, of which nothing follows.
+        (b"\x82\xff\x7f\xff\xff\xff\xff\xff\xff\xff\0\0\0\0".to_vec(), 1009),
+    ] {
+        let mut client = Client::user(&server, OROSYNC, 1);
+        client.send(&bytes);
+        assert_eq!(client.receive(), Received::Close(code), "{:?}", bytes.get(..20));
+    }
+    serves(&server);
+    no_session_is_left(&server);
+}
+
+#[test]
+fn a_topic_of_any_name_or_length_is_refused_and_the_session_stays() {
+    let server = Server::start();
+    let mut client = Client::user(&server, WAMP, 1);
+    for topic in [
+        "",
+        "toString",
+        "__proto__",
+        "a\u{0}b",
+        "oro/email_event/99999999999999999999/1",
+        &"x/".repeat(20_000),
+    ] {
+        client.say(&format!("[5,{}]", serde_json::to_string(topic).expect("a string")));
+        assert!(client.text().starts_with("[4,"), "{topic:.40}");
+    }
+    client.sync();
+}
+
+#[test]
+fn a_reader_that_never_reads_is_dropped_and_the_others_get_everything() {
+    let server = Server::start();
+    let mut stalled = Client::user(&server, WAMP, 1);
+    let mut quick = Client::user(&server, WAMP, 2);
+    for client in [&mut stalled, &mut quick] {
+        client.subscribe("oro/ping");
+    }
+    for round in 0..30 {
+        let script = format!(
+            r#"for ($i = 0; $i < 5; $i++) {{ orosync_publish("oro/ping", [{round} * 5 + $i, str_repeat("x", 100000)]); }}"#
+        );
+        php::output(&server.endpoint(), &script);
+        for n in round * 5..round * 5 + 5 {
+            let text = quick.text();
+            assert!(text.starts_with(&format!(r#"[8,"oro\/ping",[{n},"#)), "{text:.40}");
+        }
+    }
+    let dropped = r#"orosync_sessions_closed_total{reason="too_slow"}"#;
+    wait::until_true("the stalled reader is dropped", || (server.metric(dropped) - 1.0).abs() < f64::EPSILON);
+}
+
+#[test]
+fn more_connections_than_allowed_are_refused_until_there_is_room() {
+    let server = Server::start_with_environment(&[("OROSYNC_LIMITS__SESSIONS", "3")]);
+    let first = Client::user(&server, WAMP, 1);
+    let _others: Vec<Client> = (2..=3).map(|uid| Client::user(&server, WAMP, uid)).collect();
+    let mut refused = Client::connect(&server);
+    // It may be told by a reset.
+    let _ = refused.try_send(request("/", WAMP).as_bytes());
+    assert!(refused.read_to_end().is_empty());
+    let counted = r#"orosync_connections_refused_total{reason="too_many_sessions"}"#;
+    assert!((server.metric(counted) - 1.0).abs() < f64::EPSILON);
+    drop(first);
+    wait::until_true("there is room again", || {
+        let mut client = Client::connect(&server);
+        client.try_send(request("/", WAMP).as_bytes()).is_ok() && !client.read_once_or_end().is_empty()
+    });
+}
+
+#[test]
+fn handshakes_that_never_end_are_ended() {
+    let server = Server::start_with_environment(&[("OROSYNC_LIMITS__HANDSHAKE_SECONDS", "1")]);
+    let mut slow = Client::connect(&server);
+    slow.send(b"GET / HTTP/1.1\r\nHost: x\r\n");
+    assert!(String::from_utf8_lossy(&slow.read_to_end()).starts_with("HTTP/1.1 408 "));
+    let mut large = Client::connect(&server);
+    large.send(request("/", &format!("Cookie: {}\r\n", "x".repeat(20_000))).as_bytes());
+    assert!(String::from_utf8_lossy(&large.read_to_end()).starts_with("HTTP/1.1 431 "));
+    let mut cookies = Client::connect(&server);
+    let head = cookies.handshake("/", &format!("Cookie: {}\r\n", "x".repeat(9_000)));
+    assert!(head.starts_with("HTTP/1.1 101 "), "cookies of 8 KiB are normal life: {head}");
+}
+
+#[test]
+fn a_silent_session_is_pinged_and_dropped_if_it_does_not_answer() {
+    let server = Server::start_with_environment(&[
+        ("OROSYNC_LIMITS__PING_INTERVAL_SECONDS", "1"),
+        ("OROSYNC_LIMITS__PING_TIMEOUT_SECONDS", "1"),
+    ]);
+    let mut silent = Client::user(&server, WAMP, 1);
+    assert_eq!(silent.read_once(), b"\x89\x00");
+    assert!(silent.read_to_end().is_empty(), "dropped without a Close frame");
+    assert!(
+        (server.metric(r#"orosync_sessions_closed_total{reason="unresponsive"}"#) - 1.0).abs() < f64::EPSILON
+    );
+}
+
+#[test]
+fn a_server_that_cannot_listen_says_where_and_what_to_do() {
+    let server = Server::start();
+    let output = server::command()
+        .args(["serve", "--admin-bind", "", "--bind", &server.address().to_string(), "--secret-file"])
+        .arg(server.secret_file())
+        .output()
+        .expect("it starts");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(
+        said.contains(&server.address().to_string()) && said.contains("Another program listens there"),
+        "{said}"
+    );
+    // The same for a unix socket that is in use; one that was left behind is taken over.
+    let output = server::command()
+        .args(["serve", "--admin-bind", "", "--bind", &server.unix_endpoint(), "--secret-file"])
+        .arg(server.secret_file())
+        .output()
+        .expect("it starts");
+    assert_eq!(output.status.code(), Some(1));
+    Client::connect_unix(&server.restart()).handshake("/", WAMP);
+}
