@@ -72,6 +72,8 @@ export class Person {
 
   /** Opens a page and waits until it listens. @param {string} path */
   async open(path) {
+    // Chromium slows down what nobody looks at.
+    await this.page.bringToFront();
     await this.page.goto(path);
     await this.listens();
   }
