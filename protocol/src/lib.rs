@@ -5,6 +5,7 @@
 //! - [`topic`]: a checked topic name; [`pattern`]: which topics a policy speaks of, with captures such as `{uid:int}`
 //! - [`payload`]: one JSON value as bytes, checked once at the door and never parsed again
 //! - [`ids`]: publishers, sequence numbers, sessions, positions
+//! - [`subprotocol`]: what a session may speak
 //! - [`close`]: the one table of close reasons, with what a client should do after each
 //! - [`wamp`]: WAMP v1, what browsers (and Oro's own PHP client) speak
 //! - [`link_frame`]: the backend link, what publishers speak
@@ -15,6 +16,7 @@ pub mod ids;
 pub mod link_frame;
 pub mod pattern;
 pub mod payload;
+pub mod subprotocol;
 pub mod ticket;
 pub mod topic;
 pub mod wamp;
@@ -23,14 +25,5 @@ pub use close::CloseReason;
 pub use ids::{Position, PublisherId, Seq, SessionId};
 pub use pattern::TopicPattern;
 pub use payload::Payload;
+pub use subprotocol::Subprotocol;
 pub use topic::Topic;
-
-/// The WebSocket subprotocols (`Sec-WebSocket-Protocol`) of this product, each written once.
-pub mod subprotocol {
-    /// WAMP v1, as OroPlatform's JavaScript offers it.
-    pub const WAMP: &str = "wamp";
-    /// The same WAMP v1 messages, from a client that understands our close codes.
-    pub const OROSYNC: &str = "orosync.1";
-    /// The backend link, version 1.
-    pub const LINK: &str = "orosync.link.1";
-}

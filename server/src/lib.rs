@@ -17,9 +17,9 @@
 //! - [`handshake`], [`auth`]: who gets in; [`policy`]: who may what
 //! - [`session`]: one connection from its first byte to its last, without I/O
 //! - [`shard`]: the sessions of one thread and the fan-out to them; [`shard::run`] does the reads and writes
-//! - [`delivery`]: an event on its way, encoded once
+//! - [`delivery`], [`frame`]: an event on its way, encoded once
 //! - [`node`], [`broker`]: from a publisher to all shards, once and in order
-//! - [`listen`]: where connections come in
+//! - [`listen`], [`connection`]: where connections come in, and what one is
 //! - [`config`], [`commands`], [`cli`]: how it is started
 //! - [`metrics`], [`admin`], [`log`], [`process`]: how it is watched
 //!
@@ -31,7 +31,9 @@ pub mod broker;
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod connection;
 pub mod delivery;
+pub mod frame;
 pub mod handshake;
 pub mod listen;
 pub mod log;

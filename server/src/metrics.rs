@@ -13,7 +13,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry};
 
-use crate::session::Protocol;
+use orosync_protocol::Subprotocol;
 
 /// Where an accepted message came from, as a label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,11 +117,11 @@ pub struct ByProtocol<M> {
 
 impl<M> ByProtocol<M> {
     /// The one of this protocol.
-    pub fn of(&self, protocol: Protocol) -> &M {
+    pub fn of(&self, protocol: Subprotocol) -> &M {
         match protocol {
-            Protocol::Wamp => &self.wamp,
-            Protocol::Orosync => &self.orosync,
-            Protocol::Link => &self.link,
+            Subprotocol::Wamp => &self.wamp,
+            Subprotocol::Orosync => &self.orosync,
+            Subprotocol::Link => &self.link,
         }
     }
 }
@@ -216,8 +216,8 @@ mod tests {
     #[test]
     fn what_is_counted_is_shown_under_its_name() {
         let metrics = Metrics::new();
-        metrics.sessions_open.of(Protocol::Wamp).inc();
-        metrics.sessions_opened.of(Protocol::Link).inc();
+        metrics.sessions_open.of(Subprotocol::Wamp).inc();
+        metrics.sessions_opened.of(Subprotocol::Link).inc();
         metrics.sessions_closed.count("going_away");
         metrics.messages_accepted.of(Source::Browser).inc_by(3);
         metrics.deliveries.inc_by(1000);

@@ -17,7 +17,7 @@ use tungstenite::handshake::derive_accept_key;
 
 use crate::auth::{AuthError, Authenticator, Presented};
 use crate::config::settings::Anonymous;
-use crate::session::Protocol;
+use orosync_protocol::Subprotocol;
 
 use answers::Refusal;
 use origin::AllowedOrigins;
@@ -60,7 +60,7 @@ pub struct Upgrade {
     /// The 101, without a WELCOME.
     pub response: Vec<u8>,
     /// What is spoken from here on.
-    pub protocol: Protocol,
+    pub protocol: Subprotocol,
     /// Who it is.
     pub identity: Identity,
     /// What came behind the request head: frames already.
@@ -103,7 +103,7 @@ fn refused(refusal: Refusal) -> Outcome {
     Outcome::Refused { refusal, ticket: None }
 }
 
-type Decision = Result<(Vec<u8>, Protocol, Identity), (Refusal, Option<AuthError>)>;
+type Decision = Result<(Vec<u8>, Subprotocol, Identity), (Refusal, Option<AuthError>)>;
 
 fn decide(request: &Request<'_, '_>, door: &Door, unix_now: u64) -> Decision {
     let headers = Headers(request);
@@ -119,7 +119,7 @@ fn decide(request: &Request<'_, '_>, door: &Door, unix_now: u64) -> Decision {
 fn identify(
     request: &Request<'_, '_>,
     headers: &Headers<'_, '_>,
-    protocol: Protocol,
+    protocol: Subprotocol,
     door: &Door,
     unix_now: u64,
 ) -> Result<Identity, (Refusal, Option<AuthError>)> {
@@ -135,11 +135,11 @@ fn identify(
             let refusal = if error == AuthError::MemoryFull { Refusal::Busy } else { Refusal::TicketRefused };
             (refusal, Some(error))
         })?,
-        None if protocol == Protocol::Link => return Err((Refusal::NotAPublisher, None)),
+        None if protocol == Subprotocol::Link => return Err((Refusal::NotAPublisher, None)),
         None if door.anonymous == Anonymous::Refuse => return Err((Refusal::TicketMissing, None)),
         None => Identity::anonymous(),
     };
-    if protocol == Protocol::Link && identity.role != Role::Publisher {
+    if protocol == Subprotocol::Link && identity.role != Role::Publisher {
         return Err((Refusal::NotAPublisher, None));
     }
     Ok(identity)
@@ -185,16 +185,16 @@ impl Headers<'_, '_> {
     }
 
     /// What is spoken, and what the answer repeats of the offer. Whoever offers nothing we know, or nothing, gets WAMP v1.
-    fn protocol(&self) -> (Protocol, Option<&'static str>) {
+    fn protocol(&self) -> (Subprotocol, Option<&'static str>) {
         let offers = |wanted: &str| self.has_token("sec-websocket-protocol", wanted);
         if offers(subprotocol::LINK) {
-            (Protocol::Link, Some(subprotocol::LINK))
+            (Subprotocol::Link, Some(subprotocol::LINK))
         } else if offers(subprotocol::OROSYNC) {
-            (Protocol::Orosync, Some(subprotocol::OROSYNC))
+            (Subprotocol::Orosync, Some(subprotocol::OROSYNC))
         } else if offers(subprotocol::WAMP) {
-            (Protocol::Wamp, Some(subprotocol::WAMP))
+            (Subprotocol::Wamp, Some(subprotocol::WAMP))
         } else {
-            (Protocol::Wamp, None)
+            (Subprotocol::Wamp, None)
         }
     }
 

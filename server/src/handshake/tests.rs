@@ -59,12 +59,12 @@ fn what_is_spoken_follows_the_offer() {
         let upgrade = upgrade(&request("/", offer));
         (upgrade.protocol, String::from_utf8(upgrade.response).unwrap().contains("Protocol:"))
     };
-    assert_eq!(protocol(""), (Protocol::Wamp, false));
-    assert_eq!(protocol("Sec-WebSocket-Protocol: mqtt\r\n"), (Protocol::Wamp, false));
-    assert_eq!(protocol("Sec-WebSocket-Protocol: orosync.1, wamp\r\n"), (Protocol::Orosync, true));
+    assert_eq!(protocol(""), (Subprotocol::Wamp, false));
+    assert_eq!(protocol("Sec-WebSocket-Protocol: mqtt\r\n"), (Subprotocol::Wamp, false));
+    assert_eq!(protocol("Sec-WebSocket-Protocol: orosync.1, wamp\r\n"), (Subprotocol::Orosync, true));
     assert_eq!(
         protocol("Sec-WebSocket-Protocol: wamp\r\nSec-WebSocket-Protocol: orosync.1\r\n"),
-        (Protocol::Orosync, true)
+        (Subprotocol::Orosync, true)
     );
 }
 
@@ -139,7 +139,7 @@ fn a_bad_ticket_is_refused_and_says_why() {
 fn the_link_is_for_publishers_only() {
     const LINK: &str = "Sec-WebSocket-Protocol: orosync.link.1\r\n";
     let bearer = |role| format!("{LINK}Authorization: Bearer {}\r\n", ticket(role));
-    assert_eq!(upgrade(&request("/", &bearer(Role::Publisher))).protocol, Protocol::Link);
+    assert_eq!(upgrade(&request("/", &bearer(Role::Publisher))).protocol, Subprotocol::Link);
     assert_eq!(refusal(&request("/", &bearer(Role::User))), Refusal::NotAPublisher);
     assert_eq!(refusal(&request("/", LINK)), Refusal::NotAPublisher);
     let in_url = request(&format!("/?ticket={}", ticket(Role::Publisher)), LINK);

@@ -1,10 +1,7 @@
 //! Where connections come in: accepts them, bounds their number, spreads them over the shards.
 
 pub mod address;
-pub mod limits;
-pub mod socket;
 
-use std::fmt;
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
@@ -20,15 +17,15 @@ use tokio::io::unix::AsyncFd;
 use tokio::time::sleep;
 use tracing::{debug, warn};
 
+use crate::connection::limits::ConnectionLimits;
+use crate::connection::socket::Socket;
+use crate::connection::{Accepted, Peer};
 use crate::log::RateLimited;
 use crate::metrics::Metrics;
 use crate::node::handle::ShardHandle;
 use crate::process::watch;
 
 use address::Address;
-use socket::Socket;
-
-pub use limits::{ConnectionCount, ConnectionLimits};
 
 /// Connections that the kernel keeps until they are accepted: after a restart all browsers come back within seconds. The
 /// kernel caps it at `net.core.somaxconn` (4096 by default).
@@ -36,35 +33,6 @@ const BACKLOG: i32 = 4096;
 
 /// The pause when no descriptor is left: some session has to end first.
 const PAUSE_WITHOUT_DESCRIPTORS: Duration = Duration::from_millis(100);
-
-/// A new connection on its way to a shard.
-#[derive(Debug)]
-pub struct Accepted {
-    /// Its socket.
-    pub socket: Socket,
-    /// Who it is.
-    pub peer: Peer,
-    /// Counts against the limits until it is dropped.
-    pub count: ConnectionCount,
-}
-
-/// The other end of a connection, for logs and limits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Peer {
-    /// An address and port.
-    Tcp(SocketAddr),
-    /// A process of this machine.
-    Unix,
-}
-
-impl fmt::Display for Peer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp(address) => address.fmt(f),
-            Self::Unix => f.write_str("unix"),
-        }
-    }
-}
 
 /// An open listening socket.
 #[derive(Debug)]

@@ -5,23 +5,24 @@
 //! outbound queues. Bound: `limits.publisher_messages` and `limits.publisher_bytes`; since each shard asks once per
 //! batch, what is really in flight may exceed them by one batch per shard.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use once_cell::sync::OnceCell;
 
-use crate::node::handle::ShardHandle;
+/// What is done when awaited credit has come back.
+type Tell = Box<dyn Fn() + Send + Sync>;
 
 /// What all publishers of a node share.
-#[derive(Debug)]
 pub struct CreditPool {
     messages: AtomicUsize,
     bytes: AtomicUsize,
     max_messages: usize,
     max_bytes: usize,
-    /// A session waits: who returns credit tells the shards.
+    /// A session waits: who returns credit tells.
     awaited: AtomicBool,
-    shards: OnceCell<Vec<ShardHandle>>,
+    tell: OnceCell<Tell>,
 }
 
 impl CreditPool {
@@ -33,18 +34,17 @@ impl CreditPool {
             max_messages,
             max_bytes,
             awaited: AtomicBool::new(false),
-            shards: OnceCell::new(),
+            tell: OnceCell::new(),
         })
     }
 
-    /// Whom to tell when awaited credit has come back. Once, before anybody publishes.
-    pub fn tell(&self, shards: Vec<ShardHandle>) {
-        let first = self.shards.set(shards).is_ok();
-        debug_assert!(first, "the shards of a node are known once");
+    /// What to do when awaited credit has come back. Said once, before anybody publishes.
+    pub fn when_returned(&self, tell: impl Fn() + Send + Sync + 'static) {
+        let first = self.tell.set(Box::new(tell)).is_ok();
+        debug_assert!(first, "it is said once");
     }
 
-    /// May somebody publish now? If not, all shards hear [`super::handle::ShardMessage::CreditReturned`] once it is
-    /// worth asking again.
+    /// May somebody publish now? If not, [`Self::when_returned`] is done once it is worth asking again.
     pub fn is_available(&self) -> bool {
         if self.has_room() {
             return true;
@@ -67,6 +67,12 @@ impl CreditPool {
     }
 }
 
+impl fmt::Debug for CreditPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CreditPool({:?} messages, {:?} bytes in flight)", self.messages, self.bytes)
+    }
+}
+
 /// The credit of one message. Dropped: returned.
 #[derive(Debug)]
 pub struct Credit {
@@ -81,10 +87,9 @@ impl Drop for Credit {
         if self.pool.awaited.load(Ordering::SeqCst)
             && self.pool.has_room()
             && self.pool.awaited.swap(false, Ordering::SeqCst)
+            && let Some(tell) = self.pool.tell.get()
         {
-            for shard in self.pool.shards.get().into_iter().flatten() {
-                shard.credit_returned();
-            }
+            tell();
         }
     }
 }
@@ -113,15 +118,18 @@ mod tests {
 
     #[test]
     fn who_waits_is_told_once() {
-        let (handle, mut inbox) = ShardHandle::new();
+        let told = Arc::new(AtomicUsize::new(0));
         let pool = CreditPool::new(1, 100);
-        pool.tell(vec![handle]);
+        let counter = Arc::clone(&told);
+        pool.when_returned(move || {
+            counter.fetch_add(1, Ordering::SeqCst);
+        });
         let credit = pool.take(1);
-        assert!(inbox.try_recv().is_err());
         assert!(!pool.is_available());
+        assert_eq!(told.load(Ordering::SeqCst), 0);
         drop(credit);
-        assert!(inbox.try_recv().is_ok());
+        assert_eq!(told.load(Ordering::SeqCst), 1);
         drop(pool.take(1));
-        assert!(inbox.try_recv().is_err(), "nobody waits any more");
+        assert_eq!(told.load(Ordering::SeqCst), 1, "nobody waits any more");
     }
 }

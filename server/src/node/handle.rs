@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use crate::connection::Accepted;
 use crate::delivery::Delivery;
-use crate::listen::Accepted;
 
 /// Something for a shard to do.
 #[derive(Debug)]

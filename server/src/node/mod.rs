@@ -36,7 +36,8 @@ impl Node {
     /// A node with these shards. `first_epoch` is different at each start.
     pub fn new(shards: Vec<ShardHandle>, limits: &Limits, metrics: Arc<Metrics>, first_epoch: u64) -> Self {
         let credit = CreditPool::new(limits.publisher_messages, limits.publisher_bytes);
-        credit.tell(shards.clone());
+        let waiting = shards.clone();
+        credit.when_returned(move || waiting.iter().for_each(ShardHandle::credit_returned));
         Self {
             broker: MemoryBroker::new(limits.remembered_publishers, limits.topics, first_epoch),
             interest: Interest::new(),

@@ -16,8 +16,8 @@ use super::budget::Budget;
 use super::calls::{self, Details, json};
 use super::outbound::{Outbound, TooSlow};
 use super::{SessionEvent, Shared};
-use crate::delivery::text_frame;
-use crate::listen::Peer;
+use crate::connection::Peer;
+use crate::frame::text_frame;
 use crate::log::clip;
 use crate::policy::Decision;
 

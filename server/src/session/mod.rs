@@ -28,14 +28,15 @@ use orosync_protocol::close::ComeBack;
 use orosync_protocol::link_frame::{MAX_FRAME_BYTES, Message};
 use orosync_protocol::ticket::Identity;
 use orosync_protocol::wamp::{self, ServerMessage};
-use orosync_protocol::{CloseReason, PublisherId, Seq, SessionId, Topic};
+use orosync_protocol::{CloseReason, PublisherId, Seq, SessionId, Subprotocol, Topic};
 use tracing::{debug, info, warn};
 
 use crate::config::settings::Limits;
-use crate::delivery::{ping_frame, text_frame};
+use crate::connection::Peer;
+use crate::connection::limits::ConnectionCount;
+use crate::frame::{ping_frame, text_frame};
 use crate::handshake::answers::Refusal;
 use crate::handshake::{Door, Handshake, Outcome, Upgrade};
-use crate::listen::{ConnectionCount, Peer};
 use crate::log::RateLimited;
 use crate::metrics::Metrics;
 use crate::policy::Policies;
@@ -47,17 +48,6 @@ use websocket::{Incoming, WebSocket};
 
 /// Product and version, as WELCOME names them.
 pub const SERVER_IDENT: &str = concat!("Orosync/", env!("CARGO_PKG_VERSION"));
-
-/// What a session speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
-    /// WAMP v1, with the subprotocol `wamp` or none.
-    Wamp,
-    /// The same messages, from a client that understands our close codes: `orosync.1`.
-    Orosync,
-    /// The backend link: `orosync.link.1`.
-    Link,
-}
 
 /// How long an ended session's peer may take for its own Close frame and FIN.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -132,14 +122,14 @@ enum State {
     Greeting { open: Box<Open>, rest: Bytes },
     Open(Box<Open>),
     Closing(Box<Open>),
-    Ending { protocol: Option<Protocol> },
+    Ending { protocol: Option<Subprotocol> },
 }
 
 /// What a session is after its handshake.
 #[derive(Debug)]
 struct Open {
     id: SessionId,
-    protocol: Protocol,
+    protocol: Subprotocol,
     identity: Identity,
     socket: WebSocket,
     party: Party,
@@ -177,7 +167,7 @@ impl Session {
     }
 
     /// What it speaks, once that is known.
-    pub fn protocol(&self) -> Option<Protocol> {
+    pub fn protocol(&self) -> Option<Subprotocol> {
         match &self.state {
             State::Handshake(_) => None,
             State::Greeting { open, .. } | State::Open(open) | State::Closing(open) => Some(open.protocol),
@@ -328,7 +318,7 @@ impl Session {
             return;
         };
         info!(peer = %self.peer, session = %open.id, reason = reason.label(), "session ended by the server");
-        let silently = open.protocol == Protocol::Wamp && reason.come_back() != ComeBack::No;
+        let silently = open.protocol == Subprotocol::Wamp && reason.come_back() != ComeBack::No;
         if reason == CloseReason::TooSlow {
             self.outbound.keep_only_what_has_begun();
         }
@@ -403,7 +393,7 @@ impl Session {
         // 0 is nobody's id; that it should come up is as likely as that two sessions get the same.
         let id = SessionId(rand::random());
         debug!(peer = %self.peer, session = %id, ?protocol, role = %identity.role, "session begins");
-        let (socket, party) = if protocol == Protocol::Link {
+        let (socket, party) = if protocol == Subprotocol::Link {
             (WebSocket::new(MAX_FRAME_BYTES, LINK_BUFFER_BYTES), Party::Publisher(Publisher::default()))
         } else {
             let welcome = ServerMessage::Welcome { session: id.to_string(), ident: SERVER_IDENT.to_owned() };

@@ -13,8 +13,8 @@ use tracing::warn;
 
 use super::outbound::{Outbound, TooSlow};
 use super::{SessionEvent, Shared};
-use crate::delivery::binary_frame;
-use crate::listen::Peer;
+use crate::connection::Peer;
+use crate::frame::binary_frame;
 use crate::log::clip;
 use crate::policy::Decision;
 

@@ -14,8 +14,9 @@ use std::time::Instant;
 use orosync_protocol::CloseReason;
 use slab::Slab;
 
+use crate::connection::Peer;
+use crate::connection::limits::ConnectionCount;
 use crate::delivery::Delivery;
-use crate::listen::{ConnectionCount, Peer};
 use crate::metrics::Source;
 use crate::node::Node;
 use crate::session::{Now, Session, SessionEvent, Shared};

@@ -15,8 +15,8 @@ use tokio::time::{MissedTickBehavior, interval};
 use tracing::error;
 
 use super::Shard;
-use crate::listen::Accepted;
-use crate::listen::socket::Socket;
+use crate::connection::Accepted;
+use crate::connection::socket::Socket;
 use crate::node::handle::{Inbox, ShardMessage};
 use crate::process::watch;
 use crate::session::Now;

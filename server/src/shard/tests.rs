@@ -10,15 +10,15 @@ use orosync_protocol::{Payload, PublisherId, Seq, Topic};
 use super::*;
 use crate::auth::Authenticator;
 use crate::config::settings::{Anonymous, Limits};
+use crate::connection::limits::ConnectionLimits;
 use crate::handshake::Door;
 use crate::handshake::origin::AllowedOrigins;
-use crate::listen::ConnectionLimits;
 use crate::log::RateLimited;
 use crate::metrics::Metrics;
 use crate::node::handle::{Inbox, ShardHandle, ShardMessage};
 use crate::policy::Policies;
-use crate::session::Protocol;
 use crate::session::outbound::MAX_SLICES;
+use orosync_protocol::Subprotocol;
 
 const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
 const UNIX_NOW: u64 = 1_000_000;
@@ -502,7 +502,7 @@ fn a_session_leaves_nothing_behind() {
             stage.say(*slot, r#"[5,"oro/data/update"]"#);
         }
         assert_eq!(stage.metrics.subscriptions.get(), 20, "round {round}");
-        assert_eq!(stage.metrics.sessions_open.of(Protocol::Wamp).get(), 10);
+        assert_eq!(stage.metrics.sessions_open.of(Subprotocol::Wamp).get(), 10);
         for slot in slots {
             stage.shard.handle_end_of_input(slot);
             assert!(stage.shard.session(slot).unwrap().is_gone());
@@ -510,7 +510,7 @@ fn a_session_leaves_nothing_behind() {
         }
         assert!(stage.shard.is_empty() && !stage.shard.has_dirty());
         assert_eq!(stage.metrics.subscriptions.get(), 0);
-        assert_eq!(stage.metrics.sessions_open.of(Protocol::Wamp).get(), 0);
+        assert_eq!(stage.metrics.sessions_open.of(Subprotocol::Wamp).get(), 0);
         assert!(!stage.node.has_subscribers(&Topic::parse("oro/ping").unwrap()));
     }
 }
