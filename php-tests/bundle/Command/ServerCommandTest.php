@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace Orosync\Tests\Command;
 
+use Orosync\Tests\Wait;
 use PHPUnit\Framework\Attributes\DataProvider;
 use PHPUnit\Framework\TestCase;
 use Symfony\Component\Process\PhpExecutableFinder;
@@ -197,8 +198,10 @@ final class ServerCommandTest extends TestCase
 
     private static function waitForReady(Process $command): string
     {
-        $ready = $command->waitUntil(static fn (): bool => str_contains($command->getOutput(), "ready\n"));
-        self::assertTrue($ready, $command->getOutput() . $command->getErrorOutput());
+        Wait::until(
+            static fn (): bool => str_contains($command->getOutput(), "ready\n"),
+            static fn (): string => $command->getOutput() . $command->getErrorOutput(),
+        );
 
         return $command->getOutput();
     }

@@ -9,6 +9,7 @@ use Orosync\Publishing\OutageLog;
 use Orosync\Publishing\PublisherStatus;
 use Orosync\Tests\Application\RecordingLogger;
 use Orosync\Tests\Jwt;
+use Orosync\Tests\Wait;
 use Orosync\Ticket\TicketUnavailableException;
 use PHPUnit\Framework\Attributes\Group;
 use PHPUnit\Framework\Attributes\RequiresPhpExtension;
@@ -59,7 +60,10 @@ final class ExtensionPublisherTest extends PublisherContractTestCase
         for ($request = 0; $request < 3; ++$request) {
             $publisher = $this->unreachable();
             self::assertTrue($publisher->publish('oro/ping', 'kept'));
-            self::waitFor(static fn (): bool => 'waiting' === $publisher->status()->state);
+            Wait::until(
+                static fn (): bool => 'waiting' === $publisher->status()->state,
+                static fn (): string => $publisher->status()->state,
+            );
             self::assertCount(min($request, 1), $this->logger->lines());
             $publisher->reportOutage();
         }
@@ -119,15 +123,5 @@ final class ExtensionPublisherTest extends PublisherContractTestCase
             new OutageLog($this->directory . '/messages', $this->logger),
             $this->logger,
         );
-    }
-
-    /** @param callable(): bool $condition */
-    private static function waitFor(callable $condition): void
-    {
-        $end = hrtime(true) + 10_000_000_000;
-        while (!$condition()) {
-            self::assertLessThan($end, hrtime(true), 'it did not happen within ten seconds');
-            usleep(1000);
-        }
     }
 }
