@@ -1,0 +1,151 @@
+//! A checker for each language of a block: whatever knows the language best and is at hand.
+
+use std::path::Path;
+use std::process::Command;
+
+use orosync_tests::SECRET;
+
+use crate::markdown::{Block, repository};
+use crate::place::{Place, as_php, extension_setting, run};
+
+/// Names that exist, and values that can work.
+const PHP_INI: &str = r#"
+    $settings = parse_ini_string(stream_get_contents(STDIN), false, INI_SCANNER_RAW);
+    foreach (array_diff(preg_grep('/^orosync/', array_keys($settings)), array_keys(ini_get_all('orosync'))) as $name) {
+        exit("There is no setting $name." . PHP_EOL . trigger_error($name, E_USER_ERROR));
+    }
+    orosync_status();
+"#;
+
+/// The syntax; the keys of the bundle by its own tree.
+const YAML: &str = r"
+    foreach (['Yaml', 'Config', 'DependencyInjection', 'HttpKernel'] as $component) {
+        require_once '/usr/share/php/Symfony/Component/' . $component . '/autoload.php';
+    }
+    spl_autoload_register(static fn (string $class) => require $argv[1] . '/bundle/' . strtr(substr($class, 8), '\\', '/') . '.php');
+    $yaml = Symfony\Component\Yaml\Yaml::parse(stream_get_contents(STDIN), Symfony\Component\Yaml\Yaml::PARSE_CUSTOM_TAGS);
+    if (isset($yaml['orosync']) && !isset($yaml['orosync']['resource'])) {
+        $tree = new Orosync\DependencyInjection\Configuration();
+        (new Symfony\Component\Config\Definition\Processor())->processConfiguration($tree, [$yaml['orosync']]);
+    }
+";
+
+/// The syntax, and that the bundle has the functions.
+const TWIG: &str = r"
+    require_once '/usr/share/php/Twig/autoload.php';
+    require_once $argv[1] . '/bundle/Twig/OrosyncExtension.php';
+    $twig = new Twig\Environment(new Twig\Loader\ArrayLoader());
+    $twig->addExtension(new Orosync\Twig\OrosyncExtension());
+    $twig->parse($twig->tokenize(new Twig\Source(stream_get_contents(STDIN), 'block')));
+";
+
+/// Checks a block; what is wrong with it.
+pub(crate) fn check(block: &Block, place: &Place) -> Result<(), String> {
+    let text = place.translate(&block.text);
+    match block.language.as_str() {
+        "sh" => run(Command::new("bash").arg("-n"), &text).map(drop),
+        "php" => run(Command::new("php").args(["-n", "-l"]), &as_php(&text)).map(drop),
+        "toml" => check_toml(&text, place),
+        "ini" => check_ini(&text, place),
+        "nginx" => check_nginx(&text, place),
+        "yaml" => run_php(YAML, &text),
+        "twig" => run_php(TWIG, &text).and_then(|()| check_scripts(&text, place)),
+        "html" => check_scripts(&text, place),
+        "js" => check_javascript(&text, place),
+        "mermaid" if text.starts_with("flowchart ") => Ok(()),
+        "text" if matches!(block.manner.as_str(), "output" | "wamp" | "link") => Ok(()),
+        other => Err(format!("nobody checks blocks of the kind \"{other} {}\"", block.manner)),
+    }
+}
+
+/// Where the server is called, its command and flags are known to it.
+pub(crate) fn check_server_calls(block: &Block, place: &Place) -> Result<(), String> {
+    for line in block.text.lines() {
+        let line = line.split(" #").next().unwrap_or(line);
+        for call in line.split("orosync-server ").skip(1) {
+            let call = call.split(['|', ';', '&']).next().unwrap_or(call);
+            let command = call.split(' ').find(|word| !word.starts_with('-')).unwrap_or_default();
+            let help = run(place.command("orosync-server").args([command, "--help"]), "")?;
+            let known: Vec<&str> = help.split_whitespace().collect();
+            if let Some(flag) = call.split(' ').find(|word| word.starts_with("--") && !known.contains(word)) {
+                return Err(format!("orosync-server {command} has no flag {flag}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// As a whole configuration; where it does not say what the secret is, it gets one.
+fn check_toml(text: &str, place: &Place) -> Result<(), String> {
+    let file = place.write("orosync.toml", text);
+    let mut command = place.command("orosync-server");
+    command.args(["check-config", "--config"]).arg(file);
+    command
+        .env_remove("OROSYNC_BIND")
+        .env_remove("OROSYNC_ADMIN_BIND")
+        .env_remove("OROSYNC_AUTH__SECRET_FILE");
+    if !text.contains("secret_file") {
+        command.env("OROSYNC_AUTH__SECRET", SECRET);
+    }
+    run(&mut command, "").map(drop)
+}
+
+/// The syntax; and the settings of a php.ini that are ours.
+fn check_ini(text: &str, place: &Place) -> Result<(), String> {
+    run_php(
+        "exit(parse_ini_string(stream_get_contents(STDIN), true, INI_SCANNER_RAW) === false ? 1 : 0);",
+        text,
+    )?;
+    if !text.lines().any(|line| line.starts_with("orosync.")) {
+        return Ok(());
+    }
+    let settings: Vec<&str> = text.lines().filter(|line| !line.starts_with("extension ")).collect();
+    let file = place.write("php.ini", &settings.join("\n"));
+    let mut command = Command::new("php");
+    command.env("PHP_INI_SCAN_DIR", "").env("OROSYNC_AUTH__SECRET", SECRET).arg("-c").arg(file);
+    command.args(["-d", &extension_setting(), "-d", "display_errors=stderr", "-r", PHP_INI]);
+    run(&mut command, text).map(drop)
+}
+
+/// Within a server of its own.
+fn check_nginx(text: &str, place: &Place) -> Result<(), String> {
+    let folder = place.path("nginx").display().to_string();
+    let configuration = format!(
+        "pid {folder}.pid;\nevents {{}}\nhttp {{\naccess_log off;\nclient_body_temp_path {folder}.body;\n\
+         proxy_temp_path {folder}.proxy;\nfastcgi_temp_path {folder}.fastcgi;\nuwsgi_temp_path {folder}.uwsgi;\n\
+         scgi_temp_path {folder}.scgi;\nserver {{\nlisten unix:{folder}.sock;\n{text}}}\n}}\n"
+    );
+    let file = place.write("nginx.conf", &configuration);
+    let program = Path::new("/usr/sbin/nginx");
+    let program = if program.exists() { program } else { Path::new("nginx") };
+    let log = place.path("nginx.log");
+    run(Command::new(program).args(["-t", "-q", "-e"]).arg(log).arg("-c").arg(file), "").map(drop)
+}
+
+fn check_scripts(html: &str, place: &Place) -> Result<(), String> {
+    for script in html.split("<script type=\"module\">").skip(1) {
+        let (script, _) = script.split_once("</script>").ok_or("a script does not end")?;
+        check_javascript(script, place)?;
+    }
+    Ok(())
+}
+
+/// The syntax, and that the browser client has what is imported from it.
+fn check_javascript(text: &str, place: &Place) -> Result<(), String> {
+    let file = place.write("script.mjs", text);
+    run(Command::new("node").arg("--check").arg(file), "")?;
+    let client = repository().join("js/src/index.js").canonicalize().map_err(|error| error.to_string())?;
+    let imports: String = text
+        .split_inclusive(';')
+        .filter(|statement| statement.trim_start().starts_with("import "))
+        .map(|statement| statement.replace("'/orosync/index.js'", &format!("'{}'", client.display())))
+        .collect();
+    let file = place.write("imports.mjs", &imports);
+    run(Command::new("node").arg(file), "").map(drop)
+}
+
+/// Runs a checker written in PHP, with the repository as its argument and the text on standard input.
+fn run_php(checker: &str, text: &str) -> Result<(), String> {
+    let settings = ["-d", "display_errors=stderr", "-d", "error_reporting=24575"];
+    run(Command::new("php").args(settings).args(["-r", checker, "--"]).arg(repository()), text).map(drop)
+}

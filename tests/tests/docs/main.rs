@@ -1,0 +1,195 @@
+//! The documents say what is so: examples run, tables are what the programs print, links lead somewhere.
+//!
+//! The word behind a block's language says how it is tested. `sh run` and `php run` are executed; a `text output` behind one
+//! is what it prints. `text wamp` and `text link` are replayed on the wire. All others are checked in their language.
+
+mod languages;
+mod markdown;
+mod place;
+mod transcripts;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+
+use orosync_tests::client::{Client, WAMP};
+use orosync_tests::server::{self, Server};
+use orosync_tests::wait;
+
+use markdown::{Document, matches, repository};
+use place::{Place, extension_setting, run};
+
+/// The head of a table of settings and the like.
+const SETTINGS: &str = "| key | value | default | meaning |";
+
+#[test]
+fn every_example_is_written_in_its_language() {
+    let place = Place::new();
+    let problems: Vec<String> = Document::all()
+        .iter()
+        .flat_map(Document::blocks)
+        .filter_map(|block| {
+            let checked =
+                languages::check(&block, &place).and_then(|()| languages::check_server_calls(&block, &place));
+            checked.err().map(|problem| format!("{}: {problem}", block.place))
+        })
+        .collect();
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+#[test]
+fn every_example_that_can_run_does_what_it_says() {
+    for document in Document::all() {
+        let blocks = document.blocks();
+        if !blocks.iter().any(|block| block.manner == "run") {
+            continue;
+        }
+        let place = Place::new();
+        for (index, block) in blocks.iter().enumerate().filter(|(_, block)| block.manner == "run") {
+            let ran = if block.language == "php" {
+                place.run_php(&block.text)
+            } else {
+                place.run_shell(&block.text)
+            };
+            let printed = ran.unwrap_or_else(|problem| panic!("{}: {problem}", block.place));
+            if let Some(output) = blocks.get(index + 1).filter(|next| next.manner == "output") {
+                let (expected, printed) = (output.text.trim_end(), printed.trim_end());
+                assert!(matches(expected, printed), "{}: it prints\n{printed}", output.place);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_transcripts_are_what_is_on_the_wire() {
+    let document = Document::named("docs/protocol.md");
+    let place = Place::new();
+    let mut replayed = 0;
+    for block in document.blocks() {
+        match block.manner.as_str() {
+            "wamp" => transcripts::replay_wamp(&block, &place),
+            "link" => transcripts::replay_link(&block, &place),
+            _ => continue,
+        }
+        replayed += 1;
+    }
+    assert!(replayed >= 2, "one for each wire");
+}
+
+#[test]
+fn every_link_leads_somewhere() {
+    let documents = Document::all();
+    for document in &documents {
+        let folder = Path::new(&document.name).parent().unwrap_or(Path::new(""));
+        for link in document.links().iter().filter(|link| !link.contains("://")) {
+            let (path, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target =
+                if path.is_empty() { document.name.clone() } else { folder.join(path).display().to_string() };
+            let found = repository().join(&target).canonicalize();
+            let found = found.unwrap_or_else(|_| panic!("{}: {link} is not there", document.name));
+            if !anchor.is_empty() {
+                let other = documents
+                    .iter()
+                    .find(|other| repository().join(&other.name).canonicalize().ok() == Some(found.clone()));
+                let anchors = other.expect("an anchor is in a document").anchors();
+                assert!(anchors.contains(anchor), "{}: {link} has no such heading", document.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_table_of_settings_is_what_check_config_prints() {
+    let printed = run(server::command().args(["check-config", "--defaults"]), "").expect("it prints");
+    let printed: Vec<&str> = printed.lines().skip(2).collect();
+    assert_eq!(Document::named("docs/configuration.md").rows(SETTINGS), printed);
+}
+
+#[test]
+fn the_settings_of_php_have_the_defaults_that_are_documented() {
+    let script =
+        "foreach (ini_get_all('orosync', false) as $name => $default) { echo \"$name|$default\\n\"; }";
+    let printed = run(Command::new("php").args(["-n", "-d", &extension_setting(), "-r", script]), "");
+    let printed = printed.expect("php prints its settings");
+    let real: BTreeSet<(&str, &str)> = printed.lines().filter_map(|line| line.split_once('|')).collect();
+    let document = Document::named("docs/configuration.md");
+    let documented = document.rows("| setting | default | meaning |").into_iter().map(|row| {
+        let mut cells = row.split('|').map(|cell| cell.trim().trim_matches('`')).skip(1);
+        (cells.next().expect("a name"), cells.next().expect("a default"))
+    });
+    assert_eq!(documented.collect::<BTreeSet<_>>(), real);
+}
+
+#[test]
+fn every_variable_is_one_that_the_server_reads() {
+    let document = Document::named("docs/configuration.md");
+    let known: BTreeSet<String> = document
+        .rows(SETTINGS)
+        .iter()
+        .filter_map(|row| row.split('`').nth(1))
+        .map(|key| format!("OROSYNC_{}", key.to_uppercase().replace('.', "__")))
+        .collect();
+    for document in Document::all().iter().filter(|document| document.name.starts_with("docs/")) {
+        for rest in document.text().split("OROSYNC_").skip(1) {
+            let end = rest.find(|c: char| !c.is_ascii_uppercase() && c != '_').unwrap_or(rest.len());
+            let variable = format!("OROSYNC_{}", &rest[..end]);
+            // The prefix alone is spoken of as such.
+            assert!(end == 0 || known.contains(&variable), "{}: {variable}", document.name);
+        }
+    }
+}
+
+#[test]
+fn the_table_of_topics_is_what_is_built_in() {
+    let place = Place::new();
+    let printed = run(place.command("orosync-server").arg("check-config"), "").expect("it prints");
+    let (_, rules) = printed.split_once("# Topics").expect("the rules come last");
+    let built_in: Vec<String> = rules
+        .lines()
+        .skip(1)
+        .map(|line| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            assert_eq!((words[2], words[4], words[5]), ("subscribe", "publish", "publisher"), "{line}");
+            format!("| `{}` | `{}` |", words[1], words[3])
+        })
+        .collect();
+    assert_eq!(Document::named("docs/oro.md").rows("| topic | who may subscribe |"), built_in);
+}
+
+#[test]
+fn the_metrics_are_those_that_are_documented() {
+    let server = Server::start_with("[limits]\nsessions = 2\n");
+    // One of each reason: a metric by reason appears with its first count.
+    let mut client = Client::anonymous(&server, WAMP);
+    client.say(r#"[5,"nowhere"]"#);
+    client.say(r#"[7,"nowhere"]"#);
+    client.sync();
+    let mut stranger = Client::connect(&server);
+    assert!(stranger.handshake("/?ticket=nonsense", WAMP).starts_with("HTTP/1.1 401 "));
+    let _one_too_many = [Client::connect(&server), Client::connect(&server)];
+    await_count(&server, r#"orosync_connections_refused_total{reason="too_many_sessions"}"#);
+    drop(client);
+    await_count(&server, r#"orosync_sessions_closed_total{reason="gone"}"#);
+    let text = server.admin("/metrics");
+    let real: BTreeSet<String> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE "))
+        .filter_map(|line| line.split_once(' '))
+        .map(|(name, kind)| match kind {
+            "counter" => format!("`{name}_total` | counter"),
+            "info" => format!("`{name}_info` | info"),
+            other => format!("`{name}` | {other}"),
+        })
+        .collect();
+    let document = Document::named("docs/operate.md");
+    let documented: BTreeSet<String> = document
+        .rows("| metric | type | meaning |")
+        .into_iter()
+        .filter_map(|row| Some(row.strip_prefix("| ")?.rsplit_once(" | ")?.0.to_owned()))
+        .collect();
+    assert_eq!(documented, real);
+}
+
+fn await_count(server: &Server, metric: &str) {
+    wait::until_true(metric, || server.metric(metric) > 0.0);
+}

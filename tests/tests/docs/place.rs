@@ -1,0 +1,146 @@
+//! Where examples run: a running server, and a folder in place of what the documents assume of a machine.
+//!
+//! `/etc/orosync` is a folder of the test with a secret in it; the addresses of the defaults are those of the running server;
+//! `orosync-server` and `php` are those that were built here, with settings to reach that server.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use orosync_tests::server::{self, Server};
+use orosync_tests::{SECRET, php};
+use tempfile::TempDir;
+
+/// The longest that an example may take.
+const LIMIT_SECONDS: &str = "60";
+
+/// See the module.
+pub(crate) struct Place {
+    server: Server,
+    admin: String,
+    folder: TempDir,
+}
+
+impl Place {
+    /// A new one, with a server of its own.
+    pub(crate) fn new() -> Self {
+        let mut server = Server::start();
+        let admin = logged_admin_address(&mut server);
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        for directory in ["bin", "etc"] {
+            fs::create_dir(folder.path().join(directory)).expect("a directory");
+        }
+        let place = Self { server, admin, folder };
+        fs::write(place.path("etc/secret"), SECRET).expect("the secret is written");
+        symlink(server::command().get_program(), place.path("bin/orosync-server")).expect("a link");
+        place.write_program("bin/php", &php::command(&place.server.endpoint()));
+        place
+    }
+
+    /// The running server.
+    pub(crate) fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// A file of the folder.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// What a document says, with the places of this test.
+    pub(crate) fn translate(&self, text: &str) -> String {
+        text.replace("/etc/orosync", &self.path("etc").display().to_string())
+            .replace("/run/orosync/orosync.sock", &self.server.socket().display().to_string())
+            .replace("127.0.0.1:8080", &self.server.address().to_string())
+            .replace("127.0.0.1:8081", &self.admin)
+    }
+
+    /// Writes a file and gives its path.
+    pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
+        fs::write(self.path(name), text).expect("a file is written");
+        self.path(name)
+    }
+
+    /// A program in this place.
+    pub(crate) fn command(&self, program: &str) -> Command {
+        let mut command = Command::new("timeout");
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("OROSYNC_") {
+                command.env_remove(name);
+            }
+        }
+        let path = std::env::var("PATH").unwrap_or_default();
+        command
+            .arg(LIMIT_SECONDS)
+            .arg(program)
+            .current_dir(self.folder.path())
+            .env("PATH", format!("{}:{path}", self.path("bin").display()))
+            .env("OROSYNC_BIND", self.server.address().to_string())
+            .env("OROSYNC_ADMIN_BIND", &self.admin)
+            .env("OROSYNC_AUTH__SECRET_FILE", self.server.secret_file());
+        command
+    }
+
+    /// What a shell script prints. It must end well.
+    pub(crate) fn run_shell(&self, script: &str) -> Result<String, String> {
+        run(self.command("bash").args(["-euo", "pipefail", "-c"]).arg(self.translate(script)), "")
+    }
+
+    /// What a PHP script prints. It must end well, and without a warning.
+    pub(crate) fn run_php(&self, script: &str) -> Result<String, String> {
+        let file = self.write("script.php", &as_php(script));
+        run(self.command("php").arg(file), "")
+    }
+
+    fn write_program(&self, name: &str, command: &Command) {
+        let words = std::iter::once(command.get_program()).chain(command.get_args());
+        let quoted: Vec<String> =
+            words.map(|word| format!("'{}'", word.to_string_lossy().replace('\'', r"'\''"))).collect();
+        // Under its own name it would find itself.
+        let real = std::env::var("PATH").unwrap_or_default();
+        let program =
+            self.write(name, &format!("#!/bin/sh\nPATH='{real}' exec {} \"$@\"\n", quoted.join(" ")));
+        fs::set_permissions(program, fs::Permissions::from_mode(0o755)).expect("it may be run");
+    }
+}
+
+/// A script as a file of PHP.
+pub(crate) fn as_php(script: &str) -> String {
+    if script.starts_with("<?php") { script.to_owned() } else { format!("<?php\n{script}") }
+}
+
+/// Runs a command with this standard input: what it prints. What it says on standard error of a success is a failure.
+pub(crate) fn run(command: &mut Command, input: &str) -> Result<String, String> {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| format!("{} does not start: {error}", command.get_program().display()))?;
+    let mut stdin = child.stdin.take().expect("it is piped");
+    // A program that reads nothing may have ended.
+    let _ = stdin.write_all(input.as_bytes());
+    drop(stdin);
+    let output = child.wait_with_output().map_err(|error| error.to_string())?;
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    if output.status.success() && stderr.is_empty() {
+        Ok(stdout.into_owned())
+    } else {
+        Err(format!("{stdout}\n{stderr}\n{}", output.status))
+    }
+}
+
+/// The extension of the harness, as `-d` takes it.
+pub(crate) fn extension_setting() -> String {
+    let command = php::command("ws://127.0.0.1:1/");
+    let setting = command.get_args().find(|word| word.to_string_lossy().starts_with("extension="));
+    setting.expect("the harness loads the extension").to_string_lossy().into_owned()
+}
+
+fn logged_admin_address(server: &mut Server) -> String {
+    let line = server.await_line("listening for health checks and metrics");
+    let line: serde_json::Value = serde_json::from_str(&line).expect("a log line is JSON");
+    line["address"].as_str().expect("it names the address").to_owned()
+}

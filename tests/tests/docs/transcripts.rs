@@ -1,0 +1,86 @@
+//! What a document says of the wire, replayed: `>` is sent, `<` must come, `$` is run on the server's machine.
+
+use std::net::TcpStream;
+
+use orosync_protocol::ticket::Role;
+use orosync_tests::client::{Client, OROSYNC};
+use orosync_tests::server::{Server, ticket};
+use orosync_tests::wait;
+use tungstenite::client::IntoClientRequest;
+use tungstenite::http::{HeaderName, HeaderValue};
+use tungstenite::{Message, WebSocket};
+
+use crate::markdown::{Block, matches};
+use crate::place::Place;
+
+/// WAMP v1, as the user 7.
+pub(crate) fn replay_wamp(block: &Block, place: &Place) {
+    let mut client = Client::connect(place.server());
+    client.handshake(&format!("/?ticket={}", ticket(Role::User, Some(7))), OROSYNC);
+    for (side, words) in lines(block) {
+        match side {
+            '>' => client.say(words),
+            '<' => expect(block, words, &client.text()),
+            _ => drop(place.run_shell(words).unwrap_or_else(|problem| panic!("{}: {problem}", block.place))),
+        }
+    }
+    client.say(r#"[2,"end","orosync/session"]"#);
+    let next = client.text();
+    assert!(next.starts_with(r#"[3,"end","#), "{}: the server says more: {next}", block.place);
+}
+
+/// The backend link; bytes as hexadecimal digits.
+pub(crate) fn replay_link(block: &Block, place: &Place) {
+    let mut link = open_link(place.server());
+    for (side, words) in lines(block) {
+        let digits = words.replace(' ', "");
+        if side == '>' {
+            link.send(Message::Binary(bytes(&digits).into())).expect("the server reads");
+        } else {
+            expect(block, &digits, &next_frame(&mut link));
+        }
+    }
+    // Were there more on the way, it would come before the answer to the Close frame.
+    link.close(None).expect("the server reads");
+    assert!(matches!(link.read(), Ok(Message::Close(_))), "{}: the server says more", block.place);
+}
+
+fn lines(block: &Block) -> impl Iterator<Item = (char, &str)> {
+    block.text.lines().map(|line| {
+        let (side, words) = line.split_once(' ').unwrap_or_default();
+        assert!(matches!(side, ">" | "<" | "$"), "{}: {line}", block.place);
+        (side.chars().next().unwrap_or_default(), words)
+    })
+}
+
+fn expect(block: &Block, pattern: &str, text: &str) {
+    assert!(matches(pattern, text), "{}:\nexpected {pattern}\nreceived {text}", block.place);
+}
+
+fn open_link(server: &Server) -> WebSocket<TcpStream> {
+    let stream = TcpStream::connect(server.address()).expect("the server listens");
+    stream.set_read_timeout(Some(wait::LIMIT)).expect("a socket option");
+    let mut request = server.endpoint().into_client_request().expect("a URL");
+    for (name, value) in [
+        ("authorization", format!("Bearer {}", ticket(Role::Publisher, None))),
+        ("sec-websocket-protocol", "orosync.link.1".to_owned()),
+    ] {
+        let value = HeaderValue::try_from(value).expect("a header's value");
+        request.headers_mut().insert(HeaderName::from_static(name), value);
+    }
+    tungstenite::client(request, stream).expect("the server takes publishers").0
+}
+
+fn next_frame(link: &mut WebSocket<TcpStream>) -> String {
+    match link.read().expect("the server answers") {
+        Message::Binary(frame) => {
+            frame.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<String>>().concat()
+        }
+        other => panic!("a link frame is a binary message, not {other}"),
+    }
+}
+
+fn bytes(digits: &str) -> Vec<u8> {
+    let pairs = digits.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).expect("ASCII"));
+    pairs.map(|pair| u8::from_str_radix(pair, 16).expect("hexadecimal digits")).collect()
+}
