@@ -65,8 +65,10 @@ pub(crate) fn json_encode<T>(
     let (failed, code) = unsafe {
         let (saved_code, saved_depth) = (json_globals.error_code, json_globals.encode_max_depth);
         let value = ptr::from_ref(value).cast_mut();
-        let failed = php_json_encode_ex(&raw mut buffer, value, options, i64::from(depth)) != 0;
+        let returned = php_json_encode_ex(&raw mut buffer, value, options, i64::from(depth));
         let code = json_globals.error_code;
+        // For INF and NAN it writes a 0, sets the code and returns success.
+        let failed = returned != 0 || code != 0;
         json_globals.error_code = saved_code;
         json_globals.encode_max_depth = saved_depth;
         (failed, code)
@@ -130,8 +132,11 @@ pub(crate) unsafe fn is_set(entry: *const zend_ini_entry) -> bool {
     }
 }
 
-/// A line in PHP's error log.
+/// A line in PHP's error log, unless `log_errors` is off.
 pub(crate) fn log(line: &str) {
+    if matches!(ini_string(c"log_errors").as_str(), "" | "0") {
+        return;
+    }
     let line: String = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let Ok(line) = CString::new(line) else { return };
     // SAFETY: PHP's thread; the function copies the line.
