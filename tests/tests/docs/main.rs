@@ -9,6 +9,7 @@ mod place;
 mod transcripts;
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 
@@ -96,6 +97,37 @@ fn every_link_leads_somewhere() {
             }
         }
     }
+}
+
+#[test]
+fn every_target_of_make_is_there() {
+    let makefile = fs::read_to_string(repository().join("Makefile")).expect("the Makefile is there");
+    for document in Document::all() {
+        let blocks = document.blocks().into_iter().filter(|block| block.language == "sh");
+        let lines: Vec<String> =
+            blocks.flat_map(|b| b.text.lines().map(str::to_owned).collect::<Vec<_>>()).collect();
+        let commands = lines
+            .iter()
+            .flat_map(|line| line.split("&&"))
+            .map(|command| command.trim().trim_start_matches("sudo "));
+        for command in commands.chain(document.code()) {
+            let Some(target) = command.strip_prefix("make ").and_then(|words| words.split(' ').next()) else {
+                continue;
+            };
+            assert!(makefile.contains(&format!("\n{target}:")), "{}: make {target}", document.name);
+        }
+    }
+}
+
+#[test]
+fn every_file_that_contributing_names_is_there() {
+    let document = Document::named("CONTRIBUTING.md");
+    let is_path = |code: &&str| {
+        code.contains('/') && code.chars().all(|c| c.is_ascii_alphanumeric() || "/_-.".contains(c))
+    };
+    let missing: Vec<&str> =
+        document.code().filter(is_path).filter(|path| !repository().join(path).exists()).collect();
+    assert!(missing.is_empty(), "{missing:?}");
 }
 
 #[test]

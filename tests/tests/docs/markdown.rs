@@ -82,6 +82,11 @@ impl Document {
         blocks
     }
 
+    /// What stands between backticks, outside of blocks.
+    pub(crate) fn code(&self) -> impl Iterator<Item = &str> {
+        self.prose().into_iter().flat_map(|line| line.split('`').skip(1).step_by(2))
+    }
+
     /// Where its links lead.
     pub(crate) fn links(&self) -> Vec<String> {
         let prose = self.prose().join("\n");
