@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout_at};
 use tracing::{error, info, warn};
 
 use crate::admin::{self, Phase, Readiness};
@@ -81,7 +81,7 @@ async fn run_node(settings: Settings) -> Result<(), ServeError> {
 
     let (handles, inboxes): (Vec<_>, Vec<_>) = (0..settings.shards.get()).map(|_| ShardHandle::new()).unzip();
     let node = Arc::new(Node::new(handles, &settings.limits, Arc::clone(&metrics), first_epoch()));
-    let mut shards = Shards::start(inboxes, &node, &Arc::new(shared(settings, &metrics)), drain_time)?;
+    let mut shards = Shards::start(inboxes, &node, &Arc::new(shared(settings, &metrics)))?;
 
     let readiness = Readiness::new();
     let mut tasks = JoinSet::new();
@@ -117,10 +117,11 @@ async fn run_node(settings: Settings) -> Result<(), ServeError> {
         }
     };
     info!(signal = request.label(), seconds = drain_time.as_secs_f64(), "draining");
+    let until = Instant::now() + drain_time;
     readiness.enter(Phase::Draining);
     tasks.shutdown().await;
-    drain::drain(node.shards(), drain_time).await;
-    if timeout(drain_time + LAST_WAIT, shards.all_ended()).await.is_err() {
+    drain::drain(node.shards(), until.into_std()).await;
+    if timeout_at(until + LAST_WAIT, shards.all_ended()).await.is_err() {
         warn!("a shard was too busy to end in time");
     }
     info!("stopped");
@@ -220,12 +221,7 @@ impl Drop for TellsTheEnd {
 }
 
 impl Shards {
-    fn start(
-        inboxes: Vec<Inbox>,
-        node: &Arc<Node>,
-        shared: &Arc<Shared>,
-        drain: Duration,
-    ) -> Result<Self, ServeError> {
+    fn start(inboxes: Vec<Inbox>, node: &Arc<Node>, shared: &Arc<Shared>) -> Result<Self, ServeError> {
         let (sender, ended) = mpsc::unbounded_channel();
         let count = inboxes.len();
         for (number, inbox) in inboxes.into_iter().enumerate() {
@@ -233,7 +229,7 @@ impl Shards {
             let tells = TellsTheEnd(sender.clone());
             thread::Builder::new()
                 .name(format!("shard-{number}"))
-                .spawn(move || run_shard(number, owned, inbox, drain, &tells))
+                .spawn(move || run_shard(number, owned, inbox, &tells))
                 .map_err(ServeError::Start)?;
         }
         Ok(Self { count, ended })
@@ -250,11 +246,11 @@ impl Shards {
     }
 }
 
-fn run_shard(number: usize, shard: Shard, inbox: Inbox, drain: Duration, _tells: &TellsTheEnd) {
+fn run_shard(number: usize, shard: Shard, inbox: Inbox, _tells: &TellsTheEnd) {
     let ran = Builder::new_current_thread()
         .enable_all()
         .build()
-        .and_then(|runtime| runtime.block_on(run::run(shard, inbox, drain)));
+        .and_then(|runtime| runtime.block_on(run::run(shard, inbox)));
     if let Err(error) = ran {
         error!(shard = number, %error, "the event loop failed");
     }

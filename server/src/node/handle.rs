@@ -1,6 +1,7 @@
 //! All that one may say to a shard.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::sync::mpsc;
 
@@ -19,7 +20,10 @@ pub enum ShardMessage {
     /// End the publishers' sessions and take no more from anybody; say so when it is done.
     StopPublishing(mpsc::Sender<()>),
     /// Write what is waiting, end all sessions, then yourself.
-    Stop,
+    Stop {
+        /// By then at the latest.
+        until: Instant,
+    },
 }
 
 /// The way into a shard's inbox. The inbox needs no bound of its own: deliveries are bounded by credit, new connections
@@ -57,9 +61,9 @@ impl ShardHandle {
         self.send(ShardMessage::StopPublishing(done));
     }
 
-    /// Second half of a drain.
-    pub fn stop(&self) {
-        self.send(ShardMessage::Stop);
+    /// Second half of a drain; over by `until`.
+    pub fn stop(&self, until: Instant) {
+        self.send(ShardMessage::Stop { until });
     }
 
     fn send(&self, message: ShardMessage) {

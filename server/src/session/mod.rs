@@ -29,7 +29,7 @@ use orosync_protocol::link_frame::{MAX_FRAME_BYTES, Message};
 use orosync_protocol::ticket::Identity;
 use orosync_protocol::wamp::{self, ServerMessage};
 use orosync_protocol::{CloseReason, PublisherId, Seq, SessionId, Subprotocol, Topic};
-use tracing::{debug, info, warn};
+use tracing::{debug, warn};
 
 use crate::config::settings::Limits;
 use crate::connection::Peer;
@@ -317,7 +317,7 @@ impl Session {
             }
             return;
         };
-        info!(peer = %self.peer, session = %open.id, reason = reason.label(), "session ended by the server");
+        debug!(peer = %self.peer, session = %open.id, reason = reason.label(), "session ended by the server");
         let silently = open.protocol == Subprotocol::Wamp && reason.come_back() != ComeBack::No;
         if reason == CloseReason::TooSlow {
             self.outbound.keep_only_what_has_begun();

@@ -38,8 +38,8 @@ const MESSAGES_PER_TURN: usize = 256;
 /// Events of the kernel that are taken at once.
 const EVENTS_PER_TURN: usize = 1024;
 
-/// Runs a shard until it is told to stop and its sessions have ended; `drain` bounds the latter.
-pub async fn run(shard: Shard, mut inbox: Inbox, drain: Duration) -> io::Result<()> {
+/// Runs a shard until it is told to stop and its sessions have ended, or their time is over.
+pub async fn run(shard: Shard, mut inbox: Inbox) -> io::Result<()> {
     let mut sockets = watch(Poll::new()?)?;
     let mut events = Events::with_capacity(EVENTS_PER_TURN);
     let mut event_loop = EventLoop::new(shard, sockets.get_ref().registry().try_clone()?);
@@ -68,8 +68,8 @@ pub async fn run(shard: Shard, mut inbox: Inbox, drain: Duration) -> io::Result<
         event_loop.handle_events(&events);
         event_loop.read_sockets();
         event_loop.write_sockets();
-        if let Some(since) = event_loop.stopped
-            && (event_loop.shard.is_empty() || since.elapsed() >= drain)
+        if let Some(until) = event_loop.stop_until
+            && (event_loop.shard.is_empty() || Instant::now() >= until)
         {
             return Ok(());
         }
@@ -86,8 +86,8 @@ struct EventLoop {
     buffer: Box<[u8]>,
     /// There may be more events of the kernel than were taken.
     has_more_events: bool,
-    /// When it was told to stop.
-    stopped: Option<Instant>,
+    /// It was told to stop, by then at the latest.
+    stop_until: Option<Instant>,
 }
 
 /// A socket, and what is known of the kernel's side of it. Events are edge-triggered: they are told once.
@@ -114,7 +114,7 @@ impl EventLoop {
             readable: VecDeque::new(),
             buffer: vec![0; READ_BYTES].into(),
             has_more_events: false,
-            stopped: None,
+            stop_until: None,
         }
     }
 
@@ -132,9 +132,9 @@ impl EventLoop {
                 self.shard.stop_publishing(now);
                 drop(done);
             }
-            ShardMessage::Stop => {
+            ShardMessage::Stop { until } => {
                 self.shard.stop(now);
-                self.stopped = Some(now);
+                self.stop_until = Some(until);
             }
         }
     }
@@ -159,7 +159,7 @@ impl EventLoop {
             is_blocked: false,
             fin_sent: false,
         });
-        if self.stopped.is_some() {
+        if self.stop_until.is_some() {
             self.shard.stop(now);
         }
     }
