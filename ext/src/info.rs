@@ -31,6 +31,6 @@ pub(crate) extern "C" fn show(module: *mut ModuleEntry) {
 pub(crate) unsafe extern "C" fn show_secret(entry: *mut zend_ini_entry, _which: i32) {
     // SAFETY: PHP calls a displayer with the entry that it was registered for.
     let text = if unsafe { zend::is_set(entry) } { "(set, not shown)" } else { "no value" };
-    // The page is gone when this fails.
-    let _ = ext_php_rs::zend::write(text.as_bytes());
+    // How much was taken: the rest is lost with the page.
+    let _ = ext_php_rs::zend::output_write(text.as_bytes());
 }

@@ -9,7 +9,10 @@
 //! - [`info`]: what `phpinfo()` shows
 //! - [`zend`]: declarations of PHP's functions that `ext-php-rs` lacks
 #![expect(unsafe_code, reason = "PHP is a C library; each block says why it is sound")]
-#![expect(missing_docs, reason = "php_module makes a public function of its own; nobody links to this library")]
+#![expect(
+    missing_docs,
+    reason = "php_module makes a public function of its own; nobody links to this library"
+)]
 
 mod exceptions;
 mod functions;

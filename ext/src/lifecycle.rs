@@ -99,11 +99,12 @@ impl Entry {
         self.outages_logged = outages;
         is_new.then(|| {
             let status = self.publisher.status();
+            let waiting = status.queued + status.unacknowledged;
+            let noun = if waiting == 1 { "message waits" } else { "messages wait" };
             format!(
-                "orosync: no connection to {}: {}. Messages wait for it, {} so far",
+                "orosync: {waiting} {noun} for {}, which does not answer: {}",
                 self.settings.endpoint(),
                 status.last_error.as_deref().unwrap_or("not known why"),
-                status.queued + status.unacknowledged
             )
         })
     }

@@ -1,0 +1,64 @@
+--TEST--
+A ticket carries its claims, and opens one session
+--EXTENSIONS--
+orosync
+--SKIPIF--
+<?php require __DIR__ . '/../inc/skip_without_server.inc'; ?>
+--FILE--
+<?php
+require __DIR__ . '/../inc/orosync.inc';
+
+
+$server = Server::running();
+$publisher = $server->publisher();
+$claims = static fn (string $ticket): array => array_diff_key(
+    json_decode(base64_decode(strtr(explode('.', $ticket)[1], '-_', '+/')), true),
+    ['iat' => 0, 'jti' => 0]
+);
+$shown = static function (array $given, int $ttl) use ($publisher, $claims): void {
+    $before = time();
+    $ticket = $claims($publisher->ticket($given, $ttl));
+    $ticket['exp'] = $ticket['exp'] >= $before + $ttl && $ticket['exp'] <= time() + $ttl;
+    ksort($ticket);
+    echo json_encode($ticket), "\n";
+};
+$shown([], 300);
+$shown(['sub' => 'admin', 'uid' => 7, 'org' => 1, 'role' => 'user'], 60);
+$shown(['sub' => null, 'uid' => 0, 'role' => 'customer'], 1);
+
+$status = static function (string $ticket) use ($server): string {
+    $socket = stream_socket_client(str_replace('unix:', 'unix://', $server->endpoint));
+    fwrite($socket, "GET /?ticket=$ticket HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        . "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: wamp\r\n\r\n");
+
+    return trim((string) fgets($socket));
+};
+$ticket = $publisher->ticket(['sub' => 'admin', 'role' => 'user']);
+echo $status($ticket), "\n", $status($ticket), "\n";
+echo $publisher->status()['state'], "\n";
+
+foreach ([
+    [['role' => 'publisher']], [['role' => 'root']], [['role' => 1]], [['uid' => '7']], [['uid' => -1]], [['org' => 1.5]],
+    [['sub' => 7]], [['sub' => "caf\xe9"]], [['user' => 'admin']], [['orgg' => 1]], [[], 0], [[], 100_000],
+] as $arguments) {
+    echo thrown(static fn () => $publisher->ticket(...$arguments)), "\n";
+}
+--EXPECT--
+{"aud":"orosync","exp":true,"role":"anonymous"}
+{"aud":"orosync","exp":true,"org":1,"role":"user","sub":"admin","uid":7}
+{"aud":"orosync","exp":true,"role":"customer","uid":0}
+HTTP/1.1 101 Switching Protocols
+HTTP/1.1 401 Unauthorized
+idle
+Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "role" must be "user", "customer" or "anonymous", "publisher" given: publishers mint their own tickets
+Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "role" must be "user", "customer" or "anonymous", "root" given
+Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "role" must be "user", "customer" or "anonymous", int given
+Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "uid" must be an int from 0 on, string given
+Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "uid" must be an int from 0 on, -1 given
+Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "org" must be an int from 0 on, float given
+Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "sub" must be a string, int given
+Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "sub" is not UTF-8. Convert it first, for example with mb_convert_encoding()
+Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "user" is unknown. There are: sub, uid, org, role
+Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "orgg" is unknown. Did you mean "org"?
+Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the ttl must be from 1 to 86400 seconds, 0 given
+Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the ttl must be from 1 to 86400 seconds, 100000 given

@@ -1,0 +1,59 @@
+--TEST--
+A JsonSerializable may throw, publish itself, or end the script
+--EXTENSIONS--
+orosync
+--SKIPIF--
+<?php require __DIR__ . '/../inc/skip_without_server.inc'; ?>
+--FILE--
+<?php
+require __DIR__ . '/../inc/orosync.inc';
+
+
+final class Throwing implements JsonSerializable
+{
+    public function jsonSerialize(): mixed
+    {
+        throw new DomainException('from jsonSerialize');
+    }
+}
+final class Publishing implements JsonSerializable
+{
+    public function __construct(private readonly Orosync\Publisher $publisher)
+    {
+    }
+
+    public function jsonSerialize(): mixed
+    {
+        $this->publisher->publish('oro/ping', 'inner');
+
+        return 'outer';
+    }
+}
+$server = Server::running();
+$watcher = $server->watch('oro/ping');
+$publisher = $server->publisher();
+echo thrown(static fn () => $publisher->publish('oro/ping', new Throwing())), "\n";
+$publisher->publish('oro/ping', new Publishing($publisher));
+$publisher->flush(LIMIT);
+echo implode(' ', $watcher->all()), "\n";
+
+$php = $server->php('
+    class Ending implements JsonSerializable { function jsonSerialize(): mixed { exit(5); } }
+    register_shutdown_function(function () { orosync_publish("oro/ping", "after"); });
+    orosync_publish("oro/ping", "before");
+    orosync_publish("oro/ping", new Ending);
+', ['orosync.shutdown_timeout' => '20']);
+echo 'exit ', $php->wait(), "\n", $php->errors();
+$fatal = $server->php('
+    class Hungry implements JsonSerializable { function jsonSerialize(): mixed { return str_repeat("x", 1 << 30); } }
+    register_shutdown_function(function () { orosync_publish("oro/ping", "after a fatal error"); });
+    orosync_publish("oro/ping", new Hungry);
+', ['orosync.shutdown_timeout' => '20', 'memory_limit' => '64M', 'display_errors' => 'stderr']);
+echo 'exit ', $fatal->wait(), "\n";
+echo implode(' ', $watcher->all()), "\n";
+--EXPECTF--
+DomainException: from jsonSerialize
+"inner" "outer"
+exit 5
+exit 255
+"inner" "outer" "%s" "before" "after" "after a fatal error"

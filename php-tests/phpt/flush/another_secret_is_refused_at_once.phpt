@@ -1,0 +1,27 @@
+--TEST--
+A publisher with another secret is told so, and waits for nothing
+--EXTENSIONS--
+orosync
+--SKIPIF--
+<?php require __DIR__ . '/../inc/skip_without_server.inc'; ?>
+--FILE--
+<?php
+require __DIR__ . '/../inc/orosync.inc';
+
+
+$server = Server::running();
+$publisher = new Orosync\Publisher($server->endpoint, ['secret' => str_repeat('x', 32), 'shutdown_timeout' => 0]);
+$publisher->publish('oro/ping', 1);
+$begun = hrtime(true);
+// A year: it ends when the server says no.
+var_dump($publisher->check(31_536_000), $publisher->flush(31_536_000));
+$status = $publisher->status();
+echo $status['last_error'], "\n";
+var_dump($status['accepted'], $status['acknowledged'], adds_up($status));
+--EXPECTF--
+bool(false)
+bool(false)
+the server refuses this publisher (HTTP 401%S). Compare the secret with the server's
+int(1)
+int(0)
+bool(true)

@@ -1,0 +1,34 @@
+--TEST--
+The descriptors of the parent's link are closed in its child
+--EXTENSIONS--
+orosync
+--SKIPIF--
+<?php require __DIR__ . '/../inc/skip_without_server.inc'; ?>
+--FILE--
+<?php
+require __DIR__ . '/../inc/orosync.inc';
+
+
+$server = Server::running();
+$php = $server->php('
+    $descriptors = fn (): array => array_values(preg_grep("/socket:|eventfd/", array_map(
+        fn (string $link): string => (string) @readlink($link), glob("/proc/self/fd/*")
+    )));
+    $others = count($descriptors());
+    orosync_publish("oro/ping", 1);
+    orosync_flush(20);
+    echo "parent: ", count($descriptors()) - $others, "\n";
+    $child = pcntl_fork();
+    if ($child === 0) {
+        echo "child: ", count($descriptors()) - $others, "\n";
+        exit;
+    }
+    pcntl_waitpid($child, $status);
+    echo "parent: ", count($descriptors()) - $others, " ", orosync_check(20) ? "and still connected" : "and cut off", "\n";
+');
+echo 'exit ', $php->wait(), "\n", $php->output(), $php->errors();
+--EXPECT--
+exit 0
+parent: 2
+child: 0
+parent: 2 and still connected
