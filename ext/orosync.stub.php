@@ -2,6 +2,23 @@
 
 /**
  * What `orosync.so` adds to PHP, for editors and static analysis. Not loaded at run time.
+ *
+ * The functions publish with the settings of php.ini (all of them PHP_INI_SYSTEM, read on first use):
+ *
+ * | setting | default | meaning |
+ * | --- | --- | --- |
+ * | orosync.endpoint | ws://127.0.0.1:8080/ | where the server listens: ws://host:port/, wss://host/ or unix:/path/to/socket |
+ * | orosync.secret_file, orosync.secret | none | the secret shared with the server, at least 32 bytes; set one of the two |
+ * | orosync.queue_messages | 10000 | messages that may wait in this process, unacknowledged included |
+ * | orosync.queue_bytes | 16M | the same in bytes, at least 2M |
+ * | orosync.connect_timeout | 2.0 | seconds from the first packet to the server's welcome |
+ * | orosync.shutdown_timeout | 1.0 | seconds that the end of a process waits for what is not acknowledged |
+ *
+ * Without a secret in php.ini the server's own environment variables are taken: OROSYNC_AUTH__SECRET, or else
+ * OROSYNC_AUTH__SECRET_FILE.
+ *
+ * An outage is one line in PHP's error log, and so is what was left undelivered at the end of a process; nothing is ever
+ * written into a page.
  */
 
 namespace {
@@ -29,6 +46,9 @@ namespace {
      * @param iterable<array{0: string, 1: mixed, 2?: array{exclude?: list<string>, eligible?: list<string>}}> $messages
      *
      * @return int how many were accepted
+     *
+     * @throws \Orosync\Exception\EncodingException      a message cannot be sent; those before it were accepted
+     * @throws \Orosync\Exception\ConfigurationException the settings cannot work
      */
     function orosync_publish_many(iterable $messages): int {}
 
@@ -37,31 +57,45 @@ namespace {
      *
      * @param float $timeout seconds
      *
-     * @return bool false when the time ran out before
+     * @return bool false when the time ran out before, or at once when the server refuses this publisher
+     *
+     * @throws \Orosync\Exception\ConfigurationException the settings cannot work
      */
     function orosync_flush(float $timeout = 1.0): bool {}
 
     /**
-     * Is the server reachable, and does it accept us? Connects when there is no connection yet.
+     * Is the server reachable, and does it accept us? Connects when there is no connection yet, and waits for an answer
+     * to a question of its own when there is one.
      *
      * @param float $timeout seconds
+     *
+     * @return bool false when the time ran out before, or at once when the server refuses this publisher
+     *
+     * @throws \Orosync\Exception\ConfigurationException the settings cannot work
      */
     function orosync_check(float $timeout = 1.0): bool {}
 
     /**
      * Mint a browser's one-time ticket for `?ticket=`.
      *
-     * @param array{sub?: string, uid?: int, org?: int, role?: 'user'|'customer'|'anonymous'} $claims nobody: anonymous
-     * @param int $ttl seconds until it expires
+     * @param array{sub?: ?string, uid?: ?int, org?: ?int, role?: 'user'|'customer'|'anonymous'|null} $claims user name,
+     *                   user id, organization id; what is null is left out; without a role: anonymous
+     * @param int $ttl seconds until it expires, at most 86400
+     *
+     * @throws \Orosync\Exception\EncodingException      a claim or the ttl cannot be put into a ticket
+     * @throws \Orosync\Exception\ConfigurationException the settings cannot work
      */
     function orosync_ticket(array $claims = [], int $ttl = 300): string {}
 
     /**
      * State of this process's connection: no I/O. At every moment accepted = acknowledged + unacknowledged + queued.
+     * `last_error` stays after the connection has recovered.
      *
      * @return array{state: 'idle'|'connecting'|'connected'|'waiting'|'closed', endpoint: string, queued: int,
      *               unacknowledged: int, accepted: int, acknowledged: int, refused: int, reconnects: int,
      *               last_error: ?string}
+     *
+     * @throws \Orosync\Exception\ConfigurationException the settings cannot work
      */
     function orosync_status(): array {}
 }
@@ -69,7 +103,7 @@ namespace {
 namespace Orosync {
     /**
      * The same for several endpoints in one process. Publishers with equal settings share one connection, which stays
-     * open from request to request.
+     * open from request to request; a process has at most 32 different ones.
      */
     final class Publisher
     {
@@ -109,6 +143,6 @@ namespace Orosync\Exception {
     /** A setting cannot work; the message names it, its value and what to change. */
     final class ConfigurationException extends OrosyncException {}
 
-    /** A topic or payload cannot be sent; the message says why. */
+    /** A topic, a payload or a ticket cannot be encoded; the message says why. */
     final class EncodingException extends OrosyncException {}
 }

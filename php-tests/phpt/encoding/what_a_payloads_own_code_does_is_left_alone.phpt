@@ -45,10 +45,10 @@ $php = $server->php('
 ', ['orosync.shutdown_timeout' => '20']);
 echo 'exit ', $php->wait(), "\n", $php->errors();
 $fatal = $server->php('
-    class Hungry implements JsonSerializable { function jsonSerialize(): mixed { return str_repeat("x", 1 << 30); } }
+    class Fatal implements JsonSerializable { function jsonSerialize(): mixed { trigger_error("fatal", E_USER_ERROR); } }
     register_shutdown_function(function () { orosync_publish("oro/ping", "after a fatal error"); });
-    orosync_publish("oro/ping", new Hungry);
-', ['orosync.shutdown_timeout' => '20', 'memory_limit' => '64M', 'display_errors' => 'stderr']);
+    orosync_publish("oro/ping", new Fatal);
+', ['orosync.shutdown_timeout' => '20', 'display_errors' => 'stderr']);
 echo 'exit ', $fatal->wait(), "\n";
 echo implode(' ', $watcher->all()), "\n";
 --EXPECTF--

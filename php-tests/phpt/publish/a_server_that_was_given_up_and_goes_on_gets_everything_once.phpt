@@ -1,0 +1,38 @@
+--TEST--
+A server that was frozen until it was given up gets everything once and in order when it goes on
+--EXTENSIONS--
+orosync
+--SKIPIF--
+<?php require __DIR__ . '/../inc/skip_without_server.inc'; ?>
+--FILE--
+<?php
+require __DIR__ . '/../inc/orosync.inc';
+
+$server = Server::running();
+$watcher = $server->watch('oro/ping');
+$publisher = $server->publisher();
+$number = 0;
+$publish = static function () use ($publisher, &$number): void {
+    for ($end = $number + 500; $number < $end; ++$number) {
+        $publisher->publish('oro/ping', $number);
+    }
+};
+$publish();
+var_dump($publisher->flush(LIMIT));
+$server->process->signal(SIGSTOP);
+$publish();
+wait_until('the server is given up', static fn (): bool => $publisher->status()['state'] !== 'connected');
+echo $publisher->status()['last_error'], "\n";
+// The kernel still holds what was sent over the old connection: the server reads it and the new one at the same time.
+$publish();
+$server->process->signal(SIGCONT);
+$publish();
+var_dump($publisher->flush(LIMIT), adds_up($publisher->status()), $publisher->status()['accepted']);
+var_dump(array_map(intval(...), $watcher->all()) === range(0, $number - 1));
+--EXPECT--
+bool(true)
+no acknowledgement for 5s: the server is frozen, overloaded or no longer reachable
+bool(true)
+bool(true)
+int(2000)
+bool(true)
