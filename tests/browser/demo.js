@@ -26,9 +26,25 @@ export class Demo {
   }
 
   /** Runs once it has said that it answers. @returns {Promise<Demo>} */
-  static async start() {
+  static start() {
+    return Demo.#run('demo/bin/demo', []);
+  }
+
+  /**
+   * The same in a terminal, which ends with the process that `end` kills. The leader of its session outlives the loss and
+   * waits, as make does.
+   *
+   * @returns {Promise<Demo>}
+   */
+  static startInTerminal() {
+    return Demo.#run('script', ['--quiet', '--command', 'trap : HUP; demo/bin/demo; true', '/dev/null']);
+  }
+
+  /** @param {string} command @param {string[]} args @returns {Promise<Demo>} */
+  static async #run(command, args) {
     const directory = await mkdtemp(join(tmpdir(), 'orosync-demo-'));
-    const child = spawn(join(REPOSITORY, 'demo/bin/demo'), {
+    const child = spawn(command, args, {
+      cwd: REPOSITORY,
       env: {
         ...process.env,
         DEMO_DIR: directory,
@@ -41,7 +57,7 @@ export class Demo {
     });
     const limit = setTimeout(() => child.kill(), START_LIMIT_MS);
     for await (const line of createInterface(child.stdout)) {
-      const [, url] = /^ *Orosync demo +(http:\S+)\/$/.exec(line) ?? [];
+      const [, url] = /^ *Orosync demo +(http:\S+)\/\r?$/.exec(line) ?? [];
       if (url !== undefined) {
         clearTimeout(limit);
         child.stdout.resume();

@@ -10,22 +10,41 @@ describe('the demo', () => {
   for (const [how, signal, exitCode] of /** @type {const} */ ([
     ['Ctrl-C', 'SIGINT', 0],
     ['SIGTERM', 'SIGTERM', 0],
-    ['the end of its terminal', 'SIGHUP', 0],
+    ['SIGHUP', 'SIGHUP', 0],
     ['SIGKILL', 'SIGKILL', null],
   ])) {
     it(`leaves nothing running after ${how}`, async (t) => {
       const demo = await Demo.start();
       t.after(() => demo.stop());
-      const sessions = await demo.sessions();
-      assert.ok((await processesOf(sessions)).length > sessions.size, 'PHP-FPM and NGINX have workers');
+      const sessions = await workingSessions(demo);
 
       assert.equal(await demo.end(signal), exitCode);
-      // After SIGKILL nobody waits for them: they end by the signal that the kernel sends them.
-      await until(async () => (await processesOf(sessions)).length === 0);
-      await assert.rejects(once(connect(Number(new URL(demo.url).port), '127.0.0.1'), 'connect'), { code: 'ECONNREFUSED' });
+      await nothingIsLeft(sessions, demo.url);
     });
   }
+
+  it('leaves nothing running after its terminal was closed', async (t) => {
+    const demo = await Demo.startInTerminal();
+    t.after(() => demo.stop());
+    const sessions = await workingSessions(demo);
+
+    await demo.end('SIGKILL');
+    await nothingIsLeft(sessions, demo.url);
+  });
 });
+
+/** @param {Demo} demo */
+async function workingSessions(demo) {
+  const sessions = await demo.sessions();
+  assert.ok((await processesOf(sessions)).length > sessions.size, 'PHP-FPM and NGINX have workers');
+  return sessions;
+}
+
+/** Where nobody waits for them, they end a moment later. @param {Set<number>} sessions @param {string} url */
+async function nothingIsLeft(sessions, url) {
+  await until(async () => (await processesOf(sessions)).length === 0);
+  await assert.rejects(once(connect(Number(new URL(url).port), '127.0.0.1'), 'connect'), { code: 'ECONNREFUSED' });
+}
 
 /** @param {() => Promise<boolean>} holds */
 async function until(holds) {
