@@ -6,9 +6,9 @@ use ext_php_rs::flags::DataType;
 use ext_php_rs::types::{ArrayKey, ZendHashTable, Zval};
 use ext_php_rs::zend::ExecutorGlobals;
 use orosync_link::Status;
-use orosync_protocol::link_frame::{Audience, MAX_SESSION_IDS, Message};
+use orosync_protocol::link_frame::Message;
 use orosync_protocol::ticket::{Identity, Role};
-use orosync_protocol::{SessionId, Topic};
+use orosync_protocol::{Audience, SessionId, SessionIds, Topic};
 
 use crate::{exceptions, json};
 
@@ -158,21 +158,15 @@ fn audience(options: Table<'_>) -> Result<Audience, PhpException> {
     Ok(audience)
 }
 
-fn session_ids(option: &str, value: &Zval) -> Result<Vec<SessionId>, PhpException> {
+fn session_ids(option: &str, value: &Zval) -> Result<SessionIds, PhpException> {
     let list = value.array().ok_or_else(|| {
         exceptions::encoding(&format!(
             "the option \"{option}\" must be a list of session ids, {} given",
             type_name(value)
         ))
     })?;
-    if list.len() > MAX_SESSION_IDS {
-        return Err(exceptions::encoding(&format!(
-            "the option \"{option}\" has {} session ids, at most {MAX_SESSION_IDS} are possible. Publish to a topic of \
-             those sessions instead",
-            list.len()
-        )));
-    }
-    list.values()
+    let ids = list
+        .values()
         .map(|id| match id.dereference().zend_str() {
             Some(id) => Ok(SessionId::parse_or_nobody(std::str::from_utf8(id.as_bytes()).unwrap_or(""))),
             None => Err(exceptions::encoding(&format!(
@@ -180,7 +174,12 @@ fn session_ids(option: &str, value: &Zval) -> Result<Vec<SessionId>, PhpExceptio
                 type_name(id)
             ))),
         })
-        .collect()
+        .collect::<Result<_, _>>()?;
+    SessionIds::new(ids).map_err(|error| {
+        exceptions::encoding(&format!(
+            "the option \"{option}\" has {error}. Publish to a topic of those sessions instead"
+        ))
+    })
 }
 
 /// Who the claims of a ticket speak of. A claim that is null counts as left out.

@@ -114,7 +114,7 @@ impl Freed {
 
 /// What a message takes of [`Bounds::bytes`].
 fn cost(message: &Message) -> u64 {
-    let ids = message.audience.exclude.len() + message.audience.eligible.len();
+    let ids = message.audience.exclude.as_slice().len() + message.audience.eligible.as_slice().len();
     (message.topic.as_str().len() + message.payload.len() + ids * size_of::<u128>()) as u64
 }
 
@@ -166,7 +166,7 @@ pub(crate) fn message(topic: &str, json: &'static str) -> Message {
     Message {
         topic: Topic::parse(topic).unwrap(),
         payload: Payload::from_encoder(bytes::Bytes::from_static(json.as_bytes())).unwrap(),
-        audience: orosync_protocol::link_frame::Audience::default(),
+        audience: orosync_protocol::Audience::default(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Ids and quantities that must not be mixed up: publishers, sequence numbers, sessions, positions.
+//! Ids and quantities that must not be mixed up: publishers, sequence numbers, sessions.
 
 use std::fmt;
 use std::num::NonZeroU64;
@@ -46,7 +46,7 @@ impl fmt::Display for Seq {
 }
 
 /// A session, as WELCOME names it: 32 hexadecimal digits. Random, 128 bits. What `exclude` and `eligible` name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(pub u128);
 
 impl SessionId {
@@ -82,15 +82,6 @@ impl FromStr for SessionId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a session id: 32 lower-case hexadecimal digits")]
 pub struct NotASessionId;
-
-/// Where an event stands in its topic's history.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Position {
-    /// The history that `offset` counts in. A restarted memory broker begins a new one.
-    pub epoch: u64,
-    /// 1, 2, 3, ... without gaps within an epoch and topic.
-    pub offset: u64,
-}
 
 #[cfg(test)]
 mod tests {

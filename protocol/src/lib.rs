@@ -4,13 +4,14 @@
 //!
 //! - [`topic`]: a checked topic name; [`pattern`]: which topics a policy speaks of, with captures such as `{uid:int}`
 //! - [`payload`]: one JSON value as bytes, checked once at the door and never parsed again
-//! - [`ids`]: publishers, sequence numbers, sessions, positions
+//! - [`ids`]: publishers, sequence numbers, sessions; [`audience`]: who of a topic's subscribers gets a message
 //! - [`subprotocol`]: what a session may speak
 //! - [`close`]: the one table of close reasons, with what a client should do after each
 //! - [`wamp`]: WAMP v1, what browsers (and Oro's own PHP client) speak
 //! - [`link_frame`]: the backend link, what publishers speak
 //! - [`ticket`]: who somebody is, as a signed token
 
+pub mod audience;
 pub mod close;
 pub mod ids;
 pub mod link_frame;
@@ -21,8 +22,9 @@ pub mod ticket;
 pub mod topic;
 pub mod wamp;
 
+pub use audience::{Audience, SessionIds};
 pub use close::CloseReason;
-pub use ids::{Position, PublisherId, Seq, SessionId};
+pub use ids::{PublisherId, Seq, SessionId};
 pub use pattern::TopicPattern;
 pub use payload::Payload;
 pub use subprotocol::Subprotocol;

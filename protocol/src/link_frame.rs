@@ -23,6 +23,7 @@
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
+use crate::audience::{Audience, SessionIds, TooManySessions};
 use crate::ids::{PublisherId, Seq, SessionId};
 use crate::payload::{Payload, PayloadError};
 use crate::topic::{Topic, TopicError};
@@ -36,9 +37,6 @@ pub const BATCH_BYTES: usize = 256 << 10;
 /// The most messages of one batch.
 pub const BATCH_MESSAGES: usize = 1024;
 
-/// The most session ids in one `exclude` or `eligible` list.
-pub const MAX_SESSION_IDS: usize = 1000;
-
 /// One message, as a publisher hands it over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
@@ -48,27 +46,6 @@ pub struct Message {
     pub payload: Payload,
     /// Who does not get it.
     pub audience: Audience,
-}
-
-/// Who of a topic's subscribers gets a message. `exclude` wins over `eligible`; an empty `eligible` means everybody.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Audience {
-    /// Sessions that are left out.
-    pub exclude: Vec<SessionId>,
-    /// If not empty: the only sessions that receive it.
-    pub eligible: Vec<SessionId>,
-}
-
-impl Audience {
-    /// Everybody?
-    pub fn is_everybody(&self) -> bool {
-        self.exclude.is_empty() && self.eligible.is_empty()
-    }
-
-    /// Does this session belong to it?
-    pub fn includes(&self, session: SessionId) -> bool {
-        !self.exclude.contains(&session) && (self.eligible.is_empty() || self.eligible.contains(&session))
-    }
 }
 
 /// What a publisher sends.
@@ -165,9 +142,9 @@ impl PublishEncoder {
         self.frame.freeze()
     }
 
-    fn put_sessions(&mut self, sessions: &[SessionId]) {
-        let sessions = sessions.get(..MAX_SESSION_IDS).unwrap_or(sessions);
-        #[expect(clippy::cast_possible_truncation, reason = "cut to MAX_SESSION_IDS")]
+    fn put_sessions(&mut self, sessions: &SessionIds) {
+        let sessions = sessions.as_slice();
+        #[expect(clippy::cast_possible_truncation, reason = "a set has at most 1000 ids, and a sender's")]
         self.frame.put_u16(sessions.len() as u16);
         for session in sessions {
             self.frame.put_u128(session.0);
@@ -279,12 +256,13 @@ fn take_message(frame: &mut Bytes) -> Result<Message, FrameError> {
     Ok(Message { topic, payload, audience })
 }
 
-fn take_sessions(frame: &mut Bytes) -> Result<Vec<SessionId>, FrameError> {
+fn take_sessions(frame: &mut Bytes) -> Result<SessionIds, FrameError> {
     let count = frame.try_get_u16()? as usize;
-    if count > MAX_SESSION_IDS {
-        return Err(FrameError::TooManySessions { count });
+    if count > SessionIds::MAX {
+        return Err(TooManySessions { count }.into());
     }
-    (0..count).map(|_| Ok(SessionId(frame.try_get_u128()?))).collect()
+    let ids = (0..count).map(|_| Ok(SessionId(frame.try_get_u128()?))).collect::<Result<_, FrameError>>()?;
+    Ok(SessionIds::new(ids)?)
 }
 
 fn end(frame: &Bytes) -> Result<(), FrameError> {
@@ -318,12 +296,9 @@ pub enum FrameError {
         /// How many it announced.
         count: usize,
     },
-    /// Over [`MAX_SESSION_IDS`].
-    #[error("{count} session ids in one list, at most {MAX_SESSION_IDS} are possible")]
-    TooManySessions {
-        /// How many it announced.
-        count: usize,
-    },
+    /// A list over its bound.
+    #[error(transparent)]
+    Sessions(#[from] TooManySessions),
     /// A name that is no topic.
     #[error("the topic {0}")]
     Topic(#[from] TopicError),
@@ -345,8 +320,8 @@ mod tests {
 
     use super::*;
 
-    fn session_ids() -> impl Strategy<Value = Vec<SessionId>> {
-        vec(any::<u128>().prop_map(SessionId), 0..4)
+    fn session_ids() -> impl Strategy<Value = SessionIds> {
+        vec(any::<u128>().prop_map(SessionId), 0..4).prop_map(|ids| SessionIds::new(ids).unwrap())
     }
 
     fn message() -> impl Strategy<Value = Message> {
@@ -396,16 +371,5 @@ mod tests {
             let _ = PublisherFrame::decode(Bytes::from(bytes.clone()));
             let _ = ServerFrame::decode(Bytes::from(bytes));
         }
-    }
-
-    #[test]
-    fn exclude_wins_and_an_empty_eligible_list_means_everybody() {
-        let (a, b) = (SessionId(1), SessionId(2));
-        assert!(Audience::default().includes(a));
-        let audience = Audience { exclude: vec![a], eligible: vec![a, b] };
-        assert!(!audience.includes(a) && audience.includes(b) && !audience.includes(SessionId(3)));
-        // An id that we cannot have issued keeps its meaning: nobody is eligible then.
-        let audience = Audience { exclude: vec![], eligible: vec![SessionId::parse_or_nobody("x")] };
-        assert!(!audience.includes(a));
     }
 }

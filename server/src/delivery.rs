@@ -3,13 +3,11 @@
 //! `wamp`, `orosync.1` and sessions without a subprotocol get the same bytes, because server frames are not masked. The
 //! link receives no events.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
-use orosync_protocol::link_frame::{Audience, Message};
-use orosync_protocol::{Position, Topic, wamp};
+use orosync_protocol::link_frame::Message;
+use orosync_protocol::{Audience, Topic, wamp};
 
-use crate::frame::text_frame;
+use crate::frame::text_frame_of;
 use crate::node::credit::Credit;
 
 /// One event for the sessions of this node.
@@ -17,8 +15,6 @@ use crate::node::credit::Credit;
 pub struct Delivery {
     /// Whose subscribers get it.
     pub topic: Topic,
-    /// Where it stands in its topic's history.
-    pub position: Position,
     /// Who of the subscribers gets it.
     pub audience: Audience,
     /// The EVENT as a whole WebSocket frame, header included.
@@ -29,8 +25,11 @@ pub struct Delivery {
 
 impl Delivery {
     /// Encodes an event.
-    pub fn new(message: Message, position: Position, credit: Credit) -> Arc<Self> {
-        let frame = text_frame(wamp::encode_event(&message.topic, &message.payload));
-        Arc::new(Self { topic: message.topic, position, audience: message.audience, frame, _credit: credit })
+    pub fn new(message: Message, credit: Credit) -> Self {
+        let Message { topic, payload, audience } = message;
+        // The brackets, the type, the topic's quotes and a few escapes.
+        let length = payload.len() + topic.as_str().len() + 32;
+        let frame = text_frame_of(length, |buffer| wamp::append_event(buffer, &topic, &payload));
+        Self { topic, audience, frame, _credit: credit }
     }
 }

@@ -1,12 +1,29 @@
 //! Whole WebSocket frames of a server, header included: not masked, so that the same bytes serve any number of sessions.
 
 use bytes::Bytes;
-use tungstenite::protocol::frame::Frame;
 use tungstenite::protocol::frame::coding::{Data, OpCode};
+use tungstenite::protocol::frame::{Frame, FrameHeader};
+
+/// The longest header of a server's frame: RFC 6455, 5.2.
+const MAX_HEADER_BYTES: usize = 10;
 
 /// A text frame with this text.
 pub fn text_frame(text: Bytes) -> Bytes {
     whole_frame(Frame::message(text, OpCode::Data(Data::Text), true))
+}
+
+/// A text frame whose text, of about `length` bytes, `append` writes behind what the buffer holds. For large texts, which
+/// are then copied once and no more.
+pub fn text_frame_of(length: usize, append: impl FnOnce(Vec<u8>) -> Vec<u8>) -> Bytes {
+    let mut buffer = Vec::with_capacity(MAX_HEADER_BYTES + length);
+    buffer.extend([0; MAX_HEADER_BYTES]);
+    let mut frame = append(buffer);
+    let payload = frame.len() - MAX_HEADER_BYTES;
+    let header = FrameHeader { is_final: true, opcode: OpCode::Data(Data::Text), ..FrameHeader::default() };
+    let start = MAX_HEADER_BYTES - header.len(payload as u64);
+    let written = header.format(payload as u64, &mut &mut frame[start..MAX_HEADER_BYTES]);
+    debug_assert!(written.is_ok(), "there is room for the longest header");
+    Bytes::from(frame).slice(start..)
 }
 
 /// A binary frame with these bytes.
@@ -36,5 +53,13 @@ mod tests {
         assert_eq!(binary_frame(Bytes::from_static(b"hi")), &b"\x82\x02hi"[..]);
         assert_eq!(ping_frame(), &b"\x89\x00"[..]);
         assert_eq!(text_frame(vec![b'x'; 300].into())[..4], b"\x81\x7e\x01\x2c"[..]);
+        for length in [0, 125, 126, 65_535, 65_536] {
+            let text = vec![b'x'; length];
+            let appended = text_frame_of(length, |mut buffer| {
+                buffer.extend(&text);
+                buffer
+            });
+            assert_eq!(appended, text_frame(text.into()), "{length}");
+        }
     }
 }

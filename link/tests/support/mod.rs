@@ -8,7 +8,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use orosync_link::{Endpoint, Options};
-use orosync_protocol::link_frame::{Audience, Message, PublisherFrame, ServerFrame};
+use orosync_protocol::Audience;
+use orosync_protocol::link_frame::{Message, PublisherFrame, ServerFrame};
 use orosync_protocol::ticket::{Role, Signer, Verifier};
 use orosync_protocol::{CloseReason, Payload, PublisherId, Seq, Topic, subprotocol};
 use tempfile::TempDir;

@@ -9,8 +9,8 @@ use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::{ClientMessage, ServerMessage};
+use crate::audience::{Audience, SessionIds, TooManySessions};
 use crate::ids::SessionId;
-use crate::link_frame::{Audience, MAX_SESSION_IDS};
 use crate::payload::Payload;
 
 /// The deepest nesting that PHP's `json_decode` takes.
@@ -95,12 +95,9 @@ pub enum WampError {
     /// The fifth element of PUBLISH, which ended the PHP server.
     #[error("the list of eligible sessions is not a list")]
     Eligible,
-    /// Over [`MAX_SESSION_IDS`].
-    #[error("{count} session ids in one list, at most {MAX_SESSION_IDS} are possible")]
-    TooManySessions {
-        /// How many there were.
-        count: usize,
-    },
+    /// A list over its bound.
+    #[error(transparent)]
+    Sessions(#[from] TooManySessions),
 }
 
 /// The elements of a message, unread, and the text that they are slices of.
@@ -254,21 +251,17 @@ fn is_truthy(raw: &RawValue) -> bool {
 }
 
 /// The session ids of a list (or of an object, which PHP reads as one); none if it is neither.
-fn session_list(raw: &RawValue) -> Result<Option<Vec<SessionId>>, WampError> {
+fn session_list(raw: &RawValue) -> Result<Option<SessionIds>, WampError> {
     if !raw.get().starts_with(['[', '{']) {
         return Ok(None);
     }
     let list: List<'_> =
         serde_json::from_str(raw.get()).map_err(|error| WampError::NotJson { problem: error.to_string() })?;
-    let count = list.values.len();
-    if count > MAX_SESSION_IDS {
-        return Err(WampError::TooManySessions { count });
-    }
     let id = |raw: &&RawValue| {
         serde_json::from_str::<Cow<'_, str>>(raw.get())
             .map_or(SessionId::NOBODY, |id| SessionId::parse_or_nobody(&id))
     };
-    Ok(Some(list.values.iter().map(id).collect()))
+    Ok(Some(SessionIds::new(list.values.iter().map(id).collect())?))
 }
 
 /// `serde_json` skips raw values without recursion, so depth costs nothing; it is bounded because the old server's was.
@@ -404,10 +397,10 @@ mod tests {
             assert!(parts(&format!("[7,\"t\",1,{truthy}]")).0, "{truthy}");
         }
         let (_, audience, _) = parts(&format!("[7,\"t\",1,[\"{a}\"],[\"{a}\",5]]"));
-        assert_eq!(audience.exclude, [a.parse().unwrap()]);
-        assert_eq!(audience.eligible, [a.parse().unwrap(), SessionId::NOBODY]);
+        assert_eq!(audience.exclude.as_slice(), [a.parse().unwrap()]);
+        assert_eq!(audience.eligible.as_slice(), [SessionId::NOBODY, a.parse().unwrap()]);
         let (_, audience, _) = parts(&format!("[7,\"t\",1,{{\"x\":\"{a}\"}}]"));
-        assert_eq!(audience.exclude, [a.parse().unwrap()], "PHP reads an object as a list");
+        assert_eq!(audience.exclude.as_slice(), [a.parse().unwrap()], "PHP reads an object as a list");
         assert_eq!(parts("[7,\"t\"]").2, Payload::null());
     }
 }

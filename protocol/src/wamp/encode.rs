@@ -7,13 +7,19 @@ use serde::Serialize;
 use serde_json::ser::{Formatter, Serializer};
 
 use super::{ClientMessage, ServerMessage};
+use crate::audience::SessionIds;
 use crate::ids::SessionId;
 use crate::payload::{Payload, PayloadError};
 use crate::topic::Topic;
 
 /// EVENT, which is encoded once for all sessions of a topic.
 pub fn encode_event(topic: &Topic, payload: &Payload) -> Bytes {
-    event(topic.as_str(), payload)
+    append_event(Vec::new(), topic, payload).into()
+}
+
+/// The same behind what a buffer holds already: room for a header.
+pub fn append_event(buffer: Vec<u8>, topic: &Topic, payload: &Payload) -> Vec<u8> {
+    JsonArray::behind(buffer, 8).string(topic.as_str()).raw(payload).close()
 }
 
 /// Any message of the server, as JSON text.
@@ -28,7 +34,7 @@ pub fn encode_server(message: &ServerMessage) -> Bytes {
             let error = JsonArray::new(4).raw(call_id).string(error_uri).string(description);
             details.iter().fold(error, JsonArray::raw).finish()
         }
-        ServerMessage::Event { topic, payload } => event(topic, payload),
+        ServerMessage::Event { topic, payload } => JsonArray::new(8).string(topic).raw(payload).finish(),
     }
 }
 
@@ -49,7 +55,7 @@ pub fn encode_client(message: &ClientMessage) -> Bytes {
                 (true, _) => publish.value(&true),
                 (false, false) => publish.value(&ids(&audience.exclude)),
             };
-            if audience.eligible.is_empty() {
+            if audience.eligible.as_slice().is_empty() {
                 publish.finish()
             } else {
                 publish.value(&ids(&audience.eligible)).finish()
@@ -71,12 +77,8 @@ pub fn payload_of(value: &(impl Serialize + ?Sized)) -> Result<Payload, PayloadE
     Payload::from_encoder(json.into())
 }
 
-fn event(topic: &str, payload: &Payload) -> Bytes {
-    JsonArray::new(8).string(topic).raw(payload).finish()
-}
-
-fn ids(sessions: &[SessionId]) -> Vec<String> {
-    sessions.iter().map(SessionId::to_string).collect()
+fn ids(sessions: &SessionIds) -> Vec<String> {
+    sessions.as_slice().iter().map(SessionId::to_string).collect()
 }
 
 /// A JSON array under construction: the one place where commas and brackets are written.
@@ -84,7 +86,12 @@ struct JsonArray(Vec<u8>);
 
 impl JsonArray {
     fn new(message_type: u8) -> Self {
-        Self(vec![b'[', b'0' + message_type])
+        Self::behind(Vec::new(), message_type)
+    }
+
+    fn behind(mut buffer: Vec<u8>, message_type: u8) -> Self {
+        buffer.extend([b'[', b'0' + message_type]);
+        Self(buffer)
     }
 
     fn raw(mut self, payload: &Payload) -> Self {
@@ -104,9 +111,13 @@ impl JsonArray {
         self
     }
 
-    fn finish(mut self) -> Bytes {
+    fn finish(self) -> Bytes {
+        self.close().into()
+    }
+
+    fn close(mut self) -> Vec<u8> {
         self.0.push(b']');
-        self.0.into()
+        self.0
     }
 }
 

@@ -18,11 +18,11 @@ pub mod decode;
 pub mod encode;
 pub mod prefix;
 
-use crate::link_frame::Audience;
+use crate::audience::Audience;
 use crate::payload::Payload;
 
 pub use decode::{WampError, decode_client, decode_server};
-pub use encode::{encode_client, encode_event, encode_server, payload_of};
+pub use encode::{append_event, encode_client, encode_event, encode_server, payload_of};
 pub use prefix::PrefixTable;
 
 /// What a client sends. Topics and procedures are as written: a CURIE is not yet expanded, nothing is checked but the form.
@@ -118,6 +118,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::audience::SessionIds;
     use crate::ids::SessionId;
 
     fn payload() -> impl Strategy<Value = Payload> {
@@ -131,7 +132,9 @@ mod tests {
 
     fn audience() -> impl Strategy<Value = Audience> {
         let ids = || vec(any::<u128>().prop_map(SessionId), 0..3);
-        (ids(), ids()).prop_map(|(exclude, eligible)| Audience { exclude, eligible })
+        let set = |ids| SessionIds::new(ids).unwrap();
+        (ids(), ids())
+            .prop_map(move |(exclude, eligible)| Audience { exclude: set(exclude), eligible: set(eligible) })
     }
 
     fn client_message() -> impl Strategy<Value = ClientMessage> {

@@ -1,6 +1,8 @@
 //! A session's CURIEs: what PREFIX declared, and topics written with it.
 //!
-//! Bound: [`PrefixTable::MAX`] prefixes; the next one is refused.
+//! Bound: [`PrefixTable::MAX`] prefixes, each with its URI as short as a topic; what is beyond is refused.
+
+use crate::topic::Topic;
 
 /// The prefixes that one session has declared.
 #[derive(Debug, Default)]
@@ -11,13 +13,17 @@ impl PrefixTable {
     pub const MAX: usize = 16;
 
     /// Lets `prefix:rest` mean `uri#rest`. A prefix that exists gets the new meaning.
-    pub fn declare(&mut self, prefix: String, uri: String) -> Result<(), TooManyPrefixes> {
+    pub fn declare(&mut self, prefix: String, uri: String) -> Result<(), PrefixError> {
+        let bytes = prefix.len().max(uri.len());
+        if bytes > Topic::MAX_BYTES {
+            return Err(PrefixError::TooLong { bytes });
+        }
         if let Some(known) = self.0.iter_mut().find(|(known, _)| *known == prefix) {
             known.1 = uri;
             return Ok(());
         }
         if self.0.len() == Self::MAX {
-            return Err(TooManyPrefixes);
+            return Err(PrefixError::TooMany);
         }
         self.0.push((prefix, uri));
         Ok(())
@@ -39,10 +45,19 @@ impl PrefixTable {
     }
 }
 
-/// Over [`PrefixTable::MAX`].
+/// Why a prefix is not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("more than {max} prefixes", max = PrefixTable::MAX)]
-pub struct TooManyPrefixes;
+pub enum PrefixError {
+    /// Over [`PrefixTable::MAX`].
+    #[error("a session may have {max} prefixes at most", max = PrefixTable::MAX)]
+    TooMany,
+    /// What is longer than a topic cannot be a part of one.
+    #[error("a prefix and its URI may have {max} bytes at most, not {bytes}", max = Topic::MAX_BYTES)]
+    TooLong {
+        /// The longer one's length.
+        bytes: usize,
+    },
+}
 
 #[cfg(test)]
 mod tests {
@@ -67,7 +82,10 @@ mod tests {
         for number in 0..PrefixTable::MAX {
             table.declare(number.to_string(), String::new()).unwrap();
         }
-        assert_eq!(table.declare("x".into(), String::new()), Err(TooManyPrefixes));
+        assert_eq!(table.declare("x".into(), String::new()), Err(PrefixError::TooMany));
+        let long = "x".repeat(256);
+        assert_eq!(table.declare("0".into(), long.clone()), Err(PrefixError::TooLong { bytes: 256 }));
+        assert_eq!(table.declare(long, String::new()), Err(PrefixError::TooLong { bytes: 256 }));
         assert_eq!(table.declare("0".into(), "u".into()), Ok(()));
     }
 }

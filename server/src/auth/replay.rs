@@ -12,6 +12,8 @@ pub struct Replay {
     used: HashSet<Box<str>>,
     by_expiry: BinaryHeap<Reverse<(u64, Box<str>)>>,
     max: usize,
+    /// The latest time that anybody has told. Shards ask with clocks of their own, and clocks are set back.
+    latest: u64,
 }
 
 /// Is this ticket used for the first time?
@@ -28,13 +30,15 @@ pub enum FirstUse {
 impl Replay {
     /// Nothing was used yet; room for `max`.
     pub fn new(max: usize) -> Self {
-        Self { used: HashSet::new(), by_expiry: BinaryHeap::new(), max }
+        Self { used: HashSet::new(), by_expiry: BinaryHeap::new(), max, latest: 0 }
     }
 
     /// Is `jti`, which ends at `expires`, new at `now`? Then it is remembered. Times in seconds since 1970.
     pub fn first_use(&mut self, jti: &str, expires: u64, now: u64) -> FirstUse {
-        self.forget_expired(now);
-        if self.used.contains(jti) {
+        self.latest = self.latest.max(now);
+        self.forget_expired();
+        // What has expired may have been forgotten already: at an earlier time it would look new.
+        if expires <= self.latest || self.used.contains(jti) {
             return FirstUse::No;
         }
         if self.used.len() >= self.max {
@@ -45,9 +49,9 @@ impl Replay {
         FirstUse::Yes
     }
 
-    fn forget_expired(&mut self, now: u64) {
+    fn forget_expired(&mut self) {
         while let Some(Reverse((expires, _))) = self.by_expiry.peek()
-            && *expires <= now
+            && *expires <= self.latest
         {
             if let Some(Reverse((_, jti))) = self.by_expiry.pop() {
                 self.used.remove(&jti);
@@ -66,6 +70,14 @@ mod tests {
         assert_eq!(replay.first_use("a", 100, 0), FirstUse::Yes);
         assert_eq!(replay.first_use("a", 100, 99), FirstUse::No);
         assert_eq!(replay.first_use("b", 100, 99), FirstUse::Yes);
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_makes_no_used_ticket_new() {
+        let mut replay = Replay::new(10);
+        assert_eq!(replay.first_use("a", 100, 0), FirstUse::Yes);
+        assert_eq!(replay.first_use("b", 200, 100), FirstUse::Yes);
+        assert_eq!(replay.first_use("a", 100, 99), FirstUse::No);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! - **Once.** Of one publisher a sequence number is accepted once; what it sends again after a reconnect is acknowledged
 //!   and dropped ([`seen`]). A broker that was started anew has forgotten what it had.
 //! - **In order.** The messages of one publisher are accepted in the order of their numbers. All shards of all nodes see
-//!   the events of one topic in the same order, that of their positions, without gaps within an epoch.
+//!   the events of one topic in the same order.
 //! - **No waiting.** Neither the broker nor the node is a thread: the publisher's shard calls them.
 //!
 //! [`memory`] is the broker of a single node, and needs nothing installed.

@@ -76,9 +76,14 @@ impl Turn<'_> {
 
 fn forget_oldest(publishers: &mut HashMap<PublisherId, Entry>) {
     let mut ages: Vec<Instant> = publishers.values().map(|entry| entry.last_used).collect();
-    let eighth = ages.len() / 8;
-    let (_, &mut limit, _) = ages.select_nth_unstable(eighth);
-    publishers.retain(|_, entry| entry.last_used > limit || Arc::strong_count(&entry.highest) > 1);
+    let mut to_forget = ages.len() / 8 + 1;
+    let (_, &mut limit, _) = ages.select_nth_unstable(to_forget - 1);
+    publishers.retain(|_, entry| {
+        let is_old = entry.last_used <= limit && Arc::strong_count(&entry.highest) == 1;
+        let is_kept = to_forget == 0 || !is_old;
+        to_forget -= usize::from(!is_kept);
+        is_kept
+    });
 }
 
 /// A panic in the middle of a turn leaves a number that was either accepted or not: there is nothing to repair.
@@ -125,5 +130,15 @@ mod tests {
         }
         let now = start + Duration::from_secs(100);
         assert_eq!(seen.highest(PublisherId(99), now), Some(seq(1)));
+    }
+
+    #[test]
+    fn of_publishers_of_the_same_moment_an_eighth_is_forgotten() {
+        let seen = Seen::new(16);
+        let now = Instant::now();
+        for n in 0..17_u32 {
+            seen.highest(PublisherId(n.into()), now);
+        }
+        assert_eq!(locked(&seen.publishers).len(), 14);
     }
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use orosync_link::{Options, Publisher};
-use orosync_protocol::link_frame::{Audience, Message};
+use orosync_protocol::Audience;
+use orosync_protocol::link_frame::Message;
 use orosync_protocol::{Payload, Topic};
 
 use super::{Failure, endpoint, no_signer};

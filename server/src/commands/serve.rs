@@ -3,10 +3,11 @@
 use std::io;
 use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use bytes::Bytes;
-use orosync_protocol::link_frame::{Audience, Message};
+use orosync_protocol::Audience;
+use orosync_protocol::link_frame::Message;
 use orosync_protocol::{Payload, Topic};
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
@@ -80,7 +81,7 @@ async fn run_node(settings: Settings) -> Result<(), ServeError> {
     let (drain_time, oro_ping) = (settings.drain, settings.oro_ping);
 
     let (handles, inboxes): (Vec<_>, Vec<_>) = (0..settings.shards.get()).map(|_| ShardHandle::new()).unzip();
-    let node = Arc::new(Node::new(handles, &settings.limits, Arc::clone(&metrics), first_epoch()));
+    let node = Arc::new(Node::new(handles, &settings.limits, Arc::clone(&metrics)));
     let mut shards = Shards::start(inboxes, &node, &Arc::new(shared(settings, &metrics)))?;
 
     let readiness = Readiness::new();
@@ -196,12 +197,6 @@ async fn publish_pings(node: Arc<Node>, every: Duration) {
             node.publish(message, Source::Server);
         }
     }
-}
-
-/// Different at each start, so that a position of an earlier one is never taken for one of this.
-fn first_epoch() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// The shards' threads.

@@ -129,8 +129,6 @@ keys! {
         "Used tickets that are remembered until they expire; while there are more, no ticket is accepted.";
     REMEMBERED_PUBLISHERS: usize = kinds::COUNT, "limits.remembered_publishers", "100000",
         "Publishers whose last message is remembered, so that what they send again is dropped.";
-    TOPICS_WITH_HISTORY: usize = kinds::COUNT, "limits.topics", "100000",
-        "Topics with a position in their history.";
     PING_INTERVAL: Duration = kinds::TIME, "limits.ping_interval_seconds", "30",
         "How long a session may be silent until it gets a ping. Keep it below the reverse proxy's timeout.";
     PING_TIMEOUT: Duration = kinds::TIME, "limits.ping_timeout_seconds", "15",

@@ -285,7 +285,8 @@ mod tests {
 
     #[test]
     fn flags_win_over_the_environment_and_the_environment_over_the_file() {
-        let file = file("drain_seconds = 1\noro_ping_seconds = 2\nadmin_bind = \"\"\n[limits]\ntopics = 3\n");
+        let file =
+            file("drain_seconds = 1\noro_ping_seconds = 2\nadmin_bind = \"\"\n[limits]\nsubscriptions = 3\n");
         let environment =
             variables(&[("OROSYNC_ORO_PING_SECONDS", "20"), ("OROSYNC_ADMIN_BIND", "127.0.0.1:20")]);
         let flag = (keys::ADMIN_BIND.declaration, Value::from("127.0.0.1:30"));
@@ -296,8 +297,8 @@ mod tests {
             place(keys::DRAIN_SECONDS.declaration),
             ("1".to_owned(), file.path().display().to_string())
         );
-        assert_eq!(place(keys::TOPICS_WITH_HISTORY.declaration).0, "3");
-        assert_eq!(written.origin(&keys::SUBSCRIPTIONS.declaration), Origin::Default);
+        assert_eq!(place(keys::SUBSCRIPTIONS.declaration).0, "3");
+        assert_eq!(written.origin(&keys::SESSIONS.declaration), Origin::Default);
         assert_eq!(
             place(keys::ORO_PING_SECONDS.declaration),
             ("\"20\"".to_owned(), "OROSYNC_ORO_PING_SECONDS".to_owned())

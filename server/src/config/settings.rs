@@ -14,6 +14,7 @@ use super::keys::{self, Key};
 use super::load::{ConfigError, Written};
 use crate::listen::address::Address;
 use crate::log::LogSettings;
+use crate::node::interest::ShardSet;
 use crate::policy::Policies;
 
 /// All settings of a node.
@@ -45,7 +46,7 @@ impl Settings {
         Ok(Self {
             bind: written.read(&keys::BIND)?,
             admin_bind: written.read(&keys::ADMIN_BIND)?,
-            shards: shards(written.read(&keys::SHARDS)?),
+            shards: shards(within(written, &keys::SHARDS, 0..=ShardSet::MAX_SHARDS, "0 to 64")?),
             auth: AuthSettings::new(written)?,
             limits: Limits::new(written)?,
             policies: Policies::new(written.read(&keys::TOPICS)?),
@@ -59,11 +60,12 @@ impl Settings {
     }
 }
 
-/// 0 stands for one shard per core that this process may use.
+/// 0 stands for one shard per core that this process may use, as far as there can be.
 fn shards(number: usize) -> NonZeroUsize {
+    const MAX: NonZeroUsize = NonZeroUsize::new(ShardSet::MAX_SHARDS).expect("more than none");
     NonZeroUsize::new(number)
         .or_else(|| std::thread::available_parallelism().ok())
-        .unwrap_or(NonZeroUsize::MIN)
+        .map_or(NonZeroUsize::MIN, |shards| shards.min(MAX))
 }
 
 /// Who is who.
@@ -230,8 +232,6 @@ pub struct Limits {
     pub remembered_tickets: usize,
     /// Publishers whose highest sequence number is remembered.
     pub remembered_publishers: usize,
-    /// Topics with a position in their history, per node.
-    pub topics: usize,
     /// From the last word of a session to a ping.
     pub ping_interval: Duration,
     /// From a ping to the end of a session that does not answer.
@@ -256,7 +256,6 @@ impl Limits {
             publisher_bytes: within(written, &keys::PUBLISHER_BYTES, MIB..=usize::MAX, "1M or more")?,
             remembered_tickets: counted(&keys::REMEMBERED_TICKETS)?,
             remembered_publishers: counted(&keys::REMEMBERED_PUBLISHERS)?,
-            topics: counted(&keys::TOPICS_WITH_HISTORY)?,
             ping_interval: lasting(&keys::PING_INTERVAL)?,
             ping_timeout: lasting(&keys::PING_TIMEOUT)?,
         };
@@ -397,7 +396,8 @@ mod tests {
             ("OROSYNC_LIMITS__MESSAGE_BYTES", "2M", "out of bounds. Write 1K to 1M"),
             ("OROSYNC_LIMITS__OUTBOUND_BYTES", "1K", "out of bounds. Write 64K to 1G"),
             ("OROSYNC_LIMITS__PING_INTERVAL_SECONDS", "0", "out of bounds. Write 0.001 or more"),
-            ("OROSYNC_LIMITS__TOPICS", "0", "out of bounds. Write 1 or more"),
+            ("OROSYNC_LIMITS__SUBSCRIPTIONS", "0", "out of bounds. Write 1 or more"),
+            ("OROSYNC_SHARDS", "65", "out of bounds. Write 0 to 64"),
         ] {
             assert_eq!(problem(&[(variable, value)]), format!("{variable} = \"{value}\": {expected}"));
         }

@@ -3,7 +3,7 @@
 //! Loopback and unix peers are not counted by address: they are reverse proxies, behind which everybody is.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -55,10 +55,8 @@ impl ConnectionLimits {
     /// Counts one more, if there is room.
     pub fn admit(self: &Arc<Self>, peer: Peer) -> Result<ConnectionCount, Full> {
         let counted = match peer {
-            Peer::Tcp(address) if !address.ip().to_canonical().is_loopback() => {
-                Some(address.ip().to_canonical())
-            }
-            Peer::Tcp(_) | Peer::Unix => None,
+            Peer::Tcp(address) => counted_as(address.ip()),
+            Peer::Unix => None,
         };
         if self.open.fetch_add(1, Ordering::Relaxed) >= self.max {
             self.open.fetch_sub(1, Ordering::Relaxed);
@@ -78,6 +76,16 @@ impl ConnectionLimits {
 
     fn by_address(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
         self.by_address.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The address that a peer counts for; none for a peer on this machine. Of IPv6 the network of 64 bits, because that is
+/// what one customer has.
+fn counted_as(address: IpAddr) -> Option<IpAddr> {
+    match address.to_canonical() {
+        address if address.is_loopback() => None,
+        IpAddr::V4(address) => Some(address.into()),
+        IpAddr::V6(address) => Some(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into()),
     }
 }
 
@@ -114,6 +122,14 @@ mod tests {
         assert_eq!(limits.admit(tcp("192.0.2.3:1")).unwrap_err(), Full::InAll);
         drop(first);
         let _fourth = limits.admit(tcp("192.0.2.1:4")).unwrap();
+    }
+
+    #[test]
+    fn one_ipv6_network_is_one_address() {
+        let limits = ConnectionLimits::new(100, 1);
+        let _first = limits.admit(tcp("[2001:db8::1]:1")).unwrap();
+        assert_eq!(limits.admit(tcp("[2001:db8::2]:1")).unwrap_err(), Full::FromThisAddress);
+        assert!(limits.admit(tcp("[2001:db8:0:1::1]:1")).is_ok());
     }
 
     #[test]

@@ -31,8 +31,8 @@ use address::Address;
 /// kernel caps it at `net.core.somaxconn` (4096 by default).
 const BACKLOG: i32 = 4096;
 
-/// The pause when no descriptor is left: some session has to end first.
-const PAUSE_WITHOUT_DESCRIPTORS: Duration = Duration::from_millis(100);
+/// The pause when the kernel has no descriptor or memory for a connection: some session has to end first.
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(100);
 
 /// An open listening socket.
 #[derive(Debug)]
@@ -138,15 +138,15 @@ impl Spread {
     }
 
     async fn handle_error(&self, error: &io::Error) {
-        let out_of_descriptors = matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE));
-        // Anything else concerns one connection that was gone before it was accepted.
-        let label = if out_of_descriptors { "no_descriptors" } else { "accept_failed" };
-        self.metrics.connections_refused.count(label);
+        // These concern one connection that was gone before it was accepted; anything else goes on until something ends.
+        let is_passing =
+            matches!(Errno::from_io_error(error), Some(Errno::CONNABORTED | Errno::INTR | Errno::PROTO));
+        self.metrics.connections_refused.count("accept_failed");
         if let Some(left_out) = self.refusals_logged.admit(Instant::now()) {
             warn!(%error, left_out, "a connection could not be accepted");
         }
-        if out_of_descriptors {
-            sleep(PAUSE_WITHOUT_DESCRIPTORS).await;
+        if !is_passing {
+            sleep(PAUSE_AFTER_FAILURE).await;
         }
     }
 }

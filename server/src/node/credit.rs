@@ -1,15 +1,13 @@
 //! Credit: how many messages and bytes may be on their way through this node at once.
 //!
-//! A publisher's session asks before it publishes; without credit its socket is not read, and the wait travels back to
-//! the queue in the PHP process. The credit of a message comes back when the last shard has put it into its sessions'
+//! A session asks before it publishes; without credit its socket is not read, and the wait travels back to the queue in
+//! the PHP process. The credit of a message comes back when the last shard has put it into its sessions'
 //! outbound queues. Bound: `limits.publisher_messages` and `limits.publisher_bytes`; since each shard asks once per
 //! batch, what is really in flight may exceed them by one batch per shard.
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-
-use once_cell::sync::OnceCell;
 
 /// What is done when awaited credit has come back.
 type Tell = Box<dyn Fn() + Send + Sync>;
@@ -22,29 +20,23 @@ pub struct CreditPool {
     max_bytes: usize,
     /// A session waits: who returns credit tells.
     awaited: AtomicBool,
-    tell: OnceCell<Tell>,
+    tell: Tell,
 }
 
 impl CreditPool {
-    /// A pool with nothing in flight.
-    pub fn new(max_messages: usize, max_bytes: usize) -> Arc<Self> {
+    /// A pool with nothing in flight. `tell` is done when awaited credit has come back.
+    pub fn new(max_messages: usize, max_bytes: usize, tell: impl Fn() + Send + Sync + 'static) -> Arc<Self> {
         Arc::new(Self {
             messages: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
             max_messages,
             max_bytes,
             awaited: AtomicBool::new(false),
-            tell: OnceCell::new(),
+            tell: Box::new(tell),
         })
     }
 
-    /// What to do when awaited credit has come back. Said once, before anybody publishes.
-    pub fn when_returned(&self, tell: impl Fn() + Send + Sync + 'static) {
-        let first = self.tell.set(Box::new(tell)).is_ok();
-        debug_assert!(first, "it is said once");
-    }
-
-    /// May somebody publish now? If not, [`Self::when_returned`] is done once it is worth asking again.
+    /// May somebody publish now? If not, it is told once it is worth asking again.
     pub fn is_available(&self) -> bool {
         if self.has_room() {
             return true;
@@ -87,9 +79,8 @@ impl Drop for Credit {
         if self.pool.awaited.load(Ordering::SeqCst)
             && self.pool.has_room()
             && self.pool.awaited.swap(false, Ordering::SeqCst)
-            && let Some(tell) = self.pool.tell.get()
         {
-            tell();
+            (self.pool.tell)();
         }
     }
 }
@@ -100,7 +91,7 @@ mod tests {
 
     #[test]
     fn credit_ends_at_either_bound_and_comes_back() {
-        let pool = CreditPool::new(2, 100);
+        let pool = CreditPool::new(2, 100, || {});
         let first = pool.take(10);
         assert!(pool.is_available());
         let second = pool.take(10);
@@ -119,9 +110,8 @@ mod tests {
     #[test]
     fn who_waits_is_told_once() {
         let told = Arc::new(AtomicUsize::new(0));
-        let pool = CreditPool::new(1, 100);
         let counter = Arc::clone(&told);
-        pool.when_returned(move || {
+        let pool = CreditPool::new(1, 100, move || {
             counter.fetch_add(1, Ordering::SeqCst);
         });
         let credit = pool.take(1);

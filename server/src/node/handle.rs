@@ -26,8 +26,8 @@ pub enum ShardMessage {
     },
 }
 
-/// The way into a shard's inbox. The inbox needs no bound of its own: deliveries are bounded by credit, new connections
-/// by the limits of the listener.
+/// The way into a shard's inbox. The inbox needs no bound of its own: deliveries are bounded by credit, which every session
+/// asks for, new connections by the limits of the listener.
 #[derive(Clone, Debug)]
 pub struct ShardHandle(mpsc::UnboundedSender<ShardMessage>);
 

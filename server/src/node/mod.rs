@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use orosync_protocol::link_frame::Message;
-use orosync_protocol::{Position, PublisherId, Seq, Topic};
+use orosync_protocol::{PublisherId, Seq, Topic};
 
 use crate::broker::memory::MemoryBroker;
 use crate::config::settings::Limits;
@@ -33,13 +33,14 @@ pub struct Node {
 }
 
 impl Node {
-    /// A node with these shards. `first_epoch` is different at each start.
-    pub fn new(shards: Vec<ShardHandle>, limits: &Limits, metrics: Arc<Metrics>, first_epoch: u64) -> Self {
-        let credit = CreditPool::new(limits.publisher_messages, limits.publisher_bytes);
+    /// A node with these shards: at most [`ShardSet::MAX_SHARDS`].
+    pub fn new(shards: Vec<ShardHandle>, limits: &Limits, metrics: Arc<Metrics>) -> Self {
         let waiting = shards.clone();
-        credit.when_returned(move || waiting.iter().for_each(ShardHandle::credit_returned));
+        let credit = CreditPool::new(limits.publisher_messages, limits.publisher_bytes, move || {
+            waiting.iter().for_each(ShardHandle::credit_returned);
+        });
         Self {
-            broker: MemoryBroker::new(limits.remembered_publishers, limits.topics, first_epoch),
+            broker: MemoryBroker::new(limits.remembered_publishers),
             interest: Interest::new(),
             shards,
             credit,
@@ -64,9 +65,7 @@ impl Node {
 
     /// Publishes a publisher's batch. When it returns, all of it is accepted.
     pub fn publish_all(&self, publisher: PublisherId, messages: Vec<(Seq, Message)>, now: Instant) {
-        let outcome = self.broker.publish_all(publisher, messages, now, |message, position| {
-            self.deliver(message, position);
-        });
+        let outcome = self.broker.accept(publisher, messages, now, |message| self.deliver(message));
         self.metrics.messages_accepted.of(Source::Link).inc_by(outcome.accepted);
         self.metrics.messages_duplicate.inc_by(outcome.duplicates);
     }
@@ -74,7 +73,7 @@ impl Node {
     /// Publishes one message of a browser or of the server itself.
     pub fn publish(&self, message: Message, source: Source) {
         self.metrics.messages_accepted.of(source).inc();
-        self.broker.publish(message, |message, position| self.deliver(message, position));
+        self.deliver(message);
     }
 
     /// Has anybody on this node subscribed to this topic?
@@ -92,18 +91,21 @@ impl Node {
         self.interest.remove(topic, shard);
     }
 
-    /// Called under the topic's lock: each shard gets a topic's events in the order of their positions.
-    fn deliver(&self, message: Message, position: Position) {
+    /// To each shard that has subscribers now. What is encoded here is encoded before the topic's lock is taken, which
+    /// only keeps the order between events.
+    fn deliver(&self, message: Message) {
         let interested = self.interest.shards(&message.topic);
         if interested.is_empty() {
             return;
         }
         let credit = self.credit.take(message.payload.len());
-        let delivery = Delivery::new(message, position, credit);
-        for shard in interested.iter() {
-            if let Some(handle) = self.shards.get(shard) {
-                handle.deliver(Arc::clone(&delivery));
+        let delivery = Arc::new(Delivery::new(message, credit));
+        self.broker.in_order(&delivery.topic, || {
+            for shard in interested.iter() {
+                if let Some(handle) = self.shards.get(shard) {
+                    handle.deliver(Arc::clone(&delivery));
+                }
             }
-        }
+        });
     }
 }

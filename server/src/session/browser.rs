@@ -46,10 +46,10 @@ impl Browser {
         Self { prefixes: PrefixTable::default(), budget: Budget::new(shared.limits.message_burst, now) }
     }
 
-    /// Pays for a message or ping.
-    pub fn spend(&mut self, shared: &Shared, now: Instant) -> Result<(), CloseReason> {
+    /// Pays for frames: messages, pings, fragments.
+    pub fn spend(&mut self, frames: u32, shared: &Shared, now: Instant) -> Result<(), CloseReason> {
         let limits = &shared.limits;
-        if self.budget.try_spend(limits.message_burst, limits.messages_per_second, now) {
+        if self.budget.try_spend(frames, limits.message_burst, limits.messages_per_second, now) {
             Ok(())
         } else {
             Err(CloseReason::TooManyMessages)
@@ -66,20 +66,17 @@ impl Browser {
             }
             ClientMessage::Call { call_id, procedure, .. } => {
                 let procedure = self.prefixes.expand(procedure);
-                turn.send(&calls::call(call_id, procedure, turn.session, turn.identity))?;
+                turn.send(&calls::call(call_id, shortened(&procedure), turn.session, turn.identity))?;
             }
             ClientMessage::Subscribe { topic } => {
                 let name = self.prefixes.expand(topic);
-                match turn.shared.policies.may_subscribe(turn.identity, &name) {
-                    Decision::Allowed => {
-                        if let Some(topic) = turn.checked(&name)? {
-                            turn.events.push(SessionEvent::Subscribe(topic));
-                        }
-                    }
-                    Decision::Refused(refusal) => {
-                        turn.shared.metrics.subscriptions_refused.count(refusal.label());
-                        turn.log_refusal("subscription refused", &name, refusal.label());
-                        turn.refuse(&name, &refusal.sentence(&name), 401)?;
+                let may = |topic: &Topic| turn.shared.policies.may_subscribe(turn.identity, topic.as_str());
+                match judge(&name, may) {
+                    Ok(topic) => turn.events.push(SessionEvent::Subscribe(topic)),
+                    Err(refused) => {
+                        turn.shared.metrics.subscriptions_refused.count(refused.label);
+                        turn.log_refusal("subscription refused", &name, refused.label);
+                        turn.refuse(&name, &refused.sentence, refused.code)?;
                     }
                 }
             }
@@ -90,25 +87,52 @@ impl Browser {
             }
             ClientMessage::Publish { topic, payload, exclude_me, mut audience } => {
                 let name = self.prefixes.expand(topic);
-                match turn.shared.policies.may_publish(turn.identity, &name) {
-                    Decision::Allowed => {
+                let may = |topic: &Topic| turn.shared.policies.may_publish(turn.identity, topic.as_str());
+                match judge(&name, may) {
+                    Ok(topic) => {
                         if exclude_me {
-                            audience.exclude.push(turn.session);
+                            audience.exclude.insert(turn.session);
                         }
-                        if let Some(topic) = turn.checked(&name)? {
-                            turn.events.push(SessionEvent::Publish(Message { topic, payload, audience }));
-                        }
+                        turn.events.push(SessionEvent::Publish(Message { topic, payload, audience }));
                     }
-                    Decision::Refused(refusal) => {
-                        turn.shared.metrics.messages_refused.count(refusal.label());
-                        turn.log_refusal("publication refused", &name, refusal.label());
-                        turn.refuse(&name, &refusal.sentence(&name), 401)?;
+                    Err(refused) => {
+                        turn.shared.metrics.messages_refused.count(refused.label);
+                        turn.log_refusal("publication refused", &name, refused.label);
+                        turn.refuse(&name, &refused.sentence, refused.code)?;
                     }
                 }
             }
         }
         Ok(())
     }
+}
+
+/// What is told instead of doing what was asked.
+struct Refused {
+    label: &'static str,
+    sentence: String,
+    /// After HTTP's, as the old server gave.
+    code: u16,
+}
+
+/// Is this a topic, and does the policy allow it?
+fn judge(name: &str, policy: impl FnOnce(&Topic) -> Decision) -> Result<Topic, Refused> {
+    let topic = Topic::parse(name).map_err(|error| Refused {
+        label: "not_a_topic",
+        sentence: format!("the topic {error}"),
+        code: 400,
+    })?;
+    match policy(&topic) {
+        Decision::Allowed => Ok(topic),
+        Decision::Refused(refusal) => {
+            Err(Refused { label: refusal.label(), sentence: refusal.sentence(name), code: 401 })
+        }
+    }
+}
+
+/// A name that a client made up, for an answer: not longer than any name of ours.
+fn shortened(name: &str) -> &str {
+    name.get(..name.floor_char_boundary(Topic::MAX_BYTES)).unwrap_or_default()
 }
 
 impl Turn<'_> {
@@ -122,14 +146,8 @@ impl Turn<'_> {
         self.refuse(topic.as_str(), &sentence, 429)
     }
 
-    fn checked(&mut self, name: &str) -> Result<Option<Topic>, CloseReason> {
-        match Topic::parse(name) {
-            Ok(topic) => Ok(Some(topic)),
-            Err(error) => self.refuse(name, &format!("the topic {error}"), 400).map(|()| None),
-        }
-    }
-
-    fn refuse(&mut self, topic: &str, description: &str, code: u16) -> Result<(), CloseReason> {
+    fn refuse(&mut self, name: &str, description: &str, code: u16) -> Result<(), CloseReason> {
+        let topic = shortened(name);
         self.send(&ServerMessage::CallError {
             call_id: json(topic),
             error_uri: topic.to_owned(),

@@ -19,15 +19,16 @@ impl Budget {
         Self { tokens: burst as f32, filled: now }
     }
 
-    /// Pays for one message; false when there is nothing left to pay with.
+    /// Pays for so many messages; false when there is not enough left to pay with.
     #[expect(clippy::cast_precision_loss, reason = "a rate limit need not be exact beyond 16 million")]
-    pub fn try_spend(&mut self, burst: u32, per_second: u32, now: Instant) -> bool {
+    pub fn try_spend(&mut self, messages: u32, burst: u32, per_second: u32, now: Instant) -> bool {
         let elapsed = now.saturating_duration_since(self.filled).as_secs_f32();
         self.filled = now;
         self.tokens = (self.tokens + elapsed * per_second as f32).min(burst as f32);
-        let enough = self.tokens >= 1.0;
+        let price = messages as f32;
+        let enough = self.tokens >= price;
         if enough {
-            self.tokens -= 1.0;
+            self.tokens -= price;
         }
         enough
     }
@@ -43,13 +44,14 @@ mod tests {
     fn a_burst_passes_and_then_the_rate_holds() {
         let start = Instant::now();
         let mut budget = Budget::new(20, start);
-        let spent = (0..30).filter(|_| budget.try_spend(20, 5, start)).count();
+        let spent = (0..30).filter(|_| budget.try_spend(1, 20, 5, start)).count();
         assert_eq!(spent, 20);
         let later = start + Duration::from_secs(2);
-        let spent = (0..30).filter(|_| budget.try_spend(20, 5, later)).count();
+        let spent = (0..30).filter(|_| budget.try_spend(1, 20, 5, later)).count();
         assert_eq!(spent, 10);
         let much_later = later + Duration::from_secs(1000);
-        let spent = (0..30).filter(|_| budget.try_spend(20, 5, much_later)).count();
+        let spent = (0..30).filter(|_| budget.try_spend(1, 20, 5, much_later)).count();
         assert_eq!(spent, 20, "it never holds more than a burst");
+        assert!(!budget.try_spend(u32::MAX, 20, 5, much_later));
     }
 }

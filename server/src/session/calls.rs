@@ -14,8 +14,8 @@ use serde::Serialize;
 use super::SERVER_IDENT;
 
 /// Runs a procedure; the answer has the id of the call, as it was sent.
-pub fn call(call_id: Payload, procedure: String, session: SessionId, identity: &Identity) -> ServerMessage {
-    match procedure.as_str() {
+pub fn call(call_id: Payload, procedure: &str, session: SessionId, identity: &Identity) -> ServerMessage {
+    match procedure {
         "orosync/session" => {
             let description = Description {
                 session: session.to_string(),
@@ -30,7 +30,7 @@ pub fn call(call_id: Payload, procedure: String, session: SessionId, identity: &
         _ => ServerMessage::CallError {
             call_id,
             description: format!("there is no procedure \"{procedure}\" here"),
-            error_uri: procedure,
+            error_uri: procedure.to_owned(),
             details: Some(json(&Details { code: 404 })),
         },
     }

@@ -2,18 +2,19 @@
 //! arguments; what must leave waits in [`Outbound`]; what concerns others leaves as [`SessionEvent`]s.
 //!
 //! ```text
-//!            upgrade             101 + WELCOME written
-//! Handshake ---------> Greeting ----------------------> Open --+-- end, with a Close frame --> Closing --+
-//!     |                                                  |     |                                        | peer's Close,
-//!     | refused                                          |     | end, without one                       | or its time is up
-//!     v                                                  |     v                                        v
-//!  Ending <----------------------------------------------+-- (peer's Close, answered)               Ending
+//!            upgrade             101 + WELCOME written       end, with a Close frame
+//! Handshake ---------> Greeting ----------------------> Open ---------------------------> Closing
+//!     |                                                  |                                   |
+//!     | refused                        peer's Close, answered;                peer's Close, or bytes that
+//!     v                                end without a Close frame              are no frames, or time is up
+//!  Ending <----------------------------------------------+-----------------------------------'
 //!     |
-//!     | everything written, FIN sent; then the peer's end, or its time is up
+//!     | everything written, FIN sent; then the peer's end, or time is up
 //!     v
 //!   gone
 //! ```
 
+pub mod boundary;
 pub mod browser;
 pub mod budget;
 pub mod calls;
@@ -49,8 +50,8 @@ use websocket::{Incoming, WebSocket};
 /// Product and version, as WELCOME names them.
 pub const SERVER_IDENT: &str = concat!("Orosync/", env!("CARGO_PKG_VERSION"));
 
-/// How long an ended session's peer may take for its own Close frame and FIN.
-const FAREWELL: Duration = Duration::from_secs(2);
+/// How long an ended session's peer may take to read what is left for it, and then for its own Close frame and FIN.
+pub const FAREWELL: Duration = Duration::from_secs(2);
 
 /// tungstenite's read buffer for a browser, which sends a few short messages in its life. Each session has it for good.
 const BROWSER_BUFFER_BYTES: usize = 128;
@@ -95,8 +96,8 @@ pub enum SessionEvent {
     Publish(Message),
     /// A publisher asks what was accepted of it.
     Hello(PublisherId),
-    /// A publisher has batches waiting ([`Session::next_batch`]).
-    PublishAll,
+    /// A publisher publishes, and hears of it by [`Session::acknowledge`].
+    PublishAll(PublisherId, Batch),
 }
 
 /// See the module.
@@ -106,8 +107,10 @@ pub struct Session {
     outbound: Outbound,
     peer: Peer,
     last_heard: Instant,
-    /// When the state's patience ends: the handshake's, a ping's, a farewell's.
+    /// When the state's patience ends: the handshake's, a ping's, that of what is still to be written, a farewell's.
     deadline: Option<Instant>,
+    /// Everything was written after the end, and the peer's own end is waited for.
+    awaits_peer: bool,
     /// The peer has sent its FIN.
     input_ended: bool,
     /// How it ended, as a metric's label; none while it lives, or if it never was more than a handshake.
@@ -150,6 +153,7 @@ impl Session {
             peer,
             last_heard: now,
             deadline: Some(now + shared.limits.handshake_timeout),
+            awaits_peer: false,
             input_ended: false,
             ended_as: None,
             _count: count,
@@ -195,13 +199,9 @@ impl Session {
         self.open().is_some_and(|open| matches!(open.party, Party::Publisher(_)))
     }
 
-    /// May its socket be read? Not while what it sent waits for credit, nor before the greeting has left.
+    /// May its socket be read? Not before the greeting has left.
     pub fn wants_input(&self) -> bool {
-        match &self.state {
-            State::Greeting { .. } => false,
-            State::Open(_) => !self.has_batch(),
-            State::Handshake(_) | State::Closing(_) | State::Ending { .. } => true,
-        }
+        !self.is_greeting()
     }
 
     /// Should the FIN be sent now?
@@ -243,7 +243,7 @@ impl Session {
         if !self.is_ending() {
             // Without a closing handshake nobody is there any more who would read.
             self.outbound.clear();
-            self.finish("gone");
+            self.finish("gone", self.last_heard);
         }
     }
 
@@ -253,16 +253,27 @@ impl Session {
         self.handle_end_of_input();
     }
 
+    /// Does it matter that everything has been written?
+    pub fn awaits_written(&self) -> bool {
+        match self.state {
+            State::Handshake(_) | State::Open(_) => false,
+            State::Greeting { .. } => true,
+            State::Closing(_) | State::Ending { .. } => !self.awaits_peer,
+        }
+    }
+
     /// Everything in the outbound queue has been written.
     pub fn handle_written(&mut self, shared: &Shared, events: &mut Vec<SessionEvent>, now: Now) {
-        if !self.is_greeting() {
-            return;
-        }
-        let greeting = std::mem::replace(&mut self.state, State::Ending { protocol: None });
-        if let State::Greeting { open, rest } = greeting {
-            self.state = State::Open(open);
-            self.deadline = None;
-            self.read_messages(&rest, shared, events, now.instant);
+        if self.is_greeting() {
+            let greeting = std::mem::replace(&mut self.state, State::Ending { protocol: None });
+            if let State::Greeting { open, rest } = greeting {
+                self.state = State::Open(open);
+                self.deadline = None;
+                self.read_messages(&rest, shared, events, now.instant);
+            }
+        } else if self.awaits_written() {
+            self.awaits_peer = true;
+            self.deadline = Some(now.instant + FAREWELL);
         }
     }
 
@@ -283,7 +294,7 @@ impl Session {
             State::Open(_) if self.deadline.is_none() => {
                 self.deadline = Some(now + shared.limits.ping_timeout);
                 if self.outbound.push(ping_frame()).is_err() {
-                    self.end(CloseReason::TooSlow, now);
+                    self.end(CloseReason::TooSlow, now + FAREWELL);
                 }
             }
             State::Greeting { .. } | State::Closing(_) | State::Ending { .. } if expired => {
@@ -301,60 +312,47 @@ impl Session {
     pub fn deliver(&mut self, frame: &Bytes, now: Instant) -> bool {
         let taken = matches!(self.state, State::Open(_)) && self.outbound.push(frame.clone()).is_ok();
         if !taken && matches!(self.state, State::Open(_)) {
-            self.end(CloseReason::TooSlow, now);
+            self.end(CloseReason::TooSlow, now + FAREWELL);
         }
         taken
     }
 
-    /// Ends the session. With a Close frame, unless the client would then never come back although it should
-    /// (OroPlatform's JavaScript, `oro-contract` trap 1).
-    pub fn end(&mut self, reason: CloseReason, now: Instant) {
+    /// Ends the session; what waits for it has until `write_until` to be written.
+    ///
+    /// With a Close frame, unless the client would then never come back although it should: after a clean close of any
+    /// code OroPlatform's JavaScript does not.
+    pub fn end(&mut self, reason: CloseReason, write_until: Instant) {
         let State::Open(open) = &mut self.state else {
             if matches!(self.state, State::Handshake(_) | State::Greeting { .. }) {
                 self.outbound.clear();
-                self.finish(reason.label());
-                self.deadline = Some(now + FAREWELL);
+                self.finish(reason.label(), write_until);
             }
             return;
         };
         debug!(peer = %self.peer, session = %open.id, reason = reason.label(), "session ended by the server");
-        let silently = open.protocol == Subprotocol::Wamp && reason.come_back() != ComeBack::No;
         if reason == CloseReason::TooSlow {
             self.outbound.keep_only_what_has_begun();
         }
-        self.deadline = Some(now + FAREWELL);
-        if silently {
-            self.finish(reason.label());
-        } else {
-            open.socket.close(reason, &mut self.outbound);
-            self.ended_as = Some(reason.label());
-            let open = std::mem::replace(&mut self.state, State::Ending { protocol: None });
-            if let State::Open(open) = open {
-                self.state = State::Closing(open);
-            }
+        if open.protocol == Subprotocol::Wamp && reason.come_back() != ComeBack::No {
+            self.finish(reason.label(), write_until);
+            return;
         }
-    }
-
-    /// Does a publisher's batch wait?
-    pub fn has_batch(&self) -> bool {
-        matches!(&self.state, State::Open(open) if matches!(&open.party, Party::Publisher(publisher) if publisher.is_waiting()))
-    }
-
-    /// The next batch of a publisher, and whose it is.
-    pub fn next_batch(&mut self) -> Option<(PublisherId, Batch)> {
-        match &mut self.state {
-            State::Open(open) => match &mut open.party {
-                Party::Publisher(publisher) => publisher.next_batch(),
-                Party::Browser(_) => None,
-            },
-            _ => None,
+        open.socket.close(reason, &mut self.outbound);
+        self.ended_as = Some(reason.label());
+        self.deadline = Some(write_until);
+        let open = std::mem::replace(&mut self.state, State::Ending { protocol: None });
+        if let State::Open(open) = open {
+            self.state = State::Closing(open);
         }
     }
 
     /// Tells a publisher that a batch is accepted.
     pub fn acknowledge(&mut self, batch: Batch, now: Instant) {
-        let told = batch.acknowledge(&mut self.outbound);
-        self.end_if_too_slow(told, now);
+        // A publisher that is going sends again, to whomever it finds, what it was not told of.
+        if matches!(self.state, State::Open(_)) {
+            let told = batch.acknowledge(&mut self.outbound);
+            self.end_if_too_slow(told, now);
+        }
     }
 
     /// Tells a publisher what was accepted of it so far.
@@ -377,7 +375,7 @@ impl Session {
             now,
         };
         if let Err(reason) = turn.refuse_subscription(topic) {
-            self.end(reason, now);
+            self.end(reason, now + FAREWELL);
         }
     }
 
@@ -412,8 +410,7 @@ impl Session {
         debug!(peer = %self.peer, reason = refusal.label(), "handshake refused");
         let answered = self.outbound.push(refusal.answer());
         debug_assert!(answered.is_ok(), "an empty queue takes any frame");
-        self.state = State::Ending { protocol: None };
-        self.deadline = Some(now + FAREWELL);
+        self.finish(refusal.label(), now + FAREWELL);
     }
 
     fn read_messages(&mut self, bytes: &[u8], shared: &Shared, events: &mut Vec<SessionEvent>, now: Instant) {
@@ -423,65 +420,70 @@ impl Session {
             let Self { state: State::Open(open) | State::Closing(open), outbound, peer, .. } = self else {
                 return;
             };
-            let result = match open.socket.next(&mut input, outbound) {
-                Ok(None) => return,
+            let next = open.socket.next(&mut input, outbound);
+            let result = match next {
                 Ok(Some(Incoming::Closed)) => {
-                    self.deadline = Some(now + FAREWELL);
-                    self.finish("client");
+                    self.finish("client", now + FAREWELL);
                     return;
                 }
-                // What a client says between our Close frame and its own is of no interest, nor is how it says it.
+                // What a client says between our Close frame and its own is of no interest, nor how it says it.
                 Ok(Some(_)) if closing => Ok(()),
+                Ok(None) if closing => return,
                 Err(_) if closing => {
-                    self.handle_error();
+                    self.finish("client", now + FAREWELL);
                     return;
                 }
-                Ok(Some(incoming)) => open.take(incoming, *peer, shared, outbound, events, now),
+                Ok(incoming) => {
+                    let is_last = incoming.is_none();
+                    match open.take(incoming, *peer, shared, outbound, events, now) {
+                        Ok(()) if is_last => return,
+                        result => result,
+                    }
+                }
                 Err(reason) => Err(reason),
             };
             if let Err(reason) = result {
-                self.end(reason, now);
-                // After bytes that are no WebSocket frames, what follows cannot be told apart from them.
-                if reason == CloseReason::ProtocolError || reason == CloseReason::TooBig {
-                    self.finish(reason.label());
-                }
+                self.end(reason, now + FAREWELL);
             }
         }
     }
 
     fn end_if_too_slow(&mut self, told: Result<(), TooSlow>, now: Instant) {
         if let Err(TooSlow) = told {
-            self.end(CloseReason::TooSlow, now);
+            self.end(CloseReason::TooSlow, now + FAREWELL);
         }
     }
 
-    fn finish(&mut self, label: &'static str) {
+    fn finish(&mut self, label: &'static str, write_until: Instant) {
         let protocol = self.protocol();
         self.ended_as.get_or_insert(label);
+        self.deadline = Some(write_until);
         self.state = State::Ending { protocol };
     }
 }
 
 impl Open {
+    /// Takes what a client sent; with nothing, only what it cost to find out: fragments are paid for as well.
     fn take(
         &mut self,
-        incoming: Incoming,
+        incoming: Option<Incoming>,
         peer: Peer,
         shared: &Shared,
         outbound: &mut Outbound,
         events: &mut Vec<SessionEvent>,
         now: Instant,
     ) -> Result<(), CloseReason> {
+        let frames = self.socket.take_frames();
         match &mut self.party {
             Party::Browser(browser) => {
-                browser.spend(shared, now)?;
-                let Incoming::Message(text) = incoming else { return Ok(()) };
+                browser.spend(frames, shared, now)?;
+                let Some(Incoming::Message(text)) = incoming else { return Ok(()) };
                 let mut turn =
                     Turn { session: self.id, identity: &self.identity, peer, shared, outbound, events, now };
                 browser.handle_message(&text, &mut turn)
             }
             Party::Publisher(publisher) => {
-                let Incoming::Message(frame) = incoming else { return Ok(()) };
+                let Some(Incoming::Message(frame)) = incoming else { return Ok(()) };
                 publisher.handle_frame(frame, &self.identity, peer, shared, events, now)
             }
         }

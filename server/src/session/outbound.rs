@@ -1,6 +1,7 @@
 //! What waits for one session's socket, in order.
 //!
-//! Owns the frames that the kernel has not taken. Bound: `limits.outbound_bytes`; the frame that would cross it is not
+//! Owns the frames that the kernel has not taken. Bound: `limits.outbound_bytes`, in which each frame counts
+//! [`FRAME_COST`] bytes more than it has, so that many small ones are bounded as well; the frame that would cross it is not
 //! taken, and the session closes with `CloseReason::TooSlow`. An empty queue takes one frame of any size, so that the
 //! bound never closes a session that reads. No I/O: `slices` lends, `advance` forgets.
 
@@ -16,14 +17,18 @@ pub const MAX_SLICES: usize = 64;
 /// A capacity that an empty queue may keep; more is given back, so that a burst does not stay in memory.
 const KEPT_CAPACITY: usize = 8;
 
+/// What a waiting frame costs beside its bytes: its place in the queue, and the head of an allocation of its own.
+const FRAME_COST: usize = 64;
+
 /// See the module.
 #[derive(Debug)]
 pub struct Outbound {
     frames: VecDeque<Bytes>,
     /// Has the kernel taken a part of the first frame?
     front_is_cut: bool,
-    bytes: usize,
-    max_bytes: usize,
+    /// What waits, as it counts against the bound.
+    cost: usize,
+    max_cost: usize,
 }
 
 /// The bound would have been crossed.
@@ -33,17 +38,22 @@ pub struct TooSlow;
 impl Outbound {
     /// An empty queue with this bound.
     pub fn new(max_bytes: usize) -> Self {
-        Self { frames: VecDeque::new(), front_is_cut: false, bytes: 0, max_bytes }
+        Self { frames: VecDeque::new(), front_is_cut: false, cost: 0, max_cost: max_bytes }
     }
 
     /// Appends a frame.
     pub fn push(&mut self, frame: Bytes) -> Result<(), TooSlow> {
-        if self.bytes > 0 && self.bytes + frame.len() > self.max_bytes {
+        if !self.is_empty() && self.cost + frame.len() + FRAME_COST > self.max_cost {
             return Err(TooSlow);
         }
-        self.bytes += frame.len();
-        self.frames.push_back(frame);
+        self.push_last(frame);
         Ok(())
+    }
+
+    /// Appends a frame beyond the bound, if need be: the Close frame, at most 127 bytes, behind which nothing comes.
+    pub fn push_last(&mut self, frame: Bytes) {
+        self.cost += frame.len() + FRAME_COST;
+        self.frames.push_back(frame);
     }
 
     /// Nothing waits?
@@ -51,9 +61,9 @@ impl Outbound {
         self.frames.is_empty()
     }
 
-    /// Bytes that wait.
-    pub fn bytes(&self) -> usize {
-        self.bytes
+    /// What waits, as it counts against the bound: bytes, and a little for each frame.
+    pub fn cost(&self) -> usize {
+        self.cost
     }
 
     /// The first frames, for one vectored write. How many of `slices` were filled.
@@ -68,14 +78,15 @@ impl Outbound {
 
     /// The kernel has taken so many bytes.
     pub fn advance(&mut self, mut taken: usize) {
-        self.bytes -= taken;
         while let Some(front) = self.frames.front_mut() {
             if taken < front.len() {
                 front.advance(taken);
+                self.cost -= taken;
                 self.front_is_cut |= taken > 0;
                 return;
             }
             taken -= front.len();
+            self.cost -= front.len() + FRAME_COST;
             self.frames.pop_front();
             self.front_is_cut = false;
         }
@@ -87,14 +98,14 @@ impl Outbound {
     /// Forgets all frames but the rest of one that the kernel has begun to take: a Close frame may follow it.
     pub fn keep_only_what_has_begun(&mut self) {
         self.frames.truncate(usize::from(self.front_is_cut));
-        self.bytes = self.frames.iter().map(Bytes::len).sum();
+        self.cost = self.frames.iter().map(|frame| frame.len() + FRAME_COST).sum();
     }
 
     /// Forgets everything: the connection ends here, in the middle of a frame or not.
     pub fn clear(&mut self) {
         self.frames = VecDeque::new();
         self.front_is_cut = false;
-        self.bytes = 0;
+        self.cost = 0;
     }
 }
 
@@ -116,13 +127,22 @@ mod tests {
 
     #[test]
     fn the_frame_that_would_cross_the_bound_is_not_taken() {
-        let mut outbound = Outbound::new(10);
-        outbound.push(frame(6)).unwrap();
-        outbound.push(frame(4)).unwrap();
+        let mut outbound = Outbound::new(200);
+        outbound.push(frame(30)).unwrap();
+        outbound.push(frame(30)).unwrap();
         assert_eq!(outbound.push(frame(1)), Err(TooSlow));
-        assert_eq!(outbound.bytes(), 10);
-        outbound.advance(1);
-        outbound.push(frame(1)).unwrap();
+        assert_eq!(outbound.cost(), 188);
+        outbound.advance(30);
+        outbound.push(frame(30)).unwrap();
+        outbound.push_last(frame(4));
+        assert_eq!(lent(&outbound).len(), 64);
+    }
+
+    #[test]
+    fn many_small_frames_are_bounded_by_what_they_really_cost() {
+        let mut outbound = Outbound::new(1 << 20);
+        let taken = (0..1 << 20).take_while(|_| outbound.push(frame(2)).is_ok()).count();
+        assert_eq!(taken, (1 << 20) / 66);
     }
 
     #[test]
@@ -136,14 +156,15 @@ mod tests {
 
     #[test]
     fn what_has_begun_stays_whole() {
-        let mut outbound = Outbound::new(100);
+        let mut outbound = Outbound::new(1000);
         for _ in 0..3 {
             outbound.push(frame(10)).unwrap();
         }
         outbound.advance(13);
         outbound.keep_only_what_has_begun();
-        assert_eq!(outbound.bytes(), 7);
+        assert_eq!(lent(&outbound).len(), 7);
         outbound.advance(7);
+        assert_eq!(outbound.cost(), 0);
         outbound.push(frame(10)).unwrap();
         outbound.keep_only_what_has_begun();
         assert!(outbound.is_empty());
@@ -168,7 +189,8 @@ mod tests {
             }
             let all = frames.concat();
             prop_assert_eq!(&left[..], &all[..left.len()]);
-            prop_assert_eq!(outbound.bytes(), all.len() - left.len());
+            prop_assert_eq!(lent(&outbound).len().min(1), (all.len() - left.len()).min(1));
+            prop_assert_eq!(outbound.is_empty(), outbound.cost() == 0);
         }
     }
 }

@@ -1,8 +1,5 @@
 //! The backend link on the server's side: what a publisher sends, and what it is told.
-//!
-//! Owns the batches that wait for credit: those that came in one read at most, because the socket is not read meanwhile.
 
-use std::collections::VecDeque;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -22,7 +19,6 @@ use crate::policy::Decision;
 #[derive(Debug, Default)]
 pub struct Publisher {
     id: Option<PublisherId>,
-    waiting: VecDeque<Batch>,
 }
 
 /// The messages of one frame.
@@ -55,10 +51,9 @@ impl Publisher {
                 events.push(SessionEvent::Hello(publisher));
                 Ok(())
             }
-            (PublisherFrame::Publish { first, messages }, Some(_)) => {
+            (PublisherFrame::Publish { first, messages }, Some(publisher)) => {
                 if let Some(batch) = sort(first, messages, identity, peer, shared, now) {
-                    self.waiting.push_back(batch);
-                    events.push(SessionEvent::PublishAll);
+                    events.push(SessionEvent::PublishAll(publisher, batch));
                 }
                 Ok(())
             }
@@ -67,16 +62,6 @@ impl Publisher {
                 Err(CloseReason::BadMessage)
             }
         }
-    }
-
-    /// Waits something for credit?
-    pub fn is_waiting(&self) -> bool {
-        !self.waiting.is_empty()
-    }
-
-    /// The next batch to publish, and whose it is.
-    pub fn next_batch(&mut self) -> Option<(PublisherId, Batch)> {
-        Some((self.id?, self.waiting.pop_front()?))
     }
 }
 

@@ -9,11 +9,20 @@ use tungstenite::Error;
 use tungstenite::protocol::frame::coding::CloseCode;
 use tungstenite::protocol::{CloseFrame, Message, Role, WebSocketConfig, WebSocketContext};
 
+use super::boundary::FrameBoundary;
 use super::outbound::Outbound;
+
+/// A message over this size costs tungstenite's buffer its place: a new one is as small as at the start.
+const KEPT_BUFFER_BYTES: usize = 1024;
 
 /// One session's WebSocket.
 #[derive(Debug)]
-pub struct WebSocket(Box<WebSocketContext>);
+pub struct WebSocket {
+    context: Box<WebSocketContext>,
+    boundary: FrameBoundary,
+    max_message_bytes: usize,
+    buffer_bytes: usize,
+}
 
 /// Something that a client sent.
 #[derive(Debug, PartialEq, Eq)]
@@ -30,12 +39,8 @@ impl WebSocket {
     /// A WebSocket just after its opening handshake. `buffer_bytes` is allocated at once, for each session: small for
     /// browsers, which hardly send, larger for the link.
     pub fn new(max_message_bytes: usize, buffer_bytes: usize) -> Self {
-        let config = WebSocketConfig::default()
-            .read_buffer_size(buffer_bytes)
-            .write_buffer_size(0)
-            .max_message_size(Some(max_message_bytes))
-            .max_frame_size(Some(max_message_bytes));
-        Self(Box::new(WebSocketContext::new(Role::Server, Some(config))))
+        let context = Box::new(context(max_message_bytes, buffer_bytes));
+        Self { context, boundary: FrameBoundary::default(), max_message_bytes, buffer_bytes }
     }
 
     /// The next thing in `input`; none when it is used up. An error is what the session closes with.
@@ -44,9 +49,9 @@ impl WebSocket {
         input: &mut &[u8],
         outbound: &mut Outbound,
     ) -> Result<Option<Incoming>, CloseReason> {
-        match self.0.read(&mut Lent { input, outbound }) {
-            Ok(Message::Text(text)) => Ok(Some(Incoming::Message(text.into()))),
-            Ok(Message::Binary(bytes)) => Ok(Some(Incoming::Message(bytes))),
+        match self.context.read(&mut Lent { input, boundary: &mut self.boundary, outbound }) {
+            Ok(Message::Text(text)) => Ok(Some(self.message(text.into()))),
+            Ok(Message::Binary(bytes)) => Ok(Some(self.message(bytes))),
             // The answer to a Close frame leaves with the next call, which then says `ConnectionClosed`.
             Ok(Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_)) => {
                 Ok(Some(Incoming::Control))
@@ -60,17 +65,41 @@ impl WebSocket {
         }
     }
 
+    /// The frames that the client has begun since the last call: messages, pings, and fragments of a message.
+    pub fn take_frames(&mut self) -> u32 {
+        self.boundary.take_frames()
+    }
+
     /// Begins the closing handshake.
     pub fn close(&mut self, reason: CloseReason, outbound: &mut Outbound) {
         let frame = CloseFrame { code: CloseCode::from(reason.code()), reason: reason.text().into() };
-        // What cannot be queued any more cannot be read either: the session ends all the same.
-        let _ = self.0.close(&mut Lent { input: &mut &[][..], outbound }, Some(frame));
+        let mut last = LastWord(outbound);
+        // It fails only if the closing handshake is complete already.
+        let _ = self.context.close(&mut last, Some(frame));
     }
+
+    fn message(&mut self, bytes: Bytes) -> Incoming {
+        // Behind a message tungstenite holds nothing: it was given no byte of the next frame.
+        if bytes.len() > KEPT_BUFFER_BYTES && self.context.can_write() {
+            *self.context = context(self.max_message_bytes, self.buffer_bytes);
+        }
+        Incoming::Message(bytes)
+    }
+}
+
+fn context(max_message_bytes: usize, buffer_bytes: usize) -> WebSocketContext {
+    let config = WebSocketConfig::default()
+        .read_buffer_size(buffer_bytes)
+        .write_buffer_size(0)
+        .max_message_size(Some(max_message_bytes))
+        .max_frame_size(Some(max_message_bytes));
+    WebSocketContext::new(Role::Server, Some(config))
 }
 
 /// The session's two ends, lent to tungstenite for one call.
 struct Lent<'a, 'b> {
     input: &'a mut &'b [u8],
+    boundary: &'a mut FrameBoundary,
     outbound: &'a mut Outbound,
 }
 
@@ -79,7 +108,12 @@ impl Read for Lent<'_, '_> {
         if self.input.is_empty() {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        self.input.read(buffer)
+        let most = self.input.len().min(buffer.len());
+        let taken = self.boundary.split(&self.input[..most]);
+        let (given, rest) = self.input.split_at(taken);
+        buffer[..taken].copy_from_slice(given);
+        *self.input = rest;
+        Ok(taken)
     }
 }
 
@@ -87,6 +121,26 @@ impl Write for Lent<'_, '_> {
     /// Called with whole frames only, because its write buffer has no target size.
     fn write(&mut self, frame: &[u8]) -> io::Result<usize> {
         self.outbound.push(Bytes::copy_from_slice(frame)).map_err(|_| io::ErrorKind::StorageFull)?;
+        Ok(frame.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The way out for a Close frame, which always fits.
+struct LastWord<'a>(&'a mut Outbound);
+
+impl Read for LastWord<'_> {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+}
+
+impl Write for LastWord<'_> {
+    fn write(&mut self, frame: &[u8]) -> io::Result<usize> {
+        self.0.push_last(Bytes::copy_from_slice(frame));
         Ok(frame.len())
     }
 
@@ -107,7 +161,7 @@ mod tests {
 
     fn all(input: &[u8]) -> (Vec<Result<Incoming, CloseReason>>, Vec<u8>) {
         let mut socket = WebSocket::new(100, 64);
-        let mut outbound = Outbound::new(1000);
+        let mut outbound = Outbound::new(10_000);
         let mut received = Vec::new();
         let mut input = input;
         loop {

@@ -11,7 +11,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use orosync_protocol::CloseReason;
+use orosync_protocol::link_frame::Message;
+use orosync_protocol::{CloseReason, PublisherId};
 use slab::Slab;
 
 use crate::connection::Peer;
@@ -19,7 +20,8 @@ use crate::connection::limits::ConnectionCount;
 use crate::delivery::Delivery;
 use crate::metrics::Source;
 use crate::node::Node;
-use crate::session::{Now, Session, SessionEvent, Shared};
+use crate::session::publisher::Batch;
+use crate::session::{FAREWELL, Now, Session, SessionEvent, Shared};
 
 use subscribers::{Subscribed, Subscribers};
 
@@ -33,7 +35,7 @@ pub struct Shard {
     subscribers: Subscribers,
     /// Slots whose outbound queue or state has changed since they were last written. Each stands here once.
     dirty: VecDeque<usize>,
-    /// Slots of publishers that wait for credit.
+    /// Slots of sessions that wait for credit.
     waiting: Vec<usize>,
     /// No more publishing: the node drains.
     draining: bool,
@@ -44,9 +46,21 @@ pub struct Shard {
 #[derive(Debug)]
 struct Entry {
     session: Session,
+    /// What it wants to publish and there is no credit for. Bound: what came in one read, because its socket is not read
+    /// meanwhile.
+    unpublished: VecDeque<Publication>,
     is_dirty: bool,
     /// The metrics count it among the open sessions.
     is_counted: bool,
+}
+
+/// What a session wants to publish.
+#[derive(Debug)]
+enum Publication {
+    /// A publisher's, which is acknowledged.
+    Batch(PublisherId, Batch),
+    /// A browser's.
+    Message(Message),
 }
 
 impl Shard {
@@ -68,7 +82,12 @@ impl Shard {
     /// Takes a new connection; its slot.
     pub fn accept(&mut self, peer: Peer, count: ConnectionCount, now: Instant) -> usize {
         let session = Session::new(peer, count, &self.shared, now);
-        self.sessions.insert(Entry { session, is_dirty: false, is_counted: false })
+        self.sessions.insert(Entry {
+            session,
+            unpublished: VecDeque::new(),
+            is_dirty: false,
+            is_counted: false,
+        })
     }
 
     /// Has it no sessions?
@@ -78,7 +97,14 @@ impl Shard {
 
     /// Is this slot's socket to be read?
     pub fn wants_input(&self, slot: usize) -> bool {
-        self.sessions.get(slot).is_some_and(|entry| entry.session.wants_input())
+        self.sessions
+            .get(slot)
+            .is_some_and(|entry| entry.unpublished.is_empty() && entry.session.wants_input())
+    }
+
+    /// Is there nothing left to do for this slot, so that its connection can be dropped?
+    pub fn is_gone(&self, slot: usize) -> bool {
+        self.sessions.get(slot).is_none_or(|entry| entry.unpublished.is_empty() && entry.session.is_gone())
     }
 
     /// Takes bytes from a session's client.
@@ -132,7 +158,7 @@ impl Shard {
     /// Publishers may ask for credit again.
     pub fn handle_credit(&mut self, now: Instant) {
         for slot in std::mem::take(&mut self.waiting) {
-            self.publish_batches(slot, now);
+            self.publish_what_waits(slot, now);
             self.mark_dirty(slot);
         }
     }
@@ -140,6 +166,10 @@ impl Shard {
     /// Looks at the clock, about once a second.
     pub fn handle_timeout(&mut self, now: Instant) {
         for (slot, entry) in &mut self.sessions {
+            // Its socket is not read: it cannot be heard.
+            if !entry.unpublished.is_empty() {
+                continue;
+            }
             entry.session.handle_timeout(&self.shared, now);
             // What it did shows in its queue or its state; what it did not do costs one look.
             let changed = !entry.session.outbound().is_empty() || entry.session.is_ending();
@@ -153,12 +183,15 @@ impl Shard {
     /// First half of a drain: publishers go, and nothing is published any more.
     pub fn stop_publishing(&mut self, now: Instant) {
         self.draining = true;
-        self.end_where(now, Session::is_publisher);
+        for (_, entry) in &mut self.sessions {
+            entry.unpublished.clear();
+        }
+        self.end_where(now + FAREWELL, Session::is_publisher);
     }
 
-    /// Second half: everybody goes.
-    pub fn stop(&mut self, now: Instant) {
-        self.end_where(now, |_| true);
+    /// Second half: everybody goes; what waits for them has until then to be written.
+    pub fn stop(&mut self, until: Instant) {
+        self.end_where(until, |_| true);
     }
 
     /// The next slot that has something to write, or has ended.
@@ -242,26 +275,34 @@ impl Shard {
                     }
                 }
             }
-            SessionEvent::Publish(message) if !self.draining => self.node.publish(message, Source::Browser),
-            SessionEvent::Publish(_) => {}
+            SessionEvent::Publish(message) => self.publish(slot, Publication::Message(message), now),
+            SessionEvent::PublishAll(publisher, batch) => {
+                self.publish(slot, Publication::Batch(publisher, batch), now);
+            }
             SessionEvent::Hello(publisher) => {
                 let accepted = self.node.highest(publisher, now);
                 if let Some(entry) = self.sessions.get_mut(slot) {
                     entry.session.welcome_publisher(accepted, now);
                 }
             }
-            SessionEvent::PublishAll => self.publish_batches(slot, now),
         }
     }
 
-    /// Publishes what a publisher's session holds, as far as there is credit.
-    fn publish_batches(&mut self, slot: usize, now: Instant) {
-        // The publisher gets no acknowledgement and sends it again, to the next server.
-        if self.draining {
-            return;
+    fn publish(&mut self, slot: usize, publication: Publication, now: Instant) {
+        if let Some(entry) = self.sessions.get_mut(slot) {
+            entry.unpublished.push_back(publication);
+            self.publish_what_waits(slot, now);
         }
+    }
+
+    /// Publishes what a session wants to publish, as far as there is credit.
+    fn publish_what_waits(&mut self, slot: usize, now: Instant) {
         let Some(entry) = self.sessions.get_mut(slot) else { return };
-        while entry.session.has_batch() {
+        // A publisher gets no acknowledgement and sends it again, to the next server.
+        if self.draining {
+            entry.unpublished.clear();
+        }
+        while !entry.unpublished.is_empty() {
             if !self.node.has_credit() {
                 self.shared.metrics.credit_waits.inc();
                 if !self.waiting.contains(&slot) {
@@ -269,17 +310,21 @@ impl Shard {
                 }
                 return;
             }
-            if let Some((publisher, mut batch)) = entry.session.next_batch() {
-                self.node.publish_all(publisher, std::mem::take(&mut batch.messages), now);
-                entry.session.acknowledge(batch, now);
+            match entry.unpublished.pop_front() {
+                Some(Publication::Batch(publisher, mut batch)) => {
+                    self.node.publish_all(publisher, std::mem::take(&mut batch.messages), now);
+                    entry.session.acknowledge(batch, now);
+                }
+                Some(Publication::Message(message)) => self.node.publish(message, Source::Browser),
+                None => {}
             }
         }
     }
 
-    fn end_where(&mut self, now: Instant, which: impl Fn(&Session) -> bool) {
+    fn end_where(&mut self, write_until: Instant, which: impl Fn(&Session) -> bool) {
         for (slot, entry) in &mut self.sessions {
             if which(&entry.session) {
-                entry.session.end(CloseReason::GoingAway, now);
+                entry.session.end(CloseReason::GoingAway, write_until);
                 if !entry.is_dirty {
                     entry.is_dirty = true;
                     self.dirty.push_back(slot);

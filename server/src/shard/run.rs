@@ -1,7 +1,7 @@
 //! A shard's event loop: the only place where sessions' sockets are read and written.
 //!
-//! Each turn takes what is there, from the inbox and from the sockets, and then writes each dirty session once, with one
-//! vectored write of all that waits there. Nothing is spawned or woken per delivery. The sockets hang in an epoll set of
+//! Each turn takes what is there, from the inbox and from the sockets, and then writes each dirty session once, with a
+//! vectored write of all that waits there (of 64 frames at a time). Nothing is spawned or woken per delivery. The sockets hang in an epoll set of
 //! the shard's own, whose descriptor tokio watches: a socket costs the kernel's entry and nothing else.
 
 use std::collections::VecDeque;
@@ -61,8 +61,9 @@ pub async fn run(shard: Shard, mut inbox: Inbox) -> io::Result<()> {
             () = yield_now(), if has_work => None,
         };
         let more = iter::from_fn(|| inbox.try_recv().ok());
+        let now = Instant::now();
         for message in first.into_iter().chain(more).take(MESSAGES_PER_TURN) {
-            event_loop.handle_message(message);
+            event_loop.handle_message(message, now);
         }
         sockets.get_mut().poll(&mut events, Some(Duration::ZERO))?;
         event_loop.handle_events(&events);
@@ -122,8 +123,7 @@ impl EventLoop {
         self.has_more_events || !self.readable.is_empty() || self.shard.has_dirty()
     }
 
-    fn handle_message(&mut self, message: ShardMessage) {
-        let now = Instant::now();
+    fn handle_message(&mut self, message: ShardMessage, now: Instant) {
         match message {
             ShardMessage::Accepted(accepted) => self.accept(accepted, now),
             ShardMessage::Delivery(delivery) => self.shard.handle_delivery(&delivery, now),
@@ -133,7 +133,7 @@ impl EventLoop {
                 drop(done);
             }
             ShardMessage::Stop { until } => {
-                self.shard.stop(now);
+                self.shard.stop(until);
                 self.stop_until = Some(until);
             }
         }
@@ -159,8 +159,8 @@ impl EventLoop {
             is_blocked: false,
             fin_sent: false,
         });
-        if self.stop_until.is_some() {
-            self.shard.stop(now);
+        if let Some(until) = self.stop_until {
+            self.shard.stop(until);
         }
     }
 
@@ -257,7 +257,7 @@ impl EventLoop {
                 Err(_) => session.handle_error(),
             }
         }
-        if session.is_greeting() && session.outbound().is_empty() {
+        if session.outbound().is_empty() && session.awaits_written() {
             self.shard.handle_written(slot, now);
         }
         let Some(session) = self.shard.session(slot) else { return };
@@ -266,11 +266,12 @@ impl EventLoop {
             // A peer that is gone already needs no FIN.
             let _ = connection.socket.finish();
         }
-        if session.is_gone() {
+        let wants_input = self.shard.wants_input(slot);
+        if self.shard.is_gone(slot) {
             // Closing the descriptor takes it out of the epoll set.
             self.connections[slot] = None;
             self.shard.remove(slot);
-        } else if connection.is_readable && !connection.is_queued && session.wants_input() {
+        } else if connection.is_readable && !connection.is_queued && wants_input {
             connection.is_queued = true;
             self.readable.push_back(slot);
         }

@@ -3,9 +3,9 @@
 use std::io::IoSlice;
 use std::time::Duration;
 
-use orosync_protocol::link_frame::{Audience, Message, PublisherFrame, ServerFrame};
+use orosync_protocol::link_frame::{Message, PublisherFrame, ServerFrame};
 use orosync_protocol::ticket::{Identity, Role, Signer, Verifier};
-use orosync_protocol::{Payload, PublisherId, Seq, Topic};
+use orosync_protocol::{Audience, Payload, PublisherId, Seq, SessionIds, Subprotocol, Topic};
 
 use super::*;
 use crate::auth::Authenticator;
@@ -18,7 +18,6 @@ use crate::metrics::Metrics;
 use crate::node::handle::{Inbox, ShardHandle, ShardMessage};
 use crate::policy::Policies;
 use crate::session::outbound::MAX_SLICES;
-use orosync_protocol::Subprotocol;
 
 const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
 const UNIX_NOW: u64 = 1_000_000;
@@ -44,7 +43,7 @@ impl Stage {
         change(&mut limits);
         let metrics = Arc::new(Metrics::new());
         let (handle, inbox) = ShardHandle::new();
-        let node = Arc::new(Node::new(vec![handle], &limits, Arc::clone(&metrics), 1));
+        let node = Arc::new(Node::new(vec![handle], &limits, Arc::clone(&metrics)));
         let ten_lines = || RateLimited::new(10, Duration::from_secs(10), metrics.log_lines_left_out.clone());
         let shared = Shared {
             door: Door {
@@ -164,7 +163,6 @@ fn default_limits() -> Limits {
         publisher_bytes: 1 << 20,
         remembered_tickets: 1000,
         remembered_publishers: 1000,
-        topics: 1000,
         ping_interval: Duration::from_secs(30),
         ping_timeout: Duration::from_secs(15),
     }
@@ -282,7 +280,7 @@ fn exclude_and_eligible_name_sessions() {
         stage.say(slot, r#"[5,"oro/ping"]"#);
     }
     let mut publish = |exclude: &[usize], eligible: &[usize]| {
-        let ids = |which: &[usize]| which.iter().map(|at| ids[*at]).collect();
+        let ids = |which: &[usize]| SessionIds::new(which.iter().map(|at| ids[*at]).collect()).unwrap();
         let audience = Audience { exclude: ids(exclude), eligible: ids(eligible) };
         stage.node.publish(Message { audience, ..message("oro/ping", "1") }, Source::Server);
         slots.map(|slot| stage.texts(slot).len())
@@ -332,7 +330,7 @@ fn a_wamp_session_that_should_come_back_ends_without_a_close_frame() {
     let mut stage = Stage::new();
     let (wamp, none, orosync) =
         (stage.browser(WAMP, &user(1)), stage.browser("", &user(2)), stage.browser(OROSYNC, &user(3)));
-    stage.shard.stop(stage.now);
+    stage.shard.stop(stage.now + Duration::from_secs(20));
     for slot in [wamp, none] {
         assert!(stage.written(slot).is_empty());
         assert!(stage.shard.session(slot).unwrap().wants_fin());
@@ -352,7 +350,7 @@ fn what_was_accepted_is_written_before_a_session_ends() {
     stage.say(slot, r#"[5,"oro/ping"]"#);
     stage.node.publish(message("oro/ping", "1"), Source::Server);
     stage.pass_on();
-    stage.shard.stop(stage.now);
+    stage.shard.stop(stage.now + Duration::from_secs(20));
     assert!(!stage.shard.session(slot).unwrap().wants_fin());
     assert_eq!(frames(&stage.written(slot)).len(), 1);
     assert!(stage.shard.session(slot).unwrap().wants_fin());
@@ -368,7 +366,7 @@ fn a_slow_reader_costs_its_bound_and_disturbs_nobody() {
     for n in 0..100 {
         stage.node.publish(message("oro/ping", &format!("\"{n:0>100}\"")), Source::Server);
         assert_eq!(stage.texts(quick).len(), 1);
-        assert!(stage.shard.session(slow).unwrap().outbound().bytes() <= 1000);
+        assert!(stage.shard.session(slow).unwrap().outbound().cost() <= 1000);
     }
     let sent = frames(&stage.written(slow));
     assert_eq!((sent[0].0, &sent[0].1[..2]), (8, &4008_u16.to_be_bytes()[..]));
@@ -512,5 +510,123 @@ fn a_session_leaves_nothing_behind() {
         assert_eq!(stage.metrics.subscriptions.get(), 0);
         assert_eq!(stage.metrics.sessions_open.of(Subprotocol::Wamp).get(), 0);
         assert!(!stage.node.has_subscribers(&Topic::parse("oro/ping").unwrap()));
+    }
+}
+
+#[test]
+fn what_a_publisher_sent_before_its_close_is_published_however_it_was_cut() {
+    let farewell = masked(8, &1000_u16.to_be_bytes());
+    let nonsense = masked(2, b"nonsense");
+    for end in [farewell, nonsense] {
+        let mut stage = Stage::new();
+        let reader = stage.browser(WAMP, &user(1));
+        stage.say(reader, r#"[5,"oro/ping"]"#);
+        let publisher = stage.publisher(7);
+        stage.link_frames(publisher);
+        let publish = batch(1, vec![message("oro/ping", "1")]).encode();
+        stage.send(publisher, &[masked(2, &publish), end].concat());
+        assert_eq!(stage.texts(reader), [r#"[8,"oro\/ping",1]"#]);
+    }
+}
+
+#[test]
+fn what_waits_for_credit_is_published_even_if_its_publisher_has_gone() {
+    let mut stage = Stage::with(|limits| limits.publisher_messages = 1);
+    let reader = stage.browser(WAMP, &user(1));
+    stage.say(reader, r#"[5,"oro/ping"]"#);
+    let publisher = stage.publisher(7);
+    stage.link(publisher, &batch(1, vec![message("oro/ping", "1")]));
+    stage.link(publisher, &batch(2, vec![message("oro/ping", "2")]));
+    stage.shard.handle_error(publisher);
+    assert!(!stage.shard.is_gone(publisher));
+    assert_eq!(stage.texts(reader).len(), 2);
+    assert!(stage.shard.is_gone(publisher));
+}
+
+#[test]
+fn a_publisher_that_waits_for_credit_is_not_taken_for_dead() {
+    let mut stage = Stage::with(|limits| limits.publisher_messages = 1);
+    let reader = stage.browser(WAMP, &user(1));
+    stage.say(reader, r#"[5,"oro/ping"]"#);
+    let publisher = stage.publisher(7);
+    stage.link(publisher, &batch(1, vec![message("oro/ping", "1")]));
+    stage.link(publisher, &batch(2, vec![message("oro/ping", "2")]));
+    stage.link_frames(publisher);
+    for _ in 0..3 {
+        stage.now += Duration::from_secs(31);
+        stage.send(reader, &masked(10, b""));
+        stage.shard.handle_timeout(stage.now);
+    }
+    stage.pass_on();
+    assert_eq!(stage.link_frames(publisher), [ServerFrame::Ack { accepted: Seq::new(2).unwrap() }]);
+}
+
+#[test]
+fn a_close_frame_leaves_whatever_bytes_follow_what_caused_it() {
+    for more in [masked(3, b""), b"\x81\x02hi".to_vec(), masked(1, &vec![b'x'; 70_000]), masked(1, b"{}")] {
+        let mut stage = Stage::new();
+        let slot = stage.browser(WAMP, &user(1));
+        stage.send(slot, &[masked(1, b"not json"), more].concat());
+        let sent = frames(&stage.written(slot));
+        assert_eq!((sent.len(), sent[0].0, &sent[0].1[..2]), (1, 8, &1007_u16.to_be_bytes()[..]));
+    }
+}
+
+#[test]
+fn a_close_frame_fits_into_a_full_queue() {
+    let mut stage = Stage::with(|limits| limits.outbound_bytes = 1000);
+    let slot = stage.browser(OROSYNC, &user(1));
+    stage.say(slot, r#"[5,"oro/ping"]"#);
+    stage.node.publish(message("oro/ping", &format!("\"{:x<890}\"", "")), Source::Server);
+    stage.pass_on();
+    stage.shard.stop(stage.now + Duration::from_secs(20));
+    let sent = frames(&stage.written(slot));
+    assert_eq!(sent.iter().map(|(opcode, _)| *opcode).collect::<Vec<_>>(), [1, 8]);
+}
+
+#[test]
+fn what_is_left_at_the_end_has_its_time_and_only_then_the_farewell_begins() {
+    let mut stage = Stage::new();
+    let slot = stage.browser(WAMP, &user(1));
+    stage.say(slot, r#"[5,"oro/ping"]"#);
+    stage.node.publish(message("oro/ping", "1"), Source::Server);
+    stage.pass_on();
+    stage.shard.stop(stage.now + Duration::from_secs(20));
+    stage.now += Duration::from_secs(19);
+    stage.shard.handle_timeout(stage.now);
+    assert_eq!(frames(&stage.written(slot)).len(), 1, "a slow reader still gets it");
+    assert!(!stage.shard.is_gone(slot));
+    stage.now += FAREWELL;
+    stage.shard.handle_timeout(stage.now);
+    assert!(stage.shard.is_gone(slot));
+}
+
+#[test]
+fn fragments_are_paid_for_like_messages() {
+    let mut stage = Stage::with(|limits| limits.message_burst = 10);
+    let slot = stage.browser(OROSYNC, &user(1));
+    let first = [0x01, 0x80, 0, 0, 0, 0];
+    let more = [0x00, 0x80, 0, 0, 0, 0].repeat(20);
+    stage.send(slot, &first);
+    assert!(stage.written(slot).is_empty());
+    stage.send(slot, &more);
+    assert_eq!(frames(&stage.written(slot))[0].1[..2], 4009_u16.to_be_bytes());
+}
+
+#[test]
+fn an_answer_is_not_larger_than_what_it_answers() {
+    let mut stage = Stage::new();
+    let slot = stage.browser(WAMP, &user(1));
+    let long = "\u{e9}".repeat(30_000);
+    for text in [
+        format!("[5,\"{long}\"]"),
+        format!("[7,\"{long}\",1]"),
+        format!("[2,\"1\",\"{long}\"]"),
+        format!("[1,\"{long}\",\"x\"]"),
+        format!("[1,\"x\",\"{long}\"]"),
+    ] {
+        stage.say(slot, &text);
+        let told = stage.texts(slot);
+        assert!(told.len() == 1 && told[0].len() < 5000, "{} bytes", told[0].len());
     }
 }

@@ -1,0 +1,103 @@
+//! Where one WebSocket frame ends and the next one begins, in bytes that come in any pieces.
+//!
+//! tungstenite keeps a buffer as large as the largest amount of bytes that it was ever given at once, and swallows all
+//! fragments of a message in one call. So it is given one frame at a time, and the frames are counted.
+
+use std::io::Cursor;
+
+use tungstenite::protocol::frame::FrameHeader;
+
+/// The longest header: RFC 6455, 5.2.
+const MAX_HEADER_BYTES: usize = 14;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct FrameBoundary {
+    header: [u8; MAX_HEADER_BYTES],
+    header_bytes: usize,
+    payload_left: u64,
+    frames: u32,
+}
+
+impl FrameBoundary {
+    /// How many of the first bytes of `input` belong to the frame that is being read. At least one, if there is any.
+    pub fn split(&mut self, input: &[u8]) -> usize {
+        if self.payload_left > 0 {
+            let taken = usize::try_from(self.payload_left).unwrap_or(usize::MAX).min(input.len());
+            self.payload_left -= taken as u64;
+            return taken;
+        }
+        let before = self.header_bytes;
+        let added = input.len().min(MAX_HEADER_BYTES - before);
+        self.header[before..before + added].copy_from_slice(&input[..added]);
+        let mut header = Cursor::new(&self.header[..before + added]);
+        match FrameHeader::parse(&mut header) {
+            Ok(Some((_, payload))) => {
+                self.payload_left = payload;
+                self.header_bytes = 0;
+                self.frames = self.frames.saturating_add(1);
+                usize::try_from(header.position()).unwrap_or(MAX_HEADER_BYTES) - before
+            }
+            Ok(None) => {
+                self.header_bytes = before + added;
+                added
+            }
+            // Not a frame: tungstenite says so as soon as it has it, and nothing is read behind it.
+            Err(_) => input.len(),
+        }
+    }
+
+    /// The frames that have begun since the last call.
+    pub fn take_frames(&mut self) -> u32 {
+        std::mem::take(&mut self.frames)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn frame(payload: usize) -> Vec<u8> {
+        let mut bytes = vec![0x81];
+        match payload {
+            0..126 => bytes.push(0x80 | u8::try_from(payload).unwrap()),
+            126..65_536 => {
+                bytes.push(0x80 + 126);
+                bytes.extend(u16::try_from(payload).unwrap().to_be_bytes());
+            }
+            _ => {
+                bytes.push(0x80 + 127);
+                bytes.extend((payload as u64).to_be_bytes());
+            }
+        }
+        bytes.extend([1, 2, 3, 4]);
+        bytes.resize(bytes.len() + payload, b'x');
+        bytes
+    }
+
+    proptest! {
+        #[test]
+        fn no_piece_holds_bytes_of_two_frames(
+            sizes in proptest::collection::vec(prop_oneof![0_usize..300, 65_530_usize..65_540], 1..6),
+            cuts in proptest::collection::vec(1_usize..5000, 1..50),
+        ) {
+            let frames: Vec<Vec<u8>> = sizes.iter().map(|size| frame(*size)).collect();
+            let ends: Vec<usize> =
+                frames.iter().scan(0, |end, frame| { *end += frame.len(); Some(*end) }).collect();
+            let bytes = frames.concat();
+            let mut boundary = FrameBoundary::default();
+            let (mut at, mut cuts) = (0, cuts.into_iter().cycle());
+            while at < bytes.len() {
+                let piece = cuts.next().unwrap_or(1).min(bytes.len() - at);
+                let taken = boundary.split(&bytes[at..at + piece]);
+                prop_assert!(taken > 0 && taken <= piece);
+                let end = ends.iter().find(|end| **end > at).unwrap();
+                prop_assert!(at + taken <= *end, "{at} + {taken} crosses {end}");
+                at += taken;
+            }
+            prop_assert_eq!(boundary.take_frames() as usize, sizes.len());
+        }
+    }
+}
