@@ -37,7 +37,7 @@ Orosync\Exception\EncodingException: Orosync\Publisher::publish(): the option "e
 Orosync\Exception\EncodingException: Orosync\Publisher::publish(): the option "0" is unknown. There are: exclude, eligible
 Orosync\Exception\EncodingException: Orosync\Publisher::publish(): the option "exclude" must be a list of session ids, string given
 Orosync\Exception\EncodingException: Orosync\Publisher::publish(): the option "eligible" must be a list of strings, it holds int
-Orosync\Exception\EncodingException: Orosync\Publisher::publish(): the option "exclude" has 1001 session ids, at most 1000 are possible. Publish to a topic of those sessions instead
+Orosync\Exception\EncodingException: Orosync\Publisher::publish(): the option "exclude" has 1001 session ids in one list, at most 1000 are possible. Publish to a topic of those sessions instead
 nothing
 nothing
 nothing
