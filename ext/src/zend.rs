@@ -18,6 +18,11 @@ struct SmartStr {
     a: usize,
 }
 
+const _: () = assert!(
+    ext_php_rs::ffi::USING_ZTS == 0,
+    "this PHP is built with threads (ZTS), where json_globals is found another way: build against a PHP without (NTS)"
+);
+
 /// `zend_json_globals` of `ext/json/php_json.h`, in a PHP without threads.
 #[repr(C)]
 struct JsonGlobals {

@@ -17,6 +17,9 @@ $try('unix:/x', ['secret' => $secret, 'connect_timeout' => 99.5]);
 $try('unix:/x', ['secret' => $secret, 'secret_file' => '/etc/hostname']);
 $try('http://x/', ['secret' => $secret]);
 $try('unix:/x', ['secret' => $secret, 'queue_messages' => null, 'queue_bytes' => 3_000_000, 'connect_timeout' => 1]);
+foreach (['2M', '2048k', ' 1G ', '2097152'] as $size) {
+    $try('unix:/x', ['secret' => $secret, 'queue_bytes' => $size]);
+}
 --EXPECT--
 Orosync\Exception\ConfigurationException: Orosync\Publisher::__construct(): the option "queue_mesages" is unknown. Did you mean "queue_messages"?
 Orosync\Exception\ConfigurationException: Orosync\Publisher::__construct(): the option "colour" is unknown. There are: secret, secret_file, queue_messages, queue_bytes, connect_timeout, shutdown_timeout
@@ -24,4 +27,8 @@ Orosync\Exception\ConfigurationException: Orosync\Publisher::__construct(): the 
 Orosync\Exception\ConfigurationException: Orosync\Publisher::__construct(): the option "connect_timeout" = "99.5": not a number of seconds from 0.001 to 60
 Orosync\Exception\ConfigurationException: Orosync\Publisher::__construct(): the option "secret" and the option "secret_file" are both set. Keep one of the two
 Orosync\Exception\ConfigurationException: Orosync\Publisher::__construct(): the endpoint: "http://x/" is no endpoint. Write ws://host:port/, wss://host/ or unix:/path/to/socket
+nothing
+nothing
+nothing
+nothing
 nothing
