@@ -78,8 +78,10 @@ namespace {
     /**
      * Mint a browser's one-time ticket for `?ticket=`.
      *
-     * @param array{sub?: ?string, uid?: ?int, org?: ?int, role?: 'user'|'customer'|'anonymous'|null} $claims user name,
-     *                   user id, organization id; what is null is left out; without a role: anonymous
+     * @param array{sub?: ?string, uid?: ?int, org?: ?int, role?: 'user'|'customer'|'anonymous'|null,
+     *              topics?: list<string>|null} $claims user name, user id, organization id; patterns of topics that are
+     *                   granted where the server's policy says `granted` (at most 50); what is null is left out;
+     *                   without a role: anonymous
      * @param int $ttl seconds until it expires, at most 86400
      *
      * @throws \Orosync\Exception\EncodingException      a claim or the ttl cannot be put into a ticket

@@ -7,8 +7,8 @@ use ext_php_rs::types::{ArrayKey, ZendHashTable, Zval};
 use ext_php_rs::zend::ExecutorGlobals;
 use orosync_link::Status;
 use orosync_protocol::link_frame::Message;
-use orosync_protocol::ticket::{Identity, Role};
-use orosync_protocol::{Audience, SessionId, SessionIds, Topic};
+use orosync_protocol::ticket::{Identity, MAX_GRANTED, Role};
+use orosync_protocol::{Audience, SessionId, SessionIds, Topic, TopicPattern};
 
 use crate::{exceptions, json};
 
@@ -184,7 +184,7 @@ fn session_ids(option: &str, value: &Zval) -> Result<SessionIds, PhpException> {
 
 /// Who the claims of a ticket speak of. A claim that is null counts as left out.
 pub(crate) fn identity(claims: Table<'_>) -> Result<Identity, PhpException> {
-    const KNOWN: [&str; 4] = ["sub", "uid", "org", "role"];
+    const KNOWN: [&str; 5] = ["sub", "uid", "org", "role", "topics"];
     let mut identity = Identity::anonymous();
     for (key, value) in claims.iter() {
         if value.is_null() {
@@ -195,6 +195,7 @@ pub(crate) fn identity(claims: Table<'_>) -> Result<Identity, PhpException> {
             "uid" => identity.uid = Some(id("uid", value)?),
             "org" => identity.org = Some(id("org", value)?),
             "role" => identity.role = role(value)?,
+            "topics" => identity.granted = granted(value)?,
             other => {
                 return Err(exceptions::encoding(&format!(
                     "the claim \"{other}\" is unknown{}",
@@ -228,6 +229,25 @@ fn id(claim: &str, value: &Zval) -> Result<u64, PhpException> {
         Some(id) => u64::try_from(id).map_err(|_| problem(id.to_string())),
         None => Err(problem(type_name(value))),
     }
+}
+
+fn granted(value: &Zval) -> Result<Vec<TopicPattern>, PhpException> {
+    let problem = |given: &str| {
+        exceptions::encoding(&format!("the claim \"topics\" must be a list of topic patterns, {given}"))
+    };
+    let list = value.array().ok_or_else(|| problem(&format!("{} given", type_name(value))))?;
+    if list.len() > MAX_GRANTED {
+        return Err(problem(&format!("at most {MAX_GRANTED}, {} given", list.len())));
+    }
+    list.values()
+        .map(|pattern| {
+            let text = pattern
+                .dereference()
+                .str()
+                .ok_or_else(|| problem(&format!("it holds {}", type_name(pattern))))?;
+            TopicPattern::parse(text).map_err(|error| problem(&error.to_string()))
+        })
+        .collect()
 }
 
 fn role(value: &Zval) -> Result<Role, PhpException> {

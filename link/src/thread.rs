@@ -293,7 +293,7 @@ fn ticket(options: &Options) -> Result<String, LinkError> {
     let now =
         SystemTime::now().duration_since(UNIX_EPOCH).map_err(|error| failed(error.to_string()))?.as_secs();
     let id = random_id().map_err(|error| failed(error.to_string()))?;
-    let publisher = Identity { role: Role::Publisher, user: None, uid: None, org: None };
+    let publisher = Identity { role: Role::Publisher, ..Identity::anonymous() };
     options.signer.mint(&publisher, now, TICKET_TTL_SECONDS, id).map_err(|error| failed(error.to_string()))
 }
 

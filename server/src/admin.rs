@@ -5,6 +5,7 @@
 //! | `/healthz` | 200: the process answers |
 //! | `/readyz` | 200 while it takes sessions, 503 before that and while it drains |
 //! | `/metrics` | all metrics, in the format of `OpenMetrics` |
+//! | `/topics` | the rules in force: topics and allowed origins, as JSON |
 //!
 //! On an address of its own, because nobody else should see it. Bound: [`MAX_CONNECTIONS`] at once, one request each,
 //! within [`CONNECTION_TIME`].
@@ -21,7 +22,7 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tracing::{debug, warn};
 
 use crate::metrics::Metrics;
@@ -36,6 +37,7 @@ const CONNECTION_TIME: Duration = Duration::from_secs(10);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 const TEXT: &str = "text/plain; charset=utf-8";
+const JSON: &str = "application/json";
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Whether the node takes sessions; shared by its clones.
@@ -81,8 +83,13 @@ impl Default for Readiness {
     }
 }
 
-/// Answers until it is dropped.
-pub async fn serve(listener: TcpListener, metrics: Arc<Metrics>, readiness: Readiness) {
+/// Answers until it is dropped. `rules` is what `/topics` says.
+pub async fn serve(
+    listener: TcpListener,
+    metrics: Arc<Metrics>,
+    readiness: Readiness,
+    rules: watch::Receiver<String>,
+) {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
@@ -94,9 +101,9 @@ pub async fn serve(listener: TcpListener, metrics: Arc<Metrics>, readiness: Read
                 continue;
             }
         };
-        let (metrics, readiness) = (Arc::clone(&metrics), readiness.clone());
+        let (metrics, readiness, rules) = (Arc::clone(&metrics), readiness.clone(), rules.clone());
         tokio::spawn(async move {
-            if tokio::time::timeout(CONNECTION_TIME, answer_one(connection, &metrics, &readiness))
+            if tokio::time::timeout(CONNECTION_TIME, answer_one(connection, &metrics, &readiness, &rules))
                 .await
                 .is_err()
             {
@@ -107,9 +114,14 @@ pub async fn serve(listener: TcpListener, metrics: Arc<Metrics>, readiness: Read
     }
 }
 
-async fn answer_one(connection: TcpStream, metrics: &Metrics, readiness: &Readiness) {
+async fn answer_one(
+    connection: TcpStream,
+    metrics: &Metrics,
+    readiness: &Readiness,
+    rules: &watch::Receiver<String>,
+) {
     let service = service_fn(|request: Request<Incoming>| {
-        let response = answer(request.method(), request.uri().path(), metrics, readiness.phase());
+        let response = answer(request.method(), request.uri().path(), metrics, readiness.phase(), rules);
         async move { Ok::<_, Infallible>(response) }
     });
     let served = http1::Builder::new()
@@ -122,7 +134,13 @@ async fn answer_one(connection: TcpStream, metrics: &Metrics, readiness: &Readin
     }
 }
 
-fn answer(method: &Method, path: &str, metrics: &Metrics, phase: Phase) -> Response<String> {
+fn answer(
+    method: &Method,
+    path: &str,
+    metrics: &Metrics,
+    phase: Phase,
+    rules: &watch::Receiver<String>,
+) -> Response<String> {
     if method != Method::GET && method != Method::HEAD {
         let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "Use GET.\n");
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
@@ -134,9 +152,10 @@ fn answer(method: &Method, path: &str, metrics: &Metrics, phase: Phase) -> Respo
         ("/readyz", Phase::Starting) => plain(StatusCode::SERVICE_UNAVAILABLE, "starting\n"),
         ("/readyz", Phase::Draining) => plain(StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
         ("/metrics", _) => with_type(StatusCode::OK, OPEN_METRICS, metrics.encode()),
+        ("/topics", _) => with_type(StatusCode::OK, JSON, rules.borrow().clone()),
         _ => plain(
             StatusCode::NOT_FOUND,
-            "There are /healthz, /readyz and /metrics. Browsers connect to the port of `bind`.\n",
+            "There are /healthz, /readyz, /metrics and /topics. Browsers connect to the port of `bind`.\n",
         ),
     }
 }
@@ -163,7 +182,8 @@ mod tests {
     async fn start(readiness: &Readiness, metrics: &Arc<Metrics>) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        tokio::spawn(serve(listener, Arc::clone(metrics), readiness.clone()));
+        let (_, rules) = watch::channel(String::new());
+        tokio::spawn(serve(listener, Arc::clone(metrics), readiness.clone(), rules));
         address
     }
 

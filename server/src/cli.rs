@@ -6,8 +6,8 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use figment::value::Value;
 use orosync_link::Endpoint;
-use orosync_protocol::Topic;
 use orosync_protocol::ticket::Role;
+use orosync_protocol::{Topic, TopicPattern};
 
 use crate::config::keys::{self, Declaration};
 
@@ -37,9 +37,9 @@ pub struct Cli {
 /// Flags of all commands.
 #[derive(Debug, Args)]
 pub struct Flags {
-    /// The configuration, in TOML
+    /// The configuration, in TOML; can be repeated: what a later file says wins
     #[arg(long, global = true, value_name = "FILE")]
-    pub config: Option<PathBuf>,
+    pub config: Vec<PathBuf>,
     /// Where to listen, for example 0.0.0.0:8080, or unix: and a path; can be repeated
     #[arg(long, global = true, value_name = "ADDRESS")]
     bind: Vec<String>,
@@ -98,6 +98,9 @@ pub struct TicketArgs {
     /// Back office, storefront, nobody, or a program that publishes [default: user with --user or --uid, else anonymous]
     #[arg(long, value_parser = roles())]
     pub role: Option<Role>,
+    /// A pattern of topics that are granted, for example acme/orders/{id:int}; can be repeated
+    #[arg(long, value_name = "PATTERN", value_parser = pattern)]
+    pub topic: Vec<TopicPattern>,
     /// Seconds until it expires
     #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..))]
     pub ttl: u64,
@@ -130,6 +133,10 @@ pub struct WatchArgs {
 
 fn topic(text: &str) -> Result<Topic, String> {
     Topic::parse(text).map_err(|error| format!("the topic {error}"))
+}
+
+fn pattern(text: &str) -> Result<TopicPattern, String> {
+    TopicPattern::parse(text).map_err(|error| error.to_string())
 }
 
 fn roles() -> impl TypedValueParser<Value = Role> {

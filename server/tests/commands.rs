@@ -158,7 +158,13 @@ fn a_ticket_says_who_was_named() {
         (vec![], Identity::anonymous()),
         (
             vec!["--user", "admin", "--uid", "7", "--org", "1"],
-            Identity { role: Role::User, user: Some("admin".to_owned()), uid: Some(7), org: Some(1) },
+            Identity {
+                role: Role::User,
+                user: Some("admin".to_owned()),
+                uid: Some(7),
+                org: Some(1),
+                granted: Vec::new(),
+            },
         ),
         (
             vec!["--uid", "7", "--role", "customer"],

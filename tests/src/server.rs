@@ -1,6 +1,5 @@
 //! A running `orosync-server`.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -15,6 +14,9 @@ use tempfile::TempDir;
 
 use crate::wait;
 use crate::{SECRET, artefact};
+
+/// The file of what a test adds to the configuration.
+const OWN_CONFIGURATION: &str = "own.toml";
 
 /// See the module. Killed when it goes out of scope.
 #[derive(Debug)]
@@ -46,6 +48,12 @@ impl Server {
         Self::launch(directory, "127.0.0.1:0", "", environment)
     }
 
+    /// Writes the lines of [`Server::start_with`] anew.
+    pub fn rewrite(&self, configuration: &str) {
+        fs::write(self.directory.path().join(OWN_CONFIGURATION), configuration)
+            .expect("the configuration is written");
+    }
+
     /// Kills it and starts another one, on the same port and the same unix socket.
     #[must_use]
     pub fn restart(mut self) -> Self {
@@ -67,20 +75,21 @@ impl Server {
     fn launch(directory: TempDir, bind: &str, configuration: &str, environment: &[(&str, &str)]) -> Self {
         let secret = directory.path().join("secret");
         fs::write(&secret, format!("{SECRET}\n")).expect("the secret is written");
-        let mut toml = format!("bind = [{bind:?}, \"unix:{}\"]\n", directory.path().join("socket").display());
-        let (top, tables) = configuration.split_at(configuration.find('[').unwrap_or(configuration.len()));
-        // Writing into a String cannot fail. Keys come before tables in TOML.
-        let _ = write!(
-            toml,
-            "admin_bind = \"127.0.0.1:0\"\n{top}\n[auth]\nsecret_file = \"{}\"\n{tables}",
-            secret.display()
+        let base = directory.path().join("orosync.toml");
+        let (socket, secret) = (directory.path().join("socket"), secret.display());
+        let toml = format!(
+            "bind = [\"{bind}\", \"unix:{}\"]\nadmin_bind = \"127.0.0.1:0\"\n[auth]\nsecret_file = \"{secret}\"\n",
+            socket.display()
         );
-        let file = directory.path().join("orosync.toml");
-        fs::write(&file, toml).expect("the configuration is written");
+        fs::write(&base, toml).expect("the configuration is written");
+        let own = directory.path().join(OWN_CONFIGURATION);
+        fs::write(&own, configuration).expect("the configuration is written");
         let mut child = command()
             .arg("serve")
             .arg("--config")
-            .arg(&file)
+            .arg(&base)
+            .arg("--config")
+            .arg(&own)
             .env("OROSYNC_ORO_PING_SECONDS", "0")
             .envs(environment.iter().copied())
             .stderr(Stdio::piped())
@@ -214,7 +223,8 @@ pub fn command() -> Command {
 
 /// A ticket for this role; `uid` also makes the user name.
 pub fn ticket(role: Role, uid: Option<u64>) -> String {
-    let identity = Identity { role, user: uid.map(|uid| format!("user{uid}")), uid, org: Some(1) };
+    let identity =
+        Identity { role, user: uid.map(|uid| format!("user{uid}")), uid, org: Some(1), granted: Vec::new() };
     let now =
         std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs();
     let signer = Signer::from_secret(SECRET.as_bytes()).expect("long enough");

@@ -218,3 +218,30 @@ fn sighup_is_not_fatal() {
     Client::anonymous(&server, WAMP).sync();
     assert!(server.is_running());
 }
+
+#[test]
+fn sighup_has_topics_and_origins_read_again_without_closing_a_session() {
+    let mut server = Server::start_with("[[topics]]\npattern = \"acme/old\"\nsubscribe = \"user\"\n");
+    let mut client = Client::user(&server, WAMP, 1);
+    client.subscribe("acme/old");
+    client.say(r#"[5,"acme/new"]"#);
+    assert!(client.text().starts_with(r#"[4,"acme\/new""#));
+    server.rewrite("[auth]\nallowed_origins = [\"example.com\"]\n[[topics]]\npattern = \"acme/new\"\nsubscribe = \"user\"\n");
+    server.signal(Signal::HUP);
+    server.await_line("were read again");
+    client.subscribe("acme/new");
+    let script = r#"orosync_publish("acme/new", 1); orosync_flush();"#;
+    php::output(&server.endpoint(), script);
+    assert_eq!(client.text(), r#"[8,"acme\/new",1]"#);
+    let rules = server.admin("/topics");
+    assert!(rules.contains(r#"{"pattern":"acme/new","subscribe":"user","publish":"publisher"}"#), "{rules}");
+    assert!(!rules.contains("acme/old") && rules.contains(r#""allowed_origins":["example.com"]"#), "{rules}");
+    let mut foreign = Client::connect(&server);
+    let head = foreign.handshake("/", "Origin: https://example.org\r\n");
+    assert!(head.starts_with("HTTP/1.1 403 "), "{head}");
+    // A slip changes nothing.
+    server.rewrite("[[topics]]\npattern = \"acme/{\"\nsubscribe = \"user\"\n");
+    server.signal(Signal::HUP);
+    server.await_line("the former rules stay");
+    client.sync();
+}

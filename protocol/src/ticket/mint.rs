@@ -29,6 +29,7 @@ impl Signer {
             sub: identity.user.clone(),
             uid: identity.uid,
             org: identity.org,
+            topics: identity.granted.iter().map(|pattern| pattern.as_str().to_owned()).collect(),
             role: identity.role,
             iat: now,
             exp: now.saturating_add(ttl_seconds),

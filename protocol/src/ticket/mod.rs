@@ -10,6 +10,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::pattern::TopicPattern;
+
 pub use mint::Signer;
 pub use verify::{TicketError, Verifier};
 
@@ -18,6 +20,9 @@ pub const AUDIENCE: &str = "orosync";
 
 /// The shortest secret, in bytes: HS256 wants a key as long as its hash (RFC 7518, 3.2).
 pub const MIN_SECRET_BYTES: usize = 32;
+
+/// The most patterns in one ticket: a ticket travels in a URL.
+pub const MAX_GRANTED: usize = 50;
 
 /// What kind of party a session is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -62,12 +67,14 @@ pub struct Identity {
     pub uid: Option<u64>,
     /// The organization's id.
     pub org: Option<u64>,
+    /// Topics that the application has granted: they count where a policy says `granted`.
+    pub granted: Vec<TopicPattern>,
 }
 
 impl Identity {
     /// Somebody without a ticket.
     pub fn anonymous() -> Self {
-        Self { role: Role::Anonymous, user: None, uid: None, org: None }
+        Self { role: Role::Anonymous, user: None, uid: None, org: None, granted: Vec::new() }
     }
 }
 
@@ -85,6 +92,9 @@ pub struct Claims {
     /// The organization's id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub org: Option<u64>,
+    /// Patterns of topics that the application grants; at most [`MAX_GRANTED`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub topics: Vec<String>,
     /// What kind of party this is.
     pub role: Role,
     /// When it was minted, seconds since 1970.
@@ -119,8 +129,10 @@ mod tests {
             org in proptest::option::of(0..u64::MAX),
             role in prop_oneof![Just(Role::User), Just(Role::Customer), Just(Role::Anonymous), Just(Role::Publisher)],
             id in any::<u128>(),
+            granted in proptest::collection::vec("[a-z/]{1,20}", 0..4),
         ) {
-            let identity = Identity { role, user, uid, org };
+            let granted = granted.iter().map(|pattern| TopicPattern::parse(pattern).unwrap()).collect();
+            let identity = Identity { role, user, uid, org, granted };
             let ticket = signer().mint(&identity, 1_000_000, 300, id).unwrap();
             let verified = verifier().verify(&ticket, 1_000_100).unwrap();
             prop_assert_eq!(&verified.identity, &identity);
@@ -150,6 +162,29 @@ mod tests {
         assert!(matches!(verifier().verify(&unsigned, 1_000_000), Err(TicketError::Malformed { .. })));
         assert!(matches!(verifier().verify("x", 1_000_000), Err(TicketError::Malformed { .. })));
         assert!(matches!(verifier().verify("", 1_000_000), Err(TicketError::Malformed { .. })));
+    }
+
+    #[test]
+    fn what_is_granted_is_read_as_patterns_and_bounded() {
+        let ticket = |topics: Vec<String>| {
+            let claims = Claims {
+                aud: AUDIENCE.to_owned(),
+                sub: None,
+                uid: None,
+                org: None,
+                topics,
+                role: Role::User,
+                iat: 1,
+                exp: 2_000_000,
+                jti: "1".to_owned(),
+            };
+            let key = jsonwebtoken::EncodingKey::from_secret(SECRET);
+            jsonwebtoken::encode(&jsonwebtoken::Header::default(), &claims, &key).unwrap()
+        };
+        let verify = |topics: Vec<String>| verifier().verify(&ticket(topics), 1_000_000);
+        assert!(verify(vec!["acme/{id:int}".to_owned()]).is_ok());
+        assert!(matches!(verify(vec!["acme/{".to_owned()]), Err(TicketError::Malformed { .. })));
+        assert!(matches!(verify(vec!["a".to_owned(); 51]), Err(TicketError::Malformed { .. })));
     }
 
     #[test]

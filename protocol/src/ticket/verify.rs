@@ -6,13 +6,15 @@ use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 
 use super::mint::{ShortSecret, check_length};
-use super::{AUDIENCE, Claims, Identity};
+use super::{AUDIENCE, Claims, Identity, MAX_GRANTED};
+use crate::pattern::TopicPattern;
 
 /// How far in the future a ticket may have been minted, in seconds: clocks differ (OroPlatform 4.2 and later: the same).
 const CLOCK_SKEW_SECONDS: u64 = 30;
 
-/// The longest ticket that is looked at, in bytes. Ours are about 300; a user name may be long.
-const MAX_TICKET_BYTES: usize = 4096;
+/// The longest ticket that is looked at, in bytes. Ours are about 300; a user name may be long, and so may
+/// what is granted. The request head, `limits.handshake_bytes`, holds it.
+const MAX_TICKET_BYTES: usize = 8192;
 
 /// Checks tickets against one key: the shared secret, or the public half of a key pair.
 pub struct Verifier {
@@ -64,8 +66,15 @@ impl Verifier {
         if claims.iat > now.saturating_add(CLOCK_SKEW_SECONDS) {
             return Err(TicketError::NotYetValid { seconds: claims.iat - now });
         }
+        let granted = granted(&claims.topics)?;
         Ok(Verified {
-            identity: Identity { role: claims.role, user: claims.sub, uid: claims.uid, org: claims.org },
+            identity: Identity {
+                role: claims.role,
+                user: claims.sub,
+                uid: claims.uid,
+                org: claims.org,
+                granted,
+            },
             jti: claims.jti,
             expires: claims.exp,
         })
@@ -84,6 +93,16 @@ impl fmt::Debug for Verifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Verifier({:?})", self.validation.algorithms)
     }
+}
+
+fn granted(topics: &[String]) -> Result<Vec<TopicPattern>, TicketError> {
+    if topics.len() > MAX_GRANTED {
+        let problem = format!("it grants {} topics, at most {MAX_GRANTED} are possible", topics.len());
+        return Err(TicketError::Malformed { problem });
+    }
+    let parse = |topic: &String| TopicPattern::parse(topic);
+    let patterns = topics.iter().map(parse).collect::<Result<_, _>>();
+    patterns.map_err(|error| TicketError::Malformed { problem: format!("topics: {error}") })
 }
 
 fn refusal(error: jsonwebtoken::errors::Error) -> TicketError {

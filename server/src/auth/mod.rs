@@ -111,7 +111,7 @@ mod tests {
     }
 
     fn ticket(role: Role) -> String {
-        let identity = Identity { role, user: Some("anna".into()), uid: Some(7), org: None };
+        let identity = Identity { role, user: Some("anna".into()), uid: Some(7), ..Identity::anonymous() };
         Signer::from_secret(SECRET).unwrap().mint(&identity, NOW, 300, 1).unwrap()
     }
 

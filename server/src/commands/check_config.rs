@@ -81,7 +81,7 @@ mod tests {
     #[test]
     fn a_secret_is_never_shown() {
         let secret = "0123456789abcdef0123456789abcdef";
-        let written = load(None, [("OROSYNC_AUTH__SECRET".to_owned(), secret.to_owned())], []).unwrap();
+        let written = load(&[], [("OROSYNC_AUTH__SECRET".to_owned(), secret.to_owned())], []).unwrap();
         let shown = show(&written);
         assert!(!shown.contains(secret), "{shown}");
         assert!(shown.contains("# auth.secret is set, not shown"), "{shown}");

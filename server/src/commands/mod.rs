@@ -2,6 +2,7 @@
 
 mod check_config;
 mod publish;
+pub mod rules;
 pub mod serve;
 mod ticket;
 mod watch;
@@ -29,7 +30,9 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
             for warning in &written.warnings {
                 tracing::warn!("{warning}");
             }
-            serve::serve(settings).map_err(|error| Failure::Failed(error.to_string()))
+            let flags = cli.flags;
+            let read_again = Box::new(move || Settings::new(&read_config(&flags)?));
+            serve::serve(settings, read_again).map_err(|error| Failure::Failed(error.to_string()))
         }
         Command::CheckConfig { defaults: true } => check_config::show_defaults(&mut io::stdout()),
         Command::CheckConfig { defaults: false } => {
@@ -72,7 +75,7 @@ fn settings(flags: &Flags) -> Result<Settings, Failure> {
 fn read_config(flags: &Flags) -> Result<Written, ConfigError> {
     let environment = std::env::vars_os()
         .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()));
-    load(flags.config.as_deref(), environment, flags.settings())
+    load(&flags.config, environment, flags.settings())
 }
 
 /// What makes tickets: the secret, which a server that has only a public key lacks.
@@ -135,7 +138,7 @@ mod tests {
             ("OROSYNC_BIND".to_owned(), bind.to_owned()),
             ("OROSYNC_AUTH__SECRET".to_owned(), "0123456789abcdef0123456789abcdef".to_owned()),
         ];
-        endpoint(&Settings::new(&load(None, environment, []).unwrap()).unwrap()).unwrap().to_string()
+        endpoint(&Settings::new(&load(&[], environment, []).unwrap()).unwrap()).unwrap().to_string()
     }
 
     #[test]

@@ -18,6 +18,7 @@ use tracing::{error, info, warn};
 
 use crate::admin::{self, Phase, Readiness};
 use crate::auth::Authenticator;
+use crate::commands::rules::{ReadAgain, Rules};
 use crate::config::settings::{Limits, Settings};
 use crate::connection::limits::ConnectionLimits;
 use crate::handshake::Door;
@@ -47,9 +48,10 @@ const PING_TOPIC: &str = "oro/ping";
 const PING_PAYLOAD: &[u8] = b"\"Connection keep alive\"";
 
 /// Runs the server until SIGTERM or SIGINT, then until everything accepted is written, or `drain_seconds` are over.
-pub fn serve(settings: Settings) -> Result<(), ServeError> {
+/// SIGHUP has the rules read again.
+pub fn serve(settings: Settings, read_again: ReadAgain) -> Result<(), ServeError> {
     let runtime = Builder::new_current_thread().enable_all().build().map_err(ServeError::Start)?;
-    runtime.block_on(run_node(settings))
+    runtime.block_on(run_node(settings, read_again))
 }
 
 /// Why the server could not start, or ended early.
@@ -66,7 +68,7 @@ pub enum ServeError {
     Shard,
 }
 
-async fn run_node(settings: Settings) -> Result<(), ServeError> {
+async fn run_node(settings: Settings, read_again: ReadAgain) -> Result<(), ServeError> {
     let mut requests = Requests::listen().map_err(ServeError::Start)?;
     let descriptors = process::raise_descriptor_limit().map_err(ServeError::Start)?;
     let metrics = Arc::new(Metrics::new());
@@ -82,7 +84,9 @@ async fn run_node(settings: Settings) -> Result<(), ServeError> {
 
     let (handles, inboxes): (Vec<_>, Vec<_>) = (0..settings.shards.get()).map(|_| ShardHandle::new()).unzip();
     let node = Arc::new(Node::new(handles, &settings.limits, Arc::clone(&metrics)));
-    let mut shards = Shards::start(inboxes, &node, &Arc::new(shared(settings, &metrics)))?;
+    let shared = Arc::new(shared(settings, &metrics));
+    let mut shards = Shards::start(inboxes, &node, &shared)?;
+    let mut rules = Rules::new(shared, read_again);
 
     let readiness = Readiness::new();
     let mut tasks = JoinSet::new();
@@ -96,7 +100,7 @@ async fn run_node(settings: Settings) -> Result<(), ServeError> {
     }
     let mut operators = JoinSet::new();
     if let Some(listener) = admin {
-        operators.spawn(admin::serve(listener, Arc::clone(&metrics), readiness.clone()));
+        operators.spawn(admin::serve(listener, Arc::clone(&metrics), readiness.clone(), rules.described()));
     }
     readiness.enter(Phase::Serving);
     info!(
@@ -110,8 +114,7 @@ async fn run_node(settings: Settings) -> Result<(), ServeError> {
     let request = loop {
         tokio::select! {
             request = requests.next() => match request {
-                // A terminal that closes is no reason to stop.
-                Request::HangUp => info!("SIGHUP: the server goes on with the configuration it was started with"),
+                Request::HangUp => rules.reload(node.shards()),
                 Request::Terminate | Request::Interrupt => break request,
             },
             () = shards.next_ended() => return Err(ServeError::Shard),
@@ -157,11 +160,16 @@ fn max_sessions(limits: &Limits, descriptors: u64) -> usize {
 }
 
 fn shared(settings: Settings, metrics: &Arc<Metrics>) -> Shared {
-    let limited =
-        || RateLimited::new(CLIENT_LINES, CLIENT_LINES_INTERVAL, metrics.log_lines_left_out.clone());
+    let limited = || {
+        let left_out = metrics.log_lines_left_out.clone();
+        Arc::new(RateLimited::new(CLIENT_LINES, CLIENT_LINES_INTERVAL, left_out))
+    };
     Shared {
         door: Door {
-            authenticator: Authenticator::new(settings.auth.verifiers, settings.limits.remembered_tickets),
+            authenticator: Arc::new(Authenticator::new(
+                settings.auth.verifiers,
+                settings.limits.remembered_tickets,
+            )),
             anonymous: settings.auth.anonymous,
             allowed_origins: AllowedOrigins::new(settings.auth.allowed_origins),
             max_head_bytes: settings.limits.handshake_bytes,

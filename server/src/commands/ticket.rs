@@ -21,5 +21,11 @@ pub(super) fn ticket(
 fn identity(arguments: &TicketArgs) -> Identity {
     let somebody = arguments.user.is_some() || arguments.uid.is_some();
     let role = arguments.role.unwrap_or(if somebody { Role::User } else { Role::Anonymous });
-    Identity { role, user: arguments.user.clone(), uid: arguments.uid, org: arguments.org }
+    Identity {
+        role,
+        user: arguments.user.clone(),
+        uid: arguments.uid,
+        org: arguments.org,
+        granted: arguments.topic.clone(),
+    }
 }

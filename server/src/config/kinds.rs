@@ -489,7 +489,7 @@ mod tests {
             ("{pattern = \"acme/x\"}", "\"acme/x\" does not say who may subscribe"),
             (
                 "{pattern = \"acme/x\", subscribe = \"users\"}",
-                "subscribe = \"users\": not one of anyone, customer, user, owner, nobody. Did you mean \"user\"?",
+                "subscribe = \"users\": not one of anyone, customer, user, owner, granted, nobody. Did you mean \"user\"?",
             ),
             (
                 "{pattern = \"acme/x\", subscribe = \"owner\"}",

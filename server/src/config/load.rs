@@ -1,4 +1,4 @@
-//! Puts the layers on top of each other: defaults < file < environment < flags.
+//! Puts the layers on top of each other: defaults < files, in their order < environment < flags.
 //!
 //! Owns the values as they were written, and where each came from. What is no key, or cannot be read, is a problem that
 //! names key, value and fix; all problems are told at once.
@@ -45,24 +45,26 @@ impl Origin {
 #[derive(Debug)]
 pub struct Written {
     figment: Figment,
-    file: Option<PathBuf>,
+    files: Vec<(PathBuf, Dict)>,
     /// What is probably not meant, but harms nobody.
     pub warnings: Vec<String>,
 }
 
-/// Reads the file, if one is named, and puts the environment and the flags over it.
+/// Reads the files that are named, and puts the environment and the flags over them.
 pub fn load(
-    file: Option<&Path>,
+    files: &[PathBuf],
     environment: impl IntoIterator<Item = (String, String)>,
     flags: impl IntoIterator<Item = (Declaration, Value)>,
 ) -> Result<Written, ConfigError> {
     let mut problems = Vec::new();
     let mut warnings = Vec::new();
     let mut figment = Figment::from(defaults());
-    if let Some(file) = file {
+    let mut tables = Vec::new();
+    for file in files {
         let table = read_file(file)?;
         find_unknown(&table, "", file, &mut problems);
-        figment = figment.merge(Layer { origin: Origin::File, table });
+        figment = figment.merge(Layer { origin: Origin::File, table: table.clone() });
+        tables.push((file.clone(), table));
     }
     let variables = known_variables(environment, &mut problems, &mut warnings);
     for (key, value) in variables {
@@ -71,7 +73,7 @@ pub fn load(
     for (key, value) in flags {
         figment = figment.merge(Layer::of(Origin::Flag, &key, value));
     }
-    let written = Written { figment, file: file.map(Path::to_path_buf), warnings };
+    let written = Written { figment, files: tables, warnings };
     // A file that says `limits = 5` has been told so above: its keys cannot be looked at.
     problems.extend(keys::ALL.iter().filter_map(|key| {
         let value = written.figment.find_value(key.name).ok()?;
@@ -83,7 +85,7 @@ pub fn load(
 impl Written {
     /// The defaults alone.
     pub fn defaults() -> Self {
-        Self { figment: Figment::from(defaults()), file: None, warnings: vec![] }
+        Self { figment: Figment::from(defaults()), files: vec![], warnings: vec![] }
     }
 
     /// The value of a key.
@@ -103,7 +105,7 @@ impl Written {
 
     /// The same for a person: the file's path, the variable's name, the flag.
     pub fn place(&self, key: &Declaration) -> String {
-        match (self.origin(key), &self.file) {
+        match (self.origin(key), self.file_of(key)) {
             (Origin::File, Some(file)) => file.display().to_string(),
             (Origin::Environment, _) => key.variable(),
             (Origin::Flag, _) => key.flag(),
@@ -129,11 +131,17 @@ impl Written {
             Origin::Environment => key.variable(),
             Origin::Flag => key.flag(),
         };
-        let at = match (self.origin(key), &self.file) {
+        let at = match (self.origin(key), self.file_of(key)) {
             (Origin::File, Some(file)) => format!(" (in {})", file.display()),
             _ => String::new(),
         };
         format!("{name} = {value}: {problem}{at}")
+    }
+
+    /// The file that had the last word about a key.
+    fn file_of(&self, key: &Declaration) -> Option<&Path> {
+        let says = |table: &Dict| Value::from(table.clone()).find_ref(key.name).is_some();
+        self.files.iter().rev().find(|(_, table)| says(table)).map(|(file, _)| file.as_path())
     }
 
     fn value(&self, key: &Declaration) -> Value {
@@ -270,7 +278,7 @@ mod tests {
     fn problems(content: &str, environment: &[(&str, &str)]) -> Vec<String> {
         let file = file(content);
         let place = format!(" (in {})", file.path().display());
-        let error = load(Some(file.path()), variables(environment), []).unwrap_err();
+        let error = load(&[file.path().to_owned()], variables(environment), []).unwrap_err();
         error.problems.iter().map(|problem| problem.replace(&place, " (in FILE)")).collect()
     }
 
@@ -284,13 +292,27 @@ mod tests {
     }
 
     #[test]
+    fn a_later_file_wins_and_is_named() {
+        let first = file("drain_seconds = 1\noro_ping_seconds = 2\n[auth]\nanonymous = \"refuse\"\n");
+        let second = file("drain_seconds = 3\n[auth]\nallowed_origins = [\"example.com\"]\n");
+        let paths = [first.path().to_owned(), second.path().to_owned()];
+        let written = load(&paths, [], []).unwrap();
+        let place = |key| (written.shown(&key), written.place(&key));
+        let (first, second) = (first.path().display().to_string(), second.path().display().to_string());
+        assert_eq!(place(keys::DRAIN_SECONDS.declaration), ("3".to_owned(), second.clone()));
+        assert_eq!(place(keys::ORO_PING_SECONDS.declaration), ("2".to_owned(), first.clone()));
+        assert_eq!(place(keys::AUTH_ANONYMOUS.declaration).1, first);
+        assert_eq!(place(keys::AUTH_ALLOWED_ORIGINS.declaration).1, second);
+    }
+
+    #[test]
     fn flags_win_over_the_environment_and_the_environment_over_the_file() {
         let file =
             file("drain_seconds = 1\noro_ping_seconds = 2\nadmin_bind = \"\"\n[limits]\nsubscriptions = 3\n");
         let environment =
             variables(&[("OROSYNC_ORO_PING_SECONDS", "20"), ("OROSYNC_ADMIN_BIND", "127.0.0.1:20")]);
         let flag = (keys::ADMIN_BIND.declaration, Value::from("127.0.0.1:30"));
-        let written = load(Some(file.path()), environment, [flag]).unwrap();
+        let written = load(&[file.path().to_owned()], environment, [flag]).unwrap();
         let place = |key| (written.shown(&key), written.place(&key));
         assert_eq!(place(keys::SHARDS.declaration), ("0".to_owned(), "default".to_owned()));
         assert_eq!(
@@ -312,7 +334,7 @@ mod tests {
     #[test]
     fn a_secret_of_digits_in_the_environment_stays_a_text() {
         let digits = "01234567890123456789012345678901";
-        let written = load(None, variables(&[("OROSYNC_AUTH__SECRET", digits)]), []).unwrap();
+        let written = load(&[], variables(&[("OROSYNC_AUTH__SECRET", digits)]), []).unwrap();
         assert_eq!(written.read(&keys::AUTH_SECRET).unwrap().as_deref(), Some(digits));
     }
 
@@ -354,7 +376,7 @@ mod tests {
     #[test]
     fn variables_that_others_set_are_told_but_harmless() {
         let environment = variables(&[("OROSYNC_PORT", "tcp://10.0.0.1:8080"), ("PATH", "/bin")]);
-        let written = load(None, environment, []).unwrap();
+        let written = load(&[], environment, []).unwrap();
         assert_eq!(
             written.warnings,
             ["the environment variable OROSYNC_PORT is not a key and has no effect"]
@@ -363,7 +385,7 @@ mod tests {
 
     #[test]
     fn a_file_that_cannot_be_read_is_named() {
-        let error = load(Some(Path::new("/nonexistent/orosync.toml")), [], []).unwrap_err().to_string();
+        let error = load(&["/nonexistent/orosync.toml".into()], [], []).unwrap_err().to_string();
         assert!(error.starts_with("/nonexistent/orosync.toml: cannot be read: No such file"), "{error}");
         let found = problems("shards = 1\n[auth]\nsecret = 0123-secret\n", &[]);
         assert!(found[0].contains("is not TOML, see line 3: "), "{found:?}");

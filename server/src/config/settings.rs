@@ -300,7 +300,7 @@ mod tests {
 
     fn settings(environment: &[(&str, &str)]) -> Result<Settings, ConfigError> {
         let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        Settings::new(&load(None, environment, [])?)
+        Settings::new(&load(&[], environment, [])?)
     }
 
     fn problem(environment: &[(&str, &str)]) -> String {
@@ -339,7 +339,7 @@ mod tests {
         for line_break in ["", "\n", "\r\n"] {
             let file = file(format!("{SECRET}{line_break}").as_bytes());
             let written =
-                load(None, [("OROSYNC_AUTH__SECRET_FILE".to_owned(), file.path().display().to_string())], [])
+                load(&[], [("OROSYNC_AUTH__SECRET_FILE".to_owned(), file.path().display().to_string())], [])
                     .unwrap();
             assert_eq!(Secret::read(&written).unwrap().unwrap().0, SECRET.as_bytes());
         }
@@ -368,11 +368,11 @@ mod tests {
             ("OROSYNC_AUTH__SECRET".to_owned(), SECRET.to_owned()),
             ("OROSYNC_AUTH__SECRET_FILE".to_owned(), path.clone()),
         ];
-        let error = Secret::read(&load(None, both.clone(), []).unwrap()).err().unwrap().to_string();
+        let error = Secret::read(&load(&[], both.clone(), []).unwrap()).err().unwrap().to_string();
         assert!(error.contains("Keep one of the two"), "{error}");
 
         let flag = [(keys::AUTH_SECRET_FILE.declaration, Value::from(path))];
-        let written = load(None, both, flag).unwrap();
+        let written = load(&[], both, flag).unwrap();
         assert_eq!(Secret::read(&written).unwrap().unwrap().0, b"another secret of more than 32 bytes");
     }
 

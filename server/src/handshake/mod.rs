@@ -8,6 +8,7 @@ pub mod answers;
 pub mod origin;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use httparse::{EMPTY_HEADER, Request, Status};
@@ -26,10 +27,10 @@ use origin::AllowedOrigins;
 const MAX_HEADERS: usize = 100;
 
 /// What decides about a handshake; the same for all.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Door {
     /// Tickets.
-    pub authenticator: Authenticator,
+    pub authenticator: Arc<Authenticator>,
     /// Who comes without one.
     pub anonymous: Anonymous,
     /// Sites whose pages may connect.

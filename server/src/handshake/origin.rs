@@ -10,6 +10,11 @@ impl AllowedOrigins {
         Self(patterns)
     }
 
+    /// The patterns, as they were configured.
+    pub fn patterns(&self) -> &[String] {
+        &self.0
+    }
+
     /// May a client with this `Origin` connect? Only the host counts, as in OroSyncBundle: its PHP client sends the bare
     /// host. No header at all is no page: programs may always connect, their ticket decides.
     pub fn allows(&self, origin: Option<&str>) -> bool {

@@ -9,7 +9,7 @@ const HEAD: &str = "Host: localhost\r\nUpgrade: websocket\r\nConnection: keep-al
 
 fn door(anonymous: Anonymous) -> Door {
     Door {
-        authenticator: Authenticator::new(vec![Verifier::from_secret(SECRET).unwrap()], 100),
+        authenticator: Arc::new(Authenticator::new(vec![Verifier::from_secret(SECRET).unwrap()], 100)),
         anonymous,
         allowed_origins: AllowedOrigins::new(vec!["example.com".into()]),
         max_head_bytes: 4096,
@@ -17,7 +17,8 @@ fn door(anonymous: Anonymous) -> Door {
 }
 
 fn ticket(role: Role) -> String {
-    let identity = Identity { role, user: Some("anna".into()), uid: Some(7), org: Some(1) };
+    let identity =
+        Identity { role, user: Some("anna".into()), uid: Some(7), org: Some(1), ..Identity::anonymous() };
     Signer::from_secret(SECRET).unwrap().mint(&identity, NOW, 300, 9).unwrap()
 }
 

@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 
 use crate::connection::Accepted;
 use crate::delivery::Delivery;
+use crate::session::Shared;
 
 /// Something for a shard to do.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub enum ShardMessage {
     Delivery(Arc<Delivery>),
     /// Sessions that wait for credit may ask again.
     CreditReturned,
+    /// From now on these rules hold.
+    Rules(Arc<Shared>),
     /// End the publishers' sessions and take no more from anybody; say so when it is done.
     StopPublishing(mpsc::Sender<()>),
     /// Write what is waiting, end all sessions, then yourself.
@@ -54,6 +57,11 @@ impl ShardHandle {
     /// Tells that credit has come back.
     pub fn credit_returned(&self) {
         self.send(ShardMessage::CreditReturned);
+    }
+
+    /// Hands over other rules.
+    pub fn rules(&self, shared: Arc<Shared>) {
+        self.send(ShardMessage::Rules(shared));
     }
 
     /// First half of a drain: no more publishing; `done` hears of it.

@@ -24,6 +24,8 @@ pub enum Subscribe {
     User,
     /// The user of the back office whose id is in the topic (`{uid}` or `{user_id}`).
     Owner,
+    /// Whoever's ticket grants the topic: what the application has decided when it minted the ticket.
+    Granted,
     /// Nobody at all.
     Nobody,
 }
@@ -41,7 +43,8 @@ pub enum Publish {
 
 impl Subscribe {
     /// All of them, from many to nobody.
-    pub const ALL: [Self; 5] = [Self::Anyone, Self::Customer, Self::User, Self::Owner, Self::Nobody];
+    pub const ALL: [Self; 6] =
+        [Self::Anyone, Self::Customer, Self::User, Self::Owner, Self::Granted, Self::Nobody];
 
     /// As it stands in a configuration.
     pub fn label(self) -> &'static str {
@@ -50,6 +53,7 @@ impl Subscribe {
             Self::Customer => "customer",
             Self::User => "user",
             Self::Owner => "owner",
+            Self::Granted => "granted",
             Self::Nobody => "nobody",
         }
     }
@@ -151,6 +155,9 @@ impl Policies {
             (Subscribe::Customer, role) => matches!(role, Role::Customer | Role::User),
             (Subscribe::User, role) => role == Role::User,
             (Subscribe::Owner, _) => rule.owns(identity, topic),
+            (Subscribe::Granted, _) => {
+                identity.granted.iter().any(|pattern| pattern.captures(topic).is_some())
+            }
         })
     }
 
@@ -221,7 +228,7 @@ mod tests {
     const UNDECLARED: Decision = Decision::Refused(Refusal::Undeclared);
 
     fn identity(role: Role, uid: Option<u64>) -> Identity {
-        Identity { role, user: None, uid, org: Some(1) }
+        Identity { role, uid, ..Identity::anonymous() }
     }
 
     fn rule(pattern: &str, subscribe: Subscribe, publish: Publish) -> TopicRule {
@@ -248,6 +255,7 @@ mod tests {
             (Subscribe::Customer, [false, true, true, true, true, true, true]),
             (Subscribe::User, [false, false, true, true, true, true, true]),
             (Subscribe::Owner, [false, false, false, false, false, true, true]),
+            (Subscribe::Granted, [false, false, false, false, false, false, true]),
             (Subscribe::Nobody, [false, false, false, false, false, false, false]),
         ];
         for (subscribe, expected) in table {
@@ -257,6 +265,19 @@ mod tests {
                 assert_eq!(policies.may_subscribe(&identity, "acme/7"), expected, "{subscribe:?}: {name}");
             }
         }
+    }
+
+    #[test]
+    fn a_grant_counts_for_its_topics_and_only_where_the_policy_says_so() {
+        let granted = vec![TopicPattern::parse("acme/{id:int}").unwrap()];
+        let customer = Identity { role: Role::Customer, granted, ..Identity::anonymous() };
+        let policies = Policies::new(vec![
+            rule("acme/9", Subscribe::User, Publish::Nobody),
+            rule("acme/{any}", Subscribe::Granted, Publish::Nobody),
+        ]);
+        assert_eq!(policies.may_subscribe(&customer, "acme/7"), Decision::Allowed);
+        assert_eq!(policies.may_subscribe(&customer, "acme/x"), REFUSED);
+        assert_eq!(policies.may_subscribe(&customer, "acme/9"), REFUSED);
     }
 
     #[test]

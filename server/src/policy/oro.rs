@@ -70,7 +70,7 @@ mod tests {
     ];
 
     fn identity(role: Role, uid: u64) -> Identity {
-        Identity { role, user: None, uid: Some(uid), org: Some(2) }
+        Identity { role, uid: Some(uid), org: Some(2), ..Identity::anonymous() }
     }
 
     fn browsers() -> [Identity; 4] {

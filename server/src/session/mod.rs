@@ -22,6 +22,7 @@ pub mod outbound;
 pub mod publisher;
 pub mod websocket;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -59,8 +60,8 @@ const BROWSER_BUFFER_BYTES: usize = 128;
 /// The same for a publisher, which sends batches.
 const LINK_BUFFER_BYTES: usize = 16 << 10;
 
-/// What all sessions of a node share.
-#[derive(Debug)]
+/// What all sessions of a node share. A clone shares what counts and remembers, and may have other rules.
+#[derive(Clone, Debug)]
 pub struct Shared {
     /// Who gets in.
     pub door: Door,
@@ -69,11 +70,11 @@ pub struct Shared {
     /// All bounds.
     pub limits: Limits,
     /// All counters.
-    pub metrics: std::sync::Arc<Metrics>,
+    pub metrics: Arc<Metrics>,
     /// Bounds the log lines about tickets and handshakes.
-    pub handshakes_logged: RateLimited,
+    pub handshakes_logged: Arc<RateLimited>,
     /// Bounds the log lines about what a policy refused.
-    pub refusals_logged: RateLimited,
+    pub refusals_logged: Arc<RateLimited>,
 }
 
 /// The time, both ways.

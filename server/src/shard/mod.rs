@@ -4,6 +4,7 @@
 //! Sessions are named by their slot. A slot is given away again only after its connection was dropped, so no event of
 //! the kernel can reach the wrong session; and one that comes late finds a socket that has nothing to read.
 
+pub mod farewells;
 pub mod run;
 pub mod subscribers;
 
@@ -23,6 +24,7 @@ use crate::node::Node;
 use crate::session::publisher::Batch;
 use crate::session::{FAREWELL, Now, Session, SessionEvent, Shared};
 
+use farewells::Farewells;
 use subscribers::{Subscribed, Subscribers};
 
 /// See the module.
@@ -39,6 +41,8 @@ pub struct Shard {
     waiting: Vec<usize>,
     /// No more publishing: the node drains.
     draining: bool,
+    /// Sessions that are still to be ended, once the node drains.
+    farewells: Farewells,
     /// Kept from call to call for its memory.
     events: Vec<SessionEvent>,
 }
@@ -75,6 +79,7 @@ impl Shard {
             dirty: VecDeque::new(),
             waiting: Vec::new(),
             draining: false,
+            farewells: Farewells::default(),
             events: Vec::new(),
         }
     }
@@ -155,6 +160,11 @@ impl Shard {
         metrics.delivered_bytes.inc_by(delivered * delivery.frame.len() as u64);
     }
 
+    /// From now on these rules hold. What sessions have subscribed to already stays.
+    pub fn handle_rules(&mut self, shared: Arc<Shared>) {
+        self.shared = shared;
+    }
+
     /// Publishers may ask for credit again.
     pub fn handle_credit(&mut self, now: Instant) {
         for slot in std::mem::take(&mut self.waiting) {
@@ -183,15 +193,34 @@ impl Shard {
     /// First half of a drain: publishers go, and nothing is published any more.
     pub fn stop_publishing(&mut self, now: Instant) {
         self.draining = true;
-        for (_, entry) in &mut self.sessions {
+        for (slot, entry) in &mut self.sessions {
             entry.unpublished.clear();
+            if entry.session.is_publisher() {
+                entry.session.end(CloseReason::GoingAway, now + FAREWELL);
+                if !entry.is_dirty {
+                    entry.is_dirty = true;
+                    self.dirty.push_back(slot);
+                }
+            }
         }
-        self.end_where(now + FAREWELL, Session::is_publisher);
     }
 
-    /// Second half: everybody goes; what waits for them has until then to be written.
-    pub fn stop(&mut self, until: Instant) {
-        self.end_where(until, |_| true);
+    /// Second half: everybody goes, one after the other, so that they do not come back in one second; what waits for them
+    /// has until then to be written.
+    pub fn stop(&mut self, now: Instant, until: Instant) {
+        let slots = self.sessions.iter().map(|(slot, _)| slot).collect();
+        self.farewells = Farewells::spread(slots, now, until);
+    }
+
+    /// Ends the sessions whose turn it is. When the next one's is.
+    pub fn end_due(&mut self, now: Instant) -> Option<Instant> {
+        while let Some(slot) = self.farewells.pop_due(now) {
+            if let Some(entry) = self.sessions.get_mut(slot) {
+                entry.session.end(CloseReason::GoingAway, self.farewells.until());
+                self.mark_dirty(slot);
+            }
+        }
+        self.farewells.next()
     }
 
     /// The next slot that has something to write, or has ended.
@@ -317,18 +346,6 @@ impl Shard {
                 }
                 Some(Publication::Message(message)) => self.node.publish(message, Source::Browser),
                 None => {}
-            }
-        }
-    }
-
-    fn end_where(&mut self, write_until: Instant, which: impl Fn(&Session) -> bool) {
-        for (slot, entry) in &mut self.sessions {
-            if which(&entry.session) {
-                entry.session.end(CloseReason::GoingAway, write_until);
-                if !entry.is_dirty {
-                    entry.is_dirty = true;
-                    self.dirty.push_back(slot);
-                }
             }
         }
     }

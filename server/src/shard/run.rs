@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use mio::{Events, Interest, Poll, Registry, Token};
 use tokio::task::yield_now;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, sleep_until};
 use tracing::error;
 
 use super::Shard;
@@ -59,12 +59,14 @@ pub async fn run(shard: Shard, mut inbox: Inbox) -> io::Result<()> {
                 None
             }
             () = yield_now(), if has_work => None,
+            () = sleep_until(event_loop.next_farewell()), if event_loop.stop_until.is_some() => None,
         };
         let more = iter::from_fn(|| inbox.try_recv().ok());
         let now = Instant::now();
         for message in first.into_iter().chain(more).take(MESSAGES_PER_TURN) {
             event_loop.handle_message(message, now);
         }
+        event_loop.end_due(now);
         sockets.get_mut().poll(&mut events, Some(Duration::ZERO))?;
         event_loop.handle_events(&events);
         event_loop.read_sockets();
@@ -89,6 +91,8 @@ struct EventLoop {
     has_more_events: bool,
     /// It was told to stop, by then at the latest.
     stop_until: Option<Instant>,
+    /// When the next session is ended, after that.
+    next_farewell: Option<Instant>,
 }
 
 /// A socket, and what is known of the kernel's side of it. Events are edge-triggered: they are told once.
@@ -116,6 +120,7 @@ impl EventLoop {
             buffer: vec![0; READ_BYTES].into(),
             has_more_events: false,
             stop_until: None,
+            next_farewell: None,
         }
     }
 
@@ -127,13 +132,14 @@ impl EventLoop {
         match message {
             ShardMessage::Accepted(accepted) => self.accept(accepted, now),
             ShardMessage::Delivery(delivery) => self.shard.handle_delivery(&delivery, now),
+            ShardMessage::Rules(shared) => self.shard.handle_rules(shared),
             ShardMessage::CreditReturned => self.shard.handle_credit(now),
             ShardMessage::StopPublishing(done) => {
                 self.shard.stop_publishing(now);
                 drop(done);
             }
             ShardMessage::Stop { until } => {
-                self.shard.stop(until);
+                self.shard.stop(now, until);
                 self.stop_until = Some(until);
             }
         }
@@ -160,8 +166,19 @@ impl EventLoop {
             fin_sent: false,
         });
         if let Some(until) = self.stop_until {
-            self.shard.stop(until);
+            self.shard.stop(now, until);
         }
+    }
+
+    fn end_due(&mut self, now: Instant) {
+        if self.stop_until.is_some() {
+            self.next_farewell = self.shard.end_due(now);
+        }
+    }
+
+    /// When the shard must look at its farewells again, or at the end of its time.
+    fn next_farewell(&self) -> tokio::time::Instant {
+        self.next_farewell.or(self.stop_until).unwrap_or_else(Instant::now).into()
     }
 
     fn handle_events(&mut self, events: &Events) {

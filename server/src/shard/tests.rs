@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use orosync_protocol::link_frame::{Message, PublisherFrame, ServerFrame};
 use orosync_protocol::ticket::{Identity, Role, Signer, Verifier};
-use orosync_protocol::{Audience, Payload, PublisherId, Seq, SessionIds, Subprotocol, Topic};
+use orosync_protocol::{Audience, Payload, PublisherId, Seq, SessionIds, Subprotocol, Topic, TopicPattern};
 
 use super::*;
 use crate::auth::Authenticator;
@@ -16,7 +16,7 @@ use crate::handshake::origin::AllowedOrigins;
 use crate::log::RateLimited;
 use crate::metrics::Metrics;
 use crate::node::handle::{Inbox, ShardHandle, ShardMessage};
-use crate::policy::Policies;
+use crate::policy::{Policies, Publish, Subscribe, TopicRule};
 use crate::session::outbound::MAX_SLICES;
 
 const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
@@ -44,10 +44,14 @@ impl Stage {
         let metrics = Arc::new(Metrics::new());
         let (handle, inbox) = ShardHandle::new();
         let node = Arc::new(Node::new(vec![handle], &limits, Arc::clone(&metrics)));
-        let ten_lines = || RateLimited::new(10, Duration::from_secs(10), metrics.log_lines_left_out.clone());
+        let ten_lines =
+            || Arc::new(RateLimited::new(10, Duration::from_secs(10), metrics.log_lines_left_out.clone()));
         let shared = Shared {
             door: Door {
-                authenticator: Authenticator::new(vec![Verifier::from_secret(SECRET).unwrap()], 1000),
+                authenticator: Arc::new(Authenticator::new(
+                    vec![Verifier::from_secret(SECRET).unwrap()],
+                    1000,
+                )),
                 anonymous: Anonymous::Accept,
                 allowed_origins: AllowedOrigins::new(vec!["*".into()]),
                 max_head_bytes: limits.handshake_bytes,
@@ -139,6 +143,20 @@ impl Stage {
         self.send(slot, &masked(2, &frame.encode()));
     }
 
+    /// Lets these rules hold.
+    fn follow(&mut self, rules: Vec<TopicRule>) {
+        let mut shared = Shared::clone(&self.shard.shared);
+        shared.policies = Policies::new(rules);
+        self.shard.handle_rules(Arc::new(shared));
+    }
+
+    /// Drains, all farewells at once.
+    fn stop(&mut self) {
+        let until = self.now + Duration::from_secs(20);
+        self.shard.stop(self.now, until);
+        self.shard.end_due(until);
+    }
+
     fn link_frames(&mut self, slot: usize) -> Vec<ServerFrame> {
         let written = self.written(slot);
         frames(&written)
@@ -172,7 +190,7 @@ const WAMP: &str = "Sec-WebSocket-Protocol: wamp\r\n";
 const OROSYNC: &str = "Sec-WebSocket-Protocol: orosync.1, wamp\r\n";
 
 fn user(uid: u64) -> Identity {
-    Identity { role: Role::User, user: Some(format!("user{uid}")), uid: Some(uid), org: Some(1) }
+    Identity { role: Role::User, user: Some(format!("user{uid}")), uid: Some(uid), ..Identity::anonymous() }
 }
 
 fn request(target: &str, more: &str) -> String {
@@ -330,7 +348,7 @@ fn a_wamp_session_that_should_come_back_ends_without_a_close_frame() {
     let mut stage = Stage::new();
     let (wamp, none, orosync) =
         (stage.browser(WAMP, &user(1)), stage.browser("", &user(2)), stage.browser(OROSYNC, &user(3)));
-    stage.shard.stop(stage.now + Duration::from_secs(20));
+    stage.stop();
     for slot in [wamp, none] {
         assert!(stage.written(slot).is_empty());
         assert!(stage.shard.session(slot).unwrap().wants_fin());
@@ -350,7 +368,7 @@ fn what_was_accepted_is_written_before_a_session_ends() {
     stage.say(slot, r#"[5,"oro/ping"]"#);
     stage.node.publish(message("oro/ping", "1"), Source::Server);
     stage.pass_on();
-    stage.shard.stop(stage.now + Duration::from_secs(20));
+    stage.stop();
     assert!(!stage.shard.session(slot).unwrap().wants_fin());
     assert_eq!(frames(&stage.written(slot)).len(), 1);
     assert!(stage.shard.session(slot).unwrap().wants_fin());
@@ -579,7 +597,7 @@ fn a_close_frame_fits_into_a_full_queue() {
     stage.say(slot, r#"[5,"oro/ping"]"#);
     stage.node.publish(message("oro/ping", &format!("\"{:x<890}\"", "")), Source::Server);
     stage.pass_on();
-    stage.shard.stop(stage.now + Duration::from_secs(20));
+    stage.stop();
     let sent = frames(&stage.written(slot));
     assert_eq!(sent.iter().map(|(opcode, _)| *opcode).collect::<Vec<_>>(), [1, 8]);
 }
@@ -591,7 +609,7 @@ fn what_is_left_at_the_end_has_its_time_and_only_then_the_farewell_begins() {
     stage.say(slot, r#"[5,"oro/ping"]"#);
     stage.node.publish(message("oro/ping", "1"), Source::Server);
     stage.pass_on();
-    stage.shard.stop(stage.now + Duration::from_secs(20));
+    stage.stop();
     stage.now += Duration::from_secs(19);
     stage.shard.handle_timeout(stage.now);
     assert_eq!(frames(&stage.written(slot)).len(), 1, "a slow reader still gets it");
@@ -629,4 +647,35 @@ fn an_answer_is_not_larger_than_what_it_answers() {
         let told = stage.texts(slot);
         assert!(told.len() == 1 && told[0].len() < 5000, "{} bytes", told[0].len());
     }
+}
+
+#[test]
+fn a_ticket_grants_what_the_policy_leaves_to_the_application() {
+    let mut stage = Stage::new();
+    let rule = |pattern: &str| {
+        let pattern = TopicPattern::parse(pattern).unwrap();
+        TopicRule::new(pattern, Subscribe::Granted, Publish::Publisher).unwrap()
+    };
+    stage.follow(vec![rule("acme/orders/{id:int}")]);
+    let granted = vec![TopicPattern::parse("acme/orders/7").unwrap()];
+    let slot = stage.browser(WAMP, &Identity { granted, ..user(1) });
+    stage.say(slot, r#"[5,"acme/orders/8"]"#);
+    assert!(stage.texts(slot)[0].starts_with(r#"[4,"acme\/orders\/8""#));
+    stage.say(slot, r#"[5,"acme/orders/7"]"#);
+    stage.node.publish(message("acme/orders/7", "1"), Source::Server);
+    assert_eq!(stage.texts(slot), [r#"[8,"acme\/orders\/7",1]"#]);
+}
+
+#[test]
+fn other_rules_hold_from_now_on_and_no_session_is_closed_for_them() {
+    let mut stage = Stage::new();
+    let slot = stage.browser(WAMP, &user(1));
+    stage.say(slot, r#"[5,"acme/news"]"#);
+    assert!(stage.texts(slot)[0].starts_with("[4,"));
+    let pattern = TopicPattern::parse("acme/news").unwrap();
+    stage.follow(vec![TopicRule::new(pattern, Subscribe::User, Publish::Publisher).unwrap()]);
+    stage.say(slot, r#"[5,"acme/news"]"#);
+    stage.follow(Vec::new());
+    stage.node.publish(message("acme/news", "1"), Source::Server);
+    assert_eq!(stage.texts(slot), [r#"[8,"acme\/news",1]"#], "what is subscribed to stays");
 }

@@ -1,0 +1,87 @@
+//! When each session ends while the node drains.
+//!
+//! Spread over the time that there is, because each browser that comes back asks PHP for a ticket: ten thousand of them in
+//! one second would be the storm that a restart must not be. A few sessions are ended quickly: nobody waits for them.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// The longest pause between two sessions of a shard: 50 a second are no storm.
+const MAX_PAUSE: Duration = Duration::from_millis(20);
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Farewells {
+    slots: VecDeque<usize>,
+    schedule: Option<Schedule>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Schedule {
+    next: Instant,
+    pause: Duration,
+    until: Instant,
+}
+
+impl Farewells {
+    /// One after the other from `now` on, so that the last has a fifth of the time until `until` left to be written.
+    pub fn spread(slots: VecDeque<usize>, now: Instant, until: Instant) -> Self {
+        let window = until.saturating_duration_since(now).mul_f64(0.8);
+        let count = u32::try_from(slots.len().max(1)).unwrap_or(u32::MAX);
+        Self { slots, schedule: Some(Schedule { next: now, pause: (window / count).min(MAX_PAUSE), until }) }
+    }
+
+    /// The next session whose turn has come.
+    pub fn pop_due(&mut self, now: Instant) -> Option<usize> {
+        let schedule = self.schedule.as_mut()?;
+        if now < schedule.next {
+            return None;
+        }
+        schedule.next += schedule.pause;
+        self.slots.pop_front()
+    }
+
+    /// When the next one's turn comes.
+    pub fn next(&self) -> Option<Instant> {
+        let schedule = self.schedule?;
+        (!self.slots.is_empty()).then_some(schedule.next)
+    }
+
+    /// When all of it must be over.
+    pub fn until(&self) -> Instant {
+        self.schedule.map_or_else(Instant::now, |schedule| schedule.until)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ends(count: usize, seconds: u64) -> Vec<Duration> {
+        let start = Instant::now();
+        let mut farewells =
+            Farewells::spread((0..count).collect(), start, start + Duration::from_secs(seconds));
+        let mut ends = Vec::new();
+        while let Some(next) = farewells.next() {
+            while farewells.pop_due(next).is_some() {
+                ends.push(next - start);
+            }
+        }
+        ends
+    }
+
+    #[test]
+    fn many_are_spread_evenly_over_most_of_the_time() {
+        let ends = ends(10_000, 10);
+        assert_eq!(ends.len(), 10_000);
+        assert!(*ends.last().unwrap() <= Duration::from_secs(8));
+        let in_one_second = ends.iter().filter(|end| **end < Duration::from_secs(1)).count();
+        assert!((1_200..=1_300).contains(&in_one_second), "{in_one_second}");
+    }
+
+    #[test]
+    fn a_few_are_ended_quickly_and_without_time_all_at_once() {
+        assert_eq!(*ends(11, 3600).last().unwrap(), Duration::from_millis(200));
+        assert_eq!(ends(1000, 0), [Duration::ZERO; 1000]);
+    }
+}
