@@ -9,7 +9,7 @@ use Orosync\Ticket\UserClaimsInterface;
 use Psr\Log\LoggerInterface;
 
 /** Tells all pages which content has changed, and by whom: a page ignores the changes of its own user. */
-final class TagAnnouncer
+final class TagAnnouncer implements TagAnnouncerInterface
 {
     public const TOPIC = 'oro/data/update';
 
@@ -23,7 +23,6 @@ final class TagAnnouncer
     ) {
     }
 
-    /** @param list<string> $tags none: nothing is said */
     public function announce(array $tags): void
     {
         if ([] === $tags) {

@@ -18,6 +18,14 @@ final class Dbal4Connection extends AbstractConnectionMiddleware
         parent::__construct($connection);
     }
 
+    public function exec(string $sql): int|string
+    {
+        $affected = parent::exec($sql);
+        $this->uncommitted->executed($this->native, $sql);
+
+        return $affected;
+    }
+
     public function commit(): void
     {
         parent::commit();

@@ -5,16 +5,15 @@ declare(strict_types=1);
 namespace Orosync\ContentTag\Transaction;
 
 use Doctrine\DBAL\Connection;
-use Orosync\ContentTag\TagAnnouncer;
+use Orosync\ContentTag\TagAnnouncerInterface;
 use Psr\Log\LoggerInterface;
 
 /**
  * Tags of flushes within a transaction that is still open.
  *
- * They are announced, each once, when the outermost transaction has committed, and forgotten when it is rolled back.
- * Bound: MAX_TAGS for a connection; what is beyond it is not announced, and the log says how many. A rollback to a
- * savepoint is not seen here: what was flushed after the savepoint is announced with the rest. Nothing is forgotten
- * between two messages of a worker, for the transaction is not either.
+ * They are announced, each once, when the outermost transaction has committed, and forgotten when it, or the savepoint
+ * that they came after, is rolled back. Bound: MAX_TAGS for a connection; what is beyond it is not announced, and the log
+ * says how many. Nothing is forgotten between two messages of a worker, for the transaction is not either.
  */
 final class UncommittedTags
 {
@@ -23,7 +22,7 @@ final class UncommittedTags
     /** @var \WeakMap<object, HeldTags> by the driver's native connection */
     private \WeakMap $held;
 
-    /** @param \Closure(): TagAnnouncer $announcer */
+    /** @param \Closure(): TagAnnouncerInterface $announcer */
     public function __construct(
         private readonly \Closure $announcer,
         private readonly LoggerInterface $logger,
@@ -56,6 +55,19 @@ final class UncommittedTags
         $this->held[$native]->add($tags);
 
         return true;
+    }
+
+    /** A statement that the driver has executed: it may have been about a savepoint. */
+    public function executed(object $native, string $sql): void
+    {
+        $statement = SavepointStatement::of($sql);
+        $held = $this->held[$native];
+        match ($statement?->action) {
+            SavepointStatement::SET => $held->setSavepoint($statement->name),
+            SavepointStatement::RELEASE => $held->releaseSavepoint($statement->name),
+            SavepointStatement::ROLL_BACK_TO => $held->rollBackTo($statement->name),
+            null => null,
+        };
     }
 
     public function committed(object $native): void

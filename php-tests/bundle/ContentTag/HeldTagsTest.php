@@ -27,4 +27,18 @@ final class HeldTagsTest extends TestCase
         self::assertSame(['a', 'b'], $held->tags());
         self::assertSame(2, $held->dropped());
     }
+
+    public function testOfTooManySavepointsTheOldestIsForgotten(): void
+    {
+        $held = new HeldTags(10);
+        for ($i = 0; $i <= 1000; ++$i) {
+            $held->setSavepoint('s' . $i);
+        }
+        $held->add(['a']);
+        $held->rollBackTo('s0');
+        self::assertSame(['a'], $held->tags());
+        $held->rollBackTo('s1');
+
+        self::assertSame([], $held->tags());
+    }
 }

@@ -1,0 +1,26 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Orosync\Tests\ContentTag;
+
+final class AfterCommitOnMariaDbTest extends AfterCommitTestCase
+{
+    private static ?DatabaseServer $server = null;
+
+    public static function setUpBeforeClass(): void
+    {
+        self::$server = DatabaseServer::mariaDb();
+    }
+
+    public static function tearDownAfterClass(): void
+    {
+        self::$server?->stop();
+        self::$server = null;
+    }
+
+    protected static function database(): array
+    {
+        return self::$server->parameters;
+    }
+}

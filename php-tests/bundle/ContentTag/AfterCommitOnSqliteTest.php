@@ -1,0 +1,13 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Orosync\Tests\ContentTag;
+
+final class AfterCommitOnSqliteTest extends AfterCommitTestCase
+{
+    protected static function database(): array
+    {
+        return ['driver' => 'pdo_sqlite', 'path' => getenv('OROSYNC_TEST_DIRECTORY') . '/after-commit.sqlite'];
+    }
+}

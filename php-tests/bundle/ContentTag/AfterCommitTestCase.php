@@ -1,0 +1,190 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Orosync\Tests\ContentTag;
+
+use Doctrine\DBAL\Configuration;
+use Doctrine\DBAL\Connection;
+use Doctrine\DBAL\DriverManager;
+use Orosync\ContentTag\TagAnnouncerInterface;
+use Orosync\ContentTag\Transaction\CommitMiddleware;
+use Orosync\ContentTag\Transaction\UncommittedTags;
+use PHPUnit\Framework\TestCase;
+use Psr\Log\NullLogger;
+
+/**
+ * One promise, on each database: what has been announced is what somebody else can read.
+ *
+ * Every test saves rows of which each has a tag, and compares what was announced with what a second connection sees.
+ */
+abstract class AfterCommitTestCase extends TestCase implements TagAnnouncerInterface
+{
+    private Connection $connection;
+    private Connection $reader;
+    private UncommittedTags $uncommitted;
+
+    /** @var list<string> */
+    private array $announced = [];
+
+    /** @return array<string, mixed> for DriverManager; the same database each time, without the table `saved` */
+    abstract protected static function database(): array;
+
+    protected function setUp(): void
+    {
+        $this->uncommitted = new UncommittedTags(fn (): TagAnnouncerInterface => $this, new NullLogger());
+        $configuration = new Configuration();
+        $configuration->setMiddlewares([new CommitMiddleware($this->uncommitted)]);
+        $this->connection = DriverManager::getConnection(static::database(), $configuration);
+        $this->reader = DriverManager::getConnection(static::database());
+        // DBAL 4 knows no other way to nest.
+        if (method_exists($this->connection, 'setNestTransactionsWithSavepoints')) {
+            $this->connection->setNestTransactionsWithSavepoints(true);
+        }
+        $this->reader->executeStatement('DROP TABLE IF EXISTS saved');
+        $this->reader->executeStatement('CREATE TABLE saved (tag VARCHAR(50))');
+    }
+
+    protected function tearDown(): void
+    {
+        $this->connection->close();
+        $this->reader->close();
+    }
+
+    public function announce(array $tags): void
+    {
+        array_push($this->announced, ...$tags);
+    }
+
+    public function testWhatTheOutermostTransactionCommits(): void
+    {
+        $this->connection->beginTransaction();
+        $this->save('a');
+        $this->connection->beginTransaction();
+        $this->save('b');
+        $this->connection->commit();
+        $this->announcedIs();
+        $this->connection->commit();
+
+        $this->announcedIs('a', 'b');
+    }
+
+    public function testNothingOfAnInnerTransactionThatIsRolledBack(): void
+    {
+        $this->connection->beginTransaction();
+        $this->save('a');
+        $this->connection->beginTransaction();
+        $this->save('b');
+        $this->connection->rollBack();
+        $this->save('c');
+        $this->connection->commit();
+
+        $this->announcedIs('a', 'c');
+    }
+
+    public function testNothingWhenTheOutermostIsRolledBackAfterInnerCommits(): void
+    {
+        $this->connection->beginTransaction();
+        $this->connection->beginTransaction();
+        $this->save('a');
+        $this->connection->commit();
+        $this->connection->rollBack();
+        $this->save('b');
+
+        $this->announcedIs('b');
+    }
+
+    public function testTwoInnerTransactionsOneAfterTheOther(): void
+    {
+        $this->connection->beginTransaction();
+        $this->connection->beginTransaction();
+        $this->save('a');
+        $this->connection->commit();
+        $this->connection->beginTransaction();
+        $this->save('b');
+        $this->connection->rollBack();
+        $this->connection->commit();
+
+        $this->announcedIs('a');
+    }
+
+    public function testARollbackAcrossSeveralLevels(): void
+    {
+        $this->connection->beginTransaction();
+        $this->save('a');
+        $this->connection->createSavepoint('level_one');
+        $this->save('b');
+        $this->connection->createSavepoint('level_two');
+        $this->save('c');
+        $this->connection->rollbackSavepoint('level_one');
+        $this->save('d');
+        $this->connection->rollbackSavepoint('level_one');
+        $this->save('e');
+        $this->connection->commit();
+
+        $this->announcedIs('a', 'e');
+    }
+
+    public function testSavepointsThatAnApplicationWritesItself(): void
+    {
+        $this->connection->beginTransaction();
+        $this->connection->executeStatement('savepoint Mine');
+        $this->save('a');
+        $this->connection->executeStatement("ROLLBACK TO SAVEPOINT mine");
+        $this->save('b');
+        $this->connection->executeStatement('RELEASE SAVEPOINT mine');
+        $this->connection->commit();
+
+        $this->announcedIs('b');
+    }
+
+    public function testATagThatWasThereBeforeTheSavepointStays(): void
+    {
+        $this->connection->beginTransaction();
+        $this->save('a');
+        $this->connection->beginTransaction();
+        $this->save('a');
+        $this->connection->rollBack();
+        $this->connection->commit();
+
+        $this->announcedIs('a');
+    }
+
+    public function testNothingAfterAStatementHasFailed(): void
+    {
+        $this->connection->beginTransaction();
+        $this->save('a');
+        $this->connection->beginTransaction();
+        $this->save('b');
+        try {
+            $this->connection->executeStatement('INSERT INTO missing VALUES (1)');
+            self::fail('There is no such table.');
+        } catch (\Doctrine\DBAL\Exception) {
+            $this->connection->rollBack();
+        }
+        $this->connection->commit();
+
+        $this->announcedIs('a');
+    }
+
+    public function testWhatIsSavedWithoutATransactionAtOnce(): void
+    {
+        $this->save('a');
+
+        $this->announcedIs('a');
+    }
+
+    private function save(string $tag): void
+    {
+        $this->connection->insert('saved', ['tag' => $tag]);
+        if (!$this->uncommitted->hold($this->connection, [$tag])) {
+            $this->announce([$tag]);
+        }
+    }
+
+    private function announcedIs(string ...$tags): void
+    {
+        self::assertSame($tags, $this->announced);
+        self::assertSame($tags, $this->reader->fetchFirstColumn('SELECT DISTINCT tag FROM saved ORDER BY tag'), 'what another connection reads');
+    }
+}
