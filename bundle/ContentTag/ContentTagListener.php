@@ -7,6 +7,7 @@ namespace Orosync\ContentTag;
 use Doctrine\ORM\EntityManagerInterface;
 use Doctrine\ORM\Event\OnFlushEventArgs;
 use Doctrine\ORM\Event\PostFlushEventArgs;
+use Doctrine\Persistence\Mapping\ClassMetadata;
 use Orosync\ContentTag\Transaction\UncommittedTags;
 use Psr\Log\LoggerInterface;
 use Symfony\Contracts\Service\ResetInterface;
@@ -27,8 +28,8 @@ final class ContentTagListener implements ResetInterface
      */
     private \WeakMap $begun;
 
-    /** @var array<string, true> */
-    private readonly array $skipped;
+    /** @var array<class-string, bool> whether the changes of a class are left out; by the setting, or asked once */
+    private array $skipped;
 
     /** @param list<class-string> $skip entity classes whose changes are not announced */
     public function __construct(
@@ -96,11 +97,18 @@ final class ContentTagListener implements ResetInterface
 
         $tags = [];
         foreach ($entities as [$entity, $withCollection]) {
-            if (!isset($this->skipped[$manager->getClassMetadata($entity::class)->getName()])) {
+            if (!$this->isSkipped($manager->getClassMetadata($entity::class))) {
                 array_push($tags, ...$this->tags->generate($entity, $withCollection));
             }
         }
 
         return $tags;
+    }
+
+    /** @param ClassMetadata<object> $metadata it knows the real class of a proxy */
+    private function isSkipped(ClassMetadata $metadata): bool
+    {
+        return $this->skipped[$metadata->getName()]
+            ??= [] !== $metadata->getReflectionClass()->getAttributes(Untracked::class);
     }
 }

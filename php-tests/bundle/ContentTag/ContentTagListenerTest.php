@@ -8,6 +8,7 @@ use Doctrine\DBAL\Exception\UniqueConstraintViolationException;
 use Doctrine\ORM\EntityManagerInterface;
 use Doctrine\ORM\Event\PostPersistEventArgs;
 use Doctrine\ORM\Events;
+use Orosync\Tests\Application\Entity\AuditEntry;
 use Orosync\Tests\Application\Entity\Company;
 use Orosync\Tests\Application\Entity\Contact;
 use Orosync\Tests\Application\Entity\Label;
@@ -58,6 +59,19 @@ final class ContentTagListenerTest extends ApplicationTestCase
         $contact->labels[] = $this->manager->find(Label::class, ['language' => 'en', 'number' => 1]);
         $this->manager->flush();
         self::assertSame([self::message('Contact_1')], $this->publisher()->take(self::TOPIC), 'filled');
+    }
+
+    public function testAnUntrackedEntityIsNotAnnouncedAndTheOthersOfItsFlushAre(): void
+    {
+        $this->prepare();
+        $this->manager->persist(new AuditEntry('a company was added'));
+        $this->manager->persist(new Company('acme'));
+        $this->manager->flush();
+        self::assertSame([self::message('Company_type_collection')], $this->publisher()->take(self::TOPIC));
+
+        $this->manager->remove($this->manager->getRepository(AuditEntry::class)->findAll()[0]);
+        $this->manager->flush();
+        self::assertSame([], $this->publisher()->take(self::TOPIC));
     }
 
     public function testAFlushWithoutChangesSaysNothing(): void
