@@ -84,7 +84,7 @@ keys! {
     BIND: Vec<Address> = kinds::ADDRESSES, "bind", "['0.0.0.0:8080']",
         "Where browsers and publishers connect: addresses of IPv4 or IPv6 with a port, or `unix:` and a path.";
     ADMIN_BIND: Option<SocketAddr> = kinds::SOCKET, "admin_bind", "'127.0.0.1:8081'",
-        "Where `/healthz`, `/readyz` and `/metrics` are served, for the operator's tools alone. Empty: nowhere.";
+        "Where `/healthz`, `/readyz`, `/metrics` and `/topics` are served, for the operator's tools alone. Empty: nowhere.";
     SHARDS: usize = kinds::COUNT, "shards", "0",
         "Threads that hold sessions. 0: one for each core.";
     DRAIN_SECONDS: Duration = kinds::TIME, "drain_seconds", "5",
