@@ -6,6 +6,7 @@ namespace Orosync\Controller;
 
 use Orosync\Ticket\TicketIssuerInterface;
 use Orosync\Ticket\TicketUnavailableException;
+use Orosync\Ticket\TopicGrants;
 use Orosync\Ticket\UserClaimsInterface;
 use Psr\Log\LoggerInterface;
 use Symfony\Component\HttpFoundation\JsonResponse;
@@ -23,6 +24,7 @@ final class TicketController
     public function __construct(
         private readonly TicketIssuerInterface $tickets,
         private readonly UserClaimsInterface $user,
+        private readonly TopicGrants $grants,
         private readonly LoggerInterface $logger,
         private readonly int $ttl,
     ) {
@@ -31,7 +33,8 @@ final class TicketController
     public function __invoke(): JsonResponse
     {
         try {
-            $answer = ['ticket' => $this->tickets->issue($this->user->claims(), $this->ttl)];
+            $claims = $this->user->claims() + $this->grants->claimForCurrentUser();
+            $answer = ['ticket' => $this->tickets->issue($claims, $this->ttl)];
             $status = Response::HTTP_OK;
         } catch (TicketUnavailableException $e) {
             $this->logger->error(

@@ -9,6 +9,7 @@ use Orosync\Controller\TicketController;
 use Orosync\Endpoint\BindAddress;
 use Orosync\Endpoint\Dsn;
 use Orosync\Endpoint\InvalidEndpointException;
+use Orosync\Ticket\TopicGrantInterface;
 use Symfony\Component\Config\Definition\Exception\InvalidConfigurationException;
 use Symfony\Component\Config\FileLocator;
 use Symfony\Component\DependencyInjection\ContainerBuilder;
@@ -25,6 +26,7 @@ final class OrosyncExtension extends Extension
 
         (new PhpFileLoader($container, new FileLocator(__DIR__ . '/../config')))->load('services.php');
         $container->registerForAutoconfiguration(TagGeneratorInterface::class)->addTag('orosync.tag_generator');
+        $container->registerForAutoconfiguration(TopicGrantInterface::class)->addTag('orosync.topic_grant');
 
         $endpoints = new EndpointSettings($container->getParameterBag());
         $bind = $endpoints->server($config['server']['bind'])

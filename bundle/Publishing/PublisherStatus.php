@@ -28,4 +28,10 @@ final class PublisherStatus
         public readonly ?string $lastError = null,
     ) {
     }
+
+    /** Are messages accepted? Also while the server does not answer: they wait for it. */
+    public function accepts(): bool
+    {
+        return self::ABSENT !== $this->state && 'closed' !== $this->state;
+    }
 }

@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace Orosync\Ticket;
 
 use Symfony\Component\Security\Core\Authentication\Token\Storage\TokenStorageInterface;
+use Symfony\Component\Security\Core\Authentication\Token\TokenInterface;
 use Symfony\Component\Security\Core\User\UserInterface;
 
 /** The user of Symfony's security token; anonymous without one, or without the security bundle. */
@@ -23,18 +24,23 @@ final class UserClaims implements UserClaimsInterface
             return ['role' => 'anonymous'];
         }
 
+        return self::of($user, $token) + ['role' => 'user'];
+    }
+
+    /** @return array{sub: string, uid?: int, org?: int} */
+    public static function of(UserInterface $user, ?TokenInterface $token): array
+    {
         return array_filter([
             'sub' => $user->getUserIdentifier(),
             'uid' => self::idOf($user),
             // Oro keeps the organization that the user works in at the token.
             'org' => self::idOf(self::organizationOf($token)) ?? self::idOf(self::organizationOf($user)),
-            'role' => 'user',
         ], static fn (string|int|null $claim): bool => null !== $claim);
     }
 
-    private static function organizationOf(object $holder): ?object
+    private static function organizationOf(?object $holder): ?object
     {
-        $organization = method_exists($holder, 'getOrganization') ? $holder->getOrganization() : null;
+        $organization = null !== $holder && method_exists($holder, 'getOrganization') ? $holder->getOrganization() : null;
 
         return \is_object($organization) ? $organization : null;
     }

@@ -27,6 +27,7 @@ use Orosync\Publishing\PublisherFactory;
 use Orosync\Publishing\PublisherInterface;
 use Orosync\Publishing\SharedSecret;
 use Orosync\Ticket\TicketIssuerInterface;
+use Orosync\Ticket\TopicGrants;
 use Orosync\Ticket\UserClaims;
 use Orosync\Ticket\UserClaimsInterface;
 use Orosync\Twig\OrosyncExtension;
@@ -65,9 +66,15 @@ return static function (ContainerConfigurator $container): void {
     $services->set('orosync.user_claims', UserClaims::class)
         ->arg('$tokens', service('security.token_storage')->nullOnInvalid());
     $services->alias(UserClaimsInterface::class, 'orosync.user_claims');
+    $services->set('orosync.topic_grants', TopicGrants::class)
+        ->arg('$grants', tagged_iterator('orosync.topic_grant'))
+        ->arg('$tokens', service('security.token_storage')->nullOnInvalid())
+        ->arg('$logger', service('logger'))
+        ->tag('monolog.logger', ['channel' => 'orosync']);
     $services->set(TicketController::class)
         ->arg('$tickets', service(TicketIssuerInterface::class))
         ->arg('$user', service(UserClaimsInterface::class))
+        ->arg('$grants', service('orosync.topic_grants'))
         ->arg('$logger', service('logger'))
         ->tag('monolog.logger', ['channel' => 'orosync'])
         ->tag('controller.service_arguments');
