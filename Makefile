@@ -11,7 +11,7 @@ export OROSYNC_EXTENSION = $(RELEASE)/liborosync.so
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help build demo test test-rust test-extension test-bundle test-js test-end-to-end test-browser lint install \
-	screenshots
+	test-matrix screenshots
 
 help: ## Say what there is to run
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -52,6 +52,9 @@ test-browser: build tests/browser/node_modules/.package-lock.json ## Test the de
 	@scripts/install-deps demo browser
 	cd tests/browser && npm test
 
+test-matrix: build ## Test with the PHP and Symfony of other Debian releases; as root; ROOTS="trixie sid" limits it
+	scripts/test-matrix $(ROOTS)
+
 lint: js/node_modules/.package-lock.json tests/browser/node_modules/.package-lock.json ## Check formatting, types and style of all sources
 	@scripts/install-deps build lint
 	cargo fmt --all --check
@@ -60,7 +63,7 @@ lint: js/node_modules/.package-lock.json tests/browser/node_modules/.package-loc
 	phpcs -n -q --standard=PSR12 --extensions=php bundle demo/bin demo/config demo/public demo/src php-tests
 	cd js && npm run check
 	cd tests/browser && npm run check
-	shellcheck scripts/install-deps demo/bin/demo demo/bin/console .ci/run
+	shellcheck scripts/install-deps scripts/test-matrix scripts/matrix/* demo/bin/demo demo/bin/console .ci/run
 
 install: ## Install the server below PREFIX and the extension for this PHP (DESTDIR is honoured)
 	@test -f $(OROSYNC_SERVER_BIN) -a -f $(OROSYNC_EXTENSION) || { echo 'Nothing is built yet. First run: make build'; exit 1; }
