@@ -6,6 +6,7 @@ namespace Orosync;
 
 use Orosync\DependencyInjection\Compiler\ContentTagsNeedDoctrinePass;
 use Orosync\DependencyInjection\Compiler\DerivedSecretPass;
+use Orosync\DependencyInjection\Compiler\RecordingNeedsProfilerPass;
 use Symfony\Component\DependencyInjection\ContainerBuilder;
 use Symfony\Component\HttpKernel\Bundle\Bundle;
 
@@ -13,7 +14,8 @@ use Symfony\Component\HttpKernel\Bundle\Bundle;
  * Live notifications for a Symfony application: what somebody saves is in everybody's browser at once.
  *
  * Where to read on: `Publishing/` (the way out of PHP), `ContentTag/` (what a flush has changed), `Ticket/` (who a
- * browser is), `Endpoint/` (who listens where), `Maintenance/`, `Twig/` (what a page needs), `Command/` (the server).
+ * browser is), `Endpoint/` (who listens where), `Maintenance/`, `Twig/` (what a page needs), `Command/` (the server),
+ * `Messenger/`, `Notifier/` and `Profiler/` (for those of Symfony), `Test/` (for the tests of an application).
  */
 final class OrosyncBundle extends Bundle
 {
@@ -23,5 +25,6 @@ final class OrosyncBundle extends Bundle
 
         $container->addCompilerPass(new DerivedSecretPass());
         $container->addCompilerPass(new ContentTagsNeedDoctrinePass());
+        $container->addCompilerPass(new RecordingNeedsProfilerPass());
     }
 }

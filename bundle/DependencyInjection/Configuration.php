@@ -107,6 +107,37 @@ final class Configuration implements ConfigurationInterface
                         ->end()
                     ->end()
                 ->end()
+                ->booleanNode('test')
+                    ->info(
+                        'Keep what is published in memory, for Orosync\Test\PublishedAssertions, and connect to no server. '
+                        . 'For "when@test".'
+                    )
+                    ->example('true')
+                    ->defaultFalse()
+                ->end()
+                ->arrayNode('notifier')
+                    ->info('The channel "orosync" of Symfony\'s Notifier, where that is installed.')
+                    ->example(['topic' => 'acme/notices/{uid}'])
+                    ->addDefaultsIfNotSet()
+                    ->children()
+                        ->scalarNode('topic')
+                            ->info(
+                                'The topic of a user\'s notifications; {uid} is the id of the user. The server\'s '
+                                . 'configuration must let that user subscribe to it.'
+                            )
+                            ->example('acme/notices/{uid}')
+                            ->defaultValue('orosync/notifications/{uid}')
+                            ->validate()
+                                ->ifTrue(static fn (mixed $topic): bool => !str_contains((string) $topic, '{uid}'))
+                                ->then(static fn (mixed $topic): never => throw new \InvalidArgumentException(sprintf(
+                                    'orosync.notifier.topic: "%s" has no {uid}, so everybody would read it. '
+                                    . 'Write for example "orosync/notifications/{uid}".',
+                                    $topic,
+                                )))
+                            ->end()
+                        ->end()
+                    ->end()
+                ->end()
                 ->arrayNode('maintenance')
                     ->info('The maintenance mode of an application that has none of its own.')
                     ->example(['flag_file' => '/srv/shared/maintenance'])

@@ -15,6 +15,8 @@ use Symfony\Component\Config\FileLocator;
 use Symfony\Component\DependencyInjection\ContainerBuilder;
 use Symfony\Component\DependencyInjection\Extension\Extension;
 use Symfony\Component\DependencyInjection\Loader\PhpFileLoader;
+use Symfony\Component\Messenger\MessageBusInterface;
+use Symfony\Component\Notifier\Channel\ChannelInterface;
 
 /** Loads the services and gives them what is configured. */
 final class OrosyncExtension extends Extension
@@ -24,7 +26,20 @@ final class OrosyncExtension extends Extension
         $config = $this->processConfiguration(new Configuration(), $configs);
         $this->refuseWrongEndpoints($config, $container);
 
-        (new PhpFileLoader($container, new FileLocator(__DIR__ . '/../config')))->load('services.php');
+        $loader = new PhpFileLoader($container, new FileLocator(__DIR__ . '/../config'));
+        $loader->load('services.php');
+        $loader->load('profiler.php');
+        if ($config['test']) {
+            $loader->load('test.php');
+        }
+        if (interface_exists(MessageBusInterface::class)) {
+            $loader->load('messenger.php');
+        }
+        if (interface_exists(ChannelInterface::class)) {
+            $loader->load('notifier.php');
+            $container->getDefinition('orosync.notifier_channel')
+                ->setArgument('$topic', $config['notifier']['topic']);
+        }
         $container->registerForAutoconfiguration(TagGeneratorInterface::class)->addTag('orosync.tag_generator');
         $container->registerForAutoconfiguration(TopicGrantInterface::class)->addTag('orosync.topic_grant');
 

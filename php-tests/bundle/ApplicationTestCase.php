@@ -19,20 +19,12 @@ abstract class ApplicationTestCase extends TestCase
 {
     private ?Kernel $kernel = null;
 
-    /** @var array{callable|null, callable|null} what handled errors and exceptions before an application set its own */
-    private array $handlers;
+    private ?Handlers $handlers = null;
 
     protected function tearDown(): void
     {
         $this->kernel?->shutdown();
-        if (isset($this->handlers)) {
-            while (self::errorHandler() !== $this->handlers[0] && null !== self::errorHandler()) {
-                restore_error_handler();
-            }
-            while (self::exceptionHandler() !== $this->handlers[1] && null !== self::exceptionHandler()) {
-                restore_exception_handler();
-            }
-        }
+        $this->handlers?->restore();
     }
 
     /**
@@ -44,7 +36,7 @@ abstract class ApplicationTestCase extends TestCase
     {
         $this->kernel?->shutdown();
         $this->kernel = new Kernel($orosync, $parameters, $with);
-        $this->handlers ??= [self::errorHandler(), self::exceptionHandler()];
+        $this->handlers ??= Handlers::now();
         $this->kernel->boot();
 
         return $this->kernel->getContainer();
@@ -84,21 +76,5 @@ abstract class ApplicationTestCase extends TestCase
     protected function logIn(User $user): void
     {
         $this->kernel()->getContainer()->get('security.untracked_token_storage')->setToken(new UsernamePasswordToken($user, 'main', $user->getRoles()));
-    }
-
-    private static function errorHandler(): ?callable
-    {
-        $handler = set_error_handler(null);
-        restore_error_handler();
-
-        return $handler;
-    }
-
-    private static function exceptionHandler(): ?callable
-    {
-        $handler = set_exception_handler(null);
-        restore_exception_handler();
-
-        return $handler;
     }
 }

@@ -13,7 +13,8 @@ if (is_file($root . '/vendor/autoload.php')) {
 } else {
     foreach (
         [
-        'Symfony/Bundle/FrameworkBundle', 'Symfony/Bundle/SecurityBundle', 'Symfony/Bundle/TwigBundle', 'Symfony/Bridge/Doctrine',
+        'Symfony/Bundle/FrameworkBundle', 'Symfony/Bundle/SecurityBundle', 'Symfony/Bundle/TwigBundle', 'Symfony/Bundle/WebProfilerBundle',
+        'Symfony/Bridge/Doctrine', 'Symfony/Component/Asset', 'Symfony/Component/Messenger', 'Symfony/Component/Notifier',
         'Symfony/Component/BrowserKit', 'Symfony/Component/Console', 'Symfony/Component/Form', 'Symfony/Component/Process',
         'Symfony/Component/Yaml', 'Doctrine/ORM', 'Doctrine/DBAL', 'Doctrine/Persistence', 'Twig',
         ] as $package

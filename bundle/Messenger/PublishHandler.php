@@ -1,0 +1,71 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Orosync\Messenger;
+
+use Orosync\Publishing\PublisherInterface;
+use Symfony\Component\Messenger\Exception\UnrecoverableMessageHandlingException;
+
+/**
+ * Publishes, and returns when the server has acknowledged: only then may the worker acknowledge to its transport.
+ *
+ * A flush for each message rather than one when the worker stops: a worker that is killed right after a message
+ * has nothing left that only it knows. It costs a round trip to the server. What is tried again may arrive twice, if the
+ * first acknowledgement came late: a queue promises at least once. While the link is known to be down nothing more is
+ * handed to it, so that an outage leaves at most one second copy per worker.
+ */
+final class PublishHandler
+{
+    private const FLUSH_SECONDS = 5.0;
+
+    public function __construct(private readonly PublisherInterface $publisher)
+    {
+    }
+
+    public function __invoke(Publish $message): void
+    {
+        $status = $this->publisher->status();
+        if ('waiting' === $status->state) {
+            throw $this->notPublished($message, 'the server does not answer');
+        }
+        $accepted = $this->publisher->publish(
+            $message->topic,
+            $message->payload,
+            $message->exclude,
+            $message->eligible,
+        );
+        if (!$accepted) {
+            throw self::canBeSent($message)
+                ? $this->notPublished($message, 'it was not accepted')
+                : new UnrecoverableMessageHandlingException(sprintf(
+                    'A message to "%s" can never be sent; the log (channel "orosync") says why.',
+                    $message->topic,
+                ));
+        }
+        if (!$this->publisher->flush(self::FLUSH_SECONDS)) {
+            throw $this->notPublished($message, sprintf('no acknowledgement within %.0f seconds', self::FLUSH_SECONDS));
+        }
+    }
+
+    /** Asked only when it was refused: a payload that is no JSON today is none tomorrow. */
+    private static function canBeSent(Publish $message): bool
+    {
+        return '' !== $message->topic
+            && false !== json_encode([$message->topic, $message->payload]);
+    }
+
+    private function notPublished(Publish $message, string $why): NotPublishedException
+    {
+        $status = $this->publisher->status();
+
+        return new NotPublishedException(sprintf(
+            'A message to "%s" is not published yet: %s (link "%s" to %s, last error: %s).',
+            $message->topic,
+            $why,
+            $status->state,
+            '' === $status->endpoint ? 'nowhere' : $status->endpoint,
+            $status->lastError ?? 'none',
+        ));
+    }
+}

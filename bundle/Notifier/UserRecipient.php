@@ -1,0 +1,18 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Orosync\Notifier;
+
+/** The open pages of one user. */
+final class UserRecipient implements UserRecipientInterface
+{
+    public function __construct(private readonly int $userId)
+    {
+    }
+
+    public function getUserId(): int
+    {
+        return $this->userId;
+    }
+}

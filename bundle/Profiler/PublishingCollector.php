@@ -1,0 +1,85 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Orosync\Profiler;
+
+use Orosync\Publishing\PublisherStatus;
+use Symfony\Component\HttpFoundation\Request;
+use Symfony\Component\HttpFoundation\Response;
+use Symfony\Component\HttpKernel\DataCollector\DataCollector;
+use Symfony\Component\HttpKernel\DataCollector\LateDataCollectorInterface;
+
+/** The profiler's panel "Orosync": what a request has published, and why nothing was sent when nothing was. */
+final class PublishingCollector extends DataCollector implements LateDataCollectorInterface
+{
+    public function __construct(private readonly RecordingPublisher $publisher)
+    {
+        $this->reset();
+    }
+
+    public function collect(Request $request, Response $response, ?\Throwable $exception = null): void
+    {
+        // What is published after the response (kernel.terminate) belongs to the request too: lateCollect().
+    }
+
+    public function lateCollect(): void
+    {
+        $status = $this->publisher->status();
+        $this->data = [
+            'status' => get_object_vars($status),
+            'records' => array_map(get_object_vars(...), $this->publisher->records()),
+            'notRecorded' => $this->publisher->notRecorded(),
+        ];
+    }
+
+    public function reset(): void
+    {
+        $this->data = ['status' => null, 'records' => [], 'notRecorded' => 0];
+    }
+
+    public function getName(): string
+    {
+        return 'orosync';
+    }
+
+    /** @return array<string, int|string|null>|null the {@see PublisherStatus} at the end of the request */
+    public function getStatus(): ?array
+    {
+        return $this->data['status'];
+    }
+
+    /** @return list<array{topic: string, json: string|null, bytes: int|null, reason: string|null, microseconds: float}> */
+    public function getRecords(): array
+    {
+        return $this->data['records'];
+    }
+
+    public function getNotRecorded(): int
+    {
+        return $this->data['notRecorded'];
+    }
+
+    public function getCount(): int
+    {
+        return \count($this->data['records']) + $this->data['notRecorded'];
+    }
+
+    public function getRefusedCount(): int
+    {
+        return \count(array_filter(array_column($this->data['records'], 'reason')));
+    }
+
+    /** Why this request has sent nothing; null: it has sent something, or tried to and the records say what happened. */
+    public function getSilence(): ?string
+    {
+        $status = $this->data['status'];
+
+        return match (true) {
+            null !== $status && PublisherStatus::ABSENT === $status['state'] =>
+                'Nothing can be sent: ' . ($status['lastError'] ?? 'no reason is known.'),
+            0 === $this->getCount() => 'This request has published nothing.',
+            default => null,
+        };
+    }
+}

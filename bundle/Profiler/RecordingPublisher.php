@@ -1,0 +1,122 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Orosync\Profiler;
+
+use Orosync\Publishing\PublisherInterface;
+use Orosync\Publishing\PublisherStatus;
+use Symfony\Contracts\Service\ResetInterface;
+
+/**
+ * Writes down what goes through the publisher, for the profiler.
+ *
+ * There only where there is a profiler, for it encodes each payload a second time. Bound: MAX_RECORDS messages of a
+ * request with MAX_BYTES of each payload; what is beyond them is counted.
+ */
+final class RecordingPublisher implements PublisherInterface, ResetInterface
+{
+    private const MAX_RECORDS = 500;
+    private const MAX_BYTES = 4096;
+
+    /** @var list<PublishRecord> */
+    private array $records = [];
+
+    private int $notRecorded = 0;
+
+    public function __construct(private readonly PublisherInterface $publisher)
+    {
+    }
+
+    public function publish(string $topic, mixed $payload, array $exclude = [], array $eligible = []): bool
+    {
+        $begin = hrtime(true);
+        try {
+            $accepted = $this->publisher->publish($topic, $payload, $exclude, $eligible);
+        } catch (\Throwable $e) {
+            // The payload's own code has failed; it is not asked a second time.
+            $reason = sprintf('%s: %s', $e::class, $e->getMessage());
+            $spent = (hrtime(true) - $begin) / 1000;
+            $this->add(static fn (): PublishRecord => new PublishRecord($topic, null, null, $reason, $spent));
+
+            throw $e;
+        }
+        $microseconds = (hrtime(true) - $begin) / 1000;
+        $this->add(fn (): PublishRecord => $this->record($topic, $payload, $accepted, $microseconds));
+
+        return $accepted;
+    }
+
+    public function flush(float $timeout = 1.0): bool
+    {
+        return $this->publisher->flush($timeout);
+    }
+
+    public function status(): PublisherStatus
+    {
+        return $this->publisher->status();
+    }
+
+    /** @return list<PublishRecord> in their order */
+    public function records(): array
+    {
+        return $this->records;
+    }
+
+    /** How many found the bound reached. */
+    public function notRecorded(): int
+    {
+        return $this->notRecorded;
+    }
+
+    public function reset(): void
+    {
+        $this->records = [];
+        $this->notRecorded = 0;
+    }
+
+    /** @param \Closure(): PublishRecord $record */
+    private function add(\Closure $record): void
+    {
+        if (\count($this->records) < self::MAX_RECORDS) {
+            $this->records[] = $record();
+        } else {
+            ++$this->notRecorded;
+        }
+    }
+
+    private function record(string $topic, mixed $payload, bool $accepted, float $microseconds): PublishRecord
+    {
+        try {
+            $json = json_encode($payload, \JSON_THROW_ON_ERROR | \JSON_UNESCAPED_SLASHES | \JSON_UNESCAPED_UNICODE);
+        } catch (\Throwable $e) {
+            $reason = $accepted ? null : 'The payload cannot be encoded: ' . $e->getMessage();
+
+            return new PublishRecord(self::readable($topic), null, null, $reason, $microseconds);
+        }
+        $cut = mb_scrub(substr($json, 0, self::MAX_BYTES), 'UTF-8');
+        $reason = $accepted ? null : $this->reason();
+
+        return new PublishRecord(self::readable($topic), $cut, \strlen($json), $reason, $microseconds);
+    }
+
+    private function reason(): string
+    {
+        $status = $this->publisher->status();
+
+        return match (true) {
+            PublisherStatus::ABSENT === $status->state => (string) $status->lastError,
+            $status->queued + $status->unacknowledged > 0 => sprintf(
+                'The queue is full, or the message is not allowed (%d wait, %d are unacknowledged); the log says which.',
+                $status->queued,
+                $status->unacknowledged,
+            ),
+            default => 'The message is not allowed; the log says why.',
+        };
+    }
+
+    private static function readable(string $topic): string
+    {
+        return mb_scrub($topic, 'UTF-8');
+    }
+}

@@ -1,0 +1,15 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Symfony\Component\DependencyInjection\Loader\Configurator;
+
+use Orosync\Notifier\LiveChannel;
+use Orosync\Publishing\PublisherInterface;
+
+// Loaded where Notifier is installed.
+return static function (ContainerConfigurator $container): void {
+    $container->services()->set('orosync.notifier_channel', LiveChannel::class)
+        ->arg('$publisher', service(PublisherInterface::class))
+        ->tag('notifier.channel', ['channel' => 'orosync']);
+};

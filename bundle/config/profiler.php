@@ -1,0 +1,23 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Symfony\Component\DependencyInjection\Loader\Configurator;
+
+use Orosync\Profiler\PublishingCollector;
+use Orosync\Profiler\RecordingPublisher;
+use Orosync\Publishing\PublisherInterface;
+
+// Removed where there is no profiler: DependencyInjection/Compiler/RecordingNeedsProfilerPass.php.
+return static function (ContainerConfigurator $container): void {
+    $services = $container->services();
+
+    $services->set('orosync.recording_publisher', RecordingPublisher::class)
+        // By the interface, so that an application's own publisher is recorded too.
+        ->decorate(PublisherInterface::class)
+        ->arg('$publisher', service('.inner'))
+        ->tag('kernel.reset', ['method' => 'reset']);
+    $services->set('orosync.publishing_collector', PublishingCollector::class)
+        ->arg('$publisher', service('orosync.recording_publisher'))
+        ->tag('data_collector', ['id' => 'orosync', 'template' => '@Orosync/profiler.html.twig', 'priority' => 260]);
+};

@@ -1,0 +1,15 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Symfony\Component\DependencyInjection\Loader\Configurator;
+
+use Orosync\Test\InMemoryPublisher;
+
+// Loaded by `orosync.test: true`. Public, for the assertions ask the container for it.
+return static function (ContainerConfigurator $container): void {
+    $services = $container->services();
+
+    $services->set(InMemoryPublisher::class)->public();
+    $services->alias('orosync.publisher', InMemoryPublisher::class);
+};

@@ -1,0 +1,133 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Orosync\Tests\FreshApplication;
+
+use Orosync\Tests\Wait;
+use PHPUnit\Framework\Assert;
+use Symfony\Component\Filesystem\Filesystem;
+use Symfony\Component\Process\PhpExecutableFinder;
+use Symfony\Component\Process\Process;
+
+/**
+ * The directory of a new application (framework and Twig, a page at /), for a test to work in as a user would.
+ *
+ * Removed with the other files of the tests.
+ */
+final class Project
+{
+    public readonly string $directory;
+
+    public function __construct()
+    {
+        $this->directory = getenv('OROSYNC_TEST_DIRECTORY') . '/project-' . bin2hex(random_bytes(4));
+        (new Filesystem())->mirror(__DIR__ . '/skeleton', $this->directory);
+    }
+
+    /** Adds the bundle as Flex would. */
+    public function withBundle(string ...$others): self
+    {
+        return $this->withBundles(\Orosync\OrosyncBundle::class, ...$others);
+    }
+
+    public function withBundles(string ...$bundles): self
+    {
+        $lines = array_map(static fn (string $bundle): string => "    $bundle::class => ['all' => true],\n", $bundles);
+        $file = $this->directory . '/config/bundles.php';
+
+        return $this->write('config/bundles.php', str_replace('];', implode('', $lines) . '];', file_get_contents($file)));
+    }
+
+    public function write(string $path, string $content): self
+    {
+        (new Filesystem())->dumpFile($this->directory . '/' . $path, $content);
+
+        return $this;
+    }
+
+    /** A port that is free at this moment. */
+    public static function freePort(): int
+    {
+        $socket = stream_socket_server('tcp://127.0.0.1:0');
+        $port = (int) substr(strrchr(stream_socket_get_name($socket, false), ':'), 1);
+        fclose($socket);
+
+        return $port;
+    }
+
+    /** The native server; skips the test where there is none. */
+    public static function serverBinary(): string
+    {
+        $binary = getenv('OROSYNC_SERVER') ?: \dirname(__DIR__, 3) . '/target/release/orosync-server';
+        if (!is_executable($binary)) {
+            $message = sprintf('"%s" is not there. Build it with "cargo build --release", or set OROSYNC_SERVER to its path.', $binary);
+            '1' === getenv('OROSYNC_EXTENSION_REQUIRED') ? Assert::fail($message) : Assert::markTestSkipped($message);
+        }
+
+        return $binary;
+    }
+
+    /** `bin/console orosync:server`, ready. Whoever starts it stops it. */
+    public function startServer(array $environment = []): Process
+    {
+        $server = $this->console(['orosync:server'], $environment);
+        $server->start();
+        Wait::until(
+            static fn (): bool => str_contains($server->getErrorOutput(), 'is ready'),
+            static fn (): string => $server->getOutput() . $server->getErrorOutput(),
+        );
+
+        return $server;
+    }
+
+    public function boot(string $environment): Kernel
+    {
+        $kernel = new Kernel($this->directory, $environment);
+        $kernel->boot();
+
+        return $kernel;
+    }
+
+    /**
+     * @param list<string>                $arguments
+     * @param array<string, string|false> $environment
+     */
+    public function console(array $arguments, array $environment = []): Process
+    {
+        return $this->php(['bin/console', ...$arguments], $environment);
+    }
+
+    /**
+     * PHP in this directory, with the extension if we have it.
+     *
+     * @param list<string>                $arguments
+     * @param array<string, string|false> $environment
+     */
+    public function php(array $arguments, array $environment = []): Process
+    {
+        $php = (new PhpExecutableFinder())->find(false);
+
+        return new Process([$php, ...self::extension($php), ...$arguments], $this->directory, $environment + [
+            'OROSYNC_TEST_BOOTSTRAP' => \dirname(__DIR__) . '/bootstrap.php',
+            'OROSYNC_TEST_DIRECTORY' => getenv('OROSYNC_TEST_DIRECTORY'),
+            // No fixed port: several servers may run on this machine.
+            'OROSYNC_ADMIN_BIND' => '127.0.0.1:0',
+            'SHELL_VERBOSITY' => false,
+        ], null, 120);
+    }
+
+    /** @return list<string> what makes a PHP that we start load the extension, if its own settings do not */
+    private static function extension(string $php): array
+    {
+        if (!\extension_loaded('orosync')) {
+            return [];
+        }
+        if (0 === (new Process([$php, '-r', 'exit(extension_loaded("orosync") ? 0 : 1);']))->run()) {
+            return [];
+        }
+        preg_match('~/\S*orosync\S*\.so\b~', file_get_contents('/proc/self/maps'), $library);
+
+        return ['-d', 'extension=' . $library[0]];
+    }
+}

@@ -1,0 +1,98 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Orosync\Tests\Notifier;
+
+use Orosync\Notifier\LiveChannel;
+use Orosync\Notifier\UserRecipient;
+use Orosync\Test\InMemoryPublisher;
+use Orosync\Tests\FreshApplication\Kernel;
+use Orosync\Tests\FreshApplication\Project;
+use PHPUnit\Framework\TestCase;
+use Symfony\Component\Config\Definition\Exception\InvalidConfigurationException;
+use Symfony\Component\Notifier\Notification\Notification;
+use Symfony\Component\Notifier\Recipient\NoRecipient;
+
+final class LiveChannelTest extends TestCase
+{
+    private ?Kernel $kernel = null;
+
+    protected function tearDown(): void
+    {
+        $this->kernel?->shutdown();
+    }
+
+    public function testANotificationIsPublishedToItsRecipient(): void
+    {
+        $publisher = $this->boot('orosync: {test: true}');
+        $notification = (new Notification('Order A-1 was shipped', ['orosync']))->content('It arrives on Monday.')
+            ->importance(Notification::IMPORTANCE_LOW)->emoji('🚚');
+        $this->kernel->getContainer()->get('seen.notifier')->send($notification, new UserRecipient(7));
+        [$message] = $publisher->messages();
+
+        self::assertSame('orosync/notifications/7', $message->topic);
+        self::assertSame([
+            'subject' => 'Order A-1 was shipped',
+            'content' => 'It arrives on Monday.',
+            'importance' => 'low',
+            'emoji' => '🚚',
+        ], $message->payload);
+    }
+
+    public function testTheTopicIsTheApplications(): void
+    {
+        $publisher = $this->boot("orosync: {test: true, notifier: {topic: 'acme/{uid}/notices'}}");
+        $this->kernel->getContainer()->get('seen.notifier')->send(new Notification('Hello', ['orosync']), new UserRecipient(7));
+
+        self::assertSame('acme/7/notices', $publisher->messages()[0]->topic);
+    }
+
+    public function testAnExceptionDoesNotReachABrowser(): void
+    {
+        $publisher = new InMemoryPublisher();
+        (new LiveChannel($publisher, '{uid}'))->notify(
+            Notification::fromThrowable(new \RuntimeException('password 1234')),
+            new UserRecipient(7),
+        );
+
+        self::assertArrayNotHasKey('exception', $publisher->messages()[0]->payload);
+        self::assertStringNotContainsString('LiveChannelTest.php', $publisher->messages()[0]->json);
+    }
+
+    public function testARecipientWithoutAUserIsLeftToOtherChannels(): void
+    {
+        $channel = new LiveChannel(new InMemoryPublisher(), '{uid}');
+        self::assertFalse($channel->supports(new Notification('Hello'), new NoRecipient()));
+        self::assertTrue($channel->supports(new Notification('Hello'), new UserRecipient(7)));
+
+        $this->expectException(\LogicException::class);
+        $this->expectExceptionMessage('The channel "orosync" tells users, and Symfony\Component\Notifier\Recipient\NoRecipient is none.');
+        $channel->notify(new Notification('Hello'), new NoRecipient());
+    }
+
+    public function testATopicForEverybodyIsRefusedWithItsKeyAndTheFix(): void
+    {
+        $this->expectException(InvalidConfigurationException::class);
+        $this->expectExceptionMessage(
+            'orosync.notifier.topic: "acme/notices" has no {uid}, so everybody would read it. Write for example "orosync/notifications/{uid}".',
+        );
+
+        $this->boot('orosync: {notifier: {topic: acme/notices}}');
+    }
+
+    private function boot(string $orosync): InMemoryPublisher
+    {
+        $this->kernel = (new Project())->withBundle()
+            ->write('config/packages/orosync.yaml', $orosync)
+            ->write('config/packages/notifier.yaml', <<<'YAML'
+                framework:
+                    notifier: {enabled: true}
+                services:
+                    seen.notifier: {alias: notifier, public: true}
+                YAML)
+            ->boot('test');
+
+        return $this->kernel->getContainer()->get(InMemoryPublisher::class);
+    }
+}
