@@ -138,7 +138,13 @@ fn check_javascript(text: &str, place: &Place) -> Result<(), String> {
     let imports: String = text
         .split_inclusive(';')
         .filter(|statement| statement.trim_start().starts_with("import "))
-        .map(|statement| statement.replace("'/orosync/index.js'", &format!("'{}'", client.display())))
+        .map(|statement| {
+            // By the address where a page finds it, and by the name that a build gives it.
+            ["'/orosync/index.js'", "'/bundles/orosync/index.js'", "'@orosync/client'"].iter().fold(
+                statement.to_owned(),
+                |statement, name| statement.replace(name, &format!("'{}'", client.display())),
+            )
+        })
         .collect();
     let file = place.write("imports.mjs", &imports);
     run(Command::new("node").arg(file), "").map(drop)

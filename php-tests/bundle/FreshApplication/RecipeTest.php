@@ -1,0 +1,115 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Orosync\Tests\FreshApplication;
+
+use Orosync\OrosyncBundle;
+use Orosync\Publishing\PublisherInterface;
+use Orosync\Test\InMemoryPublisher;
+use PHPUnit\Framework\TestCase;
+use Symfony\Bundle\FrameworkBundle\Console\Application;
+use Symfony\Component\Console\Tester\ApplicationTester;
+use Symfony\Component\DependencyInjection\ContainerInterface;
+use Symfony\Component\Filesystem\Filesystem;
+
+/** packaging/recipe/, applied as Flex applies it. */
+final class RecipeTest extends TestCase
+{
+    private const RECIPE = __DIR__ . '/../../../packaging/recipe';
+
+    private ?Kernel $kernel = null;
+
+    protected function tearDown(): void
+    {
+        $this->kernel?->shutdown();
+    }
+
+    public function testTheManifestSaysOnlyWhatFlexKnows(): void
+    {
+        $manifest = self::manifest();
+
+        self::assertSame(['bundles', 'copy-from-recipe', 'env'], array_keys($manifest));
+        self::assertSame([OrosyncBundle::class => ['all']], $manifest['bundles']);
+        self::assertSame(['config/' => '%CONFIG_DIR%/'], $manifest['copy-from-recipe']);
+    }
+
+    public function testInTestsNothingDials(): void
+    {
+        self::assertInstanceOf(InMemoryPublisher::class, $this->boot('test')->get('seen.publisher'));
+    }
+
+    public function testElsewhereThePublisherIsTheRealOne(): void
+    {
+        self::assertNotInstanceOf(InMemoryPublisher::class, $this->boot('prod')->get('seen.publisher'));
+    }
+
+    public function testTheTicketRouteIsThere(): void
+    {
+        self::assertSame('/sync/ticket', $this->boot('dev')->get('router')->generate('oro_sync_ticket'));
+    }
+
+    public function testTheVariablesAreThoseThatTheConfigurationReads(): void
+    {
+        $variables = array_filter(array_keys(self::manifest()['env']), static fn (string $name): bool => !str_starts_with($name, '#'));
+        preg_match_all('/%env\((\w+)\)%/', file_get_contents(self::RECIPE . '/config/packages/orosync.yaml'), $read);
+
+        self::assertEqualsCanonicalizing($read[1], $variables);
+    }
+
+    public function testTheConfigurationIsReadableOnTheConsole(): void
+    {
+        $this->boot('dev');
+        $shown = $this->console(['command' => 'debug:config', 'name' => 'orosync']);
+
+        foreach (["backend: '%env(SYNC_BACKEND)%'", "frontend: '%env(SYNC_FRONTEND)%'", 'test: false', 'ttl: 300', "topic: 'orosync/notifications/{uid}'"] as $line) {
+            self::assertStringContainsString($line, $shown);
+        }
+        self::assertStringContainsString('# Seconds until an unused ticket expires.', $this->console(['command' => 'config:dump-reference', 'name' => 'orosync']));
+    }
+
+    public function testTheNotesNameCommandsThatExist(): void
+    {
+        $this->boot('dev');
+        $application = new Application($this->kernel);
+        preg_match_all('~bin/console (\S+?)(?=[\s<])~', file_get_contents(self::RECIPE . '/post-install.txt'), $commands);
+
+        self::assertSame(['orosync:server', 'orosync:maintenance'], $commands[1]);
+        foreach ($commands[1] as $command) {
+            self::assertSame($command, $application->find($command)->getName());
+        }
+    }
+
+    private function boot(string $environment): ContainerInterface
+    {
+        $manifest = self::manifest();
+        $project = (new Project())->withBundles(...array_keys($manifest['bundles']));
+        (new Filesystem())->mirror(self::RECIPE . '/config', $project->directory . '/config');
+        // What Dotenv does with the lines that Flex adds to .env.
+        $variables = '';
+        foreach ($manifest['env'] as $name => $value) {
+            $variables .= str_starts_with($name, '#') ? '' : sprintf("    env(%s): '%s'\n", $name, $value);
+        }
+        $project->write('config/packages/env.yaml', "parameters:\n" . $variables)
+            ->write('config/packages/seen.yaml', sprintf("services:\n    seen.publisher: {alias: '%s', public: true}\n", PublisherInterface::class));
+        $this->kernel = $project->boot($environment);
+
+        return $this->kernel->getContainer();
+    }
+
+    /** @param array<string, string> $input */
+    private function console(array $input): string
+    {
+        $application = new Application($this->kernel);
+        $application->setAutoExit(false);
+        $console = new ApplicationTester($application);
+        self::assertSame(0, $console->run($input), $console->getDisplay());
+
+        return $console->getDisplay();
+    }
+
+    private static function manifest(): array
+    {
+        return json_decode(file_get_contents(self::RECIPE . '/manifest.json'), true, 512, \JSON_THROW_ON_ERROR);
+    }
+}
