@@ -6,6 +6,7 @@ namespace Orosync;
 
 use Orosync\DependencyInjection\Compiler\ContentTagsNeedDoctrinePass;
 use Orosync\DependencyInjection\Compiler\DerivedSecretPass;
+use Orosync\DependencyInjection\Compiler\OroPass;
 use Orosync\DependencyInjection\Compiler\RecordingNeedsProfilerPass;
 use Symfony\Component\DependencyInjection\ContainerBuilder;
 use Symfony\Component\HttpKernel\Bundle\Bundle;
@@ -15,6 +16,7 @@ use Symfony\Component\HttpKernel\Bundle\Bundle;
  *
  * Where to read on: `Publishing/` (the way out of PHP), `ContentTag/` (what a flush has changed), `Ticket/` (who a
  * browser is), `Endpoint/` (who listens where), `Maintenance/`, `Twig/` (what a page needs), `Command/` (the server),
+ * `Oro/` (Oro's own services over ours),
  * `Messenger/`, `Notifier/` and `Profiler/` (for those of Symfony), `Test/` (for the tests of an application).
  */
 final class OrosyncBundle extends Bundle
@@ -25,6 +27,7 @@ final class OrosyncBundle extends Bundle
 
         $container->addCompilerPass(new DerivedSecretPass());
         $container->addCompilerPass(new ContentTagsNeedDoctrinePass());
+        $container->addCompilerPass(new OroPass());
         $container->addCompilerPass(new RecordingNeedsProfilerPass());
     }
 }

@@ -68,6 +68,11 @@ final class OrosyncExtension extends Extension
             $container->removeDefinition('orosync.content_tag_listener');
             $container->removeDefinition('orosync.commit_middleware');
         }
+        if (isset($container->getParameter('kernel.bundles')['OroSyncBundle'])) {
+            $loader->load('oro.php');
+            $container->getDefinition('orosync.oro.ticket_provider')->setArgument('$ttl', $config['ticket']['ttl']);
+            $container->setParameter('orosync.oro.skipped_classes', $config['content_tags']['skip']);
+        }
     }
 
     /**

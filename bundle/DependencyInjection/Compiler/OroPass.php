@@ -1,0 +1,158 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Orosync\DependencyInjection\Compiler;
+
+use Oro\Bundle\SyncBundle\EventListener\DoctrineTagEventListener;
+use Orosync\Oro\OrosyncTagListener;
+use Symfony\Component\DependencyInjection\ChildDefinition;
+use Symfony\Component\DependencyInjection\Compiler\CompilerPassInterface;
+use Symfony\Component\DependencyInjection\Compiler\ServiceLocatorTagPass;
+use Symfony\Component\DependencyInjection\ContainerBuilder;
+use Symfony\Component\DependencyInjection\Definition;
+use Symfony\Component\DependencyInjection\Reference;
+
+/**
+ * Wires what depends on the whole container of an Oro application: its tag listener, the name of its server command,
+ * and what its other bundles have registered for the old server. Does nothing anywhere else.
+ */
+final class OroPass implements CompilerPassInterface
+{
+    private const TAG_LISTENER = 'oro_sync.event_listener.doctrine_tag';
+    private const SERVER_COMMAND = 'gos:websocket:server';
+
+    /** What was told to the old server by tags, and what `orosync:migrate` calls it. */
+    private const PARTS = [
+        'gos_web_socket.rpc' => 'RPC handler',
+        'gos_web_socket.periodic' => 'periodic task',
+        'gos_web_socket.pusher' => 'pusher',
+        'gos_web_socket.push_handler' => 'push handler',
+    ];
+
+    /** Oro's services whose work ours do, so that what was put around or in place of them deserves a look. */
+    private const REPLACED = [
+        'oro_sync.websocket_client',
+        'oro_sync.websocket_client.basic',
+        'oro_sync.client.connection_checker',
+        'oro_sync.client.wamp.factory',
+        'oro_sync.authentication.ticket_provider',
+        'oro_sync.content.data_update_topic_sender',
+        self::TAG_LISTENER,
+    ];
+
+    /** The old server's own parts, which go with it. */
+    private const ITS_OWN = ['Oro\\Bundle\\SyncBundle\\', 'Gos\\'];
+
+    public function process(ContainerBuilder $container): void
+    {
+        if (!$container->hasDefinition('orosync.oro.topics')) {
+            return;
+        }
+        $changes = $this->changesToOro($container);
+        $this->followFlushes($container);
+        $this->takeOverTheServerCommand($container);
+
+        $handlers = [];
+        $classes = [];
+        foreach (array_keys($container->findTaggedServiceIds('gos_web_socket.topic')) as $id) {
+            $handlers[$id] = new Reference($id);
+            $classes[$id] = self::classOf($container, $container->getDefinition($id));
+        }
+        $container->getDefinition('orosync.oro.topics')
+            ->setArgument('$handlers', ServiceLocatorTagPass::register($container, $handlers))
+            ->setArgument('$handlerClasses', $classes);
+        $container->getDefinition('orosync.oro.migrate_command')
+            ->setArgument('$parts', $this->partsOfTheServer($container))
+            ->setArgument('$changes', $changes);
+    }
+
+    /** An application's own subclass of Oro's listener is left alone: its tags leave with the flush. */
+    private function followFlushes(ContainerBuilder $container): void
+    {
+        $listener = $container->getDefinition(self::TAG_LISTENER);
+        if (DoctrineTagEventListener::class === self::classOf($container, $listener)) {
+            $listener->setClass(OrosyncTagListener::class)
+                ->addMethodCall('setCurrentFlush', [new Reference('orosync.oro.current_flush')]);
+        }
+        foreach ($container->getParameter('orosync.oro.skipped_classes') as $class) {
+            $listener->addMethodCall('markSkipped', [ltrim($class, '\\')]);
+        }
+    }
+
+    private function takeOverTheServerCommand(ContainerBuilder $container): void
+    {
+        foreach ($container->findTaggedServiceIds('console.command') as $id => $tags) {
+            $names = array_column($tags, 'command');
+            if (\in_array(self::SERVER_COMMAND, $names, true) || 'gos_web_socket.command.websocket_server' === $id) {
+                $container->getDefinition($id)->clearTag('console.command');
+            }
+        }
+    }
+
+    /** @return list<array{kind: string, id: string, class: string}> */
+    private function partsOfTheServer(ContainerBuilder $container): array
+    {
+        $parts = [];
+        foreach (self::PARTS as $tag => $kind) {
+            foreach (array_keys($container->findTaggedServiceIds($tag)) as $id) {
+                $parts[] = ['kind' => $kind, 'id' => $id];
+            }
+        }
+        foreach ($container->findTaggedServiceIds('kernel.event_listener') as $id => $tags) {
+            foreach (array_filter(array_column($tags, 'event'), self::isOfTheServer(...)) as $event) {
+                $parts[] = ['kind' => 'listener of ' . $event, 'id' => $id];
+            }
+        }
+        $found = [];
+        foreach ($parts as $part) {
+            $class = self::classOf($container, $container->getDefinition($part['id']));
+            if (!self::isItsOwn($class)) {
+                $found[] = $part + ['class' => $class];
+            }
+        }
+
+        return $found;
+    }
+
+    /** @return list<array{kind: string, id: string, class: string}> */
+    private function changesToOro(ContainerBuilder $container): array
+    {
+        $changes = [];
+        foreach ($container->getDefinitions() as $id => $definition) {
+            $decorated = $definition->getDecoratedService()[0] ?? null;
+            $kind = match (true) {
+                str_starts_with($id, 'orosync.') => null,
+                \in_array($decorated, self::REPLACED, true) => 'decorates ' . $decorated,
+                \in_array($id, self::REPLACED, true) => 'is in the place of Oro\'s own class',
+                default => null,
+            };
+            $class = null === $kind ? '' : self::classOf($container, $definition);
+            if (null !== $kind && !self::isItsOwn($class)) {
+                $changes[] = ['kind' => $kind, 'id' => $id, 'class' => $class];
+            }
+        }
+
+        return $changes;
+    }
+
+    private static function isOfTheServer(string $event): bool
+    {
+        return str_starts_with($event, 'gos_web_socket.');
+    }
+
+    private static function isItsOwn(string $class): bool
+    {
+        return [] !== array_filter(self::ITS_OWN, static fn (string $prefix): bool => str_starts_with($class, $prefix));
+    }
+
+    /** Before children get the class of their parents, and before parameters are resolved. */
+    private static function classOf(ContainerBuilder $container, Definition $definition): string
+    {
+        while (null === $definition->getClass() && $definition instanceof ChildDefinition) {
+            $definition = $container->findDefinition($definition->getParent());
+        }
+
+        return (string) $container->getParameterBag()->resolveValue($definition->getClass());
+    }
+}

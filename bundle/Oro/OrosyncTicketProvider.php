@@ -1,0 +1,41 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Orosync\Oro;
+
+use Oro\Bundle\SyncBundle\Authentication\Ticket\TicketProvider;
+use Orosync\Ticket\TicketIssuerInterface;
+use Orosync\Ticket\TicketUnavailableException;
+use Orosync\Ticket\TopicGrants;
+use Symfony\Component\HttpKernel\Exception\ServiceUnavailableHttpException;
+use Symfony\Component\Security\Core\User\UserInterface;
+
+/**
+ * Mints the tickets that Oro's own controller hands out: route, CSRF check and session are Oro's.
+ *
+ * Oro's tickets are keyed with the password hash that the database has, ours with the secret that the server has. So a
+ * new password is no reason for a ticket to be refused. Extends Oro's class because that is an autowiring alias.
+ */
+final class OrosyncTicketProvider extends TicketProvider
+{
+    /** @param int $ttl seconds until an unused ticket expires */
+    public function __construct(
+        private readonly TicketIssuerInterface $tickets,
+        private readonly OroUserClaims $users,
+        private readonly TopicGrants $grants,
+        private readonly int $ttl,
+    ) {
+    }
+
+    /** @throws ServiceUnavailableHttpException none can be minted here; a page asks again */
+    public function generateTicket(?UserInterface $user = null): string
+    {
+        $claims = $this->users->claimsOf($user) + (null === $user ? [] : $this->grants->claimFor($user));
+        try {
+            return $this->tickets->issue($claims, $this->ttl);
+        } catch (TicketUnavailableException $e) {
+            throw new ServiceUnavailableHttpException(null, 'No ticket for a browser: ' . $e->getMessage(), $e);
+        }
+    }
+}

@@ -1,0 +1,70 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Orosync\Oro\Topics;
+
+use Gos\Bundle\PubSubRouterBundle\Router\RouterInterface;
+use Gos\Bundle\WebSocketBundle\Topic\TopicInterface;
+use Oro\Bundle\SyncBundle\Authentication\Origin\OriginProviderInterface;
+use Psr\Container\ContainerExceptionInterface;
+use Psr\Container\ContainerInterface;
+
+/** The topics and origins of an Oro application, read from what it has configured for the old server. */
+final class ApplicationTopics
+{
+    /** Allowed by Oro whatever its providers say. */
+    private const THIS_MACHINE = ['localhost', '127.0.0.1'];
+
+    /**
+     * @param ContainerInterface    $handlers       the topic handlers by service id
+     * @param array<string, string> $handlerClasses their classes as they are configured
+     */
+    public function __construct(
+        private readonly RouterInterface $router,
+        private readonly OriginProviderInterface $origins,
+        private readonly RouteTranslator $translator,
+        private readonly ContainerInterface $handlers,
+        private readonly array $handlerClasses,
+    ) {
+    }
+
+    public function translation(): Translation
+    {
+        [$handlers, $broken] = $this->handlersByName();
+        $parts = [];
+        foreach ($this->router->getCollection() as $name => $route) {
+            $callback = $route->getCallback();
+            $parts[] = $this->translator->translate($name, $route, \is_string($callback) ? $handlers[$callback] ?? null : null);
+        }
+
+        return Translation::join(new Translation([], [], $broken), ...$parts);
+    }
+
+    /** @return list<string> hosts whose pages may connect */
+    public function allowedOrigins(): array
+    {
+        return array_values(array_unique([...$this->origins->getOrigins(), ...self::THIS_MACHINE]));
+    }
+
+    /** @return array{array<string, class-string>, list<Finding>} the classes by what routes call them; what is broken */
+    private function handlersByName(): array
+    {
+        $handlers = [];
+        $broken = [];
+        foreach ($this->handlerClasses as $id => $class) {
+            try {
+                $handler = $this->handlers->get($id);
+            } catch (ContainerExceptionInterface | \Error | \RuntimeException $e) {
+                // Handlers of the old server may need parts of it that are gone.
+                $broken[] = new Finding($class, sprintf('cannot be built (service %s): %s', $id, $e->getMessage()));
+                continue;
+            }
+            if ($handler instanceof TopicInterface) {
+                $handlers[$handler->getName()] = $handler::class;
+            }
+        }
+
+        return [$handlers, $broken];
+    }
+}

@@ -1,0 +1,180 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Orosync\Oro\Topics;
+
+use Symfony\Component\Console\Attribute\AsCommand;
+use Symfony\Component\Console\Command\Command;
+use Symfony\Component\Console\Formatter\OutputFormatter;
+use Symfony\Component\Console\Input\InputInterface;
+use Symfony\Component\Console\Input\InputOption;
+use Symfony\Component\Console\Output\ConsoleOutputInterface;
+use Symfony\Component\Console\Output\OutputInterface;
+
+/**
+ * Prints the server's configuration of this application's topics and origins, or compares it with a running server.
+ *
+ * The configuration goes to standard output, what needs a decision to standard error.
+ */
+#[AsCommand(
+    name: 'orosync:topics:export',
+    description: 'Print this application\'s topics and origins for orosync-server, or check that the server has them',
+)]
+final class TopicsExportCommand extends Command
+{
+    public const DEFAULT_SERVER = 'http://127.0.0.1:8081';
+
+    public function __construct(
+        private readonly ApplicationTopics $topics,
+        private readonly RunningServer $server,
+    ) {
+        parent::__construct();
+    }
+
+    protected function configure(): void
+    {
+        $this
+            ->addOption('check', null, InputOption::VALUE_NONE, 'Print nothing, compare with the running server; 1: it has other rules')
+            ->addOption('server', null, InputOption::VALUE_REQUIRED, 'The admin_bind of the server to check', self::DEFAULT_SERVER)
+            ->setHelp(
+                "  <info>bin/console orosync:topics:export > config/orosync-topics.toml</info>\n\n"
+                . "Start the server with that file beside its own (<info>--config</info> may be repeated). A running server reads\n"
+                . 'both again on SIGHUP, without closing a session.',
+            );
+    }
+
+    protected function execute(InputInterface $input, OutputInterface $output): int
+    {
+        $errors = $output instanceof ConsoleOutputInterface ? $output->getErrorOutput() : $output;
+        try {
+            $translation = $this->topics->translation();
+            $origins = $this->topics->allowedOrigins();
+            if ($input->getOption('check')) {
+                return $this->check($translation, $origins, $input->getOption('server'), $output);
+            }
+        } catch (\RuntimeException $e) {
+            $errors->writeln('<error>' . OutputFormatter::escape($e->getMessage()) . '</error>');
+
+            return Command::FAILURE;
+        }
+        $output->write(self::toml($translation, $origins), false, OutputInterface::OUTPUT_RAW);
+        foreach ($translation->findings as $finding) {
+            $errors->writeln(OutputFormatter::escape($finding->where . ': ' . $finding->advice));
+        }
+
+        return Command::SUCCESS;
+    }
+
+    /** @param list<string> $origins */
+    private function check(Translation $translation, array $origins, string $url, OutputInterface $output): int
+    {
+        $server = $this->server->rules($url);
+        $differences = [
+            ...self::differences($translation->rules, $server['topics']),
+            ...self::differingOrigins($origins, $server['allowed_origins']),
+        ];
+        foreach ($differences as $difference) {
+            $output->writeln(OutputFormatter::escape($difference));
+        }
+        if ([] !== $differences) {
+            $output->writeln('Write the file anew with orosync:topics:export, then send the server SIGHUP.');
+
+            return Command::FAILURE;
+        }
+        $output->writeln(sprintf('The server has all %d topics and the origins of this application.', \count($translation->rules)));
+
+        return Command::SUCCESS;
+    }
+
+    /**
+     * The server may have more rules than the application, but none that comes before one of the application's with the
+     * same pattern, for the first decides; and those of the application in its order.
+     *
+     * @param list<TopicRule> $wanted
+     * @param list<TopicRule> $found
+     *
+     * @return list<string>
+     */
+    private static function differences(array $wanted, array $found): array
+    {
+        $places = [];
+        foreach ($found as $place => $rule) {
+            $places[$rule->pattern] ??= $place;
+        }
+        $differences = [];
+        $last = -1;
+        foreach ($wanted as $rule) {
+            $place = $places[$rule->pattern] ?? null;
+            if (null === $place) {
+                $differences[] = sprintf('%s: the server does not have it.', $rule->pattern);
+                continue;
+            }
+            if (!$found[$place]->allows($rule)) {
+                $differences[] = sprintf(
+                    '%s: the server says subscribe = "%s", publish = "%s", this application "%s" and "%s".',
+                    $rule->pattern,
+                    $found[$place]->subscribe,
+                    $found[$place]->publish,
+                    $rule->subscribe,
+                    $rule->publish,
+                );
+            } elseif ($place < $last) {
+                $differences[] = sprintf('%s: comes earlier in the server than here, and the first match decides.', $rule->pattern);
+            }
+            $last = max($last, $place);
+        }
+
+        return $differences;
+    }
+
+    /**
+     * @param list<string> $wanted
+     * @param list<string> $found
+     *
+     * @return list<string>
+     */
+    private static function differingOrigins(array $wanted, array $found): array
+    {
+        $differences = [];
+        foreach (array_diff($wanted, $found) as $origin) {
+            $differences[] = sprintf('origin %s: the server does not allow it by name.', $origin);
+        }
+        foreach (array_diff($found, $wanted) as $origin) {
+            $differences[] = sprintf('origin %s: the server allows it, this application does not name it.', $origin);
+        }
+
+        return $differences;
+    }
+
+    /** @param list<string> $origins */
+    private static function toml(Translation $translation, array $origins): string
+    {
+        $lines = [
+            '# Topics and origins of this application. Written by: bin/console orosync:topics:export',
+            '# Built into the server, so not here: ' . implode(', ', $translation->builtIn),
+            '',
+            '[auth]',
+            'allowed_origins = [' . implode(', ', array_map(self::text(...), $origins)) . ']',
+        ];
+        foreach ($translation->rules as $rule) {
+            array_push(
+                $lines,
+                '',
+                '# ' . $rule->origin,
+                '[[topics]]',
+                'pattern = ' . self::text($rule->pattern),
+                'subscribe = ' . self::text($rule->subscribe),
+                'publish = ' . self::text($rule->publish),
+            );
+        }
+
+        return implode("\n", $lines) . "\n";
+    }
+
+    /** A basic string of TOML has the escapes of JSON. */
+    private static function text(string $text): string
+    {
+        return json_encode($text, \JSON_THROW_ON_ERROR | \JSON_UNESCAPED_SLASHES | \JSON_UNESCAPED_UNICODE);
+    }
+}

@@ -1,0 +1,28 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Orosync\Oro\Topics;
+
+/** What became of one route, or of all of them. */
+final class Translation
+{
+    /**
+     * @param list<TopicRule> $rules    in the order of the routes, for the first that matches decides
+     * @param list<string>    $builtIn  patterns that the server has by itself
+     * @param list<Finding>   $findings
+     */
+    public function __construct(
+        public readonly array $rules,
+        public readonly array $builtIn,
+        public readonly array $findings,
+    ) {
+    }
+
+    public static function join(self ...$parts): self
+    {
+        $joined = static fn (string $property): array => array_merge(...array_column($parts, $property), ...[[]]);
+
+        return new self($joined('rules'), $joined('builtIn'), $joined('findings'));
+    }
+}

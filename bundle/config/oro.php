@@ -1,0 +1,88 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Symfony\Component\DependencyInjection\Loader\Configurator;
+
+use Orosync\Controller\TicketController;
+use Orosync\Maintenance\MaintenanceMode;
+use Orosync\Oro\CurrentFlush;
+use Orosync\Oro\OrosyncConnectionChecker;
+use Orosync\Oro\OrosyncTagSender;
+use Orosync\Oro\OrosyncTicketProvider;
+use Orosync\Oro\OrosyncWebsocketClient;
+use Orosync\Oro\OroTagAnnouncer;
+use Orosync\Oro\OroUserClaims;
+use Orosync\Oro\Topics\ApplicationTopics;
+use Orosync\Oro\Topics\MigrateCommand;
+use Orosync\Oro\Topics\RouteTranslator;
+use Orosync\Oro\Topics\RunningServer;
+use Orosync\Oro\Topics\TopicsExportCommand;
+use Orosync\Publishing\PublisherInterface;
+use Orosync\Ticket\TicketIssuerInterface;
+
+// Loaded after services.php where OroSyncBundle is in the kernel. What needs the whole container to be known:
+// DependencyInjection/Compiler/OroPass.php.
+return static function (ContainerConfigurator $container): void {
+    $services = $container->services();
+    // Ours stand in for Oro's own; decorators of other bundles stay around them.
+    $innermost = 1024;
+
+    // Oro has its own listeners, ticket route, maintenance mode and Twig functions; beside ours they would speak twice.
+    $services->remove('orosync.content_tag_listener');
+    $services->remove('orosync.maintenance_listener');
+    $services->remove('orosync.maintenance_command');
+    $services->remove('orosync.maintenance_mode');
+    $services->remove(MaintenanceMode::class);
+    $services->remove('orosync.maintenance_announcer');
+    $services->remove(TicketController::class);
+    $services->remove('orosync.twig_extension');
+    $services->remove('orosync.twig_runtime');
+
+    // Publishing
+    $services->set('orosync.oro.websocket_client', OrosyncWebsocketClient::class)
+        ->decorate('oro_sync.websocket_client.basic', null, $innermost)
+        ->arg('$publisher', service(PublisherInterface::class))
+        ->arg('$logger', service('logger'))
+        ->tag('monolog.logger', ['channel' => 'orosync']);
+    $services->set('orosync.oro.connection_checker', OrosyncConnectionChecker::class)
+        ->decorate('oro_sync.client.connection_checker', null, $innermost)
+        ->arg('$publisher', service(PublisherInterface::class));
+
+    // Tickets
+    $services->set('orosync.user_claims', OroUserClaims::class)
+        ->arg('$tokens', service('security.token_storage'));
+    $services->set('orosync.oro.ticket_provider', OrosyncTicketProvider::class)
+        ->decorate('oro_sync.authentication.ticket_provider', null, $innermost)
+        ->arg('$tickets', service(TicketIssuerInterface::class))
+        ->arg('$users', service('orosync.user_claims'))
+        ->arg('$grants', service('orosync.topic_grants'));
+
+    // Content tags
+    $services->set('orosync.oro.current_flush', CurrentFlush::class);
+    $services->set('orosync.oro.tag_sender', OrosyncTagSender::class)
+        ->decorate('oro_sync.content.data_update_topic_sender', 'orosync.oro.own_tag_sender', $innermost)
+        ->arg('$announcer', service('orosync.tag_announcer'))
+        ->arg('$uncommitted', service('orosync.uncommitted_tags'))
+        ->arg('$flush', service('orosync.oro.current_flush'));
+    $services->set('orosync.tag_announcer', OroTagAnnouncer::class)
+        ->arg('$sender', service('orosync.oro.own_tag_sender'));
+
+    // Commands
+    $services->set('orosync.oro.route_translator', RouteTranslator::class);
+    $services->set('orosync.oro.topics', ApplicationTopics::class)
+        ->arg('$router', service('gos_pubsub_router.router.websocket'))
+        ->arg('$origins', service('oro_sync.authentication.origin_provider'))
+        ->arg('$translator', service('orosync.oro.route_translator'));
+    $services->set('orosync.oro.running_server', RunningServer::class);
+    $services->set('orosync.oro.topics_export_command', TopicsExportCommand::class)
+        ->arg('$topics', service('orosync.oro.topics'))
+        ->arg('$server', service('orosync.oro.running_server'))
+        ->tag('console.command');
+    $services->set('orosync.oro.migrate_command', MigrateCommand::class)
+        ->arg('$topics', service('orosync.oro.topics'))
+        ->arg('$parameters', service('parameter_bag'))
+        ->arg('$frontend', service('orosync.frontend_endpoint'))
+        ->arg('$bind', service('orosync.bind_address'))
+        ->tag('console.command');
+};

@@ -1,0 +1,16 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Orosync\Tests\Oro\Acme;
+
+use Oro\Bundle\SyncBundle\Topic\BroadcastTopic;
+
+/** Needs what is not there any more. */
+final class BrokenTopic extends BroadcastTopic
+{
+    public function __construct()
+    {
+        throw new \RuntimeException('the event loop is missing');
+    }
+}

@@ -1,0 +1,24 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Orosync\Tests\Oro\Acme;
+
+use Oro\Bundle\SyncBundle\Authentication\Ticket\TicketProvider;
+use Oro\Bundle\SyncBundle\Client\ConnectionChecker;
+use Oro\Bundle\SyncBundle\Client\WebsocketClient;
+use Oro\Bundle\SyncBundle\Client\WebsocketClientInterface;
+use Oro\Bundle\SyncBundle\Content\DataUpdateTopicSender;
+
+/** A bundle of somebody else that type-hints Oro's classes, concrete ones too. */
+final class ThirdParty
+{
+    public function __construct(
+        public readonly WebsocketClientInterface $client,
+        public readonly WebsocketClient $concrete,
+        public readonly ConnectionChecker $checker,
+        public readonly TicketProvider $tickets,
+        public readonly DataUpdateTopicSender $tags,
+    ) {
+    }
+}

@@ -1,0 +1,152 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Orosync\Tests\Oro;
+
+use Orosync\Oro\Topics\RouteTranslator;
+
+final class CommandTest extends OroTestCase
+{
+    private const STOCK = "# Topics and origins of this application. Written by: bin/console orosync:topics:export\n"
+        . '# Built into the server, so not here: oro/ping, oro/data/update, oro/maintenance, '
+        . 'oro/email_event/{user_id:int}/{organization_id:int_or_star}, oro/attribute_import/{user_id:int}/{config_model_id:int}, '
+        . 'oro/imap_sync_fail/{user_id:int_or_star}, oro/reminder_remind/{user_id:int}, oro/message_queue_heartbeat, '
+        . "oro/outdated_user_page\n\n[auth]\n"
+        . "allowed_origins = [\"crm.example.com\", \"localhost\", \"127.0.0.1\"]\n";
+
+    public function testAnOroWithoutTopicsOfItsOwnExportsItsOriginsAlone(): void
+    {
+        $this->boot();
+        $console = $this->console();
+
+        self::assertSame(0, $console->run(['command' => 'orosync:topics:export'], ['capture_stderr_separately' => true]));
+        self::assertSame(self::STOCK, $console->getDisplay(true));
+        self::assertSame('', $console->getErrorOutput(true));
+    }
+
+    public function testBroadcastAndSecuredHandlersAreExportedExactlyAndTheRestIsReported(): void
+    {
+        $this->boot([], ['acme']);
+        $console = $this->console();
+        $console->run(['command' => 'orosync:topics:export'], ['capture_stderr_separately' => true]);
+
+        $rule = static fn (string $origin, string $pattern, string $subscribe): string
+            => "\n# $origin\n[[topics]]\npattern = \"$pattern\"\nsubscribe = \"$subscribe\"\npublish = \"publisher\"\n";
+        self::assertSame(
+            self::STOCK
+            . $rule('acme.chat, Orosync\Tests\Oro\Acme\ChatTopic', 'acme/chat/{room}', 'granted')
+            . $rule('acme.project, Orosync\Tests\Oro\Acme\ProjectTopic', 'acme/project/{id:int}', 'granted')
+            . $rule('acme.ticker, Orosync\Tests\Oro\Acme\TickerTopic', 'acme/ticker', 'user')
+            . $rule('acme.all_news, Oro\Bundle\SyncBundle\Topic\BroadcastTopic', 'acme/news', 'user')
+            . $rule('acme.inbox, Oro\Bundle\SyncBundle\Topic\SecuredTopic', 'acme/inbox/user_{user_id:int}/{folder}', 'owner')
+            . $rule('acme.nobodys, Oro\Bundle\SyncBundle\Topic\SecuredTopic', 'acme/nobodys/{folder}', 'nobody'),
+            $console->getDisplay(true),
+        );
+        $findings = array_filter(explode("\n", $console->getErrorOutput(true)));
+        $starts = [
+            'Orosync\Tests\Oro\Acme\BrokenTopic: cannot be built (service acme.broken): the event loop is missing',
+            'Orosync\Tests\Oro\Acme\ChatTopic::onSubscribe(): decides who may subscribe.',
+            'Orosync\Tests\Oro\Acme\ChatTopic::onPublish(): sees or changes what is published;',
+            'Orosync\Tests\Oro\Acme\ChatTopic::onUnSubscribe(): is not called',
+            'Orosync\Tests\Oro\Acme\ProjectTopic::secure(): decides who may subscribe.',
+            'Orosync\Tests\Oro\Acme\ProjectTopic::onPush(): was called by a pusher;',
+            'Orosync\Tests\Oro\Acme\TickerTopic::registerPeriodicTimer(): ran within the server;',
+            'route acme.news (acme/news/{language}): {language} is "[a-z]{2}": the server knows whole segments',
+            'route acme.nobodys (acme/nobodys/{folder}): lets in the user of {user_id}, which the channel does not have',
+            'route acme.gone (acme/gone): has no handler called "acme.gone"',
+            'route acme.maybe (acme/maybe/{page}): {page} may be missing.',
+        ];
+        self::assertSame($starts, array_map(
+            static fn (string $line, ?string $start): string => substr($line, 0, \strlen((string) $start)),
+            array_values($findings),
+            $starts,
+        ));
+    }
+
+    public function testTheImapHandlerUnderAnotherNameIsTwoRules(): void
+    {
+        StandIns::register();
+        $route = new \Gos\Bundle\PubSubRouterBundle\Router\Route('acme/fail/{user_id}', 'x', [], ['user_id' => '\d+|\*']);
+        $rules = (new RouteTranslator())->translate('acme.fail', $route, \Oro\Bundle\ImapBundle\Topic\SyncFailTopic::class)->rules;
+
+        self::assertSame(['acme/fail/*' => 'user', 'acme/fail/{user_id:int}' => 'owner'], array_column($rules, 'subscribe', 'pattern'));
+    }
+
+    public function testAPartOfASegmentThatMayBeAnyTextIsReported(): void
+    {
+        $route = new \Gos\Bundle\PubSubRouterBundle\Router\Route('acme/user_{name}', 'x');
+        $translation = (new RouteTranslator())->translate('acme.user', $route, \Oro\Bundle\SyncBundle\Topic\BroadcastTopic::class);
+
+        self::assertSame([], $translation->rules);
+        self::assertSame('{name} is a part of a segment and may be any text. The topic is left out.', $translation->findings[0]->advice);
+    }
+
+    public function testACheckWithoutAServerFailsAndSaysWhereItAsked(): void
+    {
+        $this->boot();
+        $console = $this->console();
+
+        self::assertSame(1, $console->run(['command' => 'orosync:topics:export', '--check' => true, '--server' => 'http://127.0.0.1:1']));
+        self::assertStringContainsString('No answer from http://127.0.0.1:1/topics', $console->getDisplay(true));
+    }
+
+    public function testTheOldServersCommandNameIsOurs(): void
+    {
+        $this->boot();
+        $application = new \Symfony\Bundle\FrameworkBundle\Console\Application($this->container()->get('kernel'));
+
+        self::assertSame('orosync:server', $application->find('gos:websocket:server')->getName());
+        self::assertFalse($application->has('orosync:maintenance'), 'Oro has a maintenance mode of its own');
+    }
+
+    public function testMigrateReportsWhatMapsAndWhatNeedsADecision(): void
+    {
+        $this->boot([], ['acme', 'acme decorator'], [
+            'websocket_server_dsn' => '//0.0.0.0:8080',
+            'websocket_backend_dsn' => 'ssl://ws.example.com:443/ws?context_options[verify_peer]=0',
+            'websocket_frontend_dsn' => '//*:443/ws',
+        ]);
+        $console = $this->console();
+        self::assertSame(0, $console->run(['command' => 'orosync:migrate'], ['verbosity' => 32]));
+        $report = $console->getDisplay(true);
+
+        foreach (
+            [
+            'websocket_frontend_dsn = "//*:443/ws": read',
+            'websocket_backend_dsn = "ssl://ws.example.com:443/ws?context_options[verify_peer]=0": read, without context_options and user_agent',
+            'oro/maintenance: built in',
+            'acme/news: subscribe = "user", by orosync:topics:export (acme.all_news, Oro\Bundle\SyncBundle\Topic\BroadcastTopic)',
+            'Orosync\Tests\Oro\Acme\ChatTopic::onSubscribe(): decides who may subscribe.',
+            'Orosync\Tests\Oro\Acme\AddRpc (RPC handler, service acme.add): no PHP runs in the server: make it an HTTP route',
+            'Orosync\Tests\Oro\Acme\OwnClient (service acme.client) decorates oro_sync.websocket_client.basic',
+            'crm.example.com',
+            'location /ws {',
+            'proxy_pass http://127.0.0.1:8080/;',
+            ] as $line
+        ) {
+            self::assertStringContainsString($line, $report);
+        }
+    }
+
+    public function testMigrateOfAStockOroHasNothingToDecide(): void
+    {
+        $this->boot();
+        $console = $this->console();
+        $console->run(['command' => 'orosync:migrate']);
+
+        self::assertStringContainsString('Nothing to decide: all handlers are Oro\'s own.', $console->getDisplay(true));
+        self::assertStringContainsString('None of Oro\'s services is decorated or replaced.', $console->getDisplay(true));
+    }
+
+    public function testEveryServiceCanBeBuiltAndFits(): void
+    {
+        $container = $this->boot([], ['publisher', 'tickets']);
+        foreach (array_filter($container->getServiceIds(), static fn (string $id): bool => 1 === preg_match('/^(orosync|oro_sync)/i', $id)) as $id) {
+            self::assertIsObject($container->get($id), $id);
+        }
+        $console = $this->console();
+
+        self::assertSame(0, $console->run(['command' => 'lint:container']), $console->getDisplay());
+    }
+}

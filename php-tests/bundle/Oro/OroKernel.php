@@ -1,0 +1,200 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Orosync\Tests\Oro;
+
+use Doctrine\DBAL\Connection;
+use Doctrine\DBAL\DriverManager;
+use Doctrine\ORM\Configuration;
+use Doctrine\ORM\EntityManager;
+use Doctrine\ORM\ORMSetup;
+use Oro\Bundle\SyncBundle\Controller\TicketController;
+use Oro\Bundle\SyncBundle\DependencyInjection\OroSyncExtension;
+use Oro\Bundle\SyncBundle\OroSyncBundle as OrosOwnBundle;
+use Orosync\OrosyncBundle;
+use Orosync\Publishing\PublisherInterface;
+use Orosync\Tests\Application\ManagerRegistry;
+use Orosync\Tests\Application\ReadableTicketIssuer;
+use Orosync\Tests\Application\RecordingLogger;
+use Orosync\Tests\RecordingPublisher;
+use Orosync\Ticket\TicketIssuerInterface;
+use Symfony\Bridge\Doctrine\ContainerAwareEventManager;
+use Symfony\Bridge\Doctrine\DependencyInjection\CompilerPass\RegisterEventListenersAndSubscribersPass;
+use Symfony\Bundle\FrameworkBundle\FrameworkBundle;
+use Symfony\Bundle\FrameworkBundle\Kernel\MicroKernelTrait;
+use Symfony\Bundle\SecurityBundle\SecurityBundle;
+use Symfony\Bundle\TwigBundle\TwigBundle;
+use Symfony\Component\DependencyInjection\Compiler\CompilerPassInterface;
+use Symfony\Component\DependencyInjection\ContainerBuilder;
+use Symfony\Component\DependencyInjection\Loader\Configurator\ContainerConfigurator;
+use Symfony\Component\DependencyInjection\Loader\Configurator\ServicesConfigurator;
+use Symfony\Component\DependencyInjection\Reference;
+use Symfony\Component\HttpKernel\Kernel;
+use Symfony\Component\Routing\Loader\Configurator\RoutingConfigurator;
+
+use function Symfony\Component\DependencyInjection\Loader\Configurator\service;
+
+/** An Oro application: OroSyncBundle's services (its stand-in's), and Orosync beside them as somebody would add it. */
+final class OroKernel extends Kernel implements CompilerPassInterface
+{
+    use MicroKernelTrait;
+
+    /**
+     * @param array<string, mixed> $orosync the tree `orosync:`
+     * @param list<string>         $with    "publisher" and "tickets" (the bundle's own instead of those that record);
+     *                                      "acme" (a third party's handlers, routes and grants), "acme decorator"
+     * @param array<string, mixed> $parameters
+     */
+    public function __construct(
+        private readonly array $orosync = [],
+        private readonly array $with = [],
+        private readonly array $parameters = [],
+        string $environment = 'prod',
+    ) {
+        StandIns::register();
+        parent::__construct($environment, true);
+    }
+
+    public function registerBundles(): iterable
+    {
+        yield new FrameworkBundle();
+        yield new SecurityBundle();
+        yield new TwigBundle();
+        yield new OrosOwnBundle();
+        yield new OrosyncBundle();
+    }
+
+    public function getProjectDir(): string
+    {
+        return __DIR__;
+    }
+
+    public function getCacheDir(): string
+    {
+        return sprintf('%s/oro-%s', getenv('OROSYNC_TEST_DIRECTORY'), hash('xxh64', serialize([$this->orosync, $this->with, $this->parameters, $this->environment])));
+    }
+
+    public function getLogDir(): string
+    {
+        return $this->getCacheDir();
+    }
+
+    /** Tests look at services that nothing else asks for: they would be removed. The tag is DoctrineBundle's business. */
+    public function process(ContainerBuilder $container): void
+    {
+        foreach ($container->getDefinitions() as $id => $definition) {
+            if (preg_match('/^(orosync|oro_sync|security\.untracked_token_storage|twig$)/', $id) && !$definition->isAbstract()) {
+                $definition->setPublic(true);
+            }
+        }
+        $middlewares = array_map(static fn (string $id): Reference => new Reference($id), array_keys($container->findTaggedServiceIds('doctrine.middleware')));
+        $container->getDefinition('doctrine.orm.configuration')->addMethodCall('setMiddlewares', [$middlewares]);
+    }
+
+    protected function build(ContainerBuilder $container): void
+    {
+        $container->setParameter('doctrine.connections', ['default' => 'doctrine.dbal.default_connection']);
+        $container->addCompilerPass(new RegisterEventListenersAndSubscribersPass('doctrine.connections', 'doctrine.dbal.%s_connection.event_manager', 'doctrine'));
+    }
+
+    protected function configureContainer(ContainerConfigurator $container): void
+    {
+        foreach ($this->parameters as $name => $value) {
+            $container->parameters()->set($name, $value);
+        }
+        $container->extension('framework', [
+            'secret' => 'the application\'s own secret',
+            'test' => true,
+            'http_method_override' => false,
+            'session' => ['storage_factory_id' => 'session.storage.factory.mock_file', 'handler_id' => null],
+        ]);
+        $container->extension('twig', ['default_path' => __DIR__, 'strict_variables' => true]);
+        $container->extension('security', [
+            ...(Kernel::MAJOR_VERSION < 6 ? ['enable_authenticator_manager' => true] : []),
+            'providers' => ['users' => ['id' => OroUserProvider::class]],
+            'firewalls' => ['main' => ['lazy' => true, 'provider' => 'users', 'http_basic' => null]],
+        ]);
+        $container->extension('orosync', $this->orosync);
+
+        $services = $container->services();
+        $services->set('logger', RecordingLogger::class)->public();
+        $services->set(OroUserProvider::class);
+        if (!$this->has('publisher')) {
+            $services->set(RecordingPublisher::class)->public();
+            $services->alias(PublisherInterface::class, RecordingPublisher::class)->public();
+        }
+        if (!$this->has('tickets')) {
+            $services->set(ReadableTicketIssuer::class);
+            $services->alias(TicketIssuerInterface::class, ReadableTicketIssuer::class);
+        }
+        $this->configureDoctrine($services);
+        if ($this->has('acme')) {
+            $this->configureAcme($services);
+        }
+        if ($this->has('acme decorator')) {
+            $services->set('acme.client', Acme\OwnClient::class)
+                ->decorate('oro_sync.websocket_client.basic')
+                ->args([service('.inner')])
+                ->public();
+        }
+    }
+
+    protected function configureRoutes(RoutingConfigurator $routes): void
+    {
+        $routes->add('oro_sync_ticket', '/sync/ticket')
+            ->controller([TicketController::class, 'syncTicketAction'])
+            ->methods(['POST']);
+    }
+
+    private function configureDoctrine(ServicesConfigurator $services): void
+    {
+        $services->set('doctrine.orm.configuration', Configuration::class)
+            ->factory([ORMSetup::class, 'createAttributeMetadataConfiguration'])->args([[\dirname(__DIR__) . '/Application/Entity'], true]);
+        $services->set('doctrine.dbal.default_connection.event_manager', ContainerAwareEventManager::class)
+            ->args([service('service_container')]);
+        $services->set('doctrine.dbal.default_connection', Connection::class)
+            ->factory([DriverManager::class, 'getConnection'])
+            ->args([['driver' => 'pdo_sqlite', 'memory' => true], service('doctrine.orm.configuration'), service('doctrine.dbal.default_connection.event_manager')])
+            ->public();
+        $services->set('doctrine.orm.default_entity_manager', EntityManager::class)
+            ->args([service('doctrine.dbal.default_connection'), service('doctrine.orm.configuration'), service('doctrine.dbal.default_connection.event_manager')])
+            ->public();
+        $services->set('doctrine', ManagerRegistry::class)->args([service('service_container')])->public();
+    }
+
+    private function configureAcme(ServicesConfigurator $services): void
+    {
+        $services->set('acme.chat', Acme\ChatTopic::class)->args(['acme.chat'])->tag('gos_web_socket.topic');
+        $services->set('acme.project', Acme\ProjectTopic::class)->args(['acme.project'])->tag('gos_web_socket.topic');
+        $services->set('acme.ticker', Acme\TickerTopic::class)->args(['acme.ticker'])->tag('gos_web_socket.topic');
+        $services->set('acme.news', \Oro\Bundle\SyncBundle\Topic\BroadcastTopic::class)->args(['acme.news'])->tag('gos_web_socket.topic');
+        $services->set('acme.inbox', \Oro\Bundle\SyncBundle\Topic\SecuredTopic::class)->args(['acme.inbox'])->tag('gos_web_socket.topic');
+        $services->set('acme.broken', Acme\BrokenTopic::class)->tag('gos_web_socket.topic');
+        $services->set('acme.add', Acme\AddRpc::class)->tag('gos_web_socket.rpc');
+        $services->set('acme.third_party', Acme\ThirdParty::class)->public()->args([
+            service('oro_sync.websocket_client'),
+            service('oro_sync.websocket_client.basic'),
+            service('oro_sync.client.connection_checker'),
+            service(\Oro\Bundle\SyncBundle\Authentication\Ticket\TicketProvider::class),
+            service(\Oro\Bundle\SyncBundle\Content\DataUpdateTopicSender::class),
+        ]);
+        $services->set(Acme\ProjectGrant::class)->autoconfigure();
+        $services->set('gos_pubsub_router.router.websocket', \Gos\Bundle\PubSubRouterBundle\Router\Router::class)->args([OroSyncExtension::ROUTES + [
+            'acme.chat' => ['channel' => 'acme/chat/{room}', 'callback' => 'acme.chat'],
+            'acme.project' => ['channel' => 'acme/project/{id}', 'callback' => 'acme.project', 'requirements' => ['id' => '\d+']],
+            'acme.ticker' => ['channel' => 'acme/ticker', 'callback' => 'acme.ticker'],
+            'acme.news' => ['channel' => 'acme/news/{language}', 'callback' => 'acme.news', 'requirements' => ['language' => '[a-z]{2}']],
+            'acme.all_news' => ['channel' => 'acme/news', 'callback' => 'acme.news'],
+            'acme.inbox' => ['channel' => 'acme/inbox/user_{user_id}/{folder}', 'callback' => 'acme.inbox', 'requirements' => ['user_id' => '\d+']],
+            'acme.nobodys' => ['channel' => 'acme/nobodys/{folder}', 'callback' => 'acme.inbox'],
+            'acme.gone' => ['channel' => 'acme/gone', 'callback' => 'acme.gone'],
+            'acme.maybe' => ['channel' => 'acme/maybe/{page}', 'callback' => 'acme.news', 'defaults' => ['page' => '1']],
+        ]]);
+    }
+
+    private function has(string $part): bool
+    {
+        return \in_array($part, $this->with, true);
+    }
+}

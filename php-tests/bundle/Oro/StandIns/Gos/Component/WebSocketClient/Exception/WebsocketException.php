@@ -1,0 +1,9 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Gos\Component\WebSocketClient\Exception;
+
+class WebsocketException extends \RuntimeException
+{
+}

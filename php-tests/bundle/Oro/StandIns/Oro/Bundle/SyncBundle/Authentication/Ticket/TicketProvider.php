@@ -1,0 +1,19 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Oro\Bundle\SyncBundle\Authentication\Ticket;
+
+use Symfony\Component\Security\Core\User\UserInterface;
+
+class TicketProvider implements TicketProviderInterface
+{
+    public function __construct(private readonly string $secret)
+    {
+    }
+
+    public function generateTicket(?UserInterface $user = null): string
+    {
+        return base64_encode(hash('sha512', $this->secret . $user?->getPassword()) . ';' . $user?->getUserIdentifier() . ';nonce;created');
+    }
+}

@@ -1,0 +1,32 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Oro\Bundle\SyncBundle\Content;
+
+use Oro\Bundle\SyncBundle\Client\ConnectionChecker;
+use Oro\Bundle\SyncBundle\Client\WebsocketClientInterface;
+use Symfony\Component\Security\Core\Authentication\Token\Storage\TokenStorageInterface;
+
+class DataUpdateTopicSender
+{
+    private WebsocketClientInterface $client;
+
+    public function __construct(
+        WebsocketClientInterface $client,
+        private readonly ConnectionChecker $connectionChecker,
+        private readonly TokenStorageInterface $tokenStorage,
+    ) {
+        $this->client = $client;
+    }
+
+    public function send(array $tags): bool
+    {
+        if ([] === $tags || !$this->connectionChecker->checkConnection()) {
+            return false;
+        }
+        $username = $this->tokenStorage->getToken()?->getUser()?->getUserIdentifier();
+
+        return $this->client->publish('oro/data/update', array_map(static fn (string $tag): array => ['username' => $username, 'tagname' => $tag], $tags));
+    }
+}

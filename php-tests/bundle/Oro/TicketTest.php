@@ -1,0 +1,116 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Orosync\Tests\Oro;
+
+use Oro\Bundle\CustomerBundle\Entity\CustomerUser;
+use Oro\Bundle\UserBundle\Entity\User;
+use Orosync\Tests\Application\Organization;
+use Orosync\Tests\Jwt;
+use PHPUnit\Framework\Attributes\Group;
+use PHPUnit\Framework\Attributes\RequiresPhpExtension;
+use Symfony\Component\BrowserKit\Cookie;
+use Symfony\Component\Security\Core\Authentication\Token\UsernamePasswordToken;
+use Symfony\Component\Security\Core\User\InMemoryUser;
+use Symfony\Component\Security\Core\User\UserInterface;
+
+final class TicketTest extends OroTestCase
+{
+    public function testTheRouteTheControllerAndTheCsrfCheckAreOros(): void
+    {
+        $this->boot();
+        $browser = $this->browser(new User('ann', 7));
+        $browser->request('POST', '/sync/ticket');
+        self::assertSame(403, $browser->getResponse()->getStatusCode());
+
+        $browser->getCookieJar()->set(new Cookie('_csrf', 'abc'));
+        $browser->request('POST', '/sync/ticket', [], [], ['HTTP_X_CSRF_HEADER' => 'abc']);
+        self::assertSame(200, $browser->getResponse()->getStatusCode());
+        $ticket = json_decode($browser->getResponse()->getContent(), true, 512, \JSON_THROW_ON_ERROR)['ticket'];
+        self::assertSame(['sub' => 'ann', 'uid' => 7, 'role' => 'user'], json_decode($ticket, true)['claims']);
+    }
+
+    public function testAUserOfTheBackOfficeHasIdAndOrganization(): void
+    {
+        self::assertSame(['sub' => 'ann', 'uid' => 7, 'org' => 3, 'role' => 'user'], $this->claims(new User('ann', 7, new Organization(3))));
+    }
+
+    public function testTheOrganizationOfTheTokenIsTheOneTheUserWorksIn(): void
+    {
+        $this->boot();
+        $user = new User('ann', 7, new Organization(3));
+        $token = new class ($user, 'main') extends UsernamePasswordToken {
+            public function getOrganization(): Organization
+            {
+                return new Organization(4);
+            }
+        };
+        $this->container()->get('security.untracked_token_storage')->setToken($token);
+
+        self::assertSame(4, $this->claimsOf($user)['org']);
+        self::assertSame(5, $this->claimsOf(new User('bob', 8, new Organization(5)))['org'], 'somebody else\'s');
+    }
+
+    public function testACustomerOfTheStorefrontIsNoUserOfTheSameId(): void
+    {
+        self::assertSame(['sub' => 'cy@example.com', 'uid' => 7, 'role' => 'customer'], $this->claims(new CustomerUser('cy@example.com', 7)));
+    }
+
+    public function testNobodyAndUsersOfOtherKindsAreAnonymous(): void
+    {
+        self::assertSame(['role' => 'anonymous'], $this->claims(null));
+        self::assertSame(['role' => 'anonymous'], $this->claims(new InMemoryUser('api', null)));
+    }
+
+    public function testATicketCarriesWhatTheApplicationGrants(): void
+    {
+        $this->boot([], ['acme']);
+
+        self::assertSame(['acme/project/7'], $this->claimsOf(new User('ann', 7))['topics']);
+        self::assertArrayNotHasKey('topics', $this->claimsOf(null));
+    }
+
+    public function testWhereNoneCanBeMintedThePageMayAskAgain(): void
+    {
+        $this->boot(['backend' => ''], ['publisher', 'tickets']);
+        $browser = $this->browser(new User('ann', 7));
+        $browser->getCookieJar()->set(new Cookie('_csrf', 'abc'));
+        $browser->request('POST', '/sync/ticket', [], [], ['HTTP_X_CSRF_HEADER' => 'abc']);
+
+        self::assertSame(503, $browser->getResponse()->getStatusCode());
+    }
+
+    /**
+     * @group extension
+     *
+     * @requires extension orosync
+     */
+    #[Group('extension')]
+    #[RequiresPhpExtension('orosync')]
+    public function testATicketIsKeyedWithTheSecretAndNotWithThePassword(): void
+    {
+        $container = $this->boot(['ticket' => ['ttl' => 60]], ['publisher', 'tickets']);
+        $ticket = $container->get('oro_sync.authentication.ticket_provider')->generateTicket(new User('ann', 7, null, 'a new hash'));
+        $claims = Jwt::verified($ticket, $container->get('orosync.shared_secret')->forServer()['OROSYNC_AUTH__SECRET']);
+
+        self::assertSame(['ann', 7, 'user', 60], [$claims['sub'], $claims['uid'], $claims['role'], $claims['exp'] - $claims['iat']]);
+        self::assertStringNotContainsString('hash', json_encode($claims));
+    }
+
+    /** @return array<string, mixed> */
+    private function claims(?UserInterface $user): array
+    {
+        $this->boot();
+
+        return $this->claimsOf($user);
+    }
+
+    /** @return array<string, mixed> */
+    private function claimsOf(?UserInterface $user): array
+    {
+        $ticket = $this->container()->get('oro_sync.authentication.ticket_provider')->generateTicket($user);
+
+        return json_decode($ticket, true, 512, \JSON_THROW_ON_ERROR)['claims'];
+    }
+}
