@@ -42,6 +42,7 @@ fn settings(endpoint: &str) -> Vec<String> {
         format!("orosync.endpoint=\"{endpoint}\""),
         format!("orosync.secret=\"{SECRET}\""),
         "display_errors=stderr".into(),
+        "log_errors=1".into(),
     ]
 }
 
