@@ -176,6 +176,13 @@ impl Server {
             .unwrap_or(0.0)
     }
 
+    /// Waits until a metric has this value: what it counts may come a moment after what a client sees.
+    pub fn await_metric(&self, name_and_labels: &str, value: f64) {
+        wait::until_true(&format!("{name_and_labels} is {value}"), || {
+            (self.metric(name_and_labels) - value).abs() < f64::EPSILON
+        });
+    }
+
     /// What the admin port answers.
     pub fn admin(&self, path: &str) -> String {
         http_get(self.admin, path)

@@ -2,8 +2,8 @@
 
 use orosync_protocol::ticket::Role;
 use orosync_tests::client::{Client, OROSYNC, Received, WAMP, frame, request};
+use orosync_tests::php;
 use orosync_tests::server::{Server, ticket};
-use orosync_tests::{php, wait};
 use rustix::process::Signal;
 
 #[test]
@@ -197,9 +197,7 @@ fn the_server_publishes_oro_ping_while_somebody_subscribes() {
     client.say(r#"[5,"oro/ping"]"#);
     assert_eq!(client.text(), r#"[8,"oro\/ping","Connection keep alive"]"#);
     client.finish();
-    wait::until_true("the session is gone", || {
-        server.metric(r#"orosync_sessions_open{protocol="wamp"}"#).abs() < f64::EPSILON
-    });
+    server.await_metric(r#"orosync_sessions_open{protocol="wamp"}"#, 0.0);
     let published = || server.metric(r#"orosync_messages_accepted_total{source="server"}"#);
     let before = published();
     // Two more of its intervals, seen at the server's own clock: another subscriber's first ping.
