@@ -63,7 +63,7 @@ lint: js/node_modules/.package-lock.json tests/browser/node_modules/.package-loc
 	phpcs -n -q --standard=PSR12 --extensions=php bundle demo/bin demo/config demo/public demo/src php-tests
 	cd js && npm run check
 	cd tests/browser && npm run check
-	shellcheck scripts/install-deps scripts/test-matrix scripts/matrix/* demo/bin/demo demo/bin/console .ci/run
+	shellcheck scripts/install-deps scripts/enable-extension scripts/test-matrix scripts/matrix/* demo/bin/demo demo/bin/console .ci/run
 
 install: ## Install the server below PREFIX and the extension for this PHP (DESTDIR is honoured)
 	@test -f $(OROSYNC_SERVER_BIN) -a -f $(OROSYNC_EXTENSION) || { echo 'Nothing is built yet. First run: make build'; exit 1; }
