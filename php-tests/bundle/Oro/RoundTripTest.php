@@ -1,0 +1,274 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Orosync\Tests\Oro;
+
+use Oro\Bundle\CustomerBundle\Entity\CustomerUser;
+use Oro\Bundle\UserBundle\Entity\User;
+use Orosync\Oro\Topics\RouteTranslator;
+use Orosync\Publishing\PublisherInterface;
+use Orosync\Tests\Application\Entity\Company;
+use Orosync\Tests\Application\Organization;
+use Orosync\Tests\Wait;
+use PHPUnit\Framework\Attributes\Group;
+use PHPUnit\Framework\Attributes\RequiresPhpExtension;
+use Symfony\Component\Process\PhpExecutableFinder;
+use Symfony\Component\Process\Process;
+use Symfony\Component\Security\Core\User\UserInterface;
+
+/**
+ * An Oro application, the extension, the native server and pages together; nothing is configured but free ports.
+ *
+ * @group extension
+ *
+ * @requires extension orosync
+ */
+#[Group('extension')]
+#[RequiresPhpExtension('orosync')]
+final class RoundTripTest extends OroTestCase
+{
+    private const WITH = ['publisher', 'tickets', 'acme'];
+
+    private int $port;
+    private int $adminPort;
+    private string $binary;
+    private string $topics;
+    private ?Process $server = null;
+
+    protected function setUp(): void
+    {
+        parent::setUp();
+        $this->binary = getenv('OROSYNC_SERVER') ?: \dirname(__DIR__, 3) . '/target/release/orosync-server';
+        if (!is_executable($this->binary)) {
+            $message = sprintf('"%s" is not there. Build it with "cargo build --release", or set OROSYNC_SERVER to its path.', $this->binary);
+            '1' === getenv('OROSYNC_EXTENSION_REQUIRED') ? self::fail($message) : self::markTestSkipped($message);
+        }
+        [$this->port, $this->adminPort] = self::freePorts();
+        $this->topics = sprintf('%s/topics-%d.toml', getenv('OROSYNC_TEST_DIRECTORY'), $this->port);
+        $this->boot($this->orosync(), self::WITH);
+        $this->export();
+    }
+
+    protected function tearDown(): void
+    {
+        $this->server?->stop();
+        parent::tearDown();
+    }
+
+    public function testWhatOroSavesAndSendsIsInThePagesOfThoseWhomItConcerns(): void
+    {
+        $this->startServer();
+        $ann = $this->open(new User('ann', 7, new Organization(1), 'a new hash of a new password'));
+        foreach (['oro/data/update', 'oro/maintenance', 'oro/email_event/7/1', 'oro/email_event/7/*', 'acme/inbox/user_7/in'] as $topic) {
+            $ann->subscribe($topic);
+        }
+        $ann->settle();
+
+        $this->logIn(new User('bob', 8));
+        $manager = $this->manager();
+        $manager->getConnection()->beginTransaction();
+        $manager->persist(new Company('acme'));
+        $manager->flush();
+        $client = $this->container()->get('oro_sync.websocket_client');
+        self::assertTrue($client->publish('oro/email_event/7/1', ['hasNewEmail' => true]));
+        self::assertSame([8, 'oro/email_event/7/1', ['hasNewEmail' => true]], $ann->receive(), 'before what waits for its commit');
+        $manager->getConnection()->commit();
+        self::assertSame(
+            [8, 'oro/data/update', [['username' => 'bob', 'tagname' => 'Orosync_Tests_Application_Entity_Company_type_collection']]],
+            $ann->receive(),
+        );
+
+        $client->publish('oro/email_event/7/*', ['hasNewEmail' => true]);
+        self::assertSame([8, 'oro/email_event/7/*', ['hasNewEmail' => true]], $ann->receive());
+        $client->publish('acme/inbox/user_7/in', 1);
+        self::assertSame([8, 'acme/inbox/user_7/in', 1], $ann->receive());
+        $this->container()->get('event_dispatcher')->dispatch(new \stdClass(), 'maintenance.on');
+        self::assertSame([8, 'oro/maintenance', ['isOn' => true, 'userId' => 8]], $ann->receive());
+    }
+
+    /** @dataProvider refusals */
+    #[\PHPUnit\Framework\Attributes\DataProvider('refusals')]
+    public function testWhoMayNotIsToldSoAndTheSessionGoesOn(?UserInterface $user, string $topic): void
+    {
+        $this->startServer();
+        $page = $this->open($user);
+        $page->subscribe($topic);
+        self::assertSame([4, $topic, $topic], \array_slice($page->receive(), 0, 3));
+
+        $page->subscribe('oro/maintenance');
+        $page->settle();
+        $this->container()->get('oro_sync.websocket_client')->publish($topic, 'not for this page');
+        $this->container()->get('oro_sync.websocket_client')->publish('oro/maintenance', ['isOn' => false, 'userId' => null]);
+        self::assertSame([8, 'oro/maintenance', ['isOn' => false, 'userId' => null]], $page->receive());
+    }
+
+    public static function refusals(): iterable
+    {
+        StandIns::register();
+        yield 'a visitor, of what the office saves' => [null, 'oro/data/update'];
+        yield 'a customer, of what the office saves' => [new CustomerUser('cy', 7), 'oro/data/update'];
+        yield 'a customer, of the user of the same id' => [new CustomerUser('cy', 7), 'oro/email_event/7/1'];
+        yield 'a user, of another one' => [new User('ann', 7), 'oro/reminder_remind/8'];
+        yield 'a user, of a topic that nothing grants' => [new User('ann', 7), 'acme/project/8'];
+        yield 'a user, of a topic without a route' => [new User('ann', 7), 'acme/unknown'];
+    }
+
+    public function testATopicThatTheApplicationGrantsIsOpenToThatUser(): void
+    {
+        $this->startServer();
+        $page = $this->open(new User('ann', 7));
+        $page->subscribe('acme/project/7');
+        $page->settle();
+        $this->container()->get('oro_sync.websocket_client')->publish('acme/project/7', 'built');
+
+        self::assertSame([8, 'acme/project/7', 'built'], $page->receive());
+    }
+
+    public function testAPageCannotForgeANotice(): void
+    {
+        $this->startServer();
+        $forger = $this->open(new User('ann', 7));
+        $forger->send([7, 'oro/maintenance', ['isOn' => true, 'userId' => null], false]);
+        self::assertSame([4, 'oro/maintenance', 'oro/maintenance'], \array_slice($forger->receive(), 0, 3));
+    }
+
+    public function testTheExcludedSessionIsLeftOutAndTheEligibleAloneGetsIt(): void
+    {
+        $this->startServer();
+        $page = $this->open(new User('ann', 7));
+        $page->subscribe('oro/maintenance');
+        $page->settle();
+        $client = $this->container()->get('oro_sync.websocket_client');
+        self::assertTrue($client->publish('oro/maintenance', 'for nobody', [], [null]));
+        self::assertTrue($client->publish('oro/maintenance', 'for nobody', [], [$client->connect()]));
+        self::assertTrue($client->publish('oro/maintenance', 'for all', [$client->connect(), 12]));
+
+        self::assertSame([8, 'oro/maintenance', 'for all'], $page->receive());
+    }
+
+    public function testAMessageOfAnOutageArrivesWhenTheServerIsBack(): void
+    {
+        $checker = $this->container()->get('oro_sync.client.connection_checker');
+        self::assertTrue($checker->checkConnection());
+        self::assertTrue($this->container()->get('oro_sync.websocket_client')->publish('oro/maintenance', ['isOn' => true]));
+        Wait::until(
+            fn (): bool => 'waiting' === $this->container()->get(PublisherInterface::class)->status()->state,
+            fn (): string => $this->container()->get(PublisherInterface::class)->status()->state,
+        );
+        self::assertTrue($checker->checkConnection(), 'a page that is rendered now must connect later');
+        $this->startServer();
+
+        self::assertTrue($this->container()->get(PublisherInterface::class)->flush(20.0));
+    }
+
+    public function testADeploymentFindsOutWhetherTheServerHasItsTopicsAndAReloadClosesNoSession(): void
+    {
+        file_put_contents($this->topics, "[auth]\nallowed_origins = [\"crm.example.com\", \"localhost\", \"127.0.0.1\"]\n");
+        $this->startServer();
+        $page = $this->open(new User('ann', 7));
+        [$code, $said] = $this->check();
+        self::assertSame(1, $code);
+        self::assertStringContainsString("acme/chat/{room}: the server does not have it.\n", $said);
+
+        $this->export();
+        $this->server->signal(\SIGHUP);
+        Wait::until(fn (): bool => 0 === $this->check()[0], fn (): string => $this->check()[1]);
+        self::assertSame("The server has all 6 topics and the origins of this application.\n", $this->check()[1]);
+        $page->subscribe('acme/ticker');
+        $page->settle();
+    }
+
+    public function testAnotherWordAnotherOrderAndAnotherOriginAreDifferences(): void
+    {
+        $toml = file_get_contents($this->topics);
+        $rule = static fn (string $pattern): string => "[[topics]]\npattern = \"$pattern\"\nsubscribe = \"user\"\npublish = \"publisher\"\n";
+        file_put_contents($this->topics, str_replace('"crm.example.com"', '"shop.example.com"', strstr($toml, '# acme.chat', true)) . $rule('acme/ticker') . $rule('acme/chat/{room}') . strstr($toml, '# acme.project'));
+        $this->startServer();
+        [$code, $said] = $this->check();
+
+        self::assertSame(1, $code);
+        self::assertStringContainsString('acme/chat/{room}: the server says subscribe = "user", publish = "publisher", this application "granted" and "publisher".', $said);
+        self::assertStringContainsString('acme/ticker: comes earlier in the server than here', $said);
+        self::assertStringContainsString('origin crm.example.com: the server does not allow it by name.', $said);
+        self::assertStringContainsString('origin shop.example.com: the server allows it, this application does not name it.', $said);
+    }
+
+    public function testWhatTheExportLeavesOutAsBuiltInIsInTheServer(): void
+    {
+        file_put_contents($this->topics, '');
+        $this->startServer();
+        $patterns = array_column(json_decode(file_get_contents('http://127.0.0.1:' . $this->adminPort . '/topics'), true)['topics'], 'pattern');
+
+        foreach (array_keys(RouteTranslator::BUILT_IN) as $pattern) {
+            $split = 'oro/imap_sync_fail/{user_id:int_or_star}' === $pattern ? ['oro/imap_sync_fail/*', 'oro/imap_sync_fail/{user_id:int}'] : [$pattern];
+            self::assertSame($split, array_values(array_intersect($patterns, $split)));
+        }
+    }
+
+    private function open(?UserInterface $user): Page
+    {
+        return Page::open($this->port, $this->container()->get('oro_sync.authentication.ticket_provider')->generateTicket($user));
+    }
+
+    private function export(): void
+    {
+        $console = $this->console();
+        $console->run(['command' => 'orosync:topics:export'], ['capture_stderr_separately' => true]);
+        file_put_contents($this->topics, $console->getDisplay(true));
+    }
+
+    /** @return array{int, string} */
+    private function check(): array
+    {
+        $console = $this->console();
+        $code = $console->run(['command' => 'orosync:topics:export', '--check' => true, '--server' => 'http://127.0.0.1:' . $this->adminPort]);
+
+        return [$code, $console->getDisplay(true)];
+    }
+
+    /** @return array<string, mixed> */
+    private function orosync(): array
+    {
+        return [
+            'backend' => '//127.0.0.1:' . $this->port,
+            'server' => ['bind' => '//127.0.0.1:' . $this->port, 'binary' => $this->binary, 'config' => $this->topics],
+        ];
+    }
+
+    /** By the name that Oro's supervisors know. */
+    private function startServer(): void
+    {
+        $this->server = new Process([...self::php(), __DIR__ . '/console.php', 'gos:websocket:server'], null, [
+            'OROSYNC_TEST_KERNEL' => json_encode([$this->orosync(), self::WITH], \JSON_THROW_ON_ERROR),
+            'OROSYNC_TEST_DIRECTORY' => getenv('OROSYNC_TEST_DIRECTORY'),
+            'OROSYNC_ADMIN_BIND' => '127.0.0.1:' . $this->adminPort,
+            'SHELL_VERBOSITY' => false,
+        ], null, 60);
+        $this->server->start();
+        Wait::until(
+            fn (): bool => str_contains($this->server->getErrorOutput(), 'is ready'),
+            fn (): string => $this->server->getOutput() . $this->server->getErrorOutput(),
+        );
+    }
+
+    /** @return list<string> PHP with the extension */
+    private static function php(): array
+    {
+        $php = (new PhpExecutableFinder())->find(false);
+        if (0 === (new Process([$php, '-r', 'exit(extension_loaded("orosync") ? 0 : 1);']))->run()) {
+            return [$php];
+        }
+        self::assertSame(1, preg_match('~/\S*orosync\S*\.so\b~', file_get_contents('/proc/self/maps'), $library));
+
+        return [$php, '-d', 'extension=' . $library[0]];
+    }
+
+    /** @return array{int, int} */
+    private static function freePorts(): array
+    {
+        $sockets = [stream_socket_server('tcp://127.0.0.1:0'), stream_socket_server('tcp://127.0.0.1:0')];
+
+        return array_map(static fn ($socket): int => (int) substr(strrchr(stream_socket_get_name($socket, false), ':'), 1), $sockets);
+    }
+}
