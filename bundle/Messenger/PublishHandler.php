@@ -4,7 +4,9 @@ declare(strict_types=1);
 
 namespace Orosync\Messenger;
 
+use Orosync\Publishing\MessageForm;
 use Orosync\Publishing\PublisherInterface;
+use Orosync\Publishing\UnsendableMessageException;
 use Symfony\Component\Messenger\Exception\UnrecoverableMessageHandlingException;
 
 /**
@@ -36,23 +38,27 @@ final class PublishHandler
             $message->eligible,
         );
         if (!$accepted) {
-            throw self::canBeSent($message)
-                ? $this->notPublished($message, 'it was not accepted')
-                : new UnrecoverableMessageHandlingException(sprintf(
-                    'A message to "%s" can never be sent; the log (channel "orosync") says why.',
-                    $message->topic,
-                ));
+            throw $this->refused($message);
         }
         if (!$this->publisher->flush(self::FLUSH_SECONDS)) {
             throw $this->notPublished($message, sprintf('no acknowledgement within %.0f seconds', self::FLUSH_SECONDS));
         }
     }
 
-    /** Asked only when it was refused: a payload that is no JSON today is none tomorrow. */
-    private static function canBeSent(Publish $message): bool
+    /** What has no form to be sent in today has none tomorrow; all else may change. */
+    private function refused(Publish $message): \RuntimeException
     {
-        return '' !== $message->topic
-            && false !== json_encode([$message->topic, $message->payload]);
+        try {
+            MessageForm::encode($message->topic, $message->payload);
+        } catch (UnsendableMessageException $e) {
+            return new UnrecoverableMessageHandlingException(sprintf(
+                'A message to "%s" can never be sent: %s.',
+                $message->topic,
+                $e->getMessage(),
+            ), 0, $e);
+        }
+
+        return $this->notPublished($message, 'it was not accepted');
     }
 
     private function notPublished(Publish $message, string $why): NotPublishedException

@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace Orosync\Profiler;
 
+use Orosync\Publishing\MessageForm;
 use Orosync\Publishing\PublisherInterface;
 use Orosync\Publishing\PublisherStatus;
 use Symfony\Contracts\Service\ResetInterface;
@@ -88,35 +89,38 @@ final class RecordingPublisher implements PublisherInterface, ResetInterface
     private function record(string $topic, mixed $payload, bool $accepted, float $microseconds): PublishRecord
     {
         try {
-            $json = json_encode($payload, \JSON_THROW_ON_ERROR | \JSON_UNESCAPED_SLASHES | \JSON_UNESCAPED_UNICODE);
+            $json = MessageForm::encode($topic, $payload);
         } catch (\Throwable $e) {
-            $reason = $accepted ? null : 'The payload cannot be encoded: ' . $e->getMessage();
+            // Also what the payload's own code throws at this second time: the page has nothing to do with it.
+            $reason = $accepted ? null : sprintf('Not possible: %s.', $e->getMessage());
 
             return new PublishRecord(self::readable($topic), null, null, $reason, $microseconds);
         }
-        $cut = mb_scrub(substr($json, 0, self::MAX_BYTES), 'UTF-8');
+        $bytes = \strlen($json);
+        if ($bytes > self::MAX_BYTES) {
+            $json = self::readable(substr($json, 0, self::MAX_BYTES)) . '…';
+        }
         $reason = $accepted ? null : $this->reason();
 
-        return new PublishRecord(self::readable($topic), $cut, \strlen($json), $reason, $microseconds);
+        return new PublishRecord(self::readable($topic), $json, $bytes, $reason, $microseconds);
     }
 
     private function reason(): string
     {
         $status = $this->publisher->status();
 
-        return match (true) {
-            PublisherStatus::ABSENT === $status->state => (string) $status->lastError,
-            $status->queued + $status->unacknowledged > 0 => sprintf(
-                'The queue is full, or the message is not allowed (%d wait, %d are unacknowledged); the log says which.',
+        return PublisherStatus::ABSENT === $status->state
+            ? (string) $status->lastError
+            : sprintf(
+                'The queue is full (%d wait, %d are unacknowledged).',
                 $status->queued,
                 $status->unacknowledged,
-            ),
-            default => 'The message is not allowed; the log says why.',
-        };
+            );
     }
 
-    private static function readable(string $topic): string
+    /** What was cut within a character, or was no UTF-8 before. */
+    private static function readable(string $text): string
     {
-        return mb_scrub($topic, 'UTF-8');
+        return mb_scrub($text, 'UTF-8');
     }
 }

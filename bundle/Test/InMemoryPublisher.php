@@ -4,8 +4,10 @@ declare(strict_types=1);
 
 namespace Orosync\Test;
 
+use Orosync\Publishing\MessageForm;
 use Orosync\Publishing\PublisherInterface;
 use Orosync\Publishing\PublisherStatus;
+use Orosync\Publishing\UnsendableMessageException;
 
 /**
  * Keeps what an application publishes in its tests, in place of sending it (`orosync.test: true`).
@@ -16,10 +18,6 @@ use Orosync\Publishing\PublisherStatus;
  */
 final class InMemoryPublisher implements PublisherInterface
 {
-    /** The bounds of the extension: a topic in bytes, a payload in bytes of JSON. */
-    private const MAX_TOPIC_BYTES = 255;
-    private const MAX_PAYLOAD_BYTES = 1_048_576;
-
     /** @var list<PublishedMessage> */
     private array $messages = [];
 
@@ -32,22 +30,12 @@ final class InMemoryPublisher implements PublisherInterface
     public function publish(string $topic, mixed $payload, array $exclude = [], array $eligible = []): bool
     {
         try {
-            $json = json_encode($payload, \JSON_THROW_ON_ERROR | \JSON_UNESCAPED_SLASHES | \JSON_UNESCAPED_UNICODE);
-        } catch (\JsonException $e) {
-            return $this->refuse($topic, 'the payload is not JSON: ' . $e->getMessage());
-        }
-        if (1 !== preg_match('/^[^\x00-\x1F\x7F]+$/Du', $topic) || \strlen($topic) > self::MAX_TOPIC_BYTES) {
-            return $this->refuse($topic, sprintf(
-                'a topic has 1 to %d bytes of UTF-8, without control characters',
-                self::MAX_TOPIC_BYTES,
-            ));
-        }
-        if (\strlen($json) > self::MAX_PAYLOAD_BYTES) {
-            return $this->refuse($topic, sprintf(
-                'the payload has %d bytes of JSON, at most %d are possible',
-                \strlen($json),
-                self::MAX_PAYLOAD_BYTES,
-            ));
+            $json = MessageForm::encode($topic, $payload);
+        } catch (UnsendableMessageException $e) {
+            $name = json_encode($topic, \JSON_INVALID_UTF8_SUBSTITUTE | \JSON_UNESCAPED_SLASHES | \JSON_UNESCAPED_UNICODE);
+            $this->refusals[] = $name . ': ' . $e->getMessage();
+
+            return false;
         }
         $decoded = json_decode($json, true, 512, \JSON_THROW_ON_ERROR);
         $this->messages[] = new PublishedMessage($topic, $decoded, $json, $exclude, $eligible);
@@ -88,12 +76,5 @@ final class InMemoryPublisher implements PublisherInterface
     {
         $this->messages = [];
         $this->refusals = [];
-    }
-
-    private function refuse(string $topic, string $reason): bool
-    {
-        $this->refusals[] = json_encode($topic, \JSON_INVALID_UTF8_SUBSTITUTE | \JSON_UNESCAPED_SLASHES) . ': ' . $reason;
-
-        return false;
     }
 }

@@ -52,7 +52,7 @@ final class PublishHandlerTest extends TestCase
     public function testAMessageThatCanNeverBeSentIsNotTriedAgain(): void
     {
         $this->expectException(UnrecoverableMessageHandlingException::class);
-        $this->expectExceptionMessage('A message to "acme/orders/7" can never be sent; the log (channel "orosync") says why.');
+        $this->expectExceptionMessage('A message to "acme/orders/7" can never be sent: the payload is no JSON: Inf and NaN cannot be JSON encoded.');
 
         (new PublishHandler(new InMemoryPublisher()))(new Publish('acme/orders/7', \NAN));
     }

@@ -34,7 +34,7 @@ final class ProfilerPanelTest extends TestCase
         self::assertStringContainsString('acme/orders/7', $panel);
         self::assertStringContainsString('{"note":"<b>shipped</b>"}', $panel);
         self::assertStringContainsString('accepted', $panel);
-        self::assertStringContainsString('The payload cannot be encoded: Malformed UTF-8', $panel);
+        self::assertStringContainsString('Not possible: the payload is no JSON: Malformed UTF-8', $panel);
         self::assertStringContainsString('connected', $panel);
         self::assertStringContainsString('in-memory:', $panel);
         self::assertStringNotContainsString('nothing', $panel);

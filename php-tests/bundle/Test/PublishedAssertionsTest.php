@@ -93,7 +93,7 @@ final class PublishedAssertionsTest extends WebTestCase
 
         self::getContainer()->get(PublisherInterface::class)->publish('a', \NAN);
         self::assertStringContainsString(
-            "Nothing was published.\nRefused:\n  \"a\": the payload is not JSON",
+            "Nothing was published.\nRefused:\n  \"a\": the payload is no JSON",
             self::failure(static fn () => self::assertPublished('a')),
         );
     }
