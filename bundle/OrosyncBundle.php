@@ -8,6 +8,7 @@ use Orosync\DependencyInjection\Compiler\ContentTagsNeedDoctrinePass;
 use Orosync\DependencyInjection\Compiler\DerivedSecretPass;
 use Orosync\DependencyInjection\Compiler\OroPass;
 use Orosync\DependencyInjection\Compiler\RecordingNeedsProfilerPass;
+use Orosync\DependencyInjection\Compiler\TransactionsUnderDbal2Pass;
 use Symfony\Component\DependencyInjection\ContainerBuilder;
 use Symfony\Component\HttpKernel\Bundle\Bundle;
 
@@ -27,6 +28,7 @@ final class OrosyncBundle extends Bundle
 
         $container->addCompilerPass(new DerivedSecretPass());
         $container->addCompilerPass(new ContentTagsNeedDoctrinePass());
+        $container->addCompilerPass(new TransactionsUnderDbal2Pass());
         $container->addCompilerPass(new OroPass());
         $container->addCompilerPass(new RecordingNeedsProfilerPass());
     }

@@ -44,6 +44,7 @@ final class ServerCommand extends Command
         $this
             ->addArgument('name', InputArgument::OPTIONAL, 'Accepted for gos:websocket:server; there is one server')
             ->addOption('host', 'a', InputOption::VALUE_REQUIRED, 'Listen at this address instead of the configured one')
+            ->addOption('profile', 'm', InputOption::VALUE_NONE, 'Accepted for gos:websocket:server; nothing is profiled')
             ->addOption('port', 'p', InputOption::VALUE_REQUIRED, 'Listen at this port instead of the configured one');
     }
 

@@ -19,7 +19,7 @@ final class UncommittedTags
 {
     private const MAX_TAGS = 100_000;
 
-    /** @var \WeakMap<object, HeldTags> by the driver's native connection */
+    /** @var \WeakMap<object, HeldTags> by what reports: the driver's native connection, or {@see Dbal2Connection} */
     private \WeakMap $held;
 
     /** @param \Closure(): TagAnnouncerInterface $announcer */
@@ -31,9 +31,9 @@ final class UncommittedTags
     }
 
     /** A connection whose commits and rollbacks will be reported. */
-    public function watch(object $native): void
+    public function watch(object $reporting): void
     {
-        $this->held[$native] = new HeldTags(self::MAX_TAGS);
+        $this->held[$reporting] = new HeldTags(self::MAX_TAGS);
     }
 
     /**
@@ -48,20 +48,21 @@ final class UncommittedTags
         if (0 === \count($this->held) || !$connection->isTransactionActive()) {
             return false;
         }
-        $native = $connection->getNativeConnection();
-        if (!\is_object($native) || !isset($this->held[$native])) {
+        // Under DBAL 2 the connection reports for itself.
+        $reporting = isset($this->held[$connection]) ? $connection : $connection->getNativeConnection();
+        if (!\is_object($reporting) || !isset($this->held[$reporting])) {
             return false;
         }
-        $this->held[$native]->add($tags);
+        $this->held[$reporting]->add($tags);
 
         return true;
     }
 
     /** A statement that the driver has executed: it may have been about a savepoint. */
-    public function executed(object $native, string $sql): void
+    public function executed(object $reporting, string $sql): void
     {
         $statement = SavepointStatement::of($sql);
-        $held = $this->held[$native];
+        $held = $this->held[$reporting];
         match ($statement?->action) {
             SavepointStatement::SET => $held->setSavepoint($statement->name),
             SavepointStatement::RELEASE => $held->releaseSavepoint($statement->name),
@@ -70,10 +71,10 @@ final class UncommittedTags
         };
     }
 
-    public function committed(object $native): void
+    public function committed(object $reporting): void
     {
-        $held = $this->held[$native];
-        $this->watch($native);
+        $held = $this->held[$reporting];
+        $this->watch($reporting);
         ($this->announcer)()->announce($held->tags());
         if ($held->dropped() > 0) {
             $this->logger->warning(
@@ -83,8 +84,8 @@ final class UncommittedTags
         }
     }
 
-    public function rolledBack(object $native): void
+    public function rolledBack(object $reporting): void
     {
-        $this->watch($native);
+        $this->watch($reporting);
     }
 }

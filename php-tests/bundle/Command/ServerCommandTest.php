@@ -63,7 +63,7 @@ final class ServerCommandTest extends TestCase
 
     public function testTheCommandLineIsStrongerThanTheConfiguration(): void
     {
-        $output = $this->runUntilReady(['gos:websocket:server', 'default', '-a', '127.0.0.1', '--port', '9001'], ['server' => ['bind' => '//0.0.0.0:9000']]);
+        $output = $this->runUntilReady(['gos:websocket:server', 'default', '--profile', '-a', '127.0.0.1', '--port', '9001'], ['server' => ['bind' => '//0.0.0.0:9000']]);
 
         self::assertStringContainsString("arguments serve --bind 127.0.0.1:9001\n", $output);
     }

@@ -30,12 +30,18 @@ abstract class AfterCommitTestCase extends TestCase implements TagAnnouncerInter
     /** @return array<string, mixed> for DriverManager; the same database each time, without the table `saved` */
     abstract protected static function database(): array;
 
+    protected static function connect(UncommittedTags $uncommitted): Connection
+    {
+        $configuration = new Configuration();
+        $configuration->setMiddlewares([new CommitMiddleware($uncommitted)]);
+
+        return DriverManager::getConnection(static::database(), $configuration);
+    }
+
     protected function setUp(): void
     {
         $this->uncommitted = new UncommittedTags(fn (): TagAnnouncerInterface => $this, new NullLogger());
-        $configuration = new Configuration();
-        $configuration->setMiddlewares([new CommitMiddleware($this->uncommitted)]);
-        $this->connection = DriverManager::getConnection(static::database(), $configuration);
+        $this->connection = static::connect($this->uncommitted);
         $this->reader = DriverManager::getConnection(static::database());
         // DBAL 4 knows no other way to nest.
         if (method_exists($this->connection, 'setNestTransactionsWithSavepoints')) {

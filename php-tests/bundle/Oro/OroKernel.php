@@ -89,7 +89,9 @@ final class OroKernel extends Kernel implements CompilerPassInterface
             }
         }
         $middlewares = array_map(static fn (string $id): Reference => new Reference($id), array_keys($container->findTaggedServiceIds('doctrine.middleware')));
-        $container->getDefinition('doctrine.orm.configuration')->addMethodCall('setMiddlewares', [$middlewares]);
+        if ([] !== $middlewares) {
+            $container->getDefinition('doctrine.orm.configuration')->addMethodCall('setMiddlewares', [$middlewares]);
+        }
     }
 
     protected function build(ContainerBuilder $container): void
