@@ -9,6 +9,7 @@ use Orosync\Publishing\PublisherInterface;
 use Orosync\Tests\FreshApplication\Kernel;
 use Orosync\Tests\FreshApplication\Project;
 use Orosync\Tests\FreshApplication\WampClient;
+use Orosync\Tests\Wait;
 use PHPUnit\Framework\Attributes\Group;
 use PHPUnit\Framework\Attributes\RequiresPhpExtension;
 use PHPUnit\Framework\TestCase;
@@ -107,6 +108,30 @@ final class WorkerTest extends TestCase
         );
     }
 
+    public function testAWorkerGoesOnByItselfWhenTheServerIsBack(): void
+    {
+        $this->server = $this->project->startServer();
+        $container = $this->kernel->getContainer();
+        $publisher = $container->get(PublisherInterface::class);
+        $container->get('seen.bus')->dispatch(new Publish('oro/ping', 'before'));
+        $this->consume(1);
+        $this->server->stop();
+        $this->awaitState($publisher, 'waiting');
+        $container->get('seen.bus')->dispatch(new Publish('oro/ping', 'during'));
+        $this->consume(1);
+        self::assertSame(1, $publisher->status()->accepted, 'nothing was handed to a link that is down');
+
+        $this->server = $this->project->startServer();
+        $page = $this->page();
+        // Nobody publishes meanwhile: the link comes back without being asked.
+        $this->awaitState($publisher, 'connected');
+        [$kept] = $container->get('seen.failed')->get();
+        $container->get('seen.bus')->dispatch($kept->getMessage());
+        $this->consume(1);
+
+        self::assertSame(['oro/ping', 'during'], $page->next());
+    }
+
     public function testOneConnectionServesAllRequestsOfALongRunningProcess(): void
     {
         $this->server = $this->project->startServer();
@@ -123,6 +148,14 @@ final class WorkerTest extends TestCase
         self::assertSame($publisher, $this->kernel->getContainer()->get(PublisherInterface::class));
         self::assertTrue($publisher->flush(20.0));
         self::assertSame([3, 0], [$publisher->status()->accepted, $publisher->status()->reconnects]);
+    }
+
+    private function awaitState(PublisherInterface $publisher, string $state): void
+    {
+        Wait::until(
+            static fn (): bool => $state === $publisher->status()->state,
+            static fn (): string => $publisher->status()->state . ': ' . $publisher->status()->lastError,
+        );
     }
 
     private function page(): WampClient
