@@ -7,22 +7,22 @@ namespace Orosync\Tests\Oro;
 use Oro\Bundle\UserBundle\Entity\User;
 use Orosync\Tests\Application\Entity\Company;
 use Orosync\Tests\Application\Entity\Contact;
-use Orosync\Tests\Application\Entity\Stage;
+use Orosync\Tests\Application\Entity\Label;
 
 final class ContentTagTest extends OroTestCase
 {
     private const TOPIC = 'oro/data/update';
     private const COMPANIES = 'Orosync_Tests_Application_Entity_Company_type_collection';
-    private const CONTACTS = 'Orosync_Tests_Application_Entity_Contact_type_collection';
+    private const LABELS = 'Orosync_Tests_Application_Entity_Label_type_collection';
 
     public function testAFlushIsOneMessageByOrosSenderWithTheAuthorAsOroGivesIt(): void
     {
         $this->boot();
         $this->manager();
         $this->logIn(new User('ann', 7));
-        $this->save(new Company('a'), new Company('b'), new Contact('c'));
+        $this->save(new Company('a'), new Company('b'), new Label('en', 1, 'urgent'));
 
-        self::assertSame([self::message('ann', self::COMPANIES, self::CONTACTS)], $this->publisher()->take(self::TOPIC));
+        self::assertSame([self::message('ann', self::COMPANIES, self::LABELS)], $this->publisher()->take(self::TOPIC));
     }
 
     public function testOutsideOfALoginTheAuthorIsNull(): void
@@ -40,11 +40,11 @@ final class ContentTagTest extends OroTestCase
         $manager = $this->manager();
         $manager->getConnection()->beginTransaction();
         $this->save(new Company('a'));
-        $this->save(new Contact('b'));
+        $this->save(new Label('en', 1, 'urgent'));
         self::assertSame([], $this->publisher()->take(self::TOPIC));
         $manager->getConnection()->commit();
 
-        self::assertSame([self::message(null, self::COMPANIES, self::CONTACTS)], $this->publisher()->take(self::TOPIC));
+        self::assertSame([self::message(null, self::COMPANIES, self::LABELS)], $this->publisher()->take(self::TOPIC));
     }
 
     public function testWhatIsRolledBackIsNeverSent(): void
@@ -64,10 +64,10 @@ final class ContentTagTest extends OroTestCase
         $this->save(new Company('b'));
         $connection->rollBack();
         $manager->clear();
-        $this->save(new Contact('c'));
+        $this->save(new Label('en', 1, 'urgent'));
         $connection->commit();
 
-        self::assertSame([self::message(null, self::CONTACTS)], $this->publisher()->take(self::TOPIC));
+        self::assertSame([self::message(null, self::LABELS)], $this->publisher()->take(self::TOPIC));
     }
 
     public function testTagsThatDoNotComeFromAFlushDoNotWait(): void
@@ -93,13 +93,9 @@ final class ContentTagTest extends OroTestCase
     {
         $this->boot(['content_tags' => ['skip' => [Company::class]]]);
         $this->manager();
-        $listener = $this->container()->get('oro_sync.event_listener.doctrine_tag');
-        $skipped = (new \ReflectionProperty(\Oro\Bundle\SyncBundle\EventListener\DoctrineTagEventListener::class, 'skipTrackingFor'));
-        $skipped->setAccessible(true);
+        $this->save(new Company('a'), new Contact('b'), new Label('en', 1, 'urgent'));
 
-        self::assertSame([Stage::class => true, Company::class => true], $skipped->getValue($listener));
-        $this->save(new Company('a'));
-        self::assertSame([], $this->publisher()->take(self::TOPIC));
+        self::assertSame([self::message(null, self::LABELS)], $this->publisher()->take(self::TOPIC));
     }
 
     private function save(object ...$entities): void

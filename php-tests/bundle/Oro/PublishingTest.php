@@ -76,15 +76,6 @@ final class PublishingTest extends OroTestCase
         $container->get('oro_sync.websocket_client.basic')->publish('oro/maintenance', \NAN);
     }
 
-    public function testAListOfEligibleSessionsWithoutAnyTextIsNotEverybody(): void
-    {
-        $container = $this->boot(['backend' => '//127.0.0.1:1'], ['publisher']);
-        $sessions = new \ReflectionMethod($container->get('orosync.oro.websocket_client'), 'sessions');
-        $sessions->setAccessible(true);
-
-        self::assertSame(['12', 'orosync-publisher', 'ab'], $sessions->invoke(null, [3 => 12, 'x' => null, 5 => 'ab']));
-    }
-
     public function testTheCheckerDoesNoInputOrOutputAndIsOptimistic(): void
     {
         // Nobody listens at port 1; the answer is that a page may connect once somebody does.

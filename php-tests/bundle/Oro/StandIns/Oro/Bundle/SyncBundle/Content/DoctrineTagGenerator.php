@@ -15,6 +15,6 @@ final class DoctrineTagGenerator implements TagGeneratorInterface
     {
         $class = preg_replace('/[^a-z]+/i', '_', $data::class);
 
-        return [...null === $data->id ? [] : [$class . '_' . $data->id], ...$includeCollectionTag ? [$class . '_type_collection'] : []];
+        return [...!isset($data->id) ? [] : [$class . '_' . $data->id], ...$includeCollectionTag ? [$class . '_type_collection'] : []];
     }
 }
