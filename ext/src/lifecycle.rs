@@ -99,13 +99,14 @@ impl Entry {
         self.outages_logged = outages;
         is_new.then(|| {
             let status = self.publisher.status();
+            let endpoint = self.settings.endpoint();
+            let why = status.last_error.as_deref().unwrap_or("not known why");
+            if status.state == State::Connected {
+                return format!("orosync: {endpoint} did not answer for a while, and does again: {why}");
+            }
             let waiting = status.queued + status.unacknowledged;
             let noun = if waiting == 1 { "message waits" } else { "messages wait" };
-            format!(
-                "orosync: {waiting} {noun} for {}, which does not answer: {}",
-                self.settings.endpoint(),
-                status.last_error.as_deref().unwrap_or("not known why"),
-            )
+            format!("orosync: {waiting} {noun} for {endpoint}, which does not answer: {why}")
         })
     }
 }
