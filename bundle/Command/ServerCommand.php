@@ -16,6 +16,7 @@ use Symfony\Component\Console\Input\InputInterface;
 use Symfony\Component\Console\Input\InputOption;
 use Symfony\Component\Console\Output\ConsoleOutputInterface;
 use Symfony\Component\Console\Output\OutputInterface;
+use Symfony\Component\HttpKernel\Kernel;
 
 /** Runs the native server with this application's address and secret; also by the names of those that it replaces. */
 #[AsCommand(
@@ -44,8 +45,11 @@ final class ServerCommand extends Command
         $this
             ->addArgument('name', InputArgument::OPTIONAL, 'Accepted for gos:websocket:server; there is one server')
             ->addOption('host', 'a', InputOption::VALUE_REQUIRED, 'Listen at this address instead of the configured one')
-            ->addOption('profile', 'm', InputOption::VALUE_NONE, 'Accepted for gos:websocket:server; nothing is profiled')
             ->addOption('port', 'p', InputOption::VALUE_REQUIRED, 'Listen at this port instead of the configured one');
+        // From Symfony 6.4 on, each command has an option of this name.
+        if (Kernel::VERSION_ID < 60400) {
+            $this->addOption('profile', 'm', InputOption::VALUE_NONE, 'Accepted for gos:websocket:server; nothing is profiled');
+        }
     }
 
     protected function execute(InputInterface $input, OutputInterface $output): int

@@ -105,8 +105,12 @@ impl Entry {
                 return format!("orosync: {endpoint} did not answer for a while, and does again: {why}");
             }
             let waiting = status.queued + status.unacknowledged;
-            let noun = if waiting == 1 { "message waits" } else { "messages wait" };
-            format!("orosync: {waiting} {noun} for {endpoint}, which does not answer: {why}")
+            let waits = match waiting {
+                0 => String::new(),
+                1 => ", 1 message waits for it".to_owned(),
+                several => format!(", {several} messages wait for it"),
+            };
+            format!("orosync: {endpoint} does not answer{waits}: {why}")
         })
     }
 }

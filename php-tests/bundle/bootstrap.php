@@ -11,6 +11,10 @@ $root = dirname(__DIR__, 2);
 if (is_file($root . '/vendor/autoload.php')) {
     require $root . '/vendor/autoload.php';
 } else {
+    // Symfony 6.4 and later ask it what is installed.
+    if (is_file('/usr/share/php/Composer/InstalledVersions.php')) {
+        require_once '/usr/share/php/Composer/InstalledVersions.php';
+    }
     foreach (
         [
         'Symfony/Bundle/FrameworkBundle', 'Symfony/Bundle/SecurityBundle', 'Symfony/Bundle/TwigBundle', 'Symfony/Bundle/WebProfilerBundle',
