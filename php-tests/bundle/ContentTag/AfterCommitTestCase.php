@@ -53,8 +53,11 @@ abstract class AfterCommitTestCase extends TestCase implements TagAnnouncerInter
 
     protected function tearDown(): void
     {
-        $this->connection->close();
-        $this->reader->close();
+        // Also called where setUp() has skipped the test.
+        if (isset($this->connection, $this->reader)) {
+            $this->connection->close();
+            $this->reader->close();
+        }
     }
 
     public function announce(array $tags): void

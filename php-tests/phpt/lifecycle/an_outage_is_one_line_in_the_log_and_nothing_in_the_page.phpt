@@ -32,5 +32,5 @@ $outage(2);
 echo implode(', ', array_unique($pages)), "\n", $fpm->log();
 --EXPECTF--
 [accepted]
-[%s] orosync: %d message%S for unix:%s, which does not answer: cannot connect: No such file or directory (os error 2). Is orosync-server running there?
-[%s] orosync: %d message%S for unix:%s, which does not answer: cannot connect: Connection refused (os error 111). Is orosync-server running there?
+[%s] orosync: unix:%s does not answer%S: cannot connect: No such file or directory (os error 2). Is orosync-server running there?
+[%s] orosync: unix:%s does not answer%S: cannot connect: Connection refused (os error 111). Is orosync-server running there?

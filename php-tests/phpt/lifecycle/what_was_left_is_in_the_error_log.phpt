@@ -23,6 +23,6 @@ echo 'log_errors = 0: exit ', $silent->wait(), "\n", $silent->output(), $silent-
 --EXPECTF--
 exit 0
 the page
-[%s] orosync: %d message%S for unix:%s, which does not answer: cannot connect: No such file or directory (os error 2). Is orosync-server running there?
+[%s] orosync: unix:%s does not answer%S: cannot connect: No such file or directory (os error 2). Is orosync-server running there?
 [%s] orosync: 4 messages were left undelivered to unix:%s at the end of the process: cannot connect: No such file or directory (os error 2). Is orosync-server running there?
 log_errors = 0: exit 0
