@@ -60,7 +60,7 @@ lint: js/node_modules/.package-lock.json tests/browser/node_modules/.package-loc
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- --deny warnings
 	git ls-files -z '*.php' | xargs -0 -n 1 -P 2 php -l >/dev/null
-	phpcs -n -q --standard=PSR12 --extensions=php bundle demo/bin demo/config demo/public demo/src php-tests
+	phpcs -n -q --standard=PSR12 --extensions=php --ignore='*/phpt/*' bundle demo/bin demo/config demo/public demo/src php-tests
 	cd js && npm run check
 	cd tests/browser && npm run check
 	shellcheck scripts/install-deps scripts/enable-extension scripts/test-matrix scripts/matrix/* demo/bin/demo demo/bin/console .ci/run
