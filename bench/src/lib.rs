@@ -9,7 +9,6 @@ pub mod sessions;
 
 use std::fs;
 
-use rustix::process::Pid;
 use rustix::time::{ClockId, clock_gettime};
 
 /// `CLOCK_MONOTONIC` in nanoseconds: the clock of PHP's `hrtime(true)`, so that both ends of a path read the same one.
@@ -17,15 +16,6 @@ pub fn monotonic_ns() -> u64 {
     let now = clock_gettime(ClockId::Monotonic);
     u64::try_from(now.tv_sec).unwrap_or_default() * 1_000_000_000
         + u64::try_from(now.tv_nsec).unwrap_or_default()
-}
-
-/// Resident bytes of a process.
-pub fn resident_bytes(process: Pid) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", process.as_raw_nonzero())).unwrap_or_default();
-    let kilobytes = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
-    kilobytes.unwrap_or_default() * 1024
 }
 
 /// The machine, in one line.

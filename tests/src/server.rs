@@ -163,6 +163,16 @@ impl Server {
         Pid::from_child(&self.child)
     }
 
+    /// Its resident memory.
+    pub fn resident_bytes(&self) -> u64 {
+        let status =
+            fs::read_to_string(format!("/proc/{}/status", self.pid().as_raw_nonzero())).unwrap_or_default();
+        let kilobytes = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+        kilobytes.expect("a running process has memory") * 1024
+    }
+
     /// Waits for a log line with this text.
     pub fn await_line(&mut self, text: &str) -> String {
         wait::until(&format!("a log line with {text:?}"), || {

@@ -125,6 +125,21 @@ fn a_reader_that_never_reads_is_dropped_and_the_others_get_everything() {
 }
 
 #[test]
+fn a_large_message_costs_no_memory_once_it_is_read() {
+    const SESSIONS: u64 = 200;
+    let server = Server::start();
+    let mut clients: Vec<Client> = (1..=SESSIONS).map(|uid| Client::user(&server, WAMP, uid)).collect();
+    let before = server.resident_bytes();
+    let large = format!(r#"[2,"1","orosync/session","{}"]"#, "x".repeat(60_000));
+    for client in &mut clients {
+        client.say(&large);
+        assert!(client.text().starts_with(r#"[3,"1","#));
+    }
+    let kept = server.resident_bytes().saturating_sub(before) / SESSIONS;
+    assert!(kept < 20_000, "{kept} bytes stay for each session");
+}
+
+#[test]
 fn more_connections_than_allowed_are_refused_until_there_is_room() {
     let server = Server::start_with_environment(&[("OROSYNC_LIMITS__SESSIONS", "3")]);
     let first = Client::user(&server, WAMP, 1);

@@ -6,8 +6,8 @@
 use std::error::Error;
 
 use orosync_bench::figures::quotient;
+use orosync_bench::machine;
 use orosync_bench::sessions::Sessions;
-use orosync_bench::{machine, resident_bytes};
 use orosync_tests::server::Server;
 use serde_json::json;
 
@@ -18,9 +18,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let server = Server::start();
     // What the first sessions bring along (tables, buffers of the allocator) is not a session's.
     let warm = Sessions::open(server.address(), WARM_UP, "oro/maintenance")?;
-    let before = resident_bytes(server.pid());
+    let before = server.resident_bytes();
     let sessions = Sessions::open(server.address(), SESSIONS, "oro/maintenance")?;
-    let after = resident_bytes(server.pid());
+    let after = server.resident_bytes();
     let each = quotient(after - before, SESSIONS as u64);
     println!("Memory of an idle session\n{}\n", machine());
     println!("{:>10} sessions: {before:>12} bytes resident", warm.len());

@@ -31,25 +31,20 @@ impl Farewells {
         Self { slots, schedule: Some(Schedule { next: now, pause: (window / count).min(MAX_PAUSE), until }) }
     }
 
-    /// The next session whose turn has come.
-    pub fn pop_due(&mut self, now: Instant) -> Option<usize> {
+    /// The next session whose turn has come, and by when all of it must be over.
+    pub fn pop_due(&mut self, now: Instant) -> Option<(usize, Instant)> {
         let schedule = self.schedule.as_mut()?;
         if now < schedule.next {
             return None;
         }
         schedule.next += schedule.pause;
-        self.slots.pop_front()
+        Some((self.slots.pop_front()?, schedule.until))
     }
 
     /// When the next one's turn comes.
     pub fn next(&self) -> Option<Instant> {
         let schedule = self.schedule?;
         (!self.slots.is_empty()).then_some(schedule.next)
-    }
-
-    /// When all of it must be over.
-    pub fn until(&self) -> Instant {
-        self.schedule.map_or_else(Instant::now, |schedule| schedule.until)
     }
 }
 

@@ -214,9 +214,9 @@ impl Shard {
 
     /// Ends the sessions whose turn it is. When the next one's is.
     pub fn end_due(&mut self, now: Instant) -> Option<Instant> {
-        while let Some(slot) = self.farewells.pop_due(now) {
+        while let Some((slot, until)) = self.farewells.pop_due(now) {
             if let Some(entry) = self.sessions.get_mut(slot) {
-                entry.session.end(CloseReason::GoingAway, self.farewells.until());
+                entry.session.end(CloseReason::GoingAway, until);
                 self.mark_dirty(slot);
             }
         }
