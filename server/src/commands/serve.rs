@@ -19,7 +19,7 @@ use tracing::{error, info, warn};
 use crate::admin::{self, Phase, Readiness};
 use crate::auth::Authenticator;
 use crate::commands::rules::{ReadAgain, Rules};
-use crate::config::settings::{Limits, Settings};
+use crate::config::settings::{Limits, SendTogether, Settings};
 use crate::connection::limits::ConnectionLimits;
 use crate::handshake::Door;
 use crate::handshake::origin::AllowedOrigins;
@@ -31,6 +31,7 @@ use crate::node::handle::{Inbox, ShardHandle};
 use crate::node::{Node, drain};
 use crate::process::{self, Request, Requests};
 use crate::session::Shared;
+use crate::shard::ring::SendRing;
 use crate::shard::{Shard, run};
 
 /// Descriptors that are not for sessions: listeners, logs, epoll sets, wake-ups.
@@ -81,11 +82,12 @@ async fn run_node(settings: Settings, read_again: ReadAgain) -> Result<(), Serve
     let max_sessions = max_sessions(&settings.limits, descriptors);
     let connection_limits = ConnectionLimits::new(max_sessions, settings.limits.sessions_per_address);
     let (drain_time, oro_ping) = (settings.drain, settings.oro_ping);
+    let send_together = settings.send_together == SendTogether::Auto && SendRing::are_allowed();
 
     let (handles, inboxes): (Vec<_>, Vec<_>) = (0..settings.shards.get()).map(|_| ShardHandle::new()).unzip();
     let node = Arc::new(Node::new(handles, &settings.limits, Arc::clone(&metrics)));
     let shared = Arc::new(shared(settings, &metrics));
-    let mut shards = Shards::start(inboxes, &node, &shared)?;
+    let mut shards = Shards::start(inboxes, &node, &shared, send_together)?;
     let mut rules = Rules::new(shared, read_again);
 
     let readiness = Readiness::new();
@@ -106,6 +108,7 @@ async fn run_node(settings: Settings, read_again: ReadAgain) -> Result<(), Serve
     info!(
         version = env!("CARGO_PKG_VERSION"),
         shards = node.shards().len(),
+        io_uring = send_together,
         descriptors,
         max_sessions,
         "orosync-server is ready"
@@ -224,7 +227,12 @@ impl Drop for TellsTheEnd {
 }
 
 impl Shards {
-    fn start(inboxes: Vec<Inbox>, node: &Arc<Node>, shared: &Arc<Shared>) -> Result<Self, ServeError> {
+    fn start(
+        inboxes: Vec<Inbox>,
+        node: &Arc<Node>,
+        shared: &Arc<Shared>,
+        send_together: bool,
+    ) -> Result<Self, ServeError> {
         let (sender, ended) = mpsc::unbounded_channel();
         let count = inboxes.len();
         for (number, inbox) in inboxes.into_iter().enumerate() {
@@ -232,7 +240,7 @@ impl Shards {
             let tells = TellsTheEnd(sender.clone());
             thread::Builder::new()
                 .name(format!("shard-{number}"))
-                .spawn(move || run_shard(number, owned, inbox, &tells))
+                .spawn(move || run_shard(number, owned, inbox, send_together, &tells))
                 .map_err(ServeError::Start)?;
         }
         Ok(Self { count, ended })
@@ -249,11 +257,11 @@ impl Shards {
     }
 }
 
-fn run_shard(number: usize, shard: Shard, inbox: Inbox, _tells: &TellsTheEnd) {
+fn run_shard(number: usize, shard: Shard, inbox: Inbox, send_together: bool, _tells: &TellsTheEnd) {
     let ran = Builder::new_current_thread()
         .enable_all()
         .build()
-        .and_then(|runtime| runtime.block_on(run::run(shard, inbox)));
+        .and_then(|runtime| runtime.block_on(run::run(shard, inbox, send_together)));
     if let Err(error) = ran {
         error!(shard = number, %error, "the event loop failed");
     }

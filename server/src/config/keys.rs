@@ -10,7 +10,7 @@ use figment::value::Value;
 use tracing_subscriber::filter::Targets;
 
 use super::kinds::{self, Kind};
-use super::settings::Anonymous;
+use super::settings::{Anonymous, SendTogether};
 use crate::listen::address::Address;
 use crate::log::LogFormat;
 use crate::policy::TopicRule;
@@ -87,6 +87,8 @@ keys! {
         "Where `/healthz`, `/readyz`, `/metrics` and `/topics` are served, for the operator's tools alone. Empty: nowhere.";
     SHARDS: usize = kinds::COUNT, "shards", "0",
         "Threads that hold sessions. 0: one for each core.";
+    IO_URING: SendTogether = kinds::SEND_TOGETHER, "io_uring", "'auto'",
+        "Whether a message to many browsers is sent with one system call for all: where the kernel allows it (Linux 6.1), or never.";
     DRAIN_SECONDS: Duration = kinds::TIME, "drain_seconds", "5",
         "The longest time between SIGTERM and the end of the process, in which all that was accepted is written.";
     ORO_PING_SECONDS: Duration = kinds::TIME, "oro_ping_seconds", "45",

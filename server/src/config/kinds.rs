@@ -13,7 +13,7 @@ use orosync_protocol::TopicPattern;
 use tracing_subscriber::filter::Targets;
 
 use super::near::did_you_mean;
-use super::settings::Anonymous;
+use super::settings::{Anonymous, SendTogether};
 use crate::listen::address::{Address, parse_tcp};
 use crate::log::LogFormat;
 use crate::policy::{Publish, Subscribe, TopicRule};
@@ -47,6 +47,8 @@ pub const FILE: Kind<Option<PathBuf>> = Kind { label: "path", read: file };
 pub const ORIGINS: Kind<Vec<String>> = Kind { label: "list of hosts", read: origins };
 /// What a connection without a ticket gets.
 pub const ANONYMOUS: Kind<Anonymous> = Kind { label: "`accept` or `refuse`", read: anonymous };
+/// Whether `io_uring` is used.
+pub const SEND_TOGETHER: Kind<SendTogether> = Kind { label: "`auto` or `off`", read: send_together };
 /// How log lines are written.
 pub const LOG_FORMAT: Kind<LogFormat> = Kind { label: "`auto`, `human` or `json`", read: log_format };
 /// Which log lines are written.
@@ -184,6 +186,10 @@ fn origin(text: &str) -> Result<String, String> {
 
 fn anonymous(value: &Value) -> Result<Anonymous, String> {
     word(value, &Anonymous::ALL, Anonymous::label)
+}
+
+fn send_together(value: &Value) -> Result<SendTogether, String> {
+    word(value, &SendTogether::ALL, SendTogether::label)
 }
 
 fn log_format(value: &Value) -> Result<LogFormat, String> {
@@ -454,6 +460,7 @@ mod tests {
             "not one of auto, human, json. Did you mean \"json\"?"
         );
         assert!(toml(&ANONYMOUS, "true").is_err());
+        assert_eq!(text(&SEND_TOGETHER, "off"), Ok(SendTogether::Off));
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub struct Settings {
     pub admin_bind: Option<SocketAddr>,
     /// Threads that hold sessions.
     pub shards: NonZeroUsize,
+    /// How a message goes to many sessions.
+    pub send_together: SendTogether,
     /// Who is who.
     pub auth: AuthSettings,
     /// All bounds.
@@ -47,6 +49,7 @@ impl Settings {
             bind: written.read(&keys::BIND)?,
             admin_bind: written.read(&keys::ADMIN_BIND)?,
             shards: shards(within(written, &keys::SHARDS, 0..=ShardSet::MAX_SHARDS, "0 to 64")?),
+            send_together: written.read(&keys::IO_URING)?,
             auth: AuthSettings::new(written)?,
             limits: Limits::new(written)?,
             policies: Policies::new(written.read(&keys::TOPICS)?),
@@ -199,6 +202,28 @@ impl Anonymous {
         match self {
             Self::Accept => "accept",
             Self::Refuse => "refuse",
+        }
+    }
+}
+
+/// Whether a message to many sessions is sent with one system call, by `io_uring`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SendTogether {
+    /// Where the kernel allows it.
+    Auto,
+    /// Never.
+    Off,
+}
+
+impl SendTogether {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Auto, Self::Off];
+
+    /// As it stands in a configuration.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Off => "off",
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io::{self, IoSlice, Read, Write};
 use std::net::Shutdown;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use mio::event::Source;
 use mio::net::{TcpStream, UnixStream};
@@ -40,6 +41,14 @@ impl Socket {
             (Self::Tcp(socket), many) => socket.write_vectored(many),
             (Self::Unix(socket), [only]) => socket.write(only),
             (Self::Unix(socket), many) => socket.write_vectored(many),
+        }
+    }
+
+    /// Its descriptor.
+    pub fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(socket) => socket.as_fd(),
+            Self::Unix(socket) => socket.as_fd(),
         }
     }
 

@@ -54,8 +54,8 @@ pub const SERVER_IDENT: &str = concat!("Orosync/", env!("CARGO_PKG_VERSION"));
 /// How long an ended session's peer may take to read what is left for it, and then for its own Close frame and FIN.
 pub const FAREWELL: Duration = Duration::from_secs(2);
 
-/// tungstenite's read buffer for a browser, which sends a few short messages in its life. Each session has it for good.
-const BROWSER_BUFFER_BYTES: usize = 128;
+/// tungstenite's read buffer while a browser is read, which sends a few short messages in its life.
+const BROWSER_BUFFER_BYTES: usize = 1 << 10;
 
 /// The same for a publisher, which sends batches.
 const LINK_BUFFER_BYTES: usize = 16 << 10;
@@ -164,6 +164,11 @@ impl Session {
     /// What must leave.
     pub fn outbound(&mut self) -> &mut Outbound {
         &mut self.outbound
+    }
+
+    /// What must leave, if it is one frame.
+    pub fn only_frame(&self) -> Option<&[u8]> {
+        self.outbound.only()
     }
 
     /// Its id, once it has one.
@@ -280,6 +285,7 @@ impl Session {
 
     /// Looks at the clock, about once a second.
     pub fn handle_timeout(&mut self, shared: &Shared, now: Instant) {
+        self.outbound.release_memory();
         let expired = self.deadline.is_some_and(|deadline| now >= deadline);
         match &self.state {
             State::Handshake(_) if expired => self.refuse_handshake(Refusal::Timeout, shared, now),

@@ -14,16 +14,16 @@ use bytes::{Buf, Bytes};
 /// longer list saves nothing any more.
 pub const MAX_SLICES: usize = 64;
 
-/// A capacity that an empty queue may keep; more is given back, so that a burst does not stay in memory.
-const KEPT_CAPACITY: usize = 8;
-
 /// What a waiting frame costs beside its bytes: its place in the queue, and the head of an allocation of its own.
 const FRAME_COST: usize = 64;
 
 /// See the module.
 #[derive(Debug)]
 pub struct Outbound {
-    frames: VecDeque<Bytes>,
+    /// Stands apart, because there is seldom more: a session to which one event at a time is written needs no queue.
+    first: Option<Bytes>,
+    /// Empty if there is no first. Keeps its memory while bursts come, until [`Outbound::release_memory`].
+    rest: VecDeque<Bytes>,
     /// Has the kernel taken a part of the first frame?
     front_is_cut: bool,
     /// What waits, as it counts against the bound.
@@ -38,7 +38,7 @@ pub struct TooSlow;
 impl Outbound {
     /// An empty queue with this bound.
     pub fn new(max_bytes: usize) -> Self {
-        Self { frames: VecDeque::new(), front_is_cut: false, cost: 0, max_cost: max_bytes }
+        Self { first: None, rest: VecDeque::new(), front_is_cut: false, cost: 0, max_cost: max_bytes }
     }
 
     /// Appends a frame.
@@ -53,12 +53,21 @@ impl Outbound {
     /// Appends a frame beyond the bound, if need be: the Close frame, at most 127 bytes, behind which nothing comes.
     pub fn push_last(&mut self, frame: Bytes) {
         self.cost += frame.len() + FRAME_COST;
-        self.frames.push_back(frame);
+        if self.first.is_none() {
+            self.first = Some(frame);
+        } else {
+            self.rest.push_back(frame);
+        }
     }
 
     /// Nothing waits?
     pub fn is_empty(&self) -> bool {
-        self.frames.is_empty()
+        self.first.is_none()
+    }
+
+    /// The one frame that waits, if it is only one.
+    pub fn only(&self) -> Option<&[u8]> {
+        self.first.as_deref().filter(|_| self.rest.is_empty())
     }
 
     /// What waits, as it counts against the bound: bytes, and a little for each frame.
@@ -69,7 +78,7 @@ impl Outbound {
     /// The first frames, for one vectored write. How many of `slices` were filled.
     pub fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>; MAX_SLICES]) -> usize {
         let mut filled = 0;
-        for (slice, frame) in slices.iter_mut().zip(&self.frames) {
+        for (slice, frame) in slices.iter_mut().zip(self.first.iter().chain(&self.rest)) {
             *slice = IoSlice::new(frame);
             filled += 1;
         }
@@ -78,32 +87,40 @@ impl Outbound {
 
     /// The kernel has taken so many bytes.
     pub fn advance(&mut self, mut taken: usize) {
-        while let Some(front) = self.frames.front_mut() {
-            if taken < front.len() {
-                front.advance(taken);
+        while let Some(first) = &mut self.first {
+            if taken < first.len() {
+                first.advance(taken);
                 self.cost -= taken;
                 self.front_is_cut |= taken > 0;
                 return;
             }
-            taken -= front.len();
-            self.cost -= front.len() + FRAME_COST;
-            self.frames.pop_front();
+            taken -= first.len();
+            self.cost -= first.len() + FRAME_COST;
+            self.first = self.rest.pop_front();
             self.front_is_cut = false;
         }
-        if self.frames.capacity() > KEPT_CAPACITY {
-            self.frames = VecDeque::new();
+    }
+
+    /// Gives back what a burst took, unless another one is under way.
+    pub fn release_memory(&mut self) {
+        if self.rest.is_empty() && self.rest.capacity() > 0 {
+            self.rest = VecDeque::new();
         }
     }
 
     /// Forgets all frames but the rest of one that the kernel has begun to take: a Close frame may follow it.
     pub fn keep_only_what_has_begun(&mut self) {
-        self.frames.truncate(usize::from(self.front_is_cut));
-        self.cost = self.frames.iter().map(|frame| frame.len() + FRAME_COST).sum();
+        if !self.front_is_cut {
+            self.first = None;
+        }
+        self.rest = VecDeque::new();
+        self.cost = self.first.as_ref().map_or(0, |frame| frame.len() + FRAME_COST);
     }
 
     /// Forgets everything: the connection ends here, in the middle of a frame or not.
     pub fn clear(&mut self) {
-        self.frames = VecDeque::new();
+        self.first = None;
+        self.rest = VecDeque::new();
         self.front_is_cut = false;
         self.cost = 0;
     }

@@ -5,8 +5,10 @@
 //! the kernel can reach the wrong session; and one that comes late finds a socket that has nothing to read.
 
 pub mod farewells;
+pub mod ring;
 pub mod run;
 pub mod subscribers;
+mod write;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -235,6 +237,11 @@ impl Shard {
     /// Is there anything that [`Self::poll_dirty`] would give?
     pub fn has_dirty(&self) -> bool {
         !self.dirty.is_empty()
+    }
+
+    /// What a slot's session has to write, if it is one frame.
+    pub fn only_frame(&self, slot: usize) -> Option<&[u8]> {
+        self.sessions.get(slot)?.session.only_frame()
     }
 
     /// The session of a slot.

@@ -1,11 +1,11 @@
 //! A shard's event loop: the only place where sessions' sockets are read and written.
 //!
-//! Each turn takes what is there, from the inbox and from the sockets, and then writes each dirty session once, with a
-//! vectored write of all that waits there (of 64 frames at a time). Nothing is spawned or woken per delivery. The sockets hang in an epoll set of
-//! the shard's own, whose descriptor tokio watches: a socket costs the kernel's entry and nothing else.
+//! Each turn takes what is there, from the inbox and from the sockets, and then writes each dirty session once
+//! ([`super::write`]). Nothing is spawned or woken per delivery. The sockets hang in an epoll set of the shard's own, whose
+//! descriptor tokio watches: a socket costs the kernel's entry and nothing else.
 
 use std::collections::VecDeque;
-use std::io::{self, IoSlice};
+use std::io;
 use std::iter;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -15,22 +15,18 @@ use tokio::time::{MissedTickBehavior, interval, sleep_until};
 use tracing::error;
 
 use super::Shard;
+use super::ring::SendRing;
 use crate::connection::Accepted;
 use crate::connection::socket::Socket;
 use crate::node::handle::{Inbox, ShardMessage};
 use crate::process::watch;
 use crate::session::Now;
-use crate::session::outbound::MAX_SLICES;
 
 /// Bytes of one read. One buffer for all sessions of the shard.
 const READ_BYTES: usize = 64 << 10;
 
 /// Reads of one socket before the others get their turn.
 const READS_PER_TURN: usize = 4;
-
-/// Sessions that are written before the shard looks at its inbox and sockets again, so that a fan-out to many does not
-/// delay acknowledgements, pings and handshakes until its end.
-const WRITES_PER_TURN: usize = 512;
 
 /// Messages of the inbox that are taken before sockets are written.
 const MESSAGES_PER_TURN: usize = 256;
@@ -39,10 +35,13 @@ const MESSAGES_PER_TURN: usize = 256;
 const EVENTS_PER_TURN: usize = 1024;
 
 /// Runs a shard until it is told to stop and its sessions have ended, or their time is over.
-pub async fn run(shard: Shard, mut inbox: Inbox) -> io::Result<()> {
+///
+/// `send_together`: a message to many sessions is sent with one system call for all.
+pub async fn run(shard: Shard, mut inbox: Inbox, send_together: bool) -> io::Result<()> {
     let mut sockets = watch(Poll::new()?)?;
+    let ring = if send_together { Some(SendRing::new()?) } else { None };
     let mut events = Events::with_capacity(EVENTS_PER_TURN);
-    let mut event_loop = EventLoop::new(shard, sockets.get_ref().registry().try_clone()?);
+    let mut event_loop = EventLoop::new(shard, sockets.get_ref().registry().try_clone()?, ring);
     let mut tick = interval(Duration::from_secs(1));
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -79,13 +78,15 @@ pub async fn run(shard: Shard, mut inbox: Inbox) -> io::Result<()> {
     }
 }
 
-struct EventLoop {
-    shard: Shard,
+pub(super) struct EventLoop {
+    pub(super) shard: Shard,
     registry: Registry,
     /// By slot.
-    connections: Vec<Option<Connection>>,
+    pub(super) connections: Vec<Option<Connection>>,
+    /// Where the kernel allows it.
+    pub(super) ring: Option<SendRing>,
     /// Slots that may have more to read than they got their turn for.
-    readable: VecDeque<usize>,
+    pub(super) readable: VecDeque<usize>,
     buffer: Box<[u8]>,
     /// There may be more events of the kernel than were taken.
     has_more_events: bool,
@@ -97,24 +98,25 @@ struct EventLoop {
 
 /// A socket, and what is known of the kernel's side of it. Events are edge-triggered: they are told once.
 #[expect(clippy::struct_excessive_bools, reason = "facts that are independent of each other")]
-struct Connection {
-    socket: Socket,
+pub(super) struct Connection {
+    pub(super) socket: Socket,
     /// There may be something to read.
-    is_readable: bool,
+    pub(super) is_readable: bool,
     /// It stands in `EventLoop::readable`.
-    is_queued: bool,
+    pub(super) is_queued: bool,
     /// The peer's FIN is behind what can be read.
     input_ends: bool,
     /// The kernel takes no more for now.
-    is_blocked: bool,
-    fin_sent: bool,
+    pub(super) is_blocked: bool,
+    pub(super) fin_sent: bool,
 }
 
 impl EventLoop {
-    fn new(shard: Shard, registry: Registry) -> Self {
+    fn new(shard: Shard, registry: Registry, ring: Option<SendRing>) -> Self {
         Self {
             shard,
             registry,
+            ring,
             connections: Vec::new(),
             readable: VecDeque::new(),
             buffer: vec![0; READ_BYTES].into(),
@@ -245,57 +247,9 @@ impl EventLoop {
             self.readable.push_back(slot);
         }
     }
-
-    fn write_sockets(&mut self) {
-        if !self.shard.has_dirty() {
-            return;
-        }
-        let now = current_time();
-        for _ in 0..WRITES_PER_TURN {
-            let Some(slot) = self.shard.poll_dirty() else { return };
-            self.write(slot, now);
-        }
-    }
-
-    fn write(&mut self, slot: usize, now: Now) {
-        let Some(Some(connection)) = self.connections.get_mut(slot) else { return };
-        let Some(session) = self.shard.session(slot) else { return };
-        while !connection.is_blocked && !session.outbound().is_empty() {
-            let mut slices = [IoSlice::new(&[]); MAX_SLICES];
-            let filled = session.outbound().slices(&mut slices);
-            let lent: usize = slices[..filled].iter().map(|slice| slice.len()).sum();
-            match connection.socket.write(&slices[..filled]) {
-                Ok(taken) => {
-                    connection.is_blocked = taken < lent;
-                    session.outbound().advance(taken);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => connection.is_blocked = true,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => session.handle_error(),
-            }
-        }
-        if session.outbound().is_empty() && session.awaits_written() {
-            self.shard.handle_written(slot, now);
-        }
-        let Some(session) = self.shard.session(slot) else { return };
-        if session.wants_fin() && !connection.fin_sent {
-            connection.fin_sent = true;
-            // A peer that is gone already needs no FIN.
-            let _ = connection.socket.finish();
-        }
-        let wants_input = self.shard.wants_input(slot);
-        if self.shard.is_gone(slot) {
-            // Closing the descriptor takes it out of the epoll set.
-            self.connections[slot] = None;
-            self.shard.remove(slot);
-        } else if connection.is_readable && !connection.is_queued && wants_input {
-            connection.is_queued = true;
-            self.readable.push_back(slot);
-        }
-    }
 }
 
-fn current_time() -> Now {
+pub(super) fn current_time() -> Now {
     // A clock before 1970 refuses every ticket, which is right.
     let unix = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     Now { instant: Instant::now(), unix }
