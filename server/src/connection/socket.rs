@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use mio::event::Source;
 use mio::net::{TcpStream, UnixStream};
 use mio::{Interest, Registry, Token};
+use socket2::SockRef;
 
 /// See the module.
 #[derive(Debug)]
@@ -41,6 +42,14 @@ impl Socket {
             (Self::Tcp(socket), many) => socket.write_vectored(many),
             (Self::Unix(socket), [only]) => socket.write(only),
             (Self::Unix(socket), many) => socket.write_vectored(many),
+        }
+    }
+
+    /// Has the kernel acknowledge at once what has come, this once.
+    pub fn acknowledge_now(&self) {
+        if let Self::Tcp(socket) = self {
+            // A socket that does not take it only answers later.
+            let _ = SockRef::from(socket).set_tcp_quickack(true);
         }
     }
 

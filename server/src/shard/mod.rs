@@ -58,6 +58,8 @@ struct Entry {
     is_dirty: bool,
     /// The metrics count it among the open sessions.
     is_counted: bool,
+    /// It has published as a WAMP client.
+    publishes: bool,
 }
 
 /// What a session wants to publish.
@@ -94,6 +96,7 @@ impl Shard {
             unpublished: VecDeque::new(),
             is_dirty: false,
             is_counted: false,
+            publishes: false,
         })
     }
 
@@ -107,6 +110,13 @@ impl Shard {
         self.sessions
             .get(slot)
             .is_some_and(|entry| entry.unpublished.is_empty() && entry.session.wants_input())
+    }
+
+    /// Should TCP acknowledge at once what came from this slot's client? OroPlatform's PHP client leaves Nagle's algorithm on,
+    /// which holds its second message back until the first is acknowledged, and we say nothing that would carry
+    /// that: each message would be 40 ms late.
+    pub fn wants_acknowledgement(&self, slot: usize) -> bool {
+        self.sessions.get(slot).is_some_and(|entry| entry.publishes)
     }
 
     /// Is there nothing left to do for this slot, so that its connection can be dropped?
@@ -311,7 +321,12 @@ impl Shard {
                     }
                 }
             }
-            SessionEvent::Publish(message) => self.publish(slot, Publication::Message(message), now),
+            SessionEvent::Publish(message) => {
+                if let Some(entry) = self.sessions.get_mut(slot) {
+                    entry.publishes = true;
+                }
+                self.publish(slot, Publication::Message(message), now);
+            }
             SessionEvent::PublishAll(publisher, batch) => {
                 self.publish(slot, Publication::Batch(publisher, batch), now);
             }

@@ -233,6 +233,9 @@ impl EventLoop {
                     // A short read has emptied the kernel's buffer, unless the peer's FIN is still behind it.
                     connection.is_readable = length == READ_BYTES || connection.input_ends;
                     self.shard.handle_bytes(slot, &self.buffer[..length], now);
+                    if self.shard.wants_acknowledgement(slot) {
+                        connection.socket.acknowledge_now();
+                    }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => connection.is_readable = false,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
