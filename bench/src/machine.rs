@@ -1,0 +1,133 @@
+//! The machine: what it is, which core does what, how many descriptors there may be.
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::process::Command;
+use std::sync::OnceLock;
+
+use nix::time::{ClockId, clock_getcpuclockid, clock_gettime};
+use nix::unistd::Pid;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use serde::Serialize;
+
+/// What results depend on.
+#[derive(Clone, Debug, Serialize)]
+pub struct Machine {
+    /// The processor's name.
+    pub cpu: String,
+    /// How many cores this process may use.
+    pub cores: usize,
+    /// The kernel's release.
+    pub kernel: String,
+    /// The day of the run, UTC.
+    pub date: String,
+}
+
+impl Machine {
+    /// This one, today.
+    pub fn here() -> Self {
+        let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let model = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split(':').nth(1));
+        let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+        Self {
+            cpu: model.unwrap_or("unknown").trim().to_owned(),
+            cores: Cores::all().count(),
+            kernel: kernel.trim().to_owned(),
+            date: today(),
+        }
+    }
+}
+
+impl fmt::Display for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} cores, {}, Linux {}, {}", self.cores, self.cpu, self.kernel, self.date)
+    }
+}
+
+/// The cores that this process was started with.
+#[derive(Clone, Copy, Debug)]
+pub struct Cores {
+    first: usize,
+    last: usize,
+    count: usize,
+}
+
+impl Cores {
+    /// As the affinity mask said when this was first asked: before anything was bound to a core.
+    pub fn all() -> Self {
+        static ALL: OnceLock<Cores> = OnceLock::new();
+        *ALL.get_or_init(Self::of_this_thread)
+    }
+
+    fn of_this_thread() -> Self {
+        let mask = sched_getaffinity(None).unwrap_or_default();
+        let mut cores = (0..CpuSet::MAX_CPU).filter(|core| mask.is_set(*core));
+        let first = cores.next().unwrap_or(0);
+        let rest: Vec<usize> = cores.collect();
+        Self { first, last: rest.last().copied().unwrap_or(first), count: rest.len() + 1 }
+    }
+
+    /// How many.
+    pub fn count(self) -> usize {
+        self.count
+    }
+
+    /// Where servers run.
+    pub fn server(self) -> usize {
+        self.first
+    }
+
+    /// Where the load generator runs: on a core of its own, if there are two.
+    pub fn load(self) -> usize {
+        self.last
+    }
+}
+
+/// Binds this thread, and the processes that it starts from now on, to these cores.
+pub fn pin(cores: &[usize]) -> io::Result<()> {
+    let mut set = CpuSet::new();
+    for core in cores {
+        set.set(*core);
+    }
+    Ok(sched_setaffinity(None, &set)?)
+}
+
+/// Allows this process and those that it starts as many descriptors; how many there are now. More than the hard limit
+/// takes the right to raise it, which root has.
+pub fn raise_descriptors(wanted: u64) -> u64 {
+    let limit = getrlimit(Resource::Nofile);
+    let hard = limit.maximum.unwrap_or(u64::MAX);
+    let attempts = [(wanted, hard.max(wanted)), (hard.min(wanted), hard)];
+    for (soft, hard) in attempts {
+        if limit.current.is_none_or(|current| current >= soft) {
+            break;
+        }
+        if setrlimit(Resource::Nofile, Rlimit { current: Some(soft), maximum: Some(hard) }).is_ok() {
+            break;
+        }
+    }
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
+/// The CPU time of another process, all its threads, also those that have ended, in nanoseconds.
+pub fn cpu_ns(process: u32) -> io::Result<u64> {
+    let clock = clock_getcpuclockid(Pid::from_raw(process.cast_signed()))?;
+    let time = clock_gettime(clock)?;
+    Ok(nanoseconds(time.tv_sec(), time.tv_nsec()))
+}
+
+/// `CLOCK_MONOTONIC` in nanoseconds: the clock of PHP's `hrtime(true)`, so that both ends of a path read the same one.
+pub fn monotonic_ns() -> u64 {
+    clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(0, |time| nanoseconds(time.tv_sec(), time.tv_nsec()))
+}
+
+fn nanoseconds(seconds: i64, nanoseconds: i64) -> u64 {
+    seconds.unsigned_abs() * 1_000_000_000 + nanoseconds.unsigned_abs()
+}
+
+fn today() -> String {
+    let date = Command::new("date").args(["-u", "+%F"]).output();
+    date.map_or_else(|_| String::new(), |date| String::from_utf8_lossy(&date.stdout).trim().to_owned())
+}

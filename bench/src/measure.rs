@@ -1,0 +1,60 @@
+//! One server under load, with its sessions open; measured again and again, in turn with others.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use crate::load::{Load, Traffic};
+use crate::peers::Peer;
+use crate::process::Process;
+use crate::report::quotient;
+
+/// Before each measurement.
+const WARM_UP: Duration = Duration::from_millis(100);
+
+/// See the module.
+#[derive(Debug)]
+pub struct Subject {
+    /// As results name it.
+    pub name: String,
+    /// Its process.
+    pub process: Process,
+    /// Its sessions.
+    pub load: Load,
+}
+
+/// What a fan-out cost.
+#[derive(Clone, Copy, Debug)]
+pub struct FanOut {
+    /// Microseconds of the server's CPU for each delivery.
+    pub cpu_us: f64,
+    /// Deliveries in a second of wall time.
+    pub per_second: f64,
+}
+
+impl Subject {
+    /// Starts a peer and opens its sessions.
+    pub fn start(peer: &Peer, sessions: usize, topics: usize) -> io::Result<Self> {
+        let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", peer.name));
+        let process = peer.start()?;
+        let load = Load::open(peer.wire, process.address(), sessions, topics).map_err(named)?;
+        Ok(Self { name: peer.name.clone(), process, load })
+    }
+
+    /// Publishes for so long, and says what it cost.
+    pub fn fan_out(&mut self, traffic: Traffic, time: Duration) -> io::Result<FanOut> {
+        self.measure(traffic, time)
+            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", self.name)))
+    }
+
+    fn measure(&mut self, traffic: Traffic, time: Duration) -> io::Result<FanOut> {
+        self.load.publish_until(Instant::now() + WARM_UP, traffic)?;
+        let (began, cpu, delivered) = (Instant::now(), self.process.cpu_ns()?, self.load.delivered());
+        self.load.publish_until(began + time, traffic)?;
+        let (elapsed, cpu) = (began.elapsed(), self.process.cpu_ns()? - cpu);
+        let delivered = self.load.delivered() - delivered;
+        self.load.drain()?;
+        #[expect(clippy::cast_possible_truncation, reason = "seconds, in nanoseconds")]
+        let elapsed = elapsed.as_nanos() as u64;
+        Ok(FanOut { cpu_us: quotient(cpu, delivered) / 1e3, per_second: quotient(delivered, elapsed) * 1e9 })
+    }
+}
