@@ -236,11 +236,14 @@ impl Shards {
         let (sender, ended) = mpsc::unbounded_channel();
         let count = inboxes.len();
         for (number, inbox) in inboxes.into_iter().enumerate() {
-            let owned = Shard::new(number, Arc::clone(node), Arc::clone(shared));
+            let (node, shared) = (Arc::clone(node), Arc::clone(shared));
             let tells = TellsTheEnd(sender.clone());
             thread::Builder::new()
                 .name(format!("shard-{number}"))
-                .spawn(move || run_shard(number, owned, inbox, send_together, &tells))
+                .spawn(move || {
+                    // Made in its thread, which its sessions never leave.
+                    run_shard(number, Shard::new(number, node, shared), inbox, send_together, &tells);
+                })
                 .map_err(ServeError::Start)?;
         }
         Ok(Self { count, ended })

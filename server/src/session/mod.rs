@@ -22,6 +22,7 @@ pub mod outbound;
 pub mod publisher;
 pub mod websocket;
 
+use std::io::IoSlice;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -44,7 +45,7 @@ use crate::metrics::Metrics;
 use crate::policy::Policies;
 
 use browser::{Browser, Turn};
-use outbound::{Outbound, TooSlow};
+use outbound::{Outbound, SharedFrame, TooSlow};
 use publisher::{Batch, Publisher};
 use websocket::{Incoming, WebSocket};
 
@@ -166,9 +167,9 @@ impl Session {
         &mut self.outbound
     }
 
-    /// What must leave, if it is one frame.
-    pub fn only_frame(&self) -> Option<&[u8]> {
-        self.outbound.only()
+    /// What must leave next, for one write.
+    pub fn slices(&self) -> impl Iterator<Item = IoSlice<'_>> {
+        self.outbound.slices()
     }
 
     /// Its id, once it has one.
@@ -316,9 +317,12 @@ impl Session {
     }
 
     /// Appends an event for this session's client. If it does not fit, the session ends.
-    pub fn deliver(&mut self, frame: &Bytes, now: Instant) -> bool {
-        let taken = matches!(self.state, State::Open(_)) && self.outbound.push(frame.clone()).is_ok();
-        if !taken && matches!(self.state, State::Open(_)) {
+    pub fn deliver(&mut self, frame: &SharedFrame, now: Instant) -> bool {
+        if !matches!(self.state, State::Open(_)) {
+            return false;
+        }
+        let taken = self.outbound.push_shared(frame).is_ok();
+        if !taken {
             self.end(CloseReason::TooSlow, now + FAREWELL);
         }
         taken

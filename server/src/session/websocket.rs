@@ -178,9 +178,7 @@ mod tests {
                 }
             }
         }
-        let mut slices = [io::IoSlice::new(&[]); super::super::outbound::MAX_SLICES];
-        let filled = outbound.slices(&mut slices);
-        (received, slices[..filled].iter().flat_map(|slice| slice.to_vec()).collect())
+        (received, outbound.slices().flat_map(|slice| slice.to_vec()).collect())
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub mod subscribers;
 mod write;
 
 use std::collections::VecDeque;
+use std::io::IoSlice;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -23,6 +24,7 @@ use crate::connection::limits::ConnectionCount;
 use crate::delivery::Delivery;
 use crate::metrics::Source;
 use crate::node::Node;
+use crate::session::outbound::SharedFrame;
 use crate::session::publisher::Batch;
 use crate::session::{FAREWELL, Now, Session, SessionEvent, Shared};
 
@@ -155,13 +157,14 @@ impl Shard {
     /// Fan-out: appends an event to the queues of all who subscribed.
     pub fn handle_delivery(&mut self, delivery: &Delivery, now: Instant) {
         let everybody = delivery.audience.is_everybody();
+        let frame = SharedFrame::new(delivery.frame.clone());
         let mut delivered = 0;
         for slot in self.subscribers.of(&delivery.topic) {
             let Some(entry) = self.sessions.get_mut(slot) else { continue };
             if !everybody && !entry.session.id().is_some_and(|id| delivery.audience.includes(id)) {
                 continue;
             }
-            delivered += u64::from(entry.session.deliver(&delivery.frame, now));
+            delivered += u64::from(entry.session.deliver(&frame, now));
             if !entry.is_dirty {
                 entry.is_dirty = true;
                 self.dirty.push_back(slot);
@@ -249,9 +252,9 @@ impl Shard {
         !self.dirty.is_empty()
     }
 
-    /// What a slot's session has to write, if it is one frame.
-    pub fn only_frame(&self, slot: usize) -> Option<&[u8]> {
-        self.sessions.get(slot)?.session.only_frame()
+    /// What a slot's session has to write next.
+    pub fn slices(&self, slot: usize) -> impl Iterator<Item = IoSlice<'_>> {
+        self.sessions.get(slot).into_iter().flat_map(|entry| entry.session.slices())
     }
 
     /// The session of a slot.

@@ -9,16 +9,19 @@
     reason = "the kernel is given addresses; why they are good stands beside the one place"
 )]
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::ptr;
 
+use io_uring::squeue::Entry;
 use io_uring::{IoUring, opcode, types};
-use rustix::net::SendFlags;
 use tracing::info;
 
 /// See the module.
 pub struct SendRing {
     ring: IoUring,
+    /// What the kernel is told of sends of several slices. Kept from call to call for its memory.
+    messages: Vec<libc::msghdr>,
 }
 
 /// Bytes for one socket.
@@ -26,8 +29,8 @@ pub struct SendRing {
 pub struct Send<'a> {
     /// Where to.
     pub socket: BorrowedFd<'a>,
-    /// What. The kernel may take less.
-    pub bytes: &'a [u8],
+    /// How many of the slices; the first send has the first ones. Not none.
+    pub slices: usize,
 }
 
 impl SendRing {
@@ -47,7 +50,7 @@ impl SendRing {
     pub fn new() -> io::Result<Self> {
         let entries = u32::try_from(Self::ENTRIES).unwrap_or(u32::MAX);
         let ring = IoUring::builder().setup_single_issuer().setup_defer_taskrun().build(entries)?;
-        Ok(Self { ring })
+        Ok(Self { ring, messages: Vec::with_capacity(Self::ENTRIES) })
     }
 
     /// Sends all, at most [`Self::ENTRIES`], and hands the outcome of each to `answered`, with its number: how many bytes the
@@ -55,29 +58,32 @@ impl SendRing {
     pub fn send_all(
         &mut self,
         sends: &[Send<'_>],
+        slices: &[IoSlice<'_>],
         mut answered: impl FnMut(usize, io::Result<usize>),
     ) -> io::Result<()> {
-        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-        let flags = i32::try_from(flags.bits()).unwrap_or_default();
+        let Self { ring, messages } = self;
+        messages.clear();
+        let mut rest = slices;
         for (number, send) in sends.iter().enumerate() {
-            let length = u32::try_from(send.bytes.len()).unwrap_or(u32::MAX);
-            let entry = opcode::Send::new(types::Fd(send.socket.as_raw_fd()), send.bytes.as_ptr(), length)
-                .flags(flags)
-                .build()
-                .user_data(number as u64);
-            // SAFETY: the bytes are borrowed until this function returns, and the kernel reads them no later: with MSG_DONTWAIT
-            // it does a send while it is submitted, never afterwards (REQ_F_NOWAIT), and below we stay until it has
-            // answered each.
-            unsafe { self.ring.submission().push(&entry) }
+            let (own, others) = rest.split_at(send.slices);
+            rest = others;
+            if messages.len() == messages.capacity() {
+                return Err(io::Error::other("more sends than the ring has entries"));
+            }
+            let entry = entry(send.socket, own, messages).user_data(number as u64);
+            // SAFETY: the entry points into `slices`, which is borrowed until this function returns, and into `messages`, which
+            // does not grow. The kernel reads them no later: with MSG_DONTWAIT it does a send while it is submitted, never
+            // afterwards (REQ_F_NOWAIT), and below we stay until it has answered each.
+            unsafe { ring.submission().push(&entry) }
                 .map_err(|_| io::Error::other("the ring has no room"))?;
         }
         let mut missing = sends.len();
         while missing > 0 {
-            match self.ring.submit_and_wait(missing) {
+            match ring.submit_and_wait(missing) {
                 Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
                 Ok(_) | Err(_) => {}
             }
-            for answer in self.ring.completion() {
+            for answer in ring.completion() {
                 missing -= 1;
                 let outcome = usize::try_from(answer.result())
                     .map_err(|_| io::Error::from_raw_os_error(-answer.result()));
@@ -88,51 +94,76 @@ impl SendRing {
     }
 }
 
+/// One send as the kernel is told of it. For a single slice there is a shorter way.
+fn entry(socket: BorrowedFd<'_>, slices: &[IoSlice<'_>], messages: &mut Vec<libc::msghdr>) -> Entry {
+    const FLAGS: i32 = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+    let socket = types::Fd(socket.as_raw_fd());
+    if let [only] = slices {
+        let length = u32::try_from(only.len()).unwrap_or(u32::MAX);
+        return opcode::Send::new(socket, only.as_ptr(), length).flags(FLAGS).build();
+    }
+    messages.push(libc::msghdr {
+        msg_name: ptr::null_mut(),
+        msg_namelen: 0,
+        // IoSlice is iovec, by its documentation; the kernel only reads it.
+        msg_iov: slices.as_ptr().cast::<libc::iovec>().cast_mut(),
+        msg_iovlen: slices.len(),
+        msg_control: ptr::null_mut(),
+        msg_controllen: 0,
+        msg_flags: 0,
+    });
+    let message = messages.last().map_or(ptr::null(), ptr::from_ref);
+    opcode::SendMsg::new(socket, message).flags(FLAGS.cast_unsigned()).build()
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::Read;
+    use std::iter;
     use std::os::fd::AsFd;
     use std::os::unix::net::UnixStream;
 
     use super::*;
 
     #[test]
-    fn each_socket_gets_its_bytes_and_each_send_its_answer() {
-        // Where there is none there is nothing to test: the server then writes in the other way.
+    fn each_socket_gets_its_bytes_in_order_and_each_send_its_answer() {
+        // Where there is no ring there is nothing to test: the server then writes in the other way.
         let Ok(mut ring) = SendRing::new() else { return };
         let pairs: Vec<_> = (0..SendRing::ENTRIES).map(|_| UnixStream::pair().unwrap()).collect();
         let texts: Vec<String> = (0..pairs.len()).map(|number| format!("for {number}")).collect();
-        let sends: Vec<_> = pairs
+        // One slice, two slices, three slices, one slice...
+        let slices: Vec<_> = texts
             .iter()
-            .zip(&texts)
-            .map(|((ours, _), text)| Send { socket: ours.as_fd(), bytes: text.as_bytes() })
+            .enumerate()
+            .flat_map(|(number, text)| iter::repeat_n(IoSlice::new(text.as_bytes()), number % 3 + 1))
+            .collect();
+        let sends: Vec<_> = (pairs.iter().enumerate())
+            .map(|(number, (ours, _))| Send { socket: ours.as_fd(), slices: number % 3 + 1 })
             .collect();
         for _ in 0..3 {
             let mut taken = vec![0; sends.len()];
-            ring.send_all(&sends, |number, outcome| taken[number] = outcome.unwrap()).unwrap();
-            for ((text, taken), (_, theirs)) in texts.iter().zip(taken).zip(&pairs) {
-                assert_eq!(taken, text.len());
-                let mut received = vec![0; text.len()];
+            ring.send_all(&sends, &slices, |number, outcome| taken[number] = outcome.unwrap()).unwrap();
+            for (number, (_, theirs)) in pairs.iter().enumerate() {
+                let expected = texts[number].repeat(number % 3 + 1);
+                assert_eq!(taken[number], expected.len());
+                let mut received = vec![0; expected.len()];
                 (&*theirs).read_exact(&mut received).unwrap();
-                assert_eq!(received, text.as_bytes());
+                assert_eq!(received, expected.as_bytes());
             }
         }
     }
 
     #[test]
     fn a_full_socket_takes_a_part_and_then_nothing_and_holds_up_no_other() {
-        // Where there is none there is nothing to test: the server then writes in the other way.
         let Ok(mut ring) = SendRing::new() else { return };
         let (full, _reader) = UnixStream::pair().unwrap();
         let (free, mut reader) = UnixStream::pair().unwrap();
-        let much = vec![b'x'; 16 << 20];
+        let much = vec![b'x'; 8 << 20];
+        let slices = [&much, &much, &b"through"[..]].map(IoSlice::new);
+        let sends = [Send { socket: full.as_fd(), slices: 2 }, Send { socket: free.as_fd(), slices: 1 }];
         let mut outcomes = Vec::new();
         for _ in 0..2 {
-            let sends = [
-                Send { socket: full.as_fd(), bytes: &much },
-                Send { socket: free.as_fd(), bytes: b"through" },
-            ];
-            ring.send_all(&sends, |number, outcome| {
+            ring.send_all(&sends, &slices, |number, outcome| {
                 outcomes.push((number, outcome.map_err(|error| error.kind())));
             })
             .unwrap();
@@ -147,13 +178,12 @@ mod tests {
 
     #[test]
     fn a_socket_without_a_reader_is_an_error_and_no_signal() {
-        // Where there is none there is nothing to test: the server then writes in the other way.
         let Ok(mut ring) = SendRing::new() else { return };
         let (ours, theirs) = UnixStream::pair().unwrap();
         drop(theirs);
         let mut outcomes = Vec::new();
-        ring.send_all(&[Send { socket: ours.as_fd(), bytes: b"x" }], |_, outcome| outcomes.push(outcome))
-            .unwrap();
+        let send = Send { socket: ours.as_fd(), slices: 1 };
+        ring.send_all(&[send], &[IoSlice::new(b"x")], |_, outcome| outcomes.push(outcome)).unwrap();
         assert_eq!(outcomes[0].as_ref().unwrap_err().kind(), io::ErrorKind::BrokenPipe);
     }
 }

@@ -1,6 +1,5 @@
 //! Sessions of one shard, stepped by hand: no socket, no sleep, the clock is an argument.
 
-use std::io::IoSlice;
 use std::time::Duration;
 
 use orosync_protocol::link_frame::{Message, PublisherFrame, ServerFrame};
@@ -17,7 +16,6 @@ use crate::log::RateLimited;
 use crate::metrics::Metrics;
 use crate::node::handle::{Inbox, ShardHandle, ShardMessage};
 use crate::policy::{Policies, Publish, Subscribe, TopicRule};
-use crate::session::outbound::MAX_SLICES;
 
 const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
 const UNIX_NOW: u64 = 1_000_000;
@@ -99,9 +97,7 @@ impl Stage {
     /// Takes what one write would send, as the kernel would.
     fn written(&mut self, slot: usize) -> Vec<u8> {
         let Some(session) = self.shard.session(slot) else { return Vec::new() };
-        let mut slices = [IoSlice::new(&[]); MAX_SLICES];
-        let filled = session.outbound().slices(&mut slices);
-        let bytes: Vec<u8> = slices[..filled].iter().flat_map(|slice| slice.to_vec()).collect();
+        let bytes: Vec<u8> = session.slices().flat_map(|slice| slice.to_vec()).collect();
         session.outbound().advance(bytes.len());
         let now = self.now();
         self.shard.handle_written(slot, now);

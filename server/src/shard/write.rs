@@ -1,7 +1,7 @@
 //! The second half of a shard's turn: what waits for its sessions' sockets is handed to the kernel.
 //!
-//! A socket for which several frames wait gets them in one vectored write, 64 at a time. Sockets for which one frame waits, as
-//! after a single message to many, are sent to together, with one system call, where there is a ring.
+//! Each dirty session is written once, with up to 64 frames of all that waits. Where there is a ring, hundreds of sessions
+//! are written with one system call; else, and for what is left then, each has its own.
 
 use std::io::{self, IoSlice};
 
@@ -20,6 +20,9 @@ const WRITES_PER_TURN: usize = SendRing::ENTRIES;
 /// Below it the ring saves nothing.
 const MIN_TOGETHER: usize = 4;
 
+/// Frames that are handed over with one system call: 64 KiB of addresses.
+const SLICES_TOGETHER: usize = 4096;
+
 type Turn = ArrayVec<usize, WRITES_PER_TURN>;
 
 impl EventLoop {
@@ -35,51 +38,57 @@ impl EventLoop {
         {
             turn.push(slot);
         }
-        if turn.len() >= MIN_TOGETHER {
-            self.send_together(&turn);
+        let mut left = &turn[..];
+        while left.len() >= MIN_TOGETHER && self.ring.is_some() {
+            left = &left[self.send_together(left)..];
         }
         for slot in turn {
             self.write(slot, now);
         }
     }
 
-    /// Sends to those for whom one frame waits.
-    fn send_together(&mut self, turn: &[usize]) {
-        let Some(ring) = &mut self.ring else { return };
-        let mut slots = Turn::new();
-        let mut sends = ArrayVec::<_, WRITES_PER_TURN>::new();
-        for slot in turn {
+    /// Sends to the first of these sessions with one system call. To how many: at least one.
+    fn send_together(&mut self, slots: &[usize]) -> usize {
+        let Some(ring) = &mut self.ring else { return slots.len() };
+        let mut slices = ArrayVec::<IoSlice<'_>, SLICES_TOGETHER>::new();
+        let mut sends = ArrayVec::<Send<'_>, WRITES_PER_TURN>::new();
+        let mut numbers = Turn::new();
+        let mut considered = 0;
+        for (number, slot) in slots.iter().enumerate() {
+            if slices.remaining_capacity() < MAX_SLICES {
+                break;
+            }
+            considered += 1;
             if let Some(Some(connection)) = self.connections.get(*slot)
                 && !connection.is_blocked
-                && let Some(bytes) = self.shard.only_frame(*slot)
             {
-                slots.push(*slot);
-                sends.push(Send { socket: connection.socket.as_fd(), bytes });
+                let before = slices.len();
+                slices.extend(self.shard.slices(*slot));
+                if slices.len() > before {
+                    sends.push(Send { socket: connection.socket.as_fd(), slices: slices.len() - before });
+                    numbers.push(number);
+                }
             }
         }
-        if sends.len() < MIN_TOGETHER {
-            return;
-        }
         let mut outcomes = ArrayVec::<_, WRITES_PER_TURN>::new();
-        let sent = ring.send_all(&sends, |number, outcome| outcomes.push((number, outcome)));
-        drop(sends);
+        let sent = ring.send_all(&sends, &slices, |number, outcome| outcomes.push((number, outcome)));
+        drop((sends, slices));
         for (number, outcome) in outcomes {
-            self.handle_outcome(slots[number], outcome);
+            self.handle_outcome(slots[numbers[number]], outcome);
         }
         if let Err(error) = sent {
             warn!(%error, "io_uring failed; from here on each socket is written to by itself");
             self.ring = None;
         }
+        considered
     }
 
     fn handle_outcome(&mut self, slot: usize, outcome: io::Result<usize>) {
         let Some(Some(connection)) = self.connections.get_mut(slot) else { return };
         let Some(session) = self.shard.session(slot) else { return };
         match outcome {
-            Ok(taken) => {
-                session.outbound().advance(taken);
-                connection.is_blocked = !session.outbound().is_empty();
-            }
+            // What is left is tried again by itself.
+            Ok(taken) => session.outbound().advance(taken),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => connection.is_blocked = true,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(_) => session.handle_error(),
@@ -90,10 +99,11 @@ impl EventLoop {
         let Some(Some(connection)) = self.connections.get_mut(slot) else { return };
         let Some(session) = self.shard.session(slot) else { return };
         while !connection.is_blocked && !session.outbound().is_empty() {
-            let mut slices = [IoSlice::new(&[]); MAX_SLICES];
-            let filled = session.outbound().slices(&mut slices);
-            let lent: usize = slices[..filled].iter().map(|slice| slice.len()).sum();
-            match connection.socket.write(&slices[..filled]) {
+            let (lent, written) = {
+                let slices: ArrayVec<IoSlice<'_>, MAX_SLICES> = session.slices().collect();
+                (slices.iter().map(|slice| slice.len()).sum::<usize>(), connection.socket.write(&slices))
+            };
+            match written {
                 Ok(taken) => {
                     connection.is_blocked = taken < lent;
                     session.outbound().advance(taken);
