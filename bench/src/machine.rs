@@ -47,41 +47,38 @@ impl fmt::Display for Machine {
 }
 
 /// The cores that this process was started with.
-#[derive(Clone, Copy, Debug)]
-pub struct Cores {
-    first: usize,
-    last: usize,
-    count: usize,
-}
+#[derive(Debug)]
+pub struct Cores(Vec<usize>);
 
 impl Cores {
     /// As the affinity mask said when this was first asked: before anything was bound to a core.
-    pub fn all() -> Self {
+    pub fn all() -> &'static Self {
         static ALL: OnceLock<Cores> = OnceLock::new();
-        *ALL.get_or_init(Self::of_this_thread)
-    }
-
-    fn of_this_thread() -> Self {
-        let mask = sched_getaffinity(None).unwrap_or_default();
-        let mut cores = (0..CpuSet::MAX_CPU).filter(|core| mask.is_set(*core));
-        let first = cores.next().unwrap_or(0);
-        let rest: Vec<usize> = cores.collect();
-        Self { first, last: rest.last().copied().unwrap_or(first), count: rest.len() + 1 }
+        ALL.get_or_init(|| {
+            let mask = sched_getaffinity(None).unwrap_or_default();
+            Self((0..CpuSet::MAX_CPU).filter(|core| mask.is_set(*core)).collect())
+        })
     }
 
     /// How many.
-    pub fn count(self) -> usize {
-        self.count
+    pub fn count(&self) -> usize {
+        self.0.len()
     }
 
-    /// Where servers run.
-    pub fn server(self) -> usize {
-        self.first
+    /// Where a server with one shard runs.
+    pub fn server(&self) -> usize {
+        self.0.first().copied().unwrap_or(0)
     }
 
     /// Where the load generator runs: on a core of its own, if there are two.
-    pub fn load(self) -> usize {
-        self.last
+    pub fn load(&self) -> usize {
+        self.0.last().copied().unwrap_or(0)
+    }
+
+    /// Where a server with many shards runs: beside the load generator, unless two cores are not left then.
+    pub fn for_shards(&self) -> &[usize] {
+        let beside = self.0.len().saturating_sub(1);
+        if beside >= 2 { &self.0[..beside] } else { &self.0 }
     }
 }
 

@@ -1,15 +1,23 @@
 //! One server under load, with its sessions open; measured again and again, in turn with others.
 
 use std::io;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::load::{Load, Traffic};
+use crate::machine::Cores;
 use crate::peers::Peer;
 use crate::process::Process;
 use crate::report::quotient;
 
 /// Before each measurement.
 const WARM_UP: Duration = Duration::from_millis(100);
+
+/// How long a server is watched to see whether it is idle.
+const SETTLE_STEP: Duration = Duration::from_millis(20);
+
+/// The longest time that is given to it; some servers never are quite idle.
+const SETTLE_LIMIT: Duration = Duration::from_secs(2);
 
 /// See the module.
 #[derive(Debug)]
@@ -32,21 +40,26 @@ pub struct FanOut {
 }
 
 impl Subject {
-    /// Starts a peer and opens its sessions.
+    /// Starts a peer on the server's core and opens its sessions.
     pub fn start(peer: &Peer, sessions: usize, topics: usize) -> io::Result<Self> {
+        Self::start_on(&[Cores::all().server()], peer, sessions, topics)
+    }
+
+    /// The same on these cores.
+    pub fn start_on(cores: &[usize], peer: &Peer, sessions: usize, topics: usize) -> io::Result<Self> {
         let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", peer.name));
-        let process = peer.start()?;
+        let process = peer.start_on(cores)?;
         let load = Load::open(peer.wire, process.address(), sessions, topics).map_err(named)?;
         Ok(Self { name: peer.name.clone(), process, load })
     }
 
     /// Publishes for so long, and says what it cost.
     pub fn fan_out(&mut self, traffic: Traffic, time: Duration) -> io::Result<FanOut> {
-        self.measure(traffic, time)
+        self.publish(traffic, time)
             .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", self.name)))
     }
 
-    fn measure(&mut self, traffic: Traffic, time: Duration) -> io::Result<FanOut> {
+    fn publish(&mut self, traffic: Traffic, time: Duration) -> io::Result<FanOut> {
         self.load.publish_until(Instant::now() + WARM_UP, traffic)?;
         let (began, cpu, delivered) = (Instant::now(), self.process.cpu_ns()?, self.load.delivered());
         self.load.publish_until(began + time, traffic)?;
@@ -56,5 +69,23 @@ impl Subject {
         #[expect(clippy::cast_possible_truncation, reason = "seconds, in nanoseconds")]
         let elapsed = elapsed.as_nanos() as u64;
         Ok(FanOut { cpu_us: quotient(cpu, delivered) / 1e3, per_second: quotient(delivered, elapsed) * 1e9 })
+    }
+}
+
+/// A count with commas between thousands.
+pub fn thousands(count: usize) -> String {
+    if count < 1000 { count.to_string() } else { format!("{},{:03}", count / 1000, count % 1000) }
+}
+
+/// Waits until a server has nothing to do any more: closing the sessions of one round is not the next one's cost.
+pub fn settle(process: &Process) -> io::Result<()> {
+    let end = Instant::now() + SETTLE_LIMIT;
+    loop {
+        let before = process.cpu_ns()?;
+        thread::sleep(SETTLE_STEP);
+        let used = Duration::from_nanos(process.cpu_ns()? - before);
+        if used < SETTLE_STEP / 50 || Instant::now() > end {
+            return Ok(());
+        }
     }
 }

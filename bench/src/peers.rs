@@ -55,6 +55,11 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     RAW_NAMES.into_iter().chain(SCRIPTS.map(|(name, _)| name))
 }
 
+/// Is this one of the other servers?
+pub fn is_script(name: &str) -> bool {
+    SCRIPTS.iter().any(|(script, _)| *script == name)
+}
+
 impl Peer {
     /// Our own server, named `orosync` or as its argument says: `NAME=PATH` or `PATH`.
     pub fn orosync(argument: Option<&str>) -> io::Result<Self> {

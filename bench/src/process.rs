@@ -22,8 +22,6 @@ const END_LIMIT: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub struct Process {
     child: Child,
-    /// It and its children.
-    ids: Vec<u32>,
     directory: TempDir,
     address: SocketAddr,
 }
@@ -45,9 +43,8 @@ impl Process {
         let child = child.map_err(|error| {
             io::Error::new(error.kind(), format!("{}: {error}", command.get_program().display()))
         })?;
-        let mut process = Self { ids: vec![child.id()], child, directory, address };
+        let mut process = Self { child, directory, address };
         process.await_listener()?;
-        process.ids.extend(process.children());
         Ok(process)
     }
 
@@ -58,12 +55,12 @@ impl Process {
 
     /// Its CPU time so far, in nanoseconds.
     pub fn cpu_ns(&self) -> io::Result<u64> {
-        self.ids.iter().map(|id| cpu_ns(*id)).sum()
+        self.ids().map(cpu_ns).sum()
     }
 
     /// Its resident memory that is no file's, in bytes.
     pub fn resident_bytes(&self) -> io::Result<u64> {
-        let of = |id: &u32| {
+        let of = |id: u32| {
             let status = fs::read_to_string(format!("/proc/{id}/status"))?;
             let kilobytes = |name| {
                 let line = status.lines().find_map(|line| line.strip_prefix(name));
@@ -71,7 +68,7 @@ impl Process {
             };
             Ok((kilobytes("RssAnon:") + kilobytes("RssShmem:")) * 1024)
         };
-        self.ids.iter().map(of).sum()
+        self.ids().map(of).sum()
     }
 
     /// What it has written to its log.
@@ -94,10 +91,12 @@ impl Process {
         }
     }
 
-    fn children(&self) -> Vec<u32> {
+    /// It and its children.
+    fn ids(&self) -> impl Iterator<Item = u32> {
         let id = self.child.id();
         let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
-        children.split_whitespace().filter_map(|id| id.parse().ok()).collect()
+        let children: Vec<u32> = children.split_whitespace().filter_map(|id| id.parse().ok()).collect();
+        std::iter::once(id).chain(children)
     }
 }
 

@@ -45,7 +45,8 @@ impl Question {
             )));
         }
         let mut peers = if self.binaries.is_empty() {
-            vec![Peer::orosync(None)?]
+            let orosync = Peer::orosync(None)?;
+            vec![orosync.clone(), orosync.with("orosync_writev", "OROSYNC_IO_URING", "off")]
         } else {
             self.binaries.iter().map(|binary| Peer::orosync(Some(binary))).collect::<Result<_, _>>()?
         };

@@ -52,6 +52,11 @@ impl Case {
         Self { name: name.into(), rows: Vec::new() }
     }
 
+    /// How it is asked.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Adds one repetition of a peer. Peers are measured in turn, so the n-th of each are neighbours in time.
     pub fn add(&mut self, peer: &str, value: f64) {
         if let Some(row) = self.rows.iter_mut().find(|row| row.peer == peer) {
@@ -68,14 +73,22 @@ impl Case {
         of(peer)?.ratio(of(other)?)
     }
 
-    /// The median of a peer.
+    /// The median of a peer's repetitions.
     pub fn median(&self, peer: &str) -> Option<f64> {
         self.rows.iter().find(|row| row.peer == peer).map(|row| median(&row.repetitions))
     }
 
-    /// The peers of which `choose` is true, and their medians.
-    pub fn peers(&self) -> impl Iterator<Item = (&str, f64)> {
-        self.rows.iter().map(|row| (row.peer.as_str(), median(&row.repetitions)))
+    /// A peer here and in another case, whose repetitions were measured in turn with these.
+    pub fn ratio_to(&self, other: &Self, peer: &str) -> Option<f64> {
+        let of =
+            |case: &'_ Self| case.rows.iter().find(|row| row.peer == peer).map(|row| row.repetitions.clone());
+        ratio(&of(self)?, &of(other)?)
+    }
+
+    /// A peer's ratio to the best of the other servers; raw limits are none.
+    pub fn ratio_to_best_peer(&self, peer: &str) -> Option<f64> {
+        let servers = self.rows.iter().filter(|row| crate::peers::is_script(&row.peer));
+        servers.filter_map(|row| self.ratio(peer, &row.peer)).reduce(f64::max)
     }
 
     fn compare(&mut self) {

@@ -94,6 +94,18 @@ impl Tickets {
 }
 
 impl Wire {
+    /// How a session opens that subscribes to nothing yet; with most servers there is no such thing.
+    pub fn greeting(self, topic: usize, tickets: &mut Tickets) -> Vec<Step> {
+        match self {
+            Self::Orosync => {
+                let target = format!("/ws?ticket={}", tickets.user());
+                let say = upgrade(&target, "Sec-WebSocket-Protocol: orosync.1, wamp\r\n");
+                vec![Step { say, until: b"[0,\"" }]
+            }
+            other => other.subscriber(topic, tickets),
+        }
+    }
+
     /// How a session opens that subscribes to a topic.
     pub fn subscriber(self, topic: usize, tickets: &mut Tickets) -> Vec<Step> {
         const HEAD_END: &[u8] = b"\r\n\r\n";

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use orosync_bench::load::Traffic;
-use orosync_bench::measure::Subject;
+use orosync_bench::measure::{Subject, thousands};
 use orosync_bench::peers::Selection;
 use orosync_bench::question::{Extent, Question};
 use orosync_bench::report::{Case, Report};
@@ -103,10 +103,6 @@ fn name(sessions: usize, topics: usize, Traffic { bytes, in_flight }: Traffic) -
             thousands(topics)
         ),
     }
-}
-
-fn thousands(count: usize) -> String {
-    if count < 1000 { count.to_string() } else { format!("{},{:03}", count / 1000, count % 1000) }
 }
 
 fn goals(report: &mut Report, case: &Case, name: &str, traffic: Traffic) {

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use mio::{Events, Interest, Poll, Token};
 
-use crate::wire::{Counting, Tickets, Wire};
+use crate::wire::{Counting, Step, Tickets, Wire};
 use connection::Connection;
 use frames::Frames;
 use messages::Messages;
@@ -62,6 +62,10 @@ pub struct Load {
     messages: Messages,
     counting: Counting,
 }
+
+/// What sessions say that are still to be opened.
+#[derive(Debug)]
+pub struct Steps(VecDeque<Vec<Step>>);
 
 #[derive(Debug)]
 struct Session {
@@ -120,11 +124,18 @@ impl Load {
 
     /// Opens more sessions, [`OPENING_AT_ONCE`] at the same time.
     pub fn open_sessions(&mut self, count: usize) -> io::Result<()> {
-        let goal = self.sessions.len() + count;
-        // Tickets are made beforehand: a handshake's time is the server's.
-        let mut waiting: VecDeque<_> = (self.sessions.len()..goal)
-            .map(|index| self.wire.subscriber(index % self.topics, &mut self.tickets))
-            .collect();
+        let steps = self.steps(count, Wire::subscriber);
+        self.open_all(steps)
+    }
+
+    /// What so many sessions say that are still to be opened. Tickets are made here, and not while time is taken.
+    pub fn steps(&mut self, count: usize, how: fn(Wire, usize, &mut Tickets) -> Vec<Step>) -> Steps {
+        let all = self.sessions.len()..self.sessions.len() + count;
+        Steps(all.map(|index| how(self.wire, index % self.topics, &mut self.tickets)).collect())
+    }
+
+    /// Opens these sessions.
+    pub fn open_all(&mut self, Steps(mut waiting): Steps) -> io::Result<()> {
         let mut opening = 0;
         while opening > 0 || !waiting.is_empty() {
             while opening < OPENING_AT_ONCE
@@ -202,7 +213,7 @@ impl Load {
         Ok(())
     }
 
-    fn begin_session(&mut self, steps: Vec<crate::wire::Step>) -> io::Result<()> {
+    fn begin_session(&mut self, steps: Vec<Step>) -> io::Result<()> {
         let index = self.sessions.len();
         let mut connection = Connection::begin(address_of(self.address, index), steps)?;
         let interest = Interest::READABLE | Interest::WRITABLE;
