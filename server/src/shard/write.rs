@@ -42,8 +42,8 @@ impl EventLoop {
         while left.len() >= MIN_TOGETHER && self.ring.is_some() {
             left = &left[self.send_together(left)..];
         }
-        for slot in turn {
-            self.write(slot, now);
+        for slot in &turn {
+            self.write(*slot, now);
         }
     }
 
@@ -116,18 +116,19 @@ impl EventLoop {
         if session.outbound().is_empty() && session.awaits_written() {
             self.shard.handle_written(slot, now);
         }
+        if self.shard.is_gone(slot) {
+            // Closing the descriptor takes it out of the epoll set, and sends a FIN if none was sent.
+            self.connections[slot] = None;
+            self.shard.remove(slot);
+            return;
+        }
         let Some(session) = self.shard.session(slot) else { return };
         if session.wants_fin() && !connection.fin_sent {
             connection.fin_sent = true;
             // A peer that is gone already needs no FIN.
             let _ = connection.socket.finish();
         }
-        let wants_input = self.shard.wants_input(slot);
-        if self.shard.is_gone(slot) {
-            // Closing the descriptor takes it out of the epoll set.
-            self.connections[slot] = None;
-            self.shard.remove(slot);
-        } else if connection.is_readable && !connection.is_queued && wants_input {
+        if connection.is_readable && !connection.is_queued && self.shard.wants_input(slot) {
             connection.is_queued = true;
             self.readable.push_back(slot);
         }
