@@ -91,19 +91,18 @@ pub fn pin(cores: &[usize]) -> io::Result<()> {
     Ok(sched_setaffinity(None, &set)?)
 }
 
-/// Allows this process and those that it starts as many descriptors; how many there are now. More than the hard limit
-/// takes the right to raise it, which root has.
+/// Allows this process and those that it starts as many descriptors as can be had, up to what is wanted. Says how many
+/// there are now. More than the hard limit takes a right that root mostly has.
 pub fn raise_descriptors(wanted: u64) -> u64 {
     let limit = getrlimit(Resource::Nofile);
-    let hard = limit.maximum.unwrap_or(u64::MAX);
-    let attempts = [(wanted, hard.max(wanted)), (hard.min(wanted), hard)];
-    for (soft, hard) in attempts {
-        if limit.current.is_none_or(|current| current >= soft) {
-            break;
-        }
-        if setrlimit(Resource::Nofile, Rlimit { current: Some(soft), maximum: Some(hard) }).is_ok() {
-            break;
-        }
+    let enough = |limit: Option<u64>| limit.is_none_or(|limit| limit >= wanted);
+    if !enough(limit.current) {
+        let hard = if enough(limit.maximum) { limit.maximum } else { Some(wanted) };
+        let raised = Rlimit { current: Some(wanted), maximum: hard };
+        let as_far_as_allowed = Rlimit { current: limit.maximum, maximum: limit.maximum };
+        // If neither is possible, what is allowed now is what there is.
+        let _ =
+            setrlimit(Resource::Nofile, raised).or_else(|_| setrlimit(Resource::Nofile, as_far_as_allowed));
     }
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }

@@ -1,4 +1,4 @@
-//! One server under load, with its sessions open; measured again and again, in turn with others.
+//! Servers under load, with their sessions open; measured again and again, in turn.
 
 use std::io;
 use std::thread;
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::load::{Load, Traffic};
 use crate::machine::Cores;
-use crate::peers::Peer;
+use crate::peers::{Peer, Selection};
 use crate::process::Process;
 use crate::report::quotient;
 
@@ -19,7 +19,10 @@ const SETTLE_STEP: Duration = Duration::from_millis(20);
 /// The longest time that is given to it; some servers never are quite idle.
 const SETTLE_LIMIT: Duration = Duration::from_secs(2);
 
-/// See the module.
+/// Descriptors that a server and its load need beside one for each session.
+const DESCRIPTORS_BESIDE: usize = 20;
+
+/// One server, its sessions open.
 #[derive(Debug)]
 pub struct Subject {
     /// As results name it.
@@ -69,6 +72,52 @@ impl Subject {
         #[expect(clippy::cast_possible_truncation, reason = "seconds, in nanoseconds")]
         let elapsed = elapsed.as_nanos() as u64;
         Ok(FanOut { cpu_us: quotient(cpu, delivered) / 1e3, per_second: quotient(delivered, elapsed) * 1e9 })
+    }
+}
+
+/// Measures peers in turn, with their sessions open all the time if there are descriptors for that, and else opened anew
+/// for each turn.
+#[derive(Debug)]
+pub struct Turns<'a> {
+    selection: &'a Selection,
+    sessions: usize,
+    topics: usize,
+    /// Of each peer, if they are kept.
+    kept: Option<Vec<Subject>>,
+}
+
+impl<'a> Turns<'a> {
+    /// With so many sessions for each peer.
+    pub fn new(selection: &'a Selection, sessions: usize, topics: usize) -> io::Result<Self> {
+        let needed = (sessions + DESCRIPTORS_BESIDE) * selection.peers.len();
+        let start = || selection.peers.iter().map(|peer| Subject::start(peer, sessions, topics)).collect();
+        let kept = (needed <= selection.descriptors).then(start).transpose()?;
+        Ok(Self { selection, sessions, topics, kept })
+    }
+
+    /// Measures every peer with each traffic; calls `found` with the traffic's index, the peer's name and what it cost.
+    pub fn take(
+        &mut self,
+        traffics: &[Traffic],
+        time: Duration,
+        mut found: impl FnMut(usize, &str, FanOut),
+    ) -> io::Result<()> {
+        if let Some(subjects) = &mut self.kept {
+            for (index, traffic) in traffics.iter().enumerate() {
+                for subject in &mut *subjects {
+                    let fan_out = subject.fan_out(*traffic, time)?;
+                    found(index, &subject.name, fan_out);
+                }
+            }
+            return Ok(());
+        }
+        for peer in &self.selection.peers {
+            let mut subject = Subject::start(peer, self.sessions, self.topics)?;
+            for (index, traffic) in traffics.iter().enumerate() {
+                found(index, &peer.name, subject.fan_out(*traffic, time)?);
+            }
+        }
+        Ok(())
     }
 }
 

@@ -144,6 +144,8 @@ pub struct Selection {
     pub peers: Vec<Peer>,
     /// By name.
     pub missing: BTreeMap<String, String>,
+    /// That this process and each server may have.
+    pub descriptors: usize,
 }
 
 fn orosync(
@@ -165,9 +167,6 @@ fn orosync(
         ),
     )?;
     let mut command = Command::new(binary);
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("OROSYNC_")) {
-        command.env_remove(name);
-    }
     command.arg("serve").arg("--config").arg(configuration);
     command.envs(environment.iter().map(|(name, value)| (*name, value)));
     Ok(command)

@@ -1,5 +1,6 @@
 //! A server that runs: started on its core, ended when it goes out of scope.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -34,14 +35,18 @@ impl Process {
     ) -> io::Result<Self> {
         let directory = tempfile::tempdir()?;
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
-        let mut command = command(address.port(), &directory)?;
+        let program = command(address.port(), &directory)?;
+        // It ends with this process, however that ends.
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "TERM", "--"]).arg(program.get_program()).args(program.get_args());
+        command.env_clear().envs(environment(&program));
         let log = File::create(directory.path().join("log"))?;
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         pin(cores)?;
         let child = command.spawn();
         pin(&[Cores::all().load()])?;
         let child = child.map_err(|error| {
-            io::Error::new(error.kind(), format!("{}: {error}", command.get_program().display()))
+            io::Error::new(error.kind(), format!("{}: {error}", program.get_program().display()))
         })?;
         let mut process = Self { child, directory, address };
         process.await_listener()?;
@@ -98,6 +103,13 @@ impl Process {
         let children: Vec<u32> = children.split_whitespace().filter_map(|id| id.parse().ok()).collect();
         std::iter::once(id).chain(children)
     }
+}
+
+/// This process's environment, changed as the command says; nothing of ours, which is set by who starts a server.
+fn environment(command: &Command) -> impl Iterator<Item = (OsString, OsString)> {
+    let inherited = std::env::vars_os().filter(|(name, _)| !name.to_string_lossy().starts_with("OROSYNC_"));
+    let own = command.get_envs().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())));
+    inherited.chain(own.collect::<Vec<_>>())
 }
 
 impl Drop for Process {

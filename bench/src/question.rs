@@ -17,6 +17,9 @@ pub enum Extent {
     Full,
 }
 
+/// Ten thousand sessions of every peer at the same time.
+const WANTED_DESCRIPTORS: u64 = 150_000;
+
 /// See the module.
 #[derive(Args, Debug)]
 pub struct Question {
@@ -36,14 +39,9 @@ pub struct Question {
 
 impl Question {
     /// Binds this process to the load generator's core, allows descriptors, and looks who is there.
-    pub fn prepare(&self, descriptors: u64) -> io::Result<Selection> {
+    pub fn prepare(&self) -> io::Result<Selection> {
         pin(&[Cores::all().load()])?;
-        let allowed = raise_descriptors(descriptors);
-        if allowed < descriptors {
-            return Err(io::Error::other(format!(
-                "{allowed} descriptors are allowed, {descriptors} are needed. First run: ulimit -n {descriptors}"
-            )));
-        }
+        let descriptors = usize::try_from(raise_descriptors(WANTED_DESCRIPTORS)).unwrap_or(usize::MAX);
         let mut peers = if self.binaries.is_empty() {
             let orosync = Peer::orosync(None)?;
             vec![orosync.clone(), orosync.with("orosync_writev", "OROSYNC_IO_URING", "off")]
@@ -59,7 +57,7 @@ impl Question {
                 }
             }
         }
-        Ok(Selection { peers, missing })
+        Ok(Selection { peers, missing, descriptors })
     }
 
     /// How often each measurement is repeated.

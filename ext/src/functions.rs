@@ -68,10 +68,7 @@ pub(crate) fn publish(
     payload: &Zval,
     options: Table<'_>,
 ) -> PhpResult<bool> {
-    let message = zval::message(topic, payload, options)?;
-    let accepted = handle.with(|publisher| publisher.publish(message).is_ok());
-    handle.log_outage();
-    Ok(accepted)
+    zval::with_message(topic, payload, options, |message| handle.publish(message))
 }
 
 pub(crate) fn publish_many(handle: Handle, mut messages: Iterable<'_>) -> PhpResult<i64> {
@@ -80,14 +77,12 @@ pub(crate) fn publish_many(handle: Handle, mut messages: Iterable<'_>) -> PhpRes
     for (index, (_, value)) in iterator.enumerate() {
         // A generator may have thrown while it made this one.
         zval::check_pending()?;
-        let message = zval::message_of_many(index, &value)?;
-        if handle.with(|publisher| publisher.publish(message)).is_err() {
+        if !zval::with_message_of_many(index, &value, |message| handle.publish(message))? {
             break;
         }
         accepted += 1;
     }
     zval::check_pending()?;
-    handle.log_outage();
     Ok(accepted)
 }
 

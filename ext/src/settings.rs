@@ -125,7 +125,7 @@ impl Settings {
     /// What the constructor of `Orosync\Publisher` got; the rest from php.ini.
     pub(crate) fn from_options(endpoint: Text<'_>, options: Table<'_>) -> Result<Self, PhpException> {
         let mut written = Written::from_ini();
-        let text = endpoint.with_bytes("endpoint", |bytes| String::from_utf8_lossy(bytes).into_owned())?;
+        let text = String::from_utf8_lossy(endpoint.convert("endpoint")?.as_bytes()).into_owned();
         written.set(Key::Endpoint, "the endpoint", text);
         written
             .set_options(options)

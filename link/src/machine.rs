@@ -13,12 +13,12 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use orosync_protocol::PublisherId;
-use orosync_protocol::link_frame::{Message, PublisherFrame, ServerFrame};
+use orosync_protocol::link_frame::{EncodedMessage, PublisherFrame, ServerFrame};
+use orosync_protocol::{PublisherId, Topic};
 
 use crate::backoff::Backoff;
 use crate::error::{LinkError, Retry};
-use crate::queue::Freed;
+use crate::queue::Budget;
 use crate::status::State;
 use crate::window::Window;
 
@@ -100,7 +100,7 @@ pub(crate) enum Step {
 #[derive(Debug, Default)]
 pub(crate) struct Heard {
     /// Budget for the queue.
-    pub(crate) freed: Freed,
+    pub(crate) freed: Budget,
     /// The link is open.
     pub(crate) welcomed: bool,
     /// A message that the server will not deliver, as a sentence.
@@ -167,7 +167,7 @@ impl Machine {
         match (&mut self.phase, frame) {
             (Phase::Greeting { hello_sent: true, .. }, ServerFrame::Welcome { accepted }) => {
                 let freed =
-                    accepted.map_or(Ok(Freed::default()), |accepted| self.window.acknowledge(accepted))?;
+                    accepted.map_or(Ok(Budget::default()), |accepted| self.window.acknowledge(accepted))?;
                 self.phase = Phase::Open(Open { since: now, heard: now, progress: now, ping: Ping::None });
                 self.in_outage = false;
                 Ok(Heard { freed, welcomed: true, refused: None })
@@ -182,7 +182,8 @@ impl Machine {
             }
             (Phase::Open(open), ServerFrame::Refused { seq, reason }) => {
                 open.heard = now;
-                let topic = self.window.message(seq).map_or("?", |message| message.topic.as_str());
+                let topic = self.window.topic(seq);
+                let topic = topic.as_ref().map_or("?", Topic::as_str);
                 let refused = Some(format!(
                     "the server does not deliver message {seq} to the topic \"{topic}\": {reason}"
                 ));
@@ -247,7 +248,7 @@ impl Machine {
     pub(crate) fn poll_transmit(
         &mut self,
         now: Instant,
-        next: &mut dyn FnMut() -> Option<Box<Message>>,
+        next: &mut dyn FnMut() -> Option<EncodedMessage>,
     ) -> Option<Transmit> {
         match &mut self.phase {
             Phase::Greeting { hello_sent, .. } if !*hello_sent => {
@@ -319,7 +320,7 @@ mod tests {
     use orosync_protocol::Seq;
 
     use super::*;
-    use crate::queue::message;
+    use crate::queue::{encoded, message};
 
     const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -327,7 +328,7 @@ mod tests {
     struct Link {
         machine: Machine,
         now: Instant,
-        queue: VecDeque<Box<Message>>,
+        queue: VecDeque<EncodedMessage>,
     }
 
     impl Link {
@@ -359,7 +360,7 @@ mod tests {
         }
 
         fn publish(&mut self, count: usize) {
-            self.queue.extend((0..count).map(|_| Box::new(message("t", "1"))));
+            self.queue.extend((0..count).map(|_| encoded(&message("t", "1"))));
         }
 
         fn transmit(&mut self) -> Option<PublisherFrame> {

@@ -4,13 +4,11 @@
 //! and the peers. With one message in flight a server cannot save anything; with 32 it can write what waits at once.
 
 use std::error::Error;
-use std::io;
 use std::time::Duration;
 
 use clap::Parser;
 use orosync_bench::load::Traffic;
-use orosync_bench::measure::{Subject, thousands};
-use orosync_bench::peers::Selection;
+use orosync_bench::measure::{Turns, thousands};
 use orosync_bench::question::{Extent, Question};
 use orosync_bench::report::{Case, Report};
 
@@ -42,38 +40,32 @@ type Scene = (usize, usize, Vec<Traffic>);
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::parse();
     let question = &arguments.question;
-    let scenes = scenes(&arguments);
-    let most = scenes.iter().map(|(sessions, ..)| *sessions).max().unwrap_or_default();
-    let selection = question.prepare(descriptors(most))?;
+    let selection = question.prepare()?;
     let mut cpu = Report::new("fan_out", "Fan-out", "us of server CPU per delivery", &selection);
     let mut rate = Report::new("fan_out_rate", "Fan-out", "deliveries per second on one core", &selection);
-    for (sessions, topics, traffics) in scenes {
-        let time = arguments.seconds.unwrap_or(if sessions > 1000 { 0.6 } else { 0.4 });
-        let time = Duration::from_secs_f64(time);
-        let mut subjects = start(&selection, sessions, topics)?;
-        for traffic in traffics {
-            let name = name(sessions, topics, traffic);
-            let (mut cpu_case, mut rate_case) = (Case::new(&name), Case::new(&name));
-            for _ in 0..question.repetitions(3) {
-                for subject in &mut subjects {
-                    let fan_out = subject.fan_out(traffic, time)?;
-                    cpu_case.add(&subject.name, fan_out.cpu_us);
-                    rate_case.add(&subject.name, fan_out.per_second);
-                }
-            }
-            goals(&mut cpu, &cpu_case, &name, traffic);
-            cpu.add(cpu_case);
-            rate.add(rate_case);
+    for (sessions, topics, traffics) in scenes(&arguments) {
+        let time = Duration::from_secs_f64(arguments.seconds.unwrap_or(0.4));
+        let names: Vec<String> = traffics.iter().map(|traffic| name(sessions, topics, *traffic)).collect();
+        let mut cpu_cases: Vec<Case> = names.iter().map(Case::new).collect();
+        let mut rate_cases: Vec<Case> = names.iter().map(Case::new).collect();
+        let mut turns = Turns::new(&selection, sessions, topics)?;
+        for _ in 0..question.repetitions(if sessions > 1000 { 2 } else { 3 }) {
+            turns.take(&traffics, time, |traffic, peer, fan_out| {
+                cpu_cases[traffic].add(peer, fan_out.cpu_us);
+                rate_cases[traffic].add(peer, fan_out.per_second);
+            })?;
+        }
+        for ((case, name), traffic) in cpu_cases.into_iter().zip(&names).zip(traffics) {
+            goals(&mut cpu, &case, name, traffic);
+            cpu.add(case);
+        }
+        for case in rate_cases {
+            rate.add(case);
         }
     }
     cpu.finish()?;
     rate.finish()?;
     Ok(())
-}
-
-/// All sessions of all peers stay open: a descriptor each, here and in one server.
-fn descriptors(sessions: usize) -> u64 {
-    (sessions as u64 + 100) * 16
 }
 
 fn scenes(arguments: &Arguments) -> Vec<Scene> {
@@ -88,10 +80,6 @@ fn scenes(arguments: &Arguments) -> Vec<Scene> {
         Extent::Quick => vec![(1000, 1, small)],
         Extent::Full => vec![(1000, 1, all.clone()), (10_000, 1, all), (10_000, 1000, small)],
     }
-}
-
-fn start(selection: &Selection, sessions: usize, topics: usize) -> io::Result<Vec<Subject>> {
-    selection.peers.iter().map(|peer| Subject::start(peer, sessions, topics)).collect()
 }
 
 fn name(sessions: usize, topics: usize, Traffic { bytes, in_flight }: Traffic) -> String {

@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use clap::Parser;
 use orosync_bench::load::Traffic;
-use orosync_bench::measure::{Subject, thousands};
-use orosync_bench::question::Question;
+use orosync_bench::measure::{Turns, thousands};
+use orosync_bench::question::{Extent, Question};
 use orosync_bench::report::{Case, Report};
 
 const SIZES: [usize; 3] = [100, 1000, 10_000];
-const PEERS: [&str; 5] = ["orosync", "raw_write", "raw_batch", "raw_uring", "bun"];
-const TIME: Duration = Duration::from_millis(400);
+const IN_FLIGHT: [usize; 2] = [1, 32];
+const PEERS: [&str; 6] = ["orosync", "orosync_writev", "raw_write", "raw_batch", "raw_uring", "bun"];
 const LIMIT: f64 = 1.2;
 
 /// Does the cost of a delivery grow with the number of subscribers?
@@ -26,32 +26,31 @@ struct Arguments {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::parse();
-    let mut selection = arguments.question.prepare(100_000)?;
+    let mut selection = arguments.question.prepare()?;
     selection.peers.retain(|peer| PEERS.contains(&&*peer.name));
     selection.missing.retain(|name, _| PEERS.contains(&&**name));
     let mut report = Report::new("growth", "Growth", "us of server CPU per delivery, 120 bytes", &selection);
-    let mut scenes = Vec::new();
-    for size in SIZES {
-        let subjects: Result<Vec<_>, _> =
-            selection.peers.iter().map(|peer| Subject::start(peer, size, 1)).collect();
-        scenes.push((size, subjects?));
+    let mut turns =
+        SIZES.map(|size| Turns::new(&selection, size, 1)).into_iter().collect::<Result<Vec<_>, _>>()?;
+    let traffics = IN_FLIGHT.map(|in_flight| Traffic { bytes: 120, in_flight });
+    let mut cases = IN_FLIGHT.map(|in_flight| {
+        SIZES.map(|size| Case::new(format!("{} subscribers, {in_flight} in flight", thousands(size))))
+    });
+    let time = match arguments.question.extent {
+        Extent::Quick => Duration::from_millis(150),
+        Extent::Full => Duration::from_millis(400),
+    };
+    for _ in 0..arguments.question.repetitions(3) {
+        for (size, turns) in turns.iter_mut().enumerate() {
+            turns.take(&traffics, time, |traffic, peer, fan_out| {
+                cases[traffic][size].add(peer, fan_out.cpu_us)
+            })?;
+        }
     }
-    for in_flight in [1, 32] {
-        let mut cases =
-            SIZES.map(|size| Case::new(format!("{} subscribers, {in_flight} in flight", thousands(size))));
-        for _ in 0..arguments.question.repetitions(3) {
-            for ((_, subjects), case) in scenes.iter_mut().zip(&mut cases) {
-                for subject in subjects {
-                    let fan_out = subject.fan_out(Traffic { bytes: 120, in_flight }, TIME)?;
-                    case.add(&subject.name, fan_out.cpu_us);
-                }
-            }
-        }
+    for (cases, in_flight) in cases.into_iter().zip(IN_FLIGHT) {
         let [_, middle, large] = &cases;
-        for peer in selection.peers.iter().filter(|peer| peer.name == "orosync") {
-            let text = format!("{in_flight} in flight: cost at 10,000 subscribers / at 1,000");
-            report.at_most(text, large.ratio_to(middle, &peer.name), LIMIT);
-        }
+        let text = format!("{in_flight} in flight: cost at 10,000 subscribers / at 1,000");
+        report.at_most(text, large.ratio_to(middle, "orosync"), LIMIT);
         for case in cases {
             report.add(case);
         }

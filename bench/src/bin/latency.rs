@@ -51,7 +51,7 @@ impl Series {
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::parse();
     let question = &arguments.question;
-    let selection = question.prepare(20_000)?;
+    let selection = question.prepare()?;
     let mut report = Report::new(
         "latency",
         "From a publish to 1,000 subscribers, 10 messages a second, 120 bytes",

@@ -11,7 +11,7 @@ use std::io;
 use clap::Parser;
 use orosync_bench::load::{Load, Traffic};
 use orosync_bench::measure::{settle, thousands};
-use orosync_bench::peers::Peer;
+use orosync_bench::peers::{Peer, RAW_NAMES};
 use orosync_bench::question::{Extent, Question};
 use orosync_bench::report::{Case, Report, quotient};
 
@@ -22,7 +22,7 @@ const SESSIONS: usize = 10_000;
 
 /// Asked of those that take so many connections at their defaults.
 const MANY_SESSIONS: usize = 50_000;
-const TAKE_MANY: [&str; 3] = ["orosync", "raw_write", "raw_uring"];
+const TAKE_MANY: [&str; 2] = ["orosync", "raw_write"];
 
 const EVENTS: usize = 100;
 const TRAFFIC: Traffic = Traffic { bytes: 120, in_flight: 32 };
@@ -43,13 +43,20 @@ struct Cost {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::parse();
-    let selection = arguments.question.prepare(60_000)?;
+    let mut selection = arguments.question.prepare()?;
+    // The raw limits hold sessions alike.
+    selection.peers.retain(|peer| !RAW_NAMES[1..].contains(&&*peer.name));
+    let may_have_many = selection.descriptors > MANY_SESSIONS + WARM_UP + 50;
+    if !may_have_many && arguments.question.extent == Extent::Full {
+        let why = format!("{} descriptors are allowed. First run: ulimit -n 60000", selection.descriptors);
+        selection.missing.insert(format!("{} sessions", thousands(MANY_SESSIONS)), why);
+    }
     let mut own = Report::new("memory", "Idle sessions", "bytes of the server for each", &selection);
     let mut kernel =
         Report::new("kernel_memory", "Idle sessions", "bytes of the kernel for each, both ends", &selection);
     let counts: &[usize] = match arguments.question.extent {
-        Extent::Quick => &[SESSIONS],
-        Extent::Full => &[SESSIONS, MANY_SESSIONS],
+        Extent::Full if may_have_many => &[SESSIONS, MANY_SESSIONS],
+        Extent::Quick | Extent::Full => &[SESSIONS],
     };
     for count in counts {
         let name = format!("{} sessions", thousands(*count));

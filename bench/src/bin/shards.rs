@@ -26,8 +26,7 @@ struct Arguments {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::parse();
-    let mut selection = arguments.question.prepare(20_000)?;
-    selection = with_shards(&selection);
+    let selection = with_shards(arguments.question.prepare()?);
     let mut cpu = Report::new("shards", "Two shards", "us of server CPU per delivery", &selection);
     let mut rate = Report::new("shards_rate", "Two shards", "deliveries per second", &selection);
     let cores = Cores::all();
@@ -60,11 +59,11 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// Our server twice.
-fn with_shards(selection: &Selection) -> Selection {
+fn with_shards(selection: Selection) -> Selection {
     let with = |peer: &Peer| {
         [("one_shard", "1"), ("two_shards", "2")]
             .map(|(name, shards)| peer.clone().with(name, "OROSYNC_SHARDS", shards))
     };
     let peers = selection.peers.first().map(with).into_iter().flatten().collect();
-    Selection { peers, missing: selection.missing.clone() }
+    Selection { peers, ..selection }
 }

@@ -67,7 +67,7 @@ impl Publication {
     /// Waits while the queue is full.
     fn publish(&mut self, payload: Payload) -> Result<(), Failure> {
         let message = Message { topic: self.topic.clone(), payload, audience: Audience::default() };
-        while self.publisher.publish(message.clone()).is_err() {
+        while self.publisher.publish(message.lend()).is_err() {
             if !self.publisher.flush(PATIENCE) {
                 return Err(self.not_acknowledged());
             }
