@@ -48,7 +48,8 @@ impl Replies {
 
     /// The next reply, if it is true now: each waits for those before it, because an acknowledgement speaks for them too.
     pub fn pop_settled(&mut self) -> Option<Reply> {
-        self.0.pop_front_if(|waiting| waiting.is_settled).map(|waiting| waiting.reply)
+        let is_settled = self.0.front()?.is_settled;
+        if is_settled { self.0.pop_front().map(|waiting| waiting.reply) } else { None }
     }
 
     /// How many wait.
