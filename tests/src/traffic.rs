@@ -148,7 +148,8 @@ impl Subscriber {
     }
 }
 
-fn event(text: &str) -> (usize, usize) {
+/// Publisher and number of an event.
+pub fn event(text: &str) -> (usize, usize) {
     let (_, _, event): (u8, String, (usize, usize)) =
         serde_json::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}"));
     event

@@ -7,6 +7,7 @@ mod half_open;
 mod kill;
 mod overload;
 mod processes;
+mod promises;
 mod readers;
 mod stampede;
 
