@@ -7,7 +7,7 @@ use std::path::Path;
 fn every_test_that_reliability_md_names_is_there() {
     let documents = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
     let text = fs::read_to_string(documents.join("reliability.md")).expect("the document is there");
-    let mut named = 0;
+    let mut count = 0;
     // The last cell of a row: links to files of tests, each with the names of those of its tests that are meant.
     let cells =
         text.lines().filter(|line| line.starts_with('|')).filter_map(|row| row.split('|').rev().nth(1));
@@ -16,8 +16,8 @@ fn every_test_that_reliability_md_names_is_there() {
         let source = fs::read_to_string(documents.join(file)).unwrap_or_else(|_| panic!("{file} is missing"));
         for name in names.split('`').skip(1).step_by(2) {
             assert!(source.contains(&format!("fn {name}()")), "{file} has no test {name}");
-            named += 1;
+            count += 1;
         }
     }
-    assert!(named > 15, "only {named} tests are named");
+    assert!(count > 15, "only {count} tests are named");
 }

@@ -104,17 +104,17 @@ fn fpm_workers_that_lose_their_server_do_not_stampede_it_and_all_come_back() {
     if seconds > 0 {
         let used = || {
             (
-                pids.iter().map(|pid| cpu_ticks(*pid)).sum::<u64>(),
-                cpu_ticks(server.pid().as_raw_nonzero().get().unsigned_abs()),
+                pids.iter().map(|pid| processor_time(*pid)).sum::<u64>(),
+                processor_time(server.pid().as_raw_nonzero().get().unsigned_abs()),
             )
         };
         let (before, begun) = (used(), Instant::now());
         thread::sleep(Duration::from_secs(seconds as u64));
         let (after, lasted) = (used(), begun.elapsed());
         println!(
-            "{workers} idle workers for {lasted:?}: {} ms of CPU in all workers, {} ms in the server",
-            (after.0 - before.0) * 10,
-            (after.1 - before.1) * 10
+            "{workers} idle workers for {lasted:?}: {} ms of processor time in all workers, {} ms in the server",
+            (after.0 - before.0) / 1_000_000,
+            (after.1 - before.1) / 1_000_000
         );
     }
     lose(&mut server, &proxy, workers);
@@ -123,9 +123,12 @@ fn fpm_workers_that_lose_their_server_do_not_stampede_it_and_all_come_back() {
     wait::until_true("all have come back", || proxy.connections() == workers);
 }
 
-/// Processor time of a process, in hundredths of a second.
-fn cpu_ticks(pid: u32) -> u64 {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");
-    let (_, fields) = stat.rsplit_once(") ").expect("its name is in brackets");
-    fields.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().expect("a number")).sum()
+/// Processor time of all threads of a process so far, in nanoseconds.
+fn processor_time(pid: u32) -> u64 {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("it runs");
+    let of = |task: fs::DirEntry| -> u64 {
+        let schedstat = fs::read_to_string(task.path().join("schedstat")).expect("it runs");
+        schedstat.split(' ').next().and_then(|time| time.parse().ok()).expect("a number")
+    };
+    tasks.map(|task| of(task.expect("it runs"))).sum()
 }
