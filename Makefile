@@ -10,8 +10,10 @@ export OROSYNC_EXTENSION = $(RELEASE)/liborosync.so
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
+MINUTES ?= 30
+
 .PHONY: help build demo test test-rust test-extension test-bundle test-js test-end-to-end test-browser lint install \
-	test-matrix screenshots
+	test-matrix screenshots soak
 
 help: ## Say what there is to run
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -54,6 +56,11 @@ test-browser: build tests/browser/node_modules/.package-lock.json ## Test the de
 
 test-matrix: build ## Test with the PHP and Symfony of other Debian releases; as root; ROOTS="trixie sid" limits it
 	scripts/test-matrix $(ROOTS)
+
+soak: build ## Let 10,000 sessions come and go for MINUTES=30, with restarts; draws docs/images/soak.svg
+	@scripts/install-deps test soak
+	cargo run --release --package orosync-tests --bin soak -- $(MINUTES) $(TARGET)/soak
+	/usr/bin/python3 tests/soak/plot.py $(TARGET)/soak/samples.csv docs/images/soak.svg
 
 lint: js/node_modules/.package-lock.json tests/browser/node_modules/.package-lock.json ## Check formatting, types and style of all sources
 	@scripts/install-deps build lint

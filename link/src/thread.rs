@@ -201,6 +201,7 @@ impl Worker {
                         self.shared.probes_answered.fetch_max(probe, Ordering::AcqRel);
                     }
                 }
+                Incoming::Ping => self.machine.handle_server_ping(now),
                 Incoming::Other => self.machine.handle_sign_of_life(now),
             }
         }

@@ -50,6 +50,7 @@ pub(crate) struct Transport {
 pub(crate) enum Incoming {
     Frame(Bytes),
     Pong(Bytes),
+    Ping,
     Other,
 }
 
@@ -62,7 +63,7 @@ impl Transport {
             Ok(Message::Ping(_)) => {
                 // tungstenite answers with the next write: let that be now.
                 self.drained = false;
-                Ok(Some(Incoming::Other))
+                Ok(Some(Incoming::Ping))
             }
             Ok(Message::Close(frame)) => Err(closed(frame)),
             Ok(Message::Text(_)) => {

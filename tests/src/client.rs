@@ -5,6 +5,7 @@ use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::UnixStream;
 
 use orosync_protocol::ticket::Role;
+use rustix::net::sockopt;
 
 use crate::server::{Server, ticket};
 use crate::wait::LIMIT;
@@ -76,6 +77,15 @@ impl Client {
         let stream = UnixStream::connect(server.socket()).expect("the server listens");
         stream.set_read_timeout(Some(LIMIT)).expect("a socket option");
         Self { stream: Stream::Unix(stream), received: Vec::new(), head: String::new() }
+    }
+
+    /// Has the kernel keep little of what this client does not read.
+    pub fn keep_little(&self) {
+        match &self.stream {
+            Stream::Tcp(stream) => sockopt::set_socket_recv_buffer_size(stream, 4096),
+            Stream::Unix(stream) => sockopt::set_socket_recv_buffer_size(stream, 4096),
+        }
+        .expect("a socket option");
     }
 
     /// Sends bytes as they are.

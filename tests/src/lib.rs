@@ -2,12 +2,18 @@
 //!
 //! - [`server`]: a running `orosync-server`
 //! - [`client`]: a WAMP v1 client that sees every byte
+//! - [`network`]: network namespaces that drop packets
 //! - [`php`]: PHP on the command line, and PHP-FPM
+//! - [`proxy`]: a proxy that fails as networks do
+//! - [`traffic`]: steady traffic of PHP processes, and the books about it
 //! - [`wait`]: conditions instead of sleeps
 
 pub mod client;
+pub mod network;
 pub mod php;
+pub mod proxy;
 pub mod server;
+pub mod traffic;
 pub mod wait;
 
 use std::path::{Path, PathBuf};

@@ -66,10 +66,12 @@ impl Server {
     #[must_use]
     pub fn start_again(mut self) -> Self {
         let address = self.address.to_string();
+        let configuration = fs::read_to_string(self.directory.path().join(OWN_CONFIGURATION))
+            .expect("it was written at the start");
         let directory =
             std::mem::replace(&mut self.directory, tempfile::tempdir().expect("a temporary directory"));
         drop(self);
-        Self::launch(directory, &address, "", &[])
+        Self::launch(directory, &address, &configuration, &[])
     }
 
     fn launch(directory: TempDir, bind: &str, configuration: &str, environment: &[(&str, &str)]) -> Self {

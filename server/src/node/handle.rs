@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 
 use crate::connection::Accepted;
 use crate::delivery::Delivery;
+use crate::node::receipt::{Receipt, Waiter};
 use crate::session::Shared;
 
 /// Something for a shard to do.
@@ -14,13 +15,17 @@ use crate::session::Shared;
 pub enum ShardMessage {
     /// Own this new connection.
     Accepted(Accepted),
-    /// Write this to those who subscribed.
+    /// Write this to those who subscribed, then let go of it.
     Delivery(Arc<Delivery>),
+    /// Let go of this when everything before it is written.
+    Barrier(Arc<Receipt>),
+    /// What this session waits for has been written, by all shards.
+    Settled(Waiter),
     /// Sessions that wait for credit may ask again.
     CreditReturned,
     /// From now on these rules hold.
     Rules(Arc<Shared>),
-    /// End the publishers' sessions and take no more from anybody; say so when it is done.
+    /// Take no more from anybody, acknowledge what was taken, end the publishers' sessions; say so when it is done.
     StopPublishing(mpsc::Sender<()>),
     /// Write what is waiting, end all sessions, then yourself.
     Stop {
@@ -52,6 +57,16 @@ impl ShardHandle {
     /// Hands over an event.
     pub fn deliver(&self, delivery: Arc<Delivery>) {
         self.send(ShardMessage::Delivery(delivery));
+    }
+
+    /// Asks to let go of this when everything before it is written.
+    pub fn barrier(&self, receipt: Arc<Receipt>) {
+        self.send(ShardMessage::Barrier(receipt));
+    }
+
+    /// Tells that what a session waits for has been written.
+    pub fn settled(&self, waiter: Waiter) {
+        self.send(ShardMessage::Settled(waiter));
     }
 
     /// Tells that credit has come back.

@@ -357,7 +357,15 @@ impl Session {
         }
     }
 
-    /// Tells a publisher that a batch is accepted.
+    /// Tells a publisher that what it waits for takes its time: it would take a server that is silent for a frozen one.
+    pub fn ask_for_patience(&mut self, now: Instant) {
+        if self.is_publisher() && matches!(self.state, State::Open(_)) {
+            let told = self.outbound.push(ping_frame());
+            self.end_if_too_slow(told, now);
+        }
+    }
+
+    /// Tells a publisher that a batch is accepted and written.
     pub fn acknowledge(&mut self, batch: Batch, now: Instant) {
         // A publisher that is going sends again, to whomever it finds, what it was not told of.
         if matches!(self.state, State::Open(_)) {
@@ -366,10 +374,12 @@ impl Session {
         }
     }
 
-    /// Tells a publisher what was accepted of it so far.
+    /// Tells a publisher what was accepted of it so far, and written.
     pub fn welcome_publisher(&mut self, accepted: Option<Seq>, now: Instant) {
-        let told = publisher::welcome(accepted, &mut self.outbound);
-        self.end_if_too_slow(told, now);
+        if matches!(self.state, State::Open(_)) {
+            let told = publisher::welcome(accepted, &mut self.outbound);
+            self.end_if_too_slow(told, now);
+        }
     }
 
     /// Tells a browser that it has too many subscriptions.

@@ -66,7 +66,7 @@ impl Publisher {
 }
 
 impl Batch {
-    /// Tells the publisher that all of it is accepted.
+    /// Tells the publisher that all of it is accepted and written.
     pub fn acknowledge(self, outbound: &mut Outbound) -> Result<(), TooSlow> {
         for (seq, reason) in self.refused {
             send(&ServerFrame::Refused { seq, reason }, outbound)?;
@@ -75,7 +75,7 @@ impl Batch {
     }
 }
 
-/// Tells a publisher what was accepted of it so far.
+/// Tells a publisher what was accepted of it so far, and written.
 pub fn welcome(accepted: Option<Seq>, outbound: &mut Outbound) -> Result<(), TooSlow> {
     send(&ServerFrame::Welcome { accepted }, outbound)
 }

@@ -133,13 +133,12 @@ impl EventLoop {
     fn handle_message(&mut self, message: ShardMessage, now: Instant) {
         match message {
             ShardMessage::Accepted(accepted) => self.accept(accepted, now),
-            ShardMessage::Delivery(delivery) => self.shard.handle_delivery(&delivery, now),
+            ShardMessage::Delivery(delivery) => self.shard.handle_delivery(delivery, now),
+            ShardMessage::Barrier(receipt) => self.shard.handle_barrier(receipt),
+            ShardMessage::Settled(waiter) => self.shard.handle_settled(waiter, now),
             ShardMessage::Rules(shared) => self.shard.handle_rules(shared),
             ShardMessage::CreditReturned => self.shard.handle_credit(now),
-            ShardMessage::StopPublishing(done) => {
-                self.shard.stop_publishing(now);
-                drop(done);
-            }
+            ShardMessage::StopPublishing(done) => self.shard.stop_publishing(now, done),
             ShardMessage::Stop { until } => {
                 self.shard.stop(now, until);
                 self.stop_until = Some(until);

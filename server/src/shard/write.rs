@@ -45,6 +45,7 @@ impl EventLoop {
         for slot in &turn {
             self.write(*slot, now);
         }
+        self.shard.handle_all_written();
     }
 
     /// Sends to the first of these sessions with one system call. To how many: at least one.
