@@ -1,7 +1,7 @@
 //! A WAMP v1 client that sees every byte: its own handshake, its own frames. Masks with zeros, which is allowed.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 
 use orosync_protocol::ticket::Role;
@@ -65,7 +65,12 @@ impl Client {
 
     /// A connection that has not said anything.
     pub fn connect(server: &Server) -> Self {
-        let stream = TcpStream::connect(server.address()).expect("the server listens");
+        Self::connect_to(server.address())
+    }
+
+    /// The same to another of the server's addresses.
+    pub fn connect_to(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).expect("the server listens");
         stream.set_nodelay(true).expect("a socket option");
         stream.set_read_timeout(Some(LIMIT)).expect("a socket option");
         Self { stream: Stream::Tcp(stream), received: Vec::new(), head: String::new() }

@@ -19,8 +19,8 @@ use tracing::{error, info, warn};
 use crate::admin::{self, Phase, Readiness};
 use crate::auth::Authenticator;
 use crate::commands::rules::{ReadAgain, Rules};
-use crate::config::settings::{Limits, Settings};
-use crate::connection::limits::ConnectionLimits;
+use crate::config::settings::Settings;
+use crate::connection::limits::{ConnectionLimits, Places};
 use crate::handshake::Door;
 use crate::handshake::origin::AllowedOrigins;
 use crate::listen::address::Address;
@@ -33,8 +33,11 @@ use crate::process::{self, Request, Requests};
 use crate::session::Shared;
 use crate::shard::{Shard, run};
 
-/// Descriptors that are not for sessions: listeners, logs, epoll sets, wake-ups.
-const RESERVED_DESCRIPTORS: u64 = 64;
+/// Descriptors that are not for sessions: listeners, logs, health checks.
+const RESERVED_DESCRIPTORS: usize = 64;
+
+/// The same for each shard: epoll sets and wake-ups.
+const DESCRIPTORS_PER_SHARD: usize = 5;
 
 /// Log lines of one kind that clients can cause, per interval.
 const CLIENT_LINES: u32 = 10;
@@ -75,11 +78,12 @@ async fn run_node(settings: Settings, read_again: ReadAgain) -> Result<(), Serve
     let listeners: Vec<Listener> = settings
         .bind
         .iter()
-        .map(|address| Listener::bind(address, &settings.bind))
+        .map(|bind| Listener::open(bind, &settings.bind))
         .collect::<Result<_, _>>()?;
     let admin = bind_admin(&settings).await?;
-    let max_sessions = max_sessions(&settings.limits, descriptors);
-    let connection_limits = ConnectionLimits::new(max_sessions, settings.limits.sessions_per_address);
+    let places = places(&settings, descriptors);
+    let connection_limits = ConnectionLimits::new(places, settings.limits.sessions_per_address);
+    let (trusted_proxies, patience) = (settings.trusted_proxies.clone(), settings.limits.handshake_timeout);
     let (drain_time, oro_ping) = (settings.drain, settings.oro_ping);
 
     let (handles, inboxes): (Vec<_>, Vec<_>) = (0..settings.shards.get()).map(|_| ShardHandle::new()).unzip();
@@ -90,9 +94,11 @@ async fn run_node(settings: Settings, read_again: ReadAgain) -> Result<(), Serve
 
     let readiness = Readiness::new();
     let mut tasks = JoinSet::new();
-    let spread = Arc::new(Spread::new(node.shards().to_vec(), connection_limits, Arc::clone(&metrics)));
+    let handles = node.shards().to_vec();
+    let spread =
+        Arc::new(Spread::new(handles, connection_limits, trusted_proxies, patience, Arc::clone(&metrics)));
     for listener in listeners {
-        info!(address = %listener.address(), "listening");
+        info!(address = %listener.bind(), "listening");
         tasks.spawn(accept_connections(listener, Arc::clone(&spread)));
     }
     if !oro_ping.is_zero() {
@@ -107,7 +113,8 @@ async fn run_node(settings: Settings, read_again: ReadAgain) -> Result<(), Serve
         version = env!("CARGO_PKG_VERSION"),
         shards = node.shards().len(),
         descriptors,
-        max_sessions,
+        max_sessions = places.browsers,
+        for_publishers = places.for_publishers,
         "orosync-server is ready"
     );
 
@@ -143,10 +150,16 @@ async fn bind_admin(settings: &Settings) -> Result<Option<TcpListener>, ServeErr
     Ok(Some(bound))
 }
 
-/// As configured, but not more than there are descriptors for.
-fn max_sessions(limits: &Limits, descriptors: u64) -> usize {
-    let possible = usize::try_from(descriptors.saturating_sub(RESERVED_DESCRIPTORS)).unwrap_or(usize::MAX);
-    match limits.sessions {
+/// As configured, but not more than there are descriptors for; and some beyond for publishers, which number in the hundreds
+/// where browsers number in the thousands.
+fn places(settings: &Settings, descriptors: u64) -> Places {
+    const MAX_FOR_PUBLISHERS: usize = 256;
+    let descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX);
+    let own = RESERVED_DESCRIPTORS + DESCRIPTORS_PER_SHARD * settings.shards.get();
+    let possible = descriptors.saturating_sub(own);
+    let for_publishers = (possible / 8).min(MAX_FOR_PUBLISHERS);
+    let possible = possible - for_publishers;
+    let browsers = match settings.limits.sessions {
         0 => possible,
         wanted if wanted > possible => {
             warn!(
@@ -156,7 +169,8 @@ fn max_sessions(limits: &Limits, descriptors: u64) -> usize {
             possible
         }
         wanted => wanted,
-    }
+    };
+    Places { browsers, for_publishers }
 }
 
 fn shared(settings: Settings, metrics: &Arc<Metrics>) -> Shared {
@@ -172,6 +186,7 @@ fn shared(settings: Settings, metrics: &Arc<Metrics>) -> Shared {
             )),
             anonymous: settings.auth.anonymous,
             allowed_origins: AllowedOrigins::new(settings.auth.allowed_origins),
+            trusted_proxies: settings.trusted_proxies,
             max_head_bytes: settings.limits.handshake_bytes,
         },
         policies: settings.policies,

@@ -11,7 +11,8 @@ use tracing_subscriber::filter::Targets;
 
 use super::kinds::{self, Kind};
 use super::settings::Anonymous;
-use crate::listen::address::Address;
+use crate::connection::proxies::TrustedProxies;
+use crate::listen::bind::Bind;
 use crate::log::LogFormat;
 use crate::policy::TopicRule;
 
@@ -81,8 +82,10 @@ macro_rules! keys {
 }
 
 keys! {
-    BIND: Vec<Address> = kinds::ADDRESSES, "bind", "['0.0.0.0:8080']",
-        "Where browsers and publishers connect: addresses of IPv4 or IPv6 with a port, or `unix:` and a path.";
+    BIND: Vec<Bind> = kinds::BINDS, "bind", "['0.0.0.0:8080']",
+        "Where browsers and publishers connect: addresses of IPv4 or IPv6 with a port, or `unix:` and a path; words may follow.";
+    TRUSTED_PROXIES: TrustedProxies = kinds::PROXIES, "trusted_proxies", "[]",
+        "Reverse proxies that are believed when they say whom they speak for (`X-Forwarded-For`, `X-Real-IP`, PROXY protocol): addresses, networks, or `unix:`.";
     ADMIN_BIND: Option<SocketAddr> = kinds::SOCKET, "admin_bind", "'127.0.0.1:8081'",
         "Where `/healthz`, `/readyz`, `/metrics` and `/topics` are served, for the operator's tools alone. Empty: nowhere.";
     SHARDS: usize = kinds::COUNT, "shards", "0",
@@ -108,9 +111,9 @@ keys! {
     HANDSHAKE_BYTES: usize = kinds::SIZE, "limits.handshake_bytes", "'16K'",
         "The largest request of a handshake.";
     SESSIONS: usize = kinds::COUNT, "limits.sessions", "0",
-        "Open sessions. 0: as many as the process may have descriptors.";
+        "Open sessions of browsers. 0: as many as the process may have descriptors. Publishers have a few places more.";
     SESSIONS_PER_ADDRESS: usize = kinds::COUNT, "limits.sessions_per_address", "10000",
-        "Open sessions per address of a client. Those from this machine and unix sockets are not counted: they are reverse proxies.";
+        "Open sessions per address of a client. Those from this machine, unix sockets and `trusted_proxies` are not counted: they are reverse proxies.";
     MESSAGE_BYTES: usize = kinds::SIZE, "limits.message_bytes", "'64K'",
         "The largest message from a browser, at most 1M.";
     OUTBOUND_BYTES: usize = kinds::SIZE, "limits.outbound_bytes", "'1M'",

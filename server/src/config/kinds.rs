@@ -14,7 +14,9 @@ use tracing_subscriber::filter::Targets;
 
 use super::near::did_you_mean;
 use super::settings::Anonymous;
-use crate::listen::address::{Address, parse_tcp};
+use crate::connection::proxies::TrustedProxies;
+use crate::listen::address::parse_tcp;
+use crate::listen::bind::Bind;
 use crate::log::LogFormat;
 use crate::policy::{Publish, Subscribe, TopicRule};
 
@@ -28,7 +30,7 @@ pub struct Kind<T: 'static> {
 }
 
 /// Addresses to listen on; at least one.
-pub const ADDRESSES: Kind<Vec<Address>> = Kind { label: "list of addresses", read: addresses };
+pub const BINDS: Kind<Vec<Bind>> = Kind { label: "list of addresses", read: binds };
 /// An IP address and a port; empty: none.
 pub const SOCKET: Kind<Option<SocketAddr>> = Kind { label: "address", read: socket };
 /// A number of things.
@@ -45,6 +47,8 @@ pub const SECRET: Kind<Option<String>> = Kind { label: "text", read: optional_te
 pub const FILE: Kind<Option<PathBuf>> = Kind { label: "path", read: file };
 /// Hosts that pages may come from.
 pub const ORIGINS: Kind<Vec<String>> = Kind { label: "list of hosts", read: origins };
+/// Reverse proxies that are believed.
+pub const PROXIES: Kind<TrustedProxies> = Kind { label: "list of networks", read: proxies };
 /// What a connection without a ticket gets.
 pub const ANONYMOUS: Kind<Anonymous> = Kind { label: "`accept` or `refuse`", read: anonymous };
 /// How log lines are written.
@@ -54,7 +58,7 @@ pub const LOG_LEVEL: Kind<Targets> = Kind { label: "level", read: log_level };
 /// Rules for topics.
 pub const TOPICS: Kind<Vec<TopicRule>> = Kind { label: "list of tables", read: topics };
 
-fn addresses(value: &Value) -> Result<Vec<Address>, String> {
+fn binds(value: &Value) -> Result<Vec<Bind>, String> {
     let texts = list(value, "addresses such as 0.0.0.0:8080")?;
     if texts.is_empty() {
         return Err("no address at all. Write one, for example 0.0.0.0:8080".to_owned());
@@ -153,6 +157,12 @@ fn origins(value: &Value) -> Result<Vec<String>, String> {
         .iter()
         .map(|text| origin(text).map_err(|problem| in_list(value, text, &problem)))
         .collect()
+}
+
+fn proxies(value: &Value) -> Result<TrustedProxies, String> {
+    let texts = list(value, "addresses and networks such as 10.0.0.0/8")?;
+    TrustedProxies::parse(texts.iter().map(String::as_str))
+        .map_err(|(text, error)| in_list(value, text, &error))
 }
 
 /// `*`, `host` or `*.host`, in lower case.
@@ -417,14 +427,14 @@ mod tests {
     #[test]
     fn lists_have_commas_or_are_toml() {
         let two = vec!["[::]:8080".parse().unwrap(), "unix:/run/x.sock".parse().unwrap()];
-        assert_eq!(text(&ADDRESSES, "[::]:8080, unix:/run/x.sock"), Ok(two.clone()));
-        assert_eq!(text(&ADDRESSES, "[\"[::]:8080\", \"unix:/run/x.sock\"]"), Ok(two.clone()));
-        assert_eq!(toml(&ADDRESSES, "[\"[::]:8080\", \"unix:/run/x.sock\"]"), Ok(two));
-        assert_eq!(toml(&ADDRESSES, "\"[::]:8080\""), Ok(vec!["[::]:8080".parse().unwrap()]));
-        assert!(text(&ADDRESSES, "").unwrap_err().starts_with("no address at all"));
-        assert!(toml(&ADDRESSES, "[8080]").is_err());
-        assert!(toml(&ADDRESSES, "8080").is_err());
-        let error = text(&ADDRESSES, "0.0.0.0:8080,localhost").unwrap_err();
+        assert_eq!(text(&BINDS, "[::]:8080, unix:/run/x.sock"), Ok(two.clone()));
+        assert_eq!(text(&BINDS, "[\"[::]:8080\", \"unix:/run/x.sock\"]"), Ok(two.clone()));
+        assert_eq!(toml(&BINDS, "[\"[::]:8080\", \"unix:/run/x.sock\"]"), Ok(two));
+        assert_eq!(toml(&BINDS, "\"[::]:8080\""), Ok(vec!["[::]:8080".parse().unwrap()]));
+        assert!(text(&BINDS, "").unwrap_err().starts_with("no address at all"));
+        assert!(toml(&BINDS, "[8080]").is_err());
+        assert!(toml(&BINDS, "8080").is_err());
+        let error = text(&BINDS, "0.0.0.0:8080,localhost").unwrap_err();
         assert!(error.starts_with("\"localhost\": not an address and a port"), "{error}");
     }
 

@@ -12,7 +12,8 @@ use orosync_protocol::ticket::{Signer, Verifier};
 
 use super::keys::{self, Key};
 use super::load::{ConfigError, Written};
-use crate::listen::address::Address;
+use crate::connection::proxies::TrustedProxies;
+use crate::listen::bind::Bind;
 use crate::log::LogSettings;
 use crate::node::interest::ShardSet;
 use crate::policy::Policies;
@@ -21,7 +22,9 @@ use crate::policy::Policies;
 #[derive(Debug)]
 pub struct Settings {
     /// Where browsers and publishers connect.
-    pub bind: Vec<Address>,
+    pub bind: Vec<Bind>,
+    /// Reverse proxies that are believed when they say whom they speak for.
+    pub trusted_proxies: TrustedProxies,
     /// Where the operator's tools connect; none: nowhere.
     pub admin_bind: Option<SocketAddr>,
     /// Threads that hold sessions.
@@ -43,8 +46,14 @@ pub struct Settings {
 impl Settings {
     /// Checks what was written, and reads the files that it names.
     pub fn new(written: &Written) -> Result<Self, ConfigError> {
+        let bind = written.read(&keys::BIND)?;
+        let trusted_proxies = written.read(&keys::TRUSTED_PROXIES)?;
+        if trusted_proxies.is_empty() && bind.iter().any(|bind| bind.proxy_protocol) {
+            return Err(written.error(&keys::BIND.declaration, NOBODY_TRUSTED));
+        }
         Ok(Self {
-            bind: written.read(&keys::BIND)?,
+            bind,
+            trusted_proxies,
             admin_bind: written.read(&keys::ADMIN_BIND)?,
             shards: shards(within(written, &keys::SHARDS, 0..=ShardSet::MAX_SHARDS, "0 to 64")?),
             auth: AuthSettings::new(written)?,
@@ -59,6 +68,8 @@ impl Settings {
         })
     }
 }
+
+const NOBODY_TRUSTED: &str = "proxy_protocol means that somebody is believed, and trusted_proxies names nobody. Name the reverse proxies there";
 
 /// 0 stands for one shard per core that this process may use, as far as there can be.
 fn shards(number: usize) -> NonZeroUsize {
@@ -210,9 +221,9 @@ pub struct Limits {
     pub handshake_timeout: Duration,
     /// Bytes of the handshake's request.
     pub handshake_bytes: usize,
-    /// Sessions; 0: as many as the process may have descriptors.
+    /// Sessions of browsers; 0: as many as the process may have descriptors.
     pub sessions: usize,
-    /// Sessions per address of a peer. Loopback and unix peers are not counted: they are reverse proxies.
+    /// Sessions per address of a peer. Loopback and unix peers and trusted proxies are not counted.
     pub sessions_per_address: usize,
     /// Bytes of one message from a browser.
     pub message_bytes: usize,
@@ -397,6 +408,12 @@ mod tests {
             ("OROSYNC_LIMITS__OUTBOUND_BYTES", "1K", "out of bounds. Write 64K to 1G"),
             ("OROSYNC_LIMITS__PING_INTERVAL_SECONDS", "0", "out of bounds. Write 0.001 or more"),
             ("OROSYNC_LIMITS__SUBSCRIPTIONS", "0", "out of bounds. Write 1 or more"),
+            (
+                "OROSYNC_BIND",
+                "0.0.0.0:8082 proxy_protocol",
+                "proxy_protocol means that somebody is believed, and trusted_proxies names nobody. Name the reverse proxies there",
+            ),
+            ("OROSYNC_TRUSTED_PROXIES", "10.0.0.0/33", "not an address or a network. Write 10.0.0.7, 10.0.0.0/8, fd00::/8, or unix: for reverse proxies on unix sockets"),
             ("OROSYNC_SHARDS", "65", "out of bounds. Write 0 to 64"),
         ] {
             assert_eq!(problem(&[(variable, value)]), format!("{variable} = \"{value}\": {expected}"));

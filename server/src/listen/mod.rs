@@ -1,7 +1,10 @@
 //! Where connections come in: accepts them, bounds their number, spreads them over the shards.
 
 pub mod address;
+pub mod bind;
+mod proxy_protocol;
 
+use std::fmt;
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
@@ -14,18 +17,20 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 use socket2::{Domain, SockAddr, Type};
 use tokio::io::unix::AsyncFd;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
-use crate::connection::limits::ConnectionLimits;
+use crate::connection::limits::{ConnectionLimits, Full};
+use crate::connection::proxies::TrustedProxies;
 use crate::connection::socket::Socket;
-use crate::connection::{Accepted, Peer};
+use crate::connection::{Accepted, Caller, Peer};
 use crate::log::RateLimited;
 use crate::metrics::Metrics;
 use crate::node::handle::ShardHandle;
 use crate::process::watch;
 
 use address::Address;
+use bind::Bind;
 
 /// Connections that the kernel keeps until they are accepted: after a restart all browsers come back within seconds. The
 /// kernel caps it at `net.core.somaxconn` (4096 by default).
@@ -38,7 +43,7 @@ const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub struct Listener {
     inner: Inner,
-    address: Address,
+    bind: Bind,
 }
 
 #[derive(Debug)]
@@ -53,15 +58,19 @@ pub struct Spread {
     shards: Vec<ShardHandle>,
     next: AtomicUsize,
     limits: Arc<ConnectionLimits>,
+    trusted_proxies: TrustedProxies,
+    /// For what comes before a shard has the connection: the header of the PROXY protocol.
+    patience: Duration,
     metrics: Arc<Metrics>,
     refusals_logged: RateLimited,
+    failures_logged: RateLimited,
 }
 
 impl Listener {
     /// Opens a listening socket. Needs a tokio runtime.
-    pub fn bind(address: &Address, all: &[Address]) -> Result<Self, ListenError> {
-        let failed = |error| ListenError { key: "bind", address: address.clone(), error };
-        let (inner, address) = match address {
+    pub fn open(bind: &Bind, all: &[Bind]) -> Result<Self, ListenError> {
+        let failed = |error| ListenError { key: "bind", address: bind.address.clone(), error };
+        let (inner, address) = match &bind.address {
             Address::Tcp(wanted) => {
                 let listener = bind_tcp(*wanted, all).map_err(failed)?;
                 let bound = listener.local_addr().map_err(failed)?;
@@ -70,19 +79,24 @@ impl Listener {
             Address::Unix(path) => {
                 let (listener, file) = bind_unix(path).map_err(failed)?;
                 let listener = watch(listener).map_err(failed)?;
-                (Inner::Unix { listener, _file: file }, address.clone())
+                (Inner::Unix { listener, _file: file }, bind.address.clone())
             }
         };
-        Ok(Self { inner, address })
+        Ok(Self { inner, bind: Bind { address, ..bind.clone() } })
     }
 
     /// Where it listens; with the real port where 0 was asked for.
     pub fn address(&self) -> &Address {
-        &self.address
+        &self.bind.address
+    }
+
+    /// The same, and how connections are taken there.
+    pub fn bind(&self) -> &Bind {
+        &self.bind
     }
 
     /// Accepts until the future is dropped.
-    pub async fn run(&self, spread: &Spread) -> io::Result<()> {
+    pub async fn run(&self, spread: &Arc<Spread>) -> io::Result<()> {
         loop {
             let accepted = match &self.inner {
                 Inner::Tcp(listener) => {
@@ -103,6 +117,7 @@ impl Listener {
                 }
             };
             match accepted {
+                Ok(Ok((socket, peer))) if self.bind.proxy_protocol => spread.take_behind_proxy(socket, peer),
                 Ok(Ok((socket, peer))) => spread.take(socket, peer),
                 Ok(Err(error)) => spread.handle_error(&error).await,
                 Err(_would_block) => {}
@@ -112,28 +127,94 @@ impl Listener {
 }
 
 impl Spread {
-    /// Spreads over these shards, within these limits.
-    pub fn new(shards: Vec<ShardHandle>, limits: Arc<ConnectionLimits>, metrics: Arc<Metrics>) -> Self {
-        let refusals_logged =
-            RateLimited::new(5, Duration::from_secs(10), metrics.log_lines_left_out.clone());
-        Self { shards, next: AtomicUsize::new(0), limits, metrics, refusals_logged }
+    /// Spreads over these shards, within these limits. `patience` is for a header of the PROXY protocol.
+    pub fn new(
+        shards: Vec<ShardHandle>,
+        limits: Arc<ConnectionLimits>,
+        trusted_proxies: TrustedProxies,
+        patience: Duration,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let few_lines = || RateLimited::new(5, Duration::from_secs(10), metrics.log_lines_left_out.clone());
+        let (refusals_logged, failures_logged) = (few_lines(), few_lines());
+        Self {
+            shards,
+            next: AtomicUsize::new(0),
+            limits,
+            trusted_proxies,
+            patience,
+            metrics,
+            refusals_logged,
+            failures_logged,
+        }
     }
 
     fn take(&self, socket: Socket, peer: Peer) {
-        match self.limits.admit(peer) {
+        let admitted = if self.trusted_proxies.trusts(peer) {
+            self.limits.admit_proxy()
+        } else {
+            self.limits.admit(peer)
+        };
+        match admitted {
+            Ok(count) => self.hand_over(socket, Caller::new(peer, count)),
+            Err(full) => self.refuse_full(peer, full),
+        }
+    }
+
+    /// Takes a connection that says first whom it is from, if it may.
+    fn take_behind_proxy(self: &Arc<Self>, socket: Socket, peer: Peer) {
+        if !self.trusted_proxies.trusts(peer) {
+            let why = "it is none of trusted_proxies, whose word is taken here";
+            self.refuse(peer, "untrusted_proxy", &why);
+            return;
+        }
+        match self.limits.admit_proxy() {
             Ok(count) => {
-                let turn = self.next.fetch_add(1, Ordering::Relaxed);
-                if let Some(shard) = self.shards.get(turn % self.shards.len().max(1)) {
-                    debug!(%peer, "connection accepted");
-                    shard.accepted(Accepted { socket, peer, count });
-                }
+                let (spread, caller) = (Arc::clone(self), Caller::new(peer, count));
+                tokio::spawn(async move { spread.read_proxy_header(socket, caller).await });
             }
-            Err(full) => {
-                self.metrics.connections_refused.count(full.label());
-                if let Some(left_out) = self.refusals_logged.admit(Instant::now()) {
-                    warn!(%peer, reason = full.label(), left_out, "connection refused: {full}");
-                }
+            Err(full) => self.refuse_full(peer, full),
+        }
+    }
+
+    async fn read_proxy_header(&self, socket: Socket, mut caller: Caller) {
+        let peer = caller.peer;
+        let socket = match watch(socket) {
+            Ok(socket) => socket,
+            Err(error) => return self.refuse(peer, "proxy_protocol", &error),
+        };
+        let source = match timeout(self.patience, proxy_protocol::take_header(&socket)).await {
+            Ok(Ok(source)) => source,
+            Ok(Err(error)) => return self.refuse(peer, "proxy_protocol", &error),
+            Err(_) => {
+                let why = "its header of the PROXY protocol did not come in time";
+                return self.refuse(peer, "proxy_protocol", &why);
             }
+        };
+        if let Some(source) = source
+            && let Err(full) = caller.stands_for(Peer::Tcp(source))
+        {
+            return self.refuse_full(caller.peer, full);
+        }
+        self.hand_over(socket.into_inner(), caller);
+    }
+
+    fn hand_over(&self, socket: Socket, caller: Caller) {
+        let turn = self.next.fetch_add(1, Ordering::Relaxed);
+        if let Some(shard) = self.shards.get(turn % self.shards.len().max(1)) {
+            debug!(peer = %caller.peer, "connection accepted");
+            shard.accepted(Accepted { socket, caller });
+        }
+    }
+
+    fn refuse_full(&self, peer: Peer, full: Full) {
+        self.refuse(peer, full.label(), &full);
+    }
+
+    fn refuse(&self, peer: Peer, reason: &'static str, why: &dyn fmt::Display) {
+        self.metrics.connections_refused.count(reason);
+        if let Some(left_out) = self.refusals_logged.admit(Instant::now()) {
+            warn!(%peer, reason, left_out, "connection refused: {why}");
         }
     }
 
@@ -142,7 +223,7 @@ impl Spread {
         let is_passing =
             matches!(Errno::from_io_error(error), Some(Errno::CONNABORTED | Errno::INTR | Errno::PROTO));
         self.metrics.connections_refused.count("accept_failed");
-        if let Some(left_out) = self.refusals_logged.admit(Instant::now()) {
+        if let Some(left_out) = self.failures_logged.admit(Instant::now()) {
             warn!(%error, left_out, "a connection could not be accepted");
         }
         if !is_passing {
@@ -151,7 +232,7 @@ impl Spread {
     }
 }
 
-fn bind_tcp(address: SocketAddr, all: &[Address]) -> io::Result<mio::net::TcpListener> {
+fn bind_tcp(address: SocketAddr, all: &[Bind]) -> io::Result<mio::net::TcpListener> {
     let socket =
         socket2::Socket::new(Domain::for_address(address), Type::STREAM.nonblocking().cloexec(), None)?;
     socket.set_reuse_address(true)?;
@@ -159,7 +240,7 @@ fn bind_tcp(address: SocketAddr, all: &[Address]) -> io::Result<mio::net::TcpLis
         // [::] takes IPv4 as well, unless that has a listener of its own.
         let beside_ipv4 = all
             .iter()
-            .any(|other| matches!(other, Address::Tcp(v4) if v4.is_ipv4() && v4.port() == address.port()));
+            .any(|other| matches!(other.address, Address::Tcp(v4) if v4.is_ipv4() && v4.port() == address.port()));
         socket.set_only_v6(beside_ipv4 && address.port() != 0)?;
     }
     socket.bind(&SockAddr::from(address))?;

@@ -34,8 +34,7 @@ use orosync_protocol::{CloseReason, PublisherId, Seq, SessionId, Subprotocol, To
 use tracing::{debug, warn};
 
 use crate::config::settings::Limits;
-use crate::connection::Peer;
-use crate::connection::limits::ConnectionCount;
+use crate::connection::{Caller, Peer};
 use crate::frame::{ping_frame, text_frame};
 use crate::handshake::answers::Refusal;
 use crate::handshake::{Door, Handshake, Outcome, Upgrade};
@@ -106,7 +105,7 @@ pub enum SessionEvent {
 pub struct Session {
     state: State,
     outbound: Outbound,
-    peer: Peer,
+    caller: Caller,
     last_heard: Instant,
     /// When the state's patience ends: the handshake's, a ping's, that of what is still to be written, a farewell's.
     deadline: Option<Instant>,
@@ -116,8 +115,6 @@ pub struct Session {
     input_ended: bool,
     /// How it ended, as a metric's label; none while it lives, or if it never was more than a handshake.
     ended_as: Option<&'static str>,
-    /// Counts against the limits as long as the session exists.
-    _count: ConnectionCount,
 }
 
 #[derive(Debug)]
@@ -147,17 +144,16 @@ enum Party {
 
 impl Session {
     /// A connection that was just accepted.
-    pub fn new(peer: Peer, count: ConnectionCount, shared: &Shared, now: Instant) -> Self {
+    pub fn new(caller: Caller, shared: &Shared, now: Instant) -> Self {
         Self {
             state: State::Handshake(Box::default()),
             outbound: Outbound::new(shared.limits.outbound_bytes),
-            peer,
+            caller,
             last_heard: now,
             deadline: Some(now + shared.limits.handshake_timeout),
             awaits_peer: false,
             input_ended: false,
             ended_as: None,
-            _count: count,
         }
     }
 
@@ -219,14 +215,14 @@ impl Session {
     pub fn handle_bytes(&mut self, bytes: &[u8], shared: &Shared, events: &mut Vec<SessionEvent>, now: Now) {
         self.last_heard = now.instant;
         match &mut self.state {
-            State::Handshake(handshake) => match handshake.handle_bytes(bytes, &shared.door, now.unix) {
+            State::Handshake(handshake) => match handshake.handle_bytes(bytes, &shared.door, &mut self.caller, now.unix) {
                 Outcome::More => {}
                 Outcome::Upgrade(upgrade) => self.greet(upgrade, shared, now.instant),
                 Outcome::Refused { refusal, ticket } => {
                     if let Some(error) = ticket {
                         shared.metrics.tickets_refused.count(error.label());
                         if let Some(left_out) = shared.handshakes_logged.admit(now.instant) {
-                            warn!(peer = %self.peer, reason = error.label(), left_out, "ticket refused: {error}");
+                            warn!(peer = %self.caller.peer, reason = error.label(), left_out, "ticket refused: {error}");
                         }
                     }
                     self.refuse_handshake(refusal, shared, now.instant);
@@ -330,7 +326,7 @@ impl Session {
             }
             return;
         };
-        debug!(peer = %self.peer, session = %open.id, reason = reason.label(), "session ended by the server");
+        debug!(peer = %self.caller.peer, session = %open.id, reason = reason.label(), "session ended by the server");
         if reason == CloseReason::TooSlow {
             self.outbound.keep_only_what_has_begun();
         }
@@ -364,12 +360,12 @@ impl Session {
 
     /// Tells a browser that it has too many subscriptions.
     pub fn refuse_subscription(&mut self, topic: &Topic, shared: &Shared, now: Instant) {
-        let Self { state: State::Open(open), outbound, peer, .. } = self else { return };
+        let Self { state: State::Open(open), outbound, caller, .. } = self else { return };
         let mut events = Vec::new();
         let mut turn = Turn {
             session: open.id,
             identity: &open.identity,
-            peer: *peer,
+            peer: caller.peer,
             shared,
             outbound,
             events: &mut events,
@@ -391,7 +387,7 @@ impl Session {
         let Upgrade { mut response, protocol, identity, rest } = upgrade;
         // 0 is nobody's id; that it should come up is as likely as that two sessions get the same.
         let id = SessionId(rand::random());
-        debug!(peer = %self.peer, session = %id, ?protocol, role = %identity.role, "session begins");
+        debug!(peer = %self.caller.peer, session = %id, ?protocol, role = %identity.role, "session begins");
         let (socket, party) = if protocol == Subprotocol::Link {
             (WebSocket::new(MAX_FRAME_BYTES, LINK_BUFFER_BYTES), Party::Publisher(Publisher::default()))
         } else {
@@ -408,7 +404,12 @@ impl Session {
 
     fn refuse_handshake(&mut self, refusal: Refusal, shared: &Shared, now: Instant) {
         shared.metrics.handshakes_refused.count(refusal.label());
-        debug!(peer = %self.peer, reason = refusal.label(), "handshake refused");
+        debug!(peer = %self.caller.peer, reason = refusal.label(), "handshake refused");
+        if let Refusal::Full(full) = refusal
+            && let Some(left_out) = shared.handshakes_logged.admit(now)
+        {
+            warn!(peer = %self.caller.peer, reason = full.label(), left_out, "connection refused: {full}");
+        }
         let answered = self.outbound.push(refusal.answer());
         debug_assert!(answered.is_ok(), "an empty queue takes any frame");
         self.finish(refusal.label(), now + FAREWELL);
@@ -418,7 +419,7 @@ impl Session {
         let mut input = bytes;
         loop {
             let closing = matches!(self.state, State::Closing(_));
-            let Self { state: State::Open(open) | State::Closing(open), outbound, peer, .. } = self else {
+            let Self { state: State::Open(open) | State::Closing(open), outbound, caller, .. } = self else {
                 return;
             };
             let next = open.socket.next(&mut input, outbound);
@@ -436,7 +437,7 @@ impl Session {
                 }
                 Ok(incoming) => {
                     let is_last = incoming.is_none();
-                    match open.take(incoming, *peer, shared, outbound, events, now) {
+                    match open.take(incoming, caller.peer, shared, outbound, events, now) {
                         Ok(()) if is_last => return,
                         result => result,
                     }

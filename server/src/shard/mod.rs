@@ -16,8 +16,7 @@ use orosync_protocol::link_frame::Message;
 use orosync_protocol::{CloseReason, PublisherId};
 use slab::Slab;
 
-use crate::connection::Peer;
-use crate::connection::limits::ConnectionCount;
+use crate::connection::Caller;
 use crate::delivery::Delivery;
 use crate::metrics::Source;
 use crate::node::Node;
@@ -85,8 +84,8 @@ impl Shard {
     }
 
     /// Takes a new connection; its slot.
-    pub fn accept(&mut self, peer: Peer, count: ConnectionCount, now: Instant) -> usize {
-        let session = Session::new(peer, count, &self.shared, now);
+    pub fn accept(&mut self, caller: Caller, now: Instant) -> usize {
+        let session = Session::new(caller, &self.shared, now);
         self.sessions.insert(Entry {
             session,
             unpublished: VecDeque::new(),

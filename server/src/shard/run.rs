@@ -146,8 +146,9 @@ impl EventLoop {
     }
 
     fn accept(&mut self, accepted: Accepted, now: Instant) {
-        let Accepted { mut socket, peer, count } = accepted;
-        let slot = self.shard.accept(peer, count, now);
+        let Accepted { mut socket, caller } = accepted;
+        let peer = caller.peer;
+        let slot = self.shard.accept(caller, now);
         let interest = Interest::READABLE | Interest::WRITABLE;
         if let Err(error) = socket.register(&self.registry, Token(slot), interest) {
             error!(%peer, %error, "a new connection could not be watched, and is dropped");

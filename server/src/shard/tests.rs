@@ -10,7 +10,9 @@ use orosync_protocol::{Audience, Payload, PublisherId, Seq, SessionIds, Subproto
 use super::*;
 use crate::auth::Authenticator;
 use crate::config::settings::{Anonymous, Limits};
-use crate::connection::limits::ConnectionLimits;
+use crate::connection::limits::{ConnectionLimits, Places};
+use crate::connection::proxies::TrustedProxies;
+use crate::connection::{Caller, Peer};
 use crate::handshake::Door;
 use crate::handshake::origin::AllowedOrigins;
 use crate::log::RateLimited;
@@ -54,6 +56,7 @@ impl Stage {
                 )),
                 anonymous: Anonymous::Accept,
                 allowed_origins: AllowedOrigins::new(vec!["*".into()]),
+                trusted_proxies: TrustedProxies::default(),
                 max_head_bytes: limits.handshake_bytes,
             },
             policies: Policies::new(Vec::new()),
@@ -63,7 +66,7 @@ impl Stage {
             refusals_logged: ten_lines(),
         };
         let stepped = Shard::new(0, Arc::clone(&node), Arc::new(shared));
-        let connections = ConnectionLimits::new(1000, 1000);
+        let connections = ConnectionLimits::new(Places { browsers: 1000, for_publishers: 0 }, 1000);
         Self { shard: stepped, inbox, node, metrics, connections, now: Instant::now(), tickets: 0 }
     }
 
@@ -73,7 +76,7 @@ impl Stage {
 
     fn connect(&mut self) -> usize {
         let count = self.connections.admit(Peer::Unix).unwrap();
-        self.shard.accept(Peer::Unix, count, self.now)
+        self.shard.accept(Caller::new(Peer::Unix, count), self.now)
     }
 
     fn send(&mut self, slot: usize, bytes: &[u8]) {
