@@ -138,8 +138,8 @@ impl Server {
 
     /// Where it takes connections in the way that these words behind an address of `bind` ask for.
     pub fn address_with(&self, words: &str) -> SocketAddr {
-        let lines = self.listening("listening").into_iter();
-        let found = lines.filter_map(|address| address.strip_suffix(words)?.trim_end().parse().ok()).next();
+        let mut lines = self.listening("listening").into_iter();
+        let found = lines.find_map(|address| address.strip_suffix(words)?.trim_end().parse().ok());
         found.unwrap_or_else(|| panic!("no address with {words}"))
     }
 

@@ -15,14 +15,19 @@ fn try_session(server: &Server, headers: &str) -> Option<Client> {
     let asked = client.try_send(request("/", &format!("{WAMP}{headers}")).as_bytes());
     match asked {
         Ok(()) => {}
-        Err(error) if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => return None,
+        Err(error) if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {
+            return None;
+        }
         Err(error) => panic!("{error}"),
     }
     let answer = String::from_utf8_lossy(&client.read_once_or_end()).into_owned();
     if answer.starts_with("HTTP/1.1 101 ") {
         return Some(client);
     }
-    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 503 ") || answer.starts_with("HTTP/1.1 429 "), "{answer}");
+    assert!(
+        answer.is_empty() || answer.starts_with("HTTP/1.1 503 ") || answer.starts_with("HTTP/1.1 429 "),
+        "{answer}"
+    );
     None
 }
 
@@ -72,7 +77,8 @@ fn sessions_beyond_the_configured_number_are_told_to_come_back() {
 fn a_server_without_a_descriptor_left_waits_and_does_not_spin() {
     let mut server = Server::start_with("[limits]\nping_interval_seconds = 1\n");
     let mut session = Client::user(&server, WAMP, 1);
-    let open = std::fs::read_dir(format!("/proc/{}/fd", server.pid().as_raw_nonzero())).expect("it runs").count();
+    let open =
+        std::fs::read_dir(format!("/proc/{}/fd", server.pid().as_raw_nonzero())).expect("it runs").count();
     let limit = Rlimit { current: Some(open as u64), maximum: Some(20_000) };
     let before = prlimit(Some(server.pid()), Resource::Nofile, limit).expect("a limit of our own child");
     let mut waiting = Client::connect(&server);

@@ -1,8 +1,8 @@
 //! Whatever a client sends, the server survives it, says so where it can, and goes on serving the others.
 
 use orosync_tests::client::{Client, OROSYNC, Received, WAMP, frame, request};
-use orosync_tests::server::{self, Server};
 use orosync_tests::php;
+use orosync_tests::server::{self, Server};
 
 /// The same bytes on each run: a failure can be repeated.
 struct Noise(u64);

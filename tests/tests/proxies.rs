@@ -1,6 +1,5 @@
 //! Behind a reverse proxy everybody has the proxy's address. Whom it names counts, if it is trusted; nobody else's word does.
 
-
 use orosync_tests::client::{Client, WAMP, request};
 use orosync_tests::server::Server;
 use orosync_tests::wait;
@@ -57,7 +56,9 @@ fn sessions_behind_a_trusted_proxy_are_counted_by_the_address_that_it_names() {
 fn a_header_from_anybody_else_is_not_believed() {
     let mut server = Server::start_with("trusted_proxies = [\"192.0.2.1\"]\n");
     let mut client = Client::connect(&server);
-    assert!(status(&mut client, "X-Forwarded-For: 203.0.113.9\r\nX-Real-IP: 203.0.113.9\r\n").contains(" 401 "));
+    assert!(
+        status(&mut client, "X-Forwarded-For: 203.0.113.9\r\nX-Real-IP: 203.0.113.9\r\n").contains(" 401 ")
+    );
     let line = server.await_line("ticket refused");
     assert!(line.contains(r#""peer":"127.0.0.1:"#) && !line.contains("203.0.113.9"), "{line}");
 }
@@ -72,8 +73,9 @@ fn a_trusted_proxy_on_the_unix_socket_is_believed() {
 
 #[test]
 fn the_proxy_protocol_in_both_versions_says_who_it_is() {
-    let mut server =
-        Server::start_with(&format!("bind = [\"127.0.0.1:0 proxy_protocol\"]\n{LOOPBACK}{TWO_FROM_AN_ADDRESS}"));
+    let mut server = Server::start_with(&format!(
+        "bind = [\"127.0.0.1:0 proxy_protocol\"]\n{LOOPBACK}{TWO_FROM_AN_ADDRESS}"
+    ));
     let mut sessions = Vec::new();
     for header in [version_1("203.0.113.9"), version_2([203, 0, 113, 9])] {
         let mut client = Client::connect(&server);

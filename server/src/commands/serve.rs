@@ -75,11 +75,8 @@ async fn run_node(settings: Settings, read_again: ReadAgain) -> Result<(), Serve
     let mut requests = Requests::listen().map_err(ServeError::Start)?;
     let descriptors = process::raise_descriptor_limit().map_err(ServeError::Start)?;
     let metrics = Arc::new(Metrics::new());
-    let listeners: Vec<Listener> = settings
-        .bind
-        .iter()
-        .map(|bind| Listener::open(bind, &settings.bind))
-        .collect::<Result<_, _>>()?;
+    let listeners: Vec<Listener> =
+        settings.bind.iter().map(|bind| Listener::open(bind, &settings.bind)).collect::<Result<_, _>>()?;
     let admin = bind_admin(&settings).await?;
     let places = places(&settings, descriptors);
     let connection_limits = ConnectionLimits::new(places, settings.limits.sessions_per_address);

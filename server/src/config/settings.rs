@@ -413,7 +413,11 @@ mod tests {
                 "0.0.0.0:8082 proxy_protocol",
                 "proxy_protocol means that somebody is believed, and trusted_proxies names nobody. Name the reverse proxies there",
             ),
-            ("OROSYNC_TRUSTED_PROXIES", "10.0.0.0/33", "not an address or a network. Write 10.0.0.7, 10.0.0.0/8, fd00::/8, or unix: for reverse proxies on unix sockets"),
+            (
+                "OROSYNC_TRUSTED_PROXIES",
+                "10.0.0.0/33",
+                "not an address or a network. Write 10.0.0.7, 10.0.0.0/8, fd00::/8, or unix: for reverse proxies on unix sockets",
+            ),
             ("OROSYNC_SHARDS", "65", "out of bounds. Write 0 to 64"),
         ] {
             assert_eq!(problem(&[(variable, value)]), format!("{variable} = \"{value}\": {expected}"));

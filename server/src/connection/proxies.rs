@@ -23,7 +23,9 @@ pub struct TrustedProxies {
 
 /// Not an address, a network or `unix:`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not an address or a network. Write 10.0.0.7, 10.0.0.0/8, fd00::/8, or unix: for reverse proxies on unix sockets")]
+#[error(
+    "not an address or a network. Write 10.0.0.7, 10.0.0.0/8, fd00::/8, or unix: for reverse proxies on unix sockets"
+)]
 pub struct NotAProxy;
 
 impl TrustedProxies {

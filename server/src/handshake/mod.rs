@@ -81,13 +81,7 @@ pub struct Handshake {
 
 impl Handshake {
     /// Takes bytes from the client, at `unix_now` (seconds since 1970).
-    pub fn handle_bytes(
-        &mut self,
-        bytes: &[u8],
-        door: &Door,
-        caller: &mut Caller,
-        unix_now: u64,
-    ) -> Outcome {
+    pub fn handle_bytes(&mut self, bytes: &[u8], door: &Door, caller: &mut Caller, unix_now: u64) -> Outcome {
         self.head.extend_from_slice(bytes);
         let mut headers = [EMPTY_HEADER; MAX_HEADERS];
         let mut request = Request::new(&mut headers);

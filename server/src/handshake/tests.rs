@@ -105,9 +105,15 @@ fn a_head_may_come_one_byte_at_a_time() {
     let mut handshake = Handshake::default();
     let (last, before) = request.as_bytes().split_last().unwrap();
     for byte in before {
-        assert!(matches!(handshake.handle_bytes(&[*byte], &door, &mut caller("192.0.2.1:1"), NOW), Outcome::More));
+        assert!(matches!(
+            handshake.handle_bytes(&[*byte], &door, &mut caller("192.0.2.1:1"), NOW),
+            Outcome::More
+        ));
     }
-    assert!(matches!(handshake.handle_bytes(&[*last], &door, &mut caller("192.0.2.1:1"), NOW), Outcome::Upgrade(_)));
+    assert!(matches!(
+        handshake.handle_bytes(&[*last], &door, &mut caller("192.0.2.1:1"), NOW),
+        Outcome::Upgrade(_)
+    ));
 }
 
 #[test]
@@ -132,7 +138,8 @@ fn a_page_of_another_site_is_refused_before_its_ticket_is_spent() {
     let target = format!("/?ticket={}", ticket(Role::User));
     let door = door(Anonymous::Accept);
     let foreign = request(&target, "Origin: https://evil.example\r\n");
-    let outcome = Handshake::default().handle_bytes(foreign.as_bytes(), &door, &mut caller("192.0.2.1:1"), NOW);
+    let outcome =
+        Handshake::default().handle_bytes(foreign.as_bytes(), &door, &mut caller("192.0.2.1:1"), NOW);
     assert!(matches!(outcome, Outcome::Refused { refusal: Refusal::Origin, .. }));
     let own = request(&target, "Origin: https://example.com\r\n");
     let outcome = Handshake::default().handle_bytes(own.as_bytes(), &door, &mut caller("192.0.2.1:1"), NOW);
@@ -144,8 +151,12 @@ fn a_bad_ticket_is_refused_and_says_why() {
     let Outcome::Refused { refusal, ticket } = shake(&request("/?ticket=x", "")) else { panic!("accepted") };
     assert_eq!(refusal, Refusal::TicketRefused);
     assert_eq!(ticket.unwrap().label(), "malformed");
-    let outcome =
-        Handshake::default().handle_bytes(request("/", "").as_bytes(), &door(Anonymous::Refuse), &mut caller("192.0.2.1:1"), NOW);
+    let outcome = Handshake::default().handle_bytes(
+        request("/", "").as_bytes(),
+        &door(Anonymous::Refuse),
+        &mut caller("192.0.2.1:1"),
+        NOW,
+    );
     assert!(matches!(outcome, Outcome::Refused { refusal: Refusal::TicketMissing, .. }));
 }
 

@@ -238,9 +238,9 @@ fn bind_tcp(address: SocketAddr, all: &[Bind]) -> io::Result<mio::net::TcpListen
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {
         // [::] takes IPv4 as well, unless that has a listener of its own.
-        let beside_ipv4 = all
-            .iter()
-            .any(|other| matches!(other.address, Address::Tcp(v4) if v4.is_ipv4() && v4.port() == address.port()));
+        let beside_ipv4 = all.iter().any(
+            |other| matches!(other.address, Address::Tcp(v4) if v4.is_ipv4() && v4.port() == address.port()),
+        );
         socket.set_only_v6(beside_ipv4 && address.port() != 0)?;
     }
     socket.bind(&SockAddr::from(address))?;

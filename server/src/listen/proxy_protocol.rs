@@ -26,7 +26,9 @@ const PREFIXES: [&[u8]; 2] = [b"PROXY ", b"\r\n\r\n\0\r\nQUIT\n"];
 #[derive(Debug, thiserror::Error)]
 pub(super) enum HeaderError {
     /// Other bytes.
-    #[error("it does not begin with a header of the PROXY protocol. Let the reverse proxy send one, or connect to another address of bind")]
+    #[error(
+        "it does not begin with a header of the PROXY protocol. Let the reverse proxy send one, or connect to another address of bind"
+    )]
     Other,
     /// It begins like one.
     #[error("its header of the PROXY protocol cannot be read: {0}")]
@@ -150,7 +152,10 @@ mod tests {
             source(b"PROXY TCP4 203.0.113.9 10.0.0.1 4711 8082\r\n").as_deref(),
             Some("203.0.113.9:4711")
         );
-        assert_eq!(source(b"PROXY TCP6 2001:db8::9 ::1 4711 8082\r\n").as_deref(), Some("[2001:db8::9]:4711"));
+        assert_eq!(
+            source(b"PROXY TCP6 2001:db8::9 ::1 4711 8082\r\n").as_deref(),
+            Some("[2001:db8::9]:4711")
+        );
         assert_eq!(source(&version_2(1)).as_deref(), Some("203.0.113.9:4711"));
         assert_eq!(source(b"PROXY UNKNOWN\r\n"), None);
         assert_eq!(source(&version_2(0)), None, "a health check of the proxy's own");

@@ -215,19 +215,21 @@ impl Session {
     pub fn handle_bytes(&mut self, bytes: &[u8], shared: &Shared, events: &mut Vec<SessionEvent>, now: Now) {
         self.last_heard = now.instant;
         match &mut self.state {
-            State::Handshake(handshake) => match handshake.handle_bytes(bytes, &shared.door, &mut self.caller, now.unix) {
-                Outcome::More => {}
-                Outcome::Upgrade(upgrade) => self.greet(upgrade, shared, now.instant),
-                Outcome::Refused { refusal, ticket } => {
-                    if let Some(error) = ticket {
-                        shared.metrics.tickets_refused.count(error.label());
-                        if let Some(left_out) = shared.handshakes_logged.admit(now.instant) {
-                            warn!(peer = %self.caller.peer, reason = error.label(), left_out, "ticket refused: {error}");
+            State::Handshake(handshake) => {
+                match handshake.handle_bytes(bytes, &shared.door, &mut self.caller, now.unix) {
+                    Outcome::More => {}
+                    Outcome::Upgrade(upgrade) => self.greet(upgrade, shared, now.instant),
+                    Outcome::Refused { refusal, ticket } => {
+                        if let Some(error) = ticket {
+                            shared.metrics.tickets_refused.count(error.label());
+                            if let Some(left_out) = shared.handshakes_logged.admit(now.instant) {
+                                warn!(peer = %self.caller.peer, reason = error.label(), left_out, "ticket refused: {error}");
+                            }
                         }
+                        self.refuse_handshake(refusal, shared, now.instant);
                     }
-                    self.refuse_handshake(refusal, shared, now.instant);
                 }
-            },
+            }
             State::Open(_) | State::Closing(_) => self.read_messages(bytes, shared, events, now.instant),
             // Not read while greeting, and of no interest at the end.
             State::Greeting { .. } | State::Ending { .. } => {}
