@@ -1,10 +1,12 @@
 //! What end-to-end tests need: the real programs, started on free ports and stopped when they go out of scope.
 //!
 //! - [`server`]: a running `orosync-server`
+//! - [`certificate`]: a certificate for TLS
 //! - [`client`]: a WAMP v1 client that sees every byte
 //! - [`php`]: PHP on the command line, and PHP-FPM
 //! - [`wait`]: conditions instead of sleeps
 
+pub mod certificate;
 pub mod client;
 pub mod php;
 pub mod server;

@@ -40,6 +40,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         }
         Command::Ticket(arguments) => ticket::ticket(&arguments, &settings(&cli.flags)?, &mut io::stdout()),
         Command::Publish(arguments) => publish::publish(arguments, settings(&cli.flags)?),
+        Command::Disconnect(arguments) => publish::disconnect(arguments, settings(&cli.flags)?),
         Command::Watch(arguments) => watch::watch(arguments, &settings(&cli.flags)?),
     }
 }
@@ -90,9 +91,10 @@ fn no_signer() -> Failure {
     )
 }
 
-/// Where a server with these settings can be reached from this machine: the first address without a reverse proxy in front.
+/// Where a server with these settings can be reached from this machine: the first address without a reverse proxy in
+/// front, and without a certificate, which is for another name.
 fn endpoint(settings: &Settings) -> Result<Endpoint, Failure> {
-    let bind = settings.bind.iter().find(|bind| !bind.proxy_protocol);
+    let bind = settings.bind.iter().find(|bind| !bind.proxy_protocol && !bind.tls);
     let bind = bind.ok_or_else(|| Failure::Usage("name the server with --endpoint".to_owned()))?;
     let text = match &bind.address {
         Address::Tcp(address) => format!("ws://{}/", reachable(*address)),

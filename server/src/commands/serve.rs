@@ -11,7 +11,7 @@ use orosync_protocol::link_frame::Message;
 use orosync_protocol::{Payload, Topic};
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout_at};
 use tracing::{error, info, warn};
@@ -25,12 +25,11 @@ use crate::handshake::Door;
 use crate::handshake::origin::AllowedOrigins;
 use crate::listen::address::Address;
 use crate::listen::{ListenError, Listener, Spread};
-use crate::log::RateLimited;
 use crate::metrics::{Metrics, Source};
 use crate::node::handle::{Inbox, ShardHandle};
 use crate::node::{Node, drain};
 use crate::process::{self, Request, Requests};
-use crate::session::Shared;
+use crate::session::{ClientLines, Shared};
 use crate::shard::{Shard, run};
 
 /// Descriptors that are not for sessions: listeners, logs, health checks.
@@ -81,19 +80,22 @@ async fn run_node(settings: Settings, read_again: ReadAgain) -> Result<(), Serve
     let places = places(&settings, descriptors);
     let connection_limits = ConnectionLimits::new(places, settings.limits.sessions_per_address);
     let (trusted_proxies, patience) = (settings.trusted_proxies.clone(), settings.limits.handshake_timeout);
+    let tls = watch::Sender::new(settings.tls.clone());
     let (drain_time, oro_ping) = (settings.drain, settings.oro_ping);
 
     let (handles, inboxes): (Vec<_>, Vec<_>) = (0..settings.shards.get()).map(|_| ShardHandle::new()).unzip();
     let node = Arc::new(Node::new(handles, &settings.limits, Arc::clone(&metrics)));
     let shared = Arc::new(shared(settings, &metrics));
     let mut shards = Shards::start(inboxes, &node, &shared)?;
-    let mut rules = Rules::new(shared, read_again);
+    let current_tls = tls.subscribe();
+    let mut rules = Rules::new(shared, tls, read_again);
 
     let readiness = Readiness::new();
     let mut tasks = JoinSet::new();
     let handles = node.shards().to_vec();
     let spread =
-        Arc::new(Spread::new(handles, connection_limits, trusted_proxies, patience, Arc::clone(&metrics)));
+        Spread::new(handles, connection_limits, trusted_proxies, patience, current_tls, Arc::clone(&metrics));
+    let spread = Arc::new(spread);
     for listener in listeners {
         info!(address = %listener.bind(), "listening");
         tasks.spawn(accept_connections(listener, Arc::clone(&spread)));
@@ -171,10 +173,6 @@ fn places(settings: &Settings, descriptors: u64) -> Places {
 }
 
 fn shared(settings: Settings, metrics: &Arc<Metrics>) -> Shared {
-    let limited = || {
-        let left_out = metrics.log_lines_left_out.clone();
-        Arc::new(RateLimited::new(CLIENT_LINES, CLIENT_LINES_INTERVAL, left_out))
-    };
     Shared {
         door: Door {
             authenticator: Arc::new(Authenticator::new(
@@ -189,8 +187,7 @@ fn shared(settings: Settings, metrics: &Arc<Metrics>) -> Shared {
         policies: settings.policies,
         limits: settings.limits,
         metrics: Arc::clone(metrics),
-        handshakes_logged: limited(),
-        refusals_logged: limited(),
+        lines: Arc::new(ClientLines::new(CLIENT_LINES, CLIENT_LINES_INTERVAL, metrics)),
     }
 }
 

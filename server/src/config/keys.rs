@@ -83,7 +83,7 @@ macro_rules! keys {
 
 keys! {
     BIND: Vec<Bind> = kinds::BINDS, "bind", "['0.0.0.0:8080']",
-        "Where browsers and publishers connect: addresses of IPv4 or IPv6 with a port, or `unix:` and a path; words may follow.";
+        "Where browsers and publishers connect: addresses of IPv4 or IPv6 with a port, or `unix:` and a path; words such as `tls` may follow.";
     TRUSTED_PROXIES: TrustedProxies = kinds::PROXIES, "trusted_proxies", "[]",
         "Reverse proxies that are believed when they say whom they speak for (`X-Forwarded-For`, `X-Real-IP`, PROXY protocol): addresses, networks, or `unix:`.";
     ADMIN_BIND: Option<SocketAddr> = kinds::SOCKET, "admin_bind", "'127.0.0.1:8081'",
@@ -98,13 +98,18 @@ keys! {
     AUTH_SECRET: Option<String> = kinds::SECRET, "auth.secret", "''",
         "The secret shared with PHP, at least 32 bytes. A file is safer: see `auth.secret_file`.";
     AUTH_SECRET_FILE: Option<PathBuf> = kinds::FILE, "auth.secret_file", "''",
-        "The file that holds the secret; a line break at its end does not count. Make one with `openssl rand -hex 32`.";
+        "The file that holds the secret, or several, one a line: the first signs, all are accepted. Make one with `openssl rand -hex 32`.";
     AUTH_PUBLIC_KEY_FILE: Option<PathBuf> = kinds::FILE, "auth.public_key_file", "''",
         "A public key in PEM (RSA, P-256 or Ed25519): tickets that its private half signed are accepted as well.";
     AUTH_ANONYMOUS: Anonymous = kinds::ANONYMOUS, "auth.anonymous", "'accept'",
         "What a connection without a ticket gets: a session for the topics that `anyone` may have, or an answer 401.";
     AUTH_ALLOWED_ORIGINS: Vec<String> = kinds::ORIGINS, "auth.allowed_origins", "['*']",
         "Hosts of the sites whose pages may connect: `crm.example.com`, `*.example.com` or `*`.";
+
+    TLS_CERTIFICATE_FILE: Option<PathBuf> = kinds::FILE, "tls.certificate_file", "''",
+        "The certificate in PEM, the server's own first, for addresses of `bind` with the word `tls`. Read again on SIGHUP.";
+    TLS_KEY_FILE: Option<PathBuf> = kinds::FILE, "tls.key_file", "''",
+        "Its private key in PEM.";
 
     HANDSHAKE_TIMEOUT: Duration = kinds::TIME, "limits.handshake_seconds", "10",
         "The longest time from a connection to the end of its handshake.";

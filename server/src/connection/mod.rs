@@ -3,6 +3,7 @@
 pub mod limits;
 pub mod proxies;
 pub mod socket;
+pub mod tls;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};

@@ -1,4 +1,4 @@
-//! A session's socket: TCP or unix, non-blocking.
+//! A session's socket: TCP, TLS or unix, non-blocking.
 
 use std::io::{self, IoSlice, Read, Write};
 use std::net::Shutdown;
@@ -8,11 +8,15 @@ use mio::event::Source;
 use mio::net::{TcpStream, UnixStream};
 use mio::{Interest, Registry, Token};
 
+use super::tls::Tls;
+
 /// See the module.
 #[derive(Debug)]
 pub enum Socket {
     /// A TCP connection.
     Tcp(TcpStream),
+    /// The same with TLS on it.
+    Tls(Box<Tls>),
     /// A unix stream connection.
     Unix(UnixStream),
 }
@@ -22,6 +26,7 @@ impl Socket {
     pub fn register(&mut self, registry: &Registry, token: Token, interest: Interest) -> io::Result<()> {
         match self {
             Self::Tcp(socket) => socket.register(registry, token, interest),
+            Self::Tls(socket) => socket.tcp_mut().register(registry, token, interest),
             Self::Unix(socket) => socket.register(registry, token, interest),
         }
     }
@@ -30,6 +35,7 @@ impl Socket {
     pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(socket) => socket.read(buffer),
+            Self::Tls(socket) => socket.read(buffer),
             Self::Unix(socket) => socket.read(buffer),
         }
     }
@@ -39,15 +45,30 @@ impl Socket {
         match (self, slices) {
             (Self::Tcp(socket), [only]) => socket.write(only),
             (Self::Tcp(socket), many) => socket.write_vectored(many),
+            (Self::Tls(socket), slices) => socket.write(slices),
             (Self::Unix(socket), [only]) => socket.write(only),
             (Self::Unix(socket), many) => socket.write_vectored(many),
         }
     }
 
+    /// After a short read: may there be more to read, of which the kernel does not tell again?
+    pub fn reads_in_pieces(&self) -> bool {
+        matches!(self, Self::Tls(_))
+    }
+
+    /// Was something taken that the kernel has not taken yet? Then a write of nothing goes on with it.
+    pub fn has_pending(&self) -> bool {
+        match self {
+            Self::Tcp(_) | Self::Unix(_) => false,
+            Self::Tls(socket) => socket.has_pending(),
+        }
+    }
+
     /// Sends the FIN. What comes can still be read.
-    pub fn finish(&self) -> io::Result<()> {
+    pub fn finish(&mut self) -> io::Result<()> {
         match self {
             Self::Tcp(socket) => socket.shutdown(Shutdown::Write),
+            Self::Tls(socket) => socket.finish(),
             Self::Unix(socket) => socket.shutdown(Shutdown::Write),
         }
     }
@@ -57,6 +78,7 @@ impl AsFd for Socket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         match self {
             Self::Tcp(socket) => socket.as_fd(),
+            Self::Tls(socket) => socket.tcp().as_fd(),
             Self::Unix(socket) => socket.as_fd(),
         }
     }

@@ -8,29 +8,32 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
+use rustls::ServerConfig;
 use socket2::{Domain, SockAddr, Type};
 use tokio::io::unix::AsyncFd;
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
-use crate::connection::limits::{ConnectionLimits, Full};
+use crate::connection::limits::ConnectionLimits;
 use crate::connection::proxies::TrustedProxies;
 use crate::connection::socket::Socket;
+use crate::connection::tls::Tls;
 use crate::connection::{Accepted, Caller, Peer};
 use crate::log::RateLimited;
 use crate::metrics::Metrics;
 use crate::node::handle::ShardHandle;
-use crate::process::watch;
+use crate::process;
 
 use address::Address;
-use bind::Bind;
+use bind::{Bind, FileAccess};
 
 /// Connections that the kernel keeps until they are accepted: after a restart all browsers come back within seconds. The
 /// kernel caps it at `net.core.somaxconn` (4096 by default).
@@ -52,6 +55,22 @@ enum Inner {
     Unix { listener: AsyncFd<mio::net::UnixListener>, _file: SocketFile },
 }
 
+/// The certificate that new connections see.
+pub type CurrentTls = watch::Receiver<Option<Arc<ServerConfig>>>;
+
+/// What a connection speaks first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Security {
+    Plain,
+    Tls,
+}
+
+impl Security {
+    fn of(bind: &Bind) -> Self {
+        if bind.tls { Self::Tls } else { Self::Plain }
+    }
+}
+
 /// Gives new connections to the shards, in turn.
 #[derive(Debug)]
 pub struct Spread {
@@ -61,6 +80,8 @@ pub struct Spread {
     trusted_proxies: TrustedProxies,
     /// For what comes before a shard has the connection: the header of the PROXY protocol.
     patience: Duration,
+    /// The certificate; it changes when the configuration is read again.
+    tls: CurrentTls,
     metrics: Arc<Metrics>,
     refusals_logged: RateLimited,
     failures_logged: RateLimited,
@@ -74,11 +95,11 @@ impl Listener {
             Address::Tcp(wanted) => {
                 let listener = bind_tcp(*wanted, all).map_err(failed)?;
                 let bound = listener.local_addr().map_err(failed)?;
-                (Inner::Tcp(watch(listener).map_err(failed)?), Address::Tcp(bound))
+                (Inner::Tcp(process::watch(listener).map_err(failed)?), Address::Tcp(bound))
             }
             Address::Unix(path) => {
-                let (listener, file) = bind_unix(path).map_err(failed)?;
-                let listener = watch(listener).map_err(failed)?;
+                let (listener, file) = bind_unix(path, &bind.file).map_err(failed)?;
+                let listener = process::watch(listener).map_err(failed)?;
                 (Inner::Unix { listener, _file: file }, bind.address.clone())
             }
         };
@@ -117,8 +138,7 @@ impl Listener {
                 }
             };
             match accepted {
-                Ok(Ok((socket, peer))) if self.bind.proxy_protocol => spread.take_behind_proxy(socket, peer),
-                Ok(Ok((socket, peer))) => spread.take(socket, peer),
+                Ok(Ok((socket, peer))) => spread.take(socket, peer, &self.bind),
                 Ok(Err(error)) => spread.handle_error(&error).await,
                 Err(_would_block) => {}
             }
@@ -133,6 +153,7 @@ impl Spread {
         limits: Arc<ConnectionLimits>,
         trusted_proxies: TrustedProxies,
         patience: Duration,
+        tls: CurrentTls,
         metrics: Arc<Metrics>,
     ) -> Self {
         let few_lines = || RateLimited::new(5, Duration::from_secs(10), metrics.log_lines_left_out.clone());
@@ -143,43 +164,38 @@ impl Spread {
             limits,
             trusted_proxies,
             patience,
+            tls,
             metrics,
             refusals_logged,
             failures_logged,
         }
     }
 
-    fn take(&self, socket: Socket, peer: Peer) {
-        let admitted = if self.trusted_proxies.trusts(peer) {
-            self.limits.admit_proxy()
-        } else {
-            self.limits.admit(peer)
-        };
-        match admitted {
-            Ok(count) => self.hand_over(socket, Caller::new(peer, count)),
-            Err(full) => self.refuse_full(peer, full),
-        }
-    }
-
-    /// Takes a connection that says first whom it is from, if it may.
-    fn take_behind_proxy(self: &Arc<Self>, socket: Socket, peer: Peer) {
-        if !self.trusted_proxies.trusts(peer) {
+    fn take(self: &Arc<Self>, socket: Socket, peer: Peer, bind: &Bind) {
+        let is_trusted = self.trusted_proxies.trusts(peer);
+        if bind.proxy_protocol && !is_trusted {
             let why = "it is none of trusted_proxies, whose word is taken here";
             self.refuse(peer, "untrusted_proxy", &why);
             return;
         }
-        match self.limits.admit_proxy() {
-            Ok(count) => {
-                let (spread, caller) = (Arc::clone(self), Caller::new(peer, count));
-                tokio::spawn(async move { spread.read_proxy_header(socket, caller).await });
-            }
-            Err(full) => self.refuse_full(peer, full),
+        let admitted = if is_trusted { self.limits.admit_proxy() } else { self.limits.admit(peer) };
+        let caller = match admitted {
+            Ok(count) => Caller::new(peer, count),
+            Err(full) => return self.refuse(peer, full.label(), &full),
+        };
+        let security = Security::of(bind);
+        if bind.proxy_protocol {
+            let spread = Arc::clone(self);
+            tokio::spawn(async move { spread.read_proxy_header(socket, caller, security).await });
+        } else {
+            self.hand_over(socket, caller, security);
         }
     }
 
-    async fn read_proxy_header(&self, socket: Socket, mut caller: Caller) {
+    /// Takes a connection that says first whom it is from.
+    async fn read_proxy_header(&self, socket: Socket, mut caller: Caller, security: Security) {
         let peer = caller.peer;
-        let socket = match watch(socket) {
+        let socket = match process::watch(socket) {
             Ok(socket) => socket,
             Err(error) => return self.refuse(peer, "proxy_protocol", &error),
         };
@@ -194,21 +210,28 @@ impl Spread {
         if let Some(source) = source
             && let Err(full) = caller.stands_for(Peer::Tcp(source))
         {
-            return self.refuse_full(caller.peer, full);
+            return self.refuse(caller.peer, full.label(), &full);
         }
-        self.hand_over(socket.into_inner(), caller);
+        self.hand_over(socket.into_inner(), caller, security);
     }
 
-    fn hand_over(&self, socket: Socket, caller: Caller) {
+    fn hand_over(&self, socket: Socket, caller: Caller, security: Security) {
+        let socket = match (socket, security) {
+            (Socket::Tcp(tcp), Security::Tls) => {
+                // A server with such an address has a certificate: the configuration is checked for that.
+                let Some(config) = self.tls.borrow().clone() else { return };
+                match Tls::new(tcp, config) {
+                    Ok(tls) => Socket::Tls(Box::new(tls)),
+                    Err(error) => return self.refuse(caller.peer, "tls", &error),
+                }
+            }
+            (socket, Security::Tls | Security::Plain) => socket,
+        };
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
         if let Some(shard) = self.shards.get(turn % self.shards.len().max(1)) {
             debug!(peer = %caller.peer, "connection accepted");
             shard.accepted(Accepted { socket, caller });
         }
-    }
-
-    fn refuse_full(&self, peer: Peer, full: Full) {
-        self.refuse(peer, full.label(), &full);
     }
 
     fn refuse(&self, peer: Peer, reason: &'static str, why: &dyn fmt::Display) {
@@ -259,7 +282,7 @@ impl Drop for SocketFile {
     }
 }
 
-fn bind_unix(path: &Path) -> io::Result<(mio::net::UnixListener, SocketFile)> {
+fn bind_unix(path: &Path, access: &FileAccess) -> io::Result<(mio::net::UnixListener, SocketFile)> {
     let is_socket = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
     if is_socket && std::os::unix::net::UnixStream::connect(path).is_err() {
         // Left behind by a server that was killed.
@@ -268,8 +291,9 @@ fn bind_unix(path: &Path) -> io::Result<(mio::net::UnixListener, SocketFile)> {
     let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)?;
     socket.bind(&SockAddr::unix(path)?)?;
     let file = SocketFile(path.to_owned());
-    // PHP runs as another user. Who may connect is decided by tickets, as on TCP.
-    fs::set_permissions(path, fs::Permissions::from_mode(0o666))?;
+    // Before it listens: until then nobody can connect.
+    chown(path, access.user.as_ref().map(|user| user.id), access.group.as_ref().map(|group| group.id))?;
+    fs::set_permissions(path, fs::Permissions::from_mode(access.mode))?;
     socket.listen(BACKLOG)?;
     Ok((mio::net::UnixListener::from_std(socket.into()), file))
 }
@@ -290,7 +314,7 @@ fn advice(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::AddrInUse => "Another program listens there: stop it, or choose another address",
         io::ErrorKind::PermissionDenied => {
-            "Ports below 1024 and foreign directories need rights: choose another address"
+            "Ports below 1024, foreign directories and foreign owners need rights: choose others"
         }
         io::ErrorKind::AddrNotAvailable => "This machine has no such address",
         io::ErrorKind::NotFound => "Create the directory first",

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use orosync_protocol::disconnect::Disconnect;
 use tokio::sync::mpsc;
 
 use crate::connection::Accepted;
@@ -16,6 +17,8 @@ pub enum ShardMessage {
     Accepted(Accepted),
     /// Write this to those who subscribed.
     Delivery(Arc<Delivery>),
+    /// End the sessions that are meant.
+    Disconnect(Arc<Disconnect>),
     /// Sessions that wait for credit may ask again.
     CreditReturned,
     /// From now on these rules hold.
@@ -52,6 +55,11 @@ impl ShardHandle {
     /// Hands over an event.
     pub fn deliver(&self, delivery: Arc<Delivery>) {
         self.send(ShardMessage::Delivery(delivery));
+    }
+
+    /// Has sessions ended.
+    pub fn disconnect(&self, disconnect: Arc<Disconnect>) {
+        self.send(ShardMessage::Disconnect(disconnect));
     }
 
     /// Tells that credit has come back.

@@ -22,11 +22,13 @@ pub mod outbound;
 pub mod publisher;
 pub mod websocket;
 
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use orosync_protocol::close::ComeBack;
+use orosync_protocol::disconnect::Disconnect;
 use orosync_protocol::link_frame::{MAX_FRAME_BYTES, Message};
 use orosync_protocol::ticket::Identity;
 use orosync_protocol::wamp::{self, ServerMessage};
@@ -38,7 +40,7 @@ use crate::connection::{Caller, Peer};
 use crate::frame::{ping_frame, text_frame};
 use crate::handshake::answers::Refusal;
 use crate::handshake::{Door, Handshake, Outcome, Upgrade};
-use crate::log::RateLimited;
+use crate::log::{RateLimited, clip};
 use crate::metrics::Metrics;
 use crate::policy::Policies;
 
@@ -70,10 +72,40 @@ pub struct Shared {
     pub limits: Limits,
     /// All counters.
     pub metrics: Arc<Metrics>,
-    /// Bounds the log lines about tickets and handshakes.
-    pub handshakes_logged: Arc<RateLimited>,
-    /// Bounds the log lines about what a policy refused.
-    pub refusals_logged: Arc<RateLimited>,
+    /// Bounds the log lines that clients cause.
+    pub lines: Arc<ClientLines>,
+}
+
+/// The log lines that clients cause, each kind with a bound of its own: a flood of one hides no other.
+#[derive(Debug)]
+pub struct ClientLines {
+    /// Tickets that were refused.
+    pub tickets: RateLimited,
+    /// Connections that were refused: no place, no TLS.
+    pub connections: RateLimited,
+    /// Subscriptions that were refused.
+    pub subscriptions: RateLimited,
+    /// Publications of browsers that were refused.
+    pub publications: RateLimited,
+    /// Messages of publishers that were refused.
+    pub publishers: RateLimited,
+    /// Frames of publishers that cannot be read.
+    pub broken_frames: RateLimited,
+}
+
+impl ClientLines {
+    /// At most `max` lines of each kind per `interval`; what is left out is counted.
+    pub fn new(max: u32, interval: Duration, metrics: &Metrics) -> Self {
+        let limited = || RateLimited::new(max, interval, metrics.log_lines_left_out.clone());
+        Self {
+            tickets: limited(),
+            connections: limited(),
+            subscriptions: limited(),
+            publications: limited(),
+            publishers: limited(),
+            broken_frames: limited(),
+        }
+    }
 }
 
 /// The time, both ways.
@@ -191,6 +223,15 @@ impl Session {
         matches!(self.state, State::Ending { .. })
     }
 
+    /// May a publisher have it ended, and does this one mean it?
+    pub fn is_meant_by(&self, disconnect: &Disconnect) -> bool {
+        self.open().is_some_and(|open| match (&open.party, disconnect) {
+            (Party::Publisher(_), _) => false,
+            (Party::Browser(_), Disconnect::User(name)) => open.identity.user.as_ref() == Some(name),
+            (Party::Browser(_), Disconnect::Session(id)) => open.id == *id,
+        })
+    }
+
     /// A publisher's session?
     pub fn is_publisher(&self) -> bool {
         self.open().is_some_and(|open| matches!(open.party, Party::Publisher(_)))
@@ -222,8 +263,9 @@ impl Session {
                     Outcome::Refused { refusal, ticket } => {
                         if let Some(error) = ticket {
                             shared.metrics.tickets_refused.count(error.label());
-                            if let Some(left_out) = shared.handshakes_logged.admit(now.instant) {
-                                warn!(peer = %self.caller.peer, reason = error.label(), left_out, "ticket refused: {error}");
+                            if let Some(left_out) = shared.lines.tickets.admit(now.instant) {
+                                let (reason, problem) = (error.label(), error.to_string());
+                                warn!(peer = %self.caller.peer, reason, left_out, "ticket refused: {}", clip(&problem));
                             }
                         }
                         self.refuse_handshake(refusal, shared, now.instant);
@@ -250,6 +292,18 @@ impl Session {
     pub fn handle_error(&mut self) {
         self.outbound.clear();
         self.handle_end_of_input();
+    }
+
+    /// The connection broke, or what came is no TLS.
+    pub fn handle_read_error(&mut self, error: &io::Error, shared: &Shared, now: Instant) {
+        if error.kind() == io::ErrorKind::InvalidData && self.protocol().is_none() && !self.is_ending() {
+            shared.metrics.handshakes_refused.count("tls");
+            if let Some(left_out) = shared.lines.connections.admit(now) {
+                let error = error.to_string();
+                warn!(peer = %self.caller.peer, reason = "tls", left_out, "connection refused: {}", clip(&error));
+            }
+        }
+        self.handle_error();
     }
 
     /// Does it matter that everything has been written?
@@ -408,7 +462,7 @@ impl Session {
         shared.metrics.handshakes_refused.count(refusal.label());
         debug!(peer = %self.caller.peer, reason = refusal.label(), "handshake refused");
         if let Refusal::Full(full) = refusal
-            && let Some(left_out) = shared.handshakes_logged.admit(now)
+            && let Some(left_out) = shared.lines.connections.admit(now)
         {
             warn!(peer = %self.caller.peer, reason = full.label(), left_out, "connection refused: {full}");
         }

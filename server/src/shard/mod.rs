@@ -9,15 +9,19 @@ pub mod run;
 pub mod subscribers;
 
 use std::collections::VecDeque;
+use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
+use orosync_protocol::disconnect::Disconnect;
 use orosync_protocol::link_frame::Message;
 use orosync_protocol::{CloseReason, PublisherId};
 use slab::Slab;
+use tracing::info;
 
 use crate::connection::Caller;
 use crate::delivery::Delivery;
+use crate::log::clip;
 use crate::metrics::Source;
 use crate::node::Node;
 use crate::session::publisher::Batch;
@@ -131,10 +135,10 @@ impl Shard {
         }
     }
 
-    /// A session's connection broke.
-    pub fn handle_error(&mut self, slot: usize) {
+    /// A session's connection broke, or what came is no TLS.
+    pub fn handle_read_error(&mut self, slot: usize, error: &io::Error, now: Instant) {
         if let Some(entry) = self.sessions.get_mut(slot) {
-            entry.session.handle_error();
+            entry.session.handle_read_error(error, &self.shared, now);
             self.mark_dirty(slot);
         }
     }
@@ -157,6 +161,31 @@ impl Shard {
         let metrics = &self.shared.metrics;
         metrics.deliveries.inc_by(delivered);
         metrics.delivered_bytes.inc_by(delivered * delivery.frame.len() as u64);
+    }
+
+    /// Ends the sessions that are meant. Costs a look at each session: a disconnect is rare.
+    pub fn handle_disconnect(&mut self, disconnect: &Disconnect, now: Instant) {
+        let mut ended = 0;
+        for (slot, entry) in &mut self.sessions {
+            if !entry.session.is_meant_by(disconnect) {
+                continue;
+            }
+            ended += 1;
+            // What it wanted to publish meanwhile is no longer its to publish.
+            entry.unpublished.clear();
+            entry.session.end(CloseReason::Policy, now + FAREWELL);
+            if !entry.is_dirty {
+                entry.is_dirty = true;
+                self.dirty.push_back(slot);
+            }
+        }
+        if ended > 0 {
+            let who = match disconnect {
+                Disconnect::User(name) => name.clone(),
+                Disconnect::Session(id) => id.to_string(),
+            };
+            info!(who = %clip(&who), sessions = ended, "disconnected, as a publisher has asked");
+        }
     }
 
     /// From now on these rules hold. What sessions have subscribed to already stays.

@@ -132,6 +132,7 @@ impl EventLoop {
         match message {
             ShardMessage::Accepted(accepted) => self.accept(accepted, now),
             ShardMessage::Delivery(delivery) => self.shard.handle_delivery(&delivery, now),
+            ShardMessage::Disconnect(disconnect) => self.shard.handle_disconnect(&disconnect, now),
             ShardMessage::Rules(shared) => self.shard.handle_rules(shared),
             ShardMessage::CreditReturned => self.shard.handle_credit(now),
             ShardMessage::StopPublishing(done) => {
@@ -223,21 +224,25 @@ impl EventLoop {
             if !connection.is_readable || !self.shard.wants_input(slot) {
                 return;
             }
-            match connection.socket.read(&mut self.buffer) {
+            let read = connection.socket.read(&mut self.buffer);
+            // TLS answers while it reads; what the kernel does not take waits for writability.
+            connection.is_blocked |= connection.socket.has_pending();
+            match read {
                 Ok(0) => {
                     connection.is_readable = false;
                     self.shard.handle_end_of_input(slot);
                 }
                 Ok(length) => {
                     // A short read has emptied the kernel's buffer, unless the peer's FIN is still behind it.
-                    connection.is_readable = length == READ_BYTES || connection.input_ends;
+                    connection.is_readable =
+                        length == READ_BYTES || connection.input_ends || connection.socket.reads_in_pieces();
                     self.shard.handle_bytes(slot, &self.buffer[..length], now);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => connection.is_readable = false,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => {
+                Err(error) => {
                     connection.is_readable = false;
-                    self.shard.handle_error(slot);
+                    self.shard.handle_read_error(slot, &error, now.instant);
                 }
             }
         }
@@ -261,7 +266,7 @@ impl EventLoop {
     fn write(&mut self, slot: usize, now: Now) {
         let Some(Some(connection)) = self.connections.get_mut(slot) else { return };
         let Some(session) = self.shard.session(slot) else { return };
-        while !connection.is_blocked && !session.outbound().is_empty() {
+        while !connection.is_blocked && (!session.outbound().is_empty() || connection.socket.has_pending()) {
             let mut slices = [IoSlice::new(&[]); MAX_SLICES];
             let filled = session.outbound().slices(&mut slices);
             let lent: usize = slices[..filled].iter().map(|slice| slice.len()).sum();
@@ -275,11 +280,12 @@ impl EventLoop {
                 Err(_) => session.handle_error(),
             }
         }
-        if session.outbound().is_empty() && session.awaits_written() {
+        let is_written = session.outbound().is_empty() && !connection.socket.has_pending();
+        if is_written && session.awaits_written() {
             self.shard.handle_written(slot, now);
         }
         let Some(session) = self.shard.session(slot) else { return };
-        if session.wants_fin() && !connection.fin_sent {
+        if session.wants_fin() && !connection.socket.has_pending() && !connection.fin_sent {
             connection.fin_sent = true;
             // A peer that is gone already needs no FIN.
             let _ = connection.socket.finish();

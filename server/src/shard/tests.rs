@@ -15,10 +15,11 @@ use crate::connection::proxies::TrustedProxies;
 use crate::connection::{Caller, Peer};
 use crate::handshake::Door;
 use crate::handshake::origin::AllowedOrigins;
-use crate::log::RateLimited;
+
 use crate::metrics::Metrics;
 use crate::node::handle::{Inbox, ShardHandle, ShardMessage};
 use crate::policy::{Policies, Publish, Subscribe, TopicRule};
+use crate::session::ClientLines;
 use crate::session::outbound::MAX_SLICES;
 
 const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
@@ -46,8 +47,6 @@ impl Stage {
         let metrics = Arc::new(Metrics::new());
         let (handle, inbox) = ShardHandle::new();
         let node = Arc::new(Node::new(vec![handle], &limits, Arc::clone(&metrics)));
-        let ten_lines =
-            || Arc::new(RateLimited::new(10, Duration::from_secs(10), metrics.log_lines_left_out.clone()));
         let shared = Shared {
             door: Door {
                 authenticator: Arc::new(Authenticator::new(
@@ -62,8 +61,7 @@ impl Stage {
             policies: Policies::new(Vec::new()),
             limits,
             metrics: Arc::clone(&metrics),
-            handshakes_logged: ten_lines(),
-            refusals_logged: ten_lines(),
+            lines: Arc::new(ClientLines::new(10, Duration::from_secs(10), &metrics)),
         };
         let stepped = Shard::new(0, Arc::clone(&node), Arc::new(shared));
         let connections = ConnectionLimits::new(Places { browsers: 1000, for_publishers: 0 }, 1000);
@@ -429,7 +427,7 @@ fn a_publisher_is_acknowledged_and_what_it_sends_again_is_delivered_once() {
     stage.link(first, &batch(1, vec![message("oro/ping", "1"), message("oro/ping", "2")]));
     assert_eq!(stage.link_frames(first), [ServerFrame::Ack { accepted: Seq::new(2).unwrap() }]);
     // The acknowledgement is lost, the publisher comes back and sends the second one again.
-    stage.shard.handle_error(first);
+    stage.shard.handle_read_error(first, &io::ErrorKind::ConnectionReset.into(), stage.now);
     let second = stage.publisher(7);
     assert_eq!(stage.link_frames(second), [ServerFrame::Welcome { accepted: Seq::new(2) }]);
     stage.link(second, &batch(2, vec![message("oro/ping", "2"), message("oro/ping", "3")]));
@@ -558,7 +556,7 @@ fn what_waits_for_credit_is_published_even_if_its_publisher_has_gone() {
     let publisher = stage.publisher(7);
     stage.link(publisher, &batch(1, vec![message("oro/ping", "1")]));
     stage.link(publisher, &batch(2, vec![message("oro/ping", "2")]));
-    stage.shard.handle_error(publisher);
+    stage.shard.handle_read_error(publisher, &io::ErrorKind::ConnectionReset.into(), stage.now);
     assert!(!stage.shard.is_gone(publisher));
     assert_eq!(stage.texts(reader).len(), 2);
     assert!(stage.shard.is_gone(publisher));
