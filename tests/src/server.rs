@@ -74,11 +74,16 @@ impl Server {
 
     /// The same with more lines of configuration, where it may have so many descriptors and no more.
     pub fn start_with_descriptors(descriptors: u64, configuration: &str) -> Self {
+        let script = format!("ulimit -n {descriptors} && exec \"$@\"");
+        Self::start_through(&script, Stdio::null(), configuration)
+    }
+
+    /// The same as the last step of a shell script, which sees it as `"$@"`, with this standard input.
+    pub fn start_through(script: &str, input: impl Into<Stdio>, configuration: &str) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let mut limited = Command::new("sh");
-        limited.args(["-c", &format!("ulimit -n {descriptors} && exec \"$0\" \"$@\"")]);
-        limited.arg(command().get_program());
-        Self::launch_as(limited, directory, "127.0.0.1:0", configuration, &[])
+        let mut shell = Command::new("sh");
+        shell.arg("-c").arg(script).arg("sh").arg(command().get_program()).stdin(input);
+        Self::launch_as(shell, directory, "127.0.0.1:0", configuration, &[])
     }
 
     fn launch(directory: TempDir, bind: &str, configuration: &str, environment: &[(&str, &str)]) -> Self {

@@ -24,6 +24,7 @@ use crate::connection::limits::{ConnectionLimits, Places};
 use crate::handshake::Door;
 use crate::handshake::origin::AllowedOrigins;
 use crate::listen::address::Address;
+use crate::listen::inherited::Inherited;
 use crate::listen::{ListenError, Listener, Spread};
 use crate::metrics::{Metrics, Source};
 use crate::node::handle::{Inbox, ShardHandle};
@@ -31,6 +32,7 @@ use crate::node::{Node, drain};
 use crate::process::{self, Request, Requests};
 use crate::session::{ClientLines, Shared};
 use crate::shard::{Shard, run};
+use crate::supervisor;
 
 /// Descriptors that are not for sessions: listeners, logs, health checks.
 const RESERVED_DESCRIPTORS: usize = 64;
@@ -62,6 +64,14 @@ pub enum ServeError {
     /// A listening socket could not be opened.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// The service manager passed a socket that the configuration does not know.
+    #[error(
+        "bind does not name {address}, which systemd listens on for this server. Add it to bind, or take it out of the .socket unit"
+    )]
+    NotInBind {
+        /// Where it listens.
+        address: Address,
+    },
     /// The kernel refused a thread, a descriptor or a signal handler.
     #[error("the server cannot start: {0}")]
     Start(#[source] io::Error),
@@ -71,11 +81,18 @@ pub enum ServeError {
 }
 
 async fn run_node(settings: Settings, read_again: ReadAgain) -> Result<(), ServeError> {
+    let mut inherited = Inherited::take().map_err(ServeError::Start)?;
     let mut requests = Requests::listen().map_err(ServeError::Start)?;
     let descriptors = process::raise_descriptor_limit().map_err(ServeError::Start)?;
     let metrics = Arc::new(Metrics::new());
-    let listeners: Vec<Listener> =
-        settings.bind.iter().map(|bind| Listener::open(bind, &settings.bind)).collect::<Result<_, _>>()?;
+    let listeners: Vec<Listener> = settings
+        .bind
+        .iter()
+        .map(|bind| Listener::open(bind, &settings.bind, &mut inherited))
+        .collect::<Result<_, _>>()?;
+    if let Some(address) = inherited.left() {
+        return Err(ServeError::NotInBind { address: address.clone() });
+    }
     let admin = bind_admin(&settings).await?;
     let places = places(&settings, descriptors);
     let connection_limits = ConnectionLimits::new(places, settings.limits.sessions_per_address);
@@ -107,7 +124,9 @@ async fn run_node(settings: Settings, read_again: ReadAgain) -> Result<(), Serve
     if let Some(listener) = admin {
         operators.spawn(admin::serve(listener, Arc::clone(&metrics), readiness.clone(), rules.described()));
     }
+    tasks.spawn(supervisor::watch_shards(Arc::clone(&node)));
     readiness.enter(Phase::Serving);
+    supervisor::ready();
     info!(
         version = env!("CARGO_PKG_VERSION"),
         shards = node.shards().len(),
@@ -120,7 +139,11 @@ async fn run_node(settings: Settings, read_again: ReadAgain) -> Result<(), Serve
     let request = loop {
         tokio::select! {
             request = requests.next() => match request {
-                Request::HangUp => rules.reload(node.shards()),
+                Request::HangUp => {
+                    supervisor::reloading();
+                    rules.reload(node.shards());
+                    supervisor::ready();
+                }
                 Request::Terminate | Request::Interrupt => break request,
             },
             () = shards.next_ended() => return Err(ServeError::Shard),
@@ -129,6 +152,7 @@ async fn run_node(settings: Settings, read_again: ReadAgain) -> Result<(), Serve
     info!(signal = request.label(), seconds = drain_time.as_secs_f64(), "draining");
     let until = Instant::now() + drain_time;
     readiness.enter(Phase::Draining);
+    supervisor::stopping();
     tasks.shutdown().await;
     drain::drain(node.shards(), until.into_std()).await;
     if timeout_at(until + LAST_WAIT, shards.all_ended()).await.is_err() {

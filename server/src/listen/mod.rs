@@ -2,13 +2,15 @@
 
 pub mod address;
 pub mod bind;
+pub mod inherited;
 mod proxy_protocol;
 
 use std::fmt;
 use std::fs;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt, chown};
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -34,6 +36,7 @@ use crate::process;
 
 use address::Address;
 use bind::{Bind, FileAccess};
+use inherited::{Inherited, Open};
 
 /// Connections that the kernel keeps until they are accepted: after a restart all browsers come back within seconds. The
 /// kernel caps it at `net.core.somaxconn` (4096 by default).
@@ -52,7 +55,7 @@ pub struct Listener {
 #[derive(Debug)]
 enum Inner {
     Tcp(AsyncFd<mio::net::TcpListener>),
-    Unix { listener: AsyncFd<mio::net::UnixListener>, _file: SocketFile },
+    Unix { listener: AsyncFd<mio::net::UnixListener>, _file: Option<SocketFile> },
 }
 
 /// The certificate that new connections see.
@@ -88,18 +91,24 @@ pub struct Spread {
 }
 
 impl Listener {
-    /// Opens a listening socket. Needs a tokio runtime.
-    pub fn open(bind: &Bind, all: &[Bind]) -> Result<Self, ListenError> {
+    /// Opens a listening socket, or takes the one that was inherited. Needs a tokio runtime.
+    pub fn open(bind: &Bind, all: &[Bind], inherited: &mut Inherited) -> Result<Self, ListenError> {
         let failed = |error| ListenError { key: "bind", address: bind.address.clone(), error };
-        let (inner, address) = match &bind.address {
-            Address::Tcp(wanted) => {
-                let listener = bind_tcp(*wanted, all).map_err(failed)?;
-                let bound = listener.local_addr().map_err(failed)?;
-                (Inner::Tcp(process::watch(listener).map_err(failed)?), Address::Tcp(bound))
+        let opened = match (inherited.find(&bind.address), &bind.address) {
+            (Some(open), _) => Ok((open, None)),
+            (None, Address::Tcp(wanted)) => bind_tcp(*wanted, all).map(|open| (Open::Tcp(open), None)),
+            (None, Address::Unix(path)) => {
+                bind_unix(path, &bind.file).map(|(open, file)| (Open::Unix(open), Some(file)))
             }
-            Address::Unix(path) => {
-                let (listener, file) = bind_unix(path, &bind.file).map_err(failed)?;
-                let listener = process::watch(listener).map_err(failed)?;
+        };
+        let (inner, address) = match opened.map_err(failed)? {
+            (Open::Tcp(listener), _) => {
+                let address = Address::Tcp(listener.local_addr().map_err(failed)?);
+                let listener = process::watch(mio::net::TcpListener::from_std(listener)).map_err(failed)?;
+                (Inner::Tcp(listener), address)
+            }
+            (Open::Unix(listener), file) => {
+                let listener = process::watch(mio::net::UnixListener::from_std(listener)).map_err(failed)?;
                 (Inner::Unix { listener, _file: file }, bind.address.clone())
             }
         };
@@ -255,7 +264,7 @@ impl Spread {
     }
 }
 
-fn bind_tcp(address: SocketAddr, all: &[Bind]) -> io::Result<mio::net::TcpListener> {
+fn bind_tcp(address: SocketAddr, all: &[Bind]) -> io::Result<TcpListener> {
     let socket =
         socket2::Socket::new(Domain::for_address(address), Type::STREAM.nonblocking().cloexec(), None)?;
     socket.set_reuse_address(true)?;
@@ -268,7 +277,7 @@ fn bind_tcp(address: SocketAddr, all: &[Bind]) -> io::Result<mio::net::TcpListen
     }
     socket.bind(&SockAddr::from(address))?;
     socket.listen(BACKLOG)?;
-    Ok(mio::net::TcpListener::from_std(socket.into()))
+    Ok(socket.into())
 }
 
 /// A socket file that goes with its listener.
@@ -282,9 +291,9 @@ impl Drop for SocketFile {
     }
 }
 
-fn bind_unix(path: &Path, access: &FileAccess) -> io::Result<(mio::net::UnixListener, SocketFile)> {
+fn bind_unix(path: &Path, access: &FileAccess) -> io::Result<(UnixListener, SocketFile)> {
     let is_socket = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
-    if is_socket && std::os::unix::net::UnixStream::connect(path).is_err() {
+    if is_socket && UnixStream::connect(path).is_err() {
         // Left behind by a server that was killed.
         fs::remove_file(path)?;
     }
@@ -292,10 +301,13 @@ fn bind_unix(path: &Path, access: &FileAccess) -> io::Result<(mio::net::UnixList
     socket.bind(&SockAddr::unix(path)?)?;
     let file = SocketFile(path.to_owned());
     // Before it listens: until then nobody can connect.
-    chown(path, access.user.as_ref().map(|user| user.id), access.group.as_ref().map(|group| group.id))?;
+    let (user, group) = (access.user.as_ref(), access.group.as_ref());
+    if user.is_some() || group.is_some() {
+        chown(path, user.map(|user| user.id), group.map(|group| group.id))?;
+    }
     fs::set_permissions(path, fs::Permissions::from_mode(access.mode))?;
     socket.listen(BACKLOG)?;
-    Ok((mio::net::UnixListener::from_std(socket.into()), file))
+    Ok((socket.into(), file))
 }
 
 /// A listening socket that could not be opened.

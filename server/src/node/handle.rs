@@ -23,6 +23,8 @@ pub enum ShardMessage {
     CreditReturned,
     /// From now on these rules hold.
     Rules(Arc<Shared>),
+    /// Say that you live, by dropping this.
+    AskForLife(mpsc::Sender<()>),
     /// End the publishers' sessions and take no more from anybody; say so when it is done.
     StopPublishing(mpsc::Sender<()>),
     /// Write what is waiting, end all sessions, then yourself.
@@ -70,6 +72,11 @@ impl ShardHandle {
     /// Hands over other rules.
     pub fn rules(&self, shared: Arc<Shared>) {
         self.send(ShardMessage::Rules(shared));
+    }
+
+    /// Asks whether it lives: then it drops `alive`.
+    pub fn ask_for_life(&self, alive: mpsc::Sender<()>) {
+        self.send(ShardMessage::AskForLife(alive));
     }
 
     /// First half of a drain: no more publishing; `done` hears of it.

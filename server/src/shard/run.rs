@@ -135,6 +135,7 @@ impl EventLoop {
             ShardMessage::Disconnect(disconnect) => self.shard.handle_disconnect(&disconnect, now),
             ShardMessage::Rules(shared) => self.shard.handle_rules(shared),
             ShardMessage::CreditReturned => self.shard.handle_credit(now),
+            ShardMessage::AskForLife(alive) => drop(alive),
             ShardMessage::StopPublishing(done) => {
                 self.shard.stop_publishing(now);
                 drop(done);
