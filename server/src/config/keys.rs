@@ -104,7 +104,7 @@ keys! {
     AUTH_ANONYMOUS: Anonymous = kinds::ANONYMOUS, "auth.anonymous", "'accept'",
         "What a connection without a ticket gets: a session for the topics that `anyone` may have, or an answer 401.";
     AUTH_ALLOWED_ORIGINS: Vec<String> = kinds::ORIGINS, "auth.allowed_origins", "['*']",
-        "Hosts of the sites whose pages may connect: `crm.example.com`, `*.example.com` or `*`.";
+        "Hosts of the sites whose pages may connect: `crm.example.com`, `*.example.com`, `same host` (the one that is connected to) or `*`.";
 
     TLS_CERTIFICATE_FILE: Option<PathBuf> = kinds::FILE, "tls.certificate_file", "''",
         "The certificate in PEM, the server's own first, for addresses of `bind` with the word `tls`. Read again on SIGHUP.";

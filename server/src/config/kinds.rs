@@ -15,6 +15,7 @@ use tracing_subscriber::filter::Targets;
 use super::near::did_you_mean;
 use super::settings::Anonymous;
 use crate::connection::proxies::TrustedProxies;
+use crate::handshake::origin::SAME_HOST;
 use crate::listen::address::parse_tcp;
 use crate::listen::bind::Bind;
 use crate::log::LogFormat;
@@ -165,8 +166,11 @@ fn proxies(value: &Value) -> Result<TrustedProxies, String> {
         .map_err(|(text, error)| in_list(value, text, &error))
 }
 
-/// `*`, `host` or `*.host`, in lower case.
+/// `*`, `host`, `*.host`, in lower case, or `same host`.
 fn origin(text: &str) -> Result<String, String> {
+    if text == SAME_HOST {
+        return Ok(text.to_owned());
+    }
     let host = text.strip_prefix("*.").unwrap_or(text);
     let is_name = |host: &str| {
         !host.is_empty()
@@ -188,7 +192,7 @@ fn origin(text: &str) -> Result<String, String> {
     Err(if bare != text && is_name(bare) {
         format!("only the host of an origin counts. Write {}", bare.to_ascii_lowercase())
     } else {
-        "not a host. Write crm.example.com, *.example.com or *".to_owned()
+        "not a host. Write crm.example.com, *.example.com, same host or *".to_owned()
     })
 }
 
@@ -447,9 +451,9 @@ mod tests {
         for (written, problem) in [
             ("https://crm.example.com", "only the host of an origin counts. Write crm.example.com"),
             ("crm.example.com:8080", "only the host of an origin counts. Write crm.example.com"),
-            ("crm.*.com", "not a host. Write crm.example.com, *.example.com or *"),
-            ("*.", "not a host. Write crm.example.com, *.example.com or *"),
-            ("a b", "not a host. Write crm.example.com, *.example.com or *"),
+            ("crm.*.com", "not a host. Write crm.example.com, *.example.com, same host or *"),
+            ("*.", "not a host. Write crm.example.com, *.example.com, same host or *"),
+            ("a b", "not a host. Write crm.example.com, *.example.com, same host or *"),
         ] {
             assert_eq!(text(&ORIGINS, written), Err(problem.to_owned()), "{written}");
         }

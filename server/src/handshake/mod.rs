@@ -120,7 +120,7 @@ fn decide(request: &Request<'_, '_>, door: &Door, caller: &mut Caller, unix_now:
         caller.stands_for(Peer::Behind(client)).map_err(full)?;
     }
     let key = headers.websocket_key().map_err(|refusal| (refusal, None))?;
-    if !door.allowed_origins.allows(headers.one("origin").as_deref()) {
+    if !door.allowed_origins.allows(headers.one("origin").as_deref(), headers.one("host").as_deref()) {
         return Err((Refusal::Origin, None));
     }
     let (protocol, echo) = headers.protocol();
