@@ -22,6 +22,7 @@ pub(crate) fn register(module: ModuleBuilder<'_>) -> ModuleBuilder<'_> {
     module
         .function(wrap_function!(orosync_publish))
         .function(wrap_function!(orosync_publish_many))
+        .function(wrap_function!(orosync_disconnect))
         .function(wrap_function!(orosync_flush))
         .function(wrap_function!(orosync_check))
         .function(wrap_function!(orosync_ticket))
@@ -37,6 +38,11 @@ pub(crate) fn orosync_publish(topic: Text<'_>, payload: &Zval, options: Table<'_
 #[php_function]
 pub(crate) fn orosync_publish_many(messages: Iterable<'_>) -> PhpResult<i64> {
     publish_many(Handle::of_ini()?, messages)
+}
+
+#[php_function]
+pub(crate) fn orosync_disconnect(who: Table<'_>) -> PhpResult<bool> {
+    disconnect(Handle::of_ini()?, who)
 }
 
 #[php_function]
@@ -84,6 +90,11 @@ pub(crate) fn publish_many(handle: Handle, mut messages: Iterable<'_>) -> PhpRes
     }
     zval::check_pending()?;
     Ok(accepted)
+}
+
+pub(crate) fn disconnect(handle: Handle, who: Table<'_>) -> PhpResult<bool> {
+    let message = zval::disconnect(who)?;
+    Ok(handle.publish(message.lend()))
 }
 
 pub(crate) fn flush(handle: Handle, timeout: Seconds) -> bool {

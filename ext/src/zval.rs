@@ -7,7 +7,8 @@ use ext_php_rs::flags::DataType;
 use ext_php_rs::types::{ArrayKey, ZendHashTable, ZendStr, Zval};
 use ext_php_rs::zend::ExecutorGlobals;
 use orosync_link::Status;
-use orosync_protocol::link_frame::MessageRef;
+use orosync_protocol::disconnect::Disconnect;
+use orosync_protocol::link_frame::{Message, MessageRef};
 use orosync_protocol::ticket::{Identity, MAX_GRANTED, Role};
 use orosync_protocol::topic::TopicRef;
 use orosync_protocol::{Audience, SessionId, SessionIds, TopicPattern};
@@ -206,6 +207,38 @@ fn session_ids(option: &str, value: &Zval) -> Result<SessionIds, PhpException> {
             "the option \"{option}\" has {error}. Publish to a topic of those sessions instead"
         ))
     })
+}
+
+/// Whose sessions are to end: exactly one of `user` and `session`.
+pub(crate) fn disconnect(who: Table<'_>) -> Result<Message, PhpException> {
+    const KNOWN: [&str; 2] = ["user", "session"];
+    const SHAPE: &str = "it takes one of ['user' => 'NAME'] and ['session' => 'ID']";
+    let mut found = None;
+    for (key, value) in who.iter() {
+        let key = key_text(&key);
+        if !KNOWN.contains(&key.as_str()) {
+            let problem = format!("\"{key}\" is unknown{}", near(&key, &KNOWN));
+            return Err(exceptions::encoding(&problem));
+        }
+        let text = value.dereference().str().filter(|text| !text.is_empty()).ok_or_else(|| {
+            exceptions::encoding(&format!(
+                "\"{key}\" must be a string in UTF-8 that is not empty, {} given",
+                type_name(value)
+            ))
+        })?;
+        let one = if key == "user" {
+            Disconnect::User(text.to_owned())
+        } else {
+            let id =
+                text.parse().map_err(|error| exceptions::encoding(&format!("\"session\" is {error}")))?;
+            Disconnect::Session(id)
+        };
+        if found.replace(one).is_some() {
+            return Err(exceptions::encoding(SHAPE));
+        }
+    }
+    let disconnect = found.ok_or_else(|| exceptions::encoding(SHAPE))?;
+    disconnect.message().map_err(|error| exceptions::encoding(&format!("the name {error}")))
 }
 
 /// Who the claims of a ticket speak of. A claim that is null counts as left out.

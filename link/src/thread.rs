@@ -126,7 +126,7 @@ impl Worker {
             shared,
             exit,
             machine: Machine::new(publisher, options.connect_timeout),
-            connector: Connector::new(options.endpoint.clone(), options.connect_timeout),
+            connector: Connector::new(&options),
             options,
             transport: None,
             naps_left: 0,

@@ -116,7 +116,7 @@ fn soak(time: Duration, directory: &std::path::Path) -> Vec<String> {
             samples.take(&server, &crowd);
         }
         // Refused while the queue is full, which its books then do not have.
-        announcements += usize::from(announcer.publish(announcement(announcements)).is_ok());
+        announcements += usize::from(announcer.publish(announcement(announcements).lend()).is_ok());
         thread::sleep(Duration::from_secs(1));
     }
     samples.end_life();

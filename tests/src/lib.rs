@@ -1,6 +1,7 @@
 //! What end-to-end tests need: the real programs, started on free ports and stopped when they go out of scope.
 //!
 //! - [`server`]: a running `orosync-server`
+//! - [`certificate`]: a certificate for TLS
 //! - [`client`]: a WAMP v1 client that sees every byte
 //! - [`network`]: network namespaces that drop packets
 //! - [`php`]: PHP on the command line, and PHP-FPM
@@ -8,6 +9,7 @@
 //! - [`traffic`]: steady traffic of PHP processes, and the books about it
 //! - [`wait`]: conditions instead of sleeps
 
+pub mod certificate;
 pub mod client;
 pub mod network;
 pub mod php;

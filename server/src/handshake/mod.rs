@@ -8,6 +8,7 @@ pub mod answers;
 pub mod origin;
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -18,6 +19,8 @@ use tungstenite::handshake::derive_accept_key;
 
 use crate::auth::{AuthError, Authenticator, Presented};
 use crate::config::settings::Anonymous;
+use crate::connection::proxies::TrustedProxies;
+use crate::connection::{Caller, Peer};
 use orosync_protocol::Subprotocol;
 
 use answers::Refusal;
@@ -35,6 +38,8 @@ pub struct Door {
     pub anonymous: Anonymous,
     /// Sites whose pages may connect.
     pub allowed_origins: AllowedOrigins,
+    /// Who may say whom he speaks for.
+    pub trusted_proxies: TrustedProxies,
     /// `limits.handshake_bytes`.
     pub max_head_bytes: usize,
 }
@@ -76,13 +81,13 @@ pub struct Handshake {
 
 impl Handshake {
     /// Takes bytes from the client, at `unix_now` (seconds since 1970).
-    pub fn handle_bytes(&mut self, bytes: &[u8], door: &Door, unix_now: u64) -> Outcome {
+    pub fn handle_bytes(&mut self, bytes: &[u8], door: &Door, caller: &mut Caller, unix_now: u64) -> Outcome {
         self.head.extend_from_slice(bytes);
         let mut headers = [EMPTY_HEADER; MAX_HEADERS];
         let mut request = Request::new(&mut headers);
         match request.parse(&self.head) {
             Ok(Status::Complete(length)) if length <= door.max_head_bytes => {
-                match decide(&request, door, unix_now) {
+                match decide(&request, door, caller, unix_now) {
                     Ok((response, protocol, identity)) => Outcome::Upgrade(Upgrade {
                         response,
                         protocol,
@@ -106,13 +111,22 @@ fn refused(refusal: Refusal) -> Outcome {
 
 type Decision = Result<(Vec<u8>, Subprotocol, Identity), (Refusal, Option<AuthError>)>;
 
-fn decide(request: &Request<'_, '_>, door: &Door, unix_now: u64) -> Decision {
+fn decide(request: &Request<'_, '_>, door: &Door, caller: &mut Caller, unix_now: u64) -> Decision {
     let headers = Headers(request);
+    let full = |full| (Refusal::Full(full), None);
+    if caller.is_trusted(&door.trusted_proxies)
+        && let Some(client) = headers.client(&door.trusted_proxies)
+    {
+        caller.stands_for(Peer::Behind(client)).map_err(full)?;
+    }
     let key = headers.websocket_key().map_err(|refusal| (refusal, None))?;
-    if !door.allowed_origins.allows(headers.one("origin").as_deref()) {
+    if !door.allowed_origins.allows(headers.one("origin").as_deref(), headers.one("host").as_deref()) {
         return Err((Refusal::Origin, None));
     }
     let (protocol, echo) = headers.protocol();
+    if protocol != Subprotocol::Link {
+        caller.admit_browser().map_err(full)?;
+    }
     let identity = identify(request, &headers, protocol, door, unix_now)?;
     Ok((switching_protocols(key.as_bytes(), echo), protocol, identity))
 }
@@ -197,6 +211,13 @@ impl Headers<'_, '_> {
         } else {
             (Subprotocol::Wamp, None)
         }
+    }
+
+    /// Whom a reverse proxy names.
+    fn client(&self, trusted: &TrustedProxies) -> Option<IpAddr> {
+        let lists: Vec<_> = self.all("x-forwarded-for").collect();
+        let hops: Vec<_> = lists.iter().flat_map(|list| list.split(',')).collect();
+        trusted.client(hops.into_iter(), self.one("x-real-ip").as_deref())
     }
 
     fn all<'s>(&'s self, name: &'s str) -> impl Iterator<Item = Cow<'s, str>> {

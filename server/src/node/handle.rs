@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use orosync_protocol::disconnect::Disconnect;
 use tokio::sync::mpsc;
 
 use crate::connection::Accepted;
@@ -21,10 +22,14 @@ pub enum ShardMessage {
     Barrier(Arc<Receipt>),
     /// What this session waits for has been written, by all shards.
     Settled(Waiter),
+    /// End the sessions that are meant.
+    Disconnect(Arc<Disconnect>),
     /// Sessions that wait for credit may ask again.
     CreditReturned,
     /// From now on these rules hold.
     Rules(Arc<Shared>),
+    /// Say that you live, by dropping this.
+    AskForLife(mpsc::Sender<()>),
     /// Take no more from anybody, acknowledge what was taken, end the publishers' sessions; say so when it is done.
     StopPublishing(mpsc::Sender<()>),
     /// Write what is waiting, end all sessions, then yourself.
@@ -69,6 +74,11 @@ impl ShardHandle {
         self.send(ShardMessage::Settled(waiter));
     }
 
+    /// Has sessions ended.
+    pub fn disconnect(&self, disconnect: Arc<Disconnect>) {
+        self.send(ShardMessage::Disconnect(disconnect));
+    }
+
     /// Tells that credit has come back.
     pub fn credit_returned(&self) {
         self.send(ShardMessage::CreditReturned);
@@ -77,6 +87,11 @@ impl ShardHandle {
     /// Hands over other rules.
     pub fn rules(&self, shared: Arc<Shared>) {
         self.send(ShardMessage::Rules(shared));
+    }
+
+    /// Asks whether it lives: then it drops `alive`.
+    pub fn ask_for_life(&self, alive: mpsc::Sender<()>) {
+        self.send(ShardMessage::AskForLife(alive));
     }
 
     /// First half of a drain: no more publishing; `done` hears of it.

@@ -11,6 +11,7 @@ pub mod receipt;
 use std::sync::Arc;
 use std::time::Instant;
 
+use orosync_protocol::disconnect::{self, Disconnect};
 use orosync_protocol::link_frame::Message;
 use orosync_protocol::{PublisherId, Seq, Topic};
 
@@ -110,9 +111,21 @@ impl Node {
         self.interest.remove(topic, shard);
     }
 
+    /// To each shard, because any may have sessions of that user.
+    fn disconnect(&self, message: &Message) {
+        // Whoever took the message has read it already.
+        let Ok(disconnect) = Disconnect::parse(&message.payload) else { return };
+        let disconnect = Arc::new(disconnect);
+        self.shards.iter().for_each(|shard| shard.disconnect(Arc::clone(&disconnect)));
+    }
+
     /// To each shard that has subscribers now. What is encoded here is encoded before the topic's lock is taken, which
     /// only keeps the order between events.
     fn deliver(&self, message: Message, receipt: Option<Arc<Receipt>>) {
+        if message.topic.as_str() == disconnect::TOPIC {
+            self.disconnect(&message);
+            return;
+        }
         let interested = self.interest.shards(&message.topic);
         if interested.is_empty() {
             return;

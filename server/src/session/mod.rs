@@ -22,12 +22,13 @@ pub mod outbound;
 pub mod publisher;
 pub mod websocket;
 
-use std::io::IoSlice;
+use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use orosync_protocol::close::ComeBack;
+use orosync_protocol::disconnect::Disconnect;
 use orosync_protocol::link_frame::{MAX_FRAME_BYTES, Message};
 use orosync_protocol::ticket::Identity;
 use orosync_protocol::wamp::{self, ServerMessage};
@@ -35,12 +36,11 @@ use orosync_protocol::{CloseReason, PublisherId, Seq, SessionId, Subprotocol, To
 use tracing::{debug, warn};
 
 use crate::config::settings::Limits;
-use crate::connection::Peer;
-use crate::connection::limits::ConnectionCount;
+use crate::connection::{Caller, Peer};
 use crate::frame::{ping_frame, text_frame};
 use crate::handshake::answers::Refusal;
 use crate::handshake::{Door, Handshake, Outcome, Upgrade};
-use crate::log::RateLimited;
+use crate::log::{RateLimited, clip};
 use crate::metrics::Metrics;
 use crate::policy::Policies;
 
@@ -72,10 +72,40 @@ pub struct Shared {
     pub limits: Limits,
     /// All counters.
     pub metrics: Arc<Metrics>,
-    /// Bounds the log lines about tickets and handshakes.
-    pub handshakes_logged: Arc<RateLimited>,
-    /// Bounds the log lines about what a policy refused.
-    pub refusals_logged: Arc<RateLimited>,
+    /// Bounds the log lines that clients cause.
+    pub lines: Arc<ClientLines>,
+}
+
+/// The log lines that clients cause, each kind with a bound of its own: a flood of one hides no other.
+#[derive(Debug)]
+pub struct ClientLines {
+    /// Tickets that were refused.
+    pub tickets: RateLimited,
+    /// Connections that were refused: no place, no TLS.
+    pub connections: RateLimited,
+    /// Subscriptions that were refused.
+    pub subscriptions: RateLimited,
+    /// Publications of browsers that were refused.
+    pub publications: RateLimited,
+    /// Messages of publishers that were refused.
+    pub publishers: RateLimited,
+    /// Frames of publishers that cannot be read.
+    pub broken_frames: RateLimited,
+}
+
+impl ClientLines {
+    /// At most `max` lines of each kind per `interval`; what is left out is counted.
+    pub fn new(max: u32, interval: Duration, metrics: &Metrics) -> Self {
+        let limited = || RateLimited::new(max, interval, metrics.log_lines_left_out.clone());
+        Self {
+            tickets: limited(),
+            connections: limited(),
+            subscriptions: limited(),
+            publications: limited(),
+            publishers: limited(),
+            broken_frames: limited(),
+        }
+    }
 }
 
 /// The time, both ways.
@@ -107,7 +137,7 @@ pub enum SessionEvent {
 pub struct Session {
     state: State,
     outbound: Outbound,
-    peer: Peer,
+    caller: Caller,
     last_heard: Instant,
     /// When the state's patience ends: the handshake's, a ping's, that of what is still to be written, a farewell's.
     deadline: Option<Instant>,
@@ -117,8 +147,6 @@ pub struct Session {
     input_ended: bool,
     /// How it ended, as a metric's label; none while it lives, or if it never was more than a handshake.
     ended_as: Option<&'static str>,
-    /// Counts against the limits as long as the session exists.
-    _count: ConnectionCount,
 }
 
 #[derive(Debug)]
@@ -148,17 +176,16 @@ enum Party {
 
 impl Session {
     /// A connection that was just accepted.
-    pub fn new(peer: Peer, count: ConnectionCount, shared: &Shared, now: Instant) -> Self {
+    pub fn new(caller: Caller, shared: &Shared, now: Instant) -> Self {
         Self {
             state: State::Handshake(Box::default()),
             outbound: Outbound::new(shared.limits.outbound_bytes),
-            peer,
+            caller,
             last_heard: now,
             deadline: Some(now + shared.limits.handshake_timeout),
             awaits_peer: false,
             input_ended: false,
             ended_as: None,
-            _count: count,
         }
     }
 
@@ -201,6 +228,15 @@ impl Session {
         matches!(self.state, State::Ending { .. })
     }
 
+    /// May a publisher have it ended, and does this one mean it?
+    pub fn is_meant_by(&self, disconnect: &Disconnect) -> bool {
+        self.open().is_some_and(|open| match (&open.party, disconnect) {
+            (Party::Publisher(_), _) => false,
+            (Party::Browser(_), Disconnect::User(name)) => open.identity.user.as_ref() == Some(name),
+            (Party::Browser(_), Disconnect::Session(id)) => open.id == *id,
+        })
+    }
+
     /// A publisher's session?
     pub fn is_publisher(&self) -> bool {
         self.open().is_some_and(|open| matches!(open.party, Party::Publisher(_)))
@@ -225,19 +261,22 @@ impl Session {
     pub fn handle_bytes(&mut self, bytes: &[u8], shared: &Shared, events: &mut Vec<SessionEvent>, now: Now) {
         self.last_heard = now.instant;
         match &mut self.state {
-            State::Handshake(handshake) => match handshake.handle_bytes(bytes, &shared.door, now.unix) {
-                Outcome::More => {}
-                Outcome::Upgrade(upgrade) => self.greet(upgrade, shared, now.instant),
-                Outcome::Refused { refusal, ticket } => {
-                    if let Some(error) = ticket {
-                        shared.metrics.tickets_refused.count(error.label());
-                        if let Some(left_out) = shared.handshakes_logged.admit(now.instant) {
-                            warn!(peer = %self.peer, reason = error.label(), left_out, "ticket refused: {error}");
+            State::Handshake(handshake) => {
+                match handshake.handle_bytes(bytes, &shared.door, &mut self.caller, now.unix) {
+                    Outcome::More => {}
+                    Outcome::Upgrade(upgrade) => self.greet(upgrade, shared, now.instant),
+                    Outcome::Refused { refusal, ticket } => {
+                        if let Some(error) = ticket {
+                            shared.metrics.tickets_refused.count(error.label());
+                            if let Some(left_out) = shared.lines.tickets.admit(now.instant) {
+                                let (reason, problem) = (error.label(), error.to_string());
+                                warn!(peer = %self.caller.peer, reason, left_out, "ticket refused: {}", clip(&problem));
+                            }
                         }
+                        self.refuse_handshake(refusal, shared, now.instant);
                     }
-                    self.refuse_handshake(refusal, shared, now.instant);
                 }
-            },
+            }
             State::Open(_) | State::Closing(_) => self.read_messages(bytes, shared, events, now.instant),
             // Not read while greeting, and of no interest at the end.
             State::Greeting { .. } | State::Ending { .. } => {}
@@ -258,6 +297,18 @@ impl Session {
     pub fn handle_error(&mut self) {
         self.outbound.clear();
         self.handle_end_of_input();
+    }
+
+    /// The connection broke, or what came is no TLS.
+    pub fn handle_read_error(&mut self, error: &io::Error, shared: &Shared, now: Instant) {
+        if error.kind() == io::ErrorKind::InvalidData && self.protocol().is_none() && !self.is_ending() {
+            shared.metrics.handshakes_refused.count("tls");
+            if let Some(left_out) = shared.lines.connections.admit(now) {
+                let error = error.to_string();
+                warn!(peer = %self.caller.peer, reason = "tls", left_out, "connection refused: {}", clip(&error));
+            }
+        }
+        self.handle_error();
     }
 
     /// Does it matter that everything has been written?
@@ -340,7 +391,7 @@ impl Session {
             }
             return;
         };
-        debug!(peer = %self.peer, session = %open.id, reason = reason.label(), "session ended by the server");
+        debug!(peer = %self.caller.peer, session = %open.id, reason = reason.label(), "session ended by the server");
         if reason == CloseReason::TooSlow {
             self.outbound.keep_only_what_has_begun();
         }
@@ -384,12 +435,12 @@ impl Session {
 
     /// Tells a browser that it has too many subscriptions.
     pub fn refuse_subscription(&mut self, topic: &Topic, shared: &Shared, now: Instant) {
-        let Self { state: State::Open(open), outbound, peer, .. } = self else { return };
+        let Self { state: State::Open(open), outbound, caller, .. } = self else { return };
         let mut events = Vec::new();
         let mut turn = Turn {
             session: open.id,
             identity: &open.identity,
-            peer: *peer,
+            peer: caller.peer,
             shared,
             outbound,
             events: &mut events,
@@ -411,7 +462,7 @@ impl Session {
         let Upgrade { mut response, protocol, identity, rest } = upgrade;
         // 0 is nobody's id; that it should come up is as likely as that two sessions get the same.
         let id = SessionId(rand::random());
-        debug!(peer = %self.peer, session = %id, ?protocol, role = %identity.role, "session begins");
+        debug!(peer = %self.caller.peer, session = %id, ?protocol, role = %identity.role, "session begins");
         let (socket, party) = if protocol == Subprotocol::Link {
             (WebSocket::new(MAX_FRAME_BYTES, LINK_BUFFER_BYTES), Party::Publisher(Publisher::default()))
         } else {
@@ -428,7 +479,12 @@ impl Session {
 
     fn refuse_handshake(&mut self, refusal: Refusal, shared: &Shared, now: Instant) {
         shared.metrics.handshakes_refused.count(refusal.label());
-        debug!(peer = %self.peer, reason = refusal.label(), "handshake refused");
+        debug!(peer = %self.caller.peer, reason = refusal.label(), "handshake refused");
+        if let Refusal::Full(full) = refusal
+            && let Some(left_out) = shared.lines.connections.admit(now)
+        {
+            warn!(peer = %self.caller.peer, reason = full.label(), left_out, "connection refused: {full}");
+        }
         let answered = self.outbound.push(refusal.answer());
         debug_assert!(answered.is_ok(), "an empty queue takes any frame");
         self.finish(refusal.label(), now + FAREWELL);
@@ -438,7 +494,7 @@ impl Session {
         let mut input = bytes;
         loop {
             let closing = matches!(self.state, State::Closing(_));
-            let Self { state: State::Open(open) | State::Closing(open), outbound, peer, .. } = self else {
+            let Self { state: State::Open(open) | State::Closing(open), outbound, caller, .. } = self else {
                 return;
             };
             let next = open.socket.next(&mut input, outbound);
@@ -456,7 +512,7 @@ impl Session {
                 }
                 Ok(incoming) => {
                     let is_last = incoming.is_none();
-                    match open.take(incoming, *peer, shared, outbound, events, now) {
+                    match open.take(incoming, caller.peer, shared, outbound, events, now) {
                         Ok(()) if is_last => return,
                         result => result,
                     }

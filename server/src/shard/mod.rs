@@ -12,18 +12,20 @@ pub mod subscribers;
 mod write;
 
 use std::collections::VecDeque;
-use std::io::IoSlice;
+use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::time::Instant;
 
+use orosync_protocol::disconnect::Disconnect;
 use orosync_protocol::link_frame::Message;
 use orosync_protocol::{CloseReason, PublisherId};
 use slab::Slab;
 use tokio::sync::mpsc;
+use tracing::info;
 
-use crate::connection::Peer;
-use crate::connection::limits::ConnectionCount;
+use crate::connection::Caller;
 use crate::delivery::Delivery;
+use crate::log::clip;
 use crate::metrics::Source;
 use crate::node::Node;
 use crate::node::receipt::{Receipt, Waiter};
@@ -120,8 +122,8 @@ impl Shard {
     }
 
     /// Takes a new connection; its slot.
-    pub fn accept(&mut self, peer: Peer, count: ConnectionCount, now: Instant) -> usize {
-        let session = Session::new(peer, count, &self.shared, now);
+    pub fn accept(&mut self, caller: Caller, now: Instant) -> usize {
+        let session = Session::new(caller, &self.shared, now);
         self.sessions.insert(Entry {
             session,
             unpublished: VecDeque::new(),
@@ -174,10 +176,10 @@ impl Shard {
         }
     }
 
-    /// A session's connection broke.
-    pub fn handle_error(&mut self, slot: usize) {
+    /// A session's connection broke, or what came is no TLS.
+    pub fn handle_read_error(&mut self, slot: usize, error: &io::Error, now: Instant) {
         if let Some(entry) = self.sessions.get_mut(slot) {
-            entry.session.handle_error();
+            entry.session.handle_read_error(error, &self.shared, now);
             self.mark_dirty(slot);
         }
     }
@@ -211,6 +213,28 @@ impl Shard {
         if let Some(entry) = self.sessions.get_mut(waiter.slot) {
             entry.replies.settle(waiter.number);
             self.reply(waiter.slot, now);
+        }
+    }
+
+    /// Ends the sessions that are meant. Costs a look at each session: a disconnect is rare.
+    pub fn handle_disconnect(&mut self, disconnect: &Disconnect, now: Instant) {
+        let mut ended = 0;
+        for (slot, entry) in &mut self.sessions {
+            if !entry.session.is_meant_by(disconnect) {
+                continue;
+            }
+            ended += 1;
+            // What it wanted to publish meanwhile is no longer its to publish.
+            entry.unpublished.clear();
+            entry.session.end(CloseReason::Policy, now + FAREWELL);
+            entry.mark_dirty(slot, &mut self.dirty);
+        }
+        if ended > 0 {
+            let who = match disconnect {
+                Disconnect::User(name) => name.clone(),
+                Disconnect::Session(id) => id.to_string(),
+            };
+            info!(who = %clip(&who), sessions = ended, "disconnected, as a publisher has asked");
         }
     }
 

@@ -136,8 +136,10 @@ impl EventLoop {
             ShardMessage::Delivery(delivery) => self.shard.handle_delivery(delivery, now),
             ShardMessage::Barrier(receipt) => self.shard.handle_barrier(receipt),
             ShardMessage::Settled(waiter) => self.shard.handle_settled(waiter, now),
+            ShardMessage::Disconnect(disconnect) => self.shard.handle_disconnect(&disconnect, now),
             ShardMessage::Rules(shared) => self.shard.handle_rules(shared),
             ShardMessage::CreditReturned => self.shard.handle_credit(now),
+            ShardMessage::AskForLife(alive) => drop(alive),
             ShardMessage::StopPublishing(done) => self.shard.stop_publishing(now, done),
             ShardMessage::Stop { until } => {
                 self.shard.stop(now, until);
@@ -147,8 +149,9 @@ impl EventLoop {
     }
 
     fn accept(&mut self, accepted: Accepted, now: Instant) {
-        let Accepted { mut socket, peer, count } = accepted;
-        let slot = self.shard.accept(peer, count, now);
+        let Accepted { mut socket, caller } = accepted;
+        let peer = caller.peer;
+        let slot = self.shard.accept(caller, now);
         let interest = Interest::READABLE | Interest::WRITABLE;
         if let Err(error) = socket.register(&self.registry, Token(slot), interest) {
             error!(%peer, %error, "a new connection could not be watched, and is dropped");
@@ -223,14 +226,18 @@ impl EventLoop {
             if !connection.is_readable || !self.shard.wants_input(slot) {
                 return;
             }
-            match connection.socket.read(&mut self.buffer) {
+            let read = connection.socket.read(&mut self.buffer);
+            // TLS answers while it reads; what the kernel does not take waits for writability.
+            connection.is_blocked |= connection.socket.has_pending();
+            match read {
                 Ok(0) => {
                     connection.is_readable = false;
                     self.shard.handle_end_of_input(slot);
                 }
                 Ok(length) => {
                     // A short read has emptied the kernel's buffer, unless the peer's FIN is still behind it.
-                    connection.is_readable = length == READ_BYTES || connection.input_ends;
+                    connection.is_readable =
+                        length == READ_BYTES || connection.input_ends || connection.socket.reads_in_pieces();
                     self.shard.handle_bytes(slot, &self.buffer[..length], now);
                     if self.shard.wants_acknowledgement(slot) {
                         connection.socket.acknowledge_now();
@@ -238,9 +245,9 @@ impl EventLoop {
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => connection.is_readable = false,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => {
+                Err(error) => {
                     connection.is_readable = false;
-                    self.shard.handle_error(slot);
+                    self.shard.handle_read_error(slot, &error, now.instant);
                 }
             }
         }

@@ -9,13 +9,16 @@ use orosync_protocol::{Audience, Payload, PublisherId, Seq, SessionIds, Subproto
 use super::*;
 use crate::auth::Authenticator;
 use crate::config::settings::{Anonymous, Limits};
-use crate::connection::limits::ConnectionLimits;
+use crate::connection::limits::{ConnectionLimits, Places};
+use crate::connection::proxies::TrustedProxies;
+use crate::connection::{Caller, Peer};
 use crate::handshake::Door;
 use crate::handshake::origin::AllowedOrigins;
-use crate::log::RateLimited;
+
 use crate::metrics::Metrics;
 use crate::node::handle::{Inbox, ShardHandle, ShardMessage};
 use crate::policy::{Policies, Publish, Subscribe, TopicRule};
+use crate::session::ClientLines;
 
 const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
 const UNIX_NOW: u64 = 1_000_000;
@@ -42,8 +45,6 @@ impl Stage {
         let metrics = Arc::new(Metrics::new());
         let (handle, inbox) = ShardHandle::new();
         let node = Arc::new(Node::new(vec![handle], &limits, Arc::clone(&metrics)));
-        let ten_lines =
-            || Arc::new(RateLimited::new(10, Duration::from_secs(10), metrics.log_lines_left_out.clone()));
         let shared = Shared {
             door: Door {
                 authenticator: Arc::new(Authenticator::new(
@@ -52,16 +53,16 @@ impl Stage {
                 )),
                 anonymous: Anonymous::Accept,
                 allowed_origins: AllowedOrigins::new(vec!["*".into()]),
+                trusted_proxies: TrustedProxies::default(),
                 max_head_bytes: limits.handshake_bytes,
             },
             policies: Policies::new(Vec::new()),
             limits,
             metrics: Arc::clone(&metrics),
-            handshakes_logged: ten_lines(),
-            refusals_logged: ten_lines(),
+            lines: Arc::new(ClientLines::new(10, Duration::from_secs(10), &metrics)),
         };
         let stepped = Shard::new(0, Arc::clone(&node), Arc::new(shared));
-        let connections = ConnectionLimits::new(1000, 1000);
+        let connections = ConnectionLimits::new(Places { browsers: 1000, for_publishers: 0 }, 1000);
         Self { shard: stepped, inbox, node, metrics, connections, now: Instant::now(), tickets: 0 }
     }
 
@@ -71,7 +72,7 @@ impl Stage {
 
     fn connect(&mut self) -> usize {
         let count = self.connections.admit(Peer::Unix).unwrap();
-        self.shard.accept(Peer::Unix, count, self.now)
+        self.shard.accept(Caller::new(Peer::Unix, count), self.now)
     }
 
     fn send(&mut self, slot: usize, bytes: &[u8]) {
@@ -445,7 +446,7 @@ fn a_publisher_is_acknowledged_and_what_it_sends_again_is_delivered_once() {
     stage.link(first, &batch(1, vec![message("oro/ping", "1"), message("oro/ping", "2")]));
     assert_eq!(stage.link_frames(first), [ack(2)]);
     // The acknowledgement is lost, the publisher comes back and sends the second one again.
-    stage.shard.handle_error(first);
+    stage.shard.handle_read_error(first, &io::ErrorKind::ConnectionReset.into(), stage.now);
     let second = stage.publisher(7);
     assert_eq!(stage.link_frames(second), [ServerFrame::Welcome { accepted: Seq::new(2) }]);
     stage.link(second, &batch(2, vec![message("oro/ping", "2"), message("oro/ping", "3")]));
@@ -573,7 +574,7 @@ fn what_waits_for_credit_is_published_even_if_its_publisher_has_gone() {
     let publisher = stage.publisher(7);
     stage.link(publisher, &batch(1, vec![message("oro/ping", "1")]));
     stage.link(publisher, &batch(2, vec![message("oro/ping", "2")]));
-    stage.shard.handle_error(publisher);
+    stage.shard.handle_read_error(publisher, &io::ErrorKind::ConnectionReset.into(), stage.now);
     assert!(!stage.shard.is_gone(publisher));
     assert_eq!(stage.texts(reader).len(), 2);
     assert!(stage.shard.is_gone(publisher));
@@ -729,7 +730,7 @@ fn a_publisher_that_comes_back_is_welcomed_with_what_is_written_and_not_before()
     let first = stage.publisher(7);
     stage.link_frames(first);
     stage.link(first, &batch(1, vec![message("oro/ping", "1")]));
-    stage.shard.handle_error(first);
+    stage.shard.handle_read_error(first, &io::ErrorKind::ConnectionReset.into(), stage.now);
     let second = stage.publisher(7);
     assert!(stage.link_frames_now(second).is_empty(), "message 1 is accepted, and still in the inbox");
     assert_eq!(stage.link_frames(second), [ServerFrame::Welcome { accepted: Seq::new(1) }]);
@@ -785,7 +786,7 @@ fn a_drain_does_not_wait_for_a_publisher_that_has_gone() {
     stage.link(publisher, &batch(1, vec![message("oro/ping", "1")]));
     let (done, mut stopped) = mpsc::channel(1);
     stage.shard.stop_publishing(stage.now, done);
-    stage.shard.handle_error(publisher);
+    stage.shard.handle_read_error(publisher, &io::ErrorKind::ConnectionReset.into(), stage.now);
     stage.shard.remove(publisher);
     assert_eq!(stopped.try_recv(), Err(mpsc::error::TryRecvError::Disconnected));
     assert_eq!(stage.texts(reader).len(), 1);

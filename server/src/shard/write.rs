@@ -62,11 +62,12 @@ impl EventLoop {
             considered += 1;
             if let Some(Some(connection)) = self.connections.get(*slot)
                 && !connection.is_blocked
+                && let Some(socket) = connection.socket.plain_fd()
             {
                 let before = slices.len();
                 slices.extend(self.shard.slices(*slot));
                 if slices.len() > before {
-                    sends.push(Send { socket: connection.socket.as_fd(), slices: slices.len() - before });
+                    sends.push(Send { socket, slices: slices.len() - before });
                     numbers.push(number);
                 }
             }
@@ -99,7 +100,7 @@ impl EventLoop {
     fn write(&mut self, slot: usize, now: Now) {
         let Some(Some(connection)) = self.connections.get_mut(slot) else { return };
         let Some(session) = self.shard.session(slot) else { return };
-        while !connection.is_blocked && !session.outbound().is_empty() {
+        while !connection.is_blocked && (!session.outbound().is_empty() || connection.socket.has_pending()) {
             let (lent, written) = {
                 let slices: ArrayVec<IoSlice<'_>, MAX_SLICES> = session.slices().collect();
                 (slices.iter().map(|slice| slice.len()).sum::<usize>(), connection.socket.write(&slices))
@@ -114,7 +115,8 @@ impl EventLoop {
                 Err(_) => session.handle_error(),
             }
         }
-        if session.outbound().is_empty() && session.awaits_written() {
+        let is_written = session.outbound().is_empty() && !connection.socket.has_pending();
+        if is_written && session.awaits_written() {
             self.shard.handle_written(slot, now);
         }
         if self.shard.is_gone(slot) {
@@ -124,7 +126,7 @@ impl EventLoop {
             return;
         }
         let Some(session) = self.shard.session(slot) else { return };
-        if session.wants_fin() && !connection.fin_sent {
+        if session.wants_fin() && !connection.socket.has_pending() && !connection.fin_sent {
             connection.fin_sent = true;
             // A peer that is gone already needs no FIN.
             let _ = connection.socket.finish();

@@ -53,7 +53,7 @@ fn a_proxy_that_closes_idle_links_costs_no_message() {
     let subscriber = Subscriber::of(Client::user(&server, OROSYNC, 1));
     let mut publisher = publisher(&proxy.endpoint());
     for number in 0..5 {
-        publisher.publish(message(0, number)).expect("there is room");
+        publisher.publish(message(0, number).lend()).expect("there is room");
         assert!(publisher.flush(wait::LIMIT));
         let reconnects = publisher.status().reconnects;
         wait::until_true("the idle link was closed", || publisher.status().reconnects > reconnects);

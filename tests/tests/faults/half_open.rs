@@ -38,7 +38,7 @@ fn a_half_open_link_is_noticed_idle_or_busy_and_loses_nothing() {
     let (mut idle, mut busy) = (publisher(&proxy.endpoint()), publisher(&proxy.endpoint()));
     network.near(|| {
         for (number, publisher) in [&mut idle, &mut busy].into_iter().enumerate() {
-            publisher.publish(message(number, 0)).expect("there is room");
+            publisher.publish(message(number, 0).lend()).expect("there is room");
             assert!(publisher.flush(wait::LIMIT));
         }
     });
@@ -47,7 +47,7 @@ fn a_half_open_link_is_noticed_idle_or_busy_and_loses_nothing() {
     let (mut published, mut noticed) = (0, [None, None]);
     wait::until_true("both have noticed", || {
         published += 1;
-        busy.publish(message(1, published)).expect("there is room");
+        busy.publish(message(1, published).lend()).expect("there is room");
         for (publisher, noticed) in [&idle, &busy].into_iter().zip(&mut noticed) {
             if noticed.is_none() && publisher.status().state != State::Connected {
                 *noticed = Some(begun.elapsed());
@@ -58,7 +58,7 @@ fn a_half_open_link_is_noticed_idle_or_busy_and_loses_nothing() {
     println!("noticed by the idle and the busy one after {noticed:?}");
     assert!(noticed.iter().flatten().all(|noticed| *noticed < NOTICED), "{noticed:?}");
     network.pass_packets();
-    idle.publish(message(0, 1)).expect("there is room");
+    idle.publish(message(0, 1).lend()).expect("there is room");
     assert!(idle.flush(wait::LIMIT) && busy.flush(wait::LIMIT));
     let all = 2 + 1 + published;
     wait::until_true("all have come", || subscriber.count() == all);

@@ -39,7 +39,7 @@ fn publish_until(
     while !done() {
         assert!(Instant::now() < end, "in vain after {} messages", delays.len());
         let begun = Instant::now();
-        publisher.publish(large(delays.len())).expect("there is room");
+        publisher.publish(large(delays.len()).lend()).expect("there is room");
         take(publisher, delays.len());
         delays.push(begun.elapsed());
     }
@@ -100,7 +100,7 @@ fn a_reader_that_stalls_is_closed_at_its_bound_and_delays_nobody() {
         assert_eq!(end, expected);
     }
     server.await_metric(CLOSED_AS_TOO_SLOW, 2.0);
-    publisher.publish(large(delays.len())).expect("there is room");
+    publisher.publish(large(delays.len()).lend()).expect("there is room");
     take(&mut others, delays.len());
 }
 
@@ -152,7 +152,7 @@ fn a_peer_that_is_dead_is_closed_and_one_that_answers_stays() {
     let mut publisher = publisher(&server.endpoint());
     wait::until_true("the dead one is closed", || {
         // Taking an event answers the pings before it.
-        publisher.publish(message(0, 0)).expect("there is room");
+        publisher.publish(message(0, 0).lend()).expect("there is room");
         alive.text();
         server.metric(unresponsive) > 0.0
     });

@@ -56,14 +56,14 @@ fn two_hundred_publishers_that_lose_their_server_do_not_stampede_it() {
     let proxy = Proxy::to(server.address());
     let mut publishers: Vec<Publisher> = (0..200).map(|_| publisher(&proxy.endpoint())).collect();
     for (number, publisher) in publishers.iter_mut().enumerate() {
-        publisher.publish(message(number, 0)).expect("there is room");
+        publisher.publish(message(number, 0).lend()).expect("there is room");
     }
     assert!(publishers.iter_mut().all(|publisher| publisher.flush(wait::LIMIT)));
     lose(&mut server, &proxy, publishers.len());
     let next = Server::start();
     proxy.open(next.address());
     for (number, publisher) in publishers.iter_mut().enumerate() {
-        publisher.publish(message(number, 1)).expect("there is room");
+        publisher.publish(message(number, 1).lend()).expect("there is room");
     }
     assert!(publishers.iter_mut().all(|publisher| publisher.flush(wait::LIMIT)), "all have come back");
 }
