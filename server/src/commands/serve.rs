@@ -159,7 +159,8 @@ fn max_sessions(limits: &Limits, descriptors: u64) -> usize {
     }
 }
 
-fn shared(settings: Settings, metrics: &Arc<Metrics>) -> Shared {
+/// What all sessions of a node with these settings share.
+pub fn shared(settings: Settings, metrics: &Arc<Metrics>) -> Shared {
     let limited = || {
         let left_out = metrics.log_lines_left_out.clone();
         Arc::new(RateLimited::new(CLIENT_LINES, CLIENT_LINES_INTERVAL, left_out))

@@ -109,7 +109,8 @@ type Decision = Result<(Vec<u8>, Subprotocol, Identity), (Refusal, Option<AuthEr
 fn decide(request: &Request<'_, '_>, door: &Door, unix_now: u64) -> Decision {
     let headers = Headers(request);
     let key = headers.websocket_key().map_err(|refusal| (refusal, None))?;
-    if !door.allowed_origins.allows(headers.one("origin").as_deref()) {
+    // Of several, none may be foreign: they must not pass for none at all.
+    if headers.all("origin").any(|origin| !door.allowed_origins.allows(Some(&origin))) {
         return Err((Refusal::Origin, None));
     }
     let (protocol, echo) = headers.protocol();
@@ -178,7 +179,7 @@ impl Headers<'_, '_> {
         // 16 bytes in base64. A body is nothing that a handshake has; whoever announces one means another protocol.
         let key = self.one("sec-websocket-key").filter(|key| is_key(key)).ok_or(Refusal::BadRequest)?;
         if self.all("transfer-encoding").next().is_some()
-            || self.one("content-length").is_some_and(|n| n != "0")
+            || self.all("content-length").any(|length| length != "0")
         {
             return Err(Refusal::BadRequest);
         }

@@ -28,11 +28,20 @@ pub struct WebSocket {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Incoming {
     /// A text or binary message. The old server read both alike.
-    Message(Bytes),
+    Message(Bytes, Kind),
     /// A ping (already answered) or a pong.
     Control,
     /// The closing handshake is complete: nothing more can be sent.
     Closed,
+}
+
+/// What kind of message it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Text: it is UTF-8.
+    Text,
+    /// Bytes.
+    Binary,
 }
 
 impl WebSocket {
@@ -50,8 +59,8 @@ impl WebSocket {
         outbound: &mut Outbound,
     ) -> Result<Option<Incoming>, CloseReason> {
         match self.context.read(&mut Lent { input, boundary: &mut self.boundary, outbound }) {
-            Ok(Message::Text(text)) => Ok(Some(self.message(text.into()))),
-            Ok(Message::Binary(bytes)) => Ok(Some(self.message(bytes))),
+            Ok(Message::Text(text)) => Ok(Some(self.message(text.into(), Kind::Text))),
+            Ok(Message::Binary(bytes)) => Ok(Some(self.message(bytes, Kind::Binary))),
             // The answer to a Close frame leaves with the next call, which then says `ConnectionClosed`.
             Ok(Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_)) => {
                 Ok(Some(Incoming::Control))
@@ -78,12 +87,12 @@ impl WebSocket {
         let _ = self.context.close(&mut last, Some(frame));
     }
 
-    fn message(&mut self, bytes: Bytes) -> Incoming {
+    fn message(&mut self, bytes: Bytes, kind: Kind) -> Incoming {
         // Behind a message tungstenite holds nothing: it was given no byte of the next frame.
         if bytes.len() > KEPT_BUFFER_BYTES && self.context.can_write() {
             *self.context = context(self.max_message_bytes, self.buffer_bytes);
         }
-        Incoming::Message(bytes)
+        Incoming::Message(bytes, kind)
     }
 }
 
@@ -187,7 +196,11 @@ mod tests {
     fn messages_come_whole_and_pings_are_answered_in_order() {
         let input = [masked(1, b"a"), masked(9, b"p"), masked(2, b"b")].concat();
         let (received, sent) = all(&input);
-        let expected = [Incoming::Message("a".into()), Incoming::Control, Incoming::Message("b".into())];
+        let expected = [
+            Incoming::Message("a".into(), Kind::Text),
+            Incoming::Control,
+            Incoming::Message("b".into(), Kind::Binary),
+        ];
         assert_eq!(received, expected.map(Ok));
         assert_eq!(sent, b"\x8a\x01p");
     }
