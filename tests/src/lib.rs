@@ -2,10 +2,12 @@
 //!
 //! - [`server`]: a running `orosync-server`
 //! - [`client`]: a WAMP v1 client that sees every byte
+//! - [`crowd`]: sessions that behave well while something else happens
 //! - [`php`]: PHP on the command line, and PHP-FPM
 //! - [`wait`]: conditions instead of sleeps
 
 pub mod client;
+pub mod crowd;
 pub mod php;
 pub mod server;
 pub mod wait;
