@@ -13,7 +13,7 @@ export OROSYNC_EXTENSION = $(RELEASE)/liborosync.so
 MINUTES ?= 30
 
 .PHONY: help build demo test test-rust test-extension test-bundle test-js test-end-to-end test-browser lint install \
-	test-matrix screenshots soak
+	test-matrix screenshots soak test-conformance test-fuzz test-valgrind fuzz
 
 help: ## Say what there is to run
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -26,12 +26,29 @@ demo: build ## Run the demo: two browsers, one contact; Ctrl-C stops it
 	@scripts/install-deps demo
 	demo/bin/demo
 
-test: lint test-rust test-extension test-bundle test-js test-end-to-end test-browser ## Check and test everything
+test: lint test-rust test-conformance test-fuzz test-extension test-bundle test-js test-end-to-end test-browser ## Check and test everything
 	@echo 'All tests have passed.'
 
 test-rust: ## Test the Rust crates, all but the extension
 	@scripts/install-deps build
 	cargo test --workspace --exclude orosync --exclude orosync-tests
+
+test-conformance: ## Test the server's WebSockets with the Autobahn suite
+	@scripts/install-deps build conformance
+	cargo build --workspace --exclude orosync --exclude orosync-tests --features orosync-server/echo --example echo_server
+	tests/conformance/run $(TARGET)/debug/examples/echo_server $(TARGET)/conformance
+
+test-fuzz: ## Fuzz everything that reads foreign bytes, for half a minute each
+	@scripts/install-deps build fuzz
+	SANITIZER=none JOBS=2 CARGO_PROFILE_RELEASE_OPT_LEVEL=1 scripts/fuzz 30 $(TARGET)/test-fuzz
+
+fuzz: ## The same with AddressSanitizer, for SECONDS_EACH (600); TARGETS="session wamp" limits it
+	@scripts/install-deps build fuzz
+	scripts/fuzz $(or $(SECONDS_EACH),600) $(TARGET)/fuzz $(TARGETS)
+
+test-valgrind: build ## Run the extension's tests, and server and PHP together, under valgrind (minutes)
+	@scripts/install-deps test valgrind
+	scripts/test-valgrind $(OROSYNC_SERVER_BIN) $(OROSYNC_EXTENSION)
 
 test-extension: build ## Test the extension under PHP's own test runner
 	@scripts/install-deps test
@@ -70,7 +87,9 @@ lint: js/node_modules/.package-lock.json tests/browser/node_modules/.package-loc
 	phpcs -n -q --standard=PSR12 --extensions=php --ignore='*/phpt/*' bundle demo/bin demo/config demo/public demo/src php-tests
 	cd js && npm run check
 	cd tests/browser && npm run check
-	shellcheck scripts/install-deps scripts/enable-extension scripts/test-matrix scripts/matrix/* demo/bin/demo demo/bin/console .ci/run
+	cargo clippy --package orosync-server --features echo --all-targets -- --deny warnings
+	cargo fmt --manifest-path fuzz/Cargo.toml --check -- --config-path .
+	shellcheck scripts/install-deps scripts/enable-extension scripts/fuzz scripts/test-valgrind tests/conformance/run scripts/test-matrix scripts/matrix/* demo/bin/demo demo/bin/console .ci/run
 
 install: ## Install the server below PREFIX and the extension for this PHP (DESTDIR is honoured)
 	@test -f $(OROSYNC_SERVER_BIN) -a -f $(OROSYNC_EXTENSION) || { echo 'Nothing is built yet. First run: make build'; exit 1; }

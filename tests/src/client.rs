@@ -44,6 +44,8 @@ pub enum Received {
     Close(u16),
     /// A ping.
     Ping,
+    /// A pong.
+    Pong,
     /// The end of the stream, without a frame.
     End,
 }
@@ -161,6 +163,19 @@ impl Client {
         }
     }
 
+    /// The same of a server that may have ended the session while it was still being written to.
+    pub fn receive_or_reset(&mut self) -> Received {
+        loop {
+            match self.next_frame() {
+                Received::Ping => {
+                    // An error means that the end is what comes next.
+                    let _ = self.try_send(&frame(10, b""));
+                }
+                other => return other,
+            }
+        }
+    }
+
     /// Sends an upgrade request and reads its answer's head. What came with it stays unread.
     pub fn handshake(&mut self, target: &str, more_headers: &str) -> &str {
         self.send(request(target, more_headers).as_bytes());
@@ -208,6 +223,15 @@ impl Client {
         };
     }
 
+    /// The connection itself, of which everything that came was read.
+    pub fn into_tcp(self) -> TcpStream {
+        assert!(self.received.is_empty(), "something came that nobody has read");
+        match self.stream {
+            Stream::Tcp(stream) => stream,
+            Stream::Tls(_) | Stream::Unix(_) => panic!("not a plain TCP connection"),
+        }
+    }
+
     fn greet(&mut self, target: &str, offer: &str) {
         let head = self.handshake(target, offer);
         assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
@@ -222,6 +246,7 @@ impl Client {
                     1 => Received::Text(String::from_utf8(payload).expect("text is UTF-8")),
                     8 => Received::Close(u16::from_be_bytes([payload[0], payload[1]])),
                     9 => Received::Ping,
+                    10 => Received::Pong,
                     other => panic!("a server of WAMP v1 never sends a frame of type {other}"),
                 };
             }

@@ -3,6 +3,7 @@
 //! - [`server`]: a running `orosync-server`
 //! - [`certificate`]: a certificate for TLS
 //! - [`client`]: a WAMP v1 client that sees every byte
+//! - [`crowd`]: sessions that behave well while something else happens
 //! - [`network`]: network namespaces that drop packets
 //! - [`php`]: PHP on the command line, and PHP-FPM
 //! - [`proxy`]: a proxy that fails as networks do
@@ -11,6 +12,7 @@
 
 pub mod certificate;
 pub mod client;
+pub mod crowd;
 pub mod network;
 pub mod php;
 pub mod proxy;

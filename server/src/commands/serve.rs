@@ -199,7 +199,8 @@ fn places(settings: &Settings, descriptors: u64) -> Places {
     Places { browsers, for_publishers }
 }
 
-fn shared(settings: Settings, metrics: &Arc<Metrics>) -> Shared {
+/// What all sessions of a node with these settings share.
+pub fn shared(settings: Settings, metrics: &Arc<Metrics>) -> Shared {
     Shared {
         door: Door {
             authenticator: Arc::new(Authenticator::new(

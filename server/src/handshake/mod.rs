@@ -120,7 +120,9 @@ fn decide(request: &Request<'_, '_>, door: &Door, caller: &mut Caller, unix_now:
         caller.stands_for(Peer::Behind(client)).map_err(full)?;
     }
     let key = headers.websocket_key().map_err(|refusal| (refusal, None))?;
-    if !door.allowed_origins.allows(headers.one("origin").as_deref(), headers.one("host").as_deref()) {
+    let host = headers.one("host");
+    // Of several, none may be foreign: they must not pass for none at all.
+    if headers.all("origin").any(|origin| !door.allowed_origins.allows(Some(&origin), host.as_deref())) {
         return Err((Refusal::Origin, None));
     }
     let (protocol, echo) = headers.protocol();
@@ -192,7 +194,7 @@ impl Headers<'_, '_> {
         // 16 bytes in base64. A body is nothing that a handshake has; whoever announces one means another protocol.
         let key = self.one("sec-websocket-key").filter(|key| is_key(key)).ok_or(Refusal::BadRequest)?;
         if self.all("transfer-encoding").next().is_some()
-            || self.one("content-length").is_some_and(|n| n != "0")
+            || self.all("content-length").any(|length| length != "0")
         {
             return Err(Refusal::BadRequest);
         }

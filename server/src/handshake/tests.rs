@@ -128,6 +128,8 @@ fn what_is_no_handshake_gets_the_answer_that_tells_most() {
     assert_eq!(refusal(&request("/", "").replace("jZQ==", "jZQ=")), Refusal::BadRequest);
     assert_eq!(refusal(&request("/", "Content-Length: 5\r\n")), Refusal::BadRequest);
     assert_eq!(refusal(&request("/", "Transfer-Encoding: chunked\r\n")), Refusal::BadRequest);
+    let twice = "Content-Length: 0\r\nContent-Length: 5\r\n";
+    assert_eq!(refusal(&request("/", twice)), Refusal::BadRequest, "one of two lengths is one too many");
     assert_eq!(refusal("\x16\x03\x01 TLS hello"), Refusal::BadRequest);
     assert_eq!(refusal(&request("/", &format!("Cookie: {}\r\n", "x".repeat(5000)))), Refusal::HeadTooLarge);
     assert_eq!(refusal(&format!("GET /{}", "x".repeat(5000))), Refusal::HeadTooLarge);
@@ -140,6 +142,9 @@ fn a_page_of_another_site_is_refused_before_its_ticket_is_spent() {
     let foreign = request(&target, "Origin: https://evil.example\r\n");
     let outcome =
         Handshake::default().handle_bytes(foreign.as_bytes(), &door, &mut caller("192.0.2.1:1"), NOW);
+    assert!(matches!(outcome, Outcome::Refused { refusal: Refusal::Origin, .. }));
+    let both = request(&target, "Origin: https://example.com\r\nOrigin: https://evil.example\r\n");
+    let outcome = Handshake::default().handle_bytes(both.as_bytes(), &door, &mut caller("192.0.2.1:1"), NOW);
     assert!(matches!(outcome, Outcome::Refused { refusal: Refusal::Origin, .. }));
     let own = request(&target, "Origin: https://example.com\r\n");
     let outcome = Handshake::default().handle_bytes(own.as_bytes(), &door, &mut caller("192.0.2.1:1"), NOW);

@@ -5,8 +5,8 @@
 //!            upgrade             101 + WELCOME written       end, with a Close frame
 //! Handshake ---------> Greeting ----------------------> Open ---------------------------> Closing
 //!     |                                                  |                                   |
-//!     | refused                        peer's Close, answered;                peer's Close, or bytes that
-//!     v                                end without a Close frame              are no frames, or time is up
+//!     | refused                 peer's Close, or bytes that are                peer's Close, or bytes that
+//!     v                 no frames, answered; end without a Close frame         are no frames, or time is up
 //!  Ending <----------------------------------------------+-----------------------------------'
 //!     |
 //!     | everything written, FIN sent; then the peer's end, or time is up
@@ -18,6 +18,8 @@ pub mod boundary;
 pub mod browser;
 pub mod budget;
 pub mod calls;
+#[cfg(feature = "echo")]
+mod echo;
 pub mod outbound;
 pub mod publisher;
 pub mod websocket;
@@ -172,6 +174,8 @@ struct Open {
 enum Party {
     Browser(Browser),
     Publisher(Publisher),
+    #[cfg(feature = "echo")]
+    Echo,
 }
 
 impl Session {
@@ -463,13 +467,19 @@ impl Session {
         // 0 is nobody's id; that it should come up is as likely as that two sessions get the same.
         let id = SessionId(rand::random());
         debug!(peer = %self.caller.peer, session = %id, ?protocol, role = %identity.role, "session begins");
-        let (socket, party) = if protocol == Subprotocol::Link {
-            (WebSocket::new(MAX_FRAME_BYTES, LINK_BUFFER_BYTES), Party::Publisher(Publisher::default()))
-        } else {
-            let welcome = ServerMessage::Welcome { session: id.to_string(), ident: SERVER_IDENT.to_owned() };
-            response.extend_from_slice(&text_frame(wamp::encode_server(&welcome)));
-            let socket = WebSocket::new(shared.limits.message_bytes, BROWSER_BUFFER_BYTES);
-            (socket, Party::Browser(Browser::new(shared, now)))
+        let (socket, party) = match protocol {
+            Subprotocol::Link => {
+                (WebSocket::new(MAX_FRAME_BYTES, LINK_BUFFER_BYTES), Party::Publisher(Publisher::default()))
+            }
+            #[cfg(feature = "echo")]
+            Subprotocol::Wamp if echo::is_wanted(&response) => echo::open(),
+            Subprotocol::Wamp | Subprotocol::Orosync => {
+                let welcome =
+                    ServerMessage::Welcome { session: id.to_string(), ident: SERVER_IDENT.to_owned() };
+                response.extend_from_slice(&text_frame(wamp::encode_server(&welcome)));
+                let socket = WebSocket::new(shared.limits.message_bytes, BROWSER_BUFFER_BYTES);
+                (socket, Party::Browser(Browser::new(shared, now)))
+            }
         };
         let greeted = self.outbound.push(response.into());
         debug_assert!(greeted.is_ok(), "an empty queue takes any frame");
@@ -517,7 +527,13 @@ impl Session {
                         result => result,
                     }
                 }
-                Err(reason) => Err(reason),
+                // RFC 6455, 7.1.7: a peer that broke the protocol is not read any more, its Close frame neither. Some
+                // believe to have sent it: the one that broke the protocol.
+                Err(reason) => {
+                    self.end(reason, now + FAREWELL);
+                    self.finish(reason.label(), now + FAREWELL);
+                    return;
+                }
             };
             if let Err(reason) = result {
                 self.end(reason, now + FAREWELL);
@@ -554,15 +570,17 @@ impl Open {
         match &mut self.party {
             Party::Browser(browser) => {
                 browser.spend(frames, shared, now)?;
-                let Some(Incoming::Message(text)) = incoming else { return Ok(()) };
+                let Some(Incoming::Message(text, _)) = incoming else { return Ok(()) };
                 let mut turn =
                     Turn { session: self.id, identity: &self.identity, peer, shared, outbound, events, now };
                 browser.handle_message(&text, &mut turn)
             }
             Party::Publisher(publisher) => {
-                let Some(Incoming::Message(frame)) = incoming else { return Ok(()) };
+                let Some(Incoming::Message(frame, _)) = incoming else { return Ok(()) };
                 publisher.handle_frame(frame, &self.identity, peer, shared, events, now)
             }
+            #[cfg(feature = "echo")]
+            Party::Echo => echo::answer(incoming, outbound),
         }
     }
 }

@@ -28,11 +28,20 @@ pub struct WebSocket {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Incoming {
     /// A text or binary message. The old server read both alike.
-    Message(Bytes),
+    Message(Bytes, Kind),
     /// A ping (already answered) or a pong.
     Control,
     /// The closing handshake is complete: nothing more can be sent.
     Closed,
+}
+
+/// What kind of message it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Text: it is UTF-8.
+    Text,
+    /// Bytes.
+    Binary,
 }
 
 impl WebSocket {
@@ -51,8 +60,8 @@ impl WebSocket {
         let Self { context, boundary, max_message_bytes, buffer_bytes } = self;
         let open = context.get_or_insert_with(|| Box::new(new_context(*max_message_bytes, *buffer_bytes)));
         match open.read(&mut Lent { input, boundary, outbound }) {
-            Ok(Message::Text(text)) => Ok(Some(Incoming::Message(text.into()))),
-            Ok(Message::Binary(bytes)) => Ok(Some(Incoming::Message(bytes))),
+            Ok(Message::Text(text)) => Ok(Some(Incoming::Message(text.into(), Kind::Text))),
+            Ok(Message::Binary(bytes)) => Ok(Some(Incoming::Message(bytes, Kind::Binary))),
             // The answer to a Close frame leaves with the next call, which then says `ConnectionClosed`.
             Ok(Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_)) => {
                 Ok(Some(Incoming::Control))
@@ -185,7 +194,11 @@ mod tests {
     fn messages_come_whole_and_pings_are_answered_in_order() {
         let input = [masked(1, b"a"), masked(9, b"p"), masked(2, b"b")].concat();
         let (received, sent) = all(&input);
-        let expected = [Incoming::Message("a".into()), Incoming::Control, Incoming::Message("b".into())];
+        let expected = [
+            Incoming::Message("a".into(), Kind::Text),
+            Incoming::Control,
+            Incoming::Message("b".into(), Kind::Binary),
+        ];
         assert_eq!(received, expected.map(Ok));
         assert_eq!(sent, b"\x8a\x01p");
     }

@@ -610,6 +610,18 @@ fn a_close_frame_leaves_whatever_bytes_follow_what_caused_it() {
 }
 
 #[test]
+fn a_peer_that_broke_the_protocol_gets_its_close_frame_and_the_fin_at_once() {
+    // The second one believes to have closed already.
+    for (broken, code) in [(masked(3, b""), 1002), (masked(8, b"\x03"), 1002), (masked(1, b"\xff"), 1007)] {
+        let mut stage = Stage::new();
+        let slot = stage.browser(OROSYNC, &user(1));
+        stage.send(slot, &broken);
+        assert_eq!(frames(&stage.written(slot))[0].1[..2], u16::to_be_bytes(code));
+        assert!(stage.shard.session(slot).unwrap().wants_fin());
+    }
+}
+
+#[test]
 fn a_close_frame_fits_into_a_full_queue() {
     let mut stage = Stage::with(|limits| limits.outbound_bytes = 1000);
     let slot = stage.browser(OROSYNC, &user(1));
