@@ -42,8 +42,8 @@ fn refused(server: &Server, reason: &str) -> f64 {
 fn browsers_beyond_the_descriptors_are_refused_and_publishers_still_get_in() {
     let server = Server::start_with_descriptors(256, "");
     let mut sessions: Vec<Client> = (0..400).filter_map(|_| try_session(&server, "")).collect();
-    let served = sessions.len();
-    assert!((100..200).contains(&served), "{served} sessions with 256 descriptors");
+    let admitted = sessions.len();
+    assert!((100..200).contains(&admitted), "{admitted} sessions with 256 descriptors");
     assert!(refused(&server, "too_many_sessions") >= 200.0);
     assert!(refused(&server, "accept_failed") < 1.0, "it keeps descriptors for itself");
 
@@ -53,10 +53,10 @@ fn browsers_beyond_the_descriptors_are_refused_and_publishers_still_get_in() {
     assert_eq!(php::output(&server.endpoint(), publish), "bool(true)\n");
     assert_eq!(sessions[0].text(), r#"[8,"oro\/ping",1]"#);
 
-    sessions.truncate(served / 2);
+    sessions.truncate(admitted / 2);
     wait::until_true("the places of those who left are given away again", || {
         sessions.extend(try_session(&server, ""));
-        sessions.len() == served
+        sessions.len() == admitted
     });
 }
 

@@ -82,7 +82,7 @@ fn a_disconnect_is_accepted_while_the_server_is_away_and_holds_when_it_is_back()
     let server = Server::start();
     let mut user = Client::user(&server, OROSYNC, 7);
     server.signal(Signal::STOP);
-    let script = r#"var_dump(orosync_disconnect(['user' => 'user7'])); var_dump(orosync_flush(20));"#;
+    let script = r"var_dump(orosync_disconnect(['user' => 'user7'])); var_dump(orosync_flush(20));";
     let mut running = php::command(&server.endpoint())
         .args(["-r", script])
         .stdout(Stdio::piped())

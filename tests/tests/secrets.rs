@@ -104,7 +104,7 @@ fn no_secret_and_no_ticket_is_in_anything_that_is_written() {
 fn what_a_client_sends_is_in_the_log_escaped_cut_and_not_too_often() {
     let mut server = Server::start_with("[limits]\nmessage_burst = 1000\n");
     let mut client = Client::user(&server, WAMP, 1);
-    let evil = format!("evil\\u001b[2J\\u202e\\r\\n2026 INFO forged {}", "x".repeat(200));
+    let evil = format!("evil\\u001b[2J\\u202e\\r\\n2026 INFO forged {}", "x".repeat(2000));
     for _ in 0..50 {
         client.say(&format!(r#"[5,"{evil}"]"#));
         client.say(&format!(r#"[7,"acme/{}",1]"#, "y".repeat(150)));
@@ -119,7 +119,7 @@ fn what_a_client_sends_is_in_the_log_escaped_cut_and_not_too_often() {
         let lines: Vec<&String> = server.log().iter().filter(|line| line.contains(kind)).collect();
         assert!(lines.len() <= most, "{kind}: {} lines", lines.len());
         for line in lines {
-            assert!(line.len() < 800, "{line}");
+            assert!(line.len() < 500, "{line}");
             let fields: serde_json::Map<String, serde_json::Value> =
                 serde_json::from_str(line).expect("a line is JSON");
             for text in fields.values().filter_map(serde_json::Value::as_str) {

@@ -49,8 +49,8 @@ fn a_socket_of_systemd_that_bind_does_not_name_is_told() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("an address").to_string();
     let place = Server::start();
-    let output = Command::new("sh")
-        .args(["-c", WITH_SOCKET, "sh"])
+    let output = Command::new("timeout")
+        .args(["20", "sh", "-c", WITH_SOCKET, "sh"])
         .arg(server::command().get_program())
         .args(["serve", "--admin-bind", "", "--bind", "127.0.0.1:0", "--secret-file"])
         .arg(place.secret_file())
