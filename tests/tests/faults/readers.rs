@@ -144,7 +144,8 @@ fn readers_that_stall_cost_their_bounds_and_leave_no_memory_behind() {
 
 #[test]
 fn a_peer_that_is_dead_is_closed_and_one_that_answers_stays() {
-    let server = Server::start_with("[limits]\nping_interval_seconds = 1\nping_timeout_seconds = 1\n");
+    let _alone = alone();
+    let server = Server::start_with("[limits]\nping_interval_seconds = 1\nping_timeout_seconds = 3\n");
     let mut alive = subscribed(&server, OROSYNC, 1);
     // It never reads, so it never answers.
     let _dead = subscribed(&server, WAMP, 2);
