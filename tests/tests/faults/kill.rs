@@ -13,7 +13,7 @@ use crate::{alone, amount, random};
 #[test]
 fn a_server_that_is_killed_again_and_again_loses_no_accepted_message() {
     let _alone = alone();
-    let kills = amount("OROSYNC_TEST_KILLS", 20);
+    let kills = amount("FAULTS_KILLS", 20);
     let mut random = random();
     // The subscriber must be there before publishers are let in: there is no history.
     let gate = Proxy::closed();

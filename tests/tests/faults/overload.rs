@@ -34,7 +34,7 @@ const OUTBOUND_MIB: u64 = 16;
 fn publishers_that_are_faster_than_the_server_are_slowed_and_lose_nothing() {
     const READERS: u64 = 5;
     let _alone = alone();
-    let messages = amount("OROSYNC_TEST_FLOOD", 15_000);
+    let messages = amount("FAULTS_FLOOD", 15_000);
     let server = Server::start_with(&format!(
         "[limits]\noutbound_bytes = \"{OUTBOUND_MIB}M\"\npublisher_messages = 500\n"
     ));

@@ -49,7 +49,7 @@ fn publish_until(
 #[test]
 fn a_reader_that_stalls_is_closed_at_its_bound_and_delays_nobody() {
     let _alone = alone();
-    let readers = amount("OROSYNC_TEST_READERS", 100);
+    let readers = amount("FAULTS_READERS", 100);
     let server = Server::start();
     let mut others: Vec<Client> = (1..readers).map(|uid| subscribed(&server, OROSYNC, uid)).collect();
     let mut publisher = publisher(&server.endpoint());
@@ -117,7 +117,7 @@ fn median(delays: &[Duration]) -> Duration {
 #[test]
 fn readers_that_stall_cost_their_bounds_and_leave_no_memory_behind() {
     let _alone = alone();
-    let readers = amount("OROSYNC_TEST_STALLED", 200);
+    let readers = amount("FAULTS_STALLED", 200);
     let server = Server::start();
     let stalled: Vec<Client> = (1..=readers).map(|uid| subscribed(&server, OROSYNC, uid)).collect();
     stalled.iter().for_each(Client::keep_little);
@@ -144,7 +144,8 @@ fn readers_that_stall_cost_their_bounds_and_leave_no_memory_behind() {
 
 #[test]
 fn a_peer_that_is_dead_is_closed_and_one_that_answers_stays() {
-    let server = Server::start_with("[limits]\nping_interval_seconds = 1\nping_timeout_seconds = 1\n");
+    let _alone = alone();
+    let server = Server::start_with("[limits]\nping_interval_seconds = 1\nping_timeout_seconds = 3\n");
     let mut alive = subscribed(&server, OROSYNC, 1);
     // It never reads, so it never answers.
     let _dead = subscribed(&server, WAMP, 2);

@@ -72,7 +72,7 @@ fn two_hundred_publishers_that_lose_their_server_do_not_stampede_it() {
 #[test]
 fn fpm_workers_that_lose_their_server_do_not_stampede_it_and_all_come_back() {
     let _alone = alone();
-    let workers = amount("OROSYNC_TEST_WORKERS", 20);
+    let workers = amount("FAULTS_WORKERS", 20);
     let mut server = Server::start();
     let proxy = Proxy::to(server.address());
     let fpm = Fpm::start(&proxy.endpoint(), workers, "");
@@ -100,7 +100,7 @@ fn fpm_workers_that_lose_their_server_do_not_stampede_it_and_all_come_back() {
     });
     let pids = pids.into_inner().expect("nobody panicked");
     assert_eq!(pids.len(), workers);
-    let seconds = amount("OROSYNC_TEST_IDLE_SECONDS", 0);
+    let seconds = amount("FAULTS_IDLE_SECONDS", 0);
     if seconds > 0 {
         let used = || {
             (
