@@ -23,7 +23,7 @@ pub(crate) fn queue(bounds: Bounds) -> (Entrance, Exit) {
     let counts = Arc::new(Counts::default());
     (
         Entrance {
-            arena: Arena::default(),
+            arena: Arena::new(),
             ring: producer,
             counts: Arc::clone(&counts),
             bounds,
