@@ -11,7 +11,7 @@ export OROSYNC_EXTENSION = $(RELEASE)/liborosync.so
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help build demo test test-rust test-extension test-bundle test-js test-end-to-end test-browser lint install \
-	test-matrix screenshots
+	test-matrix screenshots bench bench-quick bench-programs bench-peers profile budgets test-budgets
 
 help: ## Say what there is to run
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -24,7 +24,7 @@ demo: build ## Run the demo: two browsers, one contact; Ctrl-C stops it
 	@scripts/install-deps demo
 	demo/bin/demo
 
-test: lint test-rust test-extension test-bundle test-js test-end-to-end test-browser ## Check and test everything
+test: lint test-rust test-extension test-bundle test-js test-end-to-end test-browser test-budgets ## Check and test everything
 	@echo 'All tests have passed.'
 
 test-rust: ## Test the Rust crates, all but the extension
@@ -63,7 +63,35 @@ lint: js/node_modules/.package-lock.json tests/browser/node_modules/.package-loc
 	phpcs -n -q --standard=PSR12 --extensions=php --ignore='*/phpt/*' bundle demo/bin demo/config demo/public demo/src php-tests
 	cd js && npm run check
 	cd tests/browser && npm run check
-	shellcheck scripts/install-deps scripts/enable-extension scripts/test-matrix scripts/matrix/* demo/bin/demo demo/bin/console .ci/run
+	shellcheck scripts/install-deps scripts/enable-extension scripts/test-matrix scripts/matrix/* demo/bin/demo demo/bin/console bench/run bench/profile bench/peers/peer .ci/run
+
+bench-programs: build
+	cargo build --release --package orosync-bench
+
+bench-peers: bench/peers/node_modules/.package-lock.json
+	@scripts/install-deps bench
+	bench/peers/peer install $(BENCH_PEERS)
+
+bench: bench-programs bench-peers ## Measure beside raw limits and other servers; BENCH_PEERS=--sockudo builds that one too
+	bench/run full
+
+bench-quick: bench-programs ## Measure beside the raw limits alone, in a minute
+	@scripts/install-deps bench
+	bench/run quick
+
+profile: bench-programs ## Say where the server's time goes
+	@scripts/install-deps bench
+	bench/profile
+
+budgets: build ## Count the instructions of each path anew, and keep them as budgets
+	@scripts/install-deps bench
+	cargo build --release --package orosync-bench --bin budgets
+	$(RELEASE)/budgets renew
+
+test-budgets: build ## Test that no path takes more instructions than its budget
+	@scripts/install-deps bench
+	cargo build --release --package orosync-bench --bin budgets
+	$(RELEASE)/budgets check
 
 install: ## Install the server below PREFIX and the extension for this PHP (DESTDIR is honoured)
 	@test -f $(OROSYNC_SERVER_BIN) -a -f $(OROSYNC_EXTENSION) || { echo 'Nothing is built yet. First run: make build'; exit 1; }
