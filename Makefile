@@ -11,7 +11,7 @@ export OROSYNC_EXTENSION = $(RELEASE)/liborosync.so
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help build demo test test-rust test-extension test-bundle test-js test-end-to-end test-browser lint install \
-	test-matrix screenshots bench bench-quick bench-programs bench-peers profile budgets test-budgets
+	test-matrix screenshots bench bench-quick bench-programs bench-peers profile budgets test-budgets performance-page test-performance-page
 
 help: ## Say what there is to run
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -24,7 +24,7 @@ demo: build ## Run the demo: two browsers, one contact; Ctrl-C stops it
 	@scripts/install-deps demo
 	demo/bin/demo
 
-test: lint test-rust test-extension test-bundle test-js test-end-to-end test-browser test-budgets ## Check and test everything
+test: lint test-rust test-extension test-bundle test-js test-end-to-end test-browser test-budgets test-performance-page ## Check and test everything
 	@echo 'All tests have passed.'
 
 test-rust: ## Test the Rust crates, all but the extension
@@ -55,15 +55,24 @@ test-browser: build tests/browser/node_modules/.package-lock.json ## Test the de
 test-matrix: build ## Test with the PHP and Symfony of other Debian releases; as root; ROOTS="trixie sid" limits it
 	scripts/test-matrix $(ROOTS)
 
-lint: js/node_modules/.package-lock.json tests/browser/node_modules/.package-lock.json ## Check formatting, types and style of all sources
+lint: js/node_modules/.package-lock.json tests/browser/node_modules/.package-lock.json bench/report/node_modules/.package-lock.json ## Check formatting, types and style of all sources
 	@scripts/install-deps build lint
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- --deny warnings
 	git ls-files -z '*.php' | xargs -0 -n 1 -P 2 php -l >/dev/null
-	phpcs -n -q --standard=PSR12 --extensions=php --ignore='*/phpt/*' bundle demo/bin demo/config demo/public demo/src php-tests
+	phpcs -n -q --standard=PSR12 --extensions=php --ignore='*/phpt/*' bench/php demo/bin demo/config demo/public demo/src bundle php-tests
 	cd js && npm run check
 	cd tests/browser && npm run check
+	cd bench/report && npm run check
 	shellcheck scripts/install-deps scripts/enable-extension scripts/test-matrix scripts/matrix/* demo/bin/demo demo/bin/console bench/run bench/profile bench/peers/peer .ci/run
+
+performance-page: bench/report/node_modules/.package-lock.json ## Write docs/performance.md from what `make bench` has measured
+	@scripts/install-deps node
+	node bench/report/make.js
+
+test-performance-page: bench/report/node_modules/.package-lock.json ## Test that docs/performance.md is what the published results say
+	@scripts/install-deps node
+	cd bench/report && npm test
 
 bench-programs: build
 	cargo build --release --package orosync-bench
