@@ -27,10 +27,10 @@ const DESCRIPTORS_BESIDE: usize = 20;
 pub struct Subject {
     /// As results name it.
     pub name: String,
+    /// Its sessions. They end before the server: one that drains would wait for them.
+    pub load: Load,
     /// Its process.
     pub process: Process,
-    /// Its sessions.
-    pub load: Load,
 }
 
 /// What a fan-out cost.
@@ -53,7 +53,7 @@ impl Subject {
         let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", peer.name));
         let process = peer.start_on(cores)?;
         let load = Load::open(peer.wire, process.address(), sessions, topics).map_err(named)?;
-        Ok(Self { name: peer.name.clone(), process, load })
+        Ok(Self { name: peer.name.clone(), load, process })
     }
 
     /// Publishes for so long, and says what it cost.
