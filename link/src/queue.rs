@@ -101,6 +101,11 @@ impl Exit {
         Some(message)
     }
 
+    /// How many messages were taken so far.
+    pub(crate) fn taken(&self) -> u64 {
+        self.counts.link.taken.load(Ordering::Relaxed)
+    }
+
     /// Is there nothing to take?
     pub(crate) fn is_empty(&self) -> bool {
         self.ring.is_empty()
