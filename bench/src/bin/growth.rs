@@ -43,7 +43,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for _ in 0..arguments.question.repetitions(3) {
         for (size, turns) in turns.iter_mut().enumerate() {
             turns.take(&traffics, time, |traffic, peer, fan_out| {
-                cases[traffic][size].add(peer, fan_out.cpu_us)
+                cases[traffic][size].add(peer, fan_out.cpu_us);
             })?;
         }
     }
