@@ -56,7 +56,7 @@ impl Subject {
         Ok(Self { name: peer.name.clone(), load, process })
     }
 
-    /// Publishes for so long, and says what it cost.
+    /// Publishes for so long, waits for the last delivery, and says what it cost.
     pub fn fan_out(&mut self, traffic: Traffic, time: Duration) -> io::Result<FanOut> {
         self.publish(traffic, time)
             .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", self.name)))
@@ -64,11 +64,14 @@ impl Subject {
 
     fn publish(&mut self, traffic: Traffic, time: Duration) -> io::Result<FanOut> {
         self.load.publish_until(Instant::now() + WARM_UP, traffic)?;
+        // From one moment at which nothing is on its way to another: a server may work for long before the first delivery
+        // of a burst is seen.
+        self.load.drain()?;
         let (began, cpu, delivered) = (Instant::now(), self.process.cpu_ns()?, self.load.delivered());
         self.load.publish_until(began + time, traffic)?;
+        self.load.drain()?;
         let (elapsed, cpu) = (began.elapsed(), self.process.cpu_ns()? - cpu);
         let delivered = self.load.delivered() - delivered;
-        self.load.drain()?;
         #[expect(clippy::cast_possible_truncation, reason = "seconds, in nanoseconds")]
         let elapsed = elapsed.as_nanos() as u64;
         Ok(FanOut { cpu_us: quotient(cpu, delivered) / 1e3, per_second: quotient(delivered, elapsed) * 1e9 })
