@@ -42,7 +42,9 @@ final class Stage
         $this->nowhere = self::freeAddress();
         $this->startServer();
         $this->startRedis();
-        $this->startFpm();
+        $this->startFpm('requests', 1, $this->onOtherCores());
+        // Pages use all that the machine has, as in production.
+        $this->startFpm('pages', 4, []);
         $this->startWeb();
     }
 
@@ -214,24 +216,30 @@ final class Stage
         $this->start('redis', [...$this->onServersCore(), ...$command])->awaitListening("tcp://$this->redis");
     }
 
-    private function startFpm(): void
+    /**
+     * PHP-FPM with so many workers, on these cores.
+     *
+     * @param list<string> $onCores
+     */
+    private function startFpm(string $name, int $workers, array $onCores): void
     {
         $user = rtrim(Process::run(['id', '-un']));
-        file_put_contents($this->file('fpm.conf'), <<<INI
+        file_put_contents($this->file("$name.conf"), <<<INI
             [global]
             daemonize = no
-            error_log = {$this->file('fpm.log')}
-            [bench]
+            error_log = {$this->file("$name.log")}
+            [$name]
             user = $user
-            listen = {$this->file('fpm.sock')}
+            listen = {$this->file("$name.sock")}
             listen.backlog = 511
             pm = static
-            pm.max_children = 4
-            INI . "\n[one]\nuser = $user\nlisten = {$this->file('one.sock')}\npm = static\npm.max_children = 1\n");
+            pm.max_children = $workers
+
+            INI);
         $fpm = sprintf('/usr/sbin/php-fpm%d.%d', PHP_MAJOR_VERSION, PHP_MINOR_VERSION);
-        $command = [$fpm, '--allow-to-run-as-root', '-n', '--nodaemonize', '-y', $this->file('fpm.conf')];
-        $process = $this->start('fpm', [...$this->onOtherCores(), ...$command, ...$this->options([])]);
-        $process->awaitListening("unix://{$this->file('fpm.sock')}");
+        $command = [$fpm, '--allow-to-run-as-root', '-n', '--nodaemonize', '-y', $this->file("$name.conf")];
+        $process = $this->start($name, [...$onCores, ...$command, ...$this->options([])]);
+        $process->awaitListening("unix://{$this->file("$name.sock")}");
     }
 
     private function startWeb(): void
@@ -259,8 +267,8 @@ final class Stage
                 server {
                     listen $this->web;
                     location ~ ^/publish/(.+)$ { nchan_publisher http; nchan_channel_id $1; }
-                    location /page- { $parameters fastcgi_pass unix:{$this->file('fpm.sock')}; }
-                    location / { $parameters fastcgi_pass unix:{$this->file('one.sock')}; }
+                    location /page- { $parameters fastcgi_pass unix:{$this->file('pages.sock')}; }
+                    location / { $parameters fastcgi_pass unix:{$this->file('requests.sock')}; }
                 }
             }
             NGINX);
