@@ -39,11 +39,11 @@ export const QUESTIONS = [
     id: 'page',
     also: [],
     asked:
-      'Does a page of PHP-FPM behind NGINX take longer because it publishes? A page of a few milliseconds, measured in turn with itself and with the same page that publishes once.',
+      'Does a page of PHP-FPM behind NGINX take longer because it publishes? A page of less than a millisecond, measured in turn with itself and with the same page that publishes once before it is rendered; all processes share the machine\'s cores.',
     beside: [[/./, 'page']],
     pictured: /./,
     reading:
-      'Two equal pages never measure the same; what publishing adds is compared with how much they differ. With 20 requests at a time all cores are busy, so that what link thread and server do is in the page\'s time as well.',
+      'Two equal pages never measure the same; what publishing adds is compared with how much they differ. The script itself waits for nothing (see above); what is in the page\'s time besides is the CPU time of link thread and server, where they share busy cores with it.',
   },
   {
     id: 'second_message',
