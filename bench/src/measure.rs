@@ -27,10 +27,10 @@ const DESCRIPTORS_BESIDE: usize = 20;
 pub struct Subject {
     /// As results name it.
     pub name: String,
+    /// Its sessions. They end before the server: one that drains would wait for them.
+    pub load: Load,
     /// Its process.
     pub process: Process,
-    /// Its sessions.
-    pub load: Load,
 }
 
 /// What a fan-out cost.
@@ -53,10 +53,10 @@ impl Subject {
         let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", peer.name));
         let process = peer.start_on(cores)?;
         let load = Load::open(peer.wire, process.address(), sessions, topics).map_err(named)?;
-        Ok(Self { name: peer.name.clone(), process, load })
+        Ok(Self { name: peer.name.clone(), load, process })
     }
 
-    /// Publishes for so long, and says what it cost.
+    /// Publishes for so long, waits for the last delivery, and says what it cost.
     pub fn fan_out(&mut self, traffic: Traffic, time: Duration) -> io::Result<FanOut> {
         self.publish(traffic, time)
             .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", self.name)))
@@ -64,11 +64,14 @@ impl Subject {
 
     fn publish(&mut self, traffic: Traffic, time: Duration) -> io::Result<FanOut> {
         self.load.publish_until(Instant::now() + WARM_UP, traffic)?;
+        // From one moment at which nothing is on its way to another: a server may work for long before the first delivery
+        // of a burst is seen.
+        self.load.drain()?;
         let (began, cpu, delivered) = (Instant::now(), self.process.cpu_ns()?, self.load.delivered());
         self.load.publish_until(began + time, traffic)?;
+        self.load.drain()?;
         let (elapsed, cpu) = (began.elapsed(), self.process.cpu_ns()? - cpu);
         let delivered = self.load.delivered() - delivered;
-        self.load.drain()?;
         #[expect(clippy::cast_possible_truncation, reason = "seconds, in nanoseconds")]
         let elapsed = elapsed.as_nanos() as u64;
         Ok(FanOut { cpu_us: quotient(cpu, delivered) / 1e3, per_second: quotient(delivered, elapsed) * 1e9 })

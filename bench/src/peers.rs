@@ -1,6 +1,7 @@
 //! Who is measured: this server, the raw limits, and the peers that `bench/peers/peer` installs and starts.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -26,7 +27,7 @@ pub struct Peer {
 
 #[derive(Clone, Debug)]
 enum Program {
-    Orosync { binary: PathBuf, environment: Vec<(&'static str, String)> },
+    Orosync { before: Vec<String>, binary: PathBuf, environment: Vec<(&'static str, String)> },
     Raw(&'static str),
     Script(&'static str),
 }
@@ -73,7 +74,7 @@ impl Peer {
             io::Error::new(error.kind(), format!("{}: {error}. First run: make build", binary.display()))
         })?;
         let version = String::from_utf8_lossy(&version.stdout).trim().to_owned();
-        let program = Program::Orosync { binary, environment: Vec::new() };
+        let program = Program::Orosync { before: Vec::new(), binary, environment: Vec::new() };
         Ok(Self { name, wire: Wire::Orosync, version, program })
     }
 
@@ -83,6 +84,15 @@ impl Peer {
         name.clone_into(&mut self.name);
         if let Program::Orosync { environment, .. } = &mut self.program {
             environment.push((variable, value.to_owned()));
+        }
+        self
+    }
+
+    /// The same server as an argument of another program, which becomes it or runs it.
+    #[must_use]
+    pub fn under(mut self, command: &[&str]) -> Self {
+        if let Program::Orosync { before, .. } = &mut self.program {
+            *before = command.iter().map(|word| (*word).to_owned()).collect();
         }
         self
     }
@@ -121,7 +131,11 @@ impl Peer {
     /// Starts it on these cores.
     pub fn start_on(&self, cores: &[usize]) -> io::Result<Process> {
         let process = Process::start(cores, |port, directory| match &self.program {
-            Program::Orosync { binary, environment } => orosync(binary, environment, port, directory),
+            Program::Orosync { before, binary, environment } => {
+                let mut command = orosync(before, binary, port, directory)?;
+                command.envs(environment.iter().map(|(name, value)| (*name, value)));
+                Ok(command)
+            }
             Program::Raw(mode) => {
                 let mut command = Command::new(beside_this("raw")?);
                 command.args([*mode, &port.to_string()]);
@@ -148,12 +162,7 @@ pub struct Selection {
     pub descriptors: usize,
 }
 
-fn orosync(
-    binary: &Path,
-    environment: &[(&'static str, String)],
-    port: u16,
-    directory: &TempDir,
-) -> io::Result<Command> {
+fn orosync(before: &[String], binary: &Path, port: u16, directory: &TempDir) -> io::Result<Command> {
     let (secret, configuration) = (directory.path().join("secret"), directory.path().join("orosync.toml"));
     fs::write(&secret, SECRET)?;
     fs::write(
@@ -166,9 +175,9 @@ fn orosync(
             secret.display()
         ),
     )?;
-    let mut command = Command::new(binary);
-    command.arg("serve").arg("--config").arg(configuration);
-    command.envs(environment.iter().map(|(name, value)| (*name, value)));
+    let mut words = before.iter().map(OsStr::new).chain([binary.as_os_str()]);
+    let mut command = Command::new(words.next().unwrap_or(binary.as_os_str()));
+    command.args(words).arg("serve").arg("--config").arg(configuration);
     Ok(command)
 }
 

@@ -76,6 +76,22 @@ impl Process {
         self.ids().map(of).sum()
     }
 
+    /// Ends it as a service manager does, and gives what it has written to its log.
+    pub fn end(mut self) -> io::Result<String> {
+        kill_process(Pid::from_child(&self.child), Signal::TERM)?;
+        let end = Instant::now() + START_LIMIT;
+        while self.child.try_wait()?.is_none() {
+            if Instant::now() > end {
+                return Err(io::Error::other(format!(
+                    "the server does not end; its log: {}",
+                    self.log().trim()
+                )));
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        Ok(self.log())
+    }
+
     /// What it has written to its log.
     pub fn log(&self) -> String {
         fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()

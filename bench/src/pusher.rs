@@ -1,5 +1,7 @@
 //! Pusher's HTTP interface: a message is a POST, signed with HMAC-SHA256 over its method, path and sorted parameters.
 
+use std::fmt::Write;
+
 use hmac::{Hmac, KeyInit, Mac};
 use md5::{Digest, Md5};
 use sha2::Sha256;
@@ -33,5 +35,9 @@ pub(crate) fn request(topic: usize, text: &str) -> Vec<u8> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }

@@ -23,7 +23,7 @@ pub(crate) fn queue(bounds: Bounds) -> (Entrance, Exit) {
     let counts = Arc::new(Counts::default());
     (
         Entrance {
-            arena: Arena::default(),
+            arena: Arena::new(),
             ring: producer,
             counts: Arc::clone(&counts),
             bounds,
@@ -99,6 +99,11 @@ impl Exit {
         let taken = &self.counts.link.taken;
         taken.store(taken.load(Ordering::Relaxed) + 1, Ordering::Release);
         Some(message)
+    }
+
+    /// How many messages were taken so far.
+    pub(crate) fn taken(&self) -> u64 {
+        self.counts.link.taken.load(Ordering::Relaxed)
     }
 
     /// Is there nothing to take?

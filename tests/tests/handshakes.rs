@@ -82,6 +82,7 @@ fn but(this: &str, other: &str) -> String {
 }
 
 /// What holds for every kind of request: RFC 6455, 4.2.1, and RFC 9112.
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn requests() -> Vec<(&'static str, String, Answer)> {
     let long = |length| "x".repeat(length);
     vec![

@@ -44,7 +44,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut cpu = Report::new("fan_out", "Fan-out", "us of server CPU per delivery", &selection);
     let mut rate = Report::new("fan_out_rate", "Fan-out", "deliveries per second on one core", &selection);
     for (sessions, topics, traffics) in scenes(&arguments) {
-        let time = Duration::from_secs_f64(arguments.seconds.unwrap_or(0.4));
+        let seconds = match question.extent {
+            Extent::Quick => 0.2,
+            Extent::Full => 0.4,
+        };
+        let time = Duration::from_secs_f64(arguments.seconds.unwrap_or(seconds));
         let names: Vec<String> = traffics.iter().map(|traffic| name(sessions, topics, *traffic)).collect();
         let mut cpu_cases: Vec<Case> = names.iter().map(Case::new).collect();
         let mut rate_cases: Vec<Case> = names.iter().map(Case::new).collect();

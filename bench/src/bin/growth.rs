@@ -14,6 +14,7 @@ use orosync_bench::report::{Case, Report};
 
 const SIZES: [usize; 3] = [100, 1000, 10_000];
 const IN_FLIGHT: [usize; 2] = [1, 32];
+const QUICK_PEERS: [&str; 2] = ["orosync", "raw_write"];
 const PEERS: [&str; 6] = ["orosync", "orosync_writev", "raw_write", "raw_batch", "raw_uring", "bun"];
 const LIMIT: f64 = 1.2;
 
@@ -27,8 +28,12 @@ struct Arguments {
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::parse();
     let mut selection = arguments.question.prepare()?;
-    selection.peers.retain(|peer| PEERS.contains(&&*peer.name));
-    selection.missing.retain(|name, _| PEERS.contains(&&**name));
+    let peers = match arguments.question.extent {
+        Extent::Quick => &QUICK_PEERS[..],
+        Extent::Full => &PEERS[..],
+    };
+    selection.peers.retain(|peer| peers.contains(&&*peer.name));
+    selection.missing.retain(|name, _| peers.contains(&&**name));
     let mut report = Report::new("growth", "Growth", "us of server CPU per delivery, 120 bytes", &selection);
     let mut turns =
         SIZES.map(|size| Turns::new(&selection, size, 1)).into_iter().collect::<Result<Vec<_>, _>>()?;
@@ -43,7 +48,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for _ in 0..arguments.question.repetitions(3) {
         for (size, turns) in turns.iter_mut().enumerate() {
             turns.take(&traffics, time, |traffic, peer, fan_out| {
-                cases[traffic][size].add(peer, fan_out.cpu_us)
+                cases[traffic][size].add(peer, fan_out.cpu_us);
             })?;
         }
     }

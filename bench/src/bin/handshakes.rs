@@ -8,7 +8,7 @@ use std::io;
 use std::time::Instant;
 
 use clap::Parser;
-use orosync_bench::load::Load;
+use orosync_bench::load::{Load, OPENING_AT_ONCE};
 use orosync_bench::measure::settle;
 use orosync_bench::peers::{Peer, RAW_NAMES, Selection};
 use orosync_bench::process::Process;
@@ -70,7 +70,7 @@ fn handshakes(peer: &Peer, process: &Process, how: How) -> io::Result<(f64, f64)
     let steps = load.steps(HANDSHAKES, how);
     settle(process)?;
     let (began, cpu) = (Instant::now(), process.cpu_ns()?);
-    load.open_all(steps)?;
+    load.open_all(steps, OPENING_AT_ONCE)?;
     let elapsed = began.elapsed().as_secs_f64();
     let cpu = process.cpu_ns()? - cpu;
     #[expect(clippy::cast_precision_loss, reason = "a small count")]

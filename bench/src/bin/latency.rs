@@ -64,7 +64,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .map(|peer| Subject::start(peer, SUBSCRIBERS, 1))
         .collect::<Result<Vec<_>, _>>()?;
     let messages = match question.extent {
-        Extent::Quick => 30,
+        Extent::Quick => 15,
         Extent::Full => 60,
     };
     let mut cases: Vec<Case> = Vec::new();

@@ -11,11 +11,10 @@ use orosync_bench::load::Traffic;
 use orosync_bench::machine::Cores;
 use orosync_bench::measure::Subject;
 use orosync_bench::peers::{Peer, Selection};
-use orosync_bench::question::Question;
+use orosync_bench::question::{Extent, Question};
 use orosync_bench::report::{Case, Report};
 
 const SUBSCRIBERS: usize = 1000;
-const TIME: Duration = Duration::from_millis(500);
 
 /// What do two shards give, and what do they cost?
 #[derive(Debug, Parser)]
@@ -30,6 +29,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut cpu = Report::new("shards", "Two shards", "us of server CPU per delivery", &selection);
     let mut rate = Report::new("shards_rate", "Two shards", "deliveries per second", &selection);
     let cores = Cores::all();
+    let time = match arguments.question.extent {
+        Extent::Quick => Duration::from_millis(250),
+        Extent::Full => Duration::from_millis(500),
+    };
     let mut subjects = selection
         .peers
         .iter()
@@ -40,7 +43,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let (mut cpu_case, mut rate_case) = (Case::new(&name), Case::new(&name));
         for _ in 0..arguments.question.repetitions(5) {
             for subject in &mut subjects {
-                let fan_out = subject.fan_out(Traffic { bytes: 120, in_flight }, TIME)?;
+                let fan_out = subject.fan_out(Traffic { bytes: 120, in_flight }, time)?;
                 cpu_case.add(&subject.name, fan_out.cpu_us);
                 rate_case.add(&subject.name, fan_out.per_second);
             }

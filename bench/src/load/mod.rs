@@ -19,8 +19,8 @@ use connection::Connection;
 use frames::Frames;
 use messages::Messages;
 
-/// Handshakes at the same time.
-const OPENING_AT_ONCE: usize = 64;
+/// Handshakes at the same time, where nothing else is said.
+pub const OPENING_AT_ONCE: usize = 64;
 
 /// Sessions to one address of loopback: the kernel has about 28,000 ports for each.
 const SESSIONS_PER_ADDRESS: usize = 20_000;
@@ -125,7 +125,7 @@ impl Load {
     /// Opens more sessions, [`OPENING_AT_ONCE`] at the same time.
     pub fn open_sessions(&mut self, count: usize) -> io::Result<()> {
         let steps = self.steps(count, Wire::subscriber);
-        self.open_all(steps)
+        self.open_all(steps, OPENING_AT_ONCE)
     }
 
     /// What so many sessions say that are still to be opened. Tickets are made here, and not while time is taken.
@@ -134,11 +134,11 @@ impl Load {
         Steps(all.map(|index| how(self.wire, index % self.topics, &mut self.tickets)).collect())
     }
 
-    /// Opens these sessions.
-    pub fn open_all(&mut self, Steps(mut waiting): Steps) -> io::Result<()> {
+    /// Opens these sessions, so many at the same time.
+    pub fn open_all(&mut self, Steps(mut waiting): Steps, at_once: usize) -> io::Result<()> {
         let mut opening = 0;
         while opening > 0 || !waiting.is_empty() {
-            while opening < OPENING_AT_ONCE
+            while opening < at_once
                 && let Some(steps) = waiting.pop_front()
             {
                 self.begin_session(steps)?;

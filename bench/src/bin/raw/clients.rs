@@ -27,7 +27,7 @@ pub(super) struct Message {
 pub(super) struct Clients {
     listener: TcpListener,
     registry: Registry,
-    clients: Slab<Client>,
+    by_slot: Slab<Client>,
     /// Slots, by topic.
     subscribers: Vec<Vec<usize>>,
     buffer: Vec<u8>,
@@ -59,7 +59,7 @@ impl Clients {
         Ok(Self {
             listener,
             registry,
-            clients: Slab::new(),
+            by_slot: Slab::new(),
             subscribers: vec![Vec::new(); TOPICS],
             buffer: vec![0; 64 << 10],
         })
@@ -67,7 +67,7 @@ impl Clients {
 
     /// The sockets of a topic.
     pub(super) fn subscribers(&self, topic: usize) -> impl Iterator<Item = &TcpStream> + Clone {
-        self.subscribers[topic].iter().map(|slot| &self.clients[*slot].stream)
+        self.subscribers[topic].iter().map(|slot| &self.by_slot[*slot].stream)
     }
 
     /// Does what the events ask for; what was published.
@@ -87,7 +87,7 @@ impl Clients {
         loop {
             match self.listener.accept() {
                 Ok((mut stream, _)) => {
-                    let entry = self.clients.vacant_entry();
+                    let entry = self.by_slot.vacant_entry();
                     self.registry.register(&mut stream, Token(entry.key()), Interest::READABLE)?;
                     entry.insert(Client { stream, is: Is::New(Vec::new()) });
                 }
@@ -99,7 +99,7 @@ impl Clients {
 
     fn read(&mut self, event: &Event, messages: &mut Vec<Message>) {
         let slot = event.token().0;
-        while let Some(client) = self.clients.get_mut(slot) {
+        while let Some(client) = self.by_slot.get_mut(slot) {
             match client.stream.read(&mut self.buffer) {
                 Ok(length) if length > 0 => {
                     client.take(&self.buffer[..length], messages);
@@ -120,7 +120,7 @@ impl Clients {
                     if let Is::Subscriber(topic) = client.is {
                         self.subscribers[usize::from(topic)].retain(|subscriber| *subscriber != slot);
                     }
-                    self.clients.remove(slot);
+                    self.by_slot.remove(slot);
                 }
             }
         }

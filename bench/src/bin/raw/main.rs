@@ -2,7 +2,7 @@
 //!
 //! - `write`: one `send` for each subscriber and message
 //! - `batch`: all that waits for a subscriber in one `writev`, once a turn of the loop
-//! - `uring`: the same as requests of io_uring, many in one system call
+//! - `uring`: the same as requests of `io_uring`, many in one system call
 //!
 //! `GET /sub/NNNN` subscribes to topic NNNN; text on `/pub` goes to the topic that it begins with. There is no queue
 //! behind a socket: a reader that is too slow ends the program.
@@ -62,7 +62,7 @@ fn main() -> io::Result<()> {
             Mode::Uring(ring) => {
                 for messages in by_topic(messages) {
                     let topic = messages[0].topic;
-                    ring.send(clients.subscribers(topic), messages)?;
+                    ring.send(&clients.subscribers(topic), messages)?;
                 }
             }
         }

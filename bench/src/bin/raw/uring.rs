@@ -1,4 +1,4 @@
-//! Sends through io_uring: a request for each subscriber, [`REQUESTS`] of them in one system call.
+//! Sends through `io_uring`: a request for each subscriber, [`REQUESTS`] of them in one system call.
 #![expect(unsafe_code, reason = "requests of io_uring carry addresses, for whose life their maker answers")]
 
 use std::io;
@@ -16,25 +16,25 @@ const REQUESTS: u32 = 1024;
 
 /// A ring, and what its requests point to.
 pub(super) struct Ring {
-    ring: IoUring,
+    requests: IoUring,
     messages: Vec<Message>,
     slices: Vec<libc::iovec>,
 }
 
 impl Ring {
     pub(super) fn new() -> io::Result<Self> {
-        let ring = IoUring::builder()
+        let requests = IoUring::builder()
             .setup_single_issuer()
             .setup_defer_taskrun()
             .setup_submit_all()
             .build(REQUESTS)?;
-        Ok(Self { ring, messages: Vec::new(), slices: Vec::new() })
+        Ok(Self { requests, messages: Vec::new(), slices: Vec::new() })
     }
 
     /// Sends messages to sockets, to each as one request.
     pub(super) fn send<'a>(
         &mut self,
-        sockets: impl Iterator<Item = &'a TcpStream> + Clone,
+        sockets: &(impl Iterator<Item = &'a TcpStream> + Clone),
         messages: Vec<Message>,
     ) -> io::Result<()> {
         self.messages = messages;
@@ -49,7 +49,7 @@ impl Ring {
                 // SAFETY: the request points into `self.messages` and `self.slices`, which stay until the next call.
                 // By then the kernel has done with it: a request for a non-blocking socket is carried out, or
                 // has failed, when `submit` returns, which this function ends with.
-                while unsafe { self.ring.submission().push(&request) }.is_err() {
+                while unsafe { self.requests.submission().push(&request) }.is_err() {
                     self.submit()?;
                 }
             }
@@ -76,8 +76,8 @@ impl Ring {
 
     /// Has the kernel carry out what was pushed. Only failures are reported.
     fn submit(&mut self) -> io::Result<()> {
-        self.ring.submit()?;
-        match self.ring.completion().next() {
+        self.requests.submit()?;
+        match self.requests.completion().next() {
             None => Ok(()),
             Some(failure) if failure.result() < 0 => Err(io::Error::from_raw_os_error(-failure.result())),
             Some(_) => Err(io::Error::other("a reader is too slow, and there is no queue here")),
