@@ -65,6 +65,22 @@ describe('a role', () => {
     await dora.page.getByText('Punched cards for the spring season: Ordered').waitFor();
   });
 
+  it('of a customer sees an order come and go', async () => {
+    await dora.open('/orders');
+    await ben.page.goto('/deals/new?company=5');
+    await ben.enter({ Name: 'Third loom', 'Value in €': '91000' });
+    await ben.submit();
+    await ben.page.getByText('Third loom was added.').waitFor();
+    assert.equal(await dora.isTold('outdated'), 'There is a new order: Third loom.');
+
+    await dora.open('/orders');
+    await dora.page.locator('.order', { hasText: 'Third loom' }).waitFor();
+    ben.page.once('dialog', (dialog) => dialog.accept());
+    await ben.page.getByRole('button', { name: 'Delete this deal' }).click();
+    await dora.page.getByText('Third loom was withdrawn.').waitFor();
+    assert.equal(await dora.page.locator('.order', { hasText: 'Third loom' }).count(), 0);
+  });
+
   it('of a customer hears nothing of what the back office and other customers hear', async () => {
     await dora.open('/orders');
     const [ownOrders, othersOrders] = ['demo/orders/5', 'demo/orders/7'];

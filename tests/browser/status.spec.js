@@ -38,13 +38,16 @@ describe('the status page', () => {
     await anna.open('/status');
     await anna.page.getByRole('button', { name: 'Ask again' }).click();
     await anna.page.locator('#counters dd').first().waitFor();
+    await anna.page.locator('#topics tr').first().waitFor();
 
     const counters = await facts(anna, 'counters');
     assert.ok(Number(counters['Open pages']) >= 1, JSON.stringify(counters));
-    assert.deepEqual(
-      await anna.page.locator('#topics tr', { hasText: 'demo/' }).allInnerTexts(),
-      ['demo/board\tuser\tpublisher', 'demo/orders/{company:int}\tgranted\tpublisher', 'demo/import/{id:int}\tgranted\tpublisher'],
-    );
+    const rules = await anna.page.locator('#topics').evaluate((rows) => [...rows.children].map((row) => [...row.children].map((cell) => cell.textContent)));
+    assert.deepEqual(rules.filter(([topic]) => topic.startsWith('demo/')), [
+      ['demo/board', 'user', 'publisher'],
+      ['demo/orders/{company:int}', 'granted', 'publisher'],
+      ['demo/import/{id:int}', 'granted', 'publisher'],
+    ]);
   });
 
   it('shows what the PHP process has published, and that none of it is missing', async () => {

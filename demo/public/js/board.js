@@ -19,6 +19,7 @@ client.subscribe('demo/board', (payload) => {
   if (card !== null && deal.version > Number(card.dataset.version)) {
     const was = columnOf(card);
     show(card, deal);
+    card.classList.add('news');
     say(columnOf(card) === was ? `${deal.savedBy} changed ${deal.name}.` : `${deal.savedBy} moved ${deal.name} to ${titleOf(columnOf(card))}.`);
   }
 });
@@ -120,7 +121,7 @@ function show(card, deal) {
   }
   label(card, deal.name);
   columns.forEach(sum);
-  card.classList.remove('refused', 'moved');
+  card.classList.remove('refused', 'moved', 'news');
   card.getBoundingClientRect();       // or the animation would not begin anew
   card.classList.add('moved');
   if (focused !== null) {
@@ -170,6 +171,7 @@ function markTarget(column) {
 /** @param {string} text */
 function say(text) {
   said.textContent = text;
+  said.classList.add('news');
 }
 
 /** @param {Element} within @param {string} selector */

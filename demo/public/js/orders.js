@@ -3,7 +3,7 @@ import { showFlash } from '/orosync/index.js';
 
 import { client } from './page.js';
 
-/** @typedef {{ id: number, name: string, value: number, stage: string }} Order */
+/** @typedef {{ id: number, name: string, value: number, stage: string | null }} Order  `stage`: null, it was deleted */
 
 const orders = /** @type {HTMLElement} */ (document.getElementById('orders'));
 const said = /** @type {HTMLElement} */ (document.getElementById('said'));
@@ -11,11 +11,14 @@ const said = /** @type {HTMLElement} */ (document.getElementById('said'));
 client.subscribe(orders.dataset.topic ?? '', (payload) => {
   const order = /** @type {Order} */ (payload);
   const article = /** @type {HTMLElement | null} */ (orders.querySelector(`[data-order="${order.id}"]`));
-  if (article === null) {
+  if (order.stage === null) {
+    article?.remove();
+    say(`${order.name} was withdrawn.`);
+  } else if (article === null) {
     showFlash({ kind: 'outdated', texts: { message: `There is a new order: ${order.name}.` } });
-    return;
+  } else {
+    show(article, order);
   }
-  show(article, order);
 });
 
 // What was published while there was no connection does not come later.
@@ -31,10 +34,10 @@ client.on('connected', () => {
 
 /** @param {HTMLElement} article @param {Order} order */
 function show(article, order) {
-  article.dataset.stage = order.stage;
+  article.dataset.stage = order.stage ?? '';
   /** @type {HTMLElement} */ (article.querySelector('h2')).textContent = order.name;
   /** @type {HTMLElement} */ (article.querySelector('.order-value')).textContent = `€ ${new Intl.NumberFormat('en').format(order.value)}`;
-  let news = 'closed';
+  let news = 'Closed';
   for (const step of /** @type {NodeListOf<HTMLElement>} */ (article.querySelectorAll('.track li'))) {
     step.removeAttribute('aria-current');
     if (step.dataset.stage === order.stage) {
@@ -45,5 +48,11 @@ function show(article, order) {
   article.classList.remove('moved');
   article.getBoundingClientRect();       // or the animation would not begin anew
   article.classList.add('moved');
-  said.textContent = `${order.name}: ${news}`;
+  say(`${order.name}: ${news}`);
+}
+
+/** @param {string} text */
+function say(text) {
+  said.textContent = text;
+  said.classList.add('news');
 }

@@ -54,4 +54,10 @@ final class DealController extends RecordController
         \assert($record instanceof Deal);
         $this->news->tell($record);
     }
+
+    protected function deleted(Record $record, int $id): void
+    {
+        \assert($record instanceof Deal);
+        $this->news->tellDeleted($record, $id);
+    }
 }

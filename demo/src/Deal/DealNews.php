@@ -38,6 +38,17 @@ final class DealNews
         ]);
     }
 
+    /** The boards hear of it by the content tag of all deals. */
+    public function tellDeleted(Deal $deal, int $id): void
+    {
+        $this->publisher->publish(self::topicOf($deal->getCompany()), [
+            'id' => $id,
+            'name' => $deal->getName(),
+            'value' => $deal->getValue(),
+            'stage' => null,
+        ]);
+    }
+
     /** @return array<string, int|string|null> what a board shows of it */
     public static function card(Deal $deal): array
     {

@@ -97,6 +97,7 @@ abstract class RecordController extends AbstractController
                 $this->entityManager->lock($record, LockMode::OPTIMISTIC, $request->request->getInt('version'));
                 $this->entityManager->remove($record);
                 $this->entityManager->flush();
+                $this->deleted($record, $id);
             } catch (OptimisticLockException) {
                 $refusal = "Somebody has saved this {$this->kind()->name} meanwhile. It was not deleted: look first.";
             }
@@ -120,6 +121,11 @@ abstract class RecordController extends AbstractController
 
     /** A record was added or changed, and that is committed. */
     protected function saved(Record $record): void
+    {
+    }
+
+    /** A record was deleted, and that is committed. It has no id any more. */
+    protected function deleted(Record $record, int $id): void
     {
     }
 
