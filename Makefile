@@ -24,7 +24,7 @@ build: ## Compile orosync-server and the PHP extension, as released
 	@scripts/install-deps build
 	cargo build --release --package orosync-server --package orosync
 
-demo: build ## Run the demo: two browsers, one contact; Ctrl-C stops it
+demo: build ## Run the demo, a small CRM; Ctrl-C stops it. APP_ENV=dev: with the profiler
 	@scripts/install-deps demo
 	demo/bin/demo
 

@@ -15,9 +15,13 @@ use Doctrine\ORM\EntityManager;
 use Doctrine\ORM\EntityManagerInterface;
 use Doctrine\ORM\ORMSetup;
 use Doctrine\Persistence\ManagerRegistry;
+use Symfony\Bridge\Doctrine\CacheWarmer\ProxyCacheWarmer;
 use Symfony\Bridge\Doctrine\ContainerAwareEventManager;
+use Symfony\Bridge\Doctrine\Form\Type\EntityType;
+use Symfony\Bridge\Doctrine\Messenger\DoctrineClearEntityManagerWorkerSubscriber;
 use Symfony\Component\Cache\Adapter\ArrayAdapter;
 use Symfony\Component\DependencyInjection\Loader\Configurator\ContainerConfigurator;
+use Symfony\Component\Messenger\Bridge\Doctrine\Transport\DoctrineTransportFactory;
 
 use function Symfony\Component\DependencyInjection\Loader\Configurator\inline_service;
 use function Symfony\Component\DependencyInjection\Loader\Configurator\service;
@@ -33,7 +37,9 @@ return static function (ContainerConfigurator $container): void {
             false,
             '%kernel.cache_dir%/doctrine',
             inline_service(ArrayAdapter::class),
-        ]);
+        ])
+        // What is saved in a transaction is announced when that commits.
+        ->call('setMiddlewares', [[service('orosync.commit_middleware')]]);
     $services->set('doctrine.dbal.default_connection.event_manager', ContainerAwareEventManager::class)
         ->args([service('service_container')]);
     $services->set('doctrine.dbal.default_connection', Connection::class)
@@ -54,6 +60,19 @@ return static function (ContainerConfigurator $container): void {
         ->lazy()
         ->public();
     $services->set('doctrine', Registry::class)->args([service('service_container')])->public();
+
+    $services->set('doctrine.orm.proxy_cache_warmer', ProxyCacheWarmer::class)
+        ->args([service('doctrine')])
+        ->tag('kernel.cache_warmer');
+
+    // For forms, and for the worker of Messenger.
+    $services->set('form.type.entity', EntityType::class)->args([service('doctrine')])->tag('form.type');
+    $services->set('messenger.transport.doctrine.factory', DoctrineTransportFactory::class)
+        ->args([service('doctrine')])
+        ->tag('messenger.transport_factory');
+    $services->set(DoctrineClearEntityManagerWorkerSubscriber::class)
+        ->args([service('doctrine')])
+        ->tag('kernel.event_subscriber');
 
     $services->alias('doctrine.orm.entity_manager', 'doctrine.orm.default_entity_manager');
     $services->alias(EntityManagerInterface::class, 'doctrine.orm.default_entity_manager');

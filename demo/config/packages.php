@@ -3,9 +3,11 @@
 declare(strict_types=1);
 
 use Demo\Entity\User;
+use Demo\Import\RunImport;
 use Demo\Security\UserProvider;
 use Orosync\Maintenance\MaintenanceMode;
 use Symfony\Component\DependencyInjection\Loader\Configurator\ContainerConfigurator;
+use Symfony\Component\HttpKernel\Kernel;
 
 return static function (ContainerConfigurator $container): void {
     $container->extension('framework', [
@@ -23,6 +25,16 @@ return static function (ContainerConfigurator $container): void {
             'cookie_secure' => 'auto',
             'storage_factory_id' => 'session.storage.factory.native',
         ],
+        'messenger' => [
+            'transports' => [
+                'imports' => [
+                    'dsn' => 'doctrine://default?auto_setup=0&redeliver_timeout=60',
+                    // A failed import is shown to who started it, who may start another.
+                    'retry_strategy' => ['max_retries' => 0],
+                ],
+            ],
+            'routing' => [RunImport::class => 'imports'],
+        ],
     ]);
 
     $container->extension('twig', [
@@ -35,31 +47,40 @@ return static function (ContainerConfigurator $container): void {
     // All else is in parameters.yml, by the names of OroSyncBundle.
     $container->extension('orosync', [
         'secret_file' => '%demo.directory%/secret',
-        'server' => ['binary' => '%orosync_server_binary%'],
+        'server' => ['binary' => '%orosync_server_binary%', 'config' => '%kernel.project_dir%/config/orosync.toml'],
         'maintenance' => ['flag_file' => '%demo.directory%/maintenance'],
     ]);
 
     $container->extension('security', [
-        'enable_authenticator_manager' => true,
+        ...(Kernel::MAJOR_VERSION < 6 ? ['enable_authenticator_manager' => true] : []),
         'password_hashers' => [User::class => 'auto'],
         'providers' => ['users' => ['id' => UserProvider::class]],
         'firewalls' => [
+            'profiler' => ['pattern' => '^/_(profiler|wdt)', 'security' => false],
             'main' => [
                 'lazy' => true,
                 'provider' => 'users',
                 'form_login' => [
                     'login_path' => 'login',
                     'check_path' => 'login',
-                    'default_target_path' => 'contacts',
+                    'default_target_path' => 'start',
                     'enable_csrf' => true,
                 ],
                 'logout' => ['path' => 'logout', 'target' => 'home'],
             ],
         ],
-        'role_hierarchy' => ['ROLE_ADMIN' => 'ROLE_USER'],
+        'role_hierarchy' => ['ROLE_ADMIN' => 'ROLE_SALES'],
+        // A page that is not here is everybody's. What somebody may hear of is the ticket's business: Security/Claims.php.
         'access_control' => [
-            ['path' => '^/(contacts|status)(/|$)', 'roles' => 'ROLE_USER'],
-            ['path' => '^/maintenance$', 'roles' => 'ROLE_ADMIN'],
+            ['path' => '^/(import|maintenance|status)(/|$)', 'roles' => 'ROLE_ADMIN'],
+            ['path' => '^/(board|companies|contacts|deals)(/|$)', 'roles' => 'ROLE_SALES'],
+            ['path' => '^/orders(/|$)', 'roles' => 'ROLE_CUSTOMER'],
+            ['path' => '^/start$', 'roles' => 'IS_AUTHENTICATED_FULLY'],
         ],
     ]);
+
+    if ($container->env() === 'dev') {
+        $container->extension('framework', ['profiler' => true]);
+        $container->extension('web_profiler', ['toolbar' => true]);
+    }
 };

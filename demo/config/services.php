@@ -3,10 +3,24 @@
 declare(strict_types=1);
 
 use Demo\Command\PrepareCommand;
+use Demo\Import\RunImportHandler;
+use Demo\Security\Claims;
+use Demo\Status\ServerFacts;
+use Orosync\Ticket\UserClaimsInterface;
 use Symfony\Component\DependencyInjection\Loader\Configurator\ContainerConfigurator;
 
 return static function (ContainerConfigurator $container): void {
     $services = $container->services()->defaults()->autowire()->autoconfigure();
-    $services->load('Demo\\', '../src/')->exclude(['../src/{Entity,Kernel.php,autoload.php}', '../src/*/*Draft.php']);
-    $services->set(PrepareCommand::class)->arg('$samples', '%kernel.project_dir%/data/contacts.csv');
+    $services->load('Demo\\', '../src/')->exclude([
+        '../src/{Entity,Kernel.php,autoload.php}',
+        '../src/*/*Draft.php',
+        '../src/Import/RunImport.php',
+        '../src/Record/Record{Kind,Page}.php',
+    ]);
+    $services->set(PrepareCommand::class)->arg('$samples', '%kernel.project_dir%/data');
+    $services->set(RunImportHandler::class)->arg('$pauseMicroseconds', 60_000);
+    $services->set(ServerFacts::class)->arg('$address', '%demo.admin_address%');
+
+    // Who somebody is, to the server: in place of the bundle's own.
+    $services->alias(UserClaimsInterface::class, Claims::class);
 };

@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace Demo;
 
 use Demo\Entity\Contact;
+use Demo\Entity\Deal;
 use Doctrine\ORM\EntityManagerInterface;
 use Symfony\Bundle\FrameworkBundle\Controller\AbstractController;
 use Symfony\Component\HttpFoundation\Response;
@@ -16,6 +17,7 @@ final class HomeController extends AbstractController
     {
         return $this->render('home.html.twig', [
             'contacts' => $entityManager->getRepository(Contact::class)->count([]),
+            'deals' => $entityManager->getRepository(Deal::class)->count([]),
         ]);
     }
 }

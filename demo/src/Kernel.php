@@ -10,6 +10,7 @@ use Symfony\Bundle\FrameworkBundle\FrameworkBundle;
 use Symfony\Bundle\FrameworkBundle\Kernel\MicroKernelTrait;
 use Symfony\Bundle\SecurityBundle\SecurityBundle;
 use Symfony\Bundle\TwigBundle\TwigBundle;
+use Symfony\Bundle\WebProfilerBundle\WebProfilerBundle;
 use Symfony\Component\DependencyInjection\ContainerBuilder;
 use Symfony\Component\DependencyInjection\Loader\Configurator\ContainerConfigurator;
 use Symfony\Component\HttpKernel\Kernel as BaseKernel;
@@ -17,7 +18,7 @@ use Symfony\Component\Routing\Loader\Configurator\RoutingConfigurator;
 
 /**
  * The application. All that it writes (database, cache, sessions) and its `parameters.yml` are in one directory, which
- * `bin/demo` prepares and names in `DEMO_DIR`.
+ * `bin/demo` prepares and names in `DEMO_DIR`. Of the environments `prod` and `dev` (`APP_ENV`) the second has the profiler.
  */
 final class Kernel extends BaseKernel
 {
@@ -31,12 +32,19 @@ final class Kernel extends BaseKernel
         if (!is_file("$this->directory/parameters.yml")) {
             throw new \RuntimeException("No parameters.yml in $this->directory. Start the demo first: make demo");
         }
-        parent::__construct('prod', false);
+        $environment = getenv('APP_ENV') ?: 'prod';
+        parent::__construct($environment, $environment === 'dev');
     }
 
     public function registerBundles(): iterable
     {
-        return [new FrameworkBundle(), new SecurityBundle(), new TwigBundle(), new OrosyncBundle()];
+        yield new FrameworkBundle();
+        yield new SecurityBundle();
+        yield new TwigBundle();
+        yield new OrosyncBundle();
+        if ($this->environment === 'dev') {
+            yield new WebProfilerBundle();
+        }
     }
 
     public function getProjectDir(): string
@@ -46,7 +54,7 @@ final class Kernel extends BaseKernel
 
     public function getCacheDir(): string
     {
-        return "$this->directory/cache";
+        return "$this->directory/cache/$this->environment";
     }
 
     public function getLogDir(): string
@@ -77,5 +85,9 @@ final class Kernel extends BaseKernel
     {
         $routes->import('../config/routes.php');
         $routes->import('@OrosyncBundle/config/routes.php');
+        if ($this->environment === 'dev') {
+            $routes->import('@WebProfilerBundle/Resources/config/routing/wdt.xml')->prefix('/_wdt');
+            $routes->import('@WebProfilerBundle/Resources/config/routing/profiler.xml')->prefix('/_profiler');
+        }
     }
 }

@@ -25,9 +25,14 @@ export class Demo {
     this.url = url;
   }
 
-  /** Runs once it has said that it answers. @returns {Promise<Demo>} */
-  static start() {
-    return Demo.#run('demo/bin/demo', []);
+  /** Runs once it has said that it answers. @param {...string} args of `demo/bin/demo` @returns {Promise<Demo>} */
+  static async start(...args) {
+    return Demo.startIn(await newDirectory(), ...args);
+  }
+
+  /** The same in a directory that has something in it already. @param {string} directory @param {...string} args @returns {Promise<Demo>} */
+  static startIn(directory, ...args) {
+    return Demo.#run(directory, 'demo/bin/demo', args);
   }
 
   /**
@@ -36,17 +41,17 @@ export class Demo {
    *
    * @returns {Promise<Demo>}
    */
-  static startInTerminal() {
-    return Demo.#run('script', ['--quiet', '--command', 'trap : HUP; demo/bin/demo; true', '/dev/null']);
+  static async startInTerminal() {
+    return Demo.#run(await newDirectory(), 'script', ['--quiet', '--command', 'trap : HUP; demo/bin/demo; true', '/dev/null']);
   }
 
-  /** @param {string} command @param {string[]} args @returns {Promise<Demo>} */
-  static async #run(command, args) {
-    const directory = await mkdtemp(join(tmpdir(), 'orosync-demo-'));
+  /** @param {string} directory @param {string} command @param {string[]} args @returns {Promise<Demo>} */
+  static async #run(directory, command, args) {
     const child = spawn(command, args, {
       cwd: REPOSITORY,
       env: {
         ...process.env,
+        APP_ENV: '',
         DEMO_DIR: directory,
         DEMO_HOST: '127.0.0.1',
         DEMO_PORT: '0',
@@ -77,14 +82,14 @@ export class Demo {
     return stdout;
   }
 
-  /** @param {'server' | 'fpm' | 'nginx'} name */
+  /** @param {'server' | 'fpm' | 'worker' | 'nginx'} name */
   async pid(name) {
     return Number(await readFile(join(this.directory, `${name}.pid`), 'utf8'));
   }
 
-  /** Server, PHP-FPM and NGINX lead a session each, with all that they start. @returns {Promise<Set<number>>} */
+  /** Server, PHP-FPM, worker and NGINX lead a session each, with all that they start. @returns {Promise<Set<number>>} */
   async sessions() {
-    return new Set(await Promise.all([this.pid('server'), this.pid('fpm'), this.pid('nginx')]));
+    return new Set(await Promise.all([this.pid('server'), this.pid('fpm'), this.pid('worker'), this.pid('nginx')]));
   }
 
   /** @param {NodeJS.Signals} signal @returns {Promise<number | null>} the exit code of `demo/bin/demo`; null: killed */
@@ -102,6 +107,8 @@ export class Demo {
     await rm(this.directory, { recursive: true });
   }
 }
+
+export const newDirectory = () => mkdtemp(join(tmpdir(), 'orosync-demo-'));
 
 /** Who lives in these sessions (field 6 of proc_pid_stat(5)). @param {Set<number>} sessions */
 export async function processesOf(sessions) {

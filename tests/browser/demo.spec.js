@@ -1,10 +1,13 @@
 /** The demo as a program: what it leaves behind. */
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { connect } from 'node:net';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { promisify } from 'node:util';
 
-import { Demo, processesOf } from './demo.js';
+import { Demo, newDirectory, processesOf } from './demo.js';
 
 describe('the demo', () => {
   for (const [how, signal, exitCode] of /** @type {const} */ ([
@@ -23,6 +26,27 @@ describe('the demo', () => {
     });
   }
 
+  it('starts its worker again when that has ended', async (t) => {
+    const demo = await Demo.start();
+    t.after(() => demo.stop());
+    const killed = await demo.pid('worker');
+
+    process.kill(killed, 'SIGKILL');
+
+    await until(async () => await demo.pid('worker') !== killed);
+  });
+
+  it('makes a database of another version anew', async (t) => {
+    const directory = await newDirectory();
+    const database = join(directory, 'demo.sqlite');
+    await sql(database, 'CREATE TABLE contact (id INTEGER PRIMARY KEY, company TEXT)');
+
+    const demo = await Demo.startIn(directory);
+    t.after(() => demo.stop());
+
+    assert.equal(await sql(database, 'SELECT COUNT(*) FROM contact JOIN company ON company.id = contact.company_id'), '12');
+  });
+
   it('leaves nothing running after its terminal was closed', async (t) => {
     const demo = await Demo.startInTerminal();
     t.after(() => demo.stop());
@@ -32,6 +56,12 @@ describe('the demo', () => {
     await nothingIsLeft(sessions, demo.url);
   });
 });
+
+/** @param {string} database @param {string} statement @returns {Promise<string>} the first column of its first row */
+async function sql(database, statement) {
+  const code = 'echo (new PDO("sqlite:$argv[1]"))->query($argv[2])->fetchColumn();';
+  return (await promisify(execFile)('php', ['-r', code, database, statement])).stdout;
+}
 
 /** @param {Demo} demo */
 async function workingSessions(demo) {

@@ -56,10 +56,18 @@ describe('a contact that two people have open', () => {
   it('is marked in the list, where the other contacts are not', async () => {
     await anna.open('/contacts');
 
-    await ben.save(3, { Company: 'Pascaline & Sœurs' });
+    await ben.save(3, { Company: 'Loom & Card' });
 
     assert.equal(await anna.isTold(OUTDATED), 'Ben changed what you see here.');
-    assert.deepEqual(await anna.page.locator('tr.outdated a').allInnerTexts(), ['Blaise Pascal']);
+    assert.deepEqual(await anna.page.locator('tr.outdated th a').allInnerTexts(), ['Blaise Pascal']);
+  });
+
+  it('is outdated when its company gets another name', async () => {
+    await anna.open('/contacts/11');
+
+    await ben.saveRecord('/companies/5', { Name: 'Loom & Cards' });
+
+    assert.equal(await anna.isTold(OUTDATED), 'Ben changed what you see here.');
   });
 
   it('makes the list outdated when it is new, and when it is deleted', async () => {
@@ -83,12 +91,12 @@ describe('a contact that two people have open', () => {
     await anna.isTold(OUTDATED);
 
     // She did not look at the notice.
-    await anna.enter({ Company: 'Difference Engine Works' });
+    await anna.enter({ Company: 'Stored Programs' });
     await anna.submit();
 
     await anna.page.getByRole('heading', { name: 'Your changes were not saved' }).waitFor();
     assert.deepEqual(await anna.page.locator('.differences tbody tr').allInnerTexts(), [
-      'Company\tAnalytical Engine Works\tDifference Engine Works',
+      'Company\tAnalytical Engine Works\tStored Programs',
       'Phone\t+44 20 7946 0144\t+44 20 7946 0104',
     ]);
     await ben.page.goto('/contacts/4');
@@ -98,7 +106,7 @@ describe('a contact that two people have open', () => {
     await anna.page.getByRole('button', { name: 'Save mine over it' }).click();
     await anna.page.getByText('Your changes are saved.').waitFor();
     await ben.page.reload();
-    await ben.page.getByText('Difference Engine Works').waitFor();
+    await ben.page.getByText('Stored Programs').waitFor();
     await ben.page.getByText('+44 20 7946 0144').waitFor();
   });
 });

@@ -35,14 +35,18 @@ export class People {
     return new Person(context, await context.newPage());
   }
 
-  /** @param {'anna' | 'ben' | 'carla'} name @param {import('playwright-core').BrowserContextOptions} [options] */
+  /**
+   * Anna is an administrator, Ben and Carla are of sales, Dora and Emil are customers of two companies.
+   *
+   * @param {'anna' | 'ben' | 'carla' | 'dora' | 'emil'} name @param {import('playwright-core').BrowserContextOptions} [options]
+   */
   async signedIn(name, options) {
     const person = await this.visitor(options);
     await person.page.goto('/login');
     await person.page.getByLabel('Name').fill(name);
     await person.page.getByLabel('Password').fill('demo');
     await person.page.getByRole('button', { name: 'Sign in' }).click();
-    await person.page.getByRole('heading', { name: 'Contacts' }).waitFor();
+    await person.page.getByRole('link', { name: 'Sign out' }).waitFor();
     return person;
   }
 
@@ -97,7 +101,12 @@ export class Person {
 
   /** Edits a contact and saves. @param {number} id @param {Record<string, string>} fields by their labels */
   async save(id, fields) {
-    await this.page.goto(`/contacts/${id}/edit`);
+    await this.saveRecord(`/contacts/${id}`, fields);
+  }
+
+  /** Edits what a page shows and saves. @param {string} path of the page @param {Record<string, string>} fields by their labels */
+  async saveRecord(path, fields) {
+    await this.page.goto(`${path}/edit`);
     await this.enter(fields);
     await this.submit();
     await this.page.getByText('Your changes are saved.').waitFor();
@@ -106,12 +115,43 @@ export class Person {
   /** @param {Record<string, string>} fields by their labels */
   async enter(fields) {
     for (const [label, value] of Object.entries(fields)) {
-      await this.page.getByLabel(label).fill(value);
+      const field = this.page.getByLabel(label, { exact: true });
+      if (await field.and(this.page.locator('select')).count() > 0) {
+        await field.selectOption(value);
+      } else {
+        await field.fill(value);
+      }
     }
   }
 
   async submit() {
     await this.page.getByRole('button', { name: /^(Save|Add)/ }).click();
+  }
+
+  /**
+   * What the page hears of some topics, until it hears of the last of them; and which of them it was refused. Call
+   * `listens()` before that is brought about.
+   *
+   * @param {string[]} topics
+   * @returns {Promise<{ heard: { topic: string, payload: unknown }[], refused: string[] }>}
+   */
+  hears(topics) {
+    return this.page.evaluate(async (all) => {
+      const { client } = await import('/js/page.js');
+      /** @type {{ topic: string, payload: unknown }[]} */
+      const heard = [];
+      /** @type {string[]} */
+      const refused = [];
+      client.on('refused', ({ topic }) => refused.push(topic));
+      return new Promise((resolve) => {
+        all.forEach((topic, index) => client.subscribe(topic, (payload) => {
+          heard.push({ topic, payload });
+          if (index === all.length - 1) {
+            resolve({ heard, refused });
+          }
+        }));
+      });
+    }, topics);
   }
 
   /** Messages over the page. @param {'outdated' | 'maintenance'} kind */

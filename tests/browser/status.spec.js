@@ -33,19 +33,36 @@ describe('the status page', () => {
     assert.equal(Object.values(server).includes('anna'), true, `no user name in ${JSON.stringify(server)}`);
   });
 
+  it('shows the server as a whole, and the rules for the topics of the demo', async () => {
+    const anna = await people.signedIn('anna');
+    await anna.open('/status');
+    await anna.page.getByRole('button', { name: 'Ask again' }).click();
+    await anna.page.locator('#counters dd').first().waitFor();
+    await anna.page.locator('#topics tr').first().waitFor();
+
+    const counters = await facts(anna, 'counters');
+    assert.ok(Number(counters['Open pages']) >= 1, JSON.stringify(counters));
+    const rules = await anna.page.locator('#topics').evaluate((rows) => [...rows.children].map((row) => [...row.children].map((cell) => cell.textContent)));
+    assert.deepEqual(rules.filter(([topic]) => topic.startsWith('demo/')), [
+      ['demo/board', 'user', 'publisher'],
+      ['demo/orders/{company:int}', 'granted', 'publisher'],
+      ['demo/import/{id:int}', 'granted', 'publisher'],
+    ]);
+  });
+
   it('shows what the PHP process has published, and that none of it is missing', async () => {
-    const ben = await people.signedIn('ben');
-    await ben.save(1, { Notes: 'Counted.' });
-    await ben.page.goto('/status');
+    const anna = await people.signedIn('anna');
+    await anna.save(1, { Notes: 'Counted.' });
+    await anna.page.goto('/status');
 
     // One of several processes has published it; each answers in its turn.
     /** @type {Record<string, string>} */
     let php = {};
     do {
-      const answer = ben.page.waitForResponse('**/status/php');
-      await ben.page.getByRole('button', { name: 'Ask again' }).click();
+      const answer = anna.page.waitForResponse('**/status/php');
+      await anna.page.getByRole('button', { name: 'Ask again' }).click();
       await (await answer).finished();
-      php = await facts(ben, 'php');
+      php = await facts(anna, 'php');
     } while (!(Number(php.acknowledged) > 0));
     const [accepted, acknowledged, unacknowledged, queued] = ['accepted', 'acknowledged', 'unacknowledged', 'queued']
       .map((name) => Number(php[name]));

@@ -1,7 +1,7 @@
-/** The status page: this page's connection, what the server knows of it, and the PHP process that answers. */
+/** The status page: this page's connection, what the server knows of it, the PHP process that answers, and the server as a whole. */
 import { client } from './page.js';
 
-const [pageFacts, serverFacts, phpFacts, again] = ['page', 'server', 'php', 'refresh']
+const [pageFacts, serverFacts, phpFacts, counters, topics, again] = ['page', 'server', 'php', 'counters', 'topics', 'refresh']
   .map((id) => /** @type {HTMLElement} */ (document.getElementById(id)));
 /** How often the connection came about since this page was loaded. */
 let connections = 0;
@@ -19,6 +19,7 @@ refresh();
 function refresh() {
   askServer();
   askPhp();
+  askAdmin();
 }
 
 function showPage() {
@@ -36,6 +37,28 @@ async function askServer() {
 async function askPhp() {
   const response = await fetch('/status/php', { headers: { Accept: 'application/json' } });
   fill(phpFacts, response.ok ? flat(await response.json()) : { Answer: `${response.status} ${response.statusText}` });
+}
+
+async function askAdmin() {
+  const response = await fetch('/status/server', { headers: { Accept: 'application/json' } });
+  if (!response.ok) {
+    fill(counters, { Answer: `${response.status} ${response.statusText}` });
+    return;
+  }
+  /** @type {{ counters: Record<string, number>, topics: { pattern: string, subscribe: string, publish: string }[] }} */
+  const answer = await response.json();
+  fill(counters, Object.fromEntries(Object.entries(answer.counters).map(([name, value]) => [name, value.toLocaleString('en')])));
+  topics.replaceChildren(...answer.topics.map(({ pattern, subscribe, publish }) => {
+    const row = document.createElement('tr');
+    for (const [name, label, value] of [['th', '', pattern], ['td', 'May subscribe', subscribe], ['td', 'May publish', publish]]) {
+      const cell = document.createElement(name);
+      cell.dataset.label = label;
+      cell.textContent = value;
+      row.append(cell);
+    }
+    /** @type {HTMLTableCellElement} */ (row.firstElementChild).scope = 'row';
+    return row;
+  }));
 }
 
 /** One level of names. @type {(value: object, prefix?: string) => Record<string, unknown>} */

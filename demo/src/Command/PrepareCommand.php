@@ -4,30 +4,39 @@ declare(strict_types=1);
 
 namespace Demo\Command;
 
+use Demo\Company\CompanyDraft;
 use Demo\Contact\ContactDraft;
+use Demo\Deal\DealDraft;
+use Demo\Entity\Company;
 use Demo\Entity\Contact;
+use Demo\Entity\Deal;
+use Demo\Entity\Record;
+use Demo\Entity\Role;
+use Demo\Entity\Stage;
 use Demo\Entity\User;
+use Demo\Record\Draft;
 use Doctrine\ORM\EntityManagerInterface;
 use Doctrine\ORM\Tools\SchemaTool;
+use Symfony\Component\Console\Attribute\AsCommand;
 use Symfony\Component\Console\Command\Command;
 use Symfony\Component\Console\Input\InputInterface;
 use Symfony\Component\Console\Output\OutputInterface;
 use Symfony\Component\PasswordHasher\Hasher\UserPasswordHasherInterface;
 
-/** Makes the database with its sample data; leaves one that is there alone. */
+/** Makes the database with its sample data. One of the same schema is left alone, one of another is made anew. */
+#[AsCommand(name: 'demo:prepare', description: 'Make the database with its sample data')]
 final class PrepareCommand extends Command
 {
     public const PASSWORD = 'demo';
 
     /** In this order, so that Anna is user 1. */
     public const USERS = [
-        ['username' => 'anna', 'name' => 'Anna', 'admin' => true],
-        ['username' => 'ben', 'name' => 'Ben', 'admin' => false],
-        ['username' => 'carla', 'name' => 'Carla', 'admin' => false],
+        ['username' => 'anna', 'name' => 'Anna', 'role' => Role::Admin, 'company' => null],
+        ['username' => 'ben', 'name' => 'Ben', 'role' => Role::Sales, 'company' => null],
+        ['username' => 'carla', 'name' => 'Carla', 'role' => Role::Sales, 'company' => null],
+        ['username' => 'dora', 'name' => 'Dora', 'role' => Role::Customer, 'company' => 'Loom & Card'],
+        ['username' => 'emil', 'name' => 'Emil', 'role' => Role::Customer, 'company' => 'Relay & Switch'],
     ];
-
-    protected static $defaultName = 'demo:prepare';
-    protected static $defaultDescription = 'Make the database with its sample data';
 
     public function __construct(
         private readonly EntityManagerInterface $entityManager,
@@ -39,45 +48,99 @@ final class PrepareCommand extends Command
 
     protected function execute(InputInterface $input, OutputInterface $output): int
     {
+        $metadata = $this->entityManager->getMetadataFactory()->getAllMetadata();
+        $schemaTool = new SchemaTool($this->entityManager);
+        $schema = $schemaTool->getCreateSchemaSql($metadata);
         $connection = $this->entityManager->getConnection();
-        if ($connection->createSchemaManager()->tablesExist(['contact'])) {
+        // The file keeps this number; 0 in a new one.
+        $version = crc32(implode($schema)) & 0x7fff_ffff;
+        $found = (int) $connection->fetchOne('PRAGMA user_version');
+        if ($found === $version) {
             return self::SUCCESS;
         }
+        $isNew = !$connection->createSchemaManager()->tablesExist(['contact']);
+        $schemaTool->dropDatabase();
         // Readers do not wait for a writer, nor a writer for readers. The file remembers it.
         $connection->executeStatement('PRAGMA journal_mode = WAL');
-        $this->entityManager->wrapInTransaction(function (EntityManagerInterface $entityManager): void {
-            $metadata = $entityManager->getMetadataFactory()->getAllMetadata();
-            (new SchemaTool($entityManager))->createSchema($metadata);
-            foreach (self::USERS as ['username' => $username, 'name' => $name, 'admin' => $admin]) {
-                $user = new User($username, $name, $admin);
-                $user->setPasswordHash($this->hasher->hashPassword($user, self::PASSWORD));
-                $entityManager->persist($user);
-            }
-            foreach ($this->contacts() as $draft) {
-                $entityManager->persist(new Contact($draft, 'Anna', new \DateTimeImmutable()));
-            }
+        $this->entityManager->wrapInTransaction(function () use ($schemaTool, $metadata): void {
+            $schemaTool->createSchema($metadata);
+            $this->addSamples();
         });
-        $output->writeln('The database is made, with its sample data.');
+        $connection->executeStatement("PRAGMA user_version = $version");
+        $output->writeln($isNew
+            ? 'The database is made, with its sample data.'
+            : 'The database was that of another version of the demo: it is made anew, with its sample data.');
 
         return self::SUCCESS;
     }
 
-    /** @return iterable<ContactDraft> people of the history of computing, at addresses that cannot exist */
-    private function contacts(): iterable
+    private function addSamples(): void
     {
-        $file = new \SplFileObject($this->samples);
-        $file->setFlags(\SplFileObject::READ_CSV | \SplFileObject::READ_AHEAD | \SplFileObject::SKIP_EMPTY);
+        $companies = [];
+        foreach ($this->rows('companies') as $row) {
+            $companies[$row['name']] = $this->add(Company::class, self::fill(new CompanyDraft(), $row));
+        }
+        $contacts = [];
+        foreach ($this->rows('contacts') as $row) {
+            $row['company'] = $companies[$row['company']];
+            $contacts[$row['name']] = $this->add(Contact::class, self::fill(new ContactDraft(), $row));
+        }
+        foreach ($this->rows('deals') as $row) {
+            $draft = new DealDraft($companies[$row['company']]);
+            $this->add(Deal::class, self::fill($draft, [
+                'name' => $row['name'],
+                'contact' => $contacts[$row['contact']],
+                'value' => (int) $row['value'],
+                'stage' => Stage::from($row['stage']),
+            ]));
+        }
+        foreach (self::USERS as ['username' => $username, 'name' => $name, 'role' => $role, 'company' => $company]) {
+            $user = new User($username, $name, $role, $company === null ? null : $companies[$company]);
+            $user->setPasswordHash($this->hasher->hashPassword($user, self::PASSWORD));
+            $this->entityManager->persist($user);
+            // Each at once: the ids are in this order.
+            $this->entityManager->flush();
+        }
+    }
+
+    /**
+     * @template R of Record
+     *
+     * @param class-string<R> $class
+     *
+     * @return R
+     */
+    private function add(string $class, Draft $draft): Record
+    {
+        $record = new $class($draft, 'Anna', new \DateTimeImmutable());
+        $this->entityManager->persist($record);
+        $this->entityManager->flush();
+
+        return $record;
+    }
+
+    /** @param array<string, mixed> $fields */
+    private static function fill(Draft $draft, array $fields): Draft
+    {
+        foreach ($fields as $field => $value) {
+            $draft->$field = $value;
+        }
+
+        return $draft;
+    }
+
+    /** @return iterable<array<string, string>> rows by their columns: people of the history of computing, at addresses that cannot exist */
+    private function rows(string $file): iterable
+    {
+        $rows = new \SplFileObject("$this->samples/$file.csv");
+        $rows->setFlags(\SplFileObject::READ_CSV | \SplFileObject::READ_AHEAD | \SplFileObject::SKIP_EMPTY);
         $columns = null;
-        foreach ($file as $row) {
+        foreach ($rows as $row) {
             if ($columns === null) {
                 $columns = $row;
-                continue;
+            } else {
+                yield array_combine($columns, $row);
             }
-            $draft = new ContactDraft();
-            foreach (array_combine($columns, $row) as $field => $value) {
-                $draft->$field = $value;
-            }
-            yield $draft;
         }
     }
 }

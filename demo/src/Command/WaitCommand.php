@@ -4,18 +4,17 @@ declare(strict_types=1);
 
 namespace Demo\Command;
 
+use Symfony\Component\Console\Attribute\AsCommand;
 use Symfony\Component\Console\Command\Command;
 use Symfony\Component\Console\Input\InputArgument;
 use Symfony\Component\Console\Input\InputInterface;
 use Symfony\Component\Console\Output\OutputInterface;
 
 /** Waits until the demo answers through its proxy: a page, and a WebSocket. Bound: 20 seconds. */
+#[AsCommand(name: 'demo:wait', description: 'Wait until the demo answers at an address')]
 final class WaitCommand extends Command
 {
     private const SECONDS = 20.0;
-
-    protected static $defaultName = 'demo:wait';
-    protected static $defaultDescription = 'Wait until the demo answers at an address';
 
     protected function configure(): void
     {

@@ -5,79 +5,36 @@ declare(strict_types=1);
 namespace Demo\Entity;
 
 use Demo\Contact\ContactDraft;
+use Demo\Record\Draft;
 use Doctrine\ORM\Mapping as ORM;
 
-/**
- * A business contact: what several users edit. Not final: Doctrine may put a proxy in its place.
- *
- * The version is Doctrine's optimistic lock: every save raises it, and a save of an older version is refused.
- */
+/** A person, of a company or of none. */
 #[ORM\Entity]
 #[ORM\Table(name: 'contact')]
-class Contact
+#[ORM\Index(columns: ['name'])]
+class Contact extends Record
 {
-    #[ORM\Id]
-    #[ORM\GeneratedValue]
     #[ORM\Column]
-    private ?int $id = null;
+    private string $name;
 
-    #[ORM\Version]
-    #[ORM\Column(type: 'integer')]
-    private int $version = 1;
+    #[ORM\ManyToOne(inversedBy: 'contacts')]
+    private ?Company $company;
 
     #[ORM\Column]
-    private string $name = '';
+    private string $email;
 
     #[ORM\Column]
-    private string $company = '';
-
-    #[ORM\Column]
-    private string $email = '';
-
-    #[ORM\Column]
-    private string $phone = '';
+    private string $phone;
 
     #[ORM\Column(type: 'text')]
-    private string $notes = '';
-
-    #[ORM\Column]
-    private string $savedBy = '';
-
-    #[ORM\Column]
-    private \DateTimeImmutable $savedAt;
-
-    public function __construct(ContactDraft $draft, string $savedBy, \DateTimeImmutable $savedAt)
-    {
-        $this->take($draft, $savedBy, $savedAt);
-    }
-
-    /** Takes over what the draft says; `false` if that is what the contact says already. */
-    public function change(ContactDraft $draft, string $savedBy, \DateTimeImmutable $savedAt): bool
-    {
-        if ($draft->differences(ContactDraft::of($this)) === []) {
-            return false;
-        }
-        $this->take($draft, $savedBy, $savedAt);
-
-        return true;
-    }
-
-    public function getId(): ?int
-    {
-        return $this->id;
-    }
-
-    public function getVersion(): int
-    {
-        return $this->version;
-    }
+    private string $notes;
 
     public function getName(): string
     {
         return $this->name;
     }
 
-    public function getCompany(): string
+    public function getCompany(): ?Company
     {
         return $this->company;
     }
@@ -97,24 +54,26 @@ class Contact
         return $this->notes;
     }
 
-    public function getSavedBy(): string
+    public function draft(): ContactDraft
     {
-        return $this->savedBy;
+        $draft = new ContactDraft();
+        $draft->name = $this->name;
+        $draft->company = $this->company;
+        $draft->email = $this->email;
+        $draft->phone = $this->phone;
+        $draft->notes = $this->notes;
+        $draft->version = $this->getVersion();
+
+        return $draft;
     }
 
-    public function getSavedAt(): \DateTimeImmutable
+    protected function take(Draft $draft): void
     {
-        return $this->savedAt;
-    }
-
-    private function take(ContactDraft $draft, string $savedBy, \DateTimeImmutable $savedAt): void
-    {
+        \assert($draft instanceof ContactDraft);
         $this->name = $draft->name;
         $this->company = $draft->company;
         $this->email = $draft->email;
         $this->phone = $draft->phone;
         $this->notes = $draft->notes;
-        $this->savedBy = $savedBy;
-        $this->savedAt = $savedAt;
     }
 }

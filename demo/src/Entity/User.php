@@ -8,7 +8,7 @@ use Doctrine\ORM\Mapping as ORM;
 use Symfony\Component\Security\Core\User\PasswordAuthenticatedUserInterface;
 use Symfony\Component\Security\Core\User\UserInterface;
 
-/** Somebody who signs in. Not final: Doctrine may put a proxy in its place. */
+/** Somebody who signs in: of the back office, or a customer's. Not final: Doctrine may put a proxy in its place. */
 #[ORM\Entity]
 #[ORM\Table(name: 'user')]
 class User implements UserInterface, PasswordAuthenticatedUserInterface
@@ -21,14 +21,29 @@ class User implements UserInterface, PasswordAuthenticatedUserInterface
     #[ORM\Column]
     private string $passwordHash = '';
 
+    /** @param Company|null $company a customer's; null: of the back office */
     public function __construct(
         #[ORM\Column(unique: true)]
         private string $username,
         #[ORM\Column]
         private string $name,
-        #[ORM\Column]
-        private bool $admin,
+        #[ORM\Column(enumType: Role::class)]
+        private Role $role,
+        #[ORM\ManyToOne]
+        private ?Company $company = null,
     ) {
+    }
+
+    /** The session keeps what tells whether the login still holds; all else is loaded from the database again. */
+    public function __serialize(): array
+    {
+        return [$this->id, $this->username, $this->name, $this->role, $this->passwordHash];
+    }
+
+    public function __unserialize(array $data): void
+    {
+        [$this->id, $this->username, $this->name, $this->role, $this->passwordHash] = $data;
+        $this->company = null;
     }
 
     public function getId(): ?int
@@ -39,6 +54,16 @@ class User implements UserInterface, PasswordAuthenticatedUserInterface
     public function getName(): string
     {
         return $this->name;
+    }
+
+    public function getRole(): Role
+    {
+        return $this->role;
+    }
+
+    public function getCompany(): ?Company
+    {
+        return $this->company;
     }
 
     public function getUserIdentifier(): string
@@ -54,7 +79,7 @@ class User implements UserInterface, PasswordAuthenticatedUserInterface
 
     public function getRoles(): array
     {
-        return [$this->admin ? 'ROLE_ADMIN' : 'ROLE_USER'];
+        return [$this->role->name()];
     }
 
     public function setPasswordHash(string $hash): void

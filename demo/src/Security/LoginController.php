@@ -9,13 +9,13 @@ use Symfony\Bundle\FrameworkBundle\Controller\AbstractController;
 use Symfony\Component\HttpFoundation\Response;
 use Symfony\Component\Security\Http\Authentication\AuthenticationUtils;
 
-/** The form; Symfony's form login does the rest. */
 final class LoginController extends AbstractController
 {
-    public function __invoke(AuthenticationUtils $authentication): Response
+    /** The form; Symfony's form login does the rest. */
+    public function login(AuthenticationUtils $authentication): Response
     {
         if ($this->getUser() !== null) {
-            return $this->redirectToRoute('contacts');
+            return $this->redirectToRoute('start');
         }
 
         return $this->render('login.html.twig', [
@@ -24,5 +24,11 @@ final class LoginController extends AbstractController
             'users' => PrepareCommand::USERS,
             'password' => PrepareCommand::PASSWORD,
         ]);
+    }
+
+    /** Where somebody begins who has signed in. */
+    public function start(): Response
+    {
+        return $this->redirectToRoute($this->isGranted('ROLE_SALES') ? 'board' : 'orders');
     }
 }

@@ -6,10 +6,9 @@ namespace Demo\Status;
 
 use Orosync\Publishing\PublisherInterface;
 use Symfony\Bundle\FrameworkBundle\Controller\AbstractController;
-use Symfony\Component\HttpFoundation\JsonResponse;
 use Symfony\Component\HttpFoundation\Response;
 
-/** What there is to know about this connection: of the page and the server by js/status.js, of PHP by this class. */
+/** The way of a message: of this page by js/status.js, of PHP and the server by this class. */
 final class StatusController extends AbstractController
 {
     public function page(): Response
@@ -20,10 +19,19 @@ final class StatusController extends AbstractController
     /** Of the one process that answers; PHP-FPM has several, each with a connection of its own. */
     public function php(PublisherInterface $publisher): Response
     {
-        return new JsonResponse([
+        return $this->json([
             'process' => getmypid(),
             'extension' => phpversion('orosync') ?: 'not loaded',
             ...get_object_vars($publisher->status()),
         ]);
+    }
+
+    public function server(ServerFacts $server): Response
+    {
+        try {
+            return $this->json(['counters' => $server->counters(), 'topics' => $server->topics()]);
+        } catch (\RuntimeException $e) {
+            return $this->json(['counters' => ['Answer' => $e->getMessage()], 'topics' => []]);
+        }
     }
 }

@@ -1,0 +1,58 @@
+/** A customer's page: its orders move while it looks. The topic of its company was granted with the ticket. */
+import { showFlash } from '/orosync/index.js';
+
+import { client } from './page.js';
+
+/** @typedef {{ id: number, name: string, value: number, stage: string | null }} Order  `stage`: null, it was deleted */
+
+const orders = /** @type {HTMLElement} */ (document.getElementById('orders'));
+const said = /** @type {HTMLElement} */ (document.getElementById('said'));
+
+client.subscribe(orders.dataset.topic ?? '', (payload) => {
+  const order = /** @type {Order} */ (payload);
+  const article = /** @type {HTMLElement | null} */ (orders.querySelector(`[data-order="${order.id}"]`));
+  if (order.stage === null) {
+    article?.remove();
+    say(`${order.name} was withdrawn.`);
+  } else if (article === null) {
+    showFlash({ kind: 'outdated', texts: { message: `There is a new order: ${order.name}.` } });
+  } else {
+    show(article, order);
+  }
+});
+
+// What was published while there was no connection does not come later.
+let lost = false;
+client.on('disconnected', () => {
+  lost = true;
+});
+client.on('connected', () => {
+  if (lost) {
+    location.reload();
+  }
+});
+
+/** @param {HTMLElement} article @param {Order} order */
+function show(article, order) {
+  article.dataset.stage = order.stage ?? '';
+  /** @type {HTMLElement} */ (article.querySelector('h2')).textContent = order.name;
+  /** @type {HTMLElement} */ (article.querySelector('.order-value')).textContent = `€ ${new Intl.NumberFormat('en').format(order.value)}`;
+  let news = 'Closed';
+  for (const step of /** @type {NodeListOf<HTMLElement>} */ (article.querySelectorAll('.track li'))) {
+    step.removeAttribute('aria-current');
+    if (step.dataset.stage === order.stage) {
+      step.setAttribute('aria-current', 'step');
+      news = step.textContent ?? '';
+    }
+  }
+  article.classList.remove('moved');
+  article.getBoundingClientRect();       // or the animation would not begin anew
+  article.classList.add('moved');
+  say(`${order.name}: ${news}`);
+}
+
+/** @param {string} text */
+function say(text) {
+  said.textContent = text;
+  said.classList.add('news');
+}

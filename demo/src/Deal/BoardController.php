@@ -1,0 +1,87 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Demo\Deal;
+
+use Demo\Entity\Deal;
+use Demo\Entity\Stage;
+use Demo\Entity\User;
+use Doctrine\DBAL\LockMode;
+use Doctrine\ORM\EntityManagerInterface;
+use Doctrine\ORM\OptimisticLockException;
+use Symfony\Bundle\FrameworkBundle\Controller\AbstractController;
+use Symfony\Component\HttpFoundation\Request;
+use Symfony\Component\HttpFoundation\Response;
+
+/** The pipeline: a column for each stage, and deals that are moved between them. */
+final class BoardController extends AbstractController
+{
+    public function __construct(
+        private readonly EntityManagerInterface $entityManager,
+        private readonly DealNews $news,
+    ) {
+    }
+
+    public function board(): Response
+    {
+        $deals = $this->entityManager->getRepository(Deal::class)->createQueryBuilder('deal')
+            ->join('deal.company', 'company')->addSelect('company')
+            ->orderBy('deal.value', 'DESC')->addOrderBy('deal.id')
+            ->getQuery()->getResult();
+
+        return $this->render('deal/board.html.twig', ['stages' => Stage::cases(), 'deals' => $deals]);
+    }
+
+    /** The script of the board wants JSON; without it a button sends a form, and the answer is the board. */
+    public function move(int $id, Request $request): Response
+    {
+        $stage = Stage::tryFrom((string) $request->request->get('stage'));
+        $deal = $this->entityManager->find(Deal::class, $id);
+        if ($stage === null || !$this->isCsrfTokenValid('move', $request->request->get('token'))) {
+            return $this->answer($request, $deal, Response::HTTP_BAD_REQUEST);
+        }
+        if ($deal === null) {
+            return $this->answer($request, null, Response::HTTP_NOT_FOUND);
+        }
+        $draft = $deal->draft();
+        $draft->stage = $stage;
+        try {
+            $this->entityManager->lock($deal, LockMode::OPTIMISTIC, $request->request->getInt('version'));
+        } catch (OptimisticLockException) {
+            return $this->answer($request, $deal, Response::HTTP_CONFLICT);
+        }
+        $moved = $deal->change($draft, $this->author(), new \DateTimeImmutable());
+        try {
+            $this->entityManager->flush();
+        } catch (OptimisticLockException) {
+            // Somebody was faster by a moment. The browser sends it again, to be compared with what was saved then.
+            return $this->redirect($request->getUri(), Response::HTTP_TEMPORARY_REDIRECT);
+        }
+        if ($moved) {
+            $this->news->tell($deal);
+        }
+
+        return $this->answer($request, $deal, Response::HTTP_OK);
+    }
+
+    /** @param Deal|null $deal as it is now; null: it is gone */
+    private function answer(Request $request, ?Deal $deal, int $status): Response
+    {
+        if ($request->getPreferredFormat() === 'json') {
+            return $this->json($deal === null ? null : DealNews::card($deal), $status);
+        }
+        if ($status !== Response::HTTP_OK) {
+            $this->addFlash('error', 'It was not moved: somebody has changed it meanwhile. This is how it stands now.');
+        }
+
+        return $this->redirectToRoute('board');
+    }
+
+    private function author(): string
+    {
+        $user = $this->getUser();
+
+        return $user instanceof User ? $user->getName() : throw new \LogicException('Only users move deals.');
+    }
+}

@@ -1,0 +1,48 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Demo\Entity;
+
+/** How far a deal has got: the columns of the board, from left to right. */
+enum Stage: string
+{
+    case Lead = 'lead';
+    case Qualified = 'qualified';
+    case Proposal = 'proposal';
+    case Won = 'won';
+    case Lost = 'lost';
+
+    /** What the back office calls it. */
+    public function label(): string
+    {
+        return $this->name;
+    }
+
+    /** What the customer calls it. */
+    public function labelForCustomer(): string
+    {
+        return match ($this) {
+            self::Lead => 'Enquiry received',
+            self::Qualified => 'Being prepared',
+            self::Proposal => 'Offer sent',
+            self::Won => 'Ordered',
+            self::Lost => 'Closed',
+        };
+    }
+
+    public function previous(): ?self
+    {
+        return $this->away(-1);
+    }
+
+    public function next(): ?self
+    {
+        return $this->away(1);
+    }
+
+    private function away(int $steps): ?self
+    {
+        return self::cases()[array_search($this, self::cases(), true) + $steps] ?? null;
+    }
+}

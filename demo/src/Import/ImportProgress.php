@@ -1,0 +1,38 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Demo\Import;
+
+use Demo\Entity\Import;
+use Demo\Entity\ImportState;
+use Orosync\Publishing\PublisherInterface;
+
+/** Tells the open pages of an import how far it is. */
+final class ImportProgress
+{
+    public function __construct(private readonly PublisherInterface $publisher)
+    {
+    }
+
+    /** For whom it was granted: ImportTopics. */
+    public static function topicOf(Import $import): string
+    {
+        return "demo/import/{$import->getId()}";
+    }
+
+    public function tell(Import $import, int $done): void
+    {
+        $this->publisher->publish(self::topicOf($import), ['done' => $done] + self::state($import));
+    }
+
+    /** @return array{state: string, done: int, total: int} as the database has it: a running one has done nothing yet */
+    public static function state(Import $import): array
+    {
+        return [
+            'state' => $import->getState()->value,
+            'done' => $import->getState() === ImportState::Done ? $import->getTotal() : 0,
+            'total' => $import->getTotal(),
+        ];
+    }
+}

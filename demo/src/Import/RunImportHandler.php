@@ -1,0 +1,95 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Demo\Import;
+
+use Demo\Company\CompanyDraft;
+use Demo\Entity\Company;
+use Demo\Entity\Contact;
+use Demo\Entity\Import;
+use Demo\Entity\ImportState;
+use Doctrine\ORM\EntityManagerInterface;
+use Doctrine\Persistence\ManagerRegistry;
+use Symfony\Component\Messenger\Attribute\AsMessageHandler;
+use Symfony\Component\Messenger\Exception\UnrecoverableMessageHandlingException;
+
+/**
+ * Does an import, in the worker.
+ *
+ * All rows are one flush, which is one transaction and one announcement: either all of them are there or none, and an open
+ * list is told once that it is outdated, not a thousand times.
+ */
+#[AsMessageHandler]
+final class RunImportHandler
+{
+    private const BATCH = 25;
+
+    /** @param int $pauseMicroseconds for each batch: stands for what a real import looks up elsewhere */
+    public function __construct(
+        private readonly EntityManagerInterface $entityManager,
+        private readonly ManagerRegistry $registry,
+        private readonly SampleRows $rows,
+        private readonly ImportProgress $progress,
+        private readonly int $pauseMicroseconds,
+    ) {
+    }
+
+    public function __invoke(RunImport $message): void
+    {
+        $import = $this->entityManager->find(Import::class, $message->import);
+        // A worker that is killed has not said that it is done: the message comes again.
+        if ($import === null || $import->getState()->isOver()) {
+            return;
+        }
+        try {
+            $this->run($import);
+        } catch (\Throwable $e) {
+            $this->fail($message->import);
+
+            throw new UnrecoverableMessageHandlingException("Import $message->import has failed.", 0, $e);
+        }
+    }
+
+    private function run(Import $import): void
+    {
+        $import->become(ImportState::Running, new \DateTimeImmutable());
+        $this->entityManager->flush();
+        $companies = [];
+        foreach ($this->rows->read() as $number => [$companyDraft, $draft]) {
+            $draft->company = $companies[$companyDraft->name] ??= $this->company($companyDraft, $import);
+            $this->entityManager->persist(new Contact($draft, $import->getStartedBy(), new \DateTimeImmutable()));
+            if ($number % self::BATCH === 0 && $number < $import->getTotal()) {
+                $this->progress->tell($import, $number);
+                usleep($this->pauseMicroseconds);
+            }
+        }
+        // In the same transaction as the rows: an import that comes again is known to be done.
+        $import->become(ImportState::Done, new \DateTimeImmutable());
+        $this->entityManager->flush();
+        $this->progress->tell($import, $import->getTotal());
+    }
+
+    private function company(CompanyDraft $draft, Import $import): Company
+    {
+        $company = $this->entityManager->getRepository(Company::class)->findOneBy(['name' => $draft->name]);
+        if ($company === null) {
+            $company = new Company($draft, $import->getStartedBy(), new \DateTimeImmutable());
+            $this->entityManager->persist($company);
+        }
+
+        return $company;
+    }
+
+    private function fail(int $id): void
+    {
+        // A failed flush has closed the manager, which still holds the rows.
+        $this->registry->resetManager();
+        $import = $this->entityManager->find(Import::class, $id);
+        if ($import !== null) {
+            $import->become(ImportState::Failed, new \DateTimeImmutable());
+            $this->entityManager->flush();
+            $this->progress->tell($import, 0);
+        }
+    }
+}

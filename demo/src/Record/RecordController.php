@@ -1,0 +1,184 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Demo\Record;
+
+use Demo\Entity\Record;
+use Demo\Entity\User;
+use Doctrine\DBAL\LockMode;
+use Doctrine\ORM\EntityManagerInterface;
+use Doctrine\ORM\OptimisticLockException;
+use Symfony\Bundle\FrameworkBundle\Controller\AbstractController;
+use Symfony\Component\Form\FormInterface;
+use Symfony\Component\HttpFoundation\Request;
+use Symfony\Component\HttpFoundation\Response;
+
+/**
+ * View, create, edit and delete records of one kind.
+ *
+ * Nothing in here knows of notifications: the bundle listens to Doctrine, and the templates name what a page shows. The
+ * lock stays what protects the data; a notification only spares people the surprise.
+ */
+abstract class RecordController extends AbstractController
+{
+    public function __construct(protected readonly EntityManagerInterface $entityManager)
+    {
+    }
+
+    public function view(int $id): Response
+    {
+        $record = $this->find($id);
+
+        return $record === null ? $this->gone($id) : $this->show('view', ['record' => $record]);
+    }
+
+    public function create(Request $request): Response
+    {
+        $kind = $this->kind();
+        $draft = $this->newDraft($request);
+        $form = $this->createForm($kind->form, $draft)->handleRequest($request);
+        if ($form->isSubmitted() && $form->isValid()) {
+            $record = new ($kind->entity)($draft, $this->author(), new \DateTimeImmutable());
+            $this->entityManager->persist($record);
+            $this->entityManager->flush();
+            $this->saved($record);
+            $this->addFlash('success', sprintf('%s was added.', $record->getName()));
+
+            return $this->redirectToRoute($kind->name, ['id' => $record->getId()]);
+        }
+
+        return $this->showForm('record/create.html.twig', $form);
+    }
+
+    public function edit(int $id, Request $request): Response
+    {
+        $record = $this->find($id);
+        if ($record === null) {
+            return $this->gone($id);
+        }
+        $draft = $record->draft();
+        $form = $this->createForm($this->kind()->form, $draft)->handleRequest($request);
+        if ($form->isSubmitted() && $form->isValid()) {
+            try {
+                $this->entityManager->lock($record, LockMode::OPTIMISTIC, $draft->version);
+            } catch (OptimisticLockException) {
+                return $this->refuse($record, $draft);
+            }
+            $changed = $record->change($draft, $this->author(), new \DateTimeImmutable());
+            try {
+                $this->entityManager->flush();
+            } catch (OptimisticLockException) {
+                // Somebody was faster by a moment. The browser sends it again, to be compared with what was saved then.
+                return $this->redirect($request->getUri(), Response::HTTP_TEMPORARY_REDIRECT);
+            }
+            if ($changed) {
+                $this->saved($record);
+            }
+            $this->addFlash('success', $changed ? 'Your changes are saved.' : 'There was nothing to save.');
+
+            return $this->redirectToRoute($this->kind()->name, ['id' => $id]);
+        }
+
+        return $this->showForm('record/edit.html.twig', $form, $record);
+    }
+
+    public function delete(int $id, Request $request): Response
+    {
+        $record = $this->find($id);
+        if ($record === null) {
+            return $this->gone($id);
+        }
+        $refusal = $this->isCsrfTokenValid("delete-$id", $request->request->get('token'))
+            ? $this->obstacle($record)
+            : 'This page was open for too long. Nothing was deleted: please try again.';
+        if ($refusal === null) {
+            try {
+                $this->entityManager->lock($record, LockMode::OPTIMISTIC, $request->request->getInt('version'));
+                $this->entityManager->remove($record);
+                $this->entityManager->flush();
+                $this->deleted($record, $id);
+            } catch (OptimisticLockException) {
+                $refusal = "Somebody has saved this {$this->kind()->name} meanwhile. It was not deleted: look first.";
+            }
+        }
+        if ($refusal !== null) {
+            $this->addFlash('error', $refusal);
+
+            return $this->redirectToRoute($this->kind()->name, ['id' => $id]);
+        }
+        $this->addFlash('success', sprintf('%s was deleted.', $record->getName()));
+
+        return $this->redirectToRoute($this->kind()->plural);
+    }
+
+    abstract protected function kind(): RecordKind;
+
+    abstract protected function newDraft(Request $request): Draft;
+
+    /** Why it cannot be deleted; null: it can. */
+    abstract protected function obstacle(Record $record): ?string;
+
+    /** A record was added or changed, and that is committed. */
+    protected function saved(Record $record): void
+    {
+    }
+
+    /** A record was deleted, and that is committed. It has no id any more. */
+    protected function deleted(Record $record, int $id): void
+    {
+    }
+
+    /** @param array<string, mixed> $parameters of a template of this kind */
+    protected function show(string $template, array $parameters): Response
+    {
+        return $this->render("{$this->kind()->name}/$template.html.twig", $parameters);
+    }
+
+    private function showForm(string $template, FormInterface $form, ?Record $record = null): Response
+    {
+        return $this->render(
+            $template,
+            ['kind' => $this->kind(), 'record' => $record, 'form' => $form->createView()],
+            new Response(status: $form->isSubmitted() ? Response::HTTP_UNPROCESSABLE_ENTITY : Response::HTTP_OK),
+        );
+    }
+
+    /**
+     * A lost update: shows what the other has saved beside what was refused. The form in that page carries the version
+     * just shown, so saving again is a decision and no accident.
+     */
+    private function refuse(Record $record, Draft $mine): Response
+    {
+        $theirs = $record->draft();
+        $mine->version = $theirs->version;
+
+        return $this->render('record/conflict.html.twig', [
+            'kind' => $this->kind(),
+            'record' => $record,
+            'differences' => $mine->differences($theirs),
+            'form' => $this->createForm($this->kind()->form, $mine)->createView(),
+        ], new Response(status: Response::HTTP_CONFLICT));
+    }
+
+    private function find(int $id): ?Record
+    {
+        return $this->entityManager->find($this->kind()->entity, $id);
+    }
+
+    private function gone(int $id): Response
+    {
+        return $this->render(
+            'record/gone.html.twig',
+            ['kind' => $this->kind(), 'id' => $id],
+            new Response(status: Response::HTTP_NOT_FOUND),
+        );
+    }
+
+    private function author(): string
+    {
+        $user = $this->getUser();
+
+        return $user instanceof User ? $user->getName() : throw new \LogicException('Only users save records.');
+    }
+}

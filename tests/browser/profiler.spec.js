@@ -1,0 +1,46 @@
+/** The environment `dev`: the web profiler, with what a request has published. */
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+
+import { Demo } from './demo.js';
+import { People } from './people.js';
+
+describe('in development', () => {
+  /** @type {Demo} */
+  let demo;
+  /** @type {People} */
+  let people;
+
+  before(async () => {
+    demo = await Demo.start('--dev');
+    people = await People.gather(demo.url);
+  });
+  after(async () => {
+    await people?.close();
+    await demo?.stop();
+  });
+
+  it('the profiler shows what a save has published', async () => {
+    const ben = await people.signedIn('ben');
+    const saved = ben.page.waitForResponse((response) => response.request().method() === 'POST' && response.url().endsWith('/contacts/1/edit'));
+    await ben.save(1, { Notes: 'Profiled.' });
+    const profile = (await saved).headers()['x-debug-token-link'];
+
+    await ben.page.goto(`${profile}?panel=orosync`);
+
+    const record = ben.page.getByRole('row', { name: /oro\/data\/update/ });
+    assert.match(await record.innerText(), /\{"username":"ben","tagname":"Demo_Entity_Contact_1"\}.*accepted/s);
+  });
+
+  it('the toolbar stands in the page, and the page is live', async () => {
+    const anna = await people.signedIn('anna');
+    /** @type {string[]} */
+    const errors = [];
+    anna.page.on('console', (message) => message.type() === 'error' && errors.push(message.text()));
+
+    await anna.open('/board');
+    await anna.page.locator('.sf-toolbarreset').waitFor();
+
+    assert.deepEqual(errors, []);
+  });
+});
