@@ -238,6 +238,8 @@ impl Session {
             (Party::Publisher(_), _) => false,
             (Party::Browser(_), Disconnect::User(name)) => open.identity.user.as_ref() == Some(name),
             (Party::Browser(_), Disconnect::Session(id)) => open.id == *id,
+            #[cfg(feature = "echo")]
+            (Party::Echo, _) => false,
         })
     }
 
