@@ -6,6 +6,8 @@
 use libfuzzer_sys::fuzz_target;
 use orosync_fuzz::{UNIX_NOW, door};
 use orosync_protocol::Subprotocol;
+use orosync_server::connection::limits::{ConnectionLimits, Places};
+use orosync_server::connection::{Caller, Peer};
 use orosync_server::handshake::{Handshake, Outcome};
 
 const HEAD: &str =
@@ -56,11 +58,14 @@ fuzz_target!(|input: &[u8]| {
 /// What a client is told that sends these bytes in pieces of this length; none if more is awaited.
 fn answer(request: &[u8], piece: usize) -> Option<Answer> {
     let door = door();
+    let limits = ConnectionLimits::new(Places { browsers: 1, for_publishers: 1 }, 1);
+    let count = limits.admit(Peer::Unix).expect("the first one");
+    let mut caller = Caller::new(Peer::Unix, count);
     let mut handshake = Handshake::default();
     let mut read = 0;
     for bytes in request.chunks(piece) {
         read += bytes.len();
-        match handshake.handle_bytes(bytes, &door, UNIX_NOW) {
+        match handshake.handle_bytes(bytes, &door, &mut caller, UNIX_NOW) {
             Outcome::More => {}
             Outcome::Upgrade(upgrade) => {
                 let unread = request.len() - read;

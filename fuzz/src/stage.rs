@@ -2,7 +2,7 @@
 //! inbox and the clock, in any order. After each step what must always hold is checked; at the end, that nothing is left.
 
 use std::collections::{HashMap, VecDeque};
-use std::io::IoSlice;
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,16 +12,16 @@ use orosync_protocol::link_frame::{Message, PublisherFrame};
 use orosync_protocol::ticket::{Identity, Role};
 use orosync_protocol::{Audience, Payload, PublisherId, Seq, SessionIds, Subprotocol, Topic, TopicPattern};
 use orosync_server::config::Limits;
-use orosync_server::connection::Peer;
-use orosync_server::connection::limits::ConnectionLimits;
+use orosync_server::connection::limits::{ConnectionLimits, Places};
+use orosync_server::connection::{Caller, Peer};
 use orosync_server::delivery::Delivery;
 use orosync_server::metrics::{Metrics, Source};
 use orosync_server::node::Node;
 use orosync_server::node::handle::{Inbox, ShardHandle, ShardMessage};
 use orosync_server::policy::{Decision, Policies, Publish, Subscribe, TopicRule};
-use orosync_server::session::outbound::MAX_SLICES;
 use orosync_server::session::{Now, Shared};
 use orosync_server::shard::Shard;
+use tokio::sync::mpsc;
 
 use crate::client::Client;
 use crate::{UNIX_NOW, default_shared, signer};
@@ -142,13 +142,14 @@ impl Stage {
         let (handle, inbox) = ShardHandle::new();
         let node = Arc::new(Node::new(vec![handle], &shared.limits, Arc::clone(&metrics)));
         let shared = Arc::new(shared);
+        let places = Places { browsers: MAX_SESSIONS, for_publishers: 0 };
         Self {
             shard: Shard::new(0, Arc::clone(&node), Arc::clone(&shared)),
             inbox,
             node,
             metrics,
             shared,
-            connections: ConnectionLimits::new(MAX_SESSIONS, MAX_SESSIONS),
+            connections: ConnectionLimits::new(places, MAX_SESSIONS),
             clients: Vec::new(),
             pending: VecDeque::new(),
             events: Vec::new(),
@@ -197,7 +198,7 @@ impl Stage {
             }
             Step::Break { client } => {
                 if let Some(at) = self.find(client) {
-                    self.shard.handle_error(self.clients[at].slot);
+                    self.break_connection(at);
                 }
             }
             Step::Follow { is_strict } => self.follow(is_strict),
@@ -212,7 +213,7 @@ impl Stage {
         match ending {
             Ending::Break => {
                 for at in 0..self.clients.len() {
-                    self.shard.handle_error(self.clients[at].slot);
+                    self.break_connection(at);
                 }
                 self.settle();
             }
@@ -247,6 +248,10 @@ impl Stage {
         assert_eq!(places.len(), MAX_SESSIONS, "places are left");
     }
 
+    fn break_connection(&mut self, at: usize) {
+        self.shard.handle_read_error(self.clients[at].slot, &io::ErrorKind::ConnectionReset.into(), self.now);
+    }
+
     fn find(&self, client: u8) -> Option<usize> {
         usize::from(client).checked_rem(self.clients.len())
     }
@@ -264,7 +269,7 @@ impl Stage {
             return None;
         }
         let count = self.connections.admit(Peer::Unix).ok()?;
-        let slot = self.shard.accept(Peer::Unix, count, self.now);
+        let slot = self.shard.accept(Caller::new(Peer::Unix, count), self.now);
         assert!(self.client_at(slot).is_none(), "a slot that is in use");
         self.clients.push(Client::new(slot));
         Some(self.clients.len() - 1)
@@ -434,9 +439,7 @@ impl Stage {
         let Some(client) = self.clients.iter_mut().find(|client| client.slot == slot) else { return };
         let Some(session) = self.shard.session(slot) else { return };
         while client.room > 0 && !session.outbound().is_empty() {
-            let mut slices = [IoSlice::new(&[]); MAX_SLICES];
-            let filled = session.outbound().slices(&mut slices);
-            let lent: Vec<u8> = slices[..filled].iter().flat_map(|slice| slice.to_vec()).collect();
+            let lent: Vec<u8> = session.slices().flat_map(|slice| slice.to_vec()).collect();
             let taken = client.room.min(lent.len());
             client.room -= taken;
             session.outbound().advance(taken);
@@ -455,7 +458,9 @@ impl Stage {
         for _ in 0..messages {
             let Some(message) = self.pending.pop_front() else { break };
             match message {
-                ShardMessage::Delivery(delivery) => self.deliver(&delivery),
+                ShardMessage::Delivery(delivery) => self.deliver(delivery),
+                ShardMessage::Barrier(receipt) => self.shard.handle_barrier(receipt),
+                ShardMessage::Settled(waiter) => self.shard.handle_settled(waiter, self.now),
                 ShardMessage::CreditReturned => self.shard.handle_credit(self.now),
                 other => panic!("nobody sends {other:?}"),
             }
@@ -463,10 +468,11 @@ impl Stage {
         }
     }
 
-    fn deliver(&mut self, delivery: &Delivery) {
+    fn deliver(&mut self, delivery: Arc<Delivery>) {
         let topic = TOPICS.iter().position(|topic| *topic == delivery.topic.as_str()).expect("one of ours");
-        self.note_order(delivery);
-        self.events.push(delivery.frame.clone());
+        self.note_order(&delivery);
+        let frame = delivery.frame.clone();
+        self.events.push(frame.clone());
         self.largest_frame = self.largest_frame.max(delivery.frame.len());
         let receivers: Vec<usize> = self
             .clients
@@ -487,7 +493,7 @@ impl Stage {
             if !self.has_ended(slot)
                 && let Some(client) = self.client_at(slot)
             {
-                client.expected.push_back(delivery.frame.clone());
+                client.expected.push_back(frame.clone());
             }
         }
     }
@@ -514,7 +520,9 @@ impl Stage {
 
     fn drain(&mut self) {
         self.is_draining = true;
-        self.shard.stop_publishing(self.now);
+        // The event loop awaits the end of this; here time passes step by step.
+        let (done, _) = mpsc::channel(1);
+        self.shard.stop_publishing(self.now, done);
         self.collect();
         self.pass_on(usize::MAX);
         self.shard.stop(self.now, self.now + Duration::from_secs(5));
@@ -533,6 +541,7 @@ impl Stage {
             turns += 1;
             assert!(turns < 1000, "the event loop never rests");
         }
+        self.shard.handle_all_written();
         self.collect();
     }
 
