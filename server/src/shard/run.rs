@@ -26,7 +26,11 @@ use crate::session::Now;
 const READ_BYTES: usize = 64 << 10;
 
 /// Reads of one socket before the others get their turn.
-const READS_PER_TURN: usize = 4;
+const READS_PER_SOCKET: usize = 4;
+
+/// Bytes that are read, from all sockets together, before the inbox is looked at and sockets are written: about a
+/// thousand subscriptions, or a hundred handshakes. What many browsers want at once delays what all others receive by that.
+const READ_BYTES_PER_TURN: usize = 64 << 10;
 
 /// Messages of the inbox that are taken before sockets are written.
 const MESSAGES_PER_TURN: usize = 256;
@@ -212,19 +216,24 @@ impl EventLoop {
             return;
         }
         let now = current_time();
+        let mut bytes = 0;
         for _ in 0..self.readable.len() {
-            if let Some(slot) = self.readable.pop_front() {
-                self.read(slot, now);
+            let Some(slot) = self.readable.pop_front() else { return };
+            bytes += self.read(slot, now);
+            if bytes >= READ_BYTES_PER_TURN {
+                return;
             }
         }
     }
 
-    fn read(&mut self, slot: usize, now: Now) {
-        let Some(Some(connection)) = self.connections.get_mut(slot) else { return };
+    /// How many bytes came.
+    fn read(&mut self, slot: usize, now: Now) -> usize {
+        let mut bytes = 0;
+        let Some(Some(connection)) = self.connections.get_mut(slot) else { return bytes };
         connection.is_queued = false;
-        for _ in 0..READS_PER_TURN {
+        for _ in 0..READS_PER_SOCKET {
             if !connection.is_readable || !self.shard.wants_input(slot) {
-                return;
+                return bytes;
             }
             let read = connection.socket.read(&mut self.buffer);
             // TLS answers while it reads; what the kernel does not take waits for writability.
@@ -235,6 +244,7 @@ impl EventLoop {
                     self.shard.handle_end_of_input(slot);
                 }
                 Ok(length) => {
+                    bytes += length;
                     // A short read has emptied the kernel's buffer, unless the peer's FIN is still behind it.
                     connection.is_readable =
                         length == READ_BYTES || connection.input_ends || connection.socket.reads_in_pieces();
@@ -255,6 +265,7 @@ impl EventLoop {
             connection.is_queued = true;
             self.readable.push_back(slot);
         }
+        bytes
     }
 }
 
