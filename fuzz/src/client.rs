@@ -29,6 +29,8 @@ pub struct Client {
     pub subscribed: BTreeSet<usize>,
     /// Events that were put into its queue and that it has not received.
     pub expected: VecDeque<Bytes>,
+    /// Of a publisher: the highest number that it has sent over this connection.
+    pub sent: u64,
     /// The highest number that its session has acknowledged.
     pub acknowledged: u64,
     /// It will send nothing more.
@@ -61,6 +63,7 @@ impl Client {
             unread: Vec::new(),
             subscribed: BTreeSet::new(),
             expected: VecDeque::new(),
+            sent: 0,
             acknowledged: 0,
             has_ended: false,
             phase: Phase::Head,

@@ -124,6 +124,8 @@ pub struct Stage {
     largest_frame: usize,
     now: Instant,
     tickets: u128,
+    /// A publisher has sent bytes of its own: what is published may be anything.
+    has_wild_publisher: bool,
     is_draining: bool,
 }
 
@@ -158,6 +160,7 @@ impl Stage {
             largest_frame: 0,
             now: Instant::now(),
             tickets: 0,
+            has_wild_publisher: false,
             is_draining: false,
         }
     }
@@ -379,6 +382,7 @@ impl Stage {
             return;
         }
         client.is_tame = false;
+        self.has_wild_publisher |= client.publisher.is_some();
         client.unread.extend_from_slice(bytes);
         let slot = client.slot;
         self.read(slot, usize::MAX);
@@ -391,12 +395,13 @@ impl Stage {
             return;
         };
         let sent = self.sent.entry(publisher).or_default();
-        // What was acknowledged to this session is not sent to it again.
-        let first = (*sent + 1).saturating_sub(u64::from(back % 8)).max(client.acknowledged + 1);
+        // Over one connection nothing is sent again.
+        let first = (*sent + 1).saturating_sub(u64::from(back % 8)).max(client.sent + 1);
         let count = 1 + usize::from(messages) % MAX_BATCH;
         let messages: Vec<Message> =
             (first..).take(count).map(|seq| numbered(publisher, seq, size)).collect();
-        *sent = (*sent).max(first + count as u64 - 1);
+        client.sent = first + count as u64 - 1;
+        *sent = (*sent).max(client.sent);
         let frame = PublisherFrame::Publish { first: Seq::new(first).expect("from 1 on"), messages };
         client.unread.extend(masked(0x82, &frame.encode()));
         let slot = client.slot;
@@ -469,8 +474,14 @@ impl Stage {
     }
 
     fn deliver(&mut self, delivery: Arc<Delivery>) {
-        let topic = TOPICS.iter().position(|topic| *topic == delivery.topic.as_str()).expect("one of ours");
-        self.note_order(&delivery);
+        let Some(topic) = TOPICS.iter().position(|topic| *topic == delivery.topic.as_str()) else {
+            assert!(self.has_wild_publisher, "a topic of nobody's: {:?}", delivery.topic);
+            return self.shard.handle_delivery(delivery, self.now);
+        };
+        // Where browsers publish too, anything may stand.
+        if topic != CHAT && !self.has_wild_publisher {
+            self.note_order(&delivery);
+        }
         let frame = delivery.frame.clone();
         self.events.push(frame.clone());
         self.largest_frame = self.largest_frame.max(delivery.frame.len());
@@ -501,14 +512,12 @@ impl Stage {
     /// Of each source, events come once and in order.
     fn note_order(&mut self, delivery: &Delivery) {
         let text = String::from_utf8_lossy(&delivery.frame);
-        let numbers = text.split_once(",[").map(|(_, numbers)| numbers).expect("a payload of ours");
+        let numbers = text.split_once("\",[").map(|(_, numbers)| numbers).expect("a payload of ours");
         let (source, rest) = numbers.split_once(',').expect("two numbers");
         let seq = rest.split([',', ']']).next().expect("a number");
         let (source, seq): (u8, u64) = (source.parse().expect("a source"), seq.parse().expect("a number"));
-        if source != BROWSER {
-            let last = self.delivered.insert(source, seq).unwrap_or_default();
-            assert!(seq > last, "{source} published {seq} after {last}");
-        }
+        let last = self.delivered.insert(source, seq).unwrap_or_default();
+        assert!(seq > last, "{source} published {seq} after {last}");
     }
 
     fn follow(&mut self, is_strict: bool) {

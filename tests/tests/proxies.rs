@@ -136,5 +136,5 @@ fn the_proxy_protocol_of_somebody_who_is_not_trusted_is_refused_and_not_read_els
     let mut elsewhere = Client::connect(&server);
     elsewhere.send(&[version_1("203.0.113.9"), request("/", WAMP).into_bytes()].concat());
     elsewhere.read_head();
-    assert!(elsewhere.head.starts_with("HTTP/1.1 505 "), "no header is expected here: {}", elsewhere.head);
+    assert!(elsewhere.head.starts_with("HTTP/1.1 400 "), "no header is expected here: {}", elsewhere.head);
 }

@@ -99,10 +99,16 @@ impl Handshake {
             }
             Ok(Status::Partial) if self.head.len() < door.max_head_bytes => Outcome::More,
             Ok(_) | Err(httparse::Error::TooManyHeaders) => refused(Refusal::HeadTooLarge),
-            Err(httparse::Error::Version) => refused(Refusal::HttpVersion),
+            Err(httparse::Error::Version) if names_a_version(&self.head) => refused(Refusal::HttpVersion),
             Err(_) => refused(Refusal::BadRequest),
         }
     }
+}
+
+/// Does the request line have its version where it belongs, if not ours? A target with a space has not (RFC 9112, 3).
+fn names_a_version(head: &[u8]) -> bool {
+    let version = head.split(|byte| *byte == b' ').nth(2);
+    version.and_then(|version| version.get(..5)).is_some_and(|name| name.eq_ignore_ascii_case(b"HTTP/"))
 }
 
 fn refused(refusal: Refusal) -> Outcome {
