@@ -104,7 +104,7 @@ fn requests() -> Vec<(&'static str, String, Answer)> {
         ("HTTP/1.2", but("HTTP/1.1", "HTTP/1.2"), HTTP_VERSION),
         ("HTTP/2.0", but("HTTP/1.1", "HTTP/2.0"), HTTP_VERSION),
         ("the preface of HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(), HTTP_VERSION),
-        ("http in small letters", but("HTTP/1.1", "http/1.1"), HTTP_VERSION),
+        ("http in small letters", but("HTTP/1.1", "http/1.1"), BAD),
         ("POST", but("GET", "POST"), METHOD),
         ("HEAD", but("GET", "HEAD"), METHOD),
         ("OPTIONS", but("GET", "OPTIONS"), METHOD),

@@ -106,9 +106,9 @@ impl Handshake {
 }
 
 /// Does the request line have its version where it belongs, if not ours? A target with a space has not (RFC 9112, 3).
+/// Judged by the bytes that are enough to see that it is not ours, so that it does not matter in what pieces they come.
 fn names_a_version(head: &[u8]) -> bool {
-    let version = head.split(|byte| *byte == b' ').nth(2);
-    version.and_then(|version| version.get(..5)).is_some_and(|name| name.eq_ignore_ascii_case(b"HTTP/"))
+    head.split(|byte| *byte == b' ').nth(2).is_some_and(|word| word.starts_with(b"HTTP/"))
 }
 
 fn refused(refusal: Refusal) -> Outcome {
