@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use rustls::ServerConfig;
-use socket2::{Domain, SockAddr, Type};
+use socket2::{Domain, SockAddr, SockRef, Type};
 use tokio::io::unix::AsyncFd;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
@@ -103,6 +103,8 @@ impl Listener {
         };
         let (inner, address) = match opened.map_err(failed)? {
             (Open::Tcp(listener), _) => {
+                // What it accepts inherits this: else the kernel would hold back small frames (Nagle).
+                SockRef::from(&listener).set_tcp_nodelay(true).map_err(failed)?;
                 let address = Address::Tcp(listener.local_addr().map_err(failed)?);
                 let listener = process::watch(mio::net::TcpListener::from_std(listener)).map_err(failed)?;
                 (Inner::Tcp(listener), address)
@@ -133,8 +135,6 @@ impl Listener {
                     let mut ready = listener.readable().await?;
                     ready.try_io(|listener| {
                         let (socket, address) = listener.get_ref().accept()?;
-                        // Without it the kernel would hold back small frames (Nagle); an error means it is gone already.
-                        let _ = socket.set_nodelay(true);
                         Ok((Socket::Tcp(socket), Peer::Tcp(address)))
                     })
                 }
