@@ -8,10 +8,14 @@ RELEASE := $(abspath $(TARGET))/release
 export OROSYNC_SERVER_BIN = $(RELEASE)/orosync-server
 export OROSYNC_EXTENSION = $(RELEASE)/liborosync.so
 
+# How long `make soak` runs.
+MINUTES ?= 30
+
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help build demo test test-rust test-extension test-bundle test-js test-end-to-end test-browser lint install \
-	test-matrix screenshots
+	test-matrix screenshots soak test-conformance test-fuzz test-valgrind fuzz test-budgets test-performance-page \
+	bench bench-quick bench-programs bench-peers profile budgets performance-page
 
 help: ## Say what there is to run
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -24,12 +28,29 @@ demo: build ## Run the demo, a small CRM; Ctrl-C stops it. APP_ENV=dev: with the
 	@scripts/install-deps demo
 	demo/bin/demo
 
-test: lint test-rust test-extension test-bundle test-js test-end-to-end test-browser ## Check and test everything
+test: lint test-rust test-conformance test-fuzz test-extension test-bundle test-js test-end-to-end test-browser test-budgets test-performance-page ## Check and test everything
 	@echo 'All tests have passed.'
 
 test-rust: ## Test the Rust crates, all but the extension
 	@scripts/install-deps build
 	cargo test --workspace --exclude orosync --exclude orosync-tests
+
+test-conformance: ## Test the server's WebSockets with the Autobahn suite
+	@scripts/install-deps build conformance
+	cargo build --workspace --exclude orosync --exclude orosync-tests --features orosync-server/echo --example echo_server
+	tests/conformance/run $(TARGET)/debug/examples/echo_server $(TARGET)/conformance
+
+test-fuzz: ## Fuzz everything that reads foreign bytes, for half a minute each
+	@scripts/install-deps build fuzz
+	SANITIZER=none JOBS=2 CARGO_PROFILE_RELEASE_OPT_LEVEL=1 scripts/fuzz 30 $(TARGET)/test-fuzz
+
+fuzz: ## The same with AddressSanitizer, for SECONDS_EACH (600); TARGETS="session wamp" limits it
+	@scripts/install-deps build fuzz
+	scripts/fuzz $(or $(SECONDS_EACH),600) $(TARGET)/fuzz $(TARGETS)
+
+test-valgrind: build ## Run the extension's tests, and server and PHP together, under valgrind (minutes)
+	@scripts/install-deps test valgrind
+	scripts/test-valgrind $(OROSYNC_SERVER_BIN) $(OROSYNC_EXTENSION)
 
 test-extension: build ## Test the extension under PHP's own test runner
 	@scripts/install-deps test
@@ -55,15 +76,60 @@ test-browser: build tests/browser/node_modules/.package-lock.json ## Test the de
 test-matrix: build ## Test with the PHP and Symfony of other Debian releases; as root; ROOTS="trixie sid" limits it
 	scripts/test-matrix $(ROOTS)
 
-lint: js/node_modules/.package-lock.json tests/browser/node_modules/.package-lock.json ## Check formatting, types and style of all sources
+soak: build ## Let 10,000 sessions come and go for MINUTES=30, with restarts; draws docs/images/soak.svg
+	@scripts/install-deps test soak
+	cargo run --release --package orosync-tests --bin soak -- $(MINUTES) $(TARGET)/soak
+	/usr/bin/python3 tests/soak/plot.py $(TARGET)/soak/samples.csv docs/images/soak.svg
+
+lint: js/node_modules/.package-lock.json tests/browser/node_modules/.package-lock.json bench/report/node_modules/.package-lock.json ## Check formatting, types and style of all sources
 	@scripts/install-deps build lint
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- --deny warnings
 	git ls-files -z '*.php' | xargs -0 -n 1 -P 2 php -l >/dev/null
-	phpcs -n -q --standard=PSR12 --extensions=php --ignore='*/phpt/*' bundle demo/bin demo/config demo/public demo/src php-tests
+	phpcs -n -q --standard=PSR12 --extensions=php --ignore='*/phpt/*' bench/php demo/bin demo/config demo/public demo/src bundle php-tests
 	cd js && npm run check
 	cd tests/browser && npm run check
-	shellcheck scripts/install-deps scripts/enable-extension scripts/test-matrix scripts/matrix/* demo/bin/demo demo/bin/console .ci/run
+	cd bench/report && npm run check
+	cargo clippy --package orosync-server --features echo --all-targets -- --deny warnings
+	cargo fmt --manifest-path fuzz/Cargo.toml --check -- --config-path .
+	shellcheck scripts/install-deps scripts/enable-extension scripts/fuzz scripts/test-valgrind scripts/test-matrix scripts/matrix/* \
+		tests/conformance/run bench/run bench/profile bench/peers/peer demo/bin/demo demo/bin/console .ci/run
+
+performance-page: bench/report/node_modules/.package-lock.json ## Write docs/performance.md from what `make bench` has measured
+	@scripts/install-deps node
+	node bench/report/make.js
+
+test-performance-page: bench/report/node_modules/.package-lock.json ## Test that docs/performance.md is what the published results say
+	@scripts/install-deps node
+	cd bench/report && npm test
+
+bench-programs: build
+	cargo build --release --package orosync-bench
+
+bench-peers: bench/peers/node_modules/.package-lock.json
+	@scripts/install-deps bench
+	bench/peers/peer install $(BENCH_PEERS)
+
+bench: bench-programs bench-peers ## Measure beside raw limits and other servers; BENCH_PEERS=--sockudo builds that one too
+	bench/run full
+
+bench-quick: bench-programs ## Measure beside the raw limits alone, in a minute
+	@scripts/install-deps bench
+	bench/run quick
+
+profile: bench-programs ## Say where the server's time goes
+	@scripts/install-deps bench
+	bench/profile
+
+budgets: build ## Count the instructions of each path anew, and keep them as budgets
+	@scripts/install-deps valgrind
+	cargo build --release --package orosync-bench --bin budgets
+	$(RELEASE)/budgets renew
+
+test-budgets: build ## Test that no path takes more instructions than its budget
+	@scripts/install-deps valgrind
+	cargo build --release --package orosync-bench --bin budgets
+	$(RELEASE)/budgets check
 
 install: ## Install the server below PREFIX and the extension for this PHP (DESTDIR is honoured)
 	@test -f $(OROSYNC_SERVER_BIN) -a -f $(OROSYNC_EXTENSION) || { echo 'Nothing is built yet. First run: make build'; exit 1; }

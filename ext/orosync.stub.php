@@ -8,6 +8,7 @@
  * | setting | default | meaning |
  * | --- | --- | --- |
  * | orosync.endpoint | ws://127.0.0.1:8080/ | where the server listens: ws://host:port/, wss://host/ or unix:/path/to/socket |
+ * | orosync.ca_file | none | certificate authorities in PEM that alone may vouch for a wss:// server; none: the system's |
  * | orosync.secret_file, orosync.secret | none | the secret shared with the server, at least 32 bytes; set one of the two |
  * | orosync.queue_messages | 10000 | messages that may wait in this process, unacknowledged included |
  * | orosync.queue_bytes | 16M | the same in bytes, at least 2M |
@@ -51,6 +52,20 @@ namespace {
      * @throws \Orosync\Exception\ConfigurationException the settings cannot work
      */
     function orosync_publish_many(iterable $messages): int {}
+
+    /**
+     * Have sessions ended (with the close code 1008, within moments, on every node): after a logout, a change of password
+     * or role, a deactivation. A session outlives the ticket that opened it. Accepted, sent and counted like a message.
+     *
+     * @param array{user: string}|array{session: string} $who all sessions of a user name (the `sub` of their tickets), or
+     *                        the one with this WAMP session id
+     *
+     * @return bool false when the queue is full (counted as `refused`)
+     *
+     * @throws \Orosync\Exception\EncodingException      neither or both are named, or what is named cannot be
+     * @throws \Orosync\Exception\ConfigurationException the settings cannot work
+     */
+    function orosync_disconnect(array $who): bool {}
 
     /**
      * Wait until the server has acknowledged all that this process has accepted.
@@ -111,8 +126,8 @@ namespace Orosync {
     {
         /**
          * @param string $endpoint `ws://host:port/`, `wss://...` or `unix:/path/to/socket`
-         * @param array{secret?: string, secret_file?: string, queue_messages?: int, queue_bytes?: int,
-         *              connect_timeout?: float, shutdown_timeout?: float} $options what is missing comes from php.ini
+         * @param array{secret?: string, secret_file?: string, ca_file?: string, queue_messages?: int,
+         *              queue_bytes?: int, connect_timeout?: float, shutdown_timeout?: float} $options what is missing comes from php.ini
          *
          * @throws Exception\ConfigurationException
          */
@@ -123,6 +138,9 @@ namespace Orosync {
 
         /** @see \orosync_publish_many() */
         public function publishMany(iterable $messages): int {}
+
+        /** @see \orosync_disconnect() */
+        public function disconnect(array $who): bool {}
 
         /** @see \orosync_flush() */
         public function flush(float $timeout = 1.0): bool {}

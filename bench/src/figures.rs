@@ -3,6 +3,9 @@
 use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 
+use crate::machine::Machine;
+use crate::report::quotient;
+
 /// Durations of one way, in nanoseconds.
 #[derive(Debug)]
 pub struct Series {
@@ -29,7 +32,7 @@ impl Series {
 
 /// Prints all series of a question, the ratio of each of ours to the one beside it, and one line of JSON.
 pub fn report(question: &str, ours: &[Series], beside: &[Series]) {
-    println!("{question}\n{}\n", crate::machine());
+    println!("{question}\n{}\n", Machine::here());
     println!("{:<42} {:>7} {:>10} {:>10} {:>10}", "way", "n", "p50 us", "p99 us", "max us");
     let microseconds = |nanoseconds: u64| quotient(nanoseconds, 1000);
     for way in ours.iter().chain(beside) {
@@ -56,11 +59,5 @@ pub fn report(question: &str, ours: &[Series], beside: &[Series]) {
             })
         })
         .collect();
-    println!("{}", json!({ "question": question, "machine": crate::machine(), "ways": ways }));
-}
-
-/// A quotient of two counts.
-#[expect(clippy::cast_precision_loss, reason = "figures are printed with three digits")]
-pub fn quotient(dividend: u64, divisor: u64) -> f64 {
-    dividend as f64 / divisor.max(1) as f64
+    println!("{}", json!({ "question": question, "machine": Machine::here(), "ways": ways }));
 }

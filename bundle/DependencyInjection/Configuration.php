@@ -44,6 +44,14 @@ final class Configuration implements ConfigurationInterface
                     ->example('unix:/run/orosync/orosync.sock')
                     ->defaultNull()
                 ->end()
+                ->scalarNode('backend_ca_file')
+                    ->info(
+                        'Certificate authorities in PEM that alone may vouch for a server that PHP reaches with wss:// or '
+                        . 'ssl://. Default: orosync.ca_file in php.ini, else those of the system.'
+                    )
+                    ->example('/etc/orosync/ca.pem')
+                    ->defaultNull()
+                ->end()
                 ->scalarNode('frontend')
                     ->info(
                         'Where browsers reach the server; "*" is the host of the page, wss:// or ws:// decide on encryption, '

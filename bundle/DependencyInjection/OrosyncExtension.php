@@ -50,6 +50,7 @@ final class OrosyncExtension extends Extension
         $arguments = [
             'orosync.bind_address' => ['$settings' => $bind],
             'orosync.backend_endpoint' => ['$settings' => $endpoints->backend($config['backend'])],
+            'orosync.publisher_factory' => ['$caFile' => $config['backend_ca_file']],
             'orosync.frontend_endpoint' => ['$settings' => $endpoints->frontend($config['frontend'])],
             'orosync.shared_secret' => ['$secret' => $config['secret'], '$secretFile' => $config['secret_file']],
             'orosync.server_binary' => ['$configured' => $config['server']['binary']],

@@ -23,7 +23,7 @@ final class ExtensionPublisher implements PublisherInterface, TicketIssuerInterf
 {
     private ?Publisher $publisher = null;
 
-    /** @param array{secret?: string, secret_file?: string} $options */
+    /** @param array{secret?: string, secret_file?: string, ca_file?: string} $options */
     public function __construct(
         private readonly string $endpoint,
         #[\SensitiveParameter]

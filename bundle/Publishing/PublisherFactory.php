@@ -18,12 +18,16 @@ final class PublisherFactory
 {
     private ExtensionPublisher|AbsentPublisher|null $publisher = null;
 
-    /** @param string $directory where the log's memory may be kept, {@see OutageLog} */
+    /**
+     * @param string      $directory where the log's memory may be kept, {@see OutageLog}
+     * @param string|null $caFile    who may vouch for the server, alone; null: what php.ini says
+     */
     public function __construct(
         private readonly BackendEndpoint $backend,
         private readonly SharedSecret $secret,
         private readonly LoggerInterface $logger,
         private readonly string $directory,
+        private readonly ?string $caFile = null,
     ) {
     }
 
@@ -63,7 +67,7 @@ final class PublisherFactory
 
             return new ExtensionPublisher(
                 $endpoint,
-                $this->secret->forPublisher(),
+                $this->secret->forPublisher() + (null === $this->caFile ? [] : ['ca_file' => $this->caFile]),
                 $this->log('lost-connection'),
                 $this->log('lost-messages'),
                 $this->logger,

@@ -26,12 +26,16 @@ use Orosync\Maintenance\MaintenanceMode;
 use Orosync\Publishing\PublisherFactory;
 use Orosync\Publishing\PublisherInterface;
 use Orosync\Publishing\SharedSecret;
+use Orosync\Session\SecurityListener;
+use Orosync\Session\SessionTerminator;
 use Orosync\Ticket\TicketIssuerInterface;
 use Orosync\Ticket\TopicGrants;
 use Orosync\Ticket\UserClaims;
 use Orosync\Ticket\UserClaimsInterface;
 use Orosync\Twig\OrosyncExtension;
 use Orosync\Twig\OrosyncRuntime;
+use Symfony\Component\Security\Http\Event\LogoutEvent;
+use Symfony\Component\Security\Http\Event\TokenDeauthenticatedEvent;
 
 // What an application type-hints, replaces or decorates is named by its interface; all else is ours and may change.
 // Arguments that the configuration decides ($settings, $secret, ...): DependencyInjection/OrosyncExtension.php.
@@ -78,6 +82,15 @@ return static function (ContainerConfigurator $container): void {
         ->arg('$logger', service('logger'))
         ->tag('monolog.logger', ['channel' => 'orosync'])
         ->tag('controller.service_arguments');
+
+    // Sessions
+    $services->set('orosync.session_terminator', SessionTerminator::class)
+        ->arg('$publisher', service(PublisherInterface::class));
+    $services->alias(SessionTerminator::class, 'orosync.session_terminator')->public();
+    $services->set('orosync.security_listener', SecurityListener::class)
+        ->arg('$sessions', service('orosync.session_terminator'))
+        ->tag('kernel.event_listener', ['event' => LogoutEvent::class, 'method' => 'onLogout'])
+        ->tag('kernel.event_listener', ['event' => TokenDeauthenticatedEvent::class, 'method' => 'onDeauthenticated']);
 
     // Content tags
     $services->set('orosync.simple_tag_generator', SimpleTagGenerator::class)

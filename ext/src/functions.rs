@@ -22,6 +22,7 @@ pub(crate) fn register(module: ModuleBuilder<'_>) -> ModuleBuilder<'_> {
     module
         .function(wrap_function!(orosync_publish))
         .function(wrap_function!(orosync_publish_many))
+        .function(wrap_function!(orosync_disconnect))
         .function(wrap_function!(orosync_flush))
         .function(wrap_function!(orosync_check))
         .function(wrap_function!(orosync_ticket))
@@ -37,6 +38,11 @@ pub(crate) fn orosync_publish(topic: Text<'_>, payload: &Zval, options: Table<'_
 #[php_function]
 pub(crate) fn orosync_publish_many(messages: Iterable<'_>) -> PhpResult<i64> {
     publish_many(Handle::of_ini()?, messages)
+}
+
+#[php_function]
+pub(crate) fn orosync_disconnect(who: Table<'_>) -> PhpResult<bool> {
+    disconnect(Handle::of_ini()?, who)
 }
 
 #[php_function]
@@ -68,10 +74,7 @@ pub(crate) fn publish(
     payload: &Zval,
     options: Table<'_>,
 ) -> PhpResult<bool> {
-    let message = zval::message(topic, payload, options)?;
-    let accepted = handle.with(|publisher| publisher.publish(message).is_ok());
-    handle.log_outage();
-    Ok(accepted)
+    zval::with_message(topic, payload, options, |message| handle.publish(message))
 }
 
 pub(crate) fn publish_many(handle: Handle, mut messages: Iterable<'_>) -> PhpResult<i64> {
@@ -80,15 +83,18 @@ pub(crate) fn publish_many(handle: Handle, mut messages: Iterable<'_>) -> PhpRes
     for (index, (_, value)) in iterator.enumerate() {
         // A generator may have thrown while it made this one.
         zval::check_pending()?;
-        let message = zval::message_of_many(index, &value)?;
-        if handle.with(|publisher| publisher.publish(message)).is_err() {
+        if !zval::with_message_of_many(index, &value, |message| handle.publish(message))? {
             break;
         }
         accepted += 1;
     }
     zval::check_pending()?;
-    handle.log_outage();
     Ok(accepted)
+}
+
+pub(crate) fn disconnect(handle: Handle, who: Table<'_>) -> PhpResult<bool> {
+    let message = zval::disconnect(who)?;
+    Ok(handle.publish(message.lend()))
 }
 
 pub(crate) fn flush(handle: Handle, timeout: Seconds) -> bool {

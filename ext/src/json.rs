@@ -1,10 +1,9 @@
 //! Payloads: PHP values as JSON, by PHP's own encoder, byte for byte what `json_encode()` gives.
 
-use bytes::Bytes;
 use ext_php_rs::exception::PhpException;
 use ext_php_rs::types::Zval;
 use ext_php_rs::zend::ExecutorGlobals;
-use orosync_protocol::Payload;
+use orosync_protocol::payload::PayloadRef;
 
 use crate::exceptions;
 use crate::zend::{self, JsonErrorCode};
@@ -15,24 +14,29 @@ const OPTIONS: i32 = 64 | 256;
 /// As deep as `json_encode()` goes by default.
 const DEPTH: u16 = 512;
 
-/// Encodes a payload. If its own code (`JsonSerializable`) has thrown, that exception stays pending.
-pub(crate) fn payload(value: &Zval) -> Result<Payload, PhpException> {
-    let encoded = zend::json_encode(value, OPTIONS, DEPTH, |json| {
-        // Measured before it is copied: what is too large is not worth a copy.
-        if json.len() > Payload::MAX_BYTES { Err(json.len()) } else { Ok(Bytes::copy_from_slice(json)) }
+/// Encodes a payload and gives it to `take`, which runs no PHP code: the text is request memory. If the payload's own code
+/// (`JsonSerializable`) has thrown, that exception stays pending.
+pub(crate) fn with_payload<T>(
+    value: &Zval,
+    take: impl FnOnce(PayloadRef<'_>) -> Result<T, PhpException>,
+) -> Result<T, PhpException> {
+    let taken = zend::json_encode(value, OPTIONS, DEPTH, |json| {
+        if ExecutorGlobals::has_exception() {
+            return Err(exceptions::pending());
+        }
+        take(PayloadRef::from_encoder(json).map_err(|error| problem(&error))?)
     });
-    if ExecutorGlobals::has_exception() {
-        return Err(exceptions::pending());
-    }
-    let problem = match encoded {
-        Ok(Ok(json)) => match Payload::from_encoder(json) {
-            Ok(payload) => return Ok(payload),
-            Err(error) => error.to_string(),
-        },
-        Ok(Err(bytes)) => orosync_protocol::payload::PayloadError::TooLarge { bytes }.to_string(),
-        Err(code) => cannot_be_encoded(code),
-    };
-    Err(exceptions::encoding(&format!("the payload {problem}")))
+    taken.unwrap_or_else(|code| {
+        Err(if ExecutorGlobals::has_exception() {
+            exceptions::pending()
+        } else {
+            problem(&cannot_be_encoded(code))
+        })
+    })
+}
+
+fn problem(problem: &dyn std::fmt::Display) -> PhpException {
+    exceptions::encoding(&format!("the payload {problem}"))
 }
 
 fn cannot_be_encoded(JsonErrorCode(code): JsonErrorCode) -> String {

@@ -13,6 +13,7 @@ use std::time::Instant;
 
 use ext_php_rs::exception::PhpException;
 use orosync_link::{Endpoint, Leftover, Publisher, State};
+use orosync_protocol::link_frame::MessageRef;
 
 use crate::settings::Settings;
 use crate::{exceptions, settings, zend};
@@ -63,6 +64,18 @@ impl Handle {
     /// Lends the publisher. `use_it` runs no PHP code: that could come back here, or jump over the loan's end.
     pub(crate) fn with<T>(self, use_it: impl FnOnce(&mut Publisher) -> T) -> T {
         PUBLISHERS.with_borrow_mut(|publishers| use_it(&mut publishers.entries[self.0].publisher))
+    }
+
+    /// Accepts a message, or refuses it where the queue is full.
+    pub(crate) fn publish(self, message: MessageRef<'_>) -> bool {
+        let (accepted, line) = PUBLISHERS.with_borrow_mut(|publishers| {
+            let entry = &mut publishers.entries[self.0];
+            (entry.publisher.publish(message).is_ok(), entry.new_outage())
+        });
+        if let Some(line) = line {
+            zend::log(&line);
+        }
+        accepted
     }
 
     /// Writes a new outage of this publisher into PHP's error log, once.

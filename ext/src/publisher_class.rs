@@ -38,6 +38,10 @@ impl Publisher {
         functions::publish_many(self.handle, messages)
     }
 
+    pub(crate) fn disconnect(&self, who: Table<'_>) -> PhpResult<bool> {
+        functions::disconnect(self.handle, who)
+    }
+
     #[php(defaults(timeout = Seconds(1.0)))]
     pub(crate) fn flush(&self, timeout: Seconds) -> bool {
         functions::flush(self.handle, timeout)

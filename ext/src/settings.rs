@@ -14,7 +14,7 @@ use ext_php_rs::exception::PhpException;
 use ext_php_rs::flags::IniEntryPermission;
 use ext_php_rs::zend::{IniEntryDef, IniEntryDefs};
 use orosync_link::{Bounds, Endpoint, Options};
-use orosync_protocol::ticket::Signer;
+use orosync_protocol::ticket::{Signer, secret_file};
 
 use crate::zval::{Table, Text, key_text, near, type_name};
 use crate::{exceptions, info, zend};
@@ -31,6 +31,7 @@ const LONGEST: f64 = 60.0;
 #[repr(usize)]
 enum Key {
     Endpoint,
+    CaFile,
     Secret,
     SecretFile,
     QueueMessages,
@@ -39,11 +40,12 @@ enum Key {
     ShutdownTimeout,
 }
 
-const KEYS: usize = 7;
+const KEYS: usize = 8;
 
 impl Key {
     const ALL: [Self; KEYS] = [
         Self::Endpoint,
+        Self::CaFile,
         Self::Secret,
         Self::SecretFile,
         Self::QueueMessages,
@@ -56,6 +58,7 @@ impl Key {
     const fn ini(self) -> (&'static CStr, &'static CStr) {
         match self {
             Self::Endpoint => (c"orosync.endpoint", c"ws://127.0.0.1:8080/"),
+            Self::CaFile => (c"orosync.ca_file", c""),
             Self::Secret => (c"orosync.secret", c""),
             Self::SecretFile => (c"orosync.secret_file", c""),
             Self::QueueMessages => (c"orosync.queue_messages", c"10000"),
@@ -85,6 +88,7 @@ impl Key {
 
 static DEFINITIONS: IniEntryDefs<{ KEYS + 1 }> = IniEntryDefs::new([
     Key::Endpoint.definition(),
+    Key::CaFile.definition(),
     Key::Secret.definition(),
     Key::SecretFile.definition(),
     Key::QueueMessages.definition(),
@@ -103,6 +107,7 @@ pub(crate) fn register(module_number: i32) {
 #[derive(Clone, PartialEq)]
 pub(crate) struct Settings {
     endpoint: Endpoint,
+    ca_file: Option<PathBuf>,
     secret: Secret,
     bounds: Bounds,
     connect_timeout: Duration,
@@ -125,7 +130,7 @@ impl Settings {
     /// What the constructor of `Orosync\Publisher` got; the rest from php.ini.
     pub(crate) fn from_options(endpoint: Text<'_>, options: Table<'_>) -> Result<Self, PhpException> {
         let mut written = Written::from_ini();
-        let text = endpoint.with_bytes("endpoint", |bytes| String::from_utf8_lossy(bytes).into_owned())?;
+        let text = String::from_utf8_lossy(endpoint.convert("endpoint")?.as_bytes()).into_owned();
         written.set(Key::Endpoint, "the endpoint", text);
         written
             .set_options(options)
@@ -151,12 +156,13 @@ impl Settings {
                         "{named}: cannot be read: {error}. Check the path, and that PHP's user may read it"
                     )
                 })?;
-                (named, without_line_break(bytes))
+                (named, secret_file::secrets(&bytes).next().unwrap_or_default().to_vec())
             }
         };
         let signer = Signer::from_secret(&secret).map_err(|error| format!("{written_in}: {error}"))?;
         Ok(Options {
             endpoint: self.endpoint.clone(),
+            ca_file: self.ca_file.clone(),
             signer,
             bounds: self.bounds,
             connect_timeout: self.connect_timeout,
@@ -176,16 +182,6 @@ impl Settings {
             Secret::File { written_in, path } => format!("in {}, set by {written_in}", path.display()),
         }
     }
-}
-
-/// As the server reads it: `openssl rand -hex 32 > file` ends with a line break that is not part of it.
-fn without_line_break(mut bytes: Vec<u8>) -> Vec<u8> {
-    for line_break in [b'\n', b'\r'] {
-        if bytes.last() == Some(&line_break) {
-            bytes.pop();
-        }
-    }
-    bytes
 }
 
 /// The settings as somebody wrote them, each with the name of the place.
@@ -255,6 +251,7 @@ impl Written {
                 .trim()
                 .parse()
                 .map_err(|error| format!("{}: {error}", endpoint.written_in))?,
+            ca_file: Some(&self.value(Key::CaFile).text).filter(|file| !file.is_empty()).map(PathBuf::from),
             secret: self.secret()?,
             bounds: self.bounds()?,
             connect_timeout: self.value(Key::ConnectTimeout).seconds(0.001)?,

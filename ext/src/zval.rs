@@ -1,14 +1,17 @@
 //! PHP values to what the link and the tickets speak of.
 
+use ext_php_rs::boxed::ZBox;
 use ext_php_rs::convert::{FromZval, StubLiteral};
 use ext_php_rs::exception::PhpException;
 use ext_php_rs::flags::DataType;
-use ext_php_rs::types::{ArrayKey, ZendHashTable, Zval};
+use ext_php_rs::types::{ArrayKey, ZendHashTable, ZendStr, Zval};
 use ext_php_rs::zend::ExecutorGlobals;
 use orosync_link::Status;
-use orosync_protocol::link_frame::Message;
+use orosync_protocol::disconnect::Disconnect;
+use orosync_protocol::link_frame::{Message, MessageRef};
 use orosync_protocol::ticket::{Identity, MAX_GRANTED, Role};
-use orosync_protocol::{Audience, SessionId, SessionIds, Topic, TopicPattern};
+use orosync_protocol::topic::TopicRef;
+use orosync_protocol::{Audience, SessionId, SessionIds, TopicPattern};
 
 use crate::{exceptions, json};
 
@@ -25,20 +28,33 @@ impl<'a> FromZval<'a> for Text<'a> {
     }
 }
 
-impl Text<'_> {
-    /// Gives the bytes to `read`. They need not be UTF-8.
-    pub(crate) fn with_bytes<T>(self, name: &str, read: impl FnOnce(&[u8]) -> T) -> Result<T, PhpException> {
+impl<'a> Text<'a> {
+    /// As PHP converts it. An object's `__toString` runs here, and an object without one throws.
+    pub(crate) fn convert(self, name: &str) -> Result<Converted<'a>, PhpException> {
         let value = self.0.dereference();
-        if let Some(string) = value.zend_str() {
-            return Ok(read(string.as_bytes()));
+        if value.is_string() {
+            return Ok(Converted::Not(value));
         }
         if value.is_long() || value.is_double() || value.is_bool() || value.is_object() {
-            // An object without __toString throws.
-            return crate::zend::to_string(value)
-                .map(|string| read(string.as_bytes()))
-                .ok_or_else(exceptions::pending);
+            return crate::zend::to_string(value).map(Converted::To).ok_or_else(exceptions::pending);
         }
         Err(exceptions::wrong_type(&format!("${name} must be of type string, {} given", type_name(value))))
+    }
+}
+
+/// A string, or what something else became as one.
+pub(crate) enum Converted<'a> {
+    Not(&'a Zval),
+    To(ZBox<ZendStr>),
+}
+
+impl Converted<'_> {
+    /// The bytes. They need not be UTF-8.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Not(value) => value.zend_str().map_or(b"", ZendStr::as_bytes),
+            Self::To(string) => string.as_bytes(),
+        }
     }
 }
 
@@ -99,18 +115,29 @@ impl Seconds {
     }
 }
 
-/// The message that `publish($topic, $payload, $options)` speaks of. Runs PHP code (`__toString`, `jsonSerialize`).
-pub(crate) fn message(topic: Text<'_>, payload: &Zval, options: Table<'_>) -> Result<Message, PhpException> {
-    let audience = audience(options)?;
-    let topic = topic
-        .with_bytes("topic", Topic::parse_bytes)?
-        .map_err(|error| exceptions::encoding(&format!("the topic {error}")))?;
-    let payload = json::payload(payload)?;
-    Ok(Message { topic, payload, audience })
+/// Gives the message that `publish($topic, $payload, $options)` speaks of to `take`, which runs no PHP code. Runs some before
+/// (`__toString`, `jsonSerialize`), while nothing but request memory is owned and nothing is borrowed from it.
+pub(crate) fn with_message<T>(
+    topic: Text<'_>,
+    payload: &Zval,
+    options: Table<'_>,
+    take: impl FnOnce(MessageRef<'_>) -> T,
+) -> Result<T, PhpException> {
+    let topic = topic.convert("topic")?;
+    json::with_payload(payload, |payload| {
+        let topic = TopicRef::parse_bytes(topic.as_bytes())
+            .map_err(|error| exceptions::encoding(&format!("the topic {error}")))?;
+        let audience = audience(options)?;
+        Ok(take(MessageRef { topic, payload, audience: &audience }))
+    })
 }
 
-/// The message of one `[topic, payload, options?]` of `publishMany()`, the one with this index.
-pub(crate) fn message_of_many(index: usize, value: &Zval) -> Result<Message, PhpException> {
+/// The same for one `[topic, payload, options?]` of `publishMany()`, the one with this index.
+pub(crate) fn with_message_of_many<T>(
+    index: usize,
+    value: &Zval,
+    take: impl FnOnce(MessageRef<'_>) -> T,
+) -> Result<T, PhpException> {
     let shape = || {
         exceptions::encoding(&format!(
             "message {index} is no [topic, payload] or [topic, payload, options], but {}",
@@ -137,7 +164,7 @@ pub(crate) fn message_of_many(index: usize, value: &Zval) -> Result<Message, Php
             )));
         }
     };
-    message(Text(topic.dereference()), payload.dereference(), options)
+    with_message(Text(topic.dereference()), payload.dereference(), options, take)
 }
 
 fn audience(options: Table<'_>) -> Result<Audience, PhpException> {
@@ -180,6 +207,38 @@ fn session_ids(option: &str, value: &Zval) -> Result<SessionIds, PhpException> {
             "the option \"{option}\" has {error}. Publish to a topic of those sessions instead"
         ))
     })
+}
+
+/// Whose sessions are to end: exactly one of `user` and `session`.
+pub(crate) fn disconnect(who: Table<'_>) -> Result<Message, PhpException> {
+    const KNOWN: [&str; 2] = ["user", "session"];
+    const SHAPE: &str = "it takes one of ['user' => 'NAME'] and ['session' => 'ID']";
+    let mut found = None;
+    for (key, value) in who.iter() {
+        let key = key_text(&key);
+        if !KNOWN.contains(&key.as_str()) {
+            let problem = format!("\"{key}\" is unknown{}", near(&key, &KNOWN));
+            return Err(exceptions::encoding(&problem));
+        }
+        let text = value.dereference().str().filter(|text| !text.is_empty()).ok_or_else(|| {
+            exceptions::encoding(&format!(
+                "\"{key}\" must be a string in UTF-8 that is not empty, {} given",
+                type_name(value)
+            ))
+        })?;
+        let one = if key == "user" {
+            Disconnect::User(text.to_owned())
+        } else {
+            let id =
+                text.parse().map_err(|error| exceptions::encoding(&format!("\"session\" is {error}")))?;
+            Disconnect::Session(id)
+        };
+        if found.replace(one).is_some() {
+            return Err(exceptions::encoding(SHAPE));
+        }
+    }
+    let disconnect = found.ok_or_else(|| exceptions::encoding(SHAPE))?;
+    disconnect.message().map_err(|error| exceptions::encoding(&format!("the name {error}")))
 }
 
 /// Who the claims of a ticket speak of. A claim that is null counts as left out.

@@ -3,7 +3,7 @@
 //! ```text
 //!   the publisher's own thread              |  the link thread (one per publisher and process)
 //!                                           |
-//!   Publisher -> Entrance -> [ channel ] ---|--> Exit -> Window -> Machine -> Transport ----> server
+//!   Publisher -> Entrance -> [  ring   ] ---|--> Exit -> Window -> Machine -> Transport ----> server
 //!       |                                   |               ^                     |
 //!       `---- Doorbell (only if asleep) ----|               `---- Ack ------------'
 //!       `---- Progress (flush, check) <-----|
@@ -14,6 +14,7 @@
 //! - [`publisher`]: what an application holds: publish, flush, check, status, shut down
 //! - [`options`]: where to, with which secret, within which bounds
 //! - [`queue`]: the bounded queue and the counters behind "accepted = acknowledged + unacknowledged + queued"
+//! - [`arena`]: the memory of what waits, used again and again
 //! - [`doorbell`]: waking the link thread only if it sleeps
 //! - [`machine`]: the states of the link, without I/O; [`window`]: what was sent and not acknowledged; [`backoff`]: when to try again
 //! - [`thread`]: the one loop that joins queue, machine and wire; [`transport`]: the only sockets
@@ -23,6 +24,7 @@
 //!
 //! No PHP and no async runtime: plain threads, so that `cargo test` can test all of it.
 
+mod arena;
 mod backoff;
 mod doorbell;
 pub mod error;

@@ -13,23 +13,25 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use orosync_protocol::PublisherId;
-use orosync_protocol::link_frame::{Message, PublisherFrame, ServerFrame};
+use orosync_protocol::link_frame::{EncodedMessage, PublisherFrame, ServerFrame};
+use orosync_protocol::{PublisherId, Topic};
 
 use crate::backoff::Backoff;
 use crate::error::{LinkError, Retry};
-use crate::queue::Freed;
+use crate::queue::Budget;
 use crate::status::State;
 use crate::window::Window;
 
-/// Something was sent and nothing was acknowledged, nor taken by the kernel, for so long: the link is given up.
+/// Something was sent, and for so long nothing was acknowledged nor taken by the kernel, and the server did not ask for
+/// patience: the link is given up.
 const ACKNOWLEDGEMENT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Nothing was heard for so long: a ping is sent. Below the 60 s after which common proxies close an idle connection.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// Nothing was heard for so long: a ping is sent. With [`PING_TIMEOUT`] it makes the 5 s in which a link that is open on one
+/// side only is noticed, and is far below the 60 s after which common proxies close an idle connection.
+const KEEP_ALIVE: Duration = Duration::from_secs(3);
 
 /// A ping was not answered for so long: the link is given up.
-const PING_TIMEOUT: Duration = Duration::from_secs(5);
+const PING_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A connection that was open for so long was a good one: the next trouble begins with an immediate retry.
 const GOOD_CONNECTION: Duration = Duration::from_secs(1);
@@ -64,7 +66,8 @@ struct Open {
     since: Instant,
     /// Anything came from the server.
     heard: Instant,
-    /// An acknowledgement came, or the kernel took bytes; or the first message since all were acknowledged was sent.
+    /// An acknowledgement came, or the kernel took bytes, or the server asked for patience; or the first message since all
+    /// were acknowledged was sent.
     progress: Instant,
     ping: Ping,
 }
@@ -100,7 +103,7 @@ pub(crate) enum Step {
 #[derive(Debug, Default)]
 pub(crate) struct Heard {
     /// Budget for the queue.
-    pub(crate) freed: Freed,
+    pub(crate) freed: Budget,
     /// The link is open.
     pub(crate) welcomed: bool,
     /// A message that the server will not deliver, as a sentence.
@@ -167,7 +170,7 @@ impl Machine {
         match (&mut self.phase, frame) {
             (Phase::Greeting { hello_sent: true, .. }, ServerFrame::Welcome { accepted }) => {
                 let freed =
-                    accepted.map_or(Ok(Freed::default()), |accepted| self.window.acknowledge(accepted))?;
+                    accepted.map_or(Ok(Budget::default()), |accepted| self.window.acknowledge(accepted))?;
                 self.phase = Phase::Open(Open { since: now, heard: now, progress: now, ping: Ping::None });
                 self.in_outage = false;
                 Ok(Heard { freed, welcomed: true, refused: None })
@@ -182,7 +185,8 @@ impl Machine {
             }
             (Phase::Open(open), ServerFrame::Refused { seq, reason }) => {
                 open.heard = now;
-                let topic = self.window.message(seq).map_or("?", |message| message.topic.as_str());
+                let topic = self.window.topic(seq);
+                let topic = topic.as_ref().map_or("?", Topic::as_str);
                 let refused = Some(format!(
                     "the server does not deliver message {seq} to the topic \"{topic}\": {reason}"
                 ));
@@ -205,6 +209,22 @@ impl Machine {
             open.ping = Ping::None;
         }
         Some(probe)
+    }
+
+    /// A ping came: the server is there and asks for patience. It sends one a second while messages of ours wait in it, and
+    /// does not read ours meanwhile.
+    pub(crate) fn handle_server_ping(&mut self, now: Instant) {
+        match &mut self.phase {
+            Phase::Greeting { deadline, .. } => *deadline = now + self.connect_timeout,
+            Phase::Open(open) => {
+                open.heard = now;
+                open.progress = now;
+                if let Ping::Sent { at } = &mut open.ping {
+                    *at = now;
+                }
+            }
+            Phase::Connecting | Phase::Waiting { .. } | Phase::Closing => {}
+        }
     }
 
     /// Anything else came.
@@ -247,7 +267,7 @@ impl Machine {
     pub(crate) fn poll_transmit(
         &mut self,
         now: Instant,
-        next: &mut dyn FnMut() -> Option<Box<Message>>,
+        next: &mut dyn FnMut() -> Option<EncodedMessage>,
     ) -> Option<Transmit> {
         match &mut self.phase {
             Phase::Greeting { hello_sent, .. } if !*hello_sent => {
@@ -319,7 +339,7 @@ mod tests {
     use orosync_protocol::Seq;
 
     use super::*;
-    use crate::queue::message;
+    use crate::queue::{encoded, message};
 
     const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -327,7 +347,7 @@ mod tests {
     struct Link {
         machine: Machine,
         now: Instant,
-        queue: VecDeque<Box<Message>>,
+        queue: VecDeque<EncodedMessage>,
     }
 
     impl Link {
@@ -359,7 +379,7 @@ mod tests {
         }
 
         fn publish(&mut self, count: usize) {
-            self.queue.extend((0..count).map(|_| Box::new(message("t", "1"))));
+            self.queue.extend((0..count).map(|_| encoded(&message("t", "1"))));
         }
 
         fn transmit(&mut self) -> Option<PublisherFrame> {
@@ -452,15 +472,18 @@ mod tests {
     }
 
     #[test]
-    fn a_frozen_server_is_given_up_when_an_acknowledgement_is_overdue() {
+    fn a_server_that_answers_pings_only_is_given_up_when_an_acknowledgement_is_overdue() {
         let mut link = Link::open();
-        link.pass(Duration::from_secs(10));
+        link.pass(Duration::from_secs(2));
         link.publish(1);
         link.transmit();
-        assert_eq!(link.rests_for(), ACKNOWLEDGEMENT_TIMEOUT, "counted from when it was sent");
-        link.pass(Duration::from_secs(4));
+        for _ in 0..4 {
+            link.pass(Duration::from_secs(1));
+            link.machine.handle_sign_of_life(link.now);
+        }
         link.publish(1);
         link.transmit();
+        assert_eq!(link.rests_for(), Duration::from_secs(1), "counted from when the first was sent");
         link.pass(Duration::from_secs(1));
         assert!(
             matches!(link.step(), Step::GiveUp(LinkError::NotAcknowledged(_))),
@@ -493,6 +516,52 @@ mod tests {
         assert_eq!(link.rests_for(), PING_TIMEOUT);
         link.pass(PING_TIMEOUT);
         assert!(matches!(link.step(), Step::GiveUp(LinkError::Silent(_))));
+    }
+
+    #[test]
+    fn a_link_that_is_open_on_one_side_only_is_noticed_within_five_seconds() {
+        for published in [0, 1] {
+            let mut link = Link::open();
+            link.publish(published);
+            let begun = link.now;
+            loop {
+                while link.transmit_any().is_some() {}
+                match link.step() {
+                    Step::Rest(Some(until)) => link.now = until,
+                    Step::GiveUp(_) => break,
+                    other => panic!("{other:?}"),
+                }
+            }
+            assert_eq!(link.now - begun, Duration::from_secs(5), "{published} messages published");
+        }
+    }
+
+    #[test]
+    fn a_server_that_asks_for_patience_gets_it() {
+        let mut link = Link::open();
+        link.publish(1);
+        link.transmit();
+        link.machine.handle_probe(1);
+        assert!(matches!(link.transmit_any(), Some(Transmit::Ping(_))));
+        for _ in 0..10 {
+            link.pass(Duration::from_secs(1));
+            link.machine.handle_server_ping(link.now);
+            assert!(matches!(link.step(), Step::Rest(_)));
+        }
+        assert_eq!(link.rests_for(), PING_TIMEOUT, "then it is as frozen as any other");
+    }
+
+    #[test]
+    fn a_welcome_that_takes_its_time_is_waited_for() {
+        let mut link = Link::new();
+        assert!(matches!(link.step(), Step::Connect));
+        link.machine.handle_connected(link.now);
+        link.transmit();
+        for _ in 0..5 {
+            link.pass(Duration::from_secs(1));
+            link.machine.handle_server_ping(link.now);
+        }
+        assert_eq!(link.rests_for(), CONNECT_TIMEOUT);
     }
 
     #[test]

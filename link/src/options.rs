@@ -19,6 +19,8 @@ pub(crate) const MAX_SOCKET_PATH_BYTES: usize = 107;
 pub struct Options {
     /// Where the server listens.
     pub endpoint: Endpoint,
+    /// Certificate authorities in PEM that may vouch for a `wss://` server, and no others; none: those of the system.
+    pub ca_file: Option<PathBuf>,
     /// Signs the publisher's tickets with the secret that is shared with the server.
     pub signer: Signer,
     /// How much may wait.
@@ -39,6 +41,7 @@ impl Options {
     pub fn new(endpoint: Endpoint, signer: Signer) -> Self {
         Self {
             endpoint,
+            ca_file: None,
             signer,
             bounds: Bounds::default(),
             connect_timeout: Self::CONNECT_TIMEOUT,

@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use orosync_protocol::PublisherId;
-use orosync_protocol::link_frame::Message;
+use orosync_protocol::link_frame::MessageRef;
 
 use crate::error::QueueFull;
 use crate::options::Options;
@@ -50,7 +50,7 @@ impl Publisher {
     }
 
     /// Accepts a message for delivery. No lock, no I/O, no wait: the link thread is woken if it sleeps.
-    pub fn publish(&mut self, message: Message) -> Result<(), QueueFull> {
+    pub fn publish(&mut self, message: MessageRef<'_>) -> Result<(), QueueFull> {
         let link = self.link()?;
         link.entrance.try_push(message)?;
         link.shared.doorbell.ring_if_asleep();
@@ -122,11 +122,10 @@ impl Publisher {
         if self.closed {
             return Err(QueueFull);
         }
-        let link = match self.link.take() {
-            Some(link) => link,
-            None => Link::new(&self.options).ok_or(QueueFull)?,
-        };
-        let link = self.link.insert(link);
+        if self.link.is_none() {
+            self.link = Some(Link::new(&self.options).ok_or(QueueFull)?);
+        }
+        let link = self.link.as_mut().ok_or(QueueFull)?;
         link.start_thread();
         Ok(link)
     }
@@ -233,7 +232,7 @@ mod tests {
             shutdown_timeout: Duration::ZERO,
             ..Options::new(Endpoint::Unix { path: path.clone() }, signer)
         });
-        publisher.publish(message("t", "1")).unwrap();
+        publisher.publish(message("t", "1").lend()).unwrap();
         let shared = Arc::clone(&publisher.link.as_ref().unwrap().shared);
         shared.panic_once.store(true, Ordering::Relaxed);
         shared.doorbell.ring();
@@ -251,7 +250,7 @@ mod tests {
         let signer = Signer::from_secret(&[b's'; 32]).unwrap();
         let endpoint = Endpoint::Unix { path: directory.path().join("nobody") };
         let mut publisher = Publisher::new(Options::new(endpoint, signer));
-        publisher.publish(message("t", "1")).unwrap();
+        publisher.publish(message("t", "1").lend()).unwrap();
         let link = publisher.link.as_ref().unwrap();
         assert_eq!(link.thread.as_ref().unwrap().thread().name(), Some("orosync-link"));
         let shared = Arc::clone(&link.shared);

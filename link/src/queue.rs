@@ -2,7 +2,7 @@
 //!
 //! Owns what was accepted and not yet sent. Bound: [`Bounds`], which count what was sent and not acknowledged as well: a
 //! message takes its budget when it enters and gives it back when it is acknowledged. The bound is compared before
-//! anything is taken.
+//! anything is taken. A ring of one writer and one reader, whose memory is touched as far as it is used.
 //!
 //! Each counter has one writer and only grows, so neither side needs a lock or a read-modify-write, and what waits is always
 //! a difference: accepted - taken are queued, taken - acknowledged are unacknowledged.
@@ -10,55 +10,73 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crossbeam_channel::{Receiver, Sender, bounded};
-use orosync_protocol::link_frame::Message;
+use orosync_protocol::link_frame::{EncodedMessage, MessageRef};
+use rtrb::{Consumer, Producer, RingBuffer};
 
+use crate::arena::Arena;
 use crate::error::QueueFull;
 use crate::options::Bounds;
 
 /// The two ends of a new queue.
 pub(crate) fn queue(bounds: Bounds) -> (Entrance, Exit) {
-    // Boxed: a slot is a pointer and a stamp, so that the default bound reserves 160 KB in each PHP process, not a megabyte.
-    let (sender, receiver) = bounded(bounds.messages());
+    let (producer, consumer) = RingBuffer::new(bounds.messages());
     let counts = Arc::new(Counts::default());
     (
-        Entrance { sender, counts: Arc::clone(&counts), bounds, accepted: 0, accepted_bytes: 0 },
-        Exit { receiver, counts },
+        Entrance {
+            arena: Arena::new(),
+            ring: producer,
+            counts: Arc::clone(&counts),
+            bounds,
+            accepted: Budget::default(),
+            acknowledged: Budget::default(),
+        },
+        Exit { ring: consumer, counts },
     )
 }
 
 /// The publisher's end.
 #[derive(Debug)]
 pub(crate) struct Entrance {
-    sender: Sender<Box<Message>>,
+    arena: Arena,
+    ring: Producer<EncodedMessage>,
     counts: Arc<Counts>,
     bounds: Bounds,
-    accepted: u64,
-    accepted_bytes: u64,
+    accepted: Budget,
+    /// As it was when it was last looked at: only where that is not enough is there a new look, because each takes a cache line
+    /// from the link thread.
+    acknowledged: Budget,
 }
 
 impl Entrance {
     /// Accepts a message, or refuses it and counts that. Never waits.
-    pub(crate) fn try_push(&mut self, message: Message) -> Result<(), QueueFull> {
-        let counts = &*self.counts;
-        let bytes = self.accepted_bytes + cost(&message);
-        let waiting = self.accepted - counts.acknowledged.load(Ordering::Acquire);
-        let waiting_bytes = bytes - counts.acknowledged_bytes.load(Ordering::Acquire);
-        if waiting >= self.bounds.messages() as u64 || waiting_bytes > self.bounds.bytes() {
-            counts.refused.store(counts.refused.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-            return Err(QueueFull);
+    pub(crate) fn try_push(&mut self, message: MessageRef<'_>) -> Result<(), QueueFull> {
+        let accepted = Budget {
+            messages: self.accepted.messages + 1,
+            bytes: self.accepted.bytes + message.encoded_len() as u64,
+        };
+        if !self.has_room(accepted) {
+            self.acknowledged = self.counts.given_back();
+            if !self.has_room(accepted) {
+                self.counts.count_refused();
+                return Err(QueueFull);
+            }
         }
-        self.accepted += 1;
-        self.accepted_bytes = bytes;
+        self.accepted = accepted;
         // Before the push: the link thread may take the message at once, and nobody may see more taken than accepted.
-        counts.accepted.store(self.accepted, Ordering::Release);
-        self.sender.try_send(Box::new(message)).expect("the budget is no larger than the channel");
+        self.counts.publisher.accepted.store(accepted.messages, Ordering::Release);
+        self.ring.push(self.arena.encode(message)).expect("the budget is no larger than the ring");
         Ok(())
+    }
+
+    /// Is so much within the bounds?
+    fn has_room(&self, accepted: Budget) -> bool {
+        accepted.messages - self.acknowledged.messages <= self.bounds.messages() as u64
+            && accepted.bytes - self.acknowledged.bytes <= self.bounds.bytes()
     }
 
     /// How many messages were accepted so far.
     pub(crate) fn accepted(&self) -> u64 {
-        self.accepted
+        self.accepted.messages
     }
 
     /// The counters of both ends.
@@ -70,26 +88,32 @@ impl Entrance {
 /// The link thread's end.
 #[derive(Debug)]
 pub(crate) struct Exit {
-    receiver: Receiver<Box<Message>>,
+    ring: Consumer<EncodedMessage>,
     counts: Arc<Counts>,
 }
 
 impl Exit {
     /// The oldest message that was not taken yet. It counts as unacknowledged from here on.
-    pub(crate) fn take(&self) -> Option<Box<Message>> {
-        let message = self.receiver.try_recv().ok()?;
-        self.counts.taken.store(self.counts.taken.load(Ordering::Relaxed) + 1, Ordering::Release);
+    pub(crate) fn take(&mut self) -> Option<EncodedMessage> {
+        let message = self.ring.pop().ok()?;
+        let taken = &self.counts.link.taken;
+        taken.store(taken.load(Ordering::Relaxed) + 1, Ordering::Release);
         Some(message)
+    }
+
+    /// How many messages were taken so far.
+    pub(crate) fn taken(&self) -> u64 {
+        self.counts.link.taken.load(Ordering::Relaxed)
     }
 
     /// Is there nothing to take?
     pub(crate) fn is_empty(&self) -> bool {
-        self.receiver.is_empty()
+        self.ring.is_empty()
     }
 
     /// The budget of acknowledged messages, for new ones.
-    pub(crate) fn give_back(&self, freed: Freed) {
-        let counts = &*self.counts;
+    pub(crate) fn give_back(&self, freed: Budget) {
+        let counts = &self.counts.link;
         let bytes = counts.acknowledged_bytes.load(Ordering::Relaxed) + freed.bytes;
         counts.acknowledged_bytes.store(bytes, Ordering::Release);
         let messages = counts.acknowledged.load(Ordering::Relaxed) + freed.messages;
@@ -97,35 +121,41 @@ impl Exit {
     }
 }
 
-/// What an acknowledgement gives back.
+/// Budget: of messages, and of their bytes in a Publish frame.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Freed {
+pub(crate) struct Budget {
     pub(crate) messages: u64,
     pub(crate) bytes: u64,
 }
 
-impl Freed {
-    /// Adds one acknowledged message.
-    pub(crate) fn add(&mut self, message: &Message) {
+impl Budget {
+    /// Adds one message.
+    pub(crate) fn add(&mut self, message: &EncodedMessage) {
         self.messages += 1;
-        self.bytes += cost(message);
+        self.bytes += message.len() as u64;
     }
 }
 
-/// What a message takes of [`Bounds::bytes`].
-fn cost(message: &Message) -> u64 {
-    let ids = message.audience.exclude.as_slice().len() + message.audience.eligible.as_slice().len();
-    (message.topic.as_str().len() + message.payload.len() + ids * size_of::<u128>()) as u64
-}
-
-/// The counters of a queue: each with one writer, each only growing.
+/// The counters of a queue: each with one writer, each only growing. What one thread writes is on cache lines of its own.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
+    publisher: PublisherCounts,
+    link: LinkCounts,
+}
+
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct PublisherCounts {
     accepted: AtomicU64,
+    refused: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct LinkCounts {
     taken: AtomicU64,
     acknowledged: AtomicU64,
     acknowledged_bytes: AtomicU64,
-    refused: AtomicU64,
 }
 
 /// The counters at one moment.
@@ -143,31 +173,53 @@ impl Counts {
     /// in which a message reaches them last, so that each difference is at least 0.
     pub(crate) fn tally(&self) -> Tally {
         let acknowledged = self.acknowledged();
-        let taken = self.taken.load(Ordering::Acquire);
-        let accepted = self.accepted.load(Ordering::Acquire);
+        let taken = self.link.taken.load(Ordering::Acquire);
+        let accepted = self.publisher.accepted.load(Ordering::Acquire);
         Tally {
             accepted,
             acknowledged,
             unacknowledged: taken - acknowledged,
             queued: accepted - taken,
-            refused: self.refused.load(Ordering::Relaxed),
+            refused: self.publisher.refused.load(Ordering::Relaxed),
         }
     }
 
     /// How many messages the server has acknowledged.
     pub(crate) fn acknowledged(&self) -> u64 {
-        self.acknowledged.load(Ordering::Acquire)
+        self.link.acknowledged.load(Ordering::Acquire)
+    }
+
+    /// What acknowledgements have given back. The bytes were stored first, so there is never more given back than was taken.
+    fn given_back(&self) -> Budget {
+        let messages = self.acknowledged();
+        Budget { messages, bytes: self.link.acknowledged_bytes.load(Ordering::Acquire) }
+    }
+
+    fn count_refused(&self) {
+        let refused = &self.publisher.refused;
+        refused.store(refused.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
     }
 }
 
 #[cfg(test)]
-pub(crate) fn message(topic: &str, json: &'static str) -> Message {
+pub(crate) fn message(topic: &str, json: &'static str) -> orosync_protocol::link_frame::Message {
     use orosync_protocol::{Payload, Topic};
-    Message {
+    orosync_protocol::link_frame::Message {
         topic: Topic::parse(topic).unwrap(),
         payload: Payload::from_encoder(bytes::Bytes::from_static(json.as_bytes())).unwrap(),
         audience: orosync_protocol::Audience::default(),
     }
+}
+
+#[cfg(test)]
+pub(crate) fn encoded(message: &orosync_protocol::link_frame::Message) -> EncodedMessage {
+    EncodedMessage::new(message.lend(), &mut bytes::BytesMut::new())
+}
+
+#[cfg(test)]
+pub(crate) fn large_message(bytes: usize) -> orosync_protocol::link_frame::Message {
+    let payload = orosync_protocol::Payload::from_encoder(vec![b'1'; bytes].into()).unwrap();
+    orosync_protocol::link_frame::Message { payload, ..message("t", "1") }
 }
 
 #[cfg(test)]
@@ -176,17 +228,12 @@ mod tests {
 
     use super::*;
 
-    fn large(bytes: usize) -> Message {
-        let payload = orosync_protocol::Payload::from_encoder(vec![b'1'; bytes].into()).unwrap();
-        Message { payload, ..message("t", "1") }
-    }
-
     #[test]
     fn a_full_queue_refuses_at_once_and_counts_it() {
         let (mut entrance, exit) = queue(Bounds::new(2, Bounds::MIN_BYTES).unwrap());
-        assert_eq!(entrance.try_push(message("t", "1")), Ok(()));
-        assert_eq!(entrance.try_push(message("t", "2")), Ok(()));
-        assert_eq!(entrance.try_push(message("t", "3")), Err(QueueFull));
+        assert_eq!(entrance.try_push(message("t", "1").lend()), Ok(()));
+        assert_eq!(entrance.try_push(message("t", "2").lend()), Ok(()));
+        assert_eq!(entrance.try_push(message("t", "3").lend()), Err(QueueFull));
         let tally = entrance.counts().tally();
         assert_eq!((tally.accepted, tally.queued, tally.refused), (2, 2, 1));
         drop(exit);
@@ -194,39 +241,40 @@ mod tests {
 
     #[test]
     fn what_was_sent_keeps_its_budget_until_it_is_acknowledged() {
-        let (mut entrance, exit) = queue(Bounds::new(1, Bounds::MIN_BYTES).unwrap());
-        entrance.try_push(message("t", "1")).unwrap();
+        let (mut entrance, mut exit) = queue(Bounds::new(1, Bounds::MIN_BYTES).unwrap());
+        entrance.try_push(message("t", "1").lend()).unwrap();
         let sent = exit.take().unwrap();
-        assert_eq!(entrance.try_push(message("t", "2")), Err(QueueFull));
-        let mut freed = Freed::default();
+        assert_eq!(entrance.try_push(message("t", "2").lend()), Err(QueueFull));
+        let mut freed = Budget::default();
         freed.add(&sent);
         exit.give_back(freed);
-        assert_eq!(entrance.try_push(message("t", "3")), Ok(()));
+        assert_eq!(entrance.try_push(message("t", "3").lend()), Ok(()));
     }
 
     #[test]
     fn bytes_are_bounded_like_messages() {
-        let (mut entrance, exit) = queue(Bounds::new(100, Bounds::MIN_BYTES).unwrap());
-        let half = usize::try_from(Bounds::MIN_BYTES / 2).unwrap();
-        entrance.try_push(large(half - 1)).unwrap();
-        entrance.try_push(large(half - 1)).unwrap();
-        assert_eq!(entrance.try_push(message("t", "1")), Err(QueueFull));
-        let mut freed = Freed::default();
+        let (mut entrance, mut exit) = queue(Bounds::new(100, Bounds::MIN_BYTES).unwrap());
+        let around_it = message("t", "").lend().encoded_len();
+        let half = large_message(usize::try_from(Bounds::MIN_BYTES / 2).unwrap() - around_it);
+        entrance.try_push(half.lend()).unwrap();
+        entrance.try_push(half.lend()).unwrap();
+        assert_eq!(entrance.try_push(message("t", "1").lend()), Err(QueueFull));
+        let mut freed = Budget::default();
         freed.add(&exit.take().unwrap());
         exit.give_back(freed);
-        assert_eq!(entrance.try_push(message("t", "1")), Ok(()));
+        assert_eq!(entrance.try_push(message("t", "1").lend()), Ok(()));
     }
 
     #[test]
     fn the_counters_add_up_for_every_reader_at_every_moment() {
         const MESSAGES: u64 = 20_000;
-        let (mut entrance, exit) = queue(Bounds::new(64, Bounds::MIN_BYTES).unwrap());
+        let (mut entrance, mut exit) = queue(Bounds::new(64, Bounds::MIN_BYTES).unwrap());
         let counts = Arc::clone(&entrance.counts);
         let link = thread::spawn(move || {
             let mut done = 0;
             while done < MESSAGES {
                 if let Some(message) = exit.take() {
-                    let mut freed = Freed::default();
+                    let mut freed = Budget::default();
                     freed.add(&message);
                     exit.give_back(freed);
                     done += 1;
@@ -246,7 +294,7 @@ mod tests {
             }
         });
         while entrance.accepted() < MESSAGES {
-            if entrance.try_push(message("t", "1")).is_err() {
+            if entrance.try_push(message("t", "1").lend()).is_err() {
                 thread::yield_now();
             }
         }

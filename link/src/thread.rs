@@ -30,8 +30,12 @@ use crate::transport::{Connector, Incoming, Transport};
 /// One nap.
 const NAP: Duration = Duration::from_micros(100);
 
-/// Naps after work, before the thread sleeps.
-const NAPS: u32 = 10;
+/// Naps after a message for which the thread was woken. Most requests publish once, and a nap costs the machine as much as a
+/// wake that it may save.
+const NAPS_AFTER_SLEEP: u32 = 4;
+
+/// Naps after a message that came during a nap: others may follow.
+const NAPS_IN_A_ROW: u32 = 10;
 
 /// How long a publisher's ticket is good. It is minted for the attempt that uses it at once.
 const TICKET_TTL_SECONDS: u64 = 60;
@@ -113,6 +117,9 @@ pub(crate) struct Worker {
     connector: Connector,
     transport: Option<Transport>,
     naps_left: u32,
+    /// How many messages there were when it last rested, and whether it slept then.
+    taken: u64,
+    slept: bool,
 }
 
 impl Worker {
@@ -126,10 +133,12 @@ impl Worker {
             shared,
             exit,
             machine: Machine::new(publisher, options.connect_timeout),
-            connector: Connector::new(options.endpoint.clone(), options.connect_timeout),
+            connector: Connector::new(&options),
             options,
             transport: None,
             naps_left: 0,
+            taken: 0,
+            slept: true,
         }
     }
 
@@ -156,7 +165,7 @@ impl Worker {
             match step {
                 Step::Connect => self.connect(),
                 Step::GiveUp(error) => self.lose(&error),
-                Step::Rest(until) => self.rest(now, until, worked),
+                Step::Rest(until) => self.rest(now, until),
                 Step::End => break,
             }
         }
@@ -201,6 +210,7 @@ impl Worker {
                         self.shared.probes_answered.fetch_max(probe, Ordering::AcqRel);
                     }
                 }
+                Incoming::Ping => self.machine.handle_server_ping(now),
                 Incoming::Other => self.machine.handle_sign_of_life(now),
             }
         }
@@ -259,8 +269,8 @@ impl Worker {
         }
     }
 
-    /// Waits for bytes, messages, requests or time. Naps while there was work a moment ago.
-    fn rest(&mut self, now: Instant, until: Option<Instant>, worked: bool) {
+    /// Waits for bytes, messages, requests or time. Naps while there were messages a moment ago.
+    fn rest(&mut self, now: Instant, until: Option<Instant>) {
         let doorbell = &self.shared.doorbell;
         let socket = self.transport.as_ref().map(Transport::interest);
         let left = until.map(|until| until.saturating_duration_since(now));
@@ -271,10 +281,13 @@ impl Worker {
             doorbell.wait(socket, left);
             return;
         }
-        if worked {
-            self.naps_left = NAPS;
+        let taken = self.exit.taken();
+        if taken != self.taken {
+            self.taken = taken;
+            self.naps_left = if self.slept { NAPS_AFTER_SLEEP } else { NAPS_IN_A_ROW };
         }
-        if self.naps_left > 0 {
+        self.slept = self.naps_left == 0;
+        if !self.slept {
             self.naps_left -= 1;
             doorbell.wait(socket, Some(left.map_or(NAP, |left| left.min(NAP))));
             return;

@@ -6,9 +6,11 @@
 //! frozen server costs one batch and no more.
 
 use std::error::Error;
+use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,7 +20,8 @@ use orosync_protocol::subprotocol;
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, sockopt};
-use rustls::pki_types::ServerName;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use tungstenite::client::IntoClientRequest;
 use tungstenite::handshake::HandshakeError;
@@ -30,7 +33,7 @@ use tungstenite::{Message, WebSocket};
 
 use crate::doorbell::Doorbell;
 use crate::error::{Answer, LinkError};
-use crate::options::Endpoint;
+use crate::options::{Endpoint, Options};
 use crate::process::ClosedInChild;
 
 /// The largest message that a server has for us: a Refused with its reason.
@@ -50,6 +53,7 @@ pub(crate) struct Transport {
 pub(crate) enum Incoming {
     Frame(Bytes),
     Pong(Bytes),
+    Ping,
     Other,
 }
 
@@ -62,7 +66,7 @@ impl Transport {
             Ok(Message::Ping(_)) => {
                 // tungstenite answers with the next write: let that be now.
                 self.drained = false;
-                Ok(Some(Incoming::Other))
+                Ok(Some(Incoming::Ping))
             }
             Ok(Message::Close(frame)) => Err(closed(frame)),
             Ok(Message::Text(_)) => {
@@ -143,6 +147,7 @@ fn closed(frame: Option<CloseFrame>) -> LinkError {
 /// Makes connections to one endpoint.
 pub(crate) struct Connector {
     endpoint: Endpoint,
+    ca_file: Option<PathBuf>,
     timeout: Duration,
     /// Made at the first `wss://` attempt: reading the system's certificates takes milliseconds. Not shared by the process:
     /// a fork in the middle of making it would leave the child waiting for ever.
@@ -150,13 +155,18 @@ pub(crate) struct Connector {
 }
 
 impl Connector {
-    pub(crate) fn new(endpoint: Endpoint, timeout: Duration) -> Self {
-        Self { endpoint, timeout, tls: None }
+    pub(crate) fn new(options: &Options) -> Self {
+        Self {
+            endpoint: options.endpoint.clone(),
+            ca_file: options.ca_file.clone(),
+            timeout: options.connect_timeout,
+            tls: None,
+        }
     }
 
     #[cfg(test)]
-    fn with_tls(endpoint: Endpoint, timeout: Duration, roots: RootCertStore) -> Self {
-        Self { tls: Some(Arc::new(client_config(roots).unwrap())), ..Self::new(endpoint, timeout) }
+    fn with_tls(options: &Options, roots: RootCertStore) -> Self {
+        Self { tls: Some(Arc::new(client_config(roots).unwrap())), ..Self::new(options) }
     }
 
     /// Connects and shakes hands, with `ticket` as the bearer. `stopped` is asked whenever `doorbell` rings; none if it is
@@ -188,14 +198,10 @@ impl Connector {
         if let Some(config) = &self.tls {
             return Ok(Arc::clone(config));
         }
-        let found = rustls_native_certs::load_native_certs();
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(found.certs);
-        if roots.is_empty() {
-            return Err(LinkError::Tls(
-                "this system has no certificate authorities. Install the package ca-certificates".to_owned(),
-            ));
-        }
+        let roots = match &self.ca_file {
+            Some(file) => roots_of(file)?,
+            None => roots_of_the_system()?,
+        };
         let config = Arc::new(client_config(roots)?);
         self.tls = Some(Arc::clone(&config));
         Ok(config)
@@ -229,6 +235,34 @@ fn open_tcp(address: SocketAddr, attempt: &Waiter<'_>) -> Result<Option<Socket>,
     // Without it a batch that ends in a small packet waits for the acknowledgement of the packet before.
     sockopt::set_tcp_nodelay(&socket.fd, true).map_err(|error| LinkError::Connect(error.into()))?;
     socket.connect(|fd| rustix::net::connect(fd, &address), attempt)
+}
+
+fn roots_of_the_system() -> Result<RootCertStore, LinkError> {
+    let found = rustls_native_certs::load_native_certs();
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(found.certs);
+    if roots.is_empty() {
+        return Err(LinkError::Tls(
+            "this system has no certificate authorities. Install the package ca-certificates".to_owned(),
+        ));
+    }
+    Ok(roots)
+}
+
+/// Read at each attempt until there is a good one: a file that is corrected meanwhile counts.
+fn roots_of(file: &Path) -> Result<RootCertStore, LinkError> {
+    let problem =
+        |problem: &str| LinkError::Tls(format!("orosync.ca_file = \"{}\": {problem}", file.display()));
+    let pem = fs::read(file).map_err(|error| {
+        problem(&format!("cannot be read: {error}. Check the path, and that PHP's user may read it"))
+    })?;
+    let mut roots = RootCertStore::empty();
+    // What is no certificate is left out, as in the system's list.
+    roots.add_parsable_certificates(CertificateDer::pem_slice_iter(&pem).filter_map(Result::ok));
+    if roots.is_empty() {
+        return Err(problem("holds no certificate in PEM. Name the file of the authority's certificate"));
+    }
+    Ok(roots)
 }
 
 fn client_config(roots: RootCertStore) -> Result<ClientConfig, LinkError> {
@@ -473,6 +507,7 @@ mod tests {
     use std::net::TcpListener;
     use std::thread;
 
+    use orosync_protocol::ticket::Signer;
     use rcgen::{CertifiedKey, generate_simple_self_signed};
     use rustls::pki_types::PrivatePkcs8KeyDer;
     use rustls::{ServerConfig, ServerConnection};
@@ -514,10 +549,15 @@ mod tests {
         (endpoint, roots)
     }
 
+    fn options(endpoint: Endpoint) -> Options {
+        let signer = Signer::from_secret(&[b'x'; 32]).unwrap();
+        Options { connect_timeout: Duration::from_secs(20), ..Options::new(endpoint, signer) }
+    }
+
     fn connect(endpoint: Endpoint, roots: RootCertStore) -> Result<Option<Transport>, LinkError> {
         let doorbell = Doorbell::default();
         doorbell.install().unwrap();
-        Connector::with_tls(endpoint, Duration::from_secs(20), roots).connect("ticket", &doorbell, &|| false)
+        Connector::with_tls(&options(endpoint), roots).connect("ticket", &doorbell, &|| false)
     }
 
     #[test]
@@ -541,6 +581,24 @@ mod tests {
         let (_, others) = tls_server();
         let error = connect(endpoint, others).err().unwrap();
         assert!(matches!(error, LinkError::Tls(_)), "{error}");
+    }
+
+    #[test]
+    fn an_authority_of_ones_own_vouches_alone() {
+        let attempt = |content: &str| {
+            let (endpoint, _) = tls_server();
+            let mut file = tempfile::NamedTempFile::new().unwrap();
+            file.write_all(content.as_bytes()).unwrap();
+            let options = Options { ca_file: Some(file.path().to_owned()), ..options(endpoint) };
+            let doorbell = Doorbell::default();
+            doorbell.install().unwrap();
+            Connector::new(&options).connect("ticket", &doorbell, &|| false).err().unwrap().to_string()
+        };
+        let error = attempt("not a certificate");
+        assert!(error.contains("orosync.ca_file") && error.contains("holds no certificate"), "{error}");
+        let other = generate_simple_self_signed(["localhost".to_owned()]).unwrap().cert.pem();
+        let error = attempt(&other);
+        assert!(error.starts_with("TLS: "), "{error}");
     }
 
     #[test]
@@ -568,8 +626,7 @@ mod tests {
         let endpoint = format!("ws://{}/", listener.local_addr().unwrap()).parse().unwrap();
         let doorbell = Doorbell::default();
         doorbell.install().unwrap();
-        let attempt =
-            Connector::new(endpoint, Duration::from_secs(20)).connect("ticket", &doorbell, &|| true);
+        let attempt = Connector::new(&options(endpoint)).connect("ticket", &doorbell, &|| true);
         assert!(attempt.unwrap().is_none());
     }
 }

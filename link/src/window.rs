@@ -1,22 +1,22 @@
 //! What was sent and not acknowledged, by sequence number; sent again after a reconnect.
 //!
 //! Owns each message from the moment it leaves the queue until the server has acknowledged it. Bound: the queue's, which
-//! counts these too. No I/O: `batch` encodes what is due, the caller writes it.
+//! counts these too. No I/O: `batch` puts together what is due, the caller writes it.
 
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use orosync_protocol::Seq;
-use orosync_protocol::link_frame::{Message, PublishEncoder};
+use orosync_protocol::link_frame::{EncodedMessage, PublishEncoder};
+use orosync_protocol::{Seq, Topic};
 
 use crate::error::LinkError;
-use crate::queue::Freed;
+use crate::queue::Budget;
 
 #[derive(Debug)]
 pub(crate) struct Window {
     /// The number of the first message; of the next one if there is none.
     first: Seq,
-    messages: VecDeque<Box<Message>>,
+    messages: VecDeque<EncodedMessage>,
     /// How many of them, from the first, were sent over this connection.
     sent: usize,
 }
@@ -28,7 +28,7 @@ impl Window {
 
     /// The next Publish frame: what this connection has not carried yet, then new messages from `next`, up to the bounds
     /// of a batch. Whatever is there: it never waits for more.
-    pub(crate) fn batch(&mut self, next: &mut dyn FnMut() -> Option<Box<Message>>) -> Option<Bytes> {
+    pub(crate) fn batch(&mut self, next: &mut dyn FnMut() -> Option<EncodedMessage>) -> Option<Bytes> {
         let mut encoder: Option<PublishEncoder> = None;
         while encoder.as_ref().is_none_or(PublishEncoder::has_room) {
             if self.sent == self.messages.len() {
@@ -38,19 +38,19 @@ impl Window {
             let Some(message) = self.messages.get(self.sent) else { break };
             encoder
                 .get_or_insert_with(|| PublishEncoder::new(self.first.plus(self.sent as u64)))
-                .push(message);
+                .push_encoded(message);
             self.sent += 1;
         }
         encoder.map(PublishEncoder::finish)
     }
 
     /// Forgets all messages up to `accepted`.
-    pub(crate) fn acknowledge(&mut self, accepted: Seq) -> Result<Freed, LinkError> {
+    pub(crate) fn acknowledge(&mut self, accepted: Seq) -> Result<Budget, LinkError> {
         let known = self.first.get() - 1 + self.messages.len() as u64;
         if accepted.get() > known {
             return Err(LinkError::BeyondSent { accepted: accepted.get(), sent: known });
         }
-        let mut freed = Freed::default();
+        let mut freed = Budget::default();
         while self.first <= accepted {
             let Some(message) = self.messages.pop_front() else { break };
             freed.add(&message);
@@ -70,10 +70,10 @@ impl Window {
         self.sent > 0
     }
 
-    /// The message with this number, if it is still here.
-    pub(crate) fn message(&self, seq: Seq) -> Option<&Message> {
+    /// The topic of the message with this number, if it is still here.
+    pub(crate) fn topic(&self, seq: Seq) -> Option<Topic> {
         let index = seq.get().checked_sub(self.first.get())?;
-        self.messages.get(usize::try_from(index).ok()?).map(AsRef::as_ref)
+        self.messages.get(usize::try_from(index).ok()?)?.topic().ok()
     }
 }
 
@@ -84,14 +84,14 @@ mod tests {
     use orosync_protocol::link_frame::{BATCH_BYTES, BATCH_MESSAGES, PublisherFrame};
 
     use super::*;
-    use crate::queue::message;
+    use crate::queue::{encoded, large_message, message};
 
     fn seq(value: u64) -> Seq {
         Seq::new(value).unwrap()
     }
 
     /// The numbers that the next batch carries.
-    fn next_batch(window: &mut Window, source: &mut VecDeque<Box<Message>>) -> Vec<u64> {
+    fn next_batch(window: &mut Window, source: &mut VecDeque<EncodedMessage>) -> Vec<u64> {
         let Some(frame) = window.batch(&mut || source.pop_front()) else { return vec![] };
         match PublisherFrame::decode(frame).unwrap() {
             PublisherFrame::Publish { first, messages } => {
@@ -101,8 +101,8 @@ mod tests {
         }
     }
 
-    fn messages(count: usize) -> VecDeque<Box<Message>> {
-        (0..count).map(|_| Box::new(message("t", "1"))).collect()
+    fn messages(count: usize) -> VecDeque<EncodedMessage> {
+        (0..count).map(|_| encoded(&message("t", "1"))).collect()
     }
 
     #[test]
@@ -120,12 +120,8 @@ mod tests {
         assert_eq!(next_batch(&mut window, &mut source).len(), BATCH_MESSAGES);
         assert_eq!(next_batch(&mut window, &mut source).len(), 1);
 
-        let large = || {
-            let payload =
-                orosync_protocol::Payload::from_encoder(vec![b'1'; BATCH_BYTES / 2].into()).unwrap();
-            Box::new(Message { payload, ..message("t", "1") })
-        };
-        let mut source: VecDeque<_> = (0..3).map(|_| large()).collect();
+        let large = large_message(BATCH_BYTES / 2);
+        let mut source: VecDeque<_> = (0..3).map(|_| encoded(&large)).collect();
         assert_eq!(next_batch(&mut Window::new(), &mut source).len(), 2);
     }
 
@@ -148,17 +144,17 @@ mod tests {
         let (mut window, mut source) = (Window::new(), messages(2));
         next_batch(&mut window, &mut source);
         window.acknowledge(seq(2)).unwrap();
-        assert_eq!(window.acknowledge(seq(1)).unwrap(), Freed::default());
+        assert_eq!(window.acknowledge(seq(1)).unwrap(), Budget::default());
         assert!(matches!(window.acknowledge(seq(3)), Err(LinkError::BeyondSent { accepted: 3, sent: 2 })));
     }
 
     #[test]
-    fn a_message_is_found_by_its_number_until_it_is_acknowledged() {
+    fn a_topic_is_found_by_its_number_until_it_is_acknowledged() {
         let mut window = Window::new();
-        let mut source = VecDeque::from([Box::new(message("a", "1")), Box::new(message("b", "1"))]);
+        let mut source = VecDeque::from([encoded(&message("a", "1")), encoded(&message("b", "1"))]);
         next_batch(&mut window, &mut source);
         window.acknowledge(seq(1)).unwrap();
-        assert_eq!(window.message(seq(2)).unwrap().topic.as_str(), "b");
-        assert!(window.message(seq(1)).is_none() && window.message(seq(3)).is_none());
+        assert_eq!(window.topic(seq(2)).unwrap().as_str(), "b");
+        assert!(window.topic(seq(1)).is_none() && window.topic(seq(3)).is_none());
     }
 }

@@ -32,7 +32,7 @@ fn a_publisher_that_published_nothing_does_nothing() {
 fn a_message_is_accepted_sent_and_acknowledged() {
     let place = Place::listening();
     let mut publisher = Publisher::new(options(&place.endpoint()));
-    publisher.publish(message("1")).unwrap();
+    publisher.publish(message("1").lend()).unwrap();
     let mut server = place.welcome(0);
     assert_eq!(server.messages(1, 1), ["1"]);
     wait_until("sent", || publisher.status().unacknowledged == 1);
@@ -49,7 +49,7 @@ fn what_was_published_without_a_server_arrives_in_order_when_it_appears() {
     let mut place = Place::empty();
     let mut publisher = Publisher::new(options(&place.endpoint()));
     for number in 1..=3000 {
-        publisher.publish(message(number.to_string())).unwrap();
+        publisher.publish(message(number.to_string()).lend()).unwrap();
     }
     wait_until("a failed attempt", || publisher.status().last_error.is_some());
     let status = publisher.status();
@@ -67,7 +67,7 @@ fn messages_sent_again_after_a_lost_acknowledgement_are_exactly_those_the_server
     let place = Place::listening();
     let mut publisher = Publisher::new(options(&place.endpoint()));
     for number in 1..=5 {
-        publisher.publish(message(number.to_string())).unwrap();
+        publisher.publish(message(number.to_string()).lend()).unwrap();
     }
     let mut first = place.welcome(0);
     first.messages(1, 5);
@@ -87,7 +87,7 @@ fn messages_sent_again_after_a_lost_acknowledgement_are_exactly_those_the_server
 fn a_server_that_goes_away_is_followed_by_the_next_one() {
     let mut place = Place::listening();
     let mut publisher = Publisher::new(options(&place.endpoint()));
-    publisher.publish(message("1")).unwrap();
+    publisher.publish(message("1").lend()).unwrap();
     let mut server = place.welcome(0);
     server.messages(1, 1);
     server.acknowledge(1);
@@ -95,7 +95,7 @@ fn a_server_that_goes_away_is_followed_by_the_next_one() {
     place.close();
     server.close(CloseReason::GoingAway);
     wait_until("the close", || publisher.status().state != State::Connected);
-    publisher.publish(message("2")).unwrap();
+    publisher.publish(message("2").lend()).unwrap();
     wait_until("an outage", || publisher.outages() == 1);
     place.listen();
     let mut next = place.welcome(0);
@@ -106,7 +106,7 @@ fn a_server_that_goes_away_is_followed_by_the_next_one() {
 fn a_refused_ticket_ends_every_wait_at_once_and_says_what_to_compare() {
     let place = Place::listening();
     let mut publisher = Publisher::new(options(&place.endpoint()));
-    publisher.publish(message("1")).unwrap();
+    publisher.publish(message("1").lend()).unwrap();
     let begun = Instant::now();
     std::thread::scope(|scope| {
         scope.spawn(|| place.answer("401 Unauthorized", "the ticket was signed with another secret\n"));
@@ -144,7 +144,7 @@ fn a_server_that_accepts_and_never_answers_is_given_up() {
     let place = Place::listening();
     let connect_timeout = Duration::from_millis(100);
     let mut publisher = Publisher::new(Options { connect_timeout, ..options(&place.endpoint()) });
-    publisher.publish(message("1")).unwrap();
+    publisher.publish(message("1").lend()).unwrap();
     let mut mute = place.accept_socket();
     mute.read_to_end(&mut Vec::new()).unwrap();
     wait_until("the error", || publisher.status().last_error.is_some());
@@ -162,11 +162,11 @@ fn a_server_that_does_not_read_costs_the_queue_and_never_the_publisher() {
     let place = Place::listening();
     let bounds = Bounds::new(4000, 64 << 20).unwrap();
     let mut publisher = Publisher::new(Options { bounds, ..options(&place.endpoint()) });
-    assert!(publisher.publish(message("0")).is_ok());
+    assert!(publisher.publish(message("0").lend()).is_ok());
     let mut server = place.welcome(0);
     // Far more than a socket's buffers: the link thread cannot write it.
     let text = format!("\"{}\"", "x".repeat(8 << 10));
-    while publisher.publish(message(text.clone())) == Ok(()) {
+    while publisher.publish(message(text.clone()).lend()) == Ok(()) {
         assert_adds_up(&publisher.status());
     }
     let status = publisher.status();
@@ -181,7 +181,7 @@ fn a_server_that_does_not_read_costs_the_queue_and_never_the_publisher() {
             status.acknowledged == accepted
         });
     }
-    assert_eq!(publisher.publish(message("1")), Ok(()));
+    assert_eq!(publisher.publish(message("1").lend()), Ok(()));
 }
 
 #[test]
@@ -205,7 +205,7 @@ fn a_check_is_a_round_trip_to_the_server() {
 fn a_message_that_the_server_will_not_deliver_is_acknowledged_and_named() {
     let place = Place::listening();
     let mut publisher = Publisher::new(options(&place.endpoint()));
-    publisher.publish(message("1")).unwrap();
+    publisher.publish(message("1").lend()).unwrap();
     let mut server = place.welcome(0);
     server.messages(1, 1);
     server.send(&ServerFrame::Refused { seq: Seq::FIRST, reason: "nobody may publish there".to_owned() });
@@ -221,7 +221,7 @@ fn a_message_that_the_server_will_not_deliver_is_acknowledged_and_named() {
 fn shutdown_waits_for_the_last_acknowledgement_and_says_goodbye() {
     let place = Place::listening();
     let mut publisher = Publisher::new(options(&place.endpoint()));
-    publisher.publish(message("1")).unwrap();
+    publisher.publish(message("1").lend()).unwrap();
     std::thread::scope(|scope| {
         let server = scope.spawn(|| {
             let mut server = place.welcome(0);
@@ -232,7 +232,7 @@ fn shutdown_waits_for_the_last_acknowledgement_and_says_goodbye() {
         assert_eq!(publisher.shutdown(), None);
         assert_eq!(server.join().unwrap(), CloseCode::Normal);
     });
-    assert_eq!(publisher.publish(message("2")), Err(QueueFull));
+    assert_eq!(publisher.publish(message("2").lend()), Err(QueueFull));
 }
 
 #[test]
@@ -241,7 +241,7 @@ fn shutdown_without_a_server_says_how_many_messages_were_left_and_where() {
     let shutdown_timeout = Duration::from_millis(50);
     let mut publisher = Publisher::new(Options { shutdown_timeout, ..options(&place.endpoint()) });
     for _ in 0..3 {
-        publisher.publish(message("1")).unwrap();
+        publisher.publish(message("1").lend()).unwrap();
     }
     let leftover = publisher.shutdown().unwrap();
     assert_eq!((leftover.messages, leftover.endpoint), (3, place.endpoint()));
@@ -252,7 +252,7 @@ fn shutdown_without_a_server_says_how_many_messages_were_left_and_where() {
 fn a_dropped_publisher_ends_its_thread_without_a_wait() {
     let place = Place::listening();
     let mut publisher = Publisher::new(options(&place.endpoint()));
-    publisher.publish(message("1")).unwrap();
+    publisher.publish(message("1").lend()).unwrap();
     let mut server = place.welcome(0);
     server.messages(1, 1);
     drop(publisher);
@@ -265,7 +265,7 @@ fn publishers_have_ids_of_their_own() {
     let ids: Vec<_> = (0..4)
         .map(|_| {
             let mut publisher = Publisher::new(options(&place.endpoint()));
-            publisher.publish(message("1")).unwrap();
+            publisher.publish(message("1").lend()).unwrap();
             place.welcome(0).publisher
         })
         .collect();

@@ -9,10 +9,12 @@
 //! - [`close`]: the one table of close reasons, with what a client should do after each
 //! - [`wamp`]: WAMP v1, what browsers (and Oro's own PHP client) speak
 //! - [`link_frame`]: the backend link, what publishers speak
+//! - [`disconnect`]: a publisher has sessions ended
 //! - [`ticket`]: who somebody is, as a signed token
 
 pub mod audience;
 pub mod close;
+pub mod disconnect;
 pub mod ids;
 pub mod link_frame;
 pub mod pattern;

@@ -25,8 +25,8 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use crate::audience::{Audience, SessionIds, TooManySessions};
 use crate::ids::{PublisherId, Seq, SessionId};
-use crate::payload::{Payload, PayloadError};
-use crate::topic::{Topic, TopicError};
+use crate::payload::{Payload, PayloadError, PayloadRef};
+use crate::topic::{Topic, TopicError, TopicRef};
 
 /// The largest link frame, in bytes: a batch up to [`BATCH_BYTES`] and one message of any size behind it.
 pub const MAX_FRAME_BYTES: usize = 2 << 20;
@@ -46,6 +46,88 @@ pub struct Message {
     pub payload: Payload,
     /// Who does not get it.
     pub audience: Audience,
+}
+
+impl Message {
+    /// Lends it.
+    pub fn lend(&self) -> MessageRef<'_> {
+        MessageRef { topic: self.topic.lend(), payload: self.payload.lend(), audience: &self.audience }
+    }
+}
+
+/// A message whose parts somebody else owns.
+#[derive(Clone, Copy, Debug)]
+pub struct MessageRef<'a> {
+    /// Where it goes.
+    pub topic: TopicRef<'a>,
+    /// What it says.
+    pub payload: PayloadRef<'a>,
+    /// Who does not get it.
+    pub audience: &'a Audience,
+}
+
+impl MessageRef<'_> {
+    /// How many bytes it takes in a Publish frame.
+    pub fn encoded_len(&self) -> usize {
+        let ids = self.audience.exclude.as_slice().len() + self.audience.eligible.as_slice().len();
+        self.topic.as_str().len() + self.payload.as_bytes().len() + ids * size_of::<u128>() + 10
+    }
+
+    /// Encodes it behind what `buffer` holds.
+    pub fn encode(&self, buffer: &mut BytesMut) {
+        let (topic, payload) = (self.topic.as_str().as_bytes(), self.payload.as_bytes());
+        buffer.reserve(self.encoded_len());
+        #[expect(clippy::cast_possible_truncation, reason = "a topic has at most 255 bytes, a payload 1 MiB")]
+        {
+            buffer.put_u16(topic.len() as u16);
+            buffer.put_slice(topic);
+            buffer.put_u32(payload.len() as u32);
+        }
+        buffer.put_slice(payload);
+        put_sessions(buffer, &self.audience.exclude);
+        put_sessions(buffer, &self.audience.eligible);
+    }
+}
+
+fn put_sessions(buffer: &mut BytesMut, sessions: &SessionIds) {
+    let sessions = sessions.as_slice();
+    #[expect(clippy::cast_possible_truncation, reason = "a set has at most 1000 ids, and a sender's")]
+    buffer.put_u16(sessions.len() as u16);
+    for session in sessions {
+        buffer.put_u128(session.0);
+    }
+}
+
+/// A message as a Publish frame carries it. Shared by reference count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EncodedMessage(Bytes);
+
+impl EncodedMessage {
+    /// Encodes a message into the rest of `buffer`, which is empty, and takes it from there: messages share its memory.
+    pub fn new(message: MessageRef<'_>, buffer: &mut BytesMut) -> Self {
+        message.encode(buffer);
+        Self(buffer.split().freeze())
+    }
+
+    /// What a Publish frame carries.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Bytes in a Publish frame.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Never true: it has a topic.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Its topic.
+    pub fn topic(&self) -> Result<Topic, FrameError> {
+        take_topic(&mut self.0.clone())
+    }
 }
 
 /// What a publisher sends.
@@ -114,18 +196,13 @@ impl PublishEncoder {
 
     /// Appends a message.
     pub fn push(&mut self, message: &Message) {
-        let topic = message.topic.as_str().as_bytes();
-        let payload = message.payload.as_bytes();
-        self.frame.reserve(topic.len() + payload.len() + 16);
-        #[expect(clippy::cast_possible_truncation, reason = "a topic has at most 255 bytes, a payload 1 MiB")]
-        {
-            self.frame.put_u16(topic.len() as u16);
-            self.frame.put_slice(topic);
-            self.frame.put_u32(payload.len() as u32);
-        }
-        self.frame.put_slice(payload);
-        self.put_sessions(&message.audience.exclude);
-        self.put_sessions(&message.audience.eligible);
+        message.lend().encode(&mut self.frame);
+        self.count += 1;
+    }
+
+    /// Appends a message that is encoded already.
+    pub fn push_encoded(&mut self, message: &EncodedMessage) {
+        self.frame.put_slice(&message.0);
         self.count += 1;
     }
 
@@ -140,15 +217,6 @@ impl PublishEncoder {
             count.copy_from_slice(&self.count.to_be_bytes());
         }
         self.frame.freeze()
-    }
-
-    fn put_sessions(&mut self, sessions: &SessionIds) {
-        let sessions = sessions.as_slice();
-        #[expect(clippy::cast_possible_truncation, reason = "a set has at most 1000 ids, and a sender's")]
-        self.frame.put_u16(sessions.len() as u16);
-        for session in sessions {
-            self.frame.put_u128(session.0);
-        }
     }
 }
 
@@ -247,9 +315,13 @@ fn take_bytes(frame: &mut Bytes, length: usize) -> Result<Bytes, FrameError> {
     if frame.len() < length { Err(FrameError::Short) } else { Ok(frame.split_to(length)) }
 }
 
-fn take_message(frame: &mut Bytes) -> Result<Message, FrameError> {
+fn take_topic(frame: &mut Bytes) -> Result<Topic, FrameError> {
     let length = frame.try_get_u16()? as usize;
-    let topic = Topic::parse_bytes(&take_bytes(frame, length)?)?;
+    Ok(Topic::parse_bytes(&take_bytes(frame, length)?)?)
+}
+
+fn take_message(frame: &mut Bytes) -> Result<Message, FrameError> {
+    let topic = take_topic(frame)?;
     let length = frame.try_get_u32()? as usize;
     let payload = Payload::check(&take_bytes(frame, length)?)?;
     let audience = Audience { exclude: take_sessions(frame)?, eligible: take_sessions(frame)? };
@@ -345,6 +417,19 @@ mod tests {
             prop_assert_eq!(PublisherFrame::decode(hello.encode()), Ok(hello));
             let publish = PublisherFrame::Publish { first, messages };
             prop_assert_eq!(PublisherFrame::decode(publish.encode()), Ok(publish));
+        }
+
+        #[test]
+        fn a_message_that_was_encoded_before_is_the_same_in_its_frame(first in seq(), messages in vec(message(), 1..5)) {
+            let mut buffer = BytesMut::new();
+            let mut encoder = PublishEncoder::new(first);
+            for message in &messages {
+                let encoded = EncodedMessage::new(message.lend(), &mut buffer);
+                prop_assert_eq!(encoded.len(), message.lend().encoded_len());
+                prop_assert_eq!(encoded.topic(), Ok(message.topic.clone()));
+                encoder.push_encoded(&encoded);
+            }
+            prop_assert_eq!(encoder.finish(), PublisherFrame::Publish { first, messages }.encode());
         }
 
         #[test]

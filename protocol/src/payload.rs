@@ -21,9 +21,7 @@ impl Payload {
 
     /// Takes what a JSON encoder has just written, without reading it.
     pub fn from_encoder(json: Bytes) -> Result<Self, PayloadError> {
-        if json.len() > Self::MAX_BYTES {
-            return Err(PayloadError::TooLarge { bytes: json.len() });
-        }
+        PayloadRef::from_encoder(&json)?;
         Ok(Self(json))
     }
 
@@ -37,6 +35,11 @@ impl Payload {
         &self.0
     }
 
+    /// Lends it.
+    pub fn lend(&self) -> PayloadRef<'_> {
+        PayloadRef(&self.0)
+    }
+
     /// Bytes of JSON.
     pub fn len(&self) -> usize {
         self.0.len()
@@ -45,6 +48,25 @@ impl Payload {
     /// Never true: no JSON value is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+/// A payload that somebody else owns: checked, and not copied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PayloadRef<'a>(&'a [u8]);
+
+impl<'a> PayloadRef<'a> {
+    /// As [`Payload::from_encoder`].
+    pub fn from_encoder(json: &'a [u8]) -> Result<Self, PayloadError> {
+        if json.len() > Payload::MAX_BYTES {
+            return Err(PayloadError::TooLarge { bytes: json.len() });
+        }
+        Ok(Self(json))
+    }
+
+    /// The JSON text.
+    pub fn as_bytes(self) -> &'a [u8] {
+        self.0
     }
 }
 

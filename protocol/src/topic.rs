@@ -17,20 +17,46 @@ impl Topic {
 
     /// Checks a name.
     pub fn parse(name: &str) -> Result<Self, TopicError> {
+        TopicRef::parse(name).map(Self::from)
+    }
+
+    /// The same from bytes that nobody has checked yet.
+    pub fn parse_bytes(name: &[u8]) -> Result<Self, TopicError> {
+        TopicRef::parse_bytes(name).map(Self::from)
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Lends it.
+    pub fn lend(&self) -> TopicRef<'_> {
+        TopicRef(&self.0)
+    }
+}
+
+/// A topic that somebody else owns: checked, and not copied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TopicRef<'a>(&'a str);
+
+impl<'a> TopicRef<'a> {
+    /// As [`Topic::parse`].
+    pub fn parse(name: &'a str) -> Result<Self, TopicError> {
         if name.is_empty() {
             return Err(TopicError::Empty);
         }
-        if name.len() > Self::MAX_BYTES {
+        if name.len() > Topic::MAX_BYTES {
             return Err(TopicError::TooLong { bytes: name.len() });
         }
         if let Some((at, character)) = name.char_indices().find(|(_, c)| c.is_control()) {
             return Err(TopicError::ControlCharacter { code: character as u32, at });
         }
-        Ok(Self(Arc::from(name)))
+        Ok(Self(name))
     }
 
-    /// The same from bytes that nobody has checked yet.
-    pub fn parse_bytes(name: &[u8]) -> Result<Self, TopicError> {
+    /// As [`Topic::parse_bytes`].
+    pub fn parse_bytes(name: &'a [u8]) -> Result<Self, TopicError> {
         match std::str::from_utf8(name) {
             Ok(name) => Self::parse(name),
             Err(error) => {
@@ -41,8 +67,14 @@ impl Topic {
     }
 
     /// The name.
-    pub fn as_str(&self) -> &str {
-        &self.0
+    pub fn as_str(self) -> &'a str {
+        self.0
+    }
+}
+
+impl From<TopicRef<'_>> for Topic {
+    fn from(topic: TopicRef<'_>) -> Self {
+        Self(Arc::from(topic.0))
     }
 }
 

@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use figment::value::Value;
 use orosync_link::Endpoint;
+use orosync_protocol::disconnect::Disconnect;
 use orosync_protocol::ticket::Role;
-use orosync_protocol::{Topic, TopicPattern};
+use orosync_protocol::{SessionId, Topic, TopicPattern};
 
 use crate::config::keys::{self, Declaration};
 
@@ -79,6 +80,8 @@ pub enum Command {
     Ticket(TicketArgs),
     /// Publish messages, and wait until the server has acknowledged them
     Publish(PublishArgs),
+    /// End the sessions of a user, or one session, with the close code 1008
+    Disconnect(DisconnectArgs),
     /// Print the events of topics, one `TOPIC<TAB>JSON` line each
     Watch(WatchArgs),
 }
@@ -118,6 +121,29 @@ pub struct PublishArgs {
     /// The payload: one JSON value, or - to read one from each line of standard input
     #[arg(value_name = "JSON", allow_hyphen_values = true)]
     pub payload: String,
+}
+
+/// Whose sessions to end, and where.
+#[derive(Debug, Args)]
+pub struct DisconnectArgs {
+    /// The server.
+    #[arg(long, value_name = "URL", help = ENDPOINT_HELP)]
+    pub endpoint: Option<Endpoint>,
+    /// All sessions of this user name
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(required_unless_present = "session", conflicts_with = "session")]
+    pub user: Option<String>,
+    /// The session with this id: 32 hexadecimal digits
+    #[arg(long, value_name = "ID")]
+    pub session: Option<SessionId>,
+}
+
+impl DisconnectArgs {
+    /// Who is meant.
+    pub fn who(&self) -> Option<Disconnect> {
+        let user = self.user.clone().map(Disconnect::User);
+        user.or_else(|| self.session.map(Disconnect::Session))
+    }
 }
 
 /// What to watch, and where.

@@ -21,9 +21,9 @@
 //! - [`node`], [`broker`]: from a publisher to all shards, once and in order
 //! - [`listen`], [`connection`]: where connections come in, and what one is
 //! - [`config`], [`commands`], [`cli`]: how it is started
-//! - [`metrics`], [`admin`], [`log`], [`process`]: how it is watched
+//! - [`metrics`], [`admin`], [`log`], [`process`], [`supervisor`]: how it is watched
 //!
-//! Only `shard/run.rs`, `listen`, `admin` and `commands` wait for anything.
+//! Only `shard/run.rs`, `listen`, `admin`, `supervisor` and `commands` wait for anything.
 
 pub mod admin;
 pub mod auth;
@@ -43,3 +43,4 @@ pub mod policy;
 pub mod process;
 pub mod session;
 pub mod shard;
+pub mod supervisor;

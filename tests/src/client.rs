@@ -1,11 +1,15 @@
 //! A WAMP v1 client that sees every byte: its own handshake, its own frames. Masks with zeros, which is allowed.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 
 use orosync_protocol::ticket::Role;
+use rustix::net::sockopt;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConnection, StreamOwned};
 
+use crate::certificate::Certificate;
 use crate::server::{Server, ticket};
 use crate::wait::LIMIT;
 
@@ -27,6 +31,7 @@ pub struct Client {
 #[derive(Debug)]
 enum Stream {
     Tcp(TcpStream),
+    Tls(Box<StreamOwned<ClientConnection, TcpStream>>),
     Unix(UnixStream),
 }
 
@@ -39,6 +44,8 @@ pub enum Received {
     Close(u16),
     /// A ping.
     Ping,
+    /// A pong.
+    Pong,
     /// The end of the stream, without a frame.
     End,
 }
@@ -65,17 +72,40 @@ impl Client {
 
     /// A connection that has not said anything.
     pub fn connect(server: &Server) -> Self {
-        let stream = TcpStream::connect(server.address()).expect("the server listens");
-        stream.set_nodelay(true).expect("a socket option");
-        stream.set_read_timeout(Some(LIMIT)).expect("a socket option");
-        Self { stream: Stream::Tcp(stream), received: Vec::new(), head: String::new() }
+        Self::connect_to(server.address())
+    }
+
+    /// The same to another of the server's addresses.
+    pub fn connect_to(address: SocketAddr) -> Self {
+        Self::over(Stream::Tcp(tcp_to(address)))
+    }
+
+    /// The same over TLS, with a server that has this certificate.
+    pub fn connect_tls(address: SocketAddr, certificate: &Certificate) -> Self {
+        let name = ServerName::try_from(Certificate::NAME).expect("a name");
+        let connection = ClientConnection::new(certificate.client_config(), name).expect("a TLS client");
+        Self::over(Stream::Tls(Box::new(StreamOwned::new(connection, tcp_to(address)))))
+    }
+
+    fn over(stream: Stream) -> Self {
+        Self { stream, received: Vec::new(), head: String::new() }
     }
 
     /// The same over the server's unix socket.
     pub fn connect_unix(server: &Server) -> Self {
         let stream = UnixStream::connect(server.socket()).expect("the server listens");
         stream.set_read_timeout(Some(LIMIT)).expect("a socket option");
-        Self { stream: Stream::Unix(stream), received: Vec::new(), head: String::new() }
+        Self::over(Stream::Unix(stream))
+    }
+
+    /// Has the kernel keep little of what this client does not read.
+    pub fn keep_little(&self) {
+        match &self.stream {
+            Stream::Tcp(stream) => sockopt::set_socket_recv_buffer_size(stream, 4096),
+            Stream::Tls(stream) => sockopt::set_socket_recv_buffer_size(&stream.sock, 4096),
+            Stream::Unix(stream) => sockopt::set_socket_recv_buffer_size(stream, 4096),
+        }
+        .expect("a socket option");
     }
 
     /// Sends bytes as they are.
@@ -87,6 +117,7 @@ impl Client {
     pub fn try_send(&mut self, bytes: &[u8]) -> io::Result<()> {
         match &mut self.stream {
             Stream::Tcp(stream) => stream.write_all(bytes),
+            Stream::Tls(stream) => stream.write_all(bytes),
             Stream::Unix(stream) => stream.write_all(bytes),
         }
     }
@@ -127,6 +158,19 @@ impl Client {
         loop {
             match self.next_frame() {
                 Received::Ping => self.send(&frame(10, b"")),
+                other => return other,
+            }
+        }
+    }
+
+    /// The same of a server that may have ended the session while it was still being written to.
+    pub fn receive_or_reset(&mut self) -> Received {
+        loop {
+            match self.next_frame() {
+                Received::Ping => {
+                    // An error means that the end is what comes next.
+                    let _ = self.try_send(&frame(10, b""));
+                }
                 other => return other,
             }
         }
@@ -174,8 +218,18 @@ impl Client {
         // An error means that the other end has closed it already.
         let _ = match &self.stream {
             Stream::Tcp(stream) => stream.shutdown(Shutdown::Write),
+            Stream::Tls(stream) => stream.sock.shutdown(Shutdown::Write),
             Stream::Unix(stream) => stream.shutdown(Shutdown::Write),
         };
+    }
+
+    /// The connection itself, of which everything that came was read.
+    pub fn into_tcp(self) -> TcpStream {
+        assert!(self.received.is_empty(), "something came that nobody has read");
+        match self.stream {
+            Stream::Tcp(stream) => stream,
+            Stream::Tls(_) | Stream::Unix(_) => panic!("not a plain TCP connection"),
+        }
     }
 
     fn greet(&mut self, target: &str, offer: &str) {
@@ -192,6 +246,7 @@ impl Client {
                     1 => Received::Text(String::from_utf8(payload).expect("text is UTF-8")),
                     8 => Received::Close(u16::from_be_bytes([payload[0], payload[1]])),
                     9 => Received::Ping,
+                    10 => Received::Pong,
                     other => panic!("a server of WAMP v1 never sends a frame of type {other}"),
                 };
             }
@@ -222,11 +277,19 @@ impl Client {
         let mut buffer = [0; 16 << 10];
         let length = match &mut self.stream {
             Stream::Tcp(stream) => stream.read(&mut buffer)?,
+            Stream::Tls(stream) => stream.read(&mut buffer)?,
             Stream::Unix(stream) => stream.read(&mut buffer)?,
         };
         self.received.extend_from_slice(&buffer[..length]);
         Ok(length)
     }
+}
+
+fn tcp_to(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).expect("the server listens");
+    stream.set_nodelay(true).expect("a socket option");
+    stream.set_read_timeout(Some(LIMIT)).expect("a socket option");
+    stream
 }
 
 /// An upgrade request.

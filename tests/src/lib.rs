@@ -1,13 +1,23 @@
 //! What end-to-end tests need: the real programs, started on free ports and stopped when they go out of scope.
 //!
 //! - [`server`]: a running `orosync-server`
+//! - [`certificate`]: a certificate for TLS
 //! - [`client`]: a WAMP v1 client that sees every byte
+//! - [`crowd`]: sessions that behave well while something else happens
+//! - [`network`]: network namespaces that drop packets
 //! - [`php`]: PHP on the command line, and PHP-FPM
+//! - [`proxy`]: a proxy that fails as networks do
+//! - [`traffic`]: steady traffic of PHP processes, and the books about it
 //! - [`wait`]: conditions instead of sleeps
 
+pub mod certificate;
 pub mod client;
+pub mod crowd;
+pub mod network;
 pub mod php;
+pub mod proxy;
 pub mod server;
+pub mod traffic;
 pub mod wait;
 
 use std::path::{Path, PathBuf};

@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{Read, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
@@ -114,6 +114,17 @@ impl Fpm {
     pub fn signal(&self, signal: Signal) {
         // An error means that it has ended already.
         let _ = kill_process(Pid::from_child(&self.child), signal);
+    }
+
+    /// Ends it as a service does, SIGQUIT: what is under way is finished first.
+    pub fn quit(&mut self) -> ExitStatus {
+        self.signal(Signal::QUIT);
+        wait::until("php-fpm ends", || self.child.try_wait().ok().flatten())
+    }
+
+    /// The master's process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// What PHP has logged, in all workers.

@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
 use orosync_protocol::ticket::{Identity, Role, Signer};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
 use tempfile::TempDir;
 
 use crate::wait;
@@ -66,13 +66,39 @@ impl Server {
     #[must_use]
     pub fn start_again(mut self) -> Self {
         let address = self.address.to_string();
+        let configuration = fs::read_to_string(self.directory.path().join(OWN_CONFIGURATION))
+            .expect("it was written at the start");
         let directory =
             std::mem::replace(&mut self.directory, tempfile::tempdir().expect("a temporary directory"));
         drop(self);
-        Self::launch(directory, &address, "", &[])
+        Self::launch(directory, &address, &configuration, &[])
+    }
+
+    /// The same with more lines of configuration, where it may have so many descriptors and no more.
+    pub fn start_with_descriptors(descriptors: u64, configuration: &str) -> Self {
+        let script = format!("ulimit -n {descriptors} && exec \"$@\"");
+        Self::start_through(&script, Stdio::null(), configuration)
+    }
+
+    /// The same as the last step of a shell script, which sees it as `"$@"`, with this standard input.
+    pub fn start_through(script: &str, input: impl Into<Stdio>, configuration: &str) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let mut shell = Command::new("sh");
+        shell.arg("-c").arg(script).arg("sh").arg(command().get_program()).stdin(input);
+        Self::launch_as(shell, directory, "127.0.0.1:0", configuration, &[])
     }
 
     fn launch(directory: TempDir, bind: &str, configuration: &str, environment: &[(&str, &str)]) -> Self {
+        Self::launch_as(command(), directory, bind, configuration, environment)
+    }
+
+    fn launch_as(
+        mut program: Command,
+        directory: TempDir,
+        bind: &str,
+        configuration: &str,
+        environment: &[(&str, &str)],
+    ) -> Self {
         let secret = directory.path().join("secret");
         fs::write(&secret, format!("{SECRET}\n")).expect("the secret is written");
         let base = directory.path().join("orosync.toml");
@@ -84,7 +110,7 @@ impl Server {
         fs::write(&base, toml).expect("the configuration is written");
         let own = directory.path().join(OWN_CONFIGURATION);
         fs::write(&own, configuration).expect("the configuration is written");
-        let mut child = command()
+        let mut child = program
             .arg("serve")
             .arg("--config")
             .arg(&base)
@@ -115,6 +141,13 @@ impl Server {
     /// Where browsers connect.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where it takes connections in the way that these words behind an address of `bind` ask for.
+    pub fn address_with(&self, words: &str) -> SocketAddr {
+        let mut lines = self.listening("listening").into_iter();
+        let found = lines.find_map(|address| address.strip_suffix(words)?.trim_end().parse().ok());
+        found.unwrap_or_else(|| panic!("no address with {words}"))
     }
 
     /// Its unix socket.
@@ -207,13 +240,19 @@ impl Server {
         http_get(self.admin, path)
     }
 
-    fn logged_address(&mut self, message: &str) -> SocketAddr {
+    fn logged_address(&self, message: &str) -> SocketAddr {
+        let addresses = self.listening(message);
+        let first = addresses.iter().find_map(|address| address.split(' ').next()?.parse().ok());
+        first.expect("the server says where it listens")
+    }
+
+    fn listening(&self, message: &str) -> Vec<String> {
         self.lines
             .iter()
             .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
             .filter(|line| line["message"] == message)
-            .find_map(|line| line["address"].as_str()?.parse().ok())
-            .expect("the server says where it listens")
+            .filter_map(|line| Some(line["address"].as_str()?.to_owned()))
+            .collect()
     }
 }
 
@@ -246,6 +285,20 @@ pub fn ticket(role: Role, uid: Option<u64>) -> String {
         std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs();
     let signer = Signer::from_secret(SECRET.as_bytes()).expect("long enough");
     signer.mint(&identity, now, 300, rand::random()).expect("a ticket")
+}
+
+/// Raises the soft limit of open descriptors of this process, for tests with thousands of clients.
+///
+/// # Panics
+///
+/// If the hard limit is lower than `needed`.
+pub fn need_descriptors(needed: u64) {
+    let limit = getrlimit(Resource::Nofile);
+    assert!(
+        limit.maximum.is_none_or(|maximum| maximum >= needed),
+        "this test needs {needed} descriptors. Raise the hard limit: ulimit -Hn {needed}"
+    );
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).expect("up to the hard limit");
 }
 
 fn http_get(address: SocketAddr, path: &str) -> String {

@@ -1,8 +1,8 @@
 //! Whatever a client sends, the server survives it, says so where it can, and goes on serving the others.
 
 use orosync_tests::client::{Client, OROSYNC, Received, WAMP, frame, request};
+use orosync_tests::php;
 use orosync_tests::server::{self, Server};
-use orosync_tests::{php, wait};
 
 /// The same bytes on each run: a failure can be repeated.
 struct Noise(u64);
@@ -137,23 +137,6 @@ fn a_large_message_costs_no_memory_once_it_is_read() {
     }
     let kept = server.resident_bytes().saturating_sub(before) / SESSIONS;
     assert!(kept < 20_000, "{kept} bytes stay for each session");
-}
-
-#[test]
-fn more_connections_than_allowed_are_refused_until_there_is_room() {
-    let server = Server::start_with_environment(&[("OROSYNC_LIMITS__SESSIONS", "3")]);
-    let first = Client::user(&server, WAMP, 1);
-    let _others: Vec<Client> = (2..=3).map(|uid| Client::user(&server, WAMP, uid)).collect();
-    let mut refused = Client::connect(&server);
-    // It may be told by a reset.
-    let _ = refused.try_send(request("/", WAMP).as_bytes());
-    assert!(refused.read_to_end().is_empty());
-    server.await_metric(r#"orosync_connections_refused_total{reason="too_many_sessions"}"#, 1.0);
-    drop(first);
-    wait::until_true("there is room again", || {
-        let mut client = Client::connect(&server);
-        client.try_send(request("/", WAMP).as_bytes()).is_ok() && !client.read_once_or_end().is_empty()
-    });
 }
 
 #[test]

@@ -1,97 +1,109 @@
-//! One message to 1,000 browsers: when does the first, the median and the last of them have it?
+//! What does one delivery cost the server?
 //!
-//! Ten messages a second over the link. Beside it, in turn: a bare loop of one `write` per socket over as many
-//! connections, which is what the kernel takes.
+//! Microseconds of the server's CPU time for each delivery, and deliveries per second of one core, beside the raw limits
+//! and the peers. With one message in flight a server cannot save anything; with 32 it can write what waits at once.
 
 use std::error::Error;
-use std::io::Write;
-use std::thread;
 use std::time::Duration;
 
-use orosync_bench::figures::{Series, report};
-use orosync_bench::monotonic_ns;
-use orosync_bench::sessions::Sessions;
-use orosync_link::{Options, Publisher};
-use orosync_protocol::Audience;
-use orosync_protocol::link_frame::Message;
-use orosync_protocol::ticket::Signer;
-use orosync_protocol::{Payload, Topic, wamp};
-use orosync_tests::SECRET;
-use orosync_tests::server::Server;
+use clap::Parser;
+use orosync_bench::load::Traffic;
+use orosync_bench::measure::{Turns, thousands};
+use orosync_bench::question::{Extent, Question};
+use orosync_bench::report::{Case, Report};
 
-const BROWSERS: usize = 1000;
-const MESSAGES: usize = 100;
-const PAUSE: Duration = Duration::from_millis(100);
-
-/// Of one message: when the first, the median and the last subscriber had it.
-struct Arrivals {
-    first: Series,
-    median: Series,
-    last: Series,
+/// What does one delivery cost the server?
+#[derive(Debug, Parser)]
+struct Arguments {
+    #[command(flatten)]
+    question: Question,
+    /// Ask only this: so many sessions.
+    #[arg(long, default_value_t = 1000)]
+    subscribers: usize,
+    /// Spread over so many topics.
+    #[arg(long, default_value_t = 1)]
+    topics: usize,
+    /// Bytes of a payload.
+    #[arg(long, default_value_t = 120)]
+    bytes: usize,
+    /// Messages in flight; asks this one case.
+    #[arg(long)]
+    in_flight: Option<usize>,
+    /// Seconds of one measurement.
+    #[arg(long)]
+    seconds: Option<f64>,
 }
 
-impl Arrivals {
-    fn add(&mut self, published: u64, mut arrived: Vec<u64>) {
-        arrived.sort_unstable();
-        if let (Some(first), Some(median), Some(last)) =
-            (arrived.first(), arrived.get(arrived.len() / 2), arrived.last())
-        {
-            self.first.add(first - published);
-            self.median.add(median - published);
-            self.last.add(last - published);
-        }
-    }
-}
+/// Sessions, topics, and the traffic that they get in turn.
+type Scene = (usize, usize, Vec<Traffic>);
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let server = Server::start();
-    let mut sessions = Sessions::open(server.address(), BROWSERS, "oro/maintenance")?;
-    let (mut bare_sessions, mut sockets) = Sessions::open_bare(BROWSERS)?;
-    let mut publisher =
-        Publisher::new(Options::new(server.endpoint().parse()?, Signer::from_secret(SECRET.as_bytes())?));
-    let topic = Topic::parse("oro/maintenance")?;
-    let payload = Payload::check(&format!("{{\"isOn\":true,\"text\":\"{:x<90}\"}}", "").into())?;
-    let event = wamp::encode_event(&topic, &payload);
-    let frame_bytes = event.len() + if event.len() < 126 { 2 } else { 4 };
-
-    let mut orosync = Arrivals {
-        first: Series::new("orosync, to the first browser"),
-        median: Series::new("orosync, to the median browser"),
-        last: Series::new("orosync, to the last browser"),
-    };
-    let mut bare = Arrivals {
-        first: Series::new("one write per socket, to the first"),
-        median: Series::new("one write per socket, to the median"),
-        last: Series::new("one write per socket, to the last"),
-    };
-    for _ in 0..MESSAGES {
-        thread::sleep(PAUSE);
-        let mut arrived = Vec::with_capacity(BROWSERS);
-        let began = monotonic_ns();
-        let message =
-            Message { topic: topic.clone(), payload: payload.clone(), audience: Audience::default() };
-        publisher.publish(message).map_err(|_| "the queue is full")?;
-        sessions.receive(frame_bytes, |time| arrived.push(time))?;
-        orosync.add(began, arrived);
-
-        thread::sleep(PAUSE);
-        let mut arrived = Vec::with_capacity(BROWSERS);
-        let began = monotonic_ns();
-        thread::scope(|scope| {
-            let writer = scope.spawn(|| -> std::io::Result<()> {
-                let bytes = vec![b'x'; frame_bytes];
-                sockets.iter_mut().try_for_each(|socket| socket.write_all(&bytes))
-            });
-            bare_sessions.receive(frame_bytes, |time| arrived.push(time))?;
-            writer.join().map_err(|_| "the writer failed")??;
-            Ok::<_, Box<dyn Error>>(())
-        })?;
-        bare.add(began, arrived);
+    let arguments = Arguments::parse();
+    let question = &arguments.question;
+    let selection = question.prepare()?;
+    let mut cpu = Report::new("fan_out", "Fan-out", "us of server CPU per delivery", &selection);
+    let mut rate = Report::new("fan_out_rate", "Fan-out", "deliveries per second on one core", &selection);
+    for (sessions, topics, traffics) in scenes(&arguments) {
+        let seconds = match question.extent {
+            Extent::Quick => 0.2,
+            Extent::Full => 0.4,
+        };
+        let time = Duration::from_secs_f64(arguments.seconds.unwrap_or(seconds));
+        let names: Vec<String> = traffics.iter().map(|traffic| name(sessions, topics, *traffic)).collect();
+        let mut cpu_cases: Vec<Case> = names.iter().map(Case::new).collect();
+        let mut rate_cases: Vec<Case> = names.iter().map(Case::new).collect();
+        let mut turns = Turns::new(&selection, sessions, topics)?;
+        for _ in 0..question.repetitions(if sessions > 1000 { 2 } else { 3 }) {
+            turns.take(&traffics, time, |traffic, peer, fan_out| {
+                cpu_cases[traffic].add(peer, fan_out.cpu_us);
+                rate_cases[traffic].add(peer, fan_out.per_second);
+            })?;
+        }
+        for ((case, name), traffic) in cpu_cases.into_iter().zip(&names).zip(traffics) {
+            goals(&mut cpu, &case, name, traffic);
+            cpu.add(case);
+        }
+        for case in rate_cases {
+            rate.add(case);
+        }
     }
-    report(
-        "One message to 1,000 browsers",
-        &[orosync.last, orosync.median, orosync.first],
-        &[bare.last, bare.median, bare.first],
-    );
+    cpu.finish()?;
+    rate.finish()?;
     Ok(())
+}
+
+fn scenes(arguments: &Arguments) -> Vec<Scene> {
+    let traffic = |bytes, in_flight| Traffic { bytes, in_flight };
+    if let Some(in_flight) = arguments.in_flight {
+        let traffic = vec![traffic(arguments.bytes, in_flight)];
+        return vec![(arguments.subscribers, arguments.topics, traffic)];
+    }
+    let small = vec![traffic(120, 1), traffic(120, 32)];
+    let all = vec![traffic(120, 1), traffic(120, 32), traffic(1000, 1), traffic(1000, 32)];
+    match arguments.question.extent {
+        Extent::Quick => vec![(1000, 1, small)],
+        Extent::Full => vec![(1000, 1, all.clone()), (10_000, 1, all), (10_000, 1000, small)],
+    }
+}
+
+fn name(sessions: usize, topics: usize, Traffic { bytes, in_flight }: Traffic) -> String {
+    let sessions = thousands(sessions);
+    match topics {
+        1 => format!("{sessions} subscribers, {bytes} bytes, {in_flight} in flight"),
+        _ => format!(
+            "{sessions} subscribers of {} topics, {bytes} bytes, {in_flight} in flight",
+            thousands(topics)
+        ),
+    }
+}
+
+fn goals(report: &mut Report, case: &Case, name: &str, traffic: Traffic) {
+    let limits: &[(&str, f64)] = if traffic.in_flight == 1 {
+        &[("raw_write", 0.85)]
+    } else {
+        &[("raw_batch", 1.15), ("bun", 1.0), ("socketify", 1.0)]
+    };
+    for (other, limit) in limits {
+        report.at_most(format!("{name}: orosync / {other}"), case.ratio("orosync", other), *limit);
+    }
 }

@@ -12,7 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use orosync_bench::figures::{Series, report};
-use orosync_bench::monotonic_ns;
+use orosync_bench::machine::monotonic_ns;
 use orosync_tests::client::{Client, WAMP};
 use orosync_tests::php::Fpm;
 use orosync_tests::server::Server;

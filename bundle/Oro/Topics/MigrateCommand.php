@@ -20,7 +20,7 @@ use Symfony\Component\DependencyInjection\ParameterBag\ContainerBagInterface;
 final class MigrateCommand extends Command
 {
     private const NOT_READ = [
-        'websocket_backend_ssl_context_options' => 'not read: certificates are checked by the authorities of the system',
+        'websocket_backend_ssl_context_options' => 'not read: certificates are checked by the authorities of the system, or by orosync.backend_ca_file',
         'websocket_backend_user_agent' => 'not read: the server does not look at it',
         'websocket_frontend_user_agent' => 'not read: the server does not look at it',
         'websocket_user_agent' => 'not read: the server does not look at it',

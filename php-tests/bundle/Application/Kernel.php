@@ -84,7 +84,7 @@ final class Kernel extends HttpKernel implements CompilerPassInterface
     public function process(ContainerBuilder $container): void
     {
         foreach ($container->getDefinitions() as $id => $definition) {
-            if (str_starts_with($id, 'orosync.') || \in_array($id, ['security.untracked_token_storage', 'twig'], true)) {
+            if (str_starts_with($id, 'orosync.') || \in_array($id, ['security.untracked_token_storage', 'security.event_dispatcher.main', 'twig'], true)) {
                 $definition->setPublic(true);
             }
         }

@@ -18,6 +18,7 @@ echo implode("\n", $lines[0]), "\n";
 bool(false)
 Orosync => enabled
 Secret => set by orosync.secret
+orosync.ca_file => no value => no value
 orosync.connect_timeout => 2.0 => 2.0
 orosync.endpoint => ws://127.0.0.1:8080/ => ws://127.0.0.1:8080/
 orosync.queue_bytes => 16M => 16M

@@ -16,7 +16,7 @@ $describe = <<<'PHP'
         return $function->getName() . '(' . implode(', ', $parameters) . ')' . ($type === '' ? '' : ": $type");
     };
     $lines = ['const OROSYNC_VERSION = ' . OROSYNC_VERSION];
-    foreach (['publish', 'publish_many', 'flush', 'check', 'ticket', 'status'] as $name) {
+    foreach (['publish', 'publish_many', 'disconnect', 'flush', 'check', 'ticket', 'status'] as $name) {
         $lines[] = $signature(new ReflectionFunction("orosync_$name"));
     }
     foreach (['Publisher', 'Exception\OrosyncException', 'Exception\ConfigurationException', 'Exception\EncodingException'] as $name) {
@@ -50,6 +50,7 @@ if ($real !== $declared) {
 const OROSYNC_VERSION = %d.%d.%d
 orosync_publish(string $topic, mixed $payload, array $options = []): bool
 orosync_publish_many(iterable $messages): int
+orosync_disconnect(array $who): bool
 orosync_flush(float $timeout = 1.0): bool
 orosync_check(float $timeout = 1.0): bool
 orosync_ticket(array $claims = [], int $ttl = 300): string
@@ -57,6 +58,7 @@ orosync_status(): array
 final class Orosync\Publisher
     __construct(string $endpoint, array $options = [])
     check(float $timeout = 1.0): bool
+    disconnect(array $who): bool
     flush(float $timeout = 1.0): bool
     publish(string $topic, mixed $payload, array $options = []): bool
     publishMany(iterable $messages): int

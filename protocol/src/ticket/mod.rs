@@ -4,6 +4,7 @@
 //! [`Identity`]. Both take the time as an argument.
 
 pub mod mint;
+pub mod secret_file;
 pub mod verify;
 
 use std::fmt;

@@ -2,7 +2,7 @@
 
 pub mod replay;
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use orosync_protocol::ticket::{Identity, Role, TicketError, Verifier};
 
@@ -21,13 +21,20 @@ pub enum Presented {
 #[derive(Debug)]
 pub struct Authenticator {
     verifiers: Vec<Verifier>,
-    used: Mutex<Replay>,
+    /// Kept when the verifiers change.
+    used: Arc<Mutex<Replay>>,
 }
 
 impl Authenticator {
     /// Accepts tickets that any of these verifiers accepts; remembers up to `remembered_tickets` used ones.
     pub fn new(verifiers: Vec<Verifier>, remembered_tickets: usize) -> Self {
-        Self { verifiers, used: Mutex::new(Replay::new(remembered_tickets)) }
+        Self { verifiers, used: Arc::new(Mutex::new(Replay::new(remembered_tickets))) }
+    }
+
+    /// The same with other verifiers: what was used stays used.
+    #[must_use]
+    pub fn with_verifiers(&self, verifiers: Vec<Verifier>) -> Self {
+        Self { verifiers, used: Arc::clone(&self.used) }
     }
 
     /// Who presents this ticket at `now` (seconds since 1970)?

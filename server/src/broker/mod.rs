@@ -2,7 +2,8 @@
 //!
 //! The contract, which holds for whatever carries the messages:
 //!
-//! - **Accepted means accepted.** A publisher's message is acknowledged when the broker has accepted it, not before.
+//! - **Accepted means accepted.** A publisher's message is acknowledged when the broker has accepted it and this node has
+//!   written it to its sessions ([`crate::node::receipt`]), not before: what dies with the node is sent again.
 //! - **Once.** Of one publisher a sequence number is accepted once; what it sends again after a reconnect is acknowledged
 //!   and dropped ([`seen`]). A broker that was started anew has forgotten what it had.
 //! - **In order.** The messages of one publisher are accepted in the order of their numbers. All shards of all nodes see

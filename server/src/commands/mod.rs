@@ -40,6 +40,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         }
         Command::Ticket(arguments) => ticket::ticket(&arguments, &settings(&cli.flags)?, &mut io::stdout()),
         Command::Publish(arguments) => publish::publish(arguments, settings(&cli.flags)?),
+        Command::Disconnect(arguments) => publish::disconnect(arguments, settings(&cli.flags)?),
         Command::Watch(arguments) => watch::watch(arguments, &settings(&cli.flags)?),
     }
 }
@@ -90,13 +91,14 @@ fn no_signer() -> Failure {
     )
 }
 
-/// Where a server with these settings can be reached from this machine.
+/// Where a server with these settings can be reached from this machine: the first address without a reverse proxy in
+/// front, and without a certificate, which is for another name.
 fn endpoint(settings: &Settings) -> Result<Endpoint, Failure> {
-    let address =
-        settings.bind.first().ok_or_else(|| Failure::Usage("name the server with --endpoint".to_owned()))?;
-    let text = match address {
+    let bind = settings.bind.iter().find(|bind| !bind.proxy_protocol && !bind.tls);
+    let bind = bind.ok_or_else(|| Failure::Usage("name the server with --endpoint".to_owned()))?;
+    let text = match &bind.address {
         Address::Tcp(address) => format!("ws://{}/", reachable(*address)),
-        Address::Unix(_) => address.to_string(),
+        Address::Unix(_) => bind.address.to_string(),
     };
     text.parse().map_err(|error| Failure::Usage(format!("{error}. Name the server with --endpoint")))
 }
@@ -137,6 +139,7 @@ mod tests {
         let environment = [
             ("OROSYNC_BIND".to_owned(), bind.to_owned()),
             ("OROSYNC_AUTH__SECRET".to_owned(), "0123456789abcdef0123456789abcdef".to_owned()),
+            ("OROSYNC_TRUSTED_PROXIES".to_owned(), "10.0.0.1".to_owned()),
         ];
         endpoint(&Settings::new(&load(&[], environment, []).unwrap()).unwrap()).unwrap().to_string()
     }
@@ -147,5 +150,6 @@ mod tests {
         assert_eq!(endpoint_of("[::]:8080"), "ws://[::1]:8080/");
         assert_eq!(endpoint_of("10.0.0.5:80,0.0.0.0:1"), "ws://10.0.0.5:80/");
         assert_eq!(endpoint_of("unix:/run/orosync.sock"), "unix:/run/orosync.sock");
+        assert_eq!(endpoint_of("0.0.0.0:1 proxy_protocol,0.0.0.0:2"), "ws://127.0.0.1:2/");
     }
 }

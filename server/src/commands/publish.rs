@@ -1,16 +1,16 @@
-//! `publish`: a publisher like PHP's, over the same link.
+//! `publish` and `disconnect`: a publisher like PHP's, over the same link.
 
 use std::io::{self, BufRead};
 use std::time::Duration;
 
 use bytes::Bytes;
-use orosync_link::{Options, Publisher};
+use orosync_link::{Endpoint, Options, Publisher};
 use orosync_protocol::Audience;
 use orosync_protocol::link_frame::Message;
 use orosync_protocol::{Payload, Topic};
 
 use super::{Failure, endpoint, no_signer};
-use crate::cli::PublishArgs;
+use crate::cli::{DisconnectArgs, PublishArgs};
 use crate::config::Settings;
 
 /// How long the server may take to answer, and to acknowledge what waits.
@@ -18,22 +18,32 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Publishes one payload, or one of each line of standard input; done when all are acknowledged.
 pub(super) fn publish(arguments: PublishArgs, settings: Settings) -> Result<(), Failure> {
-    let endpoint = match arguments.endpoint {
-        Some(endpoint) => endpoint,
-        None => endpoint(&settings)?,
-    };
-    let signer = settings.auth.signer.ok_or_else(no_signer)?;
-    let mut publication = Publication::open(Options::new(endpoint, signer), arguments.topic);
+    let topic = arguments.topic;
+    let mut publication = Publication::open(arguments.endpoint, settings)?;
     let sent = if arguments.payload == "-" {
-        publication.publish_lines(io::stdin().lock())
+        publication.publish_lines(&topic, io::stdin().lock())
     } else {
         payload(arguments.payload)
             .map_err(|problem| Failure::Usage(format!("the payload {problem}")))
-            .and_then(|payload| publication.publish(payload))
+            .and_then(|payload| publication.publish(&message(&topic, payload)))
     };
     // What was accepted before a line that cannot be read is delivered all the same.
     let acknowledged = publication.finish();
     sent.and(acknowledged)
+}
+
+/// Has sessions ended; done when that is acknowledged.
+pub(super) fn disconnect(arguments: DisconnectArgs, settings: Settings) -> Result<(), Failure> {
+    let who = arguments.who().ok_or_else(|| Failure::Usage("name a user or a session".to_owned()))?;
+    let message = who.message().map_err(|error| Failure::Usage(format!("the name {error}")))?;
+    let mut publication = Publication::open(arguments.endpoint, settings)?;
+    let sent = publication.publish(&message);
+    let acknowledged = publication.finish();
+    sent.and(acknowledged)
+}
+
+fn message(topic: &Topic, payload: Payload) -> Message {
+    Message { topic: topic.clone(), payload, audience: Audience::default() }
 }
 
 fn payload(json: String) -> Result<Payload, String> {
@@ -42,32 +52,35 @@ fn payload(json: String) -> Result<Payload, String> {
 
 struct Publication {
     publisher: Publisher,
-    topic: Topic,
 }
 
 impl Publication {
-    fn open(options: Options, topic: Topic) -> Self {
+    fn open(named: Option<Endpoint>, settings: Settings) -> Result<Self, Failure> {
+        let endpoint = match named {
+            Some(endpoint) => endpoint,
+            None => endpoint(&settings)?,
+        };
+        let signer = settings.auth.signer.ok_or_else(no_signer)?;
         // `finish` has flushed before it ends the link.
-        let options = Options { shutdown_timeout: Duration::ZERO, ..options };
-        Self { publisher: Publisher::new(options), topic }
+        let options = Options { shutdown_timeout: Duration::ZERO, ..Options::new(endpoint, signer) };
+        Ok(Self { publisher: Publisher::new(options) })
     }
 
-    fn publish_lines(&mut self, lines: impl BufRead) -> Result<(), Failure> {
+    fn publish_lines(&mut self, topic: &Topic, lines: impl BufRead) -> Result<(), Failure> {
         for (index, line) in lines.lines().enumerate() {
             let problem = |problem: String| Failure::Failed(format!("line {}: {problem}", index + 1));
             let line = line.map_err(|error| problem(format!("cannot be read: {error}")))?;
             if line.trim().is_empty() {
                 continue;
             }
-            self.publish(payload(line).map_err(problem)?)?;
+            self.publish(&message(topic, payload(line).map_err(problem)?))?;
         }
         Ok(())
     }
 
     /// Waits while the queue is full.
-    fn publish(&mut self, payload: Payload) -> Result<(), Failure> {
-        let message = Message { topic: self.topic.clone(), payload, audience: Audience::default() };
-        while self.publisher.publish(message.clone()).is_err() {
+    fn publish(&mut self, message: &Message) -> Result<(), Failure> {
+        while self.publisher.publish(message.lend()).is_err() {
             if !self.publisher.flush(PATIENCE) {
                 return Err(self.not_acknowledged());
             }

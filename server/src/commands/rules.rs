@@ -1,10 +1,12 @@
-//! The rules that can change while the server runs: `[[topics]]` and `auth.allowed_origins`, read again on SIGHUP.
+//! What can change while the server runs: `[[topics]]`, `auth.allowed_origins`, secrets and the certificate, read again on
+//! SIGHUP.
 //!
 //! No session is closed for it, and what it has subscribed to already stays. Everything else in the configuration needs
 //! a restart.
 
 use std::sync::Arc;
 
+use rustls::ServerConfig;
 use serde::Serialize;
 use tokio::sync::watch;
 use tracing::{error, info};
@@ -21,15 +23,20 @@ pub type ReadAgain = Box<dyn Fn() -> Result<Settings, ConfigError>>;
 /// See the module.
 pub struct Rules {
     shared: Arc<Shared>,
+    tls: watch::Sender<Option<Arc<ServerConfig>>>,
     read_again: ReadAgain,
     described: watch::Sender<String>,
 }
 
 impl Rules {
     /// The rules that the server was started with.
-    pub fn new(shared: Arc<Shared>, read_again: ReadAgain) -> Self {
+    pub fn new(
+        shared: Arc<Shared>,
+        tls: watch::Sender<Option<Arc<ServerConfig>>>,
+        read_again: ReadAgain,
+    ) -> Self {
         let described = watch::Sender::new(describe(&shared));
-        Self { shared, read_again, described }
+        Self { shared, tls, read_again, described }
     }
 
     /// The rules in force, as JSON: `{"topics": [{"pattern", "subscribe", "publish"}], "allowed_origins": []}`.
@@ -48,15 +55,25 @@ impl Rules {
         };
         let mut shared = Shared::clone(&self.shared);
         shared.policies = settings.policies;
+        shared.door.authenticator =
+            Arc::new(shared.door.authenticator.with_verifiers(settings.auth.verifiers));
         shared.door.allowed_origins = AllowedOrigins::new(settings.auth.allowed_origins);
         self.shared = Arc::new(shared);
+        // A server without an address for TLS has no use for a certificate, nor one with it none.
+        self.tls.send_if_modified(|tls| {
+            let is_used = tls.is_some() && settings.tls.is_some();
+            if is_used {
+                tls.clone_from(&settings.tls);
+            }
+            is_used
+        });
         for shard in shards {
             shard.rules(Arc::clone(&self.shared));
         }
         info!(
             topics = self.shared.policies.rules().len(),
             allowed_origins = self.shared.door.allowed_origins.patterns().len(),
-            "SIGHUP: topics and allowed origins were read again; anything else needs a restart"
+            "SIGHUP: topics, allowed origins, secrets and certificate were read again; anything else needs a restart"
         );
         self.described.send_replace(describe(&self.shared));
     }

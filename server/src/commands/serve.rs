@@ -11,7 +11,7 @@ use orosync_protocol::link_frame::Message;
 use orosync_protocol::{Payload, Topic};
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout_at};
 use tracing::{error, info, warn};
@@ -19,22 +19,27 @@ use tracing::{error, info, warn};
 use crate::admin::{self, Phase, Readiness};
 use crate::auth::Authenticator;
 use crate::commands::rules::{ReadAgain, Rules};
-use crate::config::settings::{Limits, Settings};
-use crate::connection::limits::ConnectionLimits;
+use crate::config::settings::{SendTogether, Settings};
+use crate::connection::limits::{ConnectionLimits, Places};
 use crate::handshake::Door;
 use crate::handshake::origin::AllowedOrigins;
 use crate::listen::address::Address;
+use crate::listen::inherited::Inherited;
 use crate::listen::{ListenError, Listener, Spread};
-use crate::log::RateLimited;
 use crate::metrics::{Metrics, Source};
 use crate::node::handle::{Inbox, ShardHandle};
 use crate::node::{Node, drain};
 use crate::process::{self, Request, Requests};
-use crate::session::Shared;
+use crate::session::{ClientLines, Shared};
+use crate::shard::ring::SendRing;
 use crate::shard::{Shard, run};
+use crate::supervisor;
 
-/// Descriptors that are not for sessions: listeners, logs, epoll sets, wake-ups.
-const RESERVED_DESCRIPTORS: u64 = 64;
+/// Descriptors that are not for sessions: listeners, logs, health checks.
+const RESERVED_DESCRIPTORS: usize = 64;
+
+/// The same for each shard: epoll sets and wake-ups.
+const DESCRIPTORS_PER_SHARD: usize = 5;
 
 /// Log lines of one kind that clients can cause, per interval.
 const CLIENT_LINES: u32 = 10;
@@ -60,6 +65,14 @@ pub enum ServeError {
     /// A listening socket could not be opened.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// The service manager passed a socket that the configuration does not know.
+    #[error(
+        "bind does not name {address}, which systemd listens on for this server. Add it to bind, or take it out of the .socket unit"
+    )]
+    NotInBind {
+        /// Where it listens.
+        address: Address,
+    },
     /// The kernel refused a thread, a descriptor or a signal handler.
     #[error("the server cannot start: {0}")]
     Start(#[source] io::Error),
@@ -69,30 +82,41 @@ pub enum ServeError {
 }
 
 async fn run_node(settings: Settings, read_again: ReadAgain) -> Result<(), ServeError> {
+    let mut inherited = Inherited::take().map_err(ServeError::Start)?;
     let mut requests = Requests::listen().map_err(ServeError::Start)?;
     let descriptors = process::raise_descriptor_limit().map_err(ServeError::Start)?;
     let metrics = Arc::new(Metrics::new());
     let listeners: Vec<Listener> = settings
         .bind
         .iter()
-        .map(|address| Listener::bind(address, &settings.bind))
+        .map(|bind| Listener::open(bind, &settings.bind, &mut inherited))
         .collect::<Result<_, _>>()?;
+    if let Some(address) = inherited.left() {
+        return Err(ServeError::NotInBind { address: address.clone() });
+    }
     let admin = bind_admin(&settings).await?;
-    let max_sessions = max_sessions(&settings.limits, descriptors);
-    let connection_limits = ConnectionLimits::new(max_sessions, settings.limits.sessions_per_address);
+    let places = places(&settings, descriptors);
+    let connection_limits = ConnectionLimits::new(places, settings.limits.sessions_per_address);
+    let (trusted_proxies, patience) = (settings.trusted_proxies.clone(), settings.limits.handshake_timeout);
+    let tls = watch::Sender::new(settings.tls.clone());
     let (drain_time, oro_ping) = (settings.drain, settings.oro_ping);
+    let send_together = settings.send_together == SendTogether::Auto && SendRing::are_allowed();
 
     let (handles, inboxes): (Vec<_>, Vec<_>) = (0..settings.shards.get()).map(|_| ShardHandle::new()).unzip();
     let node = Arc::new(Node::new(handles, &settings.limits, Arc::clone(&metrics)));
     let shared = Arc::new(shared(settings, &metrics));
-    let mut shards = Shards::start(inboxes, &node, &shared)?;
-    let mut rules = Rules::new(shared, read_again);
+    let mut shards = Shards::start(inboxes, &node, &shared, send_together)?;
+    let current_tls = tls.subscribe();
+    let mut rules = Rules::new(shared, tls, read_again);
 
     let readiness = Readiness::new();
     let mut tasks = JoinSet::new();
-    let spread = Arc::new(Spread::new(node.shards().to_vec(), connection_limits, Arc::clone(&metrics)));
+    let handles = node.shards().to_vec();
+    let spread =
+        Spread::new(handles, connection_limits, trusted_proxies, patience, current_tls, Arc::clone(&metrics));
+    let spread = Arc::new(spread);
     for listener in listeners {
-        info!(address = %listener.address(), "listening");
+        info!(address = %listener.bind(), "listening");
         tasks.spawn(accept_connections(listener, Arc::clone(&spread)));
     }
     if !oro_ping.is_zero() {
@@ -102,19 +126,27 @@ async fn run_node(settings: Settings, read_again: ReadAgain) -> Result<(), Serve
     if let Some(listener) = admin {
         operators.spawn(admin::serve(listener, Arc::clone(&metrics), readiness.clone(), rules.described()));
     }
+    tasks.spawn(supervisor::watch_shards(Arc::clone(&node)));
     readiness.enter(Phase::Serving);
+    supervisor::ready();
     info!(
         version = env!("CARGO_PKG_VERSION"),
         shards = node.shards().len(),
+        io_uring = send_together,
         descriptors,
-        max_sessions,
+        max_sessions = places.browsers,
+        for_publishers = places.for_publishers,
         "orosync-server is ready"
     );
 
     let request = loop {
         tokio::select! {
             request = requests.next() => match request {
-                Request::HangUp => rules.reload(node.shards()),
+                Request::HangUp => {
+                    supervisor::reloading();
+                    rules.reload(node.shards());
+                    supervisor::ready();
+                }
                 Request::Terminate | Request::Interrupt => break request,
             },
             () = shards.next_ended() => return Err(ServeError::Shard),
@@ -123,6 +155,7 @@ async fn run_node(settings: Settings, read_again: ReadAgain) -> Result<(), Serve
     info!(signal = request.label(), seconds = drain_time.as_secs_f64(), "draining");
     let until = Instant::now() + drain_time;
     readiness.enter(Phase::Draining);
+    supervisor::stopping();
     tasks.shutdown().await;
     drain::drain(node.shards(), until.into_std()).await;
     if timeout_at(until + LAST_WAIT, shards.all_ended()).await.is_err() {
@@ -143,10 +176,16 @@ async fn bind_admin(settings: &Settings) -> Result<Option<TcpListener>, ServeErr
     Ok(Some(bound))
 }
 
-/// As configured, but not more than there are descriptors for.
-fn max_sessions(limits: &Limits, descriptors: u64) -> usize {
-    let possible = usize::try_from(descriptors.saturating_sub(RESERVED_DESCRIPTORS)).unwrap_or(usize::MAX);
-    match limits.sessions {
+/// As configured, but not more than there are descriptors for; and some beyond for publishers, which number in the hundreds
+/// where browsers number in the thousands.
+fn places(settings: &Settings, descriptors: u64) -> Places {
+    const MAX_FOR_PUBLISHERS: usize = 256;
+    let descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX);
+    let own = RESERVED_DESCRIPTORS + DESCRIPTORS_PER_SHARD * settings.shards.get();
+    let possible = descriptors.saturating_sub(own);
+    let for_publishers = (possible / 8).min(MAX_FOR_PUBLISHERS);
+    let possible = possible - for_publishers;
+    let browsers = match settings.limits.sessions {
         0 => possible,
         wanted if wanted > possible => {
             warn!(
@@ -156,14 +195,12 @@ fn max_sessions(limits: &Limits, descriptors: u64) -> usize {
             possible
         }
         wanted => wanted,
-    }
+    };
+    Places { browsers, for_publishers }
 }
 
-fn shared(settings: Settings, metrics: &Arc<Metrics>) -> Shared {
-    let limited = || {
-        let left_out = metrics.log_lines_left_out.clone();
-        Arc::new(RateLimited::new(CLIENT_LINES, CLIENT_LINES_INTERVAL, left_out))
-    };
+/// What all sessions of a node with these settings share.
+pub fn shared(settings: Settings, metrics: &Arc<Metrics>) -> Shared {
     Shared {
         door: Door {
             authenticator: Arc::new(Authenticator::new(
@@ -172,13 +209,13 @@ fn shared(settings: Settings, metrics: &Arc<Metrics>) -> Shared {
             )),
             anonymous: settings.auth.anonymous,
             allowed_origins: AllowedOrigins::new(settings.auth.allowed_origins),
+            trusted_proxies: settings.trusted_proxies,
             max_head_bytes: settings.limits.handshake_bytes,
         },
         policies: settings.policies,
         limits: settings.limits,
         metrics: Arc::clone(metrics),
-        handshakes_logged: limited(),
-        refusals_logged: limited(),
+        lines: Arc::new(ClientLines::new(CLIENT_LINES, CLIENT_LINES_INTERVAL, metrics)),
     }
 }
 
@@ -224,15 +261,23 @@ impl Drop for TellsTheEnd {
 }
 
 impl Shards {
-    fn start(inboxes: Vec<Inbox>, node: &Arc<Node>, shared: &Arc<Shared>) -> Result<Self, ServeError> {
+    fn start(
+        inboxes: Vec<Inbox>,
+        node: &Arc<Node>,
+        shared: &Arc<Shared>,
+        send_together: bool,
+    ) -> Result<Self, ServeError> {
         let (sender, ended) = mpsc::unbounded_channel();
         let count = inboxes.len();
         for (number, inbox) in inboxes.into_iter().enumerate() {
-            let owned = Shard::new(number, Arc::clone(node), Arc::clone(shared));
+            let (node, shared) = (Arc::clone(node), Arc::clone(shared));
             let tells = TellsTheEnd(sender.clone());
             thread::Builder::new()
                 .name(format!("shard-{number}"))
-                .spawn(move || run_shard(number, owned, inbox, &tells))
+                .spawn(move || {
+                    // Made in its thread, which its sessions never leave.
+                    run_shard(number, Shard::new(number, node, shared), inbox, send_together, &tells);
+                })
                 .map_err(ServeError::Start)?;
         }
         Ok(Self { count, ended })
@@ -249,11 +294,11 @@ impl Shards {
     }
 }
 
-fn run_shard(number: usize, shard: Shard, inbox: Inbox, _tells: &TellsTheEnd) {
+fn run_shard(number: usize, shard: Shard, inbox: Inbox, send_together: bool, _tells: &TellsTheEnd) {
     let ran = Builder::new_current_thread()
         .enable_all()
         .build()
-        .and_then(|runtime| runtime.block_on(run::run(shard, inbox)));
+        .and_then(|runtime| runtime.block_on(run::run(shard, inbox, send_together)));
     if let Err(error) = ran {
         error!(shard = number, %error, "the event loop failed");
     }

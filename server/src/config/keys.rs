@@ -10,8 +10,9 @@ use figment::value::Value;
 use tracing_subscriber::filter::Targets;
 
 use super::kinds::{self, Kind};
-use super::settings::Anonymous;
-use crate::listen::address::Address;
+use super::settings::{Anonymous, SendTogether};
+use crate::connection::proxies::TrustedProxies;
+use crate::listen::bind::Bind;
 use crate::log::LogFormat;
 use crate::policy::TopicRule;
 
@@ -81,12 +82,16 @@ macro_rules! keys {
 }
 
 keys! {
-    BIND: Vec<Address> = kinds::ADDRESSES, "bind", "['0.0.0.0:8080']",
-        "Where browsers and publishers connect: addresses of IPv4 or IPv6 with a port, or `unix:` and a path.";
+    BIND: Vec<Bind> = kinds::BINDS, "bind", "['0.0.0.0:8080']",
+        "Where browsers and publishers connect: addresses of IPv4 or IPv6 with a port, or `unix:` and a path; words such as `tls` may follow.";
+    TRUSTED_PROXIES: TrustedProxies = kinds::PROXIES, "trusted_proxies", "[]",
+        "Reverse proxies that are believed when they say whom they speak for (`X-Forwarded-For`, `X-Real-IP`, PROXY protocol): addresses, networks, or `unix:`.";
     ADMIN_BIND: Option<SocketAddr> = kinds::SOCKET, "admin_bind", "'127.0.0.1:8081'",
         "Where `/healthz`, `/readyz`, `/metrics` and `/topics` are served, for the operator's tools alone. Empty: nowhere.";
     SHARDS: usize = kinds::COUNT, "shards", "0",
         "Threads that hold sessions. 0: one for each core.";
+    IO_URING: SendTogether = kinds::SEND_TOGETHER, "io_uring", "'auto'",
+        "Whether a message to many browsers is sent with one system call for all: where the kernel allows it (Linux 6.1), or never.";
     DRAIN_SECONDS: Duration = kinds::TIME, "drain_seconds", "5",
         "The longest time between SIGTERM and the end of the process, in which all that was accepted is written.";
     ORO_PING_SECONDS: Duration = kinds::TIME, "oro_ping_seconds", "45",
@@ -95,22 +100,27 @@ keys! {
     AUTH_SECRET: Option<String> = kinds::SECRET, "auth.secret", "''",
         "The secret shared with PHP, at least 32 bytes. A file is safer: see `auth.secret_file`.";
     AUTH_SECRET_FILE: Option<PathBuf> = kinds::FILE, "auth.secret_file", "''",
-        "The file that holds the secret; a line break at its end does not count. Make one with `openssl rand -hex 32`.";
+        "The file that holds the secret, or several, one a line: the first signs, all are accepted. Make one with `openssl rand -hex 32`.";
     AUTH_PUBLIC_KEY_FILE: Option<PathBuf> = kinds::FILE, "auth.public_key_file", "''",
         "A public key in PEM (RSA, P-256 or Ed25519): tickets that its private half signed are accepted as well.";
     AUTH_ANONYMOUS: Anonymous = kinds::ANONYMOUS, "auth.anonymous", "'accept'",
         "What a connection without a ticket gets: a session for the topics that `anyone` may have, or an answer 401.";
     AUTH_ALLOWED_ORIGINS: Vec<String> = kinds::ORIGINS, "auth.allowed_origins", "['*']",
-        "Hosts of the sites whose pages may connect: `crm.example.com`, `*.example.com` or `*`.";
+        "Hosts of the sites whose pages may connect: `crm.example.com`, `*.example.com`, `same host` (the one that is connected to) or `*`.";
+
+    TLS_CERTIFICATE_FILE: Option<PathBuf> = kinds::FILE, "tls.certificate_file", "''",
+        "The certificate in PEM, the server's own first, for addresses of `bind` with the word `tls`. Read again on SIGHUP.";
+    TLS_KEY_FILE: Option<PathBuf> = kinds::FILE, "tls.key_file", "''",
+        "Its private key in PEM.";
 
     HANDSHAKE_TIMEOUT: Duration = kinds::TIME, "limits.handshake_seconds", "10",
         "The longest time from a connection to the end of its handshake.";
     HANDSHAKE_BYTES: usize = kinds::SIZE, "limits.handshake_bytes", "'16K'",
         "The largest request of a handshake.";
     SESSIONS: usize = kinds::COUNT, "limits.sessions", "0",
-        "Open sessions. 0: as many as the process may have descriptors.";
+        "Open sessions of browsers. 0: as many as the process may have descriptors. Publishers have a few places more.";
     SESSIONS_PER_ADDRESS: usize = kinds::COUNT, "limits.sessions_per_address", "10000",
-        "Open sessions per address of a client. Those from this machine and unix sockets are not counted: they are reverse proxies.";
+        "Open sessions per address of a client. Those from this machine, unix sockets and `trusted_proxies` are not counted: they are reverse proxies.";
     MESSAGE_BYTES: usize = kinds::SIZE, "limits.message_bytes", "'64K'",
         "The largest message from a browser, at most 1M.";
     OUTBOUND_BYTES: usize = kinds::SIZE, "limits.outbound_bytes", "'1M'",

@@ -13,8 +13,11 @@ use orosync_protocol::TopicPattern;
 use tracing_subscriber::filter::Targets;
 
 use super::near::did_you_mean;
-use super::settings::Anonymous;
-use crate::listen::address::{Address, parse_tcp};
+use super::settings::{Anonymous, SendTogether};
+use crate::connection::proxies::TrustedProxies;
+use crate::handshake::origin::SAME_HOST;
+use crate::listen::address::parse_tcp;
+use crate::listen::bind::Bind;
 use crate::log::LogFormat;
 use crate::policy::{Publish, Subscribe, TopicRule};
 
@@ -28,7 +31,7 @@ pub struct Kind<T: 'static> {
 }
 
 /// Addresses to listen on; at least one.
-pub const ADDRESSES: Kind<Vec<Address>> = Kind { label: "list of addresses", read: addresses };
+pub const BINDS: Kind<Vec<Bind>> = Kind { label: "list of addresses", read: binds };
 /// An IP address and a port; empty: none.
 pub const SOCKET: Kind<Option<SocketAddr>> = Kind { label: "address", read: socket };
 /// A number of things.
@@ -45,8 +48,12 @@ pub const SECRET: Kind<Option<String>> = Kind { label: "text", read: optional_te
 pub const FILE: Kind<Option<PathBuf>> = Kind { label: "path", read: file };
 /// Hosts that pages may come from.
 pub const ORIGINS: Kind<Vec<String>> = Kind { label: "list of hosts", read: origins };
+/// Reverse proxies that are believed.
+pub const PROXIES: Kind<TrustedProxies> = Kind { label: "list of networks", read: proxies };
 /// What a connection without a ticket gets.
 pub const ANONYMOUS: Kind<Anonymous> = Kind { label: "`accept` or `refuse`", read: anonymous };
+/// Whether `io_uring` is used.
+pub const SEND_TOGETHER: Kind<SendTogether> = Kind { label: "`auto` or `off`", read: send_together };
 /// How log lines are written.
 pub const LOG_FORMAT: Kind<LogFormat> = Kind { label: "`auto`, `human` or `json`", read: log_format };
 /// Which log lines are written.
@@ -54,7 +61,7 @@ pub const LOG_LEVEL: Kind<Targets> = Kind { label: "level", read: log_level };
 /// Rules for topics.
 pub const TOPICS: Kind<Vec<TopicRule>> = Kind { label: "list of tables", read: topics };
 
-fn addresses(value: &Value) -> Result<Vec<Address>, String> {
+fn binds(value: &Value) -> Result<Vec<Bind>, String> {
     let texts = list(value, "addresses such as 0.0.0.0:8080")?;
     if texts.is_empty() {
         return Err("no address at all. Write one, for example 0.0.0.0:8080".to_owned());
@@ -155,8 +162,17 @@ fn origins(value: &Value) -> Result<Vec<String>, String> {
         .collect()
 }
 
-/// `*`, `host` or `*.host`, in lower case.
+fn proxies(value: &Value) -> Result<TrustedProxies, String> {
+    let texts = list(value, "addresses and networks such as 10.0.0.0/8")?;
+    TrustedProxies::parse(texts.iter().map(String::as_str))
+        .map_err(|(text, error)| in_list(value, text, &error))
+}
+
+/// `*`, `host`, `*.host`, in lower case, or `same host`.
 fn origin(text: &str) -> Result<String, String> {
+    if text == SAME_HOST {
+        return Ok(text.to_owned());
+    }
     let host = text.strip_prefix("*.").unwrap_or(text);
     let is_name = |host: &str| {
         !host.is_empty()
@@ -178,12 +194,16 @@ fn origin(text: &str) -> Result<String, String> {
     Err(if bare != text && is_name(bare) {
         format!("only the host of an origin counts. Write {}", bare.to_ascii_lowercase())
     } else {
-        "not a host. Write crm.example.com, *.example.com or *".to_owned()
+        "not a host. Write crm.example.com, *.example.com, same host or *".to_owned()
     })
 }
 
 fn anonymous(value: &Value) -> Result<Anonymous, String> {
     word(value, &Anonymous::ALL, Anonymous::label)
+}
+
+fn send_together(value: &Value) -> Result<SendTogether, String> {
+    word(value, &SendTogether::ALL, SendTogether::label)
 }
 
 fn log_format(value: &Value) -> Result<LogFormat, String> {
@@ -417,14 +437,14 @@ mod tests {
     #[test]
     fn lists_have_commas_or_are_toml() {
         let two = vec!["[::]:8080".parse().unwrap(), "unix:/run/x.sock".parse().unwrap()];
-        assert_eq!(text(&ADDRESSES, "[::]:8080, unix:/run/x.sock"), Ok(two.clone()));
-        assert_eq!(text(&ADDRESSES, "[\"[::]:8080\", \"unix:/run/x.sock\"]"), Ok(two.clone()));
-        assert_eq!(toml(&ADDRESSES, "[\"[::]:8080\", \"unix:/run/x.sock\"]"), Ok(two));
-        assert_eq!(toml(&ADDRESSES, "\"[::]:8080\""), Ok(vec!["[::]:8080".parse().unwrap()]));
-        assert!(text(&ADDRESSES, "").unwrap_err().starts_with("no address at all"));
-        assert!(toml(&ADDRESSES, "[8080]").is_err());
-        assert!(toml(&ADDRESSES, "8080").is_err());
-        let error = text(&ADDRESSES, "0.0.0.0:8080,localhost").unwrap_err();
+        assert_eq!(text(&BINDS, "[::]:8080, unix:/run/x.sock"), Ok(two.clone()));
+        assert_eq!(text(&BINDS, "[\"[::]:8080\", \"unix:/run/x.sock\"]"), Ok(two.clone()));
+        assert_eq!(toml(&BINDS, "[\"[::]:8080\", \"unix:/run/x.sock\"]"), Ok(two));
+        assert_eq!(toml(&BINDS, "\"[::]:8080\""), Ok(vec!["[::]:8080".parse().unwrap()]));
+        assert!(text(&BINDS, "").unwrap_err().starts_with("no address at all"));
+        assert!(toml(&BINDS, "[8080]").is_err());
+        assert!(toml(&BINDS, "8080").is_err());
+        let error = text(&BINDS, "0.0.0.0:8080,localhost").unwrap_err();
         assert!(error.starts_with("\"localhost\": not an address and a port"), "{error}");
     }
 
@@ -437,9 +457,9 @@ mod tests {
         for (written, problem) in [
             ("https://crm.example.com", "only the host of an origin counts. Write crm.example.com"),
             ("crm.example.com:8080", "only the host of an origin counts. Write crm.example.com"),
-            ("crm.*.com", "not a host. Write crm.example.com, *.example.com or *"),
-            ("*.", "not a host. Write crm.example.com, *.example.com or *"),
-            ("a b", "not a host. Write crm.example.com, *.example.com or *"),
+            ("crm.*.com", "not a host. Write crm.example.com, *.example.com, same host or *"),
+            ("*.", "not a host. Write crm.example.com, *.example.com, same host or *"),
+            ("a b", "not a host. Write crm.example.com, *.example.com, same host or *"),
         ] {
             assert_eq!(text(&ORIGINS, written), Err(problem.to_owned()), "{written}");
         }
@@ -454,6 +474,7 @@ mod tests {
             "not one of auto, human, json. Did you mean \"json\"?"
         );
         assert!(toml(&ANONYMOUS, "true").is_err());
+        assert_eq!(text(&SEND_TOGETHER, "off"), Ok(SendTogether::Off));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! - [`kinds`]: how values are written
 //! - [`load`]: the layers on top of each other, as written, with where each value came from
 //! - [`settings`]: what the server runs with, checked
+//! - `tls`: the certificate
 //! - [`near`]: "did you mean"
 
 pub mod keys;
@@ -11,6 +12,7 @@ pub mod kinds;
 pub mod load;
 pub mod near;
 pub mod settings;
+mod tls;
 
 pub use load::{ConfigError, Written, load};
 pub use settings::{Anonymous, AuthSettings, Limits, Settings};

@@ -1,18 +1,24 @@
 //! What the server runs with: every value checked, ready to be used.
 
 use std::cmp::Ordering;
+use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use orosync_protocol::Payload;
-use orosync_protocol::ticket::{Signer, Verifier};
+use orosync_protocol::ticket::mint::ShortSecret;
+use orosync_protocol::ticket::{Signer, Verifier, secret_file};
+use rustls::ServerConfig;
 
 use super::keys::{self, Key};
 use super::load::{ConfigError, Written};
-use crate::listen::address::Address;
+use super::tls;
+use crate::connection::proxies::TrustedProxies;
+use crate::listen::bind::Bind;
 use crate::log::LogSettings;
 use crate::node::interest::ShardSet;
 use crate::policy::Policies;
@@ -21,11 +27,17 @@ use crate::policy::Policies;
 #[derive(Debug)]
 pub struct Settings {
     /// Where browsers and publishers connect.
-    pub bind: Vec<Address>,
+    pub bind: Vec<Bind>,
+    /// Reverse proxies that are believed when they say whom they speak for.
+    pub trusted_proxies: TrustedProxies,
     /// Where the operator's tools connect; none: nowhere.
     pub admin_bind: Option<SocketAddr>,
+    /// The certificate of addresses with `tls`; none: there is no such address.
+    pub tls: Option<Arc<ServerConfig>>,
     /// Threads that hold sessions.
     pub shards: NonZeroUsize,
+    /// How a message goes to many sessions.
+    pub send_together: SendTogether,
     /// Who is who.
     pub auth: AuthSettings,
     /// All bounds.
@@ -43,10 +55,22 @@ pub struct Settings {
 impl Settings {
     /// Checks what was written, and reads the files that it names.
     pub fn new(written: &Written) -> Result<Self, ConfigError> {
+        let bind = written.read(&keys::BIND)?;
+        let trusted_proxies = written.read(&keys::TRUSTED_PROXIES)?;
+        if trusted_proxies.is_empty() && bind.iter().any(|bind| bind.proxy_protocol) {
+            return Err(written.error(&keys::BIND.declaration, NOBODY_TRUSTED));
+        }
+        let tls = tls::read(written)?;
+        if tls.is_none() && bind.iter().any(|bind| bind.tls) {
+            return Err(written.error(&keys::BIND.declaration, NO_CERTIFICATE));
+        }
         Ok(Self {
-            bind: written.read(&keys::BIND)?,
+            bind,
+            tls,
+            trusted_proxies,
             admin_bind: written.read(&keys::ADMIN_BIND)?,
             shards: shards(within(written, &keys::SHARDS, 0..=ShardSet::MAX_SHARDS, "0 to 64")?),
+            send_together: written.read(&keys::IO_URING)?,
             auth: AuthSettings::new(written)?,
             limits: Limits::new(written)?,
             policies: Policies::new(written.read(&keys::TOPICS)?),
@@ -59,6 +83,10 @@ impl Settings {
         })
     }
 }
+
+const NO_CERTIFICATE: &str =
+    "the words tls need a certificate. Set tls.certificate_file and tls.key_file, or leave them out";
+const NOBODY_TRUSTED: &str = "proxy_protocol means that somebody is believed, and trusted_proxies names nobody. Name the reverse proxies there";
 
 /// 0 stands for one shard per core that this process may use, as far as there can be.
 fn shards(number: usize) -> NonZeroUsize {
@@ -83,36 +111,41 @@ pub struct AuthSettings {
 
 impl AuthSettings {
     fn new(written: &Written) -> Result<Self, ConfigError> {
-        let secret = Secret::read(written)?;
+        let secrets = Secrets::read(written)?;
         let public_key = match written.read(&keys::AUTH_PUBLIC_KEY_FILE)? {
             Some(file) => Some(public_key(written, &file)?),
             None => None,
         };
         let verifiers: Vec<Verifier> =
-            secret.as_ref().map(Secret::verifier).into_iter().chain(public_key).collect();
+            secrets.iter().flat_map(Secrets::verifiers).chain(public_key).collect();
         if verifiers.is_empty() {
             return Err(no_secret());
         }
         Ok(Self {
             verifiers,
-            signer: secret.as_ref().map(Secret::signer),
+            signer: secrets.as_ref().map(Secrets::signer),
             anonymous: written.read(&keys::AUTH_ANONYMOUS)?,
             allowed_origins: written.read(&keys::AUTH_ALLOWED_ORIGINS)?,
         })
     }
 }
 
-/// The secret that the server shares with PHP: long enough.
-struct Secret(Vec<u8>);
+/// The secrets that the server shares with PHP, each long enough. The first one signs, all are accepted.
+#[derive(Debug)]
+struct Secrets {
+    first: Secret,
+    others: Vec<Secret>,
+}
 
-impl Secret {
+impl Secrets {
     /// From the configuration, or from the file that it names. If it has both, what was written in the stronger place
     /// (flag, environment, file) counts.
     fn read(written: &Written) -> Result<Option<Self>, ConfigError> {
         let (inline, file) = (written.read(&keys::AUTH_SECRET)?, written.read(&keys::AUTH_SECRET_FILE)?);
         let (inline_key, file_key) = (&keys::AUTH_SECRET.declaration, &keys::AUTH_SECRET_FILE.declaration);
-        let from_inline = |secret: String| {
-            Self::new(secret.into_bytes()).map(Some).map_err(|problem| written.error(inline_key, &problem))
+        let from_inline = |secret: String| match Secret::new(secret.as_bytes()) {
+            Ok(first) => Ok(Some(Self { first, others: Vec::new() })),
+            Err(short) => Err(written.error(inline_key, &short.to_string())),
         };
         let from_file = |file: PathBuf| {
             Self::from_file(&file).map(Some).map_err(|problem| written.error(file_key, &problem))
@@ -131,29 +164,41 @@ impl Secret {
         }
     }
 
-    fn signer(&self) -> Signer {
-        Signer::from_secret(&self.0).expect("its length was checked")
-    }
-
-    fn verifier(&self) -> Verifier {
-        Verifier::from_secret(&self.0).expect("its length was checked")
-    }
-
     fn from_file(file: &Path) -> Result<Self, String> {
-        let mut bytes = read_file(file)?;
-        for line_break in [b'\n', b'\r'] {
-            if bytes.last() == Some(&line_break) {
-                bytes.pop();
-            }
-        }
-        Self::new(bytes)
+        let content = read_file(file)?;
+        let mut secrets = secret_file::secrets(&content);
+        let first = Secret::new(secrets.next().unwrap_or_default()).map_err(|short| short.to_string())?;
+        let others = (2..)
+            .zip(secrets)
+            .map(|(number, secret)| {
+                Secret::new(secret).map_err(|short| format!("secret {number} of this file {short}"))
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Self { first, others })
     }
 
-    fn new(bytes: Vec<u8>) -> Result<Self, String> {
-        match Signer::from_secret(&bytes) {
-            Ok(_) => Ok(Self(bytes)),
-            Err(short) => Err(short.to_string()),
-        }
+    fn signer(&self) -> Signer {
+        Signer::from_secret(&self.first.0).expect("its length was checked")
+    }
+
+    fn verifiers(&self) -> impl Iterator<Item = Verifier> {
+        let secrets = std::iter::once(&self.first).chain(&self.others);
+        secrets.map(|secret| Verifier::from_secret(&secret.0).expect("its length was checked"))
+    }
+}
+
+/// One of them.
+struct Secret(Vec<u8>);
+
+impl Secret {
+    fn new(bytes: &[u8]) -> Result<Self, ShortSecret> {
+        Signer::from_secret(bytes).map(|_| Self(bytes.to_vec()))
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(not shown)")
     }
 }
 
@@ -175,7 +220,7 @@ fn public_key(written: &Written, file: &Path) -> Result<Verifier, ConfigError> {
     Verifier::from_public_key(&pem).map_err(|error| written.error(key, &error.to_string()))
 }
 
-fn read_file(file: &Path) -> Result<Vec<u8>, String> {
+pub(super) fn read_file(file: &Path) -> Result<Vec<u8>, String> {
     std::fs::read(file).map_err(|error| {
         format!("cannot be read: {error}. Check the path, and that the server's user may read it")
     })
@@ -203,6 +248,28 @@ impl Anonymous {
     }
 }
 
+/// Whether a message to many sessions is sent with one system call, by `io_uring`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SendTogether {
+    /// Where the kernel allows it.
+    Auto,
+    /// Never.
+    Off,
+}
+
+impl SendTogether {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Auto, Self::Off];
+
+    /// As it stands in a configuration.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Off => "off",
+        }
+    }
+}
+
 /// All bounds of a node.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -210,9 +277,9 @@ pub struct Limits {
     pub handshake_timeout: Duration,
     /// Bytes of the handshake's request.
     pub handshake_bytes: usize,
-    /// Sessions; 0: as many as the process may have descriptors.
+    /// Sessions of browsers; 0: as many as the process may have descriptors.
     pub sessions: usize,
-    /// Sessions per address of a peer. Loopback and unix peers are not counted: they are reverse proxies.
+    /// Sessions per address of a peer. Loopback and unix peers and trusted proxies are not counted.
     pub sessions_per_address: usize,
     /// Bytes of one message from a browser.
     pub message_bytes: usize,
@@ -292,6 +359,7 @@ mod tests {
     use std::io::Write as _;
 
     use figment::value::Value;
+    use orosync_protocol::ticket::Identity;
 
     use super::super::load::load;
     use super::*;
@@ -341,8 +409,35 @@ mod tests {
             let written =
                 load(&[], [("OROSYNC_AUTH__SECRET_FILE".to_owned(), file.path().display().to_string())], [])
                     .unwrap();
-            assert_eq!(Secret::read(&written).unwrap().unwrap().0, SECRET.as_bytes());
+            assert_eq!(Secrets::read(&written).unwrap().unwrap().first.0, SECRET.as_bytes());
         }
+    }
+
+    #[test]
+    fn the_first_secret_of_a_file_signs_and_all_are_accepted() {
+        let second = "fedcba9876543210fedcba9876543210";
+        let both = file(format!("{SECRET}\n\n{second}\r\n").as_bytes());
+        let both = both.path().display().to_string();
+        let settings = settings(&[("OROSYNC_AUTH__SECRET_FILE", &both)]).unwrap();
+        assert_eq!(settings.auth.verifiers.len(), 2);
+        let mint = |signer: &Signer| signer.mint(&Identity::anonymous(), 1_000, 300, 1).unwrap();
+        let ours = mint(settings.auth.signer.as_ref().unwrap());
+        let [first, other] = &settings.auth.verifiers[..] else { panic!("two") };
+        assert!(first.verify(&ours, 1_000).is_ok() && other.verify(&ours, 1_000).is_err());
+        let old = mint(&Signer::from_secret(second.as_bytes()).unwrap());
+        assert!(other.verify(&old, 1_000).is_ok());
+    }
+
+    #[test]
+    fn a_short_secret_among_several_is_named_by_its_place() {
+        let file = file(format!("{SECRET}\nshort\n").as_bytes());
+        let path = file.path().display().to_string();
+        let error = settings(&[("OROSYNC_AUTH__SECRET_FILE", &path)]).unwrap_err().to_string();
+        assert!(
+            error.contains("secret 2 of this file has 5 bytes") && error.contains("openssl rand -hex 32"),
+            "{error}"
+        );
+        assert!(!error.contains("short"), "{error}");
     }
 
     #[test]
@@ -368,12 +463,15 @@ mod tests {
             ("OROSYNC_AUTH__SECRET".to_owned(), SECRET.to_owned()),
             ("OROSYNC_AUTH__SECRET_FILE".to_owned(), path.clone()),
         ];
-        let error = Secret::read(&load(&[], both.clone(), []).unwrap()).err().unwrap().to_string();
+        let error = Secrets::read(&load(&[], both.clone(), []).unwrap()).err().unwrap().to_string();
         assert!(error.contains("Keep one of the two"), "{error}");
 
         let flag = [(keys::AUTH_SECRET_FILE.declaration, Value::from(path))];
         let written = load(&[], both, flag).unwrap();
-        assert_eq!(Secret::read(&written).unwrap().unwrap().0, b"another secret of more than 32 bytes");
+        assert_eq!(
+            Secrets::read(&written).unwrap().unwrap().first.0,
+            b"another secret of more than 32 bytes"
+        );
     }
 
     #[test]
@@ -397,6 +495,16 @@ mod tests {
             ("OROSYNC_LIMITS__OUTBOUND_BYTES", "1K", "out of bounds. Write 64K to 1G"),
             ("OROSYNC_LIMITS__PING_INTERVAL_SECONDS", "0", "out of bounds. Write 0.001 or more"),
             ("OROSYNC_LIMITS__SUBSCRIPTIONS", "0", "out of bounds. Write 1 or more"),
+            (
+                "OROSYNC_BIND",
+                "0.0.0.0:8082 proxy_protocol",
+                "proxy_protocol means that somebody is believed, and trusted_proxies names nobody. Name the reverse proxies there",
+            ),
+            (
+                "OROSYNC_TRUSTED_PROXIES",
+                "10.0.0.0/33",
+                "not an address or a network. Write 10.0.0.7, 10.0.0.0/8, fd00::/8, or unix: for reverse proxies on unix sockets",
+            ),
             ("OROSYNC_SHARDS", "65", "out of bounds. Write 0 to 64"),
         ] {
             assert_eq!(problem(&[(variable, value)]), format!("{variable} = \"{value}\": {expected}"));

@@ -1,6 +1,10 @@
 //! How many connections there may be: in all, and from one address.
 //!
-//! Loopback and unix peers are not counted by address: they are reverse proxies, behind which everybody is.
+//! Loopback and unix peers are not counted by address: they are reverse proxies, behind which everybody is. Nor are the
+//! proxies of `trusted_proxies`; whom those name is.
+//!
+//! Some places are for publishers alone: with every browser of a company at the door, what they wait for still gets in.
+//! Who is a publisher shows in the handshake, so a connection is admitted first and may lose its place there.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -13,9 +17,19 @@ use super::Peer;
 #[derive(Debug)]
 pub struct ConnectionLimits {
     open: AtomicUsize,
+    browsers: AtomicUsize,
     by_address: Mutex<HashMap<IpAddr, usize>>,
-    max: usize,
+    places: Places,
     max_per_address: usize,
+}
+
+/// Connections at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Places {
+    /// Of anybody.
+    pub browsers: usize,
+    /// Beyond those, of publishers alone.
+    pub for_publishers: usize,
 }
 
 /// One open connection. Dropped: counted no more.
@@ -23,6 +37,7 @@ pub struct ConnectionLimits {
 pub struct ConnectionCount {
     limits: Arc<ConnectionLimits>,
     address: Option<IpAddr>,
+    is_browser: bool,
 }
 
 /// Why one more is too many.
@@ -47,31 +62,30 @@ impl Full {
 }
 
 impl ConnectionLimits {
-    /// At most `max` in all and `max_per_address` from one address.
-    pub fn new(max: usize, max_per_address: usize) -> Arc<Self> {
-        Arc::new(Self { open: AtomicUsize::new(0), by_address: Mutex::default(), max, max_per_address })
+    /// At most so many in all, and `max_per_address` from one address.
+    pub fn new(places: Places, max_per_address: usize) -> Arc<Self> {
+        Arc::new(Self {
+            open: AtomicUsize::new(0),
+            browsers: AtomicUsize::new(0),
+            by_address: Mutex::default(),
+            places,
+            max_per_address,
+        })
     }
 
     /// Counts one more, if there is room.
     pub fn admit(self: &Arc<Self>, peer: Peer) -> Result<ConnectionCount, Full> {
-        let counted = match peer {
-            Peer::Tcp(address) => counted_as(address.ip()),
-            Peer::Unix => None,
-        };
-        if self.open.fetch_add(1, Ordering::Relaxed) >= self.max {
-            self.open.fetch_sub(1, Ordering::Relaxed);
+        let mut count = self.admit_proxy()?;
+        count.move_to(peer)?;
+        Ok(count)
+    }
+
+    /// The same for one that comes from a reverse proxy, whose address says nothing.
+    pub fn admit_proxy(self: &Arc<Self>) -> Result<ConnectionCount, Full> {
+        if !take_place(&self.open, self.places.browsers + self.places.for_publishers) {
             return Err(Full::InAll);
         }
-        if let Some(address) = counted {
-            let mut by_address = self.by_address();
-            let from_here = by_address.entry(address).or_default();
-            if *from_here >= self.max_per_address {
-                self.open.fetch_sub(1, Ordering::Relaxed);
-                return Err(Full::FromThisAddress);
-            }
-            *from_here += 1;
-        }
-        Ok(ConnectionCount { limits: Arc::clone(self), address: counted })
+        Ok(ConnectionCount { limits: Arc::clone(self), address: None, is_browser: false })
     }
 
     fn by_address(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
@@ -79,28 +93,65 @@ impl ConnectionLimits {
     }
 }
 
+fn take_place(taken: &AtomicUsize, places: usize) -> bool {
+    let is_room = taken.fetch_add(1, Ordering::Relaxed) < places;
+    if !is_room {
+        taken.fetch_sub(1, Ordering::Relaxed);
+    }
+    is_room
+}
+
 /// The address that a peer counts for; none for a peer on this machine. Of IPv6 the network of 64 bits, because that is
 /// what one customer has.
-fn counted_as(address: IpAddr) -> Option<IpAddr> {
-    match address.to_canonical() {
+fn counted_as(peer: Peer) -> Option<IpAddr> {
+    match peer.address()? {
         address if address.is_loopback() => None,
         IpAddr::V4(address) => Some(address.into()),
         IpAddr::V6(address) => Some(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into()),
     }
 }
 
-impl Drop for ConnectionCount {
-    fn drop(&mut self) {
-        self.limits.open.fetch_sub(1, Ordering::Relaxed);
-        if let Some(address) = self.address {
-            let mut by_address = self.limits.by_address();
-            if let Some(from_here) = by_address.get_mut(&address) {
-                *from_here -= 1;
-                if *from_here == 0 {
-                    by_address.remove(&address);
-                }
+impl ConnectionCount {
+    /// From now on it counts for this peer's address and no longer for another. Without room: for none.
+    pub fn move_to(&mut self, peer: Peer) -> Result<(), Full> {
+        self.leave_address();
+        let Some(address) = counted_as(peer) else { return Ok(()) };
+        let mut by_address = self.limits.by_address();
+        let from_here = by_address.entry(address).or_default();
+        if *from_here >= self.limits.max_per_address {
+            return Err(Full::FromThisAddress);
+        }
+        *from_here += 1;
+        drop(by_address);
+        self.address = Some(address);
+        Ok(())
+    }
+
+    /// It takes one of the places that are not kept for publishers, if there is one.
+    pub fn admit_browser(&mut self) -> Result<(), Full> {
+        self.is_browser = self.is_browser || take_place(&self.limits.browsers, self.limits.places.browsers);
+        if self.is_browser { Ok(()) } else { Err(Full::InAll) }
+    }
+
+    fn leave_address(&mut self) {
+        let Some(address) = self.address.take() else { return };
+        let mut by_address = self.limits.by_address();
+        if let Some(from_here) = by_address.get_mut(&address) {
+            *from_here -= 1;
+            if *from_here == 0 {
+                by_address.remove(&address);
             }
         }
+    }
+}
+
+impl Drop for ConnectionCount {
+    fn drop(&mut self) {
+        self.leave_address();
+        if self.is_browser {
+            self.limits.browsers.fetch_sub(1, Ordering::Relaxed);
+        }
+        self.limits.open.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -108,13 +159,15 @@ impl Drop for ConnectionCount {
 mod tests {
     use super::*;
 
+    const PLENTY: Places = Places { browsers: 100, for_publishers: 0 };
+
     fn tcp(address: &str) -> Peer {
         Peer::Tcp(address.parse().unwrap())
     }
 
     #[test]
     fn both_limits_hold_and_room_comes_back() {
-        let limits = ConnectionLimits::new(3, 2);
+        let limits = ConnectionLimits::new(Places { browsers: 3, for_publishers: 0 }, 2);
         let first = limits.admit(tcp("192.0.2.1:1")).unwrap();
         let _second = limits.admit(tcp("192.0.2.1:2")).unwrap();
         assert_eq!(limits.admit(tcp("192.0.2.1:3")).unwrap_err(), Full::FromThisAddress);
@@ -125,8 +178,38 @@ mod tests {
     }
 
     #[test]
+    fn browsers_leave_the_places_that_are_kept_for_publishers() {
+        let limits = ConnectionLimits::new(Places { browsers: 2, for_publishers: 1 }, 100);
+        let mut browsers: Vec<_> = (0..3).map(|_| limits.admit(Peer::Unix).unwrap()).collect();
+        assert_eq!(limits.admit(Peer::Unix).unwrap_err(), Full::InAll);
+        assert_eq!(browsers[0].admit_browser(), Ok(()));
+        assert_eq!(browsers[1].admit_browser(), Ok(()));
+        assert_eq!(browsers[2].admit_browser(), Err(Full::InAll));
+        browsers.pop();
+        let mut publisher = limits.admit(Peer::Unix).unwrap();
+        browsers.pop();
+        assert_eq!(publisher.admit_browser(), Ok(()), "the place of a browser that left");
+    }
+
+    #[test]
+    fn whoever_is_behind_a_proxy_is_counted_for_itself() {
+        let limits = ConnectionLimits::new(PLENTY, 1);
+        let mut behind: Vec<_> = (0..3).map(|_| limits.admit_proxy().unwrap()).collect();
+        assert_eq!(behind[0].move_to(Peer::Behind("203.0.113.9".parse().unwrap())), Ok(()));
+        assert_eq!(
+            behind[1].move_to(Peer::Behind("203.0.113.9".parse().unwrap())),
+            Err(Full::FromThisAddress)
+        );
+        assert_eq!(behind[2].move_to(tcp("203.0.113.10:1")), Ok(()));
+        assert_eq!(behind[2].move_to(tcp("203.0.113.11:1")), Ok(()));
+        assert!(limits.admit(tcp("203.0.113.10:2")).is_ok(), "it was left again");
+        behind.clear();
+        assert!(limits.admit(tcp("203.0.113.9:1")).is_ok());
+    }
+
+    #[test]
     fn one_ipv6_network_is_one_address() {
-        let limits = ConnectionLimits::new(100, 1);
+        let limits = ConnectionLimits::new(PLENTY, 1);
         let _first = limits.admit(tcp("[2001:db8::1]:1")).unwrap();
         assert_eq!(limits.admit(tcp("[2001:db8::2]:1")).unwrap_err(), Full::FromThisAddress);
         assert!(limits.admit(tcp("[2001:db8:0:1::1]:1")).is_ok());
@@ -134,7 +217,7 @@ mod tests {
 
     #[test]
     fn a_reverse_proxy_on_this_machine_has_no_limit_of_its_own() {
-        let limits = ConnectionLimits::new(100, 1);
+        let limits = ConnectionLimits::new(PLENTY, 1);
         for peer in ["127.0.0.1:1", "[::1]:1", "[::ffff:127.0.0.1]:1"] {
             let _first = limits.admit(tcp(peer)).unwrap();
             assert!(limits.admit(tcp(peer)).is_ok(), "{peer}");

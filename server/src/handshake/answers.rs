@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use bytes::Bytes;
 
+use crate::connection::limits::Full;
+
 /// Why there is no WebSocket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -31,6 +33,8 @@ pub enum Refusal {
     NotAPublisher,
     /// No room for another ticket.
     Busy,
+    /// No room for another connection.
+    Full(Full),
 }
 
 impl Refusal {
@@ -49,6 +53,7 @@ impl Refusal {
             Self::TicketRefused => "ticket_refused",
             Self::NotAPublisher => "not_a_publisher",
             Self::Busy => "busy",
+            Self::Full(full) => full.label(),
         }
     }
 
@@ -110,7 +115,12 @@ impl Refusal {
                 "WWW-Authenticate: Bearer\r\n",
                 "The backend link needs a publisher's ticket as Authorization: Bearer.",
             ),
-            Self::Busy => {
+            Self::Full(Full::FromThisAddress) => (
+                "429 Too Many Requests",
+                "Retry-After: 5\r\n",
+                "Too many connections from this address: close some, or raise limits.sessions_per_address.",
+            ),
+            Self::Busy | Self::Full(Full::InAll) => {
                 ("503 Service Unavailable", "Retry-After: 5\r\n", "Too many connections at once. Try again.")
             }
         }

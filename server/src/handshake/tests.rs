@@ -1,6 +1,7 @@
 use orosync_protocol::ticket::{Signer, Verifier};
 
 use super::*;
+use crate::connection::limits::{ConnectionLimits, Full, Places};
 
 const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
 const NOW: u64 = 1_000_000;
@@ -12,6 +13,7 @@ fn door(anonymous: Anonymous) -> Door {
         authenticator: Arc::new(Authenticator::new(vec![Verifier::from_secret(SECRET).unwrap()], 100)),
         anonymous,
         allowed_origins: AllowedOrigins::new(vec!["example.com".into()]),
+        trusted_proxies: TrustedProxies::parse(["192.0.2.1", "10.0.0.0/8"]).unwrap(),
         max_head_bytes: 4096,
     }
 }
@@ -22,8 +24,19 @@ fn ticket(role: Role) -> String {
     Signer::from_secret(SECRET).unwrap().mint(&identity, NOW, 300, 9).unwrap()
 }
 
+/// One of two from any address.
+fn caller(peer: &str) -> Caller {
+    let peer = Peer::Tcp(peer.parse().unwrap());
+    let limits = ConnectionLimits::new(Places { browsers: 2, for_publishers: 1 }, 1);
+    Caller::new(peer, limits.admit(peer).unwrap())
+}
+
 fn shake(request: &str) -> Outcome {
-    Handshake::default().handle_bytes(request.as_bytes(), &door(Anonymous::Accept), NOW)
+    shake_as(&mut caller("192.0.2.1:1"), request)
+}
+
+fn shake_as(caller: &mut Caller, request: &str) -> Outcome {
+    Handshake::default().handle_bytes(request.as_bytes(), &door(Anonymous::Accept), caller, NOW)
 }
 
 fn refusal(request: &str) -> Refusal {
@@ -92,9 +105,15 @@ fn a_head_may_come_one_byte_at_a_time() {
     let mut handshake = Handshake::default();
     let (last, before) = request.as_bytes().split_last().unwrap();
     for byte in before {
-        assert!(matches!(handshake.handle_bytes(&[*byte], &door, NOW), Outcome::More));
+        assert!(matches!(
+            handshake.handle_bytes(&[*byte], &door, &mut caller("192.0.2.1:1"), NOW),
+            Outcome::More
+        ));
     }
-    assert!(matches!(handshake.handle_bytes(&[*last], &door, NOW), Outcome::Upgrade(_)));
+    assert!(matches!(
+        handshake.handle_bytes(&[*last], &door, &mut caller("192.0.2.1:1"), NOW),
+        Outcome::Upgrade(_)
+    ));
 }
 
 #[test]
@@ -109,6 +128,8 @@ fn what_is_no_handshake_gets_the_answer_that_tells_most() {
     assert_eq!(refusal(&request("/", "").replace("jZQ==", "jZQ=")), Refusal::BadRequest);
     assert_eq!(refusal(&request("/", "Content-Length: 5\r\n")), Refusal::BadRequest);
     assert_eq!(refusal(&request("/", "Transfer-Encoding: chunked\r\n")), Refusal::BadRequest);
+    let twice = "Content-Length: 0\r\nContent-Length: 5\r\n";
+    assert_eq!(refusal(&request("/", twice)), Refusal::BadRequest, "one of two lengths is one too many");
     assert_eq!(refusal("\x16\x03\x01 TLS hello"), Refusal::BadRequest);
     assert_eq!(refusal(&request("/", &format!("Cookie: {}\r\n", "x".repeat(5000)))), Refusal::HeadTooLarge);
     assert_eq!(refusal(&format!("GET /{}", "x".repeat(5000))), Refusal::HeadTooLarge);
@@ -119,10 +140,14 @@ fn a_page_of_another_site_is_refused_before_its_ticket_is_spent() {
     let target = format!("/?ticket={}", ticket(Role::User));
     let door = door(Anonymous::Accept);
     let foreign = request(&target, "Origin: https://evil.example\r\n");
-    let outcome = Handshake::default().handle_bytes(foreign.as_bytes(), &door, NOW);
+    let outcome =
+        Handshake::default().handle_bytes(foreign.as_bytes(), &door, &mut caller("192.0.2.1:1"), NOW);
+    assert!(matches!(outcome, Outcome::Refused { refusal: Refusal::Origin, .. }));
+    let both = request(&target, "Origin: https://example.com\r\nOrigin: https://evil.example\r\n");
+    let outcome = Handshake::default().handle_bytes(both.as_bytes(), &door, &mut caller("192.0.2.1:1"), NOW);
     assert!(matches!(outcome, Outcome::Refused { refusal: Refusal::Origin, .. }));
     let own = request(&target, "Origin: https://example.com\r\n");
-    let outcome = Handshake::default().handle_bytes(own.as_bytes(), &door, NOW);
+    let outcome = Handshake::default().handle_bytes(own.as_bytes(), &door, &mut caller("192.0.2.1:1"), NOW);
     assert!(matches!(outcome, Outcome::Upgrade(_)));
 }
 
@@ -131,8 +156,12 @@ fn a_bad_ticket_is_refused_and_says_why() {
     let Outcome::Refused { refusal, ticket } = shake(&request("/?ticket=x", "")) else { panic!("accepted") };
     assert_eq!(refusal, Refusal::TicketRefused);
     assert_eq!(ticket.unwrap().label(), "malformed");
-    let outcome =
-        Handshake::default().handle_bytes(request("/", "").as_bytes(), &door(Anonymous::Refuse), NOW);
+    let outcome = Handshake::default().handle_bytes(
+        request("/", "").as_bytes(),
+        &door(Anonymous::Refuse),
+        &mut caller("192.0.2.1:1"),
+        NOW,
+    );
     assert!(matches!(outcome, Outcome::Refused { refusal: Refusal::TicketMissing, .. }));
 }
 
@@ -157,4 +186,60 @@ fn no_answer_holds_a_bracket_and_each_says_its_length() {
         assert!(!head.contains(['[', ']']));
         assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())), "{answer}");
     }
+}
+
+#[test]
+fn whom_a_trusted_proxy_names_is_who_it_is_and_nobody_else_is_believed() {
+    let named = request("/", "X-Forwarded-For: 6.6.6.6, 203.0.113.9\r\nX-Forwarded-For: 10.0.0.2\r\n");
+    for (peer, expected) in [("192.0.2.1:1", "203.0.113.9"), ("192.0.2.2:1", "192.0.2.2:1")] {
+        let mut caller = caller(peer);
+        assert!(matches!(shake_as(&mut caller, &named), Outcome::Upgrade(_)));
+        assert_eq!(caller.peer.to_string(), expected);
+    }
+    let mut caller = caller("192.0.2.1:1");
+    shake_as(&mut caller, &request("/", "X-Real-IP: 203.0.113.9\r\n"));
+    assert_eq!(caller.peer.to_string(), "203.0.113.9");
+}
+
+#[test]
+fn too_many_from_one_address_behind_a_proxy_are_told_so_and_keep_their_tickets() {
+    let limits = ConnectionLimits::new(Places { browsers: 3, for_publishers: 1 }, 1);
+    let door = door(Anonymous::Accept);
+    let shake = |client: &str, ticket: &str| {
+        let peer = Peer::Tcp("192.0.2.1:1".parse().unwrap());
+        let mut caller = Caller::new(peer, limits.admit_proxy().unwrap());
+        let request = request(&format!("/?ticket={ticket}"), &format!("X-Forwarded-For: {client}\r\n"));
+        (Handshake::default().handle_bytes(request.as_bytes(), &door, &mut caller, NOW), caller)
+    };
+    let ticket = ticket(Role::User);
+    let (first, caller) = shake("203.0.113.9", "");
+    assert!(matches!(first, Outcome::Upgrade(_)));
+    let (second, _) = shake("203.0.113.9", &ticket);
+    let Outcome::Refused { refusal, .. } = second else { panic!("{second:?}") };
+    assert_eq!(refusal, Refusal::Full(Full::FromThisAddress));
+    assert!(refusal.answer().starts_with(b"HTTP/1.1 429 "));
+    drop(caller);
+    let (third, _) = shake("203.0.113.9", &ticket);
+    assert!(matches!(third, Outcome::Upgrade(_)), "the ticket was not used up: {third:?}");
+}
+
+#[test]
+fn a_browser_gets_no_place_that_is_kept_for_publishers() {
+    let limits = ConnectionLimits::new(Places { browsers: 1, for_publishers: 1 }, 10);
+    let door = door(Anonymous::Accept);
+    let shake = |request: &str| {
+        let mut caller = Caller::new(Peer::Unix, limits.admit(Peer::Unix).unwrap());
+        (Handshake::default().handle_bytes(request.as_bytes(), &door, &mut caller, NOW), caller)
+    };
+    let (first, _browser) = shake(&request("/", ""));
+    assert!(matches!(first, Outcome::Upgrade(_)));
+    let (second, caller) = shake(&request("/", ""));
+    assert!(matches!(second, Outcome::Refused { refusal: Refusal::Full(Full::InAll), .. }), "{second:?}");
+    drop(caller);
+    let bearer = format!(
+        "Sec-WebSocket-Protocol: orosync.link.1\r\nAuthorization: Bearer {}\r\n",
+        ticket(Role::Publisher)
+    );
+    let (third, _) = shake(&request("/", &bearer));
+    assert!(matches!(third, Outcome::Upgrade(_)), "{third:?}");
 }

@@ -1,31 +1,42 @@
 //! Where connections come in: accepts them, bounds their number, spreads them over the shards.
 
 pub mod address;
+pub mod bind;
+pub mod inherited;
+mod proxy_protocol;
 
+use std::fmt;
 use std::fs;
 use std::io;
-use std::net::SocketAddr;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt, chown};
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
-use socket2::{Domain, SockAddr, Type};
+use rustls::ServerConfig;
+use socket2::{Domain, SockAddr, SockRef, Type};
 use tokio::io::unix::AsyncFd;
-use tokio::time::sleep;
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
 use crate::connection::limits::ConnectionLimits;
+use crate::connection::proxies::TrustedProxies;
 use crate::connection::socket::Socket;
-use crate::connection::{Accepted, Peer};
+use crate::connection::tls::Tls;
+use crate::connection::{Accepted, Caller, Peer};
 use crate::log::RateLimited;
 use crate::metrics::Metrics;
 use crate::node::handle::ShardHandle;
-use crate::process::watch;
+use crate::process;
 
 use address::Address;
+use bind::{Bind, FileAccess};
+use inherited::{Inherited, Open};
 
 /// Connections that the kernel keeps until they are accepted: after a restart all browsers come back within seconds. The
 /// kernel caps it at `net.core.somaxconn` (4096 by default).
@@ -38,13 +49,29 @@ const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub struct Listener {
     inner: Inner,
-    address: Address,
+    bind: Bind,
 }
 
 #[derive(Debug)]
 enum Inner {
     Tcp(AsyncFd<mio::net::TcpListener>),
-    Unix { listener: AsyncFd<mio::net::UnixListener>, _file: SocketFile },
+    Unix { listener: AsyncFd<mio::net::UnixListener>, _file: Option<SocketFile> },
+}
+
+/// The certificate that new connections see.
+pub type CurrentTls = watch::Receiver<Option<Arc<ServerConfig>>>;
+
+/// What a connection speaks first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Security {
+    Plain,
+    Tls,
+}
+
+impl Security {
+    fn of(bind: &Bind) -> Self {
+        if bind.tls { Self::Tls } else { Self::Plain }
+    }
 }
 
 /// Gives new connections to the shards, in turn.
@@ -53,44 +80,61 @@ pub struct Spread {
     shards: Vec<ShardHandle>,
     next: AtomicUsize,
     limits: Arc<ConnectionLimits>,
+    trusted_proxies: TrustedProxies,
+    /// For what comes before a shard has the connection: the header of the PROXY protocol.
+    patience: Duration,
+    /// The certificate; it changes when the configuration is read again.
+    tls: CurrentTls,
     metrics: Arc<Metrics>,
     refusals_logged: RateLimited,
+    failures_logged: RateLimited,
 }
 
 impl Listener {
-    /// Opens a listening socket. Needs a tokio runtime.
-    pub fn bind(address: &Address, all: &[Address]) -> Result<Self, ListenError> {
-        let failed = |error| ListenError { key: "bind", address: address.clone(), error };
-        let (inner, address) = match address {
-            Address::Tcp(wanted) => {
-                let listener = bind_tcp(*wanted, all).map_err(failed)?;
-                let bound = listener.local_addr().map_err(failed)?;
-                (Inner::Tcp(watch(listener).map_err(failed)?), Address::Tcp(bound))
-            }
-            Address::Unix(path) => {
-                let (listener, file) = bind_unix(path).map_err(failed)?;
-                let listener = watch(listener).map_err(failed)?;
-                (Inner::Unix { listener, _file: file }, address.clone())
+    /// Opens a listening socket, or takes the one that was inherited. Needs a tokio runtime.
+    pub fn open(bind: &Bind, all: &[Bind], inherited: &mut Inherited) -> Result<Self, ListenError> {
+        let failed = |error| ListenError { key: "bind", address: bind.address.clone(), error };
+        let opened = match (inherited.find(&bind.address), &bind.address) {
+            (Some(open), _) => Ok((open, None)),
+            (None, Address::Tcp(wanted)) => bind_tcp(*wanted, all).map(|open| (Open::Tcp(open), None)),
+            (None, Address::Unix(path)) => {
+                bind_unix(path, &bind.file).map(|(open, file)| (Open::Unix(open), Some(file)))
             }
         };
-        Ok(Self { inner, address })
+        let (inner, address) = match opened.map_err(failed)? {
+            (Open::Tcp(listener), _) => {
+                // What it accepts inherits this: else the kernel would hold back small frames (Nagle).
+                SockRef::from(&listener).set_tcp_nodelay(true).map_err(failed)?;
+                let address = Address::Tcp(listener.local_addr().map_err(failed)?);
+                let listener = process::watch(mio::net::TcpListener::from_std(listener)).map_err(failed)?;
+                (Inner::Tcp(listener), address)
+            }
+            (Open::Unix(listener), file) => {
+                let listener = process::watch(mio::net::UnixListener::from_std(listener)).map_err(failed)?;
+                (Inner::Unix { listener, _file: file }, bind.address.clone())
+            }
+        };
+        Ok(Self { inner, bind: Bind { address, ..bind.clone() } })
     }
 
     /// Where it listens; with the real port where 0 was asked for.
     pub fn address(&self) -> &Address {
-        &self.address
+        &self.bind.address
+    }
+
+    /// The same, and how connections are taken there.
+    pub fn bind(&self) -> &Bind {
+        &self.bind
     }
 
     /// Accepts until the future is dropped.
-    pub async fn run(&self, spread: &Spread) -> io::Result<()> {
+    pub async fn run(&self, spread: &Arc<Spread>) -> io::Result<()> {
         loop {
             let accepted = match &self.inner {
                 Inner::Tcp(listener) => {
                     let mut ready = listener.readable().await?;
                     ready.try_io(|listener| {
                         let (socket, address) = listener.get_ref().accept()?;
-                        // Without it the kernel would hold back small frames (Nagle); an error means it is gone already.
-                        let _ = socket.set_nodelay(true);
                         Ok((Socket::Tcp(socket), Peer::Tcp(address)))
                     })
                 }
@@ -103,7 +147,7 @@ impl Listener {
                 }
             };
             match accepted {
-                Ok(Ok((socket, peer))) => spread.take(socket, peer),
+                Ok(Ok((socket, peer))) => spread.take(socket, peer, &self.bind),
                 Ok(Err(error)) => spread.handle_error(&error).await,
                 Err(_would_block) => {}
             }
@@ -112,28 +156,97 @@ impl Listener {
 }
 
 impl Spread {
-    /// Spreads over these shards, within these limits.
-    pub fn new(shards: Vec<ShardHandle>, limits: Arc<ConnectionLimits>, metrics: Arc<Metrics>) -> Self {
-        let refusals_logged =
-            RateLimited::new(5, Duration::from_secs(10), metrics.log_lines_left_out.clone());
-        Self { shards, next: AtomicUsize::new(0), limits, metrics, refusals_logged }
+    /// Spreads over these shards, within these limits. `patience` is for a header of the PROXY protocol.
+    pub fn new(
+        shards: Vec<ShardHandle>,
+        limits: Arc<ConnectionLimits>,
+        trusted_proxies: TrustedProxies,
+        patience: Duration,
+        tls: CurrentTls,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let few_lines = || RateLimited::new(5, Duration::from_secs(10), metrics.log_lines_left_out.clone());
+        let (refusals_logged, failures_logged) = (few_lines(), few_lines());
+        Self {
+            shards,
+            next: AtomicUsize::new(0),
+            limits,
+            trusted_proxies,
+            patience,
+            tls,
+            metrics,
+            refusals_logged,
+            failures_logged,
+        }
     }
 
-    fn take(&self, socket: Socket, peer: Peer) {
-        match self.limits.admit(peer) {
-            Ok(count) => {
-                let turn = self.next.fetch_add(1, Ordering::Relaxed);
-                if let Some(shard) = self.shards.get(turn % self.shards.len().max(1)) {
-                    debug!(%peer, "connection accepted");
-                    shard.accepted(Accepted { socket, peer, count });
+    fn take(self: &Arc<Self>, socket: Socket, peer: Peer, bind: &Bind) {
+        let is_trusted = self.trusted_proxies.trusts(peer);
+        if bind.proxy_protocol && !is_trusted {
+            let why = "it is none of trusted_proxies, whose word is taken here";
+            self.refuse(peer, "untrusted_proxy", &why);
+            return;
+        }
+        let admitted = if is_trusted { self.limits.admit_proxy() } else { self.limits.admit(peer) };
+        let caller = match admitted {
+            Ok(count) => Caller::new(peer, count),
+            Err(full) => return self.refuse(peer, full.label(), &full),
+        };
+        let security = Security::of(bind);
+        if bind.proxy_protocol {
+            let spread = Arc::clone(self);
+            tokio::spawn(async move { spread.read_proxy_header(socket, caller, security).await });
+        } else {
+            self.hand_over(socket, caller, security);
+        }
+    }
+
+    /// Takes a connection that says first whom it is from.
+    async fn read_proxy_header(&self, socket: Socket, mut caller: Caller, security: Security) {
+        let peer = caller.peer;
+        let socket = match process::watch(socket) {
+            Ok(socket) => socket,
+            Err(error) => return self.refuse(peer, "proxy_protocol", &error),
+        };
+        let source = match timeout(self.patience, proxy_protocol::take_header(&socket)).await {
+            Ok(Ok(source)) => source,
+            Ok(Err(error)) => return self.refuse(peer, "proxy_protocol", &error),
+            Err(_) => {
+                let why = "its header of the PROXY protocol did not come in time";
+                return self.refuse(peer, "proxy_protocol", &why);
+            }
+        };
+        if let Some(source) = source
+            && let Err(full) = caller.stands_for(Peer::Tcp(source))
+        {
+            return self.refuse(caller.peer, full.label(), &full);
+        }
+        self.hand_over(socket.into_inner(), caller, security);
+    }
+
+    fn hand_over(&self, socket: Socket, caller: Caller, security: Security) {
+        let socket = match (socket, security) {
+            (Socket::Tcp(tcp), Security::Tls) => {
+                // A server with such an address has a certificate: the configuration is checked for that.
+                let Some(config) = self.tls.borrow().clone() else { return };
+                match Tls::new(tcp, config) {
+                    Ok(tls) => Socket::Tls(Box::new(tls)),
+                    Err(error) => return self.refuse(caller.peer, "tls", &error),
                 }
             }
-            Err(full) => {
-                self.metrics.connections_refused.count(full.label());
-                if let Some(left_out) = self.refusals_logged.admit(Instant::now()) {
-                    warn!(%peer, reason = full.label(), left_out, "connection refused: {full}");
-                }
-            }
+            (socket, Security::Tls | Security::Plain) => socket,
+        };
+        let turn = self.next.fetch_add(1, Ordering::Relaxed);
+        if let Some(shard) = self.shards.get(turn % self.shards.len().max(1)) {
+            debug!(peer = %caller.peer, "connection accepted");
+            shard.accepted(Accepted { socket, caller });
+        }
+    }
+
+    fn refuse(&self, peer: Peer, reason: &'static str, why: &dyn fmt::Display) {
+        self.metrics.connections_refused.count(reason);
+        if let Some(left_out) = self.refusals_logged.admit(Instant::now()) {
+            warn!(%peer, reason, left_out, "connection refused: {why}");
         }
     }
 
@@ -142,7 +255,7 @@ impl Spread {
         let is_passing =
             matches!(Errno::from_io_error(error), Some(Errno::CONNABORTED | Errno::INTR | Errno::PROTO));
         self.metrics.connections_refused.count("accept_failed");
-        if let Some(left_out) = self.refusals_logged.admit(Instant::now()) {
+        if let Some(left_out) = self.failures_logged.admit(Instant::now()) {
             warn!(%error, left_out, "a connection could not be accepted");
         }
         if !is_passing {
@@ -151,20 +264,20 @@ impl Spread {
     }
 }
 
-fn bind_tcp(address: SocketAddr, all: &[Address]) -> io::Result<mio::net::TcpListener> {
+fn bind_tcp(address: SocketAddr, all: &[Bind]) -> io::Result<TcpListener> {
     let socket =
         socket2::Socket::new(Domain::for_address(address), Type::STREAM.nonblocking().cloexec(), None)?;
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {
         // [::] takes IPv4 as well, unless that has a listener of its own.
-        let beside_ipv4 = all
-            .iter()
-            .any(|other| matches!(other, Address::Tcp(v4) if v4.is_ipv4() && v4.port() == address.port()));
+        let beside_ipv4 = all.iter().any(
+            |other| matches!(other.address, Address::Tcp(v4) if v4.is_ipv4() && v4.port() == address.port()),
+        );
         socket.set_only_v6(beside_ipv4 && address.port() != 0)?;
     }
     socket.bind(&SockAddr::from(address))?;
     socket.listen(BACKLOG)?;
-    Ok(mio::net::TcpListener::from_std(socket.into()))
+    Ok(socket.into())
 }
 
 /// A socket file that goes with its listener.
@@ -178,19 +291,23 @@ impl Drop for SocketFile {
     }
 }
 
-fn bind_unix(path: &Path) -> io::Result<(mio::net::UnixListener, SocketFile)> {
+fn bind_unix(path: &Path, access: &FileAccess) -> io::Result<(UnixListener, SocketFile)> {
     let is_socket = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
-    if is_socket && std::os::unix::net::UnixStream::connect(path).is_err() {
+    if is_socket && UnixStream::connect(path).is_err() {
         // Left behind by a server that was killed.
         fs::remove_file(path)?;
     }
     let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)?;
     socket.bind(&SockAddr::unix(path)?)?;
     let file = SocketFile(path.to_owned());
-    // PHP runs as another user. Who may connect is decided by tickets, as on TCP.
-    fs::set_permissions(path, fs::Permissions::from_mode(0o666))?;
+    // Before it listens: until then nobody can connect.
+    let (user, group) = (access.user.as_ref(), access.group.as_ref());
+    if user.is_some() || group.is_some() {
+        chown(path, user.map(|user| user.id), group.map(|group| group.id))?;
+    }
+    fs::set_permissions(path, fs::Permissions::from_mode(access.mode))?;
     socket.listen(BACKLOG)?;
-    Ok((mio::net::UnixListener::from_std(socket.into()), file))
+    Ok((socket.into(), file))
 }
 
 /// A listening socket that could not be opened.
@@ -209,7 +326,7 @@ fn advice(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::AddrInUse => "Another program listens there: stop it, or choose another address",
         io::ErrorKind::PermissionDenied => {
-            "Ports below 1024 and foreign directories need rights: choose another address"
+            "Ports below 1024, foreign directories and foreign owners need rights: choose others"
         }
         io::ErrorKind::AddrNotAvailable => "This machine has no such address",
         io::ErrorKind::NotFound => "Create the directory first",

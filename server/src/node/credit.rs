@@ -1,8 +1,8 @@
 //! Credit: how many messages and bytes may be on their way through this node at once.
 //!
 //! A session asks before it publishes; without credit its socket is not read, and the wait travels back to the queue in
-//! the PHP process. The credit of a message comes back when the last shard has put it into its sessions'
-//! outbound queues. Bound: `limits.publisher_messages` and `limits.publisher_bytes`; since each shard asks once per
+//! the PHP process. The credit of a message comes back when the last shard has written it to its sessions, or left it
+//! waiting behind what a slow reader has not read. Bound: `limits.publisher_messages` and `limits.publisher_bytes`; since each shard asks once per
 //! batch, what is really in flight may exceed them by one batch per shard.
 
 use std::fmt;

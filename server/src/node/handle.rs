@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use orosync_protocol::disconnect::Disconnect;
 use tokio::sync::mpsc;
 
 use crate::connection::Accepted;
 use crate::delivery::Delivery;
+use crate::node::receipt::{Receipt, Waiter};
 use crate::session::Shared;
 
 /// Something for a shard to do.
@@ -14,13 +16,21 @@ use crate::session::Shared;
 pub enum ShardMessage {
     /// Own this new connection.
     Accepted(Accepted),
-    /// Write this to those who subscribed.
+    /// Write this to those who subscribed, then let go of it.
     Delivery(Arc<Delivery>),
+    /// Let go of this when everything before it is written.
+    Barrier(Arc<Receipt>),
+    /// What this session waits for has been written, by all shards.
+    Settled(Waiter),
+    /// End the sessions that are meant.
+    Disconnect(Arc<Disconnect>),
     /// Sessions that wait for credit may ask again.
     CreditReturned,
     /// From now on these rules hold.
     Rules(Arc<Shared>),
-    /// End the publishers' sessions and take no more from anybody; say so when it is done.
+    /// Say that you live, by dropping this.
+    AskForLife(mpsc::Sender<()>),
+    /// Take no more from anybody, acknowledge what was taken, end the publishers' sessions; say so when it is done.
     StopPublishing(mpsc::Sender<()>),
     /// Write what is waiting, end all sessions, then yourself.
     Stop {
@@ -54,6 +64,21 @@ impl ShardHandle {
         self.send(ShardMessage::Delivery(delivery));
     }
 
+    /// Asks to let go of this when everything before it is written.
+    pub fn barrier(&self, receipt: Arc<Receipt>) {
+        self.send(ShardMessage::Barrier(receipt));
+    }
+
+    /// Tells that what a session waits for has been written.
+    pub fn settled(&self, waiter: Waiter) {
+        self.send(ShardMessage::Settled(waiter));
+    }
+
+    /// Has sessions ended.
+    pub fn disconnect(&self, disconnect: Arc<Disconnect>) {
+        self.send(ShardMessage::Disconnect(disconnect));
+    }
+
     /// Tells that credit has come back.
     pub fn credit_returned(&self) {
         self.send(ShardMessage::CreditReturned);
@@ -62,6 +87,11 @@ impl ShardHandle {
     /// Hands over other rules.
     pub fn rules(&self, shared: Arc<Shared>) {
         self.send(ShardMessage::Rules(shared));
+    }
+
+    /// Asks whether it lives: then it drops `alive`.
+    pub fn ask_for_life(&self, alive: mpsc::Sender<()>) {
+        self.send(ShardMessage::AskForLife(alive));
     }
 
     /// First half of a drain: no more publishing; `done` hears of it.

@@ -1,6 +1,6 @@
 //! Which shards have subscribers of a topic. A shard says so for its first subscriber and for its last.
 //!
-//! Grows with the topics that are subscribed to: at most `limits.sessions` x `limits.subscriptions`.
+//! Grows and shrinks with the topics that are subscribed to: at most `limits.sessions` x `limits.subscriptions`.
 
 use std::collections::HashMap;
 use std::hash::BuildHasher;
@@ -36,6 +36,9 @@ pub struct Interest {
 
 const STRIPES: usize = 16;
 
+/// A stripe that could hold this many times what it does is made smaller: seldom enough to cost nothing per topic.
+const SPARSE: usize = 16;
+
 impl Interest {
     /// Nobody is interested in anything.
     pub fn new() -> Self {
@@ -60,6 +63,10 @@ impl Interest {
             set.0 &= !(1 << shard);
             if set.is_empty() {
                 stripe.remove(topic);
+                if stripe.len() < stripe.capacity() / SPARSE {
+                    let few = 2 * stripe.len();
+                    stripe.shrink_to(few);
+                }
             }
         }
     }

@@ -6,10 +6,12 @@ pub mod credit;
 pub mod drain;
 pub mod handle;
 pub mod interest;
+pub mod receipt;
 
 use std::sync::Arc;
 use std::time::Instant;
 
+use orosync_protocol::disconnect::{self, Disconnect};
 use orosync_protocol::link_frame::Message;
 use orosync_protocol::{PublisherId, Seq, Topic};
 
@@ -21,6 +23,7 @@ use crate::metrics::{Metrics, Source};
 use credit::CreditPool;
 use handle::ShardHandle;
 use interest::Interest;
+use receipt::Receipt;
 
 /// See the module.
 #[derive(Debug)]
@@ -58,14 +61,31 @@ impl Node {
         self.credit.is_available()
     }
 
-    /// The highest number accepted from this publisher.
-    pub fn highest(&self, publisher: PublisherId, now: Instant) -> Option<Seq> {
-        self.broker.highest(publisher, now)
+    /// The highest number accepted from this publisher. The receipt is settled when all up to it has been written.
+    pub fn highest(&self, publisher: PublisherId, receipt: &Arc<Receipt>, now: Instant) -> Option<Seq> {
+        let highest = self.broker.highest(publisher, now);
+        if highest.is_some() {
+            self.await_all_shards(receipt);
+        }
+        highest
     }
 
-    /// Publishes a publisher's batch. When it returns, all of it is accepted.
-    pub fn publish_all(&self, publisher: PublisherId, messages: Vec<(Seq, Message)>, now: Instant) {
-        let outcome = self.broker.accept(publisher, messages, now, |message| self.deliver(message));
+    /// Publishes a publisher's batch. When it returns, all of it is accepted; when the receipt is settled, all of it has
+    /// been written.
+    pub fn publish_all(
+        &self,
+        publisher: PublisherId,
+        messages: Vec<(Seq, Message)>,
+        receipt: &Arc<Receipt>,
+        now: Instant,
+    ) {
+        let outcome = self
+            .broker
+            .accept(publisher, messages, now, |message| self.deliver(message, Some(Arc::clone(receipt))));
+        if outcome.duplicates > 0 {
+            // Accepted over an earlier connection, and perhaps not written yet: nobody knows any more where they are.
+            self.await_all_shards(receipt);
+        }
         self.metrics.messages_accepted.of(Source::Link).inc_by(outcome.accepted);
         self.metrics.messages_duplicate.inc_by(outcome.duplicates);
     }
@@ -73,7 +93,7 @@ impl Node {
     /// Publishes one message of a browser or of the server itself.
     pub fn publish(&self, message: Message, source: Source) {
         self.metrics.messages_accepted.of(source).inc();
-        self.deliver(message);
+        self.deliver(message, None);
     }
 
     /// Has anybody on this node subscribed to this topic?
@@ -91,15 +111,27 @@ impl Node {
         self.interest.remove(topic, shard);
     }
 
+    /// To each shard, because any may have sessions of that user.
+    fn disconnect(&self, message: &Message) {
+        // Whoever took the message has read it already.
+        let Ok(disconnect) = Disconnect::parse(&message.payload) else { return };
+        let disconnect = Arc::new(disconnect);
+        self.shards.iter().for_each(|shard| shard.disconnect(Arc::clone(&disconnect)));
+    }
+
     /// To each shard that has subscribers now. What is encoded here is encoded before the topic's lock is taken, which
     /// only keeps the order between events.
-    fn deliver(&self, message: Message) {
+    fn deliver(&self, message: Message, receipt: Option<Arc<Receipt>>) {
+        if message.topic.as_str() == disconnect::TOPIC {
+            self.disconnect(&message);
+            return;
+        }
         let interested = self.interest.shards(&message.topic);
         if interested.is_empty() {
             return;
         }
         let credit = self.credit.take(message.payload.len());
-        let delivery = Arc::new(Delivery::new(message, credit));
+        let delivery = Arc::new(Delivery::new(message, credit, receipt));
         self.broker.in_order(&delivery.topic, || {
             for shard in interested.iter() {
                 if let Some(handle) = self.shards.get(shard) {
@@ -107,5 +139,11 @@ impl Node {
                 }
             }
         });
+    }
+
+    fn await_all_shards(&self, receipt: &Arc<Receipt>) {
+        for shard in &self.shards {
+            shard.barrier(Arc::clone(receipt));
+        }
     }
 }

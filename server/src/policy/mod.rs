@@ -1,11 +1,12 @@
 //! Who may subscribe and who may publish, per topic pattern.
 //!
-//! Owns the list of rules: those of the configuration, then Oro's ([`oro`]). The first rule whose pattern matches
+//! Owns the list of rules: what is reserved, those of the configuration, then Oro's ([`oro`]). The first rule whose pattern matches
 //! decides; a topic that no rule matches is refused for everybody. No state: the same question has the same answer.
 
 mod oro;
 
 use orosync_protocol::TopicPattern;
+use orosync_protocol::disconnect;
 use orosync_protocol::ticket::{Identity, Role};
 
 use crate::log::clip;
@@ -131,15 +132,21 @@ pub struct NoOwner {
     pub pattern: String,
 }
 
+/// What no configuration may give away.
+fn reserved() -> impl Iterator<Item = TopicRule> {
+    let pattern = TopicPattern::parse(disconnect::TOPIC).expect("a constant that is a topic");
+    let rule = TopicRule::new(pattern, Subscribe::Nobody, Publish::Publisher).expect("nobody's");
+    std::iter::once(rule)
+}
+
 /// All rules, in order.
 #[derive(Clone, Debug)]
 pub struct Policies(Vec<TopicRule>);
 
 impl Policies {
-    /// These rules, then Oro's.
-    pub fn new(mut rules: Vec<TopicRule>) -> Self {
-        rules.extend(oro::rules());
-        Self(rules)
+    /// What is reserved, then these rules, then Oro's.
+    pub fn new(rules: Vec<TopicRule>) -> Self {
+        Self(reserved().chain(rules).chain(oro::rules()).collect())
     }
 
     /// The rules, in the order in which they are asked.
@@ -264,6 +271,20 @@ mod tests {
                 let expected = if expected { Decision::Allowed } else { REFUSED };
                 assert_eq!(policies.may_subscribe(&identity, "acme/7"), expected, "{subscribe:?}: {name}");
             }
+        }
+    }
+
+    #[test]
+    fn no_rule_gives_away_what_ends_sessions() {
+        let policies = Policies::new(vec![
+            rule("orosync/{any}", Subscribe::Anyone, Publish::User),
+            rule(disconnect::TOPIC, Subscribe::Anyone, Publish::User),
+        ]);
+        for (name, identity) in parties() {
+            let is_publisher = identity.role == Role::Publisher;
+            let published = policies.may_publish(&identity, disconnect::TOPIC);
+            assert_eq!(published == Decision::Allowed, is_publisher, "{name}");
+            assert_eq!(policies.may_subscribe(&identity, disconnect::TOPIC), REFUSED, "{name}");
         }
     }
 

@@ -6,6 +6,7 @@
 use std::io::Cursor;
 
 use tungstenite::protocol::frame::FrameHeader;
+use tungstenite::protocol::frame::coding::OpCode;
 
 /// The longest header: RFC 6455, 5.2.
 const MAX_HEADER_BYTES: usize = 14;
@@ -17,6 +18,8 @@ pub struct FrameBoundary {
     header_bytes: usize,
     payload_left: u64,
     frames: u32,
+    /// A message has begun whose last fragment has not.
+    is_fragmented: bool,
 }
 
 impl FrameBoundary {
@@ -32,7 +35,10 @@ impl FrameBoundary {
         self.header[before..before + added].copy_from_slice(&input[..added]);
         let mut header = Cursor::new(&self.header[..before + added]);
         match FrameHeader::parse(&mut header) {
-            Ok(Some((_, payload))) => {
+            Ok(Some((frame, payload))) => {
+                if matches!(frame.opcode, OpCode::Data(_)) {
+                    self.is_fragmented = !frame.is_final;
+                }
                 self.payload_left = payload;
                 self.header_bytes = 0;
                 self.frames = self.frames.saturating_add(1);
@@ -45,6 +51,11 @@ impl FrameBoundary {
             // Not a frame: tungstenite says so as soon as it has it, and nothing is read behind it.
             Err(_) => input.len(),
         }
+    }
+
+    /// Is nothing begun, neither a frame nor a message of several?
+    pub fn is_between_messages(&self) -> bool {
+        self.header_bytes == 0 && self.payload_left == 0 && !self.is_fragmented
     }
 
     /// The frames that have begun since the last call.

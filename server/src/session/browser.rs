@@ -18,7 +18,7 @@ use super::outbound::{Outbound, TooSlow};
 use super::{SessionEvent, Shared};
 use crate::connection::Peer;
 use crate::frame::text_frame;
-use crate::log::clip;
+use crate::log::{RateLimited, clip};
 use crate::policy::Decision;
 
 /// What a browser's session keeps between messages.
@@ -75,7 +75,12 @@ impl Browser {
                     Ok(topic) => turn.events.push(SessionEvent::Subscribe(topic)),
                     Err(refused) => {
                         turn.shared.metrics.subscriptions_refused.count(refused.label);
-                        turn.log_refusal("subscription refused", &name, refused.label);
+                        turn.log_refusal(
+                            &turn.shared.lines.subscriptions,
+                            "subscription refused",
+                            &name,
+                            refused.label,
+                        );
                         turn.refuse(&name, &refused.sentence, refused.code)?;
                     }
                 }
@@ -97,7 +102,12 @@ impl Browser {
                     }
                     Err(refused) => {
                         turn.shared.metrics.messages_refused.count(refused.label);
-                        turn.log_refusal("publication refused", &name, refused.label);
+                        turn.log_refusal(
+                            &turn.shared.lines.publications,
+                            "publication refused",
+                            &name,
+                            refused.label,
+                        );
                         turn.refuse(&name, &refused.sentence, refused.code)?;
                     }
                 }
@@ -140,7 +150,7 @@ impl Turn<'_> {
     pub fn refuse_subscription(&mut self, topic: &Topic) -> Result<(), CloseReason> {
         const LABEL: &str = "too_many";
         self.shared.metrics.subscriptions_refused.count(LABEL);
-        self.log_refusal("subscription refused", topic.as_str(), LABEL);
+        self.log_refusal(&self.shared.lines.subscriptions, "subscription refused", topic.as_str(), LABEL);
         let sentence =
             format!("a session may have {} subscriptions at most", self.shared.limits.subscriptions);
         self.refuse(topic.as_str(), &sentence, 429)
@@ -160,8 +170,8 @@ impl Turn<'_> {
         self.outbound.push(text_frame(wamp::encode_server(message))).map_err(|TooSlow| CloseReason::TooSlow)
     }
 
-    fn log_refusal(&self, what: &'static str, topic: &str, reason: &'static str) {
-        if let Some(left_out) = self.shared.refusals_logged.admit(self.now) {
+    fn log_refusal(&self, lines: &RateLimited, what: &'static str, topic: &str, reason: &'static str) {
+        if let Some(left_out) = lines.admit(self.now) {
             let user = self.identity.user.as_deref().unwrap_or("nobody");
             warn!(
                 peer = %self.peer, role = %self.identity.role, user = %clip(user), topic = %clip(topic), reason, left_out,

@@ -5,8 +5,8 @@
 //!            upgrade             101 + WELCOME written       end, with a Close frame
 //! Handshake ---------> Greeting ----------------------> Open ---------------------------> Closing
 //!     |                                                  |                                   |
-//!     | refused                        peer's Close, answered;                peer's Close, or bytes that
-//!     v                                end without a Close frame              are no frames, or time is up
+//!     | refused                 peer's Close, or bytes that are                peer's Close, or bytes that
+//!     v                 no frames, answered; end without a Close frame         are no frames, or time is up
 //!  Ending <----------------------------------------------+-----------------------------------'
 //!     |
 //!     | everything written, FIN sent; then the peer's end, or time is up
@@ -18,15 +18,19 @@ pub mod boundary;
 pub mod browser;
 pub mod budget;
 pub mod calls;
+#[cfg(feature = "echo")]
+mod echo;
 pub mod outbound;
 pub mod publisher;
 pub mod websocket;
 
+use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use orosync_protocol::close::ComeBack;
+use orosync_protocol::disconnect::Disconnect;
 use orosync_protocol::link_frame::{MAX_FRAME_BYTES, Message};
 use orosync_protocol::ticket::Identity;
 use orosync_protocol::wamp::{self, ServerMessage};
@@ -34,17 +38,16 @@ use orosync_protocol::{CloseReason, PublisherId, Seq, SessionId, Subprotocol, To
 use tracing::{debug, warn};
 
 use crate::config::settings::Limits;
-use crate::connection::Peer;
-use crate::connection::limits::ConnectionCount;
+use crate::connection::{Caller, Peer};
 use crate::frame::{ping_frame, text_frame};
 use crate::handshake::answers::Refusal;
 use crate::handshake::{Door, Handshake, Outcome, Upgrade};
-use crate::log::RateLimited;
+use crate::log::{RateLimited, clip};
 use crate::metrics::Metrics;
 use crate::policy::Policies;
 
 use browser::{Browser, Turn};
-use outbound::{Outbound, TooSlow};
+use outbound::{Outbound, SharedFrame, TooSlow};
 use publisher::{Batch, Publisher};
 use websocket::{Incoming, WebSocket};
 
@@ -54,8 +57,8 @@ pub const SERVER_IDENT: &str = concat!("Orosync/", env!("CARGO_PKG_VERSION"));
 /// How long an ended session's peer may take to read what is left for it, and then for its own Close frame and FIN.
 pub const FAREWELL: Duration = Duration::from_secs(2);
 
-/// tungstenite's read buffer for a browser, which sends a few short messages in its life. Each session has it for good.
-const BROWSER_BUFFER_BYTES: usize = 128;
+/// tungstenite's read buffer while a browser is read, which sends a few short messages in its life.
+const BROWSER_BUFFER_BYTES: usize = 1 << 10;
 
 /// The same for a publisher, which sends batches.
 const LINK_BUFFER_BYTES: usize = 16 << 10;
@@ -71,10 +74,40 @@ pub struct Shared {
     pub limits: Limits,
     /// All counters.
     pub metrics: Arc<Metrics>,
-    /// Bounds the log lines about tickets and handshakes.
-    pub handshakes_logged: Arc<RateLimited>,
-    /// Bounds the log lines about what a policy refused.
-    pub refusals_logged: Arc<RateLimited>,
+    /// Bounds the log lines that clients cause.
+    pub lines: Arc<ClientLines>,
+}
+
+/// The log lines that clients cause, each kind with a bound of its own: a flood of one hides no other.
+#[derive(Debug)]
+pub struct ClientLines {
+    /// Tickets that were refused.
+    pub tickets: RateLimited,
+    /// Connections that were refused: no place, no TLS.
+    pub connections: RateLimited,
+    /// Subscriptions that were refused.
+    pub subscriptions: RateLimited,
+    /// Publications of browsers that were refused.
+    pub publications: RateLimited,
+    /// Messages of publishers that were refused.
+    pub publishers: RateLimited,
+    /// Frames of publishers that cannot be read.
+    pub broken_frames: RateLimited,
+}
+
+impl ClientLines {
+    /// At most `max` lines of each kind per `interval`; what is left out is counted.
+    pub fn new(max: u32, interval: Duration, metrics: &Metrics) -> Self {
+        let limited = || RateLimited::new(max, interval, metrics.log_lines_left_out.clone());
+        Self {
+            tickets: limited(),
+            connections: limited(),
+            subscriptions: limited(),
+            publications: limited(),
+            publishers: limited(),
+            broken_frames: limited(),
+        }
+    }
 }
 
 /// The time, both ways.
@@ -106,7 +139,7 @@ pub enum SessionEvent {
 pub struct Session {
     state: State,
     outbound: Outbound,
-    peer: Peer,
+    caller: Caller,
     last_heard: Instant,
     /// When the state's patience ends: the handshake's, a ping's, that of what is still to be written, a farewell's.
     deadline: Option<Instant>,
@@ -116,8 +149,6 @@ pub struct Session {
     input_ended: bool,
     /// How it ended, as a metric's label; none while it lives, or if it never was more than a handshake.
     ended_as: Option<&'static str>,
-    /// Counts against the limits as long as the session exists.
-    _count: ConnectionCount,
 }
 
 #[derive(Debug)]
@@ -143,27 +174,33 @@ struct Open {
 enum Party {
     Browser(Browser),
     Publisher(Publisher),
+    #[cfg(feature = "echo")]
+    Echo,
 }
 
 impl Session {
     /// A connection that was just accepted.
-    pub fn new(peer: Peer, count: ConnectionCount, shared: &Shared, now: Instant) -> Self {
+    pub fn new(caller: Caller, shared: &Shared, now: Instant) -> Self {
         Self {
             state: State::Handshake(Box::default()),
             outbound: Outbound::new(shared.limits.outbound_bytes),
-            peer,
+            caller,
             last_heard: now,
             deadline: Some(now + shared.limits.handshake_timeout),
             awaits_peer: false,
             input_ended: false,
             ended_as: None,
-            _count: count,
         }
     }
 
     /// What must leave.
     pub fn outbound(&mut self) -> &mut Outbound {
         &mut self.outbound
+    }
+
+    /// What must leave next, for one write.
+    pub fn slices(&self) -> impl Iterator<Item = IoSlice<'_>> {
+        self.outbound.slices()
     }
 
     /// Its id, once it has one.
@@ -195,6 +232,17 @@ impl Session {
         matches!(self.state, State::Ending { .. })
     }
 
+    /// May a publisher have it ended, and does this one mean it?
+    pub fn is_meant_by(&self, disconnect: &Disconnect) -> bool {
+        self.open().is_some_and(|open| match (&open.party, disconnect) {
+            (Party::Publisher(_), _) => false,
+            (Party::Browser(_), Disconnect::User(name)) => open.identity.user.as_ref() == Some(name),
+            (Party::Browser(_), Disconnect::Session(id)) => open.id == *id,
+            #[cfg(feature = "echo")]
+            (Party::Echo, _) => false,
+        })
+    }
+
     /// A publisher's session?
     pub fn is_publisher(&self) -> bool {
         self.open().is_some_and(|open| matches!(open.party, Party::Publisher(_)))
@@ -219,19 +267,22 @@ impl Session {
     pub fn handle_bytes(&mut self, bytes: &[u8], shared: &Shared, events: &mut Vec<SessionEvent>, now: Now) {
         self.last_heard = now.instant;
         match &mut self.state {
-            State::Handshake(handshake) => match handshake.handle_bytes(bytes, &shared.door, now.unix) {
-                Outcome::More => {}
-                Outcome::Upgrade(upgrade) => self.greet(upgrade, shared, now.instant),
-                Outcome::Refused { refusal, ticket } => {
-                    if let Some(error) = ticket {
-                        shared.metrics.tickets_refused.count(error.label());
-                        if let Some(left_out) = shared.handshakes_logged.admit(now.instant) {
-                            warn!(peer = %self.peer, reason = error.label(), left_out, "ticket refused: {error}");
+            State::Handshake(handshake) => {
+                match handshake.handle_bytes(bytes, &shared.door, &mut self.caller, now.unix) {
+                    Outcome::More => {}
+                    Outcome::Upgrade(upgrade) => self.greet(upgrade, shared, now.instant),
+                    Outcome::Refused { refusal, ticket } => {
+                        if let Some(error) = ticket {
+                            shared.metrics.tickets_refused.count(error.label());
+                            if let Some(left_out) = shared.lines.tickets.admit(now.instant) {
+                                let (reason, problem) = (error.label(), error.to_string());
+                                warn!(peer = %self.caller.peer, reason, left_out, "ticket refused: {}", clip(&problem));
+                            }
                         }
+                        self.refuse_handshake(refusal, shared, now.instant);
                     }
-                    self.refuse_handshake(refusal, shared, now.instant);
                 }
-            },
+            }
             State::Open(_) | State::Closing(_) => self.read_messages(bytes, shared, events, now.instant),
             // Not read while greeting, and of no interest at the end.
             State::Greeting { .. } | State::Ending { .. } => {}
@@ -252,6 +303,18 @@ impl Session {
     pub fn handle_error(&mut self) {
         self.outbound.clear();
         self.handle_end_of_input();
+    }
+
+    /// The connection broke, or what came is no TLS.
+    pub fn handle_read_error(&mut self, error: &io::Error, shared: &Shared, now: Instant) {
+        if error.kind() == io::ErrorKind::InvalidData && self.protocol().is_none() && !self.is_ending() {
+            shared.metrics.handshakes_refused.count("tls");
+            if let Some(left_out) = shared.lines.connections.admit(now) {
+                let error = error.to_string();
+                warn!(peer = %self.caller.peer, reason = "tls", left_out, "connection refused: {}", clip(&error));
+            }
+        }
+        self.handle_error();
     }
 
     /// Does it matter that everything has been written?
@@ -280,6 +343,7 @@ impl Session {
 
     /// Looks at the clock, about once a second.
     pub fn handle_timeout(&mut self, shared: &Shared, now: Instant) {
+        self.outbound.release_memory();
         let expired = self.deadline.is_some_and(|deadline| now >= deadline);
         match &self.state {
             State::Handshake(_) if expired => self.refuse_handshake(Refusal::Timeout, shared, now),
@@ -310,9 +374,12 @@ impl Session {
     }
 
     /// Appends an event for this session's client. If it does not fit, the session ends.
-    pub fn deliver(&mut self, frame: &Bytes, now: Instant) -> bool {
-        let taken = matches!(self.state, State::Open(_)) && self.outbound.push(frame.clone()).is_ok();
-        if !taken && matches!(self.state, State::Open(_)) {
+    pub fn deliver(&mut self, frame: &SharedFrame, now: Instant) -> bool {
+        if !matches!(self.state, State::Open(_)) {
+            return false;
+        }
+        let taken = self.outbound.push_shared(frame).is_ok();
+        if !taken {
             self.end(CloseReason::TooSlow, now + FAREWELL);
         }
         taken
@@ -330,7 +397,7 @@ impl Session {
             }
             return;
         };
-        debug!(peer = %self.peer, session = %open.id, reason = reason.label(), "session ended by the server");
+        debug!(peer = %self.caller.peer, session = %open.id, reason = reason.label(), "session ended by the server");
         if reason == CloseReason::TooSlow {
             self.outbound.keep_only_what_has_begun();
         }
@@ -347,7 +414,15 @@ impl Session {
         }
     }
 
-    /// Tells a publisher that a batch is accepted.
+    /// Tells a publisher that what it waits for takes its time: it would take a server that is silent for a frozen one.
+    pub fn ask_for_patience(&mut self, now: Instant) {
+        if self.is_publisher() && matches!(self.state, State::Open(_)) {
+            let told = self.outbound.push(ping_frame());
+            self.end_if_too_slow(told, now);
+        }
+    }
+
+    /// Tells a publisher that a batch is accepted and written.
     pub fn acknowledge(&mut self, batch: Batch, now: Instant) {
         // A publisher that is going sends again, to whomever it finds, what it was not told of.
         if matches!(self.state, State::Open(_)) {
@@ -356,20 +431,22 @@ impl Session {
         }
     }
 
-    /// Tells a publisher what was accepted of it so far.
+    /// Tells a publisher what was accepted of it so far, and written.
     pub fn welcome_publisher(&mut self, accepted: Option<Seq>, now: Instant) {
-        let told = publisher::welcome(accepted, &mut self.outbound);
-        self.end_if_too_slow(told, now);
+        if matches!(self.state, State::Open(_)) {
+            let told = publisher::welcome(accepted, &mut self.outbound);
+            self.end_if_too_slow(told, now);
+        }
     }
 
     /// Tells a browser that it has too many subscriptions.
     pub fn refuse_subscription(&mut self, topic: &Topic, shared: &Shared, now: Instant) {
-        let Self { state: State::Open(open), outbound, peer, .. } = self else { return };
+        let Self { state: State::Open(open), outbound, caller, .. } = self else { return };
         let mut events = Vec::new();
         let mut turn = Turn {
             session: open.id,
             identity: &open.identity,
-            peer: *peer,
+            peer: caller.peer,
             shared,
             outbound,
             events: &mut events,
@@ -391,14 +468,20 @@ impl Session {
         let Upgrade { mut response, protocol, identity, rest } = upgrade;
         // 0 is nobody's id; that it should come up is as likely as that two sessions get the same.
         let id = SessionId(rand::random());
-        debug!(peer = %self.peer, session = %id, ?protocol, role = %identity.role, "session begins");
-        let (socket, party) = if protocol == Subprotocol::Link {
-            (WebSocket::new(MAX_FRAME_BYTES, LINK_BUFFER_BYTES), Party::Publisher(Publisher::default()))
-        } else {
-            let welcome = ServerMessage::Welcome { session: id.to_string(), ident: SERVER_IDENT.to_owned() };
-            response.extend_from_slice(&text_frame(wamp::encode_server(&welcome)));
-            let socket = WebSocket::new(shared.limits.message_bytes, BROWSER_BUFFER_BYTES);
-            (socket, Party::Browser(Browser::new(shared, now)))
+        debug!(peer = %self.caller.peer, session = %id, ?protocol, role = %identity.role, "session begins");
+        let (socket, party) = match protocol {
+            Subprotocol::Link => {
+                (WebSocket::new(MAX_FRAME_BYTES, LINK_BUFFER_BYTES), Party::Publisher(Publisher::default()))
+            }
+            #[cfg(feature = "echo")]
+            Subprotocol::Wamp if echo::is_wanted(&response) => echo::open(),
+            Subprotocol::Wamp | Subprotocol::Orosync => {
+                let welcome =
+                    ServerMessage::Welcome { session: id.to_string(), ident: SERVER_IDENT.to_owned() };
+                response.extend_from_slice(&text_frame(wamp::encode_server(&welcome)));
+                let socket = WebSocket::new(shared.limits.message_bytes, BROWSER_BUFFER_BYTES);
+                (socket, Party::Browser(Browser::new(shared, now)))
+            }
         };
         let greeted = self.outbound.push(response.into());
         debug_assert!(greeted.is_ok(), "an empty queue takes any frame");
@@ -408,7 +491,12 @@ impl Session {
 
     fn refuse_handshake(&mut self, refusal: Refusal, shared: &Shared, now: Instant) {
         shared.metrics.handshakes_refused.count(refusal.label());
-        debug!(peer = %self.peer, reason = refusal.label(), "handshake refused");
+        debug!(peer = %self.caller.peer, reason = refusal.label(), "handshake refused");
+        if let Refusal::Full(full) = refusal
+            && let Some(left_out) = shared.lines.connections.admit(now)
+        {
+            warn!(peer = %self.caller.peer, reason = full.label(), left_out, "connection refused: {full}");
+        }
         let answered = self.outbound.push(refusal.answer());
         debug_assert!(answered.is_ok(), "an empty queue takes any frame");
         self.finish(refusal.label(), now + FAREWELL);
@@ -418,7 +506,7 @@ impl Session {
         let mut input = bytes;
         loop {
             let closing = matches!(self.state, State::Closing(_));
-            let Self { state: State::Open(open) | State::Closing(open), outbound, peer, .. } = self else {
+            let Self { state: State::Open(open) | State::Closing(open), outbound, caller, .. } = self else {
                 return;
             };
             let next = open.socket.next(&mut input, outbound);
@@ -436,12 +524,18 @@ impl Session {
                 }
                 Ok(incoming) => {
                     let is_last = incoming.is_none();
-                    match open.take(incoming, *peer, shared, outbound, events, now) {
+                    match open.take(incoming, caller.peer, shared, outbound, events, now) {
                         Ok(()) if is_last => return,
                         result => result,
                     }
                 }
-                Err(reason) => Err(reason),
+                // RFC 6455, 7.1.7: a peer that broke the protocol is not read any more, its Close frame neither. Some
+                // believe to have sent it: the one that broke the protocol.
+                Err(reason) => {
+                    self.end(reason, now + FAREWELL);
+                    self.finish(reason.label(), now + FAREWELL);
+                    return;
+                }
             };
             if let Err(reason) = result {
                 self.end(reason, now + FAREWELL);
@@ -478,15 +572,17 @@ impl Open {
         match &mut self.party {
             Party::Browser(browser) => {
                 browser.spend(frames, shared, now)?;
-                let Some(Incoming::Message(text)) = incoming else { return Ok(()) };
+                let Some(Incoming::Message(text, _)) = incoming else { return Ok(()) };
                 let mut turn =
                     Turn { session: self.id, identity: &self.identity, peer, shared, outbound, events, now };
                 browser.handle_message(&text, &mut turn)
             }
             Party::Publisher(publisher) => {
-                let Some(Incoming::Message(frame)) = incoming else { return Ok(()) };
+                let Some(Incoming::Message(frame, _)) = incoming else { return Ok(()) };
                 publisher.handle_frame(frame, &self.identity, peer, shared, events, now)
             }
+            #[cfg(feature = "echo")]
+            Party::Echo => echo::answer(incoming, outbound),
         }
     }
 }

@@ -7,25 +7,30 @@
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
+use std::rc::Rc;
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 
-/// The most frames that are lent for one vectored write. The kernel takes up to 1024 (`IOV_MAX`); beyond some tens a
+/// The most frames that are lent for one write. The kernel takes up to 1024 (`IOV_MAX`); beyond some tens a
 /// longer list saves nothing any more.
 pub const MAX_SLICES: usize = 64;
 
-/// A capacity that an empty queue may keep; more is given back, so that a burst does not stay in memory.
-const KEPT_CAPACITY: usize = 8;
-
-/// What a waiting frame costs beside its bytes: its place in the queue, and the head of an allocation of its own.
+/// What a waiting frame costs beside its bytes: its place in the queue, and the heads of its allocations.
 const FRAME_COST: usize = 64;
+
+/// A frame that many sessions of one shard write. Counted without atomic instructions, which would be a third of what a
+/// delivery costs in a burst: sessions never leave their thread.
+pub type SharedFrame = Rc<Bytes>;
 
 /// See the module.
 #[derive(Debug)]
 pub struct Outbound {
-    frames: VecDeque<Bytes>,
-    /// Has the kernel taken a part of the first frame?
-    front_is_cut: bool,
+    /// Stands apart, because there is seldom more: a session to which one event at a time is written needs no queue.
+    first: Option<SharedFrame>,
+    /// Empty if there is no first. Keeps its memory while bursts come, until [`Outbound::release_memory`].
+    rest: VecDeque<SharedFrame>,
+    /// Bytes of the first frame that the kernel has taken.
+    taken: usize,
     /// What waits, as it counts against the bound.
     cost: usize,
     max_cost: usize,
@@ -38,27 +43,31 @@ pub struct TooSlow;
 impl Outbound {
     /// An empty queue with this bound.
     pub fn new(max_bytes: usize) -> Self {
-        Self { frames: VecDeque::new(), front_is_cut: false, cost: 0, max_cost: max_bytes }
+        Self { first: None, rest: VecDeque::new(), taken: 0, cost: 0, max_cost: max_bytes }
     }
 
-    /// Appends a frame.
+    /// Appends a frame of this session's own.
     pub fn push(&mut self, frame: Bytes) -> Result<(), TooSlow> {
-        if !self.is_empty() && self.cost + frame.len() + FRAME_COST > self.max_cost {
-            return Err(TooSlow);
-        }
+        self.has_room(frame.len())?;
         self.push_last(frame);
+        Ok(())
+    }
+
+    /// Appends a frame that others write as well.
+    pub fn push_shared(&mut self, frame: &SharedFrame) -> Result<(), TooSlow> {
+        self.has_room(frame.len())?;
+        self.append(Rc::clone(frame));
         Ok(())
     }
 
     /// Appends a frame beyond the bound, if need be: the Close frame, at most 127 bytes, behind which nothing comes.
     pub fn push_last(&mut self, frame: Bytes) {
-        self.cost += frame.len() + FRAME_COST;
-        self.frames.push_back(frame);
+        self.append(Rc::new(frame));
     }
 
     /// Nothing waits?
     pub fn is_empty(&self) -> bool {
-        self.frames.is_empty()
+        self.first.is_none()
     }
 
     /// What waits, as it counts against the bound: bytes, and a little for each frame.
@@ -66,46 +75,55 @@ impl Outbound {
         self.cost
     }
 
-    /// The first frames, for one vectored write. How many of `slices` were filled.
-    pub fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>; MAX_SLICES]) -> usize {
-        let mut filled = 0;
-        for (slice, frame) in slices.iter_mut().zip(&self.frames) {
-            *slice = IoSlice::new(frame);
-            filled += 1;
-        }
-        filled
+    /// The first frames, at most [`MAX_SLICES`], for one write.
+    pub fn slices(&self) -> impl Iterator<Item = IoSlice<'_>> {
+        let first = self.first.iter().map(|frame| IoSlice::new(&frame[self.taken..]));
+        first.chain(self.rest.iter().map(|frame| IoSlice::new(frame))).take(MAX_SLICES)
     }
 
     /// The kernel has taken so many bytes.
-    pub fn advance(&mut self, mut taken: usize) {
-        while let Some(front) = self.frames.front_mut() {
-            if taken < front.len() {
-                front.advance(taken);
-                self.cost -= taken;
-                self.front_is_cut |= taken > 0;
-                return;
-            }
-            taken -= front.len();
-            self.cost -= front.len() + FRAME_COST;
-            self.frames.pop_front();
-            self.front_is_cut = false;
+    pub fn advance(&mut self, bytes: usize) {
+        self.taken += bytes;
+        self.cost -= bytes;
+        while let Some(first) = &self.first
+            && let Some(left) = self.taken.checked_sub(first.len())
+        {
+            self.taken = left;
+            self.cost -= FRAME_COST;
+            self.first = self.rest.pop_front();
         }
-        if self.frames.capacity() > KEPT_CAPACITY {
-            self.frames = VecDeque::new();
+    }
+
+    /// Gives back what a burst took, unless another one is under way.
+    pub fn release_memory(&mut self) {
+        if self.rest.is_empty() && self.rest.capacity() > 0 {
+            self.rest = VecDeque::new();
         }
     }
 
     /// Forgets all frames but the rest of one that the kernel has begun to take: a Close frame may follow it.
     pub fn keep_only_what_has_begun(&mut self) {
-        self.frames.truncate(usize::from(self.front_is_cut));
-        self.cost = self.frames.iter().map(|frame| frame.len() + FRAME_COST).sum();
+        self.first.take_if(|_| self.taken == 0);
+        self.rest = VecDeque::new();
+        self.cost = self.first.as_ref().map_or(0, |frame| frame.len() - self.taken + FRAME_COST);
     }
 
     /// Forgets everything: the connection ends here, in the middle of a frame or not.
     pub fn clear(&mut self) {
-        self.frames = VecDeque::new();
-        self.front_is_cut = false;
-        self.cost = 0;
+        *self = Self::new(self.max_cost);
+    }
+
+    fn has_room(&self, bytes: usize) -> Result<(), TooSlow> {
+        if self.is_empty() || self.cost + bytes + FRAME_COST <= self.max_cost { Ok(()) } else { Err(TooSlow) }
+    }
+
+    fn append(&mut self, frame: SharedFrame) {
+        self.cost += frame.len() + FRAME_COST;
+        if self.first.is_none() {
+            self.first = Some(frame);
+        } else {
+            self.rest.push_back(frame);
+        }
     }
 }
 
@@ -120,9 +138,7 @@ mod tests {
     }
 
     fn lent(outbound: &Outbound) -> Vec<u8> {
-        let mut slices = [IoSlice::new(&[]); MAX_SLICES];
-        let filled = outbound.slices(&mut slices);
-        slices[..filled].iter().flat_map(|slice| slice.to_vec()).collect()
+        outbound.slices().flat_map(|slice| slice.to_vec()).collect()
     }
 
     #[test]

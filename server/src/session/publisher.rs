@@ -1,8 +1,10 @@
 //! The backend link on the server's side: what a publisher sends, and what it is told.
 
+use std::fmt;
 use std::time::Instant;
 
 use bytes::Bytes;
+use orosync_protocol::disconnect::{self, Disconnect};
 use orosync_protocol::link_frame::{Message, PublisherFrame, ServerFrame};
 use orosync_protocol::ticket::Identity;
 use orosync_protocol::{CloseReason, PublisherId, Seq};
@@ -41,10 +43,13 @@ impl Publisher {
         events: &mut Vec<SessionEvent>,
         now: Instant,
     ) -> Result<(), CloseReason> {
-        let frame = PublisherFrame::decode(frame).map_err(|error| {
-            warn!(%peer, %error, "a publisher's frame cannot be read");
+        let broken = |problem: &dyn fmt::Display| {
+            if let Some(left_out) = shared.lines.broken_frames.admit(now) {
+                warn!(%peer, left_out, "a publisher's frame cannot be read: {problem}");
+            }
             CloseReason::BadMessage
-        })?;
+        };
+        let frame = PublisherFrame::decode(frame).map_err(|error| broken(&error))?;
         match (frame, self.id) {
             (PublisherFrame::Hello { publisher }, None) => {
                 self.id = Some(publisher);
@@ -58,15 +63,14 @@ impl Publisher {
                 Ok(())
             }
             (PublisherFrame::Hello { .. }, Some(_)) | (PublisherFrame::Publish { .. }, None) => {
-                warn!(%peer, "a publisher says Hello once, and first");
-                Err(CloseReason::BadMessage)
+                Err(broken(&"Hello is said once, and first"))
             }
         }
     }
 }
 
 impl Batch {
-    /// Tells the publisher that all of it is accepted.
+    /// Tells the publisher that all of it is accepted and written.
     pub fn acknowledge(self, outbound: &mut Outbound) -> Result<(), TooSlow> {
         for (seq, reason) in self.refused {
             send(&ServerFrame::Refused { seq, reason }, outbound)?;
@@ -75,7 +79,7 @@ impl Batch {
     }
 }
 
-/// Tells a publisher what was accepted of it so far.
+/// Tells a publisher what was accepted of it so far, and written.
 pub fn welcome(accepted: Option<Seq>, outbound: &mut Outbound) -> Result<(), TooSlow> {
     send(&ServerFrame::Welcome { accepted }, outbound)
 }
@@ -98,17 +102,34 @@ fn sort(
     let mut batch = Batch { messages: Vec::with_capacity(messages.len()), refused: Vec::new(), last };
     for (offset, message) in (0..).zip(messages) {
         let seq = first.plus(offset);
-        match shared.policies.may_publish(identity, message.topic.as_str()) {
-            Decision::Allowed => batch.messages.push((seq, message)),
-            Decision::Refused(refusal) => {
+        match judge(&message, identity, shared) {
+            Ok(()) => batch.messages.push((seq, message)),
+            Err(Refused { label, sentence }) => {
                 let topic = message.topic.as_str();
-                shared.metrics.messages_refused.count(refusal.label());
-                if let Some(left_out) = shared.refusals_logged.admit(now) {
-                    warn!(%peer, topic = %clip(topic), reason = refusal.label(), left_out, "a publisher's message was refused");
+                shared.metrics.messages_refused.count(label);
+                if let Some(left_out) = shared.lines.publishers.admit(now) {
+                    warn!(%peer, topic = %clip(topic), reason = label, left_out, "a publisher's message was refused");
                 }
-                batch.refused.push((seq, refusal.sentence(topic)));
+                batch.refused.push((seq, sentence));
             }
         }
     }
     Some(batch)
+}
+
+struct Refused {
+    label: &'static str,
+    sentence: String,
+}
+
+fn judge(message: &Message, identity: &Identity, shared: &Shared) -> Result<(), Refused> {
+    let topic = message.topic.as_str();
+    if let Decision::Refused(refusal) = shared.policies.may_publish(identity, topic) {
+        return Err(Refused { label: refusal.label(), sentence: refusal.sentence(topic) });
+    }
+    if topic == disconnect::TOPIC {
+        Disconnect::parse(&message.payload)
+            .map_err(|error| Refused { label: "not_a_disconnect", sentence: error.to_string() })?;
+    }
+    Ok(())
 }

@@ -12,13 +12,13 @@ use tungstenite::protocol::{CloseFrame, Message, Role, WebSocketConfig, WebSocke
 use super::boundary::FrameBoundary;
 use super::outbound::Outbound;
 
-/// A message over this size costs tungstenite's buffer its place: a new one is as small as at the start.
-const KEPT_BUFFER_BYTES: usize = 1024;
-
 /// One session's WebSocket.
+///
+/// Between messages, which is nearly always, tungstenite has nothing to remember, and there is no context: an idle session
+/// pays for none, and what a large message took is given back with it.
 #[derive(Debug)]
 pub struct WebSocket {
-    context: Box<WebSocketContext>,
+    context: Option<Box<WebSocketContext>>,
     boundary: FrameBoundary,
     max_message_bytes: usize,
     buffer_bytes: usize,
@@ -28,19 +28,27 @@ pub struct WebSocket {
 #[derive(Debug, PartialEq, Eq)]
 pub enum Incoming {
     /// A text or binary message. The old server read both alike.
-    Message(Bytes),
+    Message(Bytes, Kind),
     /// A ping (already answered) or a pong.
     Control,
     /// The closing handshake is complete: nothing more can be sent.
     Closed,
 }
 
+/// What kind of message it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Text: it is UTF-8.
+    Text,
+    /// Bytes.
+    Binary,
+}
+
 impl WebSocket {
-    /// A WebSocket just after its opening handshake. `buffer_bytes` is allocated at once, for each session: small for
-    /// browsers, which hardly send, larger for the link.
+    /// A WebSocket just after its opening handshake. `buffer_bytes` are allocated while something is read: few for browsers,
+    /// which send short messages, more for the link.
     pub fn new(max_message_bytes: usize, buffer_bytes: usize) -> Self {
-        let context = Box::new(context(max_message_bytes, buffer_bytes));
-        Self { context, boundary: FrameBoundary::default(), max_message_bytes, buffer_bytes }
+        Self { context: None, boundary: FrameBoundary::default(), max_message_bytes, buffer_bytes }
     }
 
     /// The next thing in `input`; none when it is used up. An error is what the session closes with.
@@ -49,14 +57,22 @@ impl WebSocket {
         input: &mut &[u8],
         outbound: &mut Outbound,
     ) -> Result<Option<Incoming>, CloseReason> {
-        match self.context.read(&mut Lent { input, boundary: &mut self.boundary, outbound }) {
-            Ok(Message::Text(text)) => Ok(Some(self.message(text.into()))),
-            Ok(Message::Binary(bytes)) => Ok(Some(self.message(bytes))),
+        let Self { context, boundary, max_message_bytes, buffer_bytes } = self;
+        let open = context.get_or_insert_with(|| Box::new(new_context(*max_message_bytes, *buffer_bytes)));
+        match open.read(&mut Lent { input, boundary, outbound }) {
+            Ok(Message::Text(text)) => Ok(Some(Incoming::Message(text.into(), Kind::Text))),
+            Ok(Message::Binary(bytes)) => Ok(Some(Incoming::Message(bytes, Kind::Binary))),
             // The answer to a Close frame leaves with the next call, which then says `ConnectionClosed`.
             Ok(Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_)) => {
                 Ok(Some(Incoming::Control))
             }
-            Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
+                // It was given no byte of the next frame, and its pongs have left.
+                if boundary.is_between_messages() && open.can_write() {
+                    *context = None;
+                }
+                Ok(None)
+            }
             Err(Error::Io(error)) if error.kind() == io::ErrorKind::StorageFull => Err(CloseReason::TooSlow),
             Err(Error::ConnectionClosed | Error::AlreadyClosed) => Ok(Some(Incoming::Closed)),
             Err(Error::Capacity(_)) => Err(CloseReason::TooBig),
@@ -73,21 +89,14 @@ impl WebSocket {
     /// Begins the closing handshake.
     pub fn close(&mut self, reason: CloseReason, outbound: &mut Outbound) {
         let frame = CloseFrame { code: CloseCode::from(reason.code()), reason: reason.text().into() };
-        let mut last = LastWord(outbound);
+        let Self { context, max_message_bytes, buffer_bytes, .. } = self;
+        let open = context.get_or_insert_with(|| Box::new(new_context(*max_message_bytes, *buffer_bytes)));
         // It fails only if the closing handshake is complete already.
-        let _ = self.context.close(&mut last, Some(frame));
-    }
-
-    fn message(&mut self, bytes: Bytes) -> Incoming {
-        // Behind a message tungstenite holds nothing: it was given no byte of the next frame.
-        if bytes.len() > KEPT_BUFFER_BYTES && self.context.can_write() {
-            *self.context = context(self.max_message_bytes, self.buffer_bytes);
-        }
-        Incoming::Message(bytes)
+        let _ = open.close(&mut LastWord(outbound), Some(frame));
     }
 }
 
-fn context(max_message_bytes: usize, buffer_bytes: usize) -> WebSocketContext {
+fn new_context(max_message_bytes: usize, buffer_bytes: usize) -> WebSocketContext {
     let config = WebSocketConfig::default()
         .read_buffer_size(buffer_bytes)
         .write_buffer_size(0)
@@ -178,16 +187,18 @@ mod tests {
                 }
             }
         }
-        let mut slices = [io::IoSlice::new(&[]); super::super::outbound::MAX_SLICES];
-        let filled = outbound.slices(&mut slices);
-        (received, slices[..filled].iter().flat_map(|slice| slice.to_vec()).collect())
+        (received, outbound.slices().flat_map(|slice| slice.to_vec()).collect())
     }
 
     #[test]
     fn messages_come_whole_and_pings_are_answered_in_order() {
         let input = [masked(1, b"a"), masked(9, b"p"), masked(2, b"b")].concat();
         let (received, sent) = all(&input);
-        let expected = [Incoming::Message("a".into()), Incoming::Control, Incoming::Message("b".into())];
+        let expected = [
+            Incoming::Message("a".into(), Kind::Text),
+            Incoming::Control,
+            Incoming::Message("b".into(), Kind::Binary),
+        ];
         assert_eq!(received, expected.map(Ok));
         assert_eq!(sent, b"\x8a\x01p");
     }

@@ -5,26 +5,36 @@
 //! the kernel can reach the wrong session; and one that comes late finds a socket that has nothing to read.
 
 pub mod farewells;
+pub mod replies;
+pub mod ring;
 pub mod run;
 pub mod subscribers;
+mod write;
 
 use std::collections::VecDeque;
+use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::time::Instant;
 
+use orosync_protocol::disconnect::Disconnect;
 use orosync_protocol::link_frame::Message;
 use orosync_protocol::{CloseReason, PublisherId};
 use slab::Slab;
+use tokio::sync::mpsc;
+use tracing::info;
 
-use crate::connection::Peer;
-use crate::connection::limits::ConnectionCount;
+use crate::connection::Caller;
 use crate::delivery::Delivery;
+use crate::log::clip;
 use crate::metrics::Source;
 use crate::node::Node;
+use crate::node::receipt::{Receipt, Waiter};
+use crate::session::outbound::SharedFrame;
 use crate::session::publisher::Batch;
 use crate::session::{FAREWELL, Now, Session, SessionEvent, Shared};
 
 use farewells::Farewells;
+use replies::{Replies, Reply};
 use subscribers::{Subscribed, Subscribers};
 
 /// See the module.
@@ -35,12 +45,20 @@ pub struct Shard {
     shared: Arc<Shared>,
     sessions: Slab<Entry>,
     subscribers: Subscribers,
-    /// Slots whose outbound queue or state has changed since they were last written. Each stands here once.
-    dirty: VecDeque<usize>,
+    /// What is to be done about writing, in order. Each slot stands here once.
+    dirty: VecDeque<Due>,
+    /// What to let go of when the slots that were polled are written.
+    written_next: Vec<Due>,
     /// Slots of sessions that wait for credit.
     waiting: Vec<usize>,
+    /// The number of the last receipt that a session waits for.
+    receipts: u64,
+    /// How many replies wait, of all sessions.
+    replies: usize,
     /// No more publishing: the node drains.
     draining: bool,
+    /// Hears, by its end, that no reply waits any more.
+    stopped: Option<mpsc::Sender<()>>,
     /// Sessions that are still to be ended, once the node drains.
     farewells: Farewells,
     /// Kept from call to call for its memory.
@@ -53,9 +71,24 @@ struct Entry {
     /// What it wants to publish and there is no credit for. Bound: what came in one read, because its socket is not read
     /// meanwhile.
     unpublished: VecDeque<Publication>,
+    /// What it is told when what it has published is written.
+    replies: Replies,
     is_dirty: bool,
     /// The metrics count it among the open sessions.
     is_counted: bool,
+    /// It has published as a WAMP client.
+    publishes: bool,
+}
+
+/// Something to write, or to let go of once everything before it is written.
+#[derive(Debug)]
+enum Due {
+    /// This slot's outbound queue or state has changed since it was last written.
+    Slot(usize),
+    /// This event stands in the queues of all slots before it.
+    Event(Arc<Delivery>),
+    /// A session waits for all events before it.
+    Barrier(Arc<Receipt>),
 }
 
 /// What a session wants to publish.
@@ -77,21 +110,27 @@ impl Shard {
             sessions: Slab::new(),
             subscribers: Subscribers::default(),
             dirty: VecDeque::new(),
+            written_next: Vec::new(),
             waiting: Vec::new(),
+            receipts: 0,
+            replies: 0,
             draining: false,
+            stopped: None,
             farewells: Farewells::default(),
             events: Vec::new(),
         }
     }
 
     /// Takes a new connection; its slot.
-    pub fn accept(&mut self, peer: Peer, count: ConnectionCount, now: Instant) -> usize {
-        let session = Session::new(peer, count, &self.shared, now);
+    pub fn accept(&mut self, caller: Caller, now: Instant) -> usize {
+        let session = Session::new(caller, &self.shared, now);
         self.sessions.insert(Entry {
             session,
             unpublished: VecDeque::new(),
+            replies: Replies::default(),
             is_dirty: false,
             is_counted: false,
+            publishes: false,
         })
     }
 
@@ -102,9 +141,14 @@ impl Shard {
 
     /// Is this slot's socket to be read?
     pub fn wants_input(&self, slot: usize) -> bool {
-        self.sessions
-            .get(slot)
-            .is_some_and(|entry| entry.unpublished.is_empty() && entry.session.wants_input())
+        self.sessions.get(slot).is_some_and(|entry| entry.is_read() && entry.session.wants_input())
+    }
+
+    /// Should TCP acknowledge at once what came from this slot's client? OroPlatform's PHP client leaves Nagle's algorithm on,
+    /// which holds its second message back until the first is acknowledged, and we say nothing that would carry
+    /// that: each message would be 40 ms late.
+    pub fn wants_acknowledgement(&self, slot: usize) -> bool {
+        self.sessions.get(slot).is_some_and(|entry| entry.publishes)
     }
 
     /// Is there nothing left to do for this slot, so that its connection can be dropped?
@@ -132,32 +176,66 @@ impl Shard {
         }
     }
 
-    /// A session's connection broke.
-    pub fn handle_error(&mut self, slot: usize) {
+    /// A session's connection broke, or what came is no TLS.
+    pub fn handle_read_error(&mut self, slot: usize, error: &io::Error, now: Instant) {
         if let Some(entry) = self.sessions.get_mut(slot) {
-            entry.session.handle_error();
+            entry.session.handle_read_error(error, &self.shared, now);
             self.mark_dirty(slot);
         }
     }
 
-    /// Fan-out: appends an event to the queues of all who subscribed.
-    pub fn handle_delivery(&mut self, delivery: &Delivery, now: Instant) {
+    /// Fan-out: appends an event to the queues of all who subscribed, and lets go of it once those are written.
+    pub fn handle_delivery(&mut self, delivery: Arc<Delivery>, now: Instant) {
         let everybody = delivery.audience.is_everybody();
+        let frame = SharedFrame::new(delivery.frame.clone());
         let mut delivered = 0;
         for slot in self.subscribers.of(&delivery.topic) {
             let Some(entry) = self.sessions.get_mut(slot) else { continue };
             if !everybody && !entry.session.id().is_some_and(|id| delivery.audience.includes(id)) {
                 continue;
             }
-            delivered += u64::from(entry.session.deliver(&delivery.frame, now));
-            if !entry.is_dirty {
-                entry.is_dirty = true;
-                self.dirty.push_back(slot);
-            }
+            delivered += u64::from(entry.session.deliver(&frame, now));
+            entry.mark_dirty(slot, &mut self.dirty);
         }
         let metrics = &self.shared.metrics;
         metrics.deliveries.inc_by(delivered);
         metrics.delivered_bytes.inc_by(delivered * delivery.frame.len() as u64);
+        self.dirty.push_back(Due::Event(delivery));
+    }
+
+    /// Lets go of a receipt once everything that is in the queues now is written.
+    pub fn handle_barrier(&mut self, receipt: Arc<Receipt>) {
+        self.dirty.push_back(Due::Barrier(receipt));
+    }
+
+    /// What a session waits for is written: tells it what that makes true.
+    pub fn handle_settled(&mut self, waiter: Waiter, now: Instant) {
+        if let Some(entry) = self.sessions.get_mut(waiter.slot) {
+            entry.replies.settle(waiter.number);
+            self.reply(waiter.slot, now);
+        }
+    }
+
+    /// Ends the sessions that are meant. Costs a look at each session: a disconnect is rare.
+    pub fn handle_disconnect(&mut self, disconnect: &Disconnect, now: Instant) {
+        let mut ended = 0;
+        for (slot, entry) in &mut self.sessions {
+            if !entry.session.is_meant_by(disconnect) {
+                continue;
+            }
+            ended += 1;
+            // What it wanted to publish meanwhile is no longer its to publish.
+            entry.unpublished.clear();
+            entry.session.end(CloseReason::Policy, now + FAREWELL);
+            entry.mark_dirty(slot, &mut self.dirty);
+        }
+        if ended > 0 {
+            let who = match disconnect {
+                Disconnect::User(name) => name.clone(),
+                Disconnect::Session(id) => id.to_string(),
+            };
+            info!(who = %clip(&who), sessions = ended, "disconnected, as a publisher has asked");
+        }
     }
 
     /// From now on these rules hold. What sessions have subscribed to already stays.
@@ -176,31 +254,30 @@ impl Shard {
     /// Looks at the clock, about once a second.
     pub fn handle_timeout(&mut self, now: Instant) {
         for (slot, entry) in &mut self.sessions {
-            // Its socket is not read: it cannot be heard.
-            if !entry.unpublished.is_empty() {
-                continue;
+            if !entry.unpublished.is_empty() || !entry.replies.is_empty() {
+                entry.session.ask_for_patience(now);
             }
-            entry.session.handle_timeout(&self.shared, now);
+            // One whose socket is not read cannot be heard.
+            if entry.is_read() {
+                entry.session.handle_timeout(&self.shared, now);
+            }
             // What it did shows in its queue or its state; what it did not do costs one look.
-            let changed = !entry.session.outbound().is_empty() || entry.session.is_ending();
-            if changed && !entry.is_dirty {
-                entry.is_dirty = true;
-                self.dirty.push_back(slot);
+            if !entry.session.outbound().is_empty() || entry.session.is_ending() {
+                entry.mark_dirty(slot, &mut self.dirty);
             }
         }
     }
 
-    /// First half of a drain: publishers go, and nothing is published any more.
-    pub fn stop_publishing(&mut self, now: Instant) {
+    /// First half of a drain: nothing is published any more, and publishers go, each when it has been told of what was.
+    /// `done` is dropped when all have been.
+    pub fn stop_publishing(&mut self, now: Instant, done: mpsc::Sender<()>) {
         self.draining = true;
+        self.stopped = (self.replies > 0).then_some(done);
         for (slot, entry) in &mut self.sessions {
             entry.unpublished.clear();
             if entry.session.is_publisher() {
-                entry.session.end(CloseReason::GoingAway, now + FAREWELL);
-                if !entry.is_dirty {
-                    entry.is_dirty = true;
-                    self.dirty.push_back(slot);
-                }
+                entry.end_publisher(now);
+                entry.mark_dirty(slot, &mut self.dirty);
             }
         }
     }
@@ -225,16 +302,38 @@ impl Shard {
 
     /// The next slot that has something to write, or has ended.
     pub fn poll_dirty(&mut self) -> Option<usize> {
-        let slot = self.dirty.pop_front()?;
-        if let Some(entry) = self.sessions.get_mut(slot) {
-            entry.is_dirty = false;
+        loop {
+            match self.dirty.pop_front()? {
+                Due::Slot(slot) => {
+                    if let Some(entry) = self.sessions.get_mut(slot) {
+                        entry.is_dirty = false;
+                    }
+                    return Some(slot);
+                }
+                held => self.written_next.push(held),
+            }
         }
-        Some(slot)
+    }
+
+    /// All slots that [`Self::poll_dirty`] has given are written: lets go of the events before them.
+    pub fn handle_all_written(&mut self) {
+        for held in self.written_next.drain(..) {
+            match held {
+                Due::Event(delivery) => drop(delivery),
+                Due::Barrier(receipt) => drop(receipt),
+                Due::Slot(_) => {}
+            }
+        }
     }
 
     /// Is there anything that [`Self::poll_dirty`] would give?
     pub fn has_dirty(&self) -> bool {
         !self.dirty.is_empty()
+    }
+
+    /// What a slot's session has to write next.
+    pub fn slices(&self, slot: usize) -> impl Iterator<Item = IoSlice<'_>> {
+        self.sessions.get(slot).into_iter().flat_map(|entry| entry.session.slices())
     }
 
     /// The session of a slot.
@@ -248,8 +347,9 @@ impl Shard {
         let Some(entry) = self.sessions.try_remove(slot) else { return };
         self.waiting.retain(|waiting| *waiting != slot);
         if entry.is_dirty {
-            self.dirty.retain(|dirty| *dirty != slot);
+            self.dirty.retain(|due| !matches!(due, Due::Slot(dirty) if *dirty == slot));
         }
+        self.forget_replies(entry.replies.len());
         if let (true, Some(protocol)) = (entry.is_counted, entry.session.protocol()) {
             self.shared.metrics.sessions_open.of(protocol).dec();
             self.shared.metrics.sessions_closed.count(entry.session.ended_as());
@@ -304,15 +404,19 @@ impl Shard {
                     }
                 }
             }
-            SessionEvent::Publish(message) => self.publish(slot, Publication::Message(message), now),
+            SessionEvent::Publish(message) => {
+                if let Some(entry) = self.sessions.get_mut(slot) {
+                    entry.publishes = true;
+                }
+                self.publish(slot, Publication::Message(message), now);
+            }
             SessionEvent::PublishAll(publisher, batch) => {
                 self.publish(slot, Publication::Batch(publisher, batch), now);
             }
             SessionEvent::Hello(publisher) => {
-                let accepted = self.node.highest(publisher, now);
-                if let Some(entry) = self.sessions.get_mut(slot) {
-                    entry.session.welcome_publisher(accepted, now);
-                }
+                let (number, receipt) = self.receipt(slot);
+                let accepted = self.node.highest(publisher, &receipt, now);
+                self.reply_when_settled(slot, number, Reply::Welcome(accepted), receipt, now);
             }
         }
     }
@@ -326,12 +430,12 @@ impl Shard {
 
     /// Publishes what a session wants to publish, as far as there is credit.
     fn publish_what_waits(&mut self, slot: usize, now: Instant) {
-        let Some(entry) = self.sessions.get_mut(slot) else { return };
-        // A publisher gets no acknowledgement and sends it again, to the next server.
-        if self.draining {
-            entry.unpublished.clear();
-        }
-        while !entry.unpublished.is_empty() {
+        while let Some(entry) = self.sessions.get_mut(slot).filter(|entry| !entry.unpublished.is_empty()) {
+            // A publisher gets no acknowledgement and sends it again, to the next server.
+            if self.draining {
+                entry.unpublished.clear();
+                return;
+            }
             if !self.node.has_credit() {
                 self.shared.metrics.credit_waits.inc();
                 if !self.waiting.contains(&slot) {
@@ -341,12 +445,65 @@ impl Shard {
             }
             match entry.unpublished.pop_front() {
                 Some(Publication::Batch(publisher, mut batch)) => {
-                    self.node.publish_all(publisher, std::mem::take(&mut batch.messages), now);
-                    entry.session.acknowledge(batch, now);
+                    let messages = std::mem::take(&mut batch.messages);
+                    let (number, receipt) = self.receipt(slot);
+                    self.node.publish_all(publisher, messages, &receipt, now);
+                    self.reply_when_settled(slot, number, Reply::Acknowledged(batch), receipt, now);
                 }
                 Some(Publication::Message(message)) => self.node.publish(message, Source::Browser),
                 None => {}
             }
+        }
+    }
+
+    /// A receipt that tells this slot's session, and its number.
+    fn receipt(&mut self, slot: usize) -> (u64, Arc<Receipt>) {
+        self.receipts += 1;
+        let shard = self.node.shards()[self.number].clone();
+        (self.receipts, Receipt::new(shard, Waiter { slot, number: self.receipts }))
+    }
+
+    fn reply_when_settled(
+        &mut self,
+        slot: usize,
+        number: u64,
+        reply: Reply,
+        receipt: Arc<Receipt>,
+        now: Instant,
+    ) {
+        let Some(entry) = self.sessions.get_mut(slot) else { return };
+        entry.replies.push(number, reply);
+        self.replies += 1;
+        if Receipt::is_settled(receipt) {
+            entry.replies.settle(number);
+            self.reply(slot, now);
+        }
+    }
+
+    /// Tells a session what is true now.
+    fn reply(&mut self, slot: usize, now: Instant) {
+        let Some(entry) = self.sessions.get_mut(slot) else { return };
+        let waited = entry.replies.len();
+        while let Some(reply) = entry.replies.pop_settled() {
+            match reply {
+                Reply::Welcome(accepted) => entry.session.welcome_publisher(accepted, now),
+                Reply::Acknowledged(batch) => entry.session.acknowledge(batch, now),
+            }
+        }
+        let told = waited - entry.replies.len();
+        if told > 0 {
+            if self.draining {
+                entry.end_publisher(now);
+            }
+            entry.mark_dirty(slot, &mut self.dirty);
+            self.forget_replies(told);
+        }
+    }
+
+    fn forget_replies(&mut self, count: usize) {
+        self.replies -= count;
+        if self.replies == 0 {
+            self.stopped = None;
         }
     }
 
@@ -359,11 +516,29 @@ impl Shard {
     }
 
     fn mark_dirty(&mut self, slot: usize) {
-        if let Some(entry) = self.sessions.get_mut(slot)
-            && !entry.is_dirty
-        {
-            entry.is_dirty = true;
-            self.dirty.push_back(slot);
+        if let Some(entry) = self.sessions.get_mut(slot) {
+            entry.mark_dirty(slot, &mut self.dirty);
+        }
+    }
+}
+
+impl Entry {
+    /// Is its socket read? Not while what it wants to publish waits for credit, nor while too much of it is unanswered.
+    fn is_read(&self) -> bool {
+        self.unpublished.is_empty() && !self.replies.is_full()
+    }
+
+    /// Ends a publisher's session for a drain, unless it is still to be told something.
+    fn end_publisher(&mut self, now: Instant) {
+        if self.replies.is_empty() {
+            self.session.end(CloseReason::GoingAway, now + FAREWELL);
+        }
+    }
+
+    fn mark_dirty(&mut self, slot: usize, dirty: &mut VecDeque<Due>) {
+        if !self.is_dirty {
+            self.is_dirty = true;
+            dirty.push_back(Due::Slot(slot));
         }
     }
 }

@@ -1,11 +1,11 @@
 //! A shard's event loop: the only place where sessions' sockets are read and written.
 //!
-//! Each turn takes what is there, from the inbox and from the sockets, and then writes each dirty session once, with a
-//! vectored write of all that waits there (of 64 frames at a time). Nothing is spawned or woken per delivery. The sockets hang in an epoll set of
-//! the shard's own, whose descriptor tokio watches: a socket costs the kernel's entry and nothing else.
+//! Each turn takes what is there, from the inbox and from the sockets, and then writes each dirty session once
+//! ([`super::write`]). Nothing is spawned or woken per delivery. The sockets hang in an epoll set of the shard's own, whose
+//! descriptor tokio watches: a socket costs the kernel's entry and nothing else.
 
 use std::collections::VecDeque;
-use std::io::{self, IoSlice};
+use std::io;
 use std::iter;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -15,22 +15,22 @@ use tokio::time::{MissedTickBehavior, interval, sleep_until};
 use tracing::error;
 
 use super::Shard;
+use super::ring::SendRing;
 use crate::connection::Accepted;
 use crate::connection::socket::Socket;
 use crate::node::handle::{Inbox, ShardMessage};
 use crate::process::watch;
 use crate::session::Now;
-use crate::session::outbound::MAX_SLICES;
 
 /// Bytes of one read. One buffer for all sessions of the shard.
 const READ_BYTES: usize = 64 << 10;
 
 /// Reads of one socket before the others get their turn.
-const READS_PER_TURN: usize = 4;
+const READS_PER_SOCKET: usize = 4;
 
-/// Sessions that are written before the shard looks at its inbox and sockets again, so that a fan-out to many does not
-/// delay acknowledgements, pings and handshakes until its end.
-const WRITES_PER_TURN: usize = 512;
+/// Bytes that are read, from all sockets together, before the inbox is looked at and sockets are written: about a
+/// thousand subscriptions, or a hundred handshakes. What many browsers want at once delays what all others receive by that.
+const READ_BYTES_PER_TURN: usize = 64 << 10;
 
 /// Messages of the inbox that are taken before sockets are written.
 const MESSAGES_PER_TURN: usize = 256;
@@ -39,10 +39,13 @@ const MESSAGES_PER_TURN: usize = 256;
 const EVENTS_PER_TURN: usize = 1024;
 
 /// Runs a shard until it is told to stop and its sessions have ended, or their time is over.
-pub async fn run(shard: Shard, mut inbox: Inbox) -> io::Result<()> {
+///
+/// `send_together`: a message to many sessions is sent with one system call for all.
+pub async fn run(shard: Shard, mut inbox: Inbox, send_together: bool) -> io::Result<()> {
     let mut sockets = watch(Poll::new()?)?;
+    let ring = if send_together { Some(SendRing::new()?) } else { None };
     let mut events = Events::with_capacity(EVENTS_PER_TURN);
-    let mut event_loop = EventLoop::new(shard, sockets.get_ref().registry().try_clone()?);
+    let mut event_loop = EventLoop::new(shard, sockets.get_ref().registry().try_clone()?, ring);
     let mut tick = interval(Duration::from_secs(1));
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -79,13 +82,15 @@ pub async fn run(shard: Shard, mut inbox: Inbox) -> io::Result<()> {
     }
 }
 
-struct EventLoop {
-    shard: Shard,
+pub(super) struct EventLoop {
+    pub(super) shard: Shard,
     registry: Registry,
     /// By slot.
-    connections: Vec<Option<Connection>>,
+    pub(super) connections: Vec<Option<Connection>>,
+    /// Where the kernel allows it.
+    pub(super) ring: Option<SendRing>,
     /// Slots that may have more to read than they got their turn for.
-    readable: VecDeque<usize>,
+    pub(super) readable: VecDeque<usize>,
     buffer: Box<[u8]>,
     /// There may be more events of the kernel than were taken.
     has_more_events: bool,
@@ -97,24 +102,25 @@ struct EventLoop {
 
 /// A socket, and what is known of the kernel's side of it. Events are edge-triggered: they are told once.
 #[expect(clippy::struct_excessive_bools, reason = "facts that are independent of each other")]
-struct Connection {
-    socket: Socket,
+pub(super) struct Connection {
+    pub(super) socket: Socket,
     /// There may be something to read.
-    is_readable: bool,
+    pub(super) is_readable: bool,
     /// It stands in `EventLoop::readable`.
-    is_queued: bool,
+    pub(super) is_queued: bool,
     /// The peer's FIN is behind what can be read.
     input_ends: bool,
     /// The kernel takes no more for now.
-    is_blocked: bool,
-    fin_sent: bool,
+    pub(super) is_blocked: bool,
+    pub(super) fin_sent: bool,
 }
 
 impl EventLoop {
-    fn new(shard: Shard, registry: Registry) -> Self {
+    fn new(shard: Shard, registry: Registry, ring: Option<SendRing>) -> Self {
         Self {
             shard,
             registry,
+            ring,
             connections: Vec::new(),
             readable: VecDeque::new(),
             buffer: vec![0; READ_BYTES].into(),
@@ -131,13 +137,14 @@ impl EventLoop {
     fn handle_message(&mut self, message: ShardMessage, now: Instant) {
         match message {
             ShardMessage::Accepted(accepted) => self.accept(accepted, now),
-            ShardMessage::Delivery(delivery) => self.shard.handle_delivery(&delivery, now),
+            ShardMessage::Delivery(delivery) => self.shard.handle_delivery(delivery, now),
+            ShardMessage::Barrier(receipt) => self.shard.handle_barrier(receipt),
+            ShardMessage::Settled(waiter) => self.shard.handle_settled(waiter, now),
+            ShardMessage::Disconnect(disconnect) => self.shard.handle_disconnect(&disconnect, now),
             ShardMessage::Rules(shared) => self.shard.handle_rules(shared),
             ShardMessage::CreditReturned => self.shard.handle_credit(now),
-            ShardMessage::StopPublishing(done) => {
-                self.shard.stop_publishing(now);
-                drop(done);
-            }
+            ShardMessage::AskForLife(alive) => drop(alive),
+            ShardMessage::StopPublishing(done) => self.shard.stop_publishing(now, done),
             ShardMessage::Stop { until } => {
                 self.shard.stop(now, until);
                 self.stop_until = Some(until);
@@ -146,8 +153,9 @@ impl EventLoop {
     }
 
     fn accept(&mut self, accepted: Accepted, now: Instant) {
-        let Accepted { mut socket, peer, count } = accepted;
-        let slot = self.shard.accept(peer, count, now);
+        let Accepted { mut socket, caller } = accepted;
+        let peer = caller.peer;
+        let slot = self.shard.accept(caller, now);
         let interest = Interest::READABLE | Interest::WRITABLE;
         if let Err(error) = socket.register(&self.registry, Token(slot), interest) {
             error!(%peer, %error, "a new connection could not be watched, and is dropped");
@@ -208,35 +216,48 @@ impl EventLoop {
             return;
         }
         let now = current_time();
+        let mut bytes = 0;
         for _ in 0..self.readable.len() {
-            if let Some(slot) = self.readable.pop_front() {
-                self.read(slot, now);
+            let Some(slot) = self.readable.pop_front() else { return };
+            bytes += self.read(slot, now);
+            if bytes >= READ_BYTES_PER_TURN {
+                return;
             }
         }
     }
 
-    fn read(&mut self, slot: usize, now: Now) {
-        let Some(Some(connection)) = self.connections.get_mut(slot) else { return };
+    /// How many bytes came.
+    fn read(&mut self, slot: usize, now: Now) -> usize {
+        let mut bytes = 0;
+        let Some(Some(connection)) = self.connections.get_mut(slot) else { return bytes };
         connection.is_queued = false;
-        for _ in 0..READS_PER_TURN {
+        for _ in 0..READS_PER_SOCKET {
             if !connection.is_readable || !self.shard.wants_input(slot) {
-                return;
+                return bytes;
             }
-            match connection.socket.read(&mut self.buffer) {
+            let read = connection.socket.read(&mut self.buffer);
+            // TLS answers while it reads; what the kernel does not take waits for writability.
+            connection.is_blocked |= connection.socket.has_pending();
+            match read {
                 Ok(0) => {
                     connection.is_readable = false;
                     self.shard.handle_end_of_input(slot);
                 }
                 Ok(length) => {
+                    bytes += length;
                     // A short read has emptied the kernel's buffer, unless the peer's FIN is still behind it.
-                    connection.is_readable = length == READ_BYTES || connection.input_ends;
+                    connection.is_readable =
+                        length == READ_BYTES || connection.input_ends || connection.socket.reads_in_pieces();
                     self.shard.handle_bytes(slot, &self.buffer[..length], now);
+                    if self.shard.wants_acknowledgement(slot) {
+                        connection.socket.acknowledge_now();
+                    }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => connection.is_readable = false,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => {
+                Err(error) => {
                     connection.is_readable = false;
-                    self.shard.handle_error(slot);
+                    self.shard.handle_read_error(slot, &error, now.instant);
                 }
             }
         }
@@ -244,58 +265,11 @@ impl EventLoop {
             connection.is_queued = true;
             self.readable.push_back(slot);
         }
-    }
-
-    fn write_sockets(&mut self) {
-        if !self.shard.has_dirty() {
-            return;
-        }
-        let now = current_time();
-        for _ in 0..WRITES_PER_TURN {
-            let Some(slot) = self.shard.poll_dirty() else { return };
-            self.write(slot, now);
-        }
-    }
-
-    fn write(&mut self, slot: usize, now: Now) {
-        let Some(Some(connection)) = self.connections.get_mut(slot) else { return };
-        let Some(session) = self.shard.session(slot) else { return };
-        while !connection.is_blocked && !session.outbound().is_empty() {
-            let mut slices = [IoSlice::new(&[]); MAX_SLICES];
-            let filled = session.outbound().slices(&mut slices);
-            let lent: usize = slices[..filled].iter().map(|slice| slice.len()).sum();
-            match connection.socket.write(&slices[..filled]) {
-                Ok(taken) => {
-                    connection.is_blocked = taken < lent;
-                    session.outbound().advance(taken);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => connection.is_blocked = true,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => session.handle_error(),
-            }
-        }
-        if session.outbound().is_empty() && session.awaits_written() {
-            self.shard.handle_written(slot, now);
-        }
-        let Some(session) = self.shard.session(slot) else { return };
-        if session.wants_fin() && !connection.fin_sent {
-            connection.fin_sent = true;
-            // A peer that is gone already needs no FIN.
-            let _ = connection.socket.finish();
-        }
-        let wants_input = self.shard.wants_input(slot);
-        if self.shard.is_gone(slot) {
-            // Closing the descriptor takes it out of the epoll set.
-            self.connections[slot] = None;
-            self.shard.remove(slot);
-        } else if connection.is_readable && !connection.is_queued && wants_input {
-            connection.is_queued = true;
-            self.readable.push_back(slot);
-        }
+        bytes
     }
 }
 
-fn current_time() -> Now {
+pub(super) fn current_time() -> Now {
     // A clock before 1970 refuses every ticket, which is right.
     let unix = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     Now { instant: Instant::now(), unix }

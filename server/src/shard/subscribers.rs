@@ -1,12 +1,16 @@
 //! Which of a shard's sessions receive which topics.
 //!
 //! Dense arrays both ways, so that a fan-out walks one array and the end of a session costs what it had subscribed to,
-//! however many others share its topics. Bound: `limits.subscriptions` per session.
+//! however many others share its topics. Bound: `limits.subscriptions` per session. What many topics took is given back
+//! when few are left.
 
 use std::collections::HashMap;
 
 use orosync_protocol::Topic;
 use slab::Slab;
+
+/// A map that could hold this many times what it does is made smaller: seldom enough to cost nothing per topic.
+const SPARSE: usize = 16;
 
 /// See the module. Sessions are named by their slot in the shard.
 #[derive(Debug, Default)]
@@ -114,6 +118,10 @@ impl Subscribers {
         }
         let Members { topic, .. } = self.topics.remove(topic);
         self.names.remove(&topic);
+        if self.names.len() < self.names.capacity() / SPARSE {
+            self.names.shrink_to(2 * self.names.len());
+            self.topics.shrink_to_fit();
+        }
         Some(topic)
     }
 }

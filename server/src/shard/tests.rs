@@ -1,6 +1,5 @@
 //! Sessions of one shard, stepped by hand: no socket, no sleep, the clock is an argument.
 
-use std::io::IoSlice;
 use std::time::Duration;
 
 use orosync_protocol::link_frame::{Message, PublisherFrame, ServerFrame};
@@ -10,14 +9,16 @@ use orosync_protocol::{Audience, Payload, PublisherId, Seq, SessionIds, Subproto
 use super::*;
 use crate::auth::Authenticator;
 use crate::config::settings::{Anonymous, Limits};
-use crate::connection::limits::ConnectionLimits;
+use crate::connection::limits::{ConnectionLimits, Places};
+use crate::connection::proxies::TrustedProxies;
+use crate::connection::{Caller, Peer};
 use crate::handshake::Door;
 use crate::handshake::origin::AllowedOrigins;
-use crate::log::RateLimited;
+
 use crate::metrics::Metrics;
 use crate::node::handle::{Inbox, ShardHandle, ShardMessage};
 use crate::policy::{Policies, Publish, Subscribe, TopicRule};
-use crate::session::outbound::MAX_SLICES;
+use crate::session::ClientLines;
 
 const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
 const UNIX_NOW: u64 = 1_000_000;
@@ -44,8 +45,6 @@ impl Stage {
         let metrics = Arc::new(Metrics::new());
         let (handle, inbox) = ShardHandle::new();
         let node = Arc::new(Node::new(vec![handle], &limits, Arc::clone(&metrics)));
-        let ten_lines =
-            || Arc::new(RateLimited::new(10, Duration::from_secs(10), metrics.log_lines_left_out.clone()));
         let shared = Shared {
             door: Door {
                 authenticator: Arc::new(Authenticator::new(
@@ -54,16 +53,16 @@ impl Stage {
                 )),
                 anonymous: Anonymous::Accept,
                 allowed_origins: AllowedOrigins::new(vec!["*".into()]),
+                trusted_proxies: TrustedProxies::default(),
                 max_head_bytes: limits.handshake_bytes,
             },
             policies: Policies::new(Vec::new()),
             limits,
             metrics: Arc::clone(&metrics),
-            handshakes_logged: ten_lines(),
-            refusals_logged: ten_lines(),
+            lines: Arc::new(ClientLines::new(10, Duration::from_secs(10), &metrics)),
         };
         let stepped = Shard::new(0, Arc::clone(&node), Arc::new(shared));
-        let connections = ConnectionLimits::new(1000, 1000);
+        let connections = ConnectionLimits::new(Places { browsers: 1000, for_publishers: 0 }, 1000);
         Self { shard: stepped, inbox, node, metrics, connections, now: Instant::now(), tickets: 0 }
     }
 
@@ -73,7 +72,7 @@ impl Stage {
 
     fn connect(&mut self) -> usize {
         let count = self.connections.admit(Peer::Unix).unwrap();
-        self.shard.accept(Peer::Unix, count, self.now)
+        self.shard.accept(Caller::new(Peer::Unix, count), self.now)
     }
 
     fn send(&mut self, slot: usize, bytes: &[u8]) {
@@ -85,23 +84,34 @@ impl Stage {
         self.send(slot, &masked(1, text.as_bytes()));
     }
 
-    /// Does what the event loop would: passes on what is in the inbox.
+    /// Does what the event loop would: passes on what is in the inbox, and writes.
     fn pass_on(&mut self) {
+        while self.pass_on_without_writing() {
+            while self.shard.poll_dirty().is_some() {}
+            self.shard.handle_all_written();
+        }
+    }
+
+    /// The first half of that. Was there anything?
+    fn pass_on_without_writing(&mut self) -> bool {
+        let mut worked = false;
         while let Ok(message) = self.inbox.try_recv() {
+            worked = true;
             match message {
-                ShardMessage::Delivery(delivery) => self.shard.handle_delivery(&delivery, self.now),
+                ShardMessage::Delivery(delivery) => self.shard.handle_delivery(delivery, self.now),
+                ShardMessage::Barrier(receipt) => self.shard.handle_barrier(receipt),
+                ShardMessage::Settled(waiter) => self.shard.handle_settled(waiter, self.now),
                 ShardMessage::CreditReturned => self.shard.handle_credit(self.now),
                 other => panic!("{other:?}"),
             }
         }
+        worked
     }
 
     /// Takes what one write would send, as the kernel would.
     fn written(&mut self, slot: usize) -> Vec<u8> {
         let Some(session) = self.shard.session(slot) else { return Vec::new() };
-        let mut slices = [IoSlice::new(&[]); MAX_SLICES];
-        let filled = session.outbound().slices(&mut slices);
-        let bytes: Vec<u8> = slices[..filled].iter().flat_map(|slice| slice.to_vec()).collect();
+        let bytes: Vec<u8> = session.slices().flat_map(|slice| slice.to_vec()).collect();
         session.outbound().advance(bytes.len());
         let now = self.now();
         self.shard.handle_written(slot, now);
@@ -157,7 +167,13 @@ impl Stage {
         self.shard.end_due(until);
     }
 
+    /// What a publisher is told once everything has been written.
     fn link_frames(&mut self, slot: usize) -> Vec<ServerFrame> {
+        self.pass_on();
+        self.link_frames_now(slot)
+    }
+
+    fn link_frames_now(&mut self, slot: usize) -> Vec<ServerFrame> {
         let written = self.written(slot);
         frames(&written)
             .into_iter()
@@ -184,6 +200,10 @@ fn default_limits() -> Limits {
         ping_interval: Duration::from_secs(30),
         ping_timeout: Duration::from_secs(15),
     }
+}
+
+fn ack(seq: u64) -> ServerFrame {
+    ServerFrame::Ack { accepted: Seq::new(seq).unwrap() }
 }
 
 const WAMP: &str = "Sec-WebSocket-Protocol: wamp\r\n";
@@ -424,13 +444,13 @@ fn a_publisher_is_acknowledged_and_what_it_sends_again_is_delivered_once() {
     let first = stage.publisher(7);
     assert_eq!(stage.link_frames(first), [ServerFrame::Welcome { accepted: None }]);
     stage.link(first, &batch(1, vec![message("oro/ping", "1"), message("oro/ping", "2")]));
-    assert_eq!(stage.link_frames(first), [ServerFrame::Ack { accepted: Seq::new(2).unwrap() }]);
+    assert_eq!(stage.link_frames(first), [ack(2)]);
     // The acknowledgement is lost, the publisher comes back and sends the second one again.
-    stage.shard.handle_error(first);
+    stage.shard.handle_read_error(first, &io::ErrorKind::ConnectionReset.into(), stage.now);
     let second = stage.publisher(7);
     assert_eq!(stage.link_frames(second), [ServerFrame::Welcome { accepted: Seq::new(2) }]);
     stage.link(second, &batch(2, vec![message("oro/ping", "2"), message("oro/ping", "3")]));
-    assert_eq!(stage.link_frames(second), [ServerFrame::Ack { accepted: Seq::new(3).unwrap() }]);
+    assert_eq!(stage.link_frames(second), [ack(3)]);
     assert_eq!(stage.texts(reader), ["1", "2", "3"].map(|n| format!(r#"[8,"oro\/ping",{n}]"#)));
     assert_eq!(stage.metrics.messages_duplicate.get(), 1);
 }
@@ -445,7 +465,7 @@ fn a_publisher_hears_of_a_message_that_nobody_could_receive() {
     assert!(
         matches!(&told[0], ServerFrame::Refused { seq, reason } if *seq == Seq::FIRST && reason.contains("no/such/topic"))
     );
-    assert_eq!(told[1], ServerFrame::Ack { accepted: Seq::new(2).unwrap() });
+    assert_eq!(told[1], ack(2));
 }
 
 #[test]
@@ -456,13 +476,11 @@ fn without_credit_a_publisher_is_not_read_and_goes_on_when_it_comes_back() {
     let publisher = stage.publisher(7);
     stage.link_frames(publisher);
     stage.link(publisher, &batch(1, vec![message("oro/ping", "1")]));
-    assert_eq!(stage.link_frames(publisher).len(), 1);
     stage.link(publisher, &batch(2, vec![message("oro/ping", "2")]));
-    assert!(stage.link_frames(publisher).is_empty(), "the first one is still in the inbox");
+    assert!(stage.link_frames_now(publisher).is_empty(), "the first one is still in the inbox");
     assert!(!stage.shard.wants_input(publisher));
     assert_eq!(stage.metrics.credit_waits.get(), 1);
-    stage.pass_on();
-    assert_eq!(stage.link_frames(publisher), [ServerFrame::Ack { accepted: Seq::new(2).unwrap() }]);
+    assert_eq!(stage.link_frames(publisher), [1, 2].map(ack));
     assert!(stage.shard.wants_input(publisher));
     assert_eq!(stage.texts(reader).len(), 2);
 }
@@ -472,7 +490,8 @@ fn while_draining_nothing_is_acknowledged_any_more() {
     let mut stage = Stage::new();
     let slot = stage.publisher(7);
     stage.link_frames(slot);
-    stage.shard.stop_publishing(stage.now);
+    let (done, _) = mpsc::channel(1);
+    stage.shard.stop_publishing(stage.now, done);
     stage.link(slot, &batch(1, vec![message("oro/ping", "1")]));
     let sent = frames(&stage.written(slot));
     assert_eq!(sent.len(), 1);
@@ -555,7 +574,7 @@ fn what_waits_for_credit_is_published_even_if_its_publisher_has_gone() {
     let publisher = stage.publisher(7);
     stage.link(publisher, &batch(1, vec![message("oro/ping", "1")]));
     stage.link(publisher, &batch(2, vec![message("oro/ping", "2")]));
-    stage.shard.handle_error(publisher);
+    stage.shard.handle_read_error(publisher, &io::ErrorKind::ConnectionReset.into(), stage.now);
     assert!(!stage.shard.is_gone(publisher));
     assert_eq!(stage.texts(reader).len(), 2);
     assert!(stage.shard.is_gone(publisher));
@@ -569,14 +588,14 @@ fn a_publisher_that_waits_for_credit_is_not_taken_for_dead() {
     let publisher = stage.publisher(7);
     stage.link(publisher, &batch(1, vec![message("oro/ping", "1")]));
     stage.link(publisher, &batch(2, vec![message("oro/ping", "2")]));
-    stage.link_frames(publisher);
+    stage.link_frames_now(publisher);
     for _ in 0..3 {
         stage.now += Duration::from_secs(31);
         stage.send(reader, &masked(10, b""));
         stage.shard.handle_timeout(stage.now);
+        assert_eq!(stage.written(publisher), b"\x89\x00", "nor does it take us for dead");
     }
-    stage.pass_on();
-    assert_eq!(stage.link_frames(publisher), [ServerFrame::Ack { accepted: Seq::new(2).unwrap() }]);
+    assert_eq!(stage.link_frames(publisher), [1, 2].map(ack));
 }
 
 #[test]
@@ -587,6 +606,18 @@ fn a_close_frame_leaves_whatever_bytes_follow_what_caused_it() {
         stage.send(slot, &[masked(1, b"not json"), more].concat());
         let sent = frames(&stage.written(slot));
         assert_eq!((sent.len(), sent[0].0, &sent[0].1[..2]), (1, 8, &1007_u16.to_be_bytes()[..]));
+    }
+}
+
+#[test]
+fn a_peer_that_broke_the_protocol_gets_its_close_frame_and_the_fin_at_once() {
+    // The second one believes to have closed already.
+    for (broken, code) in [(masked(3, b""), 1002), (masked(8, b"\x03"), 1002), (masked(1, b"\xff"), 1007)] {
+        let mut stage = Stage::new();
+        let slot = stage.browser(OROSYNC, &user(1));
+        stage.send(slot, &broken);
+        assert_eq!(frames(&stage.written(slot))[0].1[..2], u16::to_be_bytes(code));
+        assert!(stage.shard.session(slot).unwrap().wants_fin());
     }
 }
 
@@ -678,4 +709,97 @@ fn other_rules_hold_from_now_on_and_no_session_is_closed_for_them() {
     stage.follow(Vec::new());
     stage.node.publish(message("acme/news", "1"), Source::Server);
     assert_eq!(stage.texts(slot), [r#"[8,"acme\/news",1]"#], "what is subscribed to stays");
+}
+
+#[test]
+fn an_acknowledgement_waits_until_the_event_is_written() {
+    let mut stage = Stage::new();
+    let reader = stage.browser(WAMP, &user(1));
+    stage.say(reader, r#"[5,"oro/ping"]"#);
+    let publisher = stage.publisher(7);
+    stage.link_frames(publisher);
+    while stage.shard.poll_dirty().is_some() {}
+    stage.shard.handle_all_written();
+    stage.link(publisher, &batch(1, vec![message("oro/ping", "1")]));
+    stage.pass_on_without_writing();
+    assert!(stage.link_frames_now(publisher).is_empty(), "the event waits in the reader's queue");
+    assert!(!stage.shard.session(reader).unwrap().outbound().is_empty());
+    // The publisher's own slot, then the reader's: the event loop writes both, and says so then.
+    assert_eq!([stage.shard.poll_dirty(), stage.shard.poll_dirty()], [Some(publisher), Some(reader)]);
+    stage.pass_on_without_writing();
+    assert!(stage.link_frames_now(publisher).is_empty(), "the reader is being written");
+    while stage.shard.poll_dirty().is_some() {}
+    stage.shard.handle_all_written();
+    stage.pass_on_without_writing();
+    assert_eq!(stage.link_frames_now(publisher), [ack(1)]);
+}
+
+#[test]
+fn a_publisher_that_comes_back_is_welcomed_with_what_is_written_and_not_before() {
+    let mut stage = Stage::new();
+    let reader = stage.browser(WAMP, &user(1));
+    stage.say(reader, r#"[5,"oro/ping"]"#);
+    let first = stage.publisher(7);
+    stage.link_frames(first);
+    stage.link(first, &batch(1, vec![message("oro/ping", "1")]));
+    stage.shard.handle_read_error(first, &io::ErrorKind::ConnectionReset.into(), stage.now);
+    let second = stage.publisher(7);
+    assert!(stage.link_frames_now(second).is_empty(), "message 1 is accepted, and still in the inbox");
+    assert_eq!(stage.link_frames(second), [ServerFrame::Welcome { accepted: Seq::new(1) }]);
+}
+
+#[test]
+fn what_is_sent_again_is_acknowledged_when_the_first_is_written() {
+    let mut stage = Stage::new();
+    let reader = stage.browser(WAMP, &user(1));
+    stage.say(reader, r#"[5,"oro/ping"]"#);
+    let (first, second) = (stage.publisher(7), stage.publisher(7));
+    stage.link_frames(first);
+    stage.link_frames(second);
+    stage.link(first, &batch(1, vec![message("oro/ping", "1")]));
+    stage.link(second, &batch(1, vec![message("oro/ping", "1")]));
+    assert!(stage.link_frames_now(second).is_empty(), "message 1 is still in the inbox");
+    assert_eq!(stage.link_frames(second), [ack(1)]);
+    assert_eq!(stage.texts(reader).len(), 1);
+}
+
+#[test]
+fn a_drain_acknowledges_what_was_accepted_and_says_when_it_has() {
+    let mut stage = Stage::new();
+    let reader = stage.browser(WAMP, &user(1));
+    stage.say(reader, r#"[5,"oro/ping"]"#);
+    let publisher = stage.publisher(7);
+    stage.link_frames(publisher);
+    stage.link(publisher, &batch(1, vec![message("oro/ping", "1")]));
+    let (done, mut stopped) = mpsc::channel(1);
+    stage.shard.stop_publishing(stage.now, done);
+    stage.link(publisher, &batch(2, vec![message("oro/ping", "2")]));
+    assert_eq!(
+        stopped.try_recv(),
+        Err(mpsc::error::TryRecvError::Empty),
+        "message 1 is not acknowledged yet"
+    );
+    stage.pass_on();
+    assert_eq!(stopped.try_recv(), Err(mpsc::error::TryRecvError::Disconnected));
+    let told = frames(&stage.written(publisher));
+    assert_eq!(told.iter().map(|(opcode, _)| *opcode).collect::<Vec<_>>(), [2, 8]);
+    assert_eq!(ServerFrame::decode(told[0].1.clone().into()).unwrap(), ack(1));
+    assert_eq!(told[1].1[..2], 1001_u16.to_be_bytes());
+    assert_eq!(stage.texts(reader).len(), 1, "2 is for the next server");
+}
+
+#[test]
+fn a_drain_does_not_wait_for_a_publisher_that_has_gone() {
+    let mut stage = Stage::new();
+    let reader = stage.browser(WAMP, &user(1));
+    stage.say(reader, r#"[5,"oro/ping"]"#);
+    let publisher = stage.publisher(7);
+    stage.link_frames(publisher);
+    stage.link(publisher, &batch(1, vec![message("oro/ping", "1")]));
+    let (done, mut stopped) = mpsc::channel(1);
+    stage.shard.stop_publishing(stage.now, done);
+    stage.shard.handle_read_error(publisher, &io::ErrorKind::ConnectionReset.into(), stage.now);
+    stage.shard.remove(publisher);
+    assert_eq!(stopped.try_recv(), Err(mpsc::error::TryRecvError::Disconnected));
+    assert_eq!(stage.texts(reader).len(), 1);
 }

@@ -190,7 +190,9 @@ fn the_table_of_topics_is_what_is_built_in() {
 
 #[test]
 fn the_metrics_are_those_that_are_documented() {
-    let server = Server::start_with("[limits]\nsessions = 2\n");
+    let server = Server::start_with(
+        "bind = [\"127.0.0.1:0\", \"127.0.0.1:0 proxy_protocol\"]\ntrusted_proxies = [\"192.0.2.1\"]\n",
+    );
     // One of each reason: a metric by reason appears with its first count.
     let mut client = Client::anonymous(&server, WAMP);
     client.say(r#"[5,"nowhere"]"#);
@@ -198,8 +200,8 @@ fn the_metrics_are_those_that_are_documented() {
     client.sync();
     let mut stranger = Client::connect(&server);
     assert!(stranger.handshake("/?ticket=nonsense", WAMP).starts_with("HTTP/1.1 401 "));
-    let _one_too_many = [Client::connect(&server), Client::connect(&server)];
-    await_count(&server, r#"orosync_connections_refused_total{reason="too_many_sessions"}"#);
+    let _untrusted = Client::connect_to(server.address_with("proxy_protocol"));
+    await_count(&server, r#"orosync_connections_refused_total{reason="untrusted_proxy"}"#);
     drop(client);
     await_count(&server, r#"orosync_sessions_closed_total{reason="gone"}"#);
     let text = server.admin("/metrics");

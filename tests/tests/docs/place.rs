@@ -9,6 +9,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use orosync_tests::certificate::Certificate;
 use orosync_tests::server::{self, Server};
 use orosync_tests::{SECRET, php};
 use tempfile::TempDir;
@@ -34,6 +35,7 @@ impl Place {
         }
         let place = Self { server, admin, folder };
         fs::write(place.path("etc/secret"), SECRET).expect("the secret is written");
+        Certificate::new().write(&place.path("etc"));
         symlink(server::command().get_program(), place.path("bin/orosync-server")).expect("a link");
         place.write_program("bin/php", &php::command(&place.server.endpoint()));
         place

@@ -1,0 +1,25 @@
+// Bun's own publish (uWebSockets inside).
+
+const port = Number(process.argv[2]);
+
+const server = Bun.serve({
+    port,
+    hostname: '127.0.0.1',
+    fetch(request, server) {
+        const [, kind, topic] = new URL(request.url).pathname.split('/');
+        return server.upgrade(request, { data: { kind, topic } }) ? undefined : new Response('', { status: 400 });
+    },
+    websocket: {
+        idleTimeout: 0,
+        backpressureLimit: 64 << 20,
+        perMessageDeflate: false,
+        open(socket) {
+            if (socket.data.kind === 'sub') {
+                socket.subscribe(socket.data.topic);
+            }
+        },
+        message(socket, text) {
+            server.publish(text.slice(0, 4), text);
+        },
+    },
+});

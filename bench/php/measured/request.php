@@ -1,0 +1,42 @@
+<?php
+
+/**
+ * A request that publishes: nanoseconds until its first message is away, connecting included, and for each later one. By
+ * FPM; from the command line it is the first of a process.
+ */
+
+declare(strict_types=1);
+
+require __DIR__ . '/peers.php';
+
+const LATER = 5;
+
+$arguments = isset($argv) ? json_decode($argv[1], true) : $_GET;
+if (isset($arguments['away'])) {
+    // The same ways, and nobody listens.
+    $away = $arguments['nowhere'];
+    $arguments = ['redis' => $away, 'nchan' => $away, 'orosync' => $away] + $arguments;
+}
+$peer = peers($arguments)[$arguments['peer']];
+$payload = payloads()[$arguments['payload']];
+$later = [];
+$reached = true;
+$begin = hrtime(true);
+try {
+    $connection = $peer['open']();
+    $peer['publish']($connection, $payload, 1);
+} catch (Throwable $refused) {
+    // What an application does with it is not measured.
+    isset($arguments['away']) || throw $refused;
+    $reached = false;
+}
+$first = hrtime(true) - $begin;
+for ($message = 0; $message < LATER && $reached; ++$message) {
+    $begin = hrtime(true);
+    $peer['publish']($connection, $payload, 1);
+    $later[] = hrtime(true) - $begin;
+}
+if ($reached) {
+    $peer['close']($connection);
+}
+echo json_encode(['first' => $first, 'later' => $later], JSON_THROW_ON_ERROR);

@@ -1,0 +1,64 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Orosync\Bench;
+
+/**
+ * Does a page of FPM behind NGINX take longer because it publishes? Milliseconds of a page's time, at 1 and at 20 requests at a
+ * time.
+ *
+ * Beside it, in turn, twice the same page without: what these two differ by is noise, and what the publishing one adds
+ * is compared with it.
+ */
+final class Page
+{
+    private const PAGES = [
+        'page' => 'page-plain.php',
+        'the_same_page' => 'page-same.php',
+        'page_that_publishes' => 'page-publishing.php',
+    ];
+
+    public function __construct(private readonly Stage $stage, private readonly Effort $effort)
+    {
+    }
+
+    public function answer(): Result
+    {
+        $result = new Result('page', 'A page of PHP-FPM with one publishing call', 'ms of a page', $this->stage);
+        foreach ([1, 20] as $parallel) {
+            $case = $parallel === 1 ? 'one request at a time' : "$parallel requests at a time";
+            $added = $noise = [];
+            foreach (self::PAGES as $page) {
+                $this->load($page, $parallel);
+            }
+            for ($turn = 0; $turn < $this->effort->of(2, 15); ++$turn) {
+                $found = [];
+                foreach (Result::rotated(array_keys(self::PAGES), $turn) as $peer) {
+                    $found[$peer] = $this->load(self::PAGES[$peer], $parallel);
+                }
+                foreach (self::PAGES as $peer => $page) {
+                    $result->add($case, $peer, $found[$peer]);
+                }
+                $added[] = $found['page_that_publishes'] - ($found['page'] + $found['the_same_page']) / 2;
+                $noise[] = abs($found['page'] - $found['the_same_page']);
+            }
+            $text = "$case, added by publishing, ms; difference of equal pages";
+            $result->goalAtMost($text, Result::medianOf($added), Result::medianOf($noise));
+        }
+
+        return $result;
+    }
+
+    /** One second of requests; the time of one, in milliseconds. */
+    private function load(string $page, int $parallel): float
+    {
+        $command = ['wrk', '--threads', '1', '--connections', (string) $parallel, '--duration', '1s'];
+        $report = Process::run([...$this->stage->onServersCore(), ...$command, "http://{$this->stage->web}/$page"]);
+        if (str_contains($report, 'Non-2xx') || preg_match('~Requests/sec:\s+([0-9.]+)~', $report, $found) !== 1) {
+            throw new \RuntimeException("$page: $report");
+        }
+
+        return $parallel * 1000 / (float) $found[1];
+    }
+}

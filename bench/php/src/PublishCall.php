@@ -1,0 +1,125 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Orosync\Bench;
+
+/**
+ * How long does a publishing call keep the script? Wall time in the script, in microseconds.
+ *
+ * Beside it, in turn: PHP's own json_encode() of the same payload, phpredis PUBLISH, a POST to nchan by cURL, and a WAMP client
+ * that opens a socket in each request, as OroPlatform's does. Nobody has subscribed: what a subscriber costs is the server's.
+ */
+final class PublishCall
+{
+    private const REMOTE = ['phpredis', 'phpredis_persistent', 'curl_nchan_kept', 'curl_nchan_new', 'wamp_client'];
+    private const PAYLOADS = ['small', '5 content tags'];
+
+    /** Longer than the link thread naps: it sleeps when the next request comes. */
+    private const PAUSE_MICROSECONDS = 10_000;
+
+    private Result $result;
+
+    public function __construct(private readonly Stage $stage, private readonly Effort $effort)
+    {
+        $title = 'The publishing call: how long the script is kept';
+        $this->result = new Result('publish', $title, 'us in the script', $stage);
+    }
+
+    public function answer(): Result
+    {
+        for ($turn = 0; $turn < $this->effort->of(3, 15); ++$turn) {
+            $this->burst($turn);
+            $this->requests($turn);
+            $this->processes($turn);
+            $this->away($turn);
+        }
+        $this->judge();
+
+        return $this->result;
+    }
+
+    private function burst(int $turn): void
+    {
+        $found = $this->stage->measure('burst.php', ['turn' => $turn]);
+        foreach (self::PAYLOADS as $payload) {
+            foreach (['json_encode', 'orosync', ...self::REMOTE] as $peer) {
+                ['median' => $median, 'p99' => $slowest] = $found[$payload][$peer];
+                $this->result->add("burst, $payload", $peer, $median / 1000);
+                $this->result->add("burst, $payload, 99th percentile", $peer, $slowest / 1000);
+            }
+        }
+    }
+
+    /** One worker of FPM; each request is the first after a pause. */
+    private function requests(int $turn): void
+    {
+        $found = [];
+        for ($request = 0; $request < $this->effort->of(8, 16); ++$request) {
+            foreach (self::PAYLOADS as $payload) {
+                foreach (Result::rotated(['json_encode', 'orosync', ...self::REMOTE], $turn + $request) as $peer) {
+                    usleep(self::PAUSE_MICROSECONDS);
+                    $page = $this->stage->request('request.php', ['peer' => $peer, 'payload' => $payload]);
+                    $found[$payload][$peer]['first'][] = $page['first'];
+                    $found[$payload][$peer]['later'][] = Result::medianOf($page['later']);
+                }
+            }
+        }
+        foreach ($found as $payload => $peers) {
+            foreach ($this->inOrder($peers) as $peer => ['first' => $first, 'later' => $later]) {
+                $this->result->add("first of a request, after idle, $payload", $peer, Result::medianOf($first) / 1000);
+                $this->result->add("later ones of a request, $payload", $peer, Result::medianOf($later) / 1000);
+            }
+        }
+    }
+
+    private function processes(int $turn): void
+    {
+        foreach (Result::rotated(['orosync', 'phpredis', 'curl_nchan_new', 'wamp_client'], $turn) as $peer) {
+            $arguments = ['peer' => $peer, 'payload' => 'small'];
+            $found = $this->stage->measure('request.php', $arguments);
+            $this->result->add('first of a process, small', $peer, $found['first'] / 1000);
+        }
+    }
+
+    private function away(int $turn): void
+    {
+        $settings = [
+            'orosync.endpoint' => "ws://{$this->stage->nowhere}/",
+            'orosync.shutdown_timeout' => '0',
+            'log_errors' => '0',
+        ];
+        foreach (Result::rotated(['orosync', 'phpredis', 'curl_nchan_new', 'wamp_client'], $turn) as $peer) {
+            $arguments = ['peer' => $peer, 'payload' => 'small', 'away' => true];
+            $found = $this->stage->measure('request.php', $arguments, $settings);
+            $this->result->add('nobody listens: first of a process, small', $peer, $found['first'] / 1000);
+            if ($peer === 'orosync') {
+                $later = Result::medianOf($found['later']) / 1000;
+                $this->result->add('nobody listens: later ones, small', $peer, $later);
+            }
+        }
+    }
+
+    private function judge(): void
+    {
+        $result = $this->result;
+        foreach (self::PAYLOADS as $payload) {
+            $limit = 1.5 * $result->median("burst, $payload", 'json_encode') + 0.15;
+            $value = $result->median("burst, $payload", 'orosync');
+            $result->goalAtMost("burst, $payload, us; 1.5 x json_encode() + 150 ns", $value, $limit);
+            $ratio = $result->ratio("burst, $payload", 'phpredis', 'orosync');
+            $result->goalAtLeast("burst, $payload: phpredis / orosync", $ratio, 40.0);
+        }
+        foreach (self::PAYLOADS as $payload) {
+            $case = "first of a request, after idle, $payload";
+            $result->goalAtMost("$case, us", $result->median($case, 'orosync'), 12.0);
+            $result->goalAtLeast("$case: WAMP client / orosync", $result->ratio($case, 'wamp_client', 'orosync'), 30.0);
+        }
+    }
+
+    /** The order of the results is always the same, whoever came first. */
+    private function inOrder(array $peers): array
+    {
+        return array_replace(array_flip(['json_encode', 'orosync', ...self::REMOTE]), $peers);
+    }
+}

@@ -1,0 +1,154 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Orosync\Bench;
+
+/** The answer to one question: rows of repetitions, ratios within the run, goals. Written as JSON, printed as a table. */
+final class Result
+{
+    /** @var array<string, array<string, list<float>>> repetitions by case and peer */
+    private array $cases = [];
+    /** @var list<array{text: string, value: float, limit: float, reached: bool}> */
+    private array $goals = [];
+
+    public function __construct(
+        private readonly string $question,
+        private readonly string $title,
+        private readonly string $unit,
+        private readonly Stage $stage,
+    ) {
+    }
+
+    /** Adds one repetition. Peers appear in the order in which they came first. */
+    public function add(string $case, string $peer, float $value): void
+    {
+        $this->cases[$case][$peer][] = $value;
+    }
+
+    public function median(string $case, string $peer): float
+    {
+        return self::medianOf($this->cases[$case][$peer]);
+    }
+
+    /** The median of the ratios of neighbouring repetitions: what is noise for both of them is in neither. */
+    public function ratio(string $case, string $peer, string $other): float
+    {
+        return self::medianOf(array_map(
+            static fn (float $value, float $beside): float => $value / $beside,
+            $this->cases[$case][$peer],
+            $this->cases[$case][$other]
+        ));
+    }
+
+    public function goalAtMost(string $text, float $value, float $limit): void
+    {
+        $this->addGoal("$text: at most", $value, $limit, $value <= $limit);
+    }
+
+    public function goalAtLeast(string $text, float $value, float $limit): void
+    {
+        $this->addGoal("$text: at least", $value, $limit, $value >= $limit);
+    }
+
+    /** The same peers, another one first each time. */
+    public static function rotated(array $peers, int $turn): array
+    {
+        $turn %= count($peers);
+
+        return [...array_slice($peers, $turn), ...array_slice($peers, 0, $turn)];
+    }
+
+    /** @param non-empty-list<float> $values */
+    public static function medianOf(array $values): float
+    {
+        sort($values);
+        $middle = intdiv(count($values), 2);
+
+        return count($values) % 2 === 1 ? $values[$middle] : ($values[$middle - 1] + $values[$middle]) / 2;
+    }
+
+    public function print(): void
+    {
+        printf("\n%s (%s)\n", $this->title, $this->unit);
+        foreach ($this->cases as $case => $peers) {
+            printf("  %s\n", $case);
+            foreach ($peers as $peer => $values) {
+                $spread = sprintf('%.4g to %.4g', min($values), max($values));
+                $median = $this->median($case, $peer);
+                printf("    %-28s %10.4g   (%s, %d repetitions)\n", $peer, $median, $spread, count($values));
+            }
+        }
+        foreach ($this->goals as ['text' => $text, 'value' => $value, 'limit' => $limit, 'reached' => $reached]) {
+            printf("  %s %.4g: %.4g, %s\n", $text, $limit, $value, $reached ? 'reached' : 'MISSED');
+        }
+    }
+
+    public function write(string $directory): void
+    {
+        if (!is_dir($directory)) {
+            mkdir($directory, 0777, true);
+        }
+        $cases = [];
+        foreach ($this->cases as $case => $peers) {
+            $rows = [];
+            foreach ($peers as $peer => $values) {
+                $ratios = [];
+                foreach (array_keys($peers) as $other) {
+                    // A cost of nothing has no ratio.
+                    if ($other !== $peer && min($peers[$other]) > 0.0) {
+                        $ratios[$other] = self::rounded($this->ratio($case, $peer, $other));
+                    }
+                }
+                $rows[] = [
+                    'peer' => $peer,
+                    'repetitions' => array_map(self::rounded(...), $values),
+                    'median' => self::rounded($this->median($case, $peer)),
+                    'min' => self::rounded(min($values)),
+                    'max' => self::rounded(max($values)),
+                    'ratio_to' => (object) $ratios,
+                ];
+            }
+            $cases[] = ['name' => $case, 'rows' => $rows];
+        }
+        $answer = [
+            'question' => $this->question,
+            'title' => $this->title,
+            'unit' => $this->unit,
+            'machine' => self::machine(),
+            'versions' => $this->stage->versions(),
+            'cases' => $cases,
+            'goals' => array_map(
+                static fn (array $goal): array => ['value' => self::rounded($goal['value']),
+                    'limit' => self::rounded($goal['limit'])] + $goal,
+                $this->goals
+            ),
+        ];
+        $json = json_encode($answer, JSON_PRETTY_PRINT | JSON_UNESCAPED_SLASHES | JSON_THROW_ON_ERROR);
+        file_put_contents("$directory/$this->question.json", "$json\n");
+    }
+
+    private function addGoal(string $text, float $value, float $limit, bool $reached): void
+    {
+        $this->goals[] = ['text' => $text, 'value' => $value, 'limit' => $limit, 'reached' => $reached];
+    }
+
+    /** Four digits: more is noise. */
+    private static function rounded(float $value): float
+    {
+        return (float) sprintf('%.4g', $value);
+    }
+
+    private static function machine(): array
+    {
+        $cpu = (string) file_get_contents('/proc/cpuinfo');
+        $model = preg_match('/^model name\s*: (.*)$/m', $cpu, $found) === 1 ? $found[1] : php_uname('m');
+
+        return [
+            'cpu' => $model,
+            'cores' => preg_match_all('/^processor\s*:/m', $cpu),
+            'kernel' => php_uname('r'),
+            'date' => gmdate('Y-m-d'),
+        ];
+    }
+}

@@ -1,0 +1,64 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Orosync\Bench;
+
+/**
+ * A request publishes three messages: when has a browser each of them? Milliseconds from the call to the event.
+ *
+ * OroPlatform's own client leaves Nagle's algorithm on: the kernel keeps its second small frame until the first is acknowledged,
+ * which a server that has nothing to send puts off for 40 ms, unless it asks for quick acknowledgements. Beside it: the same
+ * client with TCP_NODELAY, and orosync_publish().
+ */
+final class SecondMessage
+{
+    private const MESSAGES = ['first', 'second', 'third'];
+    private const PEERS = ['orosync', 'wamp_client', 'wamp_client_no_delay'];
+
+    public function __construct(private readonly Stage $stage, private readonly Effort $effort)
+    {
+    }
+
+    public function answer(): Result
+    {
+        $title = 'Three messages of one request: when a browser has each';
+        $result = new Result('second_message', $title, 'ms from the call to the event', $this->stage);
+        $subscriber = new Subscriber($this->stage->orosync, 'bench/times');
+        for ($turn = 0; $turn < $this->effort->of(5, 30); ++$turn) {
+            $found = [];
+            foreach (Result::rotated(self::PEERS, $turn) as $peer) {
+                usleep(10_000);
+                $found[$peer] = $this->request($subscriber, $peer);
+            }
+            foreach (self::PEERS as $peer) {
+                foreach (self::MESSAGES as $index => $message) {
+                    $result->add("$message message", $peer, $found[$peer][$index]);
+                }
+            }
+        }
+        foreach (['second', 'third'] as $message) {
+            $value = $result->median("$message message", 'wamp_client');
+            $result->goalAtMost("$message message of the WAMP client, ms", $value, 5.0);
+        }
+
+        return $result;
+    }
+
+    /** @return list<float> milliseconds of each message */
+    private function request(Subscriber $subscriber, string $peer): array
+    {
+        $page = $this->stage->beginRequest('messages.php', ['peer' => $peer]);
+        $times = [];
+        foreach (self::MESSAGES as $ignored) {
+            [$published, $arrived] = $subscriber->event();
+            $times[] = ($arrived - $published) / 1e6;
+        }
+        $answer = stream_get_contents($page);
+        if (!str_ends_with($answer, 'done')) {
+            throw new \RuntimeException("messages.php: $answer");
+        }
+
+        return $times;
+    }
+}

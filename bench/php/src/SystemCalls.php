@@ -1,0 +1,69 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Orosync\Bench;
+
+/**
+ * Does a publishing call enter the kernel? System calls of the script's own thread, as strace counts them, per 1,000 messages.
+ *
+ * At three paces: a burst, in which the link thread is awake; one message each 300 us, between which it naps; one each 5 ms,
+ * between which it sleeps and has to be woken.
+ */
+final class SystemCalls
+{
+    private const PACES = ['burst' => 0, 'one each 0.3 ms' => 300, 'one each 5 ms' => 5000];
+
+    public function __construct(private readonly Stage $stage, private readonly Effort $effort)
+    {
+    }
+
+    public function answer(): Result
+    {
+        $title = 'The publishing call: how often it enters the kernel';
+        $result = new Result('system_calls', $title, 'system calls of the script, per 1,000 messages', $this->stage);
+        for ($turn = 0; $turn < $this->effort->of(1, 5); ++$turn) {
+            foreach (self::PACES as $pace => $microseconds) {
+                $peers = $microseconds === 0
+                    ? ['json_encode', 'orosync', 'phpredis', 'curl_nchan_kept', 'wamp_client']
+                    : ['orosync'];
+                foreach ($peers as $peer) {
+                    $messages = $microseconds === 5000 ? 200 : 1000;
+                    $result->add($pace, $peer, $this->count($peer, $messages, $microseconds) * 1000 / $messages);
+                }
+            }
+        }
+        $result->goalAtMost('burst', $result->median('burst', 'orosync'), 0.0);
+        $result->goalAtMost('one each 0.3 ms', $result->median('one each 0.3 ms', 'orosync'), 0.0);
+
+        return $result;
+    }
+
+    private function count(string $peer, int $messages, int $microseconds): int
+    {
+        $trace = $this->stage->file('trace');
+        $this->stage->measure(
+            'traced.php',
+            ['peer' => $peer, 'messages' => $messages, 'pause' => $microseconds],
+            [],
+            ['strace', '--follow-forks', '--quiet=all', "--output=$trace", '--trace=!clock_gettime']
+        );
+        $calls = null;
+        $thread = null;
+        foreach (file($trace) as $line) {
+            [$of, $call] = preg_split('/\s+/', $line, 2);
+            $thread ??= $of;
+            if ($of !== $thread || str_starts_with($call, '<... ')) {
+                continue;
+            }
+            if (str_contains($call, '/nowhere/begin')) {
+                $calls = 0;
+            } elseif (str_contains($call, '/nowhere/end')) {
+                return $calls ?? throw new \RuntimeException('the end came before the beginning');
+            } elseif ($calls !== null) {
+                ++$calls;
+            }
+        }
+        throw new \RuntimeException("$trace does not show the end");
+    }
+}

@@ -1,0 +1,45 @@
+/** How peers are called on the page. */
+
+/** @type {Record<string, string>} */
+const NAMES = {
+  orosync: 'Orosync',
+  orosync_writev: 'Orosync without io_uring',
+  one_shard: 'Orosync, one shard',
+  two_shards: 'Orosync, two shards',
+  raw_write: 'raw limit: one write for each',
+  raw_batch: 'raw limit: one writev for all that waits',
+  raw_uring: 'raw limit: io_uring',
+  bun: 'Bun',
+  nats: 'NATS',
+  nchan: 'NGINX with nchan',
+  nginx: 'NGINX',
+  ratchet: 'Ratchet',
+  redis: 'Redis',
+  socket_io: 'Socket.IO',
+  socketify: 'socketify',
+  sockudo: 'sockudo',
+  ws: 'ws on Node.js',
+  json_encode: 'json_encode() alone',
+  php: 'PHP',
+  phpredis: 'phpredis PUBLISH',
+  phpredis_persistent: 'phpredis PUBLISH, pconnect()',
+  curl_nchan_kept: 'cURL to nchan, kept connection',
+  curl_nchan_new: 'cURL to nchan, new connection',
+  wamp_client: 'WAMP client as OroPlatform has it',
+  wamp_client_no_delay: 'the same with TCP_NODELAY',
+  page: 'a page',
+  the_same_page: 'the same page again',
+  page_that_publishes: 'the page, publishing',
+  php_alone: 'PHP alone',
+  php_with_orosync: 'PHP with the extension',
+  php_with_redis: 'PHP with phpredis',
+};
+
+/** @type {(peer: string) => string} */
+export const nameOf = (peer) => NAMES[peer] ?? peer.replaceAll('_', ' ');
+
+/** Is this one ours? @type {(peer: string) => boolean} */
+export const isOurs = (peer) => /^orosync|^(one|two)_shards?$|_publishes$|_with_orosync$/.test(peer);
+
+/** Is this what the kernel or PHP takes, and not somebody who does the same work? @type {(peer: string) => boolean} */
+export const isLimit = (peer) => peer.startsWith('raw_') || ['json_encode', 'page', 'the_same_page', 'php_alone'].includes(peer);

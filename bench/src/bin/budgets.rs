@@ -1,0 +1,167 @@
+//! How many instructions do a handshake, a delivery, a message and a publishing call take?
+//!
+//! Counted by callgrind, in user space alone: a count hardly depends on the machine, and not at all on its load. The released
+//! server runs under callgrind twice, with more of the same the second time; the difference, divided, is what one costs.
+//! `budgets check` compares with `bench/budgets.json`, `budgets renew` writes it.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::process::Command;
+
+use clap::{Parser, ValueEnum};
+use orosync_bench::load::{Load, Traffic};
+use orosync_bench::peers::Peer;
+use orosync_bench::report::quotient;
+use orosync_bench::wire::{SECRET, Wire, topic_name};
+use orosync_link::{Options, Publisher};
+use orosync_protocol::Audience;
+use orosync_protocol::link_frame::MessageRef;
+use orosync_protocol::payload::PayloadRef;
+use orosync_protocol::ticket::Signer;
+use orosync_protocol::topic::TopicRef;
+
+const TOLERANCE_PERCENT: f64 = 5.0;
+const BYTES: usize = 120;
+const BURST: usize = 32;
+const SUBSCRIBERS: usize = 100;
+const CALLGRIND: [&str; 3] = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"];
+
+/// How many instructions do a handshake, a delivery, a message and a publishing call take?
+#[derive(Debug, Parser)]
+struct Arguments {
+    #[arg(value_enum)]
+    act: Act,
+    /// Publishing calls of the run that is counted.
+    #[arg(hide = true, default_value_t = 0)]
+    calls: usize,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Act {
+    /// Compare with the budgets.
+    Check,
+    /// Write the budgets anew.
+    Renew,
+    /// Publish: what the other two run under callgrind.
+    #[value(hide = true)]
+    Publish,
+}
+
+/// What is counted, per what.
+type Counts = BTreeMap<String, f64>;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments = Arguments::parse();
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("budgets.json");
+    match arguments.act {
+        Act::Publish => publish(arguments.calls),
+        Act::Renew => {
+            let mut text = serde_json::to_string_pretty(&count()?)?;
+            text.push('\n');
+            Ok(fs::write(file, text)?)
+        }
+        Act::Check => check(&serde_json::from_slice(&fs::read(file)?)?, &count()?),
+    }
+}
+
+fn check(budgets: &Counts, counted: &Counts) -> Result<(), Box<dyn Error>> {
+    let mut over = Vec::new();
+    for (what, instructions) in counted {
+        let budget =
+            budgets.get(what).copied().ok_or_else(|| format!("budgets.json has no budget for {what}"))?;
+        let percent = (instructions / budget - 1.0) * 100.0;
+        println!("{what:<24} {instructions:>9.0} instructions, budget {budget:>9.0} ({percent:+.1} %)");
+        if percent > TOLERANCE_PERCENT {
+            over.push(what.as_str());
+        }
+    }
+    if over.is_empty() {
+        return Ok(());
+    }
+    Err(format!(
+        "more than {TOLERANCE_PERCENT} % over the budget: {}. If what it does is worth that, renew the budgets with \
+         `make budgets` and say why in the commit.",
+        over.join(", ")
+    )
+    .into())
+}
+
+fn count() -> Result<Counts, Box<dyn Error>> {
+    // Every step waits for the one before it, so that the server always does the same.
+    let mut counts = Counts::new();
+    let handshakes = |load: &mut Load, count| {
+        let steps = load.steps(count, Wire::subscriber);
+        load.open_all(steps, 1)
+    };
+    counts.insert("handshake".to_owned(), of_server(0, [50, 150], 1, handshakes)?);
+    let one_by_one = |load: &mut Load, count| (0..count).try_for_each(|_| load.publish_one(BYTES, || ()));
+    counts.insert("delivery".to_owned(), of_server(SUBSCRIBERS, [20, 120], SUBSCRIBERS, one_by_one)?);
+    counts.insert("message to one".to_owned(), of_server(1, [100, 600], 1, one_by_one)?);
+    let burst = Traffic { bytes: BYTES, in_flight: BURST };
+    let bursts = |load: &mut Load, count| (0..count).try_for_each(|_| load.publish_all(BURST, burst));
+    counts.insert(
+        "delivery in a burst".to_owned(),
+        of_server(SUBSCRIBERS, [2, 22], SUBSCRIBERS * BURST, bursts)?,
+    );
+    counts.insert("publishing call".to_owned(), of_calls([2000, 6000])?);
+    Ok(counts)
+}
+
+/// Instructions of the server for one of `units` that each step consists of; steps are done less often, then more often.
+fn of_server(
+    sessions: usize,
+    steps: [usize; 2],
+    units: usize,
+    act: impl Fn(&mut Load, usize) -> io::Result<()>,
+) -> io::Result<f64> {
+    let [less, more] = steps.map(|count| {
+        // Callgrind does not know io_uring; what is before and after the system calls is the same without it.
+        let peer = Peer::orosync(None)?.with("orosync", "OROSYNC_IO_URING", "off").under(&CALLGRIND);
+        let process = peer.start()?;
+        let mut load = Load::open(peer.wire, process.address(), sessions, 1)?;
+        act(&mut load, count)?;
+        drop(load);
+        collected(&process.end()?)
+    });
+    Ok(quotient(more? - less?, ((steps[1] - steps[0]) * units) as u64))
+}
+
+/// Instructions of a publishing call, in a process of its own.
+fn of_calls(calls: [usize; 2]) -> io::Result<f64> {
+    let [less, more] = calls.map(|count| {
+        let output = Command::new(CALLGRIND[0])
+            .args(&CALLGRIND[1..])
+            .arg(std::env::current_exe()?)
+            .args(["publish", &count.to_string()])
+            .output()?;
+        collected(&String::from_utf8_lossy(&output.stderr))
+    });
+    Ok(quotient(more? - less?, (calls[1] - calls[0]) as u64))
+}
+
+/// What callgrind says at its end.
+fn collected(log: &str) -> io::Result<u64> {
+    let line = log.lines().find_map(|line| line.split_once("Collected : "));
+    line.and_then(|(_, count)| count.trim().parse().ok())
+        .ok_or_else(|| io::Error::other(format!("callgrind has counted nothing: {}", log.trim())))
+}
+
+/// Publishes where nobody listens: the call alone, because the link's thread waits before it tries again.
+fn publish(calls: usize) -> Result<(), Box<dyn Error>> {
+    let signer = Signer::from_secret(SECRET.as_bytes())?;
+    let mut publisher = Publisher::new(Options::new("unix:/nonexistent/orosync.sock".parse()?, signer));
+    let (topic, audience) = (topic_name(0), Audience::default());
+    let json = format!("\"{:x<1$}\"", "", BYTES - 2);
+    for _ in 0..calls {
+        let message = MessageRef {
+            topic: TopicRef::parse(&topic)?,
+            payload: PayloadRef::from_encoder(json.as_bytes())?,
+            audience: &audience,
+        };
+        publisher.publish(message).map_err(|_| "the queue is full")?;
+    }
+    Ok(())
+}

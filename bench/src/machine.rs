@@ -1,0 +1,129 @@
+//! The machine: what it is, which core does what, how many descriptors there may be.
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::process::Command;
+use std::sync::OnceLock;
+
+use nix::time::{ClockId, clock_getcpuclockid, clock_gettime};
+use nix::unistd::Pid;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use serde::Serialize;
+
+/// What results depend on.
+#[derive(Clone, Debug, Serialize)]
+pub struct Machine {
+    /// The processor's name.
+    pub cpu: String,
+    /// How many cores this process may use.
+    pub cores: usize,
+    /// The kernel's release.
+    pub kernel: String,
+    /// The day of the run, UTC.
+    pub date: String,
+}
+
+impl Machine {
+    /// This one, today.
+    pub fn here() -> Self {
+        let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let model = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split(':').nth(1));
+        let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+        Self {
+            cpu: model.unwrap_or("unknown").trim().to_owned(),
+            cores: Cores::all().count(),
+            kernel: kernel.trim().to_owned(),
+            date: today(),
+        }
+    }
+}
+
+impl fmt::Display for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} cores, {}, Linux {}, {}", self.cores, self.cpu, self.kernel, self.date)
+    }
+}
+
+/// The cores that this process was started with.
+#[derive(Debug)]
+pub struct Cores(Vec<usize>);
+
+impl Cores {
+    /// As the affinity mask said when this was first asked: before anything was bound to a core.
+    pub fn all() -> &'static Self {
+        static ALL: OnceLock<Cores> = OnceLock::new();
+        ALL.get_or_init(|| {
+            let mask = sched_getaffinity(None).unwrap_or_default();
+            Self((0..CpuSet::MAX_CPU).filter(|core| mask.is_set(*core)).collect())
+        })
+    }
+
+    /// How many.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Where a server with one shard runs.
+    pub fn server(&self) -> usize {
+        self.0.first().copied().unwrap_or(0)
+    }
+
+    /// Where the load generator runs: on a core of its own, if there are two.
+    pub fn load(&self) -> usize {
+        self.0.last().copied().unwrap_or(0)
+    }
+
+    /// Where a server with many shards runs: beside the load generator, unless two cores are not left then.
+    pub fn for_shards(&self) -> &[usize] {
+        let beside = self.0.len().saturating_sub(1);
+        if beside >= 2 { &self.0[..beside] } else { &self.0 }
+    }
+}
+
+/// Binds this thread, and the processes that it starts from now on, to these cores.
+pub fn pin(cores: &[usize]) -> io::Result<()> {
+    let mut set = CpuSet::new();
+    for core in cores {
+        set.set(*core);
+    }
+    Ok(sched_setaffinity(None, &set)?)
+}
+
+/// Allows this process and those that it starts as many descriptors as can be had, up to what is wanted. Says how many
+/// there are now. More than the hard limit takes a right that root mostly has.
+pub fn raise_descriptors(wanted: u64) -> u64 {
+    let limit = getrlimit(Resource::Nofile);
+    let enough = |limit: Option<u64>| limit.is_none_or(|limit| limit >= wanted);
+    if !enough(limit.current) {
+        let hard = if enough(limit.maximum) { limit.maximum } else { Some(wanted) };
+        let raised = Rlimit { current: Some(wanted), maximum: hard };
+        let as_far_as_allowed = Rlimit { current: limit.maximum, maximum: limit.maximum };
+        // If neither is possible, what is allowed now is what there is.
+        let _ =
+            setrlimit(Resource::Nofile, raised).or_else(|_| setrlimit(Resource::Nofile, as_far_as_allowed));
+    }
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
+/// The CPU time of another process, all its threads, also those that have ended, in nanoseconds.
+pub fn cpu_ns(process: u32) -> io::Result<u64> {
+    let clock = clock_getcpuclockid(Pid::from_raw(process.cast_signed()))?;
+    let time = clock_gettime(clock)?;
+    Ok(nanoseconds(time.tv_sec(), time.tv_nsec()))
+}
+
+/// `CLOCK_MONOTONIC` in nanoseconds: the clock of PHP's `hrtime(true)`, so that both ends of a path read the same one.
+pub fn monotonic_ns() -> u64 {
+    clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(0, |time| nanoseconds(time.tv_sec(), time.tv_nsec()))
+}
+
+fn nanoseconds(seconds: i64, nanoseconds: i64) -> u64 {
+    seconds.unsigned_abs() * 1_000_000_000 + nanoseconds.unsigned_abs()
+}
+
+fn today() -> String {
+    let date = Command::new("date").args(["-u", "+%F"]).output();
+    date.map_or_else(|_| String::new(), |date| String::from_utf8_lossy(&date.stdout).trim().to_owned())
+}

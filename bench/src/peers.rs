@@ -1,0 +1,203 @@
+//! Who is measured: this server, the raw limits, and the peers that `bench/peers/peer` installs and starts.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::machine::Cores;
+use crate::process::Process;
+use crate::wire::{SECRET, Wire};
+
+/// One that is measured.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// As results name it.
+    pub name: String,
+    /// What it speaks.
+    pub wire: Wire,
+    /// Its version.
+    pub version: String,
+    program: Program,
+}
+
+#[derive(Clone, Debug)]
+enum Program {
+    Orosync { before: Vec<String>, binary: PathBuf, environment: Vec<(&'static str, String)> },
+    Raw(&'static str),
+    Script(&'static str),
+}
+
+/// The raw limits: name, mode of the program `raw`.
+const RAW: [(&str, &str); 3] = [("raw_write", "write"), ("raw_batch", "batch"), ("raw_uring", "uring")];
+
+/// The names of the raw limits.
+pub const RAW_NAMES: [&str; 3] = [RAW[0].0, RAW[1].0, RAW[2].0];
+
+/// What `bench/peers/peer` knows.
+const SCRIPTS: [(&str, Wire); 9] = [
+    ("bun", Wire::Plain),
+    ("socketify", Wire::Plain),
+    ("redis", Wire::Redis),
+    ("nchan", Wire::HttpPost),
+    ("ws", Wire::Plain),
+    ("socket_io", Wire::SocketIo),
+    ("nats", Wire::Nats),
+    ("ratchet", Wire::Wamp),
+    ("sockudo", Wire::Pusher),
+];
+
+/// The names of all peers.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    RAW_NAMES.into_iter().chain(SCRIPTS.map(|(name, _)| name))
+}
+
+/// Is this one of the other servers?
+pub fn is_script(name: &str) -> bool {
+    SCRIPTS.iter().any(|(script, _)| *script == name)
+}
+
+impl Peer {
+    /// Our own server, named `orosync` or as its argument says: `NAME=PATH` or `PATH`.
+    pub fn orosync(argument: Option<&str>) -> io::Result<Self> {
+        let (name, binary) = match argument.map(|argument| argument.split_once('=').unwrap_or(("", argument)))
+        {
+            None => ("orosync".to_owned(), default_binary()?),
+            Some(("", path)) => (path.to_owned(), PathBuf::from(path)),
+            Some((name, path)) => (name.to_owned(), PathBuf::from(path)),
+        };
+        let version = Command::new(&binary).arg("--version").output().map_err(|error| {
+            io::Error::new(error.kind(), format!("{}: {error}. First run: make build", binary.display()))
+        })?;
+        let version = String::from_utf8_lossy(&version.stdout).trim().to_owned();
+        let program = Program::Orosync { before: Vec::new(), binary, environment: Vec::new() };
+        Ok(Self { name, wire: Wire::Orosync, version, program })
+    }
+
+    /// The same server with a setting changed, under another name.
+    #[must_use]
+    pub fn with(mut self, name: &str, variable: &'static str, value: &str) -> Self {
+        name.clone_into(&mut self.name);
+        if let Program::Orosync { environment, .. } = &mut self.program {
+            environment.push((variable, value.to_owned()));
+        }
+        self
+    }
+
+    /// The same server as an argument of another program, which becomes it or runs it.
+    #[must_use]
+    pub fn under(mut self, command: &[&str]) -> Self {
+        if let Program::Orosync { before, .. } = &mut self.program {
+            *before = command.iter().map(|word| (*word).to_owned()).collect();
+        }
+        self
+    }
+
+    /// A raw limit or a peer. The error says why it cannot be started here.
+    pub fn named(name: &str) -> Result<Self, String> {
+        if let Some((name, mode)) = RAW.into_iter().find(|(raw, _)| *raw == name) {
+            let version = env!("CARGO_PKG_VERSION").to_owned();
+            return Ok(Self {
+                name: name.to_owned(),
+                wire: Wire::Plain,
+                version,
+                program: Program::Raw(mode),
+            });
+        }
+        let (script, wire) = SCRIPTS
+            .into_iter()
+            .find(|(script, _)| *script == name)
+            .ok_or_else(|| format!("there is no peer {name:?}"))?;
+        let version = Command::new(script_path())
+            .args(["version", script])
+            .output()
+            .map_err(|error| format!("{}: {error}", script_path().display()))?;
+        if !version.status.success() {
+            return Err(String::from_utf8_lossy(&version.stderr).trim().to_owned());
+        }
+        let version = String::from_utf8_lossy(&version.stdout).trim().to_owned();
+        Ok(Self { name: name.to_owned(), wire, version, program: Program::Script(script) })
+    }
+
+    /// Starts it on the server's core.
+    pub fn start(&self) -> io::Result<Process> {
+        self.start_on(&[Cores::all().server()])
+    }
+
+    /// Starts it on these cores.
+    pub fn start_on(&self, cores: &[usize]) -> io::Result<Process> {
+        let process = Process::start(cores, |port, directory| match &self.program {
+            Program::Orosync { before, binary, environment } => {
+                let mut command = orosync(before, binary, port, directory)?;
+                command.envs(environment.iter().map(|(name, value)| (*name, value)));
+                Ok(command)
+            }
+            Program::Raw(mode) => {
+                let mut command = Command::new(beside_this("raw")?);
+                command.args([*mode, &port.to_string()]);
+                Ok(command)
+            }
+            Program::Script(script) => {
+                let mut command = Command::new(script_path());
+                command.args(["start", script, &port.to_string()]).arg(directory.path());
+                Ok(command)
+            }
+        });
+        process.map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", self.name)))
+    }
+}
+
+/// Peers that are there, and why the others are not.
+#[derive(Debug)]
+pub struct Selection {
+    /// In the order in which they are measured.
+    pub peers: Vec<Peer>,
+    /// By name.
+    pub missing: BTreeMap<String, String>,
+    /// That this process and each server may have.
+    pub descriptors: usize,
+}
+
+fn orosync(before: &[String], binary: &Path, port: u16, directory: &TempDir) -> io::Result<Command> {
+    let (secret, configuration) = (directory.path().join("secret"), directory.path().join("orosync.toml"));
+    fs::write(&secret, SECRET)?;
+    fs::write(
+        &configuration,
+        format!(
+            "bind = [\"0.0.0.0:{port}\"]\nadmin_bind = \"\"\nshards = 1\n\
+             [auth]\nsecret_file = \"{}\"\n\
+             [limits]\nping_interval_seconds = 600\n\
+             [[topics]]\npattern = \"bench/{{topic}}\"\nsubscribe = \"user\"\npublish = \"publisher\"\n",
+            secret.display()
+        ),
+    )?;
+    let mut words = before.iter().map(OsStr::new).chain([binary.as_os_str()]);
+    let mut command = Command::new(words.next().unwrap_or(binary.as_os_str()));
+    command.args(words).arg("serve").arg("--config").arg(configuration);
+    Ok(command)
+}
+
+fn script_path() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/peer")
+}
+
+fn default_binary() -> io::Result<PathBuf> {
+    std::env::var_os("OROSYNC_SERVER_BIN")
+        .map_or_else(|| beside_this("orosync-server"), |path| Ok(path.into()))
+}
+
+fn beside_this(program: &str) -> io::Result<PathBuf> {
+    let path = std::env::current_exe()?.with_file_name(program);
+    if path.exists() {
+        return Ok(path);
+    }
+    let message = format!(
+        "{} is not built. First run: cargo build --release -p orosync-server -p orosync-bench",
+        path.display()
+    );
+    Err(io::Error::new(io::ErrorKind::NotFound, message))
+}

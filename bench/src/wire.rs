@@ -1,0 +1,277 @@
+//! What a server and its clients say to each other: how a session opens, how a message is published, how a delivery is
+//! told from everything else.
+//!
+//! Topics have numbers here, and messages are text that begins with the number of their topic.
+
+use orosync_protocol::link_frame::{Message, PublishEncoder, PublisherFrame};
+use orosync_protocol::ticket::{Identity, Role, Signer};
+use orosync_protocol::{Audience, Payload, PublisherId, Seq, Topic};
+
+/// The secret of the servers that are started here.
+pub const SECRET: &str = "a secret for benchmarks, longer than 32 bytes";
+
+/// One of the protocols.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wire {
+    /// Ours: WAMP v1 with a verified ticket; messages come over the backend link.
+    Orosync,
+    /// `/sub/NNNN` subscribes, text on `/pub` is published: the raw limits, and libraries whose program is ours.
+    Plain,
+    /// WAMP v1 for publishing as well; the topic is the number.
+    Wamp,
+    /// Engine.IO 4 and Socket.IO 5 over WebSocket: `?topic=NNNN` joins a room.
+    SocketIo,
+    /// Subscribers as `Plain`; messages are HTTP requests to `/pub/NNNN` on a kept connection.
+    HttpPost,
+    /// The protocol of NATS in WebSocket frames.
+    Nats,
+    /// RESP over TCP.
+    Redis,
+    /// Pusher's protocol; messages are signed HTTP requests, each on a connection of its own.
+    Pusher,
+}
+
+/// One step of opening a session: what is said, and what is waited for.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// Bytes for the server.
+    pub say: Vec<u8>,
+    /// The answer is there once this has come.
+    pub until: &'static [u8],
+}
+
+/// How deliveries are counted.
+#[derive(Clone, Copy, Debug)]
+pub enum Counting {
+    /// Text or binary frames with at least this many bytes.
+    Frames(usize),
+    /// Bytes of payload in frames, so many for each delivery: messages may share a frame.
+    FrameBytes(usize),
+    /// Bytes of the stream, so many for each delivery.
+    StreamBytes(usize),
+}
+
+/// Makes tickets, one for each session.
+#[derive(Debug)]
+pub struct Tickets {
+    signer: Signer,
+    now: u64,
+    next: u128,
+}
+
+impl Default for Tickets {
+    fn default() -> Self {
+        let now =
+            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |now| now.as_secs());
+        Self {
+            signer: Signer::from_secret(SECRET.as_bytes()).expect("long enough"),
+            now,
+            next: rand::random(),
+        }
+    }
+}
+
+impl Tickets {
+    fn mint(&mut self, identity: &Identity) -> String {
+        self.next = self.next.wrapping_add(1);
+        self.signer.mint(identity, self.now, 3600, self.next).expect("claims that can be signed")
+    }
+
+    fn user(&mut self) -> String {
+        let uid = u64::try_from(self.next % 1_000_000).unwrap_or_default();
+        self.mint(&Identity {
+            role: Role::User,
+            user: Some(format!("user{uid}")),
+            uid: Some(uid),
+            org: Some(1),
+            granted: Vec::new(),
+        })
+    }
+
+    fn publisher(&mut self) -> String {
+        self.mint(&Identity { role: Role::Publisher, ..Identity::anonymous() })
+    }
+}
+
+impl Wire {
+    /// How a session opens that subscribes to nothing yet; with most servers there is no such thing.
+    pub fn greeting(self, topic: usize, tickets: &mut Tickets) -> Vec<Step> {
+        match self {
+            Self::Orosync => {
+                let target = format!("/ws?ticket={}", tickets.user());
+                let say = upgrade(&target, "Sec-WebSocket-Protocol: orosync.1, wamp\r\n");
+                vec![Step { say, until: b"[0,\"" }]
+            }
+            other => other.subscriber(topic, tickets),
+        }
+    }
+
+    /// How a session opens that subscribes to a topic.
+    pub fn subscriber(self, topic: usize, tickets: &mut Tickets) -> Vec<Step> {
+        const HEAD_END: &[u8] = b"\r\n\r\n";
+        match self {
+            Self::Orosync => {
+                let target = format!("/ws?ticket={}", tickets.user());
+                let mut say = upgrade(&target, "Sec-WebSocket-Protocol: orosync.1, wamp\r\n");
+                frame(&mut say, 1, format!("[5,\"{}\"]", topic_name(topic)).as_bytes());
+                frame(&mut say, 1, br#"[2,"ready","orosync/session"]"#);
+                vec![Step { say, until: br#"[3,"ready","# }]
+            }
+            Self::Plain | Self::HttpPost => {
+                vec![Step { say: upgrade(&format!("/sub/{topic:04}"), ""), until: HEAD_END }]
+            }
+            Self::Wamp => {
+                let mut subscribe = Vec::new();
+                frame(&mut subscribe, 1, format!("[5,\"{topic:04}\"]").as_bytes());
+                frame(&mut subscribe, 1, br#"[2,"ready","ready"]"#);
+                let say = upgrade("/", "Sec-WebSocket-Protocol: wamp\r\n");
+                vec![Step { say, until: b"[0,\"" }, Step { say: subscribe, until: br#"[3,"ready","# }]
+            }
+            Self::SocketIo => {
+                let say = upgrade(&format!("/socket.io/?EIO=4&transport=websocket&topic={topic:04}"), "");
+                let mut connect = Vec::new();
+                frame(&mut connect, 1, b"40");
+                vec![Step { say, until: b"}" }, Step { say: connect, until: b"\"}" }]
+            }
+            Self::Nats => {
+                let mut subscribe = Vec::new();
+                let text = format!("CONNECT {{\"verbose\":false}}\r\nSUB {topic:04} 1\r\nPING\r\n");
+                frame(&mut subscribe, 2, text.as_bytes());
+                vec![Step { say: upgrade("/", ""), until: b"}" }, Step { say: subscribe, until: b"PONG\r\n" }]
+            }
+            Self::Redis => {
+                vec![Step { say: resp(&[b"SUBSCRIBE", format!("{topic:04}").as_bytes()]), until: b":1\r\n" }]
+            }
+            Self::Pusher => {
+                let mut subscribe = Vec::new();
+                let text = format!(r#"{{"event":"pusher:subscribe","data":{{"channel":"{topic:04}"}}}}"#);
+                frame(&mut subscribe, 1, text.as_bytes());
+                let say = upgrade("/app/bench-key?protocol=7&client=bench&version=1", "");
+                vec![
+                    Step { say, until: b"connection_established" },
+                    Step { say: subscribe, until: b"subscription_succeeded" },
+                ]
+            }
+        }
+    }
+
+    /// How the publisher's connection opens.
+    pub fn publisher(self, tickets: &mut Tickets) -> Vec<Step> {
+        const HEAD_END: &[u8] = b"\r\n\r\n";
+        match self {
+            Self::Orosync => {
+                let authorization = format!(
+                    "Sec-WebSocket-Protocol: orosync.link.1\r\nAuthorization: Bearer {}\r\n",
+                    tickets.publisher()
+                );
+                let mut hello = Vec::new();
+                let publisher = PublisherId(rand::random());
+                frame(&mut hello, 2, &PublisherFrame::Hello { publisher }.encode());
+                // A Welcome is one binary frame of nine bytes, of which 0x81 is the first.
+                vec![
+                    Step { say: upgrade("/", &authorization), until: HEAD_END },
+                    Step { say: hello, until: &[0x82, 9, 0x81] },
+                ]
+            }
+            Self::Plain => vec![Step { say: upgrade("/pub", ""), until: HEAD_END }],
+            // A room that nobody publishes to.
+            Self::Wamp | Self::SocketIo | Self::Nats => self.subscriber(NO_TOPIC, tickets),
+            Self::Redis => vec![Step { say: resp(&[b"PING"]), until: b"+PONG\r\n" }],
+            Self::HttpPost | Self::Pusher => Vec::new(),
+        }
+    }
+
+    /// Appends to `out` what publishes messages `first`, `first + 1`, ..., each on the topic that the iterator names.
+    pub fn publish(self, first: u64, topics: impl Iterator<Item = usize>, bytes: usize, out: &mut Vec<u8>) {
+        if self == Self::Orosync {
+            let Some(seq) = Seq::new(first + 1) else { return };
+            let mut encoder = PublishEncoder::new(seq);
+            for topic in topics {
+                encoder.push(&Message {
+                    topic: Topic::parse(&topic_name(topic)).expect("a constant and digits"),
+                    payload: Payload::from_encoder(format!("\"{}\"", text(topic, bytes - 2)).into())
+                        .expect("a short string"),
+                    audience: Audience::default(),
+                });
+            }
+            frame(out, 2, &encoder.finish());
+            return;
+        }
+        for topic in topics {
+            let text = text(topic, bytes);
+            match self {
+                Self::Orosync | Self::Plain => frame(out, 1, text.as_bytes()),
+                Self::Wamp => frame(out, 1, format!("[7,\"{topic:04}\",\"{text}\"]").as_bytes()),
+                Self::SocketIo => frame(out, 1, format!("42[\"pub\",\"{topic:04}\",\"{text}\"]").as_bytes()),
+                Self::HttpPost => out.extend(
+                    format!(
+                        "POST /pub/{topic:04} HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n\
+                         Content-Length: {bytes}\r\n\r\n{text}"
+                    )
+                    .as_bytes(),
+                ),
+                Self::Nats => frame(out, 2, format!("PUB {topic:04} {bytes}\r\n{text}\r\n").as_bytes()),
+                Self::Redis => {
+                    out.extend(resp(&[b"PUBLISH", format!("{topic:04}").as_bytes(), text.as_bytes()]));
+                }
+                Self::Pusher => out.extend(crate::pusher::request(topic, &text)),
+            }
+        }
+    }
+
+    /// Does each message need a connection of its own?
+    pub fn publishes_on_new_connections(self) -> bool {
+        self == Self::Pusher
+    }
+
+    /// How deliveries of messages of this size are counted.
+    pub fn counting(self, bytes: usize) -> Counting {
+        match self {
+            Self::Nats => Counting::FrameBytes(format!("MSG 0000 1 {bytes}\r\n\r\n").len() + bytes),
+            Self::Redis => Counting::StreamBytes(resp(&[b"message", b"0000", &vec![0; bytes]]).len()),
+            _ => Counting::Frames(bytes),
+        }
+    }
+
+    /// Does the stream begin with the head of an HTTP answer?
+    pub fn has_head(self) -> bool {
+        self != Self::Redis
+    }
+}
+
+/// The topic whose sessions are publishers: nothing is published there.
+const NO_TOPIC: usize = 9999;
+
+/// The name of a topic of ours.
+pub fn topic_name(number: usize) -> String {
+    format!("bench/{number:04}")
+}
+
+fn text(topic: usize, bytes: usize) -> String {
+    format!("{topic:04}{:x<1$}", "", bytes.saturating_sub(4))
+}
+
+/// A WebSocket upgrade request.
+fn upgrade(target: &str, more_headers: &str) -> Vec<u8> {
+    format!(
+        "GET {target} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{more_headers}\r\n"
+    )
+    .into_bytes()
+}
+
+/// Appends a client's frame, masked with zeros.
+fn frame(out: &mut Vec<u8>, opcode: u8, payload: &[u8]) {
+    out.extend(orosync_tests::client::frame(opcode, payload));
+}
+
+/// An array of bulk strings.
+fn resp(words: &[&[u8]]) -> Vec<u8> {
+    let mut out = format!("*{}\r\n", words.len()).into_bytes();
+    for word in words {
+        out.extend(format!("${}\r\n", word.len()).into_bytes());
+        out.extend(*word);
+        out.extend(b"\r\n");
+    }
+    out
+}

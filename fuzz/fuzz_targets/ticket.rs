@@ -1,0 +1,56 @@
+//! Tickets. An input that begins with `{` is a header and claims, one a line, which are signed here with the right
+//! secret: what is then accepted is for us, in its time, and within its bounds. Any other input is a ticket as it came:
+//! without the secret nobody makes one.
+
+#![no_main]
+
+use jsonwebtoken::{Algorithm, EncodingKey};
+use libfuzzer_sys::fuzz_target;
+use orosync_fuzz::{SECRET, UNIX_NOW, verifiers};
+use orosync_protocol::ticket::{AUDIENCE, Claims, MAX_GRANTED};
+
+fuzz_target!(|input: &[u8]| {
+    let Ok(text) = std::str::from_utf8(input) else { return };
+    if !text.starts_with('{') {
+        for verifier in verifiers() {
+            assert!(verifier.verify(text, UNIX_NOW).is_err(), "a forged ticket: {text}");
+        }
+        return;
+    }
+    let (header, claims) = text.split_once('\n').unwrap_or((text, ""));
+    let ticket = signed(header, claims);
+    for verifier in verifiers() {
+        let Ok(verified) = verifier.verify(&ticket, UNIX_NOW) else { continue };
+        let header: serde_json::Value = serde_json::from_str(header).expect("a header is JSON");
+        assert_eq!(header["alg"], "HS256");
+        let written: Claims = serde_json::from_str(claims).expect("claims are JSON");
+        assert_eq!(written.aud, AUDIENCE);
+        assert!(written.exp > UNIX_NOW && written.iat <= UNIX_NOW + 30 && verified.expires == written.exp);
+        let identity = verified.identity;
+        assert!(identity.granted.len() <= MAX_GRANTED);
+        assert_eq!((identity.role, identity.uid, identity.org), (written.role, written.uid, written.org));
+        assert_eq!((identity.user, verified.jti), (written.sub, written.jti));
+    }
+});
+
+fn signed(header: &str, claims: &str) -> String {
+    let message = format!("{}.{}", base64url(header.as_bytes()), base64url(claims.as_bytes()));
+    let key = EncodingKey::from_secret(SECRET.as_bytes());
+    let signature =
+        jsonwebtoken::crypto::sign(message.as_bytes(), &key, Algorithm::HS256).expect("a signature");
+    format!("{message}.{signature}")
+}
+
+/// RFC 4648, 5, without padding.
+fn base64url(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut text = String::new();
+    for chunk in bytes.chunks(3) {
+        let bits =
+            chunk.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
+        for place in 0..=chunk.len() {
+            text.push(char::from(ALPHABET[(bits >> (18 - 6 * place) & 63) as usize]));
+        }
+    }
+    text
+}

@@ -1,0 +1,163 @@
+//! The far end of one session: what it was sent, and what it should have been sent.
+//!
+//! A *tame* client has only said what the stage had it say, so the stage knows its subscriptions: it must receive exactly
+//! the events of those, in order. Of a *wild* one, which has sent bytes of its own, only the form of what it receives is
+//! known, and that events come in order.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use bytes::Bytes;
+use orosync_protocol::link_frame::ServerFrame;
+use orosync_protocol::ticket::Identity;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Client {
+    /// Its session's slot in the shard.
+    pub slot: usize,
+    /// Who it is, once it has sent a handshake that is good.
+    pub identity: Option<Identity>,
+    /// Has it said nothing but what the stage knows of?
+    pub is_tame: bool,
+    /// Of a publisher: its number, which is its [`orosync_protocol::PublisherId`] too.
+    pub publisher: Option<u8>,
+    /// How many bytes the kernel still takes for it.
+    pub room: usize,
+    /// What it has sent and the session has not read yet.
+    pub unread: Vec<u8>,
+    /// Topics that a tame one has subscribed to.
+    pub subscribed: BTreeSet<usize>,
+    /// Events that were put into its queue and that it has not received.
+    pub expected: VecDeque<Bytes>,
+    /// Of a publisher: the highest number that it has sent over this connection.
+    pub sent: u64,
+    /// The highest number that its session has acknowledged.
+    pub acknowledged: u64,
+    /// It will send nothing more.
+    pub has_ended: bool,
+    phase: Phase,
+    received: Vec<u8>,
+    /// Of a wild one: the place of the last event that it received among all that there were.
+    last_event: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Head,
+    /// What follows an HTTP answer that is no 101.
+    Body,
+    Frames,
+    /// Behind a Close frame.
+    Closed,
+}
+
+impl Client {
+    /// A connection that has not said anything.
+    pub fn new(slot: usize) -> Self {
+        Self {
+            slot,
+            identity: None,
+            is_tame: true,
+            publisher: None,
+            room: 0,
+            unread: Vec::new(),
+            subscribed: BTreeSet::new(),
+            expected: VecDeque::new(),
+            sent: 0,
+            acknowledged: 0,
+            has_ended: false,
+            phase: Phase::Head,
+            received: Vec::new(),
+            last_event: 0,
+        }
+    }
+
+    /// Has it seen the 101, and no Close frame?
+    pub fn is_open(&self) -> bool {
+        self.phase == Phase::Frames
+    }
+
+    /// Takes what the session has written. `events` are all that there were for anybody.
+    pub fn receive(&mut self, bytes: &[u8], events: &[Bytes]) {
+        self.received.extend_from_slice(bytes);
+        if self.phase == Phase::Head {
+            let Some(end) = self.received.windows(4).position(|window| window == b"\r\n\r\n") else { return };
+            let head: Vec<u8> = self.received.drain(..end + 4).collect();
+            self.phase = if head.starts_with(b"HTTP/1.1 101 ") { Phase::Frames } else { Phase::Body };
+        }
+        if self.phase == Phase::Body {
+            self.received.clear();
+        }
+        while let Some(frame) = self.take_frame() {
+            assert!(self.phase == Phase::Frames, "a frame behind the Close frame");
+            self.handle_frame(&frame, events);
+        }
+    }
+
+    /// Nothing more was written, and the session is still open: it must have received all that it should.
+    pub fn assert_complete(&self) {
+        assert!(!self.is_tame || self.expected.is_empty(), "events are missing: {:?}", self.expected);
+        assert!(self.received.is_empty(), "a frame is cut: {:?}", self.received);
+    }
+
+    fn handle_frame(&mut self, frame: &Bytes, events: &[Bytes]) {
+        let payload = frame.slice(header_bytes(frame)..);
+        match frame[0] {
+            // Text.
+            0x81 => {
+                let text = std::str::from_utf8(&payload).expect("text is UTF-8");
+                assert!(serde_json::from_str::<&serde_json::value::RawValue>(text).is_ok(), "{text}");
+                if text.starts_with("[8,") {
+                    self.handle_event(frame, events);
+                }
+            }
+            // Binary: the link.
+            0x82 => match ServerFrame::decode(payload).expect("a link frame") {
+                ServerFrame::Ack { accepted } => {
+                    assert!(accepted.get() > self.acknowledged || !self.is_tame, "acknowledged once more");
+                    self.acknowledged = accepted.get();
+                }
+                ServerFrame::Welcome { .. } | ServerFrame::Refused { .. } => {}
+            },
+            0x88 => {
+                assert!(payload.len() >= 2 && payload.len() <= 125 || payload.is_empty() && !self.is_tame);
+                self.phase = Phase::Closed;
+            }
+            // Ping, pong.
+            0x89 | 0x8a => assert!(payload.len() <= 125),
+            other => panic!("a server sends no frame that begins with {other:#x}"),
+        }
+    }
+
+    fn handle_event(&mut self, frame: &Bytes, events: &[Bytes]) {
+        if self.is_tame {
+            assert_eq!(self.expected.pop_front().as_ref(), Some(frame), "an event out of turn");
+        } else {
+            let later = events.iter().skip(self.last_event).position(|event| event == frame);
+            self.last_event += later.expect("an event that there was, after the last one") + 1;
+        }
+    }
+
+    fn take_frame(&mut self) -> Option<Bytes> {
+        let header = self.received.get(..2).and_then(|_| {
+            let length = header_bytes(&self.received);
+            (self.received.len() >= length).then_some(length)
+        })?;
+        let payload = match self.received[1] {
+            126 => usize::from(u16::from_be_bytes([self.received[2], self.received[3]])),
+            127 => panic!("no frame here is that long"),
+            short => usize::from(short),
+        };
+        assert!(self.received[1] & 0x80 == 0, "a server does not mask");
+        (self.received.len() >= header + payload)
+            .then(|| self.received.drain(..header + payload).collect::<Vec<u8>>().into())
+    }
+}
+
+fn header_bytes(frame: &[u8]) -> usize {
+    match frame[1] & 0x7f {
+        126 => 4,
+        127 => 10,
+        _ => 2,
+    }
+}

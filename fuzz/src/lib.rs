@@ -1,0 +1,62 @@
+//! What several fuzz targets share: the secret and what follows from it, and the [`stage`] on which sessions are driven.
+
+pub mod client;
+pub mod stage;
+
+use std::sync::{Arc, LazyLock};
+
+use orosync_protocol::ticket::{Signer, Verifier};
+use orosync_server::auth::Authenticator;
+use orosync_server::commands::serve::shared;
+use orosync_server::config::{Settings, load};
+use orosync_server::handshake::Door;
+use orosync_server::metrics::Metrics;
+use orosync_server::session::Shared;
+
+/// The secret of all seeds.
+pub const SECRET: &str = "0123456789abcdef0123456789abcdef";
+
+/// When everything happens, in seconds since 1970. The tickets of the seeds are good then.
+pub const UNIX_NOW: u64 = 1_000_000;
+
+/// The public halves of keys that nobody has: what a server checks tickets with beside its secret.
+const PUBLIC_KEYS: [&str; 3] =
+    [include_str!("../keys/rsa.pem"), include_str!("../keys/p256.pem"), include_str!("../keys/ed25519.pem")];
+
+/// One for each algorithm.
+pub fn verifiers() -> &'static [Verifier] {
+    static VERIFIERS: LazyLock<Vec<Verifier>> = LazyLock::new(|| {
+        let public =
+            PUBLIC_KEYS.iter().map(|key| Verifier::from_public_key(key.as_bytes()).expect("a public key"));
+        [verifier()].into_iter().chain(public).collect()
+    });
+    &VERIFIERS
+}
+
+/// Makes good tickets.
+pub fn signer() -> Signer {
+    Signer::from_secret(SECRET.as_bytes()).expect("long enough")
+}
+
+/// What the sessions of a server without a configuration share. No ticket was used yet.
+pub fn default_shared(metrics: &Arc<Metrics>) -> Shared {
+    static DEFAULTS: LazyLock<Shared> = LazyLock::new(|| {
+        let environment = [("OROSYNC_AUTH__SECRET".to_owned(), SECRET.to_owned())];
+        let written = load(&[], environment, []).expect("a configuration");
+        shared(Settings::new(&written).expect("settings"), &Arc::new(Metrics::new()))
+    });
+    let mut shared = DEFAULTS.clone();
+    shared.metrics = Arc::clone(metrics);
+    shared.door.authenticator = Arc::new(Authenticator::new(vec![verifier()], 1000));
+    shared
+}
+
+/// The door of such a server, with a bound that short inputs reach.
+pub fn door() -> Door {
+    static METRICS: LazyLock<Arc<Metrics>> = LazyLock::new(Arc::default);
+    Door { max_head_bytes: 1024, ..default_shared(&METRICS).door }
+}
+
+fn verifier() -> Verifier {
+    Verifier::from_secret(SECRET.as_bytes()).expect("long enough")
+}

@@ -1,0 +1,671 @@
+//! A node with one shard, driven step by step as its event loop would: what comes from sockets, what goes to them, the
+//! inbox and the clock, in any order. After each step what must always hold is checked; at the end, that nothing is left.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arbitrary::Arbitrary;
+use bytes::Bytes;
+use orosync_protocol::link_frame::{Message, PublisherFrame};
+use orosync_protocol::ticket::{Identity, Role};
+use orosync_protocol::{Audience, Payload, PublisherId, Seq, SessionIds, Subprotocol, Topic, TopicPattern};
+use orosync_server::config::Limits;
+use orosync_server::connection::limits::{ConnectionLimits, Places};
+use orosync_server::connection::{Caller, Peer};
+use orosync_server::delivery::Delivery;
+use orosync_server::metrics::{Metrics, Source};
+use orosync_server::node::Node;
+use orosync_server::node::handle::{Inbox, ShardHandle, ShardMessage};
+use orosync_server::policy::{Decision, Policies, Publish, Subscribe, TopicRule};
+use orosync_server::session::{Now, Shared};
+use orosync_server::shard::Shard;
+use tokio::sync::mpsc;
+
+use crate::client::Client;
+use crate::{UNIX_NOW, default_shared, signer};
+
+/// What users may subscribe to; the first two anybody, the last of them is also open to what browsers publish.
+const TOPICS: [&str; 5] =
+    ["oro/ping", "oro/maintenance", "oro/data/update", "oro/email_event/1/1", "acme/chat"];
+const CHAT: usize = 4;
+
+const MAX_SESSIONS: usize = 8;
+const MAX_BATCH: usize = 4;
+const OUTBOUND_BYTES: usize = 4096;
+const PUBLISHER_MESSAGES: usize = 4;
+
+/// A Close frame, and what each waiting frame counts beside its bytes.
+const LAST_WORD: usize = 127 + 64;
+
+/// What the event loop, or somebody at the far end of a socket, does.
+#[derive(Arbitrary, Debug)]
+pub enum Step {
+    /// Somebody connects, and says nothing.
+    Connect,
+    /// Somebody connects and shakes hands.
+    Open { offer: Offer, is_anonymous: bool },
+    /// A publisher connects, shakes hands and says Hello.
+    Link { publisher: u8 },
+    /// A client says something in one frame, which arrives in pieces.
+    Say { client: u8, words: Words, piece: u8 },
+    /// A client sends a frame.
+    Frame { client: u8, first: u8, payload: Vec<u8> },
+    /// A client sends bytes.
+    Bytes { client: u8, bytes: Vec<u8> },
+    /// A publisher sends what it has, from so far back.
+    Send { client: u8, back: u8, messages: u8, size: u16 },
+    /// The server publishes.
+    Publish { topic: u8, size: u16, excluded: u8 },
+    /// The kernel takes so many bytes more for a client.
+    Take { client: u8, bytes: u16 },
+    /// The shard looks into its inbox.
+    PassOn { messages: u8 },
+    /// Time passes.
+    Wait { seconds: u8 },
+    /// A client ends its half of the connection.
+    End { client: u8 },
+    /// A connection breaks.
+    Break { client: u8 },
+    /// Other rules hold.
+    Follow { is_strict: bool },
+    /// The node goes away.
+    Drain,
+}
+
+/// What a browser offers.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+pub enum Offer {
+    Nothing,
+    Wamp,
+    Orosync,
+}
+
+/// What a browser says.
+#[derive(Arbitrary, Debug)]
+pub enum Words {
+    Subscribe(u8),
+    Unsubscribe(u8),
+    Publish(u8),
+    Call,
+    Ping,
+    Pong,
+    Close,
+    Nonsense,
+}
+
+/// How the far ends of all sessions end.
+#[derive(Arbitrary, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Every connection breaks.
+    Break,
+    /// Nobody says anything any more, or reads.
+    Silence,
+}
+
+/// See the module.
+pub struct Stage {
+    shard: Shard,
+    inbox: Inbox,
+    node: Arc<Node>,
+    metrics: Arc<Metrics>,
+    shared: Arc<Shared>,
+    connections: Arc<ConnectionLimits>,
+    clients: Vec<Client>,
+    /// What has left the inbox and is not handed over yet.
+    pending: VecDeque<ShardMessage>,
+    /// All that was handed over, in order.
+    events: Vec<Bytes>,
+    /// The last number of each publisher that was handed over; 255 is the server.
+    delivered: HashMap<u8, u64>,
+    /// The last number that each publisher has sent.
+    sent: HashMap<u8, u64>,
+    largest_frame: usize,
+    now: Instant,
+    tickets: u128,
+    /// A publisher has sent bytes of its own: what is published may be anything.
+    has_wild_publisher: bool,
+    is_draining: bool,
+}
+
+/// In events: the server itself.
+const SERVER: u8 = 255;
+/// In events: a browser, whose events have no numbers.
+const BROWSER: u8 = 254;
+
+impl Stage {
+    /// A node without sessions.
+    pub fn new() -> Self {
+        let metrics = Arc::new(Metrics::new());
+        let mut shared = default_shared(&metrics);
+        shared.limits = limits(&shared.limits);
+        shared.policies = policies(false);
+        let (handle, inbox) = ShardHandle::new();
+        let node = Arc::new(Node::new(vec![handle], &shared.limits, Arc::clone(&metrics)));
+        let shared = Arc::new(shared);
+        let places = Places { browsers: MAX_SESSIONS, for_publishers: 0 };
+        Self {
+            shard: Shard::new(0, Arc::clone(&node), Arc::clone(&shared)),
+            inbox,
+            node,
+            metrics,
+            shared,
+            connections: ConnectionLimits::new(places, MAX_SESSIONS),
+            clients: Vec::new(),
+            pending: VecDeque::new(),
+            events: Vec::new(),
+            delivered: HashMap::new(),
+            sent: HashMap::new(),
+            largest_frame: 0,
+            now: Instant::now(),
+            tickets: 0,
+            has_wild_publisher: false,
+            is_draining: false,
+        }
+    }
+
+    /// Does one step, and what the event loop does behind it.
+    pub fn step(&mut self, step: Step) {
+        match step {
+            Step::Connect => {
+                self.connect();
+            }
+            Step::Open { offer, is_anonymous } => self.open(offer, is_anonymous),
+            Step::Link { publisher } => self.open_link(publisher % 3),
+            Step::Say { client, words, piece } => self.say(client, &words, piece),
+            Step::Frame { client, first, payload } => self.send_wild(client, &masked(first, &payload)),
+            Step::Bytes { client, bytes } => self.send_wild(client, &bytes),
+            Step::Send { client, back, messages, size } => self.send_batch(client, back, messages, size),
+            Step::Publish { topic, size, excluded } => self.publish(topic, size, excluded),
+            Step::Take { client, bytes } => {
+                if let Some(at) = self.find(client) {
+                    let client = &mut self.clients[at];
+                    client.room = client.room.saturating_add(bytes.into());
+                    let slot = client.slot;
+                    self.write(slot);
+                }
+            }
+            Step::PassOn { messages } => self.pass_on(messages.into()),
+            Step::Wait { seconds } => {
+                self.now += Duration::from_secs(seconds.into());
+                self.shard.handle_timeout(self.now);
+            }
+            Step::End { client } => {
+                if let Some(at) = self.find(client) {
+                    let client = &mut self.clients[at];
+                    client.has_ended = true;
+                    client.unread.clear();
+                    self.shard.handle_end_of_input(client.slot);
+                }
+            }
+            Step::Break { client } => {
+                if let Some(at) = self.find(client) {
+                    self.break_connection(at);
+                }
+            }
+            Step::Follow { is_strict } => self.follow(is_strict),
+            Step::Drain => self.drain(),
+        }
+        self.settle();
+        self.check();
+    }
+
+    /// Ends all sessions, and checks that nothing of them is left.
+    pub fn finish(mut self, ending: Ending) {
+        match ending {
+            Ending::Break => {
+                for at in 0..self.clients.len() {
+                    self.break_connection(at);
+                }
+                self.settle();
+            }
+            Ending::Silence => {
+                // The longest that a silent session can last: a handshake, a ping, its answer, two farewells.
+                for _ in 0..75 {
+                    self.now += Duration::from_secs(1);
+                    self.pass_on(usize::MAX);
+                    self.shard.handle_timeout(self.now);
+                    self.settle();
+                    self.check();
+                }
+            }
+        }
+        // What waited for credit has a publisher that is gone, and is published all the same.
+        while !self.pending.is_empty() {
+            self.pass_on(usize::MAX);
+            self.settle();
+        }
+        assert!(self.clients.is_empty(), "sessions are left: {:?}", self.clients);
+        assert!(self.shard.is_empty() && !self.shard.has_dirty());
+        assert!(self.node.has_credit(), "credit is left");
+        assert_eq!(self.metrics.subscriptions.get(), 0);
+        for protocol in [Subprotocol::Wamp, Subprotocol::Orosync, Subprotocol::Link] {
+            assert_eq!(self.metrics.sessions_open.of(protocol).get(), 0);
+        }
+        for topic in TOPICS {
+            assert!(!self.node.has_subscribers(&Topic::parse(topic).expect("a topic")));
+        }
+        let places: Vec<_> =
+            (0..MAX_SESSIONS).filter_map(|_| self.connections.admit(Peer::Unix).ok()).collect();
+        assert_eq!(places.len(), MAX_SESSIONS, "places are left");
+    }
+
+    fn break_connection(&mut self, at: usize) {
+        self.shard.handle_read_error(self.clients[at].slot, &io::ErrorKind::ConnectionReset.into(), self.now);
+    }
+
+    fn find(&self, client: u8) -> Option<usize> {
+        usize::from(client).checked_rem(self.clients.len())
+    }
+
+    fn client_at(&mut self, slot: usize) -> Option<&mut Client> {
+        self.clients.iter_mut().find(|client| client.slot == slot)
+    }
+
+    fn now(&self) -> Now {
+        Now { instant: self.now, unix: UNIX_NOW }
+    }
+
+    fn connect(&mut self) -> Option<usize> {
+        if self.is_draining {
+            return None;
+        }
+        let count = self.connections.admit(Peer::Unix).ok()?;
+        let slot = self.shard.accept(Caller::new(Peer::Unix, count), self.now);
+        assert!(self.client_at(slot).is_none(), "a slot that is in use");
+        self.clients.push(Client::new(slot));
+        Some(self.clients.len() - 1)
+    }
+
+    fn open(&mut self, offer: Offer, is_anonymous: bool) {
+        let Some(at) = self.connect() else { return };
+        let identity = if is_anonymous {
+            Identity::anonymous()
+        } else {
+            Identity {
+                role: Role::User,
+                user: Some("anna".to_owned()),
+                uid: Some(1),
+                ..Identity::anonymous()
+            }
+        };
+        let target =
+            if is_anonymous { "/".to_owned() } else { format!("/?ticket={}", self.ticket(&identity)) };
+        let offer = match offer {
+            Offer::Nothing => "",
+            Offer::Wamp => "Sec-WebSocket-Protocol: wamp\r\n",
+            Offer::Orosync => "Sec-WebSocket-Protocol: orosync.1, wamp\r\n",
+        };
+        self.shake_hands(at, identity, &request(&target, offer));
+    }
+
+    fn open_link(&mut self, publisher: u8) {
+        let Some(at) = self.connect() else { return };
+        let identity = Identity { role: Role::Publisher, ..Identity::anonymous() };
+        let ticket = self.ticket(&identity);
+        let offer = format!("Sec-WebSocket-Protocol: orosync.link.1\r\nAuthorization: Bearer {ticket}\r\n");
+        self.shake_hands(at, identity, &request("/", &offer));
+        let client = &mut self.clients[at];
+        client.publisher = Some(publisher);
+        let hello = PublisherFrame::Hello { publisher: PublisherId(publisher.into()) };
+        client.unread.extend(masked(0x82, &hello.encode()));
+        let slot = client.slot;
+        self.read(slot, usize::MAX);
+    }
+
+    fn ticket(&mut self, identity: &Identity) -> String {
+        self.tickets += 1;
+        signer().mint(identity, UNIX_NOW, 300, self.tickets).expect("a ticket")
+    }
+
+    /// The greeting is written at once: what comes before that is what `Connect` and `Bytes` are for.
+    fn shake_hands(&mut self, at: usize, identity: Identity, request: &str) {
+        let client = &mut self.clients[at];
+        client.identity = Some(identity);
+        client.room = 600;
+        client.unread.extend_from_slice(request.as_bytes());
+        let slot = client.slot;
+        self.read(slot, usize::MAX);
+        self.write(slot);
+        assert!(self.client_at(slot).is_some_and(|client| client.is_open()), "a good handshake was refused");
+    }
+
+    fn say(&mut self, client: u8, words: &Words, piece: u8) {
+        let Some(at) = self.find(client) else { return };
+        let (slot, topic) = (self.clients[at].slot, |topic: &u8| usize::from(*topic) % TOPICS.len());
+        let bytes = match words {
+            Words::Subscribe(at) => masked(0x81, format!("[5,\"{}\"]", TOPICS[topic(at)]).as_bytes()),
+            Words::Unsubscribe(at) => masked(0x81, format!("[6,\"{}\"]", TOPICS[topic(at)]).as_bytes()),
+            Words::Publish(at) => {
+                let text = format!("[7,\"{}\",[{BROWSER},0],true]", TOPICS[topic(at)]);
+                masked(0x81, text.as_bytes())
+            }
+            Words::Call => masked(0x81, br#"[2,"1","orosync/session"]"#),
+            Words::Ping => masked(0x89, b"ping"),
+            Words::Pong => masked(0x8a, b""),
+            Words::Close => masked(0x88, &1000_u16.to_be_bytes()),
+            Words::Nonsense => masked(0x81, b"[9]"),
+        };
+        let client = &mut self.clients[at];
+        let speaks_wamp = client.is_open() && client.publisher.is_none();
+        // What a session has begun to read differently, or cannot read now, is not known to be read as meant.
+        if !speaks_wamp || client.has_ended || !client.unread.is_empty() || !self.shard.wants_input(slot) {
+            return;
+        }
+        client.unread.extend(bytes);
+        self.read(slot, usize::from(piece).max(1));
+        if self.has_ended(slot) {
+            return;
+        }
+        let Some(client) = self.clients.iter_mut().find(|client| client.slot == slot) else { return };
+        match words {
+            Words::Subscribe(at) => {
+                let (at, identity) = (topic(at), client.identity.clone().unwrap_or_else(Identity::anonymous));
+                let decision = self.shared.policies.may_subscribe(&identity, TOPICS[at]);
+                if decision == Decision::Allowed && client.subscribed.len() < self.shared.limits.subscriptions
+                {
+                    client.subscribed.insert(at);
+                }
+            }
+            Words::Unsubscribe(at) => {
+                client.subscribed.remove(&topic(at));
+            }
+            _ => {}
+        }
+    }
+
+    fn send_wild(&mut self, client: u8, bytes: &[u8]) {
+        let Some(at) = self.find(client) else { return };
+        let client = &mut self.clients[at];
+        if client.has_ended || bytes.is_empty() {
+            return;
+        }
+        client.is_tame = false;
+        self.has_wild_publisher |= client.publisher.is_some();
+        client.unread.extend_from_slice(bytes);
+        let slot = client.slot;
+        self.read(slot, usize::MAX);
+    }
+
+    fn send_batch(&mut self, client: u8, back: u8, messages: u8, size: u16) {
+        let Some(at) = self.find(client) else { return };
+        let client = &mut self.clients[at];
+        let (Some(publisher), true, false) = (client.publisher, client.is_tame, client.has_ended) else {
+            return;
+        };
+        let sent = self.sent.entry(publisher).or_default();
+        // Over one connection nothing is sent again.
+        let first = (*sent + 1).saturating_sub(u64::from(back % 8)).max(client.sent + 1);
+        let count = 1 + usize::from(messages) % MAX_BATCH;
+        let messages: Vec<Message> =
+            (first..).take(count).map(|seq| numbered(publisher, seq, size)).collect();
+        client.sent = first + count as u64 - 1;
+        *sent = (*sent).max(client.sent);
+        let frame = PublisherFrame::Publish { first: Seq::new(first).expect("from 1 on"), messages };
+        client.unread.extend(masked(0x82, &frame.encode()));
+        let slot = client.slot;
+        self.read(slot, usize::MAX);
+    }
+
+    fn publish(&mut self, topic: u8, size: u16, excluded: u8) {
+        let last = self.sent.entry(SERVER).or_default();
+        *last += 1;
+        let mut message = numbered(SERVER, *last, size);
+        message.topic = Topic::parse(TOPICS[usize::from(topic) % TOPICS.len()]).expect("a topic");
+        // Every other time somebody is left out.
+        if excluded >= 128
+            && let Some(at) = self.find(excluded)
+        {
+            let id = self.shard.session(self.clients[at].slot).and_then(|session| session.id());
+            message.audience.exclude = SessionIds::new(id.into_iter().collect()).expect("one");
+        }
+        self.node.publish(message, Source::Server);
+    }
+
+    /// Hands over what the kernel has of a client, as far as its session reads.
+    fn read(&mut self, slot: usize, piece: usize) {
+        loop {
+            let wants_input = self.shard.wants_input(slot);
+            let now = self.now();
+            let Some(client) = self.clients.iter_mut().find(|client| client.slot == slot) else { return };
+            if !wants_input || client.unread.is_empty() {
+                return;
+            }
+            let piece = piece.min(client.unread.len());
+            let bytes: Vec<u8> = client.unread.drain(..piece).collect();
+            self.shard.handle_bytes(slot, &bytes, now);
+        }
+    }
+
+    /// Writes what the kernel takes.
+    fn write(&mut self, slot: usize) {
+        let now = self.now();
+        let Some(client) = self.clients.iter_mut().find(|client| client.slot == slot) else { return };
+        let Some(session) = self.shard.session(slot) else { return };
+        while client.room > 0 && !session.outbound().is_empty() {
+            let lent: Vec<u8> = session.slices().flat_map(|slice| slice.to_vec()).collect();
+            let taken = client.room.min(lent.len());
+            client.room -= taken;
+            session.outbound().advance(taken);
+            client.receive(&lent[..taken], &self.events);
+        }
+        if session.outbound().is_empty() && session.awaits_written() {
+            self.shard.handle_written(slot, now);
+        }
+        if self.shard.is_gone(slot) {
+            self.clients.retain(|client| client.slot != slot);
+            self.shard.remove(slot);
+        }
+    }
+
+    fn pass_on(&mut self, messages: usize) {
+        for _ in 0..messages {
+            let Some(message) = self.pending.pop_front() else { break };
+            match message {
+                ShardMessage::Delivery(delivery) => self.deliver(delivery),
+                ShardMessage::Barrier(receipt) => self.shard.handle_barrier(receipt),
+                ShardMessage::Settled(waiter) => self.shard.handle_settled(waiter, self.now),
+                ShardMessage::CreditReturned => self.shard.handle_credit(self.now),
+                other => panic!("nobody sends {other:?}"),
+            }
+            self.collect();
+        }
+    }
+
+    fn deliver(&mut self, delivery: Arc<Delivery>) {
+        let Some(topic) = TOPICS.iter().position(|topic| *topic == delivery.topic.as_str()) else {
+            assert!(self.has_wild_publisher, "a topic of nobody's: {:?}", delivery.topic);
+            return self.shard.handle_delivery(delivery, self.now);
+        };
+        // Where browsers publish too, anything may stand.
+        if topic != CHAT && !self.has_wild_publisher {
+            self.note_order(&delivery);
+        }
+        let frame = delivery.frame.clone();
+        self.events.push(frame.clone());
+        self.largest_frame = self.largest_frame.max(delivery.frame.len());
+        let receivers: Vec<usize> = self
+            .clients
+            .iter()
+            .filter(|client| client.is_tame && client.subscribed.contains(&topic))
+            .map(|client| client.slot)
+            .collect();
+        let receivers: Vec<usize> = receivers
+            .into_iter()
+            .filter(|slot| {
+                let id = self.shard.session(*slot).and_then(|session| session.id());
+                !self.has_ended(*slot) && id.is_some_and(|id| delivery.audience.includes(id))
+            })
+            .collect();
+        self.shard.handle_delivery(delivery, self.now);
+        for slot in receivers {
+            // Too slow a reader has ended instead.
+            if !self.has_ended(slot)
+                && let Some(client) = self.client_at(slot)
+            {
+                client.expected.push_back(frame.clone());
+            }
+        }
+    }
+
+    /// Of each source, events come once and in order.
+    fn note_order(&mut self, delivery: &Delivery) {
+        let text = String::from_utf8_lossy(&delivery.frame);
+        let numbers = text.split_once("\",[").map(|(_, numbers)| numbers).expect("a payload of ours");
+        let (source, rest) = numbers.split_once(',').expect("two numbers");
+        let seq = rest.split([',', ']']).next().expect("a number");
+        let (source, seq): (u8, u64) = (source.parse().expect("a source"), seq.parse().expect("a number"));
+        let last = self.delivered.insert(source, seq).unwrap_or_default();
+        assert!(seq > last, "{source} published {seq} after {last}");
+    }
+
+    fn follow(&mut self, is_strict: bool) {
+        let mut shared = Shared::clone(&self.shared);
+        shared.policies = policies(is_strict);
+        self.shared = Arc::new(shared);
+        self.shard.handle_rules(Arc::clone(&self.shared));
+    }
+
+    fn drain(&mut self) {
+        self.is_draining = true;
+        // The event loop awaits the end of this; here time passes step by step.
+        let (done, _) = mpsc::channel(1);
+        self.shard.stop_publishing(self.now, done);
+        self.collect();
+        self.pass_on(usize::MAX);
+        self.shard.stop(self.now, self.now + Duration::from_secs(5));
+    }
+
+    /// What the event loop does in each turn.
+    fn settle(&mut self) {
+        self.collect();
+        if self.is_draining {
+            self.shard.end_due(self.now);
+        }
+        let mut turns = 0;
+        while let Some(slot) = self.shard.poll_dirty() {
+            self.write(slot);
+            self.read(slot, usize::MAX);
+            turns += 1;
+            assert!(turns < 1000, "the event loop never rests");
+        }
+        self.shard.handle_all_written();
+        self.collect();
+    }
+
+    fn collect(&mut self) {
+        while let Ok(message) = self.inbox.try_recv() {
+            self.pending.push_back(message);
+        }
+    }
+
+    fn has_ended(&mut self, slot: usize) -> bool {
+        self.shard.session(slot).is_none_or(|session| session.is_ending() || session.ended_as() != "gone")
+    }
+
+    fn check(&mut self) {
+        let from_sessions = self
+            .pending
+            .iter()
+            .filter(|message| match message {
+                ShardMessage::Delivery(delivery) => {
+                    !String::from_utf8_lossy(&delivery.frame).contains(",[255,")
+                }
+                _ => false,
+            })
+            .count();
+        assert!(from_sessions <= PUBLISHER_MESSAGES + MAX_BATCH, "{from_sessions} messages under way");
+        let bound = OUTBOUND_BYTES.max(self.largest_frame + 64) + LAST_WORD;
+        for at in 0..self.clients.len() {
+            let slot = self.clients[at].slot;
+            let ended = self.has_ended(slot);
+            let client = &self.clients[at];
+            let Some(session) = self.shard.session(slot) else { panic!("a session was lost") };
+            let cost = session.outbound().cost();
+            assert!(cost <= bound, "{cost} bytes wait for one session");
+            if cost == 0 && !ended {
+                client.assert_complete();
+            }
+            if let Some(publisher) = client.publisher {
+                let sent = self.sent.get(&publisher).copied().unwrap_or_default();
+                assert!(client.acknowledged <= sent || !client.is_tame, "acknowledged and never sent");
+            }
+        }
+    }
+}
+
+impl Default for Stage {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Low enough for a few steps to reach.
+fn limits(defaults: &Limits) -> Limits {
+    Limits {
+        handshake_timeout: Duration::from_secs(10),
+        handshake_bytes: 1024,
+        message_bytes: 2048,
+        outbound_bytes: OUTBOUND_BYTES,
+        subscriptions: 3,
+        messages_per_second: 5,
+        message_burst: 30,
+        publisher_messages: PUBLISHER_MESSAGES,
+        publisher_bytes: 8000,
+        remembered_publishers: 8,
+        ping_interval: Duration::from_secs(30),
+        ping_timeout: Duration::from_secs(15),
+        ..defaults.clone()
+    }
+}
+
+fn policies(is_strict: bool) -> Policies {
+    let rule = |pattern: &str, subscribe, publish| {
+        let pattern = TopicPattern::parse(pattern).expect("a pattern");
+        TopicRule::new(pattern, subscribe, publish).expect("a rule")
+    };
+    let mut rules = vec![rule(TOPICS[CHAT], Subscribe::User, Publish::User)];
+    if is_strict {
+        rules.insert(0, rule("oro/data/update", Subscribe::Nobody, Publish::Publisher));
+    }
+    Policies::new(rules)
+}
+
+/// A publisher's message: the same whenever it is sent. Of publishers, none goes where browsers publish.
+fn numbered(source: u8, seq: u64, size: u16) -> Message {
+    let topic = TOPICS[usize::try_from(seq).unwrap_or_default() % CHAT];
+    let filling = "x".repeat(usize::from(size % 6000));
+    Message {
+        topic: Topic::parse(topic).expect("a topic"),
+        payload: Payload::from_encoder(format!("[{source},{seq},\"{filling}\"]").into())
+            .expect("short enough"),
+        audience: Audience::default(),
+    }
+}
+
+fn request(target: &str, more: &str) -> String {
+    format!(
+        "GET {target} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{more}\r\n"
+    )
+}
+
+/// A client's frame, masked with zeros.
+fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
+    let mut frame = vec![first];
+    match u16::try_from(payload.len()) {
+        Ok(short @ 0..126) => frame.push(0x80 | u8::try_from(short).expect("below 126")),
+        Ok(middle) => {
+            frame.push(0x80 | 126);
+            frame.extend(middle.to_be_bytes());
+        }
+        Err(_) => {
+            frame.push(0x80 | 127);
+            frame.extend((payload.len() as u64).to_be_bytes());
+        }
+    }
+    frame.extend([0; 4]);
+    frame.extend_from_slice(payload);
+    frame
+}

@@ -1,0 +1,130 @@
+//! Memory for what waits, written through in chunks that are used again.
+//!
+//! Taking memory for each message in the publisher's thread and giving it back in the link thread costs what `malloc()` costs
+//! when two threads meet in one heap: locks (system calls, where both come at once), page faults, and a heap that grows and
+//! shrinks with each burst. Here a message is a slice of a chunk; a chunk whose messages are all acknowledged is written
+//! again by its one writer, so that in the steady state nothing is taken and nothing given back.
+//!
+//! Owns the chunks. Bound: what waits is bounded by the queue; at most [`KEPT`] chunks are kept besides, so that a burst is
+//! as cheap as the one before it.
+
+use std::collections::VecDeque;
+use std::mem;
+
+use bytes::BytesMut;
+use orosync_protocol::link_frame::{EncodedMessage, MessageRef};
+
+/// One chunk: about a hundred messages of a usual size.
+const CHUNK_BYTES: usize = 32 << 10;
+
+/// A larger message has memory of its own, which goes with it.
+const LARGE_BYTES: usize = CHUNK_BYTES / 4;
+
+/// The most chunks that wait to be written again: 2 MiB, in a process that has once published so much at a time.
+const KEPT: usize = 64;
+
+#[derive(Debug)]
+pub(crate) struct Arena {
+    /// The rest of the chunk that is written.
+    open: BytesMut,
+    /// Chunks that are full, oldest first. None of them has a free byte before its last message is acknowledged.
+    full: VecDeque<BytesMut>,
+}
+
+impl Arena {
+    pub(crate) fn new() -> Self {
+        Self { open: BytesMut::with_capacity(CHUNK_BYTES), full: VecDeque::new() }
+    }
+
+    /// Encodes a message.
+    pub(crate) fn encode(&mut self, message: MessageRef<'_>) -> EncodedMessage {
+        let bytes = message.encoded_len();
+        if bytes > LARGE_BYTES {
+            return EncodedMessage::new(message, &mut BytesMut::with_capacity(bytes));
+        }
+        if self.open.capacity() < bytes {
+            self.turn();
+        }
+        EncodedMessage::new(message, &mut self.open)
+    }
+
+    /// Goes on with an empty chunk: the one that was just filled, if all of it is acknowledged; or the oldest; or a new one.
+    fn turn(&mut self) {
+        if self.open.try_reclaim(CHUNK_BYTES) {
+            return;
+        }
+        let oldest = self.full.front_mut().is_some_and(|oldest| oldest.try_reclaim(CHUNK_BYTES));
+        let next = if oldest { self.full.pop_front() } else { None };
+        let filled =
+            mem::replace(&mut self.open, next.unwrap_or_else(|| BytesMut::with_capacity(CHUNK_BYTES)));
+        if self.full.len() == KEPT {
+            self.full.pop_front();
+        }
+        self.full.push_back(filled);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::queue::{large_message, message};
+
+    /// Encodes messages that are acknowledged when `behind` newer ones exist; returns where they were.
+    fn places(arena: &mut Arena, messages: usize, behind: usize) -> HashSet<*const u8> {
+        let message = message("t", "\"something\"");
+        let mut waiting = VecDeque::new();
+        let mut places = HashSet::new();
+        for _ in 0..messages {
+            let encoded = arena.encode(message.lend());
+            places.insert(encoded.as_bytes().as_ptr());
+            waiting.push_back(encoded);
+            if waiting.len() > behind {
+                waiting.pop_front();
+            }
+        }
+        places
+    }
+
+    #[test]
+    fn the_memory_of_acknowledged_messages_is_used_again() {
+        let mut arena = Arena::new();
+        let in_one_chunk = CHUNK_BYTES / message("t", "\"something\"").lend().encoded_len();
+        assert!(places(&mut arena, 20_000, 0).len() <= in_one_chunk);
+    }
+
+    #[test]
+    fn a_burst_takes_the_memory_of_the_burst_before_it() {
+        let mut arena = Arena::new();
+        let mut known = HashSet::new();
+        for _ in 0..10 {
+            known.extend(places(&mut arena, 5_000, 5_000));
+        }
+        for _ in 0..10 {
+            assert!(places(&mut arena, 5_000, 5_000).is_subset(&known));
+        }
+    }
+
+    #[test]
+    fn what_waits_is_not_written_over_and_what_is_kept_is_bounded() {
+        let mut arena = Arena::new();
+        let encoded: Vec<_> = (0..200_000)
+            .map(|number| {
+                let message = message("t", Box::leak(format!("{number}").into_boxed_str()));
+                (arena.encode(message.lend()), message)
+            })
+            .collect();
+        for (encoded, message) in &encoded {
+            assert_eq!(*encoded, EncodedMessage::new(message.lend(), &mut BytesMut::new()));
+        }
+        assert_eq!(arena.full.len(), KEPT);
+    }
+
+    #[test]
+    fn a_large_message_takes_no_chunk() {
+        let mut arena = Arena::new();
+        arena.encode(large_message(LARGE_BYTES).lend());
+        assert_eq!(arena.open.capacity(), CHUNK_BYTES);
+    }
+}

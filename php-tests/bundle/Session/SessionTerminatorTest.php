@@ -1,0 +1,85 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Orosync\Tests\Session;
+
+use Orosync\Session\SessionTerminator;
+use Orosync\Tests\Application\User;
+use Orosync\Tests\ApplicationTestCase;
+use Orosync\Tests\RecordingPublisher;
+use Symfony\Component\HttpFoundation\Request;
+use Symfony\Component\Security\Core\Authentication\Token\UsernamePasswordToken;
+use Symfony\Component\Security\Http\Event\LogoutEvent;
+use Symfony\Component\Security\Http\Event\TokenDeauthenticatedEvent;
+
+final class SessionTerminatorTest extends ApplicationTestCase
+{
+    private const TOPIC = 'orosync/disconnect';
+
+    public function testAnApplicationHasAUsersSessionsEnded(): void
+    {
+        $this->boot();
+        $sessions = $this->kernel()->getContainer()->get(SessionTerminator::class);
+
+        self::assertTrue($sessions->endSessionsOf(new User('ann', 7, null)));
+        self::assertTrue($sessions->endSessionsOf('bob'));
+        self::assertTrue($sessions->endSession('0123456789abcdef0123456789abcdef'));
+        self::assertSame(
+            ['{"user":"ann"}', '{"user":"bob"}', '{"session":"0123456789abcdef0123456789abcdef"}'],
+            $this->published(),
+        );
+    }
+
+    public function testNobodyIsNotEverybody(): void
+    {
+        $publisher = new RecordingPublisher();
+
+        self::assertFalse((new SessionTerminator($publisher))->endSessionsOf(''));
+        self::assertSame([], $publisher->take(self::TOPIC));
+    }
+
+    public function testALogoutEndsTheSessions(): void
+    {
+        $this->boot();
+        $token = new UsernamePasswordToken(new User('ann', 7, null), 'main', ['ROLE_USER']);
+        $this->dispatcherOfTheFirewall()->dispatch(new LogoutEvent(new Request(), $token));
+
+        self::assertSame(['{"user":"ann"}'], $this->published());
+    }
+
+    public function testALogoutOfNobodyEndsNothing(): void
+    {
+        $this->boot();
+        $this->dispatcherOfTheFirewall()->dispatch(new LogoutEvent(new Request(), null));
+
+        self::assertSame([], $this->published());
+    }
+
+    public function testAUserWhoIsNoLongerWhoHeWasLosesTheSessions(): void
+    {
+        $this->boot();
+        $token = new UsernamePasswordToken(new User('ann', 7, null), 'main', ['ROLE_USER']);
+        $this->dispatcherOfTheFirewall()->dispatch(new TokenDeauthenticatedEvent($token, new Request()));
+
+        self::assertSame(['{"user":"ann"}'], $this->published());
+    }
+
+    public function testWithoutTheSecurityBundleAnApplicationStillHasTheService(): void
+    {
+        $this->boot([], [], ['twig']);
+
+        self::assertTrue($this->kernel()->getContainer()->get(SessionTerminator::class)->endSessionsOf('ann'));
+    }
+
+    private function dispatcherOfTheFirewall(): object
+    {
+        return $this->kernel()->getContainer()->get('security.event_dispatcher.main');
+    }
+
+    /** @return list<string> */
+    private function published(): array
+    {
+        return $this->kernel()->getContainer()->get(RecordingPublisher::class)->take(self::TOPIC);
+    }
+}

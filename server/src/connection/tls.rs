@@ -1,0 +1,114 @@
+//! TLS on a TCP connection, by rustls: what is read is decrypted, what is written is encrypted, and the handshake happens on
+//! the way.
+//!
+//! Nothing here waits. Owns rustls' state and what it has encrypted and the kernel has not taken. Bound: rustls' own of what
+//! it reads (a record, or a handshake message of 64 KiB), [`MAX_PENDING_BYTES`] of what it writes. Time is the session's: its
+//! handshake includes this one.
+
+use std::io::{self, IoSlice, Read, Write};
+use std::net::Shutdown;
+use std::sync::Arc;
+
+use mio::net::TcpStream;
+use rustls::{ServerConfig, ServerConnection};
+
+use crate::session::outbound::MAX_SLICES;
+
+/// What may be encrypted ahead of the kernel.
+const MAX_PENDING_BYTES: usize = 64 << 10;
+
+/// Reads of one call that may bring no data (handshake, key updates): more get their turn after others.
+const READS_WITHOUT_DATA: usize = 8;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Tls {
+    tcp: TcpStream,
+    connection: ServerConnection,
+}
+
+impl Tls {
+    /// A connection that was just accepted.
+    pub fn new(tcp: TcpStream, config: Arc<ServerConfig>) -> Result<Self, rustls::Error> {
+        let mut connection = ServerConnection::new(config)?;
+        connection.set_buffer_limit(Some(MAX_PENDING_BYTES));
+        Ok(Self { tcp, connection })
+    }
+
+    /// The socket below.
+    pub fn tcp(&self) -> &TcpStream {
+        &self.tcp
+    }
+
+    /// The same, to be registered.
+    pub fn tcp_mut(&mut self) -> &mut TcpStream {
+        &mut self.tcp
+    }
+
+    /// Takes decrypted bytes. `InvalidData`: what came is no TLS, or not for us.
+    pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        for _ in 0..READS_WITHOUT_DATA {
+            match self.connection.reader().read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                // No close_notify. WebSocket has a closing handshake of its own: a FIN is an end.
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(0),
+                read => return read,
+            }
+            if self.connection.read_tls(&mut self.tcp)? == 0 {
+                return Ok(0);
+            }
+            let understood = self.connection.process_new_packets();
+            // The handshake's answers, or the alert that says what is wrong. What the kernel does not take stays pending.
+            let flushed = self.flush();
+            understood.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+            match flushed {
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+                Ok(()) | Err(_) => {}
+            }
+        }
+        Err(io::ErrorKind::Interrupted.into())
+    }
+
+    /// Encrypts and hands over. What is taken here has left, or is pending; `WouldBlock` if something still is.
+    pub fn write(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.flush()?;
+        let mut copy = [IoSlice::new(&[]); MAX_SLICES];
+        let filled = slices.len().min(MAX_SLICES);
+        copy[..filled].copy_from_slice(&slices[..filled]);
+        let mut left = &mut copy[..filled];
+        let mut taken = 0;
+        while !left.is_empty() {
+            // In records as large as can be, over the frames' borders.
+            let encrypted = self.connection.writer().write_vectored(left)?;
+            taken += encrypted;
+            IoSlice::advance_slices(&mut left, encrypted);
+            match self.flush() {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                flushed => flushed?,
+            }
+        }
+        Ok(taken)
+    }
+
+    /// Is there something that the kernel has not taken?
+    pub fn has_pending(&self) -> bool {
+        self.connection.wants_write()
+    }
+
+    /// Says that nothing more comes, and sends the FIN.
+    pub fn finish(&mut self) -> io::Result<()> {
+        self.connection.send_close_notify();
+        // A peer that reads nothing misses only the courtesy: the Close frame has said it.
+        let _ = self.flush();
+        self.tcp.shutdown(Shutdown::Write)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        while self.connection.wants_write() {
+            if self.connection.write_tls(&mut self.tcp)? == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+        }
+        self.tcp.flush()
+    }
+}

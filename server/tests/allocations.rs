@@ -1,0 +1,120 @@
+//! How often memory is taken per event: as often for a thousand sessions as for one, so that a delivery takes none. The
+//! shard is driven as its event loop drives it; sockets are where bytes are forgotten.
+
+#![expect(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use allocation_counter::measure;
+use orosync_protocol::link_frame::Message;
+use orosync_protocol::{Audience, Payload, Topic};
+use orosync_server::commands::serve::shared;
+use orosync_server::config::{Settings, load};
+use orosync_server::connection::limits::{ConnectionLimits, Places};
+use orosync_server::connection::{Caller, Peer};
+use orosync_server::metrics::{Metrics, Source};
+use orosync_server::node::Node;
+use orosync_server::node::handle::{Inbox, ShardHandle, ShardMessage};
+use orosync_server::session::Now;
+use orosync_server::shard::Shard;
+
+const TOPIC: &str = "oro/ping";
+const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+/// `[5,"oro/ping"]`, masked with zeros.
+const SUBSCRIBE: &[u8] = b"\x81\x8e\0\0\0\0[5,\"oro/ping\"]";
+
+/// A shard whose sessions have all subscribed to one topic.
+struct Stage {
+    shard: Shard,
+    inbox: Inbox,
+    node: Arc<Node>,
+    now: Now,
+}
+
+impl Stage {
+    fn with_subscribers(count: usize) -> Self {
+        let metrics = Arc::new(Metrics::new());
+        let secret = ("OROSYNC_AUTH__SECRET".to_owned(), "0123456789abcdef0123456789abcdef".to_owned());
+        let settings = Settings::new(&load(&[], [secret], []).unwrap()).unwrap();
+        let rules = Arc::new(shared(settings, &metrics));
+        let (handle, inbox) = ShardHandle::new();
+        let node = Arc::new(Node::new(vec![handle], &rules.limits, metrics));
+        let shard = Shard::new(0, Arc::clone(&node), rules);
+        let mut stage = Self { shard, inbox, node, now: Now { instant: Instant::now(), unix: 1_000_000 } };
+        let limits = ConnectionLimits::new(Places { browsers: count, for_publishers: 0 }, count);
+        for _ in 0..count {
+            let caller = Caller::new(Peer::Unix, limits.admit(Peer::Unix).unwrap());
+            let slot = stage.shard.accept(caller, stage.now.instant);
+            stage.shard.handle_bytes(slot, REQUEST, stage.now);
+            stage.write();
+            stage.shard.handle_bytes(slot, SUBSCRIBE, stage.now);
+        }
+        stage.write();
+        stage
+    }
+
+    /// Publishes so many messages at once, and writes them to everybody. How many bytes were written.
+    fn fan_out(&mut self, messages: Vec<Message>) -> usize {
+        for message in messages {
+            self.node.publish(message, Source::Server);
+        }
+        while let Ok(message) = self.inbox.try_recv() {
+            if let ShardMessage::Delivery(delivery) = message {
+                self.shard.handle_delivery(delivery, self.now.instant);
+            }
+        }
+        self.write()
+    }
+
+    fn write(&mut self) -> usize {
+        let mut written = 0;
+        while let Some(slot) = self.shard.poll_dirty() {
+            let session = self.shard.session(slot).unwrap();
+            while !session.outbound().is_empty() {
+                let taken = session.slices().map(|slice| slice.len()).sum();
+                session.outbound().advance(taken);
+                written += taken;
+            }
+            if session.awaits_written() {
+                self.shard.handle_written(slot, self.now);
+            }
+        }
+        self.shard.handle_all_written();
+        written
+    }
+}
+
+/// How often memory is taken for so many messages at once, once such have been there before.
+fn allocations(subscribers: usize, messages: usize) -> u64 {
+    let mut stage = Stage::with_subscribers(subscribers);
+    let payload = Payload::from_encoder("\"x\"".into()).unwrap();
+    let message = Message { topic: Topic::parse(TOPIC).unwrap(), payload, audience: Audience::default() };
+    let batch = || vec![message.clone(); messages];
+    // Twice: queues take their place in the first burst, and what was let go of is used again from the second on.
+    stage.fan_out(batch());
+    stage.fan_out(batch());
+    let batch = batch();
+    let mut written = 0;
+    let taken = measure(|| written = stage.fan_out(batch)).count_total;
+    assert_eq!(written % (subscribers * messages), 0);
+    assert!(written > subscribers * messages, "everybody was written to");
+    taken
+}
+
+#[test]
+fn a_delivery_takes_no_memory() {
+    assert_eq!(allocations(1000, 1), allocations(1, 1));
+}
+
+#[test]
+fn a_delivery_in_a_burst_takes_no_memory() {
+    assert_eq!(allocations(1000, 32), allocations(1, 32));
+}
+
+#[test]
+fn an_event_takes_memory_a_few_times() {
+    let one = allocations(1000, 1);
+    assert!(one <= 6, "{one} times");
+}

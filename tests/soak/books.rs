@@ -1,0 +1,88 @@
+//! What has come of what was accepted. Bound: one bit per message and auditor.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use orosync_tests::client::{Client, Received};
+use orosync_tests::traffic::{Ended, TOPIC, event};
+
+use crate::pages::PAGES;
+
+/// The two PHP processes are 0 and 1, the pages [`PAGES`].
+const PUBLISHERS: usize = PAGES + 1;
+
+/// Auditors at the same time: one for each way in which sessions end.
+const COLUMNS: usize = 2;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct Books(Mutex<Entries>);
+
+#[derive(Debug, Default)]
+struct Entries {
+    /// By auditor, publisher and number.
+    seen: [[Vec<bool>; PUBLISHERS]; COLUMNS],
+    disorder: Vec<String>,
+}
+
+impl Books {
+    /// What is missing or was out of order. `page` is how many messages the pages published.
+    pub(crate) fn problems(&self, processes: &[Ended], page: usize) -> Vec<String> {
+        let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut problems = entries.disorder.clone();
+        let accepted = processes.iter().map(|ended| ended.accepted).chain([page]);
+        for (publisher, accepted) in accepted.enumerate() {
+            for (column, seen) in entries.seen.iter().enumerate() {
+                let came = seen[publisher].iter().filter(|seen| **seen).count();
+                println!("auditor {column}, publisher {publisher}: {came} of {accepted}");
+                if came != accepted {
+                    problems.push(format!(
+                        "auditor {column} has seen {came} of the {accepted} messages of publisher {publisher}"
+                    ));
+                }
+            }
+        }
+        for ended in processes.iter().filter(|ended| !ended.flushed) {
+            problems.push(format!("a PHP process was not acknowledged everything: {ended:?}"));
+        }
+        problems
+    }
+}
+
+/// A session that takes everything.
+#[derive(Debug)]
+pub(crate) struct Auditor(JoinHandle<Received>);
+
+impl Auditor {
+    /// Subscribes, and waits until that is in force.
+    pub(crate) fn of(mut client: Client, books: Arc<Books>, column: usize) -> Self {
+        client.subscribe(TOPIC);
+        Self(thread::spawn(move || {
+            // The pages come from several processes, whose numbers are not in order.
+            let mut last: [Option<usize>; PAGES] = [None; PAGES];
+            loop {
+                let (publisher, number) = match client.receive() {
+                    Received::Text(text) => event(&text),
+                    end => return end,
+                };
+                let mut entries = books.0.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(last) = last.get_mut(publisher)
+                    && let Some(before) = last.replace(number)
+                    && number != before + 1
+                {
+                    entries.disorder.push(format!("publisher {publisher}: {number} came after {before}"));
+                }
+                let seen = &mut entries.seen[column][publisher];
+                if seen.len() <= number {
+                    seen.resize(number + 1, false);
+                }
+                seen[number] = true;
+            }
+        }))
+    }
+
+    /// How its session ended. Waits until it has.
+    pub(crate) fn ended(self) -> Received {
+        self.0.join().expect("every event is one of the publishers'")
+    }
+}

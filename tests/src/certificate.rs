@@ -1,0 +1,52 @@
+//! A certificate that nobody else trusts, made anew for each test.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rcgen::{CertifiedKey, generate_simple_self_signed};
+use rustls::pki_types::CertificateDer;
+use rustls::{ClientConfig, RootCertStore};
+
+/// See the module.
+#[derive(Debug)]
+pub struct Certificate {
+    pem: String,
+    key_pem: String,
+    der: CertificateDer<'static>,
+}
+
+impl Certificate {
+    /// Whom it is for.
+    pub const NAME: &'static str = "localhost";
+
+    /// A new one.
+    pub fn new() -> Self {
+        let CertifiedKey { cert, signing_key } =
+            generate_simple_self_signed([Self::NAME.to_owned()]).expect("a certificate");
+        Self { pem: cert.pem(), key_pem: signing_key.serialize_pem(), der: cert.der().clone() }
+    }
+
+    /// Writes it and its key into a directory: their paths.
+    pub fn write(&self, directory: &Path) -> (PathBuf, PathBuf) {
+        let (certificate, key) = (directory.join("certificate.pem"), directory.join("key.pem"));
+        fs::write(&certificate, &self.pem).expect("the certificate is written");
+        fs::write(&key, &self.key_pem).expect("the key is written");
+        (certificate, key)
+    }
+
+    /// What a client needs that trusts it and nothing else.
+    pub fn client_config(&self) -> Arc<ClientConfig> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.der.clone()).expect("a certificate");
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        Arc::new(builder.expect("versions").with_root_certificates(roots).with_no_client_auth())
+    }
+}
+
+impl Default for Certificate {
+    fn default() -> Self {
+        Self::new()
+    }
+}

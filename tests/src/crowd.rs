@@ -1,0 +1,224 @@
+//! Sessions that behave well while something else happens: they read what is published at a steady rate, and note whether
+//! all of it came, in order, and how late.
+//!
+//! One thread publishes a number every few milliseconds, another reads all sessions. Both end with the crowd.
+
+use std::io::{ErrorKind, Read};
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use orosync_link::{Options, Publisher};
+use orosync_protocol::link_frame::Message;
+use orosync_protocol::ticket::Signer;
+use orosync_protocol::{Audience, Payload, Topic};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use crate::client::{Client, OROSYNC};
+use crate::server::Server;
+use crate::{SECRET, wait};
+
+/// Where the numbers go.
+const TOPIC: &str = "oro/data/update";
+
+/// Between two numbers.
+const INTERVAL: Duration = Duration::from_millis(5);
+
+/// See the module.
+#[derive(Debug)]
+pub struct Crowd {
+    shared: Arc<Shared>,
+    publisher: Option<JoinHandle<()>>,
+    reader: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    begin: Instant,
+    published: AtomicUsize,
+    /// The number that the slowest of the sessions has received.
+    received: AtomicUsize,
+    /// Microseconds from publishing to receiving, of all sessions, since the last look.
+    latencies: Mutex<Vec<u64>>,
+    /// What should not have happened.
+    complaints: Mutex<Vec<String>>,
+    ends: AtomicBool,
+}
+
+/// How late the numbers came.
+#[derive(Clone, Copy, Debug)]
+pub struct Latency {
+    /// Half of them, in microseconds.
+    pub p50: u64,
+    /// 99 of 100.
+    pub p99: u64,
+}
+
+struct Member {
+    stream: TcpStream,
+    unread: Vec<u8>,
+    received: usize,
+}
+
+impl Crowd {
+    /// So many sessions of as many users, subscribed; the numbers begin.
+    pub fn gather(server: &Server, sessions: u64) -> Self {
+        let members = (1..=sessions)
+            .map(|uid| {
+                let mut client = Client::user(server, OROSYNC, uid);
+                client.subscribe(TOPIC);
+                let stream = client.into_tcp();
+                stream.set_nonblocking(true).expect("a socket option");
+                Member { stream, unread: Vec::new(), received: 0 }
+            })
+            .collect();
+        let shared = Arc::new(Shared {
+            begin: Instant::now(),
+            published: AtomicUsize::new(0),
+            received: AtomicUsize::new(0),
+            latencies: Mutex::default(),
+            complaints: Mutex::default(),
+            ends: AtomicBool::new(false),
+        });
+        let endpoint = server.endpoint().parse().expect("an endpoint");
+        let signer = Signer::from_secret(SECRET.as_bytes()).expect("long enough");
+        let publisher = Publisher::new(Options::new(endpoint, signer));
+        let (for_publisher, for_reader) = (Arc::clone(&shared), Arc::clone(&shared));
+        Self {
+            publisher: Some(thread::spawn(move || for_publisher.publish(publisher))),
+            reader: Some(thread::spawn(move || for_reader.read(members))),
+            shared,
+        }
+    }
+
+    /// How late the numbers come while `act` runs, and until at least `numbers` have come.
+    pub fn during<R>(&self, numbers: usize, act: impl FnOnce() -> R) -> (R, Latency) {
+        self.take_latencies();
+        let from = self.shared.received.load(Ordering::SeqCst);
+        let result = act();
+        wait::until_true("everybody receives", || {
+            self.assert_content();
+            self.shared.received.load(Ordering::SeqCst) >= from + numbers
+        });
+        let mut latencies = self.take_latencies();
+        latencies.sort_unstable();
+        let at = |percent: usize| latencies.get(latencies.len() * percent / 100).copied().unwrap_or_default();
+        (result, Latency { p50: at(50), p99: at(99) })
+    }
+
+    /// Has everybody received all numbers so far, in order, and is nobody closed?
+    pub fn assert_content(&self) {
+        let complaints = self.shared.complaints.lock().expect("no reader has panicked");
+        assert!(complaints.is_empty(), "{complaints:#?}");
+    }
+
+    /// Ends it: everybody must have received everything that was published.
+    pub fn dismiss(mut self) {
+        self.shared.ends.store(true, Ordering::SeqCst);
+        if let Some(publisher) = self.publisher.take() {
+            publisher.join().expect("the publisher has not panicked");
+        }
+        let published = self.shared.published.load(Ordering::SeqCst);
+        wait::until_true("everybody has received everything", || {
+            self.assert_content();
+            self.shared.received.load(Ordering::SeqCst) == published
+        });
+    }
+
+    fn take_latencies(&self) -> Vec<u64> {
+        std::mem::take(&mut *self.shared.latencies.lock().expect("no reader has panicked"))
+    }
+}
+
+impl Drop for Crowd {
+    fn drop(&mut self) {
+        self.shared.ends.store(true, Ordering::SeqCst);
+        // The reader ends with the sessions; a panic of either thread has been told by then.
+        for thread in [self.publisher.take(), self.reader.take()].into_iter().flatten() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Shared {
+    fn publish(&self, mut publisher: Publisher) {
+        let topic = Topic::parse(TOPIC).expect("a topic");
+        while !self.ends.load(Ordering::SeqCst) {
+            let number = self.published.fetch_add(1, Ordering::SeqCst);
+            let json = format!("[{number},{}]", self.begin.elapsed().as_micros());
+            let message = Message {
+                topic: topic.clone(),
+                payload: Payload::from_encoder(json.into()).expect("short enough"),
+                audience: Audience::default(),
+            };
+            publisher.publish(message.lend()).expect("the queue has room");
+            thread::sleep(INTERVAL);
+        }
+        assert!(publisher.flush(wait::LIMIT), "not everything was acknowledged");
+    }
+
+    fn read(&self, mut members: Vec<Member>) {
+        let published = || self.published.load(Ordering::SeqCst);
+        let slowest =
+            |members: &[Member]| members.iter().map(|member| member.received).min().unwrap_or_default();
+        while !(self.ends.load(Ordering::SeqCst) && slowest(&members) == published()) {
+            let mut watched: Vec<PollFd<'_>> =
+                members.iter().map(|member| PollFd::new(&member.stream, PollFlags::IN)).collect();
+            poll(&mut watched, Some(&Timespec { tv_sec: 0, tv_nsec: 100_000_000 }))
+                .expect("sockets can be polled");
+            let ready: Vec<bool> = watched.iter().map(|watched| !watched.revents().is_empty()).collect();
+            let mut latencies = Vec::new();
+            for (member, _) in members.iter_mut().zip(ready).filter(|(_, is_ready)| *is_ready) {
+                if let Err(complaint) = member.read(self.begin, &mut latencies) {
+                    self.complaints.lock().expect("nobody has panicked").push(complaint);
+                    return;
+                }
+            }
+            self.latencies.lock().expect("nobody has panicked").extend(latencies);
+            self.received.store(slowest(&members), Ordering::SeqCst);
+        }
+    }
+}
+
+impl Member {
+    fn read(&mut self, begin: Instant, latencies: &mut Vec<u64>) -> Result<(), String> {
+        let mut buffer = [0; 16 << 10];
+        match self.stream.read(&mut buffer) {
+            Ok(0) => return Err("a session of the crowd was ended".to_owned()),
+            Ok(length) => self.unread.extend_from_slice(&buffer[..length]),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+            Err(error) => return Err(format!("a session of the crowd broke: {error}")),
+        }
+        while let Some(frame) = self.take_frame() {
+            // A ping needs no answer: the test is over before it is missed.
+            if frame.0 != 0x81 {
+                if frame.0 == 0x89 {
+                    continue;
+                }
+                return Err(format!("a frame of the kind {:#x} came", frame.0));
+            }
+            let text = String::from_utf8_lossy(&frame.1).into_owned();
+            let mut numbers = text.rsplit(['[', ',', ']']).filter_map(|number| number.parse::<u64>().ok());
+            let (Some(sent), Some(number)) = (numbers.next(), numbers.next()) else {
+                return Err(format!("no number: {text}"));
+            };
+            if number != self.received as u64 {
+                return Err(format!("number {number} came instead of {}", self.received));
+            }
+            self.received += 1;
+            latencies
+                .push(u64::try_from(begin.elapsed().as_micros()).unwrap_or(u64::MAX).saturating_sub(sent));
+        }
+        Ok(())
+    }
+
+    /// A short frame: the numbers are.
+    fn take_frame(&mut self) -> Option<(u8, Vec<u8>)> {
+        let (first, length) = (*self.unread.first()?, usize::from(*self.unread.get(1)?));
+        let payload = self.unread.get(2..2 + length)?.to_vec();
+        self.unread.drain(..2 + length);
+        Some((first, payload))
+    }
+}

@@ -1,0 +1,253 @@
+//! A proxy of the test's own between publishers and a server: it passes bytes on, and fails in the ways in which networks do.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::net::sockopt;
+
+/// See the module. It ends with the test: its connections are closed when it goes out of scope.
+#[derive(Debug)]
+pub struct Proxy {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+/// What becomes of one connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing: it is passed on as it is.
+    None,
+    /// After so many bytes of the publisher it is reset on both sides, in the middle of whatever frame it is.
+    Reset {
+        /// The bytes that are still passed on.
+        after: usize,
+    },
+    /// After so many bytes of the server nothing of what it says is passed on; the next thing that it would have said is
+    /// lost with the connection.
+    LoseAnswer {
+        /// The bytes that are still passed on.
+        after: usize,
+    },
+    /// It is accepted and read, and nobody ever answers.
+    Mute,
+    /// It is closed when nothing came from either side for so long.
+    CloseIdle(Duration),
+}
+
+#[derive(Debug)]
+struct Shared {
+    /// Where to; nobody is let in without.
+    target: Mutex<Option<SocketAddr>>,
+    faults: Mutex<Faults>,
+    attempts: Mutex<Vec<Instant>>,
+    open: AtomicUsize,
+    ended: AtomicBool,
+}
+
+struct Faults(Box<dyn FnMut() -> Fault + Send>);
+
+impl std::fmt::Debug for Faults {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Faults")
+    }
+}
+
+impl Proxy {
+    /// A proxy that lets nobody in yet: each connection is closed at once.
+    pub fn closed() -> Self {
+        Self::behind(TcpListener::bind("127.0.0.1:0").expect("a free port"))
+    }
+
+    /// One that leads to this server.
+    pub fn to(server: SocketAddr) -> Self {
+        let proxy = Self::closed();
+        proxy.open(server);
+        proxy
+    }
+
+    /// The same behind this listener.
+    pub fn behind(listener: TcpListener) -> Self {
+        let address = listener.local_addr().expect("it is bound");
+        let shared = Arc::new(Shared {
+            target: Mutex::new(None),
+            faults: Mutex::new(Faults(Box::new(|| Fault::None))),
+            attempts: Mutex::new(Vec::new()),
+            open: AtomicUsize::new(0),
+            ended: AtomicBool::new(false),
+        });
+        let accepting = Arc::clone(&shared);
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                if accepting.ended.load(Ordering::Acquire) {
+                    return;
+                }
+                let Ok(stream) = stream else { continue };
+                locked(&accepting.attempts).push(Instant::now());
+                let passing = Arc::clone(&accepting);
+                thread::spawn(move || passing.pass(&stream));
+            }
+        });
+        Self { address, shared }
+    }
+
+    /// Where publishers connect.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// As an endpoint of the link.
+    pub fn endpoint(&self) -> String {
+        format!("ws://{}/", self.address)
+    }
+
+    /// New connections lead there from now on.
+    pub fn open(&self, server: SocketAddr) {
+        *locked(&self.shared.target) = Some(server);
+    }
+
+    /// New connections are closed at once from now on.
+    pub fn close(&self) {
+        *locked(&self.shared.target) = None;
+    }
+
+    /// What becomes of the connections from now on: asked for each.
+    pub fn fail(&self, faults: impl FnMut() -> Fault + Send + 'static) {
+        locked(&self.shared.faults).0 = Box::new(faults);
+    }
+
+    /// When there was a connection, those that were not let in included.
+    pub fn attempts(&self) -> Vec<Instant> {
+        locked(&self.shared.attempts).clone()
+    }
+
+    /// How many are open.
+    pub fn connections(&self) -> usize {
+        self.shared.open.load(Ordering::Acquire)
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.shared.ended.store(true, Ordering::Release);
+        // Wakes the accepting thread; where it cannot be reached from here it ends with the test.
+        let _ = TcpStream::connect_timeout(&self.address, Duration::from_millis(100));
+    }
+}
+
+impl Shared {
+    fn pass(&self, publisher: &TcpStream) {
+        let fault = (locked(&self.faults).0)();
+        let target = *locked(&self.target);
+        let Some(target) = target else { return };
+        self.open.fetch_add(1, Ordering::AcqRel);
+        // A connection that breaks has ended, in whatever way: that is what the proxy is for.
+        let _ = self.pass_on(publisher, target, fault);
+        self.open.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    fn pass_on(&self, publisher: &TcpStream, target: SocketAddr, fault: Fault) -> io::Result<()> {
+        if fault == Fault::Mute {
+            let mut publisher = publisher;
+            io::copy(&mut publisher, &mut io::sink())?;
+            return Ok(());
+        }
+        let server = TcpStream::connect(target)?;
+        let pair = Pair {
+            publisher,
+            server: &server,
+            is_heard: AtomicBool::new(false),
+            is_reset: AtomicBool::new(false),
+        };
+        for end in [publisher, &server] {
+            end.set_nodelay(true)?;
+            // A read that takes longer looks whether the test has ended, and whether the connection is idle.
+            end.set_read_timeout(Some(match fault {
+                Fault::CloseIdle(patience) => patience,
+                _ => Duration::from_millis(200),
+            }))?;
+        }
+        thread::scope(|scope| {
+            scope.spawn(|| self.copy(&pair, publisher, &server, fault, up_limit(fault)));
+            self.copy(&pair, &server, publisher, fault, down_limit(fault));
+        });
+        Ok(())
+    }
+
+    /// Passes on what one side says, up to a limit; then the connection is cut.
+    fn copy(&self, pair: &Pair<'_>, mut from: &TcpStream, mut to: &TcpStream, fault: Fault, limit: usize) {
+        let mut buffer = vec![0; 64 << 10];
+        let mut left = limit;
+        loop {
+            let length = match from.read(&mut buffer) {
+                Ok(0) => break pair.end(),
+                Ok(length) => length,
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                    let is_idle =
+                        matches!(fault, Fault::CloseIdle(_)) && !pair.is_heard.swap(false, Ordering::AcqRel);
+                    if is_idle || self.ended.load(Ordering::Acquire) {
+                        break pair.end();
+                    }
+                    continue;
+                }
+                Err(_) => break pair.reset(),
+            };
+            pair.is_heard.store(true, Ordering::Release);
+            let passed = length.min(left);
+            if to.write_all(&buffer[..passed]).is_err() {
+                break pair.reset();
+            }
+            left -= passed;
+            if passed < length {
+                break pair.reset();
+            }
+        }
+    }
+}
+
+/// The two ends of a connection.
+struct Pair<'a> {
+    publisher: &'a TcpStream,
+    server: &'a TcpStream,
+    is_heard: AtomicBool,
+    is_reset: AtomicBool,
+}
+
+impl Pair<'_> {
+    /// Ends both as a server that closes does.
+    fn end(&self) {
+        if self.is_reset.load(Ordering::Acquire) {
+            return;
+        }
+        for end in [self.publisher, self.server] {
+            // It may have ended already.
+            let _ = end.shutdown(Shutdown::Both);
+        }
+    }
+
+    /// Ends both with RST: what is on its way is lost.
+    fn reset(&self) {
+        self.is_reset.store(true, Ordering::Release);
+        for end in [self.publisher, self.server] {
+            // Closed with this, or broken already. The RST leaves with the last close, so shut down for the other thread.
+            let _ = sockopt::set_socket_linger(end, Some(Duration::ZERO));
+            // Reading only: a shutdown of the writing half would send what waits, and a FIN.
+            let _ = end.shutdown(Shutdown::Read);
+        }
+    }
+}
+
+fn up_limit(fault: Fault) -> usize {
+    if let Fault::Reset { after } = fault { after } else { usize::MAX }
+}
+
+fn down_limit(fault: Fault) -> usize {
+    if let Fault::LoseAnswer { after } = fault { after } else { usize::MAX }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

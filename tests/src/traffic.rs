@@ -1,0 +1,184 @@
+//! Steady traffic of real PHP processes, and the books about what of it arrived: nothing missing, nothing two times, in order.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::{self, JoinHandle};
+
+use crate::client::{Client, Received};
+use crate::php;
+
+/// The topic of all of it: anyone may subscribe.
+pub const TOPIC: &str = "oro/ping";
+
+/// Publishes `[publisher, 0]`, `[publisher, 1]`, ... until its standard input ends; then says how many were accepted.
+const PUBLISHER: &str = r#"
+    [$publisher, $rate] = [(int) $argv[1], (int) $argv[2]];
+    stream_set_blocking(STDIN, false);
+    $begun = hrtime(true);
+    for ($accepted = 0; fgets(STDIN) === false && !feof(STDIN); usleep(2000)) {
+        $due = intdiv((hrtime(true) - $begun) * $rate, 1_000_000_000);
+        while ($accepted < $due && orosync_publish("oro/ping", [$publisher, $accepted])) { $accepted++; }
+    }
+    $flushed = orosync_flush(15);
+    echo json_encode(["accepted" => $accepted, "flushed" => $flushed] + orosync_status()), "\n";
+"#;
+
+/// PHP processes that publish at a steady rate.
+#[derive(Debug)]
+pub struct Publishers(Vec<Publisher>);
+
+#[derive(Debug)]
+struct Publisher {
+    child: Child,
+    input: Option<ChildStdin>,
+}
+
+/// How a publisher has ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// How many messages `orosync_publish()` has accepted.
+    pub accepted: usize,
+    /// Were all acknowledged?
+    pub flushed: bool,
+    /// How often it has connected again.
+    pub reconnects: u64,
+    /// What it says about what went wrong last.
+    pub last_error: String,
+}
+
+impl Publishers {
+    /// `count` processes that publish `rate` messages a second each. `settings` are those of php.ini.
+    pub fn start(endpoint: &str, count: usize, rate: usize, settings: &[&str]) -> Self {
+        let publisher = |number: usize| {
+            let mut command: Command = php::command(endpoint);
+            for setting in settings {
+                command.args(["-d", setting]);
+            }
+            let mut child = command
+                .args(["-r", PUBLISHER, "--", &number.to_string(), &rate.to_string()])
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::null())
+                .spawn()
+                .expect("php starts");
+            Publisher { input: child.stdin.take(), child }
+        };
+        Self((0..count).map(publisher).collect())
+    }
+
+    /// Has them end, and waits until they have.
+    pub fn finish(mut self) -> Vec<Ended> {
+        for publisher in &mut self.0 {
+            let mut input = publisher.input.take().expect("it was not finished before");
+            // Has it ended before, its answer is missing below.
+            let _ = input.write_all(b"end\n");
+        }
+        let end = |publisher: &mut Publisher| {
+            let mut line = String::new();
+            let output = publisher.child.stdout.take().expect("it is piped");
+            BufReader::new(output).read_line(&mut line).expect("php says how it ended");
+            let told: serde_json::Value =
+                serde_json::from_str(&line).unwrap_or_else(|_| panic!("php says {line:?}"));
+            Ended {
+                accepted: usize::try_from(told["accepted"].as_u64().expect("a number")).expect("so few"),
+                flushed: told["flushed"] == true,
+                reconnects: told["reconnects"].as_u64().expect("a number"),
+                last_error: told["last_error"].as_str().unwrap_or_default().to_owned(),
+            }
+        };
+        self.0.iter_mut().map(end).collect()
+    }
+
+    /// The process ids.
+    pub fn pids(&self) -> Vec<u32> {
+        self.0.iter().map(|publisher| publisher.child.id()).collect()
+    }
+}
+
+impl Drop for Publishers {
+    fn drop(&mut self) {
+        for publisher in &mut self.0 {
+            // Both fail only if it has ended already.
+            let _ = publisher.child.kill();
+            let _ = publisher.child.wait();
+        }
+    }
+}
+
+/// One session's events, in the order in which they came: publisher and number.
+pub type Events = Vec<(usize, usize)>;
+
+/// A session that takes events on a thread of its own until it ends.
+#[derive(Debug)]
+pub struct Subscriber {
+    reader: JoinHandle<(Events, Received)>,
+    count: Arc<AtomicUsize>,
+}
+
+impl Subscriber {
+    /// Subscribes, and waits until that is in force.
+    pub fn of(mut client: Client) -> Self {
+        client.subscribe(TOPIC);
+        let count = Arc::new(AtomicUsize::new(0));
+        let counting = Arc::clone(&count);
+        let reader = thread::spawn(move || {
+            let mut events = Events::new();
+            loop {
+                match client.receive() {
+                    Received::Text(text) => events.push(event(&text)),
+                    end => return (events, end),
+                }
+                counting.store(events.len(), Ordering::Release);
+            }
+        });
+        Self { reader, count }
+    }
+
+    /// How many events have come so far.
+    pub fn count(&self) -> usize {
+        self.count.load(Ordering::Acquire)
+    }
+
+    /// All events, and how the session ended. Waits until it has.
+    pub fn ended(self) -> (Events, Received) {
+        self.reader.join().expect("every event is one of the publishers'")
+    }
+}
+
+/// Publisher and number of an event.
+pub fn event(text: &str) -> (usize, usize) {
+    let (_, _, event): (u8, String, (usize, usize)) =
+        serde_json::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+    event
+}
+
+/// Within one session the numbers of each publisher follow each other without a gap: nothing two times, in order. With a
+/// first number each where nobody said otherwise.
+pub fn assert_contiguous(events: &Events) {
+    let mut last: BTreeMap<usize, usize> = BTreeMap::new();
+    for (publisher, number) in events {
+        if let Some(last) = last.insert(*publisher, *number) {
+            assert_eq!(*number, last + 1, "publisher {publisher}: {number} came after {last}");
+        }
+    }
+}
+
+/// All that was accepted has come, in one of the sessions.
+pub fn assert_complete<'a>(sessions: impl IntoIterator<Item = &'a Events>, publishers: &[Ended]) {
+    let seen: BTreeSet<(usize, usize)> = sessions.into_iter().flatten().copied().collect();
+    for (publisher, ended) in publishers.iter().enumerate() {
+        assert!(ended.flushed, "publisher {publisher} was not acknowledged everything: {ended:?}");
+        let missing: Vec<usize> =
+            (0..ended.accepted).filter(|number| !seen.contains(&(publisher, *number))).collect();
+        assert!(
+            missing.is_empty(),
+            "publisher {publisher}: {} of {} accepted messages never came, the first {:?}",
+            missing.len(),
+            ended.accepted,
+            &missing[..missing.len().min(10)]
+        );
+    }
+}

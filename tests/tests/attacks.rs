@@ -1,0 +1,287 @@
+//! One attacker, bounded by what one machine can do, beside 200 sessions that behave well: they receive everything in
+//! order, none is closed, and afterwards the memory is what it was.
+//!
+//! How late their events come is printed, quiet and under attack, and not judged here: `cargo test --package orosync-tests
+//! --test attacks -- --nocapture`.
+
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use orosync_protocol::ticket::Role;
+use orosync_tests::client::{Client, OROSYNC, Received, WAMP, frame, request};
+use orosync_tests::crowd::Crowd;
+use orosync_tests::server::{Server, ticket};
+use orosync_tests::wait;
+
+/// Sessions that behave well.
+const CROWD: u64 = 200;
+
+/// Numbers that the crowd receives in each phase, at least.
+const NUMBERS: usize = 100;
+
+/// Within this the server's allocator gives back what is free (`.cargo/config.toml`).
+const GIVEN_BACK: Duration = Duration::from_secs(2);
+
+/// A topic of any name, for the attacks that need many.
+const CONFIGURATION: &str = "[[topics]]\npattern = \"acme/{name}\"\nsubscribe = \"user\"\n";
+
+/// A server, and the crowd that is watched during an attack.
+struct Arena {
+    server: Server,
+    crowd: Crowd,
+}
+
+impl Arena {
+    fn open() -> Self {
+        let server = Server::start_with(CONFIGURATION);
+        let crowd = Crowd::gather(&server, CROWD);
+        Self { server, crowd }
+    }
+
+    /// Runs an attack three times. The first one makes the server as large as it gets; the others must leave nothing.
+    fn withstand(self, what: &str, attack: impl Fn(&Server)) {
+        let Self { server, crowd } = self;
+        let ((), quiet) = crowd.during(NUMBERS, || ());
+        let ((), under_attack) = crowd.during(NUMBERS, || attack(&server));
+        let after_first = settled_bytes(&server);
+        for _ in 0..2 {
+            crowd.during(NUMBERS, || attack(&server));
+        }
+        let after_all = settled_bytes(&server);
+        println!(
+            "{what}: p99 {} us quiet, {} us under attack ({:.1} times); memory {} KiB after one, {} KiB after three",
+            quiet.p99,
+            under_attack.p99,
+            ratio(under_attack.p99, quiet.p99),
+            after_first >> 10,
+            after_all >> 10,
+        );
+        assert!(after_all <= after_first + after_first / 10, "{after_all} bytes, after {after_first}");
+        crowd.dismiss();
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "microseconds of a test, for a person")]
+fn ratio(this: u64, that: u64) -> f64 {
+    this as f64 / that.max(1) as f64
+}
+
+/// The server's memory once only the crowd is left and it gives nothing back any more.
+fn settled_bytes(server: &Server) -> u64 {
+    #[expect(clippy::cast_precision_loss, reason = "a few hundred")]
+    server.await_metric(r#"orosync_sessions_open{protocol="orosync"}"#, CROWD as f64);
+    server.await_metric(r#"orosync_sessions_open{protocol="wamp"}"#, 0.0);
+    let (mut least, mut since) = (u64::MAX, Instant::now());
+    wait::until("the memory becomes no less", || {
+        let bytes = server.resident_bytes();
+        if bytes < least {
+            (least, since) = (bytes, Instant::now());
+        }
+        (since.elapsed() > GIVEN_BACK).then_some(least)
+    })
+}
+
+fn connect(server: &Server, count: usize) -> Vec<Client> {
+    (0..count).map(|_| Client::connect(server)).collect()
+}
+
+fn users(server: &Server, count: u64) -> Vec<Client> {
+    (0..count).map(|uid| Client::user(server, OROSYNC, 10_000 + uid)).collect()
+}
+
+/// Floods from so many sessions, each of which is closed with this code.
+fn flood(server: &Server, sessions: u64, bytes: &[u8], code: u16) {
+    for mut client in users(server, sessions) {
+        // The server may close before it has everything.
+        let _ = client.try_send(bytes);
+        let mut received = client.receive_or_reset();
+        // Answers that were given before the bound was reached.
+        while matches!(received, Received::Text(_) | Received::Pong) {
+            received = client.receive_or_reset();
+        }
+        // What was on its way when the server had had enough may reset the connection.
+        assert!(
+            matches!(received, Received::Close(found) if found == code) || received == Received::End,
+            "{received:?}"
+        );
+    }
+}
+
+#[test]
+fn a_thousand_half_open_handshakes_disturb_nobody() {
+    Arena::open().withstand("1,000 half-open handshakes", |server| {
+        let mut half_open = connect(server, 1000);
+        for client in &mut half_open {
+            client.send(b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: webso");
+        }
+        Client::user(server, WAMP, 5000).sync();
+    });
+}
+
+#[test]
+fn a_flood_of_handshakes_disturbs_nobody() {
+    Arena::open().withstand("2,000 handshakes, refused and good", |server| {
+        for number in 0..2000 {
+            let mut client = Client::connect(server);
+            let target = if number % 2 == 0 { "/" } else { "/?ticket=nonsense" };
+            client.send(request(target, WAMP).as_bytes());
+            client.read_head();
+        }
+    });
+}
+
+#[test]
+fn connections_that_come_and_go_disturb_nobody() {
+    Arena::open().withstand("5,000 connections that come and go", |server| {
+        for _ in 0..5000 {
+            drop(TcpStream::connect(server.address()).expect("the server listens"));
+        }
+    });
+}
+
+#[test]
+fn what_comes_one_byte_at_a_time_is_served_and_disturbs_nobody() {
+    Arena::open().withstand("100 sessions, one byte at a time", |server| {
+        let mut slow = connect(server, 100);
+        for byte in request("/", WAMP).bytes() {
+            for client in &mut slow {
+                client.send(&[byte]);
+            }
+        }
+        for byte in frame(1, br#"[2,"1","orosync/session"]"#) {
+            for client in &mut slow {
+                client.send(&[byte]);
+            }
+        }
+        for client in &mut slow {
+            client.read_head();
+            assert!(client.text().starts_with("[0,"));
+            assert!(client.text().starts_with(r#"[3,"1","#));
+        }
+    });
+}
+
+#[test]
+fn frames_of_64_bit_lengths_are_refused_before_they_come() {
+    Arena::open().withstand("100 frames of 2^62 bytes", |server| {
+        let mut huge = b"\x82\xff\x40\0\0\0\0\0\0\0\0\0\0\0".to_vec();
+        huge.extend([b'x'; 1000]);
+        flood(server, 100, &huge, 1009);
+    });
+}
+
+#[test]
+fn a_flood_of_fragments_is_closed_with_4009() {
+    Arena::open().withstand("50 floods of fragments", |server| {
+        let mut fragments = b"\x01\x80\0\0\0\0".to_vec();
+        fragments.extend(b"\x00\x81\0\0\0\0x".repeat(20_000));
+        flood(server, 50, &fragments, 4009);
+    });
+}
+
+#[test]
+fn a_flood_of_pings_is_closed_with_4009() {
+    Arena::open().withstand("50 floods of pings", |server| {
+        flood(server, 50, &frame(9, &[b'x'; 125]).repeat(2000), 4009);
+    });
+}
+
+#[test]
+fn a_flood_of_messages_is_closed_with_4009() {
+    Arena::open().withstand("50 floods of messages", |server| {
+        flood(server, 50, &frame(1, br#"[7,"oro/ping",1]"#).repeat(5000), 4009);
+    });
+}
+
+#[test]
+fn a_flood_of_subscriptions_is_refused_and_then_closed_with_4009() {
+    Arena::open().withstand("20 floods of subscriptions", |server| {
+        let text = |number| frame(1, format!(r#"[5,"acme/{number}"]"#).as_bytes());
+        flood(server, 20, &(0..5000).flat_map(text).collect::<Vec<u8>>(), 4009);
+    });
+}
+
+#[test]
+fn a_hundred_thousand_topics_are_served_and_forgotten() {
+    // Other topics each time: what is kept of a topic would not be found in the same one.
+    let round = AtomicUsize::new(0);
+    Arena::open().withstand("100,000 topics", |server| {
+        let round = round.fetch_add(1, Ordering::Relaxed);
+        let mut clients = users(server, 1000);
+        for (number, client) in clients.iter_mut().enumerate() {
+            let text = |topic| frame(1, format!(r#"[5,"acme/{round}-{number}-{topic}"]"#).as_bytes());
+            client.send(&(0..100).flat_map(text).collect::<Vec<u8>>());
+        }
+        for client in &mut clients {
+            client.sync();
+        }
+        server.await_metric("orosync_subscriptions", 100_200.0);
+        drop(clients);
+        server.await_metric("orosync_subscriptions", 200.0);
+    });
+}
+
+#[test]
+fn topic_names_of_64_kib_are_refused_with_a_short_answer() {
+    Arena::open().withstand("2,000 topic names of 64 KiB", |server| {
+        let long = format!(r#"[5,"{}"]"#, "x/".repeat(32_000));
+        for mut client in users(server, 20) {
+            for _ in 0..100 {
+                client.say(&long);
+                let answer = client.text();
+                assert!(answer.starts_with("[4,") && answer.len() < 2000, "{} bytes", answer.len());
+            }
+        }
+    });
+}
+
+#[test]
+fn deep_json_is_closed_with_1007() {
+    let (lists, objects) = (20_000, 10_000);
+    let deep_list = format!(r#"[7,"oro/ping",{}{}]"#, "[".repeat(lists), "]".repeat(lists));
+    let deep_object = format!(r#"[7,"oro/ping",{}1{}]"#, r#"{"":"#.repeat(objects), "}".repeat(objects));
+    Arena::open().withstand("100 times deep JSON", |server| {
+        flood(server, 50, &frame(1, deep_list.as_bytes()), 1007);
+        flood(server, 50, &frame(1, deep_object.as_bytes()), 1007);
+    });
+}
+
+#[test]
+fn what_looks_compressed_is_closed_with_1002() {
+    Arena::open().withstand("100 messages that look compressed", |server| {
+        // The first bit of an extension, with which permessage-deflate marks what it has compressed.
+        let mut message = frame(1, &[0xaa; 5000]);
+        message[0] |= 0b0100_0000;
+        flood(server, 100, &message, 1002);
+    });
+}
+
+/// Not an attack: what 500 pages behind one address do in the second after a restart.
+#[test]
+fn five_hundred_pages_that_come_back_at_once_with_twenty_subscriptions_each_are_served() {
+    let server = Server::start();
+    let mut former = users(&server, 500);
+    let server = server.restart();
+    for client in &mut former {
+        assert_eq!(client.receive_or_reset(), Received::End);
+    }
+    let mut pages = connect(&server, 500);
+    for (page, uid) in pages.iter_mut().zip(1..) {
+        let ticket = ticket(Role::User, Some(uid));
+        page.send(request(&format!("/?ticket={ticket}"), OROSYNC).as_bytes());
+    }
+    for (page, uid) in pages.iter_mut().zip(1..) {
+        page.read_head();
+        assert!(page.head.starts_with("HTTP/1.1 101 "), "{}", page.head);
+        assert!(page.text().starts_with("[0,"));
+        let text = |number: u64| frame(1, format!(r#"[5,"oro/email_event/{uid}/{number}"]"#).as_bytes());
+        page.send(&(1..=20).flat_map(text).collect::<Vec<u8>>());
+    }
+    for page in &mut pages {
+        page.say(r#"[2,"1","orosync/session"]"#);
+        assert!(page.text().starts_with(r#"[3,"1","#), "all its subscriptions were taken without a word");
+    }
+    server.await_metric("orosync_subscriptions", 10_000.0);
+    assert!(server.metric(r#"orosync_sessions_closed_total{reason="too_many_messages"}"#) < 1.0);
+}

@@ -1,0 +1,126 @@
+//! A session outlives the ticket that opened it. Whoever publishes can have it ended: by user, or alone.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Output, Stdio};
+
+use orosync_tests::client::{Client, OROSYNC, Received, WAMP};
+use orosync_tests::php;
+use orosync_tests::server::{self, Server};
+use rustix::process::Signal;
+
+/// `orosync-server disconnect` against a running server.
+fn disconnect(server: &Server, arguments: &[&str]) -> Output {
+    server::command()
+        .args(["disconnect", "--endpoint", &server.endpoint(), "--secret-file"])
+        .arg(server.secret_file())
+        .args(arguments)
+        .output()
+        .expect("it starts")
+}
+
+/// The id that WELCOME named.
+fn session_id(client: &mut Client) -> String {
+    client.say(r#"[2,"1","orosync/session"]"#);
+    let answer = client.text();
+    let hexadecimal = |part: &&str| part.len() == 32 && part.bytes().all(|c| c.is_ascii_hexdigit());
+    answer.split('"').find(hexadecimal).expect("the session's id").to_owned()
+}
+
+#[test]
+fn all_sessions_of_a_user_are_closed_with_1008_and_nobody_elses() {
+    let mut server = Server::start_with("shards = 4\n");
+    let mut of_user: Vec<Client> = (0..8).map(|n| Client::user(&server, [OROSYNC, WAMP][n % 2], 7)).collect();
+    let mut of_others = [
+        Client::user(&server, OROSYNC, 8),
+        Client::anonymous(&server, OROSYNC),
+        Client::user(&server, WAMP, 77),
+    ];
+    let done = disconnect(&server, &["--user", "user7"]);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    for client in &mut of_user {
+        // Also to Oro's JavaScript, which then does not come back.
+        assert_eq!(client.receive(), Received::Close(1008));
+    }
+    of_others.iter_mut().for_each(Client::sync);
+    server.await_metric(r#"orosync_sessions_closed_total{reason="policy"}"#, 8.0);
+    server.await_line("disconnected, as a publisher has asked");
+    Client::user(&server, OROSYNC, 7).sync();
+}
+
+#[test]
+fn one_session_is_closed_by_its_id_and_the_users_others_stay() {
+    let server = Server::start();
+    let (mut first, mut second) = (Client::user(&server, OROSYNC, 7), Client::user(&server, OROSYNC, 7));
+    let id = session_id(&mut first);
+    assert!(disconnect(&server, &["--session", &id]).status.success());
+    assert_eq!(first.receive(), Received::Close(1008));
+    second.sync();
+}
+
+#[test]
+fn php_has_sessions_ended_in_order_with_what_it_publishes() {
+    let server = Server::start();
+    let (mut user, mut other) = (Client::user(&server, OROSYNC, 7), Client::user(&server, OROSYNC, 8));
+    user.subscribe("oro/ping");
+    other.subscribe("oro/ping");
+    let script = r#"
+        orosync_publish("oro/ping", 1);
+        var_dump(orosync_flush(10), orosync_disconnect(['user' => 'user7']), orosync_flush(10));
+        (new Orosync\Publisher(ini_get('orosync.endpoint')))->publish("oro/ping", 2);
+        orosync_flush(10);
+    "#;
+    assert_eq!(php::output(&server.endpoint(), script), "bool(true)\nbool(true)\nbool(true)\n");
+    assert_eq!(user.text(), r#"[8,"oro\/ping",1]"#);
+    assert_eq!(user.receive(), Received::Close(1008));
+    for n in 1..=2 {
+        assert_eq!(other.text(), format!(r#"[8,"oro\/ping",{n}]"#));
+    }
+}
+
+#[test]
+fn a_disconnect_is_accepted_while_the_server_is_away_and_holds_when_it_is_back() {
+    let server = Server::start();
+    let mut user = Client::user(&server, OROSYNC, 7);
+    server.signal(Signal::STOP);
+    let script = r"var_dump(orosync_disconnect(['user' => 'user7'])); var_dump(orosync_flush(20));";
+    let mut running = php::command(&server.endpoint())
+        .args(["-r", script])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("php starts");
+    let mut said = BufReader::new(running.stdout.take().expect("it is piped")).lines();
+    let mut line = || said.next().and_then(Result::ok).unwrap_or_default();
+    assert_eq!(line(), "bool(true)", "accepted");
+    server.signal(Signal::CONT);
+    assert_eq!(line(), "bool(true)", "acknowledged");
+    assert_eq!(user.receive(), Received::Close(1008));
+    assert!(running.wait().expect("it ends").success());
+}
+
+#[test]
+fn what_names_nobody_is_refused_before_it_is_sent() {
+    let server = Server::start();
+    for arguments in [&[][..], &["--user", ""], &["--session", "7"], &["--user", "a", "--session", "b"]] {
+        assert_eq!(disconnect(&server, arguments).status.code(), Some(2), "{arguments:?}");
+    }
+    for who in ["[]", "['user' => '']", "['user' => 7]", "['session' => 'x']", "['name' => 'anna']"] {
+        let script = format!(
+            "try {{ orosync_disconnect({who}); }} catch (Orosync\\Exception\\EncodingException $e) {{ echo 'refused'; }}"
+        );
+        assert_eq!(php::output(&server.endpoint(), &script), "refused", "{who}");
+    }
+}
+
+#[test]
+fn browsers_can_have_nobody_disconnected_and_cannot_watch_who_is() {
+    let server = Server::start_with(
+        "[[topics]]\npattern = \"orosync/{any}\"\nsubscribe = \"anyone\"\npublish = \"user\"\n",
+    );
+    let mut victim = Client::user(&server, OROSYNC, 7);
+    let mut attacker = Client::user(&server, WAMP, 8);
+    attacker.say(r#"[5,"orosync/disconnect"]"#);
+    assert!(attacker.text().starts_with("[4,"));
+    attacker.say(r#"[7,"orosync/disconnect",{"user":"user7"}]"#);
+    assert!(attacker.text().starts_with("[4,"));
+    victim.sync();
+}

@@ -1,0 +1,37 @@
+//! One event to many sessions: to all of them, in order, in both of the ways in which a shard writes.
+
+use orosync_tests::client::{Client, OROSYNC};
+use orosync_tests::php;
+use orosync_tests::server::Server;
+
+/// More than are written in one turn of a shard.
+const SESSIONS: usize = 600;
+
+const EVENTS: usize = 40;
+
+#[test]
+fn every_session_gets_every_event_in_order_with_io_uring_and_without() {
+    for io_uring in ["auto", "off"] {
+        let server =
+            Server::start_with_environment(&[("OROSYNC_IO_URING", io_uring), ("OROSYNC_SHARDS", "1")]);
+        let mut clients: Vec<Client> = (0..SESSIONS).map(|_| Client::anonymous(&server, OROSYNC)).collect();
+        for client in &mut clients {
+            client.subscribe("oro/maintenance");
+        }
+        // The first half one by one, each acknowledged before the next; the second half in a burst.
+        let script = format!(
+            r#"for ($i = 0; $i < {EVENTS}; $i++) {{
+                orosync_publish("oro/maintenance", $i);
+                $i < {EVENTS} / 2 && orosync_flush(10);
+            }}
+            var_dump(orosync_flush(10));"#
+        );
+        assert_eq!(php::output(&server.endpoint(), &script), "bool(true)\n");
+        for (number, client) in clients.iter_mut().enumerate() {
+            for event in 0..EVENTS {
+                let expected = format!(r#"[8,"oro\/maintenance",{event}]"#);
+                assert_eq!(client.text(), expected, "session {number}, io_uring {io_uring}");
+            }
+        }
+    }
+}

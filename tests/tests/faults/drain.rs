@@ -1,0 +1,51 @@
+//! A server that is asked to end (SIGTERM) in the middle of the traffic.
+
+use orosync_tests::client::{Client, OROSYNC, Received, WAMP};
+use orosync_tests::proxy::Proxy;
+use orosync_tests::server::Server;
+use orosync_tests::traffic::{Events, Publishers, Subscriber, assert_complete, assert_contiguous};
+use orosync_tests::wait;
+use rand::RngExt as _;
+use rustix::process::Signal;
+
+use crate::{alone, random};
+
+/// A planned restart is not even noticed in the books: what the old server has acknowledged it has written, what it has not
+/// goes to the next one, and nothing goes to both.
+#[test]
+fn a_server_that_drains_under_load_passes_each_message_to_one_of_two_servers() {
+    const RESTARTS: usize = 3;
+    let _alone = alone();
+    let mut random = random();
+    let gate = Proxy::closed();
+    let publishers = Publishers::start(&gate.endpoint(), 4, 1250, &[]);
+    let mut publishers = Some(publishers);
+    let mut ended = Vec::new();
+    let (mut of_orosync, mut of_wamp): (Vec<Events>, Vec<Events>) = (Vec::new(), Vec::new());
+    for restart in 0..=RESTARTS {
+        let mut server = Server::start();
+        let orosync = Subscriber::of(Client::user(&server, OROSYNC, 1));
+        let wamp = Subscriber::of(Client::user(&server, WAMP, 2));
+        gate.open(server.address());
+        let moment = random.random_range(500..4000);
+        wait::until_true("events come", || orosync.count() >= moment);
+        if restart == RESTARTS {
+            ended = publishers.take().expect("they ran until now").finish();
+        }
+        gate.close();
+        server.signal(Signal::TERM);
+        for (subscriber, expected, all) in
+            [(orosync, Received::Close(1001), &mut of_orosync), (wamp, Received::End, &mut of_wamp)]
+        {
+            let (events, end) = subscriber.ended();
+            assert_eq!(end, expected);
+            all.push(events);
+        }
+        assert!(server.wait().success());
+    }
+    for sessions in [of_orosync, of_wamp] {
+        assert_complete(&sessions, &ended);
+        assert_contiguous(&sessions.concat());
+    }
+    println!("{} accepted", ended.iter().map(|one| one.accepted).sum::<usize>());
+}

@@ -1,0 +1,84 @@
+//! Publishers that are faster than the server, for longer than their queues can hide it.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+use orosync_tests::client::{Client, OROSYNC, Received};
+use orosync_tests::php;
+use orosync_tests::server::Server;
+use orosync_tests::traffic::{Ended, Subscriber, assert_complete, assert_contiguous};
+use rustix::process::Signal;
+
+use crate::{alone, amount};
+
+/// Publishes without a pause; tries again what was refused. Says how often that was, and the most memory it had, in KiB.
+const FLOOD: &str = r#"
+    [$publisher, $messages] = [(int) $argv[1], (int) $argv[2]];
+    $resident = fn (string $name): int => (int) preg_replace('/^.*\b' . $name . ':\s+(\d+).*$/s', '$1', file_get_contents('/proc/self/status'));
+    $before = $resident('VmRSS');
+    for ($accepted = 0; $accepted < $messages;) {
+        orosync_publish("oro/ping", [$publisher, $accepted]) ? $accepted++ : usleep(500);
+    }
+    $flushed = orosync_flush(15);
+    echo json_encode([$flushed, orosync_status()['refused'], orosync_status()['reconnects'], $resident('VmHWM') - $before]), "\n";
+"#;
+
+/// What a PHP process may grow by: 1,000 messages of a few hundred bytes, the link thread's stack, and room.
+const PHP_GROWTH_KIB: u64 = 16 << 10;
+
+/// What the server may hold for a reader that does not keep up.
+const OUTBOUND_MIB: u64 = 16;
+
+#[test]
+fn publishers_that_are_faster_than_the_server_are_slowed_and_lose_nothing() {
+    const READERS: u64 = 5;
+    let _alone = alone();
+    let messages = amount("FAULTS_FLOOD", 15_000);
+    let server = Server::start_with(&format!(
+        "[limits]\noutbound_bytes = \"{OUTBOUND_MIB}M\"\npublisher_messages = 500\n"
+    ));
+    let subscribers: Vec<Subscriber> =
+        (1..=READERS).map(|uid| Subscriber::of(Client::user(&server, OROSYNC, uid))).collect();
+    let before = server.resident_bytes();
+    let flood = |publisher: usize| {
+        let mut child = php::command(&server.endpoint())
+            .args(["-d", "orosync.queue_messages=1000", "-r", FLOOD, "--"])
+            .args([publisher.to_string(), messages.to_string()])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("php starts");
+        let output = child.stdout.take().expect("it is piped");
+        (child, BufReader::new(output))
+    };
+    let floods: Vec<_> = (0..4).map(flood).collect();
+    let mut ended = Vec::new();
+    for (mut child, mut output) in floods {
+        let mut line = String::new();
+        output.read_line(&mut line).expect("php says how it ended");
+        let told: (bool, u64, u64, u64) = serde_json::from_str(&line).unwrap_or_else(|_| panic!("{line:?}"));
+        let (flushed, refused, reconnects, growth) = told;
+        println!("refused {refused} times, {reconnects} reconnects, grew by {growth} KiB at most");
+        assert!(refused > 0, "its queue has never been full: this was no overload");
+        assert!(growth < PHP_GROWTH_KIB, "{growth} KiB");
+        ended.push(Ended { accepted: messages, flushed, reconnects, last_error: String::new() });
+        child.wait().expect("php ends");
+    }
+    let peak = peak_resident_bytes(&server);
+    println!("the server grew from {} to at most {} KiB", before >> 10, peak >> 10);
+    assert!(peak - before < READERS * (OUTBOUND_MIB << 20) + (32 << 20), "{peak} bytes");
+    server.signal(Signal::TERM);
+    for subscriber in subscribers {
+        let (events, end) = subscriber.ended();
+        assert_eq!(end, Received::Close(1001));
+        assert_contiguous(&events);
+        assert_complete([&events], &ended);
+    }
+}
+
+fn peak_resident_bytes(server: &Server) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", server.pid().as_raw_nonzero()));
+    let status = status.expect("it runs");
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
+    peak.expect("a running process has had memory").parse::<u64>().expect("a number") << 10
+}

@@ -1,0 +1,182 @@
+//! Sessions that do not read, or are no longer there.
+
+use std::time::{Duration, Instant};
+
+use orosync_link::Publisher;
+use orosync_protocol::Payload;
+use orosync_protocol::link_frame::Message;
+use orosync_tests::client::{Client, OROSYNC, Received, WAMP, frame};
+use orosync_tests::server::Server;
+use orosync_tests::traffic::{Publishers, Subscriber, TOPIC, assert_complete, assert_contiguous};
+use orosync_tests::wait;
+use rustix::process::Signal;
+
+use crate::{alone, amount, message, publisher};
+
+const DELIVERIES: &str = "orosync_deliveries_total";
+
+const CLOSED_AS_TOO_SLOW: &str = r#"orosync_sessions_closed_total{reason="too_slow"}"#;
+
+/// A message large enough that few of them fill the kernel's buffers.
+fn large(number: usize) -> Message {
+    let payload = format!("[{number},\"{}\"]", "x".repeat(32 << 10));
+    Message { payload: Payload::from_encoder(payload.into()).expect("JSON"), ..message(0, 0) }
+}
+
+fn subscribed(server: &Server, offer: &str, uid: usize) -> Client {
+    let mut client = Client::user(server, offer, uid as u64);
+    client.subscribe(TOPIC);
+    client
+}
+
+/// Publishes large messages one by one until `done`; after each, `take` has the readers take it.
+fn publish_until(
+    publisher: &mut Publisher,
+    mut take: impl FnMut(&mut Publisher, usize),
+    mut done: impl FnMut() -> bool,
+) -> Vec<Duration> {
+    let (mut delays, end) = (Vec::new(), Instant::now() + wait::LIMIT * 6);
+    while !done() {
+        assert!(Instant::now() < end, "in vain after {} messages", delays.len());
+        let begun = Instant::now();
+        publisher.publish(large(delays.len()).lend()).expect("there is room");
+        take(publisher, delays.len());
+        delays.push(begun.elapsed());
+    }
+    delays
+}
+
+#[test]
+fn a_reader_that_stalls_is_closed_at_its_bound_and_delays_nobody() {
+    let _alone = alone();
+    let readers = amount("FAULTS_READERS", 100);
+    let server = Server::start();
+    let mut others: Vec<Client> = (1..readers).map(|uid| subscribed(&server, OROSYNC, uid)).collect();
+    let mut publisher = publisher(&server.endpoint());
+    let take = |others: &mut Vec<Client>, number: usize| {
+        let expected = format!("[8,\"oro\\/ping\",[{number},\"");
+        for other in others {
+            assert!(other.text().starts_with(&expected), "the next one, whole and in order");
+        }
+    };
+    let mut round = 0;
+    let quiet = publish_until(
+        &mut publisher,
+        |_, number| take(&mut others, number),
+        || {
+            // Asked in both halves, so that both have the same to do.
+            server.metric(DELIVERIES);
+            round += 1;
+            round > 50
+        },
+    );
+    // One of each protocol, and neither reads any more.
+    let mut stalled = [subscribed(&server, OROSYNC, readers), subscribed(&server, WAMP, readers + 1)];
+    let (mut delivered, mut last) = (server.metric(DELIVERIES), 0.0);
+    let delays = publish_until(
+        &mut publisher,
+        |_, number| take(&mut others, number),
+        || {
+            let before = std::mem::replace(&mut delivered, server.metric(DELIVERIES));
+            last = delivered - before;
+            // Neither of the two gets anything any more: they have been ended.
+            before > 0.0 && (last - as_metric(readers - 1)).abs() < f64::EPSILON
+        },
+    );
+    println!(
+        "{readers} readers, from the call to the last one: median {:?}, {:?} while two others stall ({} messages)",
+        median(&quiet),
+        median(&delays),
+        delays.len()
+    );
+    // What they had not read up to their end, whole frames, and then 4008 or nothing.
+    for (client, expected) in stalled.iter_mut().zip([Received::Close(4008), Received::End]) {
+        let end = loop {
+            match client.receive() {
+                Received::Text(_) => {}
+                end => break end,
+            }
+        };
+        assert_eq!(end, expected);
+    }
+    server.await_metric(CLOSED_AS_TOO_SLOW, 2.0);
+    publisher.publish(large(delays.len()).lend()).expect("there is room");
+    take(&mut others, delays.len());
+}
+
+fn as_metric(count: usize) -> f64 {
+    f64::from(u32::try_from(count).expect("so few"))
+}
+
+fn median(delays: &[Duration]) -> Duration {
+    let mut sorted = delays.to_vec();
+    sorted.sort_unstable();
+    sorted[sorted.len() / 2]
+}
+
+#[test]
+fn readers_that_stall_cost_their_bounds_and_leave_no_memory_behind() {
+    let _alone = alone();
+    let readers = amount("FAULTS_STALLED", 200);
+    let server = Server::start();
+    let stalled: Vec<Client> = (1..=readers).map(|uid| subscribed(&server, OROSYNC, uid)).collect();
+    stalled.iter().for_each(Client::keep_little);
+    let before = server.resident_bytes();
+    let mut publisher = publisher(&server.endpoint());
+    let mut peak = before;
+    publish_until(
+        &mut publisher,
+        |publisher, _| {
+            assert!(publisher.flush(wait::LIMIT), "nobody waits for them");
+            peak = peak.max(server.resident_bytes());
+        },
+        || server.metric(CLOSED_AS_TOO_SLOW) >= as_metric(readers),
+    );
+    let bounds = (readers as u64) << 20;
+    println!("{readers} stalled readers: {} KiB before, {} KiB at most", before >> 10, peak >> 10);
+    assert!(peak - before < bounds, "{peak} bytes");
+    drop(stalled);
+    server.await_metric(r#"orosync_sessions_open{protocol="orosync"}"#, 0.0);
+    // The allocator keeps some of it; a leak of what waited would be a hundred times that.
+    wait::until_true("the memory is given back", || server.resident_bytes() < before + (16 << 20));
+    println!("{} KiB after their end", server.resident_bytes() >> 10);
+}
+
+#[test]
+fn a_peer_that_is_dead_is_closed_and_one_that_answers_stays() {
+    let _alone = alone();
+    let server = Server::start_with("[limits]\nping_interval_seconds = 1\nping_timeout_seconds = 3\n");
+    let mut alive = subscribed(&server, OROSYNC, 1);
+    // It never reads, so it never answers.
+    let _dead = subscribed(&server, WAMP, 2);
+    let unresponsive = r#"orosync_sessions_closed_total{reason="unresponsive"}"#;
+    let mut publisher = publisher(&server.endpoint());
+    wait::until_true("the dead one is closed", || {
+        // Taking an event answers the pings before it.
+        publisher.publish(message(0, 0).lend()).expect("there is room");
+        alive.text();
+        server.metric(unresponsive) > 0.0
+    });
+    alive.send(&frame(10, b""));
+    alive.sync();
+    server.await_metric(r#"orosync_sessions_open{protocol="orosync"}"#, 1.0);
+    server.await_metric(r#"orosync_sessions_open{protocol="wamp"}"#, 0.0);
+}
+
+#[test]
+fn every_session_sees_the_same_order_whatever_shard_it_is_on() {
+    let _alone = alone();
+    let server = Server::start_with("shards = 4\n");
+    let subscribers: Vec<Subscriber> =
+        (1..=16).map(|uid| Subscriber::of(Client::user(&server, OROSYNC, uid))).collect();
+    let publishers = Publishers::start(&server.endpoint(), 4, 500, &[]);
+    wait::until_true("events come", || subscribers[0].count() >= 2000);
+    let ended = publishers.finish();
+    server.signal(Signal::TERM);
+    let sessions: Vec<_> = subscribers.into_iter().map(|subscriber| subscriber.ended().0).collect();
+    for session in &sessions {
+        assert_contiguous(session);
+        assert_complete([session], &ended);
+        assert!(*session == sessions[0], "two sessions saw the events in a different order");
+    }
+}

@@ -1,0 +1,134 @@
+//! Many publishers that lose the same server in the same moment: the workers of a PHP-FPM.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::sync::Mutex;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use orosync_link::Publisher;
+use orosync_tests::php::Fpm;
+use orosync_tests::proxy::Proxy;
+use orosync_tests::server::Server;
+use orosync_tests::wait;
+use rustix::process::Signal;
+
+use crate::{alone, amount, message, publisher};
+
+/// Attempts of one publisher in the first second: at once, then after 25 to 50 ms, 50 to 100 ms, and so on.
+const MOST_IN_FIRST_SECOND: usize = 6;
+
+/// When each waits 1.6 s and more between two attempts.
+const CALM_AFTER: usize = 5;
+
+/// Kills the server, counts for eight seconds how often somebody tries to connect to it, and claims that it is not too
+/// often.
+fn lose(server: &mut Server, proxy: &Proxy, publishers: usize) {
+    proxy.close();
+    let before = proxy.attempts().len();
+    server.signal(Signal::KILL);
+    server.wait();
+    wait::until_true("eight seconds of attempts", || {
+        let attempts = proxy.attempts();
+        attempts.len() > before && attempts[attempts.len() - 1] - attempts[before] > Duration::from_secs(8)
+    });
+    let attempts = proxy.attempts().split_off(before);
+    let mut in_second = [0; 8];
+    for attempt in &attempts {
+        let second = usize::try_from((*attempt - attempts[0]).as_secs()).expect("a few");
+        if let Some(count) = in_second.get_mut(second) {
+            *count += 1;
+        }
+    }
+    println!("attempts of {publishers} publishers, second by second: {in_second:?}");
+    assert!(in_second[0] >= publishers, "each tries again at once: {in_second:?}");
+    assert!(in_second[0] <= publishers * MOST_IN_FIRST_SECOND, "{in_second:?}");
+    assert!(
+        in_second[CALM_AFTER..].iter().all(|count| *count <= publishers.div_ceil(4) * 3),
+        "{in_second:?}"
+    );
+}
+
+#[test]
+fn two_hundred_publishers_that_lose_their_server_do_not_stampede_it() {
+    let _alone = alone();
+    let mut server = Server::start();
+    let proxy = Proxy::to(server.address());
+    let mut publishers: Vec<Publisher> = (0..200).map(|_| publisher(&proxy.endpoint())).collect();
+    for (number, publisher) in publishers.iter_mut().enumerate() {
+        publisher.publish(message(number, 0).lend()).expect("there is room");
+    }
+    assert!(publishers.iter_mut().all(|publisher| publisher.flush(wait::LIMIT)));
+    lose(&mut server, &proxy, publishers.len());
+    let next = Server::start();
+    proxy.open(next.address());
+    for (number, publisher) in publishers.iter_mut().enumerate() {
+        publisher.publish(message(number, 1).lend()).expect("there is room");
+    }
+    assert!(publishers.iter_mut().all(|publisher| publisher.flush(wait::LIMIT)), "all have come back");
+}
+
+/// The same with real workers, and what they cost while they are idle.
+#[test]
+fn fpm_workers_that_lose_their_server_do_not_stampede_it_and_all_come_back() {
+    let _alone = alone();
+    let workers = amount("FAULTS_WORKERS", 20);
+    let mut server = Server::start();
+    let proxy = Proxy::to(server.address());
+    let fpm = Fpm::start(&proxy.endpoint(), workers, "");
+    // Held until all workers have one: each request gets one of its own.
+    let gate = server.directory().join("gate");
+    fpm.write(
+        "publish.php",
+        &format!(
+            r#"orosync_publish("oro/ping", [0, 0]); $ok = orosync_flush(20);
+               while (!file_exists("{}")) {{ usleep(10000); clearstatcache(); }} echo $ok ? getmypid() : "not flushed";"#,
+            gate.display()
+        ),
+    );
+    let pids = Mutex::new(BTreeSet::new());
+    thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                let page = fpm.get("publish.php", "");
+                let pid: u32 = page.parse().unwrap_or_else(|_| panic!("{page}"));
+                pids.lock().expect("nobody panicked").insert(pid);
+            });
+        }
+        wait::until_true("every worker has a link", || proxy.connections() == workers);
+        fs::write(&gate, "").expect("the gate opens");
+    });
+    let pids = pids.into_inner().expect("nobody panicked");
+    assert_eq!(pids.len(), workers);
+    let seconds = amount("FAULTS_IDLE_SECONDS", 0);
+    if seconds > 0 {
+        let used = || {
+            (
+                pids.iter().map(|pid| processor_time(*pid)).sum::<u64>(),
+                processor_time(server.pid().as_raw_nonzero().get().unsigned_abs()),
+            )
+        };
+        let (before, begun) = (used(), Instant::now());
+        thread::sleep(Duration::from_secs(seconds as u64));
+        let (after, lasted) = (used(), begun.elapsed());
+        println!(
+            "{workers} idle workers for {lasted:?}: {} ms of processor time in all workers, {} ms in the server",
+            (after.0 - before.0) / 1_000_000,
+            (after.1 - before.1) / 1_000_000
+        );
+    }
+    lose(&mut server, &proxy, workers);
+    let next = Server::start();
+    proxy.open(next.address());
+    wait::until_true("all have come back", || proxy.connections() == workers);
+}
+
+/// Processor time of all threads of a process so far, in nanoseconds.
+fn processor_time(pid: u32) -> u64 {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("it runs");
+    let of = |task: fs::DirEntry| -> u64 {
+        let schedstat = fs::read_to_string(task.path().join("schedstat")).expect("it runs");
+        schedstat.split(' ').next().and_then(|time| time.parse().ok()).expect("a number")
+    };
+    tasks.map(|task| of(task.expect("it runs"))).sum()
+}

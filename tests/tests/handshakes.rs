@@ -1,0 +1,323 @@
+//! RFC 6455, 4.2: what is answered to which request, byte for byte. One table: a request, its answer.
+//!
+//! Where a request has several faults, the answer names the one that tells a person most: first what kind of request this
+//! is at all. Nothing that a client sent stands in an answer.
+
+use orosync_protocol::ticket::Role;
+use orosync_tests::client::{Client, Received, frame};
+use orosync_tests::server::{Server, ticket};
+
+const KEY: &str = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+const VERSION: &str = "Sec-WebSocket-Version: 13\r\n";
+const UPGRADE: &str = "Upgrade: websocket\r\n";
+const CONNECTION: &str = "Connection: Upgrade\r\n";
+const HOST: &str = "Host: localhost\r\n";
+
+/// RFC 6455, 1.3: the accept key of `KEY`.
+const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+
+/// What a request is answered with.
+#[derive(Clone, Copy, Debug)]
+enum Answer {
+    /// 101 without a subprotocol, then WELCOME.
+    Session,
+    /// 101 with this subprotocol, then WELCOME.
+    SessionOf(&'static str),
+    /// Status, further headers, sentence; then the end.
+    Refused(&'static str, &'static str, &'static str),
+    /// Nothing yet: the request is not complete.
+    Nothing,
+}
+
+use Answer::{Nothing, Refused, Session, SessionOf};
+
+const UPGRADE_HEADERS: &str = "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
+const BAD: Answer = Refused("400 Bad Request", "", "This is not a WebSocket handshake (RFC 6455, 4.2.1).");
+const NO_PAGE: Answer = Refused(
+    "426 Upgrade Required",
+    UPGRADE_HEADERS,
+    "This port is for WebSockets: the live notifications of this application. There is no page to see here.",
+);
+const OTHER_VERSION: Answer =
+    Refused("426 Upgrade Required", UPGRADE_HEADERS, "Only version 13 of WebSocket is spoken here.");
+const HTTP_VERSION: Answer = Refused("505 HTTP Version Not Supported", "", "WebSockets need HTTP/1.1.");
+const METHOD: Answer =
+    Refused("405 Method Not Allowed", "Allow: GET\r\n", "A WebSocket handshake is a GET request.");
+const TOO_LARGE: Answer = Refused(
+    "431 Request Header Fields Too Large",
+    "",
+    "The request head is too large. If it is the cookies, raise limits.handshake_bytes.",
+);
+const TICKET: Answer = Refused(
+    "401 Unauthorized",
+    "WWW-Authenticate: Bearer\r\n",
+    "The ticket was refused; the server's log says why. Ask the application for a new one.",
+);
+const NOT_A_PUBLISHER: Answer = Refused(
+    "401 Unauthorized",
+    "WWW-Authenticate: Bearer\r\n",
+    "The backend link needs a publisher's ticket as Authorization: Bearer.",
+);
+const ORIGIN: Answer = Refused(
+    "403 Forbidden",
+    "",
+    "Pages of this origin may not connect. If they should, add its host to auth.allowed_origins.",
+);
+
+/// A good request, with other headers behind its own.
+fn with(more: &str) -> String {
+    format!("GET / HTTP/1.1\r\n{HOST}{UPGRADE}{CONNECTION}{VERSION}{KEY}{more}\r\n")
+}
+
+/// A good request for this target.
+fn to(target: &str) -> String {
+    with("").replace("GET / ", &format!("GET {target} "))
+}
+
+/// A good request in which one thing is another.
+fn but(this: &str, other: &str) -> String {
+    let good = with("");
+    assert!(good.contains(this), "nothing to replace: {this:?}");
+    good.replacen(this, other, 1)
+}
+
+/// What holds for every kind of request: RFC 6455, 4.2.1, and RFC 9112.
+#[expect(clippy::too_many_lines, reason = "one table")]
+fn requests() -> Vec<(&'static str, String, Answer)> {
+    let long = |length| "x".repeat(length);
+    vec![
+        // The request line.
+        ("a good request", with(""), Session),
+        ("a path and a query", to("/some/path?a=b&c"), Session),
+        ("an absolute URI", to("ws://localhost/path"), Session),
+        ("an absolute URI of HTTP", to("http://localhost:8080/"), Session),
+        ("an absolute URI with another host than the header's", to("http://other.example/"), Session),
+        ("an asterisk", to("*"), Session),
+        ("an escaped path", to("/%00%ff%2e%2e/"), Session),
+        ("a path with brackets", to("/[]?[]"), Session),
+        ("an empty line before the request", format!("\r\n{}", with("")), Session),
+        ("a target with a space", to("/a b"), BAD),
+        ("no target", but("GET / ", "GET  "), BAD),
+        ("no version at all", but("GET / HTTP/1.1", "GET /"), BAD),
+        ("HTTP/1.0", but("HTTP/1.1", "HTTP/1.0"), HTTP_VERSION),
+        ("HTTP/0.9", but("HTTP/1.1", "HTTP/0.9"), HTTP_VERSION),
+        ("HTTP/1.2", but("HTTP/1.1", "HTTP/1.2"), HTTP_VERSION),
+        ("HTTP/2.0", but("HTTP/1.1", "HTTP/2.0"), HTTP_VERSION),
+        ("the preface of HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_owned(), HTTP_VERSION),
+        ("http in small letters", but("HTTP/1.1", "http/1.1"), BAD),
+        ("POST", but("GET", "POST"), METHOD),
+        ("HEAD", but("GET", "HEAD"), METHOD),
+        ("OPTIONS", but("GET", "OPTIONS"), METHOD),
+        ("CONNECT", "CONNECT localhost:80 HTTP/1.1\r\nHost: localhost:80\r\n\r\n".to_owned(), METHOD),
+        ("get in small letters", but("GET", "get"), METHOD),
+        ("a method with a colon", but("GET", "GE:T"), BAD),
+        ("TLS", "\u{16}\u{3}\u{1}\u{2}\0\u{1}\0\u{1}".to_owned(), BAD),
+        ("a plain request", format!("GET / HTTP/1.1\r\n{HOST}\r\n"), NO_PAGE),
+        // Host.
+        ("no Host", but(HOST, ""), BAD),
+        ("two Hosts", with("Host: other\r\n"), BAD),
+        ("an empty Host", but(HOST, "Host:\r\n"), Session),
+        // Upgrade and Connection.
+        ("no Upgrade", but(UPGRADE, ""), NO_PAGE),
+        ("no Connection", but(CONNECTION, ""), NO_PAGE),
+        ("an upgrade to HTTP/2", but("websocket", "h2c"), NO_PAGE),
+        ("one of several upgrades", but("websocket", "h2c, websocket"), Session),
+        ("Upgrade in two lines", with("Upgrade: h2c\r\n"), Session),
+        ("Upgrade in capitals", but("Upgrade: websocket", "UPGRADE: WebSocket"), Session),
+        ("a longer word", but("Upgrade: websocket", "Upgrade: websockets"), NO_PAGE),
+        ("a version of the protocol", but("Upgrade: websocket", "Upgrade: websocket/13"), NO_PAGE),
+        ("Firefox's Connection", but(CONNECTION, "Connection: keep-alive, Upgrade\r\n"), Session),
+        (
+            "Connection in two lines",
+            but(CONNECTION, "Connection: keep-alive\r\nConnection: upgrade\r\n"),
+            Session,
+        ),
+        ("Connection: close", but(CONNECTION, "Connection: close\r\n"), NO_PAGE),
+        ("Connection: Upgraded", but(CONNECTION, "Connection: Upgraded\r\n"), NO_PAGE),
+        // Sec-WebSocket-Version.
+        ("no version", but(VERSION, ""), OTHER_VERSION),
+        ("version 8", but(VERSION, "Sec-WebSocket-Version: 8\r\n"), OTHER_VERSION),
+        ("version 013", but(VERSION, "Sec-WebSocket-Version: 013\r\n"), OTHER_VERSION),
+        ("version +13", but(VERSION, "Sec-WebSocket-Version: +13\r\n"), OTHER_VERSION),
+        ("two versions in one line", but(VERSION, "Sec-WebSocket-Version: 13, 8\r\n"), OTHER_VERSION),
+        ("two versions in two lines", with("Sec-WebSocket-Version: 8\r\n"), OTHER_VERSION),
+        ("the same version in two lines", with(VERSION), OTHER_VERSION),
+        ("white space around the version", but(VERSION, "Sec-WebSocket-Version:\t 13 \t\r\n"), Session),
+        // Sec-WebSocket-Key.
+        ("no key", but(KEY, ""), BAD),
+        ("an empty key", but(KEY, "Sec-WebSocket-Key:\r\n"), BAD),
+        ("a key of 15 bytes", but(KEY, "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAA\r\n"), BAD),
+        ("a key of 17 bytes", but(KEY, "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAAA=\r\n"), BAD),
+        ("a key without padding", but("jZQ==", "jZQ"), BAD),
+        ("a key that is not base64", but("dGhl", "d_hl"), BAD),
+        ("a key with something behind it", but("jZQ==", "jZQ==; x"), BAD),
+        ("two keys in two lines", with(KEY), BAD),
+        ("two keys in one line", but("jZQ==", "jZQ==, dGhlIHNhbXBsZSBub25jZQ=="), BAD),
+        // The form of headers.
+        ("header names in any letters", with("").replace("Sec-WebSocket-", "sEC-wEBsOCKET-"), Session),
+        ("no space behind a colon", with("").replace(": ", ":"), Session),
+        ("a folded header", but("Upgrade: websocket\r\n", "Upgrade:\r\n websocket\r\n"), BAD),
+        ("a folded header behind a value", with("X-A: b\r\n c\r\n"), BAD),
+        ("a space before a colon", but("Upgrade:", "Upgrade :"), BAD),
+        ("a header without a colon", with("nonsense\r\n"), BAD),
+        ("a header without a name", with(": x\r\n"), BAD),
+        ("a zero in a value", with("X-A: a\0b\r\n"), BAD),
+        ("a zero in a name", with("X\0A: b\r\n"), BAD),
+        ("a carriage return in a value", with("X-A: a\rb\r\n"), BAD),
+        ("a line break in a value", with("X-A: a\r\n\tb\r\n"), BAD),
+        ("other than ASCII in a value", with("X-A: \u{fc}\r\n"), Session),
+        ("other than ASCII in a name", with("X-\u{fc}: a\r\n"), BAD),
+        ("bare line feeds", with("").replace("\r\n", "\n"), Session),
+        ("one bare line feed", but("Host: localhost\r\n", "Host: localhost\n"), Session),
+        ("bare carriage returns", with("").replace("\r\n", "\r"), BAD),
+        ("a hundred headers", with(&"X-A: b\r\n".repeat(95)), Session),
+        ("more than a hundred headers", with(&"X-A: b\r\n".repeat(96)), TOO_LARGE),
+        ("large cookies", with(&format!("Cookie: {}\r\n", long(8 << 10))), Session),
+        ("too large cookies", with(&format!("Cookie: {}\r\n", long(16 << 10))), TOO_LARGE),
+        ("a target that never ends", format!("GET /{}", long(16 << 10)), TOO_LARGE),
+        ("a header that never ends", format!("GET / HTTP/1.1\r\nX-A: {}", long(16 << 10)), TOO_LARGE),
+        ("a head without its last line", with("").trim_end().to_owned(), Nothing),
+        // Bodies and smuggling: a handshake has none.
+        ("a body", with("Content-Length: 5\r\n") + "hello", BAD),
+        ("an announced body of nothing", with("Content-Length: 0\r\n"), Session),
+        ("a negative body", with("Content-Length: -1\r\n"), BAD),
+        ("a body of +0", with("Content-Length: +0\r\n"), BAD),
+        ("a body of 0x0", with("Content-Length: 0x0\r\n"), BAD),
+        ("two lengths", with("Content-Length: 0\r\nContent-Length: 5\r\n"), BAD),
+        ("twice the same length", with("Content-Length: 0\r\nContent-Length: 0\r\n"), Session),
+        ("two lengths in one line", with("Content-Length: 0, 5\r\n"), BAD),
+        ("chunks", with("Transfer-Encoding: chunked\r\n") + "0\r\n\r\n", BAD),
+        ("chunks in any letters", with("TRANSFER-ENCODING: Chunked\r\n") + "0\r\n\r\n", BAD),
+        ("chunks that are none", with("Transfer-Encoding: xchunked\r\n"), BAD),
+        ("an empty encoding", with("Transfer-Encoding:\r\n"), BAD),
+        ("chunks and a length", with("Content-Length: 0\r\nTransfer-Encoding: chunked\r\n"), BAD),
+        ("an encoding with a space before its colon", with("Transfer-Encoding : chunked\r\n"), BAD),
+        ("a second request behind a refused one", but(KEY, "") + &with(""), BAD),
+        // What is offered.
+        ("WAMP v1", with("Sec-WebSocket-Protocol: wamp\r\n"), SessionOf("wamp")),
+        ("our client", with("Sec-WebSocket-Protocol: orosync.1, wamp\r\n"), SessionOf("orosync.1")),
+        (
+            "our client, in two lines",
+            with("Sec-WebSocket-Protocol: wamp\r\nSec-WebSocket-Protocol: orosync.1\r\n"),
+            SessionOf("orosync.1"),
+        ),
+        ("a protocol that is not known", with("Sec-WebSocket-Protocol: mqtt, wamp.2.json\r\n"), Session),
+        ("no protocol in the header", with("Sec-WebSocket-Protocol:\r\n"), Session),
+        ("a protocol that would split the answer", with("Sec-WebSocket-Protocol: wamp\r\n X: y\r\n"), BAD),
+        ("compression", with("Sec-WebSocket-Extensions: permessage-deflate\r\n"), Session),
+        (
+            "compression as Chromium asks for it",
+            with("Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"),
+            Session,
+        ),
+        ("extensions that are nonsense", with("Sec-WebSocket-Extensions: ;;,\"\r\n"), Session),
+        // Who it is.
+        ("a page of any site", with("Origin: https://crm.example.com\r\n"), Session),
+        ("no ticket in the parameter", to("/?ticket="), Session),
+        ("a ticket that is none", to("/?ticket=x"), TICKET),
+        ("a bearer that is none", with("Authorization: Bearer x\r\n"), TICKET),
+        ("another kind of authorization", with("Authorization: Basic eDp4\r\n"), Session),
+        ("the link without a ticket", with("Sec-WebSocket-Protocol: orosync.link.1\r\n"), NOT_A_PUBLISHER),
+    ]
+}
+
+/// The whole answer as text; after a 101 with WELCOME, whose session id is taken out.
+fn expected(answer: Answer) -> String {
+    match answer {
+        Session => switching(""),
+        SessionOf(protocol) => switching(&format!("Sec-WebSocket-Protocol: {protocol}\r\n")),
+        Refused(status, headers, sentence) => format!(
+            "HTTP/1.1 {status}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\n\
+             Connection: close\r\n{headers}\r\n{sentence}\n",
+            sentence.len() + 1
+        ),
+        Nothing => String::new(),
+    }
+}
+
+fn switching(protocol: &str) -> String {
+    format!(
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Accept: {ACCEPT}\r\n{protocol}\r\n"
+    )
+}
+
+/// What a server answers to this request; it is ended behind it, so that nothing more is awaited.
+fn answer(server: &Server, request: &str) -> String {
+    let mut client = Client::connect(server);
+    client.send(request.as_bytes());
+    client.finish();
+    let mut answer = client.read_to_end();
+    if answer.starts_with(b"HTTP/1.1 101 ") {
+        let end = answer.windows(4).position(|window| window == b"\r\n\r\n").expect("a head") + 4;
+        let welcome = answer.split_off(end);
+        assert!(
+            welcome.starts_with(b"\x81") && welcome[2..].starts_with(b"[0,\""),
+            "no WELCOME: {welcome:?}"
+        );
+    }
+    String::from_utf8(answer).expect("answers are ASCII")
+}
+
+#[test]
+fn each_request_has_its_exact_answer() {
+    let server = Server::start();
+    let requests = requests();
+    assert!(requests.len() >= 60);
+    let mut wrong = Vec::new();
+    for (what, request, expectation) in requests {
+        let (found, expected) = (answer(&server, &request), expected(expectation));
+        if found != expected {
+            wrong.push(format!("{what}:\n  expected {expected:?}\n  found    {found:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_request_that_comes_in_two_pieces_has_the_same_answer_wherever_it_is_cut() {
+    let server = Server::start();
+    let request = with("Sec-WebSocket-Protocol: wamp\r\n");
+    for cut in 1..request.len() {
+        let mut client = Client::connect(&server);
+        client.send(&request.as_bytes()[..cut]);
+        client.send(&request.as_bytes()[cut..]);
+        client.read_head();
+        assert_eq!(client.head, expected(SessionOf("wamp")), "cut at {cut}");
+    }
+}
+
+#[test]
+fn frames_behind_the_request_are_read_and_requests_behind_it_are_no_requests() {
+    let server = Server::start();
+    let mut client = Client::connect(&server);
+    client.send(&[with("").into_bytes(), frame(1, br#"[2,"early","orosync/session"]"#)].concat());
+    client.read_head();
+    assert!(client.text().starts_with("[0,"));
+    assert!(client.text().starts_with(r#"[3,"early","#));
+    // A second request is bytes that are no frame: it gets no second 101.
+    let mut client = Client::connect(&server);
+    client.send(&[with(""), with("")].concat().into_bytes());
+    client.read_head();
+    assert!(client.text().starts_with("[0,"));
+    assert_eq!(client.receive(), Received::Close(1002));
+    assert_eq!(client.receive(), Received::End);
+}
+
+#[test]
+fn a_foreign_page_is_refused_before_its_ticket_is_used() {
+    let server = Server::start_with("[auth]\nallowed_origins = [\"crm.example.com\", \"*.example.org\"]\n");
+    let ticket = ticket(Role::User, Some(1));
+    let from = |origin: &str| {
+        to(&format!("/?ticket={ticket}")).replace(HOST, &format!("{HOST}Origin: {origin}\r\n"))
+    };
+    for origin in
+        ["https://example.com", "https://crm.example.com.evil.example", "null", "https://example.org", ""]
+    {
+        assert_eq!(answer(&server, &from(origin)), expected(ORIGIN), "{origin:?}");
+    }
+    assert_eq!(answer(&server, &from("https://crm.example.com:8443")), expected(Session));
+    assert_eq!(answer(&server, &from("https://crm.example.com:8443")), expected(TICKET), "it was used now");
+    let two = with("Origin: https://crm.example.com\r\nOrigin: https://evil.example\r\n");
+    assert_eq!(answer(&server, &two), expected(ORIGIN), "two origins");
+}

@@ -1,0 +1,172 @@
+//! Who may what, from the outside: every topic of Oro, every kind of identity, both directions; and pages of which sites.
+
+use orosync_protocol::ticket::Role;
+use orosync_tests::client::{Client, WAMP};
+use orosync_tests::php;
+use orosync_tests::server::{Server, ticket};
+
+/// Who may subscribe: nobody known, customer 7, user 8, user 7.
+const ANYONE: [bool; 4] = [true, true, true, true];
+const USERS: [bool; 4] = [false, false, true, true];
+const USER_7: [bool; 4] = [false, false, false, true];
+const NOBODY: [bool; 4] = [false, false, false, false];
+
+/// OroPlatform's topics of all versions, with the names that are near to them.
+const TABLE: [(&str, [bool; 4]); 26] = [
+    ("oro/ping", ANYONE),
+    ("oro/maintenance", ANYONE),
+    ("oro/data/update", USERS),
+    ("oro/message_queue_heartbeat", USERS),
+    ("oro/outdated_user_page", USERS),
+    ("oro/email_event/7/1", USER_7),
+    ("oro/email_event/7/*", USER_7),
+    ("oro/attribute_import/7/12", USER_7),
+    ("oro/reminder_remind/7", USER_7),
+    ("oro/imap_sync_fail/*", USERS),
+    ("oro/imap_sync_fail/7", USER_7),
+    ("oro/reminder/remind_user_7", USER_7),
+    ("oro/email_event/user_7_org_1", USER_7),
+    ("oro/attribute_import/user_7_configmodel_12", USER_7),
+    ("oro/imap_sync_fail_u_7", USER_7),
+    ("oro/imap_sync_fail_system", USERS),
+    // Another's.
+    ("oro/email_event/9/1", NOBODY),
+    ("oro/reminder_remind/9", NOBODY),
+    // 7, but not written so.
+    ("oro/email_event/07/1", NOBODY),
+    ("oro/email_event/+7/1", NOBODY),
+    ("oro/email_event/7.0/1", NOBODY),
+    ("oro/email_event/7/1/", NOBODY),
+    ("oro/email_event/*/*", NOBODY),
+    ("ORO/PING", NOBODY),
+    ("oro/ping ", NOBODY),
+    ("acme/undeclared", NOBODY),
+];
+
+fn parties(server: &Server) -> [Client; 4] {
+    [
+        Client::anonymous(server, WAMP),
+        Client::with_ticket(server, WAMP, &ticket(Role::Customer, Some(7))),
+        Client::user(server, WAMP, 8),
+        Client::user(server, WAMP, 7),
+    ]
+}
+
+/// Is this message taken? A refusal is answered with `[4,`.
+fn is_taken(client: &mut Client, message: &str) -> bool {
+    client.say(message);
+    client.say(r#"[2,"sync","orosync/session"]"#);
+    let mut taken = true;
+    loop {
+        let text = client.text();
+        if text.starts_with(r#"[3,"sync","#) {
+            return taken;
+        }
+        taken &= !text.starts_with("[4,");
+    }
+}
+
+#[test]
+fn each_identity_may_subscribe_to_what_concerns_it_and_to_nothing_else() {
+    let server = Server::start_with("[limits]\nmessage_burst = 1000\n");
+    let mut parties = parties(&server);
+    for (topic, expected) in TABLE {
+        for (party, (client, expected)) in parties.iter_mut().zip(expected).enumerate() {
+            let subscribed = is_taken(client, &format!(r#"[5,"{topic}"]"#));
+            assert_eq!(subscribed, expected, "{topic}: party {party}");
+        }
+    }
+}
+
+#[test]
+fn a_browser_publishes_nowhere_and_what_it_tries_costs_nothing_further() {
+    let mut server = Server::start_with("[limits]\nmessage_burst = 1000\n");
+    let mut watcher = Client::user(&server, WAMP, 7);
+    for (topic, [.., user_7]) in TABLE {
+        if user_7 {
+            watcher.subscribe(topic);
+        }
+    }
+    for mut client in parties(&server) {
+        for (topic, _) in TABLE {
+            assert!(!is_taken(&mut client, &format!(r#"[7,"{topic}",{{"forged":true}}]"#)), "{topic}");
+        }
+    }
+    watcher.sync();
+    assert!(server.metric(r#"orosync_messages_accepted_total{source="browser"}"#) < 1.0);
+    let line = server.await_line("publication refused");
+    assert!(line.contains(r#""reason":"not_allowed""#), "{line}");
+    // And what a publisher publishes to the same topics arrives.
+    let script = r#"orosync_publish("oro/email_event/7/1", 1); orosync_flush(10);"#;
+    php::output(&server.endpoint(), script);
+    assert_eq!(watcher.text(), r#"[8,"oro\/email_event\/7\/1",1]"#);
+}
+
+#[test]
+fn a_policy_that_lets_users_publish_lets_nobody_else() {
+    let server = Server::start_with(
+        "[[topics]]\npattern = \"acme/chat/{uid:int}/{org}\"\nsubscribe = \"owner\"\npublish = \"user\"\n",
+    );
+    for (party, (mut client, (subscribes, publishes))) in parties(&server)
+        .into_iter()
+        .zip([(false, false), (false, false), (false, true), (true, true)])
+        .enumerate()
+    {
+        assert_eq!(is_taken(&mut client, r#"[5,"acme/chat/7/1"]"#), subscribes, "party {party}");
+        assert_eq!(is_taken(&mut client, r#"[7,"acme/chat/7/1",1]"#), publishes, "party {party}");
+    }
+}
+
+#[test]
+fn pages_of_the_sites_that_are_named_may_connect_and_programs_always() {
+    let server = Server::start_with("[auth]\nallowed_origins = [\"crm.example.com\", \"*.shop.example\"]\n");
+    let status = |origin: &str| {
+        let mut client = Client::connect(&server);
+        client.handshake("/", &format!("{WAMP}{origin}")).split(' ').nth(1).unwrap_or_default().to_owned()
+    };
+    // What browsers send: scheme, host, and the port if it is not the scheme's.
+    for (origin, expected) in [
+        ("", "101"),
+        ("Origin: https://crm.example.com\r\n", "101"),
+        ("Origin: http://crm.example.com:8000\r\n", "101"),
+        ("Origin: https://b2b.shop.example\r\n", "101"),
+        ("Origin: https://eu.b2b.shop.example:8443\r\n", "101"),
+        ("Origin: https://shop.example\r\n", "403"),
+        ("Origin: https://crm.example.com.evil.example\r\n", "403"),
+        ("Origin: https://evil.example/crm.example.com\r\n", "403"),
+        ("Origin: https://crm.example.com@evil.example\r\n", "403"),
+        ("Origin: https://evilcrm.example.com\r\n", "403"),
+        // A page in a sandbox, from a file, after a redirect to another site.
+        ("Origin: null\r\n", "403"),
+        ("Origin: file://\r\n", "403"),
+        ("Origin: \r\n", "403"),
+    ] {
+        assert_eq!(status(origin), expected, "{origin:?}");
+    }
+    server.await_metric(r#"orosync_handshakes_refused_total{reason="origin"}"#, 8.0);
+}
+
+#[test]
+fn same_host_lets_in_the_pages_of_the_host_that_is_connected_to() {
+    let server = Server::start_with("[auth]\nallowed_origins = [\"same host\"]\n");
+    let status = |host: &str, origin: &str| {
+        let mut client = Client::connect(&server);
+        let request = orosync_tests::client::request("/", &format!("{WAMP}{origin}"));
+        client.send(request.replace("Host: localhost", &format!("Host: {host}")).as_bytes());
+        client.read_head();
+        client.head.split(' ').nth(1).unwrap_or_default().to_owned()
+    };
+    for (host, origin, expected) in [
+        ("crm.example.com", "Origin: https://crm.example.com\r\n", "101"),
+        // Behind a proxy the ports differ.
+        ("crm.example.com:8080", "Origin: https://crm.example.com\r\n", "101"),
+        ("CRM.example.com", "Origin: https://crm.example.com:8443\r\n", "101"),
+        ("[::1]:8080", "Origin: http://[::1]\r\n", "101"),
+        ("crm.example.com", "", "101"),
+        ("crm.example.com", "Origin: https://evil.example\r\n", "403"),
+        ("crm.example.com", "Origin: https://x.crm.example.com\r\n", "403"),
+        ("crm.example.com", "Origin: null\r\n", "403"),
+    ] {
+        assert_eq!(status(host, origin), expected, "{host} {origin:?}");
+    }
+}

@@ -1,0 +1,147 @@
+//! Secrets and tickets appear nowhere, whatever goes wrong; and what clients send reaches the log escaped, cut and counted.
+
+use std::fs;
+use std::process::Command;
+
+use orosync_protocol::ticket::Role;
+use orosync_tests::client::{Client, OROSYNC, WAMP, frame};
+use orosync_tests::server::{self, Server, ticket};
+use orosync_tests::{SECRET, php, wait};
+use rustix::process::Signal;
+
+/// A second secret, for a rotation under way.
+const OLD_SECRET: &str = "an old secret of the tests, longer than 32 bytes";
+
+/// Everything that a command says.
+fn said(command: &mut Command) -> String {
+    let output = command.output().expect("it starts");
+    String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+}
+
+#[test]
+fn no_secret_and_no_ticket_is_in_anything_that_is_written() {
+    let mut server = Server::start_with("[log]\nlevel = \"trace\"\n[limits]\nmessage_burst = 5\n");
+    fs::write(server.secret_file(), format!("{SECRET}\n{OLD_SECRET}\n")).expect("the secrets are written");
+    server.signal(Signal::HUP);
+    server.await_line("were read again");
+    let tickets: Vec<String> = (1..=4).map(|uid| ticket(Role::User, Some(uid))).collect();
+    let publisher = ticket(Role::Publisher, None);
+    let bearer = format!("Authorization: Bearer {publisher}\r\n");
+
+    // Tickets that are good, used, in a broken request, beside a foreign origin, in the wrong place.
+    let target = |ticket: &str| format!("/?ticket={ticket}");
+    let mut sessions =
+        [Client::with_ticket(&server, OROSYNC, &tickets[0]), Client::with_ticket(&server, WAMP, &tickets[1])];
+    for (target, headers) in [
+        (target(&tickets[0]), WAMP.to_owned()),
+        (target(&publisher), WAMP.to_owned()),
+        (format!("/?ticket={}&x=%00%zz", tickets[2]), "Sec-WebSocket-Version: 7\r\n".to_owned()),
+        ("/".to_owned(), format!("{bearer}Sec-WebSocket-Protocol: nonsense\r\n")),
+        (target(&format!("{}x", tickets[3])), WAMP.to_owned()),
+    ] {
+        let mut client = Client::connect(&server);
+        client.handshake(&target, &headers);
+        client.finish();
+    }
+    // Sessions that end with an error, and a publisher with a broken frame.
+    sessions[0].send(&frame(1, b"\xff"));
+    let mut link = Client::connect(&server);
+    link.handshake("/", &format!("{bearer}Sec-WebSocket-Protocol: orosync.link.1\r\n"));
+    link.send(&frame(2, b"\x7fnonsense"));
+    link.read_to_end();
+
+    let mut outputs = Vec::new();
+    // The commands, with the secret in each place that it may stand in, and with what cannot work.
+    let with_secret = |arguments: &[&str], secret: &str| {
+        said(
+            server::command()
+                .args(arguments)
+                .env("OROSYNC_AUTH__SECRET", secret)
+                .env("OROSYNC_BIND", "nonsense"),
+        )
+    };
+    outputs.push(with_secret(&["check-config"], SECRET));
+    outputs.push(said(server::command().arg("check-config").env("OROSYNC_AUTH__SECRET", SECRET)));
+    outputs.push(said(server::command().args(["check-config", "--secret-file"]).arg(server.secret_file())));
+    outputs.push(with_secret(&["serve"], &SECRET[..20]));
+    let watch = ["watch", "oro/ping", "--endpoint", "ws://127.0.0.1:1/"];
+    outputs.push(said(server::command().args(watch).env("OROSYNC_AUTH__SECRET", OLD_SECRET)));
+    // PHP: what it shows of itself, and what it says when nothing works.
+    let nowhere = "ws://127.0.0.1:1/";
+    let endpoint = server.endpoint();
+    for (endpoint, script) in [
+        (nowhere, "phpinfo();"),
+        (nowhere, "orosync_publish('oro/ping', 1); var_dump(orosync_flush(0.2), orosync_status());"),
+        (
+            nowhere,
+            "$p = new Orosync\\Publisher('ws://127.0.0.1:1/', ['secret' => ini_get('orosync.secret')]); var_dump($p); print_r($p->status()); throw new Exception('x');",
+        ),
+        (
+            &endpoint,
+            "new Orosync\\Publisher('nonsense', ['secret' => 'a secret for tests, longer than 32 bytes']);",
+        ),
+        (&endpoint, "orosync_publish('oro/ping', 1); orosync_flush(5); print_r(orosync_status());"),
+    ] {
+        outputs.push(said(php::command(endpoint).args(["-d", "zend.exception_ignore_args=0", "-r", script])));
+    }
+    outputs.push(said(php::command(nowhere).arg("--ri").arg("orosync")));
+    outputs.push(server.admin("/metrics"));
+    outputs.push(server.admin("/topics"));
+    wait::until_true("the log has come", || server.log().iter().any(|line| line.contains("cannot be read")));
+    outputs.push(server.log().join("\n"));
+
+    assert!(outputs.iter().all(|output| !output.is_empty()), "each says something: {outputs:?}");
+    let signatures =
+        tickets.iter().chain([&publisher]).map(|ticket| ticket.rsplit('.').next().expect("a JWT"));
+    for planted in [SECRET, OLD_SECRET, &SECRET[..20]].into_iter().chain(signatures) {
+        for output in &outputs {
+            assert!(!output.contains(planted), "{planted} stands in\n{output}");
+        }
+    }
+}
+
+#[test]
+fn what_a_client_sends_is_in_the_log_escaped_cut_and_not_too_often() {
+    let mut server = Server::start_with("[limits]\nmessage_burst = 1000\n");
+    let mut client = Client::user(&server, WAMP, 1);
+    let evil = format!("evil\\u001b[2J\\u202e\\r\\n2026 INFO forged {}", "x".repeat(2000));
+    for _ in 0..50 {
+        client.say(&format!(r#"[5,"{evil}"]"#));
+        client.say(&format!(r#"[7,"acme/{}",1]"#, "y".repeat(150)));
+    }
+    client.sync();
+    let evil_ticket = "eyJhbGciOiJcdTAwMWJbMkpmb3JnZWQgeHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4In0.e30.x";
+    for _ in 0..20 {
+        Client::connect(&server).handshake(&format!("/?ticket={evil_ticket}"), WAMP);
+    }
+    for (kind, most) in [("subscription refused", 10), ("publication refused", 10), ("ticket refused", 10)] {
+        server.await_line(kind);
+        let lines: Vec<&String> = server.log().iter().filter(|line| line.contains(kind)).collect();
+        assert!(lines.len() <= most, "{kind}: {} lines", lines.len());
+        for line in lines {
+            assert!(line.len() < 500, "{line}");
+            let fields: serde_json::Map<String, serde_json::Value> =
+                serde_json::from_str(line).expect("a line is JSON");
+            for text in fields.values().filter_map(serde_json::Value::as_str) {
+                assert!(text.chars().all(|c| !c.is_control() && c != '\u{202e}'), "{text:?}");
+            }
+        }
+    }
+    assert!(server.log().iter().all(|line| !line.starts_with("2026 INFO forged")));
+    assert!(server.metric("orosync_log_lines_left_out_total") >= 90.0, "what was left out is counted");
+}
+
+#[test]
+fn dead_peers_are_noticed_well_before_a_proxy_gives_up() {
+    let table = said(server::command().args(["check-config", "--defaults"]));
+    let default = |key: &str| {
+        let row = table.lines().find(|line| line.contains(&format!("`limits.{key}`"))).expect("a row");
+        row.split('|')
+            .nth(3)
+            .and_then(|cell| cell.trim().trim_matches('`').parse::<u32>().ok())
+            .expect("seconds")
+    };
+    // NGINX's proxy_read_timeout, HAProxy's usual timeout and AWS' load balancers: 60 seconds.
+    assert!(default("ping_interval_seconds") <= 30);
+    assert!(default("ping_interval_seconds") + default("ping_timeout_seconds") < 60);
+}

@@ -1,0 +1,168 @@
+//! Under systemd: a port that outlives the server, what it is told, and a unit that leaves the server little to break.
+
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use orosync_tests::client::{Client, WAMP, request};
+use orosync_tests::server::{self, Server};
+use orosync_tests::{php, wait};
+use rustix::process::Signal;
+
+/// As systemd starts a service that has a socket: the socket is descriptor 3.
+const WITH_SOCKET: &str = "exec 3<&0 </dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$@\"";
+
+fn activated(listener: &TcpListener, bind: &str) -> Server {
+    let input = OwnedFd::from(listener.try_clone().expect("a descriptor"));
+    Server::start_through(WITH_SOCKET, input, &format!("bind = [\"{bind}\"]\n"))
+}
+
+#[test]
+fn a_restart_refuses_no_connection_on_a_port_that_systemd_holds() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    let mut first = activated(&listener, &address.to_string());
+    assert_eq!(first.address(), address);
+    Client::user(&first, WAMP, 1).sync();
+    first.signal(Signal::TERM);
+    assert!(first.wait().success());
+
+    // Nobody accepts now. Browsers and publishers wait.
+    let mut browser = Client::connect_to(address);
+    browser.send(request("/", WAMP).as_bytes());
+    let script = r#"orosync_publish("oro/ping", 1); var_dump(orosync_flush(20));"#;
+    let publisher = php::command(&format!("ws://{address}/"))
+        .args(["-d", "orosync.connect_timeout=20", "-r", script])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("php starts");
+    let _second = activated(&listener, &address.to_string());
+    browser.read_head();
+    assert!(browser.head.starts_with("HTTP/1.1 101 "), "{}", browser.head);
+    assert_eq!(publisher.wait_with_output().expect("it ends").stdout, b"bool(true)\n");
+}
+
+#[test]
+fn a_socket_of_systemd_that_bind_does_not_name_is_told() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("an address").to_string();
+    let place = Server::start();
+    let output = Command::new("timeout")
+        .args(["20", "sh", "-c", WITH_SOCKET, "sh"])
+        .arg(server::command().get_program())
+        .args(["serve", "--admin-bind", "", "--bind", "127.0.0.1:0", "--secret-file"])
+        .arg(place.secret_file())
+        .stdin(OwnedFd::from(listener))
+        .output()
+        .expect("it starts");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains(&format!("bind does not name {address}")), "{said}");
+}
+
+#[test]
+fn systemd_hears_when_it_is_ready_reloads_stops_and_that_it_lives() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let path = directory.path().join("notify");
+    let socket = UnixDatagram::bind(&path).expect("a socket");
+    socket.set_read_timeout(Some(wait::LIMIT)).expect("a socket option");
+    let next = || {
+        let mut buffer = [0; 1024];
+        let length = socket.recv(&mut buffer).expect("the server says something");
+        String::from_utf8_lossy(&buffer[..length]).into_owned()
+    };
+    let await_other_than_life = || loop {
+        let said = next();
+        if said != "WATCHDOG=1\n" {
+            break said;
+        }
+    };
+    let path = path.display().to_string();
+    let script = format!("export NOTIFY_SOCKET={path} WATCHDOG_USEC=50000 WATCHDOG_PID=$$; exec \"$@\"");
+    let mut server = Server::start_through(&script, Stdio::null(), "shards = 4\n");
+    assert_eq!(await_other_than_life(), "READY=1\n");
+    for _ in 0..3 {
+        assert_eq!(next(), "WATCHDOG=1\n");
+    }
+    server.signal(Signal::HUP);
+    let reloading = await_other_than_life();
+    assert!(reloading.starts_with("RELOADING=1\nMONOTONIC_USEC="), "{reloading}");
+    assert_eq!(await_other_than_life(), "READY=1\n");
+    server.signal(Signal::TERM);
+    assert_eq!(await_other_than_life(), "STOPPING=1\n");
+    assert!(server.wait().success());
+}
+
+/// `systemd-analyze`, which `scripts/install-deps test` installs.
+fn analyze(arguments: &[&str]) -> (bool, String) {
+    let output = Command::new("systemd-analyze")
+        .args(["--no-pager"])
+        .args(arguments)
+        .current_dir(units())
+        .output()
+        .expect("systemd-analyze starts. Install it: scripts/install-deps test");
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8_lossy(&said).into_owned())
+}
+
+fn units() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/systemd")
+}
+
+#[test]
+fn the_unit_leaves_the_server_little_to_break() {
+    let (done, said) = analyze(&["security", "--offline=true", "./orosync-server.service"]);
+    assert!(done, "{said}");
+    let level = said.split("Overall exposure level for orosync-server.service: ").nth(1);
+    let level: f64 = level.and_then(|rest| rest.split(' ').next()?.parse().ok()).expect("a level");
+    assert!(level < 2.0, "{said}");
+}
+
+#[test]
+fn what_the_unit_asks_for_is_what_the_server_does() {
+    let unit = std::fs::read_to_string(units().join("orosync-server.service")).expect("the unit");
+    let value = |key: &str| {
+        let prefix = format!("{key}=");
+        let line = unit.lines().find_map(|line| line.strip_prefix(&prefix));
+        line.unwrap_or_else(|| panic!("no {key}")).to_owned()
+    };
+    assert_eq!(value("Type"), "notify");
+    assert_eq!(value("User"), "orosync");
+    assert!(value("ExecReload").contains("HUP"));
+    let command = value("ExecStart");
+    let arguments: Vec<&str> = command.split(' ').skip(1).collect();
+    assert_eq!(arguments, ["serve", "--config", "/etc/orosync/orosync.toml"]);
+    let users = std::fs::read_to_string(units().join("orosync.sysusers")).expect("the user");
+    assert!(users.contains("u orosync "));
+    // The server's own default, so that the two meet where nothing is configured.
+    let socket = std::fs::read_to_string(units().join("orosync-server.socket")).expect("the socket");
+    assert!(socket.contains("\nListenStream=0.0.0.0:8080\n"));
+}
+
+#[test]
+fn the_server_runs_as_a_user_without_any_rights() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let secret = directory.path().join("secret");
+    std::fs::write(&secret, orosync_tests::SECRET).expect("the secret is written");
+    let program = server::command();
+    let mut without_rights = Command::new("setpriv");
+    without_rights.args(["--no-new-privs"]);
+    if rustix::process::geteuid().is_root() {
+        without_rights.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--bounding-set=-all"]);
+    }
+    let mut server = without_rights
+        .arg(program.get_program())
+        .args(["serve", "--bind", "127.0.0.1:0", "--admin-bind", "", "--secret-file"])
+        .arg(&secret)
+        .current_dir("/")
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("setpriv starts");
+    let log = std::io::BufReader::new(server.stderr.take().expect("it is piped"));
+    let ready = std::io::BufRead::lines(log).map_while(Result::ok).any(|line| line.contains("is ready"));
+    server.kill().expect("it runs");
+    server.wait().expect("it ends");
+    assert!(ready);
+}

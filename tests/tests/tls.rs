@@ -1,0 +1,201 @@
+//! `wss://` without a reverse proxy: for browsers and publishers, and with a certificate that can change under way.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+use orosync_protocol::ticket::Role;
+use orosync_tests::certificate::Certificate;
+use orosync_tests::client::{Client, OROSYNC, Received, WAMP, request};
+use orosync_tests::php;
+use orosync_tests::server::{Server, ticket};
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+/// What `docs/deploy.md` says.
+const MAX_BYTES_OF_A_TLS_SESSION: u64 = 16 << 10;
+
+/// A server that speaks plainly on its first address and TLS on its second, and its certificate's place.
+struct Place {
+    server: Server,
+    certificate: Certificate,
+    directory: TempDir,
+}
+
+impl Place {
+    fn new(more: &str) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let certificate = Certificate::new();
+        let (chain, key) = certificate.write(directory.path());
+        let server = Server::start_with(&format!(
+            "bind = [\"127.0.0.1:0\", \"127.0.0.1:0 tls\"]\n[tls]\ncertificate_file = \"{}\"\nkey_file = \"{}\"\n{more}",
+            chain.display(),
+            key.display()
+        ));
+        Self { server, certificate, directory }
+    }
+
+    fn connect(&self) -> Client {
+        Client::connect_tls(self.server.address_with("tls"), &self.certificate)
+    }
+
+    fn user(&self, uid: u64) -> Client {
+        let mut client = self.connect();
+        let head = client.handshake(&format!("/?ticket={}", ticket(Role::User, Some(uid))), OROSYNC);
+        assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+        assert!(client.text().starts_with("[0,"));
+        client
+    }
+
+    fn publisher(&self) -> String {
+        format!("wss://localhost:{}/", self.server.address_with("tls").port())
+    }
+
+    /// A setting of PHP that trusts the certificate.
+    fn trust(&self) -> String {
+        format!("orosync.ca_file={}", self.directory.path().join("certificate.pem").display())
+    }
+}
+
+/// PHP publishes to `oro/ping`, with one more setting.
+fn publish(endpoint: &str, setting: &str, script: &str) -> String {
+    let output = php::command(endpoint).args(["-d", setting, "-r", script]).output().expect("php starts");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn browsers_and_publishers_are_served_over_tls() {
+    let place = Place::new("");
+    let mut client = place.user(1);
+    client.subscribe("oro/ping");
+    let script =
+        r#"for ($i = 0; $i < 500; $i++) { orosync_publish("oro/ping", $i); } var_dump(orosync_flush(10));"#;
+    assert_eq!(publish(&place.publisher(), &place.trust(), script), "bool(true)\n");
+    for n in 0..500 {
+        assert_eq!(client.text(), format!(r#"[8,"oro\/ping",{n}]"#));
+    }
+    place.server.signal(Signal::TERM);
+    assert_eq!(client.receive(), Received::Close(1001), "the end comes over TLS as well");
+}
+
+#[test]
+fn messages_larger_than_any_record_or_buffer_come_whole_and_in_order() {
+    let place = Place::new("");
+    let mut client = place.user(1);
+    client.subscribe("oro/ping");
+    let script = r#"
+        for ($i = 0; $i < 8; $i++) { orosync_publish("oro/ping", [$i, str_repeat("x", 100000)]); }
+        var_dump(orosync_flush(10));
+    "#;
+    assert_eq!(publish(&place.publisher(), &place.trust(), script), "bool(true)\n");
+    for n in 0..8 {
+        let text = client.text();
+        assert!(text.starts_with(&format!(r#"[8,"oro\/ping",[{n},"#)) && text.len() > 100_000, "{text:.40}");
+    }
+    // And in the other direction: as large as a browser's message may be.
+    let large = format!(r#"[2,"1","orosync/session","{}"]"#, "x".repeat(60_000));
+    client.say(&large);
+    assert!(client.text().starts_with(r#"[3,"1","#));
+}
+
+#[test]
+fn a_reader_over_tls_that_never_reads_is_dropped_and_the_others_get_everything() {
+    let place = Place::new("");
+    let (mut stalled, mut quick) = (place.user(1), place.user(2));
+    stalled.subscribe("oro/ping");
+    quick.subscribe("oro/ping");
+    for round in 0..30 {
+        let script = format!(
+            r#"for ($i = 0; $i < 5; $i++) {{ orosync_publish("oro/ping", [{round} * 5 + $i, str_repeat("x", 100000)]); }} orosync_flush(10);"#
+        );
+        publish(&place.server.endpoint(), "memory_limit=128M", &script);
+        for n in round * 5..round * 5 + 5 {
+            assert!(quick.text().starts_with(&format!(r#"[8,"oro\/ping",[{n},"#)));
+        }
+    }
+    place.server.await_metric(r#"orosync_sessions_closed_total{reason="too_slow"}"#, 1.0);
+}
+
+#[test]
+fn a_publisher_believes_no_certificate_that_nobody_vouches_for() {
+    let place = Place::new("");
+    let script = "var_dump(orosync_check(5)); echo orosync_status()['last_error'];";
+    let said = publish(&place.publisher(), "memory_limit=128M", script);
+    assert!(said.starts_with("bool(false)\nTLS: "), "{said}");
+    let by_address = format!("wss://127.0.0.1:{}/", place.server.address_with("tls").port());
+    let said = publish(&by_address, &place.trust(), script);
+    assert!(said.starts_with("bool(false)\nTLS: "), "another name than the certificate's: {said}");
+    let said = publish(&place.publisher(), &place.trust(), script);
+    assert!(said.starts_with("bool(true)\n"), "{said}");
+}
+
+#[test]
+fn a_new_certificate_is_seen_after_sighup_and_no_session_is_lost() {
+    let mut place = Place::new("");
+    let mut old = place.user(1);
+    old.subscribe("oro/ping");
+    let renewed = Certificate::new();
+    renewed.write(place.directory.path());
+    place.server.signal(Signal::HUP);
+    place.server.await_line("certificate were read again");
+    place.certificate = renewed;
+    let mut new = place.user(2);
+    new.subscribe("oro/ping");
+    let script = r#"orosync_publish("oro/ping", 1); var_dump(orosync_flush(10));"#;
+    assert_eq!(publish(&place.publisher(), &place.trust(), script), "bool(true)\n");
+    for client in [&mut old, &mut new] {
+        assert_eq!(client.text(), r#"[8,"oro\/ping",1]"#);
+    }
+
+    fs::write(place.directory.path().join("key.pem"), "no key").expect("a file is written");
+    place.server.signal(Signal::HUP);
+    let line = place.server.await_line("the former rules stay");
+    assert!(line.contains("tls.key_file"), "{line}");
+    place.user(3);
+}
+
+#[test]
+fn a_tls_handshake_that_does_not_end_or_is_none_is_ended_and_counted() {
+    let mut place = Place::new("[limits]\nhandshake_seconds = 1\n");
+    let address = place.server.address_with("tls");
+    let mut plain = Client::connect_to(address);
+    plain.send(request("/", WAMP).as_bytes());
+    let answer = plain.read_to_end();
+    assert_eq!(answer.first(), Some(&0x15), "a TLS alert, not {answer:?}");
+    place.server.await_metric(r#"orosync_handshakes_refused_total{reason="tls"}"#, 1.0);
+    let line = place.server.await_line("connection refused");
+    assert!(line.contains(r#""reason":"tls""#), "{line}");
+
+    let mut silent = Client::connect_to(address);
+    // Ended when its time is up, with a courteous alert.
+    assert!(silent.read_to_end().iter().take(1).all(|byte| *byte == 0x15));
+    place.server.await_metric(r#"orosync_handshakes_refused_total{reason="timeout"}"#, 1.0);
+    place.user(1);
+}
+
+#[test]
+fn an_idle_session_over_tls_costs_a_bounded_amount_of_memory() {
+    const SESSIONS: u64 = 500;
+    let place = Place::new("");
+    // What the first sessions need once: code, tables, arenas.
+    let _first: Vec<Client> = (0..50).map(|uid| place.user(uid)).collect();
+    let before = place.server.resident_bytes();
+    let _clients: Vec<Client> = (0..SESSIONS).map(|uid| place.user(uid)).collect();
+    let each = place.server.resident_bytes().saturating_sub(before) / SESSIONS;
+    assert!(each < MAX_BYTES_OF_A_TLS_SESSION, "{each} bytes for each session");
+}
+
+#[test]
+fn the_unix_socket_has_the_owner_and_the_mode_that_were_asked_for() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let socket = directory.path().join("own.sock");
+    let (user, group) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    let _server = Server::start_with(&format!(
+        "bind = [\"127.0.0.1:0\", \"unix:{} user={user} group={group} mode=0620\"]\n",
+        socket.display()
+    ));
+    let file = fs::metadata(&socket).expect("it is there");
+    assert_eq!((file.permissions().mode() & 0o777, file.uid(), file.gid()), (0o620, user, group));
+    let default = Server::start();
+    let file = fs::metadata(default.socket()).expect("it is there");
+    assert_eq!(file.permissions().mode() & 0o777, 0o666);
+}
