@@ -36,8 +36,8 @@ const MAX_BATCH: usize = 4;
 const OUTBOUND_BYTES: usize = 4096;
 const PUBLISHER_MESSAGES: usize = 4;
 
-/// A Close frame, and what each waiting frame counts beside its bytes.
-const LAST_WORD: usize = 127 + 64;
+/// A Close frame and a pong before it, with what each waiting frame counts beside its bytes.
+const LAST_WORD: usize = 2 * (127 + 64);
 
 /// What the event loop, or somebody at the far end of a socket, does.
 #[derive(Arbitrary, Debug)]

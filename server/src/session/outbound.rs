@@ -60,7 +60,8 @@ impl Outbound {
         Ok(())
     }
 
-    /// Appends a frame beyond the bound, if need be: the Close frame, at most 127 bytes, behind which nothing comes.
+    /// Appends a frame beyond the bound, if need be: the Close frame, behind which nothing comes, or the pong before it. Each
+    /// has at most 127 bytes.
     pub fn push_last(&mut self, frame: Bytes) {
         self.append(Rc::new(frame));
     }

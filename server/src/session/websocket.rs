@@ -91,7 +91,9 @@ impl WebSocket {
         let frame = CloseFrame { code: CloseCode::from(reason.code()), reason: reason.text().into() };
         let Self { context, max_message_bytes, buffer_bytes, .. } = self;
         let open = context.get_or_insert_with(|| Box::new(new_context(*max_message_bytes, *buffer_bytes)));
-        // It fails only if the closing handshake is complete already.
+        // Both fail only if the closing handshake is complete already. A pong that is still to be sent would come behind the
+        // Close frame, where nothing may come.
+        let _ = open.flush(&mut LastWord(outbound));
         let _ = open.close(&mut LastWord(outbound), Some(frame));
     }
 }
@@ -138,7 +140,7 @@ impl Write for Lent<'_, '_> {
     }
 }
 
-/// The way out for a Close frame, which always fits.
+/// The way out for a Close frame, and a pong before it, which always fit.
 struct LastWord<'a>(&'a mut Outbound);
 
 impl Read for LastWord<'_> {
@@ -208,6 +210,17 @@ mod tests {
         let (received, sent) = all(&masked(8, &[0x03, 0xe8]));
         assert_eq!(received, [Ok(Incoming::Control), Ok(Incoming::Closed)]);
         assert_eq!(sent, [0x88, 2, 0x03, 0xe8]);
+    }
+
+    #[test]
+    fn a_pong_never_comes_behind_a_close() {
+        let mut socket = WebSocket::new(100, 64);
+        let mut outbound = Outbound::new(10_000);
+        let ping = masked(9, b"p");
+        assert_eq!(socket.next(&mut &ping[..], &mut outbound), Ok(Some(Incoming::Control)));
+        socket.close(CloseReason::GoingAway, &mut outbound);
+        let sent: Vec<u8> = outbound.slices().flat_map(|slice| slice.to_vec()).collect();
+        assert!(sent.starts_with(b"\x8a\x01p\x88"), "{sent:?}");
     }
 
     #[test]
