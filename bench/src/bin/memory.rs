@@ -7,6 +7,8 @@
 use std::error::Error;
 use std::fs;
 use std::io;
+use std::thread;
+use std::time::Duration;
 
 use clap::Parser;
 use orosync_bench::load::{Load, Traffic};
@@ -25,6 +27,8 @@ const MANY_SESSIONS: usize = 50_000;
 const TAKE_MANY: [&str; 2] = ["orosync", "raw_write"];
 
 const EVENTS: usize = 100;
+/// Allocators give memory back a little later.
+const AFTERWARDS: Duration = Duration::from_secs(5);
 const TRAFFIC: Traffic = Traffic { bytes: 120, in_flight: 32 };
 
 /// What does an idle session cost in memory?
@@ -96,6 +100,7 @@ fn cost(peer: &Peer, sessions: usize) -> io::Result<Cost> {
     let (idle, slab) = (process.resident_bytes()?, slab_bytes()?);
     load.publish_all(EVENTS, TRAFFIC)?;
     settle(&process)?;
+    thread::sleep(AFTERWARDS);
     let after = process.resident_bytes()?;
     let each = |bytes: u64, before: u64| quotient(bytes.saturating_sub(before), sessions as u64);
     Ok(Cost { idle: each(idle, before), kernel: each(slab, slab_before), after_events: each(after, before) })

@@ -253,6 +253,9 @@ impl Shard {
 
     /// Looks at the clock, about once a second.
     pub fn handle_timeout(&mut self, now: Instant) {
+        // A burst to many sessions made them long. What this second needs is kept.
+        self.dirty.shrink_to(2 * self.dirty.len());
+        self.written_next.shrink_to(2 * self.written_next.len());
         for (slot, entry) in &mut self.sessions {
             if !entry.unpublished.is_empty() || !entry.replies.is_empty() {
                 entry.session.ask_for_patience(now);
