@@ -66,22 +66,31 @@ impl Doorbell {
         self.asleep.store(false, Ordering::Relaxed);
     }
 
-    /// Waits until it rings, `socket` is ready for what is asked, or the time is over. Silences the bell.
-    pub(crate) fn wait(&self, socket: Option<(BorrowedFd<'_>, PollFlags)>, timeout: Option<Duration>) {
-        let Some(bell) = self.bell.get() else { return };
+    /// Waits until it rings, `socket` is ready for what is asked, or the time is over. Silences the bell. Returns whether the
+    /// socket is ready, or may be.
+    pub(crate) fn wait(
+        &self,
+        socket: Option<(BorrowedFd<'_>, PollFlags)>,
+        timeout: Option<Duration>,
+    ) -> bool {
+        let Some(bell) = self.bell.get() else { return true };
         let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
         let bell = PollFd::from_borrowed_fd(bell.event.as_fd(), PollFlags::IN);
         // A failed poll (EINTR cannot happen: the thread has no signals; ENOMEM might) is a short rest: the loop asks again.
-        let rang = if let Some((socket, interest)) = socket {
+        let (rang, ready) = if let Some((socket, interest)) = socket {
             let mut both = [bell, PollFd::from_borrowed_fd(socket, interest)];
-            poll(&mut both, timeout.as_ref()).is_ok() && !both[0].revents().is_empty()
+            match poll(&mut both, timeout.as_ref()) {
+                Ok(_) => (!both[0].revents().is_empty(), !both[1].revents().is_empty()),
+                Err(_) => (false, true),
+            }
         } else {
             let mut alone = [bell];
-            poll(&mut alone, timeout.as_ref()).is_ok() && !alone[0].revents().is_empty()
+            (poll(&mut alone, timeout.as_ref()).is_ok() && !alone[0].revents().is_empty(), false)
         };
         if rang {
             self.silence();
         }
+        ready
     }
 
     fn silence(&self) {

@@ -1,8 +1,8 @@
 //! The one loop of the link thread: queue, machine and wire.
 //!
 //! Owns the worker, behind a lock that the thread holds as long as it lives: window and queue outlive a thread that could not
-//! be started, and a panic. The thread sleeps in `poll()`; after work it naps first, because waking it costs the publisher
-//! microseconds. It never spins: PHP's time limit counts this thread's CPU time too.
+//! be started, and a panic. The thread sleeps in `poll()`; while messages follow each other it naps instead, because waking it
+//! costs the publisher microseconds. It never spins: PHP's time limit counts this thread's CPU time too.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -30,11 +30,8 @@ use crate::transport::{Connector, Incoming, Transport};
 /// One nap.
 const NAP: Duration = Duration::from_micros(100);
 
-/// Naps after a message for which the thread was woken. Most requests publish once, and a nap costs the machine as much as a
-/// wake that it may save.
-const NAPS_AFTER_SLEEP: u32 = 4;
-
-/// Naps after a message that came during a nap: others may follow.
+/// Naps after a message that followed another one within the time that they take: more may follow. After a lone one there
+/// is none: most requests publish once, and a nap costs the machine as much as a wake that it may save.
 const NAPS_IN_A_ROW: u32 = 10;
 
 /// How long a publisher's ticket is good. It is minted for the attempt that uses it at once.
@@ -117,9 +114,9 @@ pub(crate) struct Worker {
     connector: Connector,
     transport: Option<Transport>,
     naps_left: u32,
-    /// How many messages there were when it last rested, and whether it slept then.
+    /// How many messages had left the queue when it last rested, and since when.
     taken: u64,
-    slept: bool,
+    taken_at: Option<Instant>,
 }
 
 impl Worker {
@@ -138,7 +135,7 @@ impl Worker {
             transport: None,
             naps_left: 0,
             taken: 0,
-            slept: true,
+            taken_at: None,
         }
     }
 
@@ -269,34 +266,43 @@ impl Worker {
         }
     }
 
-    /// Waits for bytes, messages, requests or time. Naps while there were messages a moment ago.
+    /// Waits for bytes, messages, requests or time. Naps while messages follow each other.
     fn rest(&mut self, now: Instant, until: Option<Instant>) {
-        let doorbell = &self.shared.doorbell;
-        let socket = self.transport.as_ref().map(Transport::interest);
         let left = until.map(|until| until.saturating_duration_since(now));
         let sends_at_once =
             self.machine.is_open() && self.transport.as_ref().is_some_and(Transport::is_drained);
         if !sends_at_once {
             // A new message could not leave now: nobody needs to wake us for it.
-            doorbell.wait(socket, left);
+            self.wait(left);
             return;
         }
         let taken = self.exit.taken();
         if taken != self.taken {
+            let follows =
+                self.taken_at.is_some_and(|before| now.duration_since(before) < NAPS_IN_A_ROW * NAP);
+            self.naps_left = if follows || taken - self.taken > 1 { NAPS_IN_A_ROW } else { 0 };
             self.taken = taken;
-            self.naps_left = if self.slept { NAPS_AFTER_SLEEP } else { NAPS_IN_A_ROW };
+            self.taken_at = Some(now);
         }
-        self.slept = self.naps_left == 0;
-        if !self.slept {
+        if self.naps_left > 0 {
             self.naps_left -= 1;
-            doorbell.wait(socket, Some(left.map_or(NAP, |left| left.min(NAP))));
+            self.wait(Some(left.map_or(NAP, |left| left.min(NAP))));
             return;
         }
-        doorbell.lie_down();
+        self.shared.doorbell.lie_down();
         if self.exit.is_empty() {
-            doorbell.wait(socket, left);
+            self.wait(left);
         }
-        doorbell.get_up();
+        self.shared.doorbell.get_up();
+    }
+
+    fn wait(&mut self, time: Option<Duration>) {
+        let socket = self.transport.as_ref().map(Transport::interest);
+        if self.shared.doorbell.wait(socket, time)
+            && let Some(transport) = &mut self.transport
+        {
+            transport.handle_readable();
+        }
     }
 }
 

@@ -4,9 +4,9 @@
 
 use orosync_protocol::CloseReason;
 
+use super::Party;
 use super::outbound::{Outbound, TooSlow};
 use super::websocket::{Incoming, Kind, WebSocket};
-use super::{BROWSER_BUFFER_BYTES, Party};
 use crate::frame::{binary_frame, text_frame};
 
 /// The largest message of the Autobahn test suite (cases 9.1.6 and 9.2.6).
@@ -19,7 +19,7 @@ pub(super) fn is_wanted(response: &[u8]) -> bool {
 
 /// Instead of a browser.
 pub(super) fn open() -> (WebSocket, Party) {
-    (WebSocket::new(MAX_MESSAGE_BYTES, BROWSER_BUFFER_BYTES), Party::Echo)
+    (WebSocket::new(MAX_MESSAGE_BYTES), Party::Echo)
 }
 
 /// The same message again.

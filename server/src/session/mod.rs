@@ -57,12 +57,6 @@ pub const SERVER_IDENT: &str = concat!("Orosync/", env!("CARGO_PKG_VERSION"));
 /// How long an ended session's peer may take to read what is left for it, and then for its own Close frame and FIN.
 pub const FAREWELL: Duration = Duration::from_secs(2);
 
-/// tungstenite's read buffer while a browser is read, which sends a few short messages in its life.
-const BROWSER_BUFFER_BYTES: usize = 1 << 10;
-
-/// The same for a publisher, which sends batches.
-const LINK_BUFFER_BYTES: usize = 16 << 10;
-
 /// What all sessions of a node share. A clone shares what counts and remembers, and may have other rules.
 #[derive(Clone, Debug)]
 pub struct Shared {
@@ -470,16 +464,14 @@ impl Session {
         let id = SessionId(rand::random());
         debug!(peer = %self.caller.peer, session = %id, ?protocol, role = %identity.role, "session begins");
         let (socket, party) = match protocol {
-            Subprotocol::Link => {
-                (WebSocket::new(MAX_FRAME_BYTES, LINK_BUFFER_BYTES), Party::Publisher(Publisher::default()))
-            }
+            Subprotocol::Link => (WebSocket::new(MAX_FRAME_BYTES), Party::Publisher(Publisher::default())),
             #[cfg(feature = "echo")]
             Subprotocol::Wamp if echo::is_wanted(&response) => echo::open(),
             Subprotocol::Wamp | Subprotocol::Orosync => {
                 let welcome =
                     ServerMessage::Welcome { session: id.to_string(), ident: SERVER_IDENT.to_owned() };
                 response.extend_from_slice(&text_frame(wamp::encode_server(&welcome)));
-                let socket = WebSocket::new(shared.limits.message_bytes, BROWSER_BUFFER_BYTES);
+                let socket = WebSocket::new(shared.limits.message_bytes);
                 (socket, Party::Browser(Browser::new(shared, now)))
             }
         };

@@ -12,6 +12,11 @@ use tungstenite::protocol::{CloseFrame, Message, Role, WebSocketConfig, WebSocke
 use super::boundary::FrameBoundary;
 use super::outbound::Outbound;
 
+/// tungstenite's read buffer, which it allocates for a context and clears at each read: as much as there is to be read, so
+/// that a short message is cheap and a burst is read in few pieces. Not less, because a message may come in pieces.
+const LEAST_BUFFER_BYTES: usize = 512;
+const MOST_BUFFER_BYTES: usize = 16 << 10;
+
 /// One session's WebSocket.
 ///
 /// Between messages, which is nearly always, tungstenite has nothing to remember, and there is no context: an idle session
@@ -21,7 +26,6 @@ pub struct WebSocket {
     context: Option<Box<WebSocketContext>>,
     boundary: FrameBoundary,
     max_message_bytes: usize,
-    buffer_bytes: usize,
 }
 
 /// Something that a client sent.
@@ -45,10 +49,9 @@ pub enum Kind {
 }
 
 impl WebSocket {
-    /// A WebSocket just after its opening handshake. `buffer_bytes` are allocated while something is read: few for browsers,
-    /// which send short messages, more for the link.
-    pub fn new(max_message_bytes: usize, buffer_bytes: usize) -> Self {
-        Self { context: None, boundary: FrameBoundary::default(), max_message_bytes, buffer_bytes }
+    /// A WebSocket just after its opening handshake.
+    pub fn new(max_message_bytes: usize) -> Self {
+        Self { context: None, boundary: FrameBoundary::default(), max_message_bytes }
     }
 
     /// The next thing in `input`; none when it is used up. An error is what the session closes with.
@@ -57,8 +60,8 @@ impl WebSocket {
         input: &mut &[u8],
         outbound: &mut Outbound,
     ) -> Result<Option<Incoming>, CloseReason> {
-        let Self { context, boundary, max_message_bytes, buffer_bytes } = self;
-        let open = context.get_or_insert_with(|| Box::new(new_context(*max_message_bytes, *buffer_bytes)));
+        let Self { context, boundary, max_message_bytes } = self;
+        let open = context.get_or_insert_with(|| new_context(*max_message_bytes, input.len()));
         match open.read(&mut Lent { input, boundary, outbound }) {
             Ok(Message::Text(text)) => Ok(Some(Incoming::Message(text.into(), Kind::Text))),
             Ok(Message::Binary(bytes)) => Ok(Some(Incoming::Message(bytes, Kind::Binary))),
@@ -89,8 +92,7 @@ impl WebSocket {
     /// Begins the closing handshake.
     pub fn close(&mut self, reason: CloseReason, outbound: &mut Outbound) {
         let frame = CloseFrame { code: CloseCode::from(reason.code()), reason: reason.text().into() };
-        let Self { context, max_message_bytes, buffer_bytes, .. } = self;
-        let open = context.get_or_insert_with(|| Box::new(new_context(*max_message_bytes, *buffer_bytes)));
+        let open = self.context.get_or_insert_with(|| new_context(self.max_message_bytes, 0));
         // Both fail only if the closing handshake is complete already. A pong that is still to be sent would come behind the
         // Close frame, where nothing may come.
         let _ = open.flush(&mut LastWord(outbound));
@@ -98,13 +100,14 @@ impl WebSocket {
     }
 }
 
-fn new_context(max_message_bytes: usize, buffer_bytes: usize) -> WebSocketContext {
+/// `input_bytes`: how many there are to be read now.
+fn new_context(max_message_bytes: usize, input_bytes: usize) -> Box<WebSocketContext> {
     let config = WebSocketConfig::default()
-        .read_buffer_size(buffer_bytes)
+        .read_buffer_size(input_bytes.clamp(LEAST_BUFFER_BYTES, MOST_BUFFER_BYTES))
         .write_buffer_size(0)
         .max_message_size(Some(max_message_bytes))
         .max_frame_size(Some(max_message_bytes));
-    WebSocketContext::new(Role::Server, Some(config))
+    Box::new(WebSocketContext::new(Role::Server, Some(config)))
 }
 
 /// The session's two ends, lent to tungstenite for one call.
@@ -171,7 +174,7 @@ mod tests {
     }
 
     fn all(input: &[u8]) -> (Vec<Result<Incoming, CloseReason>>, Vec<u8>) {
-        let mut socket = WebSocket::new(100, 64);
+        let mut socket = WebSocket::new(100);
         let mut outbound = Outbound::new(10_000);
         let mut received = Vec::new();
         let mut input = input;
@@ -214,7 +217,7 @@ mod tests {
 
     #[test]
     fn a_pong_never_comes_behind_a_close() {
-        let mut socket = WebSocket::new(100, 64);
+        let mut socket = WebSocket::new(100);
         let mut outbound = Outbound::new(10_000);
         let ping = masked(9, b"p");
         assert_eq!(socket.next(&mut &ping[..], &mut outbound), Ok(Some(Incoming::Control)));
