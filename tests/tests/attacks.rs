@@ -2,7 +2,7 @@
 //! order, none is closed, and afterwards the memory is what it was.
 //!
 //! How late their events come is printed, quiet and under attack, and not judged here: `cargo test --package orosync-tests
-//! --test attacks -- --nocapture`.
+//! --test attacks -- --nocapture --test-threads 1`.
 
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,6 +13,7 @@ use orosync_tests::client::{Client, OROSYNC, Received, WAMP, frame, request};
 use orosync_tests::crowd::Crowd;
 use orosync_tests::server::{Server, ticket};
 use orosync_tests::wait;
+use rustix::process::setpriority_process;
 
 /// Sessions that behave well.
 const CROWD: u64 = 200;
@@ -22,6 +23,9 @@ const NUMBERS: usize = 100;
 
 /// Within this the server's allocator gives back what is free (`.cargo/config.toml`).
 const GIVEN_BACK: Duration = Duration::from_secs(2);
+
+/// Of a thread, as `nice` counts.
+const LOWEST_PRIORITY: i32 = 19;
 
 /// A topic of any name, for the attacks that need many.
 const CONFIGURATION: &str = "[[topics]]\npattern = \"acme/{name}\"\nsubscribe = \"user\"\n";
@@ -43,6 +47,8 @@ impl Arena {
     fn withstand(self, what: &str, attack: impl Fn(&Server)) {
         let Self { server, crowd } = self;
         let ((), quiet) = crowd.during(NUMBERS, || ());
+        // An attacker has a machine of its own: here it must not take from the crowd what the server leaves to it.
+        setpriority_process(None, LOWEST_PRIORITY).expect("anybody may have less");
         let ((), under_attack) = crowd.during(NUMBERS, || attack(&server));
         let after_first = settled_bytes(&server);
         for _ in 0..2 {
