@@ -35,10 +35,10 @@ test-rust: ## Test the Rust crates, all but the extension
 	@scripts/install-deps build
 	cargo test --workspace --exclude orosync --exclude orosync-tests
 
-test-conformance: ## Test the server's WebSockets with the Autobahn suite
+test-conformance: ## Test the WebSockets of server and publishers with the Autobahn suite
 	@scripts/install-deps build conformance
-	cargo build --workspace --exclude orosync --exclude orosync-tests --features orosync-server/echo --example echo_server
-	tests/conformance/run $(TARGET)/debug/examples/echo_server $(TARGET)/conformance
+	cargo build --workspace --exclude orosync --exclude orosync-tests --features orosync-server/echo,orosync-link/echo --example echo_server --example echo_client
+	tests/conformance/run $(TARGET)/debug/examples/echo_server $(TARGET)/debug/examples/echo_client $(TARGET)/conformance
 
 test-fuzz: ## Fuzz everything that reads foreign bytes, for half a minute each
 	@scripts/install-deps build fuzz

@@ -27,6 +27,8 @@
 mod arena;
 mod backoff;
 mod doorbell;
+#[cfg(feature = "echo")]
+pub mod echo;
 pub mod error;
 mod machine;
 pub mod options;

@@ -60,24 +60,35 @@ pub(crate) enum Incoming {
 }
 
 impl Transport {
-    /// The next message, if there is one. Asks the kernel only after [`Transport::handle_readable`].
+    /// What came next, if anything did. Asks the kernel only after [`Transport::handle_readable`].
     pub(crate) fn read(&mut self) -> Result<Option<Incoming>, LinkError> {
+        let Some(message) = self.receive()? else { return Ok(None) };
+        match message {
+            Message::Binary(frame) => Ok(Some(Incoming::Frame(frame))),
+            Message::Pong(payload) => Ok(Some(Incoming::Pong(payload))),
+            Message::Ping(_) => Ok(Some(Incoming::Ping)),
+            Message::Close(frame) => Err(closed(frame)),
+            Message::Text(_) => Err(LinkError::Handshake("a text message on the backend link".to_owned())),
+            Message::Frame(_) => Ok(Some(Incoming::Other)),
+        }
+    }
+
+    /// The same for any message.
+    pub(crate) fn receive(&mut self) -> Result<Option<Message>, LinkError> {
         if !self.readable {
             return Ok(None);
         }
         match self.websocket.read() {
-            Ok(Message::Binary(frame)) => Ok(Some(Incoming::Frame(frame))),
-            Ok(Message::Pong(payload)) => Ok(Some(Incoming::Pong(payload))),
-            Ok(Message::Ping(_)) => {
-                // tungstenite answers with the next write: let that be now.
-                self.drained = false;
-                Ok(Some(Incoming::Ping))
+            Ok(message) => {
+                match message {
+                    // tungstenite answers with the next write: let that be now.
+                    Message::Ping(_) => self.drained = false,
+                    // The same, as far as the kernel takes it now: nobody waits for a connection that ends.
+                    Message::Close(_) => drop(self.websocket.flush()),
+                    _ => {}
+                }
+                Ok(Some(message))
             }
-            Ok(Message::Close(frame)) => Err(closed(frame)),
-            Ok(Message::Text(_)) => {
-                Err(LinkError::Handshake("a text message on the backend link".to_owned()))
-            }
-            Ok(Message::Frame(_)) => Ok(Some(Incoming::Other)),
             Err(tungstenite::Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.readable = false;
                 Ok(None)
@@ -127,7 +138,8 @@ impl Transport {
         (self.websocket.get_ref().socket().as_fd(), flags)
     }
 
-    fn send(&mut self, message: Message) -> Result<(), LinkError> {
+    /// Hands a message over. Only when drained.
+    pub(crate) fn send(&mut self, message: Message) -> Result<(), LinkError> {
         // Before the write, which may fail half-way.
         self.drained = false;
         would_block_is_false(self.websocket.write(message))?;

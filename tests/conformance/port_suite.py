@@ -68,6 +68,7 @@ def convert_fuzzing(source, name):
         ("''.join(payload)", "b''.join(bytes(part) for part in payload)"),
         ("json.dumps(case, ", "json.dumps(case, default = _text, "),
         ("self.createReports()", "self.createReports(produceHtml = False)"),
+        ("self.factory.createReports()", "self.factory.createReports(produceHtml = False)"),
         (", debug = debug, debugCodePaths = debug", ""),
         ("self.failConnection()", "self._fail_connection()"),
         ("   def onMessage(self, msg, binary):\n", "   def onMessage(self, msg, binary):\n      msg = _text(msg)\n"),

@@ -1,0 +1,37 @@
+"""Attacks the clients that connect, with the converted Autobahn test suite: serve_suite.py PORTED OUTDIR SUBPROTOCOL CASE...
+
+Prints the port that it listens on. A client asks for one case after another (/runCase?case=1&agent=NAME, from 1 on), and then for the results
+(/updateReports?agent=NAME), which are written to OUTDIR/index.json. Nothing is judged here. Runs until it is stopped.
+"""
+
+import socket
+import sys
+
+ported, outdir, subprotocol, *cases = sys.argv[1:]
+sys.path.insert(0, ported)
+
+from autobahntestsuite import choosereactor  # noqa: E402,F401 - must come first: it installs the reactor
+from autobahntestsuite import fuzzing  # noqa: E402
+from twisted.internet import reactor  # noqa: E402
+
+on_connect = fuzzing.FuzzingServerProtocol.onConnect
+
+
+def agree(self, request):
+    """The suite agrees to no subprotocol, and a publisher speaks no other."""
+    on_connect(self, request)
+    return subprotocol if subprotocol in request.protocols else None
+
+
+fuzzing.FuzzingServerProtocol.onConnect = agree
+with socket.create_server(("127.0.0.1", 0)) as free:
+    port = free.getsockname()[1]
+fuzzing.startServer({
+    "outdir": outdir,
+    "url": f"ws://127.0.0.1:{port}",
+    "cases": cases,
+    "exclude-cases": [],
+    "exclude-agent-cases": {},
+}, None)
+print("listening:", port, flush=True)
+reactor.run()
