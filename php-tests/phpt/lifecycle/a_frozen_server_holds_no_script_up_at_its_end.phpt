@@ -21,13 +21,14 @@ $scripts = [];
 foreach ($ends as $name => $end) {
     $connected = $server->file('connected');
     $log = $server->file('log');
+    $settings = ['orosync.shutdown_timeout' => '0.3', 'display_errors' => '0', 'log_errors' => '1', 'error_log' => $log];
     $php = $server->php("
         orosync_publish('oro/ping', 0);
         orosync_flush(20) && touch('$connected');
         while (file_exists('$connected')) { usleep(1000); clearstatcache(); }
         for (\$i = 1; \$i <= 3; ++\$i) { orosync_publish('oro/ping', \$i); }
         $end
-    ", ['orosync.shutdown_timeout' => '0.3', 'display_errors' => '0', 'log_errors' => '1', 'error_log' => $log]);
+    ", $settings, environment: str_starts_with($name, 'out of') ? WITH_MEMORY_MANAGER : []);
     wait_until('it is connected', static fn (): bool => file_exists($connected));
     $scripts[$name] = [$php, $connected, $log];
 }
