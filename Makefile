@@ -48,9 +48,10 @@ fuzz: ## The same with AddressSanitizer, for SECONDS_EACH (600); TARGETS="sessio
 	@scripts/install-deps build fuzz
 	scripts/fuzz $(or $(SECONDS_EACH),600) $(TARGET)/fuzz $(TARGETS)
 
-test-valgrind: build ## Run the extension's tests, and server and PHP together, under valgrind (minutes)
-	@scripts/install-deps test valgrind
-	scripts/test-valgrind $(OROSYNC_SERVER_BIN) $(OROSYNC_EXTENSION)
+test-valgrind: ## Run the extension's tests, and server and PHP together, under valgrind (minutes)
+	@scripts/install-deps build test valgrind
+	cargo build --profile profiling --no-default-features --package orosync-server --package orosync
+	scripts/test-valgrind $(abspath $(TARGET))/profiling/orosync-server $(abspath $(TARGET))/profiling/liborosync.so
 
 test-extension: build ## Test the extension under PHP's own test runner
 	@scripts/install-deps test
@@ -93,7 +94,7 @@ lint: js/node_modules/.package-lock.json tests/browser/node_modules/.package-loc
 	cargo clippy --package orosync-server --features echo --all-targets -- --deny warnings
 	cargo fmt --manifest-path fuzz/Cargo.toml --check -- --config-path .
 	shellcheck scripts/install-deps scripts/enable-extension scripts/fuzz scripts/test-valgrind scripts/test-matrix scripts/matrix/* \
-		tests/conformance/run bench/run bench/profile bench/peers/peer demo/bin/demo demo/bin/console .ci/run
+		tests/conformance/run tests/valgrind/bin/valgrind bench/run bench/profile bench/peers/peer demo/bin/demo demo/bin/console .ci/run
 
 performance-page: bench/report/node_modules/.package-lock.json ## Write docs/performance.md from what `make bench` has measured
 	@scripts/install-deps node

@@ -6,12 +6,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use ext_php_rs::boxed::ZBox;
 use ext_php_rs::exception::PhpException;
 use ext_php_rs::prelude::*;
-use ext_php_rs::types::{Iterable, ZendHashTable, Zval};
+use ext_php_rs::types::{ZendHashTable, Zval};
 use rand::TryRng;
 use rand::rngs::SysRng;
 
 use crate::lifecycle::Handle;
-use crate::zval::{Seconds, Table, Text};
+use crate::zval::{Messages, Seconds, Table, Text};
 use crate::{exceptions, zval};
 
 /// The longest that a browser's ticket may be good, in seconds: the server remembers each used one until it expires.
@@ -36,7 +36,7 @@ pub(crate) fn orosync_publish(topic: Text<'_>, payload: &Zval, options: Table<'_
 }
 
 #[php_function]
-pub(crate) fn orosync_publish_many(messages: Iterable<'_>) -> PhpResult<i64> {
+pub(crate) fn orosync_publish_many(messages: Messages<'_>) -> PhpResult<i64> {
     publish_many(Handle::of_ini()?, messages)
 }
 
@@ -77,10 +77,9 @@ pub(crate) fn publish(
     zval::with_message(topic, payload, options, |message| handle.publish(message))
 }
 
-pub(crate) fn publish_many(handle: Handle, mut messages: Iterable<'_>) -> PhpResult<i64> {
+pub(crate) fn publish_many(handle: Handle, mut messages: Messages<'_>) -> PhpResult<i64> {
     let mut accepted = 0;
-    let iterator = messages.iter().ok_or_else(exceptions::pending)?;
-    for (index, (_, value)) in iterator.enumerate() {
+    for (index, value) in messages.iter()?.enumerate() {
         // A generator may have thrown while it made this one.
         zval::check_pending()?;
         if !zval::with_message_of_many(index, &value, |message| handle.publish(message))? {

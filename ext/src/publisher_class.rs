@@ -7,12 +7,12 @@
 use ext_php_rs::boxed::ZBox;
 use ext_php_rs::flags::ClassFlags;
 use ext_php_rs::prelude::*;
-use ext_php_rs::types::{Iterable, ZendHashTable, Zval};
+use ext_php_rs::types::{ZendHashTable, Zval};
 
 use crate::functions;
 use crate::lifecycle::Handle;
 use crate::settings::Settings;
-use crate::zval::{Seconds, Table, Text};
+use crate::zval::{Messages, Seconds, Table, Text};
 
 /// A publisher of the process.
 #[php_class]
@@ -34,7 +34,7 @@ impl Publisher {
         functions::publish(self.handle, topic, payload, options)
     }
 
-    pub(crate) fn publish_many(&self, messages: Iterable<'_>) -> PhpResult<i64> {
+    pub(crate) fn publish_many(&self, messages: Messages<'_>) -> PhpResult<i64> {
         functions::publish_many(self.handle, messages)
     }
 

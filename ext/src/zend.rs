@@ -5,7 +5,7 @@ use std::ptr;
 
 use ext_php_rs::boxed::ZBox;
 use ext_php_rs::ffi::{ext_php_rs_zend_string_release, zend_ini_entry};
-use ext_php_rs::types::{ZendStr, Zval};
+use ext_php_rs::types::{ZendIterator, ZendStr, Zval};
 use ext_php_rs::zend::{ClassEntry, ModuleEntry};
 
 /// php.h: `LOG_WARNING` of syslog(3).
@@ -36,6 +36,7 @@ unsafe extern "C" {
     static spl_ce_RuntimeException: *mut ClassEntry;
 
     fn php_json_encode_ex(buffer: *mut SmartStr, value: *mut Zval, options: c_int, depth: i64) -> c_int;
+    fn zend_iterator_dtor(iterator: *mut ZendIterator);
     fn zval_try_get_string_func(value: *mut Zval) -> *mut ZendStr;
     fn zend_ini_string_ex(
         name: *const c_char,
@@ -100,6 +101,16 @@ pub(crate) fn to_string(value: &Zval) -> Option<ZBox<ZendStr>> {
         let string = zval_try_get_string_func(ptr::from_ref(value).cast_mut());
         (!string.is_null()).then(|| ZBox::from_raw(string))
     }
+}
+
+/// Gives back an iterator, and with it its hold on the object that it goes through.
+///
+/// # Safety
+///
+/// The iterator came from the `get_iterator` of a class, and is not used afterwards.
+pub(crate) unsafe fn release_iterator(iterator: &mut ZendIterator) {
+    // SAFETY: the caller's promise; the reference is the only one, it came with the iterator.
+    unsafe { zend_iterator_dtor(iterator) };
 }
 
 /// A setting of php.ini; empty if there is none.

@@ -1,10 +1,10 @@
 //! PHP values to what the link and the tickets speak of.
 
 use ext_php_rs::boxed::ZBox;
-use ext_php_rs::convert::{FromZval, StubLiteral};
+use ext_php_rs::convert::{FromZval, FromZvalMut, StubLiteral};
 use ext_php_rs::exception::PhpException;
 use ext_php_rs::flags::DataType;
-use ext_php_rs::types::{ArrayKey, ZendHashTable, ZendStr, Zval};
+use ext_php_rs::types::{ArrayKey, Iterable, ZendHashTable, ZendStr, Zval};
 use ext_php_rs::zend::ExecutorGlobals;
 use orosync_link::Status;
 use orosync_protocol::disconnect::Disconnect;
@@ -13,7 +13,7 @@ use orosync_protocol::ticket::{Identity, MAX_GRANTED, Role};
 use orosync_protocol::topic::TopicRef;
 use orosync_protocol::{Audience, SessionId, SessionIds, TopicPattern};
 
-use crate::{exceptions, json};
+use crate::{exceptions, json, zend};
 
 /// A `string` parameter, before PHP's own conversion. Declared as `string`, as editors expect it; takes what a PHP function
 /// takes without strict types: an int, a float, a bool, a Stringable.
@@ -36,7 +36,7 @@ impl<'a> Text<'a> {
             return Ok(Converted::Not(value));
         }
         if value.is_long() || value.is_double() || value.is_bool() || value.is_object() {
-            return crate::zend::to_string(value).map(Converted::To).ok_or_else(exceptions::pending);
+            return zend::to_string(value).map(Converted::To).ok_or_else(exceptions::pending);
         }
         Err(exceptions::wrong_type(&format!("${name} must be of type string, {} given", type_name(value))))
     }
@@ -112,6 +112,34 @@ impl Seconds {
     pub(crate) fn duration(self) -> std::time::Duration {
         let seconds = if self.0.is_nan() { 0.0 } else { self.0.clamp(0.0, Self::LONGEST) };
         std::time::Duration::from_secs_f64(seconds)
+    }
+}
+
+/// An `iterable` parameter. `ext-php-rs` makes an iterator of an object, and never gives it back.
+pub(crate) struct Messages<'a>(Iterable<'a>);
+
+impl<'a> FromZvalMut<'a> for Messages<'a> {
+    const TYPE: DataType = DataType::Iterable;
+
+    fn from_zval_mut(value: &'a mut Zval) -> Option<Self> {
+        Iterable::from_zval_mut(value).map(Self)
+    }
+}
+
+impl Messages<'_> {
+    /// One after the other: PHP code may run between two. An object that cannot be gone through throws.
+    pub(crate) fn iter(&mut self) -> Result<impl Iterator<Item = Zval>, PhpException> {
+        let items = self.0.iter().ok_or_else(exceptions::pending)?;
+        Ok(items.map(|(_, value)| value))
+    }
+}
+
+impl Drop for Messages<'_> {
+    fn drop(&mut self) {
+        if let Iterable::Traversable(iterator) = &mut self.0 {
+            // SAFETY: `from_zval_mut` got it from the object's class; what borrows it ends before we do.
+            unsafe { zend::release_iterator(iterator) };
+        }
     }
 }
 

@@ -5,12 +5,12 @@ use std::process::ExitCode;
 use clap::Parser;
 use orosync_server::cli::Cli;
 use orosync_server::commands;
-use tikv_jemallocator::Jemalloc;
 
 /// Chosen by what it gives back: after 100,000 topics of a thousand browsers that left, the process is as small as
 /// before; with the system's it keeps four times that. Set up in `.cargo/config.toml`.
+#[cfg(feature = "jemalloc")]
 #[global_allocator]
-static ALLOCATOR: Jemalloc = Jemalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     match commands::run(Cli::parse()) {

@@ -48,7 +48,7 @@ $fatal = $server->php('
     class Fatal implements JsonSerializable { function jsonSerialize(): mixed { trigger_error("fatal", E_USER_ERROR); } }
     register_shutdown_function(function () { orosync_publish("oro/ping", "after a fatal error"); });
     orosync_publish("oro/ping", new Fatal);
-', ['orosync.shutdown_timeout' => '20', 'display_errors' => 'stderr']);
+', ['orosync.shutdown_timeout' => '20', 'display_errors' => 'stderr'], environment: WITH_MEMORY_MANAGER);
 echo 'exit ', $fatal->wait(), "\n";
 echo implode(' ', $watcher->all()), "\n";
 --EXPECTF--
