@@ -12,7 +12,7 @@ fn door(anonymous: Anonymous) -> Door {
     Door {
         authenticator: Arc::new(Authenticator::new(vec![Verifier::from_secret(SECRET).unwrap()], 100)),
         anonymous,
-        allowed_origins: AllowedOrigins::new(vec!["example.com".into()]),
+        allowed_origins: vec![OriginPattern::parse("example.com").unwrap()],
         trusted_proxies: TrustedProxies::parse(["192.0.2.1", "10.0.0.0/8"]).unwrap(),
         max_head_bytes: 4096,
     }
@@ -149,6 +149,22 @@ fn a_page_of_another_site_is_refused_before_its_ticket_is_spent() {
     let own = request(&target, "Origin: https://example.com\r\n");
     let outcome = Handshake::default().handle_bytes(own.as_bytes(), &door, &mut caller("192.0.2.1:1"), NOW);
     assert!(matches!(outcome, Outcome::Upgrade(_)));
+}
+
+#[test]
+fn a_program_without_an_origin_may_connect() {
+    let shake = |more: &str| {
+        let door = Door { allowed_origins: Vec::new(), ..door(Anonymous::Accept) };
+        Handshake::default().handle_bytes(
+            request("/", more).as_bytes(),
+            &door,
+            &mut caller("192.0.2.1:1"),
+            NOW,
+        )
+    };
+    assert!(matches!(shake(""), Outcome::Upgrade(_)));
+    let page = shake("Origin: https://example.com\r\n");
+    assert!(matches!(page, Outcome::Refused { refusal: Refusal::Origin, .. }));
 }
 
 #[test]
