@@ -150,10 +150,19 @@ fn identify(
     });
     let presented = bearer.or_else(|| Some((ticket_of(request.path?)?, Presented::InUrl)));
     let identity = match presented {
-        Some((ticket, how)) => door.authenticator.authenticate(&ticket, how, unix_now).map_err(|error| {
-            let refusal = if error == AuthError::MemoryFull { Refusal::Busy } else { Refusal::TicketRefused };
-            (refusal, Some(error))
-        })?,
+        Some((ticket, how)) => door
+            .authenticator
+            .authenticate(&ticket, how, unix_now, |origins| headers.come_from(origins))
+            .map_err(|error| {
+                let refusal = match error {
+                    AuthError::MemoryFull => Refusal::Busy,
+                    AuthError::ForeignPage { .. } => Refusal::OriginOfTicket,
+                    AuthError::Ticket(_) | AuthError::Replayed | AuthError::PublisherInUrl => {
+                        Refusal::TicketRefused
+                    }
+                };
+                (refusal, Some(error))
+            })?,
         None if protocol == Subprotocol::Link => return Err((Refusal::NotAPublisher, None)),
         None if door.anonymous == Anonymous::Refuse => return Err((Refusal::TicketMissing, None)),
         None => Identity::anonymous(),
