@@ -17,8 +17,8 @@ impl Signer {
         Ok(Self(EncodingKey::from_secret(secret)))
     }
 
-    /// A ticket for `identity`, from `now` (seconds since 1970) for `ttl_seconds`. `id` is random and makes it one-time. Pages
-    /// of any host may use it.
+    /// A ticket for `identity`, from `now` (seconds since 1970) for `ttl_seconds`. `id` is random and makes it one-time.
+    /// Pages of any host may use it.
     pub fn mint(
         &self,
         identity: &Identity,

@@ -99,7 +99,7 @@ pub struct Claims {
     /// Patterns of topics that the application grants; at most [`MAX_GRANTED`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub topics: Vec<String>,
-    /// Hosts whose pages may use it, as [`OriginPattern`](crate::OriginPattern) reads them; at most [`MAX_ORIGINS`]. None: any.
+    /// Hosts whose pages may use it ([`OriginPattern`](crate::OriginPattern)); at most [`MAX_ORIGINS`]. None: any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub origins: Vec<String>,
     /// What kind of party this is.

@@ -38,8 +38,8 @@ impl Authenticator {
         Self { verifiers, used: Arc::clone(&self.used) }
     }
 
-    /// Who presents this ticket at `now` (seconds since 1970)? Where the ticket says from which hosts' pages it may be used,
-    /// `comes_from` is asked whether it does. A ticket that is refused is not used up.
+    /// Who presents this ticket at `now` (seconds since 1970)? Where the ticket says from which hosts' pages it may be
+    /// used, `comes_from` is asked whether it does. A ticket that is refused is not used up.
     pub fn authenticate(
         &self,
         ticket: &str,
