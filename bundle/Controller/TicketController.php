@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace Orosync\Controller;
 
 use Orosync\Ticket\TicketIssuerInterface;
+use Orosync\Ticket\TicketOriginsInterface;
 use Orosync\Ticket\TicketUnavailableException;
 use Orosync\Ticket\TopicGrants;
 use Orosync\Ticket\UserClaimsInterface;
@@ -25,6 +26,7 @@ final class TicketController
         private readonly TicketIssuerInterface $tickets,
         private readonly UserClaimsInterface $user,
         private readonly TopicGrants $grants,
+        private readonly TicketOriginsInterface $origins,
         private readonly LoggerInterface $logger,
         private readonly int $ttl,
     ) {
@@ -33,7 +35,7 @@ final class TicketController
     public function __invoke(): JsonResponse
     {
         try {
-            $claims = $this->user->claims() + $this->grants->claimForCurrentUser();
+            $claims = $this->user->claims() + $this->grants->claimForCurrentUser() + $this->origins->claim();
             $answer = ['ticket' => $this->tickets->issue($claims, $this->ttl)];
             $status = Response::HTTP_OK;
         } catch (TicketUnavailableException $e) {

@@ -101,6 +101,15 @@ final class Configuration implements ConfigurationInterface
                             ->min(1)
                             ->defaultValue(300)
                         ->end()
+                        ->arrayNode('origins')
+                            ->info(
+                                'Hosts whose pages may use a ticket, at most 16: crm.example.com, *.example.com, "same host" '
+                                . '(the one that is connected to) or *. Default: in an Oro application the host that is asked '
+                                . 'for the ticket and Oro\'s own origins, else any.'
+                            )
+                            ->example(['crm.example.com', '*.shop.example.com'])
+                            ->scalarPrototype()->end()
+                        ->end()
                     ->end()
                 ->end()
                 ->arrayNode('content_tags')

@@ -9,12 +9,14 @@ use Orosync\Controller\TicketController;
 use Orosync\Endpoint\BindAddress;
 use Orosync\Endpoint\Dsn;
 use Orosync\Endpoint\InvalidEndpointException;
+use Orosync\Ticket\OriginPattern;
 use Orosync\Ticket\TopicGrantInterface;
 use Symfony\Component\Config\Definition\Exception\InvalidConfigurationException;
 use Symfony\Component\Config\FileLocator;
 use Symfony\Component\DependencyInjection\ContainerBuilder;
 use Symfony\Component\DependencyInjection\Extension\Extension;
 use Symfony\Component\DependencyInjection\Loader\PhpFileLoader;
+use Symfony\Component\DependencyInjection\Reference;
 use Symfony\Component\Messenger\MessageBusInterface;
 use Symfony\Component\Notifier\Channel\ChannelInterface;
 
@@ -25,6 +27,7 @@ final class OrosyncExtension extends Extension
     {
         $config = $this->processConfiguration(new Configuration(), $configs);
         $this->refuseWrongEndpoints($config, $container);
+        $this->refuseWrongOrigins($config['ticket']['origins'], $container);
 
         $loader = new PhpFileLoader($container, new FileLocator(__DIR__ . '/../config'));
         $loader->load('services.php');
@@ -55,6 +58,7 @@ final class OrosyncExtension extends Extension
             'orosync.shared_secret' => ['$secret' => $config['secret'], '$secretFile' => $config['secret_file']],
             'orosync.server_binary' => ['$configured' => $config['server']['binary']],
             'orosync.server_command' => ['$configFile' => $config['server']['config']],
+            'orosync.ticket_origins' => ['$hosts' => $config['ticket']['origins']],
             TicketController::class => ['$ttl' => $config['ticket']['ttl']],
             'orosync.maintenance_mode' => ['$file' => $config['maintenance']['flag_file']],
             'orosync.content_tag_listener' => ['$skip' => $config['content_tags']['skip']],
@@ -71,7 +75,10 @@ final class OrosyncExtension extends Extension
         }
         if (isset($container->getParameter('kernel.bundles')['OroSyncBundle'])) {
             $loader->load('oro.php');
-            $container->getDefinition('orosync.oro.ticket_provider')->setArgument('$ttl', $config['ticket']['ttl']);
+            $origins = [] === $config['ticket']['origins'] ? 'orosync.oro.ticket_origins' : 'orosync.ticket_origins';
+            $container->getDefinition('orosync.oro.ticket_provider')
+                ->setArgument('$ttl', $config['ticket']['ttl'])
+                ->setArgument('$origins', new Reference($origins));
             $container->setParameter('orosync.oro.skipped_classes', $config['content_tags']['skip']);
         }
     }
@@ -98,6 +105,32 @@ final class OrosyncExtension extends Extension
                 Dsn::fromSettings(['key' => $key, 'dsn' => $dsn]);
             } catch (InvalidEndpointException $e) {
                 throw new InvalidConfigurationException($e->getMessage(), 0, $e);
+            }
+        }
+    }
+
+    /**
+     * Likewise.
+     *
+     * @param list<scalar|null> $hosts
+     */
+    private function refuseWrongOrigins(array $hosts, ContainerBuilder $container): void
+    {
+        if (\count($hosts) > OriginPattern::MAX_IN_TICKET) {
+            throw new InvalidConfigurationException(sprintf(
+                'orosync.ticket.origins: %d hosts, a ticket holds at most %d. A wildcard such as *.example.com stands for many.',
+                \count($hosts),
+                OriginPattern::MAX_IN_TICKET,
+            ));
+        }
+        foreach ($hosts as $host) {
+            $variables = [];
+            $container->resolveEnvPlaceholders($host, null, $variables);
+            if ([] === $variables && !OriginPattern::accepts((string) $host)) {
+                throw new InvalidConfigurationException(sprintf(
+                    'orosync.ticket.origins: "%s" is not a host. Write crm.example.com, *.example.com, same host or *.',
+                    $host,
+                ));
             }
         }
     }

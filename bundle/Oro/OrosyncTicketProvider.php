@@ -6,6 +6,7 @@ namespace Orosync\Oro;
 
 use Oro\Bundle\SyncBundle\Authentication\Ticket\TicketProvider;
 use Orosync\Ticket\TicketIssuerInterface;
+use Orosync\Ticket\TicketOriginsInterface;
 use Orosync\Ticket\TicketUnavailableException;
 use Orosync\Ticket\TopicGrants;
 use Symfony\Component\HttpKernel\Exception\ServiceUnavailableHttpException;
@@ -24,6 +25,7 @@ final class OrosyncTicketProvider extends TicketProvider
         private readonly TicketIssuerInterface $tickets,
         private readonly OroUserClaims $users,
         private readonly TopicGrants $grants,
+        private readonly TicketOriginsInterface $origins,
         private readonly int $ttl,
     ) {
     }
@@ -31,7 +33,9 @@ final class OrosyncTicketProvider extends TicketProvider
     /** @throws ServiceUnavailableHttpException none can be minted here; a page asks again */
     public function generateTicket(?UserInterface $user = null): string
     {
-        $claims = $this->users->claimsOf($user) + (null === $user ? [] : $this->grants->claimFor($user));
+        $claims = $this->users->claimsOf($user)
+            + (null === $user ? [] : $this->grants->claimFor($user))
+            + $this->origins->claim();
         try {
             return $this->tickets->issue($claims, $this->ttl);
         } catch (TicketUnavailableException $e) {

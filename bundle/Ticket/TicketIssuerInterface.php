@@ -8,7 +8,8 @@ namespace Orosync\Ticket;
 interface TicketIssuerInterface
 {
     /**
-     * @param array{sub?: string, uid?: int, org?: int, role?: 'user'|'customer'|'anonymous', topics?: list<string>} $claims
+     * @param array{sub?: string, uid?: int, org?: int, role?: 'user'|'customer'|'anonymous', topics?: list<string>,
+     *              origins?: list<string>} $claims
      * @param int $ttl seconds until it expires
      *
      * @throws TicketUnavailableException

@@ -12,6 +12,7 @@ use Orosync\Oro\OrosyncTagSender;
 use Orosync\Oro\OrosyncTicketProvider;
 use Orosync\Oro\OrosyncWebsocketClient;
 use Orosync\Oro\OroTagAnnouncer;
+use Orosync\Oro\OroTicketOrigins;
 use Orosync\Oro\OroUserClaims;
 use Orosync\Oro\Topics\ApplicationTopics;
 use Orosync\Oro\Topics\MigrateCommand;
@@ -52,6 +53,11 @@ return static function (ContainerConfigurator $container): void {
     // Tickets
     $services->set('orosync.user_claims', OroUserClaims::class)
         ->arg('$tokens', service('security.token_storage'));
+    $services->set('orosync.oro.ticket_origins', OroTicketOrigins::class)
+        ->arg('$origins', service('oro_sync.authentication.origin_provider'))
+        ->arg('$requests', service('request_stack'))
+        ->arg('$logger', service('logger'))
+        ->tag('monolog.logger', ['channel' => 'orosync']);
     $services->set('orosync.oro.ticket_provider', OrosyncTicketProvider::class)
         ->decorate('oro_sync.authentication.ticket_provider', null, $innermost)
         ->arg('$tickets', service(TicketIssuerInterface::class))

@@ -28,6 +28,7 @@ use Orosync\Publishing\PublisherInterface;
 use Orosync\Publishing\SharedSecret;
 use Orosync\Session\SecurityListener;
 use Orosync\Session\SessionTerminator;
+use Orosync\Ticket\ConfiguredOrigins;
 use Orosync\Ticket\TicketIssuerInterface;
 use Orosync\Ticket\TopicGrants;
 use Orosync\Ticket\UserClaims;
@@ -75,10 +76,12 @@ return static function (ContainerConfigurator $container): void {
         ->arg('$tokens', service('security.token_storage')->nullOnInvalid())
         ->arg('$logger', service('logger'))
         ->tag('monolog.logger', ['channel' => 'orosync']);
+    $services->set('orosync.ticket_origins', ConfiguredOrigins::class);
     $services->set(TicketController::class)
         ->arg('$tickets', service(TicketIssuerInterface::class))
         ->arg('$user', service(UserClaimsInterface::class))
         ->arg('$grants', service('orosync.topic_grants'))
+        ->arg('$origins', service('orosync.ticket_origins'))
         ->arg('$logger', service('logger'))
         ->tag('monolog.logger', ['channel' => 'orosync'])
         ->tag('controller.service_arguments');

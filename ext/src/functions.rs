@@ -107,7 +107,7 @@ pub(crate) fn check(handle: Handle, timeout: Seconds) -> bool {
 }
 
 pub(crate) fn ticket(handle: Handle, claims: Table<'_>, ttl: i64) -> PhpResult<String> {
-    let identity = zval::identity(claims)?;
+    let claims = zval::ticket_claims(claims)?;
     let seconds = u64::try_from(ttl).ok().filter(|_| (1..=MAX_TTL).contains(&ttl)).ok_or_else(|| {
         exceptions::encoding(&format!("the ttl must be from 1 to {MAX_TTL} seconds, {ttl} given"))
     })?;
@@ -120,7 +120,10 @@ pub(crate) fn ticket(handle: Handle, claims: Table<'_>, ttl: i64) -> PhpResult<S
     SysRng.try_fill_bytes(&mut id).map_err(|error| problem(&error))?;
     let id = u128::from_ne_bytes(id);
     handle
-        .with(|publisher| publisher.options().signer.mint(&identity, now, seconds, id))
+        .with(|publisher| {
+            let signer = &publisher.options().signer;
+            signer.mint_for_pages(&claims.identity, &claims.origins, now, seconds, id)
+        })
         .map_err(|error| problem(&error))
 }
 

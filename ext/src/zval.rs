@@ -9,9 +9,9 @@ use ext_php_rs::zend::ExecutorGlobals;
 use orosync_link::Status;
 use orosync_protocol::disconnect::Disconnect;
 use orosync_protocol::link_frame::{Message, MessageRef};
-use orosync_protocol::ticket::{Identity, MAX_GRANTED, Role};
+use orosync_protocol::ticket::{Identity, MAX_GRANTED, MAX_ORIGINS, Role};
 use orosync_protocol::topic::TopicRef;
-use orosync_protocol::{Audience, SessionId, SessionIds, TopicPattern};
+use orosync_protocol::{Audience, OriginPattern, SessionId, SessionIds, TopicPattern};
 
 use crate::{exceptions, json, zend};
 
@@ -269,10 +269,17 @@ pub(crate) fn disconnect(who: Table<'_>) -> Result<Message, PhpException> {
     disconnect.message().map_err(|error| exceptions::encoding(&format!("the name {error}")))
 }
 
-/// Who the claims of a ticket speak of. A claim that is null counts as left out.
-pub(crate) fn identity(claims: Table<'_>) -> Result<Identity, PhpException> {
-    const KNOWN: [&str; 5] = ["sub", "uid", "org", "role", "topics"];
+/// Whose ticket it is to be, and from which hosts' pages it may be used: none is any.
+pub(crate) struct TicketClaims {
+    pub(crate) identity: Identity,
+    pub(crate) origins: Vec<OriginPattern>,
+}
+
+/// What the claims of a ticket say. A claim that is null counts as left out.
+pub(crate) fn ticket_claims(claims: Table<'_>) -> Result<TicketClaims, PhpException> {
+    const KNOWN: [&str; 6] = ["sub", "uid", "org", "role", "topics", "origins"];
     let mut identity = Identity::anonymous();
+    let mut origins = Vec::new();
     for (key, value) in claims.iter() {
         if value.is_null() {
             continue;
@@ -283,6 +290,7 @@ pub(crate) fn identity(claims: Table<'_>) -> Result<Identity, PhpException> {
             "org" => identity.org = Some(id("org", value)?),
             "role" => identity.role = role(value)?,
             "topics" => identity.granted = granted(value)?,
+            "origins" => origins = hosts(value)?,
             other => {
                 return Err(exceptions::encoding(&format!(
                     "the claim \"{other}\" is unknown{}",
@@ -291,7 +299,7 @@ pub(crate) fn identity(claims: Table<'_>) -> Result<Identity, PhpException> {
             }
         }
     }
-    Ok(identity)
+    Ok(TicketClaims { identity, origins })
 }
 
 fn user_name(value: &Zval) -> Result<String, PhpException> {
@@ -333,6 +341,24 @@ fn granted(value: &Zval) -> Result<Vec<TopicPattern>, PhpException> {
                 .str()
                 .ok_or_else(|| problem(&format!("it holds {}", type_name(pattern))))?;
             TopicPattern::parse(text).map_err(|error| problem(&error.to_string()))
+        })
+        .collect()
+}
+
+fn hosts(value: &Zval) -> Result<Vec<OriginPattern>, PhpException> {
+    let problem = |given: &str| {
+        exceptions::encoding(&format!("the claim \"origins\" must be a list of hosts, {given}"))
+    };
+    let list = value.array().ok_or_else(|| problem(&format!("{} given", type_name(value))))?;
+    if list.len() > MAX_ORIGINS {
+        return Err(problem(&format!("at most {MAX_ORIGINS}, {} given", list.len())));
+    }
+    list.values()
+        .map(|host| {
+            let host = host.dereference();
+            let text = host.zend_str().ok_or_else(|| problem(&format!("it holds {}", type_name(host))))?;
+            let text = String::from_utf8_lossy(text.as_bytes());
+            OriginPattern::parse(&text).map_err(|error| problem(&format!("\"{text}\" is in it: {error}")))
         })
         .collect()
 }

@@ -7,7 +7,8 @@
 use jsonwebtoken::{Algorithm, EncodingKey};
 use libfuzzer_sys::fuzz_target;
 use orosync_fuzz::{SECRET, UNIX_NOW, verifiers};
-use orosync_protocol::ticket::{AUDIENCE, Claims, MAX_GRANTED};
+use orosync_protocol::OriginPattern;
+use orosync_protocol::ticket::{AUDIENCE, Claims, MAX_GRANTED, MAX_ORIGINS};
 
 fuzz_target!(|input: &[u8]| {
     let Ok(text) = std::str::from_utf8(input) else { return };
@@ -27,7 +28,9 @@ fuzz_target!(|input: &[u8]| {
         assert_eq!(written.aud, AUDIENCE);
         assert!(written.exp > UNIX_NOW && written.iat <= UNIX_NOW + 30 && verified.expires == written.exp);
         let identity = verified.identity;
-        assert!(identity.granted.len() <= MAX_GRANTED);
+        assert!(identity.granted.len() <= MAX_GRANTED && written.origins.len() <= MAX_ORIGINS);
+        let origins = written.origins.iter().map(|host| host.to_ascii_lowercase());
+        assert!(origins.eq(verified.origins.iter().map(OriginPattern::as_str)));
         assert_eq!((identity.role, identity.uid, identity.org), (written.role, written.uid, written.org));
         assert_eq!((identity.user, verified.jti), (written.sub, written.jti));
     }

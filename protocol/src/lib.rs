@@ -3,6 +3,7 @@
 //! In reading order:
 //!
 //! - [`topic`]: a checked topic name; [`pattern`]: which topics a policy speaks of, with captures such as `{uid:int}`
+//! - [`origin`]: which sites' pages may connect
 //! - [`payload`]: one JSON value as bytes, checked once at the door and never parsed again
 //! - [`ids`]: publishers, sequence numbers, sessions; [`audience`]: who of a topic's subscribers gets a message
 //! - [`subprotocol`]: what a session may speak
@@ -17,6 +18,7 @@ pub mod close;
 pub mod disconnect;
 pub mod ids;
 pub mod link_frame;
+pub mod origin;
 pub mod pattern;
 pub mod payload;
 pub mod subprotocol;
@@ -27,6 +29,7 @@ pub mod wamp;
 pub use audience::{Audience, SessionIds};
 pub use close::CloseReason;
 pub use ids::{PublisherId, Seq, SessionId};
+pub use origin::OriginPattern;
 pub use pattern::TopicPattern;
 pub use payload::Payload;
 pub use subprotocol::Subprotocol;

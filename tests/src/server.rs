@@ -8,6 +8,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
+use orosync_protocol::OriginPattern;
 use orosync_protocol::ticket::{Identity, Role, Signer};
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
 use tempfile::TempDir;
@@ -281,10 +282,22 @@ pub fn command() -> Command {
 pub fn ticket(role: Role, uid: Option<u64>) -> String {
     let identity =
         Identity { role, user: uid.map(|uid| format!("user{uid}")), uid, org: Some(1), granted: Vec::new() };
-    let now =
-        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs();
-    let signer = Signer::from_secret(SECRET.as_bytes()).expect("long enough");
-    signer.mint(&identity, now, 300, rand::random()).expect("a ticket")
+    signer().mint(&identity, now(), 300, rand::random()).expect("a ticket")
+}
+
+/// A ticket of somebody unknown, for pages of these hosts.
+pub fn ticket_for_pages(hosts: &[&str]) -> String {
+    let origins: Vec<_> = hosts.iter().map(|host| OriginPattern::parse(host).expect("a host")).collect();
+    let minted = signer().mint_for_pages(&Identity::anonymous(), &origins, now(), 300, rand::random());
+    minted.expect("a ticket")
+}
+
+fn signer() -> Signer {
+    Signer::from_secret(SECRET.as_bytes()).expect("long enough")
+}
+
+fn now() -> u64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs()
 }
 
 /// Raises the soft limit of open descriptors of this process, for tests with thousands of clients.

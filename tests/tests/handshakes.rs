@@ -5,7 +5,7 @@
 
 use orosync_protocol::ticket::Role;
 use orosync_tests::client::{Client, Received, frame};
-use orosync_tests::server::{Server, ticket};
+use orosync_tests::server::{Server, ticket, ticket_for_pages};
 
 const KEY: &str = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 const VERSION: &str = "Sec-WebSocket-Version: 13\r\n";
@@ -62,6 +62,13 @@ const ORIGIN: Answer = Refused(
     "403 Forbidden",
     "",
     "Pages of this origin may not connect. If they should, add its host to auth.allowed_origins.",
+);
+
+const ORIGIN_OF_TICKET: Answer = Refused(
+    "403 Forbidden",
+    "",
+    "The ticket is for pages of other hosts. If pages of this one should connect, let the application name it in its \
+     tickets.",
 );
 
 /// A good request, with other headers behind its own.
@@ -320,4 +327,10 @@ fn a_foreign_page_is_refused_before_its_ticket_is_used() {
     assert_eq!(answer(&server, &from("https://crm.example.com:8443")), expected(TICKET), "it was used now");
     let two = with("Origin: https://crm.example.com\r\nOrigin: https://evil.example\r\n");
     assert_eq!(answer(&server, &two), expected(ORIGIN), "two origins");
+    let ticket = ticket_for_pages(&["crm.example.com"]);
+    let from = |origin: &str| {
+        to(&format!("/?ticket={ticket}")).replace(HOST, &format!("{HOST}Origin: {origin}\r\n"))
+    };
+    assert_eq!(answer(&server, &from("https://b2b.example.org")), expected(ORIGIN_OF_TICKET));
+    assert_eq!(answer(&server, &from("https://crm.example.com")), expected(Session));
 }

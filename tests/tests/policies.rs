@@ -3,7 +3,7 @@
 use orosync_protocol::ticket::Role;
 use orosync_tests::client::{Client, WAMP};
 use orosync_tests::php;
-use orosync_tests::server::{Server, ticket};
+use orosync_tests::server::{Server, ticket, ticket_for_pages};
 
 /// Who may subscribe: nobody known, customer 7, user 8, user 7.
 const ANYONE: [bool; 4] = [true, true, true, true];
@@ -144,6 +144,84 @@ fn pages_of_the_sites_that_are_named_may_connect_and_programs_always() {
         assert_eq!(status(origin), expected, "{origin:?}");
     }
     server.await_metric(r#"orosync_handshakes_refused_total{reason="origin"}"#, 8.0);
+}
+
+#[test]
+fn a_ticket_for_pages_of_some_hosts_is_refused_from_others_and_stays_good() {
+    let mut server = Server::start();
+    let status = |ticket: &str, origin: &str| {
+        let mut client = Client::connect(&server);
+        let head = client.handshake(&format!("/?ticket={ticket}"), &format!("{WAMP}{origin}"));
+        head.split(' ').nth(1).unwrap_or_default().to_owned()
+    };
+    let hosts = ["crm.example.com", "*.shop.example"];
+    for origin in [
+        "",
+        "Origin: https://crm.example.com\r\n",
+        "Origin: http://CRM.example.com:8000\r\n",
+        "Origin: https://b2b.shop.example\r\n",
+        "Origin: https://eu.b2b.shop.example:8443\r\n",
+    ] {
+        assert_eq!(status(&ticket_for_pages(&hosts), origin), "101", "{origin:?}");
+    }
+    let ticket = ticket_for_pages(&hosts);
+    for origin in [
+        "Origin: https://evil.example\r\n",
+        "Origin: https://shop.example\r\n",
+        "Origin: https://crm.example.com.evil.example\r\n",
+        "Origin: https://crm.example.com\r\nOrigin: https://evil.example\r\n",
+        "Origin: null\r\n",
+        "Origin: \r\n",
+    ] {
+        assert_eq!(status(&ticket, origin), "403", "{origin:?}");
+    }
+    assert_eq!(status(&ticket, "Origin: https://crm.example.com\r\n"), "101", "it was not used up");
+    assert_eq!(status(&ticket, "Origin: https://crm.example.com\r\n"), "401");
+    // The ticket is what it is for: others are as before.
+    assert_eq!(status(&ticket_for_pages(&[]), "Origin: https://evil.example\r\n"), "101");
+
+    server.await_metric(r#"orosync_handshakes_refused_total{reason="origin"}"#, 6.0);
+    server.await_metric(r#"orosync_tickets_refused_total{reason="origin"}"#, 6.0);
+    let line = server.await_line(r#""reason":"origin""#);
+    assert!(line.contains("pages of crm.example.com, *.shop.example alone"), "{line}");
+}
+
+#[test]
+fn what_the_server_allows_holds_for_tickets_that_say_more() {
+    let server = Server::start_with("[auth]\nallowed_origins = [\"*.example.com\"]\n");
+    let status = |origin: &str| {
+        let ticket = ticket_for_pages(&["crm.example.com", "evil.example"]);
+        let mut client = Client::connect(&server);
+        let headers = format!("{WAMP}Origin: {origin}\r\n");
+        client
+            .handshake(&format!("/?ticket={ticket}"), &headers)
+            .split(' ')
+            .nth(1)
+            .unwrap_or_default()
+            .to_owned()
+    };
+    assert_eq!(status("https://crm.example.com"), "101");
+    assert_eq!(status("https://shop.example.com"), "403", "not the ticket's");
+    assert_eq!(status("https://evil.example"), "403", "not the server's");
+}
+
+#[test]
+fn a_page_of_php_may_use_the_ticket_that_php_has_made_for_it() {
+    let server = Server::start();
+    let script = r#"echo orosync_ticket(["role" => "user", "origins" => ["crm.example.com"]]);"#;
+    let ticket = php::output(&server.endpoint(), script);
+    let status = |origin: &str| {
+        let mut client = Client::connect(&server);
+        let headers = format!("{WAMP}Origin: {origin}\r\n");
+        client
+            .handshake(&format!("/?ticket={ticket}"), &headers)
+            .split(' ')
+            .nth(1)
+            .unwrap_or_default()
+            .to_owned()
+    };
+    assert_eq!(status("https://evil.example"), "403");
+    assert_eq!(status("https://crm.example.com"), "101");
 }
 
 #[test]

@@ -27,6 +27,7 @@ fn claims() -> Claims {
         uid: Some(7),
         org: Some(1),
         topics: Vec::new(),
+        origins: Vec::new(),
         role: Role::User,
         iat: now(),
         exp: now() + 300,

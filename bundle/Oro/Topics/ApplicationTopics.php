@@ -14,7 +14,7 @@ use Psr\Container\ContainerInterface;
 final class ApplicationTopics
 {
     /** Allowed by Oro whatever its providers say. */
-    private const THIS_MACHINE = ['localhost', '127.0.0.1'];
+    public const THIS_MACHINE = ['localhost', '127.0.0.1'];
 
     /**
      * @param ContainerInterface    $handlers       the topic handlers by service id

@@ -52,6 +52,33 @@ final class ConfigurationTest extends ApplicationTestCase
         $this->boot(['backend' => '//:1']);
     }
 
+    public function testAWrongHostIsRefusedWhenTheContainerIsBuilt(): void
+    {
+        $this->expectException(InvalidConfigurationException::class);
+        $this->expectExceptionMessage('orosync.ticket.origins: "https://crm.example.com" is not a host.');
+
+        $this->boot(['ticket' => ['origins' => ['shop.example.com', 'https://crm.example.com']]]);
+    }
+
+    public function testMoreHostsThanATicketHoldsAreRefusedWhenTheContainerIsBuilt(): void
+    {
+        $this->expectException(InvalidConfigurationException::class);
+        $this->expectExceptionMessage('orosync.ticket.origins: 17 hosts, a ticket holds at most 16.');
+
+        $this->boot(['ticket' => ['origins' => array_fill(0, 17, 'a')]]);
+    }
+
+    public function testAHostMayComeFromTheEnvironment(): void
+    {
+        $_ENV['CRM_HOST'] = 'crm.example.com';
+        try {
+            $container = $this->boot(['ticket' => ['origins' => ['%env(CRM_HOST)%']]]);
+            self::assertSame(['origins' => ['crm.example.com']], $container->get('orosync.ticket_origins')->claim());
+        } finally {
+            unset($_ENV['CRM_HOST']);
+        }
+    }
+
     public function testFalseSwitchesAnEndpointOff(): void
     {
         $container = $this->boot(['backend' => false, 'frontend' => false, 'server' => ['bind' => false]]);

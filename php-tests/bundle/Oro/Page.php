@@ -18,6 +18,27 @@ final class Page
 
     public static function open(int $port, string $ticket, string $origin = 'http://127.0.0.1'): self
     {
+        [$socket, $head] = self::shake($port, $ticket, $origin);
+        Assert::assertStringStartsWith('HTTP/1.1 101 ', $head);
+        Assert::assertStringContainsStringIgnoringCase("sec-websocket-protocol: wamp\r\n", $head);
+        $page = new self($socket);
+        Assert::assertSame(0, $page->receive()[0], 'WELCOME');
+
+        return $page;
+    }
+
+    /** @return string the first line of the answer */
+    public static function answer(int $port, string $ticket, string $origin): string
+    {
+        [$socket, $head] = self::shake($port, $ticket, $origin);
+        fclose($socket);
+
+        return strtok($head, "\r\n");
+    }
+
+    /** @return array{resource, string} the connection and the head of the answer */
+    private static function shake(int $port, string $ticket, string $origin): array
+    {
         $socket = stream_socket_client('tcp://127.0.0.1:' . $port, $code, $message, self::SECONDS) ?: Assert::fail($message);
         stream_set_timeout($socket, self::SECONDS);
         fwrite($socket, implode("\r\n", [
@@ -34,12 +55,8 @@ final class Page
         while (!str_ends_with($head, "\r\n\r\n") && !feof($socket)) {
             $head .= fgets($socket);
         }
-        Assert::assertStringStartsWith('HTTP/1.1 101 ', $head);
-        Assert::assertStringContainsStringIgnoringCase("sec-websocket-protocol: wamp\r\n", $head);
-        $page = new self($socket);
-        Assert::assertSame(0, $page->receive()[0], 'WELCOME');
 
-        return $page;
+        return [$socket, $head];
     }
 
     public function subscribe(string $topic): void

@@ -179,6 +179,18 @@ final class RoundTripTest extends OroTestCase
         $page->settle();
     }
 
+    public function testPagesOfOtherSitesAreKeptOutWithoutAWordToTheServer(): void
+    {
+        file_put_contents($this->topics, '');
+        $this->startServer();
+        $ticket = $this->container()->get('oro_sync.authentication.ticket_provider')->generateTicket(new User('ann', 7));
+
+        foreach (['https://evil.example', 'https://example.com', 'null'] as $origin) {
+            self::assertSame('HTTP/1.1 403 Forbidden', Page::answer($this->port, $ticket, $origin), $origin);
+        }
+        Page::open($this->port, $ticket, 'https://crm.example.com')->settle();
+    }
+
     public function testAnotherWordAnotherOrderAndAnotherOriginAreDifferences(): void
     {
         $toml = file_get_contents($this->topics);

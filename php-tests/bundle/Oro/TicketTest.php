@@ -28,7 +28,8 @@ final class TicketTest extends OroTestCase
         $browser->request('POST', '/sync/ticket', [], [], ['HTTP_X_CSRF_HEADER' => 'abc']);
         self::assertSame(200, $browser->getResponse()->getStatusCode());
         $ticket = json_decode($browser->getResponse()->getContent(), true, 512, \JSON_THROW_ON_ERROR)['ticket'];
-        self::assertSame(['sub' => 'ann', 'uid' => 7, 'role' => 'user'], json_decode($ticket, true)['claims']);
+        $origins = ['localhost', 'crm.example.com', '127.0.0.1'];
+        self::assertSame(['sub' => 'ann', 'uid' => 7, 'role' => 'user', 'origins' => $origins], json_decode($ticket, true)['claims']);
     }
 
     public function testAUserOfTheBackOfficeHasIdAndOrganization(): void
@@ -71,6 +72,29 @@ final class TicketTest extends OroTestCase
         self::assertArrayNotHasKey('topics', $this->claimsOf(null));
     }
 
+    public function testATicketIsForPagesOfTheHostThatIsAskedForItAndOfOrosOwnOrigins(): void
+    {
+        $this->boot();
+        $browser = $this->browser(new User('ann', 7));
+        $browser->setServerParameter('HTTP_HOST', 'B2B.example.com:8443');
+        $browser->getCookieJar()->set(new Cookie('_csrf', 'abc'));
+        $browser->request('POST', '/sync/ticket', [], [], ['HTTP_X_CSRF_HEADER' => 'abc']);
+        $claims = json_decode(json_decode($browser->getResponse()->getContent(), true)['ticket'], true)['claims'];
+        self::assertSame(['b2b.example.com', 'crm.example.com', 'localhost', '127.0.0.1'], $claims['origins']);
+
+        // A consumer or a command has no request.
+        self::assertSame(['crm.example.com', 'localhost', '127.0.0.1'], $this->originsOf(null));
+    }
+
+    public function testWhatIsConfiguredCountsInPlaceOfOrosOwnOrigins(): void
+    {
+        $this->boot(['ticket' => ['origins' => ['*.example.com']]]);
+        self::assertSame(['*.example.com'], $this->originsOf(new User('ann', 7)));
+
+        $this->boot(['ticket' => ['origins' => ['*']]]);
+        self::assertNull($this->originsOf(new User('ann', 7)));
+    }
+
     public function testWhereNoneCanBeMintedThePageMayAskAgain(): void
     {
         $this->boot(['backend' => ''], ['publisher', 'tickets']);
@@ -106,8 +130,20 @@ final class TicketTest extends OroTestCase
         return $this->claimsOf($user);
     }
 
-    /** @return array<string, mixed> */
+    /** @return array<string, mixed> who it is */
     private function claimsOf(?UserInterface $user): array
+    {
+        return array_diff_key($this->allClaimsOf($user), ['origins' => true]);
+    }
+
+    /** @return list<string>|null */
+    private function originsOf(?UserInterface $user): ?array
+    {
+        return $this->allClaimsOf($user)['origins'] ?? null;
+    }
+
+    /** @return array<string, mixed> */
+    private function allClaimsOf(?UserInterface $user): array
     {
         $ticket = $this->container()->get('oro_sync.authentication.ticket_provider')->generateTicket($user);
 

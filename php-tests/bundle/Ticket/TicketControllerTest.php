@@ -44,6 +44,17 @@ final class TicketControllerTest extends ApplicationTestCase
         self::assertSame(12, $this->ticket(self::ann())['claims']['uid']);
     }
 
+    public function testATicketIsForPagesOfTheConfiguredHosts(): void
+    {
+        $hosts = ['crm.example.com', '*.shop.example.com', 'same host'];
+        $this->boot(['ticket' => ['origins' => $hosts]]);
+        self::assertSame($hosts, $this->ticket(self::ann())['claims']['origins']);
+        self::assertSame($hosts, $this->ticket(null)['claims']['origins']);
+
+        $this->boot(['ticket' => ['origins' => ['crm.example.com', '*']]]);
+        self::assertArrayNotHasKey('origins', $this->ticket(self::ann())['claims']);
+    }
+
     public function testATicketIsKeptByNoCache(): void
     {
         $this->boot();
@@ -84,13 +95,14 @@ final class TicketControllerTest extends ApplicationTestCase
     #[RequiresPhpExtension('orosync')]
     public function testTheTicketIsSignedWithTheSecretOfTheServerCommand(): void
     {
-        $container = $this->boot([], [], ['security', 'publisher', 'tickets']);
+        $container = $this->boot(['ticket' => ['origins' => ['CRM.example.com']]], [], ['security', 'publisher', 'tickets']);
         $browser = $this->browser(self::ann());
         $browser->request('POST', '/sync/ticket');
         $ticket = json_decode($browser->getResponse()->getContent(), true, 512, \JSON_THROW_ON_ERROR)['ticket'];
         $claims = Jwt::verified($ticket, $container->get('orosync.shared_secret')->forServer()['OROSYNC_AUTH__SECRET']);
 
         self::assertSame(['ann', 7, 3, 'user', 300], [$claims['sub'], $claims['uid'], $claims['org'], $claims['role'], $claims['exp'] - $claims['iat']]);
+        self::assertSame(['crm.example.com'], $claims['origins']);
     }
 
     /** @return array<string, mixed> */

@@ -25,6 +25,8 @@ $shown = static function (array $given, int $ttl) use ($publisher, $claims): voi
 $shown([], 300);
 $shown(['sub' => 'admin', 'uid' => 7, 'org' => 1, 'role' => 'user'], 60);
 $shown(['sub' => null, 'uid' => 0, 'role' => 'customer'], 1);
+$shown(['origins' => ['CRM.example.com', '*.shop.example', '[::1]', 'same host']], 1);
+$shown(['origins' => [], 'topics' => null], 1);
 
 $status = static function (string $ticket) use ($server): string {
     $socket = stream_socket_client(str_replace('unix:', 'unix://', $server->endpoint));
@@ -40,6 +42,8 @@ echo $publisher->status()['state'], "\n";
 foreach ([
     [['role' => 'publisher']], [['role' => 'root']], [['role' => 1]], [['uid' => '7']], [['uid' => -1]], [['org' => 1.5]],
     [['sub' => 7]], [['sub' => "caf\xe9"]], [['user' => 'admin']], [['orgg' => 1]], [[], 0], [[], 100_000],
+    [['origins' => 'crm.example.com']], [['origins' => [1]]], [['origins' => ["caf\xe9"]]], [['origins' => ['https://crm.example.com/']]],
+    [['origins' => ['a b']]], [['origins' => array_fill(0, 17, 'a')]], [['origins' => [str_repeat('a', 254)]]], [['origin' => []]],
 ] as $arguments) {
     echo thrown(static fn () => $publisher->ticket(...$arguments)), "\n";
 }
@@ -47,6 +51,8 @@ foreach ([
 {"aud":"orosync","exp":true,"role":"anonymous"}
 {"aud":"orosync","exp":true,"org":1,"role":"user","sub":"admin","uid":7}
 {"aud":"orosync","exp":true,"role":"customer","uid":0}
+{"aud":"orosync","exp":true,"origins":["crm.example.com","*.shop.example","[::1]","same host"],"role":"anonymous"}
+{"aud":"orosync","exp":true,"role":"anonymous"}
 HTTP/1.1 101 Switching Protocols
 HTTP/1.1 401 Unauthorized
 idle
@@ -58,7 +64,15 @@ Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "uid
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "org" must be an int from 0 on, float given
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "sub" must be a string, int given
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "sub" is not UTF-8. Convert it first, for example with mb_convert_encoding()
-Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "user" is unknown. There are: sub, uid, org, role, topics
+Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "user" is unknown. There are: sub, uid, org, role, topics, origins
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "orgg" is unknown. Did you mean "org"?
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the ttl must be from 1 to 86400 seconds, 0 given
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the ttl must be from 1 to 86400 seconds, 100000 given
+Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "origins" must be a list of hosts, string given
+Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "origins" must be a list of hosts, it holds int
+Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "origins" must be a list of hosts, "caf�" is in it: not a host. Write crm.example.com, *.example.com, same host or *
+Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "origins" must be a list of hosts, "https://crm.example.com/" is in it: only the host of an origin counts. Write crm.example.com
+Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "origins" must be a list of hosts, "a b" is in it: not a host. Write crm.example.com, *.example.com, same host or *
+Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "origins" must be a list of hosts, at most 16, 17 given
+Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "origins" must be a list of hosts, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" is in it: 254 bytes long, hosts have at most 253
+Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "origin" is unknown. Did you mean "origins"?

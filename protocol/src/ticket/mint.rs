@@ -5,6 +5,7 @@ use std::fmt;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 
 use super::{AUDIENCE, Claims, Identity, MIN_SECRET_BYTES};
+use crate::OriginPattern;
 
 /// Signs tickets with the shared secret (HS256).
 pub struct Signer(EncodingKey);
@@ -17,9 +18,22 @@ impl Signer {
     }
 
     /// A ticket for `identity`, from `now` (seconds since 1970) for `ttl_seconds`. `id` is random and makes it one-time.
+    /// Pages of any host may use it.
     pub fn mint(
         &self,
         identity: &Identity,
+        now: u64,
+        ttl_seconds: u64,
+        id: u128,
+    ) -> Result<String, jsonwebtoken::errors::Error> {
+        self.mint_for_pages(identity, &[], now, ttl_seconds, id)
+    }
+
+    /// The same for pages of these hosts alone, at most [`MAX_ORIGINS`](super::MAX_ORIGINS). None: of any.
+    pub fn mint_for_pages(
+        &self,
+        identity: &Identity,
+        origins: &[OriginPattern],
         now: u64,
         ttl_seconds: u64,
         id: u128,
@@ -30,6 +44,7 @@ impl Signer {
             uid: identity.uid,
             org: identity.org,
             topics: identity.granted.iter().map(|pattern| pattern.as_str().to_owned()).collect(),
+            origins: origins.iter().map(|host| host.as_str().to_owned()).collect(),
             role: identity.role,
             iat: now,
             exp: now.saturating_add(ttl_seconds),

@@ -25,6 +25,9 @@ pub const MIN_SECRET_BYTES: usize = 32;
 /// The most patterns in one ticket: a ticket travels in a URL.
 pub const MAX_GRANTED: usize = 50;
 
+/// The most hosts in one ticket, for the same reason.
+pub const MAX_ORIGINS: usize = 16;
+
 /// What kind of party a session is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -96,6 +99,9 @@ pub struct Claims {
     /// Patterns of topics that the application grants; at most [`MAX_GRANTED`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub topics: Vec<String>,
+    /// Hosts whose pages may use it ([`OriginPattern`](crate::OriginPattern)); at most [`MAX_ORIGINS`]. None: any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub origins: Vec<String>,
     /// What kind of party this is.
     pub role: Role,
     /// When it was minted, seconds since 1970.
@@ -111,6 +117,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::OriginPattern;
 
     const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
 
@@ -131,12 +138,15 @@ mod tests {
             role in prop_oneof![Just(Role::User), Just(Role::Customer), Just(Role::Anonymous), Just(Role::Publisher)],
             id in any::<u128>(),
             granted in proptest::collection::vec("[a-z/]{1,20}", 0..4),
+            origins in proptest::collection::vec(r"(\*\.)?[a-z0-9_-]{1,20}(\.[a-z]{1,10})?", 0..=MAX_ORIGINS),
         ) {
             let granted = granted.iter().map(|pattern| TopicPattern::parse(pattern).unwrap()).collect();
             let identity = Identity { role, user, uid, org, granted };
-            let ticket = signer().mint(&identity, 1_000_000, 300, id).unwrap();
+            let origins: Vec<_> = origins.iter().map(|host| OriginPattern::parse(host).unwrap()).collect();
+            let ticket = signer().mint_for_pages(&identity, &origins, 1_000_000, 300, id).unwrap();
             let verified = verifier().verify(&ticket, 1_000_100).unwrap();
             prop_assert_eq!(&verified.identity, &identity);
+            prop_assert_eq!(&verified.origins, &origins);
             prop_assert_eq!(verified.expires, 1_000_300);
             prop_assert_eq!(verified.jti, format!("{id:032x}"));
         }
@@ -165,27 +175,50 @@ mod tests {
         assert!(matches!(verifier().verify("", 1_000_000), Err(TicketError::Malformed { .. })));
     }
 
+    /// A user's ticket with these topics and origins, as whoever has the secret may write them.
+    fn verify(topics: Vec<String>, origins: Vec<String>) -> Result<verify::Verified, TicketError> {
+        let claims = Claims {
+            aud: AUDIENCE.to_owned(),
+            sub: None,
+            uid: None,
+            org: None,
+            topics,
+            origins,
+            role: Role::User,
+            iat: 1,
+            exp: 2_000_000,
+            jti: "1".to_owned(),
+        };
+        let key = jsonwebtoken::EncodingKey::from_secret(SECRET);
+        let ticket = jsonwebtoken::encode(&jsonwebtoken::Header::default(), &claims, &key).unwrap();
+        verifier().verify(&ticket, 1_000_000)
+    }
+
     #[test]
     fn what_is_granted_is_read_as_patterns_and_bounded() {
-        let ticket = |topics: Vec<String>| {
-            let claims = Claims {
-                aud: AUDIENCE.to_owned(),
-                sub: None,
-                uid: None,
-                org: None,
-                topics,
-                role: Role::User,
-                iat: 1,
-                exp: 2_000_000,
-                jti: "1".to_owned(),
-            };
-            let key = jsonwebtoken::EncodingKey::from_secret(SECRET);
-            jsonwebtoken::encode(&jsonwebtoken::Header::default(), &claims, &key).unwrap()
-        };
-        let verify = |topics: Vec<String>| verifier().verify(&ticket(topics), 1_000_000);
+        let verify = |topics| verify(topics, Vec::new());
         assert!(verify(vec!["acme/{id:int}".to_owned()]).is_ok());
         assert!(matches!(verify(vec!["acme/{".to_owned()]), Err(TicketError::Malformed { .. })));
         assert!(matches!(verify(vec!["a".to_owned(); 51]), Err(TicketError::Malformed { .. })));
+    }
+
+    #[test]
+    fn origins_are_read_as_hosts_and_bounded() {
+        let verify = |origins: &[&str]| verify(Vec::new(), origins.iter().map(ToString::to_string).collect());
+        assert!(verify(&[]).unwrap().origins.is_empty());
+        let read = verify(&["CRM.example.com", "*.example.com"]).unwrap().origins;
+        assert_eq!(
+            read,
+            ["crm.example.com", "*.example.com"].map(|host| OriginPattern::parse(host).unwrap())
+        );
+        let refused = verify(&["crm.example.com", "https://crm.example.com"]).unwrap_err();
+        let problem =
+            "origins: \"https://crm.example.com\": only the host of an origin counts. Write crm.example.com";
+        assert_eq!(refused, TicketError::Malformed { problem: problem.to_owned() });
+        assert!(matches!(verify(&[""]), Err(TicketError::Malformed { .. })));
+        assert!(matches!(verify(&["a".repeat(254).as_str()]), Err(TicketError::Malformed { .. })));
+        assert!(verify(&["a"; MAX_ORIGINS]).is_ok());
+        assert!(matches!(verify(&["a"; MAX_ORIGINS + 1]), Err(TicketError::Malformed { .. })));
     }
 
     #[test]

@@ -6,7 +6,8 @@ use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 
 use super::mint::{ShortSecret, check_length};
-use super::{AUDIENCE, Claims, Identity, MAX_GRANTED};
+use super::{AUDIENCE, Claims, Identity, MAX_GRANTED, MAX_ORIGINS};
+use crate::origin::OriginPattern;
 use crate::pattern::TopicPattern;
 
 /// How far in the future a ticket may have been minted, in seconds: clocks differ (OroPlatform 4.2 and later: the same).
@@ -27,6 +28,8 @@ pub struct Verifier {
 pub struct Verified {
     /// Who it is.
     pub identity: Identity,
+    /// Hosts whose pages may use it; none: any. Of interest in the handshake alone.
+    pub origins: Vec<OriginPattern>,
     /// Its own id.
     pub jti: String,
     /// When it ends, seconds since 1970.
@@ -67,6 +70,7 @@ impl Verifier {
             return Err(TicketError::NotYetValid { seconds: claims.iat - now });
         }
         let granted = granted(&claims.topics)?;
+        let origins = origins(&claims.origins)?;
         Ok(Verified {
             identity: Identity {
                 role: claims.role,
@@ -75,6 +79,7 @@ impl Verifier {
                 org: claims.org,
                 granted,
             },
+            origins,
             jti: claims.jti,
             expires: claims.exp,
         })
@@ -103,6 +108,18 @@ fn granted(topics: &[String]) -> Result<Vec<TopicPattern>, TicketError> {
     let parse = |topic: &String| TopicPattern::parse(topic);
     let patterns = topics.iter().map(parse).collect::<Result<_, _>>();
     patterns.map_err(|error| TicketError::Malformed { problem: format!("topics: {error}") })
+}
+
+fn origins(hosts: &[String]) -> Result<Vec<OriginPattern>, TicketError> {
+    if hosts.len() > MAX_ORIGINS {
+        let problem = format!("it is for pages of {} hosts, at most {MAX_ORIGINS} are possible", hosts.len());
+        return Err(TicketError::Malformed { problem });
+    }
+    let parse = |host: &String| {
+        OriginPattern::parse(host)
+            .map_err(|error| TicketError::Malformed { problem: format!("origins: {host:?}: {error}") })
+    };
+    hosts.iter().map(parse).collect()
 }
 
 fn refusal(error: jsonwebtoken::errors::Error) -> TicketError {

@@ -4,6 +4,7 @@ pub mod replay;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use orosync_protocol::OriginPattern;
 use orosync_protocol::ticket::{Identity, Role, TicketError, Verifier};
 
 use replay::{FirstUse, Replay};
@@ -37,9 +38,20 @@ impl Authenticator {
         Self { verifiers, used: Arc::clone(&self.used) }
     }
 
-    /// Who presents this ticket at `now` (seconds since 1970)?
-    pub fn authenticate(&self, ticket: &str, presented: Presented, now: u64) -> Result<Identity, AuthError> {
+    /// Who presents this ticket at `now` (seconds since 1970)? Where the ticket says from which hosts' pages it may be
+    /// used, `comes_from` is asked whether it does. A ticket that is refused is not used up.
+    pub fn authenticate(
+        &self,
+        ticket: &str,
+        presented: Presented,
+        now: u64,
+        comes_from: impl FnOnce(&[OriginPattern]) -> bool,
+    ) -> Result<Identity, AuthError> {
         let verified = self.verify(ticket, now)?;
+        if !verified.origins.is_empty() && !comes_from(&verified.origins) {
+            let hosts = verified.origins.iter().map(OriginPattern::as_str).collect::<Vec<_>>().join(", ");
+            return Err(AuthError::ForeignPage { hosts });
+        }
         if verified.identity.role == Role::Publisher {
             // Not one-time, so it must not stand where proxies and browsers keep it.
             return match presented {
@@ -82,6 +94,12 @@ pub enum AuthError {
     /// Used before.
     #[error("the ticket was used before: a page asks for a new one for each attempt")]
     Replayed,
+    /// Used by a page of another host than those that it is for.
+    #[error("the ticket is for pages of {hosts} alone, and came from another one")]
+    ForeignPage {
+        /// Whom it is for.
+        hosts: String,
+    },
     /// A publisher's ticket in a URL.
     #[error("a publisher's ticket does not belong into a URL: send it as Authorization: Bearer")]
     PublisherInUrl,
@@ -96,6 +114,7 @@ impl AuthError {
         match self {
             Self::Ticket(error) => error.label(),
             Self::Replayed => "replayed",
+            Self::ForeignPage { .. } => "origin",
             Self::PublisherInUrl => "publisher_in_url",
             Self::MemoryFull => "memory_full",
         }
@@ -122,26 +141,48 @@ mod tests {
         Signer::from_secret(SECRET).unwrap().mint(&identity, NOW, 300, 1).unwrap()
     }
 
+    /// What becomes of the ticket if it says nothing of pages.
+    fn authenticate(
+        auth: &Authenticator,
+        ticket: &str,
+        presented: Presented,
+        now: u64,
+    ) -> Result<Identity, AuthError> {
+        auth.authenticate(ticket, presented, now, |_| panic!("asked from where it came"))
+    }
+
     #[test]
     fn a_browsers_ticket_opens_one_session() {
         let (auth, ticket) = (authenticator(), ticket(Role::User));
-        assert_eq!(auth.authenticate(&ticket, Presented::InUrl, NOW).unwrap().uid, Some(7));
-        assert_eq!(auth.authenticate(&ticket, Presented::InUrl, NOW), Err(AuthError::Replayed));
+        assert_eq!(authenticate(&auth, &ticket, Presented::InUrl, NOW).unwrap().uid, Some(7));
+        assert_eq!(authenticate(&auth, &ticket, Presented::InUrl, NOW), Err(AuthError::Replayed));
     }
 
     #[test]
     fn a_publishers_ticket_is_good_for_reconnects_but_not_in_a_url() {
         let (auth, ticket) = (authenticator(), ticket(Role::Publisher));
-        assert_eq!(auth.authenticate(&ticket, Presented::InUrl, NOW), Err(AuthError::PublisherInUrl));
+        assert_eq!(authenticate(&auth, &ticket, Presented::InUrl, NOW), Err(AuthError::PublisherInUrl));
         for _ in 0..2 {
-            assert!(auth.authenticate(&ticket, Presented::AsBearer, NOW).is_ok());
+            assert!(authenticate(&auth, &ticket, Presented::AsBearer, NOW).is_ok());
         }
+    }
+
+    #[test]
+    fn a_ticket_for_pages_of_some_hosts_is_refused_from_others_and_stays_good() {
+        let auth = authenticator();
+        let hosts = ["crm.example.com", "*.shop.example"].map(|host| OriginPattern::parse(host).unwrap());
+        let signer = Signer::from_secret(SECRET).unwrap();
+        let ticket = signer.mint_for_pages(&Identity::anonymous(), &hosts, NOW, 300, 1).unwrap();
+        let refused = auth.authenticate(&ticket, Presented::InUrl, NOW, |_| false).unwrap_err();
+        assert_eq!(refused, AuthError::ForeignPage { hosts: "crm.example.com, *.shop.example".to_owned() });
+        assert_eq!(refused.label(), "origin");
+        assert!(auth.authenticate(&ticket, Presented::InUrl, NOW, |asked| asked == hosts).is_ok());
     }
 
     #[test]
     fn the_most_telling_refusal_is_given() {
         let auth = authenticator();
-        let expired = auth.authenticate(&ticket(Role::User), Presented::InUrl, NOW + 400);
+        let expired = authenticate(&auth, &ticket(Role::User), Presented::InUrl, NOW + 400);
         assert_eq!(expired, Err(AuthError::Ticket(TicketError::Expired { seconds: 100 })));
     }
 }

@@ -6,13 +6,13 @@
 
 use std::sync::Arc;
 
+use orosync_protocol::OriginPattern;
 use rustls::ServerConfig;
 use serde::Serialize;
 use tokio::sync::watch;
 use tracing::{error, info};
 
 use crate::config::{ConfigError, Settings};
-use crate::handshake::origin::AllowedOrigins;
 use crate::node::handle::ShardHandle;
 use crate::policy::Policies;
 use crate::session::Shared;
@@ -57,7 +57,7 @@ impl Rules {
         shared.policies = settings.policies;
         shared.door.authenticator =
             Arc::new(shared.door.authenticator.with_verifiers(settings.auth.verifiers));
-        shared.door.allowed_origins = AllowedOrigins::new(settings.auth.allowed_origins);
+        shared.door.allowed_origins = settings.auth.allowed_origins;
         self.shared = Arc::new(shared);
         // A server without an address for TLS has no use for a certificate, nor one with it none.
         self.tls.send_if_modified(|tls| {
@@ -72,7 +72,7 @@ impl Rules {
         }
         info!(
             topics = self.shared.policies.rules().len(),
-            allowed_origins = self.shared.door.allowed_origins.patterns().len(),
+            allowed_origins = self.shared.door.allowed_origins.len(),
             "SIGHUP: topics, allowed origins, secrets and certificate were read again; anything else needs a restart"
         );
         self.described.send_replace(describe(&self.shared));
@@ -82,7 +82,7 @@ impl Rules {
 #[derive(Serialize)]
 struct Description<'a> {
     topics: Vec<Rule<'a>>,
-    allowed_origins: &'a [String],
+    allowed_origins: Vec<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -95,7 +95,7 @@ struct Rule<'a> {
 fn describe(shared: &Shared) -> String {
     let description = Description {
         topics: topics(&shared.policies),
-        allowed_origins: shared.door.allowed_origins.patterns(),
+        allowed_origins: shared.door.allowed_origins.iter().map(OriginPattern::as_str).collect(),
     };
     // Structs of strings always serialize.
     serde_json::to_string(&description).unwrap_or_default()

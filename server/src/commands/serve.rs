@@ -22,7 +22,6 @@ use crate::commands::rules::{ReadAgain, Rules};
 use crate::config::settings::{SendTogether, Settings};
 use crate::connection::limits::{ConnectionLimits, Places};
 use crate::handshake::Door;
-use crate::handshake::origin::AllowedOrigins;
 use crate::listen::address::Address;
 use crate::listen::inherited::Inherited;
 use crate::listen::{ListenError, Listener, Spread};
@@ -208,7 +207,7 @@ pub fn shared(settings: Settings, metrics: &Arc<Metrics>) -> Shared {
                 settings.limits.remembered_tickets,
             )),
             anonymous: settings.auth.anonymous,
-            allowed_origins: AllowedOrigins::new(settings.auth.allowed_origins),
+            allowed_origins: settings.auth.allowed_origins,
             trusted_proxies: settings.trusted_proxies,
             max_head_bytes: settings.limits.handshake_bytes,
         },

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use figment::value::Value;
+use orosync_protocol::OriginPattern;
 use tracing_subscriber::filter::Targets;
 
 use super::kinds::{self, Kind};
@@ -105,7 +106,7 @@ keys! {
         "A public key in PEM (RSA, P-256 or Ed25519): tickets that its private half signed are accepted as well.";
     AUTH_ANONYMOUS: Anonymous = kinds::ANONYMOUS, "auth.anonymous", "'accept'",
         "What a connection without a ticket gets: a session for the topics that `anyone` may have, or an answer 401.";
-    AUTH_ALLOWED_ORIGINS: Vec<String> = kinds::ORIGINS, "auth.allowed_origins", "['*']",
+    AUTH_ALLOWED_ORIGINS: Vec<OriginPattern> = kinds::ORIGINS, "auth.allowed_origins", "['*']",
         "Hosts of the sites whose pages may connect: `crm.example.com`, `*.example.com`, `same host` (the one that is connected to) or `*`.";
 
     TLS_CERTIFICATE_FILE: Option<PathBuf> = kinds::FILE, "tls.certificate_file", "''",

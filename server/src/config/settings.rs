@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use orosync_protocol::Payload;
 use orosync_protocol::ticket::mint::ShortSecret;
 use orosync_protocol::ticket::{Signer, Verifier, secret_file};
+use orosync_protocol::{OriginPattern, Payload};
 use rustls::ServerConfig;
 
 use super::keys::{self, Key};
@@ -105,8 +105,8 @@ pub struct AuthSettings {
     pub signer: Option<Signer>,
     /// What a connection without a ticket gets.
     pub anonymous: Anonymous,
-    /// Hosts of `Origin` that browsers may come from: `*`, `example.com` or `*.example.com`, in lower case.
-    pub allowed_origins: Vec<String>,
+    /// Sites whose pages may connect.
+    pub allowed_origins: Vec<OriginPattern>,
 }
 
 impl AuthSettings {
@@ -388,7 +388,7 @@ mod tests {
         assert_eq!(settings.bind, vec!["0.0.0.0:8080".parse().unwrap()]);
         assert_eq!(settings.admin_bind, Some("127.0.0.1:8081".parse().unwrap()));
         assert_eq!(settings.auth.anonymous, Anonymous::Accept);
-        assert_eq!(settings.auth.allowed_origins, ["*"]);
+        assert_eq!(settings.auth.allowed_origins, [OriginPattern::parse("*").unwrap()]);
         assert!(settings.auth.signer.is_some());
         assert_eq!(settings.drain, Duration::from_secs(5));
         assert_eq!(settings.oro_ping, Duration::from_secs(45));

@@ -25,6 +25,8 @@ pub enum Refusal {
     Timeout,
     /// From a page of another site.
     Origin,
+    /// With a ticket for pages of other sites.
+    OriginOfTicket,
     /// Without a ticket, where one is needed.
     TicketMissing,
     /// With a ticket that lets nobody in.
@@ -48,7 +50,7 @@ impl Refusal {
             Self::WebSocketVersion => "websocket_version",
             Self::HeadTooLarge => "head_too_large",
             Self::Timeout => "timeout",
-            Self::Origin => "origin",
+            Self::Origin | Self::OriginOfTicket => "origin",
             Self::TicketMissing => "ticket_missing",
             Self::TicketRefused => "ticket_refused",
             Self::NotAPublisher => "not_a_publisher",
@@ -99,6 +101,12 @@ impl Refusal {
                 "403 Forbidden",
                 "",
                 "Pages of this origin may not connect. If they should, add its host to auth.allowed_origins.",
+            ),
+            Self::OriginOfTicket => (
+                "403 Forbidden",
+                "",
+                "The ticket is for pages of other hosts. If pages of this one should connect, let the application name it \
+                 in its tickets.",
             ),
             Self::TicketMissing => (
                 "401 Unauthorized",

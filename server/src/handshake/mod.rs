@@ -5,7 +5,6 @@
 //! request head: those bytes are kept ([`Upgrade::rest`]).
 
 pub mod answers;
-pub mod origin;
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -13,8 +12,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use httparse::{EMPTY_HEADER, Request, Status};
-use orosync_protocol::subprotocol;
 use orosync_protocol::ticket::{Identity, Role};
+use orosync_protocol::{OriginPattern, subprotocol};
 use tungstenite::handshake::derive_accept_key;
 
 use crate::auth::{AuthError, Authenticator, Presented};
@@ -24,7 +23,6 @@ use crate::connection::{Caller, Peer};
 use orosync_protocol::Subprotocol;
 
 use answers::Refusal;
-use origin::AllowedOrigins;
 
 /// More headers than any browser behind any chain of proxies sends.
 const MAX_HEADERS: usize = 100;
@@ -37,7 +35,7 @@ pub struct Door {
     /// Who comes without one.
     pub anonymous: Anonymous,
     /// Sites whose pages may connect.
-    pub allowed_origins: AllowedOrigins,
+    pub allowed_origins: Vec<OriginPattern>,
     /// Who may say whom he speaks for.
     pub trusted_proxies: TrustedProxies,
     /// `limits.handshake_bytes`.
@@ -126,9 +124,7 @@ fn decide(request: &Request<'_, '_>, door: &Door, caller: &mut Caller, unix_now:
         caller.stands_for(Peer::Behind(client)).map_err(full)?;
     }
     let key = headers.websocket_key().map_err(|refusal| (refusal, None))?;
-    let host = headers.one("host");
-    // Of several, none may be foreign: they must not pass for none at all.
-    if headers.all("origin").any(|origin| !door.allowed_origins.allows(Some(&origin), host.as_deref())) {
+    if !headers.come_from(&door.allowed_origins) {
         return Err((Refusal::Origin, None));
     }
     let (protocol, echo) = headers.protocol();
@@ -154,10 +150,19 @@ fn identify(
     });
     let presented = bearer.or_else(|| Some((ticket_of(request.path?)?, Presented::InUrl)));
     let identity = match presented {
-        Some((ticket, how)) => door.authenticator.authenticate(&ticket, how, unix_now).map_err(|error| {
-            let refusal = if error == AuthError::MemoryFull { Refusal::Busy } else { Refusal::TicketRefused };
-            (refusal, Some(error))
-        })?,
+        Some((ticket, how)) => door
+            .authenticator
+            .authenticate(&ticket, how, unix_now, |origins| headers.come_from(origins))
+            .map_err(|error| {
+                let refusal = match error {
+                    AuthError::MemoryFull => Refusal::Busy,
+                    AuthError::ForeignPage { .. } => Refusal::OriginOfTicket,
+                    AuthError::Ticket(_) | AuthError::Replayed | AuthError::PublisherInUrl => {
+                        Refusal::TicketRefused
+                    }
+                };
+                (refusal, Some(error))
+            })?,
         None if protocol == Subprotocol::Link => return Err((Refusal::NotAPublisher, None)),
         None if door.anonymous == Anonymous::Refuse => return Err((Refusal::TicketMissing, None)),
         None => Identity::anonymous(),
@@ -224,6 +229,14 @@ impl Headers<'_, '_> {
         } else {
             (Subprotocol::Wamp, None)
         }
+    }
+
+    /// Is this a page of an allowed site? Of several `Origin`s none may be foreign: they must not pass for none at all. No
+    /// such header is no page: programs may always connect, their ticket decides.
+    fn come_from(&self, allowed: &[OriginPattern]) -> bool {
+        let host = self.one("host");
+        self.all("origin")
+            .all(|origin| allowed.iter().any(|pattern| pattern.allows(&origin, host.as_deref())))
     }
 
     /// Whom a reverse proxy names.

@@ -12,7 +12,7 @@ fn door(anonymous: Anonymous) -> Door {
     Door {
         authenticator: Arc::new(Authenticator::new(vec![Verifier::from_secret(SECRET).unwrap()], 100)),
         anonymous,
-        allowed_origins: AllowedOrigins::new(vec!["example.com".into()]),
+        allowed_origins: vec![OriginPattern::parse("example.com").unwrap()],
         trusted_proxies: TrustedProxies::parse(["192.0.2.1", "10.0.0.0/8"]).unwrap(),
         max_head_bytes: 4096,
     }
@@ -152,6 +152,55 @@ fn a_page_of_another_site_is_refused_before_its_ticket_is_spent() {
 }
 
 #[test]
+fn a_page_of_another_site_than_the_tickets_is_refused_before_the_ticket_is_spent() {
+    let hosts = [OriginPattern::parse("crm.example.com").unwrap()];
+    let signer = Signer::from_secret(SECRET).unwrap();
+    let ticket = signer.mint_for_pages(&Identity::anonymous(), &hosts, NOW, 300, 9).unwrap();
+    let door = Door {
+        allowed_origins: vec![OriginPattern::parse("*.example.com").unwrap()],
+        ..door(Anonymous::Accept)
+    };
+    let shake = |more: &str| {
+        let request = request(&format!("/?ticket={ticket}"), more);
+        Handshake::default().handle_bytes(request.as_bytes(), &door, &mut caller("192.0.2.1:1"), NOW)
+    };
+    let outcome = shake("Origin: https://shop.example.com\r\n");
+    let Outcome::Refused { refusal, ticket: Some(error) } = outcome else { panic!("{outcome:?}") };
+    assert_eq!((refusal, refusal.label(), error.label()), (Refusal::OriginOfTicket, "origin", "origin"));
+    assert!(refusal.answer().starts_with(b"HTTP/1.1 403 "));
+    // What the server allows holds as well, and is looked at first.
+    let outcome = shake("Origin: https://evil.example\r\n");
+    assert!(matches!(outcome, Outcome::Refused { refusal: Refusal::Origin, ticket: None }), "{outcome:?}");
+    let two = shake("Origin: https://crm.example.com\r\nOrigin: https://shop.example.com\r\n");
+    assert!(matches!(two, Outcome::Refused { refusal: Refusal::OriginOfTicket, .. }), "{two:?}");
+    assert!(matches!(shake("Origin: https://crm.example.com\r\n"), Outcome::Upgrade(_)));
+}
+
+#[test]
+fn a_program_without_an_origin_may_connect() {
+    let shake = |more: &str| {
+        let door = Door { allowed_origins: Vec::new(), ..door(Anonymous::Accept) };
+        Handshake::default().handle_bytes(
+            request("/", more).as_bytes(),
+            &door,
+            &mut caller("192.0.2.1:1"),
+            NOW,
+        )
+    };
+    assert!(matches!(shake(""), Outcome::Upgrade(_)));
+    let page = shake("Origin: https://example.com\r\n");
+    assert!(matches!(page, Outcome::Refused { refusal: Refusal::Origin, .. }));
+}
+
+#[test]
+fn a_program_may_use_a_ticket_for_pages() {
+    let hosts = [OriginPattern::parse("crm.example.com").unwrap()];
+    let signer = Signer::from_secret(SECRET).unwrap();
+    let ticket = signer.mint_for_pages(&Identity::anonymous(), &hosts, NOW, 300, 9).unwrap();
+    upgrade(&request(&format!("/?ticket={ticket}"), ""));
+}
+
+#[test]
 fn a_bad_ticket_is_refused_and_says_why() {
     let Outcome::Refused { refusal, ticket } = shake(&request("/?ticket=x", "")) else { panic!("accepted") };
     assert_eq!(refusal, Refusal::TicketRefused);
@@ -178,9 +227,14 @@ fn the_link_is_for_publishers_only() {
 
 #[test]
 fn no_answer_holds_a_bracket_and_each_says_its_length() {
-    for refusal in
-        [Refusal::BadRequest, Refusal::NotWebSocket, Refusal::Origin, Refusal::TicketRefused, Refusal::Busy]
-    {
+    for refusal in [
+        Refusal::BadRequest,
+        Refusal::NotWebSocket,
+        Refusal::Origin,
+        Refusal::OriginOfTicket,
+        Refusal::TicketRefused,
+        Refusal::Busy,
+    ] {
         let answer = String::from_utf8(refusal.answer().to_vec()).unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         assert!(!head.contains(['[', ']']));

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use orosync_protocol::link_frame::{Message, PublisherFrame, ServerFrame};
 use orosync_protocol::ticket::{Identity, Role, Signer, Verifier};
-use orosync_protocol::{Audience, Payload, PublisherId, Seq, SessionIds, Subprotocol, Topic, TopicPattern};
+use orosync_protocol::{
+    Audience, OriginPattern, Payload, PublisherId, Seq, SessionIds, Subprotocol, Topic, TopicPattern,
+};
 
 use super::*;
 use crate::auth::Authenticator;
@@ -13,7 +15,6 @@ use crate::connection::limits::{ConnectionLimits, Places};
 use crate::connection::proxies::TrustedProxies;
 use crate::connection::{Caller, Peer};
 use crate::handshake::Door;
-use crate::handshake::origin::AllowedOrigins;
 
 use crate::metrics::Metrics;
 use crate::node::handle::{Inbox, ShardHandle, ShardMessage};
@@ -52,7 +53,7 @@ impl Stage {
                     1000,
                 )),
                 anonymous: Anonymous::Accept,
-                allowed_origins: AllowedOrigins::new(vec!["*".into()]),
+                allowed_origins: vec![OriginPattern::parse("*").unwrap()],
                 trusted_proxies: TrustedProxies::default(),
                 max_head_bytes: limits.handshake_bytes,
             },
