@@ -79,7 +79,7 @@ pub(crate) fn publish(
 
 pub(crate) fn publish_many(handle: Handle, mut messages: Messages<'_>) -> PhpResult<i64> {
     let mut accepted = 0;
-    for (index, value) in messages.values()?.enumerate() {
+    for (index, value) in messages.begin()?.enumerate() {
         // A generator may have thrown while it made this one.
         zval::check_pending()?;
         if !zval::with_message_of_many(index, &value, |message| handle.publish(message))? {

@@ -128,7 +128,7 @@ impl<'a> FromZvalMut<'a> for Messages<'a> {
 
 impl Messages<'_> {
     /// One after the other: PHP code may run between two. An object that cannot be gone through throws.
-    pub(crate) fn values(&mut self) -> Result<impl Iterator<Item = Zval>, PhpException> {
+    pub(crate) fn begin(&mut self) -> Result<impl Iterator<Item = Zval>, PhpException> {
         let items = self.0.iter().ok_or_else(exceptions::pending)?;
         Ok(items.map(|(_, value)| value))
     }

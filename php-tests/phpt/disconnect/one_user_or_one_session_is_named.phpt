@@ -9,7 +9,7 @@ orosync
 require __DIR__ . '/../inc/orosync.inc';
 
 $server = Server::running();
-$publisher = $server->publisher();
+$publisher = $server->publisher(['connect_timeout' => 60]); // However slow the machine: nothing shall go wrong.
 var_dump($publisher->disconnect(['user' => 'anna']), $publisher->disconnect(['session' => str_repeat('0f', 16)]));
 var_dump($publisher->flush(LIMIT));
 $status = $publisher->status();
