@@ -16,6 +16,8 @@ $ends = [
     'a fatal error' => 'planned();',
     'out of time' => 'set_time_limit(1); while (true) { }',
     'out of memory' => 'ini_set("memory_limit", "8M"); str_repeat("x", 1 << 24);',
+    // May wait for longer than all the others together.
+    'patience' => '',
 ];
 $scripts = [];
 foreach ($ends as $name => $end) {
@@ -27,7 +29,10 @@ foreach ($ends as $name => $end) {
         while (file_exists('$connected')) { usleep(1000); clearstatcache(); }
         for (\$i = 1; \$i <= 3; ++\$i) { orosync_publish('oro/ping', \$i); }
         $end
-    ", ['orosync.shutdown_timeout' => '0.3', 'display_errors' => '0', 'log_errors' => '1', 'error_log' => $log]);
+    ", [
+        'orosync.shutdown_timeout' => $name === 'patience' ? (string) (3 * LIMIT) : '0.3',
+        'display_errors' => '0', 'log_errors' => '1', 'error_log' => $log,
+    ]);
     wait_until('it is connected', static fn (): bool => file_exists($connected));
     $scripts[$name] = [$php, $connected, $log];
 }
@@ -35,6 +40,7 @@ $server->process->signal(SIGSTOP);
 foreach ($scripts as [, $connected]) {
     unlink($connected);
 }
+[$patient, , $log_of_patient] = array_pop($scripts);
 foreach ($scripts as $name => [$php, , $log]) {
     echo "$name: exit code ", $php->wait(), "\n";
     foreach (file($log) as $line) {
@@ -43,7 +49,10 @@ foreach ($scripts as $name => [$php, , $log]) {
         }
     }
 }
+var_dump($patient->isRunning());
 $server->process->signal(SIGCONT);
+echo 'patience: exit code ', $patient->wait(), "\n";
+var_dump(file_exists($log_of_patient) && str_contains(file_get_contents($log_of_patient), 'undelivered'));
 --EXPECT--
 the end: exit code 0
   orosync: 3 messages were left undelivered to ENDPOINT at the end of the process: no acknowledgement within orosync.shutdown_timeout
@@ -57,3 +66,6 @@ out of time: exit code 255
   orosync: 3 messages were left undelivered to ENDPOINT at the end of the process: no acknowledgement within orosync.shutdown_timeout
 out of memory: exit code 255
   orosync: 3 messages were left undelivered to ENDPOINT at the end of the process: no acknowledgement within orosync.shutdown_timeout
+bool(true)
+patience: exit code 0
+bool(false)
