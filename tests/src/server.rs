@@ -207,6 +207,12 @@ impl Server {
         kilobytes.expect("a running process has memory") * 1024
     }
 
+    /// How many descriptors it has open.
+    pub fn descriptors(&self) -> usize {
+        let open = fs::read_dir(format!("/proc/{}/fd", self.pid().as_raw_nonzero()));
+        open.expect("it runs").count()
+    }
+
     /// Waits for a log line with this text.
     pub fn await_line(&mut self, text: &str) -> String {
         wait::until(&format!("a log line with {text:?}"), || {

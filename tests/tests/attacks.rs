@@ -47,6 +47,7 @@ impl Arena {
     fn withstand(self, what: &str, attack: impl Fn(&Server)) {
         let Self { server, crowd } = self;
         let ((), quiet) = crowd.during(NUMBERS, || ());
+        let descriptors = server.descriptors();
         // An attacker has a machine of its own: here it must not take from the crowd what the server leaves to it.
         setpriority_process(None, LOWEST_PRIORITY).expect("anybody may have less");
         let ((), under_attack) = crowd.during(NUMBERS, || attack(&server));
@@ -64,6 +65,7 @@ impl Arena {
             after_all >> 10,
         );
         assert!(after_all <= after_first + after_first / 10, "{after_all} bytes, after {after_first}");
+        wait::until_true("every descriptor is given back", || server.descriptors() <= descriptors);
         crowd.dismiss();
     }
 }

@@ -1,11 +1,13 @@
 //! Each session costs a descriptor. When there are no more, the others are served, and publishers get in.
 
+use std::fs;
 use std::io::ErrorKind;
+use std::path::Path;
 
 use orosync_tests::client::{Client, WAMP, request};
 use orosync_tests::server::{self, Server};
 use orosync_tests::{php, wait};
-use rustix::process::{Resource, Rlimit, prlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, prlimit};
 
 const SESSIONS: &str = r#"orosync_sessions_open{protocol="wamp"}"#;
 
@@ -29,6 +31,15 @@ fn try_session(server: &Server, headers: &str) -> Option<Client> {
         "{answer}"
     );
     None
+}
+
+/// What the unit lets the server have, as far as this process may give it.
+fn descriptors_of_the_unit() -> u64 {
+    let unit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/systemd/orosync-server.service");
+    let unit = fs::read_to_string(unit).expect("the unit");
+    let limit = unit.lines().find_map(|line| line.strip_prefix("LimitNOFILE=")?.parse().ok());
+    let own = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
+    own.min(limit.expect("a number of descriptors"))
 }
 
 fn refused(server: &Server, reason: &str) -> f64 {
@@ -77,8 +88,7 @@ fn sessions_beyond_the_configured_number_are_told_to_come_back() {
 fn a_server_without_a_descriptor_left_waits_and_does_not_spin() {
     let mut server = Server::start_with("[limits]\nping_interval_seconds = 1\n");
     let mut session = Client::user(&server, WAMP, 1);
-    let open =
-        std::fs::read_dir(format!("/proc/{}/fd", server.pid().as_raw_nonzero())).expect("it runs").count();
+    let open = server.descriptors();
     let limit = Rlimit { current: Some(open as u64), maximum: Some(20_000) };
     let before = prlimit(Some(server.pid()), Resource::Nofile, limit).expect("a limit of our own child");
     let mut waiting = Client::connect(&server);
@@ -97,7 +107,7 @@ fn a_server_without_a_descriptor_left_waits_and_does_not_spin() {
 #[test]
 fn five_thousand_browsers_are_served_under_the_limits_of_the_unit() {
     server::need_descriptors(5_100);
-    let server = Server::start();
+    let server = Server::start_with_descriptors(descriptors_of_the_unit(), "");
     let sessions: Vec<Client> = (0..5_000)
         .map(|n| try_session(&server, "").unwrap_or_else(|| panic!("session {n} was refused")))
         .collect();

@@ -1,6 +1,7 @@
 //! Each wrong ticket is refused by HTTP, with its reason counted and logged, and never shown.
 
 use std::fs;
+use std::process::Command;
 use std::sync::Barrier;
 use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -189,7 +190,10 @@ fn a_short_secret_is_refused_with_the_command_that_makes_a_good_one() {
     let server = Server::start();
     let file = server.directory().join("short");
     fs::write(&file, "hunter2\n").expect("a file is written");
-    let output = server::command()
+    // A server that takes it runs until it is ended.
+    let output = Command::new("timeout")
+        .arg("20")
+        .arg(server::command().get_program())
         .args(["serve", "--admin-bind", "", "--bind", "127.0.0.1:0", "--secret-file"])
         .arg(&file)
         .output()

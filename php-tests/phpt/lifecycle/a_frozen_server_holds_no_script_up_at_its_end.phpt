@@ -16,12 +16,17 @@ $ends = [
     'a fatal error' => 'planned();',
     'out of time' => 'set_time_limit(1); while (true) { }',
     'out of memory' => 'ini_set("memory_limit", "8M"); str_repeat("x", 1 << 24);',
+    // May wait for longer than all the others together.
+    'patience' => '',
 ];
 $scripts = [];
 foreach ($ends as $name => $end) {
     $connected = $server->file('connected');
     $log = $server->file('log');
-    $settings = ['orosync.shutdown_timeout' => '0.3', 'display_errors' => '0', 'log_errors' => '1', 'error_log' => $log];
+    $settings = [
+        'orosync.shutdown_timeout' => $name === 'patience' ? (string) (3 * LIMIT) : '0.3',
+        'display_errors' => '0', 'log_errors' => '1', 'error_log' => $log,
+    ];
     $php = $server->php("
         orosync_publish('oro/ping', 0);
         orosync_flush(20) && touch('$connected');
@@ -36,6 +41,7 @@ $server->process->signal(SIGSTOP);
 foreach ($scripts as [, $connected]) {
     unlink($connected);
 }
+[$patient, , $log_of_patient] = array_pop($scripts);
 // The script that runs out of time may take so long that its link gives the server up, and says that instead.
 foreach ($scripts as $name => [$php, , $log]) {
     echo "$name: exit code ", $php->wait(), "\n";
@@ -45,7 +51,10 @@ foreach ($scripts as $name => [$php, , $log]) {
         }
     }
 }
+var_dump($patient->isRunning());
 $server->process->signal(SIGCONT);
+echo 'patience: exit code ', $patient->wait(), "\n";
+var_dump(file_exists($log_of_patient) && str_contains(file_get_contents($log_of_patient), 'undelivered'));
 --EXPECTF--
 the end: exit code 0
   orosync: 3 messages were left undelivered to ENDPOINT at the end of the process: no acknowledgement within orosync.shutdown_timeout
@@ -59,3 +68,6 @@ out of time: exit code 255
 %A  orosync: 3 messages were left undelivered to ENDPOINT at the end of the process: %s
 out of memory: exit code 255
   orosync: 3 messages were left undelivered to ENDPOINT at the end of the process: no acknowledgement within orosync.shutdown_timeout
+bool(true)
+patience: exit code 0
+bool(false)

@@ -80,6 +80,7 @@ impl MemoryBroker {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Barrier;
     use std::sync::mpsc::channel;
     use std::thread;
 
@@ -117,11 +118,14 @@ mod tests {
         let topic = Topic::parse("t").unwrap();
         let (first, one) = channel();
         let (second, other) = channel();
+        let start = Barrier::new(4);
         thread::scope(|scope| {
             for source in 0..4 {
-                let (broker, topic, first, second) = (&broker, &topic, first.clone(), second.clone());
+                let (broker, topic, start) = (&broker, &topic, &start);
+                let (first, second) = (first.clone(), second.clone());
                 scope.spawn(move || {
-                    for n in 0..500 {
+                    start.wait();
+                    for n in 0..10_000 {
                         broker.in_order(topic, || {
                             first.send((source, n)).unwrap();
                             second.send((source, n)).unwrap();

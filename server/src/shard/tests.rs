@@ -383,6 +383,24 @@ fn a_wamp_session_that_should_come_back_ends_without_a_close_frame() {
 }
 
 #[test]
+fn a_drain_ends_sessions_one_after_the_other() {
+    let mut stage = Stage::new();
+    let slots: Vec<usize> = (0..10).map(|uid| stage.browser(OROSYNC, &user(uid))).collect();
+    stage.shard.stop(stage.now, stage.now + Duration::from_millis(100));
+    let (begun, mut ended) = (stage.now, 0);
+    while let Some(next) = stage.shard.end_due(stage.now) {
+        ended += 1;
+        let closed = slots.iter().filter(|slot| stage.shard.session(**slot).unwrap().outbound().cost() > 0);
+        assert_eq!(closed.count(), ended);
+        stage.now = next;
+    }
+    assert_eq!((ended, stage.now - begun), (9, Duration::from_millis(72)), "the last has some time left");
+    for slot in slots {
+        assert_eq!(frames(&stage.written(slot))[0].1[..2], 1001_u16.to_be_bytes());
+    }
+}
+
+#[test]
 fn what_was_accepted_is_written_before_a_session_ends() {
     let mut stage = Stage::new();
     let slot = stage.browser(WAMP, &user(1));

@@ -6,6 +6,7 @@
 mod languages;
 mod markdown;
 mod place;
+mod promises;
 mod transcripts;
 
 use std::collections::BTreeSet;

@@ -1,10 +1,14 @@
 //! A link that is cut in other ways than by the end of the server, which remembers what it has had.
 
+use std::thread;
 use std::time::Duration;
 
-use orosync_tests::client::{Client, OROSYNC, Received};
+use orosync_protocol::link_frame::PublisherFrame;
+use orosync_protocol::ticket::Role;
+use orosync_protocol::{PublisherId, Seq};
+use orosync_tests::client::{Client, OROSYNC, Received, frame};
 use orosync_tests::proxy::{Fault, Proxy};
-use orosync_tests::server::Server;
+use orosync_tests::server::{Server, ticket};
 use orosync_tests::traffic::{Publishers, Subscriber, assert_complete, assert_contiguous};
 use orosync_tests::wait;
 use rand::RngExt as _;
@@ -42,6 +46,40 @@ fn links_that_are_reset_silent_or_lose_answers_deliver_everything_once_and_in_or
     assert_contiguous(&events);
     assert_complete([&events], &ended);
     println!("{} messages, {} reconnects", events.len(), ended.iter().map(|one| one.reconnects).sum::<u64>());
+}
+
+/// What the server says to a publisher that comes back cannot tell of bytes that it reads from the former link only then.
+#[test]
+fn what_comes_over_several_links_of_a_publisher_is_delivered_once_and_in_order() {
+    const MESSAGES: usize = 100;
+    let server = Server::start_with("shards = 4\n");
+    let subscriber = Subscriber::of(Client::user(&server, OROSYNC, 1));
+    let headers = format!(
+        "Sec-WebSocket-Protocol: orosync.link.1\r\nAuthorization: Bearer {}\r\n",
+        ticket(Role::Publisher, None)
+    );
+    let welcomed = || {
+        let mut link = Client::connect(&server);
+        link.handshake("/", &headers);
+        link.send(&frame(2, &PublisherFrame::Hello { publisher: PublisherId(7) }.encode()));
+        assert!(!link.read_once().is_empty(), "it is welcomed");
+        link
+    };
+    let messages = (0..MESSAGES).map(|number| message(0, number)).collect();
+    let batch = frame(2, &PublisherFrame::Publish { first: Seq::FIRST, messages }.encode());
+    let links: Vec<Client> = (0..4).map(|_| welcomed()).collect();
+    thread::scope(|scope| {
+        for mut link in links {
+            let batch = &batch;
+            scope.spawn(move || {
+                link.send(batch);
+                assert!(!link.read_once().is_empty(), "all of it is acknowledged");
+            });
+        }
+    });
+    server.signal(Signal::TERM);
+    let (events, _) = subscriber.ended();
+    assert_eq!(events, (0..MESSAGES).map(|number| (0, number)).collect::<Vec<_>>());
 }
 
 #[test]

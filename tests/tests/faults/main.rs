@@ -7,7 +7,6 @@ mod half_open;
 mod kill;
 mod overload;
 mod processes;
-mod promises;
 mod readers;
 mod stampede;
 

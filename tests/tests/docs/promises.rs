@@ -1,0 +1,51 @@
+//! docs/reliability.md and docs/security.md name a test for each promise: each of them is there.
+
+use std::fs;
+
+use super::markdown::repository;
+
+/// The tables of promises, by what stands above the tests.
+const HEADS: [&str; 2] = [" shown by ", " test "];
+
+/// The last cell of each row: links to files of tests, each with the names of those of its tests that are meant; or a target
+/// of `make`, which `every_target_of_make_is_there` looks for.
+fn cells(text: &str) -> Vec<&str> {
+    let mut cells = Vec::new();
+    let mut of_promises = false;
+    for line in text.lines() {
+        let Some(last) = line.strip_suffix('|').and_then(|row| row.rsplit('|').next()) else {
+            of_promises = false;
+            continue;
+        };
+        if HEADS.contains(&last) {
+            of_promises = true;
+        } else if of_promises && last != " --- " {
+            cells.push(last.trim());
+        }
+    }
+    cells
+}
+
+#[test]
+fn every_promise_names_its_tests_and_they_are_there() {
+    for name in ["docs/reliability.md", "docs/security.md"] {
+        let text = fs::read_to_string(repository().join(name)).expect("the document is there");
+        let cells = cells(&text);
+        assert!(cells.len() > 15, "{name}: only {} promises", cells.len());
+        for cell in cells.into_iter().filter(|cell| !cell.starts_with("`make ")) {
+            let mut links = cell.split("](").skip(1).peekable();
+            assert!(links.peek().is_some(), "{name}: no test: {cell}");
+            for link in links {
+                let (file, tests) = link.split_once(')').expect("a whole link");
+                let path = repository().join("docs").join(file);
+                let source = fs::read_to_string(path).unwrap_or_else(|_| panic!("{name}: {file} is missing"));
+                let mut tests = tests.split('`').skip(1).step_by(2).peekable();
+                // A .phpt is one test.
+                assert!(tests.peek().is_some() || file.contains("/phpt/"), "{name}: {file}: which one?");
+                for test in tests {
+                    assert!(source.contains(&format!("fn {test}()")), "{name}: {file} has no test {test}");
+                }
+            }
+        }
+    }
+}
