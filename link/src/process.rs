@@ -1,10 +1,13 @@
-//! The process below the link: forks and signals. All `unsafe` of this crate is here.
+//! The process below the link: forks, signals and whose turn it is. All `unsafe` of this crate is here.
 //!
 //! A fork copies a publisher's memory, but not its thread. In the child the copy is dead: its locks may be held for ever,
 //! its socket is the parent's. So everybody asks [`generation`] first (2 ns; `getpid()` is a system call of 160) and
 //! forgets what an earlier generation made. The descriptors of such copies are closed in the child at once, by way of a
 //! bounded table of atomics: while the child kept the parent's socket, the server could not see the parent's end.
-#![expect(unsafe_code, reason = "pthread_atfork and pthread_sigmask have no safe counterpart")]
+#![expect(
+    unsafe_code,
+    reason = "pthread_atfork, pthread_sigmask and sched_setscheduler have no safe counterpart"
+)]
 
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd};
@@ -41,6 +44,19 @@ extern "C" fn in_child() {
             // SAFETY: close() is async-signal-safe. The descriptor is a copy of one that the parent's link owns, and
             // that link is never touched again in this process: its generation is over.
             unsafe { libc::close(descriptor) };
+        }
+    }
+}
+
+/// Has the calling thread interrupt nobody when it is woken: it takes a core that is free, or its turn. A link thread would
+/// otherwise interrupt the request that has just published, where all cores are busy.
+pub(crate) fn interrupt_nobody() {
+    let parameters = libc::sched_param { sched_priority: 0 };
+    // SAFETY: 0 is the calling thread, and the parameters are there until the call returns. One that is refused changes
+    // nothing.
+    unsafe {
+        if libc::sched_getscheduler(0) == libc::SCHED_OTHER {
+            libc::sched_setscheduler(0, libc::SCHED_BATCH, &raw const parameters);
         }
     }
 }

@@ -245,6 +245,28 @@ mod tests {
     }
 
     #[test]
+    fn the_link_thread_interrupts_nobody() {
+        let directory = tempfile::tempdir().unwrap();
+        let signer = Signer::from_secret(&[b's'; 32]).unwrap();
+        let endpoint = Endpoint::Unix { path: directory.path().join("nobody") };
+        let mut publisher = Publisher::new(Options::new(endpoint, signer));
+        publisher.publish(message("t", "1").lend()).unwrap();
+        // proc(5): the policy is the 39th word behind the name.
+        let is_batch = |stat: &str| {
+            let (_, behind) = stat.rsplit_once(')').unwrap();
+            stat.contains("(orosync-link)")
+                && behind.split_whitespace().nth(38) == Some(&libc::SCHED_BATCH.to_string())
+        };
+        until(|| {
+            let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+            tasks
+                .flatten()
+                .filter_map(|task| std::fs::read_to_string(task.path().join("stat")).ok())
+                .any(|stat| is_batch(&stat))
+        });
+    }
+
+    #[test]
     fn the_link_thread_has_a_name_and_ends_with_its_publisher() {
         let directory = tempfile::tempdir().unwrap();
         let signer = Signer::from_secret(&[b's'; 32]).unwrap();

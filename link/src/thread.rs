@@ -2,7 +2,8 @@
 //!
 //! Owns the worker, behind a lock that the thread holds as long as it lives: window and queue outlive a thread that could not
 //! be started, and a panic. The thread sleeps in `poll()`; while messages follow each other it naps instead, because waking it
-//! costs the publisher microseconds. It never spins: PHP's time limit counts this thread's CPU time too.
+//! costs the publisher microseconds. It never spins: PHP's time limit counts this thread's CPU time too. It never
+//! interrupts a request either, but waits its turn where all cores are busy.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,7 +22,7 @@ use crate::doorbell::Doorbell;
 use crate::error::LinkError;
 use crate::machine::{Machine, Step, Transmit};
 use crate::options::Options;
-use crate::process::with_signals_blocked;
+use crate::process::{interrupt_nobody, with_signals_blocked};
 use crate::progress::Progress;
 use crate::queue::Exit;
 use crate::status::Record;
@@ -81,6 +82,7 @@ pub(crate) fn start(worker: Arc<Mutex<Worker>>, shared: &Arc<Shared>) -> Result<
     let running = Running::begin(Arc::clone(shared));
     let body = move || {
         let running = running;
+        interrupt_nobody();
         worker.lock().unwrap_or_else(PoisonError::into_inner).run();
         drop(running);
     };
