@@ -16,7 +16,7 @@ $ends = [
     'a fatal error' => 'planned();',
     'out of time' => 'set_time_limit(1); while (true) { }',
     'out of memory' => 'ini_set("memory_limit", "8M"); str_repeat("x", 1 << 24);',
-    // May wait for longer than all the others together.
+    // May wait for as long as the setting allows, and longer than all the others together.
     'patience' => '',
 ];
 $scripts = [];
@@ -24,7 +24,7 @@ foreach ($ends as $name => $end) {
     $connected = $server->file('connected');
     $log = $server->file('log');
     $settings = [
-        'orosync.shutdown_timeout' => $name === 'patience' ? (string) (3 * LIMIT) : '0.3',
+        'orosync.shutdown_timeout' => $name === 'patience' ? '60' : '0.3',
         'display_errors' => '0', 'log_errors' => '1', 'error_log' => $log,
     ];
     $php = $server->php("
