@@ -16,7 +16,6 @@ use Symfony\Component\Config\FileLocator;
 use Symfony\Component\DependencyInjection\ContainerBuilder;
 use Symfony\Component\DependencyInjection\Extension\Extension;
 use Symfony\Component\DependencyInjection\Loader\PhpFileLoader;
-use Symfony\Component\DependencyInjection\Reference;
 use Symfony\Component\Messenger\MessageBusInterface;
 use Symfony\Component\Notifier\Channel\ChannelInterface;
 
@@ -75,10 +74,10 @@ final class OrosyncExtension extends Extension
         }
         if (isset($container->getParameter('kernel.bundles')['OroSyncBundle'])) {
             $loader->load('oro.php');
-            $origins = [] === $config['ticket']['origins'] ? 'orosync.oro.ticket_origins' : 'orosync.ticket_origins';
-            $container->getDefinition('orosync.oro.ticket_provider')
-                ->setArgument('$ttl', $config['ticket']['ttl'])
-                ->setArgument('$origins', new Reference($origins));
+            $container->getDefinition('orosync.oro.ticket_provider')->setArgument('$ttl', $config['ticket']['ttl']);
+            if ([] === $config['ticket']['origins']) {
+                $container->setAlias('orosync.ticket_origins', 'orosync.oro.ticket_origins');
+            }
             $container->setParameter('orosync.oro.skipped_classes', $config['content_tags']['skip']);
         }
     }

@@ -62,7 +62,8 @@ return static function (ContainerConfigurator $container): void {
         ->decorate('oro_sync.authentication.ticket_provider', null, $innermost)
         ->arg('$tickets', service(TicketIssuerInterface::class))
         ->arg('$users', service('orosync.user_claims'))
-        ->arg('$grants', service('orosync.topic_grants'));
+        ->arg('$grants', service('orosync.topic_grants'))
+        ->arg('$origins', service('orosync.ticket_origins'));
 
     // Content tags
     $services->set('orosync.oro.current_flush', CurrentFlush::class);
