@@ -6,6 +6,7 @@
 
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use orosync_protocol::ticket::Role;
@@ -44,7 +45,14 @@ impl Arena {
     }
 
     /// Runs an attack three times. The first one makes the server as large as it gets; the others must leave nothing.
-    fn withstand(self, what: &str, attack: impl Fn(&Server)) {
+    fn withstand(self, what: &str, attack: impl Fn(&Server) + Send) {
+        // On a thread of its own, with which its priority ends.
+        thread::scope(|scope| {
+            scope.spawn(|| self.be_attacked(what, attack));
+        });
+    }
+
+    fn be_attacked(self, what: &str, attack: impl Fn(&Server)) {
         let Self { server, crowd } = self;
         let ((), quiet) = crowd.during(NUMBERS, || ());
         let descriptors = server.descriptors();
