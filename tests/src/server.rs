@@ -302,7 +302,8 @@ fn signer() -> Signer {
     Signer::from_secret(SECRET.as_bytes()).expect("long enough")
 }
 
-fn now() -> u64 {
+/// Seconds since 1970.
+pub fn now() -> u64 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs()
 }
 

@@ -117,13 +117,16 @@ fn a_policy_that_lets_users_publish_lets_nobody_else() {
     }
 }
 
+/// The status of the answer to a page, or a program: `target`, and the line that says where the page is from.
+fn status(server: &Server, target: &str, origin: &str) -> String {
+    let mut client = Client::connect(server);
+    let head = client.handshake(target, &format!("{WAMP}{origin}"));
+    head.split(' ').nth(1).unwrap_or_default().to_owned()
+}
+
 #[test]
 fn pages_of_the_sites_that_are_named_may_connect_and_programs_always() {
     let server = Server::start_with("[auth]\nallowed_origins = [\"crm.example.com\", \"*.shop.example\"]\n");
-    let status = |origin: &str| {
-        let mut client = Client::connect(&server);
-        client.handshake("/", &format!("{WAMP}{origin}")).split(' ').nth(1).unwrap_or_default().to_owned()
-    };
     // What browsers send: scheme, host, and the port if it is not the scheme's.
     for (origin, expected) in [
         ("", "101"),
@@ -141,7 +144,7 @@ fn pages_of_the_sites_that_are_named_may_connect_and_programs_always() {
         ("Origin: file://\r\n", "403"),
         ("Origin: \r\n", "403"),
     ] {
-        assert_eq!(status(origin), expected, "{origin:?}");
+        assert_eq!(status(&server, "/", origin), expected, "{origin:?}");
     }
     server.await_metric(r#"orosync_handshakes_refused_total{reason="origin"}"#, 8.0);
 }
@@ -149,11 +152,7 @@ fn pages_of_the_sites_that_are_named_may_connect_and_programs_always() {
 #[test]
 fn a_ticket_for_pages_of_some_hosts_is_refused_from_others_and_stays_good() {
     let mut server = Server::start();
-    let status = |ticket: &str, origin: &str| {
-        let mut client = Client::connect(&server);
-        let head = client.handshake(&format!("/?ticket={ticket}"), &format!("{WAMP}{origin}"));
-        head.split(' ').nth(1).unwrap_or_default().to_owned()
-    };
+    let status = |ticket: &str, origin: &str| status(&server, &format!("/?ticket={ticket}"), origin);
     let hosts = ["crm.example.com", "*.shop.example"];
     for origin in [
         "",
@@ -191,37 +190,20 @@ fn what_the_server_allows_holds_for_tickets_that_say_more() {
     let server = Server::start_with("[auth]\nallowed_origins = [\"*.example.com\"]\n");
     let status = |origin: &str| {
         let ticket = ticket_for_pages(&["crm.example.com", "evil.example"]);
-        let mut client = Client::connect(&server);
-        let headers = format!("{WAMP}Origin: {origin}\r\n");
-        client
-            .handshake(&format!("/?ticket={ticket}"), &headers)
-            .split(' ')
-            .nth(1)
-            .unwrap_or_default()
-            .to_owned()
+        status(&server, &format!("/?ticket={ticket}"), origin)
     };
-    assert_eq!(status("https://crm.example.com"), "101");
-    assert_eq!(status("https://shop.example.com"), "403", "not the ticket's");
-    assert_eq!(status("https://evil.example"), "403", "not the server's");
+    assert_eq!(status("Origin: https://crm.example.com\r\n"), "101");
+    assert_eq!(status("Origin: https://shop.example.com\r\n"), "403", "not the ticket's");
+    assert_eq!(status("Origin: https://evil.example\r\n"), "403", "not the server's");
 }
 
 #[test]
 fn a_page_of_php_may_use_the_ticket_that_php_has_made_for_it() {
     let server = Server::start();
     let script = r#"echo orosync_ticket(["role" => "user", "origins" => ["crm.example.com"]]);"#;
-    let ticket = php::output(&server.endpoint(), script);
-    let status = |origin: &str| {
-        let mut client = Client::connect(&server);
-        let headers = format!("{WAMP}Origin: {origin}\r\n");
-        client
-            .handshake(&format!("/?ticket={ticket}"), &headers)
-            .split(' ')
-            .nth(1)
-            .unwrap_or_default()
-            .to_owned()
-    };
-    assert_eq!(status("https://evil.example"), "403");
-    assert_eq!(status("https://crm.example.com"), "101");
+    let target = format!("/?ticket={}", php::output(&server.endpoint(), script));
+    assert_eq!(status(&server, &target, "Origin: https://evil.example\r\n"), "403");
+    assert_eq!(status(&server, &target, "Origin: https://crm.example.com\r\n"), "101");
 }
 
 #[test]

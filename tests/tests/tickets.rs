@@ -4,22 +4,17 @@ use std::fs;
 use std::process::Command;
 use std::sync::Barrier;
 use std::thread;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use jsonwebtoken::{EncodingKey, Header, encode};
 use orosync_protocol::ticket::{Claims, Identity, Role, Signer};
 use orosync_tests::client::{Client, OROSYNC, WAMP};
-use orosync_tests::server::{self, Server, ticket};
+use orosync_tests::server::{self, Server, now, ticket};
 use orosync_tests::{SECRET, php, wait};
 use rustix::process::Signal;
 
 /// RFC 8410, 10.1: a public key whose private half nobody has.
 const PUBLIC_KEY: &str = "-----BEGIN PUBLIC KEY-----\n\
     MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n-----END PUBLIC KEY-----\n";
-
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs()
-}
 
 fn claims() -> Claims {
     Claims {
