@@ -91,7 +91,7 @@ lint: js/node_modules/.package-lock.json tests/browser/node_modules/.package-loc
 	cd js && npm run check
 	cd tests/browser && npm run check
 	cd bench/report && npm run check
-	cargo clippy --package orosync-server --features echo --all-targets -- --deny warnings
+	cargo clippy --package orosync-server --package orosync-link --features orosync-server/echo,orosync-link/echo --all-targets -- --deny warnings
 	cargo fmt --manifest-path fuzz/Cargo.toml --check -- --config-path .
 	shellcheck scripts/install-deps scripts/enable-extension scripts/fuzz scripts/test-valgrind scripts/test-matrix scripts/matrix/* \
 		tests/conformance/run tests/valgrind/bin/valgrind bench/run bench/profile bench/peers/peer demo/bin/demo demo/bin/console .ci/run
