@@ -84,7 +84,9 @@ impl Transport {
                     // tungstenite answers with the next write: let that be now.
                     Message::Ping(_) => self.drained = false,
                     // The same, as far as the kernel takes it now: nobody waits for a connection that ends.
-                    Message::Close(_) => drop(self.websocket.flush()),
+                    Message::Close(_) => {
+                        let _ = self.websocket.flush();
+                    }
                     _ => {}
                 }
                 Ok(Some(message))

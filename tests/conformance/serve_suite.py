@@ -1,7 +1,8 @@
 """Attacks the clients that connect, with the converted Autobahn test suite: serve_suite.py PORTED OUTDIR SUBPROTOCOL CASE...
 
-Prints the port that it listens on. A client asks for one case after another (/runCase?case=1&agent=NAME, from 1 on), and then for the results
-(/updateReports?agent=NAME), which are written to OUTDIR/index.json. Nothing is judged here. Runs until it is stopped.
+Prints the port that it listens on. A client asks for one case after another (/runCase?case=1&agent=NAME, from 1 on), and
+then for the results (/updateReports?agent=NAME), which are written to OUTDIR/index.json. Nothing is judged here. Runs until
+it is stopped.
 """
 
 import socket
