@@ -1,4 +1,4 @@
-//! Lets a conformance suite attack the link's side of a connection: echo_client ENDPOINT CASES
+//! Lets a conformance suite attack the link's side of a connection: `echo_client ENDPOINT CASES`
 //!
 //! Connects to the suite's server once for each case, and once more to have the results written.
 

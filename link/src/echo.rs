@@ -5,9 +5,9 @@ use std::error::Error;
 
 use tungstenite::Message;
 
+use crate::connect::Connector;
 use crate::doorbell::Doorbell;
 use crate::options::Options;
-use crate::transport::Connector;
 
 /// Connects, and answers until the connection is closed, or breaks.
 pub fn echo(options: &Options) -> Result<(), Box<dyn Error>> {

@@ -17,7 +17,8 @@
 //! - [`arena`]: the memory of what waits, used again and again
 //! - [`doorbell`]: waking the link thread only if it sleeps
 //! - [`machine`]: the states of the link, without I/O; [`window`]: what was sent and not acknowledged; [`backoff`]: when to try again
-//! - [`thread`]: the one loop that joins queue, machine and wire; [`transport`]: the only sockets
+//! - [`thread`]: the one loop that joins queue, machine and wire; [`connect`]: making a connection;
+//!   [`transport`]: an open one; [`wire`]: the only sockets
 //! - [`progress`]: what flush and check wait for; [`status`]: a snapshot; [`shutdown`]: a bounded end
 //! - [`process`]: forks and signals; all `unsafe` of this crate
 //! - [`error`]: what goes wrong, in sentences
@@ -26,6 +27,7 @@
 
 mod arena;
 mod backoff;
+mod connect;
 mod doorbell;
 #[cfg(feature = "echo")]
 pub mod echo;
@@ -41,6 +43,7 @@ pub mod status;
 mod thread;
 mod transport;
 mod window;
+mod wire;
 
 pub use error::{EndpointError, QueueFull};
 pub use options::{Bounds, Endpoint, Options};

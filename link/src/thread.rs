@@ -18,6 +18,7 @@ use orosync_protocol::ticket::{Identity, Role};
 use rand::TryRng;
 use rand::rngs::SysRng;
 
+use crate::connect::Connector;
 use crate::doorbell::Doorbell;
 use crate::error::LinkError;
 use crate::machine::{Machine, Step, Transmit};
@@ -26,7 +27,7 @@ use crate::process::{interrupt_nobody, with_signals_blocked};
 use crate::progress::Progress;
 use crate::queue::Exit;
 use crate::status::Record;
-use crate::transport::{Connector, Incoming, Transport};
+use crate::transport::{Incoming, Transport};
 
 /// One nap.
 const NAP: Duration = Duration::from_micros(100);

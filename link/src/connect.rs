@@ -1,0 +1,435 @@
+//! Making a connection to the server: name, TCP, TLS or unix socket, and the client's half of the WebSocket handshake.
+//!
+//! Everything is non-blocking; whoever waits, waits on the doorbell as well, so that a stop is heard during a handshake.
+
+use std::error::Error;
+use std::fs;
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use orosync_protocol::link_frame::MAX_FRAME_BYTES;
+use orosync_protocol::subprotocol;
+use rustix::event::PollFlags;
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, sockopt};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use tungstenite::client::IntoClientRequest;
+use tungstenite::handshake::HandshakeError;
+use tungstenite::handshake::client::{ClientHandshake, Request};
+use tungstenite::http::{HeaderName, HeaderValue, StatusCode, header};
+use tungstenite::protocol::WebSocketConfig;
+
+use crate::doorbell::Doorbell;
+use crate::error::{Answer, LinkError};
+use crate::options::{Endpoint, Options};
+use crate::transport::Transport;
+use crate::wire::{Socket, Wire};
+
+/// The largest message that a server has for us: a Refused with its reason.
+const MAX_SERVER_MESSAGE_BYTES: usize = 64 << 10;
+
+/// tungstenite's read buffer, allocated for the life of a connection. What we read are acknowledgements of 9 bytes.
+const READ_BUFFER_BYTES: usize = 4 << 10;
+
+/// Makes connections to one endpoint.
+pub(crate) struct Connector {
+    endpoint: Endpoint,
+    ca_file: Option<PathBuf>,
+    timeout: Duration,
+    /// Made at the first `wss://` attempt: reading the system's certificates takes milliseconds. Not shared by the process:
+    /// a fork in the middle of making it would leave the child waiting for ever.
+    tls: Option<Arc<ClientConfig>>,
+}
+
+impl Connector {
+    pub(crate) fn new(options: &Options) -> Self {
+        Self {
+            endpoint: options.endpoint.clone(),
+            ca_file: options.ca_file.clone(),
+            timeout: options.connect_timeout,
+            tls: None,
+        }
+    }
+
+    #[cfg(test)]
+    fn with_tls(options: &Options, roots: RootCertStore) -> Self {
+        Self { tls: Some(Arc::new(client_config(roots).unwrap())), ..Self::new(options) }
+    }
+
+    /// Connects and shakes hands, with `ticket` as the bearer. `stopped` is asked whenever `doorbell` rings; none if it is
+    /// true.
+    pub(crate) fn connect(
+        &mut self,
+        ticket: &str,
+        doorbell: &Doorbell,
+        stopped: &dyn Fn() -> bool,
+    ) -> Result<Option<Transport>, LinkError> {
+        let attempt =
+            Waiter { doorbell, stopped, deadline: Instant::now() + self.timeout, timeout: self.timeout };
+        let Some(socket) = self.open_socket(&attempt)? else { return Ok(None) };
+        let wire = match &self.endpoint {
+            Endpoint::Web { tls: true, host, .. } => {
+                let name = ServerName::try_from(host.clone()).map_err(|_| {
+                    LinkError::Tls(format!("\"{host}\" is no name that a certificate could have"))
+                })?;
+                let session = ClientConnection::new(self.tls_config()?, name)
+                    .map_err(|error| LinkError::Tls(error.to_string()))?;
+                Wire::Tls(Box::new(StreamOwned::new(session, socket)))
+            }
+            Endpoint::Web { tls: false, .. } | Endpoint::Unix { .. } => Wire::Plain(socket),
+        };
+        shake_hands(wire, request(&self.endpoint, ticket)?, &attempt)
+    }
+
+    fn tls_config(&mut self) -> Result<Arc<ClientConfig>, LinkError> {
+        if let Some(config) = &self.tls {
+            return Ok(Arc::clone(config));
+        }
+        let roots = match &self.ca_file {
+            Some(file) => roots_of(file)?,
+            None => roots_of_the_system()?,
+        };
+        let config = Arc::new(client_config(roots)?);
+        self.tls = Some(Arc::clone(&config));
+        Ok(config)
+    }
+
+    fn open_socket(&self, attempt: &Waiter<'_>) -> Result<Option<Socket>, LinkError> {
+        match &self.endpoint {
+            Endpoint::Unix { path } => {
+                let address = SocketAddrUnix::new(path).map_err(|error| LinkError::Connect(error.into()))?;
+                complete(
+                    Socket::new(AddressFamily::UNIX)?,
+                    |socket| rustix::net::connect(socket, &address),
+                    attempt,
+                )
+            }
+            Endpoint::Web { host, port, .. } => {
+                let resolve = |problem| LinkError::Resolve { host: host.clone(), problem };
+                let addresses: Vec<_> = (host.as_str(), *port).to_socket_addrs().map_err(resolve)?.collect();
+                let mut last = None;
+                for (index, address) in addresses.iter().enumerate() {
+                    match open_tcp(*address, &attempt.share(addresses.len() - index)) {
+                        Err(error @ (LinkError::Connect(_) | LinkError::NoAnswer(_))) => last = Some(error),
+                        other => return other,
+                    }
+                }
+                Err(last.unwrap_or_else(|| resolve(io::Error::from(io::ErrorKind::NotFound))))
+            }
+        }
+    }
+}
+
+fn open_tcp(address: SocketAddr, attempt: &Waiter<'_>) -> Result<Option<Socket>, LinkError> {
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let socket = Socket::new(family)?;
+    // Without it a batch that ends in a small packet waits for the acknowledgement of the packet before.
+    sockopt::set_tcp_nodelay(&socket, true).map_err(|error| LinkError::Connect(error.into()))?;
+    complete(socket, |socket| rustix::net::connect(socket, &address), attempt)
+}
+
+fn roots_of_the_system() -> Result<RootCertStore, LinkError> {
+    let found = rustls_native_certs::load_native_certs();
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(found.certs);
+    if roots.is_empty() {
+        return Err(LinkError::Tls(
+            "this system has no certificate authorities. Install the package ca-certificates".to_owned(),
+        ));
+    }
+    Ok(roots)
+}
+
+/// Read at each attempt until there is a good one: a file that is corrected meanwhile counts.
+fn roots_of(file: &Path) -> Result<RootCertStore, LinkError> {
+    let problem =
+        |problem: &str| LinkError::Tls(format!("orosync.ca_file = \"{}\": {problem}", file.display()));
+    let pem = fs::read(file).map_err(|error| {
+        problem(&format!("cannot be read: {error}. Check the path, and that PHP's user may read it"))
+    })?;
+    let mut roots = RootCertStore::empty();
+    // What is no certificate is left out, as in the system's list.
+    roots.add_parsable_certificates(CertificateDer::pem_slice_iter(&pem).filter_map(Result::ok));
+    if roots.is_empty() {
+        return Err(problem("holds no certificate in PEM. Name the file of the authority's certificate"));
+    }
+    Ok(roots)
+}
+
+fn client_config(roots: RootCertStore) -> Result<ClientConfig, LinkError> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| LinkError::Tls(error.to_string()))?;
+    Ok(config.with_root_certificates(roots).with_no_client_auth())
+}
+
+fn request(endpoint: &Endpoint, ticket: &str) -> Result<Request, LinkError> {
+    let bad = |error: String| LinkError::Handshake(error);
+    let mut request =
+        endpoint.handshake_url().into_client_request().map_err(|error| bad(error.to_string()))?;
+    let mut bearer =
+        HeaderValue::try_from(format!("Bearer {ticket}")).map_err(|error| bad(error.to_string()))?;
+    bearer.set_sensitive(true);
+    let headers = request.headers_mut();
+    headers.insert(header::AUTHORIZATION, bearer);
+    headers.insert(
+        HeaderName::from_static("sec-websocket-protocol"),
+        HeaderValue::from_static(subprotocol::LINK),
+    );
+    Ok(request)
+}
+
+fn shake_hands(wire: Wire, request: Request, attempt: &Waiter<'_>) -> Result<Option<Transport>, LinkError> {
+    let config = WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER_BYTES)
+        .write_buffer_size(0)
+        .max_write_buffer_size(2 * MAX_FRAME_BYTES)
+        .max_message_size(Some(MAX_SERVER_MESSAGE_BYTES))
+        .max_frame_size(Some(MAX_SERVER_MESSAGE_BYTES));
+    let mut handshake = ClientHandshake::start(wire, request, Some(config)).map_err(handshake_error)?;
+    loop {
+        handshake = match handshake.handshake() {
+            Ok((websocket, _)) => return Ok(Some(Transport::new(websocket))),
+            Err(HandshakeError::Interrupted(handshake)) => handshake,
+            Err(HandshakeError::Failure(error)) => return Err(handshake_error(error)),
+        };
+        let wire = handshake.get_ref().get_ref();
+        if attempt.wait((wire.socket().as_fd(), wire.interest()))?.is_stopped() {
+            return Ok(None);
+        }
+    }
+}
+
+fn handshake_error(error: tungstenite::Error) -> LinkError {
+    match error {
+        tungstenite::Error::Http(response) => {
+            let status = response.status();
+            let answer = Answer::from_body(response.body().as_deref().unwrap_or_default());
+            match status {
+                StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                    LinkError::Refused { status: status.as_u16(), answer }
+                }
+                StatusCode::TOO_MANY_REQUESTS => LinkError::Unavailable { status: status.as_u16(), answer },
+                status if status.is_server_error() => {
+                    LinkError::Unavailable { status: status.as_u16(), answer }
+                }
+                status => LinkError::NotOurs { status: status.as_u16(), answer },
+            }
+        }
+        tungstenite::Error::Io(error)
+            if error.get_ref().is_some_and(<dyn Error + Send + Sync>::is::<rustls::Error>) =>
+        {
+            LinkError::Tls(error.to_string())
+        }
+        other => LinkError::Handshake(other.to_string()),
+    }
+}
+
+/// Waits for a socket during an attempt: with its deadline, and with an ear for the doorbell.
+struct Waiter<'a> {
+    doorbell: &'a Doorbell,
+    stopped: &'a dyn Fn() -> bool,
+    deadline: Instant,
+    timeout: Duration,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Woken {
+    Ready,
+    Stopped,
+}
+
+impl Woken {
+    fn is_stopped(self) -> bool {
+        self == Self::Stopped
+    }
+}
+
+impl Waiter<'_> {
+    /// The same attempt with only its share of the time: a first address that never answers must not use up all of it.
+    fn share(&self, addresses: usize) -> Self {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        let share = left / u32::try_from(addresses).unwrap_or(u32::MAX).max(1);
+        Self { deadline: Instant::now() + share, ..*self }
+    }
+
+    /// Returns when the socket is ready, or perhaps is: the caller tries again.
+    fn wait(&self, socket: (BorrowedFd<'_>, PollFlags)) -> Result<Woken, LinkError> {
+        if (self.stopped)() {
+            return Ok(Woken::Stopped);
+        }
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(LinkError::NoAnswer(self.timeout));
+        }
+        self.doorbell.wait(Some(socket), Some(left));
+        Ok(Woken::Ready)
+    }
+}
+
+/// Connects a socket: `begin` has the kernel begin with it.
+fn complete(
+    socket: Socket,
+    begin: impl FnOnce(&Socket) -> rustix::io::Result<()>,
+    attempt: &Waiter<'_>,
+) -> Result<Option<Socket>, LinkError> {
+    let failed = |error: Errno| LinkError::Connect(error.into());
+    match begin(&socket) {
+        Ok(()) => return Ok(Some(socket)),
+        Err(Errno::INPROGRESS) => {}
+        // A unix socket's backlog is full: there is nothing to wait on, so this attempt has failed.
+        Err(error) => return Err(failed(error)),
+    }
+    loop {
+        if attempt.wait((socket.as_fd(), PollFlags::OUT))?.is_stopped() {
+            return Ok(None);
+        }
+        sockopt::socket_error(&socket).map_err(failed)?.map_err(failed)?;
+        match rustix::net::getpeername(&socket) {
+            Ok(_) => return Ok(Some(socket)),
+            Err(Errno::NOTCONN) => {}
+            Err(error) => return Err(failed(error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::net::TcpListener;
+    use std::thread;
+
+    use bytes::Bytes;
+    use orosync_protocol::ticket::Signer;
+    use rcgen::{CertifiedKey, generate_simple_self_signed};
+    use rustls::pki_types::PrivatePkcs8KeyDer;
+    use rustls::{ServerConfig, ServerConnection};
+    use tungstenite::Message;
+    use tungstenite::handshake::server::{Request, Response};
+
+    use super::*;
+    use crate::transport::Incoming;
+
+    /// A server for one `wss://` connection to "localhost": it sends one message. Returns its endpoint and its certificate.
+    fn tls_server() -> (Endpoint, RootCertStore) {
+        let CertifiedKey { cert, signing_key } =
+            generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let mut roots = RootCertStore::empty();
+        roots.add(cert.der().clone()).unwrap();
+        let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(
+                vec![cert.der().clone()],
+                PrivatePkcs8KeyDer::from(signing_key.serialize_der()).into(),
+            )
+            .unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = format!("wss://localhost:{}/", listener.local_addr().unwrap().port()).parse().unwrap();
+        thread::spawn(move || {
+            let (socket, _) = listener.accept().unwrap();
+            let stream = StreamOwned::new(ServerConnection::new(Arc::new(config)).unwrap(), socket);
+            #[expect(clippy::result_large_err, reason = "the callback's type is tungstenite's")]
+            let answer = |_: &Request, mut response: Response| {
+                let protocol = HeaderValue::from_static(subprotocol::LINK);
+                response.headers_mut().insert("sec-websocket-protocol", protocol);
+                Ok(response)
+            };
+            // A client that does not trust us hangs up during the handshake.
+            if let Ok(mut websocket) = tungstenite::accept_hdr(stream, answer) {
+                websocket.send(Message::Binary(Bytes::from_static(b"hello"))).unwrap();
+            }
+        });
+        (endpoint, roots)
+    }
+
+    fn options(endpoint: Endpoint) -> Options {
+        let signer = Signer::from_secret(&[b'x'; 32]).unwrap();
+        Options { connect_timeout: Duration::from_secs(20), ..Options::new(endpoint, signer) }
+    }
+
+    fn connect(endpoint: Endpoint, roots: RootCertStore) -> Result<Option<Transport>, LinkError> {
+        let doorbell = Doorbell::default();
+        doorbell.install().unwrap();
+        Connector::with_tls(&options(endpoint), roots).connect("ticket", &doorbell, &|| false)
+    }
+
+    #[test]
+    fn a_server_with_a_trusted_certificate_is_spoken_to() {
+        let (endpoint, roots) = tls_server();
+        let mut transport = connect(endpoint, roots).unwrap().unwrap();
+        let doorbell = Doorbell::default();
+        doorbell.install().unwrap();
+        let incoming = loop {
+            if let Some(incoming) = transport.read().unwrap() {
+                break incoming;
+            }
+            assert!(doorbell.wait(Some(transport.interest()), Some(Duration::from_secs(20))));
+            transport.handle_readable();
+        };
+        assert!(matches!(incoming, Incoming::Frame(frame) if &frame[..] == b"hello"));
+    }
+
+    #[test]
+    fn a_certificate_that_nobody_vouches_for_is_refused() {
+        let (endpoint, _) = tls_server();
+        let (_, others) = tls_server();
+        let error = connect(endpoint, others).err().unwrap();
+        assert!(matches!(error, LinkError::Tls(_)), "{error}");
+    }
+
+    #[test]
+    fn an_authority_of_ones_own_vouches_alone() {
+        let attempt = |content: &str| {
+            let (endpoint, _) = tls_server();
+            let mut file = tempfile::NamedTempFile::new().unwrap();
+            file.write_all(content.as_bytes()).unwrap();
+            let options = Options { ca_file: Some(file.path().to_owned()), ..options(endpoint) };
+            let doorbell = Doorbell::default();
+            doorbell.install().unwrap();
+            Connector::new(&options).connect("ticket", &doorbell, &|| false).err().unwrap().to_string()
+        };
+        let error = attempt("not a certificate");
+        assert!(error.contains("orosync.ca_file") && error.contains("holds no certificate"), "{error}");
+        let other = generate_simple_self_signed(["localhost".to_owned()]).unwrap().cert.pem();
+        let error = attempt(&other);
+        assert!(error.starts_with("TLS: "), "{error}");
+    }
+
+    #[test]
+    fn a_ticket_is_not_shown_by_the_request() {
+        let request = request(&"ws://localhost/".parse().unwrap(), "very-secret").unwrap();
+        assert!(!format!("{request:?}").contains("very-secret"));
+    }
+
+    #[test]
+    fn http_answers_are_told_apart() {
+        let error = |status: u16| {
+            let response = tungstenite::http::Response::builder().status(status).body(None).unwrap();
+            handshake_error(tungstenite::Error::Http(Box::new(response)))
+        };
+        assert!(matches!(error(401), LinkError::Refused { .. }));
+        assert!(matches!(error(503), LinkError::Unavailable { .. }));
+        assert!(matches!(error(429), LinkError::Unavailable { .. }));
+        assert!(matches!(error(404), LinkError::NotOurs { .. }));
+        assert!(matches!(error(200), LinkError::NotOurs { .. }));
+    }
+
+    #[test]
+    fn an_attempt_is_over_when_it_is_stopped() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = format!("ws://{}/", listener.local_addr().unwrap()).parse().unwrap();
+        let doorbell = Doorbell::default();
+        doorbell.install().unwrap();
+        let attempt = Connector::new(&options(endpoint)).connect("ticket", &doorbell, &|| true);
+        assert!(attempt.unwrap().is_none());
+    }
+}

@@ -1,0 +1,111 @@
+//! The socket of a connection, encrypted or not. The only sockets of this crate.
+
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::event::PollFlags;
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
+use rustls::{ClientConnection, StreamOwned};
+
+use crate::error::LinkError;
+use crate::process::ClosedInChild;
+
+/// A non-blocking stream socket. A forked child does not keep it. Dropped, it ends the connection even if a child that was
+/// forked at the wrong moment has a copy.
+pub(crate) struct Socket {
+    _in_child: ClosedInChild,
+    fd: OwnedFd,
+    written: u64,
+}
+
+impl Socket {
+    pub(crate) fn new(family: AddressFamily) -> Result<Self, LinkError> {
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let fd = rustix::net::socket_with(family, SocketType::STREAM, flags, None)
+            .map_err(|error| LinkError::Connect(error.into()))?;
+        Ok(Self { _in_child: ClosedInChild::enter(&fd), fd, written: 0 })
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        // Not connected, or ended by the other side: just as well.
+        let _ = rustix::net::shutdown(&self.fd, rustix::net::Shutdown::Both);
+    }
+}
+
+impl Read for Socket {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        Ok(rustix::io::read(&self.fd, buffer)?)
+    }
+}
+
+impl Write for Socket {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let taken = rustix::net::send(&self.fd, bytes, rustix::net::SendFlags::NOSIGNAL)?;
+        self.written += taken as u64;
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Bytes to and from the server, encrypted or not.
+pub(crate) enum Wire {
+    Plain(Socket),
+    Tls(Box<StreamOwned<ClientConnection, Socket>>),
+}
+
+impl Wire {
+    pub(crate) fn socket(&self) -> &Socket {
+        match self {
+            Self::Plain(socket) => socket,
+            Self::Tls(stream) => &stream.sock,
+        }
+    }
+
+    pub(crate) fn written(&self) -> u64 {
+        self.socket().written
+    }
+
+    /// What a handshake that would block waits for. A plain socket has room for a request of some hundred bytes.
+    pub(crate) fn interest(&self) -> PollFlags {
+        match self {
+            Self::Tls(stream) if stream.conn.wants_write() => PollFlags::IN | PollFlags::OUT,
+            Self::Tls(_) | Self::Plain(_) => PollFlags::IN,
+        }
+    }
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl Read for Wire {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(socket) => socket.read(buffer),
+            Self::Tls(stream) => stream.read(buffer),
+        }
+    }
+}
+
+impl Write for Wire {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(socket) => socket.write(bytes),
+            Self::Tls(stream) => stream.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(socket) => socket.flush(),
+            Self::Tls(stream) => stream.flush(),
+        }
+    }
+}
