@@ -401,6 +401,23 @@ fn a_drain_ends_sessions_one_after_the_other() {
 }
 
 #[test]
+fn what_a_burst_to_many_sessions_took_is_given_back() {
+    let mut stage = Stage::new();
+    let slots: Vec<usize> = (0..500).map(|uid| stage.browser(OROSYNC, &user(uid))).collect();
+    for slot in &slots {
+        stage.say(*slot, r#"[2,"1","orosync/session"]"#);
+    }
+    for slot in slots {
+        stage.written(slot);
+    }
+    while stage.shard.poll_dirty().is_some() {}
+    stage.shard.handle_all_written();
+    assert!(stage.shard.dirty.capacity() >= 500);
+    stage.shard.handle_timeout(stage.now);
+    assert_eq!(stage.shard.dirty.capacity(), 0);
+}
+
+#[test]
 fn what_was_accepted_is_written_before_a_session_ends() {
     let mut stage = Stage::new();
     let slot = stage.browser(WAMP, &user(1));
