@@ -176,6 +176,27 @@ impl Client {
         }
     }
 
+    /// The next frame, or the end.
+    pub fn next_frame(&mut self) -> Received {
+        loop {
+            if let Some((opcode, payload)) = self.take_frame() {
+                return match opcode {
+                    1 => Received::Text(String::from_utf8(payload).expect("text is UTF-8")),
+                    8 => Received::Close(u16::from_be_bytes([payload[0], payload[1]])),
+                    9 => Received::Ping,
+                    10 => Received::Pong,
+                    other => panic!("a server of WAMP v1 never sends a frame of type {other}"),
+                };
+            }
+            match self.read_more() {
+                Ok(0) => return Received::End,
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => return Received::End,
+                Err(error) => panic!("nothing came: {error}"),
+            }
+        }
+    }
+
     /// Sends an upgrade request and reads its answer's head. What came with it stays unread.
     pub fn handshake(&mut self, target: &str, more_headers: &str) -> &str {
         self.send(request(target, more_headers).as_bytes());
@@ -237,26 +258,6 @@ impl Client {
         assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
         let welcome = self.text();
         assert!(welcome.starts_with("[0,\""), "{welcome}");
-    }
-
-    fn next_frame(&mut self) -> Received {
-        loop {
-            if let Some((opcode, payload)) = self.take_frame() {
-                return match opcode {
-                    1 => Received::Text(String::from_utf8(payload).expect("text is UTF-8")),
-                    8 => Received::Close(u16::from_be_bytes([payload[0], payload[1]])),
-                    9 => Received::Ping,
-                    10 => Received::Pong,
-                    other => panic!("a server of WAMP v1 never sends a frame of type {other}"),
-                };
-            }
-            match self.read_more() {
-                Ok(0) => return Received::End,
-                Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::ConnectionReset => return Received::End,
-                Err(error) => panic!("nothing came: {error}"),
-            }
-        }
     }
 
     fn take_frame(&mut self) -> Option<(u8, Vec<u8>)> {

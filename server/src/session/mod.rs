@@ -259,7 +259,7 @@ impl Session {
 
     /// Takes bytes from the client.
     pub fn handle_bytes(&mut self, bytes: &[u8], shared: &Shared, events: &mut Vec<SessionEvent>, now: Now) {
-        self.last_heard = now.instant;
+        self.handle_sign_of_life(now.instant);
         match &mut self.state {
             State::Handshake(handshake) => {
                 match handshake.handle_bytes(bytes, &shared.door, &mut self.caller, now.unix) {
@@ -280,6 +280,14 @@ impl Session {
             State::Open(_) | State::Closing(_) => self.read_messages(bytes, shared, events, now.instant),
             // Not read while greeting, and of no interest at the end.
             State::Greeting { .. } | State::Ending { .. } => {}
+        }
+    }
+
+    /// Something came from the client, be it read or not: its ping is answered.
+    pub fn handle_sign_of_life(&mut self, now: Instant) {
+        self.last_heard = now;
+        if matches!(self.state, State::Open(_)) {
+            self.deadline = None;
         }
     }
 
@@ -342,10 +350,7 @@ impl Session {
         match &self.state {
             State::Handshake(_) if expired => self.refuse_handshake(Refusal::Timeout, shared, now),
             State::Open(_)
-                if now.saturating_duration_since(self.last_heard) < shared.limits.ping_interval =>
-            {
-                self.deadline = None;
-            }
+                if now.saturating_duration_since(self.last_heard) < shared.limits.ping_interval => {}
             State::Open(_) if expired => {
                 self.handle_error();
                 self.ended_as = Some("unresponsive");

@@ -163,6 +163,13 @@ impl Shard {
         });
     }
 
+    /// Something came from a session's client that was not read yet.
+    pub fn handle_sign_of_life(&mut self, slot: usize, now: Instant) {
+        if let Some(entry) = self.sessions.get_mut(slot) {
+            entry.session.handle_sign_of_life(now);
+        }
+    }
+
     /// Everything that waited for a session's socket has been written.
     pub fn handle_written(&mut self, slot: usize, now: Now) {
         self.with_events(slot, now, |session, shared, events| session.handle_written(shared, events, now));

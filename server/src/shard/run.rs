@@ -50,6 +50,7 @@ pub async fn run(shard: Shard, mut inbox: Inbox, send_together: bool) -> io::Res
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let has_work = event_loop.has_work();
+        let mut is_tick = false;
         let first = tokio::select! {
             message = inbox.recv() => message,
             ready = sockets.readable_mut() => {
@@ -58,7 +59,7 @@ pub async fn run(shard: Shard, mut inbox: Inbox, send_together: bool) -> io::Res
                 None
             }
             _ = tick.tick() => {
-                event_loop.shard.handle_timeout(Instant::now());
+                is_tick = true;
                 None
             }
             () = yield_now(), if has_work => None,
@@ -70,9 +71,15 @@ pub async fn run(shard: Shard, mut inbox: Inbox, send_together: bool) -> io::Res
             event_loop.handle_message(message, now);
         }
         event_loop.end_due(now);
-        sockets.get_mut().poll(&mut events, Some(Duration::ZERO))?;
-        event_loop.handle_events(&events);
+        event_loop.take_events(sockets.get_mut(), &mut events)?;
+        // Before clients are judged by their silence: where this process did not run for a while, they have answered.
+        while is_tick && event_loop.has_more_events {
+            event_loop.take_events(sockets.get_mut(), &mut events)?;
+        }
         event_loop.read_sockets();
+        if is_tick {
+            event_loop.handle_timeout(Instant::now());
+        }
         event_loop.write_sockets();
         if let Some(until) = event_loop.stop_until
             && (event_loop.shard.is_empty() || Instant::now() >= until)
@@ -189,9 +196,10 @@ impl EventLoop {
         self.next_farewell.or(self.stop_until).unwrap_or_else(Instant::now).into()
     }
 
-    fn handle_events(&mut self, events: &Events) {
+    fn take_events(&mut self, sockets: &mut Poll, events: &mut Events) -> io::Result<()> {
+        sockets.poll(events, Some(Duration::ZERO))?;
         let mut count = 0;
-        for event in events {
+        for event in &*events {
             count += 1;
             let slot = event.token().0;
             let Some(Some(connection)) = self.connections.get_mut(slot) else { continue };
@@ -209,6 +217,14 @@ impl EventLoop {
             }
         }
         self.has_more_events = count == EVENTS_PER_TURN;
+        Ok(())
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        for slot in &self.readable {
+            self.shard.handle_sign_of_life(*slot, now);
+        }
+        self.shard.handle_timeout(now);
     }
 
     fn read_sockets(&mut self) {

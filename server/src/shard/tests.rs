@@ -553,6 +553,18 @@ fn a_silent_peer_is_asked_and_then_dropped() {
 }
 
 #[test]
+fn an_answer_to_a_ping_counts_however_late_the_clock_is_looked_at() {
+    let mut stage = Stage::new();
+    let slot = stage.browser(WAMP, &user(1));
+    for _ in 0..3 {
+        stage.now += Duration::from_secs(31);
+        stage.shard.handle_timeout(stage.now);
+        assert_eq!(stage.written(slot), b"\x89\x00", "it was silent since its answer, and is asked again");
+        stage.send(slot, &masked(10, b""));
+    }
+}
+
+#[test]
 fn a_handshake_has_its_time() {
     let mut stage = Stage::new();
     let slot = stage.connect();

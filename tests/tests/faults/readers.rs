@@ -1,5 +1,6 @@
 //! Sessions that do not read, or are no longer there.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use orosync_link::Publisher;
@@ -161,6 +162,26 @@ fn a_peer_that_is_dead_is_closed_and_one_that_answers_stays() {
     alive.sync();
     server.await_metric(r#"orosync_sessions_open{protocol="orosync"}"#, 1.0);
     server.await_metric(r#"orosync_sessions_open{protocol="wamp"}"#, 0.0);
+}
+
+#[test]
+fn a_server_that_did_not_run_for_a_while_closes_nobody_who_answered_meanwhile() {
+    let _alone = alone();
+    let server =
+        Server::start_with("shards = 4\n[limits]\nping_interval_seconds = 1\nping_timeout_seconds = 3\n");
+    let mut clients: Vec<Client> = (1..=16).map(|uid| subscribed(&server, OROSYNC, uid)).collect();
+    for client in &mut clients {
+        assert_eq!(client.next_frame(), Received::Ping);
+    }
+    server.signal(Signal::STOP);
+    for client in &mut clients {
+        client.send(&frame(10, b""));
+    }
+    thread::sleep(Duration::from_secs(4));
+    server.signal(Signal::CONT);
+    for client in &mut clients {
+        client.sync();
+    }
 }
 
 #[test]
