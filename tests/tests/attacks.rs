@@ -5,6 +5,7 @@
 //! --test attacks -- --nocapture --test-threads 1`.
 
 use std::net::TcpStream;
+use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -15,6 +16,7 @@ use orosync_tests::crowd::Crowd;
 use orosync_tests::server::{Server, ticket};
 use orosync_tests::wait;
 use rustix::process::setpriority_process;
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 /// Sessions that behave well.
 const CROWD: u64 = 200;
@@ -31,51 +33,60 @@ const LOWEST_PRIORITY: i32 = 19;
 /// A topic of any name, for the attacks that need many.
 const CONFIGURATION: &str = "[[topics]]\npattern = \"acme/{name}\"\nsubscribe = \"user\"\n";
 
-/// A server, and the crowd that is watched during an attack.
-struct Arena {
-    server: Server,
-    crowd: Crowd,
+/// Runs an attack three times. The first one makes the server as large as it gets; the others must leave nothing.
+fn withstand(what: &str, attack: impl Fn(&Server) + Send) {
+    // On a thread of its own, with which its processors and its priority end.
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let server = start_apart();
+            let crowd = Crowd::gather(&server, CROWD);
+            be_attacked(&server, crowd, what, attack);
+        });
+    });
 }
 
-impl Arena {
-    fn open() -> Self {
-        let server = Server::start_with(CONFIGURATION);
-        let crowd = Crowd::gather(&server, CROWD);
-        Self { server, crowd }
+/// A server on one half of the processors, while this thread and its descendants are on the other: browsers have machines of
+/// their own, and attackers too.
+fn start_apart() -> Server {
+    let all = sched_getaffinity(None).expect("a thread may ask for that");
+    let processors: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|processor| all.is_set(*processor)).collect();
+    let (ours, its) = processors.split_at(processors.len() / 2);
+    if ours.is_empty() {
+        return Server::start_with(CONFIGURATION);
     }
+    let list = its.iter().map(usize::to_string).collect::<Vec<String>>().join(",");
+    let script = format!("exec taskset --cpu-list {list} \"$@\"");
+    let server = Server::start_through(&script, Stdio::null(), CONFIGURATION);
+    let mut rest = CpuSet::new();
+    for processor in ours {
+        rest.set(*processor);
+    }
+    sched_setaffinity(None, &rest).expect("a thread may have fewer");
+    server
+}
 
-    /// Runs an attack three times. The first one makes the server as large as it gets; the others must leave nothing.
-    fn withstand(self, what: &str, attack: impl Fn(&Server) + Send) {
-        // On a thread of its own, with which its priority ends.
-        thread::scope(|scope| {
-            scope.spawn(|| self.be_attacked(what, attack));
-        });
+fn be_attacked(server: &Server, crowd: Crowd, what: &str, attack: impl Fn(&Server)) {
+    let ((), quiet) = crowd.during(NUMBERS, || ());
+    let descriptors = server.descriptors();
+    // Nor must it take from the crowd what it shares with it here.
+    setpriority_process(None, LOWEST_PRIORITY).expect("anybody may have less");
+    let ((), under_attack) = crowd.during(NUMBERS, || attack(server));
+    let after_first = settled_bytes(server);
+    for _ in 0..2 {
+        crowd.during(NUMBERS, || attack(server));
     }
-
-    fn be_attacked(self, what: &str, attack: impl Fn(&Server)) {
-        let Self { server, crowd } = self;
-        let ((), quiet) = crowd.during(NUMBERS, || ());
-        let descriptors = server.descriptors();
-        // An attacker has a machine of its own: here it must not take from the crowd what the server leaves to it.
-        setpriority_process(None, LOWEST_PRIORITY).expect("anybody may have less");
-        let ((), under_attack) = crowd.during(NUMBERS, || attack(&server));
-        let after_first = settled_bytes(&server);
-        for _ in 0..2 {
-            crowd.during(NUMBERS, || attack(&server));
-        }
-        let after_all = settled_bytes(&server);
-        println!(
-            "{what}: p99 {} us quiet, {} us under attack ({:.1} times); memory {} KiB after one, {} KiB after three",
-            quiet.p99,
-            under_attack.p99,
-            ratio(under_attack.p99, quiet.p99),
-            after_first >> 10,
-            after_all >> 10,
-        );
-        assert!(after_all <= after_first + after_first / 10, "{after_all} bytes, after {after_first}");
-        wait::until_true("every descriptor is given back", || server.descriptors() <= descriptors);
-        crowd.dismiss();
-    }
+    let after_all = settled_bytes(server);
+    println!(
+        "{what}: p99 {} us quiet, {} us under attack ({:.1} times); memory {} KiB after one, {} KiB after three",
+        quiet.p99,
+        under_attack.p99,
+        ratio(under_attack.p99, quiet.p99),
+        after_first >> 10,
+        after_all >> 10,
+    );
+    assert!(after_all <= after_first + after_first / 10, "{after_all} bytes, after {after_first}");
+    wait::until_true("every descriptor is given back", || server.descriptors() <= descriptors);
+    crowd.dismiss();
 }
 
 #[expect(clippy::cast_precision_loss, reason = "microseconds of a test, for a person")]
@@ -126,7 +137,7 @@ fn flood(server: &Server, sessions: u64, bytes: &[u8], code: u16) {
 
 #[test]
 fn a_thousand_half_open_handshakes_disturb_nobody() {
-    Arena::open().withstand("1,000 half-open handshakes", |server| {
+    withstand("1,000 half-open handshakes", |server| {
         let mut half_open = connect(server, 1000);
         for client in &mut half_open {
             client.send(b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: webso");
@@ -137,7 +148,7 @@ fn a_thousand_half_open_handshakes_disturb_nobody() {
 
 #[test]
 fn a_flood_of_handshakes_disturbs_nobody() {
-    Arena::open().withstand("2,000 handshakes, refused and good", |server| {
+    withstand("2,000 handshakes, refused and good", |server| {
         for number in 0..2000 {
             let mut client = Client::connect(server);
             let target = if number % 2 == 0 { "/" } else { "/?ticket=nonsense" };
@@ -149,7 +160,7 @@ fn a_flood_of_handshakes_disturbs_nobody() {
 
 #[test]
 fn connections_that_come_and_go_disturb_nobody() {
-    Arena::open().withstand("5,000 connections that come and go", |server| {
+    withstand("5,000 connections that come and go", |server| {
         for _ in 0..5000 {
             drop(TcpStream::connect(server.address()).expect("the server listens"));
         }
@@ -158,7 +169,7 @@ fn connections_that_come_and_go_disturb_nobody() {
 
 #[test]
 fn what_comes_one_byte_at_a_time_is_served_and_disturbs_nobody() {
-    Arena::open().withstand("100 sessions, one byte at a time", |server| {
+    withstand("100 sessions, one byte at a time", |server| {
         let mut slow = connect(server, 100);
         for byte in request("/", WAMP).bytes() {
             for client in &mut slow {
@@ -180,7 +191,7 @@ fn what_comes_one_byte_at_a_time_is_served_and_disturbs_nobody() {
 
 #[test]
 fn frames_of_64_bit_lengths_are_refused_before_they_come() {
-    Arena::open().withstand("100 frames of 2^62 bytes", |server| {
+    withstand("100 frames of 2^62 bytes", |server| {
         let mut huge = b"\x82\xff\x40\0\0\0\0\0\0\0\0\0\0\0".to_vec();
         huge.extend([b'x'; 1000]);
         flood(server, 100, &huge, 1009);
@@ -189,7 +200,7 @@ fn frames_of_64_bit_lengths_are_refused_before_they_come() {
 
 #[test]
 fn a_flood_of_fragments_is_closed_with_4009() {
-    Arena::open().withstand("50 floods of fragments", |server| {
+    withstand("50 floods of fragments", |server| {
         let mut fragments = b"\x01\x80\0\0\0\0".to_vec();
         fragments.extend(b"\x00\x81\0\0\0\0x".repeat(20_000));
         flood(server, 50, &fragments, 4009);
@@ -198,21 +209,21 @@ fn a_flood_of_fragments_is_closed_with_4009() {
 
 #[test]
 fn a_flood_of_pings_is_closed_with_4009() {
-    Arena::open().withstand("50 floods of pings", |server| {
+    withstand("50 floods of pings", |server| {
         flood(server, 50, &frame(9, &[b'x'; 125]).repeat(2000), 4009);
     });
 }
 
 #[test]
 fn a_flood_of_messages_is_closed_with_4009() {
-    Arena::open().withstand("50 floods of messages", |server| {
+    withstand("50 floods of messages", |server| {
         flood(server, 50, &frame(1, br#"[7,"oro/ping",1]"#).repeat(5000), 4009);
     });
 }
 
 #[test]
 fn a_flood_of_subscriptions_is_refused_and_then_closed_with_4009() {
-    Arena::open().withstand("20 floods of subscriptions", |server| {
+    withstand("20 floods of subscriptions", |server| {
         let text = |number| frame(1, format!(r#"[5,"acme/{number}"]"#).as_bytes());
         flood(server, 20, &(0..5000).flat_map(text).collect::<Vec<u8>>(), 4009);
     });
@@ -222,7 +233,7 @@ fn a_flood_of_subscriptions_is_refused_and_then_closed_with_4009() {
 fn a_hundred_thousand_topics_are_served_and_forgotten() {
     // Other topics each time: what is kept of a topic would not be found in the same one.
     let round = AtomicUsize::new(0);
-    Arena::open().withstand("100,000 topics", |server| {
+    withstand("100,000 topics", |server| {
         let round = round.fetch_add(1, Ordering::Relaxed);
         let mut clients = users(server, 1000);
         for (number, client) in clients.iter_mut().enumerate() {
@@ -240,7 +251,7 @@ fn a_hundred_thousand_topics_are_served_and_forgotten() {
 
 #[test]
 fn topic_names_of_64_kib_are_refused_with_a_short_answer() {
-    Arena::open().withstand("2,000 topic names of 64 KiB", |server| {
+    withstand("2,000 topic names of 64 KiB", |server| {
         let long = format!(r#"[5,"{}"]"#, "x/".repeat(32_000));
         for mut client in users(server, 20) {
             for _ in 0..100 {
@@ -257,7 +268,7 @@ fn deep_json_is_closed_with_1007() {
     let (lists, objects) = (20_000, 10_000);
     let deep_list = format!(r#"[7,"oro/ping",{}{}]"#, "[".repeat(lists), "]".repeat(lists));
     let deep_object = format!(r#"[7,"oro/ping",{}1{}]"#, r#"{"":"#.repeat(objects), "}".repeat(objects));
-    Arena::open().withstand("100 times deep JSON", |server| {
+    withstand("100 times deep JSON", |server| {
         flood(server, 50, &frame(1, deep_list.as_bytes()), 1007);
         flood(server, 50, &frame(1, deep_object.as_bytes()), 1007);
     });
@@ -265,7 +276,7 @@ fn deep_json_is_closed_with_1007() {
 
 #[test]
 fn what_looks_compressed_is_closed_with_1002() {
-    Arena::open().withstand("100 messages that look compressed", |server| {
+    withstand("100 messages that look compressed", |server| {
         // The first bit of an extension, with which permessage-deflate marks what it has compressed.
         let mut message = frame(1, &[0xaa; 5000]);
         message[0] |= 0b0100_0000;

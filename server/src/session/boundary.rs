@@ -26,9 +26,7 @@ impl FrameBoundary {
     /// How many of the first bytes of `input` belong to the frame that is being read. At least one, if there is any.
     pub fn split(&mut self, input: &[u8]) -> usize {
         if self.payload_left > 0 {
-            let taken = usize::try_from(self.payload_left).unwrap_or(usize::MAX).min(input.len());
-            self.payload_left -= taken as u64;
-            return taken;
+            return self.split_payload(input);
         }
         let before = self.header_bytes;
         let added = input.len().min(MAX_HEADER_BYTES - before);
@@ -42,7 +40,8 @@ impl FrameBoundary {
                 self.payload_left = payload;
                 self.header_bytes = 0;
                 self.frames = self.frames.saturating_add(1);
-                usize::try_from(header.position()).unwrap_or(MAX_HEADER_BYTES) - before
+                let header_end = usize::try_from(header.position()).unwrap_or(MAX_HEADER_BYTES) - before;
+                header_end + self.split_payload(&input[header_end..])
             }
             Ok(None) => {
                 self.header_bytes = before + added;
@@ -51,6 +50,12 @@ impl FrameBoundary {
             // Not a frame: tungstenite says so as soon as it has it, and nothing is read behind it.
             Err(_) => input.len(),
         }
+    }
+
+    fn split_payload(&mut self, input: &[u8]) -> usize {
+        let taken = usize::try_from(self.payload_left).unwrap_or(usize::MAX).min(input.len());
+        self.payload_left -= taken as u64;
+        taken
     }
 
     /// Is nothing begun, neither a frame nor a message of several?

@@ -12,10 +12,11 @@ use tungstenite::protocol::{CloseFrame, Message, Role, WebSocketConfig, WebSocke
 use super::boundary::FrameBoundary;
 use super::outbound::Outbound;
 
-/// tungstenite's read buffer, which it allocates for a context and clears at each read: as much as there is to be read, so
-/// that a short message is cheap and a burst is read in few pieces. Not less, because a message may come in pieces.
+/// tungstenite's read buffer, which it allocates for a context and clears at each read, that is for each frame: as much as
+/// there is to be read. Not less, because a message may come in pieces; and not much more than most frames are long, or a
+/// burst of short ones costs more to clear for than to read.
 const LEAST_BUFFER_BYTES: usize = 512;
-const MOST_BUFFER_BYTES: usize = 16 << 10;
+const MOST_BUFFER_BYTES: usize = 2 << 10;
 
 /// One session's WebSocket.
 ///

@@ -144,6 +144,11 @@ impl Shard {
         self.sessions.get(slot).is_some_and(|entry| entry.is_read() && entry.session.wants_input())
     }
 
+    /// How many topics this slot's session has subscribed to.
+    pub fn subscriptions(&self, slot: usize) -> usize {
+        self.subscribers.count(slot)
+    }
+
     /// Should TCP acknowledge at once what came from this slot's client? OroPlatform's PHP client leaves Nagle's algorithm on,
     /// which holds its second message back until the first is acknowledged, and we say nothing that would carry
     /// that: each message would be 40 ms late.

@@ -22,18 +22,28 @@ use crate::node::handle::{Inbox, ShardMessage};
 use crate::process::watch;
 use crate::session::Now;
 
-/// Bytes of one read. One buffer for all sessions of the shard.
+/// Bytes of one read from a publisher: a batch. One buffer for all sessions of the shard.
 const READ_BYTES: usize = 64 << 10;
 
-/// Reads of one socket before the others get their turn.
-const READS_PER_SOCKET: usize = 4;
+/// What is read, from all publishers together and from all others, before the inbox is looked at and sockets are written: bytes, and what the
+/// constants below add. About 200 subscriptions, or 25 handshakes. What many browsers want at once delays what all others
+/// receive by that, half a millisecond or so.
+const READING_PER_TURN: usize = 16 << 10;
 
-/// Bytes that are read, from all sockets together, before the inbox is looked at and sockets are written: about a
-/// thousand subscriptions, or a hundred handshakes. What many browsers want at once delays what all others receive by that.
-const READ_BYTES_PER_TURN: usize = 64 << 10;
+/// What reading a socket costs, as so many bytes, however little there is.
+const READ_COST: usize = 64;
+
+/// What the end of a connection costs, as so many bytes.
+const END_COST: usize = 256;
+
+/// What the end of a subscription costs, as so many bytes: as many as its beginning.
+const SUBSCRIPTION_COST: usize = 64;
 
 /// Messages of the inbox that are taken before sockets are written.
 const MESSAGES_PER_TURN: usize = 256;
+
+/// New connections among them.
+const ACCEPTED_PER_TURN: usize = 32;
 
 /// Events of the kernel that are taken at once.
 const EVENTS_PER_TURN: usize = 1024;
@@ -67,8 +77,13 @@ pub async fn run(shard: Shard, mut inbox: Inbox, send_together: bool) -> io::Res
         };
         let more = iter::from_fn(|| inbox.try_recv().ok());
         let now = Instant::now();
+        let mut accepted = 0;
         for message in first.into_iter().chain(more).take(MESSAGES_PER_TURN) {
+            accepted += usize::from(matches!(message, ShardMessage::Accepted(_)));
             event_loop.handle_message(message, now);
+            if accepted == ACCEPTED_PER_TURN {
+                break;
+            }
         }
         event_loop.end_due(now);
         event_loop.take_events(sockets.get_mut(), &mut events)?;
@@ -96,8 +111,9 @@ pub(super) struct EventLoop {
     pub(super) connections: Vec<Option<Connection>>,
     /// Where the kernel allows it.
     pub(super) ring: Option<SendRing>,
-    /// Slots that may have more to read than they got their turn for.
-    pub(super) readable: VecDeque<usize>,
+    /// Slots that may have more to read than they got their turn for: publishers, and all others. What many browsers send
+    /// does not delay what is published.
+    readable: [VecDeque<usize>; 2],
     buffer: Box<[u8]>,
     /// There may be more events of the kernel than were taken.
     has_more_events: bool,
@@ -113,8 +129,8 @@ pub(super) struct Connection {
     pub(super) socket: Socket,
     /// There may be something to read.
     pub(super) is_readable: bool,
-    /// It stands in `EventLoop::readable`.
-    pub(super) is_queued: bool,
+    /// It stands in `readable`.
+    is_queued: bool,
     /// The peer's FIN is behind what can be read.
     input_ends: bool,
     /// The kernel takes no more for now.
@@ -129,7 +145,7 @@ impl EventLoop {
             registry,
             ring,
             connections: Vec::new(),
-            readable: VecDeque::new(),
+            readable: Default::default(),
             buffer: vec![0; READ_BYTES].into(),
             has_more_events: false,
             stop_until: None,
@@ -138,7 +154,7 @@ impl EventLoop {
     }
 
     fn has_work(&self) -> bool {
-        self.has_more_events || !self.readable.is_empty() || self.shard.has_dirty()
+        self.has_more_events || self.readable.iter().any(|queue| !queue.is_empty()) || self.shard.has_dirty()
     }
 
     fn handle_message(&mut self, message: ShardMessage, now: Instant) {
@@ -206,64 +222,80 @@ impl EventLoop {
             if event.is_readable() || event.is_read_closed() || event.is_error() {
                 connection.is_readable = true;
                 connection.input_ends |= event.is_read_closed() || event.is_error();
-                if !connection.is_queued {
-                    connection.is_queued = true;
-                    self.readable.push_back(slot);
-                }
             }
             if event.is_writable() && connection.is_blocked {
                 connection.is_blocked = false;
                 self.shard.mark_dirty(slot);
             }
+            self.await_turn_if_readable(slot);
         }
         self.has_more_events = count == EVENTS_PER_TURN;
         Ok(())
     }
 
+    /// Has a slot's socket read in one of the next turns, if there may be something.
+    pub(super) fn await_turn_if_readable(&mut self, slot: usize) {
+        let Some(Some(connection)) = self.connections.get_mut(slot) else { return };
+        if connection.is_readable && !connection.is_queued {
+            connection.is_queued = true;
+            let is_publisher = self.shard.session(slot).is_some_and(|session| session.is_publisher());
+            self.readable[usize::from(!is_publisher)].push_back(slot);
+        }
+    }
+
     fn handle_timeout(&mut self, now: Instant) {
-        for slot in &self.readable {
+        for slot in self.readable.iter().flatten() {
             self.shard.handle_sign_of_life(*slot, now);
         }
         self.shard.handle_timeout(now);
     }
 
     fn read_sockets(&mut self) {
-        if self.readable.is_empty() {
+        for queue in 0..self.readable.len() {
+            self.read_some_of(queue);
+        }
+    }
+
+    fn read_some_of(&mut self, queue: usize) {
+        if self.readable[queue].is_empty() {
             return;
         }
         let now = current_time();
-        let mut bytes = 0;
-        for _ in 0..self.readable.len() {
-            let Some(slot) = self.readable.pop_front() else { return };
-            bytes += self.read(slot, now);
-            if bytes >= READ_BYTES_PER_TURN {
+        let most = [READ_BYTES, READING_PER_TURN][queue];
+        let mut cost = 0;
+        for _ in 0..self.readable[queue].len() {
+            let Some(slot) = self.readable[queue].pop_front() else { return };
+            cost += self.read(slot, most, now);
+            if cost >= READING_PER_TURN {
                 return;
             }
         }
     }
 
-    /// How many bytes came.
-    fn read(&mut self, slot: usize, now: Now) -> usize {
-        let mut bytes = 0;
-        let Some(Some(connection)) = self.connections.get_mut(slot) else { return bytes };
+    /// Reads a slot's socket, at most so many bytes at once. What it cost.
+    fn read(&mut self, slot: usize, most: usize, now: Now) -> usize {
+        let mut cost = 0;
+        let Some(Some(connection)) = self.connections.get_mut(slot) else { return cost };
         connection.is_queued = false;
-        for _ in 0..READS_PER_SOCKET {
+        while cost < READING_PER_TURN {
             if !connection.is_readable || !self.shard.wants_input(slot) {
-                return bytes;
+                return cost;
             }
-            let read = connection.socket.read(&mut self.buffer);
+            cost += READ_COST;
+            let read = connection.socket.read(&mut self.buffer[..most]);
             // TLS answers while it reads; what the kernel does not take waits for writability.
             connection.is_blocked |= connection.socket.has_pending();
             match read {
                 Ok(0) => {
                     connection.is_readable = false;
+                    cost += END_COST + SUBSCRIPTION_COST * self.shard.subscriptions(slot);
                     self.shard.handle_end_of_input(slot);
                 }
                 Ok(length) => {
-                    bytes += length;
+                    cost += length;
                     // A short read has emptied the kernel's buffer, unless the peer's FIN is still behind it.
                     connection.is_readable =
-                        length == READ_BYTES || connection.input_ends || connection.socket.reads_in_pieces();
+                        length == most || connection.input_ends || connection.socket.reads_in_pieces();
                     self.shard.handle_bytes(slot, &self.buffer[..length], now);
                     if self.shard.wants_acknowledgement(slot) {
                         connection.socket.acknowledge_now();
@@ -273,15 +305,13 @@ impl EventLoop {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
                     connection.is_readable = false;
+                    cost += END_COST + SUBSCRIPTION_COST * self.shard.subscriptions(slot);
                     self.shard.handle_read_error(slot, &error, now.instant);
                 }
             }
         }
-        if connection.is_readable {
-            connection.is_queued = true;
-            self.readable.push_back(slot);
-        }
-        bytes
+        self.await_turn_if_readable(slot);
+        cost
     }
 }
 

@@ -88,12 +88,17 @@ impl Subscribers {
 
     /// Ends all subscriptions of a session. How many there were, and the topics that have no subscriber any more.
     pub fn remove_session(&mut self, slot: usize) -> (usize, Vec<Topic>) {
-        let count = self.sessions.get(slot).map_or(0, Vec::len);
+        let count = self.count(slot);
         let without = (0..count).rev().filter_map(|membership| self.remove(slot, membership)).collect();
         if let Some(memberships) = self.sessions.get_mut(slot) {
             *memberships = Vec::new();
         }
         (count, without)
+    }
+
+    /// How many subscriptions a session has.
+    pub fn count(&self, slot: usize) -> usize {
+        self.sessions.get(slot).map_or(0, Vec::len)
     }
 
     /// The slots of a topic's sessions.

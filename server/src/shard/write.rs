@@ -131,9 +131,8 @@ impl EventLoop {
             // A peer that is gone already needs no FIN.
             let _ = connection.socket.finish();
         }
-        if connection.is_readable && !connection.is_queued && self.shard.wants_input(slot) {
-            connection.is_queued = true;
-            self.readable.push_back(slot);
+        if self.shard.wants_input(slot) {
+            self.await_turn_if_readable(slot);
         }
     }
 }
