@@ -22,13 +22,10 @@ use crate::node::handle::{Inbox, ShardMessage};
 use crate::process::watch;
 use crate::session::Now;
 
-/// Bytes of one read from a publisher: a batch. One buffer for all sessions of the shard.
-const READ_BYTES: usize = 64 << 10;
-
-/// What is read, from all publishers together and from all others, before the inbox is looked at and sockets are written: bytes, and what the
-/// constants below add. About 200 subscriptions, or 25 handshakes. What many browsers want at once delays what all others
-/// receive by that, half a millisecond or so.
-const READING_PER_TURN: usize = 16 << 10;
+/// What is read, from all publishers together and from all others, before the inbox is looked at and sockets are written:
+/// bytes, and what the constants below add; also the bytes of one read. Publishers: a batch. Others: about 50 subscriptions,
+/// or 6 handshakes. What many of them want at once delays what all receive by that, a fraction of a millisecond.
+const READING_PER_TURN: [usize; 2] = [64 << 10, 4 << 10];
 
 /// What reading a socket costs, as so many bytes, however little there is.
 const READ_COST: usize = 64;
@@ -111,8 +108,8 @@ pub(super) struct EventLoop {
     pub(super) connections: Vec<Option<Connection>>,
     /// Where the kernel allows it.
     pub(super) ring: Option<SendRing>,
-    /// Slots that may have more to read than they got their turn for: publishers, and all others. What many browsers send
-    /// does not delay what is published.
+    /// Slots that may have more to read than they got their turn for: of publishers, and of all others. What browsers send,
+    /// however many, does not delay what is published.
     readable: [VecDeque<usize>; 2],
     buffer: Box<[u8]>,
     /// There may be more events of the kernel than were taken.
@@ -146,7 +143,7 @@ impl EventLoop {
             ring,
             connections: Vec::new(),
             readable: Default::default(),
-            buffer: vec![0; READ_BYTES].into(),
+            buffer: vec![0; READING_PER_TURN[0]].into(),
             has_more_events: false,
             stop_until: None,
             next_farewell: None,
@@ -261,23 +258,23 @@ impl EventLoop {
             return;
         }
         let now = current_time();
-        let most = [READ_BYTES, READING_PER_TURN][queue];
+        let most = READING_PER_TURN[queue];
         let mut cost = 0;
         for _ in 0..self.readable[queue].len() {
             let Some(slot) = self.readable[queue].pop_front() else { return };
             cost += self.read(slot, most, now);
-            if cost >= READING_PER_TURN {
+            if cost >= most {
                 return;
             }
         }
     }
 
-    /// Reads a slot's socket, at most so many bytes at once. What it cost.
+    /// Reads a slot's socket, for about so much. What it cost.
     fn read(&mut self, slot: usize, most: usize, now: Now) -> usize {
         let mut cost = 0;
         let Some(Some(connection)) = self.connections.get_mut(slot) else { return cost };
         connection.is_queued = false;
-        while cost < READING_PER_TURN {
+        while cost < most {
             if !connection.is_readable || !self.shard.wants_input(slot) {
                 return cost;
             }
