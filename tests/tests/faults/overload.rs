@@ -4,13 +4,14 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
-use orosync_tests::client::{Client, OROSYNC, Received};
+use orosync_tests::client::{Client, OROSYNC, Received, frame};
 use orosync_tests::php;
 use orosync_tests::server::Server;
-use orosync_tests::traffic::{Ended, Subscriber, assert_complete, assert_contiguous};
+use orosync_tests::traffic::{Ended, Subscriber, TOPIC, assert_complete, assert_contiguous};
+use orosync_tests::wait;
 use rustix::process::Signal;
 
-use crate::{alone, amount};
+use crate::{alone, amount, message, publisher};
 
 /// Publishes without a pause; tries again what was refused. Says how often that was, and the most memory it had, in KiB.
 const FLOOD: &str = r#"
@@ -81,4 +82,32 @@ fn peak_resident_bytes(server: &Server) -> u64 {
     let status = status.expect("it runs");
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
     peak.expect("a running process has had memory").parse::<u64>().expect("a number") << 10
+}
+
+#[test]
+fn what_a_publisher_sends_does_not_wait_for_what_browsers_have_sent_before_it() {
+    const BROWSERS: usize = 200;
+    const MESSAGES_OF_EACH: usize = 50;
+    let _alone = alone();
+    let server = Server::start_with(
+        "shards = 1\n[[topics]]\npattern = \"oro/ping\"\nsubscribe = \"user\"\npublish = \"user\"\n",
+    );
+    let mut watcher = Client::user(&server, OROSYNC, 1000);
+    watcher.subscribe(TOPIC);
+    let mut browsers: Vec<Client> = (0..BROWSERS).map(|_| Client::user(&server, OROSYNC, 1)).collect();
+    let mut publisher = publisher(&server.endpoint());
+    publisher.publish(message(0, 0).lend()).expect("there is room");
+    assert!(publisher.flush(wait::LIMIT), "its link is open");
+    watcher.text();
+    // All is in the kernel when the server looks, the publisher's message last.
+    server.signal(Signal::STOP);
+    for browser in &mut browsers {
+        browser.send(&frame(1, format!("[7,\"{TOPIC}\",0]").as_bytes()).repeat(MESSAGES_OF_EACH));
+    }
+    publisher.publish(message(1, 1).lend()).expect("there is room");
+    wait::until_true("it is sent", || publisher.status().queued == 0);
+    server.signal(Signal::CONT);
+    let all = BROWSERS * MESSAGES_OF_EACH;
+    let before = (0..all).take_while(|_| !watcher.text().ends_with("[1,1]]")).count();
+    assert!(before < all / 10, "{before} of {all} came before it");
 }
