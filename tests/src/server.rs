@@ -86,6 +86,7 @@ impl Server {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let mut shell = Command::new("sh");
         shell.arg("-c").arg(script).arg("sh").arg(command().get_program()).stdin(input);
+        without_settings(&mut shell);
         Self::launch_as(shell, directory, "127.0.0.1:0", configuration, &[])
     }
 
@@ -275,13 +276,17 @@ impl Drop for Server {
 /// The program, without arguments and without settings from this environment.
 pub fn command() -> Command {
     let mut command = Command::new(artefact("OROSYNC_SERVER_BIN", "orosync-server"));
+    without_settings(&mut command);
+    command.stdin(Stdio::null());
+    command
+}
+
+fn without_settings(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("OROSYNC_") {
             command.env_remove(name);
         }
     }
-    command.stdin(Stdio::null());
-    command
 }
 
 /// A ticket for this role; `uid` also makes the user name.

@@ -73,6 +73,11 @@ impl Socket {
         matches!(self, Self::Tls(_))
     }
 
+    /// Is a handshake of TLS still going on, which is work to read?
+    pub fn is_in_tls_handshake(&self) -> bool {
+        matches!(self, Self::Tls(socket) if socket.is_handshaking())
+    }
+
     /// Was something taken that the kernel has not taken yet? Then a write of nothing goes on with it.
     pub fn has_pending(&self) -> bool {
         match self {

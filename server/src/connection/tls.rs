@@ -45,6 +45,11 @@ impl Tls {
         &mut self.tcp
     }
 
+    /// Is its handshake still going on?
+    pub fn is_handshaking(&self) -> bool {
+        self.connection.is_handshaking()
+    }
+
     /// Takes decrypted bytes. `InvalidData`: what came is no TLS, or not for us.
     pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         for _ in 0..READS_WITHOUT_DATA {

@@ -57,6 +57,9 @@ pub const SERVER_IDENT: &str = concat!("Orosync/", env!("CARGO_PKG_VERSION"));
 /// How long an ended session's peer may take to read what is left for it, and then for its own Close frame and FIN.
 pub const FAREWELL: Duration = Duration::from_secs(2);
 
+/// What a handshake gets, beyond its time, that has come and was not read yet.
+const UNREAD: Duration = Duration::from_secs(1);
+
 /// What all sessions of a node share. A clone shares what counts and remembers, and may have other rules.
 #[derive(Clone, Debug)]
 pub struct Shared {
@@ -259,7 +262,7 @@ impl Session {
 
     /// Takes bytes from the client.
     pub fn handle_bytes(&mut self, bytes: &[u8], shared: &Shared, events: &mut Vec<SessionEvent>, now: Now) {
-        self.handle_sign_of_life(now.instant);
+        self.hear(now.instant);
         match &mut self.state {
             State::Handshake(handshake) => {
                 match handshake.handle_bytes(bytes, &shared.door, &mut self.caller, now.unix) {
@@ -283,11 +286,12 @@ impl Session {
         }
     }
 
-    /// Something came from the client, be it read or not: its ping is answered.
-    pub fn handle_sign_of_life(&mut self, now: Instant) {
-        self.last_heard = now;
-        if matches!(self.state, State::Open(_)) {
-            self.deadline = None;
+    /// Something came from the client that was not read yet, which is not its fault.
+    pub fn handle_unread(&mut self, now: Instant) {
+        match self.state {
+            State::Handshake(_) => self.deadline = self.deadline.max(Some(now + UNREAD)),
+            State::Open(_) => self.hear(now),
+            State::Greeting { .. } | State::Closing(_) | State::Ending { .. } => {}
         }
     }
 
@@ -347,15 +351,14 @@ impl Session {
     pub fn handle_timeout(&mut self, shared: &Shared, now: Instant) {
         self.outbound.release_memory();
         let expired = self.deadline.is_some_and(|deadline| now >= deadline);
+        let silence = now.saturating_duration_since(self.last_heard);
         match &self.state {
             State::Handshake(_) if expired => self.refuse_handshake(Refusal::Timeout, shared, now),
-            State::Open(_)
-                if now.saturating_duration_since(self.last_heard) < shared.limits.ping_interval => {}
             State::Open(_) if expired => {
                 self.handle_error();
                 self.ended_as = Some("unresponsive");
             }
-            State::Open(_) if self.deadline.is_none() => {
+            State::Open(_) if self.deadline.is_none() && silence >= shared.limits.ping_interval => {
                 self.deadline = Some(now + shared.limits.ping_timeout);
                 if self.outbound.push(ping_frame()).is_err() {
                     self.end(CloseReason::TooSlow, now + FAREWELL);
@@ -453,6 +456,14 @@ impl Session {
         };
         if let Err(reason) = turn.refuse_subscription(topic) {
             self.end(reason, now + FAREWELL);
+        }
+    }
+
+    fn hear(&mut self, now: Instant) {
+        self.last_heard = now;
+        if matches!(self.state, State::Open(_)) {
+            // Whatever it was, it answers a ping.
+            self.deadline = None;
         }
     }
 

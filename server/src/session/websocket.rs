@@ -12,9 +12,9 @@ use tungstenite::protocol::{CloseFrame, Message, Role, WebSocketConfig, WebSocke
 use super::boundary::FrameBoundary;
 use super::outbound::Outbound;
 
-/// tungstenite's read buffer, which it allocates for a context and clears at each read, that is for each frame: as much as
-/// there is to be read. Not less, because a message may come in pieces; and not much more than most frames are long, or a
-/// burst of short ones costs more to clear for than to read.
+/// tungstenite's read buffer, which it allocates for a context and clears at each read, of which a frame takes one at least:
+/// between these bounds, as much as there is to be read. Not less, because a message may come in pieces; and not much more
+/// than most frames are long, or a burst of short ones costs more to clear for than to read.
 const LEAST_BUFFER_BYTES: usize = 512;
 const MOST_BUFFER_BYTES: usize = 2 << 10;
 

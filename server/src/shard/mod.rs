@@ -9,6 +9,7 @@ pub mod replies;
 pub mod ring;
 pub mod run;
 pub mod subscribers;
+mod turn;
 mod write;
 
 use std::collections::VecDeque;
@@ -169,9 +170,9 @@ impl Shard {
     }
 
     /// Something came from a session's client that was not read yet.
-    pub fn handle_sign_of_life(&mut self, slot: usize, now: Instant) {
+    pub fn handle_unread(&mut self, slot: usize, now: Instant) {
         if let Some(entry) = self.sessions.get_mut(slot) {
-            entry.session.handle_sign_of_life(now);
+            entry.session.handle_unread(now);
         }
     }
 

@@ -1,7 +1,7 @@
 //! A shard's event loop: the only place where sessions' sockets are read and written.
 //!
-//! Each turn takes what is there, from the inbox and from the sockets, and then writes each dirty session once
-//! ([`super::write`]). Nothing is spawned or woken per delivery. The sockets hang in an epoll set of the shard's own, whose
+//! Each turn takes of what is there, from the inbox and from the sockets, as much as [`turn`] says, and then writes each
+//! dirty session once ([`super::write`]). Nothing is spawned or woken per delivery. The sockets hang in an epoll set of the shard's own, whose
 //! descriptor tokio watches: a socket costs the kernel's entry and nothing else.
 
 use std::collections::VecDeque;
@@ -16,34 +16,19 @@ use tracing::error;
 
 use super::Shard;
 use super::ring::SendRing;
+use super::turn;
 use crate::connection::Accepted;
 use crate::connection::socket::Socket;
 use crate::node::handle::{Inbox, ShardMessage};
 use crate::process::watch;
 use crate::session::Now;
 
-/// What is read, from all publishers together and from all others, before the inbox is looked at and sockets are written:
-/// bytes, and what the constants below add; also the bytes of one read. Publishers: a batch. Others: about 50 subscriptions,
-/// or 6 handshakes. What many of them want at once delays what all receive by that, a fraction of a millisecond.
-const READING_PER_TURN: [usize; 2] = [64 << 10, 4 << 10];
+/// How often the clock is looked at.
+const TICK: Duration = Duration::from_secs(1);
 
-/// What reading a socket costs, as so many bytes, however little there is.
-const READ_COST: usize = 64;
-
-/// What the end of a connection costs, as so many bytes.
-const END_COST: usize = 256;
-
-/// What the end of a subscription costs, as so many bytes: as many as its beginning.
-const SUBSCRIPTION_COST: usize = 64;
-
-/// Messages of the inbox that are taken before sockets are written.
-const MESSAGES_PER_TURN: usize = 256;
-
-/// New connections among them.
-const ACCEPTED_PER_TURN: usize = 32;
-
-/// Events of the kernel that are taken at once.
-const EVENTS_PER_TURN: usize = 1024;
+/// Whose sockets are read: two queues.
+const PUBLISHERS: usize = 0;
+const OTHERS: usize = 1;
 
 /// Runs a shard until it is told to stop and its sessions have ended, or their time is over.
 ///
@@ -51,9 +36,9 @@ const EVENTS_PER_TURN: usize = 1024;
 pub async fn run(shard: Shard, mut inbox: Inbox, send_together: bool) -> io::Result<()> {
     let mut sockets = watch(Poll::new()?)?;
     let ring = if send_together { Some(SendRing::new()?) } else { None };
-    let mut events = Events::with_capacity(EVENTS_PER_TURN);
+    let mut events = Events::with_capacity(turn::EVENTS);
     let mut event_loop = EventLoop::new(shard, sockets.get_ref().registry().try_clone()?, ring);
-    let mut tick = interval(Duration::from_secs(1));
+    let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let has_work = event_loop.has_work();
@@ -74,25 +59,19 @@ pub async fn run(shard: Shard, mut inbox: Inbox, send_together: bool) -> io::Res
         };
         let more = iter::from_fn(|| inbox.try_recv().ok());
         let now = Instant::now();
-        let mut accepted = 0;
-        for message in first.into_iter().chain(more).take(MESSAGES_PER_TURN) {
-            accepted += usize::from(matches!(message, ShardMessage::Accepted(_)));
+        for message in first.into_iter().chain(more).take(turn::MESSAGES) {
             event_loop.handle_message(message, now);
-            if accepted == ACCEPTED_PER_TURN {
-                break;
-            }
         }
+        event_loop.accept_some(now);
         event_loop.end_due(now);
         event_loop.take_events(sockets.get_mut(), &mut events)?;
-        // Before clients are judged by their silence: where this process did not run for a while, they have answered.
-        while is_tick && event_loop.has_more_events {
-            event_loop.take_events(sockets.get_mut(), &mut events)?;
-        }
         event_loop.read_sockets();
         if is_tick {
             event_loop.handle_timeout(Instant::now());
         }
+        let begun = Instant::now();
         event_loop.write_sockets();
+        event_loop.writing = begun.elapsed();
         if let Some(until) = event_loop.stop_until
             && (event_loop.shard.is_empty() || Instant::now() >= until)
         {
@@ -108,9 +87,14 @@ pub(super) struct EventLoop {
     pub(super) connections: Vec<Option<Connection>>,
     /// Where the kernel allows it.
     pub(super) ring: Option<SendRing>,
-    /// Slots that may have more to read than they got their turn for: of publishers, and of all others. What browsers send,
-    /// however many, does not delay what is published.
+    /// New connections, which wait for their turn. Bound: the limits of the listener.
+    arrived: VecDeque<Accepted>,
+    /// Slots that may have more to read than they got their turn for: of publishers, and of all others.
     readable: [VecDeque<usize>; 2],
+    /// How long the last turn has written.
+    writing: Duration,
+    /// When the clock was looked at.
+    ticked: Instant,
     buffer: Box<[u8]>,
     /// There may be more events of the kernel than were taken.
     has_more_events: bool,
@@ -142,8 +126,11 @@ impl EventLoop {
             registry,
             ring,
             connections: Vec::new(),
+            arrived: VecDeque::new(),
             readable: Default::default(),
-            buffer: vec![0; READING_PER_TURN[0]].into(),
+            writing: Duration::ZERO,
+            ticked: Instant::now(),
+            buffer: vec![0; turn::READING_OF_PUBLISHERS].into(),
             has_more_events: false,
             stop_until: None,
             next_farewell: None,
@@ -151,12 +138,15 @@ impl EventLoop {
     }
 
     fn has_work(&self) -> bool {
-        self.has_more_events || self.readable.iter().any(|queue| !queue.is_empty()) || self.shard.has_dirty()
+        self.has_more_events
+            || !self.arrived.is_empty()
+            || self.readable.iter().any(|queue| !queue.is_empty())
+            || self.shard.has_dirty()
     }
 
     fn handle_message(&mut self, message: ShardMessage, now: Instant) {
         match message {
-            ShardMessage::Accepted(accepted) => self.accept(accepted, now),
+            ShardMessage::Accepted(accepted) => self.arrived.push_back(accepted),
             ShardMessage::Delivery(delivery) => self.shard.handle_delivery(delivery, now),
             ShardMessage::Barrier(receipt) => self.shard.handle_barrier(receipt),
             ShardMessage::Settled(waiter) => self.shard.handle_settled(waiter, now),
@@ -169,6 +159,13 @@ impl EventLoop {
                 self.shard.stop(now, until);
                 self.stop_until = Some(until);
             }
+        }
+    }
+
+    fn accept_some(&mut self, now: Instant) {
+        for _ in 0..turn::CONNECTIONS {
+            let Some(accepted) = self.arrived.pop_front() else { return };
+            self.accept(accepted, now);
         }
     }
 
@@ -226,7 +223,7 @@ impl EventLoop {
             }
             self.await_turn_if_readable(slot);
         }
-        self.has_more_events = count == EVENTS_PER_TURN;
+        self.has_more_events = count == turn::EVENTS;
         Ok(())
     }
 
@@ -236,29 +233,32 @@ impl EventLoop {
         if connection.is_readable && !connection.is_queued {
             connection.is_queued = true;
             let is_publisher = self.shard.session(slot).is_some_and(|session| session.is_publisher());
-            self.readable[usize::from(!is_publisher)].push_back(slot);
+            self.readable[if is_publisher { PUBLISHERS } else { OTHERS }].push_back(slot);
         }
     }
 
     fn handle_timeout(&mut self, now: Instant) {
+        let since = now.saturating_duration_since(std::mem::replace(&mut self.ticked, now));
+        if since > 2 * TICK {
+            // This process did not run: nobody is judged by a silence in which it could not hear.
+            return;
+        }
         for slot in self.readable.iter().flatten() {
-            self.shard.handle_sign_of_life(*slot, now);
+            self.shard.handle_unread(*slot, now);
         }
         self.shard.handle_timeout(now);
     }
 
     fn read_sockets(&mut self) {
-        for queue in 0..self.readable.len() {
-            self.read_some_of(queue);
-        }
+        self.read_some(PUBLISHERS, turn::READING_OF_PUBLISHERS);
+        self.read_some(OTHERS, turn::reading_of_others(self.writing));
     }
 
-    fn read_some_of(&mut self, queue: usize) {
+    fn read_some(&mut self, queue: usize, most: usize) {
         if self.readable[queue].is_empty() {
             return;
         }
         let now = current_time();
-        let most = READING_PER_TURN[queue];
         let mut cost = 0;
         for _ in 0..self.readable[queue].len() {
             let Some(slot) = self.readable[queue].pop_front() else { return };
@@ -278,14 +278,14 @@ impl EventLoop {
             if !connection.is_readable || !self.shard.wants_input(slot) {
                 return cost;
             }
-            cost += READ_COST;
+            cost += turn::cost_of_read(connection.socket.is_in_tls_handshake());
             let read = connection.socket.read(&mut self.buffer[..most]);
             // TLS answers while it reads; what the kernel does not take waits for writability.
             connection.is_blocked |= connection.socket.has_pending();
             match read {
                 Ok(0) => {
                     connection.is_readable = false;
-                    cost += END_COST + SUBSCRIPTION_COST * self.shard.subscriptions(slot);
+                    cost += turn::cost_of_end(self.shard.subscriptions(slot));
                     self.shard.handle_end_of_input(slot);
                 }
                 Ok(length) => {
@@ -299,10 +299,10 @@ impl EventLoop {
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => connection.is_readable = false,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => break,
                 Err(error) => {
                     connection.is_readable = false;
-                    cost += END_COST + SUBSCRIPTION_COST * self.shard.subscriptions(slot);
+                    cost += turn::cost_of_end(self.shard.subscriptions(slot));
                     self.shard.handle_read_error(slot, &error, now.instant);
                 }
             }

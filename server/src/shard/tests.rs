@@ -576,6 +576,17 @@ fn a_handshake_has_its_time() {
 }
 
 #[test]
+fn a_handshake_that_has_come_in_time_is_not_refused_for_not_having_been_read() {
+    let mut stage = Stage::new();
+    let slot = stage.connect();
+    stage.now += Duration::from_secs(11);
+    stage.shard.handle_unread(slot, stage.now);
+    stage.shard.handle_timeout(stage.now);
+    stage.send(slot, request("/", WAMP).as_bytes());
+    assert!(stage.written(slot).starts_with(b"HTTP/1.1 101 "));
+}
+
+#[test]
 fn a_session_leaves_nothing_behind() {
     let mut stage = Stage::new();
     for round in 0..3 {

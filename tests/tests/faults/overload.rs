@@ -3,6 +3,8 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
+use std::thread;
+use std::time::Duration;
 
 use orosync_tests::client::{Client, OROSYNC, Received, frame};
 use orosync_tests::php;
@@ -105,7 +107,9 @@ fn what_a_publisher_sends_does_not_wait_for_what_browsers_have_sent_before_it() 
         browser.send(&frame(1, format!("[7,\"{TOPIC}\",0]").as_bytes()).repeat(MESSAGES_OF_EACH));
     }
     publisher.publish(message(1, 1).lend()).expect("there is room");
-    wait::until_true("it is sent", || publisher.status().queued == 0);
+    wait::until_true("it is taken", || publisher.status().queued == 0);
+    // And then sent, which nothing tells while the server stands.
+    thread::sleep(Duration::from_millis(200));
     server.signal(Signal::CONT);
     let all = BROWSERS * MESSAGES_OF_EACH;
     let before = (0..all).take_while(|_| !watcher.text().ends_with("[1,1]]")).count();

@@ -1,0 +1,65 @@
+//! How much a shard does in one turn of each thing that it does, so that nothing that comes in large amounts holds up the
+//! rest: not what is published for what browsers send, nor their handshakes for what is written.
+//!
+//! Reading is measured in bytes, and whatever else it costs as so many of them: a shard reads about 20 in a microsecond.
+
+use std::time::Duration;
+
+/// Messages of the inbox, new connections aside.
+pub(super) const MESSAGES: usize = 256;
+
+/// New connections.
+pub(super) const CONNECTIONS: usize = 32;
+
+/// Events of the kernel.
+pub(super) const EVENTS: usize = 1024;
+
+/// What is read from publishers, and the most that is read at once.
+pub(super) const READING_OF_PUBLISHERS: usize = 64 << 10;
+
+/// What is read from all others where little was to be written: 50 subscriptions, or 6 handshakes.
+const LEAST_READING_OF_OTHERS: usize = 4 << 10;
+
+/// What is read from all others for each microsecond of writing: for a quarter of its time.
+const READING_FOR_A_MICROSECOND: usize = 5;
+
+/// Reading a socket, besides the bytes.
+const READ: usize = 64;
+
+/// The same where it may be a step of a TLS handshake, which is a tenth of a millisecond of arithmetic.
+const TLS_STEP: usize = 2 << 10;
+
+/// The end of a connection.
+const END: usize = 256;
+
+/// The end of a subscription, as its beginning.
+const SUBSCRIPTION: usize = 64;
+
+/// What is read from all others, after so long a time of writing.
+pub(super) fn reading_of_others(writing: Duration) -> usize {
+    let fair =
+        usize::try_from(writing.as_micros()).unwrap_or(usize::MAX).saturating_mul(READING_FOR_A_MICROSECOND);
+    fair.clamp(LEAST_READING_OF_OTHERS, READING_OF_PUBLISHERS)
+}
+
+/// What it costs to read a socket, besides the bytes.
+pub(super) fn cost_of_read(in_tls_handshake: bool) -> usize {
+    if in_tls_handshake { TLS_STEP } else { READ }
+}
+
+/// What the end of a connection with so many subscriptions costs.
+pub(super) fn cost_of_end(subscriptions: usize) -> usize {
+    END + SUBSCRIPTION * subscriptions
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn others_are_read_for_a_share_of_the_time_of_writing_within_bounds() {
+        assert_eq!(reading_of_others(Duration::ZERO), LEAST_READING_OF_OTHERS);
+        assert_eq!(reading_of_others(Duration::from_millis(2)), 10_000);
+        assert_eq!(reading_of_others(Duration::MAX), READING_OF_PUBLISHERS);
+    }
+}
