@@ -213,15 +213,15 @@ impl EventLoop {
             count += 1;
             let slot = event.token().0;
             let Some(Some(connection)) = self.connections.get_mut(slot) else { continue };
-            if event.is_readable() || event.is_read_closed() || event.is_error() {
-                connection.is_readable = true;
-                connection.input_ends |= event.is_read_closed() || event.is_error();
-            }
             if event.is_writable() && connection.is_blocked {
                 connection.is_blocked = false;
                 self.shard.mark_dirty(slot);
             }
-            self.await_turn_if_readable(slot);
+            if event.is_readable() || event.is_read_closed() || event.is_error() {
+                connection.is_readable = true;
+                connection.input_ends |= event.is_read_closed() || event.is_error();
+                self.await_turn_if_readable(slot);
+            }
         }
         self.has_more_events = count == turn::EVENTS;
         Ok(())
