@@ -50,6 +50,12 @@ describe('a role', () => {
     await visitor.page.getByRole('heading', { name: 'Sign in' }).waitFor();
   });
 
+  it('is not asked to sign in again where there is no page', async () => {
+    await ben.page.goto('/nowhere');
+    await ben.page.getByRole('heading', { name: 'There is no such page' }).waitFor();
+    assert.equal(await ben.page.getByRole('link', { name: 'Sign in' }).count(), 0);
+  });
+
   it('of a customer sees the orders of its own company move, and no others', async () => {
     await dora.open('/orders');
     assert.deepEqual(await dora.page.locator('.order h2').allInnerTexts(), [
