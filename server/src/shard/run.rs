@@ -69,9 +69,7 @@ pub async fn run(shard: Shard, mut inbox: Inbox, send_together: bool) -> io::Res
         if is_tick {
             event_loop.handle_timeout(Instant::now());
         }
-        let begun = Instant::now();
         event_loop.write_sockets();
-        event_loop.writing = begun.elapsed();
         if let Some(until) = event_loop.stop_until
             && (event_loop.shard.is_empty() || Instant::now() >= until)
         {
@@ -91,8 +89,8 @@ pub(super) struct EventLoop {
     arrived: VecDeque<Accepted>,
     /// Slots that may have more to read than they got their turn for: of publishers, and of all others.
     readable: [VecDeque<usize>; 2],
-    /// How long the last turn has written.
-    writing: Duration,
+    /// What is read of others than publishers in this turn.
+    pub(super) reading_of_others: usize,
     /// When the clock was looked at.
     ticked: Instant,
     buffer: Box<[u8]>,
@@ -128,7 +126,7 @@ impl EventLoop {
             connections: Vec::new(),
             arrived: VecDeque::new(),
             readable: Default::default(),
-            writing: Duration::ZERO,
+            reading_of_others: turn::LEAST_READING_OF_OTHERS,
             ticked: Instant::now(),
             buffer: vec![0; turn::READING_OF_PUBLISHERS].into(),
             has_more_events: false,
@@ -251,7 +249,7 @@ impl EventLoop {
 
     fn read_sockets(&mut self) {
         self.read_some(PUBLISHERS, turn::READING_OF_PUBLISHERS);
-        self.read_some(OTHERS, turn::reading_of_others(self.writing));
+        self.read_some(OTHERS, self.reading_of_others);
     }
 
     fn read_some(&mut self, queue: usize, most: usize) {

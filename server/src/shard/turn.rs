@@ -18,7 +18,7 @@ pub(super) const EVENTS: usize = 1024;
 pub(super) const READING_OF_PUBLISHERS: usize = 64 << 10;
 
 /// What is read from all others where little was to be written: 50 subscriptions, or 6 handshakes.
-const LEAST_READING_OF_OTHERS: usize = 4 << 10;
+pub(super) const LEAST_READING_OF_OTHERS: usize = 4 << 10;
 
 /// What is read from all others for each microsecond of writing: for a quarter of its time.
 const READING_FOR_A_MICROSECOND: usize = 5;

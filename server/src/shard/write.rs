@@ -10,6 +10,7 @@ use tracing::warn;
 
 use super::ring::{Send, SendRing};
 use super::run::{EventLoop, current_time};
+use super::turn;
 use crate::session::Now;
 use crate::session::outbound::MAX_SLICES;
 
@@ -29,6 +30,7 @@ impl EventLoop {
     /// Writes what waits, for so many sessions as fit into a turn.
     pub(super) fn write_sockets(&mut self) {
         if !self.shard.has_dirty() {
+            self.reading_of_others = turn::LEAST_READING_OF_OTHERS;
             return;
         }
         let now = current_time();
@@ -46,6 +48,7 @@ impl EventLoop {
             self.write(*slot, now);
         }
         self.shard.handle_all_written();
+        self.reading_of_others = turn::reading_of_others(now.instant.elapsed());
     }
 
     /// Sends to the first of these sessions with one system call. To how many: at least one.
@@ -131,7 +134,7 @@ impl EventLoop {
             // A peer that is gone already needs no FIN.
             let _ = connection.socket.finish();
         }
-        if self.shard.wants_input(slot) {
+        if connection.is_readable && self.shard.wants_input(slot) {
             self.await_turn_if_readable(slot);
         }
     }
