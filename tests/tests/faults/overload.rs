@@ -113,5 +113,6 @@ fn what_a_publisher_sends_does_not_wait_for_what_browsers_have_sent_before_it() 
     server.signal(Signal::CONT);
     let all = BROWSERS * MESSAGES_OF_EACH;
     let before = (0..all).take_while(|_| !watcher.text().ends_with("[1,1]]")).count();
-    assert!(before < all / 10, "{before} of {all} came before it");
+    // Of theirs one turn's reading, which is 64 KiB where the server was stopped in the middle of writing: a quarter of all.
+    assert!(before < all / 2, "{before} of {all} came before it");
 }
