@@ -34,7 +34,8 @@ fn a_lone_message_wakes_the_link_thread_for_itself_and_for_its_acknowledgement()
     let mut publisher = Publisher::new(options(&place.endpoint()));
     publisher.publish(message("1").lend()).unwrap();
     let mut server = place.welcome(0);
-    let mut before = 0;
+    let mut before = None;
+    let mut wakes = Vec::new();
     for number in 1..=MESSAGES + 1 {
         if number > 1 {
             publisher.publish(message(number.to_string()).lend()).unwrap();
@@ -44,11 +45,10 @@ fn a_lone_message_wakes_the_link_thread_for_itself_and_for_its_acknowledgement()
         wait_until("acknowledged", || publisher.status().acknowledged == number);
         // Further from the next one than what counts as one after the other.
         thread::sleep(Duration::from_millis(5));
-        if number == 1 {
-            before = waits();
-        }
+        let now = waits();
+        wakes.extend(before.replace(now).map(|before| now - before));
     }
-    let waits = waits() - before;
-    // Now and then it waits for something else, a page or a lock. A third wake-up for each message would be 50 more.
-    assert!(waits <= 2 * MESSAGES + MESSAGES / 2, "{waits} for {MESSAGES} messages");
+    // Now and then it waits for something else, a page or a lock.
+    wakes.sort_unstable();
+    assert!(wakes[wakes.len() / 2] <= 2, "{wakes:?}");
 }

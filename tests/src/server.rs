@@ -183,6 +183,24 @@ impl Server {
         let _ = kill_process(self.pid(), signal);
     }
 
+    /// Stops all its threads where they are, until [`Server::thaw`].
+    pub fn freeze(&self) {
+        self.signal(Signal::STOP);
+        // The signal is sent before each of the threads has heard of it.
+        let tasks = format!("/proc/{}/task", self.pid().as_raw_nonzero());
+        wait::until_true("every thread stands", || {
+            fs::read_dir(&tasks).expect("it runs").all(|task| {
+                let stat = fs::read_to_string(task.expect("it can be listed").path().join("stat"));
+                stat.is_ok_and(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T')))
+            })
+        });
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) {
+        self.signal(Signal::CONT);
+    }
+
     /// Waits for its end.
     pub fn wait(&mut self) -> ExitStatus {
         wait::until("the server ends", || self.child.try_wait().ok().flatten())

@@ -118,7 +118,7 @@ fn a_page_that_publishes_does_not_notice_that_the_server_is_away() {
     wait::until_true("it is acknowledged", || {
         server.metric(r#"orosync_messages_accepted_total{source="link"}"#) > 0.0
     });
-    server.signal(Signal::STOP);
+    server.freeze();
     for n in 1..=20 {
         assert_eq!(publish(n), format!("[true,true,{}]", n + 1), "frozen");
     }

@@ -6,7 +6,6 @@ use std::process::{Output, Stdio};
 use orosync_tests::client::{Client, OROSYNC, Received, WAMP};
 use orosync_tests::php;
 use orosync_tests::server::{self, Server};
-use rustix::process::Signal;
 
 /// `orosync-server disconnect` against a running server.
 fn disconnect(server: &Server, arguments: &[&str]) -> Output {
@@ -81,7 +80,7 @@ fn php_has_sessions_ended_in_order_with_what_it_publishes() {
 fn a_disconnect_is_accepted_while_the_server_is_away_and_holds_when_it_is_back() {
     let server = Server::start();
     let mut user = Client::user(&server, OROSYNC, 7);
-    server.signal(Signal::STOP);
+    server.freeze();
     let script = r"var_dump(orosync_disconnect(['user' => 'user7'])); var_dump(orosync_flush(20));";
     let mut running = php::command(&server.endpoint())
         .args(["-r", script])
@@ -91,7 +90,7 @@ fn a_disconnect_is_accepted_while_the_server_is_away_and_holds_when_it_is_back()
     let mut said = BufReader::new(running.stdout.take().expect("it is piped")).lines();
     let mut line = || said.next().and_then(Result::ok).unwrap_or_default();
     assert_eq!(line(), "bool(true)", "accepted");
-    server.signal(Signal::CONT);
+    server.thaw();
     assert_eq!(line(), "bool(true)", "acknowledged");
     assert_eq!(user.receive(), Received::Close(1008));
     assert!(running.wait().expect("it ends").success());

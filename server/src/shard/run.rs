@@ -1,8 +1,8 @@
 //! A shard's event loop: the only place where sessions' sockets are read and written.
 //!
 //! Each turn takes of what is there, from the inbox and from the sockets, as much as [`turn`] says, and then writes each
-//! dirty session once ([`super::write`]). Nothing is spawned or woken per delivery. The sockets hang in an epoll set of the shard's own, whose
-//! descriptor tokio watches: a socket costs the kernel's entry and nothing else.
+//! dirty session once ([`super::write`]). Nothing is spawned or woken per delivery. The sockets hang in an epoll set of the
+//! shard's own, whose descriptor tokio watches: a socket costs the kernel's entry and nothing else.
 
 use std::collections::VecDeque;
 use std::io;

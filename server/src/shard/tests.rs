@@ -565,6 +565,18 @@ fn an_answer_to_a_ping_counts_however_late_the_clock_is_looked_at() {
 }
 
 #[test]
+fn an_answer_to_a_ping_counts_before_it_is_read() {
+    let mut stage = Stage::new();
+    let slot = stage.browser(WAMP, &user(1));
+    stage.now += Duration::from_secs(31);
+    stage.shard.handle_timeout(stage.now);
+    stage.now += Duration::from_secs(16);
+    stage.shard.handle_unread(slot, stage.now);
+    stage.shard.handle_timeout(stage.now);
+    assert!(!stage.shard.session(slot).unwrap().is_gone());
+}
+
+#[test]
 fn a_handshake_has_its_time() {
     let mut stage = Stage::new();
     let slot = stage.connect();

@@ -102,7 +102,7 @@ fn what_a_publisher_sends_does_not_wait_for_what_browsers_have_sent_before_it() 
     assert!(publisher.flush(wait::LIMIT), "its link is open");
     watcher.text();
     // All is in the kernel when the server looks, the publisher's message last.
-    server.signal(Signal::STOP);
+    server.freeze();
     for browser in &mut browsers {
         browser.send(&frame(1, format!("[7,\"{TOPIC}\",0]").as_bytes()).repeat(MESSAGES_OF_EACH));
     }
@@ -110,9 +110,8 @@ fn what_a_publisher_sends_does_not_wait_for_what_browsers_have_sent_before_it() 
     wait::until_true("it is taken", || publisher.status().queued == 0);
     // And then sent, which nothing tells while the server stands.
     thread::sleep(Duration::from_millis(200));
-    server.signal(Signal::CONT);
+    server.thaw();
     let all = BROWSERS * MESSAGES_OF_EACH;
     let before = (0..all).take_while(|_| !watcher.text().ends_with("[1,1]]")).count();
-    // Of theirs one turn's reading, which is 64 KiB where the server was stopped in the middle of writing: a quarter of all.
-    assert!(before < all / 2, "{before} of {all} came before it");
+    assert!(before < all / 10, "{before} of {all} came before it");
 }
