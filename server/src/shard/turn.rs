@@ -1,14 +1,16 @@
 //! How much a shard does in one turn of each thing that it does, so that nothing that comes in large amounts holds up the
 //! rest: not what is published for what browsers send, nor their handshakes for what is written.
 //!
-//! Reading is measured in bytes, and whatever else it costs as so many of them: a shard reads about 20 in a microsecond.
+//! Reading is measured in bytes, and whatever else it costs as so many of them: estimates, of which the order of magnitude
+//! matters. `bench/`'s `handshakes` gives the scale: a request of a few hundred bytes takes 15 to 30 us, so a microsecond is
+//! about 20 bytes.
 
 use std::time::Duration;
 
-/// Messages of the inbox, new connections aside.
+/// Messages of the inbox. New connections among them only queue up.
 pub(super) const MESSAGES: usize = 256;
 
-/// New connections.
+/// New connections that are taken from their queue.
 pub(super) const CONNECTIONS: usize = 32;
 
 /// Events of the kernel.
@@ -26,7 +28,7 @@ const READING_FOR_A_MICROSECOND: usize = 5;
 /// Reading a socket, besides the bytes.
 const READ: usize = 64;
 
-/// The same where it may be a step of a TLS handshake, which is a tenth of a millisecond of arithmetic.
+/// The same where it may be a step of a TLS handshake, whose arithmetic outweighs its bytes.
 const TLS_STEP: usize = 2 << 10;
 
 /// The end of a connection.
