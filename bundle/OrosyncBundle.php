@@ -9,7 +9,9 @@ use Orosync\DependencyInjection\Compiler\DerivedSecretPass;
 use Orosync\DependencyInjection\Compiler\OroPass;
 use Orosync\DependencyInjection\Compiler\RecordingNeedsProfilerPass;
 use Orosync\DependencyInjection\Compiler\TransactionsUnderDbal2Pass;
+use Orosync\DependencyInjection\OrosyncExtension;
 use Symfony\Component\DependencyInjection\ContainerBuilder;
+use Symfony\Component\DependencyInjection\Extension\ExtensionInterface;
 use Symfony\Component\HttpKernel\Bundle\Bundle;
 
 /**
@@ -19,9 +21,29 @@ use Symfony\Component\HttpKernel\Bundle\Bundle;
  * browser is), `Endpoint/` (who listens where), `Maintenance/`, `Twig/` (what a page needs), `Command/` (the server),
  * `Oro/` (Oro's own services over ours),
  * `Messenger/`, `Notifier/` and `Profiler/` (for those of Symfony), `Test/` (for the tests of an application).
+ *
+ * An Oro application registers {@see Oro\OrosyncOroBundle} instead.
  */
-final class OrosyncBundle extends Bundle
+class OrosyncBundle extends Bundle
 {
+    /**
+     * Symfony's name for this bundle: `@OrosyncLiveBundle/config/routes.php`, `@OrosyncLive/profiler.html.twig`,
+     * `public/bundles/orosynclive`. "OrosyncBundle" differs from Oro's OroSyncBundle in case alone, and Symfony
+     * lower-cases names: both would publish their assets to `public/bundles/orosync`.
+     */
+    final public const NAME = 'OrosyncLiveBundle';
+
+    final public function __construct()
+    {
+        $this->name = self::NAME;
+    }
+
+    /** Its alias, and so the key of the configuration, is `orosync`, where Symfony expects what follows from the name. */
+    final public function getContainerExtension(): ?ExtensionInterface
+    {
+        return $this->extension ??= new OrosyncExtension();
+    }
+
     public function build(ContainerBuilder $container): void
     {
         parent::build($container);

@@ -65,7 +65,7 @@ final class OrosyncRuntime
             $ticketUrl = $this->urls->generate('oro_sync_ticket');
         } catch (RouteNotFoundException $e) {
             throw new \LogicException(
-                'The route "oro_sync_ticket" is missing. Import "@OrosyncBundle/config/routes.php" in config/routes.yaml.',
+                'The route "oro_sync_ticket" is missing. Import "@OrosyncLiveBundle/config/routes.php" in config/routes.yaml.',
                 0,
                 $e,
             );

@@ -19,5 +19,5 @@ return static function (ContainerConfigurator $container): void {
         ->tag('kernel.reset', ['method' => 'reset']);
     $services->set('orosync.publishing_collector', PublishingCollector::class)
         ->arg('$publisher', service('orosync.recording_publisher'))
-        ->tag('data_collector', ['id' => 'orosync', 'template' => '@Orosync/profiler.html.twig', 'priority' => 260]);
+        ->tag('data_collector', ['id' => 'orosync', 'template' => '@OrosyncLive/profiler.html.twig', 'priority' => 260]);
 };

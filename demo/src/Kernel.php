@@ -84,7 +84,7 @@ final class Kernel extends BaseKernel
     protected function configureRoutes(RoutingConfigurator $routes): void
     {
         $routes->import('../config/routes.php');
-        $routes->import('@OrosyncBundle/config/routes.php');
+        $routes->import('@OrosyncLiveBundle/config/routes.php');
         if ($this->environment === 'dev') {
             $routes->import('@WebProfilerBundle/Resources/config/routing/wdt.xml')->prefix('/_wdt');
             $routes->import('@WebProfilerBundle/Resources/config/routing/profiler.xml')->prefix('/_profiler');

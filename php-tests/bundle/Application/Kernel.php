@@ -167,7 +167,7 @@ final class Kernel extends HttpKernel implements CompilerPassInterface
 
     protected function configureRoutes(RoutingConfigurator $routes): void
     {
-        $routes->import('@OrosyncBundle/config/routes.php');
+        $routes->import('@OrosyncLiveBundle/config/routes.php');
     }
 
     private function has(string $part): bool

@@ -22,7 +22,7 @@ final class AssetsTest extends TestCase
     {
         $project = (new Project())->withBundle();
         $project->console(['assets:install', ...$options])->mustRun();
-        $installed = $project->directory . '/public/bundles/orosync';
+        $installed = $project->directory . '/public/bundles/orosynclive';
 
         self::assertSame(scandir(self::SOURCE), scandir($installed));
         foreach (glob(self::SOURCE . '/*') as $file) {

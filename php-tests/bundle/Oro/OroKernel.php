@@ -32,6 +32,7 @@ use Symfony\Component\DependencyInjection\Loader\Configurator\ServicesConfigurat
 use Symfony\Component\DependencyInjection\Reference;
 use Symfony\Component\HttpKernel\Kernel;
 use Symfony\Component\Routing\Loader\Configurator\RoutingConfigurator;
+use Symfony\Component\Yaml\Yaml;
 
 use function Symfony\Component\DependencyInjection\Loader\Configurator\service;
 
@@ -40,10 +41,13 @@ final class OroKernel extends Kernel implements CompilerPassInterface
 {
     use MicroKernelTrait;
 
+    public const BUNDLES = __DIR__ . '/../../../bundle/Oro/Resources/config/oro/bundles.yml';
+
     /**
      * @param array<string, mixed> $orosync the tree `orosync:`
      * @param list<string>         $with    "publisher" and "tickets" (the bundle's own instead of those that record);
-     *                                      "acme" (a third party's handlers, routes and grants), "acme decorator"
+     *                                      "acme" (a third party's handlers, routes and grants), "acme decorator";
+     *                                      "bundle by hand" (as a plain Symfony application registers ours)
      * @param array<string, mixed> $parameters
      */
     public function __construct(
@@ -62,7 +66,15 @@ final class OroKernel extends Kernel implements CompilerPassInterface
         yield new SecurityBundle();
         yield new TwigBundle();
         yield new OrosOwnBundle();
-        yield new OrosyncBundle();
+        if ($this->has('bundle by hand')) {
+            yield new OrosyncBundle();
+
+            return;
+        }
+        // Oro's kernel of 5.0 to 7.0 makes each class of each bundles.yml that it finds; ours comes after Oro's, by the alphabet.
+        foreach (Yaml::parseFile(self::BUNDLES)['bundles'] as $class) {
+            yield new $class();
+        }
     }
 
     public function getProjectDir(): string

@@ -4,17 +4,26 @@ declare(strict_types=1);
 
 namespace Orosync\Tests\Oro;
 
-use Orosync\OrosyncBundle;
-use PHPUnit\Framework\TestCase;
+use Orosync\Oro\OrosyncOroBundle;
 use Symfony\Component\Yaml\Yaml;
 
-final class RegistrationTest extends TestCase
+final class RegistrationTest extends OroTestCase
 {
     public function testAnOroApplicationFindsTheBundleByItself(): void
     {
-        // Oro's kernel looks for this file in every directory of vendor that has a directory Resources.
-        $file = (new OrosyncBundle())->getPath() . '/Resources/config/oro/bundles.yml';
+        // Oro's kernel looks for this file in each directory of vendor that has a directory Resources; it does not look
+        // below such a directory.
+        $file = (new OrosyncOroBundle())->getPath() . '/Resources/config/oro/bundles.yml';
 
-        self::assertSame(['bundles' => [OrosyncBundle::class]], Yaml::parseFile($file));
+        self::assertFileEquals(OroKernel::BUNDLES, $file);
+        self::assertSame(['bundles' => [OrosyncOroBundle::class]], Yaml::parseFile($file));
+        self::assertDirectoryDoesNotExist(\dirname((new OrosyncOroBundle())->getPath()) . '/Resources');
+    }
+
+    public function testTheProfilersPanelIsFoundThere(): void
+    {
+        $twig = $this->boot()->get('twig');
+
+        self::assertTrue($twig->getLoader()->exists('@OrosyncLive/profiler.html.twig'));
     }
 }

@@ -29,7 +29,7 @@ final class PublishedAssertionsTest extends WebTestCase
                         test: true
                 YAML)
             ->write('config/packages/other.yaml', 'when@other: {framework: {test: true}}')
-            ->write('config/routes/orosync.yaml', 'orosync: {resource: "@OrosyncBundle/config/routes.php"}')
+            ->write('config/routes/orosync.yaml', 'orosync: {resource: "@OrosyncLiveBundle/config/routes.php"}')
             ->write('config/routes/ship.yaml', 'ship: {path: "/ship/{number}", controller: App\Controller\ShipController}')
             ->write('config/routes/page.yaml', <<<'YAML'
                 page:

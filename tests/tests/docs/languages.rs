@@ -140,7 +140,7 @@ fn check_javascript(text: &str, place: &Place) -> Result<(), String> {
         .filter(|statement| statement.trim_start().starts_with("import "))
         .map(|statement| {
             // By the address where a page finds it, and by the name that a build gives it.
-            ["'/orosync/index.js'", "'/bundles/orosync/index.js'", "'@orosync/client'"]
+            ["'/orosync/index.js'", "'/bundles/orosynclive/index.js'", "'@orosync/client'"]
                 .iter()
                 .fold(statement.to_owned(), |statement, name| {
                     statement.replace(name, &format!("'{}'", client.display()))
