@@ -46,7 +46,7 @@ final class ContentTagListener implements ResetInterface
 
     public function onFlush(OnFlushEventArgs $event): void
     {
-        $manager = $event->getObjectManager();
+        $manager = FlushingManager::of($event);
         try {
             $tags = $this->tagsOf($manager);
         } catch (\Throwable $e) {
@@ -62,7 +62,7 @@ final class ContentTagListener implements ResetInterface
 
     public function postFlush(PostFlushEventArgs $event): void
     {
-        $manager = $event->getObjectManager();
+        $manager = FlushingManager::of($event);
         $flushes = $this->begun[$manager] ?? [];
         $tags = array_pop($flushes);
         $this->begun[$manager] = $flushes;
