@@ -36,7 +36,7 @@ final class OrosyncExtension extends Extension
         $loader = new PhpFileLoader($container, new FileLocator(__DIR__ . '/../config'));
         $loader->load('services.php');
         $loader->load('profiler.php');
-        if ($config['test']) {
+        if ($config['test'] ?? ($isOro && 'test' === $container->getParameter('kernel.environment'))) {
             $loader->load('test.php');
         }
         if (class_exists(AbstractExtension::class)) {

@@ -6,6 +6,7 @@ namespace Orosync\Oro;
 
 use Doctrine\ORM\Event\PostFlushEventArgs;
 use Oro\Bundle\SyncBundle\EventListener\DoctrineTagEventListener;
+use Orosync\ContentTag\FlushingManager;
 
 /**
  * Oro's own listener, which collects the tags and has them sent; it only says, too, whose flush that was.
@@ -28,7 +29,7 @@ final class OrosyncTagListener extends DoctrineTagEventListener
 
             return;
         }
-        $connection = $event->getObjectManager()->getConnection();
+        $connection = FlushingManager::of($event)->getConnection();
         $this->flush->during($connection, fn () => parent::postFlush());
     }
 }
