@@ -47,17 +47,7 @@ final class ContentTagListener implements ResetInterface
     public function onFlush(OnFlushEventArgs $event): void
     {
         $manager = FlushingManager::of($event);
-        try {
-            $tags = $this->tagsOf($manager);
-        } catch (\Throwable $e) {
-            // A generator of the application's: what it cannot name can still be saved.
-            $this->logger->error(
-                'A change is not announced: {reason}',
-                ['reason' => $e->getMessage(), 'exception' => $e],
-            );
-            $tags = [];
-        }
-        $this->begun[$manager] = [...$this->begun[$manager] ?? [], $tags];
+        $this->begun[$manager] = [...$this->begun[$manager] ?? [], $this->tagsOf($manager)];
     }
 
     public function postFlush(PostFlushEventArgs $event): void
@@ -96,10 +86,25 @@ final class ContentTagListener implements ResetInterface
         }
 
         $tags = [];
+        $failures = 0;
         foreach ($entities as [$entity, $withCollection]) {
-            if (!$this->isSkipped($manager->getClassMetadata($entity::class))) {
-                array_push($tags, ...$this->tags->generate($entity, $withCollection));
+            if ($this->isSkipped($manager->getClassMetadata($entity::class))) {
+                continue;
             }
+            try {
+                array_push($tags, ...$this->tags->generate($entity, $withCollection));
+            } catch (\Throwable $e) {
+                // A generator of the application's: what it cannot name can still be saved.
+                ++$failures;
+                $first ??= $e;
+            }
+        }
+        if (isset($first)) {
+            // An import may fail for each of its rows: one line for all.
+            $this->logger->error(
+                'A flush is announced without {failures} of its entities: {reason}',
+                ['failures' => $failures, 'reason' => $first->getMessage(), 'exception' => $first],
+            );
         }
 
         return $tags;

@@ -127,10 +127,10 @@ final class Configuration implements ConfigurationInterface
                 ->booleanNode('test')
                     ->info(
                         'Keep what is published in memory, for Orosync\Test\PublishedAssertions, and connect to no server. '
-                        . 'For "when@test".'
+                        . 'For "when@test". Default: no; in an Oro application\'s environment "test" yes.'
                     )
                     ->example('true')
-                    ->defaultFalse()
+                    ->defaultNull()
                 ->end()
                 ->arrayNode('notifier')
                     ->info('The channel "orosync" of Symfony\'s Notifier, where that is installed.')

@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace Orosync\DependencyInjection;
 
+use Doctrine\DBAL\Driver\Middleware;
 use Orosync\ContentTag\TagGeneratorInterface;
 use Orosync\Controller\TicketController;
 use Orosync\Endpoint\BindAddress;
@@ -18,6 +19,7 @@ use Symfony\Component\DependencyInjection\Extension\Extension;
 use Symfony\Component\DependencyInjection\Loader\PhpFileLoader;
 use Symfony\Component\Messenger\MessageBusInterface;
 use Symfony\Component\Notifier\Channel\ChannelInterface;
+use Twig\Extension\AbstractExtension;
 
 /** Loads the services and gives them what is configured. */
 final class OrosyncExtension extends Extension
@@ -28,11 +30,20 @@ final class OrosyncExtension extends Extension
         $this->refuseWrongEndpoints($config, $container);
         $this->refuseWrongOrigins($config['ticket']['origins'], $container);
 
+        $isOro = isset($container->getParameter('kernel.bundles')['OroSyncBundle']);
+
+        // A service whose class cannot be loaded breaks what looks at all classes, as OroPlatform 5 does.
         $loader = new PhpFileLoader($container, new FileLocator(__DIR__ . '/../config'));
         $loader->load('services.php');
         $loader->load('profiler.php');
-        if ($config['test']) {
+        if ($config['test'] ?? ($isOro && 'test' === $container->getParameter('kernel.environment'))) {
             $loader->load('test.php');
+        }
+        if (class_exists(AbstractExtension::class)) {
+            $loader->load('twig.php');
+        }
+        if (interface_exists(Middleware::class)) {
+            $loader->load('commit_middleware.php');
         }
         if (interface_exists(MessageBusInterface::class)) {
             $loader->load('messenger.php');
@@ -72,7 +83,7 @@ final class OrosyncExtension extends Extension
             $container->removeDefinition('orosync.content_tag_listener');
             $container->removeDefinition('orosync.commit_middleware');
         }
-        if (isset($container->getParameter('kernel.bundles')['OroSyncBundle'])) {
+        if ($isOro) {
             $loader->load('oro.php');
             $container->getDefinition('orosync.oro.ticket_provider')->setArgument('$ttl', $config['ticket']['ttl']);
             if ([] === $config['ticket']['origins']) {

@@ -5,7 +5,6 @@ declare(strict_types=1);
 namespace Orosync\Oro;
 
 use Oro\Bundle\SyncBundle\Content\DataUpdateTopicSender;
-use Orosync\ContentTag\Transaction\UncommittedTags;
 
 /**
  * Has tags of a flush wait for the commit of the transaction around it; what is rolled back is never sent.
@@ -16,7 +15,7 @@ final class OrosyncTagSender extends DataUpdateTopicSender
 {
     public function __construct(
         private readonly OroTagAnnouncer $announcer,
-        private readonly UncommittedTags $uncommitted,
+        private readonly RootTransaction $transaction,
         private readonly CurrentFlush $flush,
     ) {
     }
@@ -26,7 +25,7 @@ final class OrosyncTagSender extends DataUpdateTopicSender
     {
         $tags = array_values($tags);
         $connection = $this->flush->connection();
-        if ([] !== $tags && null !== $connection && $this->uncommitted->hold($connection, $tags)) {
+        if ([] !== $tags && null !== $connection && $this->transaction->hold($connection, $tags)) {
             return true;
         }
 

@@ -14,6 +14,7 @@ use Orosync\Oro\OrosyncWebsocketClient;
 use Orosync\Oro\OroTagAnnouncer;
 use Orosync\Oro\OroTicketOrigins;
 use Orosync\Oro\OroUserClaims;
+use Orosync\Oro\RootTransaction;
 use Orosync\Oro\Topics\ApplicationTopics;
 use Orosync\Oro\Topics\MigrateCommand;
 use Orosync\Oro\Topics\RouteTranslator;
@@ -31,6 +32,7 @@ return static function (ContainerConfigurator $container): void {
 
     // Oro has its own listeners, ticket route, maintenance mode and Twig functions; beside ours they would speak twice.
     $services->remove('orosync.content_tag_listener');
+    $services->remove('orosync.commit_middleware');
     $services->remove('orosync.maintenance_listener');
     $services->remove('orosync.maintenance_command');
     $services->remove('orosync.maintenance_mode');
@@ -67,10 +69,15 @@ return static function (ContainerConfigurator $container): void {
 
     // Content tags
     $services->set('orosync.oro.current_flush', CurrentFlush::class);
+    $services->set('orosync.oro.root_transaction', RootTransaction::class)
+        ->arg('$uncommitted', service('orosync.uncommitted_tags'))
+        ->arg('$doctrine', service_closure('doctrine'))
+        // Before those that may fail: Oro's own sends what its message queue has held back.
+        ->tag('oro.doctrine.connection.transaction_watcher', ['priority' => $innermost]);
     $services->set('orosync.oro.tag_sender', OrosyncTagSender::class)
         ->decorate('oro_sync.content.data_update_topic_sender', 'orosync.oro.own_tag_sender', $innermost)
         ->arg('$announcer', service('orosync.tag_announcer'))
-        ->arg('$uncommitted', service('orosync.uncommitted_tags'))
+        ->arg('$transaction', service('orosync.oro.root_transaction'))
         ->arg('$flush', service('orosync.oro.current_flush'));
     $services->set('orosync.tag_announcer', OroTagAnnouncer::class)
         ->arg('$sender', service('orosync.oro.own_tag_sender'));

@@ -14,7 +14,6 @@ use Orosync\ContentTag\SimpleTagGenerator;
 use Orosync\ContentTag\TagAnnouncer;
 use Orosync\ContentTag\TagGeneratorChain;
 use Orosync\ContentTag\TagGeneratorInterface;
-use Orosync\ContentTag\Transaction\CommitMiddleware;
 use Orosync\ContentTag\Transaction\UncommittedTags;
 use Orosync\Controller\TicketController;
 use Orosync\Endpoint\BackendEndpoint;
@@ -33,8 +32,6 @@ use Orosync\Ticket\TicketIssuerInterface;
 use Orosync\Ticket\TopicGrants;
 use Orosync\Ticket\UserClaims;
 use Orosync\Ticket\UserClaimsInterface;
-use Orosync\Twig\OrosyncExtension;
-use Orosync\Twig\OrosyncRuntime;
 use Symfony\Component\Security\Http\Event\LogoutEvent;
 use Symfony\Component\Security\Http\Event\TokenDeauthenticatedEvent;
 
@@ -114,9 +111,6 @@ return static function (ContainerConfigurator $container): void {
         ->arg('$announcer', service_closure('orosync.tag_announcer'))
         ->arg('$logger', service('logger'))
         ->tag('monolog.logger', ['channel' => 'orosync']);
-    $services->set('orosync.commit_middleware', CommitMiddleware::class)
-        ->arg('$uncommitted', service('orosync.uncommitted_tags'))
-        ->tag('doctrine.middleware');
     $services->set('orosync.content_tag_listener', ContentTagListener::class)
         ->arg('$tags', service(TagGeneratorInterface::class))
         ->arg('$announcer', service('orosync.tag_announcer'))
@@ -153,17 +147,4 @@ return static function (ContainerConfigurator $container): void {
         ->arg('$mode', service('orosync.maintenance_mode'))
         ->arg('$publisher', service(PublisherInterface::class))
         ->tag('console.command');
-
-    // Twig
-    $services->set('orosync.twig_extension', OrosyncExtension::class)
-        ->tag('twig.extension');
-    $services->set('orosync.twig_runtime', OrosyncRuntime::class)
-        ->arg('$frontend', service('orosync.frontend_endpoint'))
-        ->arg('$publisher', service(PublisherInterface::class))
-        ->arg('$tags', service(TagGeneratorInterface::class))
-        ->arg('$user', service(UserClaimsInterface::class))
-        ->arg('$urls', service('router'))
-        ->arg('$logger', service('logger'))
-        ->tag('monolog.logger', ['channel' => 'orosync'])
-        ->tag('twig.runtime');
 };

@@ -64,10 +64,10 @@ abstract class ApplicationTestCase extends TestCase
         return $this->kernel()->getContainer()->get('logger');
     }
 
-    /** The entity manager, over an empty database with all tables. */
-    protected function manager(): EntityManagerInterface
+    /** The entity manager of a connection, over an empty database with all tables. */
+    protected function manager(string $connection = 'default'): EntityManagerInterface
     {
-        $manager = $this->kernel()->getContainer()->get('doctrine.orm.default_entity_manager');
+        $manager = $this->kernel()->getContainer()->get(sprintf('doctrine.orm.%s_entity_manager', $connection));
         (new SchemaTool($manager))->createSchema($manager->getMetadataFactory()->getAllMetadata());
 
         return $manager;

@@ -13,6 +13,9 @@ final class RecordingPublisher implements PublisherInterface
     /** @var list<array{topic: string, json: string}> */
     private array $messages = [];
 
+    /** What publishing throws, as a decorator of an application's may. */
+    public ?\Exception $failure = null;
+
     public function __construct(
         private readonly bool $accepts = true,
         private readonly bool $acknowledges = true,
@@ -21,6 +24,7 @@ final class RecordingPublisher implements PublisherInterface
 
     public function publish(string $topic, mixed $payload, array $exclude = [], array $eligible = []): bool
     {
+        null === $this->failure || throw $this->failure;
         if ('' === $topic || 1 !== preg_match('//u', $topic)) {
             return false;
         }

@@ -32,7 +32,8 @@ final class CommitMiddleware implements Middleware
             public function connect(#[\SensitiveParameter] array $params): DriverConnection
             {
                 $connection = parent::connect($params);
-                $native = self::nativeOf($connection);
+                $native = NativeConnection::of($connection);
+                // Nothing to know the connection by: its tags do not wait.
                 if (null === $native) {
                     return $connection;
                 }
@@ -41,20 +42,6 @@ final class CommitMiddleware implements Middleware
                 return (new \ReflectionMethod(AbstractConnectionMiddleware::class, 'commit'))->hasReturnType()
                     ? new Dbal4Connection($connection, $native, $this->uncommitted)
                     : new Dbal3Connection($connection, $native, $this->uncommitted);
-            }
-
-            /** Null for the rare driver that has none, or a resource, which can be no key: its tags do not wait. */
-            private static function nativeOf(DriverConnection $connection): ?object
-            {
-                try {
-                    $native = method_exists($connection, 'getNativeConnection')
-                        ? $connection->getNativeConnection()
-                        : null;
-                } catch (\LogicException) {
-                    return null;
-                }
-
-                return \is_object($native) ? $native : null;
             }
         };
     }

@@ -8,7 +8,7 @@ use Doctrine\DBAL\Connection;
 
 /**
  * Reports the end of transactions and savepoints under DBAL 2, which has no middlewares: as the connection's
- * `wrapperClass`. OroPlatform 5.0 to 6.1 has DBAL 2.13.
+ * `wrapperClass`. Never within OroPlatform, which has a wrapper class of its own.
  */
 final class Dbal2Connection extends Connection
 {
@@ -23,12 +23,8 @@ final class Dbal2Connection extends Connection
     public function commit()
     {
         $isOutermost = 1 === $this->getTransactionNestingLevel();
-        $done = parent::commit();
-        if ($isOutermost && $done) {
-            $this->uncommitted->committed($this);
-        }
 
-        return $done;
+        return $isOutermost ? $this->uncommitted->commit($this, fn () => parent::commit()) : parent::commit();
     }
 
     public function rollBack()

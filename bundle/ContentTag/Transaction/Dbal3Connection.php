@@ -28,12 +28,7 @@ final class Dbal3Connection extends AbstractConnectionMiddleware
 
     public function commit(): bool
     {
-        $done = parent::commit();
-        if ($done) {
-            $this->uncommitted->committed($this->native);
-        }
-
-        return $done;
+        return $this->uncommitted->commit($this->native, fn (): bool => parent::commit());
     }
 
     public function rollBack(): bool

@@ -28,8 +28,7 @@ final class Dbal4Connection extends AbstractConnectionMiddleware
 
     public function commit(): void
     {
-        parent::commit();
-        $this->uncommitted->committed($this->native);
+        $this->uncommitted->commit($this->native, fn () => parent::commit());
     }
 
     public function rollBack(): void

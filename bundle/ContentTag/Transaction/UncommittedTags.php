@@ -12,14 +12,18 @@ use Psr\Log\LoggerInterface;
  * Tags of flushes within a transaction that is still open.
  *
  * They are announced, each once, when the outermost transaction has committed, and forgotten when it, or the savepoint
- * that they came after, is rolled back. Bound: MAX_TAGS for a connection; what is beyond it is not announced, and the log
+ * that they came after, is rolled back, and when the database refuses the commit. Bound: MAX_TAGS for a connection; what is beyond it is not announced, and the log
  * says how many. Nothing is forgotten between two messages of a worker, for the transaction is not either.
  */
 final class UncommittedTags
 {
     private const MAX_TAGS = 100_000;
 
-    /** @var \WeakMap<object, HeldTags> by what reports: the driver's native connection, or {@see Dbal2Connection} */
+    /**
+     * By what reports: the driver's native connection, {@see Dbal2Connection}, or {@see \Orosync\Oro\RootTransaction}.
+     *
+     * @var \WeakMap<object, HeldTags>
+     */
     private \WeakMap $held;
 
     /** @param \Closure(): TagAnnouncerInterface $announcer */
@@ -30,7 +34,7 @@ final class UncommittedTags
         $this->held = new \WeakMap();
     }
 
-    /** A connection whose commits and rollbacks will be reported. */
+    /** Commits and rollbacks will be reported by this object from now on; what it held is forgotten. */
     public function watch(object $reporting): void
     {
         $this->held[$reporting] = new HeldTags(self::MAX_TAGS);
@@ -49,8 +53,21 @@ final class UncommittedTags
             return false;
         }
         // Under DBAL 2 the connection reports for itself.
-        $reporting = isset($this->held[$connection]) ? $connection : $connection->getNativeConnection();
-        if (!\is_object($reporting) || !isset($this->held[$reporting])) {
+        $reporting = isset($this->held[$connection]) ? $connection : NativeConnection::of($connection);
+
+        return null !== $reporting && $this->keep($reporting, $tags);
+    }
+
+    /**
+     * Keep the tags until this object reports.
+     *
+     * @param list<string> $tags
+     *
+     * @return bool false: not kept, for it will never report
+     */
+    public function keep(object $reporting, array $tags): bool
+    {
+        if (!isset($this->held[$reporting])) {
             return false;
         }
         $this->held[$reporting]->add($tags);
@@ -71,11 +88,46 @@ final class UncommittedTags
         };
     }
 
+    /**
+     * Run the commit of the outermost transaction, and announce what it has made true.
+     *
+     * @template T of bool|null
+     *
+     * @param \Closure(): T $commit it throws, or gives false, where the database refuses
+     *
+     * @return T
+     */
+    public function commit(object $reporting, \Closure $commit): ?bool
+    {
+        // MySQL itself commits before it defines a table, and then PDO refuses to.
+        $isCommitted = $reporting instanceof \PDO && !$reporting->inTransaction();
+        try {
+            $done = $commit();
+            $isCommitted = $isCommitted || false !== $done;
+
+            return $done;
+        } finally {
+            if ($isCommitted) {
+                $this->committed($reporting);
+            } else {
+                $this->rolledBack($reporting);
+            }
+        }
+    }
+
     public function committed(object $reporting): void
     {
         $held = $this->held[$reporting];
         $this->watch($reporting);
-        ($this->announcer)()->announce($held->tags());
+        try {
+            ($this->announcer)()->announce($held->tags());
+        } catch (\Throwable $e) {
+            // What is committed is committed: whoever has saved it must not see an error for it.
+            $this->logger->error(
+                'Changes of a transaction are not announced: {reason}',
+                ['reason' => $e->getMessage(), 'exception' => $e],
+            );
+        }
         if ($held->dropped() > 0) {
             $this->logger->warning(
                 'A transaction has changed more than {max} pieces of content; {dropped} more are not announced.',

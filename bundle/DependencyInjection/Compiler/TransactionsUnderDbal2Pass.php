@@ -4,29 +4,29 @@ declare(strict_types=1);
 
 namespace Orosync\DependencyInjection\Compiler;
 
-use Doctrine\DBAL\Configuration;
+use Doctrine\DBAL\Driver\Middleware;
 use Orosync\ContentTag\Transaction\Dbal2Connection;
 use Symfony\Component\DependencyInjection\Compiler\CompilerPassInterface;
 use Symfony\Component\DependencyInjection\ContainerBuilder;
 use Symfony\Component\DependencyInjection\Reference;
 
 /**
- * Has connections report their transactions themselves where DBAL takes no middlewares: OroPlatform 5.0 to 6.1.
+ * Has connections report their transactions themselves where DBAL takes no middlewares: under DBAL 2.
  *
- * A connection with a wrapper class of the application's own stays as it is: its tags leave with the flush.
+ * A connection with a wrapper class of the application's own stays as it is: its tags leave with the flush. So do all in
+ * an Oro application, whose own listener and {@see \Orosync\Oro\RootTransaction} stand for ours.
  */
 final class TransactionsUnderDbal2Pass implements CompilerPassInterface
 {
     public function process(ContainerBuilder $container): void
     {
         if (
-            !$container->hasDefinition('orosync.commit_middleware')
-            || !class_exists(Configuration::class)
-            || method_exists(Configuration::class, 'setMiddlewares')
+            interface_exists(Middleware::class)
+            || !$container->hasDefinition('orosync.content_tag_listener')
+            || !$container->hasParameter('doctrine.connections')
         ) {
             return;
         }
-        $container->removeDefinition('orosync.commit_middleware');
         foreach ($container->getParameter('doctrine.connections') as $id) {
             $connection = $container->getDefinition($id);
             $options = $connection->getArgument(0);

@@ -4,19 +4,13 @@ declare(strict_types=1);
 
 namespace Orosync\Tests\Application;
 
-use Doctrine\DBAL\Connection;
-use Doctrine\DBAL\DriverManager;
-use Doctrine\ORM\Configuration;
-use Doctrine\ORM\EntityManager;
+use Doctrine\DBAL\Driver\Middleware;
 use Doctrine\ORM\EntityManagerInterface;
-use Doctrine\ORM\ORMSetup;
 use Orosync\OrosyncBundle;
 use Orosync\Publishing\PublisherInterface;
 use Orosync\Tests\RecordingPublisher;
 use Orosync\Ticket\TicketIssuerInterface;
 use Orosync\Ticket\UserClaimsInterface;
-use Symfony\Bridge\Doctrine\ContainerAwareEventManager;
-use Symfony\Bridge\Doctrine\DependencyInjection\CompilerPass\RegisterEventListenersAndSubscribersPass;
 use Symfony\Bundle\FrameworkBundle\FrameworkBundle;
 use Symfony\Bundle\FrameworkBundle\Kernel\MicroKernelTrait;
 use Symfony\Bundle\SecurityBundle\SecurityBundle;
@@ -24,16 +18,10 @@ use Symfony\Bundle\TwigBundle\TwigBundle;
 use Symfony\Component\DependencyInjection\Compiler\CompilerPassInterface;
 use Symfony\Component\DependencyInjection\ContainerBuilder;
 use Symfony\Component\DependencyInjection\Loader\Configurator\ContainerConfigurator;
-use Symfony\Component\DependencyInjection\Reference;
 use Symfony\Component\HttpKernel\Kernel as HttpKernel;
 use Symfony\Component\Routing\Loader\Configurator\RoutingConfigurator;
 
-use function Symfony\Component\DependencyInjection\Loader\Configurator\service;
-
-/**
- * An application around the bundle: framework, and as much of security, Twig and Doctrine as a test asks for. Doctrine
- * is wired as its bundle wires it, for Debian has no package of that bundle.
- */
+/** An application around the bundle: framework, and as much of security, Twig and Doctrine as a test asks for. */
 final class Kernel extends HttpKernel implements CompilerPassInterface
 {
     use MicroKernelTrait;
@@ -43,7 +31,9 @@ final class Kernel extends HttpKernel implements CompilerPassInterface
      * @param array<string, mixed> $parameters container parameters
      * @param list<string>         $with       of "security", "twig", "doctrine"; "publisher" and "tickets" (the bundle's
      *                                         own instead of those that record); "own claims" and "own tags" (an
-     *                                         application's services); "no middleware" (Doctrine wired without it)
+     *                                         application's services); "no middleware" (Doctrine wired without it);
+     *                                         "own connection" (a wrapper class of the application's), "archive" (a
+     *                                         second connection, with its manager)
      */
     public function __construct(
         private readonly array $orosync = [],
@@ -72,7 +62,7 @@ final class Kernel extends HttpKernel implements CompilerPassInterface
 
     public function getCacheDir(): string
     {
-        return sprintf('%s/%s', getenv('OROSYNC_TEST_DIRECTORY'), hash('xxh64', serialize([$this->orosync, $this->parameters, $this->with])));
+        return sprintf('%s/%s', getenv('OROSYNC_TEST_DIRECTORY'), hash('xxh64', serialize([$this->orosync, $this->parameters, $this->with, interface_exists(Middleware::class)])));
     }
 
     public function getLogDir(): string
@@ -83,6 +73,7 @@ final class Kernel extends HttpKernel implements CompilerPassInterface
     /** Tests look at services that nothing else asks for: they would be removed. The tag is DoctrineBundle's business. */
     public function process(ContainerBuilder $container): void
     {
+        OursCanBeLoaded::check($container);
         foreach ($container->getDefinitions() as $id => $definition) {
             if (str_starts_with($id, 'orosync.') || \in_array($id, ['security.untracked_token_storage', 'security.event_dispatcher.main', 'twig'], true)) {
                 $definition->setPublic(true);
@@ -94,22 +85,20 @@ final class Kernel extends HttpKernel implements CompilerPassInterface
             }
         }
         if ($this->has('doctrine') && !$this->has('no middleware')) {
-            $middlewares = array_map(static fn (string $id): Reference => new Reference($id), array_keys($container->findTaggedServiceIds('doctrine.middleware')));
-            $container->getDefinition('doctrine.orm.configuration')->addMethodCall('setMiddlewares', [$middlewares]);
+            Doctrine::setMiddlewares($container);
         }
     }
 
     protected function build(ContainerBuilder $container): void
     {
         if ($this->has('doctrine')) {
-            $container->setParameter('doctrine.connections', ['default' => 'doctrine.dbal.default_connection']);
-            $container->addCompilerPass(new RegisterEventListenersAndSubscribersPass('doctrine.connections', 'doctrine.dbal.%s_connection.event_manager', 'doctrine'));
+            Doctrine::build($container, $this->connections());
         }
     }
 
     protected function configureContainer(ContainerConfigurator $container): void
     {
-        foreach ($this->parameters as $name => $value) {
+        foreach ($this->parameters + ['doctrine.dbal.connection_factory.class' => ConnectionFactory::class] as $name => $value) {
             $container->parameters()->set($name, $value);
         }
         $container->extension('framework', [
@@ -149,18 +138,10 @@ final class Kernel extends HttpKernel implements CompilerPassInterface
             $services->set(OwnTagGenerator::class)->autoconfigure();
         }
         if ($this->has('doctrine')) {
-            $services->set('doctrine.orm.configuration', Configuration::class)
-                ->factory([ORMSetup::class, 'createAttributeMetadataConfiguration'])->args([[__DIR__ . '/Entity'], true]);
-            $services->set('doctrine.dbal.default_connection.event_manager', ContainerAwareEventManager::class)
-                ->args([service('service_container')]);
-            $services->set('doctrine.dbal.default_connection', Connection::class)
-                ->factory([DriverManager::class, 'getConnection'])
-                ->args([['driver' => 'pdo_sqlite', 'memory' => true], service('doctrine.orm.configuration'), service('doctrine.dbal.default_connection.event_manager')])
-                ->public();
-            $services->set('doctrine.orm.default_entity_manager', EntityManager::class)
-                ->args([service('doctrine.dbal.default_connection'), service('doctrine.orm.configuration'), service('doctrine.dbal.default_connection.event_manager')])
-                ->public();
-            $services->set('doctrine', ManagerRegistry::class)->args([service('service_container')])->public();
+            Doctrine::configure($services, array_intersect_key([
+                'default' => $this->has('own connection') ? ['wrapperClass' => OwnConnection::class] : [],
+                'archive' => [],
+            ], array_flip($this->connections())));
             $services->alias(EntityManagerInterface::class, 'doctrine.orm.default_entity_manager');
         }
     }
@@ -168,6 +149,12 @@ final class Kernel extends HttpKernel implements CompilerPassInterface
     protected function configureRoutes(RoutingConfigurator $routes): void
     {
         $routes->import('@OrosyncLiveBundle/config/routes.php');
+    }
+
+    /** @return list<string> */
+    private function connections(): array
+    {
+        return ['default', ...$this->has('archive') ? ['archive'] : []];
     }
 
     private function has(string $part): bool

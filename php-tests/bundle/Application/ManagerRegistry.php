@@ -11,9 +11,13 @@ use Symfony\Component\DependencyInjection\Container;
 /** What DoctrineBundle offers as the service `doctrine`. */
 final class ManagerRegistry extends BridgeRegistry
 {
-    public function __construct(Container $container)
+    /**
+     * @param array<string, string> $connections services by name, the default one first
+     * @param array<string, string> $managers    likewise
+     */
+    public function __construct(Container $container, array $connections, array $managers)
     {
         $this->container = $container;
-        parent::__construct('ORM', ['default' => 'doctrine.dbal.default_connection'], ['default' => 'doctrine.orm.default_entity_manager'], 'default', 'default', Proxy::class);
+        parent::__construct('ORM', $connections, $managers, array_key_first($connections), array_key_first($managers), Proxy::class);
     }
 }

@@ -23,4 +23,19 @@ final class AfterCommitOnMariaDbTest extends AfterCommitTestCase
     {
         return self::$server->parameters;
     }
+
+    public function testWhatTheDatabaseCommitsByItselfWhenATableIsDefined(): void
+    {
+        $this->reader->executeStatement('DROP TABLE IF EXISTS defined');
+        $this->connection->beginTransaction();
+        $this->save('a');
+        $this->connection->executeStatement('CREATE TABLE defined (number INTEGER)');
+        try {
+            $this->connection->commit();
+        } catch (\Exception) {
+            // PDO says that there is no transaction any more.
+        }
+
+        $this->announcedIs('a');
+    }
 }

@@ -6,6 +6,8 @@ namespace Orosync\Tests\ContentTag;
 
 final class AfterCommitOnPostgreSqlTest extends AfterCommitTestCase
 {
+    use RefusedCommit;
+
     private static ?DatabaseServer $server = null;
 
     public static function setUpBeforeClass(): void

@@ -6,6 +6,8 @@ namespace Orosync\Tests\ContentTag;
 
 final class AfterCommitOnSqliteTest extends AfterCommitTestCase
 {
+    use RefusedCommit;
+
     protected static function database(): array
     {
         return ['driver' => 'pdo_sqlite', 'path' => getenv('OROSYNC_TEST_DIRECTORY') . '/after-commit.sqlite'];

@@ -20,8 +20,8 @@ use Psr\Log\NullLogger;
  */
 abstract class AfterCommitTestCase extends TestCase implements TagAnnouncerInterface
 {
-    private Connection $connection;
-    private Connection $reader;
+    protected Connection $connection;
+    protected Connection $reader;
     private UncommittedTags $uncommitted;
 
     /** @var list<string> */
@@ -183,7 +183,7 @@ abstract class AfterCommitTestCase extends TestCase implements TagAnnouncerInter
         $this->announcedIs('a');
     }
 
-    private function save(string $tag): void
+    protected function save(string $tag): void
     {
         $this->connection->insert('saved', ['tag' => $tag]);
         if (!$this->uncommitted->hold($this->connection, [$tag])) {
@@ -191,7 +191,7 @@ abstract class AfterCommitTestCase extends TestCase implements TagAnnouncerInter
         }
     }
 
-    private function announcedIs(string ...$tags): void
+    protected function announcedIs(string ...$tags): void
     {
         self::assertSame($tags, $this->announced);
         self::assertSame($tags, $this->reader->fetchFirstColumn('SELECT DISTINCT tag FROM saved ORDER BY tag'), 'what another connection reads');

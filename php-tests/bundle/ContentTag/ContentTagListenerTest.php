@@ -199,6 +199,16 @@ final class ContentTagListenerTest extends ApplicationTestCase
         self::assertSame([1000, 1000, 500], array_map(count(...), $messages));
     }
 
+    public function testWithoutTheMiddlewareAFlushWithinATransactionIsAnnouncedAtOnce(): void
+    {
+        $this->prepare(with: ['doctrine', 'no middleware']);
+        $this->manager->getConnection()->beginTransaction();
+        $this->manager->persist(new Company('acme'));
+        $this->manager->flush();
+
+        self::assertSame([self::message('Company_type_collection')], $this->publisher()->take(self::TOPIC));
+    }
+
     public function testAGeneratorThatFailsDoesNotKeepAnybodyFromSaving(): void
     {
         $this->prepare(with: ['doctrine', 'own tags']);
@@ -206,7 +216,19 @@ final class ContentTagListenerTest extends ApplicationTestCase
         $this->manager->flush();
 
         self::assertNotNull($company->id);
-        self::assertSame(['error: A change is not announced: no tags for this company'], $this->logger()->lines('not announced'));
+        self::assertSame(['error: A flush is announced without 1 of its entities: no tags for this company'], $this->logger()->lines('is announced without'));
+    }
+
+    public function testAGeneratorThatFailsSilencesItsOwnEntitiesAloneAndTheLogHasOneLine(): void
+    {
+        $contact = $this->prepare(with: ['doctrine', 'own tags']);
+        $this->manager->persist(new Company('no tags, please'));
+        $this->manager->persist(new Company('no tags, please'));
+        $contact->name = 'anna';
+        $this->manager->flush();
+
+        self::assertSame([self::message('Contact_1')], $this->publisher()->take(self::TOPIC));
+        self::assertSame(['error: A flush is announced without 2 of its entities: no tags for this company'], $this->logger()->lines('is announced without'));
     }
 
     /**

@@ -7,15 +7,17 @@ namespace Orosync\Tests\ContentTag;
 use Doctrine\ORM\EntityManagerInterface;
 use Orosync\Tests\Application\Entity\Company;
 use Orosync\Tests\Application\Entity\Contact;
+use Orosync\Tests\Application\OwnConnection;
 use Orosync\Tests\ApplicationTestCase;
 
-final class TransactionTest extends ApplicationTestCase
+/** With the DBAL that is there, 3 or 4. */
+class TransactionTest extends ApplicationTestCase
 {
-    private const TOPIC = 'oro/data/update';
-    private const COMPANIES = '{"username":null,"tagname":"Orosync_Tests_Application_Entity_Company_type_collection"}';
+    protected const TOPIC = 'oro/data/update';
+    protected const COMPANIES = '{"username":null,"tagname":"Orosync_Tests_Application_Entity_Company_type_collection"}';
     private const CONTACTS = '{"username":null,"tagname":"Orosync_Tests_Application_Entity_Contact_type_collection"}';
 
-    private EntityManagerInterface $manager;
+    protected EntityManagerInterface $manager;
 
     protected function setUp(): void
     {
@@ -84,14 +86,64 @@ final class TransactionTest extends ApplicationTestCase
         self::assertSame(['[' . self::COMPANIES . ']'], $this->publisher()->take(self::TOPIC));
     }
 
-    public function testWithoutTheMiddlewareAFlushIsAnnouncedAtOnce(): void
+    public function testEachConnectionWaitsForItsOwnTransaction(): void
     {
-        $this->boot([], [], ['doctrine', 'no middleware']);
+        $this->boot([], [], ['doctrine', 'archive']);
         $this->manager = $this->manager();
+        $archive = $this->manager('archive');
         $this->manager->getConnection()->beginTransaction();
+        $archive->getConnection()->beginTransaction();
+        $this->save(new Company('a'));
+        $archive->persist(new Contact('b'));
+        $archive->flush();
+        self::assertSame([], $this->publisher()->take(self::TOPIC));
+        $archive->getConnection()->commit();
+        self::assertSame(['[' . self::CONTACTS . ']'], $this->publisher()->take(self::TOPIC));
+        $this->manager->getConnection()->rollBack();
+
+        self::assertSame([], $this->publisher()->take(self::TOPIC));
+    }
+
+    public function testAFlushOfOneManagerDoesNotWaitForTheTransactionOfAnother(): void
+    {
+        $this->boot([], [], ['doctrine', 'archive']);
+        $this->manager = $this->manager();
+        $this->manager('archive')->getConnection()->beginTransaction();
         $this->save(new Company('a'));
 
         self::assertSame(['[' . self::COMPANIES . ']'], $this->publisher()->take(self::TOPIC));
+    }
+
+    public function testAConnectionOfTheApplicationsOwnClassStaysOne(): void
+    {
+        $this->boot([], [], ['doctrine', 'own connection', 'archive']);
+        $this->manager = $this->manager();
+        $this->manager('archive')->getConnection()->executeStatement('SELECT 1');
+        self::assertSame(OwnConnection::class, $this->manager->getConnection()::class);
+        $this->manager->getConnection()->beginTransaction();
+        $this->save(new Company('a'));
+        $this->tagsOfAnOwnConnectionLeave();
+    }
+
+    /** Its middlewares are ours. */
+    protected function tagsOfAnOwnConnectionLeave(): void
+    {
+        self::assertSame([], $this->publisher()->take(self::TOPIC));
+        $this->manager->getConnection()->commit();
+
+        self::assertSame(['[' . self::COMPANIES . ']'], $this->publisher()->take(self::TOPIC));
+    }
+
+    public function testAnnouncingThatFailsLeavesTheCommitAsItIs(): void
+    {
+        $this->publisher()->failure = new \LogicException('not today');
+        $connection = $this->manager->getConnection();
+        $connection->beginTransaction();
+        $this->save(new Company('a'));
+        $connection->commit();
+
+        self::assertSame('1', (string) $connection->fetchOne('SELECT COUNT(*) FROM Company'));
+        self::assertSame(['error: Changes of a transaction are not announced: not today'], $this->logger()->lines('not announced'));
     }
 
     private function save(object $entity): void

@@ -62,7 +62,7 @@ final class RecipeTest extends TestCase
         $this->boot('dev');
         $shown = $this->console(['command' => 'debug:config', 'name' => 'orosync']);
 
-        foreach (["backend: '%env(SYNC_BACKEND)%'", "frontend: '%env(SYNC_FRONTEND)%'", 'test: false', 'ttl: 300', "topic: 'orosync/notifications/{uid}'"] as $line) {
+        foreach (["backend: '%env(SYNC_BACKEND)%'", "frontend: '%env(SYNC_FRONTEND)%'", 'test: null', 'ttl: 300', "topic: 'orosync/notifications/{uid}'"] as $line) {
             self::assertStringContainsString($line, $shown);
         }
         self::assertStringContainsString('# Seconds until an unused ticket expires.', $this->console(['command' => 'config:dump-reference', 'name' => 'orosync']));

@@ -4,12 +4,19 @@ declare(strict_types=1);
 
 namespace Orosync\Tests\Oro;
 
+use Doctrine\DBAL\Connection;
 use Oro\Bundle\UserBundle\Entity\User;
+use Oro\Component\Testing\Doctrine\PersistentConnection;
+use Orosync\Publishing\PublisherInterface;
+use Orosync\Test\InMemoryPublisher;
 use Orosync\Tests\Application\Entity\Company;
 use Orosync\Tests\Application\Entity\Contact;
 use Orosync\Tests\Application\Entity\Label;
+use Orosync\Tests\Application\OwnConnection;
+use Orosync\Tests\Oro\Acme\OwnClassesPass;
 
-final class ContentTagTest extends OroTestCase
+/** With the Doctrine that is there, which stands for that of Oro 7.0. */
+class ContentTagTest extends OroTestCase
 {
     private const TOPIC = 'oro/data/update';
     private const COMPANIES = 'Orosync_Tests_Application_Entity_Company_type_collection';
@@ -52,13 +59,29 @@ final class ContentTagTest extends OroTestCase
         $this->boot();
         $manager = $this->manager();
         $connection = $manager->getConnection();
-        if (method_exists($connection, 'setNestTransactionsWithSavepoints')) {
-            $connection->setNestTransactionsWithSavepoints(true);
-        }
         $connection->beginTransaction();
         $this->save(new Company('a'));
         $connection->rollBack();
         $manager->clear();
+        $connection->beginTransaction();
+        $connection->beginTransaction();
+        $this->save(new Company('b'));
+        $connection->commit();
+        $connection->rollBack();
+        $manager->clear();
+        $this->save(new Label('en', 1, 'urgent'));
+
+        self::assertSame([self::message(null, self::LABELS)], $this->publisher()->take(self::TOPIC));
+    }
+
+    public function testARollbackToASavepointIsNotToldByOroAndItsTagsAreSent(): void
+    {
+        $this->boot();
+        $manager = $this->manager();
+        $connection = $manager->getConnection();
+        if (method_exists($connection, 'setNestTransactionsWithSavepoints')) {
+            $connection->setNestTransactionsWithSavepoints(true);
+        }
         $connection->beginTransaction();
         $connection->beginTransaction();
         $this->save(new Company('b'));
@@ -67,7 +90,152 @@ final class ContentTagTest extends OroTestCase
         $this->save(new Label('en', 1, 'urgent'));
         $connection->commit();
 
+        self::assertSame([self::message(null, self::COMPANIES, self::LABELS)], $this->publisher()->take(self::TOPIC));
+    }
+
+    public function testAFormsFlushIsSentWhenItsTransactionCommitsAlthoughAnotherConnectionWasUsedBefore(): void
+    {
+        $container = $this->boot();
+        $manager = $this->manager();
+        $container->get('doctrine.dbal.config_connection')->executeStatement('SELECT 1');
+        $manager->getConnection()->beginTransaction();
+        $this->save(new Company('a'));
+        self::assertSame([], $this->publisher()->take(self::TOPIC));
+        $manager->getConnection()->commit();
+
+        self::assertSame([self::message(null, self::COMPANIES)], $this->publisher()->take(self::TOPIC));
+    }
+
+    public function testAnotherConnectionIsNotWatchedAndItsTagsLeaveWithTheFlush(): void
+    {
+        $this->boot();
+        $default = $this->manager()->getConnection();
+        $this->manager('config')->getConnection()->beginTransaction();
+        $default->beginTransaction();
+        $this->save(new Label('en', 1, 'urgent'));
+        $this->saveBy('config', new Company('a'));
+        self::assertSame([self::message(null, self::COMPANIES)], $this->publisher()->take(self::TOPIC));
+        $default->commit();
+
         self::assertSame([self::message(null, self::LABELS)], $this->publisher()->take(self::TOPIC));
+    }
+
+    public function testACommitThatTheDatabaseRefusesSendsNothingNeitherThenNorLater(): void
+    {
+        $this->boot();
+        $connection = $this->manager()->getConnection();
+        $connection->executeStatement('PRAGMA foreign_keys = ON');
+        $connection->executeStatement('CREATE TABLE reference (number INTEGER REFERENCES Company (id) DEFERRABLE INITIALLY DEFERRED)');
+        $connection->beginTransaction();
+        $this->save(new Company('a'));
+        $connection->executeStatement('INSERT INTO reference VALUES (77)');
+        self::assertNotNull(self::thrownBy($connection->commit(...)));
+        self::rollBackWhatIsLeft($connection);
+        $this->container()->get('doctrine.orm.default_entity_manager')->clear();
+        $this->save(new Label('en', 1, 'urgent'));
+
+        self::assertSame([self::message(null, self::LABELS)], $this->publisher()->take(self::TOPIC));
+    }
+
+    public function testWithoutAutoCommitTheCommitCannotBeSeenAndTagsLeaveWithTheFlush(): void
+    {
+        $this->boot();
+        $this->manager()->getConnection()->setAutoCommit(false);
+        $this->save(new Company('a'));
+
+        self::assertSame([self::message(null, self::COMPANIES)], $this->publisher()->take(self::TOPIC));
+    }
+
+    public function testWhatIsCommittedIsSentAlthoughAnotherWatcherFails(): void
+    {
+        $container = $this->boot();
+        $connection = $this->manager()->getConnection();
+        $container->get('oro_message_queue.client.dbal_transaction_watcher')->failure = new \RuntimeException('the broker is away');
+        $connection->beginTransaction();
+        $contact = new Company('a');
+        try {
+            $this->save($contact);
+            $connection->commit();
+        } catch (\RuntimeException) {
+        }
+
+        self::assertSame([self::message(null, self::COMPANIES)], $this->publisher()->take(self::TOPIC));
+    }
+
+    public function testAnnouncingThatFailsLeavesTheCommitAsItIs(): void
+    {
+        $container = $this->boot(with: ['acme decorator']);
+        $connection = $this->manager()->getConnection();
+        $container->get('acme.client')->failure = new \LogicException('not today');
+        $connection->beginTransaction();
+        $this->save(new Company('a'));
+        $connection->commit();
+
+        self::assertSame('1', (string) $connection->fetchOne('SELECT COUNT(*) FROM Company'));
+        self::assertSame(['error: Changes of a transaction are not announced: not today'], $this->logger()->lines('not announced'));
+    }
+
+    public function testTheConnectionIsAlwaysOfTheClassThatOroWrites(): void
+    {
+        foreach (['prod', 'test'] as $environment) {
+            $container = $this->boot(environment: $environment);
+            self::assertStringStartsWith('OroDoctrineConnection\\ConnectionProxy_', $container->get('doctrine.dbal.default_connection')::class);
+        }
+    }
+
+    public function testAConnectionOfTheApplicationsOwnClassIsWatchedLikeAnyOther(): void
+    {
+        $this->boot(with: ['own connection']);
+        $connection = $this->manager()->getConnection();
+        self::assertInstanceOf(OwnConnection::class, $connection);
+        $connection->beginTransaction();
+        $this->save(new Company('a'));
+        self::assertSame([], $this->publisher()->take(self::TOPIC));
+        $connection->commit();
+
+        self::assertSame([self::message(null, self::COMPANIES)], $this->publisher()->take(self::TOPIC));
+    }
+
+    public function testInTheTestEnvironmentEachConnectionIsOneForTestsAndNobodyDials(): void
+    {
+        $container = $this->boot(with: ['publisher', 'tickets'], environment: 'test');
+        foreach (['default', 'config'] as $name) {
+            self::assertInstanceOf(PersistentConnection::class, $container->get(sprintf('doctrine.dbal.%s_connection', $name)));
+        }
+        // As a functional test does it: all within one transaction, which is rolled back.
+        $manager = $this->manager();
+        $manager->getConnection()->beginTransaction();
+        $this->save(new Company('a'));
+        $manager->getConnection()->rollBack();
+
+        self::assertInstanceOf(InMemoryPublisher::class, $container->get(PublisherInterface::class));
+        self::assertSame('in-memory:', $container->get(PublisherInterface::class)->status()->endpoint);
+    }
+
+    public function testDecoratorsOfTheApplicationsStayAroundWhatOursDo(): void
+    {
+        $container = $this->boot(with: ['acme decorators']);
+        $manager = $this->manager();
+        $manager->getConnection()->beginTransaction();
+        $this->save(new Company('a'));
+        self::assertSame([], $this->publisher()->take(self::TOPIC));
+        $manager->getConnection()->commit();
+        self::assertSame([self::message(null, self::COMPANIES)], $this->publisher()->take(self::TOPIC));
+        self::assertNotSame('', $container->get('oro_sync.authentication.ticket_provider')->generateTicket());
+
+        foreach (array_keys(OwnClassesPass::DECORATORS) as $id) {
+            self::assertGreaterThan(0, $container->get('acme.' . $id)->asked, $id);
+        }
+    }
+
+    public function testSubclassesOfTheApplicationsDoWhatOrosDoAndTheirTagsLeaveWithTheFlush(): void
+    {
+        $container = $this->boot(with: ['acme subclasses']);
+        $this->manager()->getConnection()->beginTransaction();
+        $this->save(new Company('a'));
+
+        self::assertSame([self::message(null, self::COMPANIES, 'sent by Acme')], $this->publisher()->take(self::TOPIC));
+        self::assertSame(1, $container->get('oro_sync.event_listener.doctrine_tag')->asked);
     }
 
     public function testTagsThatDoNotComeFromAFlushDoNotWait(): void
@@ -100,11 +268,37 @@ final class ContentTagTest extends OroTestCase
 
     private function save(object ...$entities): void
     {
-        $manager = $this->container()->get('doctrine.orm.default_entity_manager');
+        $this->saveBy('default', ...$entities);
+    }
+
+    private function saveBy(string $manager, object ...$entities): void
+    {
+        $manager = $this->container()->get(sprintf('doctrine.orm.%s_entity_manager', $manager));
         foreach ($entities as $entity) {
             $manager->persist($entity);
         }
         $manager->flush();
+    }
+
+    private static function thrownBy(\Closure $call): ?\Throwable
+    {
+        try {
+            $call();
+        } catch (\Throwable $e) {
+            return $e;
+        }
+
+        return null;
+    }
+
+    /** After a refused commit SQLite is in its transaction still; whether DBAL thinks so, too, depends on its version. */
+    private static function rollBackWhatIsLeft(Connection $connection): void
+    {
+        if ($connection->isTransactionActive()) {
+            $connection->rollBack();
+        } else {
+            $connection->executeStatement('ROLLBACK');
+        }
     }
 
     private static function message(?string $username, string ...$tags): string

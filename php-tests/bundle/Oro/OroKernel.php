@@ -4,32 +4,33 @@ declare(strict_types=1);
 
 namespace Orosync\Tests\Oro;
 
-use Doctrine\DBAL\Connection;
-use Doctrine\DBAL\DriverManager;
-use Doctrine\ORM\Configuration;
-use Doctrine\ORM\EntityManager;
-use Doctrine\ORM\ORMSetup;
+use Doctrine\DBAL\Driver\Middleware;
+use Oro\Bundle\EntityBundle\OroEntityBundle;
+use Oro\Bundle\MessageQueueBundle\Client\DbalTransactionWatcher;
+use Oro\Bundle\PlatformBundle\OroPlatformBundle;
 use Oro\Bundle\SyncBundle\Controller\TicketController;
 use Oro\Bundle\SyncBundle\DependencyInjection\OroSyncExtension;
 use Oro\Bundle\SyncBundle\OroSyncBundle as OrosOwnBundle;
+use Oro\Component\Testing\Doctrine\PersistentConnectionFactory;
 use Orosync\OrosyncBundle;
 use Orosync\Publishing\PublisherInterface;
-use Orosync\Tests\Application\ManagerRegistry;
+use Orosync\Tests\Application\ConnectionFactory;
+use Orosync\Tests\Application\Doctrine;
+use Orosync\Tests\Application\OursCanBeLoaded;
+use Orosync\Tests\Application\OwnConnection;
 use Orosync\Tests\Application\ReadableTicketIssuer;
 use Orosync\Tests\Application\RecordingLogger;
 use Orosync\Tests\RecordingPublisher;
 use Orosync\Ticket\TicketIssuerInterface;
-use Symfony\Bridge\Doctrine\ContainerAwareEventManager;
-use Symfony\Bridge\Doctrine\DependencyInjection\CompilerPass\RegisterEventListenersAndSubscribersPass;
 use Symfony\Bundle\FrameworkBundle\FrameworkBundle;
 use Symfony\Bundle\FrameworkBundle\Kernel\MicroKernelTrait;
 use Symfony\Bundle\SecurityBundle\SecurityBundle;
 use Symfony\Bundle\TwigBundle\TwigBundle;
 use Symfony\Component\DependencyInjection\Compiler\CompilerPassInterface;
+use Symfony\Component\DependencyInjection\Compiler\PassConfig;
 use Symfony\Component\DependencyInjection\ContainerBuilder;
 use Symfony\Component\DependencyInjection\Loader\Configurator\ContainerConfigurator;
 use Symfony\Component\DependencyInjection\Loader\Configurator\ServicesConfigurator;
-use Symfony\Component\DependencyInjection\Reference;
 use Symfony\Component\HttpKernel\Kernel;
 use Symfony\Component\Routing\Loader\Configurator\RoutingConfigurator;
 use Symfony\Component\Yaml\Yaml;
@@ -42,11 +43,15 @@ final class OroKernel extends Kernel implements CompilerPassInterface
     use MicroKernelTrait;
 
     public const BUNDLES = __DIR__ . '/../../../bundle/Oro/Resources/config/oro/bundles.yml';
+    /** Of Oro's own, these two; it watches the default one. */
+    private const CONNECTIONS = ['default', 'config'];
 
     /**
      * @param array<string, mixed> $orosync the tree `orosync:`
      * @param list<string>         $with    "publisher" and "tickets" (the bundle's own instead of those that record);
-     *                                      "acme" (a third party's handlers, routes and grants), "acme decorator";
+     *                                      "acme" (a third party's handlers, routes and grants), "acme decorator",
+     *                                      "acme decorators" and "acme subclasses" (around and in the place of what ours
+     *                                      do), "own connection" (a wrapper class of the application's),
      *                                      "bundle by hand" (as a plain Symfony application registers ours)
      * @param array<string, mixed> $parameters
      */
@@ -65,6 +70,8 @@ final class OroKernel extends Kernel implements CompilerPassInterface
         yield new FrameworkBundle();
         yield new SecurityBundle();
         yield new TwigBundle();
+        yield new OroPlatformBundle();
+        yield new OroEntityBundle($this);
         yield new OrosOwnBundle();
         if ($this->has('bundle by hand')) {
             yield new OrosyncBundle();
@@ -84,7 +91,7 @@ final class OroKernel extends Kernel implements CompilerPassInterface
 
     public function getCacheDir(): string
     {
-        return sprintf('%s/oro-%s', getenv('OROSYNC_TEST_DIRECTORY'), hash('xxh64', serialize([$this->orosync, $this->with, $this->parameters, $this->environment])));
+        return sprintf('%s/oro-%s', getenv('OROSYNC_TEST_DIRECTORY'), hash('xxh64', serialize([$this->orosync, $this->with, $this->parameters, $this->environment, interface_exists(Middleware::class)])));
     }
 
     public function getLogDir(): string
@@ -100,21 +107,24 @@ final class OroKernel extends Kernel implements CompilerPassInterface
                 $definition->setPublic(true);
             }
         }
-        $middlewares = array_map(static fn (string $id): Reference => new Reference($id), array_keys($container->findTaggedServiceIds('doctrine.middleware')));
-        if ([] !== $middlewares) {
-            $container->getDefinition('doctrine.orm.configuration')->addMethodCall('setMiddlewares', [$middlewares]);
-        }
+        Doctrine::setMiddlewares($container);
+        OursCanBeLoaded::check($container);
     }
 
     protected function build(ContainerBuilder $container): void
     {
-        $container->setParameter('doctrine.connections', ['default' => 'doctrine.dbal.default_connection']);
-        $container->addCompilerPass(new RegisterEventListenersAndSubscribersPass('doctrine.connections', 'doctrine.dbal.%s_connection.event_manager', 'doctrine'));
+        Doctrine::build($container, self::CONNECTIONS);
+        if ($this->has('acme subclasses')) {
+            // As a bundle of the application's does it, in a compiler pass.
+            $container->addCompilerPass(new Acme\OwnClassesPass(), PassConfig::TYPE_BEFORE_OPTIMIZATION, 1);
+        }
     }
 
     protected function configureContainer(ContainerConfigurator $container): void
     {
-        foreach ($this->parameters as $name => $value) {
+        // OroTestFrameworkBundle: in the environment "test" every connection is one for tests.
+        $factory = 'test' === $this->environment ? PersistentConnectionFactory::class : ConnectionFactory::class;
+        foreach ($this->parameters + ['doctrine.dbal.connection_factory.class' => $factory] as $name => $value) {
             $container->parameters()->set($name, $value);
         }
         $container->extension('framework', [
@@ -142,9 +152,19 @@ final class OroKernel extends Kernel implements CompilerPassInterface
             $services->set(ReadableTicketIssuer::class);
             $services->alias(TicketIssuerInterface::class, ReadableTicketIssuer::class);
         }
-        $this->configureDoctrine($services);
+        $default = $this->has('own connection') ? ['wrapperClass' => OwnConnection::class] : [];
+        Doctrine::configure($services, ['default' => $default] + array_fill_keys(self::CONNECTIONS, []));
+        // OroMessageQueueBundle: somebody always watches, so that the default connection is always of Oro's own class.
+        $services->set('oro_message_queue.client.dbal_transaction_watcher', DbalTransactionWatcher::class)
+            ->tag('oro.doctrine.connection.transaction_watcher')
+            ->public();
         if ($this->has('acme')) {
             $this->configureAcme($services);
+        }
+        if ($this->has('acme decorators')) {
+            foreach (Acme\OwnClassesPass::DECORATORS as $id => $class) {
+                $services->set('acme.' . $id, $class)->decorate($id)->args([service('.inner')])->public();
+            }
         }
         if ($this->has('acme decorator')) {
             $services->set('acme.client', Acme\OwnClient::class)
@@ -159,22 +179,6 @@ final class OroKernel extends Kernel implements CompilerPassInterface
         $routes->add('oro_sync_ticket', '/sync/ticket')
             ->controller([TicketController::class, 'syncTicketAction'])
             ->methods(['POST']);
-    }
-
-    private function configureDoctrine(ServicesConfigurator $services): void
-    {
-        $services->set('doctrine.orm.configuration', Configuration::class)
-            ->factory([ORMSetup::class, 'createAttributeMetadataConfiguration'])->args([[\dirname(__DIR__) . '/Application/Entity'], true]);
-        $services->set('doctrine.dbal.default_connection.event_manager', ContainerAwareEventManager::class)
-            ->args([service('service_container')]);
-        $services->set('doctrine.dbal.default_connection', Connection::class)
-            ->factory([DriverManager::class, 'getConnection'])
-            ->args([['driver' => 'pdo_sqlite', 'memory' => true], service('doctrine.orm.configuration'), service('doctrine.dbal.default_connection.event_manager')])
-            ->public();
-        $services->set('doctrine.orm.default_entity_manager', EntityManager::class)
-            ->args([service('doctrine.dbal.default_connection'), service('doctrine.orm.configuration'), service('doctrine.dbal.default_connection.event_manager')])
-            ->public();
-        $services->set('doctrine', ManagerRegistry::class)->args([service('service_container')])->public();
     }
 
     private function configureAcme(ServicesConfigurator $services): void

@@ -95,10 +95,10 @@ abstract class OroTestCase extends TestCase
         return $this->container()->get('logger');
     }
 
-    /** The entity manager, over an empty database with all tables. */
-    protected function manager(): EntityManagerInterface
+    /** The entity manager of a connection, over an empty database with all tables. */
+    protected function manager(string $connection = 'default'): EntityManagerInterface
     {
-        $manager = $this->container()->get('doctrine.orm.default_entity_manager');
+        $manager = $this->container()->get(sprintf('doctrine.orm.%s_entity_manager', $connection));
         (new SchemaTool($manager))->createSchema($manager->getMetadataFactory()->getAllMetadata());
 
         return $manager;

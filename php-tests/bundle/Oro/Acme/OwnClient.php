@@ -11,6 +11,8 @@ final class OwnClient implements WebsocketClientInterface
 {
     public int $published = 0;
 
+    public ?\Exception $failure = null;
+
     public function __construct(private readonly WebsocketClientInterface $inner)
     {
     }
@@ -33,6 +35,7 @@ final class OwnClient implements WebsocketClientInterface
     public function publish(string $topicUri, $payload, array $exclude = [], array $eligible = []): bool
     {
         ++$this->published;
+        null === $this->failure || throw $this->failure;
 
         return $this->inner->publish($topicUri, $payload, $exclude, $eligible);
     }

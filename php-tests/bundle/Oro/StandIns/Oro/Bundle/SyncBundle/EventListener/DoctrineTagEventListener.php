@@ -23,7 +23,8 @@ class DoctrineTagEventListener
 
     public function onFlush(OnFlushEventArgs $event): void
     {
-        $unit = $event->getObjectManager()->getUnitOfWork();
+        // 5.0 and 5.1 ask getEntityManager(), which is all that the ORM 2.10 of 5.0 has; later ones getObjectManager().
+        $unit = (method_exists($event, 'getObjectManager') ? $event->getObjectManager() : $event->getEntityManager())->getUnitOfWork();
         foreach ([...$unit->getScheduledEntityInsertions(), ...$unit->getScheduledEntityDeletions()] as $entity) {
             $this->addEntityTags($entity, true);
         }

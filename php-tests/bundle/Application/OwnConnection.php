@@ -1,0 +1,12 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Orosync\Tests\Application;
+
+use Doctrine\DBAL\Connection;
+
+/** The `wrapperClass` of an application; not final, for Oro extends it. */
+class OwnConnection extends Connection
+{
+}

@@ -1,0 +1,33 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Orosync\Tests\ContentTag;
+
+use Orosync\Tests\Installation;
+use PHPUnit\Framework\Attributes\PreserveGlobalState;
+use PHPUnit\Framework\Attributes\RunTestsInSeparateProcesses;
+
+/**
+ * @runTestsInSeparateProcesses
+ *
+ * @preserveGlobalState disabled
+ */
+#[RunTestsInSeparateProcesses]
+#[PreserveGlobalState(false)]
+final class TransactionUnderDbal2Test extends TransactionTest
+{
+    protected function setUp(): void
+    {
+        if (!Installation::hasOlderDoctrine()) {
+            self::markTestSkipped('DBAL 4 cannot pass for DBAL 2.');
+        }
+        parent::setUp();
+    }
+
+    /** Its class cannot be ours as well. */
+    protected function tagsOfAnOwnConnectionLeave(): void
+    {
+        self::assertSame(['[' . self::COMPANIES . ']'], $this->publisher()->take(self::TOPIC));
+    }
+}

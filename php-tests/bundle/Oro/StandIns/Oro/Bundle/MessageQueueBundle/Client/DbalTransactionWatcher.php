@@ -1,0 +1,26 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Oro\Bundle\MessageQueueBundle\Client;
+
+use Oro\Component\DoctrineUtils\DBAL\TransactionWatcherInterface;
+
+/** 5.0 to 7.0: sends the messages of a transaction when that has committed, and fails where its broker does. */
+class DbalTransactionWatcher implements TransactionWatcherInterface
+{
+    public ?\Exception $failure = null;
+
+    public function onTransactionStarted(): void
+    {
+    }
+
+    public function onTransactionCommitted(): void
+    {
+        null === $this->failure || throw $this->failure;
+    }
+
+    public function onTransactionRolledback(): void
+    {
+    }
+}
