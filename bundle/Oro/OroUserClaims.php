@@ -25,23 +25,17 @@ final class OroUserClaims implements UserClaimsInterface
     {
         $user = $this->tokens->getToken()?->getUser();
 
-        return $this->claimsOf($user instanceof UserInterface ? $user : null);
+        return $user instanceof UserInterface ? $this->claimsOf($user) : ['role' => 'anonymous'];
     }
 
-    /** @return array{sub?: string, uid?: int, org?: int, role: 'user'|'customer'|'anonymous'} */
-    public function claimsOf(?UserInterface $user): array
+    public function claimsOf(UserInterface $user): array
     {
         $role = match (true) {
             $user instanceof User => 'user',
             $user instanceof CustomerUser => 'customer',
             default => null,
         };
-        if (null === $role) {
-            return ['role' => 'anonymous'];
-        }
-        $token = $this->tokens->getToken();
 
-        // The organization of the token is the one that the token's own user works in.
-        return UserClaims::of($user, $token?->getUser() === $user ? $token : null) + ['role' => $role];
+        return null === $role ? ['role' => 'anonymous'] : UserClaims::of($user, $this->tokens->getToken()) + ['role' => $role];
     }
 }

@@ -9,6 +9,7 @@ use Orosync\Ticket\TicketIssuerInterface;
 use Orosync\Ticket\TicketOriginsInterface;
 use Orosync\Ticket\TicketUnavailableException;
 use Orosync\Ticket\TopicGrants;
+use Orosync\Ticket\UserClaimsInterface;
 use Symfony\Component\HttpKernel\Exception\ServiceUnavailableHttpException;
 use Symfony\Component\Security\Core\User\UserInterface;
 
@@ -23,7 +24,7 @@ final class OrosyncTicketProvider extends TicketProvider
     /** @param int $ttl seconds until an unused ticket expires */
     public function __construct(
         private readonly TicketIssuerInterface $tickets,
-        private readonly OroUserClaims $users,
+        private readonly UserClaimsInterface $users,
         private readonly TopicGrants $grants,
         private readonly TicketOriginsInterface $origins,
         private readonly int $ttl,
@@ -33,9 +34,8 @@ final class OrosyncTicketProvider extends TicketProvider
     /** @throws ServiceUnavailableHttpException none can be minted here; a page asks again */
     public function generateTicket(?UserInterface $user = null): string
     {
-        $claims = $this->users->claimsOf($user)
-            + (null === $user ? [] : $this->grants->claimFor($user))
-            + $this->origins->claim();
+        $claims = null === $user ? ['role' => 'anonymous'] : $this->users->claimsOf($user) + $this->grants->claimFor($user);
+        $claims += $this->origins->claim();
         try {
             return $this->tickets->issue($claims, $this->ttl);
         } catch (TicketUnavailableException $e) {

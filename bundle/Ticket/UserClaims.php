@@ -17,25 +17,38 @@ final class UserClaims implements UserClaimsInterface
 
     public function claims(): array
     {
-        $token = $this->tokens?->getToken();
-        $user = $token?->getUser();
-        // Symfony 5.4 still has anonymous tokens, whose user is a string.
-        if (!$user instanceof UserInterface) {
-            return ['role' => 'anonymous'];
-        }
+        $user = $this->tokens?->getToken()?->getUser();
 
-        return self::of($user, $token) + ['role' => 'user'];
+        // Symfony 5.4 still has anonymous tokens, whose user is a string.
+        return $user instanceof UserInterface ? $this->claimsOf($user) : ['role' => 'anonymous'];
     }
 
-    /** @return array{sub: string, uid?: int, org?: int} */
-    public static function of(UserInterface $user, ?TokenInterface $token): array
+    public function claimsOf(UserInterface $user): array
     {
+        return self::of($user, $this->tokens?->getToken()) + ['role' => 'user'];
+    }
+
+    /**
+     * @param TokenInterface|null $current the token of the one who is logged in here, which may be somebody else's
+     *
+     * @return array{sub: string, uid?: int, org?: int}
+     */
+    public static function of(UserInterface $user, ?TokenInterface $current): array
+    {
+        $token = $current?->getUser() === $user ? $current : null;
+
         return array_filter([
-            'sub' => $user->getUserIdentifier(),
+            'sub' => self::nameOf($user),
             'uid' => self::idOf($user),
             // Oro keeps the organization that the user works in at the token.
             'org' => self::idOf(self::organizationOf($token)) ?? self::idOf(self::organizationOf($user)),
         ], static fn (string|int|null $claim): bool => null !== $claim);
+    }
+
+    /** The interface of Symfony 5.4 demands only the older method, and the users of OroPlatform 5.0 and 5.1 have no other. */
+    private static function nameOf(UserInterface $user): string
+    {
+        return method_exists($user, 'getUserIdentifier') ? $user->getUserIdentifier() : $user->getUsername();
     }
 
     private static function organizationOf(?object $holder): ?object

@@ -4,16 +4,28 @@ declare(strict_types=1);
 
 namespace Orosync\Ticket;
 
+use Symfony\Component\Security\Core\User\UserInterface;
+
 /**
- * Says who the current user is, to the server (tickets) and to other pages (the author of a change).
+ * Says who a user is, to the server (tickets, ended sessions) and to other pages (the author of a change).
  *
- * Replace the service of this name where users are identified otherwise, or where some of them are customers.
+ * Replace the service of this name where users are identified otherwise, or where some of them are customers. Both methods
+ * say the same of the same user: the sessions that his tickets opened are ended by what claimsOf() says of him.
  */
 interface UserClaimsInterface
 {
     /**
+     * The current user.
+     *
      * @return array{sub?: string, uid?: int, org?: int, role: 'user'|'customer'|'anonymous'} `sub` is the user name,
      *         `uid` and `org` the ids of user and organization; nobody: the role alone
      */
     public function claims(): array;
+
+    /**
+     * Any user, logged in here or not.
+     *
+     * @return array{sub?: string, uid?: int, org?: int, role: 'user'|'customer'|'anonymous'} likewise
+     */
+    public function claimsOf(UserInterface $user): array;
 }

@@ -22,6 +22,7 @@ use Orosync\Oro\Topics\RunningServer;
 use Orosync\Oro\Topics\TopicsExportCommand;
 use Orosync\Publishing\PublisherInterface;
 use Orosync\Ticket\TicketIssuerInterface;
+use Orosync\Ticket\UserClaimsInterface;
 
 // Loaded after services.php where OroSyncBundle is in the kernel. What needs the whole container to be known:
 // DependencyInjection/Compiler/OroPass.php.
@@ -63,7 +64,7 @@ return static function (ContainerConfigurator $container): void {
     $services->set('orosync.oro.ticket_provider', OrosyncTicketProvider::class)
         ->decorate('oro_sync.authentication.ticket_provider', null, $innermost)
         ->arg('$tickets', service(TicketIssuerInterface::class))
-        ->arg('$users', service('orosync.user_claims'))
+        ->arg('$users', service(UserClaimsInterface::class))
         ->arg('$grants', service('orosync.topic_grants'))
         ->arg('$origins', service('orosync.ticket_origins'));
 

@@ -85,7 +85,10 @@ return static function (ContainerConfigurator $container): void {
 
     // Sessions
     $services->set('orosync.session_terminator', SessionTerminator::class)
-        ->arg('$publisher', service(PublisherInterface::class));
+        ->arg('$publisher', service(PublisherInterface::class))
+        ->arg('$users', service(UserClaimsInterface::class))
+        ->arg('$logger', service('logger'))
+        ->tag('monolog.logger', ['channel' => 'orosync']);
     $services->alias(SessionTerminator::class, 'orosync.session_terminator')->public();
     $services->set('orosync.security_listener', SecurityListener::class)
         ->arg('$sessions', service('orosync.session_terminator'))

@@ -8,6 +8,7 @@ use Demo\Entity\Role;
 use Demo\Entity\User;
 use Orosync\Ticket\UserClaimsInterface;
 use Symfony\Component\Security\Core\Authentication\Token\Storage\TokenStorageInterface;
+use Symfony\Component\Security\Core\User\UserInterface;
 
 /**
  * Says to the server who is a customer. The bundle's own claims say `user` of everybody who is signed in, and a user may
@@ -22,6 +23,12 @@ final class Claims implements UserClaimsInterface
     public function claims(): array
     {
         $user = $this->tokens->getToken()?->getUser();
+
+        return $user instanceof UserInterface ? $this->claimsOf($user) : ['role' => 'anonymous'];
+    }
+
+    public function claimsOf(UserInterface $user): array
+    {
         if (!$user instanceof User) {
             return ['role' => 'anonymous'];
         }

@@ -114,7 +114,7 @@ final class Kernel extends HttpKernel implements CompilerPassInterface
             $container->extension('security', [
                 ...(HttpKernel::MAJOR_VERSION < 6 ? ['enable_authenticator_manager' => true] : []),
                 'providers' => ['users' => ['id' => UserProvider::class]],
-                'firewalls' => ['main' => ['lazy' => true, 'provider' => 'users', 'http_basic' => null]],
+                'firewalls' => ['main' => ['lazy' => true, 'provider' => 'users', 'http_basic' => null, 'logout' => ['path' => '/logout']]],
             ]);
         }
         $container->extension('orosync', $this->orosync);
@@ -148,6 +148,7 @@ final class Kernel extends HttpKernel implements CompilerPassInterface
 
     protected function configureRoutes(RoutingConfigurator $routes): void
     {
+        $routes->add('logout', '/logout');
         $routes->import('@OrosyncLiveBundle/config/routes.php');
     }
 

@@ -6,6 +6,7 @@ namespace Orosync\Tests\Application;
 
 use Doctrine\ORM\EntityManagerInterface;
 use Orosync\Ticket\UserClaimsInterface;
+use Symfony\Component\Security\Core\User\UserInterface;
 
 /** An application that keeps its users in the database and knows them otherwise. */
 final class OwnClaims implements UserClaimsInterface
@@ -15,6 +16,17 @@ final class OwnClaims implements UserClaimsInterface
     }
 
     public function claims(): array
+    {
+        return $this->known();
+    }
+
+    public function claimsOf(UserInterface $user): array
+    {
+        return $this->known();
+    }
+
+    /** @return array{sub: string, uid: int, role: 'customer'} */
+    private function known(): array
     {
         return ['sub' => 'user of ' . $this->manager->getConnection()->getDatabase(), 'uid' => 12, 'role' => 'customer'];
     }

@@ -137,7 +137,7 @@ final class OroKernel extends Kernel implements CompilerPassInterface
         $container->extension('security', [
             ...(Kernel::MAJOR_VERSION < 6 ? ['enable_authenticator_manager' => true] : []),
             'providers' => ['users' => ['id' => OroUserProvider::class]],
-            'firewalls' => ['main' => ['lazy' => true, 'provider' => 'users', 'http_basic' => null]],
+            'firewalls' => ['main' => ['lazy' => true, 'provider' => 'users', 'http_basic' => null, 'logout' => ['path' => '/logout']]],
         ]);
         $container->extension('orosync', $this->orosync);
 
@@ -176,6 +176,7 @@ final class OroKernel extends Kernel implements CompilerPassInterface
 
     protected function configureRoutes(RoutingConfigurator $routes): void
     {
+        $routes->add('logout', '/logout');
         $routes->add('oro_sync_ticket', '/sync/ticket')
             ->controller([TicketController::class, 'syncTicketAction'])
             ->methods(['POST']);

@@ -10,6 +10,7 @@ use Orosync\Tests\ApplicationTestCase;
 use Orosync\Tests\RecordingPublisher;
 use Symfony\Component\HttpFoundation\Request;
 use Symfony\Component\Security\Core\Authentication\Token\UsernamePasswordToken;
+use Symfony\Component\Security\Core\User\InMemoryUser;
 use Symfony\Component\Security\Http\Event\LogoutEvent;
 use Symfony\Component\Security\Http\Event\TokenDeauthenticatedEvent;
 
@@ -23,20 +24,54 @@ final class SessionTerminatorTest extends ApplicationTestCase
         $sessions = $this->kernel()->getContainer()->get(SessionTerminator::class);
 
         self::assertTrue($sessions->endSessionsOf(new User('ann', 7, null)));
+        self::assertTrue($sessions->endSessionsOf(new InMemoryUser('api', null)));
         self::assertTrue($sessions->endSessionsOf('bob'));
+        self::assertTrue($sessions->endSessionsOf('bob', 'customer'));
         self::assertTrue($sessions->endSession('0123456789abcdef0123456789abcdef'));
         self::assertSame(
-            ['{"user":"ann"}', '{"user":"bob"}', '{"session":"0123456789abcdef0123456789abcdef"}'],
+            [
+                '{"role":"user","uid":7}',
+                '{"role":"user","user":"api"}',
+                '{"role":"user","user":"bob"}',
+                '{"role":"customer","user":"bob"}',
+                '{"session":"0123456789abcdef0123456789abcdef"}',
+            ],
             $this->published(),
         );
     }
 
+    public function testAUserIsWhoHisTicketsSayAlsoByAnApplicationsOwnClaims(): void
+    {
+        $this->boot([], [], ['security', 'doctrine', 'own claims']);
+        $this->kernel()->getContainer()->get(SessionTerminator::class)->endSessionsOf(new User('ann', 7, null));
+
+        self::assertSame(['{"role":"customer","uid":12}'], $this->published());
+    }
+
+    public function testTheLogSaysWhomItMeant(): void
+    {
+        $this->boot();
+        $this->kernel()->getContainer()->get(SessionTerminator::class)->endSessionsOf(new User('ann', 7, null));
+
+        self::assertCount(1, $this->logger()->lines('info: The server is told to end the sessions of {"role":"user","uid":7}'));
+    }
+
     public function testNobodyIsNotEverybody(): void
     {
-        $publisher = new RecordingPublisher();
+        $this->boot();
+        $sessions = $this->kernel()->getContainer()->get(SessionTerminator::class);
 
-        self::assertFalse((new SessionTerminator($publisher))->endSessionsOf(''));
-        self::assertSame([], $publisher->take(self::TOPIC));
+        self::assertFalse($sessions->endSessionsOf(''));
+        self::assertFalse($sessions->endSessionsOf('', 'customer'));
+        self::assertSame([], $this->published());
+    }
+
+    public function testARoleThatNoTicketHasIsRefused(): void
+    {
+        $this->boot();
+
+        $this->expectExceptionMessage('There is no role "admin". Those of tickets are: user, customer, anonymous.');
+        $this->kernel()->getContainer()->get(SessionTerminator::class)->endSessionsOf('bob', 'admin');
     }
 
     public function testALogoutEndsTheSessions(): void
@@ -45,7 +80,7 @@ final class SessionTerminatorTest extends ApplicationTestCase
         $token = new UsernamePasswordToken(new User('ann', 7, null), 'main', ['ROLE_USER']);
         $this->dispatcherOfTheFirewall()->dispatch(new LogoutEvent(new Request(), $token));
 
-        self::assertSame(['{"user":"ann"}'], $this->published());
+        self::assertSame(['{"role":"user","uid":7}'], $this->published());
     }
 
     public function testALogoutOfNobodyEndsNothing(): void
@@ -62,7 +97,7 @@ final class SessionTerminatorTest extends ApplicationTestCase
         $token = new UsernamePasswordToken(new User('ann', 7, null), 'main', ['ROLE_USER']);
         $this->dispatcherOfTheFirewall()->dispatch(new TokenDeauthenticatedEvent($token, new Request()));
 
-        self::assertSame(['{"user":"ann"}'], $this->published());
+        self::assertSame(['{"role":"user","uid":7}'], $this->published());
     }
 
     public function testWithoutTheSecurityBundleAnApplicationStillHasTheService(): void

@@ -25,7 +25,8 @@ class DataUpdateTopicSender
         if ([] === $tags || !$this->connectionChecker->checkConnection()) {
             return false;
         }
-        $username = $this->tokenStorage->getToken()?->getUser()?->getUserIdentifier();
+        // 5.1 asks so, 6.0 and later by getUserIdentifier(): the same name.
+        $username = $this->tokenStorage->getToken()?->getUser()?->getUsername();
 
         return $this->client->publish('oro/data/update', array_map(static fn (string $tag): array => ['username' => $username, 'tagname' => $tag], $tags));
     }

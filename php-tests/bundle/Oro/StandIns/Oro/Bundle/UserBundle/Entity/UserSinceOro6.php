@@ -1,0 +1,14 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Oro\Bundle\UserBundle\Entity;
+
+/** Oro 6.0 to 7.0, on Symfony 6.4 and later: AbstractUser has getUserIdentifier() too, which the interface demands there. */
+abstract class UserSinceOro6 extends UserOfOro5
+{
+    public function getUserIdentifier(): string
+    {
+        return $this->getUsername();
+    }
+}
