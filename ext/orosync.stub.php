@@ -54,15 +54,17 @@ namespace {
     function orosync_publish_many(iterable $messages): int {}
 
     /**
-     * Have sessions ended (with the close code 1008, within moments, on every node): after a logout, a change of password
-     * or role, a deactivation. A session outlives the ticket that opened it. Accepted, sent and counted like a message.
+     * Have sessions ended, within moments, on every node: after a logout, a change of password or role, a deactivation. A
+     * session outlives the ticket that opened it. Its browser comes back if the application gives it a new ticket. Accepted,
+     * sent and counted like a message.
      *
-     * @param array{user: string}|array{session: string} $who all sessions of a user name (the `sub` of their tickets), or
+     * @param array{role: 'user'|'customer'|'anonymous', uid: int}|array{role: 'user'|'customer'|'anonymous', user: string}|array{session: string} $who
+     *                        all sessions whose tickets have this role and this `uid`, or this role and this name (`sub`); or
      *                        the one with this WAMP session id
      *
      * @return bool false when the queue is full (counted as `refused`)
      *
-     * @throws \Orosync\Exception\EncodingException      neither or both are named, or what is named cannot be
+     * @throws \Orosync\Exception\EncodingException      nobody or several are named, or what is named cannot be
      * @throws \Orosync\Exception\ConfigurationException the settings cannot work
      */
     function orosync_disconnect(array $who): bool {}

@@ -237,35 +237,58 @@ fn session_ids(option: &str, value: &Zval) -> Result<SessionIds, PhpException> {
     })
 }
 
-/// Whose sessions are to end: exactly one of `user` and `session`.
+/// Whose sessions are to end: `session`, or `role` with one of `uid` and `user`.
 pub(crate) fn disconnect(who: Table<'_>) -> Result<Message, PhpException> {
-    const KNOWN: [&str; 2] = ["user", "session"];
-    const SHAPE: &str = "it takes one of ['user' => 'NAME'] and ['session' => 'ID']";
-    let mut found = None;
+    const KNOWN: [&str; 4] = ["session", "role", "uid", "user"];
+    const SHAPE: &str = "it takes ['role' => 'user', 'uid' => 7], ['role' => 'user', 'user' => 'NAME'] or \
+                         ['session' => 'ID']";
+    let (mut session, mut named_role, mut uid, mut user) = (None, None, None, None);
     for (key, value) in who.iter() {
         let key = key_text(&key);
-        if !KNOWN.contains(&key.as_str()) {
-            let problem = format!("\"{key}\" is unknown{}", near(&key, &KNOWN));
-            return Err(exceptions::encoding(&problem));
-        }
-        let text = value.dereference().str().filter(|text| !text.is_empty()).ok_or_else(|| {
-            exceptions::encoding(&format!(
-                "\"{key}\" must be a string in UTF-8 that is not empty, {} given",
-                type_name(value)
-            ))
-        })?;
-        let one = if key == "user" {
-            Disconnect::User(text.to_owned())
-        } else {
-            let id =
-                text.parse().map_err(|error| exceptions::encoding(&format!("\"session\" is {error}")))?;
-            Disconnect::Session(id)
+        let value = value.dereference();
+        let text = || {
+            value.str().filter(|text| !text.is_empty()).ok_or_else(|| {
+                exceptions::encoding(&format!(
+                    "\"{key}\" must be a string in UTF-8 that is not empty, {} given",
+                    type_name(value)
+                ))
+            })
         };
-        if found.replace(one).is_some() {
-            return Err(exceptions::encoding(SHAPE));
+        match key.as_str() {
+            "session" => {
+                let id = text()?.parse::<SessionId>();
+                session = Some(id.map_err(|error| exceptions::encoding(&format!("\"session\" is {error}")))?);
+            }
+            "role" => {
+                let known = [Role::User, Role::Customer, Role::Anonymous];
+                let role = text()?;
+                named_role = known.into_iter().find(|known| known.as_str() == role);
+                if named_role.is_none() {
+                    return Err(exceptions::encoding(&format!(
+                        "\"role\" must be \"user\", \"customer\" or \"anonymous\", \"{role}\" given"
+                    )));
+                }
+            }
+            "uid" => {
+                uid = value.long().and_then(|id| u64::try_from(id).ok());
+                if uid.is_none() {
+                    let problem = format!("\"uid\" must be an int from 0 on, {} given", type_name(value));
+                    return Err(exceptions::encoding(&problem));
+                }
+            }
+            "user" => user = Some(text()?.to_owned()),
+            other => {
+                let problem = format!("\"{other}\" is unknown{}", near(other, &KNOWN));
+                return Err(exceptions::encoding(&problem));
+            }
         }
     }
-    let disconnect = found.ok_or_else(|| exceptions::encoding(SHAPE))?;
+    let disconnect = match (session, named_role, uid, user) {
+        (Some(id), None, None, None) => Disconnect::Session(id),
+        (None, Some(role), Some(uid), None) => Disconnect::Id { role, uid },
+        (None, Some(role), None, Some(user)) => Disconnect::Name { role, user },
+        _ => return Err(exceptions::encoding(SHAPE)),
+    };
     disconnect.message().map_err(|error| exceptions::encoding(&format!("the name {error}")))
 }
 

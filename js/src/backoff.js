@@ -24,7 +24,8 @@ const TRY_AGAIN_LATER = 1013;
 /**
  * Close codes after which a new connection would end the same way: a server's normal close (1000), a protocol error (1002),
  * unreadable data (1007), policy (1008), a message that is too big (1009), too many messages (4009). After all others (1001
- * going away, 1006 no Close frame, 4008 too slow a reader, ...) coming back is right.
+ * going away, 1006 no Close frame, 4008 too slow a reader, 4010 ended by the application, ...) coming back is right: each attempt
+ * asks for a ticket, so the application decides.
  */
 const FINAL_CODES = new Set([1000, 1002, 1007, 1008, 1009, 4009]);
 

@@ -240,6 +240,7 @@ describe('coming back', () => {
     [1013, true, 'waiting'],
     [4008, true, 'waiting'],
     [4009, false, 'refused'],
+    [4010, true, 'waiting'],
   ]) {
     it(`${willRetry ? 'comes back' : 'stays away'} after the server has closed with ${code}`, async (t) => {
       const server = await startServer(t);
@@ -263,6 +264,22 @@ describe('coming back', () => {
     assert.deepEqual(ended, { code: 1006, reason: 'the connection was lost', willRetry: true, delay: 500 });
     await connected.take();
   });
+
+  for (const status of [200, 401, 403]) {
+    const then = status === 200 ? 'comes back with a new ticket' : `stays away when a new ticket is refused with ${status}`;
+    it(`${then}, after the application has ended its session`, async (t) => {
+      const server = await startServer(t);
+      const { client, session } = await connectedClient(server, t, { random: () => 0 });
+      const states = inboxOf(client, 'state');
+      if (status !== 200) {
+        server.answerTicket = (request, response) => answerJson(response, {}, status);
+      }
+      session.close(4010, 'come back with a new ticket');
+      await states.takeUntil((name) => name === (status === 200 ? 'open' : 'refused'));
+      const attempts = ['/ws?ticket=ticket-1', '/ws?ticket=ticket-2'].slice(0, status === 200 ? 2 : 1);
+      assert.deepEqual(server.upgradeUrls, attempts);
+    });
+  }
 
   it('tries a handshake that was refused by HTTP again, with a new ticket', async (t) => {
     const server = await startServer(t);

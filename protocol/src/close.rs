@@ -22,6 +22,8 @@ pub enum CloseReason {
     TooSlow,
     /// Sent more messages than the limit.
     TooManyMessages,
+    /// Its ticket no longer stands for somebody: who logged out gets no other, and who did not does.
+    NewTicket,
 }
 
 /// What a client does after a close.
@@ -37,7 +39,7 @@ pub enum ComeBack {
 
 impl CloseReason {
     /// All of them, in the order of their codes.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::GoingAway,
         Self::ProtocolError,
         Self::BadMessage,
@@ -46,6 +48,7 @@ impl CloseReason {
         Self::TryAgainLater,
         Self::TooSlow,
         Self::TooManyMessages,
+        Self::NewTicket,
     ];
 
     /// The code of the Close frame: RFC 6455 7.4.1, and from 4000 on ours.
@@ -59,6 +62,7 @@ impl CloseReason {
             Self::TryAgainLater => 1013,
             Self::TooSlow => 4008,
             Self::TooManyMessages => 4009,
+            Self::NewTicket => 4010,
         }
     }
 
@@ -73,6 +77,7 @@ impl CloseReason {
             Self::TryAgainLater => "try again later",
             Self::TooSlow => "too slow a reader",
             Self::TooManyMessages => "too many messages",
+            Self::NewTicket => "come back with a new ticket",
         }
     }
 
@@ -87,13 +92,14 @@ impl CloseReason {
             Self::TryAgainLater => "try_again_later",
             Self::TooSlow => "too_slow",
             Self::TooManyMessages => "too_many_messages",
+            Self::NewTicket => "new_ticket",
         }
     }
 
     /// Should the client come back?
     pub fn come_back(self) -> ComeBack {
         match self {
-            Self::GoingAway | Self::TooSlow => ComeBack::Yes,
+            Self::GoingAway | Self::TooSlow | Self::NewTicket => ComeBack::Yes,
             Self::TryAgainLater => ComeBack::Later,
             Self::ProtocolError | Self::BadMessage | Self::Policy | Self::TooBig | Self::TooManyMessages => {
                 ComeBack::No

@@ -3,52 +3,91 @@
 //! So it is queued, acknowledged, sent again and dropped when it comes twice like any other, and goes wherever messages go.
 //! Nobody can subscribe to the topic, and only publishers publish to it.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::audience::Audience;
 use crate::ids::SessionId;
 use crate::link_frame::Message;
 use crate::payload::{Payload, PayloadError};
+use crate::ticket::{Identity, Role};
 use crate::topic::Topic;
 
 /// Where it goes. No application may declare it for something else.
 pub const TOPIC: &str = "orosync/disconnect";
 
-/// Whose sessions end. `{"user": "anna"}` or `{"session": "0123..."}`.
+/// Whose sessions end. Ids and names of users and customers overlap, so neither is said without a role.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Disconnect {
-    /// All of this user name's: the `sub` of the tickets that opened them.
-    User(String),
-    /// This one.
+    /// This one: `{"session": "0123..."}`.
     Session(SessionId),
+    /// Those opened by tickets of this role and id: `{"role": "user", "uid": 7}`.
+    Id {
+        /// Never [`Role::Publisher`].
+        role: Role,
+        /// The tickets' `uid`.
+        uid: u64,
+    },
+    /// Those opened by tickets of this role and name: `{"role": "customer", "user": "anna"}`.
+    Name {
+        /// Never [`Role::Publisher`].
+        role: Role,
+        /// The tickets' `sub`; not empty.
+        user: String,
+    },
 }
 
 /// As JSON.
 #[derive(Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
+#[serde(untagged, deny_unknown_fields)]
 enum Json {
-    User(String),
-    Session(String),
+    Session { session: String },
+    Id { role: Role, uid: u64 },
+    Name { role: Role, user: String },
 }
 
 impl Disconnect {
     /// As a message of the link.
     pub fn message(&self) -> Result<Message, PayloadError> {
-        let json = match self {
-            Self::User(name) => Json::User(name.clone()),
-            Self::Session(id) => Json::Session(id.to_string()),
+        let json = match self.clone() {
+            Self::Session(id) => Json::Session { session: id.to_string() },
+            Self::Id { role, uid } => Json::Id { role, uid },
+            Self::Name { role, user } => Json::Name { role, user },
         };
-        let json = serde_json::to_vec(&json).expect("an enum of strings serializes");
+        let json = serde_json::to_vec(&json).expect("an enum of strings and numbers serializes");
         let topic = Topic::parse(TOPIC).expect("a constant that the test below parses");
         Ok(Message { topic, payload: Payload::from_encoder(json.into())?, audience: Audience::default() })
     }
 
     /// From a message to [`TOPIC`].
     pub fn parse(payload: &Payload) -> Result<Self, NotADisconnect> {
+        let of_browsers = |role| if role == Role::Publisher { Err(NotADisconnect) } else { Ok(role) };
         match serde_json::from_slice(payload.as_bytes()).map_err(|_| NotADisconnect)? {
-            Json::User(name) if name.is_empty() => Err(NotADisconnect),
-            Json::User(name) => Ok(Self::User(name)),
-            Json::Session(id) => id.parse().map(Self::Session).map_err(|_| NotADisconnect),
+            Json::Session { session } => session.parse().map(Self::Session).map_err(|_| NotADisconnect),
+            Json::Id { role, uid } => Ok(Self::Id { role: of_browsers(role)?, uid }),
+            Json::Name { user, .. } if user.is_empty() => Err(NotADisconnect),
+            Json::Name { role, user } => Ok(Self::Name { role: of_browsers(role)?, user }),
+        }
+    }
+
+    /// Whether it ends the session with this id, opened for this identity.
+    pub fn means(&self, session: SessionId, identity: &Identity) -> bool {
+        match self {
+            Self::Session(id) => *id == session,
+            Self::Id { role, uid } => *role == identity.role && Some(*uid) == identity.uid,
+            Self::Name { role, user } => *role == identity.role && Some(user) == identity.user.as_ref(),
+        }
+    }
+}
+
+/// Whom it means, for people. The name is as the publisher gave it.
+impl fmt::Display for Disconnect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Session(id) => write!(f, "session {id}"),
+            Self::Id { role, uid } => write!(f, "{role} {uid}"),
+            Self::Name { role, user } => write!(f, "{role} \"{user}\""),
         }
     }
 }
@@ -56,7 +95,8 @@ impl Disconnect {
 /// A payload that says something else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "A message to \"{TOPIC}\" names a user or a session: {{\"user\": \"anna\"}}, {{\"session\": \"32 hexadecimal digits\"}}."
+    "A message to \"{TOPIC}\" names one session, or a role (user, customer, anonymous) with an id or a name: \
+     {{\"session\": \"32 hexadecimal digits\"}}, {{\"role\": \"user\", \"uid\": 7}}, {{\"role\": \"user\", \"user\": \"anna\"}}."
 )]
 pub struct NotADisconnect;
 
@@ -66,34 +106,76 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn what_is_said_reads_back() {
-        for disconnect in [
-            Disconnect::User("anna \"b\" ü".to_owned()),
-            Disconnect::Session(SessionId(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef)),
-        ] {
-            let message = disconnect.message().unwrap();
-            assert_eq!(message.topic.as_str(), TOPIC);
-            assert_eq!(Disconnect::parse(&message.payload), Ok(disconnect));
-        }
-        let anna = Disconnect::User("anna".to_owned()).message().unwrap();
-        assert_eq!(&anna.payload.as_bytes()[..], br#"{"user":"anna"}"#);
+    const SESSION: SessionId = SessionId(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef);
+
+    fn name(role: Role, user: &str) -> Disconnect {
+        Disconnect::Name { role, user: user.to_owned() }
     }
 
     #[test]
-    fn what_names_nobody_or_several_is_refused() {
+    fn what_is_said_reads_back() {
+        for (disconnect, json) in [
+            (Disconnect::Session(SESSION), r#"{"session":"0123456789abcdef0123456789abcdef"}"#),
+            (
+                Disconnect::Id { role: Role::User, uid: u64::MAX },
+                r#"{"role":"user","uid":18446744073709551615}"#,
+            ),
+            (name(Role::Customer, "anna \"b\" ü"), r#"{"role":"customer","user":"anna \"b\" ü"}"#),
+            (name(Role::Anonymous, "anna"), r#"{"role":"anonymous","user":"anna"}"#),
+        ] {
+            let message = disconnect.message().unwrap();
+            assert_eq!(message.topic.as_str(), TOPIC);
+            assert_eq!(message.payload.as_bytes(), json);
+            assert_eq!(Disconnect::parse(&message.payload), Ok(disconnect));
+        }
+    }
+
+    #[test]
+    fn what_names_nobody_or_several_or_no_role_is_refused() {
         for json in [
             "null",
             "{}",
             r#""anna""#,
-            r#"{"user":""}"#,
-            r#"{"user":7}"#,
-            r#"{"session":"7"}"#,
-            r#"{"user":"anna","session":"0123456789abcdef0123456789abcdef"}"#,
+            r#"{"user":"anna"}"#,
+            r#"{"uid":7}"#,
             r#"{"role":"user"}"#,
+            r#"{"role":"user","user":""}"#,
+            r#"{"role":"user","user":7}"#,
+            r#"{"role":"user","user":null}"#,
+            r#"{"role":"user","uid":"7"}"#,
+            r#"{"role":"user","uid":-7}"#,
+            r#"{"role":"user","uid":7.0}"#,
+            r#"{"role":"user","uid":7,"user":"anna"}"#,
+            r#"{"role":"user","uid":7,"org":1}"#,
+            r#"{"role":"admin","uid":7}"#,
+            r#"{"role":"publisher","uid":7}"#,
+            r#"{"role":"publisher","user":"anna"}"#,
+            r#"{"role":"user","uid":7,"uid":8}"#,
+            r#"{"session":"7"}"#,
+            r#"{"session":"0123456789abcdef0123456789abcdef","role":"user"}"#,
+            r#"{"session":"0123456789abcdef0123456789abcdef","role":"user","uid":7}"#,
         ] {
             let payload = Payload::check(&Bytes::from(json)).unwrap();
             assert_eq!(Disconnect::parse(&payload), Err(NotADisconnect), "{json}");
         }
+    }
+
+    #[test]
+    fn nobody_of_another_role_is_meant() {
+        let identity = |role, uid, user: &str| Identity {
+            role,
+            uid: Some(uid),
+            user: Some(user.to_owned()),
+            ..Identity::anonymous()
+        };
+        let (user, customer) = (identity(Role::User, 7, "anna"), identity(Role::Customer, 7, "anna"));
+        for disconnect in [Disconnect::Id { role: Role::Customer, uid: 7 }, name(Role::Customer, "anna")] {
+            assert!(disconnect.means(SESSION, &customer), "{disconnect}");
+            assert!(!disconnect.means(SESSION, &user), "{disconnect}");
+            assert!(!disconnect.means(SESSION, &identity(Role::Customer, 8, "bert")), "{disconnect}");
+            assert!(!disconnect.means(SESSION, &Identity::anonymous()), "{disconnect}");
+        }
+        assert!(Disconnect::Session(SESSION).means(SESSION, &user));
+        assert!(!Disconnect::Session(SESSION).means(SessionId(7), &user));
     }
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser};
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand};
 use figment::value::Value;
 use orosync_link::Endpoint;
 use orosync_protocol::disconnect::Disconnect;
@@ -80,7 +80,7 @@ pub enum Command {
     Ticket(TicketArgs),
     /// Publish messages, and wait until the server has acknowledged them
     Publish(PublishArgs),
-    /// End the sessions of a user, or one session, with the close code 1008
+    /// End the sessions of a user, or one session; who is still logged in comes back with a new ticket
     Disconnect(DisconnectArgs),
     /// Print the events of topics, one `TOPIC<TAB>JSON` line each
     Watch(WatchArgs),
@@ -125,24 +125,36 @@ pub struct PublishArgs {
 
 /// Whose sessions to end, and where.
 #[derive(Debug, Args)]
+#[group(skip)]
+#[command(group = ArgGroup::new("named").required(true), group = ArgGroup::new("user_named"))]
 pub struct DisconnectArgs {
     /// The server.
     #[arg(long, value_name = "URL", help = ENDPOINT_HELP)]
     pub endpoint: Option<Endpoint>,
-    /// All sessions of this user name
+    /// The role of the tickets that opened the sessions; with --uid or --user
+    #[arg(long, value_parser = roles_of_browsers(), requires = "user_named")]
+    pub role: Option<Role>,
+    /// All sessions of the user with this id
+    #[arg(long, value_name = "ID", requires = "role", group = "user_named", group = "named")]
+    pub uid: Option<u64>,
+    /// All sessions of the user with this name
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
-    #[arg(required_unless_present = "session", conflicts_with = "session")]
+    #[arg(requires = "role", group = "user_named", group = "named")]
     pub user: Option<String>,
     /// The session with this id: 32 hexadecimal digits
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", group = "named", conflicts_with = "role")]
     pub session: Option<SessionId>,
 }
 
 impl DisconnectArgs {
     /// Who is meant.
     pub fn who(&self) -> Option<Disconnect> {
-        let user = self.user.clone().map(Disconnect::User);
-        user.or_else(|| self.session.map(Disconnect::Session))
+        match (self.session, self.role, self.uid, &self.user) {
+            (Some(id), None, None, None) => Some(Disconnect::Session(id)),
+            (None, Some(role), Some(uid), None) => Some(Disconnect::Id { role, uid }),
+            (None, Some(role), None, Some(user)) => Some(Disconnect::Name { role, user: user.clone() }),
+            _ => None,
+        }
     }
 }
 
@@ -166,9 +178,16 @@ fn pattern(text: &str) -> Result<TopicPattern, String> {
 }
 
 fn roles() -> impl TypedValueParser<Value = Role> {
-    const ROLES: [Role; 4] = [Role::User, Role::Customer, Role::Anonymous, Role::Publisher];
-    PossibleValuesParser::new(ROLES.map(Role::as_str))
-        .try_map(|word| ROLES.into_iter().find(|role| role.as_str() == word).ok_or("not a role"))
+    among(&[Role::User, Role::Customer, Role::Anonymous, Role::Publisher])
+}
+
+fn roles_of_browsers() -> impl TypedValueParser<Value = Role> {
+    among(&[Role::User, Role::Customer, Role::Anonymous])
+}
+
+fn among(roles: &'static [Role]) -> impl TypedValueParser<Value = Role> {
+    PossibleValuesParser::new(roles.iter().map(|role| role.as_str()))
+        .try_map(|word| roles.iter().copied().find(|role| role.as_str() == word).ok_or("not a role"))
 }
 
 #[cfg(test)]

@@ -1,11 +1,16 @@
-//! A session outlives the ticket that opened it. Whoever publishes can have it ended: by user, or alone.
+//! A session outlives the ticket that opened it. Whoever publishes can have it ended: by role and user, or alone. Whoever is
+//! still logged in comes back with a new ticket.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Output, Stdio};
 
+use orosync_protocol::ticket::Role;
 use orosync_tests::client::{Client, OROSYNC, Received, WAMP};
 use orosync_tests::php;
-use orosync_tests::server::{self, Server};
+use orosync_tests::server::{self, Server, ticket};
+
+/// "Come back with a new ticket".
+const NEW_TICKET: Received = Received::Close(4010);
 
 /// `orosync-server disconnect` against a running server.
 fn disconnect(server: &Server, arguments: &[&str]) -> Output {
@@ -26,33 +31,51 @@ fn session_id(client: &mut Client) -> String {
 }
 
 #[test]
-fn all_sessions_of_a_user_are_closed_with_1008_and_nobody_elses() {
+fn all_sessions_of_a_user_are_ended_so_that_they_can_come_back_and_nobody_elses_are() {
     let mut server = Server::start_with("shards = 4\n");
     let mut of_user: Vec<Client> = (0..8).map(|n| Client::user(&server, [OROSYNC, WAMP][n % 2], 7)).collect();
     let mut of_others = [
         Client::user(&server, OROSYNC, 8),
         Client::anonymous(&server, OROSYNC),
         Client::user(&server, WAMP, 77),
+        Client::with_ticket(&server, OROSYNC, &ticket(Role::Customer, Some(7))),
     ];
-    let done = disconnect(&server, &["--user", "user7"]);
+    let done = disconnect(&server, &["--role", "user", "--uid", "7"]);
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    for client in &mut of_user {
-        // Also to Oro's JavaScript, which then does not come back.
-        assert_eq!(client.receive(), Received::Close(1008));
+    for (n, client) in of_user.iter_mut().enumerate() {
+        // Oro's JavaScript never comes back after a Close frame, whatever its code.
+        assert_eq!(client.receive(), [NEW_TICKET, Received::End][n % 2]);
     }
     of_others.iter_mut().for_each(Client::sync);
-    server.await_metric(r#"orosync_sessions_closed_total{reason="policy"}"#, 8.0);
-    server.await_line("disconnected, as a publisher has asked");
+    server.await_metric(r#"orosync_sessions_closed_total{reason="new_ticket"}"#, 8.0);
+    let line = server.await_line("disconnected, as a publisher has asked");
+    assert!(line.contains(r#""whom":"user 7""#) && line.contains(r#""sessions":8"#), "{line}");
     Client::user(&server, OROSYNC, 7).sync();
 }
 
 #[test]
-fn one_session_is_closed_by_its_id_and_the_users_others_stay() {
+fn a_name_ends_sessions_of_its_role_alone_and_stands_in_one_line_of_the_log() {
+    let mut server = Server::start_with("shards = 4\n");
+    let mut customer = Client::with_ticket(&server, OROSYNC, &ticket(Role::Customer, Some(7)));
+    let mut user = Client::user(&server, OROSYNC, 7);
+    assert!(disconnect(&server, &["--role", "customer", "--user", "user7"]).status.success());
+    assert_eq!(customer.receive(), NEW_TICKET);
+    let forged = format!("a\nb{}", "c".repeat(200));
+    assert!(disconnect(&server, &["--role", "user", "--user", &forged]).status.success());
+    let line = server.await_line("ccc");
+    assert!(!line.contains(&"c".repeat(100)) && line.contains(r#""sessions":0"#), "{line}");
+    user.sync();
+    let lines = server.log().iter().filter(|line| line.contains("disconnected, as")).count();
+    assert_eq!(lines, 2, "one for each disconnect");
+}
+
+#[test]
+fn one_session_is_ended_by_its_id_and_the_users_others_stay() {
     let server = Server::start();
     let (mut first, mut second) = (Client::user(&server, OROSYNC, 7), Client::user(&server, OROSYNC, 7));
     let id = session_id(&mut first);
     assert!(disconnect(&server, &["--session", &id]).status.success());
-    assert_eq!(first.receive(), Received::Close(1008));
+    assert_eq!(first.receive(), NEW_TICKET);
     second.sync();
 }
 
@@ -64,13 +87,13 @@ fn php_has_sessions_ended_in_order_with_what_it_publishes() {
     other.subscribe("oro/ping");
     let script = r#"
         orosync_publish("oro/ping", 1);
-        var_dump(orosync_flush(10), orosync_disconnect(['user' => 'user7']), orosync_flush(10));
+        var_dump(orosync_flush(10), orosync_disconnect(['role' => 'user', 'uid' => 7]), orosync_flush(10));
         (new Orosync\Publisher(ini_get('orosync.endpoint')))->publish("oro/ping", 2);
         orosync_flush(10);
     "#;
     assert_eq!(php::output(&server.endpoint(), script), "bool(true)\nbool(true)\nbool(true)\n");
     assert_eq!(user.text(), r#"[8,"oro\/ping",1]"#);
-    assert_eq!(user.receive(), Received::Close(1008));
+    assert_eq!(user.receive(), NEW_TICKET);
     for n in 1..=2 {
         assert_eq!(other.text(), format!(r#"[8,"oro\/ping",{n}]"#));
     }
@@ -81,7 +104,8 @@ fn a_disconnect_is_accepted_while_the_server_is_away_and_holds_when_it_is_back()
     let server = Server::start();
     let mut user = Client::user(&server, OROSYNC, 7);
     server.freeze();
-    let script = r"var_dump(orosync_disconnect(['user' => 'user7'])); var_dump(orosync_flush(20));";
+    let script =
+        r"var_dump(orosync_disconnect(['role' => 'user', 'user' => 'user7'])); var_dump(orosync_flush(20));";
     let mut running = php::command(&server.endpoint())
         .args(["-r", script])
         .stdout(Stdio::piped())
@@ -92,22 +116,56 @@ fn a_disconnect_is_accepted_while_the_server_is_away_and_holds_when_it_is_back()
     assert_eq!(line(), "bool(true)", "accepted");
     server.thaw();
     assert_eq!(line(), "bool(true)", "acknowledged");
-    assert_eq!(user.receive(), Received::Close(1008));
+    assert_eq!(user.receive(), NEW_TICKET);
     assert!(running.wait().expect("it ends").success());
 }
 
 #[test]
 fn what_names_nobody_is_refused_before_it_is_sent() {
     let server = Server::start();
-    for arguments in [&[][..], &["--user", ""], &["--session", "7"], &["--user", "a", "--session", "b"]] {
+    let id = "0f".repeat(16);
+    for arguments in [
+        &[][..],
+        &["--user", "anna"],
+        &["--uid", "7"],
+        &["--role", "user"],
+        &["--role", "user", "--user", ""],
+        &["--role", "publisher", "--uid", "7"],
+        &["--role", "user", "--uid", "7", "--user", "anna"],
+        &["--session", "7"],
+        &["--session", &id, "--role", "user"],
+        &["--session", &id, "--role", "user", "--uid", "7"],
+    ] {
         assert_eq!(disconnect(&server, arguments).status.code(), Some(2), "{arguments:?}");
     }
-    for who in ["[]", "['user' => '']", "['user' => 7]", "['session' => 'x']", "['name' => 'anna']"] {
+    for who in [
+        "[]",
+        "['user' => 'anna']",
+        "['role' => 'user', 'user' => '']",
+        "['role' => 'user', 'uid' => '7']",
+        "['role' => 'user', 'uid' => 7, 'user' => 'anna']",
+        "['session' => 'x']",
+        "['name' => 'anna']",
+    ] {
         let script = format!(
             "try {{ orosync_disconnect({who}); }} catch (Orosync\\Exception\\EncodingException $e) {{ echo 'refused'; }}"
         );
         assert_eq!(php::output(&server.endpoint(), &script), "refused", "{who}");
     }
+}
+
+#[test]
+fn a_message_that_could_mean_somebody_else_is_refused_with_a_sentence() {
+    let server = Server::start();
+    let mut user = Client::user(&server, OROSYNC, 7);
+    let script = r"
+        orosync_publish('orosync/disconnect', ['user' => 'user7']);
+        var_dump(orosync_flush(10));
+        echo orosync_status()['last_error'];
+    ";
+    let said = php::output(&server.endpoint(), script);
+    assert!(said.starts_with("bool(true)\n") && said.contains("names one session, or a role"), "{said}");
+    user.sync();
 }
 
 #[test]
@@ -119,7 +177,7 @@ fn browsers_can_have_nobody_disconnected_and_cannot_watch_who_is() {
     let mut attacker = Client::user(&server, WAMP, 8);
     attacker.say(r#"[5,"orosync/disconnect"]"#);
     assert!(attacker.text().starts_with("[4,"));
-    attacker.say(r#"[7,"orosync/disconnect",{"user":"user7"}]"#);
+    attacker.say(r#"[7,"orosync/disconnect",{"role":"user","uid":7}]"#);
     assert!(attacker.text().starts_with("[4,"));
     victim.sync();
 }

@@ -34,7 +34,9 @@ pub(super) fn publish(arguments: PublishArgs, settings: Settings) -> Result<(), 
 
 /// Has sessions ended; done when that is acknowledged.
 pub(super) fn disconnect(arguments: DisconnectArgs, settings: Settings) -> Result<(), Failure> {
-    let who = arguments.who().ok_or_else(|| Failure::Usage("name a user or a session".to_owned()))?;
+    let who = arguments
+        .who()
+        .ok_or_else(|| Failure::Usage("name a role with an id or a name, or a session".to_owned()))?;
     let message = who.message().map_err(|error| Failure::Usage(format!("the name {error}")))?;
     let mut publication = Publication::open(arguments.endpoint, settings)?;
     let sent = publication.publish(&message);

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use orosync_protocol::disconnect::Disconnect;
 use tokio::sync::mpsc;
 
 use crate::connection::Accepted;
 use crate::delivery::Delivery;
+use crate::node::disconnection::Disconnection;
 use crate::node::receipt::{Receipt, Waiter};
 use crate::session::Shared;
 
@@ -23,7 +23,7 @@ pub enum ShardMessage {
     /// What this session waits for has been written, by all shards.
     Settled(Waiter),
     /// End the sessions that are meant.
-    Disconnect(Arc<Disconnect>),
+    Disconnect(Arc<Disconnection>),
     /// Sessions that wait for credit may ask again.
     CreditReturned,
     /// From now on these rules hold.
@@ -75,8 +75,8 @@ impl ShardHandle {
     }
 
     /// Has sessions ended.
-    pub fn disconnect(&self, disconnect: Arc<Disconnect>) {
-        self.send(ShardMessage::Disconnect(disconnect));
+    pub fn disconnect(&self, disconnection: Arc<Disconnection>) {
+        self.send(ShardMessage::Disconnect(disconnection));
     }
 
     /// Tells that credit has come back.

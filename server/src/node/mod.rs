@@ -3,6 +3,7 @@
 //! Not a thread: the publisher's shard calls it. It never names a shard, only its handle.
 
 pub mod credit;
+pub mod disconnection;
 pub mod drain;
 pub mod handle;
 pub mod interest;
@@ -21,6 +22,7 @@ use crate::delivery::Delivery;
 use crate::metrics::{Metrics, Source};
 
 use credit::CreditPool;
+use disconnection::Disconnection;
 use handle::ShardHandle;
 use interest::Interest;
 use receipt::Receipt;
@@ -111,12 +113,12 @@ impl Node {
         self.interest.remove(topic, shard);
     }
 
-    /// To each shard, because any may have sessions of that user.
+    /// To each shard, because any may have sessions that are meant.
     fn disconnect(&self, message: &Message) {
         // Whoever took the message has read it already.
         let Ok(disconnect) = Disconnect::parse(&message.payload) else { return };
-        let disconnect = Arc::new(disconnect);
-        self.shards.iter().for_each(|shard| shard.disconnect(Arc::clone(&disconnect)));
+        let disconnection = Arc::new(Disconnection::new(disconnect));
+        self.shards.iter().for_each(|shard| shard.disconnect(Arc::clone(&disconnection)));
     }
 
     /// To each shard that has subscribers now. What is encoded here is encoded before the topic's lock is taken, which

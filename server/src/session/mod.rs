@@ -229,14 +229,13 @@ impl Session {
         matches!(self.state, State::Ending { .. })
     }
 
-    /// May a publisher have it ended, and does this one mean it?
+    /// Whether `disconnect` ends this session. A publisher's is never ended by another publisher.
     pub fn is_meant_by(&self, disconnect: &Disconnect) -> bool {
-        self.open().is_some_and(|open| match (&open.party, disconnect) {
-            (Party::Publisher(_), _) => false,
-            (Party::Browser(_), Disconnect::User(name)) => open.identity.user.as_ref() == Some(name),
-            (Party::Browser(_), Disconnect::Session(id)) => open.id == *id,
+        self.open().is_some_and(|open| match open.party {
+            Party::Publisher(_) => false,
+            Party::Browser(_) => disconnect.means(open.id, &open.identity),
             #[cfg(feature = "echo")]
-            (Party::Echo, _) => false,
+            Party::Echo => false,
         })
     }
 

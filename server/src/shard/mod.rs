@@ -17,18 +17,16 @@ use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::time::Instant;
 
-use orosync_protocol::disconnect::Disconnect;
 use orosync_protocol::link_frame::Message;
 use orosync_protocol::{CloseReason, PublisherId};
 use slab::Slab;
 use tokio::sync::mpsc;
-use tracing::info;
 
 use crate::connection::Caller;
 use crate::delivery::Delivery;
-use crate::log::clip;
 use crate::metrics::Source;
 use crate::node::Node;
+use crate::node::disconnection::Disconnection;
 use crate::node::receipt::{Receipt, Waiter};
 use crate::session::outbound::SharedFrame;
 use crate::session::publisher::Batch;
@@ -229,26 +227,21 @@ impl Shard {
         }
     }
 
-    /// Ends the sessions that are meant. Costs a look at each session: a disconnect is rare.
-    pub fn handle_disconnect(&mut self, disconnect: &Disconnect, now: Instant) {
+    /// Ends the sessions that are meant: their clients come back if the application gives them a new ticket. Costs a look at
+    /// each session: a disconnect is rare.
+    pub fn handle_disconnect(&mut self, disconnection: &Disconnection, now: Instant) {
         let mut ended = 0;
         for (slot, entry) in &mut self.sessions {
-            if !entry.session.is_meant_by(disconnect) {
+            if !entry.session.is_meant_by(&disconnection.whom) {
                 continue;
             }
             ended += 1;
             // What it wanted to publish meanwhile is no longer its to publish.
             entry.unpublished.clear();
-            entry.session.end(CloseReason::Policy, now + FAREWELL);
+            entry.session.end(CloseReason::NewTicket, now + FAREWELL);
             entry.mark_dirty(slot, &mut self.dirty);
         }
-        if ended > 0 {
-            let who = match disconnect {
-                Disconnect::User(name) => name.clone(),
-                Disconnect::Session(id) => id.to_string(),
-            };
-            info!(who = %clip(&who), sessions = ended, "disconnected, as a publisher has asked");
-        }
+        disconnection.add_ended(ended);
     }
 
     /// From now on these rules hold. What sessions have subscribed to already stays.

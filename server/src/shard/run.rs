@@ -148,7 +148,7 @@ impl EventLoop {
             ShardMessage::Delivery(delivery) => self.shard.handle_delivery(delivery, now),
             ShardMessage::Barrier(receipt) => self.shard.handle_barrier(receipt),
             ShardMessage::Settled(waiter) => self.shard.handle_settled(waiter, now),
-            ShardMessage::Disconnect(disconnect) => self.shard.handle_disconnect(&disconnect, now),
+            ShardMessage::Disconnect(disconnection) => self.shard.handle_disconnect(&disconnection, now),
             ShardMessage::Rules(shared) => self.shard.handle_rules(shared),
             ShardMessage::CreditReturned => self.shard.handle_credit(now),
             ShardMessage::AskForLife(alive) => drop(alive),

@@ -103,6 +103,9 @@ impl Stage {
                 ShardMessage::Barrier(receipt) => self.shard.handle_barrier(receipt),
                 ShardMessage::Settled(waiter) => self.shard.handle_settled(waiter, self.now),
                 ShardMessage::CreditReturned => self.shard.handle_credit(self.now),
+                ShardMessage::Disconnect(disconnection) => {
+                    self.shard.handle_disconnect(&disconnection, self.now);
+                }
                 other => panic!("{other:?}"),
             }
         }
@@ -380,6 +383,64 @@ fn a_wamp_session_that_should_come_back_ends_without_a_close_frame() {
     stage.now += Duration::from_secs(3);
     stage.shard.handle_timeout(stage.now);
     assert!(stage.shard.session(orosync).unwrap().is_gone(), "but not for ever");
+}
+
+#[test]
+fn a_disconnect_lets_who_is_still_logged_in_come_back_after_all_that_was_accepted() {
+    let mut stage = Stage::new();
+    let (wamp, none, orosync) =
+        (stage.browser(WAMP, &user(7)), stage.browser("", &user(7)), stage.browser(OROSYNC, &user(7)));
+    for slot in [wamp, none, orosync] {
+        stage.say(slot, r#"[5,"oro/ping"]"#);
+    }
+    let publisher = stage.publisher(1);
+    stage.link_frames(publisher);
+    let ended = message("orosync/disconnect", r#"{"role":"user","uid":7}"#);
+    stage.link(publisher, &batch(1, vec![message("oro/ping", "1"), ended]));
+    assert_eq!(stage.link_frames(publisher), [ack(2)]);
+    for slot in [wamp, none] {
+        assert_eq!(frames(&stage.written(slot)), [(1, br#"[8,"oro\/ping",1]"#.to_vec())]);
+        assert!(stage.shard.session(slot).unwrap().wants_fin(), "without a Close frame");
+    }
+    let sent = frames(&stage.written(orosync));
+    assert_eq!(sent[0].1, br#"[8,"oro\/ping",1]"#);
+    assert_eq!((sent[1].0, &sent[1].1[..2]), (8, &4010_u16.to_be_bytes()[..]));
+    assert_eq!(stage.shard.session(wamp).unwrap().ended_as(), "new_ticket");
+}
+
+#[test]
+fn a_disconnect_ends_nobody_of_another_role_and_no_publisher() {
+    let mut stage = Stage::new();
+    let customer = |uid| Identity { role: Role::Customer, ..user(uid) };
+    let (meant, same_id, same_name) = (
+        stage.browser(OROSYNC, &customer(7)),
+        stage.browser(OROSYNC, &user(7)),
+        stage.browser(OROSYNC, &Identity { uid: Some(8), ..user(7) }),
+    );
+    let publisher = stage.publisher(1);
+    stage.link_frames(publisher);
+    for (seq, whom) in [(1, r#"{"role":"customer","uid":7}"#), (2, r#"{"role":"customer","user":"user7"}"#)] {
+        stage.link(publisher, &batch(seq, vec![message("orosync/disconnect", whom)]));
+        assert_eq!(stage.link_frames(publisher), [ack(seq)]);
+    }
+    let mut is_open = |slot: usize| stage.shard.session(slot).unwrap().outbound().is_empty();
+    assert_eq!([meant, same_id, same_name].map(&mut is_open), [false, true, true]);
+}
+
+#[test]
+fn a_disconnect_that_could_mean_somebody_else_is_refused() {
+    let mut stage = Stage::new();
+    let slot = stage.browser(OROSYNC, &user(7));
+    let publisher = stage.publisher(1);
+    stage.link_frames(publisher);
+    stage.link(publisher, &batch(1, vec![message("orosync/disconnect", r#"{"user":"user7"}"#)]));
+    let told = stage.link_frames(publisher);
+    assert!(
+        matches!(&told[0], ServerFrame::Refused { reason, .. } if reason.contains("\"role\"")),
+        "{told:?}"
+    );
+    assert!(stage.shard.session(slot).unwrap().outbound().is_empty());
+    assert_eq!(stage.metrics.messages_refused.total("not_a_disconnect"), 1);
 }
 
 #[test]
