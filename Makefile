@@ -14,7 +14,7 @@ MINUTES ?= 30
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help build demo test test-rust test-extension test-bundle test-js test-end-to-end test-browser lint install \
-	test-matrix screenshots soak test-conformance test-fuzz test-valgrind fuzz test-budgets test-performance-page \
+	test-matrix screenshots soak test-conformance test-fuzz test-memory test-valgrind fuzz test-budgets test-performance-page \
 	bench bench-quick bench-programs bench-peers profile budgets performance-page
 
 help: ## Say what there is to run
@@ -28,7 +28,7 @@ demo: build ## Run the demo, a small CRM; Ctrl-C stops it. APP_ENV=dev: with the
 	@scripts/install-deps demo
 	demo/bin/demo
 
-test: lint test-rust test-conformance test-fuzz test-extension test-bundle test-js test-end-to-end test-browser test-budgets test-performance-page ## Check and test everything
+test: lint test-rust test-conformance test-fuzz test-extension test-memory test-bundle test-js test-end-to-end test-browser test-budgets test-performance-page ## Check and test everything
 	@echo 'All tests have passed.'
 
 test-rust: ## Test the Rust crates, all but the extension
@@ -52,6 +52,10 @@ test-valgrind: ## Run the extension's tests, and server and PHP together, under 
 	@scripts/install-deps build test valgrind
 	cargo build --profile profiling --no-default-features --package orosync-server --package orosync
 	scripts/test-valgrind $(abspath $(TARGET))/profiling/orosync-server $(abspath $(TARGET))/profiling/liborosync.so
+
+test-memory: build ## Test under valgrind what PHP code can do while the extension reads its values
+	@scripts/install-deps test valgrind
+	scripts/test-valgrind $(OROSYNC_SERVER_BIN) $(OROSYNC_EXTENSION) memory
 
 test-extension: build ## Test the extension under PHP's own test runner
 	@scripts/install-deps test

@@ -129,8 +129,10 @@ impl Settings {
 
     /// What the constructor of `Orosync\Publisher` got; the rest from php.ini.
     pub(crate) fn from_options(endpoint: Text<'_>, options: Table<'_>) -> Result<Self, PhpException> {
+        // Before anything else is owned: PHP code runs here, and may jump over this frame.
+        let text = endpoint.convert("endpoint")?;
+        let text = String::from_utf8_lossy(text.as_bytes()).into_owned();
         let mut written = Written::from_ini();
-        let text = String::from_utf8_lossy(endpoint.convert("endpoint")?.as_bytes()).into_owned();
         written.set(Key::Endpoint, "the endpoint", text);
         written
             .set_options(options)

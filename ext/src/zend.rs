@@ -6,7 +6,7 @@ use std::ptr;
 use ext_php_rs::boxed::ZBox;
 use ext_php_rs::ffi::{ext_php_rs_zend_string_release, zend_ini_entry};
 use ext_php_rs::types::{ZendIterator, ZendStr, Zval};
-use ext_php_rs::zend::{ClassEntry, ModuleEntry};
+use ext_php_rs::zend::{ClassEntry, ExecutorGlobals, ModuleEntry};
 
 /// php.h: `LOG_WARNING` of syslog(3).
 const LOG_WARNING: c_int = 4;
@@ -58,7 +58,7 @@ pub(crate) struct JsonErrorCode(pub(crate) c_int);
 /// Encodes a value and gives the text to `take`: it is request memory. The script's `json_last_error()` stays as it was.
 ///
 /// The value's own code may run (`JsonSerializable`), and a fatal error in it jumps over the caller's frame: own nothing
-/// that must be dropped, and hold no borrow.
+/// that must be dropped, and hold no borrow. The value is an argument of the call or held: that code may free every other.
 pub(crate) fn json_encode<T>(
     value: &Zval,
     options: c_int,
@@ -94,13 +94,22 @@ pub(crate) fn json_encode<T>(
     taken
 }
 
-/// A value as PHP converts it to a string; none if that has thrown. Runs `__toString`.
+/// A value as PHP converts it to a string, or the string that it is, with a reference of ours; none if that has thrown. Runs
+/// `__toString`.
 pub(crate) fn to_string(value: &Zval) -> Option<ZBox<ZendStr>> {
     // SAFETY: the function reads the value and returns a string with a reference of ours, or null.
     unsafe {
         let string = zval_try_get_string_func(ptr::from_ref(value).cast_mut());
         (!string.is_null()).then(|| ZBox::from_raw(string))
     }
+}
+
+/// What an iterator stands at, until PHP code runs again; none if there is nothing, or if that has thrown.
+pub(crate) fn current(iterator: &mut ZendIterator) -> Option<&Zval> {
+    // SAFETY: an iterator's functions are there as long as it is, and this one is mandatory. It returns null or a value of the
+    // iterator's, which only PHP code changes.
+    let value = unsafe { (*iterator.funcs).get_current_data.and_then(|read| read(iterator).as_ref()) };
+    value.filter(|_| !ExecutorGlobals::has_exception())
 }
 
 /// Gives back an iterator, and with it its hold on the object that it goes through.

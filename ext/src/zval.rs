@@ -1,10 +1,17 @@
 //! PHP values to what the link and the tickets speak of.
+//!
+//! PHP code runs in four places: a `__toString` ([`Text::convert`]), a payload's `jsonSerialize` ([`crate::json`]), an iterator
+//! ([`Messages`]), and a destructor, wherever a value is let go. It may change or free any variable. What is used after it
+//! is therefore an argument, which PHP holds for the whole call, or [held](hold) by us; what lies in an argument's
+//! references is read when no more PHP code can run before its use.
+
+use std::iter;
 
 use ext_php_rs::boxed::ZBox;
 use ext_php_rs::convert::{FromZval, FromZvalMut, StubLiteral};
 use ext_php_rs::exception::PhpException;
 use ext_php_rs::flags::DataType;
-use ext_php_rs::types::{ArrayKey, Iterable, ZendHashTable, ZendStr, Zval};
+use ext_php_rs::types::{ArrayKey, Iterable, ZendHashTable, ZendIterator, ZendStr, Zval};
 use ext_php_rs::zend::ExecutorGlobals;
 use orosync_link::Status;
 use orosync_protocol::disconnect::Disconnect;
@@ -28,33 +35,15 @@ impl<'a> FromZval<'a> for Text<'a> {
     }
 }
 
-impl<'a> Text<'a> {
-    /// As PHP converts it. An object's `__toString` runs here, and an object without one throws.
-    pub(crate) fn convert(self, name: &str) -> Result<Converted<'a>, PhpException> {
+impl Text<'_> {
+    /// As PHP converts it, held; its bytes need not be UTF-8. An object's `__toString` runs here, and an object without one
+    /// throws.
+    pub(crate) fn convert(self, name: &str) -> Result<ZBox<ZendStr>, PhpException> {
         let value = self.0.dereference();
-        if value.is_string() {
-            return Ok(Converted::Not(value));
-        }
-        if value.is_long() || value.is_double() || value.is_bool() || value.is_object() {
-            return zend::to_string(value).map(Converted::To).ok_or_else(exceptions::pending);
+        if value.is_string() || value.is_long() || value.is_double() || value.is_bool() || value.is_object() {
+            return zend::to_string(value).ok_or_else(exceptions::pending);
         }
         Err(exceptions::wrong_type(&format!("${name} must be of type string, {} given", type_name(value))))
-    }
-}
-
-/// A string, or what something else became as one.
-pub(crate) enum Converted<'a> {
-    Not(&'a Zval),
-    To(ZBox<ZendStr>),
-}
-
-impl Converted<'_> {
-    /// The bytes. They need not be UTF-8.
-    pub(crate) fn as_bytes(&self) -> &[u8] {
-        match self {
-            Self::Not(value) => value.zend_str().map_or(b"", ZendStr::as_bytes),
-            Self::To(string) => string.as_bytes(),
-        }
     }
 }
 
@@ -127,11 +116,34 @@ impl<'a> FromZvalMut<'a> for Messages<'a> {
 }
 
 impl Messages<'_> {
-    /// One after the other: PHP code may run between two. An object that cannot be gone through throws.
+    /// One after the other, each held: PHP code may run between two. An object that cannot be gone through throws.
     pub(crate) fn begin(&mut self) -> Result<impl Iterator<Item = Zval>, PhpException> {
-        let items = self.0.iter().ok_or_else(exceptions::pending)?;
-        Ok(items.map(|(_, value)| value))
+        let (array, object) = match &mut self.0 {
+            Iterable::Array(array) => (Some(array.values().map(hold)), None),
+            Iterable::Traversable(iterator) => {
+                (None, Some(traverse(iterator).ok_or_else(exceptions::pending)?))
+            }
+        };
+        Ok(array.into_iter().flatten().chain(object.into_iter().flatten()))
     }
+}
+
+/// What an object gives, as `foreach` without a key goes through it. None if it cannot be begun with. It ends with an exception,
+/// which stays pending.
+fn traverse(iterator: &mut ZendIterator) -> Option<impl Iterator<Item = Zval>> {
+    let mut begun = false;
+    iterator.rewind().then(|| {
+        iter::from_fn(move || {
+            let moved = !begun || iterator.move_forward();
+            begun = true;
+            (moved && iterator.valid()).then(|| zend::current(iterator).map(hold)).flatten()
+        })
+    })
+}
+
+/// A reference of ours to the value: whatever happens to the variable that it was read from, this stays as it is.
+fn hold(value: &Zval) -> Zval {
+    value.dereference().shallow_clone()
 }
 
 impl Drop for Messages<'_> {
@@ -144,7 +156,7 @@ impl Drop for Messages<'_> {
 }
 
 /// Gives the message that `publish($topic, $payload, $options)` speaks of to `take`, which runs no PHP code. Runs some before
-/// (`__toString`, `jsonSerialize`), while nothing but request memory is owned and nothing is borrowed from it.
+/// (`__toString`, `jsonSerialize`), while nothing but request memory is owned: the three are arguments, or held.
 pub(crate) fn with_message<T>(
     topic: Text<'_>,
     payload: &Zval,
@@ -172,13 +184,15 @@ pub(crate) fn with_message_of_many<T>(
             type_name(value)
         ))
     };
-    let list = value.dereference().array().ok_or_else(shape)?;
+    let list = value.array().ok_or_else(shape)?;
     let (Some(topic), Some(payload), 2..=3) = (list.get_index(0), list.get_index(1), list.len()) else {
         return Err(exceptions::encoding(&format!(
             "message {index} is no list of [topic, payload] or [topic, payload, options]"
         )));
     };
-    let options = match list.get_index(2) {
+    // Each of the three may be a reference, which the code of another one changes.
+    let (topic, payload, options) = (hold(topic), hold(payload), list.get_index(2).map(hold));
+    let options = match &options {
         Some(options) => Table::from_zval(options).ok_or_else(|| {
             exceptions::encoding(&format!(
                 "the options of message {index} must be an array, {} given",
@@ -192,7 +206,7 @@ pub(crate) fn with_message_of_many<T>(
             )));
         }
     };
-    with_message(Text(topic.dereference()), payload.dereference(), options, take)
+    with_message(Text(&topic), &payload, options, take)
 }
 
 fn audience(options: Table<'_>) -> Result<Audience, PhpException> {

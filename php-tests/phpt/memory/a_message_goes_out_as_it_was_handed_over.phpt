@@ -1,0 +1,88 @@
+--TEST--
+What __toString and jsonSerialize do to the variables of a message changes nothing in it
+--EXTENSIONS--
+orosync
+--SKIPIF--
+<?php require __DIR__ . '/../inc/skip_without_server.inc'; ?>
+--FILE--
+<?php
+require __DIR__ . '/../inc/orosync.inc';
+require __DIR__ . '/../inc/hostile.inc';
+
+$server = Server::running();
+$watcher = $server->watch('oro/ping');
+$publisher = $server->publisher();
+$other = static fn (): array => [own('of the message'), [own('nested')]];
+
+// The message itself is a reference.
+$message = [new RunsAsString(function () use (&$message): void {
+    $message = null;
+}), $other(), []];
+$publisher->publishMany([&$message]);
+
+// So are its parts.
+$topic = own('oro/ping');
+$payload = [new RunsAsJson(function () use (&$topic, &$payload, &$options): void {
+    $topic = $payload = $options = null;
+}), $other()];
+$options = ['exclude' => [own(str_repeat('a', 32))]];
+$publisher->publishMany([[&$topic, &$payload, &$options]]);
+
+$topic = new RunsAsString(function () use (&$topic, &$payload, &$options): void {
+    $topic = $payload = $options = null;
+});
+$payload = $other();
+$options = ['exclude' => [own(str_repeat('a', 32))]];
+$publisher->publishMany([[&$topic, &$payload, &$options]]);
+
+// The list is one too, and only the object itself has a hold on it.
+$list = [[new RunsAsString(function () use (&$list): void {
+    $list = null;
+}), $other()], ['oro/ping', own('second')]];
+echo $publisher->publishMany($list), "\n";
+
+// One message: its arguments are PHP's own to hold, but what they refer to is not.
+$topic = own('oro/ping');
+$ids = [own(str_repeat('b', 32))];
+$options = ['exclude' => &$ids];
+$payload = ['a' => new RunsAsJson(function () use (&$topic, &$payload, &$options, &$ids): void {
+    $topic = $payload = $options = $ids = null;
+    $ids = [];
+}), 'b' => &$ids];
+$publisher->publish($topic, $payload, $options);
+$topic = new RunsAsString(function () use (&$topic, &$inner): void {
+    $topic = $inner = null;
+});
+$inner = [own('inner')];
+$publisher->publish($topic, [&$inner, $other()]);
+
+// What has no other hold ends with its message.
+$ending = new class () {
+    public function __destruct()
+    {
+        reuse_memory();
+        throw new DomainException('from __destruct');
+    }
+};
+$message = [new RunsAsString(function () use (&$message): void {
+    $message = null;
+}), [$ending]];
+unset($ending);
+echo thrown(static function () use ($publisher, &$message): void {
+    $publisher->publishMany((static fn (): Generator => yield $message)());
+    unset($message);
+}), "\n";
+
+$publisher->flush(LIMIT);
+echo implode("\n", $watcher->all()), "\n";
+--EXPECT--
+2
+DomainException: from __destruct
+["of the message",["nested"]]
+["encoded",["of the message",["nested"]]]
+["of the message",["nested"]]
+["of the message",["nested"]]
+"second"
+{"a":"encoded","b":[]}
+[null,["of the message",["nested"]]]
+[{}]

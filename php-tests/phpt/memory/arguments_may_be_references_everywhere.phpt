@@ -1,0 +1,64 @@
+--TEST--
+Settings, claims and names that are references, or run code, are read as they were handed over
+--EXTENSIONS--
+orosync
+--SKIPIF--
+<?php require __DIR__ . '/../inc/skip_without_server.inc'; ?>
+--FILE--
+<?php
+require __DIR__ . '/../inc/orosync.inc';
+require __DIR__ . '/../inc/hostile.inc';
+
+$server = Server::running();
+$watcher = $server->watch('oro/ping');
+
+// The endpoint's own code frees the options.
+$secretFile = own($server->secretFile);
+$options = ['secret_file' => &$secretFile, 'queue_messages' => 10];
+$endpoint = new RunsAsString(function () use (&$endpoint, &$options): void {
+    $endpoint = $options = null;
+}, $server->endpoint);
+$publisher = new Orosync\Publisher($endpoint, $options);
+echo json_encode($publisher->publish('oro/ping', 'with options')), "\n";
+$publisher->flush(LIMIT);
+
+// A constructor that is called again by what it was given.
+$endpoint = new RunsAsString(fn () => $publisher->__construct($server->endpoint, ['secret_file' => $secretFile]), $server->endpoint);
+$publisher->__construct($endpoint, ['secret_file' => $secretFile]);
+echo json_encode($publisher->publish('oro/ping', 'constructed again')), "\n";
+
+// An exception in it is the one that is seen.
+echo thrown(fn () => new Orosync\Publisher(new RunsAsString(fn () => throw new DomainException('mine')))), "\n";
+
+// No code runs for claims and names; references and what is no string are told apart.
+$name = own('anna');
+$topics = [own('acme/{n}')];
+$origins = [own('example.org')];
+$claims = ['sub' => &$name, 'role' => 'user', 'topics' => &$topics, 'origins' => &$origins];
+$claims['self'] = &$claims;
+echo thrown(fn () => $publisher->ticket($claims)), "\n";
+unset($claims['self']);
+$payload = json_decode(base64_decode(explode('.', $publisher->ticket($claims))[1]), true);
+echo $payload['sub'], ' ', json_encode($payload['topics'], JSON_UNESCAPED_SLASHES), ' ', json_encode($payload['origins']), "\n";
+echo thrown(fn () => $publisher->ticket(['sub' => new RunsAsString(fn () => 1)])), "\n";
+echo json_encode($publisher->disconnect(['user' => &$name])), "\n";
+echo thrown(fn () => $publisher->disconnect(['user' => new RunsAsString(fn () => 1)])), "\n";
+
+// An option's list of ids that is a reference, and one that holds references.
+$ids = [&$name, &$topics[0]];
+$publisher->publish('oro/ping', 'excluding', ['exclude' => &$ids]);
+
+$publisher->flush(LIMIT);
+echo implode("\n", $watcher->all()), "\n";
+--EXPECT--
+true
+true
+DomainException: mine
+Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "self" is unknown. There are: sub, uid, org, role, topics, origins
+anna ["acme/{n}"] ["example.org"]
+Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "sub" must be a string, RunsAsString given
+true
+Orosync\Exception\EncodingException: Orosync\Publisher::disconnect(): "user" must be a string in UTF-8 that is not empty, RunsAsString given
+"with options"
+"constructed again"
+"excluding"
