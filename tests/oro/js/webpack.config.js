@@ -11,7 +11,11 @@ import { createRequire } from 'node:module';
 import { load as parseYaml } from 'js-yaml';
 import webpack from 'webpack';
 
-const { ORO = '', BUNDLES = '', AUTOBAHN = '', OUTPUT = '', PUBLIC } = process.env;
+const { ORO = '', AUTOBAHN = '', OUTPUT = '' } = process.env;
+/** A directory as webpack names it: without links. */
+const real = (/** @type {string | undefined} */ directory) => directory ? fs.realpathSync(directory) : '';
+const BUNDLES = real(process.env.BUNDLES);
+const PUBLIC = real(process.env.PUBLIC);
 const here = import.meta.dirname;
 const { resolve: locate } = createRequire(import.meta.url);
 const packages = path.join(here, 'node_modules');
