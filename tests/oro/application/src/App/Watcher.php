@@ -1,0 +1,23 @@
+<?php
+
+declare(strict_types=1);
+
+namespace App;
+
+use Oro\Component\DoctrineUtils\DBAL\TransactionWatcherInterface;
+
+/** A transaction watcher beside the bundle's, as OroMessageQueueBundle has one. */
+final class Watcher implements TransactionWatcherInterface
+{
+    public function onTransactionStarted(): void
+    {
+    }
+
+    public function onTransactionCommitted(): void
+    {
+    }
+
+    public function onTransactionRolledback(): void
+    {
+    }
+}

@@ -1,0 +1,34 @@
+"""Whether Composer installs the bundle into an Oro application: its solver, over the packages of the application's lock file."""
+
+import json
+import re
+import subprocess
+
+from processes import last_words
+
+VERSIONS = ("5.0", "5.1", "6.0", "6.1", "7.0")
+
+
+def run(report, repository, work, checkouts):
+    """Each application with the bundle, offline: the packages of the lock file are all that there is."""
+    for version in VERSIONS:
+        application, lock = checkouts.lock(version)
+        bundle = {**json.loads((repository / "composer.json").read_text()), "version": "1.0.0", "dist": {"type": "path", "url": str(repository)}}
+        known = {}
+        for package in [*lock["packages"], *lock["packages-dev"], bundle]:
+            known.setdefault(package["name"], {})[package["version"]] = package
+        place = work / "run" / f"composer-{version}"
+        place.mkdir(parents=True, exist_ok=True)
+        (place / "packages.json").write_text(json.dumps({"packages": known}))
+        (place / "composer.json").write_text(json.dumps({
+            "repositories": [{"type": "composer", "url": f"file://{place}"}, {"packagist": False}],
+            "minimum-stability": "dev",
+            "require": {name: constraint for name, constraint in application["require"].items() if name in known} | {"orosync/orosync": "1.0.0"},
+        }))
+        solver = subprocess.run(
+            ["composer", "update", "--dry-run", "--no-plugins", "--no-scripts", "--no-dev", "--ignore-platform-reqs", "--no-interaction"],
+            cwd=place, capture_output=True, text=True, env={"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": place, "COMPOSER_ALLOW_SUPERUSER": "1"})
+        conflict = re.search(r"- (orosync/orosync .*)", solver.stderr)
+        pinned = {package["name"]: package["version"] for package in lock["packages"]}
+        report.add("Composer resolves", version, solver.returncode == 0, conflict[1] if conflict and solver.returncode else
+                   last_words(solver.stderr) if solver.returncode else f"DBAL {pinned['doctrine/dbal']}, ORM {pinned['doctrine/orm']}")

@@ -1,0 +1,46 @@
+"""Oro's own JavaScript: bundled as Oro's build resolves it, and run in Chromium (js/)."""
+
+import json
+import subprocess
+from pathlib import Path
+
+from processes import last_words
+
+JS = Path(__file__).resolve().parent / "js"
+# Oro's templates of these versions still render, and their JavaScript still runs, without an application.
+VERSIONS = ("4.2", "5.1", "6.1", "master")
+
+
+def bundle(work, checkouts, version, public=None):
+    """Bundles Oro's JavaScript into WORK/js/oro-VERSION.js, or beside it with other assets for OroSyncBundle; the errors of webpack."""
+    output = work / ("js/elsewhere" if public else "js")
+    output.mkdir(parents=True, exist_ok=True)
+    environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "ORO": version, "BUNDLES": checkouts.path("oroinc/platform", version) / "src/Oro/Bundle",
+                   "AUTOBAHN": checkouts.path("crossbario/autobahn-js", "js"), "OUTPUT": output, "PUBLIC": public or ""}
+    webpack = subprocess.run(["node", JS / "node_modules/webpack/bin/webpack.js", "--config", JS / "webpack.config.js"],
+                             cwd=JS, capture_output=True, text=True, env=environment)
+    return webpack.stdout + webpack.stderr if webpack.returncode else ""
+
+
+def browse(report, repository, work, checkouts, *arguments):
+    """Runs checks in Chromium. Each prints a line of JSON: [check, Oro version, whether it holds, evidence]."""
+    version = arguments[1]
+    environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": work, "WORK": work,
+                   "BUNDLES": checkouts.path("oroinc/platform", version) / "src/Oro/Bundle",
+                   "TWIG": checkouts.path("twigphp/Twig", "js"), "SERVER": repository / "target/release/orosync-server"}
+    browser = subprocess.run(["node", JS / "browser.js", *arguments], capture_output=True, text=True, timeout=600, env=environment)
+    outcomes = [json.loads(line) for line in browser.stdout.splitlines() if line.startswith("[")]
+    for check, version, holds, evidence in outcomes:
+        report.add(check, version, holds, evidence)
+    if browser.returncode or not outcomes:
+        report.add(f"Oro's JavaScript in Chromium: {arguments[0]}", version, False, last_words(browser.stderr))
+
+
+def run(report, repository, work, checkouts):
+    """Oro's JavaScript of several versions with the server alone."""
+    for version in VERSIONS:
+        errors = bundle(work, checkouts, version)
+        if errors:
+            report.add("Oro's JavaScript is bundled", version, False, last_words(errors))
+        else:
+            browse(report, repository, work, checkouts, "pages", version)

@@ -1,0 +1,29 @@
+"""What the checks found: a line each while they run, and a table of all at the end."""
+
+
+class Report:
+    """Outcomes by check and Oro version, in the order in which they came."""
+
+    def __init__(self):
+        self.outcomes = {}
+
+    def add(self, check, version, holds, evidence=""):
+        """Notes and prints one outcome; says whether it holds."""
+        evidence = " ".join(str(evidence).split())
+        print(f"{version:<7} {check:<44} {'holds' if holds else 'FAILS'}  {evidence[:260]}", flush=True)
+        self.outcomes.setdefault(check, {})[version] = bool(holds)
+        return bool(holds)
+
+    @property
+    def failed(self):
+        """How many checks have failed."""
+        return sum(not holds for row in self.outcomes.values() for holds in row.values())
+
+    def table(self):
+        """A row for each check, a column for each Oro version."""
+        versions = sorted({version for row in self.outcomes.values() for version in row}, key=lambda v: (v == "master", v))
+        lines = [["check", *versions]]
+        for check, row in self.outcomes.items():
+            lines.append([check, *({True: "holds", False: "FAILS", None: "-"}[row.get(version)] for version in versions)])
+        widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+        return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines)

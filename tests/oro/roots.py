@@ -1,0 +1,51 @@
+"""Which PHP an Oro version runs on: this machine's own, or that of a root directory of `make test-matrix`."""
+
+import fcntl
+import os
+import subprocess
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+# Oro pins PHP 8.1, 8.2, 8.3, 8.4 and 8.5; Debian 12 has 8.2.
+ROOT_OF = {"5.0": None, "5.1": None, "6.0": "trixie", "6.1": "trixie", "7.0": "experimental"}
+
+
+class Php:
+    """The PHP of one Oro version, with the extension compiled for it."""
+
+    def __init__(self, repository, work, version):
+        self.repository, self.work = repository, work
+        self.root = ROOT_OF[version] and repository / "target/matrix/roots" / ROOT_OF[version]
+        self.extension = "/var/cache/orosync/release/liborosync.so" if self.root else repository / "target/release/liborosync.so"
+
+    def command(self, arguments, environment, directory, extension=True):
+        """The command that runs PHP in a directory with an environment of its own."""
+        php = ["php", *(["-d", f"extension={self.extension}"] if extension else []), *arguments]
+        variables = ["env", f"--chdir={directory}", *(f"{name}={value}" for name, value in environment.items())]
+        if self.root is None:
+            return [*variables, *php]
+        return [HERE / "in-root", self.root, self.work / "share", self.work, self.repository, *variables, *php]
+
+
+def provide(repository, work, version):
+    """Makes the root directory of an Oro version, and compiles the extension there. Raises RuntimeError with the log's path."""
+    root = ROOT_OF[version]
+    if root is None:
+        return
+    if os.geteuid():
+        raise RuntimeError(f"Oro {version} runs in a root directory, which root alone can make and enter")
+    matrix, scripts, log = repository / "target/matrix", repository / "scripts/matrix", work / f"{root}.log"
+    share = work / "share/sources"
+    subprocess.run(["rm", "-rf", share], check=True)
+    share.mkdir(parents=True)
+    with subprocess.Popen(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=repository, stdout=subprocess.PIPE) as files, \
+            subprocess.Popen(["tar", "--create", "--null", "--ignore-failed-read", "--files-from=-"], cwd=repository, stdin=files.stdout,
+                             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as archive:
+        subprocess.run(["tar", "--extract", "--no-same-owner", "--directory", share], stdin=archive.stdout, check=True)
+    matrix.mkdir(exist_ok=True)
+    with open(matrix / "lock", "w") as lock, open(log, "w") as output:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for command in ([scripts / "provide-root", root, matrix, work / "share", "build", "oro"],
+                        [scripts / "isolated", scripts / "enter-root", matrix / "roots" / root, work / "share", "/share/sources/tests/oro/build-in-root"]):
+            if subprocess.run(command, stdout=output, stderr=subprocess.STDOUT).returncode:
+                raise RuntimeError(f"the root directory {root} could not be provided; all that was said: {log}")

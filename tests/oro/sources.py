@@ -1,0 +1,112 @@
+"""The sources of others: which, of which version, from where (sources.tsv), and their checkouts in the work directory."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import NamedTuple
+
+TABLE = Path(__file__).resolve().parent / "sources.tsv"
+
+
+class Source(NamedTuple):
+    """A line of the table."""
+
+    repository: str
+    ref: str
+    serves: tuple
+    paths: tuple
+
+    @property
+    def directory(self):
+        """The name of its checkout."""
+        return f"{self.repository.replace('/', '+')}@{self.ref}"
+
+
+def read_table(text=None):
+    """The lines of sources.tsv. Raises ValueError, which names the line, where one is not as the head of the file says."""
+    sources = []
+    for number, line in enumerate((TABLE.read_text() if text is None else text).splitlines(), 1):
+        if line.startswith("#"):
+            continue
+        fields = line.split("\t")
+        if len(fields) not in (3, 4) or not all(fields) or fields[0].count("/") != 1:
+            raise ValueError(f"sources.tsv, line {number}: not three or four columns: {line!r}")
+        repository, ref, serves, *paths = fields
+        sources.append(Source(repository, ref, tuple(serves.split()), tuple(" ".join(paths).split())))
+    for source in sources:
+        twice = [other for other in sources if other.repository == source.repository
+                 and "lock" not in source.serves and set(other.serves) & set(source.serves)]
+        if len(twice) > 1:
+            raise ValueError(f"sources.tsv: {source.repository} has two versions for {' '.join(source.serves)}")
+    return sources
+
+
+def git_directory(clones, repository):
+    """The git directory of a clone below CLONES, bare or with a work tree; None where there is none."""
+    flat = repository.replace("/", "+")
+    places = [repository, f"{repository}.git", f"{repository}/.git", f"{flat}/repo"]
+    return next((clones / place for place in places if (clones / place / "objects").is_dir()), None)
+
+
+class Checkouts:
+    """The checked out sources. What is there already, at its version, is kept."""
+
+    def __init__(self, work):
+        self.directory = work / "sources"
+        self.sources = read_table()
+
+    def bring(self, clones):
+        """Checks everything out from the clones. Raises LookupError with every clone or version that is missing."""
+        missing = []
+        for source in self.sources:
+            target = self.directory / source.directory
+            stamp = self.directory / f"{source.directory}.paths"
+            if stamp.is_file() and stamp.read_text() == " ".join(source.paths):
+                continue
+            git = git_directory(clones, source.repository)
+            if git is None:
+                missing.append(f"git clone --bare https://github.com/{source.repository} {clones}/{source.repository}.git")
+                continue
+            command = ["git", f"--git-dir={git}"]
+            if subprocess.run([*command, "cat-file", "-e", f"{source.ref}^{{commit}}"], stderr=subprocess.DEVNULL).returncode:
+                missing.append(f"git --git-dir={git} fetch https://github.com/{source.repository} {source.ref}")
+                continue
+            shutil.rmtree(target, ignore_errors=True)
+            target.mkdir(parents=True)
+            archive = subprocess.Popen([*command, "archive", source.ref, *source.paths], stdout=subprocess.PIPE)
+            subprocess.run(["tar", "--extract", "--directory", target], stdin=archive.stdout, check=True)
+            if archive.wait():
+                raise LookupError(f"{source.repository} {source.ref}: git archive failed")
+            stamp.write_text(" ".join(source.paths))
+        if missing:
+            raise LookupError("Sources are missing. Run these, then try again:\n" + "\n".join(dict.fromkeys(missing)))
+
+    def of(self, serves):
+        """The sources that serve an Oro version or a check."""
+        return [source for source in self.sources if serves in source.serves]
+
+    def path(self, repository, serves):
+        """The checkout of one repository for an Oro version or a check."""
+        source = next(source for source in self.of(serves) if source.repository == repository)
+        return self.directory / source.directory
+
+    def lock(self, version):
+        """The application of an Oro version: its composer.json and its composer.lock."""
+        source = next(s for s in self.of("lock") if version in s.serves)
+        place = self.directory / source.directory
+        return json.loads((place / "composer.json").read_text()), json.loads((place / "composer.lock").read_text())
+
+    def autoload(self, version):
+        """What Composer's autoloader would be told: namespaces with their directories, and files to load at once."""
+        namespaces, files = {}, []
+        for source in self.of(version):
+            place = self.directory / source.directory
+            if not (place / "composer.json").is_file():
+                continue
+            rules = json.loads((place / "composer.json").read_text()).get("autoload", {})
+            for prefix, paths in rules.get("psr-4", {}).items():
+                for path in [paths] if isinstance(paths, str) else paths:
+                    namespaces.setdefault(prefix, []).append(f"{place}/{path.strip('/')}".rstrip("/"))
+            files += [f"{place}/{file}" for file in rules.get("files", [])]
+        return {"namespaces": namespaces, "files": files}
