@@ -1,7 +1,7 @@
 /**
  * A clock that a test moves on: what `setTimeout` and `performance.now` go by.
  *
- * With `ticks` timers fire at whole multiples of it only, as in a tab that nobody looks at.
+ * With a `tick` timers fire at whole multiples of it only, as in a tab that nobody looks at.
  */
 export class Clock {
   #now = 0;
