@@ -1,14 +1,15 @@
 /**
  * The client that an application holds: topics to listen to, messages to publish, procedures to call.
  *
- * Owns the subscriptions, which outlive sockets and are sent again after each WELCOME, and the pending calls, which do not.
- * Bounds: `MAX_PENDING_CALLS` calls, each with a time limit; what is sent is bounded by `socket.js`. Nothing is queued while
- * there is no connection: `publish` says `false`, `call` rejects.
+ * Owns the subscriptions, which outlive sockets, and the pending calls, which do not. Bounds: `MAX_PENDING_CALLS` calls, each
+ * with a time limit; what is sent is bounded by `socket.js`. No message is queued while there is no connection: `publish` says
+ * `false`, `call` rejects.
  */
 import { Callbacks } from './callbacks.js';
 import { Socket } from './socket.js';
+import { Subscriptions } from './subscriptions.js';
 import { ticketsBy, ticketsFrom, withoutTicket } from './ticket.js';
-import { encodeCall, encodePublish, encodeSubscribe, encodeUnsubscribe } from './wamp.js';
+import { encodeCall, encodePublish } from './wamp.js';
 
 const CONNECT_TIMEOUT_MS = 10_000;
 const CALL_TIMEOUT_MS = 10_000;
@@ -78,8 +79,7 @@ export class CallError extends Error {
 export class OrosyncClient {
   #socket;
   #callTimeoutMs;
-  /** @type {Map<string, Callbacks<unknown>>} */
-  #subscriptions = new Map();
+  #subscriptions = new Subscriptions((text) => this.#socket.send(text));
   /** @type {Map<string, PendingCall>} */
   #calls = new Map();
   #callCount = 0;
@@ -149,19 +149,7 @@ export class OrosyncClient {
    */
   subscribe(topic, callback) {
     checkName('topic', topic);
-    const callbacks = this.#subscriptions.get(topic) ?? new Callbacks();
-    const remove = callbacks.add(callback);
-    if (!this.#subscriptions.has(topic)) {
-      this.#subscriptions.set(topic, callbacks);
-      this.#socket.send(encodeSubscribe(topic));
-    }
-    return () => {
-      remove();
-      if (callbacks.isEmpty && this.#subscriptions.get(topic) === callbacks) {
-        this.#subscriptions.delete(topic);
-        this.#socket.send(encodeUnsubscribe(topic));
-      }
-    };
+    return this.#subscriptions.add(topic, callback);
   }
 
   /**
@@ -203,14 +191,13 @@ export class OrosyncClient {
 
   /** @param {string} sessionId */
   #opened(sessionId) {
-    for (const topic of this.#subscriptions.keys()) {
-      this.#socket.send(encodeSubscribe(topic));
-    }
+    this.#subscriptions.opened();
     this.#events.connected.call({ sessionId });
   }
 
   /** @param {import('./socket.js').Ended} ended */
   #ended(ended) {
+    this.#subscriptions.ended();
     const calls = [...this.#calls.values()];
     this.#calls.clear();
     for (const { procedure, reject, limit } of calls) {
@@ -224,7 +211,7 @@ export class OrosyncClient {
   #received(message) {
     switch (message.type) {
       case 'event':
-        this.#subscriptions.get(message.topic)?.call(message.payload);
+        this.#subscriptions.call(message.topic, message.payload);
         break;
       case 'callResult':
         this.#settle(message.callId)?.resolve(message.result);

@@ -15,19 +15,21 @@
  *
  *   close() from any: closed. pagehide from any but closed and refused: suspended; from there pageshow or connect(): asking.
  *
- * Owns the socket, the timer of the present state and the listeners on the page; all of them end with `close()`. Bounds: one
- * time limit for the ticket, the same again from there to WELCOME. Does not know what is subscribed or called.
- *
- * A browser's WebSocket tells nobody about pings, so a silent connection cannot be told from an idle one here: it is the
- * server that notices, and ends it.
+ * Owns the socket, the timer of the present state, the heartbeat of an open connection and the listeners on the page; all of
+ * them end with `close()`. Bounds: one time limit for the ticket, the same again from there to WELCOME. Does not know what is
+ * subscribed or called.
  */
 import { Backoff, comeBack } from './backoff.js';
 import { report } from './callbacks.js';
-import { TicketRefusedError } from './ticket.js';
-import { SUBPROTOCOLS, decode } from './wamp.js';
+import { Heartbeat } from './heartbeat.js';
+import { TicketRefusedError, withTries } from './ticket.js';
+import { SUBPROTOCOLS, decode, encodeCall } from './wamp.js';
 
 /** What was sent but not yet taken by the network, in bytes. Beyond it `send` refuses. */
 const MAX_BUFFERED_BYTES = 1024 * 1024;
+
+/** A procedure of the server that does nothing. One that does not know it says so, which is an answer too. */
+const PING = encodeCall('orosync-heartbeat', 'orosync/ping', []);
 
 const NO_SOCKET = 0;
 const NORMAL_CLOSE = 1000;
@@ -39,8 +41,8 @@ const NO_CLOSE_FRAME = 1006;
 /** @typedef {{ name: 'opening', socket: WebSocket, limit: Timer }} Opening  a socket was opened; no WELCOME yet */
 /** @typedef {{ name: 'open', socket: WebSocket, sessionId: string }} Open */
 /**
- * @typedef {{ name: 'waiting', timer: Timer, mayHurry: boolean }} Waiting  for the next attempt; `mayHurry`: not if the server
- *   has asked to be left alone for a while
+ * @typedef {{ name: 'waiting', timer: Timer, mayHurry: boolean, isAfterSilence: boolean }} Waiting  for the next attempt;
+ *   `mayHurry`: not if the server has asked to be left alone for a while; `isAfterSilence`: packets have vanished
  */
 /** @typedef {{ name: 'refused' }} Refused  coming back would not help; only `connect()` tries again */
 /** @typedef {{ name: 'suspended' }} Suspended  the page is in the back/forward cache, or about to end */
@@ -78,6 +80,7 @@ export class Socket {
   #settings;
   #handlers;
   #backoff = new Backoff();
+  #heartbeat;
   /** @type {State} */
   #state = { name: 'closed' };
   /** Takes the listeners off the page again. @type {AbortController | null} */
@@ -90,6 +93,10 @@ export class Socket {
   constructor(settings, handlers) {
     this.#settings = settings;
     this.#handlers = handlers;
+    this.#heartbeat = new Heartbeat(
+      { ask: () => this.#ping(), unsent: () => this.#unsent(), lost: () => this.#lost() },
+      settings.random,
+    );
   }
 
   /** @type {StateName} */
@@ -143,8 +150,10 @@ export class Socket {
   }
 
   #ask() {
+    const isAfterSilence = this.#state.name === 'waiting' && this.#state.isAfterSilence;
     this.#release();
-    const { ticket, connectTimeoutMs } = this.#settings;
+    const { connectTimeoutMs } = this.#settings;
+    const ticket = isAfterSilence ? withTries(this.#settings.ticket) : this.#settings.ticket;
     const abort = new AbortController();
     const limit = setTimeout(
       () => this.#failed(NO_SOCKET, `no ticket within ${connectTimeoutMs} ms`, 'soon'),
@@ -206,6 +215,9 @@ export class Socket {
     if (!this.#isPresent(socket)) {
       return;
     }
+    if (this.#state.name === 'open') {
+      this.#heartbeat.heard();
+    }
     let message;
     try {
       message = decode(data);
@@ -216,6 +228,7 @@ export class Socket {
     if (this.#state.name === 'opening' && message.type === 'welcome') {
       clearTimeout(this.#state.limit);
       this.#backoff.opened(performance.now());
+      this.#heartbeat.heard();
       this.#enter({ name: 'open', socket, sessionId: message.sessionId });
       if (this.#isPresent(socket)) {
         this.#handlers.onOpen(message.sessionId);
@@ -238,7 +251,7 @@ export class Socket {
     }
     const delay = this.#backoff.ended(when, performance.now(), this.#settings.random());
     const timer = setTimeout(() => this.#ask(), delay);
-    this.#end({ name: 'waiting', timer, mayHurry: when === 'soon' }, { code, reason, willRetry: true, delay });
+    this.#end({ name: 'waiting', timer, mayHurry: when === 'soon', isAfterSilence: false }, { code, reason, willRetry: true, delay });
   }
 
   #suspend() {
@@ -247,11 +260,31 @@ export class Socket {
     }
   }
 
-  /** What kept us from the server may be over. */
-  #hurry() {
+  /** What kept us from the server may be over, and so may be the path of a connection that looks open. */
+  #look() {
     if (this.#state.name === 'waiting' && this.#state.mayHurry) {
       this.#ask();
     }
+    this.#heartbeat.look();
+  }
+
+  /** Behind all else that waits to be sent, and whatever its amount. */
+  #ping() {
+    if (this.#state.name === 'open') {
+      this.#state.socket.send(PING);
+    }
+  }
+
+  #unsent() {
+    return this.#state.name === 'open' ? this.#state.socket.bufferedAmount : 0;
+  }
+
+  /** Comes back at once: pages that lose the same server have asked it at different times. */
+  #lost() {
+    this.#backoff.ended('soon', performance.now(), this.#settings.random());
+    const timer = setTimeout(() => this.#ask(), 0);
+    const ended = { code: NO_CLOSE_FRAME, reason: 'the server does not answer', willRetry: true, delay: 0 };
+    this.#end({ name: 'waiting', timer, mayHurry: true, isAfterSilence: true }, ended);
   }
 
   /**
@@ -282,6 +315,7 @@ export class Socket {
         state.socket.close(NORMAL_CLOSE);
         break;
       case 'open':
+        this.#heartbeat.stop();
         state.socket.close(NORMAL_CLOSE);
         break;
       case 'waiting':
@@ -319,13 +353,15 @@ export class Socket {
     this.#listening = new AbortController();
     const { signal } = this.#listening;
     // Neither exists outside of a browser; `document` does not in a worker.
-    globalThis.window?.addEventListener('online', () => this.#hurry(), { signal });
+    globalThis.window?.addEventListener('online', () => this.#look(), { signal });
     globalThis.window?.addEventListener('pagehide', () => this.#suspend(), { signal });
     globalThis.window?.addEventListener(
       'pageshow',
       ({ persisted }) => {
         if (persisted && this.#state.name === 'suspended') {
           this.#ask();
+        } else if (persisted) {
+          this.#look();
         }
       },
       { signal },
@@ -334,7 +370,7 @@ export class Socket {
       'visibilitychange',
       () => {
         if (document.visibilityState === 'visible') {
-          this.#hurry();
+          this.#look();
         }
       },
       { signal },

@@ -20,6 +20,11 @@ export class TicketRefusedError extends Error {
   name = 'TicketRefusedError';
 }
 
+/** A browser keeps up to six HTTP/1.1 connections to a host. */
+const KEPT_CONNECTIONS = 6;
+const TRY_MS = 750;
+const LATE = Symbol('late');
+
 /** @type {TicketSource} */
 export const withoutTicket = async () => null;
 
@@ -64,6 +69,47 @@ export const ticketsFrom = (url, headers) => async (signal) => {
   }
   return ticketIn(await response.text(), url);
 };
+
+/**
+ * The same source where packets have vanished: the connections that the browser keeps may be as dead as the one that was
+ * lost, and each goes only with a request that was given up. So the first requests get little time; the last has all that is left.
+ *
+ * @type {(give: TicketSource) => TicketSource}
+ */
+export const withTries = (give) => async (signal) => {
+  for (let tries = 0; tries < KEPT_CONNECTIONS && !signal.aborted; tries += 1) {
+    const ticket = await tryFor(TRY_MS, give, signal);
+    if (ticket !== LATE) {
+      return ticket;
+    }
+  }
+  return give(signal);
+};
+
+/**
+ * @param {number} milliseconds
+ * @param {TicketSource} give
+ * @param {AbortSignal} signal
+ * @returns {Promise<string | null | typeof LATE>}
+ */
+async function tryFor(milliseconds, give, signal) {
+  const abort = new AbortController();
+  const stop = () => abort.abort();
+  signal.addEventListener('abort', stop);
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let limit;
+  /** @type {Promise<typeof LATE>} */
+  const late = new Promise((resolve) => {
+    limit = setTimeout(() => resolve(LATE), milliseconds);
+  });
+  try {
+    return await Promise.race([give(abort.signal), late]);
+  } finally {
+    clearTimeout(limit);
+    signal.removeEventListener('abort', stop);
+    stop();
+  }
+}
 
 /** Browsers hide a redirect's status (0, type "opaqueredirect"); other runtimes show it. @type {(response: Response) => boolean} */
 const isRedirect = ({ type, status }) => type === 'opaqueredirect' || (status >= 300 && status < 400);

@@ -73,6 +73,28 @@ describe('subscriptions', () => {
     assert.deepEqual(await session.messages.takeMany(2), [[5, 'a'], [7, 'b', 'hello']]);
   });
 
+  it('wait while the server does not read, and are sent when it does', async (t) => {
+    const server = await startServer(t);
+    const { client, session } = await connectedClient(server, t);
+    client.subscribe('given up', () => {})();
+    const stop = client.subscribe('ended', () => {});
+    await session.messages.takeMany(3);
+    session.webSocket.pause();
+    let accepted = 0;
+    while (client.publish('a', 'x'.repeat(256 * 1024))) {
+      accepted += 1;
+      await new Promise(setImmediate);
+    }
+    const events = subscribed(client, 'b');
+    client.subscribe('unwanted by then', () => {})();
+    stop();
+    session.webSocket.resume();
+    await session.messages.takeMany(accepted);
+    assert.deepEqual(await session.messages.takeMany(2), [[5, 'b'], [6, 'ended']]);
+    session.publish('b', 'heard');
+    assert.equal(await events.take(), 'heard');
+  });
+
   it('that are refused are reported, and the others go on', async (t) => {
     const server = await startServer(t);
     const { client, session } = await connectedClient(server, t);

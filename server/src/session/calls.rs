@@ -2,6 +2,7 @@
 //!
 //! | procedure | arguments | result |
 //! | --- | --- | --- |
+//! | `orosync/ping` | none | `null`: a browser tells a page nothing of pings, so a page asks by a call whether the path still works |
 //! | `orosync/session` | none | who this session is to the server: `{session, role, user, uid, org, server}` |
 //!
 //! OroPlatform calls none and ships none, so our names cannot collide.
@@ -16,6 +17,7 @@ use super::SERVER_IDENT;
 /// Runs a procedure; the answer has the id of the call, as it was sent.
 pub fn call(call_id: Payload, procedure: &str, session: SessionId, identity: &Identity) -> ServerMessage {
     match procedure {
+        "orosync/ping" => ServerMessage::CallResult { call_id, result: Payload::null() },
         "orosync/session" => {
             let description = Description {
                 session: session.to_string(),

@@ -1,0 +1,56 @@
+/**
+ * A clock that a test moves on: what `setTimeout` and `performance.now` go by.
+ *
+ * With a `tick` timers fire at whole multiples of it only, as in a tab that nobody looks at.
+ */
+export class Clock {
+  #now = 0;
+  #tick;
+  /** @type {Map<object, { due: number, callback: () => void }>} */
+  #timers = new Map();
+
+  /** @param {import('node:test').TestContext} t @param {{ tick?: number }} [options] */
+  constructor(t, { tick = 1 } = {}) {
+    this.#tick = tick;
+    t.mock.method(performance, 'now', () => this.#now);
+    t.mock.method(globalThis, 'setTimeout', (callback, delay) => {
+      const timer = {};
+      this.#timers.set(timer, { due: Math.ceil((this.#now + delay) / this.#tick) * this.#tick, callback });
+      return timer;
+    });
+    t.mock.method(globalThis, 'clearTimeout', (timer) => this.#timers.delete(timer));
+  }
+
+  get now() {
+    return this.#now;
+  }
+
+  /** How many timers there are. */
+  get timers() {
+    return this.#timers.size;
+  }
+
+  /** Timers are on time again; those that are late fire with the next `pass`. */
+  hurry() {
+    this.#tick = 1;
+    for (const timer of this.#timers.values()) {
+      timer.due = Math.min(timer.due, this.#now);
+    }
+  }
+
+  /** Lets time pass. @param {number} milliseconds */
+  pass(milliseconds) {
+    const end = this.#now + milliseconds;
+    for (;;) {
+      const [next] = [...this.#timers].filter(([, { due }]) => due <= end).sort(([, one], [, other]) => one.due - other.due);
+      if (next === undefined) {
+        break;
+      }
+      const [timer, { due, callback }] = next;
+      this.#timers.delete(timer);
+      this.#now = Math.max(this.#now, due);
+      callback();
+    }
+    this.#now = end;
+  }
+}

@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { withTries } from '../src/ticket.js';
+import { Clock } from './support/clock.js';
+
+/** A source of which the test says what becomes of each request. */
+function stage(t) {
+  const clock = new Clock(t);
+  const requests = [];
+  const give = withTries((signal) => new Promise((resolve, reject) => {
+    requests.push({ at: clock.now, signal, resolve, reject });
+  }));
+  const pass = async (milliseconds) => {
+    for (let passed = 0; passed < milliseconds; passed += 50) {
+      clock.pass(50);
+      await new Promise(setImmediate);
+    }
+  };
+  return { clock, requests, give, pass };
+}
+
+describe('a ticket after packets have vanished', () => {
+  it('is asked for once where the answer comes soon', async (t) => {
+    const { clock, requests, give, pass } = stage(t);
+    const ticket = give(new AbortController().signal);
+    await pass(500);
+    requests[0].resolve('good');
+    assert.equal(await ticket, 'good');
+    assert.equal(requests.length, 1);
+    assert.equal(clock.timers, 0);
+  });
+
+  it('is asked for on a new connection after the six that a browser keeps, within 5 s', async (t) => {
+    const { requests, give, pass } = stage(t);
+    const ticket = give(new AbortController().signal);
+    await pass(60_000);
+    assert.equal(requests.length, 7);
+    assert.deepEqual(requests.map(({ signal }) => signal.aborted), [true, true, true, true, true, true, false]);
+    assert.ok(requests.at(-1).at <= 5_000);
+    requests.at(-1).resolve('good');
+    assert.equal(await ticket, 'good');
+  });
+
+  it('fails as its source does', async (t) => {
+    const { requests, give } = stage(t);
+    const ticket = give(new AbortController().signal);
+    requests[0].reject(new Error('refused'));
+    await assert.rejects(ticket, /refused/);
+  });
+
+  it('is asked for no more when nobody wants it any more', async (t) => {
+    const { requests, give, pass } = stage(t);
+    const abort = new AbortController();
+    const ticket = give(abort.signal);
+    await pass(1_000);
+    abort.abort();
+    requests.at(-1).reject(new Error('aborted'));
+    await assert.rejects(ticket, /aborted/);
+    assert.equal(requests.length, 2);
+    assert.ok(requests.at(-1).signal.aborted);
+  });
+});
