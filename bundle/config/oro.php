@@ -17,8 +17,10 @@ use Orosync\Oro\OroUserClaims;
 use Orosync\Oro\RootTransaction;
 use Orosync\Oro\Topics\ApplicationTopics;
 use Orosync\Oro\Topics\MigrateCommand;
+use Orosync\Oro\Topics\Obstacles;
 use Orosync\Oro\Topics\RouteTranslator;
 use Orosync\Oro\Topics\RunningServer;
+use Orosync\Oro\Topics\ServerAtPort;
 use Orosync\Oro\Topics\TopicsExportCommand;
 use Orosync\Publishing\PublisherInterface;
 use Orosync\Ticket\TicketIssuerInterface;
@@ -94,7 +96,16 @@ return static function (ContainerConfigurator $container): void {
         ->arg('$topics', service('orosync.oro.topics'))
         ->arg('$server', service('orosync.oro.running_server'))
         ->tag('console.command');
+    $services->set('orosync.oro.server_at_port', ServerAtPort::class);
+    $services->set('orosync.oro.obstacles', Obstacles::class)
+        ->arg('$publisher', service(PublisherInterface::class))
+        ->arg('$tickets', service(TicketIssuerInterface::class))
+        ->arg('$binary', service('orosync.server_binary'))
+        ->arg('$bind', service('orosync.bind_address'))
+        ->arg('$server', service('orosync.oro.server_at_port'))
+        ->arg('$publicDirectory', '%kernel.project_dir%/public');
     $services->set('orosync.oro.migrate_command', MigrateCommand::class)
+        ->arg('$obstacles', service('orosync.oro.obstacles'))
         ->arg('$topics', service('orosync.oro.topics'))
         ->arg('$parameters', service('parameter_bag'))
         ->arg('$frontend', service('orosync.frontend_endpoint'))

@@ -32,6 +32,11 @@ final class MigrateCommand extends Command
         'push handler' => 'publish where it was pushed, through oro_sync.websocket_client',
     ];
 
+    /** What an application's own class in the place of one of Oro's goes without. */
+    private const REPLACED = [
+        'oro_sync.event_listener.doctrine_tag' => 'which keeps working as it does: its tags leave with the flush, not after the commit',
+    ];
+
     /**
      * @param list<array{kind: string, id: string, class: string}> $parts   what was registered for the old server
      * @param list<array{kind: string, id: string, class: string}> $changes what stands around or in place of Oro's
@@ -41,6 +46,7 @@ final class MigrateCommand extends Command
         private readonly ContainerBagInterface $parameters,
         private readonly FrontendEndpoint $frontend,
         private readonly BindAddress $bind,
+        private readonly Obstacles $obstacles,
         private readonly array $parts,
         private readonly array $changes,
     ) {
@@ -51,6 +57,7 @@ final class MigrateCommand extends Command
     {
         $io = new SymfonyStyle($input, $output);
         $translation = $this->topics->translation();
+        $this->section($io, 'This machine: repair', $this->obstacles->find(), 'Extension, server and addresses are as they should be.');
         $this->section($io, 'Parameters', $this->parameterLines(), 'None is set; see the tree "orosync:".');
         $this->section($io, 'Topics', [
             ...array_map(static fn (string $pattern): string => $pattern . ': built in', $translation->builtIn),
@@ -72,10 +79,11 @@ final class MigrateCommand extends Command
             ), $this->parts),
         ], 'Nothing to decide: all handlers are Oro\'s own.');
         $this->section($io, 'Decorators: look at them', array_map(static fn (array $change): string => sprintf(
-            '%s (service %s) %s, which works over the extension now',
+            '%s (service %s) %s, %s',
             $change['class'],
             $change['id'],
             $change['kind'],
+            self::REPLACED[$change['id']] ?? 'which works over the extension now',
         ), $this->changes), 'None of Oro\'s services is decorated or replaced.');
         $this->section($io, 'Origins, by orosync:topics:export', $this->originLines(), '');
         $this->section($io, 'NGINX', $this->nginxLines(), '');

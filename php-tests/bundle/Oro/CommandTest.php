@@ -4,7 +4,10 @@ declare(strict_types=1);
 
 namespace Orosync\Tests\Oro;
 
+use Orosync\Oro\Topics\MigrateCommand;
 use Orosync\Oro\Topics\RouteTranslator;
+use Symfony\Component\Console\Tester\CommandTester;
+use Symfony\Component\DependencyInjection\ParameterBag\ContainerBag;
 
 final class CommandTest extends OroTestCase
 {
@@ -127,6 +130,27 @@ final class CommandTest extends OroTestCase
         ) {
             self::assertStringContainsString($line, $report);
         }
+    }
+
+    public function testMigrateSaysWhatASubclassOfOrosTagListenerGoesWithout(): void
+    {
+        $container = $this->boot();
+        $command = new CommandTester(new MigrateCommand(
+            $container->get('orosync.oro.topics'),
+            new ContainerBag($container),
+            $container->get('orosync.frontend_endpoint'),
+            $container->get('orosync.bind_address'),
+            $container->get('orosync.oro.obstacles'),
+            [],
+            [['kind' => 'is in the place of Oro\'s own class', 'id' => 'oro_sync.event_listener.doctrine_tag', 'class' => 'Acme\TagListener']],
+        ));
+        $command->execute([]);
+
+        self::assertStringContainsString(
+            'Acme\TagListener (service oro_sync.event_listener.doctrine_tag) is in the place of Oro\'s own class, '
+            . 'which keeps working as it does: its tags leave with the flush, not after the commit',
+            $command->getDisplay(true),
+        );
     }
 
     public function testMigrateOfAStockOroHasNothingToDecide(): void

@@ -162,6 +162,16 @@ final class RoundTripTest extends OroTestCase
         self::assertTrue($this->container()->get(PublisherInterface::class)->flush(20.0));
     }
 
+    public function testMigrateTellsItsOwnServerFromThatOfAnotherApplication(): void
+    {
+        $this->startServer();
+        $another = 'has an orosync-server with another secret.';
+        self::assertStringNotContainsString($another, $this->migrate());
+
+        $this->boot(['secret' => str_repeat('another application\'s ', 2)] + $this->orosync(), self::WITH);
+        self::assertStringContainsString('127.0.0.1:' . $this->port . ' ' . $another, $this->migrate());
+    }
+
     public function testADeploymentFindsOutWhetherTheServerHasItsTopicsAndAReloadClosesNoSession(): void
     {
         file_put_contents($this->topics, "[auth]\nallowed_origins = [\"crm.example.com\", \"localhost\", \"127.0.0.1\"]\n");
@@ -221,6 +231,14 @@ final class RoundTripTest extends OroTestCase
     private function open(?UserInterface $user): Page
     {
         return Page::open($this->port, $this->container()->get('oro_sync.authentication.ticket_provider')->generateTicket($user));
+    }
+
+    private function migrate(): string
+    {
+        $console = $this->console();
+        $console->run(['command' => 'orosync:migrate']);
+
+        return $console->getDisplay(true);
     }
 
     private function export(): void

@@ -1,0 +1,104 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Orosync\Tests\Oro;
+
+use Orosync\Command\ServerBinary;
+use Orosync\Endpoint\BindAddress;
+use Orosync\Oro\Topics\Obstacles;
+use Orosync\Oro\Topics\ServerAtPort;
+use Orosync\Publishing\AbsentPublisher;
+use Orosync\Publishing\OutageLog;
+use Orosync\Publishing\PublisherInterface;
+use Orosync\Tests\Application\ReadableTicketIssuer;
+use Orosync\Tests\RecordingPublisher;
+use Orosync\Ticket\TicketIssuerInterface;
+use PHPUnit\Framework\TestCase;
+use Psr\Log\LogLevel;
+use Psr\Log\NullLogger;
+use Symfony\Component\Filesystem\Filesystem;
+
+/** What orosync:migrate says about the machine that it runs on. */
+final class ObstaclesTest extends TestCase
+{
+    private string $directory;
+
+    protected function setUp(): void
+    {
+        $this->directory = getenv('OROSYNC_TEST_DIRECTORY') . '/obstacles-' . bin2hex(random_bytes(4));
+        mkdir($this->directory);
+    }
+
+    public function testWhereAllIsWellThereAreNone(): void
+    {
+        (new Filesystem())->dumpFile($this->directory . '/bundles/orosync/js/sync.js', '');
+
+        self::assertSame([], $this->find());
+    }
+
+    public function testAPublisherThatCannotSendSaysWhy(): void
+    {
+        $absent = new AbsentPublisher('the PHP extension "orosync" is not loaded (cli).', LogLevel::WARNING, new OutageLog($this->directory, new NullLogger()));
+
+        // Nor can it mint the ticket that a look at the port takes; that is one cause and one line.
+        self::assertSame(
+            ['Nothing is sent: the PHP extension "orosync" is not loaded (cli).'],
+            $this->find(publisher: $absent, tickets: $absent, address: '//127.0.0.1:1'),
+        );
+    }
+
+    public function testAServerThatIsNotInstalledIsTold(): void
+    {
+        self::assertSame(
+            ['orosync.server.binary: "/nowhere/orosync-server" is not an executable file.'],
+            $this->find(binary: '/nowhere/orosync-server'),
+        );
+    }
+
+    public function testAPortOfAnotherProgramIsTold(): void
+    {
+        // It accepts connections and never answers; the old server would answer something else than ours.
+        $program = stream_socket_server('tcp://127.0.0.1:0');
+        $address = stream_socket_get_name($program, false);
+
+        $found = $this->find(address: '//' . $address);
+        self::assertCount(1, $found);
+        self::assertStringStartsWith($address . ' has another program, which is no orosync-server. If it is Oro\'s old server, stop it first;', $found[0]);
+    }
+
+    public function testAnAddressThatIsNoneIsTold(): void
+    {
+        $found = $this->find(address: '//127.0.0.1:http');
+
+        self::assertCount(1, $found);
+        self::assertStringStartsWith('websocket_server_dsn', $found[0]);
+    }
+
+    public function testOurClientInThePlaceOfOrosJavaScriptIsTold(): void
+    {
+        (new Filesystem())->mirror(\dirname(__DIR__, 3) . '/js/src', $this->directory . '/bundles/orosync');
+
+        self::assertSame(
+            [$this->directory . '/bundles/orosync holds Orosync\'s browser client in the place of Oro\'s JavaScript. Run oro:assets:install.'],
+            $this->find(),
+        );
+    }
+
+    /** @return list<string> */
+    private function find(
+        ?PublisherInterface $publisher = null,
+        ?TicketIssuerInterface $tickets = null,
+        string $binary = \PHP_BINARY,
+        string $address = '',
+    ): array {
+        return (new Obstacles(
+            $publisher ?? new RecordingPublisher(),
+            $tickets ?? new ReadableTicketIssuer(),
+            new ServerBinary($binary, []),
+            new BindAddress(['key' => 'websocket_server_dsn', 'dsn' => $address]),
+            new ServerAtPort(),
+            $this->directory,
+        ))->find();
+    }
+}
