@@ -9,7 +9,7 @@ use Doctrine\ORM\Event\OnFlushEventArgs;
 use Doctrine\ORM\Event\PostFlushEventArgs;
 use Doctrine\Persistence\Mapping\ClassMetadata;
 use Orosync\ContentTag\Transaction\UncommittedTags;
-use Psr\Log\LoggerInterface;
+use Orosync\Entry\Guard;
 use Symfony\Contracts\Service\ResetInterface;
 
 /**
@@ -20,6 +20,8 @@ use Symfony\Contracts\Service\ResetInterface;
  */
 final class ContentTagListener implements ResetInterface
 {
+    private const LOST = 'A change is not announced';
+
     /**
      * Tags of the flushes that have begun and not ended, innermost last: a listener may flush within a flush. A flush
      * that failed leaves its tags behind, which nobody announces; its entity manager is closed.
@@ -31,12 +33,15 @@ final class ContentTagListener implements ResetInterface
     /** @var array<class-string, bool> whether the changes of a class are left out; by the setting, or asked once */
     private array $skipped;
 
-    /** @param list<class-string> $skip entity classes whose changes are not announced */
+    /**
+     * @param \Closure(): TagGeneratorInterface $tags
+     * @param list<class-string>                $skip entity classes whose changes are not announced
+     */
     public function __construct(
-        private readonly TagGeneratorInterface $tags,
-        private readonly TagAnnouncer $announcer,
+        private readonly \Closure $tags,
+        private readonly TagAnnouncerInterface $announcer,
         private readonly UncommittedTags $uncommitted,
-        private readonly LoggerInterface $logger,
+        private readonly Guard $guard,
         array $skip,
     ) {
         $this->begun = new \WeakMap();
@@ -47,16 +52,8 @@ final class ContentTagListener implements ResetInterface
     public function onFlush(OnFlushEventArgs $event): void
     {
         $manager = $event->getObjectManager();
-        try {
-            $tags = $this->tagsOf($manager);
-        } catch (\Throwable $e) {
-            // A generator of the application's: what it cannot name can still be saved.
-            $this->logger->error(
-                'A change is not announced: {reason}',
-                ['reason' => $e->getMessage(), 'exception' => $e],
-            );
-            $tags = [];
-        }
+        // Generators are the application's too: what they cannot name can still be saved.
+        $tags = $this->guard->run(self::LOST, fn (): array => $this->tagsOf($manager), []);
         $this->begun[$manager] = [...$this->begun[$manager] ?? [], $tags];
     }
 
@@ -66,9 +63,14 @@ final class ContentTagListener implements ResetInterface
         $flushes = $this->begun[$manager] ?? [];
         $tags = array_pop($flushes);
         $this->begun[$manager] = $flushes;
-        if (null !== $tags && !$this->uncommitted->hold($manager->getConnection(), $tags)) {
-            $this->announcer->announce($tags);
+        if ([] === ($tags ?? [])) {
+            return;
         }
+        $this->guard->run(self::LOST, function () use ($manager, $tags): void {
+            if (!$this->uncommitted->hold($manager->getConnection(), $tags)) {
+                $this->announcer->announce($tags);
+            }
+        });
     }
 
     public function reset(): void
@@ -98,7 +100,7 @@ final class ContentTagListener implements ResetInterface
         $tags = [];
         foreach ($entities as [$entity, $withCollection]) {
             if (!$this->isSkipped($manager->getClassMetadata($entity::class))) {
-                array_push($tags, ...$this->tags->generate($entity, $withCollection));
+                array_push($tags, ...($this->tags)()->generate($entity, $withCollection));
             }
         }
 

@@ -5,7 +5,6 @@ declare(strict_types=1);
 namespace Orosync\DependencyInjection;
 
 use Orosync\ContentTag\TagGeneratorInterface;
-use Orosync\Controller\TicketController;
 use Orosync\Endpoint\BindAddress;
 use Orosync\Endpoint\Dsn;
 use Orosync\Endpoint\InvalidEndpointException;
@@ -58,7 +57,7 @@ final class OrosyncExtension extends Extension
             'orosync.server_binary' => ['$configured' => $config['server']['binary']],
             'orosync.server_command' => ['$configFile' => $config['server']['config']],
             'orosync.ticket_origins' => ['$hosts' => $config['ticket']['origins']],
-            TicketController::class => ['$ttl' => $config['ticket']['ttl']],
+            'orosync.browser_tickets' => ['$ttl' => $config['ticket']['ttl']],
             'orosync.maintenance_mode' => ['$file' => $config['maintenance']['flag_file']],
             'orosync.content_tag_listener' => ['$skip' => $config['content_tags']['skip']],
         ];
@@ -74,7 +73,6 @@ final class OrosyncExtension extends Extension
         }
         if (isset($container->getParameter('kernel.bundles')['OroSyncBundle'])) {
             $loader->load('oro.php');
-            $container->getDefinition('orosync.oro.ticket_provider')->setArgument('$ttl', $config['ticket']['ttl']);
             if ([] === $config['ticket']['origins']) {
                 $container->setAlias('orosync.ticket_origins', 'orosync.oro.ticket_origins');
             }

@@ -17,6 +17,8 @@ use Orosync\Publishing\PublisherInterface;
 use Orosync\Tests\Application\ManagerRegistry;
 use Orosync\Tests\Application\ReadableTicketIssuer;
 use Orosync\Tests\Application\RecordingLogger;
+use Orosync\Tests\Entry\Entries;
+use Orosync\Tests\Entry\Failure;
 use Orosync\Tests\RecordingPublisher;
 use Orosync\Ticket\TicketIssuerInterface;
 use Symfony\Bridge\Doctrine\ContainerAwareEventManager;
@@ -43,7 +45,7 @@ final class OroKernel extends Kernel implements CompilerPassInterface
     /**
      * @param array<string, mixed> $orosync the tree `orosync:`
      * @param list<string>         $with    "publisher" and "tickets" (the bundle's own instead of those that record);
-     *                                      "acme" (a third party's handlers, routes and grants), "acme decorator"
+     *                                      "acme" (a third party's handlers, routes and grants), "acme decorator"; a {@see Failure}
      * @param array<string, mixed> $parameters
      */
     public function __construct(
@@ -83,6 +85,8 @@ final class OroKernel extends Kernel implements CompilerPassInterface
     /** Tests look at services that nothing else asks for: they would be removed. The tag is DoctrineBundle's business. */
     public function process(ContainerBuilder $container): void
     {
+        Entries::note($container);
+        Failure::apply($container, $this->with);
         foreach ($container->getDefinitions() as $id => $definition) {
             if (preg_match('/^(orosync|oro_sync|security\.untracked_token_storage|twig$)/', $id) && !$definition->isAbstract()) {
                 $definition->setPublic(true);
