@@ -19,7 +19,7 @@ use Symfony\Component\HttpKernel\Bundle\Bundle;
  *
  * Where to read on: `Publishing/` (the way out of PHP), `ContentTag/` (what a flush has changed), `Ticket/` (who a
  * browser is), `Endpoint/` (who listens where), `Maintenance/`, `Twig/` (what a page needs), `Command/` (the server),
- * `Oro/` (Oro's own services over ours),
+ * `Oro/` (Oro's own services over ours), `Entry/` (why nothing of ours breaks what the application does),
  * `Messenger/`, `Notifier/` and `Profiler/` (for those of Symfony), `Test/` (for the tests of an application).
  *
  * An Oro application registers {@see Oro\OrosyncOroBundle} instead.

@@ -40,14 +40,19 @@ final class MaintenanceCommand extends Command
 
             return Command::INVALID;
         }
-        $already = ('on' === $mode) === $this->mode->isOn();
         try {
-            $accepted = 'on' === $mode ? $this->mode->on() : $this->mode->off();
-        } catch (\RuntimeException $e) {
+            return $this->switch($mode, $io);
+        } catch (\Throwable $e) {
             $io->error($e->getMessage());
 
             return Command::FAILURE;
         }
+    }
+
+    private function switch(string $mode, SymfonyStyle $io): int
+    {
+        $already = ('on' === $mode) === $this->mode->isOn();
+        $accepted = 'on' === $mode ? $this->mode->on() : $this->mode->off();
         $io->writeln(sprintf('Maintenance mode %s %s.', $already ? 'was already' : 'is', $mode));
 
         // The mode is switched whether or not anybody could be told: a deployment goes on.

@@ -5,8 +5,6 @@ declare(strict_types=1);
 namespace Orosync\Command;
 
 use Orosync\Endpoint\BindAddress;
-use Orosync\Endpoint\InvalidEndpointException;
-use Orosync\Publishing\MissingSecretException;
 use Orosync\Publishing\SharedSecret;
 use Symfony\Component\Console\Attribute\AsCommand;
 use Symfony\Component\Console\Command\Command;
@@ -56,7 +54,7 @@ final class ServerCommand extends Command
     {
         try {
             return $this->serve($input, $output);
-        } catch (InvalidEndpointException | MissingSecretException | \RuntimeException $e) {
+        } catch (\Throwable $e) {
             $errors = $output instanceof ConsoleOutputInterface ? $output->getErrorOutput() : $output;
             $errors->writeln('<error>' . OutputFormatter::escape($e->getMessage()) . '</error>');
 

@@ -9,7 +9,7 @@ use Doctrine\ORM\Event\OnFlushEventArgs;
 use Doctrine\ORM\Event\PostFlushEventArgs;
 use Doctrine\Persistence\Mapping\ClassMetadata;
 use Orosync\ContentTag\Transaction\UncommittedTags;
-use Psr\Log\LoggerInterface;
+use Orosync\Entry\Guard;
 use Symfony\Contracts\Service\ResetInterface;
 
 /**
@@ -20,6 +20,8 @@ use Symfony\Contracts\Service\ResetInterface;
  */
 final class ContentTagListener implements ResetInterface
 {
+    private const LOST = 'A change is not announced';
+
     /**
      * Tags of the flushes that have begun and not ended, innermost last: a listener may flush within a flush. A flush
      * that failed leaves its tags behind, which nobody announces; its entity manager is closed.
@@ -31,12 +33,15 @@ final class ContentTagListener implements ResetInterface
     /** @var array<class-string, bool> whether the changes of a class are left out; by the setting, or asked once */
     private array $skipped;
 
-    /** @param list<class-string> $skip entity classes whose changes are not announced */
+    /**
+     * @param \Closure(): TagGeneratorInterface $tags
+     * @param list<class-string>                $skip entity classes whose changes are not announced
+     */
     public function __construct(
-        private readonly TagGeneratorInterface $tags,
-        private readonly TagAnnouncer $announcer,
+        private readonly \Closure $tags,
+        private readonly TagAnnouncerInterface $announcer,
         private readonly UncommittedTags $uncommitted,
-        private readonly LoggerInterface $logger,
+        private readonly Guard $guard,
         array $skip,
     ) {
         $this->begun = new \WeakMap();
@@ -47,7 +52,8 @@ final class ContentTagListener implements ResetInterface
     public function onFlush(OnFlushEventArgs $event): void
     {
         $manager = FlushingManager::of($event);
-        $this->begun[$manager] = [...$this->begun[$manager] ?? [], $this->tagsOf($manager)];
+        $tags = $this->guard->run(self::LOST, fn (): array => $this->tagsOf($manager), []);
+        $this->begun[$manager] = [...$this->begun[$manager] ?? [], $tags];
     }
 
     public function postFlush(PostFlushEventArgs $event): void
@@ -56,9 +62,14 @@ final class ContentTagListener implements ResetInterface
         $flushes = $this->begun[$manager] ?? [];
         $tags = array_pop($flushes);
         $this->begun[$manager] = $flushes;
-        if (null !== $tags && !$this->uncommitted->hold($manager->getConnection(), $tags)) {
-            $this->announcer->announce($tags);
+        if ([] === ($tags ?? [])) {
+            return;
         }
+        $this->guard->run(self::LOST, function () use ($manager, $tags): void {
+            if (!$this->uncommitted->hold($manager->getConnection(), $tags)) {
+                $this->announcer->announce($tags);
+            }
+        });
     }
 
     public function reset(): void
@@ -92,7 +103,7 @@ final class ContentTagListener implements ResetInterface
                 continue;
             }
             try {
-                array_push($tags, ...$this->tags->generate($entity, $withCollection));
+                array_push($tags, ...($this->tags)()->generate($entity, $withCollection));
             } catch (\Throwable $e) {
                 // A generator of the application's: what it cannot name can still be saved.
                 ++$failures;
@@ -101,10 +112,7 @@ final class ContentTagListener implements ResetInterface
         }
         if (isset($first)) {
             // An import may fail for each of its rows: one line for all.
-            $this->logger->error(
-                'A flush is announced without {failures} of its entities: {reason}',
-                ['failures' => $failures, 'reason' => $first->getMessage(), 'exception' => $first],
-            );
+            $this->guard->note(sprintf('A flush is announced without %d of its entities', $failures), $first);
         }
 
         return $tags;

@@ -4,12 +4,8 @@ declare(strict_types=1);
 
 namespace Orosync\Controller;
 
-use Orosync\Ticket\TicketIssuerInterface;
-use Orosync\Ticket\TicketOriginsInterface;
-use Orosync\Ticket\TicketUnavailableException;
-use Orosync\Ticket\TopicGrants;
-use Orosync\Ticket\UserClaimsInterface;
-use Psr\Log\LoggerInterface;
+use Orosync\Entry\Guard;
+use Orosync\Ticket\BrowserTickets;
 use Symfony\Component\HttpFoundation\JsonResponse;
 use Symfony\Component\HttpFoundation\Response;
 
@@ -22,30 +18,20 @@ use Symfony\Component\HttpFoundation\Response;
  */
 final class TicketController
 {
+    /** @param \Closure(): BrowserTickets $tickets */
     public function __construct(
-        private readonly TicketIssuerInterface $tickets,
-        private readonly UserClaimsInterface $user,
-        private readonly TopicGrants $grants,
-        private readonly TicketOriginsInterface $origins,
-        private readonly LoggerInterface $logger,
-        private readonly int $ttl,
+        private readonly \Closure $tickets,
+        private readonly Guard $guard,
     ) {
     }
 
     public function __invoke(): JsonResponse
     {
-        try {
-            $claims = $this->user->claims() + $this->grants->claimForCurrentUser() + $this->origins->claim();
-            $answer = ['ticket' => $this->tickets->issue($claims, $this->ttl)];
-            $status = Response::HTTP_OK;
-        } catch (TicketUnavailableException $e) {
-            $this->logger->error(
-                'No ticket for a browser: {reason}',
-                ['reason' => $e->getMessage(), 'exception' => $e],
-            );
-            $answer = ['error' => 'Live notifications are not available; the log of the application says why.'];
-            $status = Response::HTTP_SERVICE_UNAVAILABLE;
-        }
+        $ticket = $this->guard->run('No ticket for a browser', fn (): string => ($this->tickets)()->forCurrentUser());
+        $answer = null === $ticket
+            ? ['error' => 'Live notifications are not available; the log of the application says why.']
+            : ['ticket' => $ticket];
+        $status = null === $ticket ? Response::HTTP_SERVICE_UNAVAILABLE : Response::HTTP_OK;
 
         return new JsonResponse($answer, $status, ['Cache-Control' => 'no-store']);
     }

@@ -6,7 +6,6 @@ namespace Orosync\DependencyInjection;
 
 use Doctrine\DBAL\Driver\Middleware;
 use Orosync\ContentTag\TagGeneratorInterface;
-use Orosync\Controller\TicketController;
 use Orosync\Endpoint\BindAddress;
 use Orosync\Endpoint\Dsn;
 use Orosync\Endpoint\InvalidEndpointException;
@@ -69,7 +68,7 @@ final class OrosyncExtension extends Extension
             'orosync.server_binary' => ['$configured' => $config['server']['binary']],
             'orosync.server_command' => ['$configFile' => $config['server']['config']],
             'orosync.ticket_origins' => ['$hosts' => $config['ticket']['origins']],
-            TicketController::class => ['$ttl' => $config['ticket']['ttl']],
+            'orosync.browser_tickets' => ['$ttl' => $config['ticket']['ttl']],
             'orosync.maintenance_mode' => ['$file' => $config['maintenance']['flag_file']],
             'orosync.content_tag_listener' => ['$skip' => $config['content_tags']['skip']],
         ];
@@ -85,7 +84,6 @@ final class OrosyncExtension extends Extension
         }
         if ($isOro) {
             $loader->load('oro.php');
-            $container->getDefinition('orosync.oro.ticket_provider')->setArgument('$ttl', $config['ticket']['ttl']);
             if ([] === $config['ticket']['origins']) {
                 $container->setAlias('orosync.ticket_origins', 'orosync.oro.ticket_origins');
             }

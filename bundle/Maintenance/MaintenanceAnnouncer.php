@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace Orosync\Maintenance;
 
+use Orosync\Entry\Guard;
 use Orosync\Publishing\PublisherInterface;
 use Orosync\Ticket\UserClaimsInterface;
 
@@ -20,23 +21,32 @@ final class MaintenanceAnnouncer
     public function __construct(
         private readonly PublisherInterface $publisher,
         private readonly UserClaimsInterface $user,
+        private readonly Guard $guard,
     ) {
     }
 
     /** @return bool whether the message was accepted; {@see PublisherInterface::flush()} waits for its arrival */
     public function announceOn(): bool
     {
-        return $this->publisher->publish(self::TOPIC, ['isOn' => true, 'userId' => $this->userId()]);
+        return $this->announce(true);
     }
 
     /** @return bool likewise */
     public function announceOff(): bool
     {
-        return $this->publisher->publish(self::TOPIC, ['isOn' => false, 'userId' => $this->userId()]);
+        return $this->announce(false);
     }
 
-    private function userId(): ?int
+    /** The mode is switched whether or not anybody could be told. */
+    private function announce(bool $isOn): bool
     {
-        return $this->user->claims()['uid'] ?? null;
+        return $this->guard->run(
+            'Open pages do not know that the maintenance mode was switched; switching it again tells them',
+            fn (): bool => $this->publisher->publish(self::TOPIC, [
+                'isOn' => $isOn,
+                'userId' => $this->user->claims()['uid'] ?? null,
+            ]),
+            false,
+        );
     }
 }

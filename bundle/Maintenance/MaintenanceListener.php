@@ -4,20 +4,27 @@ declare(strict_types=1);
 
 namespace Orosync\Maintenance;
 
+use Orosync\Entry\Guard;
+
 /** Announces the maintenance mode of an Oro application, which dispatches `maintenance.on` and `maintenance.off`. */
 final class MaintenanceListener
 {
-    public function __construct(private readonly MaintenanceAnnouncer $announcer)
-    {
+    private const LOST = 'Open pages do not know that the maintenance mode was switched';
+
+    /** @param \Closure(): MaintenanceAnnouncer $announcer */
+    public function __construct(
+        private readonly \Closure $announcer,
+        private readonly Guard $guard,
+    ) {
     }
 
     public function onMaintenanceOn(): void
     {
-        $this->announcer->announceOn();
+        $this->guard->run(self::LOST, fn (): bool => ($this->announcer)()->announceOn(), false);
     }
 
     public function onMaintenanceOff(): void
     {
-        $this->announcer->announceOff();
+        $this->guard->run(self::LOST, fn (): bool => ($this->announcer)()->announceOff(), false);
     }
 }

@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace Orosync\Notifier;
 
+use Orosync\Entry\Guard;
 use Orosync\Publishing\PublisherInterface;
 use Symfony\Component\Notifier\Channel\ChannelInterface;
 use Symfony\Component\Notifier\Notification\Notification;
@@ -17,10 +18,14 @@ use Symfony\Component\Notifier\Recipient\RecipientInterface;
  */
 final class LiveChannel implements ChannelInterface
 {
-    /** @param string $topic with {uid} in the place of the user's id */
+    /**
+     * @param \Closure(): PublisherInterface $publisher
+     * @param string                         $topic     with {uid} in the place of the user's id
+     */
     public function __construct(
-        private readonly PublisherInterface $publisher,
+        private readonly \Closure $publisher,
         private readonly string $topic,
+        private readonly Guard $guard,
     ) {
     }
 
@@ -37,12 +42,16 @@ final class LiveChannel implements ChannelInterface
                 UserRecipientInterface::class,
             ));
         }
-        $this->publisher->publish(str_replace('{uid}', (string) $recipient->getUserId(), $this->topic), [
-            'subject' => $notification->getSubject(),
-            'content' => $notification->getContent(),
-            'importance' => $notification->getImportance(),
-            'emoji' => $notification->getEmoji(),
-        ]);
+        // The other channels of the notification come after this one.
+        $this->guard->run('A notification is not in the open pages of its recipient', fn (): bool => ($this->publisher)()->publish(
+            str_replace('{uid}', (string) $recipient->getUserId(), $this->topic),
+            [
+                'subject' => $notification->getSubject(),
+                'content' => $notification->getContent(),
+                'importance' => $notification->getImportance(),
+                'emoji' => $notification->getEmoji(),
+            ],
+        ), false);
     }
 
     public function supports(Notification $notification, RecipientInterface $recipient): bool

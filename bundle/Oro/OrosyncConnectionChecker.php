@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace Orosync\Oro;
 
 use Oro\Bundle\SyncBundle\Client\ConnectionChecker;
+use Orosync\Entry\Guard;
 use Orosync\Publishing\PublisherInterface;
 use Psr\Log\NullLogger;
 
@@ -16,8 +17,11 @@ use Psr\Log\NullLogger;
  */
 final class OrosyncConnectionChecker extends ConnectionChecker
 {
-    public function __construct(private readonly PublisherInterface $publisher)
-    {
+    /** @param \Closure(): PublisherInterface $publisher */
+    public function __construct(
+        private readonly \Closure $publisher,
+        private readonly Guard $guard,
+    ) {
         $this->logger = new NullLogger();
     }
 
@@ -28,7 +32,11 @@ final class OrosyncConnectionChecker extends ConnectionChecker
 
     public function isConfigured(): bool
     {
-        return $this->publisher->status()->accepts();
+        return $this->guard->run(
+            'Nothing is published, and pages do not connect',
+            fn (): bool => ($this->publisher)()->status()->accepts(),
+            false,
+        );
     }
 
     /** There is no answer of an earlier question to forget. */

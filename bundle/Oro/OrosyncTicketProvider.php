@@ -5,11 +5,7 @@ declare(strict_types=1);
 namespace Orosync\Oro;
 
 use Oro\Bundle\SyncBundle\Authentication\Ticket\TicketProvider;
-use Orosync\Ticket\TicketIssuerInterface;
-use Orosync\Ticket\TicketOriginsInterface;
-use Orosync\Ticket\TicketUnavailableException;
-use Orosync\Ticket\TopicGrants;
-use Orosync\Ticket\UserClaimsInterface;
+use Orosync\Ticket\BrowserTickets;
 use Symfony\Component\HttpKernel\Exception\ServiceUnavailableHttpException;
 use Symfony\Component\Security\Core\User\UserInterface;
 
@@ -21,24 +17,17 @@ use Symfony\Component\Security\Core\User\UserInterface;
  */
 final class OrosyncTicketProvider extends TicketProvider
 {
-    /** @param int $ttl seconds until an unused ticket expires */
-    public function __construct(
-        private readonly TicketIssuerInterface $tickets,
-        private readonly UserClaimsInterface $users,
-        private readonly TopicGrants $grants,
-        private readonly TicketOriginsInterface $origins,
-        private readonly int $ttl,
-    ) {
+    /** @param \Closure(): BrowserTickets $tickets */
+    public function __construct(private readonly \Closure $tickets)
+    {
     }
 
     /** @throws ServiceUnavailableHttpException none can be minted here; a page asks again */
     public function generateTicket(?UserInterface $user = null): string
     {
-        $claims = null === $user ? ['role' => 'anonymous'] : $this->users->claimsOf($user) + $this->grants->claimFor($user);
-        $claims += $this->origins->claim();
         try {
-            return $this->tickets->issue($claims, $this->ttl);
-        } catch (TicketUnavailableException $e) {
+            return ($this->tickets)()->forUser($user);
+        } catch (\Throwable $e) {
             throw new ServiceUnavailableHttpException(null, 'No ticket for a browser: ' . $e->getMessage(), $e);
         }
     }

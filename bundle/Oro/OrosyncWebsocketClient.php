@@ -6,6 +6,7 @@ namespace Orosync\Oro;
 
 use Oro\Bundle\SyncBundle\Client\WebsocketClient;
 use Oro\Bundle\SyncBundle\Exception\ValidationFailedException;
+use Orosync\Entry\Guard;
 use Orosync\Publishing\PublisherInterface;
 use Orosync\Publishing\PublisherStatus;
 use Psr\Log\LoggerInterface;
@@ -24,9 +25,11 @@ final class OrosyncWebsocketClient extends WebsocketClient
      */
     private const SESSION = 'orosync-publisher';
 
+    /** @param \Closure(): PublisherInterface $publisher */
     public function __construct(
-        private readonly PublisherInterface $publisher,
+        private readonly \Closure $publisher,
         private readonly LoggerInterface $logger,
+        private readonly Guard $guard,
     ) {
     }
 
@@ -43,7 +46,11 @@ final class OrosyncWebsocketClient extends WebsocketClient
 
     public function isConnected(): bool
     {
-        return $this->publisher->status()->accepts();
+        return $this->guard->run(
+            'Nothing is published',
+            fn (): bool => ($this->publisher)()->status()->accepts(),
+            false,
+        );
     }
 
     /**
@@ -57,7 +64,11 @@ final class OrosyncWebsocketClient extends WebsocketClient
             throw new ValidationFailedException(json_last_error_msg());
         }
 
-        return $this->publisher->publish($topicUri, $payload, self::sessions($exclude), self::sessions($eligible));
+        return $this->guard->run(
+            'A message is not published',
+            fn (): bool => ($this->publisher)()->publish($topicUri, $payload, self::sessions($exclude), self::sessions($eligible)),
+            false,
+        );
     }
 
     /** Nothing to do: a topic is published to by its whole name. */

@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace Orosync\Profiler;
 
+use Orosync\Entry\Guard;
 use Orosync\Publishing\PublisherStatus;
 use Symfony\Component\HttpFoundation\Request;
 use Symfony\Component\HttpFoundation\Response;
@@ -13,8 +14,10 @@ use Symfony\Component\HttpKernel\DataCollector\LateDataCollectorInterface;
 /** The profiler's panel "Orosync": what a request has published, and why nothing was sent when nothing was. */
 final class PublishingCollector extends DataCollector implements LateDataCollectorInterface
 {
-    public function __construct(private readonly RecordingPublisher $publisher)
-    {
+    public function __construct(
+        private readonly RecordingPublisher $publisher,
+        private readonly Guard $guard,
+    ) {
         $this->reset();
     }
 
@@ -25,17 +28,19 @@ final class PublishingCollector extends DataCollector implements LateDataCollect
 
     public function lateCollect(): void
     {
-        $status = $this->publisher->status();
+        $status = $this->guard->run('The profiler does not show the state of the link', $this->publisher->status(...));
         $this->data = [
-            'status' => get_object_vars($status),
+            'status' => null === $status ? null : get_object_vars($status),
             'records' => array_map(get_object_vars(...), $this->publisher->records()),
             'notRecorded' => $this->publisher->notRecorded(),
+            'failures' => array_map(get_object_vars(...), $this->guard->failures()),
+            'failureCount' => $this->guard->count(),
         ];
     }
 
     public function reset(): void
     {
-        $this->data = ['status' => null, 'records' => [], 'notRecorded' => 0];
+        $this->data = ['status' => null, 'records' => [], 'notRecorded' => 0, 'failures' => [], 'failureCount' => 0];
     }
 
     public function getName(): string
@@ -68,6 +73,17 @@ final class PublishingCollector extends DataCollector implements LateDataCollect
     public function getRefusedCount(): int
     {
         return \count(array_filter(array_column($this->data['records'], 'reason')));
+    }
+
+    /** @return list<array{lost: string, reason: string}> what failed within the application's own actions, perhaps not all */
+    public function getFailures(): array
+    {
+        return $this->data['failures'];
+    }
+
+    public function getFailureCount(): int
+    {
+        return $this->data['failureCount'];
     }
 
     /** Why this request has sent nothing; null: it has sent something, or tried to and the records say what happened. */

@@ -25,7 +25,8 @@ final class RecordingPublisher implements PublisherInterface, ResetInterface
 
     private int $notRecorded = 0;
 
-    public function __construct(private readonly PublisherInterface $publisher)
+    /** @param \Closure(): PublisherInterface $publisher */
+    public function __construct(private readonly \Closure $publisher)
     {
     }
 
@@ -33,7 +34,7 @@ final class RecordingPublisher implements PublisherInterface, ResetInterface
     {
         $begin = hrtime(true);
         try {
-            $accepted = $this->publisher->publish($topic, $payload, $exclude, $eligible);
+            $accepted = ($this->publisher)()->publish($topic, $payload, $exclude, $eligible);
         } catch (\Throwable $e) {
             // The payload's own code has failed; it is not asked a second time.
             $reason = sprintf('%s: %s', $e::class, $e->getMessage());
@@ -50,12 +51,12 @@ final class RecordingPublisher implements PublisherInterface, ResetInterface
 
     public function flush(float $timeout = 1.0): bool
     {
-        return $this->publisher->flush($timeout);
+        return ($this->publisher)()->flush($timeout);
     }
 
     public function status(): PublisherStatus
     {
-        return $this->publisher->status();
+        return ($this->publisher)()->status();
     }
 
     /** @return list<PublishRecord> in their order */
@@ -107,7 +108,11 @@ final class RecordingPublisher implements PublisherInterface, ResetInterface
 
     private function reason(): string
     {
-        $status = $this->publisher->status();
+        try {
+            $status = $this->status();
+        } catch (\Throwable $e) {
+            return sprintf('No reason is known, for the state of the publisher is not: %s', $e->getMessage());
+        }
 
         return PublisherStatus::ABSENT === $status->state
             ? (string) $status->lastError

@@ -5,7 +5,7 @@ declare(strict_types=1);
 namespace Orosync\Publishing;
 
 use Orosync\Endpoint\BackendEndpoint;
-use Orosync\Endpoint\InvalidEndpointException;
+use Orosync\Entry\Guard;
 use Orosync\Ticket\TicketIssuerInterface;
 use Psr\Log\LoggerInterface;
 use Psr\Log\LogLevel;
@@ -19,13 +19,16 @@ final class PublisherFactory
     private ExtensionPublisher|AbsentPublisher|null $publisher = null;
 
     /**
-     * @param string      $directory where the log's memory may be kept, {@see OutageLog}
-     * @param string|null $caFile    who may vouch for the server, alone; null: what php.ini says
+     * @param \Closure(): BackendEndpoint $backend
+     * @param \Closure(): SharedSecret    $secret
+     * @param string                      $directory where the log's memory may be kept, {@see OutageLog}
+     * @param string|null                 $caFile    who may vouch for the server, alone; null: what php.ini says
      */
     public function __construct(
-        private readonly BackendEndpoint $backend,
-        private readonly SharedSecret $secret,
+        private readonly \Closure $backend,
+        private readonly \Closure $secret,
         private readonly LoggerInterface $logger,
+        private readonly Guard $guard,
         private readonly string $directory,
         private readonly ?string $caFile = null,
     ) {
@@ -46,14 +49,14 @@ final class PublisherFactory
     public function reportOutage(): void
     {
         if ($this->publisher instanceof ExtensionPublisher) {
-            $this->publisher->reportOutage();
+            $this->guard->run('The log does not say whether live notifications arrive', $this->publisher->reportOutage(...));
         }
     }
 
     private function choose(): ExtensionPublisher|AbsentPublisher
     {
         try {
-            $endpoint = $this->backend->resolve();
+            $endpoint = ($this->backend)()->resolve();
             if (null === $endpoint) {
                 return $this->absent(LogLevel::INFO, 'the backend endpoint is empty, which switches them off.');
             }
@@ -67,12 +70,13 @@ final class PublisherFactory
 
             return new ExtensionPublisher(
                 $endpoint,
-                $this->secret->forPublisher() + (null === $this->caFile ? [] : ['ca_file' => $this->caFile]),
+                ($this->secret)()->forPublisher() + (null === $this->caFile ? [] : ['ca_file' => $this->caFile]),
                 $this->log('lost-connection'),
                 $this->log('lost-messages'),
                 $this->logger,
             );
-        } catch (InvalidEndpointException | MissingSecretException $e) {
+        } catch (\Throwable $e) {
+            // A wrong setting, or an environment variable that is not set: nobody is told, and everything else works.
             return $this->absent(LogLevel::ERROR, $e->getMessage());
         }
     }

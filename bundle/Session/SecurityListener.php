@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace Orosync\Session;
 
+use Orosync\Entry\Guard;
 use Symfony\Component\Security\Core\Authentication\Token\TokenInterface;
 use Symfony\Component\Security\Core\User\UserInterface;
 use Symfony\Component\Security\Http\Event\LogoutEvent;
@@ -15,8 +16,14 @@ use Symfony\Component\Security\Http\Event\TokenDeauthenticatedEvent;
  */
 final class SecurityListener
 {
-    public function __construct(private readonly SessionTerminator $sessions)
-    {
+    private const LOST = 'The websocket sessions of a user who was logged out go on until their pages are left, or until '
+        . 'SessionTerminator::endSessionsOf() ends them';
+
+    /** @param \Closure(): SessionTerminator $sessions */
+    public function __construct(
+        private readonly \Closure $sessions,
+        private readonly Guard $guard,
+    ) {
     }
 
     public function onLogout(LogoutEvent $event): void
@@ -34,7 +41,7 @@ final class SecurityListener
         $user = $token?->getUser();
         // Symfony 5.4 still has anonymous tokens, whose user is a string.
         if ($user instanceof UserInterface) {
-            $this->sessions->endSessionsOf($user);
+            $this->guard->run(self::LOST, fn (): bool => ($this->sessions)()->endSessionsOf($user), false);
         }
     }
 }

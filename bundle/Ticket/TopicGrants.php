@@ -31,21 +31,27 @@ final class TopicGrants
     public function claimFor(UserInterface $user): array
     {
         $topics = [];
-        foreach ($this->grants as $grant) {
-            try {
-                foreach ($grant->topicsFor($user) as $topic) {
-                    $topics[$topic] = $topic;
+        // One grant that fails must not keep the page from all that the others and the policies allow.
+        try {
+            foreach ($this->grants as $grant) {
+                try {
+                    foreach ($grant->topicsFor($user) as $topic) {
+                        $topics[$topic] = $topic;
+                    }
+                } catch (\Throwable $e) {
+                    $this->logFailure($grant::class . ' grants nothing', $e);
                 }
-            } catch (\Throwable $e) {
-                // One grant that fails must not keep the page from all that the others and the policies allow.
-                $this->logger->error('{grant} grants nothing: {reason}', [
-                    'grant' => $grant::class,
-                    'reason' => $e->getMessage(),
-                    'exception' => $e,
-                ]);
             }
+        } catch (\Throwable $e) {
+            // The container builds each in its turn, and goes no further.
+            $this->logFailure('A topic grant cannot be built, those after it are not asked', $e);
         }
 
         return [] === $topics ? [] : ['topics' => array_values($topics)];
+    }
+
+    private function logFailure(string $what, \Throwable $e): void
+    {
+        $this->logger->error('{what}: {reason}', ['what' => $what, 'reason' => $e->getMessage(), 'exception' => $e]);
     }
 }

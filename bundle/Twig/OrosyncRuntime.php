@@ -8,6 +8,7 @@ use Orosync\ContentTag\TagGeneratorInterface;
 use Orosync\Endpoint\FrontendAddress;
 use Orosync\Endpoint\FrontendEndpoint;
 use Orosync\Endpoint\InvalidEndpointException;
+use Orosync\Entry\Guard;
 use Orosync\Publishing\PublisherInterface;
 use Orosync\Publishing\PublisherStatus;
 use Orosync\Ticket\UserClaimsInterface;
@@ -15,16 +16,31 @@ use Psr\Log\LoggerInterface;
 use Symfony\Component\Routing\Exception\RouteNotFoundException;
 use Symfony\Component\Routing\Generator\UrlGeneratorInterface;
 
-/** Answers the Twig functions of {@see OrosyncExtension}. Loaded only by templates that call one. */
+/**
+ * Answers the Twig functions of {@see OrosyncExtension}. Loaded only by templates that call one.
+ *
+ * A page is rendered without live notifications where one of them fails: the log says why. In debug mode it is thrown, as
+ * for everything else that is wrong in a template, so that a developer sees it.
+ */
 final class OrosyncRuntime
 {
+    private const LOST = 'A page is rendered without live notifications';
+
+    /**
+     * @param \Closure(): FrontendEndpoint      $frontend
+     * @param \Closure(): PublisherInterface    $publisher
+     * @param \Closure(): TagGeneratorInterface $tags
+     * @param \Closure(): UserClaimsInterface   $user
+     */
     public function __construct(
-        private readonly FrontendEndpoint $frontend,
-        private readonly PublisherInterface $publisher,
-        private readonly TagGeneratorInterface $tags,
-        private readonly UserClaimsInterface $user,
+        private readonly \Closure $frontend,
+        private readonly \Closure $publisher,
+        private readonly \Closure $tags,
+        private readonly \Closure $user,
         private readonly UrlGeneratorInterface $urls,
         private readonly LoggerInterface $logger,
+        private readonly Guard $guard,
+        private readonly bool $debug,
     ) {
     }
 
@@ -34,13 +50,13 @@ final class OrosyncRuntime
      */
     public function checkWs(): bool
     {
-        return null !== $this->address() && PublisherStatus::ABSENT !== $this->publisher->status()->state;
+        return null !== $this->guarded($this->reachable(...));
     }
 
     /** @return array{host: string, port: int, path: string, secure: bool}|null null: switched off */
     public function wsConfig(): ?array
     {
-        $address = $this->address();
+        $address = $this->guarded($this->address(...));
 
         return null === $address ? null : [
             'host' => $address->host,
@@ -58,26 +74,20 @@ final class OrosyncRuntime
      */
     public function clientConfig(): ?array
     {
-        if (!$this->checkWs()) {
-            return null;
-        }
-        try {
-            $ticketUrl = $this->urls->generate('oro_sync_ticket');
-        } catch (RouteNotFoundException $e) {
-            throw new \LogicException(
-                'The route "oro_sync_ticket" is missing. Import "@OrosyncLiveBundle/config/routes.php" in config/routes.yaml.',
-                0,
-                $e,
-            );
-        }
-        $claims = $this->user->claims();
+        return $this->guarded(function (): ?array {
+            $address = $this->reachable();
+            if (null === $address) {
+                return null;
+            }
+            $claims = ($this->user)()->claims();
 
-        return [
-            'url' => $this->address()->url(),
-            'ticketUrl' => $ticketUrl,
-            'userName' => $claims['sub'] ?? null,
-            'userId' => $claims['uid'] ?? null,
-        ];
+            return [
+                'url' => $address->url(),
+                'ticketUrl' => $this->ticketUrl(),
+                'userName' => $claims['sub'] ?? null,
+                'userId' => $claims['uid'] ?? null,
+            ];
+        });
     }
 
     /**
@@ -87,18 +97,53 @@ final class OrosyncRuntime
      */
     public function contentTags(mixed $data, bool $includeCollectionTag = false, bool $processNestedData = true): array
     {
-        return $this->tags->generate($data, $includeCollectionTag, $processNestedData);
+        return $this->guarded(
+            fn (): array => ($this->tags)()->generate($data, $includeCollectionTag, $processNestedData),
+        ) ?? [];
     }
 
-    /** A wrong setting is for the log: the page is worth more than its notifications. */
+    /** @return FrontendAddress|null null: there is nothing to connect to, or nothing that would be told */
+    private function reachable(): ?FrontendAddress
+    {
+        $address = $this->address();
+
+        return null === $address || PublisherStatus::ABSENT === ($this->publisher)()->status()->state ? null : $address;
+    }
+
+    /** A wrong setting is for the log, also while debugging: the page is worth more than its notifications. */
     private function address(): ?FrontendAddress
     {
         try {
-            return $this->frontend->resolve();
+            return ($this->frontend)()->resolve();
         } catch (InvalidEndpointException $e) {
             $this->logger->error('Pages do not connect: {reason}', ['reason' => $e->getMessage(), 'exception' => $e]);
 
             return null;
         }
+    }
+
+    private function ticketUrl(): string
+    {
+        try {
+            return $this->urls->generate('oro_sync_ticket');
+        } catch (RouteNotFoundException $e) {
+            throw new \LogicException(
+                'The route "oro_sync_ticket" is missing. Import "@OrosyncLiveBundle/config/routes.php" in config/routes.yaml.',
+                0,
+                $e,
+            );
+        }
+    }
+
+    /**
+     * @template T
+     *
+     * @param \Closure(): T $part
+     *
+     * @return T|null
+     */
+    private function guarded(\Closure $part): mixed
+    {
+        return $this->debug ? $part() : $this->guard->run(self::LOST, $part);
     }
 }

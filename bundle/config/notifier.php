@@ -10,6 +10,7 @@ use Orosync\Publishing\PublisherInterface;
 // Loaded where Notifier is installed.
 return static function (ContainerConfigurator $container): void {
     $container->services()->set('orosync.notifier_channel', LiveChannel::class)
-        ->arg('$publisher', service(PublisherInterface::class))
+        ->arg('$publisher', service_closure(PublisherInterface::class))
+        ->arg('$guard', service('orosync.guard'))
         ->tag('notifier.channel', ['channel' => 'orosync']);
 };

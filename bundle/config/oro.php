@@ -23,8 +23,6 @@ use Orosync\Oro\Topics\RunningServer;
 use Orosync\Oro\Topics\ServerAtPort;
 use Orosync\Oro\Topics\TopicsExportCommand;
 use Orosync\Publishing\PublisherInterface;
-use Orosync\Ticket\TicketIssuerInterface;
-use Orosync\Ticket\UserClaimsInterface;
 
 // Loaded after services.php where OroSyncBundle is in the kernel. What needs the whole container to be known:
 // DependencyInjection/Compiler/OroPass.php.
@@ -48,12 +46,14 @@ return static function (ContainerConfigurator $container): void {
     // Publishing
     $services->set('orosync.oro.websocket_client', OrosyncWebsocketClient::class)
         ->decorate('oro_sync.websocket_client.basic', null, $innermost)
-        ->arg('$publisher', service(PublisherInterface::class))
+        ->arg('$publisher', service_closure(PublisherInterface::class))
+        ->arg('$guard', service('orosync.guard'))
         ->arg('$logger', service('logger'))
         ->tag('monolog.logger', ['channel' => 'orosync']);
     $services->set('orosync.oro.connection_checker', OrosyncConnectionChecker::class)
         ->decorate('oro_sync.client.connection_checker', null, $innermost)
-        ->arg('$publisher', service(PublisherInterface::class));
+        ->arg('$publisher', service_closure(PublisherInterface::class))
+        ->arg('$guard', service('orosync.guard'));
 
     // Tickets
     $services->set('orosync.user_claims', OroUserClaims::class)
@@ -65,10 +65,7 @@ return static function (ContainerConfigurator $container): void {
         ->tag('monolog.logger', ['channel' => 'orosync']);
     $services->set('orosync.oro.ticket_provider', OrosyncTicketProvider::class)
         ->decorate('oro_sync.authentication.ticket_provider', null, $innermost)
-        ->arg('$tickets', service(TicketIssuerInterface::class))
-        ->arg('$users', service(UserClaimsInterface::class))
-        ->arg('$grants', service('orosync.topic_grants'))
-        ->arg('$origins', service('orosync.ticket_origins'));
+        ->arg('$tickets', service_closure('orosync.browser_tickets'));
 
     // Content tags
     $services->set('orosync.oro.current_flush', CurrentFlush::class);
@@ -83,7 +80,8 @@ return static function (ContainerConfigurator $container): void {
         ->arg('$transaction', service('orosync.oro.root_transaction'))
         ->arg('$flush', service('orosync.oro.current_flush'));
     $services->set('orosync.tag_announcer', OroTagAnnouncer::class)
-        ->arg('$sender', service('orosync.oro.own_tag_sender'));
+        ->arg('$sender', service('orosync.oro.own_tag_sender'))
+        ->arg('$guard', service('orosync.guard'));
 
     // Commands
     $services->set('orosync.oro.route_translator', RouteTranslator::class);

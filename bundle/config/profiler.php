@@ -15,9 +15,10 @@ return static function (ContainerConfigurator $container): void {
     $services->set('orosync.recording_publisher', RecordingPublisher::class)
         // By the interface, so that an application's own publisher is recorded too.
         ->decorate(PublisherInterface::class)
-        ->arg('$publisher', service('.inner'))
+        ->arg('$publisher', service_closure('.inner'))
         ->tag('kernel.reset', ['method' => 'reset']);
     $services->set('orosync.publishing_collector', PublishingCollector::class)
         ->arg('$publisher', service('orosync.recording_publisher'))
+        ->arg('$guard', service('orosync.guard'))
         ->tag('data_collector', ['id' => 'orosync', 'template' => '@OrosyncLive/profiler.html.twig', 'priority' => 260]);
 };

@@ -10,6 +10,7 @@ use Orosync\Command\ServerCommand;
 use Orosync\Command\ServerProcess;
 use Orosync\ContentTag\ContentTagListener;
 use Orosync\ContentTag\DoctrineTagGenerator;
+use Orosync\ContentTag\GuardedTagAnnouncer;
 use Orosync\ContentTag\SimpleTagGenerator;
 use Orosync\ContentTag\TagAnnouncer;
 use Orosync\ContentTag\TagGeneratorChain;
@@ -19,6 +20,7 @@ use Orosync\Controller\TicketController;
 use Orosync\Endpoint\BackendEndpoint;
 use Orosync\Endpoint\BindAddress;
 use Orosync\Endpoint\FrontendEndpoint;
+use Orosync\Entry\Guard;
 use Orosync\Maintenance\MaintenanceAnnouncer;
 use Orosync\Maintenance\MaintenanceListener;
 use Orosync\Maintenance\MaintenanceMode;
@@ -27,6 +29,7 @@ use Orosync\Publishing\PublisherInterface;
 use Orosync\Publishing\SharedSecret;
 use Orosync\Session\SecurityListener;
 use Orosync\Session\SessionTerminator;
+use Orosync\Ticket\BrowserTickets;
 use Orosync\Ticket\ConfiguredOrigins;
 use Orosync\Ticket\TicketIssuerInterface;
 use Orosync\Ticket\TopicGrants;
@@ -40,6 +43,12 @@ use Symfony\Component\Security\Http\Event\TokenDeauthenticatedEvent;
 return static function (ContainerConfigurator $container): void {
     $services = $container->services();
 
+    // Whatever comes in from the application's own actions
+    $services->set('orosync.guard', Guard::class)
+        ->arg('$logger', service('logger'))
+        ->tag('monolog.logger', ['channel' => 'orosync'])
+        ->tag('kernel.reset', ['method' => 'reset']);
+
     // Endpoints and secret
     $services->set('orosync.bind_address', BindAddress::class);
     $services->set('orosync.backend_endpoint', BackendEndpoint::class);
@@ -49,8 +58,9 @@ return static function (ContainerConfigurator $container): void {
 
     // Publishing
     $services->set('orosync.publisher_factory', PublisherFactory::class)
-        ->arg('$backend', service('orosync.backend_endpoint'))
-        ->arg('$secret', service('orosync.shared_secret'))
+        ->arg('$backend', service_closure('orosync.backend_endpoint'))
+        ->arg('$secret', service_closure('orosync.shared_secret'))
+        ->arg('$guard', service('orosync.guard'))
         ->arg('$logger', service('logger'))
         ->arg('$directory', '%kernel.cache_dir%/orosync')
         ->tag('monolog.logger', ['channel' => 'orosync'])
@@ -74,13 +84,14 @@ return static function (ContainerConfigurator $container): void {
         ->arg('$logger', service('logger'))
         ->tag('monolog.logger', ['channel' => 'orosync']);
     $services->set('orosync.ticket_origins', ConfiguredOrigins::class);
-    $services->set(TicketController::class)
+    $services->set('orosync.browser_tickets', BrowserTickets::class)
         ->arg('$tickets', service(TicketIssuerInterface::class))
-        ->arg('$user', service(UserClaimsInterface::class))
+        ->arg('$users', service(UserClaimsInterface::class))
         ->arg('$grants', service('orosync.topic_grants'))
-        ->arg('$origins', service('orosync.ticket_origins'))
-        ->arg('$logger', service('logger'))
-        ->tag('monolog.logger', ['channel' => 'orosync'])
+        ->arg('$origins', service('orosync.ticket_origins'));
+    $services->set(TicketController::class)
+        ->arg('$tickets', service_closure('orosync.browser_tickets'))
+        ->arg('$guard', service('orosync.guard'))
         ->tag('controller.service_arguments');
 
     // Sessions
@@ -91,7 +102,8 @@ return static function (ContainerConfigurator $container): void {
         ->tag('monolog.logger', ['channel' => 'orosync']);
     $services->alias(SessionTerminator::class, 'orosync.session_terminator')->public();
     $services->set('orosync.security_listener', SecurityListener::class)
-        ->arg('$sessions', service('orosync.session_terminator'))
+        ->arg('$sessions', service_closure('orosync.session_terminator'))
+        ->arg('$guard', service('orosync.guard'))
         ->tag('kernel.event_listener', ['event' => LogoutEvent::class, 'method' => 'onLogout'])
         ->tag('kernel.event_listener', ['event' => TokenDeauthenticatedEvent::class, 'method' => 'onDeauthenticated']);
 
@@ -109,17 +121,19 @@ return static function (ContainerConfigurator $container): void {
         ->arg('$user', service(UserClaimsInterface::class))
         ->arg('$logger', service('logger'))
         ->tag('monolog.logger', ['channel' => 'orosync']);
+    $services->set('orosync.guarded_tag_announcer', GuardedTagAnnouncer::class)
+        ->arg('$announcer', service_closure('orosync.tag_announcer'))
+        ->arg('$guard', service('orosync.guard'));
     $services->set('orosync.uncommitted_tags', UncommittedTags::class)
         // Every connection depends on this, and whoever says who the user is may depend on a connection.
-        ->arg('$announcer', service_closure('orosync.tag_announcer'))
+        ->arg('$announcer', service_closure('orosync.guarded_tag_announcer'))
         ->arg('$logger', service('logger'))
         ->tag('monolog.logger', ['channel' => 'orosync']);
     $services->set('orosync.content_tag_listener', ContentTagListener::class)
-        ->arg('$tags', service(TagGeneratorInterface::class))
-        ->arg('$announcer', service('orosync.tag_announcer'))
+        ->arg('$tags', service_closure(TagGeneratorInterface::class))
+        ->arg('$announcer', service('orosync.guarded_tag_announcer'))
         ->arg('$uncommitted', service('orosync.uncommitted_tags'))
-        ->arg('$logger', service('logger'))
-        ->tag('monolog.logger', ['channel' => 'orosync'])
+        ->arg('$guard', service('orosync.guard'))
         ->tag('doctrine.event_listener', ['event' => 'onFlush'])
         ->tag('doctrine.event_listener', ['event' => 'postFlush'])
         ->tag('kernel.reset', ['method' => 'reset']);
@@ -127,12 +141,14 @@ return static function (ContainerConfigurator $container): void {
     // Maintenance
     $services->set('orosync.maintenance_announcer', MaintenanceAnnouncer::class)
         ->arg('$publisher', service(PublisherInterface::class))
-        ->arg('$user', service(UserClaimsInterface::class));
+        ->arg('$user', service(UserClaimsInterface::class))
+        ->arg('$guard', service('orosync.guard'));
     $services->set('orosync.maintenance_mode', MaintenanceMode::class)
         ->arg('$announcer', service('orosync.maintenance_announcer'));
     $services->alias(MaintenanceMode::class, 'orosync.maintenance_mode');
     $services->set('orosync.maintenance_listener', MaintenanceListener::class)
-        ->arg('$announcer', service('orosync.maintenance_announcer'))
+        ->arg('$announcer', service_closure('orosync.maintenance_announcer'))
+        ->arg('$guard', service('orosync.guard'))
         ->tag('kernel.event_listener', ['event' => 'maintenance.on', 'method' => 'onMaintenanceOn'])
         ->tag('kernel.event_listener', ['event' => 'maintenance.off', 'method' => 'onMaintenanceOff']);
 

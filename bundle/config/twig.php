@@ -17,12 +17,14 @@ return static function (ContainerConfigurator $container): void {
     $services->set('orosync.twig_extension', OrosyncExtension::class)
         ->tag('twig.extension');
     $services->set('orosync.twig_runtime', OrosyncRuntime::class)
-        ->arg('$frontend', service('orosync.frontend_endpoint'))
-        ->arg('$publisher', service(PublisherInterface::class))
-        ->arg('$tags', service(TagGeneratorInterface::class))
-        ->arg('$user', service(UserClaimsInterface::class))
+        ->arg('$frontend', service_closure('orosync.frontend_endpoint'))
+        ->arg('$publisher', service_closure(PublisherInterface::class))
+        ->arg('$tags', service_closure(TagGeneratorInterface::class))
+        ->arg('$user', service_closure(UserClaimsInterface::class))
         ->arg('$urls', service('router'))
         ->arg('$logger', service('logger'))
+        ->arg('$guard', service('orosync.guard'))
+        ->arg('$debug', '%kernel.debug%')
         ->tag('monolog.logger', ['channel' => 'orosync'])
         ->tag('twig.runtime');
 };

@@ -6,6 +6,8 @@ namespace Orosync\DependencyInjection\Compiler;
 
 use Oro\Bundle\SyncBundle\EventListener\DoctrineTagEventListener;
 use Orosync\Oro\OrosyncTagListener;
+use Psr\Container\NotFoundExceptionInterface;
+use Symfony\Component\Config\Definition\Exception\InvalidConfigurationException;
 use Symfony\Component\DependencyInjection\ChildDefinition;
 use Symfony\Component\DependencyInjection\Compiler\CompilerPassInterface;
 use Symfony\Component\DependencyInjection\Compiler\ServiceLocatorTagPass;
@@ -70,12 +72,23 @@ final class OroPass implements CompilerPassInterface
     /** An application's own subclass of Oro's listener is left alone: its tags leave with the flush. */
     private function followFlushes(ContainerBuilder $container): void
     {
+        if (!$container->hasDefinition(self::TAG_LISTENER)) {
+            // An application that announces nothing has removed it.
+            return;
+        }
         $listener = $container->getDefinition(self::TAG_LISTENER);
         if (DoctrineTagEventListener::class === self::classOf($container, $listener)) {
             $listener->setClass(OrosyncTagListener::class)
                 ->addMethodCall('setCurrentFlush', [new Reference('orosync.oro.current_flush')]);
         }
         foreach ($container->getParameter('orosync.oro.skipped_classes') as $class) {
+            if (!class_exists($class)) {
+                // Oro's listener throws for it, at every flush.
+                throw new InvalidConfigurationException(sprintf(
+                    'orosync.content_tags.skip: the class "%s" does not exist.',
+                    $class,
+                ));
+            }
             $listener->addMethodCall('markSkipped', [ltrim($class, '\\')]);
         }
     }
@@ -146,13 +159,21 @@ final class OroPass implements CompilerPassInterface
         return [] !== array_filter(self::ITS_OWN, static fn (string $prefix): bool => str_starts_with($class, $prefix));
     }
 
-    /** Before children get the class of their parents, and before parameters are resolved. */
+    /**
+     * Before children get the class of their parents, and before parameters are resolved.
+     *
+     * @return string empty: a parent or a parameter is missing, which is for the container to say
+     */
     private static function classOf(ContainerBuilder $container, Definition $definition): string
     {
-        while (null === $definition->getClass() && $definition instanceof ChildDefinition) {
-            $definition = $container->findDefinition($definition->getParent());
-        }
+        try {
+            while (null === $definition->getClass() && $definition instanceof ChildDefinition) {
+                $definition = $container->findDefinition($definition->getParent());
+            }
 
-        return (string) $container->getParameterBag()->resolveValue($definition->getClass());
+            return (string) $container->getParameterBag()->resolveValue($definition->getClass());
+        } catch (NotFoundExceptionInterface) {
+            return '';
+        }
     }
 }

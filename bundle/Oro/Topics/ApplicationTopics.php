@@ -7,7 +7,6 @@ namespace Orosync\Oro\Topics;
 use Gos\Bundle\PubSubRouterBundle\Router\RouterInterface;
 use Gos\Bundle\WebSocketBundle\Topic\TopicInterface;
 use Oro\Bundle\SyncBundle\Authentication\Origin\OriginProviderInterface;
-use Psr\Container\ContainerExceptionInterface;
 use Psr\Container\ContainerInterface;
 
 /** The topics and origins of an Oro application, read from what it has configured for the old server. */
@@ -55,7 +54,7 @@ final class ApplicationTopics
         foreach ($this->handlerClasses as $id => $class) {
             try {
                 $handler = $this->handlers->get($id);
-            } catch (ContainerExceptionInterface | \Error | \RuntimeException $e) {
+            } catch (\Throwable $e) {
                 // Handlers of the old server may need parts of it that are gone.
                 $broken[] = new Finding($class, sprintf('cannot be built (service %s): %s', $id, $e->getMessage()));
                 continue;

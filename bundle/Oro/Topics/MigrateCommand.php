@@ -56,6 +56,19 @@ final class MigrateCommand extends Command
     protected function execute(InputInterface $input, OutputInterface $output): int
     {
         $io = new SymfonyStyle($input, $output);
+        try {
+            $this->report($io);
+        } catch (\Throwable $e) {
+            $io->error($e->getMessage());
+
+            return Command::FAILURE;
+        }
+
+        return Command::SUCCESS;
+    }
+
+    private function report(SymfonyStyle $io): void
+    {
         $translation = $this->topics->translation();
         $this->section($io, 'This machine: repair', $this->obstacles->find(), 'Extension, server and addresses are as they should be.');
         $this->section($io, 'Parameters', $this->parameterLines(), 'None is set; see the tree "orosync:".');
@@ -87,8 +100,6 @@ final class MigrateCommand extends Command
         ), $this->changes), 'None of Oro\'s services is decorated or replaced.');
         $this->section($io, 'Origins, by orosync:topics:export', $this->originLines(), '');
         $this->section($io, 'NGINX', $this->nginxLines(), '');
-
-        return Command::SUCCESS;
     }
 
     /** @param list<string> $lines */
@@ -113,7 +124,7 @@ final class MigrateCommand extends Command
         return array_map(function (string $name) use ($hasDsn): string {
             try {
                 $value = json_encode($this->parameters->get($name), \JSON_UNESCAPED_SLASHES) ?: 'not text';
-            } catch (\RuntimeException | \InvalidArgumentException $e) {
+            } catch (\Throwable $e) {
                 $value = 'cannot be resolved: ' . $e->getMessage();
             }
             $fate = self::NOT_READ[$name] ?? (str_contains($value, 'context_options') || str_contains($value, 'user_agent=')
@@ -129,7 +140,7 @@ final class MigrateCommand extends Command
     {
         try {
             return $this->topics->allowedOrigins();
-        } catch (\RuntimeException $e) {
+        } catch (\Throwable $e) {
             return ['cannot be read: ' . $e->getMessage()];
         }
     }

@@ -53,7 +53,7 @@ final class TopicsExportCommand extends Command
             if ($input->getOption('check')) {
                 return $this->check($translation, $origins, $input->getOption('server'), $output);
             }
-        } catch (\RuntimeException $e) {
+        } catch (\Throwable $e) {
             $errors->writeln('<error>' . OutputFormatter::escape($e->getMessage()) . '</error>');
 
             return Command::FAILURE;

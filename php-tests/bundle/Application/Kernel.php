@@ -6,8 +6,11 @@ namespace Orosync\Tests\Application;
 
 use Doctrine\DBAL\Driver\Middleware;
 use Doctrine\ORM\EntityManagerInterface;
+use Orosync\Messenger\Publish;
 use Orosync\OrosyncBundle;
 use Orosync\Publishing\PublisherInterface;
+use Orosync\Tests\Entry\Entries;
+use Orosync\Tests\Entry\Failure;
 use Orosync\Tests\RecordingPublisher;
 use Orosync\Ticket\TicketIssuerInterface;
 use Orosync\Ticket\UserClaimsInterface;
@@ -33,14 +36,15 @@ final class Kernel extends HttpKernel implements CompilerPassInterface
      *                                         own instead of those that record); "own claims" and "own tags" (an
      *                                         application's services); "no middleware" (Doctrine wired without it);
      *                                         "own connection" (a wrapper class of the application's), "archive" (a
-     *                                         second connection, with its manager)
+     *                                         second connection, with its manager); "everything" of the framework that
+     *                                         ours join, "no debug", and a {@see Failure}
      */
     public function __construct(
         private readonly array $orosync = [],
         private readonly array $parameters = [],
         private readonly array $with = ['security', 'twig', 'doctrine'],
     ) {
-        parent::__construct('test', true);
+        parent::__construct('test', !$this->has('no debug'));
     }
 
     public function registerBundles(): iterable
@@ -74,8 +78,10 @@ final class Kernel extends HttpKernel implements CompilerPassInterface
     public function process(ContainerBuilder $container): void
     {
         OursCanBeLoaded::check($container);
+        Entries::note($container);
+        Failure::apply($container, $this->with);
         foreach ($container->getDefinitions() as $id => $definition) {
-            if (str_starts_with($id, 'orosync.') || \in_array($id, ['security.untracked_token_storage', 'security.event_dispatcher.main', 'twig'], true)) {
+            if (str_starts_with($id, 'orosync.') || \in_array($id, ['security.untracked_token_storage', 'security.event_dispatcher.main', 'twig', 'services_resetter', 'profiler', 'notifier', 'messenger.default_bus', 'messenger.transport.failed'], true)) {
                 $definition->setPublic(true);
             }
         }
@@ -106,6 +112,15 @@ final class Kernel extends HttpKernel implements CompilerPassInterface
             'test' => true,
             'http_method_override' => false,
             'session' => ['storage_factory_id' => 'session.storage.factory.mock_file', 'handler_id' => null],
+            ...$this->has('everything') ? [
+                'profiler' => ['collect' => true],
+                'notifier' => ['chatter_transports' => []],
+                'messenger' => [
+                    'transports' => ['async' => ['dsn' => 'in-memory://', 'retry_strategy' => ['max_retries' => 0]], 'failed' => 'in-memory://'],
+                    'failure_transport' => 'failed',
+                    'routing' => [Publish::class => 'async'],
+                ],
+            ] : [],
         ]);
         if ($this->has('twig')) {
             $container->extension('twig', ['default_path' => __DIR__, 'strict_variables' => true]);

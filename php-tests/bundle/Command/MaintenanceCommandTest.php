@@ -5,11 +5,13 @@ declare(strict_types=1);
 namespace Orosync\Tests\Command;
 
 use Orosync\Command\MaintenanceCommand;
+use Orosync\Entry\Guard;
 use Orosync\Maintenance\MaintenanceAnnouncer;
 use Orosync\Maintenance\MaintenanceMode;
 use Orosync\Tests\ApplicationTestCase;
 use Orosync\Tests\RecordingPublisher;
 use Orosync\Ticket\UserClaims;
+use Psr\Log\NullLogger;
 use Symfony\Bundle\FrameworkBundle\Console\Application;
 use Symfony\Component\Console\Tester\CommandTester;
 
@@ -78,6 +80,6 @@ final class MaintenanceCommandTest extends ApplicationTestCase
 
     private function command(RecordingPublisher $publisher): CommandTester
     {
-        return new CommandTester(new MaintenanceCommand(new MaintenanceMode($this->file, new MaintenanceAnnouncer($publisher, new UserClaims(null))), $publisher));
+        return new CommandTester(new MaintenanceCommand(new MaintenanceMode($this->file, new MaintenanceAnnouncer($publisher, new UserClaims(null), new Guard(new NullLogger()))), $publisher));
     }
 }

@@ -28,6 +28,6 @@ final class LogChannelTest extends TestCase
         }
 
         self::assertContains('orosync.publisher_factory', $logging);
-        self::assertContains('orosync.content_tag_listener', $logging);
+        self::assertContains('orosync.guard', $logging);
     }
 }

@@ -4,12 +4,14 @@ declare(strict_types=1);
 
 namespace Orosync\Tests\Notifier;
 
+use Orosync\Entry\Guard;
 use Orosync\Notifier\LiveChannel;
 use Orosync\Notifier\UserRecipient;
 use Orosync\Test\InMemoryPublisher;
 use Orosync\Tests\FreshApplication\Kernel;
 use Orosync\Tests\FreshApplication\Project;
 use PHPUnit\Framework\TestCase;
+use Psr\Log\NullLogger;
 use Symfony\Component\Config\Definition\Exception\InvalidConfigurationException;
 use Symfony\Component\Notifier\Notification\Notification;
 use Symfony\Component\Notifier\Recipient\NoRecipient;
@@ -51,7 +53,7 @@ final class LiveChannelTest extends TestCase
     public function testAnExceptionDoesNotReachABrowser(): void
     {
         $publisher = new InMemoryPublisher();
-        (new LiveChannel($publisher, '{uid}'))->notify(
+        (new LiveChannel(static fn (): InMemoryPublisher => $publisher, '{uid}', new Guard(new NullLogger())))->notify(
             Notification::fromThrowable(new \RuntimeException('password 1234')),
             new UserRecipient(7),
         );
@@ -62,7 +64,7 @@ final class LiveChannelTest extends TestCase
 
     public function testARecipientWithoutAUserIsLeftToOtherChannels(): void
     {
-        $channel = new LiveChannel(new InMemoryPublisher(), '{uid}');
+        $channel = new LiveChannel(static fn (): InMemoryPublisher => new InMemoryPublisher(), '{uid}', new Guard(new NullLogger()));
         self::assertFalse($channel->supports(new Notification('Hello'), new NoRecipient()));
         self::assertTrue($channel->supports(new Notification('Hello'), new UserRecipient(7)));
 

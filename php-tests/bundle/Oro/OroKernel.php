@@ -20,6 +20,8 @@ use Orosync\Tests\Application\OursCanBeLoaded;
 use Orosync\Tests\Application\OwnConnection;
 use Orosync\Tests\Application\ReadableTicketIssuer;
 use Orosync\Tests\Application\RecordingLogger;
+use Orosync\Tests\Entry\Entries;
+use Orosync\Tests\Entry\Failure;
 use Orosync\Tests\RecordingPublisher;
 use Orosync\Ticket\TicketIssuerInterface;
 use Symfony\Bundle\FrameworkBundle\FrameworkBundle;
@@ -52,7 +54,7 @@ final class OroKernel extends Kernel implements CompilerPassInterface
      *                                      "acme" (a third party's handlers, routes and grants), "acme decorator",
      *                                      "acme decorators" and "acme subclasses" (around and in the place of what ours
      *                                      do), "own connection" (a wrapper class of the application's),
-     *                                      "bundle by hand" (as a plain Symfony application registers ours)
+     *                                      "bundle by hand" (as a plain Symfony application registers ours); a {@see Failure}
      * @param array<string, mixed> $parameters
      */
     public function __construct(
@@ -102,6 +104,8 @@ final class OroKernel extends Kernel implements CompilerPassInterface
     /** Tests look at services that nothing else asks for: they would be removed. The tag is DoctrineBundle's business. */
     public function process(ContainerBuilder $container): void
     {
+        Entries::note($container);
+        Failure::apply($container, $this->with);
         foreach ($container->getDefinitions() as $id => $definition) {
             if (preg_match('/^(orosync|oro_sync|security\.untracked_token_storage|twig$)/', $id) && !$definition->isAbstract()) {
                 $definition->setPublic(true);

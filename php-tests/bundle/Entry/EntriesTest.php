@@ -1,0 +1,310 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Orosync\Tests\Entry;
+
+use Orosync\Controller\TicketController;
+use Orosync\Messenger\Publish;
+use Orosync\Notifier\UserRecipient;
+use Orosync\Publishing\PublisherInterface;
+use Orosync\Tests\Application\Entity\Company;
+use Orosync\Tests\Application\User;
+use Orosync\Tests\ApplicationTestCase;
+use Orosync\Tests\Wait;
+use PHPUnit\Framework\Attributes\DataProvider;
+use PHPUnit\Framework\Attributes\Group;
+use PHPUnit\Framework\Attributes\RequiresPhpExtension;
+use Symfony\Bundle\FrameworkBundle\Console\Application;
+use Symfony\Component\Console\Tester\ApplicationTester;
+use Symfony\Component\HttpFoundation\Request;
+use Symfony\Component\Notifier\Notification\Notification;
+use Symfony\Component\Security\Core\Authentication\Token\UsernamePasswordToken;
+use Symfony\Component\Security\Http\Event\LogoutEvent;
+use Symfony\Component\Security\Http\Event\TokenDeauthenticatedEvent;
+use Symfony\Contracts\EventDispatcher\Event;
+
+/** Whatever fails behind an entry, the application does what it was about to do. */
+final class EntriesTest extends ApplicationTestCase
+{
+    /** Each entry, and the method of this class that does what the application does there. */
+    private const ENTRIES = [
+        'orosync.security_listener kernel.event_listener ' . LogoutEvent::class => 'logOut',
+        'orosync.security_listener kernel.event_listener ' . TokenDeauthenticatedEvent::class => 'deauthenticate',
+        'orosync.content_tag_listener doctrine.event_listener onFlush' => 'flush',
+        'orosync.content_tag_listener doctrine.event_listener postFlush' => 'announceAFlush',
+        'orosync.commit_middleware doctrine.middleware' => 'commit',
+        'orosync.recording_publisher decorates ' . PublisherInterface::class => 'announceAFlush',
+        'orosync.maintenance_listener kernel.event_listener maintenance.on' => 'switchMaintenance',
+        'orosync.maintenance_listener kernel.event_listener maintenance.off' => 'switchMaintenance',
+        'orosync.twig_extension twig.extension' => 'renderAPage',
+        'orosync.twig_runtime twig.runtime' => 'renderAPage',
+        TicketController::class . ' controller.service_arguments' => 'askForATicket',
+        'orosync.publishing_collector data_collector' => 'profileARequest',
+        'orosync.server_command console.command' => 'startTheServer',
+        'orosync.maintenance_command console.command' => 'switchMaintenanceByCommand',
+        'orosync.publish_handler messenger.message_handler' => 'consume',
+        'orosync.notifier_channel notifier.channel' => 'notify',
+        'orosync.content_tag_listener kernel.reset' => 'reset',
+        'orosync.guard kernel.reset' => 'reset',
+        'orosync.recording_publisher kernel.reset' => 'reset',
+        // What fails there is not the publisher that an application has in its place: also the last test of this class.
+        'orosync.publisher_factory kernel.reset' => 'reset',
+        'orosync.publisher_factory kernel.event_listener kernel.terminate' => 'profileARequest',
+        'orosync.publisher_factory kernel.event_listener console.terminate' => 'startTheServer',
+    ];
+
+    /** What comes in while the container is built: {@see CompilerPassesTest}, and the tests of each. */
+    private const PASSES = ['ContentTagsNeedDoctrinePass', 'DerivedSecretPass', 'OroPass', 'RecordingNeedsProfilerPass', 'TransactionsUnderDbal2Pass'];
+
+    /** Where it is the announcement that fails. */
+    private const WITH_TAGS = ['announceAFlush', 'commit'];
+
+    /** A command says by itself that it has failed, Messenger keeps the message, and a reset has nobody to ask. */
+    private const NOT_COUNTED = ['startTheServer', 'switchMaintenanceByCommand', 'consume', 'reset'];
+
+    private const WITH = ['security', 'twig', 'doctrine', 'everything', 'no debug'];
+
+    public function testEachEntryIsAmongThese(): void
+    {
+        $entries = $this->boot([], [], self::WITH)->getParameter(Entries::PARAMETER);
+        $known = self::known();
+        sort($entries);
+        sort($known);
+
+        self::assertSame($known, $entries);
+    }
+
+    /** @return list<string> */
+    public static function known(): array
+    {
+        return [...array_keys(self::ENTRIES), ...array_map(static fn (string $pass): string => 'pass ' . $pass, self::PASSES)];
+    }
+
+    /** @dataProvider failures */
+    #[DataProvider('failures')]
+    public function testTheApplicationGoesOn(string $action, string $failure): void
+    {
+        $working = \in_array($action, self::WITH_TAGS, true) ? [Failure::NOT_OF_TAGS] : [];
+        $this->boot(['server' => ['binary' => '/nowhere/orosync-server']], [], [...self::WITH, $failure, ...$working]);
+
+        $this->$action();
+        if (!\in_array($action, self::NOT_COUNTED, true)) {
+            self::assertGreaterThan(0, $this->service('orosync.guard')->count(), 'something has failed');
+        }
+    }
+
+    /** @return iterable<string, array{string, string}> */
+    public static function failures(): iterable
+    {
+        foreach (array_unique(self::ENTRIES) as $action) {
+            foreach (Failure::ALL as $failure) {
+                yield $action . ', ' . $failure => [$action, $failure];
+            }
+        }
+    }
+
+    public function testWhatFailedIsLoggedWithWhatToDoAndCounted(): void
+    {
+        $this->boot([], [], ['security', Failure::OF_CALLS]);
+        $this->logOut();
+
+        self::assertSame(
+            ['error: The websocket sessions of a user who was logged out go on until their pages are left, or until SessionTerminator::endSessionsOf() ends them: it is broken'],
+            $this->logger()->lines('error: The websocket sessions'),
+        );
+        self::assertSame(1, $this->kernel()->getContainer()->get('orosync.guard')->count());
+    }
+
+    public function testTheProfilerCountsWhatFailed(): void
+    {
+        $this->boot([], [], [...self::WITH, Failure::OF_CALLS]);
+        $browser = $this->browser();
+        $browser->enableProfiler();
+        $browser->request('POST', '/sync/ticket');
+        $collector = $browser->getProfile()->getCollector('orosync');
+
+        self::assertSame(2, $collector->getFailureCount());
+        self::assertSame(
+            ['lost' => 'No ticket for a browser', 'reason' => 'LogicException: it is broken'],
+            $collector->getFailures()[0],
+        );
+    }
+
+    public function testADeveloperSeesWhatFailsInAPage(): void
+    {
+        $this->boot([], [], ['security', 'twig', 'doctrine', Failure::OF_CALLS]);
+
+        $this->expectExceptionMessage(BrokenService::REASON);
+        $this->renderAPage();
+    }
+
+    /**
+     * @group extension
+     *
+     * @requires extension orosync
+     */
+    #[Group('extension')]
+    #[RequiresPhpExtension('orosync')]
+    public function testARequestAndACommandEndAlsoWhereTheirOutageCannotBeLogged(): void
+    {
+        $container = $this->boot(['backend' => '//127.0.0.1:1', 'server' => ['binary' => '/nowhere/orosync-server']], [], [...self::WITH, Failure::OF_THE_LOG]);
+        $publisher = $container->get('orosync.publisher_factory')->publisher();
+        $publisher->publish('acme/orders/7', 1);
+        Wait::until(static fn (): bool => 'waiting' === $publisher->status()->state, static fn (): string => $publisher->status()->state);
+
+        $container->get('orosync.publisher_factory')->reportOutage();
+        self::assertSame(1, $container->get('orosync.guard')->count());
+    }
+
+    private function logOut(): void
+    {
+        $browser = $this->browser(self::ann());
+        $browser->disableReboot();
+        $browser->request('GET', '/logout');
+
+        self::assertSame(302, $browser->getResponse()->getStatusCode());
+        self::assertNull($this->service('security.untracked_token_storage')->getToken(), 'is logged out');
+    }
+
+    private function deauthenticate(): void
+    {
+        $token = new UsernamePasswordToken(self::ann(), 'main', ['ROLE_USER']);
+        $event = new TokenDeauthenticatedEvent($token, new Request());
+
+        self::assertSame($event, $this->service('security.event_dispatcher.main')->dispatch($event));
+    }
+
+    private function flush(): void
+    {
+        $manager = $this->manager();
+        $manager->persist(new Company('acme'));
+        $manager->flush();
+
+        self::assertSame(1, $manager->getRepository(Company::class)->count([]));
+    }
+
+    private function announceAFlush(): void
+    {
+        $this->flush();
+    }
+
+    private function commit(): void
+    {
+        $manager = $this->manager();
+        $manager->getConnection()->beginTransaction();
+        $manager->persist(new Company('acme'));
+        $manager->flush();
+        $manager->getConnection()->commit();
+
+        self::assertSame(1, $manager->getRepository(Company::class)->count([]));
+    }
+
+    private function switchMaintenance(): void
+    {
+        foreach (['maintenance.on', 'maintenance.off'] as $name) {
+            $event = new Event();
+            self::assertSame($event, $this->service('event_dispatcher')->dispatch($event, $name));
+        }
+    }
+
+    private function renderAPage(): void
+    {
+        $page = $this->service('twig')->createTemplate(
+            'Hello {% if check_ws() %}live{% endif %}{{ get_ws_config()|default("nowhere") is iterable ? "" : "." }}'
+            . '{{ orosync_client_config() ? "live" : "." }}{{ oro_sync_get_content_tags(page)|join }} world',
+        );
+
+        self::assertMatchesRegularExpression('/^Hello \.{1,2} world$/', $page->render(['page' => new Company('acme')]));
+    }
+
+    private function askForATicket(): void
+    {
+        $browser = $this->browser(self::ann());
+        $browser->request('POST', '/sync/ticket');
+
+        self::assertSame(503, $browser->getResponse()->getStatusCode());
+        self::assertSame(
+            ['error' => 'Live notifications are not available; the log of the application says why.'],
+            json_decode($browser->getResponse()->getContent(), true),
+        );
+    }
+
+    private function profileARequest(): void
+    {
+        $browser = $this->browser();
+        $browser->enableProfiler();
+        $browser->request('GET', '/nothing/here');
+
+        self::assertSame(404, $browser->getResponse()->getStatusCode());
+        self::assertNull($browser->getProfile()->getCollector('orosync')->getStatus());
+    }
+
+    private function startTheServer(): void
+    {
+        $this->runWithError(['command' => 'orosync:server']);
+    }
+
+    private function switchMaintenanceByCommand(): void
+    {
+        $this->runWithError(['command' => 'orosync:maintenance', 'mode' => 'on']);
+    }
+
+    private function consume(): void
+    {
+        $this->service('messenger.default_bus')->dispatch(new Publish('acme/orders/7', 1));
+        $console = $this->console();
+        $console->run(['command' => 'messenger:consume', 'receivers' => ['async'], '--limit' => '1', '--time-limit' => '10']);
+
+        self::assertSame(0, $console->getStatusCode(), $console->getDisplay());
+        self::assertCount(1, $this->service('messenger.transport.failed')->get(), 'is kept for another attempt');
+    }
+
+    private function notify(): void
+    {
+        $this->service('notifier')->send(new Notification('Order A-1 was shipped', ['orosync']), new UserRecipient(7));
+
+        $this->addToAssertionCount(1);
+    }
+
+    private function reset(): void
+    {
+        $this->service('orosync.guard');
+        $this->service('orosync.content_tag_listener');
+        $this->service('orosync.recording_publisher');
+        $this->service('orosync.publisher_factory')->publisher();
+        $this->service('services_resetter')->reset();
+
+        $this->addToAssertionCount(1);
+    }
+
+    /** @param array<string, string> $input */
+    private function runWithError(array $input): void
+    {
+        $console = $this->console();
+        $console->run($input, ['capture_stderr_separately' => true]);
+        $output = $console->getDisplay() . $console->getErrorOutput();
+
+        self::assertSame(1, $console->getStatusCode(), $output);
+        self::assertMatchesRegularExpression('~it is broken|is not an executable file~', $output);
+        self::assertDoesNotMatchRegularExpression('~#0|Exception trace~', $output);
+    }
+
+    private function console(): ApplicationTester
+    {
+        $application = new Application($this->kernel());
+        $application->setAutoExit(false);
+
+        return new ApplicationTester($application);
+    }
+
+    private function service(string $id): object
+    {
+        return $this->kernel()->getContainer()->get($id);
+    }
+
+    private static function ann(): User
+    {
+        return new User('ann', 7, null);
+    }
+}

@@ -1,0 +1,161 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Orosync\Tests\Oro;
+
+use Oro\Bundle\UserBundle\Entity\User;
+use Orosync\Tests\Application\Entity\Company;
+use Orosync\Tests\Entry\Entries;
+use Orosync\Tests\Entry\EntriesTest as EntriesInSymfony;
+use Orosync\Tests\Entry\Failure;
+use PHPUnit\Framework\Attributes\DataProvider;
+use Symfony\Component\BrowserKit\Cookie;
+use Symfony\Contracts\EventDispatcher\Event;
+
+/** Whatever fails behind what stands in for Oro's own services, Oro does what it was about to do. */
+final class EntriesTest extends OroTestCase
+{
+    /** Each entry that is in an Oro application alone, and the method of this class that does what Oro does there. */
+    private const ENTRIES = [
+        'orosync.oro.websocket_client decorates oro_sync.websocket_client.basic' => 'publish',
+        'orosync.oro.connection_checker decorates oro_sync.client.connection_checker' => 'renderAPage',
+        'orosync.oro.ticket_provider decorates oro_sync.authentication.ticket_provider' => 'askForATicket',
+        'orosync.oro.tag_sender decorates oro_sync.content.data_update_topic_sender' => 'save',
+        'oro_sync.event_listener.doctrine_tag doctrine.event_listener onFlush' => 'save',
+        'oro_sync.event_listener.doctrine_tag doctrine.event_listener postFlush' => 'save',
+        'orosync.oro.topics_export_command console.command' => 'exportTopics',
+        'orosync.oro.migrate_command console.command' => 'migrate',
+    ];
+
+    /** Oro's own listeners, which tell by ours. */
+    private const OTHERS = ['switchMaintenance', 'logOut', 'commit'];
+
+    public function testEachEntryIsAmongThese(): void
+    {
+        $entries = $this->boot()->getParameter(Entries::PARAMETER);
+        $known = [...array_keys(self::ENTRIES), ...EntriesInSymfony::known()];
+
+        self::assertSame([], array_values(array_diff($entries, $known)), 'has a test');
+        self::assertSame([], array_values(array_diff(array_keys(self::ENTRIES), $entries)), 'is an entry');
+    }
+
+    /** @dataProvider failures */
+    #[DataProvider('failures')]
+    public function testOroGoesOn(string $action, string $failure): void
+    {
+        $this->boot([], [$failure]);
+
+        $this->$action();
+    }
+
+    /** @return iterable<string, array{string, string}> */
+    public static function failures(): iterable
+    {
+        foreach ([...array_unique(self::ENTRIES), ...self::OTHERS] as $action) {
+            foreach (Failure::ALL as $failure) {
+                yield $action . ', ' . $failure => [$action, $failure];
+            }
+        }
+    }
+
+    private function publish(): void
+    {
+        foreach (['oro_sync.websocket_client', 'oro_sync.websocket_client.basic'] as $id) {
+            $client = $this->container()->get($id);
+
+            self::assertFalse($client->publish('oro/ping', 'x'));
+            self::assertFalse($client->isConnected());
+            self::assertNull($client->connect());
+            self::assertTrue($client->disconnect());
+        }
+        $this->assertFailed();
+    }
+
+    private function renderAPage(): void
+    {
+        $page = $this->container()->get('twig')->createTemplate('Hello {{ check_ws() ? "live" : "." }} world');
+
+        self::assertSame('Hello . world', $page->render());
+        $this->assertFailed();
+    }
+
+    private function askForATicket(): void
+    {
+        $browser = $this->browser(new User('ann', 7));
+        $browser->getCookieJar()->set(new Cookie('_csrf', 'abc'));
+        $browser->request('POST', '/sync/ticket', [], [], ['HTTP_X_CSRF_HEADER' => 'abc']);
+
+        self::assertSame(503, $browser->getResponse()->getStatusCode());
+    }
+
+    private function save(): void
+    {
+        $manager = $this->manager();
+        $manager->persist(new Company('acme'));
+        $manager->flush();
+
+        self::assertSame(1, $manager->getRepository(Company::class)->count([]));
+        $this->assertFailed();
+    }
+
+    private function commit(): void
+    {
+        $manager = $this->manager();
+        $manager->getConnection()->beginTransaction();
+        $manager->persist(new Company('acme'));
+        $manager->flush();
+        $manager->getConnection()->commit();
+
+        self::assertSame(1, $manager->getRepository(Company::class)->count([]));
+        $this->assertFailed();
+    }
+
+    private function switchMaintenance(): void
+    {
+        $event = new Event();
+
+        self::assertSame($event, $this->container()->get('event_dispatcher')->dispatch($event, 'maintenance.on'));
+        $this->assertFailed();
+    }
+
+    private function logOut(): void
+    {
+        $browser = $this->browser(new User('ann', 7));
+        $browser->disableReboot();
+        $browser->request('GET', '/logout');
+
+        self::assertSame(302, $browser->getResponse()->getStatusCode());
+        self::assertNull($this->container()->get('security.untracked_token_storage')->getToken(), 'is logged out');
+        $this->assertFailed();
+    }
+
+    private function exportTopics(): void
+    {
+        $this->runWithError('orosync:topics:export');
+    }
+
+    private function migrate(): void
+    {
+        $this->runWithError('orosync:migrate');
+    }
+
+    private function runWithError(string $command): void
+    {
+        $console = $this->console();
+        // A kernel in debug mode has turned this up, which shows traces.
+        putenv('SHELL_VERBOSITY');
+        unset($_ENV['SHELL_VERBOSITY'], $_SERVER['SHELL_VERBOSITY']);
+        $console->run(['command' => $command], ['capture_stderr_separately' => true]);
+        $output = $console->getDisplay() . $console->getErrorOutput();
+
+        self::assertSame(1, $console->getStatusCode(), $output);
+        self::assertStringContainsString('it is broken', $output);
+        self::assertDoesNotMatchRegularExpression('~#0|Exception trace~', $output);
+    }
+
+    private function assertFailed(): void
+    {
+        self::assertGreaterThan(0, $this->container()->get('orosync.guard')->count(), 'something has failed');
+    }
+}
