@@ -19,6 +19,10 @@ pub use verify::{TicketError, Verifier};
 /// The audience (`aud`) of all tickets.
 pub const AUDIENCE: &str = "orosync";
 
+/// The challenge (`WWW-Authenticate`; RFC 6750, 3) of the server's answer to somebody whose ticket it does not take. Its realm
+/// tells the server's own 401 from that of a proxy in between.
+pub const CHALLENGE: &str = "Bearer realm=\"orosync\"";
+
 /// The shortest secret, in bytes: HS256 wants a key as long as its hash (RFC 7518, 3.2).
 pub const MIN_SECRET_BYTES: usize = 32;
 
