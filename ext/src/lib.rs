@@ -45,5 +45,6 @@ pub fn get_module(module: ModuleBuilder<'_>) -> ModuleBuilder<'_> {
         .class::<Publisher>()
         .request_shutdown_function(lifecycle::request_shutdown)
         .shutdown_function(lifecycle::shutdown)
+        .request_startup_function(lifecycle::request_startup)
         .info_function(info::show)
 }

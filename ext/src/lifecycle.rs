@@ -28,7 +28,7 @@ thread_local! {
 struct Publishers {
     /// Never shortened before the module ends: a handle stays good.
     entries: Vec<Entry>,
-    /// The one of php.ini's settings, once this request has looked at them.
+    /// The one of php.ini's settings, once this request has looked at them. All else here belongs to its own settings.
     of_ini: Option<Handle>,
 }
 
@@ -155,10 +155,15 @@ pub(crate) unsafe extern "C" fn request_shutdown(_type: i32, _module_number: i32
     // A panic here has nobody to be told to; the request is over.
     let _ = catch_unwind(|| {
         let lines = PUBLISHERS.with_borrow_mut(|publishers| {
-            // Another request may have other settings (PHP_ADMIN_VALUE).
-            publishers.of_ini = None;
             publishers.entries.iter_mut().filter_map(Entry::new_outage).collect::<Vec<_>>()
         });
+/// RINIT: the beginning of a request, which may have other settings than the last one (`PHP_ADMIN_VALUE`). The last one may have
+/// published after our part of its end: a session handler does.
+pub(crate) unsafe extern "C" fn request_startup(_type: i32, _module_number: i32) -> i32 {
+    let begun = catch_unwind(|| PUBLISHERS.with_borrow_mut(|publishers| publishers.of_ini = None));
+    if begun.is_ok() { 0 } else { -1 }
+}
+
         for line in lines {
             zend::log(&line);
         }
