@@ -1,4 +1,5 @@
-//! What `phpinfo()` and `php --ri orosync` show. No secret: whether one is set.
+//! What `phpinfo()` and `php --ri orosync` show of this module. No secret: whether one is set, and where. (`phpinfo()` shows the
+//! environment too, with whatever is in it.)
 
 use std::panic::catch_unwind;
 

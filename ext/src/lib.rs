@@ -6,6 +6,7 @@
 //! - [`zval`]: PHP values to topics, options, claims; [`json`]: payloads, by PHP's own encoder
 //! - [`settings`]: php.ini, environment and constructor options to a publisher's options
 //! - [`lifecycle`]: the publishers of this process, and what happens when requests, modules and processes begin and end
+//! - [`exec`]: the end that PHP does not tell of, `pcntl_exec()`
 //! - [`info`]: what `phpinfo()` shows
 //! - [`zend`]: declarations of PHP's functions that `ext-php-rs` lacks
 #![expect(unsafe_code, reason = "PHP is a C library; each block says why it is sound")]
@@ -18,6 +19,7 @@
 )]
 
 mod exceptions;
+mod exec;
 mod functions;
 mod info;
 mod json;
@@ -43,6 +45,7 @@ pub fn get_module(module: ModuleBuilder<'_>) -> ModuleBuilder<'_> {
     functions::register(module)
         .constant(wrap_constant!(OROSYNC_VERSION))
         .class::<Publisher>()
+        .request_startup_function(lifecycle::request_startup)
         .request_shutdown_function(lifecycle::request_shutdown)
         .shutdown_function(lifecycle::shutdown)
         .info_function(info::show)

@@ -4,11 +4,11 @@
 //! [`MAX_PUBLISHERS`]. A publisher belongs to the thread that runs PHP, so the table does too.
 //!
 //! PHP calls the hooks of this file across C frames, where a panic would abort the process: each catches its own. A request
-//! never waits for a publisher; only the end of the module does, bounded. That end may come in a process that has started nothing
-//! (the FPM master, a forked child), and is harmless there.
+//! never waits for a publisher; only the end of the module does, or of the program, bounded. That end may come in a process that
+//! has started nothing (the FPM master, a forked child), and is harmless there.
 
 use std::cell::RefCell;
-use std::panic::catch_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use ext_php_rs::exception::PhpException;
@@ -16,7 +16,7 @@ use orosync_link::{Endpoint, Leftover, Publisher, State};
 use orosync_protocol::link_frame::MessageRef;
 
 use crate::settings::Settings;
-use crate::{exceptions, settings, zend};
+use crate::{exceptions, exec, settings, zend};
 
 /// The most publishers of one process: each has a thread and a connection.
 const MAX_PUBLISHERS: usize = 32;
@@ -28,8 +28,16 @@ thread_local! {
 struct Publishers {
     /// Never shortened before the module ends: a handle stays good.
     entries: Vec<Entry>,
-    /// The one of php.ini's settings, once this request has looked at them.
+    /// The one of php.ini's settings, once this request has looked at them. All else here belongs to its own settings.
     of_ini: Option<Handle>,
+}
+
+/// A process that ends by `exit()` without an end of the module, as the one that opcache preloads in as another user.
+impl Drop for Publishers {
+    fn drop(&mut self) {
+        // A panic has nobody to be told to; the process ends.
+        let _ = catch_unwind(AssertUnwindSafe(|| end(&mut self.entries)));
+    }
 }
 
 struct Entry {
@@ -145,9 +153,17 @@ pub(crate) extern "C" fn startup(_type: i32, module_number: i32) -> i32 {
         // The default hook prints into PHP's standard error; what panics is reported by an exception or by last_error.
         std::panic::set_hook(Box::new(|_| {}));
         settings::register(module_number);
+        exec::register();
         exceptions::register().is_ok()
     });
     if let Ok(true) = started { 0 } else { -1 }
+}
+
+/// RINIT: the beginning of a request, which may have other settings than the last one (`PHP_ADMIN_VALUE`). The last one may have
+/// published after our part of its end: a session handler does.
+pub(crate) unsafe extern "C" fn request_startup(_type: i32, _module_number: i32) -> i32 {
+    let begun = catch_unwind(|| PUBLISHERS.with_borrow_mut(|publishers| publishers.of_ini = None));
+    if begun.is_ok() { 0 } else { -1 }
 }
 
 /// RSHUTDOWN: the end of a request. It waits for nothing.
@@ -155,8 +171,6 @@ pub(crate) unsafe extern "C" fn request_shutdown(_type: i32, _module_number: i32
     // A panic here has nobody to be told to; the request is over.
     let _ = catch_unwind(|| {
         let lines = PUBLISHERS.with_borrow_mut(|publishers| {
-            // Another request may have other settings (PHP_ADMIN_VALUE).
-            publishers.of_ini = None;
             publishers.entries.iter_mut().filter_map(Entry::new_outage).collect::<Vec<_>>()
         });
         for line in lines {
@@ -174,15 +188,40 @@ pub(crate) unsafe extern "C" fn shutdown(_type: i32, module_number: i32) -> i32 
             publishers.of_ini = None;
             std::mem::take(&mut publishers.entries)
         });
-        let begun = Instant::now();
-        for entry in &mut publishers {
-            if let Some(leftover) = entry.publisher.shutdown_since(begun) {
-                zend::log(&left(&leftover));
-            }
-        }
+        end(&mut publishers);
         zend::unregister_settings(module_number);
     });
     0
+}
+
+fn end(entries: &mut [Entry]) {
+    let begun = Instant::now();
+    for entry in entries {
+        if let Some(leftover) = entry.publisher.shutdown_since(begun) {
+            zend::log(&left(&leftover));
+        }
+    }
+}
+
+/// `pcntl_exec()`: another program takes the place of this one, whose module never ends. Flushes as that would; if the other one
+/// cannot be started, this one goes on.
+pub(crate) fn before_exec() {
+    // As above: the program ends.
+    let _ = catch_unwind(|| {
+        let lines = PUBLISHERS.with_borrow_mut(|publishers| {
+            let begun = Instant::now();
+            let flush = |entry: &mut Entry| entry.publisher.flush_since(begun);
+            publishers
+                .entries
+                .iter_mut()
+                .filter_map(flush)
+                .map(|leftover| left(&leftover))
+                .collect::<Vec<_>>()
+        });
+        for line in lines {
+            zend::log(&line);
+        }
+    });
 }
 
 fn left(leftover: &Leftover) -> String {

@@ -176,10 +176,14 @@ impl Settings {
         &self.endpoint
     }
 
-    /// Where the secret comes from, for `phpinfo()`.
+    /// Where the secret comes from, for `phpinfo()`, which shows the environment itself.
     pub(crate) fn secret_source(&self) -> String {
         match &self.secret {
             Secret::None => "none".to_owned(),
+            Secret::Text { written_in, .. } if *written_in == environment(SECRET_VARIABLE) => format!(
+                "set by {written_in}, which phpinfo() shows: use {SECRET_FILE_VARIABLE} or {} instead",
+                Key::SecretFile.ini_name()
+            ),
             Secret::Text { written_in, .. } => format!("set by {written_in}"),
             Secret::File { written_in, path } => format!("in {}, set by {written_in}", path.display()),
         }
@@ -311,14 +315,18 @@ impl Value {
     }
 }
 
+fn environment(variable: &str) -> String {
+    format!("the environment variable {variable}")
+}
+
 fn secret_of_environment() -> Secret {
     let variable = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
-    if let Some(text) = variable(SECRET_VARIABLE) {
-        let written_in = format!("the environment variable {SECRET_VARIABLE}");
-        Secret::Text { written_in, text: text.to_string_lossy().into_owned() }
-    } else if let Some(path) = variable(SECRET_FILE_VARIABLE) {
-        let written_in = format!("the environment variable {SECRET_FILE_VARIABLE}");
-        Secret::File { written_in, path: PathBuf::from(path) }
+    // The file first: its name alone shows where the environment does.
+    if let Some(path) = variable(SECRET_FILE_VARIABLE) {
+        Secret::File { written_in: environment(SECRET_FILE_VARIABLE), path: PathBuf::from(path) }
+    } else if let Some(text) = variable(SECRET_VARIABLE) {
+        let text = text.to_string_lossy().into_owned();
+        Secret::Text { written_in: environment(SECRET_VARIABLE), text }
     } else {
         Secret::None
     }

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use orosync_protocol::link_frame::MAX_FRAME_BYTES;
 use orosync_protocol::subprotocol;
+use orosync_protocol::ticket::CHALLENGE;
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, sockopt};
@@ -212,8 +213,12 @@ fn handshake_error(error: tungstenite::Error) -> LinkError {
         tungstenite::Error::Http(response) => {
             let status = response.status();
             let answer = Answer::from_body(response.body().as_deref().unwrap_or_default());
+            // A proxy in between has answers of its own, for as long as it does not reach the server.
+            let is_challenge = |value: &HeaderValue| value == CHALLENGE;
             match status {
-                StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                StatusCode::UNAUTHORIZED
+                    if response.headers().get_all(header::WWW_AUTHENTICATE).iter().any(is_challenge) =>
+                {
                     LinkError::Refused { status: status.as_u16(), answer }
                 }
                 StatusCode::TOO_MANY_REQUESTS => LinkError::Unavailable { status: status.as_u16(), answer },
@@ -412,15 +417,20 @@ mod tests {
 
     #[test]
     fn http_answers_are_told_apart() {
-        let error = |status: u16| {
-            let response = tungstenite::http::Response::builder().status(status).body(None).unwrap();
+        let error = |status: u16, challenge: &str| {
+            let response = tungstenite::http::Response::builder().status(status);
+            let response = response.header(header::WWW_AUTHENTICATE, challenge).body(None).unwrap();
             handshake_error(tungstenite::Error::Http(Box::new(response)))
         };
-        assert!(matches!(error(401), LinkError::Refused { .. }));
-        assert!(matches!(error(503), LinkError::Unavailable { .. }));
-        assert!(matches!(error(429), LinkError::Unavailable { .. }));
-        assert!(matches!(error(404), LinkError::NotOurs { .. }));
-        assert!(matches!(error(200), LinkError::NotOurs { .. }));
+        assert!(matches!(error(401, CHALLENGE), LinkError::Refused { .. }));
+        for of_a_proxy in ["Basic realm=\"orosync\"", "Bearer", "Bearer realm=\"example\""] {
+            assert!(matches!(error(401, of_a_proxy), LinkError::NotOurs { .. }), "{of_a_proxy}");
+        }
+        assert!(matches!(error(503, ""), LinkError::Unavailable { .. }));
+        assert!(matches!(error(429, ""), LinkError::Unavailable { .. }));
+        assert!(matches!(error(403, ""), LinkError::NotOurs { .. }));
+        assert!(matches!(error(404, ""), LinkError::NotOurs { .. }));
+        assert!(matches!(error(200, ""), LinkError::NotOurs { .. }));
     }
 
     #[test]

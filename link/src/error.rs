@@ -67,7 +67,8 @@ pub(crate) enum LinkError {
     #[error("the server takes no connection now (HTTP {status}{answer})")]
     Unavailable { status: u16, answer: Answer },
     #[error(
-        "this is no orosync-server (HTTP {status}{answer}). Compare the endpoint with the server's `bind`"
+        "this is no orosync-server, or a proxy that does not reach it (HTTP {status}{answer}). Compare the endpoint with the \
+         server's `bind`"
     )]
     NotOurs { status: u16, answer: Answer },
     #[error("the handshake failed: {0}. Is this an orosync-server of the same version?")]
@@ -106,7 +107,7 @@ pub(crate) enum Retry {
 impl LinkError {
     pub(crate) fn retry(&self) -> Retry {
         match self {
-            Self::Refused { .. } | Self::NotOurs { .. } | Self::Tls(_) | Self::Ticket(_) => Retry::Late,
+            Self::Refused { .. } | Self::Tls(_) | Self::Ticket(_) => Retry::Late,
             Self::Closed { code, .. } => {
                 match CloseReason::from_code(*code).map_or(ComeBack::Yes, CloseReason::come_back) {
                     ComeBack::Yes => Retry::Soon,
@@ -117,6 +118,7 @@ impl LinkError {
             | Self::Connect(_)
             | Self::NoAnswer(_)
             | Self::Unavailable { .. }
+            | Self::NotOurs { .. }
             | Self::Handshake(_)
             | Self::Broken(_)
             | Self::Frame(_)
@@ -129,10 +131,11 @@ impl LinkError {
         }
     }
 
-    /// Did somebody answer, and say no? Waiting longer does not help then.
+    /// Whether the server itself has said no to this publisher: waiting longer does not help then. All else may be over with the
+    /// next attempt: a proxy answers 404 or shows another certificate while its upstream restarts.
     pub(crate) fn is_refusal(&self) -> bool {
         match self {
-            Self::Refused { .. } | Self::NotOurs { .. } | Self::Ticket(_) | Self::Tls(_) => true,
+            Self::Refused { .. } => true,
             Self::Closed { code, .. } => {
                 CloseReason::from_code(*code).is_some_and(|reason| reason.come_back() == ComeBack::No)
             }
@@ -176,6 +179,9 @@ mod tests {
         let refused = LinkError::Refused { status: 401, answer: Answer::from_body(b"") };
         assert_eq!(refused.retry(), Retry::Late);
         assert!(refused.is_refusal());
+        let of_a_proxy = LinkError::NotOurs { status: 404, answer: Answer::from_body(b"") };
+        assert_eq!(of_a_proxy.retry(), Retry::Soon);
+        assert!(!of_a_proxy.is_refusal() && !LinkError::Tls(String::new()).is_refusal());
     }
 
     #[test]

@@ -67,6 +67,18 @@ impl Publisher {
         }
     }
 
+    /// A last flush of at most `shutdown_timeout`, counted from `begun`, before another program takes the place of this one.
+    /// Returns what was left, if anything. Everything goes on if that program cannot be started.
+    pub fn flush_since(&mut self, begun: Instant) -> Option<Leftover> {
+        self.forget_inherited();
+        self.link.as_ref()?;
+        let deadline = begun + self.options.shutdown_timeout;
+        if let Ok(link) = self.link() {
+            link.flush(deadline);
+        }
+        self.link.as_ref().and_then(|link| shutdown::leftover(link, &self.options))
+    }
+
     /// Does the server answer, and does it accept us? Asks it, over the connection that there is or over a new one. False
     /// when the time is over before, or at once when the server refuses this publisher.
     pub fn check(&mut self, timeout: Duration) -> bool {

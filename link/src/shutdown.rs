@@ -34,6 +34,11 @@ pub(crate) fn shutdown(mut link: Link, options: &Options, begun: Instant) -> Opt
         let _ = thread.join();
     }
     // Counted after the end: an acknowledgement may have come during it.
+    leftover(&link, options)
+}
+
+/// What was accepted and not acknowledged until now.
+pub(crate) fn leftover(link: &Link, options: &Options) -> Option<Leftover> {
     let tally = link.entrance.counts().tally();
     let messages = tally.accepted - tally.acknowledged;
     (messages > 0).then(|| Leftover {

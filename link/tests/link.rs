@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use orosync_link::{Bounds, Options, Publisher, QueueFull, State, Status};
 use orosync_protocol::link_frame::ServerFrame;
+use orosync_protocol::ticket::CHALLENGE;
 use orosync_protocol::{CloseReason, Seq};
 use tungstenite::protocol::frame::coding::CloseCode;
 
@@ -109,7 +110,10 @@ fn a_refused_ticket_ends_every_wait_at_once_and_says_what_to_compare() {
     publisher.publish(message("1").lend()).unwrap();
     let begun = Instant::now();
     std::thread::scope(|scope| {
-        scope.spawn(|| place.answer("401 Unauthorized", "the ticket was signed with another secret\n"));
+        scope.spawn(|| {
+            let challenge = format!("WWW-Authenticate: {CHALLENGE}\r\n");
+            place.answer("401 Unauthorized", &challenge, "the ticket was signed with another secret\n");
+        });
         assert!(!publisher.check(LIMIT));
     });
     assert!(begun.elapsed() < LIMIT);
@@ -131,12 +135,32 @@ fn a_refused_ticket_ends_every_wait_at_once_and_says_what_to_compare() {
 fn another_http_server_is_recognised() {
     let place = Place::listening();
     let mut publisher = Publisher::new(options(&place.endpoint()));
-    std::thread::scope(|scope| {
-        scope.spawn(|| place.answer("404 Not Found", "<html>\n"));
-        assert!(!publisher.check(LIMIT));
-    });
+    publisher.publish(message("1").lend()).unwrap();
+    place.answer("404 Not Found", "", "<html>\n");
+    wait_until("the error", || publisher.status().last_error.is_some());
     let error = publisher.status().last_error.unwrap();
-    assert!(error.starts_with("this is no orosync-server (HTTP 404: <html>)"), "{error}");
+    assert!(error.starts_with("this is no orosync-server, or a proxy"), "{error}");
+    assert!(error.contains("(HTTP 404: <html>)"), "{error}");
+}
+
+#[test]
+fn what_a_proxy_answers_while_its_server_is_away_ends_no_wait_and_loses_nothing() {
+    let place = Place::listening();
+    let mut publisher = Publisher::new(options(&place.endpoint()));
+    publisher.publish(message("1").lend()).unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for status in ["301 Moved Permanently", "400 Bad Request", "401 Unauthorized", "403 Forbidden"] {
+                place.answer(status, "WWW-Authenticate: Basic realm=\"proxy\"\r\n", "");
+            }
+            place.answer("404 Not Found", "", "");
+            let mut server = place.welcome(0);
+            assert_eq!(server.messages(1, 1), ["1"]);
+            server.acknowledge(1);
+            server.goodbye();
+        });
+        assert_eq!(publisher.shutdown(), None);
+    });
 }
 
 #[test]

@@ -86,8 +86,9 @@ impl Place {
         socket
     }
 
-    /// The next connection, its handshake answered with this HTTP response.
-    pub(crate) fn answer(&self, status: &str, body: &str) {
+    /// The next connection, its handshake answered with this HTTP response: status, further headers (each line with its end)
+    /// and body.
+    pub(crate) fn answer(&self, status: &str, headers: &str, body: &str) {
         let mut socket = self.accept_socket();
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
@@ -97,8 +98,9 @@ impl Place {
         }
         let length = body.len();
         // In one write: the publisher hangs up once it has read the head.
-        let answer =
-            format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}");
+        let answer = format!(
+            "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n{headers}\r\n{body}"
+        );
         socket.write_all(answer.as_bytes()).unwrap();
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 
-use super::{AUDIENCE, Claims, Identity, MIN_SECRET_BYTES};
+use super::{AUDIENCE, Claims, Identity, MAX_TICKET_BYTES, MIN_SECRET_BYTES};
 use crate::OriginPattern;
 
 /// Signs tickets with the shared secret (HS256).
@@ -25,7 +25,7 @@ impl Signer {
         now: u64,
         ttl_seconds: u64,
         id: u128,
-    ) -> Result<String, jsonwebtoken::errors::Error> {
+    ) -> Result<String, MintError> {
         self.mint_for_pages(identity, &[], now, ttl_seconds, id)
     }
 
@@ -37,7 +37,7 @@ impl Signer {
         now: u64,
         ttl_seconds: u64,
         id: u128,
-    ) -> Result<String, jsonwebtoken::errors::Error> {
+    ) -> Result<String, MintError> {
         let claims = Claims {
             aud: AUDIENCE.to_owned(),
             sub: identity.user.clone(),
@@ -50,7 +50,11 @@ impl Signer {
             exp: now.saturating_add(ttl_seconds),
             jti: format!("{id:032x}"),
         };
-        jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.0)
+        let ticket = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.0)?;
+        if ticket.len() > MAX_TICKET_BYTES {
+            return Err(MintError::TooLong { bytes: ticket.len() });
+        }
+        Ok(ticket)
     }
 }
 
@@ -58,6 +62,23 @@ impl fmt::Debug for Signer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Signer(secret)")
     }
+}
+
+/// Why there is no ticket.
+#[derive(Debug, thiserror::Error)]
+pub enum MintError {
+    /// Longer than anybody takes.
+    #[error(
+        "it would have {bytes} bytes, at most {MAX_TICKET_BYTES} are taken. Grant fewer topics, by patterns, or use a shorter \
+         user name"
+    )]
+    TooLong {
+        /// Its length.
+        bytes: usize,
+    },
+    /// It cannot be signed.
+    #[error(transparent)]
+    Sign(#[from] jsonwebtoken::errors::Error),
 }
 
 /// A secret that could be guessed.

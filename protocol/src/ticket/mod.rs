@@ -13,11 +13,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::pattern::TopicPattern;
 
-pub use mint::Signer;
+pub use mint::{MintError, Signer};
 pub use verify::{TicketError, Verifier};
 
 /// The audience (`aud`) of all tickets.
 pub const AUDIENCE: &str = "orosync";
+
+/// The challenge (`WWW-Authenticate`; RFC 6750, 3) of the server's answer to somebody whose ticket it does not take. Its realm
+/// tells the server's own 401 from that of a proxy in between.
+pub const CHALLENGE: &str = "Bearer realm=\"orosync\"";
 
 /// The shortest secret, in bytes: HS256 wants a key as long as its hash (RFC 7518, 3.2).
 pub const MIN_SECRET_BYTES: usize = 32;
@@ -27,6 +31,10 @@ pub const MAX_GRANTED: usize = 50;
 
 /// The most hosts in one ticket, for the same reason.
 pub const MAX_ORIGINS: usize = 16;
+
+/// The longest ticket that is minted or looked at, in bytes. Ours are about 300; a user name may be long, and so may what is
+/// granted. The request head, `limits.handshake_bytes`, holds it.
+pub const MAX_TICKET_BYTES: usize = 8192;
 
 /// What kind of party a session is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -127,6 +135,22 @@ mod tests {
 
     fn verifier() -> Verifier {
         Verifier::from_secret(SECRET).unwrap()
+    }
+
+    #[test]
+    fn a_ticket_that_nobody_would_take_is_not_minted() {
+        let of = |bytes: usize| {
+            let identity = Identity { user: Some("x".repeat(bytes)), ..Identity::anonymous() };
+            signer().mint(&identity, 1_000_000, 300, 1)
+        };
+        let around_the_name = of(0).unwrap().len();
+        // Base64: three bytes are four.
+        let longest = of((MAX_TICKET_BYTES - around_the_name) / 4 * 3).unwrap();
+        assert!(longest.len() <= MAX_TICKET_BYTES && longest.len() > MAX_TICKET_BYTES - 8);
+        assert!(verifier().verify(&longest, 1_000_000).is_ok());
+        let error = of(9000).unwrap_err();
+        assert!(matches!(error, MintError::TooLong { bytes } if bytes > 12_000), "{error}");
+        assert!(error.to_string().contains(&format!("at most {MAX_TICKET_BYTES}")), "{error}");
     }
 
     proptest! {

@@ -6,16 +6,12 @@ use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 
 use super::mint::{ShortSecret, check_length};
-use super::{AUDIENCE, Claims, Identity, MAX_GRANTED, MAX_ORIGINS};
+use super::{AUDIENCE, Claims, Identity, MAX_GRANTED, MAX_ORIGINS, MAX_TICKET_BYTES};
 use crate::origin::OriginPattern;
 use crate::pattern::TopicPattern;
 
 /// How far in the future a ticket may have been minted, in seconds: clocks differ (OroPlatform 4.2 and later: the same).
 const CLOCK_SKEW_SECONDS: u64 = 30;
-
-/// The longest ticket that is looked at, in bytes. Ours are about 300; a user name may be long, and so may
-/// what is granted. The request head, `limits.handshake_bytes`, holds it.
-const MAX_TICKET_BYTES: usize = 8192;
 
 /// Checks tickets against one key: the shared secret, or the public half of a key pair.
 pub struct Verifier {

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use bytes::Bytes;
+use orosync_protocol::ticket::CHALLENGE;
 
 use crate::connection::limits::Full;
 
@@ -63,11 +64,17 @@ impl Refusal {
     pub fn answer(self) -> Bytes {
         let (status, headers, sentence) = self.parts();
         let mut answer = String::with_capacity(400);
+        let challenge = match self {
+            Self::TicketMissing | Self::TicketRefused | Self::NotAPublisher => {
+                format!("WWW-Authenticate: {CHALLENGE}\r\n")
+            }
+            _ => String::new(),
+        };
         // Writing into a String cannot fail. No header may hold a bracket: OroPlatform's PHP client looks for the first.
         let _ = write!(
             answer,
             "HTTP/1.1 {status}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\n\
-             Connection: close\r\n{headers}\r\n{sentence}\n",
+             Connection: close\r\n{challenge}{headers}\r\n{sentence}\n",
             sentence.len() + 1,
         );
         answer.into()
@@ -110,17 +117,17 @@ impl Refusal {
             ),
             Self::TicketMissing => (
                 "401 Unauthorized",
-                "WWW-Authenticate: Bearer\r\n",
+                "",
                 "A ticket is needed: the application hands it out, and it stands in the URL as ?ticket=...",
             ),
             Self::TicketRefused => (
                 "401 Unauthorized",
-                "WWW-Authenticate: Bearer\r\n",
+                "",
                 "The ticket was refused; the server's log says why. Ask the application for a new one.",
             ),
             Self::NotAPublisher => (
                 "401 Unauthorized",
-                "WWW-Authenticate: Bearer\r\n",
+                "",
                 "The backend link needs a publisher's ticket as Authorization: Bearer.",
             ),
             Self::Full(Full::FromThisAddress) => (
@@ -132,5 +139,25 @@ impl Refusal {
                 ("503 Service Unavailable", "Retry-After: 5\r\n", "Too many connections at once. Try again.")
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_ticket_is_challenged() {
+        let challenge = format!("\r\nWWW-Authenticate: {CHALLENGE}\r\n");
+        let is_challenged =
+            |refusal: Refusal| String::from_utf8(refusal.answer().to_vec()).unwrap().contains(&challenge);
+        assert!(
+            [Refusal::TicketMissing, Refusal::TicketRefused, Refusal::NotAPublisher]
+                .into_iter()
+                .all(is_challenged)
+        );
+        let others =
+            [Refusal::BadRequest, Refusal::Origin, Refusal::OriginOfTicket, Refusal::Busy, Refusal::Timeout];
+        assert!(!others.into_iter().any(is_challenged));
     }
 }

@@ -1,0 +1,49 @@
+//! `pcntl_exec()`: another program takes the place of this one, and no hook of PHP's runs. So the function has one of ours before
+//! it.
+
+use std::mem;
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+use ext_php_rs::ffi::{
+    ext_php_rs_compiler_globals, zend_execute_data, zend_function, zend_hash_str_find, zif_handler,
+};
+use ext_php_rs::types::Zval;
+
+use crate::lifecycle;
+
+const NAME: &str = "pcntl_exec";
+
+type Handler = unsafe extern "C" fn(*mut zend_execute_data, *mut Zval);
+
+/// The function as PHP has it.
+static REPLACED: AtomicPtr<()> = AtomicPtr::new(ptr::null_mut());
+
+/// Puts ours before PHP's, if this PHP has the function. Only while the module starts: the functions of all modules are there
+/// before the first of them does.
+pub(crate) fn register() {
+    // SAFETY: PHP's thread, while it starts: the table is there and nobody else uses it. It holds functions, and those of a
+    // module have a handler.
+    unsafe {
+        let table = (*ext_php_rs_compiler_globals()).function_table;
+        let Some(entry) = zend_hash_str_find(table, NAME.as_ptr().cast(), NAME.len()).as_ref() else {
+            return;
+        };
+        let function = entry.value.ptr.cast::<zend_function>();
+        let handler: &mut zif_handler = &mut (*function).internal_function.handler;
+        if let Some(theirs) = handler.filter(|theirs| *theirs as *const () != exec as *const ()) {
+            REPLACED.store(theirs as *mut (), Ordering::Release);
+            *handler = Some(exec);
+        }
+    }
+}
+
+unsafe extern "C" fn exec(execute_data: *mut zend_execute_data, return_value: *mut Zval) {
+    lifecycle::before_exec();
+    // SAFETY: what was stored is a handler, and `register` stored it before PHP could call this one; its arguments are what PHP
+    // has called us with.
+    unsafe {
+        let theirs: Handler = mem::transmute(REPLACED.load(Ordering::Acquire));
+        theirs(execute_data, return_value);
+    }
+}

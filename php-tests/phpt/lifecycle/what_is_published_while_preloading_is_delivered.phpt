@@ -1,0 +1,36 @@
+--TEST--
+A script that opcache preloads as another user, in a child that has no end of its modules, loses nothing
+--EXTENSIONS--
+orosync
+--SKIPIF--
+<?php
+require __DIR__ . '/../inc/skip_without_server.inc';
+if (!is_file(PHP_EXTENSION_DIR . '/opcache.so')) {
+    die('skip there is no opcache.so');
+}
+if (exec('id -u') !== '0') {
+    die('skip only root preloads as another user');
+}
+?>
+--FILE--
+<?php
+require __DIR__ . '/../inc/orosync.inc';
+
+$server = Server::running();
+$watcher = $server->watch('oro/ping');
+// What the other user needs of root's directory.
+chmod($server->directory, 0755);
+chmod($server->secretFile, 0644);
+chmod("$server->directory/orosync.sock", 0666);
+$preloaded = $server->file('preloaded') . '.php';
+file_put_contents($preloaded, '<?php orosync_publish("oro/ping", "preloaded");');
+chmod($preloaded, 0644);
+$php = $server->php('echo "script\n";', [
+    'zend_extension' => 'opcache', 'opcache.enable_cli' => '1', 'opcache.preload' => $preloaded,
+    'opcache.preload_user' => 'nobody', 'orosync.shutdown_timeout' => '20', 'log_errors' => '1',
+]);
+echo $php->wait(), ' ', $php->output(), $php->errors();
+echo implode(' ', $watcher->all()), "\n";
+--EXPECT--
+0 script
+"preloaded"
