@@ -78,9 +78,7 @@ class Application:
     def _command(self, *arguments, **environment):
         return self._php.command(arguments, {
             "PATH": f"{self.repository}/target/release:/usr/local/bin:/usr/bin:/bin",
-            "ORO_WEBSOCKET_SERVER_DSN": f"//127.0.0.1:{self.port}",
-            "ORO_WEBSOCKET_BACKEND_DSN": f"tcp://127.0.0.1:{self.port}",
-            "ORO_WEBSOCKET_FRONTEND_DSN": f"//*:{self.port}/",
+            "OROSYNC_CHECK_PORT": self.port,
             "OROSYNC_ADMIN_BIND": f"127.0.0.1:{self.admin_port}",
             "ORO_JS": self.work / f"js/oro-{self.version}.js",
             **environment,
