@@ -78,7 +78,7 @@ class Application:
     def _command(self, *arguments, **environment):
         return self._php.command(arguments, {
             "PATH": f"{TARGET}/release:/usr/local/bin:/usr/bin:/bin",
-            "OROSYNC_CHECK_PORT": self.port,
+            "CHECK_PORT": self.port,
             "OROSYNC_ADMIN_BIND": f"127.0.0.1:{self.admin_port}",
             "ORO_JS": self.work / f"js/oro-{self.version}.js",
             **environment,

@@ -65,7 +65,7 @@ final class Kernel extends OroKernel
             'deployment_type' => null,
             'maintenance_lock_file_path' => $this->getLogDir() . '/maintenance_lock',
         ];
-        $port = (int) getenv('OROSYNC_CHECK_PORT');
+        $port = (int) getenv('CHECK_PORT');
         if (self::isOro51()) {
             $parameters['websocket_server_dsn'] = "//127.0.0.1:$port";
             $parameters['websocket_frontend_dsn'] = "//*:$port/";
