@@ -36,6 +36,8 @@ def provide(work, version):
         return
     if os.geteuid():
         raise RuntimeError(f"Oro {version} runs in a root directory, which root alone can make and enter")
+    if any(directory.is_relative_to("/tmp") for directory in (REPOSITORY, TARGET, work)):
+        raise RuntimeError("a root directory has a /tmp of its own: keep the repository and its target directory elsewhere")
     matrix, scripts, log = TARGET / "matrix", REPOSITORY / "scripts/matrix", work / f"{root}.log"
     share = work / "share/sources"
     subprocess.run(["rm", "-rf", share], check=True)
