@@ -14,7 +14,7 @@ MINUTES ?= 30
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help build demo test test-rust test-extension test-bundle test-js test-end-to-end test-browser lint install \
-	test-matrix screenshots soak test-conformance test-fuzz test-memory test-valgrind fuzz test-budgets test-performance-page \
+	test-matrix test-oro screenshots soak test-conformance test-fuzz test-memory test-valgrind fuzz test-budgets test-performance-page \
 	bench bench-quick bench-programs bench-peers profile budgets performance-page
 
 help: ## Say what there is to run
@@ -81,6 +81,11 @@ test-browser: build tests/browser/node_modules/.package-lock.json ## Test the de
 test-matrix: build ## Test with the PHP and Symfony of other Debian releases; as root; ROOTS="trixie sid" limits it
 	scripts/test-matrix $(ROOTS)
 
+test-oro: build tests/oro/js/node_modules/.package-lock.json ## Test in Oro's own code; as root; ORO=DIR has clones of it; PARTS="5.1 js" limits it
+	@test -n '$(ORO)' || { echo 'Say where the clones are: make test-oro ORO=DIR. What is needed there: tests/oro/README.md'; exit 1; }
+	@scripts/install-deps oro browser
+	tests/oro/run '$(ORO)' $(TARGET)/oro $(PARTS)
+
 soak: build ## Let 10,000 sessions come and go for MINUTES=30, with restarts; draws docs/images/soak.svg
 	@scripts/install-deps test soak
 	cargo run --release --package orosync-tests --bin soak -- $(MINUTES) $(TARGET)/soak
@@ -91,14 +96,16 @@ lint: js/node_modules/.package-lock.json tests/browser/node_modules/.package-loc
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- --deny warnings
 	git ls-files -z '*.php' | xargs -0 -n 1 -P 2 php -l >/dev/null
-	phpcs -n -q --standard=PSR12 --extensions=php --ignore='*/phpt/*' bench/php demo/bin demo/config demo/public demo/src bundle php-tests
+	phpcs -n -q --standard=PSR12 --extensions=php --ignore='*/phpt/*,*/node_modules/*' bench/php demo/bin demo/config demo/public demo/src bundle php-tests tests/oro
 	cd js && npm run check
 	cd tests/browser && npm run check
 	cd bench/report && npm run check
 	cargo clippy --package orosync-server --package orosync-link --features orosync-server/echo,orosync-link/echo --all-targets -- --deny warnings
 	cargo fmt --manifest-path fuzz/Cargo.toml --check -- --config-path .
+	python3 -m py_compile tests/oro/*.py
+	tests/oro/run --check
 	shellcheck scripts/install-deps scripts/enable-extension scripts/fuzz scripts/test-valgrind scripts/test-matrix scripts/matrix/* \
-		tests/conformance/run tests/valgrind/bin/valgrind bench/run bench/profile bench/peers/peer demo/bin/demo demo/bin/console .ci/run
+		tests/conformance/run tests/valgrind/bin/valgrind tests/oro/in-root tests/oro/build-in-root bench/run bench/profile bench/peers/peer demo/bin/demo demo/bin/console .ci/run
 
 performance-page: bench/report/node_modules/.package-lock.json ## Write docs/performance.md from what `make bench` has measured
 	@scripts/install-deps node

@@ -5,15 +5,16 @@ import re
 import subprocess
 
 from processes import last_words
+from roots import REPOSITORY
 
 VERSIONS = ("5.0", "5.1", "6.0", "6.1", "7.0")
 
 
-def run(report, repository, work, checkouts):
+def run(report, work, checkouts):
     """Each application with the bundle, offline: the packages of the lock file are all that there is."""
     for version in VERSIONS:
         application, lock = checkouts.lock(version)
-        bundle = {**json.loads((repository / "composer.json").read_text()), "version": "1.0.0", "dist": {"type": "path", "url": str(repository)}}
+        bundle = {**json.loads((REPOSITORY / "composer.json").read_text()), "version": "1.0.0", "dist": {"type": "path", "url": str(REPOSITORY)}}
         known = {}
         for package in [*lock["packages"], *lock["packages-dev"], bundle]:
             known.setdefault(package["name"], {})[package["version"]] = package

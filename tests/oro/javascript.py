@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 from processes import last_words
+from roots import TARGET
 
 JS = Path(__file__).resolve().parent / "js"
 # Oro's templates of these versions still render, and their JavaScript still runs, without an application.
@@ -22,12 +23,12 @@ def bundle(work, checkouts, version, public=None):
     return webpack.stdout + webpack.stderr if webpack.returncode else ""
 
 
-def browse(report, repository, work, checkouts, *arguments):
+def browse(report, work, checkouts, *arguments):
     """Runs checks in Chromium. Each prints a line of JSON: [check, Oro version, whether it holds, evidence]."""
     version = arguments[1]
     environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": work, "WORK": work,
                    "BUNDLES": checkouts.path("oroinc/platform", version) / "src/Oro/Bundle",
-                   "TWIG": checkouts.path("twigphp/Twig", "js"), "SERVER": repository / "target/release/orosync-server"}
+                   "TWIG": checkouts.path("twigphp/Twig", "js"), "SERVER": TARGET / "release/orosync-server"}
     browser = subprocess.run(["node", JS / "browser.js", *arguments], capture_output=True, text=True, timeout=600, env=environment)
     outcomes = [json.loads(line) for line in browser.stdout.splitlines() if line.startswith("[")]
     for check, version, holds, evidence in outcomes:
@@ -36,11 +37,11 @@ def browse(report, repository, work, checkouts, *arguments):
         report.add(f"Oro's JavaScript in Chromium: {arguments[0]}", version, False, last_words(browser.stderr))
 
 
-def run(report, repository, work, checkouts):
+def run(report, work, checkouts):
     """Oro's JavaScript of several versions with the server alone."""
     for version in VERSIONS:
         errors = bundle(work, checkouts, version)
         if errors:
             report.add("Oro's JavaScript is bundled", version, False, last_words(errors))
         else:
-            browse(report, repository, work, checkouts, "pages", version)
+            browse(report, work, checkouts, "pages", version)

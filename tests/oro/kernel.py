@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 from processes import free_port, last_words, start
-from roots import Php
+from roots import REPOSITORY, TARGET, Php
 from websocket import WebSocket
 
 HERE = Path(__file__).resolve().parent
@@ -39,11 +39,11 @@ BUNDLES_WITH_TOPICS = ("Email", "EntityConfig", "Imap", "MessageQueue", "Reminde
 class Application:
     """A fresh application in WORK/run, for one Oro version."""
 
-    def __init__(self, repository, work, checkouts, version, with_bundle=True):
-        self.repository, self.work, self.version, self.with_bundle = repository, work, version, with_bundle
+    def __init__(self, work, checkouts, version, with_bundle=True):
+        self.work, self.version, self.with_bundle = work, version, with_bundle
         self.directory = work / "run" / (version if with_bundle else f"{version}-without")
         self.port, self.admin_port, self.web_port = free_port(), free_port(), free_port()
-        self._php = Php(repository, work, version)
+        self._php = Php(work, version)
         self._make(checkouts)
 
     def _make(self, checkouts):
@@ -57,8 +57,8 @@ class Application:
         autoload = checkouts.autoload(self.version)
         autoload["namespaces"]["App\\"] = [str(here / "src/App")]
         if self.with_bundle:
-            (here / "vendor/orosync/orosync/bundle").symlink_to(self.repository / "bundle")
-            autoload["namespaces"]["Orosync\\"] = [str(self.repository / "bundle")]
+            (here / "vendor/orosync/orosync/bundle").symlink_to(REPOSITORY / "bundle")
+            autoload["namespaces"]["Orosync\\"] = [str(REPOSITORY / "bundle")]
         (here / "autoload.json").write_text(json.dumps(autoload))
         bundles = [f"    - {{ name: {name}, priority: {priority} }}\n" for name, priority in BUNDLES.items()]
         bundles.append("    - { name: App\\EntityBundle, priority: -70, kernel: true }\n")
@@ -77,10 +77,8 @@ class Application:
 
     def _command(self, *arguments, **environment):
         return self._php.command(arguments, {
-            "PATH": f"{self.repository}/target/release:/usr/local/bin:/usr/bin:/bin",
-            "ORO_WEBSOCKET_SERVER_DSN": f"//127.0.0.1:{self.port}",
-            "ORO_WEBSOCKET_BACKEND_DSN": f"tcp://127.0.0.1:{self.port}",
-            "ORO_WEBSOCKET_FRONTEND_DSN": f"//*:{self.port}/",
+            "PATH": f"{TARGET}/release:/usr/local/bin:/usr/bin:/bin",
+            "CHECK_PORT": self.port,
             "OROSYNC_ADMIN_BIND": f"127.0.0.1:{self.admin_port}",
             "ORO_JS": self.work / f"js/oro-{self.version}.js",
             **environment,

@@ -18,10 +18,10 @@ END = {"role": "end"}
 MODULES = ("sync.js", "sync/wamp.js", "content-manager.js")
 
 
-def run(report, repository, work, checkouts, version):
+def run(report, work, checkouts, version):
     """Runs them all; what needs a kernel that boots is left out where it does not."""
     for check in (assets, container, logout, forms, functional_tests, as_before, while_it_runs, other_browser):
-        application = Application(repository, work, checkouts, version)
+        application = Application(work, checkouts, version)
         try:
             check(report, application, checkouts)
         except Exception as e:
@@ -115,7 +115,7 @@ def comparable(frame):
 def as_before(report, application, checkouts):
     """Oro's publishers of the nine topics: the same frames and return values as from Oro's own server and client."""
     version, seen = application.version, {}
-    without = Application(application.repository, application.work, checkouts, version, with_bundle=False)
+    without = Application(application.work, checkouts, version, with_bundle=False)
     for which, it in (("with", application), ("without", without)):
         server = it.serve()
         try:
@@ -192,8 +192,7 @@ def other_browser(report, application, checkouts):
     started = []
     try:
         started += [application.serve(), application.web()]
-        javascript.browse(report, application.repository, application.work, checkouts, "logout", application.version,
-                          f"http://127.0.0.1:{application.web_port}")
+        javascript.browse(report, application.work, checkouts, "logout", application.version, f"http://127.0.0.1:{application.web_port}")
     finally:
         for process in started:
             stop(process)

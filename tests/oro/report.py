@@ -20,10 +20,11 @@ class Report:
         return sum(not holds for row in self.outcomes.values() for holds in row.values())
 
     def table(self):
-        """A row for each check, a column for each Oro version."""
+        """A row for each check, a column for each Oro version; as docs/compatibility.md has it."""
         versions = sorted({version for row in self.outcomes.values() for version in row}, key=lambda v: (v == "master", v))
-        lines = [["check", *versions]]
+        rows = [["check", *versions]]
         for check, row in self.outcomes.items():
-            lines.append([check, *({True: "holds", False: "FAILS", None: "-"}[row.get(version)] for version in versions)])
-        widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-        return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines)
+            rows.append([check, *({True: "holds", False: "FAILS", None: ""}[row.get(version)] for version in versions)])
+        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+        lines = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |" for row in rows]
+        return "\n".join([lines[0], "| " + " | ".join("---".ljust(width) for width in widths) + " |", *lines[1:]])

@@ -6,6 +6,8 @@ import subprocess
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+REPOSITORY = HERE.parents[1]
+TARGET = (REPOSITORY / os.environ.get("CARGO_TARGET_DIR", "target")).resolve()
 # Oro pins PHP 8.1, 8.2, 8.3, 8.4 and 8.5; Debian 12 has 8.2.
 ROOT_OF = {"5.0": None, "5.1": None, "6.0": "trixie", "6.1": "trixie", "7.0": "experimental"}
 
@@ -13,10 +15,10 @@ ROOT_OF = {"5.0": None, "5.1": None, "6.0": "trixie", "6.1": "trixie", "7.0": "e
 class Php:
     """The PHP of one Oro version, with the extension compiled for it."""
 
-    def __init__(self, repository, work, version):
-        self.repository, self.work = repository, work
-        self.root = ROOT_OF[version] and repository / "target/matrix/roots" / ROOT_OF[version]
-        self.extension = "/var/cache/orosync/release/liborosync.so" if self.root else repository / "target/release/liborosync.so"
+    def __init__(self, work, version):
+        self.work = work
+        self.root = ROOT_OF[version] and TARGET / "matrix/roots" / ROOT_OF[version]
+        self.extension = "/var/cache/orosync/release/liborosync.so" if self.root else TARGET / "release/liborosync.so"
 
     def command(self, arguments, environment, directory, extension=True):
         """The command that runs PHP in a directory with an environment of its own."""
@@ -24,22 +26,24 @@ class Php:
         variables = ["env", f"--chdir={directory}", *(f"{name}={value}" for name, value in environment.items())]
         if self.root is None:
             return [*variables, *php]
-        return [HERE / "in-root", self.root, self.work / "share", self.work, self.repository, *variables, *php]
+        return [HERE / "in-root", self.root, self.work / "share", REPOSITORY, TARGET, self.work, "--", *variables, *php]
 
 
-def provide(repository, work, version):
+def provide(work, version):
     """Makes the root directory of an Oro version, and compiles the extension there. Raises RuntimeError with the log's path."""
     root = ROOT_OF[version]
     if root is None:
         return
     if os.geteuid():
         raise RuntimeError(f"Oro {version} runs in a root directory, which root alone can make and enter")
-    matrix, scripts, log = repository / "target/matrix", repository / "scripts/matrix", work / f"{root}.log"
+    if any(directory.is_relative_to("/tmp") for directory in (REPOSITORY, TARGET, work)):
+        raise RuntimeError("a root directory has a /tmp of its own: keep the repository and its target directory elsewhere")
+    matrix, scripts, log = TARGET / "matrix", REPOSITORY / "scripts/matrix", work / f"{root}.log"
     share = work / "share/sources"
     subprocess.run(["rm", "-rf", share], check=True)
     share.mkdir(parents=True)
-    with subprocess.Popen(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=repository, stdout=subprocess.PIPE) as files, \
-            subprocess.Popen(["tar", "--create", "--null", "--ignore-failed-read", "--files-from=-"], cwd=repository, stdin=files.stdout,
+    with subprocess.Popen(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=REPOSITORY, stdout=subprocess.PIPE) as files, \
+            subprocess.Popen(["tar", "--create", "--null", "--ignore-failed-read", "--files-from=-"], cwd=REPOSITORY, stdin=files.stdout,
                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as archive:
         subprocess.run(["tar", "--extract", "--no-same-owner", "--directory", share], stdin=archive.stdout, check=True)
     matrix.mkdir(exist_ok=True)

@@ -29,7 +29,7 @@ final class Kernel extends OroKernel
     {
         parent::boot();
         // From 5.1 on an entity asks for its extended fields. There are none: OroEntityExtendBundle is not in this kernel.
-        if (class_exists(ExtendedEntityFieldsProcessor::class)) {
+        if (self::isOro51()) {
             ExtendedEntityFieldsProcessor::initialize(new EntityFieldIterator([]), new NoExtendedFields());
         }
     }
@@ -49,6 +49,12 @@ final class Kernel extends OroKernel
         return $this->getProjectDir() . '/var';
     }
 
+    /** Oro 5.0 has other parameters for the WebSocket server, and generated classes for extended entities. */
+    private static function isOro51(): bool
+    {
+        return class_exists(ExtendedEntityFieldsProcessor::class);
+    }
+
     /** @return array<string, mixed> */
     private function parameters(): array
     {
@@ -56,10 +62,27 @@ final class Kernel extends OroKernel
             'secret' => '%env(ORO_SECRET)%',
             'env(ORO_SECRET)' => 'check',
             'oro_platform.collect_deprecations' => false,
+            'deployment_type' => null,
             'maintenance_lock_file_path' => $this->getLogDir() . '/maintenance_lock',
         ];
-        foreach (['server', 'frontend', 'backend'] as $side) {
-            $parameters["websocket_{$side}_dsn"] = '%env(ORO_WEBSOCKET_' . strtoupper($side) . '_DSN)%';
+        $port = (int) getenv('CHECK_PORT');
+        if (self::isOro51()) {
+            $parameters['websocket_server_dsn'] = "//127.0.0.1:$port";
+            $parameters['websocket_frontend_dsn'] = "//*:$port/";
+            $parameters['websocket_backend_dsn'] = "tcp://127.0.0.1:$port";
+        } else {
+            $parameters += [
+                'websocket_bind_address' => '127.0.0.1',
+                'websocket_bind_port' => $port,
+                'websocket_frontend_host' => '*',
+                'websocket_frontend_port' => $port,
+                'websocket_frontend_path' => '',
+                'websocket_backend_host' => '127.0.0.1',
+                'websocket_backend_port' => $port,
+                'websocket_backend_path' => '',
+                'websocket_backend_transport' => 'tcp',
+                'websocket_backend_ssl_context_options' => [],
+            ];
         }
         if ('test' === $this->getEnvironment()) {
             // As OroTestFrameworkBundle does.
