@@ -163,6 +163,8 @@ return static function (ContainerConfigurator $container): void {
         ->arg('$tags', service(TagGeneratorInterface::class))
         ->arg('$user', service(UserClaimsInterface::class))
         ->arg('$urls', service('router'))
+        ->arg('$requests', service('request_stack'))
+        ->arg('$translator', service('translator')->nullOnInvalid())
         ->arg('$logger', service('logger'))
         ->tag('monolog.logger', ['channel' => 'orosync'])
         ->tag('twig.runtime');

@@ -27,6 +27,7 @@ use Symfony\Component\DependencyInjection\Loader\Configurator\ContainerConfigura
 use Symfony\Component\DependencyInjection\Reference;
 use Symfony\Component\HttpKernel\Kernel as HttpKernel;
 use Symfony\Component\Routing\Loader\Configurator\RoutingConfigurator;
+use Symfony\Component\Translation\Translator;
 
 use function Symfony\Component\DependencyInjection\Loader\Configurator\service;
 
@@ -41,8 +42,8 @@ final class Kernel extends HttpKernel implements CompilerPassInterface
     /**
      * @param array<string, mixed> $orosync    the tree `orosync:`
      * @param array<string, mixed> $parameters container parameters
-     * @param list<string>         $with       of "security", "twig", "doctrine"; "publisher" and "tickets" (the bundle's
-     *                                         own instead of those that record); "own claims" and "own tags" (an
+     * @param list<string>         $with       of "security", "twig", "doctrine", "translator"; "publisher" and "tickets" (the
+     *                                         bundle's own instead of those that record); "own claims" and "own tags" (an
      *                                         application's services); "no middleware" (Doctrine wired without it)
      */
     public function __construct(
@@ -118,6 +119,11 @@ final class Kernel extends HttpKernel implements CompilerPassInterface
             'http_method_override' => false,
             'session' => ['storage_factory_id' => 'session.storage.factory.mock_file', 'handler_id' => null],
         ]);
+        if ($this->has('translator')) {
+            $container->extension('framework', ['translator' => ['fallbacks' => ['en']]]);
+        } elseif (class_exists(Translator::class)) {
+            $container->extension('framework', ['translator' => ['enabled' => false]]);
+        }
         if ($this->has('twig')) {
             $container->extension('twig', ['default_path' => __DIR__, 'strict_variables' => true]);
         }
