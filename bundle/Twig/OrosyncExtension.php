@@ -17,6 +17,7 @@ final class OrosyncExtension extends AbstractExtension
             new TwigFunction('get_ws_config', [OrosyncRuntime::class, 'wsConfig']),
             new TwigFunction('oro_sync_get_content_tags', [OrosyncRuntime::class, 'contentTags']),
             new TwigFunction('orosync_client_config', [OrosyncRuntime::class, 'clientConfig']),
+            new TwigFunction('orosync_page', [OrosyncRuntime::class, 'page'], ['is_safe' => ['html']]),
         ];
     }
 }

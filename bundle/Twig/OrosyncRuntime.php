@@ -13,8 +13,10 @@ use Orosync\Publishing\PublisherInterface;
 use Orosync\Publishing\PublisherStatus;
 use Orosync\Ticket\UserClaimsInterface;
 use Psr\Log\LoggerInterface;
+use Symfony\Component\HttpFoundation\RequestStack;
 use Symfony\Component\Routing\Exception\RouteNotFoundException;
 use Symfony\Component\Routing\Generator\UrlGeneratorInterface;
+use Symfony\Contracts\Translation\TranslatorInterface;
 
 /**
  * Answers the Twig functions of {@see OrosyncExtension}. Loaded only by templates that call one.
@@ -25,6 +27,11 @@ use Symfony\Component\Routing\Generator\UrlGeneratorInterface;
 final class OrosyncRuntime
 {
     private const LOST = 'A page is rendered without live notifications';
+
+    /** Where `assets:install` puts the browser client, below the application's base path. */
+    private const ASSETS = '/bundles/orosynclive';
+
+    private const TRANSLATION_DOMAIN = 'orosync';
 
     /**
      * @param \Closure(): FrontendEndpoint      $frontend
@@ -38,6 +45,8 @@ final class OrosyncRuntime
         private readonly \Closure $tags,
         private readonly \Closure $user,
         private readonly UrlGeneratorInterface $urls,
+        private readonly RequestStack $requests,
+        private readonly ?TranslatorInterface $translator,
         private readonly LoggerInterface $logger,
         private readonly Guard $guard,
         private readonly bool $debug,
@@ -91,6 +100,21 @@ final class OrosyncRuntime
     }
 
     /**
+     * All that a page needs to be live: an element that says who looks at it and what it shows, and the element's module.
+     * Nothing where there is nothing to connect to ({@see checkWs()} is false).
+     *
+     * @param list<string> $tags {@see contentTags()} of what the page shows
+     */
+    public function page(array $tags = []): string
+    {
+        return $this->guarded(function () use ($tags): string {
+            $client = $this->clientConfig();
+
+            return null === $client ? '' : $this->element($client, $tags);
+        }) ?? '';
+    }
+
+    /**
      * The tags of what a page shows. Unlike when writing, what it refers to belongs to it.
      *
      * @return list<string>
@@ -108,6 +132,57 @@ final class OrosyncRuntime
         $address = $this->address();
 
         return null === $address || PublisherStatus::ABSENT === ($this->publisher)()->status()->state ? null : $address;
+    }
+
+    /**
+     * @param array<string, mixed> $client {@see clientConfig()}
+     * @param list<string>         $tags
+     */
+    private function element(array $client, array $tags): string
+    {
+        $claims = ($this->user)()->claims();
+        $attributes = [
+            // The browser connects anew when one of these changes, for then it is somebody else's page.
+            'client' => $client + ['role' => $claims['role'], 'organizationId' => $claims['org'] ?? null],
+            'tags' => array_values($tags),
+            'texts' => $this->texts(),
+        ];
+        $element = '';
+        foreach ($attributes as $name => $value) {
+            $json = json_encode($value, \JSON_THROW_ON_ERROR | \JSON_INVALID_UTF8_SUBSTITUTE | \JSON_UNESCAPED_SLASHES | \JSON_UNESCAPED_UNICODE);
+            $element .= sprintf(' %s="%s"', $name, htmlspecialchars($json, \ENT_QUOTES));
+        }
+        $assets = htmlspecialchars($this->requests->getCurrentRequest()?->getBasePath() . self::ASSETS, \ENT_QUOTES);
+
+        return <<<HTML
+            <link rel="stylesheet" href="$assets/flash.css">
+            <orosync-page$element></orosync-page>
+            <script type="module" src="$assets/page.js"></script>
+            HTML;
+    }
+
+    /** @return array{outdated: array<string, string>, maintenance: array<string, string>} what people read */
+    private function texts(): array
+    {
+        $dismiss = $this->text('Dismiss');
+
+        return [
+            'outdated' => [
+                'message' => $this->text('Somebody else has changed this content.'),
+                'reload' => $this->text('Reload the page'),
+                'dismiss' => $dismiss,
+            ],
+            'maintenance' => [
+                'message' => $this->text('The site has gone into maintenance. What you save now may be lost.'),
+                'dismiss' => $dismiss,
+            ],
+        ];
+    }
+
+    /** In the language of the page, where the application has a translator. */
+    private function text(string $english): string
+    {
+        return $this->translator?->trans($english, [], self::TRANSLATION_DOMAIN) ?? $english;
     }
 
     /** A wrong setting is for the log, also while debugging: the page is worth more than its notifications. */

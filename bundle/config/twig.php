@@ -22,6 +22,8 @@ return static function (ContainerConfigurator $container): void {
         ->arg('$tags', service_closure(TagGeneratorInterface::class))
         ->arg('$user', service_closure(UserClaimsInterface::class))
         ->arg('$urls', service('router'))
+        ->arg('$requests', service('request_stack'))
+        ->arg('$translator', service('translator')->nullOnInvalid())
         ->arg('$logger', service('logger'))
         ->arg('$guard', service('orosync.guard'))
         ->arg('$debug', '%kernel.debug%')

@@ -27,6 +27,7 @@ const ANNOUNCE_DELAY_MS = 100;
  * @property {FlashKind} kind
  * @property {Partial<FlashTexts>} [texts] in place of the English ones
  * @property {() => void} [onReload] in place of loading the page anew
+ * @property {() => void} [onDismiss] called when it was taken away
  */
 
 /** @type {{ [K in FlashKind]: { role: 'status' | 'alert', live: 'polite' | 'assertive', texts: FlashTexts } }} */
@@ -61,7 +62,7 @@ const DISMISS = 'orosync-dismiss';
  * @param {FlashOptions} options
  * @returns {() => void} takes it away
  */
-export function showFlash({ kind, texts, onReload = loadAnew }) {
+export function showFlash({ kind, texts, onReload = loadAnew, onDismiss = () => {} }) {
   if (!Object.hasOwn(KINDS, kind)) {
     throw new TypeError(`showFlash: there is no kind "${kind}"; there are: ${Object.keys(KINDS).join(', ')}`);
   }
@@ -76,6 +77,7 @@ export function showFlash({ kind, texts, onReload = loadAnew }) {
   flashes.slice(0, Math.max(0, flashes.length - MAX_FLASHES + 1)).forEach(dismiss);
   const flash = createFlash(kind, words, onReload);
   flash.setAttribute('data-orosync-flash', key);
+  flash.addEventListener(DISMISS, onDismiss);
   stack.append(flash);
   return () => dismiss(flash);
 }
@@ -146,6 +148,8 @@ function stackIn(body) {
     return present;
   }
   const stack = element('div', 'orosync-flashes');
+  // Turbo keeps pages without it: in a copy nobody would listen to its buttons.
+  stack.setAttribute('data-turbo-temporary', '');
   body.append(stack);
   return stack;
 }

@@ -18,12 +18,20 @@ export class People {
     this.#url = url;
   }
 
-  /** @param {string} url of the demo @returns {Promise<People>} */
-  static async gather(url) {
+  /**
+   * @param {string} url of the demo
+   * @param {{ through?: number }} [options] `through`: the port that takes the connections to the demo in its place
+   * @returns {Promise<People>}
+   */
+  static async gather(url, { through } = {}) {
+    const { host, hostname } = new URL(url);
     const browser = await chromium.launch({
       executablePath: '/usr/bin/chromium',
-      // Chromium's sandbox does not start for root.
-      args: process.getuid?.() === 0 ? ['--no-sandbox'] : [],
+      args: [
+        // Chromium's sandbox does not start for root.
+        ...(process.getuid?.() === 0 ? ['--no-sandbox'] : []),
+        ...(through === undefined ? [] : [`--host-resolver-rules=MAP ${host} ${hostname}:${through}`]),
+      ],
     });
     return new People(browser, url);
   }
@@ -88,15 +96,41 @@ export class Person {
    */
   async listens() {
     await this.page.locator('#live[data-state=open]').waitFor();
-    await this.page.evaluate(async () => {
-      const { client } = await import('/js/page.js');
-      await client.call('orosync/session');
-    });
+    await this.session();
   }
 
   /** Waits until the page says this of its connection. @param {string} text */
   async sees(text) {
     await this.page.locator('#live', { hasText: text }).waitFor();
+  }
+
+  /** What the server knows of this page's session: the id of the session, and the name of the user. */
+  async session() {
+    return this.page.evaluate(async () => {
+      const page = /** @type {import('/bundles/orosync/page.js').OrosyncPage} */ (document.querySelector('orosync-page'));
+      return /** @type {{ session: string, user: string | null }} */ (await page.client?.call('orosync/session'));
+    });
+  }
+
+  /** @param {string} sessionId @param {{ within?: number }} [limit] milliseconds */
+  async hasAnotherSessionThan(sessionId, { within = PATIENCE_MS } = {}) {
+    await this.page.evaluate(async ([known, milliseconds]) => {
+      const { client } = await import('/js/page.js');
+      await new Promise((resolve, reject) => {
+        setTimeout(() => reject(new Error(`no other session within ${milliseconds} ms`)), milliseconds);
+        client.on('connected', resolve);
+        if (client.sessionId !== null && client.sessionId !== known) {
+          resolve(undefined);
+        }
+      });
+    }, /** @type {const} */ ([sessionId, within]));
+  }
+
+  /** The page is told what the browser tells it when somebody looks at it, or when the network has changed. */
+  async wakesUp(/** @type {'visibilitychange' | 'online'} */ event) {
+    await this.page.evaluate((type) => {
+      (type === 'online' ? window : document).dispatchEvent(new Event(type));
+    }, event);
   }
 
   /** Edits a contact and saves. @param {number} id @param {Record<string, string>} fields by their labels */

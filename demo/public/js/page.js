@@ -1,12 +1,11 @@
 /**
- * What every page of the demo does: connects, shows the connection's state, says when its content was changed by somebody
- * else and when the site goes into maintenance.
+ * What every page of the demo adds to its `<orosync-page>`: it shows the connection's state, and says who has changed what it
+ * shows and where.
  */
-import { ContentTracker, Maintenance, OrosyncClient, showFlash } from '/orosync/index.js';
+import { showFlash } from '/bundles/orosync/index.js';
+import '/bundles/orosync/page.js';
 
-const { client: settings = '', contentTags = '' } = document.body.dataset;
-const { url, ticketUrl, userName, userId } = JSON.parse(settings);
-const live = /** @type {HTMLElement} */ (document.getElementById('live'));
+/** @typedef {import('/bundles/orosync/page.js').OrosyncPage} OrosyncPage */
 
 /** What people read for each state of the client. */
 const STATES = {
@@ -19,40 +18,33 @@ const STATES = {
   suspended: 'Not connected',
 };
 
-export const client = new OrosyncClient({ url, ticketUrl });
-
-client.on('state', (state) => {
+document.addEventListener('orosync-state', (event) => {
+  /** @type {{ state: keyof typeof STATES }} */
+  const { state } = /** @type {CustomEvent} */ (event).detail;
+  const live = /** @type {HTMLElement} */ (document.getElementById('live'));
   live.dataset.state = state;
   live.textContent = STATES[state];
 });
 
-const tags = JSON.parse(contentTags);
-if (tags.length > 0) {
-  new ContentTracker(client, { userName }).tagContent(tags, (outdated) => {
-    showFlash({ kind: 'outdated', texts: { message: `${authors(outdated.userNames)} changed what you see here.` } });
-    markRows(outdated.tags);
-  });
-}
-
-/** Takes the maintenance message away again. */
-let dismissMaintenance = () => {};
-new Maintenance(client, {
-  userId,
-  onChange: (isOn) => {
-    dismissMaintenance();
-    dismissMaintenance = isOn ? showFlash({ kind: 'maintenance' }) : () => {};
-  },
+document.addEventListener('orosync-outdated', (event) => {
+  /** @type {{ tags: string[], userNames: (string | null)[] }} */
+  const { tags, userNames } = /** @type {CustomEvent} */ (event).detail;
+  event.preventDefault();
+  showFlash({ kind: 'outdated', texts: { message: `${authors(userNames)} changed what you see here.` } });
+  markRows(tags);
 });
 
-// This page was rendered while maintenance was on: the notice in it goes when that is over.
-const notice = document.getElementById('maintenance');
-if (notice !== null) {
-  client.subscribe('oro/maintenance', (payload) => {
-    notice.hidden = !(/** @type {{ isOn: boolean }} */ (payload).isOn);
-  });
-}
+export const client = /** @type {import('/bundles/orosync/index.js').OrosyncClient} */ (
+  /** @type {OrosyncPage} */ (document.querySelector('orosync-page')).client
+);
 
-client.connect();
+// This page was rendered while maintenance was on: the notice in it goes when that is over.
+client.subscribe('oro/maintenance', (payload) => {
+  const notice = document.getElementById('maintenance');
+  if (notice !== null) {
+    notice.hidden = !(/** @type {{ isOn: boolean }} */ (payload).isOn);
+  }
+});
 
 document.addEventListener('submit', (event) => {
   const { confirm: question } = /** @type {HTMLFormElement} */ (event.target).dataset;

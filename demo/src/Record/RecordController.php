@@ -45,7 +45,7 @@ abstract class RecordController extends AbstractController
             $this->saved($record);
             $this->addFlash('success', sprintf('%s was added.', $record->getName()));
 
-            return $this->redirectToRoute($kind->name, ['id' => $record->getId()]);
+            return $this->redirectToRoute($kind->name, ['id' => $record->getId()], Response::HTTP_SEE_OTHER);
         }
 
         return $this->showForm('record/create.html.twig', $form);
@@ -77,7 +77,7 @@ abstract class RecordController extends AbstractController
             }
             $this->addFlash('success', $changed ? 'Your changes are saved.' : 'There was nothing to save.');
 
-            return $this->redirectToRoute($this->kind()->name, ['id' => $id]);
+            return $this->redirectToRoute($this->kind()->name, ['id' => $id], Response::HTTP_SEE_OTHER);
         }
 
         return $this->showForm('record/edit.html.twig', $form, $record);
@@ -105,11 +105,11 @@ abstract class RecordController extends AbstractController
         if ($refusal !== null) {
             $this->addFlash('error', $refusal);
 
-            return $this->redirectToRoute($this->kind()->name, ['id' => $id]);
+            return $this->redirectToRoute($this->kind()->name, ['id' => $id], Response::HTTP_SEE_OTHER);
         }
         $this->addFlash('success', sprintf('%s was deleted.', $record->getName()));
 
-        return $this->redirectToRoute($this->kind()->plural);
+        return $this->redirectToRoute($this->kind()->plural, [], Response::HTTP_SEE_OTHER);
     }
 
     abstract protected function kind(): RecordKind;

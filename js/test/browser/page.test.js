@@ -287,6 +287,19 @@ describe('the flash message', () => {
     assert.equal(left, 0);
   });
 
+  it('says when it was taken away, and is in no copy that Turbo keeps of a page', async (t) => {
+    const { page } = await openPage(t);
+    await page.evaluate(() => {
+      globalThis.dismissed = [];
+      const show = (kind) => showFlash({ kind, onDismiss: () => dismissed.push(kind) });
+      show('outdated')();
+      show('maintenance');
+    });
+    await page.locator('.orosync-flash--maintenance').getByRole('button', { name: 'Dismiss' }).click();
+    assert.deepEqual(await page.evaluate(() => dismissed), ['outdated', 'maintenance']);
+    assert.equal(await page.locator('.orosync-flashes[data-turbo-temporary]').count(), 1);
+  });
+
   it('calls the function of the application in place of loading anew, and leaves the button out on request', async (t) => {
     const { page } = await openPage(t);
     await page.evaluate(() => {

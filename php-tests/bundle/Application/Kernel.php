@@ -23,6 +23,7 @@ use Symfony\Component\DependencyInjection\ContainerBuilder;
 use Symfony\Component\DependencyInjection\Loader\Configurator\ContainerConfigurator;
 use Symfony\Component\HttpKernel\Kernel as HttpKernel;
 use Symfony\Component\Routing\Loader\Configurator\RoutingConfigurator;
+use Symfony\Component\Translation\Translator;
 
 /** An application around the bundle: framework, and as much of security, Twig and Doctrine as a test asks for. */
 final class Kernel extends HttpKernel implements CompilerPassInterface
@@ -32,8 +33,8 @@ final class Kernel extends HttpKernel implements CompilerPassInterface
     /**
      * @param array<string, mixed> $orosync    the tree `orosync:`
      * @param array<string, mixed> $parameters container parameters
-     * @param list<string>         $with       of "security", "twig", "doctrine"; "publisher" and "tickets" (the bundle's
-     *                                         own instead of those that record); "own claims" and "own tags" (an
+     * @param list<string>         $with       of "security", "twig", "doctrine", "translator"; "publisher" and "tickets" (the
+     *                                         bundle's own instead of those that record); "own claims" and "own tags" (an
      *                                         application's services); "no middleware" (Doctrine wired without it);
      *                                         "own connection" (a wrapper class of the application's), "archive" (a
      *                                         second connection, with its manager); "everything" of the framework that
@@ -122,6 +123,11 @@ final class Kernel extends HttpKernel implements CompilerPassInterface
                 ],
             ] : [],
         ]);
+        if ($this->has('translator')) {
+            $container->extension('framework', ['translator' => ['fallbacks' => ['en']]]);
+        } elseif (class_exists(Translator::class)) {
+            $container->extension('framework', ['translator' => ['enabled' => false]]);
+        }
         if ($this->has('twig')) {
             $container->extension('twig', ['default_path' => __DIR__, 'strict_variables' => true]);
         }

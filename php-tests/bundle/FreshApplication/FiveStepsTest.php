@@ -69,14 +69,13 @@ final class FiveStepsTest extends TestCase
         $site = 'http://127.0.0.1:' . $webPort;
         $this->serve($project, $webPort);
         $page = new Crawler(self::request($site . '/'));
-        preg_match('~from \'([^\']+)\'~', $page->filterXPath('//script')->text(), $module);
         self::assertSame(
-            file_get_contents(\dirname(__DIR__, 3) . '/js/src/index.js'),
-            self::request($site . $module[1]),
+            file_get_contents(\dirname(__DIR__, 3) . '/js/src/page.js'),
+            self::request($site . $page->filterXPath('//script')->attr('src')),
             'the page finds the browser client',
         );
         self::assertStringContainsString('.orosync-flash', self::request($site . $page->filterXPath('//link')->attr('href')));
-        $client = json_decode($page->filterXPath('//div[@id="orosync"]')->attr('data-client'), true, 512, \JSON_THROW_ON_ERROR);
+        $client = json_decode($page->filterXPath('//orosync-page')->attr('client'), true, 512, \JSON_THROW_ON_ERROR);
         $ticket = json_decode(self::request($site . $client['ticketUrl'], 'POST'), true, 512, \JSON_THROW_ON_ERROR);
         $browser = new WampClient($client['url'] . '?ticket=' . $ticket['ticket']);
         $browser->subscribe('oro/maintenance');

@@ -1,0 +1,57 @@
+/** Packets of open connections vanish, as after a laptop's sleep: neither side is told. */
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+
+import { Demo } from './demo.js';
+import { Path } from './path.js';
+import { People } from './people.js';
+
+/** 25 s of silence, 5 s without an answer; then a browser may give up six connections for requests, one after the other. */
+const LONGEST_MS = 40_000;
+
+describe('a page whose path has gone silent', () => {
+  /** @type {Demo} */
+  let demo;
+  /** @type {Path} */
+  let path;
+  /** @type {People} */
+  let afar;
+  /** @type {People} */
+  let people;
+  /** @type {import('./people.js').Person} */
+  let ben;
+
+  before(async () => {
+    demo = await Demo.start();
+    path = await Path.open(demo.url);
+    [afar, people] = await Promise.all([People.gather(demo.url, { through: path.port }), People.gather(demo.url)]);
+    ben = await people.signedIn('ben');
+  });
+  after(async () => {
+    await Promise.all([afar, people].map((each) => each?.close()));
+    path?.close();
+    await demo?.stop();
+  });
+
+  for (const [what, event] of /** @type {const} */ ([
+    ['by itself', null],
+    ['when it is looked at', 'visibilitychange'],
+    ['when it is online again', 'online'],
+  ])) {
+    it(`comes back ${what}, and hears of the next save`, async () => {
+      const anna = await afar.signedIn('anna');
+      await anna.open('/contacts/1');
+      const { session: dead } = await anna.session();
+
+      path.goSilent();
+      if (event !== null) {
+        await anna.wakesUp(event);
+      }
+      await anna.hasAnotherSessionThan(dead, { within: LONGEST_MS });
+      await anna.listens();
+
+      await ben.save(1, { Notes: `Came back ${what}.` });
+      assert.equal(await anna.isTold('outdated'), 'Ben changed what you see here.');
+    });
+  }
+});
