@@ -6,7 +6,7 @@ import { Demo } from './demo.js';
 import { People } from './people.js';
 import { TurboDemo } from './turbo.js';
 
-/** @typedef {import('/bundles/orosync/page.js').OrosyncPage} OrosyncPage */
+/** @typedef {import('/bundles/orosynclive/page.js').OrosyncPage} OrosyncPage */
 /** @typedef {{ visits: number, told: string[][] }} Tab */
 
 describe('a document in which Turbo changes the pages', () => {

@@ -1,5 +1,5 @@
 /** A customer's page: its orders move while it looks. The topic of its company was granted with the ticket. */
-import { showFlash } from '/bundles/orosync/index.js';
+import { showFlash } from '/bundles/orosynclive/index.js';
 
 import { client } from './page.js';
 

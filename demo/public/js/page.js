@@ -2,10 +2,10 @@
  * What every page of the demo adds to its `<orosync-page>`: it shows the connection's state, and says who has changed what it
  * shows and where.
  */
-import { showFlash } from '/bundles/orosync/index.js';
-import '/bundles/orosync/page.js';
+import { showFlash } from '/bundles/orosynclive/index.js';
+import '/bundles/orosynclive/page.js';
 
-/** @typedef {import('/bundles/orosync/page.js').OrosyncPage} OrosyncPage */
+/** @typedef {import('/bundles/orosynclive/page.js').OrosyncPage} OrosyncPage */
 
 /** What people read for each state of the client. */
 const STATES = {
@@ -34,7 +34,7 @@ document.addEventListener('orosync-outdated', (event) => {
   markRows(tags);
 });
 
-export const client = /** @type {import('/bundles/orosync/index.js').OrosyncClient} */ (
+export const client = /** @type {import('/bundles/orosynclive/index.js').OrosyncClient} */ (
   /** @type {OrosyncPage} */ (document.querySelector('orosync-page')).client
 );
 

@@ -71,8 +71,8 @@ final class PageElementTest extends ApplicationTestCase
         self::assertCount(1, $scripts);
         self::assertSame('', $scripts->item(0)->textContent);
         self::assertSame('module', $scripts->item(0)->getAttribute('type'));
-        self::assertSame('/bundles/orosync/page.js', $scripts->item(0)->getAttribute('src'));
-        self::assertSame('/bundles/orosync/flash.css', $page->getElementsByTagName('link')->item(0)->getAttribute('href'));
+        self::assertSame('/bundles/orosynclive/page.js', $scripts->item(0)->getAttribute('src'));
+        self::assertSame('/bundles/orosynclive/flash.css', $page->getElementsByTagName('link')->item(0)->getAttribute('href'));
     }
 
     public function testAnApplicationBelowAPathHasItsModuleThere(): void
@@ -83,7 +83,7 @@ final class PageElementTest extends ApplicationTestCase
 
         $script = $this->page('{{ orosync_page() }}')->getElementsByTagName('script')->item(0);
 
-        self::assertSame('/crm/bundles/orosync/page.js', $script->getAttribute('src'));
+        self::assertSame('/crm/bundles/orosynclive/page.js', $script->getAttribute('src'));
     }
 
     public function testTagsStayTextWhateverIsInThem(): void
