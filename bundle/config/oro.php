@@ -23,6 +23,7 @@ use Orosync\Oro\Topics\RunningServer;
 use Orosync\Oro\Topics\ServerAtPort;
 use Orosync\Oro\Topics\TopicsExportCommand;
 use Orosync\Publishing\PublisherInterface;
+use Orosync\Ticket\TicketIssuerInterface;
 
 // Loaded after services.php where OroSyncBundle is in the kernel. What needs the whole container to be known:
 // DependencyInjection/Compiler/OroPass.php.

@@ -12,8 +12,8 @@ use Psr\Log\LoggerInterface;
  * Tags of flushes within a transaction that is still open.
  *
  * They are announced, each once, when the outermost transaction has committed, and forgotten when it, or the savepoint
- * that they came after, is rolled back, and when the database refuses the commit. Bound: MAX_TAGS for a connection; what is beyond it is not announced, and the log
- * says how many. Nothing is forgotten between two messages of a worker, for the transaction is not either.
+ * that they came after, is rolled back, and when the database refuses the commit. Bound: MAX_TAGS for a connection; what
+ * is beyond it is not announced, and the log says how many. Nothing is forgotten between two messages of a worker, for the transaction is not either.
  */
 final class UncommittedTags
 {
@@ -26,7 +26,7 @@ final class UncommittedTags
      */
     private \WeakMap $held;
 
-    /** @param \Closure(): TagAnnouncerInterface $announcer */
+    /** @param \Closure(): TagAnnouncerInterface $announcer one that never throws: what is committed is committed */
     public function __construct(
         private readonly \Closure $announcer,
         private readonly LoggerInterface $logger,
@@ -119,15 +119,7 @@ final class UncommittedTags
     {
         $held = $this->held[$reporting];
         $this->watch($reporting);
-        try {
-            ($this->announcer)()->announce($held->tags());
-        } catch (\Throwable $e) {
-            // What is committed is committed: whoever has saved it must not see an error for it.
-            $this->logger->error(
-                'Changes of a transaction are not announced: {reason}',
-                ['reason' => $e->getMessage(), 'exception' => $e],
-            );
-        }
+        ($this->announcer)()->announce($held->tags());
         if ($held->dropped() > 0) {
             $this->logger->warning(
                 'A transaction has changed more than {max} pieces of content; {dropped} more are not announced.',
