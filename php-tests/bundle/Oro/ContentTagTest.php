@@ -172,7 +172,7 @@ class ContentTagTest extends OroTestCase
         $connection->commit();
 
         self::assertSame('1', (string) $connection->fetchOne('SELECT COUNT(*) FROM Company'));
-        self::assertSame(['error: Changes of a transaction are not announced: not today'], $this->logger()->lines('not announced'));
+        self::assertSame(['error: A change is not announced: not today'], $this->logger()->lines('not announced'));
     }
 
     public function testTheConnectionIsAlwaysOfTheClassThatOroWrites(): void
