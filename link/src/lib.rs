@@ -49,4 +49,4 @@ pub use error::{EndpointError, QueueFull};
 pub use options::{Bounds, Endpoint, Options};
 pub use publisher::Publisher;
 pub use shutdown::Leftover;
-pub use status::{State, Status};
+pub use status::{State, Status, Undeliverable};
