@@ -113,11 +113,11 @@ impl Client {
             }
             // Binary: the link.
             0x82 => match ServerFrame::decode(payload).expect("a link frame") {
-                ServerFrame::Ack { accepted } => {
+                ServerFrame::Ack { accepted } | ServerFrame::Refused { accepted, .. } => {
                     assert!(accepted.get() > self.acknowledged || !self.is_tame, "acknowledged once more");
                     self.acknowledged = accepted.get();
                 }
-                ServerFrame::Welcome { .. } | ServerFrame::Refused { .. } => {}
+                ServerFrame::Welcome { .. } => {}
             },
             0x88 => {
                 assert!(payload.len() >= 2 && payload.len() <= 125 || payload.is_empty() && !self.is_tame);

@@ -2,12 +2,10 @@
 //!
 //! Everything is non-blocking; whoever waits, waits on the doorbell as well, so that a stop is heard during a handshake.
 
-use std::error::Error;
-use std::fs;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,9 +15,8 @@ use orosync_protocol::ticket::CHALLENGE;
 use rustix::event::PollFlags;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, sockopt};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use tungstenite::client::IntoClientRequest;
 use tungstenite::handshake::HandshakeError;
 use tungstenite::handshake::client::{ClientHandshake, Request};
@@ -30,6 +27,7 @@ use crate::doorbell::Doorbell;
 use crate::error::{Answer, LinkError};
 use crate::options::{Endpoint, Options};
 use crate::transport::Transport;
+use crate::trust;
 use crate::wire::{Socket, Wire};
 
 /// The largest message that a server has for us: a Refused with its reason.
@@ -56,11 +54,6 @@ impl Connector {
             timeout: options.connect_timeout,
             tls: None,
         }
-    }
-
-    #[cfg(test)]
-    fn with_tls(options: &Options, roots: RootCertStore) -> Self {
-        Self { tls: Some(Arc::new(client_config(roots).unwrap())), ..Self::new(options) }
     }
 
     /// Connects and shakes hands, with `ticket` as the bearer. `stopped` is asked whenever `doorbell` rings; none if it is
@@ -92,11 +85,7 @@ impl Connector {
         if let Some(config) = &self.tls {
             return Ok(Arc::clone(config));
         }
-        let roots = match &self.ca_file {
-            Some(file) => roots_of(file)?,
-            None => roots_of_the_system()?,
-        };
-        let config = Arc::new(client_config(roots)?);
+        let config = Arc::new(trust::client_config(self.ca_file.as_deref())?);
         self.tls = Some(Arc::clone(&config));
         Ok(config)
     }
@@ -133,42 +122,6 @@ fn open_tcp(address: SocketAddr, attempt: &Waiter<'_>) -> Result<Option<Socket>,
     // Without it a batch that ends in a small packet waits for the acknowledgement of the packet before.
     sockopt::set_tcp_nodelay(&socket, true).map_err(|error| LinkError::Connect(error.into()))?;
     complete(socket, |socket| rustix::net::connect(socket, &address), attempt)
-}
-
-fn roots_of_the_system() -> Result<RootCertStore, LinkError> {
-    let found = rustls_native_certs::load_native_certs();
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(found.certs);
-    if roots.is_empty() {
-        return Err(LinkError::Tls(
-            "this system has no certificate authorities. Install the package ca-certificates".to_owned(),
-        ));
-    }
-    Ok(roots)
-}
-
-/// Read at each attempt until there is a good one: a file that is corrected meanwhile counts.
-fn roots_of(file: &Path) -> Result<RootCertStore, LinkError> {
-    let problem =
-        |problem: &str| LinkError::Tls(format!("orosync.ca_file = \"{}\": {problem}", file.display()));
-    let pem = fs::read(file).map_err(|error| {
-        problem(&format!("cannot be read: {error}. Check the path, and that PHP's user may read it"))
-    })?;
-    let mut roots = RootCertStore::empty();
-    // What is no certificate is left out, as in the system's list.
-    roots.add_parsable_certificates(CertificateDer::pem_slice_iter(&pem).filter_map(Result::ok));
-    if roots.is_empty() {
-        return Err(problem("holds no certificate in PEM. Name the file of the authority's certificate"));
-    }
-    Ok(roots)
-}
-
-fn client_config(roots: RootCertStore) -> Result<ClientConfig, LinkError> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| LinkError::Tls(error.to_string()))?;
-    Ok(config.with_root_certificates(roots).with_no_client_auth())
 }
 
 fn request(endpoint: &Endpoint, ticket: &str) -> Result<Request, LinkError> {
@@ -228,10 +181,9 @@ fn handshake_error(error: tungstenite::Error) -> LinkError {
                 status => LinkError::NotOurs { status: status.as_u16(), answer },
             }
         }
-        tungstenite::Error::Io(error)
-            if error.get_ref().is_some_and(<dyn Error + Send + Sync>::is::<rustls::Error>) =>
-        {
-            LinkError::Tls(error.to_string())
+        tungstenite::Error::Io(error) => {
+            let of_tls = trust::failure(&error);
+            of_tls.unwrap_or_else(|| LinkError::Handshake(tungstenite::Error::Io(error).to_string()))
         }
         other => LinkError::Handshake(other.to_string()),
     }
@@ -313,7 +265,7 @@ mod tests {
 
     use bytes::Bytes;
     use orosync_protocol::ticket::Signer;
-    use rcgen::{CertifiedKey, generate_simple_self_signed};
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair, generate_simple_self_signed};
     use rustls::pki_types::PrivatePkcs8KeyDer;
     use rustls::{ServerConfig, ServerConnection};
     use tungstenite::Message;
@@ -322,12 +274,13 @@ mod tests {
     use super::*;
     use crate::transport::Incoming;
 
-    /// A server for one `wss://` connection to "localhost": it sends one message. Returns its endpoint and its certificate.
-    fn tls_server() -> (Endpoint, RootCertStore) {
-        let CertifiedKey { cert, signing_key } =
-            generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-        let mut roots = RootCertStore::empty();
-        roots.add(cert.der().clone()).unwrap();
+    /// A server for one `wss://` connection to "localhost": it sends one message. Returns its endpoint and its certificate,
+    /// which is made as `openssl req -x509` makes it.
+    fn tls_server() -> (Endpoint, String) {
+        let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let signing_key = KeyPair::generate().unwrap();
+        let cert = params.self_signed(&signing_key).unwrap();
         let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .with_safe_default_protocol_versions()
             .unwrap()
@@ -353,7 +306,7 @@ mod tests {
                 websocket.send(Message::Binary(Bytes::from_static(b"hello"))).unwrap();
             }
         });
-        (endpoint, roots)
+        (endpoint, cert.pem())
     }
 
     fn options(endpoint: Endpoint) -> Options {
@@ -361,16 +314,19 @@ mod tests {
         Options { connect_timeout: Duration::from_secs(20), ..Options::new(endpoint, signer) }
     }
 
-    fn connect(endpoint: Endpoint, roots: RootCertStore) -> Result<Option<Transport>, LinkError> {
+    fn connect(endpoint: Endpoint, ca: &str) -> Result<Option<Transport>, LinkError> {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(ca.as_bytes()).unwrap();
+        let options = Options { ca_file: Some(file.path().to_owned()), ..options(endpoint) };
         let doorbell = Doorbell::default();
         doorbell.install().unwrap();
-        Connector::with_tls(&options(endpoint), roots).connect("ticket", &doorbell, &|| false)
+        Connector::new(&options).connect("ticket", &doorbell, &|| false)
     }
 
     #[test]
     fn a_server_with_a_trusted_certificate_is_spoken_to() {
-        let (endpoint, roots) = tls_server();
-        let mut transport = connect(endpoint, roots).unwrap().unwrap();
+        let (endpoint, certificate) = tls_server();
+        let mut transport = connect(endpoint, &certificate).unwrap().unwrap();
         let doorbell = Doorbell::default();
         doorbell.install().unwrap();
         let incoming = loop {
@@ -387,21 +343,16 @@ mod tests {
     fn a_certificate_that_nobody_vouches_for_is_refused() {
         let (endpoint, _) = tls_server();
         let (_, others) = tls_server();
-        let error = connect(endpoint, others).err().unwrap();
-        assert!(matches!(error, LinkError::Tls(_)), "{error}");
+        let error = connect(endpoint, &others).err().unwrap().to_string();
+        assert!(
+            error.starts_with("TLS: the server's certificate is self-signed, and orosync.ca_file"),
+            "{error}"
+        );
     }
 
     #[test]
     fn an_authority_of_ones_own_vouches_alone() {
-        let attempt = |content: &str| {
-            let (endpoint, _) = tls_server();
-            let mut file = tempfile::NamedTempFile::new().unwrap();
-            file.write_all(content.as_bytes()).unwrap();
-            let options = Options { ca_file: Some(file.path().to_owned()), ..options(endpoint) };
-            let doorbell = Doorbell::default();
-            doorbell.install().unwrap();
-            Connector::new(&options).connect("ticket", &doorbell, &|| false).err().unwrap().to_string()
-        };
+        let attempt = |content: &str| connect(tls_server().0, content).err().unwrap().to_string();
         let error = attempt("not a certificate");
         assert!(error.contains("orosync.ca_file") && error.contains("holds no certificate"), "{error}");
         let other = generate_simple_self_signed(["localhost".to_owned()]).unwrap().cert.pem();

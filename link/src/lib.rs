@@ -18,7 +18,7 @@
 //! - [`doorbell`]: waking the link thread only if it sleeps
 //! - [`machine`]: the states of the link, without I/O; [`window`]: what was sent and not acknowledged; [`backoff`]: when to try again
 //! - [`thread`]: the one loop that joins queue, machine and wire; [`connect`]: making a connection;
-//!   [`transport`]: an open one; [`wire`]: the only sockets
+//!   [`trust`]: whom it believes over TLS; [`transport`]: an open one; [`wire`]: the only sockets
 //! - [`progress`]: what flush and check wait for; [`status`]: a snapshot; [`shutdown`]: a bounded end
 //! - [`process`]: forks and signals; all `unsafe` of this crate
 //! - [`error`]: what goes wrong, in sentences
@@ -42,6 +42,7 @@ mod shutdown;
 pub mod status;
 mod thread;
 mod transport;
+mod trust;
 mod window;
 mod wire;
 
@@ -49,4 +50,4 @@ pub use error::{EndpointError, QueueFull};
 pub use options::{Bounds, Endpoint, Options};
 pub use publisher::Publisher;
 pub use shutdown::Leftover;
-pub use status::{State, Status};
+pub use status::{State, Status, Undeliverable};

@@ -10,16 +10,17 @@
 //!
 //! Owns the window of unacknowledged messages and the delays between attempts.
 
+use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use orosync_protocol::link_frame::{EncodedMessage, PublisherFrame, ServerFrame};
+use orosync_protocol::link_frame::{EncodedMessage, PublisherFrame, Refusals, ServerFrame};
 use orosync_protocol::{PublisherId, Topic};
 
 use crate::backoff::Backoff;
 use crate::error::{LinkError, Retry};
 use crate::queue::Budget;
-use crate::status::State;
+use crate::status::{State, Undeliverable};
 use crate::window::Window;
 
 /// Something was sent, and for so long nothing was acknowledged nor taken by the kernel, and the server did not ask for
@@ -106,8 +107,8 @@ pub(crate) struct Heard {
     pub(crate) freed: Budget,
     /// The link is open.
     pub(crate) welcomed: bool,
-    /// A message that the server will not deliver, as a sentence.
-    pub(crate) refused: Option<String>,
+    /// Messages that the server will not deliver.
+    pub(crate) undeliverable: Option<Undeliverable>,
 }
 
 impl Machine {
@@ -173,24 +174,20 @@ impl Machine {
                     accepted.map_or(Ok(Budget::default()), |accepted| self.window.acknowledge(accepted))?;
                 self.phase = Phase::Open(Open { since: now, heard: now, progress: now, ping: Ping::None });
                 self.in_outage = false;
-                Ok(Heard { freed, welcomed: true, refused: None })
+                Ok(Heard { freed, welcomed: true, undeliverable: None })
             }
             (Phase::Open(open), ServerFrame::Ack { accepted }) => {
                 let freed = self.window.acknowledge(accepted)?;
-                open.heard = now;
-                if freed.messages > 0 {
-                    open.progress = now;
-                }
+                open.handle_acknowledged(now, freed);
                 Ok(Heard { freed, ..Heard::default() })
             }
-            (Phase::Open(open), ServerFrame::Refused { seq, reason }) => {
-                open.heard = now;
-                let topic = self.window.topic(seq);
+            (Phase::Open(open), ServerFrame::Refused { accepted, refusals }) => {
+                let topic = self.window.topic(refusals.first);
+                let freed = self.window.acknowledge(accepted)?;
+                open.handle_acknowledged(now, freed);
                 let topic = topic.as_ref().map_or("?", Topic::as_str);
-                let refused = Some(format!(
-                    "the server does not deliver message {seq} to the topic \"{topic}\": {reason}"
-                ));
-                Ok(Heard { refused, ..Heard::default() })
+                let undeliverable = undeliverable(&refusals, topic, freed);
+                Ok(Heard { freed, undeliverable, ..Heard::default() })
             }
             (_, ServerFrame::Welcome { .. }) => Err(LinkError::OutOfTurn { frame: "Welcome" }),
             (_, ServerFrame::Ack { .. }) => Err(LinkError::OutOfTurn { frame: "Ack" }),
@@ -309,7 +306,25 @@ impl Machine {
     }
 }
 
+/// Each message counts once, with its acknowledgement.
+fn undeliverable(refusals: &Refusals, topic: &str, freed: Budget) -> Option<Undeliverable> {
+    let messages = NonZeroU64::new(refusals.count.min(freed.messages))?;
+    let Refusals { first, reason, .. } = refusals;
+    let which = match messages.get() {
+        1 => format!("message {first} to the topic \"{topic}\""),
+        several => format!("{several} messages; the first is message {first} to the topic \"{topic}\""),
+    };
+    Some(Undeliverable { messages, reason: format!("the server does not deliver {which}: {reason}") })
+}
+
 impl Open {
+    fn handle_acknowledged(&mut self, now: Instant, freed: Budget) {
+        self.heard = now;
+        if freed.messages > 0 {
+            self.progress = now;
+        }
+    }
+
     fn poll_step(&mut self, now: Instant, awaits_acknowledgement: bool) -> Step {
         let acknowledgement = awaits_acknowledgement.then_some(self.progress + ACKNOWLEDGEMENT_TIMEOUT);
         if acknowledgement.is_some_and(|deadline| deadline <= now) {
@@ -653,11 +668,23 @@ mod tests {
     #[test]
     fn a_message_that_the_server_refuses_is_named() {
         let mut link = Link::open();
-        link.publish(1);
+        link.publish(4);
         link.transmit();
-        let heard = link.hear(ServerFrame::Refused { seq: Seq::FIRST, reason: "no".into() }).unwrap();
-        assert_eq!(heard.refused.unwrap(), "the server does not deliver message 1 to the topic \"t\": no");
-        assert_eq!(link.hear(ack(1)).unwrap().freed.messages, 1);
+        let refused = |accepted, count, first| ServerFrame::Refused {
+            accepted: Seq::new(accepted).unwrap(),
+            refusals: Refusals { count, first: Seq::new(first).unwrap(), reason: "no".into() },
+        };
+        let heard = link.hear(refused(1, 1, 1)).unwrap();
+        assert_eq!(heard.freed.messages, 1);
+        let told = heard.undeliverable.unwrap();
+        assert_eq!(told.reason, "the server does not deliver message 1 to the topic \"t\": no");
+        let told = link.hear(refused(4, 2, 3)).unwrap().undeliverable.unwrap();
+        assert_eq!(told.messages.get(), 2);
+        assert_eq!(
+            told.reason,
+            "the server does not deliver 2 messages; the first is message 3 to the topic \"t\": no"
+        );
+        assert!(link.hear(refused(4, 2, 3)).unwrap().undeliverable.is_none(), "each counts once");
     }
 
     #[test]

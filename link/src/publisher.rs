@@ -102,6 +102,7 @@ impl Publisher {
             refused: tally.refused,
             reconnects: record.reconnects(),
             outages: record.outages(),
+            undeliverable: record.undeliverable(),
             last_error: record.last_error(),
         }
     }

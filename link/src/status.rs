@@ -1,5 +1,6 @@
 //! How a publisher's link is doing: a snapshot for the application, and the record behind it that the link thread keeps.
 
+use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -53,8 +54,19 @@ pub struct Status {
     pub reconnects: u64,
     /// How many outages have begun: an attempt to connect failed, after none had.
     pub outages: u64,
+    /// Messages that were acknowledged, and that the server delivers to nobody.
+    pub undeliverable: Option<Undeliverable>,
     /// The last thing that went wrong, as a sentence. It stays after the link has recovered.
     pub last_error: Option<String>,
+}
+
+/// Messages that the server delivers to nobody: their topics are not declared, or not for publishers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Undeliverable {
+    /// How many.
+    pub messages: NonZeroU64,
+    /// What the server said last, as a sentence.
+    pub reason: String,
 }
 
 impl Status {
@@ -69,6 +81,7 @@ impl Status {
             refused: 0,
             reconnects: 0,
             outages: 0,
+            undeliverable: None,
             last_error: None,
         }
     }
@@ -81,6 +94,7 @@ pub(crate) struct Record {
     opened: AtomicU64,
     outages: AtomicU64,
     refusals: AtomicU64,
+    undeliverable: Mutex<Option<Undeliverable>>,
     last_error: Mutex<Option<String>>,
 }
 
@@ -91,6 +105,7 @@ impl Record {
             opened: AtomicU64::new(0),
             outages: AtomicU64::new(0),
             refusals: AtomicU64::new(0),
+            undeliverable: Mutex::new(None),
             last_error: Mutex::new(None),
         }
     }
@@ -110,6 +125,14 @@ impl Record {
 
     pub(crate) fn count_refusal(&self) {
         self.refusals.fetch_add(1, Ordering::Release);
+    }
+
+    /// Adds messages that the server does not deliver, which is also the last thing that went wrong.
+    pub(crate) fn add_undeliverable(&self, more: Undeliverable) {
+        self.set_last_error(more.reason.clone());
+        let mut all = self.undeliverable.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = all.as_ref().map_or(0, |all| all.messages.get());
+        *all = Some(Undeliverable { messages: more.messages.saturating_add(before), ..more });
     }
 
     pub(crate) fn set_last_error(&self, error: String) {
@@ -132,6 +155,10 @@ impl Record {
     /// How often the server has said no.
     pub(crate) fn refusals(&self) -> u64 {
         self.refusals.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn undeliverable(&self) -> Option<Undeliverable> {
+        self.undeliverable.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn last_error(&self) -> Option<String> {

@@ -195,14 +195,15 @@ impl Worker {
             match incoming {
                 Incoming::Frame(frame) => {
                     let heard = self.machine.handle_frame(now, ServerFrame::decode(frame)?)?;
+                    // Before who waits for the acknowledgement hears of it.
+                    if let Some(undeliverable) = heard.undeliverable {
+                        self.shared.record.add_undeliverable(undeliverable);
+                    }
                     self.exit.give_back(heard.freed);
                     if heard.welcomed {
                         self.shared.record.count_opened();
                         let answered = self.shared.probes_asked.load(Ordering::Acquire);
                         self.shared.probes_answered.store(answered, Ordering::Release);
-                    }
-                    if let Some(refused) = heard.refused {
-                        self.shared.record.set_last_error(refused);
                     }
                 }
                 Incoming::Pong(payload) => {

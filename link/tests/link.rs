@@ -8,7 +8,7 @@ use std::io::Read;
 use std::time::{Duration, Instant};
 
 use orosync_link::{Bounds, Options, Publisher, QueueFull, State, Status};
-use orosync_protocol::link_frame::ServerFrame;
+use orosync_protocol::link_frame::{Refusals, ServerFrame};
 use orosync_protocol::ticket::CHALLENGE;
 use orosync_protocol::{CloseReason, Seq};
 use tungstenite::protocol::frame::coding::CloseCode;
@@ -232,13 +232,15 @@ fn a_message_that_the_server_will_not_deliver_is_acknowledged_and_named() {
     publisher.publish(message("1").lend()).unwrap();
     let mut server = place.welcome(0);
     server.messages(1, 1);
-    server.send(&ServerFrame::Refused { seq: Seq::FIRST, reason: "nobody may publish there".to_owned() });
-    server.acknowledge(1);
+    let reason = "nobody may publish there".to_owned();
+    let refusals = Refusals { count: 1, first: Seq::FIRST, reason };
+    server.send(&ServerFrame::Refused { accepted: Seq::FIRST, refusals });
     assert!(publisher.flush(LIMIT));
-    assert_eq!(
-        publisher.status().last_error.unwrap(),
-        "the server does not deliver message 1 to the topic \"t\": nobody may publish there"
-    );
+    let status = publisher.status();
+    let sentence = "the server does not deliver message 1 to the topic \"t\": nobody may publish there";
+    assert_eq!(status.last_error.as_deref(), Some(sentence));
+    let undeliverable = status.undeliverable.unwrap();
+    assert_eq!((undeliverable.messages.get(), undeliverable.reason.as_str()), (1, sentence));
 }
 
 #[test]

@@ -8,8 +8,8 @@
 //!   Hello { publisher }            ------->
 //!                                  <-------     Welcome { accepted: highest Seq that it already has }
 //!   Publish { first, messages }    ------->
-//!                                  <-------     Refused { seq, reason }      (before the Ack that covers it)
 //!                                  <-------     Ack { accepted }             (cumulative)
+//!                                  <-------     Refused { accepted, refusals } (an Ack that not all of it is delivered)
 //! ```
 //!
 //! | frame | bytes |
@@ -19,7 +19,7 @@
 //! | a message | topic length (2), topic, payload length (4), payload, exclude count (2), ids (16 each), eligible count (2), ids |
 //! | Welcome | `0x81`, highest accepted Seq or 0 (8) |
 //! | Ack | `0x82`, highest accepted Seq (8) |
-//! | Refused | `0x83`, Seq (8), reason: UTF-8 to the end of the frame |
+//! | Refused | `0x83`, highest accepted Seq (8), how many are refused (8), Seq of the first of them (8), its reason: UTF-8 to the end |
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
@@ -160,13 +160,25 @@ pub enum ServerFrame {
         /// The highest accepted number.
         accepted: Seq,
     },
-    /// This message cannot be delivered, now or later. It counts as accepted in the Ack that follows.
+    /// An Ack of messages of which some cannot be delivered, now or later. One frame, so that no refusal comes without its
+    /// acknowledgement, and an answer is small however many are refused.
     Refused {
-        /// Which.
-        seq: Seq,
-        /// Why, for a person.
-        reason: String,
+        /// The highest accepted number.
+        accepted: Seq,
+        /// Those that are not delivered.
+        refusals: Refusals,
     },
+}
+
+/// Messages that nobody gets, of those that one answer acknowledges.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusals {
+    /// How many.
+    pub count: u64,
+    /// The first of them.
+    pub first: Seq,
+    /// Why that one, for a person.
+    pub reason: String,
 }
 
 mod tag {
@@ -276,10 +288,12 @@ impl ServerFrame {
                 frame.put_u8(tag::ACK);
                 frame.put_u64(accepted.get());
             }
-            Self::Refused { seq, reason } => {
+            Self::Refused { accepted, refusals } => {
                 frame.put_u8(tag::REFUSED);
-                frame.put_u64(seq.get());
-                frame.put_slice(reason.as_bytes());
+                frame.put_u64(accepted.get());
+                frame.put_u64(refusals.count);
+                frame.put_u64(refusals.first.get());
+                frame.put_slice(refusals.reason.as_bytes());
             }
         }
         frame.freeze()
@@ -299,8 +313,11 @@ impl ServerFrame {
                 Ok(Self::Ack { accepted })
             }
             tag::REFUSED => {
-                let seq = Seq::new(frame.try_get_u64()?).ok_or(FrameError::SeqZero)?;
-                Ok(Self::Refused { seq, reason: String::from_utf8_lossy(&frame).into_owned() })
+                let accepted = Seq::new(frame.try_get_u64()?).ok_or(FrameError::SeqZero)?;
+                let count = frame.try_get_u64()?;
+                let first = Seq::new(frame.try_get_u64()?).ok_or(FrameError::SeqZero)?;
+                let reason = String::from_utf8_lossy(&frame).into_owned();
+                Ok(Self::Refused { accepted, refusals: Refusals { count, first, reason } })
             }
             other => Err(FrameError::Kind { kind: other }),
         }
@@ -433,12 +450,12 @@ mod tests {
         }
 
         #[test]
-        fn what_the_server_encodes_reads_back(seq in seq(), reason in ".{0,40}") {
+        fn what_the_server_encodes_reads_back(seq in seq(), count in any::<u64>(), reason in ".{0,40}") {
             for frame in [
                 ServerFrame::Welcome { accepted: None },
                 ServerFrame::Welcome { accepted: Some(seq) },
                 ServerFrame::Ack { accepted: seq },
-                ServerFrame::Refused { seq, reason },
+                ServerFrame::Refused { accepted: seq, refusals: Refusals { count, first: seq, reason } },
             ] {
                 prop_assert_eq!(ServerFrame::decode(frame.encode()), Ok(frame));
             }

@@ -22,6 +22,12 @@ pub fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     }
 }
 
+/// Lets time pass, for a test of what must not happen meanwhile; `why` says what that is.
+pub fn let_pass(time: Duration, why: &str) {
+    println!("{time:?} pass: {why}");
+    thread::sleep(time);
+}
+
 /// Waits until `condition` holds.
 pub fn until_true(what: &str, mut condition: impl FnMut() -> bool) {
     until(what, || condition().then_some(()));

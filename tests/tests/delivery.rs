@@ -7,7 +7,8 @@ use std::process::Stdio;
 
 use orosync_tests::client::{Client, OROSYNC, Received, WAMP};
 use orosync_tests::php::{self, Fpm};
-use orosync_tests::server::Server;
+use orosync_tests::proxy::Proxy;
+use orosync_tests::server::{self, Server};
 use orosync_tests::wait;
 use rustix::process::Signal;
 
@@ -207,4 +208,27 @@ fn everything_acknowledged_is_written_before_a_drain_ends() {
         assert_eq!(client.receive(), Received::Close(1001));
     }
     assert!(server.wait().success());
+}
+
+#[test]
+fn the_publish_command_fails_for_a_refused_topic_also_where_the_server_came_late() {
+    let server = Server::start();
+    let publish = |topic: &str| {
+        let proxy = Proxy::closed();
+        let running = server::command()
+            .args(["publish", "--endpoint", &proxy.endpoint(), "--secret-file"])
+            .arg(server.secret_file())
+            .args([topic, "1"])
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        wait::until_true("it has tried", || proxy.attempts().len() > 1);
+        proxy.open(server.address());
+        running.wait_with_output().expect("it ends")
+    };
+    assert_eq!(publish("oro/ping").status.code(), Some(0), "a late server alone is no failure");
+    let refused = publish("acme/undeclared");
+    assert_eq!(refused.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(said.contains("does not deliver message 1 to the topic \"acme/undeclared\""), "{said}");
 }

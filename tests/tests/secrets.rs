@@ -31,7 +31,8 @@ fn said(command: &mut Command) -> String {
 
 #[test]
 fn no_secret_and_no_ticket_is_in_anything_that_is_written() {
-    let mut server = Server::start_with("[log]\nlevel = \"trace\"\n[limits]\nmessage_burst = 5\n");
+    let mut server =
+        Server::start_with("[log]\nlevel = \"trace\"\n[limits]\nmessage_burst = 5\nsubscriptions = 5\n");
     fs::write(server.secret_file(), format!("{SECRET}\n{OLD_SECRET}\n")).expect("the secrets are written");
     server.signal(Signal::HUP);
     server.await_line("were read again");

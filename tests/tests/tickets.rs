@@ -27,6 +27,7 @@ fn claims() -> Claims {
         role: Role::User,
         iat: now(),
         exp: now() + 300,
+        nbf: None,
         jti: format!("{:032x}", rand::random::<u128>()),
     }
 }
@@ -66,6 +67,11 @@ fn each_wrong_ticket_is_refused_counted_and_logged_with_its_reason() {
             "not_yet_valid",
             signed(&Claims { iat: now() + 3600, exp: now() + 4000, ..claims() }),
         ),
+        ("begins later", "not_yet_valid", signed(&Claims { nbf: Some(now() + 200), ..claims() })),
+        ("with a critical header", "malformed", {
+            let header = Header { crit: Some(vec!["b64".to_owned()]), ..Header::default() };
+            encode(&header, &claims(), &EncodingKey::from_secret(SECRET.as_bytes())).expect("a JWT")
+        }),
         ("for somebody else", "audience", signed(&Claims { aud: "billing".to_owned(), ..claims() })),
         ("another key", "signature", minted_with("another secret of more than 32 bytes")),
         // {"alg":"none"}, without a signature and with the one of a good ticket.

@@ -48,6 +48,7 @@ impl Signer {
             role: identity.role,
             iat: now,
             exp: now.saturating_add(ttl_seconds),
+            nbf: None,
             jti: format!("{id:032x}"),
         };
         let ticket = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.0)?;

@@ -116,6 +116,9 @@ pub struct Claims {
     pub iat: u64,
     /// When it ends, seconds since 1970.
     pub exp: u64,
+    /// When it begins, seconds since 1970; none: with `iat`. Ours have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nbf: Option<u64>,
     /// Its own id: a browser's ticket opens one session only.
     pub jti: String,
 }
@@ -188,6 +191,34 @@ mod tests {
     }
 
     #[test]
+    fn a_ticket_of_another_program_may_begin_later_than_it_was_minted() {
+        let ticket = |nbf| {
+            let claims = serde_json::json!({
+                "aud": AUDIENCE, "role": "user", "iat": 1_000_000, "exp": 1_000_300, "nbf": nbf, "jti": "1",
+            });
+            let key = jsonwebtoken::EncodingKey::from_secret(SECRET);
+            jsonwebtoken::encode(&jsonwebtoken::Header::default(), &claims, &key).unwrap()
+        };
+        let late = ticket(1_000_200);
+        assert_eq!(verifier().verify(&late, 1_000_100), Err(TicketError::NotYetValid { seconds: 100 }));
+        assert!(verifier().verify(&late, 1_000_170).is_ok());
+        assert!(verifier().verify(&ticket(1), 1_000_000).is_ok());
+        assert!(verifier().verify(&ticket(u64::MAX), 1_000_000).is_err());
+    }
+
+    #[test]
+    fn what_its_header_calls_critical_refuses_a_ticket() {
+        let identity = signer().mint(&Identity::anonymous(), 1_000_000, 300, 1).unwrap();
+        let claims: Claims = jsonwebtoken::dangerous::insecure_decode(&identity).unwrap().claims;
+        let header =
+            jsonwebtoken::Header { crit: Some(vec!["b64".to_owned()]), ..jsonwebtoken::Header::default() };
+        let ticket =
+            jsonwebtoken::encode(&header, &claims, &jsonwebtoken::EncodingKey::from_secret(SECRET)).unwrap();
+        let problem = "its header calls \"b64\" critical, which is not understood here".to_owned();
+        assert_eq!(verifier().verify(&ticket, 1_000_000), Err(TicketError::Malformed { problem }));
+    }
+
+    #[test]
     fn what_was_not_signed_with_the_secret_is_refused() {
         let other = Signer::from_secret(b"another secret of more than 32 bytes").unwrap();
         let ticket = other.mint(&Identity::anonymous(), 1_000_000, 300, 1).unwrap();
@@ -211,6 +242,7 @@ mod tests {
             role: Role::User,
             iat: 1,
             exp: 2_000_000,
+            nbf: None,
             jti: "1".to_owned(),
         };
         let key = jsonwebtoken::EncodingKey::from_secret(SECRET);

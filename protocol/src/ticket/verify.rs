@@ -10,7 +10,7 @@ use super::{AUDIENCE, Claims, Identity, MAX_GRANTED, MAX_ORIGINS, MAX_TICKET_BYT
 use crate::origin::OriginPattern;
 use crate::pattern::TopicPattern;
 
-/// How far in the future a ticket may have been minted, in seconds: clocks differ (OroPlatform 4.2 and later: the same).
+/// How far in the future a ticket may have been minted, or begin, in seconds: clocks differ (OroPlatform 4.2 and later: the same).
 const CLOCK_SKEW_SECONDS: u64 = 30;
 
 /// Checks tickets against one key: the shared secret, or the public half of a key pair.
@@ -57,13 +57,20 @@ impl Verifier {
         if ticket.len() > MAX_TICKET_BYTES {
             return Err(TicketError::Malformed { problem: format!("{} bytes long", ticket.len()) });
         }
-        let claims =
-            jsonwebtoken::decode::<Claims>(ticket, &self.key, &self.validation).map_err(refusal)?.claims;
+        let decoded = jsonwebtoken::decode::<Claims>(ticket, &self.key, &self.validation).map_err(refusal)?;
+        // RFC 7515, 4.1.11: whoever does not understand all that is critical refuses the ticket. We know no extension.
+        if let Some(critical) = decoded.header.crit {
+            let critical = critical.join(", ");
+            let problem = format!("its header calls \"{critical}\" critical, which is not understood here");
+            return Err(TicketError::Malformed { problem });
+        }
+        let claims = decoded.claims;
         if claims.exp <= now {
             return Err(TicketError::Expired { seconds: now - claims.exp });
         }
-        if claims.iat > now.saturating_add(CLOCK_SKEW_SECONDS) {
-            return Err(TicketError::NotYetValid { seconds: claims.iat - now });
+        let begins = claims.nbf.map_or(claims.iat, |nbf| nbf.max(claims.iat));
+        if begins > now.saturating_add(CLOCK_SKEW_SECONDS) {
+            return Err(TicketError::NotYetValid { seconds: begins - now });
         }
         let granted = granted(&claims.topics)?;
         let origins = origins(&claims.origins)?;
@@ -153,7 +160,7 @@ pub enum TicketError {
         seconds: u64,
     },
     /// From the future.
-    #[error("the ticket was minted {seconds} s in the future: compare the clocks of the two machines")]
+    #[error("the ticket begins {seconds} s in the future: compare the clocks of the two machines")]
     NotYetValid {
         /// How far.
         seconds: u64,

@@ -4,7 +4,7 @@ use std::io::{self, BufRead};
 use std::time::Duration;
 
 use bytes::Bytes;
-use orosync_link::{Endpoint, Options, Publisher};
+use orosync_link::{Endpoint, Options, Publisher, Undeliverable};
 use orosync_protocol::Audience;
 use orosync_protocol::link_frame::Message;
 use orosync_protocol::{Payload, Topic};
@@ -94,11 +94,10 @@ impl Publication {
     fn finish(mut self) -> Result<(), Failure> {
         let acknowledged = self.publisher.flush(PATIENCE);
         let status = self.publisher.status();
-        let outcome = match status.last_error {
+        let outcome = match status.undeliverable {
             _ if !acknowledged => Err(self.not_acknowledged()),
-            // The link held all the time, so this is about a message: the server took it, and delivers it to nobody.
-            Some(error) if status.outages == 0 && status.reconnects == 0 => Err(Failure::Failed(error)),
-            Some(_) | None => Ok(()),
+            Some(Undeliverable { reason, .. }) => Err(Failure::Failed(reason)),
+            None => Ok(()),
         };
         self.publisher.shutdown();
         outcome

@@ -131,7 +131,7 @@ keys! {
     MESSAGES_PER_SECOND: u32 = kinds::RATE, "limits.messages_per_second", "50",
         "Messages per second from one browser in the long run; one that sends more is closed (4009).";
     MESSAGE_BURST: u32 = kinds::RATE, "limits.message_burst", "200",
-        "Messages that one browser may send at once.";
+        "Messages that one browser may send at once; not below `limits.subscriptions`.";
     PUBLISHER_MESSAGES: usize = kinds::COUNT, "limits.publisher_messages", "10000",
         "Messages of publishers on their way through the node; while there are more, publishers wait.";
     PUBLISHER_BYTES: usize = kinds::SIZE, "limits.publisher_bytes", "'64M'",

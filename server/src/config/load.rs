@@ -1,7 +1,7 @@
 //! Puts the layers on top of each other: defaults < files, in their order < environment < flags.
 //!
 //! Owns the values as they were written, and where each came from. What is no key, or cannot be read, is a problem that
-//! names key, value and fix; all problems are told at once.
+//! names key, value and fix; all values that cannot be read are told at once.
 
 use std::fmt;
 use std::path::{Path, PathBuf};

@@ -326,7 +326,21 @@ impl Limits {
             ping_interval: lasting(&keys::PING_INTERVAL)?,
             ping_timeout: lasting(&keys::PING_TIMEOUT)?,
         };
+        limits.check_burst(written)?;
         Ok(limits)
+    }
+
+    /// A page that comes back subscribes to all its topics at once.
+    fn check_burst(&self, written: &Written) -> Result<(), ConfigError> {
+        if usize::try_from(self.message_burst).is_ok_and(|burst| burst < self.subscriptions) {
+            let problem = format!(
+                "a page that comes back subscribes to all its topics at once, and limits.message_burst = {} ends it \
+                 before. Raise limits.message_burst, or write at most that here",
+                self.message_burst
+            );
+            return Err(written.error(&keys::SUBSCRIPTIONS.declaration, &problem));
+        }
+        Ok(())
     }
 }
 
@@ -380,6 +394,19 @@ mod tests {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(content).unwrap();
         file
+    }
+
+    #[test]
+    fn a_session_may_subscribe_to_all_it_may_at_once() {
+        assert_eq!(
+            problem(&[("OROSYNC_LIMITS__SUBSCRIPTIONS", "500")]),
+            "OROSYNC_LIMITS__SUBSCRIPTIONS = \"500\": a page that comes back subscribes to all its topics at once, and \
+             limits.message_burst = 200 ends it before. Raise limits.message_burst, or write at most that here"
+        );
+        assert!(problem(&[("OROSYNC_LIMITS__MESSAGE_BURST", "99")]).contains("limits.subscriptions = 100: "));
+        let both = [("OROSYNC_LIMITS__SUBSCRIPTIONS", "500"), ("OROSYNC_LIMITS__MESSAGE_BURST", "500")];
+        let with_secret = [&[("OROSYNC_AUTH__SECRET", SECRET)], &both[..]].concat();
+        assert_eq!(settings(&with_secret).unwrap().limits.subscriptions, 500);
     }
 
     #[test]

@@ -61,7 +61,7 @@ impl Browser {
         match wamp::decode_client(text).map_err(|_| CloseReason::BadMessage)? {
             ClientMessage::Prefix { prefix, uri } => {
                 if let Err(error) = self.prefixes.declare(prefix.clone(), uri) {
-                    turn.refuse(&prefix, &error.to_string(), 400)?;
+                    turn.refuse(&prefix, &error.to_string(), 400);
                 }
             }
             ClientMessage::Call { call_id, procedure, .. } => {
@@ -81,7 +81,7 @@ impl Browser {
                             &name,
                             refused.label,
                         );
-                        turn.refuse(&name, &refused.sentence, refused.code)?;
+                        turn.refuse(&name, &refused.sentence, refused.code);
                     }
                 }
             }
@@ -108,7 +108,7 @@ impl Browser {
                             &name,
                             refused.label,
                         );
-                        turn.refuse(&name, &refused.sentence, refused.code)?;
+                        turn.refuse(&name, &refused.sentence, refused.code);
                     }
                 }
             }
@@ -147,23 +147,26 @@ fn shortened(name: &str) -> &str {
 
 impl Turn<'_> {
     /// Tells that a subscription was not taken because the session has too many.
-    pub fn refuse_subscription(&mut self, topic: &Topic) -> Result<(), CloseReason> {
+    pub fn refuse_subscription(&mut self, topic: &Topic) {
         const LABEL: &str = "too_many";
         self.shared.metrics.subscriptions_refused.count(LABEL);
         self.log_refusal(&self.shared.lines.subscriptions, "subscription refused", topic.as_str(), LABEL);
         let sentence =
             format!("a session may have {} subscriptions at most", self.shared.limits.subscriptions);
-        self.refuse(topic.as_str(), &sentence, 429)
+        self.refuse(topic.as_str(), &sentence, 429);
     }
 
-    fn refuse(&mut self, name: &str, description: &str, code: u16) -> Result<(), CloseReason> {
+    /// Says why something is not done. Nothing depends on it, so a client that does not read is not told of all: what it
+    /// causes costs it neither its session nor its events.
+    fn refuse(&mut self, name: &str, description: &str, code: u16) {
         let topic = shortened(name);
-        self.send(&ServerMessage::CallError {
+        let answer = ServerMessage::CallError {
             call_id: json(topic),
             error_uri: topic.to_owned(),
             description: description.to_owned(),
             details: Some(json(&Details { code })),
-        })
+        };
+        self.outbound.push_if_spare(text_frame(wamp::encode_server(&answer)));
     }
 
     fn send(&mut self, message: &ServerMessage) -> Result<(), CloseReason> {

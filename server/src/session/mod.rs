@@ -48,7 +48,7 @@ use crate::policy::Policies;
 
 use browser::{Browser, Turn};
 use outbound::{Outbound, SharedFrame, TooSlow};
-use publisher::{Batch, Publisher};
+use publisher::{Answer, Batch, Publisher};
 use websocket::{Incoming, WebSocket};
 
 /// Product and version, as WELCOME names them.
@@ -136,6 +136,9 @@ pub enum SessionEvent {
 pub struct Session {
     state: State,
     outbound: Outbound,
+    /// What a publisher is told when it has read what it was told before: so its answers need room for one, however many
+    /// it causes.
+    owed: Option<Box<Answer>>,
     caller: Caller,
     last_heard: Instant,
     /// When the state's patience ends: the handshake's, a ping's, that of what is still to be written, a farewell's.
@@ -181,6 +184,7 @@ impl Session {
         Self {
             state: State::Handshake(Box::default()),
             outbound: Outbound::new(shared.limits.outbound_bytes),
+            owed: None,
             caller,
             last_heard: now,
             deadline: Some(now + shared.limits.handshake_timeout),
@@ -325,7 +329,8 @@ impl Session {
     /// Does it matter that everything has been written?
     pub fn awaits_written(&self) -> bool {
         match self.state {
-            State::Handshake(_) | State::Open(_) => false,
+            State::Handshake(_) => false,
+            State::Open(_) => self.owed.is_some(),
             State::Greeting { .. } => true,
             State::Closing(_) | State::Ending { .. } => !self.awaits_peer,
         }
@@ -340,6 +345,8 @@ impl Session {
                 self.deadline = None;
                 self.read_messages(&rest, shared, events, now.instant);
             }
+        } else if matches!(self.state, State::Open(_)) {
+            self.answer();
         } else if self.awaits_written() {
             self.awaits_peer = true;
             self.deadline = Some(now.instant + FAREWELL);
@@ -406,6 +413,9 @@ impl Session {
             self.finish(reason.label(), write_until);
             return;
         }
+        if let Some(owed) = self.owed.take() {
+            self.outbound.push_last(owed.into_frame());
+        }
         open.socket.close(reason, &mut self.outbound);
         self.ended_as = Some(reason.label());
         self.deadline = Some(write_until);
@@ -417,18 +427,24 @@ impl Session {
 
     /// Tells a publisher that what it waits for takes its time: it would take a server that is silent for a frozen one.
     pub fn ask_for_patience(&mut self, now: Instant) {
-        if self.is_publisher() && matches!(self.state, State::Open(_)) {
+        // One that has not read the last word need not be told to wait for the next.
+        if self.is_publisher() && matches!(self.state, State::Open(_)) && self.outbound.is_empty() {
             let told = self.outbound.push(ping_frame());
             self.end_if_too_slow(told, now);
         }
     }
 
     /// Tells a publisher that a batch is accepted and written.
-    pub fn acknowledge(&mut self, batch: Batch, now: Instant) {
+    pub fn acknowledge(&mut self, batch: Batch) {
         // A publisher that is going sends again, to whomever it finds, what it was not told of.
-        if matches!(self.state, State::Open(_)) {
-            let told = batch.acknowledge(&mut self.outbound);
-            self.end_if_too_slow(told, now);
+        if !matches!(self.state, State::Open(_)) {
+            return;
+        }
+        let answer = batch.into_answer();
+        match &mut self.owed {
+            Some(owed) => owed.append(answer),
+            None if self.outbound.is_empty() => self.outbound.push_last(answer.into_frame()),
+            None => self.owed = Some(Box::new(answer)),
         }
     }
 
@@ -453,9 +469,7 @@ impl Session {
             events: &mut events,
             now,
         };
-        if let Err(reason) = turn.refuse_subscription(topic) {
-            self.end(reason, now + FAREWELL);
-        }
+        turn.refuse_subscription(topic);
     }
 
     fn hear(&mut self, now: Instant) {
@@ -547,6 +561,13 @@ impl Session {
             if let Err(reason) = result {
                 self.end(reason, now + FAREWELL);
             }
+        }
+    }
+
+    /// Tells a publisher what it is owed.
+    fn answer(&mut self) {
+        if let Some(owed) = self.owed.take() {
+            self.outbound.push_last(owed.into_frame());
         }
     }
 

@@ -60,8 +60,18 @@ impl Outbound {
         Ok(())
     }
 
-    /// Appends a frame beyond the bound, if need be: the Close frame, behind which nothing comes, or the pong before it. Each
-    /// has at most 127 bytes.
+    /// Appends a frame of which the session can do without, unless it leaves less than half of the bound for the others.
+    /// Returns whether it was taken.
+    pub fn push_if_spare(&mut self, frame: Bytes) -> bool {
+        let spare = self.is_empty() || self.cost + frame.len() + FRAME_COST <= self.max_cost / 2;
+        if spare {
+            self.push_last(frame);
+        }
+        spare
+    }
+
+    /// Appends a frame beyond the bound, if need be: the Close frame, behind which nothing comes, the pong before it, or the
+    /// one answer that a publisher is owed. Each has less than 1 KiB.
     pub fn push_last(&mut self, frame: Bytes) {
         self.append(Rc::new(frame));
     }
@@ -169,6 +179,16 @@ mod tests {
         assert_eq!(outbound.push(frame(1)), Err(TooSlow));
         outbound.advance(1000);
         outbound.push(frame(1000)).unwrap();
+    }
+
+    #[test]
+    fn what_can_be_done_without_leaves_half_of_the_bound() {
+        let mut outbound = Outbound::new(400);
+        assert!(outbound.push_if_spare(frame(30)));
+        assert!(outbound.push_if_spare(frame(30)));
+        assert!(!outbound.push_if_spare(frame(1)));
+        assert_eq!(outbound.cost(), 188);
+        outbound.push(frame(140)).unwrap();
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use orosync_protocol::disconnect::{self, Disconnect};
-use orosync_protocol::link_frame::{Message, PublisherFrame, ServerFrame};
+use orosync_protocol::link_frame::{Message, PublisherFrame, Refusals, ServerFrame};
 use orosync_protocol::ticket::Identity;
 use orosync_protocol::{CloseReason, PublisherId, Seq};
 use tracing::warn;
@@ -28,8 +28,16 @@ pub struct Publisher {
 pub struct Batch {
     /// What may be published.
     pub messages: Vec<(Seq, Message)>,
-    refused: Vec<(Seq, String)>,
-    last: Seq,
+    answer: Answer,
+}
+
+/// What a publisher is told of its messages: one frame for any number of batches.
+#[derive(Debug)]
+pub struct Answer {
+    /// All up to this one are accepted and written.
+    accepted: Seq,
+    /// Those of them that nobody gets.
+    refusals: Option<Refusals>,
 }
 
 impl Publisher {
@@ -70,22 +78,42 @@ impl Publisher {
 }
 
 impl Batch {
-    /// Tells the publisher that all of it is accepted and written.
-    pub fn acknowledge(self, outbound: &mut Outbound) -> Result<(), TooSlow> {
-        for (seq, reason) in self.refused {
-            send(&ServerFrame::Refused { seq, reason }, outbound)?;
+    /// What the publisher is told once all of it is accepted and written.
+    pub fn into_answer(self) -> Answer {
+        self.answer
+    }
+}
+
+impl Answer {
+    /// Says of later messages as well what there is to say.
+    pub fn append(&mut self, later: Self) {
+        self.accepted = later.accepted;
+        if let Some(refusals) = later.refusals {
+            self.add_refusals(refusals);
         }
-        send(&ServerFrame::Ack { accepted: self.last }, outbound)
+    }
+
+    /// As a WebSocket frame.
+    pub fn into_frame(self) -> Bytes {
+        let accepted = self.accepted;
+        let frame = match self.refusals {
+            None => ServerFrame::Ack { accepted },
+            Some(refusals) => ServerFrame::Refused { accepted, refusals },
+        };
+        binary_frame(frame.encode())
+    }
+
+    fn add_refusals(&mut self, later: Refusals) {
+        match &mut self.refusals {
+            Some(refusals) => refusals.count = refusals.count.saturating_add(later.count),
+            None => self.refusals = Some(later),
+        }
     }
 }
 
 /// Tells a publisher what was accepted of it so far, and written.
 pub fn welcome(accepted: Option<Seq>, outbound: &mut Outbound) -> Result<(), TooSlow> {
-    send(&ServerFrame::Welcome { accepted }, outbound)
-}
-
-fn send(frame: &ServerFrame, outbound: &mut Outbound) -> Result<(), TooSlow> {
-    outbound.push(binary_frame(frame.encode()))
+    outbound.push(binary_frame(ServerFrame::Welcome { accepted }.encode()))
 }
 
 /// Numbers the messages, and takes out what nobody could ever receive.
@@ -99,7 +127,8 @@ fn sort(
 ) -> Option<Batch> {
     let count = u64::try_from(messages.len()).unwrap_or(u64::MAX);
     let last = first.plus(count.checked_sub(1)?);
-    let mut batch = Batch { messages: Vec::with_capacity(messages.len()), refused: Vec::new(), last };
+    let answer = Answer { accepted: last, refusals: None };
+    let mut batch = Batch { messages: Vec::with_capacity(messages.len()), answer };
     for (offset, message) in (0..).zip(messages) {
         let seq = first.plus(offset);
         match judge(&message, identity, shared) {
@@ -110,7 +139,7 @@ fn sort(
                 if let Some(left_out) = shared.lines.publishers.admit(now) {
                     warn!(%peer, topic = %clip(topic), reason = label, left_out, "a publisher's message was refused");
                 }
-                batch.refused.push((seq, sentence));
+                batch.answer.add_refusals(Refusals { count: 1, first: seq, reason: sentence });
             }
         }
     }

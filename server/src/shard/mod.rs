@@ -496,7 +496,7 @@ impl Shard {
         while let Some(reply) = entry.replies.pop_settled() {
             match reply {
                 Reply::Welcome(accepted) => entry.session.welcome_publisher(accepted, now),
-                Reply::Acknowledged(batch) => entry.session.acknowledge(batch, now),
+                Reply::Acknowledged(batch) => entry.session.acknowledge(batch),
             }
         }
         let told = waited - entry.replies.len();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use orosync_protocol::link_frame::{Message, PublisherFrame, ServerFrame};
+use orosync_protocol::link_frame::{BATCH_MESSAGES, Message, PublisherFrame, Refusals, ServerFrame};
 use orosync_protocol::ticket::{Identity, Role, Signer, Verifier};
 use orosync_protocol::{
     Audience, OriginPattern, Payload, PublisherId, Seq, SessionIds, Subprotocol, Topic, TopicPattern,
@@ -178,7 +178,11 @@ impl Stage {
     }
 
     fn link_frames_now(&mut self, slot: usize) -> Vec<ServerFrame> {
-        let written = self.written(slot);
+        // What waits for what was told before leaves with the next write.
+        let written: Vec<u8> =
+            std::iter::from_fn(|| Some(self.written(slot)).filter(|bytes| !bytes.is_empty()))
+                .flatten()
+                .collect();
         frames(&written)
             .into_iter()
             .map(|(_, payload)| ServerFrame::decode(payload.into()).unwrap())
@@ -204,6 +208,15 @@ fn default_limits() -> Limits {
         ping_interval: Duration::from_secs(30),
         ping_timeout: Duration::from_secs(15),
     }
+}
+
+/// What answers that are not all well say: up to which message each acknowledges, and what is refused.
+fn refused<const N: usize>(told: Vec<ServerFrame>) -> [(u64, Refusals); N] {
+    let told = told.into_iter().map(|frame| match frame {
+        ServerFrame::Refused { accepted, refusals } => (accepted.get(), refusals),
+        other => panic!("{other:?}"),
+    });
+    told.collect::<Vec<_>>().try_into().unwrap()
 }
 
 fn ack(seq: u64) -> ServerFrame {
@@ -434,11 +447,8 @@ fn a_disconnect_that_could_mean_somebody_else_is_refused() {
     let publisher = stage.publisher(1);
     stage.link_frames(publisher);
     stage.link(publisher, &batch(1, vec![message("orosync/disconnect", r#"{"user":"user7"}"#)]));
-    let told = stage.link_frames(publisher);
-    assert!(
-        matches!(&told[0], ServerFrame::Refused { reason, .. } if reason.contains("\"role\"")),
-        "{told:?}"
-    );
+    let [(_, refusals)] = refused(stage.link_frames(publisher));
+    assert!(refusals.reason.contains("\"role\""), "{refusals:?}");
     assert!(stage.shard.session(slot).unwrap().outbound().is_empty());
     assert_eq!(stage.metrics.messages_refused.total("not_a_disconnect"), 1);
 }
@@ -558,11 +568,64 @@ fn a_publisher_hears_of_a_message_that_nobody_could_receive() {
     let slot = stage.publisher(7);
     stage.link_frames(slot);
     stage.link(slot, &batch(1, vec![message("no/such/topic", "1"), message("oro/ping", "2")]));
-    let told = stage.link_frames(slot);
-    assert!(
-        matches!(&told[0], ServerFrame::Refused { seq, reason } if *seq == Seq::FIRST && reason.contains("no/such/topic"))
-    );
-    assert_eq!(told[1], ack(2));
+    let [(accepted, refusals)] = refused(stage.link_frames(slot));
+    assert_eq!((accepted, refusals.count, refusals.first.get()), (2, 1, 1));
+    assert!(refusals.reason.contains("no/such/topic"), "{refusals:?}");
+}
+
+#[test]
+fn refusals_without_number_never_cost_a_publisher_its_link() {
+    let mut stage = Stage::with(|limits| limits.outbound_bytes = 64 << 10);
+    let slot = stage.publisher(7);
+    stage.link_frames(slot);
+    let batches = 100;
+    let in_one = BATCH_MESSAGES as u64;
+    for n in 0..batches {
+        // It reads nothing meanwhile.
+        stage.link(slot, &batch(n * in_one + 1, vec![message(&"x".repeat(255), "1"); BATCH_MESSAGES]));
+        assert!(stage.shard.session(slot).unwrap().outbound().cost() < 1024);
+    }
+    let [(of_first, first), (of_rest, rest)] = refused(stage.link_frames(slot));
+    assert_eq!((of_first, first.count, first.first.get()), (in_one, in_one, 1));
+    assert_eq!((of_rest, rest.count), (batches * in_one, (batches - 1) * in_one));
+    assert_eq!(rest.first.get(), in_one + 1);
+    stage.link(slot, &batch(batches * in_one + 1, vec![message("oro/ping", "1")]));
+    assert_eq!(stage.link_frames(slot), [ack(batches * in_one + 1)]);
+}
+
+#[test]
+fn what_a_publisher_is_owed_leaves_before_its_close_frame() {
+    let mut stage = Stage::new();
+    let slot = stage.publisher(7);
+    stage.link_frames(slot);
+    for seq in 1..=3 {
+        stage.link(slot, &batch(seq, vec![message("oro/ping", "1")]));
+    }
+    let (done, _) = mpsc::channel(1);
+    stage.shard.stop_publishing(stage.now, done);
+    let sent = frames(&stage.written(slot));
+    let told: Vec<_> =
+        sent[..2].iter().map(|(_, payload)| ServerFrame::decode(payload.clone().into())).collect();
+    assert_eq!(told, [Ok(ack(1)), Ok(ack(3))]);
+    assert_eq!((sent[2].0, &sent[2].1[..2]), (8, &1001_u16.to_be_bytes()[..]));
+}
+
+#[test]
+fn refusals_without_number_cost_a_page_neither_its_session_nor_its_events() {
+    let mut stage = Stage::with(|limits| limits.outbound_bytes = 64 << 10);
+    let slot = stage.browser(OROSYNC, &user(1));
+    stage.say(slot, r#"[5,"oro/ping"]"#);
+    let topic = "x".repeat(255);
+    for text in [format!(r#"[5,"{topic}"]"#), format!(r#"[7,"{topic}",1]"#)] {
+        for _ in 0..90 {
+            stage.say(slot, &text);
+        }
+    }
+    stage.node.publish(message("oro/ping", &format!("\"{:0>20000}\"", 1)), Source::Server);
+    let texts = stage.texts(slot);
+    assert!(texts.len() > 10 && texts.len() < 100, "{}", texts.len());
+    assert!(texts.last().unwrap().starts_with("[8,"), "the event is there");
+    assert_eq!(stage.metrics.subscriptions_refused.total("undeclared"), 90);
 }
 
 #[test]

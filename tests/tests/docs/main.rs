@@ -7,6 +7,7 @@ mod languages;
 mod markdown;
 mod place;
 mod promises;
+mod statements;
 mod transcripts;
 
 use std::collections::BTreeSet;

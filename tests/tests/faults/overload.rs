@@ -6,6 +6,8 @@ use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
 
+use orosync_protocol::Topic;
+use orosync_protocol::link_frame::Message;
 use orosync_tests::client::{Client, OROSYNC, Received, frame};
 use orosync_tests::php;
 use orosync_tests::server::Server;
@@ -108,10 +110,38 @@ fn what_a_publisher_sends_does_not_wait_for_what_browsers_have_sent_before_it() 
     }
     publisher.publish(message(1, 1).lend()).expect("there is room");
     wait::until_true("it is taken", || publisher.status().queued == 0);
-    // And then sent, which nothing tells while the server stands.
-    thread::sleep(Duration::from_millis(200));
+    wait::let_pass(
+        Duration::from_millis(200),
+        "it is sent as well, which nothing tells while the server stands",
+    );
     server.thaw();
     let all = BROWSERS * MESSAGES_OF_EACH;
     let before = (0..all).take_while(|_| !watcher.text().ends_with("[1,1]]")).count();
     assert!(before < all / 10, "{before} of {all} came before it");
+}
+
+#[test]
+fn refusals_without_number_cost_no_publisher_its_link_and_delay_no_good_message() {
+    const REFUSED: usize = 50_000;
+    let _alone = alone();
+    let server = Server::start();
+    let mut watcher = Client::user(&server, OROSYNC, 1);
+    watcher.subscribe(TOPIC);
+    // Over a unix socket the kernel holds the least of what the publisher has not read.
+    let mut publisher = publisher(&server.unix_endpoint());
+    let undeclared = Message { topic: Topic::parse("acme/undeclared").expect("a topic"), ..message(0, 0) };
+    for _ in 0..REFUSED {
+        while publisher.publish(undeclared.lend()).is_err() {
+            thread::yield_now();
+        }
+    }
+    while publisher.publish(message(1, 1).lend()).is_err() {
+        thread::yield_now();
+    }
+    assert!(publisher.flush(wait::LIMIT), "all is acknowledged");
+    assert!(watcher.text().ends_with("[1,1]]"));
+    let status = publisher.status();
+    assert_eq!(status.reconnects, 0, "{:?}", status.last_error);
+    assert_eq!(status.undeliverable.map(|told| told.messages.get()), Some(REFUSED as u64));
+    server.await_metric(r#"orosync_messages_refused_total{reason="undeclared"}"#, REFUSED as f64);
 }

@@ -1,6 +1,5 @@
 //! Sessions that do not read, or are no longer there.
 
-use std::thread;
 use std::time::{Duration, Instant};
 
 use orosync_link::Publisher;
@@ -179,7 +178,7 @@ fn a_server_that_did_not_run_for_a_while_closes_nobody_who_answers() {
     for client in first {
         client.send(&frame(10, b""));
     }
-    thread::sleep(Duration::from_secs(4));
+    wait::let_pass(Duration::from_secs(4), "longer than a client may take to answer a ping");
     server.thaw();
     for client in second {
         client.send(&frame(10, b""));

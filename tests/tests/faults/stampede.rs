@@ -109,7 +109,7 @@ fn fpm_workers_that_lose_their_server_do_not_stampede_it_and_all_come_back() {
             )
         };
         let (before, begun) = (used(), Instant::now());
-        thread::sleep(Duration::from_secs(seconds as u64));
+        wait::let_pass(Duration::from_secs(seconds as u64), "what idle workers use is measured");
         let (after, lasted) = (used(), begun.elapsed());
         println!(
             "{workers} idle workers for {lasted:?}: {} ms of processor time in all workers, {} ms in the server",

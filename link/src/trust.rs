@@ -1,0 +1,377 @@
+//! Which servers a publisher believes over TLS; and why it does not believe one, as a sentence that says what to do.
+//!
+//! Believed is a certificate that an authority vouches for: one of `orosync.ca_file`, else of this system. Also one that
+//! stands in that file itself: `openssl req -x509` makes it as an authority's, which rustls takes for no server's.
+
+use std::error::Error;
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::verify_server_name;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, InvalidMessage, OtherError, RootCertStore,
+    SignatureScheme,
+};
+
+use crate::error::LinkError;
+
+/// How to shake hands with servers that this file vouches for; without one, the authorities of this system. The file is
+/// read at each attempt until there is a good one: what is corrected meanwhile counts.
+pub(crate) fn client_config(ca_file: Option<&Path>) -> Result<ClientConfig, LinkError> {
+    let trusted = match ca_file {
+        Some(file) => certificates_of(file)?,
+        None => certificates_of_the_system()?,
+    };
+    config_of(trusted, ca_file)
+}
+
+fn config_of(
+    trusted: Vec<CertificateDer<'static>>,
+    ca_file: Option<&Path>,
+) -> Result<ClientConfig, LinkError> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier = Arc::new(Verifier::new(trusted, ca_file.map(Path::to_owned), &provider)?);
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| LinkError::Tls(error.to_string()))?;
+    Ok(config.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth())
+}
+
+/// Why a TLS handshake has failed, if it was TLS that failed.
+pub(crate) fn failure(error: &io::Error) -> Option<LinkError> {
+    let error = error.get_ref()?.downcast_ref::<rustls::Error>()?;
+    let sentence = match error {
+        rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(other)))
+            if other.is::<Untrusted>() =>
+        {
+            other.to_string()
+        }
+        rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
+            "whoever answers there does not speak TLS. Write ws:// in orosync.endpoint, or the port that is for TLS"
+                .to_owned()
+        }
+        other => other.to_string(),
+    };
+    Some(LinkError::Tls(sentence))
+}
+
+fn certificates_of_the_system() -> Result<Vec<CertificateDer<'static>>, LinkError> {
+    let found = rustls_native_certs::load_native_certs().certs;
+    if found.is_empty() {
+        return Err(LinkError::Tls(
+            "this system has no certificate authorities. Install the package ca-certificates".to_owned(),
+        ));
+    }
+    Ok(found)
+}
+
+fn certificates_of(file: &Path) -> Result<Vec<CertificateDer<'static>>, LinkError> {
+    let problem =
+        |problem: &str| LinkError::Tls(format!("orosync.ca_file = \"{}\": {problem}", file.display()));
+    let pem = fs::read(file).map_err(|error| {
+        problem(&format!("cannot be read: {error}. Check the path, and that PHP's user may read it"))
+    })?;
+    // What is no certificate is left out, as in the system's list.
+    let found: Vec<_> = CertificateDer::pem_slice_iter(&pem).filter_map(Result::ok).collect();
+    if found.is_empty() {
+        return Err(problem("holds no certificate in PEM. Name the file of the authority's certificate"));
+    }
+    Ok(found)
+}
+
+#[derive(Debug)]
+struct Verifier {
+    authorities: Arc<WebPkiServerVerifier>,
+    provider: Arc<CryptoProvider>,
+    /// What `ca_file` holds; empty without one: a server never has a certificate of the system's list.
+    own: Vec<CertificateDer<'static>>,
+    ca_file: Option<PathBuf>,
+}
+
+impl Verifier {
+    fn new(
+        trusted: Vec<CertificateDer<'static>>,
+        ca_file: Option<PathBuf>,
+        provider: &Arc<CryptoProvider>,
+    ) -> Result<Self, LinkError> {
+        let own = if ca_file.is_some() { trusted.clone() } else { Vec::new() };
+        let authorities = authorities(trusted, provider).map_err(LinkError::Tls)?;
+        Ok(Self { authorities, provider: Arc::clone(provider), own, ca_file })
+    }
+
+    /// What a person should know; none if the error says it well enough.
+    fn sentence(
+        &self,
+        error: &rustls::Error,
+        certificate: &CertificateDer<'_>,
+        name: &ServerName<'_>,
+        now: UnixTime,
+    ) -> Option<String> {
+        let rustls::Error::InvalidCertificate(problem) = error else { return None };
+        match problem {
+            CertificateError::ExpiredContext { time, not_after } => {
+                let since = span(time.as_secs().saturating_sub(not_after.as_secs()));
+                Some(format!("the server's certificate expired {since} ago. Renew it"))
+            }
+            CertificateError::NotValidYetContext { time, not_before } => {
+                let until = span(not_before.as_secs().saturating_sub(time.as_secs()));
+                Some(format!(
+                    "the server's certificate becomes valid in {until}. Compare the clocks of the two machines"
+                ))
+            }
+            CertificateError::NotValidForNameContext { expected, presented } => {
+                Some(wrong_name(&expected.to_str(), presented))
+            }
+            // A signature is bad where only the name is the authority's, as after a renewal of what is self-signed.
+            CertificateError::UnknownIssuer | CertificateError::BadSignature | CertificateError::Other(_) => {
+                Some(if self.is_self_signed(certificate, name, now) {
+                    self.self_signed()
+                } else {
+                    self.unknown_issuer()
+                })
+            }
+            _ => None,
+        }
+    }
+
+    fn self_signed(&self) -> String {
+        match &self.ca_file {
+            Some(file) => format!(
+                "the server's certificate is self-signed, and orosync.ca_file = \"{}\" holds another one. Name the \
+                 file of the server's own there",
+                file.display()
+            ),
+            None => "the server's certificate is self-signed. Name its file in orosync.ca_file".to_owned(),
+        }
+    }
+
+    fn unknown_issuer(&self) -> String {
+        match &self.ca_file {
+            Some(file) => format!(
+                "no authority in orosync.ca_file = \"{}\" vouches for the server's certificate. Name the file of the \
+                 authority that has signed it there, and let the server send the certificates in between",
+                file.display()
+            ),
+            None => "no authority that this system knows vouches for the server's certificate. Name the file of an \
+                     authority of your own in orosync.ca_file; one that is public needs the certificates in between \
+                     from the server"
+                .to_owned(),
+        }
+    }
+
+    /// Whether it vouches for itself.
+    fn is_self_signed(&self, certificate: &CertificateDer<'_>, name: &ServerName<'_>, now: UnixTime) -> bool {
+        let itself = authorities(vec![certificate.clone().into_owned()], &self.provider);
+        itself.is_ok_and(|itself| {
+            !matches!(
+                itself.verify_server_cert(certificate, &[], name, &[], now),
+                Err(rustls::Error::InvalidCertificate(
+                    CertificateError::UnknownIssuer | CertificateError::BadSignature
+                ))
+            )
+        })
+    }
+}
+
+fn authorities(
+    trusted: Vec<CertificateDer<'static>>,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<WebPkiServerVerifier>, String> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(trusted);
+    WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
+        .build()
+        .map_err(|error| error.to_string())
+}
+
+fn wrong_name(expected: &str, presented: &[String]) -> String {
+    if presented.is_empty() {
+        return format!(
+            "the server's certificate has no name that counts (subjectAltName). Have one made for \"{expected}\""
+        );
+    }
+    // `DnsName("crm.example.com")`, `IpAddress(192.0.2.1)`.
+    let bare = |name: &String| {
+        let inner = name.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')')).unwrap_or(name);
+        format!("\"{}\"", inner.trim_matches('"'))
+    };
+    let names = presented.iter().map(bare).collect::<Vec<_>>().join(", ");
+    format!(
+        "the server's certificate is for {names}, not for \"{expected}\". Write such a name in orosync.endpoint, or have \
+         a certificate made for this one"
+    )
+}
+
+/// A time in words, for orders of magnitude.
+fn span(seconds: u64) -> String {
+    match seconds {
+        172_800.. => format!("{} days", seconds / 86_400),
+        7_200.. => format!("{} hours", seconds / 3_600),
+        _ => format!("{seconds} seconds"),
+    }
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let checked =
+            self.authorities.verify_server_cert(certificate, intermediates, name, ocsp_response, now);
+        let checked = match checked {
+            // An authority's certificate as a server's has no error of its own. Its time was checked before that.
+            Err(rustls::Error::InvalidCertificate(CertificateError::Other(_)))
+                if self.own.contains(certificate) =>
+            {
+                verify_server_name(&ParsedCertificate::try_from(certificate)?, name)
+                    .map(|()| ServerCertVerified::assertion())
+            }
+            checked => checked,
+        };
+        checked.map_err(|error| match self.sentence(&error, certificate, name, now) {
+            Some(sentence) => CertificateError::Other(OtherError(Arc::new(Untrusted(sentence)))).into(),
+            None => error,
+        })
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.authorities.verify_tls12_signature(message, certificate, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.authorities.verify_tls13_signature(message, certificate, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.authorities.supported_verify_schemes()
+    }
+}
+
+/// A sentence of ours on its way through rustls.
+#[derive(Debug)]
+struct Untrusted(String);
+
+impl fmt::Display for Untrusted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for Untrusted {}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
+
+    use super::*;
+
+    /// As `openssl req -x509` makes it: a CA by its basic constraints.
+    fn self_signed(change: impl FnOnce(&mut CertificateParams)) -> CertificateDer<'static> {
+        let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        change(&mut params);
+        params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().clone()
+    }
+
+    fn verify(
+        certificate: &CertificateDer<'static>,
+        trusted: &CertificateDer<'static>,
+        ca_file: Option<&str>,
+        name: &str,
+    ) -> Result<(), String> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier = Verifier::new(vec![trusted.clone()], ca_file.map(PathBuf::from), &provider).unwrap();
+        let name = ServerName::try_from(name.to_owned()).unwrap();
+        let verified = verifier.verify_server_cert(certificate, &[], &name, &[], UnixTime::now());
+        verified.map(drop).map_err(|error| match failure(&io::Error::other(error)) {
+            Some(LinkError::Tls(sentence)) => sentence,
+            other => panic!("{other:?}"),
+        })
+    }
+
+    #[test]
+    fn a_certificate_in_the_file_is_believed_by_being_equal_to_it() {
+        let own = self_signed(|_| {});
+        assert_eq!(verify(&own, &own, Some("ca.pem"), "localhost"), Ok(()));
+        let plain = self_signed(|params| params.is_ca = IsCa::NoCa);
+        assert_eq!(verify(&plain, &plain, Some("ca.pem"), "localhost"), Ok(()));
+    }
+
+    #[test]
+    fn being_equal_to_it_excuses_neither_another_name_nor_another_time() {
+        let own = self_signed(|_| {});
+        assert_eq!(
+            verify(&own, &own, Some("ca.pem"), "crm.example.com").unwrap_err(),
+            "the server's certificate is for \"localhost\", not for \"crm.example.com\". Write such a name in \
+             orosync.endpoint, or have a certificate made for this one"
+        );
+        let expired = self_signed(|params| params.not_after = date_time_ymd(2020, 1, 1));
+        let said = verify(&expired, &expired, Some("ca.pem"), "localhost").unwrap_err();
+        assert!(
+            said.starts_with("the server's certificate expired ") && said.ends_with(" days ago. Renew it"),
+            "{said}"
+        );
+        let early = self_signed(|params| params.not_before = date_time_ymd(2999, 1, 1));
+        let said = verify(&early, &early, Some("ca.pem"), "localhost").unwrap_err();
+        assert!(said.ends_with("Compare the clocks of the two machines"), "{said}");
+        let nameless = self_signed(|params| params.subject_alt_names = Vec::new());
+        let said = verify(&nameless, &nameless, Some("ca.pem"), "localhost").unwrap_err();
+        assert!(said.ends_with("Have one made for \"localhost\""), "{said}");
+    }
+
+    #[test]
+    fn who_vouches_for_himself_is_told_from_whom_somebody_unknown_vouches_for() {
+        let other = self_signed(|_| {});
+        for is_ca in [IsCa::Ca(BasicConstraints::Unconstrained), IsCa::NoCa] {
+            let own = self_signed(|params| params.is_ca = is_ca.clone());
+            let said = verify(&own, &other, Some("ca.pem"), "localhost").unwrap_err();
+            assert!(
+                said.contains("self-signed, and orosync.ca_file = \"ca.pem\" holds another one"),
+                "{said}"
+            );
+            let said = verify(&own, &other, None, "localhost").unwrap_err();
+            assert_eq!(said, "the server's certificate is self-signed. Name its file in orosync.ca_file");
+        }
+        let key = KeyPair::generate().unwrap();
+        let mut authority = CertificateParams::new(Vec::new()).unwrap();
+        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let issuer = Issuer::new(authority, key);
+        let params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+        let issued = params.signed_by(&KeyPair::generate().unwrap(), &issuer).unwrap().der().clone();
+        let said = verify(&issued, &other, Some("ca.pem"), "localhost").unwrap_err();
+        assert!(said.starts_with("no authority in orosync.ca_file = \"ca.pem\" vouches for"), "{said}");
+        let said = verify(&issued, &other, None, "localhost").unwrap_err();
+        assert!(said.starts_with("no authority that this system knows vouches for"), "{said}");
+    }
+
+    #[test]
+    fn who_does_not_speak_tls_is_told_apart() {
+        let error = rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType);
+        let said = failure(&io::Error::other(error)).unwrap().to_string();
+        assert!(said.starts_with("TLS: whoever answers there does not speak TLS. Write ws://"), "{said}");
+        assert!(failure(&io::ErrorKind::ConnectionReset.into()).is_none());
+    }
+}

@@ -1,0 +1,94 @@
+//! What the documents say of the code itself: where `unsafe` stands, which close codes are sent, that no test sleeps.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use orosync_protocol::close::{CloseReason, ComeBack};
+
+use super::markdown::{Document, repository};
+
+/// The Rust files below a directory of the repository, by their paths in it, with what they hold.
+fn sources(directory: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut directories = vec![PathBuf::from(directory)];
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(repository().join(&directory)).expect("the directory is there") {
+            let entry = entry.expect("an entry");
+            let path = directory.join(entry.file_name());
+            if entry.file_type().expect("a type").is_dir() {
+                directories.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(entry.path()).expect("UTF-8");
+                found.push((path.display().to_string(), text));
+            }
+        }
+    }
+    assert!(!found.is_empty(), "{directory}");
+    found
+}
+
+#[test]
+fn unsafe_code_stands_where_contributing_says() {
+    let document = Document::named("CONTRIBUTING.md");
+    let (_, rest) = document.text().split_once("`unsafe` is in ").expect("the sentence is there");
+    let (sentence, _) = rest.split_once(" alone").expect("it ends so");
+    let named: BTreeSet<&str> = sentence.split('`').skip(1).step_by(2).collect();
+    let is_unsafe = |text: &str| {
+        ["unsafe {", "unsafe fn ", "unsafe impl ", "unsafe extern "].iter().any(|word| text.contains(word))
+    };
+    let crates = ["protocol/src", "link/src", "server/src", "ext/src"];
+    let files = crates.into_iter().flat_map(sources).filter(|(_, text)| is_unsafe(text));
+    let place = |(file, _): (String, String)| match named.iter().find(|named| file.starts_with(**named)) {
+        Some(named) => (*named).to_owned(),
+        None => file,
+    };
+    let found: BTreeSet<String> = files.map(place).collect();
+    assert_eq!(found.iter().map(String::as_str).collect::<BTreeSet<_>>(), named);
+}
+
+#[test]
+fn the_close_codes_are_those_of_the_server() {
+    let document = Document::named("docs/protocol.md");
+    let rows = document.rows("| code | label | text | come back? |");
+    let expected: Vec<String> = CloseReason::ALL
+        .into_iter()
+        .map(|reason| {
+            let come_back = match reason.come_back() {
+                ComeBack::Yes => "yes, with backoff",
+                ComeBack::Later => "yes, after a while",
+                ComeBack::No => "no",
+            };
+            format!("| {} | `{}` | {} | {come_back} |", reason.code(), reason.label(), reason.text())
+        })
+        .collect();
+    assert_eq!(rows, expected);
+
+    let server: String = sources("server/src")
+        .into_iter()
+        .filter(|(file, _)| !Path::new(file).ends_with("tests.rs"))
+        .map(|(_, text)| text)
+        .collect();
+    let never_sent: Vec<String> = CloseReason::ALL
+        .into_iter()
+        .filter(|reason| !server.contains(&format!("CloseReason::{reason:?}")))
+        .map(|reason| reason.code().to_string())
+        .collect();
+    let sentence = format!("The server does not send {} today", never_sent.join(" and "));
+    assert!(document.text().contains(&sentence), "{sentence}");
+}
+
+#[test]
+fn no_test_sleeps_but_where_it_says_why() {
+    // The first two are what tests wait with; the others need a pace: a load, and messages that come one by one.
+    let may = ["tests/src/wait.rs", "link/tests/support/mod.rs", "tests/src/crowd.rs", "link/tests/wakes.rs"];
+    let directories = ["tests/src", "tests/tests", "link/tests", "server/tests"];
+    let sleeps = format!("thread::{}(", "sleep");
+    let found: Vec<String> = directories
+        .into_iter()
+        .flat_map(sources)
+        .filter(|(file, text)| text.contains(&sleeps) && !may.contains(&file.as_str()))
+        .map(|(file, _)| file)
+        .collect();
+    assert!(found.is_empty(), "{found:?}");
+}
