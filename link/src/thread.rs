@@ -23,7 +23,7 @@ use crate::doorbell::Doorbell;
 use crate::error::LinkError;
 use crate::machine::{Machine, Step, Transmit};
 use crate::options::Options;
-use crate::process::{interrupt_nobody, with_signals_blocked};
+use crate::process::{interrupt_nobody, stack_bytes, with_signals_blocked};
 use crate::progress::Progress;
 use crate::queue::Exit;
 use crate::status::Record;
@@ -87,8 +87,8 @@ pub(crate) fn start(worker: Arc<Mutex<Worker>>, shared: &Arc<Shared>) -> Result<
         worker.lock().unwrap_or_else(PoisonError::into_inner).run();
         drop(running);
     };
-    with_signals_blocked(|| thread::Builder::new().name("orosync-link".to_owned()).spawn(body))
-        .map_err(LinkError::NoThread)
+    let builder = thread::Builder::new().name("orosync-link".to_owned()).stack_size(stack_bytes());
+    with_signals_blocked(|| builder.spawn(body)).map_err(LinkError::NoThread)
 }
 
 /// Says that there is a thread, until it is dropped; also by a panic, and where the thread was never born.
