@@ -26,6 +26,7 @@ use tungstenite::protocol::WebSocketConfig;
 use crate::doorbell::Doorbell;
 use crate::error::{Answer, LinkError};
 use crate::options::{Endpoint, Options};
+use crate::process::between_forks;
 use crate::transport::Transport;
 use crate::trust;
 use crate::wire::{Socket, Wire};
@@ -102,7 +103,8 @@ impl Connector {
             }
             Endpoint::Web { host, port, .. } => {
                 let resolve = |problem| LinkError::Resolve { host: host.clone(), problem };
-                let addresses: Vec<_> = (host.as_str(), *port).to_socket_addrs().map_err(resolve)?.collect();
+                let found = between_forks(|| (host.as_str(), *port).to_socket_addrs());
+                let addresses: Vec<_> = found.map_err(resolve)?.collect();
                 let mut last = None;
                 for (index, address) in addresses.iter().enumerate() {
                     match open_tcp(*address, &attempt.share(addresses.len() - index)) {

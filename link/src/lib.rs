@@ -5,9 +5,14 @@
 //!                                           |
 //!   Publisher -> Entrance -> [  ring   ] ---|--> Exit -> Window -> Machine -> Transport ----> server
 //!       |                                   |               ^                     |
-//!       `---- Doorbell (only if asleep) ----|               `---- Ack ------------'
-//!       `---- Progress (flush, check) <-----|
+//!       |---- Doorbell (only if asleep) ----|               `---- Ack ------------'
+//!       |---> [ request: crossbeam ] -------|---> Requests
+//!       `---- [ answer: crossbeam ] <-------|--------'
 //! ```
+//!
+//! Two ways lead to the thread. A message takes the ring (rtrb): one writer, one reader, neither lock nor wait, because every page
+//! of an application publishes. A request (flush, check, the end) takes a channel (crossbeam-channel), because whoever asks waits
+//! for the answer, with a time limit.
 //!
 //! In reading order:
 //!
@@ -19,7 +24,7 @@
 //! - [`machine`]: the states of the link, without I/O; [`window`]: what was sent and not acknowledged; [`backoff`]: when to try again
 //! - [`thread`]: the one loop that joins queue, machine and wire; [`connect`]: making a connection;
 //!   [`trust`]: whom it believes over TLS; [`transport`]: an open one; [`wire`]: the only sockets
-//! - [`progress`]: what flush and check wait for; [`status`]: a snapshot; [`shutdown`]: a bounded end
+//! - [`request`]: what flush and check ask of the thread; [`status`]: a snapshot; [`shutdown`]: a bounded end
 //! - [`process`]: forks and signals; all `unsafe` of this crate
 //! - [`error`]: what goes wrong, in sentences
 //!
@@ -35,9 +40,9 @@ pub mod error;
 mod machine;
 pub mod options;
 mod process;
-mod progress;
 pub mod publisher;
 mod queue;
+mod request;
 mod shutdown;
 pub mod status;
 mod thread;

@@ -4,6 +4,10 @@
 //! its socket is the parent's. So everybody asks [`generation`] first (2 ns; `getpid()` is a system call of 160) and
 //! forgets what an earlier generation made. The descriptors of such copies are closed in the child at once, by way of a
 //! bounded table of atomics: while the child kept the parent's socket, the server could not see the parent's end.
+//!
+//! glibc's resolver has locks that a fork copies as they are: a child could never look up a name again. So a fork waits for a
+//! link thread that is in there, and none goes in meanwhile. It waits [`RESOLVER_PATIENCE`] at most: whoever is in there for
+//! longer waits for the network, and holds no lock.
 #![expect(
     unsafe_code,
     reason = "pthread_atfork, pthread_sigmask and sched_setscheduler have no safe counterpart"
@@ -11,7 +15,9 @@
 
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd};
-use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use once_cell::sync::Lazy;
 
@@ -21,14 +27,30 @@ const MAX_DESCRIPTORS: usize = 128;
 
 const NONE: i32 = -1;
 
+/// How long a fork waits for the resolver.
+const RESOLVER_PATIENCE: Duration = Duration::from_millis(100);
+
+/// Between two looks of somebody who waits for the resolver, or for a fork.
+const RESOLVER_NAP: Duration = Duration::from_micros(100);
+
+/// The link thread's stack, as large as the standard library makes it.
+const STACK_BYTES: usize = 2 << 20;
+
+/// As large as pages are anywhere: what a stack is rounded up to.
+const PAGE_BYTES: usize = 64 << 10;
+
+/// How many threads are in the resolver, and how many forks are under way.
+static RESOLVING: AtomicU32 = AtomicU32::new(0);
+static FORKING: AtomicU32 = AtomicU32::new(0);
+
 static FORKS: AtomicU64 = AtomicU64::new(0);
 static DESCRIPTORS: [AtomicI32; MAX_DESCRIPTORS] = [const { AtomicI32::new(NONE) }; MAX_DESCRIPTORS];
 
 /// Whether glibc tells us about forks. It does unless it is out of memory.
 static FORKS_ARE_SEEN: Lazy<bool> = Lazy::new(|| {
-    // SAFETY: `in_child` is a function of this library, which is never unmapped (ext/build.rs), and does only what is
-    // allowed in a child right after fork().
-    unsafe { libc::pthread_atfork(None, None, Some(in_child)) == 0 }
+    // SAFETY: functions of this library, which is never unmapped (ext/build.rs). `in_child` does only what is allowed in a
+    // child right after fork().
+    unsafe { libc::pthread_atfork(Some(before_fork), Some(in_parent), Some(in_child)) == 0 }
 });
 
 /// A number that is another one in a forked child than in its parent. The first call makes it so.
@@ -36,8 +58,53 @@ pub(crate) fn generation() -> u64 {
     if *FORKS_ARE_SEEN { FORKS.load(Ordering::Relaxed) } else { u64::from(std::process::id()) }
 }
 
+extern "C" fn before_fork() {
+    // Before the look at the other counter; `between_forks` has the other half.
+    FORKING.fetch_add(1, Ordering::SeqCst);
+    let begun = Instant::now();
+    while RESOLVING.load(Ordering::SeqCst) > 0 && begun.elapsed() < RESOLVER_PATIENCE {
+        thread::sleep(RESOLVER_NAP);
+    }
+}
+
+extern "C" fn in_parent() {
+    FORKING.fetch_sub(1, Ordering::SeqCst);
+}
+
+/// The size of a stack that no thread of a parent has had. glibc gives a new thread the stack of one that a fork has left behind if
+/// it is large enough, and with it the state of its resolver: the child would send its questions through the parent's socket,
+/// and take the parent's answers.
+pub(crate) fn stack_bytes() -> usize {
+    let forks = usize::try_from(FORKS.load(Ordering::Relaxed)).unwrap_or(0);
+    STACK_BYTES + forks * PAGE_BYTES
+}
+
+/// Runs `resolve`, which uses the resolver, so that no fork copies its locks while they are held.
+pub(crate) fn between_forks<T>(resolve: impl FnOnce() -> T) -> T {
+    struct Resolving;
+    impl Drop for Resolving {
+        fn drop(&mut self) {
+            RESOLVING.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+    loop {
+        RESOLVING.fetch_add(1, Ordering::SeqCst);
+        let resolving = Resolving;
+        if FORKING.load(Ordering::SeqCst) == 0 {
+            let resolved = resolve();
+            drop(resolving);
+            return resolved;
+        }
+        drop(resolving);
+        thread::sleep(RESOLVER_NAP);
+    }
+}
+
 extern "C" fn in_child() {
     FORKS.fetch_add(1, Ordering::Relaxed);
+    // The threads that were counted do not exist here.
+    RESOLVING.store(0, Ordering::Relaxed);
+    FORKING.store(0, Ordering::Relaxed);
     for slot in &DESCRIPTORS {
         let descriptor = slot.swap(NONE, Ordering::Relaxed);
         if descriptor != NONE {
@@ -120,7 +187,8 @@ impl Drop for SignalMask {
 mod tests {
     use std::io::Read;
     use std::os::unix::net::UnixStream;
-    use std::thread;
+    use std::sync::atomic::AtomicBool;
+    use std::sync::{Mutex, mpsc};
 
     use super::*;
 
@@ -161,6 +229,48 @@ mod tests {
         assert_eq!(exit_code_of_child(is_open), 1, "what has left the table is not closed");
         drop(ours);
         assert_eq!(peer.read(&mut [0]).unwrap(), 0);
+    }
+
+    #[test]
+    fn a_child_finds_no_lock_of_the_resolver_held() {
+        /// As one of glibc's.
+        static LOCK: Mutex<()> = Mutex::new(());
+        generation();
+        let ended = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !ended.load(Ordering::Relaxed) {
+                    between_forks(|| {
+                        let held = LOCK.lock().unwrap();
+                        thread::sleep(RESOLVER_NAP);
+                        drop(held);
+                    });
+                }
+            });
+            let is_held = || i32::from(LOCK.try_lock().is_err());
+            let found: Vec<_> = (0..20).map(|_| exit_code_of_child(is_held)).collect();
+            ended.store(true, Ordering::Relaxed);
+            assert_eq!(found, [0; 20]);
+        });
+    }
+
+    #[test]
+    fn a_fork_does_not_wait_for_a_resolver_that_waits_for_the_network() {
+        generation();
+        let (enter, entered) = mpsc::channel();
+        let (answer, answered) = mpsc::channel::<()>();
+        thread::scope(|scope| {
+            scope.spawn(move || {
+                between_forks(|| {
+                    enter.send(()).unwrap();
+                    // Until the sender is gone.
+                    let _ = answered.recv();
+                });
+            });
+            entered.recv().unwrap();
+            assert_eq!(exit_code_of_child(|| 0), 0);
+            drop(answer);
+        });
     }
 
     #[test]

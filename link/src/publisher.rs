@@ -4,12 +4,13 @@
 //! forked child: the child's publisher has an id, a queue and a connection of its own; what the parent had queued is the
 //! parent's to send.
 
+use std::convert::Infallible;
 use std::mem;
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::{Receiver, bounded};
 use orosync_protocol::PublisherId;
 use orosync_protocol::link_frame::MessageRef;
 
@@ -17,6 +18,7 @@ use crate::error::QueueFull;
 use crate::options::Options;
 use crate::process;
 use crate::queue::{Entrance, queue};
+use crate::request::{Answer, Asked, Asker, requests};
 use crate::shutdown::{self, Leftover};
 use crate::status::{State, Status};
 use crate::thread::{self, Shared, Worker};
@@ -34,8 +36,12 @@ pub struct Publisher {
 pub(crate) struct Link {
     pub(crate) entrance: Entrance,
     pub(crate) shared: Arc<Shared>,
+    pub(crate) asker: Asker,
+    /// Disconnected once the worker is gone.
+    pub(crate) ended: Receiver<Infallible>,
     pub(crate) thread: Option<JoinHandle<()>>,
-    worker: Arc<Mutex<Worker>>,
+    /// What the thread will work with, until there is one.
+    worker: Option<Worker>,
 }
 
 impl Publisher {
@@ -76,7 +82,7 @@ impl Publisher {
         if let Ok(link) = self.link() {
             link.flush(deadline);
         }
-        self.link.as_ref().and_then(|link| shutdown::leftover(link, &self.options))
+        self.link.as_ref().and_then(|link| shutdown::leftover(&link.entrance, &link.shared, &self.options))
     }
 
     /// Does the server answer, and does it accept us? Asks it, over the connection that there is or over a new one. False
@@ -167,17 +173,19 @@ impl Link {
     fn new(options: &Arc<Options>) -> Option<Self> {
         let publisher = PublisherId(thread::random_id().ok()?);
         let (entrance, exit) = queue(options.bounds);
+        let (asker, requests) = requests();
+        let (end, ended) = bounded(0);
         let shared = Arc::new(Shared::new());
-        let worker = Worker::new(publisher, Arc::clone(options), exit, Arc::clone(&shared));
-        Some(Self { entrance, shared, thread: None, worker: Arc::new(Mutex::new(worker)) })
+        let worker = Worker::new(publisher, Arc::clone(options), exit, requests, Arc::clone(&shared), end);
+        Some(Self { entrance, shared, asker, ended, thread: None, worker: Some(worker) })
     }
 
     /// Starts the thread if there is none: at first, and after one could not be started. What was accepted waits for it.
     fn start_thread(&mut self) {
-        if self.shared.running.load(Ordering::Acquire) {
+        if self.worker.is_none() {
             return;
         }
-        match thread::start(Arc::clone(&self.worker), &self.shared) {
+        match thread::start(&mut self.worker, &self.shared) {
             Ok(thread) => self.thread = Some(thread),
             Err(error) => self.shared.record.set_last_error(error.to_string()),
         }
@@ -185,30 +193,26 @@ impl Link {
 
     pub(crate) fn flush(&self, deadline: Instant) -> bool {
         let accepted = self.entrance.accepted();
-        self.wait(deadline, || self.entrance.counts().acknowledged() >= accepted)
+        let is_done = || self.entrance.counts().acknowledged() >= accepted;
+        is_done() || {
+            self.ask(Asked::Acknowledged(accepted), deadline);
+            is_done()
+        }
     }
 
     fn check(&self, deadline: Instant) -> bool {
-        let probe = self.shared.probes_asked.fetch_add(1, Ordering::AcqRel) + 1;
-        self.wait(deadline, || self.shared.probes_answered.load(Ordering::Acquire) >= probe)
+        self.ask(Asked::Answers, deadline) == Some(Answer::Yes)
     }
 
-    /// Waits until `done`, at most until `deadline`, and no longer than until the server says no.
-    fn wait(&self, deadline: Instant, done: impl Fn() -> bool) -> bool {
-        if done() {
-            return true;
-        }
-        let refusals = self.shared.record.refusals();
-        let waiting = self.shared.progress.begin();
-        self.shared.doorbell.ring();
-        waiting.until(deadline, || done() || self.shared.record.refusals() != refusals);
-        done()
+    fn ask(&self, asked: Asked, deadline: Instant) -> Option<Answer> {
+        self.asker.ask(asked, deadline, || self.shared.doorbell.ring())
     }
 
-    /// Tells the thread to end, without waiting for it.
-    pub(crate) fn stop(&self) {
-        self.shared.stop.store(true, Ordering::Release);
-        self.shared.doorbell.ring();
+    /// Has the thread end, without waiting for it.
+    fn stop(self) {
+        let Self { asker, shared, .. } = self;
+        drop(asker);
+        shared.doorbell.ring();
     }
 }
 
@@ -221,7 +225,9 @@ impl std::fmt::Debug for Link {
 #[cfg(test)]
 mod tests {
     use std::os::unix::net::UnixListener;
+    use std::sync::atomic::Ordering;
 
+    use crossbeam_channel::RecvTimeoutError;
     use orosync_protocol::ticket::Signer;
 
     use super::*;
@@ -288,8 +294,8 @@ mod tests {
         publisher.publish(message("t", "1").lend()).unwrap();
         let link = publisher.link.as_ref().unwrap();
         assert_eq!(link.thread.as_ref().unwrap().thread().name(), Some("orosync-link"));
-        let shared = Arc::clone(&link.shared);
+        let ended = link.ended.clone();
         drop(publisher);
-        until(|| !shared.running.load(Ordering::Acquire));
+        assert_eq!(ended.recv_timeout(Duration::from_secs(20)), Err(RecvTimeoutError::Disconnected));
     }
 }

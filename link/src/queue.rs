@@ -106,6 +106,11 @@ impl Exit {
         self.counts.link.taken.load(Ordering::Relaxed)
     }
 
+    /// How many messages were acknowledged so far.
+    pub(crate) fn acknowledged(&self) -> u64 {
+        self.counts.acknowledged()
+    }
+
     /// Is there nothing to take?
     pub(crate) fn is_empty(&self) -> bool {
         self.ring.is_empty()

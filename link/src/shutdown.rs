@@ -1,10 +1,13 @@
 //! The end of a publisher: a bounded flush, then the thread is joined, or let go.
 
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
+
+use crossbeam_channel::RecvTimeoutError;
 
 use crate::options::{Endpoint, Options};
 use crate::publisher::Link;
+use crate::queue::Entrance;
+use crate::thread::Shared;
 
 /// How long the thread may take to notice that it shall end, whatever the flush has used up. It takes microseconds, unless it
 /// is resolving a name.
@@ -21,29 +24,28 @@ pub struct Leftover {
     pub last_error: Option<String>,
 }
 
-pub(crate) fn shutdown(mut link: Link, options: &Options, begun: Instant) -> Option<Leftover> {
+pub(crate) fn shutdown(link: Link, options: &Options, begun: Instant) -> Option<Leftover> {
     let deadline = begun + options.shutdown_timeout;
     link.flush(deadline);
-    let waiting = link.shared.progress.begin();
-    link.stop();
-    let ended =
-        waiting.until(deadline.max(Instant::now() + GRACE), || !link.shared.running.load(Ordering::Acquire));
-    drop(waiting);
-    if let Some(thread) = link.thread.take().filter(|_| ended) {
-        // It has said that it ends, and catches its own panics.
+    let Link { entrance, shared, asker, ended, thread, .. } = link;
+    drop(asker);
+    shared.doorbell.ring();
+    let outcome = ended.recv_deadline(deadline.max(Instant::now() + GRACE));
+    if let Some(thread) = thread.filter(|_| outcome == Err(RecvTimeoutError::Disconnected)) {
+        // Its work is over, and it catches its own panics.
         let _ = thread.join();
     }
     // Counted after the end: an acknowledgement may have come during it.
-    leftover(&link, options)
+    leftover(&entrance, &shared, options)
 }
 
 /// What was accepted and not acknowledged until now.
-pub(crate) fn leftover(link: &Link, options: &Options) -> Option<Leftover> {
-    let tally = link.entrance.counts().tally();
+pub(crate) fn leftover(entrance: &Entrance, shared: &Shared, options: &Options) -> Option<Leftover> {
+    let tally = entrance.counts().tally();
     let messages = tally.accepted - tally.acknowledged;
     (messages > 0).then(|| Leftover {
         messages,
         endpoint: options.endpoint.clone(),
-        last_error: link.shared.record.last_error(),
+        last_error: shared.record.last_error(),
     })
 }

@@ -93,7 +93,6 @@ pub(crate) struct Record {
     state: AtomicU8,
     opened: AtomicU64,
     outages: AtomicU64,
-    refusals: AtomicU64,
     undeliverable: Mutex<Option<Undeliverable>>,
     last_error: Mutex<Option<String>>,
 }
@@ -104,15 +103,13 @@ impl Record {
             state: AtomicU8::new(State::Idle as u8),
             opened: AtomicU64::new(0),
             outages: AtomicU64::new(0),
-            refusals: AtomicU64::new(0),
             undeliverable: Mutex::new(None),
             last_error: Mutex::new(None),
         }
     }
 
-    /// Returns whether it was another one before.
-    pub(crate) fn set_state(&self, state: State) -> bool {
-        self.state.swap(state as u8, Ordering::AcqRel) != state as u8
+    pub(crate) fn set_state(&self, state: State) {
+        self.state.store(state as u8, Ordering::Release);
     }
 
     pub(crate) fn count_opened(&self) {
@@ -121,10 +118,6 @@ impl Record {
 
     pub(crate) fn count_outage(&self) {
         self.outages.fetch_add(1, Ordering::Release);
-    }
-
-    pub(crate) fn count_refusal(&self) {
-        self.refusals.fetch_add(1, Ordering::Release);
     }
 
     /// Adds messages that the server does not deliver, which is also the last thing that went wrong.
@@ -152,11 +145,6 @@ impl Record {
         self.outages.load(Ordering::Acquire)
     }
 
-    /// How often the server has said no.
-    pub(crate) fn refusals(&self) -> u64 {
-        self.refusals.load(Ordering::Acquire)
-    }
-
     pub(crate) fn undeliverable(&self) -> Option<Undeliverable> {
         self.undeliverable.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -177,7 +165,6 @@ mod tests {
         for state in State::ALL {
             record.set_state(state);
             assert_eq!(record.state(), state);
-            assert!(!record.set_state(state), "no change");
         }
     }
 

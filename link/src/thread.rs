@@ -1,17 +1,20 @@
 //! The one loop of the link thread: queue, machine and wire.
 //!
-//! Owns the worker, behind a lock that the thread holds as long as it lives: window and queue outlive a thread that could not
-//! be started, and a panic. The thread sleeps in `poll()`; while messages follow each other it naps instead, because waking it
+//! Owns the worker, which is handed to the thread once that lives: window and queue outlive a thread that could not be started,
+//! and a panic. The thread sleeps in `poll()`; while messages follow each other it naps instead, because waking it
 //! costs the publisher microseconds. It never spins: PHP's time limit counts this thread's CPU time too. It never
 //! interrupts a request either, but waits its turn where all cores are busy.
 
 use std::any::Any;
+use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+#[cfg(test)]
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use crossbeam_channel::{Sender, bounded};
 use orosync_protocol::PublisherId;
 use orosync_protocol::link_frame::ServerFrame;
 use orosync_protocol::ticket::{Identity, Role};
@@ -23,9 +26,9 @@ use crate::doorbell::Doorbell;
 use crate::error::LinkError;
 use crate::machine::{Machine, Step, Transmit};
 use crate::options::Options;
-use crate::process::{interrupt_nobody, with_signals_blocked};
-use crate::progress::Progress;
+use crate::process::{interrupt_nobody, stack_bytes, with_signals_blocked};
 use crate::queue::Exit;
+use crate::request::{Asked, Requests};
 use crate::status::Record;
 use crate::transport::{Incoming, Transport};
 
@@ -39,20 +42,11 @@ const NAPS_IN_A_ROW: u32 = 10;
 /// How long a publisher's ticket is good. It is minted for the attempt that uses it at once.
 const TICKET_TTL_SECONDS: u64 = 60;
 
-/// What the publisher and the link thread tell each other, besides the queue.
+/// What the publisher and the link thread share, besides the queue and the requests.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) doorbell: Doorbell,
-    pub(crate) progress: Progress,
     pub(crate) record: Record,
-    /// There is a thread.
-    pub(crate) running: AtomicBool,
-    /// The thread shall end.
-    pub(crate) stop: AtomicBool,
-    /// Grows with each `check()`.
-    pub(crate) probes_asked: AtomicU64,
-    /// The last one that the server has answered.
-    pub(crate) probes_answered: AtomicU64,
     #[cfg(test)]
     pub(crate) panic_once: AtomicBool,
 }
@@ -61,57 +55,40 @@ impl Shared {
     pub(crate) fn new() -> Self {
         Self {
             doorbell: Doorbell::default(),
-            progress: Progress::default(),
             record: Record::new(),
-            running: AtomicBool::new(false),
-            stop: AtomicBool::new(false),
-            probes_asked: AtomicU64::new(0),
-            probes_answered: AtomicU64::new(0),
             #[cfg(test)]
             panic_once: AtomicBool::new(false),
         }
     }
-
-    fn is_stopped(&self) -> bool {
-        self.stop.load(Ordering::Acquire)
-    }
 }
 
-/// Starts the link thread. All signals are blocked in it.
-pub(crate) fn start(worker: Arc<Mutex<Worker>>, shared: &Arc<Shared>) -> Result<JoinHandle<()>, LinkError> {
+/// Starts the link thread and hands `worker` over to it; leaves it there if there is no thread to be had. All signals are blocked
+/// in it.
+pub(crate) fn start(worker: &mut Option<Worker>, shared: &Shared) -> Result<JoinHandle<()>, LinkError> {
     shared.doorbell.install().map_err(LinkError::NoThread)?;
-    let running = Running::begin(Arc::clone(shared));
+    let (hand_over, handed_over) = bounded::<Worker>(1);
     let body = move || {
-        let running = running;
         interrupt_nobody();
-        worker.lock().unwrap_or_else(PoisonError::into_inner).run();
-        drop(running);
+        if let Ok(mut worker) = handed_over.recv() {
+            worker.run();
+        }
     };
-    with_signals_blocked(|| thread::Builder::new().name("orosync-link".to_owned()).spawn(body))
-        .map_err(LinkError::NoThread)
-}
-
-/// Says that there is a thread, until it is dropped; also by a panic, and where the thread was never born.
-struct Running(Arc<Shared>);
-
-impl Running {
-    fn begin(shared: Arc<Shared>) -> Self {
-        shared.running.store(true, Ordering::Release);
-        Self(shared)
+    let builder = thread::Builder::new().name("orosync-link".to_owned()).stack_size(stack_bytes());
+    let thread = with_signals_blocked(|| builder.spawn(body)).map_err(LinkError::NoThread)?;
+    if let Some(worker) = worker.take() {
+        // There is room for it, and the thread waits for it.
+        let _ = hand_over.send(worker);
     }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.0.running.store(false, Ordering::Release);
-        self.0.progress.notify();
-    }
+    Ok(thread)
 }
 
 /// What the thread works with.
 pub(crate) struct Worker {
     shared: Arc<Shared>,
     exit: Exit,
+    requests: Requests,
+    /// The last probe that the server was asked.
+    probe: u64,
     options: Arc<Options>,
     machine: Machine,
     connector: Connector,
@@ -120,6 +97,8 @@ pub(crate) struct Worker {
     /// How many messages had left the queue when it last rested, and since when.
     taken: u64,
     taken_at: Option<Instant>,
+    /// The last field: it says that all others are gone.
+    _end: Sender<Infallible>,
 }
 
 impl Worker {
@@ -127,11 +106,15 @@ impl Worker {
         publisher: PublisherId,
         options: Arc<Options>,
         exit: Exit,
+        requests: Requests,
         shared: Arc<Shared>,
+        end: Sender<Infallible>,
     ) -> Self {
         Self {
             shared,
             exit,
+            requests,
+            probe: 0,
             machine: Machine::new(publisher, options.connect_timeout),
             connector: Connector::new(&options),
             options,
@@ -139,6 +122,7 @@ impl Worker {
             naps_left: 0,
             taken: 0,
             taken_at: None,
+            _end: end,
         }
     }
 
@@ -161,7 +145,10 @@ impl Worker {
                 }
             };
             let step = self.machine.poll_step(now);
-            self.report(worked);
+            self.shared.record.set_state(self.machine.state());
+            if worked {
+                self.requests.handle_acknowledged(self.exit.acknowledged());
+            }
             match step {
                 Step::Connect => self.connect(),
                 Step::GiveUp(error) => self.lose(&error),
@@ -177,11 +164,19 @@ impl Worker {
     fn hear_requests(&mut self, now: Instant) {
         #[cfg(test)]
         assert!(!self.shared.panic_once.swap(false, Ordering::Relaxed), "a panic that a test asked for");
-        self.machine.handle_probe(self.shared.probes_asked.load(Ordering::Acquire));
-        if self.shared.progress.is_awaited() {
+        let are_over = self.requests.are_over();
+        match self.requests.next() {
+            Some(Asked::Acknowledged(_)) => self.requests.handle_acknowledged(self.exit.acknowledged()),
+            Some(Asked::Answers) => {
+                self.probe += 1;
+                self.machine.handle_probe(self.probe);
+            }
+            None => {}
+        }
+        if self.requests.is_awaited(now) {
             self.machine.handle_hurry(now);
         }
-        if self.shared.is_stopped() {
+        if are_over {
             self.machine.handle_stop();
         }
     }
@@ -202,13 +197,12 @@ impl Worker {
                     self.exit.give_back(heard.freed);
                     if heard.welcomed {
                         self.shared.record.count_opened();
-                        let answered = self.shared.probes_asked.load(Ordering::Acquire);
-                        self.shared.probes_answered.store(answered, Ordering::Release);
+                        self.requests.handle_answered();
                     }
                 }
                 Incoming::Pong(payload) => {
-                    if let Some(probe) = self.machine.handle_pong(now, &payload) {
-                        self.shared.probes_answered.fetch_max(probe, Ordering::AcqRel);
+                    if self.machine.handle_pong(now, &payload) == Some(self.probe) {
+                        self.requests.handle_answered();
                     }
                 }
                 Incoming::Ping => self.machine.handle_server_ping(now),
@@ -235,11 +229,11 @@ impl Worker {
     }
 
     fn connect(&mut self) {
-        self.report(true);
+        self.shared.record.set_state(self.machine.state());
         let started = Instant::now();
-        let shared = &self.shared;
+        let (doorbell, requests) = (&self.shared.doorbell, &self.requests);
         let attempt = ticket(&self.options)
-            .and_then(|ticket| self.connector.connect(&ticket, &shared.doorbell, &|| shared.is_stopped()));
+            .and_then(|ticket| self.connector.connect(&ticket, doorbell, &|| requests.are_over()));
         match attempt {
             Ok(Some(transport)) => {
                 self.transport = Some(transport);
@@ -253,20 +247,14 @@ impl Worker {
     /// Drops the connection, writes down why, and leaves the rest to the machine.
     fn lose(&mut self, error: &LinkError) {
         self.transport = None;
-        // The error before the count: who waits for a refusal reads the error next.
         self.shared.record.set_last_error(error.to_string());
-        if error.is_refusal() {
-            self.shared.record.count_refusal();
-        }
         if self.machine.handle_lost(Instant::now(), error.retry(), random()) {
             self.shared.record.count_outage();
         }
-        self.report(true);
-    }
-
-    fn report(&self, changed: bool) {
-        if self.shared.record.set_state(self.machine.state()) || changed {
-            self.shared.progress.notify();
+        self.shared.record.set_state(self.machine.state());
+        // After the record: who is told reads that next.
+        if error.is_refusal() {
+            self.requests.handle_refused();
         }
     }
 
