@@ -12,7 +12,10 @@ $ours = Server::running();
 $theirs = Server::running();
 [$our, $their] = [$ours->watch('oro/ping'), $theirs->watch('oro/ping')];
 $fpm = new Fpm($ours);
-$settings = ['PHP_ADMIN_VALUE' => "orosync.endpoint = $theirs->endpoint\norosync.secret_file = $theirs->secretFile"];
+// Each names its own: FPM keeps the last ones for a request that names none.
+$of = static fn (Server $server): array => [
+    'PHP_ADMIN_VALUE' => "orosync.endpoint = $server->endpoint\norosync.secret_file = $server->secretFile",
+];
 $application = static fn (string $name): string => "
     final class Publishing implements SessionHandlerInterface
     {
@@ -29,11 +32,11 @@ $application = static fn (string $name): string => "
     orosync_publish('oro/ping', '$name');
     echo orosync_flush(20) ? 'flushed' : 'not flushed', \"\\n\";
 ";
-echo $fpm->request($application('ours'));
-echo $fpm->request($application('theirs'), $settings);
-echo $fpm->request($application('ours again'));
-echo $fpm->request('echo orosync_flush(20) ? "flushed" : "not flushed", "\n";', $settings);
-echo $fpm->request('echo orosync_flush(20) ? "flushed" : "not flushed", "\n";');
+echo $fpm->request($application('ours'), $of($ours));
+echo $fpm->request($application('theirs'), $of($theirs));
+echo $fpm->request($application('ours again'), $of($ours));
+echo $fpm->request('echo orosync_flush(20) ? "flushed" : "not flushed", "\n";', $of($theirs));
+echo $fpm->request('echo orosync_flush(20) ? "flushed" : "not flushed", "\n";', $of($ours));
 echo implode(' ', $our->all()), "\n", implode(' ', $their->all()), "\n", $fpm->log();
 --EXPECT--
 flushed
