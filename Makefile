@@ -14,7 +14,8 @@ MINUTES ?= 30
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help build demo test test-rust test-extension test-bundle test-js test-end-to-end test-browser lint install \
-	test-matrix test-oro screenshots soak test-conformance test-fuzz test-memory test-valgrind fuzz test-budgets test-performance-page \
+	test-matrix test-oro test-long-targets screenshots soak test-conformance test-fuzz test-memory test-valgrind fuzz \
+	test-budgets test-performance-page \
 	bench bench-quick bench-programs bench-peers profile budgets performance-page
 
 help: ## Say what there is to run
@@ -28,7 +29,7 @@ demo: build ## Run the demo, a small CRM; Ctrl-C stops it. APP_ENV=dev: with the
 	@scripts/install-deps demo
 	demo/bin/demo
 
-test: lint test-rust test-conformance test-fuzz test-extension test-memory test-bundle test-js test-end-to-end test-browser test-budgets test-performance-page ## Check and test everything
+test: lint test-rust test-conformance test-fuzz test-extension test-memory test-bundle test-js test-end-to-end test-browser test-budgets test-performance-page test-long-targets ## Check and test everything
 	@echo 'All tests have passed.'
 
 test-rust: ## Test the Rust crates, all but the extension
@@ -85,6 +86,14 @@ test-oro: build tests/oro/js/node_modules/.package-lock.json ## Test in Oro's ow
 	@test -n '$(ORO)' || { echo 'Say where the clones are: make test-oro ORO=DIR. What is needed there: tests/oro/README.md'; exit 1; }
 	@scripts/install-deps oro browser
 	tests/oro/run '$(ORO)' $(TARGET)/oro $(PARTS)
+
+test-long-targets: bench-programs ## Run the first minute of what takes longer: matrix, valgrind, bench, soak
+	@scripts/install-deps test valgrind bench soak
+	scripts/test-matrix --share
+	cargo check --no-default-features --package orosync-server --package orosync
+	bench/run quick
+	cargo run --release --package orosync-tests --bin soak -- 1 $(TARGET)/soak-minute
+	/usr/bin/python3 tests/soak/plot.py $(TARGET)/soak-minute/samples.csv $(TARGET)/soak-minute/soak.svg
 
 soak: build ## Let 10,000 sessions come and go for MINUTES=30, with restarts; draws docs/images/soak.svg
 	@scripts/install-deps test soak
