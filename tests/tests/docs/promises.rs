@@ -43,7 +43,12 @@ fn every_promise_names_its_tests_and_they_are_there() {
                 // A .phpt is one test.
                 assert!(tests.peek().is_some() || file.contains("/phpt/"), "{name}: {file}: which one?");
                 for test in tests {
-                    assert!(source.contains(&format!("fn {test}()")), "{name}: {file} has no test {test}");
+                    let forms =
+                        [format!("fn {test}()"), format!("it('{test}',"), format!("describe('{test}',")];
+                    assert!(
+                        forms.iter().any(|form| source.contains(form)),
+                        "{name}: {file} has no test {test}"
+                    );
                 }
             }
         }

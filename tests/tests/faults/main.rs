@@ -6,10 +6,12 @@ mod drain;
 mod half_open;
 mod kill;
 mod overload;
+mod pages;
 mod processes;
 mod readers;
 mod stampede;
 
+use std::fs;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use orosync_link::{Options, Publisher};
@@ -30,6 +32,16 @@ fn alone() -> MutexGuard<'static, ()> {
 /// A number of the issue that would take too long each time: the default, or what the environment says.
 fn amount(variable: &str, default: usize) -> usize {
     std::env::var(variable).map_or(default, |amount| amount.parse().expect("a number"))
+}
+
+/// Processor time of all threads of a process so far, in nanoseconds.
+fn processor_time(pid: u32) -> u64 {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("it runs");
+    let of = |task: fs::DirEntry| -> u64 {
+        let schedstat = fs::read_to_string(task.path().join("schedstat")).expect("it runs");
+        schedstat.split(' ').next().and_then(|time| time.parse().ok()).expect("a number")
+    };
+    tasks.map(|task| of(task.expect("it runs"))).sum()
 }
 
 /// A generator whose seed a failure shows.

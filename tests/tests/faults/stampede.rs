@@ -13,7 +13,7 @@ use orosync_tests::server::Server;
 use orosync_tests::wait;
 use rustix::process::Signal;
 
-use crate::{alone, amount, message, publisher};
+use crate::{alone, amount, message, processor_time, publisher};
 
 /// Attempts of one publisher in the first second: at once, then after 25 to 50 ms, 50 to 100 ms, and so on.
 const MOST_IN_FIRST_SECOND: usize = 6;
@@ -121,14 +121,4 @@ fn fpm_workers_that_lose_their_server_do_not_stampede_it_and_all_come_back() {
     let next = Server::start();
     proxy.open(next.address());
     wait::until_true("all have come back", || proxy.connections() == workers);
-}
-
-/// Processor time of all threads of a process so far, in nanoseconds.
-fn processor_time(pid: u32) -> u64 {
-    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("it runs");
-    let of = |task: fs::DirEntry| -> u64 {
-        let schedstat = fs::read_to_string(task.path().join("schedstat")).expect("it runs");
-        schedstat.split(' ').next().and_then(|time| time.parse().ok()).expect("a number")
-    };
-    tasks.map(|task| of(task.expect("it runs"))).sum()
 }

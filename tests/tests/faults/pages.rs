@@ -1,0 +1,29 @@
+//! Pages that hear nothing ask whether the path to the server still works.
+
+use std::time::Instant;
+
+use orosync_tests::client::{Client, OROSYNC};
+use orosync_tests::server::{Server, need_descriptors};
+
+use crate::{alone, amount, processor_time};
+
+/// Each page asks at a time of its own, so each question finds the server asleep.
+#[test]
+fn idle_pages_that_ask_are_answered_one_by_one() {
+    let _alone = alone();
+    let pages = amount("FAULTS_PAGES", 100);
+    need_descriptors(2 * pages as u64);
+    let server = Server::start_with("[limits]\nping_interval_seconds = 3600\n");
+    let mut clients: Vec<Client> = (0..pages).map(|_| Client::anonymous(&server, OROSYNC)).collect();
+    let used = || processor_time(server.pid().as_raw_nonzero().get().unsigned_abs());
+    let (before, begun) = (used(), Instant::now());
+    for client in &mut clients {
+        client.say(r#"[2,"orosync-heartbeat","orosync/ping"]"#);
+        assert_eq!(client.text(), r#"[3,"orosync-heartbeat",null]"#);
+    }
+    let (after, lasted) = (used(), begun.elapsed());
+    println!(
+        "{pages} questions in {lasted:?}: {} us of the server's processor time each",
+        (after - before) / 1000 / pages as u64
+    );
+}
