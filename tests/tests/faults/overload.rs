@@ -122,7 +122,7 @@ fn what_a_publisher_sends_does_not_wait_for_what_browsers_have_sent_before_it() 
 
 #[test]
 fn refusals_without_number_cost_no_publisher_its_link_and_delay_no_good_message() {
-    const REFUSED: usize = 50_000;
+    const REFUSED: u32 = 50_000;
     let _alone = alone();
     let server = Server::start();
     let mut watcher = Client::user(&server, OROSYNC, 1);
@@ -142,6 +142,6 @@ fn refusals_without_number_cost_no_publisher_its_link_and_delay_no_good_message(
     assert!(watcher.text().ends_with("[1,1]]"));
     let status = publisher.status();
     assert_eq!(status.reconnects, 0, "{:?}", status.last_error);
-    assert_eq!(status.undeliverable.map(|told| told.messages.get()), Some(REFUSED as u64));
-    server.await_metric(r#"orosync_messages_refused_total{reason="undeclared"}"#, REFUSED as f64);
+    assert_eq!(status.undeliverable.map(|told| told.messages.get()), Some(u64::from(REFUSED)));
+    server.await_metric(r#"orosync_messages_refused_total{reason="undeclared"}"#, f64::from(REFUSED));
 }
