@@ -305,8 +305,8 @@ mod tests {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let verifier = Verifier::new(vec![trusted.clone()], ca_file.map(PathBuf::from), &provider).unwrap();
         let name = ServerName::try_from(name.to_owned()).unwrap();
-        let verified = verifier.verify_server_cert(certificate, &[], &name, &[], UnixTime::now());
-        verified.map(drop).map_err(|error| match failure(&io::Error::other(error)) {
+        let outcome = verifier.verify_server_cert(certificate, &[], &name, &[], UnixTime::now());
+        outcome.map(drop).map_err(|error| match failure(&io::Error::other(error)) {
             Some(LinkError::Tls(sentence)) => sentence,
             other => panic!("{other:?}"),
         })
@@ -346,7 +346,7 @@ mod tests {
     fn who_vouches_for_himself_is_told_from_whom_somebody_unknown_vouches_for() {
         let other = self_signed(|_| {});
         for is_ca in [IsCa::Ca(BasicConstraints::Unconstrained), IsCa::NoCa] {
-            let own = self_signed(|params| params.is_ca = is_ca.clone());
+            let own = self_signed(|params| params.is_ca = is_ca);
             let said = verify(&own, &other, Some("ca.pem"), "localhost").unwrap_err();
             assert!(
                 said.contains("self-signed, and orosync.ca_file = \"ca.pem\" holds another one"),
@@ -360,10 +360,10 @@ mod tests {
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let issuer = Issuer::new(authority, key);
         let params = CertificateParams::new(["localhost".to_owned()]).unwrap();
-        let issued = params.signed_by(&KeyPair::generate().unwrap(), &issuer).unwrap().der().clone();
-        let said = verify(&issued, &other, Some("ca.pem"), "localhost").unwrap_err();
+        let leaf = params.signed_by(&KeyPair::generate().unwrap(), &issuer).unwrap().der().clone();
+        let said = verify(&leaf, &other, Some("ca.pem"), "localhost").unwrap_err();
         assert!(said.starts_with("no authority in orosync.ca_file = \"ca.pem\" vouches for"), "{said}");
-        let said = verify(&issued, &other, None, "localhost").unwrap_err();
+        let said = verify(&leaf, &other, None, "localhost").unwrap_err();
         assert!(said.starts_with("no authority that this system knows vouches for"), "{said}");
     }
 

@@ -78,8 +78,8 @@ final class PublishingTest extends OroTestCase
 
     public function testTheCheckerDoesNoInputOrOutputAndIsOptimistic(): void
     {
-        // Nobody listens at port 1; the answer is that a page may connect once somebody does.
-        $container = $this->boot(['backend' => '//127.0.0.1:1'], extension_loaded('orosync') ? ['publisher'] : []);
+        // Nobody listens at port 2, where no other test publishes to; the answer is that a page may connect once somebody does.
+        $container = $this->boot(['backend' => '//127.0.0.1:2'], extension_loaded('orosync') ? ['publisher'] : []);
         $checker = $container->get('oro_sync.client.connection_checker');
 
         self::assertTrue($checker->checkConnection());
@@ -109,7 +109,7 @@ final class PublishingTest extends OroTestCase
 
     public function testAPageMayConnectAlthoughTheServerIsDown(): void
     {
-        $container = $this->boot(['backend' => '//127.0.0.1:1'], extension_loaded('orosync') ? ['publisher'] : []);
+        $container = $this->boot(['backend' => '//127.0.0.1:2'], extension_loaded('orosync') ? ['publisher'] : []);
 
         self::assertSame('yes', $container->get('twig')->createTemplate('{{ check_ws() ? "yes" : "no" }}')->render());
     }
