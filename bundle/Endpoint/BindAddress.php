@@ -9,6 +9,9 @@ final class BindAddress
 {
     public const DEFAULT = ['key' => 'orosync.server.bind', 'dsn' => '//0.0.0.0'];
 
+    /** The port of the server's `admin_bind` where no port of its own comes before it. */
+    private const ADMIN_PORT = 8081;
+
     /**
      * @param array<string, mixed>|null $settings see {@see Dsn::fromSettings()}; null: the server's own file says it
      */
@@ -47,5 +50,17 @@ final class BindAddress
 
         // A fallback parameter `websocket_host: "*"` lands here too; no address is called so.
         return ('*' === $dsn->host ? $dsn->withHost('0.0.0.0') : $dsn)->authority();
+    }
+
+    /**
+     * Where the server answers the operator's tools if its own configuration does not say it (`admin_bind = "auto"`).
+     *
+     * @return string `host:port`
+     */
+    public function admin(): string
+    {
+        $dsn = Dsn::fromSettings($this->settings ?? self::DEFAULT);
+
+        return '127.0.0.1:' . (null === $dsn || null !== $dsn->socket || 65535 === $dsn->port ? self::ADMIN_PORT : $dsn->port + 1);
     }
 }

@@ -94,6 +94,7 @@ return static function (ContainerConfigurator $container): void {
     $services->set('orosync.oro.topics_export_command', TopicsExportCommand::class)
         ->arg('$topics', service('orosync.oro.topics'))
         ->arg('$server', service('orosync.oro.running_server'))
+        ->arg('$bind', service('orosync.bind_address'))
         ->tag('console.command');
     $services->set('orosync.oro.server_at_port', ServerAtPort::class);
     $services->set('orosync.oro.obstacles', Obstacles::class)

@@ -1,5 +1,9 @@
 //! Whatever a client sends, the server survives it, says so where it can, and goes on serving the others.
 
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::process::Stdio;
+
 use orosync_tests::client::{Client, OROSYNC, Received, WAMP, frame, request};
 use orosync_tests::php;
 use orosync_tests::server::{self, Server};
@@ -163,6 +167,31 @@ fn a_silent_session_is_pinged_and_dropped_if_it_does_not_answer() {
     assert_eq!(silent.read_once(), b"\x89\x00");
     assert!(silent.read_to_end().is_empty(), "dropped without a Close frame");
     server.await_metric(r#"orosync_sessions_closed_total{reason="unresponsive"}"#, 1.0);
+}
+
+#[test]
+fn a_server_whose_admin_port_another_one_has_serves_without_and_names_the_setting() {
+    let another = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let taken = another.local_addr().expect("an address");
+    let place = Server::start();
+    let mut server = server::command()
+        .args(["serve", "--bind", &format!("127.0.0.2:{}", taken.port() - 1), "--secret-file"])
+        .arg(place.secret_file())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut said = Vec::new();
+    for line in BufReader::new(server.stderr.take().expect("its log is piped")).lines() {
+        said.push(line.expect("its log is text"));
+        if said.iter().any(|line| line.contains("orosync-server is ready")) {
+            break;
+        }
+    }
+    server.kill().and_then(|()| server.wait()).expect("it ends");
+    let said = said.join("\n");
+    assert!(said.contains(&format!("admin_bind: cannot listen on {taken}")), "{said}");
+    assert!(said.contains("no health checks and no metrics"), "{said}");
+    assert!(said.contains("orosync-server is ready"), "{said}");
 }
 
 #[test]

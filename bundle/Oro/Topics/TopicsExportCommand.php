@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace Orosync\Oro\Topics;
 
+use Orosync\Endpoint\BindAddress;
 use Symfony\Component\Console\Attribute\AsCommand;
 use Symfony\Component\Console\Command\Command;
 use Symfony\Component\Console\Formatter\OutputFormatter;
@@ -23,11 +24,10 @@ use Symfony\Component\Console\Output\OutputInterface;
 )]
 final class TopicsExportCommand extends Command
 {
-    public const DEFAULT_SERVER = 'http://127.0.0.1:8081';
-
     public function __construct(
         private readonly ApplicationTopics $topics,
         private readonly RunningServer $server,
+        private readonly BindAddress $bind,
     ) {
         parent::__construct();
     }
@@ -36,7 +36,7 @@ final class TopicsExportCommand extends Command
     {
         $this
             ->addOption('check', null, InputOption::VALUE_NONE, 'Print nothing, compare with the running server; 1: it has other rules')
-            ->addOption('server', null, InputOption::VALUE_REQUIRED, 'The admin_bind of the server to check', self::DEFAULT_SERVER)
+            ->addOption('server', null, InputOption::VALUE_REQUIRED, 'The admin_bind of the server to check, instead of http://127.0.0.1 and the port after the server\'s own')
             ->setHelp(
                 "  <info>bin/console orosync:topics:export > config/orosync-topics.toml</info>\n\n"
                 . "Start the server with that file beside its own (<info>--config</info> may be repeated). A running server reads\n"
@@ -51,7 +51,7 @@ final class TopicsExportCommand extends Command
             $translation = $this->topics->translation();
             $origins = $this->topics->allowedOrigins();
             if ($input->getOption('check')) {
-                return $this->check($translation, $origins, $input->getOption('server'), $output);
+                return $this->check($translation, $origins, $input->getOption('server') ?? 'http://' . $this->bind->admin(), $output);
             }
         } catch (\Throwable $e) {
             $errors->writeln('<error>' . OutputFormatter::escape($e->getMessage()) . '</error>');

@@ -35,6 +35,23 @@ final class BindAddressTest extends TestCase
         yield 'off stays off' => [['host' => ''], '127.0.0.1', '9000', null];
     }
 
+    /** @dataProvider adminAddresses */
+    #[DataProvider('adminAddresses')]
+    public function testKnowsWhereTheServerAnswersTheOperatorsTools(?array $settings, string $expected): void
+    {
+        self::assertSame($expected, (new BindAddress(null === $settings ? null : ['key' => 'websocket_bind'] + $settings))->admin());
+    }
+
+    /** As in `servers_at_different_ports_have_different_admin_addresses` of the server's own tests. */
+    public static function adminAddresses(): iterable
+    {
+        yield 'after the default port' => [null, '127.0.0.1:8081'];
+        yield 'after its own' => [['dsn' => '//0.0.0.0:8090'], '127.0.0.1:8091'];
+        yield 'no port' => [['dsn' => 'unix:/run/x.sock'], '127.0.0.1:8081'];
+        yield 'none after it' => [['dsn' => '//0.0.0.0:65535'], '127.0.0.1:8081'];
+        yield 'switched off' => [['dsn' => ''], '127.0.0.1:8081'];
+    }
+
     public function testAPortThatIsNoneIsNamed(): void
     {
         $this->expectException(InvalidEndpointException::class);

@@ -94,6 +94,16 @@ final class CommandTest extends OroTestCase
         self::assertStringContainsString('No answer from http://127.0.0.1:1/topics', $console->getDisplay(true));
     }
 
+    public function testACheckAsksTheServerOfThisApplication(): void
+    {
+        // A port that nobody can listen at without root.
+        $this->boot(['server' => ['bind' => '//127.0.0.1:1']]);
+        $console = $this->console();
+
+        self::assertSame(1, $console->run(['command' => 'orosync:topics:export', '--check' => true]));
+        self::assertStringContainsString('No answer from http://127.0.0.1:2/topics', $console->getDisplay(true));
+    }
+
     public function testTheOldServersCommandNameIsOurs(): void
     {
         $this->boot();

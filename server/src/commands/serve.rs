@@ -19,7 +19,7 @@ use tracing::{error, info, warn};
 use crate::admin::{self, Phase, Readiness};
 use crate::auth::Authenticator;
 use crate::commands::rules::{ReadAgain, Rules};
-use crate::config::settings::{SendTogether, Settings};
+use crate::config::settings::{AdminBind, SendTogether, Settings};
 use crate::connection::limits::{ConnectionLimits, Places};
 use crate::handshake::Door;
 use crate::listen::address::Address;
@@ -165,12 +165,23 @@ async fn run_node(settings: Settings, read_again: ReadAgain) -> Result<(), Serve
 }
 
 async fn bind_admin(settings: &Settings) -> Result<Option<TcpListener>, ServeError> {
-    let Some(address) = settings.admin_bind else { return Ok(None) };
-    let bound = TcpListener::bind(address).await.map_err(|error| ListenError {
+    let address = match settings.admin_bind {
+        AdminBind::Off => return Ok(None),
+        AdminBind::At(address) => address,
+        AdminBind::Auto => AdminBind::auto(&settings.bind),
+    };
+    let opened = TcpListener::bind(address).await.map_err(|error| ListenError {
         key: "admin_bind",
         address: Address::Tcp(address),
         error,
-    })?;
+    });
+    let bound = match opened {
+        Err(error) if settings.admin_bind == AdminBind::Auto => {
+            warn!(%error, "no health checks and no metrics");
+            return Ok(None);
+        }
+        opened => opened?,
+    };
     info!(address = %bound.local_addr().unwrap_or(address), "listening for health checks and metrics");
     Ok(Some(bound))
 }

@@ -2,7 +2,6 @@
 //!
 //! The file, the environment, flags, `check-config` and the table in the documentation all follow from here.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use orosync_protocol::OriginPattern;
 use tracing_subscriber::filter::Targets;
 
 use super::kinds::{self, Kind};
-use super::settings::{Anonymous, SendTogether};
+use super::settings::{AdminBind, Anonymous, SendTogether};
 use crate::connection::proxies::TrustedProxies;
 use crate::listen::bind::Bind;
 use crate::log::LogFormat;
@@ -87,8 +86,8 @@ keys! {
         "Where browsers and publishers connect: addresses of IPv4 or IPv6 with a port, or `unix:` and a path; words such as `tls` may follow.";
     TRUSTED_PROXIES: TrustedProxies = kinds::PROXIES, "trusted_proxies", "[]",
         "Reverse proxies that are believed when they say whom they speak for (`X-Forwarded-For`, `X-Real-IP`, PROXY protocol): addresses, networks, or `unix:`.";
-    ADMIN_BIND: Option<SocketAddr> = kinds::SOCKET, "admin_bind", "'127.0.0.1:8081'",
-        "Where `/healthz`, `/readyz`, `/metrics` and `/topics` are served, for the operator's tools alone. Empty: nowhere.";
+    ADMIN_BIND: AdminBind = kinds::ADMIN_BIND, "admin_bind", "'auto'",
+        "Where `/healthz`, `/readyz`, `/metrics` and `/topics` are served, for the operator's tools alone. `auto`: 127.0.0.1 and the port after the highest of `bind` (8081), if it is free. Empty: nowhere.";
     SHARDS: usize = kinds::COUNT, "shards", "0",
         "Threads that hold sessions. 0: one for each core.";
     IO_URING: SendTogether = kinds::SEND_TOGETHER, "io_uring", "'auto'",

@@ -3,7 +3,6 @@
 //! A file may hold the types of TOML; the environment and flags hold texts. Each kind reads both. A problem is a
 //! sentence that follows the value, and says what to write instead.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use orosync_protocol::{OriginPattern, TopicPattern};
 use tracing_subscriber::filter::Targets;
 
 use super::near::did_you_mean;
-use super::settings::{Anonymous, SendTogether};
+use super::settings::{AdminBind, Anonymous, SendTogether};
 use crate::connection::proxies::TrustedProxies;
 use crate::listen::address::parse_tcp;
 use crate::listen::bind::Bind;
@@ -31,8 +30,8 @@ pub struct Kind<T: 'static> {
 
 /// Addresses to listen on; at least one.
 pub const BINDS: Kind<Vec<Bind>> = Kind { label: "list of addresses", read: binds };
-/// An IP address and a port; empty: none.
-pub const SOCKET: Kind<Option<SocketAddr>> = Kind { label: "address", read: socket };
+/// An IP address and a port, or `auto`; empty: none.
+pub const ADMIN_BIND: Kind<AdminBind> = Kind { label: "address or `auto`", read: admin_bind };
 /// A number of things.
 pub const COUNT: Kind<usize> = Kind { label: "number", read: count };
 /// A number of things, at least one and below 2^32.
@@ -68,13 +67,14 @@ fn binds(value: &Value) -> Result<Vec<Bind>, String> {
     texts.iter().map(|text| text.parse().map_err(|error| in_list(value, text, &error))).collect()
 }
 
-fn socket(value: &Value) -> Result<Option<SocketAddr>, String> {
+fn admin_bind(value: &Value) -> Result<AdminBind, String> {
     match optional_text(value)? {
-        None => Ok(None),
+        None => Ok(AdminBind::Off),
+        Some(text) if text == "auto" => Ok(AdminBind::Auto),
         Some(text) if text.starts_with("unix:") => {
             Err("a unix socket is not possible here. Write an address such as 127.0.0.1:8081".to_owned())
         }
-        Some(text) => parse_tcp(&text).map(Some).map_err(|error| error.to_string()),
+        Some(text) => parse_tcp(&text).map(AdminBind::At).map_err(|error| error.to_string()),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -18,6 +18,7 @@ use super::keys::{self, Key};
 use super::load::{ConfigError, Written};
 use super::tls;
 use crate::connection::proxies::TrustedProxies;
+use crate::listen::address::Address;
 use crate::listen::bind::Bind;
 use crate::log::LogSettings;
 use crate::node::interest::ShardSet;
@@ -30,8 +31,8 @@ pub struct Settings {
     pub bind: Vec<Bind>,
     /// Reverse proxies that are believed when they say whom they speak for.
     pub trusted_proxies: TrustedProxies,
-    /// Where the operator's tools connect; none: nowhere.
-    pub admin_bind: Option<SocketAddr>,
+    /// Where the operator's tools connect.
+    pub admin_bind: AdminBind,
     /// The certificate of addresses with `tls`; none: there is no such address.
     pub tls: Option<Arc<ServerConfig>>,
     /// Threads that hold sessions.
@@ -248,6 +249,36 @@ impl Anonymous {
     }
 }
 
+/// Where the operator's tools connect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AdminBind {
+    /// At 127.0.0.1 and a port of its own for each server of a machine, if that is free: nobody has asked for it.
+    Auto,
+    /// There, or the server does not start.
+    At(SocketAddr),
+    /// Nowhere.
+    Off,
+}
+
+impl AdminBind {
+    /// The port where `bind` has none: that after the default one.
+    const PORT: u16 = 8081;
+
+    /// The address of `Auto`: the port after the highest of `bind`, 0 for one that the kernel chooses.
+    pub fn auto(bind: &[Bind]) -> SocketAddr {
+        let ports = bind.iter().filter_map(|bind| match bind.address {
+            Address::Tcp(address) => Some(address.port()),
+            Address::Unix(_) => None,
+        });
+        let port = match ports.max() {
+            Some(0) => 0,
+            Some(port) => port.checked_add(1).unwrap_or(Self::PORT),
+            None => Self::PORT,
+        };
+        SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+    }
+}
+
 /// Whether a message to many sessions is sent with one system call, by `io_uring`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SendTogether {
@@ -413,7 +444,8 @@ mod tests {
     fn a_secret_is_all_that_must_be_set() {
         let settings = settings(&[("OROSYNC_AUTH__SECRET", SECRET)]).unwrap();
         assert_eq!(settings.bind, vec!["0.0.0.0:8080".parse().unwrap()]);
-        assert_eq!(settings.admin_bind, Some("127.0.0.1:8081".parse().unwrap()));
+        assert_eq!(settings.admin_bind, AdminBind::Auto);
+        assert_eq!(AdminBind::auto(&settings.bind), "127.0.0.1:8081".parse().unwrap());
         assert_eq!(settings.auth.anonymous, Anonymous::Accept);
         assert_eq!(settings.auth.allowed_origins, [OriginPattern::parse("*").unwrap()]);
         assert!(settings.auth.signer.is_some());
@@ -541,6 +573,20 @@ mod tests {
     #[test]
     fn an_admin_address_can_be_switched_off() {
         let settings = settings(&[("OROSYNC_AUTH__SECRET", SECRET), ("OROSYNC_ADMIN_BIND", "")]).unwrap();
-        assert_eq!(settings.admin_bind, None);
+        assert_eq!(settings.admin_bind, AdminBind::Off);
+    }
+
+    #[test]
+    fn servers_at_different_ports_have_different_admin_addresses() {
+        for (bind, port) in [
+            (&["0.0.0.0:8090"][..], 8091),
+            (&["[::]:8443", "127.0.0.1:8080", "unix:/run/orosync/orosync.sock"], 8444),
+            (&["unix:/run/orosync/orosync.sock"], 8081),
+            (&["127.0.0.1:0"], 0),
+            (&["127.0.0.1:65535"], 8081),
+        ] {
+            let bind: Vec<Bind> = bind.iter().map(|bind| bind.parse().unwrap()).collect();
+            assert_eq!(AdminBind::auto(&bind), SocketAddr::from(([127, 0, 0, 1], port)));
+        }
     }
 }
