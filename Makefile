@@ -65,7 +65,10 @@ test-extension: build ## Test the extension under PHP's own test runner
 
 test-bundle: build ## Test the Symfony bundle with the real extension
 	@scripts/install-deps test
-	OROSYNC_EXTENSION_REQUIRED=1 php -d extension=$(OROSYNC_EXTENSION) $$(command -v phpunit) -c php-tests/bundle/phpunit.xml
+	for suite in symfony oro; do \
+		OROSYNC_EXTENSION_REQUIRED=1 php -d extension=$(OROSYNC_EXTENSION) $$(command -v phpunit) -c php-tests/bundle/phpunit.xml \
+			--testsuite $$suite || exit 1; \
+	done
 
 test-js: js/node_modules/.package-lock.json ## Test the browser client
 	@scripts/install-deps browser

@@ -41,8 +41,8 @@ unset($claims['self']);
 $payload = json_decode(base64_decode(explode('.', $publisher->ticket($claims))[1]), true);
 echo $payload['sub'], ' ', json_encode($payload['topics'], JSON_UNESCAPED_SLASHES), ' ', json_encode($payload['origins']), "\n";
 echo thrown(fn () => $publisher->ticket(['sub' => new RunsAsString(fn () => 1)])), "\n";
-echo json_encode($publisher->disconnect(['user' => &$name])), "\n";
-echo thrown(fn () => $publisher->disconnect(['user' => new RunsAsString(fn () => 1)])), "\n";
+echo json_encode($publisher->disconnect(['role' => 'user', 'user' => &$name])), "\n";
+echo thrown(fn () => $publisher->disconnect(['role' => 'user', 'user' => new RunsAsString(fn () => 1)])), "\n";
 
 // An option's list of ids that is a reference, and one that holds references.
 $ids = [&$name, &$topics[0]];
