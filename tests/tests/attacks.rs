@@ -7,6 +7,7 @@
 use std::net::TcpStream;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -36,8 +37,14 @@ const LOWEST_PRIORITY: i32 = 19;
 /// A topic of any name, for the attacks that need many.
 const CONFIGURATION: &str = "[[topics]]\npattern = \"acme/{name}\"\nsubscribe = \"user\"\n";
 
+/// Held by the attack that is under way. On a small machine two at once would share the processor of the crowds, and each
+/// would be disturbed by the other.
+static UNDER_WAY: Mutex<()> = Mutex::new(());
+
 /// Runs an attack several times, beside the crowd.
 fn withstand(what: &str, attack: impl Fn(&Server) + Send) {
+    // An attack that failed before leaves nothing behind that this one would meet.
+    let _under_way = UNDER_WAY.lock().unwrap_or_else(PoisonError::into_inner);
     // On a thread of its own, with which its processors and its priority end.
     thread::scope(|scope| {
         scope.spawn(|| {
