@@ -29,7 +29,7 @@ demo: build ## Run the demo, a small CRM; Ctrl-C stops it. APP_ENV=dev: with the
 	@scripts/install-deps demo
 	demo/bin/demo
 
-test: lint test-rust test-conformance test-fuzz test-extension test-memory test-bundle test-js test-end-to-end test-browser test-budgets test-performance-page test-long-targets ## Check and test everything
+test: lint test-rust test-conformance test-fuzz test-extension test-memory test-bundle test-js test-end-to-end test-browser test-budgets test-performance-page ## Check and test everything
 	@echo 'All tests have passed.'
 
 test-rust: ## Test the Rust crates, all but the extension

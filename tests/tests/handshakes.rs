@@ -50,12 +50,12 @@ const TOO_LARGE: Answer = Refused(
 );
 const TICKET: Answer = Refused(
     "401 Unauthorized",
-    "WWW-Authenticate: Bearer\r\n",
+    "WWW-Authenticate: Bearer realm=\"orosync\"\r\n",
     "The ticket was refused; the server's log says why. Ask the application for a new one.",
 );
 const NOT_A_PUBLISHER: Answer = Refused(
     "401 Unauthorized",
-    "WWW-Authenticate: Bearer\r\n",
+    "WWW-Authenticate: Bearer realm=\"orosync\"\r\n",
     "The backend link needs a publisher's ticket as Authorization: Bearer.",
 );
 const ORIGIN: Answer = Refused(
