@@ -36,12 +36,13 @@ describe('a document in which Turbo changes the pages', () => {
   beforeEach(async () => {
     anna = await people.signedIn('anna');
     await anna.listens();
-    sockets = [];
-    errors = [];
-    anna.page.on('websocket', (socket) => sockets.push(socket));
-    anna.page.on('pageerror', (error) => errors.push(error.message));
+    // Of this tab alone: those of earlier tests stay open, and come back when Anna signs out in this one.
+    const [opened, said] = [/** @type {import('playwright-core').WebSocket[]} */ ([]), /** @type {string[]} */ ([])];
+    [sockets, errors] = [opened, said];
+    anna.page.on('websocket', (socket) => opened.push(socket));
+    anna.page.on('pageerror', (error) => said.push(error.message));
     // Turbo's progress bar is a style in the page, which the demo's policy does not allow.
-    anna.page.on('console', (message) => message.type() === 'error' && !message.text().includes('inline style') && errors.push(message.text()));
+    anna.page.on('console', (message) => message.type() === 'error' && !message.text().includes('inline style') && said.push(message.text()));
     await anna.open('/contacts');
     await anna.page.evaluate(() => {
       const tab = /** @type {Window & { tab?: Tab }} */ (window);
@@ -196,7 +197,7 @@ describe('a document in which Turbo changes the pages', () => {
     assert.equal(openSockets(), 1);
   });
 
-  it('is whoever signs in', async () => {
+  it('is whoever signs in, with a connection for each', async () => {
     assert.equal((await anna.session()).user, 'anna');
     await anna.page.getByRole('link', { name: 'Sign out' }).click();
     await anna.page.getByRole('link', { name: 'Sign in' }).first().waitFor();
@@ -210,6 +211,9 @@ describe('a document in which Turbo changes the pages', () => {
     await anna.page.getByRole('link', { name: 'Sign out' }).waitFor();
     await anna.listens();
     assert.equal((await anna.session()).user, 'carla');
+    await tab();
+    assert.equal(sockets.length, 3);
+    assert.equal(openSockets(), 1);
   });
 
   it('says of maintenance in each page until it is over, or until somebody has read it', async () => {
