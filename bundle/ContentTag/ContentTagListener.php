@@ -35,11 +35,12 @@ final class ContentTagListener implements ResetInterface
 
     /**
      * @param \Closure(): TagGeneratorInterface $tags
+     * @param \Closure(): TagAnnouncerInterface $announcer
      * @param list<class-string>                $skip entity classes whose changes are not announced
      */
     public function __construct(
         private readonly \Closure $tags,
-        private readonly TagAnnouncerInterface $announcer,
+        private readonly \Closure $announcer,
         private readonly UncommittedTags $uncommitted,
         private readonly Guard $guard,
         array $skip,
@@ -67,7 +68,7 @@ final class ContentTagListener implements ResetInterface
         }
         $this->guard->run(self::LOST, function () use ($manager, $tags): void {
             if (!$this->uncommitted->hold($manager->getConnection(), $tags)) {
-                $this->announcer->announce($tags);
+                ($this->announcer)()->announce($tags);
             }
         });
     }

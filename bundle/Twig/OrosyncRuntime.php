@@ -85,17 +85,8 @@ final class OrosyncRuntime
     {
         return $this->guarded(function (): ?array {
             $address = $this->reachable();
-            if (null === $address) {
-                return null;
-            }
-            $claims = ($this->user)()->claims();
 
-            return [
-                'url' => $address->url(),
-                'ticketUrl' => $this->ticketUrl(),
-                'userName' => $claims['sub'] ?? null,
-                'userId' => $claims['uid'] ?? null,
-            ];
+            return null === $address ? null : $this->clientOf($address, ($this->user)()->claims());
         });
     }
 
@@ -108,9 +99,9 @@ final class OrosyncRuntime
     public function page(array $tags = []): string
     {
         return $this->guarded(function () use ($tags): string {
-            $client = $this->clientConfig();
+            $address = $this->reachable();
 
-            return null === $client ? '' : $this->element($client, $tags);
+            return null === $address ? '' : $this->element($address, $tags);
         }) ?? '';
     }
 
@@ -135,15 +126,27 @@ final class OrosyncRuntime
     }
 
     /**
-     * @param array<string, mixed> $client {@see clientConfig()}
-     * @param list<string>         $tags
+     * @param array<string, mixed> $claims
+     *
+     * @return array{url: string, ticketUrl: string, userName: string|null, userId: int|null}
      */
-    private function element(array $client, array $tags): string
+    private function clientOf(FrontendAddress $address, array $claims): array
+    {
+        return [
+            'url' => $address->url(),
+            'ticketUrl' => $this->ticketUrl(),
+            'userName' => $claims['sub'] ?? null,
+            'userId' => $claims['uid'] ?? null,
+        ];
+    }
+
+    /** @param list<string> $tags */
+    private function element(FrontendAddress $address, array $tags): string
     {
         $claims = ($this->user)()->claims();
         $attributes = [
             // The browser connects anew when one of these changes, for then it is somebody else's page.
-            'client' => $client + ['role' => $claims['role'], 'organizationId' => $claims['org'] ?? null],
+            'client' => $this->clientOf($address, $claims) + ['role' => $claims['role'], 'organizationId' => $claims['org'] ?? null],
             'tags' => array_values($tags),
             'texts' => $this->texts(),
         ];

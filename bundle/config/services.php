@@ -10,7 +10,6 @@ use Orosync\Command\ServerCommand;
 use Orosync\Command\ServerProcess;
 use Orosync\ContentTag\ContentTagListener;
 use Orosync\ContentTag\DoctrineTagGenerator;
-use Orosync\ContentTag\GuardedTagAnnouncer;
 use Orosync\ContentTag\SimpleTagGenerator;
 use Orosync\ContentTag\TagAnnouncer;
 use Orosync\ContentTag\TagGeneratorChain;
@@ -121,17 +120,13 @@ return static function (ContainerConfigurator $container): void {
         ->arg('$user', service(UserClaimsInterface::class))
         ->arg('$logger', service('logger'))
         ->tag('monolog.logger', ['channel' => 'orosync']);
-    $services->set('orosync.guarded_tag_announcer', GuardedTagAnnouncer::class)
-        ->arg('$announcer', service_closure('orosync.tag_announcer'))
-        ->arg('$guard', service('orosync.guard'));
     $services->set('orosync.uncommitted_tags', UncommittedTags::class)
         // Every connection depends on this, and whoever says who the user is may depend on a connection.
-        ->arg('$announcer', service_closure('orosync.guarded_tag_announcer'))
-        ->arg('$logger', service('logger'))
-        ->tag('monolog.logger', ['channel' => 'orosync']);
+        ->arg('$announcer', service_closure('orosync.tag_announcer'))
+        ->arg('$guard', service('orosync.guard'));
     $services->set('orosync.content_tag_listener', ContentTagListener::class)
         ->arg('$tags', service_closure(TagGeneratorInterface::class))
-        ->arg('$announcer', service('orosync.guarded_tag_announcer'))
+        ->arg('$announcer', service_closure('orosync.tag_announcer'))
         ->arg('$uncommitted', service('orosync.uncommitted_tags'))
         ->arg('$guard', service('orosync.guard'))
         ->tag('doctrine.event_listener', ['event' => 'onFlush'])

@@ -6,14 +6,15 @@ namespace Orosync\ContentTag\Transaction;
 
 use Doctrine\DBAL\Connection;
 use Orosync\ContentTag\TagAnnouncerInterface;
-use Psr\Log\LoggerInterface;
+use Orosync\Entry\Guard;
 
 /**
  * Tags of flushes within a transaction that is still open.
  *
  * They are announced, each once, when the outermost transaction has committed, and forgotten when it, or the savepoint
  * that they came after, is rolled back, and when the database refuses the commit. Bound: MAX_TAGS for a connection; what
- * is beyond it is not announced, and the log says how many. Nothing is forgotten between two messages of a worker, for the transaction is not either.
+ * is beyond it is not announced, and the log says how many. Nothing is forgotten between two messages of a worker, for the
+ * transaction is not either. What is committed stays so, whatever announcing it throws.
  */
 final class UncommittedTags
 {
@@ -26,10 +27,10 @@ final class UncommittedTags
      */
     private \WeakMap $held;
 
-    /** @param \Closure(): TagAnnouncerInterface $announcer one that never throws: what is committed is committed */
+    /** @param \Closure(): TagAnnouncerInterface $announcer */
     public function __construct(
         private readonly \Closure $announcer,
-        private readonly LoggerInterface $logger,
+        private readonly Guard $guard,
     ) {
         $this->held = new \WeakMap();
     }
@@ -119,12 +120,15 @@ final class UncommittedTags
     {
         $held = $this->held[$reporting];
         $this->watch($reporting);
-        ($this->announcer)()->announce($held->tags());
+        if ([] !== $held->tags()) {
+            $this->guard->run('A change is not announced', fn () => ($this->announcer)()->announce($held->tags()));
+        }
         if ($held->dropped() > 0) {
-            $this->logger->warning(
-                'A transaction has changed more than {max} pieces of content; {dropped} more are not announced.',
-                ['max' => self::MAX_TAGS, 'dropped' => $held->dropped()],
-            );
+            $this->guard->note('Changes of a transaction are not announced', new \OverflowException(sprintf(
+                'it has changed more than %d pieces of content; the last %d are left out',
+                self::MAX_TAGS,
+                $held->dropped(),
+            )));
         }
     }
 

@@ -70,7 +70,7 @@ final class MigrateCommand extends Command
     private function report(SymfonyStyle $io): void
     {
         $translation = $this->topics->translation();
-        $this->section($io, 'This machine: repair', $this->obstacles->find(), 'Extension, server and addresses are as they should be.');
+        $this->section($io, 'This machine', $this->obstacles->find(), 'Extension, server and addresses are as they should be.');
         $this->section($io, 'Parameters', $this->parameterLines(), 'None is set; see the tree "orosync:".');
         $this->section($io, 'Topics', [
             ...array_map(static fn (string $pattern): string => $pattern . ': built in', $translation->builtIn),

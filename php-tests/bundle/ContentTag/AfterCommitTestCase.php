@@ -10,6 +10,7 @@ use Doctrine\DBAL\DriverManager;
 use Orosync\ContentTag\TagAnnouncerInterface;
 use Orosync\ContentTag\Transaction\CommitMiddleware;
 use Orosync\ContentTag\Transaction\UncommittedTags;
+use Orosync\Entry\Guard;
 use PHPUnit\Framework\TestCase;
 use Psr\Log\NullLogger;
 
@@ -40,7 +41,7 @@ abstract class AfterCommitTestCase extends TestCase implements TagAnnouncerInter
 
     protected function setUp(): void
     {
-        $this->uncommitted = new UncommittedTags(fn (): TagAnnouncerInterface => $this, new NullLogger());
+        $this->uncommitted = new UncommittedTags(fn (): TagAnnouncerInterface => $this, new Guard(new NullLogger()));
         $this->connection = static::connect($this->uncommitted);
         $this->reader = DriverManager::getConnection(static::database());
         // DBAL 4 knows no other way to nest.
