@@ -6,7 +6,7 @@ import sqlite3
 import subprocess
 from pathlib import Path
 
-from processes import free_port, last_words, start
+from processes import free_ports, last_words, start
 from roots import REPOSITORY, TARGET, Php
 from websocket import WebSocket
 
@@ -42,7 +42,7 @@ class Application:
     def __init__(self, work, checkouts, version, with_bundle=True):
         self.work, self.version, self.with_bundle = work, version, with_bundle
         self.directory = work / "run" / (version if with_bundle else f"{version}-without")
-        self.port, self.admin_port, self.web_port = free_port(), free_port(), free_port()
+        self.port, self.admin_port, self.web_port = free_ports(3)
         self._php = Php(work, version)
         self._make(checkouts)
 

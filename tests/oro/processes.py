@@ -1,5 +1,6 @@
 """Programs that a check starts: on free ports of the loopback interface, each ended with all that it started."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -10,11 +11,13 @@ from pathlib import Path
 _started = []
 
 
-def free_port():
-    """A port that was free a moment ago."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+def free_ports(count):
+    """Ports that were free a moment ago. They are held until the last is chosen: none is chosen twice."""
+    with contextlib.ExitStack() as held:
+        listeners = [held.enter_context(socket.socket()) for _ in range(count)]
+        for listener in listeners:
+            listener.bind(("127.0.0.1", 0))
+        return [listener.getsockname()[1] for listener in listeners]
 
 
 def start(command, port, log, **options):

@@ -155,7 +155,7 @@ final class EntriesTest extends ApplicationTestCase
     public function testARequestAndACommandEndAlsoWhereTheirOutageCannotBeLogged(): void
     {
         // A connection is the process's: other tests have theirs to port 1.
-        $container = $this->boot(['backend' => '//127.0.0.1:' . Project::freePort()], [], [...self::WITH, Failure::OF_THE_LOG]);
+        $container = $this->boot(['backend' => '//127.0.0.1:' . Project::freePorts(1)[0]], [], [...self::WITH, Failure::OF_THE_LOG]);
         $publisher = $container->get('orosync.publisher_factory')->publisher();
         $publisher->publish('acme/orders/7', 1);
         Wait::until(static fn (): bool => 'waiting' === $publisher->status()->state, static fn (): string => $publisher->status()->state);

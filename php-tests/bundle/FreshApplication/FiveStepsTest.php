@@ -36,7 +36,7 @@ final class FiveStepsTest extends TestCase
     public function testTheyLeadFromAnApplicationToTheFirstMessage(): void
     {
         $project = new Project();
-        [$port, $webPort] = [Project::freePort(), Project::freePort()];
+        [$port, $webPort] = Project::freePorts(2);
         // A free port instead of 8080, and the server that was just built; nothing else is configured.
         $binary = Project::serverBinary();
         $project->write('config/packages/orosync.yaml', <<<YAML

@@ -46,14 +46,16 @@ final class Project
         return $this;
     }
 
-    /** A port that is free at this moment. */
-    public static function freePort(): int
+    /**
+     * Ports that are free at this moment. They are held until the last is chosen: none is chosen twice.
+     *
+     * @return list<int>
+     */
+    public static function freePorts(int $count): array
     {
-        $socket = stream_socket_server('tcp://127.0.0.1:0');
-        $port = (int) substr(strrchr(stream_socket_get_name($socket, false), ':'), 1);
-        fclose($socket);
+        $sockets = array_map(static fn () => stream_socket_server('tcp://127.0.0.1:0'), range(1, $count));
 
-        return $port;
+        return array_map(static fn ($socket): int => (int) substr(strrchr(stream_socket_get_name($socket, false), ':'), 1), $sockets);
     }
 
     /** The native server; skips the test where there is none. */

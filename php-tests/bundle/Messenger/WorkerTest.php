@@ -39,7 +39,7 @@ final class WorkerTest extends TestCase
     protected function setUp(): void
     {
         $binary = Project::serverBinary();
-        $this->port = Project::freePort();
+        [$this->port] = Project::freePorts(1);
         $this->project = (new Project())->withBundle()
             ->write('config/packages/orosync.yaml', <<<YAML
                 orosync:

@@ -10,6 +10,7 @@ use Orosync\Oro\Topics\RouteTranslator;
 use Orosync\Publishing\PublisherInterface;
 use Orosync\Tests\Application\Entity\Company;
 use Orosync\Tests\Application\Organization;
+use Orosync\Tests\FreshApplication\Project;
 use Orosync\Tests\Wait;
 use PHPUnit\Framework\Attributes\Group;
 use PHPUnit\Framework\Attributes\RequiresPhpExtension;
@@ -44,7 +45,7 @@ final class RoundTripTest extends OroTestCase
             $message = sprintf('"%s" is not there. Build it with "cargo build --release", or set OROSYNC_SERVER to its path.', $this->binary);
             '1' === getenv('OROSYNC_EXTENSION_REQUIRED') ? self::fail($message) : self::markTestSkipped($message);
         }
-        [$this->port, $this->adminPort] = self::freePorts();
+        [$this->port, $this->adminPort] = Project::freePorts(2);
         $this->topics = sprintf('%s/topics-%d.toml', getenv('OROSYNC_TEST_DIRECTORY'), $this->port);
         $this->boot($this->orosync(), self::WITH);
         $this->export();
@@ -292,13 +293,5 @@ final class RoundTripTest extends OroTestCase
         self::assertSame(1, preg_match('~/\S*orosync\S*\.so\b~', file_get_contents('/proc/self/maps'), $library));
 
         return [$php, '-d', 'extension=' . $library[0]];
-    }
-
-    /** @return array{int, int} */
-    private static function freePorts(): array
-    {
-        $sockets = [stream_socket_server('tcp://127.0.0.1:0'), stream_socket_server('tcp://127.0.0.1:0')];
-
-        return array_map(static fn ($socket): int => (int) substr(strrchr(stream_socket_get_name($socket, false), ':'), 1), $sockets);
     }
 }

@@ -36,13 +36,13 @@ const until = async (condition, limit = SOON) => {
     return false;
 };
 
-const freePort = async () => {
-    const listener = net.createServer().listen(0, '127.0.0.1');
-    await once(listener, 'listening');
-    const { port } = /** @type {import('node:net').AddressInfo} */ (listener.address());
-    listener.close();
-    await once(listener, 'close');
-    return port;
+/** Ports that are free at this moment. They are held until the last is chosen: none is chosen twice. @param {number} count */
+const freePorts = async (count) => {
+    const listeners = Array.from({ length: count }, () => net.createServer().listen(0, '127.0.0.1'));
+    await Promise.all(listeners.map((listener) => once(listener, 'listening')));
+    const ports = listeners.map((listener) => /** @type {import('node:net').AddressInfo} */ (listener.address()).port);
+    await Promise.all(listeners.map((listener) => once(listener.close(), 'close')));
+    return ports;
 };
 
 /** A page of a person of its own, with what its WebSockets have seen and the errors of its scripts. */
@@ -258,8 +258,8 @@ const restarts = async (/** @type {Page} */ page, /** @type {Server} */ server) 
 
 /** Oro's own templates and components with the server. @param {import('playwright-core').Browser} browser */
 const pages = async (browser) => {
-    const server = new Server(await freePort(), await freePort());
-    const port = await freePort();
+    const [port, serverPort, adminPort] = await freePorts(3);
+    const server = new Server(serverPort, adminPort);
     const web = serve(server, port);
     await server.start();
     try {
