@@ -1,4 +1,4 @@
-//! Every key of the configuration, declared once: name, kind, default, sentence.
+//! Every key of the configuration, declared once: name, kind, bounds, default, sentence.
 //!
 //! The file, the environment, flags, `check-config` and the table in the documentation all follow from here.
 
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use figment::value::Value;
-use orosync_protocol::OriginPattern;
+use orosync_protocol::{OriginPattern, Payload};
 use tracing_subscriber::filter::Targets;
 
 use super::kinds::{self, Kind};
@@ -14,6 +14,7 @@ use super::settings::{AdminBind, Anonymous, SendTogether};
 use crate::connection::proxies::TrustedProxies;
 use crate::listen::bind::Bind;
 use crate::log::LogFormat;
+use crate::node::interest::ShardSet;
 use crate::policy::TopicRule;
 
 /// A key whose values are read as `T`.
@@ -60,6 +61,10 @@ impl Declaration {
 /// What the names of our environment variables begin with.
 pub const VARIABLE_PREFIX: &str = "OROSYNC_";
 
+const KIB: usize = 1 << 10;
+const MIB: usize = 1 << 20;
+const MILLISECOND: Duration = Duration::from_millis(1);
+
 macro_rules! keys {
     ($($constant:ident: $type:ty = $kind:expr, $name:literal, $default:literal, $sentence:literal;)*) => {
         $(
@@ -70,7 +75,7 @@ macro_rules! keys {
                     kind: $kind.label,
                     default: $default,
                     sentence: $sentence,
-                    check: |value| ($kind.read)(value).map(drop),
+                    check: |value| $kind.read(value).map(drop),
                 },
                 kind: $kind,
             };
@@ -88,7 +93,7 @@ keys! {
         "Reverse proxies that are believed when they say whom they speak for (`X-Forwarded-For`, `X-Real-IP`, PROXY protocol): addresses, networks, or `unix:`.";
     ADMIN_BIND: AdminBind = kinds::ADMIN_BIND, "admin_bind", "'auto'",
         "Where `/healthz`, `/readyz`, `/metrics` and `/topics` are served, for the operator's tools alone. `auto`: 127.0.0.1 and the port after the highest of `bind` (8081), if it is free. Empty: nowhere.";
-    SHARDS: usize = kinds::COUNT, "shards", "0",
+    SHARDS: usize = kinds::COUNT.within(|count| *count <= ShardSet::MAX_SHARDS, "0 to 64"), "shards", "0",
         "Threads that hold sessions. 0: one for each core.";
     IO_URING: SendTogether = kinds::SEND_TOGETHER, "io_uring", "'auto'",
         "Whether a message to many browsers is sent with one system call for all: where the kernel allows it (Linux 6.1), or never.";
@@ -113,35 +118,35 @@ keys! {
     TLS_KEY_FILE: Option<PathBuf> = kinds::FILE, "tls.key_file", "''",
         "Its private key in PEM.";
 
-    HANDSHAKE_TIMEOUT: Duration = kinds::TIME, "limits.handshake_seconds", "10",
+    HANDSHAKE_TIMEOUT: Duration = kinds::TIME.within(|time| *time >= MILLISECOND, "0.001 or more"), "limits.handshake_seconds", "10",
         "The longest time from a connection to the end of its handshake.";
-    HANDSHAKE_BYTES: usize = kinds::SIZE, "limits.handshake_bytes", "'16K'",
+    HANDSHAKE_BYTES: usize = kinds::SIZE.within(|bytes| (KIB..=MIB).contains(bytes), "1K to 1M"), "limits.handshake_bytes", "'16K'",
         "The largest request of a handshake.";
     SESSIONS: usize = kinds::COUNT, "limits.sessions", "0",
         "Open sessions of browsers. 0: as many as the process may have descriptors. Publishers have a few places more.";
-    SESSIONS_PER_ADDRESS: usize = kinds::COUNT, "limits.sessions_per_address", "10000",
+    SESSIONS_PER_ADDRESS: usize = kinds::COUNT.within(|count| *count >= 1, "1 or more"), "limits.sessions_per_address", "10000",
         "Open sessions per address of a client. Those from this machine, unix sockets and `trusted_proxies` are not counted: they are reverse proxies.";
-    MESSAGE_BYTES: usize = kinds::SIZE, "limits.message_bytes", "'64K'",
+    MESSAGE_BYTES: usize = kinds::SIZE.within(|bytes| (KIB..=Payload::MAX_BYTES).contains(bytes), "1K to 1M"), "limits.message_bytes", "'64K'",
         "The largest message from a browser, at most 1M.";
-    OUTBOUND_BYTES: usize = kinds::SIZE, "limits.outbound_bytes", "'1M'",
+    OUTBOUND_BYTES: usize = kinds::SIZE.within(|bytes| (64 * KIB..=1024 * MIB).contains(bytes), "64K to 1G"), "limits.outbound_bytes", "'1M'",
         "What may wait for one session's socket; a reader that is slower is closed (4008).";
-    SUBSCRIPTIONS: usize = kinds::COUNT, "limits.subscriptions", "100",
+    SUBSCRIPTIONS: usize = kinds::COUNT.within(|count| *count >= 1, "1 or more"), "limits.subscriptions", "100",
         "Subscriptions per session.";
     MESSAGES_PER_SECOND: u32 = kinds::RATE, "limits.messages_per_second", "50",
         "Messages per second from one browser in the long run; one that sends more is closed (4009).";
     MESSAGE_BURST: u32 = kinds::RATE, "limits.message_burst", "200",
         "Messages that one browser may send at once; not below `limits.subscriptions`.";
-    PUBLISHER_MESSAGES: usize = kinds::COUNT, "limits.publisher_messages", "10000",
+    PUBLISHER_MESSAGES: usize = kinds::COUNT.within(|count| *count >= 1, "1 or more"), "limits.publisher_messages", "10000",
         "Messages of publishers on their way through the node; while there are more, publishers wait.";
-    PUBLISHER_BYTES: usize = kinds::SIZE, "limits.publisher_bytes", "'64M'",
+    PUBLISHER_BYTES: usize = kinds::SIZE.within(|bytes| *bytes >= MIB, "1M or more"), "limits.publisher_bytes", "'64M'",
         "Bytes of those messages.";
-    REMEMBERED_TICKETS: usize = kinds::COUNT, "limits.remembered_tickets", "1000000",
+    REMEMBERED_TICKETS: usize = kinds::COUNT.within(|count| *count >= 1, "1 or more"), "limits.remembered_tickets", "1000000",
         "Used tickets that are remembered until they expire; while there are more, no ticket is accepted.";
-    REMEMBERED_PUBLISHERS: usize = kinds::COUNT, "limits.remembered_publishers", "100000",
+    REMEMBERED_PUBLISHERS: usize = kinds::COUNT.within(|count| *count >= 1, "1 or more"), "limits.remembered_publishers", "100000",
         "Publishers whose last message is remembered, so that what they send again is dropped.";
-    PING_INTERVAL: Duration = kinds::TIME, "limits.ping_interval_seconds", "30",
+    PING_INTERVAL: Duration = kinds::TIME.within(|time| *time >= MILLISECOND, "0.001 or more"), "limits.ping_interval_seconds", "30",
         "How long a session may be silent until it gets a ping. Keep it below the reverse proxy's timeout.";
-    PING_TIMEOUT: Duration = kinds::TIME, "limits.ping_timeout_seconds", "15",
+    PING_TIMEOUT: Duration = kinds::TIME.within(|time| *time >= MILLISECOND, "0.001 or more"), "limits.ping_timeout_seconds", "15",
         "How long a session may take to answer a ping.";
 
     LOG_FORMAT: LogFormat = kinds::LOG_FORMAT, "log.format", "'auto'",

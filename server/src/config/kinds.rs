@@ -24,40 +24,68 @@ use crate::policy::{Publish, Subscribe, TopicRule};
 pub struct Kind<T: 'static> {
     /// For the documentation.
     pub label: &'static str,
+    parse: fn(&Value) -> Result<T, String>,
+    bounds: Option<Bounds<T>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Bounds<T: 'static> {
+    hold: fn(&T) -> bool,
+    /// After "Write".
+    words: &'static str,
+}
+
+impl<T> Kind<T> {
+    const fn new(label: &'static str, parse: fn(&Value) -> Result<T, String>) -> Self {
+        Self { label, parse, bounds: None }
+    }
+
+    /// The same kind, for values that `hold` accepts. `words` say which those are.
+    pub(super) const fn within(mut self, hold: fn(&T) -> bool, words: &'static str) -> Self {
+        self.bounds = Some(Bounds { hold, words });
+        self
+    }
+
     /// Reads a value, or says what is wrong with it.
-    pub read: fn(&Value) -> Result<T, String>,
+    pub fn read(&self, value: &Value) -> Result<T, String> {
+        let read = (self.parse)(value)?;
+        match &self.bounds {
+            Some(bounds) if !(bounds.hold)(&read) => Err(format!("out of bounds. Write {}", bounds.words)),
+            _ => Ok(read),
+        }
+    }
 }
 
 /// Addresses to listen on; at least one.
-pub const BINDS: Kind<Vec<Bind>> = Kind { label: "list of addresses", read: binds };
+pub const BINDS: Kind<Vec<Bind>> = Kind::new("list of addresses", binds);
 /// An IP address and a port, or `auto`; empty: none.
-pub const ADMIN_BIND: Kind<AdminBind> = Kind { label: "address or `auto`", read: admin_bind };
+pub const ADMIN_BIND: Kind<AdminBind> = Kind::new("address or `auto`", admin_bind);
 /// A number of things.
-pub const COUNT: Kind<usize> = Kind { label: "number", read: count };
+pub const COUNT: Kind<usize> = Kind::new("number", count);
 /// A number of things, at least one and below 2^32.
-pub const RATE: Kind<u32> = Kind { label: "number", read: rate };
+pub const RATE: Kind<u32> = Kind::new("number", rate);
 /// A number of bytes.
-pub const SIZE: Kind<usize> = Kind { label: "size", read: size };
+pub const SIZE: Kind<usize> = Kind::new("size", size);
 /// A time.
-pub const TIME: Kind<Duration> = Kind { label: "seconds", read: time };
+pub const TIME: Kind<Duration> = Kind::new("seconds", time);
 /// A text that must not be seen; empty: none.
-pub const SECRET: Kind<Option<String>> = Kind { label: "text", read: optional_text };
+pub const SECRET: Kind<Option<String>> = Kind::new("text", optional_text);
 /// The path of a file; empty: none.
-pub const FILE: Kind<Option<PathBuf>> = Kind { label: "path", read: file };
+pub const FILE: Kind<Option<PathBuf>> = Kind::new("path", file);
 /// Hosts that pages may come from.
-pub const ORIGINS: Kind<Vec<OriginPattern>> = Kind { label: "list of hosts", read: origins };
+pub const ORIGINS: Kind<Vec<OriginPattern>> = Kind::new("list of hosts", origins);
 /// Reverse proxies that are believed.
-pub const PROXIES: Kind<TrustedProxies> = Kind { label: "list of networks", read: proxies };
+pub const PROXIES: Kind<TrustedProxies> = Kind::new("list of networks", proxies);
 /// What a connection without a ticket gets.
-pub const ANONYMOUS: Kind<Anonymous> = Kind { label: "`accept` or `refuse`", read: anonymous };
+pub const ANONYMOUS: Kind<Anonymous> = Kind::new("`accept` or `refuse`", anonymous);
 /// Whether `io_uring` is used.
-pub const SEND_TOGETHER: Kind<SendTogether> = Kind { label: "`auto` or `off`", read: send_together };
+pub const SEND_TOGETHER: Kind<SendTogether> = Kind::new("`auto` or `off`", send_together);
 /// How log lines are written.
-pub const LOG_FORMAT: Kind<LogFormat> = Kind { label: "`auto`, `human` or `json`", read: log_format };
+pub const LOG_FORMAT: Kind<LogFormat> = Kind::new("`auto`, `human` or `json`", log_format);
 /// Which log lines are written.
-pub const LOG_LEVEL: Kind<Targets> = Kind { label: "level", read: log_level };
+pub const LOG_LEVEL: Kind<Targets> = Kind::new("level", log_level);
 /// Rules for topics.
-pub const TOPICS: Kind<Vec<TopicRule>> = Kind { label: "list of tables", read: topics };
+pub const TOPICS: Kind<Vec<TopicRule>> = Kind::new("list of tables", topics);
 
 fn binds(value: &Value) -> Result<Vec<Bind>, String> {
     let texts = list(value, "addresses such as 0.0.0.0:8080")?;
@@ -342,13 +370,13 @@ mod tests {
     use super::*;
 
     fn text<T>(kind: &Kind<T>, text: &str) -> Result<T, String> {
-        (kind.read)(&Value::from(text))
+        kind.read(&Value::from(text))
     }
 
     /// As in a file.
     fn toml<T>(kind: &Kind<T>, literal: &str) -> Result<T, String> {
         let document: Dict = Toml::from_str(&format!("value = {literal}")).unwrap();
-        (kind.read)(&document["value"])
+        kind.read(&document["value"])
     }
 
     #[test]

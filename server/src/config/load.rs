@@ -1,7 +1,7 @@
 //! Puts the layers on top of each other: defaults < files, in their order < environment < flags.
 //!
 //! Owns the values as they were written, and where each came from. What is no key, or cannot be read, is a problem that
-//! names key, value and fix; all values that cannot be read are told at once.
+//! names key, value and fix; all of these are told at once.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -90,8 +90,7 @@ impl Written {
 
     /// The value of a key.
     pub fn read<T>(&self, key: &Key<T>) -> Result<T, ConfigError> {
-        (key.kind.read)(&self.value(&key.declaration))
-            .map_err(|problem| self.error(&key.declaration, &problem))
+        key.kind.read(&self.value(&key.declaration)).map_err(|problem| self.error(&key.declaration, &problem))
     }
 
     /// Where the value of a key came from.
@@ -248,6 +247,20 @@ fn known_variables(
 pub struct ConfigError {
     /// Each a sentence that names key, value and fix.
     pub problems: Vec<String>,
+}
+
+/// Both values, or the problems of both.
+pub(super) fn both<A, B>(
+    first: Result<A, ConfigError>,
+    second: Result<B, ConfigError>,
+) -> Result<(A, B), ConfigError> {
+    match (first, second) {
+        (Ok(first), Ok(second)) => Ok((first, second)),
+        (Err(ConfigError { problems }), Err(more)) => {
+            Err(ConfigError { problems: [problems, more.problems].concat() })
+        }
+        (Err(error), Ok(_)) | (Ok(_), Err(error)) => Err(error),
+    }
 }
 
 impl fmt::Display for ConfigError {

@@ -4,18 +4,17 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
-use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use orosync_protocol::OriginPattern;
 use orosync_protocol::ticket::mint::ShortSecret;
 use orosync_protocol::ticket::{Signer, Verifier, secret_file};
-use orosync_protocol::{OriginPattern, Payload};
 use rustls::ServerConfig;
 
-use super::keys::{self, Key};
-use super::load::{ConfigError, Written};
+use super::keys;
+use super::load::{ConfigError, Written, both};
 use super::tls;
 use crate::connection::proxies::TrustedProxies;
 use crate::listen::address::Address;
@@ -58,22 +57,28 @@ impl Settings {
     pub fn new(written: &Written) -> Result<Self, ConfigError> {
         let bind = written.read(&keys::BIND)?;
         let trusted_proxies = written.read(&keys::TRUSTED_PROXIES)?;
-        if trusted_proxies.is_empty() && bind.iter().any(|bind| bind.proxy_protocol) {
-            return Err(written.error(&keys::BIND.declaration, NOBODY_TRUSTED));
-        }
-        let tls = tls::read(written)?;
-        if tls.is_none() && bind.iter().any(|bind| bind.tls) {
-            return Err(written.error(&keys::BIND.declaration, NO_CERTIFICATE));
-        }
+        let proxies = if trusted_proxies.is_empty() && bind.iter().any(|bind| bind.proxy_protocol) {
+            Err(written.error(&keys::BIND.declaration, NOBODY_TRUSTED))
+        } else {
+            Ok(())
+        };
+        let tls = match tls::read(written) {
+            Ok(None) if bind.iter().any(|bind| bind.tls) => {
+                Err(written.error(&keys::BIND.declaration, NO_CERTIFICATE))
+            }
+            tls => tls,
+        };
+        let (((), tls), (auth, limits)) =
+            both(both(proxies, tls), both(AuthSettings::new(written), Limits::new(written)))?;
         Ok(Self {
             bind,
             tls,
             trusted_proxies,
             admin_bind: written.read(&keys::ADMIN_BIND)?,
-            shards: shards(within(written, &keys::SHARDS, 0..=ShardSet::MAX_SHARDS, "0 to 64")?),
+            shards: shards(written.read(&keys::SHARDS)?),
             send_together: written.read(&keys::IO_URING)?,
-            auth: AuthSettings::new(written)?,
-            limits: Limits::new(written)?,
+            auth,
+            limits,
             policies: Policies::new(written.read(&keys::TOPICS)?),
             drain: written.read(&keys::DRAIN_SECONDS)?,
             oro_ping: written.read(&keys::ORO_PING_SECONDS)?,
@@ -112,11 +117,9 @@ pub struct AuthSettings {
 
 impl AuthSettings {
     fn new(written: &Written) -> Result<Self, ConfigError> {
-        let secrets = Secrets::read(written)?;
-        let public_key = match written.read(&keys::AUTH_PUBLIC_KEY_FILE)? {
-            Some(file) => Some(public_key(written, &file)?),
-            None => None,
-        };
+        let public_key = written.read(&keys::AUTH_PUBLIC_KEY_FILE)?;
+        let public_key = public_key.map(|file| public_key_of(written, &file)).transpose();
+        let (secrets, public_key) = both(Secrets::read(written), public_key)?;
         let verifiers: Vec<Verifier> =
             secrets.iter().flat_map(Secrets::verifiers).chain(public_key).collect();
         if verifiers.is_empty() {
@@ -215,7 +218,7 @@ fn no_secret() -> ConfigError {
     }
 }
 
-fn public_key(written: &Written, file: &Path) -> Result<Verifier, ConfigError> {
+fn public_key_of(written: &Written, file: &Path) -> Result<Verifier, ConfigError> {
     let key = &keys::AUTH_PUBLIC_KEY_FILE.declaration;
     let pem = read_file(file).map_err(|problem| written.error(key, &problem))?;
     Verifier::from_public_key(&pem).map_err(|error| written.error(key, &error.to_string()))
@@ -338,24 +341,22 @@ pub struct Limits {
 
 impl Limits {
     fn new(written: &Written) -> Result<Self, ConfigError> {
-        let counted = |key| within(written, key, 1..=usize::MAX, "1 or more");
-        let lasting = |key| within(written, key, Duration::from_millis(1)..=Duration::MAX, "0.001 or more");
         let limits = Self {
-            handshake_timeout: lasting(&keys::HANDSHAKE_TIMEOUT)?,
-            handshake_bytes: within(written, &keys::HANDSHAKE_BYTES, KIB..=MIB, "1K to 1M")?,
+            handshake_timeout: written.read(&keys::HANDSHAKE_TIMEOUT)?,
+            handshake_bytes: written.read(&keys::HANDSHAKE_BYTES)?,
             sessions: written.read(&keys::SESSIONS)?,
-            sessions_per_address: counted(&keys::SESSIONS_PER_ADDRESS)?,
-            message_bytes: within(written, &keys::MESSAGE_BYTES, KIB..=Payload::MAX_BYTES, "1K to 1M")?,
-            outbound_bytes: within(written, &keys::OUTBOUND_BYTES, 64 * KIB..=1024 * MIB, "64K to 1G")?,
-            subscriptions: counted(&keys::SUBSCRIPTIONS)?,
+            sessions_per_address: written.read(&keys::SESSIONS_PER_ADDRESS)?,
+            message_bytes: written.read(&keys::MESSAGE_BYTES)?,
+            outbound_bytes: written.read(&keys::OUTBOUND_BYTES)?,
+            subscriptions: written.read(&keys::SUBSCRIPTIONS)?,
             messages_per_second: written.read(&keys::MESSAGES_PER_SECOND)?,
             message_burst: written.read(&keys::MESSAGE_BURST)?,
-            publisher_messages: counted(&keys::PUBLISHER_MESSAGES)?,
-            publisher_bytes: within(written, &keys::PUBLISHER_BYTES, MIB..=usize::MAX, "1M or more")?,
-            remembered_tickets: counted(&keys::REMEMBERED_TICKETS)?,
-            remembered_publishers: counted(&keys::REMEMBERED_PUBLISHERS)?,
-            ping_interval: lasting(&keys::PING_INTERVAL)?,
-            ping_timeout: lasting(&keys::PING_TIMEOUT)?,
+            publisher_messages: written.read(&keys::PUBLISHER_MESSAGES)?,
+            publisher_bytes: written.read(&keys::PUBLISHER_BYTES)?,
+            remembered_tickets: written.read(&keys::REMEMBERED_TICKETS)?,
+            remembered_publishers: written.read(&keys::REMEMBERED_PUBLISHERS)?,
+            ping_interval: written.read(&keys::PING_INTERVAL)?,
+            ping_timeout: written.read(&keys::PING_TIMEOUT)?,
         };
         limits.check_burst(written)?;
         Ok(limits)
@@ -379,23 +380,6 @@ impl Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self::new(&Written::defaults()).expect("constants that the tests below read")
-    }
-}
-
-const KIB: usize = 1 << 10;
-const MIB: usize = 1 << 20;
-
-fn within<T: PartialOrd>(
-    written: &Written,
-    key: &Key<T>,
-    bounds: RangeInclusive<T>,
-    bounds_in_words: &str,
-) -> Result<T, ConfigError> {
-    let value = written.read(key)?;
-    if bounds.contains(&value) {
-        Ok(value)
-    } else {
-        Err(written.error(&key.declaration, &format!("out of bounds. Write {bounds_in_words}")))
     }
 }
 
@@ -438,6 +422,47 @@ mod tests {
         let both = [("OROSYNC_LIMITS__SUBSCRIPTIONS", "500"), ("OROSYNC_LIMITS__MESSAGE_BURST", "500")];
         let with_secret = [&[("OROSYNC_AUTH__SECRET", SECRET)], &both[..]].concat();
         assert_eq!(settings(&with_secret).unwrap().limits.subscriptions, 500);
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_told_at_once() {
+        let bounds = problem(&[
+            ("OROSYNC_SHARDS", "65"),
+            ("OROSYNC_LIMITS__SUBSCRIPTIONS", "0"),
+            ("OROSYNC_LIMITS__PING_TIMEOUT_SECONDS", "0"),
+            ("OROSYNC_DRAIN_SECONDS", "soon"),
+        ]);
+        assert_eq!(
+            bounds.lines().collect::<Vec<_>>(),
+            [
+                "OROSYNC_SHARDS = \"65\": out of bounds. Write 0 to 64",
+                "OROSYNC_DRAIN_SECONDS = \"soon\": not a time. Write seconds (5 or 0.5), 30s, 500ms, 5m or 1h",
+                "OROSYNC_LIMITS__SUBSCRIPTIONS = \"0\": out of bounds. Write 1 or more",
+                "OROSYNC_LIMITS__PING_TIMEOUT_SECONDS = \"0\": out of bounds. Write 0.001 or more",
+            ]
+        );
+        let together = settings(&[
+            ("OROSYNC_BIND", "127.0.0.1:0 proxy_protocol"),
+            ("OROSYNC_TLS__CERTIFICATE_FILE", "/missing/certificate"),
+            ("OROSYNC_TLS__KEY_FILE", "/missing/key"),
+            ("OROSYNC_AUTH__SECRET", "short"),
+            ("OROSYNC_AUTH__PUBLIC_KEY_FILE", "/missing/public-key"),
+            ("OROSYNC_LIMITS__MESSAGE_BURST", "1"),
+        ])
+        .unwrap_err();
+        let told: Vec<_> =
+            together.problems.iter().filter_map(|problem| problem.split(" = ").next()).collect();
+        assert_eq!(
+            told,
+            [
+                "OROSYNC_BIND",
+                "OROSYNC_TLS__CERTIFICATE_FILE",
+                "OROSYNC_TLS__KEY_FILE",
+                "OROSYNC_AUTH__SECRET",
+                "OROSYNC_AUTH__PUBLIC_KEY_FILE",
+                "limits.subscriptions",
+            ]
+        );
     }
 
     #[test]

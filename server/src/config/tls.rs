@@ -8,7 +8,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::keys;
-use super::load::{ConfigError, Written};
+use super::load::{ConfigError, Written, both};
 use super::settings::read_file;
 
 /// All that is spoken behind the handshake. A client that speaks only something else is told so by TLS.
@@ -20,9 +20,10 @@ pub(super) fn read(written: &Written) -> Result<Option<Arc<ServerConfig>>, Confi
     match (written.read(certificate_key)?, written.read(key_key)?) {
         (None, None) => Ok(None),
         (Some(certificate), Some(key)) => {
-            let chain = chain(&certificate)
-                .map_err(|problem| written.error(&certificate_key.declaration, &problem))?;
-            let key = private_key(&key).map_err(|problem| written.error(&key_key.declaration, &problem))?;
+            let (chain, key) = both(
+                chain(&certificate).map_err(|problem| written.error(&certificate_key.declaration, &problem)),
+                private_key(&key).map_err(|problem| written.error(&key_key.declaration, &problem)),
+            )?;
             let config = config(chain, key)
                 .map_err(|problem| written.error(&certificate_key.declaration, &problem))?;
             Ok(Some(Arc::new(config)))
