@@ -29,7 +29,10 @@ demo: build ## Run the demo, a small CRM; Ctrl-C stops it. APP_ENV=dev: with the
 	@scripts/install-deps demo
 	demo/bin/demo
 
-test: lint test-rust test-conformance test-fuzz test-extension test-memory test-bundle test-js test-end-to-end test-browser test-budgets test-performance-page ## Check and test everything
+test: build js/node_modules/.package-lock.json tests/browser/node_modules/.package-lock.json bench/report/node_modules/.package-lock.json ## Check and test everything
+	@scripts/install-deps build lint test node browser demo conformance fuzz valgrind
+	$(MAKE) --no-print-directory --file scripts/side-by-side.mk --jobs 2 --output-sync=target
+	$(MAKE) --no-print-directory test-end-to-end
 	@echo 'All tests have passed.'
 
 test-rust: ## Test the Rust crates, all but the extension
