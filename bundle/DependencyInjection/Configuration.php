@@ -54,11 +54,12 @@ final class Configuration implements ConfigurationInterface
                 ->end()
                 ->scalarNode('frontend')
                     ->info(
-                        'Where browsers reach the server; "*" is the host of the page, wss:// or ws:// decide on encryption, '
-                        . 'otherwise the page does. Default: the parameters websocket_frontend_dsn or '
-                        . 'websocket_frontend_*, else //*:8080/ws.'
+                        'Where browsers reach the server. A path alone, such as /ws, is at the page\'s own host, port and '
+                        . 'scheme: for a reverse proxy that passes it on. Else "*" is the host of the page, and wss:// or '
+                        . 'ws:// decide on encryption and the port, otherwise the page does. Default: the parameters '
+                        . 'websocket_frontend_dsn or websocket_frontend_*, else //*:8080/ws.'
                     )
-                    ->example('//*:443/ws')
+                    ->example('/ws')
                     ->defaultNull()
                 ->end()
                 ->arrayNode('server')

@@ -16,6 +16,9 @@ final class Dsn
     /** OroSyncBundle's default for the server, PHP and the browser alike. */
     public const DEFAULT_PORT = 8080;
 
+    /** Of the schemes that have one; Oro's transports (tcp, ssl) and a missing scheme have the default one. */
+    private const PORTS = ['ws' => 80, 'http' => 80, 'wss' => 443, 'https' => 443];
+
     private function __construct(
         public readonly string $scheme,
         public readonly string $host,
@@ -91,10 +94,12 @@ final class Dsn
             return null;
         }
 
+        $scheme = strtolower($parts['scheme'] ?? '');
+
         return new self(
-            strtolower($parts['scheme'] ?? ''),
+            $scheme,
             $parts['host'],
-            self::port($key, (string) ($parts['port'] ?? self::DEFAULT_PORT)),
+            self::port($key, (string) ($parts['port'] ?? self::PORTS[$scheme] ?? self::DEFAULT_PORT)),
             trim($parts['path'] ?? '', '/'),
         );
     }

@@ -7,7 +7,10 @@ namespace Orosync\Endpoint;
 use Symfony\Component\HttpFoundation\Request;
 use Symfony\Component\HttpFoundation\RequestStack;
 
-/** Where a browser reaches the server. The host `*` means the host of the page that it shows. */
+/**
+ * Where a browser reaches the server. The host `*` means the host of the page that it shows; a path alone (`/ws`) is at that
+ * page's host, port and scheme.
+ */
 final class FrontendEndpoint
 {
     /** @param array<string, mixed> $settings see {@see Dsn::fromSettings()} */
@@ -20,6 +23,11 @@ final class FrontendEndpoint
     /** @return FrontendAddress|null null: switched off */
     public function resolve(): ?FrontendAddress
     {
+        $request = $this->requests->getMainRequest();
+        $path = $this->settings['dsn'] ?? null;
+        if (\is_string($path) && 1 === preg_match('~^\s*/(?!/)~', $path)) {
+            return self::beside($request, trim($path));
+        }
         $dsn = Dsn::fromSettings($this->settings);
         if (null === $dsn) {
             return null;
@@ -31,11 +39,9 @@ final class FrontendEndpoint
                 'is a socket, which no browser can reach. Write the host and port of the proxy in front of it.',
             );
         }
-        $request = $this->requests->getMainRequest();
 
         return new FrontendAddress(
-            // Outside of a request (a mail rendered by a worker) there is no page, so no host to take over.
-            '*' === $dsn->host ? ($request?->getHost() ?? 'localhost') : $dsn->host,
+            '*' === $dsn->host ? self::hostOf($request) : $dsn->host,
             $dsn->port,
             $dsn->path,
             match ($dsn->scheme) {
@@ -44,6 +50,22 @@ final class FrontendEndpoint
                 default => null !== $request && self::isSecure($request),
             },
         );
+    }
+
+    private static function beside(?Request $request, string $path): FrontendAddress
+    {
+        $secure = null !== $request && self::isSecure($request);
+        $port = (int) ($request?->getPort() ?? 80);
+        // A request of a proxy that is not trusted looks as if it had come to port 80.
+        $port = 80 === $port && $secure ? 443 : $port;
+
+        return new FrontendAddress(self::hostOf($request), $port, trim($path, '/'), $secure);
+    }
+
+    /** Outside of a request (a mail rendered by a worker) there is no page, so no host to take over. */
+    private static function hostOf(?Request $request): string
+    {
+        return $request?->getHost() ?? 'localhost';
     }
 
     /**

@@ -12,7 +12,7 @@ use Symfony\Component\DomCrawler\Crawler;
 use Symfony\Component\Process\Process;
 
 /**
- * The five steps of docs/symfony.md as they are written there, in a new application: extension, server, web server and
+ * The five steps of the README as they are written there, in a new application: extension, server, web server and
  * WebSocket client are real. For what Composer does in the first one stands the autoloader of these tests.
  *
  * @group extension
@@ -125,8 +125,8 @@ final class FiveStepsTest extends TestCase
 
     private static function steps(): string
     {
-        $document = file_get_contents(\dirname(__DIR__, 3) . '/docs/symfony.md');
-        self::assertSame(1, preg_match('~^## Five steps.*?(?=^## )~ms', $document, $section));
+        $document = file_get_contents(\dirname(__DIR__, 3) . '/README.md');
+        self::assertSame(1, preg_match('~^## In an existing Symfony application.*?(?=^## )~ms', $document, $section));
 
         return $section[0];
     }
