@@ -10,6 +10,7 @@ import { Socket } from './socket.js';
 import { Subscriptions } from './subscriptions.js';
 import { ticketsBy, ticketsFrom, withoutTicket } from './ticket.js';
 import { encodeCall, encodePublish } from './wamp.js';
+import { Warnings } from './warnings.js';
 
 const CONNECT_TIMEOUT_MS = 10_000;
 const CALL_TIMEOUT_MS = 10_000;
@@ -20,6 +21,7 @@ const MAX_PENDING_CALLS = 1_000;
  * @property {string} url of the server: `ws://…` or `wss://…`; or a path such as `/ws` on the page's own host
  * @property {number} [connectTimeoutMs] time limit for getting a ticket, and again from there to WELCOME (10 000)
  * @property {number} [callTimeoutMs] time limit for the answer to a call (10 000)
+ * @property {boolean} [warnings] false: nothing in the console about lost connections and refused topics (true)
  * @property {typeof globalThis.WebSocket} [WebSocket] where the runtime has none of its own
  * @property {() => number} [random] 0 to 1, for the jitter (`Math.random`)
  */
@@ -83,15 +85,19 @@ export class OrosyncClient {
   /** @type {Map<string, PendingCall>} */
   #calls = new Map();
   #callCount = 0;
+  /** @type {Warnings | null} */
+  #warnings;
   /** @type {{ [E in keyof ClientEvents]: Callbacks<ClientEvents[E]> }} */
   #events = { state: new Callbacks(), connected: new Callbacks(), disconnected: new Callbacks(), refused: new Callbacks() };
 
   /** Does not connect yet: see `connect()`. @param {ClientOptions} options */
   constructor(options) {
     this.#callTimeoutMs = options.callTimeoutMs ?? CALL_TIMEOUT_MS;
+    const url = resolveUrl(options.url);
+    this.#warnings = options.warnings === false ? null : new Warnings(url);
     this.#socket = new Socket(
       {
-        url: resolveUrl(options.url),
+        url,
         ticket: ticketSource(options),
         connectTimeoutMs: options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
         WebSocket: options.WebSocket ?? globalThis.WebSocket,
@@ -192,6 +198,7 @@ export class OrosyncClient {
   /** @param {string} sessionId */
   #opened(sessionId) {
     this.#subscriptions.opened();
+    this.#warnings?.connected();
     this.#events.connected.call({ sessionId });
   }
 
@@ -203,6 +210,9 @@ export class OrosyncClient {
     for (const { procedure, reject, limit } of calls) {
       clearTimeout(limit);
       reject(new CallError('OROSYNC_CONNECTION_LOST', `the connection ended before "${procedure}" was answered: ${ended.reason}`));
+    }
+    if (this.state === 'waiting' || this.state === 'refused') {
+      this.#warnings?.disconnected(ended);
     }
     this.#events.disconnected.call(ended);
   }
@@ -229,6 +239,7 @@ export class OrosyncClient {
       const text = `"${call.procedure}" failed: ${reason === '' ? uri : reason}`;
       call.reject(new CallError('OROSYNC_CALL_FAILED', text, { uri, details }));
     } else if (callId === uri) {
+      this.#warnings?.refused({ topic: callId, reason });
       this.#events.refused.call({ topic: callId, reason });
     }
   }

@@ -5,7 +5,7 @@ import { Inbox } from './inbox.js';
 
 /** A client of this server, not yet connected; closed with the test. */
 export function clientOf(server, t, options = {}) {
-  const client = new OrosyncClient({ url: server.url, ticketUrl: server.ticketUrl, WebSocket, ...options });
+  const client = new OrosyncClient({ url: server.url, ticketUrl: server.ticketUrl, warnings: false, WebSocket, ...options });
   t.after(() => client.close());
   return client;
 }
