@@ -313,7 +313,8 @@ fn frames_behind_the_request_are_read_and_requests_behind_it_are_no_requests() {
 
 #[test]
 fn a_foreign_page_is_refused_before_its_ticket_is_used() {
-    let server = Server::start_with("[auth]\nallowed_origins = [\"crm.example.com\", \"*.example.org\"]\n");
+    let mut server =
+        Server::start_with("[auth]\nallowed_origins = [\"crm.example.com\", \"*.example.org\"]\n");
     let ticket = ticket(Role::User, Some(1));
     let from = |origin: &str| {
         to(&format!("/?ticket={ticket}")).replace(HOST, &format!("{HOST}Origin: {origin}\r\n"))
@@ -323,6 +324,9 @@ fn a_foreign_page_is_refused_before_its_ticket_is_used() {
     {
         assert_eq!(answer(&server, &from(origin)), expected(ORIGIN), "{origin:?}");
     }
+    server.await_line(
+        "connection refused: pages of https://example.com may not connect. If they should, add the host to auth.allowed_origins",
+    );
     assert_eq!(answer(&server, &from("https://crm.example.com:8443")), expected(Session));
     assert_eq!(answer(&server, &from("https://crm.example.com:8443")), expected(TICKET), "it was used now");
     let two = with("Origin: https://crm.example.com\r\nOrigin: https://evil.example\r\n");

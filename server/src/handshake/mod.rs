@@ -53,9 +53,18 @@ pub enum Outcome {
     Refused {
         /// The answer.
         refusal: Refusal,
-        /// For the log, where a ticket was refused.
-        ticket: Option<AuthError>,
+        /// For the log, where that has more to say than the answer.
+        cause: Option<Cause>,
     },
+}
+
+/// Why a handshake was refused.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// By its ticket.
+    Ticket(AuthError),
+    /// By the site that its page is from: the `Origin` headers.
+    Origin(String),
 }
 
 /// A session begins.
@@ -92,7 +101,7 @@ impl Handshake {
                         identity,
                         rest: Bytes::copy_from_slice(&self.head[length..]),
                     }),
-                    Err((refusal, ticket)) => Outcome::Refused { refusal, ticket },
+                    Err((refusal, cause)) => Outcome::Refused { refusal, cause },
                 }
             }
             Ok(Status::Partial) if self.head.len() < door.max_head_bytes => Outcome::More,
@@ -110,10 +119,10 @@ fn names_a_version(head: &[u8]) -> bool {
 }
 
 fn refused(refusal: Refusal) -> Outcome {
-    Outcome::Refused { refusal, ticket: None }
+    Outcome::Refused { refusal, cause: None }
 }
 
-type Decision = Result<(Vec<u8>, Subprotocol, Identity), (Refusal, Option<AuthError>)>;
+type Decision = Result<(Vec<u8>, Subprotocol, Identity), (Refusal, Option<Cause>)>;
 
 fn decide(request: &Request<'_, '_>, door: &Door, caller: &mut Caller, unix_now: u64) -> Decision {
     let headers = Headers(request);
@@ -125,7 +134,7 @@ fn decide(request: &Request<'_, '_>, door: &Door, caller: &mut Caller, unix_now:
     }
     let key = headers.websocket_key().map_err(|refusal| (refusal, None))?;
     if !headers.come_from(&door.allowed_origins) {
-        return Err((Refusal::Origin, None));
+        return Err((Refusal::Origin, Some(Cause::Origin(headers.origins()))));
     }
     let (protocol, echo) = headers.protocol();
     if protocol != Subprotocol::Link {
@@ -141,7 +150,7 @@ fn identify(
     protocol: Subprotocol,
     door: &Door,
     unix_now: u64,
-) -> Result<Identity, (Refusal, Option<AuthError>)> {
+) -> Result<Identity, (Refusal, Option<Cause>)> {
     let bearer = headers.one("authorization").and_then(|value| {
         let (scheme, ticket) = value.split_once(' ')?;
         scheme
@@ -161,7 +170,7 @@ fn identify(
                         Refusal::TicketRefused
                     }
                 };
-                (refusal, Some(error))
+                (refusal, Some(Cause::Ticket(error)))
             })?,
         None if protocol == Subprotocol::Link => return Err((Refusal::NotAPublisher, None)),
         None if door.anonymous == Anonymous::Refuse => return Err((Refusal::TicketMissing, None)),
@@ -237,6 +246,11 @@ impl Headers<'_, '_> {
         let host = self.one("host");
         self.all("origin")
             .all(|origin| allowed.iter().any(|pattern| pattern.allows(&origin, host.as_deref())))
+    }
+
+    /// The sites that the page claims to be from.
+    fn origins(&self) -> String {
+        self.all("origin").collect::<Vec<_>>().join(", ")
     }
 
     /// Whom a reverse proxy names.

@@ -165,12 +165,15 @@ fn a_page_of_another_site_than_the_tickets_is_refused_before_the_ticket_is_spent
         Handshake::default().handle_bytes(request.as_bytes(), &door, &mut caller("192.0.2.1:1"), NOW)
     };
     let outcome = shake("Origin: https://shop.example.com\r\n");
-    let Outcome::Refused { refusal, ticket: Some(error) } = outcome else { panic!("{outcome:?}") };
+    let Outcome::Refused { refusal, cause: Some(Cause::Ticket(error)) } = outcome else {
+        panic!("{outcome:?}")
+    };
     assert_eq!((refusal, refusal.label(), error.label()), (Refusal::OriginOfTicket, "origin", "origin"));
     assert!(refusal.answer().starts_with(b"HTTP/1.1 403 "));
     // What the server allows holds as well, and is looked at first.
     let outcome = shake("Origin: https://evil.example\r\n");
-    assert!(matches!(outcome, Outcome::Refused { refusal: Refusal::Origin, ticket: None }), "{outcome:?}");
+    let Outcome::Refused { refusal: Refusal::Origin, cause } = outcome else { panic!("{outcome:?}") };
+    assert_eq!(cause, Some(Cause::Origin("https://evil.example".to_owned())));
     let two = shake("Origin: https://crm.example.com\r\nOrigin: https://shop.example.com\r\n");
     assert!(matches!(two, Outcome::Refused { refusal: Refusal::OriginOfTicket, .. }), "{two:?}");
     assert!(matches!(shake("Origin: https://crm.example.com\r\n"), Outcome::Upgrade(_)));
@@ -202,9 +205,10 @@ fn a_program_may_use_a_ticket_for_pages() {
 
 #[test]
 fn a_bad_ticket_is_refused_and_says_why() {
-    let Outcome::Refused { refusal, ticket } = shake(&request("/?ticket=x", "")) else { panic!("accepted") };
+    let Outcome::Refused { refusal, cause } = shake(&request("/?ticket=x", "")) else { panic!("accepted") };
     assert_eq!(refusal, Refusal::TicketRefused);
-    assert_eq!(ticket.unwrap().label(), "malformed");
+    let Some(Cause::Ticket(error)) = cause else { panic!("{cause:?}") };
+    assert_eq!(error.label(), "malformed");
     let outcome = Handshake::default().handle_bytes(
         request("/", "").as_bytes(),
         &door(Anonymous::Refuse),

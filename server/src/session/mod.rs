@@ -41,7 +41,7 @@ use crate::config::settings::Limits;
 use crate::connection::{Caller, Peer};
 use crate::frame::{ping_frame, text_frame};
 use crate::handshake::answers::Refusal;
-use crate::handshake::{Door, Handshake, Outcome, Upgrade};
+use crate::handshake::{Cause, Door, Handshake, Outcome, Upgrade};
 use crate::log::{RateLimited, clip};
 use crate::metrics::Metrics;
 use crate::policy::Policies;
@@ -271,13 +271,9 @@ impl Session {
                 match handshake.handle_bytes(bytes, &shared.door, &mut self.caller, now.unix) {
                     Outcome::More => {}
                     Outcome::Upgrade(upgrade) => self.greet(upgrade, shared, now.instant),
-                    Outcome::Refused { refusal, ticket } => {
-                        if let Some(error) = ticket {
-                            shared.metrics.tickets_refused.count(error.label());
-                            if let Some(left_out) = shared.lines.tickets.admit(now.instant) {
-                                let (reason, problem) = (error.label(), error.to_string());
-                                warn!(peer = %self.caller.peer, reason, left_out, "ticket refused: {}", clip(&problem));
-                            }
+                    Outcome::Refused { refusal, cause } => {
+                        if let Some(cause) = cause {
+                            self.tell_cause(&cause, shared, now.instant);
                         }
                         self.refuse_handshake(refusal, shared, now.instant);
                     }
@@ -286,6 +282,28 @@ impl Session {
             State::Open(_) | State::Closing(_) => self.read_messages(bytes, shared, events, now.instant),
             // Not read while greeting, and of no interest at the end.
             State::Greeting { .. } | State::Ending { .. } => {}
+        }
+    }
+
+    fn tell_cause(&self, cause: &Cause, shared: &Shared, now: Instant) {
+        let peer = &self.caller.peer;
+        match cause {
+            Cause::Ticket(error) => {
+                shared.metrics.tickets_refused.count(error.label());
+                if let Some(left_out) = shared.lines.tickets.admit(now) {
+                    let (reason, problem) = (error.label(), error.to_string());
+                    warn!(%peer, reason, left_out, "ticket refused: {}", clip(&problem));
+                }
+            }
+            Cause::Origin(origin) => {
+                if let Some(left_out) = shared.lines.connections.admit(now) {
+                    let origin = clip(origin);
+                    warn!(
+                        %peer, reason = "origin", left_out,
+                        "connection refused: pages of {origin} may not connect. If they should, add the host to auth.allowed_origins"
+                    );
+                }
+            }
         }
     }
 
