@@ -93,12 +93,13 @@ test-oro: build tests/oro/js/node_modules/.package-lock.json ## Test in Oro's ow
 	@scripts/install-deps oro browser
 	tests/oro/run '$(ORO)' $(TARGET)/oro $(PARTS)
 
-test-long-targets: bench-programs ## Run the first minute of what takes longer: matrix, valgrind, bench, soak
+test-long-targets: build ## Run the first minute of what takes longer, unoptimized: matrix, valgrind, bench, soak
 	@scripts/install-deps test valgrind bench soak
 	scripts/test-matrix --share
 	cargo check --no-default-features --package orosync-server --package orosync
-	bench/run quick
-	cargo run --release --package orosync-tests --bin soak -- 1 $(TARGET)/soak-minute
+	cargo build --package orosync-bench
+	bench/run quick $(TARGET)/debug
+	cargo run --package orosync-tests --bin soak -- 1 $(TARGET)/soak-minute
 	/usr/bin/python3 tests/soak/plot.py $(TARGET)/soak-minute/samples.csv $(TARGET)/soak-minute/soak.svg
 
 soak: build ## Let 10,000 sessions come and go for MINUTES=30, with restarts; draws docs/images/soak.svg

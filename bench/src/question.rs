@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use crate::machine::{Cores, pin, raise_descriptors};
 use crate::peers::{self, Peer, RAW_NAMES, Selection};
 
-/// How much is asked.
+/// How much is asked. The results of all that is asked are kept; those of a quick run are printed alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Extent {
     /// This server and the raw limits, a few seconds.
@@ -20,7 +20,7 @@ pub enum Extent {
 /// Ten thousand sessions of every peer at the same time.
 const WANTED_DESCRIPTORS: u64 = 150_000;
 
-/// See the module.
+/// The arguments that every program takes.
 #[derive(Args, Debug)]
 pub struct Question {
     /// How much is asked.

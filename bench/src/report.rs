@@ -9,6 +9,7 @@ use serde::{Serialize, Serializer};
 
 use crate::machine::Machine;
 use crate::peers::Selection;
+use crate::question::Extent;
 
 /// A question and its answer.
 #[derive(Debug, Serialize)]
@@ -201,8 +202,8 @@ impl Report {
         }
     }
 
-    /// Prints it, and writes `bench/results/<question>.json`.
-    pub fn finish(self) -> io::Result<()> {
+    /// Prints it; a full run also writes `bench/results/<question>.json`.
+    pub fn finish(self, extent: Extent) -> io::Result<()> {
         println!("\n# {}: {}", self.title, self.unit);
         println!("{}", self.machine);
         for case in &self.cases {
@@ -215,6 +216,9 @@ impl Report {
         for goal in &self.goals {
             let word = if goal.reached { "reached" } else { "MISSED" };
             println!("{word:>8}  {}: {} (limit {})", goal.text, digits(goal.value), digits(goal.limit));
+        }
+        if extent == Extent::Quick {
+            return Ok(());
         }
         let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("results");
         fs::create_dir_all(&directory)?;

@@ -67,8 +67,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             rate.add(case);
         }
     }
-    cpu.finish()?;
-    rate.finish()?;
+    cpu.finish(question.extent)?;
+    rate.finish(question.extent)?;
     Ok(())
 }
 

@@ -60,6 +60,6 @@ fn main() -> Result<(), Box<dyn Error>> {
             report.add(case);
         }
     }
-    report.finish()?;
+    report.finish(arguments.question.extent)?;
     Ok(())
 }

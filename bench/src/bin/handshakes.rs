@@ -55,8 +55,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         cpu.add(cpu_case);
         rate.add(rate_case);
     }
-    cpu.finish()?;
-    rate.finish()?;
+    cpu.finish(arguments.question.extent)?;
+    rate.finish(arguments.question.extent)?;
     Ok(())
 }
 

@@ -87,7 +87,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         report.add(case);
     }
-    report.finish()?;
+    report.finish(question.extent)?;
     Ok(())
 }
 

@@ -84,8 +84,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         own.add(later);
         kernel.add(slab);
     }
-    own.finish()?;
-    kernel.finish()?;
+    own.finish(arguments.question.extent)?;
+    kernel.finish(arguments.question.extent)?;
     Ok(())
 }
 
