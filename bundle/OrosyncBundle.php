@@ -9,6 +9,7 @@ use Orosync\DependencyInjection\Compiler\DerivedSecretPass;
 use Orosync\DependencyInjection\Compiler\OroPass;
 use Orosync\DependencyInjection\Compiler\RecordingNeedsProfilerPass;
 use Orosync\DependencyInjection\Compiler\TransactionsUnderDbal2Pass;
+use Orosync\DependencyInjection\Compiler\UserRolesPass;
 use Orosync\DependencyInjection\OrosyncExtension;
 use Symfony\Component\DependencyInjection\ContainerBuilder;
 use Symfony\Component\DependencyInjection\Extension\ExtensionInterface;
@@ -49,6 +50,7 @@ class OrosyncBundle extends Bundle
         parent::build($container);
 
         $container->addCompilerPass(new DerivedSecretPass());
+        $container->addCompilerPass(new UserRolesPass());
         $container->addCompilerPass(new ContentTagsNeedDoctrinePass());
         $container->addCompilerPass(new TransactionsUnderDbal2Pass());
         $container->addCompilerPass(new OroPass());

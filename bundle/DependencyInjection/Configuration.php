@@ -113,6 +113,17 @@ final class Configuration implements ConfigurationInterface
                         ->end()
                     ->end()
                 ->end()
+                ->arrayNode('users')
+                    ->info(
+                        'The role of each class of users: "user" (of the back office), "customer" (of the storefront), each for '
+                        . 'one class, whose ids count with it, or "anonymous" (nobody in particular). A subclass has the '
+                        . 'role of its nearest parent. Default: the one class that the user providers of the security '
+                        . 'bundle give is "user". An Oro application has Oro\'s two classes instead.'
+                    )
+                    ->example(['App\Entity\User' => 'user', 'App\Entity\Customer' => 'customer'])
+                    ->useAttributeAsKey('class')
+                    ->enumPrototype()->values(['user', 'customer', 'anonymous'])->end()
+                ->end()
                 ->arrayNode('content_tags')
                     ->info('The announcement of what Doctrine has changed.')
                     ->example(['skip' => ['App\Entity\AuditEntry']])

@@ -67,6 +67,7 @@ final class OrosyncExtension extends Extension
             'orosync.shared_secret' => ['$secret' => $config['secret'], '$secretFile' => $config['secret_file']],
             'orosync.server_binary' => ['$configured' => $config['server']['binary']],
             'orosync.server_command' => ['$configFile' => $config['server']['config']],
+            'orosync.user_claims' => ['$roles' => $config['users']],
             'orosync.ticket_origins' => ['$hosts' => $config['ticket']['origins']],
             'orosync.browser_tickets' => ['$ttl' => $config['ticket']['ttl']],
             'orosync.maintenance_mode' => ['$file' => $config['maintenance']['flag_file']],

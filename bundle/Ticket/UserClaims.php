@@ -4,15 +4,29 @@ declare(strict_types=1);
 
 namespace Orosync\Ticket;
 
+use Doctrine\Persistence\Proxy;
+use Psr\Log\LoggerInterface;
 use Symfony\Component\Security\Core\Authentication\Token\Storage\TokenStorageInterface;
 use Symfony\Component\Security\Core\Authentication\Token\TokenInterface;
 use Symfony\Component\Security\Core\User\UserInterface;
 
-/** The user of Symfony's security token; anonymous without one, or without the security bundle. */
+/**
+ * The user of Symfony's security token; anonymous without one, or without the security bundle.
+ *
+ * Ids of two classes of users overlap, so an id is said only with a role that no other class has. Whose class has none is
+ * nobody in particular. A subclass, such as a proxy of Doctrine's, has the role of its nearest parent that has one.
+ */
 final class UserClaims implements UserClaimsInterface
 {
-    public function __construct(private readonly ?TokenStorageInterface $tokens)
-    {
+    /** @var array<class-string, true> those that the log has been told of */
+    private array $unknown = [];
+
+    /** @param array<class-string, 'user'|'customer'|'anonymous'> $roles by class of users */
+    public function __construct(
+        private readonly ?TokenStorageInterface $tokens,
+        private readonly array $roles,
+        private readonly LoggerInterface $logger,
+    ) {
     }
 
     public function claims(): array
@@ -25,7 +39,11 @@ final class UserClaims implements UserClaimsInterface
 
     public function claimsOf(UserInterface $user): array
     {
-        return self::of($user, $this->tokens?->getToken()) + ['role' => 'user'];
+        $role = $this->roleOf($user);
+
+        return 'anonymous' === $role
+            ? ['role' => $role]
+            : self::of($user, $this->tokens?->getToken()) + ['role' => $role];
     }
 
     /**
@@ -43,6 +61,33 @@ final class UserClaims implements UserClaimsInterface
             // Oro keeps the organization that the user works in at the token.
             'org' => self::idOf(self::organizationOf($token)) ?? self::idOf(self::organizationOf($user)),
         ], static fn (string|int|null $claim): bool => null !== $claim);
+    }
+
+    /** @return 'user'|'customer'|'anonymous' */
+    private function roleOf(UserInterface $user): string
+    {
+        for ($class = $user::class; false !== $class; $class = get_parent_class($class)) {
+            if (isset($this->roles[$class])) {
+                return $this->roles[$class];
+            }
+        }
+        $this->warnOnce($user instanceof Proxy ? get_parent_class($user) : $user::class);
+
+        return 'anonymous';
+    }
+
+    private function warnOnce(string $class): void
+    {
+        if (isset($this->unknown[$class])) {
+            return;
+        }
+        $this->unknown[$class] = true;
+        $this->logger->warning(
+            'Users of the class {class} are anonymous to the server of live notifications, as nothing says which role '
+            . 'they have. Write into config/packages/orosync.yaml: "orosync: {users: {{class}: user}}", or customer, or '
+            . 'anonymous.',
+            ['class' => $class],
+        );
     }
 
     /** The interface of Symfony 5.4 demands only the older method, and the users of OroPlatform 5.0 and 5.1 have no other. */

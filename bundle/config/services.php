@@ -75,7 +75,9 @@ return static function (ContainerConfigurator $container): void {
         ->factory([service('orosync.publisher_factory'), 'ticketIssuer']);
     $services->alias(TicketIssuerInterface::class, 'orosync.ticket_issuer');
     $services->set('orosync.user_claims', UserClaims::class)
-        ->arg('$tokens', service('security.token_storage')->nullOnInvalid());
+        ->arg('$tokens', service('security.token_storage')->nullOnInvalid())
+        ->arg('$logger', service('logger'))
+        ->tag('monolog.logger', ['channel' => 'orosync']);
     $services->alias(UserClaimsInterface::class, 'orosync.user_claims');
     $services->set('orosync.topic_grants', TopicGrants::class)
         ->arg('$grants', tagged_iterator('orosync.topic_grant'))

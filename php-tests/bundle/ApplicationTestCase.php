@@ -31,11 +31,16 @@ abstract class ApplicationTestCase extends TestCase
      * @param array<string, mixed> $orosync
      * @param array<string, mixed> $parameters
      * @param list<string>         $with       {@see Kernel::__construct()}
+     * @param array<string, mixed> $providers  likewise
      */
-    protected function boot(array $orosync = [], array $parameters = [], array $with = ['security', 'twig', 'doctrine']): ContainerInterface
-    {
+    protected function boot(
+        array $orosync = [],
+        array $parameters = [],
+        array $with = ['security', 'twig', 'doctrine'],
+        array $providers = Kernel::PROVIDERS,
+    ): ContainerInterface {
         $this->kernel?->shutdown();
-        $this->kernel = new Kernel($orosync, $parameters, $with);
+        $this->kernel = new Kernel($orosync, $parameters, $with, $providers);
         $this->handlers ??= Handlers::now();
         $this->kernel->boot();
 

@@ -9,6 +9,7 @@ use Doctrine\ORM\Configuration;
 use Doctrine\ORM\EntityManager;
 use Doctrine\ORM\ORMSetup;
 use Symfony\Bridge\Doctrine\ContainerAwareEventManager;
+use Symfony\Bridge\Doctrine\Security\User\EntityUserProvider;
 use Symfony\Bridge\Doctrine\DependencyInjection\CompilerPass\RegisterEventListenersAndSubscribersPass;
 use Symfony\Component\DependencyInjection\ContainerBuilder;
 use Symfony\Component\DependencyInjection\Loader\Configurator\ServicesConfigurator;
@@ -51,6 +52,7 @@ final class Doctrine
             self::ids($names, 'doctrine.dbal.%s_connection'),
             self::ids($names, 'doctrine.orm.%s_entity_manager'),
         ]);
+        $services->set('doctrine.orm.security.user.provider', EntityUserProvider::class)->abstract()->args([service('doctrine')]);
     }
 
     public static function setMiddlewares(ContainerBuilder $container): void

@@ -14,6 +14,7 @@ use Orosync\Tests\Entry\Failure;
 use Orosync\Tests\RecordingPublisher;
 use Orosync\Ticket\TicketIssuerInterface;
 use Orosync\Ticket\UserClaimsInterface;
+use Symfony\Bridge\Doctrine\DependencyInjection\Security\UserProvider\EntityFactory;
 use Symfony\Bundle\FrameworkBundle\FrameworkBundle;
 use Symfony\Bundle\FrameworkBundle\Kernel\MicroKernelTrait;
 use Symfony\Bundle\SecurityBundle\SecurityBundle;
@@ -30,6 +31,9 @@ final class Kernel extends HttpKernel implements CompilerPassInterface
 {
     use MicroKernelTrait;
 
+    /** The user providers of the security bundle. */
+    public const PROVIDERS = ['users' => ['id' => UserProvider::class]];
+
     /**
      * @param array<string, mixed> $orosync    the tree `orosync:`
      * @param array<string, mixed> $parameters container parameters
@@ -39,11 +43,13 @@ final class Kernel extends HttpKernel implements CompilerPassInterface
      *                                         "own connection" (a wrapper class of the application's), "archive" (a
      *                                         second connection, with its manager); "everything" of the framework that
      *                                         ours join, "no debug", and a {@see Failure}
+     * @param array<string, mixed> $providers  of the security bundle, the first for the firewall
      */
     public function __construct(
         private readonly array $orosync = [],
         private readonly array $parameters = [],
         private readonly array $with = ['security', 'twig', 'doctrine'],
+        private readonly array $providers = self::PROVIDERS,
     ) {
         parent::__construct('test', !$this->has('no debug'));
     }
@@ -67,7 +73,7 @@ final class Kernel extends HttpKernel implements CompilerPassInterface
 
     public function getCacheDir(): string
     {
-        return sprintf('%s/%s', getenv('OROSYNC_TEST_DIRECTORY'), hash('xxh64', serialize([$this->orosync, $this->parameters, $this->with, interface_exists(Middleware::class)])));
+        return sprintf('%s/%s', getenv('OROSYNC_TEST_DIRECTORY'), hash('xxh64', serialize([$this->orosync, $this->parameters, $this->with, $this->providers, interface_exists(Middleware::class)])));
     }
 
     public function getLogDir(): string
@@ -100,6 +106,9 @@ final class Kernel extends HttpKernel implements CompilerPassInterface
     {
         if ($this->has('doctrine')) {
             Doctrine::build($container, $this->connections());
+        }
+        if ($this->has('doctrine') && $this->has('security')) {
+            $container->getExtension('security')->addUserProviderFactory(new EntityFactory('entity', 'doctrine.orm.security.user.provider'));
         }
     }
 
@@ -134,8 +143,8 @@ final class Kernel extends HttpKernel implements CompilerPassInterface
         if ($this->has('security')) {
             $container->extension('security', [
                 ...(HttpKernel::MAJOR_VERSION < 6 ? ['enable_authenticator_manager' => true] : []),
-                'providers' => ['users' => ['id' => UserProvider::class]],
-                'firewalls' => ['main' => ['lazy' => true, 'provider' => 'users', 'http_basic' => null, 'logout' => ['path' => '/logout']]],
+                'providers' => $this->providers,
+                'firewalls' => ['main' => ['lazy' => true, 'provider' => array_key_first($this->providers), 'http_basic' => null, 'logout' => ['path' => '/logout']]],
             ]);
         }
         $container->extension('orosync', $this->orosync);
@@ -143,6 +152,8 @@ final class Kernel extends HttpKernel implements CompilerPassInterface
         $services = $container->services();
         $services->set('logger', RecordingLogger::class)->public();
         $services->set(UserProvider::class);
+        $services->set(CustomerProvider::class);
+        $services->set(AnybodyProvider::class);
         if (!$this->has('publisher')) {
             $services->set(RecordingPublisher::class)->public();
             $services->alias(PublisherInterface::class, RecordingPublisher::class)->public();

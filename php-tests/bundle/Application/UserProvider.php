@@ -11,12 +11,12 @@ use Symfony\Component\Security\Core\User\UserProviderInterface;
 /** @implements UserProviderInterface<User> */
 final class UserProvider implements UserProviderInterface
 {
-    public function loadUserByIdentifier(string $identifier): UserInterface
+    public function loadUserByIdentifier(string $identifier): User
     {
         return 'ann' === $identifier ? new User('ann', 7, new Organization(3)) : throw new UserNotFoundException();
     }
 
-    public function loadUserByUsername(string $username): UserInterface
+    public function loadUserByUsername(string $username): User
     {
         return $this->loadUserByIdentifier($username);
     }

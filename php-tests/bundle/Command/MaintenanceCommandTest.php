@@ -80,6 +80,6 @@ final class MaintenanceCommandTest extends ApplicationTestCase
 
     private function command(RecordingPublisher $publisher): CommandTester
     {
-        return new CommandTester(new MaintenanceCommand(new MaintenanceMode($this->file, new MaintenanceAnnouncer($publisher, new UserClaims(null), new Guard(new NullLogger()))), $publisher));
+        return new CommandTester(new MaintenanceCommand(new MaintenanceMode($this->file, new MaintenanceAnnouncer($publisher, new UserClaims(null, [], new NullLogger()), new Guard(new NullLogger()))), $publisher));
     }
 }

@@ -9,6 +9,7 @@ use Orosync\DependencyInjection\Compiler\DerivedSecretPass;
 use Orosync\DependencyInjection\Compiler\OroPass;
 use Orosync\DependencyInjection\Compiler\RecordingNeedsProfilerPass;
 use Orosync\DependencyInjection\Compiler\TransactionsUnderDbal2Pass;
+use Orosync\DependencyInjection\Compiler\UserRolesPass;
 use Orosync\DependencyInjection\OrosyncExtension;
 use Orosync\Tests\Oro\StandIns;
 use PHPUnit\Framework\Attributes\DataProvider;
@@ -59,6 +60,7 @@ final class CompilerPassesTest extends TestCase
             new OroPass(),
             new RecordingNeedsProfilerPass(),
             new TransactionsUnderDbal2Pass(),
+            new UserRolesPass(),
         ];
         foreach ($passes as $pass) {
             yield $pass::class => [$pass];

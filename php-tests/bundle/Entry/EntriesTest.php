@@ -58,7 +58,7 @@ final class EntriesTest extends ApplicationTestCase
     ];
 
     /** What comes in while the container is built: {@see CompilerPassesTest}, and the tests of each. */
-    private const PASSES = ['ContentTagsNeedDoctrinePass', 'DerivedSecretPass', 'OroPass', 'RecordingNeedsProfilerPass', 'TransactionsUnderDbal2Pass'];
+    private const PASSES = ['ContentTagsNeedDoctrinePass', 'DerivedSecretPass', 'OroPass', 'RecordingNeedsProfilerPass', 'TransactionsUnderDbal2Pass', 'UserRolesPass'];
 
     /** Where it is the announcement that fails. */
     private const WITH_TAGS = ['announceAFlush', 'commit'];

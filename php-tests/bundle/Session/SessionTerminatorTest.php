@@ -24,20 +24,27 @@ final class SessionTerminatorTest extends ApplicationTestCase
         $sessions = $this->kernel()->getContainer()->get(SessionTerminator::class);
 
         self::assertTrue($sessions->endSessionsOf(new User('ann', 7, null)));
-        self::assertTrue($sessions->endSessionsOf(new InMemoryUser('api', null)));
+        self::assertFalse($sessions->endSessionsOf(new InMemoryUser('api', null)), 'a class that nothing speaks of');
         self::assertTrue($sessions->endSessionsOf('bob'));
         self::assertTrue($sessions->endSessionsOf('bob', 'customer'));
         self::assertTrue($sessions->endSession('0123456789abcdef0123456789abcdef'));
         self::assertSame(
             [
                 '{"role":"user","uid":7}',
-                '{"role":"user","user":"api"}',
                 '{"role":"user","user":"bob"}',
                 '{"role":"customer","user":"bob"}',
                 '{"session":"0123456789abcdef0123456789abcdef"}',
             ],
             $this->published(),
         );
+    }
+
+    public function testAUserWithoutAnIdIsKnownByTheName(): void
+    {
+        $this->boot(['users' => [User::class => 'user', InMemoryUser::class => 'customer']]);
+
+        self::assertTrue($this->kernel()->getContainer()->get(SessionTerminator::class)->endSessionsOf(new InMemoryUser('api', null)));
+        self::assertSame(['{"role":"customer","user":"api"}'], $this->published());
     }
 
     public function testAUserIsWhoHisTicketsSayAlsoByAnApplicationsOwnClaims(): void

@@ -8,6 +8,7 @@ use Orosync\Tests\Application\Organization;
 use Orosync\Tests\Application\User;
 use Orosync\Ticket\UserClaims;
 use PHPUnit\Framework\TestCase;
+use Psr\Log\NullLogger;
 use Symfony\Component\Security\Core\Authentication\Token\Storage\TokenStorage;
 use Symfony\Component\Security\Core\Authentication\Token\TokenInterface;
 use Symfony\Component\Security\Core\Authentication\Token\UsernamePasswordToken;
@@ -34,13 +35,13 @@ final class UserClaimsTest extends TestCase
 
     public function testAUserWithoutANumberHasANameOnly(): void
     {
-        self::assertSame(['sub' => 'bob', 'role' => 'user'], self::claims(new UsernamePasswordToken(new InMemoryUser('bob', null), 'main')));
+        self::assertSame(['sub' => 'bob', 'role' => 'customer'], self::claims(new UsernamePasswordToken(new InMemoryUser('bob', null), 'main')));
     }
 
     public function testNobodyIsAnonymous(): void
     {
         self::assertSame(['role' => 'anonymous'], self::claims(null));
-        self::assertSame(['role' => 'anonymous'], (new UserClaims(null))->claims());
+        self::assertSame(['role' => 'anonymous'], (new UserClaims(null, [], new NullLogger()))->claims());
     }
 
     private static function claims(?TokenInterface $token): array
@@ -48,6 +49,6 @@ final class UserClaimsTest extends TestCase
         $tokens = new TokenStorage();
         $tokens->setToken($token);
 
-        return (new UserClaims($tokens))->claims();
+        return (new UserClaims($tokens, [User::class => 'user', InMemoryUser::class => 'customer'], new NullLogger()))->claims();
     }
 }

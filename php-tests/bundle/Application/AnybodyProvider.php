@@ -1,0 +1,32 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Orosync\Tests\Application;
+
+use Symfony\Component\Security\Core\User\UserInterface;
+use Symfony\Component\Security\Core\User\UserProviderInterface;
+
+/** Does not say of which class its users are, as what Symfony's MakerBundle generates does not. */
+final class AnybodyProvider implements UserProviderInterface
+{
+    public function loadUserByIdentifier(string $identifier): UserInterface
+    {
+        return new Customer($identifier, 7);
+    }
+
+    public function loadUserByUsername(string $username): UserInterface
+    {
+        return $this->loadUserByIdentifier($username);
+    }
+
+    public function refreshUser(UserInterface $user): UserInterface
+    {
+        return $user;
+    }
+
+    public function supportsClass(string $class): bool
+    {
+        return true;
+    }
+}
