@@ -96,10 +96,11 @@ namespace {
      * Mint a browser's one-time ticket for `?ticket=`.
      *
      * @param array{sub?: ?string, uid?: ?int, org?: ?int, role?: 'user'|'customer'|'anonymous'|null,
-     *              topics?: list<string>|null, origins?: list<string>|null} $claims user name, user id, organization
-     *                   id; patterns of topics that are granted where the server's policy says `granted` (at most 50);
-     *                   hosts whose pages alone may use it, written as in `auth.allowed_origins` (at most 16; none:
-     *                   any); what is null is left out; without a role: anonymous
+     *              topics?: list<string>|null, patterns?: list<string>|null,
+     *              origins?: list<string>|null} $claims user name, user id, organization id; topics, and patterns of
+     *                   topics, that are granted where the server's policy says `granted` (at most 50 together); hosts
+     *                   whose pages alone may use it, written as in `auth.allowed_origins` (at most 16; none: any); what
+     *                   is null is left out; without a role: anonymous
      * @param int $ttl seconds until it expires, at most 86400
      *
      * @throws \Orosync\Exception\EncodingException      a claim or the ttl cannot be put into a ticket

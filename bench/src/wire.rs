@@ -4,7 +4,7 @@
 //! Topics have numbers here, and messages are text that begins with the number of their topic.
 
 use orosync_protocol::link_frame::{Message, PublishEncoder, PublisherFrame};
-use orosync_protocol::ticket::{Identity, Role, Signer};
+use orosync_protocol::ticket::{Granted, Identity, Role, Signer};
 use orosync_protocol::{Audience, Payload, PublisherId, Seq, Topic};
 
 /// The secret of the servers that are started here.
@@ -84,7 +84,7 @@ impl Tickets {
             user: Some(format!("user{uid}")),
             uid: Some(uid),
             org: Some(1),
-            granted: Vec::new(),
+            granted: Granted::default(),
         })
     }
 

@@ -4,17 +4,26 @@ declare(strict_types=1);
 
 namespace Orosync\Ticket;
 
+use Orosync\Entry\Guard;
 use Symfony\Component\Security\Core\User\UserInterface;
 
-/** Mints the ticket of a browser: who its user is, what he is granted, and which hosts' pages may use it. */
+/**
+ * Mints the ticket of a browser: who its user is, what he is granted, and which hosts' pages may use it.
+ *
+ * What a ticket cannot carry is left out of it, and noted with the service that has granted it.
+ */
 final class BrowserTickets
 {
+    /** Bound: as many grants are tried one by one, where they are not taken together. */
+    private const MAX_TRIED = 100;
+
     /** @param int $ttl seconds until an unused ticket expires */
     public function __construct(
         private readonly TicketIssuerInterface $tickets,
         private readonly UserClaimsInterface $users,
         private readonly TopicGrants $grants,
         private readonly TicketOriginsInterface $origins,
+        private readonly Guard $guard,
         private readonly int $ttl,
     ) {
     }
@@ -22,20 +31,73 @@ final class BrowserTickets
     /** @throws TicketUnavailableException */
     public function forCurrentUser(): string
     {
-        return $this->issue($this->users->claims() + $this->grants->claimForCurrentUser());
+        return $this->issue($this->users->claims(), $this->grants->forCurrentUser());
     }
 
     /** @throws TicketUnavailableException */
     public function forUser(?UserInterface $user): string
     {
-        return $this->issue(
-            null === $user ? ['role' => 'anonymous'] : $this->users->claimsOf($user) + $this->grants->claimFor($user),
-        );
+        return null === $user
+            ? $this->issue(['role' => 'anonymous'], [])
+            : $this->issue($this->users->claimsOf($user), $this->grants->forUser($user));
     }
 
-    /** @param array<string, mixed> $claims */
-    private function issue(array $claims): string
+    /**
+     * @param array<string, mixed> $claims
+     * @param list<Grant>          $grants
+     */
+    private function issue(array $claims, array $grants): string
     {
-        return $this->tickets->issue($claims + $this->origins->claim(), $this->ttl);
+        $claims += $this->origins->claim();
+        try {
+            return $this->issueWith($grants, $claims);
+        } catch (TicketUnavailableException $e) {
+            if ([] === $grants) {
+                throw $e;
+            }
+        }
+
+        return $this->issueWithWhatFits($grants, $claims);
+    }
+
+    /**
+     * @param list<Grant>          $grants
+     * @param array<string, mixed> $claims
+     */
+    private function issueWithWhatFits(array $grants, array $claims): string
+    {
+        $ticket = $this->issueWith([], $claims);
+        $fitting = [];
+        $refused = [];
+        foreach ($grants as $index => $grant) {
+            try {
+                $ticket = $index < self::MAX_TRIED
+                    ? $this->issueWith([...$fitting, $grant], $claims)
+                    : throw new TicketUnavailableException(sprintf('at most %d grants are tried', self::MAX_TRIED));
+                $fitting[] = $grant;
+            } catch (TicketUnavailableException $e) {
+                $refused[$grant->by] ??= ['count' => 0, 'first' => $grant->shown(), 'reason' => $e];
+                ++$refused[$grant->by]['count'];
+            }
+        }
+        foreach ($refused as $by => ['count' => $count, 'first' => $first, 'reason' => $e]) {
+            $lost = sprintf('A ticket goes without %d of the topics that %s grants, the first is %s', $count, $by, $first);
+            $this->guard->note($lost, $e);
+        }
+
+        return $ticket;
+    }
+
+    /**
+     * @param list<Grant>          $grants
+     * @param array<string, mixed> $claims
+     */
+    private function issueWith(array $grants, array $claims): string
+    {
+        foreach ($grants as $grant) {
+            $claims[$grant->claim][] = $grant->text;
+        }
+
+        return $this->tickets->issue($claims, $this->ttl);
     }
 }

@@ -9,7 +9,7 @@ interface TicketIssuerInterface
 {
     /**
      * @param array{sub?: string, uid?: int, org?: int, role?: 'user'|'customer'|'anonymous', topics?: list<string>,
-     *              origins?: list<string>} $claims
+     *              patterns?: list<string>, origins?: list<string>} $claims
      * @param int $ttl seconds until it expires
      *
      * @throws TicketUnavailableException

@@ -16,8 +16,8 @@ use Symfony\Component\Security\Core\User\UserInterface;
 interface TopicGrantInterface
 {
     /**
-     * @return iterable<string> patterns as the server's configuration writes them, such as `acme/project/7` or
-     *         `acme/project/7/{room}`
+     * @return iterable<string|TopicPattern> a string is one topic to the letter, such as `acme/project/7`; many at once
+     *         are a pattern, such as `new TopicPattern('acme/import/{id:int}')`
      */
     public function topicsFor(UserInterface $user): iterable;
 }

@@ -4,54 +4,51 @@ declare(strict_types=1);
 
 namespace Orosync\Ticket;
 
-use Psr\Log\LoggerInterface;
+use Orosync\Entry\Guard;
 use Symfony\Component\Security\Core\Authentication\Token\Storage\TokenStorageInterface;
 use Symfony\Component\Security\Core\User\UserInterface;
 
-/** All that an application grants a user beyond the server's policies; a ticket carries it as the claim `topics`. */
+/** All that an application grants a user beyond the server's policies, each once. */
 final class TopicGrants
 {
     /** @param iterable<TopicGrantInterface> $grants */
     public function __construct(
         private readonly iterable $grants,
         private readonly ?TokenStorageInterface $tokens,
-        private readonly LoggerInterface $logger,
+        private readonly Guard $guard,
     ) {
     }
 
-    /** @return array{topics?: list<string>} for the claims of a ticket; empty: nothing is granted */
-    public function claimForCurrentUser(): array
+    /** @return list<Grant> */
+    public function forCurrentUser(): array
     {
         $user = $this->tokens?->getToken()?->getUser();
 
-        return $user instanceof UserInterface ? $this->claimFor($user) : [];
+        return $user instanceof UserInterface ? $this->forUser($user) : [];
     }
 
-    /** @return array{topics?: list<string>} likewise */
-    public function claimFor(UserInterface $user): array
+    /** @return list<Grant> */
+    public function forUser(UserInterface $user): array
     {
-        $topics = [];
-        // One grant that fails must not keep the page from all that the others and the policies allow.
+        $granted = [];
+        // One service that fails must not keep the page from all that the others and the policies allow.
         try {
-            foreach ($this->grants as $grant) {
+            foreach ($this->grants as $service) {
                 try {
-                    foreach ($grant->topicsFor($user) as $topic) {
-                        $topics[$topic] = $topic;
+                    foreach ($service->topicsFor($user) as $topic) {
+                        $grant = new Grant($topic, get_debug_type($service));
+                        $key = \is_string($grant->text) ? 'string ' . $grant->text : get_debug_type($grant->text);
+                        $granted[$grant->claim][$key] ??= $grant;
                     }
                 } catch (\Throwable $e) {
-                    $this->logFailure($grant::class . ' grants nothing', $e);
+                    $this->guard->note(get_debug_type($service) . ' grants nothing', $e);
                 }
             }
         } catch (\Throwable $e) {
             // The container builds each in its turn, and goes no further.
-            $this->logFailure('A topic grant cannot be built, those after it are not asked', $e);
+            $this->guard->note('A topic grant cannot be built, those after it are not asked', $e);
         }
 
-        return [] === $topics ? [] : ['topics' => array_values($topics)];
-    }
-
-    private function logFailure(string $what, \Throwable $e): void
-    {
-        $this->logger->error('{what}: {reason}', ['what' => $what, 'reason' => $e->getMessage(), 'exception' => $e]);
+        return array_merge(...array_map(array_values(...), array_values($granted)));
     }
 }

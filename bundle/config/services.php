@@ -82,14 +82,14 @@ return static function (ContainerConfigurator $container): void {
     $services->set('orosync.topic_grants', TopicGrants::class)
         ->arg('$grants', tagged_iterator('orosync.topic_grant'))
         ->arg('$tokens', service('security.token_storage')->nullOnInvalid())
-        ->arg('$logger', service('logger'))
-        ->tag('monolog.logger', ['channel' => 'orosync']);
+        ->arg('$guard', service('orosync.guard'));
     $services->set('orosync.ticket_origins', ConfiguredOrigins::class);
     $services->set('orosync.browser_tickets', BrowserTickets::class)
         ->arg('$tickets', service(TicketIssuerInterface::class))
         ->arg('$users', service(UserClaimsInterface::class))
         ->arg('$grants', service('orosync.topic_grants'))
-        ->arg('$origins', service('orosync.ticket_origins'));
+        ->arg('$origins', service('orosync.ticket_origins'))
+        ->arg('$guard', service('orosync.guard'));
     $services->set(TicketController::class)
         ->arg('$tickets', service_closure('orosync.browser_tickets'))
         ->arg('$guard', service('orosync.guard'))

@@ -18,7 +18,7 @@ use orosync_protocol::disconnect::Disconnect;
 use orosync_protocol::link_frame::{Message, MessageRef};
 use orosync_protocol::ticket::{Identity, MAX_GRANTED, MAX_ORIGINS, Role};
 use orosync_protocol::topic::TopicRef;
-use orosync_protocol::{Audience, OriginPattern, SessionId, SessionIds, TopicPattern};
+use orosync_protocol::{Audience, OriginPattern, SessionId, SessionIds, Topic, TopicPattern};
 
 use crate::{exceptions, json, zend};
 
@@ -314,7 +314,7 @@ pub(crate) struct TicketClaims {
 
 /// What the claims of a ticket say. A claim that is null counts as left out.
 pub(crate) fn ticket_claims(claims: Table<'_>) -> Result<TicketClaims, PhpException> {
-    const KNOWN: [&str; 6] = ["sub", "uid", "org", "role", "topics", "origins"];
+    const KNOWN: [&str; 7] = ["sub", "uid", "org", "role", "topics", "patterns", "origins"];
     let mut identity = Identity::anonymous();
     let mut origins = Vec::new();
     for (key, value) in claims.iter() {
@@ -326,7 +326,8 @@ pub(crate) fn ticket_claims(claims: Table<'_>) -> Result<TicketClaims, PhpExcept
             "uid" => identity.uid = Some(id("uid", value)?),
             "org" => identity.org = Some(id("org", value)?),
             "role" => identity.role = role(value)?,
-            "topics" => identity.granted = granted(value)?,
+            "topics" => identity.granted.topics = granted_topics(value)?,
+            "patterns" => identity.granted.patterns = granted_patterns(value)?,
             "origins" => origins = hosts(value)?,
             other => {
                 return Err(exceptions::encoding(&format!(
@@ -363,21 +364,37 @@ fn id(claim: &str, value: &Zval) -> Result<u64, PhpException> {
     }
 }
 
-fn granted(value: &Zval) -> Result<Vec<TopicPattern>, PhpException> {
-    let problem = |given: &str| {
-        exceptions::encoding(&format!("the claim \"topics\" must be a list of topic patterns, {given}"))
-    };
+fn granted_topics(value: &Zval) -> Result<Vec<Topic>, PhpException> {
+    granted("the claim \"topics\" must be a list of topics", value, |index, text| {
+        Topic::parse_bytes(text).map_err(|error| format!("the topic at index {index} {error}"))
+    })
+}
+
+fn granted_patterns(value: &Zval) -> Result<Vec<TopicPattern>, PhpException> {
+    granted("the claim \"patterns\" must be a list of topic patterns", value, |index, text| {
+        let text =
+            std::str::from_utf8(text).map_err(|_| format!("the pattern at index {index} is not UTF-8"))?;
+        TopicPattern::parse(text).map_err(|error| error.to_string())
+    })
+}
+
+fn granted<T>(
+    claim: &str,
+    value: &Zval,
+    parse: impl Fn(usize, &[u8]) -> Result<T, String>,
+) -> Result<Vec<T>, PhpException> {
+    let problem = |given: &str| exceptions::encoding(&format!("{claim}, {given}"));
     let list = value.array().ok_or_else(|| problem(&format!("{} given", type_name(value))))?;
     if list.len() > MAX_GRANTED {
         return Err(problem(&format!("at most {MAX_GRANTED}, {} given", list.len())));
     }
     list.values()
-        .map(|pattern| {
-            let text = pattern
-                .dereference()
-                .str()
-                .ok_or_else(|| problem(&format!("it holds {}", type_name(pattern))))?;
-            TopicPattern::parse(text).map_err(|error| problem(&error.to_string()))
+        .enumerate()
+        .map(|(index, granted)| {
+            let granted = granted.dereference();
+            let text =
+                granted.zend_str().ok_or_else(|| problem(&format!("it holds {}", type_name(granted))))?;
+            parse(index, text.as_bytes()).map_err(|error| problem(&error))
         })
         .collect()
 }

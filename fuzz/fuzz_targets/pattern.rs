@@ -14,7 +14,7 @@ fuzz_target!(|input: &str| {
     let Ok(pattern) = TopicPattern::parse(source) else { return };
     assert_eq!(pattern.as_str(), source);
     assert!(source.len() <= Topic::MAX_BYTES);
-    let names: Vec<&str> = captures(source).map(|(name, _)| name).collect();
+    let names = captures(source);
     // The other matcher tries everything: short topics will do.
     if topic.len() > 64 || names.len() > 6 {
         let _ = pattern.captures(topic);
@@ -32,27 +32,54 @@ fuzz_target!(|input: &str| {
     }
 });
 
-/// Name and kind of each capture.
-fn captures(source: &str) -> impl Iterator<Item = (&str, &str)> {
-    source.split('{').skip(1).map(|rest| {
-        let inside = rest.split('}').next().unwrap_or(rest);
-        inside.split_once(':').unwrap_or((inside, ""))
-    })
+/// The names of the captures of a checked pattern.
+fn captures(source: &str) -> Vec<&str> {
+    let mut names = Vec::new();
+    let mut rest = source;
+    while let Some(at) = rest.find(['{', '}']) {
+        let (_, tail) = rest.split_at(at);
+        rest = match doubled(tail) {
+            Some((_, after)) => after,
+            None => {
+                let (name, _, after) = capture(tail);
+                names.push(name);
+                after
+            }
+        };
+    }
+    names
+}
+
+/// Name and kind of the capture that a checked pattern goes on with, and what follows it.
+fn capture(source: &str) -> (&str, &str, &str) {
+    let (inside, after) = source[1..].split_once('}').expect("a checked pattern");
+    let (name, kind) = inside.split_once(':').unwrap_or((inside, ""));
+    (name, kind, after)
+}
+
+/// The brace that is written twice here, and what follows it.
+fn doubled(source: &str) -> Option<(&'static str, &str)> {
+    source
+        .strip_prefix("{{")
+        .map(|after| ("{", after))
+        .or_else(|| source.strip_prefix("}}").map(|after| ("}", after)))
 }
 
 /// Is there a way to divide `topic` among the pieces of the pattern? The captures of the first one found, last first.
 fn divides<'a>(source: &'a str, topic: &'a str, taken: &mut Vec<(&'a str, &'a str)>) -> bool {
-    let Some(open) = source.find('{') else { return source == topic };
-    let Some(rest) = topic.strip_prefix(&source[..open]) else { return false };
-    let close = open + source[open..].find('}').expect("a checked pattern");
-    let (name, kind) = captures(&source[open..=close]).next().expect("a capture");
+    let Some(at) = source.find(['{', '}']) else { return source == topic };
+    let Some(rest) = topic.strip_prefix(&source[..at]) else { return false };
+    if let Some((brace, after)) = doubled(&source[at..]) {
+        return rest.strip_prefix(brace).is_some_and(|rest| divides(after, rest, taken));
+    }
+    let (name, kind, after) = capture(&source[at..]);
     let fits = |text: &str| match kind {
         "int" => text.bytes().all(|c| c.is_ascii_digit()),
         "int_or_star" => text == "*" || text.bytes().all(|c| c.is_ascii_digit()),
         _ => !text.contains('/'),
     };
     (1..=rest.len()).filter(|end| rest.is_char_boundary(*end)).any(|end| {
-        let found = fits(&rest[..end]) && divides(&source[close + 1..], &rest[end..], taken);
+        let found = fits(&rest[..end]) && divides(after, &rest[end..], taken);
         if found {
             taken.push((name, &rest[..end]));
         }

@@ -7,8 +7,8 @@
 use jsonwebtoken::{Algorithm, EncodingKey};
 use libfuzzer_sys::fuzz_target;
 use orosync_fuzz::{SECRET, UNIX_NOW, verifiers};
-use orosync_protocol::OriginPattern;
 use orosync_protocol::ticket::{AUDIENCE, Claims, MAX_GRANTED, MAX_ORIGINS};
+use orosync_protocol::{OriginPattern, Topic, TopicPattern};
 
 fuzz_target!(|input: &[u8]| {
     let Ok(text) = std::str::from_utf8(input) else { return };
@@ -28,7 +28,12 @@ fuzz_target!(|input: &[u8]| {
         assert_eq!(written.aud, AUDIENCE);
         assert!(written.exp > UNIX_NOW && written.iat <= UNIX_NOW + 30 && verified.expires == written.exp);
         let identity = verified.identity;
-        assert!(identity.granted.len() <= MAX_GRANTED && written.origins.len() <= MAX_ORIGINS);
+        assert!(
+            written.topics.len() + written.patterns.len() <= MAX_GRANTED
+                && written.origins.len() <= MAX_ORIGINS
+        );
+        assert!(written.topics.iter().eq(identity.granted.topics.iter().map(Topic::as_str)));
+        assert!(written.patterns.iter().eq(identity.granted.patterns.iter().map(TopicPattern::as_str)));
         let origins = written.origins.iter().map(|host| host.to_ascii_lowercase());
         assert!(origins.eq(verified.origins.iter().map(OriginPattern::as_str)));
         assert_eq!((identity.role, identity.uid, identity.org), (written.role, written.uid, written.org));

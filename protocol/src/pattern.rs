@@ -2,8 +2,8 @@
 //!
 //! A pattern is a topic with captures. `{name}` takes one whole segment (between slashes), `{name:int}` digits,
 //! `{name:int_or_star}` digits or one literal `*`. The typed two may stand inside a segment, as in the topics of
-//! OroPlatform 1.x: `oro/email_event/user_{uid:int}_org_{org:int}`. Matching covers the whole topic, byte by byte, as
-//! OroSyncBundle's router does.
+//! OroPlatform 1.x: `oro/email_event/user_{uid:int}_org_{org:int}`. A brace that belongs to the topic is written twice: `{{`,
+//! `}}`. Matching covers the whole topic, byte by byte, as OroSyncBundle's router does.
 
 use std::fmt;
 
@@ -50,21 +50,28 @@ impl TopicPattern {
             return Err(PatternError::TooLong { bytes: source.len() });
         }
         let mut pieces: Vec<Piece> = Vec::new();
+        let mut literal = String::new();
         let mut rest = source;
-        while !rest.is_empty() {
-            let Some(open) = rest.find(['{', '}']) else {
-                pieces.push(Piece::Literal(rest.to_owned()));
-                break;
-            };
-            let (literal, tail) = rest.split_at(open);
+        while let Some(at) = rest.find(['{', '}']) {
+            let (text, tail) = rest.split_at(at);
+            literal.push_str(text);
+            if let Some((brace, after)) = doubled_brace(tail) {
+                literal.push(brace);
+                rest = after;
+                continue;
+            }
             if !literal.is_empty() {
-                pieces.push(Piece::Literal(literal.to_owned()));
+                pieces.push(Piece::Literal(std::mem::take(&mut literal)));
             }
             let Some((inside, after)) = tail.strip_prefix('{').and_then(|tail| tail.split_once('}')) else {
                 return Err(PatternError::Braces { pattern: source.to_owned() });
             };
             pieces.push(parse_capture(source, inside)?);
             rest = after;
+        }
+        literal.push_str(rest);
+        if !literal.is_empty() {
+            pieces.push(Piece::Literal(literal));
         }
         let pattern = Self { source: source.to_owned(), pieces };
         pattern.check_neighbours()?;
@@ -147,6 +154,11 @@ impl Kind {
     }
 }
 
+/// The brace that `text` begins with, if it stands there twice; with what follows.
+fn doubled_brace(text: &str) -> Option<(char, &str)> {
+    ['{', '}'].into_iter().find_map(|brace| Some((brace, text.strip_prefix(brace)?.strip_prefix(brace)?)))
+}
+
 fn parse_capture(pattern: &str, inside: &str) -> Result<Piece, PatternError> {
     let (name, kind) = inside.split_once(':').unwrap_or((inside, ""));
     let kind = match kind {
@@ -181,7 +193,7 @@ pub enum PatternError {
     },
     /// A brace without its partner.
     #[error(
-        "\"{pattern}\": a brace is not closed or not opened. Captures look like {{name}} or {{name:int}}"
+        "\"{pattern}\": a brace is not closed or not opened. Captures look like {{name}} or {{name:int}}; a brace of the topic is written twice"
     )]
     Braces {
         /// The pattern.
@@ -264,6 +276,21 @@ mod tests {
     }
 
     #[test]
+    fn a_brace_that_is_written_twice_is_the_topics_own() {
+        assert!(matches("acme/chat/{{x}}", "acme/chat/{x}"));
+        assert!(!matches("acme/chat/{{x}}", "acme/chat/general"));
+        assert!(!matches("acme/chat/{{x}}", "acme/chat/{{x}}"));
+        assert!(matches("{{{{}}}}", "{{}}"));
+        // What is left after the pairs is a capture.
+        assert!(matches("a/{{{id:int}}}", "a/{7}"));
+        assert!(!matches("a/{{{id:int}}}", "a/{x}"));
+        assert!(matches("}}/{x}/{{", "}/y/{"));
+        for source in ["a/{{x}", "a/{x}}", "a/{{{x", "a/}}}", "a/{{{x}}"] {
+            assert!(TopicPattern::parse(source).is_err(), "{source}");
+        }
+    }
+
+    #[test]
     fn what_cannot_be_read_says_so() {
         assert_eq!(TopicPattern::parse(""), Err(PatternError::Empty));
         assert!(matches!(TopicPattern::parse("a/{b"), Err(PatternError::Braces { .. })));
@@ -283,6 +310,16 @@ mod tests {
             let pattern = TopicPattern::parse(&name).unwrap();
             proptest::prop_assert!(pattern.captures(&name).is_some());
             proptest::prop_assert_eq!(pattern.captures(&other).is_some(), name == other);
+        }
+
+        #[test]
+        fn a_pattern_of_a_topic_whose_braces_are_doubled_matches_that_topic_alone(
+            topic in "[a{}/]{1,20}",
+            other in "[a{}/]{1,20}",
+        ) {
+            let pattern = TopicPattern::parse(&topic.replace('{', "{{").replace('}', "}}")).unwrap();
+            proptest::prop_assert!(pattern.captures(&topic).is_some());
+            proptest::prop_assert_eq!(pattern.captures(&other).is_some(), topic == other);
         }
 
         #[test]

@@ -101,9 +101,12 @@ pub struct TicketArgs {
     /// Back office, storefront, nobody, or a program that publishes [default: user with --user or --uid, else anonymous]
     #[arg(long, value_parser = roles())]
     pub role: Option<Role>,
+    /// A topic that is granted, for example acme/project/7; can be repeated
+    #[arg(long, value_name = "TOPIC", value_parser = topic)]
+    pub topic: Vec<Topic>,
     /// A pattern of topics that are granted, for example acme/orders/{id:int}; can be repeated
     #[arg(long, value_name = "PATTERN", value_parser = pattern)]
-    pub topic: Vec<TopicPattern>,
+    pub pattern: Vec<TopicPattern>,
     /// Seconds until it expires
     #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..))]
     pub ttl: u64,

@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use orosync_protocol::ticket::{Identity, Role, Verifier};
+use orosync_protocol::ticket::{Granted, Identity, Role, Verifier};
+use orosync_protocol::{Topic, TopicPattern};
 use tempfile::TempDir;
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
@@ -163,7 +164,17 @@ fn a_ticket_says_who_was_named() {
                 user: Some("admin".to_owned()),
                 uid: Some(7),
                 org: Some(1),
-                granted: Vec::new(),
+                granted: Granted::default(),
+            },
+        ),
+        (
+            vec!["--topic", "acme/chat/{x}", "--pattern", "acme/{id:int}"],
+            Identity {
+                granted: Granted {
+                    topics: vec![Topic::parse("acme/chat/{x}").unwrap()],
+                    patterns: vec![TopicPattern::parse("acme/{id:int}").unwrap()],
+                },
+                ..Identity::anonymous()
             },
         ),
         (

@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
 use orosync_protocol::OriginPattern;
-use orosync_protocol::ticket::{Identity, Role, Signer};
+use orosync_protocol::ticket::{Granted, Identity, Role, Signer};
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
 use tempfile::TempDir;
 
@@ -309,8 +309,13 @@ fn without_settings(command: &mut Command) {
 
 /// A ticket for this role; `uid` also makes the user name.
 pub fn ticket(role: Role, uid: Option<u64>) -> String {
-    let identity =
-        Identity { role, user: uid.map(|uid| format!("user{uid}")), uid, org: Some(1), granted: Vec::new() };
+    let identity = Identity {
+        role,
+        user: uid.map(|uid| format!("user{uid}")),
+        uid,
+        org: Some(1),
+        granted: Granted::default(),
+    };
     signer().mint(&identity, now(), 300, rand::random()).expect("a ticket")
 }
 

@@ -23,6 +23,7 @@ fn claims() -> Claims {
         uid: Some(7),
         org: Some(1),
         topics: Vec::new(),
+        patterns: Vec::new(),
         origins: Vec::new(),
         role: Role::User,
         iat: now(),

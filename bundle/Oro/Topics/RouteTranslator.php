@@ -13,6 +13,7 @@ use Oro\Bundle\SyncBundle\Topic\AbstractTopic;
 use Oro\Bundle\SyncBundle\Topic\BroadcastTopic;
 use Oro\Bundle\SyncBundle\Topic\SecuredTopic;
 use Oro\Bundle\SyncBundle\Topic\WebsocketPingTopic;
+use Orosync\Ticket\TopicPattern;
 
 /**
  * Says a websocket route and its handler in the words of the server's policies.
@@ -174,11 +175,11 @@ final class RouteTranslator
             if ($route->hasDefault($name)) {
                 throw new \UnexpectedValueException(sprintf('{%s} may be missing. Write it as two routes.', $name));
             }
-            $translated .= substr($pattern, $offset, $start - $offset) . '{' . $name . $kind . '}';
+            $translated .= TopicPattern::escape(substr($pattern, $offset, $start - $offset)) . '{' . $name . $kind . '}';
             $offset = $end;
         }
 
-        return $translated . substr($pattern, $offset);
+        return $translated . TopicPattern::escape(substr($pattern, $offset));
     }
 
     /** @param class-string $class */

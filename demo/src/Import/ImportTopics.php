@@ -7,6 +7,7 @@ namespace Demo\Import;
 use Demo\Entity\Role;
 use Demo\Entity\User;
 use Orosync\Ticket\TopicGrantInterface;
+use Orosync\Ticket\TopicPattern;
 use Symfony\Component\Security\Core\User\UserInterface;
 
 /** Imports are an administrator's: the server knows users and customers, and no roles beyond. */
@@ -14,6 +15,6 @@ final class ImportTopics implements TopicGrantInterface
 {
     public function topicsFor(UserInterface $user): iterable
     {
-        return $user instanceof User && $user->getRole() === Role::Admin ? ['demo/import/{id:int}'] : [];
+        return $user instanceof User && $user->getRole() === Role::Admin ? [new TopicPattern('demo/import/{id:int}')] : [];
     }
 }

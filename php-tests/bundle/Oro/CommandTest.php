@@ -76,6 +76,15 @@ final class CommandTest extends OroTestCase
         self::assertSame(['acme/fail/*' => 'user', 'acme/fail/{user_id:int}' => 'owner'], array_column($rules, 'subscribe', 'pattern'));
     }
 
+    public function testABraceThatIsNoCaptureMeansItself(): void
+    {
+        StandIns::register();
+        $route = new \Gos\Bundle\PubSubRouterBundle\Router\Route('acme/{a-b}/{room}/{', 'acme.odd');
+        $rules = (new RouteTranslator())->translate('acme.odd', $route, \Oro\Bundle\SyncBundle\Topic\BroadcastTopic::class)->rules;
+
+        self::assertSame(['acme/{{a-b}}/{room}/{{'], array_column($rules, 'pattern'));
+    }
+
     public function testAPartOfASegmentThatMayBeAnyTextIsReported(): void
     {
         $route = new \Gos\Bundle\PubSubRouterBundle\Router\Route('acme/user_{name}', 'x');

@@ -4,10 +4,13 @@ declare(strict_types=1);
 
 namespace Orosync\Tests\Ticket;
 
+use Orosync\Entry\Guard;
 use Orosync\Tests\Application\RecordingLogger;
 use Orosync\Tests\Application\User;
+use Orosync\Ticket\Grant;
 use Orosync\Ticket\TopicGrantInterface;
 use Orosync\Ticket\TopicGrants;
+use Orosync\Ticket\TopicPattern;
 use PHPUnit\Framework\TestCase;
 use Symfony\Component\Security\Core\Authentication\Token\Storage\TokenStorage;
 use Symfony\Component\Security\Core\Authentication\Token\UsernamePasswordToken;
@@ -15,23 +18,29 @@ use Symfony\Component\Security\Core\User\UserInterface;
 
 final class TopicGrantsTest extends TestCase
 {
-    public function testATicketCarriesWhatAllGrantsNameEachOnce(): void
+    public function testWhatAllServicesGrantIsThereEachOnce(): void
     {
-        $grants = self::grants([self::granting('acme/project/7', 'acme/news'), self::granting('acme/news', 'acme/room/{room}')]);
+        $grants = self::grants([
+            self::granting('acme/project/7', 'acme/news', '{room}', '7', 7),
+            self::granting('acme/news', new TopicPattern('{room}'), new TopicPattern('{room}')),
+        ]);
 
-        self::assertSame(['topics' => ['acme/project/7', 'acme/news', 'acme/room/{room}']], $grants->claimForCurrentUser());
+        self::assertSame(
+            [['topics', 'acme/project/7'], ['topics', 'acme/news'], ['topics', '{room}'], ['topics', '7'], ['topics', 7], ['patterns', '{room}']],
+            self::read($grants->forCurrentUser()),
+        );
     }
 
-    public function testWithoutAGrantATicketHasNoSuchClaim(): void
+    public function testWithoutAGrantThereIsNothing(): void
     {
-        self::assertSame([], self::grants([])->claimForCurrentUser());
-        self::assertSame([], self::grants([self::granting()])->claimForCurrentUser());
+        self::assertSame([], self::grants([])->forCurrentUser());
+        self::assertSame([], self::grants([self::granting()])->forCurrentUser());
     }
 
     public function testNobodyIsGrantedAnything(): void
     {
-        self::assertSame([], (new TopicGrants([self::granting('acme/news')], new TokenStorage(), new RecordingLogger()))->claimForCurrentUser());
-        self::assertSame([], (new TopicGrants([self::granting('acme/news')], null, new RecordingLogger()))->claimForCurrentUser());
+        self::assertSame([], (new TopicGrants([self::granting('acme/news')], new TokenStorage(), new Guard(new RecordingLogger())))->forCurrentUser());
+        self::assertSame([], (new TopicGrants([self::granting('acme/news')], null, new Guard(new RecordingLogger())))->forCurrentUser());
     }
 
     public function testAGrantThatFailsKeepsNobodyFromTheOthers(): void
@@ -44,7 +53,7 @@ final class TopicGrantsTest extends TestCase
         };
         $logger = new RecordingLogger();
 
-        self::assertSame(['topics' => ['acme/news']], self::grants([$failing, self::granting('acme/news')], $logger)->claimForCurrentUser());
+        self::assertSame([['topics', 'acme/news']], self::read(self::grants([$failing, self::granting('acme/news')], $logger)->forCurrentUser()));
         self::assertCount(1, $logger->lines('grants nothing: no projects today'));
     }
 
@@ -54,10 +63,20 @@ final class TopicGrantsTest extends TestCase
         $tokens = new TokenStorage();
         $tokens->setToken(new UsernamePasswordToken(new User('ann', 7, null), 'main'));
 
-        return new TopicGrants($grants, $tokens, $logger);
+        return new TopicGrants($grants, $tokens, new Guard($logger));
     }
 
-    private static function granting(string ...$topics): TopicGrantInterface
+    /**
+     * @param list<Grant> $grants
+     *
+     * @return list<array{string, mixed}>
+     */
+    private static function read(array $grants): array
+    {
+        return array_map(static fn (Grant $grant): array => [$grant->claim, $grant->text], $grants);
+    }
+
+    private static function granting(mixed ...$topics): TopicGrantInterface
     {
         return new class ($topics) implements TopicGrantInterface {
             public function __construct(private readonly array $topics)

@@ -27,6 +27,7 @@ $shown(['sub' => 'admin', 'uid' => 7, 'org' => 1, 'role' => 'user'], 60);
 $shown(['sub' => null, 'uid' => 0, 'role' => 'customer'], 1);
 $shown(['origins' => ['CRM.example.com', '*.shop.example', '[::1]', 'same host']], 1);
 $shown(['origins' => [], 'topics' => null], 1);
+$shown(['topics' => ['acme/chat/{x}'], 'patterns' => ['acme/{id:int}', 'acme/{{x}}']], 1);
 
 $status = static function (string $ticket) use ($server): string {
     $socket = stream_socket_client(str_replace('unix:', 'unix://', $server->endpoint));
@@ -44,6 +45,9 @@ foreach ([
     [['sub' => 7]], [['sub' => "caf\xe9"]], [['user' => 'admin']], [['orgg' => 1]], [[], 0], [[], 100_000],
     [['origins' => 'crm.example.com']], [['origins' => [1]]], [['origins' => ["caf\xe9"]]], [['origins' => ['https://crm.example.com/']]],
     [['origins' => ['a b']]], [['origins' => array_fill(0, 17, 'a')]], [['origins' => [str_repeat('a', 254)]]], [['origin' => []]],
+    [['topics' => 'acme/a']], [['topics' => ['acme/a', 7]]], [['topics' => ['acme/a', '']]], [['topics' => ["caf\xe9"]]],
+    [['topics' => ["acme/\n"]]], [['topics' => [str_repeat('a', 256)]]], [['patterns' => ['acme/{']]], [['patterns' => ["caf\xe9"]]],
+    [['topics' => array_fill(0, 51, 'a')]], [['topics' => array_fill(0, 25, 'a'), 'patterns' => array_fill(0, 26, 'a')]],
 ] as $arguments) {
     echo thrown(static fn () => $publisher->ticket(...$arguments)), "\n";
 }
@@ -53,6 +57,7 @@ foreach ([
 {"aud":"orosync","exp":true,"role":"customer","uid":0}
 {"aud":"orosync","exp":true,"origins":["crm.example.com","*.shop.example","[::1]","same host"],"role":"anonymous"}
 {"aud":"orosync","exp":true,"role":"anonymous"}
+{"aud":"orosync","exp":true,"patterns":["acme\/{id:int}","acme\/{{x}}"],"role":"anonymous","topics":["acme\/chat\/{x}"]}
 HTTP/1.1 101 Switching Protocols
 HTTP/1.1 401 Unauthorized
 idle
@@ -64,7 +69,7 @@ Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "uid
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "org" must be an int from 0 on, float given
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "sub" must be a string, int given
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "sub" is not UTF-8. Convert it first, for example with mb_convert_encoding()
-Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "user" is unknown. There are: sub, uid, org, role, topics, origins
+Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "user" is unknown. There are: sub, uid, org, role, topics, patterns, origins
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "orgg" is unknown. Did you mean "org"?
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the ttl must be from 1 to 86400 seconds, 0 given
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the ttl must be from 1 to 86400 seconds, 100000 given
@@ -76,3 +81,13 @@ Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "ori
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "origins" must be a list of hosts, at most 16, 17 given
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "origins" must be a list of hosts, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" is in it: 254 bytes long, hosts have at most 253
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "origin" is unknown. Did you mean "origins"?
+Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "topics" must be a list of topics, string given
+Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "topics" must be a list of topics, it holds int
+Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "topics" must be a list of topics, the topic at index 1 is empty. Give it a name such as oro/data/update
+Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "topics" must be a list of topics, the topic at index 0 is not UTF-8 (byte 0xE9 at position 3). Convert it first, for example with mb_convert_encoding()
+Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "topics" must be a list of topics, the topic at index 0 has the control character U+000A at position 5. Remove it
+Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "topics" must be a list of topics, the topic at index 0 is 256 bytes long, at most 255 are possible. Shorten it
+Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "patterns" must be a list of topic patterns, "acme/{": a brace is not closed or not opened. Captures look like {name} or {name:int}; a brace of the topic is written twice
+Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "patterns" must be a list of topic patterns, the pattern at index 0 is not UTF-8
+Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "topics" must be a list of topics, at most 50, 51 given
+Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): no ticket could be minted: it would grant 51 topics, at most 50 are taken. Grant fewer, by patterns

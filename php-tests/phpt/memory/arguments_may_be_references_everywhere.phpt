@@ -33,19 +33,20 @@ echo thrown(fn () => new Orosync\Publisher(new RunsAsString(fn () => throw new D
 // No code runs for claims and names; references and what is no string are told apart.
 $name = own('anna');
 $topics = [own('acme/{n}')];
+$patterns = [own('acme/{n}')];
 $origins = [own('example.org')];
-$claims = ['sub' => &$name, 'role' => 'user', 'topics' => &$topics, 'origins' => &$origins];
+$claims = ['sub' => &$name, 'role' => 'user', 'topics' => &$topics, 'patterns' => &$patterns, 'origins' => &$origins];
 $claims['self'] = &$claims;
 echo thrown(fn () => $publisher->ticket($claims)), "\n";
 unset($claims['self']);
 $payload = json_decode(base64_decode(explode('.', $publisher->ticket($claims))[1]), true);
-echo $payload['sub'], ' ', json_encode($payload['topics'], JSON_UNESCAPED_SLASHES), ' ', json_encode($payload['origins']), "\n";
+echo $payload['sub'], ' ', json_encode([$payload['topics'], $payload['patterns']], JSON_UNESCAPED_SLASHES), ' ', json_encode($payload['origins']), "\n";
 echo thrown(fn () => $publisher->ticket(['sub' => new RunsAsString(fn () => 1)])), "\n";
 echo json_encode($publisher->disconnect(['role' => 'user', 'user' => &$name])), "\n";
 echo thrown(fn () => $publisher->disconnect(['role' => 'user', 'user' => new RunsAsString(fn () => 1)])), "\n";
 
 // An option's list of ids that is a reference, and one that holds references.
-$ids = [&$name, &$topics[0]];
+$ids = [&$name, &$topics[0], &$patterns[0]];
 $publisher->publish('oro/ping', 'excluding', ['exclude' => &$ids]);
 
 $publisher->flush(LIMIT);
@@ -54,8 +55,8 @@ echo implode("\n", $watcher->all()), "\n";
 true
 true
 DomainException: mine
-Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "self" is unknown. There are: sub, uid, org, role, topics, origins
-anna ["acme/{n}"] ["example.org"]
+Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "self" is unknown. There are: sub, uid, org, role, topics, patterns, origins
+anna [["acme/{n}"],["acme/{n}"]] ["example.org"]
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "sub" must be a string, RunsAsString given
 true
 Orosync\Exception\EncodingException: Orosync\Publisher::disconnect(): "user" must be a string in UTF-8 that is not empty, RunsAsString given

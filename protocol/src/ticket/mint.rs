@@ -4,7 +4,7 @@ use std::fmt;
 
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 
-use super::{AUDIENCE, Claims, Identity, MAX_TICKET_BYTES, MIN_SECRET_BYTES};
+use super::{AUDIENCE, Claims, Identity, MAX_GRANTED, MAX_TICKET_BYTES, MIN_SECRET_BYTES};
 use crate::OriginPattern;
 
 /// Signs tickets with the shared secret (HS256).
@@ -38,12 +38,17 @@ impl Signer {
         ttl_seconds: u64,
         id: u128,
     ) -> Result<String, MintError> {
+        let granted = identity.granted.topics.len() + identity.granted.patterns.len();
+        if granted > MAX_GRANTED {
+            return Err(MintError::TooManyGranted { count: granted });
+        }
         let claims = Claims {
             aud: AUDIENCE.to_owned(),
             sub: identity.user.clone(),
             uid: identity.uid,
             org: identity.org,
-            topics: identity.granted.iter().map(|pattern| pattern.as_str().to_owned()).collect(),
+            topics: identity.granted.topics.iter().map(|topic| topic.as_str().to_owned()).collect(),
+            patterns: identity.granted.patterns.iter().map(|pattern| pattern.as_str().to_owned()).collect(),
             origins: origins.iter().map(|host| host.as_str().to_owned()).collect(),
             role: identity.role,
             iat: now,
@@ -68,6 +73,12 @@ impl fmt::Debug for Signer {
 /// Why there is no ticket.
 #[derive(Debug, thiserror::Error)]
 pub enum MintError {
+    /// More topics and patterns than anybody takes.
+    #[error("it would grant {count} topics, at most {MAX_GRANTED} are taken. Grant fewer, by patterns")]
+    TooManyGranted {
+        /// How many there are.
+        count: usize,
+    },
     /// Longer than anybody takes.
     #[error(
         "it would have {bytes} bytes, at most {MAX_TICKET_BYTES} are taken. Grant fewer topics, by patterns, or use a shorter \

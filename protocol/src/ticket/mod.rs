@@ -12,6 +12,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::pattern::TopicPattern;
+use crate::topic::Topic;
 
 pub use mint::{MintError, Signer};
 pub use verify::{TicketError, Verifier};
@@ -26,7 +27,7 @@ pub const CHALLENGE: &str = "Bearer realm=\"orosync\"";
 /// The shortest secret, in bytes: HS256 wants a key as long as its hash (RFC 7518, 3.2).
 pub const MIN_SECRET_BYTES: usize = 32;
 
-/// The most patterns in one ticket: a ticket travels in a URL.
+/// The most topics and patterns in one ticket, counted together: a ticket travels in a URL.
 pub const MAX_GRANTED: usize = 50;
 
 /// The most hosts in one ticket, for the same reason.
@@ -79,14 +80,31 @@ pub struct Identity {
     pub uid: Option<u64>,
     /// The organization's id.
     pub org: Option<u64>,
-    /// Topics that the application has granted: they count where a policy says `granted`.
-    pub granted: Vec<TopicPattern>,
+    /// What the application has granted.
+    pub granted: Granted,
+}
+
+/// Topics that an application grants to one user; they count where a policy says `granted`. At most [`MAX_GRANTED`] of both.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Granted {
+    /// These topics, to the letter: a name that a user has chosen grants nothing else.
+    pub topics: Vec<Topic>,
+    /// All topics that match one of these.
+    pub patterns: Vec<TopicPattern>,
+}
+
+impl Granted {
+    /// Whether this topic is among them.
+    pub fn includes(&self, topic: &str) -> bool {
+        self.topics.iter().any(|granted| granted.as_str() == topic)
+            || self.patterns.iter().any(|pattern| pattern.captures(topic).is_some())
+    }
 }
 
 impl Identity {
     /// Somebody without a ticket.
     pub fn anonymous() -> Self {
-        Self { role: Role::Anonymous, user: None, uid: None, org: None, granted: Vec::new() }
+        Self { role: Role::Anonymous, user: None, uid: None, org: None, granted: Granted::default() }
     }
 }
 
@@ -104,9 +122,12 @@ pub struct Claims {
     /// The organization's id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub org: Option<u64>,
-    /// Patterns of topics that the application grants; at most [`MAX_GRANTED`].
+    /// Topics that the application grants, to the letter; with `patterns` at most [`MAX_GRANTED`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub topics: Vec<String>,
+    /// Patterns of topics that it grants.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub patterns: Vec<String>,
     /// Hosts whose pages may use it ([`OriginPattern`](crate::OriginPattern)); at most [`MAX_ORIGINS`]. None: any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub origins: Vec<String>,
@@ -151,6 +172,13 @@ mod tests {
         let longest = of((MAX_TICKET_BYTES - around_the_name) / 4 * 3).unwrap();
         assert!(longest.len() <= MAX_TICKET_BYTES && longest.len() > MAX_TICKET_BYTES - 8);
         assert!(verifier().verify(&longest, 1_000_000).is_ok());
+        let granted = |count| {
+            let patterns = vec![TopicPattern::parse("a").unwrap(); count];
+            let granted = Granted { topics: vec![Topic::parse("a").unwrap(); 25], patterns };
+            signer().mint(&Identity { granted, ..Identity::anonymous() }, 1_000_000, 300, 1)
+        };
+        assert!(verifier().verify(&granted(25).unwrap(), 1_000_000).is_ok());
+        assert!(matches!(granted(26), Err(MintError::TooManyGranted { count: 51 })));
         let error = of(9000).unwrap_err();
         assert!(matches!(error, MintError::TooLong { bytes } if bytes > 12_000), "{error}");
         assert!(error.to_string().contains(&format!("at most {MAX_TICKET_BYTES}")), "{error}");
@@ -164,10 +192,14 @@ mod tests {
             org in proptest::option::of(0..u64::MAX),
             role in prop_oneof![Just(Role::User), Just(Role::Customer), Just(Role::Anonymous), Just(Role::Publisher)],
             id in any::<u128>(),
-            granted in proptest::collection::vec("[a-z/]{1,20}", 0..4),
+            topics in proptest::collection::vec("[a-z/{}]{1,20}", 0..4),
+            patterns in proptest::collection::vec("[a-z/]{1,20}(\\{\\{|\\}\\}|/\\{id\\})?", 0..4),
             origins in proptest::collection::vec(r"(\*\.)?[a-z0-9_-]{1,20}(\.[a-z]{1,10})?", 0..=MAX_ORIGINS),
         ) {
-            let granted = granted.iter().map(|pattern| TopicPattern::parse(pattern).unwrap()).collect();
+            let granted = Granted {
+                topics: topics.iter().map(|topic| Topic::parse(topic).unwrap()).collect(),
+                patterns: patterns.iter().map(|pattern| TopicPattern::parse(pattern).unwrap()).collect(),
+            };
             let identity = Identity { role, user, uid, org, granted };
             let origins: Vec<_> = origins.iter().map(|host| OriginPattern::parse(host).unwrap()).collect();
             let ticket = signer().mint_for_pages(&identity, &origins, 1_000_000, 300, id).unwrap();
@@ -230,14 +262,19 @@ mod tests {
         assert!(matches!(verifier().verify("", 1_000_000), Err(TicketError::Malformed { .. })));
     }
 
-    /// A user's ticket with these topics and origins, as whoever has the secret may write them.
-    fn verify(topics: Vec<String>, origins: Vec<String>) -> Result<verify::Verified, TicketError> {
+    /// A user's ticket with these claims, as whoever has the secret may write them.
+    fn verify(
+        topics: Vec<String>,
+        patterns: Vec<String>,
+        origins: Vec<String>,
+    ) -> Result<verify::Verified, TicketError> {
         let claims = Claims {
             aud: AUDIENCE.to_owned(),
             sub: None,
             uid: None,
             org: None,
             topics,
+            patterns,
             origins,
             role: Role::User,
             iat: 1,
@@ -251,16 +288,33 @@ mod tests {
     }
 
     #[test]
-    fn what_is_granted_is_read_as_patterns_and_bounded() {
-        let verify = |topics| verify(topics, Vec::new());
-        assert!(verify(vec!["acme/{id:int}".to_owned()]).is_ok());
-        assert!(matches!(verify(vec!["acme/{".to_owned()]), Err(TicketError::Malformed { .. })));
-        assert!(matches!(verify(vec!["a".to_owned(); 51]), Err(TicketError::Malformed { .. })));
+    fn what_is_granted_is_read_as_topics_or_as_patterns_and_bounded() {
+        let list = |texts: &[&str]| texts.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let verify = |topics: &[&str], patterns: &[&str]| verify(list(topics), list(patterns), Vec::new());
+        let granted = verify(&["acme/chat/{x}"], &["acme/{id:int}"]).unwrap().identity.granted;
+        assert!(granted.includes("acme/chat/{x}") && granted.includes("acme/7"));
+        assert!(!granted.includes("acme/chat/general") && !granted.includes("acme/{id:int}"));
+        assert!(verify(&["acme/{"], &[]).is_ok(), "any topic is one");
+        for (topics, patterns, problem) in [
+            (&[][..], &["acme/{"][..], "patterns: \"acme/{\": a brace is not closed"),
+            (&[""], &[], "topics: \"\" is empty"),
+            (&["acme/\n"], &[], "topics: \"acme/\\n\" has the control character U+000A at position 5"),
+        ] {
+            let error = verify(topics, patterns).unwrap_err().to_string();
+            assert!(error.contains(problem), "{error}");
+        }
+        assert!(verify(&["a"; 25], &["a"; 25]).is_ok());
+        for (topics, patterns) in [(51, 0), (0, 51), (25, 26)] {
+            let error = verify(&vec!["a"; topics], &vec!["a"; patterns]).unwrap_err().to_string();
+            assert!(error.contains("it grants 51 topics, at most 50 are possible"), "{error}");
+        }
     }
 
     #[test]
     fn origins_are_read_as_hosts_and_bounded() {
-        let verify = |origins: &[&str]| verify(Vec::new(), origins.iter().map(ToString::to_string).collect());
+        let verify = |origins: &[&str]| {
+            verify(Vec::new(), Vec::new(), origins.iter().map(ToString::to_string).collect())
+        };
         assert!(verify(&[]).unwrap().origins.is_empty());
         let read = verify(&["CRM.example.com", "*.example.com"]).unwrap().origins;
         assert_eq!(

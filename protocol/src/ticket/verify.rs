@@ -6,9 +6,10 @@ use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 
 use super::mint::{ShortSecret, check_length};
-use super::{AUDIENCE, Claims, Identity, MAX_GRANTED, MAX_ORIGINS, MAX_TICKET_BYTES};
+use super::{AUDIENCE, Claims, Granted, Identity, MAX_GRANTED, MAX_ORIGINS, MAX_TICKET_BYTES};
 use crate::origin::OriginPattern;
 use crate::pattern::TopicPattern;
+use crate::topic::Topic;
 
 /// How far in the future a ticket may have been minted, or begin, in seconds: clocks differ (OroPlatform 4.2 and later: the same).
 const CLOCK_SKEW_SECONDS: u64 = 30;
@@ -72,7 +73,7 @@ impl Verifier {
         if begins > now.saturating_add(CLOCK_SKEW_SECONDS) {
             return Err(TicketError::NotYetValid { seconds: begins - now });
         }
-        let granted = granted(&claims.topics)?;
+        let granted = granted(&claims.topics, &claims.patterns)?;
         let origins = origins(&claims.origins)?;
         Ok(Verified {
             identity: Identity {
@@ -103,14 +104,24 @@ impl fmt::Debug for Verifier {
     }
 }
 
-fn granted(topics: &[String]) -> Result<Vec<TopicPattern>, TicketError> {
-    if topics.len() > MAX_GRANTED {
-        let problem = format!("it grants {} topics, at most {MAX_GRANTED} are possible", topics.len());
+fn granted(topics: &[String], patterns: &[String]) -> Result<Granted, TicketError> {
+    let count = topics.len() + patterns.len();
+    if count > MAX_GRANTED {
+        let problem = format!("it grants {count} topics, at most {MAX_GRANTED} are possible");
         return Err(TicketError::Malformed { problem });
     }
-    let parse = |topic: &String| TopicPattern::parse(topic);
-    let patterns = topics.iter().map(parse).collect::<Result<_, _>>();
-    patterns.map_err(|error| TicketError::Malformed { problem: format!("topics: {error}") })
+    let topic = |name: &String| {
+        Topic::parse(name)
+            .map_err(|error| TicketError::Malformed { problem: format!("topics: {name:?} {error}") })
+    };
+    let pattern = |source: &String| {
+        TopicPattern::parse(source)
+            .map_err(|error| TicketError::Malformed { problem: format!("patterns: {error}") })
+    };
+    Ok(Granted {
+        topics: topics.iter().map(topic).collect::<Result<_, _>>()?,
+        patterns: patterns.iter().map(pattern).collect::<Result<_, _>>()?,
+    })
 }
 
 fn origins(hosts: &[String]) -> Result<Vec<OriginPattern>, TicketError> {

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use orosync_protocol::ticket::{Identity, Role};
+use orosync_protocol::ticket::{Granted, Identity, Role};
 
 use super::{Failure, mint, output_failed, signer};
 use crate::cli::TicketArgs;
@@ -26,6 +26,6 @@ fn identity(arguments: &TicketArgs) -> Identity {
         user: arguments.user.clone(),
         uid: arguments.uid,
         org: arguments.org,
-        granted: arguments.topic.clone(),
+        granted: Granted { topics: arguments.topic.clone(), patterns: arguments.pattern.clone() },
     }
 }

@@ -162,9 +162,7 @@ impl Policies {
             (Subscribe::Customer, role) => matches!(role, Role::Customer | Role::User),
             (Subscribe::User, role) => role == Role::User,
             (Subscribe::Owner, _) => rule.owns(identity, topic),
-            (Subscribe::Granted, _) => {
-                identity.granted.iter().any(|pattern| pattern.captures(topic).is_some())
-            }
+            (Subscribe::Granted, _) => identity.granted.includes(topic),
         })
     }
 
@@ -229,6 +227,9 @@ impl Refusal {
 
 #[cfg(test)]
 mod tests {
+    use orosync_protocol::Topic;
+    use orosync_protocol::ticket::Granted;
+
     use super::*;
 
     const REFUSED: Decision = Decision::Refused(Refusal::NotAllowed);
@@ -290,13 +291,17 @@ mod tests {
 
     #[test]
     fn a_grant_counts_for_its_topics_and_only_where_the_policy_says_so() {
-        let granted = vec![TopicPattern::parse("acme/{id:int}").unwrap()];
+        let granted = Granted {
+            topics: vec![Topic::parse("acme/{name}").unwrap(), Topic::parse("acme/9").unwrap()],
+            patterns: vec![TopicPattern::parse("acme/{id:int}").unwrap()],
+        };
         let customer = Identity { role: Role::Customer, granted, ..Identity::anonymous() };
         let policies = Policies::new(vec![
             rule("acme/9", Subscribe::User, Publish::Nobody),
             rule("acme/{any}", Subscribe::Granted, Publish::Nobody),
         ]);
         assert_eq!(policies.may_subscribe(&customer, "acme/7"), Decision::Allowed);
+        assert_eq!(policies.may_subscribe(&customer, "acme/{name}"), Decision::Allowed);
         assert_eq!(policies.may_subscribe(&customer, "acme/x"), REFUSED);
         assert_eq!(policies.may_subscribe(&customer, "acme/9"), REFUSED);
     }

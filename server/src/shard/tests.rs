@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use orosync_protocol::link_frame::{BATCH_MESSAGES, Message, PublisherFrame, Refusals, ServerFrame};
-use orosync_protocol::ticket::{Identity, Role, Signer, Verifier};
+use orosync_protocol::ticket::{Granted, Identity, Role, Signer, Verifier};
 use orosync_protocol::{
     Audience, OriginPattern, Payload, PublisherId, Seq, SessionIds, Subprotocol, Topic, TopicPattern,
 };
@@ -883,7 +883,7 @@ fn a_ticket_grants_what_the_policy_leaves_to_the_application() {
         TopicRule::new(pattern, Subscribe::Granted, Publish::Publisher).unwrap()
     };
     stage.follow(vec![rule("acme/orders/{id:int}")]);
-    let granted = vec![TopicPattern::parse("acme/orders/7").unwrap()];
+    let granted = Granted { topics: vec![Topic::parse("acme/orders/7").unwrap()], ..Granted::default() };
     let slot = stage.browser(WAMP, &Identity { granted, ..user(1) });
     stage.say(slot, r#"[5,"acme/orders/8"]"#);
     assert!(stage.texts(slot)[0].starts_with(r#"[4,"acme\/orders\/8""#));
