@@ -86,16 +86,21 @@ final class PublishingCollector extends DataCollector implements LateDataCollect
         return $this->data['failureCount'];
     }
 
-    /** Why this request has sent nothing; null: it has sent something, or tried to and the records say what happened. */
-    public function getSilence(): ?string
+    /** What is wrong with the link, so that nothing that is published arrives now; null: nothing is known of that. */
+    public function getTrouble(): ?string
     {
         $status = $this->data['status'];
 
         return match (true) {
-            null !== $status && PublisherStatus::ABSENT === $status['state'] =>
+            null === $status || 'connected' === $status['state'] => null,
+            PublisherStatus::ABSENT === $status['state'] =>
                 'Nothing can be sent: ' . ($status['lastError'] ?? 'no reason is known.'),
-            0 === $this->getCount() => 'This request has published nothing.',
-            default => null,
+            null === $status['lastError'] => null,
+            default => sprintf(
+                'Not connected to %s: %s. What was accepted waits for the server.',
+                $status['endpoint'],
+                rtrim($status['lastError'], '.'),
+            ),
         };
     }
 }

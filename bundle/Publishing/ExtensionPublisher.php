@@ -123,7 +123,7 @@ final class ExtensionPublisher implements PublisherInterface, TicketIssuerInterf
         $status = $this->status();
         if ('waiting' === $status->state) {
             $this->lostConnection->met(
-                LogLevel::WARNING,
+                LogLevel::ERROR,
                 'The server of live notifications does not answer at {endpoint} ({last_error}). '
                 . 'Messages wait and are sent when it is back.',
                 ['endpoint' => $status->endpoint, 'last_error' => $status->lastError ?? 'no error'],

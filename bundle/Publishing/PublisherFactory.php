@@ -61,7 +61,7 @@ final class PublisherFactory
                 return $this->absent(LogLevel::INFO, 'the backend endpoint is empty, which switches them off.');
             }
             if (!\extension_loaded('orosync')) {
-                return $this->absent(LogLevel::WARNING, sprintf(
+                return $this->absent(LogLevel::ERROR, sprintf(
                     'the PHP extension "orosync" is not loaded (%s). '
                     . 'Install it and add "extension=orosync" to this PHP\'s configuration.',
                     \PHP_SAPI,

@@ -9,6 +9,9 @@ use Orosync\Publishing\ExtensionPublisher;
 use Orosync\Publishing\PublisherInterface;
 use Orosync\Tests\FreshApplication\Kernel;
 use Orosync\Tests\FreshApplication\Project;
+use Orosync\Tests\Wait;
+use PHPUnit\Framework\Attributes\Group;
+use PHPUnit\Framework\Attributes\RequiresPhpExtension;
 use PHPUnit\Framework\TestCase;
 use Symfony\Bundle\FrameworkBundle\KernelBrowser;
 use Symfony\Bundle\WebProfilerBundle\WebProfilerBundle;
@@ -81,6 +84,28 @@ final class ProfilerPanelTest extends TestCase
 
         $this->panelOf($browser, '/');
         self::assertStringContainsString('sf-toolbar-status-yellow', $this->toolbarOf($browser)->attr('class'));
+    }
+
+    /**
+     * @group extension
+     *
+     * @requires extension orosync
+     */
+    #[Group('extension')]
+    #[RequiresPhpExtension('orosync')]
+    public function testAServerThatDoesNotAnswerIsSaidInTheToolbar(): void
+    {
+        $browser = $this->browser("orosync: {backend: '//127.0.0.1:1'}");
+        $browser->disableReboot();
+        Wait::until(
+            fn (): bool => str_contains($this->panelOf($browser, '/publish'), 'Not connected to ws://127.0.0.1:1/: '),
+            static fn (): string => (string) $browser->getResponse()->getContent(),
+        );
+
+        $this->panelOf($browser, '/');
+        $toolbar = $this->toolbarOf($browser);
+        self::assertStringContainsString('sf-toolbar-status-yellow', $toolbar->attr('class'));
+        self::assertStringContainsString('What was accepted waits for the server.', $toolbar->text());
     }
 
     public function testAMissingSecretIsNamed(): void

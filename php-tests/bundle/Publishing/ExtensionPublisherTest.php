@@ -68,7 +68,7 @@ final class ExtensionPublisherTest extends PublisherContractTestCase
             $publisher->reportOutage();
         }
 
-        self::assertCount(1, $this->logger->lines('warning: The server of live notifications does not answer at ws://127.0.0.1:1/ ('));
+        self::assertCount(1, $this->logger->lines('error: The server of live notifications does not answer at ws://127.0.0.1:1/ ('));
     }
 
     public function testSettingsThatCannotWorkAreLoggedOnceAndThrowNothing(): void

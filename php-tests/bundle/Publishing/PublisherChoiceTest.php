@@ -44,7 +44,7 @@ final class PublisherChoiceTest extends ApplicationTestCase
         if (!\extension_loaded('orosync')) {
             yield 'no extension' => [
                 [], [],
-                'warning: Live notifications are not sent: the PHP extension "orosync" is not loaded (cli). Install it and add "extension=orosync" to this PHP\'s configuration.',
+                'error: Live notifications are not sent: the PHP extension "orosync" is not loaded (cli). Install it and add "extension=orosync" to this PHP\'s configuration.',
             ];
         } else {
             yield 'an empty secret' => [
