@@ -1,6 +1,7 @@
 //! A certificate that nobody else trusts, made anew for each test.
 
 use std::fs;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -22,8 +23,16 @@ impl Certificate {
 
     /// A new one.
     pub fn new() -> Self {
-        let CertifiedKey { cert, signing_key } =
-            generate_simple_self_signed([Self::NAME.to_owned()]).expect("a certificate");
+        Self::of(vec![Self::NAME.to_owned()])
+    }
+
+    /// A new one, also for this address.
+    pub fn with_address(address: IpAddr) -> Self {
+        Self::of(vec![Self::NAME.to_owned(), address.to_string()])
+    }
+
+    fn of(names: Vec<String>) -> Self {
+        let CertifiedKey { cert, signing_key } = generate_simple_self_signed(names).expect("a certificate");
         Self { pem: cert.pem(), key_pem: signing_key.serialize_pem(), der: cert.der().clone() }
     }
 

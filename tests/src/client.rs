@@ -1,11 +1,11 @@
 //! A WAMP v1 client that sees every byte: its own handshake, its own frames. Masks with zeros, which is allowed.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 
 use orosync_protocol::ticket::Role;
-use rustix::net::sockopt;
+use rustix::net::{AddressFamily, SocketType, sockopt};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, StreamOwned};
 
@@ -82,9 +82,18 @@ impl Client {
 
     /// The same over TLS, with a server that has this certificate.
     pub fn connect_tls(address: SocketAddr, certificate: &Certificate) -> Self {
+        Self::over_tls(tcp_to(address), certificate)
+    }
+
+    /// The same from this address of the machine.
+    pub fn connect_tls_from(source: IpAddr, address: SocketAddr, certificate: &Certificate) -> Self {
+        Self::over_tls(tcp_from(source, address), certificate)
+    }
+
+    fn over_tls(stream: TcpStream, certificate: &Certificate) -> Self {
         let name = ServerName::try_from(Certificate::NAME).expect("a name");
         let connection = ClientConnection::new(certificate.client_config(), name).expect("a TLS client");
-        Self::over(Stream::Tls(Box::new(StreamOwned::new(connection, tcp_to(address)))))
+        Self::over(Stream::Tls(Box::new(StreamOwned::new(connection, stream))))
     }
 
     fn over(stream: Stream) -> Self {
@@ -287,7 +296,17 @@ impl Client {
 }
 
 fn tcp_to(address: SocketAddr) -> TcpStream {
-    let stream = TcpStream::connect(address).expect("the server listens");
+    patient(TcpStream::connect(address).expect("the server listens"))
+}
+
+fn tcp_from(source: IpAddr, address: SocketAddr) -> TcpStream {
+    let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
+    rustix::net::bind(&socket, &SocketAddr::from((source, 0))).expect("an address of this machine");
+    rustix::net::connect(&socket, &address).expect("the server listens");
+    patient(TcpStream::from(socket))
+}
+
+fn patient(stream: TcpStream) -> TcpStream {
     stream.set_nodelay(true).expect("a socket option");
     stream.set_read_timeout(Some(LIMIT)).expect("a socket option");
     stream

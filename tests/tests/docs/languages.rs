@@ -1,12 +1,12 @@
 //! A checker for each language of a block: whatever knows the language best and is at hand.
 
-use std::path::Path;
 use std::process::Command;
 
 use orosync_tests::SECRET;
 
 use crate::markdown::{Block, repository};
 use crate::place::{Place, as_php, extension_setting, run};
+use crate::reverse_proxies;
 
 /// Names that exist, and values that can work.
 const PHP_INI: &str = r#"
@@ -47,7 +47,7 @@ pub(crate) fn check(block: &Block, place: &Place) -> Result<(), String> {
         "php" => run(Command::new("php").args(["-n", "-l"]), &as_php(&text)).map(drop),
         "toml" => check_toml(&text, place),
         "ini" => check_ini(&text, place),
-        "nginx" => check_nginx(&text, place),
+        "nginx" | "apache" | "haproxy" | "caddy" => reverse_proxies::check(block, place),
         "yaml" => run_php(YAML, &text),
         "twig" => run_php(TWIG, &text).and_then(|()| check_scripts(&text, place)),
         "html" => check_scripts(&text, place),
@@ -105,21 +105,6 @@ fn check_ini(text: &str, place: &Place) -> Result<(), String> {
     command.env("PHP_INI_SCAN_DIR", "").env("OROSYNC_AUTH__SECRET", SECRET).arg("-c").arg(file);
     command.args(["-d", &extension_setting(), "-d", "display_errors=stderr", "-r", PHP_INI]);
     run(&mut command, text).map(drop)
-}
-
-/// Within a server of its own.
-fn check_nginx(text: &str, place: &Place) -> Result<(), String> {
-    let folder = place.path("nginx").display().to_string();
-    let configuration = format!(
-        "pid {folder}.pid;\nevents {{}}\nhttp {{\naccess_log off;\nclient_body_temp_path {folder}.body;\n\
-         proxy_temp_path {folder}.proxy;\nfastcgi_temp_path {folder}.fastcgi;\nuwsgi_temp_path {folder}.uwsgi;\n\
-         scgi_temp_path {folder}.scgi;\nserver {{\nlisten unix:{folder}.sock;\n{text}}}\n}}\n"
-    );
-    let file = place.write("nginx.conf", &configuration);
-    let program = Path::new("/usr/sbin/nginx");
-    let program = if program.exists() { program } else { Path::new("nginx") };
-    let log = place.path("nginx.log");
-    run(Command::new(program).args(["-t", "-q", "-e"]).arg(log).arg("-c").arg(file), "").map(drop)
 }
 
 fn check_scripts(html: &str, place: &Place) -> Result<(), String> {

@@ -7,6 +7,7 @@ mod languages;
 mod markdown;
 mod place;
 mod promises;
+mod reverse_proxies;
 mod statements;
 mod transcripts;
 

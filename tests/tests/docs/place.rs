@@ -17,6 +17,9 @@ use tempfile::TempDir;
 /// The longest that an example may take.
 const LIMIT_SECONDS: &str = "60";
 
+/// The server's unix socket.
+const SOCKET: &str = "socket";
+
 /// See the module.
 pub(crate) struct Place {
     server: Server,
@@ -27,9 +30,18 @@ pub(crate) struct Place {
 impl Place {
     /// A new one, with a server of its own.
     pub(crate) fn new() -> Self {
-        let mut server = Server::start();
-        let admin = logged_admin_address(&mut server);
+        Self::with("")
+    }
+
+    /// The same with more lines of the server's configuration.
+    pub(crate) fn with(configuration: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary directory");
+        let mut server = Server::start_with(&format!(
+            "bind = [\"127.0.0.1:0\", \"unix:{}\", \"127.0.0.1:0 proxy_protocol\"]\n\
+             trusted_proxies = [\"127.0.0.1\", \"unix:\"]\n{configuration}",
+            folder.path().join(SOCKET).display()
+        ));
+        let admin = logged_admin_address(&mut server);
         for directory in ["bin", "etc"] {
             fs::create_dir(folder.path().join(directory)).expect("a directory");
         }
@@ -46,6 +58,11 @@ impl Place {
         &self.server
     }
 
+    /// The same, to read its log.
+    pub(crate) fn server_mut(&mut self) -> &mut Server {
+        &mut self.server
+    }
+
     /// A file of the folder.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
@@ -54,9 +71,10 @@ impl Place {
     /// What a document says, with the places of this test.
     pub(crate) fn translate(&self, text: &str) -> String {
         text.replace("/etc/orosync", &self.path("etc").display().to_string())
-            .replace("/run/orosync/orosync.sock", &self.server.socket().display().to_string())
+            .replace("/run/orosync/orosync.sock", &self.path(SOCKET).display().to_string())
             .replace("127.0.0.1:8080", &self.server.address().to_string())
             .replace("127.0.0.1:8081", &self.admin)
+            .replace("127.0.0.1:8082", &self.server.address_with("proxy_protocol").to_string())
     }
 
     /// Writes a file and gives its path.

@@ -1,0 +1,343 @@
+//! The reverse proxies of `docs/deploy.md`, really run: each block of their languages within the smallest configuration that
+//! it needs, on an address of its own, with TLS before it.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use orosync_protocol::ticket::Role;
+use orosync_tests::certificate::Certificate;
+use orosync_tests::client::{Client, OROSYNC, Received, WAMP, frame};
+use orosync_tests::server::ticket;
+use orosync_tests::{php, wait};
+use rustix::net::{AddressFamily, SocketType, sockopt};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::markdown::{Block, Document};
+use crate::place::Place;
+
+/// Where the browser is: another address of loopback than that of the reverse proxy, which is trusted.
+const BROWSER: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
+
+/// What a client claims itself.
+const FORGED: &str = "X-Forwarded-For: 203.0.113.9\r\nX-Real-IP: 203.0.113.9\r\n";
+
+/// The timeout of the examples, and the one of the test in its place.
+const TIMEOUT_SECONDS: &str = "75";
+const SHORT_TIMEOUT_SECONDS: u64 = 3;
+
+/// Each reverse proxy has an address of its own: the second number in `127.0.0.0/8`, from here on.
+const FIRST_NETWORK: u8 = 64;
+static ADDRESSES: AtomicU8 = AtomicU8::new(0);
+
+/// The languages of blocks, each with the program that reads such a block.
+const LANGUAGES: [(&str, Program); 4] = [
+    ("nginx", Program::Nginx),
+    ("apache", Program::Apache),
+    ("haproxy", Program::Haproxy),
+    ("caddy", Program::Caddy),
+];
+
+/// What stands before a backend that comes alone.
+const HAPROXY_FRONTEND: &str = "
+frontend web
+    mode http
+    bind :443 ssl crt /etc/haproxy/example.com.pem
+    http-request set-log-level silent if { path /ws }
+    use_backend orosync if { path /ws }
+    default_backend application
+";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Program {
+    Nginx,
+    Apache,
+    Haproxy,
+    Caddy,
+}
+
+impl Program {
+    fn of(block: &Block) -> Option<Self> {
+        LANGUAGES.iter().find(|(language, _)| *language == block.language).map(|(_, program)| *program)
+    }
+
+    /// A whole configuration around what a document says.
+    fn configuration(self, text: &str, folder: &Path, address: SocketAddr) -> String {
+        let folder = folder.display();
+        match self {
+            Self::Nginx => format!(
+                "daemon off;\nuser root;\npid {folder}/pid;\nerror_log {folder}/error.log;\nevents {{}}\nhttp {{\n\
+                 access_log {folder}/access.log;\nclient_body_temp_path {folder}/body;\n\
+                 proxy_temp_path {folder}/proxy;\nfastcgi_temp_path {folder}/fastcgi;\n\
+                 uwsgi_temp_path {folder}/uwsgi;\nscgi_temp_path {folder}/scgi;\nserver {{\nlisten {address} ssl;\n\
+                 ssl_certificate {folder}/certificate.pem;\nssl_certificate_key {folder}/key.pem;\n{text}}}\n}}\n"
+            ),
+            Self::Apache => {
+                // The module that the block is about, and not the one that would do its work as well.
+                let module = if text.contains("\"ws://") { "proxy_wstunnel" } else { "proxy_http" };
+                let mut configuration = String::new();
+                for name in ["mpm_event", "authz_core", "setenvif", "socache_shmcb", "ssl", "proxy", module] {
+                    // Writing into a String cannot fail.
+                    let _ = writeln!(
+                        configuration,
+                        "LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so"
+                    );
+                }
+                format!(
+                    "{configuration}ServerName localhost\nListen {address}\nPidFile {folder}/pid\n\
+                     DefaultRuntimeDir {folder}\nDocumentRoot {folder}\nErrorLog {folder}/error.log\n\
+                     Timeout {SHORT_TIMEOUT_SECONDS}\nLogFormat \"%h %r %>s\" combined\n\
+                     <VirtualHost {address}>\nSSLEngine on\nSSLCertificateFile {folder}/certificate.pem\n\
+                     SSLCertificateKeyFile {folder}/key.pem\n{text}</VirtualHost>\n"
+                )
+            }
+            Self::Haproxy => {
+                let frontend = if text.contains("frontend ") { "" } else { HAPROXY_FRONTEND };
+                let text = format!("{frontend}{text}")
+                    .replace("bind :443", &format!("bind {address}"))
+                    .replace("/etc/haproxy/example.com.pem", &format!("{folder}/both.pem"));
+                format!(
+                    "global\n    log stdout format raw local0\ndefaults\n    log global\n    option httplog\n    \
+                     timeout connect 5s\n    timeout client 50s\n    timeout server 50s\n\
+                     {text}\nbackend application\n    mode http\n    http-request return status 404\n"
+                )
+            }
+            Self::Caddy => {
+                let site = format!(
+                    "https://localhost:{0}, https://{1}:{0} {{\n    bind {1}\n    tls {folder}/certificate.pem {folder}/key.pem\n    \
+                     log {{\n        output file {folder}/access.log\n    }}\n",
+                    address.port(),
+                    address.ip()
+                );
+                let text = text.replace("example.com {\n", &site);
+                format!(
+                    "{{\n    admin off\n    auto_https disable_redirects\n    \
+                     storage file_system {folder}/storage\n}}\n{text}"
+                )
+            }
+        }
+    }
+
+    /// Runs with this configuration, in the foreground; or only checks it.
+    fn command(self, file: &Path, folder: &Path, only_check: bool) -> Command {
+        let name = match self {
+            Self::Nginx => "/usr/sbin/nginx",
+            Self::Apache => "/usr/sbin/apache2",
+            Self::Haproxy => "/usr/sbin/haproxy",
+            Self::Caddy => "/usr/bin/caddy",
+        };
+        let mut command = Command::new(name);
+        match self {
+            Self::Nginx => {
+                command.args(only_check.then_some("-t")).arg("-q").arg("-e").arg(folder.join("error.log"));
+                command.arg("-c").arg(file);
+            }
+            Self::Apache => {
+                command.arg(if only_check { "-t" } else { "-DFOREGROUND" }).arg("-f").arg(file);
+                command.env("APACHE_LOG_DIR", folder);
+            }
+            Self::Haproxy => {
+                command.args(only_check.then_some("-c")).arg("-f").arg(file);
+            }
+            Self::Caddy => {
+                command.arg(if only_check { "validate" } else { "run" });
+                command.args(["--adapter", "caddyfile", "--config"]).arg(file);
+                command.env("HOME", folder).env_remove("XDG_DATA_HOME").env_remove("XDG_CONFIG_HOME");
+            }
+        }
+        command
+    }
+}
+
+/// A running reverse proxy. Killed when it goes out of scope.
+struct ReverseProxy {
+    child: Child,
+    address: SocketAddr,
+    certificate: Certificate,
+    folder: PathBuf,
+}
+
+impl ReverseProxy {
+    fn start(program: Program, text: &str, place: &Place) -> Self {
+        let (file, folder, address, certificate) = write(program, text, place);
+        let output = fs::File::create(folder.join("output")).expect("a file");
+        let errors = output.try_clone().expect("a descriptor");
+        let mut child = program
+            .command(&file, &folder, false)
+            .stdin(Stdio::null())
+            .stdout(output)
+            .stderr(errors)
+            .spawn()
+            .expect("it starts");
+        wait::until_true("the reverse proxy listens", || {
+            let ended = child.try_wait().expect("a child");
+            assert!(ended.is_none(), "{program:?}: {}", said(&folder));
+            TcpStream::connect(address).is_ok()
+        });
+        Self { child, address, certificate, folder }
+    }
+
+    fn browser(&self) -> Client {
+        Client::connect_tls_from(BROWSER, self.address, &self.certificate)
+    }
+
+    /// A session of a back-office user, and its ticket.
+    fn session(&self) -> (Client, String) {
+        let (mut client, ticket) = (self.browser(), ticket(Role::User, Some(1)));
+        let head = client.handshake(&format!("/ws?ticket={ticket}"), OROSYNC);
+        assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+        assert!(client.text().starts_with("[0,"));
+        (client, ticket)
+    }
+
+    /// PHP on another machine, which trusts the certificate.
+    fn publish(&self, topic: &str) -> String {
+        let trust = format!("orosync.ca_file={}", self.folder.join("certificate.pem").display());
+        let script = format!("orosync_publish('{topic}', 1); var_dump(orosync_flush(10));");
+        let mut command = php::command(&format!("wss://{}/ws", self.address));
+        let output = command.args(["-d", &trust, "-r", &script]).output().expect("php starts");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Ends it; all that it has logged.
+    fn logs(mut self) -> String {
+        // An error means that it has ended already.
+        let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
+        wait::until("it ends", || self.child.try_wait().expect("a child"));
+        said(&self.folder)
+    }
+}
+
+impl Drop for ReverseProxy {
+    fn drop(&mut self) {
+        // It ends its workers only where it ends by itself.
+        let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
+        wait::until("it ends", || self.child.try_wait().expect("a child"));
+    }
+}
+
+/// Everything that it has written to its logs and its standard output.
+fn said(folder: &Path) -> String {
+    ["access.log", "error.log", "output"]
+        .iter()
+        .filter_map(|name| fs::read_to_string(folder.join(name)).ok())
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// Writes the configuration and a certificate, for an address of its own.
+fn write(program: Program, text: &str, place: &Place) -> (PathBuf, PathBuf, SocketAddr, Certificate) {
+    let folder = place.path("proxy");
+    fs::create_dir_all(&folder).expect("a directory");
+    let address = free_address();
+    let certificate = Certificate::with_address(address.ip());
+    let (chain, key) = certificate.write(&folder);
+    let both = [chain, key].map(|file| fs::read_to_string(file).expect("it was written"));
+    fs::write(folder.join("both.pem"), both.concat()).expect("a file is written");
+    let file = folder.join("configuration");
+    fs::write(&file, program.configuration(&place.translate(text), &folder, address))
+        .expect("a file is written");
+    (file, folder, address, certificate)
+}
+
+/// An address that nobody else chooses ports of: one that was free stays free.
+fn free_address() -> SocketAddr {
+    let [.., high, low] = std::process::id().to_be_bytes();
+    let own = Ipv4Addr::new(127, FIRST_NETWORK + ADDRESSES.fetch_add(1, Ordering::Relaxed), high, low);
+    // It does not listen: a child that is just being started may keep a copy for a moment, which nobody must connect to.
+    let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
+    sockopt::set_socket_reuseaddr(&socket, true).expect("a socket option");
+    rustix::net::bind(&socket, &SocketAddr::from((own, 0))).expect("a free port");
+    rustix::net::getsockname(&socket).expect("a bound socket").try_into().expect("of IPv4")
+}
+
+/// Has the program check a block.
+pub(crate) fn check(block: &Block, place: &Place) -> Result<(), String> {
+    let program = Program::of(block).expect("one of the languages");
+    let (file, folder, ..) = write(program, &block.text, place);
+    let mut command = program.command(&file, &folder, true);
+    let output = command.stdin(Stdio::null()).output().map_err(|error| format!("{program:?}: {error}"))?;
+    if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
+}
+
+/// All blocks of the languages in `docs/deploy.md`.
+fn blocks() -> Vec<(Program, Block)> {
+    let blocks = Document::named("docs/deploy.md").blocks().into_iter();
+    blocks.filter_map(|block| Some((Program::of(&block)?, block))).collect()
+}
+
+#[test]
+fn every_reverse_proxy_that_is_marked_as_tested_has_an_example() {
+    let document = Document::named("docs/deploy.md");
+    let rows = document.rows("| reverse proxy | tested with |");
+    let tested = rows.iter().filter(|row| !row.contains("not tested"));
+    let names: Vec<String> =
+        tested.filter_map(|row| Some(row.split_once('[')?.1.split_once(']')?.0.to_lowercase())).collect();
+    let languages: Vec<&str> = LANGUAGES.iter().map(|(language, _)| *language).collect();
+    assert_eq!(names, languages);
+    for (language, program) in LANGUAGES {
+        assert!(blocks().iter().any(|(other, _)| *other == program), "{language} has no example");
+    }
+}
+
+#[test]
+fn each_reverse_proxy_passes_browsers_and_publishers_on_and_says_who_they_are() {
+    for (program, block) in blocks() {
+        println!("{}", block.place);
+        let mut place = Place::new();
+        let proxy = ReverseProxy::start(program, &block.text, &place);
+
+        let mut refused = proxy.browser();
+        let head = refused.handshake("/ws?ticket=wrong", &format!("{WAMP}{FORGED}"));
+        assert!(head.starts_with("HTTP/1.1 401 "), "{}: {head}", block.place);
+        let line = place.server_mut().await_line("ticket refused");
+        assert!(line.contains(&format!(r#""peer":"{BROWSER}"#)), "{}: {line}", block.place);
+
+        let (mut client, ticket) = proxy.session();
+        client.subscribe("oro/ping");
+        assert_eq!(proxy.publish("oro/ping"), "bool(true)\n", "{}", block.place);
+        assert_eq!(client.text(), r#"[8,"oro\/ping",1]"#, "{}", block.place);
+        place.server().signal(Signal::TERM);
+        assert_eq!(client.receive(), Received::Close(1001), "{}", block.place);
+
+        let mut elsewhere = proxy.browser();
+        elsewhere.handshake("/elsewhere", "");
+        drop((refused, client, elsewhere));
+        let logs = proxy.logs();
+        assert!(logs.contains("/elsewhere"), "{}: it logs requests: {logs}", block.place);
+        assert!(!logs.contains(&ticket), "{}: {logs}", block.place);
+    }
+}
+
+#[test]
+fn each_reverse_proxy_lets_a_session_live_that_is_pinged_within_its_timeout() {
+    let pinged =
+        |seconds: u64| format!("[limits]\nping_interval_seconds = {seconds}\nping_timeout_seconds = 1\n");
+    thread::scope(|scope| {
+        for (program, mut block) in blocks() {
+            let has_timeout = block.text.contains(TIMEOUT_SECONDS);
+            block.text = block.text.replace(TIMEOUT_SECONDS, &SHORT_TIMEOUT_SECONDS.to_string());
+            scope.spawn(move || {
+                let (often, seldom) =
+                    (Place::with(&pinged(1)), Place::with(&pinged(10 * SHORT_TIMEOUT_SECONDS)));
+                let lively = ReverseProxy::start(program, &block.text, &often);
+                let silent = ReverseProxy::start(program, &block.text, &seldom);
+                let ((mut pinged, _), (mut forgotten, _)) = (lively.session(), silent.session());
+                let end = Instant::now() + Duration::from_secs(3 * SHORT_TIMEOUT_SECONDS);
+                while Instant::now() < end {
+                    assert_eq!(pinged.next_frame(), Received::Ping, "{}", block.place);
+                    pinged.send(&frame(10, b""));
+                }
+                pinged.sync();
+                if has_timeout {
+                    assert_eq!(forgotten.receive(), Received::End, "{}: the timeout counts", block.place);
+                }
+            });
+        }
+    });
+}
