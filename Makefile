@@ -81,7 +81,7 @@ test-end-to-end: build ## Test server, PHP and clients together
 	@scripts/install-deps test node browser
 	cargo test --package orosync-tests
 
-test-browser: build tests/browser/node_modules/.package-lock.json ## Test the demo in a real browser
+test-browser: build tests/browser/node_modules/.package-lock.json ## Test the demo in real browsers
 	@scripts/install-deps demo browser
 	cd tests/browser && npm test
 

@@ -3,16 +3,19 @@
  *
  * Owns the browser; `close()` ends it and all that was opened in it.
  */
-import { chromium } from 'playwright-core';
+import { launchChromium } from './browsers.js';
 
 /** How long a page may take to show what it must show. */
 const PATIENCE_MS = 15_000;
 
+/** @typedef {import('playwright-core').BrowserContextOptions} Options */
+
+/** @template {import('./browsers.js').Page} [P=import('playwright-core').Page] */
 export class People {
   #browser;
   #url;
 
-  /** @param {import('playwright-core').Browser} browser @param {string} url of the demo */
+  /** @param {import('./browsers.js').Browser<P>} browser @param {string} url of the demo */
   constructor(browser, url) {
     this.#browser = browser;
     this.#url = url;
@@ -25,18 +28,11 @@ export class People {
    */
   static async gather(url, { through } = {}) {
     const { host, hostname } = new URL(url);
-    const browser = await chromium.launch({
-      executablePath: '/usr/bin/chromium',
-      args: [
-        // Chromium's sandbox does not start for root.
-        ...(process.getuid?.() === 0 ? ['--no-sandbox'] : []),
-        ...(through === undefined ? [] : [`--host-resolver-rules=MAP ${host} ${hostname}:${through}`]),
-      ],
-    });
-    return new People(browser, url);
+    const args = through === undefined ? [] : [`--host-resolver-rules=MAP ${host} ${hostname}:${through}`];
+    return new People(await launchChromium(args), url);
   }
 
-  /** Somebody without a login. @param {import('playwright-core').BrowserContextOptions} [options] @returns {Promise<Person>} */
+  /** Somebody without a login. @param {Options} [options] @returns {Promise<Person<P>>} */
   async visitor(options = {}) {
     const context = await this.#browser.newContext({ baseURL: this.#url, ...options });
     context.setDefaultTimeout(PATIENCE_MS);
@@ -46,7 +42,7 @@ export class People {
   /**
    * Anna is an administrator, Ben and Carla are of sales, Dora and Emil are customers of two companies.
    *
-   * @param {'anna' | 'ben' | 'carla' | 'dora' | 'emil'} name @param {import('playwright-core').BrowserContextOptions} [options]
+   * @param {'anna' | 'ben' | 'carla' | 'dora' | 'emil'} name @param {Options} [options]
    */
   async signedIn(name, options) {
     const person = await this.visitor(options);
@@ -63,16 +59,17 @@ export class People {
   }
 }
 
+/** @template {import('./browsers.js').Page} [P=import('playwright-core').Page] */
 export class Person {
   #context;
 
-  /** @param {import('playwright-core').BrowserContext} context @param {import('playwright-core').Page} page */
+  /** @param {import('./browsers.js').Context<P>} context @param {P} page */
   constructor(context, page) {
     this.#context = context;
     this.page = page;
   }
 
-  /** The same person in one more tab. @returns {Promise<Person>} */
+  /** The same person in one more tab. @returns {Promise<Person<P>>} */
   async inAnotherTab() {
     return new Person(this.#context, await this.#context.newPage());
   }
@@ -80,6 +77,11 @@ export class Person {
   /** Closes this tab. */
   async close() {
     await this.page.close();
+  }
+
+  /** Closes all tabs of this person. */
+  async leave() {
+    await this.#context.close();
   }
 
   /** Opens a page and waits until it listens. @param {string} path */
@@ -150,7 +152,7 @@ export class Person {
   async enter(fields) {
     for (const [label, value] of Object.entries(fields)) {
       const field = this.page.getByLabel(label, { exact: true });
-      if (await field.and(this.page.locator('select')).count() > 0) {
+      if (await field.evaluate((element) => element.tagName === 'SELECT')) {
         await field.selectOption(value);
       } else {
         await field.fill(value);
@@ -190,7 +192,7 @@ export class Person {
 
   /** Messages over the page. @param {'outdated' | 'maintenance'} kind */
   flashes(kind) {
-    return this.page.locator(`.orosync-flash--${kind}`);
+    return /** @type {ReturnType<P['locator']>} */ (this.page.locator(`.orosync-flash--${kind}`));
   }
 
   /** Waits for one message and says what it says. @param {'outdated' | 'maintenance'} kind */

@@ -1,5 +1,6 @@
 /**
- * The demo with Turbo in each of its pages: a proxy before it adds what that needs, and passes on all else as it is.
+ * The demo with Turbo in each of its pages: a proxy before it adds what that needs and a witness of what happens in the page
+ * (witness.js), and passes on all else as it is.
  *
  * Owns a port; it is free again after `close()`. WebSockets go to the demo itself, as its pages say.
  */
@@ -7,13 +8,21 @@ import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { createServer, request } from 'node:http';
 
-const TURBO = new URL('node_modules/@hotwired/turbo/dist/turbo.es2017-esm.js', import.meta.url);
+/** What the proxy answers itself. */
+const SCRIPTS = new Map([
+  ['/turbo.js', new URL('node_modules/@hotwired/turbo/dist/turbo.es2017-esm.js', import.meta.url)],
+  ['/witness.js', new URL('witness.js', import.meta.url)],
+]);
 /** A page that is loaded again is changed where it differs. */
-const HEAD = '<meta name="turbo-refresh-method" content="morph"><script type="module" src="/turbo.js"></script>';
+const HEAD = '<script src="/witness.js"></script><meta name="turbo-refresh-method" content="morph"><script type="module" src="/turbo.js"></script>';
 
 export class TurboDemo {
   #demo;
   #server = createServer((visit, answer) => this.#pass(visit, answer));
+  /** The answers to what was posted, in order. @type {{ path: string, status: number | undefined }[]} */
+  posted = [];
+  /** What must come true before a path is asked for. @type {Map<string, Promise<void>>} */
+  #held = new Map();
 
   /** @param {string} url of the demo */
   constructor(url) {
@@ -33,6 +42,19 @@ export class TurboDemo {
     return `http://127.0.0.1:${port}`;
   }
 
+  /** Has a path wait for its answer. @param {string} path @returns {() => void} what ends that */
+  hold(path) {
+    /** @type {() => void} */
+    let release = () => {};
+    this.#held.set(path, new Promise((resolve) => {
+      release = resolve;
+    }));
+    return () => {
+      this.#held.delete(path);
+      release();
+    };
+  }
+
   close() {
     this.#server.closeAllConnections();
     this.#server.close();
@@ -40,13 +62,19 @@ export class TurboDemo {
 
   /** @param {import('node:http').IncomingMessage} visit @param {import('node:http').ServerResponse} answer */
   async #pass(visit, answer) {
-    if (visit.url === '/turbo.js') {
-      answer.writeHead(200, { 'Content-Type': 'text/javascript' }).end(await readFile(TURBO));
+    const path = visit.url ?? '';
+    const script = SCRIPTS.get(path);
+    if (script !== undefined) {
+      answer.writeHead(200, { 'Content-Type': 'text/javascript' }).end(await readFile(script));
       return;
     }
+    await this.#held.get(path);
     const { hostname, port } = this.#demo;
-    const passed = request({ hostname, port, path: visit.url, method: visit.method, headers: visit.headers });
+    const passed = request({ hostname, port, path, method: visit.method, headers: visit.headers });
     passed.on('response', async (response) => {
+      if (visit.method === 'POST') {
+        this.posted.push({ path, status: response.statusCode });
+      }
       const { 'content-length': _, ...headers } = response.headers;
       answer.writeHead(response.statusCode ?? 502, headers);
       if (headers['content-type']?.startsWith('text/html')) {

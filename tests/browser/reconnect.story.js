@@ -1,26 +1,11 @@
 /** The server dies while pages are open. */
 import assert from 'node:assert/strict';
-import { after, before, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
 
-import { Demo } from './demo.js';
-import { People } from './people.js';
-
-describe('pages that are open while the server is killed', () => {
-  /** @type {Demo} */
-  let demo;
-  /** @type {People} */
-  let people;
-
-  before(async () => {
-    demo = await Demo.start();
-    people = await People.gather(demo.url);
-  });
-  after(async () => {
-    await people?.close();
-    await demo?.stop();
-  });
-
+/** @param {() => import('./stage.js').Stage} stage */
+export const tellOfReconnecting = (stage) => describe('pages that are open while the server is killed', () => {
   it('come back by themselves when it is there again, and hear of the next save', async () => {
+    const { demo, people } = stage();
     const [anna, ben] = await Promise.all([people.signedIn('anna'), people.signedIn('ben')]);
     await anna.open('/contacts/1');
     await ben.open('/contacts');

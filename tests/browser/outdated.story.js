@@ -2,30 +2,19 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 
-import { Demo } from './demo.js';
-import { People } from './people.js';
-
 const OUTDATED = 'outdated';
 
-describe('a contact that two people have open', () => {
-  /** @type {Demo} */
-  let demo;
-  /** @type {People} */
-  let people;
-  /** @type {import('./people.js').Person} */
+/** @param {() => import('./stage.js').Stage} stage */
+export const tellOfOutdatedContent = (stage) => describe('a contact that two people have open', () => {
+  /** @type {import('./stage.js').Person} */
   let anna;
   /** @type {import('./people.js').Person} */
   let ben;
 
   before(async () => {
-    demo = await Demo.start();
-    people = await People.gather(demo.url);
-    [anna, ben] = await Promise.all([people.signedIn('anna'), people.signedIn('ben')]);
+    [anna, ben] = await Promise.all([stage().people.signedIn('anna'), stage().colleagues.signedIn('ben')]);
   });
-  after(async () => {
-    await people?.close();
-    await demo?.stop();
-  });
+  after(() => Promise.all([anna, ben].map((person) => person?.leave())));
 
   it('is outdated for the one when the other saves, and loads anew by the link in the notice', async () => {
     await anna.open('/contacts/1/edit');
