@@ -6,6 +6,8 @@ namespace Orosync\Tests\Oro;
 
 use Oro\Bundle\CustomerBundle\Entity\CustomerUser;
 use Oro\Bundle\UserBundle\Entity\User;
+use Orosync\Publishing\PublisherInterface;
+use Orosync\Test\InMemoryPublisher;
 use Orosync\Tests\Application\Organization;
 use Orosync\Tests\Jwt;
 use PHPUnit\Framework\Attributes\Group;
@@ -103,6 +105,20 @@ final class TicketTest extends OroTestCase
         $browser->request('POST', '/sync/ticket', [], [], ['HTTP_X_CSRF_HEADER' => 'abc']);
 
         self::assertSame(503, $browser->getResponse()->getStatusCode());
+    }
+
+    /** Fact of 5.1: Oro's own functional test takes a ticket with no backend set, and shows it to the old server's listeners. */
+    public function testInTheTestEnvironmentTicketsAreOrosOwnAndTakeNoServer(): void
+    {
+        $container = $this->boot(['backend' => ''], ['publisher', 'tickets'], environment: 'test');
+        $browser = $this->browser(new User('ann', 7));
+        $browser->getCookieJar()->set(new Cookie('_csrf', 'abc'));
+        $browser->request('POST', '/sync/ticket', [], [], ['HTTP_X_CSRF_HEADER' => 'abc']);
+
+        self::assertSame(200, $browser->getResponse()->getStatusCode());
+        self::assertInstanceOf(InMemoryPublisher::class, $container->get(PublisherInterface::class));
+        $ticket = json_decode($browser->getResponse()->getContent(), true)['ticket'];
+        self::assertStringContainsString(';ann;', (string) base64_decode($ticket, true), 'which the old server takes');
     }
 
     /**
