@@ -103,7 +103,9 @@ return static function (ContainerConfigurator $container): void {
         ->arg('$binary', service('orosync.server_binary'))
         ->arg('$bind', service('orosync.bind_address'))
         ->arg('$server', service('orosync.oro.server_at_port'))
-        ->arg('$publicDirectory', '%kernel.project_dir%/public');
+        ->arg('$publicDirectory', '%kernel.project_dir%/public')
+        ->arg('$doctrine', service('doctrine'))
+        ->arg('$environment', '%kernel.environment%');
     $services->set('orosync.oro.migrate_command', MigrateCommand::class)
         ->arg('$obstacles', service('orosync.oro.obstacles'))
         ->arg('$topics', service('orosync.oro.topics'))

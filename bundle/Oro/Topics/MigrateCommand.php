@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace Orosync\Oro\Topics;
 
+use Oro\Bundle\SyncBundle\Provider\WebsocketClientParametersProviderInterface;
 use Orosync\Endpoint\BindAddress;
 use Orosync\Endpoint\FrontendEndpoint;
 use Orosync\Endpoint\InvalidEndpointException;
@@ -127,9 +128,13 @@ final class MigrateCommand extends Command
             } catch (\Throwable $e) {
                 $value = 'cannot be resolved: ' . $e->getMessage();
             }
-            $fate = self::NOT_READ[$name] ?? (str_contains($value, 'context_options') || str_contains($value, 'user_agent=')
-                ? 'read, without context_options and user_agent'
-                : ($hasDsn && !str_ends_with($name, '_dsn') ? 'not read where the DSN of the same side is set' : 'read'));
+            $isOld = !str_ends_with($name, '_dsn');
+            $fate = self::NOT_READ[$name] ?? match (true) {
+                str_contains($value, 'context_options') || str_contains($value, 'user_agent=') => 'read, without context_options and user_agent',
+                $isOld && $hasDsn => 'not read where the DSN of the same side is set',
+                $isOld && interface_exists(WebsocketClientParametersProviderInterface::class) => 'read here, and not by this version of OroPlatform: its own are websocket_*_dsn',
+                default => 'read',
+            };
 
             return sprintf('%s = %s: %s', $name, $value, $fate);
         }, $names);

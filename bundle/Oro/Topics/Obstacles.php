@@ -4,10 +4,14 @@ declare(strict_types=1);
 
 namespace Orosync\Oro\Topics;
 
+use Doctrine\DBAL\Connection;
+use Doctrine\Persistence\ManagerRegistry;
+use Oro\Component\DoctrineUtils\DBAL\TransactionWatcherAwareInterface;
 use Orosync\Command\ServerBinary;
 use Orosync\Endpoint\BindAddress;
 use Orosync\Endpoint\InvalidEndpointException;
 use Orosync\Publishing\PublisherInterface;
+use Orosync\Test\InMemoryPublisher;
 use Orosync\Ticket\TicketIssuerInterface;
 use Orosync\Ticket\TicketUnavailableException;
 
@@ -16,7 +20,10 @@ final class Obstacles
 {
     private const TICKET_SECONDS = 60;
 
-    /** @param string $publicDirectory where the web server finds what assets:install publishes */
+    /**
+     * @param string $publicDirectory where the web server finds what assets:install publishes
+     * @param string $environment     the kernel's
+     */
     public function __construct(
         private readonly PublisherInterface $publisher,
         private readonly TicketIssuerInterface $tickets,
@@ -24,6 +31,8 @@ final class Obstacles
         private readonly BindAddress $bind,
         private readonly ServerAtPort $server,
         private readonly string $publicDirectory,
+        private readonly ManagerRegistry $doctrine,
+        private readonly string $environment,
     ) {
     }
 
@@ -35,6 +44,8 @@ final class Obstacles
             $this->ofTheBinary(),
             $this->ofThePort(),
             $this->ofTheAssets(),
+            $this->ofTheConnection(),
+            $this->ofTheEnvironment(),
         ]));
     }
 
@@ -93,6 +104,30 @@ final class Obstacles
 
         return is_file($directory . '/content-tracker.js')
             ? sprintf('%s holds Orosync\'s browser client in the place of Oro\'s JavaScript. Run oro:assets:install.', $directory)
+            : null;
+    }
+
+    /** Tags wait for what Oro's own class of the default connection tells. It is there where nobody has set another after Oro. */
+    private function ofTheConnection(): ?string
+    {
+        $connection = $this->doctrine->getConnection();
+        if (!$connection instanceof TransactionWatcherAwareInterface) {
+            return sprintf(
+                'The default connection, a %s, tells Oro of no transactions: tags leave with the flush, before the commit. '
+                . 'Set its wrapper_class in doctrine.dbal, which Oro extends, and not after Oro\'s compiler passes.',
+                $connection::class,
+            );
+        }
+
+        return $connection instanceof Connection && !$connection->isAutoCommit()
+            ? 'The default connection has auto_commit: false. Tags leave with the flush, before the commit.'
+            : null;
+    }
+
+    private function ofTheEnvironment(): ?string
+    {
+        return 'test' === $this->environment && !$this->publisher instanceof InMemoryPublisher
+            ? 'In the environment "test" messages go to a server, and functional tests ask for one. Remove orosync.test: false.'
             : null;
     }
 }

@@ -151,6 +151,18 @@ final class CommandTest extends OroTestCase
         }
     }
 
+    public function testMigrateSaysWhichParametersThisOroReadsNoMore(): void
+    {
+        $this->boot(parameters: ['websocket_bind_address' => '127.0.0.1']);
+        $console = $this->console();
+        $console->run(['command' => 'orosync:migrate']);
+
+        self::assertStringContainsString(
+            'websocket_bind_address = "127.0.0.1": read here, and not by this version of OroPlatform: its own are websocket_*_dsn',
+            $console->getDisplay(true),
+        );
+    }
+
     public function testMigrateSaysWhatASubclassOfOrosTagListenerGoesWithout(): void
     {
         $container = $this->boot();

@@ -4,6 +4,9 @@ declare(strict_types=1);
 
 namespace Orosync\Tests\Oro;
 
+use Doctrine\DBAL\Connection;
+use Doctrine\DBAL\DriverManager;
+use Doctrine\Persistence\ManagerRegistry;
 use Orosync\Command\ServerBinary;
 use Orosync\Endpoint\BindAddress;
 use Orosync\Oro\Topics\Obstacles;
@@ -11,6 +14,8 @@ use Orosync\Oro\Topics\ServerAtPort;
 use Orosync\Publishing\AbsentPublisher;
 use Orosync\Publishing\OutageLog;
 use Orosync\Publishing\PublisherInterface;
+use Orosync\Test\InMemoryPublisher;
+use Orosync\Tests\Application\OwnConnection;
 use Orosync\Tests\Application\ReadableTicketIssuer;
 use Orosync\Tests\RecordingPublisher;
 use Orosync\Ticket\TicketIssuerInterface;
@@ -26,6 +31,7 @@ final class ObstaclesTest extends TestCase
 
     protected function setUp(): void
     {
+        StandIns::register();
         $this->directory = getenv('OROSYNC_TEST_DIRECTORY') . '/obstacles-' . bin2hex(random_bytes(4));
         mkdir($this->directory);
     }
@@ -85,13 +91,43 @@ final class ObstaclesTest extends TestCase
         );
     }
 
+    public function testADefaultConnectionThatTellsOfNoTransactionsIsTold(): void
+    {
+        $found = $this->find(connection: $this->connection(OwnConnection::class));
+
+        self::assertCount(1, $found);
+        self::assertStringStartsWith('The default connection, a ' . OwnConnection::class . ', tells Oro of no transactions:', $found[0]);
+    }
+
+    public function testADefaultConnectionWithoutAutoCommitIsTold(): void
+    {
+        self::assertSame(
+            ['The default connection has auto_commit: false. Tags leave with the flush, before the commit.'],
+            $this->find(connection: $this->connection(WatchedConnection::class, autoCommit: false)),
+        );
+    }
+
+    public function testFunctionalTestsThatAskForAServerAreTold(): void
+    {
+        self::assertSame(
+            ['In the environment "test" messages go to a server, and functional tests ask for one. Remove orosync.test: false.'],
+            $this->find(environment: 'test'),
+        );
+        self::assertSame([], $this->find(publisher: new InMemoryPublisher(), environment: 'test'));
+    }
+
     /** @return list<string> */
     private function find(
         ?PublisherInterface $publisher = null,
         ?TicketIssuerInterface $tickets = null,
         string $binary = \PHP_BINARY,
         string $address = '',
+        ?Connection $connection = null,
+        string $environment = 'prod',
     ): array {
+        $doctrine = $this->createMock(ManagerRegistry::class);
+        $doctrine->method('getConnection')->willReturn($connection ?? $this->connection(WatchedConnection::class));
+
         return (new Obstacles(
             $publisher ?? new RecordingPublisher(),
             $tickets ?? new ReadableTicketIssuer(),
@@ -99,6 +135,17 @@ final class ObstaclesTest extends TestCase
             new BindAddress(['key' => 'websocket_server_dsn', 'dsn' => $address]),
             new ServerAtPort(),
             $this->directory,
+            $doctrine,
+            $environment,
         ))->find();
+    }
+
+    /** @param class-string<Connection> $class */
+    private function connection(string $class, bool $autoCommit = true): Connection
+    {
+        $connection = DriverManager::getConnection(['driver' => 'pdo_sqlite', 'memory' => true, 'wrapperClass' => $class]);
+        $connection->setAutoCommit($autoCommit);
+
+        return $connection;
     }
 }

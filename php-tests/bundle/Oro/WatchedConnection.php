@@ -1,0 +1,17 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Orosync\Tests\Oro;
+
+use Doctrine\DBAL\Connection;
+use Oro\Component\DoctrineUtils\DBAL\TransactionWatcherAwareInterface;
+use Oro\Component\DoctrineUtils\DBAL\TransactionWatcherInterface;
+
+/** A connection of the kind that Oro writes for the default one. */
+final class WatchedConnection extends Connection implements TransactionWatcherAwareInterface
+{
+    public function setTransactionWatcher(?TransactionWatcherInterface $transactionWatcher = null): void
+    {
+    }
+}
