@@ -20,12 +20,18 @@ def free_ports(count):
         return [listener.getsockname()[1] for listener in listeners]
 
 
-def start(command, port, log, **options):
-    """Starts a program and waits until it listens. Raises RuntimeError with the end of its log where it does not."""
+def launch(command, log, **options):
+    """Starts a program that listens nowhere."""
     with open(log, "ab") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
                                    start_new_session=True, **options)
     _started.append(process)
+    return process
+
+
+def start(command, port, log, **options):
+    """Starts a program and waits until it listens. Raises RuntimeError with the end of its log where it does not."""
+    process = launch(command, log, **options)
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
         try:

@@ -26,9 +26,12 @@ class WebSocket:
 
     def send(self, *message):
         """Sends a WAMP message of less than 126 bytes."""
-        data, mask = json.dumps(message).encode(), os.urandom(4)
+        self._send(1, json.dumps(message).encode())
+
+    def _send(self, opcode, data):
+        mask = os.urandom(4)
         assert len(data) < 126
-        self.socket.sendall(bytes([0x81, 0x80 | len(data)]) + mask + bytes(b ^ mask[i % 4] for i, b in enumerate(data)))
+        self.socket.sendall(bytes([0x80 | opcode, 0x80 | len(data)]) + mask + bytes(b ^ mask[i % 4] for i, b in enumerate(data)))
 
     def collect(self, seconds, until=lambda frames: False):
         """The text frames of some time, or until a condition holds of them; ("closed", code) last where the session ended."""
@@ -42,6 +45,8 @@ class WebSocket:
                 return frames + [("closed", None)]
             if opcode == 1:
                 frames.append(payload.decode())
+            elif opcode == 9:
+                self._send(10, payload)
             elif opcode == 8:
                 return frames + [("closed", int.from_bytes(payload[:2], "big"))]
         return frames

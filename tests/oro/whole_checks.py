@@ -1,0 +1,295 @@
+"""The checks of a whole application: as its users, its console, its consumer of the message queue and its deployment see it."""
+
+import filecmp
+import json
+import secrets
+import time
+import urllib.parse
+
+from processes import last_words, stop
+from whole import PASSWORD, Browser, Whole
+
+TAGS = "oro/data/update"
+# Nobody's: its refusal says that everything before was answered.
+NOBODYS_TOPIC = "oro/reminder_remind/2147483647"
+# What is saved: contacts where the application has them, else business units, which every application has.
+CONTACT = {"route": "oro_contact_create", "view": "oro_contact_view", "field": "[firstName]", "type": "contacts", "attribute": "firstName"}
+UNIT = {"route": "oro_business_unit_create", "view": "oro_business_unit_view", "field": "[name]", "type": "businessunits", "attribute": "name"}
+# What is imported: contacts likewise, else translations.
+IMPORTS = {
+    "contacts": ("Oro\\Bundle\\ContactBundle\\Entity\\Contact", "entity_import_from_csv", "oro_contact.add_or_replace", {},
+                 "First name,Last name\n{name},Imported\n"),
+    "businessunits": ("Oro\\Bundle\\TranslationBundle\\Entity\\Translation", "language_translations_import_from_csv",
+                      "oro_translation_translation.add_or_replace", {"language_code": "en"},
+                      "domain,key,value,english_translation,is_translated\nmessages,{name},Imported,,1\n"),
+}
+SECONDS = 120
+UPDATE_SECONDS = 1800
+ASSETS_SECONDS = 1800
+FUNCTIONAL_TESTS = ("SyncBundle", "OrganizationBundle")
+
+
+def run(report, work, original):
+    """Runs them all. What throws ends its own check alone, except where nothing can go on without it."""
+    application = Whole(work, original)
+    application.copy()
+    if not attempt(report, application, "Composer installs the bundle", composer):
+        return
+    if not attempt(report, application, "the container compiles", container):
+        return
+    attempt(report, application, "Oro's own assets stay", assets)
+    started = [application.serve(), application.web()]
+    try:
+        attempt(report, application, "orosync:migrate and orosync:topics:export", commands)
+        people(report, application)
+        attempt(report, application, "oro:platform:update ends", update)
+    finally:
+        for process in started:
+            stop(process)
+    attempt(report, application, "Oro's functional tests pass", functional_tests)
+    attempt(report, application, "Oro's webpack builds", webpack)
+
+
+def attempt(report, application, name, check, *arguments):
+    """One check, which answers (whether it holds, evidence); None and why where it could not be run."""
+    try:
+        holds, evidence = check(application, *arguments)
+    except Exception as e:
+        holds, evidence = False, f"{type(e).__name__}: {e}"
+    return report.add(name, application.name, holds, evidence)
+
+
+def composer(application):
+    """The two commands of docs/oro.md."""
+    application.install()
+    installed = application.directory / "vendor/orosync/orosync"
+    return installed.is_dir(), f"vendor/orosync/orosync {'is a link to the clone' if installed.is_symlink() else 'is a copy'}"
+
+
+def container(application):
+    """As a deployment compiles it."""
+    cleared = application.console("cache:clear")
+    checker = application.console("debug:container", "oro_sync.client.connection_checker", "--format=json")
+    ours = "OrosyncConnectionChecker" in checker.stdout
+    if cleared.returncode:
+        return False, last_words(cleared.stdout + cleared.stderr)
+    return ours, f"the bundle's services are {'' if ours else 'not '}in place"
+
+
+def assets(application):
+    """What its build reads of OroSyncBundle is what OroSyncBundle has."""
+    installed = application.console("assets:install", "public", "--symlink")
+    theirs = application.directory / "vendor/oro/platform/src/Oro/Bundle/SyncBundle/Resources/public"
+    public = application.directory / "public/bundles/orosync"
+    files = [str(file.relative_to(theirs)) for file in theirs.rglob("*") if file.is_file()]
+    same, _, _ = filecmp.cmpfiles(theirs, public, files, shallow=False)
+    holds = installed.returncode == 0 and files and len(same) == len(files)
+    return holds, f"{len(same)} of {len(files)} files of OroSyncBundle are in public/bundles/orosync"
+
+
+def commands(application):
+    """They report of this application, and change nothing."""
+    migrate, export = application.console("orosync:migrate"), application.console("orosync:topics:export")
+    machine = migrate.stdout.partition("This machine")[2].partition("Parameters")[0].strip("- \n")
+    return (migrate.returncode, export.returncode, machine) == (0, 0, "Extension, server and addresses are as they should be."), machine
+
+
+def people(report, application):
+    """Ann and Bob work in the back office at the same time; Ann has two browsers."""
+    ann, bob = (f"{name}-{secrets.token_hex(4)}" for name in ("ann", "bob"))
+    browsers = {}
+
+    def log_in(_):
+        for name in (ann, bob):
+            application.user(name)
+        for name, user in (("ann", ann), ("ann's other", ann), ("bob", bob)):
+            browsers[name] = Browser(application)
+            browsers[name].log_in(user)
+        home = browsers["ann"].open(application.path("oro_default"))
+        return home.status == 200 and ann in home.text, f"HTTP {home.status} {home.path}"
+
+    if not attempt(report, application, "users log in", log_in):
+        return
+    attempt(report, application, "a ticket takes the CSRF header", tickets, browsers["ann"])
+    sessions = {}
+
+    def subscribe(_):
+        for name, browser in browsers.items():
+            sessions[name] = session(application, browser)
+        return True, f"{len(sessions)} browsers are subscribed to {TAGS}"
+
+    if not attempt(report, application, "pages subscribe", subscribe):
+        return
+    subject = CONTACT if application.path(CONTACT["route"]) else UNIT
+    attempt(report, application, "a form's save is told to others", form, browsers, sessions["bob"], ann, subject)
+    attempt(report, application, "the API's save is told to others", api, browsers, sessions["bob"], ann, subject)
+    attempt(report, application, "an import is told by the consumer", imported, browsers["ann"], sessions["bob"], ann, subject)
+    attempt(report, application, "a customer's logout ends his sessions alone", customer)
+    attempt(report, application, "a logout ends the user's sessions", logout, browsers, sessions)
+
+
+def tickets(application, browser):
+    """Oro's listener refuses what does not come from a page of its own."""
+    refused = browser.script("POST", application.path("oro_sync_ticket"), with_header=False).status
+    return refused == 403 and browser.ticket() != "", f"HTTP {refused} without the header, a ticket with it"
+
+
+def session(application, browser):
+    """A session of a browser that gets the content tags."""
+    it = application.connect(browser.ticket())
+    if it.status != 101:
+        raise RuntimeError(f"the handshake: HTTP {it.status}")
+    it.send(5, TAGS)
+    it.send(5, NOBODYS_TOPIC)
+    answers = it.collect(10, until=refused)
+    if not refused(answers) or any(json.loads(answer)[:2] == [4, TAGS] for answer in answers):
+        raise RuntimeError(f"subscribing was answered: {answers}")
+    return it
+
+
+def told(it, by, of=""):
+    """The tags of the next save of a user that a session hears of; of one entity, where its name is given."""
+    def tags(frames):
+        return [tag["tagname"] for message in map(json.loads, (frame for frame in frames if isinstance(frame, str)))
+                if message[:2] == [8, TAGS] for tag in message[2] if tag["username"] == by and of in tag["tagname"]]
+    return tags(it.collect(SECONDS, until=tags))
+
+
+def refused(frames):
+    """Whether nobody's topic was refused last: all that was sent before has come, and the session goes on."""
+    return bool(frames) and isinstance(frames[-1], str) and json.loads(frames[-1])[:2] == [4, NOBODYS_TOPIC]
+
+
+def goes_on(it):
+    """Whether a session goes on; forgets what it has heard."""
+    it.send(5, NOBODYS_TOPIC)
+    return refused(it.collect(10, until=refused))
+
+
+def list_path(application, kind):
+    """The path of a type's list in the API."""
+    return application.path("oro_rest_api_list").replace("{entity}", kind)
+
+
+def found(application, browser, subject, name):
+    """Whether a browser gets what was saved under a name."""
+    query = {f"fields[{subject['type']}]": subject["attribute"], "sort": "-id", "page[size]": 20}
+    path = f"{list_path(application, subject['type'])}?{urllib.parse.urlencode(query)}"
+    answer = browser.script("GET", path)
+    if answer.status != 200:
+        raise RuntimeError(f"{path}: HTTP {answer.status} {answer.text[:200]}")
+    return any(name == it["attributes"][subject["attribute"]] for it in answer.json()["data"])
+
+
+def form(application, browsers, it, ann, subject):
+    """Ann saves a form; when Bob is told, the database has it."""
+    name = f"Form {secrets.token_hex(4)}"
+    page = browsers["ann"].open(application.path(subject["route"]))
+    action = json.dumps({"route": subject["view"], "params": {"id": "$id"}})
+    saved = browsers["ann"].submit(page, subject["field"], {subject["field"]: name, "input_action": action})
+    if name not in saved.text or saved.path == page.path:
+        return False, f"not saved: HTTP {saved.status} {saved.path}{application.why(False)}"
+    tags = told(it, ann)
+    there = found(application, browsers["bob"], subject, name)
+    holds = saved.status == 200 and tags and there
+    return holds, f"HTTP {saved.status} {saved.path}; {len(tags)} tags; {'' if there else 'not '}in the database then{application.why(holds)}"
+
+
+def api(application, browsers, it, ann, subject):
+    """Ann's script saves by the API."""
+    name = f"API {secrets.token_hex(4)}"
+    data = {"type": subject["type"], "attributes": {subject["attribute"]: name}}
+    saved = browsers["ann"].script("POST", list_path(application, subject["type"]), {"data": data})
+    tags = told(it, ann)
+    there = found(application, browsers["bob"], subject, name)
+    holds = saved.status == 201 and tags and there
+    return holds, f"POST {saved.path}: HTTP {saved.status}; {len(tags)} tags{application.why(holds)}"
+
+
+def imported(application, browser, it, ann, subject):
+    """Ann uploads a file; the consumer imports it and Bob is told."""
+    entity, job, processor, options, content = IMPORTS[subject["type"]]
+    query = {"entity": entity, "importJob": job, "_widgetContainer": "dialog", "_wid": "import",
+             **{f"options[{name}]": value for name, value in options.items()}}
+    dialog = browser.open(f"{application.path('oro_importexport_import_form')}?{urllib.parse.urlencode(query)}")
+    uploaded = browser.submit(dialog, "[file]", {"[processorAlias]": processor}, dialog.path,
+                              ("[file]", "import.csv", content.format(name=f"imported.{secrets.token_hex(4)}")))
+    if uploaded.status != 200 or not uploaded.json()["success"]:
+        return False, f"the upload: HTTP {uploaded.status}{application.why(False)}"
+    goes_on(it)
+    consumer = application.consume()
+    try:
+        tags = told(it, ann, entity.replace("\\", "_"))
+    finally:
+        stop(consumer)
+    return tags, f"{len(tags)} tags of {entity}"
+
+
+def customer(application):
+    """A customer of the storefront and a user of the back office have one name; the customer logs out."""
+    register = application.path("oro_customer_frontend_customer_user_register")
+    if register is None:
+        return None, "the application has no storefront"
+    name = f"cy-{secrets.token_hex(4)}@example.com"
+    application.user(name)
+    office = Browser(application)
+    office.log_in(name)
+    it = session(application, office)
+    application.console("oro:config:update", "oro_customer.confirmation_required", "0")
+    shop = Browser(application)
+    shop.submit(shop.open(register), "[plainPassword][first]", {"[email]": name, "[firstName]": "Cy", "[lastName]": "Test", "[companyName]": "Test",
+                                                                "[plainPassword][first]": PASSWORD, "[plainPassword][second]": PASSWORD})
+    home = shop.log_in(name, "oro_customer_customer_user_security_login", "oro_customer_customer_user_security_check")
+    if home.status != 200 or "/login" in home.path:
+        raise RuntimeError(f"the storefront's login: HTTP {home.status} {home.path}{application.why(False)}")
+    before = application.disconnected()
+    left = shop.request("GET", application.path("oro_customer_customer_user_security_logout"), follow=False)
+    ended = application.disconnected(more_than=len(before))[len(before):]
+    stays = goes_on(it)
+    return left.status == 302 and ended and stays, (f"HTTP {left.status}; the server was asked to end those of {', '.join(ended)}; "
+                                                    f"the session of the back office {'goes on' if stays else 'has ended'}")
+
+
+def logout(application, browsers, sessions):
+    """Ann logs out in one browser: all her sessions end, and the other browser, which is still logged in, comes back. Bob stays."""
+    left = browsers["ann"].request("GET", application.path("oro_user_security_logout"), follow=False)
+    ended = [sessions[name].collect(30, until=lambda frames: frames and frames[-1][0] == "closed")[-1:] for name in ("ann", "ann's other")]
+    again = browsers["ann"].script("POST", application.path("oro_sync_ticket")).status
+    session(application, browsers["ann's other"])
+    bob = goes_on(sessions["bob"])
+    # Without a Close frame: after one Oro's JavaScript stays away.
+    holds = left.status == 302 and ended == [[("closed", None)]] * 2 and again != 200 and bob
+    return holds, (f"HTTP {left.status}; her sessions ended as {ended}; a ticket then: HTTP {again}; her other browser comes back; "
+                   f"Bob's session {'goes on' if bob else 'has ended'}")
+
+
+def update(application):
+    """The deployment's command, to its end."""
+    begun = time.monotonic()
+    run = application.console("oro:platform:update", "--force", "--skip-download-translations", f"--timeout={UPDATE_SECONDS}", timeout=UPDATE_SECONDS)
+    return run.returncode == 0, f"{time.monotonic() - begun:.0f} s; {last_words(run.stderr) if run.returncode else 'exit code 0'}"
+
+
+def functional_tests(application):
+    """Oro's own, where the application has been installed for its environment test, too."""
+    if not (application.directory / "bin/phpunit").exists() or not list(application.directory.glob(".env-app.test*")):
+        return None, "bin/phpunit or .env-app.test is missing: no packages for development, or no database for tests"
+    cleared = application.console("cache:clear", env="test")
+    if cleared.returncode:
+        return False, last_words(cleared.stdout + cleared.stderr)
+    said, holds = [], True
+    for name in FUNCTIONAL_TESTS:
+        run = application.run("bin/phpunit", f"vendor/oro/platform/src/Oro/Bundle/{name}/Tests/Functional", timeout=900)
+        holds = holds and run.returncode == 0
+        said.append(f"{name}: " + " ".join(line for line in run.stdout.splitlines() if line.startswith(("OK", "Tests:", "There w"))))
+    return holds, "; ".join(said)
+
+
+def webpack(application):
+    """Oro's own build of its JavaScript and styles; npm brings its packages."""
+    try:
+        application.npm()
+    except RuntimeError as missing:
+        return None, missing
+    run = application.console("oro:assets:build", "admin.oro", timeout=ASSETS_SECONDS)
+    return run.returncode == 0, last_words(run.stdout + run.stderr)
