@@ -152,16 +152,19 @@ class Whole:
             time.sleep(0.05)
 
     def npm(self):
-        """Has npm install what Oro's build imports. Raises RuntimeError with what npm has not."""
+        """Has npm install what Oro's build imports; the packages of @oroinc that npm has not. Raises RuntimeError where it fails otherwise."""
         if (self.directory / "node_modules/@oroinc").is_dir():
-            return
+            return []
         run = subprocess.run(["npm", "ci", "--ignore-scripts"], cwd=self.directory, capture_output=True, text=True, timeout=900)
-        if run.returncode:
-            wanted = json.loads((self.directory / "package.json").read_text())
-            packages = {**wanted["dependencies"], **wanted["devDependencies"]}
-            oros = [f"{name}@{version}" for name, version in packages.items() if name.startswith("@oroinc/")]
-            missing = [it for it in oros if not subprocess.run(["npm", "view", it, "version"], capture_output=True, text=True).stdout.strip()]
-            raise RuntimeError(f"npm has not {len(missing)} of {len(oros)} packages of @oroinc: {', '.join(missing) or last_words(run.stderr)}")
+        self._note(["npm", "ci"], run)
+        if run.returncode == 0:
+            return []
+        pinned = json.loads((self.directory / "package-lock.json").read_text())["packages"]
+        oros = [f"{path.removeprefix('node_modules/')}@{it['version']}" for path, it in pinned.items() if path.startswith("node_modules/@oroinc/")]
+        missing = [it for it in oros if not subprocess.run(["npm", "view", it, "version"], capture_output=True, text=True).stdout.strip()]
+        if not missing:
+            raise RuntimeError(f"npm ci: {last_words(run.stderr)}")
+        return missing
 
     def why(self, holds):
         """The last critical line of the application's log, where something does not hold."""
