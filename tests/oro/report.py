@@ -23,6 +23,13 @@ class Report:
         """How many checks have failed."""
         return sum(holds is False for row in self.outcomes.values() for holds in row.values())
 
+    @property
+    def verdict(self):
+        """The last line of a run."""
+        outcomes = [holds for row in self.outcomes.values() for holds in row.values()]
+        left_out = f", {outcomes.count(None)} not run" if None in outcomes else ""
+        return (f"{self.failed} fail" if self.failed else "all hold") + left_out
+
     def table(self):
         """A row for each check, a column for each Oro version; as docs/compatibility.md has it."""
         versions = sorted({version for row in self.outcomes.values() for version in row}, key=lambda v: (v == "master", v))
