@@ -86,11 +86,12 @@ test-browser: build tests/browser/node_modules/.package-lock.json ## Test the de
 	cd tests/browser && npm test
 
 test-matrix: build ## Test with the PHP and Symfony of other Debian releases; as root; ROOTS="trixie sid" limits it
+	@scripts/install-deps roots
 	scripts/test-matrix $(ROOTS)
 
 test-oro: build tests/oro/js/node_modules/.package-lock.json ## Test in Oro's own code; as root; ORO=DIR has clones, ORO_APPLICATIONS="DIR ..." applications; PARTS="5.1 js" limits it
 	@test -n '$(ORO)$(ORO_APPLICATIONS)' || { echo 'Say where the clones are: make test-oro ORO=DIR. What is needed there: tests/oro/README.md'; exit 1; }
-	@scripts/install-deps oro browser
+	@scripts/install-deps oro roots browser
 	ORO_APPLICATIONS='$(ORO_APPLICATIONS)' tests/oro/run '$(ORO)' $(TARGET)/oro $(PARTS)
 
 test-long-targets: build ## Run the first minute of what takes longer, unoptimized: matrix, valgrind, bench, soak
