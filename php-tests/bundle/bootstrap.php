@@ -20,7 +20,8 @@ if (is_file($root . '/vendor/autoload.php')) {
         'Symfony/Bundle/FrameworkBundle', 'Symfony/Bundle/SecurityBundle', 'Symfony/Bundle/TwigBundle', 'Symfony/Bundle/WebProfilerBundle',
         'Symfony/Bridge/Doctrine', 'Symfony/Component/Asset', 'Symfony/Component/Messenger', 'Symfony/Component/Notifier',
         'Symfony/Component/BrowserKit', 'Symfony/Component/Console', 'Symfony/Component/Form', 'Symfony/Component/Process',
-        'Symfony/Component/Yaml', 'Doctrine/ORM', 'Doctrine/DBAL', 'Doctrine/Persistence', 'Twig', 'Composer/Semver',
+        'Symfony/Component/Translation', 'Symfony/Component/Validator', 'Symfony/Component/Yaml', 'Doctrine/ORM', 'Doctrine/DBAL',
+        'Doctrine/Persistence', 'Twig', 'Composer/Semver',
         ] as $package
     ) {
         require '/usr/share/php/' . $package . '/autoload.php';
