@@ -21,9 +21,9 @@ final class ContentTagUnderOlderDoctrineTest extends ContentTagTest
 {
     protected function setUp(): void
     {
+        parent::setUp();
         if (!Installation::hasOlderDoctrine()) {
             self::markTestSkipped('DBAL 4 cannot pass for DBAL 2.');
         }
-        parent::setUp();
     }
 }
