@@ -5,7 +5,8 @@ orosync
 --SKIPIF--
 <?php
 require __DIR__ . '/../inc/skip_without_server.inc';
-if (!is_file(PHP_EXTENSION_DIR . '/opcache.so')) {
+// From PHP 8.5 on it is a part of PHP.
+if (PHP_VERSION_ID < 80500 && !is_file(PHP_EXTENSION_DIR . '/opcache.so')) {
     die('skip there is no opcache.so');
 }
 if (exec('id -u') !== '0') {
@@ -25,8 +26,8 @@ chmod("$server->directory/orosync.sock", 0666);
 $preloaded = $server->file('preloaded') . '.php';
 file_put_contents($preloaded, '<?php orosync_publish("oro/ping", "preloaded");');
 chmod($preloaded, 0644);
-$php = $server->php('echo "script\n";', [
-    'zend_extension' => 'opcache', 'opcache.enable_cli' => '1', 'opcache.preload' => $preloaded,
+$php = $server->php('echo "script\n";', (PHP_VERSION_ID < 80500 ? ['zend_extension' => 'opcache'] : []) + [
+    'opcache.enable_cli' => '1', 'opcache.preload' => $preloaded,
     'opcache.preload_user' => 'nobody', 'orosync.shutdown_timeout' => '20', 'log_errors' => '1',
 ]);
 echo $php->wait(), ' ', $php->output(), $php->errors();
