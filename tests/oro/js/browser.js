@@ -94,6 +94,16 @@ class Page {
         return this.page.evaluate('Oro.$(".alert").map((i, e) => Oro.$(e).text().replace(/\\s+/g, " ").trim()).get()');
     }
 
+    /**
+     * Waits until the server has its subscriptions: the answer to a further one, to a topic that nobody may have, says so. A frame
+     * that the browser tells of may not have left it yet.
+     */
+    async settle() {
+        const from = this.seen.length;
+        await this.page.evaluate(`Oro.sync.subscribe('no/such/topic/${from}', () => {})`);
+        await until(() => this.refused(from));
+    }
+
     async clear() {
         await this.page.evaluate('void Oro.$(".alert").remove()');
     }
@@ -191,13 +201,17 @@ const logout = async (browser) => {
 const outdatedContent = async (/** @type {Page} */ page, /** @type {Server} */ server) => {
     await page.page.evaluate(`Oro.contentManager.tagContent(['${TAG}'])`);
     await until(() => page.subscribed('oro/data/update'));
+    await page.settle();
+    await page.clear();
     server.publish('oro/data/update', [{ username: 'bob', tagname: TAG }]);
     const shown = await until(async () => (await page.notices()).length === 1);
+    const first = await page.notices();
     await page.clear();
     const received = page.seen.length;
     server.publish('oro/data/update', [{ username: 'admin', tagname: TAG }, { username: 'bob', tagname: 'other' }]);
     await until(() => page.seen.length > received);
-    report("JavaScript: outdated content is announced", shown && !(await page.notices()).length, "somebody else's change alone");
+    const holds = shown && !(await page.notices()).length;
+    report('JavaScript: outdated content is announced', holds, holds ? "somebody else's change alone" : [first, await page.notices()]);
 };
 
 const maintenance = async (/** @type {Page} */ page, /** @type {Server} */ server) => {
@@ -223,6 +237,7 @@ const notices = async (/** @type {Page} */ page, /** @type {Server} */ server) =
     ];
     await page.page.evaluate('startComponents()');
     await until(() => page.subscribed('oro/reminder_remind/1') && page.subscribed('oro/attribute_import/1/5'));
+    await page.settle();
     const missed = [];
     for (const [topic, payload, text] of expected) {
         await page.clear();
