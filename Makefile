@@ -14,7 +14,7 @@ MINUTES ?= 30
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help build demo test test-rust test-extension test-bundle test-js test-end-to-end test-browser lint install \
-	test-matrix test-oro test-long-targets screenshots soak test-conformance test-fuzz test-memory test-valgrind fuzz \
+	test-matrix test-oro compatibility-page test-long-targets screenshots soak test-conformance test-fuzz test-memory test-valgrind fuzz \
 	test-budgets test-performance-page \
 	bench bench-quick bench-programs bench-peers profile budgets performance-page
 
@@ -94,6 +94,9 @@ test-oro: build tests/oro/js/node_modules/.package-lock.json ## Test in Oro's ow
 	@scripts/install-deps oro roots browser
 	ORO_APPLICATIONS='$(ORO_APPLICATIONS)' tests/oro/run '$(ORO)' $(TARGET)/oro $(PARTS)
 
+compatibility-page: ## Write the tables of docs/compatibility.md from what test-matrix and test-oro have found
+	scripts/compatibility-page $(TARGET)
+
 test-long-targets: build ## Run the first minute of what takes longer, unoptimized: matrix, valgrind, bench, soak
 	@scripts/install-deps test valgrind bench soak
 	scripts/test-matrix --share
@@ -121,6 +124,7 @@ lint: js/node_modules/.package-lock.json tests/browser/node_modules/.package-loc
 	cargo fmt --manifest-path fuzz/Cargo.toml --check -- --config-path .
 	python3 -m py_compile tests/oro/*.py
 	tests/oro/run --check
+	scripts/compatibility-page --check
 	shellcheck scripts/install-deps scripts/enable-extension scripts/fuzz scripts/test-valgrind scripts/test-matrix scripts/matrix/* \
 		tests/conformance/run tests/valgrind/bin/valgrind tests/oro/in-root tests/oro/build-in-root bench/run bench/profile bench/peers/peer demo/bin/demo demo/bin/console .ci/run
 

@@ -1,4 +1,7 @@
-"""What the checks found: a line each while they run, and a table of all at the end."""
+"""What the checks found: a line each while they run, a table of all at the end, and a file for each part."""
+
+import datetime
+import json
 
 WORDS = {True: "holds", False: "FAILS", None: "not run"}
 LIMIT = 300
@@ -9,13 +12,24 @@ class Report:
 
     def __init__(self):
         self.outcomes = {}
+        self.part = {}
+
+    def begin(self, versions):
+        """Begins a part of the run, which looks at Oro versions: {Oro version: {column of the documents: version}}."""
+        self.part = {"run on": datetime.datetime.now(datetime.timezone.utc).date().isoformat(), "versions": versions, "checks": {}}
+
+    def end(self, file):
+        """Ends the part: writes what it found to a file, from which scripts/compatibility-page makes the documents' tables."""
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(json.dumps(self.part))
 
     def add(self, check, version, holds, evidence=""):
         """Notes and prints one outcome; says whether it holds. None: it could not be run, and the evidence says why."""
         evidence = " ".join(str(evidence).split())
         holds = None if holds is None else bool(holds)
         print(f"{version:<7} {check:<44} {WORDS[holds]:<7} {evidence[:LIMIT]}", flush=True)
-        self.outcomes.setdefault(check, {})[version] = holds
+        for outcomes in (self.outcomes, self.part["checks"]):
+            outcomes.setdefault(check, {})[version] = holds
         return bool(holds)
 
     @property
@@ -31,11 +45,10 @@ class Report:
         return (f"{self.failed} fail" if self.failed else "all hold") + left_out
 
     def table(self):
-        """A row for each check, a column for each Oro version; as docs/compatibility.md has it."""
+        """A row for each check, a column for each Oro version."""
         versions = sorted({version for row in self.outcomes.values() for version in row}, key=lambda v: (v == "master", v))
-        rows = [["check", *versions]]
+        lines = [f"{'':<48}" + "".join(f"{version:<8}" for version in versions)]
         for check, row in self.outcomes.items():
-            rows.append([check, *(WORDS[row[version]] if version in row else "" for version in versions)])
-        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-        lines = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |" for row in rows]
-        return "\n".join([lines[0], "| " + " | ".join("---".ljust(width) for width in widths) + " |", *lines[1:]])
+            told = (WORDS[row[version]] if version in row else "" for version in versions)
+            lines.append(f"{check:<48}" + "".join(f"{word:<8}" for word in told))
+        return "\n".join(line.rstrip() for line in lines)

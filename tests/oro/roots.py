@@ -28,6 +28,11 @@ class Php:
             return [*variables, *php]
         return [HERE / "in-root", self.root, self.work / "share", REPOSITORY, TARGET, self.work, "--", *variables, *php]
 
+    def version(self):
+        """What PHP says that it is."""
+        command = self.command(["-r", "echo PHP_VERSION;"], {"PATH": "/usr/local/bin:/usr/bin:/bin"}, "/", extension=False)
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
 
 def provide(work, version):
     """Makes the root directory of an Oro version, and compiles the extension there. Raises RuntimeError with the log's path."""

@@ -7,6 +7,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 TABLE = Path(__file__).resolve().parent / "sources.tsv"
+# What docs/compatibility.md tells of the versions: for Composer, for JavaScript, for a kernel.
+LOCK_FILES = {"lock file": "oroinc/platform-application"}
+JAVASCRIPT = {"Oro": "oroinc/platform"}
+KERNEL = {**JAVASCRIPT, "Symfony": "symfony/symfony", "DBAL": "doctrine/dbal", "ORM": "doctrine/orm",
+          "DoctrineBundle": "doctrine/DoctrineBundle", "Gos WebSocketBundle": "GeniusesOfSymfony/WebSocketBundle"}
 
 
 class Source(NamedTuple):
@@ -40,6 +45,13 @@ def read_table(text=None):
         if len(twice) > 1:
             raise ValueError(f"sources.tsv: {source.repository} has two versions for {' '.join(source.serves)}")
     return sources
+
+
+def versions(sources, version, columns):
+    """The versions that the sources have for an Oro version: {column: version}."""
+    refs = {source.repository: source.ref for source in sources if version in source.serves}
+    told = {column: refs[repository].removeprefix("v") for column, repository in columns.items()}
+    return {column: f"{version}, commit {ref[:10]}" if len(ref) == 40 else ref for column, ref in told.items()}
 
 
 def git_directory(clones, repository):
