@@ -30,7 +30,7 @@ demo: build ## Run the demo, a small CRM; Ctrl-C stops it. APP_ENV=dev: with the
 	demo/bin/demo
 
 test: build js/node_modules/.package-lock.json tests/browser/node_modules/.package-lock.json bench/report/node_modules/.package-lock.json ## Check and test everything
-	@scripts/install-deps build lint test node browser demo conformance fuzz valgrind
+	@scripts/install-deps build lint test node browser demo conformance fuzz valgrind bench soak
 	$(MAKE) --no-print-directory --file scripts/side-by-side.mk --jobs 2 --output-sync=target
 	$(MAKE) --no-print-directory test-end-to-end
 	@echo 'All tests have passed.'

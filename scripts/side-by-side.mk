@@ -6,7 +6,7 @@
 all: waiting compiling
 
 waiting:
-	+@$(MAKE) --file Makefile test-browser test-extension test-memory test-bundle test-js
+	+@$(MAKE) --file Makefile test-browser test-extension test-memory test-bundle test-js test-long-targets
 
 compiling:
 	+@nice $(MAKE) --file Makefile lint test-rust test-conformance test-fuzz test-budgets test-performance-page
