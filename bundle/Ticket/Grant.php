@@ -4,6 +4,8 @@ declare(strict_types=1);
 
 namespace Orosync\Ticket;
 
+use Orosync\Topic\TopicPattern;
+
 /** One topic, or one pattern of topics, that a service grants a user. */
 final class Grant
 {

@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace Orosync\Ticket;
 
+use Orosync\Topic\TopicPattern;
 use Symfony\Component\Security\Core\User\UserInterface;
 
 /**

@@ -19,9 +19,9 @@ use Orosync\Oro\Topics\ApplicationTopics;
 use Orosync\Oro\Topics\MigrateCommand;
 use Orosync\Oro\Topics\Obstacles;
 use Orosync\Oro\Topics\RouteTranslator;
-use Orosync\Oro\Topics\RunningServer;
+use Orosync\Topic\RunningServer;
 use Orosync\Oro\Topics\ServerAtPort;
-use Orosync\Oro\Topics\TopicsExportCommand;
+use Orosync\Topic\TopicsExportCommand;
 use Orosync\Publishing\PublisherInterface;
 use Orosync\Ticket\TicketIssuerInterface;
 

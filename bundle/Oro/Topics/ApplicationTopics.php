@@ -7,6 +7,8 @@ namespace Orosync\Oro\Topics;
 use Gos\Bundle\PubSubRouterBundle\Router\RouterInterface;
 use Gos\Bundle\WebSocketBundle\Topic\TopicInterface;
 use Oro\Bundle\SyncBundle\Authentication\Origin\OriginProviderInterface;
+use Orosync\Topic\Finding;
+use Orosync\Topic\Translation;
 use Psr\Container\ContainerInterface;
 
 /** The topics and origins of an Oro application, read from what it has configured for the old server. */

@@ -8,6 +8,8 @@ use Oro\Bundle\SyncBundle\Provider\WebsocketClientParametersProviderInterface;
 use Orosync\Endpoint\BindAddress;
 use Orosync\Endpoint\FrontendEndpoint;
 use Orosync\Endpoint\InvalidEndpointException;
+use Orosync\Topic\Finding;
+use Orosync\Topic\TopicRule;
 use Symfony\Component\Console\Attribute\AsCommand;
 use Symfony\Component\Console\Command\Command;
 use Symfony\Component\Console\Formatter\OutputFormatter;

@@ -13,7 +13,10 @@ use Oro\Bundle\SyncBundle\Topic\AbstractTopic;
 use Oro\Bundle\SyncBundle\Topic\BroadcastTopic;
 use Oro\Bundle\SyncBundle\Topic\SecuredTopic;
 use Oro\Bundle\SyncBundle\Topic\WebsocketPingTopic;
-use Orosync\Ticket\TopicPattern;
+use Orosync\Topic\Finding;
+use Orosync\Topic\TopicPattern;
+use Orosync\Topic\TopicRule;
+use Orosync\Topic\Translation;
 
 /**
  * Says a websocket route and its handler in the words of the server's policies.

@@ -7,7 +7,7 @@ namespace Demo\Import;
 use Demo\Entity\Role;
 use Demo\Entity\User;
 use Orosync\Ticket\TopicGrantInterface;
-use Orosync\Ticket\TopicPattern;
+use Orosync\Topic\TopicPattern;
 use Symfony\Component\Security\Core\User\UserInterface;
 
 /** Imports are an administrator's: the server knows users and customers, and no roles beyond. */

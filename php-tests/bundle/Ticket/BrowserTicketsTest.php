@@ -16,7 +16,7 @@ use Orosync\Ticket\TicketIssuerInterface;
 use Orosync\Ticket\TicketUnavailableException;
 use Orosync\Ticket\TopicGrantInterface;
 use Orosync\Ticket\TopicGrants;
-use Orosync\Ticket\TopicPattern;
+use Orosync\Topic\TopicPattern;
 use Orosync\Ticket\UserClaimsInterface;
 use PHPUnit\Framework\Attributes\DataProvider;
 use PHPUnit\Framework\Attributes\Group;

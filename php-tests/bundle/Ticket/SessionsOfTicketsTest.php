@@ -14,7 +14,7 @@ use Orosync\Tests\FreshApplication\Project;
 use Orosync\Tests\FreshApplication\WampClient;
 use Orosync\Tests\Wait;
 use Orosync\Ticket\TicketIssuerInterface;
-use Orosync\Ticket\TopicPattern;
+use Orosync\Topic\TopicPattern;
 use PHPUnit\Framework\Attributes\Group;
 use PHPUnit\Framework\Attributes\RequiresPhpExtension;
 use Symfony\Component\DependencyInjection\ContainerInterface;

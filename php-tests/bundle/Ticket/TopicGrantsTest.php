@@ -10,7 +10,7 @@ use Orosync\Tests\Application\User;
 use Orosync\Ticket\Grant;
 use Orosync\Ticket\TopicGrantInterface;
 use Orosync\Ticket\TopicGrants;
-use Orosync\Ticket\TopicPattern;
+use Orosync\Topic\TopicPattern;
 use PHPUnit\Framework\TestCase;
 use Symfony\Component\Security\Core\Authentication\Token\Storage\TokenStorage;
 use Symfony\Component\Security\Core\Authentication\Token\UsernamePasswordToken;

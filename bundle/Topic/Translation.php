@@ -2,7 +2,7 @@
 
 declare(strict_types=1);
 
-namespace Orosync\Oro\Topics;
+namespace Orosync\Topic;
 
 /** What became of one route, or of all of them. */
 final class Translation

@@ -2,7 +2,7 @@
 
 declare(strict_types=1);
 
-namespace Orosync\Ticket;
+namespace Orosync\Topic;
 
 /**
  * Many topics that a grant names at once, as the server's configuration writes them: `acme/import/{id:int}`.

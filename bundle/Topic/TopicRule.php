@@ -2,7 +2,7 @@
 
 declare(strict_types=1);
 
-namespace Orosync\Oro\Topics;
+namespace Orosync\Topic;
 
 /** One `[[topics]]` entry of the server's configuration. */
 final class TopicRule

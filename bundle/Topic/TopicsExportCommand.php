@@ -2,9 +2,10 @@
 
 declare(strict_types=1);
 
-namespace Orosync\Oro\Topics;
+namespace Orosync\Topic;
 
 use Orosync\Endpoint\BindAddress;
+use Orosync\Oro\Topics\ApplicationTopics;
 use Symfony\Component\Console\Attribute\AsCommand;
 use Symfony\Component\Console\Command\Command;
 use Symfony\Component\Console\Formatter\OutputFormatter;

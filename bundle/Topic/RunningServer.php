@@ -2,7 +2,7 @@
 
 declare(strict_types=1);
 
-namespace Orosync\Oro\Topics;
+namespace Orosync\Topic;
 
 /** Asks a running server which rules are in force, at its `admin_bind`. */
 final class RunningServer

@@ -2,7 +2,7 @@
 
 declare(strict_types=1);
 
-namespace Orosync\Oro\Topics;
+namespace Orosync\Topic;
 
 /** What a person has to decide: something that the old server ran in PHP, and the way to go. */
 final class Finding
