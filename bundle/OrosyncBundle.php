@@ -8,6 +8,7 @@ use Orosync\DependencyInjection\Compiler\ContentTagsNeedDoctrinePass;
 use Orosync\DependencyInjection\Compiler\DerivedSecretPass;
 use Orosync\DependencyInjection\Compiler\OroPass;
 use Orosync\DependencyInjection\Compiler\RecordingNeedsProfilerPass;
+use Orosync\DependencyInjection\Compiler\TopicsPass;
 use Orosync\DependencyInjection\Compiler\TransactionsUnderDbal2Pass;
 use Orosync\DependencyInjection\Compiler\UserRolesPass;
 use Orosync\DependencyInjection\OrosyncExtension;
@@ -18,10 +19,11 @@ use Symfony\Component\HttpKernel\Bundle\Bundle;
 /**
  * Live notifications for a Symfony application: what somebody saves is in everybody's browser at once.
  *
- * Where to read on: `Publishing/` (the way out of PHP), `ContentTag/` (what a flush has changed), `Ticket/` (who a
- * browser is), `Endpoint/` (who listens where), `Maintenance/`, `Twig/` (what a page needs), `Command/` (the server),
- * `Oro/` (Oro's own services over ours), `Entry/` (why nothing of ours breaks what the application does),
- * `Messenger/`, `Notifier/` and `Profiler/` (for those of Symfony), `Test/` (for the tests of an application).
+ * Where to read on: `Publishing/` (the way out of PHP), `Topic/` (what is published, and who may listen), `ContentTag/`
+ * (what a flush has changed), `Ticket/` (who a browser is), `Endpoint/` (who listens where), `Maintenance/`, `Twig/` (what a
+ * page needs), `Command/` (the server), `Oro/` (Oro's own services over ours), `Entry/` (why nothing of ours breaks what the
+ * application does), `Messenger/`, `Notifier/` and `Profiler/` (for those of Symfony), `Test/` (for the tests of an
+ * application).
  *
  * An Oro application registers {@see Oro\OrosyncOroBundle} instead.
  */
@@ -50,6 +52,7 @@ class OrosyncBundle extends Bundle
         parent::build($container);
 
         $container->addCompilerPass(new DerivedSecretPass());
+        $container->addCompilerPass(new TopicsPass());
         $container->addCompilerPass(new UserRolesPass());
         $container->addCompilerPass(new ContentTagsNeedDoctrinePass());
         $container->addCompilerPass(new TransactionsUnderDbal2Pass());

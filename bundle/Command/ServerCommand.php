@@ -6,6 +6,8 @@ namespace Orosync\Command;
 
 use Orosync\Endpoint\BindAddress;
 use Orosync\Publishing\SharedSecret;
+use Orosync\Topic\DeclaredTopics;
+use Orosync\Topic\TopicsFile;
 use Symfony\Component\Console\Attribute\AsCommand;
 use Symfony\Component\Console\Command\Command;
 use Symfony\Component\Console\Formatter\OutputFormatter;
@@ -14,6 +16,7 @@ use Symfony\Component\Console\Input\InputInterface;
 use Symfony\Component\Console\Input\InputOption;
 use Symfony\Component\Console\Output\ConsoleOutputInterface;
 use Symfony\Component\Console\Output\OutputInterface;
+use Symfony\Component\Filesystem\Filesystem;
 use Symfony\Component\HttpKernel\Kernel;
 
 /** Runs the native server with this application's address and secret; also by the names of those that it replaces. */
@@ -27,12 +30,17 @@ final class ServerCommand extends Command
     /** What Oro's command ends with when its server is switched off: a supervisor can tell it from a failure. */
     private const EXIT_SWITCHED_OFF = 113;
 
-    /** @param string|null $configFile the server's own TOML file */
+    /**
+     * @param string      $topicsFile where the server finds the topics that this application declares
+     * @param string|null $configFile the server's own TOML file
+     */
     public function __construct(
         private readonly BindAddress $bind,
         private readonly SharedSecret $secret,
         private readonly ServerBinary $binary,
         private readonly ServerProcess $process,
+        private readonly DeclaredTopics $topics,
+        private readonly string $topicsFile,
         private readonly ?string $configFile,
     ) {
         parent::__construct();
@@ -77,6 +85,12 @@ final class ServerCommand extends Command
         if (null !== $this->configFile) {
             array_push($arguments, '--config', $this->configFile);
         }
+        $rules = $this->topics->translation()->rules;
+        if ([] !== $rules) {
+            $this->refuseTopicsOfTheFile();
+            (new Filesystem())->dumpFile($this->topicsFile, TopicsFile::toml($rules, [], null));
+            array_push($arguments, '--config', $this->topicsFile);
+        }
         if ($this->bind->isTold() || null !== $host || null !== $port) {
             array_push($arguments, '--bind', $address);
         } else {
@@ -85,6 +99,18 @@ final class ServerCommand extends Command
         $this->greet($input, $output, $address);
 
         return $this->process->run($binary, $arguments, $environment);
+    }
+
+    /** A list of a later file takes the place of an earlier one: what the server's own file declares would be gone. */
+    private function refuseTopicsOfTheFile(): void
+    {
+        $content = null === $this->configFile ? '' : (string) @file_get_contents($this->configFile);
+        if (1 === preg_match('/^\s*(\[\[\s*"?topics"?\s*\]\]|topics\s*=)/m', $content)) {
+            throw new \RuntimeException(sprintf(
+                'Topics are declared in orosync.topics and in %s, where the server would no longer see them. Move those to orosync.topics.',
+                $this->configFile,
+            ));
+        }
     }
 
     /** @return array<string, string> nothing when nobody asks: the server's own configuration counts */

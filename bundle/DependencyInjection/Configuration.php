@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace Orosync\DependencyInjection;
 
+use Orosync\Topic\Topic;
 use Symfony\Component\Config\Definition\Builder\TreeBuilder;
 use Symfony\Component\Config\Definition\ConfigurationInterface;
 
@@ -88,6 +89,37 @@ final class Configuration implements ConfigurationInterface
                             ->info('The server\'s own configuration file, for topics, limits and further addresses.')
                             ->example('%kernel.project_dir%/config/orosync.toml')
                             ->defaultNull()
+                        ->end()
+                    ->end()
+                ->end()
+                ->arrayNode('topics')
+                    ->info(
+                        'The application\'s own topics and who may listen to them: anyone, customer, user, owner (the user whose id '
+                        . 'is {uid}), granted (by a TopicGrantInterface) or nobody. The first pattern that matches decides. '
+                        . '"bin/console orosync:server" passes them on, orosync:topics:export writes them for a server that '
+                        . 'is started without it. A service may declare its own with the attribute Orosync\Topic\Topic.'
+                    )
+                    ->example(['acme/orders/{uid:int}' => 'owner', 'acme/chat/{room}' => ['subscribe' => 'user', 'publish' => 'user']])
+                    ->useAttributeAsKey('pattern')
+                    ->normalizeKeys(false)
+                    ->arrayPrototype()
+                        ->beforeNormalization()
+                            ->ifString()
+                            ->then(static fn (string $subscribe): array => ['subscribe' => $subscribe])
+                        ->end()
+                        ->children()
+                            ->enumNode('subscribe')
+                                ->info('Who may listen.')
+                                ->example('user')
+                                ->values(Topic::SUBSCRIBE)
+                                ->isRequired()
+                            ->end()
+                            ->enumNode('publish')
+                                ->info('Who may publish; publisher: PHP; user: pages of users, too.')
+                                ->example('user')
+                                ->values(Topic::PUBLISH)
+                                ->defaultValue('publisher')
+                            ->end()
                         ->end()
                     ->end()
                 ->end()

@@ -11,8 +11,10 @@ use Orosync\Endpoint\Dsn;
 use Orosync\Endpoint\InvalidEndpointException;
 use Orosync\Ticket\OriginPattern;
 use Orosync\Ticket\TopicGrantInterface;
+use Orosync\Topic\Topic;
 use Symfony\Component\Config\Definition\Exception\InvalidConfigurationException;
 use Symfony\Component\Config\FileLocator;
+use Symfony\Component\DependencyInjection\ChildDefinition;
 use Symfony\Component\DependencyInjection\ContainerBuilder;
 use Symfony\Component\DependencyInjection\Extension\Extension;
 use Symfony\Component\DependencyInjection\Loader\PhpFileLoader;
@@ -54,6 +56,12 @@ final class OrosyncExtension extends Extension
                 ->setArgument('$topic', $config['notifier']['topic']);
         }
         $container->registerForAutoconfiguration(TagGeneratorInterface::class)->addTag('orosync.tag_generator');
+        $container->registerAttributeForAutoconfiguration(
+            Topic::class,
+            static function (ChildDefinition $definition, Topic $topic, \ReflectionClass $class): void {
+                $definition->addTag('orosync.topic', get_object_vars($topic) + ['origin' => $class->name]);
+            },
+        );
         $container->registerForAutoconfiguration(TopicGrantInterface::class)->addTag('orosync.topic_grant');
 
         $endpoints = new EndpointSettings($container->getParameterBag());
@@ -68,6 +76,7 @@ final class OrosyncExtension extends Extension
             'orosync.shared_secret' => ['$secret' => $config['secret'], '$secretFile' => $config['secret_file']],
             'orosync.server_binary' => ['$configured' => $config['server']['binary']],
             'orosync.server_command' => ['$configFile' => $config['server']['config']],
+            'orosync.declared_topics' => ['$topics' => self::topics($config['topics']), '$areAll' => !$isOro],
             'orosync.user_claims' => ['$roles' => $config['users']],
             'orosync.ticket_origins' => ['$hosts' => $config['ticket']['origins']],
             'orosync.browser_tickets' => ['$ttl' => $config['ticket']['ttl']],
@@ -95,6 +104,21 @@ final class OrosyncExtension extends Extension
             }
             $container->setParameter('orosync.oro.skipped_classes', $config['content_tags']['skip']);
         }
+    }
+
+    /**
+     * @param array<string, array{subscribe: string, publish: string}> $configured
+     *
+     * @return list<array{pattern: string, subscribe: string, publish: string, origin: string}>
+     */
+    private static function topics(array $configured): array
+    {
+        $topics = [];
+        foreach ($configured as $pattern => $who) {
+            $topics[] = ['pattern' => (string) $pattern] + $who + ['origin' => 'orosync.topics'];
+        }
+
+        return $topics;
     }
 
     /**

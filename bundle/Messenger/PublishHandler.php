@@ -7,6 +7,7 @@ namespace Orosync\Messenger;
 use Orosync\Publishing\MessageForm;
 use Orosync\Publishing\PublisherInterface;
 use Orosync\Publishing\UnsendableMessageException;
+use Orosync\Topic\DeclaredTopics;
 use Symfony\Component\Messenger\Exception\UnrecoverableMessageHandlingException;
 
 /**
@@ -21,12 +22,18 @@ final class PublishHandler
 {
     private const FLUSH_SECONDS = 5.0;
 
-    public function __construct(private readonly PublisherInterface $publisher)
-    {
+    public function __construct(
+        private readonly PublisherInterface $publisher,
+        private readonly DeclaredTopics $topics = new DeclaredTopics(),
+    ) {
     }
 
     public function __invoke(Publish $message): void
     {
+        $complaint = $this->topics->complaint($message->topic);
+        if (null !== $complaint) {
+            throw self::never($message, $complaint);
+        }
         $status = $this->publisher->status();
         if ('waiting' === $status->state) {
             throw $this->notPublished($message, 'the server does not answer');
@@ -51,14 +58,19 @@ final class PublishHandler
         try {
             MessageForm::encode($message->topic, $message->payload);
         } catch (UnsendableMessageException $e) {
-            return new UnrecoverableMessageHandlingException(sprintf(
-                'A message to "%s" can never be sent: %s.',
-                $message->topic,
-                $e->getMessage(),
-            ), 0, $e);
+            return self::never($message, $e->getMessage(), $e);
         }
 
         return $this->notPublished($message, 'it was not accepted');
+    }
+
+    private static function never(Publish $message, string $why, ?\Throwable $e = null): UnrecoverableMessageHandlingException
+    {
+        return new UnrecoverableMessageHandlingException(
+            sprintf('A message to "%s" can never be sent: %s.', $message->topic, $why),
+            0,
+            $e,
+        );
     }
 
     private function notPublished(Publish $message, string $why): NotPublishedException

@@ -11,6 +11,7 @@ final class PublishRecord
      * @param string|null $json   the payload as pages get it, cut; null when it has none
      * @param int|null    $bytes  of the whole payload
      * @param string|null $reason why it was not accepted; null: it was
+     * @param string|null $complaint why nobody receives what was accepted; null: somebody may
      */
     public function __construct(
         public readonly string $topic,
@@ -18,6 +19,7 @@ final class PublishRecord
         public readonly ?int $bytes,
         public readonly ?string $reason,
         public readonly float $microseconds,
+        public readonly ?string $complaint = null,
     ) {
     }
 }

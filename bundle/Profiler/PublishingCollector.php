@@ -54,7 +54,7 @@ final class PublishingCollector extends DataCollector implements LateDataCollect
         return $this->data['status'];
     }
 
-    /** @return list<array{topic: string, json: string|null, bytes: int|null, reason: string|null, microseconds: float}> */
+    /** @return list<array{topic: string, json: string|null, bytes: int|null, reason: string|null, microseconds: float, complaint: string|null}> */
     public function getRecords(): array
     {
         return $this->data['records'];
@@ -73,6 +73,11 @@ final class PublishingCollector extends DataCollector implements LateDataCollect
     public function getRefusedCount(): int
     {
         return \count(array_filter(array_column($this->data['records'], 'reason')));
+    }
+
+    public function getComplaintCount(): int
+    {
+        return \count(array_filter(array_column($this->data['records'], 'complaint')));
     }
 
     /** @return list<array{lost: string, reason: string}> what failed within the application's own actions, perhaps not all */

@@ -7,10 +7,12 @@ namespace Orosync\Profiler;
 use Orosync\Publishing\MessageForm;
 use Orosync\Publishing\PublisherInterface;
 use Orosync\Publishing\PublisherStatus;
+use Orosync\Topic\DeclaredTopics;
+use Psr\Log\LoggerInterface;
 use Symfony\Contracts\Service\ResetInterface;
 
 /**
- * Writes down what goes through the publisher, for the profiler.
+ * Writes down what goes through the publisher, for the profiler; warns of topics that are declared nowhere.
  *
  * There only where there is a profiler, for it encodes each payload a second time. Bound: MAX_RECORDS messages of a
  * request with MAX_BYTES of each payload; what is beyond them is counted.
@@ -26,8 +28,11 @@ final class RecordingPublisher implements PublisherInterface, ResetInterface
     private int $notRecorded = 0;
 
     /** @param \Closure(): PublisherInterface $publisher */
-    public function __construct(private readonly \Closure $publisher)
-    {
+    public function __construct(
+        private readonly \Closure $publisher,
+        private readonly DeclaredTopics $topics,
+        private readonly LoggerInterface $logger,
+    ) {
     }
 
     public function publish(string $topic, mixed $payload, array $exclude = [], array $eligible = []): bool
@@ -102,8 +107,12 @@ final class RecordingPublisher implements PublisherInterface, ResetInterface
             $json = self::readable(substr($json, 0, self::MAX_BYTES)) . '…';
         }
         $reason = $accepted ? null : $this->reason();
+        $complaint = $accepted ? $this->topics->complaint($topic) : null;
+        if (null !== $complaint) {
+            $this->logger->warning('Accepted, but {complaint}.', ['complaint' => $complaint]);
+        }
 
-        return new PublishRecord(self::readable($topic), $json, $bytes, $reason, $microseconds);
+        return new PublishRecord(self::readable($topic), $json, $bytes, $reason, $microseconds, $complaint);
     }
 
     private function reason(): string

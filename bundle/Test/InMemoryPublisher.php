@@ -8,6 +8,7 @@ use Orosync\Publishing\MessageForm;
 use Orosync\Publishing\PublisherInterface;
 use Orosync\Publishing\PublisherStatus;
 use Orosync\Publishing\UnsendableMessageException;
+use Orosync\Topic\DeclaredTopics;
 
 /**
  * Keeps what an application publishes in its tests, in place of sending it (`orosync.test: true`).
@@ -27,6 +28,10 @@ final class InMemoryPublisher implements PublisherInterface
     /** Of all that was published, also of what is forgotten since. */
     private int $accepted = 0;
 
+    public function __construct(private readonly DeclaredTopics $topics = new DeclaredTopics())
+    {
+    }
+
     public function publish(string $topic, mixed $payload, array $exclude = [], array $eligible = []): bool
     {
         try {
@@ -36,6 +41,14 @@ final class InMemoryPublisher implements PublisherInterface
             $this->refusals[] = $name . ': ' . $e->getMessage();
 
             return false;
+        }
+        $complaint = $this->topics->complaint($topic);
+        if (null !== $complaint) {
+            // As at the server: accepted, and for nobody.
+            $this->refusals[] = json_encode($topic, \JSON_THROW_ON_ERROR | \JSON_UNESCAPED_SLASHES | \JSON_UNESCAPED_UNICODE) . ': ' . $complaint;
+            ++$this->accepted;
+
+            return true;
         }
         $decoded = json_decode($json, true, 512, \JSON_THROW_ON_ERROR);
         $this->messages[] = new PublishedMessage($topic, $decoded, $json, $exclude, $eligible);

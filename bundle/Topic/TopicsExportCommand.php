@@ -5,7 +5,6 @@ declare(strict_types=1);
 namespace Orosync\Topic;
 
 use Orosync\Endpoint\BindAddress;
-use Orosync\Oro\Topics\ApplicationTopics;
 use Symfony\Component\Console\Attribute\AsCommand;
 use Symfony\Component\Console\Command\Command;
 use Symfony\Component\Console\Formatter\OutputFormatter;
@@ -15,18 +14,18 @@ use Symfony\Component\Console\Output\ConsoleOutputInterface;
 use Symfony\Component\Console\Output\OutputInterface;
 
 /**
- * Prints the server's configuration of this application's topics and origins, or compares it with a running server.
+ * Prints the server's configuration of this application's topics, in Oro also of its origins, or compares it with a running server.
  *
  * The configuration goes to standard output, what needs a decision to standard error.
  */
 #[AsCommand(
     name: 'orosync:topics:export',
-    description: 'Print this application\'s topics and origins for orosync-server, or check that the server has them',
+    description: 'Print this application\'s topics (and in Oro its origins) for orosync-server, or check that the server has them',
 )]
 final class TopicsExportCommand extends Command
 {
     public function __construct(
-        private readonly ApplicationTopics $topics,
+        private readonly TopicSourceInterface $topics,
         private readonly RunningServer $server,
         private readonly BindAddress $bind,
     ) {
@@ -59,7 +58,7 @@ final class TopicsExportCommand extends Command
 
             return Command::FAILURE;
         }
-        $output->write(self::toml($translation, $origins), false, OutputInterface::OUTPUT_RAW);
+        $output->write(TopicsFile::toml($translation->rules, $translation->builtIn, $origins), false, OutputInterface::OUTPUT_RAW);
         foreach ($translation->findings as $finding) {
             $errors->writeln(OutputFormatter::escape($finding->where . ': ' . $finding->advice));
         }
@@ -67,13 +66,13 @@ final class TopicsExportCommand extends Command
         return Command::SUCCESS;
     }
 
-    /** @param list<string> $origins */
-    private function check(Translation $translation, array $origins, string $url, OutputInterface $output): int
+    /** @param list<string>|null $origins */
+    private function check(Translation $translation, ?array $origins, string $url, OutputInterface $output): int
     {
         $server = $this->server->rules($url);
         $differences = [
             ...self::differences($translation->rules, $server['topics']),
-            ...self::differingOrigins($origins, $server['allowed_origins']),
+            ...(null === $origins ? [] : self::differingOrigins($origins, $server['allowed_origins'])),
         ];
         foreach ($differences as $difference) {
             $output->writeln(OutputFormatter::escape($difference));
@@ -83,7 +82,11 @@ final class TopicsExportCommand extends Command
 
             return Command::FAILURE;
         }
-        $output->writeln(sprintf('The server has all %d topics and the origins of this application.', \count($translation->rules)));
+        $output->writeln(sprintf(
+            'The server has all %d topics%s of this application.',
+            \count($translation->rules),
+            null === $origins ? '' : ' and the origins',
+        ));
 
         return Command::SUCCESS;
     }
@@ -146,36 +149,5 @@ final class TopicsExportCommand extends Command
         }
 
         return $differences;
-    }
-
-    /** @param list<string> $origins */
-    private static function toml(Translation $translation, array $origins): string
-    {
-        $lines = [
-            '# Topics and origins of this application. Written by: bin/console orosync:topics:export',
-            '# Built into the server, so not here: ' . implode(', ', $translation->builtIn),
-            '',
-            '[auth]',
-            'allowed_origins = [' . implode(', ', array_map(self::text(...), $origins)) . ']',
-        ];
-        foreach ($translation->rules as $rule) {
-            array_push(
-                $lines,
-                '',
-                '# ' . $rule->origin,
-                '[[topics]]',
-                'pattern = ' . self::text($rule->pattern),
-                'subscribe = ' . self::text($rule->subscribe),
-                'publish = ' . self::text($rule->publish),
-            );
-        }
-
-        return implode("\n", $lines) . "\n";
-    }
-
-    /** A basic string of TOML has the escapes of JSON. */
-    private static function text(string $text): string
-    {
-        return json_encode($text, \JSON_THROW_ON_ERROR | \JSON_UNESCAPED_SLASHES | \JSON_UNESCAPED_UNICODE);
     }
 }

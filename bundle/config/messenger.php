@@ -12,5 +12,6 @@ use Orosync\Publishing\PublisherInterface;
 return static function (ContainerConfigurator $container): void {
     $container->services()->set('orosync.publish_handler', PublishHandler::class)
         ->arg('$publisher', service(PublisherInterface::class))
+        ->arg('$topics', service('orosync.declared_topics'))
         ->tag('messenger.message_handler', ['handles' => Publish::class]);
 };

@@ -19,9 +19,7 @@ use Orosync\Oro\Topics\ApplicationTopics;
 use Orosync\Oro\Topics\MigrateCommand;
 use Orosync\Oro\Topics\Obstacles;
 use Orosync\Oro\Topics\RouteTranslator;
-use Orosync\Topic\RunningServer;
 use Orosync\Oro\Topics\ServerAtPort;
-use Orosync\Topic\TopicsExportCommand;
 use Orosync\Publishing\PublisherInterface;
 use Orosync\Ticket\TicketIssuerInterface;
 
@@ -89,13 +87,9 @@ return static function (ContainerConfigurator $container): void {
     $services->set('orosync.oro.topics', ApplicationTopics::class)
         ->arg('$router', service('gos_pubsub_router.router.websocket'))
         ->arg('$origins', service('oro_sync.authentication.origin_provider'))
-        ->arg('$translator', service('orosync.oro.route_translator'));
-    $services->set('orosync.oro.running_server', RunningServer::class);
-    $services->set('orosync.oro.topics_export_command', TopicsExportCommand::class)
-        ->arg('$topics', service('orosync.oro.topics'))
-        ->arg('$server', service('orosync.oro.running_server'))
-        ->arg('$bind', service('orosync.bind_address'))
-        ->tag('console.command');
+        ->arg('$translator', service('orosync.oro.route_translator'))
+        ->arg('$declared', service('orosync.declared_topics'));
+    $services->alias('orosync.topics', 'orosync.oro.topics');
     $services->set('orosync.oro.server_at_port', ServerAtPort::class);
     $services->set('orosync.oro.obstacles', Obstacles::class)
         ->arg('$publisher', service(PublisherInterface::class))

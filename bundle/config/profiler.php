@@ -16,6 +16,9 @@ return static function (ContainerConfigurator $container): void {
         // By the interface, so that an application's own publisher is recorded too.
         ->decorate(PublisherInterface::class)
         ->arg('$publisher', service_closure('.inner'))
+        ->arg('$topics', service('orosync.declared_topics'))
+        ->arg('$logger', service('logger'))
+        ->tag('monolog.logger', ['channel' => 'orosync'])
         ->tag('kernel.reset', ['method' => 'reset']);
     $services->set('orosync.publishing_collector', PublishingCollector::class)
         ->arg('$publisher', service('orosync.recording_publisher'))

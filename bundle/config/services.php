@@ -34,6 +34,9 @@ use Orosync\Ticket\TicketIssuerInterface;
 use Orosync\Ticket\TopicGrants;
 use Orosync\Ticket\UserClaims;
 use Orosync\Ticket\UserClaimsInterface;
+use Orosync\Topic\DeclaredTopics;
+use Orosync\Topic\RunningServer;
+use Orosync\Topic\TopicsExportCommand;
 use Symfony\Component\Security\Http\Event\LogoutEvent;
 use Symfony\Component\Security\Http\Event\TokenDeauthenticatedEvent;
 
@@ -69,6 +72,10 @@ return static function (ContainerConfigurator $container): void {
     $services->set('orosync.publisher', PublisherInterface::class)
         ->factory([service('orosync.publisher_factory'), 'publisher']);
     $services->alias(PublisherInterface::class, 'orosync.publisher')->public();
+
+    // Topics. In an Oro application its routes are read as well.
+    $services->set('orosync.declared_topics', DeclaredTopics::class);
+    $services->alias('orosync.topics', 'orosync.declared_topics');
 
     // Tickets
     $services->set('orosync.ticket_issuer', TicketIssuerInterface::class)
@@ -158,6 +165,14 @@ return static function (ContainerConfigurator $container): void {
         ->arg('$secret', service('orosync.shared_secret'))
         ->arg('$binary', service('orosync.server_binary'))
         ->arg('$process', service('orosync.server_process'))
+        ->arg('$topics', service('orosync.declared_topics'))
+        ->arg('$topicsFile', '%kernel.cache_dir%/orosync/topics.toml')
+        ->tag('console.command');
+    $services->set('orosync.running_server', RunningServer::class);
+    $services->set('orosync.topics_export_command', TopicsExportCommand::class)
+        ->arg('$topics', service('orosync.topics'))
+        ->arg('$server', service('orosync.running_server'))
+        ->arg('$bind', service('orosync.bind_address'))
         ->tag('console.command');
     $services->set('orosync.maintenance_command', MaintenanceCommand::class)
         ->arg('$mode', service('orosync.maintenance_mode'))

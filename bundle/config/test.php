@@ -10,6 +10,6 @@ use Orosync\Test\InMemoryPublisher;
 return static function (ContainerConfigurator $container): void {
     $services = $container->services();
 
-    $services->set(InMemoryPublisher::class)->public();
+    $services->set(InMemoryPublisher::class)->arg('$topics', service('orosync.declared_topics'))->public();
     $services->alias('orosync.publisher', InMemoryPublisher::class);
 };

@@ -47,7 +47,16 @@ return static function (ContainerConfigurator $container): void {
     // All else is in parameters.yml, by the names of OroSyncBundle.
     $container->extension('orosync', [
         'secret_file' => '%demo.directory%/secret',
-        'server' => ['binary' => '%orosync_server_binary%', 'config' => '%kernel.project_dir%/config/orosync.toml'],
+        'server' => ['binary' => '%orosync_server_binary%'],
+        // Beside those of OroPlatform, which are built in.
+        'topics' => [
+            // Deals that were moved or changed: Deal/DealNews.php publishes, public/js/board.js listens.
+            'demo/board' => 'user',
+            // The same for the customer whose deals they are. Customer/OrderTopics.php grants each the number of its own company.
+            'demo/orders/{company:int}' => 'granted',
+            // How far an import is. Import/ImportTopics.php grants it to administrators.
+            'demo/import/{id:int}' => 'granted',
+        ],
         'maintenance' => ['flag_file' => '%demo.directory%/maintenance'],
     ]);
 

@@ -8,11 +8,12 @@ use Gos\Bundle\PubSubRouterBundle\Router\RouterInterface;
 use Gos\Bundle\WebSocketBundle\Topic\TopicInterface;
 use Oro\Bundle\SyncBundle\Authentication\Origin\OriginProviderInterface;
 use Orosync\Topic\Finding;
+use Orosync\Topic\TopicSourceInterface;
 use Orosync\Topic\Translation;
 use Psr\Container\ContainerInterface;
 
-/** The topics and origins of an Oro application, read from what it has configured for the old server. */
-final class ApplicationTopics
+/** The topics and origins of an Oro application: what it has declared, and what it has configured for the old server. */
+final class ApplicationTopics implements TopicSourceInterface
 {
     /** Allowed by Oro whatever its providers say. */
     public const THIS_MACHINE = ['localhost', '127.0.0.1'];
@@ -25,6 +26,7 @@ final class ApplicationTopics
         private readonly RouterInterface $router,
         private readonly OriginProviderInterface $origins,
         private readonly RouteTranslator $translator,
+        private readonly TopicSourceInterface $declared,
         private readonly ContainerInterface $handlers,
         private readonly array $handlerClasses,
     ) {
@@ -39,10 +41,9 @@ final class ApplicationTopics
             $parts[] = $this->translator->translate($name, $route, \is_string($callback) ? $handlers[$callback] ?? null : null);
         }
 
-        return Translation::join(new Translation([], [], $broken), ...$parts);
+        return Translation::join($this->declared->translation(), new Translation([], [], $broken), ...$parts);
     }
 
-    /** @return list<string> hosts whose pages may connect */
     public function allowedOrigins(): array
     {
         return array_values(array_unique([...$this->origins->getOrigins(), ...self::THIS_MACHINE]));

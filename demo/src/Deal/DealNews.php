@@ -14,7 +14,7 @@ use Orosync\Publishing\PublisherInterface;
  */
 final class DealNews
 {
-    /** For the back office: config/orosync.toml. */
+    /** For the back office: config/packages.php. */
     public const BOARD = 'demo/board';
 
     public function __construct(private readonly PublisherInterface $publisher)

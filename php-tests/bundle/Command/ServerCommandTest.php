@@ -61,6 +61,30 @@ final class ServerCommandTest extends TestCase
         self::assertStringContainsString('Launching Orosync server on the addresses of /etc/orosync.toml PID: ', $output);
     }
 
+    public function testTheServerGetsTheTopicsThatTheApplicationDeclares(): void
+    {
+        $output = $this->runUntilReady(['orosync:server'], ['topics' => ['acme/orders/{uid:int}' => 'owner']]);
+
+        self::assertSame(1, preg_match('~^arguments serve --config (\S+/orosync/topics\.toml) --bind ~m', $output, $file));
+        self::assertStringContainsString(
+            "\n[[topics]]\npattern = \"acme/orders/{uid:int}\"\nsubscribe = \"owner\"\npublish = \"publisher\"\n",
+            file_get_contents($file[1]),
+        );
+    }
+
+    public function testTopicsOfTheServersOwnFileAreNotHidden(): void
+    {
+        file_put_contents($this->directory . '/own.toml', "shards = 1\n\n[[topics]]\npattern = \"acme/x\"\nsubscribe = \"user\"\n");
+        $command = $this->start(['orosync:server'], [
+            'topics' => ['acme/orders/{uid:int}' => 'owner'],
+            'server' => ['config' => $this->directory . '/own.toml', 'binary' => $this->binary],
+        ]);
+        $command->wait();
+
+        self::assertSame(1, $command->getExitCode());
+        self::assertStringContainsString('Topics are declared in orosync.topics and in ' . $this->directory . '/own.toml', $command->getErrorOutput());
+    }
+
     public function testTheCommandLineIsStrongerThanTheConfiguration(): void
     {
         $output = $this->runUntilReady(['gos:websocket:server', 'default', '--profile', '-a', '127.0.0.1', '--port', '9001'], ['server' => ['bind' => '//0.0.0.0:9000']]);

@@ -8,6 +8,7 @@ use Orosync\DependencyInjection\Compiler\ContentTagsNeedDoctrinePass;
 use Orosync\DependencyInjection\Compiler\DerivedSecretPass;
 use Orosync\DependencyInjection\Compiler\OroPass;
 use Orosync\DependencyInjection\Compiler\RecordingNeedsProfilerPass;
+use Orosync\DependencyInjection\Compiler\TopicsPass;
 use Orosync\DependencyInjection\Compiler\TransactionsUnderDbal2Pass;
 use Orosync\DependencyInjection\Compiler\UserRolesPass;
 use Orosync\DependencyInjection\OrosyncExtension;
@@ -59,6 +60,7 @@ final class CompilerPassesTest extends TestCase
             new DerivedSecretPass(),
             new OroPass(),
             new RecordingNeedsProfilerPass(),
+            new TopicsPass(),
             new TransactionsUnderDbal2Pass(),
             new UserRolesPass(),
         ];

@@ -45,6 +45,7 @@ final class EntriesTest extends ApplicationTestCase
         TicketController::class . ' controller.service_arguments' => 'askForATicket',
         'orosync.publishing_collector data_collector' => 'profileARequest',
         'orosync.server_command console.command' => 'startTheServer',
+        'orosync.topics_export_command console.command' => 'checkTheTopics',
         'orosync.maintenance_command console.command' => 'switchMaintenanceByCommand',
         'orosync.publish_handler messenger.message_handler' => 'consume',
         'orosync.notifier_channel notifier.channel' => 'notify',
@@ -58,13 +59,13 @@ final class EntriesTest extends ApplicationTestCase
     ];
 
     /** What comes in while the container is built: {@see CompilerPassesTest}, and the tests of each. */
-    private const PASSES = ['ContentTagsNeedDoctrinePass', 'DerivedSecretPass', 'OroPass', 'RecordingNeedsProfilerPass', 'TransactionsUnderDbal2Pass', 'UserRolesPass'];
+    private const PASSES = ['ContentTagsNeedDoctrinePass', 'DerivedSecretPass', 'OroPass', 'RecordingNeedsProfilerPass', 'TopicsPass', 'TransactionsUnderDbal2Pass', 'UserRolesPass'];
 
     /** Where it is the announcement that fails. */
     private const WITH_TAGS = ['announceAFlush', 'commit'];
 
     /** A command says by itself that it has failed, Messenger keeps the message, and a reset has nobody to ask. */
-    private const NOT_COUNTED = ['startTheServer', 'switchMaintenanceByCommand', 'consume', 'reset'];
+    private const NOT_COUNTED = ['startTheServer', 'checkTheTopics', 'switchMaintenanceByCommand', 'consume', 'reset'];
 
     private const WITH = ['security', 'twig', 'doctrine', 'everything', 'no debug'];
 
@@ -250,6 +251,12 @@ final class EntriesTest extends ApplicationTestCase
     private function startTheServer(): void
     {
         self::assertEndsWithItsMessage($this->console(), ['command' => 'orosync:server']);
+    }
+
+    private function checkTheTopics(): void
+    {
+        $nobody = 'http://127.0.0.1:' . Project::freePorts(1)[0];
+        self::assertEndsWithItsMessage($this->console(), ['command' => 'orosync:topics:export', '--check' => true, '--server' => $nobody]);
     }
 
     private function switchMaintenanceByCommand(): void

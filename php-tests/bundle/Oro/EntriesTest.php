@@ -28,7 +28,7 @@ final class EntriesTest extends OroTestCase
         'oro_sync.event_listener.doctrine_tag doctrine.event_listener onFlush' => 'save',
         'oro_sync.event_listener.doctrine_tag doctrine.event_listener postFlush' => 'save',
         'orosync.oro.root_transaction oro.doctrine.connection.transaction_watcher' => 'commit',
-        'orosync.oro.topics_export_command console.command' => 'exportTopics',
+        'orosync.topics_export_command console.command' => 'exportTopics',
         'orosync.oro.migrate_command console.command' => 'migrate',
     ];
 

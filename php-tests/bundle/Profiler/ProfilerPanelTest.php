@@ -47,6 +47,15 @@ final class ProfilerPanelTest extends TestCase
         self::assertStringContainsString('sf-toolbar-status-red', $toolbar->attr('class'));
     }
 
+    public function testATopicThatIsDeclaredNowhereIsSaidInPanelAndToolbar(): void
+    {
+        $browser = $this->browser("orosync: {test: true, topics: {'acme/order/{uid:int}': owner}}");
+        $panel = $this->panelOf($browser, '/terminate');
+
+        self::assertStringContainsString('accepted but nobody receives it, for "acme/afterwards" is declared nowhere.', $panel);
+        self::assertStringContainsString('sf-toolbar-status-yellow', $this->toolbarOf($browser)->attr('class'));
+    }
+
     public function testAPayloadIsMarkupOfNobody(): void
     {
         $browser = $this->browser('orosync: {test: true}');

@@ -1,0 +1,98 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Orosync\Topic;
+
+/**
+ * The topics that the application has declared (`orosync.topics`, {@see Topic}), and those that the server has by itself.
+ *
+ * An application that declares none has them in the server's own configuration: then nothing is known here, and every topic
+ * will do.
+ */
+final class DeclaredTopics implements TopicSourceInterface
+{
+    /** `server/src/policy/oro.rs` and the topic of {@see \Orosync\Session\SessionTerminator}. */
+    public const BUILT_IN = [
+        'orosync/disconnect',
+        'oro/ping',
+        'oro/maintenance',
+        'oro/data/update',
+        'oro/message_queue_heartbeat',
+        'oro/outdated_user_page',
+        'oro/email_event/{user_id:int}/{organization_id:int_or_star}',
+        'oro/attribute_import/{user_id:int}/{config_model_id:int}',
+        'oro/reminder_remind/{user_id:int}',
+        'oro/imap_sync_fail/*',
+        'oro/imap_sync_fail/{user_id:int}',
+        'oro/reminder/remind_user_{user_id:int}',
+        'oro/email_event/user_{user_id:int}_org_{organization_id:int}',
+        'oro/attribute_import/user_{user_id:int}_configmodel_{config_model_id:int}',
+        'oro/imap_sync_fail_u_{user_id:int}',
+        'oro/imap_sync_fail_system',
+    ];
+
+    /** A slip is at most so many letters, or a quarter of the name. */
+    private const SLIP = 2;
+
+    /**
+     * @param list<array{pattern: string, subscribe: string, publish: string, origin: string}> $topics in their order
+     * @param bool $areAll false: others are declared elsewhere too, as those of an Oro application are
+     */
+    public function __construct(
+        private readonly array $topics = [],
+        private readonly bool $areAll = true,
+    ) {
+    }
+
+    public function translation(): Translation
+    {
+        $rule = static fn (array $topic): TopicRule => new TopicRule(...$topic);
+
+        return new Translation(array_map($rule, $this->topics), [], []);
+    }
+
+    public function allowedOrigins(): ?array
+    {
+        return null;
+    }
+
+    /** Why nobody will receive what is published to this topic; null: somebody may, as far as it is known here. */
+    public function complaint(string $topic): ?string
+    {
+        if ([] === $this->topics || !$this->areAll) {
+            return null;
+        }
+        $patterns = array_map(
+            static fn (string $pattern): TopicPattern => new TopicPattern($pattern),
+            [...array_column($this->topics, 'pattern'), ...self::BUILT_IN],
+        );
+        foreach ($patterns as $pattern) {
+            if ($pattern->matches($topic)) {
+                return null;
+            }
+        }
+        $nearest = self::nearest($topic, $patterns);
+
+        return sprintf(
+            'nobody receives it, for "%s" is declared nowhere.%s Declare it in orosync.topics',
+            $topic,
+            null === $nearest ? '' : sprintf(' Did you mean "%s"?', $nearest->pattern),
+        );
+    }
+
+    /** @param list<TopicPattern> $patterns */
+    private static function nearest(string $topic, array $patterns): ?TopicPattern
+    {
+        $nearest = null;
+        $least = 1 + max(self::SLIP, intdiv(\strlen($topic), 4));
+        foreach ($patterns as $pattern) {
+            $distance = levenshtein($topic, $pattern->like($topic));
+            if ($distance < $least) {
+                [$least, $nearest] = [$distance, $pattern];
+            }
+        }
+
+        return $nearest;
+    }
+}

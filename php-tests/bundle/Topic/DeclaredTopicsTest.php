@@ -1,0 +1,165 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Orosync\Tests\Topic;
+
+use Orosync\DependencyInjection\Compiler\TopicsPass;
+use Orosync\DependencyInjection\OrosyncExtension;
+use Orosync\Messenger\Publish;
+use Orosync\Messenger\PublishHandler;
+use Orosync\OrosyncBundle;
+use Orosync\Test\InMemoryPublisher;
+use Orosync\Test\IsPublished;
+use Orosync\Tests\ApplicationTestCase;
+use Orosync\Topic\DeclaredTopics;
+use PHPUnit\Framework\Attributes\DataProvider;
+use PHPUnit\Framework\ExpectationFailedException;
+use Symfony\Component\Config\Definition\Exception\InvalidConfigurationException;
+use Symfony\Component\Console\Tester\CommandTester;
+use Symfony\Component\DependencyInjection\Compiler\AttributeAutoconfigurationPass;
+use Symfony\Component\DependencyInjection\Compiler\ResolveInstanceofConditionalsPass;
+use Symfony\Component\DependencyInjection\ContainerBuilder;
+use Symfony\Component\Messenger\Exception\UnrecoverableMessageHandlingException;
+
+/** What the application declares, and who is told that nobody will receive a message. */
+final class DeclaredTopicsTest extends ApplicationTestCase
+{
+    private const TOPICS = ['acme/orders/{uid:int}' => 'owner', 'acme/chat/{room}' => ['subscribe' => 'user', 'publish' => 'user']];
+
+    public function testTheyComeFromTheConfigurationAndInItsOrder(): void
+    {
+        $rules = $this->declared(self::TOPICS)->translation()->rules;
+
+        self::assertSame(
+            [['acme/orders/{uid:int}', 'owner', 'publisher'], ['acme/chat/{room}', 'user', 'user']],
+            array_map(static fn (object $rule): array => [$rule->pattern, $rule->subscribe, $rule->publish], $rules),
+        );
+    }
+
+    /** @dataProvider topics */
+    #[DataProvider('topics')]
+    public function testATopicThatIsDeclaredNowhereIsComplainedOfWithTheNearest(string $topic, ?string $complaint): void
+    {
+        $said = $this->declared(self::TOPICS)->complaint($topic);
+
+        self::assertSame($complaint, null === $said ? null : preg_replace('/^nobody receives it, for "[^"]*" is declared nowhere\./', '', $said));
+    }
+
+    public static function topics(): iterable
+    {
+        $where = ' Declare it in orosync.topics';
+        yield ['acme/orders/7', null];
+        yield ['acme/chat/general', null];
+        yield 'built in' => ['oro/data/update', null];
+        yield 'built in, with a capture' => ['oro/email_event/7/*', null];
+        yield 'a slip' => ['acme/order/7', ' Did you mean "acme/orders/{uid:int}"?' . $where];
+        yield 'another kind of value' => ['acme/orders/seven', ' Did you mean "acme/orders/{uid:int}"?' . $where];
+        yield 'a slip in a topic of Oro' => ['oro/data/updates', ' Did you mean "oro/data/update"?' . $where];
+        yield 'nothing like it' => ['shop/prices', $where];
+    }
+
+    public function testWhereNoneIsDeclaredTheServersOwnFileMayHaveThem(): void
+    {
+        self::assertNull($this->declared([])->complaint('acme/anything'));
+        self::assertNull((new DeclaredTopics([['pattern' => 'a', 'subscribe' => 'user', 'publish' => 'publisher', 'origin' => '']], false))->complaint('b'));
+    }
+
+    public function testATestOfTheApplicationFailsWithTheNearestTopic(): void
+    {
+        $publisher = $this->boot(['test' => true, 'topics' => self::TOPICS], [], ['publisher'])->get(InMemoryPublisher::class);
+        self::assertTrue($publisher->publish('acme/order/7', 1), 'as at the server, where PHP is not told');
+
+        $this->expectException(ExpectationFailedException::class);
+        $this->expectExceptionMessage('"acme/order/7": nobody receives it, for "acme/order/7" is declared nowhere. Did you mean "acme/orders/{uid:int}"?');
+        self::assertThat($publisher, new IsPublished('acme/order/7', null));
+    }
+
+    public function testTheQueueDoesNotTryItAgain(): void
+    {
+        $publisher = new InMemoryPublisher();
+        $handler = new PublishHandler($publisher, $this->declared(self::TOPICS));
+        $handler(new Publish('acme/orders/7', 1));
+        self::assertCount(1, $publisher->messages());
+
+        $this->expectException(UnrecoverableMessageHandlingException::class);
+        $this->expectExceptionMessage('A message to "acme/order/7" can never be sent: nobody receives it');
+        $handler(new Publish('acme/order/7', 1));
+    }
+
+    public function testTheyAreExportedForAServerOfItsOwnAndOriginsAreLeftToIt(): void
+    {
+        $tester = new CommandTester($this->boot(['topics' => self::TOPICS], [], ['publisher'])->get('orosync.topics_export_command'));
+
+        self::assertSame(0, $tester->execute([]));
+        self::assertSame(
+            <<<'TOML'
+                # Topics of this application. Written by: bin/console orosync:topics:export
+
+                # orosync.topics
+                [[topics]]
+                pattern = "acme/orders/{uid:int}"
+                subscribe = "owner"
+                publish = "publisher"
+
+                # orosync.topics
+                [[topics]]
+                pattern = "acme/chat/{room}"
+                subscribe = "user"
+                publish = "user"
+
+                TOML,
+            $tester->getDisplay(true),
+        );
+    }
+
+    /** @dataProvider mistakes */
+    #[DataProvider('mistakes')]
+    public function testAMistakeIsNamedWhenTheContainerIsBuilt(array $topics, string $message): void
+    {
+        $this->expectException(InvalidConfigurationException::class);
+        $this->expectExceptionMessage($message);
+
+        $this->declared($topics);
+    }
+
+    public static function mistakes(): iterable
+    {
+        yield [['acme/{x' => 'user'], 'orosync.topics: the topic "acme/{x": captures look like {name}'];
+        yield [['acme/{x:str}' => 'user'], 'captures look like {name}, {name:int} or {name:int_or_star}'];
+        yield [['acme/x' => 'everybody'], 'everybody'];
+        yield [['acme/x' => 'owner'], 'owner is the user whose id is in the topic. Name it {uid:int}.'];
+        yield [['acme/x' => ['publish' => 'user']], 'subscribe'];
+    }
+
+    public function testAServiceDeclaresWhatItPublishes(): void
+    {
+        $container = new ContainerBuilder();
+        foreach (['kernel.bundles' => [], 'kernel.environment' => 'test', 'kernel.debug' => true, 'kernel.project_dir' => __DIR__, 'kernel.cache_dir' => __DIR__, 'kernel.secret' => 'x'] as $name => $value) {
+            $container->setParameter($name, $value);
+        }
+        (new OrosyncBundle())->build($container);
+        (new OrosyncExtension())->load([['topics' => ['acme/first' => 'user']]], $container);
+        foreach (['one', 'two'] as $id) {
+            $container->register($id, OrderShipped::class)->setAutoconfigured(true);
+        }
+        (new AttributeAutoconfigurationPass())->process($container);
+        (new ResolveInstanceofConditionalsPass())->process($container);
+        (new TopicsPass())->process($container);
+
+        self::assertSame(
+            [
+                ['pattern' => 'acme/first', 'subscribe' => 'user', 'publish' => 'publisher', 'origin' => 'orosync.topics'],
+                ['pattern' => 'acme/shipped/{uid:int}', 'subscribe' => 'owner', 'publish' => 'publisher', 'origin' => OrderShipped::class],
+                ['pattern' => 'acme/late', 'subscribe' => 'user', 'publish' => 'nobody', 'origin' => OrderShipped::class],
+            ],
+            $container->getDefinition('orosync.declared_topics')->getArgument('$topics'),
+        );
+    }
+
+    /** @param array<string, mixed> $topics */
+    private function declared(array $topics): DeclaredTopics
+    {
+        return $this->boot(['topics' => $topics], [], ['publisher'])->get('orosync.declared_topics');
+    }
+}
