@@ -22,7 +22,7 @@ export class TicketRefusedError extends Error {
 
 /** A browser keeps up to six HTTP/1.1 connections to a host. */
 const KEPT_CONNECTIONS = 6;
-const TRY_MS = 750;
+const TRY_MS = 400;
 const LATE = Symbol('late');
 
 /** @type {TicketSource} */
@@ -72,13 +72,14 @@ export const ticketsFrom = (url, headers) => async (signal) => {
 
 /**
  * The same source where packets have vanished: the connections that the browser keeps may be as dead as the one that was
- * lost, and each goes only with a request that was given up. So the first requests get little time; the last has all that is left.
+ * lost, and each goes only with a request that was given up. So one request gets little time, then as many at once as can
+ * wait on the others; the last, which has a connection of its own, has all the time that is left.
  *
  * @type {(give: TicketSource) => TicketSource}
  */
 export const withTries = (give) => async (signal) => {
-  for (let tries = 0; tries < KEPT_CONNECTIONS && !signal.aborted; tries += 1) {
-    const ticket = await tryFor(TRY_MS, give, signal);
+  for (const requests of [1, KEPT_CONNECTIONS - 1]) {
+    const ticket = await firstOf(requests, give, signal);
     if (ticket !== LATE) {
       return ticket;
     }
@@ -87,12 +88,12 @@ export const withTries = (give) => async (signal) => {
 };
 
 /**
- * @param {number} milliseconds
+ * @param {number} requests made at once, all given up with the first answer, or after `TRY_MS`
  * @param {TicketSource} give
  * @param {AbortSignal} signal
  * @returns {Promise<string | null | typeof LATE>}
  */
-async function tryFor(milliseconds, give, signal) {
+async function firstOf(requests, give, signal) {
   const abort = new AbortController();
   const stop = () => abort.abort();
   signal.addEventListener('abort', stop);
@@ -100,10 +101,10 @@ async function tryFor(milliseconds, give, signal) {
   let limit;
   /** @type {Promise<typeof LATE>} */
   const late = new Promise((resolve) => {
-    limit = setTimeout(() => resolve(LATE), milliseconds);
+    limit = setTimeout(() => resolve(LATE), TRY_MS);
   });
   try {
-    return await Promise.race([give(abort.signal), late]);
+    return await Promise.race([...Array.from({ length: requests }, () => give(abort.signal)), late]);
   } finally {
     clearTimeout(limit);
     signal.removeEventListener('abort', stop);
