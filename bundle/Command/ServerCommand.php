@@ -85,7 +85,7 @@ final class ServerCommand extends Command
         if (null !== $this->configFile) {
             array_push($arguments, '--config', $this->configFile);
         }
-        $rules = $this->topics->translation()->rules;
+        $rules = $this->topics->rules();
         if ([] !== $rules) {
             $this->refuseTopicsOfTheFile();
             (new Filesystem())->dumpFile($this->topicsFile, TopicsFile::toml($rules, [], null));

@@ -97,7 +97,8 @@ final class Configuration implements ConfigurationInterface
                         'The application\'s own topics and who may listen to them: anyone, customer, user, owner (the user whose id '
                         . 'is {uid}), granted (by a TopicGrantInterface) or nobody. The first pattern that matches decides. '
                         . '"bin/console orosync:server" passes them on, orosync:topics:export writes them for a server that '
-                        . 'is started without it. A service may declare its own with the attribute Orosync\Topic\Topic.'
+                        . 'is started without it; in an Oro application the export alone does. A service may declare its own '
+                        . 'with the attribute Orosync\Topic\Topic.'
                     )
                     ->example(['acme/orders/{uid:int}' => 'owner', 'acme/chat/{room}' => ['subscribe' => 'user', 'publish' => 'user']])
                     ->useAttributeAsKey('pattern')

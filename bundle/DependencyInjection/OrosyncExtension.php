@@ -11,11 +11,13 @@ use Orosync\Endpoint\Dsn;
 use Orosync\Endpoint\InvalidEndpointException;
 use Orosync\Ticket\OriginPattern;
 use Orosync\Ticket\TopicGrantInterface;
+use Orosync\Topic\DeclaredTopics;
 use Orosync\Topic\Topic;
 use Symfony\Component\Config\Definition\Exception\InvalidConfigurationException;
 use Symfony\Component\Config\FileLocator;
 use Symfony\Component\DependencyInjection\ChildDefinition;
 use Symfony\Component\DependencyInjection\ContainerBuilder;
+use Symfony\Component\DependencyInjection\Definition;
 use Symfony\Component\DependencyInjection\Extension\Extension;
 use Symfony\Component\DependencyInjection\Loader\PhpFileLoader;
 use Symfony\Component\Messenger\MessageBusInterface;
@@ -95,6 +97,8 @@ final class OrosyncExtension extends Extension
         }
         if ($isOro) {
             $loader->load('oro.php');
+            // There the exported file has all topics, these included; a list of another file would take its place.
+            $container->getDefinition('orosync.server_command')->setArgument('$topics', new Definition(DeclaredTopics::class));
             if ($isTest) {
                 // Oro's own need no server, and its functional tests show them to the old server's listeners.
                 $container->removeDefinition('orosync.oro.ticket_provider');

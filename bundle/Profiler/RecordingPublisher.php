@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace Orosync\Profiler;
 
+use Orosync\Entry\Guard;
 use Orosync\Publishing\MessageForm;
 use Orosync\Publishing\PublisherInterface;
 use Orosync\Publishing\PublisherStatus;
@@ -32,6 +33,7 @@ final class RecordingPublisher implements PublisherInterface, ResetInterface
         private readonly \Closure $publisher,
         private readonly DeclaredTopics $topics,
         private readonly LoggerInterface $logger,
+        private readonly Guard $guard,
     ) {
     }
 
@@ -109,7 +111,8 @@ final class RecordingPublisher implements PublisherInterface, ResetInterface
         $reason = $accepted ? null : $this->reason();
         $complaint = $accepted ? $this->topics->complaint($topic) : null;
         if (null !== $complaint) {
-            $this->logger->warning('Accepted, but {complaint}.', ['complaint' => $complaint]);
+            $warn = fn (): mixed => $this->logger->warning('Accepted, but {complaint}.', ['complaint' => $complaint]);
+            $this->guard->run('The log does not warn of a topic that is declared nowhere', $warn);
         }
 
         return new PublishRecord(self::readable($topic), $json, $bytes, $reason, $microseconds, $complaint);

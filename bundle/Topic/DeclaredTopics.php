@@ -35,6 +35,9 @@ final class DeclaredTopics implements TopicSourceInterface
     /** A slip is at most so many letters, or a quarter of the name. */
     private const SLIP = 2;
 
+    /** Bound of a comparison: longer is no topic. */
+    private const MAX_TOPIC_BYTES = 255;
+
     /**
      * @param list<array{pattern: string, subscribe: string, publish: string, origin: string}> $topics in their order
      * @param bool $areAll false: others are declared elsewhere too, as those of an Oro application are
@@ -45,11 +48,15 @@ final class DeclaredTopics implements TopicSourceInterface
     ) {
     }
 
+    /** @return list<TopicRule> in their order */
+    public function rules(): array
+    {
+        return array_map(static fn (array $topic): TopicRule => new TopicRule(...$topic), $this->topics);
+    }
+
     public function translation(): Translation
     {
-        $rule = static fn (array $topic): TopicRule => new TopicRule(...$topic);
-
-        return new Translation(array_map($rule, $this->topics), [], []);
+        return new Translation($this->rules(), [], []);
     }
 
     public function allowedOrigins(): ?array
@@ -84,6 +91,7 @@ final class DeclaredTopics implements TopicSourceInterface
     /** @param list<TopicPattern> $patterns */
     private static function nearest(string $topic, array $patterns): ?TopicPattern
     {
+        $topic = substr($topic, 0, self::MAX_TOPIC_BYTES);
         $nearest = null;
         $least = 1 + max(self::SLIP, intdiv(\strlen($topic), 4));
         foreach ($patterns as $pattern) {

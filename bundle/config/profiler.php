@@ -18,6 +18,7 @@ return static function (ContainerConfigurator $container): void {
         ->arg('$publisher', service_closure('.inner'))
         ->arg('$topics', service('orosync.declared_topics'))
         ->arg('$logger', service('logger'))
+        ->arg('$guard', service('orosync.guard'))
         ->tag('monolog.logger', ['channel' => 'orosync'])
         ->tag('kernel.reset', ['method' => 'reset']);
     $services->set('orosync.publishing_collector', PublishingCollector::class)

@@ -1,10 +1,11 @@
 /**
  * What goes wrong, in the browser's console: where a developer looks first.
  *
- * Each cause is told once, with what to look at; a cause of a lost connection again after the page was connected. Bound:
- * `MAX_TOPICS` refused topics.
+ * Each cause is told once, with what to look at; a cause of a lost connection again after the page was connected. Bounds:
+ * `MAX_CAUSES` until then, and `MAX_TOPICS` refused topics; more are not told.
  */
 
+const MAX_CAUSES = 20;
 const MAX_TOPICS = 100;
 
 const NO_CLOSE_FRAME = 1006;
@@ -28,7 +29,7 @@ export class Warnings {
   /** @param {import('./socket.js').Ended} ended the end of a connection or of an attempt, not of the page's own making */
   disconnected({ code, reason, willRetry }) {
     const cause = `${code} ${reason}`;
-    if (this.#causes.has(cause)) {
+    if (this.#causes.has(cause) || this.#causes.size >= MAX_CAUSES) {
       return;
     }
     this.#causes.add(cause);
@@ -44,7 +45,7 @@ export class Warnings {
     this.#topics.add(topic);
     console.warn(
       `Orosync: the server refused the topic "${topic}"${reason === '' ? '' : `: ${reason}`}. Who may subscribe and publish to `
-      + 'a topic is what its policy says, [[topics]] in the configuration of orosync-server.',
+      + 'a topic is what its policy says: orosync.topics, or [[topics]] in the configuration of orosync-server.',
     );
   }
 }

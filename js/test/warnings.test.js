@@ -47,6 +47,23 @@ describe('the console', () => {
     ]);
   });
 
+  it('says no more than twenty causes while the page is not connected', async (t) => {
+    const written = warningsOf(t);
+    const server = await startServer(t);
+    let count = 0;
+    const ticket = async () => {
+      throw new Error(`no ticket, cause ${(count += 1)}`);
+    };
+    const client = clientOf(server, t, { warnings: true, ticketUrl: undefined, ticket });
+    const disconnected = inboxOf(client, 'disconnected');
+    for (let attempt = 0; attempt < 25; attempt += 1) {
+      client.connect();
+      await disconnected.take();
+    }
+    assert.equal(count, 25);
+    assert.equal(written.length, 20);
+  });
+
   it('says once which topic was refused', async (t) => {
     const written = warningsOf(t);
     const server = await startServer(t);

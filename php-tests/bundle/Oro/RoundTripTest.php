@@ -185,8 +185,9 @@ final class RoundTripTest extends OroTestCase
         $this->export();
         $this->server->signal(\SIGHUP);
         Wait::until(fn (): bool => 0 === $this->check()[0], fn (): string => $this->check()[1]);
-        self::assertSame("The server has all 6 topics and the origins of this application.\n", $this->check()[1]);
+        self::assertSame("The server has all 7 topics and the origins of this application.\n", $this->check()[1]);
         $page->subscribe('acme/ticker');
+        $page->subscribe('acme/declared');
         $page->settle();
     }
 
@@ -263,6 +264,7 @@ final class RoundTripTest extends OroTestCase
     {
         return [
             'backend' => '//127.0.0.1:' . $this->port,
+            'topics' => ['acme/declared' => 'user'],
             'server' => ['bind' => '//127.0.0.1:' . $this->port, 'binary' => $this->binary, 'config' => $this->topics],
         ];
     }

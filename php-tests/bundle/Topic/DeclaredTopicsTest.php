@@ -6,15 +6,19 @@ namespace Orosync\Tests\Topic;
 
 use Orosync\DependencyInjection\Compiler\TopicsPass;
 use Orosync\DependencyInjection\OrosyncExtension;
+use Orosync\Entry\Guard;
 use Orosync\Messenger\Publish;
 use Orosync\Messenger\PublishHandler;
 use Orosync\OrosyncBundle;
+use Orosync\Profiler\RecordingPublisher;
 use Orosync\Test\InMemoryPublisher;
 use Orosync\Test\IsPublished;
 use Orosync\Tests\ApplicationTestCase;
 use Orosync\Topic\DeclaredTopics;
 use PHPUnit\Framework\Attributes\DataProvider;
 use PHPUnit\Framework\ExpectationFailedException;
+use Psr\Log\LoggerInterface;
+use Psr\Log\NullLogger;
 use Symfony\Component\Config\Definition\Exception\InvalidConfigurationException;
 use Symfony\Component\Console\Tester\CommandTester;
 use Symfony\Component\DependencyInjection\Compiler\AttributeAutoconfigurationPass;
@@ -29,7 +33,7 @@ final class DeclaredTopicsTest extends ApplicationTestCase
 
     public function testTheyComeFromTheConfigurationAndInItsOrder(): void
     {
-        $rules = $this->declared(self::TOPICS)->translation()->rules;
+        $rules = $this->declared(self::TOPICS)->rules();
 
         self::assertSame(
             [['acme/orders/{uid:int}', 'owner', 'publisher'], ['acme/chat/{room}', 'user', 'user']],
@@ -85,6 +89,22 @@ final class DeclaredTopicsTest extends ApplicationTestCase
         $this->expectException(UnrecoverableMessageHandlingException::class);
         $this->expectExceptionMessage('A message to "acme/order/7" can never be sent: nobody receives it');
         $handler(new Publish('acme/order/7', 1));
+    }
+
+    public function testAWarningThatCannotBeWrittenKeepsNobodyFromPublishing(): void
+    {
+        $failing = $this->createStub(LoggerInterface::class);
+        $failing->method('warning')->willThrowException(new \RuntimeException('the disk is full'));
+        $publisher = new RecordingPublisher(
+            static fn (): InMemoryPublisher => new InMemoryPublisher(),
+            $this->declared(self::TOPICS),
+            $failing,
+            $guard = new Guard(new NullLogger()),
+        );
+
+        self::assertTrue($publisher->publish('acme/order/7', 1));
+        self::assertStringContainsString('Did you mean', $publisher->records()[0]->complaint);
+        self::assertSame(1, $guard->count());
     }
 
     public function testTheyAreExportedForAServerOfItsOwnAndOriginsAreLeftToIt(): void
