@@ -101,9 +101,22 @@ export class Person {
     await this.session();
   }
 
-  /** Waits until the page says this of its connection. @param {string} text */
-  async sees(text) {
-    await this.page.locator('#live', { hasText: text }).waitFor();
+  /**
+   * Looks from now on whether the page says this of its connection, for however short a time.
+   *
+   * @param {string} text
+   * @returns {Promise<() => Promise<void>>} waits until it was said
+   */
+  async watchesFor(text) {
+    await this.page.evaluate((wanted) => {
+      const live = /** @type {HTMLElement} */ (document.querySelector('#live'));
+      const page = /** @type {Window & { said?: Promise<void> }} */ (window);
+      page.said = new Promise((resolve) => {
+        const observer = new MutationObserver(() => live.textContent?.includes(wanted) && resolve());
+        observer.observe(live, { attributes: true, characterData: true, childList: true, subtree: true });
+      });
+    }, text);
+    return () => this.page.evaluate(() => /** @type {Window & { said?: Promise<void> }} */ (window).said);
   }
 
   /** What the server knows of this page's session: the id of the session, and the name of the user. */

@@ -13,9 +13,10 @@ export const tellOfReconnecting = (stage) => describe('pages that are open while
     await ben.save(2, { Notes: 'Before.' });
     await ben.listens();
     const killed = await demo.pid('server');
+    const noticed = await Promise.all([anna, ben].map((person) => person.watchesFor('Reconnecting')));
 
     process.kill(killed, 'SIGKILL');
-    await Promise.all([anna, ben].map((person) => person.sees('Reconnecting')));
+    await Promise.all(noticed.map((told) => told()));
     await Promise.all([anna, ben].map((person) => person.listens()));
     assert.notEqual(await demo.pid('server'), killed);
 
