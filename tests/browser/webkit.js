@@ -3,16 +3,21 @@
  * last version for Node 20.
  *
  * Owns a display (Xvfb) and for each person a WebKitWebDriver, which has one session of MiniBrowser; all are gone after
- * `close()`. Bound: what an operation waits for, it waits for until the default timeout of the context.
+ * `close()`. Bounds: an operation waits until the default timeout of the context for what it waits for, and 30 seconds for an
+ * answer of the driver. A driver whose browser does not start is replaced, twice.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 
-import { Builder, Capabilities, error } from 'selenium-webdriver';
+import { Builder, Capabilities, WebDriver, error } from 'selenium-webdriver';
 
 /** How long a program may take to start. */
 const START_LIMIT_MS = 20_000;
+/** How long the driver may take for one command: longer than pages and scripts may take. */
+const ANSWER_LIMIT_MS = 30_000;
+/** Where the browser dies at its start, the driver goes on looking for it (WebKitGTK 2.50). */
+const STARTS = 3;
 const POLL_MS = 50;
 
 /**
@@ -79,18 +84,35 @@ class WebKitContext {
 
   /** @param {string} display @param {string | undefined} baseURL */
   static async open(display, baseURL) {
+    for (let start = 1; ; start += 1) {
+      try {
+        return await WebKitContext.#start(display, baseURL);
+      } catch (failure) {
+        if (start === STARTS) {
+          throw failure;
+        }
+        console.error(`WebKitGTK did not start, and is started again: ${failure}`);
+      }
+    }
+  }
+
+  /** @param {string} display @param {string | undefined} baseURL */
+  static async #start(display, baseURL) {
     const port = await freePort();
     const env = { ...process.env, DISPLAY: display };
-    const driverProcess = spawn('WebKitWebDriver', [`--port=${port}`], { env, stdio: 'ignore' });
+    // It leads a process group, with the browser that it starts.
+    const driverProcess = spawn('WebKitWebDriver', [`--port=${port}`], { env, stdio: 'ignore', detached: true });
     const url = `http://127.0.0.1:${port}`;
     try {
       await poll(START_LIMIT_MS, 'WebKitWebDriver answers', async () => (await fetch(`${url}/status`)).ok);
       const capabilities = new Capabilities({ browserName: 'MiniBrowser' });
-      const driver = await new Builder().disableEnvironmentOverrides().usingServer(url).withCapabilities(capabilities).build();
+      const builder = new Builder().disableEnvironmentOverrides().usingServer(url).withCapabilities(capabilities);
+      const started = await answered('the start of a session', builder.build());
+      const driver = new BoundedDriver(started.getSession(), started.getExecutor());
       await driver.manage().setTimeouts({ pageLoad: START_LIMIT_MS, script: START_LIMIT_MS });
       return new WebKitContext(driverProcess, driver, baseURL);
     } catch (failure) {
-      driverProcess.kill();
+      killGroup(driverProcess);
       throw failure;
     }
   }
@@ -112,8 +134,46 @@ class WebKitContext {
   async close() {
     if (!this.#isClosed) {
       this.#isClosed = true;
-      await this.driver.quit();
-      this.#driverProcess.kill();
+      killGroup(this.#driverProcess);
+    }
+  }
+}
+
+class BoundedDriver extends WebDriver {
+  /** @override @template T @param {import('selenium-webdriver/lib/command.js').Command} command @returns {Promise<T>} */
+  execute(command) {
+    return answered(command.getName(), /** @type {Promise<any>} */ (super.execute(command)));
+  }
+}
+
+/**
+ * Selenium's client says nothing of an answer that is cut off, and has no limit for one that does not come.
+ *
+ * @template T @param {string} what the driver was asked for @param {Promise<T>} answer @returns {Promise<T>}
+ */
+async function answered(what, answer) {
+  /** @type {NodeJS.Timeout | undefined} */
+  let limit;
+  /** @type {Promise<never>} */
+  const tooLate = new Promise((_, reject) => {
+    const failure = new Error(`WebKitWebDriver did not answer within ${ANSWER_LIMIT_MS} ms: ${what}`);
+    limit = setTimeout(reject, ANSWER_LIMIT_MS, failure);
+  });
+  try {
+    return await Promise.race([answer, tooLate]);
+  } finally {
+    clearTimeout(limit);
+  }
+}
+
+/** @param {import('node:child_process').ChildProcess} leader */
+function killGroup({ pid }) {
+  try {
+    process.kill(-Number(pid), 'SIGKILL');
+  } catch (failure) {
+    // It has ended by itself.
+    if (!(failure instanceof Error && 'code' in failure && failure.code === 'ESRCH')) {
+      throw failure;
     }
   }
 }
