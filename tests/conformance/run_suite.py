@@ -15,6 +15,8 @@ from twisted.internet import reactor  # noqa: E402
 fuzzing.startClient({
     "outdir": outdir,
     "servers": [{"agent": "orosync", "url": url}],
+    # A second by default, after which the suite calls a close unclean: not enough on a busy machine.
+    "options": {"openHandshakeTimeout": 30, "closeHandshakeTimeout": 30, "serverConnectionDropTimeout": 30},
     "cases": cases,
     "exclude-cases": [],
     "exclude-agent-cases": {},

@@ -31,6 +31,8 @@ fuzzing.startServer({
     "outdir": outdir,
     "url": f"ws://127.0.0.1:{port}",
     "cases": cases,
+    # As in run_suite.py.
+    "options": {"openHandshakeTimeout": 30, "closeHandshakeTimeout": 30},
     "exclude-cases": [],
     "exclude-agent-cases": {},
 }, None)

@@ -28,7 +28,7 @@ $show();
 $server->kill();
 wait_until('the loss', static fn (): bool => $publisher->status()['state'] === 'waiting');
 $server->start();
-$publisher->check(LIMIT);
+wait_until('the next connection', static fn (): bool => $publisher->status()['state'] === 'connected');
 $show();
 --EXPECTF--
 state, endpoint, queued, unacknowledged, accepted, acknowledged, refused, reconnects, last_error
