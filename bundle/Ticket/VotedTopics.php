@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace Orosync\Ticket;
 
+use Doctrine\DBAL\Types\ConversionException;
 use Doctrine\Persistence\ManagerRegistry;
 use Doctrine\Persistence\Mapping\ClassMetadata;
 use Orosync\Entry\Guard;
@@ -19,7 +20,13 @@ final class VotedTopics
     /** As many as a ticket can grant. */
     private const MAX_DECIDED = 50;
 
-    private const INTEGERS = ['integer', 'smallint', 'bigint'];
+    /** What an id of each of these types looks like; a database may refuse to compare it with any other text. */
+    private const FORMS = [
+        'integer' => '~^(0|[1-9][0-9]{0,9})$~D',
+        'smallint' => '~^(0|[1-9][0-9]{0,4})$~D',
+        'bigint' => '~^(0|[1-9][0-9]{0,18})$~D',
+        'guid' => '~^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$~iD',
+    ];
 
     /** @param list<array{pattern: string, voter: string, class: class-string}> $topics in their order */
     public function __construct(
@@ -50,16 +57,17 @@ final class VotedTopics
             if (null === $topic) {
                 continue;
             }
+            $grant = new Grant($name, sprintf('a voter (%s on %s)', $topic['voter'], $topic['class']));
             if (++$decided > self::MAX_DECIDED) {
                 $this->guard->note(
                     'A ticket goes without topics that a page asks for',
-                    new TicketUnavailableException(sprintf('voters decide about at most %d at once, "%s" is one more', self::MAX_DECIDED, $name)),
+                    new TicketUnavailableException(sprintf('voters decide about at most %d at once, %s is one more', self::MAX_DECIDED, $grant->shown())),
                 );
                 break;
             }
-            $lost = sprintf('The voters are not asked for %s on the topic "%s"', $topic['voter'], $name);
+            $lost = sprintf('The voters are not asked for %s on the topic %s', $topic['voter'], $grant->shown());
             if ($this->guard->run($lost, fn (): bool => $this->isGranted($topic, $id), false)) {
-                $granted[] = new Grant($name, sprintf('a voter (%s on %s)', $topic['voter'], $topic['class']));
+                $granted[] = $grant;
             }
         }
 
@@ -87,12 +95,16 @@ final class VotedTopics
         if (!self::mayBeId($id, $manager->getClassMetadata($topic['class']))) {
             return false;
         }
-        $object = $manager->find($topic['class'], $id);
+        try {
+            $object = $manager->find($topic['class'], $id);
+        } catch (ConversionException) {
+            // A type of its own, such as those of Symfony's Uid component: that text is no id.
+            return false;
+        }
 
         return null !== $object && $this->decisions->isGranted(null, $topic['voter'], $object);
     }
 
-    /** A database may refuse to compare a number with any text. */
     private static function mayBeId(string $id, ClassMetadata $class): bool
     {
         $identifier = $class->getIdentifierFieldNames();
@@ -100,6 +112,8 @@ final class VotedTopics
             throw new \LogicException(sprintf('"%s" has an id of %d fields, a topic names one.', $class->getName(), \count($identifier)));
         }
 
-        return !\in_array($class->getTypeOfField($identifier[0]), self::INTEGERS, true) || (string) (int) $id === $id;
+        $form = self::FORMS[$class->getTypeOfField($identifier[0])] ?? null;
+
+        return null === $form || 1 === preg_match($form, $id);
     }
 }

@@ -395,13 +395,13 @@ fn id(claim: &str, value: &Zval) -> Result<u64, PhpException> {
     }
 }
 
-fn granted_topics(value: &Zval) -> Result<Vec<Topic>, PhpException> {
+fn granted_topics(value: &Zval) -> Result<Box<[Topic]>, PhpException> {
     granted("the claim \"topics\" must be a list of topics", value, |index, text| {
         Topic::parse_bytes(text).map_err(|error| format!("the topic at index {index} {error}"))
     })
 }
 
-fn granted_patterns(value: &Zval) -> Result<Vec<TopicPattern>, PhpException> {
+fn granted_patterns(value: &Zval) -> Result<Box<[TopicPattern]>, PhpException> {
     granted("the claim \"patterns\" must be a list of topic patterns", value, |index, text| {
         let text =
             std::str::from_utf8(text).map_err(|_| format!("the pattern at index {index} is not UTF-8"))?;
@@ -413,7 +413,7 @@ fn granted<T>(
     claim: &str,
     value: &Zval,
     parse: impl Fn(usize, &[u8]) -> Result<T, String>,
-) -> Result<Vec<T>, PhpException> {
+) -> Result<Box<[T]>, PhpException> {
     let problem = |given: &str| exceptions::encoding(&format!("{claim}, {given}"));
     let list = value.array().ok_or_else(|| problem(&format!("{} given", type_name(value))))?;
     if list.len() > MAX_GRANTED {

@@ -172,8 +172,8 @@ fn a_ticket_says_who_was_named() {
             vec!["--topic", "acme/chat/{x}", "--pattern", "acme/{id:int}"],
             Identity {
                 granted: Granted {
-                    topics: vec![Topic::parse("acme/chat/{x}").unwrap()],
-                    patterns: vec![TopicPattern::parse("acme/{id:int}").unwrap()],
+                    topics: [Topic::parse("acme/chat/{x}").unwrap()].into(),
+                    patterns: [TopicPattern::parse("acme/{id:int}").unwrap()].into(),
                 },
                 ..Identity::anonymous()
             },

@@ -94,9 +94,9 @@ pub struct Identity {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Granted {
     /// These topics, to the letter: a name that a user has chosen grants nothing else.
-    pub topics: Vec<Topic>,
+    pub topics: Box<[Topic]>,
     /// All topics that match one of these.
-    pub patterns: Vec<TopicPattern>,
+    pub patterns: Box<[TopicPattern]>,
 }
 
 impl Granted {
@@ -189,8 +189,8 @@ mod tests {
         assert!(longest.len() <= MAX_TICKET_BYTES && longest.len() > MAX_TICKET_BYTES - 8);
         assert!(verifier().verify(&longest, 1_000_000).is_ok());
         let granted = |count| {
-            let patterns = vec![TopicPattern::parse("a").unwrap(); count];
-            let granted = Granted { topics: vec![Topic::parse("a").unwrap(); 25], patterns };
+            let patterns = vec![TopicPattern::parse("a").unwrap(); count].into();
+            let granted = Granted { topics: vec![Topic::parse("a").unwrap(); 25].into(), patterns };
             signer().mint(&Identity { granted, ..Identity::anonymous() }, 1_000_000, 300, 1)
         };
         assert!(verifier().verify(&granted(25).unwrap(), 1_000_000).is_ok());

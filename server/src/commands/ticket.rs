@@ -27,6 +27,9 @@ fn identity(arguments: &TicketArgs) -> Identity {
         uid: arguments.uid.clone(),
         org: arguments.org,
         roles: arguments.roles.clone().unwrap_or_default(),
-        granted: Granted { topics: arguments.topic.clone(), patterns: arguments.pattern.clone() },
+        granted: Granted {
+            topics: arguments.topic.as_slice().into(),
+            patterns: arguments.pattern.as_slice().into(),
+        },
     }
 }

@@ -305,8 +305,8 @@ mod tests {
     #[test]
     fn a_grant_counts_for_its_topics_and_only_where_the_policy_says_so() {
         let granted = Granted {
-            topics: vec![Topic::parse("acme/{name}").unwrap(), Topic::parse("acme/9").unwrap()],
-            patterns: vec![TopicPattern::parse("acme/{id:int}").unwrap()],
+            topics: ["acme/{name}", "acme/9"].map(|name| Topic::parse(name).unwrap()).into(),
+            patterns: [TopicPattern::parse("acme/{id:int}").unwrap()].into(),
         };
         let customer = Identity { role: Role::Customer, granted, ..Identity::anonymous() };
         let policies = Policies::new(vec![

@@ -888,7 +888,7 @@ fn a_ticket_grants_what_the_policy_leaves_to_the_application() {
         TopicRule::new(pattern, Subscribe::Granted, Publish::Publisher).unwrap()
     };
     stage.follow(vec![rule("acme/orders/{id:int}")]);
-    let granted = Granted { topics: vec![Topic::parse("acme/orders/7").unwrap()], ..Granted::default() };
+    let granted = Granted { topics: [Topic::parse("acme/orders/7").unwrap()].into(), ..Granted::default() };
     let slot = stage.browser(WAMP, &Identity { granted, ..user(1) });
     stage.say(slot, r#"[5,"acme/orders/8"]"#);
     assert!(stage.texts(slot)[0].starts_with(r#"[4,"acme\/orders\/8""#));
