@@ -49,6 +49,7 @@ final class AskedTopicsTest extends ApplicationTestCase
         $this->save('ann');
 
         self::assertArrayNotHasKey('topics', $this->ticket('{"topics":["acme/company/1"]}', null)[2]);
+        self::assertSame([], $this->logger()->lines('error: '));
     }
 
     public function testWhereNoVoterDecidesWhatAPageAsksForIsNotRead(): void
