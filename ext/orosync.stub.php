@@ -58,7 +58,7 @@ namespace {
      * session outlives the ticket that opened it. Its browser comes back if the application gives it a new ticket. Accepted,
      * sent and counted like a message.
      *
-     * @param array{role: 'user'|'customer'|'anonymous', uid: int}|array{role: 'user'|'customer'|'anonymous', user: string}|array{session: string} $who
+     * @param array{role: 'user'|'customer'|'anonymous', uid: int|string}|array{role: 'user'|'customer'|'anonymous', user: string}|array{session: string} $who
      *                        all sessions whose tickets have this role and this `uid`, or this role and this name (`sub`); or
      *                        the one with this WAMP session id
      *
@@ -95,12 +95,13 @@ namespace {
     /**
      * Mint a browser's one-time ticket for `?ticket=`.
      *
-     * @param array{sub?: ?string, uid?: ?int, org?: ?int, role?: 'user'|'customer'|'anonymous'|null,
-     *              topics?: list<string>|null, patterns?: list<string>|null,
-     *              origins?: list<string>|null} $claims user name, user id, organization id; topics, and patterns of
-     *                   topics, that are granted where the server's policy says `granted` (at most 50 together); hosts
-     *                   whose pages alone may use it, written as in `auth.allowed_origins` (at most 16; none: any); what
-     *                   is null is left out; without a role: anonymous
+     * @param array{sub?: ?string, uid?: int|string|null, org?: ?int, role?: 'user'|'customer'|'anonymous'|null,
+     *              roles?: list<string>|null, topics?: list<string>|null, patterns?: list<string>|null,
+     *              origins?: list<string>|null} $claims user name, user id (a number or a text of up to 100 bytes),
+     *                   organization id; roles of the user in the application, for policies such as `role:ROLE_SALES` (at
+     *                   most 32); topics, and patterns of topics, that are granted where the server's policy says
+     *                   `granted` (at most 50 together); hosts whose pages alone may use it, written as in
+     *                   `auth.allowed_origins` (at most 16; none: any); what is null is left out; without a role: anonymous
      * @param int $ttl seconds until it expires, at most 86400
      *
      * @throws \Orosync\Exception\EncodingException      a claim or the ttl cannot be put into a ticket

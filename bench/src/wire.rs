@@ -4,7 +4,7 @@
 //! Topics have numbers here, and messages are text that begins with the number of their topic.
 
 use orosync_protocol::link_frame::{Message, PublishEncoder, PublisherFrame};
-use orosync_protocol::ticket::{Granted, Identity, Role, Signer};
+use orosync_protocol::ticket::{Granted, Identity, Role, RoleNames, Signer};
 use orosync_protocol::{Audience, Payload, PublisherId, Seq, Topic};
 
 /// The secret of the servers that are started here.
@@ -82,8 +82,9 @@ impl Tickets {
         self.mint(&Identity {
             role: Role::User,
             user: Some(format!("user{uid}")),
-            uid: Some(uid),
+            uid: Some(uid.into()),
             org: Some(1),
+            roles: RoleNames::default(),
             granted: Granted::default(),
         })
     }

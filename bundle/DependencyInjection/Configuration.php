@@ -95,25 +95,44 @@ final class Configuration implements ConfigurationInterface
                 ->arrayNode('topics')
                     ->info(
                         'The application\'s own topics and who may listen to them: anyone, customer, user, owner (the user whose id '
-                        . 'is {uid}), granted (by a TopicGrantInterface) or nobody. The first pattern that matches decides. '
+                        . 'is {uid}), a role such as ROLE_SALES or several of which one is enough, granted (by a '
+                        . 'TopicGrantInterface) or nobody; or a voter instead. The first pattern that matches decides. '
                         . '"bin/console orosync:server" passes them on, orosync:topics:export writes them for a server that '
                         . 'is started without it; in an Oro application the export alone does. A service may declare its own '
                         . 'with the attribute Orosync\Topic\Topic.'
                     )
-                    ->example(['acme/orders/{uid:int}' => 'owner', 'acme/chat/{room}' => ['subscribe' => 'user', 'publish' => 'user']])
+                    ->example([
+                        'acme/orders/{uid:int}' => 'owner',
+                        'acme/sales' => 'ROLE_SALES',
+                        'acme/order/{order}' => ['voter' => 'VIEW', 'class' => 'App\Entity\Order'],
+                        'acme/chat/{room}' => ['subscribe' => 'user', 'publish' => 'user'],
+                    ])
                     ->useAttributeAsKey('pattern')
                     ->normalizeKeys(false)
                     ->arrayPrototype()
                         ->beforeNormalization()
-                            ->ifString()
-                            ->then(static fn (string $subscribe): array => ['subscribe' => $subscribe])
+                            ->ifTrue(static fn (mixed $topic): bool => \is_string($topic) || (\is_array($topic) && array_is_list($topic)))
+                            ->then(static fn (string|array $subscribe): array => ['subscribe' => $subscribe])
                         ->end()
                         ->children()
-                            ->enumNode('subscribe')
-                                ->info('Who may listen.')
+                            ->scalarNode('subscribe')
+                                ->info('Who may listen; not with a voter.')
                                 ->example('user')
-                                ->values(Topic::SUBSCRIBE)
-                                ->isRequired()
+                                ->beforeNormalization()->ifArray()->then(static fn (array $roles): string => implode(',', $roles))->end()
+                                ->defaultNull()
+                            ->end()
+                            ->scalarNode('voter')
+                                ->info(
+                                    'What Symfony\'s voters are asked for, as with isGranted(), when a page wants the topic: about the '
+                                    . 'object of "class" whose id is the pattern\'s one capture.'
+                                )
+                                ->example('VIEW')
+                                ->defaultNull()
+                            ->end()
+                            ->scalarNode('class')
+                                ->info('With a voter: the class of the object, an entity of Doctrine\'s.')
+                                ->example('App\Entity\Order')
+                                ->defaultNull()
                             ->end()
                             ->enumNode('publish')
                                 ->info('Who may publish; publisher: PHP; user: pages of users, too.')

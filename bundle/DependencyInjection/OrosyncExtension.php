@@ -61,7 +61,9 @@ final class OrosyncExtension extends Extension
         $container->registerAttributeForAutoconfiguration(
             Topic::class,
             static function (ChildDefinition $definition, Topic $topic, \ReflectionClass $class): void {
-                $definition->addTag('orosync.topic', get_object_vars($topic) + ['origin' => $class->name]);
+                // A tag has no lists.
+                $subscribe = \is_array($topic->subscribe) ? implode(',', $topic->subscribe) : $topic->subscribe;
+                $definition->addTag('orosync.topic', ['subscribe' => $subscribe, 'origin' => $class->name] + get_object_vars($topic));
             },
         );
         $container->registerForAutoconfiguration(TopicGrantInterface::class)->addTag('orosync.topic_grant');
@@ -111,9 +113,9 @@ final class OrosyncExtension extends Extension
     }
 
     /**
-     * @param array<string, array{subscribe: string, publish: string}> $configured
+     * @param array<string, array{subscribe: string|null, publish: string, voter: string|null, class: string|null}> $configured
      *
-     * @return list<array{pattern: string, subscribe: string, publish: string, origin: string}>
+     * @return list<array<string, string|null>> as the attribute {@see Topic} has them, with where they come from
      */
     private static function topics(array $configured): array
     {

@@ -7,11 +7,15 @@ namespace Orosync\Notifier;
 /** The open pages of one user. */
 final class UserRecipient implements UserRecipientInterface
 {
-    public function __construct(private readonly int $userId)
+    private readonly int|string $userId;
+
+    /** @param int|string|\Stringable $userId as the user's getId() gives it, such as a UUID of Symfony's Uid component */
+    public function __construct(int|string|\Stringable $userId)
     {
+        $this->userId = $userId instanceof \Stringable ? (string) $userId : $userId;
     }
 
-    public function getUserId(): int
+    public function getUserId(): int|string
     {
         return $this->userId;
     }

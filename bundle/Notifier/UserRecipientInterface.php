@@ -10,5 +10,5 @@ use Symfony\Component\Notifier\Recipient\RecipientInterface;
 interface UserRecipientInterface extends RecipientInterface
 {
     /** The id that is in this user's tickets, {@see \Orosync\Ticket\UserClaimsInterface}. */
-    public function getUserId(): int;
+    public function getUserId(): int|string;
 }

@@ -30,7 +30,8 @@ final class SessionTerminator
     }
 
     /**
-     * All sessions of a user, in every browser. Role and id say whose they are; the name does for a user without an id.
+     * All sessions of a user, in every browser. Role and id, a number or a text, say whose they are; the name does for a user
+     * without an id.
      *
      * @param UserInterface|string $user the user, or the user identifier as it stands in tickets (`sub`)
      * @param string               $role with a user identifier: the role of the one who is meant, `user`, `customer` or
@@ -64,7 +65,7 @@ final class SessionTerminator
         return $this->end(['session' => $id]);
     }
 
-    /** @return array{role: string, uid: int}|array{role: string, user: string}|null null: anybody could be meant */
+    /** @return array{role: string, uid: int|string}|array{role: string, user: string}|null null: anybody could be meant */
     private function whoseAre(UserInterface $user): ?array
     {
         $claims = $this->users->claimsOf($user);

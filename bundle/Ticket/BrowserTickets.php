@@ -8,7 +8,8 @@ use Orosync\Entry\Guard;
 use Symfony\Component\Security\Core\User\UserInterface;
 
 /**
- * Mints the ticket of a browser: who its user is, what he is granted, and which hosts' pages may use it.
+ * Mints the ticket of a browser: who its user is, what he is granted, which of the roles that topics name he has, and which
+ * hosts' pages may use it.
  *
  * What a ticket cannot carry is left out of it, and noted with the service that has granted it.
  */
@@ -22,16 +23,25 @@ final class BrowserTickets
         private readonly TicketIssuerInterface $tickets,
         private readonly UserClaimsInterface $users,
         private readonly TopicGrants $grants,
+        private readonly VotedTopics $voted,
+        private readonly HeldRoles $roles,
         private readonly TicketOriginsInterface $origins,
         private readonly Guard $guard,
         private readonly int $ttl,
     ) {
     }
 
-    /** @throws TicketUnavailableException */
-    public function forCurrentUser(): string
+    /**
+     * @param list<string> $asked topics that the page wants, of which voters decide about some
+     *
+     * @throws TicketUnavailableException
+     */
+    public function forCurrentUser(array $asked = []): string
     {
-        return $this->issue($this->users->claims(), $this->grants->forCurrentUser());
+        return $this->issue(
+            $this->users->claims() + $this->roles->claim(null),
+            [...$this->voted->of($asked), ...$this->grants->forCurrentUser()],
+        );
     }
 
     /** @throws TicketUnavailableException */
@@ -39,7 +49,13 @@ final class BrowserTickets
     {
         return null === $user
             ? $this->issue(['role' => 'anonymous'], [])
-            : $this->issue($this->users->claimsOf($user), $this->grants->forUser($user));
+            : $this->issue($this->users->claimsOf($user) + $this->roles->claim($user), $this->grants->forUser($user));
+    }
+
+    /** Whether a ticket depends on the topics that the page asks for. */
+    public function dependOnTopics(): bool
+    {
+        return $this->voted->areDeclared();
     }
 
     /**

@@ -8,8 +8,8 @@ namespace Orosync\Ticket;
 interface TicketIssuerInterface
 {
     /**
-     * @param array{sub?: string, uid?: int, org?: int, role?: 'user'|'customer'|'anonymous', topics?: list<string>,
-     *              patterns?: list<string>, origins?: list<string>} $claims
+     * @param array{sub?: string, uid?: int|string, org?: int, role?: 'user'|'customer'|'anonymous', roles?: list<string>,
+     *              topics?: list<string>, patterns?: list<string>, origins?: list<string>} $claims
      * @param int $ttl seconds until it expires
      *
      * @throws TicketUnavailableException

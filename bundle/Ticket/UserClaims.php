@@ -19,7 +19,7 @@ use Symfony\Component\Security\Core\User\UserInterface;
 final class UserClaims implements UserClaimsInterface
 {
     /** @var array<class-string, true> those that the log has been told of */
-    private array $unknown = [];
+    private array $warned = [];
 
     /** @param array<class-string, 'user'|'customer'|'anonymous'> $roles by class of users */
     public function __construct(
@@ -41,15 +41,25 @@ final class UserClaims implements UserClaimsInterface
     {
         $role = $this->roleOf($user);
 
-        return 'anonymous' === $role
-            ? ['role' => $role]
-            : self::of($user, $this->tokens?->getToken()) + ['role' => $role];
+        if ('anonymous' === $role) {
+            return ['role' => $role];
+        }
+        $claims = self::of($user, $this->tokens?->getToken());
+        if (!isset($claims['uid']) && null !== self::idOf($user)) {
+            $this->warnOnce(
+                $user::class,
+                'Users of the class {class} have ids that no topic can name, so "owner" is none of them: an id is an integer, or a '
+                . 'text (or an object that is one, as those of symfony/uid) of 1 to 100 bytes without "/" and "*".',
+            );
+        }
+
+        return $claims + ['role' => $role];
     }
 
     /**
      * @param TokenInterface|null $current the token of the one who is logged in here, which may be somebody else's
      *
-     * @return array{sub: string, uid?: int, org?: int}
+     * @return array{sub: string, uid?: int|string, org?: int}
      */
     public static function of(UserInterface $user, ?TokenInterface $current): array
     {
@@ -57,9 +67,9 @@ final class UserClaims implements UserClaimsInterface
 
         return array_filter([
             'sub' => self::nameOf($user),
-            'uid' => self::idOf($user),
+            'uid' => UserId::of(self::idOf($user)),
             // Oro keeps the organization that the user works in at the token.
-            'org' => self::idOf(self::organizationOf($token)) ?? self::idOf(self::organizationOf($user)),
+            'org' => self::integerIdOf(self::organizationOf($token)) ?? self::integerIdOf(self::organizationOf($user)),
         ], static fn (string|int|null $claim): bool => null !== $claim);
     }
 
@@ -71,23 +81,23 @@ final class UserClaims implements UserClaimsInterface
                 return $this->roles[$class];
             }
         }
-        $this->warnOnce($user instanceof Proxy ? get_parent_class($user) : $user::class);
+        $this->warnOnce(
+            $user instanceof Proxy ? get_parent_class($user) : $user::class,
+            'Users of the class {class} are anonymous to the server of live notifications, as nothing says which role '
+            . 'they have. Write into config/packages/orosync.yaml: "orosync: {users: {{class}: user}}", or customer, or '
+            . 'anonymous.',
+        );
 
         return 'anonymous';
     }
 
-    private function warnOnce(string $class): void
+    private function warnOnce(string $class, string $sentence): void
     {
-        if (isset($this->unknown[$class])) {
+        if (isset($this->warned[$class])) {
             return;
         }
-        $this->unknown[$class] = true;
-        $this->logger->warning(
-            'Users of the class {class} are anonymous to the server of live notifications, as nothing says which role '
-            . 'they have. Write into config/packages/orosync.yaml: "orosync: {users: {{class}: user}}", or customer, or '
-            . 'anonymous.',
-            ['class' => $class],
-        );
+        $this->warned[$class] = true;
+        $this->logger->warning($sentence, ['class' => $class]);
     }
 
     /** The interface of Symfony 5.4 demands only the older method, and the users of OroPlatform 5.0 and 5.1 have no other. */
@@ -103,10 +113,15 @@ final class UserClaims implements UserClaimsInterface
         return \is_object($organization) ? $organization : null;
     }
 
-    private static function idOf(?object $entity): ?int
+    private static function integerIdOf(?object $organization): ?int
     {
-        $id = null !== $entity && method_exists($entity, 'getId') ? $entity->getId() : null;
+        $id = null === $organization ? null : self::idOf($organization);
 
         return \is_int($id) ? $id : null;
+    }
+
+    private static function idOf(object $entity): mixed
+    {
+        return method_exists($entity, 'getId') ? $entity->getId() : null;
     }
 }

@@ -17,15 +17,15 @@ interface UserClaimsInterface
     /**
      * The current user.
      *
-     * @return array{sub?: string, uid?: int, org?: int, role: 'user'|'customer'|'anonymous'} `sub` is the user name,
-     *         `uid` and `org` the ids of user and organization; nobody: the role alone
+     * @return array{sub?: string, uid?: int|string, org?: int, role: 'user'|'customer'|'anonymous'} `sub` is the user name,
+     *         `uid` and `org` the ids of user and organization, `uid` as {@see UserId} has it; nobody: the role alone
      */
     public function claims(): array;
 
     /**
      * Any user, logged in here or not.
      *
-     * @return array{sub?: string, uid?: int, org?: int, role: 'user'|'customer'|'anonymous'} likewise
+     * @return array{sub?: string, uid?: int|string, org?: int, role: 'user'|'customer'|'anonymous'} likewise
      */
     public function claimsOf(UserInterface $user): array;
 }

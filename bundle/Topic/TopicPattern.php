@@ -41,14 +41,20 @@ final class TopicPattern
     /** Does it stand for this topic? One that cannot be read, which the server refuses, stands for none. */
     public function matches(string $topic): bool
     {
+        return null !== $this->captured($topic);
+    }
+
+    /** @return list<string>|null what its captures take from the topic; null: it does not stand for it */
+    public function captured(string $topic): ?array
+    {
         $expression = '';
         preg_match_all('~\{\{|\}\}|\{(\w+)(:\w+)?\}|[^{}]+|.~s', $this->pattern, $pieces, \PREG_SET_ORDER);
         foreach ($pieces as $piece) {
-            $capture = isset($piece[1]) ? self::CAPTURES[$piece[2] ?? ''] ?? '(?!)' : null;
+            $capture = isset($piece[1]) ? '(' . (self::CAPTURES[$piece[2] ?? ''] ?? '(?!)') . ')' : null;
             $expression .= $capture ?? preg_quote(strtr($piece[0], ['{{' => '{', '}}' => '}']), '~');
         }
 
-        return 1 === preg_match('~^' . $expression . '$~Ds', $topic);
+        return 1 === preg_match('~^' . $expression . '$~Ds', $topic, $taken) ? \array_slice($taken, 1) : null;
     }
 
     /**

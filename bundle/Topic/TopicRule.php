@@ -8,7 +8,8 @@ namespace Orosync\Topic;
 final class TopicRule
 {
     /**
-     * @param string $subscribe `anyone`, `customer`, `user`, `owner`, `granted` or `nobody`
+     * @param string $subscribe `anyone`, `customer`, `user`, `owner`, `granted`, `nobody`, or `role:` and roles with commas
+     *                          between them
      * @param string $origin    where it comes from, for the one who reads the file
      */
     public function __construct(

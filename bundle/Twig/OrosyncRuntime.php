@@ -78,7 +78,7 @@ final class OrosyncRuntime
     /**
      * What the browser client is started with.
      *
-     * @return array{url: string, ticketUrl: string, userName: string|null, userId: int|null}|null null: nothing to
+     * @return array{url: string, ticketUrl: string, userName: string|null, userId: int|string|null}|null null: nothing to
      *         connect to ({@see checkWs()} is false)
      */
     public function clientConfig(): ?array
@@ -128,7 +128,7 @@ final class OrosyncRuntime
     /**
      * @param array<string, mixed> $claims
      *
-     * @return array{url: string, ticketUrl: string, userName: string|null, userId: int|null}
+     * @return array{url: string, ticketUrl: string, userName: string|null, userId: int|string|null}
      */
     private function clientOf(FrontendAddress $address, array $claims): array
     {

@@ -30,10 +30,13 @@ use Orosync\Session\SecurityListener;
 use Orosync\Session\SessionTerminator;
 use Orosync\Ticket\BrowserTickets;
 use Orosync\Ticket\ConfiguredOrigins;
+use Orosync\Ticket\Decisions;
+use Orosync\Ticket\HeldRoles;
 use Orosync\Ticket\TicketIssuerInterface;
 use Orosync\Ticket\TopicGrants;
 use Orosync\Ticket\UserClaims;
 use Orosync\Ticket\UserClaimsInterface;
+use Orosync\Ticket\VotedTopics;
 use Orosync\Topic\DeclaredTopics;
 use Orosync\Topic\RunningServer;
 use Orosync\Topic\TopicsExportCommand;
@@ -90,11 +93,23 @@ return static function (ContainerConfigurator $container): void {
         ->arg('$grants', tagged_iterator('orosync.topic_grant'))
         ->arg('$tokens', service('security.token_storage')->nullOnInvalid())
         ->arg('$guard', service('orosync.guard'));
+    $services->set('orosync.decisions', Decisions::class)
+        ->arg('$tokens', service('security.token_storage')->nullOnInvalid())
+        ->arg('$manager', service('security.access.decision_manager')->nullOnInvalid());
+    $services->set('orosync.held_roles', HeldRoles::class)
+        ->arg('$decisions', service('orosync.decisions'))
+        ->arg('$guard', service('orosync.guard'));
+    $services->set('orosync.voted_topics', VotedTopics::class)
+        ->arg('$decisions', service('orosync.decisions'))
+        ->arg('$doctrine', service('doctrine')->nullOnInvalid())
+        ->arg('$guard', service('orosync.guard'));
     $services->set('orosync.ticket_origins', ConfiguredOrigins::class);
     $services->set('orosync.browser_tickets', BrowserTickets::class)
         ->arg('$tickets', service(TicketIssuerInterface::class))
         ->arg('$users', service(UserClaimsInterface::class))
         ->arg('$grants', service('orosync.topic_grants'))
+        ->arg('$voted', service('orosync.voted_topics'))
+        ->arg('$roles', service('orosync.held_roles'))
         ->arg('$origins', service('orosync.ticket_origins'))
         ->arg('$guard', service('orosync.guard'));
     $services->set(TicketController::class)

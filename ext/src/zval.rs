@@ -16,7 +16,7 @@ use ext_php_rs::zend::ExecutorGlobals;
 use orosync_link::Status;
 use orosync_protocol::disconnect::Disconnect;
 use orosync_protocol::link_frame::{Message, MessageRef};
-use orosync_protocol::ticket::{Identity, MAX_GRANTED, MAX_ORIGINS, Role};
+use orosync_protocol::ticket::{Identity, MAX_GRANTED, MAX_ORIGINS, Role, RoleNames, UserId};
 use orosync_protocol::topic::TopicRef;
 use orosync_protocol::{Audience, OriginPattern, SessionId, SessionIds, Topic, TopicPattern};
 
@@ -284,11 +284,8 @@ pub(crate) fn disconnect(who: Table<'_>) -> Result<Message, PhpException> {
                 }
             }
             "uid" => {
-                uid = value.long().and_then(|id| u64::try_from(id).ok());
-                if uid.is_none() {
-                    let problem = format!("\"uid\" must be an int from 0 on, {} given", type_name(value));
-                    return Err(exceptions::encoding(&problem));
-                }
+                let id = user_id(value);
+                uid = Some(id.map_err(|problem| exceptions::encoding(&format!("\"uid\": {problem}")))?);
             }
             "user" => user = Some(text()?.to_owned()),
             other => {
@@ -314,7 +311,7 @@ pub(crate) struct TicketClaims {
 
 /// What the claims of a ticket say. A claim that is null counts as left out.
 pub(crate) fn ticket_claims(claims: Table<'_>) -> Result<TicketClaims, PhpException> {
-    const KNOWN: [&str; 7] = ["sub", "uid", "org", "role", "topics", "patterns", "origins"];
+    const KNOWN: [&str; 8] = ["sub", "uid", "org", "role", "roles", "topics", "patterns", "origins"];
     let mut identity = Identity::anonymous();
     let mut origins = Vec::new();
     for (key, value) in claims.iter() {
@@ -323,9 +320,15 @@ pub(crate) fn ticket_claims(claims: Table<'_>) -> Result<TicketClaims, PhpExcept
         }
         match key_text(&key).as_str() {
             "sub" => identity.user = Some(user_name(value)?),
-            "uid" => identity.uid = Some(id("uid", value)?),
+            "uid" => {
+                let id = user_id(value);
+                identity.uid = Some(
+                    id.map_err(|problem| exceptions::encoding(&format!("the claim \"uid\": {problem}")))?,
+                );
+            }
             "org" => identity.org = Some(id("org", value)?),
             "role" => identity.role = role(value)?,
+            "roles" => identity.roles = role_names(value)?,
             "topics" => identity.granted.topics = granted_topics(value)?,
             "patterns" => identity.granted.patterns = granted_patterns(value)?,
             "origins" => origins = hosts(value)?,
@@ -354,6 +357,34 @@ fn user_name(value: &Zval) -> Result<String, PhpException> {
     })
 }
 
+/// A user's id: an int, or a string such as a UUID.
+fn user_id(value: &Zval) -> Result<UserId, String> {
+    let value = value.dereference();
+    if let Some(id) = value.long() {
+        return u64::try_from(id)
+            .map(UserId::Integer)
+            .map_err(|_| format!("an int must be from 0 on, {id} given"));
+    }
+    let Some(text) = value.zend_str() else {
+        return Err(format!("it must be an int or a string, {} given", type_name(value)));
+    };
+    let text = std::str::from_utf8(text.as_bytes()).map_err(|_| "it is not UTF-8".to_owned())?;
+    text.parse::<UserId>().map_err(|error| error.to_string())
+}
+
+fn role_names(value: &Zval) -> Result<RoleNames, PhpException> {
+    let problem =
+        |given: &str| exceptions::encoding(&format!("the claim \"roles\" must be a list of roles, {given}"));
+    let list = value.array().ok_or_else(|| problem(&format!("{} given", type_name(value))))?;
+    let mut names = Vec::new();
+    for name in list.values().take(RoleNames::MAX + 1) {
+        let name = name.dereference();
+        let text = name.zend_str().ok_or_else(|| problem(&format!("it holds {}", type_name(name))))?;
+        names.push(String::from_utf8_lossy(text.as_bytes()).into_owned());
+    }
+    RoleNames::new(names.iter().map(String::as_str)).map_err(|error| problem(&error.to_string()))
+}
+
 fn id(claim: &str, value: &Zval) -> Result<u64, PhpException> {
     let problem = |given: String| {
         exceptions::encoding(&format!("the claim \"{claim}\" must be an int from 0 on, {given} given"))
@@ -364,13 +395,13 @@ fn id(claim: &str, value: &Zval) -> Result<u64, PhpException> {
     }
 }
 
-fn granted_topics(value: &Zval) -> Result<Vec<Topic>, PhpException> {
+fn granted_topics(value: &Zval) -> Result<Box<[Topic]>, PhpException> {
     granted("the claim \"topics\" must be a list of topics", value, |index, text| {
         Topic::parse_bytes(text).map_err(|error| format!("the topic at index {index} {error}"))
     })
 }
 
-fn granted_patterns(value: &Zval) -> Result<Vec<TopicPattern>, PhpException> {
+fn granted_patterns(value: &Zval) -> Result<Box<[TopicPattern]>, PhpException> {
     granted("the claim \"patterns\" must be a list of topic patterns", value, |index, text| {
         let text =
             std::str::from_utf8(text).map_err(|_| format!("the pattern at index {index} is not UTF-8"))?;
@@ -382,7 +413,7 @@ fn granted<T>(
     claim: &str,
     value: &Zval,
     parse: impl Fn(usize, &[u8]) -> Result<T, String>,
-) -> Result<Vec<T>, PhpException> {
+) -> Result<Box<[T]>, PhpException> {
     let problem = |given: &str| exceptions::encoding(&format!("{claim}, {given}"));
     let list = value.array().ok_or_else(|| problem(&format!("{} given", type_name(value))))?;
     if list.len() > MAX_GRANTED {

@@ -7,7 +7,7 @@
 use jsonwebtoken::{Algorithm, EncodingKey};
 use libfuzzer_sys::fuzz_target;
 use orosync_fuzz::{SECRET, UNIX_NOW, verifiers};
-use orosync_protocol::ticket::{AUDIENCE, Claims, MAX_GRANTED, MAX_ORIGINS};
+use orosync_protocol::ticket::{AUDIENCE, Claims, MAX_GRANTED, MAX_ORIGINS, RoleNames, UserId};
 use orosync_protocol::{OriginPattern, Topic, TopicPattern};
 
 fuzz_target!(|input: &[u8]| {
@@ -32,6 +32,10 @@ fuzz_target!(|input: &[u8]| {
             written.topics.len() + written.patterns.len() <= MAX_GRANTED
                 && written.origins.len() <= MAX_ORIGINS
         );
+        assert!(written.roles.len() <= RoleNames::MAX && written.roles.iter().eq(identity.roles.iter()));
+        if let Some(UserId::Text(id)) = &identity.uid {
+            assert!(!id.is_empty() && id.len() <= UserId::MAX_BYTES && !id.contains(['/', '*']));
+        }
         assert!(written.topics.iter().eq(identity.granted.topics.iter().map(Topic::as_str)));
         assert!(written.patterns.iter().eq(identity.granted.patterns.iter().map(TopicPattern::as_str)));
         let origins = written.origins.iter().map(|host| host.to_ascii_lowercase());

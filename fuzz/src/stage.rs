@@ -286,7 +286,7 @@ impl Stage {
             Identity {
                 role: Role::User,
                 user: Some("anna".to_owned()),
-                uid: Some(1),
+                uid: Some(1.into()),
                 ..Identity::anonymous()
             }
         };

@@ -16,6 +16,11 @@ const CONNECT_TIMEOUT_MS = 10_000;
 const CALL_TIMEOUT_MS = 10_000;
 const MAX_PENDING_CALLS = 1_000;
 
+/** Topics that a ticket is asked for: as many as the server takes of a session by default. */
+const MAX_ASKED_TOPICS = 100;
+
+const NORMAL_CLOSE = 1000;
+
 /**
  * @typedef {object} BasicOptions
  * @property {string} url of the server: `ws://…` or `wss://…`; or a path such as `/ws` on the page's own host
@@ -85,6 +90,8 @@ export class OrosyncClient {
   /** @type {Map<string, PendingCall>} */
   #calls = new Map();
   #callCount = 0;
+  /** The topics that the last ticket was asked for; null: it would be the same for others. @type {Set<string> | null} */
+  #asked = null;
   /** @type {Warnings | null} */
   #warnings;
   /** @type {{ [E in keyof ClientEvents]: Callbacks<ClientEvents[E]> }} */
@@ -94,11 +101,12 @@ export class OrosyncClient {
   constructor(options) {
     this.#callTimeoutMs = options.callTimeoutMs ?? CALL_TIMEOUT_MS;
     const url = resolveUrl(options.url);
+    const source = ticketSource(options);
     this.#warnings = options.warnings === false ? null : new Warnings(url);
     this.#socket = new Socket(
       {
         url,
-        ticket: ticketSource(options),
+        ticket: (signal) => this.#ticket(source, signal),
         connectTimeoutMs: options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
         WebSocket: options.WebSocket ?? globalThis.WebSocket,
         random: options.random ?? Math.random,
@@ -147,7 +155,8 @@ export class OrosyncClient {
 
   /**
    * Several callbacks of one topic share one subscription. It holds across reconnects; what was published while there was no
-   * connection does not arrive later.
+   * connection does not arrive later. A topic that voters decide about takes a ticket that was asked for it: one that comes
+   * later ends the connection for another one, at once.
    *
    * @param {string} topic
    * @param {(payload: unknown) => void} callback
@@ -195,6 +204,22 @@ export class OrosyncClient {
     });
   }
 
+  /**
+   * @param {import('./ticket.js').TicketSource} source
+   * @param {AbortSignal} signal
+   */
+  async #ticket(source, signal) {
+    const { topics } = this.#subscriptions;
+    const answer = await source(signal, topics.slice(0, MAX_ASKED_TOPICS));
+    if (typeof answer !== 'object' || answer === null) {
+      this.#asked = null;
+      return answer;
+    }
+    // Also those beyond the bound: a ticket that is asked for again would lack them again.
+    this.#asked = answer.dependsOnTopics === true ? new Set(topics) : null;
+    return answer.ticket;
+  }
+
   /** @param {string} sessionId */
   #opened(sessionId) {
     this.#subscriptions.opened();
@@ -211,7 +236,8 @@ export class OrosyncClient {
       clearTimeout(limit);
       reject(new CallError('OROSYNC_CONNECTION_LOST', `the connection ended before "${procedure}" was answered: ${ended.reason}`));
     }
-    if (this.state === 'waiting' || this.state === 'refused') {
+    const isForAnotherTicket = ended.code === NORMAL_CLOSE && ended.willRetry;
+    if ((this.state === 'waiting' && !isForAnotherTicket) || this.state === 'refused') {
       this.#warnings?.disconnected(ended);
     }
     this.#events.disconnected.call(ended);
@@ -238,10 +264,17 @@ export class OrosyncClient {
     if (call !== undefined) {
       const text = `"${call.procedure}" failed: ${reason === '' ? uri : reason}`;
       call.reject(new CallError('OROSYNC_CALL_FAILED', text, { uri, details }));
+    } else if (callId === uri && this.#needsAnotherTicket(callId)) {
+      this.#socket.renew(`"${callId}" needs a ticket that was asked for it`);
     } else if (callId === uri) {
       this.#warnings?.refused({ topic: callId, reason });
       this.#events.refused.call({ topic: callId, reason });
     }
+  }
+
+  /** Whether a refused topic was not among those that the ticket was asked for. @param {string} topic */
+  #needsAnotherTicket(topic) {
+    return this.#asked !== null && !this.#asked.has(topic) && this.#subscriptions.topics.includes(topic);
   }
 
   /** Takes a call out; undefined: no such call, or its time is over. @param {string} callId */

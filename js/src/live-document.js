@@ -26,7 +26,7 @@ const GRACE_MS = 1_000;
  * @property {string} url
  * @property {string} ticketUrl
  * @property {string | null} userName
- * @property {number | null} userId
+ * @property {number | string | null} userId
  * @property {string} role
  * @property {number | null} organizationId
  */
@@ -146,7 +146,7 @@ export class LiveDocument {
     this.#ticketUrl = ticketUrl;
     if (this.#connection?.identity !== identity) {
       this.#disconnect();
-      const client = new OrosyncClient({ url, ticket: (signal) => ticketsFrom(this.#ticketUrl, {})(signal) });
+      const client = new OrosyncClient({ url, ticket: (signal, topics) => ticketsFrom(this.#ticketUrl, {})(signal, topics) });
       client.on('state', (state) => this.#elements.forEach((each) => each.tellState(state)));
       this.#connection = {
         identity,

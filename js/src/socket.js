@@ -13,6 +13,8 @@
  *                            └─────────────────── waiting
  *                              delay over, connect(); online, visible unless "later"
  *
+ *   renew() from open: waiting, without a delay.
+ *
  *   close() from any: closed. pagehide from any but closed and refused: suspended; from there pageshow or connect(): asking.
  *
  * Owns the socket, the timer of the present state, the heartbeat of an open connection and the listeners on the page; all of
@@ -62,7 +64,7 @@ const NO_CLOSE_FRAME = 1006;
 /**
  * @typedef {object} SocketSettings
  * @property {URL} url
- * @property {import('./ticket.js').TicketSource} ticket
+ * @property {import('./ticket.js').Tickets} ticket
  * @property {number} connectTimeoutMs
  * @property {typeof globalThis.WebSocket} WebSocket
  * @property {() => number} random 0 to 1
@@ -135,6 +137,15 @@ export class Socket {
     }
     this.#unlisten();
     this.#end({ name: 'closed' }, { code: NORMAL_CLOSE, reason: 'closed by this page', willRetry: false, delay: null });
+  }
+
+  /** Ends an open connection for one with another ticket, at once. @param {string} reason */
+  renew(reason) {
+    if (this.#state.name === 'open') {
+      const timer = setTimeout(() => this.#ask(), 0);
+      const ended = { code: NORMAL_CLOSE, reason, willRetry: true, delay: 0 };
+      this.#end({ name: 'waiting', timer, mayHurry: true, isAfterSilence: false }, ended);
+    }
   }
 
   /**

@@ -56,6 +56,11 @@ export class Subscriptions {
     };
   }
 
+  /** All that the page listens to, in order. */
+  get topics() {
+    return [...this.#wanted.keys()];
+  }
+
   /** @param {string} topic @param {unknown} payload */
   call(topic, payload) {
     this.#wanted.get(topic)?.call(payload);

@@ -5,10 +5,20 @@
  */
 
 /**
- * Asks for a ticket; `null`: connect without one. Rejects with `TicketRefusedError` if asking again cannot help.
+ * What a ticket endpoint answers. `dependsOnTopics`: the ticket grants some of the topics that it was asked for, so it takes
+ * another one to subscribe to others.
  *
- * @typedef {(signal: AbortSignal) => Promise<string | null>} TicketSource
+ * @typedef {{ ticket: string, dependsOnTopics?: boolean }} TicketAnswer
  */
+
+/**
+ * Asks for a ticket, with the topics that the page subscribes to; `null`: connect without one. Rejects with
+ * `TicketRefusedError` if asking again cannot help.
+ *
+ * @typedef {(signal: AbortSignal, topics: string[]) => Promise<string | TicketAnswer | null>} TicketSource
+ */
+
+/** The ticket of one attempt. @typedef {(signal: AbortSignal) => Promise<string | null>} Tickets */
 
 /** @typedef {Record<string, string>} Headers */
 
@@ -29,22 +39,24 @@ const LATE = Symbol('late');
 export const withoutTicket = async () => null;
 
 /** A source that is the application's own function. @type {(give: TicketSource) => TicketSource} */
-export const ticketsBy = (give) => async (signal) => {
-  const ticket = await give(signal);
+export const ticketsBy = (give) => async (signal, topics) => {
+  const given = await give(signal, topics);
+  const ticket = typeof given === 'object' && given !== null ? given.ticket : given;
   if (ticket !== null && (typeof ticket !== 'string' || ticket === '')) {
-    throw new Error(`the ticket function gave ${JSON.stringify(ticket)}; it should give a string, or null for no ticket`);
+    throw new Error(`the ticket function gave ${JSON.stringify(given)}; it should give a string, or null for no ticket`);
   }
-  return ticket;
+  return given;
 };
 
 /**
- * A source that POSTs to the application's ticket endpoint, which answers `{"ticket": "..."}`.
+ * A source that POSTs to the application's ticket endpoint, which answers `{"ticket": "..."}`. The topics are in the body,
+ * `{"topics": [...]}`; without any there is no body.
  *
  * @param {string} url
  * @param {Headers | (() => Headers)} headers of the application, e.g. its CSRF header; a function is asked before each request
  * @returns {TicketSource}
  */
-export const ticketsFrom = (url, headers) => async (signal) => {
+export const ticketsFrom = (url, headers) => async (signal, topics) => {
   const response = await fetch(url, {
     method: 'POST',
     credentials: 'same-origin',
@@ -54,8 +66,10 @@ export const ticketsFrom = (url, headers) => async (signal) => {
     headers: {
       Accept: 'application/json',
       'X-Requested-With': 'XMLHttpRequest',
+      ...(topics.length > 0 ? { 'Content-Type': 'application/json' } : {}),
       ...(typeof headers === 'function' ? headers() : headers),
     },
+    body: topics.length > 0 ? JSON.stringify({ topics }) : null,
     signal,
   });
   if (isRedirect(response)) {
@@ -67,7 +81,7 @@ export const ticketsFrom = (url, headers) => async (signal) => {
   if (!response.ok) {
     throw new Error(`the ticket endpoint ${url} answered ${response.status}`);
   }
-  return ticketIn(await response.text(), url);
+  return answerIn(await response.text(), url);
 };
 
 /**
@@ -75,7 +89,7 @@ export const ticketsFrom = (url, headers) => async (signal) => {
  * lost, and each goes only with a request that was given up. So one request gets little time, then as many at once as can
  * wait on the others; the last, which has a connection of its own, has all the time that is left.
  *
- * @type {(give: TicketSource) => TicketSource}
+ * @type {(give: Tickets) => Tickets}
  */
 export const withTries = (give) => async (signal) => {
   for (const requests of [1, KEPT_CONNECTIONS - 1]) {
@@ -89,7 +103,7 @@ export const withTries = (give) => async (signal) => {
 
 /**
  * @param {number} requests made at once, all given up with the first answer, or after `TRY_MS`
- * @param {TicketSource} give
+ * @param {Tickets} give
  * @param {AbortSignal} signal
  * @returns {Promise<string | null | typeof LATE>}
  */
@@ -118,9 +132,9 @@ const isRedirect = ({ type, status }) => type === 'opaqueredirect' || (status >=
 /**
  * @param {string} body
  * @param {string} url
- * @returns {string}
+ * @returns {TicketAnswer}
  */
-function ticketIn(body, url) {
+function answerIn(body, url) {
   /** @type {unknown} */
   let answer;
   try {
@@ -128,9 +142,11 @@ function ticketIn(body, url) {
   } catch (cause) {
     throw new Error(`the ticket endpoint ${url} answered what is not JSON`, { cause });
   }
-  const ticket = typeof answer === 'object' && answer !== null && 'ticket' in answer ? answer.ticket : undefined;
+  const { ticket, dependsOnTopics } = /** @type {Record<string, unknown>} */ (
+    typeof answer === 'object' && answer !== null ? answer : {}
+  );
   if (typeof ticket !== 'string' || ticket === '') {
     throw new Error(`the ticket endpoint ${url} answered JSON without a "ticket"`);
   }
-  return ticket;
+  return { ticket, dependsOnTopics: dependsOnTopics === true };
 }

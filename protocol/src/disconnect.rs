@@ -11,7 +11,7 @@ use crate::audience::Audience;
 use crate::ids::SessionId;
 use crate::link_frame::Message;
 use crate::payload::{Payload, PayloadError};
-use crate::ticket::{Identity, Role};
+use crate::ticket::{Identity, Role, UserId};
 use crate::topic::Topic;
 
 /// Where it goes. No application may declare it for something else.
@@ -22,12 +22,12 @@ pub const TOPIC: &str = "orosync/disconnect";
 pub enum Disconnect {
     /// This one: `{"session": "0123..."}`.
     Session(SessionId),
-    /// Those opened by tickets of this role and id: `{"role": "user", "uid": 7}`.
+    /// Those opened by tickets of this role and id: `{"role": "user", "uid": 7}`; the id may be a text.
     Id {
         /// Never [`Role::Publisher`].
         role: Role,
         /// The tickets' `uid`.
-        uid: u64,
+        uid: UserId,
     },
     /// Those opened by tickets of this role and name: `{"role": "customer", "user": "anna"}`.
     Name {
@@ -43,7 +43,7 @@ pub enum Disconnect {
 #[serde(untagged, deny_unknown_fields)]
 enum Json {
     Session { session: String },
-    Id { role: Role, uid: u64 },
+    Id { role: Role, uid: UserId },
     Name { role: Role, user: String },
 }
 
@@ -75,7 +75,7 @@ impl Disconnect {
     pub fn means(&self, session: SessionId, identity: &Identity) -> bool {
         match self {
             Self::Session(id) => *id == session,
-            Self::Id { role, uid } => *role == identity.role && Some(*uid) == identity.uid,
+            Self::Id { role, uid } => *role == identity.role && Some(uid) == identity.uid.as_ref(),
             Self::Name { role, user } => *role == identity.role && Some(user) == identity.user.as_ref(),
         }
     }
@@ -117,8 +117,12 @@ mod tests {
         for (disconnect, json) in [
             (Disconnect::Session(SESSION), r#"{"session":"0123456789abcdef0123456789abcdef"}"#),
             (
-                Disconnect::Id { role: Role::User, uid: u64::MAX },
+                Disconnect::Id { role: Role::User, uid: u64::MAX.into() },
                 r#"{"role":"user","uid":18446744073709551615}"#,
+            ),
+            (
+                Disconnect::Id { role: Role::User, uid: UserId::Text("0188-ab".into()) },
+                r#"{"role":"user","uid":"0188-ab"}"#,
             ),
             (name(Role::Customer, "anna \"b\" ü"), r#"{"role":"customer","user":"anna \"b\" ü"}"#),
             (name(Role::Anonymous, "anna"), r#"{"role":"anonymous","user":"anna"}"#),
@@ -142,7 +146,8 @@ mod tests {
             r#"{"role":"user","user":""}"#,
             r#"{"role":"user","user":7}"#,
             r#"{"role":"user","user":null}"#,
-            r#"{"role":"user","uid":"7"}"#,
+            r#"{"role":"user","uid":""}"#,
+            r#"{"role":"user","uid":"a/b"}"#,
             r#"{"role":"user","uid":-7}"#,
             r#"{"role":"user","uid":7.0}"#,
             r#"{"role":"user","uid":7,"user":"anna"}"#,
@@ -162,14 +167,16 @@ mod tests {
 
     #[test]
     fn nobody_of_another_role_is_meant() {
-        let identity = |role, uid, user: &str| Identity {
+        let identity = |role, uid: u64, user: &str| Identity {
             role,
-            uid: Some(uid),
+            uid: Some(uid.into()),
             user: Some(user.to_owned()),
             ..Identity::anonymous()
         };
         let (user, customer) = (identity(Role::User, 7, "anna"), identity(Role::Customer, 7, "anna"));
-        for disconnect in [Disconnect::Id { role: Role::Customer, uid: 7 }, name(Role::Customer, "anna")] {
+        for disconnect in
+            [Disconnect::Id { role: Role::Customer, uid: 7.into() }, name(Role::Customer, "anna")]
+        {
             assert!(disconnect.means(SESSION, &customer), "{disconnect}");
             assert!(!disconnect.means(SESSION, &user), "{disconnect}");
             assert!(!disconnect.means(SESSION, &identity(Role::Customer, 8, "bert")), "{disconnect}");

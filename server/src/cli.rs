@@ -7,7 +7,7 @@ use clap::{ArgGroup, Args, Parser, Subcommand};
 use figment::value::Value;
 use orosync_link::Endpoint;
 use orosync_protocol::disconnect::Disconnect;
-use orosync_protocol::ticket::Role;
+use orosync_protocol::ticket::{Role, RoleNames, UserId};
 use orosync_protocol::{SessionId, Topic, TopicPattern};
 
 use crate::config::keys::{self, Declaration};
@@ -92,15 +92,18 @@ pub struct TicketArgs {
     /// The user's name
     #[arg(long, value_name = "NAME")]
     pub user: Option<String>,
-    /// The user's id
+    /// The user's id, a number or a text such as a UUID
     #[arg(long, value_name = "ID")]
-    pub uid: Option<u64>,
+    pub uid: Option<UserId>,
     /// The organization's id
     #[arg(long, value_name = "ID")]
     pub org: Option<u64>,
     /// Back office, storefront, nobody, or a program that publishes [default: user with --user or --uid, else anonymous]
     #[arg(long, value_parser = roles())]
     pub role: Option<Role>,
+    /// Roles of the user in the application, with commas between them, for example ROLE_SALES
+    #[arg(long, value_name = "ROLES", value_parser = RoleNames::parse)]
+    pub roles: Option<RoleNames>,
     /// A topic that is granted, for example acme/project/7; can be repeated
     #[arg(long, value_name = "TOPIC", value_parser = topic)]
     pub topic: Vec<Topic>,
@@ -139,7 +142,7 @@ pub struct DisconnectArgs {
     pub role: Option<Role>,
     /// All sessions of the user with this id
     #[arg(long, value_name = "ID", requires = "role", group = "user_named", group = "named")]
-    pub uid: Option<u64>,
+    pub uid: Option<UserId>,
     /// All sessions of the user with this name
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     #[arg(requires = "role", group = "user_named", group = "named")]
@@ -152,9 +155,9 @@ pub struct DisconnectArgs {
 impl DisconnectArgs {
     /// Who is meant.
     pub fn who(&self) -> Option<Disconnect> {
-        match (self.session, self.role, self.uid, &self.user) {
+        match (self.session, self.role, &self.uid, &self.user) {
             (Some(id), None, None, None) => Some(Disconnect::Session(id)),
-            (None, Some(role), Some(uid), None) => Some(Disconnect::Id { role, uid }),
+            (None, Some(role), Some(uid), None) => Some(Disconnect::Id { role, uid: uid.clone() }),
             (None, Some(role), None, Some(user)) => Some(Disconnect::Name { role, user: user.clone() }),
             _ => None,
         }

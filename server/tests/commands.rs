@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use orosync_protocol::ticket::{Granted, Identity, Role, Verifier};
+use orosync_protocol::ticket::{Granted, Identity, Role, RoleNames, Verifier};
 use orosync_protocol::{Topic, TopicPattern};
 use tempfile::TempDir;
 
@@ -162,8 +162,9 @@ fn a_ticket_says_who_was_named() {
             Identity {
                 role: Role::User,
                 user: Some("admin".to_owned()),
-                uid: Some(7),
+                uid: Some(7.into()),
                 org: Some(1),
+                roles: RoleNames::default(),
                 granted: Granted::default(),
             },
         ),
@@ -171,15 +172,24 @@ fn a_ticket_says_who_was_named() {
             vec!["--topic", "acme/chat/{x}", "--pattern", "acme/{id:int}"],
             Identity {
                 granted: Granted {
-                    topics: vec![Topic::parse("acme/chat/{x}").unwrap()],
-                    patterns: vec![TopicPattern::parse("acme/{id:int}").unwrap()],
+                    topics: [Topic::parse("acme/chat/{x}").unwrap()].into(),
+                    patterns: [TopicPattern::parse("acme/{id:int}").unwrap()].into(),
                 },
                 ..Identity::anonymous()
             },
         ),
         (
             vec!["--uid", "7", "--role", "customer"],
-            Identity { role: Role::Customer, uid: Some(7), ..Identity::anonymous() },
+            Identity { role: Role::Customer, uid: Some(7.into()), ..Identity::anonymous() },
+        ),
+        (
+            vec!["--uid", "0188fd5c-1e4f", "--roles", "ROLE_USER,ROLE_SALES"],
+            Identity {
+                role: Role::User,
+                uid: Some("0188fd5c-1e4f".parse().unwrap()),
+                roles: RoleNames::parse("ROLE_USER,ROLE_SALES").unwrap(),
+                ..Identity::anonymous()
+            },
         ),
         (vec!["--role", "publisher"], Identity { role: Role::Publisher, ..Identity::anonymous() }),
     ] {

@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
 use orosync_protocol::OriginPattern;
-use orosync_protocol::ticket::{Granted, Identity, Role, Signer};
+use orosync_protocol::ticket::{Granted, Identity, Role, RoleNames, Signer, UserId};
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
 use tempfile::TempDir;
 
@@ -312,8 +312,9 @@ pub fn ticket(role: Role, uid: Option<u64>) -> String {
     let identity = Identity {
         role,
         user: uid.map(|uid| format!("user{uid}")),
-        uid,
+        uid: uid.map(UserId::from),
         org: Some(1),
+        roles: RoleNames::default(),
         granted: Granted::default(),
     };
     signer().mint(&identity, now(), 300, rand::random()).expect("a ticket")

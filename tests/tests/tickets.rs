@@ -20,7 +20,7 @@ fn claims() -> Claims {
     Claims {
         aud: "orosync".to_owned(),
         sub: Some("user7".to_owned()),
-        uid: Some(7),
+        uid: Some(7.into()),
         org: Some(1),
         topics: Vec::new(),
         patterns: Vec::new(),
@@ -80,7 +80,7 @@ fn each_wrong_ticket_is_refused_counted_and_logged_with_its_reason() {
         ("no algorithm, signed", "malformed", format!("eyJhbGciOiJub25lIn0.{body}.{signature}")),
         ("the public key as secret", "signature", minted_with(PUBLIC_KEY)),
         ("changed claims", "signature", {
-            let other = signed(&Claims { uid: Some(1), ..claims() });
+            let other = signed(&Claims { uid: Some(1.into()), ..claims() });
             let other_body = other.split('.').nth(1).expect("a JWT").to_owned();
             good.replace(body, &other_body)
         }),

@@ -4,58 +4,144 @@ declare(strict_types=1);
 
 namespace Orosync\DependencyInjection\Compiler;
 
+use Orosync\Ticket\HeldRoles;
 use Orosync\Topic\Topic;
 use Orosync\Topic\TopicPattern;
 use Symfony\Component\Config\Definition\Exception\InvalidConfigurationException;
 use Symfony\Component\DependencyInjection\Compiler\CompilerPassInterface;
 use Symfony\Component\DependencyInjection\ContainerBuilder;
 
-/** Adds what services declare by attribute to the topics of the configuration, which come first; refuses what cannot be meant. */
+/**
+ * Adds what services declare by attribute to the topics of the configuration, which come first; refuses what cannot be meant.
+ *
+ * A role becomes the server's policy `role:ROLE_SALES`, a voter `granted`; whoever mints tickets is told of both.
+ */
 final class TopicsPass implements CompilerPassInterface
 {
+    private const ROLE = '/^ROLE_[A-Za-z0-9_.-]+$/D';
+
     public function process(ContainerBuilder $container): void
     {
         $declared = $container->getDefinition('orosync.declared_topics');
-        $topics = $declared->getArgument('$topics');
+        $rules = [];
+        $roles = [];
+        $voted = [];
+        foreach (self::topics($container, $declared->getArgument('$topics')) as $topic) {
+            $named = self::roles((string) $topic['subscribe']);
+            $problem = self::problem($topic, $named) ?? match (true) {
+                [] !== $named, null !== $topic['voter'] => self::missing($topic, $container),
+                default => null,
+            };
+            if (null !== $problem) {
+                throw new InvalidConfigurationException(sprintf('%s: the topic "%s": %s.', $topic['origin'], $topic['pattern'], $problem));
+            }
+            $other = $rules[$topic['pattern']] ?? null;
+            if (null !== $other) {
+                throw new InvalidConfigurationException(sprintf(
+                    'The topic "%s" is declared twice, by %s and by %s. The first alone would count: keep one.',
+                    $topic['pattern'],
+                    $other['origin'],
+                    $topic['origin'],
+                ));
+            }
+            $roles = array_values(array_unique([...$roles, ...$named]));
+            if (null !== $topic['voter']) {
+                $voted[] = ['pattern' => $topic['pattern'], 'voter' => $topic['voter'], 'class' => $topic['class']];
+            }
+            $rules[$topic['pattern']] = [
+                'pattern' => $topic['pattern'],
+                'subscribe' => match (true) {
+                    [] !== $named => 'role:' . implode(',', $named),
+                    null !== $topic['voter'] => 'granted',
+                    default => $topic['subscribe'],
+                },
+                'publish' => $topic['publish'],
+                'origin' => $topic['origin'],
+            ];
+        }
+        if (\count($roles) > HeldRoles::MAX_IN_TICKET) {
+            throw new InvalidConfigurationException(sprintf(
+                'The topics of this application name %d roles, a ticket holds at most %d. Give some of them a role of their own that '
+                . 'these have in security.role_hierarchy: %s.',
+                \count($roles),
+                HeldRoles::MAX_IN_TICKET,
+                implode(', ', $roles),
+            ));
+        }
+        $declared->setArgument('$topics', array_values($rules));
+        $container->getDefinition('orosync.held_roles')->setArgument('$named', $roles);
+        $container->getDefinition('orosync.voted_topics')->setArgument('$topics', $voted);
+    }
+
+    /**
+     * @param list<array<string, string|null>> $configured
+     *
+     * @return list<array{pattern: string, subscribe: string|null, publish: string, voter: string|null, class: string|null, origin: string}>
+     */
+    private static function topics(ContainerBuilder $container, array $configured): array
+    {
+        $topics = $configured;
         foreach ($container->findTaggedServiceIds('orosync.topic') as $id => $tags) {
             foreach ($tags as $topic) {
-                $topic += ['pattern' => '', 'subscribe' => '', 'publish' => 'publisher', 'origin' => $id];
+                $topic += ['pattern' => '', 'subscribe' => null, 'publish' => 'publisher', 'voter' => null, 'class' => null, 'origin' => $id];
                 // Several services may be of one class.
                 if (!\in_array($topic, $topics, true)) {
                     $topics[] = $topic;
                 }
             }
         }
-        $places = [];
-        foreach ($topics as $topic) {
-            self::check($topic);
-            $other = $places[$topic['pattern']] ?? null;
-            if (null !== $other) {
-                throw new InvalidConfigurationException(sprintf(
-                    'The topic "%s" is declared twice, by %s and by %s. The first alone would count: keep one.',
-                    $topic['pattern'],
-                    $other,
-                    $topic['origin'],
-                ));
-            }
-            $places[$topic['pattern']] = $topic['origin'];
-        }
-        $declared->setArgument('$topics', $topics);
+
+        return $topics;
     }
 
-    /** @param array{pattern: string, subscribe: string, publish: string, origin: string} $topic */
-    private static function check(array $topic): void
+    /** @return list<string> the roles that stand there; none: it is a word, or a mistake */
+    private static function roles(string $subscribe): array
     {
-        $problem = TopicPattern::problem($topic['pattern']) ?? match (true) {
-            !\in_array($topic['subscribe'], Topic::SUBSCRIBE, true) => self::noWord('subscribe', $topic['subscribe'], Topic::SUBSCRIBE),
+        $names = array_map(trim(...), explode(',', $subscribe));
+        $isRole = static fn (string $name): bool => 1 === preg_match(self::ROLE, $name) && \strlen($name) <= HeldRoles::MAX_BYTES;
+
+        return array_filter($names, $isRole) === $names ? $names : [];
+    }
+
+    /**
+     * What is wrong with a topic by itself; null: nothing.
+     *
+     * @param array{pattern: string, subscribe: string|null, publish: string, voter: string|null, class: string|null} $topic
+     * @param list<string>                                                                                            $roles
+     */
+    private static function problem(array $topic, array $roles): ?string
+    {
+        return TopicPattern::problem($topic['pattern']) ?? match (true) {
+            null === $topic['subscribe'] && null === $topic['voter'] => 'nothing says who may listen. Write subscribe, or voter and class',
+            null !== $topic['subscribe'] && null !== $topic['voter'] => 'subscribe and voter both say who may listen. Keep one',
+            (null === $topic['voter']) !== (null === $topic['class']) => 'voter and class go together: what is asked, and about which object',
+            null !== $topic['voter'] && 1 !== preg_match_all('~\{\w+(:\w+)?\}~', strtr($topic['pattern'], ['{{' => '', '}}' => ''])) =>
+                'a voter needs one capture, the id of the object, such as acme/order/{order}',
+            null !== $topic['class'] && !class_exists($topic['class']) => sprintf('the class "%s" does not exist', $topic['class']),
+            null !== $topic['subscribe'] && [] === $roles && !\in_array($topic['subscribe'], Topic::SUBSCRIBE, true) =>
+                self::noWord('subscribe', $topic['subscribe'], [...Topic::SUBSCRIBE, sprintf('a role such as ROLE_SALES (of at most %d bytes)', HeldRoles::MAX_BYTES)]),
             !\in_array($topic['publish'], Topic::PUBLISH, true) => self::noWord('publish', $topic['publish'], Topic::PUBLISH),
             'owner' === $topic['subscribe'] && 1 !== preg_match('~\{(uid|user_id)(:int)?\}~', $topic['pattern']) =>
-                'owner is the user whose id is in the topic. Name it {uid:int}',
+                'owner is the user whose id is in the topic. Name it {uid:int}, or {uid} where ids are texts such as UUIDs',
             default => null,
         };
-        if (null !== $problem) {
-            throw new InvalidConfigurationException(sprintf('%s: the topic "%s": %s.', $topic['origin'], $topic['pattern'], $problem));
-        }
+    }
+
+    /**
+     * What a topic needs that the application does not have; null: nothing.
+     *
+     * @param array{voter: string|null} $topic
+     */
+    private static function missing(array $topic, ContainerBuilder $container): ?string
+    {
+        return match (true) {
+            !$container->has('security.access.decision_manager') => 'the security bundle decides about it, and is not there',
+            null === $topic['voter'] => null,
+            !$container->has('doctrine') => 'the object that the voter decides about comes from Doctrine, which is not there',
+            $container->has('orosync.oro.topics') =>
+                'the pages of an Oro application ask for no topics, so that no voter can be asked. Implement TopicGrantInterface',
+            default => null,
+        };
     }
 
     /** @param list<string> $words */

@@ -39,7 +39,7 @@ final class Kernel extends HttpKernel implements CompilerPassInterface
      * @param array<string, mixed> $parameters container parameters
      * @param list<string>         $with       of "security", "twig", "doctrine", "translator"; "publisher" and "tickets" (the
      *                                         bundle's own instead of those that record); "own claims" and "own tags" (an
-     *                                         application's services); "no middleware" (Doctrine wired without it);
+     *                                         application's services); "voter" ({@see CompanyVoter}); "no middleware" (Doctrine wired without it);
      *                                         "own connection" (a wrapper class of the application's), "archive" (a
      *                                         second connection, with its manager); "everything" of the framework that
      *                                         ours join, "no debug", and a {@see Failure}
@@ -144,6 +144,7 @@ final class Kernel extends HttpKernel implements CompilerPassInterface
             $container->extension('security', [
                 ...(HttpKernel::MAJOR_VERSION < 6 ? ['enable_authenticator_manager' => true] : []),
                 'providers' => $this->providers,
+                'role_hierarchy' => ['ROLE_USER' => ['ROLE_SALES']],
                 'firewalls' => ['main' => ['lazy' => true, 'provider' => array_key_first($this->providers), 'http_basic' => null, 'logout' => ['path' => '/logout']]],
             ]);
         }
@@ -165,6 +166,9 @@ final class Kernel extends HttpKernel implements CompilerPassInterface
         if ($this->has('own claims')) {
             $services->set(OwnClaims::class)->autowire();
             $services->alias(UserClaimsInterface::class, OwnClaims::class);
+        }
+        if ($this->has('voter')) {
+            $services->set(CompanyVoter::class)->tag('security.voter');
         }
         if ($this->has('own tags')) {
             $services->set(OwnTagGenerator::class)->autoconfigure();

@@ -67,6 +67,15 @@ final class WampClient
         return array_shift($this->events);
     }
 
+    /** Whether the server ends the connection, which is waited for. */
+    public function ends(): bool
+    {
+        while (!\in_array(fread($this->socket, 8192), [false, ''], true)) {
+        }
+
+        return feof($this->socket);
+    }
+
     private function send(array $message): void
     {
         $text = json_encode($message, \JSON_THROW_ON_ERROR | \JSON_UNESCAPED_SLASHES);

@@ -8,6 +8,7 @@ use Orosync\Entry\Guard;
 use Orosync\Notifier\LiveChannel;
 use Orosync\Notifier\UserRecipient;
 use Orosync\Test\InMemoryPublisher;
+use Orosync\Tests\Application\Account;
 use Orosync\Tests\FreshApplication\Kernel;
 use Orosync\Tests\FreshApplication\Project;
 use PHPUnit\Framework\TestCase;
@@ -46,8 +47,9 @@ final class LiveChannelTest extends TestCase
     {
         $publisher = $this->boot("orosync: {test: true, notifier: {topic: 'acme/{uid}/notices'}}");
         $this->kernel->getContainer()->get('seen.notifier')->send(new Notification('Hello', ['orosync']), new UserRecipient(7));
+        $this->kernel->getContainer()->get('seen.notifier')->send(new Notification('Hello', ['orosync']), new UserRecipient(Account::uuid('0188fd5c-1e4f')));
 
-        self::assertSame('acme/7/notices', $publisher->messages()[0]->topic);
+        self::assertSame(['acme/7/notices', 'acme/0188fd5c-1e4f/notices'], array_column($publisher->messages(), 'topic'));
     }
 
     public function testAnExceptionDoesNotReachABrowser(): void

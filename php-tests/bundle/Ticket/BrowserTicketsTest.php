@@ -12,12 +12,15 @@ use Orosync\Tests\ApplicationTestCase;
 use Orosync\Tests\Jwt;
 use Orosync\Ticket\BrowserTickets;
 use Orosync\Ticket\ConfiguredOrigins;
+use Orosync\Ticket\Decisions;
+use Orosync\Ticket\HeldRoles;
 use Orosync\Ticket\TicketIssuerInterface;
 use Orosync\Ticket\TicketUnavailableException;
 use Orosync\Ticket\TopicGrantInterface;
 use Orosync\Ticket\TopicGrants;
-use Orosync\Topic\TopicPattern;
 use Orosync\Ticket\UserClaimsInterface;
+use Orosync\Ticket\VotedTopics;
+use Orosync\Topic\TopicPattern;
 use PHPUnit\Framework\Attributes\DataProvider;
 use PHPUnit\Framework\Attributes\Group;
 use PHPUnit\Framework\Attributes\RequiresPhpExtension;
@@ -137,6 +140,8 @@ final class BrowserTicketsTest extends ApplicationTestCase
             $container->get(TicketIssuerInterface::class),
             $container->get(UserClaimsInterface::class),
             new TopicGrants($services, null, $guard),
+            new VotedTopics([], $decisions = new Decisions(null, null), null, $guard),
+            new HeldRoles([], $decisions, $guard),
             new ConfiguredOrigins([]),
             $guard,
             300,

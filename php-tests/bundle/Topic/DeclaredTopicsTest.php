@@ -13,6 +13,7 @@ use Orosync\OrosyncBundle;
 use Orosync\Profiler\RecordingPublisher;
 use Orosync\Test\InMemoryPublisher;
 use Orosync\Test\IsPublished;
+use Orosync\Tests\Application\Entity\Company;
 use Orosync\Tests\ApplicationTestCase;
 use Orosync\Topic\DeclaredTopics;
 use PHPUnit\Framework\Attributes\DataProvider;
@@ -148,8 +149,58 @@ final class DeclaredTopicsTest extends ApplicationTestCase
         yield [['acme/{x' => 'user'], 'orosync.topics: the topic "acme/{x": captures look like {name}'];
         yield [['acme/{x:str}' => 'user'], 'captures look like {name}, {name:int} or {name:int_or_star}'];
         yield [['acme/x' => 'everybody'], 'everybody'];
-        yield [['acme/x' => 'owner'], 'owner is the user whose id is in the topic. Name it {uid:int}.'];
-        yield [['acme/x' => ['publish' => 'user']], 'subscribe'];
+        yield [['acme/x' => 'owner'], 'owner is the user whose id is in the topic. Name it {uid:int}, or {uid} where ids are texts such as UUIDs.'];
+        yield [['acme/x' => ['publish' => 'user']], 'nothing says who may listen. Write subscribe, or voter and class.'];
+        yield [['acme/x' => 'role:ROLE_SALES'], 'subscribe is "role:ROLE_SALES", not one of anyone, customer, user, owner, granted, nobody, a role such as ROLE_SALES'];
+        yield [['acme/x' => 'ROLE_SALES OR ROLE_LEAD'], 'not one of'];
+        yield [['acme/x' => ['ROLE_SALES', 'owner']], 'subscribe is "ROLE_SALES,owner", not one of'];
+        yield [['acme/x' => 'ROLE_' . str_repeat('X', 100)], 'a role such as ROLE_SALES (of at most 100 bytes)'];
+        yield [['acme/{id}' => ['voter' => 'VIEW', 'class' => Company::class, 'subscribe' => 'user']], 'subscribe and voter both say who may listen.'];
+        yield [['acme/{id}' => ['voter' => 'VIEW']], 'voter and class go together'];
+        yield [['acme/{id}' => ['class' => Company::class, 'subscribe' => 'user']], 'voter and class go together'];
+        yield [['acme/{id}' => ['voter' => 'VIEW', 'class' => 'App\\Entity\\Ordr']], 'the class "App\Entity\Ordr" does not exist'];
+        yield [['acme/order' => ['voter' => 'VIEW', 'class' => Company::class]], 'a voter needs one capture, the id of the object'];
+        yield [['acme/{a}/{b}' => ['voter' => 'VIEW', 'class' => Company::class]], 'a voter needs one capture'];
+        yield [['acme/{id}' => ['voter' => 'VIEW', 'class' => Company::class]], 'the security bundle decides about it, and is not there'];
+        yield [['acme/x' => 'ROLE_SALES'], 'the security bundle decides about it, and is not there'];
+    }
+
+    public function testMoreRolesThanATicketHoldsAreRefused(): void
+    {
+        $topics = [];
+        foreach (range(1, 33) as $number) {
+            $topics["acme/$number"] = "ROLE_$number";
+        }
+        $this->expectExceptionMessage('The topics of this application name 33 roles, a ticket holds at most 32.');
+
+        $this->boot(['topics' => $topics], [], ['publisher', 'security']);
+    }
+
+    public function testWithoutDoctrineNoVoterIsAsked(): void
+    {
+        $this->expectExceptionMessage('the object that the voter decides about comes from Doctrine, which is not there');
+
+        $this->boot(['topics' => ['acme/{id}' => ['voter' => 'VIEW', 'class' => Company::class]]], [], ['publisher', 'security']);
+    }
+
+    public function testARoleIsAPolicyOfTheServerAndAVoterGrants(): void
+    {
+        $rules = $this->boot(['topics' => [
+            'acme/sales' => 'ROLE_SALES',
+            'acme/help' => ['ROLE_SUPPORT', 'ROLE_SALES'],
+            'acme/lead' => ['subscribe' => ['ROLE_LEAD'], 'publish' => 'user'],
+            'acme/company/{company}' => ['voter' => 'VIEW', 'class' => Company::class],
+        ]], [], ['publisher', 'security', 'doctrine'])->get('orosync.declared_topics')->rules();
+
+        self::assertSame(
+            [
+                ['acme/sales', 'role:ROLE_SALES', 'publisher'],
+                ['acme/help', 'role:ROLE_SUPPORT,ROLE_SALES', 'publisher'],
+                ['acme/lead', 'role:ROLE_LEAD', 'user'],
+                ['acme/company/{company}', 'granted', 'publisher'],
+            ],
+            array_map(static fn (object $rule): array => [$rule->pattern, $rule->subscribe, $rule->publish], $rules),
+        );
     }
 
     public function testAServiceDeclaresWhatItPublishes(): void
@@ -160,6 +211,8 @@ final class DeclaredTopicsTest extends ApplicationTestCase
         }
         (new OrosyncBundle())->build($container);
         (new OrosyncExtension())->load([['topics' => ['acme/first' => 'user']]], $container);
+        $container->register('security.access.decision_manager');
+        $container->register('doctrine');
         foreach (['one', 'two'] as $id) {
             $container->register($id, OrderShipped::class)->setAutoconfigured(true);
         }
@@ -172,6 +225,8 @@ final class DeclaredTopicsTest extends ApplicationTestCase
                 ['pattern' => 'acme/first', 'subscribe' => 'user', 'publish' => 'publisher', 'origin' => 'orosync.topics'],
                 ['pattern' => 'acme/shipped/{uid:int}', 'subscribe' => 'owner', 'publish' => 'publisher', 'origin' => OrderShipped::class],
                 ['pattern' => 'acme/late', 'subscribe' => 'user', 'publish' => 'nobody', 'origin' => OrderShipped::class],
+                ['pattern' => 'acme/sales', 'subscribe' => 'role:ROLE_SALES,ROLE_LEAD', 'publish' => 'publisher', 'origin' => OrderShipped::class],
+                ['pattern' => 'acme/company/{company}', 'subscribe' => 'granted', 'publish' => 'publisher', 'origin' => OrderShipped::class],
             ],
             $container->getDefinition('orosync.declared_topics')->getArgument('$topics'),
         );

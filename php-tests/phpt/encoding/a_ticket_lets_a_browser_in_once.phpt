@@ -25,6 +25,8 @@ $shown = static function (array $given, int $ttl) use ($publisher, $claims): voi
 $shown([], 300);
 $shown(['sub' => 'admin', 'uid' => 7, 'org' => 1, 'role' => 'user'], 60);
 $shown(['sub' => null, 'uid' => 0, 'role' => 'customer'], 1);
+$shown(['uid' => '0188fd5c-1e4f-7c2b-9d3a-7f1e2d3c4b5a', 'role' => 'user', 'roles' => ['ROLE_USER', 'ROLE_SALES']], 1);
+$shown(['uid' => '7', 'roles' => []], 1);
 $shown(['origins' => ['CRM.example.com', '*.shop.example', '[::1]', 'same host']], 1);
 $shown(['origins' => [], 'topics' => null], 1);
 $shown(['topics' => ['acme/chat/{x}'], 'patterns' => ['acme/{id:int}', 'acme/{{x}}']], 1);
@@ -41,12 +43,13 @@ echo $status($ticket), "\n", $status($ticket), "\n";
 echo $publisher->status()['state'], "\n";
 
 foreach ([
-    [['role' => 'publisher']], [['role' => 'root']], [['role' => 1]], [['uid' => '7']], [['uid' => -1]], [['org' => 1.5]],
+    [['role' => 'publisher']], [['role' => 'root']], [['role' => 1]], [['uid' => 'a/b']], [['uid' => -1]], [['uid' => 1.5]], [['org' => 1.5]],
     [['sub' => 7]], [['sub' => "caf\xe9"]], [['user' => 'admin']], [['orgg' => 1]], [[], 0], [[], 100_000],
     [['origins' => 'crm.example.com']], [['origins' => [1]]], [['origins' => ["caf\xe9"]]], [['origins' => ['https://crm.example.com/']]],
     [['origins' => ['a b']]], [['origins' => array_fill(0, 17, 'a')]], [['origins' => [str_repeat('a', 254)]]], [['origin' => []]],
     [['topics' => 'acme/a']], [['topics' => ['acme/a', 7]]], [['topics' => ['acme/a', '']]], [['topics' => ["caf\xe9"]]],
     [['topics' => ["acme/\n"]]], [['topics' => [str_repeat('a', 256)]]], [['patterns' => ['acme/{']]], [['patterns' => ["caf\xe9"]]],
+    [['roles' => 'ROLE_USER']], [['roles' => [7]]], [['roles' => ['ROLE A']]], [['roles' => array_fill(0, 33, 'A')]],
     [['topics' => array_fill(0, 51, 'a')]], [['topics' => array_fill(0, 25, 'a'), 'patterns' => array_fill(0, 26, 'a')]],
 ] as $arguments) {
     echo thrown(static fn () => $publisher->ticket(...$arguments)), "\n";
@@ -55,6 +58,8 @@ foreach ([
 {"aud":"orosync","exp":true,"role":"anonymous"}
 {"aud":"orosync","exp":true,"org":1,"role":"user","sub":"admin","uid":7}
 {"aud":"orosync","exp":true,"role":"customer","uid":0}
+{"aud":"orosync","exp":true,"role":"user","roles":["ROLE_USER","ROLE_SALES"],"uid":"0188fd5c-1e4f-7c2b-9d3a-7f1e2d3c4b5a"}
+{"aud":"orosync","exp":true,"role":"anonymous","uid":7}
 {"aud":"orosync","exp":true,"origins":["crm.example.com","*.shop.example","[::1]","same host"],"role":"anonymous"}
 {"aud":"orosync","exp":true,"role":"anonymous"}
 {"aud":"orosync","exp":true,"patterns":["acme\/{id:int}","acme\/{{x}}"],"role":"anonymous","topics":["acme\/chat\/{x}"]}
@@ -64,12 +69,13 @@ idle
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "role" must be "user", "customer" or "anonymous", "publisher" given: publishers mint their own tickets
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "role" must be "user", "customer" or "anonymous", "root" given
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "role" must be "user", "customer" or "anonymous", int given
-Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "uid" must be an int from 0 on, string given
-Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "uid" must be an int from 0 on, -1 given
+Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "uid": a user's id is an integer from 0 on, or 1 to 100 bytes of text without /, * and control characters; 3 bytes given
+Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "uid": an int must be from 0 on, -1 given
+Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "uid": it must be an int or a string, float given
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "org" must be an int from 0 on, float given
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "sub" must be a string, int given
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "sub" is not UTF-8. Convert it first, for example with mb_convert_encoding()
-Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "user" is unknown. There are: sub, uid, org, role, topics, patterns, origins
+Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "user" is unknown. There are: sub, uid, org, role, roles, topics, patterns, origins
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "orgg" is unknown. Did you mean "org"?
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the ttl must be from 1 to 86400 seconds, 0 given
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the ttl must be from 1 to 86400 seconds, 100000 given
@@ -89,5 +95,9 @@ Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "top
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "topics" must be a list of topics, the topic at index 0 is 256 bytes long, at most 255 are possible. Shorten it
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "patterns" must be a list of topic patterns, "acme/{": a brace is not closed or not opened. Captures look like {name} or {name:int}; a brace of the topic is written twice
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "patterns" must be a list of topic patterns, the pattern at index 0 is not UTF-8
+Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "roles" must be a list of roles, string given
+Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "roles" must be a list of roles, it holds int
+Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "roles" must be a list of roles, "ROLE A" is no name of a role. Write letters, digits, _, - and ., at most 100, for example ROLE_SALES
+Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "roles" must be a list of roles, more than 32 roles
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "topics" must be a list of topics, at most 50, 51 given
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): no ticket could be minted: it would grant 51 topics, at most 50 are taken. Grant fewer, by patterns

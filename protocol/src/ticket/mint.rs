@@ -45,8 +45,9 @@ impl Signer {
         let claims = Claims {
             aud: AUDIENCE.to_owned(),
             sub: identity.user.clone(),
-            uid: identity.uid,
+            uid: identity.uid.clone(),
             org: identity.org,
+            roles: identity.roles.iter().map(str::to_owned).collect(),
             topics: identity.granted.topics.iter().map(|topic| topic.as_str().to_owned()).collect(),
             patterns: identity.granted.patterns.iter().map(|pattern| pattern.as_str().to_owned()).collect(),
             origins: origins.iter().map(|host| host.as_str().to_owned()).collect(),
@@ -81,8 +82,8 @@ pub enum MintError {
     },
     /// Longer than anybody takes.
     #[error(
-        "it would have {bytes} bytes, at most {MAX_TICKET_BYTES} are taken. Grant fewer topics, by patterns, or use a shorter \
-         user name"
+        "it would have {bytes} bytes, at most {MAX_TICKET_BYTES} are taken. Grant fewer topics, by patterns, name fewer \
+         roles, or use a shorter user name"
     )]
     TooLong {
         /// Its length.

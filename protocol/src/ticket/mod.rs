@@ -4,7 +4,9 @@
 //! [`Identity`]. Both take the time as an argument.
 
 pub mod mint;
+pub mod role_names;
 pub mod secret_file;
+pub mod user_id;
 pub mod verify;
 
 use std::fmt;
@@ -15,6 +17,8 @@ use crate::pattern::TopicPattern;
 use crate::topic::Topic;
 
 pub use mint::{MintError, Signer};
+pub use role_names::RoleNames;
+pub use user_id::UserId;
 pub use verify::{TicketError, Verifier};
 
 /// The audience (`aud`) of all tickets.
@@ -77,9 +81,11 @@ pub struct Identity {
     /// The user name (`sub`).
     pub user: Option<String>,
     /// The user's id. Ids of users and customers overlap: it means something together with `role` only.
-    pub uid: Option<u64>,
+    pub uid: Option<UserId>,
     /// The organization's id.
     pub org: Option<u64>,
+    /// Those roles of the user in the application that policies name.
+    pub roles: RoleNames,
     /// What the application has granted.
     pub granted: Granted,
 }
@@ -88,9 +94,9 @@ pub struct Identity {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Granted {
     /// These topics, to the letter: a name that a user has chosen grants nothing else.
-    pub topics: Vec<Topic>,
+    pub topics: Box<[Topic]>,
     /// All topics that match one of these.
-    pub patterns: Vec<TopicPattern>,
+    pub patterns: Box<[TopicPattern]>,
 }
 
 impl Granted {
@@ -104,7 +110,14 @@ impl Granted {
 impl Identity {
     /// Somebody without a ticket.
     pub fn anonymous() -> Self {
-        Self { role: Role::Anonymous, user: None, uid: None, org: None, granted: Granted::default() }
+        Self {
+            role: Role::Anonymous,
+            user: None,
+            uid: None,
+            org: None,
+            roles: RoleNames::default(),
+            granted: Granted::default(),
+        }
     }
 }
 
@@ -118,10 +131,13 @@ pub struct Claims {
     pub sub: Option<String>,
     /// The user's id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub uid: Option<u64>,
+    pub uid: Option<UserId>,
     /// The organization's id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub org: Option<u64>,
+    /// Roles of the user in the application ([`RoleNames`]).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<String>,
     /// Topics that the application grants, to the letter; with `patterns` at most [`MAX_GRANTED`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub topics: Vec<String>,
@@ -173,8 +189,8 @@ mod tests {
         assert!(longest.len() <= MAX_TICKET_BYTES && longest.len() > MAX_TICKET_BYTES - 8);
         assert!(verifier().verify(&longest, 1_000_000).is_ok());
         let granted = |count| {
-            let patterns = vec![TopicPattern::parse("a").unwrap(); count];
-            let granted = Granted { topics: vec![Topic::parse("a").unwrap(); 25], patterns };
+            let patterns = vec![TopicPattern::parse("a").unwrap(); count].into();
+            let granted = Granted { topics: vec![Topic::parse("a").unwrap(); 25].into(), patterns };
             signer().mint(&Identity { granted, ..Identity::anonymous() }, 1_000_000, 300, 1)
         };
         assert!(verifier().verify(&granted(25).unwrap(), 1_000_000).is_ok());
@@ -188,7 +204,11 @@ mod tests {
         #[test]
         fn a_minted_ticket_verifies_to_the_same_identity(
             user in proptest::option::of(".{0,30}"),
-            uid in proptest::option::of(0..u64::MAX),
+            uid in proptest::option::of(prop_oneof![
+                any::<u64>().prop_map(UserId::from),
+                "[a-z0-9-]{1,40}".prop_map(|text| text.parse().unwrap()),
+            ]),
+            roles in proptest::collection::vec("[A-Z_.-]{1,20}", 0..4),
             org in proptest::option::of(0..u64::MAX),
             role in prop_oneof![Just(Role::User), Just(Role::Customer), Just(Role::Anonymous), Just(Role::Publisher)],
             id in any::<u128>(),
@@ -200,7 +220,8 @@ mod tests {
                 topics: topics.iter().map(|topic| Topic::parse(topic).unwrap()).collect(),
                 patterns: patterns.iter().map(|pattern| TopicPattern::parse(pattern).unwrap()).collect(),
             };
-            let identity = Identity { role, user, uid, org, granted };
+            let roles = RoleNames::new(roles.iter().map(String::as_str)).unwrap();
+            let identity = Identity { role, user, uid, org, roles, granted };
             let origins: Vec<_> = origins.iter().map(|host| OriginPattern::parse(host).unwrap()).collect();
             let ticket = signer().mint_for_pages(&identity, &origins, 1_000_000, 300, id).unwrap();
             let verified = verifier().verify(&ticket, 1_000_100).unwrap();
@@ -268,20 +289,15 @@ mod tests {
         patterns: Vec<String>,
         origins: Vec<String>,
     ) -> Result<verify::Verified, TicketError> {
-        let claims = Claims {
-            aud: AUDIENCE.to_owned(),
-            sub: None,
-            uid: None,
-            org: None,
-            topics,
-            patterns,
-            origins,
-            role: Role::User,
-            iat: 1,
-            exp: 2_000_000,
-            nbf: None,
-            jti: "1".to_owned(),
-        };
+        verify_with(&serde_json::json!({ "topics": topics, "patterns": patterns, "origins": origins }))
+    }
+
+    /// The same with any claims beside those that each ticket has.
+    fn verify_with(more: &serde_json::Value) -> Result<verify::Verified, TicketError> {
+        let mut claims = serde_json::json!({
+            "aud": AUDIENCE, "role": "user", "iat": 1, "exp": 2_000_000, "jti": "1",
+        });
+        claims.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let key = jsonwebtoken::EncodingKey::from_secret(SECRET);
         let ticket = jsonwebtoken::encode(&jsonwebtoken::Header::default(), &claims, &key).unwrap();
         verifier().verify(&ticket, 1_000_000)
@@ -307,6 +323,41 @@ mod tests {
         for (topics, patterns) in [(51, 0), (0, 51), (25, 26)] {
             let error = verify(&vec!["a"; topics], &vec!["a"; patterns]).unwrap_err().to_string();
             assert!(error.contains("it grants 51 topics, at most 50 are possible"), "{error}");
+        }
+    }
+
+    #[test]
+    fn roles_are_read_as_names_and_bounded() {
+        let verify = |roles: &[&str]| verify_with(&serde_json::json!({ "roles": roles }));
+        assert_eq!(verify(&[]).unwrap().identity.roles, RoleNames::default());
+        let read = verify(&["ROLE_USER", "ROLE_SALES"]).unwrap().identity.roles;
+        assert_eq!(read.iter().collect::<Vec<_>>(), ["ROLE_USER", "ROLE_SALES"]);
+        assert!(verify(&["R"; RoleNames::MAX]).is_ok());
+        for (roles, problem) in [
+            (&["R"; RoleNames::MAX + 1][..], "roles: more than 32 roles"),
+            (&["A,B"], "roles: \"A,B\" is no name of a role. Write letters, digits"),
+        ] {
+            let error = verify(roles).unwrap_err();
+            assert_eq!(error.label(), "malformed");
+            assert!(error.to_string().contains(problem), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_users_id_is_a_number_or_a_text_and_bounded() {
+        let verify = |uid: serde_json::Value| verify_with(&serde_json::json!({ "uid": uid }));
+        let uuid = "0188fd5c-1e4f-7c2b-9d3a-7f1e2d3c4b5a";
+        for (uid, read) in [
+            (serde_json::json!(7), UserId::Integer(7)),
+            (serde_json::json!("7"), UserId::Integer(7)),
+            (serde_json::json!(uuid), UserId::Text(uuid.into())),
+        ] {
+            assert_eq!(verify(uid).unwrap().identity.uid, Some(read));
+        }
+        let long = "x".repeat(UserId::MAX_BYTES + 1);
+        for uid in [serde_json::json!(-1), serde_json::json!(7.5), "a/b".into(), "".into(), long.into()] {
+            let error = verify(uid).unwrap_err();
+            assert_eq!(error.label(), "malformed", "{error}");
         }
     }
 

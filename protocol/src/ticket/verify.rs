@@ -6,7 +6,7 @@ use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 
 use super::mint::{ShortSecret, check_length};
-use super::{AUDIENCE, Claims, Granted, Identity, MAX_GRANTED, MAX_ORIGINS, MAX_TICKET_BYTES};
+use super::{AUDIENCE, Claims, Granted, Identity, MAX_GRANTED, MAX_ORIGINS, MAX_TICKET_BYTES, RoleNames};
 use crate::origin::OriginPattern;
 use crate::pattern::TopicPattern;
 use crate::topic::Topic;
@@ -73,6 +73,8 @@ impl Verifier {
         if begins > now.saturating_add(CLOCK_SKEW_SECONDS) {
             return Err(TicketError::NotYetValid { seconds: begins - now });
         }
+        let roles = RoleNames::new(claims.roles.iter().map(String::as_str))
+            .map_err(|error| TicketError::Malformed { problem: format!("roles: {error}") })?;
         let granted = granted(&claims.topics, &claims.patterns)?;
         let origins = origins(&claims.origins)?;
         Ok(Verified {
@@ -81,6 +83,7 @@ impl Verifier {
                 user: claims.sub,
                 uid: claims.uid,
                 org: claims.org,
+                roles,
                 granted,
             },
             origins,

@@ -137,7 +137,8 @@ mod tests {
     }
 
     fn ticket(role: Role) -> String {
-        let identity = Identity { role, user: Some("anna".into()), uid: Some(7), ..Identity::anonymous() };
+        let identity =
+            Identity { role, user: Some("anna".into()), uid: Some(7.into()), ..Identity::anonymous() };
         Signer::from_secret(SECRET).unwrap().mint(&identity, NOW, 300, 1).unwrap()
     }
 
@@ -154,7 +155,7 @@ mod tests {
     #[test]
     fn a_browsers_ticket_opens_one_session() {
         let (auth, ticket) = (authenticator(), ticket(Role::User));
-        assert_eq!(authenticate(&auth, &ticket, Presented::InUrl, NOW).unwrap().uid, Some(7));
+        assert_eq!(authenticate(&auth, &ticket, Presented::InUrl, NOW).unwrap().uid, Some(7.into()));
         assert_eq!(authenticate(&auth, &ticket, Presented::InUrl, NOW), Err(AuthError::Replayed));
     }
 

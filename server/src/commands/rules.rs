@@ -4,6 +4,7 @@
 //! No session is closed for it, and what it has subscribed to already stays. Everything else in the configuration needs
 //! a restart.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use orosync_protocol::OriginPattern;
@@ -88,7 +89,7 @@ struct Description<'a> {
 #[derive(Serialize)]
 struct Rule<'a> {
     pattern: &'a str,
-    subscribe: &'static str,
+    subscribe: Cow<'static, str>,
     publish: &'static str,
 }
 

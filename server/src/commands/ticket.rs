@@ -24,8 +24,12 @@ fn identity(arguments: &TicketArgs) -> Identity {
     Identity {
         role,
         user: arguments.user.clone(),
-        uid: arguments.uid,
+        uid: arguments.uid.clone(),
         org: arguments.org,
-        granted: Granted { topics: arguments.topic.clone(), patterns: arguments.pattern.clone() },
+        roles: arguments.roles.clone().unwrap_or_default(),
+        granted: Granted {
+            topics: arguments.topic.as_slice().into(),
+            patterns: arguments.pattern.as_slice().into(),
+        },
     }
 }

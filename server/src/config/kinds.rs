@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use figment::providers::{Format, Toml};
 use figment::value::{Dict, Num, Value};
+use orosync_protocol::ticket::RoleNames;
 use orosync_protocol::{OriginPattern, TopicPattern};
 use tracing_subscriber::filter::Targets;
 
@@ -17,7 +18,7 @@ use crate::connection::proxies::TrustedProxies;
 use crate::listen::address::parse_tcp;
 use crate::listen::bind::Bind;
 use crate::log::LogFormat;
-use crate::policy::{Publish, Subscribe, TopicRule};
+use crate::policy::{Publish, ROLE_PREFIX, Subscribe, TopicRule};
 
 /// One way to write a value.
 #[derive(Clone, Copy, Debug)]
@@ -258,8 +259,9 @@ fn topic_rule(value: &Value) -> Result<TopicRule, String> {
         }
     };
     let subscribe = match rule.get("subscribe") {
-        Some(value) => word(value, &Subscribe::ALL, Subscribe::label)
-            .map_err(|problem| about("subscribe")(format!("{}: {problem}", shown(value))))?,
+        Some(value) => {
+            subscribe(value).map_err(|problem| about("subscribe")(format!("{}: {problem}", shown(value))))?
+        }
         None => {
             return Err(format!(
                 "\"{pattern}\" does not say who may subscribe. Write subscribe = \"user\", for example"
@@ -272,6 +274,23 @@ fn topic_rule(value: &Value) -> Result<TopicRule, String> {
         None => Publish::Publisher,
     };
     TopicRule::new(pattern, subscribe, publish).map_err(|error| format!("subscribe = \"owner\": {error}"))
+}
+
+fn subscribe(value: &Value) -> Result<Subscribe, String> {
+    let text = value.as_str().unwrap_or_default();
+    if let Some(names) = text.strip_prefix(ROLE_PREFIX) {
+        return RoleNames::parse(names).map(Subscribe::Role).map_err(|error| error.to_string());
+    }
+    if let Some(word) = Subscribe::WORDS.into_iter().find(|candidate| candidate.label() == text) {
+        return Ok(word);
+    }
+    let words = Subscribe::WORDS.map(|word| word.label());
+    let meant = if text.starts_with("ROLE_") {
+        format!(". Did you mean \"{ROLE_PREFIX}{text}\"?")
+    } else {
+        did_you_mean(text, words.iter().map(AsRef::as_ref).collect::<Vec<_>>())
+    };
+    Err(format!("not one of {}, {ROLE_PREFIX}NAME{meant}", words.join(", ")))
 }
 
 /// One of several words.
@@ -483,7 +502,7 @@ mod tests {
         let literal = "[{pattern = \"acme/{uid:int}\", subscribe = \"owner\"}, {pattern = \"acme/chat\", subscribe = \"user\", publish = \"user\"}]";
         for rules in [toml(&TOPICS, literal).unwrap(), text(&TOPICS, literal).unwrap()] {
             assert_eq!(rules.len(), 2);
-            assert_eq!(rules[0].subscribe(), Subscribe::Owner);
+            assert_eq!(*rules[0].subscribe(), Subscribe::Owner);
             assert_eq!(rules[0].publish(), Publish::Publisher);
             assert_eq!(rules[1].pattern().as_str(), "acme/chat");
             assert_eq!(rules[1].publish(), Publish::User);
@@ -501,7 +520,19 @@ mod tests {
             ("{pattern = \"acme/x\"}", "\"acme/x\" does not say who may subscribe"),
             (
                 "{pattern = \"acme/x\", subscribe = \"users\"}",
-                "subscribe = \"users\": not one of anyone, customer, user, owner, granted, nobody. Did you mean \"user\"?",
+                "subscribe = \"users\": not one of anyone, customer, user, owner, granted, nobody, role:NAME. Did you mean \"user\"?",
+            ),
+            (
+                "{pattern = \"acme/x\", subscribe = \"ROLE_SALES\"}",
+                "subscribe = \"ROLE_SALES\": not one of anyone, customer, user, owner, granted, nobody, role:NAME. Did you mean \"role:ROLE_SALES\"?",
+            ),
+            (
+                "{pattern = \"acme/x\", subscribe = \"role:\"}",
+                "subscribe = \"role:\": \"\" is no name of a role. Write letters, digits, _, - and ., at most 100, for example ROLE_SALES",
+            ),
+            (
+                "{pattern = \"acme/x\", subscribe = \"role:ROLE_SALES ROLE_USER\"}",
+                "subscribe = \"role:ROLE_SALES ROLE_USER\": \"ROLE_SALES ROLE_USER\" is no name of a role",
             ),
             (
                 "{pattern = \"acme/x\", subscribe = \"owner\"}",

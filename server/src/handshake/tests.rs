@@ -19,8 +19,13 @@ fn door(anonymous: Anonymous) -> Door {
 }
 
 fn ticket(role: Role) -> String {
-    let identity =
-        Identity { role, user: Some("anna".into()), uid: Some(7), org: Some(1), ..Identity::anonymous() };
+    let identity = Identity {
+        role,
+        user: Some("anna".into()),
+        uid: Some(7.into()),
+        org: Some(1),
+        ..Identity::anonymous()
+    };
     Signer::from_secret(SECRET).unwrap().mint(&identity, NOW, 300, 9).unwrap()
 }
 
@@ -86,7 +91,7 @@ fn what_is_spoken_follows_the_offer() {
 fn the_ticket_stands_in_the_origin_form_or_the_absolute_form() {
     for target in ["/ws?ticket=", "/?a=b&ticket=", "ws://host:8080/path?ticket="] {
         let identity = upgrade(&request(&format!("{target}{}", ticket(Role::User)), "")).identity;
-        assert_eq!((identity.role, identity.uid, identity.org), (Role::User, Some(7), Some(1)));
+        assert_eq!((identity.role, identity.uid, identity.org), (Role::User, Some(7.into()), Some(1)));
     }
     assert_eq!(upgrade(&request("/ws?ticket=", "")).identity, Identity::anonymous());
     assert_eq!(upgrade(&request("ws://host:8080/", "")).identity, Identity::anonymous());

@@ -5,17 +5,22 @@
 
 mod oro;
 
+use std::borrow::Cow;
+
 use orosync_protocol::TopicPattern;
 use orosync_protocol::disconnect;
-use orosync_protocol::ticket::{Identity, Role};
+use orosync_protocol::ticket::{Identity, Role, RoleNames, UserId};
 
 use crate::log::clip;
 
 /// The captures that name a topic's owner; the first one that a pattern has counts.
 const OWNER_CAPTURES: [&str; 2] = ["uid", "user_id"];
 
+/// How a configuration begins what names roles of the application.
+pub const ROLE_PREFIX: &str = "role:";
+
 /// Who may subscribe. Publishers hold the secret: they may wherever anybody may.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Subscribe {
     /// Everybody, also without a ticket.
     Anyone,
@@ -25,6 +30,8 @@ pub enum Subscribe {
     User,
     /// The user of the back office whose id is in the topic (`{uid}` or `{user_id}`).
     Owner,
+    /// Whoever's ticket says one of these roles of the application.
+    Role(RoleNames),
     /// Whoever's ticket grants the topic: what the application has decided when it minted the ticket.
     Granted,
     /// Nobody at all.
@@ -43,20 +50,21 @@ pub enum Publish {
 }
 
 impl Subscribe {
-    /// All of them, from many to nobody.
-    pub const ALL: [Self; 6] =
+    /// All that are one word, from many to nobody.
+    pub const WORDS: [Self; 6] =
         [Self::Anyone, Self::Customer, Self::User, Self::Owner, Self::Granted, Self::Nobody];
 
     /// As it stands in a configuration.
-    pub fn label(self) -> &'static str {
-        match self {
+    pub fn label(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
             Self::Anyone => "anyone",
             Self::Customer => "customer",
             Self::User => "user",
             Self::Owner => "owner",
+            Self::Role(names) => return Cow::Owned(format!("{ROLE_PREFIX}{names}")),
             Self::Granted => "granted",
             Self::Nobody => "nobody",
-        }
+        })
     }
 }
 
@@ -86,7 +94,7 @@ impl TopicRule {
     /// A rule; `owner` needs a pattern that says whose topic it is.
     pub fn new(pattern: TopicPattern, subscribe: Subscribe, publish: Publish) -> Result<Self, NoOwner> {
         let rule = Self { pattern, subscribe, publish };
-        if subscribe == Subscribe::Owner && rule.owner_capture().is_none() {
+        if rule.subscribe == Subscribe::Owner && rule.owner_capture().is_none() {
             return Err(NoOwner { pattern: rule.pattern.as_str().to_owned() });
         }
         Ok(rule)
@@ -98,8 +106,8 @@ impl TopicRule {
     }
 
     /// Who may subscribe to them.
-    pub fn subscribe(&self) -> Subscribe {
-        self.subscribe
+    pub fn subscribe(&self) -> &Subscribe {
+        &self.subscribe
     }
 
     /// Who may publish to them.
@@ -113,12 +121,11 @@ impl TopicRule {
 
     /// Does the topic, which the pattern matches, belong to this identity?
     fn owns(&self, identity: &Identity, topic: &str) -> bool {
-        let Some(uid) = identity.uid.filter(|uid| *uid != 0) else { return false };
+        let Some(uid) = identity.uid.as_ref().filter(|uid| **uid != UserId::Integer(0)) else { return false };
         let owner = self
             .owner_capture()
             .and_then(|name| self.pattern.captures(topic).and_then(|captures| captures.find(name)));
-        // As text: "+7" and "007" are other topics than "7".
-        identity.role == Role::User && owner == Some(uid.to_string().as_str())
+        identity.role == Role::User && owner.is_some_and(|owner| uid.is_written(owner))
     }
 }
 
@@ -156,12 +163,13 @@ impl Policies {
 
     /// May this identity receive the topic's events?
     pub fn may_subscribe(&self, identity: &Identity, topic: &str) -> Decision {
-        self.decide(topic, |rule| match (rule.subscribe, identity.role) {
+        self.decide(topic, |rule| match (&rule.subscribe, identity.role) {
             (Subscribe::Nobody, _) => false,
             (_, Role::Publisher) | (Subscribe::Anyone, _) => true,
             (Subscribe::Customer, role) => matches!(role, Role::Customer | Role::User),
             (Subscribe::User, role) => role == Role::User,
             (Subscribe::Owner, _) => rule.owns(identity, topic),
+            (Subscribe::Role(names), _) => identity.roles.meets(names),
             (Subscribe::Granted, _) => identity.granted.includes(topic),
         })
     }
@@ -236,11 +244,15 @@ mod tests {
     const UNDECLARED: Decision = Decision::Refused(Refusal::Undeclared);
 
     fn identity(role: Role, uid: Option<u64>) -> Identity {
-        Identity { role, uid, ..Identity::anonymous() }
+        Identity { role, uid: uid.map(UserId::from), ..Identity::anonymous() }
     }
 
     fn rule(pattern: &str, subscribe: Subscribe, publish: Publish) -> TopicRule {
         TopicRule::new(TopicPattern::parse(pattern).unwrap(), subscribe, publish).unwrap()
+    }
+
+    fn role_names(names: &str) -> Subscribe {
+        Subscribe::Role(RoleNames::parse(names).unwrap())
     }
 
     /// Everybody who is not the owner of anything of user 7, then user 7.
@@ -263,11 +275,12 @@ mod tests {
             (Subscribe::Customer, [false, true, true, true, true, true, true]),
             (Subscribe::User, [false, false, true, true, true, true, true]),
             (Subscribe::Owner, [false, false, false, false, false, true, true]),
+            (role_names("ROLE_SALES"), [false, false, false, false, false, false, true]),
             (Subscribe::Granted, [false, false, false, false, false, false, true]),
             (Subscribe::Nobody, [false, false, false, false, false, false, false]),
         ];
         for (subscribe, expected) in table {
-            let policies = Policies::new(vec![rule("acme/{uid:int}", subscribe, Publish::Nobody)]);
+            let policies = Policies::new(vec![rule("acme/{uid:int}", subscribe.clone(), Publish::Nobody)]);
             for ((name, identity), expected) in parties().into_iter().zip(expected) {
                 let expected = if expected { Decision::Allowed } else { REFUSED };
                 assert_eq!(policies.may_subscribe(&identity, "acme/7"), expected, "{subscribe:?}: {name}");
@@ -292,8 +305,8 @@ mod tests {
     #[test]
     fn a_grant_counts_for_its_topics_and_only_where_the_policy_says_so() {
         let granted = Granted {
-            topics: vec![Topic::parse("acme/{name}").unwrap(), Topic::parse("acme/9").unwrap()],
-            patterns: vec![TopicPattern::parse("acme/{id:int}").unwrap()],
+            topics: ["acme/{name}", "acme/9"].map(|name| Topic::parse(name).unwrap()).into(),
+            patterns: [TopicPattern::parse("acme/{id:int}").unwrap()].into(),
         };
         let customer = Identity { role: Role::Customer, granted, ..Identity::anonymous() };
         let policies = Policies::new(vec![
@@ -356,6 +369,45 @@ mod tests {
         for topic in ["acme/07", "acme/+7", "acme/7 ", "acme/*", "acme/77"] {
             assert_eq!(policies.may_subscribe(&user, topic), REFUSED, "{topic}");
         }
+    }
+
+    #[test]
+    fn an_owner_may_have_a_text_for_an_id() {
+        let policies = Policies::new(vec![
+            rule("acme/number/{uid:int}", Subscribe::Owner, Publish::Publisher),
+            rule("acme/{any}/{uid}", Subscribe::Owner, Publish::Publisher),
+        ]);
+        let uuid = "0188fd5c-1e4f-7c2b-9d3a-7f1e2d3c4b5a";
+        let of = |role| Identity { role, uid: Some(uuid.parse().unwrap()), ..Identity::anonymous() };
+        let inbox = format!("acme/inbox/{uuid}");
+        assert_eq!(policies.may_subscribe(&of(Role::User), &inbox), Decision::Allowed);
+        assert_eq!(policies.may_subscribe(&of(Role::Customer), &inbox), REFUSED);
+        for topic in ["acme/inbox/0188fd5c".to_owned(), format!("{inbox}x"), inbox.replace("5c-", "5C-")] {
+            assert_eq!(policies.may_subscribe(&of(Role::User), &topic), REFUSED, "{topic}");
+        }
+        assert_eq!(policies.may_subscribe(&of(Role::User), "acme/number/7"), REFUSED);
+    }
+
+    #[test]
+    fn a_role_of_the_application_lets_in_whoever_has_it() {
+        let policies = Policies::new(vec![
+            rule("acme/sales", role_names("ROLE_SALES"), Publish::Publisher),
+            rule("acme/help", role_names("ROLE_SUPPORT,ROLE_SALES"), Publish::Publisher),
+        ]);
+        let with = |names: &[&str]| Identity {
+            roles: RoleNames::new(names.iter().copied()).unwrap(),
+            ..identity(Role::Customer, Some(7))
+        };
+        assert_eq!(
+            policies.may_subscribe(&with(&["ROLE_USER", "ROLE_SALES"]), "acme/sales"),
+            Decision::Allowed
+        );
+        assert_eq!(policies.may_subscribe(&with(&["ROLE_SALES"]), "acme/help"), Decision::Allowed);
+        assert_eq!(policies.may_subscribe(&with(&["ROLE_SUPPORT"]), "acme/sales"), REFUSED);
+        for names in [&[][..], &["ROLE_SALES_LEAD"], &["ROLE_SALE"], &["role_sales"]] {
+            assert_eq!(policies.may_subscribe(&with(names), "acme/sales"), REFUSED, "{names:?}");
+        }
+        assert_eq!(policies.may_publish(&with(&["ROLE_SALES"]), "acme/sales"), REFUSED);
     }
 
     #[test]

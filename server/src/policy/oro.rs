@@ -70,7 +70,7 @@ mod tests {
     ];
 
     fn identity(role: Role, uid: u64) -> Identity {
-        Identity { role, uid: Some(uid), org: Some(2), ..Identity::anonymous() }
+        Identity { role, uid: Some(uid.into()), org: Some(2), ..Identity::anonymous() }
     }
 
     fn browsers() -> [Identity; 4] {

@@ -7,7 +7,7 @@
 //!
 //! OroPlatform calls none and ships none, so our names cannot collide.
 
-use orosync_protocol::ticket::Identity;
+use orosync_protocol::ticket::{Identity, UserId};
 use orosync_protocol::wamp::{ServerMessage, payload_of};
 use orosync_protocol::{Payload, SessionId};
 use serde::Serialize;
@@ -23,7 +23,7 @@ pub fn call(call_id: Payload, procedure: &str, session: SessionId, identity: &Id
                 session: session.to_string(),
                 role: identity.role.as_str(),
                 user: identity.user.as_deref(),
-                uid: identity.uid,
+                uid: identity.uid.as_ref(),
                 org: identity.org,
                 server: SERVER_IDENT,
             };
@@ -43,7 +43,7 @@ struct Description<'a> {
     session: String,
     role: &'static str,
     user: Option<&'a str>,
-    uid: Option<u64>,
+    uid: Option<&'a UserId>,
     org: Option<u64>,
     server: &'static str,
 }

@@ -227,7 +227,12 @@ const WAMP: &str = "Sec-WebSocket-Protocol: wamp\r\n";
 const OROSYNC: &str = "Sec-WebSocket-Protocol: orosync.1, wamp\r\n";
 
 fn user(uid: u64) -> Identity {
-    Identity { role: Role::User, user: Some(format!("user{uid}")), uid: Some(uid), ..Identity::anonymous() }
+    Identity {
+        role: Role::User,
+        user: Some(format!("user{uid}")),
+        uid: Some(uid.into()),
+        ..Identity::anonymous()
+    }
 }
 
 fn request(target: &str, more: &str) -> String {
@@ -428,7 +433,7 @@ fn a_disconnect_ends_nobody_of_another_role_and_no_publisher() {
     let (meant, same_id, same_name) = (
         stage.browser(OROSYNC, &customer(7)),
         stage.browser(OROSYNC, &user(7)),
-        stage.browser(OROSYNC, &Identity { uid: Some(8), ..user(7) }),
+        stage.browser(OROSYNC, &Identity { uid: Some(8.into()), ..user(7) }),
     );
     let publisher = stage.publisher(1);
     stage.link_frames(publisher);
@@ -883,7 +888,7 @@ fn a_ticket_grants_what_the_policy_leaves_to_the_application() {
         TopicRule::new(pattern, Subscribe::Granted, Publish::Publisher).unwrap()
     };
     stage.follow(vec![rule("acme/orders/{id:int}")]);
-    let granted = Granted { topics: vec![Topic::parse("acme/orders/7").unwrap()], ..Granted::default() };
+    let granted = Granted { topics: [Topic::parse("acme/orders/7").unwrap()].into(), ..Granted::default() };
     let slot = stage.browser(WAMP, &Identity { granted, ..user(1) });
     stage.say(slot, r#"[5,"acme/orders/8"]"#);
     assert!(stage.texts(slot)[0].starts_with(r#"[4,"acme\/orders\/8""#));

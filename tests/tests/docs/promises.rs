@@ -43,8 +43,12 @@ fn every_promise_names_its_tests_and_they_are_there() {
                 // A .phpt is one test.
                 assert!(tests.peek().is_some() || file.contains("/phpt/"), "{name}: {file}: which one?");
                 for test in tests {
-                    let forms =
-                        [format!("fn {test}()"), format!("it('{test}',"), format!("describe('{test}',")];
+                    let forms = [
+                        format!("fn {test}()"),
+                        format!("it('{test}',"),
+                        format!("describe('{test}',"),
+                        format!("function {test}()"),
+                    ];
                     assert!(
                         forms.iter().any(|form| source.contains(form)),
                         "{name}: {file} has no test {test}"

@@ -1,0 +1,124 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { clientOf, connectedClient, inboxOf, subscribed } from './support/client.js';
+import { answerJson, startServer } from './support/server.js';
+
+/** A server whose ticket endpoint notes what it is asked for, as the bundle's does where voters decide. */
+async function startVotingServer(t, more = { dependsOnTopics: true }) {
+  const server = await startServer(t);
+  const bodies = [];
+  server.answerTicket = (request, response) => {
+    let body = '';
+    request.on('data', (chunk) => (body += chunk));
+    request.on('end', () => {
+      bodies.push(body);
+      answerJson(response, { ticket: `ticket-${bodies.length}`, ...more });
+    });
+  };
+  return { server, bodies };
+}
+
+const refusal = (topic) => [4, topic, topic, 'not allowed', { code: 401 }];
+
+describe('topics that voters decide about', () => {
+  it('are named when the ticket is asked for', async (t) => {
+    const { server, bodies } = await startVotingServer(t);
+    const client = clientOf(server, t);
+    subscribed(client, 'acme/order/7');
+    subscribed(client, 'acme/"ü"');
+    client.connect();
+    const request = await server.ticketRequests.take();
+    await server.sessions.take();
+    assert.equal(request.headers['content-type'], 'application/json');
+    assert.deepEqual(bodies, ['{"topics":["acme/order/7","acme/\\"ü\\""]}']);
+  });
+
+  it('are not named where there are none', async (t) => {
+    const { server, bodies } = await startVotingServer(t);
+    await connectedClient(server, t);
+    assert.deepEqual(bodies, ['']);
+  });
+
+  it('that come later take another ticket, once for all of them, and are then heard', async (t) => {
+    const { server, bodies } = await startVotingServer(t);
+    const { client, session } = await connectedClient(server, t);
+    const [refused, disconnected] = [inboxOf(client, 'refused'), inboxOf(client, 'disconnected')];
+    const events = subscribed(client, 'acme/order/7');
+    subscribed(client, 'acme/order/8');
+    session.send(refusal('acme/order/7'));
+    session.send(refusal('acme/order/8'));
+    assert.deepEqual(await disconnected.take(), {
+      code: 1000,
+      reason: '"acme/order/7" needs a ticket that was asked for it',
+      willRetry: true,
+      delay: 0,
+    });
+    const next = await server.sessions.take();
+    assert.equal(next.url, '/ws?ticket=ticket-2');
+    assert.deepEqual(bodies, ['', '{"topics":["acme/order/7","acme/order/8"]}']);
+    assert.deepEqual(await next.messages.takeMany(2), [[5, 'acme/order/7'], [5, 'acme/order/8']]);
+    next.publish('acme/order/7', 1);
+    assert.equal(await events.take(), 1);
+
+    // A refusal of what was asked for is one.
+    next.send(refusal('acme/order/8'));
+    assert.deepEqual(await refused.take(), { topic: 'acme/order/8', reason: 'not allowed' });
+    assert.equal(client.state, 'open');
+  });
+
+  it('beyond a hundred are not named, and take no other ticket', async (t) => {
+    const { server, bodies } = await startVotingServer(t);
+    const client = clientOf(server, t);
+    const refused = inboxOf(client, 'refused');
+    for (let number = 1; number <= 101; number += 1) {
+      client.subscribe(`acme/order/${number}`, () => {});
+    }
+    client.connect();
+    const session = await server.sessions.take();
+    await session.messages.take();
+    assert.equal(JSON.parse(bodies[0]).topics.length, 100);
+    session.send(refusal('acme/order/101'));
+    assert.deepEqual(await refused.take(), { topic: 'acme/order/101', reason: 'not allowed' });
+    assert.equal(client.state, 'open');
+  });
+
+  it('are nobody else\'s business: a refusal is one where tickets do not depend on topics', async (t) => {
+    const { server } = await startVotingServer(t, {});
+    const { client, session } = await connectedClient(server, t);
+    const refused = inboxOf(client, 'refused');
+    subscribed(client, 'acme/order/7');
+    session.send(refusal('acme/order/7'));
+    assert.deepEqual(await refused.take(), { topic: 'acme/order/7', reason: 'not allowed' });
+    assert.equal(client.state, 'open');
+  });
+
+  it('reach the application\'s own function, which may hand on the whole answer', async (t) => {
+    const server = await startServer(t);
+    const asked = [];
+    const client = clientOf(server, t, {
+      ticket: async (signal, topics) => {
+        asked.push(topics);
+        return { ticket: `own-${asked.length}`, dependsOnTopics: true };
+      },
+    });
+    subscribed(client, 'acme/order/7');
+    client.connect();
+    const session = await server.sessions.take();
+    await session.messages.take();
+    subscribed(client, 'acme/order/8');
+    session.send(refusal('acme/order/8'));
+    const next = await server.sessions.take();
+    assert.equal(next.url, '/ws?ticket=own-2');
+    assert.deepEqual(asked, [['acme/order/7'], ['acme/order/7', 'acme/order/8']]);
+  });
+
+  it('do not warn in the console of a connection that is changed for another', async (t) => {
+    const { server } = await startVotingServer(t);
+    const said = t.mock.method(console, 'warn', () => {});
+    const { client, session } = await connectedClient(server, t, { warnings: true });
+    subscribed(client, 'acme/order/7');
+    session.send(refusal('acme/order/7'));
+    await server.sessions.take();
+    assert.deepEqual(said.mock.calls, []);
+  });
+});

@@ -1,0 +1,29 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Orosync\Tests\Application;
+
+use Orosync\Tests\Application\Entity\Company;
+use Symfony\Component\Security\Core\Authentication\Token\TokenInterface;
+use Symfony\Component\Security\Core\Authorization\Voter\VoterInterface;
+use Symfony\Component\Security\Core\User\UserInterface;
+
+/** A company is for the user of its name. */
+final class CompanyVoter implements VoterInterface
+{
+    public function vote(TokenInterface $token, mixed $subject, array $attributes, mixed $vote = null): int
+    {
+        if ($attributes === ['ROLE_BROKEN']) {
+            throw new \DomainException('the directory of roles is away');
+        }
+        if ($attributes !== ['VIEW'] || !$subject instanceof Company) {
+            return self::ACCESS_ABSTAIN;
+        }
+
+        $user = $token->getUser();
+
+        // Symfony 5.4 gives a string for nobody.
+        return $user instanceof UserInterface && $user->getUserIdentifier() === $subject->name ? self::ACCESS_GRANTED : self::ACCESS_DENIED;
+    }
+}
