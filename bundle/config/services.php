@@ -19,6 +19,7 @@ use Orosync\Controller\TicketController;
 use Orosync\Endpoint\BackendEndpoint;
 use Orosync\Endpoint\BindAddress;
 use Orosync\Endpoint\FrontendEndpoint;
+use Orosync\Endpoint\ServerAtPort;
 use Orosync\Entry\Guard;
 use Orosync\Maintenance\MaintenanceAnnouncer;
 use Orosync\Maintenance\MaintenanceListener;
@@ -57,6 +58,7 @@ return static function (ContainerConfigurator $container): void {
     $services->set('orosync.frontend_endpoint', FrontendEndpoint::class)
         ->arg('$requests', service('request_stack'));
     $services->set('orosync.shared_secret', SharedSecret::class);
+    $services->set('orosync.server_at_port', ServerAtPort::class);
 
     // Publishing
     $services->set('orosync.publisher_factory', PublisherFactory::class)

@@ -10,7 +10,7 @@ use Doctrine\Persistence\ManagerRegistry;
 use Orosync\Command\ServerBinary;
 use Orosync\Endpoint\BindAddress;
 use Orosync\Oro\Topics\Obstacles;
-use Orosync\Oro\Topics\ServerAtPort;
+use Orosync\Endpoint\ServerAtPort;
 use Orosync\Publishing\AbsentPublisher;
 use Orosync\Publishing\OutageLog;
 use Orosync\Publishing\PublisherInterface;

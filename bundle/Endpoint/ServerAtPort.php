@@ -2,7 +2,7 @@
 
 declare(strict_types=1);
 
-namespace Orosync\Oro\Topics;
+namespace Orosync\Endpoint;
 
 /** Finds out who listens where this application's server is to listen. */
 final class ServerAtPort
