@@ -102,6 +102,21 @@ final class ExtensionPublisher implements PublisherInterface, TicketIssuerInterf
         );
     }
 
+    /**
+     * Does the server answer, and does it accept us? It is asked, over the connection that there is or over a new one.
+     *
+     * @param float $timeout seconds
+     */
+    public function check(float $timeout): bool
+    {
+        try {
+            return $this->extension()->check($timeout);
+        } catch (ConfigurationException) {
+            // status() says why.
+            return false;
+        }
+    }
+
     public function issue(array $claims, int $ttl): string
     {
         try {
