@@ -221,7 +221,7 @@ final class Inspection
             yield Verdict::error('topics', $difference);
         }
         yield [] === $differences
-            ? Verdict::ok('topics', [] === $rules ? 'the application declares none of its own' : sprintf('the server has all %d of the application', \count($rules)))
+            ? Verdict::ok('topics', [] === $rules ? 'the application declares none of its own' : sprintf('the server has all of the application\'s (%d)', \count($rules)))
             : Verdict::error('topics', 'Start orosync:server again, or write its file anew with orosync:topics:export and send it SIGHUP.');
     }
 

@@ -35,8 +35,11 @@ final class PublishHandler
             throw self::never($message, $complaint);
         }
         $status = $this->publisher->status();
-        if ('waiting' === $status->state) {
-            throw $this->notPublished($message, 'the server does not answer');
+        if ('waiting' === $status->state || 'refused' === $status->state) {
+            throw $this->notPublished(
+                $message,
+                'waiting' === $status->state ? 'the server does not answer' : 'the server refuses this application',
+            );
         }
         $accepted = $this->publisher->publish(
             $message->topic,
@@ -49,6 +52,10 @@ final class PublishHandler
         }
         if (!$this->publisher->flush(self::FLUSH_SECONDS)) {
             throw $this->notPublished($message, sprintf('no acknowledgement within %.0f seconds', self::FLUSH_SECONDS));
+        }
+        $refusal = $this->publisher->status()->newRefusal($message->topic, $status);
+        if (null !== $refusal) {
+            throw self::never($message, rtrim('the server delivers it to nobody: ' . $refusal, '.'));
         }
     }
 

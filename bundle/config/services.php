@@ -76,7 +76,7 @@ return static function (ContainerConfigurator $container): void {
         ->arg('$directory', '%kernel.cache_dir%/orosync')
         ->tag('monolog.logger', ['channel' => 'orosync'])
         ->tag('kernel.event_listener', ['event' => 'kernel.terminate', 'method' => 'reportOutage'])
-        ->tag('kernel.event_listener', ['event' => 'console.terminate', 'method' => 'reportOutage'])
+        ->tag('kernel.event_listener', ['event' => 'console.terminate', 'method' => 'reportAtTheEnd'])
         ->tag('kernel.reset', ['method' => 'reportOutage']);
     $services->set('orosync.publisher', PublisherInterface::class)
         ->factory([service('orosync.publisher_factory'), 'publisher']);
