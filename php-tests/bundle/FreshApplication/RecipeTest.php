@@ -89,7 +89,7 @@ final class RecipeTest extends TestCase
         $application = new Application($this->kernel);
         preg_match_all('~bin/console (\S+?)(?=[\s<])~', file_get_contents(self::RECIPE . '/post-install.txt'), $commands);
 
-        self::assertSame(['orosync:server', 'orosync:maintenance'], $commands[1]);
+        self::assertSame(['orosync:server', 'orosync:check', 'orosync:maintenance'], $commands[1]);
         foreach ($commands[1] as $command) {
             self::assertSame($command, $application->find($command)->getName());
         }
