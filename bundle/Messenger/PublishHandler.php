@@ -36,10 +36,7 @@ final class PublishHandler
         }
         $status = $this->publisher->status();
         if ('waiting' === $status->state || 'refused' === $status->state) {
-            throw $this->notPublished(
-                $message,
-                'waiting' === $status->state ? 'the server does not answer' : 'the server refuses this application',
-            );
+            throw $this->notPublished($message, 'the server does not answer');
         }
         $accepted = $this->publisher->publish(
             $message->topic,
@@ -83,6 +80,7 @@ final class PublishHandler
     private function notPublished(Publish $message, string $why): NotPublishedException
     {
         $status = $this->publisher->status();
+        $why = 'refused' === $status->state ? 'the server refuses this application' : $why;
 
         return new NotPublishedException(sprintf(
             'A message to "%s" is not published yet: %s (link "%s" to %s, last error: %s).',
