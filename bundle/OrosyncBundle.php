@@ -10,6 +10,7 @@ use Orosync\DependencyInjection\Compiler\OroPass;
 use Orosync\DependencyInjection\Compiler\RecordingNeedsProfilerPass;
 use Orosync\DependencyInjection\Compiler\TopicsPass;
 use Orosync\DependencyInjection\Compiler\TransactionsUnderDbal2Pass;
+use Orosync\DependencyInjection\Compiler\UserProvidersPass;
 use Orosync\DependencyInjection\Compiler\UserRolesPass;
 use Orosync\DependencyInjection\OrosyncExtension;
 use Symfony\Component\DependencyInjection\ContainerBuilder;
@@ -21,9 +22,9 @@ use Symfony\Component\HttpKernel\Bundle\Bundle;
  *
  * Where to read on: `Publishing/` (the way out of PHP), `Topic/` (what is published, and who may listen), `ContentTag/`
  * (what a flush has changed), `Ticket/` (who a browser is), `Endpoint/` (who listens where), `Maintenance/`, `Twig/` (what a
- * page needs), `Command/` (the server), `Oro/` (Oro's own services over ours), `Entry/` (why nothing of ours breaks what the
- * application does), `Messenger/`, `Notifier/` and `Profiler/` (for those of Symfony), `Test/` (for the tests of an
- * application).
+ * page needs), `Command/` (the server, and what to ask it), `Check/` (why nothing arrives), `Oro/` (Oro's own services over
+ * ours), `Entry/` (why nothing of ours breaks what the application does), `Messenger/`, `Notifier/` and `Profiler/` (for those
+ * of Symfony), `Test/` (for the tests of an application).
  *
  * An Oro application registers {@see Oro\OrosyncOroBundle} instead.
  */
@@ -54,6 +55,7 @@ class OrosyncBundle extends Bundle
         $container->addCompilerPass(new DerivedSecretPass());
         $container->addCompilerPass(new TopicsPass());
         $container->addCompilerPass(new UserRolesPass());
+        $container->addCompilerPass(new UserProvidersPass());
         $container->addCompilerPass(new ContentTagsNeedDoctrinePass());
         $container->addCompilerPass(new TransactionsUnderDbal2Pass());
         $container->addCompilerPass(new OroPass());

@@ -111,15 +111,28 @@ namespace {
 
     /**
      * State of this process's connection: no I/O. At every moment accepted = acknowledged + unacknowledged + queued.
-     * `last_error` stays after the connection has recovered.
+     * `last_error` stays after the connection has recovered. The state is `refused`, and not `waiting`, where the server has
+     * answered that it does not accept us: another secret, most of the time.
      *
-     * @return array{state: 'idle'|'connecting'|'connected'|'waiting'|'closed', endpoint: string, queued: int,
+     * @return array{state: 'idle'|'connecting'|'connected'|'waiting'|'refused'|'closed', endpoint: string, queued: int,
      *               unacknowledged: int, accepted: int, acknowledged: int, refused: int, reconnects: int,
      *               last_error: ?string}
      *
      * @throws \Orosync\Exception\ConfigurationException the settings cannot work
      */
     function orosync_status(): array {}
+
+    /**
+     * Topics whose messages the server has acknowledged and delivers to nobody, for it does not know them or lets nobody publish
+     * there: the latest 32 of this process, the last one first. No I/O: what was published just now is known after
+     * `orosync_flush()`. One acknowledgement names the first refused topic of all messages that it is for, and `messages` is
+     * how many were refused with it.
+     *
+     * @return list<array{topic: string, reason: string, messages: int}>
+     *
+     * @throws \Orosync\Exception\ConfigurationException the settings cannot work
+     */
+    function orosync_refusals(): array {}
 }
 
 namespace Orosync {
@@ -158,6 +171,9 @@ namespace Orosync {
 
         /** @see \orosync_status() */
         public function status(): array {}
+
+        /** @see \orosync_refusals() */
+        public function refusals(): array {}
     }
 }
 

@@ -63,7 +63,11 @@ final class MaintenanceCommand extends Command
             ));
         } elseif (!$this->publisher->flush(self::FLUSH_SECONDS)) {
             $status = $this->publisher->status();
-            $io->warning(sprintf(
+            $io->warning('refused' === $status->state ? sprintf(
+                'Open pages are not told: %s: %s.',
+                $status->endpoint,
+                $status->lastError ?? 'the server refuses this application',
+            ) : sprintf(
                 'Open pages are not told yet: %s has not acknowledged the message within %.0f seconds (%s). '
                 . 'Is the server running?',
                 $status->endpoint,

@@ -8,6 +8,7 @@ namespace Orosync\Command;
 final class ServerBinary
 {
     private const NAME = 'orosync-server';
+    private const VERSION_SECONDS = 5;
 
     /**
      * @param string|null  $configured  a path, or a name to look for in PATH; null: look everywhere
@@ -44,5 +45,29 @@ final class ServerBinary
             $name,
             implode(', ', $this->directories),
         ));
+    }
+
+    /**
+     * What it says of itself, within a bounded time.
+     *
+     * @throws \RuntimeException it says what to do
+     */
+    public function version(): string
+    {
+        $path = $this->path();
+        $process = @proc_open([$path, '--version'], [1 => ['pipe', 'w'], 2 => ['file', '/dev/null', 'w']], $pipes);
+        if (false === $process) {
+            throw new \RuntimeException(sprintf('Cannot start "%s".', $path));
+        }
+        [$readable, $none] = [[$pipes[1]], null];
+        $said = 1 === stream_select($readable, $none, $none, self::VERSION_SECONDS) ? (string) fgets($pipes[1]) : '';
+        proc_terminate($process, 9);
+        fclose($pipes[1]);
+        proc_close($process);
+        if (1 !== preg_match('~^orosync-server (\S+)$~', trim($said), $version)) {
+            throw new \RuntimeException(sprintf('"%s" is no orosync-server: asked for its version it says "%s".', $path, substr(trim($said), 0, 100)));
+        }
+
+        return $version[1];
     }
 }

@@ -8,6 +8,7 @@ use Doctrine\DBAL\Driver\Middleware;
 use Orosync\ContentTag\TagGeneratorInterface;
 use Orosync\Endpoint\BindAddress;
 use Orosync\Endpoint\Dsn;
+use Orosync\Endpoint\FrontendEndpoint;
 use Orosync\Endpoint\InvalidEndpointException;
 use Orosync\Ticket\OriginPattern;
 use Orosync\Ticket\TopicGrantInterface;
@@ -72,11 +73,22 @@ final class OrosyncExtension extends Extension
         $bind = $endpoints->server($config['server']['bind'])
             // Without a file of its own the server hears from us where to listen.
             ?? (null === $config['server']['config'] ? BindAddress::DEFAULT : null);
+        $backend = $endpoints->backend($config['backend']);
+        $frontend = $endpoints->frontend($config['frontend']);
         $arguments = [
             'orosync.bind_address' => ['$settings' => $bind],
-            'orosync.backend_endpoint' => ['$settings' => $endpoints->backend($config['backend'])],
+            'orosync.backend_endpoint' => ['$settings' => $backend],
             'orosync.publisher_factory' => ['$caFile' => $config['backend_ca_file']],
-            'orosync.frontend_endpoint' => ['$settings' => $endpoints->frontend($config['frontend'])],
+            'orosync.frontend_endpoint' => ['$settings' => $frontend],
+            'orosync.server_tool' => ['$caFile' => $config['backend_ca_file']],
+            'orosync.inspection' => [
+                '$sources' => [
+                    'backend' => self::source($config['backend'], $backend, $container),
+                    'frontend' => self::source($config['frontend'], $frontend, $container),
+                ],
+                '$isTest' => $isTest,
+                '$caFile' => $config['backend_ca_file'],
+            ],
             'orosync.shared_secret' => ['$secret' => $config['secret'], '$secretFile' => $config['secret_file']],
             'orosync.server_binary' => ['$configured' => $config['server']['binary']],
             'orosync.server_command' => ['$configFile' => $config['server']['config']],
@@ -128,6 +140,23 @@ final class OrosyncExtension extends Extension
     }
 
     /**
+     * Where an endpoint is set, in words.
+     *
+     * @param array<string, mixed> $settings what {@see EndpointSettings} has found
+     */
+    private static function source(mixed $configured, array $settings, ContainerBuilder $container): string
+    {
+        $variables = [];
+        $container->resolveEnvPlaceholders($settings, null, $variables);
+
+        return match (true) {
+            [] !== $variables => sprintf('%s, from %s', $settings['key'], implode(' and ', array_keys($variables))),
+            null === $configured && str_starts_with($settings['key'], 'orosync.') => 'by default',
+            default => $settings['key'],
+        };
+    }
+
+    /**
      * What is written out is checked while somebody looks; what comes from the environment is known only at run time.
      *
      * @param array<string, mixed> $config
@@ -142,7 +171,7 @@ final class OrosyncExtension extends Extension
         foreach ($endpoints as $key => $dsn) {
             $variables = [];
             $container->resolveEnvPlaceholders($dsn, null, $variables);
-            if ([] !== $variables) {
+            if ([] !== $variables || ('orosync.frontend' === $key && FrontendEndpoint::isPath($dsn))) {
                 continue;
             }
             try {

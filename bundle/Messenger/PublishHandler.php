@@ -35,7 +35,7 @@ final class PublishHandler
             throw self::never($message, $complaint);
         }
         $status = $this->publisher->status();
-        if ('waiting' === $status->state) {
+        if ('waiting' === $status->state || 'refused' === $status->state) {
             throw $this->notPublished($message, 'the server does not answer');
         }
         $accepted = $this->publisher->publish(
@@ -49,6 +49,10 @@ final class PublishHandler
         }
         if (!$this->publisher->flush(self::FLUSH_SECONDS)) {
             throw $this->notPublished($message, sprintf('no acknowledgement within %.0f seconds', self::FLUSH_SECONDS));
+        }
+        $refusal = $this->publisher->status()->newRefusal($message->topic, $status);
+        if (null !== $refusal) {
+            throw self::never($message, rtrim('the server delivers it to nobody: ' . $refusal, '.'));
         }
     }
 
@@ -76,6 +80,7 @@ final class PublishHandler
     private function notPublished(Publish $message, string $why): NotPublishedException
     {
         $status = $this->publisher->status();
+        $why = 'refused' === $status->state ? 'the server refuses this application' : $why;
 
         return new NotPublishedException(sprintf(
             'A message to "%s" is not published yet: %s (link "%s" to %s, last error: %s).',

@@ -22,4 +22,9 @@ final class PublishRecord
         public readonly ?string $complaint = null,
     ) {
     }
+
+    public function withComplaint(string $complaint): self
+    {
+        return new self($this->topic, $this->json, $this->bytes, $this->reason, $this->microseconds, $complaint);
+    }
 }

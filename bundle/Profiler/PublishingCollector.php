@@ -14,6 +14,9 @@ use Symfony\Component\HttpKernel\DataCollector\LateDataCollectorInterface;
 /** The profiler's panel "Orosync": what a request has published, and why nothing was sent when nothing was. */
 final class PublishingCollector extends DataCollector implements LateDataCollectorInterface
 {
+    /** The response has left; a page that is loaded next waits so long at most. */
+    private const SETTLE_SECONDS = 0.25;
+
     public function __construct(
         private readonly RecordingPublisher $publisher,
         private readonly Guard $guard,
@@ -28,9 +31,12 @@ final class PublishingCollector extends DataCollector implements LateDataCollect
 
     public function lateCollect(): void
     {
+        $settle = fn () => $this->publisher->settle(self::SETTLE_SECONDS);
+        $this->guard->run('The profiler does not show what the server refuses', $settle);
         $status = $this->guard->run('The profiler does not show the state of the link', $this->publisher->status(...));
         $this->data = [
-            'status' => null === $status ? null : get_object_vars($status),
+            'status' => null === $status ? null : array_diff_key(get_object_vars($status), ['refusals' => true]),
+            'refusals' => $status->refusals ?? [],
             'records' => array_map(get_object_vars(...), $this->publisher->records()),
             'notRecorded' => $this->publisher->notRecorded(),
             'failures' => array_map(get_object_vars(...), $this->guard->failures()),
@@ -40,7 +46,7 @@ final class PublishingCollector extends DataCollector implements LateDataCollect
 
     public function reset(): void
     {
-        $this->data = ['status' => null, 'records' => [], 'notRecorded' => 0, 'failures' => [], 'failureCount' => 0];
+        $this->data = ['status' => null, 'refusals' => [], 'records' => [], 'notRecorded' => 0, 'failures' => [], 'failureCount' => 0];
     }
 
     public function getName(): string
@@ -58,6 +64,12 @@ final class PublishingCollector extends DataCollector implements LateDataCollect
     public function getRecords(): array
     {
         return $this->data['records'];
+    }
+
+    /** @return list<array{topic: string, reason: string, messages: int}> of this process, not of this request alone */
+    public function getRefusals(): array
+    {
+        return $this->data['refusals'];
     }
 
     public function getNotRecorded(): int

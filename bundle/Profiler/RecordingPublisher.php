@@ -28,6 +28,9 @@ final class RecordingPublisher implements PublisherInterface, ResetInterface
 
     private int $notRecorded = 0;
 
+    /** Before the first message of this request. */
+    private ?PublisherStatus $before = null;
+
     /** @param \Closure(): PublisherInterface $publisher */
     public function __construct(
         private readonly \Closure $publisher,
@@ -39,6 +42,7 @@ final class RecordingPublisher implements PublisherInterface, ResetInterface
 
     public function publish(string $topic, mixed $payload, array $exclude = [], array $eligible = []): bool
     {
+        $this->before ??= $this->guard->run('The profiler does not show what the server refuses', $this->status(...));
         $begin = hrtime(true);
         try {
             $accepted = ($this->publisher)()->publish($topic, $payload, $exclude, $eligible);
@@ -66,6 +70,27 @@ final class RecordingPublisher implements PublisherInterface, ResetInterface
         return ($this->publisher)()->status();
     }
 
+    /**
+     * Wait, within a bound, for what the server says of this request's messages, and note what it delivers to nobody. For the
+     * time after the response.
+     */
+    public function settle(float $timeout): void
+    {
+        if (null === $this->before) {
+            return;
+        }
+        if ($this->status()->isOnItsWay()) {
+            $this->flush($timeout);
+        }
+        $status = $this->status();
+        foreach ($this->records as $index => $record) {
+            $refusal = null === $record->reason && null === $record->complaint ? $status->newRefusal($record->topic, $this->before) : null;
+            if (null !== $refusal) {
+                $this->records[$index] = $record->withComplaint('the server delivers it to nobody: ' . rtrim($refusal, '.'));
+            }
+        }
+    }
+
     /** @return list<PublishRecord> in their order */
     public function records(): array
     {
@@ -82,6 +107,7 @@ final class RecordingPublisher implements PublisherInterface, ResetInterface
     {
         $this->records = [];
         $this->notRecorded = 0;
+        $this->before = null;
     }
 
     /** @param \Closure(): PublishRecord $record */

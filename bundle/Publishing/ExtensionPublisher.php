@@ -30,6 +30,7 @@ final class ExtensionPublisher implements PublisherInterface, TicketIssuerInterf
         private readonly array $options,
         private readonly OutageLog $lostConnection,
         private readonly OutageLog $lostMessages,
+        private readonly RefusalLog $refusals,
         private readonly LoggerInterface $logger,
     ) {
     }
@@ -85,6 +86,7 @@ final class ExtensionPublisher implements PublisherInterface, TicketIssuerInterf
     {
         try {
             $status = $this->extension()->status();
+            $refusals = $this->extension()->refusals();
         } catch (ConfigurationException $e) {
             return new PublisherStatus(PublisherStatus::ABSENT, $this->endpoint, lastError: $e->getMessage());
         }
@@ -99,7 +101,23 @@ final class ExtensionPublisher implements PublisherInterface, TicketIssuerInterf
             $status['refused'],
             $status['reconnects'],
             $status['last_error'],
+            $refusals,
         );
+    }
+
+    /**
+     * Does the server answer, and does it accept us? It is asked, over the connection that there is or over a new one.
+     *
+     * @param float $timeout seconds
+     */
+    public function check(float $timeout): bool
+    {
+        try {
+            return $this->extension()->check($timeout);
+        } catch (ConfigurationException) {
+            // status() says why.
+            return false;
+        }
     }
 
     public function issue(array $claims, int $ttl): string
@@ -112,8 +130,8 @@ final class ExtensionPublisher implements PublisherInterface, TicketIssuerInterf
     }
 
     /**
-     * Tell the log once when the connection is lost, and when it is back. For the end of a request, when nobody waits:
-     * what was accepted meanwhile is kept and sent.
+     * Tell the log once when the connection is lost, and when it is back; and of topics that the server does not have. For the
+     * end of a request, when nobody waits: what was accepted meanwhile is kept and sent.
      */
     public function reportOutage(): void
     {
@@ -121,7 +139,15 @@ final class ExtensionPublisher implements PublisherInterface, TicketIssuerInterf
             return;
         }
         $status = $this->status();
-        if ('waiting' === $status->state) {
+        $this->refusals->met($status->refusals);
+        if ('refused' === $status->state) {
+            $this->lostConnection->met(
+                LogLevel::ERROR,
+                'The server of live notifications at {endpoint} refuses this application ({last_error}). '
+                . 'Messages wait and are sent when it no longer does.',
+                ['endpoint' => $status->endpoint, 'last_error' => $status->lastError ?? 'no reason is known'],
+            );
+        } elseif ('waiting' === $status->state) {
             $this->lostConnection->met(
                 LogLevel::ERROR,
                 'The server of live notifications does not answer at {endpoint} ({last_error}). '
@@ -132,6 +158,15 @@ final class ExtensionPublisher implements PublisherInterface, TicketIssuerInterf
             $context = ['endpoint' => $status->endpoint];
             $this->lostConnection->over('The server of live notifications answers again at {endpoint}.', $context);
             $this->lostMessages->over('Live notifications are sent again to {endpoint}.', $context);
+        }
+    }
+
+    /** Wait, within a bound, for what the server says of the messages of a script that ends: it waits for that anyway. */
+    public function settle(float $timeout): void
+    {
+        $status = null === $this->publisher ? null : $this->status();
+        if (null !== $status && $status->isOnItsWay()) {
+            $this->flush($timeout);
         }
     }
 

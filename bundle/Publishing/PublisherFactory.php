@@ -16,6 +16,9 @@ use Psr\Log\LogLevel;
  */
 final class PublisherFactory
 {
+    /** Of an end of a command. */
+    private const SETTLE_SECONDS = 0.25;
+
     private ExtensionPublisher|AbsentPublisher|null $publisher = null;
 
     /**
@@ -43,6 +46,19 @@ final class PublisherFactory
     public function ticketIssuer(): TicketIssuerInterface
     {
         return $this->publisher ??= $this->choose();
+    }
+
+    /** The same at the end of a command: there is no next request that could tell what the server said last. */
+    public function reportAtTheEnd(): void
+    {
+        $publisher = $this->publisher;
+        if ($publisher instanceof ExtensionPublisher) {
+            $this->guard->run(
+                'The log does not say what the server has refused',
+                static fn () => $publisher->settle(self::SETTLE_SECONDS),
+            );
+        }
+        $this->reportOutage();
     }
 
     /** {@see ExtensionPublisher::reportOutage()}, if this request has published through it. */
@@ -73,6 +89,7 @@ final class PublisherFactory
                 ($this->secret)()->forPublisher() + (null === $this->caFile ? [] : ['ca_file' => $this->caFile]),
                 $this->log('lost-connection'),
                 $this->log('lost-messages'),
+                new RefusalLog($this->directory . '/refused-topics', $this->logger),
                 $this->logger,
             );
         } catch (\Throwable $e) {

@@ -45,6 +45,16 @@ final class SharedSecret
         ];
     }
 
+    /** Where it comes from, in words. */
+    public function source(): string
+    {
+        return match (true) {
+            null !== $this->secretFile => sprintf('in %s (orosync.secret_file)', $this->secretFile),
+            null !== $this->secret => 'set by orosync.secret',
+            default => 'derived from kernel.secret',
+        };
+    }
+
     private function value(): string
     {
         if (null !== $this->secret) {

@@ -70,10 +70,7 @@ final class TopicsExportCommand extends Command
     private function check(Translation $translation, ?array $origins, string $url, OutputInterface $output): int
     {
         $server = $this->server->rules($url);
-        $differences = [
-            ...self::differences($translation->rules, $server['topics']),
-            ...(null === $origins ? [] : self::differingOrigins($origins, $server['allowed_origins'])),
-        ];
+        $differences = Differences::between($translation->rules, $origins, $server);
         foreach ($differences as $difference) {
             $output->writeln(OutputFormatter::escape($difference));
         }
@@ -89,65 +86,5 @@ final class TopicsExportCommand extends Command
         ));
 
         return Command::SUCCESS;
-    }
-
-    /**
-     * The server may have more rules than the application, but none that comes before one of the application's with the
-     * same pattern, for the first decides; and those of the application in its order.
-     *
-     * @param list<TopicRule> $wanted
-     * @param list<TopicRule> $found
-     *
-     * @return list<string>
-     */
-    private static function differences(array $wanted, array $found): array
-    {
-        $places = [];
-        foreach ($found as $place => $rule) {
-            $places[$rule->pattern] ??= $place;
-        }
-        $differences = [];
-        $last = -1;
-        foreach ($wanted as $rule) {
-            $place = $places[$rule->pattern] ?? null;
-            if (null === $place) {
-                $differences[] = sprintf('%s: the server does not have it.', $rule->pattern);
-                continue;
-            }
-            if (!$found[$place]->allows($rule)) {
-                $differences[] = sprintf(
-                    '%s: the server says subscribe = "%s", publish = "%s", this application "%s" and "%s".',
-                    $rule->pattern,
-                    $found[$place]->subscribe,
-                    $found[$place]->publish,
-                    $rule->subscribe,
-                    $rule->publish,
-                );
-            } elseif ($place < $last) {
-                $differences[] = sprintf('%s: comes earlier in the server than here, and the first match decides.', $rule->pattern);
-            }
-            $last = max($last, $place);
-        }
-
-        return $differences;
-    }
-
-    /**
-     * @param list<string> $wanted
-     * @param list<string> $found
-     *
-     * @return list<string>
-     */
-    private static function differingOrigins(array $wanted, array $found): array
-    {
-        $differences = [];
-        foreach (array_diff($wanted, $found) as $origin) {
-            $differences[] = sprintf('origin %s: the server does not allow it by name.', $origin);
-        }
-        foreach (array_diff($found, $wanted) as $origin) {
-            $differences[] = sprintf('origin %s: the server allows it, this application does not name it.', $origin);
-        }
-
-        return $differences;
     }
 }

@@ -19,7 +19,6 @@ use Orosync\Oro\Topics\ApplicationTopics;
 use Orosync\Oro\Topics\MigrateCommand;
 use Orosync\Oro\Topics\Obstacles;
 use Orosync\Oro\Topics\RouteTranslator;
-use Orosync\Oro\Topics\ServerAtPort;
 use Orosync\Publishing\PublisherInterface;
 use Orosync\Ticket\TicketIssuerInterface;
 
@@ -90,13 +89,12 @@ return static function (ContainerConfigurator $container): void {
         ->arg('$translator', service('orosync.oro.route_translator'))
         ->arg('$declared', service('orosync.declared_topics'));
     $services->alias('orosync.topics', 'orosync.oro.topics');
-    $services->set('orosync.oro.server_at_port', ServerAtPort::class);
     $services->set('orosync.oro.obstacles', Obstacles::class)
         ->arg('$publisher', service(PublisherInterface::class))
         ->arg('$tickets', service(TicketIssuerInterface::class))
         ->arg('$binary', service('orosync.server_binary'))
         ->arg('$bind', service('orosync.bind_address'))
-        ->arg('$server', service('orosync.oro.server_at_port'))
+        ->arg('$server', service('orosync.server_at_port'))
         ->arg('$publicDirectory', '%kernel.project_dir%/public')
         ->arg('$doctrine', service('doctrine'))
         ->arg('$environment', '%kernel.environment%');

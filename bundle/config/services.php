@@ -4,10 +4,17 @@ declare(strict_types=1);
 
 namespace Symfony\Component\DependencyInjection\Loader\Configurator;
 
+use Orosync\Check\Inspection;
+use Orosync\Command\CheckCommand;
+use Orosync\Command\DisconnectCommand;
 use Orosync\Command\MaintenanceCommand;
+use Orosync\Command\PublishCommand;
 use Orosync\Command\ServerBinary;
 use Orosync\Command\ServerCommand;
 use Orosync\Command\ServerProcess;
+use Orosync\Command\ServerTool;
+use Orosync\Command\TicketCommand;
+use Orosync\Command\WatchCommand;
 use Orosync\ContentTag\ContentTagListener;
 use Orosync\ContentTag\DoctrineTagGenerator;
 use Orosync\ContentTag\SimpleTagGenerator;
@@ -19,6 +26,7 @@ use Orosync\Controller\TicketController;
 use Orosync\Endpoint\BackendEndpoint;
 use Orosync\Endpoint\BindAddress;
 use Orosync\Endpoint\FrontendEndpoint;
+use Orosync\Endpoint\ServerAtPort;
 use Orosync\Entry\Guard;
 use Orosync\Maintenance\MaintenanceAnnouncer;
 use Orosync\Maintenance\MaintenanceListener;
@@ -60,6 +68,7 @@ return static function (ContainerConfigurator $container): void {
     $services->set('orosync.frontend_endpoint', FrontendEndpoint::class)
         ->arg('$requests', service('request_stack'));
     $services->set('orosync.shared_secret', SharedSecret::class);
+    $services->set('orosync.server_at_port', ServerAtPort::class);
 
     // Publishing
     $services->set('orosync.publisher_factory', PublisherFactory::class)
@@ -70,7 +79,7 @@ return static function (ContainerConfigurator $container): void {
         ->arg('$directory', '%kernel.cache_dir%/orosync')
         ->tag('monolog.logger', ['channel' => 'orosync'])
         ->tag('kernel.event_listener', ['event' => 'kernel.terminate', 'method' => 'reportOutage'])
-        ->tag('kernel.event_listener', ['event' => 'console.terminate', 'method' => 'reportOutage'])
+        ->tag('kernel.event_listener', ['event' => 'console.terminate', 'method' => 'reportAtTheEnd'])
         ->tag('kernel.reset', ['method' => 'reportOutage']);
     $services->set('orosync.publisher', PublisherInterface::class)
         ->factory([service('orosync.publisher_factory'), 'publisher']);
@@ -183,7 +192,41 @@ return static function (ContainerConfigurator $container): void {
         ->arg('$topics', service('orosync.declared_topics'))
         ->arg('$topicsFile', '%kernel.cache_dir%/orosync/topics.toml')
         ->tag('console.command');
+    $services->set('orosync.server_tool', ServerTool::class)
+        ->arg('$binary', service('orosync.server_binary'))
+        ->arg('$process', service('orosync.server_process'))
+        ->arg('$backend', service('orosync.backend_endpoint'))
+        ->arg('$secret', service('orosync.shared_secret'));
+    $services->set('orosync.watch_command', WatchCommand::class)
+        ->arg('$server', service('orosync.server_tool'))
+        ->tag('console.command');
+    $services->set('orosync.publish_command', PublishCommand::class)
+        ->arg('$server', service('orosync.server_tool'))
+        ->tag('console.command');
+    $services->set('orosync.disconnect_command', DisconnectCommand::class)
+        ->arg('$server', service('orosync.server_tool'))
+        ->tag('console.command');
+    $services->set('orosync.ticket_command', TicketCommand::class)
+        ->arg('$tickets', service_closure('orosync.browser_tickets'))
+        ->arg('$tokens', service('security.token_storage')->nullOnInvalid())
+        ->tag('console.command');
     $services->set('orosync.running_server', RunningServer::class);
+    $services->set('orosync.inspection', Inspection::class)
+        ->arg('$publishers', service_closure('orosync.publisher_factory'))
+        ->arg('$tickets', service_closure(TicketIssuerInterface::class))
+        ->arg('$backend', service_closure('orosync.backend_endpoint'))
+        ->arg('$secret', service_closure('orosync.shared_secret'))
+        ->arg('$frontend', service_closure('orosync.frontend_endpoint'))
+        ->arg('$topics', service_closure('orosync.topics'))
+        ->arg('$binary', service('orosync.server_binary'))
+        ->arg('$door', service('orosync.server_at_port'))
+        ->arg('$server', service('orosync.running_server'))
+        ->arg('$requests', service('request_stack'));
+    $services->set('orosync.check_command', CheckCommand::class)
+        ->arg('$inspection', service_closure('orosync.inspection'))
+        ->arg('$bind', service('orosync.bind_address'))
+        ->arg('$context', service('router.request_context')->nullOnInvalid())
+        ->tag('console.command');
     $services->set('orosync.topics_export_command', TopicsExportCommand::class)
         ->arg('$topics', service('orosync.topics'))
         ->arg('$server', service('orosync.running_server'))

@@ -27,6 +27,7 @@ pub(crate) fn register(module: ModuleBuilder<'_>) -> ModuleBuilder<'_> {
         .function(wrap_function!(orosync_check))
         .function(wrap_function!(orosync_ticket))
         .function(wrap_function!(orosync_status))
+        .function(wrap_function!(orosync_refusals))
 }
 
 #[php_function]
@@ -66,6 +67,11 @@ pub(crate) fn orosync_ticket(claims: Table<'_>, ttl: i64) -> PhpResult<String> {
 #[php_function]
 pub(crate) fn orosync_status() -> PhpResult<ZBox<ZendHashTable>> {
     status(Handle::of_ini()?)
+}
+
+#[php_function]
+pub(crate) fn orosync_refusals() -> PhpResult<ZBox<ZendHashTable>> {
+    refusals(Handle::of_ini()?)
 }
 
 pub(crate) fn publish(
@@ -131,4 +137,8 @@ pub(crate) fn status(handle: Handle) -> Result<ZBox<ZendHashTable>, PhpException
     let (status, endpoint) =
         handle.with(|publisher| (publisher.status(), publisher.options().endpoint.to_string()));
     zval::status_table(status, &endpoint)
+}
+
+pub(crate) fn refusals(handle: Handle) -> Result<ZBox<ZendHashTable>, PhpException> {
+    zval::refusals_list(&handle.with(|publisher| publisher.refusals()))
 }

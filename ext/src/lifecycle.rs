@@ -131,7 +131,8 @@ impl Entry {
                 1 => ", 1 message waits for it".to_owned(),
                 several => format!(", {several} messages wait for it"),
             };
-            format!("orosync: {endpoint} does not answer{waits}: {why}")
+            let does = if status.state == State::Refused { "refuses this PHP" } else { "does not answer" };
+            format!("orosync: {endpoint} {does}{waits}: {why}")
         })
     }
 }

@@ -60,4 +60,8 @@ impl Publisher {
     pub(crate) fn status(&self) -> PhpResult<ZBox<ZendHashTable>> {
         functions::status(self.handle)
     }
+
+    pub(crate) fn refusals(&self) -> PhpResult<ZBox<ZendHashTable>> {
+        functions::refusals(self.handle)
+    }
 }

@@ -13,7 +13,7 @@ use ext_php_rs::exception::PhpException;
 use ext_php_rs::flags::DataType;
 use ext_php_rs::types::{ArrayKey, Iterable, ZendHashTable, ZendIterator, ZendStr, Zval};
 use ext_php_rs::zend::ExecutorGlobals;
-use orosync_link::Status;
+use orosync_link::{Refusal, Status};
 use orosync_protocol::disconnect::Disconnect;
 use orosync_protocol::link_frame::{Message, MessageRef};
 use orosync_protocol::ticket::{Identity, MAX_GRANTED, MAX_ORIGINS, Role, RoleNames, UserId};
@@ -483,6 +483,21 @@ pub(crate) fn status_table(
         table.insert("last_error", status.last_error)
     })();
     filled.map(|()| table).map_err(PhpException::from)
+}
+
+/// What `orosync_refusals()` gives, the last first.
+pub(crate) fn refusals_list(refusals: &[Refusal]) -> Result<ZBox<ZendHashTable>, PhpException> {
+    let mut list = ZendHashTable::with_capacity(u32::try_from(refusals.len()).unwrap_or(0));
+    for refusal in refusals.iter().rev() {
+        let mut entry = ZendHashTable::with_capacity(3);
+        let filled = (|| {
+            entry.insert("topic", refusal.topic.as_str())?;
+            entry.insert("reason", refusal.reason.as_str())?;
+            entry.insert("messages", i64::try_from(refusal.messages.get()).unwrap_or(i64::MAX))
+        })();
+        filled.and_then(|()| list.push(entry)).map_err(PhpException::from)?;
+    }
+    Ok(list)
 }
 
 /// An array's key as text.

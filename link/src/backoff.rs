@@ -29,7 +29,7 @@ impl Backoff {
         let failures = self.failures;
         self.failures = failures.saturating_add(1);
         match retry {
-            Retry::Late => jitter(LONGEST, random),
+            Retry::Late | Retry::Refused => jitter(LONGEST, random),
             Retry::Soon if failures == 0 => Duration::ZERO,
             Retry::Soon => jitter(FIRST.saturating_mul(1 << (failures - 1).min(16)).min(LONGEST), random),
         }

@@ -102,16 +102,20 @@ pub(crate) enum Retry {
     Soon,
     /// With the longest delay: trying again does not help until somebody changes something.
     Late,
+    /// Likewise, for the server itself has said no to this publisher.
+    Refused,
 }
 
 impl LinkError {
     pub(crate) fn retry(&self) -> Retry {
         match self {
-            Self::Refused { .. } | Self::Tls(_) | Self::Ticket(_) => Retry::Late,
+            Self::Refused { .. } => Retry::Refused,
+            Self::Tls(_) | Self::Ticket(_) => Retry::Late,
             Self::Closed { code, .. } => {
                 match CloseReason::from_code(*code).map_or(ComeBack::Yes, CloseReason::come_back) {
                     ComeBack::Yes => Retry::Soon,
-                    ComeBack::Later | ComeBack::No => Retry::Late,
+                    ComeBack::Later => Retry::Late,
+                    ComeBack::No => Retry::Refused,
                 }
             }
             Self::Resolve { .. }
@@ -134,13 +138,7 @@ impl LinkError {
     /// Whether the server itself has said no to this publisher: waiting longer does not help then. All else may be over with the
     /// next attempt: a proxy answers 404 or shows another certificate while its upstream restarts.
     pub(crate) fn is_refusal(&self) -> bool {
-        match self {
-            Self::Refused { .. } => true,
-            Self::Closed { code, .. } => {
-                CloseReason::from_code(*code).is_some_and(|reason| reason.come_back() == ComeBack::No)
-            }
-            _ => false,
-        }
+        self.retry() == Retry::Refused
     }
 }
 
@@ -174,10 +172,10 @@ mod tests {
         assert_eq!(closed(1001).retry(), Retry::Soon);
         assert_eq!(closed(1006).retry(), Retry::Soon);
         assert_eq!(closed(1013).retry(), Retry::Late);
-        assert_eq!(closed(1008).retry(), Retry::Late);
+        assert_eq!(closed(1008).retry(), Retry::Refused);
         assert!(closed(1008).is_refusal() && !closed(1013).is_refusal());
         let refused = LinkError::Refused { status: 401, answer: Answer::from_body(b"") };
-        assert_eq!(refused.retry(), Retry::Late);
+        assert_eq!(refused.retry(), Retry::Refused);
         assert!(refused.is_refusal());
         let of_a_proxy = LinkError::NotOurs { status: 404, answer: Answer::from_body(b"") };
         assert_eq!(of_a_proxy.retry(), Retry::Soon);

@@ -55,4 +55,4 @@ pub use error::{EndpointError, QueueFull};
 pub use options::{Bounds, Endpoint, Options};
 pub use publisher::Publisher;
 pub use shutdown::Leftover;
-pub use status::{State, Status, Undeliverable};
+pub use status::{Refusal, State, Status};

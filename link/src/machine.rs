@@ -20,7 +20,7 @@ use orosync_protocol::{PublisherId, Topic};
 use crate::backoff::Backoff;
 use crate::error::{LinkError, Retry};
 use crate::queue::Budget;
-use crate::status::{State, Undeliverable};
+use crate::status::{Refusal, State, Undeliverable};
 use crate::window::Window;
 
 /// Something was sent, and for so long nothing was acknowledged nor taken by the kernel, and the server did not ask for
@@ -58,7 +58,7 @@ enum Phase {
     Connecting,
     Greeting { hello_sent: bool, deadline: Instant },
     Open(Open),
-    Waiting { until: Instant },
+    Waiting { until: Instant, retry: Retry },
     Closing,
 }
 
@@ -129,6 +129,7 @@ impl Machine {
         match self.phase {
             Phase::Connecting | Phase::Greeting { .. } => State::Connecting,
             Phase::Open(_) => State::Connected,
+            Phase::Waiting { retry: Retry::Refused, .. } => State::Refused,
             Phase::Waiting { .. } => State::Waiting,
             Phase::Closing => State::Closed,
         }
@@ -160,7 +161,7 @@ impl Machine {
             Phase::Waiting { .. } | Phase::Closing => return false,
         };
         self.window.rewind();
-        self.phase = Phase::Waiting { until: now + self.backoff.next(retry, random) };
+        self.phase = Phase::Waiting { until: now + self.backoff.next(retry, random), retry };
         let outage_begins = failed_attempt && !self.in_outage;
         self.in_outage |= failed_attempt;
         outage_begins
@@ -250,7 +251,7 @@ impl Machine {
 
     /// Somebody waits for the link.
     pub(crate) fn handle_hurry(&mut self, now: Instant) {
-        if let Phase::Waiting { until } = &mut self.phase {
+        if let Phase::Waiting { until, .. } = &mut self.phase {
             *until = (*until).min(now + HURRY);
         }
     }
@@ -291,11 +292,11 @@ impl Machine {
     pub(crate) fn poll_step(&mut self, now: Instant) -> Step {
         match &mut self.phase {
             Phase::Connecting => Step::Connect,
-            Phase::Waiting { until } if *until <= now => {
+            Phase::Waiting { until, .. } if *until <= now => {
                 self.phase = Phase::Connecting;
                 Step::Connect
             }
-            Phase::Waiting { until } => Step::Rest(Some(*until)),
+            Phase::Waiting { until, .. } => Step::Rest(Some(*until)),
             Phase::Greeting { deadline, .. } if *deadline <= now => {
                 Step::GiveUp(LinkError::NoAnswer(self.connect_timeout))
             }
@@ -310,11 +311,12 @@ impl Machine {
 fn undeliverable(refusals: &Refusals, topic: &str, freed: Budget) -> Option<Undeliverable> {
     let messages = NonZeroU64::new(refusals.count.min(freed.messages))?;
     let Refusals { first, reason, .. } = refusals;
+    let refusal = Refusal { topic: topic.to_owned(), reason: reason.clone(), messages };
     let which = match messages.get() {
         1 => format!("message {first} to the topic \"{topic}\""),
         several => format!("{several} messages; the first is message {first} to the topic \"{topic}\""),
     };
-    Some(Undeliverable { messages, reason: format!("the server does not deliver {which}: {reason}") })
+    Some(Undeliverable { refusal, sentence: format!("the server does not deliver {which}: {reason}") })
 }
 
 impl Open {
@@ -629,6 +631,16 @@ mod tests {
     }
 
     #[test]
+    fn a_server_that_has_said_no_is_told_from_one_that_does_not_answer() {
+        let mut link = Link::new();
+        link.machine.handle_lost(link.now, Retry::Late, 1.0);
+        assert_eq!(link.machine.state(), State::Waiting);
+        let mut link = Link::new();
+        link.machine.handle_lost(link.now, Retry::Refused, 1.0);
+        assert_eq!(link.machine.state(), State::Refused);
+    }
+
+    #[test]
     fn a_server_that_welcomes_and_hangs_up_is_not_hammered() {
         let mut link = Link::open();
         link.lose();
@@ -677,11 +689,12 @@ mod tests {
         let heard = link.hear(refused(1, 1, 1)).unwrap();
         assert_eq!(heard.freed.messages, 1);
         let told = heard.undeliverable.unwrap();
-        assert_eq!(told.reason, "the server does not deliver message 1 to the topic \"t\": no");
+        assert_eq!(told.sentence, "the server does not deliver message 1 to the topic \"t\": no");
         let told = link.hear(refused(4, 2, 3)).unwrap().undeliverable.unwrap();
-        assert_eq!(told.messages.get(), 2);
+        assert_eq!((told.refusal.topic.as_str(), told.refusal.reason.as_str()), ("t", "no"));
+        assert_eq!(told.refusal.messages.get(), 2);
         assert_eq!(
-            told.reason,
+            told.sentence,
             "the server does not deliver 2 messages; the first is message 3 to the topic \"t\": no"
         );
         assert!(link.hear(refused(4, 2, 3)).unwrap().undeliverable.is_none(), "each counts once");

@@ -20,7 +20,7 @@ use crate::process;
 use crate::queue::{Entrance, queue};
 use crate::request::{Answer, Asked, Asker, requests};
 use crate::shutdown::{self, Leftover};
-use crate::status::{State, Status};
+use crate::status::{Refusal, State, Status};
 use crate::thread::{self, Shared, Worker};
 
 /// A publisher of one endpoint. It belongs to one thread at a time; messages leave in the order in which they were accepted.
@@ -111,6 +111,13 @@ impl Publisher {
             undeliverable: record.undeliverable(),
             last_error: record.last_error(),
         }
+    }
+
+    /// What the server has refused lately, by topic: at most [`MAX_REFUSALS`](crate::status::MAX_REFUSALS), the last at the end.
+    /// No I/O.
+    pub fn refusals(&self) -> Vec<Refusal> {
+        let link = self.link.as_ref().filter(|_| self.generation == process::generation());
+        link.map_or_else(Vec::new, |link| link.shared.record.refusals())
     }
 
     /// How many outages have begun: what [`Publisher::status`] says, cheap enough to be asked after each message.

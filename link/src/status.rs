@@ -1,8 +1,13 @@
 //! How a publisher's link is doing: a snapshot for the application, and the record behind it that the link thread keeps.
 
+use std::collections::VecDeque;
+use std::fmt;
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
+
+/// The most topics whose refusals are remembered: the latest.
+pub const MAX_REFUSALS: usize = 32;
 
 /// What the link is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,12 +21,16 @@ pub enum State {
     Connected,
     /// An attempt has failed; the next one follows by itself.
     Waiting,
+    /// The server has said no to this publisher: another secret, most of the time. The next attempt follows by itself, and fails
+    /// until somebody changes something.
+    Refused,
     /// Shut down.
     Closed,
 }
 
 impl State {
-    const ALL: [Self; 5] = [Self::Idle, Self::Connecting, Self::Connected, Self::Waiting, Self::Closed];
+    const ALL: [Self; 6] =
+        [Self::Idle, Self::Connecting, Self::Connected, Self::Waiting, Self::Refused, Self::Closed];
 
     /// As `orosync_status()` shows it.
     pub fn as_str(self) -> &'static str {
@@ -30,6 +39,7 @@ impl State {
             Self::Connecting => "connecting",
             Self::Connected => "connected",
             Self::Waiting => "waiting",
+            Self::Refused => "refused",
             Self::Closed => "closed",
         }
     }
@@ -54,19 +64,37 @@ pub struct Status {
     pub reconnects: u64,
     /// How many outages have begun: an attempt to connect failed, after none had.
     pub outages: u64,
-    /// Messages that were acknowledged, and that the server delivers to nobody.
-    pub undeliverable: Option<Undeliverable>,
+    /// How many messages were acknowledged that the server delivers to nobody.
+    pub undeliverable: u64,
     /// The last thing that went wrong, as a sentence. It stays after the link has recovered.
     pub last_error: Option<String>,
 }
 
-/// Messages that the server delivers to nobody: their topics are not declared, or not for publishers.
+/// Messages that the server delivers to nobody: their topic is not declared, or not for publishers.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Undeliverable {
+pub struct Refusal {
+    /// Their topic. The server names one for each acknowledgement: further ones of the same batch are counted here.
+    pub topic: String,
+    /// Why, in the server's words.
+    pub reason: String,
     /// How many.
     pub messages: NonZeroU64,
-    /// What the server said last, as a sentence.
-    pub reason: String,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { topic, reason, messages } = self;
+        let noun = if messages.get() == 1 { "message" } else { "messages" };
+        write!(f, "the server does not deliver {messages} {noun} to the topic \"{topic}\": {reason}")
+    }
+}
+
+/// What one acknowledgement says of messages that the server does not deliver.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Undeliverable {
+    pub(crate) refusal: Refusal,
+    /// The same for `last_error`.
+    pub(crate) sentence: String,
 }
 
 impl Status {
@@ -81,7 +109,7 @@ impl Status {
             refused: 0,
             reconnects: 0,
             outages: 0,
-            undeliverable: None,
+            undeliverable: 0,
             last_error: None,
         }
     }
@@ -93,7 +121,8 @@ pub(crate) struct Record {
     state: AtomicU8,
     opened: AtomicU64,
     outages: AtomicU64,
-    undeliverable: Mutex<Option<Undeliverable>>,
+    undeliverable: AtomicU64,
+    refusals: Mutex<VecDeque<Refusal>>,
     last_error: Mutex<Option<String>>,
 }
 
@@ -103,7 +132,8 @@ impl Record {
             state: AtomicU8::new(State::Idle as u8),
             opened: AtomicU64::new(0),
             outages: AtomicU64::new(0),
-            undeliverable: Mutex::new(None),
+            undeliverable: AtomicU64::new(0),
+            refusals: Mutex::new(VecDeque::new()),
             last_error: Mutex::new(None),
         }
     }
@@ -122,10 +152,19 @@ impl Record {
 
     /// Adds messages that the server does not deliver, which is also the last thing that went wrong.
     pub(crate) fn add_undeliverable(&self, more: Undeliverable) {
-        self.set_last_error(more.reason.clone());
-        let mut all = self.undeliverable.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = all.as_ref().map_or(0, |all| all.messages.get());
-        *all = Some(Undeliverable { messages: more.messages.saturating_add(before), ..more });
+        let Undeliverable { mut refusal, sentence } = more;
+        self.set_last_error(sentence);
+        self.undeliverable.fetch_add(refusal.messages.get(), Ordering::Release);
+        let mut all = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(before) = all.iter().position(|before| before.topic == refusal.topic)
+            && let Some(before) = all.remove(before)
+        {
+            refusal.messages = refusal.messages.saturating_add(before.messages.get());
+        }
+        if all.len() == MAX_REFUSALS {
+            all.pop_front();
+        }
+        all.push_back(refusal);
     }
 
     pub(crate) fn set_last_error(&self, error: String) {
@@ -145,8 +184,13 @@ impl Record {
         self.outages.load(Ordering::Acquire)
     }
 
-    pub(crate) fn undeliverable(&self) -> Option<Undeliverable> {
-        self.undeliverable.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(crate) fn undeliverable(&self) -> u64 {
+        self.undeliverable.load(Ordering::Acquire)
+    }
+
+    /// By topic, the one that was refused last at the end.
+    pub(crate) fn refusals(&self) -> Vec<Refusal> {
+        self.refusals.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 
     pub(crate) fn last_error(&self) -> Option<String> {
@@ -166,6 +210,27 @@ mod tests {
             record.set_state(state);
             assert_eq!(record.state(), state);
         }
+    }
+
+    #[test]
+    fn refusals_are_kept_by_topic_and_the_oldest_makes_room() {
+        let record = Record::new();
+        let refuse = |topic: String, messages| {
+            let refusal =
+                Refusal { topic, reason: "no".to_owned(), messages: NonZeroU64::new(messages).unwrap() };
+            record.add_undeliverable(Undeliverable { refusal, sentence: "a sentence".to_owned() });
+        };
+        for topic in 0..MAX_REFUSALS {
+            refuse(topic.to_string(), 1);
+        }
+        refuse("0".to_owned(), 2);
+        refuse("one more".to_owned(), 1);
+        let topics: Vec<_> = record.refusals().into_iter().map(|refusal| refusal.topic).collect();
+        assert_eq!(topics.len(), MAX_REFUSALS);
+        assert!(topics.contains(&"0".to_owned()) && !topics.contains(&"1".to_owned()), "{topics:?}");
+        assert_eq!(record.refusals()[MAX_REFUSALS - 2].messages.get(), 3);
+        assert_eq!(record.undeliverable(), 3 + MAX_REFUSALS as u64);
+        assert_eq!(record.last_error().unwrap(), "a sentence");
     }
 
     #[test]

@@ -56,7 +56,8 @@ pub(crate) fn failure(error: &io::Error) -> Option<LinkError> {
             other.to_string()
         }
         rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
-            "whoever answers there does not speak TLS. Write ws:// in orosync.endpoint, or the port that is for TLS"
+            "whoever answers there does not speak TLS. Write ws:// in orosync.endpoint (orosync.backend in Symfony), or the \
+             port that is for TLS"
                 .to_owned()
         }
         other => other.to_string(),

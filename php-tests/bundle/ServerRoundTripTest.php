@@ -5,11 +5,17 @@ declare(strict_types=1);
 namespace Orosync\Tests;
 
 use Orosync\Maintenance\MaintenanceMode;
+use Orosync\Messenger\NotPublishedException;
+use Orosync\Messenger\Publish;
+use Orosync\Messenger\PublishHandler;
 use Orosync\Publishing\PublisherInterface;
 use Orosync\Tests\Application\Entity\Company;
 use Orosync\Tests\Application\User;
 use PHPUnit\Framework\Attributes\Group;
 use PHPUnit\Framework\Attributes\RequiresPhpExtension;
+use Symfony\Component\Console\Tester\CommandTester;
+use Symfony\Component\HttpFoundation\Request;
+use Symfony\Component\HttpFoundation\Response;
 use Symfony\Component\Process\PhpExecutableFinder;
 use Symfony\Component\Process\Process;
 
@@ -89,6 +95,36 @@ final class ServerRoundTripTest extends ApplicationTestCase
         self::assertSame(0, $command->run());
         self::assertStringContainsString('Open pages are not told yet: ws://127.0.0.1:' . $this->port, $command->getOutput());
         self::assertFileExists($this->orosync()['maintenance']['flag_file']);
+    }
+
+    public function testAServerWithAnotherSecretIsNotSaidToBeSilent(): void
+    {
+        $this->startServer();
+        $other = ['secret' => 'a secret that the server does not have: 0123'] + $this->orosync();
+        $publisher = $this->boot($other, [], self::WITH)->get(PublisherInterface::class);
+        self::assertTrue($publisher->publish('oro/ping', 'kept'));
+        self::assertFalse($publisher->flush(20.0));
+        self::assertSame('refused', $publisher->status()->state);
+        $this->kernel()->terminate(Request::create('/'), new Response());
+
+        self::assertCount(1, $this->logger()->lines(
+            'error: The server of live notifications at ws://127.0.0.1:' . $this->port . '/ refuses this application (the server refuses this publisher (HTTP 401',
+        ));
+        self::assertSame([], $this->logger()->lines('does not answer'));
+
+        try {
+            (new PublishHandler($publisher))(new Publish('oro/ping', 1));
+            self::fail('It was handled.');
+        } catch (NotPublishedException $e) {
+            self::assertStringStartsWith('A message to "oro/ping" is not published yet: the server refuses this application (link "refused"', $e->getMessage());
+        }
+
+        $console = new CommandTester($this->kernel()->getContainer()->get('orosync.maintenance_command'));
+        self::assertSame(0, $console->execute(['mode' => 'on']));
+        self::assertMatchesRegularExpression(
+            '~Open pages are not told: ws://127\.0\.0\.1:\d+/: the server refuses this publisher \(HTTP 401~',
+            preg_replace('~\s+~', ' ', $console->getDisplay()),
+        );
     }
 
     public function testTheServerEndsWithTheCommandAndWithSuccess(): void

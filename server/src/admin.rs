@@ -6,6 +6,7 @@
 //! | `/readyz` | 200 while it takes sessions, 503 before that and while it drains |
 //! | `/metrics` | all metrics, in the format of `OpenMetrics` |
 //! | `/topics` | the rules in force: topics and allowed origins, as JSON |
+//! | `/refusals` | topics that somebody was refused on, as JSON |
 //!
 //! On an address of its own, because nobody else should see it. Bound: [`MAX_CONNECTIONS`] at once, one request each,
 //! within [`CONNECTION_TIME`].
@@ -13,7 +14,7 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hyper::body::Incoming;
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
@@ -153,9 +154,10 @@ fn answer(
         ("/readyz", Phase::Draining) => plain(StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
         ("/metrics", _) => with_type(StatusCode::OK, OPEN_METRICS, metrics.encode()),
         ("/topics", _) => with_type(StatusCode::OK, JSON, rules.borrow().clone()),
+        ("/refusals", _) => with_type(StatusCode::OK, JSON, metrics.refused_topics.describe(Instant::now())),
         _ => plain(
             StatusCode::NOT_FOUND,
-            "There are /healthz, /readyz, /metrics and /topics. Browsers connect to the port of `bind`.\n",
+            "There are /healthz, /readyz, /metrics, /topics and /refusals. Browsers connect to the port of `bind`.\n",
         ),
     }
 }
@@ -178,6 +180,7 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
+    use crate::refusals::Action;
 
     async fn start(readiness: &Readiness, metrics: &Arc<Metrics>) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -218,6 +221,20 @@ mod tests {
         assert!(answer.contains("content-type: application/openmetrics-text; version=1.0.0"), "{answer}");
         assert!(answer.contains("\norosync_deliveries_total 7\n"), "{answer}");
         assert!(answer.ends_with("# EOF\n"), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn what_was_refused_is_told_by_topic() {
+        let metrics = Arc::new(Metrics::new());
+        let address = start(&Readiness::new(), &metrics).await;
+        assert!(ask(address, "GET /refusals").await.ends_with(r#"{"refusals":[]}"#));
+        metrics.refused_topics.count(Action::Publish, "acme/x", "undeclared", Instant::now());
+        let answer = ask(address, "GET /refusals").await;
+        assert!(answer.contains("content-type: application/json"), "{answer}");
+        assert!(
+            answer.contains(r#"[{"topic":"acme/x","action":"publish","reason":"undeclared","count":1,"#),
+            "{answer}"
+        );
     }
 
     #[tokio::test]

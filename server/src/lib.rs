@@ -41,6 +41,7 @@ pub mod metrics;
 pub mod node;
 pub mod policy;
 pub mod process;
+pub mod refusals;
 pub mod session;
 pub mod shard;
 pub mod supervisor;

@@ -79,7 +79,13 @@ impl fmt::Display for Clipped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let end = self.0.char_indices().nth(CLIPPED_CHARACTERS).map_or(self.0.len(), |(at, _)| at);
         let (shown, hidden) = self.0.split_at(end);
-        write!(f, "{}", shown.escape_debug())?;
+        for character in shown.chars() {
+            // Quotes mean nothing in a line, and JSON has escapes of its own for them.
+            match character {
+                '\'' | '"' => write!(f, "{character}")?,
+                other => write!(f, "{}", other.escape_debug())?,
+            }
+        }
         if hidden.is_empty() { Ok(()) } else { write!(f, "... ({} bytes more)", hidden.len()) }
     }
 }
@@ -135,6 +141,7 @@ mod tests {
     #[test]
     fn a_clients_text_cannot_forge_a_line_or_fill_one() {
         assert_eq!(clip("oro/data/update").to_string(), "oro/data/update");
+        assert_eq!(clip("the application's \"x\"").to_string(), "the application's \"x\"");
         assert_eq!(clip("a\nINFO \u{1b}[2J\u{202e}b").to_string(), "a\\nINFO \\u{1b}[2J\\u{202e}b");
         let clipped = clip(&"ü".repeat(150)).to_string();
         assert_eq!(clipped, format!("{}... (100 bytes more)", "ü".repeat(100)));

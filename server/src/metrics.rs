@@ -15,6 +15,8 @@ use prometheus_client::registry::{Metric, Registry};
 
 use orosync_protocol::Subprotocol;
 
+use crate::refusals::RefusedTopics;
+
 /// Where an accepted message came from, as a label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
@@ -59,6 +61,8 @@ pub struct Metrics {
     pub credit_waits: Counter,
     /// Log lines that a rate limit left out.
     pub log_lines_left_out: Counter,
+    /// Topics that somebody was refused on: names, which no label may be.
+    pub refused_topics: RefusedTopics,
     registry: Registry,
 }
 
@@ -89,6 +93,7 @@ impl Metrics {
             delivered_bytes: declare.plain("delivered_bytes", "Bytes of the deliveries, framed"),
             credit_waits: declare.plain("credit_waits", "Waits of a publisher for credit"),
             log_lines_left_out: declare.plain("log_lines_left_out", "Log lines that a rate limit left out"),
+            refused_topics: RefusedTopics::default(),
             registry,
         }
     }

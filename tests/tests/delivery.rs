@@ -230,5 +230,5 @@ fn the_publish_command_fails_for_a_refused_topic_also_where_the_server_came_late
     let refused = publish("acme/undeclared");
     assert_eq!(refused.status.code(), Some(1));
     let said = String::from_utf8_lossy(&refused.stderr);
-    assert!(said.contains("does not deliver message 1 to the topic \"acme/undeclared\""), "{said}");
+    assert!(said.contains("does not deliver 1 message to the topic \"acme/undeclared\""), "{said}");
 }

@@ -10,6 +10,7 @@ use Oro\Component\DoctrineUtils\DBAL\TransactionWatcherAwareInterface;
 use Orosync\Command\ServerBinary;
 use Orosync\Endpoint\BindAddress;
 use Orosync\Endpoint\InvalidEndpointException;
+use Orosync\Endpoint\ServerAtPort;
 use Orosync\Publishing\PublisherInterface;
 use Orosync\Test\InMemoryPublisher;
 use Orosync\Ticket\TicketIssuerInterface;

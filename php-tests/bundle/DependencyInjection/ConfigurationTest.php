@@ -12,6 +12,13 @@ use Symfony\Component\Config\Definition\Exception\InvalidConfigurationException;
 
 final class ConfigurationTest extends ApplicationTestCase
 {
+    public function testAPathAloneIsWhereBrowsersConnect(): void
+    {
+        $container = $this->boot(['frontend' => '/ws']);
+
+        self::assertSame('ws://localhost:80/ws', $container->get('orosync.frontend_endpoint')->resolve()->url());
+    }
+
     public function testEveryNodeHasASentenceAndAnExample(): void
     {
         $root = (new Configuration())->getConfigTreeBuilder()->buildTree();

@@ -46,6 +46,11 @@ final class EntriesTest extends ApplicationTestCase
         'orosync.publishing_collector data_collector' => 'profileARequest',
         'orosync.server_command console.command' => 'startTheServer',
         'orosync.topics_export_command console.command' => 'checkTheTopics',
+        'orosync.check_command console.command' => 'checkTheSetup',
+        'orosync.watch_command console.command' => 'watch',
+        'orosync.publish_command console.command' => 'publishByCommand',
+        'orosync.disconnect_command console.command' => 'disconnectByCommand',
+        'orosync.ticket_command console.command' => 'printATicket',
         'orosync.maintenance_command console.command' => 'switchMaintenanceByCommand',
         'orosync.publish_handler messenger.message_handler' => 'consume',
         'orosync.notifier_channel notifier.channel' => 'notify',
@@ -59,13 +64,16 @@ final class EntriesTest extends ApplicationTestCase
     ];
 
     /** What comes in while the container is built: {@see CompilerPassesTest}, and the tests of each. */
-    private const PASSES = ['ContentTagsNeedDoctrinePass', 'DerivedSecretPass', 'OroPass', 'RecordingNeedsProfilerPass', 'TopicsPass', 'TransactionsUnderDbal2Pass', 'UserRolesPass'];
+    private const PASSES = ['ContentTagsNeedDoctrinePass', 'DerivedSecretPass', 'OroPass', 'RecordingNeedsProfilerPass', 'TopicsPass', 'TransactionsUnderDbal2Pass', 'UserProvidersPass', 'UserRolesPass'];
 
     /** Where it is the announcement that fails. */
     private const WITH_TAGS = ['announceAFlush', 'commit'];
 
     /** A command says by itself that it has failed, Messenger keeps the message, and a reset has nobody to ask. */
-    private const NOT_COUNTED = ['startTheServer', 'checkTheTopics', 'switchMaintenanceByCommand', 'consume', 'reset'];
+    private const NOT_COUNTED = [
+        'startTheServer', 'checkTheTopics', 'checkTheSetup', 'watch', 'publishByCommand', 'disconnectByCommand', 'printATicket',
+        'switchMaintenanceByCommand', 'consume', 'reset',
+    ];
 
     private const WITH = ['security', 'twig', 'doctrine', 'everything', 'no debug'];
 
@@ -257,6 +265,32 @@ final class EntriesTest extends ApplicationTestCase
     {
         $nobody = 'http://127.0.0.1:' . Project::freePorts(1)[0];
         self::assertEndsWithItsMessage($this->console(), ['command' => 'orosync:topics:export', '--check' => true, '--server' => $nobody]);
+    }
+
+    private function checkTheSetup(): void
+    {
+        $nobody = 'http://127.0.0.1:' . Project::freePorts(1)[0];
+        self::assertEndsWithItsMessage($this->console(), ['command' => 'orosync:check', '--server' => $nobody]);
+    }
+
+    private function watch(): void
+    {
+        self::assertEndsWithItsMessage($this->console(), ['command' => 'orosync:watch', 'topic' => ['oro/ping']]);
+    }
+
+    private function publishByCommand(): void
+    {
+        self::assertEndsWithItsMessage($this->console(), ['command' => 'orosync:publish', 'topic' => 'oro/ping', 'json' => '1']);
+    }
+
+    private function disconnectByCommand(): void
+    {
+        self::assertEndsWithItsMessage($this->console(), ['command' => 'orosync:disconnect', '--role' => 'user', '--uid' => '7']);
+    }
+
+    private function printATicket(): void
+    {
+        self::assertEndsWithItsMessage($this->console(), ['command' => 'orosync:ticket', 'user' => 'ann']);
     }
 
     private function switchMaintenanceByCommand(): void

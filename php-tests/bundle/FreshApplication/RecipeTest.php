@@ -68,13 +68,28 @@ final class RecipeTest extends TestCase
         self::assertStringContainsString('# Seconds until an unused ticket expires.', $this->console(['command' => 'config:dump-reference', 'name' => 'orosync']));
     }
 
+    public function testTheLinesForMonologAreTheDocumentsAndConfigureAHandlerOfTheChannel(): void
+    {
+        $recipe = file_get_contents(self::RECIPE . '/config/packages/orosync.yaml');
+        self::assertSame(1, preg_match('~^#when@prod:\n(?:#    .+\n)+~m', $recipe, $commented));
+        $lines = preg_replace('~^#~m', '', $commented[0]);
+        self::assertStringContainsString($lines, file_get_contents(\dirname(self::RECIPE, 2) . '/docs/symfony.md'));
+        $project = (new Project())->withBundle(MonologStandIn::class)->write('config/packages/orosync.yaml', $lines);
+        $this->kernel = $project->boot('prod');
+
+        self::assertSame(
+            ['orosync' => ['type' => 'stream', 'path' => $project->directory . '/var/log/prod.log', 'level' => 'notice', 'channels' => ['orosync'], 'priority' => 10, 'bubble' => false]],
+            $this->kernel->getContainer()->getParameter('monolog.handlers'),
+        );
+    }
+
     public function testTheNotesNameCommandsThatExist(): void
     {
         $this->boot('dev');
         $application = new Application($this->kernel);
         preg_match_all('~bin/console (\S+?)(?=[\s<])~', file_get_contents(self::RECIPE . '/post-install.txt'), $commands);
 
-        self::assertSame(['orosync:server', 'orosync:maintenance'], $commands[1]);
+        self::assertSame(['orosync:server', 'orosync:check', 'orosync:maintenance'], $commands[1]);
         foreach ($commands[1] as $command) {
             self::assertSame($command, $application->find($command)->getName());
         }

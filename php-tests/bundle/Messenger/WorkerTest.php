@@ -17,6 +17,7 @@ use Symfony\Bundle\FrameworkBundle\Console\Application;
 use Symfony\Component\Console\Tester\ApplicationTester;
 use Symfony\Component\HttpFoundation\Request;
 use Symfony\Component\Messenger\Event\WorkerMessageHandledEvent;
+use Symfony\Component\Messenger\Exception\UnrecoverableMessageHandlingException;
 use Symfony\Component\Messenger\Stamp\ErrorDetailsStamp;
 use Symfony\Component\Process\Process;
 
@@ -105,6 +106,22 @@ final class WorkerTest extends TestCase
         self::assertStringContainsString(
             'A message to "oro/ping" is not published yet: no acknowledgement within 5 seconds',
             $kept->last(ErrorDetailsStamp::class)->getExceptionMessage(),
+        );
+    }
+
+    public function testWhatTheServerDeliversToNobodyIsNotTriedAgain(): void
+    {
+        $this->server = $this->project->startServer();
+        $container = $this->kernel->getContainer();
+        $container->get('seen.bus')->dispatch(new Publish('acme/nobodys', 'for nobody'));
+        $this->consume(1);
+
+        [$kept] = $container->get('seen.failed')->getSent();
+        $error = $kept->last(ErrorDetailsStamp::class);
+        self::assertSame(UnrecoverableMessageHandlingException::class, $error->getExceptionClass());
+        self::assertStringContainsString(
+            'A message to "acme/nobodys" can never be sent: the server delivers it to nobody: Nobody declared the topic "acme/nobodys"',
+            $error->getExceptionMessage(),
         );
     }
 

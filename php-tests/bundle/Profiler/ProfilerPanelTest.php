@@ -17,15 +17,19 @@ use Symfony\Bundle\FrameworkBundle\KernelBrowser;
 use Symfony\Bundle\WebProfilerBundle\WebProfilerBundle;
 use Symfony\Component\DomCrawler\Crawler;
 use Symfony\Component\Finder\Finder;
+use Symfony\Component\Process\Process;
 
 /** The panel as the web profiler of a real application renders it. */
 final class ProfilerPanelTest extends TestCase
 {
     private ?Kernel $kernel = null;
+    private ?Process $server = null;
+    private Project $project;
     private string $token;
 
     protected function tearDown(): void
     {
+        $this->server?->stop();
         $this->kernel?->shutdown();
     }
 
@@ -117,6 +121,32 @@ final class ProfilerPanelTest extends TestCase
         self::assertStringContainsString('What was accepted waits for the server.', $toolbar->text());
     }
 
+    /**
+     * @group extension
+     *
+     * @requires extension orosync
+     */
+    #[Group('extension')]
+    #[RequiresPhpExtension('orosync')]
+    public function testWhatTheServerAloneRefusesIsSaidInPanelToolbarAndLog(): void
+    {
+        $binary = Project::serverBinary();
+        [$port] = Project::freePorts(1);
+        $browser = $this->browser("orosync: {backend: '//127.0.0.1:$port', server: {bind: '//127.0.0.1:$port', binary: '$binary'}}");
+        $browser->disableReboot();
+        $this->server = $this->project->startServer();
+        Wait::until(
+            fn (): bool => str_contains($this->panelOf($browser, '/publish'), 'accepted but the server delivers it to nobody: Nobody declared the topic "acme/orders/7"'),
+            static fn (): string => (string) $browser->getResponse()->getContent(),
+        );
+        self::assertStringContainsString('Refused by the server', $this->panelOf($browser, '/publish'));
+        self::assertSame(1, $this->toolbarOf($browser)->filterXPath('//*[contains(text(), "For nobody")]/following-sibling::span[text() = "1"]')->count());
+        self::assertCount(1, $this->kernel->getContainer()->get('logger')->lines('warning: The server delivers messages to acme/orders/7 to nobody: '));
+
+        // Another topic of another request of the same process is not blamed.
+        self::assertStringNotContainsString('accepted but', $this->panelOf($browser, '/'));
+    }
+
     public function testAMissingSecretIsNamed(): void
     {
         $browser = $this->browser("parameters: {env(LIVE): ''}\norosync: {secret: '%env(LIVE)%'}");
@@ -164,7 +194,7 @@ final class ProfilerPanelTest extends TestCase
     {
         $routes = \dirname((new \ReflectionClass(WebProfilerBundle::class))->getFileName()) . '/Resources/config/routing';
         $format = is_file($routes . '/wdt.php') ? 'php' : 'xml';
-        $project = self::project($orosync)
+        $this->project = self::project($orosync)
             ->withBundles(WebProfilerBundle::class)
             ->write('config/packages/profiler.yaml', <<<'YAML'
                 framework:
@@ -176,7 +206,7 @@ final class ProfilerPanelTest extends TestCase
                 toolbar: {resource: '@WebProfilerBundle/Resources/config/routing/wdt.$format', prefix: /_wdt}
                 profiler: {resource: '@WebProfilerBundle/Resources/config/routing/profiler.$format', prefix: /_profiler}
                 YAML);
-        $this->kernel = $project->boot('dev');
+        $this->kernel = $this->project->boot('dev');
 
         return new KernelBrowser($this->kernel);
     }

@@ -7,6 +7,7 @@ namespace Orosync\Tests\Publishing;
 use Orosync\Publishing\ExtensionPublisher;
 use Orosync\Publishing\OutageLog;
 use Orosync\Publishing\PublisherStatus;
+use Orosync\Publishing\RefusalLog;
 use Orosync\Tests\Application\RecordingLogger;
 use Orosync\Tests\Jwt;
 use Orosync\Tests\Wait;
@@ -121,6 +122,7 @@ final class ExtensionPublisherTest extends PublisherContractTestCase
             $options + ['secret' => self::SECRET, 'shutdown_timeout' => 0.0, 'connect_timeout' => 1.0 + crc32($this->directory) / 0xFFFFFFFF],
             new OutageLog($this->directory . '/connection', $this->logger),
             new OutageLog($this->directory . '/messages', $this->logger),
+            new RefusalLog($this->directory . '/refused-topics', $this->logger),
             $this->logger,
         );
     }

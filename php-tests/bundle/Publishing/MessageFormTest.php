@@ -7,6 +7,7 @@ namespace Orosync\Tests\Publishing;
 use Orosync\Publishing\ExtensionPublisher;
 use Orosync\Publishing\MessageForm;
 use Orosync\Publishing\OutageLog;
+use Orosync\Publishing\RefusalLog;
 use Orosync\Publishing\UnsendableMessageException;
 use Orosync\Tests\Application\RecordingLogger;
 use PHPUnit\Framework\Attributes\DataProvider;
@@ -55,6 +56,7 @@ final class MessageFormTest extends TestCase
             ['secret' => str_repeat('0123456789abcdef', 4), 'shutdown_timeout' => 0.0],
             new OutageLog($directory . '/connection', $logger),
             new OutageLog($directory . '/messages', $logger),
+            new RefusalLog($directory . '/refused-topics', $logger),
             $logger,
         );
 

@@ -1,5 +1,5 @@
 --TEST--
-A publisher with another secret is told so, and waits for nothing
+A publisher with another secret is told so, also by state and log, and waits for nothing
 --EXTENSIONS--
 orosync
 --SKIPIF--
@@ -16,12 +16,12 @@ $begun = hrtime(true);
 // A year: it ends when the server says no.
 var_dump($publisher->check(31_536_000), $publisher->flush(31_536_000));
 $status = $publisher->status();
-echo $status['last_error'], "\n";
+echo $status['state'], ': ', $status['last_error'], "\n";
 var_dump($status['accepted'], $status['acknowledged'], adds_up($status));
 --EXPECTF--
 bool(false)
 bool(false)
-the server refuses this publisher (HTTP 401%S). Compare the secret with the server's
+refused: the server refuses this publisher (HTTP 401%S). Compare the secret with the server's
 int(1)
 int(0)
 bool(true)

@@ -16,7 +16,7 @@ $describe = <<<'PHP'
         return $function->getName() . '(' . implode(', ', $parameters) . ')' . ($type === '' ? '' : ": $type");
     };
     $lines = ['const OROSYNC_VERSION = ' . OROSYNC_VERSION];
-    foreach (['publish', 'publish_many', 'disconnect', 'flush', 'check', 'ticket', 'status'] as $name) {
+    foreach (['publish', 'publish_many', 'disconnect', 'flush', 'check', 'ticket', 'status', 'refusals'] as $name) {
         $lines[] = $signature(new ReflectionFunction("orosync_$name"));
     }
     foreach (['Publisher', 'Exception\OrosyncException', 'Exception\ConfigurationException', 'Exception\EncodingException'] as $name) {
@@ -55,6 +55,7 @@ orosync_flush(float $timeout = 1.0): bool
 orosync_check(float $timeout = 1.0): bool
 orosync_ticket(array $claims = [], int $ttl = 300): string
 orosync_status(): array
+orosync_refusals(): array
 final class Orosync\Publisher
     __construct(string $endpoint, array $options = [])
     check(float $timeout = 1.0): bool
@@ -62,6 +63,7 @@ final class Orosync\Publisher
     flush(float $timeout = 1.0): bool
     publish(string $topic, mixed $payload, array $options = []): bool
     publishMany(iterable $messages): int
+    refusals(): array
     status(): array
     ticket(array $claims = [], int $ttl = 300): string
 class Orosync\Exception\OrosyncException extends RuntimeException

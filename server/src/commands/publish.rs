@@ -4,7 +4,7 @@ use std::io::{self, BufRead};
 use std::time::Duration;
 
 use bytes::Bytes;
-use orosync_link::{Endpoint, Options, Publisher, Undeliverable};
+use orosync_link::{Endpoint, Options, Publisher};
 use orosync_protocol::Audience;
 use orosync_protocol::link_frame::Message;
 use orosync_protocol::{Payload, Topic};
@@ -93,10 +93,9 @@ impl Publication {
     /// Waits for the last acknowledgement.
     fn finish(mut self) -> Result<(), Failure> {
         let acknowledged = self.publisher.flush(PATIENCE);
-        let status = self.publisher.status();
-        let outcome = match status.undeliverable {
+        let outcome = match self.publisher.refusals().last() {
             _ if !acknowledged => Err(self.not_acknowledged()),
-            Some(Undeliverable { reason, .. }) => Err(Failure::Failed(reason)),
+            Some(refusal) => Err(Failure::Failed(refusal.to_string())),
             None => Ok(()),
         };
         self.publisher.shutdown();

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use orosync_link::Endpoint;
 use orosync_protocol::wamp::{ClientMessage, ServerMessage, decode_server, encode_client};
 use orosync_protocol::{Payload, Topic, subprotocol};
+use rustls::InvalidMessage;
 use tokio::sync::oneshot;
 use tungstenite::client::IntoClientRequest;
 use tungstenite::error::ProtocolError;
@@ -134,8 +135,20 @@ fn connect(endpoint: &Endpoint, ticket: &str) -> Result<Watched, String> {
                 shown(&String::from_utf8_lossy(answer))
             ))
         }
+        Err(HandshakeError::Failure(error)) if is_no_tls(&error) => Err(
+            "TLS: whoever answers there does not speak TLS. Write ws:// in --endpoint (orosync.backend in Symfony), or the port \
+             that is for TLS"
+                .to_owned(),
+        ),
         Err(HandshakeError::Failure(error)) => Err(format!("the handshake failed: {error}")),
     }
+}
+
+/// Whether what came was no TLS at all.
+fn is_no_tls(error: &Error) -> bool {
+    let Error::Io(error) = error else { return false };
+    let error = error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>());
+    matches!(error, Some(rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)))
 }
 
 fn open(endpoint: &Endpoint) -> io::Result<Box<dyn Stream>> {
@@ -253,6 +266,20 @@ mod tests {
         let mut output = Vec::new();
         print("oro/ping", &payload, &mut output).unwrap();
         assert_eq!(String::from_utf8(output).unwrap(), "oro/ping\t{    \"a\": \"x\\ny\" }\n");
+    }
+
+    #[test]
+    fn a_port_without_tls_is_named_as_one() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = format!("wss://{}/", listener.local_addr().unwrap()).parse().unwrap();
+        thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
+            // Until the other side has had enough.
+            let _ = io::copy(&mut stream, &mut io::sink());
+        });
+        let Err(said) = connect(&endpoint, "a ticket") else { panic!("it is connected") };
+        assert!(said.starts_with("TLS: whoever answers there does not speak TLS. Write ws://"), "{said}");
     }
 
     #[test]

@@ -92,7 +92,7 @@ keys! {
     TRUSTED_PROXIES: TrustedProxies = kinds::PROXIES, "trusted_proxies", "[]",
         "Reverse proxies that are believed when they say whom they speak for (`X-Forwarded-For`, `X-Real-IP`, PROXY protocol): addresses, networks, or `unix:`.";
     ADMIN_BIND: AdminBind = kinds::ADMIN_BIND, "admin_bind", "'auto'",
-        "Where `/healthz`, `/readyz`, `/metrics` and `/topics` are served, for the operator's tools alone. `auto`: 127.0.0.1 and the port after the highest of `bind` (8081), if it is free. Empty: nowhere.";
+        "Where `/healthz`, `/readyz`, `/metrics`, `/topics` and `/refusals` are served, for the operator's tools alone. `auto`: 127.0.0.1 and the port after the highest of `bind` (8081), if it is free. Empty: nowhere.";
     SHARDS: usize = kinds::COUNT.within(|count| *count <= ShardSet::MAX_SHARDS, "0 to 64"), "shards", "0",
         "Threads that hold sessions. 0: one for each core.";
     IO_URING: SendTogether = kinds::SEND_TOGETHER, "io_uring", "'auto'",

@@ -18,8 +18,9 @@ use super::outbound::{Outbound, TooSlow};
 use super::{SessionEvent, Shared};
 use crate::connection::Peer;
 use crate::frame::text_frame;
-use crate::log::{RateLimited, clip};
+use crate::log::clip;
 use crate::policy::Decision;
+use crate::refusals::Action;
 
 /// What a browser's session keeps between messages.
 #[derive(Debug)]
@@ -75,12 +76,7 @@ impl Browser {
                     Ok(topic) => turn.events.push(SessionEvent::Subscribe(topic)),
                     Err(refused) => {
                         turn.shared.metrics.subscriptions_refused.count(refused.label);
-                        turn.log_refusal(
-                            &turn.shared.lines.subscriptions,
-                            "subscription refused",
-                            &name,
-                            refused.label,
-                        );
+                        turn.note_refusal(Action::Subscribe, &name, refused.label);
                         turn.refuse(&name, &refused.sentence, refused.code);
                     }
                 }
@@ -102,12 +98,7 @@ impl Browser {
                     }
                     Err(refused) => {
                         turn.shared.metrics.messages_refused.count(refused.label);
-                        turn.log_refusal(
-                            &turn.shared.lines.publications,
-                            "publication refused",
-                            &name,
-                            refused.label,
-                        );
+                        turn.note_refusal(Action::BrowserPublish, &name, refused.label);
                         turn.refuse(&name, &refused.sentence, refused.code);
                     }
                 }
@@ -150,7 +141,7 @@ impl Turn<'_> {
     pub fn refuse_subscription(&mut self, topic: &Topic) {
         const LABEL: &str = "too_many";
         self.shared.metrics.subscriptions_refused.count(LABEL);
-        self.log_refusal(&self.shared.lines.subscriptions, "subscription refused", topic.as_str(), LABEL);
+        self.note_refusal(Action::Subscribe, topic.as_str(), LABEL);
         let sentence =
             format!("a session may have {} subscriptions at most", self.shared.limits.subscriptions);
         self.refuse(topic.as_str(), &sentence, 429);
@@ -173,7 +164,15 @@ impl Turn<'_> {
         self.outbound.push(text_frame(wamp::encode_server(message))).map_err(|TooSlow| CloseReason::TooSlow)
     }
 
-    fn log_refusal(&self, lines: &RateLimited, what: &'static str, topic: &str, reason: &'static str) {
+    /// For the operator: in the log, and by topic.
+    fn note_refusal(&self, action: Action, topic: &str, reason: &'static str) {
+        self.shared.metrics.refused_topics.count(action, shortened(topic), reason, self.now);
+        let (lines, what) = match action {
+            Action::Subscribe => (&self.shared.lines.subscriptions, "subscription refused"),
+            Action::Publish | Action::BrowserPublish => {
+                (&self.shared.lines.publications, "publication refused")
+            }
+        };
         if let Some(left_out) = lines.admit(self.now) {
             let user = self.identity.user.as_deref().unwrap_or("nobody");
             warn!(

@@ -16,6 +16,7 @@ use crate::connection::Peer;
 use crate::frame::binary_frame;
 use crate::log::clip;
 use crate::policy::Decision;
+use crate::refusals::Action;
 
 /// What a publisher's session keeps between frames.
 #[derive(Debug, Default)]
@@ -136,6 +137,7 @@ fn sort(
             Err(Refused { label, sentence }) => {
                 let topic = message.topic.as_str();
                 shared.metrics.messages_refused.count(label);
+                shared.metrics.refused_topics.count(Action::Publish, topic, label, now);
                 if let Some(left_out) = shared.lines.publishers.admit(now) {
                     warn!(%peer, topic = %clip(topic), reason = label, left_out, "a publisher's message was refused");
                 }

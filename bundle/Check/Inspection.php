@@ -1,0 +1,292 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Orosync\Check;
+
+use Orosync\Command\ServerBinary;
+use Orosync\Endpoint\BackendEndpoint;
+use Orosync\Endpoint\FrontendEndpoint;
+use Orosync\Endpoint\ServerAtPort;
+use Orosync\Publishing\ExtensionPublisher;
+use Orosync\Publishing\PublisherFactory;
+use Orosync\Publishing\PublisherStatus;
+use Orosync\Publishing\SharedSecret;
+use Orosync\Ticket\TicketIssuerInterface;
+use Orosync\Topic\Differences;
+use Orosync\Topic\RunningServer;
+use Orosync\Topic\TopicSourceInterface;
+use Symfony\Component\HttpFoundation\Request;
+use Symfony\Component\HttpFoundation\RequestStack;
+
+/**
+ * Looks at all that live notifications need, one thing after another, from where this PHP runs.
+ *
+ * Each part is asked for when its turn comes, so that one that cannot be built is one line of the result. Waits are bounded:
+ * some seconds for each thing that does not answer.
+ */
+final class Inspection
+{
+    private const ANSWER_SECONDS = 3.0;
+    private const TICKET_SECONDS = 60;
+    private const MAX_REFUSALS = 10;
+
+    /** What the server has refused, in words. */
+    private const ACTIONS = [
+        'publish' => 'a message of PHP was delivered to nobody',
+        'browser_publish' => 'a page was not allowed to publish',
+        'subscribe' => 'a page was not allowed to listen',
+    ];
+
+    /** And why, in place of the server's label. */
+    private const REASONS = [
+        'undeclared' => 'as no rule of the server has the topic',
+        'not_allowed' => 'by the rule of that topic',
+    ];
+
+    /**
+     * @param \Closure(): PublisherFactory      $publishers
+     * @param \Closure(): TicketIssuerInterface $tickets
+     * @param \Closure(): BackendEndpoint       $backend
+     * @param \Closure(): SharedSecret          $secret
+     * @param \Closure(): FrontendEndpoint      $frontend
+     * @param \Closure(): TopicSourceInterface  $topics
+     * @param array<string, string>             $sources where `backend` and `frontend` are set, in words
+     * @param bool                              $isTest  messages are kept in memory
+     * @param string|null                       $caFile  who may vouch for a `wss://` server, alone
+     */
+    public function __construct(
+        private readonly \Closure $publishers,
+        private readonly \Closure $tickets,
+        private readonly \Closure $backend,
+        private readonly \Closure $secret,
+        private readonly \Closure $frontend,
+        private readonly \Closure $topics,
+        private readonly ServerBinary $binary,
+        private readonly ServerAtPort $door,
+        private readonly RunningServer $server,
+        private readonly RequestStack $requests,
+        private readonly array $sources,
+        private readonly bool $isTest,
+        private readonly ?string $caFile,
+    ) {
+    }
+
+    /**
+     * @param string $admin where the server's `admin_bind` is, as `http://host:port`
+     * @param string $page  the address of a page of the application, as browsers have it
+     *
+     * @return iterable<Verdict>
+     */
+    public function verdicts(string $admin, string $page): iterable
+    {
+        $parts = [
+            'extension' => $this->extension(...),
+            'settings' => $this->settings(...),
+            'php.ini' => $this->phpIni(...),
+            'binary' => $this->binary(...),
+            'server' => $this->server(...),
+            'ticket' => $this->ticket(...),
+            'topics' => fn (): iterable => $this->topics($admin),
+            'refusals' => fn (): iterable => $this->refusals($admin),
+            'browsers' => fn (): iterable => $this->browsers($page),
+        ];
+        foreach ($parts as $subject => $part) {
+            try {
+                yield from $part();
+            } catch (\Throwable $e) {
+                yield Verdict::error($subject, $e->getMessage());
+            }
+        }
+    }
+
+    /** @return iterable<Verdict> */
+    private function extension(): iterable
+    {
+        $where = sprintf('PHP %s, %s', \PHP_VERSION, \PHP_SAPI);
+        yield \extension_loaded('orosync')
+            ? Verdict::ok('extension', sprintf('orosync %s is loaded (%s)', \phpversion('orosync'), $where))
+            : Verdict::error('extension', sprintf(
+                'not loaded (%s, %s). Install it and add "extension=orosync" to this PHP\'s configuration.',
+                $where,
+                php_ini_loaded_file() ?: 'no php.ini',
+            ));
+        if ($this->isTest) {
+            yield Verdict::warning('extension', 'orosync.test is on: messages are kept in memory, and nobody receives them.');
+        }
+    }
+
+    /** @return iterable<Verdict> */
+    private function settings(): iterable
+    {
+        $endpoint = ($this->backend)()->resolve();
+        yield null === $endpoint
+            ? Verdict::warning('endpoint', sprintf('empty, which switches live notifications off (%s)', $this->sources['backend']))
+            : Verdict::ok('endpoint', sprintf('%s (%s)', $endpoint, $this->sources['backend']));
+        $secret = ($this->secret)();
+        $secret->forPublisher();
+        yield Verdict::ok('secret', $secret->source());
+    }
+
+    /** @return iterable<Verdict> */
+    private function phpIni(): iterable
+    {
+        foreach (PhpIni::overruled() as $name => $value) {
+            yield Verdict::warning('php.ini', sprintf(
+                '%s = %s does not count here, for the bundle has settings of its own. The functions of the extension alone go by '
+                . 'it: remove it, or call the bundle\'s services in their place.',
+                $name,
+                $value,
+            ));
+        }
+    }
+
+    /** @return iterable<Verdict> */
+    private function binary(): iterable
+    {
+        try {
+            $version = $this->binary->version();
+        } catch (\RuntimeException $e) {
+            // The server may be on another machine.
+            yield Verdict::warning('binary', $e->getMessage());
+
+            return;
+        }
+        $mine = \phpversion('orosync') ?: $version;
+        yield $version === $mine
+            ? Verdict::ok('binary', sprintf('%s, %s', $this->binary->path(), $version))
+            : Verdict::warning('binary', sprintf(
+                '%s is %s, and the extension %s. Install both from the same version.',
+                $this->binary->path(),
+                $version,
+                $mine,
+            ));
+    }
+
+    /** @return iterable<Verdict> */
+    private function server(): iterable
+    {
+        $publisher = ($this->publishers)()->publisher();
+        $answers = $publisher instanceof ExtensionPublisher && $publisher->check(self::ANSWER_SECONDS);
+        $status = $publisher->status();
+        yield match (true) {
+            $answers => Verdict::ok('server', sprintf('answers at %s and accepts the secret', $status->endpoint)),
+            PublisherStatus::ABSENT === $status->state => Verdict::error('server', 'not asked: ' . ($status->lastError ?? 'nothing is sent')),
+            default => Verdict::error('server', sprintf(
+                '%s: %s',
+                $status->endpoint,
+                $status->lastError ?? sprintf('no answer within %.0f seconds. Is the server running?', self::ANSWER_SECONDS),
+            )),
+        };
+    }
+
+    /** @return iterable<Verdict> */
+    private function ticket(): iterable
+    {
+        $endpoint = ($this->backend)()->resolve();
+        if (null === $endpoint) {
+            return;
+        }
+        yield match ($this->door->identify($endpoint, $this->newTicket(), null, $this->caFile)) {
+            ServerAtPort::OURS => Verdict::ok('ticket', 'the server accepts a ticket of a browser'),
+            ServerAtPort::NOBODY => Verdict::error('ticket', sprintf(
+                'nobody answers at %s. Start the server: bin/console orosync:server, or the unit orosync-server.',
+                $endpoint,
+            )),
+            ServerAtPort::ANOTHER => Verdict::error('ticket', sprintf(
+                'the server at %s refuses a ticket of a browser: it has another secret, or another clock. Its log says which.',
+                $endpoint,
+            )),
+            default => Verdict::error('ticket', sprintf(
+                '%s is another program than orosync-server, or a proxy that does not reach one. Compare orosync.backend with the server\'s bind.',
+                $endpoint,
+            )),
+        };
+    }
+
+    /** @return iterable<Verdict> */
+    private function topics(string $admin): iterable
+    {
+        $topics = ($this->topics)();
+        $rules = $topics->translation()->rules;
+        try {
+            $server = $this->server->rules($admin);
+        } catch (\RuntimeException $e) {
+            yield Verdict::warning('topics', 'not compared with the server\'s. ' . $e->getMessage());
+
+            return;
+        }
+        $differences = Differences::between($rules, $topics->allowedOrigins(), $server);
+        foreach ($differences as $difference) {
+            yield Verdict::error('topics', $difference);
+        }
+        yield [] === $differences
+            ? Verdict::ok('topics', [] === $rules ? 'the application declares none of its own' : sprintf('the server has all of the application\'s (%d)', \count($rules)))
+            : Verdict::error('topics', 'Start orosync:server again, or write its file anew with orosync:topics:export and send it SIGHUP.');
+    }
+
+    /** @return iterable<Verdict> */
+    private function refusals(string $admin): iterable
+    {
+        try {
+            $refusals = $this->server->refusals($admin);
+        } catch (\RuntimeException) {
+            // The line on topics says it.
+            return;
+        }
+        foreach (\array_slice($refusals, 0, self::MAX_REFUSALS) as $refusal) {
+            yield Verdict::warning('refusals', sprintf(
+                '%s: %s, %s (%d %s, the last %d s ago)',
+                $refusal['topic'],
+                self::ACTIONS[$refusal['action']] ?? $refusal['action'],
+                self::REASONS[$refusal['reason']] ?? $refusal['reason'],
+                $refusal['count'],
+                1 === $refusal['count'] ? 'time' : 'times',
+                $refusal['seconds_ago'],
+            ));
+        }
+        if ([] === $refusals) {
+            yield Verdict::ok('refusals', 'the server has refused nothing since its start');
+        } elseif (\count($refusals) > self::MAX_REFUSALS) {
+            yield Verdict::warning('refusals', sprintf('%d more: %s/refusals', \count($refusals) - self::MAX_REFUSALS, rtrim($admin, '/')));
+        }
+    }
+
+    /** @return iterable<Verdict> */
+    private function browsers(string $page): iterable
+    {
+        $request = Request::create($page);
+        $this->requests->push($request);
+        try {
+            $address = ($this->frontend)()->resolve();
+        } finally {
+            $this->requests->pop();
+        }
+        if (null === $address) {
+            yield Verdict::warning('browsers', sprintf('switched off: the frontend is empty (%s)', $this->sources['frontend']));
+
+            return;
+        }
+        $url = $address->url();
+        $origin = $request->getSchemeAndHttpHost();
+        $seen = sprintf('a page of %s connects to %s (%s)', $origin, $url, $this->sources['frontend']);
+        if ($request->isSecure() && !$address->secure) {
+            yield Verdict::error('browsers', $seen . ', which browsers forbid to a page of https. Set orosync.frontend to /ws.');
+
+            return;
+        }
+        $advice = sprintf('%s. Set orosync.frontend, and say a page of yours with --page.', $seen);
+        yield match ($this->door->identify($url, $this->newTicket(), $origin, $this->caFile)) {
+            ServerAtPort::OURS => Verdict::ok('browsers', $seen),
+            ServerAtPort::NOBODY => Verdict::warning('browsers', 'Nobody answers there, as seen from here: ' . $advice),
+            ServerAtPort::ANOTHER => Verdict::error('browsers', 'The server there refuses the ticket: ' . $advice),
+            ServerAtPort::FORBIDS => Verdict::error('browsers', sprintf('The server there takes no pages of %s: %s. Name the host in auth.allowed_origins.', $origin, $seen)),
+            ServerAtPort::FOREIGN => Verdict::warning('browsers', 'What answers there is no orosync-server, nor a proxy that reaches one: ' . $advice),
+        };
+    }
+
+    private function newTicket(): string
+    {
+        return ($this->tickets)()->issue(['role' => 'anonymous'], self::TICKET_SECONDS);
+    }
+}

@@ -1,0 +1,27 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Orosync\Command;
+
+use Symfony\Component\Console\Command\Command;
+use Symfony\Component\Console\Formatter\OutputFormatter;
+use Symfony\Component\Console\Output\ConsoleOutputInterface;
+use Symfony\Component\Console\Output\OutputInterface;
+
+/** How our commands fail: with their message on standard error, and 1. */
+trait FailsWithItsMessage
+{
+    /** @param \Closure(): int $work */
+    private static function orItsMessage(OutputInterface $output, \Closure $work): int
+    {
+        try {
+            return $work();
+        } catch (\Throwable $e) {
+            $errors = $output instanceof ConsoleOutputInterface ? $output->getErrorOutput() : $output;
+            $errors->writeln('<error>' . OutputFormatter::escape($e->getMessage()) . '</error>');
+
+            return Command::FAILURE;
+        }
+    }
+}

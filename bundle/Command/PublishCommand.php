@@ -1,0 +1,43 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Orosync\Command;
+
+use Symfony\Component\Console\Attribute\AsCommand;
+use Symfony\Component\Console\Command\Command;
+use Symfony\Component\Console\Input\InputArgument;
+use Symfony\Component\Console\Input\InputInterface;
+use Symfony\Component\Console\Output\OutputInterface;
+
+/** `orosync-server publish` with this application's settings. */
+#[AsCommand(name: 'orosync:publish', description: 'Publish a message, and wait until the server has acknowledged it')]
+final class PublishCommand extends Command
+{
+    use FailsWithItsMessage;
+
+    public function __construct(private readonly ServerTool $server)
+    {
+        parent::__construct();
+    }
+
+    protected function configure(): void
+    {
+        $this
+            ->addArgument('topic', InputArgument::REQUIRED, 'For example oro/ping')
+            ->addArgument('json', InputArgument::REQUIRED, 'The payload, one JSON value; "-": one from each line of standard input')
+            ->setHelp(
+                "  <info>bin/console orosync:publish oro/ping '\"hello\"'</info>\n\n"
+                . 'It fails where the server has no such topic. A payload that begins with "-", as <info>-1</info>, stands behind <info>--</info>.',
+            );
+    }
+
+    protected function execute(InputInterface $input, OutputInterface $output): int
+    {
+        // Behind "--" nothing is an option, also where it begins with "-".
+        return self::orItsMessage($output, fn (): int => $this->server->run(
+            'publish',
+            ['--', $input->getArgument('topic'), $input->getArgument('json')],
+        ));
+    }
+}

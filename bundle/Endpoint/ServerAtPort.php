@@ -1,0 +1,74 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Orosync\Endpoint;
+
+/** Finds out who listens at an address: it is asked to open a browser's session. */
+final class ServerAtPort
+{
+    public const NOBODY = 'nobody';
+    /** An orosync-server that accepts this application's tickets. */
+    public const OURS = 'ours';
+    /** An orosync-server that refuses the ticket: it has another secret. */
+    public const ANOTHER = 'another';
+    /** An orosync-server that does not let pages of this origin in. */
+    public const FORBIDS = 'forbids';
+    /** Anything else: Oro's old server, for example. */
+    public const FOREIGN = 'foreign';
+
+    private const TIMEOUT_SECONDS = 2.0;
+    private const MAX_BYTES = 4096;
+
+    /**
+     * @param string      $address `host:port`, `ws://host:port/path`, `wss://...` or `unix:/path`
+     * @param string      $ticket  a new one; it is used up
+     * @param string|null $origin  of the page that asks; null: no page asks
+     * @param string|null $caFile  who may vouch for a `wss://` server; null: the system's authorities
+     *
+     * @return self::*
+     */
+    public function identify(string $address, string $ticket, ?string $origin = null, ?string $caFile = null): string
+    {
+        [$target, $host, $path] = self::parts($address);
+        $context = stream_context_create(['ssl' => null === $caFile ? [] : ['cafile' => $caFile]]);
+        $socket = @stream_socket_client($target, $code, $message, self::TIMEOUT_SECONDS, \STREAM_CLIENT_CONNECT, $context);
+        if (false === $socket) {
+            return self::NOBODY;
+        }
+        $until = microtime(true) + self::TIMEOUT_SECONDS;
+        fwrite($socket, sprintf('GET %s?ticket=%s', $path, rawurlencode($ticket)) . " HTTP/1.1\r\nHost: $host\r\nConnection: Upgrade\r\n"
+            . "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " . base64_encode(random_bytes(16)) . "\r\n"
+            . (null === $origin ? '' : "Origin: $origin\r\n") . "Sec-WebSocket-Protocol: orosync.1\r\n\r\n");
+        stream_set_blocking($socket, false);
+        $head = '';
+        while (!str_contains($head, "\r\n\r\n") && \strlen($head) < self::MAX_BYTES && ($left = $until - microtime(true)) > 0) {
+            [$readable, $none] = [[$socket], null];
+            if (1 !== @stream_select($readable, $none, $none, (int) $left, (int) (fmod($left, 1) * 1e6)) || feof($socket)) {
+                break;
+            }
+            $head .= fread($socket, self::MAX_BYTES);
+        }
+        fclose($socket);
+
+        return match (true) {
+            1 === preg_match('~^HTTP/1\.1 101 .*^Sec-WebSocket-Protocol: orosync\.1\r$~ims', $head) => self::OURS,
+            str_starts_with($head, 'HTTP/1.1 401 ') => self::ANOTHER,
+            null !== $origin && str_starts_with($head, 'HTTP/1.1 403 ') => self::FORBIDS,
+            default => self::FOREIGN,
+        };
+    }
+
+    /** @return array{string, string, string} what PHP connects to, host and path of the request */
+    private static function parts(string $address): array
+    {
+        if (str_starts_with($address, 'unix:')) {
+            return ['unix://' . substr($address, 5), 'localhost', '/'];
+        }
+        preg_match('~^(?:(wss?)://)?([^/]+)(/.*)?$~', $address, $parts);
+        [$scheme, $authority, $path] = [$parts[1] ?? '', $parts[2] ?? $address, $parts[3] ?? '/'];
+        $reachable = preg_replace(['~^0\.0\.0\.0:~', '~^\[::\]:~'], ['127.0.0.1:', '[::1]:'], $authority);
+
+        return [('wss' === $scheme ? 'tls://' : 'tcp://') . $reachable, $authority, $path];
+    }
+}

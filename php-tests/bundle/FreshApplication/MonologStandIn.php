@@ -1,0 +1,29 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Orosync\Tests\FreshApplication;
+
+use Symfony\Component\DependencyInjection\ContainerBuilder;
+use Symfony\Component\DependencyInjection\Extension\Extension;
+use Symfony\Component\DependencyInjection\Extension\ExtensionInterface;
+use Symfony\Component\HttpKernel\Bundle\Bundle;
+
+/** For MonologBundle, which Debian does not have: keeps what is configured for it. */
+final class MonologStandIn extends Bundle
+{
+    public function getContainerExtension(): ?ExtensionInterface
+    {
+        return $this->extension ??= new class () extends Extension {
+            public function getAlias(): string
+            {
+                return 'monolog';
+            }
+
+            public function load(array $configs, ContainerBuilder $container): void
+            {
+                $container->setParameter('monolog.handlers', array_merge(...array_column($configs, 'handlers')));
+            }
+        };
+    }
+}
