@@ -22,7 +22,7 @@ final class LivePageListener
         if (!$event->isMainRequest() || null === $this->page->element()) {
             return;
         }
-        $this->guard->run('A page is not told of changes to what it has named after orosync_page()', function () use ($event): void {
+        $this->guard->run('A page is not told of changes to what it has named after its element', function () use ($event): void {
             $response = $event->getResponse();
             $html = $response->getContent();
             // A streamed one has none yet.

@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace Symfony\Component\DependencyInjection\Loader\Configurator;
 
 use Orosync\ContentTag\TagGeneratorInterface;
+use Orosync\Profiler\PageFacts;
 use Orosync\Publishing\PublisherInterface;
 use Orosync\Ticket\UserClaimsInterface;
 use Orosync\Twig\LivePage;
@@ -30,6 +31,9 @@ return static function (ContainerConfigurator $container): void {
         ->tag('kernel.event_listener', ['event' => 'kernel.response', 'method' => 'onResponse', 'priority' => 512])
         // Before the page of the error is rendered.
         ->tag('kernel.event_listener', ['event' => 'kernel.exception', 'method' => 'onException', 'priority' => 512]);
+    $services->set('orosync.page_facts', PageFacts::class)
+        ->arg('$page', service('orosync.live_page'))
+        ->arg('$topics', service('orosync.declared_topics'));
     $services->set('orosync.twig_runtime', OrosyncRuntime::class)
         ->arg('$frontend', service_closure('orosync.frontend_endpoint'))
         ->arg('$publisher', service_closure(PublisherInterface::class))
