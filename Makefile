@@ -13,7 +13,7 @@ MINUTES ?= 30
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build demo test test-rust test-extension test-bundle test-js test-end-to-end test-browser lint install \
+.PHONY: help build client demo test test-rust test-extension test-bundle test-js test-end-to-end test-browser lint install \
 	test-matrix test-oro compatibility-page test-long-targets screenshots soak test-conformance test-fuzz test-memory test-valgrind fuzz \
 	test-budgets test-performance-page \
 	bench bench-quick bench-programs bench-peers profile budgets performance-page
@@ -24,6 +24,10 @@ help: ## Say what there is to run
 build: ## Compile orosync-server and the PHP extension, as released
 	@scripts/install-deps build
 	cargo build --release --package orosync-server --package orosync
+
+client: ## Copy the browser client to bundle/public, where it is the bundle's asset
+	rm -rf bundle/public
+	cp -R js/src bundle/public
 
 demo: build ## Run the demo, a small CRM; Ctrl-C stops it. APP_ENV=dev: with the profiler
 	@scripts/install-deps demo

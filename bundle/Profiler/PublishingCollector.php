@@ -11,7 +11,7 @@ use Symfony\Component\HttpFoundation\Response;
 use Symfony\Component\HttpKernel\DataCollector\DataCollector;
 use Symfony\Component\HttpKernel\DataCollector\LateDataCollectorInterface;
 
-/** The profiler's panel "Orosync": what a request has published, and why nothing was sent when nothing was. */
+/** The profiler's panel "Orosync": what a request has published, why nothing was sent when nothing was, and what its page shows. */
 final class PublishingCollector extends DataCollector implements LateDataCollectorInterface
 {
     /** The response has left; a page that is loaded next waits so long at most. */
@@ -20,6 +20,7 @@ final class PublishingCollector extends DataCollector implements LateDataCollect
     public function __construct(
         private readonly RecordingPublisher $publisher,
         private readonly Guard $guard,
+        private readonly ?PageFacts $page,
     ) {
         $this->reset();
     }
@@ -41,12 +42,13 @@ final class PublishingCollector extends DataCollector implements LateDataCollect
             'notRecorded' => $this->publisher->notRecorded(),
             'failures' => array_map(get_object_vars(...), $this->guard->failures()),
             'failureCount' => $this->guard->count(),
+            'page' => $this->page?->all(),
         ];
     }
 
     public function reset(): void
     {
-        $this->data = ['status' => null, 'refusals' => [], 'records' => [], 'notRecorded' => 0, 'failures' => [], 'failureCount' => 0];
+        $this->data = ['status' => null, 'refusals' => [], 'records' => [], 'notRecorded' => 0, 'failures' => [], 'failureCount' => 0, 'page' => null];
     }
 
     public function getName(): string
@@ -101,6 +103,12 @@ final class PublishingCollector extends DataCollector implements LateDataCollect
     public function getFailureCount(): int
     {
         return $this->data['failureCount'];
+    }
+
+    /** @return array{tags: list<string>, client: array<string, int|string|null>|null, topics: list<array{topic: string, subscribe: string, by: string}>}|null null: without Twig */
+    public function getPage(): ?array
+    {
+        return $this->data['page'];
     }
 
     /** What is wrong with the link, so that nothing that is published arrives now; null: nothing is known of that. */

@@ -4,7 +4,6 @@ declare(strict_types=1);
 
 namespace Orosync\Twig;
 
-use Orosync\ContentTag\TagGeneratorInterface;
 use Orosync\Endpoint\FrontendAddress;
 use Orosync\Endpoint\FrontendEndpoint;
 use Orosync\Endpoint\InvalidEndpointException;
@@ -28,21 +27,23 @@ final class OrosyncRuntime
 {
     private const LOST = 'A page is rendered without live notifications';
 
+    private const LOST_CONTENT = 'A page is not told of changes to a part of what it shows';
+
     /** Where `assets:install` puts the browser client, below the application's base path. */
     private const ASSETS = '/bundles/orosynclive';
 
     private const TRANSLATION_DOMAIN = 'orosync';
 
     /**
-     * @param \Closure(): FrontendEndpoint      $frontend
-     * @param \Closure(): PublisherInterface    $publisher
-     * @param \Closure(): TagGeneratorInterface $tags
-     * @param \Closure(): UserClaimsInterface   $user
+     * @param \Closure(): FrontendEndpoint    $frontend
+     * @param \Closure(): PublisherInterface  $publisher
+     * @param \Closure(): UserClaimsInterface $user
      */
     public function __construct(
         private readonly \Closure $frontend,
         private readonly \Closure $publisher,
-        private readonly \Closure $tags,
+        private readonly ShownContent $content,
+        private readonly LivePage $page,
         private readonly \Closure $user,
         private readonly UrlGeneratorInterface $urls,
         private readonly RequestStack $requests,
@@ -59,13 +60,13 @@ final class OrosyncRuntime
      */
     public function checkWs(): bool
     {
-        return null !== $this->guarded($this->reachable(...));
+        return null !== $this->guarded(self::LOST, $this->reachable(...));
     }
 
     /** @return array{host: string, port: int, path: string, secure: bool}|null null: switched off */
     public function wsConfig(): ?array
     {
-        $address = $this->guarded($this->address(...));
+        $address = $this->guarded(self::LOST, $this->address(...));
 
         return null === $address ? null : [
             'host' => $address->host,
@@ -83,7 +84,7 @@ final class OrosyncRuntime
      */
     public function clientConfig(): ?array
     {
-        return $this->guarded(function (): ?array {
+        return $this->guarded(self::LOST, function (): ?array {
             $address = $this->reachable();
 
             return null === $address ? null : $this->clientOf($address, ($this->user)()->claims());
@@ -94,27 +95,48 @@ final class OrosyncRuntime
      * All that a page needs to be live: an element that says who looks at it and what it shows, and the element's module.
      * Nothing where there is nothing to connect to ({@see checkWs()} is false).
      *
-     * @param list<string> $tags {@see contentTags()} of what the page shows
+     * It shows what its templates have named by {@see contentTags()}, wherever and whenever they do.
+     *
+     * @param list<string> $tags     further tags of what the page shows
+     * @param bool         $warnings false: the browser's console says nothing of lost connections and refused topics
      */
-    public function page(array $tags = []): string
+    public function page(array $tags = [], bool $warnings = true): string
     {
-        return $this->guarded(function () use ($tags): string {
+        return $this->guarded(self::LOST, function () use ($tags, $warnings): string {
+            $this->show($tags);
             $address = $this->reachable();
 
-            return null === $address ? '' : $this->element($address, $tags);
+            return null === $address ? '' : $this->live($address, $warnings);
         }) ?? '';
     }
 
     /**
-     * The tags of what a page shows. Unlike when writing, what it refers to belongs to it.
+     * The tags of what a page shows, which is named by that: the page hears of changes to it. Unlike when writing, what it refers
+     * to belongs to it.
+     *
+     * @param mixed $data an entity, a form, the name of an entity class, `{name, params, children}`, or a list of them; null: nothing
      *
      * @return list<string>
      */
     public function contentTags(mixed $data, bool $includeCollectionTag = false, bool $processNestedData = true): array
     {
-        return $this->guarded(
-            fn (): array => ($this->tags)()->generate($data, $includeCollectionTag, $processNestedData),
-        ) ?? [];
+        return $this->guarded(self::LOST_CONTENT, function () use ($data, $includeCollectionTag, $processNestedData): array {
+            $tags = $this->content->tags($data, $includeCollectionTag, $processNestedData);
+            $this->show($tags);
+
+            return $tags;
+        }) ?? [];
+    }
+
+    /** @param list<string> $tags */
+    private function show(array $tags): void
+    {
+        if (!$this->page->show($tags)) {
+            $this->logger->warning(
+                'A page shows more than {bound} content tags, and is not told of changes to the rest. Name classes instead.',
+                ['bound' => LivePage::MAX_TAGS],
+            );
+        }
     }
 
     /** @return FrontendAddress|null null: there is nothing to connect to, or nothing that would be told */
@@ -140,26 +162,16 @@ final class OrosyncRuntime
         ];
     }
 
-    /** @param list<string> $tags */
-    private function element(FrontendAddress $address, array $tags): string
+    private function live(FrontendAddress $address, bool $warnings): string
     {
         $claims = ($this->user)()->claims();
-        $attributes = [
-            // The browser connects anew when one of these changes, for then it is somebody else's page.
-            'client' => $this->clientOf($address, $claims) + ['role' => $claims['role'], 'organizationId' => $claims['org'] ?? null],
-            'tags' => array_values($tags),
-            'texts' => $this->texts(),
-        ];
-        $element = '';
-        foreach ($attributes as $name => $value) {
-            $json = json_encode($value, \JSON_THROW_ON_ERROR | \JSON_INVALID_UTF8_SUBSTITUTE | \JSON_UNESCAPED_SLASHES | \JSON_UNESCAPED_UNICODE);
-            $element .= sprintf(' %s="%s"', $name, htmlspecialchars($json, \ENT_QUOTES));
-        }
+        $client = $this->clientOf($address, $claims) + ['role' => $claims['role'], 'organizationId' => $claims['org'] ?? null];
+        $element = $this->page->render(new PageElement($client, $this->page->tags(), $this->texts(), $warnings));
         $assets = htmlspecialchars($this->requests->getCurrentRequest()?->getBasePath() . self::ASSETS, \ENT_QUOTES);
 
         return <<<HTML
             <link rel="stylesheet" href="$assets/flash.css">
-            <orosync-page$element></orosync-page>
+            $element
             <script type="module" src="$assets/page.js"></script>
             HTML;
     }
@@ -220,8 +232,8 @@ final class OrosyncRuntime
      *
      * @return T|null
      */
-    private function guarded(\Closure $part): mixed
+    private function guarded(string $lost, \Closure $part): mixed
     {
-        return $this->debug ? $part() : $this->guard->run(self::LOST, $part);
+        return $this->debug ? $part() : $this->guard->run($lost, $part);
     }
 }

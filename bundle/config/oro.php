@@ -40,6 +40,10 @@ return static function (ContainerConfigurator $container): void {
     $services->remove(TicketController::class);
     $services->remove('orosync.twig_extension');
     $services->remove('orosync.twig_runtime');
+    $services->remove('orosync.shown_content');
+    $services->remove('orosync.page_facts');
+    $services->remove('orosync.live_page_listener');
+    $services->remove('orosync.live_page');
 
     // Publishing
     $services->set('orosync.oro.websocket_client', OrosyncWebsocketClient::class)

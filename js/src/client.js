@@ -23,10 +23,12 @@ const NORMAL_CLOSE = 1000;
 
 /**
  * @typedef {object} BasicOptions
- * @property {string} url of the server: `ws://…` or `wss://…`; or a path such as `/ws` on the page's own host
+ * @property {string | (() => string)} url of the server: `ws://…` or `wss://…`; or a path such as `/ws` on the page's own host. A
+ *   function is asked before each attempt
  * @property {number} [connectTimeoutMs] time limit for getting a ticket, and again from there to WELCOME (10 000)
  * @property {number} [callTimeoutMs] time limit for the answer to a call (10 000)
- * @property {boolean} [warnings] false: nothing in the console about lost connections and refused topics (true)
+ * @property {boolean | (() => boolean)} [warnings] false: nothing in the console about lost connections and refused topics
+ *   (true). A function is asked each time
  * @property {typeof globalThis.WebSocket} [WebSocket] where the runtime has none of its own
  * @property {() => number} [random] 0 to 1, for the jitter (`Math.random`)
  */
@@ -92,7 +94,6 @@ export class OrosyncClient {
   #callCount = 0;
   /** The topics that the last ticket was asked for; null: it would be the same for others. @type {Set<string> | null} */
   #asked = null;
-  /** @type {Warnings | null} */
   #warnings;
   /** @type {{ [E in keyof ClientEvents]: Callbacks<ClientEvents[E]> }} */
   #events = { state: new Callbacks(), connected: new Callbacks(), disconnected: new Callbacks(), refused: new Callbacks() };
@@ -100,9 +101,10 @@ export class OrosyncClient {
   /** Does not connect yet: see `connect()`. @param {ClientOptions} options */
   constructor(options) {
     this.#callTimeoutMs = options.callTimeoutMs ?? CALL_TIMEOUT_MS;
-    const url = resolveUrl(options.url);
+    const url = addressSource(options.url);
     const source = ticketSource(options);
-    this.#warnings = options.warnings === false ? null : new Warnings(url);
+    const { warnings = true } = options;
+    this.#warnings = new Warnings(url, typeof warnings === 'function' ? warnings : () => warnings);
     this.#socket = new Socket(
       {
         url,
@@ -223,7 +225,7 @@ export class OrosyncClient {
   /** @param {string} sessionId */
   #opened(sessionId) {
     this.#subscriptions.opened();
-    this.#warnings?.connected();
+    this.#warnings.connected();
     this.#events.connected.call({ sessionId });
   }
 
@@ -238,7 +240,7 @@ export class OrosyncClient {
     }
     const isForAnotherTicket = ended.code === NORMAL_CLOSE && ended.willRetry;
     if ((this.state === 'waiting' && !isForAnotherTicket) || this.state === 'refused') {
-      this.#warnings?.disconnected(ended);
+      this.#warnings.disconnected(ended);
     }
     this.#events.disconnected.call(ended);
   }
@@ -267,7 +269,7 @@ export class OrosyncClient {
     } else if (callId === uri && this.#needsAnotherTicket(callId)) {
       this.#socket.renew(`"${callId}" needs a ticket that was asked for it`);
     } else if (callId === uri) {
-      this.#warnings?.refused({ topic: callId, reason });
+      this.#warnings.refused({ topic: callId, reason });
       this.#events.refused.call({ topic: callId, reason });
     }
   }
@@ -303,6 +305,15 @@ function ticketSource(options) {
     throw new TypeError('OrosyncClient: neither ticketUrl nor ticket is given. Without a ticket: ticketUrl: null.');
   }
   return ticketsFrom(options.ticketUrl, options.ticketHeaders ?? {});
+}
+
+/** Checked at once where it is known at once. @param {string | (() => string)} url @returns {() => URL} */
+function addressSource(url) {
+  if (typeof url === 'function') {
+    return () => resolveUrl(url());
+  }
+  const resolved = resolveUrl(url);
+  return () => resolved;
 }
 
 /** @param {string} url */

@@ -6,14 +6,18 @@
  *                             since then. Says nothing of who this document is now
  *   one in a preview          nothing, for the page is about to come
  *
- * Owns the client, which is closed and replaced when the identity changes and closed when there is no element any more, and
- * the messages of these pages. Bound: `MAX_CONTENTS`; the content that was left first is forgotten.
+ * Owns the client, one for as long as the document lives, so that what an application has subscribed to holds whoever signs in:
+ * it connects anew when the identity changes, and is closed while there is no element. Owns the messages of these pages.
+ * Bound: `MAX_CONTENTS`; the content that was left first is forgotten.
  */
 import { OrosyncClient } from './client.js';
 import { ContentTracker } from './content-tracker.js';
 import { showFlash } from './flash.js';
 import { Maintenance } from './maintenance.js';
-import { ticketsFrom } from './ticket.js';
+import { TicketRefusedError, ticketsFrom } from './ticket.js';
+
+/** What an application reads that connects before there is a page to connect for. */
+const NO_PAGE = 'there was no <orosync-page> in this document yet';
 
 /** More than Turbo keeps snapshots of (10). */
 const MAX_CONTENTS = 20;
@@ -40,6 +44,7 @@ const GRACE_MS = 1_000;
  * @typedef {object} PageElement
  * @property {PageSettings} settings
  * @property {string[]} tags
+ * @property {boolean} warnings whether the console says what goes wrong
  * @property {{ outdated: Texts, maintenance: Texts }} texts
  * @property {string | null} contentId which content it shows, once that is known here; copied with the element
  * @property {(state: import('./socket.js').StateName) => void} tellState
@@ -57,7 +62,7 @@ const GRACE_MS = 1_000;
 /**
  * @typedef {object} Connection
  * @property {string} identity
- * @property {OrosyncClient} client
+ * @property {string} url
  * @property {ContentTracker} tracker
  * @property {Maintenance} maintenance
  */
@@ -71,6 +76,7 @@ export class LiveDocument {
   /** @type {Connection | null} */
   #connection = null;
   #ticketUrl = '';
+  #warnings = true;
   /** @type {PageElement['texts'] | null} */
   #texts = null;
   #isSettling = false;
@@ -80,12 +86,15 @@ export class LiveDocument {
   #saysMaintenance = false;
   #dismissMaintenance = () => {};
 
-  /** null: there is no connection. @type {OrosyncClient | null} */
-  get client() {
-    if (this.#isSettling) {
-      this.#settle();
-    }
-    return this.#connection?.client ?? null;
+  /** Of the document. An application may subscribe before there is an element. */
+  client = new OrosyncClient({
+    url: () => this.#url(),
+    ticket: async (signal, topics) => this.#ticket(signal, topics),
+    warnings: () => this.#warnings,
+  });
+
+  constructor() {
+    this.client.on('state', (state) => this.#elements.forEach((element) => element.tellState(state)));
   }
 
   /** @param {PageElement} element */
@@ -104,11 +113,7 @@ export class LiveDocument {
   changed() {
     if (!this.#isSettling) {
       this.#isSettling = true;
-      queueMicrotask(() => {
-        if (this.#isSettling) {
-          this.#settle();
-        }
-      });
+      queueMicrotask(() => this.#settle());
     }
   }
 
@@ -140,23 +145,22 @@ export class LiveDocument {
     const { url, ticketUrl, userName, userId, role, organizationId } = element.settings;
     const identity = JSON.stringify([url, userName, userId, role, organizationId]);
     this.#texts = element.texts;
+    this.#warnings = element.warnings;
     if (this.#connection !== null && !isNew(element)) {
       return;
     }
     this.#ticketUrl = ticketUrl;
     if (this.#connection?.identity !== identity) {
       this.#disconnect();
-      const client = new OrosyncClient({ url, ticket: (signal, topics) => ticketsFrom(this.#ticketUrl, {})(signal, topics) });
-      client.on('state', (state) => this.#elements.forEach((each) => each.tellState(state)));
       this.#connection = {
         identity,
-        client,
-        tracker: new ContentTracker(client, { userName }),
-        maintenance: new Maintenance(client, { userId, onChange: (isOn) => this.#maintenanceChanged(isOn) }),
+        url,
+        tracker: new ContentTracker(this.client, { userName }),
+        maintenance: new Maintenance(this.client, { userId, onChange: (isOn) => this.#maintenanceChanged(isOn) }),
       };
     }
     // A new page is a new try, as where a whole document is loaded: somebody may have signed in meanwhile.
-    this.#connection?.client.connect();
+    this.client.connect();
   }
 
   #disconnect() {
@@ -164,9 +168,24 @@ export class LiveDocument {
     this.#contents.clear();
     this.#connection?.maintenance.close();
     this.#connection?.tracker.close();
-    this.#connection?.client.close();
+    this.client.close();
     this.#connection = null;
     this.#maintenanceChanged(false);
+  }
+
+  #url() {
+    if (this.#connection === null) {
+      throw new TypeError(NO_PAGE);
+    }
+    return this.#connection.url;
+  }
+
+  /** @param {AbortSignal} signal @param {string[]} topics */
+  #ticket(signal, topics) {
+    if (this.#connection === null) {
+      throw new TicketRefusedError(NO_PAGE);
+    }
+    return ticketsFrom(this.#ticketUrl, {})(signal, topics);
   }
 
   /** @param {PageElement} element */
@@ -183,7 +202,7 @@ export class LiveDocument {
       element.contentId = String(this.#contentCount);
       this.#contents.set(element.contentId, this.#contentOf(element));
     }
-    element.tellState(this.client?.state ?? 'closed');
+    element.tellState(this.client.state);
   }
 
   /** @param {PageElement} element @returns {Content} */

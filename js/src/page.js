@@ -4,9 +4,10 @@
  *   client    JSON: `{url, ticketUrl, userName, userId, role, organizationId}`
  *   tags      JSON: the content tags of what the page shows
  *   texts     JSON: what people read, `{outdated: {message, reload, dismiss}, maintenance: {message, dismiss}}`
+ *   warnings  `off`: nothing in the console about lost connections and refused topics
  *
- * All elements of a document share one connection, also where pages come and go without a new document (Turbo). What an
- * application can hear from an element, or from the document that it is in:
+ * All elements of a document share one connection, also where pages come and go without a new document (Turbo). Its client is
+ * exported, for topics of the application's own: `import { client } from '…/page.js'`. What an application can hear from an element, or from the document that it is in:
  *
  *   orosync-state      `{state}`: of the client; also when an element has joined
  *   orosync-outdated   `{tags, userNames}`: what the page shows was changed by somebody else. `preventDefault()`: the
@@ -22,6 +23,11 @@ const CONTENT_ID = 'data-orosync-content';
 export class OrosyncPage extends HTMLElement {
   static observedAttributes = ['client', 'tags', CONTENT_ID];
   static #document = new LiveDocument();
+
+  /** The document's connection, whoever signs in and whatever is visited. */
+  static get client() {
+    return OrosyncPage.#document.client;
+  }
 
   connectedCallback() {
     OrosyncPage.#document.add(this);
@@ -49,9 +55,9 @@ export class OrosyncPage extends HTMLElement {
     }
   }
 
-  /** The document's connection, until somebody else signs in; null: none yet. */
+  /** The document's connection, as this module exports it. */
   get client() {
-    return OrosyncPage.#document.client;
+    return OrosyncPage.client;
   }
 
   /** @type {import('./live-document.js').PageSettings} */
@@ -62,6 +68,10 @@ export class OrosyncPage extends HTMLElement {
   /** @type {string[]} */
   get tags() {
     return JSON.parse(this.getAttribute('tags') ?? '[]');
+  }
+
+  get warnings() {
+    return this.getAttribute('warnings') !== 'off';
   }
 
   /** @type {import('./live-document.js').PageElement['texts']} */
@@ -93,7 +103,10 @@ export class OrosyncPage extends HTMLElement {
   }
 }
 
-// A document that lives on over a deployment may load a second copy from another address.
+// A document may load a second copy from another address: what a build has made of this module, or the next deployment's.
 if (customElements.get(NAME) === undefined) {
   customElements.define(NAME, OrosyncPage);
 }
+
+/** The document's connection: that of the copy which came first. */
+export const { client } = /** @type {typeof OrosyncPage} */ (customElements.get(NAME));

@@ -63,7 +63,7 @@ const NO_CLOSE_FRAME = 1006;
 
 /**
  * @typedef {object} SocketSettings
- * @property {URL} url
+ * @property {() => URL} url asked before each attempt
  * @property {import('./ticket.js').Tickets} ticket
  * @property {number} connectTimeoutMs
  * @property {typeof globalThis.WebSocket} WebSocket
@@ -196,7 +196,7 @@ export class Socket {
     /** @type {WebSocket} */
     let socket;
     try {
-      socket = new this.#settings.WebSocket(withTicket(url, ticket), SUBPROTOCOLS);
+      socket = new this.#settings.WebSocket(withTicket(url(), ticket), SUBPROTOCOLS);
     } catch (error) {
       // Such as a ws:// address on an https:// page: no attempt can cure it.
       this.#failed(NO_SOCKET, messageOf(error), 'never');

@@ -11,15 +11,17 @@ const MAX_TOPICS = 100;
 const NO_CLOSE_FRAME = 1006;
 
 export class Warnings {
-  #address;
+  #url;
+  #isOn;
   /** @type {Set<string>} */
   #causes = new Set();
   /** @type {Set<string>} */
   #topics = new Set();
 
-  /** @param {URL} url of the server, without a ticket */
-  constructor(url) {
-    this.#address = `${url.origin}${url.pathname}`;
+  /** @param {() => URL} url of the server, without a ticket @param {() => boolean} isOn asked each time */
+  constructor(url, isOn) {
+    this.#url = url;
+    this.#isOn = isOn;
   }
 
   connected() {
@@ -29,17 +31,17 @@ export class Warnings {
   /** @param {import('./socket.js').Ended} ended the end of a connection or of an attempt, not of the page's own making */
   disconnected({ code, reason, willRetry }) {
     const cause = `${code} ${reason}`;
-    if (this.#causes.has(cause) || this.#causes.size >= MAX_CAUSES) {
+    if (!this.#isOn() || this.#causes.has(cause) || this.#causes.size >= MAX_CAUSES) {
       return;
     }
     this.#causes.add(cause);
     const next = willRetry ? 'It is tried again.' : 'Only connect() tries again, or another page.';
-    console.warn(`Orosync: not connected to ${this.#address} (${code}): ${reason}. ${next}${adviceOn(code)}`);
+    console.warn(`Orosync: not connected to ${this.#address()} (${code}): ${reason}. ${next}${adviceOn(code)}`);
   }
 
   /** @param {{ topic: string, reason: string }} refused */
   refused({ topic, reason }) {
-    if (this.#topics.has(topic) || this.#topics.size >= MAX_TOPICS) {
+    if (!this.#isOn() || this.#topics.has(topic) || this.#topics.size >= MAX_TOPICS) {
       return;
     }
     this.#topics.add(topic);
@@ -47,6 +49,15 @@ export class Warnings {
       `Orosync: the server refused the topic "${topic}"${reason === '' ? '' : `: ${reason}`}. Who may subscribe and publish to `
       + 'a topic is what its policy says: orosync.topics, or [[topics]] in the configuration of orosync-server.',
     );
+  }
+
+  #address() {
+    try {
+      const { origin, pathname } = this.#url();
+      return `${origin}${pathname}`;
+    } catch {
+      return 'the server'; // what is wrong with its address is the reason that is told
+    }
   }
 }
 

@@ -57,6 +57,27 @@ describe('connecting', () => {
     assert.equal(server.upgradeUrls[0], '/ws?ticket=ticket-1');
   });
 
+  it('asks a function for the address before each attempt', async (t) => {
+    const first = await startServer(t);
+    const second = await startServer(t);
+    let url = first.url;
+    const { client } = await connectedClient(first, t, { url: () => url });
+    url = second.url;
+    client.close();
+    client.connect();
+    await second.sessions.take();
+  });
+
+  it('does not try again where the function gives no address', async (t) => {
+    const server = await startServer(t);
+    const client = clientOf(server, t, { url: () => 'localhost:8080/ws' });
+    const disconnected = inboxOf(client, 'disconnected');
+    client.connect();
+    const { reason, willRetry } = await disconnected.take();
+    assert.match(reason, /^OrosyncClient: url = "localhost:8080\/ws" has the scheme "localhost:"/);
+    assert.equal(willRetry, false);
+  });
+
   for (const [url, expected] of [
     ['/ws', /"\/ws" is no address/],
     ['ftp://example.com/', /has the scheme "ftp:"/],

@@ -88,4 +88,20 @@ describe('the console', () => {
     await disconnected.take();
     assert.deepEqual(written, []);
   });
+
+  it('asks a function whether it may, each time', async (t) => {
+    const written = warningsOf(t);
+    const server = await startServer(t);
+    server.refuseUpgrade = 403;
+    let mayWarn = false;
+    const client = clientOf(server, t, { warnings: () => mayWarn, random: () => 0 });
+    const disconnected = inboxOf(client, 'disconnected');
+    client.connect();
+    await disconnected.take();
+    assert.deepEqual(written, []);
+    mayWarn = true;
+    client.connect();
+    await disconnected.take();
+    assert.equal(written.length, 1);
+  });
 });

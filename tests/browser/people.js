@@ -122,8 +122,8 @@ export class Person {
   /** What the server knows of this page's session: the id of the session, and the name of the user. */
   async session() {
     return this.page.evaluate(async () => {
-      const page = /** @type {import('/bundles/orosynclive/page.js').OrosyncPage} */ (document.querySelector('orosync-page'));
-      return /** @type {{ session: string, user: string | null }} */ (await page.client?.call('orosync/session'));
+      const { client } = await import('/bundles/orosynclive/page.js');
+      return /** @type {{ session: string, user: string | null }} */ (await client.call('orosync/session'));
     });
   }
 

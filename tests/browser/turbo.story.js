@@ -58,6 +58,16 @@ export const tellOfTurbo = (stage) => describe('a document in which Turbo change
     await anna.listens();
   }
 
+  async function signInAsCarla() {
+    // What is entered into the preview of a page is lost with it.
+    await follow('Sign in');
+    await anna.page.getByLabel('Name').fill('carla');
+    await anna.page.getByLabel('Password').fill('demo');
+    await anna.page.getByRole('button', { name: 'Sign in' }).click();
+    await anna.page.getByRole('link', { name: 'Sign out' }).waitFor();
+    await anna.listens();
+  }
+
   it('has one connection, whatever is visited in it', async () => {
     for (let visits = 0; visits < 5; visits += 1) {
       await follow('Companies');
@@ -169,16 +179,23 @@ export const tellOfTurbo = (stage) => describe('a document in which Turbo change
     await follow('Sign out');
     assert.equal((await anna.session()).user, null);
 
-    // What is entered into the preview of a page is lost with it.
-    await follow('Sign in');
-    await anna.page.getByLabel('Name').fill('carla');
-    await anna.page.getByLabel('Password').fill('demo');
-    await anna.page.getByRole('button', { name: 'Sign in' }).click();
-    await anna.page.getByRole('link', { name: 'Sign out' }).waitFor();
-    await anna.listens();
+    await signInAsCarla();
     assert.equal((await anna.session()).user, 'carla');
     const { sockets, open } = await tab();
     assert.deepEqual({ sockets, open }, { sockets: 3, open: 1 });
+  });
+
+  it('keeps what its scripts have subscribed to, whoever signs in', async () => {
+    await anna.page.evaluate(async () => {
+      const { client } = await import('/bundles/orosynclive/page.js');
+      client.subscribe('demo/board', () => /** @type {TabWindow} */ (window).tab?.told.push(['demo/board']));
+    });
+    await follow('Sign out');
+    await signInAsCarla();
+
+    await ben.saveRecord('/deals/1', { 'Value in €': '4200' });
+
+    await anna.page.waitForFunction(() => /** @type {TabWindow} */ (window).tab?.told.some(([tag]) => tag === 'demo/board'));
   });
 
   it('says of maintenance in each page until it is over, or until somebody has read it', async () => {

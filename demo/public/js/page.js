@@ -3,9 +3,9 @@
  * shows and where.
  */
 import { showFlash } from '/bundles/orosynclive/index.js';
-import '/bundles/orosynclive/page.js';
+import { client } from '/bundles/orosynclive/page.js';
 
-/** @typedef {import('/bundles/orosynclive/page.js').OrosyncPage} OrosyncPage */
+export { client };
 
 /** What people read for each state of the client. */
 const STATES = {
@@ -33,10 +33,6 @@ document.addEventListener('orosync-outdated', (event) => {
   showFlash({ kind: 'outdated', texts: { message: `${authors(userNames)} changed what you see here.` } });
   markRows(tags);
 });
-
-export const client = /** @type {import('/bundles/orosynclive/index.js').OrosyncClient} */ (
-  /** @type {OrosyncPage} */ (document.querySelector('orosync-page')).client
-);
 
 // This page was rendered while maintenance was on: the notice in it goes when that is over.
 client.subscribe('oro/maintenance', (payload) => {

@@ -42,6 +42,9 @@ final class EntriesTest extends ApplicationTestCase
         'orosync.maintenance_listener kernel.event_listener maintenance.off' => 'switchMaintenance',
         'orosync.twig_extension twig.extension' => 'renderAPage',
         'orosync.twig_runtime twig.runtime' => 'renderAPage',
+        'orosync.live_page_listener kernel.event_listener kernel.response' => 'profileARequest',
+        'orosync.live_page_listener kernel.event_listener kernel.exception' => 'profileARequest',
+        'orosync.live_page kernel.reset' => 'reset',
         TicketController::class . ' controller.service_arguments' => 'askForATicket',
         'orosync.publishing_collector data_collector' => 'profileARequest',
         'orosync.server_command console.command' => 'startTheServer',
@@ -320,6 +323,7 @@ final class EntriesTest extends ApplicationTestCase
     {
         $this->service('orosync.guard');
         $this->service('orosync.content_tag_listener');
+        $this->service('orosync.live_page');
         $this->service('orosync.recording_publisher');
         $this->service('orosync.publisher_factory')->publisher();
         $this->service('services_resetter')->reset();

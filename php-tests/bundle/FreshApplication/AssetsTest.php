@@ -7,7 +7,7 @@ namespace Orosync\Tests\FreshApplication;
 use PHPUnit\Framework\Attributes\DataProvider;
 use PHPUnit\Framework\TestCase;
 
-/** The browser client as an asset: bundle/public is a link to js/src, so that there is one source and no build. */
+/** The browser client as an asset. That bundle/public is what js/src is: {@see \Orosync\Tests\PackageTest}. */
 final class AssetsTest extends TestCase
 {
     private const SOURCE = __DIR__ . '/../../../js/src';

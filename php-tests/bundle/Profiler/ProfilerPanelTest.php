@@ -60,6 +60,28 @@ final class ProfilerPanelTest extends TestCase
         self::assertStringContainsString('sf-toolbar-status-yellow', $this->toolbarOf($browser)->attr('class'));
     }
 
+    public function testThePanelSaysWhatThePageShowsToWhomAndWhatItMayListenTo(): void
+    {
+        $browser = $this->browser("orosync: {test: true, topics: {'acme/orders/{uid:int}': owner, 'acme/news': anyone}}");
+        $panel = $this->panelOf($browser, '/page');
+
+        self::assertStringContainsString('Content tags (2)', $panel);
+        self::assertStringContainsString('menu_1', $panel);
+        self::assertStringContainsString('<given>', $panel);
+        self::assertStringContainsString('roleanonymous', $panel);
+        self::assertStringContainsString('oro/data/update built in the page, for its content tags', $panel);
+        self::assertStringContainsString('acme/orders/{uid:int} owner a script of the page may', $panel);
+        self::assertStringContainsString('acme/news anyone a script of the page may', $panel);
+    }
+
+    public function testAPageThatIsNotLiveSaysSo(): void
+    {
+        $browser = $this->browser('orosync: {test: true}');
+
+        self::assertStringContainsString('No template has called orosync_page().', $this->panelOf($browser, '/'));
+        self::assertStringContainsString('so nobody is told of changes to what this page shows', $this->panelOf($browser, '/unheard'));
+    }
+
     public function testAPayloadIsMarkupOfNobody(): void
     {
         $browser = $this->browser('orosync: {test: true}');
@@ -218,11 +240,14 @@ final class ProfilerPanelTest extends TestCase
             ->write('config/routes/app.yaml', <<<'YAML'
                 publish: {path: /publish, controller: App\Controller\PublishingController::publish}
                 terminate: {path: /terminate, controller: App\Controller\PublishingController::terminate}
+                page: {path: /page, controller: App\Controller\PublishingController::page}
+                unheard: {path: /unheard, controller: App\Controller\PublishingController::unheard}
                 YAML)
             ->write('config/packages/seen.yaml', <<<'YAML'
                 services:
                     seen: {alias: App\Controller\PublishingController, public: true}
                 YAML)
+            ->write('config/routes/orosync.yaml', "orosync: {resource: '@OrosyncLiveBundle/config/routes.php'}")
             ->write('src/Controller/PublishingController.php', <<<'PHP'
                 <?php
 
@@ -231,13 +256,30 @@ final class ProfilerPanelTest extends TestCase
                 use Orosync\Publishing\PublisherInterface;
                 use Symfony\Component\EventDispatcher\EventDispatcherInterface;
                 use Symfony\Component\HttpFoundation\Response;
+                use Twig\Environment;
 
                 final class PublishingController
                 {
                     public function __construct(
                         public readonly PublisherInterface $publisher,
                         private readonly EventDispatcherInterface $events,
+                        private readonly Environment $twig,
                     ) {
+                    }
+
+                    public function page(): Response
+                    {
+                        return self::answer($this->twig, '{{ orosync_page(["<given>"]) }}{% do oro_sync_get_content_tags({name: "menu", params: [1]}) %}');
+                    }
+
+                    public function unheard(): Response
+                    {
+                        return self::answer($this->twig, 'menu{% do oro_sync_get_content_tags({name: "menu"}) %}');
+                    }
+
+                    private static function answer(Environment $twig, string $template): Response
+                    {
+                        return new Response($twig->createTemplate($template)->render());
                     }
 
                     public function publish(): Response

@@ -4,13 +4,20 @@ declare(strict_types=1);
 
 namespace Orosync\Tests\Twig;
 
+use Doctrine\Common\Collections\ArrayCollection;
+use Doctrine\ORM\EntityManagerInterface;
+use Doctrine\ORM\Tools\Pagination\Paginator;
 use Orosync\Publishing\PublisherInterface;
 use Orosync\Tests\Application\Entity\Company;
 use Orosync\Tests\Application\Entity\Contact;
 use Orosync\Tests\Application\User;
 use Orosync\Tests\ApplicationTestCase;
+use Orosync\Twig\LivePage;
+use PHPUnit\Framework\Attributes\DataProvider;
 use PHPUnit\Framework\Attributes\Group;
 use PHPUnit\Framework\Attributes\RequiresPhpExtension;
+use Symfony\Component\Form\Extension\Core\Type\FormType;
+use Symfony\Component\Form\Forms;
 use Symfony\Component\HttpFoundation\Request;
 
 final class TwigFunctionsTest extends ApplicationTestCase
@@ -106,6 +113,121 @@ final class TwigFunctionsTest extends ApplicationTestCase
             $this->render('{{ oro_sync_get_content_tags(data, true, false)|join(",") }}', ['data' => $contact]),
         );
         self::assertSame('', $this->render('{{ oro_sync_get_content_tags(null)|join(",") }}'));
+    }
+
+    /** @return iterable<string, array{\Closure(list<Contact>, EntityManagerInterface): mixed}> */
+    public static function lists(): iterable
+    {
+        yield 'a list' => [static fn (array $contacts): array => $contacts];
+        yield 'a map' => [static fn (array $contacts): array => ['first' => $contacts[0], 'second' => $contacts[1]]];
+        yield 'one with gaps' => [static fn (array $contacts): array => [$contacts[0], null, $contacts[1]]];
+        yield 'a collection' => [static fn (array $contacts): ArrayCollection => new ArrayCollection($contacts)];
+        yield 'a paginator' => [static fn (array $contacts, EntityManagerInterface $manager): Paginator => new Paginator(
+            $manager->createQuery('SELECT contact FROM ' . Contact::class . ' contact ORDER BY contact.id'),
+        )];
+    }
+
+    /** @dataProvider lists */
+    #[DataProvider('lists')]
+    public function testAListHasTheTagsOfAllThatIsInIt(\Closure $list): void
+    {
+        $this->boot();
+        $manager = $this->manager();
+        $contacts = [new Contact('ann'), new Contact('ben')];
+        array_map($manager->persist(...), $contacts);
+        $manager->flush();
+
+        self::assertSame(
+            'Orosync_Tests_Application_Entity_Contact_1,Orosync_Tests_Application_Entity_Contact_2',
+            $this->render('{{ oro_sync_get_content_tags(data)|join(",") }}', ['data' => $list($contacts, $manager)]),
+        );
+        self::assertSame(
+            'Orosync_Tests_Application_Entity_Contact_1,Orosync_Tests_Application_Entity_Contact_type_collection,Orosync_Tests_Application_Entity_Contact_2',
+            $this->render('{{ oro_sync_get_content_tags(data, true)|join(",") }}', ['data' => $list($contacts, $manager)]),
+        );
+    }
+
+    public function testAListOfNothingHasNoTags(): void
+    {
+        $this->boot();
+
+        self::assertSame('', $this->render('{{ oro_sync_get_content_tags([])|join(",") }}'));
+        self::assertSame('', $this->render('{{ oro_sync_get_content_tags([null])|join(",") }}'));
+    }
+
+    public function testAClassHasTheTagOfAllItsRecords(): void
+    {
+        $this->boot();
+
+        self::assertSame(
+            'Orosync_Tests_Application_Entity_Contact_type_collection',
+            $this->render('{{ oro_sync_get_content_tags(data)|join(",") }}', ['data' => Contact::class]),
+        );
+    }
+
+    public function testAFormHasTheTagsOfWhatItEdits(): void
+    {
+        $this->boot();
+        $manager = $this->manager();
+        $manager->persist($contact = new Contact('ann'));
+        $manager->flush();
+        $forms = Forms::createFormFactory();
+
+        foreach ([$contact, null] as $data) {
+            $form = $forms->createBuilder(FormType::class, $data, ['data_class' => Contact::class])->add('name')->getForm();
+            $tag = null === $data ? '' : 'Orosync_Tests_Application_Entity_Contact_1';
+            foreach ([$form, $form->createView()] as $given) {
+                self::assertSame($tag, $this->render('{{ oro_sync_get_content_tags(data)|join(",") }}', ['data' => $given]));
+            }
+        }
+    }
+
+    /** @return iterable<string, array{mixed, string}> */
+    public static function mistakes(): iterable
+    {
+        yield 'a class without its backslashes' => ['AppEntityOrder', 'there is no class "AppEntityOrder". Write its full name, in a template with \\\\ for each backslash: \'App\\\\Entity\\\\Order\'.'];
+        yield 'a misspelt class' => ['App\Entity\Oder', 'there is no class "App\Entity\Oder". Write its full name.'];
+        yield 'a class that is none of Doctrine' => [User::class, sprintf('the class "%s" has no content tags. Give an entity', User::class)];
+        yield 'an object of such a class' => [new User('ann', 7, null), User::class . ' has no content tags.'];
+        yield 'an id' => [7, 'int has no content tags.'];
+        yield 'a list of ids' => [[7, 8], 'int has no content tags.'];
+        yield 'a list of lists' => [[[new Company('acme')]], 'array has no content tags.'];
+        yield 'what can be read once' => [(static fn (): \Generator => yield from [])(), 'Generator has no content tags.'];
+        yield 'a list without end' => [new \InfiniteIterator(new \ArrayIterator([new Company('acme')])), 'a list of more than 1000. Name the class of its elements'];
+    }
+
+    /** @dataProvider mistakes */
+    #[DataProvider('mistakes')]
+    public function testAMistakeIsSaidToTheDeveloper(mixed $data, string $message): void
+    {
+        $this->boot();
+
+        $this->expectExceptionMessage($message);
+        $this->render('{{ oro_sync_get_content_tags(data)|join(",") }}', ['data' => $data]);
+    }
+
+    /** @dataProvider mistakes */
+    #[DataProvider('mistakes')]
+    public function testInProductionItIsALineInTheLog(mixed $data, string $message): void
+    {
+        $this->boot([], [], ['security', 'twig', 'doctrine', 'no debug']);
+
+        self::assertSame('.', $this->render('{{ oro_sync_get_content_tags(data)|join(",") }}.', ['data' => $data]));
+        $lines = $this->logger()->lines('error: A page is not told of changes to a part of what it shows: oro_sync_get_content_tags(): ');
+        self::assertCount(1, $lines);
+        self::assertStringContainsString($message, $lines[0]);
+    }
+
+    public function testAPageOfMoreTagsThanTheBoundSaysSo(): void
+    {
+        $this->boot();
+        $tags = array_map(static fn (int $number): string => "tag_$number", range(1, LivePage::MAX_TAGS + 1));
+        $this->visit('http://shop.example.com/page');
+
+        $page = $this->render('{{ orosync_page(tags) }}', ['tags' => $tags]);
+
+        self::assertStringContainsString('tag_' . LivePage::MAX_TAGS . '&quot;]', $page);
+        self::assertCount(1, $this->logger()->lines('warning: A page shows more than 5000 content tags'));
     }
 
     public function testAnApplicationsOwnGeneratorJoins(): void

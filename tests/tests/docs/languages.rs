@@ -115,25 +115,33 @@ fn check_scripts(html: &str, place: &Place) -> Result<(), String> {
     Ok(())
 }
 
+/// What a module that defines an element needs of a browser.
+const ELEMENTS: &str = "data:text/javascript,globalThis.HTMLElement = class {}; globalThis.customElements = new Map(); \
+    globalThis.customElements.define = globalThis.customElements.set;";
+
+/// The modules of the browser client, by the names that pages and builds have for them.
+const MODULES: [(&str, &[&str]); 2] = [
+    ("index.js", &["'/orosync/index.js'", "'/bundles/orosynclive/index.js'", "'@orosync/client'"]),
+    ("page.js", &["'/orosync/page.js'", "'/bundles/orosynclive/page.js'", "'@orosync/client/page'"]),
+];
+
 /// The syntax, and that the browser client has what is imported from it.
 fn check_javascript(text: &str, place: &Place) -> Result<(), String> {
     let file = place.write("script.mjs", text);
     run(Command::new("node").arg("--check").arg(file), "")?;
-    let client = repository().join("js/src/index.js").canonicalize().map_err(|error| error.to_string())?;
+    let client = repository().join("js/src").canonicalize().map_err(|error| error.to_string())?;
+    let names = MODULES.iter().flat_map(|(module, names)| names.iter().map(move |name| (module, name)));
     let imports: String = text
         .split_inclusive(';')
         .filter(|statement| statement.trim_start().starts_with("import "))
         .map(|statement| {
-            // By the address where a page finds it, and by the name that a build gives it.
-            ["'/orosync/index.js'", "'/bundles/orosynclive/index.js'", "'@orosync/client'"]
-                .iter()
-                .fold(statement.to_owned(), |statement, name| {
-                    statement.replace(name, &format!("'{}'", client.display()))
-                })
+            names.clone().fold(statement.to_owned(), |statement, (module, name)| {
+                statement.replace(name, &format!("'{}'", client.join(module).display()))
+            })
         })
         .collect();
     let file = place.write("imports.mjs", &imports);
-    run(Command::new("node").arg(file), "").map(drop)
+    run(Command::new("node").args(["--import", ELEMENTS]).arg(file), "").map(drop)
 }
 
 /// Runs a checker written in PHP, with the repository as its argument and the text on standard input.

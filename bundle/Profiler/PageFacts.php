@@ -1,0 +1,53 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Orosync\Profiler;
+
+use Orosync\Topic\DeclaredTopics;
+use Orosync\Twig\LivePage;
+
+/** What the page of a request is about, for the profiler: who looks at it, its content tags, and what it may listen to. */
+final class PageFacts
+{
+    /** What `<orosync-page>` listens to by itself: js/src/content-tracker.js, js/src/maintenance.js. */
+    private const BY_ITSELF = ['oro/data/update' => 'the page, for its content tags', 'oro/maintenance' => 'the page'];
+
+    public function __construct(
+        private readonly LivePage $page,
+        private readonly DeclaredTopics $topics,
+    ) {
+    }
+
+    /**
+     * @return array{tags: list<string>, client: array<string, int|string|null>|null, topics: list<array{topic: string, subscribe: string, by: string}>}
+     *         `client`: null, nothing connects
+     */
+    public function all(): array
+    {
+        $client = $this->page->element()?->client;
+        $tags = $this->page->tags();
+
+        return ['tags' => $tags, 'client' => $client, 'topics' => null === $client ? [] : $this->topics($tags, $client['userId'])];
+    }
+
+    /**
+     * @param list<string> $tags
+     *
+     * @return list<array{topic: string, subscribe: string, by: string}>
+     */
+    private function topics(array $tags, int|string|null $userId): array
+    {
+        $topics = [];
+        foreach ([] === $tags ? ['oro/maintenance'] : array_keys(self::BY_ITSELF) as $topic) {
+            $topics[] = ['topic' => $topic, 'subscribe' => '', 'by' => self::BY_ITSELF[$topic]];
+        }
+        foreach ($this->topics->rules() as $rule) {
+            // The topic of whoever looks at it, to copy.
+            $topic = null === $userId ? $rule->pattern : preg_replace('~\{(?:uid|user_id)(?::\w+)?\}~', (string) $userId, $rule->pattern);
+            $topics[] = ['topic' => $topic, 'subscribe' => $rule->subscribe, 'by' => 'a script of the page may'];
+        }
+
+        return $topics;
+    }
+}

@@ -1,0 +1,42 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Orosync\Twig;
+
+/** `<orosync-page>`: who looks at a page, what it shows, and what people read. */
+final class PageElement
+{
+    /**
+     * @param array{url: string, ticketUrl: string, userName: string|null, userId: int|string|null, role: string, organizationId: int|string|null} $client
+     * @param list<string>                                                                                                         $tags
+     * @param array<string, array<string, string>>                                                                                 $texts
+     * @param bool                                                                                                                 $warnings whether the browser's console says what goes wrong
+     */
+    public function __construct(
+        // The browser connects anew when one of these changes, for then it is somebody else's page.
+        public readonly array $client,
+        public readonly array $tags,
+        private readonly array $texts,
+        private readonly bool $warnings,
+    ) {
+    }
+
+    /** @param list<string> $tags */
+    public function with(array $tags): self
+    {
+        return new self($this->client, $tags, $this->texts, $this->warnings);
+    }
+
+    public function html(): string
+    {
+        $attributes = ['client' => $this->client, 'tags' => $this->tags, 'texts' => $this->texts];
+        $html = '';
+        foreach ($attributes as $name => $value) {
+            $json = json_encode($value, \JSON_THROW_ON_ERROR | \JSON_INVALID_UTF8_SUBSTITUTE | \JSON_UNESCAPED_SLASHES | \JSON_UNESCAPED_UNICODE);
+            $html .= sprintf(' %s="%s"', $name, htmlspecialchars($json, \ENT_QUOTES));
+        }
+
+        return sprintf('<orosync-page%s%s></orosync-page>', $html, $this->warnings ? '' : ' warnings="off"');
+    }
+}

@@ -1,0 +1,104 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Orosync\Twig;
+
+use Orosync\ContentTag\TagGeneratorInterface;
+use Symfony\Component\Form\FormInterface;
+use Symfony\Component\Form\FormView;
+
+/**
+ * The tags of what a template shows: of all that a generator knows, and of lists of it.
+ *
+ * What nobody knows is a mistake of the template, and says so. Bound: MAX_ELEMENTS of a list; a page with more has the tag of
+ * their class.
+ */
+final class ShownContent
+{
+    public const MAX_ELEMENTS = 1000;
+
+    /** @param \Closure(): TagGeneratorInterface $tags */
+    public function __construct(private readonly \Closure $tags)
+    {
+    }
+
+    /**
+     * @return list<string>
+     *
+     * @throws \InvalidArgumentException nobody knows what it is
+     */
+    public function tags(mixed $data, bool $includeCollectionTag, bool $processNestedData): array
+    {
+        $data = self::withoutForm($data);
+        if (null === $data || ($this->tags)()->supports($data)) {
+            return $this->tagsOfOne($data, $includeCollectionTag, $processNestedData);
+        }
+        if (!self::isList($data)) {
+            throw self::unknown($data);
+        }
+        $tags = [];
+        $count = 0;
+        foreach ($data as $one) {
+            if (++$count > self::MAX_ELEMENTS) {
+                throw new \InvalidArgumentException(sprintf(
+                    'oro_sync_get_content_tags(): a list of more than %d. Name the class of its elements, or show a page of them.',
+                    self::MAX_ELEMENTS,
+                ));
+            }
+            array_push($tags, ...$this->tagsOfOne($one, $includeCollectionTag, $processNestedData));
+        }
+
+        return array_values(array_unique($tags));
+    }
+
+    /** @return list<string> */
+    private function tagsOfOne(mixed $data, bool $includeCollectionTag, bool $processNestedData): array
+    {
+        if (null === $data) {
+            return [];
+        }
+        $generator = ($this->tags)();
+        if (!$generator->supports($data)) {
+            throw self::unknown($data);
+        }
+        // A class has no other tag.
+        $isClass = \is_string($data) && class_exists($data);
+
+        return $generator->generate($data, $includeCollectionTag || $isClass, $processNestedData);
+    }
+
+    /** What a form is about; forms are lists, of their fields. */
+    private static function withoutForm(mixed $data): mixed
+    {
+        return match (true) {
+            $data instanceof FormInterface => $data->getData(),
+            $data instanceof FormView => $data->vars['data'] ?? null,
+            default => $data,
+        };
+    }
+
+    /** A generator could be read once only, and the page has yet to show what is in it. */
+    private static function isList(mixed $data): bool
+    {
+        return is_iterable($data) && !$data instanceof \Generator;
+    }
+
+    private static function unknown(mixed $data): \InvalidArgumentException
+    {
+        if (\is_string($data) && !class_exists($data)) {
+            return new \InvalidArgumentException(sprintf(
+                'oro_sync_get_content_tags(): there is no class "%s". Write its full name%s.',
+                mb_scrub(mb_strimwidth($data, 0, 200, '…'), 'UTF-8'),
+                str_contains($data, '\\') ? '' : ', in a template with \\\\ for each backslash: \'App\\\\Entity\\\\Order\'',
+            ));
+        }
+
+        return new \InvalidArgumentException(sprintf(
+            'oro_sync_get_content_tags(): %s has no content tags. Give an entity, a list of entities, a form, the name of an entity '
+            . 'class, or {name, params}; for all else write a service that implements %s.',
+            \is_string($data) ? sprintf('the class "%s"', $data) : get_debug_type($data),
+            TagGeneratorInterface::class,
+        ));
+    }
+}

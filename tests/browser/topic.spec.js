@@ -1,0 +1,184 @@
+/** A topic of the application's own, in a new application: the example of docs/symfony.md, and what stands there of the client. */
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+
+import { launchChromium } from './browsers.js';
+import { FreshApplication, exampleOf } from './fresh.js';
+
+const LAYOUT = `<!doctype html>
+<html lang="en"><head><title>Fresh</title></head><body>{% block body %}{% endblock %}{{ orosync_page() }}</body></html>
+`;
+
+/** Its module comes before that of the element, and knows nothing of it. */
+const WAITING = `{% extends 'base.html.twig' %}
+{% block body %}
+    <script type="module">
+        window.wasDefined = customElements.get('orosync-page') !== undefined;
+        await customElements.whenDefined('orosync-page');
+        window.client = document.querySelector('orosync-page').client;
+    </script>
+{% endblock %}
+`;
+
+/** Nothing is in the page yet when its module runs. */
+const LATE = `<!doctype html>
+<html lang="en"><head><title>Fresh</title></head><body><script type="module">
+    import { client } from '/bundles/orosynclive/page.js';
+
+    client.subscribe('acme/orders/7', ({ shipped }) => {
+        document.title = shipped;
+    });
+    document.body.append(document.querySelector('template').content);
+</script><template>{{ orosync_page() }}</template></body></html>
+`;
+
+const QUIET = `<!doctype html>
+<html lang="en"><head><title>Fresh</title></head><body><script type="module">
+    import { client } from '/bundles/orosynclive/page.js';
+
+    client.on('refused', ({ topic }) => {
+        document.title = topic;
+    });
+    client.subscribe('acme/nobody', () => {});
+</script>{{ orosync_page(warnings = app.request.query.has('loud')) }}</body></html>
+`;
+
+const CONTROLLER = `<?php
+
+namespace App\\Controller;
+
+use App\\OrderShipped;
+use Symfony\\Component\\HttpFoundation\\Response;
+use Twig\\Environment;
+
+final class OrdersController
+{
+    public function page(string $name, Environment $twig): Response
+    {
+        return new Response($twig->render("$name.html.twig"));
+    }
+
+    public function ship(int $user, string $number, OrderShipped $shipped): Response
+    {
+        $shipped->tell($user, $number);
+
+        return new Response('shipped');
+    }
+}
+`;
+
+const ROUTES = `
+page: {path: '/page/{name}', controller: App\\Controller\\OrdersController::page}
+ship: {path: '/ship/{user}/{number}', controller: App\\Controller\\OrdersController::ship}
+`;
+
+describe('a topic of an application', () => {
+  /** @type {FreshApplication} */
+  let application;
+  /** @type {import('./browsers.js').Browser<import('playwright-core').Page>} */
+  let browser;
+
+  before(async () => {
+    const document = 'docs/symfony.md';
+    application = await FreshApplication.start({
+      'config/packages/orosync.yaml': await exampleOf(document, "'acme/chat/{room}'"),
+      'config/routes/orders.yaml': ROUTES,
+      'src/OrderShipped.php': `<?php\n\nnamespace App;\n\n${await exampleOf(document, 'class OrderShipped')}`,
+      'src/Controller/OrdersController.php': CONTROLLER,
+      'templates/base.html.twig': LAYOUT,
+      'templates/orders.html.twig': await exampleOf(document, 'templates/orders.html.twig'),
+      'templates/waiting.html.twig': WAITING,
+      'templates/late.html.twig': LATE,
+      'templates/quiet.html.twig': QUIET,
+    });
+    browser = await launchChromium();
+  });
+  after(async () => {
+    await browser?.close();
+    await application?.stop();
+  });
+
+  /** A page of Ann, whose id is 7, once it listens. @param {string} name @param {import('node:test').TestContext} t */
+  async function open(name, t) {
+    const context = await browser.newContext({ baseURL: application.url, extraHTTPHeaders: { 'X-User': 'ann' } });
+    t.after(() => context.close());
+    context.setDefaultTimeout(15_000);
+    const page = await context.newPage();
+    /** @type {string[]} */
+    const said = [];
+    page.on('pageerror', (error) => said.push(error.message));
+    page.on('console', (message) => {
+      // There is no favicon.
+      if (['error', 'warning'].includes(message.type()) && !message.location().url.endsWith('/favicon.ico')) {
+        said.push(message.text());
+      }
+    });
+    await page.goto(`/page/${name}`);
+    return { page, said };
+  }
+
+  /** The server has taken what the page has subscribed to. @param {import('playwright-core').Page} page */
+  const listens = (page) => page.evaluate(async () => {
+    const { client } = await import('/bundles/orosynclive/page.js');
+    await new Promise((resolve) => {
+      client.on('connected', resolve);
+      if (client.state === 'open') {
+        resolve(undefined);
+      }
+    });
+    await client.call('orosync/session');
+  });
+
+  it('is heard in the page, by the example of the documents', async (t) => {
+    const { page, said } = await open('orders', t);
+    await listens(page);
+
+    await page.request.get('/ship/8/B-1');
+    await page.request.get('/ship/7/A-1');
+
+    await page.getByText('Order A-1 was shipped.').waitFor();
+    assert.equal(await page.getByText('B-1').count(), 0);
+    assert.deepEqual(said, []);
+  });
+
+  it('is heard by a script that was there before the element', async (t) => {
+    const { page } = await open('late', t);
+    await listens(page);
+
+    await page.request.get('/ship/7/A-2');
+
+    await page.waitForFunction(() => document.title === 'A-2');
+  });
+
+  it('is subscribed to by the client that the element has, once that is defined', async (t) => {
+    const { page } = await open('waiting', t);
+
+    await page.waitForFunction(() => 'client' in window);
+    assert.equal(await page.evaluate(async () => {
+      const { client } = await import('/bundles/orosynclive/page.js');
+      const global = /** @type {Window & { client?: unknown, wasDefined?: boolean }} */ (window);
+      return global.client === client && global.wasDefined === false;
+    }), true);
+  });
+
+  it('is subscribed to over the one connection, also by another copy of the module', async (t) => {
+    const { page } = await open('orders', t);
+    await listens(page);
+
+    assert.equal(await page.evaluate(async () => {
+      const { client } = await import('/bundles/orosynclive/page.js');
+      const address = '/bundles/orosynclive/page.js?of=a-build';
+      /** @type {{ client: unknown }} */
+      const copy = await import(address);
+      return copy.client === client;
+    }), true);
+  });
+
+  it('that is refused is a warning in the console, where that is not switched off', async (t) => {
+    for (const [name, warnings] of /** @type {const} */ ([['quiet', 0], ['quiet?loud', 1]])) {
+      const { page, said } = await open(name, t);
+      await page.waitForFunction(() => document.title === 'acme/nobody');
+      assert.equal(said.filter((text) => text.startsWith('Orosync: the server refused the topic "acme/nobody"')).length, warnings, name);
+    }
+  });
+});
