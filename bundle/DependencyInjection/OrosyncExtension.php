@@ -8,6 +8,7 @@ use Doctrine\DBAL\Driver\Middleware;
 use Orosync\ContentTag\TagGeneratorInterface;
 use Orosync\Endpoint\BindAddress;
 use Orosync\Endpoint\Dsn;
+use Orosync\Endpoint\FrontendEndpoint;
 use Orosync\Endpoint\InvalidEndpointException;
 use Orosync\Ticket\OriginPattern;
 use Orosync\Ticket\TopicGrantInterface;
@@ -140,7 +141,7 @@ final class OrosyncExtension extends Extension
         foreach ($endpoints as $key => $dsn) {
             $variables = [];
             $container->resolveEnvPlaceholders($dsn, null, $variables);
-            if ([] !== $variables) {
+            if ([] !== $variables || ('orosync.frontend' === $key && FrontendEndpoint::isPath($dsn))) {
                 continue;
             }
             try {

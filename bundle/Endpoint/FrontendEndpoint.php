@@ -25,7 +25,7 @@ final class FrontendEndpoint
     {
         $request = $this->requests->getMainRequest();
         $path = $this->settings['dsn'] ?? null;
-        if (\is_string($path) && 1 === preg_match('~^\s*/(?!/)~', $path)) {
+        if (self::isPath($path)) {
             return self::beside($request, trim($path));
         }
         $dsn = Dsn::fromSettings($this->settings);
@@ -50,6 +50,12 @@ final class FrontendEndpoint
                 default => null !== $request && self::isSecure($request),
             },
         );
+    }
+
+    /** Is that a path alone, and so no {@see Dsn}? */
+    public static function isPath(mixed $dsn): bool
+    {
+        return \is_string($dsn) && 1 === preg_match('~^\s*/(?!/)~', $dsn);
     }
 
     private static function beside(?Request $request, string $path): FrontendAddress
