@@ -92,6 +92,7 @@ test-matrix: build ## Test with the PHP and Symfony of other Debian releases; as
 test-deploy: build ## Follow docs/deploy.md in a bare Debian, from nothing to an event behind NGINX; as root
 	@scripts/install-deps deploy
 	tests/deploy/run $(TARGET)/deploy
+	tests/deploy/image $(TARGET)/deploy
 
 test-oro: build tests/oro/js/node_modules/.package-lock.json ## Test in Oro's own code; as root; ORO=DIR has clones, ORO_APPLICATIONS="DIR ..." applications; PARTS="5.1 js" limits it
 	@test -n '$(ORO)$(ORO_APPLICATIONS)' || { echo 'Say where the clones are: make test-oro ORO=DIR. What is needed there: tests/oro/README.md'; exit 1; }
@@ -126,7 +127,7 @@ lint: js/node_modules/.package-lock.json tests/browser/node_modules/.package-loc
 	cd bench/report && npm run check
 	cargo clippy --package orosync-server --package orosync-link --features orosync-server/echo,orosync-link/echo --all-targets -- --deny warnings
 	cargo fmt --manifest-path fuzz/Cargo.toml --check -- --config-path .
-	python3 -m py_compile tests/oro/*.py tests/deploy/run
+	python3 -m py_compile tests/oro/*.py tests/deploy/run tests/deploy/image
 	tests/oro/run --check
 	scripts/compatibility-page --check
 	shellcheck scripts/install-deps scripts/enable-extension scripts/fuzz scripts/test-valgrind scripts/test-matrix scripts/matrix/* \

@@ -149,7 +149,8 @@ fn what_the_unit_asks_for_is_what_the_server_does() {
 /// What `make install` puts below a directory, for this prefix.
 fn install(destination: &Path, prefix: &str) {
     let php = php::command("");
-    let extension = php.get_args().find_map(|word| word.to_str()?.strip_prefix("extension=")).expect("it is loaded");
+    let extension =
+        php.get_args().find_map(|word| word.to_str()?.strip_prefix("extension=")).expect("it is loaded");
     let output = Command::new("make")
         .args(["--no-print-directory", "install", &format!("PREFIX={prefix}")])
         .arg(format!("DESTDIR={}", destination.display()))
@@ -172,7 +173,8 @@ fn systemd_understands_the_units_that_make_install_brings() {
     // Its program is below the directory of the test alone.
     let program = directory.path().join("usr/bin/orosync-server").display().to_string();
     std::fs::write(&unit, text.replace("/usr/bin/orosync-server", &program)).expect("the unit is written");
-    let paths = ["orosync-server.service", "orosync-server.socket"].map(|name| installed.join(name).display().to_string());
+    let paths = ["orosync-server.service", "orosync-server.socket"]
+        .map(|name| installed.join(name).display().to_string());
     let (done, said) = analyze(&["verify", "--man=no", "--recursive-errors=no", &paths[0], &paths[1]]);
     assert!(done && said.is_empty(), "{said}");
     assert!(directory.path().join("usr/lib/sysusers.d/orosync.conf").exists());
