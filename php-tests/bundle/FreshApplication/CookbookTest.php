@@ -80,6 +80,22 @@ final class CookbookTest extends TestCase
         self::assertTrue($browser->next()[1]['isOn']);
     }
 
+    public function testInDockerPhpReachesTheServerByItsName(): void
+    {
+        $project = (new Project())->withBundle()
+            ->write('config/packages/orosync.yaml', (new Example('docs/recipes.md', 'Docker'))->file('config/packages/orosync.yaml'))
+            ->write('config/packages/seen.yaml', <<<'YAML'
+                services:
+                    seen.backend: {alias: orosync.backend_endpoint, public: true}
+                    seen.secret: {alias: orosync.shared_secret, public: true}
+                YAML);
+        $kernel = $project->boot('prod');
+
+        self::assertSame('ws://orosync:8080/', $kernel->getContainer()->get('seen.backend')->resolve());
+        self::assertSame(['secret_file' => '/run/secrets/orosync'], $kernel->getContainer()->get('seen.secret')->forPublisher());
+        $kernel->shutdown();
+    }
+
     private static function project(string $settings): Project
     {
         return (new Project())->withBundle()
