@@ -96,6 +96,71 @@ final class CookbookTest extends TestCase
         $kernel->shutdown();
     }
 
+    public function testATestOfAnApplicationSaysWhatItHasPublished(): void
+    {
+        $recipe = new Example('docs/symfony.md', 'In the tests of the application');
+        $topics = new Example('docs/symfony.md', 'A topic of your own');
+        $project = (new Project())->withBundle()
+            ->write('config/packages/orosync.yaml', $recipe->file('config/packages/orosync.yaml'))
+            ->write('config/packages/topics.yaml', $topics->file('config/packages/orosync.yaml'))
+            ->write('tests/ShippingTest.php', $recipe->phpClass('ShippingTest'))
+            ->write('tests/bootstrap.php', <<<'PHP'
+                <?php
+
+                require getenv('OROSYNC_TEST_BOOTSTRAP');
+                spl_autoload_register(static function (string $class): void {
+                    if (str_starts_with($class, 'App\\')) {
+                        require dirname(__DIR__) . '/src/' . strtr(substr($class, 4), '\\', '/') . '.php';
+                    }
+                });
+
+                PHP)
+            ->write('src/Kernel.php', <<<'PHP'
+                <?php
+
+                namespace App;
+
+                use Symfony\Bundle\FrameworkBundle\Kernel\MicroKernelTrait;
+
+                final class Kernel extends \Symfony\Component\HttpKernel\Kernel
+                {
+                    use MicroKernelTrait;
+
+                    public function getProjectDir(): string
+                    {
+                        return dirname(__DIR__);
+                    }
+                }
+
+                PHP)
+            ->write('src/Controller/ShipController.php', <<<'PHP'
+                <?php
+
+                namespace App\Controller;
+
+                use Orosync\Publishing\PublisherInterface;
+                use Symfony\Component\HttpFoundation\Response;
+
+                final class ShipController
+                {
+                    public function __invoke(int $order, PublisherInterface $publisher): Response
+                    {
+                        $publisher->publish('acme/orders/7', ['shipped' => $order]);
+
+                        return new Response();
+                    }
+                }
+
+                PHP)
+            ->write('config/routes/ship.yaml', "ship:\n    path: /orders/{order}/ship\n    controller: App\\Controller\\ShipController\n");
+
+        $phpunit = [$_SERVER['argv'][0], '--no-configuration', '--bootstrap', 'tests/bootstrap.php', 'tests/ShippingTest.php'];
+        $passed = $project->php($phpunit, ['KERNEL_CLASS' => 'App\Kernel', 'APP_ENV' => 'test']);
+        $passed->run();
+
+        self::assertStringContainsString('OK (1 test, ', $passed->getOutput(), $passed->getOutput() . $passed->getErrorOutput());
+    }
+
     private static function project(string $settings): Project
     {
         return (new Project())->withBundle()
