@@ -14,7 +14,7 @@ MINUTES ?= 30
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help build client demo test test-rust test-extension test-bundle test-js test-end-to-end test-browser lint install \
-	test-matrix test-oro compatibility-page test-long-targets screenshots soak test-conformance test-fuzz test-memory test-valgrind fuzz \
+	test-matrix test-oro test-deploy compatibility-page test-long-targets screenshots soak test-conformance test-fuzz test-memory test-valgrind fuzz \
 	test-budgets test-performance-page \
 	bench bench-quick bench-programs bench-peers profile budgets performance-page
 
@@ -93,6 +93,11 @@ test-matrix: build ## Test with the PHP and Symfony of other Debian releases; as
 	@scripts/install-deps roots
 	scripts/test-matrix $(ROOTS)
 
+test-deploy: build ## Follow docs/deploy.md in a bare Debian, from nothing to an event behind NGINX; as root
+	@scripts/install-deps deploy
+	tests/deploy/run $(TARGET)/deploy
+	tests/deploy/image $(TARGET)/deploy
+
 test-oro: build tests/oro/js/node_modules/.package-lock.json ## Test in Oro's own code; as root; ORO=DIR has clones, ORO_APPLICATIONS="DIR ..." applications; PARTS="5.1 js" limits it
 	@test -n '$(ORO)$(ORO_APPLICATIONS)' || { echo 'Say where the clones are: make test-oro ORO=DIR. What is needed there: tests/oro/README.md'; exit 1; }
 	@scripts/install-deps oro roots browser
@@ -120,17 +125,17 @@ lint: js/node_modules/.package-lock.json tests/browser/node_modules/.package-loc
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- --deny warnings
 	git ls-files -z '*.php' | xargs -0 -n 1 -P 2 php -l >/dev/null
-	phpcs -n -q --standard=PSR12 --extensions=php --ignore='*/phpt/*,*/node_modules/*' bench/php demo/bin demo/config demo/public demo/src bundle php-tests tests/oro
+	phpcs -n -q --standard=PSR12 --extensions=php --ignore='*/phpt/*,*/node_modules/*' bench/php demo/bin demo/config demo/public demo/src bundle php-tests tests/oro tests/deploy/application
 	cd js && npm run check
 	cd tests/browser && npm run check
 	cd bench/report && npm run check
 	cargo clippy --package orosync-server --package orosync-link --features orosync-server/echo,orosync-link/echo --all-targets -- --deny warnings
 	cargo fmt --manifest-path fuzz/Cargo.toml --check -- --config-path .
-	python3 -m py_compile tests/oro/*.py
+	python3 -m py_compile tests/oro/*.py tests/deploy/run tests/deploy/image
 	tests/oro/run --check
 	scripts/compatibility-page --check
 	shellcheck scripts/install-deps scripts/enable-extension scripts/fuzz scripts/test-valgrind scripts/test-matrix scripts/matrix/* \
-		tests/conformance/run tests/valgrind/bin/valgrind tests/oro/in-root tests/oro/build-in-root bench/run bench/profile bench/peers/peer demo/bin/demo demo/bin/console .ci/run
+		tests/conformance/run tests/valgrind/bin/valgrind tests/oro/in-root tests/oro/build-in-root tests/deploy/boot bench/run bench/profile bench/peers/peer demo/bin/demo demo/bin/console .ci/run
 
 performance-page: bench/report/node_modules/.package-lock.json ## Write docs/performance.md from what `make bench` has measured
 	@scripts/install-deps node
@@ -168,10 +173,13 @@ test-budgets: build ## Test that no path takes more instructions than its budget
 	cargo build --release --package orosync-bench --bin budgets
 	$(RELEASE)/budgets check
 
-install: ## Install the server below PREFIX and the extension for this PHP (DESTDIR is honoured)
+install: ## Install the server and its systemd units below PREFIX, and the extension for this PHP (DESTDIR is honoured)
 	@test -f $(OROSYNC_SERVER_BIN) -a -f $(OROSYNC_EXTENSION) || { echo 'Nothing is built yet. First run: make build'; exit 1; }
 	install -D -m 755 $(OROSYNC_SERVER_BIN) '$(DESTDIR)$(PREFIX)/bin/orosync-server'
 	install -D -m 644 $(OROSYNC_EXTENSION) "$(DESTDIR)$$(php-config --extension-dir)/orosync.so"
+	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/lib/systemd/system' packaging/systemd/orosync-server.service packaging/systemd/orosync-server.socket
+	sed -i 's|/usr/local/bin/|$(PREFIX)/bin/|' '$(DESTDIR)$(PREFIX)/lib/systemd/system/orosync-server.service'
+	install -D -m 644 packaging/systemd/orosync.sysusers '$(DESTDIR)$(PREFIX)/lib/sysusers.d/orosync.conf'
 	@scripts/enable-extension '$(DESTDIR)'
 
 screenshots: build tests/browser/node_modules/.package-lock.json ## Make the pictures of docs/images anew

@@ -12,10 +12,10 @@ from urllib.parse import quote
 class WebSocket:
     """A session, from its handshake on."""
 
-    def __init__(self, port, ticket):
-        self.socket = socket.create_connection(("127.0.0.1", port), 5)
+    def __init__(self, port, ticket, path="/", secure=lambda connection: connection):
+        self.socket = secure(socket.create_connection(("127.0.0.1", port), 5))
         key = base64.b64encode(os.urandom(16)).decode()
-        self.socket.sendall((f"GET /?ticket={quote(ticket, safe='')} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\n"
+        self.socket.sendall((f"GET {path}?ticket={quote(ticket, safe='')} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\n"
                              f"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n"
                              "Sec-WebSocket-Protocol: wamp\r\nOrigin: http://127.0.0.1\r\n\r\n").encode())
         self.buffer = b""

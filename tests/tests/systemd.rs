@@ -133,12 +133,51 @@ fn what_the_unit_asks_for_is_what_the_server_does() {
     assert!(value("ExecReload").contains("HUP"));
     let command = value("ExecStart");
     let arguments: Vec<&str> = command.split(' ').skip(1).collect();
-    assert_eq!(arguments, ["serve", "--config", "/etc/orosync/orosync.toml"]);
+    assert_eq!(
+        arguments,
+        ["serve", "--config", "/etc/orosync/orosync.toml", "--config", "/etc/orosync/topics.toml"]
+    );
     let users = std::fs::read_to_string(units().join("orosync.sysusers")).expect("the user");
     assert!(users.contains("u orosync "));
-    // The server's own default, so that the two meet where nothing is configured.
+    // Behind a reverse proxy: nobody else's machine, and the address that the document's configuration names.
     let socket = std::fs::read_to_string(units().join("orosync-server.socket")).expect("the socket");
-    assert!(socket.contains("\nListenStream=0.0.0.0:8080\n"));
+    assert!(socket.contains("\nListenStream=127.0.0.1:8080\n"));
+    let document = std::fs::read_to_string(units().join("../../docs/deploy.md")).expect("the document");
+    assert!(document.contains("# /etc/orosync/orosync.toml\nbind = [\"127.0.0.1:8080\"]\n"));
+}
+
+/// What `make install` puts below a directory, for this prefix.
+fn install(destination: &Path, prefix: &str) {
+    let php = php::command("");
+    let extension =
+        php.get_args().find_map(|word| word.to_str()?.strip_prefix("extension=")).expect("it is loaded");
+    let output = Command::new("make")
+        .args(["--no-print-directory", "install", &format!("PREFIX={prefix}")])
+        .arg(format!("DESTDIR={}", destination.display()))
+        .arg(format!("OROSYNC_SERVER_BIN={}", server::command().get_program().display()))
+        .arg(format!("OROSYNC_EXTENSION={extension}"))
+        .current_dir(units().join("../.."))
+        .output()
+        .expect("make starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn systemd_understands_the_units_that_make_install_brings() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    install(directory.path(), "/usr");
+    let installed = directory.path().join("usr/lib/systemd/system");
+    let unit = installed.join("orosync-server.service");
+    let text = std::fs::read_to_string(&unit).expect("the unit is installed");
+    assert!(text.contains("\nExecStart=/usr/bin/orosync-server serve "), "{text}");
+    // Its program is below the directory of the test alone.
+    let program = directory.path().join("usr/bin/orosync-server").display().to_string();
+    std::fs::write(&unit, text.replace("/usr/bin/orosync-server", &program)).expect("the unit is written");
+    let paths = ["orosync-server.service", "orosync-server.socket"]
+        .map(|name| installed.join(name).display().to_string());
+    let (done, said) = analyze(&["verify", "--man=no", "--recursive-errors=no", &paths[0], &paths[1]]);
+    assert!(done && said.is_empty(), "{said}");
+    assert!(directory.path().join("usr/lib/sysusers.d/orosync.conf").exists());
 }
 
 #[test]

@@ -59,6 +59,13 @@ final class ConfigurationTest extends ApplicationTestCase
         $this->boot(['backend' => '//:1']);
     }
 
+    public function testAPathAloneIsWhereBrowsersReachTheServer(): void
+    {
+        $container = $this->boot(['frontend' => '/ws']);
+
+        self::assertSame('ws://localhost:80/ws', $container->get('orosync.frontend_endpoint')->resolve()->url());
+    }
+
     public function testAWrongHostIsRefusedWhenTheContainerIsBuilt(): void
     {
         $this->expectException(InvalidConfigurationException::class);

@@ -8,6 +8,8 @@ use Orosync\Tests\Wait;
 use PHPUnit\Framework\Attributes\Group;
 use PHPUnit\Framework\Attributes\RequiresPhpExtension;
 use PHPUnit\Framework\TestCase;
+use Symfony\Bundle\SecurityBundle\SecurityBundle;
+use Symfony\Bundle\WebProfilerBundle\WebProfilerBundle;
 use Symfony\Component\DomCrawler\Crawler;
 use Symfony\Component\Process\Process;
 
@@ -23,8 +25,17 @@ use Symfony\Component\Process\Process;
 #[RequiresPhpExtension('orosync')]
 final class FiveStepsTest extends TestCase
 {
+    private const ANNA = 'Authorization: Basic YW5uYTpkZW1v';
+
     /** @var list<Process> */
     private array $running = [];
+
+    private Example $steps;
+
+    protected function setUp(): void
+    {
+        $this->steps = new Example('README.md', 'In an existing Symfony application');
+    }
 
     protected function tearDown(): void
     {
@@ -35,7 +46,179 @@ final class FiveStepsTest extends TestCase
 
     public function testTheyLeadFromAnApplicationToTheFirstMessage(): void
     {
+        [$project, $site] = $this->follow();
+
+        // A browser opens the page.
+        $page = new Crawler(self::request($site . '/'));
+        self::assertSame(
+            file_get_contents(\dirname(__DIR__, 3) . '/js/src/page.js'),
+            self::request($site . $page->filterXPath('//script')->attr('src')),
+            'the page finds the browser client',
+        );
+        self::assertStringContainsString('.orosync-flash', self::request($site . $page->filterXPath('//link')->attr('href')));
+        $browser = self::browser($site);
+        $browser->subscribe('oro/maintenance');
+
+        // 5. Say something
+        $said = $project->console($this->steps->command('orosync:maintenance'))->mustRun();
+
+        self::assertStringContainsString('All open pages are told.', $said->getOutput());
+        self::assertSame(['oro/maintenance', ['isOn' => true, 'userId' => null]], $browser->next());
+    }
+
+    public function testATopicOfOnesOwnIsHeardInThePageOfWhoMayListen(): void
+    {
+        [, $site] = $this->follow(self::applicationThatShips());
+
+        $browser = self::browser($site, self::ANNA);
+        $browser->subscribe('acme/orders/7');
+        self::request($site . '/ship', 'POST');
+
+        self::assertSame(['acme/orders/7', ['shipped' => 'A-1']], $browser->next());
+    }
+
+    public function testWhileDevelopingAMisspeltTopicSaysItselfInTheLog(): void
+    {
+        $project = self::applicationThatShips();
+        $publisher = $project->directory . '/src/OrderShipped.php';
+        file_put_contents($publisher, str_replace('acme/orders/', 'acme/order/', file_get_contents($publisher)));
+        // Symfony's own logger, which a new application has: it writes to the web server's standard error.
+        $services = $project->directory . '/config/services.yaml';
+        file_put_contents($services, preg_replace('/^    logger:\n(?:        .*\n)+/m', '', file_get_contents($services)));
+        $project->withBundles(WebProfilerBundle::class)
+            ->write('config/packages/web_profiler.yaml', "framework: {profiler: {collect: true}}\nweb_profiler: {toolbar: false}\n");
+        [, $site, $web] = $this->follow($project);
+        self::request($site . '/ship', 'POST');
+
+        Wait::until(
+            static fn (): bool => str_contains($web->getErrorOutput(), '"acme/order/7" is declared nowhere. Did you mean "acme/orders/{uid:int}"?'),
+            static fn (): string => $web->getErrorOutput(),
+        );
+    }
+
+    /** The document's topics and its service that publishes; Anna, whose id is 7, and a request that ships her order. */
+    private static function applicationThatShips(): Project
+    {
         $project = new Project();
+        $topics = new Example('docs/symfony.md', 'A topic of your own');
+        $manager = Kernel::VERSION_ID < 60200 ? "    enable_authenticator_manager: true\n" : '';
+
+        return $project->withBundles(SecurityBundle::class)
+            ->write('config/packages/topics.yaml', $topics->file('config/packages/orosync.yaml'))
+            ->write('src/OrderShipped.php', $topics->phpClass('OrderShipped'))
+            ->write('config/packages/security.yaml', "security:\n" . $manager . <<<'YAML'
+                password_hashers: {App\Employee: plaintext}
+                providers: {people: {id: App\People}}
+                firewalls: {main: {http_basic: ~}}
+
+            YAML)
+            ->write('src/Employee.php', <<<'PHP'
+                <?php
+
+                namespace App;
+
+                use Symfony\Component\Security\Core\User\PasswordAuthenticatedUserInterface;
+                use Symfony\Component\Security\Core\User\UserInterface;
+
+                final class Employee implements UserInterface, PasswordAuthenticatedUserInterface
+                {
+                    public function getId(): int
+                    {
+                        return 7;
+                    }
+
+                    public function getUserIdentifier(): string
+                    {
+                        return 'anna';
+                    }
+
+                    public function getUsername(): string
+                    {
+                        return 'anna';
+                    }
+
+                    public function getPassword(): string
+                    {
+                        return 'demo';
+                    }
+
+                    public function getSalt(): ?string
+                    {
+                        return null;
+                    }
+
+                    public function getRoles(): array
+                    {
+                        return ['ROLE_USER'];
+                    }
+
+                    public function eraseCredentials(): void
+                    {
+                    }
+                }
+
+                PHP)
+            ->write('src/People.php', <<<'PHP'
+                <?php
+
+                namespace App;
+
+                use Symfony\Component\Security\Core\User\UserInterface;
+                use Symfony\Component\Security\Core\User\UserProviderInterface;
+
+                final class People implements UserProviderInterface
+                {
+                    public function loadUserByIdentifier(string $identifier): Employee
+                    {
+                        return new Employee();
+                    }
+
+                    public function loadUserByUsername(string $username): Employee
+                    {
+                        return new Employee();
+                    }
+
+                    public function refreshUser(UserInterface $user): UserInterface
+                    {
+                        return $user;
+                    }
+
+                    public function supportsClass(string $class): bool
+                    {
+                        return Employee::class === $class;
+                    }
+                }
+
+                PHP)
+            ->write('src/Controller/ShipController.php', <<<'PHP'
+                <?php
+
+                namespace App\Controller;
+
+                use App\OrderShipped;
+                use Symfony\Component\HttpFoundation\Response;
+
+                final class ShipController
+                {
+                    public function __invoke(OrderShipped $shipped): Response
+                    {
+                        $shipped->tell(7, 'A-1');
+
+                        return new Response();
+                    }
+                }
+
+                PHP)
+            ->write('config/routes/ship.yaml', "ship:\n    path: /ship\n    controller: App\\Controller\\ShipController\n");
+    }
+
+    /**
+     * The steps, up to the server and the web server.
+     *
+     * @return array{Project, string, Process} the application, its address, the web server
+     */
+    private function follow(Project $project = new Project()): array
+    {
         [$port, $webPort] = Project::freePorts(2);
         // A free port instead of 8080, and the server that was just built; nothing else is configured.
         $binary = Project::serverBinary();
@@ -47,17 +230,17 @@ final class FiveStepsTest extends TestCase
             YAML);
 
         // 2. Register
-        self::assertStringContainsString('Orosync\OrosyncBundle::class => [\'all\' => true],', self::example('config/bundles.php'));
-        $project->withBundle()->write('config/routes/orosync.yaml', self::example('config/routes/orosync.yaml'));
+        self::assertStringContainsString('Orosync\OrosyncBundle::class => [\'all\' => true],', $this->steps->file('config/bundles.php'));
+        $project->withBundle()->write('config/routes/orosync.yaml', $this->steps->file('config/routes/orosync.yaml'));
 
         // 3. The page
-        $project->console(self::command('assets:install'))->mustRun();
+        $project->console($this->steps->command('assets:install'))->mustRun();
         $layout = file_get_contents($project->directory . '/templates/base.html.twig');
-        $snippet = self::example('templates/base.html.twig');
+        $snippet = $this->steps->file('templates/base.html.twig');
         $project->write('templates/base.html.twig', str_replace('</body>', $snippet . '</body>', $layout));
 
         // 4. The server
-        $server = $project->console(self::command('orosync:server'));
+        $server = $project->console($this->steps->command('orosync:server'));
         $server->start();
         $this->running[] = $server;
         Wait::until(
@@ -65,29 +248,22 @@ final class FiveStepsTest extends TestCase
             static fn (): string => $server->getOutput() . $server->getErrorOutput(),
         );
 
-        // A browser opens the page.
-        $site = 'http://127.0.0.1:' . $webPort;
-        $this->serve($project, $webPort);
-        $page = new Crawler(self::request($site . '/'));
-        self::assertSame(
-            file_get_contents(\dirname(__DIR__, 3) . '/js/src/page.js'),
-            self::request($site . $page->filterXPath('//script')->attr('src')),
-            'the page finds the browser client',
-        );
-        self::assertStringContainsString('.orosync-flash', self::request($site . $page->filterXPath('//link')->attr('href')));
-        $client = json_decode($page->filterXPath('//orosync-page')->attr('client'), true, 512, \JSON_THROW_ON_ERROR);
-        $ticket = json_decode(self::request($site . $client['ticketUrl'], 'POST'), true, 512, \JSON_THROW_ON_ERROR);
-        $browser = new WampClient($client['url'] . '?ticket=' . $ticket['ticket']);
-        $browser->subscribe('oro/maintenance');
+        $web = $this->serve($project, $webPort);
 
-        // 5. Say something
-        $said = $project->console(self::command('orosync:maintenance'))->mustRun();
-
-        self::assertStringContainsString('All open pages are told.', $said->getOutput());
-        self::assertSame(['oro/maintenance', ['isOn' => true, 'userId' => null]], $browser->next());
+        return [$project, 'http://127.0.0.1:' . $webPort, $web];
     }
 
-    private function serve(Project $project, int $port): void
+    /** A page's session, with the page's own ticket. */
+    private static function browser(string $site, string $authorization = ''): WampClient
+    {
+        $page = new Crawler(self::request($site . '/', 'GET', $authorization));
+        $client = json_decode($page->filterXPath('//orosync-page')->attr('client'), true, 512, \JSON_THROW_ON_ERROR);
+        $ticket = json_decode(self::request($site . $client['ticketUrl'], 'POST', $authorization), true, 512, \JSON_THROW_ON_ERROR);
+
+        return new WampClient($client['url'] . '?ticket=' . $ticket['ticket']);
+    }
+
+    private function serve(Project $project, int $port): Process
     {
         $web = $project->php(['-S', '127.0.0.1:' . $port, '-t', 'public', 'public/index.php']);
         $web->start();
@@ -96,38 +272,21 @@ final class FiveStepsTest extends TestCase
             static fn (): bool => false !== @fsockopen('127.0.0.1', $port),
             static fn (): string => $web->getErrorOutput(),
         );
+
+        return $web;
     }
 
-    private static function request(string $url, string $method = 'GET'): string
+    private static function request(string $url, string $method = 'GET', string $authorization = ''): string
     {
-        $context = stream_context_create(['http' => ['method' => $method, 'ignore_errors' => true, 'timeout' => 20]]);
+        $context = stream_context_create(['http' => [
+            'method' => $method,
+            'header' => $authorization,
+            'ignore_errors' => true,
+            'timeout' => 20,
+        ]]);
         $body = file_get_contents($url, false, $context);
         self::assertStringContainsString(' 200 ', $http_response_header[0], $method . ' ' . $url . ': ' . substr((string) $body, 0, 500));
 
         return $body;
-    }
-
-    /** The example whose first line names the file. */
-    private static function example(string $file): string
-    {
-        self::assertSame(1, preg_match('~^```\w+\n(\S+ ' . preg_quote($file) . '\b.*?)^```$~ms', self::steps(), $example), $file);
-
-        return $example[1];
-    }
-
-    /** @return list<string> the arguments of the console in the line that runs this command */
-    private static function command(string $name): array
-    {
-        self::assertSame(1, preg_match('~^bin/console (' . $name . '\b[^#\n]*)~m', self::steps(), $line), $name);
-
-        return explode(' ', trim($line[1]));
-    }
-
-    private static function steps(): string
-    {
-        $document = file_get_contents(\dirname(__DIR__, 3) . '/README.md');
-        self::assertSame(1, preg_match('~^## In an existing Symfony application.*?(?=^## )~ms', $document, $section));
-
-        return $section[0];
     }
 }

@@ -83,15 +83,15 @@ final class RecipeTest extends TestCase
         );
     }
 
-    public function testTheNotesNameCommandsThatExist(): void
+    public function testTheNotesNameStepsOfTheReadme(): void
     {
-        $this->boot('dev');
-        $application = new Application($this->kernel);
-        preg_match_all('~bin/console (\S+?)(?=[\s<])~', file_get_contents(self::RECIPE . '/post-install.txt'), $commands);
+        $notes = file_get_contents(self::RECIPE . '/post-install.txt');
+        $readme = file_get_contents(\dirname(__DIR__, 3) . '/README.md');
 
-        self::assertSame(['orosync:server', 'orosync:check', 'orosync:maintenance'], $commands[1]);
-        foreach ($commands[1] as $command) {
-            self::assertSame($command, $application->find($command)->getName());
+        self::assertSame(1, preg_match('/"(In an [^"]+)"/', $notes, $section));
+        self::assertStringContainsString("\n## $section[1]\n", $readme);
+        foreach (['**1. Install.**', '**3. Add one line to the page.**', '**4. Start the server.**'] as $step) {
+            self::assertStringContainsString("\n$step", $readme);
         }
     }
 

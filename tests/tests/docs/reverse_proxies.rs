@@ -43,6 +43,9 @@ const LANGUAGES: [(&str, Program); 4] = [
     ("caddy", Program::Caddy),
 ];
 
+/// The manner of a block that is a whole server of NGINX: `make test-deploy` runs it.
+const WHOLE_SERVER: &str = "server";
+
 /// What stands before a backend that comes alone.
 const HAPROXY_FRONTEND: &str = "
 frontend web
@@ -70,13 +73,26 @@ impl Program {
     fn configuration(self, text: &str, folder: &Path, address: SocketAddr) -> String {
         let folder = folder.display();
         match self {
-            Self::Nginx => format!(
-                "daemon off;\nuser root;\npid {folder}/pid;\nerror_log {folder}/error.log;\nevents {{}}\nhttp {{\n\
-                 access_log {folder}/access.log;\nclient_body_temp_path {folder}/body;\n\
-                 proxy_temp_path {folder}/proxy;\nfastcgi_temp_path {folder}/fastcgi;\n\
-                 uwsgi_temp_path {folder}/uwsgi;\nscgi_temp_path {folder}/scgi;\nserver {{\nlisten {address} ssl;\n\
-                 ssl_certificate {folder}/certificate.pem;\nssl_certificate_key {folder}/key.pem;\n{text}}}\n}}\n"
-            ),
+            Self::Nginx => {
+                let server = if text.contains("\nserver {") {
+                    text.replace("listen 443 ssl;", &format!("listen {address} ssl;"))
+                        .replace("/etc/ssl/example.com.pem", &format!("{folder}/certificate.pem"))
+                        .replace("/etc/ssl/example.com.key", &format!("{folder}/key.pem"))
+                        .replace("include snippets/orosync.conf;", "")
+                        .replace("include fastcgi.conf;", "include /etc/nginx/fastcgi.conf;")
+                } else {
+                    format!(
+                        "server {{\nlisten {address} ssl;\nssl_certificate {folder}/certificate.pem;\n\
+                         ssl_certificate_key {folder}/key.pem;\n{text}}}\n"
+                    )
+                };
+                format!(
+                    "daemon off;\nuser root;\npid {folder}/pid;\nerror_log {folder}/error.log;\nevents {{}}\nhttp {{\n\
+                     access_log {folder}/access.log;\nclient_body_temp_path {folder}/body;\n\
+                     proxy_temp_path {folder}/proxy;\nfastcgi_temp_path {folder}/fastcgi;\n\
+                     uwsgi_temp_path {folder}/uwsgi;\nscgi_temp_path {folder}/scgi;\n{server}}}\n"
+                )
+            }
             Self::Apache => {
                 // The module that the block is about, and not the one that would do its work as well.
                 let module = if text.contains("\"ws://") { "proxy_wstunnel" } else { "proxy_http" };
@@ -266,9 +282,10 @@ pub(crate) fn check(block: &Block, place: &Place) -> Result<(), String> {
     if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
 }
 
-/// All blocks of the languages in `docs/deploy.md`.
+/// All blocks of the languages in `docs/deploy.md` that pass sessions on.
 fn blocks() -> Vec<(Program, Block)> {
     let blocks = Document::named("docs/deploy.md").blocks().into_iter();
+    let blocks = blocks.filter(|block| block.manner != WHOLE_SERVER);
     blocks.filter_map(|block| Some((Program::of(&block)?, block))).collect()
 }
 
@@ -312,6 +329,31 @@ fn each_reverse_proxy_passes_browsers_and_publishers_on_and_says_who_they_are() 
         let logs = proxy.logs("/elsewhere");
         assert!(!logs.contains(&ticket), "{}: {logs}", block.place);
     }
+}
+
+#[test]
+fn no_log_of_a_reverse_proxy_has_an_unused_ticket_while_the_server_is_away() {
+    let mut leaks = Vec::new();
+    for (program, block) in blocks() {
+        let mut place = Place::new();
+        place.server().signal(Signal::KILL);
+        place.server_mut().wait();
+        let proxy = ReverseProxy::start(program, &block.text, &place);
+
+        let ticket = ticket(Role::User, Some(1));
+        let mut browser = proxy.browser();
+        let head = browser.handshake(&format!("/ws?ticket={ticket}"), WAMP);
+        assert!(head.starts_with("HTTP/1.1 50"), "{}: {head}", block.place);
+
+        let mut elsewhere = proxy.browser();
+        elsewhere.handshake("/elsewhere", "");
+        drop((browser, elsewhere));
+        let logs = proxy.logs("/elsewhere");
+        if logs.contains(&ticket) {
+            leaks.push(format!("{}: {logs}", block.place));
+        }
+    }
+    assert!(leaks.is_empty(), "{}", leaks.join("\n"));
 }
 
 #[test]

@@ -1,0 +1,68 @@
+//! Server and extension of different versions: what `docs/deploy.md` says of the order of an upgrade.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::Stdio;
+use std::sync::mpsc;
+use std::thread;
+
+use orosync_tests::php;
+use orosync_tests::proxy::Proxy;
+use orosync_tests::server::Server;
+use orosync_tests::wait::LIMIT;
+
+/// The version that both speak, and one that no server knows yet; both of one length.
+const LINK: &str = "orosync.link.1";
+const NEWER_LINK: &str = "orosync.link.9";
+
+/// Passes handshakes on to a server as an extension of a newer version would make them, with the server's answers.
+fn as_newer_extension(server: SocketAddr) -> (SocketAddr, mpsc::Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("it is bound");
+    let (answers, answered) = mpsc::channel();
+    thread::spawn(move || {
+        for publisher in listener.incoming() {
+            let mut publisher = publisher.expect("a connection");
+            let request = head(&mut publisher);
+            assert!(request.contains(LINK), "{request}");
+            let mut target = TcpStream::connect(server).expect("the server listens");
+            target.write_all(request.replace(LINK, NEWER_LINK).as_bytes()).expect("it reads");
+            let answer = head(&mut target);
+            // The publisher may have gone, and the test may have ended.
+            let _ = publisher.write_all(answer.as_bytes());
+            let _ = answers.send(answer);
+        }
+    });
+    (address, answered)
+}
+
+fn head(stream: &mut TcpStream) -> String {
+    let mut bytes = Vec::new();
+    let mut byte = [0];
+    while !bytes.ends_with(b"\r\n\r\n") && stream.read(&mut byte).expect("a whole head") == 1 {
+        bytes.push(byte[0]);
+    }
+    String::from_utf8(bytes).expect("UTF-8")
+}
+
+#[test]
+fn an_extension_that_is_newer_than_its_server_keeps_its_messages_until_the_new_server_is_there() {
+    let (old, new) = (Server::start(), Server::start());
+    let (as_newer, answers) = as_newer_extension(old.address());
+    let proxy = Proxy::to(as_newer);
+    let script = r#"var_dump(orosync_publish("oro/ping", 1), orosync_flush(30));"#;
+    let publisher = php::command(&proxy.endpoint())
+        .args(["-r", script])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("php starts");
+    let answer = answers.recv_timeout(LIMIT).expect("the old server answers");
+    assert!(!answer.contains("orosync.link"), "{answer}");
+
+    proxy.open(new.address());
+    let output = publisher.wait_with_output().expect("it ends");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "bool(true)\nbool(true)\n", "{said}");
+    assert!(said.contains("the same version"), "{said}");
+}
