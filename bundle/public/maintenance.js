@@ -42,8 +42,11 @@ export class Maintenance {
 }
 
 /**
- * Ids come as numbers or as their text; what is no number is nobody, and nobody is not the same as nobody.
+ * Ids come as numbers, or as texts, of numbers too; nobody is not the same as nobody.
  *
  * @type {(one: unknown, other: unknown) => boolean}
  */
-const isSameUser = (one, other) => Number.parseInt(String(one), 10) === Number.parseInt(String(other), 10);
+const isSameUser = (one, other) => isId(one) && isId(other) && String(one) === String(other);
+
+/** @type {(value: unknown) => boolean} */
+const isId = (value) => typeof value === 'number' || typeof value === 'string';

@@ -35,6 +35,12 @@ describe('Maintenance', () => {
     });
   }
 
+  it('tells a user whose id begins with the same number', async (t) => {
+    const { session, changes } = await page(t, '7f0c2a18-93d4-4c0e-9a51-0d2f6f4b7a11');
+    session.publish(TOPIC, { isOn: true, userId: '7e15d3aa-1c7b-4b3e-8a70-5c2f0e9d4b22' });
+    assert.equal(await changes.take(), true);
+  });
+
   for (const [what, userId] of [['a user', 5], ['nobody', null]]) {
     it(`switched on from the console is told to ${what}`, async (t) => {
       const { session, changes } = await page(t, userId);
