@@ -187,10 +187,11 @@ final class Inspection
         if (null === $endpoint) {
             return;
         }
-        yield match ($this->door->identify($endpoint, $this->newTicket(), null, $this->caFile)) {
+        $caFile = $this->caFile ?? ((string) ini_get('orosync.ca_file') ?: null);
+        yield match ($this->door->identify($endpoint, $this->newTicket(), null, $caFile)) {
             ServerAtPort::OURS => Verdict::ok('ticket', 'the server accepts a ticket of a browser'),
             ServerAtPort::NOBODY => Verdict::error('ticket', sprintf(
-                'nobody answers at %s. Start the server: bin/console orosync:server, or the unit orosync-server.',
+                'no connection to %s. Is the server running? Start it: bin/console orosync:server, or the unit orosync-server.',
                 $endpoint,
             )),
             ServerAtPort::ANOTHER => Verdict::error('ticket', sprintf(
@@ -276,7 +277,8 @@ final class Inspection
             return;
         }
         $advice = sprintf('%s. Set orosync.frontend, and say a page of yours with --page.', $seen);
-        yield match ($this->door->identify($url, $this->newTicket(), $origin, $this->caFile)) {
+        // As a browser would: by the authorities of this system.
+        yield match ($this->door->identify($url, $this->newTicket(), $origin)) {
             ServerAtPort::OURS => Verdict::ok('browsers', $seen),
             ServerAtPort::NOBODY => Verdict::warning('browsers', 'Nobody answers there, as seen from here: ' . $advice),
             ServerAtPort::ANOTHER => Verdict::error('browsers', 'The server there refuses the ticket: ' . $advice),

@@ -68,7 +68,7 @@ final class OperatorCommandsTest extends TestCase
 
         self::assertSame(1, $check->getExitCode());
         self::assertStringContainsString("ERROR   server     ws://127.0.0.1:{$this->port}/: cannot connect: Connection refused", $check->getOutput());
-        self::assertStringContainsString('Start the server: bin/console orosync:server', $check->getOutput());
+        self::assertStringContainsString('Is the server running? Start it: bin/console orosync:server', $check->getOutput());
         self::assertStringContainsString('WARNING topics     not compared with the server\'s. No answer from http://127.0.0.1:' . $this->adminPort, $check->getOutput());
     }
 

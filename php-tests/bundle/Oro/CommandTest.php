@@ -130,7 +130,7 @@ final class CommandTest extends OroTestCase
         self::assertSame(1, $console->run(['command' => 'orosync:check', '--server' => 'http://127.0.0.1:1', '--page' => 'https://crm.example.com/']));
         $shown = $console->getDisplay(true);
         self::assertStringContainsString('OK      endpoint   ws://127.0.0.1:1/ (websocket_backend_dsn)', $shown);
-        self::assertStringContainsString('ERROR   ticket     nobody answers at ws://127.0.0.1:1/.', $shown);
+        self::assertStringContainsString('ERROR   ticket     no connection to ws://127.0.0.1:1/.', $shown);
         self::assertStringContainsString('a page of https://crm.example.com connects to wss://crm.example.com:443/ws (websocket_frontend_dsn)', $shown);
         foreach (['orosync:watch', 'orosync:publish', 'orosync:disconnect', 'orosync:ticket'] as $name) {
             self::assertSame(0, $console->run(['command' => 'help', 'command_name' => $name]), $console->getDisplay());
