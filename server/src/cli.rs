@@ -101,7 +101,7 @@ pub struct TicketArgs {
     /// Back office, storefront, nobody, or a program that publishes [default: user with --user or --uid, else anonymous]
     #[arg(long, value_parser = roles())]
     pub role: Option<Role>,
-    /// Roles of the user in the application, with commas between them, for example ROLE_SALES
+    /// Roles of the user in the application, with commas between them
     #[arg(long, value_name = "ROLES", value_parser = RoleNames::parse)]
     pub roles: Option<RoleNames>,
     /// A topic that is granted, for example acme/project/7; can be repeated

@@ -22,6 +22,7 @@ fn claims() -> Claims {
         sub: Some("user7".to_owned()),
         uid: Some(7.into()),
         org: Some(1),
+        roles: Vec::new(),
         topics: Vec::new(),
         patterns: Vec::new(),
         origins: Vec::new(),
