@@ -72,7 +72,7 @@ test-extension: build ## Test the extension under PHP's own test runner
 
 test-bundle: build ## Test the Symfony bundle with the real extension
 	@scripts/install-deps test
-	for suite in symfony oro; do \
+	for suite in symfony publishing oro; do \
 		OROSYNC_EXTENSION_REQUIRED=1 php -d extension=$(OROSYNC_EXTENSION) $$(command -v phpunit) -c php-tests/bundle/phpunit.xml \
 			--testsuite $$suite || exit 1; \
 	done
