@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
 use orosync_protocol::ticket::Role;
 use rustix::net::{AddressFamily, SocketType, sockopt};
@@ -251,6 +252,16 @@ impl Client {
             Stream::Tls(stream) => stream.sock.shutdown(Shutdown::Write),
             Stream::Unix(stream) => stream.shutdown(Shutdown::Write),
         };
+    }
+
+    /// Breaks the connection: what was sent may still be read, and then nobody is there.
+    pub fn reset(self) {
+        match &self.stream {
+            Stream::Tcp(stream) => sockopt::set_socket_linger(stream, Some(Duration::ZERO)),
+            Stream::Tls(stream) => sockopt::set_socket_linger(&stream.sock, Some(Duration::ZERO)),
+            Stream::Unix(stream) => sockopt::set_socket_linger(stream, Some(Duration::ZERO)),
+        }
+        .expect("a socket option");
     }
 
     /// The connection itself, of which everything that came was read.

@@ -27,7 +27,7 @@ impl Place {
         let certificate = Certificate::new();
         let (chain, key) = certificate.write(directory.path());
         let server = Server::start_with(&format!(
-            "bind = [\"127.0.0.1:0\", \"127.0.0.1:0 tls\"]\n[tls]\ncertificate_file = \"{}\"\nkey_file = \"{}\"\n{more}",
+            "bind = [\"127.0.0.1:0\", \"127.0.0.1:0 tls\"]\ntls = {{ certificate_file = \"{}\", key_file = \"{}\" }}\n{more}",
             chain.display(),
             key.display()
         ));
@@ -157,6 +157,23 @@ fn a_new_certificate_is_seen_after_sighup_and_no_session_is_lost() {
     let line = place.server.await_line("the former rules stay");
     assert!(line.contains("tls.key_file"), "{line}");
     place.user(3);
+}
+
+#[test]
+fn a_connection_that_is_reset_before_it_is_written_to_holds_up_no_other() {
+    let place = Place::new("shards = 1\n");
+    let mut other = place.user(1);
+    let mut broken = place.connect();
+    let request = request("/", WAMP);
+    let (beginning, rest) = request.split_at(4);
+    broken.send(beginning.as_bytes());
+    // The server reads the rest of the request and answers, before it can have read that nobody is there any more.
+    place.server.freeze();
+    broken.send(rest.as_bytes());
+    broken.reset();
+    place.server.thaw();
+    other.sync();
+    place.user(2);
 }
 
 #[test]

@@ -115,7 +115,11 @@ impl EventLoop {
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => connection.is_blocked = true,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => session.handle_error(),
+                Err(_) => {
+                    session.handle_error();
+                    // What TLS has encrypted stays with it: nothing else would end this.
+                    connection.is_blocked = true;
+                }
             }
         }
         let is_written = session.outbound().is_empty() && !connection.socket.has_pending();
