@@ -104,10 +104,9 @@ impl EventLoop {
         let Some(Some(connection)) = self.connections.get_mut(slot) else { return };
         let Some(session) = self.shard.session(slot) else { return };
         while !connection.is_blocked && (!session.outbound().is_empty() || connection.socket.has_pending()) {
-            let (lent, written) = {
-                let slices: ArrayVec<IoSlice<'_>, MAX_SLICES> = session.slices().collect();
-                (slices.iter().map(|slice| slice.len()).sum::<usize>(), connection.socket.write(&slices))
-            };
+            let (lent, written) = session.outbound().lend(|slices| {
+                (slices.iter().map(|slice| slice.len()).sum::<usize>(), connection.socket.write(slices))
+            });
             match written {
                 Ok(taken) => {
                     connection.is_blocked = taken < lent;
