@@ -9,12 +9,13 @@ use std::collections::{BTreeSet, VecDeque};
 use bytes::Bytes;
 use orosync_protocol::link_frame::ServerFrame;
 use orosync_protocol::ticket::Identity;
+use orosync_server::shard::SessionKey;
 
 /// See the module.
 #[derive(Debug)]
 pub struct Client {
-    /// Its session's slot in the shard.
-    pub slot: usize,
+    /// Its session in the shard.
+    pub key: SessionKey,
     /// Who it is, once it has sent a handshake that is good.
     pub identity: Option<Identity>,
     /// Has it said nothing but what the stage knows of?
@@ -53,9 +54,9 @@ enum Phase {
 
 impl Client {
     /// A connection that has not said anything.
-    pub fn new(slot: usize) -> Self {
+    pub fn new(key: SessionKey) -> Self {
         Self {
-            slot,
+            key,
             identity: None,
             is_tame: true,
             publisher: None,

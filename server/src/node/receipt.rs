@@ -8,13 +8,13 @@
 use std::sync::Arc;
 
 use super::handle::ShardHandle;
+use crate::shard::SessionKey;
 
-/// Who waits for a receipt: a session's slot, and a number that its shard gives only once, so that a slot that was given
-/// away again is not taken for the session before.
+/// Who waits for a receipt, and for which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Waiter {
-    /// The session's slot.
-    pub slot: usize,
+    /// The session, within its shard.
+    pub session: SessionKey,
     /// The number of what it waits for.
     pub number: u64,
 }
@@ -54,7 +54,7 @@ mod tests {
     #[test]
     fn the_last_one_to_let_go_tells_the_waiter() {
         let (shard, mut inbox) = ShardHandle::new();
-        let waiter = Waiter { slot: 3, number: 7 };
+        let waiter = Waiter { session: SessionKey::default(), number: 7 };
         let receipt = Receipt::new(shard, waiter);
         let event = Arc::clone(&receipt);
         assert!(!Receipt::is_settled(receipt));
@@ -66,7 +66,10 @@ mod tests {
     #[test]
     fn a_receipt_that_nobody_else_holds_is_settled_at_once_and_without_a_word() {
         let (shard, mut inbox) = ShardHandle::new();
-        assert!(Receipt::is_settled(Receipt::new(shard, Waiter { slot: 0, number: 1 })));
+        assert!(Receipt::is_settled(Receipt::new(
+            shard,
+            Waiter { session: SessionKey::default(), number: 1 }
+        )));
         assert!(inbox.try_recv().is_err());
     }
 }

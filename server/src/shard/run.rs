@@ -10,13 +10,14 @@ use std::iter;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use mio::{Events, Interest, Poll, Registry, Token};
+use slotmap::{Key, KeyData, SecondaryMap};
 use tokio::task::yield_now;
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 use tracing::error;
 
-use super::Shard;
 use super::ring::SendRing;
 use super::turn;
+use super::{SessionKey, Shard};
 use crate::connection::Accepted;
 use crate::connection::socket::Socket;
 use crate::node::handle::{Inbox, ShardMessage};
@@ -81,14 +82,13 @@ pub async fn run(shard: Shard, mut inbox: Inbox, send_together: bool) -> io::Res
 pub(super) struct EventLoop {
     pub(super) shard: Shard,
     registry: Registry,
-    /// By slot.
-    pub(super) connections: Vec<Option<Connection>>,
+    pub(super) connections: SecondaryMap<SessionKey, Connection>,
     /// Where the kernel allows it.
     pub(super) ring: Option<SendRing>,
     /// New connections, which wait for their turn. Bound: the limits of the listener.
     arrived: VecDeque<Accepted>,
-    /// Slots that may have more to read than they got their turn for: of publishers, and of all others.
-    readable: [VecDeque<usize>; 2],
+    /// Sessions that may have more to read than they got their turn for: of publishers, and of all others.
+    readable: [VecDeque<SessionKey>; 2],
     /// What is read of others than publishers in this turn.
     pub(super) reading_of_others: usize,
     /// When the clock was looked at.
@@ -123,7 +123,7 @@ impl EventLoop {
             shard,
             registry,
             ring,
-            connections: Vec::new(),
+            connections: SecondaryMap::new(),
             arrived: VecDeque::new(),
             readable: Default::default(),
             reading_of_others: turn::LEAST_READING_OF_OTHERS,
@@ -170,24 +170,22 @@ impl EventLoop {
     fn accept(&mut self, accepted: Accepted, now: Instant) {
         let Accepted { mut socket, caller } = accepted;
         let peer = caller.peer;
-        let slot = self.shard.accept(caller, now);
+        let key = self.shard.accept(caller, now);
         let interest = Interest::READABLE | Interest::WRITABLE;
-        if let Err(error) = socket.register(&self.registry, Token(slot), interest) {
+        if let Err(error) = socket.register(&self.registry, token(key), interest) {
             error!(%peer, %error, "a new connection could not be watched, and is dropped");
-            self.shard.remove(slot);
+            self.shard.remove(key);
             return;
         }
-        if self.connections.len() <= slot {
-            self.connections.resize_with(slot + 1, || None);
-        }
-        self.connections[slot] = Some(Connection {
+        let connection = Connection {
             socket,
             is_readable: false,
             is_queued: false,
             input_ends: false,
             is_blocked: false,
             fin_sent: false,
-        });
+        };
+        self.connections.insert(key, connection);
         if let Some(until) = self.stop_until {
             self.shard.stop(now, until);
         }
@@ -209,29 +207,29 @@ impl EventLoop {
         let mut count = 0;
         for event in &*events {
             count += 1;
-            let slot = event.token().0;
-            let Some(Some(connection)) = self.connections.get_mut(slot) else { continue };
+            let key = key(event.token());
+            let Some(connection) = self.connections.get_mut(key) else { continue };
             if event.is_writable() && connection.is_blocked {
                 connection.is_blocked = false;
-                self.shard.mark_dirty(slot);
+                self.shard.mark_dirty(key);
             }
             if event.is_readable() || event.is_read_closed() || event.is_error() {
                 connection.is_readable = true;
                 connection.input_ends |= event.is_read_closed() || event.is_error();
-                self.await_turn_if_readable(slot);
+                self.await_turn_if_readable(key);
             }
         }
         self.has_more_events = count == turn::EVENTS;
         Ok(())
     }
 
-    /// Has a slot's socket read in one of the next turns, if there may be something.
-    pub(super) fn await_turn_if_readable(&mut self, slot: usize) {
-        let Some(Some(connection)) = self.connections.get_mut(slot) else { return };
+    /// Has a session's socket read in one of the next turns, if there may be something.
+    pub(super) fn await_turn_if_readable(&mut self, key: SessionKey) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
         if connection.is_readable && !connection.is_queued {
             connection.is_queued = true;
-            let is_publisher = self.shard.session(slot).is_some_and(|session| session.is_publisher());
-            self.readable[if is_publisher { PUBLISHERS } else { OTHERS }].push_back(slot);
+            let is_publisher = self.shard.session(key).is_some_and(|session| session.is_publisher());
+            self.readable[if is_publisher { PUBLISHERS } else { OTHERS }].push_back(key);
         }
     }
 
@@ -241,8 +239,8 @@ impl EventLoop {
             // This process did not run: nobody is judged by a silence in which it could not hear.
             return;
         }
-        for slot in self.readable.iter().flatten() {
-            self.shard.handle_unread(*slot, now);
+        for key in self.readable.iter().flatten() {
+            self.shard.handle_unread(*key, now);
         }
         self.shard.handle_timeout(now);
     }
@@ -259,21 +257,21 @@ impl EventLoop {
         let now = current_time();
         let mut cost = 0;
         for _ in 0..self.readable[queue].len() {
-            let Some(slot) = self.readable[queue].pop_front() else { return };
-            cost += self.read(slot, most, now);
+            let Some(key) = self.readable[queue].pop_front() else { return };
+            cost += self.read(key, most, now);
             if cost >= most {
                 return;
             }
         }
     }
 
-    /// Reads a slot's socket, for about so much. What it cost.
-    fn read(&mut self, slot: usize, most: usize, now: Now) -> usize {
+    /// Reads a session's socket, for about so much. What it cost.
+    fn read(&mut self, key: SessionKey, most: usize, now: Now) -> usize {
         let mut cost = 0;
-        let Some(Some(connection)) = self.connections.get_mut(slot) else { return cost };
+        let Some(connection) = self.connections.get_mut(key) else { return cost };
         connection.is_queued = false;
         while cost < most {
-            if !connection.is_readable || !self.shard.wants_input(slot) {
+            if !connection.is_readable || !self.shard.wants_input(key) {
                 return cost;
             }
             cost += turn::cost_of_read(connection.socket.is_in_tls_handshake());
@@ -283,16 +281,16 @@ impl EventLoop {
             match read {
                 Ok(0) => {
                     connection.is_readable = false;
-                    cost += turn::cost_of_end(self.shard.subscriptions(slot));
-                    self.shard.handle_end_of_input(slot);
+                    cost += turn::cost_of_end(self.shard.subscriptions(key));
+                    self.shard.handle_end_of_input(key);
                 }
                 Ok(length) => {
                     cost += length;
                     // A short read has emptied the kernel's buffer, unless the peer's FIN is still behind it.
                     connection.is_readable =
                         length == most || connection.input_ends || connection.socket.reads_in_pieces();
-                    self.shard.handle_bytes(slot, &self.buffer[..length], now);
-                    if self.shard.wants_acknowledgement(slot) {
+                    self.shard.handle_bytes(key, &self.buffer[..length], now);
+                    if self.shard.wants_acknowledgement(key) {
                         connection.socket.acknowledge_now();
                     }
                 }
@@ -300,14 +298,26 @@ impl EventLoop {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => break,
                 Err(error) => {
                     connection.is_readable = false;
-                    cost += turn::cost_of_end(self.shard.subscriptions(slot));
-                    self.shard.handle_read_error(slot, &error, now.instant);
+                    cost += turn::cost_of_end(self.shard.subscriptions(key));
+                    self.shard.handle_read_error(key, &error, now.instant);
                 }
             }
         }
-        self.await_turn_if_readable(slot);
+        self.await_turn_if_readable(key);
         cost
     }
+}
+
+/// What the kernel is told of a session.
+fn token(key: SessionKey) -> Token {
+    const { assert!(size_of::<usize>() >= size_of::<u64>(), "a session's key does not fit into a token") };
+    #[expect(clippy::cast_possible_truncation, reason = "it fits")]
+    Token(key.data().as_ffi() as usize)
+}
+
+/// Of which session the kernel tells.
+fn key(token: Token) -> SessionKey {
+    KeyData::from_ffi(token.0 as u64).into()
 }
 
 pub(super) fn current_time() -> Now {

@@ -10,7 +10,7 @@ use tracing::warn;
 
 use super::ring::{Send, SendRing};
 use super::run::{EventLoop, current_time};
-use super::turn;
+use super::{SessionKey, turn};
 use crate::session::Now;
 use crate::session::outbound::MAX_SLICES;
 
@@ -24,7 +24,7 @@ const MIN_TOGETHER: usize = 4;
 /// Frames that are handed over with one system call: 64 KiB of addresses.
 const SLICES_TOGETHER: usize = 4096;
 
-type Turn = ArrayVec<usize, WRITES_PER_TURN>;
+type Turn = ArrayVec<SessionKey, WRITES_PER_TURN>;
 
 impl EventLoop {
     /// Writes what waits, for so many sessions as fit into a turn.
@@ -36,39 +36,39 @@ impl EventLoop {
         let now = current_time();
         let mut turn = Turn::new();
         while !turn.is_full()
-            && let Some(slot) = self.shard.poll_dirty()
+            && let Some(key) = self.shard.poll_dirty()
         {
-            turn.push(slot);
+            turn.push(key);
         }
         let mut left = &turn[..];
         while left.len() >= MIN_TOGETHER && self.ring.is_some() {
             left = &left[self.send_together(left)..];
         }
-        for slot in &turn {
-            self.write(*slot, now);
+        for key in &turn {
+            self.write(*key, now);
         }
         self.shard.handle_all_written();
         self.reading_of_others = turn::reading_of_others(now.instant.elapsed());
     }
 
     /// Sends to the first of these sessions with one system call. To how many: at least one.
-    fn send_together(&mut self, slots: &[usize]) -> usize {
-        let Some(ring) = &mut self.ring else { return slots.len() };
+    fn send_together(&mut self, keys: &[SessionKey]) -> usize {
+        let Some(ring) = &mut self.ring else { return keys.len() };
         let mut slices = ArrayVec::<IoSlice<'_>, SLICES_TOGETHER>::new();
         let mut sends = ArrayVec::<Send<'_>, WRITES_PER_TURN>::new();
-        let mut numbers = Turn::new();
+        let mut numbers = ArrayVec::<usize, WRITES_PER_TURN>::new();
         let mut considered = 0;
-        for (number, slot) in slots.iter().enumerate() {
+        for (number, key) in keys.iter().enumerate() {
             if slices.remaining_capacity() < MAX_SLICES {
                 break;
             }
             considered += 1;
-            if let Some(Some(connection)) = self.connections.get(*slot)
+            if let Some(connection) = self.connections.get(*key)
                 && !connection.is_blocked
                 && let Some(socket) = connection.socket.plain_fd()
             {
                 let before = slices.len();
-                slices.extend(self.shard.slices(*slot));
+                slices.extend(self.shard.slices(*key));
                 if slices.len() > before {
                     sends.push(Send { socket, slices: slices.len() - before });
                     numbers.push(number);
@@ -79,7 +79,7 @@ impl EventLoop {
         let sent = ring.send_all(&sends, &slices, |number, outcome| outcomes.push((number, outcome)));
         drop((sends, slices));
         for (number, outcome) in outcomes {
-            self.handle_outcome(slots[numbers[number]], outcome);
+            self.handle_outcome(keys[numbers[number]], outcome);
         }
         if let Err(error) = sent {
             warn!(%error, "io_uring failed; from here on each socket is written to by itself");
@@ -88,9 +88,9 @@ impl EventLoop {
         considered
     }
 
-    fn handle_outcome(&mut self, slot: usize, outcome: io::Result<usize>) {
-        let Some(Some(connection)) = self.connections.get_mut(slot) else { return };
-        let Some(session) = self.shard.session(slot) else { return };
+    fn handle_outcome(&mut self, key: SessionKey, outcome: io::Result<usize>) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        let Some(session) = self.shard.session(key) else { return };
         match outcome {
             // What is left is tried again by itself.
             Ok(taken) => session.outbound().advance(taken),
@@ -100,9 +100,9 @@ impl EventLoop {
         }
     }
 
-    fn write(&mut self, slot: usize, now: Now) {
-        let Some(Some(connection)) = self.connections.get_mut(slot) else { return };
-        let Some(session) = self.shard.session(slot) else { return };
+    fn write(&mut self, key: SessionKey, now: Now) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
+        let Some(session) = self.shard.session(key) else { return };
         while !connection.is_blocked && (!session.outbound().is_empty() || connection.socket.has_pending()) {
             let (lent, written) = session.outbound().lend(|slices| {
                 (slices.iter().map(|slice| slice.len()).sum::<usize>(), connection.socket.write(slices))
@@ -123,22 +123,22 @@ impl EventLoop {
         }
         let is_written = session.outbound().is_empty() && !connection.socket.has_pending();
         if is_written && session.awaits_written() {
-            self.shard.handle_written(slot, now);
+            self.shard.handle_written(key, now);
         }
-        if self.shard.is_gone(slot) {
+        if self.shard.is_gone(key) {
             // Closing the descriptor takes it out of the epoll set, and sends a FIN if none was sent.
-            self.connections[slot] = None;
-            self.shard.remove(slot);
+            self.connections.remove(key);
+            self.shard.remove(key);
             return;
         }
-        let Some(session) = self.shard.session(slot) else { return };
+        let Some(session) = self.shard.session(key) else { return };
         if session.wants_fin() && !connection.socket.has_pending() && !connection.fin_sent {
             connection.fin_sent = true;
             // A peer that is gone already needs no FIN.
             let _ = connection.socket.finish();
         }
-        if connection.is_readable && self.shard.wants_input(slot) {
-            self.await_turn_if_readable(slot);
+        if connection.is_readable && self.shard.wants_input(key) {
+            self.await_turn_if_readable(key);
         }
     }
 }
