@@ -23,7 +23,7 @@ use orosync_server::session::{Now, Shared};
 use orosync_server::shard::{SessionKey, Shard};
 use tokio::sync::mpsc;
 
-use crate::client::Client;
+use crate::client::{Client, Wire};
 use crate::{UNIX_NOW, default_shared, signer};
 
 /// What users may subscribe to; the first two anybody, the last of them is also open to what browsers publish.
@@ -182,8 +182,7 @@ impl Stage {
                 if let Some(at) = self.find(client) {
                     let client = &mut self.clients[at];
                     client.room = client.room.saturating_add(bytes.into());
-                    let key = client.key;
-                    self.write(key);
+                    self.shard.handle_writable(client.key);
                 }
             }
             Step::PassOn { messages } => self.pass_on(messages.into()),
@@ -442,20 +441,8 @@ impl Stage {
     fn write(&mut self, key: SessionKey) {
         let now = self.now();
         let Some(client) = self.clients.iter_mut().find(|client| client.key == key) else { return };
-        let Some(session) = self.shard.session(key) else { return };
-        while client.room > 0 && !session.outbound().is_empty() {
-            let lent: Vec<u8> = session.slices().flat_map(|slice| slice.to_vec()).collect();
-            let taken = client.room.min(lent.len());
-            client.room -= taken;
-            session.outbound().advance(taken);
-            client.receive(&lent[..taken], &self.events);
-        }
-        if session.outbound().is_empty() && session.awaits_written() {
-            self.shard.handle_written(key, now);
-        }
-        if self.shard.is_gone(key) {
+        if self.shard.write(key, &mut Wire(client, &self.events), now) {
             self.clients.retain(|client| client.key != key);
-            self.shard.remove(key);
         }
     }
 
@@ -464,10 +451,7 @@ impl Stage {
             let Some(message) = self.pending.pop_front() else { break };
             match message {
                 ShardMessage::Delivery(delivery) => self.deliver(delivery),
-                ShardMessage::Barrier(receipt) => self.shard.handle_barrier(receipt),
-                ShardMessage::Settled(waiter) => self.shard.handle_settled(waiter, self.now),
-                ShardMessage::CreditReturned => self.shard.handle_credit(self.now),
-                other => panic!("nobody sends {other:?}"),
+                other => self.shard.handle_message(other, self.now),
             }
             self.collect();
         }
@@ -476,7 +460,7 @@ impl Stage {
     fn deliver(&mut self, delivery: Arc<Delivery>) {
         let Some(topic) = TOPICS.iter().position(|topic| *topic == delivery.topic.as_str()) else {
             assert!(self.has_wild_publisher, "a topic of nobody's: {:?}", delivery.topic);
-            return self.shard.handle_delivery(delivery, self.now);
+            return self.shard.handle_message(ShardMessage::Delivery(delivery), self.now);
         };
         // Where browsers publish too, anything may stand.
         if topic != CHAT && !self.has_wild_publisher {
@@ -498,7 +482,7 @@ impl Stage {
                 !self.has_ended(*key) && id.is_some_and(|id| delivery.audience.includes(id))
             })
             .collect();
-        self.shard.handle_delivery(delivery, self.now);
+        self.shard.handle_message(ShardMessage::Delivery(delivery), self.now);
         for key in receivers {
             // Too slow a reader has ended instead.
             if !self.has_ended(key)
@@ -524,17 +508,18 @@ impl Stage {
         let mut shared = Shared::clone(&self.shared);
         shared.policies = policies(is_strict);
         self.shared = Arc::new(shared);
-        self.shard.handle_rules(Arc::clone(&self.shared));
+        self.shard.handle_message(ShardMessage::Rules(Arc::clone(&self.shared)), self.now);
     }
 
     fn drain(&mut self) {
         self.is_draining = true;
         // The event loop awaits the end of this; here time passes step by step.
         let (done, _) = mpsc::channel(1);
-        self.shard.stop_publishing(self.now, done);
+        self.shard.handle_message(ShardMessage::StopPublishing(done), self.now);
         self.collect();
         self.pass_on(usize::MAX);
-        self.shard.stop(self.now, self.now + Duration::from_secs(5));
+        let until = self.now + Duration::from_secs(5);
+        self.shard.handle_message(ShardMessage::Stop { until }, self.now);
     }
 
     /// What the event loop does in each turn.

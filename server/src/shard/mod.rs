@@ -1,5 +1,5 @@
 //! A shard: one thread of a node, with its own event loop and its own sessions. This half decides, without I/O; [`run`]
-//! waits, reads and writes.
+//! waits, reads and lends its sockets to be written to ([`write`]).
 //!
 //! Sessions are named by their [`SessionKey`], which is never given to another: what comes late for a session that is gone
 //! finds nobody.
@@ -8,12 +8,13 @@ pub mod farewells;
 pub mod replies;
 pub mod ring;
 pub mod run;
+mod send;
 pub mod subscribers;
 mod turn;
-mod write;
+pub mod write;
 
 use std::collections::VecDeque;
-use std::io::{self, IoSlice};
+use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -22,11 +23,12 @@ use orosync_protocol::{CloseReason, PublisherId};
 use slotmap::{SlotMap, new_key_type};
 use tokio::sync::mpsc;
 
-use crate::connection::Caller;
+use crate::connection::{Accepted, Caller};
 use crate::delivery::Delivery;
 use crate::metrics::Source;
 use crate::node::Node;
 use crate::node::disconnection::Disconnection;
+use crate::node::handle::ShardMessage;
 use crate::node::receipt::{Receipt, Waiter};
 use crate::session::outbound::SharedFrame;
 use crate::session::publisher::Batch;
@@ -59,10 +61,14 @@ pub struct Shard {
     receipts: u64,
     /// How many replies wait, of all sessions.
     replies: usize,
+    /// New connections, which wait to be accepted. Bound: the limits of the listener.
+    arrived: VecDeque<Accepted>,
     /// No more publishing: the node drains.
     draining: bool,
     /// Hears, by its end, that no reply waits any more.
     stopped: Option<mpsc::Sender<()>>,
+    /// It was told to stop, by then at the latest.
+    stop_until: Option<Instant>,
     /// Sessions that are still to be ended, once the node drains.
     farewells: Farewells,
     /// Kept from call to call for its memory.
@@ -70,6 +76,7 @@ pub struct Shard {
 }
 
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "facts that are independent of each other")]
 struct Entry {
     session: Session,
     /// What it wants to publish and there is no credit for. Bound: what came in one read, because its socket is not read
@@ -78,6 +85,9 @@ struct Entry {
     /// What it is told when what it has published is written.
     replies: Replies,
     is_dirty: bool,
+    /// Its outlet takes no more for now.
+    is_blocked: bool,
+    fin_sent: bool,
     /// The metrics count it among the open sessions.
     is_counted: bool,
     /// It has published as a WAMP client.
@@ -118,24 +128,67 @@ impl Shard {
             waiting: Vec::new(),
             receipts: 0,
             replies: 0,
+            arrived: VecDeque::new(),
             draining: false,
             stopped: None,
+            stop_until: None,
             farewells: Farewells::default(),
             events: Vec::new(),
         }
     }
 
+    /// Does what comes in the inbox.
+    pub fn handle_message(&mut self, message: ShardMessage, now: Instant) {
+        match message {
+            ShardMessage::Accepted(accepted) => self.arrived.push_back(accepted),
+            ShardMessage::Delivery(delivery) => self.handle_delivery(delivery, now),
+            ShardMessage::Barrier(receipt) => self.dirty.push_back(Due::Barrier(receipt)),
+            ShardMessage::Settled(waiter) => self.handle_settled(waiter, now),
+            ShardMessage::Disconnect(disconnection) => self.handle_disconnect(&disconnection, now),
+            ShardMessage::CreditReturned => self.handle_credit(now),
+            // What sessions have subscribed to already stays.
+            ShardMessage::Rules(shared) => self.shared = shared,
+            ShardMessage::AskForLife(alive) => drop(alive),
+            ShardMessage::StopPublishing(done) => self.stop_publishing(now, done),
+            ShardMessage::Stop { until } => {
+                self.stop_until = Some(until);
+                self.spread_farewells(now, until);
+            }
+        }
+    }
+
+    /// The next connection that came in the inbox and waits to be accepted.
+    pub fn next_arrived(&mut self) -> Option<Accepted> {
+        self.arrived.pop_front()
+    }
+
+    /// Does any wait?
+    pub fn has_arrived(&self) -> bool {
+        !self.arrived.is_empty()
+    }
+
+    /// By when it has been told to stop.
+    pub fn stop_until(&self) -> Option<Instant> {
+        self.stop_until
+    }
+
     /// Takes a new connection; its session.
     pub fn accept(&mut self, caller: Caller, now: Instant) -> SessionKey {
         let session = Session::new(caller, &self.shared, now);
-        self.sessions.insert(Entry {
+        let key = self.sessions.insert(Entry {
             session,
             unpublished: VecDeque::new(),
             replies: Replies::default(),
             is_dirty: false,
+            is_blocked: false,
+            fin_sent: false,
             is_counted: false,
             publishes: false,
-        })
+        });
+        if let Some(until) = self.stop_until {
+            self.spread_farewells(now, until);
+        }
+        key
     }
 
     /// Has it no sessions?
@@ -160,11 +213,6 @@ impl Shard {
         self.sessions.get(key).is_some_and(|entry| entry.publishes)
     }
 
-    /// Is there nothing left to do for this session, so that its connection can be dropped?
-    pub fn is_gone(&self, key: SessionKey) -> bool {
-        self.sessions.get(key).is_none_or(|entry| entry.unpublished.is_empty() && entry.session.is_gone())
-    }
-
     /// Takes bytes from a session's client.
     pub fn handle_bytes(&mut self, key: SessionKey, bytes: &[u8], now: Now) {
         self.with_events(key, now, |session, shared, events| {
@@ -177,11 +225,6 @@ impl Shard {
         if let Some(entry) = self.sessions.get_mut(key) {
             entry.session.handle_unread(now);
         }
-    }
-
-    /// Everything that waited for a session's socket has been written.
-    pub fn handle_written(&mut self, key: SessionKey, now: Now) {
-        self.with_events(key, now, |session, shared, events| session.handle_written(shared, events, now));
     }
 
     /// A session's client will send nothing more.
@@ -201,7 +244,7 @@ impl Shard {
     }
 
     /// Fan-out: appends an event to the queues of all who subscribed, and lets go of it once those are written.
-    pub fn handle_delivery(&mut self, delivery: Arc<Delivery>, now: Instant) {
+    fn handle_delivery(&mut self, delivery: Arc<Delivery>, now: Instant) {
         let everybody = delivery.audience.is_everybody();
         let frame = SharedFrame::new(delivery.frame.clone());
         let mut delivered = 0;
@@ -219,13 +262,8 @@ impl Shard {
         self.dirty.push_back(Due::Event(delivery));
     }
 
-    /// Lets go of a receipt once everything that is in the queues now is written.
-    pub fn handle_barrier(&mut self, receipt: Arc<Receipt>) {
-        self.dirty.push_back(Due::Barrier(receipt));
-    }
-
     /// What a session waits for is written: tells it what that makes true.
-    pub fn handle_settled(&mut self, waiter: Waiter, now: Instant) {
+    fn handle_settled(&mut self, waiter: Waiter, now: Instant) {
         if let Some(entry) = self.sessions.get_mut(waiter.session) {
             entry.replies.settle(waiter.number);
             self.reply(waiter.session, now);
@@ -234,7 +272,7 @@ impl Shard {
 
     /// Ends the sessions that are meant: their clients come back if the application gives them a new ticket. Costs a look at
     /// each session: a disconnect is rare.
-    pub fn handle_disconnect(&mut self, disconnection: &Disconnection, now: Instant) {
+    fn handle_disconnect(&mut self, disconnection: &Disconnection, now: Instant) {
         let mut ended = 0;
         for (key, entry) in &mut self.sessions {
             if !entry.session.is_meant_by(&disconnection.whom) {
@@ -249,13 +287,8 @@ impl Shard {
         disconnection.add_ended(ended);
     }
 
-    /// From now on these rules hold. What sessions have subscribed to already stays.
-    pub fn handle_rules(&mut self, shared: Arc<Shared>) {
-        self.shared = shared;
-    }
-
     /// Publishers may ask for credit again.
-    pub fn handle_credit(&mut self, now: Instant) {
+    fn handle_credit(&mut self, now: Instant) {
         for key in std::mem::take(&mut self.waiting) {
             self.publish_what_waits(key, now);
             self.mark_dirty(key);
@@ -284,7 +317,7 @@ impl Shard {
 
     /// First half of a drain: nothing is published any more, and publishers go, each when it has been told of what was.
     /// `done` is dropped when all have been.
-    pub fn stop_publishing(&mut self, now: Instant, done: mpsc::Sender<()>) {
+    fn stop_publishing(&mut self, now: Instant, done: mpsc::Sender<()>) {
         self.draining = true;
         self.stopped = (self.replies > 0).then_some(done);
         for (key, entry) in &mut self.sessions {
@@ -298,7 +331,7 @@ impl Shard {
 
     /// Second half: everybody goes, one after the other, so that they do not come back in one second; what waits for them
     /// has until then to be written.
-    pub fn stop(&mut self, now: Instant, until: Instant) {
+    fn spread_farewells(&mut self, now: Instant, until: Instant) {
         let keys = self.sessions.keys().collect();
         self.farewells = Farewells::spread(keys, now, until);
     }
@@ -314,49 +347,13 @@ impl Shard {
         self.farewells.next()
     }
 
-    /// The next session that has something to write, or has ended.
-    pub fn poll_dirty(&mut self) -> Option<SessionKey> {
-        loop {
-            match self.dirty.pop_front()? {
-                Due::Session(key) => {
-                    if let Some(entry) = self.sessions.get_mut(key) {
-                        entry.is_dirty = false;
-                    }
-                    return Some(key);
-                }
-                held => self.written_next.push(held),
-            }
-        }
-    }
-
-    /// All sessions that [`Self::poll_dirty`] has given are written: lets go of the events before them.
-    pub fn handle_all_written(&mut self) {
-        for held in self.written_next.drain(..) {
-            match held {
-                Due::Event(delivery) => drop(delivery),
-                Due::Barrier(receipt) => drop(receipt),
-                Due::Session(_) => {}
-            }
-        }
-    }
-
-    /// Is there anything that [`Self::poll_dirty`] would give?
-    pub fn has_dirty(&self) -> bool {
-        !self.dirty.is_empty()
-    }
-
-    /// What a session has to write next.
-    pub fn slices(&self, key: SessionKey) -> impl Iterator<Item = IoSlice<'_>> {
-        self.sessions.get(key).into_iter().flat_map(|entry| entry.session.slices())
-    }
-
     /// The session that is named so, if it is still there.
     pub fn session(&mut self, key: SessionKey) -> Option<&mut Session> {
         self.sessions.get_mut(key).map(|entry| &mut entry.session)
     }
 
     /// Forgets a session whose connection is dropped.
-    pub fn remove(&mut self, key: SessionKey) {
+    fn remove(&mut self, key: SessionKey) {
         self.end_subscriptions(key);
         let Some(entry) = self.sessions.remove(key) else { return };
         self.waiting.retain(|waiting| *waiting != key);

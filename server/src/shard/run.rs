@@ -1,7 +1,7 @@
 //! A shard's event loop: the only place where sessions' sockets are read and written.
 //!
 //! Each turn takes of what is there, from the inbox and from the sockets, as much as [`turn`] says, and then writes each
-//! dirty session once ([`super::write`]). Nothing is spawned or woken per delivery. The sockets hang in an epoll set of the
+//! dirty session once ([`super::send`]). Nothing is spawned or woken per delivery. The sockets hang in an epoll set of the
 //! shard's own, whose descriptor tokio watches: a socket costs the kernel's entry and nothing else.
 
 use std::collections::VecDeque;
@@ -20,7 +20,7 @@ use super::turn;
 use super::{SessionKey, Shard};
 use crate::connection::Accepted;
 use crate::connection::socket::Socket;
-use crate::node::handle::{Inbox, ShardMessage};
+use crate::node::handle::Inbox;
 use crate::process::watch;
 use crate::session::Now;
 
@@ -56,12 +56,12 @@ pub async fn run(shard: Shard, mut inbox: Inbox, send_together: bool) -> io::Res
                 None
             }
             () = yield_now(), if has_work => None,
-            () = sleep_until(event_loop.next_farewell()), if event_loop.stop_until.is_some() => None,
+            () = sleep_until(event_loop.next_farewell()), if event_loop.shard.stop_until().is_some() => None,
         };
         let more = iter::from_fn(|| inbox.try_recv().ok());
         let now = Instant::now();
         for message in first.into_iter().chain(more).take(turn::MESSAGES) {
-            event_loop.handle_message(message, now);
+            event_loop.shard.handle_message(message, now);
         }
         event_loop.accept_some(now);
         event_loop.end_due(now);
@@ -71,7 +71,7 @@ pub async fn run(shard: Shard, mut inbox: Inbox, send_together: bool) -> io::Res
             event_loop.handle_timeout(Instant::now());
         }
         event_loop.write_sockets();
-        if let Some(until) = event_loop.stop_until
+        if let Some(until) = event_loop.shard.stop_until()
             && (event_loop.shard.is_empty() || Instant::now() >= until)
         {
             return Ok(());
@@ -85,8 +85,6 @@ pub(super) struct EventLoop {
     pub(super) connections: SecondaryMap<SessionKey, Connection>,
     /// Where the kernel allows it.
     pub(super) ring: Option<SendRing>,
-    /// New connections, which wait for their turn. Bound: the limits of the listener.
-    arrived: VecDeque<Accepted>,
     /// Sessions that may have more to read than they got their turn for: of publishers, and of all others.
     readable: [VecDeque<SessionKey>; 2],
     /// What is read of others than publishers in this turn.
@@ -96,14 +94,11 @@ pub(super) struct EventLoop {
     buffer: Box<[u8]>,
     /// There may be more events of the kernel than were taken.
     has_more_events: bool,
-    /// It was told to stop, by then at the latest.
-    stop_until: Option<Instant>,
-    /// When the next session is ended, after that.
+    /// When the next session is ended, once the shard was told to stop.
     next_farewell: Option<Instant>,
 }
 
 /// A socket, and what is known of the kernel's side of it. Events are edge-triggered: they are told once.
-#[expect(clippy::struct_excessive_bools, reason = "facts that are independent of each other")]
 pub(super) struct Connection {
     pub(super) socket: Socket,
     /// There may be something to read.
@@ -112,9 +107,6 @@ pub(super) struct Connection {
     is_queued: bool,
     /// The peer's FIN is behind what can be read.
     input_ends: bool,
-    /// The kernel takes no more for now.
-    pub(super) is_blocked: bool,
-    pub(super) fin_sent: bool,
 }
 
 impl EventLoop {
@@ -124,45 +116,25 @@ impl EventLoop {
             registry,
             ring,
             connections: SecondaryMap::new(),
-            arrived: VecDeque::new(),
             readable: Default::default(),
             reading_of_others: turn::LEAST_READING_OF_OTHERS,
             ticked: Instant::now(),
             buffer: vec![0; turn::READING_OF_PUBLISHERS].into(),
             has_more_events: false,
-            stop_until: None,
             next_farewell: None,
         }
     }
 
     fn has_work(&self) -> bool {
         self.has_more_events
-            || !self.arrived.is_empty()
+            || self.shard.has_arrived()
             || self.readable.iter().any(|queue| !queue.is_empty())
             || self.shard.has_dirty()
     }
 
-    fn handle_message(&mut self, message: ShardMessage, now: Instant) {
-        match message {
-            ShardMessage::Accepted(accepted) => self.arrived.push_back(accepted),
-            ShardMessage::Delivery(delivery) => self.shard.handle_delivery(delivery, now),
-            ShardMessage::Barrier(receipt) => self.shard.handle_barrier(receipt),
-            ShardMessage::Settled(waiter) => self.shard.handle_settled(waiter, now),
-            ShardMessage::Disconnect(disconnection) => self.shard.handle_disconnect(&disconnection, now),
-            ShardMessage::Rules(shared) => self.shard.handle_rules(shared),
-            ShardMessage::CreditReturned => self.shard.handle_credit(now),
-            ShardMessage::AskForLife(alive) => drop(alive),
-            ShardMessage::StopPublishing(done) => self.shard.stop_publishing(now, done),
-            ShardMessage::Stop { until } => {
-                self.shard.stop(now, until);
-                self.stop_until = Some(until);
-            }
-        }
-    }
-
     fn accept_some(&mut self, now: Instant) {
         for _ in 0..turn::CONNECTIONS {
-            let Some(accepted) = self.arrived.pop_front() else { return };
+            let Some(accepted) = self.shard.next_arrived() else { return };
             self.accept(accepted, now);
         }
     }
@@ -177,29 +149,19 @@ impl EventLoop {
             self.shard.remove(key);
             return;
         }
-        let connection = Connection {
-            socket,
-            is_readable: false,
-            is_queued: false,
-            input_ends: false,
-            is_blocked: false,
-            fin_sent: false,
-        };
+        let connection = Connection { socket, is_readable: false, is_queued: false, input_ends: false };
         self.connections.insert(key, connection);
-        if let Some(until) = self.stop_until {
-            self.shard.stop(now, until);
-        }
     }
 
     fn end_due(&mut self, now: Instant) {
-        if self.stop_until.is_some() {
+        if self.shard.stop_until().is_some() {
             self.next_farewell = self.shard.end_due(now);
         }
     }
 
     /// When the shard must look at its farewells again, or at the end of its time.
     fn next_farewell(&self) -> tokio::time::Instant {
-        self.next_farewell.or(self.stop_until).unwrap_or_else(Instant::now).into()
+        self.next_farewell.or(self.shard.stop_until()).unwrap_or_else(Instant::now).into()
     }
 
     fn take_events(&mut self, sockets: &mut Poll, events: &mut Events) -> io::Result<()> {
@@ -209,9 +171,8 @@ impl EventLoop {
             count += 1;
             let key = key(event.token());
             let Some(connection) = self.connections.get_mut(key) else { continue };
-            if event.is_writable() && connection.is_blocked {
-                connection.is_blocked = false;
-                self.shard.mark_dirty(key);
+            if event.is_writable() {
+                self.shard.handle_writable(key);
             }
             if event.is_readable() || event.is_read_closed() || event.is_error() {
                 connection.is_readable = true;
@@ -277,7 +238,9 @@ impl EventLoop {
             cost += turn::cost_of_read(connection.socket.is_in_tls_handshake());
             let read = connection.socket.read(&mut self.buffer[..most]);
             // TLS answers while it reads; what the kernel does not take waits for writability.
-            connection.is_blocked |= connection.socket.has_pending();
+            if connection.socket.has_pending() {
+                self.shard.handle_blocked(key);
+            }
             match read {
                 Ok(0) => {
                     connection.is_readable = false;

@@ -1,5 +1,6 @@
 //! Sessions of one shard, stepped by hand: no socket, no sleep, the clock is an argument.
 
+use std::io::IoSlice;
 use std::time::Duration;
 
 use orosync_protocol::link_frame::{BATCH_MESSAGES, Message, PublisherFrame, Refusals, ServerFrame};
@@ -8,6 +9,7 @@ use orosync_protocol::{
     Audience, OriginPattern, Payload, PublisherId, Seq, SessionIds, Subprotocol, Topic, TopicPattern,
 };
 
+use super::write::Outlet;
 use super::*;
 use crate::auth::Authenticator;
 use crate::config::settings::{Anonymous, Limits};
@@ -23,6 +25,34 @@ use crate::session::ClientLines;
 
 const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
 const UNIX_NOW: u64 = 1_000_000;
+
+/// What stands for a socket.
+#[derive(Default)]
+struct Outbox {
+    is_read: bool,
+    bytes: Vec<u8>,
+}
+
+impl Outlet for Outbox {
+    fn write(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        if !self.is_read {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let before = self.bytes.len();
+        for slice in slices {
+            self.bytes.extend_from_slice(slice);
+        }
+        Ok(self.bytes.len() - before)
+    }
+
+    fn has_pending(&self) -> bool {
+        false
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 /// A node with one shard, and its inbox.
 struct Stage {
@@ -88,9 +118,16 @@ impl Stage {
     /// Does what the event loop would: passes on what is in the inbox, and writes.
     fn pass_on(&mut self) {
         while self.pass_on_without_writing() {
-            while self.shard.poll_dirty().is_some() {}
-            self.shard.handle_all_written();
+            self.write();
         }
+    }
+
+    /// Writes to clients that read nothing yet: what waits for them is what [`Self::written`] takes.
+    fn write(&mut self) {
+        while let Some(key) = self.shard.poll_dirty() {
+            self.shard.write(key, &mut Outbox::default(), self.now());
+        }
+        self.shard.handle_all_written();
     }
 
     /// The first half of that. Was there anything?
@@ -98,28 +135,17 @@ impl Stage {
         let mut worked = false;
         while let Ok(message) = self.inbox.try_recv() {
             worked = true;
-            match message {
-                ShardMessage::Delivery(delivery) => self.shard.handle_delivery(delivery, self.now),
-                ShardMessage::Barrier(receipt) => self.shard.handle_barrier(receipt),
-                ShardMessage::Settled(waiter) => self.shard.handle_settled(waiter, self.now),
-                ShardMessage::CreditReturned => self.shard.handle_credit(self.now),
-                ShardMessage::Disconnect(disconnection) => {
-                    self.shard.handle_disconnect(&disconnection, self.now);
-                }
-                other => panic!("{other:?}"),
-            }
+            self.shard.handle_message(message, self.now);
         }
         worked
     }
 
-    /// Takes what one write would send, as the kernel would.
+    /// What one write sends to a client that reads everything.
     fn written(&mut self, key: SessionKey) -> Vec<u8> {
-        let Some(session) = self.shard.session(key) else { return Vec::new() };
-        let bytes: Vec<u8> = session.slices().flat_map(|slice| slice.to_vec()).collect();
-        session.outbound().advance(bytes.len());
-        let now = self.now();
-        self.shard.handle_written(key, now);
-        bytes
+        let mut outbox = Outbox { is_read: true, ..Outbox::default() };
+        self.shard.handle_writable(key);
+        self.shard.write(key, &mut outbox, self.now());
+        outbox.bytes
     }
 
     /// The texts of the frames that wait for this session.
@@ -161,13 +187,13 @@ impl Stage {
     fn follow(&mut self, rules: Vec<TopicRule>) {
         let mut shared = Shared::clone(&self.shard.shared);
         shared.policies = Policies::new(rules);
-        self.shard.handle_rules(Arc::new(shared));
+        self.shard.handle_message(ShardMessage::Rules(Arc::new(shared)), self.now);
     }
 
     /// Drains, all farewells at once.
     fn stop(&mut self) {
         let until = self.now + Duration::from_secs(20);
-        self.shard.stop(self.now, until);
+        self.shard.handle_message(ShardMessage::Stop { until }, self.now);
         self.shard.end_due(until);
     }
 
@@ -457,7 +483,8 @@ fn a_disconnect_that_could_mean_somebody_else_is_refused() {
 fn a_drain_ends_sessions_one_after_the_other() {
     let mut stage = Stage::new();
     let keys: Vec<SessionKey> = (0..10).map(|uid| stage.browser(OROSYNC, &user(uid))).collect();
-    stage.shard.stop(stage.now, stage.now + Duration::from_millis(100));
+    let until = stage.now + Duration::from_millis(100);
+    stage.shard.handle_message(ShardMessage::Stop { until }, stage.now);
     let (begun, mut ended) = (stage.now, 0);
     while let Some(next) = stage.shard.end_due(stage.now) {
         ended += 1;
@@ -481,8 +508,7 @@ fn what_a_burst_to_many_sessions_took_is_given_back() {
     for key in keys {
         stage.written(key);
     }
-    while stage.shard.poll_dirty().is_some() {}
-    stage.shard.handle_all_written();
+    stage.write();
     assert!(stage.shard.dirty.capacity() >= 500);
     stage.shard.handle_timeout(stage.now);
     assert_eq!(stage.shard.dirty.capacity(), 0);
@@ -602,7 +628,7 @@ fn what_a_publisher_is_owed_leaves_before_its_close_frame() {
         stage.link(key, &batch(seq, vec![message("oro/ping", "1")]));
     }
     let (done, _) = mpsc::channel(1);
-    stage.shard.stop_publishing(stage.now, done);
+    stage.shard.handle_message(ShardMessage::StopPublishing(done), stage.now);
     let sent = frames(&stage.written(key));
     let told: Vec<_> =
         sent[..2].iter().map(|(_, payload)| ServerFrame::decode(payload.clone().into())).collect();
@@ -651,7 +677,7 @@ fn while_draining_nothing_is_acknowledged_any_more() {
     let key = stage.publisher(7);
     stage.link_frames(key);
     let (done, _) = mpsc::channel(1);
-    stage.shard.stop_publishing(stage.now, done);
+    stage.shard.handle_message(ShardMessage::StopPublishing(done), stage.now);
     stage.link(key, &batch(1, vec![message("oro/ping", "1")]));
     let sent = frames(&stage.written(key));
     assert_eq!(sent.len(), 1);
@@ -727,11 +753,11 @@ fn what_comes_late_for_a_session_reaches_no_other() {
     let mut stage = Stage::new();
     let gone = stage.browser(WAMP, &user(1));
     stage.shard.handle_end_of_input(gone);
-    stage.shard.remove(gone);
+    stage.write();
     let other = stage.browser(WAMP, &user(2));
     stage.say(gone, r#"[5,"oro/ping"]"#);
     stage.shard.handle_end_of_input(gone);
-    stage.shard.remove(gone);
+    stage.write();
     stage.node.publish(message("oro/ping", "1"), Source::Server);
     assert!(stage.texts(other).is_empty(), "it has not subscribed");
     stage.say(other, r#"[5,"oro/maintenance"]"#);
@@ -752,9 +778,8 @@ fn a_session_leaves_nothing_behind() {
         assert_eq!(stage.metrics.sessions_open.of(Subprotocol::Wamp).get(), 10);
         for key in keys {
             stage.shard.handle_end_of_input(key);
-            assert!(stage.shard.session(key).unwrap().is_gone());
-            stage.shard.remove(key);
         }
+        stage.write();
         assert!(stage.shard.is_empty() && !stage.shard.has_dirty());
         assert_eq!(stage.metrics.subscriptions.get(), 0);
         assert_eq!(stage.metrics.sessions_open.of(Subprotocol::Wamp).get(), 0);
@@ -787,9 +812,10 @@ fn what_waits_for_credit_is_published_even_if_its_publisher_has_gone() {
     stage.link(publisher, &batch(1, vec![message("oro/ping", "1")]));
     stage.link(publisher, &batch(2, vec![message("oro/ping", "2")]));
     stage.shard.handle_read_error(publisher, &io::ErrorKind::ConnectionReset.into(), stage.now);
-    assert!(!stage.shard.is_gone(publisher));
+    assert!(stage.shard.session(publisher).is_some());
     assert_eq!(stage.texts(reader).len(), 2);
-    assert!(stage.shard.is_gone(publisher));
+    stage.write();
+    assert!(stage.shard.session(publisher).is_none());
 }
 
 #[test]
@@ -856,10 +882,11 @@ fn what_is_left_at_the_end_has_its_time_and_only_then_the_farewell_begins() {
     stage.now += Duration::from_secs(19);
     stage.shard.handle_timeout(stage.now);
     assert_eq!(frames(&stage.written(key)).len(), 1, "a slow reader still gets it");
-    assert!(!stage.shard.is_gone(key));
+    assert!(stage.shard.session(key).is_some());
     stage.now += FAREWELL;
     stage.shard.handle_timeout(stage.now);
-    assert!(stage.shard.is_gone(key));
+    stage.write();
+    assert!(stage.shard.session(key).is_none());
 }
 
 #[test]
@@ -930,8 +957,7 @@ fn an_acknowledgement_waits_until_the_event_is_written() {
     stage.say(reader, r#"[5,"oro/ping"]"#);
     let publisher = stage.publisher(7);
     stage.link_frames(publisher);
-    while stage.shard.poll_dirty().is_some() {}
-    stage.shard.handle_all_written();
+    stage.write();
     stage.link(publisher, &batch(1, vec![message("oro/ping", "1")]));
     stage.pass_on_without_writing();
     assert!(stage.link_frames_now(publisher).is_empty(), "the event waits in the reader's queue");
@@ -940,8 +966,7 @@ fn an_acknowledgement_waits_until_the_event_is_written() {
     assert_eq!([stage.shard.poll_dirty(), stage.shard.poll_dirty()], [Some(publisher), Some(reader)]);
     stage.pass_on_without_writing();
     assert!(stage.link_frames_now(publisher).is_empty(), "the reader is being written");
-    while stage.shard.poll_dirty().is_some() {}
-    stage.shard.handle_all_written();
+    stage.write();
     stage.pass_on_without_writing();
     assert_eq!(stage.link_frames_now(publisher), [ack(1)]);
 }
@@ -984,7 +1009,7 @@ fn a_drain_acknowledges_what_was_accepted_and_says_when_it_has() {
     stage.link_frames(publisher);
     stage.link(publisher, &batch(1, vec![message("oro/ping", "1")]));
     let (done, mut stopped) = mpsc::channel(1);
-    stage.shard.stop_publishing(stage.now, done);
+    stage.shard.handle_message(ShardMessage::StopPublishing(done), stage.now);
     stage.link(publisher, &batch(2, vec![message("oro/ping", "2")]));
     assert_eq!(
         stopped.try_recv(),
@@ -1009,9 +1034,32 @@ fn a_drain_does_not_wait_for_a_publisher_that_has_gone() {
     stage.link_frames(publisher);
     stage.link(publisher, &batch(1, vec![message("oro/ping", "1")]));
     let (done, mut stopped) = mpsc::channel(1);
-    stage.shard.stop_publishing(stage.now, done);
+    stage.shard.handle_message(ShardMessage::StopPublishing(done), stage.now);
     stage.shard.handle_read_error(publisher, &io::ErrorKind::ConnectionReset.into(), stage.now);
-    stage.shard.remove(publisher);
+    stage.write();
     assert_eq!(stopped.try_recv(), Err(mpsc::error::TryRecvError::Disconnected));
     assert_eq!(stage.texts(reader).len(), 1);
+}
+
+#[test]
+fn a_write_that_fails_is_not_tried_again() {
+    /// What TLS is after a reset: it has taken something, and can pass it on no more.
+    struct Broken;
+    impl Outlet for Broken {
+        fn write(&mut self, _: &[IoSlice<'_>]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+        fn has_pending(&self) -> bool {
+            true
+        }
+        fn finish(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut stage = Stage::new();
+    let key = stage.browser(WAMP, &user(1));
+    stage.say(key, r#"[2,"1","orosync/session"]"#);
+    assert_eq!(stage.shard.poll_dirty(), Some(key));
+    assert!(stage.shard.write(key, &mut Broken, stage.now()), "nothing is left to do for it");
+    assert!(stage.shard.is_empty());
 }
