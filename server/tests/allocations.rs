@@ -14,9 +14,10 @@ use orosync_server::commands::serve::shared;
 use orosync_server::config::{Settings, load};
 use orosync_server::connection::limits::{ConnectionLimits, Places};
 use orosync_server::connection::{Caller, Peer};
-use orosync_server::metrics::{Metrics, Source};
+use orosync_server::metrics::Metrics;
 use orosync_server::node::Node;
 use orosync_server::node::handle::{Inbox, ShardHandle};
+use orosync_server::publication::Content;
 use orosync_server::session::Now;
 use orosync_server::shard::Shard;
 use orosync_server::shard::write::Outlet;
@@ -60,7 +61,7 @@ impl Stage {
     /// Publishes so many messages at once, and writes them to everybody. How many bytes were written.
     fn fan_out(&mut self, messages: Vec<Message>) -> usize {
         for message in messages {
-            self.node.publish(message, Source::Server);
+            self.node.publish_own(Content::Message(message));
         }
         while let Ok(message) = self.inbox.try_recv() {
             self.shard.handle_message(message, self.now.instant);

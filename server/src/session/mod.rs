@@ -31,7 +31,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use orosync_protocol::close::ComeBack;
 use orosync_protocol::disconnect::Disconnect;
-use orosync_protocol::link_frame::{MAX_FRAME_BYTES, Message};
+use orosync_protocol::link_frame::MAX_FRAME_BYTES;
 use orosync_protocol::ticket::Identity;
 use orosync_protocol::wamp::{self, ServerMessage};
 use orosync_protocol::{CloseReason, PublisherId, Seq, SessionId, Subprotocol, Topic};
@@ -45,6 +45,7 @@ use crate::handshake::{Cause, Door, Handshake, Outcome, Upgrade};
 use crate::log::{RateLimited, clip};
 use crate::metrics::Metrics;
 use crate::policy::Policies;
+use crate::publication::Content;
 
 use browser::{Browser, Turn};
 use outbound::{Outbound, SharedFrame, TooSlow};
@@ -127,7 +128,7 @@ pub enum SessionEvent {
     /// It no longer wants to.
     Unsubscribe(Topic),
     /// A browser publishes, and may.
-    Publish(Message),
+    Publish(Content),
     /// A publisher asks what was accepted of it.
     Hello(PublisherId),
     /// A publisher publishes, and hears of it by [`Session::acknowledge`].

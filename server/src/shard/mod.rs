@@ -18,18 +18,17 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
-use orosync_protocol::link_frame::Message;
-use orosync_protocol::{CloseReason, PublisherId};
+use orosync_protocol::{CloseReason, PublisherId, Seq};
 use slotmap::{SlotMap, new_key_type};
 use tokio::sync::mpsc;
 
 use crate::connection::{Accepted, Caller};
 use crate::delivery::Delivery;
-use crate::metrics::Source;
 use crate::node::Node;
 use crate::node::disconnection::Disconnection;
-use crate::node::handle::ShardMessage;
-use crate::node::receipt::{Receipt, Waiter};
+use crate::node::handle::{Awaited, ShardMessage, ShardWaiter};
+use crate::publication::receipt::Receipt;
+use crate::publication::{Content, Item, Origin, Publication};
 use crate::session::outbound::SharedFrame;
 use crate::session::publisher::Batch;
 use crate::session::{FAREWELL, Now, Session, SessionEvent, Shared};
@@ -81,7 +80,7 @@ struct Entry {
     session: Session,
     /// What it wants to publish and there is no credit for. Bound: what came in one read, because its socket is not read
     /// meanwhile.
-    unpublished: VecDeque<Publication>,
+    unpublished: VecDeque<Unpublished>,
     /// What it is told when what it has published is written.
     replies: Replies,
     is_dirty: bool,
@@ -101,17 +100,19 @@ enum Due {
     Session(SessionKey),
     /// This event stands in the queues of all sessions before it.
     Event(Arc<Delivery>),
+    /// The sessions that it ends are before it.
+    Disconnection(Arc<Disconnection>),
     /// A session waits for all events before it.
     Barrier(Arc<Receipt>),
 }
 
 /// What a session wants to publish.
 #[derive(Debug)]
-enum Publication {
+enum Unpublished {
     /// A publisher's, which is acknowledged.
     Batch(PublisherId, Batch),
     /// A browser's.
-    Message(Message),
+    Content(Content),
 }
 
 impl Shard {
@@ -143,8 +144,8 @@ impl Shard {
             ShardMessage::Accepted(accepted) => self.arrived.push_back(accepted),
             ShardMessage::Delivery(delivery) => self.handle_delivery(delivery, now),
             ShardMessage::Barrier(receipt) => self.dirty.push_back(Due::Barrier(receipt)),
-            ShardMessage::Settled(waiter) => self.handle_settled(waiter, now),
-            ShardMessage::Disconnect(disconnection) => self.handle_disconnect(&disconnection, now),
+            ShardMessage::Settled { awaited, highest } => self.handle_settled(awaited, highest, now),
+            ShardMessage::Disconnect(disconnection) => self.handle_disconnect(disconnection, now),
             ShardMessage::CreditReturned => self.handle_credit(now),
             // What sessions have subscribed to already stays.
             ShardMessage::Rules(shared) => self.shared = shared,
@@ -245,12 +246,12 @@ impl Shard {
 
     /// Fan-out: appends an event to the queues of all who subscribed, and lets go of it once those are written.
     fn handle_delivery(&mut self, delivery: Arc<Delivery>, now: Instant) {
-        let everybody = delivery.audience.is_everybody();
-        let frame = SharedFrame::new(delivery.frame.clone());
+        let everybody = delivery.audience().is_everybody();
+        let frame = SharedFrame::new(delivery.frame().clone());
         let mut delivered = 0;
-        for key in self.subscribers.of(&delivery.topic) {
+        for key in self.subscribers.of(delivery.topic()) {
             let Some(entry) = self.sessions.get_mut(key) else { continue };
-            if !everybody && !entry.session.id().is_some_and(|id| delivery.audience.includes(id)) {
+            if !everybody && !entry.session.id().is_some_and(|id| delivery.audience().includes(id)) {
                 continue;
             }
             delivered += u64::from(entry.session.deliver(&frame, now));
@@ -258,21 +259,21 @@ impl Shard {
         }
         let metrics = &self.shared.metrics;
         metrics.deliveries.inc_by(delivered);
-        metrics.delivered_bytes.inc_by(delivered * delivery.frame.len() as u64);
+        metrics.delivered_bytes.inc_by(delivered * frame.len() as u64);
         self.dirty.push_back(Due::Event(delivery));
     }
 
-    /// What a session waits for is written: tells it what that makes true.
-    fn handle_settled(&mut self, waiter: Waiter, now: Instant) {
-        if let Some(entry) = self.sessions.get_mut(waiter.session) {
-            entry.replies.settle(waiter.number);
-            self.reply(waiter.session, now);
+    /// What a session waits for is true: tells it what that means.
+    fn handle_settled(&mut self, awaited: Awaited, highest: Option<Seq>, now: Instant) {
+        if let Some(entry) = self.sessions.get_mut(awaited.session) {
+            entry.replies.settle(awaited.number, highest);
+            self.reply(awaited.session, now);
         }
     }
 
     /// Ends the sessions that are meant: their clients come back if the application gives them a new ticket. Costs a look at
     /// each session: a disconnect is rare.
-    fn handle_disconnect(&mut self, disconnection: &Disconnection, now: Instant) {
+    fn handle_disconnect(&mut self, disconnection: Arc<Disconnection>, now: Instant) {
         let mut ended = 0;
         for (key, entry) in &mut self.sessions {
             if !entry.session.is_meant_by(&disconnection.whom) {
@@ -285,6 +286,7 @@ impl Shard {
             entry.mark_dirty(key, &mut self.dirty);
         }
         disconnection.add_ended(ended);
+        self.dirty.push_back(Due::Disconnection(disconnection));
     }
 
     /// Publishers may ask for credit again.
@@ -415,26 +417,26 @@ impl Shard {
                     }
                 }
             }
-            SessionEvent::Publish(message) => {
+            SessionEvent::Publish(content) => {
                 if let Some(entry) = self.sessions.get_mut(key) {
                     entry.publishes = true;
                 }
-                self.publish(key, Publication::Message(message), now);
+                self.publish(key, Unpublished::Content(content), now);
             }
             SessionEvent::PublishAll(publisher, batch) => {
-                self.publish(key, Publication::Batch(publisher, batch), now);
+                self.publish(key, Unpublished::Batch(publisher, batch), now);
             }
             SessionEvent::Hello(publisher) => {
                 let (number, receipt) = self.receipt(key);
-                let accepted = self.node.highest(publisher, &receipt, now);
-                self.reply_when_settled(key, number, Reply::Welcome(accepted), receipt, now);
+                self.node.ask_highest(publisher, Arc::<Receipt<ShardWaiter>>::clone(&receipt), now);
+                self.reply_when_settled(key, number, Reply::Welcome, receipt, now);
             }
         }
     }
 
-    fn publish(&mut self, key: SessionKey, publication: Publication, now: Instant) {
+    fn publish(&mut self, key: SessionKey, unpublished: Unpublished, now: Instant) {
         if let Some(entry) = self.sessions.get_mut(key) {
-            entry.unpublished.push_back(publication);
+            entry.unpublished.push_back(unpublished);
             self.publish_what_waits(key, now);
         }
     }
@@ -455,23 +457,33 @@ impl Shard {
                 return;
             }
             match entry.unpublished.pop_front() {
-                Some(Publication::Batch(publisher, mut batch)) => {
-                    let messages = std::mem::take(&mut batch.messages);
+                Some(Unpublished::Batch(publisher, mut batch)) => {
+                    let contents = std::mem::take(&mut batch.contents).into_iter();
+                    let items = contents.map(|(seq, content)| self.item(Some(seq), content)).collect();
                     let (number, receipt) = self.receipt(key);
-                    self.node.publish_all(publisher, messages, &receipt, now);
+                    let published: Arc<Receipt> = Arc::<Receipt<ShardWaiter>>::clone(&receipt);
+                    let origin = Origin::Publisher(publisher);
+                    self.node.publish(Publication { origin, items, receipt: Some(published) }, now);
                     self.reply_when_settled(key, number, Reply::Acknowledged(batch), receipt, now);
                 }
-                Some(Publication::Message(message)) => self.node.publish(message, Source::Browser),
+                Some(Unpublished::Content(content)) => {
+                    let items = vec![self.item(None, content)];
+                    self.node.publish(Publication { origin: Origin::Browser, items, receipt: None }, now);
+                }
                 None => {}
             }
         }
     }
 
+    fn item(&self, seq: Option<Seq>, content: Content) -> Item {
+        Item { seq, credit: self.node.take_credit(&content), content }
+    }
+
     /// A receipt that tells this session, and its number.
-    fn receipt(&mut self, key: SessionKey) -> (u64, Arc<Receipt>) {
+    fn receipt(&mut self, key: SessionKey) -> (u64, Arc<Receipt<ShardWaiter>>) {
         self.receipts += 1;
-        let shard = self.node.shards()[self.number].clone();
-        (self.receipts, Receipt::new(shard, Waiter { session: key, number: self.receipts }))
+        let awaited = Awaited { session: key, number: self.receipts };
+        (self.receipts, Receipt::new(self.node.shards()[self.number].waiter(awaited)))
     }
 
     fn reply_when_settled(
@@ -479,14 +491,14 @@ impl Shard {
         key: SessionKey,
         number: u64,
         reply: Reply,
-        receipt: Arc<Receipt>,
+        receipt: Arc<Receipt<ShardWaiter>>,
         now: Instant,
     ) {
         let Some(entry) = self.sessions.get_mut(key) else { return };
         entry.replies.push(number, reply);
         self.replies += 1;
-        if Receipt::is_settled(receipt) {
-            entry.replies.settle(number);
+        if let Some(highest) = Receipt::settle_now(receipt) {
+            entry.replies.settle(number, highest);
             self.reply(key, now);
         }
     }
@@ -495,9 +507,9 @@ impl Shard {
     fn reply(&mut self, key: SessionKey, now: Instant) {
         let Some(entry) = self.sessions.get_mut(key) else { return };
         let waited = entry.replies.len();
-        while let Some(reply) = entry.replies.pop_settled() {
+        while let Some((reply, highest)) = entry.replies.pop_settled() {
             match reply {
-                Reply::Welcome(accepted) => entry.session.welcome_publisher(accepted, now),
+                Reply::Welcome => entry.session.welcome_publisher(highest, now),
                 Reply::Acknowledged(batch) => entry.session.acknowledge(batch),
             }
         }

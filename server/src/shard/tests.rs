@@ -18,7 +18,7 @@ use crate::connection::proxies::TrustedProxies;
 use crate::connection::{Caller, Peer};
 use crate::handshake::Door;
 
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Source};
 use crate::node::handle::{Inbox, ShardHandle, ShardMessage};
 use crate::policy::{Policies, Publish, Subscribe, TopicRule};
 use crate::session::ClientLines;
@@ -138,6 +138,10 @@ impl Stage {
             self.shard.handle_message(message, self.now);
         }
         worked
+    }
+
+    fn publish(&self, message: Message) {
+        self.node.publish_own(Content::Message(message));
     }
 
     /// What one write sends to a client that reads everything.
@@ -328,7 +332,7 @@ fn the_101_and_welcome_leave_in_one_write_with_nothing_behind_them() {
     assert!(greeting[0].1.starts_with(b"[0,\""));
     let second = stage.texts(key);
     assert!(second[0].starts_with(r#"[3,"1",{"session":"#), "{second:?}");
-    stage.node.publish(message("oro/ping", "1"), Source::Server);
+    stage.publish(message("oro/ping", "1"));
     assert_eq!(stage.texts(key), [r#"[8,"oro\/ping",1]"#]);
 }
 
@@ -341,13 +345,13 @@ fn an_event_reaches_all_who_subscribed_and_nobody_else() {
         stage.say(key, r#"[5,"oro/data/update"]"#);
         stage.say(key, r#"[5,"oro/data/update"]"#);
     }
-    stage.node.publish(message("oro/data/update", r#"[{"username":"x","tagname":"y"}]"#), Source::Server);
+    stage.publish(message("oro/data/update", r#"[{"username":"x","tagname":"y"}]"#));
     let event = r#"[8,"oro\/data\/update",[{"username":"x","tagname":"y"}]]"#;
     assert_eq!(stage.texts(a), [event]);
     assert_eq!(stage.texts(b), [event]);
     assert!(stage.texts(c).is_empty());
     stage.say(b, r#"[6,"oro/data/update"]"#);
-    stage.node.publish(message("oro/data/update", "2"), Source::Server);
+    stage.publish(message("oro/data/update", "2"));
     assert_eq!(stage.texts(a).len(), 1);
     assert!(stage.texts(b).is_empty(), "no delivery after unsubscribe");
 }
@@ -363,7 +367,7 @@ fn exclude_and_eligible_name_sessions() {
     let mut publish = |exclude: &[usize], eligible: &[usize]| {
         let ids = |which: &[usize]| SessionIds::new(which.iter().map(|at| ids[*at]).collect()).unwrap();
         let audience = Audience { exclude: ids(exclude), eligible: ids(eligible) };
-        stage.node.publish(Message { audience, ..message("oro/ping", "1") }, Source::Server);
+        stage.publish(Message { audience, ..message("oro/ping", "1") });
         keys.map(|key| stage.texts(key).len())
     };
     assert_eq!(publish(&[1], &[]), [1, 0, 1]);
@@ -386,7 +390,7 @@ fn what_a_policy_refuses_is_told_and_never_closes_the_session() {
         assert!(told[0].starts_with(&format!(r#"[4,"{topic}","{topic}",""#)), "{told:?}");
     }
     stage.say(key, r#"[5,"oro/maintenance"]"#);
-    stage.node.publish(message("oro/maintenance", "1"), Source::Server);
+    stage.publish(message("oro/maintenance", "1"));
     assert_eq!(stage.texts(key), [r#"[8,"oro\/maintenance",1]"#]);
     assert_eq!(stage.metrics.subscriptions_refused.total("undeclared"), 1);
     assert_eq!(stage.metrics.subscriptions_refused.total("not_allowed"), 1);
@@ -519,7 +523,7 @@ fn what_was_accepted_is_written_before_a_session_ends() {
     let mut stage = Stage::new();
     let key = stage.browser(WAMP, &user(1));
     stage.say(key, r#"[5,"oro/ping"]"#);
-    stage.node.publish(message("oro/ping", "1"), Source::Server);
+    stage.publish(message("oro/ping", "1"));
     stage.pass_on();
     stage.stop();
     assert!(!stage.shard.session(key).unwrap().wants_fin());
@@ -535,7 +539,7 @@ fn a_slow_reader_costs_its_bound_and_disturbs_nobody() {
         stage.say(key, r#"[5,"oro/ping"]"#);
     }
     for n in 0..100 {
-        stage.node.publish(message("oro/ping", &format!("\"{n:0>100}\"")), Source::Server);
+        stage.publish(message("oro/ping", &format!("\"{n:0>100}\"")));
         assert_eq!(stage.texts(quick).len(), 1);
         assert!(stage.shard.session(slow).unwrap().outbound().cost() <= 1000);
     }
@@ -647,7 +651,7 @@ fn refusals_without_number_cost_a_page_neither_its_session_nor_its_events() {
             stage.say(key, &text);
         }
     }
-    stage.node.publish(message("oro/ping", &format!("\"{:0>20000}\"", 1)), Source::Server);
+    stage.publish(message("oro/ping", &format!("\"{:0>20000}\"", 1)));
     let texts = stage.texts(key);
     assert!(texts.len() > 10 && texts.len() < 100, "{}", texts.len());
     assert!(texts.last().unwrap().starts_with("[8,"), "the event is there");
@@ -758,10 +762,10 @@ fn what_comes_late_for_a_session_reaches_no_other() {
     stage.say(gone, r#"[5,"oro/ping"]"#);
     stage.shard.handle_end_of_input(gone);
     stage.write();
-    stage.node.publish(message("oro/ping", "1"), Source::Server);
+    stage.publish(message("oro/ping", "1"));
     assert!(stage.texts(other).is_empty(), "it has not subscribed");
     stage.say(other, r#"[5,"oro/maintenance"]"#);
-    stage.node.publish(message("oro/maintenance", "2"), Source::Server);
+    stage.publish(message("oro/maintenance", "2"));
     assert_eq!(stage.texts(other).len(), 1, "and lives");
 }
 
@@ -864,7 +868,7 @@ fn a_close_frame_fits_into_a_full_queue() {
     let mut stage = Stage::with(|limits| limits.outbound_bytes = 1000);
     let key = stage.browser(OROSYNC, &user(1));
     stage.say(key, r#"[5,"oro/ping"]"#);
-    stage.node.publish(message("oro/ping", &format!("\"{:x<890}\"", "")), Source::Server);
+    stage.publish(message("oro/ping", &format!("\"{:x<890}\"", "")));
     stage.pass_on();
     stage.stop();
     let sent = frames(&stage.written(key));
@@ -876,7 +880,7 @@ fn what_is_left_at_the_end_has_its_time_and_only_then_the_farewell_begins() {
     let mut stage = Stage::new();
     let key = stage.browser(WAMP, &user(1));
     stage.say(key, r#"[5,"oro/ping"]"#);
-    stage.node.publish(message("oro/ping", "1"), Source::Server);
+    stage.publish(message("oro/ping", "1"));
     stage.pass_on();
     stage.stop();
     stage.now += Duration::from_secs(19);
@@ -932,7 +936,7 @@ fn a_ticket_grants_what_the_policy_leaves_to_the_application() {
     stage.say(key, r#"[5,"acme/orders/8"]"#);
     assert!(stage.texts(key)[0].starts_with(r#"[4,"acme\/orders\/8""#));
     stage.say(key, r#"[5,"acme/orders/7"]"#);
-    stage.node.publish(message("acme/orders/7", "1"), Source::Server);
+    stage.publish(message("acme/orders/7", "1"));
     assert_eq!(stage.texts(key), [r#"[8,"acme\/orders\/7",1]"#]);
 }
 
@@ -946,7 +950,7 @@ fn other_rules_hold_from_now_on_and_no_session_is_closed_for_them() {
     stage.follow(vec![TopicRule::new(pattern, Subscribe::User, Publish::Publisher).unwrap()]);
     stage.say(key, r#"[5,"acme/news"]"#);
     stage.follow(Vec::new());
-    stage.node.publish(message("acme/news", "1"), Source::Server);
+    stage.publish(message("acme/news", "1"));
     assert_eq!(stage.texts(key), [r#"[8,"acme\/news",1]"#], "what is subscribed to stays");
 }
 
@@ -966,6 +970,22 @@ fn an_acknowledgement_waits_until_the_event_is_written() {
     assert_eq!([stage.shard.poll_dirty(), stage.shard.poll_dirty()], [Some(publisher), Some(reader)]);
     stage.pass_on_without_writing();
     assert!(stage.link_frames_now(publisher).is_empty(), "the reader is being written");
+    stage.write();
+    stage.pass_on_without_writing();
+    assert_eq!(stage.link_frames_now(publisher), [ack(1)]);
+}
+
+#[test]
+fn a_disconnect_is_acknowledged_when_the_sessions_that_it_ends_are_written_to() {
+    let mut stage = Stage::new();
+    let ended = stage.browser(OROSYNC, &user(7));
+    let publisher = stage.publisher(1);
+    stage.link_frames(publisher);
+    stage.link(publisher, &batch(1, vec![message("orosync/disconnect", r#"{"role":"user","uid":7}"#)]));
+    stage.pass_on_without_writing();
+    stage.pass_on_without_writing();
+    assert!(!stage.shard.session(ended).unwrap().outbound().is_empty(), "its Close frame");
+    assert!(stage.link_frames_now(publisher).is_empty());
     stage.write();
     stage.pass_on_without_writing();
     assert_eq!(stage.link_frames_now(publisher), [ack(1)]);

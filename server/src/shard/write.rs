@@ -64,6 +64,7 @@ impl Shard {
         for held in self.written_next.drain(..) {
             match held {
                 Due::Event(delivery) => drop(delivery),
+                Due::Disconnection(disconnection) => drop(disconnection),
                 Due::Barrier(receipt) => drop(receipt),
                 Due::Session(_) => {}
             }
