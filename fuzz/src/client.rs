@@ -5,16 +5,19 @@
 //! known, and that events come in order.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::io::{self, IoSlice};
 
 use bytes::Bytes;
 use orosync_protocol::link_frame::ServerFrame;
 use orosync_protocol::ticket::Identity;
+use orosync_server::shard::SessionKey;
+use orosync_server::shard::write::Outlet;
 
 /// See the module.
 #[derive(Debug)]
 pub struct Client {
-    /// Its session's slot in the shard.
-    pub slot: usize,
+    /// Its session in the shard.
+    pub key: SessionKey,
     /// Who it is, once it has sent a handshake that is good.
     pub identity: Option<Identity>,
     /// Has it said nothing but what the stage knows of?
@@ -35,6 +38,8 @@ pub struct Client {
     pub acknowledged: u64,
     /// It will send nothing more.
     pub has_ended: bool,
+    /// The server will send nothing more.
+    is_finished: bool,
     phase: Phase,
     received: Vec<u8>,
     /// Of a wild one: the place of the last event that it received among all that there were.
@@ -51,11 +56,38 @@ enum Phase {
     Closed,
 }
 
+/// What stands for a client's socket, and all events that there were.
+pub struct Wire<'a>(pub &'a mut Client, pub &'a [Bytes]);
+
+impl Outlet for Wire<'_> {
+    fn write(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let Self(client, events) = self;
+        if client.room == 0 {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let lent: Vec<u8> = slices.iter().flat_map(|slice| slice.to_vec()).collect();
+        let taken = client.room.min(lent.len());
+        client.room -= taken;
+        client.receive(&lent[..taken], events);
+        Ok(taken)
+    }
+
+    fn has_pending(&self) -> bool {
+        false
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        assert!(!self.0.is_finished, "a FIN was sent twice");
+        self.0.is_finished = true;
+        Ok(())
+    }
+}
+
 impl Client {
     /// A connection that has not said anything.
-    pub fn new(slot: usize) -> Self {
+    pub fn new(key: SessionKey) -> Self {
         Self {
-            slot,
+            key,
             identity: None,
             is_tame: true,
             publisher: None,
@@ -66,6 +98,7 @@ impl Client {
             sent: 0,
             acknowledged: 0,
             has_ended: false,
+            is_finished: false,
             phase: Phase::Head,
             received: Vec::new(),
             last_event: 0,

@@ -15,15 +15,16 @@ use orosync_server::config::Limits;
 use orosync_server::connection::limits::{ConnectionLimits, Places};
 use orosync_server::connection::{Caller, Peer};
 use orosync_server::delivery::Delivery;
-use orosync_server::metrics::{Metrics, Source};
+use orosync_server::metrics::Metrics;
 use orosync_server::node::Node;
 use orosync_server::node::handle::{Inbox, ShardHandle, ShardMessage};
 use orosync_server::policy::{Decision, Policies, Publish, Subscribe, TopicRule};
+use orosync_server::publication::Content;
 use orosync_server::session::{Now, Shared};
-use orosync_server::shard::Shard;
+use orosync_server::shard::{SessionKey, Shard};
 use tokio::sync::mpsc;
 
-use crate::client::Client;
+use crate::client::{Client, Wire};
 use crate::{UNIX_NOW, default_shared, signer};
 
 /// What users may subscribe to; the first two anybody, the last of them is also open to what browsers publish.
@@ -182,8 +183,7 @@ impl Stage {
                 if let Some(at) = self.find(client) {
                     let client = &mut self.clients[at];
                     client.room = client.room.saturating_add(bytes.into());
-                    let slot = client.slot;
-                    self.write(slot);
+                    self.shard.handle_writable(client.key);
                 }
             }
             Step::PassOn { messages } => self.pass_on(messages.into()),
@@ -196,7 +196,7 @@ impl Stage {
                     let client = &mut self.clients[at];
                     client.has_ended = true;
                     client.unread.clear();
-                    self.shard.handle_end_of_input(client.slot);
+                    self.shard.handle_end_of_input(client.key);
                 }
             }
             Step::Break { client } => {
@@ -252,15 +252,15 @@ impl Stage {
     }
 
     fn break_connection(&mut self, at: usize) {
-        self.shard.handle_read_error(self.clients[at].slot, &io::ErrorKind::ConnectionReset.into(), self.now);
+        self.shard.handle_read_error(self.clients[at].key, &io::ErrorKind::ConnectionReset.into(), self.now);
     }
 
     fn find(&self, client: u8) -> Option<usize> {
         usize::from(client).checked_rem(self.clients.len())
     }
 
-    fn client_at(&mut self, slot: usize) -> Option<&mut Client> {
-        self.clients.iter_mut().find(|client| client.slot == slot)
+    fn client_at(&mut self, key: SessionKey) -> Option<&mut Client> {
+        self.clients.iter_mut().find(|client| client.key == key)
     }
 
     fn now(&self) -> Now {
@@ -272,9 +272,9 @@ impl Stage {
             return None;
         }
         let count = self.connections.admit(Peer::Unix).ok()?;
-        let slot = self.shard.accept(Caller::new(Peer::Unix, count), self.now);
-        assert!(self.client_at(slot).is_none(), "a slot that is in use");
-        self.clients.push(Client::new(slot));
+        let key = self.shard.accept(Caller::new(Peer::Unix, count), self.now);
+        assert!(self.client_at(key).is_none(), "a key that is in use");
+        self.clients.push(Client::new(key));
         Some(self.clients.len() - 1)
     }
 
@@ -310,8 +310,8 @@ impl Stage {
         client.publisher = Some(publisher);
         let hello = PublisherFrame::Hello { publisher: PublisherId(publisher.into()) };
         client.unread.extend(masked(0x82, &hello.encode()));
-        let slot = client.slot;
-        self.read(slot, usize::MAX);
+        let key = client.key;
+        self.read(key, usize::MAX);
     }
 
     fn ticket(&mut self, identity: &Identity) -> String {
@@ -325,15 +325,15 @@ impl Stage {
         client.identity = Some(identity);
         client.room = 600;
         client.unread.extend_from_slice(request.as_bytes());
-        let slot = client.slot;
-        self.read(slot, usize::MAX);
-        self.write(slot);
-        assert!(self.client_at(slot).is_some_and(|client| client.is_open()), "a good handshake was refused");
+        let key = client.key;
+        self.read(key, usize::MAX);
+        self.write(key);
+        assert!(self.client_at(key).is_some_and(|client| client.is_open()), "a good handshake was refused");
     }
 
     fn say(&mut self, client: u8, words: &Words, piece: u8) {
         let Some(at) = self.find(client) else { return };
-        let (slot, topic) = (self.clients[at].slot, |topic: &u8| usize::from(*topic) % TOPICS.len());
+        let (key, topic) = (self.clients[at].key, |topic: &u8| usize::from(*topic) % TOPICS.len());
         let bytes = match words {
             Words::Subscribe(at) => masked(0x81, format!("[5,\"{}\"]", TOPICS[topic(at)]).as_bytes()),
             Words::Unsubscribe(at) => masked(0x81, format!("[6,\"{}\"]", TOPICS[topic(at)]).as_bytes()),
@@ -350,15 +350,15 @@ impl Stage {
         let client = &mut self.clients[at];
         let speaks_wamp = client.is_open() && client.publisher.is_none();
         // What a session has begun to read differently, or cannot read now, is not known to be read as meant.
-        if !speaks_wamp || client.has_ended || !client.unread.is_empty() || !self.shard.wants_input(slot) {
+        if !speaks_wamp || client.has_ended || !client.unread.is_empty() || !self.shard.wants_input(key) {
             return;
         }
         client.unread.extend(bytes);
-        self.read(slot, usize::from(piece).max(1));
-        if self.has_ended(slot) {
+        self.read(key, usize::from(piece).max(1));
+        if self.has_ended(key) {
             return;
         }
-        let Some(client) = self.clients.iter_mut().find(|client| client.slot == slot) else { return };
+        let Some(client) = self.clients.iter_mut().find(|client| client.key == key) else { return };
         match words {
             Words::Subscribe(at) => {
                 let (at, identity) = (topic(at), client.identity.clone().unwrap_or_else(Identity::anonymous));
@@ -384,8 +384,8 @@ impl Stage {
         client.is_tame = false;
         self.has_wild_publisher |= client.publisher.is_some();
         client.unread.extend_from_slice(bytes);
-        let slot = client.slot;
-        self.read(slot, usize::MAX);
+        let key = client.key;
+        self.read(key, usize::MAX);
     }
 
     fn send_batch(&mut self, client: u8, back: u8, messages: u8, size: u16) {
@@ -404,8 +404,8 @@ impl Stage {
         *sent = (*sent).max(client.sent);
         let frame = PublisherFrame::Publish { first: Seq::new(first).expect("from 1 on"), messages };
         client.unread.extend(masked(0x82, &frame.encode()));
-        let slot = client.slot;
-        self.read(slot, usize::MAX);
+        let key = client.key;
+        self.read(key, usize::MAX);
     }
 
     fn publish(&mut self, topic: u8, size: u16, excluded: u8) {
@@ -417,45 +417,33 @@ impl Stage {
         if excluded >= 128
             && let Some(at) = self.find(excluded)
         {
-            let id = self.shard.session(self.clients[at].slot).and_then(|session| session.id());
+            let id = self.shard.session(self.clients[at].key).and_then(|session| session.id());
             message.audience.exclude = SessionIds::new(id.into_iter().collect()).expect("one");
         }
-        self.node.publish(message, Source::Server);
+        self.node.publish_own(Content::Message(message));
     }
 
     /// Hands over what the kernel has of a client, as far as its session reads.
-    fn read(&mut self, slot: usize, piece: usize) {
+    fn read(&mut self, key: SessionKey, piece: usize) {
         loop {
-            let wants_input = self.shard.wants_input(slot);
+            let wants_input = self.shard.wants_input(key);
             let now = self.now();
-            let Some(client) = self.clients.iter_mut().find(|client| client.slot == slot) else { return };
+            let Some(client) = self.clients.iter_mut().find(|client| client.key == key) else { return };
             if !wants_input || client.unread.is_empty() {
                 return;
             }
             let piece = piece.min(client.unread.len());
             let bytes: Vec<u8> = client.unread.drain(..piece).collect();
-            self.shard.handle_bytes(slot, &bytes, now);
+            self.shard.handle_bytes(key, &bytes, now);
         }
     }
 
     /// Writes what the kernel takes.
-    fn write(&mut self, slot: usize) {
+    fn write(&mut self, key: SessionKey) {
         let now = self.now();
-        let Some(client) = self.clients.iter_mut().find(|client| client.slot == slot) else { return };
-        let Some(session) = self.shard.session(slot) else { return };
-        while client.room > 0 && !session.outbound().is_empty() {
-            let lent: Vec<u8> = session.slices().flat_map(|slice| slice.to_vec()).collect();
-            let taken = client.room.min(lent.len());
-            client.room -= taken;
-            session.outbound().advance(taken);
-            client.receive(&lent[..taken], &self.events);
-        }
-        if session.outbound().is_empty() && session.awaits_written() {
-            self.shard.handle_written(slot, now);
-        }
-        if self.shard.is_gone(slot) {
-            self.clients.retain(|client| client.slot != slot);
-            self.shard.remove(slot);
+        let Some(client) = self.clients.iter_mut().find(|client| client.key == key) else { return };
+        if self.shard.write(key, &mut Wire(client, &self.events), now) {
+            self.clients.retain(|client| client.key != key);
         }
     }
 
@@ -464,45 +452,42 @@ impl Stage {
             let Some(message) = self.pending.pop_front() else { break };
             match message {
                 ShardMessage::Delivery(delivery) => self.deliver(delivery),
-                ShardMessage::Barrier(receipt) => self.shard.handle_barrier(receipt),
-                ShardMessage::Settled(waiter) => self.shard.handle_settled(waiter, self.now),
-                ShardMessage::CreditReturned => self.shard.handle_credit(self.now),
-                other => panic!("nobody sends {other:?}"),
+                other => self.shard.handle_message(other, self.now),
             }
             self.collect();
         }
     }
 
     fn deliver(&mut self, delivery: Arc<Delivery>) {
-        let Some(topic) = TOPICS.iter().position(|topic| *topic == delivery.topic.as_str()) else {
-            assert!(self.has_wild_publisher, "a topic of nobody's: {:?}", delivery.topic);
-            return self.shard.handle_delivery(delivery, self.now);
+        let Some(topic) = TOPICS.iter().position(|topic| *topic == delivery.topic().as_str()) else {
+            assert!(self.has_wild_publisher, "a topic of nobody's: {:?}", delivery.topic());
+            return self.shard.handle_message(ShardMessage::Delivery(delivery), self.now);
         };
         // Where browsers publish too, anything may stand.
         if topic != CHAT && !self.has_wild_publisher {
             self.note_order(&delivery);
         }
-        let frame = delivery.frame.clone();
+        let frame = delivery.frame().clone();
         self.events.push(frame.clone());
-        self.largest_frame = self.largest_frame.max(delivery.frame.len());
-        let receivers: Vec<usize> = self
+        self.largest_frame = self.largest_frame.max(delivery.frame().len());
+        let receivers: Vec<SessionKey> = self
             .clients
             .iter()
             .filter(|client| client.is_tame && client.subscribed.contains(&topic))
-            .map(|client| client.slot)
+            .map(|client| client.key)
             .collect();
-        let receivers: Vec<usize> = receivers
+        let receivers: Vec<SessionKey> = receivers
             .into_iter()
-            .filter(|slot| {
-                let id = self.shard.session(*slot).and_then(|session| session.id());
-                !self.has_ended(*slot) && id.is_some_and(|id| delivery.audience.includes(id))
+            .filter(|key| {
+                let id = self.shard.session(*key).and_then(|session| session.id());
+                !self.has_ended(*key) && id.is_some_and(|id| delivery.audience().includes(id))
             })
             .collect();
-        self.shard.handle_delivery(delivery, self.now);
-        for slot in receivers {
+        self.shard.handle_message(ShardMessage::Delivery(delivery), self.now);
+        for key in receivers {
             // Too slow a reader has ended instead.
-            if !self.has_ended(slot)
-                && let Some(client) = self.client_at(slot)
+            if !self.has_ended(key)
+                && let Some(client) = self.client_at(key)
             {
                 client.expected.push_back(frame.clone());
             }
@@ -511,7 +496,7 @@ impl Stage {
 
     /// Of each source, events come once and in order.
     fn note_order(&mut self, delivery: &Delivery) {
-        let text = String::from_utf8_lossy(&delivery.frame);
+        let text = String::from_utf8_lossy(delivery.frame());
         let numbers = text.split_once("\",[").map(|(_, numbers)| numbers).expect("a payload of ours");
         let (source, rest) = numbers.split_once(',').expect("two numbers");
         let seq = rest.split([',', ']']).next().expect("a number");
@@ -524,17 +509,18 @@ impl Stage {
         let mut shared = Shared::clone(&self.shared);
         shared.policies = policies(is_strict);
         self.shared = Arc::new(shared);
-        self.shard.handle_rules(Arc::clone(&self.shared));
+        self.shard.handle_message(ShardMessage::Rules(Arc::clone(&self.shared)), self.now);
     }
 
     fn drain(&mut self) {
         self.is_draining = true;
         // The event loop awaits the end of this; here time passes step by step.
         let (done, _) = mpsc::channel(1);
-        self.shard.stop_publishing(self.now, done);
+        self.shard.handle_message(ShardMessage::StopPublishing(done), self.now);
         self.collect();
         self.pass_on(usize::MAX);
-        self.shard.stop(self.now, self.now + Duration::from_secs(5));
+        let until = self.now + Duration::from_secs(5);
+        self.shard.handle_message(ShardMessage::Stop { until }, self.now);
     }
 
     /// What the event loop does in each turn.
@@ -544,9 +530,9 @@ impl Stage {
             self.shard.end_due(self.now);
         }
         let mut turns = 0;
-        while let Some(slot) = self.shard.poll_dirty() {
-            self.write(slot);
-            self.read(slot, usize::MAX);
+        while let Some(key) = self.shard.poll_dirty() {
+            self.write(key);
+            self.read(key, usize::MAX);
             turns += 1;
             assert!(turns < 1000, "the event loop never rests");
         }
@@ -560,8 +546,8 @@ impl Stage {
         }
     }
 
-    fn has_ended(&mut self, slot: usize) -> bool {
-        self.shard.session(slot).is_none_or(|session| session.is_ending() || session.ended_as() != "gone")
+    fn has_ended(&mut self, key: SessionKey) -> bool {
+        self.shard.session(key).is_none_or(|session| session.is_ending() || session.ended_as() != "gone")
     }
 
     fn check(&mut self) {
@@ -570,7 +556,7 @@ impl Stage {
             .iter()
             .filter(|message| match message {
                 ShardMessage::Delivery(delivery) => {
-                    !String::from_utf8_lossy(&delivery.frame).contains(",[255,")
+                    !String::from_utf8_lossy(delivery.frame()).contains(",[255,")
                 }
                 _ => false,
             })
@@ -578,10 +564,10 @@ impl Stage {
         assert!(from_sessions <= PUBLISHER_MESSAGES + MAX_BATCH, "{from_sessions} messages under way");
         let bound = OUTBOUND_BYTES.max(self.largest_frame + 64) + LAST_WORD;
         for at in 0..self.clients.len() {
-            let slot = self.clients[at].slot;
-            let ended = self.has_ended(slot);
+            let key = self.clients[at].key;
+            let ended = self.has_ended(key);
             let client = &self.clients[at];
-            let Some(session) = self.shard.session(slot) else { panic!("a session was lost") };
+            let Some(session) = self.shard.session(key) else { panic!("a session was lost") };
             let cost = session.outbound().cost();
             assert!(cost <= bound, "{cost} bytes wait for one session");
             if cost == 0 && !ended {

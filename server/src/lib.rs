@@ -18,7 +18,7 @@
 //! - [`session`]: one connection from its first byte to its last, without I/O
 //! - [`shard`]: the sessions of one thread and the fan-out to them; [`shard::run`] does the reads and writes
 //! - [`delivery`], [`frame`]: an event on its way, encoded once
-//! - [`node`], [`broker`]: from a publisher to all shards, once and in order
+//! - [`publication`], [`broker`], [`node`]: from whoever publishes to all shards, once and in order
 //! - [`listen`], [`connection`]: where connections come in, and what one is
 //! - [`config`], [`commands`], [`cli`]: how it is started
 //! - [`metrics`], [`admin`], [`log`], [`process`], [`supervisor`]: how it is watched
@@ -41,6 +41,7 @@ pub mod metrics;
 pub mod node;
 pub mod policy;
 pub mod process;
+pub mod publication;
 pub mod refusals;
 pub mod session;
 pub mod shard;

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
+use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -13,11 +14,13 @@ use orosync_server::commands::serve::shared;
 use orosync_server::config::{Settings, load};
 use orosync_server::connection::limits::{ConnectionLimits, Places};
 use orosync_server::connection::{Caller, Peer};
-use orosync_server::metrics::{Metrics, Source};
+use orosync_server::metrics::Metrics;
 use orosync_server::node::Node;
-use orosync_server::node::handle::{Inbox, ShardHandle, ShardMessage};
+use orosync_server::node::handle::{Inbox, ShardHandle};
+use orosync_server::publication::Content;
 use orosync_server::session::Now;
 use orosync_server::shard::Shard;
+use orosync_server::shard::write::Outlet;
 
 const TOPIC: &str = "oro/ping";
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -46,10 +49,10 @@ impl Stage {
         let limits = ConnectionLimits::new(Places { browsers: count, for_publishers: 0 }, count);
         for _ in 0..count {
             let caller = Caller::new(Peer::Unix, limits.admit(Peer::Unix).unwrap());
-            let slot = stage.shard.accept(caller, stage.now.instant);
-            stage.shard.handle_bytes(slot, REQUEST, stage.now);
+            let key = stage.shard.accept(caller, stage.now.instant);
+            stage.shard.handle_bytes(key, REQUEST, stage.now);
             stage.write();
-            stage.shard.handle_bytes(slot, SUBSCRIBE, stage.now);
+            stage.shard.handle_bytes(key, SUBSCRIBE, stage.now);
         }
         stage.write();
         stage
@@ -58,31 +61,40 @@ impl Stage {
     /// Publishes so many messages at once, and writes them to everybody. How many bytes were written.
     fn fan_out(&mut self, messages: Vec<Message>) -> usize {
         for message in messages {
-            self.node.publish(message, Source::Server);
+            self.node.publish_own(Content::Message(message));
         }
         while let Ok(message) = self.inbox.try_recv() {
-            if let ShardMessage::Delivery(delivery) = message {
-                self.shard.handle_delivery(delivery, self.now.instant);
-            }
+            self.shard.handle_message(message, self.now.instant);
         }
         self.write()
     }
 
     fn write(&mut self) -> usize {
-        let mut written = 0;
-        while let Some(slot) = self.shard.poll_dirty() {
-            let session = self.shard.session(slot).unwrap();
-            while !session.outbound().is_empty() {
-                let taken = session.slices().map(|slice| slice.len()).sum();
-                session.outbound().advance(taken);
-                written += taken;
-            }
-            if session.awaits_written() {
-                self.shard.handle_written(slot, self.now);
-            }
+        let mut sink = Sink(0);
+        while let Some(key) = self.shard.poll_dirty() {
+            self.shard.write(key, &mut sink, self.now);
         }
         self.shard.handle_all_written();
-        written
+        sink.0
+    }
+}
+
+/// Takes all bytes and counts them.
+struct Sink(usize);
+
+impl Outlet for Sink {
+    fn write(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let taken = slices.iter().map(|slice| slice.len()).sum();
+        self.0 += taken;
+        Ok(taken)
+    }
+
+    fn has_pending(&self) -> bool {
+        false
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -1,15 +1,18 @@
-//! The broker of a single node: everything in memory.
+//! The broker of a single node: everything in memory, and done within the call.
 //!
 //! Owns what each publisher has had accepted, and the locks that keep each topic's order.
 
 use std::hash::BuildHasher;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use orosync_protocol::link_frame::Message;
-use orosync_protocol::{PublisherId, Seq, Topic};
+use orosync_protocol::{PublisherId, Topic};
 
 use super::seen::Seen;
+use super::{Broker, EventHandler};
+use crate::metrics::{Metrics, Source};
+use crate::publication::receipt::Receipt;
+use crate::publication::{Content, Event, Origin, Publication};
 
 /// How many locks the topics share. A topic's lock is held until its event is in the last shard's inbox.
 const LOCKS: usize = 64;
@@ -17,124 +20,96 @@ const LOCKS: usize = 64;
 /// See the module.
 #[derive(Debug)]
 pub struct MemoryBroker {
+    events: Arc<dyn EventHandler>,
     seen: Seen,
     hasher: std::hash::RandomState,
     locks: [Mutex<()>; LOCKS],
-}
-
-/// What became of a publisher's messages.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Outcome {
-    /// Newly accepted.
-    pub accepted: u64,
-    /// Had before.
-    pub duplicates: u64,
+    metrics: Arc<Metrics>,
 }
 
 impl MemoryBroker {
     /// An empty broker that remembers so many publishers.
-    pub fn new(max_publishers: usize) -> Self {
+    pub fn new(events: Arc<dyn EventHandler>, max_publishers: usize, metrics: Arc<Metrics>) -> Self {
         Self {
+            events,
             seen: Seen::new(max_publishers),
             hasher: std::hash::RandomState::new(),
             locks: std::array::from_fn(|_| Mutex::default()),
+            metrics,
         }
     }
 
-    /// The highest number accepted from this publisher.
-    pub fn highest(&self, publisher: PublisherId, now: Instant) -> Option<Seq> {
-        self.seen.highest(publisher, now)
-    }
-
-    /// Accepts a publisher's messages, in order; hands each new one to `publish`.
-    pub fn accept(
-        &self,
-        publisher: PublisherId,
-        messages: Vec<(Seq, Message)>,
-        now: Instant,
-        mut publish: impl FnMut(Message),
-    ) -> Outcome {
-        self.seen.with_turn(publisher, now, |mut turn| {
-            let mut outcome = Outcome::default();
-            for (seq, message) in messages {
-                if turn.first_time(seq) {
-                    outcome.accepted += 1;
-                    publish(message);
-                } else {
-                    outcome.duplicates += 1;
-                }
+    /// Hands an event over while nobody else hands over one of its topic.
+    fn hand_over(&self, event: Event) {
+        match &event.content {
+            Content::Disconnect(_) => self.events.handle_event(event),
+            Content::Message(message) => {
+                // There is nothing under the lock that a panic could have left half done.
+                let _order = self.lock_of(&message.topic).lock().unwrap_or_else(PoisonError::into_inner);
+                self.events.handle_event(event);
             }
-            outcome
-        })
+        }
     }
 
-    /// Runs `hand_over` while nobody else hands over an event of this topic.
-    pub fn in_order(&self, topic: &Topic, hand_over: impl FnOnce()) {
+    fn lock_of(&self, topic: &Topic) -> &Mutex<()> {
         #[expect(clippy::cast_possible_truncation, reason = "any bits of the hash will do")]
         let hash = self.hasher.hash_one(topic) as usize;
-        // There is nothing under the lock that a panic could have left half done.
-        let _order = self.locks[hash % LOCKS].lock().unwrap_or_else(PoisonError::into_inner);
-        hand_over();
+        &self.locks[hash % LOCKS]
+    }
+
+    /// A publisher may have reconnected to another shard while the last messages of its old connection are still taken. So
+    /// it is locked until its events are in the inboxes, which nobody but itself waits for.
+    fn publish_numbered(&self, publisher: PublisherId, publication: Publication, now: Instant) {
+        let Publication { items, receipt, .. } = publication;
+        let (mut accepted, mut duplicates) = (0, 0);
+        self.seen.with_publisher(publisher, now, |mut numbers| {
+            for item in items {
+                if item.seq.is_some_and(|seq| numbers.first_time(seq)) {
+                    accepted += 1;
+                    self.hand_over(item.into_event(receipt.clone()));
+                } else {
+                    duplicates += 1;
+                }
+            }
+        });
+        if let (1.., Some(receipt)) = (duplicates, &receipt) {
+            // Accepted over an earlier connection, and perhaps not written yet: nobody knows any more where they are.
+            self.events.handle_barrier(receipt);
+        }
+        self.metrics.messages_accepted.of(Source::Link).inc_by(accepted);
+        self.metrics.messages_duplicate.inc_by(duplicates);
+    }
+}
+
+impl Broker for MemoryBroker {
+    fn publish(&self, publication: Publication, now: Instant) {
+        let source = match publication.origin {
+            Origin::Publisher(publisher) => return self.publish_numbered(publisher, publication, now),
+            Origin::Browser => Source::Browser,
+            Origin::Server => Source::Server,
+        };
+        self.metrics.messages_accepted.of(source).inc_by(publication.items.len() as u64);
+        for item in publication.items {
+            self.hand_over(item.into_event(publication.receipt.clone()));
+        }
+    }
+
+    fn ask_highest(&self, publisher: PublisherId, receipt: Arc<Receipt>, now: Instant) {
+        let highest = self.seen.highest(publisher, now);
+        receipt.set_highest(highest);
+        if highest.is_some() {
+            self.events.handle_barrier(&receipt);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Barrier;
-    use std::sync::mpsc::channel;
-    use std::thread;
-
-    use bytes::Bytes;
-    use orosync_protocol::{Audience, Payload};
-
+    use super::super::contract;
     use super::*;
 
-    fn batch(from: u64, to: u64) -> Vec<(Seq, Message)> {
-        let message = |n: u64| Message {
-            topic: Topic::parse("t").unwrap(),
-            payload: Payload::from_encoder(Bytes::from(n.to_string())).unwrap(),
-            audience: Audience::default(),
-        };
-        (from..=to).map(|n| (Seq::new(n).unwrap(), message(n))).collect()
-    }
-
     #[test]
-    fn what_is_sent_again_is_published_once_and_in_order() {
-        let broker = MemoryBroker::new(10);
-        let (publisher, now) = (PublisherId(1), Instant::now());
-        let mut payloads = Vec::new();
-        let first = broker.accept(publisher, batch(1, 3), now, |message| payloads.push(message.payload));
-        assert_eq!(first, Outcome { accepted: 3, duplicates: 0 });
-        let again = broker.accept(publisher, batch(2, 5), now, |message| payloads.push(message.payload));
-        assert_eq!(again, Outcome { accepted: 2, duplicates: 2 });
-        let numbers: Vec<&[u8]> = payloads.iter().map(|payload| &payload.as_bytes()[..]).collect();
-        assert_eq!(numbers, [b"1", b"2", b"3", b"4", b"5"]);
-        assert_eq!(broker.highest(publisher, now), Seq::new(5));
-    }
-
-    #[test]
-    fn two_receivers_see_the_events_of_a_topic_in_the_same_order() {
-        let broker = MemoryBroker::new(10);
-        let topic = Topic::parse("t").unwrap();
-        let (first, one) = channel();
-        let (second, other) = channel();
-        let start = Barrier::new(4);
-        thread::scope(|scope| {
-            for source in 0..4 {
-                let (broker, topic, start) = (&broker, &topic, &start);
-                let (first, second) = (first.clone(), second.clone());
-                scope.spawn(move || {
-                    start.wait();
-                    for n in 0..10_000 {
-                        broker.in_order(topic, || {
-                            first.send((source, n)).unwrap();
-                            second.send((source, n)).unwrap();
-                        });
-                    }
-                });
-            }
-        });
-        drop((first, second));
-        assert_eq!(one.iter().collect::<Vec<_>>(), other.iter().collect::<Vec<_>>());
+    fn it_keeps_the_contract() {
+        contract::test(|events| Box::new(MemoryBroker::new(events, 10, Arc::new(Metrics::new()))));
     }
 }

@@ -23,10 +23,9 @@ struct Entry {
     last_used: Instant,
 }
 
-/// One publisher, locked: nobody else publishes for it meanwhile. That is what keeps its order when it has reconnected to
-/// another shard while the old connection's last messages are still being taken.
+/// What one publisher has had accepted, locked: nobody else publishes for it meanwhile.
 #[derive(Debug)]
-pub struct Turn<'a>(MutexGuard<'a, Option<Seq>>);
+pub struct Numbers<'a>(MutexGuard<'a, Option<Seq>>);
 
 impl Seen {
     /// Nobody has published yet.
@@ -40,15 +39,15 @@ impl Seen {
     }
 
     /// Runs `publish` while nobody else publishes for this publisher.
-    pub fn with_turn<R>(
+    pub fn with_publisher<R>(
         &self,
         publisher: PublisherId,
         now: Instant,
-        publish: impl FnOnce(Turn<'_>) -> R,
+        publish: impl FnOnce(Numbers<'_>) -> R,
     ) -> R {
         let entry = self.entry(publisher, now);
         let guard = locked(&entry);
-        publish(Turn(guard))
+        publish(Numbers(guard))
     }
 
     fn entry(&self, publisher: PublisherId, now: Instant) -> Arc<Mutex<Option<Seq>>> {
@@ -63,7 +62,7 @@ impl Seen {
     }
 }
 
-impl Turn<'_> {
+impl Numbers<'_> {
     /// Is this number new? Then it counts as accepted from here on.
     pub fn first_time(&mut self, seq: Seq) -> bool {
         let new = self.0.is_none_or(|highest| seq > highest);
@@ -86,7 +85,7 @@ fn forget_oldest(publishers: &mut HashMap<PublisherId, Entry>) {
     });
 }
 
-/// A panic in the middle of a turn leaves a number that was either accepted or not: there is nothing to repair.
+/// A panic in between leaves a number that was either accepted or not: there is nothing to repair.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -107,16 +106,19 @@ mod tests {
         let now = Instant::now();
         let (a, b) = (PublisherId(1), PublisherId(2));
         assert_eq!(seen.highest(a, now), None);
-        let results = seen.with_turn(a, now, |mut turn| [1, 2, 2, 1, 3].map(|n| turn.first_time(seq(n))));
+        let results =
+            seen.with_publisher(a, now, |mut numbers| [1, 2, 2, 1, 3].map(|n| numbers.first_time(seq(n))));
         assert_eq!(results, [true, true, false, false, true]);
         assert_eq!(seen.highest(a, now), Some(seq(3)));
-        assert!(seen.with_turn(b, now, |mut turn| turn.first_time(seq(1))));
+        assert!(seen.with_publisher(b, now, |mut numbers| numbers.first_time(seq(1))));
     }
 
     #[test]
     fn a_publisher_of_a_former_server_may_begin_anywhere() {
         let seen = Seen::new(10);
-        assert!(seen.with_turn(PublisherId(1), Instant::now(), |mut turn| turn.first_time(seq(500))));
+        assert!(
+            seen.with_publisher(PublisherId(1), Instant::now(), |mut numbers| numbers.first_time(seq(500)))
+        );
     }
 
     #[test]
@@ -125,7 +127,7 @@ mod tests {
         let start = Instant::now();
         for n in 0..100_u32 {
             let now = start + Duration::from_secs(n.into());
-            seen.with_turn(PublisherId(n.into()), now, |mut turn| turn.first_time(seq(1)));
+            seen.with_publisher(PublisherId(n.into()), now, |mut numbers| numbers.first_time(seq(1)));
             assert!(locked(&seen.publishers).len() <= 16);
         }
         let now = start + Duration::from_secs(100);

@@ -25,10 +25,11 @@ use crate::handshake::Door;
 use crate::listen::address::Address;
 use crate::listen::inherited::Inherited;
 use crate::listen::{ListenError, Listener, Spread};
-use crate::metrics::{Metrics, Source};
+use crate::metrics::Metrics;
 use crate::node::handle::{Inbox, ShardHandle};
 use crate::node::{Node, drain};
 use crate::process::{self, Request, Requests};
+use crate::publication::Content;
 use crate::session::{ClientLines, Shared};
 use crate::shard::ring::SendRing;
 use crate::shard::{Shard, run};
@@ -249,7 +250,7 @@ async fn publish_pings(node: Arc<Node>, every: Duration) {
         if node.has_subscribers(&topic) {
             let message =
                 Message { topic: topic.clone(), payload: payload.clone(), audience: Audience::default() };
-            node.publish(message, Source::Server);
+            node.publish_own(Content::Message(message));
         }
     }
 }

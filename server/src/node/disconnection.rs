@@ -9,6 +9,7 @@ use orosync_protocol::disconnect::Disconnect;
 use tracing::info;
 
 use crate::log::clip;
+use crate::publication::Held;
 
 /// What a publisher has asked for, shared by all shards. Dropped: done, and logged.
 #[derive(Debug)]
@@ -16,12 +17,13 @@ pub struct Disconnection {
     /// Whose sessions end.
     pub whom: Disconnect,
     ended: AtomicUsize,
+    _held: Held,
 }
 
 impl Disconnection {
     /// One that has ended no session yet.
-    pub fn new(whom: Disconnect) -> Self {
-        Self { whom, ended: AtomicUsize::new(0) }
+    pub fn new(whom: Disconnect, held: Held) -> Self {
+        Self { whom, ended: AtomicUsize::new(0), _held: held }
     }
 
     /// Adds what one shard has ended.

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use orosync_protocol::Seq;
 use tokio::sync::mpsc;
 
 use crate::connection::Accepted;
 use crate::delivery::Delivery;
 use crate::node::disconnection::Disconnection;
-use crate::node::receipt::{Receipt, Waiter};
+use crate::publication::receipt::{Receipt, Waiter};
 use crate::session::Shared;
+use crate::shard::SessionKey;
 
 /// Something for a shard to do.
 #[derive(Debug)]
@@ -20,8 +22,13 @@ pub enum ShardMessage {
     Delivery(Arc<Delivery>),
     /// Let go of this when everything before it is written.
     Barrier(Arc<Receipt>),
-    /// What this session waits for has been written, by all shards.
-    Settled(Waiter),
+    /// What a session waits for is true.
+    Settled {
+        /// Who, and what.
+        awaited: Awaited,
+        /// What the broker has accepted of a publisher, if that was asked.
+        highest: Option<Seq>,
+    },
     /// End the sessions that are meant.
     Disconnect(Arc<Disconnection>),
     /// Sessions that wait for credit may ask again.
@@ -43,6 +50,28 @@ pub enum ShardMessage {
 /// asks for, new connections by the limits of the listener.
 #[derive(Clone, Debug)]
 pub struct ShardHandle(mpsc::UnboundedSender<ShardMessage>);
+
+/// What a session waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Awaited {
+    /// The session, within its shard.
+    pub session: SessionKey,
+    /// The number of what it waits for.
+    pub number: u64,
+}
+
+/// Tells a shard that what one of its sessions waits for is true.
+#[derive(Debug)]
+pub struct ShardWaiter {
+    shard: ShardHandle,
+    awaited: Awaited,
+}
+
+impl Waiter for ShardWaiter {
+    fn settled(&self, highest: Option<Seq>) {
+        self.shard.send(ShardMessage::Settled { awaited: self.awaited, highest });
+    }
+}
 
 /// The shard's end of it.
 pub type Inbox = mpsc::UnboundedReceiver<ShardMessage>;
@@ -69,9 +98,9 @@ impl ShardHandle {
         self.send(ShardMessage::Barrier(receipt));
     }
 
-    /// Tells that what a session waits for has been written.
-    pub fn settled(&self, waiter: Waiter) {
-        self.send(ShardMessage::Settled(waiter));
+    /// A receipt's waiter: this shard, for one of its sessions.
+    pub fn waiter(&self, awaited: Awaited) -> ShardWaiter {
+        ShardWaiter { shard: self.clone(), awaited }
     }
 
     /// Has sessions ended.

@@ -20,6 +20,7 @@ use crate::connection::Peer;
 use crate::frame::text_frame;
 use crate::log::clip;
 use crate::policy::Decision;
+use crate::publication::Content;
 use crate::refusals::Action;
 
 /// What a browser's session keeps between messages.
@@ -94,7 +95,8 @@ impl Browser {
                         if exclude_me {
                             audience.exclude.insert(turn.session);
                         }
-                        turn.events.push(SessionEvent::Publish(Message { topic, payload, audience }));
+                        let message = Message { topic, payload, audience };
+                        turn.events.push(SessionEvent::Publish(Content::Message(message)));
                     }
                     Err(refused) => {
                         turn.shared.metrics.messages_refused.count(refused.label);

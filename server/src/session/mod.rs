@@ -31,7 +31,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use orosync_protocol::close::ComeBack;
 use orosync_protocol::disconnect::Disconnect;
-use orosync_protocol::link_frame::{MAX_FRAME_BYTES, Message};
+use orosync_protocol::link_frame::MAX_FRAME_BYTES;
 use orosync_protocol::ticket::Identity;
 use orosync_protocol::wamp::{self, ServerMessage};
 use orosync_protocol::{CloseReason, PublisherId, Seq, SessionId, Subprotocol, Topic};
@@ -45,6 +45,7 @@ use crate::handshake::{Cause, Door, Handshake, Outcome, Upgrade};
 use crate::log::{RateLimited, clip};
 use crate::metrics::Metrics;
 use crate::policy::Policies;
+use crate::publication::Content;
 
 use browser::{Browser, Turn};
 use outbound::{Outbound, SharedFrame, TooSlow};
@@ -56,6 +57,9 @@ pub const SERVER_IDENT: &str = concat!("Orosync/", env!("CARGO_PKG_VERSION"));
 
 /// How long an ended session's peer may take to read what is left for it, and then for its own Close frame and FIN.
 pub const FAREWELL: Duration = Duration::from_secs(2);
+
+/// How a session ended whose peer went without a word, as a metric's label.
+const GONE: &str = "gone";
 
 /// What a handshake gets, beyond its time, that has come and was not read yet.
 const UNREAD: Duration = Duration::from_secs(1);
@@ -124,7 +128,7 @@ pub enum SessionEvent {
     /// It no longer wants to.
     Unsubscribe(Topic),
     /// A browser publishes, and may.
-    Publish(Message),
+    Publish(Content),
     /// A publisher asks what was accepted of it.
     Hello(PublisherId),
     /// A publisher publishes, and hears of it by [`Session::acknowledge`].
@@ -136,28 +140,55 @@ pub enum SessionEvent {
 pub struct Session {
     state: State,
     outbound: Outbound,
-    /// What a publisher is told when it has read what it was told before: so its answers need room for one, however many
-    /// it causes.
-    owed: Option<Box<Answer>>,
     caller: Caller,
     last_heard: Instant,
-    /// When the state's patience ends: the handshake's, a ping's, that of what is still to be written, a farewell's.
-    deadline: Option<Instant>,
-    /// Everything was written after the end, and the peer's own end is waited for.
-    awaits_peer: bool,
-    /// The peer has sent its FIN.
-    input_ended: bool,
-    /// How it ended, as a metric's label; none while it lives, or if it never was more than a handshake.
-    ended_as: Option<&'static str>,
 }
 
+/// Where a session stands, and what belongs to that alone. Its tag is a byte of its own: each delivery looks at it several
+/// times, and one that hides in a field's unused values takes arithmetic to read.
 #[derive(Debug)]
+#[repr(u8)]
 enum State {
-    Handshake(Box<Handshake>),
-    Greeting { open: Box<Open>, rest: Bytes },
-    Open(Box<Open>),
-    Closing(Box<Open>),
-    Ending { protocol: Option<Subprotocol> },
+    Handshake {
+        handshake: Box<Handshake>,
+        deadline: Instant,
+    },
+    Greeting {
+        open: Box<Open>,
+        /// What came behind the handshake.
+        rest: Bytes,
+        /// By then it is written.
+        deadline: Instant,
+    },
+    Open {
+        open: Box<Open>,
+        /// By then a ping is answered that was sent.
+        pong_deadline: Option<Instant>,
+        /// What a publisher is told when it has read what it was told before: so its answers need room for one, however
+        /// many it causes.
+        owed: Option<Box<Answer>>,
+    },
+    Closing {
+        open: Box<Open>,
+        end: End,
+    },
+    Ending {
+        protocol: Option<Subprotocol>,
+        end: End,
+        /// The peer has sent its FIN.
+        input_ended: bool,
+    },
+}
+
+/// How a session ended.
+#[derive(Clone, Copy, Debug)]
+struct End {
+    /// As a metric's label.
+    label: &'static str,
+    /// Everything is written, and the peer's own end is awaited.
+    awaits_peer: bool,
+    /// By then everything is written; and once it is, by then the peer has ended as well.
+    deadline: Instant,
 }
 
 /// What a session is after its handshake.
@@ -182,15 +213,13 @@ impl Session {
     /// A connection that was just accepted.
     pub fn new(caller: Caller, shared: &Shared, now: Instant) -> Self {
         Self {
-            state: State::Handshake(Box::default()),
+            state: State::Handshake {
+                handshake: Box::default(),
+                deadline: now + shared.limits.handshake_timeout,
+            },
             outbound: Outbound::new(shared.limits.outbound_bytes),
-            owed: None,
             caller,
             last_heard: now,
-            deadline: Some(now + shared.limits.handshake_timeout),
-            awaits_peer: false,
-            input_ended: false,
-            ended_as: None,
         }
     }
 
@@ -212,15 +241,20 @@ impl Session {
     /// What it speaks, once that is known.
     pub fn protocol(&self) -> Option<Subprotocol> {
         match &self.state {
-            State::Handshake(_) => None,
-            State::Greeting { open, .. } | State::Open(open) | State::Closing(open) => Some(open.protocol),
-            State::Ending { protocol } => *protocol,
+            State::Handshake { .. } => None,
+            State::Greeting { open, .. } | State::Open { open, .. } | State::Closing { open, .. } => {
+                Some(open.protocol)
+            }
+            State::Ending { protocol, .. } => *protocol,
         }
     }
 
     /// How it ended, for the metrics.
     pub fn ended_as(&self) -> &'static str {
-        self.ended_as.unwrap_or("gone")
+        match &self.state {
+            State::Closing { end, .. } | State::Ending { end, .. } => end.label,
+            State::Handshake { .. } | State::Greeting { .. } | State::Open { .. } => GONE,
+        }
     }
 
     /// Is its greeting still to be written?
@@ -260,14 +294,14 @@ impl Session {
 
     /// Is there nothing left to do, so that the connection can be dropped?
     pub fn is_gone(&self) -> bool {
-        self.input_ended && self.wants_fin()
+        matches!(self.state, State::Ending { input_ended: true, .. }) && self.outbound.is_empty()
     }
 
     /// Takes bytes from the client.
     pub fn handle_bytes(&mut self, bytes: &[u8], shared: &Shared, events: &mut Vec<SessionEvent>, now: Now) {
         self.hear(now.instant);
         match &mut self.state {
-            State::Handshake(handshake) => {
+            State::Handshake { handshake, .. } => {
                 match handshake.handle_bytes(bytes, &shared.door, &mut self.caller, now.unix) {
                     Outcome::More => {}
                     Outcome::Upgrade(upgrade) => self.greet(upgrade, shared, now.instant),
@@ -279,7 +313,9 @@ impl Session {
                     }
                 }
             }
-            State::Open(_) | State::Closing(_) => self.read_messages(bytes, shared, events, now.instant),
+            State::Open { .. } | State::Closing { .. } => {
+                self.read_messages(bytes, shared, events, now.instant);
+            }
             // Not read while greeting, and of no interest at the end.
             State::Greeting { .. } | State::Ending { .. } => {}
         }
@@ -309,27 +345,26 @@ impl Session {
 
     /// Something came from the client that was not read yet, which is not its fault.
     pub fn handle_unread(&mut self, now: Instant) {
-        match self.state {
-            State::Handshake(_) => self.deadline = self.deadline.max(Some(now + UNREAD)),
-            State::Open(_) => self.hear(now),
-            State::Greeting { .. } | State::Closing(_) | State::Ending { .. } => {}
+        match &mut self.state {
+            State::Handshake { deadline, .. } => *deadline = (*deadline).max(now + UNREAD),
+            State::Open { .. } => self.hear(now),
+            State::Greeting { .. } | State::Closing { .. } | State::Ending { .. } => {}
         }
     }
 
     /// The client will send nothing more.
     pub fn handle_end_of_input(&mut self) {
-        self.input_ended = true;
         if !self.is_ending() {
             // Without a closing handshake nobody is there any more who would read.
             self.outbound.clear();
-            self.finish("gone", self.last_heard);
         }
+        self.lose_peer(GONE);
     }
 
     /// The connection broke.
     pub fn handle_error(&mut self) {
         self.outbound.clear();
-        self.handle_end_of_input();
+        self.lose_peer(GONE);
     }
 
     /// The connection broke, or what came is no TLS.
@@ -346,62 +381,75 @@ impl Session {
 
     /// Does it matter that everything has been written?
     pub fn awaits_written(&self) -> bool {
-        match self.state {
-            State::Handshake(_) => false,
-            State::Open(_) => self.owed.is_some(),
+        match &self.state {
+            State::Handshake { .. } => false,
+            State::Open { owed, .. } => owed.is_some(),
             State::Greeting { .. } => true,
-            State::Closing(_) | State::Ending { .. } => !self.awaits_peer,
+            State::Closing { end, .. } | State::Ending { end, .. } => !end.awaits_peer,
         }
     }
 
     /// Everything in the outbound queue has been written.
     pub fn handle_written(&mut self, shared: &Shared, events: &mut Vec<SessionEvent>, now: Now) {
-        if self.is_greeting() {
-            let greeting = std::mem::replace(&mut self.state, State::Ending { protocol: None });
-            if let State::Greeting { open, rest } = greeting {
-                self.state = State::Open(open);
-                self.deadline = None;
-                self.read_messages(&rest, shared, events, now.instant);
+        match &mut self.state {
+            State::Handshake { .. } => {}
+            State::Greeting { .. } => {
+                if let State::Greeting { open, rest, .. } = self.finish(GONE, now.instant) {
+                    self.state = State::Open { open, pong_deadline: None, owed: None };
+                    self.read_messages(&rest, shared, events, now.instant);
+                }
             }
-        } else if matches!(self.state, State::Open(_)) {
-            self.answer();
-        } else if self.awaits_written() {
-            self.awaits_peer = true;
-            self.deadline = Some(now.instant + FAREWELL);
+            State::Open { owed, .. } => {
+                if let Some(owed) = owed.take() {
+                    self.outbound.push_last(owed.into_frame());
+                }
+            }
+            State::Closing { end, .. } | State::Ending { end, .. } => {
+                if !end.awaits_peer {
+                    *end = End { awaits_peer: true, deadline: now.instant + FAREWELL, ..*end };
+                }
+            }
         }
     }
 
     /// Looks at the clock, about once a second.
     pub fn handle_timeout(&mut self, shared: &Shared, now: Instant) {
         self.outbound.release_memory();
-        let expired = self.deadline.is_some_and(|deadline| now >= deadline);
         let silence = now.saturating_duration_since(self.last_heard);
-        match &self.state {
-            State::Handshake(_) if expired => self.refuse_handshake(Refusal::Timeout, shared, now),
-            State::Open(_) if expired => {
-                self.handle_error();
-                self.ended_as = Some("unresponsive");
+        match &mut self.state {
+            State::Handshake { deadline, .. } if now >= *deadline => {
+                self.refuse_handshake(Refusal::Timeout, shared, now);
             }
-            State::Open(_) if self.deadline.is_none() && silence >= shared.limits.ping_interval => {
-                self.deadline = Some(now + shared.limits.ping_timeout);
+            State::Open { pong_deadline: Some(deadline), .. } if now >= *deadline => {
+                self.outbound.clear();
+                self.lose_peer("unresponsive");
+            }
+            State::Open { pong_deadline, .. }
+                if pong_deadline.is_none() && silence >= shared.limits.ping_interval =>
+            {
+                *pong_deadline = Some(now + shared.limits.ping_timeout);
                 if self.outbound.push(ping_frame()).is_err() {
                     self.end(CloseReason::TooSlow, now + FAREWELL);
                 }
             }
-            State::Greeting { .. } | State::Closing(_) | State::Ending { .. } if expired => {
+            State::Greeting { deadline, .. }
+            | State::Closing { end: End { deadline, .. }, .. }
+            | State::Ending { end: End { deadline, .. }, .. }
+                if now >= *deadline =>
+            {
                 self.handle_error();
             }
-            State::Handshake(_)
+            State::Handshake { .. }
             | State::Greeting { .. }
-            | State::Open(_)
-            | State::Closing(_)
+            | State::Open { .. }
+            | State::Closing { .. }
             | State::Ending { .. } => {}
         }
     }
 
     /// Appends an event for this session's client. If it does not fit, the session ends.
     pub fn deliver(&mut self, frame: &SharedFrame, now: Instant) -> bool {
-        if !matches!(self.state, State::Open(_)) {
+        if !self.is_open() {
             return false;
         }
         let taken = self.outbound.push_shared(frame).is_ok();
@@ -416,8 +464,8 @@ impl Session {
     /// With a Close frame, unless the client would then never come back although it should: after a clean close of any
     /// code OroPlatform's JavaScript does not.
     pub fn end(&mut self, reason: CloseReason, write_until: Instant) {
-        let State::Open(open) = &mut self.state else {
-            if matches!(self.state, State::Handshake(_) | State::Greeting { .. }) {
+        let State::Open { open, .. } = &self.state else {
+            if matches!(self.state, State::Handshake { .. } | State::Greeting { .. }) {
                 self.outbound.clear();
                 self.finish(reason.label(), write_until);
             }
@@ -427,26 +475,25 @@ impl Session {
         if reason == CloseReason::TooSlow {
             self.outbound.keep_only_what_has_begun();
         }
-        if open.protocol == Subprotocol::Wamp && reason.come_back() != ComeBack::No {
-            self.finish(reason.label(), write_until);
+        let without_close = open.protocol == Subprotocol::Wamp && reason.come_back() != ComeBack::No;
+        let ended = self.finish(reason.label(), write_until);
+        if without_close {
             return;
         }
-        if let Some(owed) = self.owed.take() {
-            self.outbound.push_last(owed.into_frame());
-        }
-        open.socket.close(reason, &mut self.outbound);
-        self.ended_as = Some(reason.label());
-        self.deadline = Some(write_until);
-        let open = std::mem::replace(&mut self.state, State::Ending { protocol: None });
-        if let State::Open(open) = open {
-            self.state = State::Closing(open);
+        if let State::Open { mut open, owed, .. } = ended {
+            if let Some(owed) = owed {
+                self.outbound.push_last(owed.into_frame());
+            }
+            open.socket.close(reason, &mut self.outbound);
+            let end = End { label: reason.label(), awaits_peer: false, deadline: write_until };
+            self.state = State::Closing { open, end };
         }
     }
 
     /// Tells a publisher that what it waits for takes its time: it would take a server that is silent for a frozen one.
     pub fn ask_for_patience(&mut self, now: Instant) {
         // One that has not read the last word need not be told to wait for the next.
-        if self.is_publisher() && matches!(self.state, State::Open(_)) && self.outbound.is_empty() {
+        if self.is_publisher() && self.is_open() && self.outbound.is_empty() {
             let told = self.outbound.push(ping_frame());
             self.end_if_too_slow(told, now);
         }
@@ -455,20 +502,18 @@ impl Session {
     /// Tells a publisher that a batch is accepted and written.
     pub fn acknowledge(&mut self, batch: Batch) {
         // A publisher that is going sends again, to whomever it finds, what it was not told of.
-        if !matches!(self.state, State::Open(_)) {
-            return;
-        }
+        let State::Open { owed, .. } = &mut self.state else { return };
         let answer = batch.into_answer();
-        match &mut self.owed {
+        match owed {
             Some(owed) => owed.append(answer),
             None if self.outbound.is_empty() => self.outbound.push_last(answer.into_frame()),
-            None => self.owed = Some(Box::new(answer)),
+            None => *owed = Some(Box::new(answer)),
         }
     }
 
     /// Tells a publisher what was accepted of it so far, and written.
     pub fn welcome_publisher(&mut self, accepted: Option<Seq>, now: Instant) {
-        if matches!(self.state, State::Open(_)) {
+        if self.is_open() {
             let told = publisher::welcome(accepted, &mut self.outbound);
             self.end_if_too_slow(told, now);
         }
@@ -476,7 +521,7 @@ impl Session {
 
     /// Tells a browser that it has too many subscriptions.
     pub fn refuse_subscription(&mut self, topic: &Topic, shared: &Shared, now: Instant) {
-        let Self { state: State::Open(open), outbound, caller, .. } = self else { return };
+        let Self { state: State::Open { open, .. }, outbound, caller, .. } = self else { return };
         let mut events = Vec::new();
         let mut turn = Turn {
             session: open.id,
@@ -492,16 +537,23 @@ impl Session {
 
     fn hear(&mut self, now: Instant) {
         self.last_heard = now;
-        if matches!(self.state, State::Open(_)) {
+        if let State::Open { pong_deadline, .. } = &mut self.state {
             // Whatever it was, it answers a ping.
-            self.deadline = None;
+            *pong_deadline = None;
         }
+    }
+
+    /// Does it take events?
+    fn is_open(&self) -> bool {
+        matches!(self.state, State::Open { .. })
     }
 
     fn open(&self) -> Option<&Open> {
         match &self.state {
-            State::Greeting { open, .. } | State::Open(open) | State::Closing(open) => Some(open),
-            State::Handshake(_) | State::Ending { .. } => None,
+            State::Greeting { open, .. } | State::Open { open, .. } | State::Closing { open, .. } => {
+                Some(open)
+            }
+            State::Handshake { .. } | State::Ending { .. } => None,
         }
     }
 
@@ -524,8 +576,8 @@ impl Session {
         };
         let greeted = self.outbound.push(response.into());
         debug_assert!(greeted.is_ok(), "an empty queue takes any frame");
-        self.deadline = Some(now + shared.limits.handshake_timeout);
-        self.state = State::Greeting { open: Box::new(Open { id, protocol, identity, socket, party }), rest };
+        let open = Box::new(Open { id, protocol, identity, socket, party });
+        self.state = State::Greeting { open, rest, deadline: now + shared.limits.handshake_timeout };
     }
 
     fn refuse_handshake(&mut self, refusal: Refusal, shared: &Shared, now: Instant) {
@@ -544,8 +596,11 @@ impl Session {
     fn read_messages(&mut self, bytes: &[u8], shared: &Shared, events: &mut Vec<SessionEvent>, now: Instant) {
         let mut input = bytes;
         loop {
-            let closing = matches!(self.state, State::Closing(_));
-            let Self { state: State::Open(open) | State::Closing(open), outbound, caller, .. } = self else {
+            let closing = matches!(self.state, State::Closing { .. });
+            let Self {
+                state: State::Open { open, .. } | State::Closing { open, .. }, outbound, caller, ..
+            } = self
+            else {
                 return;
             };
             let next = open.socket.next(&mut input, outbound);
@@ -582,24 +637,33 @@ impl Session {
         }
     }
 
-    /// Tells a publisher what it is owed.
-    fn answer(&mut self) {
-        if let Some(owed) = self.owed.take() {
-            self.outbound.push_last(owed.into_frame());
-        }
-    }
-
     fn end_if_too_slow(&mut self, told: Result<(), TooSlow>, now: Instant) {
         if let Err(TooSlow) = told {
             self.end(CloseReason::TooSlow, now + FAREWELL);
         }
     }
 
-    fn finish(&mut self, label: &'static str, write_until: Instant) {
-        let protocol = self.protocol();
-        self.ended_as.get_or_insert(label);
-        self.deadline = Some(write_until);
-        self.state = State::Ending { protocol };
+    /// The peer will not be heard any more.
+    fn lose_peer(&mut self, label: &'static str) {
+        if !self.is_ending() {
+            self.finish(label, self.last_heard);
+        }
+        if let State::Ending { input_ended, .. } = &mut self.state {
+            *input_ended = true;
+        }
+    }
+
+    /// Ends the session, once what waits for it is written or `write_until` has come; the state that it was in. What ended
+    /// it first is what it ended of.
+    fn finish(&mut self, label: &'static str, write_until: Instant) -> State {
+        let end = match &self.state {
+            State::Closing { end, .. } | State::Ending { end, .. } => End { deadline: write_until, ..*end },
+            State::Handshake { .. } | State::Greeting { .. } | State::Open { .. } => {
+                End { label, awaits_peer: false, deadline: write_until }
+            }
+        };
+        let ending = State::Ending { protocol: self.protocol(), end, input_ended: false };
+        std::mem::replace(&mut self.state, ending)
     }
 }
 

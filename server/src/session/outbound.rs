@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::rc::Rc;
 
+use arrayvec::ArrayVec;
 use bytes::Bytes;
 
 /// The most frames that are lent for one write. The kernel takes up to 1024 (`IOV_MAX`); beyond some tens a
@@ -92,10 +93,26 @@ impl Outbound {
         first.chain(self.rest.iter().map(|frame| IoSlice::new(frame))).take(MAX_SLICES)
     }
 
+    /// Lends the same for a write. Nearly always it is one frame, for which no list is made.
+    pub fn lend<T>(&self, mut write: impl FnMut(&[IoSlice<'_>]) -> T) -> T {
+        match &self.first {
+            Some(only) if self.rest.is_empty() => write(&[IoSlice::new(&only[self.taken..])]),
+            Some(_) | None => write(&self.slices().collect::<ArrayVec<_, MAX_SLICES>>()),
+        }
+    }
+
     /// The kernel has taken so many bytes.
     pub fn advance(&mut self, bytes: usize) {
-        self.taken += bytes;
         self.cost -= bytes;
+        // Nearly always that was all.
+        let frames = usize::from(self.first.is_some()) + self.rest.len();
+        if self.cost == frames * FRAME_COST {
+            self.first = None;
+            self.rest.clear();
+            (self.taken, self.cost) = (0, 0);
+            return;
+        }
+        self.taken += bytes;
         while let Some(first) = &self.first
             && let Some(left) = self.taken.checked_sub(first.len())
         {
@@ -149,7 +166,9 @@ mod tests {
     }
 
     fn lent(outbound: &Outbound) -> Vec<u8> {
-        outbound.slices().flat_map(|slice| slice.to_vec()).collect()
+        let lent = outbound.lend(|slices| slices.iter().flat_map(|slice| slice.to_vec()).collect());
+        assert!(outbound.slices().flat_map(|slice| slice.to_vec()).eq(Vec::clone(&lent)));
+        lent
     }
 
     #[test]

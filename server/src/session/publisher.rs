@@ -16,6 +16,7 @@ use crate::connection::Peer;
 use crate::frame::binary_frame;
 use crate::log::clip;
 use crate::policy::Decision;
+use crate::publication::Content;
 use crate::refusals::Action;
 
 /// What a publisher's session keeps between frames.
@@ -28,7 +29,7 @@ pub struct Publisher {
 #[derive(Debug)]
 pub struct Batch {
     /// What may be published.
-    pub messages: Vec<(Seq, Message)>,
+    pub contents: Vec<(Seq, Content)>,
     answer: Answer,
 }
 
@@ -129,11 +130,12 @@ fn sort(
     let count = u64::try_from(messages.len()).unwrap_or(u64::MAX);
     let last = first.plus(count.checked_sub(1)?);
     let answer = Answer { accepted: last, refusals: None };
-    let mut batch = Batch { messages: Vec::with_capacity(messages.len()), answer };
+    let mut batch = Batch { contents: Vec::with_capacity(messages.len()), answer };
     for (offset, message) in (0..).zip(messages) {
         let seq = first.plus(offset);
         match judge(&message, identity, shared) {
-            Ok(()) => batch.messages.push((seq, message)),
+            Ok(None) => batch.contents.push((seq, Content::Message(message))),
+            Ok(Some(whom)) => batch.contents.push((seq, Content::Disconnect(whom))),
             Err(Refused { label, sentence }) => {
                 let topic = message.topic.as_str();
                 shared.metrics.messages_refused.count(label);
@@ -153,14 +155,16 @@ struct Refused {
     sentence: String,
 }
 
-fn judge(message: &Message, identity: &Identity, shared: &Shared) -> Result<(), Refused> {
+/// May this be published? What it asks for, if it is to end sessions.
+fn judge(message: &Message, identity: &Identity, shared: &Shared) -> Result<Option<Disconnect>, Refused> {
     let topic = message.topic.as_str();
     if let Decision::Refused(refusal) = shared.policies.may_publish(identity, topic) {
         return Err(Refused { label: refusal.label(), sentence: refusal.sentence(topic) });
     }
-    if topic == disconnect::TOPIC {
-        Disconnect::parse(&message.payload)
-            .map_err(|error| Refused { label: "not_a_disconnect", sentence: error.to_string() })?;
+    if topic != disconnect::TOPIC {
+        return Ok(None);
     }
-    Ok(())
+    Disconnect::parse(&message.payload)
+        .map(Some)
+        .map_err(|error| Refused { label: "not_a_disconnect", sentence: error.to_string() })
 }

@@ -6,13 +6,15 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use super::SessionKey;
+
 /// The longest pause between two sessions of a shard: 50 a second are no storm.
 const MAX_PAUSE: Duration = Duration::from_millis(20);
 
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Farewells {
-    slots: VecDeque<usize>,
+    sessions: VecDeque<SessionKey>,
     schedule: Option<Schedule>,
 }
 
@@ -25,26 +27,29 @@ struct Schedule {
 
 impl Farewells {
     /// One after the other from `now` on, so that the last has a fifth of the time until `until` left to be written.
-    pub fn spread(slots: VecDeque<usize>, now: Instant, until: Instant) -> Self {
+    pub fn spread(sessions: VecDeque<SessionKey>, now: Instant, until: Instant) -> Self {
         let window = until.saturating_duration_since(now).mul_f64(0.8);
-        let count = u32::try_from(slots.len().max(1)).unwrap_or(u32::MAX);
-        Self { slots, schedule: Some(Schedule { next: now, pause: (window / count).min(MAX_PAUSE), until }) }
+        let count = u32::try_from(sessions.len().max(1)).unwrap_or(u32::MAX);
+        Self {
+            sessions,
+            schedule: Some(Schedule { next: now, pause: (window / count).min(MAX_PAUSE), until }),
+        }
     }
 
     /// The next session whose turn has come, and by when all of it must be over.
-    pub fn pop_due(&mut self, now: Instant) -> Option<(usize, Instant)> {
+    pub fn pop_due(&mut self, now: Instant) -> Option<(SessionKey, Instant)> {
         let schedule = self.schedule.as_mut()?;
         if now < schedule.next {
             return None;
         }
         schedule.next += schedule.pause;
-        Some((self.slots.pop_front()?, schedule.until))
+        Some((self.sessions.pop_front()?, schedule.until))
     }
 
     /// When the next one's turn comes.
     pub fn next(&self) -> Option<Instant> {
         let schedule = self.schedule?;
-        (!self.slots.is_empty()).then_some(schedule.next)
+        (!self.sessions.is_empty()).then_some(schedule.next)
     }
 }
 
@@ -54,8 +59,11 @@ mod tests {
 
     fn ends(count: usize, seconds: u64) -> Vec<Duration> {
         let start = Instant::now();
-        let mut farewells =
-            Farewells::spread((0..count).collect(), start, start + Duration::from_secs(seconds));
+        let mut farewells = Farewells::spread(
+            [SessionKey::default()].repeat(count).into(),
+            start,
+            start + Duration::from_secs(seconds),
+        );
         let mut ends = Vec::new();
         while let Some(next) = farewells.next() {
             while farewells.pop_due(next).is_some() {

@@ -1,33 +1,34 @@
 //! A shard: one thread of a node, with its own event loop and its own sessions. This half decides, without I/O; [`run`]
-//! waits, reads and writes.
+//! waits, reads and lends its sockets to be written to ([`write`]).
 //!
-//! Sessions are named by their slot. A slot is given away again only after its connection was dropped, so no event of
-//! the kernel can reach the wrong session; and one that comes late finds a socket that has nothing to read.
+//! Sessions are named by their [`SessionKey`], which is never given to another: what comes late for a session that is gone
+//! finds nobody.
 
 pub mod farewells;
 pub mod replies;
 pub mod ring;
 pub mod run;
+mod send;
 pub mod subscribers;
 mod turn;
-mod write;
+pub mod write;
 
 use std::collections::VecDeque;
-use std::io::{self, IoSlice};
+use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
-use orosync_protocol::link_frame::Message;
-use orosync_protocol::{CloseReason, PublisherId};
-use slab::Slab;
+use orosync_protocol::{CloseReason, PublisherId, Seq};
+use slotmap::{SlotMap, new_key_type};
 use tokio::sync::mpsc;
 
-use crate::connection::Caller;
+use crate::connection::{Accepted, Caller};
 use crate::delivery::Delivery;
-use crate::metrics::Source;
 use crate::node::Node;
 use crate::node::disconnection::Disconnection;
-use crate::node::receipt::{Receipt, Waiter};
+use crate::node::handle::{Awaited, ShardMessage, ShardWaiter};
+use crate::publication::receipt::Receipt;
+use crate::publication::{Content, Item, Origin, Publication};
 use crate::session::outbound::SharedFrame;
 use crate::session::publisher::Batch;
 use crate::session::{FAREWELL, Now, Session, SessionEvent, Shared};
@@ -36,28 +37,37 @@ use farewells::Farewells;
 use replies::{Replies, Reply};
 use subscribers::{Subscribed, Subscribers};
 
+new_key_type! {
+    /// Names a session within its shard: its place there, and how often that was given away before.
+    pub struct SessionKey;
+}
+
 /// See the module.
 #[derive(Debug)]
 pub struct Shard {
     number: usize,
     node: Arc<Node>,
     shared: Arc<Shared>,
-    sessions: Slab<Entry>,
+    sessions: SlotMap<SessionKey, Entry>,
     subscribers: Subscribers,
-    /// What is to be done about writing, in order. Each slot stands here once.
+    /// What is to be done about writing, in order. Each session stands here once.
     dirty: VecDeque<Due>,
-    /// What to let go of when the slots that were polled are written.
+    /// What to let go of when the sessions that were polled are written.
     written_next: Vec<Due>,
-    /// Slots of sessions that wait for credit.
-    waiting: Vec<usize>,
+    /// Sessions that wait for credit.
+    waiting: Vec<SessionKey>,
     /// The number of the last receipt that a session waits for.
     receipts: u64,
     /// How many replies wait, of all sessions.
     replies: usize,
+    /// New connections, which wait to be accepted. Bound: the limits of the listener.
+    arrived: VecDeque<Accepted>,
     /// No more publishing: the node drains.
     draining: bool,
     /// Hears, by its end, that no reply waits any more.
     stopped: Option<mpsc::Sender<()>>,
+    /// It was told to stop, by then at the latest.
+    stop_until: Option<Instant>,
     /// Sessions that are still to be ended, once the node drains.
     farewells: Farewells,
     /// Kept from call to call for its memory.
@@ -65,14 +75,18 @@ pub struct Shard {
 }
 
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "facts that are independent of each other")]
 struct Entry {
     session: Session,
     /// What it wants to publish and there is no credit for. Bound: what came in one read, because its socket is not read
     /// meanwhile.
-    unpublished: VecDeque<Publication>,
+    unpublished: VecDeque<Unpublished>,
     /// What it is told when what it has published is written.
     replies: Replies,
     is_dirty: bool,
+    /// Its outlet takes no more for now.
+    is_blocked: bool,
+    fin_sent: bool,
     /// The metrics count it among the open sessions.
     is_counted: bool,
     /// It has published as a WAMP client.
@@ -82,21 +96,23 @@ struct Entry {
 /// Something to write, or to let go of once everything before it is written.
 #[derive(Debug)]
 enum Due {
-    /// This slot's outbound queue or state has changed since it was last written.
-    Slot(usize),
-    /// This event stands in the queues of all slots before it.
+    /// This session's outbound queue or state has changed since it was last written.
+    Session(SessionKey),
+    /// This event stands in the queues of all sessions before it.
     Event(Arc<Delivery>),
+    /// The sessions that it ends are before it.
+    Disconnection(Arc<Disconnection>),
     /// A session waits for all events before it.
     Barrier(Arc<Receipt>),
 }
 
 /// What a session wants to publish.
 #[derive(Debug)]
-enum Publication {
+enum Unpublished {
     /// A publisher's, which is acknowledged.
     Batch(PublisherId, Batch),
     /// A browser's.
-    Message(Message),
+    Content(Content),
 }
 
 impl Shard {
@@ -106,31 +122,74 @@ impl Shard {
             number,
             node,
             shared,
-            sessions: Slab::new(),
+            sessions: SlotMap::with_key(),
             subscribers: Subscribers::default(),
             dirty: VecDeque::new(),
             written_next: Vec::new(),
             waiting: Vec::new(),
             receipts: 0,
             replies: 0,
+            arrived: VecDeque::new(),
             draining: false,
             stopped: None,
+            stop_until: None,
             farewells: Farewells::default(),
             events: Vec::new(),
         }
     }
 
-    /// Takes a new connection; its slot.
-    pub fn accept(&mut self, caller: Caller, now: Instant) -> usize {
+    /// Does what comes in the inbox.
+    pub fn handle_message(&mut self, message: ShardMessage, now: Instant) {
+        match message {
+            ShardMessage::Accepted(accepted) => self.arrived.push_back(accepted),
+            ShardMessage::Delivery(delivery) => self.handle_delivery(delivery, now),
+            ShardMessage::Barrier(receipt) => self.dirty.push_back(Due::Barrier(receipt)),
+            ShardMessage::Settled { awaited, highest } => self.handle_settled(awaited, highest, now),
+            ShardMessage::Disconnect(disconnection) => self.handle_disconnect(disconnection, now),
+            ShardMessage::CreditReturned => self.handle_credit(now),
+            // What sessions have subscribed to already stays.
+            ShardMessage::Rules(shared) => self.shared = shared,
+            ShardMessage::AskForLife(alive) => drop(alive),
+            ShardMessage::StopPublishing(done) => self.stop_publishing(now, done),
+            ShardMessage::Stop { until } => {
+                self.stop_until = Some(until);
+                self.spread_farewells(now, until);
+            }
+        }
+    }
+
+    /// The next connection that came in the inbox and waits to be accepted.
+    pub fn next_arrived(&mut self) -> Option<Accepted> {
+        self.arrived.pop_front()
+    }
+
+    /// Does any wait?
+    pub fn has_arrived(&self) -> bool {
+        !self.arrived.is_empty()
+    }
+
+    /// By when it has been told to stop.
+    pub fn stop_until(&self) -> Option<Instant> {
+        self.stop_until
+    }
+
+    /// Takes a new connection; its session.
+    pub fn accept(&mut self, caller: Caller, now: Instant) -> SessionKey {
         let session = Session::new(caller, &self.shared, now);
-        self.sessions.insert(Entry {
+        let key = self.sessions.insert(Entry {
             session,
             unpublished: VecDeque::new(),
             replies: Replies::default(),
             is_dirty: false,
+            is_blocked: false,
+            fin_sent: false,
             is_counted: false,
             publishes: false,
-        })
+        });
+        if let Some(until) = self.stop_until {
+            self.spread_farewells(now, until);
+        }
+        key
     }
 
     /// Has it no sessions?
@@ -138,100 +197,85 @@ impl Shard {
         self.sessions.is_empty()
     }
 
-    /// Is this slot's socket to be read?
-    pub fn wants_input(&self, slot: usize) -> bool {
-        self.sessions.get(slot).is_some_and(|entry| entry.is_read() && entry.session.wants_input())
+    /// Is this session's socket to be read?
+    pub fn wants_input(&self, key: SessionKey) -> bool {
+        self.sessions.get(key).is_some_and(|entry| entry.is_read() && entry.session.wants_input())
     }
 
-    /// How many topics this slot's session has subscribed to.
-    pub fn subscriptions(&self, slot: usize) -> usize {
-        self.subscribers.count(slot)
+    /// How many topics this session has subscribed to.
+    pub fn subscriptions(&self, key: SessionKey) -> usize {
+        self.subscribers.count(key)
     }
 
-    /// Should TCP acknowledge at once what came from this slot's client? OroPlatform's PHP client leaves Nagle's algorithm on,
+    /// Should TCP acknowledge at once what came from this session's client? OroPlatform's PHP client leaves Nagle's algorithm on,
     /// which holds its second message back until the first is acknowledged, and we say nothing that would carry
     /// that: each message would be 40 ms late.
-    pub fn wants_acknowledgement(&self, slot: usize) -> bool {
-        self.sessions.get(slot).is_some_and(|entry| entry.publishes)
-    }
-
-    /// Is there nothing left to do for this slot, so that its connection can be dropped?
-    pub fn is_gone(&self, slot: usize) -> bool {
-        self.sessions.get(slot).is_none_or(|entry| entry.unpublished.is_empty() && entry.session.is_gone())
+    pub fn wants_acknowledgement(&self, key: SessionKey) -> bool {
+        self.sessions.get(key).is_some_and(|entry| entry.publishes)
     }
 
     /// Takes bytes from a session's client.
-    pub fn handle_bytes(&mut self, slot: usize, bytes: &[u8], now: Now) {
-        self.with_events(slot, now, |session, shared, events| {
+    pub fn handle_bytes(&mut self, key: SessionKey, bytes: &[u8], now: Now) {
+        self.with_events(key, now, |session, shared, events| {
             session.handle_bytes(bytes, shared, events, now);
         });
     }
 
     /// Something came from a session's client that was not read yet.
-    pub fn handle_unread(&mut self, slot: usize, now: Instant) {
-        if let Some(entry) = self.sessions.get_mut(slot) {
+    pub fn handle_unread(&mut self, key: SessionKey, now: Instant) {
+        if let Some(entry) = self.sessions.get_mut(key) {
             entry.session.handle_unread(now);
         }
     }
 
-    /// Everything that waited for a session's socket has been written.
-    pub fn handle_written(&mut self, slot: usize, now: Now) {
-        self.with_events(slot, now, |session, shared, events| session.handle_written(shared, events, now));
-    }
-
     /// A session's client will send nothing more.
-    pub fn handle_end_of_input(&mut self, slot: usize) {
-        if let Some(entry) = self.sessions.get_mut(slot) {
+    pub fn handle_end_of_input(&mut self, key: SessionKey) {
+        if let Some(entry) = self.sessions.get_mut(key) {
             entry.session.handle_end_of_input();
-            self.mark_dirty(slot);
+            self.mark_dirty(key);
         }
     }
 
     /// A session's connection broke, or what came is no TLS.
-    pub fn handle_read_error(&mut self, slot: usize, error: &io::Error, now: Instant) {
-        if let Some(entry) = self.sessions.get_mut(slot) {
+    pub fn handle_read_error(&mut self, key: SessionKey, error: &io::Error, now: Instant) {
+        if let Some(entry) = self.sessions.get_mut(key) {
             entry.session.handle_read_error(error, &self.shared, now);
-            self.mark_dirty(slot);
+            self.mark_dirty(key);
         }
     }
 
     /// Fan-out: appends an event to the queues of all who subscribed, and lets go of it once those are written.
-    pub fn handle_delivery(&mut self, delivery: Arc<Delivery>, now: Instant) {
-        let everybody = delivery.audience.is_everybody();
-        let frame = SharedFrame::new(delivery.frame.clone());
+    fn handle_delivery(&mut self, delivery: Arc<Delivery>, now: Instant) {
+        let everybody = delivery.audience().is_everybody();
+        let frame = SharedFrame::new(delivery.frame().clone());
         let mut delivered = 0;
-        for slot in self.subscribers.of(&delivery.topic) {
-            let Some(entry) = self.sessions.get_mut(slot) else { continue };
-            if !everybody && !entry.session.id().is_some_and(|id| delivery.audience.includes(id)) {
+        for key in self.subscribers.of(delivery.topic()) {
+            let Some(entry) = self.sessions.get_mut(key) else { continue };
+            if !everybody && !entry.session.id().is_some_and(|id| delivery.audience().includes(id)) {
                 continue;
             }
             delivered += u64::from(entry.session.deliver(&frame, now));
-            entry.mark_dirty(slot, &mut self.dirty);
+            entry.mark_dirty(key, &mut self.dirty);
         }
         let metrics = &self.shared.metrics;
         metrics.deliveries.inc_by(delivered);
-        metrics.delivered_bytes.inc_by(delivered * delivery.frame.len() as u64);
+        metrics.delivered_bytes.inc_by(delivered * frame.len() as u64);
         self.dirty.push_back(Due::Event(delivery));
     }
 
-    /// Lets go of a receipt once everything that is in the queues now is written.
-    pub fn handle_barrier(&mut self, receipt: Arc<Receipt>) {
-        self.dirty.push_back(Due::Barrier(receipt));
-    }
-
-    /// What a session waits for is written: tells it what that makes true.
-    pub fn handle_settled(&mut self, waiter: Waiter, now: Instant) {
-        if let Some(entry) = self.sessions.get_mut(waiter.slot) {
-            entry.replies.settle(waiter.number);
-            self.reply(waiter.slot, now);
+    /// What a session waits for is true: tells it what that means.
+    fn handle_settled(&mut self, awaited: Awaited, highest: Option<Seq>, now: Instant) {
+        if let Some(entry) = self.sessions.get_mut(awaited.session) {
+            entry.replies.settle(awaited.number, highest);
+            self.reply(awaited.session, now);
         }
     }
 
     /// Ends the sessions that are meant: their clients come back if the application gives them a new ticket. Costs a look at
     /// each session: a disconnect is rare.
-    pub fn handle_disconnect(&mut self, disconnection: &Disconnection, now: Instant) {
+    fn handle_disconnect(&mut self, disconnection: Arc<Disconnection>, now: Instant) {
         let mut ended = 0;
-        for (slot, entry) in &mut self.sessions {
+        for (key, entry) in &mut self.sessions {
             if !entry.session.is_meant_by(&disconnection.whom) {
                 continue;
             }
@@ -239,21 +283,17 @@ impl Shard {
             // What it wanted to publish meanwhile is no longer its to publish.
             entry.unpublished.clear();
             entry.session.end(CloseReason::NewTicket, now + FAREWELL);
-            entry.mark_dirty(slot, &mut self.dirty);
+            entry.mark_dirty(key, &mut self.dirty);
         }
         disconnection.add_ended(ended);
-    }
-
-    /// From now on these rules hold. What sessions have subscribed to already stays.
-    pub fn handle_rules(&mut self, shared: Arc<Shared>) {
-        self.shared = shared;
+        self.dirty.push_back(Due::Disconnection(disconnection));
     }
 
     /// Publishers may ask for credit again.
-    pub fn handle_credit(&mut self, now: Instant) {
-        for slot in std::mem::take(&mut self.waiting) {
-            self.publish_what_waits(slot, now);
-            self.mark_dirty(slot);
+    fn handle_credit(&mut self, now: Instant) {
+        for key in std::mem::take(&mut self.waiting) {
+            self.publish_what_waits(key, now);
+            self.mark_dirty(key);
         }
     }
 
@@ -262,7 +302,7 @@ impl Shard {
         // A burst to many sessions made them long. What this second needs is kept.
         self.dirty.shrink_to(2 * self.dirty.len());
         self.written_next.shrink_to(2 * self.written_next.len());
-        for (slot, entry) in &mut self.sessions {
+        for (key, entry) in &mut self.sessions {
             if !entry.unpublished.is_empty() || !entry.replies.is_empty() {
                 entry.session.ask_for_patience(now);
             }
@@ -272,91 +312,55 @@ impl Shard {
             }
             // What it did shows in its queue or its state; what it did not do costs one look.
             if !entry.session.outbound().is_empty() || entry.session.is_ending() {
-                entry.mark_dirty(slot, &mut self.dirty);
+                entry.mark_dirty(key, &mut self.dirty);
             }
         }
     }
 
     /// First half of a drain: nothing is published any more, and publishers go, each when it has been told of what was.
     /// `done` is dropped when all have been.
-    pub fn stop_publishing(&mut self, now: Instant, done: mpsc::Sender<()>) {
+    fn stop_publishing(&mut self, now: Instant, done: mpsc::Sender<()>) {
         self.draining = true;
         self.stopped = (self.replies > 0).then_some(done);
-        for (slot, entry) in &mut self.sessions {
+        for (key, entry) in &mut self.sessions {
             entry.unpublished.clear();
             if entry.session.is_publisher() {
                 entry.end_publisher(now);
-                entry.mark_dirty(slot, &mut self.dirty);
+                entry.mark_dirty(key, &mut self.dirty);
             }
         }
     }
 
     /// Second half: everybody goes, one after the other, so that they do not come back in one second; what waits for them
     /// has until then to be written.
-    pub fn stop(&mut self, now: Instant, until: Instant) {
-        let slots = self.sessions.iter().map(|(slot, _)| slot).collect();
-        self.farewells = Farewells::spread(slots, now, until);
+    fn spread_farewells(&mut self, now: Instant, until: Instant) {
+        let keys = self.sessions.keys().collect();
+        self.farewells = Farewells::spread(keys, now, until);
     }
 
     /// Ends the sessions whose turn it is. When the next one's is.
     pub fn end_due(&mut self, now: Instant) -> Option<Instant> {
-        while let Some((slot, until)) = self.farewells.pop_due(now) {
-            if let Some(entry) = self.sessions.get_mut(slot) {
+        while let Some((key, until)) = self.farewells.pop_due(now) {
+            if let Some(entry) = self.sessions.get_mut(key) {
                 entry.session.end(CloseReason::GoingAway, until);
-                self.mark_dirty(slot);
+                self.mark_dirty(key);
             }
         }
         self.farewells.next()
     }
 
-    /// The next slot that has something to write, or has ended.
-    pub fn poll_dirty(&mut self) -> Option<usize> {
-        loop {
-            match self.dirty.pop_front()? {
-                Due::Slot(slot) => {
-                    if let Some(entry) = self.sessions.get_mut(slot) {
-                        entry.is_dirty = false;
-                    }
-                    return Some(slot);
-                }
-                held => self.written_next.push(held),
-            }
-        }
-    }
-
-    /// All slots that [`Self::poll_dirty`] has given are written: lets go of the events before them.
-    pub fn handle_all_written(&mut self) {
-        for held in self.written_next.drain(..) {
-            match held {
-                Due::Event(delivery) => drop(delivery),
-                Due::Barrier(receipt) => drop(receipt),
-                Due::Slot(_) => {}
-            }
-        }
-    }
-
-    /// Is there anything that [`Self::poll_dirty`] would give?
-    pub fn has_dirty(&self) -> bool {
-        !self.dirty.is_empty()
-    }
-
-    /// What a slot's session has to write next.
-    pub fn slices(&self, slot: usize) -> impl Iterator<Item = IoSlice<'_>> {
-        self.sessions.get(slot).into_iter().flat_map(|entry| entry.session.slices())
-    }
-
-    /// The session of a slot.
-    pub fn session(&mut self, slot: usize) -> Option<&mut Session> {
-        self.sessions.get_mut(slot).map(|entry| &mut entry.session)
+    /// The session that is named so, if it is still there.
+    pub fn session(&mut self, key: SessionKey) -> Option<&mut Session> {
+        self.sessions.get_mut(key).map(|entry| &mut entry.session)
     }
 
     /// Forgets a session whose connection is dropped.
-    pub fn remove(&mut self, slot: usize) {
-        self.end_subscriptions(slot);
-        let Some(entry) = self.sessions.try_remove(slot) else { return };
-        self.waiting.retain(|waiting| *waiting != slot);
+    fn remove(&mut self, key: SessionKey) {
+        self.end_subscriptions(key);
+        let Some(entry) = self.sessions.remove(key) else { return };
+        self.waiting.retain(|waiting| *waiting != key);
         if entry.is_dirty {
-            self.dirty.retain(|due| !matches!(due, Due::Slot(dirty) if *dirty == slot));
+            self.dirty.retain(|due| !matches!(due, Due::Session(dirty) if *dirty == key));
         }
         self.forget_replies(entry.replies.len());
         if let (true, Some(protocol)) = (entry.is_counted, entry.session.protocol()) {
@@ -367,11 +371,11 @@ impl Shard {
 
     fn with_events(
         &mut self,
-        slot: usize,
+        key: SessionKey,
         now: Now,
         act: impl FnOnce(&mut Session, &Shared, &mut Vec<SessionEvent>),
     ) {
-        let Some(entry) = self.sessions.get_mut(slot) else { return };
+        let Some(entry) = self.sessions.get_mut(key) else { return };
         let mut events = std::mem::take(&mut self.events);
         act(&mut entry.session, &self.shared, &mut events);
         if let (false, Some(protocol)) = (entry.is_counted, entry.session.protocol()) {
@@ -380,16 +384,16 @@ impl Shard {
             self.shared.metrics.sessions_opened.of(protocol).inc();
         }
         for event in events.drain(..) {
-            self.handle_event(slot, event, now.instant);
+            self.handle_event(key, event, now.instant);
         }
         self.events = events;
-        self.mark_dirty(slot);
+        self.mark_dirty(key);
     }
 
-    fn handle_event(&mut self, slot: usize, event: SessionEvent, now: Instant) {
+    fn handle_event(&mut self, key: SessionKey, event: SessionEvent, now: Instant) {
         match event {
             SessionEvent::Subscribe(topic) => {
-                match self.subscribers.subscribe(slot, &topic, self.shared.limits.subscriptions) {
+                match self.subscribers.subscribe(key, &topic, self.shared.limits.subscriptions) {
                     Subscribed::First => {
                         self.node.add_interest(&topic, self.number);
                         self.shared.metrics.subscriptions.inc();
@@ -399,47 +403,47 @@ impl Shard {
                     }
                     Subscribed::Already => {}
                     Subscribed::TooMany => {
-                        if let Some(entry) = self.sessions.get_mut(slot) {
+                        if let Some(entry) = self.sessions.get_mut(key) {
                             entry.session.refuse_subscription(&topic, &self.shared, now);
                         }
                     }
                 }
             }
             SessionEvent::Unsubscribe(topic) => {
-                if let Some(was_last) = self.subscribers.unsubscribe(slot, &topic) {
+                if let Some(was_last) = self.subscribers.unsubscribe(key, &topic) {
                     self.shared.metrics.subscriptions.dec();
                     if was_last {
                         self.node.remove_interest(&topic, self.number);
                     }
                 }
             }
-            SessionEvent::Publish(message) => {
-                if let Some(entry) = self.sessions.get_mut(slot) {
+            SessionEvent::Publish(content) => {
+                if let Some(entry) = self.sessions.get_mut(key) {
                     entry.publishes = true;
                 }
-                self.publish(slot, Publication::Message(message), now);
+                self.publish(key, Unpublished::Content(content), now);
             }
             SessionEvent::PublishAll(publisher, batch) => {
-                self.publish(slot, Publication::Batch(publisher, batch), now);
+                self.publish(key, Unpublished::Batch(publisher, batch), now);
             }
             SessionEvent::Hello(publisher) => {
-                let (number, receipt) = self.receipt(slot);
-                let accepted = self.node.highest(publisher, &receipt, now);
-                self.reply_when_settled(slot, number, Reply::Welcome(accepted), receipt, now);
+                let (number, receipt) = self.receipt(key);
+                self.node.ask_highest(publisher, Arc::<Receipt<ShardWaiter>>::clone(&receipt), now);
+                self.reply_when_settled(key, number, Reply::Welcome, receipt, now);
             }
         }
     }
 
-    fn publish(&mut self, slot: usize, publication: Publication, now: Instant) {
-        if let Some(entry) = self.sessions.get_mut(slot) {
-            entry.unpublished.push_back(publication);
-            self.publish_what_waits(slot, now);
+    fn publish(&mut self, key: SessionKey, unpublished: Unpublished, now: Instant) {
+        if let Some(entry) = self.sessions.get_mut(key) {
+            entry.unpublished.push_back(unpublished);
+            self.publish_what_waits(key, now);
         }
     }
 
     /// Publishes what a session wants to publish, as far as there is credit.
-    fn publish_what_waits(&mut self, slot: usize, now: Instant) {
-        while let Some(entry) = self.sessions.get_mut(slot).filter(|entry| !entry.unpublished.is_empty()) {
+    fn publish_what_waits(&mut self, key: SessionKey, now: Instant) {
+        while let Some(entry) = self.sessions.get_mut(key).filter(|entry| !entry.unpublished.is_empty()) {
             // A publisher gets no acknowledgement and sends it again, to the next server.
             if self.draining {
                 entry.unpublished.clear();
@@ -447,55 +451,65 @@ impl Shard {
             }
             if !self.node.has_credit() {
                 self.shared.metrics.credit_waits.inc();
-                if !self.waiting.contains(&slot) {
-                    self.waiting.push(slot);
+                if !self.waiting.contains(&key) {
+                    self.waiting.push(key);
                 }
                 return;
             }
             match entry.unpublished.pop_front() {
-                Some(Publication::Batch(publisher, mut batch)) => {
-                    let messages = std::mem::take(&mut batch.messages);
-                    let (number, receipt) = self.receipt(slot);
-                    self.node.publish_all(publisher, messages, &receipt, now);
-                    self.reply_when_settled(slot, number, Reply::Acknowledged(batch), receipt, now);
+                Some(Unpublished::Batch(publisher, mut batch)) => {
+                    let contents = std::mem::take(&mut batch.contents).into_iter();
+                    let items = contents.map(|(seq, content)| self.item(Some(seq), content)).collect();
+                    let (number, receipt) = self.receipt(key);
+                    let published: Arc<Receipt> = Arc::<Receipt<ShardWaiter>>::clone(&receipt);
+                    let origin = Origin::Publisher(publisher);
+                    self.node.publish(Publication { origin, items, receipt: Some(published) }, now);
+                    self.reply_when_settled(key, number, Reply::Acknowledged(batch), receipt, now);
                 }
-                Some(Publication::Message(message)) => self.node.publish(message, Source::Browser),
+                Some(Unpublished::Content(content)) => {
+                    let items = vec![self.item(None, content)];
+                    self.node.publish(Publication { origin: Origin::Browser, items, receipt: None }, now);
+                }
                 None => {}
             }
         }
     }
 
-    /// A receipt that tells this slot's session, and its number.
-    fn receipt(&mut self, slot: usize) -> (u64, Arc<Receipt>) {
+    fn item(&self, seq: Option<Seq>, content: Content) -> Item {
+        Item { seq, credit: self.node.take_credit(&content), content }
+    }
+
+    /// A receipt that tells this session, and its number.
+    fn receipt(&mut self, key: SessionKey) -> (u64, Arc<Receipt<ShardWaiter>>) {
         self.receipts += 1;
-        let shard = self.node.shards()[self.number].clone();
-        (self.receipts, Receipt::new(shard, Waiter { slot, number: self.receipts }))
+        let awaited = Awaited { session: key, number: self.receipts };
+        (self.receipts, Receipt::new(self.node.shards()[self.number].waiter(awaited)))
     }
 
     fn reply_when_settled(
         &mut self,
-        slot: usize,
+        key: SessionKey,
         number: u64,
         reply: Reply,
-        receipt: Arc<Receipt>,
+        receipt: Arc<Receipt<ShardWaiter>>,
         now: Instant,
     ) {
-        let Some(entry) = self.sessions.get_mut(slot) else { return };
+        let Some(entry) = self.sessions.get_mut(key) else { return };
         entry.replies.push(number, reply);
         self.replies += 1;
-        if Receipt::is_settled(receipt) {
-            entry.replies.settle(number);
-            self.reply(slot, now);
+        if let Some(highest) = Receipt::settle_now(receipt) {
+            entry.replies.settle(number, highest);
+            self.reply(key, now);
         }
     }
 
     /// Tells a session what is true now.
-    fn reply(&mut self, slot: usize, now: Instant) {
-        let Some(entry) = self.sessions.get_mut(slot) else { return };
+    fn reply(&mut self, key: SessionKey, now: Instant) {
+        let Some(entry) = self.sessions.get_mut(key) else { return };
         let waited = entry.replies.len();
-        while let Some(reply) = entry.replies.pop_settled() {
+        while let Some((reply, highest)) = entry.replies.pop_settled() {
             match reply {
-                Reply::Welcome(accepted) => entry.session.welcome_publisher(accepted, now),
+                Reply::Welcome => entry.session.welcome_publisher(highest, now),
                 Reply::Acknowledged(batch) => entry.session.acknowledge(batch),
             }
         }
@@ -504,7 +518,7 @@ impl Shard {
             if self.draining {
                 entry.end_publisher(now);
             }
-            entry.mark_dirty(slot, &mut self.dirty);
+            entry.mark_dirty(key, &mut self.dirty);
             self.forget_replies(told);
         }
     }
@@ -516,17 +530,17 @@ impl Shard {
         }
     }
 
-    fn end_subscriptions(&mut self, slot: usize) {
-        let (count, without_subscribers) = self.subscribers.remove_session(slot);
+    fn end_subscriptions(&mut self, key: SessionKey) {
+        let (count, without_subscribers) = self.subscribers.remove_session(key);
         self.shared.metrics.subscriptions.dec_by(i64::try_from(count).unwrap_or(i64::MAX));
         for topic in without_subscribers {
             self.node.remove_interest(&topic, self.number);
         }
     }
 
-    fn mark_dirty(&mut self, slot: usize) {
-        if let Some(entry) = self.sessions.get_mut(slot) {
-            entry.mark_dirty(slot, &mut self.dirty);
+    fn mark_dirty(&mut self, key: SessionKey) {
+        if let Some(entry) = self.sessions.get_mut(key) {
+            entry.mark_dirty(key, &mut self.dirty);
         }
     }
 }
@@ -544,10 +558,10 @@ impl Entry {
         }
     }
 
-    fn mark_dirty(&mut self, slot: usize, dirty: &mut VecDeque<Due>) {
+    fn mark_dirty(&mut self, key: SessionKey, dirty: &mut VecDeque<Due>) {
         if !self.is_dirty {
             self.is_dirty = true;
-            dirty.push_back(Due::Slot(slot));
+            dirty.push_back(Due::Session(key));
         }
     }
 }

@@ -20,7 +20,8 @@ pub struct Replies(VecDeque<Waiting>);
 #[derive(Debug)]
 struct Waiting {
     number: u64,
-    is_settled: bool,
+    /// With what the broker has accepted of a publisher, if that was asked.
+    settled: Option<Option<Seq>>,
     reply: Reply,
 }
 
@@ -28,7 +29,7 @@ struct Waiting {
 #[derive(Debug)]
 pub enum Reply {
     /// So much was accepted over earlier connections, and is written.
-    Welcome(Option<Seq>),
+    Welcome,
     /// This batch is accepted, and written.
     Acknowledged(Batch),
 }
@@ -36,20 +37,20 @@ pub enum Reply {
 impl Replies {
     /// A reply that waits for the receipt of this number, higher than any before.
     pub fn push(&mut self, number: u64, reply: Reply) {
-        self.0.push_back(Waiting { number, is_settled: false, reply });
+        self.0.push_back(Waiting { number, settled: None, reply });
     }
 
-    /// This receipt is settled.
-    pub fn settle(&mut self, number: u64) {
+    /// This receipt is settled, and says so much.
+    pub fn settle(&mut self, number: u64, highest: Option<Seq>) {
         if let Ok(at) = self.0.binary_search_by_key(&number, |waiting| waiting.number) {
-            self.0[at].is_settled = true;
+            self.0[at].settled = Some(highest);
         }
     }
 
     /// The next reply, if it is true now: each waits for those before it, because an acknowledgement speaks for them too.
-    pub fn pop_settled(&mut self) -> Option<Reply> {
-        let is_settled = self.0.front()?.is_settled;
-        if is_settled { self.0.pop_front().map(|waiting| waiting.reply) } else { None }
+    pub fn pop_settled(&mut self) -> Option<(Reply, Option<Seq>)> {
+        let highest = self.0.front()?.settled?;
+        self.0.pop_front().map(|waiting| (waiting.reply, highest))
     }
 
     /// How many wait.
@@ -72,27 +73,21 @@ impl Replies {
 mod tests {
     use super::*;
 
-    fn welcome(number: u64) -> Reply {
-        Reply::Welcome(Seq::new(number))
-    }
-
     fn next(replies: &mut Replies) -> Option<u64> {
-        replies.pop_settled().map(|reply| match reply {
-            Reply::Welcome(accepted) => accepted.unwrap().get(),
-            Reply::Acknowledged(_) => panic!("no batch was pushed"),
-        })
+        replies.pop_settled().map(|(_, highest)| highest.unwrap().get())
     }
 
     #[test]
     fn replies_come_in_order_whatever_is_settled_first() {
         let mut replies = Replies::default();
         for number in [3, 5, 8] {
-            replies.push(number, welcome(number));
+            replies.push(number, Reply::Welcome);
         }
-        replies.settle(5);
-        replies.settle(4);
+        let settle = |replies: &mut Replies, number| replies.settle(number, Seq::new(number));
+        settle(&mut replies, 5);
+        settle(&mut replies, 4);
         assert_eq!(next(&mut replies), None, "the one before it is not settled");
-        replies.settle(3);
+        settle(&mut replies, 3);
         assert_eq!((next(&mut replies), next(&mut replies), next(&mut replies)), (Some(3), Some(5), None));
         assert_eq!(replies.len(), 1);
     }

@@ -1,7 +1,7 @@
 //! A shard's event loop: the only place where sessions' sockets are read and written.
 //!
 //! Each turn takes of what is there, from the inbox and from the sockets, as much as [`turn`] says, and then writes each
-//! dirty session once ([`super::write`]). Nothing is spawned or woken per delivery. The sockets hang in an epoll set of the
+//! dirty session once ([`super::send`]). Nothing is spawned or woken per delivery. The sockets hang in an epoll set of the
 //! shard's own, whose descriptor tokio watches: a socket costs the kernel's entry and nothing else.
 
 use std::collections::VecDeque;
@@ -10,16 +10,17 @@ use std::iter;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use mio::{Events, Interest, Poll, Registry, Token};
+use slotmap::{Key, KeyData, SecondaryMap};
 use tokio::task::yield_now;
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 use tracing::error;
 
-use super::Shard;
 use super::ring::SendRing;
 use super::turn;
+use super::{SessionKey, Shard};
 use crate::connection::Accepted;
 use crate::connection::socket::Socket;
-use crate::node::handle::{Inbox, ShardMessage};
+use crate::node::handle::Inbox;
 use crate::process::watch;
 use crate::session::Now;
 
@@ -55,12 +56,12 @@ pub async fn run(shard: Shard, mut inbox: Inbox, send_together: bool) -> io::Res
                 None
             }
             () = yield_now(), if has_work => None,
-            () = sleep_until(event_loop.next_farewell()), if event_loop.stop_until.is_some() => None,
+            () = sleep_until(event_loop.next_farewell()), if event_loop.shard.stop_until().is_some() => None,
         };
         let more = iter::from_fn(|| inbox.try_recv().ok());
         let now = Instant::now();
         for message in first.into_iter().chain(more).take(turn::MESSAGES) {
-            event_loop.handle_message(message, now);
+            event_loop.shard.handle_message(message, now);
         }
         event_loop.accept_some(now);
         event_loop.end_due(now);
@@ -70,7 +71,7 @@ pub async fn run(shard: Shard, mut inbox: Inbox, send_together: bool) -> io::Res
             event_loop.handle_timeout(Instant::now());
         }
         event_loop.write_sockets();
-        if let Some(until) = event_loop.stop_until
+        if let Some(until) = event_loop.shard.stop_until()
             && (event_loop.shard.is_empty() || Instant::now() >= until)
         {
             return Ok(());
@@ -81,14 +82,11 @@ pub async fn run(shard: Shard, mut inbox: Inbox, send_together: bool) -> io::Res
 pub(super) struct EventLoop {
     pub(super) shard: Shard,
     registry: Registry,
-    /// By slot.
-    pub(super) connections: Vec<Option<Connection>>,
+    pub(super) connections: SecondaryMap<SessionKey, Connection>,
     /// Where the kernel allows it.
     pub(super) ring: Option<SendRing>,
-    /// New connections, which wait for their turn. Bound: the limits of the listener.
-    arrived: VecDeque<Accepted>,
-    /// Slots that may have more to read than they got their turn for: of publishers, and of all others.
-    readable: [VecDeque<usize>; 2],
+    /// Sessions that may have more to read than they got their turn for: of publishers, and of all others.
+    readable: [VecDeque<SessionKey>; 2],
     /// What is read of others than publishers in this turn.
     pub(super) reading_of_others: usize,
     /// When the clock was looked at.
@@ -96,14 +94,11 @@ pub(super) struct EventLoop {
     buffer: Box<[u8]>,
     /// There may be more events of the kernel than were taken.
     has_more_events: bool,
-    /// It was told to stop, by then at the latest.
-    stop_until: Option<Instant>,
-    /// When the next session is ended, after that.
+    /// When the next session is ended, once the shard was told to stop.
     next_farewell: Option<Instant>,
 }
 
 /// A socket, and what is known of the kernel's side of it. Events are edge-triggered: they are told once.
-#[expect(clippy::struct_excessive_bools, reason = "facts that are independent of each other")]
 pub(super) struct Connection {
     pub(super) socket: Socket,
     /// There may be something to read.
@@ -112,9 +107,6 @@ pub(super) struct Connection {
     is_queued: bool,
     /// The peer's FIN is behind what can be read.
     input_ends: bool,
-    /// The kernel takes no more for now.
-    pub(super) is_blocked: bool,
-    pub(super) fin_sent: bool,
 }
 
 impl EventLoop {
@@ -123,46 +115,26 @@ impl EventLoop {
             shard,
             registry,
             ring,
-            connections: Vec::new(),
-            arrived: VecDeque::new(),
+            connections: SecondaryMap::new(),
             readable: Default::default(),
             reading_of_others: turn::LEAST_READING_OF_OTHERS,
             ticked: Instant::now(),
             buffer: vec![0; turn::READING_OF_PUBLISHERS].into(),
             has_more_events: false,
-            stop_until: None,
             next_farewell: None,
         }
     }
 
     fn has_work(&self) -> bool {
         self.has_more_events
-            || !self.arrived.is_empty()
+            || self.shard.has_arrived()
             || self.readable.iter().any(|queue| !queue.is_empty())
             || self.shard.has_dirty()
     }
 
-    fn handle_message(&mut self, message: ShardMessage, now: Instant) {
-        match message {
-            ShardMessage::Accepted(accepted) => self.arrived.push_back(accepted),
-            ShardMessage::Delivery(delivery) => self.shard.handle_delivery(delivery, now),
-            ShardMessage::Barrier(receipt) => self.shard.handle_barrier(receipt),
-            ShardMessage::Settled(waiter) => self.shard.handle_settled(waiter, now),
-            ShardMessage::Disconnect(disconnection) => self.shard.handle_disconnect(&disconnection, now),
-            ShardMessage::Rules(shared) => self.shard.handle_rules(shared),
-            ShardMessage::CreditReturned => self.shard.handle_credit(now),
-            ShardMessage::AskForLife(alive) => drop(alive),
-            ShardMessage::StopPublishing(done) => self.shard.stop_publishing(now, done),
-            ShardMessage::Stop { until } => {
-                self.shard.stop(now, until);
-                self.stop_until = Some(until);
-            }
-        }
-    }
-
     fn accept_some(&mut self, now: Instant) {
         for _ in 0..turn::CONNECTIONS {
-            let Some(accepted) = self.arrived.pop_front() else { return };
+            let Some(accepted) = self.shard.next_arrived() else { return };
             self.accept(accepted, now);
         }
     }
@@ -170,38 +142,26 @@ impl EventLoop {
     fn accept(&mut self, accepted: Accepted, now: Instant) {
         let Accepted { mut socket, caller } = accepted;
         let peer = caller.peer;
-        let slot = self.shard.accept(caller, now);
+        let key = self.shard.accept(caller, now);
         let interest = Interest::READABLE | Interest::WRITABLE;
-        if let Err(error) = socket.register(&self.registry, Token(slot), interest) {
+        if let Err(error) = socket.register(&self.registry, token(key), interest) {
             error!(%peer, %error, "a new connection could not be watched, and is dropped");
-            self.shard.remove(slot);
+            self.shard.remove(key);
             return;
         }
-        if self.connections.len() <= slot {
-            self.connections.resize_with(slot + 1, || None);
-        }
-        self.connections[slot] = Some(Connection {
-            socket,
-            is_readable: false,
-            is_queued: false,
-            input_ends: false,
-            is_blocked: false,
-            fin_sent: false,
-        });
-        if let Some(until) = self.stop_until {
-            self.shard.stop(now, until);
-        }
+        let connection = Connection { socket, is_readable: false, is_queued: false, input_ends: false };
+        self.connections.insert(key, connection);
     }
 
     fn end_due(&mut self, now: Instant) {
-        if self.stop_until.is_some() {
+        if self.shard.stop_until().is_some() {
             self.next_farewell = self.shard.end_due(now);
         }
     }
 
     /// When the shard must look at its farewells again, or at the end of its time.
     fn next_farewell(&self) -> tokio::time::Instant {
-        self.next_farewell.or(self.stop_until).unwrap_or_else(Instant::now).into()
+        self.next_farewell.or(self.shard.stop_until()).unwrap_or_else(Instant::now).into()
     }
 
     fn take_events(&mut self, sockets: &mut Poll, events: &mut Events) -> io::Result<()> {
@@ -209,29 +169,28 @@ impl EventLoop {
         let mut count = 0;
         for event in &*events {
             count += 1;
-            let slot = event.token().0;
-            let Some(Some(connection)) = self.connections.get_mut(slot) else { continue };
-            if event.is_writable() && connection.is_blocked {
-                connection.is_blocked = false;
-                self.shard.mark_dirty(slot);
+            let key = key(event.token());
+            let Some(connection) = self.connections.get_mut(key) else { continue };
+            if event.is_writable() {
+                self.shard.handle_writable(key);
             }
             if event.is_readable() || event.is_read_closed() || event.is_error() {
                 connection.is_readable = true;
                 connection.input_ends |= event.is_read_closed() || event.is_error();
-                self.await_turn_if_readable(slot);
+                self.await_turn_if_readable(key);
             }
         }
         self.has_more_events = count == turn::EVENTS;
         Ok(())
     }
 
-    /// Has a slot's socket read in one of the next turns, if there may be something.
-    pub(super) fn await_turn_if_readable(&mut self, slot: usize) {
-        let Some(Some(connection)) = self.connections.get_mut(slot) else { return };
+    /// Has a session's socket read in one of the next turns, if there may be something.
+    pub(super) fn await_turn_if_readable(&mut self, key: SessionKey) {
+        let Some(connection) = self.connections.get_mut(key) else { return };
         if connection.is_readable && !connection.is_queued {
             connection.is_queued = true;
-            let is_publisher = self.shard.session(slot).is_some_and(|session| session.is_publisher());
-            self.readable[if is_publisher { PUBLISHERS } else { OTHERS }].push_back(slot);
+            let is_publisher = self.shard.session(key).is_some_and(|session| session.is_publisher());
+            self.readable[if is_publisher { PUBLISHERS } else { OTHERS }].push_back(key);
         }
     }
 
@@ -241,8 +200,8 @@ impl EventLoop {
             // This process did not run: nobody is judged by a silence in which it could not hear.
             return;
         }
-        for slot in self.readable.iter().flatten() {
-            self.shard.handle_unread(*slot, now);
+        for key in self.readable.iter().flatten() {
+            self.shard.handle_unread(*key, now);
         }
         self.shard.handle_timeout(now);
     }
@@ -259,40 +218,42 @@ impl EventLoop {
         let now = current_time();
         let mut cost = 0;
         for _ in 0..self.readable[queue].len() {
-            let Some(slot) = self.readable[queue].pop_front() else { return };
-            cost += self.read(slot, most, now);
+            let Some(key) = self.readable[queue].pop_front() else { return };
+            cost += self.read(key, most, now);
             if cost >= most {
                 return;
             }
         }
     }
 
-    /// Reads a slot's socket, for about so much. What it cost.
-    fn read(&mut self, slot: usize, most: usize, now: Now) -> usize {
+    /// Reads a session's socket, for about so much. What it cost.
+    fn read(&mut self, key: SessionKey, most: usize, now: Now) -> usize {
         let mut cost = 0;
-        let Some(Some(connection)) = self.connections.get_mut(slot) else { return cost };
+        let Some(connection) = self.connections.get_mut(key) else { return cost };
         connection.is_queued = false;
         while cost < most {
-            if !connection.is_readable || !self.shard.wants_input(slot) {
+            if !connection.is_readable || !self.shard.wants_input(key) {
                 return cost;
             }
             cost += turn::cost_of_read(connection.socket.is_in_tls_handshake());
             let read = connection.socket.read(&mut self.buffer[..most]);
             // TLS answers while it reads; what the kernel does not take waits for writability.
-            connection.is_blocked |= connection.socket.has_pending();
+            if connection.socket.has_pending() {
+                self.shard.handle_blocked(key);
+            }
             match read {
                 Ok(0) => {
                     connection.is_readable = false;
-                    cost += turn::cost_of_end(self.shard.subscriptions(slot));
-                    self.shard.handle_end_of_input(slot);
+                    cost += turn::cost_of_end(self.shard.subscriptions(key));
+                    self.shard.handle_end_of_input(key);
                 }
                 Ok(length) => {
                     cost += length;
                     // A short read has emptied the kernel's buffer, unless the peer's FIN is still behind it.
                     connection.is_readable =
                         length == most || connection.input_ends || connection.socket.reads_in_pieces();
-                    self.shard.handle_bytes(slot, &self.buffer[..length], now);
-                    if self.shard.wants_acknowledgement(slot) {
+                    self.shard.handle_bytes(key, &self.buffer[..length], now);
+                    if self.shard.wants_acknowledgement(key) {
                         connection.socket.acknowledge_now();
                     }
                 }
@@ -300,14 +261,26 @@ impl EventLoop {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => break,
                 Err(error) => {
                     connection.is_readable = false;
-                    cost += turn::cost_of_end(self.shard.subscriptions(slot));
-                    self.shard.handle_read_error(slot, &error, now.instant);
+                    cost += turn::cost_of_end(self.shard.subscriptions(key));
+                    self.shard.handle_read_error(key, &error, now.instant);
                 }
             }
         }
-        self.await_turn_if_readable(slot);
+        self.await_turn_if_readable(key);
         cost
     }
+}
+
+/// What the kernel is told of a session.
+fn token(key: SessionKey) -> Token {
+    const { assert!(size_of::<usize>() >= size_of::<u64>(), "a session's key does not fit into a token") };
+    #[expect(clippy::cast_possible_truncation, reason = "it fits")]
+    Token(key.data().as_ffi() as usize)
+}
+
+/// Of which session the kernel tells.
+fn key(token: Token) -> SessionKey {
+    KeyData::from_ffi(token.0 as u64).into()
 }
 
 pub(super) fn current_time() -> Now {

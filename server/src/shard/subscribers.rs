@@ -8,16 +8,19 @@ use std::collections::HashMap;
 
 use orosync_protocol::Topic;
 use slab::Slab;
+use slotmap::SecondaryMap;
+
+use super::SessionKey;
 
 /// A map that could hold this many times what it does is made smaller: seldom enough to cost nothing per topic.
 const SPARSE: usize = 16;
 
-/// See the module. Sessions are named by their slot in the shard.
+/// See the module.
 #[derive(Debug, Default)]
 pub struct Subscribers {
     names: HashMap<Topic, usize>,
     topics: Slab<Members>,
-    sessions: Vec<Vec<Membership>>,
+    sessions: SecondaryMap<SessionKey, Vec<Membership>>,
 }
 
 /// The sessions of one topic.
@@ -30,7 +33,7 @@ struct Members {
 /// One session of a topic, and where that stands in the session's own list.
 #[derive(Clone, Copy, Debug)]
 struct Member {
-    slot: usize,
+    session: SessionKey,
     membership: usize,
 }
 
@@ -56,12 +59,11 @@ pub enum Subscribed {
 
 impl Subscribers {
     /// Subscribes a session, which may have `max` subscriptions.
-    pub fn subscribe(&mut self, slot: usize, topic: &Topic, max: usize) -> Subscribed {
-        if self.sessions.len() <= slot {
-            self.sessions.resize_with(slot + 1, Vec::new);
-        }
+    pub fn subscribe(&mut self, key: SessionKey, topic: &Topic, max: usize) -> Subscribed {
+        // One that is gone has place for none.
+        let Some(entry) = self.sessions.entry(key) else { return Subscribed::TooMany };
+        let memberships = entry.or_default();
         let known = self.names.get(topic).copied();
-        let memberships = &mut self.sessions[slot];
         if known.is_some_and(|known| memberships.iter().any(|membership| membership.topic == known)) {
             return Subscribed::Already;
         }
@@ -74,49 +76,47 @@ impl Subscribers {
             at
         });
         let members = &mut self.topics[at].members;
-        members.push(Member { slot, membership: memberships.len() });
+        members.push(Member { session: key, membership: memberships.len() });
         memberships.push(Membership { topic: at, member: members.len() - 1 });
         if members.len() == 1 { Subscribed::First } else { Subscribed::Another }
     }
 
     /// Ends one subscription. If it was there: was it the topic's last in this shard?
-    pub fn unsubscribe(&mut self, slot: usize, topic: &Topic) -> Option<bool> {
+    pub fn unsubscribe(&mut self, key: SessionKey, topic: &Topic) -> Option<bool> {
         let known = *self.names.get(topic)?;
-        let membership = self.sessions.get(slot)?.iter().position(|membership| membership.topic == known)?;
-        Some(self.remove(slot, membership).is_some())
+        let membership = self.sessions.get(key)?.iter().position(|membership| membership.topic == known)?;
+        Some(self.remove(key, membership).is_some())
     }
 
     /// Ends all subscriptions of a session. How many there were, and the topics that have no subscriber any more.
-    pub fn remove_session(&mut self, slot: usize) -> (usize, Vec<Topic>) {
-        let count = self.count(slot);
-        let without = (0..count).rev().filter_map(|membership| self.remove(slot, membership)).collect();
-        if let Some(memberships) = self.sessions.get_mut(slot) {
-            *memberships = Vec::new();
-        }
+    pub fn remove_session(&mut self, key: SessionKey) -> (usize, Vec<Topic>) {
+        let count = self.count(key);
+        let without = (0..count).rev().filter_map(|membership| self.remove(key, membership)).collect();
+        self.sessions.remove(key);
         (count, without)
     }
 
     /// How many subscriptions a session has.
-    pub fn count(&self, slot: usize) -> usize {
-        self.sessions.get(slot).map_or(0, Vec::len)
+    pub fn count(&self, key: SessionKey) -> usize {
+        self.sessions.get(key).map_or(0, Vec::len)
     }
 
-    /// The slots of a topic's sessions.
-    pub fn of(&self, topic: &Topic) -> impl Iterator<Item = usize> {
+    /// A topic's sessions.
+    pub fn of(&self, topic: &Topic) -> impl Iterator<Item = SessionKey> {
         let members = self.names.get(topic).map_or(&[][..], |at| &self.topics[*at].members);
-        members.iter().map(|member| member.slot)
+        members.iter().map(|member| member.session)
     }
 
     /// Takes a subscription out of both lists. The topic, if that was its last.
-    fn remove(&mut self, slot: usize, membership: usize) -> Option<Topic> {
-        let Membership { topic, member } = self.sessions[slot].swap_remove(membership);
-        if let Some(moved) = self.sessions[slot].get(membership) {
+    fn remove(&mut self, key: SessionKey, membership: usize) -> Option<Topic> {
+        let Membership { topic, member } = self.sessions[key].swap_remove(membership);
+        if let Some(moved) = self.sessions[key].get(membership) {
             self.topics[moved.topic].members[moved.member].membership = membership;
         }
         let members = &mut self.topics[topic].members;
         members.swap_remove(member);
         if let Some(moved) = members.get(member) {
-            self.sessions[moved.slot][moved.membership].member = member;
+            self.sessions[moved.session][moved.membership].member = member;
         }
         if !members.is_empty() {
             return None;
@@ -136,6 +136,7 @@ mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
     use proptest::prelude::*;
+    use slotmap::SlotMap;
 
     use super::*;
 
@@ -143,18 +144,24 @@ mod tests {
         Topic::parse(&format!("t/{number}")).unwrap()
     }
 
+    fn sessions<const N: usize>() -> [SessionKey; N] {
+        let mut sessions = SlotMap::with_key();
+        [(); N].map(|()| sessions.insert(()))
+    }
+
     #[test]
     fn first_and_last_are_told() {
         let mut subscribers = Subscribers::default();
-        assert_eq!(subscribers.subscribe(0, &topic(1), 2), Subscribed::First);
-        assert_eq!(subscribers.subscribe(0, &topic(1), 2), Subscribed::Already);
-        assert_eq!(subscribers.subscribe(5, &topic(1), 2), Subscribed::Another);
-        assert_eq!(subscribers.subscribe(0, &topic(2), 2), Subscribed::First);
-        assert_eq!(subscribers.subscribe(0, &topic(3), 2), Subscribed::TooMany);
-        assert_eq!(subscribers.unsubscribe(0, &topic(1)), Some(false));
-        assert_eq!(subscribers.unsubscribe(0, &topic(1)), None);
-        assert_eq!(subscribers.unsubscribe(5, &topic(1)), Some(true));
-        assert_eq!(subscribers.remove_session(0), (1, vec![topic(2)]));
+        let [first, second] = sessions();
+        assert_eq!(subscribers.subscribe(first, &topic(1), 2), Subscribed::First);
+        assert_eq!(subscribers.subscribe(first, &topic(1), 2), Subscribed::Already);
+        assert_eq!(subscribers.subscribe(second, &topic(1), 2), Subscribed::Another);
+        assert_eq!(subscribers.subscribe(first, &topic(2), 2), Subscribed::First);
+        assert_eq!(subscribers.subscribe(first, &topic(3), 2), Subscribed::TooMany);
+        assert_eq!(subscribers.unsubscribe(first, &topic(1)), Some(false));
+        assert_eq!(subscribers.unsubscribe(first, &topic(1)), None);
+        assert_eq!(subscribers.unsubscribe(second, &topic(1)), Some(true));
+        assert_eq!(subscribers.remove_session(first), (1, vec![topic(2)]));
         assert!(subscribers.names.is_empty() && subscribers.topics.is_empty());
     }
 
@@ -162,24 +169,26 @@ mod tests {
         #[test]
         fn both_directions_always_agree(steps in proptest::collection::vec((0_usize..3, 0_usize..6, 0_usize..6), 1..200)) {
             let mut subscribers = Subscribers::default();
-            let mut model: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
-            for (action, slot, number) in steps {
+            let keys = sessions::<6>();
+            let mut model: BTreeMap<usize, BTreeSet<SessionKey>> = BTreeMap::new();
+            for (action, session, number) in steps {
+                let key = keys[session];
                 match action {
                     0 => {
-                        subscribers.subscribe(slot, &topic(number), 100);
-                        model.entry(number).or_default().insert(slot);
+                        subscribers.subscribe(key, &topic(number), 100);
+                        model.entry(number).or_default().insert(key);
                     }
                     1 => {
-                        subscribers.unsubscribe(slot, &topic(number));
-                        model.entry(number).or_default().remove(&slot);
+                        subscribers.unsubscribe(key, &topic(number));
+                        model.entry(number).or_default().remove(&key);
                     }
                     _ => {
-                        subscribers.remove_session(slot);
-                        for slots in model.values_mut() { slots.remove(&slot); }
+                        subscribers.remove_session(key);
+                        for keys in model.values_mut() { keys.remove(&key); }
                     }
                 }
                 for number in 0..6 {
-                    let found: BTreeSet<usize> = subscribers.of(&topic(number)).collect();
+                    let found: BTreeSet<SessionKey> = subscribers.of(&topic(number)).collect();
                     prop_assert_eq!(&found, &model.get(&number).cloned().unwrap_or_default());
                 }
             }

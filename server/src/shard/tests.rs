@@ -1,5 +1,6 @@
 //! Sessions of one shard, stepped by hand: no socket, no sleep, the clock is an argument.
 
+use std::io::IoSlice;
 use std::time::Duration;
 
 use orosync_protocol::link_frame::{BATCH_MESSAGES, Message, PublisherFrame, Refusals, ServerFrame};
@@ -8,6 +9,7 @@ use orosync_protocol::{
     Audience, OriginPattern, Payload, PublisherId, Seq, SessionIds, Subprotocol, Topic, TopicPattern,
 };
 
+use super::write::Outlet;
 use super::*;
 use crate::auth::Authenticator;
 use crate::config::settings::{Anonymous, Limits};
@@ -16,13 +18,41 @@ use crate::connection::proxies::TrustedProxies;
 use crate::connection::{Caller, Peer};
 use crate::handshake::Door;
 
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Source};
 use crate::node::handle::{Inbox, ShardHandle, ShardMessage};
 use crate::policy::{Policies, Publish, Subscribe, TopicRule};
 use crate::session::ClientLines;
 
 const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
 const UNIX_NOW: u64 = 1_000_000;
+
+/// What stands for a socket.
+#[derive(Default)]
+struct Outbox {
+    is_read: bool,
+    bytes: Vec<u8>,
+}
+
+impl Outlet for Outbox {
+    fn write(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        if !self.is_read {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let before = self.bytes.len();
+        for slice in slices {
+            self.bytes.extend_from_slice(slice);
+        }
+        Ok(self.bytes.len() - before)
+    }
+
+    fn has_pending(&self) -> bool {
+        false
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 /// A node with one shard, and its inbox.
 struct Stage {
@@ -71,26 +101,33 @@ impl Stage {
         Now { instant: self.now, unix: UNIX_NOW }
     }
 
-    fn connect(&mut self) -> usize {
+    fn connect(&mut self) -> SessionKey {
         let count = self.connections.admit(Peer::Unix).unwrap();
         self.shard.accept(Caller::new(Peer::Unix, count), self.now)
     }
 
-    fn send(&mut self, slot: usize, bytes: &[u8]) {
+    fn send(&mut self, key: SessionKey, bytes: &[u8]) {
         let now = self.now();
-        self.shard.handle_bytes(slot, bytes, now);
+        self.shard.handle_bytes(key, bytes, now);
     }
 
-    fn say(&mut self, slot: usize, text: &str) {
-        self.send(slot, &masked(1, text.as_bytes()));
+    fn say(&mut self, key: SessionKey, text: &str) {
+        self.send(key, &masked(1, text.as_bytes()));
     }
 
     /// Does what the event loop would: passes on what is in the inbox, and writes.
     fn pass_on(&mut self) {
         while self.pass_on_without_writing() {
-            while self.shard.poll_dirty().is_some() {}
-            self.shard.handle_all_written();
+            self.write();
         }
+    }
+
+    /// Writes to clients that read nothing yet: what waits for them is what [`Self::written`] takes.
+    fn write(&mut self) {
+        while let Some(key) = self.shard.poll_dirty() {
+            self.shard.write(key, &mut Outbox::default(), self.now());
+        }
+        self.shard.handle_all_written();
     }
 
     /// The first half of that. Was there anything?
@@ -98,89 +135,82 @@ impl Stage {
         let mut worked = false;
         while let Ok(message) = self.inbox.try_recv() {
             worked = true;
-            match message {
-                ShardMessage::Delivery(delivery) => self.shard.handle_delivery(delivery, self.now),
-                ShardMessage::Barrier(receipt) => self.shard.handle_barrier(receipt),
-                ShardMessage::Settled(waiter) => self.shard.handle_settled(waiter, self.now),
-                ShardMessage::CreditReturned => self.shard.handle_credit(self.now),
-                ShardMessage::Disconnect(disconnection) => {
-                    self.shard.handle_disconnect(&disconnection, self.now);
-                }
-                other => panic!("{other:?}"),
-            }
+            self.shard.handle_message(message, self.now);
         }
         worked
     }
 
-    /// Takes what one write would send, as the kernel would.
-    fn written(&mut self, slot: usize) -> Vec<u8> {
-        let Some(session) = self.shard.session(slot) else { return Vec::new() };
-        let bytes: Vec<u8> = session.slices().flat_map(|slice| slice.to_vec()).collect();
-        session.outbound().advance(bytes.len());
-        let now = self.now();
-        self.shard.handle_written(slot, now);
-        bytes
+    fn publish(&self, message: Message) {
+        self.node.publish_own(Content::Message(message));
+    }
+
+    /// What one write sends to a client that reads everything.
+    fn written(&mut self, key: SessionKey) -> Vec<u8> {
+        let mut outbox = Outbox { is_read: true, ..Outbox::default() };
+        self.shard.handle_writable(key);
+        self.shard.write(key, &mut outbox, self.now());
+        outbox.bytes
     }
 
     /// The texts of the frames that wait for this session.
-    fn texts(&mut self, slot: usize) -> Vec<String> {
+    fn texts(&mut self, key: SessionKey) -> Vec<String> {
         self.pass_on();
-        frames(&self.written(slot))
+        frames(&self.written(key))
             .into_iter()
             .map(|(_, payload)| String::from_utf8(payload).unwrap())
             .collect()
     }
 
     /// An open session of this user, greeting read.
-    fn browser(&mut self, offer: &str, identity: &Identity) -> usize {
-        let slot = self.connect();
+    fn browser(&mut self, offer: &str, identity: &Identity) -> SessionKey {
+        let key = self.connect();
         self.tickets += 1;
         let ticket =
             Signer::from_secret(SECRET).unwrap().mint(identity, UNIX_NOW, 300, self.tickets).unwrap();
-        self.send(slot, request(&format!("/?ticket={ticket}"), offer).as_bytes());
-        assert!(self.written(slot).starts_with(b"HTTP/1.1 101 "));
-        slot
+        self.send(key, request(&format!("/?ticket={ticket}"), offer).as_bytes());
+        assert!(self.written(key).starts_with(b"HTTP/1.1 101 "));
+        key
     }
 
-    fn publisher(&mut self, id: u128) -> usize {
-        let slot = self.connect();
+    fn publisher(&mut self, id: u128) -> SessionKey {
+        let key = self.connect();
         let identity = Identity { role: Role::Publisher, ..Identity::anonymous() };
         let ticket = Signer::from_secret(SECRET).unwrap().mint(&identity, UNIX_NOW, 300, 0).unwrap();
         let offer = format!("Sec-WebSocket-Protocol: orosync.link.1\r\nAuthorization: Bearer {ticket}\r\n");
-        self.send(slot, request("/", &offer).as_bytes());
-        assert!(self.written(slot).starts_with(b"HTTP/1.1 101 "));
-        self.link(slot, &PublisherFrame::Hello { publisher: PublisherId(id) });
-        slot
+        self.send(key, request("/", &offer).as_bytes());
+        assert!(self.written(key).starts_with(b"HTTP/1.1 101 "));
+        self.link(key, &PublisherFrame::Hello { publisher: PublisherId(id) });
+        key
     }
 
-    fn link(&mut self, slot: usize, frame: &PublisherFrame) {
-        self.send(slot, &masked(2, &frame.encode()));
+    fn link(&mut self, key: SessionKey, frame: &PublisherFrame) {
+        self.send(key, &masked(2, &frame.encode()));
     }
 
     /// Lets these rules hold.
     fn follow(&mut self, rules: Vec<TopicRule>) {
         let mut shared = Shared::clone(&self.shard.shared);
         shared.policies = Policies::new(rules);
-        self.shard.handle_rules(Arc::new(shared));
+        self.shard.handle_message(ShardMessage::Rules(Arc::new(shared)), self.now);
     }
 
     /// Drains, all farewells at once.
     fn stop(&mut self) {
         let until = self.now + Duration::from_secs(20);
-        self.shard.stop(self.now, until);
+        self.shard.handle_message(ShardMessage::Stop { until }, self.now);
         self.shard.end_due(until);
     }
 
     /// What a publisher is told once everything has been written.
-    fn link_frames(&mut self, slot: usize) -> Vec<ServerFrame> {
+    fn link_frames(&mut self, key: SessionKey) -> Vec<ServerFrame> {
         self.pass_on();
-        self.link_frames_now(slot)
+        self.link_frames_now(key)
     }
 
-    fn link_frames_now(&mut self, slot: usize) -> Vec<ServerFrame> {
+    fn link_frames_now(&mut self, key: SessionKey) -> Vec<ServerFrame> {
         // What waits for what was told before leaves with the next write.
         let written: Vec<u8> =
-            std::iter::from_fn(|| Some(self.written(slot)).filter(|bytes| !bytes.is_empty()))
+            std::iter::from_fn(|| Some(self.written(key)).filter(|bytes| !bytes.is_empty()))
                 .flatten()
                 .collect();
         frames(&written)
@@ -292,23 +322,23 @@ fn batch(first: u64, messages: Vec<Message>) -> PublisherFrame {
 #[test]
 fn the_101_and_welcome_leave_in_one_write_with_nothing_behind_them() {
     let mut stage = Stage::new();
-    let slot = stage.connect();
+    let key = stage.connect();
     // A client of the oldest kind: it subscribes and asks in the same packet as its request.
     let mut bytes = request("/", WAMP).into_bytes();
     bytes.extend(masked(1, br#"[5,"oro/ping"]"#));
     bytes.extend(masked(1, br#"[2,"1","orosync/session"]"#));
-    stage.send(slot, &bytes);
-    assert!(!stage.shard.wants_input(slot), "nothing is read before the greeting has left");
-    let first = stage.written(slot);
+    stage.send(key, &bytes);
+    assert!(!stage.shard.wants_input(key), "nothing is read before the greeting has left");
+    let first = stage.written(key);
     let end = first.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
     assert!(!first[..end].contains(&b'[') && !first[..end].contains(&b']'));
     let greeting = frames(&first[end..]);
     assert_eq!(greeting.len(), 1);
     assert!(greeting[0].1.starts_with(b"[0,\""));
-    let second = stage.texts(slot);
+    let second = stage.texts(key);
     assert!(second[0].starts_with(r#"[3,"1",{"session":"#), "{second:?}");
-    stage.node.publish(message("oro/ping", "1"), Source::Server);
-    assert_eq!(stage.texts(slot), [r#"[8,"oro\/ping",1]"#]);
+    stage.publish(message("oro/ping", "1"));
+    assert_eq!(stage.texts(key), [r#"[8,"oro\/ping",1]"#]);
 }
 
 #[test]
@@ -316,17 +346,17 @@ fn an_event_reaches_all_who_subscribed_and_nobody_else() {
     let mut stage = Stage::new();
     let (a, b, c) =
         (stage.browser(WAMP, &user(1)), stage.browser(OROSYNC, &user(2)), stage.browser("", &user(3)));
-    for slot in [a, b] {
-        stage.say(slot, r#"[5,"oro/data/update"]"#);
-        stage.say(slot, r#"[5,"oro/data/update"]"#);
+    for key in [a, b] {
+        stage.say(key, r#"[5,"oro/data/update"]"#);
+        stage.say(key, r#"[5,"oro/data/update"]"#);
     }
-    stage.node.publish(message("oro/data/update", r#"[{"username":"x","tagname":"y"}]"#), Source::Server);
+    stage.publish(message("oro/data/update", r#"[{"username":"x","tagname":"y"}]"#));
     let event = r#"[8,"oro\/data\/update",[{"username":"x","tagname":"y"}]]"#;
     assert_eq!(stage.texts(a), [event]);
     assert_eq!(stage.texts(b), [event]);
     assert!(stage.texts(c).is_empty());
     stage.say(b, r#"[6,"oro/data/update"]"#);
-    stage.node.publish(message("oro/data/update", "2"), Source::Server);
+    stage.publish(message("oro/data/update", "2"));
     assert_eq!(stage.texts(a).len(), 1);
     assert!(stage.texts(b).is_empty(), "no delivery after unsubscribe");
 }
@@ -334,16 +364,16 @@ fn an_event_reaches_all_who_subscribed_and_nobody_else() {
 #[test]
 fn exclude_and_eligible_name_sessions() {
     let mut stage = Stage::new();
-    let slots = [0, 1, 2].map(|uid| stage.browser(WAMP, &user(uid)));
-    let ids = slots.map(|slot| stage.shard.session(slot).unwrap().id().unwrap());
-    for slot in slots {
-        stage.say(slot, r#"[5,"oro/ping"]"#);
+    let keys = [0, 1, 2].map(|uid| stage.browser(WAMP, &user(uid)));
+    let ids = keys.map(|key| stage.shard.session(key).unwrap().id().unwrap());
+    for key in keys {
+        stage.say(key, r#"[5,"oro/ping"]"#);
     }
     let mut publish = |exclude: &[usize], eligible: &[usize]| {
         let ids = |which: &[usize]| SessionIds::new(which.iter().map(|at| ids[*at]).collect()).unwrap();
         let audience = Audience { exclude: ids(exclude), eligible: ids(eligible) };
-        stage.node.publish(Message { audience, ..message("oro/ping", "1") }, Source::Server);
-        slots.map(|slot| stage.texts(slot).len())
+        stage.publish(Message { audience, ..message("oro/ping", "1") });
+        keys.map(|key| stage.texts(key).len())
     };
     assert_eq!(publish(&[1], &[]), [1, 0, 1]);
     assert_eq!(publish(&[], &[2]), [0, 0, 1]);
@@ -353,20 +383,20 @@ fn exclude_and_eligible_name_sessions() {
 #[test]
 fn what_a_policy_refuses_is_told_and_never_closes_the_session() {
     let mut stage = Stage::new();
-    let slot = stage.browser(WAMP, &Identity::anonymous());
+    let key = stage.browser(WAMP, &Identity::anonymous());
     for (text, topic) in [
         (r#"[5,"oro/data/update"]"#, r"oro\/data\/update"),
         (r#"[5,"no/such/topic"]"#, r"no\/such\/topic"),
         (r#"[7,"oro/maintenance",{"isOn":true}]"#, r"oro\/maintenance"),
     ] {
-        stage.say(slot, text);
-        let told = stage.texts(slot);
+        stage.say(key, text);
+        let told = stage.texts(key);
         assert_eq!(told.len(), 1, "{text}");
         assert!(told[0].starts_with(&format!(r#"[4,"{topic}","{topic}",""#)), "{told:?}");
     }
-    stage.say(slot, r#"[5,"oro/maintenance"]"#);
-    stage.node.publish(message("oro/maintenance", "1"), Source::Server);
-    assert_eq!(stage.texts(slot), [r#"[8,"oro\/maintenance",1]"#]);
+    stage.say(key, r#"[5,"oro/maintenance"]"#);
+    stage.publish(message("oro/maintenance", "1"));
+    assert_eq!(stage.texts(key), [r#"[8,"oro\/maintenance",1]"#]);
     assert_eq!(stage.metrics.subscriptions_refused.total("undeclared"), 1);
     assert_eq!(stage.metrics.subscriptions_refused.total("not_allowed"), 1);
 }
@@ -375,13 +405,13 @@ fn what_a_policy_refuses_is_told_and_never_closes_the_session() {
 fn a_message_that_is_none_closes_with_1007() {
     for text in ["x", "{}", "[8,\"t\",1]", "[5,7]", r#"[7,"t",1,[],true]"#] {
         let mut stage = Stage::new();
-        let slot = stage.browser(WAMP, &user(1));
-        stage.say(slot, text);
-        let sent = frames(&stage.written(slot));
+        let key = stage.browser(WAMP, &user(1));
+        stage.say(key, text);
+        let sent = frames(&stage.written(key));
         assert_eq!(sent[0].0, 8, "{text}");
         assert_eq!(sent[0].1[..2], 1007_u16.to_be_bytes(), "{text}");
-        stage.send(slot, &masked(8, &1007_u16.to_be_bytes()));
-        assert!(stage.shard.session(slot).unwrap().wants_fin());
+        stage.send(key, &masked(8, &1007_u16.to_be_bytes()));
+        assert!(stage.shard.session(key).unwrap().wants_fin());
     }
 }
 
@@ -391,9 +421,9 @@ fn a_wamp_session_that_should_come_back_ends_without_a_close_frame() {
     let (wamp, none, orosync) =
         (stage.browser(WAMP, &user(1)), stage.browser("", &user(2)), stage.browser(OROSYNC, &user(3)));
     stage.stop();
-    for slot in [wamp, none] {
-        assert!(stage.written(slot).is_empty());
-        assert!(stage.shard.session(slot).unwrap().wants_fin());
+    for key in [wamp, none] {
+        assert!(stage.written(key).is_empty());
+        assert!(stage.shard.session(key).unwrap().wants_fin());
     }
     let sent = frames(&stage.written(orosync));
     assert_eq!((sent[0].0, &sent[0].1[..2]), (8, &1001_u16.to_be_bytes()[..]));
@@ -408,17 +438,17 @@ fn a_disconnect_lets_who_is_still_logged_in_come_back_after_all_that_was_accepte
     let mut stage = Stage::new();
     let (wamp, none, orosync) =
         (stage.browser(WAMP, &user(7)), stage.browser("", &user(7)), stage.browser(OROSYNC, &user(7)));
-    for slot in [wamp, none, orosync] {
-        stage.say(slot, r#"[5,"oro/ping"]"#);
+    for key in [wamp, none, orosync] {
+        stage.say(key, r#"[5,"oro/ping"]"#);
     }
     let publisher = stage.publisher(1);
     stage.link_frames(publisher);
     let ended = message("orosync/disconnect", r#"{"role":"user","uid":7}"#);
     stage.link(publisher, &batch(1, vec![message("oro/ping", "1"), ended]));
     assert_eq!(stage.link_frames(publisher), [ack(2)]);
-    for slot in [wamp, none] {
-        assert_eq!(frames(&stage.written(slot)), [(1, br#"[8,"oro\/ping",1]"#.to_vec())]);
-        assert!(stage.shard.session(slot).unwrap().wants_fin(), "without a Close frame");
+    for key in [wamp, none] {
+        assert_eq!(frames(&stage.written(key)), [(1, br#"[8,"oro\/ping",1]"#.to_vec())]);
+        assert!(stage.shard.session(key).unwrap().wants_fin(), "without a Close frame");
     }
     let sent = frames(&stage.written(orosync));
     assert_eq!(sent[0].1, br#"[8,"oro\/ping",1]"#);
@@ -441,53 +471,53 @@ fn a_disconnect_ends_nobody_of_another_role_and_no_publisher() {
         stage.link(publisher, &batch(seq, vec![message("orosync/disconnect", whom)]));
         assert_eq!(stage.link_frames(publisher), [ack(seq)]);
     }
-    let mut is_open = |slot: usize| stage.shard.session(slot).unwrap().outbound().is_empty();
+    let mut is_open = |key: SessionKey| stage.shard.session(key).unwrap().outbound().is_empty();
     assert_eq!([meant, same_id, same_name].map(&mut is_open), [false, true, true]);
 }
 
 #[test]
 fn a_disconnect_that_could_mean_somebody_else_is_refused() {
     let mut stage = Stage::new();
-    let slot = stage.browser(OROSYNC, &user(7));
+    let key = stage.browser(OROSYNC, &user(7));
     let publisher = stage.publisher(1);
     stage.link_frames(publisher);
     stage.link(publisher, &batch(1, vec![message("orosync/disconnect", r#"{"user":"user7"}"#)]));
     let [(_, refusals)] = refused(stage.link_frames(publisher));
     assert!(refusals.reason.contains("\"role\""), "{refusals:?}");
-    assert!(stage.shard.session(slot).unwrap().outbound().is_empty());
+    assert!(stage.shard.session(key).unwrap().outbound().is_empty());
     assert_eq!(stage.metrics.messages_refused.total("not_a_disconnect"), 1);
 }
 
 #[test]
 fn a_drain_ends_sessions_one_after_the_other() {
     let mut stage = Stage::new();
-    let slots: Vec<usize> = (0..10).map(|uid| stage.browser(OROSYNC, &user(uid))).collect();
-    stage.shard.stop(stage.now, stage.now + Duration::from_millis(100));
+    let keys: Vec<SessionKey> = (0..10).map(|uid| stage.browser(OROSYNC, &user(uid))).collect();
+    let until = stage.now + Duration::from_millis(100);
+    stage.shard.handle_message(ShardMessage::Stop { until }, stage.now);
     let (begun, mut ended) = (stage.now, 0);
     while let Some(next) = stage.shard.end_due(stage.now) {
         ended += 1;
-        let closed = slots.iter().filter(|slot| stage.shard.session(**slot).unwrap().outbound().cost() > 0);
+        let closed = keys.iter().filter(|key| stage.shard.session(**key).unwrap().outbound().cost() > 0);
         assert_eq!(closed.count(), ended);
         stage.now = next;
     }
     assert_eq!((ended, stage.now - begun), (9, Duration::from_millis(72)), "the last has some time left");
-    for slot in slots {
-        assert_eq!(frames(&stage.written(slot))[0].1[..2], 1001_u16.to_be_bytes());
+    for key in keys {
+        assert_eq!(frames(&stage.written(key))[0].1[..2], 1001_u16.to_be_bytes());
     }
 }
 
 #[test]
 fn what_a_burst_to_many_sessions_took_is_given_back() {
     let mut stage = Stage::new();
-    let slots: Vec<usize> = (0..500).map(|uid| stage.browser(OROSYNC, &user(uid))).collect();
-    for slot in &slots {
-        stage.say(*slot, r#"[2,"1","orosync/session"]"#);
+    let keys: Vec<SessionKey> = (0..500).map(|uid| stage.browser(OROSYNC, &user(uid))).collect();
+    for key in &keys {
+        stage.say(*key, r#"[2,"1","orosync/session"]"#);
     }
-    for slot in slots {
-        stage.written(slot);
+    for key in keys {
+        stage.written(key);
     }
-    while stage.shard.poll_dirty().is_some() {}
-    stage.shard.handle_all_written();
+    stage.write();
     assert!(stage.shard.dirty.capacity() >= 500);
     stage.shard.handle_timeout(stage.now);
     assert_eq!(stage.shard.dirty.capacity(), 0);
@@ -496,25 +526,25 @@ fn what_a_burst_to_many_sessions_took_is_given_back() {
 #[test]
 fn what_was_accepted_is_written_before_a_session_ends() {
     let mut stage = Stage::new();
-    let slot = stage.browser(WAMP, &user(1));
-    stage.say(slot, r#"[5,"oro/ping"]"#);
-    stage.node.publish(message("oro/ping", "1"), Source::Server);
+    let key = stage.browser(WAMP, &user(1));
+    stage.say(key, r#"[5,"oro/ping"]"#);
+    stage.publish(message("oro/ping", "1"));
     stage.pass_on();
     stage.stop();
-    assert!(!stage.shard.session(slot).unwrap().wants_fin());
-    assert_eq!(frames(&stage.written(slot)).len(), 1);
-    assert!(stage.shard.session(slot).unwrap().wants_fin());
+    assert!(!stage.shard.session(key).unwrap().wants_fin());
+    assert_eq!(frames(&stage.written(key)).len(), 1);
+    assert!(stage.shard.session(key).unwrap().wants_fin());
 }
 
 #[test]
 fn a_slow_reader_costs_its_bound_and_disturbs_nobody() {
     let mut stage = Stage::with(|limits| limits.outbound_bytes = 1000);
     let (slow, quick) = (stage.browser(OROSYNC, &user(1)), stage.browser(WAMP, &user(2)));
-    for slot in [slow, quick] {
-        stage.say(slot, r#"[5,"oro/ping"]"#);
+    for key in [slow, quick] {
+        stage.say(key, r#"[5,"oro/ping"]"#);
     }
     for n in 0..100 {
-        stage.node.publish(message("oro/ping", &format!("\"{n:0>100}\"")), Source::Server);
+        stage.publish(message("oro/ping", &format!("\"{n:0>100}\"")));
         assert_eq!(stage.texts(quick).len(), 1);
         assert!(stage.shard.session(slow).unwrap().outbound().cost() <= 1000);
     }
@@ -526,24 +556,24 @@ fn a_slow_reader_costs_its_bound_and_disturbs_nobody() {
 #[test]
 fn too_many_messages_close_with_4009() {
     let mut stage = Stage::with(|limits| limits.message_burst = 10);
-    let slot = stage.browser(OROSYNC, &user(1));
+    let key = stage.browser(OROSYNC, &user(1));
     for n in 0..10 {
-        stage.say(slot, &format!(r#"[5,"oro/email_event/1/{n}"]"#));
+        stage.say(key, &format!(r#"[5,"oro/email_event/1/{n}"]"#));
     }
-    assert!(stage.written(slot).is_empty(), "the burst of a page passes");
-    stage.say(slot, r#"[5,"oro/ping"]"#);
-    let sent = frames(&stage.written(slot));
+    assert!(stage.written(key).is_empty(), "the burst of a page passes");
+    stage.say(key, r#"[5,"oro/ping"]"#);
+    let sent = frames(&stage.written(key));
     assert_eq!(sent[0].1[..2], 4009_u16.to_be_bytes());
 }
 
 #[test]
 fn too_many_subscriptions_are_refused_one_by_one() {
     let mut stage = Stage::with(|limits| limits.subscriptions = 2);
-    let slot = stage.browser(WAMP, &user(1));
+    let key = stage.browser(WAMP, &user(1));
     for n in 0..4 {
-        stage.say(slot, &format!(r#"[5,"oro/email_event/1/{n}"]"#));
+        stage.say(key, &format!(r#"[5,"oro/email_event/1/{n}"]"#));
     }
-    assert_eq!(stage.texts(slot).len(), 2);
+    assert_eq!(stage.texts(key).len(), 2);
     assert_eq!(stage.metrics.subscriptions_refused.total("too_many"), 2);
     assert_eq!(stage.metrics.subscriptions.get(), 2);
 }
@@ -570,10 +600,10 @@ fn a_publisher_is_acknowledged_and_what_it_sends_again_is_delivered_once() {
 #[test]
 fn a_publisher_hears_of_a_message_that_nobody_could_receive() {
     let mut stage = Stage::new();
-    let slot = stage.publisher(7);
-    stage.link_frames(slot);
-    stage.link(slot, &batch(1, vec![message("no/such/topic", "1"), message("oro/ping", "2")]));
-    let [(accepted, refusals)] = refused(stage.link_frames(slot));
+    let key = stage.publisher(7);
+    stage.link_frames(key);
+    stage.link(key, &batch(1, vec![message("no/such/topic", "1"), message("oro/ping", "2")]));
+    let [(accepted, refusals)] = refused(stage.link_frames(key));
     assert_eq!((accepted, refusals.count, refusals.first.get()), (2, 1, 1));
     assert!(refusals.reason.contains("no/such/topic"), "{refusals:?}");
 }
@@ -581,34 +611,34 @@ fn a_publisher_hears_of_a_message_that_nobody_could_receive() {
 #[test]
 fn refusals_without_number_never_cost_a_publisher_its_link() {
     let mut stage = Stage::with(|limits| limits.outbound_bytes = 64 << 10);
-    let slot = stage.publisher(7);
-    stage.link_frames(slot);
+    let key = stage.publisher(7);
+    stage.link_frames(key);
     let batches = 100;
     let in_one = BATCH_MESSAGES as u64;
     for n in 0..batches {
         // It reads nothing meanwhile.
-        stage.link(slot, &batch(n * in_one + 1, vec![message(&"x".repeat(255), "1"); BATCH_MESSAGES]));
-        assert!(stage.shard.session(slot).unwrap().outbound().cost() < 1024);
+        stage.link(key, &batch(n * in_one + 1, vec![message(&"x".repeat(255), "1"); BATCH_MESSAGES]));
+        assert!(stage.shard.session(key).unwrap().outbound().cost() < 1024);
     }
-    let [(of_first, first), (of_rest, rest)] = refused(stage.link_frames(slot));
+    let [(of_first, first), (of_rest, rest)] = refused(stage.link_frames(key));
     assert_eq!((of_first, first.count, first.first.get()), (in_one, in_one, 1));
     assert_eq!((of_rest, rest.count), (batches * in_one, (batches - 1) * in_one));
     assert_eq!(rest.first.get(), in_one + 1);
-    stage.link(slot, &batch(batches * in_one + 1, vec![message("oro/ping", "1")]));
-    assert_eq!(stage.link_frames(slot), [ack(batches * in_one + 1)]);
+    stage.link(key, &batch(batches * in_one + 1, vec![message("oro/ping", "1")]));
+    assert_eq!(stage.link_frames(key), [ack(batches * in_one + 1)]);
 }
 
 #[test]
 fn what_a_publisher_is_owed_leaves_before_its_close_frame() {
     let mut stage = Stage::new();
-    let slot = stage.publisher(7);
-    stage.link_frames(slot);
+    let key = stage.publisher(7);
+    stage.link_frames(key);
     for seq in 1..=3 {
-        stage.link(slot, &batch(seq, vec![message("oro/ping", "1")]));
+        stage.link(key, &batch(seq, vec![message("oro/ping", "1")]));
     }
     let (done, _) = mpsc::channel(1);
-    stage.shard.stop_publishing(stage.now, done);
-    let sent = frames(&stage.written(slot));
+    stage.shard.handle_message(ShardMessage::StopPublishing(done), stage.now);
+    let sent = frames(&stage.written(key));
     let told: Vec<_> =
         sent[..2].iter().map(|(_, payload)| ServerFrame::decode(payload.clone().into())).collect();
     assert_eq!(told, [Ok(ack(1)), Ok(ack(3))]);
@@ -618,16 +648,16 @@ fn what_a_publisher_is_owed_leaves_before_its_close_frame() {
 #[test]
 fn refusals_without_number_cost_a_page_neither_its_session_nor_its_events() {
     let mut stage = Stage::with(|limits| limits.outbound_bytes = 64 << 10);
-    let slot = stage.browser(OROSYNC, &user(1));
-    stage.say(slot, r#"[5,"oro/ping"]"#);
+    let key = stage.browser(OROSYNC, &user(1));
+    stage.say(key, r#"[5,"oro/ping"]"#);
     let topic = "x".repeat(255);
     for text in [format!(r#"[5,"{topic}"]"#), format!(r#"[7,"{topic}",1]"#)] {
         for _ in 0..90 {
-            stage.say(slot, &text);
+            stage.say(key, &text);
         }
     }
-    stage.node.publish(message("oro/ping", &format!("\"{:0>20000}\"", 1)), Source::Server);
-    let texts = stage.texts(slot);
+    stage.publish(message("oro/ping", &format!("\"{:0>20000}\"", 1)));
+    let texts = stage.texts(key);
     assert!(texts.len() > 10 && texts.len() < 100, "{}", texts.len());
     assert!(texts.last().unwrap().starts_with("[8,"), "the event is there");
     assert_eq!(stage.metrics.subscriptions_refused.total("undeclared"), 90);
@@ -653,12 +683,12 @@ fn without_credit_a_publisher_is_not_read_and_goes_on_when_it_comes_back() {
 #[test]
 fn while_draining_nothing_is_acknowledged_any_more() {
     let mut stage = Stage::new();
-    let slot = stage.publisher(7);
-    stage.link_frames(slot);
+    let key = stage.publisher(7);
+    stage.link_frames(key);
     let (done, _) = mpsc::channel(1);
-    stage.shard.stop_publishing(stage.now, done);
-    stage.link(slot, &batch(1, vec![message("oro/ping", "1")]));
-    let sent = frames(&stage.written(slot));
+    stage.shard.handle_message(ShardMessage::StopPublishing(done), stage.now);
+    stage.link(key, &batch(1, vec![message("oro/ping", "1")]));
+    let sent = frames(&stage.written(key));
     assert_eq!(sent.len(), 1);
     assert_eq!((sent[0].0, &sent[0].1[..2]), (8, &1001_u16.to_be_bytes()[..]));
     assert_eq!(stage.metrics.messages_accepted.of(Source::Link).get(), 0);
@@ -670,8 +700,8 @@ fn a_silent_peer_is_asked_and_then_dropped() {
     let (silent, alive) = (stage.browser(WAMP, &user(1)), stage.browser(WAMP, &user(2)));
     stage.now += Duration::from_secs(31);
     stage.shard.handle_timeout(stage.now);
-    for slot in [silent, alive] {
-        assert_eq!(stage.written(slot), b"\x89\x00");
+    for key in [silent, alive] {
+        assert_eq!(stage.written(key), b"\x89\x00");
     }
     stage.send(alive, &masked(10, b""));
     stage.now += Duration::from_secs(16);
@@ -684,65 +714,81 @@ fn a_silent_peer_is_asked_and_then_dropped() {
 #[test]
 fn an_answer_to_a_ping_counts_however_late_the_clock_is_looked_at() {
     let mut stage = Stage::new();
-    let slot = stage.browser(WAMP, &user(1));
+    let key = stage.browser(WAMP, &user(1));
     for _ in 0..3 {
         stage.now += Duration::from_secs(31);
         stage.shard.handle_timeout(stage.now);
-        assert_eq!(stage.written(slot), b"\x89\x00", "it was silent since its answer, and is asked again");
-        stage.send(slot, &masked(10, b""));
+        assert_eq!(stage.written(key), b"\x89\x00", "it was silent since its answer, and is asked again");
+        stage.send(key, &masked(10, b""));
     }
 }
 
 #[test]
 fn an_answer_to_a_ping_counts_before_it_is_read() {
     let mut stage = Stage::new();
-    let slot = stage.browser(WAMP, &user(1));
+    let key = stage.browser(WAMP, &user(1));
     stage.now += Duration::from_secs(31);
     stage.shard.handle_timeout(stage.now);
     stage.now += Duration::from_secs(16);
-    stage.shard.handle_unread(slot, stage.now);
+    stage.shard.handle_unread(key, stage.now);
     stage.shard.handle_timeout(stage.now);
-    assert!(!stage.shard.session(slot).unwrap().is_gone());
+    assert!(!stage.shard.session(key).unwrap().is_gone());
 }
 
 #[test]
 fn a_handshake_has_its_time() {
     let mut stage = Stage::new();
-    let slot = stage.connect();
-    stage.send(slot, b"GET / HTTP/1.1\r\n");
+    let key = stage.connect();
+    stage.send(key, b"GET / HTTP/1.1\r\n");
     stage.now += Duration::from_secs(11);
     stage.shard.handle_timeout(stage.now);
-    assert!(stage.written(slot).starts_with(b"HTTP/1.1 408 "));
-    assert!(stage.shard.session(slot).unwrap().wants_fin());
+    assert!(stage.written(key).starts_with(b"HTTP/1.1 408 "));
+    assert!(stage.shard.session(key).unwrap().wants_fin());
 }
 
 #[test]
 fn a_handshake_that_has_come_in_time_is_not_refused_for_not_having_been_read() {
     let mut stage = Stage::new();
-    let slot = stage.connect();
+    let key = stage.connect();
     stage.now += Duration::from_secs(11);
-    stage.shard.handle_unread(slot, stage.now);
+    stage.shard.handle_unread(key, stage.now);
     stage.shard.handle_timeout(stage.now);
-    stage.send(slot, request("/", WAMP).as_bytes());
-    assert!(stage.written(slot).starts_with(b"HTTP/1.1 101 "));
+    stage.send(key, request("/", WAMP).as_bytes());
+    assert!(stage.written(key).starts_with(b"HTTP/1.1 101 "));
+}
+
+#[test]
+fn what_comes_late_for_a_session_reaches_no_other() {
+    let mut stage = Stage::new();
+    let gone = stage.browser(WAMP, &user(1));
+    stage.shard.handle_end_of_input(gone);
+    stage.write();
+    let other = stage.browser(WAMP, &user(2));
+    stage.say(gone, r#"[5,"oro/ping"]"#);
+    stage.shard.handle_end_of_input(gone);
+    stage.write();
+    stage.publish(message("oro/ping", "1"));
+    assert!(stage.texts(other).is_empty(), "it has not subscribed");
+    stage.say(other, r#"[5,"oro/maintenance"]"#);
+    stage.publish(message("oro/maintenance", "2"));
+    assert_eq!(stage.texts(other).len(), 1, "and lives");
 }
 
 #[test]
 fn a_session_leaves_nothing_behind() {
     let mut stage = Stage::new();
     for round in 0..3 {
-        let slots: Vec<usize> = (0..10).map(|uid| stage.browser(WAMP, &user(uid))).collect();
-        for slot in &slots {
-            stage.say(*slot, r#"[5,"oro/ping"]"#);
-            stage.say(*slot, r#"[5,"oro/data/update"]"#);
+        let keys: Vec<SessionKey> = (0..10).map(|uid| stage.browser(WAMP, &user(uid))).collect();
+        for key in &keys {
+            stage.say(*key, r#"[5,"oro/ping"]"#);
+            stage.say(*key, r#"[5,"oro/data/update"]"#);
         }
         assert_eq!(stage.metrics.subscriptions.get(), 20, "round {round}");
         assert_eq!(stage.metrics.sessions_open.of(Subprotocol::Wamp).get(), 10);
-        for slot in slots {
-            stage.shard.handle_end_of_input(slot);
-            assert!(stage.shard.session(slot).unwrap().is_gone());
-            stage.shard.remove(slot);
+        for key in keys {
+            stage.shard.handle_end_of_input(key);
         }
+        stage.write();
         assert!(stage.shard.is_empty() && !stage.shard.has_dirty());
         assert_eq!(stage.metrics.subscriptions.get(), 0);
         assert_eq!(stage.metrics.sessions_open.of(Subprotocol::Wamp).get(), 0);
@@ -775,9 +821,10 @@ fn what_waits_for_credit_is_published_even_if_its_publisher_has_gone() {
     stage.link(publisher, &batch(1, vec![message("oro/ping", "1")]));
     stage.link(publisher, &batch(2, vec![message("oro/ping", "2")]));
     stage.shard.handle_read_error(publisher, &io::ErrorKind::ConnectionReset.into(), stage.now);
-    assert!(!stage.shard.is_gone(publisher));
+    assert!(stage.shard.session(publisher).is_some());
     assert_eq!(stage.texts(reader).len(), 2);
-    assert!(stage.shard.is_gone(publisher));
+    stage.write();
+    assert!(stage.shard.session(publisher).is_none());
 }
 
 #[test]
@@ -802,9 +849,9 @@ fn a_publisher_that_waits_for_credit_is_not_taken_for_dead() {
 fn a_close_frame_leaves_whatever_bytes_follow_what_caused_it() {
     for more in [masked(3, b""), b"\x81\x02hi".to_vec(), masked(1, &vec![b'x'; 70_000]), masked(1, b"{}")] {
         let mut stage = Stage::new();
-        let slot = stage.browser(WAMP, &user(1));
-        stage.send(slot, &[masked(1, b"not json"), more].concat());
-        let sent = frames(&stage.written(slot));
+        let key = stage.browser(WAMP, &user(1));
+        stage.send(key, &[masked(1, b"not json"), more].concat());
+        let sent = frames(&stage.written(key));
         assert_eq!((sent.len(), sent[0].0, &sent[0].1[..2]), (1, 8, &1007_u16.to_be_bytes()[..]));
     }
 }
@@ -814,58 +861,59 @@ fn a_peer_that_broke_the_protocol_gets_its_close_frame_and_the_fin_at_once() {
     // The second one believes to have closed already.
     for (broken, code) in [(masked(3, b""), 1002), (masked(8, b"\x03"), 1002), (masked(1, b"\xff"), 1007)] {
         let mut stage = Stage::new();
-        let slot = stage.browser(OROSYNC, &user(1));
-        stage.send(slot, &broken);
-        assert_eq!(frames(&stage.written(slot))[0].1[..2], u16::to_be_bytes(code));
-        assert!(stage.shard.session(slot).unwrap().wants_fin());
+        let key = stage.browser(OROSYNC, &user(1));
+        stage.send(key, &broken);
+        assert_eq!(frames(&stage.written(key))[0].1[..2], u16::to_be_bytes(code));
+        assert!(stage.shard.session(key).unwrap().wants_fin());
     }
 }
 
 #[test]
 fn a_close_frame_fits_into_a_full_queue() {
     let mut stage = Stage::with(|limits| limits.outbound_bytes = 1000);
-    let slot = stage.browser(OROSYNC, &user(1));
-    stage.say(slot, r#"[5,"oro/ping"]"#);
-    stage.node.publish(message("oro/ping", &format!("\"{:x<890}\"", "")), Source::Server);
+    let key = stage.browser(OROSYNC, &user(1));
+    stage.say(key, r#"[5,"oro/ping"]"#);
+    stage.publish(message("oro/ping", &format!("\"{:x<890}\"", "")));
     stage.pass_on();
     stage.stop();
-    let sent = frames(&stage.written(slot));
+    let sent = frames(&stage.written(key));
     assert_eq!(sent.iter().map(|(opcode, _)| *opcode).collect::<Vec<_>>(), [1, 8]);
 }
 
 #[test]
 fn what_is_left_at_the_end_has_its_time_and_only_then_the_farewell_begins() {
     let mut stage = Stage::new();
-    let slot = stage.browser(WAMP, &user(1));
-    stage.say(slot, r#"[5,"oro/ping"]"#);
-    stage.node.publish(message("oro/ping", "1"), Source::Server);
+    let key = stage.browser(WAMP, &user(1));
+    stage.say(key, r#"[5,"oro/ping"]"#);
+    stage.publish(message("oro/ping", "1"));
     stage.pass_on();
     stage.stop();
     stage.now += Duration::from_secs(19);
     stage.shard.handle_timeout(stage.now);
-    assert_eq!(frames(&stage.written(slot)).len(), 1, "a slow reader still gets it");
-    assert!(!stage.shard.is_gone(slot));
+    assert_eq!(frames(&stage.written(key)).len(), 1, "a slow reader still gets it");
+    assert!(stage.shard.session(key).is_some());
     stage.now += FAREWELL;
     stage.shard.handle_timeout(stage.now);
-    assert!(stage.shard.is_gone(slot));
+    stage.write();
+    assert!(stage.shard.session(key).is_none());
 }
 
 #[test]
 fn fragments_are_paid_for_like_messages() {
     let mut stage = Stage::with(|limits| limits.message_burst = 10);
-    let slot = stage.browser(OROSYNC, &user(1));
+    let key = stage.browser(OROSYNC, &user(1));
     let first = [0x01, 0x80, 0, 0, 0, 0];
     let more = [0x00, 0x80, 0, 0, 0, 0].repeat(20);
-    stage.send(slot, &first);
-    assert!(stage.written(slot).is_empty());
-    stage.send(slot, &more);
-    assert_eq!(frames(&stage.written(slot))[0].1[..2], 4009_u16.to_be_bytes());
+    stage.send(key, &first);
+    assert!(stage.written(key).is_empty());
+    stage.send(key, &more);
+    assert_eq!(frames(&stage.written(key))[0].1[..2], 4009_u16.to_be_bytes());
 }
 
 #[test]
 fn an_answer_is_not_larger_than_what_it_answers() {
     let mut stage = Stage::new();
-    let slot = stage.browser(WAMP, &user(1));
+    let key = stage.browser(WAMP, &user(1));
     let long = "\u{e9}".repeat(30_000);
     for text in [
         format!("[5,\"{long}\"]"),
@@ -874,8 +922,8 @@ fn an_answer_is_not_larger_than_what_it_answers() {
         format!("[1,\"{long}\",\"x\"]"),
         format!("[1,\"x\",\"{long}\"]"),
     ] {
-        stage.say(slot, &text);
-        let told = stage.texts(slot);
+        stage.say(key, &text);
+        let told = stage.texts(key);
         assert!(told.len() == 1 && told[0].len() < 5000, "{} bytes", told[0].len());
     }
 }
@@ -889,26 +937,26 @@ fn a_ticket_grants_what_the_policy_leaves_to_the_application() {
     };
     stage.follow(vec![rule("acme/orders/{id:int}")]);
     let granted = Granted { topics: [Topic::parse("acme/orders/7").unwrap()].into(), ..Granted::default() };
-    let slot = stage.browser(WAMP, &Identity { granted, ..user(1) });
-    stage.say(slot, r#"[5,"acme/orders/8"]"#);
-    assert!(stage.texts(slot)[0].starts_with(r#"[4,"acme\/orders\/8""#));
-    stage.say(slot, r#"[5,"acme/orders/7"]"#);
-    stage.node.publish(message("acme/orders/7", "1"), Source::Server);
-    assert_eq!(stage.texts(slot), [r#"[8,"acme\/orders\/7",1]"#]);
+    let key = stage.browser(WAMP, &Identity { granted, ..user(1) });
+    stage.say(key, r#"[5,"acme/orders/8"]"#);
+    assert!(stage.texts(key)[0].starts_with(r#"[4,"acme\/orders\/8""#));
+    stage.say(key, r#"[5,"acme/orders/7"]"#);
+    stage.publish(message("acme/orders/7", "1"));
+    assert_eq!(stage.texts(key), [r#"[8,"acme\/orders\/7",1]"#]);
 }
 
 #[test]
 fn other_rules_hold_from_now_on_and_no_session_is_closed_for_them() {
     let mut stage = Stage::new();
-    let slot = stage.browser(WAMP, &user(1));
-    stage.say(slot, r#"[5,"acme/news"]"#);
-    assert!(stage.texts(slot)[0].starts_with("[4,"));
+    let key = stage.browser(WAMP, &user(1));
+    stage.say(key, r#"[5,"acme/news"]"#);
+    assert!(stage.texts(key)[0].starts_with("[4,"));
     let pattern = TopicPattern::parse("acme/news").unwrap();
     stage.follow(vec![TopicRule::new(pattern, Subscribe::User, Publish::Publisher).unwrap()]);
-    stage.say(slot, r#"[5,"acme/news"]"#);
+    stage.say(key, r#"[5,"acme/news"]"#);
     stage.follow(Vec::new());
-    stage.node.publish(message("acme/news", "1"), Source::Server);
-    assert_eq!(stage.texts(slot), [r#"[8,"acme\/news",1]"#], "what is subscribed to stays");
+    stage.publish(message("acme/news", "1"));
+    assert_eq!(stage.texts(key), [r#"[8,"acme\/news",1]"#], "what is subscribed to stays");
 }
 
 #[test]
@@ -918,18 +966,32 @@ fn an_acknowledgement_waits_until_the_event_is_written() {
     stage.say(reader, r#"[5,"oro/ping"]"#);
     let publisher = stage.publisher(7);
     stage.link_frames(publisher);
-    while stage.shard.poll_dirty().is_some() {}
-    stage.shard.handle_all_written();
+    stage.write();
     stage.link(publisher, &batch(1, vec![message("oro/ping", "1")]));
     stage.pass_on_without_writing();
     assert!(stage.link_frames_now(publisher).is_empty(), "the event waits in the reader's queue");
     assert!(!stage.shard.session(reader).unwrap().outbound().is_empty());
-    // The publisher's own slot, then the reader's: the event loop writes both, and says so then.
+    // The publisher's own session, then the reader's: the event loop writes both, and says so then.
     assert_eq!([stage.shard.poll_dirty(), stage.shard.poll_dirty()], [Some(publisher), Some(reader)]);
     stage.pass_on_without_writing();
     assert!(stage.link_frames_now(publisher).is_empty(), "the reader is being written");
-    while stage.shard.poll_dirty().is_some() {}
-    stage.shard.handle_all_written();
+    stage.write();
+    stage.pass_on_without_writing();
+    assert_eq!(stage.link_frames_now(publisher), [ack(1)]);
+}
+
+#[test]
+fn a_disconnect_is_acknowledged_when_the_sessions_that_it_ends_are_written_to() {
+    let mut stage = Stage::new();
+    let ended = stage.browser(OROSYNC, &user(7));
+    let publisher = stage.publisher(1);
+    stage.link_frames(publisher);
+    stage.link(publisher, &batch(1, vec![message("orosync/disconnect", r#"{"role":"user","uid":7}"#)]));
+    stage.pass_on_without_writing();
+    stage.pass_on_without_writing();
+    assert!(!stage.shard.session(ended).unwrap().outbound().is_empty(), "its Close frame");
+    assert!(stage.link_frames_now(publisher).is_empty());
+    stage.write();
     stage.pass_on_without_writing();
     assert_eq!(stage.link_frames_now(publisher), [ack(1)]);
 }
@@ -972,7 +1034,7 @@ fn a_drain_acknowledges_what_was_accepted_and_says_when_it_has() {
     stage.link_frames(publisher);
     stage.link(publisher, &batch(1, vec![message("oro/ping", "1")]));
     let (done, mut stopped) = mpsc::channel(1);
-    stage.shard.stop_publishing(stage.now, done);
+    stage.shard.handle_message(ShardMessage::StopPublishing(done), stage.now);
     stage.link(publisher, &batch(2, vec![message("oro/ping", "2")]));
     assert_eq!(
         stopped.try_recv(),
@@ -997,9 +1059,32 @@ fn a_drain_does_not_wait_for_a_publisher_that_has_gone() {
     stage.link_frames(publisher);
     stage.link(publisher, &batch(1, vec![message("oro/ping", "1")]));
     let (done, mut stopped) = mpsc::channel(1);
-    stage.shard.stop_publishing(stage.now, done);
+    stage.shard.handle_message(ShardMessage::StopPublishing(done), stage.now);
     stage.shard.handle_read_error(publisher, &io::ErrorKind::ConnectionReset.into(), stage.now);
-    stage.shard.remove(publisher);
+    stage.write();
     assert_eq!(stopped.try_recv(), Err(mpsc::error::TryRecvError::Disconnected));
     assert_eq!(stage.texts(reader).len(), 1);
+}
+
+#[test]
+fn a_write_that_fails_is_not_tried_again() {
+    /// What TLS is after a reset: it has taken something, and can pass it on no more.
+    struct Broken;
+    impl Outlet for Broken {
+        fn write(&mut self, _: &[IoSlice<'_>]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+        fn has_pending(&self) -> bool {
+            true
+        }
+        fn finish(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut stage = Stage::new();
+    let key = stage.browser(WAMP, &user(1));
+    stage.say(key, r#"[2,"1","orosync/session"]"#);
+    assert_eq!(stage.shard.poll_dirty(), Some(key));
+    assert!(stage.shard.write(key, &mut Broken, stage.now()), "nothing is left to do for it");
+    assert!(stage.shard.is_empty());
 }

@@ -1,145 +1,145 @@
-//! The second half of a shard's turn: what waits for its sessions' sockets is handed to the kernel.
+//! Writing, session by session: what waits is handed to an [`Outlet`], and the session goes on from what that took.
 //!
-//! Each dirty session is written once, with up to 64 frames of all that waits. Where there is a ring, hundreds of sessions
-//! are written with one system call; else, and for what is left then, each has its own.
+//! No I/O of its own: the outlet is a socket in the event loop, and stands for one in tests.
 
 use std::io::{self, IoSlice};
 
-use arrayvec::ArrayVec;
-use tracing::warn;
-
-use super::ring::{Send, SendRing};
-use super::run::{EventLoop, current_time};
-use super::turn;
+use super::{Due, Entry, SessionKey, Shard};
 use crate::session::Now;
-use crate::session::outbound::MAX_SLICES;
 
-/// Sessions that are written before the shard looks at its inbox and sockets again, so that a fan-out to many does not
-/// delay acknowledgements, pings and handshakes until its end.
-const WRITES_PER_TURN: usize = SendRing::ENTRIES;
+/// The way to a session's client.
+pub trait Outlet {
+    /// Takes bytes; how many. When it takes fewer, or says `WouldBlock`, [`Shard::handle_writable`] tells when it takes more.
+    fn write(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
 
-/// Below it the ring saves nothing.
-const MIN_TOGETHER: usize = 4;
+    /// Was something taken that has not left? Then a write of nothing goes on with it.
+    fn has_pending(&self) -> bool;
 
-/// Frames that are handed over with one system call: 64 KiB of addresses.
-const SLICES_TOGETHER: usize = 4096;
+    /// Tells the client that nothing more comes.
+    fn finish(&mut self) -> io::Result<()>;
+}
 
-type Turn = ArrayVec<usize, WRITES_PER_TURN>;
-
-impl EventLoop {
-    /// Writes what waits, for so many sessions as fit into a turn.
-    pub(super) fn write_sockets(&mut self) {
-        if !self.shard.has_dirty() {
-            self.reading_of_others = turn::LEAST_READING_OF_OTHERS;
-            return;
+impl Shard {
+    /// The next session that has something to write, or has ended.
+    pub fn poll_dirty(&mut self) -> Option<SessionKey> {
+        loop {
+            match self.dirty.pop_front()? {
+                Due::Session(key) => {
+                    if let Some(entry) = self.sessions.get_mut(key) {
+                        entry.is_dirty = false;
+                    }
+                    return Some(key);
+                }
+                held => self.written_next.push(held),
+            }
         }
-        let now = current_time();
-        let mut turn = Turn::new();
-        while !turn.is_full()
-            && let Some(slot) = self.shard.poll_dirty()
+    }
+
+    /// Writes what waits for a session, as far as its outlet takes it, and does what was to be done once it is written.
+    /// Returns whether the session is over: it is forgotten, and its connection is to be dropped.
+    pub fn write(&mut self, key: SessionKey, outlet: &mut impl Outlet, now: Now) -> bool {
+        let Some(mut entry) = self.sessions.get_mut(key) else { return true };
+        entry.write(outlet);
+        if entry.session.awaits_written() && entry.session.outbound().is_empty() && !outlet.has_pending() {
+            self.with_events(key, now, |session, shared, events| session.handle_written(shared, events, now));
+            let Some(after) = self.sessions.get_mut(key) else { return true };
+            entry = after;
+        }
+        if entry.session.wants_fin() {
+            if entry.unpublished.is_empty() && entry.session.is_gone() {
+                self.remove(key);
+                return true;
+            }
+            if !outlet.has_pending() && !entry.fin_sent {
+                entry.fin_sent = true;
+                // A peer that is gone already needs no FIN.
+                let _ = outlet.finish();
+            }
+        }
+        false
+    }
+
+    /// All sessions that [`Self::poll_dirty`] has given are written: lets go of the events before them.
+    pub fn handle_all_written(&mut self) {
+        for held in self.written_next.drain(..) {
+            match held {
+                Due::Event(delivery) => drop(delivery),
+                Due::Disconnection(disconnection) => drop(disconnection),
+                Due::Barrier(receipt) => drop(receipt),
+                Due::Session(_) => {}
+            }
+        }
+    }
+
+    /// Is there anything that [`Self::poll_dirty`] would give?
+    pub fn has_dirty(&self) -> bool {
+        !self.dirty.is_empty()
+    }
+
+    /// A session's outlet takes more again.
+    pub fn handle_writable(&mut self, key: SessionKey) {
+        if let Some(entry) = self.sessions.get_mut(key)
+            && entry.is_blocked
         {
-            turn.push(slot);
+            entry.is_blocked = false;
+            entry.mark_dirty(key, &mut self.dirty);
         }
-        let mut left = &turn[..];
-        while left.len() >= MIN_TOGETHER && self.ring.is_some() {
-            left = &left[self.send_together(left)..];
-        }
-        for slot in &turn {
-            self.write(*slot, now);
-        }
-        self.shard.handle_all_written();
-        self.reading_of_others = turn::reading_of_others(now.instant.elapsed());
     }
 
-    /// Sends to the first of these sessions with one system call. To how many: at least one.
-    fn send_together(&mut self, slots: &[usize]) -> usize {
-        let Some(ring) = &mut self.ring else { return slots.len() };
-        let mut slices = ArrayVec::<IoSlice<'_>, SLICES_TOGETHER>::new();
-        let mut sends = ArrayVec::<Send<'_>, WRITES_PER_TURN>::new();
-        let mut numbers = Turn::new();
-        let mut considered = 0;
-        for (number, slot) in slots.iter().enumerate() {
-            if slices.remaining_capacity() < MAX_SLICES {
-                break;
-            }
-            considered += 1;
-            if let Some(Some(connection)) = self.connections.get(*slot)
-                && !connection.is_blocked
-                && let Some(socket) = connection.socket.plain_fd()
-            {
-                let before = slices.len();
-                slices.extend(self.shard.slices(*slot));
-                if slices.len() > before {
-                    sends.push(Send { socket, slices: slices.len() - before });
-                    numbers.push(number);
-                }
-            }
+    /// A session's outlet takes nothing more until [`Self::handle_writable`].
+    pub fn handle_blocked(&mut self, key: SessionKey) {
+        if let Some(entry) = self.sessions.get_mut(key) {
+            entry.is_blocked = true;
         }
-        let mut outcomes = ArrayVec::<_, WRITES_PER_TURN>::new();
-        let sent = ring.send_all(&sends, &slices, |number, outcome| outcomes.push((number, outcome)));
-        drop((sends, slices));
-        for (number, outcome) in outcomes {
-            self.handle_outcome(slots[numbers[number]], outcome);
-        }
-        if let Err(error) = sent {
-            warn!(%error, "io_uring failed; from here on each socket is written to by itself");
-            self.ring = None;
-        }
-        considered
     }
 
-    fn handle_outcome(&mut self, slot: usize, outcome: io::Result<usize>) {
-        let Some(Some(connection)) = self.connections.get_mut(slot) else { return };
-        let Some(session) = self.shard.session(slot) else { return };
+    /// What a session has to write next, if its outlet takes it.
+    pub fn slices(&self, key: SessionKey) -> impl Iterator<Item = IoSlice<'_>> {
+        let entry = self.sessions.get(key).filter(|entry| !entry.is_blocked);
+        entry.into_iter().flat_map(|entry| entry.session.slices())
+    }
+
+    /// Takes the outcome of a write of [`Self::slices`] that was made ahead of [`Self::write`], which writes the rest.
+    pub fn handle_attempt(&mut self, key: SessionKey, outcome: io::Result<usize>) {
+        if let Some(entry) = self.sessions.get_mut(key) {
+            // Does not count as blocked where something is left: that is tried again by itself.
+            entry.handle_outcome(outcome, 0);
+        }
+    }
+}
+
+impl Entry {
+    fn write(&mut self, outlet: &mut impl Outlet) {
+        while !self.is_blocked && (!self.session.outbound().is_empty() || outlet.has_pending()) {
+            let (lent, outcome) = self
+                .session
+                .outbound()
+                .lend(|slices| (slices.iter().map(|slice| slice.len()).sum(), outlet.write(slices)));
+            self.handle_outcome(outcome, lent);
+        }
+    }
+
+    /// Takes the outcome of a write of `lent` bytes.
+    fn handle_outcome(&mut self, outcome: io::Result<usize>, lent: usize) {
         match outcome {
-            // What is left is tried again by itself.
-            Ok(taken) => session.outbound().advance(taken),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => connection.is_blocked = true,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(_) => session.handle_error(),
+            Ok(taken) => {
+                self.is_blocked = taken < lent;
+                self.session.outbound().advance(taken);
+            }
+            Err(error) => self.handle_failure(&error),
         }
     }
 
-    fn write(&mut self, slot: usize, now: Now) {
-        let Some(Some(connection)) = self.connections.get_mut(slot) else { return };
-        let Some(session) = self.shard.session(slot) else { return };
-        while !connection.is_blocked && (!session.outbound().is_empty() || connection.socket.has_pending()) {
-            let (lent, written) = {
-                let slices: ArrayVec<IoSlice<'_>, MAX_SLICES> = session.slices().collect();
-                (slices.iter().map(|slice| slice.len()).sum::<usize>(), connection.socket.write(&slices))
-            };
-            match written {
-                Ok(taken) => {
-                    connection.is_blocked = taken < lent;
-                    session.outbound().advance(taken);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => connection.is_blocked = true,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => {
-                    session.handle_error();
-                    // What TLS has encrypted stays with it: nothing else would end this.
-                    connection.is_blocked = true;
-                }
+    #[cold]
+    fn handle_failure(&mut self, error: &io::Error) {
+        match error.kind() {
+            io::ErrorKind::WouldBlock => self.is_blocked = true,
+            io::ErrorKind::Interrupted => {}
+            _ => {
+                self.session.handle_error();
+                // What the outlet has taken and not passed on stays with it: nothing else would end this.
+                self.is_blocked = true;
             }
-        }
-        let is_written = session.outbound().is_empty() && !connection.socket.has_pending();
-        if is_written && session.awaits_written() {
-            self.shard.handle_written(slot, now);
-        }
-        if self.shard.is_gone(slot) {
-            // Closing the descriptor takes it out of the epoll set, and sends a FIN if none was sent.
-            self.connections[slot] = None;
-            self.shard.remove(slot);
-            return;
-        }
-        let Some(session) = self.shard.session(slot) else { return };
-        if session.wants_fin() && !connection.socket.has_pending() && !connection.fin_sent {
-            connection.fin_sent = true;
-            // A peer that is gone already needs no FIN.
-            let _ = connection.socket.finish();
-        }
-        if connection.is_readable && self.shard.wants_input(slot) {
-            self.await_turn_if_readable(slot);
         }
     }
 }

@@ -1,0 +1,90 @@
+//! What is published, by whomever: on its way to the broker a [`Publication`], from it an [`Event`].
+//!
+//! Whoever publishes has taken [`credit`] before, and may hear by a [`receipt`] that all of it is written.
+
+pub mod credit;
+pub mod receipt;
+
+use std::sync::Arc;
+
+use orosync_protocol::disconnect::Disconnect;
+use orosync_protocol::link_frame::Message;
+use orosync_protocol::{PublisherId, Seq};
+
+use credit::Credit;
+use receipt::Receipt;
+
+/// What is published.
+#[derive(Clone, Debug)]
+pub enum Content {
+    /// For those who have subscribed to its topic.
+    Message(Message),
+    /// Ends sessions, whatever they have subscribed to.
+    Disconnect(Disconnect),
+}
+
+/// Who publishes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A publisher, which numbers what it publishes and sends again what was not acknowledged.
+    Publisher(PublisherId),
+    /// A browser.
+    Browser,
+    /// The server itself.
+    Server,
+}
+
+/// What somebody publishes at once.
+#[derive(Debug)]
+pub struct Publication {
+    /// Who.
+    pub origin: Origin,
+    /// What, in order.
+    pub items: Vec<Item>,
+    /// Let go of by the broker when all of it is accepted, and by each event when that is written.
+    pub receipt: Option<Arc<Receipt>>,
+}
+
+/// One message of a publication.
+#[derive(Debug)]
+pub struct Item {
+    /// The publisher's number: higher than that of the item before. None of whom sends nothing again.
+    pub seq: Option<Seq>,
+    /// What it is.
+    pub content: Content,
+    /// What was taken for it at the door.
+    pub credit: Credit,
+}
+
+/// What a broker has accepted.
+#[derive(Debug)]
+pub struct Event {
+    /// What it is.
+    pub content: Content,
+    /// What is held while it is on its way.
+    pub held: Held,
+}
+
+/// Returned, and settled, when it is dropped.
+#[derive(Debug)]
+pub struct Held {
+    _credit: Credit,
+    _receipt: Option<Arc<Receipt>>,
+}
+
+impl Content {
+    /// How much credit it takes.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Message(message) => message.payload.len(),
+            Self::Disconnect(_) => 0,
+        }
+    }
+}
+
+impl Item {
+    /// As an event of a publication that this receipt speaks of.
+    pub fn into_event(self, receipt: Option<Arc<Receipt>>) -> Event {
+        Event { content: self.content, held: Held { _credit: self.credit, _receipt: receipt } }
+    }
+}
