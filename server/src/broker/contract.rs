@@ -12,7 +12,7 @@ use orosync_protocol::{Audience, Payload, PublisherId, Seq, SessionId, Topic};
 
 use super::{Broker, EventHandler};
 use crate::publication::credit::CreditPool;
-use crate::publication::receipt::{Receipt, Waiter};
+use crate::publication::receipt::{Receipt, Settled, Waiter};
 use crate::publication::{Content, Event, Item, Origin, Publication};
 
 /// How long a broker that does not do its work within the call may take.
@@ -45,9 +45,9 @@ impl EventHandler for Node {
 struct Told(Sender<Option<Seq>>);
 
 impl Waiter for Told {
-    fn settled(&self, highest: Option<Seq>) {
+    fn tell(&self, settled: Settled) {
         // The test may have heard enough.
-        let _ = self.0.send(highest);
+        let _ = self.0.send(settled.highest);
     }
 }
 

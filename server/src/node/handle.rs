@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use orosync_protocol::Seq;
 use tokio::sync::mpsc;
 
 use crate::connection::Accepted;
 use crate::delivery::Delivery;
 use crate::node::disconnection::Disconnection;
-use crate::publication::receipt::{Receipt, Waiter};
+use crate::publication::receipt::{Receipt, Settled, Waiter};
 use crate::session::Shared;
 use crate::shard::SessionKey;
 
@@ -26,8 +25,8 @@ pub enum ShardMessage {
     Settled {
         /// Who, and what.
         awaited: Awaited,
-        /// What the broker has accepted of a publisher, if that was asked.
-        highest: Option<Seq>,
+        /// What its receipt says.
+        settled: Settled,
     },
     /// End the sessions that are meant.
     Disconnect(Arc<Disconnection>),
@@ -68,8 +67,8 @@ pub struct ShardWaiter {
 }
 
 impl Waiter for ShardWaiter {
-    fn settled(&self, highest: Option<Seq>) {
-        self.shard.send(ShardMessage::Settled { awaited: self.awaited, highest });
+    fn tell(&self, settled: Settled) {
+        self.shard.send(ShardMessage::Settled { awaited: self.awaited, settled });
     }
 }
 

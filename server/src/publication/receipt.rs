@@ -11,10 +11,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use orosync_protocol::Seq;
 
+/// What a receipt says once it is settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settled {
+    /// The highest number that the broker has accepted of a publisher, if that was asked and there is one.
+    pub highest: Option<Seq>,
+}
+
 /// Who waits for a receipt.
 pub trait Waiter: fmt::Debug + Send + Sync {
-    /// It is settled. `highest`: what the broker has accepted of a publisher, if that was asked.
-    fn settled(&self, highest: Option<Seq>);
+    /// It is settled.
+    fn tell(&self, settled: Settled);
 }
 
 /// See the module. Dropped: settled.
@@ -34,10 +41,10 @@ impl<W: Waiter> Receipt<W> {
 
     /// Lets go of a receipt. If nobody else holds it, it is settled, nobody needs to be told, and here is what there
     /// would have been to tell.
-    pub fn settle_now(receipt: Arc<Self>) -> Option<Option<Seq>> {
+    pub fn settle_now(receipt: Arc<Self>) -> Option<Settled> {
         Arc::into_inner(receipt).map(|mut receipt| {
             receipt.is_told = true;
-            receipt.highest()
+            receipt.settled()
         })
     }
 }
@@ -48,15 +55,15 @@ impl<W: Waiter + ?Sized> Receipt<W> {
         self.highest.store(highest.map_or(0, Seq::get), Ordering::Relaxed);
     }
 
-    fn highest(&self) -> Option<Seq> {
-        Seq::new(self.highest.load(Ordering::Relaxed))
+    fn settled(&self) -> Settled {
+        Settled { highest: Seq::new(self.highest.load(Ordering::Relaxed)) }
     }
 }
 
 impl<W: Waiter + ?Sized> Drop for Receipt<W> {
     fn drop(&mut self) {
         if !self.is_told {
-            self.waiter.settled(self.highest());
+            self.waiter.tell(self.settled());
         }
     }
 }
@@ -67,9 +74,9 @@ mod tests {
 
     use super::*;
 
-    impl Waiter for Sender<Option<Seq>> {
-        fn settled(&self, highest: Option<Seq>) {
-            self.send(highest).unwrap();
+    impl Waiter for Sender<Settled> {
+        fn tell(&self, settled: Settled) {
+            self.send(settled).unwrap();
         }
     }
 
@@ -82,13 +89,13 @@ mod tests {
         assert_eq!(Receipt::settle_now(receipt), None);
         assert!(told.try_recv().is_err(), "an event still holds it");
         drop(event);
-        assert_eq!(told.try_recv().unwrap(), Seq::new(7));
+        assert_eq!(told.try_recv().unwrap(), Settled { highest: Seq::new(7) });
     }
 
     #[test]
     fn a_receipt_that_nobody_else_holds_is_settled_at_once_and_without_a_word() {
         let (waiter, told) = channel();
-        assert_eq!(Receipt::settle_now(Receipt::new(waiter)), Some(None));
+        assert_eq!(Receipt::settle_now(Receipt::new(waiter)), Some(Settled { highest: None }));
         assert!(told.try_recv().is_err());
     }
 }

@@ -27,7 +27,7 @@ use crate::delivery::Delivery;
 use crate::node::Node;
 use crate::node::disconnection::Disconnection;
 use crate::node::handle::{Awaited, ShardMessage, ShardWaiter};
-use crate::publication::receipt::Receipt;
+use crate::publication::receipt::{Receipt, Settled};
 use crate::publication::{Content, Item, Origin, Publication};
 use crate::session::outbound::SharedFrame;
 use crate::session::publisher::Batch;
@@ -144,7 +144,7 @@ impl Shard {
             ShardMessage::Accepted(accepted) => self.arrived.push_back(accepted),
             ShardMessage::Delivery(delivery) => self.handle_delivery(delivery, now),
             ShardMessage::Barrier(receipt) => self.dirty.push_back(Due::Barrier(receipt)),
-            ShardMessage::Settled { awaited, highest } => self.handle_settled(awaited, highest, now),
+            ShardMessage::Settled { awaited, settled } => self.handle_settled(awaited, settled, now),
             ShardMessage::Disconnect(disconnection) => self.handle_disconnect(disconnection, now),
             ShardMessage::CreditReturned => self.handle_credit(now),
             // What sessions have subscribed to already stays.
@@ -264,9 +264,9 @@ impl Shard {
     }
 
     /// What a session waits for is true: tells it what that means.
-    fn handle_settled(&mut self, awaited: Awaited, highest: Option<Seq>, now: Instant) {
+    fn handle_settled(&mut self, awaited: Awaited, settled: Settled, now: Instant) {
         if let Some(entry) = self.sessions.get_mut(awaited.session) {
-            entry.replies.settle(awaited.number, highest);
+            entry.replies.settle(awaited.number, settled);
             self.reply(awaited.session, now);
         }
     }
@@ -461,9 +461,9 @@ impl Shard {
                     let contents = std::mem::take(&mut batch.contents).into_iter();
                     let items = contents.map(|(seq, content)| self.item(Some(seq), content)).collect();
                     let (number, receipt) = self.receipt(key);
-                    let published: Arc<Receipt> = Arc::<Receipt<ShardWaiter>>::clone(&receipt);
+                    let held: Arc<Receipt> = Arc::<Receipt<ShardWaiter>>::clone(&receipt);
                     let origin = Origin::Publisher(publisher);
-                    self.node.publish(Publication { origin, items, receipt: Some(published) }, now);
+                    self.node.publish(Publication { origin, items, receipt: Some(held) }, now);
                     self.reply_when_settled(key, number, Reply::Acknowledged(batch), receipt, now);
                 }
                 Some(Unpublished::Content(content)) => {
@@ -497,8 +497,8 @@ impl Shard {
         let Some(entry) = self.sessions.get_mut(key) else { return };
         entry.replies.push(number, reply);
         self.replies += 1;
-        if let Some(highest) = Receipt::settle_now(receipt) {
-            entry.replies.settle(number, highest);
+        if let Some(settled) = Receipt::settle_now(receipt) {
+            entry.replies.settle(number, settled);
             self.reply(key, now);
         }
     }
@@ -507,9 +507,9 @@ impl Shard {
     fn reply(&mut self, key: SessionKey, now: Instant) {
         let Some(entry) = self.sessions.get_mut(key) else { return };
         let waited = entry.replies.len();
-        while let Some((reply, highest)) = entry.replies.pop_settled() {
+        while let Some((reply, settled)) = entry.replies.pop_settled() {
             match reply {
-                Reply::Welcome => entry.session.welcome_publisher(highest, now),
+                Reply::Welcome => entry.session.welcome_publisher(settled.highest, now),
                 Reply::Acknowledged(batch) => entry.session.acknowledge(batch),
             }
         }

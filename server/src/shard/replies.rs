@@ -5,8 +5,7 @@
 
 use std::collections::VecDeque;
 
-use orosync_protocol::Seq;
-
+use crate::publication::receipt::Settled;
 use crate::session::publisher::Batch;
 
 /// Batches of one session that may wait for their acknowledgement before it is read again. Each is at least a message, and
@@ -20,8 +19,7 @@ pub struct Replies(VecDeque<Waiting>);
 #[derive(Debug)]
 struct Waiting {
     number: u64,
-    /// With what the broker has accepted of a publisher, if that was asked.
-    settled: Option<Option<Seq>>,
+    settled: Option<Settled>,
     reply: Reply,
 }
 
@@ -40,17 +38,17 @@ impl Replies {
         self.0.push_back(Waiting { number, settled: None, reply });
     }
 
-    /// This receipt is settled, and says so much.
-    pub fn settle(&mut self, number: u64, highest: Option<Seq>) {
+    /// The receipt of this number is settled.
+    pub fn settle(&mut self, number: u64, settled: Settled) {
         if let Ok(at) = self.0.binary_search_by_key(&number, |waiting| waiting.number) {
-            self.0[at].settled = Some(highest);
+            self.0[at].settled = Some(settled);
         }
     }
 
     /// The next reply, if it is true now: each waits for those before it, because an acknowledgement speaks for them too.
-    pub fn pop_settled(&mut self) -> Option<(Reply, Option<Seq>)> {
-        let highest = self.0.front()?.settled?;
-        self.0.pop_front().map(|waiting| (waiting.reply, highest))
+    pub fn pop_settled(&mut self) -> Option<(Reply, Settled)> {
+        let settled = self.0.front()?.settled?;
+        self.0.pop_front().map(|waiting| (waiting.reply, settled))
     }
 
     /// How many wait.
@@ -71,10 +69,12 @@ impl Replies {
 
 #[cfg(test)]
 mod tests {
+    use orosync_protocol::Seq;
+
     use super::*;
 
     fn next(replies: &mut Replies) -> Option<u64> {
-        replies.pop_settled().map(|(_, highest)| highest.unwrap().get())
+        replies.pop_settled().map(|(_, settled)| settled.highest.unwrap().get())
     }
 
     #[test]
@@ -83,7 +83,9 @@ mod tests {
         for number in [3, 5, 8] {
             replies.push(number, Reply::Welcome);
         }
-        let settle = |replies: &mut Replies, number| replies.settle(number, Seq::new(number));
+        let settle = |replies: &mut Replies, number| {
+            replies.settle(number, Settled { highest: Seq::new(number) });
+        };
         settle(&mut replies, 5);
         settle(&mut replies, 4);
         assert_eq!(next(&mut replies), None, "the one before it is not settled");
