@@ -10,7 +10,7 @@ use std::io::{self, IoSlice};
 use bytes::Bytes;
 use orosync_protocol::link_frame::ServerFrame;
 use orosync_protocol::ticket::Identity;
-use orosync_server::shard::SessionKey;
+use orosync_server::session::SessionKey;
 use orosync_server::shard::write::Outlet;
 
 /// See the module.

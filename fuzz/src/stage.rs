@@ -14,14 +14,15 @@ use orosync_protocol::{Audience, Payload, PublisherId, Seq, SessionIds, Subproto
 use orosync_server::config::Limits;
 use orosync_server::connection::limits::{ConnectionLimits, Places};
 use orosync_server::connection::{Caller, Peer};
-use orosync_server::delivery::Delivery;
+
 use orosync_server::metrics::Metrics;
 use orosync_server::node::Node;
 use orosync_server::node::handle::{Inbox, ShardHandle, ShardMessage};
 use orosync_server::policy::{Decision, Policies, Publish, Subscribe, TopicRule};
 use orosync_server::publication::Content;
-use orosync_server::session::{Now, Shared};
-use orosync_server::shard::{SessionKey, Shard};
+use orosync_server::publication::delivery::Delivery;
+use orosync_server::session::{Now, SessionKey, Shared};
+use orosync_server::shard::Shard;
 use tokio::sync::mpsc;
 
 use crate::client::{Client, Wire};
@@ -459,17 +460,17 @@ impl Stage {
     }
 
     fn deliver(&mut self, delivery: Arc<Delivery>) {
-        let Some(topic) = TOPICS.iter().position(|topic| *topic == delivery.topic().as_str()) else {
-            assert!(self.has_wild_publisher, "a topic of nobody's: {:?}", delivery.topic());
+        let Some(topic) = TOPICS.iter().position(|topic| *topic == delivery.topic.as_str()) else {
+            assert!(self.has_wild_publisher, "a topic of nobody's: {:?}", delivery.topic);
             return self.shard.handle_message(ShardMessage::Delivery(delivery), self.now);
         };
         // Where browsers publish too, anything may stand.
         if topic != CHAT && !self.has_wild_publisher {
             self.note_order(&delivery);
         }
-        let frame = delivery.frame().clone();
+        let frame = delivery.frame.clone();
         self.events.push(frame.clone());
-        self.largest_frame = self.largest_frame.max(delivery.frame().len());
+        self.largest_frame = self.largest_frame.max(delivery.frame.len());
         let receivers: Vec<SessionKey> = self
             .clients
             .iter()
@@ -480,7 +481,7 @@ impl Stage {
             .into_iter()
             .filter(|key| {
                 let id = self.shard.session(*key).and_then(|session| session.id());
-                !self.has_ended(*key) && id.is_some_and(|id| delivery.audience().includes(id))
+                !self.has_ended(*key) && id.is_some_and(|id| delivery.audience.includes(id))
             })
             .collect();
         self.shard.handle_message(ShardMessage::Delivery(delivery), self.now);
@@ -496,7 +497,7 @@ impl Stage {
 
     /// Of each source, events come once and in order.
     fn note_order(&mut self, delivery: &Delivery) {
-        let text = String::from_utf8_lossy(delivery.frame());
+        let text = String::from_utf8_lossy(&delivery.frame);
         let numbers = text.split_once("\",[").map(|(_, numbers)| numbers).expect("a payload of ours");
         let (source, rest) = numbers.split_once(',').expect("two numbers");
         let seq = rest.split([',', ']']).next().expect("a number");
@@ -556,7 +557,7 @@ impl Stage {
             .iter()
             .filter(|message| match message {
                 ShardMessage::Delivery(delivery) => {
-                    !String::from_utf8_lossy(delivery.frame()).contains(",[255,")
+                    !String::from_utf8_lossy(&delivery.frame).contains(",[255,")
                 }
                 _ => false,
             })

@@ -118,7 +118,7 @@ mod tests {
             (Disconnect::Session(SESSION), r#"{"session":"0123456789abcdef0123456789abcdef"}"#),
             (
                 Disconnect::Id { role: Role::User, uid: u64::MAX.into() },
-                r#"{"role":"user","uid":18446744073709551615}"#,
+                r#"{"role":"user","uid":"18446744073709551615"}"#,
             ),
             (
                 Disconnect::Id { role: Role::User, uid: UserId::Text("0188-ab".into()) },

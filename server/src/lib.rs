@@ -17,11 +17,10 @@
 //! - [`handshake`], [`auth`]: who gets in; [`policy`]: who may what
 //! - [`session`]: one connection from its first byte to its last, without I/O
 //! - [`shard`]: the sessions of one thread and the fan-out to them; [`shard::run`] does the reads and writes
-//! - [`delivery`], [`frame`]: an event on its way, encoded once
-//! - [`publication`], [`broker`], [`node`]: from whoever publishes to all shards, once and in order
+//! - [`publication`], [`broker`], [`node`]: from whoever publishes to all shards, once and in order; [`frame`]: encoded once
 //! - [`listen`], [`connection`]: where connections come in, and what one is
 //! - [`config`], [`commands`], [`cli`]: how it is started
-//! - [`metrics`], [`admin`], [`log`], [`process`], [`supervisor`]: how it is watched
+//! - [`metrics`], [`refusals`], [`admin`], [`log`], [`process`], [`supervisor`]: how it is watched
 //!
 //! Only `shard/run.rs`, `listen`, `admin`, `supervisor` and `commands` wait for anything.
 
@@ -32,7 +31,6 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod connection;
-pub mod delivery;
 pub mod frame;
 pub mod handshake;
 pub mod listen;

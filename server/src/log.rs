@@ -79,12 +79,10 @@ impl fmt::Display for Clipped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let end = self.0.char_indices().nth(CLIPPED_CHARACTERS).map_or(self.0.len(), |(at, _)| at);
         let (shown, hidden) = self.0.split_at(end);
-        for character in shown.chars() {
-            // Quotes mean nothing in a line, and JSON has escapes of its own for them.
-            match character {
-                '\'' | '"' => write!(f, "{character}")?,
-                other => write!(f, "{}", other.escape_debug())?,
-            }
+        // Quotes mean nothing in a line, and JSON has escapes of its own for them.
+        for part in shown.split_inclusive(['\'', '"']) {
+            let text = part.trim_end_matches(['\'', '"']);
+            write!(f, "{}{}", text.escape_debug(), &part[text.len()..])?;
         }
         if hidden.is_empty() { Ok(()) } else { write!(f, "... ({} bytes more)", hidden.len()) }
     }
@@ -143,6 +141,7 @@ mod tests {
         assert_eq!(clip("oro/data/update").to_string(), "oro/data/update");
         assert_eq!(clip("the application's \"x\"").to_string(), "the application's \"x\"");
         assert_eq!(clip("a\nINFO \u{1b}[2J\u{202e}b").to_string(), "a\\nINFO \\u{1b}[2J\\u{202e}b");
+        assert_eq!(clip("กี e\u{301} 'กี'").to_string(), "กี e\u{301} 'กี'");
         let clipped = clip(&"ü".repeat(150)).to_string();
         assert_eq!(clipped, format!("{}... (100 bytes more)", "ü".repeat(100)));
         assert_eq!(clip(&"x".repeat(100)).to_string(), "x".repeat(100));

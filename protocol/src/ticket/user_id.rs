@@ -15,6 +15,9 @@ pub enum UserId {
     Text(Box<str>),
 }
 
+/// Above it JavaScript rounds numbers: those are written as texts, which read back as the same id.
+const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
+
 impl UserId {
     /// The longest text, in bytes. A UUID has 36.
     pub const MAX_BYTES: usize = 100;
@@ -67,7 +70,8 @@ impl fmt::Display for UserId {
 impl Serialize for UserId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
-            Self::Integer(id) => serializer.serialize_u64(*id),
+            Self::Integer(id) if *id <= MAX_SAFE_INTEGER => serializer.serialize_u64(*id),
+            Self::Integer(id) => serializer.collect_str(id),
             Self::Text(id) => serializer.serialize_str(id),
         }
     }
@@ -114,11 +118,13 @@ mod tests {
 
     #[test]
     fn a_plain_number_is_an_integer_however_it_is_written() {
-        for (text, id) in [("0", 0), ("7", 7), ("18446744073709551615", u64::MAX)] {
+        for (text, id) in [("0", 0), ("9007199254740991", (1 << 53) - 1), ("18446744073709551615", u64::MAX)]
+        {
             assert_eq!(text.parse(), Ok(UserId::Integer(id)));
             assert_eq!(serde_json::from_str::<UserId>(text).unwrap(), UserId::Integer(id));
             assert_eq!(serde_json::from_str::<UserId>(&format!("\"{text}\"")).unwrap(), UserId::Integer(id));
-            assert_eq!(serde_json::to_string(&UserId::Integer(id)).unwrap(), text);
+            let written = serde_json::to_string(&UserId::Integer(id)).unwrap();
+            assert_eq!(written, if id == u64::MAX { format!("\"{text}\"") } else { text.to_owned() });
         }
         for text in ["007", "+7", "-7", "7.0", "18446744073709551616"] {
             assert_eq!(text.parse(), Ok(UserId::Text(text.into())));

@@ -13,7 +13,7 @@ use orosync_protocol::{Audience, Payload, PublisherId, Seq, SessionId, Topic};
 use super::{Broker, EventHandler};
 use crate::publication::credit::CreditPool;
 use crate::publication::receipt::{Receipt, Settled, Waiter};
-use crate::publication::{Content, Event, Item, Origin, Publication};
+use crate::publication::{Author, Content, Event, Item, Publication};
 
 /// How long a broker that does not do its work within the call may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -28,9 +28,13 @@ struct Node {
 }
 
 impl EventHandler for Node {
+    fn is_wanted(&self, _: &Content) -> bool {
+        true
+    }
+
     fn handle_event(&self, event: Event) {
         for receiver in &self.said {
-            receiver.lock().unwrap().push(said(&event.content));
+            receiver.lock().unwrap().push(said(&event));
             thread::yield_now();
         }
         self.events.lock().unwrap().push(event);
@@ -73,9 +77,9 @@ impl Stage {
     fn publish(&self, publisher: u128, from: u64, to: u64) -> Receiver<Option<Seq>> {
         let (told, settled) = channel();
         let items = (from..=to).map(|n| self.item(Some(n), message("t", n))).collect();
-        let origin = Origin::Publisher(PublisherId(publisher));
+        let author = Author::Publisher(PublisherId(publisher));
         let receipt: Arc<Receipt> = Receipt::new(Told(told));
-        self.broker.publish(Publication { origin, items, receipt: Some(receipt) }, Instant::now());
+        self.broker.publish(Publication { author, items, receipt: Some(receipt) }, Instant::now());
         settled
     }
 
@@ -93,7 +97,7 @@ impl Stage {
         }
         let events = std::mem::take(&mut *self.node.events.lock().unwrap());
         self.node.barriers.lock().unwrap().clear();
-        events.iter().map(|event| said(&event.content)).collect()
+        events.iter().map(said).collect()
     }
 }
 
@@ -105,10 +109,14 @@ fn message(topic: &str, n: u64) -> Content {
     })
 }
 
-fn said(content: &Content) -> String {
-    match content {
-        Content::Message(message) => String::from_utf8(message.payload.as_bytes().to_vec()).unwrap(),
-        Content::Disconnect(whom) => whom.to_string(),
+/// The payload of a message, without the frame's header and the topic; or whom a disconnect means.
+fn said(event: &Event) -> String {
+    match event {
+        Event::Message(delivery) => {
+            let text = String::from_utf8_lossy(&delivery.frame);
+            text.rsplit_once(',').unwrap().1.trim_end_matches(']').to_owned()
+        }
+        Event::Disconnect(whom, _) => whom.to_string(),
     }
 }
 
@@ -152,19 +160,19 @@ fn what_is_sent_again_before_it_is_written_waits_for_that(stage: &Stage) {
 
 fn everything_published_is_an_event_in_the_order_in_which_it_came(stage: &Stage) {
     let whom = Disconnect::Session(SessionId(7));
-    let one = |origin, seq, content| {
+    let one = |author, seq, content| {
         let items = vec![stage.item(seq, content)];
-        stage.broker.publish(Publication { origin, items, receipt: None }, Instant::now());
+        stage.broker.publish(Publication { author, items, receipt: None }, Instant::now());
     };
-    let publisher = Origin::Publisher(PublisherId(1));
+    let publisher = Author::Publisher(PublisherId(1));
     one(publisher, Some(1), message("a", 1));
     one(publisher, Some(2), Content::Disconnect(whom.clone()));
     one(publisher, Some(3), message("b", 3));
     one(publisher, Some(2), Content::Disconnect(whom.clone()));
     assert_eq!(stage.written(3), ["1", &whom.to_string(), "3"]);
-    one(Origin::Browser, None, message("a", 4));
+    one(Author::Browser, None, message("a", 4));
     assert_eq!(stage.written(1), ["4"]);
-    one(Origin::Server, None, message("a", 4));
+    one(Author::Server, None, message("a", 4));
     assert_eq!(stage.written(1), ["4"], "without a number nothing is a duplicate");
 }
 

@@ -12,7 +12,7 @@ use super::seen::Seen;
 use super::{Broker, EventHandler};
 use crate::metrics::{Metrics, Source};
 use crate::publication::receipt::Receipt;
-use crate::publication::{Content, Event, Origin, Publication};
+use crate::publication::{Author, Event, Item, Publication};
 
 /// How many locks the topics share. A topic's lock is held until its event is in the last shard's inbox.
 const LOCKS: usize = 64;
@@ -39,16 +39,20 @@ impl MemoryBroker {
         }
     }
 
-    /// Hands an event over while nobody else hands over one of its topic.
-    fn hand_over(&self, event: Event) {
-        match &event.content {
-            Content::Disconnect(_) => self.events.handle_event(event),
-            Content::Message(message) => {
-                // There is nothing under the lock that a panic could have left half done.
-                let _order = self.lock_of(&message.topic).lock().unwrap_or_else(PoisonError::into_inner);
-                self.events.handle_event(event);
-            }
+    /// Hands an event over, which is encoded before, while nobody else hands over one of its topic.
+    fn hand_over(&self, item: Item, receipt: Option<Arc<Receipt>>) {
+        if !self.events.is_wanted(&item.content) {
+            return;
         }
+        let event = item.into_event(receipt);
+        // There is nothing under the lock that a panic could have left half done.
+        let _order = match &event {
+            Event::Message(delivery) => {
+                Some(self.lock_of(&delivery.topic).lock().unwrap_or_else(PoisonError::into_inner))
+            }
+            Event::Disconnect(..) => None,
+        };
+        self.events.handle_event(event);
     }
 
     fn lock_of(&self, topic: &Topic) -> &Mutex<()> {
@@ -66,7 +70,7 @@ impl MemoryBroker {
             for item in items {
                 if item.seq.is_some_and(|seq| numbers.first_time(seq)) {
                     accepted += 1;
-                    self.hand_over(item.into_event(receipt.clone()));
+                    self.hand_over(item, receipt.clone());
                 } else {
                     duplicates += 1;
                 }
@@ -83,14 +87,14 @@ impl MemoryBroker {
 
 impl Broker for MemoryBroker {
     fn publish(&self, publication: Publication, now: Instant) {
-        let source = match publication.origin {
-            Origin::Publisher(publisher) => return self.publish_numbered(publisher, publication, now),
-            Origin::Browser => Source::Browser,
-            Origin::Server => Source::Server,
+        let source = match publication.author {
+            Author::Publisher(publisher) => return self.publish_numbered(publisher, publication, now),
+            Author::Browser => Source::Browser,
+            Author::Server => Source::Server,
         };
         self.metrics.messages_accepted.of(source).inc_by(publication.items.len() as u64);
         for item in publication.items {
-            self.hand_over(item.into_event(publication.receipt.clone()));
+            self.hand_over(item, publication.receipt.clone());
         }
     }
 

@@ -24,7 +24,7 @@ use std::time::Instant;
 use orosync_protocol::PublisherId;
 
 use crate::publication::receipt::Receipt;
-use crate::publication::{Event, Publication};
+use crate::publication::{Content, Event, Publication};
 
 /// See the module.
 pub trait Broker: fmt::Debug + Send + Sync {
@@ -38,6 +38,9 @@ pub trait Broker: fmt::Debug + Send + Sync {
 
 /// Where a broker's events go: a node.
 pub trait EventHandler: fmt::Debug + Send + Sync {
+    /// Would any session of the node get this now? If not, there is nothing to handle.
+    fn is_wanted(&self, content: &Content) -> bool;
+
     /// Takes an event, the next of its topic, to all sessions of the node that are meant. What it holds is let go of when
     /// it is written to them.
     fn handle_event(&self, event: Event);

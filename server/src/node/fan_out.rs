@@ -8,7 +8,6 @@ use super::disconnection::Disconnection;
 use super::handle::ShardHandle;
 use super::interest::Interest;
 use crate::broker::EventHandler;
-use crate::delivery::Delivery;
 use crate::publication::receipt::Receipt;
 use crate::publication::{Content, Event};
 
@@ -47,22 +46,25 @@ impl FanOut {
 }
 
 impl EventHandler for FanOut {
+    fn is_wanted(&self, content: &Content) -> bool {
+        match content {
+            Content::Message(message) => self.has_subscribers(&message.topic),
+            Content::Disconnect(_) => true,
+        }
+    }
+
     /// A message to each shard that has subscribers now, a disconnect to each, because any may have sessions that are
     /// meant.
     fn handle_event(&self, event: Event) {
-        let Event { content, held } = event;
-        match content {
-            Content::Message(message) => {
-                let interested = self.interest.shards(&message.topic);
-                if interested.is_empty() {
-                    return;
-                }
-                let delivery = Arc::new(Delivery::new(message, held));
+        match event {
+            Event::Message(delivery) => {
+                let delivery = Arc::new(delivery);
+                let interested = self.interest.shards(&delivery.topic);
                 for handle in interested.iter().filter_map(|shard| self.shards.get(shard)) {
                     handle.deliver(Arc::clone(&delivery));
                 }
             }
-            Content::Disconnect(whom) => {
+            Event::Disconnect(whom, held) => {
                 let disconnection = Arc::new(Disconnection::new(whom, held));
                 self.shards.iter().for_each(|shard| shard.disconnect(Arc::clone(&disconnection)));
             }

@@ -6,11 +6,10 @@ use std::time::Instant;
 use tokio::sync::mpsc;
 
 use crate::connection::Accepted;
-use crate::delivery::Delivery;
 use crate::node::disconnection::Disconnection;
+use crate::publication::delivery::Delivery;
 use crate::publication::receipt::{Receipt, Settled, Waiter};
-use crate::session::Shared;
-use crate::shard::SessionKey;
+use crate::session::{SessionKey, Shared};
 
 /// Something for a shard to do.
 #[derive(Debug)]

@@ -20,7 +20,7 @@ use crate::config::settings::Limits;
 use crate::metrics::Metrics;
 use crate::publication::credit::{Credit, CreditPool};
 use crate::publication::receipt::Receipt;
-use crate::publication::{Content, Item, Origin, Publication};
+use crate::publication::{Author, Content, Item, Publication};
 
 use fan_out::FanOut;
 use handle::ShardHandle;
@@ -70,7 +70,7 @@ impl Node {
     pub fn publish_own(&self, content: Content) {
         let credit = self.take_credit(&content);
         let items = vec![Item { seq: None, content, credit }];
-        self.publish(Publication { origin: Origin::Server, items, receipt: None }, Instant::now());
+        self.publish(Publication { author: Author::Server, items, receipt: None }, Instant::now());
     }
 
     /// Asks what was accepted of this publisher: the receipt says so when all of that has been written.

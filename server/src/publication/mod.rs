@@ -3,15 +3,17 @@
 //! Whoever publishes has taken [`credit`] before, and may hear by a [`receipt`] that all of it is written.
 
 pub mod credit;
+pub mod delivery;
 pub mod receipt;
 
 use std::sync::Arc;
 
-use orosync_protocol::disconnect::Disconnect;
+use orosync_protocol::disconnect::{self, Disconnect, NotADisconnect};
 use orosync_protocol::link_frame::Message;
 use orosync_protocol::{PublisherId, Seq};
 
 use credit::Credit;
+use delivery::Delivery;
 use receipt::Receipt;
 
 /// What is published.
@@ -25,7 +27,7 @@ pub enum Content {
 
 /// Who publishes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
+pub enum Author {
     /// A publisher, which numbers what it publishes and sends again what was not acknowledged.
     Publisher(PublisherId),
     /// A browser.
@@ -38,7 +40,7 @@ pub enum Origin {
 #[derive(Debug)]
 pub struct Publication {
     /// Who.
-    pub origin: Origin,
+    pub author: Author,
     /// What, in order.
     pub items: Vec<Item>,
     /// Let go of by the broker when all of it is accepted, and by each event when that is written.
@@ -58,18 +60,30 @@ pub struct Item {
 
 /// What a broker has accepted.
 #[derive(Debug)]
-pub struct Event {
-    /// What it is.
-    pub content: Content,
-    /// What is held while it is on its way.
-    pub held: Held,
+pub enum Event {
+    /// A message, as its subscribers get it.
+    Message(Delivery),
+    /// Ends sessions.
+    Disconnect(Disconnect, Held),
 }
 
-/// Returned, and settled, when it is dropped.
+/// What is held while an event is on its way. Dropped: returned, and settled.
 #[derive(Debug)]
 pub struct Held {
     _credit: Credit,
     _receipt: Option<Arc<Receipt>>,
+}
+
+impl TryFrom<Message> for Content {
+    type Error = NotADisconnect;
+
+    /// What a message is by its topic.
+    fn try_from(message: Message) -> Result<Self, NotADisconnect> {
+        if message.topic.as_str() != disconnect::TOPIC {
+            return Ok(Self::Message(message));
+        }
+        Disconnect::parse(&message.payload).map(Self::Disconnect)
+    }
 }
 
 impl Content {
@@ -83,8 +97,12 @@ impl Content {
 }
 
 impl Item {
-    /// As an event of a publication that this receipt speaks of.
+    /// As an event of a publication that this receipt speaks of: encoded, which takes its time.
     pub fn into_event(self, receipt: Option<Arc<Receipt>>) -> Event {
-        Event { content: self.content, held: Held { _credit: self.credit, _receipt: receipt } }
+        let held = Held { _credit: self.credit, _receipt: receipt };
+        match self.content {
+            Content::Message(message) => Event::Message(Delivery::new(message, held)),
+            Content::Disconnect(whom) => Event::Disconnect(whom, held),
+        }
     }
 }

@@ -15,7 +15,7 @@ use tracing::warn;
 use super::budget::Budget;
 use super::calls::{self, Details, json};
 use super::outbound::{Outbound, TooSlow};
-use super::{SessionEvent, Shared};
+use super::{NOT_A_DISCONNECT, SessionEvent, Shared};
 use crate::connection::Peer;
 use crate::frame::text_frame;
 use crate::log::clip;
@@ -90,14 +90,18 @@ impl Browser {
             ClientMessage::Publish { topic, payload, exclude_me, mut audience } => {
                 let name = self.prefixes.expand(topic);
                 let may = |topic: &Topic| turn.shared.policies.may_publish(turn.identity, topic.as_str());
-                match judge(&name, may) {
-                    Ok(topic) => {
-                        if exclude_me {
-                            audience.exclude.insert(turn.session);
-                        }
-                        let message = Message { topic, payload, audience };
-                        turn.events.push(SessionEvent::Publish(Content::Message(message)));
+                let content = judge(&name, may).and_then(|topic| {
+                    if exclude_me {
+                        audience.exclude.insert(turn.session);
                     }
+                    Content::try_from(Message { topic, payload, audience }).map_err(|error| Refused {
+                        label: NOT_A_DISCONNECT,
+                        sentence: error.to_string(),
+                        code: 400,
+                    })
+                });
+                match content {
+                    Ok(content) => turn.events.push(SessionEvent::Publish(content)),
                     Err(refused) => {
                         turn.shared.metrics.messages_refused.count(refused.label);
                         turn.note_refusal(Action::BrowserPublish, &name, refused.label);
@@ -110,6 +114,8 @@ impl Browser {
     }
 }
 
+const NOT_A_TOPIC: &str = "not_a_topic";
+
 /// What is told instead of doing what was asked.
 struct Refused {
     label: &'static str,
@@ -121,7 +127,7 @@ struct Refused {
 /// Is this a topic, and does the policy allow it?
 fn judge(name: &str, policy: impl FnOnce(&Topic) -> Decision) -> Result<Topic, Refused> {
     let topic = Topic::parse(name).map_err(|error| Refused {
-        label: "not_a_topic",
+        label: NOT_A_TOPIC,
         sentence: format!("the topic {error}"),
         code: 400,
     })?;
@@ -168,7 +174,10 @@ impl Turn<'_> {
 
     /// For the operator: in the log, and by topic.
     fn note_refusal(&self, action: Action, topic: &str, reason: &'static str) {
-        self.shared.metrics.refused_topics.count(action, shortened(topic), reason, self.now);
+        // What is no topic may hold control characters, and no rule could speak of it.
+        if reason != NOT_A_TOPIC {
+            self.shared.metrics.refused_topics.count(action, shortened(topic), reason, self.now);
+        }
         let (lines, what) = match action {
             Action::Subscribe => (&self.shared.lines.subscriptions, "subscription refused"),
             Action::Publish | Action::BrowserPublish => {

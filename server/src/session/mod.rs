@@ -35,6 +35,7 @@ use orosync_protocol::link_frame::MAX_FRAME_BYTES;
 use orosync_protocol::ticket::Identity;
 use orosync_protocol::wamp::{self, ServerMessage};
 use orosync_protocol::{CloseReason, PublisherId, Seq, SessionId, Subprotocol, Topic};
+use slotmap::new_key_type;
 use tracing::{debug, warn};
 
 use crate::config::settings::Limits;
@@ -61,8 +62,16 @@ pub const FAREWELL: Duration = Duration::from_secs(2);
 /// How a session ended whose peer went without a word, as a metric's label.
 const GONE: &str = "gone";
 
+/// Why a message to the topic that ends sessions is refused where it does not say whose: a metric's label.
+const NOT_A_DISCONNECT: &str = "not_a_disconnect";
+
 /// What a handshake gets, beyond its time, that has come and was not read yet.
 const UNREAD: Duration = Duration::from_secs(1);
+
+new_key_type! {
+    /// Names a session within its shard: its place there, and how often that was given away before.
+    pub struct SessionKey;
+}
 
 /// What all sessions of a node share. A clone shares what counts and remembers, and may have other rules.
 #[derive(Clone, Debug)]

@@ -4,14 +4,14 @@ use std::fmt;
 use std::time::Instant;
 
 use bytes::Bytes;
-use orosync_protocol::disconnect::{self, Disconnect};
+use orosync_protocol::disconnect;
 use orosync_protocol::link_frame::{Message, PublisherFrame, Refusals, ServerFrame};
 use orosync_protocol::ticket::Identity;
 use orosync_protocol::{CloseReason, PublisherId, Seq};
 use tracing::warn;
 
 use super::outbound::{Outbound, TooSlow};
-use super::{SessionEvent, Shared};
+use super::{NOT_A_DISCONNECT, SessionEvent, Shared};
 use crate::connection::Peer;
 use crate::frame::binary_frame;
 use crate::log::clip;
@@ -133,15 +133,13 @@ fn sort(
     let mut batch = Batch { contents: Vec::with_capacity(messages.len()), answer };
     for (offset, message) in (0..).zip(messages) {
         let seq = first.plus(offset);
-        match judge(&message, identity, shared) {
-            Ok(None) => batch.contents.push((seq, Content::Message(message))),
-            Ok(Some(whom)) => batch.contents.push((seq, Content::Disconnect(whom))),
-            Err(Refused { label, sentence }) => {
-                let topic = message.topic.as_str();
+        match judge(message, identity, shared) {
+            Ok(content) => batch.contents.push((seq, content)),
+            Err(Refused { topic, label, sentence }) => {
                 shared.metrics.messages_refused.count(label);
-                shared.metrics.refused_topics.count(Action::Publish, topic, label, now);
+                shared.metrics.refused_topics.count(Action::Publish, &topic, label, now);
                 if let Some(left_out) = shared.lines.publishers.admit(now) {
-                    warn!(%peer, topic = %clip(topic), reason = label, left_out, "a publisher's message was refused");
+                    warn!(%peer, topic = %clip(&topic), reason = label, left_out, "a publisher's message was refused");
                 }
                 batch.answer.add_refusals(Refusals { count: 1, first: seq, reason: sentence });
             }
@@ -151,20 +149,20 @@ fn sort(
 }
 
 struct Refused {
+    topic: String,
     label: &'static str,
     sentence: String,
 }
 
-/// May this be published? What it asks for, if it is to end sessions.
-fn judge(message: &Message, identity: &Identity, shared: &Shared) -> Result<Option<Disconnect>, Refused> {
+fn judge(message: Message, identity: &Identity, shared: &Shared) -> Result<Content, Refused> {
     let topic = message.topic.as_str();
     if let Decision::Refused(refusal) = shared.policies.may_publish(identity, topic) {
-        return Err(Refused { label: refusal.label(), sentence: refusal.sentence(topic) });
+        let (label, sentence) = (refusal.label(), refusal.sentence(topic));
+        return Err(Refused { topic: topic.to_owned(), label, sentence });
     }
-    if topic != disconnect::TOPIC {
-        return Ok(None);
-    }
-    Disconnect::parse(&message.payload)
-        .map(Some)
-        .map_err(|error| Refused { label: "not_a_disconnect", sentence: error.to_string() })
+    Content::try_from(message).map_err(|error| Refused {
+        topic: disconnect::TOPIC.to_owned(),
+        label: NOT_A_DISCONNECT,
+        sentence: error.to_string(),
+    })
 }

@@ -19,28 +19,23 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use orosync_protocol::{CloseReason, PublisherId, Seq};
-use slotmap::{SlotMap, new_key_type};
+use slotmap::SlotMap;
 use tokio::sync::mpsc;
 
 use crate::connection::{Accepted, Caller};
-use crate::delivery::Delivery;
 use crate::node::Node;
 use crate::node::disconnection::Disconnection;
 use crate::node::handle::{Awaited, ShardMessage, ShardWaiter};
+use crate::publication::delivery::Delivery;
 use crate::publication::receipt::{Receipt, Settled};
-use crate::publication::{Content, Item, Origin, Publication};
+use crate::publication::{Author, Content, Item, Publication};
 use crate::session::outbound::SharedFrame;
 use crate::session::publisher::Batch;
-use crate::session::{FAREWELL, Now, Session, SessionEvent, Shared};
+use crate::session::{FAREWELL, Now, Session, SessionEvent, SessionKey, Shared};
 
 use farewells::Farewells;
 use replies::{Replies, Reply};
 use subscribers::{Subscribed, Subscribers};
-
-new_key_type! {
-    /// Names a session within its shard: its place there, and how often that was given away before.
-    pub struct SessionKey;
-}
 
 /// See the module.
 #[derive(Debug)]
@@ -246,12 +241,12 @@ impl Shard {
 
     /// Fan-out: appends an event to the queues of all who subscribed, and lets go of it once those are written.
     fn handle_delivery(&mut self, delivery: Arc<Delivery>, now: Instant) {
-        let everybody = delivery.audience().is_everybody();
-        let frame = SharedFrame::new(delivery.frame().clone());
+        let everybody = delivery.audience.is_everybody();
+        let frame = SharedFrame::new(delivery.frame.clone());
         let mut delivered = 0;
-        for key in self.subscribers.of(delivery.topic()) {
+        for key in self.subscribers.of(&delivery.topic) {
             let Some(entry) = self.sessions.get_mut(key) else { continue };
-            if !everybody && !entry.session.id().is_some_and(|id| delivery.audience().includes(id)) {
+            if !everybody && !entry.session.id().is_some_and(|id| delivery.audience.includes(id)) {
                 continue;
             }
             delivered += u64::from(entry.session.deliver(&frame, now));
@@ -462,13 +457,13 @@ impl Shard {
                     let items = contents.map(|(seq, content)| self.item(Some(seq), content)).collect();
                     let (number, receipt) = self.receipt(key);
                     let held: Arc<Receipt> = Arc::<Receipt<ShardWaiter>>::clone(&receipt);
-                    let origin = Origin::Publisher(publisher);
-                    self.node.publish(Publication { origin, items, receipt: Some(held) }, now);
+                    let author = Author::Publisher(publisher);
+                    self.node.publish(Publication { author, items, receipt: Some(held) }, now);
                     self.reply_when_settled(key, number, Reply::Acknowledged(batch), receipt, now);
                 }
                 Some(Unpublished::Content(content)) => {
                     let items = vec![self.item(None, content)];
-                    self.node.publish(Publication { origin: Origin::Browser, items, receipt: None }, now);
+                    self.node.publish(Publication { author: Author::Browser, items, receipt: None }, now);
                 }
                 None => {}
             }

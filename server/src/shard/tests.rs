@@ -183,6 +183,16 @@ impl Stage {
         key
     }
 
+    /// A publisher that speaks WAMP.
+    fn wamp_publisher(&mut self) -> SessionKey {
+        let key = self.connect();
+        let identity = Identity { role: Role::Publisher, ..Identity::anonymous() };
+        let ticket = Signer::from_secret(SECRET).unwrap().mint(&identity, UNIX_NOW, 300, 1).unwrap();
+        self.send(key, request("/", &format!("{WAMP}Authorization: Bearer {ticket}\r\n")).as_bytes());
+        assert!(self.written(key).starts_with(b"HTTP/1.1 101 "));
+        key
+    }
+
     fn link(&mut self, key: SessionKey, frame: &PublisherFrame) {
         self.send(key, &masked(2, &frame.encode()));
     }
@@ -486,6 +496,34 @@ fn a_disconnect_that_could_mean_somebody_else_is_refused() {
     assert!(refusals.reason.contains("\"role\""), "{refusals:?}");
     assert!(stage.shard.session(key).unwrap().outbound().is_empty());
     assert_eq!(stage.metrics.messages_refused.total("not_a_disconnect"), 1);
+}
+
+#[test]
+fn a_publisher_that_speaks_wamp_ends_sessions_too() {
+    let mut stage = Stage::new();
+    let key = stage.browser(OROSYNC, &user(7));
+    let publisher = stage.wamp_publisher();
+    stage.say(publisher, r#"[7,"orosync/disconnect",{"user":"user7"}]"#);
+    assert!(stage.texts(publisher)[0].contains("\\\"role\\\""), "it is told what is missing");
+    assert_eq!(stage.metrics.messages_refused.total("not_a_disconnect"), 1);
+    stage.pass_on();
+    assert_eq!(stage.written(key), b"");
+    stage.say(publisher, r#"[7,"orosync/disconnect",{"role":"user","uid":7}]"#);
+    stage.pass_on();
+    let sent = frames(&stage.written(key));
+    assert_eq!((sent[0].0, &sent[0].1[..2]), (8, &4010_u16.to_be_bytes()[..]));
+}
+
+#[test]
+fn what_is_no_topic_is_refused_and_not_told_to_the_operator() {
+    let mut stage = Stage::new();
+    let key = stage.browser(WAMP, &user(1));
+    stage.say(key, r#"[5,"acme/\u001b]0;x\nOK"]"#);
+    stage.say(key, r#"[5,"acme/x"]"#);
+    assert_eq!(stage.texts(key).len(), 2);
+    assert_eq!(stage.metrics.subscriptions_refused.total("not_a_topic"), 1);
+    let told = stage.metrics.refused_topics.describe(stage.now);
+    assert_eq!(told.matches("\"topic\"").count(), 1, "{told}");
 }
 
 #[test]
