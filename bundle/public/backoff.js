@@ -54,6 +54,8 @@ export function delay(failures, random) {
 /** The failures in a row of one client. Times are milliseconds of one monotonic clock. */
 export class Backoff {
   #failures = 0;
+  /** Connections in a row that were ended for another one before they had lasted. */
+  #renewals = 0;
   /** @type {number | null} */
   #openedAt = null;
 
@@ -70,17 +72,37 @@ export class Backoff {
    * @param {number} random 0 to 1
    */
   ended(when, now, random) {
-    if (this.#openedAt !== null && now - this.#openedAt >= STABLE_MS) {
-      this.#failures = 0;
-    }
-    this.#openedAt = null;
+    this.#close(now);
     this.#failures += 1;
     return when === 'later' ? LATER_MS * (1 + random) : delay(this.#failures, random);
+  }
+
+  /**
+   * The connection is ended for another one: how long to wait, in milliseconds. Not at all, unless that was done to the one
+   * before it, and this one has not lasted either.
+   *
+   * @param {number} now
+   * @param {number} random 0 to 1
+   */
+  renewed(now, random) {
+    this.#close(now);
+    this.#renewals += 1;
+    return this.#renewals === 1 ? 0 : delay(this.#renewals - 1, random);
   }
 
   /** Somebody asked for a connection anew: what failed before no longer counts. */
   reset() {
     this.#failures = 0;
+    this.#renewals = 0;
+    this.#openedAt = null;
+  }
+
+  /** @param {number} now */
+  #close(now) {
+    if (this.#openedAt !== null && now - this.#openedAt >= STABLE_MS) {
+      this.#failures = 0;
+      this.#renewals = 0;
+    }
     this.#openedAt = null;
   }
 }

@@ -158,7 +158,7 @@ export class OrosyncClient {
   /**
    * Several callbacks of one topic share one subscription. It holds across reconnects; what was published while there was no
    * connection does not arrive later. A topic that voters decide about takes a ticket that was asked for it: one that comes
-   * later ends the connection for another one, at once.
+   * later ends the connection for another one, at once the first time.
    *
    * @param {string} topic
    * @param {(payload: unknown) => void} callback

@@ -139,11 +139,12 @@ export class Socket {
     this.#end({ name: 'closed' }, { code: NORMAL_CLOSE, reason: 'closed by this page', willRetry: false, delay: null });
   }
 
-  /** Ends an open connection for one with another ticket, at once. @param {string} reason */
+  /** Ends an open connection for one with another ticket: at once, but not again and again. @param {string} reason */
   renew(reason) {
     if (this.#state.name === 'open') {
-      const timer = setTimeout(() => this.#ask(), 0);
-      const ended = { code: NORMAL_CLOSE, reason, willRetry: true, delay: 0 };
+      const wait = this.#backoff.renewed(performance.now(), this.#settings.random());
+      const timer = setTimeout(() => this.#ask(), wait);
+      const ended = { code: NORMAL_CLOSE, reason, willRetry: true, delay: wait };
       this.#end({ name: 'waiting', timer, mayHurry: true, isAfterSilence: false }, ended);
     }
   }

@@ -112,6 +112,26 @@ describe('topics that voters decide about', () => {
     assert.deepEqual(asked, [['acme/order/7'], ['acme/order/7', 'acme/order/8']]);
   });
 
+  it('that come and go with each connection do not make it end without a pause', async (t) => {
+    const { server, bodies } = await startVotingServer(t);
+    const client = clientOf(server, t);
+    let unsubscribe = () => {};
+    client.on('connected', () => {
+      unsubscribe = client.subscribe('acme/order/7', () => {});
+    });
+    const disconnected = inboxOf(client, 'disconnected');
+    client.on('disconnected', () => unsubscribe());
+    client.connect();
+    for (const isFirst of [true, false]) {
+      const session = await server.sessions.take();
+      await session.messages.take();
+      session.send(refusal('acme/order/7'));
+      const { delay } = await disconnected.take();
+      assert.equal(delay === 0, isFirst, `${delay} ms`);
+    }
+    assert.deepEqual(bodies, ['', '']);
+  });
+
   it('do not warn in the console of a connection that is changed for another', async (t) => {
     const { server } = await startVotingServer(t);
     const said = t.mock.method(console, 'warn', () => {});

@@ -47,6 +47,17 @@ describe('Backoff', () => {
     assert.ok(LATER_MS >= MAX_DELAY_MS);
   });
 
+  it('lets a connection be ended for another one at once, and not again before one has lasted', () => {
+    const backoff = new Backoff();
+    const delays = [0, 10_000, 20_000].map((now) => {
+      backoff.opened(now);
+      return backoff.renewed(now + STABLE_MS - 1, 1);
+    });
+    assert.deepEqual(delays, [0, 1_000, 2_000]);
+    backoff.opened(30_000);
+    assert.equal(backoff.renewed(30_000 + STABLE_MS, 1), 0);
+  });
+
   it('begins anew when it is reset', () => {
     const backoff = new Backoff();
     [1, 2, 3, 4].forEach((now) => backoff.ended('soon', now, 1));
