@@ -14,6 +14,7 @@
 //!   gone
 //! ```
 
+pub mod admission;
 pub mod boundary;
 pub mod browser;
 pub mod budget;
@@ -48,6 +49,7 @@ use crate::metrics::Metrics;
 use crate::policy::Policies;
 use crate::publication::Content;
 
+use admission::Admission;
 use browser::{Browser, Turn};
 use outbound::{Outbound, SharedFrame, TooSlow};
 use publisher::{Answer, Batch, Publisher};
@@ -61,9 +63,6 @@ pub const FAREWELL: Duration = Duration::from_secs(2);
 
 /// How a session ended whose peer went without a word, as a metric's label.
 const GONE: &str = "gone";
-
-/// Why a message to the topic that ends sessions is refused where it does not say whose: a metric's label.
-const NOT_A_DISCONNECT: &str = "not_a_disconnect";
 
 /// What a handshake gets, beyond its time, that has come and was not read yet.
 const UNREAD: Duration = Duration::from_secs(1);
@@ -531,17 +530,9 @@ impl Session {
     /// Tells a browser that it has too many subscriptions.
     pub fn refuse_subscription(&mut self, topic: &Topic, shared: &Shared, now: Instant) {
         let Self { state: State::Open { open, .. }, outbound, caller, .. } = self else { return };
-        let mut events = Vec::new();
-        let mut turn = Turn {
-            session: open.id,
-            identity: &open.identity,
-            peer: caller.peer,
-            shared,
-            outbound,
-            events: &mut events,
-            now,
-        };
-        turn.refuse_subscription(topic);
+        let admission = Admission { identity: &open.identity, peer: caller.peer, shared, now };
+        let refused = admission.refuse_one_more(topic);
+        Turn { session: open.id, admission, outbound, events: &mut Vec::new() }.refuse(&refused);
     }
 
     fn hear(&mut self, now: Instant) {
@@ -688,17 +679,16 @@ impl Open {
         now: Instant,
     ) -> Result<(), CloseReason> {
         let frames = self.socket.take_frames();
+        let admission = Admission { identity: &self.identity, peer, shared, now };
         match &mut self.party {
             Party::Browser(browser) => {
                 browser.spend(frames, shared, now)?;
                 let Some(Incoming::Message(text, _)) = incoming else { return Ok(()) };
-                let mut turn =
-                    Turn { session: self.id, identity: &self.identity, peer, shared, outbound, events, now };
-                browser.handle_message(&text, &mut turn)
+                browser.handle_message(&text, &mut Turn { session: self.id, admission, outbound, events })
             }
             Party::Publisher(publisher) => {
                 let Some(Incoming::Message(frame, _)) = incoming else { return Ok(()) };
-                publisher.handle_frame(frame, &self.identity, peer, shared, events, now)
+                publisher.handle_frame(frame, admission, events)
             }
             #[cfg(feature = "echo")]
             Party::Echo => echo::answer(incoming, outbound),

@@ -1,21 +1,16 @@
 //! The backend link on the server's side: what a publisher sends, and what it is told.
 
 use std::fmt;
-use std::time::Instant;
 
 use bytes::Bytes;
-use orosync_protocol::disconnect;
 use orosync_protocol::link_frame::{Message, PublisherFrame, Refusals, ServerFrame};
-use orosync_protocol::ticket::Identity;
 use orosync_protocol::{CloseReason, PublisherId, Seq};
 use tracing::warn;
 
+use super::SessionEvent;
+use super::admission::Admission;
 use super::outbound::{Outbound, TooSlow};
-use super::{NOT_A_DISCONNECT, SessionEvent, Shared};
-use crate::connection::Peer;
 use crate::frame::binary_frame;
-use crate::log::clip;
-use crate::policy::Decision;
 use crate::publication::Content;
 use crate::refusals::Action;
 
@@ -47,15 +42,12 @@ impl Publisher {
     pub fn handle_frame(
         &mut self,
         frame: Bytes,
-        identity: &Identity,
-        peer: Peer,
-        shared: &Shared,
+        admission: Admission<'_>,
         events: &mut Vec<SessionEvent>,
-        now: Instant,
     ) -> Result<(), CloseReason> {
         let broken = |problem: &dyn fmt::Display| {
-            if let Some(left_out) = shared.lines.broken_frames.admit(now) {
-                warn!(%peer, left_out, "a publisher's frame cannot be read: {problem}");
+            if let Some(left_out) = admission.shared.lines.broken_frames.admit(admission.now) {
+                warn!(peer = %admission.peer, left_out, "a publisher's frame cannot be read: {problem}");
             }
             CloseReason::BadMessage
         };
@@ -67,7 +59,7 @@ impl Publisher {
                 Ok(())
             }
             (PublisherFrame::Publish { first, messages }, Some(publisher)) => {
-                if let Some(batch) = sort(first, messages, identity, peer, shared, now) {
+                if let Some(batch) = sort(first, messages, admission) {
                     events.push(SessionEvent::PublishAll(publisher, batch));
                 }
                 Ok(())
@@ -119,50 +111,19 @@ pub fn welcome(accepted: Option<Seq>, outbound: &mut Outbound) -> Result<(), Too
 }
 
 /// Numbers the messages, and takes out what nobody could ever receive.
-fn sort(
-    first: Seq,
-    messages: Vec<Message>,
-    identity: &Identity,
-    peer: Peer,
-    shared: &Shared,
-    now: Instant,
-) -> Option<Batch> {
+fn sort(first: Seq, messages: Vec<Message>, admission: Admission<'_>) -> Option<Batch> {
     let count = u64::try_from(messages.len()).unwrap_or(u64::MAX);
     let last = first.plus(count.checked_sub(1)?);
     let answer = Answer { accepted: last, refusals: None };
     let mut batch = Batch { contents: Vec::with_capacity(messages.len()), answer };
     for (offset, message) in (0..).zip(messages) {
         let seq = first.plus(offset);
-        match judge(message, identity, shared) {
+        match admission.publish(Action::Publish, message) {
             Ok(content) => batch.contents.push((seq, content)),
-            Err(Refused { topic, label, sentence }) => {
-                shared.metrics.messages_refused.count(label);
-                shared.metrics.refused_topics.count(Action::Publish, &topic, label, now);
-                if let Some(left_out) = shared.lines.publishers.admit(now) {
-                    warn!(%peer, topic = %clip(&topic), reason = label, left_out, "a publisher's message was refused");
-                }
-                batch.answer.add_refusals(Refusals { count: 1, first: seq, reason: sentence });
+            Err(refused) => {
+                batch.answer.add_refusals(Refusals { count: 1, first: seq, reason: refused.sentence });
             }
         }
     }
     Some(batch)
-}
-
-struct Refused {
-    topic: String,
-    label: &'static str,
-    sentence: String,
-}
-
-fn judge(message: Message, identity: &Identity, shared: &Shared) -> Result<Content, Refused> {
-    let topic = message.topic.as_str();
-    if let Decision::Refused(refusal) = shared.policies.may_publish(identity, topic) {
-        let (label, sentence) = (refusal.label(), refusal.sentence(topic));
-        return Err(Refused { topic: topic.to_owned(), label, sentence });
-    }
-    Content::try_from(message).map_err(|error| Refused {
-        topic: disconnect::TOPIC.to_owned(),
-        label: NOT_A_DISCONNECT,
-        sentence: error.to_string(),
-    })
 }
