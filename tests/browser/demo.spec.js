@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
@@ -33,6 +34,20 @@ describe('the demo', () => {
 
     process.kill(killed, 'SIGKILL');
 
+    await until(async () => await demo.pid('worker') !== killed);
+  });
+
+  it('starts its worker again when that has ended before all others had begun', async (t) => {
+    const directory = await newDirectory();
+    const starting = Demo.startIn(directory);
+    t.after(async () => (await starting).stop());
+    const worker = async () => Number(await readFile(join(directory, 'worker.pid'), 'utf8').catch(() => ''));
+    await until(async () => await worker() > 0);
+    const killed = await worker();
+
+    process.kill(killed, 'SIGKILL');
+
+    const demo = await starting;
     await until(async () => await demo.pid('worker') !== killed);
   });
 
