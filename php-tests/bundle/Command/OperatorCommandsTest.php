@@ -158,7 +158,10 @@ final class OperatorCommandsTest extends TestCase
         $this->startServer();
         $ticket = trim($this->console(['orosync:ticket'])->mustRun()->getOutput());
 
-        self::assertSame(ServerAtPort::OURS, (new ServerAtPort())->identify("ws://127.0.0.1:{$this->port}/ws?tenant=1", $ticket));
+        $address = "ws://127.0.0.1:{$this->port}/ws?tenant=1";
+
+        self::assertSame(ServerAtPort::OURS, (new ServerAtPort())->identify($address, $ticket));
+        self::assertSame(ServerAtPort::ANOTHER, (new ServerAtPort())->identify($address, 'no ticket'));
     }
 
     /** @dataProvider commandsThatShowIt */
