@@ -9,7 +9,6 @@ use Orosync\Check\Verdict;
 use Orosync\Endpoint\BindAddress;
 use Symfony\Component\Console\Attribute\AsCommand;
 use Symfony\Component\Console\Command\Command;
-use Symfony\Component\Console\Formatter\OutputFormatter;
 use Symfony\Component\Console\Input\InputInterface;
 use Symfony\Component\Console\Input\InputOption;
 use Symfony\Component\Console\Output\OutputInterface;
@@ -61,7 +60,7 @@ final class CheckCommand extends Command
                 $verdict->level,
                 str_repeat(' ', 7 - \strlen($verdict->level)),
                 $verdict->subject,
-                OutputFormatter::escape($verdict->finding),
+                Printable::line($verdict->finding),
             ));
         }
 

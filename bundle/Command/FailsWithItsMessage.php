@@ -5,7 +5,6 @@ declare(strict_types=1);
 namespace Orosync\Command;
 
 use Symfony\Component\Console\Command\Command;
-use Symfony\Component\Console\Formatter\OutputFormatter;
 use Symfony\Component\Console\Output\ConsoleOutputInterface;
 use Symfony\Component\Console\Output\OutputInterface;
 
@@ -19,7 +18,7 @@ trait FailsWithItsMessage
             return $work();
         } catch (\Throwable $e) {
             $errors = $output instanceof ConsoleOutputInterface ? $output->getErrorOutput() : $output;
-            $errors->writeln('<error>' . OutputFormatter::escape($e->getMessage()) . '</error>');
+            $errors->writeln('<error>' . Printable::text($e->getMessage()) . '</error>');
 
             return Command::FAILURE;
         }

@@ -41,7 +41,7 @@ final class TicketController
             if (!$tickets->dependOnTopics()) {
                 return ['ticket' => $tickets->forCurrentUser()];
             }
-            $topics = self::topics($request->getContent());
+            $topics = self::topics(self::body($request));
 
             return null === $topics
                 ? ['error' => sprintf('The body is {"topics": [...]} with at most %d topics, in %d bytes, or empty.', self::MAX_TOPICS, self::MAX_BYTES)]
@@ -55,6 +55,12 @@ final class TicketController
         $answer ??= ['error' => 'Live notifications are not available; the log of the application says why.'];
 
         return new JsonResponse($answer, $status, ['Cache-Control' => 'no-store']);
+    }
+
+    /** Not more of it than is needed to see that it is too large. */
+    private static function body(Request $request): string
+    {
+        return (string) stream_get_contents($request->getContent(true), self::MAX_BYTES + 1);
     }
 
     /** @return list<string>|null null: that is no list of topics, or a longer one */

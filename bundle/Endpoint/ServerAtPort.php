@@ -37,7 +37,7 @@ final class ServerAtPort
             return self::NOBODY;
         }
         $until = microtime(true) + self::TIMEOUT_SECONDS;
-        fwrite($socket, sprintf('GET %s?ticket=%s', $path, rawurlencode($ticket)) . " HTTP/1.1\r\nHost: $host\r\nConnection: Upgrade\r\n"
+        fwrite($socket, sprintf('GET %s%sticket=%s', $path, str_contains($path, '?') ? '&' : '?', rawurlencode($ticket)) . " HTTP/1.1\r\nHost: $host\r\nConnection: Upgrade\r\n"
             . "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " . base64_encode(random_bytes(16)) . "\r\n"
             . (null === $origin ? '' : "Origin: $origin\r\n") . "Sec-WebSocket-Protocol: orosync.1\r\n\r\n");
         stream_set_blocking($socket, false);

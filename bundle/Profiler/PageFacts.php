@@ -44,7 +44,9 @@ final class PageFacts
         }
         foreach ($this->topics->rules() as $rule) {
             // The topic of whoever looks at it, to copy.
-            $topic = null === $userId ? $rule->pattern : preg_replace('~\{(?:uid|user_id)(?::\w+)?\}~', (string) $userId, $rule->pattern);
+            $topic = null === $userId
+                ? $rule->pattern
+                : preg_replace_callback('~\{(?:uid|user_id)(?::\w+)?\}~', static fn (): string => (string) $userId, $rule->pattern);
             $topics[] = ['topic' => $topic, 'subscribe' => $rule->subscribe, 'by' => 'a script of the page may'];
         }
 

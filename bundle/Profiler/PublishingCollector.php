@@ -4,14 +4,19 @@ declare(strict_types=1);
 
 namespace Orosync\Profiler;
 
+use Orosync\Check\PhpIni;
 use Orosync\Entry\Guard;
 use Orosync\Publishing\PublisherStatus;
+use Orosync\Ticket\AskedTopics;
 use Symfony\Component\HttpFoundation\Request;
 use Symfony\Component\HttpFoundation\Response;
 use Symfony\Component\HttpKernel\DataCollector\DataCollector;
 use Symfony\Component\HttpKernel\DataCollector\LateDataCollectorInterface;
 
-/** The profiler's panel "Orosync": what a request has published, why nothing was sent when nothing was, and what its page shows. */
+/**
+ * The profiler's panel "Orosync": what a request has published, why nothing was sent when nothing was, what its page shows, what
+ * came of the topics that a page has asked for, and what this PHP has of the extension.
+ */
 final class PublishingCollector extends DataCollector implements LateDataCollectorInterface
 {
     /** The response has left; a page that is loaded next waits so long at most. */
@@ -20,6 +25,7 @@ final class PublishingCollector extends DataCollector implements LateDataCollect
     public function __construct(
         private readonly RecordingPublisher $publisher,
         private readonly Guard $guard,
+        private readonly AskedTopics $asked,
         private readonly ?PageFacts $page,
     ) {
         $this->reset();
@@ -35,6 +41,8 @@ final class PublishingCollector extends DataCollector implements LateDataCollect
         $settle = fn () => $this->publisher->settle(self::SETTLE_SECONDS);
         $this->guard->run('The profiler does not show what the server refuses', $settle);
         $status = $this->guard->run('The profiler does not show the state of the link', $this->publisher->status(...));
+        $page = $this->guard->run('The profiler does not show what the page is about', fn (): ?array => $this->page?->all());
+        $phpIni = $this->guard->run('The profiler does not show what php.ini says', PhpIni::overruled(...), []);
         $this->data = [
             'status' => null === $status ? null : array_diff_key(get_object_vars($status), ['refusals' => true]),
             'refusals' => $status->refusals ?? [],
@@ -42,13 +50,25 @@ final class PublishingCollector extends DataCollector implements LateDataCollect
             'notRecorded' => $this->publisher->notRecorded(),
             'failures' => array_map(get_object_vars(...), $this->guard->failures()),
             'failureCount' => $this->guard->count(),
-            'page' => $this->page?->all(),
+            'page' => $page,
+            'asked' => $this->asked->all(),
+            'php' => ['version' => \PHP_VERSION, 'sapi' => \PHP_SAPI, 'extension' => \phpversion('orosync') ?: null, 'overruled' => $phpIni],
         ];
     }
 
     public function reset(): void
     {
-        $this->data = ['status' => null, 'refusals' => [], 'records' => [], 'notRecorded' => 0, 'failures' => [], 'failureCount' => 0, 'page' => null];
+        $this->data = [
+            'status' => null,
+            'refusals' => [],
+            'records' => [],
+            'notRecorded' => 0,
+            'failures' => [],
+            'failureCount' => 0,
+            'page' => null,
+            'asked' => [],
+            'php' => null,
+        ];
     }
 
     public function getName(): string
@@ -109,6 +129,21 @@ final class PublishingCollector extends DataCollector implements LateDataCollect
     public function getPage(): ?array
     {
         return $this->data['page'];
+    }
+
+    /** @return list<array{topic: string, outcome: string, by: string}> what a page has asked for with its ticket, {@see AskedTopics} */
+    public function getAsked(): array
+    {
+        return $this->data['asked'];
+    }
+
+    /**
+     * @return array{version: string, sapi: string, extension: string|null, overruled: array<string, string>}|null the PHP of this
+     *         request; `overruled`: {@see PhpIni::overruled()}
+     */
+    public function getPhp(): ?array
+    {
+        return $this->data['php'];
     }
 
     /** What is wrong with the link, so that nothing that is published arrives now; null: nothing is known of that. */

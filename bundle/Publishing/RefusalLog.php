@@ -7,16 +7,25 @@ namespace Orosync\Publishing;
 use Psr\Log\LoggerInterface;
 
 /**
- * Warns once of each topic whose messages the server delivers to nobody, however many requests and processes publish to it.
+ * Warns once a day of each topic whose messages the server delivers to nobody, however many requests and processes publish to it.
  *
- * Owns a file of the topics that were warned of; bound: MAX_TOPICS of a day, further ones are in the server's own log alone.
- * Where the file cannot be written, every request that learns of a refusal warns of it.
+ * A PHP process lists what was refused as long as it lives, so a topic is warned of again only where that process has had more
+ * messages refused. Owns a file: the topics that were warned of, when, and how many messages each process had then. Bound:
+ * MAX_TOPICS warnings of a day, further ones are in the server's own log alone; MAX_PROCESSES of each topic, the latest.
+ * Where the file cannot be opened, each object warns of each topic once.
  */
 final class RefusalLog
 {
     private const MAX_TOPICS = 50;
-    private const FORGOTTEN_AFTER_SECONDS = 86_400;
-    private const MAX_FILE_BYTES = 65_536;
+    private const MAX_PROCESSES = 32;
+    private const AGAIN_AFTER_SECONDS = 86_400;
+    private const MAX_FILE_BYTES = 131_072;
+
+    /** @var array<string, int> messages by topic, when this object was last told */
+    private array $seen = [];
+
+    /** @var array<string, true> topics that this object has warned of without the file */
+    private array $alone = [];
 
     public function __construct(
         private readonly string $file,
@@ -27,10 +36,13 @@ final class RefusalLog
     /** @param list<array{topic: string, reason: string, messages: int}> $refusals of the server, the latest first */
     public function met(array $refusals): void
     {
-        if ([] === $refusals) {
+        $isMore = fn (array $refusal): bool => $refusal['messages'] !== ($this->seen[$refusal['topic']] ?? 0);
+        $more = array_values(array_filter($refusals, $isMore));
+        $this->seen = array_column($refusals, 'messages', 'topic');
+        if ([] === $more) {
             return;
         }
-        foreach ($this->unheardOf($refusals) as $refusal) {
+        foreach ($this->unheardOf($more) as $refusal) {
             $this->logger->warning(
                 'The server delivers messages to {topic} to nobody: {reason}',
                 ['topic' => $refusal['topic'], 'reason' => $refusal['reason'], 'messages' => $refusal['messages']],
@@ -45,28 +57,109 @@ final class RefusalLog
      */
     private function unheardOf(array $refusals): array
     {
+        $known = self::decoded((string) @file_get_contents($this->file, false, null, 0, self::MAX_FILE_BYTES));
+        if ([] === array_filter($refusals, static fn (array $refusal): bool => !self::isKnown($refusal, $known))) {
+            return [];
+        }
         @mkdir(\dirname($this->file), recursive: true);
         $file = @fopen($this->file, 'c+');
         if (false === $file || !flock($file, \LOCK_EX)) {
-            return $refusals;
+            return $this->unheardOfHere($refusals);
         }
         try {
-            $known = json_decode((string) stream_get_contents($file, self::MAX_FILE_BYTES), true);
-            if (!\is_array($known) || time() - ($known['since'] ?? 0) > self::FORGOTTEN_AFTER_SECONDS) {
-                $known = ['since' => time(), 'topics' => []];
-            }
-            $isNew = static fn (array $refusal): bool => !\in_array($refusal['topic'], $known['topics'], true);
-            $new = \array_slice(array_values(array_filter($refusals, $isNew)), 0, self::MAX_TOPICS - \count($known['topics']));
-            if ([] !== $new) {
-                array_push($known['topics'], ...array_column($new, 'topic'));
+            $before = self::decoded((string) stream_get_contents($file, self::MAX_FILE_BYTES));
+            [$new, $after] = self::compared($refusals, $before);
+            if ($after !== $before) {
+                $text = json_encode($after, \JSON_THROW_ON_ERROR | \JSON_UNESCAPED_SLASHES | \JSON_UNESCAPED_UNICODE);
                 ftruncate($file, 0);
                 rewind($file);
-                fwrite($file, json_encode($known, \JSON_THROW_ON_ERROR));
+                fwrite($file, $text);
             }
 
             return $new;
         } finally {
             fclose($file);
         }
+    }
+
+    /**
+     * @param list<array{topic: string, reason: string, messages: int}>     $refusals
+     * @param array<string, array{warned: int, messages: array<int, int>}> $known
+     *
+     * @return array{list<array{topic: string, reason: string, messages: int}>, array<string, array{warned: int, messages: array<int, int>}>}
+     *         those to warn of, and what is known then
+     */
+    private static function compared(array $refusals, array $known): array
+    {
+        $process = getmypid();
+        $warnings = \count(array_filter($known, self::isOfToday(...)));
+        $new = [];
+        foreach ($refusals as $refusal) {
+            $topic = $known[$refusal['topic']] ?? ['warned' => 0, 'messages' => []];
+            if (self::isKnown($refusal, $known)) {
+                continue;
+            }
+            // A process that has never been written down may have been refused long ago: the next message tells.
+            $isNews = 0 === $topic['warned'] || isset($topic['messages'][$process]);
+            if ($isNews && $warnings >= self::MAX_TOPICS) {
+                continue;
+            }
+            if ($isNews) {
+                $new[] = $refusal;
+                ++$warnings;
+                $topic['warned'] = time();
+            }
+            unset($topic['messages'][$process]);
+            $topic['messages'][$process] = $refusal['messages'];
+            $topic['messages'] = \array_slice($topic['messages'], -self::MAX_PROCESSES, null, true);
+            unset($known[$refusal['topic']]);
+            $known[$refusal['topic']] = $topic;
+        }
+        // At most MAX_TOPICS of them are of today: others go first.
+        uasort($known, static fn (array $one, array $other): int => $one['warned'] <=> $other['warned']);
+
+        return [$new, \array_slice($known, -self::MAX_TOPICS, null, true)];
+    }
+
+    /**
+     * Was it warned of today, or is there nothing new of it in this process?
+     *
+     * @param array{topic: string, reason: string, messages: int}          $refusal
+     * @param array<string, array{warned: int, messages: array<int, int>}> $known
+     */
+    private static function isKnown(array $refusal, array $known): bool
+    {
+        $topic = $known[$refusal['topic']] ?? null;
+
+        return null !== $topic && (self::isOfToday($topic) || $refusal['messages'] === ($topic['messages'][getmypid()] ?? null));
+    }
+
+    /** @param array{warned: int} $topic */
+    private static function isOfToday(array $topic): bool
+    {
+        return time() - $topic['warned'] <= self::AGAIN_AFTER_SECONDS;
+    }
+
+    /** @return array<string, array{warned: int, messages: array<int, int>}> by topic; empty where the file is anything else */
+    private static function decoded(string $text): array
+    {
+        $known = json_decode($text, true);
+        $isTopic = static fn (mixed $topic): bool => \is_int($topic['warned'] ?? null) && \is_array($topic['messages'] ?? null);
+
+        return \is_array($known) ? array_filter($known, $isTopic) : [];
+    }
+
+    /**
+     * @param list<array{topic: string, reason: string, messages: int}> $refusals
+     *
+     * @return list<array{topic: string, reason: string, messages: int}>
+     */
+    private function unheardOfHere(array $refusals): array
+    {
+        $isNew = fn (array $refusal): bool => !isset($this->alone[$refusal['topic']]);
+        $new = \array_slice(array_values(array_filter($refusals, $isNew)), 0, self::MAX_TOPICS - \count($this->alone));
+        $this->alone += array_fill_keys(array_column($new, 'topic'), true);
+
+        return $new;
     }
 }

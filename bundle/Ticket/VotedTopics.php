@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace Orosync\Ticket;
 
+use Doctrine\DBAL\Exception\DriverException;
 use Doctrine\DBAL\Types\ConversionException;
 use Doctrine\Persistence\ManagerRegistry;
 use Doctrine\Persistence\Mapping\ClassMetadata;
@@ -13,7 +14,8 @@ use Orosync\Topic\TopicPattern;
 /**
  * Grants topics of one object each, such as `acme/order/7`, as the application's voters decide about the object.
  *
- * A page names the topics that it wants when it asks for its ticket. Bound: MAX_DECIDED objects are loaded for one ticket.
+ * A page names the topics that it wants when it asks for its ticket. Voters decide about those whose rule, the first one that
+ * matches as at the server, names a voter. Bound: MAX_DECIDED objects are loaded for one ticket.
  */
 final class VotedTopics
 {
@@ -28,11 +30,21 @@ final class VotedTopics
         'guid' => '~^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$~iD',
     ];
 
-    /** @param list<array{pattern: string, voter: string, class: class-string}> $topics in their order */
+    /** And of any other: PostgreSQL refuses a text with a zero byte. */
+    private const TEXT = '~^[^\x00-\x1F\x7F]+$~D';
+
+    /** A value that the column cannot hold or the database cannot read, such as a number out of its range. */
+    private const SQLSTATE_DATA = '22';
+
+    /**
+     * @param list<array{pattern: string, voter: string|null, class: class-string|null}> $topics all that are declared, in their
+     *                                                                                           order; most without a voter
+     */
     public function __construct(
         private readonly array $topics,
         private readonly Decisions $decisions,
         private readonly ?ManagerRegistry $doctrine,
+        private readonly AskedTopics $outcomes,
         private readonly Guard $guard,
     ) {
     }
@@ -40,7 +52,7 @@ final class VotedTopics
     /** Whether voters decide about any topic, so that it matters which ones a page names. */
     public function areDeclared(): bool
     {
-        return [] !== $this->topics;
+        return [] !== array_filter(array_column($this->topics, 'voter'));
     }
 
     /**
@@ -55,18 +67,29 @@ final class VotedTopics
         foreach (array_unique($asked) as $name) {
             [$topic, $id] = $this->declared($name);
             if (null === $topic) {
+                $this->outcomes->add($name, AskedTopics::NOT_VOTED);
                 continue;
             }
-            $grant = new Grant($name, sprintf('a voter (%s on %s)', $topic['voter'], $topic['class']));
+            $by = sprintf('%s on %s', $topic['voter'], $topic['class']);
+            $grant = new Grant($name, "a voter ($by)");
             if (++$decided > self::MAX_DECIDED) {
-                $this->guard->note(
-                    'A ticket goes without topics that a page asks for',
-                    new TicketUnavailableException(sprintf('voters decide about at most %d at once, %s is one more', self::MAX_DECIDED, $grant->shown())),
-                );
-                break;
+                if (self::MAX_DECIDED + 1 === $decided) {
+                    $this->guard->note(
+                        'A ticket goes without topics that a page asks for',
+                        new TicketUnavailableException(sprintf('voters decide about at most %d at once, %s is one more', self::MAX_DECIDED, $grant->shown())),
+                    );
+                }
+                $this->outcomes->add($name, AskedTopics::UNDECIDED, $by);
+                continue;
             }
             $lost = sprintf('The voters are not asked for %s on the topic %s', $topic['voter'], $grant->shown());
-            if ($this->guard->run($lost, fn (): bool => $this->isGranted($topic, $id), false)) {
+            $isGranted = $this->guard->run($lost, fn (): bool => $this->isGranted($topic, $id));
+            $this->outcomes->add($name, match ($isGranted) {
+                true => AskedTopics::GRANTED,
+                false => AskedTopics::DENIED,
+                null => AskedTopics::UNDECIDED,
+            }, $by);
+            if (true === $isGranted) {
                 $granted[] = $grant;
             }
         }
@@ -74,13 +97,13 @@ final class VotedTopics
         return $granted;
     }
 
-    /** @return array{array{pattern: string, voter: string, class: class-string}, string}|array{null, ''} with the object's id */
+    /** @return array{array{voter: string, class: class-string}, string}|array{null, ''} with the object's id; null: no voter decides */
     private function declared(string $name): array
     {
         foreach ($this->topics as $topic) {
             $captured = (new TopicPattern($topic['pattern']))->captured($name);
             if (null !== $captured) {
-                return [$topic, $captured[0]];
+                return null === $topic['voter'] ? [null, ''] : [$topic, $captured[0]];
             }
         }
 
@@ -100,6 +123,12 @@ final class VotedTopics
         } catch (ConversionException) {
             // A type of its own, such as those of Symfony's Uid component: that text is no id.
             return false;
+        } catch (DriverException $e) {
+            if (!str_starts_with((string) $e->getSQLState(), self::SQLSTATE_DATA)) {
+                throw $e;
+            }
+
+            return false;
         }
 
         return null !== $object && $this->decisions->isGranted(null, $topic['voter'], $object);
@@ -112,8 +141,6 @@ final class VotedTopics
             throw new \LogicException(sprintf('"%s" has an id of %d fields, a topic names one.', $class->getName(), \count($identifier)));
         }
 
-        $form = self::FORMS[$class->getTypeOfField($identifier[0])] ?? null;
-
-        return null === $form || 1 === preg_match($form, $id);
+        return 1 === preg_match(self::FORMS[$class->getTypeOfField($identifier[0])] ?? self::TEXT, $id);
     }
 }

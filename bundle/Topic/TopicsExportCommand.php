@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace Orosync\Topic;
 
+use Orosync\Command\Printable;
 use Orosync\Endpoint\BindAddress;
 use Symfony\Component\Console\Attribute\AsCommand;
 use Symfony\Component\Console\Command\Command;
@@ -54,7 +55,7 @@ final class TopicsExportCommand extends Command
                 return $this->check($translation, $origins, $input->getOption('server') ?? 'http://' . $this->bind->admin(), $output);
             }
         } catch (\Throwable $e) {
-            $errors->writeln('<error>' . OutputFormatter::escape($e->getMessage()) . '</error>');
+            $errors->writeln('<error>' . Printable::text($e->getMessage()) . '</error>');
 
             return Command::FAILURE;
         }
@@ -72,7 +73,7 @@ final class TopicsExportCommand extends Command
         $server = $this->server->rules($url);
         $differences = Differences::between($translation->rules, $origins, $server);
         foreach ($differences as $difference) {
-            $output->writeln(OutputFormatter::escape($difference));
+            $output->writeln(Printable::line($difference));
         }
         if ([] !== $differences) {
             $output->writeln('Write the file anew with orosync:topics:export, then send the server SIGHUP.');

@@ -11,12 +11,15 @@ use Symfony\Component\Form\FormView;
 /**
  * The tags of what a template shows: of all that a generator knows, and of lists of it.
  *
- * What nobody knows is a mistake of the template, and says so. Bound: MAX_ELEMENTS of a list; a page with more has the tag of
- * their class.
+ * An object or a form that no generator knows has none. A name of no class, and what is no content at all, is a mistake of the
+ * template, and says so. Bound: MAX_ELEMENTS of a list; a page with more has the tag of their class.
  */
 final class ShownContent
 {
     public const MAX_ELEMENTS = 1000;
+
+    /** Of a name in a message. */
+    private const MAX_NAME_BYTES = 200;
 
     /** @param \Closure(): TagGeneratorInterface $tags */
     public function __construct(private readonly \Closure $tags)
@@ -26,27 +29,25 @@ final class ShownContent
     /**
      * @return list<string>
      *
-     * @throws \InvalidArgumentException nobody knows what it is
+     * @throws \InvalidArgumentException it can have no tags
      */
     public function tags(mixed $data, bool $includeCollectionTag, bool $processNestedData): array
     {
-        $data = self::withoutForm($data);
-        if (null === $data || ($this->tags)()->supports($data)) {
-            return $this->tagsOfOne($data, $includeCollectionTag, $processNestedData);
-        }
-        if (!self::isList($data)) {
-            throw self::unknown($data);
-        }
+        $isForm = $data instanceof FormInterface || $data instanceof FormView;
+        $shown = self::withoutForm($data);
+        // The fields of a form are no {name, params}.
+        $isOne = !self::isList($shown) || (!$isForm || \is_object($shown)) && ($this->tags)()->supports($shown);
         $tags = [];
         $count = 0;
-        foreach ($data as $one) {
+        foreach ($isOne ? [$shown] : $shown as $one) {
             if (++$count > self::MAX_ELEMENTS) {
                 throw new \InvalidArgumentException(sprintf(
                     'oro_sync_get_content_tags(): a list of more than %d. Name the class of its elements, or show a page of them.',
                     self::MAX_ELEMENTS,
                 ));
             }
-            array_push($tags, ...$this->tagsOfOne($one, $includeCollectionTag, $processNestedData));
+            $isShown = !$isForm || \is_object($one) && ($this->tags)()->supports($one);
+            array_push($tags, ...$isShown ? $this->tagsOfOne($one, $includeCollectionTag, $processNestedData) : []);
         }
 
         return array_values(array_unique($tags));
@@ -60,7 +61,7 @@ final class ShownContent
         }
         $generator = ($this->tags)();
         if (!$generator->supports($data)) {
-            throw self::unknown($data);
+            return \is_object($data) && !is_iterable($data) ? [] : throw self::unknown($data);
         }
         // A class has no other tag.
         $isClass = \is_string($data) && class_exists($data);
@@ -89,7 +90,7 @@ final class ShownContent
         if (\is_string($data) && !class_exists($data)) {
             return new \InvalidArgumentException(sprintf(
                 'oro_sync_get_content_tags(): there is no class "%s". Write its full name%s.',
-                mb_scrub(mb_strimwidth($data, 0, 200, '…'), 'UTF-8'),
+                self::cut($data),
                 str_contains($data, '\\') ? '' : ', in a template with \\\\ for each backslash: \'App\\\\Entity\\\\Order\'',
             ));
         }
@@ -100,5 +101,10 @@ final class ShownContent
             \is_string($data) ? sprintf('the class "%s"', $data) : get_debug_type($data),
             TagGeneratorInterface::class,
         ));
+    }
+
+    private static function cut(string $text): string
+    {
+        return mb_scrub(substr($text, 0, self::MAX_NAME_BYTES), 'UTF-8') . (\strlen($text) > self::MAX_NAME_BYTES ? '…' : '');
     }
 }

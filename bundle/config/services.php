@@ -36,6 +36,7 @@ use Orosync\Publishing\PublisherInterface;
 use Orosync\Publishing\SharedSecret;
 use Orosync\Session\SecurityListener;
 use Orosync\Session\SessionTerminator;
+use Orosync\Ticket\AskedTopics;
 use Orosync\Ticket\BrowserTickets;
 use Orosync\Ticket\ConfiguredOrigins;
 use Orosync\Ticket\Decisions;
@@ -108,9 +109,12 @@ return static function (ContainerConfigurator $container): void {
     $services->set('orosync.held_roles', HeldRoles::class)
         ->arg('$decisions', service('orosync.decisions'))
         ->arg('$guard', service('orosync.guard'));
+    $services->set('orosync.asked_topics', AskedTopics::class)
+        ->tag('kernel.reset', ['method' => 'reset']);
     $services->set('orosync.voted_topics', VotedTopics::class)
         ->arg('$decisions', service('orosync.decisions'))
         ->arg('$doctrine', service('doctrine')->nullOnInvalid())
+        ->arg('$outcomes', service('orosync.asked_topics'))
         ->arg('$guard', service('orosync.guard'));
     $services->set('orosync.ticket_origins', ConfiguredOrigins::class);
     $services->set('orosync.browser_tickets', BrowserTickets::class)

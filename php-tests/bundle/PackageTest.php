@@ -7,6 +7,7 @@ namespace Orosync\Tests;
 use PHPUnit\Framework\Attributes\DataProvider;
 use PHPUnit\Framework\TestCase;
 use Symfony\Component\Filesystem\Filesystem;
+use Symfony\Component\Finder\Finder;
 use Symfony\Component\Process\ExecutableFinder;
 use Symfony\Component\Process\Process;
 
@@ -25,6 +26,17 @@ final class PackageTest extends TestCase
             self::contents(self::REPOSITORY . '/bundle/public'),
             'bundle/public is not what js/src is: run make client',
         );
+    }
+
+    public function testOfMbstringNothingIsUsedThatTheExtensionAloneHas(): void
+    {
+        $used = [];
+        foreach ((new Finder())->in(self::REPOSITORY . '/bundle')->files()->name('*.php') as $file) {
+            preg_match_all('~\bmb_\w+(?=\()~', $file->getContents(), $calls);
+            array_push($used, ...$calls[0]);
+        }
+
+        self::assertSame(['mb_scrub'], array_values(array_unique($used)), 'is it in symfony/polyfill-mbstring?');
     }
 
     public function testAPathRepositoryThatIsCopiedIsThePackageAlone(): void

@@ -45,9 +45,7 @@ final class TopicsPass implements CompilerPassInterface
                 ));
             }
             $roles = array_values(array_unique([...$roles, ...$named]));
-            if (null !== $topic['voter']) {
-                $voted[] = ['pattern' => $topic['pattern'], 'voter' => $topic['voter'], 'class' => $topic['class']];
-            }
+            $voted[] = ['pattern' => $topic['pattern'], 'voter' => $topic['voter'], 'class' => $topic['class']];
             $rules[$topic['pattern']] = [
                 'pattern' => $topic['pattern'],
                 'subscribe' => match (true) {

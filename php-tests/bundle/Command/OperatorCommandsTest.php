@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace Orosync\Tests\Command;
 
+use Orosync\Endpoint\ServerAtPort;
 use Orosync\Tests\FreshApplication\Project;
 use Orosync\Tests\FreshApplication\WampClient;
 use Orosync\Tests\Wait;
@@ -150,6 +151,63 @@ final class OperatorCommandsTest extends TestCase
         yield 'a page that is encrypted, and a server that is not' => ["'ws://127.0.0.1:1/ws'", 'https://127.0.0.1/', 'ERROR   browsers   a page of https://127.0.0.1 connects to ws://127.0.0.1:1/ws (orosync.frontend), which browsers forbid'];
         yield 'nobody is there' => ["'ws://127.0.0.1:1/ws'", 'http://127.0.0.1/', 'WARNING browsers   Nobody answers there, as seen from here: a page of http://127.0.0.1 connects to ws://127.0.0.1:1/ws'];
         yield 'switched off' => ["''", 'http://127.0.0.1/', 'WARNING browsers   switched off: the frontend is empty (orosync.frontend)'];
+    }
+
+    public function testAPathThatHasAQueryAlreadyKeepsIt(): void
+    {
+        $this->startServer();
+        $ticket = trim($this->console(['orosync:ticket'])->mustRun()->getOutput());
+
+        $address = "ws://127.0.0.1:{$this->port}/ws?tenant=1";
+
+        self::assertSame(ServerAtPort::OURS, (new ServerAtPort())->identify($address, $ticket));
+        self::assertSame(ServerAtPort::ANOTHER, (new ServerAtPort())->identify($address, 'no ticket'));
+    }
+
+    /** @dataProvider commandsThatShowIt */
+    #[DataProvider('commandsThatShowIt')]
+    public function testWhatAServerAnswersStartsNothingInATerminal(string ...$command): void
+    {
+        $this->project->write('admin.php', <<<'PHP'
+            <?php
+
+            echo json_encode(match ($_SERVER['REQUEST_URI']) {
+                '/topics' => [
+                    'topics' => [['pattern' => 'acme/orders/{uid:int}', 'subscribe' => "\x1b[2J<info>\u{202E}", 'publish' => "a\nb"]],
+                    'allowed_origins' => [],
+                ],
+                '/refusals' => ['refusals' => [['topic' => "\x1b]0;x\x07", 'action' => "\x9b", 'reason' => "r\r\n", 'count' => 1, 'seconds_ago' => 1]]],
+            }, JSON_INVALID_UTF8_SUBSTITUTE);
+
+            PHP);
+        $admin = $this->project->php(['-S', '127.0.0.1:' . $this->adminPort, 'admin.php']);
+        $admin->start();
+        $this->running[] = $admin;
+        Wait::until(fn (): bool => false !== @fsockopen('127.0.0.1', $this->adminPort), $admin->getErrorOutput(...));
+        $shown = $this->console([...$command, '--server', 'http://127.0.0.1:' . $this->adminPort]);
+        $shown->run();
+
+        self::assertStringContainsString('the server says subscribe = "?[2J<info>?", publish = "a b"', $shown->getOutput());
+        self::assertDoesNotMatchRegularExpression('~[^\P{C}\n]~u', $shown->getOutput());
+    }
+
+    public static function commandsThatShowIt(): iterable
+    {
+        yield ['orosync:check'];
+        yield ['orosync:topics:export', '--check'];
+    }
+
+    public function testAnErrorStartsNothingInATerminalEither(): void
+    {
+        $this->project->write('admin.php', "<?php echo \"\\x1b[2J\\xff\\u{202E}no JSON\";\n");
+        $admin = $this->project->php(['-S', '127.0.0.1:' . $this->adminPort, 'admin.php']);
+        $admin->start();
+        $this->running[] = $admin;
+        Wait::until(fn (): bool => false !== @fsockopen('127.0.0.1', $this->adminPort), $admin->getErrorOutput(...));
+        $shown = $this->console(['orosync:topics:export', '--check', '--server', 'http://127.0.0.1:' . $this->adminPort]);
+        $shown->run();
+
+        self::assertStringContainsString('does not answer as orosync-server does: ?[2J??no JSON', $shown->getErrorOutput());
     }
 
     public function testWhatIsPublishedIsWatchedAndTheSecretIsOnNoCommandLine(): void

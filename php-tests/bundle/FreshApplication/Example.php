@@ -6,17 +6,21 @@ namespace Orosync\Tests\FreshApplication;
 
 use PHPUnit\Framework\Assert;
 
-/** The examples of a document's section, for a test to follow to the letter. */
+/** The examples of a document's section, what stands below it included, for a test to follow to the letter. */
 final class Example
 {
     private readonly string $section;
 
-    /** @param string $document from the root of the repository */
+    /**
+     * @param string $document from the root of the repository
+     * @param string $heading  of the second or third level
+     */
     public function __construct(string $document, string $heading)
     {
         $text = file_get_contents(\dirname(__DIR__, 3) . '/' . $document);
-        Assert::assertSame(1, preg_match('~^## ' . preg_quote($heading) . '\n.*?(?=^## |\z)~ms', $text, $section), $heading);
-        $this->section = $section[0];
+        $form = '~^(?:## %1$s\n.*?(?=^## |\z)|### %1$s\n.*?(?=^###? |\z))~ms';
+        Assert::assertSame(1, preg_match_all(sprintf($form, preg_quote($heading, '~')), $text, $sections), $heading);
+        $this->section = $sections[0][0];
     }
 
     /** The one whose first line names the file. */

@@ -64,6 +64,12 @@ final class FiveStepsTest extends TestCase
 
         self::assertStringContainsString('All open pages are told.', $said->getOutput());
         self::assertSame(['oro/maintenance', ['isOn' => true, 'userId' => null]], $browser->next());
+
+        self::assertStringContainsString('`bin/console orosync:check` says what is', $this->steps->text());
+        $check = $project->console(['orosync:check'])->mustRun()->getOutput();
+        preg_match_all('~^(\w+) +(\S+) ~m', $check, $lines);
+        self::assertSame(['OK'], array_values(array_unique($lines[1])), $check);
+        self::assertSame(['extension', 'endpoint', 'secret', 'binary', 'server', 'ticket', 'topics', 'refusals', 'browsers'], $lines[2]);
     }
 
     public function testATopicOfOnesOwnIsHeardInThePageOfWhoMayListen(): void
@@ -219,8 +225,12 @@ final class FiveStepsTest extends TestCase
      */
     private function follow(Project $project = new Project()): array
     {
-        [$port, $webPort] = Project::freePorts(2);
-        // A free port instead of 8080, and the server that was just built; nothing else is configured.
+        // A free port instead of 8080, whose next one is free too, and the server that was just built; nothing else is configured.
+        do {
+            [$port, $webPort] = Project::freePorts(2);
+            $next = @stream_socket_server('tcp://127.0.0.1:' . ($port + 1));
+        } while (false === $next || $webPort === $port + 1);
+        fclose($next);
         $binary = Project::serverBinary();
         $project->write('config/packages/orosync.yaml', <<<YAML
             orosync:
@@ -240,7 +250,7 @@ final class FiveStepsTest extends TestCase
         $project->write('templates/base.html.twig', str_replace('</body>', $snippet . '</body>', $layout));
 
         // 4. The server
-        $server = $project->console($this->steps->command('orosync:server'));
+        $server = $project->console($this->steps->command('orosync:server'), ['OROSYNC_ADMIN_BIND' => false]);
         $server->start();
         $this->running[] = $server;
         Wait::until(

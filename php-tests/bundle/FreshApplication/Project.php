@@ -6,6 +6,7 @@ namespace Orosync\Tests\FreshApplication;
 
 use Orosync\Tests\Wait;
 use PHPUnit\Framework\Assert;
+use Symfony\Bundle\SecurityBundle\SecurityBundle;
 use Symfony\Component\Filesystem\Filesystem;
 use Symfony\Component\Process\PhpExecutableFinder;
 use Symfony\Component\Process\Process;
@@ -37,6 +38,39 @@ final class Project
         $file = $this->directory . '/config/bundles.php';
 
         return $this->write('config/bundles.php', str_replace('];', implode('', $lines) . '];', file_get_contents($file)));
+    }
+
+    /** Doctrine with an empty database, as its bundle wires it. */
+    public function withDoctrine(): self
+    {
+        // Symfony 5.4 reads YAML there.
+        return $this->write('config/packages/doctrine.yaml', "imports: [{resource: ../doctrine.php}]\n")->write('config/doctrine.php', <<<'PHP'
+            <?php
+
+            use Orosync\Tests\Application\ConnectionFactory;
+            use Orosync\Tests\Application\Doctrine;
+            use Symfony\Component\DependencyInjection\Loader\Configurator\ContainerConfigurator;
+
+            return static function (ContainerConfigurator $container): void {
+                $container->parameters()->set('doctrine.dbal.connection_factory.class', ConnectionFactory::class);
+                Doctrine::configure($container->services(), ['default' => []]);
+            };
+
+            PHP);
+    }
+
+    /** Users in memory, who say who they are by HTTP Basic with the password `demo`. */
+    public function withUsers(string ...$names): self
+    {
+        $manager = Kernel::VERSION_ID < 60200 ? "    enable_authenticator_manager: true\n" : '';
+        $users = implode(', ', array_map(static fn (string $name): string => "$name: {password: demo, roles: [ROLE_USER]}", $names));
+
+        return $this->withBundles(SecurityBundle::class)->write('config/packages/security.yaml', "security:\n" . $manager . <<<YAML
+                password_hashers: {Symfony\Component\Security\Core\User\InMemoryUser: plaintext}
+                providers: {people: {memory: {users: {{$users}}}}}
+                firewalls: {main: {http_basic: ~}}
+
+            YAML);
     }
 
     public function write(string $path, string $content): self

@@ -4,15 +4,30 @@ declare(strict_types=1);
 
 namespace Orosync\Tests\Profiler;
 
+use Doctrine\ORM\Tools\SchemaTool;
+use Orosync\Entry\Guard;
+use Orosync\Profiler\PageFacts;
+use Orosync\Profiler\PublishingCollector;
+use Orosync\Profiler\RecordingPublisher;
 use Orosync\Publishing\AbsentPublisher;
 use Orosync\Publishing\ExtensionPublisher;
 use Orosync\Publishing\PublisherInterface;
+use Orosync\Test\InMemoryPublisher;
+use Orosync\Tests\Application\CompanyVoter;
+use Orosync\Tests\Application\Entity\Company;
+use Orosync\Tests\Application\ReadableTicketIssuer;
 use Orosync\Tests\FreshApplication\Kernel;
 use Orosync\Tests\FreshApplication\Project;
 use Orosync\Tests\Wait;
+use Orosync\Ticket\AskedTopics;
+use Orosync\Ticket\TicketIssuerInterface;
+use Orosync\Topic\DeclaredTopics;
+use Orosync\Twig\LivePage;
+use Orosync\Twig\PageElement;
 use PHPUnit\Framework\Attributes\Group;
 use PHPUnit\Framework\Attributes\RequiresPhpExtension;
 use PHPUnit\Framework\TestCase;
+use Psr\Log\NullLogger;
 use Symfony\Bundle\FrameworkBundle\KernelBrowser;
 use Symfony\Bundle\WebProfilerBundle\WebProfilerBundle;
 use Symfony\Component\DomCrawler\Crawler;
@@ -72,6 +87,78 @@ final class ProfilerPanelTest extends TestCase
         self::assertStringContainsString('oro/data/update built in the page, for its content tags', $panel);
         self::assertStringContainsString('acme/orders/{uid:int} owner a script of the page may', $panel);
         self::assertStringContainsString('acme/news anyone a script of the page may', $panel);
+    }
+
+    public function testThePanelOfATicketSaysWhatThePageHasAskedForAndWhatCameOfIt(): void
+    {
+        $this->project = self::profiled(sprintf(
+            "orosync: {test: true, topics: {'acme/news': user, 'acme/company/{company}': {voter: VIEW, class: %s}}}",
+            Company::class,
+        ))->withDoctrine()->withUsers('ann')
+            ->write('config/packages/tickets.yaml', sprintf(<<<'YAML'
+                services:
+                    %s: {tags: [security.voter]}
+                    %s:
+                    %s: '@%2$s'
+                YAML, CompanyVoter::class, ReadableTicketIssuer::class, TicketIssuerInterface::class));
+        $this->kernel = $this->project->boot('dev');
+        $manager = $this->kernel->getContainer()->get('doctrine')->getManager();
+        (new SchemaTool($manager))->createSchema([$manager->getClassMetadata(Company::class)]);
+        array_map(static fn (string $name) => $manager->persist(new Company($name)), ['ann', 'bob']);
+        $manager->flush();
+        $browser = new KernelBrowser($this->kernel);
+        $browser->disableReboot();
+        $browser->request('POST', '/sync/ticket', [], [], ['PHP_AUTH_USER' => 'ann', 'PHP_AUTH_PW' => 'demo'], '{"topics":["acme/company/1","acme/company/2","acme/news"]}');
+        $panel = $this->panelOfLast($browser);
+
+        $asked = 'VIEW on ' . Company::class;
+        self::assertStringContainsString("acme/company/1 granted $asked acme/company/2 denied $asked acme/news left to the server nothing", $panel);
+        self::assertStringNotContainsString('has asked for', $this->panelOf($browser, '/'), 'the next request has asked for nothing');
+    }
+
+    /**
+     * @group extension
+     *
+     * @requires extension orosync
+     */
+    #[Group('extension')]
+    #[RequiresPhpExtension('orosync')]
+    public function testThePanelSaysWhatPhpIniOfTheWebServerSaysInVain(): void
+    {
+        $project = self::profiled('orosync: {test: true}')
+            ->write('php.d/90-orosync.ini', "orosync.endpoint = ws://10.0.0.1:9/\n");
+        [$port] = Project::freePorts(1);
+        $this->server = $project->php(
+            ['-S', '127.0.0.1:' . $port, '-t', 'public', 'public/index.php'],
+            ['PHP_INI_SCAN_DIR' => ':' . $project->directory . '/php.d'],
+        );
+        $this->server->start();
+        Wait::until(static fn (): bool => false !== @fsockopen('127.0.0.1', $port), fn (): string => $this->server->getErrorOutput());
+        file_get_contents("http://127.0.0.1:$port/");
+        [$token] = array_values(preg_filter('~^X-Debug-Token: (\w+)$~i', '$1', $http_response_header));
+        $panel = self::text(file_get_contents("http://127.0.0.1:$port/_profiler/$token?panel=orosync"));
+
+        self::assertStringContainsString('(cli-server) extensionorosync ' . phpversion('orosync'), $panel);
+        self::assertStringContainsString("orosync.endpointws://10.0.0.1:9/ ({$project->directory}/php.d/90-orosync.ini) does not count", $panel);
+    }
+
+    public function testAUserIdIsNoReplacementText(): void
+    {
+        $facts = self::factsOf('a$0\\1', ['pattern' => 'acme/{uid}', 'subscribe' => 'owner', 'publish' => 'publisher']);
+
+        self::assertSame('acme/a$0\\1', $facts->all()['topics'][1]['topic']);
+    }
+
+    public function testWhatCannotBeSaidOfThePageCostsTheProfilerNothingElse(): void
+    {
+        $publisher = new RecordingPublisher(static fn (): InMemoryPublisher => new InMemoryPublisher(), new DeclaredTopics(), new NullLogger(), $guard = new Guard(new NullLogger()));
+        $publisher->publish('acme/news', 1);
+        $collector = new PublishingCollector($publisher, $guard, new AskedTopics(), self::factsOf(7, ['no rule' => '']));
+        $collector->lateCollect();
+
+        self::assertNull($collector->getPage());
+        self::assertSame('The profiler does not show what the page is about', $collector->getFailures()[0]['lost']);
+        self::assertCount(1, $collector->getRecords());
     }
 
     public function testAPageThatIsNotLiveSaysSo(): void
@@ -189,17 +276,42 @@ final class ProfilerPanelTest extends TestCase
         }
     }
 
+    /** @param array<string, string> $rule of the one topic that is declared */
+    private static function factsOf(int|string $userId, array $rule): PageFacts
+    {
+        $page = new LivePage();
+        $page->render(new PageElement(
+            ['url' => '', 'ticketUrl' => '', 'userName' => null, 'userId' => $userId, 'role' => 'user', 'organizationId' => null],
+            [],
+            [],
+            true,
+        ));
+
+        return new PageFacts($page, new DeclaredTopics([$rule]));
+    }
+
     /** The panel of a request to $path, as text. */
     private function panelOf(KernelBrowser $browser, string $path): string
     {
         $browser->request('GET', $path);
+
+        return $this->panelOfLast($browser);
+    }
+
+    private function panelOfLast(KernelBrowser $browser): string
+    {
         self::assertSame(200, $browser->getResponse()->getStatusCode(), strtok((string) $browser->getResponse()->getContent(), "\n"));
         $this->token = $browser->getResponse()->headers->get('X-Debug-Token');
         $browser->request('GET', '/_profiler/' . $this->token . '?panel=orosync');
         self::assertSame(200, $browser->getResponse()->getStatusCode(), strtok((string) $browser->getResponse()->getContent(), "\n"));
 
+        return self::text((string) $browser->getResponse()->getContent());
+    }
+
+    private static function text(string $html): string
+    {
         // libxml loses its way in the profiler's scripts: from the headline on there are none.
-        $panel = strstr((string) $browser->getResponse()->getContent(), '<h2>Live notifications</h2>');
+        $panel = strstr($html, '<h2>Live notifications</h2>');
         self::assertIsString($panel, 'the panel has its headline');
 
         return preg_replace('/\s+/', ' ', html_entity_decode(strip_tags(strstr($panel, '<script', true) ?: $panel)));
@@ -214,9 +326,18 @@ final class ProfilerPanelTest extends TestCase
 
     private function browser(string $orosync): KernelBrowser
     {
+        $this->project = self::profiled($orosync);
+        $this->kernel = $this->project->boot('dev');
+
+        return new KernelBrowser($this->kernel);
+    }
+
+    private static function profiled(string $orosync): Project
+    {
         $routes = \dirname((new \ReflectionClass(WebProfilerBundle::class))->getFileName()) . '/Resources/config/routing';
         $format = is_file($routes . '/wdt.php') ? 'php' : 'xml';
-        $this->project = self::project($orosync)
+
+        return self::project($orosync)
             ->withBundles(WebProfilerBundle::class)
             ->write('config/packages/profiler.yaml', <<<'YAML'
                 framework:
@@ -228,9 +349,6 @@ final class ProfilerPanelTest extends TestCase
                 toolbar: {resource: '@WebProfilerBundle/Resources/config/routing/wdt.$format', prefix: /_wdt}
                 profiler: {resource: '@WebProfilerBundle/Resources/config/routing/profiler.$format', prefix: /_profiler}
                 YAML);
-        $this->kernel = $this->project->boot('dev');
-
-        return new KernelBrowser($this->kernel);
     }
 
     private static function project(string $orosync): Project

@@ -6,6 +6,7 @@ namespace Orosync\Tests\Publishing;
 
 use Orosync\Publishing\RefusalLog;
 use Orosync\Tests\Application\RecordingLogger;
+use Orosync\Tests\FreshApplication\Project;
 use PHPUnit\Framework\TestCase;
 
 final class RefusalLogTest extends TestCase
@@ -44,27 +45,109 @@ final class RefusalLogTest extends TestCase
         self::assertLessThan(4096, filesize($this->file));
     }
 
-    public function testAfterADayItIsSaidAgain(): void
+    public function testAfterADayItIsSaidAgainIfMoreWasRefused(): void
     {
         (new RefusalLog($this->file, $this->logger))->met([self::refusal('acme/x')]);
-        file_put_contents($this->file, json_encode(['since' => time() - 90_000, 'topics' => ['acme/x']], \JSON_THROW_ON_ERROR));
+        $this->aDayPasses();
+        // A process lists it as long as it lives, also where the topic is declared by now.
         (new RefusalLog($this->file, $this->logger))->met([self::refusal('acme/x')]);
+        self::assertCount(1, $this->logger->lines());
 
+        (new RefusalLog($this->file, $this->logger))->met([self::refusal('acme/x', 2)]);
+        (new RefusalLog($this->file, $this->logger))->met([self::refusal('acme/x', 3)]);
         self::assertCount(2, $this->logger->lines());
     }
 
-    public function testWhereNothingCanBeRememberedItIsSaidAllTheSame(): void
+    public function testAProcessThatWasNeverWrittenDownIsHeardOnceItIsRefusedMore(): void
     {
-        (new RefusalLog('/proc/nowhere/refused-topics', $this->logger))->met([self::refusal('acme/x')]);
-        (new RefusalLog($this->file, $this->logger))->met([]);
-
+        (new RefusalLog($this->file, $this->logger))->met([self::refusal('acme/x')]);
+        file_put_contents($this->file, str_replace('"' . getmypid() . '"', '"1"', file_get_contents($this->file)));
+        $this->aDayPasses();
+        (new RefusalLog($this->file, $this->logger))->met([self::refusal('acme/x', 7)]);
         self::assertCount(1, $this->logger->lines());
+
+        (new RefusalLog($this->file, $this->logger))->met([self::refusal('acme/x', 8)]);
+        self::assertCount(2, $this->logger->lines());
+    }
+
+    public function testAWorkerLooksAgainOnlyIfMoreWasRefused(): void
+    {
+        $log = new RefusalLog($this->file, $this->logger);
+        $log->met([self::refusal('acme/x')]);
+        unlink($this->file);
+        $log->met([self::refusal('acme/x')]);
+        self::assertFileDoesNotExist($this->file);
+
+        $log->met([self::refusal('acme/x', 2)]);
+        self::assertCount(2, $this->logger->lines());
+    }
+
+    public function testNobodyWaitsForTheLockToReadWhatIsKnown(): void
+    {
+        (new RefusalLog($this->file, $this->logger))->met([self::refusal('acme/x')]);
+        $file = fopen($this->file, 'r');
+        self::assertTrue(flock($file, \LOCK_EX));
+        // It would wait for ever.
+        (new Project())->php(['-r', sprintf(
+            'require getenv("OROSYNC_TEST_BOOTSTRAP"); (new %s(%s, new Psr\Log\NullLogger()))->met([%s]);',
+            RefusalLog::class,
+            var_export($this->file, true),
+            var_export(self::refusal('acme/x', 2), true),
+        )])->setTimeout(20)->mustRun();
+        fclose($file);
+
+        self::assertSame([getmypid() => 1], json_decode(file_get_contents($this->file), true)['acme/x']['messages']);
+    }
+
+    public function testWhatWasWarnedOfLongAgoMakesPlace(): void
+    {
+        for ($day = 0; $day < 2; ++$day) {
+            for ($order = 0; $order < 60; ++$order) {
+                (new RefusalLog($this->file, $this->logger))->met([self::refusal("acme/$day/$order")]);
+            }
+            self::assertCount(50 * (1 + $day), $this->logger->lines());
+            $this->aDayPasses();
+        }
+        self::assertCount(50, json_decode(file_get_contents($this->file), true));
+    }
+
+    public function testWhatCannotBeWrittenLeavesTheFileAsItWas(): void
+    {
+        (new RefusalLog($this->file, $this->logger))->met([self::refusal('acme/x')]);
+        $written = file_get_contents($this->file);
+        try {
+            (new RefusalLog($this->file, $this->logger))->met([self::refusal("acme/\xE9")]);
+            self::fail('that is no JSON');
+        } catch (\JsonException) {
+            self::assertStringEqualsFile($this->file, $written);
+        }
+    }
+
+    public function testWhereNothingCanBeRememberedEachObjectSaysItOnce(): void
+    {
+        for ($request = 0; $request < 2; ++$request) {
+            $log = new RefusalLog('/proc/nowhere/refused-topics', $this->logger);
+            $log->met([self::refusal('acme/x')]);
+            $log->met([self::refusal('acme/x', 2)]);
+            self::assertCount(1 + $request, $this->logger->lines());
+        }
+        (new RefusalLog($this->file, $this->logger))->met([]);
         self::assertFileDoesNotExist($this->file);
     }
 
-    /** @return array{topic: string, reason: string, messages: int} */
-    private static function refusal(string $topic): array
+    private function aDayPasses(): void
     {
-        return ['topic' => $topic, 'reason' => 'nobody declared it', 'messages' => 1];
+        $text = file_get_contents($this->file);
+        file_put_contents($this->file, preg_replace_callback(
+            '~"warned":(\d+)~',
+            static fn (array $time): string => '"warned":' . ($time[1] - 90_000),
+            $text,
+        ));
+    }
+
+    /** @return array{topic: string, reason: string, messages: int} */
+    private static function refusal(string $topic, int $messages = 1): array
+    {
+        return ['topic' => $topic, 'reason' => 'nobody declared it', 'messages' => $messages];
     }
 }

@@ -4,11 +4,13 @@ declare(strict_types=1);
 
 namespace Orosync\Tests\Ticket;
 
+use Orosync\Controller\TicketController;
 use Orosync\Tests\Application\Customer;
 use Orosync\Tests\Application\Entity\Company;
 use Orosync\Tests\Application\User;
 use Orosync\Tests\ApplicationTestCase;
 use PHPUnit\Framework\Attributes\DataProvider;
+use Symfony\Component\HttpFoundation\Request;
 
 /** What a page asks for with its ticket, and what the application's voters say to it. */
 final class AskedTopicsTest extends ApplicationTestCase
@@ -101,6 +103,29 @@ final class AskedTopicsTest extends ApplicationTestCase
         self::assertSame(400, $this->ticket($topics(101))[0]);
         $this->boot(['topics' => self::TOPICS], [], self::WITH);
         self::assertSame(400, $this->ticket(json_encode(['topics' => [str_repeat('x', 70_000)]]))[0]);
+    }
+
+    public function testOfALargeBodyIsReadWhatShowsThatItIs(): void
+    {
+        $controller = $this->boot(['topics' => self::TOPICS], [], self::WITH)->get(TicketController::class);
+        $body = fopen('php://temp', 'w+');
+        fwrite($body, str_repeat('x', 10_000_000));
+        $answer = $controller(new Request(content: $body));
+
+        self::assertSame(400, $answer->getStatusCode());
+        self::assertSame(65_537, ftell($body));
+    }
+
+    public function testABodyThatWasReadBeforeIsReadAgain(): void
+    {
+        $controller = $this->boot(['topics' => self::TOPICS], [], self::WITH)->get(TicketController::class);
+        foreach (['{"topics": 7}', ''] as $body) {
+            $request = new Request(content: $body);
+            $request->getContent();
+
+            self::assertSame('' === $body ? 200 : 400, $controller($request)->getStatusCode());
+            self::assertSame($body, $request->getContent());
+        }
     }
 
     public function testAClassThatIsNoEntityIsToldOfAndCostsNobodyTheTicket(): void

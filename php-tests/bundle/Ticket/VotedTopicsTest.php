@@ -4,6 +4,8 @@ declare(strict_types=1);
 
 namespace Orosync\Tests\Ticket;
 
+use Doctrine\DBAL\Driver\AbstractException;
+use Doctrine\DBAL\Exception\DriverException;
 use Doctrine\DBAL\Types\ConversionException;
 use Doctrine\Persistence\ManagerRegistry;
 use Doctrine\Persistence\Mapping\ClassMetadata;
@@ -11,6 +13,7 @@ use Doctrine\Persistence\ObjectManager;
 use Orosync\Entry\Guard;
 use Orosync\Tests\Application\Entity\Company;
 use Orosync\Tests\Application\RecordingLogger;
+use Orosync\Ticket\AskedTopics;
 use Orosync\Ticket\Decisions;
 use Orosync\Ticket\Grant;
 use Orosync\Ticket\VotedTopics;
@@ -21,6 +24,10 @@ use Symfony\Component\Security\Core\Authorization\AccessDecisionManagerInterface
 /** Which texts are tried as ids, and what is logged of those that are none: whoever asks chooses them. */
 final class VotedTopicsTest extends TestCase
 {
+    private const TOPICS = [['pattern' => 'acme/company/{company}', 'voter' => 'VIEW', 'class' => Company::class]];
+
+    private AskedTopics $outcomes;
+
     /**
      * @param list<string> $ids  asked for
      * @param list<string> $found looked for, which are there and allowed
@@ -41,8 +48,52 @@ final class VotedTopicsTest extends TestCase
         yield ['smallint', ['7', '123456'], ['7']];
         yield ['bigint', ['1234567890123456789', '12345678901234567890'], ['1234567890123456789']];
         yield ['guid', [$uuid, strtoupper($uuid), "$uuid-1", '7'], [$uuid, strtoupper($uuid)]];
-        yield ['string', ['7', 'a b', $uuid], ['7', 'a b', $uuid]];
+        yield ['string', ['7', 'a b', $uuid, "7\0", "\x1b7", "7\n"], ['7', 'a b', $uuid]];
+        yield 'a number out of its range' => ['integer', ['7', '9999999999', '8'], ['7', '8']];
         yield 'a type that refuses some texts' => ['uuid', [$uuid, 'not one'], [$uuid]];
+    }
+
+    public function testADatabaseThatDoesNotAnswerIsToldOf(): void
+    {
+        self::assertSame([], $this->granted($logger = new RecordingLogger(), 'string', ['id'], ['away']));
+        self::assertCount(1, $logger->lines('error: The voters are not asked for VIEW on the topic "acme/company/away": '));
+    }
+
+    public function testTheFirstRuleThatMatchesDecidesAsAtTheServer(): void
+    {
+        $voter = ['pattern' => 'acme/company/{company}', 'voter' => 'VIEW', 'class' => Company::class];
+        $other = static fn (string $pattern): array => ['pattern' => $pattern, 'voter' => null, 'class' => null];
+        $logger = new RecordingLogger();
+
+        self::assertSame(['7'], $this->granted($logger, 'string', ['id'], ['own', '7'], [$other('acme/company/own'), $voter]));
+        self::assertSame([], $this->granted($logger, 'string', ['id'], ['own', '7'], [$other('acme/{any}/{id}'), $voter]));
+        self::assertSame(['own', '7'], $this->granted($logger, 'string', ['id'], ['own', '7'], [$voter, $other('acme/company/own')]));
+    }
+
+    public function testWhatCameOfEachTopicIsKeptUntilTheNextRequest(): void
+    {
+        $this->granted(new RecordingLogger(), 'integer', ['id'], ['7', 'x', '7', '1/2', ...range(100, 160)]);
+        $voters = 'VIEW on ' . Company::class;
+        $kept = $this->outcomes->all();
+
+        self::assertSame(
+            [
+                ['topic' => 'acme/company/7', 'outcome' => 'granted', 'by' => $voters],
+                ['topic' => 'acme/company/x', 'outcome' => 'denied', 'by' => $voters],
+                ['topic' => 'acme/company/1/2', 'outcome' => 'left to the server', 'by' => ''],
+            ],
+            \array_slice($kept, 0, 3),
+        );
+        self::assertSame(['topic' => 'acme/company/160', 'outcome' => 'not decided', 'by' => $voters], end($kept));
+        $this->outcomes->reset();
+        self::assertSame([], $this->outcomes->all());
+    }
+
+    public function testAsManyAreKeptAsAPageMayName(): void
+    {
+        $this->granted(new RecordingLogger(), 'integer', ['id'], range(1, 200));
+
+        self::assertCount(100, $this->outcomes->all());
     }
 
     public function testWhatCannotBeFoundIsToldWithTheNameEscapedAndCut(): void
@@ -58,10 +109,11 @@ final class VotedTopicsTest extends TestCase
     /**
      * @param list<string> $identifier the fields of the id
      * @param list<string> $ids
+     * @param list<array{pattern: string, voter: string|null, class: class-string|null}> $topics
      *
      * @return list<string> those of the topics that are granted
      */
-    private function granted(RecordingLogger $logger, string $type, array $identifier, array $ids): array
+    private function granted(RecordingLogger $logger, string $type, array $identifier, array $ids, array $topics = self::TOPICS): array
     {
         $metadata = $this->createStub(ClassMetadata::class);
         $metadata->method('getIdentifierFieldNames')->willReturn($identifier);
@@ -69,21 +121,32 @@ final class VotedTopicsTest extends TestCase
         $metadata->method('getName')->willReturn(Company::class);
         $manager = $this->createStub(ObjectManager::class);
         $manager->method('getClassMetadata')->willReturn($metadata);
-        $manager->method('find')->willReturnCallback(static fn (string $class, string $id): Company => 'not one' === $id
-            ? throw new ConversionException('no UUID')
-            : new Company($id));
+        $manager->method('find')->willReturnCallback(static fn (string $class, string $id): Company => match ($id) {
+            'not one' => throw new ConversionException('no UUID'),
+            // As PostgreSQL answers.
+            '9999999999' => throw self::driverException('numeric value out of range', '22003'),
+            'away' => throw self::driverException('the server closed the connection', '08006'),
+            default => new Company($id),
+        });
         $doctrine = $this->createStub(ManagerRegistry::class);
         $doctrine->method('getManagerForClass')->willReturn($manager);
         $decisions = $this->createStub(AccessDecisionManagerInterface::class);
         $decisions->method('decide')->willReturn(true);
         $topics = new VotedTopics(
-            [['pattern' => 'acme/company/{company}', 'voter' => 'VIEW', 'class' => Company::class]],
+            $topics,
             new Decisions(null, $decisions),
             $doctrine,
+            $this->outcomes = new AskedTopics(),
             new Guard($logger),
         );
         $asked = array_map(static fn (string $id): string => "acme/company/$id", $ids);
 
         return array_map(static fn (Grant $grant): string => substr($grant->text, \strlen('acme/company/')), $topics->of($asked));
+    }
+
+    private static function driverException(string $message, string $state): DriverException
+    {
+        return new DriverException(new class ($message, $state) extends AbstractException {
+        }, null);
     }
 }

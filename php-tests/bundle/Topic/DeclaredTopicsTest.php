@@ -230,6 +230,11 @@ final class DeclaredTopicsTest extends ApplicationTestCase
             ],
             $container->getDefinition('orosync.declared_topics')->getArgument('$topics'),
         );
+        self::assertSame(
+            ['acme/first' => null, 'acme/shipped/{uid:int}' => null, 'acme/late' => null, 'acme/sales' => null, 'acme/company/{company}' => 'VIEW'],
+            array_column($container->getDefinition('orosync.voted_topics')->getArgument('$topics'), 'voter', 'pattern'),
+            'all, for the first that matches decides',
+        );
     }
 
     /** @param array<string, mixed> $topics */

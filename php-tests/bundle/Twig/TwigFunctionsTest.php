@@ -182,13 +182,37 @@ final class TwigFunctionsTest extends ApplicationTestCase
         }
     }
 
+    public function testAFormOfSomethingElseHasNone(): void
+    {
+        $this->boot();
+        $manager = $this->manager();
+        $manager->persist($contact = new Contact('ann'));
+        $manager->flush();
+        $builder = static fn (mixed $data) => Forms::createFormFactory()->createBuilder(FormType::class, $data);
+
+        foreach ([[['name' => 'menu'], ''], [new User('ann', 7, null), ''], [[$contact, 7], 'Orosync_Tests_Application_Entity_Contact_1']] as [$data, $tags]) {
+            $form = $builder($data)->getForm();
+            foreach ([$form, $form->createView()] as $given) {
+                self::assertSame($tags, $this->render('{{ oro_sync_get_content_tags(data)|join(",") }}', ['data' => $given]));
+            }
+        }
+    }
+
+    public function testAnObjectThatIsNoContentHasNoTags(): void
+    {
+        $this->boot();
+        foreach ([new User('ann', 7, null), [new User('ann', 7, null)]] as $data) {
+            self::assertSame('', $this->render('{{ oro_sync_get_content_tags(data)|join(",") }}', ['data' => $data]));
+        }
+    }
+
     /** @return iterable<string, array{mixed, string}> */
     public static function mistakes(): iterable
     {
         yield 'a class without its backslashes' => ['AppEntityOrder', 'there is no class "AppEntityOrder". Write its full name, in a template with \\\\ for each backslash: \'App\\\\Entity\\\\Order\'.'];
         yield 'a misspelt class' => ['App\Entity\Oder', 'there is no class "App\Entity\Oder". Write its full name.'];
         yield 'a class that is none of Doctrine' => [User::class, sprintf('the class "%s" has no content tags. Give an entity', User::class)];
-        yield 'an object of such a class' => [new User('ann', 7, null), User::class . ' has no content tags.'];
+        yield 'a long name' => [str_repeat('é', 150), 'there is no class "' . str_repeat('é', 100) . '…". Write its full name'];
         yield 'an id' => [7, 'int has no content tags.'];
         yield 'a list of ids' => [[7, 8], 'int has no content tags.'];
         yield 'a list of lists' => [[[new Company('acme')]], 'array has no content tags.'];
