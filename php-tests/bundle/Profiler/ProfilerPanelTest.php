@@ -134,8 +134,8 @@ final class ProfilerPanelTest extends TestCase
         );
         $this->server->start();
         Wait::until(static fn (): bool => false !== @fsockopen('127.0.0.1', $port), fn (): string => $this->server->getErrorOutput());
-        file_get_contents("http://127.0.0.1:$port/");
-        [$token] = array_values(preg_filter('~^X-Debug-Token: (\w+)$~i', '$1', $http_response_header));
+        $headers = stream_get_meta_data(fopen("http://127.0.0.1:$port/", 'r'))['wrapper_data'];
+        [$token] = array_values(preg_filter('~^X-Debug-Token: (\w+)$~i', '$1', $headers));
         $panel = self::text(file_get_contents("http://127.0.0.1:$port/_profiler/$token?panel=orosync"));
 
         self::assertStringContainsString('(cli-server) extensionorosync ' . phpversion('orosync'), $panel);
