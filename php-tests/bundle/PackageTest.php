@@ -72,7 +72,7 @@ final class PackageTest extends TestCase
     {
         $clone = self::cloneWithBuilds();
         $directory = self::directory('archive');
-        self::output($clone, str_replace('DIRECTORY', $directory, $command));
+        self::outputOf($clone, str_replace('DIRECTORY', $directory, $command));
         (new \PharData($directory . '/package.tar'))->extractTo($directory . '/content');
 
         self::assertIsThePackage($directory . '/content');
@@ -93,7 +93,7 @@ final class PackageTest extends TestCase
         }
         $clone = self::directory('clone');
         $files = new Filesystem();
-        $listed = self::output(self::REPOSITORY, ['git', 'ls-files', '-z', '--cached', '--others', '--exclude-standard']);
+        $listed = self::outputOf(self::REPOSITORY, ['git', 'ls-files', '-z', '--cached', '--others', '--exclude-standard']);
         foreach (array_filter(explode("\0", $listed)) as $path) {
             $file = self::REPOSITORY . '/' . $path;
             if (is_link($file)) {
@@ -102,9 +102,9 @@ final class PackageTest extends TestCase
                 $files->copy($file, $clone . '/' . $path);
             }
         }
-        self::output($clone, ['git', 'init', '--quiet', '--initial-branch=main']);
-        self::output($clone, ['git', 'add', '--all']);
-        self::output($clone, ['git', 'commit', '--quiet', '--no-verify', '--message=All of it']);
+        self::outputOf($clone, ['git', 'init', '--quiet', '--initial-branch=main']);
+        self::outputOf($clone, ['git', 'add', '--all']);
+        self::outputOf($clone, ['git', 'commit', '--quiet', '--no-verify', '--message=All of it']);
         foreach (['target/release/orosync-server', 'js/node_modules/ws/index.js', 'demo/var/demo.sqlite', 'vendor/autoload.php'] as $built) {
             $files->dumpFile($clone . '/' . $built, 'not for an application');
         }
@@ -131,7 +131,7 @@ final class PackageTest extends TestCase
             'require' => ['orosync/orosync' => '@dev'],
             'provide' => $required,
         ], \JSON_THROW_ON_ERROR | \JSON_UNESCAPED_SLASHES));
-        self::output($application, ['composer', 'update', '--no-interaction', '--no-progress', '--no-plugins', '--no-scripts'], $environment);
+        self::outputOf($application, ['composer', 'update', '--no-interaction', '--no-progress', '--no-plugins', '--no-scripts'], $environment);
 
         return $application . '/vendor/orosync/orosync';
     }
@@ -179,7 +179,7 @@ final class PackageTest extends TestCase
      * @param list<string>          $command
      * @param array<string, string> $environment
      */
-    private static function output(string $directory, array $command, array $environment = []): string
+    private static function outputOf(string $directory, array $command, array $environment = []): string
     {
         if (null === (new ExecutableFinder())->find($command[0])) {
             $message = sprintf('"%s" is not there. Install it: scripts/install-deps test', $command[0]);
