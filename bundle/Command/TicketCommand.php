@@ -82,6 +82,7 @@ final class TicketCommand extends Command
     private function find(string $name, ?string $only): UserInterface
     {
         $names = array_keys($this->providers->getProvidedServices());
+        sort($names);
         if (null !== $only && !\in_array($only, $names, true)) {
             throw new \RuntimeException(sprintf('--provider: there is no user provider "%s", but %s.', $only, self::listed($names)));
         }

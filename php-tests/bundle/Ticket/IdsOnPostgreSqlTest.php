@@ -80,7 +80,7 @@ final class IdsOnPostgreSqlTest extends TestCase
             public function loadMetadataForClass(string $className, ClassMetadata $metadata): void
             {
                 $metadata->setPrimaryTable(['name' => 'of_' . $this->type]);
-                $metadata->mapField(['fieldName' => 'id', 'type' => $this->type, 'id' => true]);
+                $metadata->mapField(['fieldName' => 'id', 'type' => $this->type, 'id' => true, 'precision' => 10, 'scale' => 2]);
             }
 
             public function getAllClassNames(): array
