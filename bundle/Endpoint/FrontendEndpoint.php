@@ -52,7 +52,7 @@ final class FrontendEndpoint
         );
     }
 
-    /** Is that a path alone, and so no {@see Dsn}? */
+    /** Whether that is a path alone, on the page's own host, and no {@see Dsn}. */
     public static function isPath(mixed $dsn): bool
     {
         return \is_string($dsn) && 1 === preg_match('~^\s*/(?!/)~', $dsn);

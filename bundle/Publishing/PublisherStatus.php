@@ -39,7 +39,7 @@ final class PublisherStatus
         return self::ABSENT !== $this->state && 'closed' !== $this->state;
     }
 
-    /** Does something wait for an acknowledgement that may come within moments? */
+    /** Whether messages wait for an acknowledgement that may come within moments: there is a connection. */
     public function isOnItsWay(): bool
     {
         return $this->queued + $this->unacknowledged > 0 && \in_array($this->state, ['connecting', 'connected'], true);

@@ -122,7 +122,7 @@ final class RefusalLog
     }
 
     /**
-     * Was it warned of today, or is there nothing new of it in this process?
+     * Whether the topic was warned of today, or this process has had nothing more refused since.
      *
      * @param array{topic: string, reason: string, messages: int}          $refusal
      * @param array<string, array{warned: int, messages: array<int, int>}> $known

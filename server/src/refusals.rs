@@ -36,7 +36,7 @@ impl Action {
     }
 }
 
-/// See the module.
+/// How often, why and when last each topic was refused.
 #[derive(Debug, Default)]
 pub struct RefusedTopics([Mutex<HashMap<String, Refused>>; Action::ALL.len()]);
 

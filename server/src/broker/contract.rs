@@ -188,10 +188,12 @@ fn credit_comes_back_when_events_are_written_and_duplicates_dropped(stage: &Stag
 }
 
 fn events_of_a_topic_come_one_after_the_other(stage: &Stage) {
+    const PUBLISHERS: u128 = 4;
     const EACH: u64 = 2000;
+    const ALL: usize = 8000;
     let start = Barrier::new(4);
     thread::scope(|scope| {
-        for publisher in 1..=4 {
+        for publisher in 1..=PUBLISHERS {
             let start = &start;
             scope.spawn(move || {
                 start.wait();
@@ -199,7 +201,7 @@ fn events_of_a_topic_come_one_after_the_other(stage: &Stage) {
             });
         }
     });
-    let said = stage.written(8000);
+    let said = stage.written(ALL);
     let [one, other] = [0, 1].map(|receiver| stage.node.said[receiver].lock().unwrap().clone());
-    assert!(said.len() == 8000 && one == other, "two receivers see the same order");
+    assert!(said.len() == ALL && one == other, "two receivers see the same order");
 }

@@ -17,7 +17,7 @@ use crate::publication::{Author, Event, Item, Publication};
 /// How many locks the topics share. A topic's lock is held until its event is in the last shard's inbox.
 const LOCKS: usize = 64;
 
-/// See the module.
+/// The broker of a single node.
 #[derive(Debug)]
 pub struct MemoryBroker {
     events: Arc<dyn EventHandler>,
@@ -68,7 +68,7 @@ impl MemoryBroker {
         let (mut accepted, mut duplicates) = (0, 0);
         self.seen.with_publisher(publisher, now, |mut numbers| {
             for item in items {
-                if item.seq.is_some_and(|seq| numbers.first_time(seq)) {
+                if item.seq.is_none_or(|seq| numbers.first_time(seq)) {
                     accepted += 1;
                     self.hand_over(item, receipt.clone());
                 } else {

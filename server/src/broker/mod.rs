@@ -1,6 +1,6 @@
 //! The broker: what carries all that is published, by whomever, to every node.
 //!
-//! The contract, which [`contract`] tests for whatever carries the messages:
+//! The contract, which `contract.rs` tests for whatever carries the messages:
 //!
 //! - **Accepted means accepted.** A publication's receipt is settled when the broker has accepted all of it, not before:
 //!   what dies with the node is sent again. The broker of one node settles it when the events are written as well.
@@ -26,7 +26,7 @@ use orosync_protocol::PublisherId;
 use crate::publication::receipt::Receipt;
 use crate::publication::{Content, Event, Publication};
 
-/// See the module.
+/// Carries all that is published, and keeps the contract of this module.
 pub trait Broker: fmt::Debug + Send + Sync {
     /// Takes what somebody publishes.
     fn publish(&self, publication: Publication, now: Instant);
@@ -38,7 +38,7 @@ pub trait Broker: fmt::Debug + Send + Sync {
 
 /// Where a broker's events go: a node.
 pub trait EventHandler: fmt::Debug + Send + Sync {
-    /// Would any session of the node get this now? If not, there is nothing to handle.
+    /// Whether any session of the node would get this now. If not, there is nothing to handle.
     fn is_wanted(&self, content: &Content) -> bool;
 
     /// Takes an event, the next of its topic, to all sessions of the node that are meant. What it holds is let go of when

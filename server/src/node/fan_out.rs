@@ -29,7 +29,7 @@ impl FanOut {
         &self.shards
     }
 
-    /// Has any shard subscribers of this topic?
+    /// Whether any shard has subscribers of this topic.
     pub fn has_subscribers(&self, topic: &Topic) -> bool {
         !self.interest.shards(topic).is_empty()
     }

@@ -24,7 +24,7 @@ pub trait Waiter: fmt::Debug + Send + Sync {
     fn tell(&self, settled: Settled);
 }
 
-/// See the module. Dropped: settled.
+/// Held by all that must happen before its waiter is told. Dropped: settled.
 #[derive(Debug)]
 pub struct Receipt<W: Waiter + ?Sized = dyn Waiter> {
     /// 0: none.

@@ -44,27 +44,27 @@ pub struct Refused {
 }
 
 impl Admission<'_> {
-    /// May it subscribe to what is named so?
+    /// The topic that is named so, if it may subscribe to that.
     pub fn subscribe(self, name: &str) -> Result<Topic, Refused> {
         let topic = self.topic(Action::Subscribe, name)?;
         self.check(Action::Subscribe, name, self.shared.policies.may_subscribe(self.identity, name))?;
         Ok(topic)
     }
 
-    /// It may, and has as many subscriptions as a session may have.
+    /// What it is told where it may, and has as many subscriptions as a session may have.
     pub fn refuse_one_more(self, topic: &Topic) -> Refused {
         let sentence =
             format!("a session may have {} subscriptions at most", self.shared.limits.subscriptions);
         self.refuse(Action::Subscribe, topic.as_str(), "too_many", sentence, 429)
     }
 
-    /// Is what a browser has named a topic?
+    /// The topic that a browser has named so, if that is one.
     pub fn topic(self, action: Action, name: &str) -> Result<Topic, Refused> {
         Topic::parse(name)
             .map_err(|error| self.refuse(action, name, NOT_A_TOPIC, format!("the topic {error}"), 400))
     }
 
-    /// May it publish this?
+    /// What a message is by its topic, if it may be published.
     pub fn publish(self, action: Action, message: Message) -> Result<Content, Refused> {
         let topic = message.topic.as_str();
         self.check(action, topic, self.shared.policies.may_publish(self.identity, topic))?;

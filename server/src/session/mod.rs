@@ -135,7 +135,7 @@ pub enum SessionEvent {
     Subscribe(Topic),
     /// It no longer wants to.
     Unsubscribe(Topic),
-    /// A browser publishes, and may.
+    /// Somebody who speaks WAMP publishes, and may.
     Publish(Content),
     /// A publisher asks what was accepted of it.
     Hello(PublisherId),
@@ -543,7 +543,7 @@ impl Session {
         }
     }
 
-    /// Does it take events?
+    /// Whether it takes events: its greeting has left, and it has not ended.
     fn is_open(&self) -> bool {
         matches!(self.state, State::Open { .. })
     }

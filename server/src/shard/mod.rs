@@ -106,7 +106,7 @@ enum Due {
 enum Unpublished {
     /// A publisher's, which is acknowledged.
     Batch(PublisherId, Batch),
-    /// A browser's.
+    /// Of somebody who speaks WAMP.
     Content(Content),
 }
 
@@ -158,7 +158,7 @@ impl Shard {
         self.arrived.pop_front()
     }
 
-    /// Does any wait?
+    /// Whether a connection waits to be accepted.
     pub fn has_arrived(&self) -> bool {
         !self.arrived.is_empty()
     }
@@ -192,7 +192,7 @@ impl Shard {
         self.sessions.is_empty()
     }
 
-    /// Is this session's socket to be read?
+    /// Whether this session's socket is to be read.
     pub fn wants_input(&self, key: SessionKey) -> bool {
         self.sessions.get(key).is_some_and(|entry| entry.is_read() && entry.session.wants_input())
     }

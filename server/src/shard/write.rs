@@ -12,7 +12,7 @@ pub trait Outlet {
     /// Takes bytes; how many. When it takes fewer, or says `WouldBlock`, [`Shard::handle_writable`] tells when it takes more.
     fn write(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
 
-    /// Was something taken that has not left? Then a write of nothing goes on with it.
+    /// Whether something was taken that has not left: a write of nothing goes on with it.
     fn has_pending(&self) -> bool;
 
     /// Tells the client that nothing more comes.
@@ -71,7 +71,7 @@ impl Shard {
         }
     }
 
-    /// Is there anything that [`Self::poll_dirty`] would give?
+    /// Whether [`Self::poll_dirty`] would give a session, or there is an event to let go of.
     pub fn has_dirty(&self) -> bool {
         !self.dirty.is_empty()
     }
