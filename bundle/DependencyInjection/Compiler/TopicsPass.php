@@ -25,7 +25,7 @@ final class TopicsPass implements CompilerPassInterface
         $declared = $container->getDefinition('orosync.declared_topics');
         $rules = [];
         $roles = [];
-        $voted = [];
+        $inOrder = [];
         foreach (self::topics($container, $declared->getArgument('$topics')) as $topic) {
             $named = self::roles((string) $topic['subscribe']);
             $problem = self::problem($topic, $named) ?? match (true) {
@@ -45,7 +45,7 @@ final class TopicsPass implements CompilerPassInterface
                 ));
             }
             $roles = array_values(array_unique([...$roles, ...$named]));
-            $voted[] = ['pattern' => $topic['pattern'], 'voter' => $topic['voter'], 'class' => $topic['class']];
+            $inOrder[] = ['pattern' => $topic['pattern'], 'voter' => $topic['voter'], 'class' => $topic['class']];
             $rules[$topic['pattern']] = [
                 'pattern' => $topic['pattern'],
                 'subscribe' => match (true) {
@@ -68,7 +68,7 @@ final class TopicsPass implements CompilerPassInterface
         }
         $declared->setArgument('$topics', array_values($rules));
         $container->getDefinition('orosync.held_roles')->setArgument('$named', $roles);
-        $container->getDefinition('orosync.voted_topics')->setArgument('$topics', $voted);
+        $container->getDefinition('orosync.voted_topics')->setArgument('$topics', $inOrder);
     }
 
     /**
