@@ -7,7 +7,8 @@
  *   warnings  `off`: nothing in the console about lost connections and refused topics
  *
  * All elements of a document share one connection, also where pages come and go without a new document (Turbo). Its client is
- * exported, for topics of the application's own: `import { client } from '…/page.js'`. What an application can hear from an element, or from the document that it is in:
+ * exported, for topics of the application's own: `import { client } from '…/page.js'`. What an application can hear from an
+ * element, or from the document that it is in:
  *
  *   orosync-state      `{state}`: of the client; also when an element has joined
  *   orosync-outdated   `{tags, userNames}`: what the page shows was changed by somebody else. `preventDefault()`: the

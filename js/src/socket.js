@@ -13,7 +13,7 @@
  *                            └─────────────────── waiting
  *                              delay over, connect(); online, visible unless "later"
  *
- *   renew() from open: waiting, without a delay.
+ *   renew() from open: waiting, without a delay unless that was done a moment ago.
  *
  *   close() from any: closed. pagehide from any but closed and refused: suspended; from there pageshow or connect(): asking.
  *
