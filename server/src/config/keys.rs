@@ -149,13 +149,20 @@ keys! {
     PING_TIMEOUT: Duration = kinds::TIME.within(|time| *time >= MILLISECOND, "0.001 or more"), "limits.ping_timeout_seconds", "15",
         "How long a session may take to answer a ping.";
 
+    HISTORY_EVENTS: usize = kinds::COUNT, "history.events", "1000",
+        "Latest events that are kept of each topic, so that a page that was away learns what it missed. 0: none, except for topics whose rule says otherwise.";
+    HISTORY_SECONDS: Duration = kinds::HISTORY_AGE, "history.seconds", "600",
+        "How long they are kept.";
+    HISTORY_BYTES: usize = kinds::SIZE.within(|bytes| *bytes == 0 || *bytes >= MIB, "0, or 1M or more"), "history.bytes", "'64M'",
+        "Memory of all kept events: beyond it the oldest event is dropped first, and no topic has more than a quarter. 0: no topic has a history.";
+
     LOG_FORMAT: LogFormat = kinds::LOG_FORMAT, "log.format", "'auto'",
         "How log lines are written on standard error. `auto`: for people on a terminal, JSON elsewhere.";
     LOG_LEVEL: Targets = kinds::LOG_LEVEL, "log.level", "'info'",
         "Which lines: `error`, `warn`, `info`, `debug`, `trace`; also `info,orosync_server::session=debug`.";
 
     TOPICS: Vec<TopicRule> = kinds::TOPICS, "topics", "[]",
-        "Who may subscribe and publish, by topic; OroPlatform's topics are built in, behind these.";
+        "Who may subscribe and publish, and what history is kept, by topic; OroPlatform's topics are built in, behind these.";
 }
 
 /// The key with this name.

@@ -15,4 +15,4 @@ pub mod settings;
 mod tls;
 
 pub use load::{ConfigError, Written, load};
-pub use settings::{Anonymous, AuthSettings, Limits, Settings};
+pub use settings::{Anonymous, AuthSettings, HistorySettings, Limits, Settings};

@@ -21,7 +21,7 @@ use crate::listen::address::Address;
 use crate::listen::bind::Bind;
 use crate::log::LogSettings;
 use crate::node::interest::ShardSet;
-use crate::policy::Policies;
+use crate::policy::{HistoryLimits, Policies};
 
 /// All settings of a node.
 #[derive(Debug)]
@@ -42,7 +42,9 @@ pub struct Settings {
     pub auth: AuthSettings,
     /// All bounds.
     pub limits: Limits,
-    /// Who may subscribe and publish.
+    /// What is kept of the events of all topics.
+    pub history: HistorySettings,
+    /// Who may subscribe and publish, and the histories of single topics.
     pub policies: Policies,
     /// The longest time between SIGTERM and the end.
     pub drain: Duration,
@@ -79,6 +81,7 @@ impl Settings {
             send_together: written.read(&keys::IO_URING)?,
             auth,
             limits,
+            history: HistorySettings::new(written)?,
             policies: Policies::new(written.read(&keys::TOPICS)?),
             drain: written.read(&keys::DRAIN_SECONDS)?,
             oro_ping: written.read(&keys::ORO_PING_SECONDS)?,
@@ -383,6 +386,34 @@ impl Default for Limits {
     }
 }
 
+/// What is kept of the events of all topics.
+#[derive(Clone, Copy, Debug)]
+pub struct HistorySettings {
+    /// Of each topic whose rule does not say otherwise.
+    pub limits: HistoryLimits,
+    /// Of all topics together; 0: nothing is kept.
+    pub bytes: usize,
+}
+
+impl HistorySettings {
+    fn new(written: &Written) -> Result<Self, ConfigError> {
+        Ok(Self {
+            limits: HistoryLimits {
+                events: written.read(&keys::HISTORY_EVENTS)?,
+                age: written.read(&keys::HISTORY_SECONDS)?,
+            },
+            bytes: written.read(&keys::HISTORY_BYTES)?,
+        })
+    }
+}
+
+/// What a configuration that says nothing of history has.
+impl Default for HistorySettings {
+    fn default() -> Self {
+        Self::new(&Written::defaults()).expect("constants that the tests below read")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::Write as _;
@@ -477,6 +508,16 @@ mod tests {
         assert_eq!(settings.drain, Duration::from_secs(5));
         assert_eq!(settings.oro_ping, Duration::from_secs(45));
         assert_eq!(settings.limits.outbound_bytes, 1 << 20);
+        let limits = HistoryLimits { events: 1000, age: Duration::from_mins(10) };
+        assert_eq!((settings.history.limits, settings.history.bytes), (limits, 64 << 20));
+    }
+
+    #[test]
+    fn history_can_be_switched_off() {
+        let history =
+            |variable| settings(&[("OROSYNC_AUTH__SECRET", SECRET), (variable, "0")]).unwrap().history;
+        assert_eq!(history("OROSYNC_HISTORY__EVENTS").limits.events, 0);
+        assert_eq!(history("OROSYNC_HISTORY__BYTES").bytes, 0);
     }
 
     #[test]
@@ -579,6 +620,8 @@ mod tests {
             ("OROSYNC_LIMITS__OUTBOUND_BYTES", "1K", "out of bounds. Write 64K to 1G"),
             ("OROSYNC_LIMITS__PING_INTERVAL_SECONDS", "0", "out of bounds. Write 0.001 or more"),
             ("OROSYNC_LIMITS__SUBSCRIPTIONS", "0", "out of bounds. Write 1 or more"),
+            ("OROSYNC_HISTORY__SECONDS", "0", "out of bounds. Write 0.001 or more"),
+            ("OROSYNC_HISTORY__BYTES", "1023K", "out of bounds. Write 0, or 1M or more"),
             (
                 "OROSYNC_BIND",
                 "0.0.0.0:8082 proxy_protocol",
