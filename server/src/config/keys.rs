@@ -64,6 +64,7 @@ pub const VARIABLE_PREFIX: &str = "OROSYNC_";
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 const MILLISECOND: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
 
 macro_rules! keys {
     ($($constant:ident: $type:ty = $kind:expr, $name:literal, $default:literal, $sentence:literal;)*) => {
@@ -112,6 +113,13 @@ keys! {
         "What a connection without a ticket gets: a session for the topics that `anyone` may have, or an answer 401.";
     AUTH_ALLOWED_ORIGINS: Vec<OriginPattern> = kinds::ORIGINS, "auth.allowed_origins", "['*']",
         "Hosts of the sites whose pages may connect: `crm.example.com`, `*.example.com`, `same host` (the one that is connected to) or `*`.";
+
+    AUTH_RESUME_SECONDS: Duration = kinds::TIME.within(|time| time.is_zero() || *time >= SECOND, "0, or 1 or more"), "auth.resume_seconds", "300",
+        "How long a resume ticket is good: with one, a page comes back without asking PHP for a ticket. 0: there are none.";
+    AUTH_RESUME_TOTAL_SECONDS: Duration = kinds::TIME.within(|time| *time >= SECOND, "1 or more"), "auth.resume_total_seconds", "28800",
+        "How long after PHP's ticket a page gets resume tickets; then it asks PHP again.";
+    AUTH_STATE_DIRECTORY: Option<PathBuf> = kinds::FILE, "auth.state_directory", "''",
+        "A directory that the server may write to, for what must survive it: which resume tickets are no longer good. Without it, none is good after a restart.";
 
     TLS_CERTIFICATE_FILE: Option<PathBuf> = kinds::FILE, "tls.certificate_file", "''",
         "The certificate in PEM, the server's own first, for addresses of `bind` with the word `tls`. Read again on SIGHUP.";

@@ -25,7 +25,7 @@ impl HistoryOverride {
     pub const NONE: Self = Self { events: Some(0), age: None };
 
     /// The limits of a topic whose rule says this.
-    pub(super) fn over(self, default: HistoryLimits) -> HistoryLimits {
+    pub fn over(self, default: HistoryLimits) -> HistoryLimits {
         HistoryLimits { events: self.events.unwrap_or(default.events), age: self.age.unwrap_or(default.age) }
     }
 }
