@@ -20,13 +20,11 @@ fn problem_of(directory: &Path) -> Option<String> {
     let shown = directory.display();
     match std::fs::metadata(directory) {
         Err(error) => Some(format!(
-            "cannot be used: {error}. Make it, as the server's user: mkdir -m 700 {shown}; for a unit of systemd: StateDirectory="
+            "cannot be used: {error}. Make it for the server's user: install -d -m 700 -o orosync {shown}"
         )),
         Ok(metadata) if !metadata.is_dir() => Some("is not a directory. Name one".to_owned()),
         Ok(_) => access(directory, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK).err().map(|error| {
-            format!(
-                "cannot be written to: {error}. Let it belong to the server's user: chown orosync {shown}"
-            )
+            format!("cannot be written to: {error}. Give it to the server's user: chown orosync {shown}")
         }),
     }
 }
@@ -58,7 +56,7 @@ mod tests {
             problem(&missing).unwrap_err(),
             format!(
                 "OROSYNC_AUTH__STATE_DIRECTORY = \"{shown}\": cannot be used: No such file or directory (os error 2). \
-                 Make it, as the server's user: mkdir -m 700 {shown}; for a unit of systemd: StateDirectory="
+                 Make it for the server's user: install -d -m 700 -o orosync {shown}"
             )
         );
         let file = tempfile::NamedTempFile::new().unwrap();
@@ -67,6 +65,6 @@ mod tests {
         // Nobody can make a file there, root included.
         let error = problem(Path::new("/proc/sys")).unwrap_err();
         assert!(error.contains("\"/proc/sys\": cannot be written to: "), "{error}");
-        assert!(error.ends_with("Let it belong to the server's user: chown orosync /proc/sys"), "{error}");
+        assert!(error.ends_with("Give it to the server's user: chown orosync /proc/sys"), "{error}");
     }
 }
