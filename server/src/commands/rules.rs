@@ -1,4 +1,4 @@
-//! What can change while the server runs: `[[topics]]`, `auth.allowed_origins`, secrets and the certificate, read again on
+//! What can change while the server runs: `[[topics]]`, `[history]`, `auth.allowed_origins`, secrets and the certificate, read again on
 //! SIGHUP.
 //!
 //! No session is closed for it, and what it has subscribed to already stays. Everything else in the configuration needs
@@ -13,8 +13,9 @@ use serde::Serialize;
 use tokio::sync::watch;
 use tracing::{error, info};
 
+use crate::broker::history::HistoryRules;
 use crate::config::{ConfigError, Settings};
-use crate::node::handle::ShardHandle;
+use crate::node::Node;
 use crate::policy::{HistoryOverride, Policies, TopicRule};
 use crate::session::Shared;
 
@@ -47,7 +48,7 @@ impl Rules {
     }
 
     /// Lets what the configuration says now hold in all shards. A configuration that cannot be used changes nothing.
-    pub fn reload(&mut self, shards: &[ShardHandle]) {
+    pub fn reload(&mut self, node: &Node) {
         let settings = match (self.read_again)() {
             Ok(settings) => settings,
             Err(error) => {
@@ -69,13 +70,14 @@ impl Rules {
             }
             is_used
         });
-        for shard in shards {
+        node.set_history(HistoryRules { settings: settings.history, policies: self.shared.policies.clone() });
+        for shard in node.shards() {
             shard.rules(Arc::clone(&self.shared));
         }
         info!(
             topics = self.shared.policies.rules().len(),
             allowed_origins = self.shared.door.allowed_origins.len(),
-            "SIGHUP: topics, allowed origins, secrets and certificate were read again; anything else needs a restart"
+            "SIGHUP: topics, history, allowed origins, secrets and certificate were read again; anything else needs a restart"
         );
         self.described.send_replace(describe(&self.shared));
     }

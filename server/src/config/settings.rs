@@ -402,7 +402,7 @@ impl Default for Limits {
 }
 
 /// What is kept of the events of all topics.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HistorySettings {
     /// Of each topic whose rule does not say otherwise.
     pub limits: HistoryLimits,
