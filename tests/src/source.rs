@@ -15,7 +15,12 @@ pub struct Source(Publisher);
 impl Source {
     /// One that publishes to this endpoint.
     pub fn to(endpoint: &str) -> Self {
-        let signer = Signer::from_secret(SECRET.as_bytes()).expect("long enough");
+        Self::with_secret(endpoint, SECRET)
+    }
+
+    /// The same of a server with another secret.
+    pub fn with_secret(endpoint: &str, secret: &str) -> Self {
+        let signer = Signer::from_secret(secret.as_bytes()).expect("long enough");
         Self(Publisher::new(Options::new(endpoint.parse().expect("an endpoint"), signer)))
     }
 

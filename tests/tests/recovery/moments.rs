@@ -35,7 +35,7 @@ fn between(earlier: Happened, next: Happened, later: Happened) -> f64 {
     let least = later.before - next.after;
     let most = later.after - earlier.before;
     assert!(least < most, "the machine stood still for longer than {PAUSE:?}");
-    (least + (most - least) / 2).as_secs_f64() * 1e3
+    (least + most).as_secs_f64() / 2.0 * 1e3
 }
 
 #[test]

@@ -1,0 +1,104 @@
+//! What does a save cost in an office of 10,000 pages?
+//!
+//! Microseconds of the server's CPU for each save, and deliveries. Each page shows five records as content tags, and each record
+//! is shown by five pages; a save names the record and its list. Beside it: the same server where every page gets everything, as
+//! OroPlatform's JavaScript does, and servers with a channel for each tag, where whoever saves publishes to two channels.
+
+use std::error::Error;
+use std::io;
+use std::time::Duration;
+
+use clap::Parser;
+use orosync_bench::load::Traffic;
+use orosync_bench::measure::{Subject, thousands};
+use orosync_bench::pages::{GROUP, Pages};
+use orosync_bench::peers::{Peer, Selection};
+use orosync_bench::question::{Extent, Question};
+use orosync_bench::report::{Case, Report};
+use orosync_bench::wire::Wire;
+
+const SIZES: [usize; 2] = [1000, 10_000];
+const BYTES: usize = 160;
+
+/// What does a save cost in an office of 10,000 pages?
+#[derive(Debug, Parser)]
+struct Arguments {
+    #[command(flatten)]
+    question: Question,
+}
+
+/// A server and how many pages hear of each save.
+struct Office {
+    subject: Subject,
+    hearers: usize,
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments = Arguments::parse();
+    let selection = with_pages(arguments.question.prepare()?);
+    let mut cpu = Report::new("saves", "A save in an office", "us of server CPU per save", &selection);
+    let mut deliveries =
+        Report::new("save_deliveries", "A save in an office", "deliveries per save", &selection);
+    let time = match arguments.question.extent {
+        Extent::Quick => Duration::from_millis(250),
+        Extent::Full => Duration::from_secs(1),
+    };
+    let mut cases: Vec<Case> = Vec::new();
+    for size in SIZES {
+        let mut offices =
+            selection.peers.iter().map(|peer| open(peer, size)).collect::<io::Result<Vec<_>>>()?;
+        for in_flight in [1, 32] {
+            let name = format!("{} pages, {in_flight} in flight", thousands(size));
+            let (mut cpu_case, mut deliveries_case) = (Case::new(&name), Case::new(&name));
+            for _ in 0..arguments.question.repetitions(5) {
+                for Office { subject, hearers } in &mut offices {
+                    let fan_out = subject.fan_out(Traffic { bytes: BYTES, in_flight }, time)?;
+                    #[expect(clippy::cast_precision_loss, reason = "a small count")]
+                    let each = *hearers as f64;
+                    cpu_case.add(&subject.name, fan_out.cpu_us * each);
+                    deliveries_case.add(&subject.name, each);
+                }
+            }
+            let to_broadcast = cpu_case.ratio("orosync", "orosync_broadcast");
+            cpu.at_most(format!("{name}: by tags / to everybody"), to_broadcast, 0.1);
+            let best = cpu_case.ratio_to_best_peer("orosync");
+            cpu.at_most(format!("{name}: by tags / best peer with a channel for each tag"), best, 1.0);
+            deliveries.add(deliveries_case);
+            cases.push(cpu_case);
+        }
+    }
+    if let [small, _, large, _] = cases.as_slice() {
+        let grows = large.ratio_to(small, "orosync");
+        cpu.at_most("1 in flight: cost of 10,000 pages / of 1,000, by tags", grows, 1.2);
+    }
+    for case in cases {
+        cpu.add(case);
+    }
+    cpu.finish(arguments.question.extent)?;
+    deliveries.finish(arguments.question.extent)?;
+    Ok(())
+}
+
+fn open(peer: &Peer, pages: usize) -> io::Result<Office> {
+    let (groups, hearers) = match peer.wire {
+        Wire::Pages(Pages::Broadcast) => (1, pages),
+        _ => (pages / GROUP, GROUP),
+    };
+    Ok(Office { subject: Subject::start(peer, pages, groups)?, hearers })
+}
+
+/// Our server twice, and the peers that can have a channel for each tag.
+fn with_pages(selection: Selection) -> Selection {
+    let pages = |peer: &Peer| match peer.name.as_str() {
+        "orosync" => vec![
+            peer.clone().speaking(Wire::Pages(Pages::Tags)),
+            peer.clone().speaking(Wire::Pages(Pages::Broadcast)).called("orosync_broadcast"),
+        ],
+        "bun" => vec![peer.clone().speaking(Wire::Pages(Pages::PlainChannels))],
+        "redis" => vec![peer.clone().speaking(Wire::Pages(Pages::RedisChannels))],
+        _ => Vec::new(),
+    };
+    let peers = selection.peers.iter().flat_map(pages).collect();
+    let missing = selection.missing.into_iter().filter(|(name, _)| ["bun", "redis"].contains(&name.as_str()));
+    Selection { peers, missing: missing.collect(), ..selection }
+}
