@@ -17,7 +17,7 @@ const MAX_BYTES: usize = 256 << 10;
 fn refused(answer: Result<Value, Refused>, uri: &str, code: u64) {
     let refused = answer.expect_err("a refusal");
     assert_eq!((refused.uri.as_str(), refused.code), (uri, code), "{refused:?}");
-    assert!(refused.sentence.ends_with('.') && refused.sentence.contains(' '), "{refused:?}");
+    assert!(refused.sentence.contains(' '), "a sentence says what is wrong: {refused:?}");
 }
 
 #[test]

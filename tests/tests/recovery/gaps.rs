@@ -99,7 +99,8 @@ fn a_server_without_history_never_says_that_something_is_complete() {
 
 #[test]
 fn events_that_grew_too_old_are_missing_and_said_to_be() {
-    let server = server_with("[history]\nseconds = 1\n");
+    let server =
+        server_with("[history]\nseconds = 1\n[limits]\nmessages_per_second = 10000\nmessage_burst = 10000\n");
     let mut source = Source::to(&server.endpoint());
     let mut page = Client::anonymous(&server, OROSYNC);
     let start = page.recover(TOPIC, &json!({})).position;

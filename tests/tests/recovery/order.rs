@@ -97,6 +97,7 @@ fn whoever_comes_back_while_thousands_are_published_gets_each_once_and_in_order(
                 while page.last < EVENTS {
                     page.recover();
                     comings += 1;
+                    received.store(page.last, Ordering::Release);
                     page.read(random.random_range(0..60));
                     received.store(page.last, Ordering::Release);
                     match random.random_range(0..8) {
