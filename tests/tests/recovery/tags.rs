@@ -111,7 +111,7 @@ fn what_names_none_of_a_pages_tags_is_left_out_and_everything_else_comes() {
 fn a_tag_is_compared_as_a_browser_reads_it() {
     let server = server();
     let mut page = Client::anonymous(&server, OROSYNC);
-    page.recover(TOPIC, &json!({"tags": ["a"]}));
+    let start = page.recover(TOPIC, &json!({"tags": ["a"]})).position;
     let publish = |json: &str| {
         let output = command()
             .args(["publish", "--endpoint", &server.endpoint(), "--secret-file"])
@@ -129,7 +129,6 @@ fn a_tag_is_compared_as_a_browser_reads_it() {
         r#"{"x":{"tagname":"c"},"x":{"tagname":"a"}}"#,
         r#""[{\"tagname\":\"\\u0061\"}]""#,
         r#""\u005b{\"tagname\":\"a\"}]""#,
-        r#"[{"tagname":"\ud800"}]"#,
     ] {
         publish(json);
         let text = page.text();
@@ -137,8 +136,12 @@ fn a_tag_is_compared_as_a_browser_reads_it() {
     }
     publish(r#"[{"tagname":"\u0062"}]"#);
     page.sync();
-    let last = page.recover(TOPIC, &json!({"since": "0.0"}));
-    assert_eq!(last.events.len(), 9, "the last one was left out as an event alone");
+    let all = page.recover_since(TOPIC, &start);
+    assert_eq!(all.events.len(), 8, "the last one was left out for its tag alone");
+    // Half a character: what a browser makes of it is nobody's tag, but the server does not read it.
+    publish(r#"[{"tagname":"\ud800"}]"#);
+    let text = page.text();
+    assert!(text.starts_with(r#"[8,"acme\/orders",[{"tagname":"\ud800"}],"#), "{text}");
 }
 
 #[test]
@@ -265,11 +268,7 @@ fn what_the_extension_publishes_as_content_tags_reaches_the_pages_that_show_them
             let tag = format!("App_Entity_Contact_{number}");
             assert_eq!(page.event("oro/data/update").payload, json!([{"username": "ben", "tagname": tag}]));
             let once_more = page.event("oro/data/update").payload;
-            assert_eq!(
-                once_more,
-                json!({"1": {"username": null, "tagname": tag}}).to_string(),
-                "{once_more}"
-            );
+            assert_eq!(once_more, format!(r#"{{"1":{{"username":null,"tagname":"{tag}"}}}}"#));
         }
         let of_all = page.event("oro/data/update").payload;
         assert_eq!(of_all[0]["tagname"], "App_Entity_Contact");
