@@ -75,6 +75,11 @@ impl Client {
         self.recover(topic, &json!({ "since": position }))
     }
 
+    /// Nothing has come that was not taken.
+    pub fn expect_nothing(&mut self) {
+        assert_eq!(self.call("orosync/ping", &[]), Ok(Value::Null));
+    }
+
     /// The next message, which is an event of this topic with a position.
     pub fn event(&mut self, topic: &str) -> Event {
         event(topic, &self.text())

@@ -37,7 +37,7 @@ fn away(server: &Server, topic: &str, missed: u64) -> Recovery {
         let last = recovery.events.last().unwrap_or(&seen[2]);
         assert_eq!(recovery.position, last.position, "the answer ends at its last event");
     }
-    page.sync();
+    page.expect_nothing();
     recovery
 }
 
@@ -222,11 +222,11 @@ fn of_a_hundred_thousand_events_the_last_five_come() {
     let mut page = Client::anonymous(&server, WAMP);
     let start = page.recover("acme/long", &json!({})).position;
     page.say(r#"[6,"acme/long"]"#);
-    page.sync();
+    page.expect_nothing();
     source.publish_all("acme/long", 1..=EVENTS - 5);
     let five_before_the_last = page.recover("acme/long", &json!({})).position;
     page.say(r#"[6,"acme/long"]"#);
-    page.sync();
+    page.expect_nothing();
     source.publish_all("acme/long", EVENTS - 4..=EVENTS);
     let recovery = page.recover_since("acme/long", &five_before_the_last);
     assert!(recovery.complete);

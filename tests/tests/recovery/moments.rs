@@ -95,7 +95,7 @@ fn a_server_does_not_say_that_it_knows_what_was_before_its_start() {
     assert!(known.complete);
     assert_eq!(known.payloads(), [3].map(Value::from));
     let before_its_start = (greeted.before - start.after).as_secs_f64() * 1e3;
-    for milliseconds in [before_its_start, 1e6, 1e15, 1e300] {
+    for milliseconds in [before_its_start, 1e6, 1e15] {
         let unknown = since(&mut page, milliseconds);
         assert!(!unknown.complete, "{milliseconds}");
         assert_eq!(unknown.payloads(), [3].map(Value::from), "{milliseconds}: what there is comes");
@@ -127,6 +127,6 @@ fn the_longest_and_the_shortest_numbers_end_no_session() {
         page.say(&format!(r#"[2,1,"orosync/subscribe","{TOPIC}",{{"since":{{"milliseconds":{number}}}}}]"#));
         let answer = page.text();
         assert!(answer.starts_with("[3,1,") || answer.contains(r#"{"code":400}"#), "{number}: {answer}");
-        page.sync();
+        page.expect_nothing();
     }
 }

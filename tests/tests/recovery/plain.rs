@@ -94,9 +94,9 @@ fn a_plain_subscribe_of_what_recovers_changes_nothing_and_the_other_way_round_it
     let third = event(TOPIC, &page.text());
     assert_eq!(third.payload, 3, "it still has positions");
     page.say(r#"[6,"acme/orders"]"#);
-    page.sync();
+    page.expect_nothing();
     source.publish_all(TOPIC, [4]);
-    page.sync();
+    page.expect_nothing();
     page.subscribe(TOPIC);
     source.publish_all(TOPIC, [5]);
     assert_eq!(page.text(), r#"[8,"acme\/orders",5]"#);
