@@ -65,16 +65,20 @@ pub fn drive_topic(max_events: u8, max_age_ms: u16, steps: Vec<TopicStep>) {
                 accepted.push(now);
                 let offset = history.append(kept(accepted.len(), size), now, max_cost.into());
                 assert_eq!(offset, accepted.len() as u64, "a hole");
-                assert!(history.cost() <= max_cost.into() && history.len() <= max_events);
-                assert!(history.oldest().is_some_and(|oldest| now - oldest <= max_age || history.len() == 0));
+                assert!(history.cost() <= max_cost.into() && history.count() <= max_events);
+                assert!(
+                    history.oldest().is_some_and(|oldest| now - oldest <= max_age || history.count() == 0)
+                );
             }
             TopicStep::Wait { milliseconds } => now += Duration::from_millis(milliseconds.into()),
             TopicStep::DropExpired => {
                 history.drop_expired(now);
-                assert!(history.len() == 0 || history.oldest().is_some_and(|oldest| now - oldest <= max_age));
+                assert!(
+                    history.count() == 0 || history.oldest().is_some_and(|oldest| now - oldest <= max_age)
+                );
             }
             TopicStep::DropOldest => {
-                let is_one_there = history.len() > 0;
+                let is_one_there = history.count() > 0;
                 assert_eq!(history.drop_oldest(), is_one_there);
             }
             TopicStep::AskOffset { offset, most } => {
