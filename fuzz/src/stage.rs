@@ -147,7 +147,7 @@ impl Stage {
         let (handle, inbox) = ShardHandle::new();
         let history =
             HistoryRules { settings: HistorySettings::default(), policies: shared.policies.clone() };
-        let node = Arc::new(Node::new(vec![handle], &shared.limits, history, Arc::clone(&metrics)));
+        let node = Arc::new(Node::new(vec![handle], &shared.limits, history, None, Arc::clone(&metrics)));
         let shared = Arc::new(shared);
         let places = Places { browsers: MAX_SESSIONS, for_publishers: 0 };
         Self {
