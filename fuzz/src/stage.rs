@@ -170,7 +170,7 @@ impl Stage {
         shared.policies = policies(false);
         let (handle, inbox) = ShardHandle::new();
         let history = history(&shared.policies);
-        let node = Arc::new(Node::new(vec![handle], &shared.limits, history, Arc::clone(&metrics)));
+        let node = Arc::new(Node::new(vec![handle], &shared.limits, history, None, Arc::clone(&metrics)));
         let shared = Arc::new(shared);
         let places = Places { browsers: MAX_SESSIONS, for_publishers: 0 };
         Self {

@@ -1,9 +1,11 @@
 //! Tickets: who somebody is, signed, so that the server needs neither a database nor PHP to know it.
 //!
 //! A ticket is a JWT with the audience [`AUDIENCE`]. [`mint`] makes one, [`verify`] turns one back into an
-//! [`Identity`]. Both take the time as an argument.
+//! [`Identity`]. Both take the time as an argument. The server's own tickets, by which a session is resumed, are
+//! [`resume`]'s: their audience is another one.
 
 pub mod mint;
+pub mod resume;
 pub mod role_names;
 pub mod secret_file;
 pub mod user_id;
@@ -17,11 +19,12 @@ use crate::pattern::TopicPattern;
 use crate::topic::Topic;
 
 pub use mint::{MintError, Signer};
+pub use resume::{Resumption, SessionPlace, VerifiedResume};
 pub use role_names::RoleNames;
 pub use user_id::UserId;
-pub use verify::{TicketError, Verifier};
+pub use verify::{KeyId, TicketError, Verifier};
 
-/// The audience (`aud`) of all tickets.
+/// The audience (`aud`) of all tickets but the server's own.
 pub const AUDIENCE: &str = "orosync";
 
 /// The challenge (`WWW-Authenticate`; RFC 6750, 3) of the server's answer to somebody whose ticket it does not take. Its realm
@@ -156,6 +159,9 @@ pub struct Claims {
     /// When it begins, seconds since 1970; none: with `iat`. Ours have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nbf: Option<u64>,
+    /// From when on its session is not resumed without a new ticket, seconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<u64>,
     /// Its own id: a browser's ticket opens one session only.
     pub jti: String,
 }
@@ -196,7 +202,7 @@ mod tests {
         assert!(verifier().verify(&granted(25).unwrap(), 1_000_000).is_ok());
         assert!(matches!(granted(26), Err(MintError::TooManyGranted { count: 51 })));
         let error = of(9000).unwrap_err();
-        assert!(matches!(error, MintError::TooLong { bytes } if bytes > 12_000), "{error}");
+        assert!(matches!(error, MintError::TooLong { bytes, .. } if bytes > 12_000), "{error}");
         assert!(error.to_string().contains(&format!("at most {MAX_TICKET_BYTES}")), "{error}");
     }
 
@@ -370,6 +376,13 @@ mod tests {
         assert!(matches!(verify(&["a".repeat(254).as_str()]), Err(TicketError::Malformed { .. })));
         assert!(verify(&["a"; MAX_ORIGINS]).is_ok());
         assert!(matches!(verify(&["a"; MAX_ORIGINS + 1]), Err(TicketError::Malformed { .. })));
+    }
+
+    #[test]
+    fn the_id_of_a_key_is_always_the_same_and_its_own() {
+        // Resume tickets carry it from one process to the next.
+        assert_eq!(verifier().id(), KeyId(5_798_765_193_614_026_820));
+        assert_ne!(Verifier::from_secret(b"fedcba9876543210fedcba9876543210").unwrap().id(), verifier().id());
     }
 
     #[test]

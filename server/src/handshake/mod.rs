@@ -12,11 +12,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use httparse::{EMPTY_HEADER, Request, Status};
-use orosync_protocol::ticket::{Identity, Role};
+use orosync_protocol::ticket::{Identity, Role, TicketError};
 use orosync_protocol::{OriginPattern, subprotocol};
 use tungstenite::handshake::derive_accept_key;
 
-use crate::auth::{AuthError, Authenticator, Presented};
+use crate::auth::{AuthError, Authenticated, Authenticator, Presented};
 use crate::config::settings::Anonymous;
 use crate::connection::proxies::TrustedProxies;
 use crate::connection::{Caller, Peer};
@@ -48,7 +48,7 @@ pub enum Outcome {
     /// The head is not complete.
     More,
     /// A session begins.
-    Upgrade(Upgrade),
+    Upgrade(Box<Upgrade>),
     /// It does not.
     Refused {
         /// The answer.
@@ -75,7 +75,7 @@ pub struct Upgrade {
     /// What is spoken from here on.
     pub protocol: Subprotocol,
     /// Who it is.
-    pub identity: Identity,
+    pub who: Authenticated,
     /// What came behind the request head: frames already.
     pub rest: Bytes,
 }
@@ -95,12 +95,12 @@ impl Handshake {
         match request.parse(&self.head) {
             Ok(Status::Complete(length)) if length <= door.max_head_bytes => {
                 match decide(&request, door, caller, unix_now) {
-                    Ok((response, protocol, identity)) => Outcome::Upgrade(Upgrade {
+                    Ok((response, protocol, who)) => Outcome::Upgrade(Box::new(Upgrade {
                         response,
                         protocol,
-                        identity,
+                        who,
                         rest: Bytes::copy_from_slice(&self.head[length..]),
-                    }),
+                    })),
                     Err((refusal, cause)) => Outcome::Refused { refusal, cause },
                 }
             }
@@ -122,7 +122,7 @@ fn refused(refusal: Refusal) -> Outcome {
     Outcome::Refused { refusal, cause: None }
 }
 
-type Decision = Result<(Vec<u8>, Subprotocol, Identity), (Refusal, Option<Cause>)>;
+type Decision = Result<(Vec<u8>, Subprotocol, Authenticated), (Refusal, Option<Cause>)>;
 
 fn decide(request: &Request<'_, '_>, door: &Door, caller: &mut Caller, unix_now: u64) -> Decision {
     let headers = Headers(request);
@@ -140,8 +140,8 @@ fn decide(request: &Request<'_, '_>, door: &Door, caller: &mut Caller, unix_now:
     if protocol != Subprotocol::Link {
         caller.admit_browser().map_err(full)?;
     }
-    let identity = identify(request, &headers, protocol, door, unix_now)?;
-    Ok((switching_protocols(key.as_bytes(), echo), protocol, identity))
+    let who = identify(request, &headers, protocol, door, unix_now)?;
+    Ok((switching_protocols(key.as_bytes(), echo), protocol, who))
 }
 
 fn identify(
@@ -150,36 +150,44 @@ fn identify(
     protocol: Subprotocol,
     door: &Door,
     unix_now: u64,
-) -> Result<Identity, (Refusal, Option<Cause>)> {
+) -> Result<Authenticated, (Refusal, Option<Cause>)> {
     let bearer = headers.one("authorization").and_then(|value| {
         let (scheme, ticket) = value.split_once(' ')?;
-        scheme
-            .eq_ignore_ascii_case("bearer")
-            .then(|| (Cow::Owned(ticket.trim().to_owned()), Presented::AsBearer))
+        scheme.eq_ignore_ascii_case("bearer").then(|| Cow::Owned(ticket.trim().to_owned()))
     });
-    let presented = bearer.or_else(|| Some((ticket_of(request.path?)?, Presented::InUrl)));
-    let identity = match presented {
-        Some((ticket, how)) => door
-            .authenticator
-            .authenticate(&ticket, how, unix_now, |origins| headers.come_from(origins))
-            .map_err(|error| {
-                let refusal = match error {
-                    AuthError::MemoryFull => Refusal::Busy,
-                    AuthError::ForeignPage { .. } => Refusal::OriginOfTicket,
-                    AuthError::Ticket(_) | AuthError::Replayed | AuthError::PublisherInUrl => {
-                        Refusal::TicketRefused
-                    }
-                };
-                (refusal, Some(Cause::Ticket(error)))
-            })?,
-        None if protocol == Subprotocol::Link => return Err((Refusal::NotAPublisher, None)),
-        None if door.anonymous == Anonymous::Refuse => return Err((Refusal::TicketMissing, None)),
-        None => Identity::anonymous(),
+    let come_from = |origins: &[OriginPattern]| headers.come_from(origins);
+    let authenticate =
+        |ticket: &str, presented| door.authenticator.authenticate(ticket, presented, unix_now, come_from);
+    let authenticated = if let Some(ticket) = bearer {
+        authenticate(&ticket, Presented::AsBearer)
+    } else if let Some(offered) = headers.resume_ticket(protocol) {
+        offered.and_then(|ticket| door.authenticator.authenticate_resume(&ticket, unix_now, come_from))
+    } else if let Some(ticket) = request.path.and_then(ticket_of) {
+        authenticate(&ticket, Presented::InUrl)
+    } else if protocol == Subprotocol::Link {
+        return Err((Refusal::NotAPublisher, None));
+    } else if door.anonymous == Anonymous::Refuse {
+        return Err((Refusal::TicketMissing, None));
+    } else {
+        Ok(Authenticated::once(Identity::anonymous()))
     };
-    if protocol == Subprotocol::Link && identity.role != Role::Publisher {
+    let who = authenticated.map_err(|error| {
+        let refusal = match error {
+            AuthError::MemoryFull => Refusal::Busy,
+            AuthError::ForeignPage { .. } => Refusal::OriginOfTicket,
+            AuthError::Ticket(_)
+            | AuthError::Replayed
+            | AuthError::PublisherInUrl
+            | AuthError::Revoked
+            | AuthError::KeyTakenOut
+            | AuthError::OtherServer => Refusal::TicketRefused,
+        };
+        (refusal, Some(Cause::Ticket(error)))
+    })?;
+    if protocol == Subprotocol::Link && who.identity.role != Role::Publisher {
         return Err((Refusal::NotAPublisher, None));
     }
-    Ok(identity)
+    Ok(who)
 }
 
 /// The ticket of a request target, in origin form (`/ws?ticket=x`) or, as OroPlatform 3.0 to 4.2 sends it, in absolute
@@ -238,6 +246,24 @@ impl Headers<'_, '_> {
         } else {
             (Subprotocol::Wamp, None)
         }
+    }
+
+    /// The resume ticket that is offered beside the subprotocol that is chosen. Any other client of ours knows none, so one
+    /// that is offered beside another one, or twice, is refused rather than taken for a subprotocol that we do not know.
+    fn resume_ticket(&self, chosen: Subprotocol) -> Option<Result<String, AuthError>> {
+        let mut offered = None;
+        for value in self.all("sec-websocket-protocol") {
+            for ticket in
+                value.split(',').filter_map(|name| name.trim().strip_prefix(subprotocol::RESUME_PREFIX))
+            {
+                let is_second = offered.replace(ticket.to_owned()).is_some();
+                if is_second || chosen != Subprotocol::Orosync {
+                    let problem = "a resume ticket is offered once, and beside orosync.1".to_owned();
+                    return Some(Err(AuthError::Ticket(TicketError::Malformed { problem })));
+                }
+            }
+        }
+        offered.map(Ok)
     }
 
     /// Is this a page of an allowed site? Of several `Origin`s none may be foreign: they must not pass for none at all. No

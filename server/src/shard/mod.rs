@@ -20,10 +20,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
+use orosync_protocol::ticket::SessionPlace;
 use orosync_protocol::{CloseReason, Payload, PublisherId, Seq, Topic};
-use slotmap::SlotMap;
+use slotmap::{Key as _, KeyData, SlotMap};
 use tokio::sync::mpsc;
 
+use crate::auth::Resumes;
 use crate::broker::{Recovered, Since};
 use crate::connection::{Accepted, Caller};
 use crate::metrics::Metrics;
@@ -149,6 +151,12 @@ impl Shard {
             ShardMessage::Recovered { awaited, recovered } => self.handle_recovered(awaited, &recovered, now),
             ShardMessage::Settled { awaited, settled } => self.handle_settled(awaited, settled, now),
             ShardMessage::Disconnect(disconnection) => self.handle_disconnect(disconnection, now),
+            ShardMessage::EndResumed(key, session) => {
+                if let Some(entry) = self.sessions.get_mut(key) {
+                    entry.session.end_resumed(session, now + FAREWELL);
+                    entry.mark_dirty(key, &mut self.dirty);
+                }
+            }
             ShardMessage::CreditReturned => self.handle_credit(now),
             // What sessions have subscribed to already stays.
             ShardMessage::Rules(shared) => self.shared = shared,
@@ -406,13 +414,14 @@ impl Shard {
             self.shared.metrics.sessions_opened.of(protocol).inc();
         }
         for event in events.drain(..) {
-            self.handle_event(key, event, now.instant);
+            self.handle_event(key, event, now);
         }
         self.events = events;
         self.mark_dirty(key);
     }
 
-    fn handle_event(&mut self, key: SessionKey, event: SessionEvent, now: Instant) {
+    fn handle_event(&mut self, key: SessionKey, event: SessionEvent, at: Now) {
+        let now = at.instant;
         match event {
             SessionEvent::Subscribe(topic) => {
                 let max = self.shared.limits.subscriptions;
@@ -431,8 +440,13 @@ impl Shard {
                     }
                 }
             }
+            SessionEvent::Resumes(Resumes { session, place }) => {
+                if let Some(shard) = self.node.shards().get(place.shard) {
+                    shard.end_resumed(KeyData::from_ffi(place.key).into(), session);
+                }
+            }
             SessionEvent::Answer(frame) => self.answer(key, frame, now),
-            SessionEvent::Call(call_id, request) => self.handle_request(key, call_id, request, now),
+            SessionEvent::Call(call_id, request) => self.handle_request(key, call_id, request, at),
             SessionEvent::Publish(content) => {
                 if let Some(entry) = self.sessions.get_mut(key) {
                     entry.publishes = true;
@@ -467,7 +481,8 @@ impl Shard {
     }
 
     /// Does what a session has called for.
-    fn handle_request(&mut self, key: SessionKey, call_id: Payload, request: Request, now: Instant) {
+    fn handle_request(&mut self, key: SessionKey, call_id: Payload, request: Request, at: Now) {
+        let now = at.instant;
         match request {
             Request::Subscribe { topic, since, tags } => {
                 let max = self.shared.limits.subscriptions;
@@ -479,6 +494,14 @@ impl Shard {
                 {
                     self.answer(key, calls::refusal(call_id, &refused), now);
                 }
+            }
+            Request::Resume => {
+                let Some(entry) = self.sessions.get(key) else { return };
+                let place = SessionPlace { shard: self.number, key: key.data().as_ffi() };
+                let ticket = entry.session.resume_ticket(place, &self.shared, at.unix);
+                let max_seconds = self.shared.door.authenticator.resume_seconds();
+                let answer = calls::resumption(ticket, max_seconds, self.subscribers.positions(key));
+                self.answer(key, calls::result(call_id, answer), now);
             }
             Request::Tags { topic, tags } => {
                 let answer = if self.subscribers.set_tags(key, &topic, tags) {

@@ -232,7 +232,7 @@ fn a_page_that_shows_nothing_of_what_changes_is_current_by_the_positions_of_its_
     source.publish_all(TOPIC, (0..20).map(|_| json!([{"tagname": "others"}])));
     let renewal = page.call("orosync/resume", &[]).expect("an answer");
     let positions = renewal["positions"].as_object().expect("positions");
-    assert_eq!(positions.keys().collect::<Vec<_>>(), ["oro/maintenance", TOPIC]);
+    assert_eq!(positions.keys().collect::<Vec<_>>(), [TOPIC, "oro/maintenance"]);
     let renewed = positions[TOPIC].as_str().expect("a position").to_owned();
     page.reset();
 
