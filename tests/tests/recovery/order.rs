@@ -162,7 +162,7 @@ fn say_at_once(page: &mut Client, messages: &[Value]) {
     page.send(&frames);
 }
 
-fn subscribe(id: u64, options: Value) -> Value {
+fn subscribe(id: u64, options: &Value) -> Value {
     json!([2, id, "orosync/subscribe", TOPIC, options])
 }
 
@@ -183,21 +183,24 @@ fn what_is_said_right_behind_a_call_holds_for_what_the_call_has_asked() {
     let server = server_with("shards = 2\n");
     let mut source = Source::to(&server.endpoint());
     let mut left = Client::anonymous(&server, OROSYNC);
-    say_at_once(&mut left, &[subscribe(1, json!({})), json!([6, TOPIC]), json!([2, 2, "orosync/ping"])]);
+    say_at_once(&mut left, &[subscribe(1, &json!({})), json!([6, TOPIC]), json!([2, 2, "orosync/ping"])]);
     take_results(&mut left, 2);
     let mut stayed = Client::anonymous(&server, OROSYNC);
     say_at_once(
         &mut stayed,
-        &[json!([5, TOPIC]), json!([6, TOPIC]), subscribe(1, json!({})), json!([5, TOPIC])],
+        &[json!([5, TOPIC]), json!([6, TOPIC]), subscribe(1, &json!({})), json!([5, TOPIC])],
     );
     take_results(&mut stayed, 1);
     let mut last = Client::anonymous(&server, OROSYNC);
-    let again =
-        [subscribe(1, json!({})), subscribe(2, json!({"tags": ["a"]})), subscribe(3, json!({"tags": ["c"]}))];
+    let again = [
+        subscribe(1, &json!({})),
+        subscribe(2, &json!({"tags": ["a"]})),
+        subscribe(3, &json!({"tags": ["c"]})),
+    ];
     say_at_once(&mut last, &again);
     take_results(&mut last, 3);
     let mut plain = Client::anonymous(&server, OROSYNC);
-    say_at_once(&mut plain, &[subscribe(1, json!({})), json!([6, TOPIC]), json!([5, TOPIC])]);
+    say_at_once(&mut plain, &[subscribe(1, &json!({})), json!([6, TOPIC]), json!([5, TOPIC])]);
     take_results(&mut plain, 1);
 
     source.publish_all(TOPIC, ["a", "b", "c"].map(tags));
@@ -236,7 +239,7 @@ fn tags_right_behind_a_call_hold_for_what_the_call_has_asked() {
     // First of a new subscription, then of one that becomes another.
     for (asked, then) in [("a", "b"), ("c", "a")] {
         let retag = json!([2, 2, "orosync/tags", TOPIC, [then]]);
-        say_at_once(&mut page, &[subscribe(1, json!({"tags": [asked]})), retag]);
+        say_at_once(&mut page, &[subscribe(1, &json!({"tags": [asked]})), retag]);
         take_results(&mut page, 2);
         source.publish_all(TOPIC, ["a", "b", "c"].map(tags));
         assert_eq!(page.event(TOPIC).payload, tags(then));
