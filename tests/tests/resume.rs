@@ -93,7 +93,10 @@ fn status(server: &Server, target: &str, headers: &str) -> String {
 fn assert_refused(server: &Server, ticket: &str, reason: &str) {
     let metric = format!("orosync_tickets_refused_total{{reason=\"{reason}\"}}");
     let before = server.metric(&metric);
-    assert_eq!(status(server, "/", &offer(ticket)), "401", "{reason}");
+    let mut client = Client::connect(server);
+    let head = client.handshake("/", &offer(ticket));
+    assert!(head.starts_with("HTTP/1.1 101 "), "{reason}: {head}");
+    assert_eq!(client.receive(), NEW_TICKET, "{reason}");
     server.await_metric(&metric, before + 1.0);
 }
 

@@ -65,6 +65,20 @@ final class TicketControllerTest extends ApplicationTestCase
         self::assertSame('application/json', $browser->getResponse()->headers->get('Content-Type'));
     }
 
+    public function testATicketSaysWhenItWasMadeByTheClockThatStampsPages(): void
+    {
+        $this->boot();
+        $browser = $this->browser(self::ann());
+        $before = 1000 * microtime(true);
+        $browser->request('POST', '/sync/ticket');
+        $after = ceil(1000 * microtime(true));
+
+        $now = json_decode($browser->getResponse()->getContent(), true, 512, \JSON_THROW_ON_ERROR)['now'];
+        self::assertIsInt($now, $browser->getResponse()->getContent());
+        self::assertGreaterThanOrEqual($before, $now);
+        self::assertLessThanOrEqual($after, $now);
+    }
+
     public function testOnlyAPostMakesATicket(): void
     {
         $this->boot();
@@ -112,7 +126,7 @@ final class TicketControllerTest extends ApplicationTestCase
         $browser->request('POST', '/sync/ticket');
         self::assertSame(200, $browser->getResponse()->getStatusCode());
         $answer = json_decode($browser->getResponse()->getContent(), true, 512, \JSON_THROW_ON_ERROR);
-        self::assertSame(['ticket'], array_keys($answer));
+        self::assertSame(['ticket', 'now'], array_keys($answer));
 
         return json_decode($answer['ticket'], true, 512, \JSON_THROW_ON_ERROR);
     }
