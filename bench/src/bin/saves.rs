@@ -68,10 +68,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         for (cpu_case, deliveries_case) in of_size {
             let name = cpu_case.name().to_owned();
-            let to_broadcast = cpu_case.ratio("orosync", "orosync_broadcast");
-            cpu.at_most(format!("{name}: by tags / to everybody"), to_broadcast, 0.1);
-            let best = cpu_case.ratio_to_best_peer("orosync");
-            cpu.at_most(format!("{name}: by tags / best peer with a channel for each tag"), best, 1.0);
+            if size == SIZES[1] {
+                let to_broadcast = cpu_case.ratio("orosync", "orosync_broadcast");
+                cpu.at_most(format!("{name}: by tags / to everybody"), to_broadcast, 0.1);
+                let best = cpu_case.ratio_to_best_peer("orosync");
+                cpu.at_most(format!("{name}: by tags / best peer with a channel for each tag"), best, 1.0);
+            }
             deliveries.add(deliveries_case);
             cases.push(cpu_case);
         }

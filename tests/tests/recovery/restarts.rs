@@ -4,6 +4,7 @@ use orosync_tests::client::{Client, OROSYNC, Received};
 use orosync_tests::php;
 use orosync_tests::server::Server;
 use orosync_tests::source::Source;
+use orosync_tests::wait;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -79,4 +80,46 @@ fn pages_that_lose_their_server_during_maintenance_hear_that_it_is_over() {
         assert!(!late.complete);
         assert_eq!(late.payloads(), [json!({"isOn": false, "userId": 1})], "in the answer");
     }
+}
+
+#[test]
+fn a_reload_that_keeps_the_bounds_keeps_what_was_kept_and_one_that_changes_them_is_no_quiet_hole() {
+    let open = |more: &str| {
+        format!(
+            "{more}[[topics]]\npattern = \"{TOPIC}\"\nsubscribe = \"anyone\"\npublish = \"publisher\"\n\
+             [[topics]]\npattern = \"acme/{{x}}\"\nsubscribe = \"anyone\"\n"
+        )
+    };
+    let mut server = Server::start_with(&open(""));
+    let mut source = Source::to(&server.endpoint());
+    let mut page = Client::anonymous(&server, OROSYNC);
+    let start = page.recover(TOPIC, &json!({})).position;
+    source.publish_all(TOPIC, 1..=3);
+    let live: Vec<_> = (1..=3).map(|_| page.event(TOPIC)).collect();
+    server.rewrite(&open("[limits]\nsubscriptions = 50\n"));
+    server.signal(Signal::HUP);
+    server.await_line("were read again");
+    let kept = Client::anonymous(&server, OROSYNC).recover_since(TOPIC, &start);
+    assert!(kept.complete);
+    assert_eq!(kept.events, live);
+
+    server.rewrite(&open("[history]\nevents = 2\n"));
+    server.signal(Signal::HUP);
+    wait::until_true("the new bound holds", || {
+        let recovery = Client::anonymous(&server, OROSYNC).recover_since(TOPIC, &start);
+        assert!(!recovery.complete || recovery.events == live, "{recovery:?}");
+        !recovery.complete
+    });
+    source.publish_all(TOPIC, 4..=6);
+    let numbers: Vec<_> = (4..=6).map(|_| page.event(TOPIC)).collect();
+    assert_eq!(
+        numbers.iter().map(|event| event.payload.clone()).collect::<Vec<_>>(),
+        [4, 5, 6].map(Value::from)
+    );
+    let since = Client::anonymous(&server, OROSYNC).recover_since(TOPIC, &live[2].position);
+    assert!(!since.complete, "4 is not kept");
+    assert_eq!(since.events, numbers[1..]);
+    let since = Client::anonymous(&server, OROSYNC).recover_since(TOPIC, &numbers[0].position);
+    assert!(since.complete);
+    assert_eq!(since.events, numbers[1..]);
 }
