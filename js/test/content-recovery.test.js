@@ -141,6 +141,22 @@ describe('content that was requested before there was a session', () => {
     assert.equal(told.size, 0);
   });
 
+  it('within a moment is asked about by one call, as old as its oldest', async (t) => {
+    const time = clocks(t);
+    const { client, told, tag, connect } = await page(t);
+    const since = performance.now();
+    tag('second', ['b'], { since: since + 40 });
+    tag('first', ['a'], { since });
+    time.pass(5_000);
+    const session = await connect();
+    const call = await session.subscribed();
+    assertAge(call, 5_000);
+    call.answer('6', [event('6', 'a', 'b')]);
+    assert.deepEqual(await told.takeMany(2), [report('second', 'b'), report('first', 'a')]);
+    assert.deepEqual((await session.called('orosync/tags')).args, [TOPIC, []]);
+    await processed(client, session);
+  });
+
   it('of several moments is asked about for each: an event is no news to what was requested after it', async (t) => {
     const time = clocks(t);
     const { told, tag, connect } = await page(t);
