@@ -117,6 +117,7 @@ export class OrosyncClient {
         onState: (name) => this.#events.state.call(name),
         onOpen: (sessionId) => this.#opened(sessionId),
         onMessage: (message) => this.#received(message),
+        onPositions: () => {},
         onEnd: (ended) => this.#ended(ended),
       },
     );

@@ -1,5 +1,5 @@
 /**
- * Where tickets come from: one per attempt, because a ticket opens one connection only.
+ * Where PHP's tickets come from: one per attempt, because a ticket opens one connection only.
  *
  * Owns the request to the application's ticket endpoint. The time limit is the caller's: it aborts through the signal.
  */
