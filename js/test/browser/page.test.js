@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { extname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { chromium } from 'playwright-core';
-import { startServer } from '../support/server.js';
+import { answerJson, startServer } from '../support/server.js';
 
 const TYPES = { '.js': 'text/javascript', '.css': 'text/css' };
 const SOURCES = new URL('../../src/', import.meta.url).pathname;
@@ -71,6 +71,23 @@ function answerPage(request, response) {
   } else {
     response.writeHead(404).end();
   }
+}
+
+/** As long as a resume ticket may be: names of many topics are in it. */
+const JWT = `${'a'.repeat(36)}.${'b-_9'.repeat(750)}.${'c'.repeat(43)}`;
+
+/** Connects, and waits until the page has its resume ticket. */
+async function resumable(server, page) {
+  server.answerResume = (session, callId) => session.send([3, callId, { ticket: JWT, seconds: 300, positions: {} }]);
+  await connect(page);
+  const session = await server.sessions.take();
+  await untilState(page, 'open');
+  await session.renewals.take();
+  const answered = page.evaluate(() => client.call('behind'));
+  const [, callId] = await session.messages.take();
+  session.send([3, callId, null]);
+  await answered;
+  return session;
 }
 
 const connect = (page) => page.evaluate(() => client.connect());
@@ -182,6 +199,40 @@ describe('the client in a page', () => {
     assert.equal((await server.sessions.take()).url, '/ws?ticket=ticket-2');
     const states = await page.evaluate(() => told.filter(({ event }) => event === 'state').map(({ detail }) => detail));
     assert.deepEqual(states, ['asking', 'opening', 'open', 'suspended', 'asking', 'opening', 'open']);
+  });
+
+  it('comes back out of the back/forward cache with a resume ticket, without a request to PHP', async (t) => {
+    const { server, page } = await openPage(t);
+    const session = await resumable(server, page);
+    await page.goto(`${server.origin}/page/other`);
+    await session.closed;
+    await page.goBack({ waitUntil: 'commit' });
+    const next = await server.sessions.take();
+    assert.equal(next.url, '/ws');
+    assert.equal(next.offered, `orosync.1, wamp, orosync.ticket.${JWT}`);
+    await untilState(page, 'open');
+    const states = await page.evaluate(() => told.filter(({ event }) => event === 'state').map(({ detail }) => detail));
+    assert.deepEqual(states, ['asking', 'opening', 'open', 'suspended', 'opening', 'open']);
+    assert.equal(server.ticketRequests.size, 1);
+  });
+
+  it('asks PHP at once where its resume ticket is refused, which no page can see', async (t) => {
+    const { server, page } = await openPage(t);
+    const session = await resumable(server, page);
+    server.refuseUpgrade = 401;
+    await page.evaluate(() =>
+      client.on('disconnected', ({ delay }) => {
+        globalThis.delays = [...(globalThis.delays ?? []), delay];
+      }),
+    );
+    server.answerTicket = (request, response) => {
+      server.refuseUpgrade = null;
+      answerJson(response, { ticket: 'of-php' });
+    };
+    session.drop();
+    assert.equal((await server.sessions.take()).url, '/ws?ticket=of-php');
+    assert.equal(await page.evaluate(() => delays[1]), 0);
+    assert.deepEqual(server.upgradeUrls, ['/ws?ticket=ticket-1', '/ws', '/ws?ticket=of-php']);
   });
 
   it('takes its listeners off the page when it is closed', async (t) => {
