@@ -373,6 +373,19 @@ describe('an attempt with a resume ticket that does not open', () => {
     assert.equal(delay, 2_000);
   });
 
+  it('is followed when the server says so, where it has said why', async (t) => {
+    const server = await startResumingServer(t);
+    const { client, session } = await resumableClient(server, t, { random: () => 0 });
+    const disconnected = inboxOf(client, 'disconnected');
+    server.greets = false;
+    session.drop();
+    await disconnected.take();
+    client.connect();
+    (await server.sessions.take()).close(1013);
+    const { code, delay } = await disconnected.take();
+    assert.deepEqual({ code, delay }, { code: 1013, delay: 30_000 });
+  });
+
   it('is made again where PHP gives no ticket either', async (t) => {
     const server = await startResumingServer(t);
     const { client, session } = await resumableClient(server, t);

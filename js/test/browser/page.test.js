@@ -235,6 +235,18 @@ describe('the client in a page', () => {
     assert.deepEqual(server.upgradeUrls, ['/ws?ticket=ticket-1', '/ws', '/ws?ticket=of-php']);
   });
 
+  it('renews its resume ticket when somebody looks at the page after the machine has slept', async (t) => {
+    const { server, page } = await openPage(t);
+    const session = await resumable(server, page);
+    await page.evaluate(() => {
+      const { now } = Date;
+      Date.now = () => now() + 250_000;
+      document.dispatchEvent(new Event('visibilitychange'));
+    });
+    await session.renewals.take();
+    assert.equal(server.upgradeUrls.length, 1);
+  });
+
   it('takes its listeners off the page when it is closed', async (t) => {
     const { server, page } = await openPage(t);
     await connect(page);
