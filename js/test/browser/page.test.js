@@ -76,18 +76,26 @@ function answerPage(request, response) {
 /** As long as a resume ticket may be: names of many topics are in it. */
 const JWT = `${'a'.repeat(36)}.${'b-_9'.repeat(750)}.${'c'.repeat(43)}`;
 
+function answerResume(server) {
+  server.answerResume = (session, callId) => session.send([3, callId, { ticket: JWT, seconds: 300, positions: {} }]);
+}
+
 /** Connects, and waits until the page has its resume ticket. */
 async function resumable(server, page) {
-  server.answerResume = (session, callId) => session.send([3, callId, { ticket: JWT, seconds: 300, positions: {} }]);
+  answerResume(server);
   await connect(page);
   const session = await server.sessions.take();
-  await untilState(page, 'open');
+  await holdsTicket(page, session);
+  return session;
+}
+
+/** Waits until the answer with the ticket has arrived: what was asked after it is answered after it. */
+async function holdsTicket(page, session) {
   await session.renewals.take();
   const answered = page.evaluate(() => client.call('behind'));
-  const [, callId] = await session.messages.take();
+  const [, callId] = await session.messages.takeUntil(([type, , procedure]) => type === 2 && procedure === 'behind');
   session.send([3, callId, null]);
   await answered;
-  return session;
 }
 
 const connect = (page) => page.evaluate(() => client.connect());
@@ -245,6 +253,26 @@ describe('the client in a page', () => {
     });
     await session.renewals.take();
     assert.equal(server.upgradeUrls.length, 1);
+  });
+
+  it('comes back for another user without the resume ticket of the one before', async (t) => {
+    const { server, page } = await openPage(t);
+    answerResume(server);
+    const show = (userName) => page.evaluate(async (name) => {
+      const { client } = await import('/orosync/page.js');
+      globalThis.client = client;
+      const element = document.createElement('orosync-page');
+      const settings = { url: '/ws', ticketUrl: '/sync/ticket', userName: name, userId: name, role: 'user', organizationId: 1 };
+      element.setAttribute('client', JSON.stringify(settings));
+      document.querySelector('orosync-page')?.remove();
+      document.body.append(element);
+    }, userName);
+    await show('anna');
+    const session = await server.sessions.take();
+    await holdsTicket(page, session);
+    await show('ben');
+    assert.equal((await server.sessions.take()).url, '/ws?ticket=ticket-2');
+    assert.equal(await session.closed, 1000);
   });
 
   it('takes its listeners off the page when it is closed', async (t) => {
