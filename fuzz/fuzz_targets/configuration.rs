@@ -84,6 +84,10 @@ fn check_settings(written: &Written) -> Vec<String> {
     for time in [limits.handshake_timeout, limits.ping_interval, limits.ping_timeout] {
         assert!(!time.is_zero() && time.as_secs() < 400 * 86_400);
     }
+    let (history, auth) = (&settings.history, &settings.auth);
+    assert!(!history.limits.age.is_zero() && (history.bytes == 0 || history.bytes >= 1 << 20));
+    assert!(auth.resume.is_zero() || auth.resume.as_secs() > 0);
+    assert!(auth.resume_total.as_secs() > 0);
     vec![]
 }
 

@@ -11,7 +11,8 @@ use bytes::Bytes;
 use orosync_protocol::link_frame::{Message, PublisherFrame};
 use orosync_protocol::ticket::{Identity, Role};
 use orosync_protocol::{Audience, Payload, PublisherId, Seq, SessionIds, Subprotocol, Topic, TopicPattern};
-use orosync_server::config::Limits;
+use orosync_server::broker::history::HistoryRules;
+use orosync_server::config::{HistorySettings, Limits};
 use orosync_server::connection::limits::{ConnectionLimits, Places};
 use orosync_server::connection::{Caller, Peer};
 
@@ -144,7 +145,9 @@ impl Stage {
         shared.limits = limits(&shared.limits);
         shared.policies = policies(false);
         let (handle, inbox) = ShardHandle::new();
-        let node = Arc::new(Node::new(vec![handle], &shared.limits, Arc::clone(&metrics)));
+        let history =
+            HistoryRules { settings: HistorySettings::default(), policies: shared.policies.clone() };
+        let node = Arc::new(Node::new(vec![handle], &shared.limits, history, Arc::clone(&metrics)));
         let shared = Arc::new(shared);
         let places = Places { browsers: MAX_SESSIONS, for_publishers: 0 };
         Self {
@@ -468,9 +471,9 @@ impl Stage {
         if topic != CHAT && !self.has_wild_publisher {
             self.note_order(&delivery);
         }
-        let frame = delivery.frame.clone();
+        let frame = delivery.plain().clone();
         self.events.push(frame.clone());
-        self.largest_frame = self.largest_frame.max(delivery.frame.len());
+        self.largest_frame = self.largest_frame.max(delivery.plain().len());
         let receivers: Vec<SessionKey> = self
             .clients
             .iter()
@@ -497,7 +500,7 @@ impl Stage {
 
     /// Of each source, events come once and in order.
     fn note_order(&mut self, delivery: &Delivery) {
-        let text = String::from_utf8_lossy(&delivery.frame);
+        let text = String::from_utf8_lossy(delivery.plain());
         let numbers = text.split_once("\",[").map(|(_, numbers)| numbers).expect("a payload of ours");
         let (source, rest) = numbers.split_once(',').expect("two numbers");
         let seq = rest.split([',', ']']).next().expect("a number");
@@ -557,7 +560,7 @@ impl Stage {
             .iter()
             .filter(|message| match message {
                 ShardMessage::Delivery(delivery) => {
-                    !String::from_utf8_lossy(&delivery.frame).contains(",[255,")
+                    !String::from_utf8_lossy(delivery.plain()).contains(",[255,")
                 }
                 _ => false,
             })

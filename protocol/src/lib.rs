@@ -5,6 +5,7 @@
 //! - [`topic`]: a checked topic name; [`pattern`]: which topics a policy speaks of, with captures such as `{uid:int}`
 //! - [`origin`]: which sites' pages may connect
 //! - [`payload`]: one JSON value as bytes, checked once at the door and never parsed again
+//! - [`position`]: where an event stands in the history of its topic
 //! - [`ids`]: publishers, sequence numbers, sessions; [`audience`]: who of a topic's subscribers gets a message
 //! - [`subprotocol`]: what a session may speak
 //! - [`close`]: the one table of close reasons, with what a client should do after each
@@ -21,6 +22,7 @@ pub mod link_frame;
 pub mod origin;
 pub mod pattern;
 pub mod payload;
+pub mod position;
 pub mod subprotocol;
 pub mod ticket;
 pub mod topic;
@@ -31,6 +33,7 @@ pub use close::CloseReason;
 pub use ids::{PublisherId, Seq, SessionId};
 pub use origin::OriginPattern;
 pub use pattern::TopicPattern;
-pub use payload::Payload;
+pub use payload::{Payload, PayloadRef};
+pub use position::Position;
 pub use subprotocol::Subprotocol;
 pub use topic::Topic;

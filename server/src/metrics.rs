@@ -59,6 +59,18 @@ pub struct Metrics {
     pub delivered_bytes: Counter,
     /// Waits of a publisher's session for credit.
     pub credit_waits: Counter,
+    /// Topics that have a history.
+    pub history_topics: Gauge,
+    /// Events that are kept.
+    pub history_events: Gauge,
+    /// What they cost, as it counts against `history.bytes`.
+    pub history_bytes: Gauge,
+    /// Events that went before their time, for the node's bytes.
+    pub history_dropped: Counter,
+    /// Answers to `orosync/subscribe` that asked for what came since.
+    pub recoveries: Counter,
+    /// Those of them that could not say that nothing is missing.
+    pub recoveries_incomplete: Counter,
     /// Log lines that a rate limit left out.
     pub log_lines_left_out: Counter,
     /// Topics that somebody was refused on: names, which no label may be.
@@ -92,6 +104,13 @@ impl Metrics {
             deliveries: declare.plain("deliveries", "Events appended to a session's outbound queue"),
             delivered_bytes: declare.plain("delivered_bytes", "Bytes of the deliveries, framed"),
             credit_waits: declare.plain("credit_waits", "Waits of a publisher for credit"),
+            history_topics: declare.plain("history_topics", "Topics that have a history"),
+            history_events: declare.plain("history_events", "Events that are kept"),
+            history_bytes: declare.plain("history_bytes", "What they cost of history.bytes"),
+            history_dropped: declare.plain("history_dropped", "Events dropped early for history.bytes"),
+            recoveries: declare.plain("recoveries", "Answers to who was away"),
+            recoveries_incomplete: declare
+                .plain("recoveries_incomplete", "Answers that could not say that nothing is missing"),
             log_lines_left_out: declare.plain("log_lines_left_out", "Log lines that a rate limit left out"),
             refused_topics: RefusedTopics::default(),
             registry,
@@ -265,6 +284,6 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), declared);
-        assert_eq!(declared, 16);
+        assert_eq!(declared, 22);
     }
 }

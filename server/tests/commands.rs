@@ -113,6 +113,21 @@ fn what_check_config_shows_is_itself_a_configuration() {
 }
 
 #[test]
+fn without_its_state_directory_a_server_does_not_start_and_other_commands_do() {
+    let place = Place::new();
+    place.write("state.toml", "[auth]\nsecret_file = \"secret\"\nstate_directory = \"missing\"\n");
+    for command in ["serve", "check-config"] {
+        let ran = place.run(&[command, "--config", "state.toml"]);
+        assert_eq!(ran.code, Some(2), "{command}: {}", ran.stderr);
+        let problem = "orosync-server: auth.state_directory = \"missing\": cannot be used: No such file";
+        assert!(ran.stderr.starts_with(problem), "{command}: {}", ran.stderr);
+    }
+    assert_eq!(place.run(&["ticket", "--config", "state.toml"]).code, Some(0));
+    fs::create_dir(place.path("missing")).unwrap();
+    assert_eq!(place.run(&["check-config", "--config", "state.toml"]).code, Some(0));
+}
+
+#[test]
 fn a_configuration_that_cannot_be_used_names_key_value_and_fix() {
     let place = Place::new();
     place.write("slip.toml", "[limits]\noutbound_bytes = \"64 kb\"\n[auth]\nsecret_fle = \"secret\"\n");

@@ -9,17 +9,44 @@ use serde_json::ser::{Formatter, Serializer};
 use super::{ClientMessage, ServerMessage};
 use crate::audience::SessionIds;
 use crate::ids::SessionId;
-use crate::payload::{Payload, PayloadError};
+use crate::payload::{Payload, PayloadError, PayloadRef};
+use crate::position::Position;
 use crate::topic::Topic;
 
-/// EVENT, which is encoded once for all sessions of a topic.
-pub fn encode_event(topic: &Topic, payload: &Payload) -> Bytes {
-    append_event(Vec::new(), topic, payload).into()
+/// EVENT, behind what a buffer holds already: room for a header. For those who have asked for it, with its position. It is
+/// encoded once for all sessions of a topic.
+pub fn append_event(
+    buffer: Vec<u8>,
+    topic: &Topic,
+    payload: PayloadRef<'_>,
+    position: Option<Position>,
+) -> Vec<u8> {
+    let event = JsonArray::behind(buffer, 8).string(topic.as_str()).raw_bytes(payload.as_bytes());
+    match position {
+        None => event.close(),
+        Some(position) => event.string(&position.to_string()).close(),
+    }
 }
 
-/// The same behind what a buffer holds already: room for a header.
-pub fn append_event(buffer: Vec<u8>, topic: &Topic, payload: &Payload) -> Vec<u8> {
-    JsonArray::behind(buffer, 8).string(topic.as_str()).raw(payload).close()
+/// CALLRESULT of `orosync/subscribe`: where the topic stands, whether these are all the events that were asked for, and
+/// they, the oldest first.
+pub fn encode_recovery<'a>(
+    call_id: &Payload,
+    position: Position,
+    complete: bool,
+    events: impl Iterator<Item = (Position, PayloadRef<'a>)>,
+) -> Bytes {
+    let mut json = JsonArray::new(3).raw(call_id).0;
+    let head = format!(r#",{{"position":"{position}","complete":{complete},"events":["#);
+    json.extend_from_slice(head.as_bytes());
+    for (number, (position, payload)) in events.enumerate() {
+        let head = format!(r#"{}["{position}","#, if number == 0 { "" } else { "," });
+        json.extend_from_slice(head.as_bytes());
+        json.extend_from_slice(payload.as_bytes());
+        json.push(b']');
+    }
+    json.extend_from_slice(b"]}");
+    JsonArray(json).finish()
 }
 
 /// Any message of the server, as JSON text.
@@ -94,9 +121,13 @@ impl JsonArray {
         Self(buffer)
     }
 
-    fn raw(mut self, payload: &Payload) -> Self {
+    fn raw(self, payload: &Payload) -> Self {
+        self.raw_bytes(payload.as_bytes())
+    }
+
+    fn raw_bytes(mut self, json: &[u8]) -> Self {
         self.0.push(b',');
-        self.0.extend_from_slice(payload.as_bytes());
+        self.0.extend_from_slice(json);
         self
     }
 
@@ -165,13 +196,36 @@ mod tests {
             &br#"[0,"17923349366b06233d3a0be253797055",1,"Ratchet\/0.4.4"]"#[..]
         );
         let topic = Topic::parse("a/\u{fc}\u{1f600}\"").unwrap();
-        assert_eq!(encode_event(&topic, &payload("null")), &br#"[8,"a\/\u00fc\ud83d\ude00\"",null]"#[..]);
+        assert_eq!(event(&topic, "null", None), r#"[8,"a\/\u00fc\ud83d\ude00\"",null]"#);
     }
 
     #[test]
     fn a_payload_passes_through_verbatim() {
         let topic = Topic::parse("t").unwrap();
-        let event = encode_event(&topic, &payload(r#"{"b":1.0,"a":{},"b":12345678901234567890}"#));
-        assert_eq!(event, &br#"[8,"t",{"b":1.0,"a":{},"b":12345678901234567890}]"#[..]);
+        let json = r#"{"b":1.0,"a":{},"b":12345678901234567890}"#;
+        assert_eq!(event(&topic, json, None), format!(r#"[8,"t",{json}]"#));
+        let position = Some(Position { offset: 17, tag: 0xab });
+        assert_eq!(event(&topic, json, position), format!(r#"[8,"t",{json},"17.ab"]"#));
+    }
+
+    #[test]
+    fn a_recovery_has_its_events_with_their_positions() {
+        let at = |offset| Position { offset, tag: 0xab };
+        let recovery = |events: &[(Position, &'static str)], complete| {
+            let events = events
+                .iter()
+                .map(|(position, json)| (*position, PayloadRef::from_encoder(json.as_bytes()).unwrap()));
+            encode_recovery(&payload("\"id\""), at(17), complete, events)
+        };
+        assert_eq!(recovery(&[], true), &br#"[3,"id",{"position":"17.ab","complete":true,"events":[]}]"#[..]);
+        assert_eq!(
+            recovery(&[(at(16), "[1]"), (at(17), "null")], false),
+            &br#"[3,"id",{"position":"17.ab","complete":false,"events":[["16.ab",[1]],["17.ab",null]]}]"#[..]
+        );
+    }
+
+    fn event(topic: &Topic, json: &str, position: Option<Position>) -> String {
+        let payload = PayloadRef::from_encoder(json.as_bytes()).unwrap();
+        String::from_utf8(append_event(Vec::new(), topic, payload, position)).unwrap()
     }
 }

@@ -22,7 +22,7 @@ use crate::audience::Audience;
 use crate::payload::Payload;
 
 pub use decode::{WampError, decode_client, decode_server};
-pub use encode::{append_event, encode_client, encode_event, encode_server, payload_of};
+pub use encode::{append_event, encode_client, encode_recovery, encode_server, payload_of};
 pub use prefix::PrefixTable;
 
 /// What a client sends. Topics and procedures are as written: a CURIE is not yet expanded, nothing is checked but the form.

@@ -8,15 +8,19 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use orosync_protocol::disconnect::Disconnect;
 use orosync_protocol::link_frame::Message;
-use orosync_protocol::{Audience, Payload, PublisherId, Seq, SessionId, Topic};
+use orosync_protocol::{Audience, Payload, Position, PublisherId, Seq, SessionId, Topic};
 
-use super::{Broker, EventHandler};
+use super::{Broker, EventHandler, Recovered, Since};
 use crate::publication::credit::CreditPool;
+use crate::publication::kept::Kept;
 use crate::publication::receipt::{Receipt, Settled, Waiter};
 use crate::publication::{Author, Content, Event, Item, Publication};
 
 /// How long a broker that does not do its work within the call may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Events of a topic that the tested broker keeps.
+const KEPT: usize = 1000;
 
 /// A node that holds every event until it is told that all are written.
 #[derive(Debug, Default)]
@@ -28,7 +32,7 @@ struct Node {
 }
 
 impl EventHandler for Node {
-    fn is_wanted(&self, _: &Content) -> bool {
+    fn is_wanted(&self, _: &Topic) -> bool {
         true
     }
 
@@ -56,6 +60,7 @@ impl Waiter for Told {
 }
 
 /// A broker, its node, and who publishes.
+#[derive(Debug)]
 struct Stage {
     broker: Box<dyn Broker>,
     node: Arc<Node>,
@@ -91,13 +96,36 @@ impl Stage {
 
     /// Waits for so many events, and takes them as written. What they say.
     fn written(&self, count: usize) -> Vec<String> {
+        self.events(count).iter().map(said).collect()
+    }
+
+    fn events(&self, count: usize) -> Vec<Event> {
         let start = Instant::now();
         while self.node.events.lock().unwrap().len() < count && start.elapsed() < PATIENCE {
             thread::yield_now();
         }
         let events = std::mem::take(&mut *self.node.events.lock().unwrap());
         self.node.barriers.lock().unwrap().clear();
-        events.iter().map(said).collect()
+        events
+    }
+
+    fn recover(&self, topic: &Topic, since: Option<Since>) -> Recovered {
+        let handed_over = Arc::new(Mutex::new(None));
+        let at = Arc::clone(&handed_over);
+        let hand_over = Box::new(move |recovered| *at.lock().unwrap() = Some(recovered));
+        self.broker.recover(topic, since, usize::MAX, hand_over);
+        self.wait_for(|| handed_over.lock().unwrap().take())
+    }
+
+    fn wait_for<T>(&self, look: impl Fn() -> Option<T>) -> T {
+        let start = Instant::now();
+        loop {
+            if let Some(found) = look() {
+                return found;
+            }
+            assert!(start.elapsed() < PATIENCE, "{self:?}");
+            thread::yield_now();
+        }
     }
 }
 
@@ -109,24 +137,31 @@ fn message(topic: &str, n: u64) -> Content {
     })
 }
 
-/// The payload of a message, without the frame's header and the topic; or whom a disconnect means.
+/// The payload of a message, or whom a disconnect means.
 fn said(event: &Event) -> String {
     match event {
-        Event::Message(delivery) => {
-            let text = String::from_utf8_lossy(&delivery.frame);
-            text.rsplit_once(',').unwrap().1.trim_end_matches(']').to_owned()
-        }
+        Event::Message(delivery) => said_by(&delivery.kept),
         Event::Disconnect(whom, _) => whom.to_string(),
     }
 }
 
-/// Tests a broker that remembers ten publishers, and had nothing published before.
+fn said_by(kept: &Kept) -> String {
+    String::from_utf8_lossy(kept.payload().as_bytes()).into_owned()
+}
+
+fn position(event: &Event) -> Option<Position> {
+    if let Event::Message(delivery) = event { Some(delivery.position) } else { None }
+}
+
+/// Tests a broker that remembers ten publishers, keeps [`KEPT`] events of each topic, and had nothing published before.
 pub(super) fn test(open: impl Fn(Arc<dyn EventHandler>) -> Box<dyn Broker>) {
     what_is_sent_again_is_published_once_and_in_order(&Stage::new(&open));
     what_is_sent_again_before_it_is_written_waits_for_that(&Stage::new(&open));
     everything_published_is_an_event_in_the_order_in_which_it_came(&Stage::new(&open));
     credit_comes_back_when_events_are_written_and_duplicates_dropped(&Stage::new(&open));
     events_of_a_topic_come_one_after_the_other(&Stage::new(&open));
+    offsets_have_no_hole_where_duplicates_were_dropped(&Stage::new(&open));
+    a_recovery_has_what_came_before_it_and_nothing_else(&Stage::new(&open));
 }
 
 fn what_is_sent_again_is_published_once_and_in_order(stage: &Stage) {
@@ -206,4 +241,46 @@ fn events_of_a_topic_come_one_after_the_other(stage: &Stage) {
     let said = stage.written(ALL);
     let [one, other] = [0, 1].map(|receiver| stage.node.said[receiver].lock().unwrap().clone());
     assert!(said.len() == ALL && one == other, "two receivers see the same order");
+}
+
+fn offsets_have_no_hole_where_duplicates_were_dropped(stage: &Stage) {
+    stage.publish(1, 1, 3);
+    stage.publish(1, 2, 3);
+    stage.publish(1, 3, 5);
+    stage.publish(2, 1, 1);
+    let events = stage.events(6);
+    let positions: Vec<_> = events.iter().filter_map(position).collect();
+    assert!(positions.windows(2).all(|pair| pair[1] == Position { offset: pair[0].offset + 1, ..pair[0] }));
+    assert_eq!(positions.len(), 6);
+}
+
+/// While others publish: all that a recovery has was handed over before it, and all that it lacks after it.
+fn a_recovery_has_what_came_before_it_and_nothing_else(stage: &Stage) {
+    const ALL: usize = 2000;
+    let topic = Topic::parse("t").unwrap();
+    let start = stage.recover(&topic, None);
+    assert!(start.complete && start.events.is_empty());
+    thread::scope(|scope| {
+        scope.spawn(|| (1..=ALL as u64).for_each(|n| drop(stage.publish(1, n, n))));
+        for _ in 0..50 {
+            let handed_over = Arc::new(Mutex::new(None));
+            let (node, at) = (Arc::clone(&stage.node), Arc::clone(&handed_over));
+            let hand_over = Box::new(move |recovered| {
+                *at.lock().unwrap() = Some((recovered, node.said[0].lock().unwrap().len()));
+            });
+            let since = Since::Position(Some(start.position));
+            stage.broker.recover(&topic, Some(since), ALL, hand_over);
+            let (recovered, before) = stage.wait_for(|| handed_over.lock().unwrap().take());
+            assert_eq!(recovered.events.len(), before.min(KEPT));
+            assert_eq!(recovered.complete, before <= KEPT);
+            assert_eq!(recovered.events.last().map_or(start.position, |(at, _)| *at), recovered.position);
+        }
+    });
+    assert_eq!(stage.written(ALL).len(), ALL);
+    let all = stage.recover(&topic, Some(Since::Position(Some(start.position))));
+    let said: Vec<_> = all.events.iter().map(|(_, kept)| said_by(kept)).collect();
+    assert!(!all.complete && said.len() == KEPT && said.last() == Some(&ALL.to_string()), "{KEPT} are kept");
+    let foreign = Position { tag: start.position.tag ^ 1, ..start.position };
+    assert!(!stage.recover(&topic, Some(Since::Position(Some(foreign)))).complete);
+    assert!(!stage.recover(&topic, Some(Since::Position(None))).complete);
 }

@@ -1,64 +1,58 @@
 //! The broker of a single node: everything in memory, and done within the call.
 //!
-//! Owns what each publisher has had accepted, and the locks that keep each topic's order.
+//! Owns what each publisher has had accepted, and the history of the topics with the locks that keep each topic's order.
 
-use std::hash::BuildHasher;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use orosync_protocol::{PublisherId, Topic};
 
+use super::history::{History, HistoryRules};
 use super::seen::Seen;
-use super::{Broker, EventHandler};
+use super::{Broker, EventHandler, HandOver, Since};
 use crate::metrics::{Metrics, Source};
+use crate::publication::delivery::Delivery;
+use crate::publication::kept::Kept;
 use crate::publication::receipt::Receipt;
-use crate::publication::{Author, Event, Item, Publication};
-
-/// How many locks the topics share. A topic's lock is held until its event is in the last shard's inbox.
-const LOCKS: usize = 64;
+use crate::publication::{Author, Content, Event, Held, Item, Publication};
 
 /// The broker of a single node.
 #[derive(Debug)]
 pub struct MemoryBroker {
     events: Arc<dyn EventHandler>,
     seen: Seen,
-    hasher: std::hash::RandomState,
-    locks: [Mutex<()>; LOCKS],
+    history: History,
     metrics: Arc<Metrics>,
 }
 
 impl MemoryBroker {
-    /// An empty broker that remembers so many publishers.
-    pub fn new(events: Arc<dyn EventHandler>, max_publishers: usize, metrics: Arc<Metrics>) -> Self {
-        Self {
-            events,
-            seen: Seen::new(max_publishers),
-            hasher: std::hash::RandomState::new(),
-            locks: std::array::from_fn(|_| Mutex::default()),
-            metrics,
-        }
+    /// An empty broker that remembers so many publishers, and keeps so much history.
+    pub fn new(
+        events: Arc<dyn EventHandler>,
+        max_publishers: usize,
+        rules: HistoryRules,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let history = History::new(rules, Arc::clone(&metrics));
+        Self { events, seen: Seen::new(max_publishers), history, metrics }
     }
 
-    /// Hands an event over, which is encoded before, while nobody else hands over one of its topic.
+    /// Hands an event over while nobody else hands over one of its topic. What is copied of it is copied before.
     fn hand_over(&self, item: Item, receipt: Option<Arc<Receipt>>) {
-        if !self.events.is_wanted(&item.content) {
-            return;
-        }
-        let event = item.into_event(receipt);
-        // There is nothing under the lock that a panic could have left half done.
-        let _order = match &event {
-            Event::Message(delivery) => {
-                Some(self.lock_of(&delivery.topic).lock().unwrap_or_else(PoisonError::into_inner))
+        let held = Held::new(item.credit, receipt);
+        match item.content {
+            Content::Disconnect(whom) => self.events.handle_event(Event::Disconnect(whom, held)),
+            Content::Message(message) => {
+                let topic = message.topic;
+                let kept = Kept::new(&message.payload, message.audience);
+                self.history.append(&topic, kept.clone(), |position| {
+                    if self.events.is_wanted(&topic) {
+                        let delivery = Delivery::new(topic.clone(), kept, position, held);
+                        self.events.handle_event(Event::Message(delivery));
+                    }
+                });
             }
-            Event::Disconnect(..) => None,
-        };
-        self.events.handle_event(event);
-    }
-
-    fn lock_of(&self, topic: &Topic) -> &Mutex<()> {
-        #[expect(clippy::cast_possible_truncation, reason = "any bits of the hash will do")]
-        let hash = self.hasher.hash_one(topic) as usize;
-        &self.locks[hash % LOCKS]
+        }
     }
 
     /// A publisher may have reconnected to another shard while the last messages of its old connection are still taken. So
@@ -105,15 +99,33 @@ impl Broker for MemoryBroker {
             self.events.handle_barrier(&receipt);
         }
     }
+
+    fn recover(&self, topic: &Topic, since: Option<Since>, most: usize, hand_over: HandOver) {
+        self.history.recover(topic, since, most, hand_over);
+    }
+
+    fn set_rules(&self, rules: HistoryRules) {
+        self.history.set_rules(rules);
+    }
+
+    fn handle_timeout(&self) {
+        self.history.drop_expired();
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::contract;
     use super::*;
+    use crate::config::settings::HistorySettings;
+    use crate::policy::Policies;
 
     #[test]
     fn it_keeps_the_contract() {
-        contract::test(|events| Box::new(MemoryBroker::new(events, 10, Arc::new(Metrics::new()))));
+        contract::test(|events| {
+            let rules =
+                HistoryRules { settings: HistorySettings::default(), policies: Policies::new(Vec::new()) };
+            Box::new(MemoryBroker::new(events, 10, rules, Arc::new(Metrics::new())))
+        });
     }
 }

@@ -8,12 +8,17 @@
 //!   and dropped. A broker that was started anew has forgotten what it had.
 //! - **In order.** The messages of one publisher are accepted, and become events, in the order of their numbers. All
 //!   shards of all nodes see the events of one topic in the same order.
+//! - **No hole.** Of one topic each event's offset is one more than that of the event before it, also where something was
+//!   dropped that the broker had had already.
+//! - **Nothing between.** What a recovery finds is handed over before any event of the topic that it does not have, and behind
+//!   all that it has. It is complete only if that is certain. The answers of one asker come in the order in which it asked.
 //! - **No waiting.** Whoever publishes calls the broker, and is answered by the receipt.
 //!
 //! [`memory`] is the broker of a single node, and needs nothing installed.
 
 #[cfg(test)]
 mod contract;
+pub mod history;
 pub mod memory;
 pub mod seen;
 
@@ -21,10 +26,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
-use orosync_protocol::PublisherId;
+use orosync_protocol::{Position, PublisherId, Topic};
 
+use crate::publication::kept::Kept;
 use crate::publication::receipt::Receipt;
-use crate::publication::{Content, Event, Publication};
+use crate::publication::{Event, Publication};
+use history::HistoryRules;
 
 /// Carries all that is published, and keeps the contract of this module.
 pub trait Broker: fmt::Debug + Send + Sync {
@@ -34,12 +41,45 @@ pub trait Broker: fmt::Debug + Send + Sync {
     /// A publisher asks what was accepted of it over earlier connections. The receipt says so once all of that would be
     /// acknowledged, were it sent now.
     fn ask_highest(&self, publisher: PublisherId, receipt: Arc<Receipt>, now: Instant);
+
+    /// Somebody who was away asks for what came since, at most the latest `most` events. `hand_over` puts the answer where
+    /// the topic's events go. Without `since` nothing is asked for but where the topic stands.
+    fn recover(&self, topic: &Topic, since: Option<Since>, most: usize, hand_over: HandOver);
+
+    /// From now on these rules hold.
+    fn set_rules(&self, rules: HistoryRules);
+
+    /// Looks at the clock, every few seconds.
+    fn handle_timeout(&self);
+}
+
+/// Takes what was recovered. It is called in the middle of the topic's events, so it must not take long.
+pub type HandOver = Box<dyn FnOnce(Recovered) + Send>;
+
+/// From where on somebody asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Since {
+    /// What came behind this one; none: something that is no position.
+    Position(Option<Position>),
+    /// What was accepted from then on.
+    Instant(Instant),
+}
+
+/// What came of a topic while somebody was away.
+#[derive(Debug)]
+pub struct Recovered {
+    /// Of the topic's last event.
+    pub position: Position,
+    /// Whether nothing of what was asked for is missing.
+    pub complete: bool,
+    /// The oldest first.
+    pub events: Vec<(Position, Kept)>,
 }
 
 /// Where a broker's events go: a node.
 pub trait EventHandler: fmt::Debug + Send + Sync {
-    /// Whether any session of the node would get this now. If not, there is nothing to handle.
-    fn is_wanted(&self, content: &Content) -> bool;
+    /// Whether any session of the node would get a message of this topic now. If not, there is nothing to handle.
+    fn is_wanted(&self, topic: &Topic) -> bool;
 
     /// Takes an event, the next of its topic, to all sessions of the node that are meant. What it holds is let go of when
     /// it is written to them.

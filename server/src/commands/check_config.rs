@@ -5,16 +5,16 @@ use std::io::Write;
 
 use super::{Failure, output_failed};
 use crate::config::keys::{self, Declaration};
-use crate::config::{Settings, Written};
-use crate::policy::Policies;
+use crate::config::{HistorySettings, Settings, Written};
+use crate::policy::{HistoryLimits, Policies};
 
 /// Checks all that `serve` would check before it listens, then shows it.
 pub(super) fn check(written: &Written, output: &mut impl Write) -> Result<(), Failure> {
-    let settings = Settings::new(written)?;
+    let settings = Settings::to_serve(written)?;
     for warning in &written.warnings {
         eprintln!("orosync-server: {warning}");
     }
-    let text = format!("{}\n{}", show(written), show_policies(&settings.policies));
+    let text = format!("{}\n{}", show(written), show_policies(&settings.policies, settings.history));
     output.write_all(text.as_bytes()).map_err(|error| output_failed(&error))
 }
 
@@ -47,13 +47,21 @@ fn line(written: &Written, key: &Declaration) -> (String, String) {
 }
 
 /// What the rules come to, Oro's included.
-fn show_policies(policies: &Policies) -> String {
+fn show_policies(policies: &Policies, history: HistorySettings) -> String {
     let rules = policies.rules().iter().map(|rule| {
         let (pattern, subscribe, publish) =
             (rule.pattern(), rule.subscribe().label(), rule.publish().label());
-        format!("#   {:60} subscribe {subscribe:9} publish {publish}\n", pattern.as_str())
+        let history = show_history(rule.history().over(history.limits), history.bytes);
+        format!("#   {:60} subscribe {subscribe:9} publish {publish:9} history {history}\n", pattern.as_str())
     });
     std::iter::once("# Topics, the first match decides:\n".to_owned()).chain(rules).collect()
+}
+
+fn show_history(limits: HistoryLimits, bytes: usize) -> String {
+    if limits.events == 0 || bytes == 0 {
+        return "none".to_owned();
+    }
+    format!("{} events, {} s", limits.events, limits.age.as_secs_f64())
 }
 
 fn markdown() -> String {
@@ -76,6 +84,33 @@ mod tests {
         let table = markdown();
         assert_eq!(table.lines().count(), keys::ALL.len() + 2);
         assert!(table.contains("| `limits.message_bytes` | size | `\"64K\"` | The largest message from a browser, at most 1M. |\n"));
+    }
+
+    #[test]
+    fn each_rule_is_shown_with_the_history_that_its_topics_have() {
+        let topics = "[{pattern = \"acme/chat\", subscribe = \"user\", history = {events = 5, seconds = 0.5}}, \
+                      {pattern = \"acme/{any}\", subscribe = \"role:ROLE_SALES\", publish = \"user\"}]";
+        let shown = |variables: &[(&str, &str)]| {
+            let variables = [&[("OROSYNC_TOPICS", topics)], variables].concat();
+            let variables = variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+            let secret = ("OROSYNC_AUTH__SECRET".to_owned(), "0123456789abcdef0123456789abcdef".to_owned());
+            let settings = Settings::new(&load(&[], variables.chain([secret]), []).unwrap()).unwrap();
+            show_policies(&settings.policies, settings.history)
+        };
+        let history = |shown: &str, topic: &str| {
+            let line = shown.lines().find(|line| line.contains(&format!(" {topic} "))).unwrap();
+            line.split_once(" history ").unwrap().1.to_owned()
+        };
+        let text = shown(&[]);
+        assert_eq!(history(&text, "acme/chat"), "5 events, 0.5 s");
+        assert_eq!(history(&text, "acme/{any}"), "1000 events, 600 s");
+        assert_eq!(history(&text, "oro/data/update"), "20000 events, 3600 s");
+        assert_eq!(history(&text, "oro/ping"), "none");
+        let text = shown(&[("OROSYNC_HISTORY__EVENTS", "0")]);
+        assert_eq!(history(&text, "acme/chat"), "5 events, 0.5 s");
+        assert_eq!(history(&text, "acme/{any}"), "none");
+        let text = shown(&[("OROSYNC_HISTORY__BYTES", "0")]);
+        assert_eq!(history(&text, "acme/chat"), "none");
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command {
         Command::Serve => {
             let written = read_config(&cli.flags)?;
-            let settings = Settings::new(&written)?;
+            let settings = Settings::to_serve(&written)?;
             log::start(&settings.log);
             for warning in &written.warnings {
                 tracing::warn!("{warning}");

@@ -1,4 +1,4 @@
-//! What can change while the server runs: `[[topics]]`, `auth.allowed_origins`, secrets and the certificate, read again on
+//! What can change while the server runs: `[[topics]]`, `[history]`, `auth.allowed_origins`, secrets and the certificate, read again on
 //! SIGHUP.
 //!
 //! No session is closed for it, and what it has subscribed to already stays. Everything else in the configuration needs
@@ -13,9 +13,10 @@ use serde::Serialize;
 use tokio::sync::watch;
 use tracing::{error, info};
 
+use crate::broker::history::HistoryRules;
 use crate::config::{ConfigError, Settings};
-use crate::node::handle::ShardHandle;
-use crate::policy::Policies;
+use crate::node::Node;
+use crate::policy::{HistoryOverride, Policies, TopicRule};
 use crate::session::Shared;
 
 /// Reads the configuration once more, from where it was read at the start.
@@ -40,13 +41,14 @@ impl Rules {
         Self { shared, tls, read_again, described }
     }
 
-    /// The rules in force, as JSON: `{"topics": [{"pattern", "subscribe", "publish"}], "allowed_origins": []}`.
+    /// The rules in force, as JSON: `{"topics": [{"pattern", "subscribe", "publish"}], "allowed_origins": []}`. A rule that
+    /// says something of its history has `"history": {"events", "seconds"}`, or one of the two, as well.
     pub fn described(&self) -> watch::Receiver<String> {
         self.described.subscribe()
     }
 
     /// Lets what the configuration says now hold in all shards. A configuration that cannot be used changes nothing.
-    pub fn reload(&mut self, shards: &[ShardHandle]) {
+    pub fn reload(&mut self, node: &Node) {
         let settings = match (self.read_again)() {
             Ok(settings) => settings,
             Err(error) => {
@@ -68,13 +70,14 @@ impl Rules {
             }
             is_used
         });
-        for shard in shards {
+        node.set_history(HistoryRules { settings: settings.history, policies: self.shared.policies.clone() });
+        for shard in node.shards() {
             shard.rules(Arc::clone(&self.shared));
         }
         info!(
             topics = self.shared.policies.rules().len(),
             allowed_origins = self.shared.door.allowed_origins.len(),
-            "SIGHUP: topics, allowed origins, secrets and certificate were read again; anything else needs a restart"
+            "SIGHUP: topics, history, allowed origins, secrets and certificate were read again; anything else needs a restart"
         );
         self.described.send_replace(describe(&self.shared));
     }
@@ -91,6 +94,25 @@ struct Rule<'a> {
     pattern: &'a str,
     subscribe: Cow<'static, str>,
     publish: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    history: Option<History>,
+}
+
+#[derive(Serialize)]
+struct History {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    events: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seconds: Option<f64>,
+}
+
+impl History {
+    /// What a rule says; nothing, where the configuration's `[history]` holds.
+    fn of(rule: &TopicRule) -> Option<Self> {
+        let HistoryOverride { events, age } = rule.history();
+        let says_something = events.is_some() || age.is_some();
+        says_something.then(|| Self { events, seconds: age.map(|age| age.as_secs_f64()) })
+    }
 }
 
 fn describe(shared: &Shared) -> String {
@@ -110,6 +132,36 @@ fn topics(policies: &Policies) -> Vec<Rule<'_>> {
             pattern: rule.pattern().as_str(),
             subscribe: rule.subscribe().label(),
             publish: rule.publish().label(),
+            history: History::of(rule),
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use orosync_protocol::TopicPattern;
+
+    use super::*;
+    use crate::policy::{Publish, Subscribe};
+
+    #[test]
+    fn a_rule_says_of_its_history_what_it_was_told() {
+        let age = Some(Duration::from_millis(500));
+        for (history, expected) in [
+            (HistoryOverride::default(), ""),
+            (HistoryOverride::NONE, r#","history":{"events":0}"#),
+            (HistoryOverride { events: None, age }, r#","history":{"seconds":0.5}"#),
+            (HistoryOverride { events: Some(5), age }, r#","history":{"events":5,"seconds":0.5}"#),
+        ] {
+            let pattern = TopicPattern::parse("acme/chat").unwrap();
+            let rule = TopicRule::new(pattern, Subscribe::User, Publish::Publisher).unwrap();
+            let policies = Policies::new(vec![rule.with_history(history)]);
+            let described = serde_json::to_string(&topics(&policies)[1]).unwrap();
+            let expected =
+                format!(r#"{{"pattern":"acme/chat","subscribe":"user","publish":"publisher"{expected}}}"#);
+            assert_eq!(described, expected);
+        }
+    }
 }

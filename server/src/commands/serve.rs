@@ -18,6 +18,7 @@ use tracing::{error, info, warn};
 
 use crate::admin::{self, Phase, Readiness};
 use crate::auth::Authenticator;
+use crate::broker::history::HistoryRules;
 use crate::commands::rules::{ReadAgain, Rules};
 use crate::config::settings::{AdminBind, SendTogether, Settings};
 use crate::connection::limits::{ConnectionLimits, Places};
@@ -47,6 +48,9 @@ const CLIENT_LINES_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Beyond `drain_seconds`: for the threads to end.
 const LAST_WAIT: Duration = Duration::from_secs(1);
+
+/// How often the node looks at the clock.
+const NODE_TICK: Duration = Duration::from_secs(5);
 
 /// What OroPlatform's pages expect on `oro/ping`.
 const PING_TOPIC: &str = "oro/ping";
@@ -103,7 +107,8 @@ async fn run_node(settings: Settings, read_again: ReadAgain) -> Result<(), Serve
     let send_together = settings.send_together == SendTogether::Auto && SendRing::are_allowed();
 
     let (handles, inboxes): (Vec<_>, Vec<_>) = (0..settings.shards.get()).map(|_| ShardHandle::new()).unzip();
-    let node = Arc::new(Node::new(handles, &settings.limits, Arc::clone(&metrics)));
+    let history = HistoryRules { settings: settings.history, policies: settings.policies.clone() };
+    let node = Arc::new(Node::new(handles, &settings.limits, history, Arc::clone(&metrics)));
     let shared = Arc::new(shared(settings, &metrics));
     let mut shards = Shards::start(inboxes, &node, &shared, send_together)?;
     let current_tls = tls.subscribe();
@@ -119,6 +124,7 @@ async fn run_node(settings: Settings, read_again: ReadAgain) -> Result<(), Serve
         info!(address = %listener.bind(), "listening");
         tasks.spawn(accept_connections(listener, Arc::clone(&spread)));
     }
+    tasks.spawn(look_at_the_clock(Arc::clone(&node)));
     if !oro_ping.is_zero() {
         tasks.spawn(publish_pings(Arc::clone(&node), oro_ping));
     }
@@ -144,7 +150,7 @@ async fn run_node(settings: Settings, read_again: ReadAgain) -> Result<(), Serve
             request = requests.next() => match request {
                 Request::HangUp => {
                     supervisor::reloading();
-                    rules.reload(node.shards());
+                    rules.reload(&node);
                     supervisor::ready();
                 }
                 Request::Terminate | Request::Interrupt => break request,
@@ -233,6 +239,16 @@ pub fn shared(settings: Settings, metrics: &Arc<Metrics>) -> Shared {
 async fn accept_connections(listener: Listener, spread: Arc<Spread>) {
     if let Err(error) = listener.run(&spread).await {
         error!(address = %listener.address(), %error, "no longer listening");
+    }
+}
+
+/// Has the node drop what has become too old.
+async fn look_at_the_clock(node: Arc<Node>) {
+    let mut tick = interval_at(Instant::now() + NODE_TICK, NODE_TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        node.handle_timeout();
     }
 }
 

@@ -64,6 +64,7 @@ pub const VARIABLE_PREFIX: &str = "OROSYNC_";
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 const MILLISECOND: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
 
 macro_rules! keys {
     ($($constant:ident: $type:ty = $kind:expr, $name:literal, $default:literal, $sentence:literal;)*) => {
@@ -113,6 +114,13 @@ keys! {
     AUTH_ALLOWED_ORIGINS: Vec<OriginPattern> = kinds::ORIGINS, "auth.allowed_origins", "['*']",
         "Hosts of the sites whose pages may connect: `crm.example.com`, `*.example.com`, `same host` (the one that is connected to) or `*`.";
 
+    AUTH_RESUME_SECONDS: Duration = kinds::TIME.within(|time| time.is_zero() || *time >= SECOND, "0, or 1 or more"), "auth.resume_seconds", "300",
+        "How long a resume ticket is good: with one, a page comes back without asking PHP for a ticket. 0: there are none.";
+    AUTH_RESUME_TOTAL_SECONDS: Duration = kinds::TIME.within(|time| *time >= SECOND, "1 or more"), "auth.resume_total_seconds", "28800",
+        "How long after PHP's ticket a page gets resume tickets; then it asks PHP again.";
+    AUTH_STATE_DIRECTORY: Option<PathBuf> = kinds::FILE, "auth.state_directory", "''",
+        "A directory that the server may write to, for what must survive it: which resume tickets are no longer good. Without it, none is good after a restart.";
+
     TLS_CERTIFICATE_FILE: Option<PathBuf> = kinds::FILE, "tls.certificate_file", "''",
         "The certificate in PEM, the server's own first, for addresses of `bind` with the word `tls`. Read again on SIGHUP.";
     TLS_KEY_FILE: Option<PathBuf> = kinds::FILE, "tls.key_file", "''",
@@ -149,13 +157,20 @@ keys! {
     PING_TIMEOUT: Duration = kinds::TIME.within(|time| *time >= MILLISECOND, "0.001 or more"), "limits.ping_timeout_seconds", "15",
         "How long a session may take to answer a ping.";
 
+    HISTORY_EVENTS: usize = kinds::COUNT, "history.events", "1000",
+        "Latest events that are kept of each topic, so that a page that was away learns what it missed. 0: none, except for topics whose rule says otherwise.";
+    HISTORY_SECONDS: Duration = kinds::HISTORY_AGE, "history.seconds", "600",
+        "How long they are kept.";
+    HISTORY_BYTES: usize = kinds::SIZE.within(|bytes| *bytes == 0 || *bytes >= MIB, "0, or 1M or more"), "history.bytes", "'64M'",
+        "Memory of all kept events: beyond it the oldest event is dropped first, and no topic has more than a quarter. 0: no topic has a history.";
+
     LOG_FORMAT: LogFormat = kinds::LOG_FORMAT, "log.format", "'auto'",
         "How log lines are written on standard error. `auto`: for people on a terminal, JSON elsewhere.";
     LOG_LEVEL: Targets = kinds::LOG_LEVEL, "log.level", "'info'",
         "Which lines: `error`, `warn`, `info`, `debug`, `trace`; also `info,orosync_server::session=debug`.";
 
     TOPICS: Vec<TopicRule> = kinds::TOPICS, "topics", "[]",
-        "Who may subscribe and publish, by topic; OroPlatform's topics are built in, behind these.";
+        "Who may subscribe and publish, and what history is kept, by topic; OroPlatform's topics are built in, behind these.";
 }
 
 /// The key with this name.

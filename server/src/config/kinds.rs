@@ -18,7 +18,7 @@ use crate::connection::proxies::TrustedProxies;
 use crate::listen::address::parse_tcp;
 use crate::listen::bind::Bind;
 use crate::log::LogFormat;
-use crate::policy::{Publish, ROLE_PREFIX, Subscribe, TopicRule};
+use crate::policy::{HistoryOverride, Publish, ROLE_PREFIX, Subscribe, TopicRule};
 
 /// One way to write a value.
 #[derive(Clone, Copy, Debug)]
@@ -69,6 +69,8 @@ pub const RATE: Kind<u32> = Kind::new("number", rate);
 pub const SIZE: Kind<usize> = Kind::new("size", size);
 /// A time.
 pub const TIME: Kind<Duration> = Kind::new("seconds", time);
+/// How long events are kept. Not 0: that no event is kept is said by their number.
+pub const HISTORY_AGE: Kind<Duration> = TIME.within(|age| *age >= Duration::from_millis(1), "0.001 or more");
 /// A text that must not be seen; empty: none.
 pub const SECRET: Kind<Option<String>> = Kind::new("text", optional_text);
 /// The path of a file; empty: none.
@@ -241,7 +243,7 @@ fn topics(value: &Value) -> Result<Vec<TopicRule>, String> {
 }
 
 fn topic_rule(value: &Value) -> Result<TopicRule, String> {
-    const KEYS: [&str; 3] = ["pattern", "subscribe", "publish"];
+    const KEYS: [&str; 4] = ["pattern", "subscribe", "publish", "history"];
     let rule = value.as_dict().ok_or("not a table. Write each rule below its own [[topics]]")?;
     if let Some(key) = rule.keys().find(|key| !KEYS.contains(&key.as_str())) {
         return Err(format!("\"{key}\" is not a key of a rule{}", did_you_mean(key, KEYS)));
@@ -273,7 +275,29 @@ fn topic_rule(value: &Value) -> Result<TopicRule, String> {
             .map_err(|problem| about("publish")(format!("{}: {problem}", shown(value))))?,
         None => Publish::Publisher,
     };
-    TopicRule::new(pattern, subscribe, publish).map_err(|error| format!("subscribe = \"owner\": {error}"))
+    let history = rule.get("history").map_or_else(|| Ok(HistoryOverride::default()), history)?;
+    let rule = TopicRule::new(pattern, subscribe, publish);
+    rule.map(|rule| rule.with_history(history)).map_err(|error| format!("subscribe = \"owner\": {error}"))
+}
+
+fn history(value: &Value) -> Result<HistoryOverride, String> {
+    const KEYS: [&str; 2] = ["events", "seconds"];
+    let table = value.as_dict().ok_or_else(|| {
+        format!("history = {}: not a table. Write history = {{ events = 1000, seconds = 600 }}", shown(value))
+    })?;
+    if let Some(key) = table.keys().find(|key| !KEYS.contains(&key.as_str())) {
+        return Err(format!("\"{key}\" is not a key of history{}", did_you_mean(key, KEYS)));
+    }
+    Ok(HistoryOverride {
+        events: history_bound(table, "events", &COUNT)?,
+        age: history_bound(table, "seconds", &HISTORY_AGE)?,
+    })
+}
+
+fn history_bound<T>(table: &Dict, key: &str, kind: &Kind<T>) -> Result<Option<T>, String> {
+    let read =
+        |value| kind.read(value).map_err(|problem| format!("history.{key} = {}: {problem}", shown(value)));
+    table.get(key).map(read).transpose()
 }
 
 fn subscribe(value: &Value) -> Result<Subscribe, String> {
@@ -511,6 +535,24 @@ mod tests {
     }
 
     #[test]
+    fn a_rule_says_what_it_likes_of_its_history() {
+        let hour = Some(Duration::from_hours(1));
+        for (written, events, age) in [
+            ("", None, None),
+            (", history = {}", None, None),
+            (", history = { events = 20_000, seconds = 3600 }", Some(20_000), hour),
+            (", history = { events = \"20000\", seconds = \"1h\" }", Some(20_000), hour),
+            (", history = { seconds = 0.001 }", None, Some(Duration::from_millis(1))),
+            (", history = { events = 0 }", Some(0), None),
+        ] {
+            let literal = format!("[{{pattern = \"acme/chat\", subscribe = \"user\"{written}}}]");
+            for rules in [toml(&TOPICS, &literal).unwrap(), text(&TOPICS, &literal).unwrap()] {
+                assert_eq!(rules[0].history(), HistoryOverride { events, age }, "{literal}");
+            }
+        }
+    }
+
+    #[test]
     fn a_rule_that_cannot_be_read_is_named_by_its_place() {
         let chat = "{pattern = \"acme/chat\", subscribe = \"user\"}";
         for (rule, problem) in [
@@ -545,6 +587,26 @@ mod tests {
             (
                 "{pattern = \"acme/x\", subscribe = \"user\", publsh = \"user\"}",
                 "\"publsh\" is not a key of a rule. Did you mean \"publish\"?",
+            ),
+            (
+                "{pattern = \"acme/x\", subscribe = \"user\", history = 5}",
+                "history = 5: not a table. Write history = { events = 1000, seconds = 600 }",
+            ),
+            (
+                "{pattern = \"acme/x\", subscribe = \"user\", history = {event = 5}}",
+                "\"event\" is not a key of history. Did you mean \"events\"?",
+            ),
+            (
+                "{pattern = \"acme/x\", subscribe = \"user\", history = {bytes = 5}}",
+                "\"bytes\" is not a key of history",
+            ),
+            (
+                "{pattern = \"acme/x\", subscribe = \"user\", history = {events = -1}}",
+                "history.events = -1: not a number of things. Write digits, for example 1000",
+            ),
+            (
+                "{pattern = \"acme/x\", subscribe = \"user\", history = {seconds = 0}}",
+                "history.seconds = 0: out of bounds. Write 0.001 or more",
             ),
             ("\"acme/x\"", "not a table"),
         ] {

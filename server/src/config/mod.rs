@@ -4,6 +4,7 @@
 //! - [`kinds`]: how values are written
 //! - [`load`]: the layers on top of each other, as written, with where each value came from
 //! - [`settings`]: what the server runs with, checked
+//! - `state_directory`: whether the server can use it
 //! - `tls`: the certificate
 //! - [`near`]: "did you mean"
 
@@ -12,7 +13,8 @@ pub mod kinds;
 pub mod load;
 pub mod near;
 pub mod settings;
+mod state_directory;
 mod tls;
 
 pub use load::{ConfigError, Written, load};
-pub use settings::{Anonymous, AuthSettings, Limits, Settings};
+pub use settings::{Anonymous, AuthSettings, HistorySettings, Limits, Settings};

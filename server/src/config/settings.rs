@@ -15,13 +15,13 @@ use rustls::ServerConfig;
 
 use super::keys;
 use super::load::{ConfigError, Written, both};
-use super::tls;
+use super::{state_directory, tls};
 use crate::connection::proxies::TrustedProxies;
 use crate::listen::address::Address;
 use crate::listen::bind::Bind;
 use crate::log::LogSettings;
 use crate::node::interest::ShardSet;
-use crate::policy::Policies;
+use crate::policy::{HistoryLimits, Policies};
 
 /// All settings of a node.
 #[derive(Debug)]
@@ -42,7 +42,9 @@ pub struct Settings {
     pub auth: AuthSettings,
     /// All bounds.
     pub limits: Limits,
-    /// Who may subscribe and publish.
+    /// What is kept of the events of all topics.
+    pub history: HistorySettings,
+    /// Who may subscribe and publish, and the histories of single topics.
     pub policies: Policies,
     /// The longest time between SIGTERM and the end.
     pub drain: Duration,
@@ -53,6 +55,12 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// The settings of a server that is to start: what it will write to must be there as well.
+    pub fn to_serve(written: &Written) -> Result<Self, ConfigError> {
+        let (settings, ()) = both(Self::new(written), state_directory::check(written))?;
+        Ok(settings)
+    }
+
     /// Checks what was written, and reads the files that it names.
     pub fn new(written: &Written) -> Result<Self, ConfigError> {
         let bind = written.read(&keys::BIND)?;
@@ -79,6 +87,7 @@ impl Settings {
             send_together: written.read(&keys::IO_URING)?,
             auth,
             limits,
+            history: HistorySettings::new(written)?,
             policies: Policies::new(written.read(&keys::TOPICS)?),
             drain: written.read(&keys::DRAIN_SECONDS)?,
             oro_ping: written.read(&keys::ORO_PING_SECONDS)?,
@@ -113,6 +122,12 @@ pub struct AuthSettings {
     pub anonymous: Anonymous,
     /// Sites whose pages may connect.
     pub allowed_origins: Vec<OriginPattern>,
+    /// How long a resume ticket is good; zero: there are none.
+    pub resume: Duration,
+    /// How long after the ticket of PHP resume tickets are given.
+    pub resume_total: Duration,
+    /// Where the revocations of resume tickets are kept; none: no resume ticket outlives the process.
+    pub state_directory: Option<PathBuf>,
 }
 
 impl AuthSettings {
@@ -130,6 +145,9 @@ impl AuthSettings {
             signer: secrets.as_ref().map(Secrets::signer),
             anonymous: written.read(&keys::AUTH_ANONYMOUS)?,
             allowed_origins: written.read(&keys::AUTH_ALLOWED_ORIGINS)?,
+            resume: written.read(&keys::AUTH_RESUME_SECONDS)?,
+            resume_total: written.read(&keys::AUTH_RESUME_TOTAL_SECONDS)?,
+            state_directory: written.read(&keys::AUTH_STATE_DIRECTORY)?,
         })
     }
 }
@@ -383,6 +401,34 @@ impl Default for Limits {
     }
 }
 
+/// What is kept of the events of all topics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HistorySettings {
+    /// Of each topic whose rule does not say otherwise.
+    pub limits: HistoryLimits,
+    /// Of all topics together; 0: nothing is kept.
+    pub bytes: usize,
+}
+
+impl HistorySettings {
+    fn new(written: &Written) -> Result<Self, ConfigError> {
+        Ok(Self {
+            limits: HistoryLimits {
+                events: written.read(&keys::HISTORY_EVENTS)?,
+                age: written.read(&keys::HISTORY_SECONDS)?,
+            },
+            bytes: written.read(&keys::HISTORY_BYTES)?,
+        })
+    }
+}
+
+/// What a configuration that says nothing of history has.
+impl Default for HistorySettings {
+    fn default() -> Self {
+        Self::new(&Written::defaults()).expect("constants that the tests below read")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::Write as _;
@@ -397,7 +443,7 @@ mod tests {
 
     fn settings(environment: &[(&str, &str)]) -> Result<Settings, ConfigError> {
         let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        Settings::new(&load(&[], environment, [])?)
+        Settings::to_serve(&load(&[], environment, [])?)
     }
 
     fn problem(environment: &[(&str, &str)]) -> String {
@@ -447,6 +493,7 @@ mod tests {
             ("OROSYNC_TLS__KEY_FILE", "/missing/key"),
             ("OROSYNC_AUTH__SECRET", "short"),
             ("OROSYNC_AUTH__PUBLIC_KEY_FILE", "/missing/public-key"),
+            ("OROSYNC_AUTH__STATE_DIRECTORY", "/missing/state"),
             ("OROSYNC_LIMITS__MESSAGE_BURST", "1"),
         ])
         .unwrap_err();
@@ -461,6 +508,7 @@ mod tests {
                 "OROSYNC_AUTH__SECRET",
                 "OROSYNC_AUTH__PUBLIC_KEY_FILE",
                 "limits.subscriptions",
+                "OROSYNC_AUTH__STATE_DIRECTORY",
             ]
         );
     }
@@ -474,9 +522,38 @@ mod tests {
         assert_eq!(settings.auth.anonymous, Anonymous::Accept);
         assert_eq!(settings.auth.allowed_origins, [OriginPattern::parse("*").unwrap()]);
         assert!(settings.auth.signer.is_some());
+        assert_eq!(settings.auth.resume, Duration::from_mins(5));
+        assert_eq!(settings.auth.resume_total, Duration::from_hours(8));
+        assert_eq!(settings.auth.state_directory, None);
         assert_eq!(settings.drain, Duration::from_secs(5));
         assert_eq!(settings.oro_ping, Duration::from_secs(45));
         assert_eq!(settings.limits.outbound_bytes, 1 << 20);
+        let limits = HistoryLimits { events: 1000, age: Duration::from_mins(10) };
+        assert_eq!((settings.history.limits, settings.history.bytes), (limits, 64 << 20));
+    }
+
+    #[test]
+    fn only_a_server_needs_its_state_directory() {
+        let variable = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let environment = [
+            variable("OROSYNC_AUTH__SECRET", SECRET),
+            variable("OROSYNC_AUTH__STATE_DIRECTORY", "/missing/state"),
+            variable("OROSYNC_AUTH__RESUME_SECONDS", "0"),
+        ];
+        let written = load(&[], environment, []).unwrap();
+        let auth = Settings::new(&written).unwrap().auth;
+        assert_eq!(auth.state_directory.as_deref(), Some(Path::new("/missing/state")));
+        assert_eq!(auth.resume, Duration::ZERO);
+        let error = Settings::to_serve(&written).unwrap_err().to_string();
+        assert!(error.starts_with("OROSYNC_AUTH__STATE_DIRECTORY = \"/missing/state\": "), "{error}");
+    }
+
+    #[test]
+    fn history_can_be_switched_off() {
+        let history =
+            |variable| settings(&[("OROSYNC_AUTH__SECRET", SECRET), (variable, "0")]).unwrap().history;
+        assert_eq!(history("OROSYNC_HISTORY__EVENTS").limits.events, 0);
+        assert_eq!(history("OROSYNC_HISTORY__BYTES").bytes, 0);
     }
 
     #[test]
@@ -579,6 +656,10 @@ mod tests {
             ("OROSYNC_LIMITS__OUTBOUND_BYTES", "1K", "out of bounds. Write 64K to 1G"),
             ("OROSYNC_LIMITS__PING_INTERVAL_SECONDS", "0", "out of bounds. Write 0.001 or more"),
             ("OROSYNC_LIMITS__SUBSCRIPTIONS", "0", "out of bounds. Write 1 or more"),
+            ("OROSYNC_AUTH__RESUME_SECONDS", "0.5", "out of bounds. Write 0, or 1 or more"),
+            ("OROSYNC_AUTH__RESUME_TOTAL_SECONDS", "0", "out of bounds. Write 1 or more"),
+            ("OROSYNC_HISTORY__SECONDS", "0", "out of bounds. Write 0.001 or more"),
+            ("OROSYNC_HISTORY__BYTES", "1023K", "out of bounds. Write 0, or 1M or more"),
             (
                 "OROSYNC_BIND",
                 "0.0.0.0:8082 proxy_protocol",

@@ -8,8 +8,8 @@ use super::disconnection::Disconnection;
 use super::handle::ShardHandle;
 use super::interest::Interest;
 use crate::broker::EventHandler;
+use crate::publication::Event;
 use crate::publication::receipt::Receipt;
-use crate::publication::{Content, Event};
 
 /// Which shards there are, and which have subscribers of what.
 #[derive(Debug)]
@@ -46,11 +46,8 @@ impl FanOut {
 }
 
 impl EventHandler for FanOut {
-    fn is_wanted(&self, content: &Content) -> bool {
-        match content {
-            Content::Message(message) => self.has_subscribers(&message.topic),
-            Content::Disconnect(_) => true,
-        }
+    fn is_wanted(&self, topic: &Topic) -> bool {
+        self.has_subscribers(topic)
     }
 
     /// A message to each shard that has subscribers now, a disconnect to each, because any may have sessions that are

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use tokio::sync::mpsc;
 
+use crate::broker::Recovered;
 use crate::connection::Accepted;
 use crate::node::disconnection::Disconnection;
 use crate::publication::delivery::Delivery;
@@ -20,6 +21,13 @@ pub enum ShardMessage {
     Delivery(Arc<Delivery>),
     /// Let go of this when everything before it is written.
     Barrier(Arc<Receipt>),
+    /// What a session has asked for: it registers, and is told.
+    Recovered {
+        /// Who, and which question.
+        awaited: Awaited,
+        /// What there is.
+        recovered: Recovered,
+    },
     /// What a session waits for is true.
     Settled {
         /// Who, and what.
@@ -99,6 +107,11 @@ impl ShardHandle {
     /// A receipt's waiter: this shard, for one of its sessions.
     pub fn waiter(&self, awaited: Awaited) -> ShardWaiter {
         ShardWaiter { shard: self.clone(), awaited }
+    }
+
+    /// Hands over what one of the sessions has asked for, in the order of the topic's events.
+    pub fn recovered(&self, awaited: Awaited, recovered: Recovered) {
+        self.send(ShardMessage::Recovered { awaited, recovered });
     }
 
     /// Has sessions ended.

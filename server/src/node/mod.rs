@@ -14,8 +14,9 @@ use std::time::Instant;
 
 use orosync_protocol::{PublisherId, Topic};
 
-use crate::broker::Broker;
+use crate::broker::history::HistoryRules;
 use crate::broker::memory::MemoryBroker;
+use crate::broker::{Broker, Since};
 use crate::config::settings::Limits;
 use crate::metrics::Metrics;
 use crate::publication::credit::{Credit, CreditPool};
@@ -23,7 +24,7 @@ use crate::publication::receipt::Receipt;
 use crate::publication::{Author, Content, Item, Publication};
 
 use fan_out::FanOut;
-use handle::ShardHandle;
+use handle::{Awaited, ShardHandle};
 
 /// See the module.
 #[derive(Debug)]
@@ -35,14 +36,19 @@ pub struct Node {
 
 impl Node {
     /// A node with these shards: at most [`interest::ShardSet::MAX_SHARDS`].
-    pub fn new(shards: Vec<ShardHandle>, limits: &Limits, metrics: Arc<Metrics>) -> Self {
+    pub fn new(
+        shards: Vec<ShardHandle>,
+        limits: &Limits,
+        history: HistoryRules,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         let waiting = shards.clone();
         let credit = CreditPool::new(limits.publisher_messages, limits.publisher_bytes, move || {
             waiting.iter().for_each(ShardHandle::credit_returned);
         });
         let fan_out = Arc::new(FanOut::new(shards));
         let events = Arc::<FanOut>::clone(&fan_out);
-        let broker = Box::new(MemoryBroker::new(events, limits.remembered_publishers, metrics));
+        let broker = Box::new(MemoryBroker::new(events, limits.remembered_publishers, history, metrics));
         Self { broker, fan_out, credit }
     }
 
@@ -76,6 +82,23 @@ impl Node {
     /// Asks what was accepted of this publisher: the receipt says so when all of that has been written.
     pub fn ask_highest(&self, publisher: PublisherId, receipt: Arc<Receipt>, now: Instant) {
         self.broker.ask_highest(publisher, receipt, now);
+    }
+
+    /// Asks for what came of a topic, for a session of this shard, which gets it in its inbox in the order of the topic's events.
+    pub fn recover(&self, topic: &Topic, since: Option<Since>, most: usize, shard: usize, awaited: Awaited) {
+        let handle = self.shards()[shard].clone();
+        let hand_over = Box::new(move |recovered| handle.recovered(awaited, recovered));
+        self.broker.recover(topic, since, most, hand_over);
+    }
+
+    /// From now on this much history is kept.
+    pub fn set_history(&self, rules: HistoryRules) {
+        self.broker.set_rules(rules);
+    }
+
+    /// Looks at the clock, every few seconds.
+    pub fn handle_timeout(&self) {
+        self.broker.handle_timeout();
     }
 
     /// Has anybody on this node subscribed to this topic?

@@ -1,8 +1,9 @@
-//! Who may subscribe and who may publish, per topic pattern.
+//! Who may subscribe, who may publish, and how much history is kept, per topic pattern.
 //!
 //! Owns the list of rules: what is reserved, those of the configuration, then Oro's ([`oro`]). The first rule whose pattern matches
 //! decides; a topic that no rule matches is refused for everybody. No state: the same question has the same answer.
 
+mod history;
 mod oro;
 
 use std::borrow::Cow;
@@ -10,6 +11,8 @@ use std::borrow::Cow;
 use orosync_protocol::TopicPattern;
 use orosync_protocol::disconnect;
 use orosync_protocol::ticket::{Identity, Role, RoleNames, UserId};
+
+pub use history::{HistoryLimits, HistoryOverride};
 
 use crate::log::clip;
 
@@ -88,16 +91,23 @@ pub struct TopicRule {
     pattern: TopicPattern,
     subscribe: Subscribe,
     publish: Publish,
+    history: HistoryOverride,
 }
 
 impl TopicRule {
-    /// A rule; `owner` needs a pattern that says whose topic it is.
+    /// A rule that leaves the history to the configuration; `owner` needs a pattern that says whose topic it is.
     pub fn new(pattern: TopicPattern, subscribe: Subscribe, publish: Publish) -> Result<Self, NoOwner> {
-        let rule = Self { pattern, subscribe, publish };
+        let rule = Self { pattern, subscribe, publish, history: HistoryOverride::default() };
         if rule.subscribe == Subscribe::Owner && rule.owner_capture().is_none() {
             return Err(NoOwner { pattern: rule.pattern.as_str().to_owned() });
         }
         Ok(rule)
+    }
+
+    /// The same rule with what it says of the history of its topics.
+    #[must_use]
+    pub fn with_history(self, history: HistoryOverride) -> Self {
+        Self { history, ..self }
     }
 
     /// Which topics it speaks of.
@@ -113,6 +123,11 @@ impl TopicRule {
     /// Who may publish to them.
     pub fn publish(&self) -> Publish {
         self.publish
+    }
+
+    /// What it says of their history.
+    pub fn history(&self) -> HistoryOverride {
+        self.history
     }
 
     fn owner_capture(&self) -> Option<&'static str> {
@@ -143,7 +158,7 @@ pub struct NoOwner {
 fn reserved() -> impl Iterator<Item = TopicRule> {
     let pattern = TopicPattern::parse(disconnect::TOPIC).expect("a constant that is a topic");
     let rule = TopicRule::new(pattern, Subscribe::Nobody, Publish::Publisher).expect("nobody's");
-    std::iter::once(rule)
+    std::iter::once(rule.with_history(HistoryOverride::NONE))
 }
 
 /// All rules, in order.
@@ -183,8 +198,18 @@ impl Policies {
         })
     }
 
+    /// How much of the topic's history is kept, where `default` holds for all that no rule says.
+    pub fn history(&self, topic: &str, default: HistoryLimits) -> HistoryLimits {
+        self.rule_of(topic).map_or(default, |rule| rule.history.over(default))
+    }
+
+    /// The rule that decides about the topic.
+    fn rule_of(&self, topic: &str) -> Option<&TopicRule> {
+        self.0.iter().find(|rule| rule.pattern.captures(topic).is_some())
+    }
+
     fn decide(&self, topic: &str, allows: impl Fn(&TopicRule) -> bool) -> Decision {
-        match self.0.iter().find(|rule| rule.pattern.captures(topic).is_some()) {
+        match self.rule_of(topic) {
             Some(rule) if allows(rule) => Decision::Allowed,
             Some(_) => Decision::Refused(Refusal::NotAllowed),
             None => Decision::Refused(Refusal::Undeclared),
@@ -235,6 +260,8 @@ impl Refusal {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use orosync_protocol::Topic;
     use orosync_protocol::ticket::Granted;
 
@@ -359,6 +386,51 @@ mod tests {
         assert_eq!(policies.may_subscribe(&user, "oro/data/update"), REFUSED);
         assert_eq!(policies.may_publish(&user, "oro/data/update"), Decision::Allowed);
         assert_eq!(policies.may_subscribe(&user, "oro/maintenance"), Decision::Allowed);
+    }
+
+    #[test]
+    fn the_first_rule_that_matches_decides_about_the_history() {
+        let hour = Duration::from_hours(1);
+        let with = |pattern, events, age| {
+            rule(pattern, Subscribe::User, Publish::Publisher).with_history(HistoryOverride { events, age })
+        };
+        let policies = Policies::new(vec![
+            with("acme/both", Some(7), Some(hour)),
+            with("acme/events", Some(7), None),
+            with("acme/age", None, Some(hour)),
+            with("acme/none", Some(0), None),
+            rule("acme/{any}", Subscribe::User, Publish::Publisher),
+            with("acme/hidden", Some(7), None),
+            rule("oro/data/update", Subscribe::User, Publish::Publisher),
+        ]);
+        let default = HistoryLimits { events: 1000, age: Duration::from_mins(10) };
+        for (topic, events, age) in [
+            ("acme/both", 7, hour),
+            ("acme/events", 7, default.age),
+            ("acme/age", 1000, hour),
+            ("acme/none", 0, default.age),
+            ("acme/other", 1000, default.age),
+            ("acme/hidden", 1000, default.age),
+            // A rule of the configuration stands in the place of the built-in one, its history included.
+            ("oro/data/update", 1000, default.age),
+            ("nobody/declared/this", 1000, default.age),
+            (disconnect::TOPIC, 0, default.age),
+        ] {
+            assert_eq!(policies.history(topic, default), HistoryLimits { events, age }, "{topic}");
+        }
+    }
+
+    #[test]
+    fn without_a_default_only_what_a_rule_says_is_kept() {
+        let chat = rule("acme/chat", Subscribe::User, Publish::User)
+            .with_history(HistoryOverride { events: Some(5), age: None });
+        let aged = rule("acme/aged", Subscribe::User, Publish::User)
+            .with_history(HistoryOverride { events: None, age: Some(Duration::from_secs(1)) });
+        let policies = Policies::new(vec![chat, aged]);
+        let off = HistoryLimits { events: 0, age: Duration::from_mins(10) };
+        let kept = |topic| policies.history(topic, off).events;
+        assert_eq!([kept("acme/chat"), kept("acme/aged"), kept("oro/maintenance")], [5, 0, 0]);
+        assert_eq!(kept("oro/data/update"), 20_000);
     }
 
     #[test]

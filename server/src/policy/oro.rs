@@ -5,9 +5,11 @@
 //! consumer's heartbeat, outdated user pages) needs a user of the back office here, because these tell what
 //! the office does; and publishing, which any session could, needs the secret.
 
+use std::time::Duration;
+
 use orosync_protocol::TopicPattern;
 
-use super::{Publish, Subscribe, TopicRule};
+use super::{HistoryOverride, Publish, Subscribe, TopicRule};
 
 /// Pattern, who may subscribe. Publishing is for publishers in all of them.
 const TOPICS: [(&str, Subscribe); 15] = [
@@ -30,11 +32,23 @@ const TOPICS: [(&str, Subscribe); 15] = [
     ("oro/imap_sync_fail_system", Subscribe::User),
 ];
 
+/// Each save in the back office is one event here, so a busy office crosses the bounds of other topics within minutes.
+const DATA_UPDATES: HistoryOverride =
+    HistoryOverride { events: Some(20_000), age: Some(Duration::from_hours(1)) };
+
+/// Topics whose history is not what the configuration says of all.
+const HISTORIES: [(&str, HistoryOverride); 2] =
+    // Nobody misses a ping.
+    [("oro/ping", HistoryOverride::NONE), ("oro/data/update", DATA_UPDATES)];
+
 /// The built-in rules.
 pub(super) fn rules() -> impl Iterator<Item = TopicRule> {
     TOPICS.into_iter().map(|(pattern, subscribe)| {
+        let history = HISTORIES.into_iter().find(|(topic, _)| *topic == pattern);
+        let history = history.map_or_else(HistoryOverride::default, |(_, history)| history);
         let pattern = TopicPattern::parse(pattern).expect("a constant that the tests below parse");
-        TopicRule::new(pattern, subscribe, Publish::Publisher).expect("a constant that the tests below check")
+        let rule = TopicRule::new(pattern, subscribe, Publish::Publisher);
+        rule.expect("a constant that the tests below check").with_history(history)
     })
 }
 
@@ -43,7 +57,7 @@ mod tests {
     use orosync_protocol::ticket::{Identity, Role};
 
     use super::*;
-    use crate::policy::{Decision, Policies};
+    use crate::policy::{Decision, HistoryLimits, Policies};
 
     /// Who may subscribe: everybody, users, the user 7 alone.
     const ANYONE: [bool; 4] = [true, true, true, true];
@@ -118,6 +132,20 @@ mod tests {
             "oro/data/updates",
         ] {
             assert_ne!(policies.may_subscribe(&user, topic), Decision::Allowed, "{topic}");
+        }
+    }
+
+    #[test]
+    fn data_updates_are_kept_for_an_hour_and_pings_not_at_all() {
+        let policies = Policies::new(vec![]);
+        let default = HistoryLimits { events: 1000, age: Duration::from_mins(10) };
+        for (topic, _) in TABLE {
+            let expected = match topic {
+                "oro/data/update" => HistoryLimits { events: 20_000, age: Duration::from_hours(1) },
+                "oro/ping" => HistoryLimits { events: 0, ..default },
+                _ => default,
+            };
+            assert_eq!(policies.history(topic, default), expected, "{topic}");
         }
     }
 

@@ -4,7 +4,9 @@
 
 pub mod credit;
 pub mod delivery;
+pub mod kept;
 pub mod receipt;
+pub mod tags;
 
 use std::sync::Arc;
 
@@ -74,6 +76,13 @@ pub struct Held {
     _receipt: Option<Arc<Receipt>>,
 }
 
+impl Held {
+    /// The credit of one message, and the receipt of the publication that it is of.
+    pub fn new(credit: Credit, receipt: Option<Arc<Receipt>>) -> Self {
+        Self { _credit: credit, _receipt: receipt }
+    }
+}
+
 impl TryFrom<Message> for Content {
     type Error = NotADisconnect;
 
@@ -92,17 +101,6 @@ impl Content {
         match self {
             Self::Message(message) => message.payload.len(),
             Self::Disconnect(_) => 0,
-        }
-    }
-}
-
-impl Item {
-    /// As an event of a publication that this receipt speaks of: encoded, which takes its time.
-    pub fn into_event(self, receipt: Option<Arc<Receipt>>) -> Event {
-        let held = Held { _credit: self.credit, _receipt: receipt };
-        match self.content {
-            Content::Message(message) => Event::Message(Delivery::new(message, held)),
-            Content::Disconnect(whom) => Event::Disconnect(whom, held),
         }
     }
 }

@@ -7,15 +7,14 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use orosync_protocol::link_frame::Message;
-use orosync_protocol::wamp::{self, ClientMessage, PrefixTable, ServerMessage};
-use orosync_protocol::{CloseReason, SessionId, Topic};
+use orosync_protocol::wamp::{self, ClientMessage, PrefixTable};
+use orosync_protocol::{CloseReason, Payload, SessionId, Topic};
 
 use super::admission::{Admission, Refused};
 use super::budget::Budget;
-use super::calls::{self, Details, json};
+use super::calls::{self, Called, Caller, json, shortened};
 use super::outbound::{Outbound, TooSlow};
 use super::{SessionEvent, Shared};
-use crate::frame::text_frame;
 use crate::refusals::Action;
 
 /// What a browser's session keeps between messages.
@@ -23,12 +22,16 @@ use crate::refusals::Action;
 pub struct Browser {
     prefixes: PrefixTable,
     budget: Budget,
+    /// Calls that others answer, or that wait behind such a one.
+    unanswered: u32,
 }
 
 /// Whose message it is, and where answers go.
 #[derive(Debug)]
-pub struct Turn<'a> {
+pub struct Conversation<'a> {
     pub(super) session: SessionId,
+    /// When its 101 was ready to leave.
+    pub(super) since: Instant,
     pub(super) admission: Admission<'a>,
     pub(super) outbound: &'a mut Outbound,
     pub(super) events: &'a mut Vec<SessionEvent>,
@@ -37,7 +40,8 @@ pub struct Turn<'a> {
 impl Browser {
     /// A session that has said nothing yet.
     pub fn new(shared: &Shared, now: Instant) -> Self {
-        Self { prefixes: PrefixTable::default(), budget: Budget::new(shared.limits.message_burst, now) }
+        let budget = Budget::new(shared.limits.message_burst, now);
+        Self { prefixes: PrefixTable::default(), budget, unanswered: 0 }
     }
 
     /// Pays for frames: messages, pings, fragments.
@@ -51,68 +55,85 @@ impl Browser {
     }
 
     /// Takes one message.
-    pub fn handle_message(&mut self, text: &Bytes, turn: &mut Turn<'_>) -> Result<(), CloseReason> {
+    pub fn handle_message(&mut self, text: &Bytes, with: &mut Conversation<'_>) -> Result<(), CloseReason> {
         match wamp::decode_client(text).map_err(|_| CloseReason::BadMessage)? {
             ClientMessage::Prefix { prefix, uri } => {
                 if let Err(error) = self.prefixes.declare(prefix.clone(), uri) {
-                    turn.refuse(&Refused { topic: prefix, sentence: error.to_string(), code: 400 });
+                    with.refuse(&Refused { topic: prefix, sentence: error.to_string(), code: 400 });
                 }
             }
-            ClientMessage::Call { call_id, procedure, .. } => {
+            ClientMessage::Call { call_id, procedure, arguments } => {
                 let procedure = self.prefixes.expand(procedure);
-                let identity = turn.admission.identity;
-                turn.send(&calls::call(call_id, shortened(&procedure), turn.session, identity))?;
+                self.call(call_id, shortened(&procedure), &arguments, with)?;
             }
             ClientMessage::Subscribe { topic } => {
-                match turn.admission.subscribe(&self.prefixes.expand(topic)) {
-                    Ok(topic) => turn.events.push(SessionEvent::Subscribe(topic)),
-                    Err(refused) => turn.refuse(&refused),
+                match with.admission.subscribe(&self.prefixes.expand(topic)) {
+                    Ok(topic) => with.events.push(SessionEvent::Subscribe(topic)),
+                    Err(refused) => with.refuse(&refused),
                 }
             }
             ClientMessage::Unsubscribe { topic } => {
                 if let Ok(topic) = Topic::parse(&self.prefixes.expand(topic)) {
-                    turn.events.push(SessionEvent::Unsubscribe(topic));
+                    with.events.push(SessionEvent::Unsubscribe(topic));
                 }
             }
             ClientMessage::Publish { topic, payload, exclude_me, mut audience } => {
                 if exclude_me {
-                    audience.exclude.insert(turn.session);
+                    audience.exclude.insert(with.session);
                 }
-                let admission = turn.admission;
+                let admission = with.admission;
                 let content = admission
                     .topic(Action::BrowserPublish, &self.prefixes.expand(topic))
                     .map(|topic| Message { topic, payload, audience })
                     .and_then(|message| admission.publish(Action::BrowserPublish, message));
                 match content {
-                    Ok(content) => turn.events.push(SessionEvent::Publish(content)),
-                    Err(refused) => turn.refuse(&refused),
+                    Ok(content) => with.events.push(SessionEvent::Publish(content)),
+                    Err(refused) => with.refuse(&refused),
                 }
             }
         }
         Ok(())
     }
-}
 
-/// A name that a client made up, for an answer: not longer than any name of ours.
-fn shortened(name: &str) -> &str {
-    name.get(..name.floor_char_boundary(Topic::MAX_BYTES)).unwrap_or_default()
-}
-
-impl Turn<'_> {
-    /// Says why something is not done. Nothing depends on it, so a client that does not read is not told of all: what it
-    /// causes costs it neither its session nor its events.
-    pub fn refuse(&mut self, refused: &Refused) {
-        let topic = shortened(&refused.topic);
-        let answer = ServerMessage::CallError {
-            call_id: json(topic),
-            error_uri: topic.to_owned(),
-            description: refused.sentence.clone(),
-            details: Some(json(&Details { code: refused.code })),
-        };
-        self.outbound.push_if_spare(text_frame(wamp::encode_server(&answer)));
+    /// A call has its answer, which had to wait.
+    pub fn answered(&mut self) {
+        self.unanswered = self.unanswered.saturating_sub(1);
     }
 
-    fn send(&mut self, message: &ServerMessage) -> Result<(), CloseReason> {
-        self.outbound.push(text_frame(wamp::encode_server(message))).map_err(|TooSlow| CloseReason::TooSlow)
+    fn call(
+        &mut self,
+        call_id: Payload,
+        procedure: &str,
+        arguments: &[Payload],
+        with: &mut Conversation<'_>,
+    ) -> Result<(), CloseReason> {
+        let caller = Caller { session: with.session, since: with.since, admission: with.admission };
+        let frame = match calls::call(procedure, arguments, caller, |name| self.prefixes.expand(name)) {
+            Ok(Called::Result(result)) => calls::result(call_id, result),
+            Ok(Called::Requested(request)) => {
+                self.unanswered += 1;
+                with.events.push(SessionEvent::Call(call_id, request));
+                return Ok(());
+            }
+            Err(refused) => calls::refusal(call_id, &refused),
+        };
+        if self.unanswered > 0 {
+            self.unanswered += 1;
+            with.events.push(SessionEvent::Answer(frame));
+            return Ok(());
+        }
+        with.outbound.push(frame).map_err(|TooSlow| CloseReason::TooSlow)
+    }
+}
+
+/// Says why something is not done. Nothing depends on it, so a client that does not read is not told of all: what it causes
+/// costs it neither its session nor its events.
+pub fn refuse(refused: &Refused, outbound: &mut Outbound) {
+    outbound.push_if_spare(calls::refusal(json(shortened(&refused.topic)), refused));
+}
+
+impl Conversation<'_> {
+    fn refuse(&mut self, refused: &Refused) {
+        refuse(refused, self.outbound);
     }
 }

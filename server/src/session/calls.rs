@@ -4,37 +4,201 @@
 //! | --- | --- | --- |
 //! | `orosync/ping` | none | `null`: a browser tells a page nothing of pings, so a page asks by a call whether the path still works |
 //! | `orosync/session` | none | who this session is to the server: `{session, role, user, uid, org, server}` |
+//! | `orosync/subscribe` | topic, `{since, tags}` | what came while it was away: `{position, complete, events}` |
+//! | `orosync/tags` | topic, tags | `null`: from now on what names one of these |
 //!
-//! OroPlatform calls none and ships none, so our names cannot collide.
+//! The first two are answered by the session itself, the others by its shard ([`Request`]). `OroPlatform` calls none and ships
+//! none, so our names cannot collide.
 
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
 use orosync_protocol::ticket::{Identity, UserId};
-use orosync_protocol::wamp::{ServerMessage, payload_of};
-use orosync_protocol::{Payload, SessionId};
-use serde::Serialize;
+use orosync_protocol::wamp::{self, ServerMessage, payload_of};
+use orosync_protocol::{Payload, SessionId, Topic};
+use serde::{Deserialize, Serialize};
 
 use super::SERVER_IDENT;
+use super::admission::{Admission, Refused};
+use crate::broker::Since;
+use crate::frame::text_frame;
+use crate::publication::tags::{MAX_TAGS, Tag};
 
-/// Runs a procedure; the answer has the id of the call, as it was sent.
-pub fn call(call_id: Payload, procedure: &str, session: SessionId, identity: &Identity) -> ServerMessage {
+/// Something that the session's shard does, and answers.
+#[derive(Debug)]
+pub enum Request {
+    /// `orosync/subscribe`.
+    Subscribe {
+        /// It may receive this one.
+        topic: Topic,
+        /// From where on it wants to know what it missed.
+        since: Option<Since>,
+        /// What it wants alone: in order, each once.
+        tags: Option<Box<[Tag]>>,
+    },
+    /// `orosync/tags`.
+    Tags {
+        /// Of the subscription to this one.
+        topic: Topic,
+        /// As above.
+        tags: Option<Box<[Tag]>>,
+    },
+}
+
+/// What becomes of a call.
+#[derive(Debug)]
+pub enum Called {
+    /// It is answered.
+    Result(Payload),
+    /// The shard answers it.
+    Requested(Request),
+}
+
+/// Who calls.
+#[derive(Clone, Copy, Debug)]
+pub struct Caller<'a> {
+    /// Its id.
+    pub session: SessionId,
+    /// When its 101 was ready to leave.
+    pub since: Instant,
+    /// What it may.
+    pub admission: Admission<'a>,
+}
+
+/// Calls a procedure. Topics among the arguments are given as `expand` has them.
+pub fn call(
+    procedure: &str,
+    arguments: &[Payload],
+    caller: Caller<'_>,
+    expand: impl Fn(String) -> String,
+) -> Result<Called, Refused> {
+    let arguments = Arguments { procedure, arguments };
     match procedure {
-        "orosync/ping" => ServerMessage::CallResult { call_id, result: Payload::null() },
-        "orosync/session" => {
-            let description = Description {
-                session: session.to_string(),
-                role: identity.role.as_str(),
-                user: identity.user.as_deref(),
-                uid: identity.uid.as_ref(),
-                org: identity.org,
-                server: SERVER_IDENT,
-            };
-            ServerMessage::CallResult { call_id, result: json(&description) }
+        "orosync/ping" => Ok(Called::Result(Payload::null())),
+        "orosync/session" => Ok(Called::Result(json(&Description::new(caller)))),
+        "orosync/subscribe" => {
+            let topic = caller.admission.subscribe(&expand(arguments.required(0, "a topic")?))?;
+            let options: Option<Options> = arguments.read(1, "an object with since and tags")?;
+            let Options { since, tags } = options.unwrap_or_default();
+            let since = since.map(|since| arguments.since(since, caller.since)).transpose()?;
+            let tags = tags.map(|tags| arguments.tags(&tags)).transpose()?;
+            Ok(Called::Requested(Request::Subscribe { topic, since, tags }))
         }
-        _ => ServerMessage::CallError {
-            call_id,
-            description: format!("there is no procedure \"{procedure}\" here"),
-            error_uri: procedure.to_owned(),
-            details: Some(json(&Details { code: 404 })),
-        },
+        "orosync/tags" => {
+            let name = expand(arguments.required(0, "a topic")?);
+            let topic =
+                Topic::parse(&name).map_err(|error| arguments.wrong(&format!("the topic {error}")))?;
+            let tags: Option<Vec<String>> = arguments.read(1, TAGS)?;
+            let tags = tags.map(|tags| arguments.tags(&tags)).transpose()?;
+            Ok(Called::Requested(Request::Tags { topic, tags }))
+        }
+        _ => Err(Refused {
+            topic: procedure.to_owned(),
+            sentence: format!("there is no procedure \"{procedure}\" here"),
+            code: 404,
+        }),
+    }
+}
+
+/// A call's answer as a frame.
+pub fn result(call_id: Payload, result: Payload) -> Bytes {
+    text_frame(wamp::encode_server(&ServerMessage::CallResult { call_id, result }))
+}
+
+/// The same of a call that is refused.
+pub fn refusal(call_id: Payload, refused: &Refused) -> Bytes {
+    let error = ServerMessage::CallError {
+        call_id,
+        error_uri: shortened(&refused.topic).to_owned(),
+        description: refused.sentence.clone(),
+        details: Some(json(&Details { code: refused.code })),
+    };
+    text_frame(wamp::encode_server(&error))
+}
+
+/// A name that a client made up, for an answer: not longer than any name of ours.
+pub fn shortened(name: &str) -> &str {
+    name.get(..name.floor_char_boundary(Topic::MAX_BYTES)).unwrap_or_default()
+}
+
+/// What a session is told that gives tags to a subscription that it does not have.
+pub fn not_recovering(topic: &Topic) -> Refused {
+    let sentence = format!("there is no subscription to \"{}\" by orosync/subscribe", topic.as_str());
+    Refused { topic: topic.as_str().to_owned(), sentence, code: 404 }
+}
+
+const TAGS: &str = "a list of content tags";
+
+/// What `orosync/subscribe` may be told beside the topic.
+#[derive(Default, Deserialize)]
+struct Options {
+    since: Option<SinceArgument>,
+    tags: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum SinceArgument {
+    /// As the server gave it.
+    Position(String),
+    /// So much before the 101, or after it if it is less than 0.
+    Milliseconds { milliseconds: f64 },
+}
+
+/// What came with a call.
+struct Arguments<'a> {
+    procedure: &'a str,
+    arguments: &'a [Payload],
+}
+
+impl Arguments<'_> {
+    /// The argument at this place, which has to be there.
+    fn required(&self, at: usize, what: &str) -> Result<String, Refused> {
+        self.read(at, what)?.ok_or_else(|| self.wrong(&format!("{what} is missing")))
+    }
+
+    /// The argument at this place.
+    fn read<'de, T: Deserialize<'de>>(&'de self, at: usize, what: &str) -> Result<Option<T>, Refused> {
+        let Some(argument) = self.arguments.get(at) else { return Ok(None) };
+        serde_json::from_slice(argument.as_bytes())
+            .map_err(|_| self.wrong(&format!("argument {} is not {what}", at + 1)))
+    }
+
+    fn since(&self, since: SinceArgument, opened: Instant) -> Result<Since, Refused> {
+        match since {
+            SinceArgument::Position(position) => Ok(Since::Position(position.parse().ok())),
+            SinceArgument::Milliseconds { milliseconds } => {
+                let since =
+                    Duration::try_from_secs_f64(milliseconds.abs() / 1000.0).ok().and_then(|length| {
+                        if milliseconds < 0.0 {
+                            opened.checked_add(length)
+                        } else {
+                            opened.checked_sub(length)
+                        }
+                    });
+                let since =
+                    since.ok_or_else(|| self.wrong(&format!("{milliseconds} milliseconds are too many")))?;
+                Ok(Since::Instant(since))
+            }
+        }
+    }
+
+    fn tags(&self, names: &[String]) -> Result<Box<[Tag]>, Refused> {
+        if names.len() > MAX_TAGS {
+            return Err(self.wrong(&format!(
+                "{} tags, at most {MAX_TAGS} are possible. Without tags all events come",
+                names.len()
+            )));
+        }
+        let mut tags: Vec<Tag> = names.iter().map(|name| Tag::new(name)).collect();
+        tags.sort_unstable();
+        tags.dedup();
+        Ok(tags.into())
+    }
+
+    fn wrong(&self, problem: &str) -> Refused {
+        let procedure = self.procedure;
+        Refused { topic: procedure.to_owned(), sentence: format!("{procedure}: {problem}"), code: 400 }
     }
 }
 
@@ -48,10 +212,24 @@ struct Description<'a> {
     server: &'static str,
 }
 
+impl<'a> Description<'a> {
+    fn new(caller: Caller<'a>) -> Self {
+        let identity: &Identity = caller.admission.identity;
+        Self {
+            session: caller.session.to_string(),
+            role: identity.role.as_str(),
+            user: identity.user.as_deref(),
+            uid: identity.uid.as_ref(),
+            org: identity.org,
+            server: SERVER_IDENT,
+        }
+    }
+}
+
 /// The details of a CALLERROR, with a code after HTTP's, as the old server gave.
 #[derive(Serialize)]
-pub(super) struct Details {
-    pub(super) code: u16,
+struct Details {
+    code: u16,
 }
 
 /// Our own small values as payloads.

@@ -35,7 +35,7 @@ use orosync_protocol::disconnect::Disconnect;
 use orosync_protocol::link_frame::MAX_FRAME_BYTES;
 use orosync_protocol::ticket::Identity;
 use orosync_protocol::wamp::{self, ServerMessage};
-use orosync_protocol::{CloseReason, PublisherId, Seq, SessionId, Subprotocol, Topic};
+use orosync_protocol::{CloseReason, Payload, PublisherId, Seq, SessionId, Subprotocol, Topic};
 use slotmap::new_key_type;
 use tracing::{debug, warn};
 
@@ -49,8 +49,9 @@ use crate::metrics::Metrics;
 use crate::policy::Policies;
 use crate::publication::Content;
 
-use admission::Admission;
-use browser::{Browser, Turn};
+use admission::{Admission, Refused};
+use browser::{Browser, Conversation};
+use calls::Request;
 use outbound::{Outbound, SharedFrame, TooSlow};
 use publisher::{Answer, Batch, Publisher};
 use websocket::{Incoming, WebSocket};
@@ -135,6 +136,10 @@ pub enum SessionEvent {
     Subscribe(Topic),
     /// It no longer wants to.
     Unsubscribe(Topic),
+    /// The answer to a call, as a frame, for one who waits for others.
+    Answer(Bytes),
+    /// It has called for something that others know.
+    Call(Payload, Request),
     /// Somebody who speaks WAMP publishes, and may.
     Publish(Content),
     /// A publisher asks what was accepted of it.
@@ -203,6 +208,8 @@ struct End {
 #[derive(Debug)]
 struct Open {
     id: SessionId,
+    /// When its 101 was ready to leave: the client has it later.
+    since: Instant,
     protocol: Subprotocol,
     identity: Identity,
     socket: WebSocket,
@@ -527,12 +534,30 @@ impl Session {
         }
     }
 
+    /// Answers a call of a browser that had to wait.
+    pub fn answer(&mut self, frame: Bytes, now: Instant) {
+        let State::Open { open, .. } = &mut self.state else { return };
+        if let Party::Browser(browser) = &mut open.party {
+            browser.answered();
+        }
+        let told = self.outbound.push(frame);
+        self.end_if_too_slow(told, now);
+    }
+
+    /// What a browser is told that has too many subscriptions, in answer to a call.
+    pub fn refuse_one_more(&self, topic: &Topic, shared: &Shared, now: Instant) -> Option<Refused> {
+        let open = self.open()?;
+        let admission = Admission { identity: &open.identity, peer: self.caller.peer, shared, now };
+        Some(admission.refuse_one_more(topic))
+    }
+
     /// Tells a browser that it has too many subscriptions.
     pub fn refuse_subscription(&mut self, topic: &Topic, shared: &Shared, now: Instant) {
-        let Self { state: State::Open { open, .. }, outbound, caller, .. } = self else { return };
-        let admission = Admission { identity: &open.identity, peer: caller.peer, shared, now };
-        let refused = admission.refuse_one_more(topic);
-        Turn { session: open.id, admission, outbound, events: &mut Vec::new() }.refuse(&refused);
+        if self.is_open()
+            && let Some(refused) = self.refuse_one_more(topic, shared, now)
+        {
+            browser::refuse(&refused, &mut self.outbound);
+        }
     }
 
     fn hear(&mut self, now: Instant) {
@@ -576,7 +601,7 @@ impl Session {
         };
         let greeted = self.outbound.push(response.into());
         debug_assert!(greeted.is_ok(), "an empty queue takes any frame");
-        let open = Box::new(Open { id, protocol, identity, socket, party });
+        let open = Box::new(Open { id, since: now, protocol, identity, socket, party });
         self.state = State::Greeting { open, rest, deadline: now + shared.limits.handshake_timeout };
     }
 
@@ -684,7 +709,9 @@ impl Open {
             Party::Browser(browser) => {
                 browser.spend(frames, shared, now)?;
                 let Some(Incoming::Message(text, _)) = incoming else { return Ok(()) };
-                browser.handle_message(&text, &mut Turn { session: self.id, admission, outbound, events })
+                let (session, since) = (self.id, self.since);
+                browser
+                    .handle_message(&text, &mut Conversation { session, since, admission, outbound, events })
             }
             Party::Publisher(publisher) => {
                 let Some(Incoming::Message(frame, _)) = incoming else { return Ok(()) };

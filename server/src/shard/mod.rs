@@ -5,6 +5,7 @@
 //! finds nobody.
 
 pub mod farewells;
+pub mod recovery;
 pub mod replies;
 pub mod ring;
 pub mod run;
@@ -18,23 +19,27 @@ use std::io;
 use std::sync::Arc;
 use std::time::Instant;
 
-use orosync_protocol::{CloseReason, PublisherId, Seq};
+use bytes::Bytes;
+use orosync_protocol::{CloseReason, Payload, PublisherId, Seq, Topic};
 use slotmap::SlotMap;
 use tokio::sync::mpsc;
 
+use crate::broker::{Recovered, Since};
 use crate::connection::{Accepted, Caller};
+use crate::metrics::Metrics;
 use crate::node::Node;
 use crate::node::disconnection::Disconnection;
 use crate::node::handle::{Awaited, ShardMessage, ShardWaiter};
 use crate::publication::delivery::Delivery;
 use crate::publication::receipt::{Receipt, Settled};
 use crate::publication::{Author, Content, Item, Publication};
+use crate::session::calls::{self, Request};
 use crate::session::outbound::SharedFrame;
 use crate::session::publisher::Batch;
 use crate::session::{FAREWELL, Now, Session, SessionEvent, SessionKey, Shared};
 
 use farewells::Farewells;
-use replies::{Replies, Reply};
+use replies::{Recovery, Replies, Reply};
 use subscribers::{Subscribed, Subscribers};
 
 /// See the module.
@@ -51,8 +56,8 @@ pub struct Shard {
     written_next: Vec<Due>,
     /// Sessions that wait for credit.
     waiting: Vec<SessionKey>,
-    /// The number of the last receipt that a session waits for.
-    receipts: u64,
+    /// The number of the last reply that a session waited for.
+    last_reply: u64,
     /// How many replies wait, of all sessions.
     replies: usize,
     /// New connections, which wait to be accepted. Bound: the limits of the listener.
@@ -65,8 +70,9 @@ pub struct Shard {
     stop_until: Option<Instant>,
     /// Sessions that are still to be ended, once the node drains.
     farewells: Farewells,
-    /// Kept from call to call for its memory.
+    /// Kept from call to call for their memory.
     events: Vec<SessionEvent>,
+    tagged: Vec<SessionKey>,
 }
 
 #[derive(Debug)]
@@ -122,7 +128,7 @@ impl Shard {
             dirty: VecDeque::new(),
             written_next: Vec::new(),
             waiting: Vec::new(),
-            receipts: 0,
+            last_reply: 0,
             replies: 0,
             arrived: VecDeque::new(),
             draining: false,
@@ -130,6 +136,7 @@ impl Shard {
             stop_until: None,
             farewells: Farewells::default(),
             events: Vec::new(),
+            tagged: Vec::new(),
         }
     }
 
@@ -139,6 +146,7 @@ impl Shard {
             ShardMessage::Accepted(accepted) => self.arrived.push_back(accepted),
             ShardMessage::Delivery(delivery) => self.handle_delivery(delivery, now),
             ShardMessage::Barrier(receipt) => self.dirty.push_back(Due::Barrier(receipt)),
+            ShardMessage::Recovered { awaited, recovered } => self.handle_recovered(awaited, &recovered, now),
             ShardMessage::Settled { awaited, settled } => self.handle_settled(awaited, settled, now),
             ShardMessage::Disconnect(disconnection) => self.handle_disconnect(disconnection, now),
             ShardMessage::CreditReturned => self.handle_credit(now),
@@ -241,21 +249,40 @@ impl Shard {
 
     /// Fan-out: appends an event to the queues of all who subscribed, and lets go of it once those are written.
     fn handle_delivery(&mut self, delivery: Arc<Delivery>, now: Instant) {
-        let everybody = delivery.audience.is_everybody();
-        let frame = SharedFrame::new(delivery.frame.clone());
-        let mut delivered = 0;
-        for key in self.subscribers.of(&delivery.topic) {
-            let Some(entry) = self.sessions.get_mut(key) else { continue };
-            if !everybody && !entry.session.id().is_some_and(|id| delivery.audience.includes(id)) {
-                continue;
+        let Self { subscribers, sessions, dirty, shared, tagged, .. } = self;
+        let receivers = subscribers.of(&delivery.topic, delivery.position);
+        let mut writing = FanOut { delivery: &delivery, sessions, dirty, metrics: &shared.metrics, now };
+        writing.deliver(receivers.plain(), Delivery::plain);
+        writing.deliver(receivers.positioned(), Delivery::positioned);
+        if receivers.has_tagged() {
+            match delivery.kept.tags() {
+                None => writing.deliver(receivers.tagged(), Delivery::positioned),
+                Some([tag]) => writing.deliver(receivers.tagged_with(*tag), Delivery::positioned),
+                Some(tags) => {
+                    tagged.extend(tags.iter().flat_map(|tag| receivers.tagged_with(*tag)));
+                    tagged.sort_unstable();
+                    tagged.dedup();
+                    writing.deliver(tagged.drain(..), Delivery::positioned);
+                }
             }
-            delivered += u64::from(entry.session.deliver(&frame, now));
-            entry.mark_dirty(key, &mut self.dirty);
         }
-        let metrics = &self.shared.metrics;
-        metrics.deliveries.inc_by(delivered);
-        metrics.delivered_bytes.inc_by(delivered * frame.len() as u64);
         self.dirty.push_back(Due::Event(delivery));
+    }
+
+    /// What a session has missed is here: it receives what follows, and is told.
+    fn handle_recovered(&mut self, awaited: Awaited, recovered: &Recovered, now: Instant) {
+        let Awaited { session: key, number } = awaited;
+        let Some(entry) = self.sessions.get_mut(key) else { return };
+        let Some(recovery) = entry.replies.recovery(number) else { return };
+        let answer = recovery::answer(recovery, recovered, entry.session.id());
+        if recovery.asks {
+            self.shared.metrics.recoveries.inc();
+            self.shared.metrics.recoveries_incomplete.inc_by(u64::from(!answer.complete));
+        }
+        // One that has unsubscribed meanwhile is told all the same.
+        self.subscribers.settle(key, &recovery.topic, recovery.tags.take(), recovered.position);
+        entry.replies.answer(number, answer.frame);
+        self.reply(key, now);
     }
 
     /// What a session waits for is true: tells it what that means.
@@ -388,20 +415,12 @@ impl Shard {
     fn handle_event(&mut self, key: SessionKey, event: SessionEvent, now: Instant) {
         match event {
             SessionEvent::Subscribe(topic) => {
-                match self.subscribers.subscribe(key, &topic, self.shared.limits.subscriptions) {
-                    Subscribed::First => {
-                        self.node.add_interest(&topic, self.number);
-                        self.shared.metrics.subscriptions.inc();
-                    }
-                    Subscribed::Another => {
-                        self.shared.metrics.subscriptions.inc();
-                    }
-                    Subscribed::Already => {}
-                    Subscribed::TooMany => {
-                        if let Some(entry) = self.sessions.get_mut(key) {
-                            entry.session.refuse_subscription(&topic, &self.shared, now);
-                        }
-                    }
+                let max = self.shared.limits.subscriptions;
+                let subscribed = self.subscribers.subscribe(key, &topic, max);
+                if !self.count_subscription(subscribed, &topic)
+                    && let Some(entry) = self.sessions.get_mut(key)
+                {
+                    entry.session.refuse_subscription(&topic, &self.shared, now);
                 }
             }
             SessionEvent::Unsubscribe(topic) => {
@@ -412,6 +431,8 @@ impl Shard {
                     }
                 }
             }
+            SessionEvent::Answer(frame) => self.answer(key, frame, now),
+            SessionEvent::Call(call_id, request) => self.handle_request(key, call_id, request, now),
             SessionEvent::Publish(content) => {
                 if let Some(entry) = self.sessions.get_mut(key) {
                     entry.publishes = true;
@@ -427,6 +448,70 @@ impl Shard {
                 self.reply_when_settled(key, number, Reply::Welcome, receipt, now);
             }
         }
+    }
+
+    /// Whether there is such a subscription now.
+    fn count_subscription(&mut self, subscribed: Subscribed, topic: &Topic) -> bool {
+        match subscribed {
+            Subscribed::First => {
+                self.node.add_interest(topic, self.number);
+                self.shared.metrics.subscriptions.inc();
+            }
+            Subscribed::Another => {
+                self.shared.metrics.subscriptions.inc();
+            }
+            Subscribed::Already => {}
+            Subscribed::TooMany => return false,
+        }
+        true
+    }
+
+    /// Does what a session has called for.
+    fn handle_request(&mut self, key: SessionKey, call_id: Payload, request: Request, now: Instant) {
+        match request {
+            Request::Subscribe { topic, since, tags } => {
+                let max = self.shared.limits.subscriptions;
+                let subscribed = self.subscribers.await_recovery(key, &topic, max);
+                if self.count_subscription(subscribed, &topic) {
+                    self.recover(key, Recovery { call_id, topic, asks: since.is_some(), tags }, since);
+                } else if let Some(entry) = self.sessions.get_mut(key)
+                    && let Some(refused) = entry.session.refuse_one_more(&topic, &self.shared, now)
+                {
+                    self.answer(key, calls::refusal(call_id, &refused), now);
+                }
+            }
+            Request::Tags { topic, tags } => {
+                let answer = if self.subscribers.set_tags(key, &topic, tags) {
+                    calls::result(call_id, Payload::null())
+                } else {
+                    calls::refusal(call_id, &calls::not_recovering(&topic))
+                };
+                self.answer(key, answer, now);
+            }
+        }
+    }
+
+    /// Asks the broker what a session has missed. The answer comes in the inbox.
+    fn recover(&mut self, key: SessionKey, recovery: Recovery, since: Option<Since>) {
+        let Some(entry) = self.sessions.get_mut(key) else { return };
+        self.last_reply += 1;
+        let awaited = Awaited { session: key, number: self.last_reply };
+        let most = if recovery.tags.is_some() { usize::MAX } else { recovery::MAX_EVENTS };
+        let topic = recovery.topic.clone();
+        entry.replies.push(awaited.number, Reply::Recovery(Box::new(recovery)));
+        self.replies += 1;
+        self.node.recover(&topic, since, most, self.number, awaited);
+    }
+
+    /// Answers a call, behind those that were made before.
+    fn answer(&mut self, key: SessionKey, frame: Bytes, now: Instant) {
+        let Some(entry) = self.sessions.get_mut(key) else { return };
+        self.last_reply += 1;
+        let number = self.last_reply;
+        entry.replies.push(number, Reply::Answer(Bytes::new()));
+        self.replies += 1;
+        entry.replies.answer(number, frame);
+        self.reply(key, now);
     }
 
     fn publish(&mut self, key: SessionKey, unpublished: Unpublished, now: Instant) {
@@ -476,9 +561,9 @@ impl Shard {
 
     /// A receipt that tells this session, and its number.
     fn receipt(&mut self, key: SessionKey) -> (u64, Arc<Receipt<ShardWaiter>>) {
-        self.receipts += 1;
-        let awaited = Awaited { session: key, number: self.receipts };
-        (self.receipts, Receipt::new(self.node.shards()[self.number].waiter(awaited)))
+        self.last_reply += 1;
+        let awaited = Awaited { session: key, number: self.last_reply };
+        (self.last_reply, Receipt::new(self.node.shards()[self.number].waiter(awaited)))
     }
 
     fn reply_when_settled(
@@ -506,11 +591,14 @@ impl Shard {
             match reply {
                 Reply::Welcome => entry.session.welcome_publisher(settled.highest, now),
                 Reply::Acknowledged(batch) => entry.session.acknowledge(batch),
+                Reply::Answer(frame) => entry.session.answer(frame, now),
+                // It becomes an answer before it is settled.
+                Reply::Recovery(_) => {}
             }
         }
         let told = waited - entry.replies.len();
         if told > 0 {
-            if self.draining {
+            if self.draining && entry.session.is_publisher() {
                 entry.end_publisher(now);
             }
             entry.mark_dirty(key, &mut self.dirty);
@@ -537,6 +625,40 @@ impl Shard {
         if let Some(entry) = self.sessions.get_mut(key) {
             entry.mark_dirty(key, &mut self.dirty);
         }
+    }
+}
+
+/// One delivery on its way into the queues of its receivers.
+struct FanOut<'a> {
+    delivery: &'a Delivery,
+    sessions: &'a mut SlotMap<SessionKey, Entry>,
+    dirty: &'a mut VecDeque<Due>,
+    metrics: &'a Metrics,
+    now: Instant,
+}
+
+impl FanOut<'_> {
+    /// Appends one of the event's frames, which is encoded if there is anybody who gets it.
+    fn deliver(&mut self, keys: impl Iterator<Item = SessionKey>, frame: impl Fn(&Delivery) -> &Bytes) {
+        let mut keys = keys.peekable();
+        if keys.peek().is_none() {
+            return;
+        }
+        let Self { delivery, sessions, dirty, metrics, now } = self;
+        let frame = SharedFrame::new(frame(delivery).clone());
+        let kept = &delivery.kept;
+        let everybody = kept.is_for_everybody();
+        let mut delivered = 0;
+        for key in keys {
+            let Some(entry) = sessions.get_mut(key) else { continue };
+            if !everybody && !entry.session.id().is_some_and(|id| kept.is_for(id)) {
+                continue;
+            }
+            delivered += u64::from(entry.session.deliver(&frame, *now));
+            entry.mark_dirty(key, dirty);
+        }
+        metrics.deliveries.inc_by(delivered);
+        metrics.delivered_bytes.inc_by(delivered * frame.len() as u64);
     }
 }
 

@@ -1,15 +1,20 @@
-//! What a publisher's session is told once it is true, in the order in which it asked.
+//! What a session is told once it is true, in the order in which it asked: a publisher of what it has published, a browser of
+//! what it has called.
 //!
-//! Owns the replies that wait until the events they speak of have been written. Bound: [`MAX_WAITING`]; at the bound the
+//! Owns the replies that wait until the events they speak of have been written, or until the broker has answered. Bound: [`MAX_WAITING`]; at the bound the
 //! session's socket is not read.
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
+use orosync_protocol::{Payload, Topic};
+
 use crate::publication::receipt::Settled;
+use crate::publication::tags::Tag;
 use crate::session::publisher::Batch;
 
-/// Batches of one session that may wait for their acknowledgement before it is read again. Each is at least a message, and
-/// credit bounds those; this bounds batches of which nothing is delivered.
+/// Replies that may wait before the session is read again. Of a publisher each is for a batch, at least a message, and credit
+/// bounds those; this bounds batches of which nothing is delivered. Of a browser each is for a call.
 pub const MAX_WAITING: usize = 4096;
 
 /// See the module.
@@ -30,6 +35,23 @@ pub enum Reply {
     Welcome,
     /// This batch is accepted, and written.
     Acknowledged(Batch),
+    /// The answer to a call, as a frame.
+    Answer(Bytes),
+    /// The answer to `orosync/subscribe`, once the broker has said what there is.
+    Recovery(Box<Recovery>),
+}
+
+/// What a session has asked for by `orosync/subscribe`.
+#[derive(Debug)]
+pub struct Recovery {
+    /// Of the call.
+    pub call_id: Payload,
+    /// The topic.
+    pub topic: Topic,
+    /// Whether it has asked for what it missed.
+    pub asks: bool,
+    /// The tags that it wants alone.
+    pub tags: Option<Box<[Tag]>>,
 }
 
 impl Replies {
@@ -42,6 +64,20 @@ impl Replies {
     pub fn settle(&mut self, number: u64, settled: Settled) {
         if let Ok(at) = self.0.binary_search_by_key(&number, |waiting| waiting.number) {
             self.0[at].settled = Some(settled);
+        }
+    }
+
+    /// What was asked by the call of this number, if it still waits for the broker.
+    pub fn recovery(&mut self, number: u64) -> Option<&mut Recovery> {
+        let at = self.0.binary_search_by_key(&number, |waiting| waiting.number).ok()?;
+        if let Reply::Recovery(recovery) = &mut self.0[at].reply { Some(recovery) } else { None }
+    }
+
+    /// This is the answer to the call of this number.
+    pub fn answer(&mut self, number: u64, frame: Bytes) {
+        if let Ok(at) = self.0.binary_search_by_key(&number, |waiting| waiting.number) {
+            self.0[at].reply = Reply::Answer(frame);
+            self.0[at].settled = Some(Settled { highest: None });
         }
     }
 

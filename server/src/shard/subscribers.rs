@@ -1,16 +1,18 @@
-//! Which of a shard's sessions receive which topics.
+//! Which of a shard's sessions receive which topics, and how.
 //!
-//! Dense arrays both ways, so that a fan-out walks one array and the end of a session costs what it had subscribed to,
-//! however many others share its topics. Bound: `limits.subscriptions` per session. What many topics took is given back
-//! when few are left.
+//! Dense arrays both ways, so that a fan-out walks arrays and the end of a session costs what it had subscribed to, however
+//! many others share its topics. Who wants the events of some content tags alone is found by the tags, so that an event costs
+//! those who show what it speaks of and nobody else. Bounds: `limits.subscriptions` per session, [`tags::MAX_TAGS`](crate::publication::tags::MAX_TAGS) tags for each.
+//! What many topics took is given back when few are left.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
-use orosync_protocol::Topic;
+use orosync_protocol::{Position, Topic};
 use slab::Slab;
-use slotmap::SecondaryMap;
+use slotmap::{KeyData, SecondaryMap};
 
 use super::SessionKey;
+use crate::publication::tags::Tag;
 
 /// A map that could hold this many times what it does is made smaller: seldom enough to cost nothing per topic.
 const SPARSE: usize = 16;
@@ -23,11 +25,39 @@ pub struct Subscribers {
     sessions: SecondaryMap<SessionKey, Vec<Membership>>,
 }
 
+/// How a session receives a topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Manner {
+    /// Not yet: it has asked for what it missed.
+    Awaiting,
+    /// As WAMP says.
+    Plain,
+    /// With positions.
+    Positioned,
+    /// With positions, and only what names one of its tags or none at all.
+    Tagged,
+}
+
+/// How many there are.
+const MANNERS: usize = 4;
+
 /// The sessions of one topic.
 #[derive(Debug)]
 struct Members {
     topic: Topic,
-    members: Vec<Member>,
+    /// By manner.
+    by_manner: [Vec<Member>; MANNERS],
+    /// What those in the last manner want; none, as for nearly all topics, if nobody is.
+    wanted: Option<Box<Wanted>>,
+    /// Of the last event that came, or was recovered.
+    position: Option<Position>,
+}
+
+/// Who wants which tags of one topic: both ways.
+#[derive(Debug, Default)]
+struct Wanted {
+    sessions: BTreeSet<(Tag, SessionKey)>,
+    tags: HashMap<SessionKey, Box<[Tag]>>,
 }
 
 /// One session of a topic, and where that stands in the session's own list.
@@ -37,11 +67,12 @@ struct Member {
     membership: usize,
 }
 
-/// One topic of a session, and where that stands in the topic's own list.
+/// One topic of a session, and where that stands in the topic's own lists.
 #[derive(Clone, Copy, Debug)]
 struct Membership {
-    topic: usize,
-    member: usize,
+    topic: u32,
+    member: u32,
+    manner: Manner,
 }
 
 /// What became of a subscription.
@@ -57,34 +88,48 @@ pub enum Subscribed {
     TooMany,
 }
 
+/// Who receives the events of a topic.
+#[derive(Clone, Copy, Debug)]
+pub struct Receivers<'a>(Option<&'a Members>);
+
 impl Subscribers {
     /// Subscribes a session, which may have `max` subscriptions.
     pub fn subscribe(&mut self, key: SessionKey, topic: &Topic, max: usize) -> Subscribed {
-        // One that is gone has place for none.
-        let Some(entry) = self.sessions.entry(key) else { return Subscribed::TooMany };
-        let memberships = entry.or_default();
-        let known = self.names.get(topic).copied();
-        if known.is_some_and(|known| memberships.iter().any(|membership| membership.topic == known)) {
-            return Subscribed::Already;
-        }
-        if memberships.len() >= max {
-            return Subscribed::TooMany;
-        }
-        let at = known.unwrap_or_else(|| {
-            let at = self.topics.insert(Members { topic: topic.clone(), members: Vec::new() });
-            self.names.insert(topic.clone(), at);
-            at
-        });
-        let members = &mut self.topics[at].members;
-        members.push(Member { session: key, membership: memberships.len() });
-        memberships.push(Membership { topic: at, member: members.len() - 1 });
-        if members.len() == 1 { Subscribed::First } else { Subscribed::Another }
+        self.enter(key, topic, Manner::Plain, max)
+    }
+
+    /// A session has asked for what it missed of a topic: it has its place, and receives nothing before [`Self::settle`],
+    /// unless it did before.
+    pub fn await_recovery(&mut self, key: SessionKey, topic: &Topic, max: usize) -> Subscribed {
+        self.enter(key, topic, Manner::Awaiting, max)
+    }
+
+    /// What a session missed was handed over, up to here: from now on it receives what follows, with these tags or all.
+    /// Whether it still wants to.
+    pub fn settle(
+        &mut self,
+        key: SessionKey,
+        topic: &Topic,
+        tags: Option<Box<[Tag]>>,
+        position: Position,
+    ) -> bool {
+        let Some(at) = self.find(key, topic) else { return false };
+        self.move_to(key, at, tags);
+        self.set_position(topic, position);
+        true
+    }
+
+    /// Gives a subscription other tags, or none. Whether there is one that had positions.
+    pub fn set_tags(&mut self, key: SessionKey, topic: &Topic, tags: Option<Box<[Tag]>>) -> bool {
+        let at = self
+            .find(key, topic)
+            .filter(|at| matches!(self.sessions[key][*at].manner, Manner::Positioned | Manner::Tagged));
+        at.map(|at| self.move_to(key, at, tags)).is_some()
     }
 
     /// Ends one subscription. If it was there: was it the topic's last in this shard?
     pub fn unsubscribe(&mut self, key: SessionKey, topic: &Topic) -> Option<bool> {
-        let known = *self.names.get(topic)?;
-        let membership = self.sessions.get(key)?.iter().position(|membership| membership.topic == known)?;
+        let membership = self.find(key, topic)?;
         Some(self.remove(key, membership).is_some())
     }
 
@@ -101,27 +146,102 @@ impl Subscribers {
         self.sessions.get(key).map_or(0, Vec::len)
     }
 
-    /// A topic's sessions.
-    pub fn of(&self, topic: &Topic) -> impl Iterator<Item = SessionKey> {
-        let members = self.names.get(topic).map_or(&[][..], |at| &self.topics[*at].members);
-        members.iter().map(|member| member.session)
+    /// The topics that a session receives with positions, and where each stands: up to there it has had all that it wants.
+    pub fn positions(&self, key: SessionKey) -> impl Iterator<Item = (&Topic, Position)> {
+        let memberships = self.sessions.get(key).map_or(&[][..], Vec::as_slice);
+        memberships
+            .iter()
+            .filter(|membership| matches!(membership.manner, Manner::Positioned | Manner::Tagged))
+            .filter_map(|membership| {
+                let members = &self.topics[membership.topic as usize];
+                Some((&members.topic, members.position?))
+            })
+    }
+
+    /// An event of a topic has come that stands there. Who receives it.
+    pub fn of(&mut self, topic: &Topic, position: Position) -> Receivers<'_> {
+        self.set_position(topic, position);
+        Receivers(self.names.get(topic).map(|at| &self.topics[*at]))
+    }
+
+    fn set_position(&mut self, topic: &Topic, position: Position) {
+        if let Some(at) = self.names.get(topic) {
+            self.topics[*at].position = Some(position);
+        }
+    }
+
+    /// Which of a session's memberships is that of this topic.
+    fn find(&self, key: SessionKey, topic: &Topic) -> Option<usize> {
+        let known = *self.names.get(topic)?;
+        self.sessions.get(key)?.iter().position(|membership| membership.topic as usize == known)
+    }
+
+    fn enter(&mut self, key: SessionKey, topic: &Topic, manner: Manner, max: usize) -> Subscribed {
+        if self.find(key, topic).is_some() {
+            return Subscribed::Already;
+        }
+        // One that is gone has place for none.
+        let Some(entry) = self.sessions.entry(key) else { return Subscribed::TooMany };
+        let memberships = entry.or_default();
+        if memberships.len() >= max {
+            return Subscribed::TooMany;
+        }
+        let at = self.names.get(topic).copied().unwrap_or_else(|| {
+            let at = self.topics.insert(Members::new(topic.clone()));
+            self.names.insert(topic.clone(), at);
+            at
+        });
+        let members = &mut self.topics[at];
+        let member = members.push(Member { session: key, membership: memberships.len() }, manner);
+        memberships.push(Membership { topic: narrow(at), member, manner });
+        if members.is_alone() { Subscribed::First } else { Subscribed::Another }
+    }
+
+    /// Moves a subscription to the manner that has these tags, or all events.
+    fn move_to(&mut self, key: SessionKey, at: usize, tags: Option<Box<[Tag]>>) {
+        let membership = self.sessions[key][at];
+        let topic = membership.topic as usize;
+        self.leave_manner(membership);
+        let manner = if tags.is_some() { Manner::Tagged } else { Manner::Positioned };
+        let members = &mut self.topics[topic];
+        if let Some(tags) = tags {
+            members.wanted.get_or_insert_default().insert(key, tags);
+        }
+        let member = members.push(Member { session: key, membership: at }, manner);
+        self.sessions[key][at] = Membership { topic: membership.topic, member, manner };
+    }
+
+    /// Takes a subscription out of the topic's lists.
+    fn leave_manner(&mut self, Membership { topic, member, manner }: Membership) {
+        let members = &mut self.topics[topic as usize];
+        let list = &mut members.by_manner[manner as usize];
+        let Member { session, .. } = list.swap_remove(member as usize);
+        if let Some(moved) = list.get(member as usize) {
+            self.sessions[moved.session][moved.membership].member = member;
+        }
+        if manner == Manner::Tagged
+            && let Some(wanted) = &mut members.wanted
+        {
+            wanted.remove(session);
+            if wanted.tags.is_empty() {
+                members.wanted = None;
+            }
+        }
     }
 
     /// Takes a subscription out of both lists. The topic, if that was its last.
     fn remove(&mut self, key: SessionKey, membership: usize) -> Option<Topic> {
-        let Membership { topic, member } = self.sessions[key].swap_remove(membership);
+        let left = self.sessions[key][membership];
+        self.leave_manner(left);
+        self.sessions[key].swap_remove(membership);
         if let Some(moved) = self.sessions[key].get(membership) {
-            self.topics[moved.topic].members[moved.member].membership = membership;
+            let list = &mut self.topics[moved.topic as usize].by_manner[moved.manner as usize];
+            list[moved.member as usize].membership = membership;
         }
-        let members = &mut self.topics[topic].members;
-        members.swap_remove(member);
-        if let Some(moved) = members.get(member) {
-            self.sessions[moved.session][moved.membership].member = member;
-        }
-        if !members.is_empty() {
+        if !self.topics[left.topic as usize].is_empty() {
             return None;
         }
-        let Members { topic, .. } = self.topics.remove(topic);
+        let Members { topic, .. } = self.topics.remove(left.topic as usize);
         self.names.remove(&topic);
         if self.names.len() < self.names.capacity() / SPARSE {
             self.names.shrink_to(2 * self.names.len());
@@ -131,9 +251,85 @@ impl Subscribers {
     }
 }
 
+impl<'a> Receivers<'a> {
+    /// Who gets it as WAMP says.
+    pub fn plain(self) -> impl Iterator<Item = SessionKey> + use<'a> {
+        self.in_manner(Manner::Plain)
+    }
+
+    /// Who gets it with its position, whatever it speaks of.
+    pub fn positioned(self) -> impl Iterator<Item = SessionKey> + use<'a> {
+        self.in_manner(Manner::Positioned)
+    }
+
+    /// Whether anybody wants some tags alone.
+    pub fn has_tagged(self) -> bool {
+        self.0.is_some_and(|members| members.wanted.is_some())
+    }
+
+    /// Who wants some tags alone, whichever.
+    pub fn tagged(self) -> impl Iterator<Item = SessionKey> + use<'a> {
+        self.in_manner(Manner::Tagged)
+    }
+
+    /// Who wants this tag.
+    pub fn tagged_with(self, tag: Tag) -> impl Iterator<Item = SessionKey> + use<'a> {
+        let wanted = self.0.and_then(|members| members.wanted.as_ref());
+        let lowest = SessionKey::from(KeyData::from_ffi(0));
+        wanted.into_iter().flat_map(move |wanted| {
+            let all = wanted.sessions.range((tag, lowest)..);
+            all.take_while(move |(other, _)| *other == tag).map(|(_, session)| *session)
+        })
+    }
+
+    fn in_manner(self, manner: Manner) -> impl Iterator<Item = SessionKey> + use<'a> {
+        let members = self.0.map_or(&[][..], |members| &members.by_manner[manner as usize]);
+        members.iter().map(|member| member.session)
+    }
+}
+
+impl Members {
+    fn new(topic: Topic) -> Self {
+        Self { topic, by_manner: std::array::from_fn(|_| Vec::new()), wanted: None, position: None }
+    }
+
+    /// Where it stands in the list of its manner.
+    fn push(&mut self, member: Member, manner: Manner) -> u32 {
+        let list = &mut self.by_manner[manner as usize];
+        list.push(member);
+        narrow(list.len() - 1)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.by_manner.iter().all(Vec::is_empty)
+    }
+
+    fn is_alone(&self) -> bool {
+        self.by_manner.iter().map(Vec::len).sum::<usize>() == 1
+    }
+}
+
+impl Wanted {
+    fn insert(&mut self, key: SessionKey, tags: Box<[Tag]>) {
+        self.sessions.extend(tags.iter().map(|tag| (*tag, key)));
+        self.tags.insert(key, tags);
+    }
+
+    fn remove(&mut self, key: SessionKey) {
+        for tag in self.tags.remove(&key).unwrap_or_default() {
+            self.sessions.remove(&(tag, key));
+        }
+    }
+}
+
+/// An index of a list of sessions or topics, of which there are fewer than 2^32.
+fn narrow(index: usize) -> u32 {
+    u32::try_from(index).expect("there are fewer")
+}
+
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
+    use std::collections::BTreeMap;
 
     use proptest::prelude::*;
     use slotmap::SlotMap;
@@ -165,33 +361,92 @@ mod tests {
         assert!(subscribers.names.is_empty() && subscribers.topics.is_empty());
     }
 
+    /// How a session of the model receives a topic.
+    #[derive(Clone, Debug, PartialEq)]
+    enum Model {
+        Awaiting,
+        Plain,
+        Positioned,
+        Tagged(BTreeSet<u8>),
+    }
+
+    fn tag(name: u8) -> Tag {
+        Tag::new(&name.to_string())
+    }
+
     proptest! {
         #[test]
-        fn both_directions_always_agree(steps in proptest::collection::vec((0_usize..3, 0_usize..6, 0_usize..6), 1..200)) {
+        fn both_directions_always_agree(
+            steps in proptest::collection::vec(
+                (0_usize..6, 0_usize..6, 0_usize..6, proptest::collection::btree_set(0_u8..4, 0..3)),
+                1..200,
+            ),
+        ) {
             let mut subscribers = Subscribers::default();
             let keys = sessions::<6>();
-            let mut model: BTreeMap<usize, BTreeSet<SessionKey>> = BTreeMap::new();
-            for (action, session, number) in steps {
+            let mut model: BTreeMap<(usize, SessionKey), Model> = BTreeMap::new();
+            for (action, session, number, names) in steps {
                 let key = keys[session];
+                let at = (number, key);
+                let tags = || Some(names.iter().copied().map(tag).collect());
                 match action {
                     0 => {
                         subscribers.subscribe(key, &topic(number), 100);
-                        model.entry(number).or_default().insert(key);
+                        model.entry(at).or_insert(Model::Plain);
                     }
                     1 => {
                         subscribers.unsubscribe(key, &topic(number));
-                        model.entry(number).or_default().remove(&key);
+                        model.remove(&at);
+                    }
+                    2 => {
+                        subscribers.await_recovery(key, &topic(number), 100);
+                        model.entry(at).or_insert(Model::Awaiting);
+                    }
+                    3 => {
+                        let tags = if names.is_empty() { None } else { tags() };
+                        let is_tagged = tags.is_some();
+                        let settled = subscribers.settle(key, &topic(number), tags, Position::UNKNOWN);
+                        prop_assert_eq!(settled, model.contains_key(&at));
+                        if let Some(manner) = model.get_mut(&at) {
+                            *manner = if is_tagged { Model::Tagged(names) } else { Model::Positioned };
+                        }
+                    }
+                    4 => {
+                        let known = matches!(model.get(&at), Some(Model::Positioned | Model::Tagged(_)));
+                        prop_assert_eq!(subscribers.set_tags(key, &topic(number), tags()), known);
+                        if known {
+                            model.insert(at, Model::Tagged(names));
+                        }
                     }
                     _ => {
                         subscribers.remove_session(key);
-                        for keys in model.values_mut() { keys.remove(&key); }
+                        model.retain(|(_, other), _| *other != key);
                     }
                 }
                 for number in 0..6 {
-                    let found: BTreeSet<SessionKey> = subscribers.of(&topic(number)).collect();
-                    prop_assert_eq!(&found, &model.get(&number).cloned().unwrap_or_default());
+                    let with = |is: &dyn Fn(&Model) -> bool| -> BTreeSet<SessionKey> {
+                        let all = model.iter().filter(|((of, _), manner)| *of == number && is(manner));
+                        all.map(|((_, key), _)| *key).collect()
+                    };
+                    let receivers = subscribers.of(&topic(number), Position::UNKNOWN);
+                    prop_assert_eq!(receivers.plain().collect::<BTreeSet<_>>(), with(&|manner| *manner == Model::Plain));
+                    prop_assert_eq!(
+                        receivers.positioned().collect::<BTreeSet<_>>(),
+                        with(&|manner| *manner == Model::Positioned)
+                    );
+                    let tagged = with(&|manner| matches!(manner, Model::Tagged(_)));
+                    prop_assert_eq!(receivers.has_tagged(), !tagged.is_empty());
+                    prop_assert_eq!(receivers.tagged().collect::<BTreeSet<_>>(), tagged);
+                    for name in 0..4 {
+                        let wanted = with(&|manner| matches!(manner, Model::Tagged(names) if names.contains(&name)));
+                        prop_assert_eq!(receivers.tagged_with(tag(name)).collect::<BTreeSet<_>>(), wanted);
+                    }
                 }
             }
+            for key in keys {
+                subscribers.remove_session(key);
+            }
+            prop_assert!(subscribers.names.is_empty() && subscribers.topics.is_empty());
         }
     }
 }

@@ -12,7 +12,8 @@ use orosync_protocol::{
 use super::write::Outlet;
 use super::*;
 use crate::auth::Authenticator;
-use crate::config::settings::{Anonymous, Limits};
+use crate::broker::history::HistoryRules;
+use crate::config::settings::{Anonymous, HistorySettings, Limits};
 use crate::connection::limits::{ConnectionLimits, Places};
 use crate::connection::proxies::TrustedProxies;
 use crate::connection::{Caller, Peer};
@@ -54,6 +55,11 @@ impl Outlet for Outbox {
     }
 }
 
+/// What a configuration that says nothing of history has.
+fn history() -> HistoryRules {
+    HistoryRules { settings: HistorySettings::default(), policies: Policies::new(Vec::new()) }
+}
+
 /// A node with one shard, and its inbox.
 struct Stage {
     shard: Shard,
@@ -75,7 +81,7 @@ impl Stage {
         change(&mut limits);
         let metrics = Arc::new(Metrics::new());
         let (handle, inbox) = ShardHandle::new();
-        let node = Arc::new(Node::new(vec![handle], &limits, Arc::clone(&metrics)));
+        let node = Arc::new(Node::new(vec![handle], &limits, history(), Arc::clone(&metrics)));
         let shared = Shared {
             door: Door {
                 authenticator: Arc::new(Authenticator::new(
@@ -1126,3 +1132,5 @@ fn a_write_that_fails_is_not_tried_again() {
     assert!(stage.shard.write(key, &mut Broken, stage.now()), "nothing is left to do for it");
     assert!(stage.shard.is_empty());
 }
+
+mod recovery;

@@ -1,0 +1,516 @@
+//! The history of a node in memory: the latest events of each topic, for those who were away.
+//!
+//! Owns each topic's events, and the lock under which a topic's events are handed over, so that all see the same order.
+//! Bounds: of each topic, what the configuration says ([`HistoryRules`]) and a quarter of the node's bytes, so that a noisy
+//! topic does not erase the quiet ones; of the node, its bytes, in which each event and each topic counts for more than it
+//! says ([`topic::EVENT_COST`], [`topic::TOPIC_COST`]). Over them the oldest event of the node goes first, and a topic of
+//! which nothing is left goes when the last event that it had would be the oldest.
+//!
+//! A topic that is not here stands where the last one stood that was forgotten: who was told of that place and comes back is
+//! told that nothing came, unless another was forgotten meanwhile, for that may have been this one.
+
+pub mod topic;
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::hash::BuildHasher;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use orosync_protocol::{Position, Topic};
+use slotmap::{DefaultKey, SlotMap};
+
+use super::{Recovered, Since};
+use crate::config::settings::HistorySettings;
+use crate::metrics::Metrics;
+use crate::policy::Policies;
+use crate::publication::kept::Kept;
+use topic::{From, Moment, TOPIC_COST, TopicHistory};
+
+/// How many locks the topics share. One is held until an event of its topics is in the last shard's inbox.
+const STRIPES: usize = 64;
+
+/// How many of them one topic may have of the node's bytes, as a divisor.
+const SHARE: usize = 4;
+
+/// How much is kept.
+#[derive(Clone, Debug)]
+pub struct HistoryRules {
+    /// Of the node, and of a topic that no policy speaks of.
+    pub settings: HistorySettings,
+    /// Of single topics.
+    pub policies: Policies,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct History {
+    start: Instant,
+    rules: RwLock<HistoryRules>,
+    hasher: std::hash::RandomState,
+    stripes: [Mutex<Stripe>; STRIPES],
+    /// When the oldest event of each topic was accepted, or earlier: one place for each. Locked before a stripe.
+    ages: Mutex<BinaryHeap<Reverse<(Moment, usize, DefaultKey)>>>,
+    metrics: Arc<Metrics>,
+}
+
+/// Topics that share a lock.
+#[derive(Debug)]
+struct Stripe {
+    names: HashMap<Topic, DefaultKey>,
+    topics: SlotMap<DefaultKey, TopicHistory>,
+    tag: u64,
+    /// The highest offset of topics that were forgotten.
+    forgotten: u64,
+    /// When the youngest of their events was accepted.
+    forgotten_at: Option<Moment>,
+    /// The bytes of the node; 0: nothing is kept.
+    max_bytes: usize,
+}
+
+impl History {
+    /// Nothing was published yet.
+    pub fn new(rules: HistoryRules, metrics: Arc<Metrics>) -> Self {
+        let max_bytes = rules.settings.bytes;
+        Self {
+            start: Instant::now(),
+            rules: RwLock::new(rules),
+            hasher: std::hash::RandomState::new(),
+            stripes: std::array::from_fn(|_| Mutex::new(Stripe::new(max_bytes))),
+            ages: Mutex::default(),
+            metrics,
+        }
+    }
+
+    /// From now on these rules hold. What was kept by others is forgotten: nobody could say of it whether it is complete.
+    pub fn set_rules(&self, rules: HistoryRules) {
+        let max_bytes = rules.settings.bytes;
+        let is_same = {
+            let mut current = self.rules.write().unwrap_or_else(PoisonError::into_inner);
+            let is_same = current.keeps_the_same_as(&rules);
+            *current = rules;
+            is_same
+        };
+        if is_same {
+            return;
+        }
+        let mut ages = locked(&self.ages);
+        ages.clear();
+        for stripe in &self.stripes {
+            let mut stripe = locked(stripe);
+            for topic in stripe.topics.values() {
+                self.count(-1, -counted(topic.count()), -counted(topic_cost(topic) + topic.cost()));
+            }
+            let forgotten = stripe.topics.values().map(TopicHistory::last).max().unwrap_or(0);
+            let forgotten = stripe.forgotten.max(forgotten);
+            *stripe =
+                Stripe { forgotten, forgotten_at: Some(self.start.elapsed()), ..Stripe::new(max_bytes) };
+        }
+    }
+
+    /// Takes an event, and hands it over with its position before another one of its topic.
+    pub fn append(&self, topic: &Topic, kept: Kept, hand_over: impl FnOnce(Position)) {
+        let number = self.stripe_number(topic);
+        let mut stripe = locked(&self.stripes[number]);
+        if stripe.max_bytes == 0 {
+            hand_over(Position::UNKNOWN);
+            return;
+        }
+        let (tag, max_bytes) = (stripe.tag, stripe.max_bytes);
+        let now = self.start.elapsed();
+        let (key, is_new) = stripe.key(topic, || self.limits_of(topic));
+        let history = &mut stripe.topics[key];
+        let (events, cost) = (counted(history.count()), counted(history.cost()));
+        let offset = history.append(kept, now, max_bytes / SHARE);
+        let cost_of_topic = if is_new { counted(topic_cost(history)) } else { 0 };
+        self.count(
+            i64::from(is_new),
+            counted(history.count()) - events,
+            counted(history.cost()) - cost + cost_of_topic,
+        );
+        hand_over(Position { offset, tag });
+        drop(stripe);
+        if is_new {
+            locked(&self.ages).push(Reverse((now, number, key)));
+        }
+        if self.is_over(max_bytes) {
+            self.drop_what_is_over(max_bytes);
+        }
+    }
+
+    /// Hands over what there is of a topic, the latest `most` events of what is asked for, before the next event of it.
+    pub fn recover(
+        &self,
+        topic: &Topic,
+        since: Option<Since>,
+        most: usize,
+        hand_over: impl FnOnce(Recovered),
+    ) {
+        let stripe = locked(&self.stripes[self.stripe_number(topic)]);
+        if stripe.max_bytes == 0 {
+            let position = Position::UNKNOWN;
+            hand_over(Recovered { position, complete: since.is_none(), events: Vec::new() });
+            return;
+        }
+        let nothing;
+        let history = if let Some(key) = stripe.names.get(topic) {
+            &stripe.topics[*key]
+        } else {
+            nothing = stripe.without_events(topic, 0, Duration::ZERO);
+            &nothing
+        };
+        let tag = stripe.tag;
+        let from = match since {
+            None => Some(From::Offset(history.last())),
+            Some(Since::Position(position)) => {
+                position.filter(|position| position.tag == tag).map(|position| From::Offset(position.offset))
+            }
+            Some(Since::Instant(instant)) => instant.checked_duration_since(self.start).map(From::Moment),
+        };
+        let mut latest = history.latest(from.unwrap_or(From::Moment(Moment::ZERO)), most);
+        // Of another history, or before this one began.
+        latest.complete &= from.is_some();
+        let at = |offset| Position { offset, tag };
+        hand_over(Recovered {
+            position: at(history.last()),
+            complete: latest.complete,
+            events: latest.events.into_iter().map(|(offset, kept)| (at(offset), kept)).collect(),
+        });
+    }
+
+    /// Drops what has become too old. To be called every few seconds.
+    pub fn drop_expired(&self) {
+        for stripe in &self.stripes {
+            let mut stripe = locked(stripe);
+            let now = self.start.elapsed();
+            for history in stripe.topics.values_mut() {
+                let (events, cost) = (counted(history.count()), counted(history.cost()));
+                history.drop_expired(now);
+                self.count(0, counted(history.count()) - events, counted(history.cost()) - cost);
+            }
+        }
+    }
+
+    /// Drops the oldest of all, until the rest is within the bound.
+    #[cold]
+    fn drop_what_is_over(&self, max_bytes: usize) {
+        let mut ages = locked(&self.ages);
+        while self.is_over(max_bytes)
+            && let Some(Reverse((age, number, key))) = ages.pop()
+        {
+            let mut stripe = locked(&self.stripes[number]);
+            let Some(history) = stripe.topics.get_mut(key) else { continue };
+            let oldest = history.oldest().unwrap_or(age);
+            if oldest > age {
+                // That one has gone already: its topic stands elsewhere now.
+                ages.push(Reverse((oldest, number, key)));
+                continue;
+            }
+            let cost = counted(history.cost());
+            if history.drop_oldest() {
+                self.metrics.history_dropped.inc();
+                self.count(0, -1, counted(history.cost()) - cost);
+                ages.push(Reverse((history.oldest().unwrap_or(age), number, key)));
+            } else {
+                self.count(-1, 0, -counted(topic_cost(history)));
+                stripe.forget(key);
+            }
+        }
+    }
+
+    fn is_over(&self, max_bytes: usize) -> bool {
+        self.metrics.history_bytes.get() > counted(max_bytes)
+    }
+
+    fn count(&self, topics: i64, events: i64, bytes: i64) {
+        if topics != 0 {
+            self.metrics.history_topics.inc_by(topics);
+        }
+        if events != 0 {
+            self.metrics.history_events.inc_by(events);
+        }
+        self.metrics.history_bytes.inc_by(bytes);
+    }
+
+    fn limits_of(&self, topic: &Topic) -> (usize, Duration) {
+        let rules = self.rules.read().unwrap_or_else(PoisonError::into_inner);
+        let limits = rules.policies.history(topic.as_str(), rules.settings.limits);
+        (limits.events, limits.age)
+    }
+
+    fn stripe_number(&self, topic: &Topic) -> usize {
+        #[expect(clippy::cast_possible_truncation, reason = "any bits of the hash will do")]
+        let hash = self.hasher.hash_one(topic) as usize;
+        hash % STRIPES
+    }
+}
+
+impl Stripe {
+    fn new(max_bytes: usize) -> Self {
+        Self {
+            names: HashMap::new(),
+            topics: SlotMap::new(),
+            tag: rand::random(),
+            forgotten: 0,
+            forgotten_at: None,
+            max_bytes,
+        }
+    }
+
+    /// The key of a topic, and whether it is new here.
+    fn key(&mut self, topic: &Topic, limits: impl FnOnce() -> (usize, Duration)) -> (DefaultKey, bool) {
+        if let Some(key) = self.names.get(topic) {
+            return (*key, false);
+        }
+        let (max_events, max_age) = limits();
+        let key = self.topics.insert(self.without_events(topic, max_events, max_age));
+        self.names.insert(topic.clone(), key);
+        (key, true)
+    }
+
+    /// The history of a topic that is not here.
+    fn without_events(&self, topic: &Topic, max_events: usize, max_age: Duration) -> TopicHistory {
+        TopicHistory::new(topic.clone(), max_events, max_age, self.forgotten, self.forgotten_at)
+    }
+
+    fn forget(&mut self, key: DefaultKey) {
+        if let Some(history) = self.topics.remove(key) {
+            self.names.remove(&history.topic);
+            self.forgotten = self.forgotten.max(history.last());
+            self.forgotten_at = self.forgotten_at.max(history.dropped());
+        }
+    }
+}
+
+impl HistoryRules {
+    /// Whether other rules keep as much of each topic.
+    fn keeps_the_same_as(&self, other: &Self) -> bool {
+        let of = |rules: &Self| {
+            let histories =
+                rules.policies.rules().iter().map(|rule| (rule.pattern().clone(), rule.history()));
+            (rules.settings, histories.collect::<Vec<_>>())
+        };
+        of(self) == of(other)
+    }
+}
+
+fn topic_cost(history: &TopicHistory) -> usize {
+    TOPIC_COST + history.topic.as_str().len()
+}
+
+/// As a gauge counts.
+fn counted(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// What is under these locks is whole between two calls, and the calls do not panic.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use orosync_protocol::{Audience, Payload, TopicPattern};
+    use proptest::prelude::*;
+
+    use super::topic::EVENT_COST;
+    use super::*;
+    use crate::policy::{HistoryLimits, HistoryOverride, Publish, Subscribe, TopicRule};
+
+    const MINUTE: Duration = Duration::from_mins(1);
+
+    fn rules(events: usize, bytes: usize) -> HistoryRules {
+        let short =
+            TopicRule::new(TopicPattern::parse("short/{x}").unwrap(), Subscribe::User, Publish::Publisher)
+                .unwrap()
+                .with_history(HistoryOverride { events: Some(2), age: None });
+        let settings = HistorySettings { limits: HistoryLimits { events, age: MINUTE }, bytes };
+        HistoryRules { settings, policies: Policies::new(vec![short]) }
+    }
+
+    fn history(events: usize, bytes: usize) -> History {
+        History::new(rules(events, bytes), Arc::new(Metrics::new()))
+    }
+
+    fn topic(name: &str) -> Topic {
+        Topic::parse(name).unwrap()
+    }
+
+    fn publish(history: &History, name: &str, says: &str) -> Position {
+        let payload = Payload::from_encoder(Bytes::from(says.to_owned())).unwrap();
+        let mut position = None;
+        history.append(&topic(name), Kept::new(&payload, Audience::default()), |at| position = Some(at));
+        position.unwrap()
+    }
+
+    fn recover(history: &History, name: &str, since: impl Into<Option<Since>>) -> (bool, Vec<String>) {
+        let mut recovered = None;
+        history.recover(&topic(name), since.into(), 1000, |found| recovered = Some(found));
+        let Recovered { complete, events, position } = recovered.unwrap();
+        assert!(events.last().is_none_or(|(at, _)| *at == position));
+        let said =
+            |(_, kept): &(Position, Kept)| String::from_utf8(kept.payload().as_bytes().to_vec()).unwrap();
+        (complete, events.iter().map(said).collect())
+    }
+
+    fn position(history: &History, name: &str) -> Position {
+        let mut position = None;
+        history.recover(&topic(name), None, 0, |found| position = Some(found.position));
+        position.unwrap()
+    }
+
+    fn since(position: Position) -> Since {
+        Since::Position(Some(position))
+    }
+
+    #[test]
+    fn positions_have_no_hole_and_are_known_to_this_history_alone() {
+        let history = history(3, 1 << 20);
+        let first = publish(&history, "a", "1");
+        assert_eq!(publish(&history, "a", "2"), Position { offset: first.offset + 1, ..first });
+        assert_eq!(recover(&history, "a", since(first)), (true, vec!["2".into()]));
+        assert_eq!(recover(&history, "a", None), (true, vec![]));
+        let foreign = Position { tag: first.tag ^ 1, ..first };
+        assert_eq!(recover(&history, "a", since(foreign)), (false, vec!["1".into(), "2".into()]));
+        assert!(!recover(&history, "a", Since::Position(None)).0);
+        for n in 3..=5 {
+            publish(&history, "a", &n.to_string());
+        }
+        assert_eq!(recover(&history, "a", since(first)), (false, ["3", "4", "5"].map(String::from).into()));
+    }
+
+    #[test]
+    fn a_topic_of_which_nothing_came_is_known_to_have_had_nothing() {
+        let history = history(3, 1 << 20);
+        let before = position(&history, "quiet");
+        assert_eq!(recover(&history, "quiet", since(before)), (true, vec![]));
+        publish(&history, "quiet", "1");
+        assert_eq!(recover(&history, "quiet", since(before)), (true, vec!["1".into()]));
+    }
+
+    #[test]
+    fn times_before_this_history_are_not_known() {
+        let history = history(3, 1 << 20);
+        publish(&history, "a", "1");
+        let start = history.start;
+        let before = start.checked_sub(Duration::from_nanos(1)).unwrap();
+        assert_eq!(recover(&history, "a", Since::Instant(before)), (false, vec!["1".into()]));
+        assert_eq!(recover(&history, "a", Since::Instant(start)), (true, vec!["1".into()]));
+        assert_eq!(recover(&history, "a", Since::Instant(start + MINUTE)), (true, vec![]));
+    }
+
+    #[test]
+    fn a_rule_says_otherwise_for_its_topics() {
+        let history = history(0, 1 << 20);
+        let first = publish(&history, "a", "1");
+        assert_eq!(recover(&history, "a", since(first)), (true, vec![]));
+        publish(&history, "a", "2");
+        assert_eq!(recover(&history, "a", since(first)), (false, vec![]));
+        let first = publish(&history, "short/a", "1");
+        for says in ["2", "3"] {
+            publish(&history, "short/a", says);
+        }
+        assert_eq!(recover(&history, "short/a", since(first)), (true, ["2", "3"].map(String::from).into()));
+    }
+
+    #[test]
+    fn without_bytes_nothing_is_kept_and_nothing_is_known() {
+        let history = history(3, 0);
+        assert_eq!(publish(&history, "a", "1"), Position::UNKNOWN);
+        assert_eq!(recover(&history, "a", None), (true, vec![]));
+        assert_eq!(recover(&history, "a", since(Position::UNKNOWN)), (false, vec![]));
+        assert_eq!(history.metrics.history_bytes.get(), 0);
+    }
+
+    #[test]
+    fn over_the_nodes_bytes_the_oldest_goes_first_and_a_noisy_topic_has_a_quarter() {
+        let large = "1".repeat(10_000 - EVENT_COST);
+        let history = history(1000, 100_000);
+        let quiet = position(&history, "quiet");
+        publish(&history, "quiet", "1");
+        for _ in 0..50 {
+            publish(&history, "noisy", &large);
+        }
+        assert_eq!(recover(&history, "quiet", since(quiet)), (true, vec!["1".into()]));
+        assert_eq!(history.metrics.history_events.get(), 3, "two of the noisy topic");
+        assert_eq!(history.metrics.history_dropped.get(), 0, "by its own bound");
+        for n in 0..10 {
+            publish(&history, &format!("other/{n}"), &large);
+            assert!(!history.is_over(100_000));
+        }
+        assert_eq!(recover(&history, "quiet", since(quiet)), (false, vec![]), "it was the oldest");
+        assert!(history.metrics.history_dropped.get() > 0);
+    }
+
+    #[test]
+    fn any_number_of_topics_takes_bounded_memory_and_is_never_wrong() {
+        let history = history(1000, 100_000);
+        let first = publish(&history, "t/0", "0");
+        for n in 1..5000 {
+            publish(&history, &format!("t/{n}"), "1");
+            assert!(!history.is_over(100_000));
+        }
+        assert!(history.metrics.history_topics.get() < 400);
+        assert!(!recover(&history, "t/0", since(first)).0, "it was forgotten, and may have had more");
+        assert!(publish(&history, "t/0", "2").offset > first.offset);
+        assert_eq!(recover(&history, "t/0", since(first)), (false, vec!["2".into()]));
+    }
+
+    #[test]
+    fn what_is_too_old_goes_by_itself() {
+        let history = history(1000, 100_000);
+        publish(&history, "a", "1");
+        locked(&history.stripes[history.stripe_number(&topic("a"))]).topics.values_mut().for_each(
+            |history| {
+                history.max_age = Duration::ZERO;
+            },
+        );
+        history.drop_expired();
+        assert_eq!(history.metrics.history_events.get(), 0);
+    }
+
+    #[test]
+    fn other_rules_forget_what_was_kept_and_the_same_do_not() {
+        let history = history(1000, 100_000);
+        let first = publish(&history, "a", "1");
+        history.set_rules(rules(1000, 100_000));
+        assert_eq!(recover(&history, "a", since(first)), (true, vec![]));
+        history.set_rules(rules(10, 100_000));
+        assert_eq!(recover(&history, "a", since(first)), (false, vec![]));
+        assert_eq!(history.metrics.history_bytes.get(), 0);
+        publish(&history, "a", "2");
+        history.set_rules(rules(10, 0));
+        assert_eq!(publish(&history, "a", "3"), Position::UNKNOWN);
+    }
+
+    proptest! {
+        /// Whatever is published and forgotten: an answer that is said to be complete has all that was published since.
+        #[test]
+        fn complete_is_never_said_wrongly(
+            steps in proptest::collection::vec((0_usize..8, 0_usize..1500), 1..200),
+            bytes in 1_000_usize..20_000,
+            events in 0_usize..6,
+        ) {
+            let history = history(events, bytes);
+            let mut published: Vec<Vec<(Position, String)>> = vec![Vec::new(); 8];
+            let mut asked: Vec<Vec<(Position, usize)>> = vec![Vec::new(); 8];
+            for (step, (number, size)) in steps.into_iter().enumerate() {
+                let name = format!("t/{number}");
+                let says = format!("{step}{}", "0".repeat(size));
+                asked[number].push((position(&history, &name), published[number].len()));
+                let at = publish(&history, &name, &says);
+                published[number].push((at, says));
+                prop_assert!(!history.is_over(bytes));
+                for (number, (published, asked)) in published.iter().zip(&asked).enumerate() {
+                    for (position, had) in asked {
+                        let (complete, found) = recover(&history, &format!("t/{number}"), since(*position));
+                        let missed: Vec<_> = published[*had..].iter().map(|(_, says)| says.clone()).collect();
+                        prop_assert!(missed.ends_with(&found), "only what was missed, in order");
+                        prop_assert!(!complete || found == missed);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! The history of one topic: its latest events, by offset and by the time of their acceptance. Pure.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use orosync_protocol::Topic;
+
+use crate::publication::kept::Kept;
+
+/// A time by a clock that never goes back: since the history began.
+pub type Moment = Duration;
+
+/// What an event costs beside its payload, as it counts against the bounds: its place, the head of its allocation, and the
+/// content tags that it may name.
+pub const EVENT_COST: usize = 128;
+
+/// What a topic costs beside its events and its name.
+pub const TOPIC_COST: usize = 256;
+
+/// See the module.
+#[derive(Debug)]
+pub struct TopicHistory {
+    /// Whose it is.
+    pub topic: Topic,
+    /// How many events are kept.
+    pub max_events: usize,
+    /// For how long.
+    pub max_age: Duration,
+    events: VecDeque<Entry>,
+    /// The offset of the last event, kept or not.
+    last: u64,
+    /// What the events cost.
+    cost: usize,
+    /// When the youngest event that is no longer here was accepted.
+    dropped: Option<Moment>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    accepted: Moment,
+    kept: Kept,
+}
+
+/// What somebody asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum From {
+    /// What came behind this offset.
+    Offset(u64),
+    /// What was accepted from then on.
+    Moment(Moment),
+}
+
+/// The end of a topic's history.
+#[derive(Debug)]
+pub struct Latest {
+    /// Whether it is all that was asked for.
+    pub complete: bool,
+    /// With their offsets, the oldest first.
+    pub events: Vec<(u64, Kept)>,
+}
+
+impl TopicHistory {
+    /// Of a topic of which offsets up to `last` may have been given to events that nobody has any more, the youngest of them
+    /// accepted at `dropped`.
+    pub fn new(
+        topic: Topic,
+        max_events: usize,
+        max_age: Duration,
+        last: u64,
+        dropped: Option<Moment>,
+    ) -> Self {
+        Self { topic, max_events, max_age, events: VecDeque::new(), last, cost: 0, dropped }
+    }
+
+    /// The offset of the last event.
+    pub fn last(&self) -> u64 {
+        self.last
+    }
+
+    /// When the youngest event that is no longer here was accepted.
+    pub fn dropped(&self) -> Option<Moment> {
+        self.dropped
+    }
+
+    /// What its events cost.
+    pub fn cost(&self) -> usize {
+        self.cost
+    }
+
+    /// How many events there are.
+    pub fn count(&self) -> usize {
+        self.events.len()
+    }
+
+    /// When the oldest event was accepted; of none, when the last one was that is no longer here.
+    pub fn oldest(&self) -> Option<Moment> {
+        self.events.front().map(|entry| entry.accepted).or(self.dropped)
+    }
+
+    /// Appends an event that was accepted `now`, and drops what is over the topic's bounds, among them `max_cost`. Its offset.
+    pub fn append(&mut self, kept: Kept, now: Moment, max_cost: usize) -> u64 {
+        self.last += 1;
+        self.cost += cost_of(&kept);
+        self.events.push_back(Entry { accepted: now, kept });
+        while self.events.len() > self.max_events || self.cost > max_cost {
+            self.drop_oldest();
+        }
+        self.drop_expired(now);
+        self.last
+    }
+
+    /// Drops what is too old.
+    pub fn drop_expired(&mut self, now: Moment) {
+        while self.events.front().is_some_and(|oldest| now.saturating_sub(oldest.accepted) > self.max_age) {
+            self.drop_oldest();
+        }
+        if self.events.len() < self.events.capacity() / 4 {
+            self.events.shrink_to(2 * self.events.len());
+        }
+    }
+
+    /// Drops the oldest event. Whether there was one.
+    pub fn drop_oldest(&mut self) -> bool {
+        let Some(oldest) = self.events.pop_front() else { return false };
+        self.cost -= cost_of(&oldest.kept);
+        self.dropped = Some(oldest.accepted);
+        true
+    }
+
+    /// What is here of that, the latest `most`.
+    pub fn latest(&self, from: From, most: usize) -> Latest {
+        let length = self.events.len();
+        let kept_from = self.last - length as u64;
+        let (start, mut complete) = match from {
+            From::Offset(offset) if offset > self.last => (0, false),
+            From::Offset(offset) => {
+                let start = usize::try_from(offset.saturating_sub(kept_from)).unwrap_or(length);
+                (start, offset >= kept_from)
+            }
+            From::Moment(moment) => (
+                self.events.partition_point(|entry| entry.accepted < moment),
+                self.dropped.is_none_or(|dropped| dropped < moment),
+            ),
+        };
+        let cut = (length - start).saturating_sub(most);
+        complete &= cut == 0;
+        let start = start + cut;
+        let offsets = kept_from + 1 + start as u64..;
+        let events = offsets.zip(self.events.range(start..).map(|entry| entry.kept.clone())).collect();
+        Latest { complete, events }
+    }
+}
+
+fn cost_of(kept: &Kept) -> usize {
+    kept.payload().as_bytes().len() + EVENT_COST
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use orosync_protocol::{Audience, Payload};
+
+    use super::*;
+
+    const HOUR: Duration = Duration::from_hours(1);
+
+    fn at(seconds: u64) -> Moment {
+        Duration::from_secs(seconds)
+    }
+
+    fn history(max_events: usize) -> TopicHistory {
+        TopicHistory::new(Topic::parse("t").unwrap(), max_events, HOUR, 0, None)
+    }
+
+    fn kept(n: u64) -> Kept {
+        Kept::new(&Payload::from_encoder(Bytes::from(n.to_string())).unwrap(), Audience::default())
+    }
+
+    /// Appends the numbers from `from` to `to`, each at the second that it says.
+    fn append(history: &mut TopicHistory, from: u64, to: u64) {
+        (from..=to).for_each(|n| assert_eq!(history.append(kept(n), at(n), usize::MAX), n));
+    }
+
+    /// Offsets, which are what the payloads say.
+    fn offsets(latest: &Latest) -> Vec<u64> {
+        for (offset, kept) in &latest.events {
+            assert_eq!(kept.payload().as_bytes(), offset.to_string().as_bytes());
+        }
+        latest.events.iter().map(|(offset, _)| *offset).collect()
+    }
+
+    #[test]
+    fn what_came_since_an_offset_is_complete_as_long_as_nothing_of_it_was_dropped() {
+        let mut history = history(5);
+        let ask = |history: &TopicHistory, offset| {
+            let latest = history.latest(From::Offset(offset), 100);
+            (latest.complete, offsets(&latest))
+        };
+        assert_eq!(ask(&history, 0), (true, vec![]));
+        append(&mut history, 1, 3);
+        assert_eq!(ask(&history, 0), (true, vec![1, 2, 3]));
+        assert_eq!(ask(&history, 3), (true, vec![]));
+        append(&mut history, 4, 10);
+        assert_eq!(ask(&history, 3), (false, vec![6, 7, 8, 9, 10]));
+        assert_eq!(ask(&history, 4), (false, vec![6, 7, 8, 9, 10]));
+        assert_eq!(ask(&history, 5), (true, vec![6, 7, 8, 9, 10]));
+        assert_eq!(ask(&history, 8), (true, vec![9, 10]));
+        assert_eq!(ask(&history, 11), (false, vec![6, 7, 8, 9, 10]), "never given");
+    }
+
+    #[test]
+    fn what_came_since_a_time_is_complete_if_what_was_dropped_is_older() {
+        let mut history = history(3);
+        append(&mut history, 1, 5);
+        let ask = |from| {
+            let latest = history.latest(From::Moment(at(from)), 100);
+            (latest.complete, offsets(&latest))
+        };
+        assert_eq!(ask(1), (false, vec![3, 4, 5]));
+        assert_eq!(ask(2), (false, vec![3, 4, 5]), "2 was accepted at 2");
+        assert_eq!(ask(3), (true, vec![3, 4, 5]));
+        assert_eq!(ask(5), (true, vec![5]));
+        assert_eq!(ask(6), (true, vec![]));
+    }
+
+    #[test]
+    fn at_most_so_many_come_and_they_are_the_latest() {
+        let mut history = history(100);
+        append(&mut history, 1, 10);
+        let latest = history.latest(From::Offset(4), 3);
+        assert_eq!((latest.complete, offsets(&latest)), (false, vec![8, 9, 10]));
+        let latest = history.latest(From::Offset(7), 3);
+        assert_eq!((latest.complete, offsets(&latest)), (true, vec![8, 9, 10]));
+    }
+
+    #[test]
+    fn events_go_with_age_and_cost_and_without_room_for_any() {
+        let mut history = history(100);
+        append(&mut history, 1, 3);
+        history.append(kept(3602), at(3602), usize::MAX);
+        assert_eq!((history.count(), history.dropped()), (3, Some(at(1))));
+        history.append(kept(3603), at(3603), 2 * (EVENT_COST + 4));
+        assert_eq!((history.count(), history.cost()), (2, 2 * (EVENT_COST + 4)));
+        history.max_events = 0;
+        history.append(kept(3604), at(3604), usize::MAX);
+        assert_eq!((history.count(), history.cost(), history.last()), (0, 0, 6));
+        assert!(history.latest(From::Offset(6), 9).complete && !history.latest(From::Offset(5), 9).complete);
+        assert_eq!(history.oldest(), Some(at(3604)));
+    }
+
+    #[test]
+    fn offsets_go_on_behind_those_that_were_forgotten() {
+        let mut history = TopicHistory::new(Topic::parse("t").unwrap(), 5, HOUR, 7, Some(at(3)));
+        assert!(!history.latest(From::Offset(6), 9).complete && history.latest(From::Offset(7), 9).complete);
+        assert!(
+            !history.latest(From::Moment(at(3)), 9).complete
+                && history.latest(From::Moment(at(4)), 9).complete
+        );
+        assert_eq!(history.append(kept(8), at(8), usize::MAX), 8);
+    }
+}

@@ -1,0 +1,77 @@
+//! What is kept of a message from its acceptance on: for the frames of an event, and for the history of its topic.
+//!
+//! One allocation, shared by all who hold it. Of the link frame that the message came in, which may be much larger, nothing
+//! is kept.
+
+use std::fmt;
+
+use once_cell::race::OnceBox;
+use orosync_protocol::{Audience, Payload, PayloadRef, SessionId};
+use triomphe::ThinArc;
+
+use super::tags::{Tag, tags_of};
+
+/// See the module.
+#[derive(Clone)]
+pub struct Kept(ThinArc<Head, u8>);
+
+struct Head {
+    /// None: everybody, which is nearly always so.
+    audience: Option<Box<Audience>>,
+    /// Read when somebody asks for them first.
+    tags: OnceBox<Option<Box<[Tag]>>>,
+}
+
+impl Kept {
+    /// A copy of what a message says, and to whom.
+    pub fn new(payload: &Payload, audience: Audience) -> Self {
+        let audience = (!audience.is_everybody()).then(|| Box::new(audience));
+        let head = Head { audience, tags: OnceBox::new() };
+        Self(ThinArc::from_header_and_slice(head, payload.as_bytes()))
+    }
+
+    /// What it says.
+    pub fn payload(&self) -> PayloadRef<'_> {
+        PayloadRef::of_checked(&self.0.slice)
+    }
+
+    /// Whether it is for all subscribers.
+    pub fn is_for_everybody(&self) -> bool {
+        self.0.header.header.audience.is_none()
+    }
+
+    /// Whether it is for this one of them.
+    pub fn is_for(&self, session: SessionId) -> bool {
+        self.0.header.header.audience.as_ref().is_none_or(|audience| audience.includes(session))
+    }
+
+    /// The content tags that it names; none if it is no list of them. It is read once, whoever asks how often.
+    pub fn tags(&self) -> Option<&[Tag]> {
+        self.0.header.header.tags.get_or_init(|| Box::new(tags_of(&self.0.slice))).as_deref()
+    }
+}
+
+impl fmt::Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Kept({} bytes)", self.0.slice.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use orosync_protocol::SessionIds;
+
+    use super::*;
+
+    #[test]
+    fn it_keeps_the_payload_and_the_audience() {
+        let payload = Payload::check(&Bytes::from_static(b"[1,2]")).unwrap();
+        let kept = Kept::new(&payload, Audience::default());
+        assert_eq!(kept.payload().as_bytes(), b"[1,2]");
+        assert!(kept.is_for_everybody() && kept.is_for(SessionId(1)));
+        let exclude = SessionIds::new(vec![SessionId(1)]).unwrap();
+        let kept = Kept::new(&payload, Audience { exclude, ..Audience::default() });
+        assert!(!kept.is_for_everybody() && !kept.is_for(SessionId(1)) && kept.is_for(SessionId(2)));
+    }
+}

@@ -1,0 +1,127 @@
+//! The answer to `orosync/subscribe`: of what came while a session was away, what it gets.
+//!
+//! Bounds: [`MAX_EVENTS`] and [`MAX_BYTES`]. Beyond them the latest events come, and the answer says that it is not complete.
+
+use bytes::Bytes;
+use orosync_protocol::{SessionId, wamp};
+
+use super::replies::Recovery;
+use crate::broker::Recovered;
+use crate::frame::text_frame;
+use crate::publication::kept::Kept;
+use crate::publication::tags::Tag;
+
+/// The most events of an answer. A page that missed more is better loaded anew.
+pub const MAX_EVENTS: usize = 1000;
+
+/// The most bytes of their payloads: less than what may wait for a session by default (`limits.outbound_bytes`).
+pub const MAX_BYTES: usize = 256 * 1024;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Answer {
+    /// As a WebSocket frame.
+    pub frame: Bytes,
+    /// Whether it says that nothing is missing.
+    pub complete: bool,
+}
+
+/// What this session is told.
+pub fn answer(recovery: &Recovery, recovered: &Recovered, session: Option<SessionId>) -> Answer {
+    let is_meant = |kept: &Kept| session.is_some_and(|session| kept.is_for(session));
+    let mut meant = recovered
+        .events
+        .iter()
+        .rev()
+        .filter(|(_, kept)| is_meant(kept) && is_wanted(recovery.tags.as_deref(), kept));
+    let mut bytes = 0;
+    let mut events = Vec::new();
+    let mut complete = recovered.complete;
+    for (position, kept) in meant.by_ref() {
+        bytes += kept.payload().as_bytes().len();
+        if events.len() == MAX_EVENTS || bytes > MAX_BYTES {
+            complete = false;
+            break;
+        }
+        events.push((*position, kept.payload()));
+    }
+    let events = events.into_iter().rev();
+    let text = wamp::encode_recovery(&recovery.call_id, recovered.position, complete, events);
+    Answer { frame: text_frame(text), complete }
+}
+
+/// Whether somebody who wants these tags alone wants this event. What names none is for all.
+fn is_wanted(wanted: Option<&[Tag]>, kept: &Kept) -> bool {
+    let Some(wanted) = wanted else { return true };
+    kept.tags().is_none_or(|tags| tags.iter().any(|tag| wanted.binary_search(tag).is_ok()))
+}
+
+#[cfg(test)]
+mod tests {
+    use orosync_protocol::{Audience, Payload, Position, SessionIds};
+    use tungstenite::protocol::frame::FrameHeader;
+
+    use super::*;
+
+    fn kept(json: &str) -> Kept {
+        Kept::new(&Payload::check(&Bytes::from(json.to_owned())).unwrap(), Audience::default())
+    }
+
+    fn recovered(events: Vec<Kept>) -> Recovered {
+        let at = |offset| Position { offset, tag: 0xa };
+        let last = events.len() as u64;
+        let events = (1..).map(at).zip(events).collect();
+        Recovered { position: at(last), complete: true, events }
+    }
+
+    fn told(recovered: &Recovered, tags: Option<&[&str]>) -> (String, bool) {
+        let tags = tags.map(|names| {
+            let mut tags: Vec<Tag> = names.iter().map(|name| Tag::new(name)).collect();
+            tags.sort_unstable();
+            tags.into()
+        });
+        let topic = orosync_protocol::Topic::parse("t").unwrap();
+        let recovery = Recovery { call_id: Payload::null(), topic, asks: true, tags };
+        let answer = answer(&recovery, recovered, Some(SessionId(7)));
+        let mut frame = std::io::Cursor::new(&answer.frame[..]);
+        FrameHeader::parse(&mut frame).unwrap().unwrap();
+        let at = usize::try_from(frame.position()).unwrap();
+        (String::from_utf8(answer.frame[at..].to_vec()).unwrap(), answer.complete)
+    }
+
+    #[test]
+    fn tags_leave_out_what_names_others() {
+        let of = |tag| kept(&format!(r#"[{{"tagname":"{tag}"}}]"#));
+        let recovered = recovered(vec![of("A"), of("B"), kept("17")]);
+        let (text, complete) = told(&recovered, Some(&["B", "C"]));
+        assert_eq!(
+            text,
+            r#"[3,null,{"position":"3.a","complete":true,"events":[["2.a",[{"tagname":"B"}]],["3.a",17]]}]"#
+        );
+        assert!(complete);
+        assert_eq!(told(&recovered, None).0.matches("tagname").count(), 2);
+        assert_eq!(told(&recovered, Some(&[])).0.matches("tagname").count(), 0);
+    }
+
+    #[test]
+    fn what_is_for_other_sessions_is_left_out() {
+        let only =
+            |id| Audience { eligible: SessionIds::new(vec![SessionId(id)]).unwrap(), ..Audience::default() };
+        let one = Payload::check(&Bytes::from_static(b"1")).unwrap();
+        let events = vec![Kept::new(&one, only(8)), Kept::new(&one, only(7))];
+        let (text, complete) = told(&recovered(events), None);
+        assert_eq!(text, r#"[3,null,{"position":"2.a","complete":true,"events":[["2.a",1]]}]"#);
+        assert!(complete);
+    }
+
+    #[test]
+    fn beyond_the_bounds_the_latest_come_and_it_is_not_complete() {
+        let many = |count: usize, json: &str| told(&recovered(vec![kept(json); count]), None);
+        let (text, complete) = many(MAX_EVENTS, "1");
+        assert!(complete && text.contains(r#"["1.a",1]"#));
+        let (text, complete) = many(MAX_EVENTS + 1, "1");
+        assert!(!complete && !text.contains(r#"["1.a",1]"#) && text.contains(r#"["2.a",1]"#));
+        let large = format!("\"{}\"", "x".repeat(MAX_BYTES / 4 - 2));
+        assert!(many(4, &large).1 && !many(5, &large).1);
+    }
+}

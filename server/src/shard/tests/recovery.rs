@@ -1,0 +1,275 @@
+//! Sessions that come back, and ask what they missed.
+
+use super::*;
+
+const TOPIC: &str = "oro/data/update";
+
+impl Stage {
+    fn comer(&mut self) -> SessionKey {
+        let key = self.browser(OROSYNC, &user(7));
+        self.write();
+        key
+    }
+
+    /// Calls, and gives the result, which is the one text that is written.
+    fn called(&mut self, key: SessionKey, procedure: &str, arguments: &str) -> String {
+        let comma = if arguments.is_empty() { "" } else { "," };
+        self.say(key, &format!(r#"[2,"1","{procedure}"{comma}{arguments}]"#));
+        let texts = self.texts(key);
+        let [text] = &texts[..] else { panic!("{texts:?}") };
+        text.clone()
+    }
+
+    /// Asks by `orosync/subscribe`. Where the topic stands, and what else the answer says.
+    fn recovered(&mut self, key: SessionKey, options: &str) -> (String, String) {
+        let text = self.called(key, "orosync/subscribe", &format!(r#""{TOPIC}",{options}"#));
+        let rest = text.strip_prefix(r#"[3,"1",{"position":""#).unwrap_or_else(|| panic!("{text}"));
+        let (position, rest) = rest.split_once("\",").unwrap();
+        (position.to_owned(), rest.replace(&format!(".{}", tag(position)), ""))
+    }
+
+    fn update(&self, json: &str) {
+        self.publish(message(TOPIC, json));
+    }
+}
+
+/// What is not the offset.
+fn tag(position: &str) -> &str {
+    position.split_once('.').unwrap().1
+}
+
+fn since(position: &str) -> String {
+    format!(r#"{{"since":"{position}"}}"#)
+}
+
+fn tagged(name: &str) -> String {
+    format!(r#"[{{"username":"ben","tagname":"{name}"}}]"#)
+}
+
+#[test]
+fn who_comes_back_gets_what_it_missed_and_then_what_follows() {
+    let mut stage = Stage::new();
+    let first = stage.comer();
+    let (position, rest) = stage.recovered(first, "{}");
+    assert_eq!(rest, r#""complete":true,"events":[]}]"#);
+    stage.update("1");
+    let tag = tag(&position).to_owned();
+    assert_eq!(stage.texts(first), [format!(r#"[8,"oro\/data\/update",1,"1.{tag}"]"#)]);
+    (2..=4).for_each(|n: u64| stage.update(&n.to_string()));
+    let second = stage.comer();
+    let (position, rest) = stage.recovered(second, &since(&format!("1.{tag}")));
+    assert_eq!(rest, r#""complete":true,"events":[["2",2],["3",3],["4",4]]}]"#);
+    assert_eq!(position, format!("4.{tag}"));
+    stage.update("5");
+    assert_eq!(stage.texts(second), [format!(r#"[8,"oro\/data\/update",5,"5.{tag}"]"#)]);
+    let third = stage.comer();
+    assert_eq!(stage.recovered(third, r#"{"since":"4.77"}"#).1[..16], *r#""complete":false"#);
+}
+
+#[test]
+fn nothing_falls_between_the_answer_and_what_follows_and_nothing_comes_twice() {
+    let mut stage = Stage::new();
+    let (before, key) = (stage.comer(), stage.comer());
+    let (position, _) = stage.recovered(before, "{}");
+    stage.update("1");
+    // The question, its answer and two events are in the inbox together.
+    stage.say(key, &format!(r#"[2,"1","orosync/subscribe","{TOPIC}",{}]"#, since(&position)));
+    stage.update("2");
+    let texts = stage.texts(key);
+    assert_eq!(texts.len(), 2, "{texts:?}");
+    assert!(texts[0].contains(r#""complete":true,"events":[["1."#) && texts[1].starts_with("[8,"));
+    assert!(!texts[0].contains("\"2."));
+}
+
+#[test]
+fn a_time_is_asked_for_from_the_101_on() {
+    let mut stage = Stage::new();
+    stage.update("1");
+    let asked = |stage: &mut Stage, milliseconds: &str| {
+        let key = stage.comer();
+        stage.recovered(key, &format!(r#"{{"since":{{"milliseconds":{milliseconds}}}}}"#)).1
+    };
+    stage.now = Instant::now();
+    assert_eq!(asked(&mut stage, "0"), r#""complete":true,"events":[]}]"#);
+    stage.now += Duration::from_secs(10);
+    assert_eq!(asked(&mut stage, "9000.5"), r#""complete":true,"events":[]}]"#);
+    assert_eq!(
+        asked(&mut stage, "60000"),
+        r#""complete":false,"events":[["1",1]]}]"#,
+        "before the server began"
+    );
+    stage.update("2");
+    assert_eq!(asked(&mut stage, "-1"), r#""complete":true,"events":[]}]"#);
+    assert_eq!(asked(&mut stage, "10500"), r#""complete":false,"events":[["1",1],["2",2]]}]"#);
+}
+
+#[test]
+fn events_that_name_other_tags_are_left_out_and_positions_go_on() {
+    let mut stage = Stage::new();
+    let (key, everything) = (stage.comer(), stage.comer());
+    let (start, _) = stage.recovered(key, r#"{"tags":["A","B"]}"#);
+    stage.recovered(everything, "{}");
+    let several = r#"[{"tagname":"A"},{"tagname":"B"},{"tagname":"C"}]"#;
+    for json in [&tagged("C"), &tagged("B"), "17", several, "[]"] {
+        stage.update(json);
+    }
+    let got = stage.texts(key);
+    assert_eq!(got.len(), 4, "each once: {got:?}");
+    assert!(got[0].contains(r#""tagname":"B""#) && got[2].contains(r#""tagname":"C""#));
+    assert_eq!(stage.texts(everything).len(), 5);
+    assert_eq!(stage.called(key, "orosync/tags", r#""oro/data/update",["C"]"#), r#"[3,"1",null]"#);
+    stage.update(&tagged("A"));
+    stage.update(&tagged("C"));
+    assert_eq!(stage.texts(key).len(), 1);
+    let positions: Vec<_> = stage.shard.subscribers.positions(key).map(|(_, at)| at.offset).collect();
+    assert_eq!(positions, [7]);
+    let again = stage.comer();
+    let (_, rest) = stage.recovered(again, &format!(r#"{{"since":"{start}","tags":["A"]}}"#));
+    assert_eq!(rest.matches("tagname").count(), 4, "three of one event, one of another: {rest}");
+    assert_eq!(stage.called(again, "orosync/tags", r#""oro/data/update""#), r#"[3,"1",null]"#);
+    stage.update(&tagged("X"));
+    assert_eq!(stage.texts(again).len(), 1, "without tags all events come");
+}
+
+#[test]
+fn plain_subscribers_see_no_difference() {
+    let mut stage = Stage::new();
+    let (plain, other) = (stage.browser(WAMP, &user(1)), stage.comer());
+    stage.write();
+    stage.say(plain, &format!(r#"[5,"{TOPIC}"]"#));
+    stage.recovered(other, "{}");
+    stage.update("1");
+    assert_eq!(stage.texts(plain), [r#"[8,"oro\/data\/update",1]"#]);
+}
+
+#[test]
+fn a_plain_subscription_becomes_one_with_positions_without_losing_an_event() {
+    let mut stage = Stage::new();
+    let key = stage.comer();
+    stage.say(key, &format!(r#"[5,"{TOPIC}"]"#));
+    stage.update("1");
+    stage.say(key, &format!(r#"[2,"1","orosync/subscribe","{TOPIC}"]"#));
+    stage.update("2");
+    let texts = stage.texts(key);
+    assert_eq!(texts.len(), 3, "{texts:?}");
+    assert_eq!(texts[0], r#"[8,"oro\/data\/update",1]"#);
+    assert!(texts[1].starts_with("[3,") && texts[2].starts_with(r#"[8,"oro\/data\/update",2,"2."#));
+    assert_eq!(stage.metrics.subscriptions.get(), 1);
+}
+
+#[test]
+fn who_unsubscribes_before_the_answer_gets_the_answer_alone() {
+    let mut stage = Stage::new();
+    let key = stage.comer();
+    stage.say(key, &format!(r#"[2,"1","orosync/subscribe","{TOPIC}"]"#));
+    stage.say(key, &format!(r#"[6,"{TOPIC}"]"#));
+    assert_eq!(stage.texts(key).len(), 1);
+    stage.update("1");
+    assert!(stage.texts(key).is_empty() && !stage.node.has_subscribers(&Topic::parse(TOPIC).unwrap()));
+    assert_eq!(stage.metrics.subscriptions.get(), 0);
+}
+
+#[test]
+fn who_is_gone_before_the_answer_leaves_nothing_behind() {
+    let mut stage = Stage::new();
+    let key = stage.comer();
+    stage.say(key, &format!(r#"[2,"1","orosync/subscribe","{TOPIC}",{{"tags":["A"]}}]"#));
+    stage.shard.handle_end_of_input(key);
+    stage.pass_on();
+    assert!(stage.shard.is_empty() && stage.shard.replies == 0);
+    assert!(!stage.node.has_subscribers(&Topic::parse(TOPIC).unwrap()));
+    assert_eq!(stage.metrics.subscriptions.get(), 0);
+}
+
+#[test]
+fn calls_are_answered_in_their_order() {
+    let mut stage = Stage::new();
+    let key = stage.comer();
+    for call in [
+        r#"1,"orosync/ping""#,
+        r#"2,"orosync/subscribe","oro/data/update""#,
+        r#"3,"orosync/ping""#,
+        r#"4,"no""#,
+    ] {
+        stage.say(key, &format!("[2,{call}]"));
+    }
+    stage.say(key, r#"[2,5,"orosync/subscribe","oro/maintenance"]"#);
+    let texts = stage.texts(key);
+    let starts: Vec<&str> = texts.iter().map(|text| &text[..4]).collect();
+    assert_eq!(starts, ["[3,1", "[3,2", "[3,3", "[4,4", "[3,5"], "{texts:?}");
+    assert_eq!(stage.called(key, "orosync/ping", "0"), r#"[3,"1",null]"#);
+}
+
+#[test]
+fn what_cannot_be_done_is_answered_with_a_sentence() {
+    let mut stage = Stage::with(|limits| limits.subscriptions = 1);
+    let key = stage.comer();
+    for (procedure, arguments, answer) in [
+        (
+            "subscribe",
+            "",
+            r#"[4,"1","orosync\/subscribe","orosync\/subscribe: a topic is missing",{"code":400}]"#,
+        ),
+        (
+            "subscribe",
+            "7",
+            r#"[4,"1","orosync\/subscribe","orosync\/subscribe: argument 1 is not a topic",{"code":400}]"#,
+        ),
+        (
+            "subscribe",
+            r#""oro/data/update",{"since":7}"#,
+            r#"[4,"1","orosync\/subscribe","orosync\/subscribe: argument 2 is not an object with since and tags",{"code":400}]"#,
+        ),
+        (
+            "subscribe",
+            r#""oro/data/update",{"since":{"milliseconds":1e300}}"#,
+            r#"milliseconds are too many",{"code":400}]"#,
+        ),
+        ("subscribe", r#""acme/orders""#, r#"{"code":401}]"#),
+        ("tags", r#""oro/data/update",["A"]"#, r#"{"code":404}]"#),
+        ("tags", r#""oro/data/update",7"#, r#"argument 2 is not a list of content tags",{"code":400}]"#),
+    ] {
+        let told = stage.called(key, &format!("orosync/{procedure}"), arguments);
+        assert!(told.starts_with(r#"[4,"1","#) && told.ends_with(answer), "{told}\n{answer}");
+    }
+    let tags = vec!["\"A\""; 201].join(",");
+    let told = stage.called(key, "orosync/subscribe", &format!(r#""{TOPIC}",{{"tags":[{tags}]}}"#));
+    assert!(told.contains("201 tags, at most 200 are possible"), "{told}");
+    stage.recovered(key, "{}");
+    let told = stage.called(key, "orosync/subscribe", r#""oro/maintenance""#);
+    assert!(
+        told.contains("may have 1 subscriptions at most") && told.ends_with(r#"{"code":429}]"#),
+        "{told}"
+    );
+}
+
+#[test]
+fn what_is_for_other_sessions_does_not_come_later_either() {
+    let mut stage = Stage::new();
+    let (key, other) = (stage.comer(), stage.comer());
+    let (position, _) = stage.recovered(key, "{}");
+    let mut to_other = message(TOPIC, "1");
+    let id = stage.shard.session(other).unwrap().id().unwrap();
+    to_other.audience.eligible = SessionIds::new(vec![id]).unwrap();
+    stage.publish(to_other);
+    stage.update("2");
+    assert_eq!(stage.texts(key).len(), 1);
+    let again = stage.comer();
+    assert_eq!(stage.recovered(again, &since(&position)).1, r#""complete":true,"events":[["2",2]]}]"#);
+    assert_eq!(
+        stage.recovered(other, &since(&position)).1,
+        r#""complete":true,"events":[["1",1],["2",2]]}]"#
+    );
+}
+
+#[test]
+fn a_drain_does_not_end_who_is_answered_meanwhile() {
+    let mut stage = Stage::new();
+    let key = stage.comer();
+    stage.say(key, &format!(r#"[2,"1","orosync/subscribe","{TOPIC}"]"#));
+    let (done, mut stopped) = mpsc::channel(1);
+    stage.shard.handle_message(ShardMessage::StopPublishing(done), stage.now);
+    assert_eq!(stage.texts(key).len(), 1);
+    assert!(!stage.shard.session(key).unwrap().is_ending());
+    assert!(stopped.try_recv().is_err_and(|error| error == mpsc::error::TryRecvError::Disconnected));
+}
