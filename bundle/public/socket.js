@@ -24,6 +24,7 @@
 import { Backoff, comeBack } from './backoff.js';
 import { report } from './callbacks.js';
 import { Heartbeat } from './heartbeat.js';
+import { momentNow } from './moment.js';
 import { TicketRefusedError, withTries } from './ticket.js';
 import { SUBPROTOCOLS, decode, encodeCall } from './wamp.js';
 
@@ -87,6 +88,8 @@ export class Socket {
   #state = { name: 'closed' };
   /** Takes the listeners off the page again. @type {AbortController | null} */
   #listening = null;
+  /** When the last socket was opened: after the server's 101. */
+  openedAt = momentNow();
 
   /**
    * @param {SocketSettings} settings
@@ -208,6 +211,9 @@ export class Socket {
       () => this.#failed(NO_CLOSE_FRAME, `not connected within ${connectTimeoutMs} ms`, 'soon'),
       connectTimeoutMs,
     );
+    socket.addEventListener('open', () => {
+      this.openedAt = momentNow();
+    });
     socket.addEventListener('message', ({ data }) => this.#received(socket, data));
     socket.addEventListener('close', ({ code, reason }) => {
       if (this.#isPresent(socket)) {
@@ -373,6 +379,8 @@ export class Socket {
         if (persisted && this.#state.name === 'suspended') {
           this.#ask();
         } else if (persisted) {
+          // Open, as far as the browser says: what the server has sent meanwhile is lost all the same.
+          this.renew('the page came out of the back/forward cache');
           this.#look();
         }
       },

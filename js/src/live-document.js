@@ -272,8 +272,9 @@ function leave(content) {
   content.dismiss = () => {};
 }
 
-/** @param {Outdated | null} before @param {Outdated} outdated @returns {Outdated} */
-const together = (before, { tags, userNames }) => ({
+/** Certain once one of them is. @param {Outdated | null} before @param {Outdated} outdated @returns {Outdated} */
+const together = (before, { tags, userNames, certain }) => ({
   tags: [...new Set([...(before?.tags ?? []), ...tags])],
   userNames: [...new Set([...(before?.userNames ?? []), ...userNames])],
+  certain: certain || before?.certain === true,
 });

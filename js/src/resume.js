@@ -15,6 +15,7 @@
  *
  * Owns one timer. Bounds: one call without an answer, one ticket; `MIN_REST_MS` between calls, whatever the server says.
  */
+import { elapsed, momentNow } from './moment.js';
 import { encodeCall } from './wamp.js';
 
 /** What a resume ticket is offered as, among the subprotocols: not in the URL, which proxies log. */
@@ -38,8 +39,7 @@ const MIN_REST_MS = 1_000;
 const EARLIEST = 0.5;
 const LATEST = 0.7;
 
-/** By two clocks: in sleep `performance.now()` stops on some systems, and `Date.now()` may be set back. */
-/** @typedef {{ monotonic: number, wall: number }} Moment */
+/** @typedef {import('./moment.js').Moment} Moment */
 /** @typedef {{ ticket: string, since: Moment, lifetime: number }} Kept  `lifetime` in milliseconds */
 /** @typedef {{ name: 'stopped' }} Stopped */
 /** @typedef {{ name: 'asked', since: Moment }} Asked */
@@ -91,7 +91,7 @@ export class Resume {
 
   /** The page was stopped, or its timers were late: renews if it is time to. */
   look() {
-    if (this.#state.name === 'resting' && elapsed(this.#state.since) >= this.#state.rest) {
+    if (this.#state.name === 'resting' && elapsed(this.#state.since, momentNow()) >= this.#state.rest) {
       clearTimeout(this.#state.timer);
       this.#ask();
     }
@@ -120,7 +120,7 @@ export class Resume {
 
   /** The ticket to make the next attempt with; null: it is to be made with one of PHP. */
   take() {
-    if (this.#kept !== null && elapsed(this.#kept.since) >= this.#kept.lifetime) {
+    if (this.#kept !== null && elapsed(this.#kept.since, momentNow()) >= this.#kept.lifetime) {
       this.forget();
     }
     this.#isTried = this.#kept !== null && !this.#isTried;
@@ -141,7 +141,7 @@ export class Resume {
   }
 
   #ask() {
-    this.#state = { name: 'asked', since: now() };
+    this.#state = { name: 'asked', since: momentNow() };
     this.#handlers.ask();
   }
 
@@ -165,12 +165,6 @@ export class Resume {
 
 /** The subprotocol that carries the ticket. @type {(ticket: string) => string} */
 export const ticketProtocol = (ticket) => TICKET_PROTOCOL + ticket;
-
-/** @returns {Moment} */
-const now = () => ({ monotonic: performance.now(), wall: Date.now() });
-
-/** In milliseconds, by the clock that says more. @param {Moment} since */
-const elapsed = (since) => Math.max(performance.now() - since.monotonic, Date.now() - since.wall);
 
 /**
  * What a subprotocol cannot hold would throw where the socket is opened.

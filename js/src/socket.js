@@ -27,6 +27,7 @@
 import { Backoff, comeBack, needsNewTicket } from './backoff.js';
 import { report } from './callbacks.js';
 import { Heartbeat } from './heartbeat.js';
+import { momentNow } from './moment.js';
 import { CALL, Resume, ticketProtocol } from './resume.js';
 import { TicketRefusedError, withTries } from './ticket.js';
 import { SUBPROTOCOLS, decode, encodeCall } from './wamp.js';
@@ -100,6 +101,8 @@ export class Socket {
   #state = { name: 'closed' };
   /** Takes the listeners off the page again. @type {AbortController | null} */
   #listening = null;
+  /** When the last socket was opened: after the server's 101. */
+  openedAt = momentNow();
 
   /**
    * @param {SocketSettings} settings
@@ -157,15 +160,10 @@ export class Socket {
     this.#end({ name: 'closed' }, { code: NORMAL_CLOSE, reason: 'closed by this page', willRetry: false, delay: null });
   }
 
-  /** Ends an open connection for one with another ticket: at once, but not again and again. @param {string} reason */
+  /** Ends an open connection for one with another ticket of PHP: at once, but not again and again. @param {string} reason */
   renew(reason) {
-    if (this.#state.name === 'open') {
-      this.#resume.forget();
-      const wait = this.#backoff.renewed(performance.now(), this.#settings.random());
-      const timer = setTimeout(() => this.#ask(), wait);
-      const ended = { code: NORMAL_CLOSE, reason, willRetry: true, delay: wait };
-      this.#end({ name: 'waiting', timer, mayHurry: true, isAfterSilence: false }, ended);
-    }
+    this.#resume.forget();
+    this.#replace(reason);
   }
 
   /**
@@ -234,6 +232,9 @@ export class Socket {
       () => this.#failed(NO_CLOSE_FRAME, `not connected within ${connectTimeoutMs} ms`, 'soon'),
       connectTimeoutMs,
     );
+    socket.addEventListener('open', () => {
+      this.openedAt = momentNow();
+    });
     socket.addEventListener('message', ({ data }) => this.#received(socket, data));
     socket.addEventListener('close', ({ code, reason }) => {
       if (this.#isPresent(socket)) {
@@ -281,6 +282,16 @@ export class Socket {
       }
     } else if (this.#state.name === 'open' && message.type !== 'welcome' && !this.#resume.received(message)) {
       this.#handlers.onMessage(message);
+    }
+  }
+
+  /** Ends an open connection for another one: at once, but not again and again. @param {string} reason */
+  #replace(reason) {
+    if (this.#state.name === 'open') {
+      const wait = this.#backoff.renewed(performance.now(), this.#settings.random());
+      const timer = setTimeout(() => this.#ask(), wait);
+      const ended = { code: NORMAL_CLOSE, reason, willRetry: true, delay: wait };
+      this.#end({ name: 'waiting', timer, mayHurry: true, isAfterSilence: false }, ended);
     }
   }
 
@@ -414,6 +425,8 @@ export class Socket {
         if (persisted && this.#state.name === 'suspended') {
           this.#ask();
         } else if (persisted) {
+          // Open, as far as the browser says: what the server has sent meanwhile is lost all the same.
+          this.#replace('the page came out of the back/forward cache');
           this.#look();
         }
       },

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { OrosyncClient, TicketRefusedError } from '../src/index.js';
 import { CALL, Resume } from '../src/resume.js';
 import { Clock } from './support/clock.js';
-import { clientOf, connectedClient, inboxOf, subscribed } from './support/client.js';
+import { clientOf, connectedClient, inboxOf, nextSession, processed, subscribed } from './support/client.js';
 import { answerJson, startServer } from './support/server.js';
 
 const [, CALL_ID] = JSON.parse(CALL);
@@ -224,13 +224,10 @@ async function resumableClient(server, t, options) {
   return { client, session };
 }
 
-/** Waits until the answer with the ticket has arrived: what was asked after it is answered after it. */
+/** Waits until the client has the answer with the ticket. */
 async function holdsTicket(client, session) {
   await session.renewals.take();
-  const behind = client.call('behind');
-  const [, callId] = await session.messages.takeUntil(([type, , procedure]) => type === 2 && procedure === 'behind');
-  session.send([3, callId, null]);
-  await behind;
+  await processed(client, session);
 }
 
 const OFFERED = 'orosync.1,wamp';
@@ -296,6 +293,24 @@ describe('coming back with a resume ticket', () => {
     const session = await server.sessions.take();
     await session.closed;
     assert.equal(session.renewals.size, 0);
+  });
+
+  it('takes over the positions of its renewal, so that what was left out for its tags does not age a page', async (t) => {
+    const server = await startResumingServer(t);
+    let giveTicket;
+    server.answerResume = (session, callId) => {
+      giveTicket = (positions) => session.send([3, callId, { ticket: 'resume-1', seconds: 300, positions }]);
+    };
+    const client = clientOf(server, t);
+    subscribed(client, 'a', { recover: true });
+    client.connect();
+    const session = await server.sessions.take();
+    (await session.subscribed()).answer('5.1f');
+    await session.renewals.take();
+    giveTicket({ a: '9.1f', 'of another': '1.1f' });
+    const next = await nextSession(server, client, session);
+    assert.equal(next.url, '/ws');
+    assert.deepEqual((await next.subscribed()).options, { since: '9.1f' });
   });
 
   it('leaves answers to calls of the application alone', async (t) => {

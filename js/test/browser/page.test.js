@@ -224,6 +224,15 @@ describe('the client in a page', () => {
     assert.equal(server.ticketRequests.size, 1);
   });
 
+  it('comes back out of the back/forward cache by its resume ticket also where its connection looks open', async (t) => {
+    const { server, page } = await openPage(t);
+    const session = await resumable(server, page);
+    await page.evaluate(() => dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true })));
+    assert.equal((await server.sessions.take()).url, '/ws');
+    assert.equal(await session.closed, 1000);
+    assert.equal(server.ticketRequests.size, 1);
+  });
+
   it('asks PHP at once where its resume ticket is refused, which no page can see', async (t) => {
     const { server, page } = await openPage(t);
     const session = await resumable(server, page);

@@ -3,6 +3,7 @@
  *
  * Each part can be told to misbehave; what arrives is kept in order and waited for, never polled.
  */
+import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { WebSocketServer } from 'ws';
 import { Inbox } from './inbox.js';
@@ -124,8 +125,33 @@ class Session {
     this.webSocket.send(JSON.stringify(message));
   }
 
-  publish(topic, payload) {
-    this.send([8, topic, payload]);
+  /** `position`: for who has subscribed by `orosync/subscribe`. */
+  publish(topic, payload, ...position) {
+    this.send([8, topic, payload, ...position]);
+  }
+
+  /** The next message of the client, which must be a call of this procedure, and what can be done with it. */
+  async called(procedure) {
+    const [type, id, uri, ...args] = await this.messages.take();
+    assert.deepEqual([type, uri], [2, procedure]);
+    return {
+      args,
+      answer: (result = null) => this.send([3, id, result]),
+      fail: (error, reason, code) => this.send([4, id, error, reason, { code }]),
+    };
+  }
+
+  /** The same of `orosync/subscribe`. */
+  async subscribed() {
+    const { args, answer, fail } = await this.called('orosync/subscribe');
+    const [topic, options] = args;
+    return {
+      topic,
+      options,
+      answer: (position, events = [], complete = true) => answer({ position, complete, events }),
+      refuse: (reason) => fail(topic, reason, 401),
+      fail: (code) => fail('orosync/subscribe', 'no', code),
+    };
   }
 
   /** Ends with a Close frame. */
