@@ -17,12 +17,18 @@
  *
  * The position outlives sessions. It changes only with what the listeners have been given, so after a call without an answer
  * the next session asks from the same position again. Bounds: one call at a time, without a limit, as an answer that was given
- * up would be a hole; `MAX_TAGS` tags, beyond which all events come. Knows nothing of the budget of messages.
+ * up would be a hole; `MAX_TAGS` tags of `MAX_TAGS_LENGTH` in all, beyond which all events come. Knows nothing of the budget of messages.
  */
 import { encodeCall, encodeSubscribe, encodeUnsubscribe } from './wamp.js';
 
 /** As many as a server takes. */
 const MAX_TAGS = 200;
+
+/** Of their JSON. A character is up to three bytes, and a server takes 64 KiB in a message by default. */
+const MAX_TAGS_LENGTH = 16 * 1024;
+
+/** The position that a server gives which keeps no history. */
+const NO_POSITION = '0.0';
 
 /** What a server answers that knows the call: the arguments are wrong, there were too many of them. */
 const CODES_OF_KNOWN_CALL = [400, 429];
@@ -194,7 +200,8 @@ export class Topic {
     this.#position = position;
     this.#followed();
     if (call.question !== null) {
-      call.question.answered(payloads, isComplete);
+      // One that keeps no history cannot be asked, as one that does not know the call.
+      call.question.answered(payloads, isComplete || position === NO_POSITION);
     } else {
       payloads.forEach((payload) => {
         followers.forEach((listener) => this.#with(listener, () => listener.onMissed(payload)));
@@ -335,7 +342,8 @@ export class Topic {
         return null;
       }
     }
-    return [...all].sort();
+    const sorted = [...all].sort();
+    return JSON.stringify(sorted).length > MAX_TAGS_LENGTH ? null : sorted;
   }
 
   #endCall() {

@@ -6,9 +6,9 @@
 
 /**
  * What a ticket endpoint answers. `dependsOnTopics`: the ticket grants some of the topics that it was asked for, so it takes
- * another one to subscribe to others.
+ * another one to subscribe to others. `now`: the time of its clock, in milliseconds since 1970.
  *
- * @typedef {{ ticket: string, dependsOnTopics?: boolean }} TicketAnswer
+ * @typedef {{ ticket: string, dependsOnTopics?: boolean, now?: number }} TicketAnswer
  */
 
 /**
@@ -142,11 +142,11 @@ function answerIn(body, url) {
   } catch (cause) {
     throw new Error(`the ticket endpoint ${url} answered what is not JSON`, { cause });
   }
-  const { ticket, dependsOnTopics } = /** @type {Record<string, unknown>} */ (
+  const { ticket, dependsOnTopics, now } = /** @type {Record<string, unknown>} */ (
     typeof answer === 'object' && answer !== null ? answer : {}
   );
   if (typeof ticket !== 'string' || ticket === '') {
     throw new Error(`the ticket endpoint ${url} answered JSON without a "ticket"`);
   }
-  return { ticket, dependsOnTopics: dependsOnTopics === true };
+  return { ticket, dependsOnTopics: dependsOnTopics === true, ...(typeof now === 'number' ? { now } : {}) };
 }

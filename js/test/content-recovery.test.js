@@ -300,6 +300,23 @@ describe('content of a page that was away', () => {
   });
 });
 
+describe('content on a server that keeps no history', () => {
+  it('is not certain after each gap, but at first', async (t) => {
+    const { server, client, told, tag, connect } = await page(t);
+    tag('form', ['a']);
+    const session = await connect();
+    (await session.subscribed()).answer('0.0', [], false);
+    session.publish(TOPIC, changed('x'), '0.0');
+    await processed(client, session);
+    assert.equal(told.size, 0);
+    const second = await nextSession(server, client, session);
+    const call = await second.subscribed();
+    assert.equal(call.options.since, '0.0');
+    call.answer('0.0', [], false);
+    assert.deepEqual(await told.take(), { name: 'form', ...UNCERTAIN });
+  });
+});
+
 describe('content of which nobody knows when it was requested', () => {
   it('is not certain at once, and hears what is changed from now on', async (t) => {
     const { client, told, tag, connect } = await page(t);

@@ -218,6 +218,17 @@ describe('tags', () => {
     assert.deepEqual(call(sent[2]), ['orosync/tags', 'a', ['x']]);
   });
 
+  it('are not sent beyond what fits into a message', async (t) => {
+    const long = 'x'.repeat(16 * 1024 - 4);
+    const { sent, subscriptions, set } = tagged(t, [long]);
+    await soon();
+    assert.deepEqual(call(sent[0])[2], { tags: [long] });
+    answer(subscriptions, sent[0]);
+    set([`${long}x`]);
+    await soon();
+    assert.deepEqual(call(sent[1]), ['orosync/subscribe', 'a']);
+  });
+
   it('are not sent where somebody else wants all events, also if that one does not recover', async (t) => {
     const { sent, subscriptions } = tagged(t, ['x']);
     await soon();

@@ -376,6 +376,31 @@ describe('the flash message', () => {
     assert.deepEqual(await page.locator('.orosync-flash__message').allInnerTexts(), ['a', 'b', 'c', 'd']);
   });
 
+  it('of which nobody is certain gives way to one that is, and does not stand beside it', async (t) => {
+    const { page } = await openPage(t);
+    await page.evaluate(() => {
+      showFlash({ kind: 'outdated', certain: false });
+      showFlash({ kind: 'outdated', certain: false });
+      showFlash({ kind: 'maintenance' });
+    });
+    await page.getByText('You were away. This page may be out of date.').waitFor();
+    await page.getByRole('status').getByRole('button', { name: 'Reload the page' }).waitFor();
+    const messages = page.locator('.orosync-flash__message');
+    assert.equal(await messages.count(), 2);
+
+    await page.evaluate(() => {
+      showFlash({ kind: 'outdated', texts: { message: 'Ben has changed it.' } });
+      showFlash({ kind: 'outdated', certain: false, texts: { uncertain: 'Perhaps.' } });
+    });
+    await page.getByText('Ben has changed it.').waitFor();
+    assert.deepEqual((await messages.allInnerTexts()).slice(1), ['Ben has changed it.']);
+    assert.equal(await messages.count(), 2);
+
+    await page.getByRole('status').getByRole('button', { name: 'Dismiss' }).click();
+    await page.evaluate(() => void showFlash({ kind: 'outdated', certain: false, texts: { uncertain: 'Perhaps.' } }));
+    await page.getByText('Perhaps.').waitFor();
+  });
+
   it('that was shown twice is taken away by either function', async (t) => {
     const { page } = await openPage(t);
     const left = await page.evaluate(() => {
