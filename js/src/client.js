@@ -40,7 +40,8 @@ const NORMAL_CLOSE = 1000;
  */
 /**
  * @typedef {object} TicketOptions
- * @property {import('./ticket.js').TicketSource} ticket asked for a ticket before each attempt, in place of an endpoint
+ * @property {import('./ticket.js').TicketSource} ticket asked in place of an endpoint, before each attempt that is not made with
+ *   what the server has given for it
  */
 /** @typedef {BasicOptions & (EndpointOptions | TicketOptions)} ClientOptions */
 
