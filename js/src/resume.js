@@ -1,40 +1,40 @@
 /**
- * The resume ticket: what a session is given for its own next connection, so that coming back costs PHP nothing.
+ * The resume ticket: what the server gives a session for its own next connection, so that coming back costs PHP nothing.
  *
- *            opened()          answer
- *   stopped ──────────▶ asked ────────▶ resting ──▶ asked …   at about 60 % of the ticket's time, or when looked at after it
+ *             start()           answer
+ *   stopped ──────────▶ asked ────────▶ resting ──▶ asked …   after about 60 % of the ticket's lifetime
  *      ▲                  │                │
  *      └──────────────────┴────────────────┘  stop(); or the server does not know the procedure
  *
- * Each answer also carries the session's positions, so renewals go on where the server gives no ticket. The ticket is kept in
- * memory alone, and outlives the session that it was given to.
+ * Each answer carries the session's positions too, so renewals go on where the server gives no ticket. The ticket is kept in
+ * memory only, and outlives its session.
  *
- * A ticket opens one connection. An attempt that does not open tells a browser nothing: the ticket may have been refused, or
- * the server may be away, and then the ticket is as good as before. So the attempts after it alternate: PHP, the kept ticket,
- * PHP, ..., until a connection opens or the ticket has ended.
+ * A ticket opens one connection. A browser does not show why an attempt failed: either the ticket was refused, or the server
+ * was unreachable and the ticket is still good. So the attempts that follow alternate between a ticket of PHP and the kept one,
+ * until a connection opens or the kept one expires.
  *
- * Owns one timer. Bounds: one call without an answer, one ticket; `MIN_REST_MS` between calls, whatever the server says.
+ * Owns one timer. Bounds: one ticket, one unanswered call, at least `MIN_REST_MS` between calls.
  */
 import { elapsed, momentNow } from './moment.js';
 import { encodeCall } from './wamp.js';
 
-/** What a resume ticket is offered as, among the subprotocols: not in the URL, which proxies log. */
+/** Prefix of the subprotocol that carries the ticket. A URL would stand in the access logs of proxies. */
 const TICKET_PROTOCOL = 'orosync.ticket.';
 
 const CALL_ID = 'orosync-resume';
 export const CALL = encodeCall(CALL_ID, 'orosync/resume', []);
 
-/** Where an answer does not say for how long it holds. The server's default (`auth.resume_seconds`). */
+/** Lifetime where the answer states none: the server's default (`auth.resume_seconds`). */
 const DEFAULT_SECONDS = 300;
 
-/** A timer takes no more than 24 days. */
+/** `setTimeout` overflows after 24 days, and would then fire at once. */
 const MAX_SECONDS = 24 * 60 * 60;
 
 const MIN_REST_MS = 1_000;
 
 /**
- * A renewal follows after a part of the ticket's time in this range, at random: pages that came back together do not renew
- * together. The rest of the time is for a hidden tab, whose timers run up to a minute late.
+ * A renewal follows after a random part of the ticket's lifetime in this range: jitter, so that pages that came back together
+ * do not renew together. The remainder covers hidden tabs, whose timers fire up to a minute late.
  */
 const EARLIEST = 0.5;
 const LATEST = 0.7;
@@ -60,7 +60,7 @@ export class Resume {
   #kept = null;
   /** Whether the last attempt was made with the kept ticket. */
   #isTried = false;
-  /** Whether PHP was asked at once, without the backoff's delay, since a connection was open. */
+  /** Whether `mayHurry` was true since a connection was open. */
   #hasHurried = false;
 
   /** @param {ResumeHandlers} handlers @param {() => number} random 0 to 1 */
@@ -69,13 +69,13 @@ export class Resume {
     this.#random = random;
   }
 
-  /** A connection has opened: what is kept was used, or was for coming back to an earlier session. */
+  /** A connection has opened. What is kept was used for it, or was of an earlier session. */
   opened() {
     this.forget();
     this.#hasHurried = false;
   }
 
-  /** The session understands procedures of the server: asks for its ticket, and renews that until `stop()`. */
+  /** Asks for the ticket of the session that has opened, and renews it until `stop()`. */
   start() {
     this.stop();
     this.#ask();
@@ -89,7 +89,7 @@ export class Resume {
     this.#state = { name: 'stopped' };
   }
 
-  /** The page was stopped, or its timers were late: renews if it is time to. */
+  /** Renews if that is overdue: the page was frozen, or the machine slept. */
   look() {
     if (this.#state.name === 'resting' && elapsed(this.#state.since, momentNow()) >= this.#state.rest) {
       clearTimeout(this.#state.timer);
@@ -99,7 +99,7 @@ export class Resume {
 
   /**
    * @param {import('./wamp.js').SessionMessage} message
-   * @returns {boolean} whether it was the answer to `CALL`, and nobody else's business
+   * @returns {boolean} whether it was the answer to `CALL`
    */
   received(message) {
     if (!('callId' in message) || message.callId !== CALL_ID) {
@@ -118,7 +118,7 @@ export class Resume {
     return true;
   }
 
-  /** The ticket to make the next attempt with; null: it is to be made with one of PHP. */
+  /** The ticket for the next attempt; null: PHP has to be asked for one. */
   take() {
     if (this.#kept !== null && elapsed(this.#kept.since, momentNow()) >= this.#kept.lifetime) {
       this.forget();
@@ -127,14 +127,14 @@ export class Resume {
     return this.#isTried ? (this.#kept?.ticket ?? null) : null;
   }
 
-  /** After an attempt that looks as if the ticket was refused: whether PHP may be asked at once. True once for each loss. */
+  /** Whether PHP may be asked without a delay after the kept ticket was apparently refused. True once per lost connection. */
   mayHurry() {
     const mayHurry = !this.#hasHurried;
     this.#hasHurried = true;
     return mayHurry;
   }
 
-  /** The next connection must be by a ticket of PHP. */
+  /** Throws the ticket away: the next attempt needs one of PHP. */
   forget() {
     this.#kept = null;
     this.#isTried = false;
@@ -145,7 +145,7 @@ export class Resume {
     this.#handlers.ask();
   }
 
-  /** @param {unknown} answer @param {Moment} since when it was asked for: the ticket was made later than that */
+  /** @param {unknown} answer @param {Moment} since when it was asked for: the ticket was minted after that */
   #answered(answer, since) {
     const { ticket, seconds, positions } = /** @type {Record<string, unknown>} */ (isObject(answer) ? answer : {});
     const lasts = typeof seconds === 'number' && seconds > 0 ? Math.min(seconds, MAX_SECONDS) : DEFAULT_SECONDS;
@@ -155,7 +155,7 @@ export class Resume {
     this.#handlers.onPositions(Object.fromEntries(entries.filter(([, position]) => typeof position === 'string')));
   }
 
-  /** @param {number} seconds for how long the answer holds @param {Moment} since */
+  /** @param {number} seconds lifetime of the answer @param {Moment} since */
   #rest(seconds, since) {
     const part = EARLIEST + this.#random() * (LATEST - EARLIEST);
     const rest = Math.max(MIN_REST_MS, Math.round(seconds * 1_000 * part));
@@ -167,7 +167,7 @@ export class Resume {
 export const ticketProtocol = (ticket) => TICKET_PROTOCOL + ticket;
 
 /**
- * What a subprotocol cannot hold would throw where the socket is opened.
+ * Checks that it can be a subprotocol: the constructor of `WebSocket` throws on anything else.
  *
  * @param {unknown} value
  * @returns {value is string}

@@ -13,8 +13,8 @@
  *                            └─────────────────── waiting
  *                              delay over, connect(); online, visible unless "later"
  *
- *   With a resume ticket: opening in place of asking. Where that attempt ends as if the ticket was refused: waiting without a
- *   delay, once for each lost connection, because a server that is away looks the same.
+ *   With a resume ticket: opening in place of asking. If that attempt fails as quickly as a refusal: waiting without a delay, once
+ *   per lost connection, because an unreachable server looks the same.
  *
  *   renew() from open: waiting, without a delay unless that was done a moment ago.
  *
@@ -38,7 +38,7 @@ const MAX_BUFFERED_BYTES = 1024 * 1024;
 /** A procedure of the server that does nothing. One that does not know it says so, which is an answer too. */
 const PING = encodeCall('orosync-heartbeat', 'orosync/ping', []);
 
-/** A refusal takes a few round trips. What takes longer is a path that does not work, or a server that does not answer. */
+/** A refusal takes a few round trips. An attempt that fails later failed for another reason. */
 const QUICK_MS = 2_000;
 
 const NO_SOCKET = 0;
