@@ -23,7 +23,7 @@ export const tellOfReconnecting = (stage) => describe('pages that are open while
     assert.equal(await anna.isTold('outdated'), 'You were away. This page may be out of date.');
 
     await ben.save(1, { Notes: 'After.' });
-    await anna.flashes('outdated').getByText('Ben changed what you see here.').waitFor();
+    await anna.page.locator('.orosync-flash--outdated', { hasText: 'Ben changed what you see here.' }).waitFor();
     assert.equal(await anna.flashes('outdated').count(), 1);
   });
 });
