@@ -41,7 +41,8 @@ const NORMAL_CLOSE = 1000;
  */
 /**
  * @typedef {object} TicketOptions
- * @property {import('./ticket.js').TicketSource} ticket asked for a ticket before each attempt, in place of an endpoint
+ * @property {import('./ticket.js').TicketSource} ticket asked in place of an endpoint, before each attempt that is not made with
+ *   what the server has given for it
  */
 /** @typedef {BasicOptions & (EndpointOptions | TicketOptions)} ClientOptions */
 
@@ -131,6 +132,7 @@ export class OrosyncClient {
         onState: (name) => this.#events.state.call(name),
         onOpen: (sessionId) => this.#opened(sessionId),
         onMessage: (message) => this.#received(message),
+        onPositions: (positions) => this.#subscriptions.advance(positions),
         onEnd: (ended) => this.#ended(ended),
       },
     );

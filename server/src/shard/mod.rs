@@ -251,18 +251,18 @@ impl Shard {
     fn handle_delivery(&mut self, delivery: Arc<Delivery>, now: Instant) {
         let Self { subscribers, sessions, dirty, shared, tagged, .. } = self;
         let receivers = subscribers.of(&delivery.topic, delivery.position);
-        let mut writing = FanOut { delivery: &delivery, sessions, dirty, metrics: &shared.metrics, now };
-        writing.deliver(receivers.plain(), Delivery::plain);
-        writing.deliver(receivers.positioned(), Delivery::positioned);
+        let mut queues = Queues { delivery: &delivery, sessions, dirty, metrics: &shared.metrics, now };
+        queues.append(receivers.plain(), Delivery::plain);
+        queues.append(receivers.positioned(), Delivery::positioned);
         if receivers.has_tagged() {
             match delivery.kept.tags() {
-                None => writing.deliver(receivers.tagged(), Delivery::positioned),
-                Some([tag]) => writing.deliver(receivers.tagged_with(*tag), Delivery::positioned),
+                None => queues.append(receivers.tagged(), Delivery::positioned),
+                Some([tag]) => queues.append(receivers.tagged_with(*tag), Delivery::positioned),
                 Some(tags) => {
                     tagged.extend(tags.iter().flat_map(|tag| receivers.tagged_with(*tag)));
                     tagged.sort_unstable();
                     tagged.dedup();
-                    writing.deliver(tagged.drain(..), Delivery::positioned);
+                    queues.append(tagged.drain(..), Delivery::positioned);
                 }
             }
         }
@@ -628,8 +628,8 @@ impl Shard {
     }
 }
 
-/// One delivery on its way into the queues of its receivers.
-struct FanOut<'a> {
+/// The queues of all sessions, for one event.
+struct Queues<'a> {
     delivery: &'a Delivery,
     sessions: &'a mut SlotMap<SessionKey, Entry>,
     dirty: &'a mut VecDeque<Due>,
@@ -637,9 +637,9 @@ struct FanOut<'a> {
     now: Instant,
 }
 
-impl FanOut<'_> {
+impl Queues<'_> {
     /// Appends one of the event's frames, which is encoded if there is anybody who gets it.
-    fn deliver(&mut self, keys: impl Iterator<Item = SessionKey>, frame: impl Fn(&Delivery) -> &Bytes) {
+    fn append(&mut self, keys: impl Iterator<Item = SessionKey>, frame: impl Fn(&Delivery) -> &Bytes) {
         let mut keys = keys.peekable();
         if keys.peek().is_none() {
             return;

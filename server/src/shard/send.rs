@@ -25,7 +25,8 @@ const MIN_TOGETHER: usize = 4;
 /// Frames that are handed over with one system call: 64 KiB of addresses.
 const SLICES_TOGETHER: usize = 4096;
 
-type Turn = ArrayVec<SessionKey, WRITES_PER_TURN>;
+/// The sessions that are written to in one turn.
+type Keys = ArrayVec<SessionKey, WRITES_PER_TURN>;
 
 impl Outlet for Socket {
     fn write(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
@@ -49,17 +50,17 @@ impl EventLoop {
             return;
         }
         let now = current_time();
-        let mut turn = Turn::new();
-        while !turn.is_full()
+        let mut keys = Keys::new();
+        while !keys.is_full()
             && let Some(key) = self.shard.poll_dirty()
         {
-            turn.push(key);
+            keys.push(key);
         }
-        let mut left = &turn[..];
+        let mut left = &keys[..];
         while left.len() >= MIN_TOGETHER && self.ring.is_some() {
             left = &left[self.send_together(left)..];
         }
-        for key in &turn {
+        for key in &keys {
             let Some(connection) = self.connections.get_mut(*key) else { continue };
             if self.shard.write(*key, &mut connection.socket, now) {
                 // Closing the descriptor takes it out of the epoll set, and sends a FIN if none was sent.
@@ -77,7 +78,7 @@ impl EventLoop {
         let Some(ring) = &mut self.ring else { return keys.len() };
         let mut slices = ArrayVec::<IoSlice<'_>, SLICES_TOGETHER>::new();
         let mut sends = ArrayVec::<Send<'_>, WRITES_PER_TURN>::new();
-        let mut sent_to = Turn::new();
+        let mut sent_to = Keys::new();
         let mut considered = 0;
         for key in keys {
             if slices.remaining_capacity() < MAX_SLICES {

@@ -115,7 +115,8 @@ impl Subscribers {
     ) -> bool {
         let Some(at) = self.find(key, topic) else { return false };
         self.move_to(key, at, tags);
-        self.set_position(topic, position);
+        let topic = self.sessions[key][at].topic as usize;
+        self.topics[topic].position = Some(position);
         true
     }
 
@@ -160,14 +161,11 @@ impl Subscribers {
 
     /// An event of a topic has come that stands there. Who receives it.
     pub fn of(&mut self, topic: &Topic, position: Position) -> Receivers<'_> {
-        self.set_position(topic, position);
-        Receivers(self.names.get(topic).map(|at| &self.topics[*at]))
-    }
-
-    fn set_position(&mut self, topic: &Topic, position: Position) {
-        if let Some(at) = self.names.get(topic) {
-            self.topics[*at].position = Some(position);
-        }
+        let members = self.names.get(topic).map(|at| &mut self.topics[*at]);
+        Receivers(members.map(|members| {
+            members.position = Some(position);
+            &*members
+        }))
     }
 
     /// Which of a session's memberships is that of this topic.
