@@ -10,6 +10,9 @@ import { elapsed, momentNow } from './moment.js';
 
 const TOPIC = 'oro/data/update';
 
+/** Content that was requested within this time is asked about by one call: it may be told of a change that is so much older. */
+const TOGETHER_MS = 50;
+
 /** @typedef {{ tag: string, userName: string | null }} Change  `userName`: who published it; null: nobody was logged in */
 /**
  * Which tags, changed by whom; each once. Not `certain`: events may have been missed, so it may be outdated; there are no tags
@@ -18,7 +21,11 @@ const TOPIC = 'oro/data/update';
  * @typedef {{ tags: string[], userNames: (string | null)[], certain: boolean }} Outdated
  */
 /** @typedef {import('./moment.js').Moment} Moment */
-/** When content was requested; null: nobody knows. A function is asked when the session is open. @typedef {Moment | null | (() => Moment | null)} Since */
+/**
+ * When content was requested; null: nobody knows. A function is asked when the session is open.
+ *
+ * @typedef {Moment | null | (() => Moment | null)} Since
+ */
 /**
  * @typedef {object} Content
  * @property {Set<string>} fresh tags that were not yet reported as outdated
@@ -119,8 +126,7 @@ export class ContentTracker {
   }
 
   /**
-   * Asks for all content that was requested at the same moment, the oldest first: an event is no news to what was requested
-   * after it.
+   * Asks for all content that was requested together, the oldest first: an event is no news to what was requested after it.
    *
    * @param {Moment} opened
    * @returns {import('./topic.js').Question | null}
@@ -131,7 +137,7 @@ export class ContentTracker {
       return null;
     }
     const milliseconds = Math.max(...ages.values());
-    const asked = [...ages.keys()].filter((content) => ages.get(content) === milliseconds);
+    const asked = [...ages.keys()].filter((content) => milliseconds - (ages.get(content) ?? 0) < TOGETHER_MS);
     asked.forEach((content) => {
       content.past = 'asked';
     });

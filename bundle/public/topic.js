@@ -16,8 +16,9 @@
  *   All go back to "nothing" with the session, and with UNSUBSCRIBE.
  *
  * The position outlives sessions. It changes only with what the listeners have been given, so after a call without an answer
- * the next session asks from the same position again. Bounds: one call at a time, without a limit, as an answer that was given
- * up would be a hole; `MAX_TAGS` tags of `MAX_TAGS_LENGTH` in all, beyond which all events come. Knows nothing of the budget of messages.
+ * the next session asks from the same position again. Bounds: one call at a time, without a time limit, as an answer that was
+ * given up would be a hole; `MAX_TAGS` tags of `MAX_TAGS_LENGTH` in all, beyond which all events come. Knows nothing of the
+ * budget of messages.
  */
 import { encodeCall, encodeSubscribe, encodeUnsubscribe } from './wamp.js';
 

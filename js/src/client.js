@@ -1,11 +1,12 @@
 /**
  * The client that an application holds: topics to listen to, messages to publish, procedures to call.
  *
- * Owns the subscriptions, which outlive sockets, and the application's pending calls, which do not. Bounds: `MAX_PENDING_CALLS` calls, each
- * with a time limit; what is sent is bounded by `socket.js`. No message is queued while there is no connection: `publish` says
- * `false`, `call` rejects.
+ * Owns the subscriptions, which outlive sockets, and the application's pending calls, which do not. Bounds: `MAX_PENDING_CALLS`
+ * calls, each with a time limit; what is sent is bounded by `socket.js`. No message is queued while there is no connection:
+ * `publish` says `false`, `call` rejects.
  */
-import { Callbacks, callSafely, checkCallback } from './callbacks.js';
+import { CallbackListener } from './callback-listener.js';
+import { Callbacks, checkCallback } from './callbacks.js';
 import { Timeline } from './moment.js';
 import { Socket } from './socket.js';
 import { Subscriptions } from './subscriptions.js';
@@ -40,7 +41,8 @@ const NORMAL_CLOSE = 1000;
  */
 /**
  * @typedef {object} TicketOptions
- * @property {import('./ticket.js').TicketSource} ticket asked for a ticket before each attempt, in place of an endpoint
+ * @property {import('./ticket.js').TicketSource} ticket asked in place of an endpoint, before each attempt that is not made with
+ *   what the server has given for it
  */
 /** @typedef {BasicOptions & (EndpointOptions | TicketOptions)} ClientOptions */
 
@@ -130,6 +132,7 @@ export class OrosyncClient {
         onState: (name) => this.#events.state.call(name),
         onOpen: (sessionId) => this.#opened(sessionId),
         onMessage: (message) => this.#received(message),
+        onPositions: (positions) => this.#subscriptions.advance(positions),
         onEnd: (ended) => this.#ended(ended),
       },
     );
@@ -171,28 +174,29 @@ export class OrosyncClient {
   /**
    * Several callbacks of one topic share one subscription. It holds across reconnects. What was published while there was no
    * connection comes later only if a callback of the topic recovers: then to all of them, once and in order, before what is new;
-   * where that is not certain, the event `incomplete` says so. A callback gets nothing from before the server knew of it.
+   * where that is not certain, the event `incomplete` says so. A callback gets nothing from before the server knew of it, unless
+   * it says since when.
    *
    * A topic that voters decide about takes a ticket that was asked for it: one that comes later ends the connection for
    * another one, at once the first time.
    *
    * @param {string} topic
    * @param {(payload: unknown) => void} callback
-   * @param {{ recover?: boolean }} [options]
+   * @param {{ recover?: boolean, since?: number }} [options] `since`, of one that recovers: what `performance.now()` was when
+   *   that was requested which its events go on from; the first to come are those from then on
    * @returns {() => void} unsubscribes this callback
    */
-  subscribe(topic, callback, { recover = false } = {}) {
+  subscribe(topic, callback, { recover = false, since } = {}) {
     checkCallback(callback);
-    const call = (/** @type {unknown} */ payload) => callSafely(callback, payload);
-    return this.listen(topic, {
+    if (since !== undefined && !(recover && Number.isFinite(since))) {
+      throw new TypeError(`subscribe to "${topic}": since takes recover: true, and is a value of performance.now()`);
+    }
+    const listener = new CallbackListener(callback, {
       recovers: recover,
-      mayWait: false,
-      onEvent: call,
-      onMissed: call,
-      onIncomplete: () => {},
-      tags: () => null,
-      nextQuestion: () => null,
-    }).remove;
+      since: since === undefined ? null : this.momentOf(since),
+      onIncomplete: () => this.#events.incomplete.call({ topic }),
+    });
+    return this.listen(topic, listener).remove;
   }
 
   /**

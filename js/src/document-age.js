@@ -12,7 +12,7 @@
 import { momentNow } from './moment.js';
 
 /** @typedef {import('./moment.js').Moment} Moment */
-/** @typedef {PerformanceNavigationTiming & { deliveryType?: string, activationStart?: number }} Timing  not all of it is in every browser */
+/** Not all of it is in every browser. @typedef {PerformanceNavigationTiming & { deliveryType?: string, activationStart?: number }} Timing */
 
 export class DocumentAge {
   /** @type {Moment | null} */

@@ -13,18 +13,22 @@
  *                            └─────────────────── waiting
  *                              delay over, connect(); online, visible unless "later"
  *
+ *   With a resume ticket: opening in place of asking. If that attempt fails as quickly as a refusal: waiting without a delay, once
+ *   per lost connection, because an unreachable server looks the same.
+ *
  *   renew() from open: waiting, without a delay unless that was done a moment ago.
  *
  *   close() from any: closed. pagehide from any but closed and refused: suspended; from there pageshow or connect(): asking.
  *
- * Owns the socket, the timer of the present state, the heartbeat of an open connection and the listeners on the page; all of
- * them end with `close()`. Bounds: one time limit for the ticket, the same again from there to WELCOME. Does not know what is
- * subscribed or called.
+ * Owns the socket, the timer of the present state, the heartbeat of an open connection, its resume ticket and the listeners on
+ * the page; all of them end with `close()`. Bounds: one time limit for the ticket, the same again from there to WELCOME. Does
+ * not know what is subscribed or called.
  */
-import { Backoff, comeBack } from './backoff.js';
+import { Backoff, comeBack, needsNewTicket } from './backoff.js';
 import { report } from './callbacks.js';
 import { Heartbeat } from './heartbeat.js';
 import { momentNow } from './moment.js';
+import { CALL, Resume, ticketProtocol } from './resume.js';
 import { TicketRefusedError, withTries } from './ticket.js';
 import { SUBPROTOCOLS, decode, encodeCall } from './wamp.js';
 
@@ -34,6 +38,9 @@ const MAX_BUFFERED_BYTES = 1024 * 1024;
 /** A procedure of the server that does nothing. One that does not know it says so, which is an answer too. */
 const PING = encodeCall('orosync-heartbeat', 'orosync/ping', []);
 
+/** A refusal takes a few round trips. An attempt that fails later failed for another reason. */
+const QUICK_MS = 2_000;
+
 const NO_SOCKET = 0;
 const NORMAL_CLOSE = 1000;
 const NO_CLOSE_FRAME = 1006;
@@ -41,7 +48,11 @@ const NO_CLOSE_FRAME = 1006;
 /** @typedef {ReturnType<typeof setTimeout>} Timer */
 /** @typedef {{ name: 'closed' }} Closed  nothing runs; the first state, and that after `close()` */
 /** @typedef {{ name: 'asking', abort: AbortController, limit: Timer }} Asking  a ticket was asked for */
-/** @typedef {{ name: 'opening', socket: WebSocket, limit: Timer }} Opening  a socket was opened; no WELCOME yet */
+/**
+ * @typedef {{ name: 'opening', socket: WebSocket, limit: Timer, resumption: Resumption | null }} Opening  a socket was opened;
+ *   no WELCOME yet
+ */
+/** @typedef {{ ticket: string, since: number, isAfterSilence: boolean }} Resumption  an attempt with a resume ticket */
 /** @typedef {{ name: 'open', socket: WebSocket, sessionId: string }} Open */
 /**
  * @typedef {{ name: 'waiting', timer: Timer, mayHurry: boolean, isAfterSilence: boolean }} Waiting  for the next attempt;
@@ -76,6 +87,7 @@ const NO_CLOSE_FRAME = 1006;
  * @property {(name: StateName) => void} onState
  * @property {(sessionId: string) => void} onOpen
  * @property {(message: import('./wamp.js').SessionMessage) => void} onMessage
+ * @property {(positions: Record<string, string>) => void} onPositions of the topics that recover: all up to there has arrived
  * @property {(ended: Ended) => void} onEnd
  */
 
@@ -84,6 +96,7 @@ export class Socket {
   #handlers;
   #backoff = new Backoff();
   #heartbeat;
+  #resume;
   /** @type {State} */
   #state = { name: 'closed' };
   /** Takes the listeners off the page again. @type {AbortController | null} */
@@ -99,7 +112,11 @@ export class Socket {
     this.#settings = settings;
     this.#handlers = handlers;
     this.#heartbeat = new Heartbeat(
-      { ask: () => this.#ping(), unsent: () => this.#unsent(), lost: () => this.#lost() },
+      { ask: () => this.#sendAtOnce(PING), unsent: () => this.#unsent(), lost: () => this.#lost() },
+      settings.random,
+    );
+    this.#resume = new Resume(
+      { ask: () => this.#sendAtOnce(CALL), onPositions: (positions) => handlers.onPositions(positions) },
       settings.random,
     );
   }
@@ -139,17 +156,14 @@ export class Socket {
       return;
     }
     this.#unlisten();
+    this.#resume.forget();
     this.#end({ name: 'closed' }, { code: NORMAL_CLOSE, reason: 'closed by this page', willRetry: false, delay: null });
   }
 
-  /** Ends an open connection for one with another ticket: at once, but not again and again. @param {string} reason */
+  /** Ends an open connection for one with another ticket of PHP: at once, but not again and again. @param {string} reason */
   renew(reason) {
-    if (this.#state.name === 'open') {
-      const wait = this.#backoff.renewed(performance.now(), this.#settings.random());
-      const timer = setTimeout(() => this.#ask(), wait);
-      const ended = { code: NORMAL_CLOSE, reason, willRetry: true, delay: wait };
-      this.#end({ name: 'waiting', timer, mayHurry: true, isAfterSilence: false }, ended);
-    }
+    this.#resume.forget();
+    this.#replace(reason);
   }
 
   /**
@@ -166,6 +180,11 @@ export class Socket {
 
   #ask() {
     const isAfterSilence = this.#state.name === 'waiting' && this.#state.isAfterSilence;
+    const kept = this.#resume.take();
+    if (kept !== null) {
+      this.#open(null, { ticket: kept, since: performance.now(), isAfterSilence });
+      return;
+    }
     this.#release();
     const { connectTimeoutMs } = this.#settings;
     const ticket = isAfterSilence ? withTries(this.#settings.ticket) : this.#settings.ticket;
@@ -183,7 +202,7 @@ export class Socket {
     ticket(abort.signal).then(
       (value) => {
         if (this.#state === asking) {
-          this.#open(value);
+          this.#open(value, null);
         }
       },
       (error) => {
@@ -194,13 +213,15 @@ export class Socket {
     );
   }
 
-  /** @param {string | null} ticket */
-  #open(ticket) {
+  /** @param {string | null} ticket of PHP @param {Resumption | null} resumption */
+  #open(ticket, resumption) {
     const { url, connectTimeoutMs } = this.#settings;
     /** @type {WebSocket} */
     let socket;
     try {
-      socket = new this.#settings.WebSocket(withTicket(url(), ticket), SUBPROTOCOLS);
+      socket = resumption === null
+        ? new this.#settings.WebSocket(withTicket(url(), ticket), SUBPROTOCOLS)
+        : new this.#settings.WebSocket(url().href, [...SUBPROTOCOLS, ticketProtocol(resumption.ticket)]);
     } catch (error) {
       // Such as a ws:// address on an https:// page: no attempt can cure it.
       this.#failed(NO_SOCKET, messageOf(error), 'never');
@@ -217,12 +238,15 @@ export class Socket {
     socket.addEventListener('message', ({ data }) => this.#received(socket, data));
     socket.addEventListener('close', ({ code, reason }) => {
       if (this.#isPresent(socket)) {
+        if (needsNewTicket(code)) {
+          this.#resume.forget();
+        }
         this.#failed(code, reason === '' ? this.#reasonFor(code) : reason, comeBack(code));
       }
     });
     // A close event follows each error event and says more. Without a listener some runtimes take it for uncaught.
     socket.addEventListener('error', () => {});
-    this.#enter({ name: 'opening', socket, limit });
+    this.#enter({ name: 'opening', socket, limit, resumption });
   }
 
   /**
@@ -247,12 +271,27 @@ export class Socket {
       clearTimeout(this.#state.limit);
       this.#backoff.opened(performance.now());
       this.#heartbeat.heard();
+      this.#resume.opened();
       this.#enter({ name: 'open', socket, sessionId: message.sessionId });
       if (this.#isPresent(socket)) {
         this.#handlers.onOpen(message.sessionId);
       }
-    } else if (this.#state.name === 'open' && message.type !== 'welcome') {
+      // After the subscriptions, whose positions are in the answer. A server that chose `wamp` may not be ours.
+      if (this.#isPresent(socket) && socket.protocol === SUBPROTOCOLS[0]) {
+        this.#resume.start();
+      }
+    } else if (this.#state.name === 'open' && message.type !== 'welcome' && !this.#resume.received(message)) {
       this.#handlers.onMessage(message);
+    }
+  }
+
+  /** Ends an open connection for another one: at once, but not again and again. @param {string} reason */
+  #replace(reason) {
+    if (this.#state.name === 'open') {
+      const wait = this.#backoff.renewed(performance.now(), this.#settings.random());
+      const timer = setTimeout(() => this.#ask(), wait);
+      const ended = { code: NORMAL_CLOSE, reason, willRetry: true, delay: wait };
+      this.#end({ name: 'waiting', timer, mayHurry: true, isAfterSilence: false }, ended);
     }
   }
 
@@ -264,12 +303,17 @@ export class Socket {
   #failed(code, reason, when) {
     if (when === 'never') {
       this.#unlisten();
+      this.#resume.forget();
       this.#end({ name: 'refused' }, { code, reason, willRetry: false, delay: null });
       return;
     }
-    const delay = this.#backoff.ended(when, performance.now(), this.#settings.random());
+    const now = performance.now();
+    const resumption = this.#state.name === 'opening' ? this.#state.resumption : null;
+    const isLikeRefusal = resumption !== null && code === NO_CLOSE_FRAME && now - resumption.since < QUICK_MS;
+    const delay = isLikeRefusal && this.#resume.mayHurry() ? 0 : this.#backoff.ended(when, now, this.#settings.random());
     const timer = setTimeout(() => this.#ask(), delay);
-    this.#end({ name: 'waiting', timer, mayHurry: when === 'soon', isAfterSilence: false }, { code, reason, willRetry: true, delay });
+    const isAfterSilence = resumption?.isAfterSilence === true;
+    this.#end({ name: 'waiting', timer, mayHurry: when === 'soon', isAfterSilence }, { code, reason, willRetry: true, delay });
   }
 
   #suspend() {
@@ -283,13 +327,14 @@ export class Socket {
     if (this.#state.name === 'waiting' && this.#state.mayHurry) {
       this.#ask();
     }
+    this.#resume.look();
     this.#heartbeat.look();
   }
 
-  /** Behind all else that waits to be sent, and whatever its amount. */
-  #ping() {
+  /** Behind all else that waits to be sent, and whatever its amount. @param {string} text */
+  #sendAtOnce(text) {
     if (this.#state.name === 'open') {
-      this.#state.socket.send(PING);
+      this.#state.socket.send(text);
     }
   }
 
@@ -334,6 +379,7 @@ export class Socket {
         break;
       case 'open':
         this.#heartbeat.stop();
+        this.#resume.stop();
         state.socket.close(NORMAL_CLOSE);
         break;
       case 'waiting':
@@ -380,7 +426,7 @@ export class Socket {
           this.#ask();
         } else if (persisted) {
           // Open, as far as the browser says: what the server has sent meanwhile is lost all the same.
-          this.renew('the page came out of the back/forward cache');
+          this.#replace('the page came out of the back/forward cache');
           this.#look();
         }
       },

@@ -1,5 +1,6 @@
 /**
- * Where tickets come from: one per attempt, because a ticket opens one connection only.
+ * Where the application's tickets come from: one for each attempt that is not made with a resume ticket (`resume.js`), because a
+ * ticket opens one connection only.
  *
  * Owns the request to the application's ticket endpoint. The time limit is the caller's: it aborts through the signal.
  */

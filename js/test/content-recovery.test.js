@@ -121,13 +121,13 @@ describe('content that was requested before there was a session', () => {
 
   it('is not certain where the answer is incomplete, which is said after what is known, and once', async (t) => {
     const { server, client, told, tag, connect } = await page(t);
-    tag('form', ['a', 'b']);
-    tag('grid', ['c']);
-    tag('nothing', []);
-    tag('outdated', ['a']);
+    const since = performance.now(); // of one moment: otherwise each is asked about by itself
+    tag('form', ['a', 'b'], { since });
+    tag('grid', ['c'], { since });
+    tag('nothing', [], { since });
+    tag('outdated', ['a'], { since });
     const session = await connect();
-    const calls = [await session.subscribed()];
-    calls[0].answer('5', [event('5', 'a')], false);
+    (await session.subscribed()).answer('5', [event('5', 'a')], false);
     assert.deepEqual(await told.takeMany(4), [
       report('form', 'a'),
       report('outdated', 'a'),
@@ -139,6 +139,22 @@ describe('content that was requested before there was a session', () => {
     assert.deepEqual(await told.take(), report('form', 'b'));
     await processed(client, second);
     assert.equal(told.size, 0);
+  });
+
+  it('within a moment is asked about by one call, as old as its oldest', async (t) => {
+    const time = clocks(t);
+    const { client, told, tag, connect } = await page(t);
+    const since = performance.now();
+    tag('second', ['b'], { since: since + 40 });
+    tag('first', ['a'], { since });
+    time.pass(5_000);
+    const session = await connect();
+    const call = await session.subscribed();
+    assertAge(call, 5_000);
+    call.answer('6', [event('6', 'a', 'b')]);
+    assert.deepEqual(await told.takeMany(2), [report('second', 'b'), report('first', 'a')]);
+    assert.deepEqual((await session.called('orosync/tags')).args, [TOPIC, []]);
+    await processed(client, session);
   });
 
   it('of several moments is asked about for each: an event is no news to what was requested after it', async (t) => {

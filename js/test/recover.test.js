@@ -222,6 +222,68 @@ describe('a topic that recovers', () => {
   });
 });
 
+describe('a callback that says since when', () => {
+  it('gets first what came since then, and what is new after that', async (t) => {
+    const server = await startServer(t);
+    const client = clientOf(server, t);
+    const incomplete = inboxOf(client, 'incomplete');
+    const events = subscribed(client, 'a', { recover: true, since: performance.now() - 3_000 });
+    client.connect();
+    const session = await server.sessions.take();
+    const call = await session.subscribed();
+    assert.ok(call.options.since.milliseconds >= 3_000 && call.options.since.milliseconds < 8_000);
+    call.answer('6', [['5', 5], ['6', 6]]);
+    session.publish('a', 7, '7');
+    assert.deepEqual(await events.takeMany(3), [5, 6, 7]);
+    const second = await nextSession(server, client, session);
+    assert.deepEqual((await second.subscribed()).options, { since: '7' });
+    assert.equal(incomplete.size, 0);
+  });
+
+  it('gets nothing twice where the topic was subscribed to before', async (t) => {
+    const { server, client, session, events } = await recoveringClient(t);
+    const since = performance.now();
+    const late = subscribed(client, 'a', { recover: true, since });
+    await session.subscribed();
+    session.publish('a', 6, '6');
+    assert.equal(await events.take(), 6);
+
+    // That was not answered, so it is asked again, after what all have missed.
+    const second = await nextSession(server, client, session);
+    const byPosition = await second.subscribed();
+    assert.deepEqual(byPosition.options, { since: '6' });
+    byPosition.answer('7', [['7', 7]]);
+    const byTime = await second.subscribed();
+    assert.ok('milliseconds' in byTime.options.since);
+    byTime.answer('7', [['6', 6], ['7', 7]]);
+    second.publish('a', 8, '8');
+    assert.deepEqual(await late.takeMany(3), [6, 7, 8]);
+    assert.deepEqual(await events.takeMany(2), [7, 8]);
+  });
+
+  it('hears that nobody knows, after what is there; not so of a server that recovers nothing', async (t) => {
+    const server = await startServer(t);
+    const { client, session } = await connectedClient(server, t);
+    const told = [];
+    client.on('incomplete', (detail) => told.push(detail));
+    client.subscribe('a', (payload) => told.push(payload), { recover: true, since: 0 });
+    (await session.subscribed()).answer('6', [['6', 6]], false);
+    client.subscribe('b', (payload) => told.push(payload), { recover: true, since: 0 });
+    (await session.subscribed()).fail(404);
+    assert.deepEqual(await session.messages.take(), [5, 'b']);
+    session.publish('b', 'new');
+    await processed(client, session);
+    assert.deepEqual(told, [6, { topic: 'a' }, 'new']);
+  });
+
+  it('recovers, and says a number', async (t) => {
+    const client = clientOf(await startServer(t), t);
+    for (const options of [{ since: 5 }, { recover: true, since: '5' }, { recover: true, since: NaN }]) {
+      assert.throws(() => client.subscribe('a', () => {}, options), /since takes recover: true, and is a value of performance.now/);
+    }
+  });
+});
+
 describe('a topic that recovers and is refused', () => {
   it('is reported as any other, and is asked for from its position with the next session', async (t) => {
     const { server, client, session, events } = await recoveringClient(t);

@@ -82,10 +82,8 @@ async function startSite(t) {
 /** The next call that asks for changes, of the next session or of this one; the others are of other topics. */
 async function askedBy(session) {
   for (;;) {
-    const message = await session.messages.take();
-    if (message[0] === 2 && message[2] === 'orosync/subscribe') {
-      const [, id, , topic, options] = message;
-      assert.equal(topic, TOPIC);
+    const [type, id, procedure, topic, options] = await session.messages.take();
+    if (type === 2 && procedure === 'orosync/subscribe' && topic === TOPIC) {
       return { options, answer: (position, events = [], complete = true) => session.send([3, id, { position, complete, events }]) };
     }
   }

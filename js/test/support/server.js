@@ -24,6 +24,10 @@ class TestServer {
   };
   /** Answers other plain requests. */
   answerPage = (request, response) => response.writeHead(404).end();
+  /** Answers `orosync/resume`, which is no message of `Session.messages`; by default as a server that does not know it. */
+  answerResume = (session, callId) => session.send([4, callId, 'orosync/resume', 'no such procedure', { code: 404 }]);
+  /** Chooses a subprotocol. @type {(offered: string[]) => string} */
+  chooseProtocol = ([first]) => first;
   /** HTTP status that refuses the next upgrades, or null. */
   refuseUpgrade = null;
   /** Whether sessions get a WELCOME. */
@@ -36,7 +40,7 @@ class TestServer {
 
   #ticketCount = 0;
   #http = createServer((request, response) => this.#handle(request, response));
-  #websocket = new WebSocketServer({ noServer: true, handleProtocols: ([first]) => first });
+  #websocket = new WebSocketServer({ noServer: true, handleProtocols: (offered) => this.chooseProtocol([...offered]) });
 
   async listen() {
     this.#http.on('upgrade', (request, socket, head) => {
@@ -46,7 +50,7 @@ class TestServer {
         return;
       }
       this.#websocket.handleUpgrade(request, socket, head, (webSocket) => {
-        this.sessions.put(new Session(webSocket, request, this.greets));
+        this.sessions.put(new Session(webSocket, request, this));
       });
     });
     await new Promise((resolve) => {
@@ -90,9 +94,11 @@ class Session {
 
   /** Messages of the client, parsed, in order. @type {Inbox<unknown[]>} */
   messages = new Inbox('a message of the client');
+  /** Calls of `orosync/resume`, in order. @type {Inbox<unknown[]>} */
+  renewals = new Inbox('a call of orosync/resume');
   id = `session-${(Session.#count += 1)}`;
 
-  constructor(webSocket, request, greets) {
+  constructor(webSocket, request, server) {
     this.webSocket = webSocket;
     this.protocol = webSocket.protocol;
     this.offered = request.headers['sec-websocket-protocol'];
@@ -100,8 +106,17 @@ class Session {
     this.closed = new Promise((resolve) => {
       webSocket.on('close', resolve);
     });
-    webSocket.on('message', (data) => this.messages.put(JSON.parse(String(data))));
-    if (greets) {
+    webSocket.on('message', (data) => {
+      const message = JSON.parse(String(data));
+      const [, callId, procedure] = message;
+      if (procedure === 'orosync/resume') {
+        server.answerResume(this, callId);
+        this.renewals.put(message);
+      } else {
+        this.messages.put(message);
+      }
+    });
+    if (server.greets) {
       this.send([0, this.id, 1, 'test']);
     }
   }
