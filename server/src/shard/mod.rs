@@ -494,7 +494,11 @@ impl Shard {
                 let max = self.shared.limits.subscriptions;
                 let subscribed = self.subscribers.await_recovery(key, &topic, max);
                 if self.count_subscription(subscribed, &topic) {
-                    self.recover(key, Recovery { call_id, topic, asks: since.is_some(), tags, is_wanted: true }, since);
+                    self.recover(
+                        key,
+                        Recovery { call_id, topic, asks: since.is_some(), tags, is_wanted: true },
+                        since,
+                    );
                 } else if let Some(entry) = self.sessions.get_mut(key)
                     && let Some(refused) = entry.session.refuse_one_more(&topic, &self.shared, now)
                 {
