@@ -15,6 +15,7 @@ use Symfony\Component\HttpFoundation\Response;
  *
  * The page may name the topics that it wants, `{"topics": ["acme/order/7"]}`, so that voters can decide about them. Bounds:
  * MAX_TOPICS of them, in MAX_BYTES. Where it matters which ones it names, the answer says so (`"dependsOnTopics": true`).
+ * The answer's time (`"now"`, milliseconds since 1970) is of the clock that stamps pages, so their difference is a page's age.
  *
  * There is no CSRF check, for there is nothing to forge: the request changes nothing, and another site that has a
  * browser send it cannot read the answer, as no CORS header allows that. Oro's JavaScript sends no token in every
@@ -52,6 +53,9 @@ final class TicketController
             isset($answer['error']) => Response::HTTP_BAD_REQUEST,
             default => Response::HTTP_OK,
         };
+        if (isset($answer['ticket'])) {
+            $answer['now'] = ceil(1000 * microtime(true));
+        }
         $answer ??= ['error' => 'Live notifications are not available; the log of the application says why.'];
 
         return new JsonResponse($answer, $status, ['Cache-Control' => 'no-store']);

@@ -44,6 +44,7 @@ final class OrosyncRuntime
         private readonly \Closure $publisher,
         private readonly ShownContent $content,
         private readonly LivePage $page,
+        private readonly RequestStart $start,
         private readonly \Closure $user,
         private readonly UrlGeneratorInterface $urls,
         private readonly RequestStack $requests,
@@ -166,7 +167,7 @@ final class OrosyncRuntime
     {
         $claims = ($this->user)()->claims();
         $client = $this->clientOf($address, $claims) + ['role' => $claims['role'], 'organizationId' => $claims['org'] ?? null];
-        $element = $this->page->render(new PageElement($client, $this->page->tags(), $this->texts(), $warnings));
+        $element = $this->page->render(new PageElement($client, $this->page->tags(), $this->texts(), $this->start->milliseconds(), $warnings));
         $assets = htmlspecialchars($this->requests->getCurrentRequest()?->getBasePath() . self::ASSETS, \ENT_QUOTES);
 
         return <<<HTML
@@ -184,6 +185,7 @@ final class OrosyncRuntime
         return [
             'outdated' => [
                 'message' => $this->text('Somebody else has changed this content.'),
+                'uncertain' => $this->text('You were away. This page may be out of date.'),
                 'reload' => $this->text('Reload the page'),
                 'dismiss' => $dismiss,
             ],

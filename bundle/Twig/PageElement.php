@@ -4,13 +4,14 @@ declare(strict_types=1);
 
 namespace Orosync\Twig;
 
-/** `<orosync-page>`: who looks at a page, what it shows, and what people read. */
+/** `<orosync-page>`: who looks at a page, what it shows and as of when, and what people read. */
 final class PageElement
 {
     /**
      * @param array{url: string, ticketUrl: string, userName: string|null, userId: int|string|null, role: string, organizationId: int|string|null} $client
      * @param list<string>                                                                                                         $tags
      * @param array<string, array<string, string>>                                                                                 $texts
+     * @param float                                                                                                                $at       {@see RequestStart}
      * @param bool                                                                                                                 $warnings whether the browser's console says what goes wrong
      */
     public function __construct(
@@ -18,6 +19,7 @@ final class PageElement
         public readonly array $client,
         public readonly array $tags,
         private readonly array $texts,
+        private readonly float $at,
         private readonly bool $warnings,
     ) {
     }
@@ -25,12 +27,12 @@ final class PageElement
     /** @param list<string> $tags */
     public function with(array $tags): self
     {
-        return new self($this->client, $tags, $this->texts, $this->warnings);
+        return new self($this->client, $tags, $this->texts, $this->at, $this->warnings);
     }
 
     public function html(): string
     {
-        $attributes = ['client' => $this->client, 'tags' => $this->tags, 'texts' => $this->texts];
+        $attributes = ['client' => $this->client, 'tags' => $this->tags, 'texts' => $this->texts, 'rendered' => ['at' => $this->at]];
         $html = '';
         foreach ($attributes as $name => $value) {
             $json = json_encode($value, \JSON_THROW_ON_ERROR | \JSON_INVALID_UTF8_SUBSTITUTE | \JSON_UNESCAPED_SLASHES | \JSON_UNESCAPED_UNICODE);

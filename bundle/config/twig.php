@@ -12,6 +12,7 @@ use Orosync\Twig\LivePage;
 use Orosync\Twig\LivePageListener;
 use Orosync\Twig\OrosyncExtension;
 use Orosync\Twig\OrosyncRuntime;
+use Orosync\Twig\RequestStart;
 use Orosync\Twig\ShownContent;
 
 // Loaded where Twig is installed.
@@ -31,6 +32,10 @@ return static function (ContainerConfigurator $container): void {
         ->tag('kernel.event_listener', ['event' => 'kernel.response', 'method' => 'onResponse', 'priority' => 512])
         // Before the page of the error is rendered.
         ->tag('kernel.event_listener', ['event' => 'kernel.exception', 'method' => 'onException', 'priority' => 512]);
+    $services->set('orosync.request_start', RequestStart::class)
+        ->arg('$requests', service('request_stack'))
+        // Before all that takes time.
+        ->tag('kernel.event_listener', ['event' => 'kernel.request', 'method' => 'onRequest', 'priority' => 4096]);
     $services->set('orosync.page_facts', PageFacts::class)
         ->arg('$page', service('orosync.live_page'))
         ->arg('$topics', service('orosync.declared_topics'));
@@ -39,6 +44,7 @@ return static function (ContainerConfigurator $container): void {
         ->arg('$publisher', service_closure(PublisherInterface::class))
         ->arg('$content', service('orosync.shown_content'))
         ->arg('$page', service('orosync.live_page'))
+        ->arg('$start', service('orosync.request_start'))
         ->arg('$user', service_closure(UserClaimsInterface::class))
         ->arg('$urls', service('router'))
         ->arg('$requests', service('request_stack'))

@@ -1,11 +1,13 @@
 /**
  * The client that an application holds: topics to listen to, messages to publish, procedures to call.
  *
- * Owns the subscriptions, which outlive sockets, and the pending calls, which do not. Bounds: `MAX_PENDING_CALLS` calls, each
- * with a time limit; what is sent is bounded by `socket.js`. No message is queued while there is no connection: `publish` says
- * `false`, `call` rejects.
+ * Owns the subscriptions, which outlive sockets, and the application's pending calls, which do not. Bounds: `MAX_PENDING_CALLS`
+ * calls, each with a time limit; what is sent is bounded by `socket.js`. No message is queued while there is no connection:
+ * `publish` says `false`, `call` rejects.
  */
-import { Callbacks } from './callbacks.js';
+import { CallbackListener } from './callback-listener.js';
+import { Callbacks, checkCallback } from './callbacks.js';
+import { Timeline } from './moment.js';
 import { Socket } from './socket.js';
 import { Subscriptions } from './subscriptions.js';
 import { ticketsBy, ticketsFrom, withoutTicket } from './ticket.js';
@@ -39,7 +41,8 @@ const NORMAL_CLOSE = 1000;
  */
 /**
  * @typedef {object} TicketOptions
- * @property {import('./ticket.js').TicketSource} ticket asked for a ticket before each attempt, in place of an endpoint
+ * @property {import('./ticket.js').TicketSource} ticket asked in place of an endpoint, before each attempt that is not made with
+ *   what the server has given for it
  */
 /** @typedef {BasicOptions & (EndpointOptions | TicketOptions)} ClientOptions */
 
@@ -51,6 +54,8 @@ const NORMAL_CLOSE = 1000;
  * @property {{ sessionId: string }} connected
  * @property {import('./socket.js').Ended} disconnected
  * @property {{ topic: string, reason: string }} refused the server lets this user not subscribe (or publish) to the topic
+ * @property {{ topic: string }} incomplete events of a topic that recovers may have been missed: load anew what depends on them.
+ *   What the server still had has been given to the callbacks
  */
 
 /**
@@ -88,7 +93,11 @@ export class CallError extends Error {
 export class OrosyncClient {
   #socket;
   #callTimeoutMs;
-  #subscriptions = new Subscriptions((text) => this.#socket.send(text));
+  #subscriptions = new Subscriptions(
+    (text) => this.#socket.send(text),
+    (topic) => this.#events.incomplete.call({ topic }),
+  );
+  #timeline = new Timeline();
   /** @type {Map<string, PendingCall>} */
   #calls = new Map();
   #callCount = 0;
@@ -96,7 +105,13 @@ export class OrosyncClient {
   #asked = null;
   #warnings;
   /** @type {{ [E in keyof ClientEvents]: Callbacks<ClientEvents[E]> }} */
-  #events = { state: new Callbacks(), connected: new Callbacks(), disconnected: new Callbacks(), refused: new Callbacks() };
+  #events = {
+    state: new Callbacks(),
+    connected: new Callbacks(),
+    disconnected: new Callbacks(),
+    refused: new Callbacks(),
+    incomplete: new Callbacks(),
+  };
 
   /** Does not connect yet: see `connect()`. @param {ClientOptions} options */
   constructor(options) {
@@ -117,6 +132,7 @@ export class OrosyncClient {
         onState: (name) => this.#events.state.call(name),
         onOpen: (sessionId) => this.#opened(sessionId),
         onMessage: (message) => this.#received(message),
+        onPositions: (positions) => this.#subscriptions.advance(positions),
         onEnd: (ended) => this.#ended(ended),
       },
     );
@@ -156,17 +172,47 @@ export class OrosyncClient {
   }
 
   /**
-   * Several callbacks of one topic share one subscription. It holds across reconnects; what was published while there was no
-   * connection does not arrive later. A topic that voters decide about takes a ticket that was asked for it: one that comes
-   * later ends the connection for another one, at once the first time.
+   * Several callbacks of one topic share one subscription. It holds across reconnects. What was published while there was no
+   * connection comes later only if a callback of the topic recovers: then to all of them, once and in order, before what is new;
+   * where that is not certain, the event `incomplete` says so. A callback gets nothing from before the server knew of it, unless
+   * it says since when.
+   *
+   * A topic that voters decide about takes a ticket that was asked for it: one that comes later ends the connection for
+   * another one, at once the first time.
    *
    * @param {string} topic
    * @param {(payload: unknown) => void} callback
+   * @param {{ recover?: boolean, since?: number }} [options] `since`, of one that recovers: what `performance.now()` was when
+   *   that was requested which its events go on from; the first to come are those from then on
    * @returns {() => void} unsubscribes this callback
    */
-  subscribe(topic, callback) {
+  subscribe(topic, callback, { recover = false, since } = {}) {
+    checkCallback(callback);
+    if (since !== undefined && !(recover && Number.isFinite(since))) {
+      throw new TypeError(`subscribe to "${topic}": since takes recover: true, and is a value of performance.now()`);
+    }
+    const listener = new CallbackListener(callback, {
+      recovers: recover,
+      since: since === undefined ? null : this.momentOf(since),
+      onIncomplete: () => this.#events.incomplete.call({ topic }),
+    });
+    return this.listen(topic, listener).remove;
+  }
+
+  /**
+   * What `subscribe` and the classes on top of the client are made of; not for applications.
+   *
+   * @param {string} topic
+   * @param {import('./topic.js').Listener} listener must not throw
+   */
+  listen(topic, listener) {
     checkName('topic', topic);
-    return this.#subscriptions.add(topic, callback);
+    return this.#subscriptions.add(topic, listener);
+  }
+
+  /** When `performance.now()` had a value; not for applications. @param {number} monotonic */
+  momentOf(monotonic) {
+    return this.#timeline.at(monotonic);
   }
 
   /**
@@ -224,13 +270,15 @@ export class OrosyncClient {
 
   /** @param {string} sessionId */
   #opened(sessionId) {
-    this.#subscriptions.opened();
+    this.#timeline.note();
+    this.#subscriptions.opened(this.#socket.openedAt);
     this.#warnings.connected();
     this.#events.connected.call({ sessionId });
   }
 
   /** @param {import('./socket.js').Ended} ended */
   #ended(ended) {
+    this.#timeline.note();
     this.#subscriptions.ended();
     const calls = [...this.#calls.values()];
     this.#calls.clear();
@@ -249,10 +297,12 @@ export class OrosyncClient {
   #received(message) {
     switch (message.type) {
       case 'event':
-        this.#subscriptions.call(message.topic, message.payload);
+        this.#subscriptions.event(message);
         break;
       case 'callResult':
-        this.#settle(message.callId)?.resolve(message.result);
+        if (!this.#subscriptions.answered(message)) {
+          this.#settle(message.callId)?.resolve(message.result);
+        }
         break;
       case 'callError':
         this.#failed(message);
@@ -261,16 +311,27 @@ export class OrosyncClient {
   }
 
   /** @param {import('./wamp.js').CallErrorMessage} message */
-  #failed({ callId, uri, reason, details }) {
+  #failed(message) {
+    const { callId, uri, reason, details } = message;
     const call = this.#settle(callId);
     if (call !== undefined) {
       const text = `"${call.procedure}" failed: ${reason === '' ? uri : reason}`;
       call.reject(new CallError('OROSYNC_CALL_FAILED', text, { uri, details }));
-    } else if (callId === uri && this.#needsAnotherTicket(callId)) {
-      this.#socket.renew(`"${callId}" needs a ticket that was asked for it`);
-    } else if (callId === uri) {
-      this.#warnings.refused({ topic: callId, reason });
-      this.#events.refused.call({ topic: callId, reason });
+      return;
+    }
+    const failure = this.#subscriptions.failed(message);
+    if (failure === 'refused' || (failure === 'other' && callId === uri)) {
+      this.#refused(uri, reason);
+    }
+  }
+
+  /** @param {string} topic @param {string} reason */
+  #refused(topic, reason) {
+    if (this.#needsAnotherTicket(topic)) {
+      this.#socket.renew(`"${topic}" needs a ticket that was asked for it`);
+    } else {
+      this.#warnings.refused({ topic, reason });
+      this.#events.refused.call({ topic, reason });
     }
   }
 

@@ -6,14 +6,20 @@
  *                             since then. Says nothing of who this document is now
  *   one in a preview          nothing, for the page is about to come
  *
+ * Content is as old as its page: what was changed after PHP began to render it is news. PHP's clock stands in the page and in each
+ * answer of the ticket endpoint, so no clock of a browser is compared with it. Without such a stamp the age is guessed
+ * (`document-age.js`).
+ *
  * Owns the client, one for as long as the document lives, so that what an application has subscribed to holds whoever signs in:
  * it connects anew when the identity changes, and is closed while there is no element. Owns the messages of these pages.
  * Bound: `MAX_CONTENTS`; the content that was left first is forgotten.
  */
 import { OrosyncClient } from './client.js';
 import { ContentTracker } from './content-tracker.js';
+import { DocumentAge } from './document-age.js';
 import { showFlash } from './flash.js';
 import { Maintenance } from './maintenance.js';
+import { earlierBy, momentNow } from './moment.js';
 import { TicketRefusedError, ticketsFrom } from './ticket.js';
 
 /** What an application reads that connects before there is a page to connect for. */
@@ -37,6 +43,7 @@ const GRACE_MS = 1_000;
 
 /** @typedef {Partial<import('./flash.js').FlashTexts>} Texts */
 /** @typedef {import('./content-tracker.js').Outdated} Outdated */
+/** @typedef {import('./moment.js').Moment} Moment */
 
 /**
  * What the document needs of an element.
@@ -44,6 +51,7 @@ const GRACE_MS = 1_000;
  * @typedef {object} PageElement
  * @property {PageSettings} settings
  * @property {string[]} tags
+ * @property {number | null} renderedAt in milliseconds since 1970, by PHP's clock; null: not known
  * @property {boolean} warnings whether the console says what goes wrong
  * @property {{ outdated: Texts, maintenance: Texts }} texts
  * @property {string | null} contentId which content it shows, once that is known here; copied with the element
@@ -76,6 +84,9 @@ export class LiveDocument {
   /** @type {Connection | null} */
   #connection = null;
   #ticketUrl = '';
+  /** What PHP's clock was, at that moment or a little later; null: not known. @type {{ now: number, asked: Moment } | null} */
+  #clock = null;
+  #age = new DocumentAge();
   #warnings = true;
   /** @type {PageElement['texts'] | null} */
   #texts = null;
@@ -181,11 +192,16 @@ export class LiveDocument {
   }
 
   /** @param {AbortSignal} signal @param {string[]} topics */
-  #ticket(signal, topics) {
+  async #ticket(signal, topics) {
     if (this.#connection === null) {
       throw new TicketRefusedError(NO_PAGE);
     }
-    return ticketsFrom(this.#ticketUrl, {})(signal, topics);
+    const asked = momentNow();
+    const answer = await ticketsFrom(this.#ticketUrl, {})(signal, topics);
+    if (typeof answer === 'object' && answer?.now !== undefined) {
+      this.#clock = { now: answer.now, asked };
+    }
+    return answer;
   }
 
   /** @param {PageElement} element */
@@ -198,31 +214,54 @@ export class LiveDocument {
       known.element = element;
       this.#tell(known, known.outdated);
     } else {
+      // One of a snapshot that was forgotten is as old as its stamp says.
+      const guessed = isNew(element) ? this.#age.guess() : null;
       this.#contentCount += 1;
       element.contentId = String(this.#contentCount);
-      this.#contents.set(element.contentId, this.#contentOf(element));
+      this.#contents.set(element.contentId, this.#contentOf(element, guessed));
     }
     element.tellState(this.client.state);
   }
 
-  /** @param {PageElement} element @returns {Content} */
-  #contentOf(element) {
+  /**
+   * @param {PageElement} element
+   * @param {Moment | null} guessed when it was requested, if it has no stamp; null: nobody knows
+   * @returns {Content}
+   */
+  #contentOf(element, guessed) {
     /** @type {Content} */
     const content = { element, outdated: null, forget: () => {}, dismiss: () => {} };
     if (element.tags.length > 0 && this.#connection !== null) {
-      content.forget = this.#connection.tracker.tagContent(element.tags, (outdated) => {
-        content.outdated = together(content.outdated, outdated);
-        this.#tell(content, outdated);
-      });
+      content.forget = this.#connection.tracker.tagContent(
+        element.tags,
+        (outdated) => {
+          content.outdated = together(content.outdated, outdated);
+          this.#tell(content, outdated);
+        },
+        { since: this.#sinceOf(element.renderedAt, guessed) },
+      );
     }
     return content;
+  }
+
+  /**
+   * When content was requested: the tracker asks once it has a session, for the ticket says what PHP's clock is.
+   *
+   * @param {number | null} renderedAt
+   * @param {Moment | null} guessed
+   */
+  #sinceOf(renderedAt, guessed) {
+    if (renderedAt === null) {
+      return guessed === null ? null : () => guessed;
+    }
+    return () => (this.#clock === null ? guessed : earlierBy(this.#clock.asked, this.#clock.now - renderedAt));
   }
 
   /** @param {Content} content @param {Outdated | null} outdated */
   #tell(content, outdated) {
     const { element } = content;
     if (element !== null && outdated !== null && element.tellOutdated(outdated)) {
-      content.dismiss = showFlash({ kind: 'outdated', texts: element.texts.outdated });
+      content.dismiss = showFlash({ kind: 'outdated', certain: outdated.certain, texts: element.texts.outdated });
     }
   }
 
@@ -272,8 +311,9 @@ function leave(content) {
   content.dismiss = () => {};
 }
 
-/** @param {Outdated | null} before @param {Outdated} outdated @returns {Outdated} */
-const together = (before, { tags, userNames }) => ({
+/** Certain once one of them is. @param {Outdated | null} before @param {Outdated} outdated @returns {Outdated} */
+const together = (before, { tags, userNames, certain }) => ({
   tags: [...new Set([...(before?.tags ?? []), ...tags])],
   userNames: [...new Set([...(before?.userNames ?? []), ...userNames])],
+  certain: certain || before?.certain === true,
 });

@@ -1,6 +1,8 @@
-//! What several fuzz targets share: the secret and what follows from it, and the [`stage`] on which sessions are driven.
+//! What several fuzz targets share: the secret and what follows from it, the [`stage`] on which sessions are driven, and the
+//! model beside which a [`history`] is.
 
 pub mod client;
+pub mod history;
 pub mod stage;
 
 use std::sync::{Arc, LazyLock};

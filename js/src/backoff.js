@@ -21,6 +21,9 @@ const FIRST_CEILING_MS = 1_000;
 
 const TRY_AGAIN_LATER = 1013;
 
+/** The application has ended the session: who it is for is what a new ticket of PHP says. */
+const NEW_TICKET = 4010;
+
 /**
  * Close codes after which a new connection would end the same way: a server's normal close (1000), a protocol error (1002),
  * unreadable data (1007), policy (1008), a message that is too big (1009), too many messages (4009). After all others (1001
@@ -38,6 +41,9 @@ export function comeBack(code) {
   }
   return code === TRY_AGAIN_LATER ? 'later' : 'soon';
 }
+
+/** Whether what the server has given for the next connection no longer holds. @type {(code: number) => boolean} */
+export const needsNewTicket = (code) => code === NEW_TICKET;
 
 /**
  * Delay before the next attempt after `failures` in a row (1, 2, ...), in milliseconds. Spread over all that lies between the

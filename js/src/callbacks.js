@@ -24,9 +24,7 @@ export class Callbacks {
    * @returns {() => void} takes it out again; further calls do nothing
    */
   add(callback) {
-    if (typeof callback !== 'function') {
-      throw new TypeError(`a callback must be a function, not ${callback === null ? 'null' : typeof callback}`);
-    }
+    checkCallback(callback);
     const entry = { callback };
     this.#entries.add(entry);
     return () => {
@@ -45,6 +43,13 @@ export class Callbacks {
         callSafely(entry.callback, value);
       }
     }
+  }
+}
+
+/** @param {unknown} callback */
+export function checkCallback(callback) {
+  if (typeof callback !== 'function') {
+    throw new TypeError(`a callback must be a function, not ${callback === null ? 'null' : typeof callback}`);
   }
 }
 

@@ -18,6 +18,7 @@ const ANNOUNCE_DELAY_MS = 100;
 /**
  * @typedef {object} FlashTexts
  * @property {string} message
+ * @property {string} [uncertain] in place of the message where nobody can know
  * @property {string | null} reload caption of the button that loads the page anew; null: no such button
  * @property {string} dismiss name of the button that takes the message away
  */
@@ -25,6 +26,7 @@ const ANNOUNCE_DELAY_MS = 100;
 /**
  * @typedef {object} FlashOptions
  * @property {FlashKind} kind
+ * @property {boolean} [certain] false: shows the text `uncertain` (true)
  * @property {Partial<FlashTexts>} [texts] in place of the English ones
  * @property {() => void} [onReload] in place of loading the page anew
  * @property {() => void} [onDismiss] called when it was taken away
@@ -37,6 +39,7 @@ const KINDS = {
     live: 'polite',
     texts: {
       message: 'Somebody else has changed this content.',
+      uncertain: 'You were away. This page may be out of date.',
       reload: 'Reload the page',
       dismiss: 'Dismiss',
     },
@@ -53,34 +56,54 @@ const KINDS = {
   },
 };
 
+/** What is the same for the same message. */
+const KEY = 'data-orosync-flash';
+const UNCERTAIN = 'data-orosync-uncertain';
+
 /** Tells a flash to go; whoever shows the same message again can say so too. */
 const DISMISS = 'orosync-dismiss';
 
 /**
- * Shows a message; one that still stands stays as it is, and is not announced again.
+ * Shows a message; one that still stands stays as it is, and is not announced again. One that is certain takes the place of those
+ * of its kind that are not, and none of these is shown beside it.
  *
  * @param {FlashOptions} options
  * @returns {() => void} takes it away
  */
-export function showFlash({ kind, texts, onReload = loadAnew, onDismiss = () => {} }) {
+export function showFlash({ kind, certain = true, texts, onReload = loadAnew, onDismiss = () => {} }) {
   if (!Object.hasOwn(KINDS, kind)) {
     throw new TypeError(`showFlash: there is no kind "${kind}"; there are: ${Object.keys(KINDS).join(', ')}`);
   }
   const words = { ...KINDS[kind].texts, ...texts };
-  const key = `${kind} ${words.message}`;
+  const message = certain ? words.message : (words.uncertain ?? words.message);
+  const key = `${kind} ${message}`;
   const stack = stackIn(document.body);
-  const flashes = [...stack.querySelectorAll(':scope > .orosync-flash')];
-  const present = flashes.find((flash) => flash.getAttribute('data-orosync-flash') === key);
+  const all = () => [...stack.querySelectorAll(':scope > .orosync-flash')];
+  const present = all().find((flash) => isInPlaceOf(flash, kind, certain, key));
   if (present !== undefined) {
     return () => dismiss(present);
   }
-  flashes.slice(0, Math.max(0, flashes.length - MAX_FLASHES + 1)).forEach(dismiss);
-  const flash = createFlash(kind, words, onReload);
-  flash.setAttribute('data-orosync-flash', key);
+  if (certain) {
+    all().filter((flash) => flash.matches(`.orosync-flash--${kind}[${UNCERTAIN}]`)).forEach(dismiss);
+  }
+  const others = all();
+  others.slice(0, Math.max(0, others.length - MAX_FLASHES + 1)).forEach(dismiss);
+  const flash = createFlash(kind, { ...words, message }, onReload);
+  flash.setAttribute(KEY, key);
+  flash.toggleAttribute(UNCERTAIN, !certain);
   flash.addEventListener(DISMISS, onDismiss);
   stack.append(flash);
   return () => dismiss(flash);
 }
+
+/**
+ * @param {Element} flash that stands
+ * @param {FlashKind} kind of the one to be shown
+ * @param {boolean} certain
+ * @param {string} key
+ */
+const isInPlaceOf = (flash, kind, certain, key) =>
+  flash.getAttribute(KEY) === key || (!certain && flash.matches(`.orosync-flash--${kind}:not([${UNCERTAIN}])`));
 
 /** @param {Element} flash */
 function dismiss(flash) {

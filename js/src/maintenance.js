@@ -1,8 +1,8 @@
 /**
  * Tells a page when the application goes into maintenance and when it comes back.
  *
- * Listens to `oro/maintenance`. The user who has switched it on is not told so: that page is where it is switched off again.
- * Somebody else who was away when it was switched off is not told either: events of that time are lost.
+ * Recovers `oro/maintenance`, so a page that was away when it was switched learns of that. The user who has switched it on is not
+ * told so: that page is where it is switched off again.
  */
 import { callSafely } from './callbacks.js';
 
@@ -22,7 +22,7 @@ export class Maintenance {
   constructor(client, { userId, onChange }) {
     this.#userId = userId;
     this.#onChange = onChange;
-    this.#unsubscribe = client.subscribe(TOPIC, (payload) => this.#announced(payload));
+    this.#unsubscribe = client.subscribe(TOPIC, (payload) => this.#announced(payload), { recover: true });
   }
 
   close() {

@@ -3,7 +3,9 @@
  *
  *   client    JSON: `{url, ticketUrl, userName, userId, role, organizationId}`
  *   tags      JSON: the content tags of what the page shows
- *   texts     JSON: what people read, `{outdated: {message, reload, dismiss}, maintenance: {message, dismiss}}`
+ *   rendered  JSON: `{at}`, when PHP began to render it, by its clock in milliseconds since 1970; so it shows what was changed
+ *             after that. Without it that is guessed (`document-age.js`)
+ *   texts     JSON: what people read, `{outdated: {message, uncertain, reload, dismiss}, maintenance: {message, dismiss}}`
  *   warnings  `off`: nothing in the console about lost connections and refused topics
  *
  * All elements of a document share one connection, also where pages come and go without a new document (Turbo). Its client is
@@ -11,8 +13,8 @@
  * element, or from the document that it is in:
  *
  *   orosync-state      `{state}`: of the client; also when an element has joined
- *   orosync-outdated   `{tags, userNames}`: what the page shows was changed by somebody else. `preventDefault()`: the
- *                      application says so itself
+ *   orosync-outdated   `{tags, userNames, certain}`: what the page shows was changed by somebody else; not `certain`: that may
+ *                      be so, for events were missed. `preventDefault()`: the application says so itself
  */
 import { LiveDocument } from './live-document.js';
 
@@ -22,7 +24,7 @@ const NAME = 'orosync-page';
 const CONTENT_ID = 'data-orosync-content';
 
 export class OrosyncPage extends HTMLElement {
-  static observedAttributes = ['client', 'tags', CONTENT_ID];
+  static observedAttributes = ['client', 'tags', 'rendered', CONTENT_ID];
   static #document = new LiveDocument();
 
   /** The document's connection, whoever signs in and whatever is visited. */
@@ -69,6 +71,12 @@ export class OrosyncPage extends HTMLElement {
   /** @type {string[]} */
   get tags() {
     return JSON.parse(this.getAttribute('tags') ?? '[]');
+  }
+
+  /** @type {number | null} */
+  get renderedAt() {
+    const { at } = Object(JSON.parse(this.getAttribute('rendered') ?? 'null'));
+    return Number.isFinite(at) ? at : null;
   }
 
   get warnings() {

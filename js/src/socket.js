@@ -13,17 +13,21 @@
  *                            └─────────────────── waiting
  *                              delay over, connect(); online, visible unless "later"
  *
+ *   With a resume ticket: opening in place of asking. If the server refuses it: waiting without a delay, then asking.
+ *
  *   renew() from open: waiting, without a delay unless that was done a moment ago.
  *
  *   close() from any: closed. pagehide from any but closed and refused: suspended; from there pageshow or connect(): asking.
  *
- * Owns the socket, the timer of the present state, the heartbeat of an open connection and the listeners on the page; all of
- * them end with `close()`. Bounds: one time limit for the ticket, the same again from there to WELCOME. Does not know what is
- * subscribed or called.
+ * Owns the socket, the timer of the present state, the heartbeat of an open connection, its resume ticket and the listeners on
+ * the page; all of them end with `close()`. Bounds: one time limit for the ticket, the same again from there to WELCOME. Does
+ * not know what is subscribed or called.
  */
-import { Backoff, comeBack } from './backoff.js';
+import { Backoff, comeBack, needsNewTicket } from './backoff.js';
 import { report } from './callbacks.js';
 import { Heartbeat } from './heartbeat.js';
+import { momentNow } from './moment.js';
+import { CALL, Resume, ticketProtocol } from './resume.js';
 import { TicketRefusedError, withTries } from './ticket.js';
 import { SUBPROTOCOLS, decode, encodeCall } from './wamp.js';
 
@@ -40,7 +44,11 @@ const NO_CLOSE_FRAME = 1006;
 /** @typedef {ReturnType<typeof setTimeout>} Timer */
 /** @typedef {{ name: 'closed' }} Closed  nothing runs; the first state, and that after `close()` */
 /** @typedef {{ name: 'asking', abort: AbortController, limit: Timer }} Asking  a ticket was asked for */
-/** @typedef {{ name: 'opening', socket: WebSocket, limit: Timer }} Opening  a socket was opened; no WELCOME yet */
+/**
+ * @typedef {{ name: 'opening', socket: WebSocket, limit: Timer, resumption: Resumption | null }} Opening  a socket was opened;
+ *   no WELCOME yet
+ */
+/** @typedef {{ ticket: string, isAfterSilence: boolean }} Resumption  an attempt with a resume ticket */
 /** @typedef {{ name: 'open', socket: WebSocket, sessionId: string }} Open */
 /**
  * @typedef {{ name: 'waiting', timer: Timer, mayHurry: boolean, isAfterSilence: boolean }} Waiting  for the next attempt;
@@ -75,6 +83,7 @@ const NO_CLOSE_FRAME = 1006;
  * @property {(name: StateName) => void} onState
  * @property {(sessionId: string) => void} onOpen
  * @property {(message: import('./wamp.js').SessionMessage) => void} onMessage
+ * @property {(positions: Record<string, string>) => void} onPositions of the topics that recover: all up to there has arrived
  * @property {(ended: Ended) => void} onEnd
  */
 
@@ -83,10 +92,13 @@ export class Socket {
   #handlers;
   #backoff = new Backoff();
   #heartbeat;
+  #resume;
   /** @type {State} */
   #state = { name: 'closed' };
   /** Takes the listeners off the page again. @type {AbortController | null} */
   #listening = null;
+  /** When the last socket was opened: after the server's 101. */
+  openedAt = momentNow();
 
   /**
    * @param {SocketSettings} settings
@@ -96,7 +108,11 @@ export class Socket {
     this.#settings = settings;
     this.#handlers = handlers;
     this.#heartbeat = new Heartbeat(
-      { ask: () => this.#ping(), unsent: () => this.#unsent(), lost: () => this.#lost() },
+      { ask: () => this.#sendAtOnce(PING), unsent: () => this.#unsent(), lost: () => this.#lost() },
+      settings.random,
+    );
+    this.#resume = new Resume(
+      { ask: () => this.#sendAtOnce(CALL), onPositions: (positions) => handlers.onPositions(positions) },
       settings.random,
     );
   }
@@ -136,17 +152,14 @@ export class Socket {
       return;
     }
     this.#unlisten();
+    this.#resume.forget();
     this.#end({ name: 'closed' }, { code: NORMAL_CLOSE, reason: 'closed by this page', willRetry: false, delay: null });
   }
 
-  /** Ends an open connection for one with another ticket: at once, but not again and again. @param {string} reason */
+  /** Ends an open connection for one with another ticket of PHP: at once, but not again and again. @param {string} reason */
   renew(reason) {
-    if (this.#state.name === 'open') {
-      const wait = this.#backoff.renewed(performance.now(), this.#settings.random());
-      const timer = setTimeout(() => this.#ask(), wait);
-      const ended = { code: NORMAL_CLOSE, reason, willRetry: true, delay: wait };
-      this.#end({ name: 'waiting', timer, mayHurry: true, isAfterSilence: false }, ended);
-    }
+    this.#resume.forget();
+    this.#replace(reason);
   }
 
   /**
@@ -163,6 +176,11 @@ export class Socket {
 
   #ask() {
     const isAfterSilence = this.#state.name === 'waiting' && this.#state.isAfterSilence;
+    const kept = this.#resume.take();
+    if (kept !== null) {
+      this.#open(null, { ticket: kept, isAfterSilence });
+      return;
+    }
     this.#release();
     const { connectTimeoutMs } = this.#settings;
     const ticket = isAfterSilence ? withTries(this.#settings.ticket) : this.#settings.ticket;
@@ -180,7 +198,7 @@ export class Socket {
     ticket(abort.signal).then(
       (value) => {
         if (this.#state === asking) {
-          this.#open(value);
+          this.#open(value, null);
         }
       },
       (error) => {
@@ -191,13 +209,15 @@ export class Socket {
     );
   }
 
-  /** @param {string | null} ticket */
-  #open(ticket) {
+  /** @param {string | null} ticket of PHP @param {Resumption | null} resumption */
+  #open(ticket, resumption) {
     const { url, connectTimeoutMs } = this.#settings;
     /** @type {WebSocket} */
     let socket;
     try {
-      socket = new this.#settings.WebSocket(withTicket(url(), ticket), SUBPROTOCOLS);
+      socket = resumption === null
+        ? new this.#settings.WebSocket(withTicket(url(), ticket), SUBPROTOCOLS)
+        : new this.#settings.WebSocket(url().href, [...SUBPROTOCOLS, ticketProtocol(resumption.ticket)]);
     } catch (error) {
       // Such as a ws:// address on an https:// page: no attempt can cure it.
       this.#failed(NO_SOCKET, messageOf(error), 'never');
@@ -208,15 +228,21 @@ export class Socket {
       () => this.#failed(NO_CLOSE_FRAME, `not connected within ${connectTimeoutMs} ms`, 'soon'),
       connectTimeoutMs,
     );
+    socket.addEventListener('open', () => {
+      this.openedAt = momentNow();
+    });
     socket.addEventListener('message', ({ data }) => this.#received(socket, data));
     socket.addEventListener('close', ({ code, reason }) => {
       if (this.#isPresent(socket)) {
+        if (needsNewTicket(code)) {
+          this.#resume.forget();
+        }
         this.#failed(code, reason === '' ? this.#reasonFor(code) : reason, comeBack(code));
       }
     });
     // A close event follows each error event and says more. Without a listener some runtimes take it for uncaught.
     socket.addEventListener('error', () => {});
-    this.#enter({ name: 'opening', socket, limit });
+    this.#enter({ name: 'opening', socket, limit, resumption });
   }
 
   /**
@@ -241,12 +267,27 @@ export class Socket {
       clearTimeout(this.#state.limit);
       this.#backoff.opened(performance.now());
       this.#heartbeat.heard();
+      this.#resume.opened();
       this.#enter({ name: 'open', socket, sessionId: message.sessionId });
       if (this.#isPresent(socket)) {
         this.#handlers.onOpen(message.sessionId);
       }
-    } else if (this.#state.name === 'open' && message.type !== 'welcome') {
+      // After the subscriptions, whose positions are in the answer. A server that chose `wamp` may not be ours.
+      if (this.#isPresent(socket) && socket.protocol === SUBPROTOCOLS[0]) {
+        this.#resume.start();
+      }
+    } else if (this.#state.name === 'open' && message.type !== 'welcome' && !this.#resume.received(message)) {
       this.#handlers.onMessage(message);
+    }
+  }
+
+  /** Ends an open connection for another one: at once, but not again and again. @param {string} reason */
+  #replace(reason) {
+    if (this.#state.name === 'open') {
+      const wait = this.#backoff.renewed(performance.now(), this.#settings.random());
+      const timer = setTimeout(() => this.#ask(), wait);
+      const ended = { code: NORMAL_CLOSE, reason, willRetry: true, delay: wait };
+      this.#end({ name: 'waiting', timer, mayHurry: true, isAfterSilence: false }, ended);
     }
   }
 
@@ -258,12 +299,16 @@ export class Socket {
   #failed(code, reason, when) {
     if (when === 'never') {
       this.#unlisten();
+      this.#resume.forget();
       this.#end({ name: 'refused' }, { code, reason, willRetry: false, delay: null });
       return;
     }
-    const delay = this.#backoff.ended(when, performance.now(), this.#settings.random());
+    const resumption = this.#state.name === 'opening' ? this.#state.resumption : null;
+    const isRefused = resumption !== null && needsNewTicket(code);
+    const delay = isRefused ? 0 : this.#backoff.ended(when, performance.now(), this.#settings.random());
     const timer = setTimeout(() => this.#ask(), delay);
-    this.#end({ name: 'waiting', timer, mayHurry: when === 'soon', isAfterSilence: false }, { code, reason, willRetry: true, delay });
+    const isAfterSilence = resumption?.isAfterSilence === true;
+    this.#end({ name: 'waiting', timer, mayHurry: when === 'soon', isAfterSilence }, { code, reason, willRetry: true, delay });
   }
 
   #suspend() {
@@ -277,13 +322,14 @@ export class Socket {
     if (this.#state.name === 'waiting' && this.#state.mayHurry) {
       this.#ask();
     }
+    this.#resume.look();
     this.#heartbeat.look();
   }
 
-  /** Behind all else that waits to be sent, and whatever its amount. */
-  #ping() {
+  /** Behind all else that waits to be sent, and whatever its amount. @param {string} text */
+  #sendAtOnce(text) {
     if (this.#state.name === 'open') {
-      this.#state.socket.send(PING);
+      this.#state.socket.send(text);
     }
   }
 
@@ -328,6 +374,7 @@ export class Socket {
         break;
       case 'open':
         this.#heartbeat.stop();
+        this.#resume.stop();
         state.socket.close(NORMAL_CLOSE);
         break;
       case 'waiting':
@@ -373,6 +420,8 @@ export class Socket {
         if (persisted && this.#state.name === 'suspended') {
           this.#ask();
         } else if (persisted) {
+          // Open, as far as the browser says: what the server has sent meanwhile is lost all the same.
+          this.#replace('the page came out of the back/forward cache');
           this.#look();
         }
       },

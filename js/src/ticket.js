@@ -1,14 +1,15 @@
 /**
- * Where tickets come from: one per attempt, because a ticket opens one connection only.
+ * Where the application's tickets come from: one for each attempt that is not made with a resume ticket (`resume.js`), because a
+ * ticket opens one connection only.
  *
  * Owns the request to the application's ticket endpoint. The time limit is the caller's: it aborts through the signal.
  */
 
 /**
  * What a ticket endpoint answers. `dependsOnTopics`: the ticket grants some of the topics that it was asked for, so it takes
- * another one to subscribe to others.
+ * another one to subscribe to others. `now`: the time of its clock, in milliseconds since 1970.
  *
- * @typedef {{ ticket: string, dependsOnTopics?: boolean }} TicketAnswer
+ * @typedef {{ ticket: string, dependsOnTopics?: boolean, now?: number }} TicketAnswer
  */
 
 /**
@@ -142,11 +143,11 @@ function answerIn(body, url) {
   } catch (cause) {
     throw new Error(`the ticket endpoint ${url} answered what is not JSON`, { cause });
   }
-  const { ticket, dependsOnTopics } = /** @type {Record<string, unknown>} */ (
+  const { ticket, dependsOnTopics, now } = /** @type {Record<string, unknown>} */ (
     typeof answer === 'object' && answer !== null ? answer : {}
   );
   if (typeof ticket !== 'string' || ticket === '') {
     throw new Error(`the ticket endpoint ${url} answered JSON without a "ticket"`);
   }
-  return { ticket, dependsOnTopics: dependsOnTopics === true };
+  return { ticket, dependsOnTopics: dependsOnTopics === true, ...(typeof now === 'number' ? { now } : {}) };
 }

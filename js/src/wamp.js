@@ -28,7 +28,10 @@ const EXCERPT_LENGTH = 80;
  * @typedef {{ type: 'callError', callId: string, uri: string, reason: string, details: unknown }} CallErrorMessage
  *   A refused SUBSCRIBE or PUBLISH arrives as one too: `callId` and `uri` are the topic then.
  */
-/** @typedef {{ type: 'event', topic: string, payload: unknown }} SyncEvent  `payload` is as published; nobody has checked it. */
+/**
+ * @typedef {{ type: 'event', topic: string, payload: unknown, position?: string }} SyncEvent
+ *   `payload` is as published; nobody has checked it. `position`: only of a subscription made by `orosync/subscribe`.
+ */
 /** @typedef {CallResult | CallErrorMessage | SyncEvent} SessionMessage  what may come after WELCOME, in any order */
 /** @typedef {Welcome | SessionMessage} ServerMessage */
 
@@ -90,7 +93,7 @@ export function decode(frame) {
     return { type: 'welcome', sessionId: first, server: String(third ?? '') };
   }
   if (type === EVENT && typeof first === 'string') {
-    return { type: 'event', topic: first, payload: second ?? null };
+    return { type: 'event', topic: first, payload: second ?? null, ...(typeof third === 'string' ? { position: third } : {}) };
   }
   if (type === CALL_RESULT && isId(first)) {
     return { type: 'callResult', callId: String(first), result: second ?? null };

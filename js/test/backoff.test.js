@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
-import { Backoff, LATER_MS, MAX_DELAY_MS, MIN_DELAY_MS, STABLE_MS, comeBack, delay } from '../src/backoff.js';
+import { Backoff, LATER_MS, MAX_DELAY_MS, MIN_DELAY_MS, STABLE_MS, comeBack, delay, needsNewTicket } from '../src/backoff.js';
 
 describe('delay', () => {
   it('doubles its ceiling up to 30 seconds', () => {
@@ -73,6 +73,10 @@ describe('comeBack', () => {
   const verdicts = [...arms].flatMap(([, names, verdict]) =>
     [...names.matchAll(/Self::(\w+)/g)].map(([, name]) => ({ name, verdict })),
   );
+
+  it('asks PHP after the reason that says so, and after no other', () => {
+    assert.deepEqual([...codes].filter(([, code]) => needsNewTicket(code)).map(([name]) => name), ['NewTicket']);
+  });
 
   it("knows the server's whole table of close reasons", () => {
     assert.ok(codes.size > 0);

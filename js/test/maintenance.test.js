@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Maintenance } from '../src/index.js';
-import { connectedClient, subscribed } from './support/client.js';
+import { connectedClient, nextSession, subscribed } from './support/client.js';
 import { Inbox } from './support/inbox.js';
 import { startServer } from './support/server.js';
 
@@ -13,7 +13,7 @@ async function page(t, userId) {
   const { client, session } = await connectedClient(server, t);
   const changes = new Inbox('a change of maintenance');
   const maintenance = new Maintenance(client, { userId, onChange: (isOn) => changes.put(isOn) });
-  return { client, session, maintenance, changes };
+  return { server, client, session, maintenance, changes };
 }
 
 describe('Maintenance', () => {
@@ -66,9 +66,22 @@ describe('Maintenance', () => {
     assert.deepEqual(await changes.takeMany(4), [true, false, true, false]);
   });
 
+  it('tells a page that was away what has changed meanwhile', async (t) => {
+    const { server, client, session, changes } = await page(t, 5);
+    (await session.subscribed()).answer('1');
+    session.publish(TOPIC, { isOn: true, userId: 6 }, '2');
+    assert.equal(await changes.take(), true);
+    const second = await nextSession(server, client, session);
+    const call = await second.subscribed();
+    assert.deepEqual([call.topic, call.options], [TOPIC, { since: '2' }]);
+    call.answer('3', [['3', { isOn: false, userId: 6 }]]);
+    assert.equal(await changes.take(), false);
+  });
+
   it('ends with close', async (t) => {
     const { session, maintenance } = await page(t, 5);
+    (await session.subscribed()).answer('1');
     maintenance.close();
-    assert.deepEqual(await session.messages.takeMany(2), [[5, TOPIC], [6, TOPIC]]);
+    assert.deepEqual(await session.messages.take(), [6, TOPIC]);
   });
 });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { momentNow } from '../src/moment.js';
 import { BURST, PER_SECOND, Subscriptions } from '../src/subscriptions.js';
 import { Clock } from './support/clock.js';
 
@@ -16,23 +17,35 @@ function stage(t) {
   const subscriptions = new Subscriptions((text) => {
     sent.push({ at: clock.now, text });
     return true;
-  });
+  }, () => {});
   return { clock, sent, subscriptions };
 }
 
-const listenTo = (subscriptions, names) => names.map((topic) => subscriptions.add(topic, () => {}));
+/** A callback of an application, as the client wraps it. */
+const listener = (more = {}) => ({
+  recovers: false,
+  mayWait: false,
+  onEvent: () => {},
+  onMissed: () => {},
+  onIncomplete: () => {},
+  tags: () => null,
+  nextQuestion: () => null,
+  ...more,
+});
+
+const listenTo = (subscriptions, names, more) => names.map((topic) => subscriptions.add(topic, listener(more)).remove);
 
 describe('many subscriptions', () => {
   it('leave at once, as many as a server takes by default', (t) => {
     const { sent, subscriptions } = stage(t);
     listenTo(subscriptions, topics(100));
-    subscriptions.opened();
+    subscriptions.opened(momentNow());
     assert.equal(sent.length, 100);
   });
 
   it('beyond that never cost more than half of what a server allows', (t) => {
     const { clock, sent, subscriptions } = stage(t);
-    subscriptions.opened();
+    subscriptions.opened(momentNow());
     listenTo(subscriptions, topics(500));
     clock.pass(20_000);
     assert.deepEqual(sent.map(({ text }) => text), topics(500).map((topic) => JSON.stringify([5, topic])));
@@ -45,7 +58,7 @@ describe('many subscriptions', () => {
 
   it('may come in bursts again after a while', (t) => {
     const { clock, sent, subscriptions } = stage(t);
-    subscriptions.opened();
+    subscriptions.opened(momentNow());
     listenTo(subscriptions, topics(BURST));
     clock.pass((BURST / PER_SECOND) * 1_000);
     sent.length = 0;
@@ -55,24 +68,310 @@ describe('many subscriptions', () => {
 
   it('are ended before they are sent without a message', (t) => {
     const { clock, sent, subscriptions } = stage(t);
-    subscriptions.opened();
+    subscriptions.opened(momentNow());
     listenTo(subscriptions, topics(BURST));
-    subscriptions.add('late', () => {})();
+    subscriptions.add('late', listener()).remove();
     clock.pass(60_000);
     assert.equal(sent.length, BURST);
   });
 
   it('begin anew with each session, and leave no timer behind when it ends', (t) => {
     const { clock, sent, subscriptions } = stage(t);
-    subscriptions.opened();
+    subscriptions.opened(momentNow());
     const stops = listenTo(subscriptions, topics(BURST + 2));
     subscriptions.ended();
     assert.equal(clock.timers, 0);
     sent.length = 0;
     stops[0]();
     clock.pass(60_000);
-    subscriptions.opened();
+    subscriptions.opened(momentNow());
     clock.pass(60_000);
     assert.deepEqual(sent.map(({ text }) => JSON.parse(text)[1]), topics(BURST + 2).slice(1));
+  });
+});
+
+/** Answers the call that was sent last about a topic. */
+const answer = (subscriptions, { text }, result = { position: '5', complete: true, events: [] }) =>
+  subscriptions.answered({ type: 'callResult', callId: JSON.parse(text)[1], result });
+
+/** Procedure, topic and last argument of a call. */
+const call = ({ text }) => JSON.parse(text).slice(2);
+
+describe('many subscriptions that recover', () => {
+  it('never cost more than half of what a server allows', (t) => {
+    const { clock, sent, subscriptions } = stage(t);
+    subscriptions.opened(momentNow());
+    listenTo(subscriptions, topics(300), { recovers: true });
+    assert.equal(sent.length, BURST);
+    clock.pass(8_000);
+    assert.deepEqual(sent.map(call), topics(300).map((topic) => ['orosync/subscribe', topic]));
+    sent.forEach(({ at }, index) => {
+      assert.ok(index < BURST + (at / 1_000) * PER_SECOND, `${index + 1} were sent within ${at} ms`);
+    });
+    assert.equal(clock.timers, 0);
+  });
+
+  it('take as many messages again where a server does not know the call, within the same bound', (t) => {
+    const { clock, sent, subscriptions } = stage(t);
+    subscriptions.opened(momentNow());
+    listenTo(subscriptions, topics(BURST), { recovers: true });
+    for (const { text } of [...sent]) {
+      const [, callId] = JSON.parse(text);
+      subscriptions.failed({ type: 'callError', callId, uri: 'orosync/subscribe', reason: '', details: { code: 404 } });
+    }
+    assert.equal(sent.length, BURST);
+    clock.pass((BURST / PER_SECOND) * 1_000);
+    assert.deepEqual(sent.slice(BURST).map(({ text }) => text), topics(BURST).map((topic) => JSON.stringify([5, topic])));
+  });
+});
+
+describe('positions that are renewed', () => {
+  /** What is asked for in the next session. */
+  const nextSince = ({ sent, subscriptions }) => {
+    subscriptions.ended();
+    subscriptions.opened(momentNow());
+    return call(sent.at(-1))[2]?.since;
+  };
+
+  it('are taken over, those of topics that recover', (t) => {
+    const { sent, subscriptions } = stage(t);
+    subscriptions.opened(momentNow());
+    listenTo(subscriptions, ['a'], { recovers: true });
+    answer(subscriptions, sent.at(-1));
+    subscriptions.advance({ a: '9', b: '7', toString: '1' });
+    assert.equal(nextSince({ sent, subscriptions }), '9');
+  });
+
+  it('are not while a topic waits for its answer', (t) => {
+    const { sent, subscriptions } = stage(t);
+    subscriptions.opened(momentNow());
+    listenTo(subscriptions, ['a'], { recovers: true });
+    answer(subscriptions, sent.at(-1));
+    assert.equal(nextSince({ sent, subscriptions }), '5');
+    subscriptions.advance({ a: '9' });
+    assert.equal(nextSince({ sent, subscriptions }), '5');
+  });
+
+  it('are not where a topic is a plain one', (t) => {
+    const { sent, subscriptions } = stage(t);
+    subscriptions.opened(momentNow());
+    const [stop] = listenTo(subscriptions, ['a']);
+    subscriptions.advance({ a: '9' });
+    listenTo(subscriptions, ['a'], { recovers: true });
+    stop();
+    assert.equal(nextSince({ sent, subscriptions }), undefined);
+  });
+});
+
+describe('tags', () => {
+  /** A topic with a listener whose tags a test sets. */
+  const tagged = (t, tags) => {
+    const { clock, sent, subscriptions } = stage(t);
+    const listened = listener({ recovers: true, mayWait: true, tags: () => tags });
+    subscriptions.opened(momentNow());
+    const { update, remove } = subscriptions.add('a', listened);
+    const set = (next) => {
+      tags = next;
+      update();
+    };
+    return { clock, sent, subscriptions, set, remove };
+  };
+  const soon = () => new Promise(setImmediate);
+  const many = (count) => Array.from({ length: count }, (_, index) => `tag ${1_000 + index}`);
+
+  it('are sent with the call, in a microtask, and again when they have changed', async (t) => {
+    const { sent, subscriptions, set } = tagged(t, ['y']);
+    set(['y', 'x']);
+    assert.equal(sent.length, 0);
+    await soon();
+    assert.deepEqual(sent.map(call), [['orosync/subscribe', 'a', { tags: ['x', 'y'] }]]);
+
+    set(['z']);
+    await soon();
+    assert.equal(sent.length, 1, 'not before the answer');
+    answer(subscriptions, sent[0]);
+    assert.deepEqual(call(sent[1]), ['orosync/tags', 'a', ['z']]);
+    answer(subscriptions, sent[1], null);
+    set([]);
+    set(['z', 'z']);
+    await soon();
+    assert.equal(sent.length, 2, 'they are what they were');
+    set([]);
+    await soon();
+    assert.deepEqual(call(sent[2]), ['orosync/tags', 'a', []]);
+  });
+
+  it('are not sent beyond two hundred', async (t) => {
+    const { sent, subscriptions, set } = tagged(t, many(200));
+    await soon();
+    assert.deepEqual(call(sent[0])[2], { tags: many(200) });
+    answer(subscriptions, sent[0]);
+    set(many(201));
+    await soon();
+    assert.deepEqual(call(sent[1]), ['orosync/subscribe', 'a']);
+    answer(subscriptions, sent[1]);
+    set(many(202));
+    await soon();
+    assert.equal(sent.length, 2);
+    set(['x']);
+    await soon();
+    assert.deepEqual(call(sent[2]), ['orosync/tags', 'a', ['x']]);
+  });
+
+  it('are not sent beyond what fits into a message', async (t) => {
+    const long = 'x'.repeat(16 * 1024 - 4);
+    const { sent, subscriptions, set } = tagged(t, [long]);
+    await soon();
+    assert.deepEqual(call(sent[0])[2], { tags: [long] });
+    answer(subscriptions, sent[0]);
+    set([`${long}x`]);
+    await soon();
+    assert.deepEqual(call(sent[1]), ['orosync/subscribe', 'a']);
+  });
+
+  it('are not sent where somebody else wants all events, also if that one does not recover', async (t) => {
+    const { sent, subscriptions } = tagged(t, ['x']);
+    await soon();
+    answer(subscriptions, sent[0]);
+    const [stop] = listenTo(subscriptions, ['a']);
+    assert.deepEqual(call(sent[1]), ['orosync/subscribe', 'a']);
+    answer(subscriptions, sent[1]);
+    stop();
+    assert.deepEqual(call(sent[2]), ['orosync/tags', 'a', ['x']]);
+  });
+
+  it('are left to others when theirs goes', async (t) => {
+    const { sent, subscriptions, remove } = tagged(t, ['x']);
+    await soon();
+    answer(subscriptions, sent[0]);
+    listenTo(subscriptions, ['a'], { tags: () => ['y'] });
+    answer(subscriptions, sent[1], null);
+    remove();
+    await soon();
+    assert.deepEqual(sent.slice(1).map(call), [['orosync/tags', 'a', ['x', 'y']], ['orosync/tags', 'a', ['y']]]);
+  });
+
+  it('that a server does not take are done without until the session ends', async (t) => {
+    const { sent, subscriptions, set } = tagged(t, ['x']);
+    await soon();
+    answer(subscriptions, sent[0]);
+    set(['y']);
+    await soon();
+    const [, callId] = JSON.parse(sent[1].text);
+    subscriptions.failed({ type: 'callError', callId, uri: 'orosync/tags', reason: '', details: { code: 404 } });
+    assert.deepEqual(call(sent[2]), ['orosync/subscribe', 'a']);
+    answer(subscriptions, sent[2]);
+    set(['z']);
+    await soon();
+    assert.equal(sent.length, 3);
+    subscriptions.ended();
+    subscriptions.opened(momentNow());
+    assert.deepEqual(call(sent[3]), ['orosync/subscribe', 'a', { since: '5', tags: ['z'] }]);
+  });
+});
+
+describe('a question about the past', () => {
+  /** A listener that asks once, and again what was lost. */
+  const asking = (t) => {
+    const { sent, subscriptions } = stage(t);
+    const settled = [];
+    let milliseconds = 700;
+    const nextQuestion = () => {
+      if (milliseconds === null) {
+        return null;
+      }
+      const asked = milliseconds;
+      milliseconds = null;
+      return {
+        milliseconds: asked,
+        answered: (...answered) => settled.push(answered),
+        lost: () => {
+          milliseconds = asked;
+          settled.push('lost');
+        },
+      };
+    };
+    const missed = [];
+    const { update } = subscriptions.add('a', listener({ recovers: true, nextQuestion, onMissed: (payload) => missed.push(payload) }));
+    const ask = (next) => {
+      milliseconds = next;
+      update();
+    };
+    return { sent, subscriptions, settled, missed, ask };
+  };
+  const events = [['6', 'x'], ['7', 'y']];
+
+  it('is asked with the first call, and answered to who asked alone', (t) => {
+    const { sent, subscriptions, settled, missed } = asking(t);
+    listenTo(subscriptions, ['a'], { recovers: true, onMissed: () => assert.fail('it has not asked') });
+    subscriptions.opened(momentNow());
+    assert.deepEqual(sent.map(call), [['orosync/subscribe', 'a', { since: { milliseconds: 700 } }]]);
+    answer(subscriptions, sent[0], { position: '7', complete: true, events });
+    assert.deepEqual(settled, [[['x', 'y'], true]]);
+    assert.deepEqual(missed, []);
+  });
+
+  it('is asked after the answer by position, and as often as there is one', (t) => {
+    const { sent, subscriptions, settled, missed, ask } = asking(t);
+    subscriptions.opened(momentNow());
+    answer(subscriptions, sent[0]);
+    subscriptions.ended();
+    ask(-300);
+    subscriptions.opened(momentNow());
+    answer(subscriptions, sent[1], { position: '7', complete: true, events });
+    assert.deepEqual(missed, ['x', 'y']);
+    answer(subscriptions, sent[2], { position: '7', complete: false, events: [events[1]] });
+    ask(5);
+    assert.deepEqual(sent.map((message) => call(message)[2].since), [
+      { milliseconds: 700 },
+      '5',
+      { milliseconds: -300 },
+      { milliseconds: 5 },
+    ]);
+    assert.deepEqual(settled, [[[], true], [['y'], false]]);
+  });
+
+  it('is lost with the connection, and when it is refused', (t) => {
+    const { sent, subscriptions, settled } = asking(t);
+    subscriptions.opened(momentNow());
+    subscriptions.ended();
+    subscriptions.opened(momentNow());
+    const [, callId] = JSON.parse(sent[1].text);
+    assert.equal(subscriptions.failed({ type: 'callError', callId, uri: 'a', reason: '', details: { code: 401 } }), 'refused');
+    assert.deepEqual(settled, ['lost', 'lost']);
+    assert.equal(sent.length, 2);
+  });
+
+  it('has an incomplete answer where the server refuses the question', (t) => {
+    const { sent, subscriptions, settled, ask } = asking(t);
+    subscriptions.opened(momentNow());
+    answer(subscriptions, sent[0]);
+    ask(5);
+    const [, callId] = JSON.parse(sent[1].text);
+    subscriptions.failed({ type: 'callError', callId, uri: 'orosync/subscribe', reason: '', details: { code: 400 } });
+    assert.deepEqual(settled, [[[], true], [[], false]]);
+    assert.equal(sent.length, 2);
+  });
+
+  it('that nobody can be asked has no events in its answer', (t) => {
+    const { sent, subscriptions, settled, ask } = asking(t);
+    subscriptions.opened(momentNow());
+    const [, callId] = JSON.parse(sent[0].text);
+    subscriptions.failed({ type: 'callError', callId, uri: 'orosync/subscribe', reason: '', details: { code: 404 } });
+    ask(5);
+    assert.deepEqual(settled, ['lost', [[], true], [[], true]]);
+    assert.equal(sent.length, 2);
+  });
+
+  it('is put again where the call about it could not be sent', (t) => {
+    const { clock, sent, subscriptions } = stage(t);
+    subscriptions.opened(momentNow());
+    listenTo(subscriptions, topics(BURST));
+    let isOpen = true;
+    const question = { milliseconds: 1, answered: () => {}, lost: () => (isOpen = true) };
+    subscriptions.add('a', listener({ recovers: true, nextQuestion: () => (isOpen ? ((isOpen = false), question) : null) }));
+    assert.equal(isOpen, true);
+    clock.pass(1_000);
+    assert.deepEqual(sent.slice(BURST).map(call), [['orosync/subscribe', 'a', { since: { milliseconds: 1 } }]]);
   });
 });

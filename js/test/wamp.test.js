@@ -46,6 +46,11 @@ describe('decoding', () => {
     assert.deepEqual(decode('[8,"oro/ping","x"]'), { type: 'event', topic: 'oro/ping', payload: 'x' });
   });
 
+  it('reads the position of an event, which is a string', () => {
+    assert.deepEqual(decode('[8,"t",[1],"17.9f3ac2d1"]'), { type: 'event', topic: 't', payload: [1], position: '17.9f3ac2d1' });
+    assert.deepEqual(decode('[8,"t",[1],17]'), { type: 'event', topic: 't', payload: [1] });
+  });
+
   it('reads a missing payload or result as null', () => {
     assert.deepEqual(decode('[8,"t"]'), { type: 'event', topic: 't', payload: null });
     assert.deepEqual(decode('[3,"c1"]'), { type: 'callResult', callId: 'c1', result: null });

@@ -30,6 +30,15 @@ export class Demo {
     return Demo.startIn(await newDirectory(), ...args);
   }
 
+  /**
+   * The same with variables in its environment, which reach `orosync-server`.
+   *
+   * @param {Record<string, string>} environment @returns {Promise<Demo>}
+   */
+  static async startWith(environment) {
+    return Demo.#run(await newDirectory(), 'demo/bin/demo', [], environment);
+  }
+
   /** The same in a directory that has something in it already. @param {string} directory @param {...string} args @returns {Promise<Demo>} */
   static startIn(directory, ...args) {
     return Demo.#run(directory, 'demo/bin/demo', args);
@@ -45,12 +54,16 @@ export class Demo {
     return Demo.#run(await newDirectory(), 'script', ['--quiet', '--command', 'trap : HUP; demo/bin/demo; true', '/dev/null']);
   }
 
-  /** @param {string} directory @param {string} command @param {string[]} args @returns {Promise<Demo>} */
-  static async #run(directory, command, args) {
+  /**
+   * @param {string} directory @param {string} command @param {string[]} args @param {Record<string, string>} [environment]
+   * @returns {Promise<Demo>}
+   */
+  static async #run(directory, command, args, environment = {}) {
     const child = spawn(command, args, {
       cwd: REPOSITORY,
       env: {
         ...process.env,
+        ...environment,
         APP_ENV: '',
         DEMO_DIR: directory,
         DEMO_HOST: '127.0.0.1',
@@ -80,6 +93,15 @@ export class Demo {
       env: { ...process.env, DEMO_DIR: this.directory },
     });
     return stdout;
+  }
+
+  /** Publishes from outside, and waits until the server has acknowledged all of it. @param {string} topic @param {unknown[]} payloads */
+  async publish(topic, payloads) {
+    const run = promisify(execFile)(join(REPOSITORY, 'demo/bin/console'), ['orosync:publish', topic, '-'], {
+      env: { ...process.env, DEMO_DIR: this.directory },
+    });
+    run.child.stdin?.end(payloads.map((payload) => `${JSON.stringify(payload)}\n`).join(''));
+    await run;
   }
 
   /** @param {'server' | 'fpm' | 'worker' | 'nginx'} name */

@@ -1,17 +1,23 @@
 /**
- * The path between browsers and the demo, which a test makes silent: no byte arrives any more, and nothing says so.
+ * The path between browsers and the demo. A test makes it silent, so that no byte arrives any more and nothing says so, or holds
+ * up one request or its answer.
  *
  * Owns a port and the connections through it; all are gone after `close()`.
  */
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 
-/** @typedef {{ near: import('node:net').Socket, far: import('node:net').Socket, isSilent: boolean }} Link */
+import { Gate } from './gate.js';
+
+/** @typedef {import('node:net').Socket} Socket */
+/** @typedef {{ near: Socket, far: Socket, isSilent: boolean, answers: Gate | null }} Link `answers`: where answers wait */
 
 export class Path {
   #server;
   /** @type {Set<Link>} */
   #links = new Set();
+  /** What is held up: the first request that begins so. @type {{ begin: string, part: 'request' | 'answer', gate: Gate } | null} */
+  #hold = null;
 
   /** @param {string} url of the demo */
   constructor(url) {
@@ -38,20 +44,54 @@ export class Path {
     }
   }
 
+  /** Holds up the next request that begins so, or its answer. @param {string} begin of its head @param {'request' | 'answer'} part */
+  hold(begin, part) {
+    const gate = new Gate();
+    this.#hold = { begin, part, gate };
+    return gate;
+  }
+
   close() {
     this.#links.forEach(({ near, far }) => [near, far].forEach((socket) => socket.destroy()));
     this.#server.close();
   }
 
-  /** @param {import('node:net').Socket} near @param {import('node:net').Socket} far */
+  /** @param {Socket} near @param {Socket} far */
   #accept(near, far) {
-    const link = { near, far, isSilent: false };
+    /** @type {Link} */
+    const link = { near, far, isSilent: false, answers: null };
     this.#links.add(link);
     for (const [from, to] of [[near, far], [far, near]]) {
-      from.on('data', (data) => link.isSilent || to.write(data));
+      this.#carry(link, from, to);
       from.on('close', () => link.isSilent || to.destroy());
       // What ends so closes too.
       from.on('error', () => {});
+    }
+  }
+
+  /** @param {Link} link @param {Socket} from @param {Socket} to */
+  async #carry(link, from, to) {
+    try {
+      for await (const data of from) {
+        await (from === link.near ? this.#requested(link, data) : link.answers?.pass());
+        link.isSilent || to.write(data);
+      }
+    } catch {
+      // It closes.
+    }
+  }
+
+  /** @param {Link} link @param {Buffer} data */
+  async #requested(link, data) {
+    if (this.#hold === null || !data.toString('latin1').startsWith(this.#hold.begin)) {
+      return;
+    }
+    const { part, gate } = this.#hold;
+    this.#hold = null;
+    if (part === 'answer') {
+      link.answers = gate;
+    } else {
+      await gate.pass();
     }
   }
 }

@@ -141,6 +141,22 @@ export class Person {
     }, /** @type {const} */ ([sessionId, within]));
   }
 
+  /** Ends the page's connection. */
+  async disconnects() {
+    await this.page.evaluate(async () => {
+      const { client } = await import('/bundles/orosynclive/page.js');
+      client.close();
+    });
+  }
+
+  /** After `disconnects()`. */
+  async connects() {
+    await this.page.evaluate(async () => {
+      const { client } = await import('/bundles/orosynclive/page.js');
+      client.connect();
+    });
+  }
+
   /** The page is told what the browser tells it when somebody looks at it, or when the network has changed. */
   async wakesUp(/** @type {'visibilitychange' | 'online'} */ event) {
     await this.page.evaluate((type) => {
@@ -201,6 +217,14 @@ export class Person {
         }));
       });
     }, topics);
+  }
+
+  /** Moves a deal on the board, and waits until the server has told of it. @param {string} deal @param {string} stage */
+  async moves(deal, stage) {
+    const heard = this.hears(['demo/board']);
+    await this.listens();
+    await this.page.getByRole('button', { name: `Move ${deal} to ${stage}` }).click();
+    await heard;
   }
 
   /** Messages over the page. @param {'outdated' | 'maintenance'} kind */

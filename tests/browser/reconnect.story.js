@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 
 /** @param {() => import('./stage.js').Stage} stage */
 export const tellOfReconnecting = (stage) => describe('pages that are open while the server is killed', () => {
-  it('come back by themselves when it is there again, and hear of the next save', async () => {
+  it('come back by themselves when it is there again, say that they may be out of date, and hear of the next save', async () => {
     const { demo, people } = stage();
     const [anna, ben] = await Promise.all([people.signedIn('anna'), people.signedIn('ben')]);
     await anna.open('/contacts/1');
@@ -20,7 +20,10 @@ export const tellOfReconnecting = (stage) => describe('pages that are open while
     await Promise.all([anna, ben].map((person) => person.listens()));
     assert.notEqual(await demo.pid('server'), killed);
 
+    assert.equal(await anna.isTold('outdated'), 'You were away. This page may be out of date.');
+
     await ben.save(1, { Notes: 'After.' });
-    assert.equal(await anna.isTold('outdated'), 'Ben changed what you see here.');
+    await anna.page.locator('.orosync-flash--outdated', { hasText: 'Ben changed what you see here.' }).waitFor();
+    assert.equal(await anna.flashes('outdated').count(), 1);
   });
 });

@@ -71,6 +71,17 @@ describe('a role', () => {
     await dora.page.getByText('Punched cards for the spring season: Ordered').waitFor();
   });
 
+  it('of a customer sees, without a new page, what its orders did while it was not connected', async () => {
+    await dora.open('/orders');
+    await dora.disconnects();
+    await ben.open('/board');
+    await ben.moves('Punched cards for the spring season', 'Proposal');
+
+    await dora.connects();
+
+    await dora.page.getByText('Punched cards for the spring season: Offer sent').waitFor();
+  });
+
   it('of a customer sees an order come and go', async () => {
     await dora.open('/orders');
     await ben.page.goto('/deals/new?company=5');

@@ -2,7 +2,8 @@
  * The board: deals are moved by drag, by their buttons, and by other people.
  *
  * A move is sent with the version that this page knows, and shown when the server has it. What others move is told by the
- * topic `demo/board`; an event that is older than what the page knows changes nothing, so one's own comes to nothing.
+ * topic `demo/board`, also what they moved while there was no connection; an event that is older than what the page knows
+ * changes nothing, so one's own comes to nothing.
  */
 import { client } from './page.js';
 
@@ -13,7 +14,8 @@ const said = /** @type {HTMLElement} */ (document.getElementById('said'));
 const columns = /** @type {HTMLElement[]} */ ([...board.querySelectorAll('.column')]);
 const euros = new Intl.NumberFormat('en');
 
-client.subscribe('demo/board', (payload) => {
+const TOPIC = 'demo/board';
+client.subscribe(TOPIC, (payload) => {
   const deal = /** @type {Deal} */ (payload);
   const card = cardOf(deal.id);
   if (card !== null && deal.version > Number(card.dataset.version)) {
@@ -22,16 +24,9 @@ client.subscribe('demo/board', (payload) => {
     card.classList.add('news');
     say(columnOf(card) === was ? `${deal.savedBy} changed ${deal.name}.` : `${deal.savedBy} moved ${deal.name} to ${titleOf(columnOf(card))}.`);
   }
-});
-
-// What was published while there was no connection does not come later.
-let lost = false;
-client.on('disconnected', () => {
-  lost = true;
-});
-client.on('connected', () => {
-  if (lost) {
-    lost = false;
+}, { recover: true });
+client.on('incomplete', ({ topic }) => {
+  if (topic === TOPIC) {
     loadAnew();
   }
 });

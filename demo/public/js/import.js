@@ -7,14 +7,25 @@ const [section, bar, percent, done] = ['import', 'bar', 'percent', 'done']
   .map((id) => /** @type {HTMLElement} */ (document.getElementById(id)));
 const { topic = '', stateUrl = '' } = section.dataset;
 
-client.subscribe(topic, (payload) => show(/** @type {Progress} */ (payload)));
-// What was told before the page listened does not come again: ask how it stands.
-client.on('connected', async () => {
+client.subscribe(topic, (payload) => show(/** @type {Progress} */ (payload)), { recover: true });
+// What was told before the page listened does not come again, nor what is not kept any more.
+const stopWaiting = client.on('connected', () => {
+  stopWaiting();
+  ask();
+});
+client.on('incomplete', ({ topic: incomplete }) => {
+  if (incomplete === topic) {
+    ask();
+  }
+});
+
+/** How it stands. */
+async function ask() {
   const response = await fetch(stateUrl, { headers: { Accept: 'application/json' } });
   if (response.ok) {
     show(await response.json());
   }
-});
+}
 
 /** What is over stays over: the answer to a question may be older than what was told meanwhile. @param {Progress} progress */
 function show(progress) {

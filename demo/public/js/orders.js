@@ -8,7 +8,9 @@ import { client } from './page.js';
 const orders = /** @type {HTMLElement} */ (document.getElementById('orders'));
 const said = /** @type {HTMLElement} */ (document.getElementById('said'));
 
-client.subscribe(orders.dataset.topic ?? '', (payload) => {
+const { topic: topicOfOrders = '' } = orders.dataset;
+
+client.subscribe(topicOfOrders, (payload) => {
   const order = /** @type {Order} */ (payload);
   const article = /** @type {HTMLElement | null} */ (orders.querySelector(`[data-order="${order.id}"]`));
   if (order.stage === null) {
@@ -19,15 +21,9 @@ client.subscribe(orders.dataset.topic ?? '', (payload) => {
   } else {
     show(article, order);
   }
-});
-
-// What was published while there was no connection does not come later.
-let lost = false;
-client.on('disconnected', () => {
-  lost = true;
-});
-client.on('connected', () => {
-  if (lost) {
+}, { recover: true });
+client.on('incomplete', ({ topic }) => {
+  if (topic === topicOfOrders) {
     location.reload();
   }
 });

@@ -27,8 +27,11 @@ document.addEventListener('orosync-state', (event) => {
 });
 
 document.addEventListener('orosync-outdated', (event) => {
-  /** @type {{ tags: string[], userNames: (string | null)[] }} */
-  const { tags, userNames } = /** @type {CustomEvent} */ (event).detail;
+  /** @type {{ tags: string[], userNames: (string | null)[], certain: boolean }} */
+  const { tags, userNames, certain } = /** @type {CustomEvent} */ (event).detail;
+  if (!certain) {
+    return;       // The element says that nobody can know.
+  }
   event.preventDefault();
   showFlash({ kind: 'outdated', texts: { message: `${authors(userNames)} changed what you see here.` } });
   markRows(tags);

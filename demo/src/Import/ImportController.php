@@ -54,7 +54,7 @@ final class ImportController extends AbstractController
         ]);
     }
 
-    /** For the page when it has connected: what was told before that does not come again. */
+    /** For a page that may have missed what was told: before it listened, or for longer than the server remembers. */
     public function state(int $id): Response
     {
         return $this->json(ImportProgress::state($this->find($id)));

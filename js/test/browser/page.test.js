@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { extname, join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { chromium } from 'playwright-core';
-import { startServer } from '../support/server.js';
+import { answerJson, startServer } from '../support/server.js';
 
 const TYPES = { '.js': 'text/javascript', '.css': 'text/css' };
 const SOURCES = new URL('../../src/', import.meta.url).pathname;
@@ -71,6 +71,31 @@ function answerPage(request, response) {
   } else {
     response.writeHead(404).end();
   }
+}
+
+/** As long as a resume ticket may be: names of many topics are in it. */
+const JWT = `${'a'.repeat(36)}.${'b-_9'.repeat(750)}.${'c'.repeat(43)}`;
+
+function answerResume(server) {
+  server.answerResume = (session, callId) => session.send([3, callId, { ticket: JWT, seconds: 300, positions: {} }]);
+}
+
+/** Connects, and waits until the page has its resume ticket. */
+async function resumable(server, page) {
+  answerResume(server);
+  await connect(page);
+  const session = await server.sessions.take();
+  await holdsTicket(page, session);
+  return session;
+}
+
+/** Waits until the answer with the ticket has arrived: what was asked after it is answered after it. */
+async function holdsTicket(page, session) {
+  await session.renewals.take();
+  const answered = page.evaluate(() => client.call('behind'));
+  const [, callId] = await session.messages.takeUntil(([type, , procedure]) => type === 2 && procedure === 'behind');
+  session.send([3, callId, null]);
+  await answered;
 }
 
 const connect = (page) => page.evaluate(() => client.connect());
@@ -184,6 +209,73 @@ describe('the client in a page', () => {
     assert.deepEqual(states, ['asking', 'opening', 'open', 'suspended', 'asking', 'opening', 'open']);
   });
 
+  it('comes back out of the back/forward cache with a resume ticket, without a request to PHP', async (t) => {
+    const { server, page } = await openPage(t);
+    const session = await resumable(server, page);
+    await page.goto(`${server.origin}/page/other`);
+    await session.closed;
+    await page.goBack({ waitUntil: 'commit' });
+    const next = await server.sessions.take();
+    assert.equal(next.url, '/ws');
+    assert.equal(next.offered, `orosync.1, wamp, orosync.ticket.${JWT}`);
+    await untilState(page, 'open');
+    const states = await page.evaluate(() => told.filter(({ event }) => event === 'state').map(({ detail }) => detail));
+    assert.deepEqual(states, ['asking', 'opening', 'open', 'suspended', 'opening', 'open']);
+    assert.equal(server.ticketRequests.size, 1);
+  });
+
+  it('comes back out of the back/forward cache by its resume ticket also where its connection looks open', async (t) => {
+    const { server, page } = await openPage(t);
+    const session = await resumable(server, page);
+    await page.evaluate(() => dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true })));
+    assert.equal((await server.sessions.take()).url, '/ws');
+    assert.equal(await session.closed, 1000);
+    assert.equal(server.ticketRequests.size, 1);
+  });
+
+  it('asks PHP at once where its resume ticket is refused', async (t) => {
+    const { server, page } = await openPage(t);
+    const session = await resumable(server, page);
+    server.greets = false;
+    session.drop();
+    (await server.sessions.take()).close(4010);
+    server.greets = true;
+    assert.equal((await server.sessions.take()).url, '/ws?ticket=ticket-2');
+    assert.deepEqual(server.upgradeUrls, ['/ws?ticket=ticket-1', '/ws', '/ws?ticket=ticket-2']);
+  });
+
+  it('renews its resume ticket when somebody looks at the page after the machine has slept', async (t) => {
+    const { server, page } = await openPage(t);
+    const session = await resumable(server, page);
+    await page.evaluate(() => {
+      const { now } = Date;
+      Date.now = () => now() + 250_000;
+      document.dispatchEvent(new Event('visibilitychange'));
+    });
+    await session.renewals.take();
+    assert.equal(server.upgradeUrls.length, 1);
+  });
+
+  it('comes back for another user without the resume ticket of the one before', async (t) => {
+    const { server, page } = await openPage(t);
+    answerResume(server);
+    const show = (userName) => page.evaluate(async (name) => {
+      const { client } = await import('/orosync/page.js');
+      globalThis.client = client;
+      const element = document.createElement('orosync-page');
+      const settings = { url: '/ws', ticketUrl: '/sync/ticket', userName: name, userId: name, role: 'user', organizationId: 1 };
+      element.setAttribute('client', JSON.stringify(settings));
+      document.querySelector('orosync-page')?.remove();
+      document.body.append(element);
+    }, userName);
+    await show('anna');
+    const session = await server.sessions.take();
+    await holdsTicket(page, session);
+    await show('ben');
+    assert.equal((await server.sessions.take()).url, '/ws?ticket=ticket-2');
+    assert.equal(await session.closed, 1000);
+  });
+
   it('takes its listeners off the page when it is closed', async (t) => {
     const { server, page } = await openPage(t);
     await connect(page);
@@ -274,6 +366,31 @@ describe('the flash message', () => {
     });
     await page.getByText('d', { exact: true }).waitFor();
     assert.deepEqual(await page.locator('.orosync-flash__message').allInnerTexts(), ['a', 'b', 'c', 'd']);
+  });
+
+  it('of which nobody is certain gives way to one that is, and does not stand beside it', async (t) => {
+    const { page } = await openPage(t);
+    await page.evaluate(() => {
+      showFlash({ kind: 'outdated', certain: false });
+      showFlash({ kind: 'outdated', certain: false });
+      showFlash({ kind: 'maintenance' });
+    });
+    await page.getByText('You were away. This page may be out of date.').waitFor();
+    await page.getByRole('status').getByRole('button', { name: 'Reload the page' }).waitFor();
+    const messages = page.locator('.orosync-flash__message');
+    assert.equal(await messages.count(), 2);
+
+    await page.evaluate(() => {
+      showFlash({ kind: 'outdated', texts: { message: 'Ben has changed it.' } });
+      showFlash({ kind: 'outdated', certain: false, texts: { uncertain: 'Perhaps.' } });
+    });
+    await page.getByText('Ben has changed it.').waitFor();
+    assert.deepEqual((await messages.allInnerTexts()).slice(1), ['Ben has changed it.']);
+    assert.equal(await messages.count(), 2);
+
+    await page.getByRole('status').getByRole('button', { name: 'Dismiss' }).click();
+    await page.evaluate(() => void showFlash({ kind: 'outdated', certain: false, texts: { uncertain: 'Perhaps.' } }));
+    await page.getByText('Perhaps.').waitFor();
   });
 
   it('that was shown twice is taken away by either function', async (t) => {

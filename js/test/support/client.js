@@ -28,8 +28,26 @@ export function inboxOf(client, event) {
 }
 
 /** What is published to a topic, for this client, from now on. */
-export function subscribed(client, topic) {
+export function subscribed(client, topic, options) {
   const inbox = new Inbox(`an event of "${topic}"`);
-  client.subscribe(topic, (payload) => inbox.put(payload));
+  client.subscribe(topic, (payload) => inbox.put(payload), options);
   return inbox;
+}
+
+/** Waits until the client has taken all that this session has sent; passes over what it has sent itself. */
+export async function processed(client, session) {
+  const answered = client.call('mark');
+  const [, id] = await session.messages.takeUntil(([type, , procedure]) => type === 2 && procedure === 'mark');
+  session.send([3, id, null]);
+  await answered;
+}
+
+/** The next session of a client whose present one is lost now. */
+export async function nextSession(server, client, session) {
+  await processed(client, session);
+  const disconnected = inboxOf(client, 'disconnected');
+  session.drop();
+  await disconnected.take();
+  client.connect();
+  return server.sessions.take();
 }

@@ -1,10 +1,13 @@
 /**
- * A clock that a test moves on: what `setTimeout` and `performance.now` go by.
+ * A clock that a test moves on: what `setTimeout`, `performance.now` and `Date.now` go by.
  *
  * With a `tick` timers fire at whole multiples of it only, as in a tab that nobody looks at.
  */
+const START = Date.UTC(2026, 0, 1);
+
 export class Clock {
   #now = 0;
+  #slept = 0;
   #tick;
   /** @type {Map<object, { due: number, callback: () => void }>} */
   #timers = new Map();
@@ -13,6 +16,7 @@ export class Clock {
   constructor(t, { tick = 1 } = {}) {
     this.#tick = tick;
     t.mock.method(performance, 'now', () => this.#now);
+    t.mock.method(Date, 'now', () => START + this.#now + this.#slept);
     t.mock.method(globalThis, 'setTimeout', (callback, delay) => {
       const timer = {};
       this.#timers.set(timer, { due: Math.ceil((this.#now + delay) / this.#tick) * this.#tick, callback });
@@ -36,6 +40,11 @@ export class Clock {
     for (const timer of this.#timers.values()) {
       timer.due = Math.min(timer.due, this.#now);
     }
+  }
+
+  /** The machine sleeps: only `Date.now` goes on. @param {number} milliseconds below 0: somebody sets the clock back */
+  sleep(milliseconds) {
+    this.#slept += milliseconds;
   }
 
   /** Lets time pass. @param {number} milliseconds */

@@ -3,6 +3,7 @@
  *
  * Each part can be told to misbehave; what arrives is kept in order and waited for, never polled.
  */
+import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import { WebSocketServer } from 'ws';
 import { Inbox } from './inbox.js';
@@ -23,6 +24,10 @@ class TestServer {
   };
   /** Answers other plain requests. */
   answerPage = (request, response) => response.writeHead(404).end();
+  /** Answers `orosync/resume`, which is no message of `Session.messages`; by default as a server that does not know it. */
+  answerResume = (session, callId) => session.send([4, callId, 'orosync/resume', 'no such procedure', { code: 404 }]);
+  /** Chooses a subprotocol. @type {(offered: string[]) => string} */
+  chooseProtocol = ([first]) => first;
   /** HTTP status that refuses the next upgrades, or null. */
   refuseUpgrade = null;
   /** Whether sessions get a WELCOME. */
@@ -35,7 +40,7 @@ class TestServer {
 
   #ticketCount = 0;
   #http = createServer((request, response) => this.#handle(request, response));
-  #websocket = new WebSocketServer({ noServer: true, handleProtocols: ([first]) => first });
+  #websocket = new WebSocketServer({ noServer: true, handleProtocols: (offered) => this.chooseProtocol([...offered]) });
 
   async listen() {
     this.#http.on('upgrade', (request, socket, head) => {
@@ -45,7 +50,7 @@ class TestServer {
         return;
       }
       this.#websocket.handleUpgrade(request, socket, head, (webSocket) => {
-        this.sessions.put(new Session(webSocket, request, this.greets));
+        this.sessions.put(new Session(webSocket, request, this));
       });
     });
     await new Promise((resolve) => {
@@ -89,9 +94,11 @@ class Session {
 
   /** Messages of the client, parsed, in order. @type {Inbox<unknown[]>} */
   messages = new Inbox('a message of the client');
+  /** Calls of `orosync/resume`, in order. @type {Inbox<unknown[]>} */
+  renewals = new Inbox('a call of orosync/resume');
   id = `session-${(Session.#count += 1)}`;
 
-  constructor(webSocket, request, greets) {
+  constructor(webSocket, request, server) {
     this.webSocket = webSocket;
     this.protocol = webSocket.protocol;
     this.offered = request.headers['sec-websocket-protocol'];
@@ -99,8 +106,17 @@ class Session {
     this.closed = new Promise((resolve) => {
       webSocket.on('close', resolve);
     });
-    webSocket.on('message', (data) => this.messages.put(JSON.parse(String(data))));
-    if (greets) {
+    webSocket.on('message', (data) => {
+      const message = JSON.parse(String(data));
+      const [, callId, procedure] = message;
+      if (procedure === 'orosync/resume') {
+        server.answerResume(this, callId);
+        this.renewals.put(message);
+      } else {
+        this.messages.put(message);
+      }
+    });
+    if (server.greets) {
       this.send([0, this.id, 1, 'test']);
     }
   }
@@ -109,8 +125,33 @@ class Session {
     this.webSocket.send(JSON.stringify(message));
   }
 
-  publish(topic, payload) {
-    this.send([8, topic, payload]);
+  /** `position`: for who has subscribed by `orosync/subscribe`. */
+  publish(topic, payload, ...position) {
+    this.send([8, topic, payload, ...position]);
+  }
+
+  /** The next message of the client, which must be a call of this procedure, and what can be done with it. */
+  async called(procedure) {
+    const [type, id, uri, ...args] = await this.messages.take();
+    assert.deepEqual([type, uri], [2, procedure]);
+    return {
+      args,
+      answer: (result = null) => this.send([3, id, result]),
+      fail: (error, reason, code) => this.send([4, id, error, reason, { code }]),
+    };
+  }
+
+  /** The same of `orosync/subscribe`. */
+  async subscribed() {
+    const { args, answer, fail } = await this.called('orosync/subscribe');
+    const [topic, options] = args;
+    return {
+      topic,
+      options,
+      answer: (position, events = [], complete = true) => answer({ position, complete, events }),
+      refuse: (reason) => fail(topic, reason, 401),
+      fail: (code) => fail('orosync/subscribe', 'no', code),
+    };
   }
 
   /** Ends with a Close frame. */

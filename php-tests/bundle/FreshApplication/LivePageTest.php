@@ -7,6 +7,11 @@ namespace Orosync\Tests\FreshApplication;
 use PHPUnit\Framework\Attributes\DataProvider;
 use PHPUnit\Framework\TestCase;
 use Symfony\Bundle\FrameworkBundle\KernelBrowser;
+use Symfony\Component\DomCrawler\Crawler;
+use Symfony\Component\HttpFoundation\Request;
+use Symfony\Component\HttpFoundation\Response;
+use Symfony\Component\HttpKernel\HttpCache\HttpCache;
+use Symfony\Component\HttpKernel\HttpCache\Store;
 
 /** What templates name wherever they do, in the page that a browser gets. */
 final class LivePageTest extends TestCase
@@ -132,6 +137,43 @@ final class LivePageTest extends TestCase
         self::assertSame(['a'], self::tagsIn($browser));
     }
 
+    public function testEachPageOfAWorkerIsAsOldAsItsOwnRequest(): void
+    {
+        $this->browser(['home' => '{{ orosync_page() }}']);
+
+        self::assertSame(1_790_000_000_123, self::startOf($this->kernel->handle(self::request(1_790_000_000.1239))));
+        self::assertSame(1_790_000_007_000, self::startOf($this->kernel->handle(self::request(1_790_000_007.0))));
+        foreach ([null, 'soon', 0, microtime(true) + 3600] as $unknown) {
+            $before = floor(1000 * microtime(true));
+            $page = $this->kernel->handle(self::request($unknown));
+            self::assertGreaterThanOrEqual($before, self::startOf($page));
+            self::assertLessThanOrEqual(1000 * microtime(true), self::startOf($page));
+        }
+    }
+
+    public function testAPageWithoutAStatedStartBeganWhenTheKernelGotItsRequest(): void
+    {
+        $this->browser(['home' => "{{ render(controller('App\\\\Controller\\\\PageController::slow')) }}", 'part' => '{{ orosync_page() }}']);
+        $before = microtime(true);
+
+        $page = $this->kernel->handle(self::request(null));
+
+        self::assertLessThan(1000 * ($before + 0.2), self::startOf($page), 'the fragment that holds the element came later');
+        self::assertGreaterThan($before + 0.2, microtime(true));
+    }
+
+    public function testAPageOfACacheKeepsTheTimeItWasMadeFor(): void
+    {
+        $this->browser(['home' => '{{ orosync_page() }}']);
+        $cache = new HttpCache($this->kernel, new Store($this->kernel->getCacheDir() . '/http_cache'), null, ['debug' => true]);
+
+        $first = $cache->handle(self::request(1_790_000_000.0, '?shared'));
+        $second = $cache->handle(self::request(1_790_000_030.0, '?shared'));
+
+        self::assertStringEndsWith(': fresh', $second->headers->get('X-Symfony-Cache'));
+        self::assertSame([1_790_000_000_000, 1_790_000_000_000], [self::startOf($first), self::startOf($second)]);
+    }
+
     public function testTheConsoleOfTheBrowserIsQuietWhereTheTemplateSaysSo(): void
     {
         $browser = $this->browser(['home' => '{{ orosync_page(warnings = false) }}', 'loud' => '{{ orosync_page() }}']);
@@ -140,6 +182,24 @@ final class LivePageTest extends TestCase
         self::assertSame('off', $browser->getCrawler()->filterXPath('//orosync-page')->attr('warnings'));
         $browser->request('GET', '/page/loud');
         self::assertNull($browser->getCrawler()->filterXPath('//orosync-page')->attr('warnings'));
+    }
+
+    /** @param float|string|null $start null: its server does not say it */
+    private static function request(float|string|null $start, string $query = ''): Request
+    {
+        $request = Request::create("http://shop.example.com/page/home$query", 'GET', [], [], [], ['REQUEST_TIME_FLOAT' => $start]);
+        if (null === $start) {
+            $request->server->remove('REQUEST_TIME_FLOAT');
+        }
+
+        return $request;
+    }
+
+    private static function startOf(Response $page): int
+    {
+        $element = (new Crawler($page->getContent()))->filterXPath('//orosync-page');
+
+        return json_decode($element->attr('rendered'), true, 512, \JSON_THROW_ON_ERROR)['at'];
     }
 
     /** @return list<string> */
@@ -178,7 +238,16 @@ final class LivePageTest extends TestCase
                     {
                         $html = $this->twig->render("$name.html.twig");
 
-                        return new Response($html, 200, $request->query->has('length') ? ['Content-Length' => \strlen($html)] : []);
+                        $response = new Response($html, 200, $request->query->has('length') ? ['Content-Length' => \strlen($html)] : []);
+
+                        return $request->query->has('shared') ? $response->setSharedMaxAge(3600) : $response;
+                    }
+
+                    public function slow(): Response
+                    {
+                        usleep(250_000);
+
+                        return $this->part();
                     }
 
                     public function part(): Response

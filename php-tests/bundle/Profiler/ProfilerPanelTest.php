@@ -284,6 +284,7 @@ final class ProfilerPanelTest extends TestCase
             ['url' => '', 'ticketUrl' => '', 'userName' => null, 'userId' => $userId, 'role' => 'user', 'organizationId' => null],
             [],
             [],
+            0.0,
             true,
         ));
 

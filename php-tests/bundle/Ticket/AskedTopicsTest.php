@@ -60,7 +60,7 @@ final class AskedTopicsTest extends ApplicationTestCase
         [$status, $answer] = $this->ticket('no JSON');
 
         self::assertSame(200, $status);
-        self::assertSame(['ticket'], array_keys($answer));
+        self::assertSame(['ticket', 'now'], array_keys($answer));
     }
 
     /** @dataProvider noLists */

@@ -41,7 +41,8 @@ final class TicketControllerTest extends ApplicationTestCase
     {
         $this->boot([], [], ['security', 'doctrine', 'own claims']);
 
-        self::assertSame(12, $this->ticket(self::ann())['claims']['uid']);
+        $claims = $this->ticket(self::ann())['claims'];
+        self::assertSame([12, 1_800_000_000], [$claims['uid'], $claims['until']]);
     }
 
     public function testATicketIsForPagesOfTheConfiguredHosts(): void
@@ -63,6 +64,20 @@ final class TicketControllerTest extends ApplicationTestCase
 
         self::assertStringContainsString('no-store', $browser->getResponse()->headers->get('Cache-Control'));
         self::assertSame('application/json', $browser->getResponse()->headers->get('Content-Type'));
+    }
+
+    public function testATicketSaysWhenItWasMadeByTheClockThatStampsPages(): void
+    {
+        $this->boot();
+        $browser = $this->browser(self::ann());
+        $before = 1000 * microtime(true);
+        $browser->request('POST', '/sync/ticket');
+        $after = ceil(1000 * microtime(true));
+
+        $now = json_decode($browser->getResponse()->getContent(), true, 512, \JSON_THROW_ON_ERROR)['now'];
+        self::assertIsInt($now, $browser->getResponse()->getContent());
+        self::assertGreaterThanOrEqual($before, $now);
+        self::assertLessThanOrEqual($after, $now);
     }
 
     public function testOnlyAPostMakesATicket(): void
@@ -112,7 +127,7 @@ final class TicketControllerTest extends ApplicationTestCase
         $browser->request('POST', '/sync/ticket');
         self::assertSame(200, $browser->getResponse()->getStatusCode());
         $answer = json_decode($browser->getResponse()->getContent(), true, 512, \JSON_THROW_ON_ERROR);
-        self::assertSame(['ticket'], array_keys($answer));
+        self::assertSame(['ticket', 'now'], array_keys($answer));
 
         return json_decode($answer['ticket'], true, 512, \JSON_THROW_ON_ERROR);
     }

@@ -16,6 +16,7 @@ final class PageElementTest extends ApplicationTestCase
     private const ENGLISH = [
         'outdated' => [
             'message' => 'Somebody else has changed this content.',
+            'uncertain' => 'You were away. This page may be out of date.',
             'reload' => 'Reload the page',
             'dismiss' => 'Dismiss',
         ],
@@ -46,6 +47,26 @@ final class PageElementTest extends ApplicationTestCase
         );
         self::assertSame(['App_Entity_Contact_7'], $this->json($page, 'tags'));
         self::assertSame(self::ENGLISH, $this->json($page, 'texts'));
+    }
+
+    public function testAPageSaysWhenItWasAskedFor(): void
+    {
+        $this->boot();
+        $this->requests()->push(self::startedAt(1_790_000_000.1239));
+        $this->requests()->push(self::startedAt(1_790_000_001.5));
+
+        self::assertSame(
+            '{"at":1790000000123}',
+            $this->page('{{ orosync_page() }}')->getElementsByTagName('orosync-page')->item(0)->getAttribute('rendered'),
+            'the main request, not the one of a fragment',
+        );
+    }
+
+    public function testAPageThatNoRequestHasAskedForIsAsOldAsTheProcess(): void
+    {
+        $this->boot(['frontend' => '//shop.example.com']);
+
+        self::assertSame(floor(1000 * $_SERVER['REQUEST_TIME_FLOAT']), (float) $this->json($this->page('{{ orosync_page() }}'), 'rendered')['at']);
     }
 
     public function testAPageOfNobodyIsLiveToo(): void
@@ -136,6 +157,11 @@ final class PageElementTest extends ApplicationTestCase
                 self::assertSame(\in_array($locale, ['en', 'ja'], true), $isEnglish, "$kind $name: $text");
             }
         }
+    }
+
+    private static function startedAt(float $seconds): Request
+    {
+        return Request::create('http://shop.example.com/page', 'GET', [], [], [], ['REQUEST_TIME_FLOAT' => $seconds]);
     }
 
     private function visit(string $url): void

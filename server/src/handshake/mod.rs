@@ -56,6 +56,14 @@ pub enum Outcome {
         /// For the log, where that has more to say than the answer.
         cause: Option<Cause>,
     },
+    /// It does not, by a resume ticket that lets nobody in. A page is not told how a handshake was answered, and would take
+    /// a refusal for a server that is away: so this one is a Close frame behind the 101.
+    NotResumed {
+        /// The 101.
+        response: Vec<u8>,
+        /// Why.
+        error: AuthError,
+    },
 }
 
 /// Why a handshake was refused.
@@ -101,7 +109,8 @@ impl Handshake {
                         who,
                         rest: Bytes::copy_from_slice(&self.head[length..]),
                     })),
-                    Err((refusal, cause)) => Outcome::Refused { refusal, cause },
+                    Err(Denied::Refused(refusal, cause)) => Outcome::Refused { refusal, cause },
+                    Err(Denied::NotResumed(response, error)) => Outcome::NotResumed { response, error },
                 }
             }
             Ok(Status::Partial) if self.head.len() < door.max_head_bytes => Outcome::More,
@@ -122,26 +131,48 @@ fn refused(refusal: Refusal) -> Outcome {
     Outcome::Refused { refusal, cause: None }
 }
 
-type Decision = Result<(Vec<u8>, Subprotocol, Authenticated), (Refusal, Option<Cause>)>;
+type Decision = Result<(Vec<u8>, Subprotocol, Authenticated), Denied>;
+
+/// As the outcomes of the same names.
+enum Denied {
+    Refused(Refusal, Option<Cause>),
+    NotResumed(Vec<u8>, AuthError),
+}
+
+impl From<Refusal> for Denied {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal, None)
+    }
+}
 
 fn decide(request: &Request<'_, '_>, door: &Door, caller: &mut Caller, unix_now: u64) -> Decision {
     let headers = Headers(request);
-    let full = |full| (Refusal::Full(full), None);
+    let full = |full| Denied::from(Refusal::Full(full));
     if caller.is_trusted(&door.trusted_proxies)
         && let Some(client) = headers.client(&door.trusted_proxies)
     {
         caller.stands_for(Peer::Behind(client)).map_err(full)?;
     }
-    let key = headers.websocket_key().map_err(|refusal| (refusal, None))?;
+    let key = headers.websocket_key()?;
     if !headers.come_from(&door.allowed_origins) {
-        return Err((Refusal::Origin, Some(Cause::Origin(headers.origins()))));
+        return Err(Denied::Refused(Refusal::Origin, Some(Cause::Origin(headers.origins()))));
     }
     let (protocol, echo) = headers.protocol();
     if protocol != Subprotocol::Link {
         caller.admit_browser().map_err(full)?;
     }
-    let who = identify(request, &headers, protocol, door, unix_now)?;
-    Ok((switching_protocols(key.as_bytes(), echo), protocol, who))
+    let response = || switching_protocols(key.as_bytes(), echo);
+    let who = identify(request, &headers, protocol, door, unix_now).map_err(|not| match not {
+        NotIdentified::By(refusal, cause) => Denied::Refused(refusal, cause),
+        NotIdentified::ByResumeTicket(error) => Denied::NotResumed(response(), error),
+    })?;
+    Ok((response(), protocol, who))
+}
+
+/// Why nobody knows who it is.
+enum NotIdentified {
+    By(Refusal, Option<Cause>),
+    ByResumeTicket(AuthError),
 }
 
 fn identify(
@@ -150,7 +181,7 @@ fn identify(
     protocol: Subprotocol,
     door: &Door,
     unix_now: u64,
-) -> Result<Authenticated, (Refusal, Option<Cause>)> {
+) -> Result<Authenticated, NotIdentified> {
     let bearer = headers.one("authorization").and_then(|value| {
         let (scheme, ticket) = value.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| Cow::Owned(ticket.trim().to_owned()))
@@ -158,16 +189,18 @@ fn identify(
     let come_from = |origins: &[OriginPattern]| headers.come_from(origins);
     let authenticate =
         |ticket: &str, presented| door.authenticator.authenticate(ticket, presented, unix_now, come_from);
+    let mut is_resumed = false;
     let authenticated = if let Some(ticket) = bearer {
         authenticate(&ticket, Presented::AsBearer)
     } else if let Some(offered) = headers.resume_ticket(protocol) {
+        is_resumed = protocol == Subprotocol::Orosync;
         offered.and_then(|ticket| door.authenticator.authenticate_resume(&ticket, unix_now, come_from))
     } else if let Some(ticket) = request.path.and_then(ticket_of) {
         authenticate(&ticket, Presented::InUrl)
     } else if protocol == Subprotocol::Link {
-        return Err((Refusal::NotAPublisher, None));
+        return Err(NotIdentified::By(Refusal::NotAPublisher, None));
     } else if door.anonymous == Anonymous::Refuse {
-        return Err((Refusal::TicketMissing, None));
+        return Err(NotIdentified::By(Refusal::TicketMissing, None));
     } else {
         Ok(Authenticated::once(Identity::anonymous()))
     };
@@ -175,6 +208,7 @@ fn identify(
         let refusal = match error {
             AuthError::MemoryFull => Refusal::Busy,
             AuthError::ForeignPage { .. } => Refusal::OriginOfTicket,
+            error if is_resumed => return NotIdentified::ByResumeTicket(error),
             AuthError::Ticket(_)
             | AuthError::Replayed
             | AuthError::PublisherInUrl
@@ -182,10 +216,10 @@ fn identify(
             | AuthError::KeyTakenOut
             | AuthError::OtherServer => Refusal::TicketRefused,
         };
-        (refusal, Some(Cause::Ticket(error)))
+        NotIdentified::By(refusal, Some(Cause::Ticket(error)))
     })?;
     if protocol == Subprotocol::Link && who.identity.role != Role::Publisher {
-        return Err((Refusal::NotAPublisher, None));
+        return Err(NotIdentified::By(Refusal::NotAPublisher, None));
     }
     Ok(who)
 }

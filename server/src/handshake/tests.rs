@@ -229,11 +229,20 @@ fn a_bad_ticket_is_refused_and_says_why() {
 fn a_resume_ticket_is_offered_once_and_beside_our_own_subprotocol() {
     let cause = |offer: &str| {
         let outcome = shake(&request("/", &format!("Sec-WebSocket-Protocol: {offer}\r\n")));
-        let Outcome::Refused { refusal: Refusal::TicketRefused, cause: Some(Cause::Ticket(error)) } = outcome
-        else {
-            panic!("{offer}: {outcome:?}")
-        };
-        error
+        match outcome {
+            Outcome::NotResumed { response, error } => {
+                assert!(response.starts_with(b"HTTP/1.1 101 ") && response.ends_with(b": orosync.1\r\n\r\n"));
+                error
+            }
+            Outcome::Refused { refusal: Refusal::TicketRefused, cause: Some(Cause::Ticket(error)) } => {
+                assert!(
+                    !offer.contains("orosync.1") || offer.contains("link"),
+                    "it understands Close frames"
+                );
+                error
+            }
+            outcome => panic!("{offer}: {outcome:?}"),
+        }
     };
     // As far as the tickets, of which this door knows none.
     assert_eq!(cause("orosync.ticket.x, orosync.1"), AuthError::OtherServer);

@@ -43,7 +43,7 @@ use crate::auth::resume::{Admitted, ResumeTicket};
 use crate::auth::{Authenticated, Resumes};
 use crate::config::settings::Limits;
 use crate::connection::{Caller, Peer};
-use crate::frame::{ping_frame, text_frame};
+use crate::frame::{close_frame, ping_frame, text_frame};
 use crate::handshake::answers::Refusal;
 use crate::handshake::{Cause, Door, Handshake, Outcome, Upgrade};
 use crate::log::{RateLimited, clip};
@@ -335,6 +335,10 @@ impl Session {
                             self.tell_cause(&cause, shared, now.instant);
                         }
                         self.refuse_handshake(refusal, shared, now.instant);
+                    }
+                    Outcome::NotResumed { response, error } => {
+                        self.tell_cause(&Cause::Ticket(error), shared, now.instant);
+                        self.refuse_to_resume(response, shared, now.instant);
                     }
                 }
             }
@@ -651,6 +655,15 @@ impl Session {
         let answered = self.outbound.push(refusal.answer());
         debug_assert!(answered.is_ok(), "an empty queue takes any frame");
         self.finish(refusal.label(), now + FAREWELL);
+    }
+
+    fn refuse_to_resume(&mut self, mut response: Vec<u8>, shared: &Shared, now: Instant) {
+        let label = Refusal::TicketRefused.label();
+        shared.metrics.handshakes_refused.count(label);
+        response.extend_from_slice(&close_frame(CloseReason::NewTicket));
+        let answered = self.outbound.push(response.into());
+        debug_assert!(answered.is_ok(), "an empty queue takes any frame");
+        self.finish(label, now + FAREWELL);
     }
 
     fn read_messages(&mut self, bytes: &[u8], shared: &Shared, events: &mut Vec<SessionEvent>, now: Instant) {

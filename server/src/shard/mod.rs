@@ -34,6 +34,7 @@ use crate::node::disconnection::Disconnection;
 use crate::node::handle::{Awaited, ShardMessage, ShardWaiter};
 use crate::publication::delivery::Delivery;
 use crate::publication::receipt::{Receipt, Settled};
+use crate::publication::tags::Tag;
 use crate::publication::{Author, Content, Item, Publication};
 use crate::session::calls::{self, Request};
 use crate::session::outbound::SharedFrame;
@@ -288,7 +289,9 @@ impl Shard {
             self.shared.metrics.recoveries_incomplete.inc_by(u64::from(!answer.complete));
         }
         // One that has unsubscribed meanwhile is told all the same.
-        self.subscribers.settle(key, &recovery.topic, recovery.tags.take(), recovered.position);
+        if recovery.is_wanted {
+            self.subscribers.settle(key, &recovery.topic, recovery.tags.take(), recovered.position);
+        }
         entry.replies.answer(number, answer.frame);
         self.reply(key, now);
     }
@@ -433,6 +436,9 @@ impl Shard {
                 }
             }
             SessionEvent::Unsubscribe(topic) => {
+                if let Some(entry) = self.sessions.get_mut(key) {
+                    entry.replies.recoveries_of(&topic).for_each(|recovery| recovery.is_wanted = false);
+                }
                 if let Some(was_last) = self.subscribers.unsubscribe(key, &topic) {
                     self.shared.metrics.subscriptions.dec();
                     if was_last {
@@ -488,7 +494,11 @@ impl Shard {
                 let max = self.shared.limits.subscriptions;
                 let subscribed = self.subscribers.await_recovery(key, &topic, max);
                 if self.count_subscription(subscribed, &topic) {
-                    self.recover(key, Recovery { call_id, topic, asks: since.is_some(), tags }, since);
+                    self.recover(
+                        key,
+                        Recovery { call_id, topic, asks: since.is_some(), tags, is_wanted: true },
+                        since,
+                    );
                 } else if let Some(entry) = self.sessions.get_mut(key)
                     && let Some(refused) = entry.session.refuse_one_more(&topic, &self.shared, now)
                 {
@@ -504,7 +514,7 @@ impl Shard {
                 self.answer(key, calls::result(call_id, answer), now);
             }
             Request::Tags { topic, tags } => {
-                let answer = if self.subscribers.set_tags(key, &topic, tags) {
+                let answer = if self.set_tags(key, &topic, tags) {
                     calls::result(call_id, Payload::null())
                 } else {
                     calls::refusal(call_id, &calls::not_recovering(&topic))
@@ -512,6 +522,16 @@ impl Shard {
                 self.answer(key, answer, now);
             }
         }
+    }
+
+    /// Has a subscription, or one that a session has just called for, hold for these tags. Whether there is one.
+    fn set_tags(&mut self, key: SessionKey, topic: &Topic, tags: Option<Box<[Tag]>>) -> bool {
+        let Some(entry) = self.sessions.get_mut(key) else { return false };
+        match entry.replies.recoveries_of(topic).next() {
+            Some(recovery) if recovery.is_wanted => recovery.tags = tags,
+            _ => return self.subscribers.set_tags(key, topic, tags),
+        }
+        true
     }
 
     /// Asks the broker what a session has missed. The answer comes in the inbox.

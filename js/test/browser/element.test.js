@@ -1,0 +1,264 @@
+/**
+ * `<orosync-page>` in a real browser: how old the content of a page is, and what people read where nobody knows. Needs Chromium
+ * at /usr/bin/chromium (Debian: apt install chromium), or where CHROMIUM says.
+ */
+import assert from 'node:assert/strict';
+import { createReadStream, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { extname, join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { chromium } from 'playwright-core';
+import { answerJson, startServer } from '../support/server.js';
+
+const TYPES = { '.js': 'text/javascript', '.css': 'text/css' };
+const SOURCES = new URL('../../src/', import.meta.url).pathname;
+const TOPIC = 'oro/data/update';
+const HOUR = 3_600_000;
+
+const CHANGED = 'Somebody else has changed this content.';
+const UNCERTAIN = 'You were away. This page may be out of date.';
+
+/** How long a test may take where it counts on the time that passes. */
+const SLACK_MS = 5_000;
+
+const CLIENT = { url: '/ws', ticketUrl: '/sync/ticket', userName: 'anna', userId: 1, role: 'user', organizationId: null };
+
+/** The element of a page, as PHP renders it. */
+const element = (attributes) =>
+  `<orosync-page ${Object.entries({ client: CLIENT, tags: ['a'], ...attributes }).map(([name, value]) => `${name}='${JSON.stringify(value)}'`).join(' ')}></orosync-page>`;
+
+const documentOf = (attributes, more = '') => `<!doctype html><html lang="en"><title>Test</title>
+  <script>
+    globalThis.told = [];
+    addEventListener('orosync-outdated', ({ detail }) => told.push(detail));
+  </script>${more}
+  <script type="module" src="/orosync/page.js"></script>
+  <body>${element(attributes)}</body>`;
+
+let profile;
+let context;
+
+before(async () => {
+  profile = mkdtempSync(join(tmpdir(), 'orosync-chromium-'));
+  context = await chromium.launchPersistentContext(profile, {
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    headless: true,
+    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+  });
+  context.setDefaultTimeout(10_000);
+});
+
+after(async () => {
+  await context?.close();
+  rmSync(profile, { recursive: true, force: true });
+});
+
+/** A server whose pages, by path, a test sets, and whose tickets say what its clock is. */
+async function startSite(t) {
+  const server = await startServer(t);
+  const site = { server, pages: {}, headers: {}, clock: () => Date.now() };
+  server.answerTicket = (request, response) => answerJson(response, { ticket: 'ticket', now: site.clock() });
+  server.answerPage = (request, response) => {
+    const { pathname } = new URL(request.url, 'http://localhost');
+    if (pathname.startsWith('/orosync/') && existsSync(SOURCES + pathname.slice(9))) {
+      response.writeHead(200, { 'Content-Type': TYPES[extname(pathname)] });
+      createReadStream(SOURCES + pathname.slice(9)).pipe(response);
+    } else if (Object.hasOwn(site.pages, pathname)) {
+      const type = TYPES[extname(pathname)] ?? 'text/html';
+      response.writeHead(200, { 'Content-Type': type, ...site.headers }).end(site.pages[pathname]);
+    } else {
+      response.writeHead(404).end();
+    }
+  };
+  site.open = async (path) => {
+    const page = await context.newPage();
+    t.after(() => page.close());
+    await page.goto(server.origin + path);
+    return page;
+  };
+  return site;
+}
+
+/** The next call that asks for changes, of the next session or of this one; the others are of other topics. */
+async function askedBy(session) {
+  for (;;) {
+    const [type, id, procedure, topic, options] = await session.messages.take();
+    if (type === 2 && procedure === 'orosync/subscribe' && topic === TOPIC) {
+      return { options, answer: (position, events = [], complete = true) => session.send([3, id, { position, complete, events }]) };
+    }
+  }
+}
+
+const assertAge = ({ options }, milliseconds) => {
+  const asked = options.since?.milliseconds;
+  assert.ok(asked >= milliseconds && asked < milliseconds + SLACK_MS, `${asked} ms were asked for, not ${milliseconds}`);
+};
+
+/** Waits until the page has taken all that this session has sent. */
+async function processed(page, session) {
+  const answered = page.evaluate(async () => {
+    const { client } = await import('/orosync/page.js');
+    await client.call('mark');
+  });
+  const [, id] = await session.messages.takeUntil(([, , procedure]) => procedure === 'mark');
+  session.send([3, id, null]);
+  await answered;
+}
+
+const toldIn = (page) => page.evaluate(() => told);
+const changed = [{ username: 'ben', tagname: 'a' }];
+
+describe('the content of a page', () => {
+  it('is as old as its stamp says, by the clock of PHP alone', async (t) => {
+    const site = await startSite(t);
+    const start = 1_000_000; // far from the browser's
+    site.clock = () => start + HOUR;
+    site.pages['/'] = documentOf({ rendered: { at: start } });
+    const page = await site.open('/');
+    const call = await askedBy(await site.server.sessions.take());
+    assertAge(call, HOUR);
+    assert.deepEqual(call.options.tags, ['a']);
+    call.answer('7', [['7', changed]]);
+    await page.getByText(CHANGED).waitFor();
+    assert.deepEqual(await toldIn(page), [{ tags: ['a'], userNames: ['ben'], certain: true }]);
+  });
+
+  it('that comes later in the same document is as old as its own stamp', async (t) => {
+    const site = await startSite(t);
+    const start = 1_000_000;
+    site.clock = () => start;
+    site.pages['/'] = documentOf({ rendered: { at: start } });
+    const page = await site.open('/');
+    const session = await site.server.sessions.take();
+    (await askedBy(session)).answer('5');
+    await page.evaluate((html) => {
+      document.body.innerHTML = html;
+    }, element({ rendered: { at: start + HOUR }, tags: ['b'] }));
+    const second = await askedBy(session);
+    assertAge(second, -HOUR);
+    second.answer('5');
+    // A page that is loaded anew within its elements.
+    await page.evaluate((at) => document.querySelector('orosync-page').setAttribute('rendered', JSON.stringify({ at })), start - HOUR);
+    assertAge(await askedBy(session), HOUR);
+  });
+
+  it('is not certain where the answer is incomplete, until it is certain that it was changed', async (t) => {
+    const site = await startSite(t);
+    site.pages['/'] = documentOf({ rendered: { at: Date.now() } });
+    const page = await site.open('/');
+    const session = await site.server.sessions.take();
+    (await askedBy(session)).answer('5', [], false);
+    await page.getByText(UNCERTAIN).waitFor();
+    session.publish(TOPIC, changed, '6');
+    await page.getByText(CHANGED).waitFor();
+    assert.equal(await page.getByText(UNCERTAIN).count(), 0);
+    assert.deepEqual((await toldIn(page)).map(({ certain }) => certain), [false, true]);
+  });
+
+  it('without a stamp is as old as its document', async (t) => {
+    const site = await startSite(t);
+    site.pages['/'] = documentOf({});
+    const page = await site.open('/');
+    const call = await askedBy(await site.server.sessions.take());
+    assertAge(call, 1);
+    assert.ok(call.options.since.milliseconds <= await page.evaluate(() => performance.now()));
+    assert.deepEqual(await toldIn(page), []);
+  });
+
+  it('with a stamp, but without a ticket that says the time, is as old as its document', async (t) => {
+    const site = await startSite(t);
+    site.server.answerTicket = (request, response) => answerJson(response, { ticket: 'ticket' });
+    site.pages['/'] = documentOf({ rendered: { at: 1 } });
+    await site.open('/');
+    assertAge(await askedBy(await site.server.sessions.take()), 1);
+  });
+
+  it('without a stamp from a cache is not certain at once', async (t) => {
+    const site = await startSite(t);
+    site.headers = { 'Cache-Control': 'max-age=3600' };
+    site.pages['/'] = documentOf({});
+    const first = await site.open('/');
+    await site.server.sessions.take();
+    await first.close();
+    const second = await site.open('/');
+    await second.getByText(UNCERTAIN).waitFor();
+    const { options } = await askedBy(await site.server.sessions.take());
+    assert.deepEqual(options, { tags: ['a'] });
+    assert.deepEqual(await toldIn(second), [{ tags: [], userNames: [], certain: false }]);
+  });
+
+  it('without a stamp from a service worker is not certain at once', async (t) => {
+    const site = await startSite(t);
+    site.pages['/worker.js'] = 'onfetch = (event) => event.respondWith(fetch(event.request)); onactivate = () => clients.claim();';
+    site.pages['/install'] = '<!doctype html><title>Install</title>';
+    site.pages['/'] = documentOf({});
+    const page = await site.open('/install');
+    await page.evaluate(async () => {
+      await navigator.serviceWorker.register('/worker.js');
+      await navigator.serviceWorker.ready;
+    });
+    await page.goto(`${site.server.origin}/`);
+    await page.getByText(UNCERTAIN).waitFor();
+  });
+
+  it('without a stamp that Turbo brings is as old as its request', async (t) => {
+    const site = await startSite(t);
+    site.pages['/'] = documentOf({});
+    const page = await site.open('/');
+    const session = await site.server.sessions.take();
+    (await askedBy(session)).answer('5');
+    await page.waitForTimeout(300);
+    const times = await page.evaluate(async (html) => {
+      const before = performance.now();
+      document.dispatchEvent(new Event('turbo:before-fetch-request'));
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      document.body.innerHTML = html;
+      return { before };
+    }, element({ tags: ['b'] }));
+    const { options } = await askedBy(session);
+    const opened = times.before + options.since.milliseconds;
+    assert.ok(opened > 0 && opened < times.before - 200, `the session was opened at ${opened} ms, and this was asked for at ${times.before}`);
+  });
+
+  it('that Turbo restores is what it was; as old as its stamp, or not certain, where it was forgotten', async (t) => {
+    const site = await startSite(t);
+    site.pages['/'] = documentOf({});
+    const page = await site.open('/');
+    const session = await site.server.sessions.take();
+    (await askedBy(session)).answer('5');
+    await page.evaluate((html) => {
+      globalThis.snapshot = document.body.cloneNode(true);
+      document.body.innerHTML = html;
+    }, element({ tags: ['b'] }));
+    (await askedBy(session)).answer('5');
+    session.publish(TOPIC, changed, '6');
+    await processed(page, session);
+    await page.evaluate(() => {
+      document.body.replaceWith(snapshot);
+    });
+    await page.getByText(CHANGED).waitFor();
+    assert.deepEqual((await toldIn(page)).map(({ certain }) => certain), [true]);
+
+    await page.evaluate(() => {
+      const forgotten = document.querySelector('orosync-page').cloneNode(true);
+      forgotten.setAttribute('data-orosync-content', 'unknown');
+      document.querySelector('.orosync-flashes').remove();
+      document.querySelector('orosync-page').replaceWith(forgotten);
+    });
+    await page.getByText(UNCERTAIN).waitFor();
+  });
+});
+
+describe('a page out of the back/forward cache', () => {
+  it('comes back at once by position, although its socket looks open', async (t) => {
+    const site = await startSite(t);
+    site.pages['/'] = documentOf({ rendered: { at: Date.now() } });
+    const page = await site.open('/');
+    const session = await site.server.sessions.take();
+    (await askedBy(session)).answer('5');
+    await processed(page, session);
+    await page.evaluate(() => dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true })));
+    const { options } = await askedBy(await site.server.sessions.take());
+    assert.deepEqual(options, { since: '5', tags: ['a'] });
+  });
+});

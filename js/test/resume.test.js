@@ -1,0 +1,543 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { OrosyncClient, TicketRefusedError } from '../src/index.js';
+import { CALL, Resume } from '../src/resume.js';
+import { Clock } from './support/clock.js';
+import { clientOf, connectedClient, inboxOf, nextSession, processed, subscribed } from './support/client.js';
+import { answerJson, startServer } from './support/server.js';
+
+const [, CALL_ID] = JSON.parse(CALL);
+const MINUTE = 60_000;
+const LIFETIME = 5 * MINUTE;
+
+const answer = (result) => ({ type: 'callResult', callId: CALL_ID, result });
+const refusal = (code) => ({ type: 'callError', callId: CALL_ID, uri: 'orosync/resume', reason: 'no', details: { code } });
+
+/** The renewals of one session after another, and what they have asked and told. */
+function stage(t, { random = () => 0.5, tick = 1 } = {}) {
+  const clock = new Clock(t, { tick });
+  const asked = [];
+  const positions = [];
+  const resume = new Resume({ ask: () => asked.push(clock.now), onPositions: (told) => positions.push(told) }, random);
+  const given = (ticket, more = {}) => resume.received(answer({ ticket, seconds: LIFETIME / 1_000, positions: {}, ...more }));
+  return { clock, resume, asked, positions, given };
+}
+
+describe('a resume ticket', () => {
+  it('is asked for by orosync/resume', () => {
+    assert.deepEqual(JSON.parse(CALL), [2, CALL_ID, 'orosync/resume']);
+  });
+
+  it('is there for the next attempt once it was given', (t) => {
+    const { resume, given } = stage(t);
+    resume.start();
+    assert.equal(resume.take(), null);
+    given('a.b-c_d');
+    resume.stop();
+    assert.equal(resume.take(), 'a.b-c_d');
+  });
+
+  it('is kept while nothing opens', (t) => {
+    const { resume, given } = stage(t);
+    resume.start();
+    given('kept');
+    assert.deepEqual([1, 2, 3].map(() => resume.take()), ['kept', 'kept', 'kept']);
+    resume.forget();
+    assert.equal(resume.take(), null);
+  });
+
+  it('is none any more once a connection has opened, by whichever ticket', (t) => {
+    const { resume, given } = stage(t);
+    resume.start();
+    given('kept');
+    resume.opened();
+    assert.equal(resume.take(), null);
+  });
+
+  for (const [what, pass] of [
+    ['runs', (clock, time) => clock.pass(time)],
+    ['sleeps', (clock, time) => clock.sleep(time)],
+    ['runs while its clock is set back', (clock, time) => {
+      clock.pass(time);
+      clock.sleep(-10 * LIFETIME);
+    }],
+  ]) {
+    it(`ends while the machine ${what}`, (t) => {
+      for (const [time, expected] of [[LIFETIME - 1, 'kept'], [LIFETIME, null]]) {
+        const { clock, resume, given } = stage(t);
+        resume.start();
+        given('kept');
+        resume.stop();
+        pass(clock, time);
+        assert.equal(resume.take(), expected, `after ${time} ms`);
+        t.mock.restoreAll();
+      }
+    });
+  }
+
+  it('holds from when it was asked for, because the server counts from before its answer arrives', (t) => {
+    const { clock, resume, given } = stage(t);
+    resume.start();
+    clock.pass(10_000);
+    given('kept');
+    resume.stop();
+    clock.pass(LIFETIME - 10_000);
+    assert.equal(resume.take(), null);
+  });
+
+  for (const ticket of [null, undefined, '', 7, 'no token', 'a,b', 'ü', ['a']]) {
+    it(`is none where the answer says ${JSON.stringify(ticket)}, and the one before is none either`, (t) => {
+      const { clock, resume, asked, given } = stage(t);
+      resume.start();
+      given('before');
+      clock.pass(LIFETIME * 0.6);
+      given(ticket);
+      clock.pass(LIFETIME * 0.6);
+      assert.equal(asked.length, 3);
+      assert.equal(resume.take(), null);
+    });
+  }
+});
+
+describe('renewals', () => {
+  for (const [random, part] of [[0, 0.5], [0.5, 0.6], [1, 0.7]]) {
+    it(`follow after ${part} of the time where the chance is ${random}`, (t) => {
+      const { clock, resume, asked, given } = stage(t, { random: () => random });
+      resume.start();
+      given('first');
+      clock.pass(LIFETIME * part - 1);
+      assert.deepEqual(asked, [0]);
+      clock.pass(1);
+      assert.deepEqual(asked, [0, LIFETIME * part]);
+      assert.equal(clock.timers, 0, 'the next follows the answer');
+    });
+  }
+
+  it('keep a ticket in a hidden tab, whose timers run once a minute', (t) => {
+    const { clock, resume, asked, given } = stage(t, { random: () => 1, tick: MINUTE });
+    resume.start();
+    given('first');
+    clock.pass(LIFETIME - 1);
+    assert.equal(asked.length, 2);
+  });
+
+  it('follow at once when somebody looks after the machine has slept, and only once', (t) => {
+    const { clock, resume, asked, given } = stage(t);
+    resume.start();
+    given('first');
+    clock.sleep(LIFETIME * 0.6 - 1);
+    resume.look();
+    assert.equal(asked.length, 1);
+    clock.sleep(1);
+    resume.look();
+    resume.look();
+    assert.equal(asked.length, 2);
+    assert.equal(clock.timers, 0);
+  });
+
+  it('tell the positions, those that are some, also where there is no ticket', (t) => {
+    const { resume, positions, given } = stage(t);
+    resume.start();
+    given(null, { positions: { 'oro/data/update': '17.9f3ac2d1', odd: 7 } });
+    assert.deepEqual(positions, [{ 'oro/data/update': '17.9f3ac2d1' }]);
+  });
+
+  it('end with the session, and leave the ticket', (t) => {
+    const { clock, resume, asked, given } = stage(t);
+    resume.start();
+    given('kept');
+    resume.stop();
+    resume.look();
+    clock.pass(LIFETIME - 1);
+    assert.equal(asked.length, 1);
+    assert.equal(resume.take(), 'kept');
+  });
+
+  it('end where the server does not know the procedure', (t) => {
+    const { clock, resume, asked } = stage(t);
+    resume.start();
+    assert.equal(resume.received(refusal(404)), true);
+    resume.look();
+    clock.pass(10 * LIFETIME);
+    assert.equal(asked.length, 1);
+  });
+
+  it('go on after another refusal, which leaves the ticket', (t) => {
+    const { clock, resume, asked, given } = stage(t);
+    resume.start();
+    given('kept', { seconds: 1_000 });
+    clock.pass(600_000);
+    resume.received(refusal(429));
+    assert.equal(resume.take(), 'kept');
+    clock.pass(LIFETIME * 0.6);
+    assert.equal(asked.length, 3);
+  });
+
+  const unsaid = [0, -1, '60', null, undefined].map((seconds) => [seconds, LIFETIME * 0.6]);
+  for (const [seconds, rest] of [...unsaid, [0.001, 1_000], [1e12, 24 * 60 * MINUTE * 0.6]]) {
+    it(`follow after ${rest} ms where the answer holds for ${seconds} s`, (t) => {
+      const { clock, resume, asked, given } = stage(t);
+      resume.start();
+      given('kept', { seconds });
+      clock.pass(rest - 1);
+      assert.equal(asked.length, 1);
+      clock.pass(1);
+      assert.equal(asked.length, 2);
+    });
+  }
+
+  for (const result of [null, 7, 'text', [], { ticket: 'kept' }, { ticket: 'kept', positions: null }]) {
+    it(`go on after the answer ${JSON.stringify(result)}`, (t) => {
+      const { clock, resume, asked, positions } = stage(t);
+      resume.start();
+      resume.received(answer(result));
+      clock.pass(LIFETIME * 0.6);
+      assert.equal(asked.length, 2);
+      assert.deepEqual(positions, [{}]);
+    });
+  }
+
+  it('pass over what is no answer to them', (t) => {
+    const { resume, given } = stage(t);
+    resume.start();
+    assert.equal(resume.received({ type: 'event', topic: CALL_ID, payload: null }), false);
+    assert.equal(resume.received({ type: 'callResult', callId: 'orosync-call-1', result: { ticket: 'foreign' } }), false);
+    assert.equal(given('first'), true);
+    assert.equal(given('nobody asked'), true);
+    assert.equal(resume.take(), 'first');
+  });
+});
+
+/** A server that gives each session a ticket: resume-1, resume-2, ... */
+async function startResumingServer(t) {
+  const server = await startServer(t);
+  let count = 0;
+  server.answerResume = (session, callId) => {
+    count += 1;
+    session.send([3, callId, { ticket: `resume-${count}`, seconds: 300, positions: {} }]);
+  };
+  return server;
+}
+
+/** A connected client that has its resume ticket, and the server's end of its session. */
+async function resumableClient(server, t, options) {
+  const { client, session } = await connectedClient(server, t, options);
+  await holdsTicket(client, session);
+  return { client, session };
+}
+
+/** Waits until the client has the answer with the ticket. */
+async function holdsTicket(client, session) {
+  await session.renewals.take();
+  await processed(client, session);
+}
+
+const OFFERED = 'orosync.1,wamp';
+
+describe('coming back with a resume ticket', () => {
+  it('asks PHP for nothing, however often', async (t) => {
+    const server = await startResumingServer(t);
+    const { client, session } = await resumableClient(server, t);
+    const states = inboxOf(client, 'state');
+    let present = session;
+    for (const round of [1, 2, 3]) {
+      present.drop();
+      assert.deepEqual(await states.takeMany(1), ['waiting']);
+      client.connect();
+      assert.deepEqual(await states.takeMany(2), ['opening', 'open']);
+      present = await server.sessions.take();
+      assert.equal(present.url, '/ws');
+      assert.equal(present.offered, `${OFFERED},orosync.ticket.resume-${round}`);
+      assert.equal(present.protocol, 'orosync.1');
+      await holdsTicket(client, present);
+    }
+    assert.equal(server.ticketRequests.size, 1);
+  });
+
+  it('keeps what the address asks for', async (t) => {
+    const server = await startResumingServer(t);
+    const { client, session } = await resumableClient(server, t, { url: `${server.url}?node=2` });
+    session.drop();
+    await inboxOf(client, 'disconnected').take();
+    client.connect();
+    assert.equal((await server.sessions.take()).url, '/ws?node=2');
+  });
+
+  it('is not offered to a session that did not choose orosync.1', async (t) => {
+    const server = await startResumingServer(t);
+    server.chooseProtocol = () => 'wamp';
+    const { client, session } = await connectedClient(server, t);
+    client.publish('mark', 1);
+    await session.messages.take();
+    assert.equal(session.renewals.size, 0);
+  });
+
+  it('is asked for after the subscriptions, and after what a handler of `connected` has sent', async (t) => {
+    const server = await startResumingServer(t);
+    let before;
+    server.answerResume = (session) => {
+      before = session.messages.size;
+    };
+    const client = clientOf(server, t);
+    client.subscribe('a', () => {});
+    client.on('connected', () => client.publish('b', 1));
+    client.connect();
+    const session = await server.sessions.take();
+    await session.renewals.take();
+    assert.equal(before, 2);
+  });
+
+  it('is not asked for where a handler of `connected` has closed', async (t) => {
+    const server = await startResumingServer(t);
+    const client = clientOf(server, t);
+    client.on('connected', () => client.close());
+    client.connect();
+    const session = await server.sessions.take();
+    await session.closed;
+    assert.equal(session.renewals.size, 0);
+  });
+
+  it('takes over the positions of its renewal, so that what was left out for its tags does not age a page', async (t) => {
+    const server = await startResumingServer(t);
+    let giveTicket;
+    server.answerResume = (session, callId) => {
+      giveTicket = (positions) => session.send([3, callId, { ticket: 'resume-1', seconds: 300, positions }]);
+    };
+    const client = clientOf(server, t);
+    subscribed(client, 'a', { recover: true });
+    client.connect();
+    const session = await server.sessions.take();
+    (await session.subscribed()).answer('5.1f');
+    await session.renewals.take();
+    giveTicket({ a: '9.1f', 'of another': '1.1f' });
+    const next = await nextSession(server, client, session);
+    assert.equal(next.url, '/ws');
+    assert.deepEqual((await next.subscribed()).options, { since: '9.1f' });
+  });
+
+  it('leaves answers to calls of the application alone', async (t) => {
+    const server = await startResumingServer(t);
+    const { client, session } = await resumableClient(server, t);
+    const result = client.call('own');
+    const [, callId] = await session.messages.take();
+    session.send([3, callId, 'theirs']);
+    assert.equal(await result, 'theirs');
+  });
+});
+
+describe('an attempt with a resume ticket that does not open', () => {
+  /** The end of the attempt that the server does not greet. */
+  async function refused(server, client, code) {
+    const disconnected = inboxOf(client, 'disconnected');
+    server.greets = false;
+    client.connect();
+    (await server.sessions.take()).close(code);
+    server.greets = true;
+    return disconnected.take();
+  }
+
+  it('is followed at once by one with a ticket of PHP where the server refuses the ticket', async (t) => {
+    const server = await startResumingServer(t);
+    const { client, session } = await resumableClient(server, t, { random: () => 1 });
+    const [disconnected, connected] = [inboxOf(client, 'disconnected'), inboxOf(client, 'connected')];
+    session.drop();
+    assert.equal((await disconnected.take()).delay, 1_000);
+    const { willRetry, delay } = await refused(server, client, 4010);
+    assert.deepEqual({ willRetry, delay }, { willRetry: true, delay: 0 });
+    await connected.take();
+    assert.deepEqual(server.upgradeUrls, ['/ws?ticket=ticket-1', '/ws', '/ws?ticket=ticket-2']);
+  });
+
+  it('is made again with the same ticket where the server is away, however often, and PHP is not asked', async (t) => {
+    const server = await startResumingServer(t);
+    const { client, session } = await resumableClient(server, t, { random: () => 1 });
+    const [disconnected, connected] = [inboxOf(client, 'disconnected'), inboxOf(client, 'connected')];
+    server.refuseUpgrade = 502;
+    session.drop();
+    const delays = [(await disconnected.take()).delay];
+    for (let attempts = 0; attempts < 4; attempts += 1) {
+      client.connect();
+      delays.push((await disconnected.take()).delay);
+    }
+    assert.deepEqual(delays, [1_000, 2_000, 4_000, 8_000, 16_000]);
+    server.refuseUpgrade = null;
+    client.connect();
+    await connected.take();
+    assert.deepEqual(server.upgradeUrls.slice(1), ['/ws', '/ws', '/ws', '/ws', '/ws']);
+    assert.equal(server.ticketRequests.size, 1);
+  });
+
+  it('is followed when the server says so, where it has said why', async (t) => {
+    const server = await startResumingServer(t);
+    const { client, session } = await resumableClient(server, t, { random: () => 0 });
+    const disconnected = inboxOf(client, 'disconnected');
+    server.greets = false;
+    session.drop();
+    await disconnected.take();
+    client.connect();
+    (await server.sessions.take()).close(1013);
+    const { code, delay } = await disconnected.take();
+    assert.deepEqual({ code, delay }, { code: 1013, delay: 30_000 });
+  });
+});
+
+describe('a resume ticket is thrown away', () => {
+  /** The address of the next session, after `leave` and then `connect()`. */
+  async function addressAfter(t, leave, options) {
+    const server = await startResumingServer(t);
+    const { client, session } = await resumableClient(server, t, options);
+    const states = inboxOf(client, 'state');
+    leave({ client, session });
+    await states.take();
+    client.connect();
+    return (await server.sessions.take()).url;
+  }
+
+  it('by close(): another user may be meant by the next connect()', async (t) => {
+    assert.equal(await addressAfter(t, ({ client }) => client.close()), '/ws?ticket=ticket-2');
+  });
+
+  for (const [code, expected] of [[4010, '/ws?ticket=ticket-2'], [1008, '/ws?ticket=ticket-2'], [1001, '/ws'], [4008, '/ws']]) {
+    it(`${expected === '/ws' ? 'not ' : ''}after the server has closed with ${code}`, async (t) => {
+      assert.equal(await addressAfter(t, ({ session }) => session.close(code)), expected);
+    });
+  }
+
+  it('while it waits, by close()', async (t) => {
+    const leave = ({ client, session }) => {
+      client.on('disconnected', () => client.close());
+      session.drop();
+    };
+    assert.equal(await addressAfter(t, leave), '/ws?ticket=ticket-2');
+  });
+
+  it('when PHP says that this user gets no ticket', async (t) => {
+    const server = await startResumingServer(t);
+    const gives = ['first', new TicketRefusedError('logged out'), 'second'];
+    const ticket = async () => {
+      const given = gives.shift();
+      if (given instanceof Error) {
+        throw given;
+      }
+      return given;
+    };
+    const { client, session } = await resumableClient(server, t, { ticket });
+    const states = inboxOf(client, 'state');
+    session.close(4010);
+    await states.takeUntil((name) => name === 'waiting');
+    client.connect();
+    await states.takeUntil((name) => name === 'refused');
+    client.connect();
+    assert.equal((await server.sessions.take()).url, '/ws?ticket=second');
+  });
+
+  it('where another ticket is needed for a topic that came later, also by one that came back with it', async (t) => {
+    const server = await startResumingServer(t);
+    server.answerTicket = (request, response) => answerJson(response, { ticket: `ticket-${server.upgradeUrls.length}`, dependsOnTopics: true });
+    const client = clientOf(server, t);
+    const [disconnected, refused] = [inboxOf(client, 'disconnected'), inboxOf(client, 'refused')];
+    subscribed(client, 'acme/order/7');
+    client.connect();
+    let session = await server.sessions.take();
+    await holdsTicket(client, session);
+    session.drop();
+    await disconnected.take();
+    client.connect();
+    session = await server.sessions.take();
+    assert.equal(session.url, '/ws');
+    await holdsTicket(client, session);
+
+    // What the first ticket was asked for is what the resume ticket grants: no other would grant more.
+    session.send([4, 'acme/order/7', 'acme/order/7', 'not allowed', { code: 401 }]);
+    assert.deepEqual(await refused.take(), { topic: 'acme/order/7', reason: 'not allowed' });
+
+    subscribed(client, 'acme/order/8');
+    session.send([4, 'acme/order/8', 'acme/order/8', 'not allowed', { code: 401 }]);
+    await disconnected.take();
+    assert.equal((await server.sessions.take()).url, '/ws?ticket=ticket-2');
+  });
+});
+
+/** A socket on a path that a test makes silent. */
+class FakeSocket extends EventTarget {
+  static opened = [];
+  static isSilent = false;
+  protocol = 'orosync.1';
+  bufferedAmount = 0;
+
+  constructor(url, protocols) {
+    super();
+    this.offered = protocols.join();
+    FakeSocket.opened.push(this);
+    this.#hear([0, 'session', 1, 'test']);
+  }
+
+  send(text) {
+    const [, callId] = JSON.parse(text);
+    this.#hear([3, callId, callId === CALL_ID ? { ticket: 'kept', seconds: 300, positions: {} } : null]);
+  }
+
+  /** The server refuses the ticket. */
+  refuse() {
+    this.dispatchEvent(Object.assign(new Event('close'), { code: 4010, reason: '' }));
+  }
+
+  close() {}
+
+  #hear(message) {
+    if (!FakeSocket.isSilent) {
+      setTimeout(() => this.dispatchEvent(Object.assign(new Event('message'), { data: JSON.stringify(message) })), 10);
+    }
+  }
+}
+
+/** A client on a path that has just gone silent, which it has noticed; `tickets` counts the requests to PHP. */
+async function silencedClient(t) {
+  const clock = new Clock(t);
+  FakeSocket.opened = [];
+  FakeSocket.isSilent = false;
+  const stage = { clock, tickets: 0, pass: null };
+  const client = new OrosyncClient({
+    url: 'ws://x/',
+    ticket: () => {
+      stage.tickets += 1;
+      return stage.tickets === 1 ? Promise.resolve('php') : new Promise(() => {});
+    },
+    warnings: false,
+    WebSocket: FakeSocket,
+    random: () => 0,
+  });
+  t.after(() => client.close());
+  stage.pass = async (milliseconds) => {
+    for (let passed = 0; passed < milliseconds; passed += 10) {
+      clock.pass(10);
+      await new Promise(setImmediate);
+    }
+  };
+  client.connect();
+  await stage.pass(100);
+  assert.equal(client.state, 'open');
+  FakeSocket.isSilent = true;
+  const lost = inboxOf(client, 'disconnected');
+  while (lost.size === 0) {
+    await stage.pass(1_000);
+  }
+  return { ...stage, client, stage };
+}
+
+describe('a client whose path went silent', () => {
+  it('comes back without a request where it has a resume ticket', async (t) => {
+    const { stage, pass } = await silencedClient(t);
+    await pass(100);
+    assert.deepEqual(FakeSocket.opened.map(({ offered }) => offered), [OFFERED, `${OFFERED},orosync.ticket.kept`]);
+    assert.equal(stage.tickets, 1);
+  });
+
+  it('asks PHP on a new connection after those that a browser keeps, where the server refuses that', async (t) => {
+    const { stage, pass } = await silencedClient(t);
+    await pass(100);
+    FakeSocket.opened[1].refuse();
+    await pass(1_000);
+    assert.equal(stage.tickets, 1 + 7);
+  });
+});

@@ -1,0 +1,277 @@
+/** What was published before a page listened, or while it was away: the page learns that, or hears that nobody can know. */
+import assert from 'node:assert/strict';
+import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { Cache } from './cache.js';
+import { Demo } from './demo.js';
+import { Path } from './path.js';
+import { People } from './people.js';
+
+/** What the server keeps of each topic whose rule does not say otherwise. */
+const HISTORY = 5;
+/** What it keeps of changed content. */
+const HISTORY_OF_CONTENT = 20_000;
+
+/** How long the way to an open connection is made. */
+const HELD_MS = 1_500;
+/** How long before a page was asked for a save is over that it must not hear of: all that is held up may count as age. */
+const LONG_BEFORE_MS = 3_000;
+/** As silence.spec.js has it. */
+const LONGEST_MS = 40_000;
+
+const CHANGED = 'Ben changed what you see here.';
+const UNCERTAIN = 'You were away. This page may be out of date.';
+
+/** @typedef {import('./people.js').Person} Person */
+
+describe('a page', () => {
+  /** @type {Demo} */
+  let demo;
+  /** @type {Path} */
+  let path;
+  /** @type {People} */
+  let afar;
+  /** @type {People} */
+  let people;
+  /** @type {Person} */
+  let ben;
+
+  before(async () => {
+    demo = await Demo.startWith({ OROSYNC_HISTORY__EVENTS: String(HISTORY) });
+    path = await Path.open(demo.url);
+    [afar, people] = await Promise.all([People.gather(demo.url, { through: path.port }), People.gather(demo.url)]);
+    ben = await people.signedIn('ben');
+  });
+  after(async () => {
+    await Promise.all([afar, people].map((each) => each?.close()));
+    path?.close();
+    await demo?.stop();
+  });
+
+  /** Ben saves a contact; nothing of that is under way any more for a while before this ends. @param {number} id */
+  async function benSavesLongBefore(id) {
+    await ben.save(id, { Notes: `Long before, ${performance.now()}.` });
+    await sleep(LONG_BEFORE_MS);
+  }
+
+  /** The page listens, says nothing of what was, and of the next save once. @param {Person} anna @param {number} id */
+  async function isCurrent(anna, id) {
+    await anna.listens();
+    assert.equal(await anna.flashes('outdated').count(), 0);
+    await ben.save(id, { Notes: `From now on, ${performance.now()}.` });
+    assert.equal(await anna.isTold('outdated'), CHANGED);
+    assert.equal(await anna.flashes('outdated').count(), 1);
+  }
+
+  describe('that takes long from its request to its connection', () => {
+    /** @type {Person} */
+    let anna;
+
+    beforeEach(async () => {
+      anna = await afar.signedIn('anna');
+      // Or what is held up would be that of the page she is at.
+      await anna.listens();
+    });
+    afterEach(() => anna?.leave());
+
+    for (const [what, begin, part] of /** @type {const} */ ([
+      ['its HTML', 'GET /contacts/1 ', 'answer'],
+      ['the request for its ticket', 'POST /sync/ticket ', 'request'],
+      ['the answer with its ticket', 'POST /sync/ticket ', 'answer'],
+      ['the handshake of its socket', 'GET /ws', 'request'],
+    ])) {
+      it(`is outdated by what was saved meanwhile (${what} comes late)`, async () => {
+        const gate = path.hold(begin, part);
+        const opened = anna.page.goto('/contacts/1');
+        await gate.reached;
+
+        await ben.save(1, { Notes: `Before ${what}.` });
+        await sleep(HELD_MS);
+        gate.open();
+
+        await opened;
+        assert.equal(await anna.isTold('outdated'), CHANGED);
+        await anna.listens();
+        assert.equal(await anna.flashes('outdated').count(), 1);
+      });
+
+      it(`is current in spite of what was saved before its request (${what} comes late)`, async () => {
+        await benSavesLongBefore(1);
+
+        const gate = path.hold(begin, part);
+        const opened = anna.page.goto('/contacts/1');
+        await gate.reached;
+        await sleep(HELD_MS);
+        gate.open();
+
+        await opened;
+        await isCurrent(anna, 1);
+      });
+    }
+
+    it('is outdated by what was saved while the machine slept before the socket was open', async () => {
+      await anna.page.addInitScript(sleepily);
+      const gate = path.hold('GET /ws', 'request');
+      await anna.page.goto('/contacts/1');
+      await gate.reached;
+      const begin = performance.now();
+
+      await ben.save(1, { Notes: 'While the machine slept.' });
+      await sleep(LONG_BEFORE_MS);
+      await anna.page.evaluate((milliseconds) => {
+        /** @type {Window & { slept?: (milliseconds: number) => void }} */ (window).slept?.(milliseconds);
+      }, performance.now() - begin);
+      gate.open();
+
+      assert.equal(await anna.isTold('outdated'), CHANGED);
+    });
+  });
+
+  for (const where of /** @type {const} */ (['proxy', 'browser'])) {
+    describe(`that the cache of the ${where} has kept`, () => {
+      /** @type {Cache} */
+      let cache;
+      /** @type {People} */
+      let behind;
+      /** @type {Person} */
+      let anna;
+
+      before(async () => {
+        cache = await Cache.start(demo.url, where);
+        behind = await People.gather(cache.url);
+        anna = await behind.signedIn('anna');
+      });
+      after(async () => {
+        await behind?.close();
+        cache?.close();
+      });
+
+      /** Has been at a contact, is elsewhere, and comes back by a link. @param {string} name */
+      async function comesBackTo(name) {
+        await anna.page.getByRole('link', { name, exact: true }).first().click();
+        await anna.page.getByRole('heading', { name, level: 1 }).waitFor();
+        const bytes = await anna.page.evaluate(() => {
+          const [navigation] = /** @type {PerformanceNavigationTiming[]} */ (performance.getEntriesByType('navigation'));
+          return navigation.transferSize;
+        });
+        assert.equal(bytes === 0, where === 'browser', `${bytes} bytes came over the network`);
+      }
+
+      it('is outdated by what was saved since it was made', async () => {
+        await anna.open('/contacts/2');
+        await anna.open('/contacts');
+        await ben.save(2, { Notes: `Not in the cache of the ${where}.` });
+
+        await comesBackTo('Alan Turing');
+
+        assert.equal(await anna.isTold('outdated'), CHANGED);
+        await anna.listens();
+        assert.equal(await anna.flashes('outdated').count(), 1);
+      });
+
+      it('is current in spite of what was saved before it was made', async () => {
+        await benSavesLongBefore(3);
+        await anna.open('/contacts/3');
+        await anna.open('/contacts');
+
+        await comesBackTo('Blaise Pascal');
+
+        await isCurrent(anna, 3);
+      });
+    });
+  }
+
+  describe('whose packets are dropped both ways', () => {
+    for (const [count, whatComes] of /** @type {const} */ ([
+      [0, 'nothing'],
+      [3, 'exactly those, in order'],
+      [7, `the last ${HISTORY}, and that there were more`],
+    ])) {
+      it(`gets, of ${count} events, ${whatComes}`, async (t) => {
+        const anna = await afar.signedIn('anna');
+        t.after(() => anna.leave());
+        await anna.open('/companies');
+        await listensToTheBoard(anna);
+        await demo.publish('demo/board', ['before']);
+        await hears(anna, ['before']);
+        const { session: dead } = await anna.session();
+        const events = Array.from({ length: count }, (_, index) => `missed ${index + 1}`);
+
+        path.goSilent();
+        await demo.publish('demo/board', events);
+        await anna.wakesUp('online');
+        await anna.hasAnotherSessionThan(dead, { within: LONGEST_MS });
+        await anna.listens();
+        await demo.publish('demo/board', ['after']);
+
+        const more = count > HISTORY ? ['incomplete'] : [];
+        await hears(anna, ['before', ...events.slice(-HISTORY), ...more, 'after']);
+      });
+    }
+  });
+
+  it('that is frozen for longer than the history says once that it may be out of date', async (t) => {
+    const anna = await afar.signedIn('anna');
+    t.after(() => anna.leave());
+    await anna.open('/contacts/1');
+    const { session: dead } = await anna.session();
+    await anna.page.evaluate(() => {
+      /** @type {unknown[]} */
+      const told = [];
+      /** @type {Window & { told?: unknown[] }} */ (window).told = told;
+      document.addEventListener('orosync-outdated', (event) => told.push(/** @type {CustomEvent} */ (event).detail));
+    });
+    const lifecycle = await anna.page.context().newCDPSession(anna.page);
+
+    await lifecycle.send('Page.setWebLifecycleState', { state: 'frozen' });
+    path.goSilent();
+    await ben.save(1, { Notes: 'While she was away.' });
+    const others = [{ username: 'ben', tagname: 'Demo_Entity_Contact_11' }];
+    await demo.publish('oro/data/update', Array.from({ length: HISTORY_OF_CONTENT }, () => others));
+    await lifecycle.send('Page.setWebLifecycleState', { state: 'active' });
+    await anna.wakesUp('visibilitychange');
+
+    await anna.hasAnotherSessionThan(dead, { within: LONGEST_MS });
+    assert.equal(await anna.isTold('outdated'), UNCERTAIN);
+    await anna.listens();
+    assert.equal(await anna.flashes('outdated').count(), 1);
+    assert.deepEqual(
+      await anna.page.evaluate(() => /** @type {Window & { told?: unknown[] }} */ (window).told),
+      [{ tags: [], userNames: [], certain: false }],
+    );
+  });
+});
+
+/** In a page before all other scripts: its monotonic clock stands still while the machine sleeps, as that of some systems does. */
+function sleepily() {
+  const now = performance.now.bind(performance);
+  let slept = 0;
+  performance.now = () => now() - slept;
+  /** @type {Window & { slept?: (milliseconds: number) => void }} */ (window).slept = (milliseconds) => {
+    slept += milliseconds;
+  };
+}
+
+/** Notes what comes, in order: payloads, and that some did not come. @param {Person} person */
+async function listensToTheBoard({ page }) {
+  await page.evaluate(async () => {
+    const { client } = await import('/js/page.js');
+    /** @type {unknown[]} */
+    const heard = [];
+    /** @type {Window & { heard?: unknown[] }} */ (window).heard = heard;
+    client.subscribe('demo/board', (payload) => heard.push(payload), { recover: true });
+    client.on('incomplete', ({ topic }) => topic === 'demo/board' && heard.push('incomplete'));
+    // Calls are answered in order.
+    await client.call('orosync/session');
+  });
+}
+
+/** @param {Person} person @param {unknown[]} expected */
+async function hears({ page }, expected) {
+  await page.waitForFunction(
+    (last) => /** @type {Window & { heard?: unknown[] }} */ (window).heard?.at(-1) === last,
+    expected.at(-1),
+  );
+  assert.deepEqual(await page.evaluate(() => /** @type {Window & { heard?: unknown[] }} */ (window).heard), expected);
+}
