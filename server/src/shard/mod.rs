@@ -34,6 +34,7 @@ use crate::node::disconnection::Disconnection;
 use crate::node::handle::{Awaited, ShardMessage, ShardWaiter};
 use crate::publication::delivery::Delivery;
 use crate::publication::receipt::{Receipt, Settled};
+use crate::publication::tags::Tag;
 use crate::publication::{Author, Content, Item, Publication};
 use crate::session::calls::{self, Request};
 use crate::session::outbound::SharedFrame;
@@ -288,7 +289,9 @@ impl Shard {
             self.shared.metrics.recoveries_incomplete.inc_by(u64::from(!answer.complete));
         }
         // One that has unsubscribed meanwhile is told all the same.
-        self.subscribers.settle(key, &recovery.topic, recovery.tags.take(), recovered.position);
+        if !recovery.is_left {
+            self.subscribers.settle(key, &recovery.topic, recovery.next_tags.take(), recovered.position);
+        }
         entry.replies.answer(number, answer.frame);
         self.reply(key, now);
     }
@@ -433,6 +436,9 @@ impl Shard {
                 }
             }
             SessionEvent::Unsubscribe(topic) => {
+                if let Some(entry) = self.sessions.get_mut(key) {
+                    entry.replies.recoveries_of(&topic).for_each(|recovery| recovery.is_left = true);
+                }
                 if let Some(was_last) = self.subscribers.unsubscribe(key, &topic) {
                     self.shared.metrics.subscriptions.dec();
                     if was_last {
@@ -488,23 +494,18 @@ impl Shard {
                 let max = self.shared.limits.subscriptions;
                 let subscribed = self.subscribers.await_recovery(key, &topic, max);
                 if self.count_subscription(subscribed, &topic) {
-                    self.recover(key, Recovery { call_id, topic, asks: since.is_some(), tags }, since);
+                    let (asks, next_tags) = (since.is_some(), tags.clone());
+                    let recovery = Recovery { call_id, topic, asks, tags, next_tags, is_left: false };
+                    self.recover(key, recovery, since);
                 } else if let Some(entry) = self.sessions.get_mut(key)
                     && let Some(refused) = entry.session.refuse_one_more(&topic, &self.shared, now)
                 {
                     self.answer(key, calls::refusal(call_id, &refused), now);
                 }
             }
-            Request::Resume => {
-                let Some(entry) = self.sessions.get(key) else { return };
-                let place = SessionPlace { shard: self.number, key: key.data().as_ffi() };
-                let ticket = entry.session.resume_ticket(place, &self.shared, at.unix);
-                let max_seconds = self.shared.door.authenticator.resume_seconds();
-                let answer = calls::resumption(ticket, max_seconds, self.subscribers.positions(key));
-                self.answer(key, calls::result(call_id, answer), now);
-            }
+            Request::Resume => self.reply_in_turn(key, Reply::Resumption(call_id, at.unix), now),
             Request::Tags { topic, tags } => {
-                let answer = if self.subscribers.set_tags(key, &topic, tags) {
+                let answer = if self.set_tags(key, &topic, tags) {
                     calls::result(call_id, Payload::null())
                 } else {
                     calls::refusal(call_id, &calls::not_recovering(&topic))
@@ -512,6 +513,15 @@ impl Shard {
                 self.answer(key, answer, now);
             }
         }
+    }
+
+    /// Gives a subscription other tags, or none, also one whose recovery is not there yet. Whether there is one that has positions,
+    /// or will have them.
+    fn set_tags(&mut self, key: SessionKey, topic: &Topic, tags: Option<Box<[Tag]>>) -> bool {
+        let Some(entry) = self.sessions.get_mut(key) else { return false };
+        let awaited = entry.replies.recoveries_of(topic).next_back().filter(|recovery| !recovery.is_left);
+        let is_awaited = awaited.map(|recovery| recovery.next_tags.clone_from(&tags)).is_some();
+        self.subscribers.set_tags(key, topic, tags) || is_awaited
     }
 
     /// Asks the broker what a session has missed. The answer comes in the inbox.
@@ -528,12 +538,16 @@ impl Shard {
 
     /// Answers a call, behind those that were made before.
     fn answer(&mut self, key: SessionKey, frame: Bytes, now: Instant) {
+        self.reply_in_turn(key, Reply::Answer(frame), now);
+    }
+
+    /// Replies, behind what the session has asked before.
+    fn reply_in_turn(&mut self, key: SessionKey, reply: Reply, now: Instant) {
         let Some(entry) = self.sessions.get_mut(key) else { return };
         self.last_reply += 1;
-        let number = self.last_reply;
-        entry.replies.push(number, Reply::Answer(Bytes::new()));
+        entry.replies.push(self.last_reply, reply);
         self.replies += 1;
-        entry.replies.answer(number, frame);
+        entry.replies.settle(self.last_reply, Settled { highest: None });
         self.reply(key, now);
     }
 
@@ -615,6 +629,13 @@ impl Shard {
                 Reply::Welcome => entry.session.welcome_publisher(settled.highest, now),
                 Reply::Acknowledged(batch) => entry.session.acknowledge(batch),
                 Reply::Answer(frame) => entry.session.answer(frame, now),
+                Reply::Resumption(call_id, unix) => {
+                    let place = SessionPlace { shard: self.number, key: key.data().as_ffi() };
+                    let ticket = entry.session.resume_ticket(place, &self.shared, unix);
+                    let max_seconds = self.shared.door.authenticator.resume_seconds();
+                    let answer = calls::resumption(ticket, max_seconds, self.subscribers.positions(key));
+                    entry.session.answer(calls::result(call_id, answer), now);
+                }
                 // It becomes an answer before it is settled.
                 Reply::Recovery(_) => {}
             }

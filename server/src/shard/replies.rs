@@ -39,6 +39,9 @@ pub enum Reply {
     Answer(Bytes),
     /// The answer to `orosync/subscribe`, once the broker has said what there is.
     Recovery(Box<Recovery>),
+    /// The answer to `orosync/resume`, of this call at this time (in seconds since 1970). It is made when it is its turn: where
+    /// topics stand must not be behind the events that were sent before it.
+    Resumption(Payload, u64),
 }
 
 /// What a session has asked for by `orosync/subscribe`.
@@ -50,8 +53,12 @@ pub struct Recovery {
     pub topic: Topic,
     /// Whether it has asked for what it missed.
     pub asks: bool,
-    /// The tags that it wants alone.
+    /// The tags that it wants alone in the answer.
     pub tags: Option<Box<[Tag]>>,
+    /// The same from then on: those, unless it has given others since.
+    pub next_tags: Option<Box<[Tag]>>,
+    /// It has unsubscribed since: it is told, and the topic's subscription, if there is one, is another.
+    pub is_left: bool,
 }
 
 impl Replies {
@@ -71,6 +78,14 @@ impl Replies {
     pub fn recovery(&mut self, number: u64) -> Option<&mut Recovery> {
         let at = self.0.binary_search_by_key(&number, |waiting| waiting.number).ok()?;
         if let Reply::Recovery(recovery) = &mut self.0[at].reply { Some(recovery) } else { None }
+    }
+
+    /// What was asked of this topic and waits for the broker, the latest last.
+    pub fn recoveries_of(&mut self, topic: &Topic) -> impl DoubleEndedIterator<Item = &mut Recovery> {
+        self.0.iter_mut().filter_map(move |waiting| match &mut waiting.reply {
+            Reply::Recovery(recovery) if recovery.topic == *topic => Some(&mut **recovery),
+            _ => None,
+        })
     }
 
     /// This is the answer to the call of this number.
