@@ -9,7 +9,7 @@ interface TicketIssuerInterface
 {
     /**
      * @param array{sub?: string, uid?: int|string, org?: int, role?: 'user'|'customer'|'anonymous', roles?: list<string>,
-     *              topics?: list<string>, patterns?: list<string>, origins?: list<string>} $claims
+     *              topics?: list<string>, patterns?: list<string>, origins?: list<string>, until?: int} $claims
      * @param int $ttl seconds until it expires
      *
      * @throws TicketUnavailableException

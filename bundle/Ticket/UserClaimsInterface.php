@@ -17,15 +17,17 @@ interface UserClaimsInterface
     /**
      * The current user.
      *
-     * @return array{sub?: string, uid?: int|string, org?: int, role: 'user'|'customer'|'anonymous'} `sub` is the user name,
-     *         `uid` and `org` the ids of user and organization, `uid` as {@see UserId} has it; nobody: the role alone
+     * @return array{sub?: string, uid?: int|string, org?: int, role: 'user'|'customer'|'anonymous', until?: int} `sub` is the
+     *         user name, `uid` and `org` the ids of user and organization, `uid` as {@see UserId} has it, `until` when the
+     *         login ends (seconds since 1970; left out: not known), after which a page that lost its connection asks for a
+     *         ticket again; nobody: the role alone
      */
     public function claims(): array;
 
     /**
      * Any user, logged in here or not.
      *
-     * @return array{sub?: string, uid?: int|string, org?: int, role: 'user'|'customer'|'anonymous'} likewise
+     * @return array{sub?: string, uid?: int|string, org?: int, role: 'user'|'customer'|'anonymous', until?: int} likewise
      */
     public function claimsOf(UserInterface $user): array;
 }

@@ -198,17 +198,18 @@ fn neither_kind_of_ticket_is_taken_for_the_other_and_a_resume_ticket_has_one_pla
     let link =
         format!("Sec-WebSocket-Protocol: orosync.link.1, orosync.1, orosync.ticket.{resume_ticket}\r\n");
     let twice = format!("{}{}", offer(&resume_ticket), offer(&resume_ticket));
-    for (reason, target, headers) in [
-        ("audience", format!("/?ticket={resume_ticket}"), OROSYNC.to_owned()),
-        ("audience", "/".to_owned(), bearer),
-        ("malformed", "/".to_owned(), without_ours),
-        ("malformed", "/".to_owned(), link),
-        ("malformed", "/".to_owned(), twice),
-        ("malformed", format!("/?ticket={ordinary}"), offer("")),
+    for (reason, answer, target, headers) in [
+        ("audience", "401", format!("/?ticket={resume_ticket}"), OROSYNC.to_owned()),
+        ("audience", "401", "/".to_owned(), bearer),
+        ("malformed", "401", "/".to_owned(), without_ours),
+        ("malformed", "401", "/".to_owned(), link),
+        // Whoever speaks our own subprotocol is told by a Close frame.
+        ("malformed", "101", "/".to_owned(), twice),
+        ("malformed", "101", format!("/?ticket={ordinary}"), offer("")),
     ] {
         let metric = format!("orosync_tickets_refused_total{{reason=\"{reason}\"}}");
         let before = server.metric(&metric);
-        assert_eq!(status(&server, &target, &headers), "401", "{target} {headers}");
+        assert_eq!(status(&server, &target, &headers), answer, "{target} {headers}");
         server.await_metric(&metric, before + 1.0);
     }
     assert_eq!(status(&server, &format!("/?ticket={ordinary}"), WAMP), "101");

@@ -25,9 +25,14 @@ final class OwnClaims implements UserClaimsInterface
         return $this->known();
     }
 
-    /** @return array{sub: string, uid: int, role: 'customer'} */
+    /** @return array{sub: string, uid: int, role: 'customer', until: int} */
     private function known(): array
     {
-        return ['sub' => 'user of ' . $this->manager->getConnection()->getDatabase(), 'uid' => 12, 'role' => 'customer'];
+        return [
+            'sub' => 'user of ' . $this->manager->getConnection()->getDatabase(),
+            'uid' => 12,
+            'role' => 'customer',
+            'until' => 1_800_000_000,
+        ];
     }
 }

@@ -104,7 +104,7 @@ final class EntriesTest extends ApplicationTestCase
         $working = \in_array($action, self::WITH_TAGS, true) ? [Failure::NOT_OF_TAGS] : [];
         $this->boot([
             'server' => ['binary' => '/nowhere/orosync-server'],
-            'maintenance' => ['flag_file' => getenv('OROSYNC_TEST_DIRECTORY') . '/maintenance'],
+            'maintenance' => ['flag_file' => getenv('OROSYNC_TEST_FILES') . '/maintenance'],
         ], [], [...self::WITH, $failure, ...$working]);
 
         $this->$action();

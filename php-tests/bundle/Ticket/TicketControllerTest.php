@@ -41,7 +41,8 @@ final class TicketControllerTest extends ApplicationTestCase
     {
         $this->boot([], [], ['security', 'doctrine', 'own claims']);
 
-        self::assertSame(12, $this->ticket(self::ann())['claims']['uid']);
+        $claims = $this->ticket(self::ann())['claims'];
+        self::assertSame([12, 1_800_000_000], [$claims['uid'], $claims['until']]);
     }
 
     public function testATicketIsForPagesOfTheConfiguredHosts(): void

@@ -9,6 +9,15 @@ use super::resume::{MAX_RESUME_TICKET_BYTES, ResumeClaims, Resumption};
 use super::{AUDIENCE, Claims, Granted, Identity, MAX_GRANTED, MAX_TICKET_BYTES, MIN_SECRET_BYTES, Role};
 use crate::OriginPattern;
 
+/// For whose pages a ticket is, and how long its session may go on.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Terms<'a> {
+    /// Hosts whose pages alone may use it, at most [`MAX_ORIGINS`](super::MAX_ORIGINS). None: any.
+    pub origins: &'a [OriginPattern],
+    /// From when on its session is not resumed without a new ticket, seconds since 1970.
+    pub until: Option<u64>,
+}
+
 /// Signs tickets with the shared secret (HS256).
 pub struct Signer(EncodingKey);
 
@@ -28,20 +37,20 @@ impl Signer {
         ttl_seconds: u64,
         id: u128,
     ) -> Result<String, MintError> {
-        self.mint_for_pages(identity, &[], now, ttl_seconds, id)
+        self.mint_on(Terms::default(), identity, now, ttl_seconds, id)
     }
 
-    /// The same for pages of these hosts alone, at most [`MAX_ORIGINS`](super::MAX_ORIGINS). None: of any.
-    pub fn mint_for_pages(
+    /// The same on these terms.
+    pub fn mint_on(
         &self,
+        terms: Terms<'_>,
         identity: &Identity,
-        origins: &[OriginPattern],
         now: u64,
         ttl_seconds: u64,
         id: u128,
     ) -> Result<String, MintError> {
-        let claims = claims(identity, origins, now, now.saturating_add(ttl_seconds), id)?;
-        self.sign(&claims, MAX_TICKET_BYTES)
+        let claims = claims(identity, terms.origins, now, now.saturating_add(ttl_seconds), id)?;
+        self.sign(&Claims { until: terms.until, ..claims }, MAX_TICKET_BYTES)
     }
 
     /// A resume ticket for whoever has this identity, from `now` until `expires` (seconds since 1970): for the next

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::pattern::TopicPattern;
 use crate::topic::Topic;
 
-pub use mint::{MintError, Signer};
+pub use mint::{MintError, Signer, Terms};
 pub use resume::{Resumption, SessionPlace, VerifiedResume};
 pub use role_names::RoleNames;
 pub use user_id::UserId;
@@ -220,6 +220,7 @@ mod tests {
             id in any::<u128>(),
             topics in proptest::collection::vec("[a-z/{}]{1,20}", 0..4),
             patterns in proptest::collection::vec("[a-z/]{1,20}(\\{\\{|\\}\\}|/\\{id\\})?", 0..4),
+            until in proptest::option::of(any::<u64>()),
             origins in proptest::collection::vec(r"(\*\.)?[a-z0-9_-]{1,20}(\.[a-z]{1,10})?", 0..=MAX_ORIGINS),
         ) {
             let granted = Granted {
@@ -229,11 +230,13 @@ mod tests {
             let roles = RoleNames::new(roles.iter().map(String::as_str)).unwrap();
             let identity = Identity { role, user, uid, org, roles, granted };
             let origins: Vec<_> = origins.iter().map(|host| OriginPattern::parse(host).unwrap()).collect();
-            let ticket = signer().mint_for_pages(&identity, &origins, 1_000_000, 300, id).unwrap();
+            let terms = Terms { origins: &origins, until };
+            let ticket = signer().mint_on(terms, &identity, 1_000_000, 300, id).unwrap();
             let verified = verifier().verify(&ticket, 1_000_100).unwrap();
             prop_assert_eq!(&verified.identity, &identity);
             prop_assert_eq!(&verified.origins, &origins);
-            prop_assert_eq!(verified.expires, 1_000_300);
+            prop_assert_eq!((verified.minted, verified.expires), (1_000_000, 1_000_300));
+            prop_assert_eq!(verified.until, until);
             prop_assert_eq!(verified.jti, format!("{id:032x}"));
         }
     }

@@ -247,7 +247,7 @@ impl AuthError {
 
 #[cfg(test)]
 mod tests {
-    use orosync_protocol::ticket::Signer;
+    use orosync_protocol::ticket::Terms;
 
     use super::*;
 
@@ -299,7 +299,9 @@ mod tests {
         let auth = authenticator();
         let hosts = ["crm.example.com", "*.shop.example"].map(|host| OriginPattern::parse(host).unwrap());
         let signer = Signer::from_secret(SECRET).unwrap();
-        let ticket = signer.mint_for_pages(&Identity::anonymous(), &hosts, NOW, 300, 1).unwrap();
+        let ticket = signer
+            .mint_on(Terms { origins: &hosts, until: None }, &Identity::anonymous(), NOW, 300, 1)
+            .unwrap();
         let refused = auth.authenticate(&ticket, Presented::InUrl, NOW, |_| false).unwrap_err();
         assert_eq!(refused, AuthError::ForeignPage { hosts: "crm.example.com, *.shop.example".to_owned() });
         assert_eq!(refused.label(), "origin");

@@ -1,4 +1,4 @@
-use orosync_protocol::ticket::{Signer, Verifier};
+use orosync_protocol::ticket::{Signer, Terms, Verifier};
 
 use super::*;
 use crate::connection::limits::{ConnectionLimits, Full, Places};
@@ -160,7 +160,8 @@ fn a_page_of_another_site_is_refused_before_its_ticket_is_spent() {
 fn a_page_of_another_site_than_the_tickets_is_refused_before_the_ticket_is_spent() {
     let hosts = [OriginPattern::parse("crm.example.com").unwrap()];
     let signer = Signer::from_secret(SECRET).unwrap();
-    let ticket = signer.mint_for_pages(&Identity::anonymous(), &hosts, NOW, 300, 9).unwrap();
+    let ticket =
+        signer.mint_on(Terms { origins: &hosts, until: None }, &Identity::anonymous(), NOW, 300, 9).unwrap();
     let door = Door {
         allowed_origins: vec![OriginPattern::parse("*.example.com").unwrap()],
         ..door(Anonymous::Accept)
@@ -204,7 +205,8 @@ fn a_program_without_an_origin_may_connect() {
 fn a_program_may_use_a_ticket_for_pages() {
     let hosts = [OriginPattern::parse("crm.example.com").unwrap()];
     let signer = Signer::from_secret(SECRET).unwrap();
-    let ticket = signer.mint_for_pages(&Identity::anonymous(), &hosts, NOW, 300, 9).unwrap();
+    let ticket =
+        signer.mint_on(Terms { origins: &hosts, until: None }, &Identity::anonymous(), NOW, 300, 9).unwrap();
     upgrade(&request(&format!("/?ticket={ticket}"), ""));
 }
 

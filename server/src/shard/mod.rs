@@ -289,8 +289,8 @@ impl Shard {
             self.shared.metrics.recoveries_incomplete.inc_by(u64::from(!answer.complete));
         }
         // One that has unsubscribed meanwhile is told all the same.
-        if !recovery.is_left {
-            self.subscribers.settle(key, &recovery.topic, recovery.next_tags.take(), recovered.position);
+        if recovery.is_wanted {
+            self.subscribers.settle(key, &recovery.topic, recovery.tags.take(), recovered.position);
         }
         entry.replies.answer(number, answer.frame);
         self.reply(key, now);
@@ -437,7 +437,7 @@ impl Shard {
             }
             SessionEvent::Unsubscribe(topic) => {
                 if let Some(entry) = self.sessions.get_mut(key) {
-                    entry.replies.recoveries_of(&topic).for_each(|recovery| recovery.is_left = true);
+                    entry.replies.recoveries_of(&topic).for_each(|recovery| recovery.is_wanted = false);
                 }
                 if let Some(was_last) = self.subscribers.unsubscribe(key, &topic) {
                     self.shared.metrics.subscriptions.dec();
@@ -494,9 +494,11 @@ impl Shard {
                 let max = self.shared.limits.subscriptions;
                 let subscribed = self.subscribers.await_recovery(key, &topic, max);
                 if self.count_subscription(subscribed, &topic) {
-                    let (asks, next_tags) = (since.is_some(), tags.clone());
-                    let recovery = Recovery { call_id, topic, asks, tags, next_tags, is_left: false };
-                    self.recover(key, recovery, since);
+                    self.recover(
+                        key,
+                        Recovery { call_id, topic, asks: since.is_some(), tags, is_wanted: true },
+                        since,
+                    );
                 } else if let Some(entry) = self.sessions.get_mut(key)
                     && let Some(refused) = entry.session.refuse_one_more(&topic, &self.shared, now)
                 {
@@ -515,13 +517,14 @@ impl Shard {
         }
     }
 
-    /// Gives a subscription other tags, or none, also one whose recovery is not there yet. Whether there is one that has positions,
-    /// or will have them.
+    /// Has a subscription, or one that a session has just called for, hold for these tags. Whether there is one.
     fn set_tags(&mut self, key: SessionKey, topic: &Topic, tags: Option<Box<[Tag]>>) -> bool {
         let Some(entry) = self.sessions.get_mut(key) else { return false };
-        let awaited = entry.replies.recoveries_of(topic).next_back().filter(|recovery| !recovery.is_left);
-        let is_awaited = awaited.map(|recovery| recovery.next_tags.clone_from(&tags)).is_some();
-        self.subscribers.set_tags(key, topic, tags) || is_awaited
+        match entry.replies.recoveries_of(topic).next() {
+            Some(recovery) if recovery.is_wanted => recovery.tags = tags,
+            _ => return self.subscribers.set_tags(key, topic, tags),
+        }
+        true
     }
 
     /// Asks the broker what a session has missed. The answer comes in the inbox.

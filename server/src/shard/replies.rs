@@ -53,12 +53,10 @@ pub struct Recovery {
     pub topic: Topic,
     /// Whether it has asked for what it missed.
     pub asks: bool,
-    /// The tags that it wants alone in the answer.
+    /// The tags that it wants alone.
     pub tags: Option<Box<[Tag]>>,
-    /// The same from then on: those, unless it has given others since.
-    pub next_tags: Option<Box<[Tag]>>,
-    /// It has unsubscribed since: it is told, and the topic's subscription, if there is one, is another.
-    pub is_left: bool,
+    /// Whether it has not unsubscribed since.
+    pub is_wanted: bool,
 }
 
 impl Replies {
@@ -80,9 +78,9 @@ impl Replies {
         if let Reply::Recovery(recovery) = &mut self.0[at].reply { Some(recovery) } else { None }
     }
 
-    /// What was asked of this topic and waits for the broker, the latest last.
-    pub fn recoveries_of(&mut self, topic: &Topic) -> impl DoubleEndedIterator<Item = &mut Recovery> {
-        self.0.iter_mut().filter_map(move |waiting| match &mut waiting.reply {
+    /// What was asked of this topic and still waits for the broker, the latest first.
+    pub fn recoveries_of(&mut self, topic: &Topic) -> impl Iterator<Item = &mut Recovery> {
+        self.0.iter_mut().rev().filter_map(move |waiting| match &mut waiting.reply {
             Reply::Recovery(recovery) if recovery.topic == *topic => Some(&mut **recovery),
             _ => None,
         })
