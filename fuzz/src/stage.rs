@@ -427,18 +427,14 @@ impl Stage {
             }
             Words::Tags { topic: at, tags } => {
                 let at = topic(at);
-                // What is asked already becomes this, too.
-                if let Some(asked) = client.asked.iter_mut().find(|asked| asked.topic == at) {
+                let Some(subscription) = client.subscribed.get_mut(&at) else { return };
+                // What is asked already will have them, and until then it stays as it is.
+                let asked = client.asked.iter_mut().find(|asked| asked.topic == at);
+                if let Some(asked) = asked.filter(|asked| asked.subscription == subscription.number) {
                     asked.wants = wants(*tags);
-                }
-                if let Some(subscription) = client.subscribed.get_mut(&at)
-                    && matches!(subscription.wants, Wants::Positioned | Wants::Tagged(_))
-                {
+                } else if matches!(subscription.wants, Wants::Positioned | Wants::Tagged(_)) {
                     subscription.wants = wants(*tags);
                 }
-            }
-            Words::Unsubscribe(at) => {
-                client.subscribed.remove(&topic(at));
             }
             _ => {}
         }

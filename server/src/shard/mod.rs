@@ -505,14 +505,7 @@ impl Shard {
                     self.answer(key, calls::refusal(call_id, &refused), now);
                 }
             }
-            Request::Resume => {
-                let Some(entry) = self.sessions.get(key) else { return };
-                let place = SessionPlace { shard: self.number, key: key.data().as_ffi() };
-                let ticket = entry.session.resume_ticket(place, &self.shared, at.unix);
-                let max_seconds = self.shared.door.authenticator.resume_seconds();
-                let answer = calls::resumption(ticket, max_seconds, self.subscribers.positions(key));
-                self.answer(key, calls::result(call_id, answer), now);
-            }
+            Request::Resume => self.reply_in_turn(key, Reply::Resumption(call_id, at.unix), now),
             Request::Tags { topic, tags } => {
                 let answer = if self.set_tags(key, &topic, tags) {
                     calls::result(call_id, Payload::null())
@@ -548,12 +541,16 @@ impl Shard {
 
     /// Answers a call, behind those that were made before.
     fn answer(&mut self, key: SessionKey, frame: Bytes, now: Instant) {
+        self.reply_in_turn(key, Reply::Answer(frame), now);
+    }
+
+    /// Replies, behind what the session has asked before.
+    fn reply_in_turn(&mut self, key: SessionKey, reply: Reply, now: Instant) {
         let Some(entry) = self.sessions.get_mut(key) else { return };
         self.last_reply += 1;
-        let number = self.last_reply;
-        entry.replies.push(number, Reply::Answer(Bytes::new()));
+        entry.replies.push(self.last_reply, reply);
         self.replies += 1;
-        entry.replies.answer(number, frame);
+        entry.replies.settle(self.last_reply, Settled { highest: None });
         self.reply(key, now);
     }
 
@@ -635,6 +632,13 @@ impl Shard {
                 Reply::Welcome => entry.session.welcome_publisher(settled.highest, now),
                 Reply::Acknowledged(batch) => entry.session.acknowledge(batch),
                 Reply::Answer(frame) => entry.session.answer(frame, now),
+                Reply::Resumption(call_id, unix) => {
+                    let place = SessionPlace { shard: self.number, key: key.data().as_ffi() };
+                    let ticket = entry.session.resume_ticket(place, &self.shared, unix);
+                    let max_seconds = self.shared.door.authenticator.resume_seconds();
+                    let answer = calls::resumption(ticket, max_seconds, self.subscribers.positions(key));
+                    entry.session.answer(calls::result(call_id, answer), now);
+                }
                 // It becomes an answer before it is settled.
                 Reply::Recovery(_) => {}
             }

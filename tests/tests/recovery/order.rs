@@ -246,3 +246,39 @@ fn tags_right_behind_a_call_hold_for_what_the_call_has_asked() {
         page.expect_nothing();
     }
 }
+
+#[test]
+fn the_positions_of_a_renewal_stand_where_the_events_before_it_have_come_to() {
+    const RENEWALS: u64 = 300;
+    let server = server_with("shards = 2\n[limits]\nmessages_per_second = 100000\nmessage_burst = 100000\n");
+    let mut page = Client::anonymous(&server, OROSYNC);
+    let mut last = page.recover(TOPIC, &json!({})).position;
+    let ended = AtomicU64::new(0);
+    let mut source = Source::to(&server.endpoint());
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while ended.load(Ordering::Acquire) == 0 {
+                source.publish_all(TOPIC, 0..5);
+            }
+        });
+        for _ in 0..RENEWALS {
+            // The renewal's answer waits for that of the call before it.
+            let other = json!([2, "other", "orosync/subscribe", "acme/others", {"since": "0.0"}]);
+            say_at_once(&mut page, &[other, json!([2, "renewal", "orosync/resume"])]);
+            loop {
+                let message: Value = serde_json::from_str(&page.text()).expect("JSON");
+                if message[0] == 8 {
+                    message[3].as_str().expect("a position").clone_into(&mut last);
+                } else if message[1] == "renewal" {
+                    let renewed = &message[2]["positions"][TOPIC];
+                    if *renewed != last {
+                        ended.store(1, Ordering::Release);
+                    }
+                    assert_eq!(*renewed, last, "what came is behind where it is said to stand");
+                    break;
+                }
+            }
+        }
+        ended.store(1, Ordering::Release);
+    });
+}
