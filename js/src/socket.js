@@ -15,7 +15,8 @@
  *
  *   With a resume ticket: opening in place of asking. If the server refuses it: waiting without a delay, then asking.
  *
- *   renew() from open: waiting, without a delay unless that was done a moment ago.
+ *   renew() from open: waiting, without a delay unless that was done a moment ago. So does a session that was opened with a
+ *   resume ticket by a server that turns out not to know such tickets: it has let the page in as nobody.
  *
  *   close() from any: closed. pagehide from any but closed and refused: suspended; from there pageshow or connect(): asking.
  *
@@ -49,7 +50,7 @@ const NO_CLOSE_FRAME = 1006;
  *   no WELCOME yet
  */
 /** @typedef {{ ticket: string, isAfterSilence: boolean }} Resumption  an attempt with a resume ticket */
-/** @typedef {{ name: 'open', socket: WebSocket, sessionId: string }} Open */
+/** @typedef {{ name: 'open', socket: WebSocket, sessionId: string, isResumed: boolean }} Open  `isResumed`: by a resume ticket */
 /**
  * @typedef {{ name: 'waiting', timer: Timer, mayHurry: boolean, isAfterSilence: boolean }} Waiting  for the next attempt;
  *   `mayHurry`: not if the server has asked to be left alone for a while; `isAfterSilence`: packets have vanished
@@ -112,7 +113,11 @@ export class Socket {
       settings.random,
     );
     this.#resume = new Resume(
-      { ask: () => this.#sendAtOnce(CALL), onPositions: (positions) => handlers.onPositions(positions) },
+      {
+        ask: () => this.#sendAtOnce(CALL),
+        onPositions: (positions) => handlers.onPositions(positions),
+        onUnknown: () => this.#cannotResume(),
+      },
       settings.random,
     );
   }
@@ -267,8 +272,8 @@ export class Socket {
       clearTimeout(this.#state.limit);
       this.#backoff.opened(performance.now());
       this.#heartbeat.heard();
-      this.#resume.opened();
-      this.#enter({ name: 'open', socket, sessionId: message.sessionId });
+      this.#resume.forget(); // it was used for this connection, or is of an earlier session
+      this.#enter({ name: 'open', socket, sessionId: message.sessionId, isResumed: this.#state.resumption !== null });
       if (this.#isPresent(socket)) {
         this.#handlers.onOpen(message.sessionId);
       }
@@ -278,6 +283,13 @@ export class Socket {
       }
     } else if (this.#state.name === 'open' && message.type !== 'welcome' && !this.#resume.received(message)) {
       this.#handlers.onMessage(message);
+    }
+  }
+
+  /** The server does not know resume tickets: one that it has ignored has told it nothing of who this is. */
+  #cannotResume() {
+    if (this.#state.name === 'open' && this.#state.isResumed) {
+      this.renew('the server does not know resume tickets');
     }
   }
 
@@ -304,6 +316,9 @@ export class Socket {
       return;
     }
     const resumption = this.#state.name === 'opening' ? this.#state.resumption : null;
+    if (resumption !== null) {
+      this.#resume.failed(code === NO_CLOSE_FRAME);
+    }
     const isRefused = resumption !== null && needsNewTicket(code);
     const delay = isRefused ? 0 : this.#backoff.ended(when, performance.now(), this.#settings.random());
     const timer = setTimeout(() => this.#ask(), delay);
