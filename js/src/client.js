@@ -279,7 +279,7 @@ export class OrosyncClient {
   /** @param {import('./socket.js').Ended} ended */
   #ended(ended) {
     this.#timeline.note();
-    this.#subscriptions.ended();
+    this.#subscriptions.ended(this.#socket.isRenewing);
     const calls = [...this.#calls.values()];
     this.#calls.clear();
     for (const { procedure, reject, limit } of calls) {

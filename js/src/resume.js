@@ -16,7 +16,7 @@
  * Owns one timer. Bounds: one ticket, one unanswered call, at least `MIN_REST_MS` between calls.
  */
 import { elapsed, momentNow } from './moment.js';
-import { encodeCall } from './wamp.js';
+import { encodeCall, isUnknownProcedure } from './wamp.js';
 
 /** Prefix of the subprotocol that carries the ticket. A URL would stand in the access logs of proxies. */
 const TICKET_PROTOCOL = 'orosync.ticket.';
@@ -114,7 +114,7 @@ export class Resume {
         this.stop();
         this.#handlers.onUnknown();
       } else {
-        this.#rest(DEFAULT_SECONDS, since);
+        this.#failed();
       }
     }
     return true;
@@ -151,17 +151,24 @@ export class Resume {
   /** @param {unknown} answer @param {Moment} since when it was asked for: the ticket was minted after that */
   #answered(answer, since) {
     const { ticket, seconds, positions } = /** @type {Record<string, unknown>} */ (isObject(answer) ? answer : {});
-    const lasts = typeof seconds === 'number' && seconds > 0 ? Math.min(seconds, MAX_SECONDS) : DEFAULT_SECONDS;
-    this.#kept = isTicket(ticket) ? { ticket, since, lifetime: lasts * 1_000, failures: 0 } : null;
-    this.#rest(lasts, since);
+    const lifetime = 1_000 * (typeof seconds === 'number' && seconds > 0 ? Math.min(seconds, MAX_SECONDS) : DEFAULT_SECONDS);
+    this.#kept = isTicket(ticket) ? { ticket, since, lifetime, failures: 0 } : null;
+    this.#rest(lifetime, since);
     const entries = Object.entries(isObject(positions) ? positions : {});
     this.#handlers.onPositions(Object.fromEntries(entries.filter(([, position]) => typeof position === 'string')));
   }
 
-  /** @param {number} seconds lifetime of the answer @param {Moment} since */
-  #rest(seconds, since) {
+  /** The call did not succeed: once more while the ticket that is kept is good. */
+  #failed() {
+    const now = momentNow();
+    const remaining = this.#kept === null ? 0 : this.#kept.lifetime - elapsed(this.#kept.since, now);
+    this.#rest(remaining > 0 ? remaining : DEFAULT_SECONDS * 1_000, now);
+  }
+
+  /** @param {number} lifetime of the answer, in milliseconds @param {Moment} since */
+  #rest(lifetime, since) {
     const part = EARLIEST + this.#random() * (LATEST - EARLIEST);
-    const rest = Math.max(MIN_REST_MS, Math.round(seconds * 1_000 * part));
+    const rest = Math.max(MIN_REST_MS, Math.round(lifetime * part));
     this.#state = { name: 'resting', since, rest, timer: setTimeout(() => this.#ask(), rest) };
   }
 }
@@ -178,9 +185,6 @@ export const ticketProtocol = (ticket) => TICKET_PROTOCOL + ticket;
 function isTicket(value) {
   return typeof value === 'string' && /^[\w.-]+$/.test(value);
 }
-
-/** @param {import('./wamp.js').CallErrorMessage} message */
-const isUnknownProcedure = ({ details }) => isObject(details) && /** @type {{ code?: unknown }} */ (details).code === 404;
 
 /** @type {(value: unknown) => value is object} */
 const isObject = (value) => typeof value === 'object' && value !== null;

@@ -52,8 +52,9 @@ const NO_CLOSE_FRAME = 1006;
 /** @typedef {{ ticket: string, isAfterSilence: boolean }} Resumption  an attempt with a resume ticket */
 /** @typedef {{ name: 'open', socket: WebSocket, sessionId: string, isResumed: boolean }} Open  `isResumed`: by a resume ticket */
 /**
- * @typedef {{ name: 'waiting', timer: Timer, mayHurry: boolean, isAfterSilence: boolean }} Waiting  for the next attempt;
- *   `mayHurry`: not if the server has asked to be left alone for a while; `isAfterSilence`: packets have vanished
+ * @typedef {{ name: 'waiting', timer: Timer, mayHurry: boolean, isAfterSilence: boolean, isRenewal: boolean }} Waiting  for the
+ *   next attempt; `mayHurry`: not if the server has asked to be left alone for a while; `isAfterSilence`: packets have vanished;
+ *   `isRenewal`: a good connection was ended for another ticket
  */
 /** @typedef {{ name: 'refused' }} Refused  coming back would not help; only `connect()` tries again */
 /** @typedef {{ name: 'suspended' }} Suspended  the page is in the back/forward cache, or about to end */
@@ -132,6 +133,11 @@ export class Socket {
     return this.#state.name === 'open' ? this.#state.sessionId : null;
   }
 
+  /** Whether an open connection was ended for one with another ticket, and that is not being made yet. */
+  get isRenewing() {
+    return this.#state.name === 'waiting' && this.#state.isRenewal;
+  }
+
   /** Starts, or tries at once if it is waiting. Does nothing while an attempt or a connection is there. */
   connect() {
     switch (this.#state.name) {
@@ -164,7 +170,7 @@ export class Socket {
   /** Ends an open connection for one with another ticket of PHP: at once, but not again and again. @param {string} reason */
   renew(reason) {
     this.#resume.forget();
-    this.#replace(reason);
+    this.#replace(reason, true);
   }
 
   /**
@@ -293,13 +299,18 @@ export class Socket {
     }
   }
 
-  /** Ends an open connection for another one: at once, but not again and again. @param {string} reason */
-  #replace(reason) {
+  /**
+   * Ends an open connection for another one: at once, but not again and again.
+   *
+   * @param {string} reason
+   * @param {boolean} isRenewal
+   */
+  #replace(reason, isRenewal) {
     if (this.#state.name === 'open') {
       const wait = this.#backoff.renewed(performance.now(), this.#settings.random());
       const timer = setTimeout(() => this.#ask(), wait);
       const ended = { code: NORMAL_CLOSE, reason, willRetry: true, delay: wait };
-      this.#end({ name: 'waiting', timer, mayHurry: true, isAfterSilence: false }, ended);
+      this.#end({ name: 'waiting', timer, mayHurry: true, isAfterSilence: false, isRenewal }, ended);
     }
   }
 
@@ -323,7 +334,8 @@ export class Socket {
     const delay = isRefused ? 0 : this.#backoff.ended(when, performance.now(), this.#settings.random());
     const timer = setTimeout(() => this.#ask(), delay);
     const isAfterSilence = resumption?.isAfterSilence === true;
-    this.#end({ name: 'waiting', timer, mayHurry: when === 'soon', isAfterSilence }, { code, reason, willRetry: true, delay });
+    const ended = { code, reason, willRetry: true, delay };
+    this.#end({ name: 'waiting', timer, mayHurry: when === 'soon', isAfterSilence, isRenewal: false }, ended);
   }
 
   #suspend() {
@@ -357,7 +369,7 @@ export class Socket {
     this.#backoff.ended('soon', performance.now(), this.#settings.random());
     const timer = setTimeout(() => this.#ask(), 0);
     const ended = { code: NO_CLOSE_FRAME, reason: 'the server does not answer', willRetry: true, delay: 0 };
-    this.#end({ name: 'waiting', timer, mayHurry: true, isAfterSilence: true }, ended);
+    this.#end({ name: 'waiting', timer, mayHurry: true, isAfterSilence: true, isRenewal: false }, ended);
   }
 
   /**
@@ -436,7 +448,7 @@ export class Socket {
           this.#ask();
         } else if (persisted) {
           // Open, as far as the browser says: what the server has sent meanwhile is lost all the same.
-          this.#replace('the page came out of the back/forward cache');
+          this.#replace('the page came out of the back/forward cache', false);
           this.#look();
         }
       },

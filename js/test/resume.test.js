@@ -182,8 +182,38 @@ describe('renewals', () => {
     clock.pass(600_000);
     resume.received(refusal(429));
     assert.equal(resume.take(), 'kept');
-    clock.pass(LIFETIME * 0.6);
+    // After a part of the time for which that one is still good.
+    clock.pass(400_000 * 0.6 - 1);
+    assert.equal(asked.length, 2);
+    clock.pass(1);
     assert.equal(asked.length, 3);
+  });
+
+  it('go on after refusals without end, slowly once there is no ticket left', (t) => {
+    const { clock, resume, asked, given } = stage(t);
+    resume.start();
+    given('kept', { seconds: 60 });
+    const answered = () => {
+      const count = asked.length;
+      while (asked.length === count) {
+        clock.pass(500);
+      }
+      resume.received(refusal(429));
+    };
+    while (resume.take() !== null) {
+      answered();
+    }
+    const [before, count] = [clock.now, asked.length];
+    assert.ok(count < 10, `${count} calls in a minute`);
+    answered();
+    assert.ok(clock.now - before >= LIFETIME * 0.6 - 1_000, `${clock.now - before} ms`);
+  });
+
+  it('end where another server says no without a code', (t) => {
+    const { resume, unknown } = stage(t);
+    resume.start();
+    resume.received(refusal(undefined));
+    assert.equal(unknown(), 1);
   });
 
   const unsaid = [0, -1, '60', null, undefined].map((seconds) => [seconds, LIFETIME * 0.6]);
