@@ -16,7 +16,7 @@ const TOPIC = 'oro/data/update';
 const HOUR = 3_600_000;
 
 const CHANGED = 'Somebody else has changed this content.';
-const UNCERTAIN = 'You were away. This page may be out of date.';
+const UNCERTAIN = 'This page may be out of date.';
 
 /** How long a test may take where it counts on the time that passes. */
 const SLACK_MS = 5_000;
