@@ -154,7 +154,8 @@ pub fn drive_node(bytes: u16, events: u8, steps: Vec<NodeStep>) {
                 let numbers: Vec<usize> = found.events.iter().map(|(_, kept)| number_of(kept)).collect();
                 assert!(numbers.windows(2).all(|pair| pair[1] == pair[0] + 1), "{numbers:?}");
                 assert!(numbers.last().is_none_or(|last| *last == published[at].len()), "{numbers:?}");
-                if found.complete && at == of {
+                if found.complete {
+                    assert_eq!(at, of, "a position of another topic is not known");
                     assert_eq!(answered, missed, "complete, and it is not");
                 }
                 assert!(answered.last().is_none_or(|last| *last == found.position));
