@@ -15,7 +15,10 @@ const server = Bun.serve({
         perMessageDeflate: false,
         open(socket) {
             if (socket.data.kind === 'sub') {
-                socket.subscribe(socket.data.topic);
+                // A page that shows several records subscribes to each.
+                for (const topic of socket.data.topic.split(',')) {
+                    socket.subscribe(topic);
+                }
             }
         },
         message(socket, text) {

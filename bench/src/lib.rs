@@ -1,6 +1,7 @@
 //! What the bench programs share. One question per program in `src/bin`.
 //!
-//! - [`load`]: the load generator; [`wire`] is what it speaks, to us and to every peer
+//! - [`load`]: the load generator; [`wire`] is what it speaks, to us and to every peer; [`pages`]: the same of pages that show
+//!   content
 //! - [`peers`]: who is measured; [`process`]: one of them, running
 //! - [`report`]: medians, spreads, ratios; a table and a file of JSON
 //! - [`question`]: the command line; [`machine`]: cores, clocks, descriptors
@@ -12,6 +13,7 @@ pub mod figures;
 pub mod load;
 pub mod machine;
 pub mod measure;
+pub mod pages;
 pub mod peers;
 pub mod process;
 mod pusher;

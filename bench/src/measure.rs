@@ -20,7 +20,7 @@ const SETTLE_STEP: Duration = Duration::from_millis(20);
 const SETTLE_LIMIT: Duration = Duration::from_secs(2);
 
 /// Descriptors that a server and its load need beside one for each session.
-const DESCRIPTORS_BESIDE: usize = 20;
+pub const DESCRIPTORS_BESIDE: usize = 20;
 
 /// One server, its sessions open.
 #[derive(Debug)]

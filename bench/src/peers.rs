@@ -78,10 +78,24 @@ impl Peer {
         Ok(Self { name, wire: Wire::Orosync, version, program })
     }
 
+    /// The same under another name.
+    #[must_use]
+    pub fn called(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.name);
+        self
+    }
+
+    /// The same, spoken to in another way.
+    #[must_use]
+    pub fn speaking(mut self, wire: Wire) -> Self {
+        self.wire = wire;
+        self
+    }
+
     /// The same server with a setting changed, under another name.
     #[must_use]
     pub fn with(mut self, name: &str, variable: &'static str, value: &str) -> Self {
-        name.clone_into(&mut self.name);
+        self = self.called(name);
         if let Program::Orosync { environment, .. } = &mut self.program {
             environment.push((variable, value.to_owned()));
         }

@@ -7,6 +7,8 @@ use orosync_protocol::link_frame::{Message, PublishEncoder, PublisherFrame};
 use orosync_protocol::ticket::{Granted, Identity, Role, RoleNames, Signer};
 use orosync_protocol::{Audience, Payload, PublisherId, Seq, Topic};
 
+use crate::pages::Pages;
+
 /// The secret of the servers that are started here.
 pub const SECRET: &str = "a secret for benchmarks, longer than 32 bytes";
 
@@ -29,6 +31,8 @@ pub enum Wire {
     Redis,
     /// Pusher's protocol; messages are signed HTTP requests, each on a connection of its own.
     Pusher,
+    /// Pages that show content, and hear of saves.
+    Pages(Pages),
 }
 
 /// One step of opening a session: what is said, and what is waited for.
@@ -77,7 +81,8 @@ impl Tickets {
         self.signer.mint(identity, self.now, 3600, self.next).expect("claims that can be signed")
     }
 
-    fn user(&mut self) -> String {
+    /// One of a back-office user.
+    pub fn user(&mut self) -> String {
         let uid = u64::try_from(self.next % 1_000_000).unwrap_or_default();
         self.mint(&Identity {
             role: Role::User,
@@ -89,7 +94,8 @@ impl Tickets {
         })
     }
 
-    fn publisher(&mut self) -> String {
+    /// One of a publisher.
+    pub fn publisher(&mut self) -> String {
         self.mint(&Identity { role: Role::Publisher, ..Identity::anonymous() })
     }
 }
@@ -99,12 +105,20 @@ impl Wire {
     pub fn greeting(self, topic: usize, tickets: &mut Tickets) -> Vec<Step> {
         match self {
             Self::Orosync => {
-                let target = format!("/ws?ticket={}", tickets.user());
-                let say = upgrade(&target, "Sec-WebSocket-Protocol: orosync.1, wamp\r\n");
-                vec![Step { say, until: b"[0,\"" }]
+                vec![Step { say: page(tickets), until: b"[0,\"" }]
             }
             other => other.subscriber(topic, tickets),
         }
+    }
+
+    /// How a session opens that was away, and recovers what there is of [`RETURNING_TOPIC`]: a server that was started anew
+    /// knows no position of the one before. Other servers have no such thing.
+    pub fn returning(self, _: usize, tickets: &mut Tickets) -> Vec<Step> {
+        let mut say = page(tickets);
+        let call =
+            format!(r#"[2,"ready","orosync/subscribe","{RETURNING_TOPIC}",{{"since":"17.9f3ac2d1"}}]"#);
+        frame(&mut say, 1, call.as_bytes());
+        vec![Step { say, until: br#"[3,"ready","# }]
     }
 
     /// How a session opens that subscribes to a topic.
@@ -112,8 +126,7 @@ impl Wire {
         const HEAD_END: &[u8] = b"\r\n\r\n";
         match self {
             Self::Orosync => {
-                let target = format!("/ws?ticket={}", tickets.user());
-                let mut say = upgrade(&target, "Sec-WebSocket-Protocol: orosync.1, wamp\r\n");
+                let mut say = page(tickets);
                 frame(&mut say, 1, format!("[5,\"{}\"]", topic_name(topic)).as_bytes());
                 frame(&mut say, 1, br#"[2,"ready","orosync/session"]"#);
                 vec![Step { say, until: br#"[3,"ready","# }]
@@ -153,6 +166,7 @@ impl Wire {
                     Step { say: subscribe, until: b"subscription_succeeded" },
                 ]
             }
+            Self::Pages(pages) => pages.subscriber(topic, tickets),
         }
     }
 
@@ -179,11 +193,15 @@ impl Wire {
             Self::Wamp | Self::SocketIo | Self::Nats => self.subscriber(NO_TOPIC, tickets),
             Self::Redis => vec![Step { say: resp(&[b"PING"]), until: b"+PONG\r\n" }],
             Self::HttpPost | Self::Pusher => Vec::new(),
+            Self::Pages(pages) => pages.publisher().publisher(tickets),
         }
     }
 
     /// Appends to `out` what publishes messages `first`, `first + 1`, ..., each on the topic that the iterator names.
     pub fn publish(self, first: u64, topics: impl Iterator<Item = usize>, bytes: usize, out: &mut Vec<u8>) {
+        if let Self::Pages(pages) = self {
+            return pages.publish(first, topics, bytes, out);
+        }
         if self == Self::Orosync {
             let Some(seq) = Seq::new(first + 1) else { return };
             let mut encoder = PublishEncoder::new(seq);
@@ -201,7 +219,7 @@ impl Wire {
         for topic in topics {
             let text = text(topic, bytes);
             match self {
-                Self::Orosync | Self::Plain => frame(out, 1, text.as_bytes()),
+                Self::Orosync | Self::Pages(_) | Self::Plain => frame(out, 1, text.as_bytes()),
                 Self::Wamp => frame(out, 1, format!("[7,\"{topic:04}\",\"{text}\"]").as_bytes()),
                 Self::SocketIo => frame(out, 1, format!("42[\"pub\",\"{topic:04}\",\"{text}\"]").as_bytes()),
                 Self::HttpPost => out.extend(
@@ -230,18 +248,22 @@ impl Wire {
         match self {
             Self::Nats => Counting::FrameBytes(format!("MSG 0000 1 {bytes}\r\n\r\n").len() + bytes),
             Self::Redis => Counting::StreamBytes(resp(&[b"message", b"0000", &vec![0; bytes]]).len()),
+            Self::Pages(pages) => pages.counting(bytes),
             _ => Counting::Frames(bytes),
         }
     }
 
     /// Does the stream begin with the head of an HTTP answer?
     pub fn has_head(self) -> bool {
-        self != Self::Redis
+        !matches!(self, Self::Redis | Self::Pages(Pages::RedisChannels))
     }
 }
 
 /// The topic whose sessions are publishers: nothing is published there.
 const NO_TOPIC: usize = 9999;
+
+/// The topic of sessions that were away; no number has this name.
+pub const RETURNING_TOPIC: &str = "bench/returning";
 
 /// The name of a topic of ours.
 pub fn topic_name(number: usize) -> String {
@@ -252,8 +274,14 @@ fn text(topic: usize, bytes: usize) -> String {
     format!("{topic:04}{:x<1$}", "", bytes.saturating_sub(4))
 }
 
+/// The handshake of a page with a ticket of its own.
+pub(crate) fn page(tickets: &mut Tickets) -> Vec<u8> {
+    let target = format!("/ws?ticket={}", tickets.user());
+    upgrade(&target, "Sec-WebSocket-Protocol: orosync.1, wamp\r\n")
+}
+
 /// A WebSocket upgrade request.
-fn upgrade(target: &str, more_headers: &str) -> Vec<u8> {
+pub(crate) fn upgrade(target: &str, more_headers: &str) -> Vec<u8> {
     format!(
         "GET {target} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{more_headers}\r\n"
@@ -262,12 +290,12 @@ fn upgrade(target: &str, more_headers: &str) -> Vec<u8> {
 }
 
 /// Appends a client's frame, masked with zeros.
-fn frame(out: &mut Vec<u8>, opcode: u8, payload: &[u8]) {
+pub(crate) fn frame(out: &mut Vec<u8>, opcode: u8, payload: &[u8]) {
     out.extend(orosync_tests::client::frame(opcode, payload));
 }
 
 /// An array of bulk strings.
-fn resp(words: &[&[u8]]) -> Vec<u8> {
+pub(crate) fn resp(words: &[&[u8]]) -> Vec<u8> {
     let mut out = format!("*{}\r\n", words.len()).into_bytes();
     for word in words {
         out.extend(format!("${}\r\n", word.len()).into_bytes());

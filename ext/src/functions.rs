@@ -13,6 +13,7 @@ use rand::rngs::SysRng;
 use crate::lifecycle::Handle;
 use crate::zval::{Messages, Seconds, Table, Text};
 use crate::{exceptions, zval};
+use orosync_protocol::ticket::Terms;
 
 /// The longest that a browser's ticket may be good, in seconds: the server remembers each used one until it expires.
 const MAX_TTL: i64 = 86_400;
@@ -127,8 +128,8 @@ pub(crate) fn ticket(handle: Handle, claims: Table<'_>, ttl: i64) -> PhpResult<S
     let id = u128::from_ne_bytes(id);
     handle
         .with(|publisher| {
-            let signer = &publisher.options().signer;
-            signer.mint_for_pages(&claims.identity, &claims.origins, now, seconds, id)
+            let terms = Terms { origins: &claims.origins, until: claims.until };
+            publisher.options().signer.mint_on(terms, &claims.identity, now, seconds, id)
         })
         .map_err(|error| problem(&error))
 }

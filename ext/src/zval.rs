@@ -303,17 +303,18 @@ pub(crate) fn disconnect(who: Table<'_>) -> Result<Message, PhpException> {
     disconnect.message().map_err(|error| exceptions::encoding(&format!("the name {error}")))
 }
 
-/// Whose ticket it is to be, and from which hosts' pages it may be used: none is any.
+/// Whose ticket it is to be, from which hosts' pages it may be used (none is any), and until when its session is resumed.
 pub(crate) struct TicketClaims {
     pub(crate) identity: Identity,
     pub(crate) origins: Vec<OriginPattern>,
+    pub(crate) until: Option<u64>,
 }
 
 /// What the claims of a ticket say. A claim that is null counts as left out.
 pub(crate) fn ticket_claims(claims: Table<'_>) -> Result<TicketClaims, PhpException> {
-    const KNOWN: [&str; 8] = ["sub", "uid", "org", "role", "roles", "topics", "patterns", "origins"];
+    const KNOWN: [&str; 9] = ["sub", "uid", "org", "role", "roles", "topics", "patterns", "origins", "until"];
     let mut identity = Identity::anonymous();
-    let mut origins = Vec::new();
+    let (mut origins, mut until) = (Vec::new(), None);
     for (key, value) in claims.iter() {
         if value.is_null() {
             continue;
@@ -332,6 +333,7 @@ pub(crate) fn ticket_claims(claims: Table<'_>) -> Result<TicketClaims, PhpExcept
             "topics" => identity.granted.topics = granted_topics(value)?,
             "patterns" => identity.granted.patterns = granted_patterns(value)?,
             "origins" => origins = hosts(value)?,
+            "until" => until = Some(id("until", value)?),
             other => {
                 return Err(exceptions::encoding(&format!(
                     "the claim \"{other}\" is unknown{}",
@@ -340,7 +342,7 @@ pub(crate) fn ticket_claims(claims: Table<'_>) -> Result<TicketClaims, PhpExcept
             }
         }
     }
-    Ok(TicketClaims { identity, origins })
+    Ok(TicketClaims { identity, origins, until })
 }
 
 fn user_name(value: &Zval) -> Result<String, PhpException> {

@@ -77,6 +77,10 @@ fn answer(request: &[u8], piece: usize) -> Option<Answer> {
                 });
             }
             Outcome::Refused { refusal, .. } => return Some(Answer::Refused(refusal.label())),
+            Outcome::NotResumed { response, .. } => {
+                assert!(response.starts_with(b"HTTP/1.1 101 "));
+                return Some(Answer::Refused("not_resumed"));
+            }
         }
     }
     None

@@ -1,13 +1,14 @@
 //! The far end of one session: what it was sent, and what it should have been sent.
 //!
 //! A *tame* client has only said what the stage had it say, so the stage knows its subscriptions: it must receive exactly
-//! the events of those, in order. Of a *wild* one, which has sent bytes of its own, only the form of what it receives is
-//! known, and that events come in order.
+//! the events of those and the answers to what it missed, in order. Of a *wild* one, which has sent bytes of its own, only the
+//! form of what it receives is known, and that events come in order.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, IoSlice};
 
 use bytes::Bytes;
+use orosync_protocol::Position;
 use orosync_protocol::link_frame::ServerFrame;
 use orosync_protocol::ticket::Identity;
 use orosync_server::session::SessionKey;
@@ -29,9 +30,15 @@ pub struct Client {
     /// What it has sent and the session has not read yet.
     pub unread: Vec<u8>,
     /// Topics that a tame one has subscribed to.
-    pub subscribed: BTreeSet<usize>,
-    /// Events that were put into its queue and that it has not received.
-    pub expected: VecDeque<Bytes>,
+    pub subscribed: BTreeMap<usize, Subscription>,
+    /// How many subscriptions it has had.
+    pub subscriptions: u64,
+    /// What a tame one has asked by `orosync/subscribe`, and what has not been handed over.
+    pub asked: VecDeque<Asked>,
+    /// What was put into its queue and it has not received.
+    pub expected: VecDeque<Expected>,
+    /// By topic: the position of the last answer or event.
+    pub positions: BTreeMap<usize, Position>,
     /// Of a publisher: the highest number that it has sent over this connection.
     pub sent: u64,
     /// The highest number that its session has acknowledged.
@@ -44,6 +51,48 @@ pub struct Client {
     received: Vec<u8>,
     /// Of a wild one: the place of the last event that it received among all that there were.
     last_event: usize,
+}
+
+/// A subscription of a tame client.
+#[derive(Clone, Debug)]
+pub struct Subscription {
+    /// Among all of the client.
+    pub number: u64,
+    /// What it gets.
+    pub wants: Wants,
+}
+
+/// What a subscription gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wants {
+    /// Nothing before the answer.
+    Nothing,
+    /// All events, without positions.
+    Plain,
+    /// All events.
+    Positioned,
+    /// What names one of these tags, or none at all.
+    Tagged(Vec<String>),
+}
+
+/// What somebody asks by `orosync/subscribe`.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// Of the topic.
+    pub topic: usize,
+    /// The subscription that becomes this one.
+    pub subscription: u64,
+    /// What it gets from the answer on.
+    pub wants: Wants,
+}
+
+/// What a tame client must receive next.
+#[derive(Clone, Debug)]
+pub enum Expected {
+    /// An event, as this frame; of a subscription with positions, where it stands.
+    Event(Bytes, Option<(usize, Position)>),
+    /// The answer about a topic that stands there.
+    Answer(usize, Position),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,8 +142,11 @@ impl Client {
             publisher: None,
             room: 0,
             unread: Vec::new(),
-            subscribed: BTreeSet::new(),
+            subscribed: BTreeMap::new(),
+            subscriptions: 0,
+            asked: VecDeque::new(),
             expected: VecDeque::new(),
+            positions: BTreeMap::new(),
             sent: 0,
             acknowledged: 0,
             has_ended: false,
@@ -142,6 +194,8 @@ impl Client {
                 assert!(serde_json::from_str::<&serde_json::value::RawValue>(text).is_ok(), "{text}");
                 if text.starts_with("[8,") {
                     self.handle_event(frame, events);
+                } else if self.is_tame && text.starts_with(r#"[3,"r","#) {
+                    self.handle_answer(text);
                 }
             }
             // Binary: the link.
@@ -164,11 +218,34 @@ impl Client {
 
     fn handle_event(&mut self, frame: &Bytes, events: &[Bytes]) {
         if self.is_tame {
-            assert_eq!(self.expected.pop_front().as_ref(), Some(frame), "an event out of turn");
+            match self.expected.pop_front() {
+                Some(Expected::Event(expected, at)) => {
+                    assert_eq!(expected, *frame, "an event out of turn");
+                    if let Some((topic, position)) = at {
+                        let last = self.positions.insert(topic, position);
+                        assert!(last.is_none_or(|last| last.offset < position.offset), "an event twice");
+                    }
+                }
+                other => panic!("an event came in place of {other:?}"),
+            }
         } else {
             let later = events.iter().skip(self.last_event).position(|event| event == frame);
             self.last_event += later.expect("an event that there was, after the last one") + 1;
         }
+    }
+
+    fn handle_answer(&mut self, text: &str) {
+        let Some(Expected::Answer(topic, position)) = self.expected.pop_front() else {
+            panic!("an answer out of turn: {text}");
+        };
+        let (_, _, answer): (u8, &str, Answer<'_>) = serde_json::from_str(text).expect("an answer");
+        assert_eq!(answer.position, position.to_string());
+        let offsets = answer.events.iter().map(|(at, _)| at.parse::<Position>().expect("a position").offset);
+        let offsets: Vec<u64> = offsets.collect();
+        assert!(offsets.windows(2).all(|pair| pair[0] < pair[1]), "{offsets:?}");
+        assert!(offsets.last().is_none_or(|last| *last <= position.offset), "more than was handed over");
+        let last = self.positions.insert(topic, position);
+        assert!(last.is_none_or(|last| last.offset <= position.offset), "the topic went back");
     }
 
     fn take_frame(&mut self) -> Option<Bytes> {
@@ -185,6 +262,17 @@ impl Client {
         (self.received.len() >= header + payload)
             .then(|| self.received.drain(..header + payload).collect::<Vec<u8>>().into())
     }
+}
+
+/// The answer of `orosync/subscribe`.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Answer<'a> {
+    position: &'a str,
+    #[serde(rename = "complete")]
+    _complete: bool,
+    #[serde(borrow)]
+    events: Vec<(&'a str, &'a serde_json::value::RawValue)>,
 }
 
 fn header_bytes(frame: &[u8]) -> usize {

@@ -1,6 +1,8 @@
-//! What several fuzz targets share: the secret and what follows from it, and the [`stage`] on which sessions are driven.
+//! What several fuzz targets share: the secret and what follows from it, the [`stage`] on which sessions are driven, and the
+//! model beside which a [`history`] is.
 
 pub mod client;
+pub mod history;
 pub mod stage;
 
 use std::sync::{Arc, LazyLock};
@@ -43,11 +45,11 @@ pub fn default_shared(metrics: &Arc<Metrics>) -> Shared {
     static DEFAULTS: LazyLock<Shared> = LazyLock::new(|| {
         let environment = [("OROSYNC_AUTH__SECRET".to_owned(), SECRET.to_owned())];
         let written = load(&[], environment, []).expect("a configuration");
-        shared(Settings::new(&written).expect("settings"), &Arc::new(Metrics::new()))
+        shared(Settings::new(&written).expect("settings"), None, &Arc::new(Metrics::new()))
     });
     let mut shared = DEFAULTS.clone();
     shared.metrics = Arc::clone(metrics);
-    shared.door.authenticator = Arc::new(Authenticator::new(vec![verifier()], 1000));
+    shared.door.authenticator = Arc::new(Authenticator::new(vec![verifier()], 1000, None));
     shared
 }
 

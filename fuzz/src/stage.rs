@@ -11,22 +11,25 @@ use bytes::Bytes;
 use orosync_protocol::link_frame::{Message, PublisherFrame};
 use orosync_protocol::ticket::{Identity, Role};
 use orosync_protocol::{Audience, Payload, PublisherId, Seq, SessionIds, Subprotocol, Topic, TopicPattern};
-use orosync_server::broker::history::HistoryRules;
 use orosync_server::config::{HistorySettings, Limits};
 use orosync_server::connection::limits::{ConnectionLimits, Places};
 use orosync_server::connection::{Caller, Peer};
 
+use orosync_server::broker::Recovered;
+use orosync_server::broker::history::HistoryRules;
 use orosync_server::metrics::Metrics;
 use orosync_server::node::Node;
-use orosync_server::node::handle::{Inbox, ShardHandle, ShardMessage};
-use orosync_server::policy::{Decision, Policies, Publish, Subscribe, TopicRule};
+use orosync_server::node::handle::{Awaited, Inbox, ShardHandle, ShardMessage};
+use orosync_server::policy::{Decision, HistoryLimits, Policies, Publish, Subscribe, TopicRule};
 use orosync_server::publication::Content;
 use orosync_server::publication::delivery::Delivery;
+use orosync_server::publication::tags::Tag;
 use orosync_server::session::{Now, SessionKey, Shared};
 use orosync_server::shard::Shard;
+use serde_json::json;
 use tokio::sync::mpsc;
 
-use crate::client::{Client, Wire};
+use crate::client::{Asked, Client, Expected, Subscription, Wants, Wire};
 use crate::{UNIX_NOW, default_shared, signer};
 
 /// What users may subscribe to; the first two anybody, the last of them is also open to what browsers publish.
@@ -38,6 +41,12 @@ const MAX_SESSIONS: usize = 8;
 const MAX_BATCH: usize = 4;
 const OUTBOUND_BYTES: usize = 4096;
 const PUBLISHER_MESSAGES: usize = 4;
+
+/// Tags that events name.
+const TAGS: u8 = 3;
+
+/// What an answer takes at most, of a history of 3,000 bytes.
+const LARGEST_ANSWER: usize = 4096;
 
 /// A Close frame and a pong before it, with what each waiting frame counts beside its bytes.
 const LAST_WORD: usize = 2 * (127 + 64);
@@ -91,11 +100,26 @@ pub enum Words {
     Subscribe(u8),
     Unsubscribe(u8),
     Publish(u8),
+    Recover { topic: u8, since: Since, tags: Option<u8> },
+    Tags { topic: u8, tags: Option<u8> },
     Call,
     Ping,
     Pong,
     Close,
     Nonsense,
+}
+
+/// From where on a browser wants to know what it missed.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+pub enum Since {
+    /// It does not ask.
+    Nowhere,
+    /// A position that nobody has given.
+    Unknown,
+    /// The last that it has had of the topic.
+    Last,
+    /// A time.
+    Milliseconds(i16),
 }
 
 /// How the far ends of all sessions end.
@@ -145,9 +169,8 @@ impl Stage {
         shared.limits = limits(&shared.limits);
         shared.policies = policies(false);
         let (handle, inbox) = ShardHandle::new();
-        let history =
-            HistoryRules { settings: HistorySettings::default(), policies: shared.policies.clone() };
-        let node = Arc::new(Node::new(vec![handle], &shared.limits, history, Arc::clone(&metrics)));
+        let history = history(&shared.policies);
+        let node = Arc::new(Node::new(vec![handle], &shared.limits, history, None, Arc::clone(&metrics)));
         let shared = Arc::new(shared);
         let places = Places { browsers: MAX_SESSIONS, for_publishers: 0 };
         Self {
@@ -336,8 +359,8 @@ impl Stage {
     }
 
     fn say(&mut self, client: u8, words: &Words, piece: u8) {
-        let Some(at) = self.find(client) else { return };
-        let (key, topic) = (self.clients[at].key, |topic: &u8| usize::from(*topic) % TOPICS.len());
+        let Some(at_client) = self.find(client) else { return };
+        let (key, topic) = (self.clients[at_client].key, |topic: &u8| usize::from(*topic) % TOPICS.len());
         let bytes = match words {
             Words::Subscribe(at) => masked(0x81, format!("[5,\"{}\"]", TOPICS[topic(at)]).as_bytes()),
             Words::Unsubscribe(at) => masked(0x81, format!("[6,\"{}\"]", TOPICS[topic(at)]).as_bytes()),
@@ -345,13 +368,36 @@ impl Stage {
                 let text = format!("[7,\"{}\",[{BROWSER},0],true]", TOPICS[topic(at)]);
                 masked(0x81, text.as_bytes())
             }
+            Words::Recover { topic: at, since, tags } => {
+                let client = &self.clients[at_client];
+                // Which of several calls about a topic an answer belongs to would not be known.
+                if client.asked.iter().any(|asked| asked.topic == topic(at)) {
+                    return;
+                }
+                let since = match since {
+                    Since::Nowhere => None,
+                    Since::Unknown => Some(json!("0.0")),
+                    Since::Last => client.positions.get(&topic(at)).map(|last| json!(last.to_string())),
+                    Since::Milliseconds(number) => Some(json!({ "milliseconds": number })),
+                };
+                let mut options = serde_json::Map::new();
+                options.extend(since.map(|since| ("since".to_owned(), since)));
+                options.extend(tags.map(|tags| ("tags".to_owned(), json!(tag_names(tags)))));
+                let call = json!([2, "r", "orosync/subscribe", TOPICS[topic(at)], options]);
+                masked(0x81, call.to_string().as_bytes())
+            }
+            Words::Tags { topic: at, tags } => {
+                let mut call = vec![json!(2), json!("t"), json!("orosync/tags"), json!(TOPICS[topic(at)])];
+                call.extend(tags.map(|tags| json!(tag_names(tags))));
+                masked(0x81, json!(call).to_string().as_bytes())
+            }
             Words::Call => masked(0x81, br#"[2,"1","orosync/session"]"#),
             Words::Ping => masked(0x89, b"ping"),
             Words::Pong => masked(0x8a, b""),
             Words::Close => masked(0x88, &1000_u16.to_be_bytes()),
             Words::Nonsense => masked(0x81, b"[9]"),
         };
-        let client = &mut self.clients[at];
+        let client = &mut self.clients[at_client];
         let speaks_wamp = client.is_open() && client.publisher.is_none();
         // What a session has begun to read differently, or cannot read now, is not known to be read as meant.
         if !speaks_wamp || client.has_ended || !client.unread.is_empty() || !self.shard.wants_input(key) {
@@ -366,10 +412,29 @@ impl Stage {
         match words {
             Words::Subscribe(at) => {
                 let (at, identity) = (topic(at), client.identity.clone().unwrap_or_else(Identity::anonymous));
-                let decision = self.shared.policies.may_subscribe(&identity, TOPICS[at]);
-                if decision == Decision::Allowed && client.subscribed.len() < self.shared.limits.subscriptions
+                if self.shared.policies.may_subscribe(&identity, TOPICS[at]) == Decision::Allowed {
+                    subscribe(client, at, Wants::Plain, self.shared.limits.subscriptions);
+                }
+            }
+            Words::Recover { topic: at, tags, .. } => {
+                let (at, identity) = (topic(at), client.identity.clone().unwrap_or_else(Identity::anonymous));
+                if self.shared.policies.may_subscribe(&identity, TOPICS[at]) == Decision::Allowed
+                    && let Some(subscription) =
+                        subscribe(client, at, Wants::Nothing, self.shared.limits.subscriptions)
                 {
-                    client.subscribed.insert(at);
+                    client.asked.push_back(Asked { topic: at, subscription, wants: wants(*tags) });
+                }
+            }
+            Words::Tags { topic: at, tags } => {
+                let at = topic(at);
+                // What is asked already becomes this, too.
+                if let Some(asked) = client.asked.iter_mut().find(|asked| asked.topic == at) {
+                    asked.wants = wants(*tags);
+                }
+                if let Some(subscription) = client.subscribed.get_mut(&at)
+                    && matches!(subscription.wants, Wants::Positioned | Wants::Tagged(_))
+                {
+                    subscription.wants = wants(*tags);
                 }
             }
             Words::Unsubscribe(at) => {
@@ -456,6 +521,7 @@ impl Stage {
             let Some(message) = self.pending.pop_front() else { break };
             match message {
                 ShardMessage::Delivery(delivery) => self.deliver(delivery),
+                ShardMessage::Recovered { awaited, recovered } => self.answer(awaited, recovered),
                 other => self.shard.handle_message(other, self.now),
             }
             self.collect();
@@ -471,40 +537,54 @@ impl Stage {
         if topic != CHAT && !self.has_wild_publisher {
             self.note_order(&delivery);
         }
-        let frame = delivery.plain().clone();
-        self.events.push(frame.clone());
-        self.largest_frame = self.largest_frame.max(delivery.plain().len());
-        let receivers: Vec<SessionKey> = self
-            .clients
-            .iter()
-            .filter(|client| client.is_tame && client.subscribed.contains(&topic))
-            .map(|client| client.key)
-            .collect();
-        let receivers: Vec<SessionKey> = receivers
-            .into_iter()
-            .filter(|key| {
-                let id = self.shard.session(*key).and_then(|session| session.id());
-                !self.has_ended(*key) && id.is_some_and(|id| delivery.audience.includes(id))
-            })
-            .collect();
+        self.events.extend([delivery.plain().clone(), delivery.positioned().clone()]);
+        self.largest_frame = self.largest_frame.max(delivery.positioned().len());
+        let of = |client: &Client| {
+            let subscription = client.subscribed.get(&topic).filter(|_| client.is_tame)?;
+            Some((client.key, expected(&subscription.wants, topic, &delivery)?))
+        };
+        let mut expected: Vec<(SessionKey, Expected)> = self.clients.iter().filter_map(of).collect();
+        expected.retain(|(key, _)| {
+            let id = self.shard.session(*key).and_then(|session| session.id());
+            !self.has_ended(*key) && id.is_some_and(|id| delivery.kept.is_for(id))
+        });
         self.shard.handle_message(ShardMessage::Delivery(delivery), self.now);
-        for key in receivers {
-            // Too slow a reader has ended instead.
-            if !self.has_ended(key)
-                && let Some(client) = self.client_at(key)
-            {
-                client.expected.push_back(frame.clone());
-            }
+        for (key, expected) in expected {
+            self.expect(key, expected);
+        }
+    }
+
+    /// Hands over what a session has asked for. Every event of the topic that comes later stands behind it.
+    fn answer(&mut self, awaited: Awaited, recovered: Recovered) {
+        let (key, position) = (awaited.session, recovered.position);
+        let asked = self.client_at(key).and_then(|client| client.asked.pop_front());
+        let was_open = !self.has_ended(key);
+        self.largest_frame = self.largest_frame.max(LARGEST_ANSWER);
+        self.shard.handle_message(ShardMessage::Recovered { awaited, recovered }, self.now);
+        let Some(Asked { topic, subscription, wants }) = asked else { return };
+        if let Some(client) = self.client_at(key)
+            && let Some(subscribed) = client.subscribed.get_mut(&topic)
+            && subscribed.number == subscription
+        {
+            subscribed.wants = wants;
+        }
+        if was_open && self.client_at(key).is_some_and(|client| client.is_tame) {
+            self.expect(key, Expected::Answer(topic, position));
+        }
+    }
+
+    /// This must be received, unless the session was too slow a reader, and has ended instead.
+    fn expect(&mut self, key: SessionKey, expected: Expected) {
+        if !self.has_ended(key)
+            && let Some(client) = self.client_at(key)
+        {
+            client.expected.push_back(expected);
         }
     }
 
     /// Of each source, events come once and in order.
     fn note_order(&mut self, delivery: &Delivery) {
-        let text = String::from_utf8_lossy(delivery.plain());
-        let numbers = text.split_once("\",[").map(|(_, numbers)| numbers).expect("a payload of ours");
-        let (source, rest) = numbers.split_once(',').expect("two numbers");
-        let seq = rest.split([',', ']']).next().expect("a number");
-        let (source, seq): (u8, u64) = (source.parse().expect("a source"), seq.parse().expect("a number"));
+        let (source, seq) = source_of(delivery).expect("a payload of ours");
         let last = self.delivered.insert(source, seq).unwrap_or_default();
         assert!(seq > last, "{source} published {seq} after {last}");
     }
@@ -512,6 +592,7 @@ impl Stage {
     fn follow(&mut self, is_strict: bool) {
         let mut shared = Shared::clone(&self.shared);
         shared.policies = policies(is_strict);
+        self.node.set_history(history(&shared.policies));
         self.shared = Arc::new(shared);
         self.shard.handle_message(ShardMessage::Rules(Arc::clone(&self.shared)), self.now);
     }
@@ -560,7 +641,7 @@ impl Stage {
             .iter()
             .filter(|message| match message {
                 ShardMessage::Delivery(delivery) => {
-                    !String::from_utf8_lossy(delivery.plain()).contains(",[255,")
+                    source_of(delivery).is_none_or(|(source, _)| source != SERVER)
                 }
                 _ => false,
             })
@@ -622,14 +703,69 @@ fn policies(is_strict: bool) -> Policies {
     Policies::new(rules)
 }
 
+/// Short enough for topics to be forgotten.
+fn history(policies: &Policies) -> HistoryRules {
+    let limits = HistoryLimits { events: 4, age: Duration::from_secs(600) };
+    HistoryRules { settings: HistorySettings { limits, bytes: 3000 }, policies: policies.clone() }
+}
+
+/// Has a client subscribe; the number of the subscription, unless it has too many.
+fn subscribe(client: &mut Client, topic: usize, wants: Wants, most: usize) -> Option<u64> {
+    if !client.subscribed.contains_key(&topic) {
+        if client.subscribed.len() >= most {
+            return None;
+        }
+        client.subscriptions += 1;
+        client.subscribed.insert(topic, Subscription { number: client.subscriptions, wants });
+    }
+    client.subscribed.get(&topic).map(|subscription| subscription.number)
+}
+
+fn wants(tags: Option<u8>) -> Wants {
+    tags.map_or(Wants::Positioned, |tags| Wants::Tagged(tag_names(tags)))
+}
+
+/// A subset of all tags.
+fn tag_names(tags: u8) -> Vec<String> {
+    (0..TAGS).filter(|number| tags >> number & 1 == 1).map(|number| format!("t{number}")).collect()
+}
+
+/// What a subscription gets of an event, if anything.
+fn expected(wants: &Wants, topic: usize, delivery: &Delivery) -> Option<Expected> {
+    let positioned = || Expected::Event(delivery.positioned().clone(), Some((topic, delivery.position)));
+    match wants {
+        Wants::Nothing => None,
+        Wants::Plain => Some(Expected::Event(delivery.plain().clone(), None)),
+        Wants::Positioned => Some(positioned()),
+        Wants::Tagged(names) => {
+            let names: Vec<Tag> = names.iter().map(|name| Tag::new(name)).collect();
+            let is_wanted =
+                delivery.kept.tags().is_none_or(|tags| tags.iter().any(|tag| names.contains(tag)));
+            is_wanted.then(positioned)
+        }
+    }
+}
+
+/// Of a payload of ours: who has published it, and its number.
+fn source_of(delivery: &Delivery) -> Option<(u8, u64)> {
+    let text = String::from_utf8_lossy(delivery.kept.payload().as_bytes());
+    let mut numbers = text.split(|c: char| !c.is_ascii_digit()).filter(|digits| !digits.is_empty());
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
 /// A publisher's message: the same whenever it is sent. Of publishers, none goes where browsers publish.
 fn numbered(source: u8, seq: u64, size: u16) -> Message {
     let topic = TOPICS[usize::try_from(seq).unwrap_or_default() % CHAT];
     let filling = "x".repeat(usize::from(size % 6000));
+    let json = if size % 2 == 0 {
+        format!("[{source},{seq},\"{filling}\"]")
+    } else {
+        let tag = seq % u64::from(TAGS);
+        format!("[{{\"from\":[{source},{seq}],\"tagname\":\"t{tag}\",\"filling\":\"{filling}\"}}]")
+    };
     Message {
         topic: Topic::parse(topic).expect("a topic"),
-        payload: Payload::from_encoder(format!("[{source},{seq},\"{filling}\"]").into())
-            .expect("short enough"),
+        payload: Payload::from_encoder(json.into()).expect("short enough"),
         audience: Audience::default(),
     }
 }

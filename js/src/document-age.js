@@ -19,7 +19,8 @@ export class DocumentAge {
   #requested = null;
 
   constructor() {
-    document.addEventListener('turbo:before-fetch-request', () => {
+    // Outside of a browser there is none.
+    globalThis.document?.addEventListener('turbo:before-fetch-request', () => {
       this.#requested = momentNow();
     });
   }

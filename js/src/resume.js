@@ -9,9 +9,8 @@
  * Each answer carries the session's positions too, so renewals go on where the server gives no ticket. The ticket is kept in
  * memory only, and outlives its session.
  *
- * A ticket opens one connection. A browser does not show why an attempt failed: either the ticket was refused, or the server
- * was unreachable and the ticket is still good. So the attempts that follow alternate between a ticket of PHP and the kept one,
- * until a connection opens or the kept one expires.
+ * A ticket opens one connection. The server says by a close code that it refuses one, so an attempt that failed in any other
+ * way has not used it up: it is kept until a connection opens, the server refuses it, or it expires.
  *
  * Owns one timer. Bounds: one ticket, one unanswered call, at least `MIN_REST_MS` between calls.
  */
@@ -58,10 +57,6 @@ export class Resume {
   #state = { name: 'stopped' };
   /** @type {Kept | null} */
   #kept = null;
-  /** Whether the last attempt was made with the kept ticket. */
-  #isTried = false;
-  /** Whether `mayHurry` was true since a connection was open. */
-  #hasHurried = false;
 
   /** @param {ResumeHandlers} handlers @param {() => number} random 0 to 1 */
   constructor(handlers, random) {
@@ -72,7 +67,6 @@ export class Resume {
   /** A connection has opened. What is kept was used for it, or was of an earlier session. */
   opened() {
     this.forget();
-    this.#hasHurried = false;
   }
 
   /** Asks for the ticket of the session that has opened, and renews it until `stop()`. */
@@ -123,21 +117,12 @@ export class Resume {
     if (this.#kept !== null && elapsed(this.#kept.since, momentNow()) >= this.#kept.lifetime) {
       this.forget();
     }
-    this.#isTried = this.#kept !== null && !this.#isTried;
-    return this.#isTried ? (this.#kept?.ticket ?? null) : null;
-  }
-
-  /** Whether PHP may be asked without a delay after the kept ticket was apparently refused. True once per lost connection. */
-  mayHurry() {
-    const mayHurry = !this.#hasHurried;
-    this.#hasHurried = true;
-    return mayHurry;
+    return this.#kept?.ticket ?? null;
   }
 
   /** Throws the ticket away: the next attempt needs one of PHP. */
   forget() {
     this.#kept = null;
-    this.#isTried = false;
   }
 
   #ask() {

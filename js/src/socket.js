@@ -13,8 +13,7 @@
  *                            └─────────────────── waiting
  *                              delay over, connect(); online, visible unless "later"
  *
- *   With a resume ticket: opening in place of asking. If that attempt fails as quickly as a refusal: waiting without a delay, once
- *   per lost connection, because an unreachable server looks the same.
+ *   With a resume ticket: opening in place of asking. If the server refuses it: waiting without a delay, then asking.
  *
  *   renew() from open: waiting, without a delay unless that was done a moment ago.
  *
@@ -38,9 +37,6 @@ const MAX_BUFFERED_BYTES = 1024 * 1024;
 /** A procedure of the server that does nothing. One that does not know it says so, which is an answer too. */
 const PING = encodeCall('orosync-heartbeat', 'orosync/ping', []);
 
-/** A refusal takes a few round trips. An attempt that fails later failed for another reason. */
-const QUICK_MS = 2_000;
-
 const NO_SOCKET = 0;
 const NORMAL_CLOSE = 1000;
 const NO_CLOSE_FRAME = 1006;
@@ -52,7 +48,7 @@ const NO_CLOSE_FRAME = 1006;
  * @typedef {{ name: 'opening', socket: WebSocket, limit: Timer, resumption: Resumption | null }} Opening  a socket was opened;
  *   no WELCOME yet
  */
-/** @typedef {{ ticket: string, since: number, isAfterSilence: boolean }} Resumption  an attempt with a resume ticket */
+/** @typedef {{ ticket: string, isAfterSilence: boolean }} Resumption  an attempt with a resume ticket */
 /** @typedef {{ name: 'open', socket: WebSocket, sessionId: string }} Open */
 /**
  * @typedef {{ name: 'waiting', timer: Timer, mayHurry: boolean, isAfterSilence: boolean }} Waiting  for the next attempt;
@@ -182,7 +178,7 @@ export class Socket {
     const isAfterSilence = this.#state.name === 'waiting' && this.#state.isAfterSilence;
     const kept = this.#resume.take();
     if (kept !== null) {
-      this.#open(null, { ticket: kept, since: performance.now(), isAfterSilence });
+      this.#open(null, { ticket: kept, isAfterSilence });
       return;
     }
     this.#release();
@@ -307,10 +303,9 @@ export class Socket {
       this.#end({ name: 'refused' }, { code, reason, willRetry: false, delay: null });
       return;
     }
-    const now = performance.now();
     const resumption = this.#state.name === 'opening' ? this.#state.resumption : null;
-    const isLikeRefusal = resumption !== null && code === NO_CLOSE_FRAME && now - resumption.since < QUICK_MS;
-    const delay = isLikeRefusal && this.#resume.mayHurry() ? 0 : this.#backoff.ended(when, now, this.#settings.random());
+    const isRefused = resumption !== null && needsNewTicket(code);
+    const delay = isRefused ? 0 : this.#backoff.ended(when, performance.now(), this.#settings.random());
     const timer = setTimeout(() => this.#ask(), delay);
     const isAfterSilence = resumption?.isAfterSilence === true;
     this.#end({ name: 'waiting', timer, mayHurry: when === 'soon', isAfterSilence }, { code, reason, willRetry: true, delay });

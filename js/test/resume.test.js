@@ -37,11 +37,13 @@ describe('a resume ticket', () => {
     assert.equal(resume.take(), 'a.b-c_d');
   });
 
-  it('alternates with those of PHP while nothing opens', (t) => {
+  it('is kept while nothing opens', (t) => {
     const { resume, given } = stage(t);
     resume.start();
     given('kept');
-    assert.deepEqual([1, 2, 3, 4].map(() => resume.take()), ['kept', null, 'kept', null]);
+    assert.deepEqual([1, 2, 3].map(() => resume.take()), ['kept', 'kept', 'kept']);
+    resume.forget();
+    assert.equal(resume.take(), null);
   });
 
   it('is none any more once a connection has opened, by whichever ticket', (t) => {
@@ -324,68 +326,45 @@ describe('coming back with a resume ticket', () => {
 });
 
 describe('an attempt with a resume ticket that does not open', () => {
-  it('is followed at once by one with a ticket of PHP', async (t) => {
+  /** The end of the attempt that the server does not greet. */
+  async function refused(server, client, code) {
+    const disconnected = inboxOf(client, 'disconnected');
+    server.greets = false;
+    client.connect();
+    (await server.sessions.take()).close(code);
+    server.greets = true;
+    return disconnected.take();
+  }
+
+  it('is followed at once by one with a ticket of PHP where the server refuses the ticket', async (t) => {
     const server = await startResumingServer(t);
     const { client, session } = await resumableClient(server, t, { random: () => 1 });
     const [disconnected, connected] = [inboxOf(client, 'disconnected'), inboxOf(client, 'connected')];
-    server.refuseUpgrade = 401;
     session.drop();
     assert.equal((await disconnected.take()).delay, 1_000);
-    client.connect();
-    const { code, willRetry, delay } = await disconnected.take();
-    assert.deepEqual({ code, willRetry, delay }, { code: 1006, willRetry: true, delay: 0 });
-    server.refuseUpgrade = null;
+    const { willRetry, delay } = await refused(server, client, 4010);
+    assert.deepEqual({ willRetry, delay }, { willRetry: true, delay: 0 });
     await connected.take();
     assert.deepEqual(server.upgradeUrls, ['/ws?ticket=ticket-1', '/ws', '/ws?ticket=ticket-2']);
   });
 
-  it('is followed at once only the first time: a server that is away looks the same', async (t) => {
+  it('is made again with the same ticket where the server is away, however often, and PHP is not asked', async (t) => {
     const server = await startResumingServer(t);
     const { client, session } = await resumableClient(server, t, { random: () => 1 });
-    const disconnected = inboxOf(client, 'disconnected');
+    const [disconnected, connected] = [inboxOf(client, 'disconnected'), inboxOf(client, 'connected')];
     server.refuseUpgrade = 502;
     session.drop();
     const delays = [(await disconnected.take()).delay];
-    client.connect();
-    delays.push(...(await disconnected.takeMany(2)).map(({ delay }) => delay));
-    for (let attempts = 0; attempts < 3; attempts += 1) {
+    for (let attempts = 0; attempts < 4; attempts += 1) {
       client.connect();
       delays.push((await disconnected.take()).delay);
     }
-    assert.deepEqual(delays, [1_000, 0, 2_000, 4_000, 8_000, 16_000]);
-    assert.deepEqual(server.upgradeUrls.slice(1), ['/ws', '/ws?ticket=ticket-2', '/ws', '/ws?ticket=ticket-3', '/ws']);
-  });
-
-  it('is followed at once again after another connection was lost', async (t) => {
-    const server = await startResumingServer(t);
-    const { client, session } = await resumableClient(server, t);
-    const disconnected = inboxOf(client, 'disconnected');
-    const refusedDelays = [];
-    let present = session;
-    for (let losses = 0; losses < 2; losses += 1) {
-      server.refuseUpgrade = 401;
-      present.drop();
-      await disconnected.take();
-      client.connect();
-      refusedDelays.push((await disconnected.take()).delay);
-      server.refuseUpgrade = null;
-      present = await server.sessions.take();
-      await holdsTicket(client, present);
-    }
-    assert.deepEqual(refusedDelays, [0, 0]);
-  });
-
-  it('is followed as usual where it took longer than a refusal does', async (t) => {
-    const server = await startResumingServer(t);
-    const { client, session } = await resumableClient(server, t, { connectTimeoutMs: 2_100, random: () => 1 });
-    const disconnected = inboxOf(client, 'disconnected');
-    server.greets = false;
-    session.drop();
-    await disconnected.take();
+    assert.deepEqual(delays, [1_000, 2_000, 4_000, 8_000, 16_000]);
+    server.refuseUpgrade = null;
     client.connect();
-    const { reason, delay } = await disconnected.take();
-    assert.equal(reason, 'not connected within 2100 ms');
-    assert.equal(delay, 2_000);
+    await connected.take();
+    assert.deepEqual(server.upgradeUrls.slice(1), ['/ws', '/ws', '/ws', '/ws', '/ws']);
+    assert.equal(server.ticketRequests.size, 1);
   });
 
   it('is followed when the server says so, where it has said why', async (t) => {
@@ -399,22 +378,6 @@ describe('an attempt with a resume ticket that does not open', () => {
     (await server.sessions.take()).close(1013);
     const { code, delay } = await disconnected.take();
     assert.deepEqual({ code, delay }, { code: 1013, delay: 30_000 });
-  });
-
-  it('is made again where PHP gives no ticket either', async (t) => {
-    const server = await startResumingServer(t);
-    const { client, session } = await resumableClient(server, t);
-    const [disconnected, connected] = [inboxOf(client, 'disconnected'), inboxOf(client, 'connected')];
-    server.refuseUpgrade = 502;
-    server.answerTicket = (request, response) => answerJson(response, {}, 503);
-    session.drop();
-    await disconnected.take();
-    client.connect();
-    await disconnected.takeMany(2);
-    server.refuseUpgrade = null;
-    client.connect();
-    await connected.take();
-    assert.deepEqual(server.upgradeUrls, ['/ws?ticket=ticket-1', '/ws', '/ws']);
   });
 });
 
@@ -460,12 +423,10 @@ describe('a resume ticket is thrown away', () => {
     };
     const { client, session } = await resumableClient(server, t, { ticket });
     const states = inboxOf(client, 'state');
-    server.refuseUpgrade = 401;
-    session.drop();
-    await states.take();
+    session.close(4010);
+    await states.takeUntil((name) => name === 'waiting');
     client.connect();
     await states.takeUntil((name) => name === 'refused');
-    server.refuseUpgrade = null;
     client.connect();
     assert.equal((await server.sessions.take()).url, '/ws?ticket=second');
   });
@@ -516,8 +477,9 @@ class FakeSocket extends EventTarget {
     this.#hear([3, callId, callId === CALL_ID ? { ticket: 'kept', seconds: 300, positions: {} } : null]);
   }
 
-  fail() {
-    this.dispatchEvent(Object.assign(new Event('close'), { code: 1006, reason: '' }));
+  /** The server refuses the ticket. */
+  refuse() {
+    this.dispatchEvent(Object.assign(new Event('close'), { code: 4010, reason: '' }));
   }
 
   close() {}
@@ -571,10 +533,10 @@ describe('a client whose path went silent', () => {
     assert.equal(stage.tickets, 1);
   });
 
-  it('asks PHP on a new connection after those that a browser keeps, where that attempt fails', async (t) => {
+  it('asks PHP on a new connection after those that a browser keeps, where the server refuses that', async (t) => {
     const { stage, pass } = await silencedClient(t);
     await pass(100);
-    FakeSocket.opened[1].fail();
+    FakeSocket.opened[1].refuse();
     await pass(1_000);
     assert.equal(stage.tickets, 1 + 7);
   });

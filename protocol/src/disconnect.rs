@@ -18,7 +18,7 @@ use crate::topic::Topic;
 pub const TOPIC: &str = "orosync/disconnect";
 
 /// Whose sessions end. Ids and names of users and customers overlap, so neither is said without a role.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Disconnect {
     /// This one: `{"session": "0123..."}`.
     Session(SessionId),
@@ -69,6 +69,14 @@ impl Disconnect {
             Json::Name { user, .. } if user.is_empty() => Err(NotADisconnect),
             Json::Name { role, user } => Ok(Self::Name { role: of_browsers(role)?, user }),
         }
+    }
+
+    /// All that end the sessions of whoever has this identity, whichever they are.
+    pub fn all_of(identity: &Identity) -> impl Iterator<Item = Self> {
+        let role = identity.role;
+        let id = identity.uid.clone().map(|uid| Self::Id { role, uid });
+        let name = identity.user.clone().map(|user| Self::Name { role, user });
+        id.into_iter().chain(name)
     }
 
     /// Whether it ends the session with this id, opened for this identity.
@@ -182,6 +190,10 @@ mod tests {
             assert!(!disconnect.means(SESSION, &identity(Role::Customer, 8, "bert")), "{disconnect}");
             assert!(!disconnect.means(SESSION, &Identity::anonymous()), "{disconnect}");
         }
+        let of_user: Vec<_> = Disconnect::all_of(&user).collect();
+        assert_eq!(of_user, [Disconnect::Id { role: Role::User, uid: 7.into() }, name(Role::User, "anna")]);
+        assert!(of_user.iter().all(|disconnect| disconnect.means(SESSION, &user)));
+        assert_eq!(Disconnect::all_of(&Identity::anonymous()).count(), 0);
         assert!(Disconnect::Session(SESSION).means(SESSION, &user));
         assert!(!Disconnect::Session(SESSION).means(SessionId(7), &user));
     }

@@ -6,6 +6,10 @@ pub const WAMP: &str = "wamp";
 /// The same WAMP v1 messages, from a client that understands our close codes.
 pub const OROSYNC: &str = "orosync.1";
 
+/// What a resume ticket is offered behind, beside [`OROSYNC`]: browsers can send a header of their own in no other way, and
+/// a URL stands in access logs. Never chosen, never repeated.
+pub const RESUME_PREFIX: &str = "orosync.ticket.";
+
 /// The backend link, version 1.
 pub const LINK: &str = "orosync.link.1";
 

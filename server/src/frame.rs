@@ -1,7 +1,9 @@
 //! Whole WebSocket frames of a server, header included: not masked, so that the same bytes serve any number of sessions.
 
 use bytes::Bytes;
-use tungstenite::protocol::frame::coding::{Data, OpCode};
+use orosync_protocol::CloseReason;
+use tungstenite::protocol::CloseFrame;
+use tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
 use tungstenite::protocol::frame::{Frame, FrameHeader};
 
 /// The longest header of a server's frame: RFC 6455, 5.2.
@@ -34,6 +36,12 @@ pub fn binary_frame(bytes: Bytes) -> Bytes {
 /// An empty ping.
 pub fn ping_frame() -> Bytes {
     whole_frame(Frame::ping(Bytes::new()))
+}
+
+/// A Close frame that gives this reason.
+pub fn close_frame(reason: CloseReason) -> Bytes {
+    let frame = CloseFrame { code: CloseCode::from(reason.code()), reason: reason.text().into() };
+    whole_frame(Frame::close(Some(frame)))
 }
 
 fn whole_frame(frame: Frame) -> Bytes {

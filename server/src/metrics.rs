@@ -41,6 +41,10 @@ pub struct Metrics {
     pub handshakes_refused: ByReason,
     /// Tickets that were refused: `TicketError::label`, or used before.
     pub tickets_refused: ByReason,
+    /// Resume tickets that sessions were given.
+    pub resume_tickets_minted: Counter,
+    /// Resume tickets that opened a session.
+    pub resume_tickets_used: Counter,
     /// Connections that were closed before a byte was read: over a limit.
     pub connections_refused: ByReason,
     /// Subscriptions of all open sessions.
@@ -94,6 +98,8 @@ impl Metrics {
             sessions_closed: declare.by_reason("sessions_closed", "Sessions that ended"),
             handshakes_refused: declare.by_reason("handshakes_refused", "Connections without a session"),
             tickets_refused: declare.by_reason("tickets_refused", "Tickets that were refused"),
+            resume_tickets_minted: declare.plain("resume_tickets_minted", "Resume tickets given to sessions"),
+            resume_tickets_used: declare.plain("resume_tickets_used", "Resume tickets that opened a session"),
             connections_refused: declare.by_reason("connections_refused", "Connections closed at once"),
             subscriptions: declare.plain("subscriptions", "Subscriptions of all open sessions"),
             subscriptions_refused: declare
@@ -284,6 +290,6 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), declared);
-        assert_eq!(declared, 22);
+        assert_eq!(declared, 24);
     }
 }

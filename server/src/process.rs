@@ -1,7 +1,8 @@
-//! What the process asks of its operating system: descriptors, and the signals that end it.
+//! What the process asks of its operating system: descriptors, the time of day, and the signals that end it.
 
 use std::io;
 use std::os::fd::AsRawFd;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::unix::AsyncFd;
@@ -14,6 +15,11 @@ pub fn raise_descriptor_limit() -> io::Result<u64> {
     let limit = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })?;
     Ok(limit.maximum.unwrap_or(u64::MAX))
+}
+
+/// The time of day, in seconds since 1970. A clock before that refuses every ticket, which is right.
+pub fn unix_time() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 /// Has tokio tell when a descriptor is readable. Needs a tokio runtime with I/O.

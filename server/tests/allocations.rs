@@ -42,10 +42,10 @@ impl Stage {
         let metrics = Arc::new(Metrics::new());
         let secret = ("OROSYNC_AUTH__SECRET".to_owned(), "0123456789abcdef0123456789abcdef".to_owned());
         let settings = Settings::new(&load(&[], [secret], []).unwrap()).unwrap();
-        let rules = Arc::new(shared(settings, &metrics));
+        let rules = Arc::new(shared(settings, None, &metrics));
         let (handle, inbox) = ShardHandle::new();
         let history = HistoryRules { settings: HistorySettings::default(), policies: rules.policies.clone() };
-        let node = Arc::new(Node::new(vec![handle], &rules.limits, history, metrics));
+        let node = Arc::new(Node::new(vec![handle], &rules.limits, history, None, metrics));
         let shard = Shard::new(0, Arc::clone(&node), rules);
         let mut stage = Self { shard, inbox, node, now: Now { instant: Instant::now(), unix: 1_000_000 } };
         let limits = ConnectionLimits::new(Places { browsers: count, for_publishers: 0 }, count);

@@ -59,7 +59,12 @@ impl Client {
 
     /// A session without a ticket, greeting read.
     pub fn anonymous(server: &Server, offer: &str) -> Self {
-        let mut client = Self::connect(server);
+        Self::anonymous_at(server.address(), offer)
+    }
+
+    /// The same at another of the server's addresses.
+    pub fn anonymous_at(address: SocketAddr, offer: &str) -> Self {
+        let mut client = Self::connect_to(address);
         client.greet("/", offer);
         client
     }

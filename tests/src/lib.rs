@@ -7,6 +7,8 @@
 //! - [`network`]: network namespaces that drop packets
 //! - [`php`]: PHP on the command line, and PHP-FPM
 //! - [`proxy`]: a proxy that fails as networks do
+//! - [`recovery`]: what a session asks about a topic's history
+//! - [`source`]: a publisher of the test's own process
 //! - [`traffic`]: steady traffic of PHP processes, and the books about it
 //! - [`wait`]: conditions instead of sleeps
 
@@ -16,7 +18,9 @@ pub mod crowd;
 pub mod network;
 pub mod php;
 pub mod proxy;
+pub mod recovery;
 pub mod server;
+pub mod source;
 pub mod traffic;
 pub mod wait;
 

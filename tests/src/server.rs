@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
 use orosync_protocol::OriginPattern;
-use orosync_protocol::ticket::{Granted, Identity, Role, RoleNames, Signer, UserId};
+use orosync_protocol::ticket::{Granted, Identity, Role, RoleNames, Signer, Terms, UserId};
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
 use tempfile::TempDir;
 
@@ -323,7 +323,8 @@ pub fn ticket(role: Role, uid: Option<u64>) -> String {
 /// A ticket of somebody unknown, for pages of these hosts.
 pub fn ticket_for_pages(hosts: &[&str]) -> String {
     let origins: Vec<_> = hosts.iter().map(|host| OriginPattern::parse(host).expect("a host")).collect();
-    let minted = signer().mint_for_pages(&Identity::anonymous(), &origins, now(), 300, rand::random());
+    let terms = Terms { origins: &origins, until: None };
+    let minted = signer().mint_on(terms, &Identity::anonymous(), now(), 300, rand::random());
     minted.expect("a ticket")
 }
 

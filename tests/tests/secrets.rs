@@ -36,7 +36,7 @@ fn no_secret_and_no_ticket_is_in_anything_that_is_written() {
     fs::write(server.secret_file(), format!("{SECRET}\n{OLD_SECRET}\n")).expect("the secrets are written");
     server.signal(Signal::HUP);
     server.await_line("were read again");
-    let tickets: Vec<String> = (1..=4).map(|uid| ticket(Role::User, Some(uid))).collect();
+    let mut tickets: Vec<String> = (1..=4).map(|uid| ticket(Role::User, Some(uid))).collect();
     let publisher = ticket(Role::Publisher, None);
     let bearer = format!("Authorization: Bearer {publisher}\r\n");
 
@@ -44,19 +44,29 @@ fn no_secret_and_no_ticket_is_in_anything_that_is_written() {
     let target = |ticket: &str| format!("/?ticket={ticket}");
     let mut sessions =
         [Client::with_ticket(&server, OROSYNC, &tickets[0]), Client::with_ticket(&server, WAMP, &tickets[1])];
+    sessions[0].say(r#"[2,"1","orosync/resume"]"#);
+    let answer = sessions[0].text();
+    let resume_ticket = answer.split('"').find(|part| part.len() > 100).expect("a ticket").to_owned();
+    let offer =
+        |protocol: &str| format!("Sec-WebSocket-Protocol: {protocol}, orosync.ticket.{resume_ticket}\r\n");
     for (target, headers) in [
         (target(&tickets[0]), WAMP.to_owned()),
         (target(&publisher), WAMP.to_owned()),
         (format!("/?ticket={}&x=%00%zz", tickets[2]), "Sec-WebSocket-Version: 7\r\n".to_owned()),
         ("/".to_owned(), format!("{bearer}Sec-WebSocket-Protocol: nonsense\r\n")),
         (target(&format!("{}x", tickets[3])), WAMP.to_owned()),
+        (target(&resume_ticket), WAMP.to_owned()),
+        ("/".to_owned(), offer("wamp")),
+        ("/".to_owned(), offer("orosync.1")),
+        ("/".to_owned(), offer("orosync.1")),
     ] {
         let mut client = Client::connect(&server);
         client.handshake(&target, &headers);
         client.finish();
     }
+    tickets.push(resume_ticket);
     // Sessions that end with an error, and a publisher with a broken frame.
-    sessions[0].send(&frame(1, b"\xff"));
+    sessions[1].send(&frame(1, b"\xff"));
     let mut link = Client::connect(&server);
     link.handshake("/", &format!("{bearer}Sec-WebSocket-Protocol: orosync.link.1\r\n"));
     link.send(&frame(2, b"\x7fnonsense"));

@@ -30,6 +30,7 @@ fn claims() -> Claims {
         iat: now(),
         exp: now() + 300,
         nbf: None,
+        until: None,
         jti: format!("{:032x}", rand::random::<u128>()),
     }
 }
@@ -141,7 +142,7 @@ fn of_one_ticket_at_the_same_moment_on_all_shards_one_session_begins() {
     }
 }
 
-/// What was used is remembered in memory alone: the server writes nothing. See docs/security.md.
+/// What was used is remembered in memory alone.
 #[test]
 fn after_a_restart_a_used_ticket_opens_one_session_more_and_no_other() {
     let server = Server::start();

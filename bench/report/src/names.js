@@ -4,6 +4,7 @@
 const NAMES = {
   orosync: 'Orosync',
   orosync_writev: 'Orosync without io_uring',
+  orosync_broadcast: 'Orosync, to every page',
   one_shard: 'Orosync, one shard',
   two_shards: 'Orosync, two shards',
   raw_write: 'raw limit: one write for each',

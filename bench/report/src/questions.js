@@ -108,6 +108,35 @@ export const QUESTIONS = [
     reading: 'The kernel\'s memory for a connection comes on top, for every server alike.',
   },
   {
+    id: 'saves',
+    also: ['save_deliveries'],
+    asked:
+      'What does a save cost in an office with so many pages open? Each page shows five records, and each record is shown by five pages; a save names the record and the list that it stands in. CPU time of the server for each save: by tags, as our browser client asks for them; to every page, as OroPlatform\'s JavaScript does; and of servers with a channel for each tag, where whoever saves publishes to two.',
+    beside: [],
+    pictured: /^10,000 pages/,
+    reading:
+      'By tags a save costs the pages that show the record, and the others learn nothing of it. The message itself, its place in the history and its acknowledgement are in the figures of Orosync; the others keep and acknowledge nothing.',
+  },
+  {
+    id: 'recovery',
+    also: ['recovery_cpu'],
+    asked:
+      'The server was restarted, and all sessions come back within five seconds: what do 100 others notice that get 50 messages a second, and what does it cost the server that each recovers the 20 events that it missed?',
+    beside: [],
+    pictured: /./,
+    reading:
+      'The load generator opens the sessions and reads the events of the others on the same core: what that takes is in the latencies. A session that only subscribes pays for its handshake; what recovery adds is the difference.',
+  },
+  {
+    id: 'history',
+    also: [],
+    asked:
+      'What does history cost in memory? Growth of the server\'s resident memory, beside the payload of each event; and for each content tag that a page has named.',
+    beside: [],
+    pictured: /./,
+    reading: 'The allocator rounds what it gives: an event of 1,000 bytes and its head share a place of 1,280.',
+  },
+  {
     id: 'start_up',
     also: [],
     asked: 'How long is it until the server answers /readyz, and what does the extension add to the start of PHP?',

@@ -1,4 +1,4 @@
-//! How many instructions do a handshake, a delivery, a message and a publishing call take?
+//! How many instructions do a handshake, a delivery, a message, a publishing call, history and recovery take?
 //!
 //! Counted by callgrind, in user space alone: a count hardly depends on the machine, and not at all on its load. The released
 //! server runs under callgrind twice, with more of the same the second time; the difference, divided, is what one costs.
@@ -14,22 +14,36 @@ use std::process::Command;
 use clap::{Parser, ValueEnum};
 use orosync_bench::load::{Load, Traffic};
 use orosync_bench::peers::Peer;
+use orosync_bench::process::Process;
 use orosync_bench::report::quotient;
-use orosync_bench::wire::{SECRET, Wire, topic_name};
+use orosync_bench::wire::{SECRET, Tickets, Wire, topic_name};
 use orosync_link::{Options, Publisher};
 use orosync_protocol::Audience;
 use orosync_protocol::link_frame::MessageRef;
 use orosync_protocol::payload::PayloadRef;
 use orosync_protocol::ticket::Signer;
 use orosync_protocol::topic::TopicRef;
+use orosync_tests::client::{Client, OROSYNC};
+use orosync_tests::source::Source;
 
 const TOLERANCE_PERCENT: f64 = 5.0;
 const BYTES: usize = 120;
 const BURST: usize = 32;
 const SUBSCRIBERS: usize = 100;
+/// Events that a session which comes back has missed.
+const MISSED: usize = 5;
+/// Settings of a server that is counted, as variables.
+type Settings = [(&'static str, &'static str)];
+const SERVER: [(&str, &str); 0] = [];
+const WITHOUT_HISTORY: [(&str, &str); 1] = [("OROSYNC_HISTORY__BYTES", "0")];
+const LONG_HISTORY: [(&str, &str); 3] = [
+    ("OROSYNC_HISTORY__EVENTS", "1000000"),
+    ("OROSYNC_LIMITS__MESSAGE_BURST", "1000000"),
+    ("OROSYNC_LIMITS__MESSAGES_PER_SECOND", "1000000"),
+];
 const CALLGRIND: [&str; 3] = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"];
 
-/// How many instructions do a handshake, a delivery, a message and a publishing call take?
+/// How many instructions do a handshake, a delivery, a message, a publishing call, history and recovery take?
 #[derive(Debug, Parser)]
 struct Arguments {
     #[arg(value_enum)]
@@ -96,37 +110,79 @@ fn count() -> Result<Counts, Box<dyn Error>> {
         let steps = load.steps(count, Wire::subscriber);
         load.open_all(steps, 1)
     };
-    counts.insert("handshake".to_owned(), of_server(0, [50, 150], 1, handshakes)?);
+    counts.insert("handshake".to_owned(), of_server(&SERVER, 0, [50, 150], 1, handshakes)?);
     let one_by_one = |load: &mut Load, count| (0..count).try_for_each(|_| load.publish_one(BYTES, || ()));
-    counts.insert("delivery".to_owned(), of_server(SUBSCRIBERS, [20, 120], SUBSCRIBERS, one_by_one)?);
-    counts.insert("message to one".to_owned(), of_server(1, [100, 600], 1, one_by_one)?);
+    counts
+        .insert("delivery".to_owned(), of_server(&SERVER, SUBSCRIBERS, [20, 120], SUBSCRIBERS, one_by_one)?);
+    let message = of_server(&SERVER, 1, [100, 600], 1, one_by_one)?;
+    counts.insert("message to one".to_owned(), message);
+    let without_history = of_server(&WITHOUT_HISTORY, 1, [100, 600], 1, one_by_one)?;
+    counts.insert("history of a message".to_owned(), message - without_history);
     let burst = Traffic { bytes: BYTES, in_flight: BURST };
     let bursts = |load: &mut Load, count| (0..count).try_for_each(|_| load.publish_all(BURST, burst));
     counts.insert(
         "delivery in a burst".to_owned(),
-        of_server(SUBSCRIBERS, [2, 22], SUBSCRIBERS * BURST, bursts)?,
+        of_server(&SERVER, SUBSCRIBERS, [2, 22], SUBSCRIBERS * BURST, bursts)?,
     );
+    // The same, however long the history is.
+    for kept in [1000, 100_000] {
+        counts.insert(format!("recovery, {kept} kept"), of_recoveries(kept, [50, 250])?);
+    }
     counts.insert("publishing call".to_owned(), of_calls([2000, 6000])?);
     Ok(counts)
 }
 
 /// Instructions of the server for one of `units` that each step consists of; steps are done less often, then more often.
 fn of_server(
+    settings: &Settings,
     sessions: usize,
     steps: [usize; 2],
     units: usize,
     act: impl Fn(&mut Load, usize) -> io::Result<()>,
 ) -> io::Result<f64> {
     let [less, more] = steps.map(|count| {
-        // Callgrind does not know io_uring; what is before and after the system calls is the same without it.
-        let peer = Peer::orosync(None)?.with("orosync", "OROSYNC_IO_URING", "off").under(&CALLGRIND);
-        let process = peer.start()?;
-        let mut load = Load::open(peer.wire, process.address(), sessions, 1)?;
+        let process = start(settings)?;
+        let mut load = Load::open(Wire::Orosync, process.address(), sessions, 1)?;
         act(&mut load, count)?;
         drop(load);
         collected(&process.end()?)
     });
     Ok(quotient(more? - less?, ((steps[1] - steps[0]) * units) as u64))
+}
+
+/// Instructions of the server for the answer to a session that missed the last five of so many kept events.
+fn of_recoveries(kept: usize, calls: [usize; 2]) -> io::Result<f64> {
+    let [less, more] = calls.map(|count| {
+        let process = start(&LONG_HISTORY)?;
+        let mut source = Source::with_secret(&format!("ws://{}/", process.address()), SECRET);
+        let topic = topic_name(0);
+        let payload = |number: usize| serde_json::json!(format!("{number:<0$}", BYTES - 2));
+        source.publish_all(&topic, (MISSED..kept).map(payload));
+        let mut page = Client::connect_to(process.address());
+        page.handshake(&format!("/?ticket={}", Tickets::default().user()), OROSYNC);
+        page.text();
+        let position = page.recover(&topic, &serde_json::json!({})).position;
+        page.say(&serde_json::json!([6, topic]).to_string());
+        page.expect_nothing();
+        source.publish_all(&topic, (0..MISSED).map(payload));
+        for _ in 0..count {
+            let events = page.recover_since(&topic, &position).events.len();
+            if events != MISSED {
+                return Err(io::Error::other(format!("{events} events came")));
+            }
+        }
+        drop(page);
+        collected(&process.end()?)
+    });
+    Ok(quotient(more? - less?, (calls[1] - calls[0]) as u64))
+}
+
+/// Starts the server under callgrind.
+fn start(settings: &Settings) -> io::Result<Process> {
+    let peer = Peer::orosync(None)?.under(&CALLGRIND);
+    let with = |peer: Peer, (variable, value): &(&'static str, &str)| peer.with("orosync", variable, value);
+    // Callgrind does not know io_uring; what is before and after the system calls is the same without it.
+    settings.iter().fold(peer.with("orosync", "OROSYNC_IO_URING", "off"), with).start()
 }
 
 /// Instructions of a publishing call, in a process of its own.

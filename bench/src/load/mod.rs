@@ -156,6 +156,34 @@ impl Load {
         Ok(())
     }
 
+    /// Opens these sessions, one after the other, evenly spread over this time.
+    pub fn open_within(&mut self, Steps(mut waiting): Steps, time: Duration) -> io::Result<()> {
+        let interval = time / u32::try_from(waiting.len().max(1)).unwrap_or(u32::MAX);
+        let (mut opening, mut due) = (0, Instant::now());
+        while opening > 0 || !waiting.is_empty() {
+            while Instant::now() >= due
+                && let Some(steps) = waiting.pop_front()
+            {
+                self.begin_session(steps)?;
+                opening += 1;
+                due += interval;
+            }
+            let patience =
+                if waiting.is_empty() { SILENCE } else { due.saturating_duration_since(Instant::now()) };
+            self.poll.poll(&mut self.events, Some(patience)).or_else(|error| {
+                if error.kind() == io::ErrorKind::Interrupted { Ok(()) } else { Err(error) }
+            })?;
+            for event in &self.events {
+                let Some(session) = self.sessions.get_mut(event.token().0) else { continue };
+                if !session.connection.is_open() {
+                    session.connection.go_on(&mut self.buffer, &mut session.frames)?;
+                    opening -= usize::from(session.connection.is_open());
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Ends all sessions.
     pub fn close_sessions(&mut self) {
         self.sessions.clear();

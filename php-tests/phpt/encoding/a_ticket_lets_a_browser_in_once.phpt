@@ -28,7 +28,8 @@ $shown(['sub' => null, 'uid' => 0, 'role' => 'customer'], 1);
 $shown(['uid' => '0188fd5c-1e4f-7c2b-9d3a-7f1e2d3c4b5a', 'role' => 'user', 'roles' => ['ROLE_USER', 'ROLE_SALES']], 1);
 $shown(['uid' => '7', 'roles' => []], 1);
 $shown(['origins' => ['CRM.example.com', '*.shop.example', '[::1]', 'same host']], 1);
-$shown(['origins' => [], 'topics' => null], 1);
+$shown(['origins' => [], 'topics' => null, 'until' => null], 1);
+$shown(['until' => 1800000000], 1);
 $shown(['topics' => ['acme/chat/{x}'], 'patterns' => ['acme/{id:int}', 'acme/{{x}}']], 1);
 
 $status = static function (string $ticket) use ($server): string {
@@ -49,7 +50,7 @@ foreach ([
     [['origins' => ['a b']]], [['origins' => array_fill(0, 17, 'a')]], [['origins' => [str_repeat('a', 254)]]], [['origin' => []]],
     [['topics' => 'acme/a']], [['topics' => ['acme/a', 7]]], [['topics' => ['acme/a', '']]], [['topics' => ["caf\xe9"]]],
     [['topics' => ["acme/\n"]]], [['topics' => [str_repeat('a', 256)]]], [['patterns' => ['acme/{']]], [['patterns' => ["caf\xe9"]]],
-    [['roles' => 'ROLE_USER']], [['roles' => [7]]], [['roles' => ['ROLE A']]], [['roles' => array_fill(0, 33, 'A')]],
+    [['until' => -1]], [['until' => '2030']], [['roles' => 'ROLE_USER']], [['roles' => [7]]], [['roles' => ['ROLE A']]], [['roles' => array_fill(0, 33, 'A')]],
     [['topics' => array_fill(0, 51, 'a')]], [['topics' => array_fill(0, 25, 'a'), 'patterns' => array_fill(0, 26, 'a')]],
 ] as $arguments) {
     echo thrown(static fn () => $publisher->ticket(...$arguments)), "\n";
@@ -62,6 +63,7 @@ foreach ([
 {"aud":"orosync","exp":true,"role":"anonymous","uid":7}
 {"aud":"orosync","exp":true,"origins":["crm.example.com","*.shop.example","[::1]","same host"],"role":"anonymous"}
 {"aud":"orosync","exp":true,"role":"anonymous"}
+{"aud":"orosync","exp":true,"role":"anonymous","until":1800000000}
 {"aud":"orosync","exp":true,"patterns":["acme\/{id:int}","acme\/{{x}}"],"role":"anonymous","topics":["acme\/chat\/{x}"]}
 HTTP/1.1 101 Switching Protocols
 HTTP/1.1 401 Unauthorized
@@ -75,7 +77,7 @@ Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "uid
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "org" must be an int from 0 on, float given
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "sub" must be a string, int given
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "sub" is not UTF-8. Convert it first, for example with mb_convert_encoding()
-Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "user" is unknown. There are: sub, uid, org, role, roles, topics, patterns, origins
+Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "user" is unknown. There are: sub, uid, org, role, roles, topics, patterns, origins, until
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "orgg" is unknown. Did you mean "org"?
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the ttl must be from 1 to 86400 seconds, 0 given
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the ttl must be from 1 to 86400 seconds, 100000 given
@@ -95,6 +97,8 @@ Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "top
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "topics" must be a list of topics, the topic at index 0 is 256 bytes long, at most 255 are possible. Shorten it
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "patterns" must be a list of topic patterns, "acme/{": a brace is not closed or not opened. Captures look like {name} or {name:int}; a brace of the topic is written twice
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "patterns" must be a list of topic patterns, the pattern at index 0 is not UTF-8
+Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "until" must be an int from 0 on, -1 given
+Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "until" must be an int from 0 on, string given
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "roles" must be a list of roles, string given
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "roles" must be a list of roles, it holds int
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "roles" must be a list of roles, "ROLE A" is no name of a role. Write letters, digits, _, - and ., at most 100, for example ROLE_SALES

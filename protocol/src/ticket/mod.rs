@@ -1,9 +1,11 @@
 //! Tickets: who somebody is, signed, so that the server needs neither a database nor PHP to know it.
 //!
 //! A ticket is a JWT with the audience [`AUDIENCE`]. [`mint`] makes one, [`verify`] turns one back into an
-//! [`Identity`]. Both take the time as an argument.
+//! [`Identity`]. Both take the time as an argument. The server's own tickets, by which a session is resumed, are
+//! [`resume`]'s: their audience is another one.
 
 pub mod mint;
+pub mod resume;
 pub mod role_names;
 pub mod secret_file;
 pub mod user_id;
@@ -16,12 +18,13 @@ use serde::{Deserialize, Serialize};
 use crate::pattern::TopicPattern;
 use crate::topic::Topic;
 
-pub use mint::{MintError, Signer};
+pub use mint::{MintError, Signer, Terms};
+pub use resume::{Resumption, SessionPlace, VerifiedResume};
 pub use role_names::RoleNames;
 pub use user_id::UserId;
-pub use verify::{TicketError, Verifier};
+pub use verify::{KeyId, TicketError, Verifier};
 
-/// The audience (`aud`) of all tickets.
+/// The audience (`aud`) of all tickets but the server's own.
 pub const AUDIENCE: &str = "orosync";
 
 /// The challenge (`WWW-Authenticate`; RFC 6750, 3) of the server's answer to somebody whose ticket it does not take. Its realm
@@ -156,6 +159,9 @@ pub struct Claims {
     /// When it begins, seconds since 1970; none: with `iat`. Ours have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nbf: Option<u64>,
+    /// From when on its session is not resumed without a new ticket, seconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<u64>,
     /// Its own id: a browser's ticket opens one session only.
     pub jti: String,
 }
@@ -196,7 +202,7 @@ mod tests {
         assert!(verifier().verify(&granted(25).unwrap(), 1_000_000).is_ok());
         assert!(matches!(granted(26), Err(MintError::TooManyGranted { count: 51 })));
         let error = of(9000).unwrap_err();
-        assert!(matches!(error, MintError::TooLong { bytes } if bytes > 12_000), "{error}");
+        assert!(matches!(error, MintError::TooLong { bytes, .. } if bytes > 12_000), "{error}");
         assert!(error.to_string().contains(&format!("at most {MAX_TICKET_BYTES}")), "{error}");
     }
 
@@ -214,6 +220,7 @@ mod tests {
             id in any::<u128>(),
             topics in proptest::collection::vec("[a-z/{}]{1,20}", 0..4),
             patterns in proptest::collection::vec("[a-z/]{1,20}(\\{\\{|\\}\\}|/\\{id\\})?", 0..4),
+            until in proptest::option::of(any::<u64>()),
             origins in proptest::collection::vec(r"(\*\.)?[a-z0-9_-]{1,20}(\.[a-z]{1,10})?", 0..=MAX_ORIGINS),
         ) {
             let granted = Granted {
@@ -223,11 +230,13 @@ mod tests {
             let roles = RoleNames::new(roles.iter().map(String::as_str)).unwrap();
             let identity = Identity { role, user, uid, org, roles, granted };
             let origins: Vec<_> = origins.iter().map(|host| OriginPattern::parse(host).unwrap()).collect();
-            let ticket = signer().mint_for_pages(&identity, &origins, 1_000_000, 300, id).unwrap();
+            let terms = Terms { origins: &origins, until };
+            let ticket = signer().mint_on(terms, &identity, 1_000_000, 300, id).unwrap();
             let verified = verifier().verify(&ticket, 1_000_100).unwrap();
             prop_assert_eq!(&verified.identity, &identity);
             prop_assert_eq!(&verified.origins, &origins);
-            prop_assert_eq!(verified.expires, 1_000_300);
+            prop_assert_eq!((verified.minted, verified.expires), (1_000_000, 1_000_300));
+            prop_assert_eq!(verified.until, until);
             prop_assert_eq!(verified.jti, format!("{id:032x}"));
         }
     }
@@ -370,6 +379,13 @@ mod tests {
         assert!(matches!(verify(&["a".repeat(254).as_str()]), Err(TicketError::Malformed { .. })));
         assert!(verify(&["a"; MAX_ORIGINS]).is_ok());
         assert!(matches!(verify(&["a"; MAX_ORIGINS + 1]), Err(TicketError::Malformed { .. })));
+    }
+
+    #[test]
+    fn the_id_of_a_key_is_always_the_same_and_its_own() {
+        // Resume tickets carry it from one process to the next.
+        assert_eq!(verifier().id(), KeyId(5_798_765_193_614_026_820));
+        assert_ne!(Verifier::from_secret(b"fedcba9876543210fedcba9876543210").unwrap().id(), verifier().id());
     }
 
     #[test]

@@ -3,9 +3,12 @@
 use std::fmt;
 
 use jsonwebtoken::errors::ErrorKind;
-use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Validation};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::mint::{ShortSecret, check_length};
+use super::resume::{MAX_RESUME_TICKET_BYTES, RESUME_AUDIENCE, ResumeClaims, VerifiedResume};
 use super::{AUDIENCE, Claims, Granted, Identity, MAX_GRANTED, MAX_ORIGINS, MAX_TICKET_BYTES, RoleNames};
 use crate::origin::OriginPattern;
 use crate::pattern::TopicPattern;
@@ -16,8 +19,25 @@ const CLOCK_SKEW_SECONDS: u64 = 30;
 
 /// Checks tickets against one key: the shared secret, or the public half of a key pair.
 pub struct Verifier {
+    id: KeyId,
     key: DecodingKey,
     validation: Validation,
+    /// Of the server's own tickets. None: only a shared secret signs those.
+    resume_validation: Option<Validation>,
+}
+
+/// Tells keys apart, over all processes. Says nothing about the key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyId(pub u64);
+
+impl KeyId {
+    /// The first bytes of a HMAC with the key.
+    fn of(key: &[u8]) -> Self {
+        let key = EncodingKey::from_secret(key);
+        let mac = jsonwebtoken::crypto::sign(b"orosync key id", &key, Algorithm::HS256);
+        let mac = mac.expect("a HMAC takes any key");
+        Self(mac.as_bytes().first_chunk().copied().map_or(0, u64::from_le_bytes))
+    }
 }
 
 /// What a good ticket says.
@@ -29,76 +49,118 @@ pub struct Verified {
     pub origins: Vec<OriginPattern>,
     /// Its own id.
     pub jti: String,
+    /// When it was minted, seconds since 1970.
+    pub minted: u64,
     /// When it ends, seconds since 1970.
     pub expires: u64,
+    /// From when on its session is not resumed without a new ticket, seconds since 1970.
+    pub until: Option<u64>,
 }
 
 impl Verifier {
     /// Tickets signed with this shared secret (HS256).
     pub fn from_secret(secret: &[u8]) -> Result<Self, ShortSecret> {
         check_length(secret)?;
-        Ok(Self::new(DecodingKey::from_secret(secret), Algorithm::HS256))
+        let resume_validation = Some(validation(Algorithm::HS256, RESUME_AUDIENCE));
+        let id = KeyId::of(secret);
+        Ok(Self { resume_validation, ..Self::new(id, DecodingKey::from_secret(secret), Algorithm::HS256) })
     }
 
     /// Tickets signed with the private half of this public key, in PEM: RSA (RS256), P-256 (ES256) or Ed25519.
     pub fn from_public_key(pem: &[u8]) -> Result<Self, NotAPublicKey> {
+        let id = KeyId::of(pem);
         if let Ok(key) = DecodingKey::from_rsa_pem(pem) {
-            Ok(Self::new(key, Algorithm::RS256))
+            Ok(Self::new(id, key, Algorithm::RS256))
         } else if let Ok(key) = DecodingKey::from_ec_pem(pem) {
-            Ok(Self::new(key, Algorithm::ES256))
+            Ok(Self::new(id, key, Algorithm::ES256))
         } else if let Ok(key) = DecodingKey::from_ed_pem(pem) {
-            Ok(Self::new(key, Algorithm::EdDSA))
+            Ok(Self::new(id, key, Algorithm::EdDSA))
         } else {
             Err(NotAPublicKey)
         }
     }
 
-    /// Checks a ticket at `now`, seconds since 1970.
+    /// Which key it has.
+    pub fn id(&self) -> KeyId {
+        self.id
+    }
+
+    /// Checks a ticket at `now`, seconds since 1970. A resume ticket is none.
     pub fn verify(&self, ticket: &str, now: u64) -> Result<Verified, TicketError> {
-        if ticket.len() > MAX_TICKET_BYTES {
+        let claims: Claims = self.decode(ticket, &self.validation, AUDIENCE, MAX_TICKET_BYTES)?;
+        verified(claims, now)
+    }
+
+    /// Checks a resume ticket at `now`, seconds since 1970. Any other ticket is none.
+    pub fn verify_resume(&self, ticket: &str, now: u64) -> Result<VerifiedResume, TicketError> {
+        let validation = self.resume_validation.as_ref().ok_or(TicketError::Algorithm)?;
+        let claims: ResumeClaims =
+            self.decode(ticket, validation, RESUME_AUDIENCE, MAX_RESUME_TICKET_BYTES)?;
+        claims.verified(now)
+    }
+
+    fn decode<T: DeserializeOwned + Clone>(
+        &self,
+        ticket: &str,
+        validation: &Validation,
+        audience: &'static str,
+        max_bytes: usize,
+    ) -> Result<T, TicketError> {
+        if ticket.len() > max_bytes {
             return Err(TicketError::Malformed { problem: format!("{} bytes long", ticket.len()) });
         }
-        let decoded = jsonwebtoken::decode::<Claims>(ticket, &self.key, &self.validation).map_err(refusal)?;
+        let decoded = jsonwebtoken::decode::<T>(ticket, &self.key, validation)
+            .map_err(|error| refusal(error, audience))?;
         // RFC 7515, 4.1.11: whoever does not understand all that is critical refuses the ticket. We know no extension.
         if let Some(critical) = decoded.header.crit {
             let critical = critical.join(", ");
             let problem = format!("its header calls \"{critical}\" critical, which is not understood here");
             return Err(TicketError::Malformed { problem });
         }
-        let claims = decoded.claims;
-        if claims.exp <= now {
-            return Err(TicketError::Expired { seconds: now - claims.exp });
-        }
-        let begins = claims.nbf.map_or(claims.iat, |nbf| nbf.max(claims.iat));
-        if begins > now.saturating_add(CLOCK_SKEW_SECONDS) {
-            return Err(TicketError::NotYetValid { seconds: begins - now });
-        }
-        let roles = RoleNames::new(claims.roles.iter().map(String::as_str))
-            .map_err(|error| TicketError::Malformed { problem: format!("roles: {error}") })?;
-        let granted = granted(&claims.topics, &claims.patterns)?;
-        let origins = origins(&claims.origins)?;
-        Ok(Verified {
-            identity: Identity {
-                role: claims.role,
-                user: claims.sub,
-                uid: claims.uid,
-                org: claims.org,
-                roles,
-                granted,
-            },
-            origins,
-            jti: claims.jti,
-            expires: claims.exp,
-        })
+        Ok(decoded.claims)
     }
 
-    fn new(key: DecodingKey, algorithm: Algorithm) -> Self {
-        let mut validation = Validation::new(algorithm);
-        validation.set_audience(&[AUDIENCE]);
-        validation.set_required_spec_claims(&["exp", "aud"]);
-        validation.validate_exp = false; // by `verify`, which is told the time
-        Self { key, validation }
+    fn new(id: KeyId, key: DecodingKey, algorithm: Algorithm) -> Self {
+        Self { id, key, validation: validation(algorithm, AUDIENCE), resume_validation: None }
     }
+}
+
+fn validation(algorithm: Algorithm, audience: &str) -> Validation {
+    let mut validation = Validation::new(algorithm);
+    validation.set_audience(&[audience]);
+    validation.set_required_spec_claims(&["exp", "aud"]);
+    validation.validate_exp = false; // by `verified`, which is told the time
+    validation
+}
+
+/// What these claims say at `now`, seconds since 1970.
+pub(super) fn verified(claims: Claims, now: u64) -> Result<Verified, TicketError> {
+    if claims.exp <= now {
+        return Err(TicketError::Expired { seconds: now - claims.exp });
+    }
+    let begins = claims.nbf.map_or(claims.iat, |nbf| nbf.max(claims.iat));
+    if begins > now.saturating_add(CLOCK_SKEW_SECONDS) {
+        return Err(TicketError::NotYetValid { seconds: begins - now });
+    }
+    let roles = RoleNames::new(claims.roles.iter().map(String::as_str))
+        .map_err(|error| TicketError::Malformed { problem: format!("roles: {error}") })?;
+    let granted = granted(&claims.topics, &claims.patterns)?;
+    let origins = origins(&claims.origins)?;
+    Ok(Verified {
+        identity: Identity {
+            role: claims.role,
+            user: claims.sub,
+            uid: claims.uid,
+            org: claims.org,
+            roles,
+            granted,
+        },
+        origins,
+        jti: claims.jti,
+        minted: claims.iat,
+        expires: claims.exp,
+        until: claims.until,
+    })
 }
 
 impl fmt::Debug for Verifier {
@@ -139,12 +201,14 @@ fn origins(hosts: &[String]) -> Result<Vec<OriginPattern>, TicketError> {
     hosts.iter().map(parse).collect()
 }
 
-fn refusal(error: jsonwebtoken::errors::Error) -> TicketError {
+fn refusal(error: jsonwebtoken::errors::Error, audience: &'static str) -> TicketError {
     match error.into_kind() {
         ErrorKind::InvalidSignature => TicketError::Signature,
-        ErrorKind::InvalidAudience => TicketError::Audience,
+        ErrorKind::InvalidAudience => TicketError::Audience { wanted: audience },
         ErrorKind::InvalidAlgorithm => TicketError::Algorithm,
-        ErrorKind::MissingRequiredClaim(claim) if claim == "aud" => TicketError::Audience,
+        ErrorKind::MissingRequiredClaim(claim) if claim == "aud" => {
+            TicketError::Audience { wanted: audience }
+        }
         other => TicketError::Malformed { problem: jsonwebtoken::errors::new_error(other).to_string() },
     }
 }
@@ -165,8 +229,11 @@ pub enum TicketError {
     #[error("the ticket was signed with another algorithm than this server's key is for")]
     Algorithm,
     /// A JWT for somebody else.
-    #[error("the ticket is a JWT for another audience than \"{AUDIENCE}\"")]
-    Audience,
+    #[error("the ticket is a JWT for another audience than \"{wanted}\"")]
+    Audience {
+        /// That of the tickets that belong where it was presented.
+        wanted: &'static str,
+    },
     /// Its time is over.
     #[error("the ticket expired {seconds} s ago: a page asks for a new one for each attempt")]
     Expired {
@@ -188,7 +255,7 @@ impl TicketError {
             Self::Malformed { .. } => "malformed",
             Self::Signature => "signature",
             Self::Algorithm => "algorithm",
-            Self::Audience => "audience",
+            Self::Audience { .. } => "audience",
             Self::Expired { .. } => "expired",
             Self::NotYetValid { .. } => "not_yet_valid",
         }

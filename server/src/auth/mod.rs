@@ -1,13 +1,21 @@
 //! From a ticket to an identity: signature, time, and whether it was used before.
 
+mod journal;
 pub mod replay;
+pub mod resume;
+pub mod revocations;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use orosync_protocol::OriginPattern;
-use orosync_protocol::ticket::{Identity, Role, TicketError, Verifier};
+use orosync_protocol::ticket::{
+    Identity, KeyId, Resumption, Role, SessionPlace, Signer, TicketError, Verifier,
+};
+use orosync_protocol::{OriginPattern, SessionId};
 
+pub use journal::JournalError;
 use replay::{FirstUse, Replay};
+use resume::{Admitted, ResumeTicket, ResumeTickets};
+use revocations::NotResumable;
 
 /// Where in the request a ticket stood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,24 +26,54 @@ pub enum Presented {
     AsBearer,
 }
 
+/// Who presents a good ticket.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Authenticated {
+    /// Who it is.
+    pub identity: Identity,
+    /// What its session needs to be resumed. None: it is not resumed.
+    pub admitted: Option<Admitted>,
+    /// The session that it resumes.
+    pub resumes: Option<Resumes>,
+}
+
+impl Authenticated {
+    /// Somebody whose session is not resumed, and resumes none.
+    pub fn once(identity: Identity) -> Self {
+        Self { identity, admitted: None, resumes: None }
+    }
+}
+
+/// The session that another one resumes, and which ends if it is still open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resumes {
+    /// Its id.
+    pub session: SessionId,
+    /// Where it was on its node, perhaps in an earlier process.
+    pub place: SessionPlace,
+}
+
 /// Checks tickets for all shards of a node.
 #[derive(Debug)]
 pub struct Authenticator {
     verifiers: Vec<Verifier>,
     /// Kept when the verifiers change.
     used: Arc<Mutex<Replay>>,
+    /// None: sessions are not resumed.
+    resume: Option<ResumeTickets>,
 }
 
 impl Authenticator {
     /// Accepts tickets that any of these verifiers accepts; remembers up to `remembered_tickets` used ones.
-    pub fn new(verifiers: Vec<Verifier>, remembered_tickets: usize) -> Self {
-        Self { verifiers, used: Arc::new(Mutex::new(Replay::new(remembered_tickets))) }
+    pub fn new(verifiers: Vec<Verifier>, remembered_tickets: usize, resume: Option<ResumeTickets>) -> Self {
+        Self { verifiers, used: Arc::new(Mutex::new(Replay::new(remembered_tickets))), resume }
     }
 
-    /// The same with other verifiers: what was used stays used.
+    /// The same with other keys: what was used stays used, what was revoked stays revoked.
     #[must_use]
-    pub fn with_verifiers(&self, verifiers: Vec<Verifier>) -> Self {
-        Self { verifiers, used: Arc::clone(&self.used) }
+    pub fn with_keys(&self, verifiers: Vec<Verifier>, signer: Option<Signer>) -> Self {
+        let resume = self.resume.as_ref().map(|resume| resume.with_signer(signer));
+        Self { verifiers, used: Arc::clone(&self.used), resume }
     }
 
     /// Who presents this ticket at `now` (seconds since 1970)? Where the ticket says from which hosts' pages it may be
@@ -46,36 +84,84 @@ impl Authenticator {
         presented: Presented,
         now: u64,
         comes_from: impl FnOnce(&[OriginPattern]) -> bool,
-    ) -> Result<Identity, AuthError> {
-        let verified = self.verify(ticket, now)?;
-        if !verified.origins.is_empty() && !comes_from(&verified.origins) {
-            let hosts = verified.origins.iter().map(OriginPattern::as_str).collect::<Vec<_>>().join(", ");
-            return Err(AuthError::ForeignPage { hosts });
-        }
+    ) -> Result<Authenticated, AuthError> {
+        let (verified, key) = self.verify(|verifier| verifier.verify(ticket, now))?;
+        check_origins(&verified.origins, comes_from)?;
         if verified.identity.role == Role::Publisher {
             // Not one-time, so it must not stand where proxies and browsers keep it.
             return match presented {
-                Presented::AsBearer => Ok(verified.identity),
+                Presented::AsBearer => Ok(Authenticated::once(verified.identity)),
                 Presented::InUrl => Err(AuthError::PublisherInUrl),
             };
         }
+        let admitted = self.resume.as_ref().and_then(|resume| resume.admit(&verified, key));
+        self.use_up(&verified.jti, verified.expires, now)?;
+        Ok(Authenticated { identity: verified.identity, admitted, resumes: None })
+    }
+
+    /// The same of a resume ticket. It is used up with all others of its session.
+    pub fn authenticate_resume(
+        &self,
+        ticket: &str,
+        now: u64,
+        comes_from: impl FnOnce(&[OriginPattern]) -> bool,
+    ) -> Result<Authenticated, AuthError> {
+        let resume = self.resume.as_ref().ok_or(AuthError::OtherServer)?;
+        let (verified, _) = self.verify(|verifier| verifier.verify_resume(ticket, now))?;
+        check_origins(&verified.origins, comes_from)?;
+        let admitted = resume.resume(&verified)?;
+        if !self.accepts(admitted.key()) {
+            return Err(AuthError::KeyTakenOut);
+        }
+        let Resumption { session, place, .. } = verified.resumption;
+        self.use_up(&format!("session {session}"), resume.end_of_any(&verified, now), now)?;
+        Ok(Authenticated {
+            identity: verified.identity,
+            admitted: Some(admitted),
+            resumes: Some(Resumes { session, place }),
+        })
+    }
+
+    /// A ticket for the next connection of this session, at `now` (seconds since 1970). None: its client is to ask the
+    /// application.
+    pub fn mint_resume(
+        &self,
+        identity: &Identity,
+        admitted: &Admitted,
+        session: SessionId,
+        place: SessionPlace,
+        now: u64,
+    ) -> Option<ResumeTicket> {
+        let resume = self.resume.as_ref().filter(|_| self.accepts(admitted.key()))?;
+        resume.mint(identity, admitted, session, place, now)
+    }
+
+    /// How long a resume ticket is good, at most. None: there are none.
+    pub fn resume_seconds(&self) -> Option<u64> {
+        self.resume.as_ref().map(ResumeTickets::seconds)
+    }
+
+    fn accepts(&self, key: KeyId) -> bool {
+        self.verifiers.iter().any(|verifier| verifier.id() == key)
+    }
+
+    fn use_up(&self, id: &str, expires: u64, now: u64) -> Result<(), AuthError> {
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        match used.first_use(&verified.jti, verified.expires, now) {
-            FirstUse::Yes => Ok(verified.identity),
+        match used.first_use(id, expires, now) {
+            FirstUse::Yes => Ok(()),
             FirstUse::No => Err(AuthError::Replayed),
             FirstUse::NoRoom => Err(AuthError::MemoryFull),
         }
     }
 
-    fn verify(
+    fn verify<T>(
         &self,
-        ticket: &str,
-        now: u64,
-    ) -> Result<orosync_protocol::ticket::verify::Verified, AuthError> {
+        verify: impl Fn(&Verifier) -> Result<T, TicketError>,
+    ) -> Result<(T, KeyId), AuthError> {
         let mut refusal = TicketError::Signature;
         for verifier in &self.verifiers {
-            match verifier.verify(ticket, now) {
-                Ok(verified) => return Ok(verified),
+            match verify(verifier) {
+                Ok(verified) => return Ok((verified, verifier.id())),
                 // "Another key" is what all verifiers but the right one say: anything else is more telling.
                 Err(TicketError::Signature | TicketError::Algorithm) => {}
                 Err(error) => refusal = error,
@@ -83,6 +169,17 @@ impl Authenticator {
         }
         Err(AuthError::Ticket(refusal))
     }
+}
+
+fn check_origins(
+    origins: &[OriginPattern],
+    comes_from: impl FnOnce(&[OriginPattern]) -> bool,
+) -> Result<(), AuthError> {
+    if origins.is_empty() || comes_from(origins) {
+        return Ok(());
+    }
+    let hosts = origins.iter().map(OriginPattern::as_str).collect::<Vec<_>>().join(", ");
+    Err(AuthError::ForeignPage { hosts })
 }
 
 /// Why a ticket lets nobody in.
@@ -103,9 +200,33 @@ pub enum AuthError {
     /// A publisher's ticket in a URL.
     #[error("a publisher's ticket does not belong into a URL: send it as Authorization: Bearer")]
     PublisherInUrl,
+    /// A resume ticket whose session or user was disconnected since.
+    #[error(
+        "the resume ticket is worthless since its session or its user was disconnected: a page asks for a ticket"
+    )]
+    Revoked,
+    /// A resume ticket of a session that began with a ticket whose key is no longer accepted.
+    #[error("the session began with a ticket whose secret is no longer accepted: a page asks for a ticket")]
+    KeyTakenOut,
+    /// A resume ticket of another server, or of this one before a restart that forgets: which ones were revoked is not
+    /// known here.
+    #[error(
+        "the resume ticket is another server's, or from before a restart without auth.state_directory: a page asks for a \
+         ticket"
+    )]
+    OtherServer,
     /// No memory for another used ticket: `limits.remembered_tickets`.
     #[error("too many tickets at once, try again later")]
     MemoryFull,
+}
+
+impl From<NotResumable> for AuthError {
+    fn from(reason: NotResumable) -> Self {
+        match reason {
+            NotResumable::Revoked => Self::Revoked,
+            NotResumable::OtherServer => Self::OtherServer,
+        }
+    }
 }
 
 impl AuthError {
@@ -113,9 +234,12 @@ impl AuthError {
     pub fn label(&self) -> &'static str {
         match self {
             Self::Ticket(error) => error.label(),
+            Self::KeyTakenOut => TicketError::Signature.label(),
             Self::Replayed => "replayed",
             Self::ForeignPage { .. } => "origin",
             Self::PublisherInUrl => "publisher_in_url",
+            Self::Revoked => "revoked",
+            Self::OtherServer => "other_server",
             Self::MemoryFull => "memory_full",
         }
     }
@@ -123,7 +247,7 @@ impl AuthError {
 
 #[cfg(test)]
 mod tests {
-    use orosync_protocol::ticket::Signer;
+    use orosync_protocol::ticket::Terms;
 
     use super::*;
 
@@ -133,7 +257,7 @@ mod tests {
 
     fn authenticator() -> Authenticator {
         let verifiers = [OTHER, SECRET].map(|secret| Verifier::from_secret(secret).unwrap()).into();
-        Authenticator::new(verifiers, 100)
+        Authenticator::new(verifiers, 100, None)
     }
 
     fn ticket(role: Role) -> String {
@@ -149,7 +273,9 @@ mod tests {
         presented: Presented,
         now: u64,
     ) -> Result<Identity, AuthError> {
-        auth.authenticate(ticket, presented, now, |_| panic!("asked from where it came"))
+        let authenticated =
+            auth.authenticate(ticket, presented, now, |_| panic!("asked from where it came"))?;
+        Ok(authenticated.identity)
     }
 
     #[test]
@@ -173,7 +299,9 @@ mod tests {
         let auth = authenticator();
         let hosts = ["crm.example.com", "*.shop.example"].map(|host| OriginPattern::parse(host).unwrap());
         let signer = Signer::from_secret(SECRET).unwrap();
-        let ticket = signer.mint_for_pages(&Identity::anonymous(), &hosts, NOW, 300, 1).unwrap();
+        let ticket = signer
+            .mint_on(Terms { origins: &hosts, until: None }, &Identity::anonymous(), NOW, 300, 1)
+            .unwrap();
         let refused = auth.authenticate(&ticket, Presented::InUrl, NOW, |_| false).unwrap_err();
         assert_eq!(refused, AuthError::ForeignPage { hosts: "crm.example.com, *.shop.example".to_owned() });
         assert_eq!(refused.label(), "origin");

@@ -59,7 +59,7 @@ impl Rules {
         let mut shared = Shared::clone(&self.shared);
         shared.policies = settings.policies;
         shared.door.authenticator =
-            Arc::new(shared.door.authenticator.with_verifiers(settings.auth.verifiers));
+            Arc::new(shared.door.authenticator.with_keys(settings.auth.verifiers, settings.auth.signer));
         shared.door.allowed_origins = settings.auth.allowed_origins;
         self.shared = Arc::new(shared);
         // A server without an address for TLS has no use for a certificate, nor one with it none.

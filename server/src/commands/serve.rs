@@ -17,7 +17,9 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout_at};
 use tracing::{error, info, warn};
 
 use crate::admin::{self, Phase, Readiness};
-use crate::auth::Authenticator;
+use crate::auth::resume::{ResumeTickets, ResumeTimes};
+use crate::auth::revocations::Revocations;
+use crate::auth::{Authenticator, JournalError};
 use crate::broker::history::HistoryRules;
 use crate::commands::rules::{ReadAgain, Rules};
 use crate::config::settings::{AdminBind, SendTogether, Settings};
@@ -45,6 +47,9 @@ const DESCRIPTORS_PER_SHARD: usize = 5;
 /// Log lines of one kind that clients can cause, per interval.
 const CLIENT_LINES: u32 = 10;
 const CLIENT_LINES_INTERVAL: Duration = Duration::from_secs(10);
+
+/// The fewest revocations that are remembered, however few publishers may have under way.
+const LEAST_REVOCATIONS: usize = 10_000;
 
 /// Beyond `drain_seconds`: for the threads to end.
 const LAST_WAIT: Duration = Duration::from_secs(1);
@@ -77,6 +82,9 @@ pub enum ServeError {
         /// Where it listens.
         address: Address,
     },
+    /// Revocations cannot be kept.
+    #[error(transparent)]
+    State(#[from] JournalError),
     /// The kernel refused a thread, a descriptor or a signal handler.
     #[error("the server cannot start: {0}")]
     Start(#[source] io::Error),
@@ -108,8 +116,10 @@ async fn run_node(settings: Settings, read_again: ReadAgain) -> Result<(), Serve
 
     let (handles, inboxes): (Vec<_>, Vec<_>) = (0..settings.shards.get()).map(|_| ShardHandle::new()).unzip();
     let history = HistoryRules { settings: settings.history, policies: settings.policies.clone() };
-    let node = Arc::new(Node::new(handles, &settings.limits, history, Arc::clone(&metrics)));
-    let shared = Arc::new(shared(settings, &metrics));
+    let revocations = revocations(&settings)?;
+    let node = Node::new(handles, &settings.limits, history, revocations.clone(), Arc::clone(&metrics));
+    let node = Arc::new(node);
+    let shared = Arc::new(shared(settings, revocations, &metrics));
     let mut shards = Shards::start(inboxes, &node, &shared, send_together)?;
     let current_tls = tls.subscribe();
     let mut rules = Rules::new(shared, tls, read_again);
@@ -216,16 +226,37 @@ fn places(settings: &Settings, descriptors: u64) -> Places {
     Places { browsers, for_publishers }
 }
 
-/// What all sessions of a node with these settings share.
-pub fn shared(settings: Settings, metrics: &Arc<Metrics>) -> Shared {
+/// The revocations of resume tickets; none: there are no such tickets.
+fn revocations(settings: &Settings) -> Result<Option<Arc<Revocations>>, JournalError> {
+    let (seconds, directory) = (settings.auth.resume.as_secs(), settings.auth.state_directory.as_deref());
+    // As many disconnects as may be on their way to the shards: none of those is forgotten before its sessions have ended.
+    let max = settings.limits.publisher_messages.max(LEAST_REVOCATIONS);
+    let revocations = match directory {
+        Some(directory) if seconds == 0 => {
+            Revocations::forget(directory)?;
+            return Ok(None);
+        }
+        None if seconds == 0 => return Ok(None),
+        Some(directory) => Revocations::open(directory, seconds, max, process::unix_time())?,
+        None => Revocations::new(seconds, max),
+    };
+    Ok(Some(Arc::new(revocations)))
+}
+
+/// What all sessions of a node with these settings share. Without revocations there are no resume tickets.
+pub fn shared(settings: Settings, revocations: Option<Arc<Revocations>>, metrics: &Arc<Metrics>) -> Shared {
+    let auth = settings.auth;
+    let times = ResumeTimes { seconds: auth.resume.as_secs(), total_seconds: auth.resume_total.as_secs() };
+    let resume = revocations.map(|revocations| ResumeTickets::new(auth.signer, times, revocations));
     Shared {
         door: Door {
             authenticator: Arc::new(Authenticator::new(
-                settings.auth.verifiers,
+                auth.verifiers,
                 settings.limits.remembered_tickets,
+                resume,
             )),
-            anonymous: settings.auth.anonymous,
-            allowed_origins: settings.auth.allowed_origins,
+            anonymous: auth.anonymous,
+            allowed_origins: auth.allowed_origins,
             trusted_proxies: settings.trusted_proxies,
             max_head_bytes: settings.limits.handshake_bytes,
         },

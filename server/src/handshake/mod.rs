@@ -12,11 +12,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use httparse::{EMPTY_HEADER, Request, Status};
-use orosync_protocol::ticket::{Identity, Role};
+use orosync_protocol::ticket::{Identity, Role, TicketError};
 use orosync_protocol::{OriginPattern, subprotocol};
 use tungstenite::handshake::derive_accept_key;
 
-use crate::auth::{AuthError, Authenticator, Presented};
+use crate::auth::{AuthError, Authenticated, Authenticator, Presented};
 use crate::config::settings::Anonymous;
 use crate::connection::proxies::TrustedProxies;
 use crate::connection::{Caller, Peer};
@@ -48,13 +48,21 @@ pub enum Outcome {
     /// The head is not complete.
     More,
     /// A session begins.
-    Upgrade(Upgrade),
+    Upgrade(Box<Upgrade>),
     /// It does not.
     Refused {
         /// The answer.
         refusal: Refusal,
         /// For the log, where that has more to say than the answer.
         cause: Option<Cause>,
+    },
+    /// It does not, by a resume ticket that lets nobody in. A page is not told how a handshake was answered, and would take
+    /// a refusal for a server that is away: so this one is a Close frame behind the 101.
+    NotResumed {
+        /// The 101.
+        response: Vec<u8>,
+        /// Why.
+        error: AuthError,
     },
 }
 
@@ -75,7 +83,7 @@ pub struct Upgrade {
     /// What is spoken from here on.
     pub protocol: Subprotocol,
     /// Who it is.
-    pub identity: Identity,
+    pub who: Authenticated,
     /// What came behind the request head: frames already.
     pub rest: Bytes,
 }
@@ -95,13 +103,14 @@ impl Handshake {
         match request.parse(&self.head) {
             Ok(Status::Complete(length)) if length <= door.max_head_bytes => {
                 match decide(&request, door, caller, unix_now) {
-                    Ok((response, protocol, identity)) => Outcome::Upgrade(Upgrade {
+                    Ok((response, protocol, who)) => Outcome::Upgrade(Box::new(Upgrade {
                         response,
                         protocol,
-                        identity,
+                        who,
                         rest: Bytes::copy_from_slice(&self.head[length..]),
-                    }),
-                    Err((refusal, cause)) => Outcome::Refused { refusal, cause },
+                    })),
+                    Err(Denied::Refused(refusal, cause)) => Outcome::Refused { refusal, cause },
+                    Err(Denied::NotResumed(response, error)) => Outcome::NotResumed { response, error },
                 }
             }
             Ok(Status::Partial) if self.head.len() < door.max_head_bytes => Outcome::More,
@@ -122,26 +131,48 @@ fn refused(refusal: Refusal) -> Outcome {
     Outcome::Refused { refusal, cause: None }
 }
 
-type Decision = Result<(Vec<u8>, Subprotocol, Identity), (Refusal, Option<Cause>)>;
+type Decision = Result<(Vec<u8>, Subprotocol, Authenticated), Denied>;
+
+/// As the outcomes of the same names.
+enum Denied {
+    Refused(Refusal, Option<Cause>),
+    NotResumed(Vec<u8>, AuthError),
+}
+
+impl From<Refusal> for Denied {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal, None)
+    }
+}
 
 fn decide(request: &Request<'_, '_>, door: &Door, caller: &mut Caller, unix_now: u64) -> Decision {
     let headers = Headers(request);
-    let full = |full| (Refusal::Full(full), None);
+    let full = |full| Denied::from(Refusal::Full(full));
     if caller.is_trusted(&door.trusted_proxies)
         && let Some(client) = headers.client(&door.trusted_proxies)
     {
         caller.stands_for(Peer::Behind(client)).map_err(full)?;
     }
-    let key = headers.websocket_key().map_err(|refusal| (refusal, None))?;
+    let key = headers.websocket_key()?;
     if !headers.come_from(&door.allowed_origins) {
-        return Err((Refusal::Origin, Some(Cause::Origin(headers.origins()))));
+        return Err(Denied::Refused(Refusal::Origin, Some(Cause::Origin(headers.origins()))));
     }
     let (protocol, echo) = headers.protocol();
     if protocol != Subprotocol::Link {
         caller.admit_browser().map_err(full)?;
     }
-    let identity = identify(request, &headers, protocol, door, unix_now)?;
-    Ok((switching_protocols(key.as_bytes(), echo), protocol, identity))
+    let response = || switching_protocols(key.as_bytes(), echo);
+    let who = identify(request, &headers, protocol, door, unix_now).map_err(|not| match not {
+        NotIdentified::By(refusal, cause) => Denied::Refused(refusal, cause),
+        NotIdentified::ByResumeTicket(error) => Denied::NotResumed(response(), error),
+    })?;
+    Ok((response(), protocol, who))
+}
+
+/// Why nobody knows who it is.
+enum NotIdentified {
+    By(Refusal, Option<Cause>),
+    ByResumeTicket(AuthError),
 }
 
 fn identify(
@@ -150,36 +181,47 @@ fn identify(
     protocol: Subprotocol,
     door: &Door,
     unix_now: u64,
-) -> Result<Identity, (Refusal, Option<Cause>)> {
+) -> Result<Authenticated, NotIdentified> {
     let bearer = headers.one("authorization").and_then(|value| {
         let (scheme, ticket) = value.split_once(' ')?;
-        scheme
-            .eq_ignore_ascii_case("bearer")
-            .then(|| (Cow::Owned(ticket.trim().to_owned()), Presented::AsBearer))
+        scheme.eq_ignore_ascii_case("bearer").then(|| Cow::Owned(ticket.trim().to_owned()))
     });
-    let presented = bearer.or_else(|| Some((ticket_of(request.path?)?, Presented::InUrl)));
-    let identity = match presented {
-        Some((ticket, how)) => door
-            .authenticator
-            .authenticate(&ticket, how, unix_now, |origins| headers.come_from(origins))
-            .map_err(|error| {
-                let refusal = match error {
-                    AuthError::MemoryFull => Refusal::Busy,
-                    AuthError::ForeignPage { .. } => Refusal::OriginOfTicket,
-                    AuthError::Ticket(_) | AuthError::Replayed | AuthError::PublisherInUrl => {
-                        Refusal::TicketRefused
-                    }
-                };
-                (refusal, Some(Cause::Ticket(error)))
-            })?,
-        None if protocol == Subprotocol::Link => return Err((Refusal::NotAPublisher, None)),
-        None if door.anonymous == Anonymous::Refuse => return Err((Refusal::TicketMissing, None)),
-        None => Identity::anonymous(),
+    let come_from = |origins: &[OriginPattern]| headers.come_from(origins);
+    let authenticate =
+        |ticket: &str, presented| door.authenticator.authenticate(ticket, presented, unix_now, come_from);
+    let mut is_resumed = false;
+    let authenticated = if let Some(ticket) = bearer {
+        authenticate(&ticket, Presented::AsBearer)
+    } else if let Some(offered) = headers.resume_ticket(protocol) {
+        is_resumed = protocol == Subprotocol::Orosync;
+        offered.and_then(|ticket| door.authenticator.authenticate_resume(&ticket, unix_now, come_from))
+    } else if let Some(ticket) = request.path.and_then(ticket_of) {
+        authenticate(&ticket, Presented::InUrl)
+    } else if protocol == Subprotocol::Link {
+        return Err(NotIdentified::By(Refusal::NotAPublisher, None));
+    } else if door.anonymous == Anonymous::Refuse {
+        return Err(NotIdentified::By(Refusal::TicketMissing, None));
+    } else {
+        Ok(Authenticated::once(Identity::anonymous()))
     };
-    if protocol == Subprotocol::Link && identity.role != Role::Publisher {
-        return Err((Refusal::NotAPublisher, None));
+    let who = authenticated.map_err(|error| {
+        let refusal = match error {
+            AuthError::MemoryFull => Refusal::Busy,
+            AuthError::ForeignPage { .. } => Refusal::OriginOfTicket,
+            error if is_resumed => return NotIdentified::ByResumeTicket(error),
+            AuthError::Ticket(_)
+            | AuthError::Replayed
+            | AuthError::PublisherInUrl
+            | AuthError::Revoked
+            | AuthError::KeyTakenOut
+            | AuthError::OtherServer => Refusal::TicketRefused,
+        };
+        NotIdentified::By(refusal, Some(Cause::Ticket(error)))
+    })?;
+    if protocol == Subprotocol::Link && who.identity.role != Role::Publisher {
+        return Err(NotIdentified::By(Refusal::NotAPublisher, None));
     }
-    Ok(identity)
+    Ok(who)
 }
 
 /// The ticket of a request target, in origin form (`/ws?ticket=x`) or, as OroPlatform 3.0 to 4.2 sends it, in absolute
@@ -238,6 +280,24 @@ impl Headers<'_, '_> {
         } else {
             (Subprotocol::Wamp, None)
         }
+    }
+
+    /// The resume ticket that is offered beside the subprotocol that is chosen. Any other client of ours knows none, so one
+    /// that is offered beside another one, or twice, is refused rather than taken for a subprotocol that we do not know.
+    fn resume_ticket(&self, chosen: Subprotocol) -> Option<Result<String, AuthError>> {
+        let mut offered = None;
+        for value in self.all("sec-websocket-protocol") {
+            for ticket in
+                value.split(',').filter_map(|name| name.trim().strip_prefix(subprotocol::RESUME_PREFIX))
+            {
+                let is_second = offered.replace(ticket.to_owned()).is_some();
+                if is_second || chosen != Subprotocol::Orosync {
+                    let problem = "a resume ticket is offered once, and beside orosync.1".to_owned();
+                    return Some(Err(AuthError::Ticket(TicketError::Malformed { problem })));
+                }
+            }
+        }
+        offered.map(Ok)
     }
 
     /// Is this a page of an allowed site? Of several `Origin`s none may be foreign: they must not pass for none at all. No

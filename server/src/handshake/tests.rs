@@ -1,4 +1,4 @@
-use orosync_protocol::ticket::{Signer, Verifier};
+use orosync_protocol::ticket::{Signer, Terms, Verifier};
 
 use super::*;
 use crate::connection::limits::{ConnectionLimits, Full, Places};
@@ -10,7 +10,7 @@ const HEAD: &str = "Host: localhost\r\nUpgrade: websocket\r\nConnection: keep-al
 
 fn door(anonymous: Anonymous) -> Door {
     Door {
-        authenticator: Arc::new(Authenticator::new(vec![Verifier::from_secret(SECRET).unwrap()], 100)),
+        authenticator: Arc::new(Authenticator::new(vec![Verifier::from_secret(SECRET).unwrap()], 100, None)),
         anonymous,
         allowed_origins: vec![OriginPattern::parse("example.com").unwrap()],
         trusted_proxies: TrustedProxies::parse(["192.0.2.1", "10.0.0.0/8"]).unwrap(),
@@ -53,7 +53,7 @@ fn refusal(request: &str) -> Refusal {
 
 fn upgrade(request: &str) -> Upgrade {
     match shake(request) {
-        Outcome::Upgrade(upgrade) => upgrade,
+        Outcome::Upgrade(upgrade) => *upgrade,
         other => panic!("{request:?}: {other:?}"),
     }
 }
@@ -90,11 +90,11 @@ fn what_is_spoken_follows_the_offer() {
 #[test]
 fn the_ticket_stands_in_the_origin_form_or_the_absolute_form() {
     for target in ["/ws?ticket=", "/?a=b&ticket=", "ws://host:8080/path?ticket="] {
-        let identity = upgrade(&request(&format!("{target}{}", ticket(Role::User)), "")).identity;
+        let identity = upgrade(&request(&format!("{target}{}", ticket(Role::User)), "")).who.identity;
         assert_eq!((identity.role, identity.uid, identity.org), (Role::User, Some(7.into()), Some(1)));
     }
-    assert_eq!(upgrade(&request("/ws?ticket=", "")).identity, Identity::anonymous());
-    assert_eq!(upgrade(&request("ws://host:8080/", "")).identity, Identity::anonymous());
+    assert_eq!(upgrade(&request("/ws?ticket=", "")).who.identity, Identity::anonymous());
+    assert_eq!(upgrade(&request("ws://host:8080/", "")).who.identity, Identity::anonymous());
 }
 
 #[test]
@@ -160,7 +160,8 @@ fn a_page_of_another_site_is_refused_before_its_ticket_is_spent() {
 fn a_page_of_another_site_than_the_tickets_is_refused_before_the_ticket_is_spent() {
     let hosts = [OriginPattern::parse("crm.example.com").unwrap()];
     let signer = Signer::from_secret(SECRET).unwrap();
-    let ticket = signer.mint_for_pages(&Identity::anonymous(), &hosts, NOW, 300, 9).unwrap();
+    let ticket =
+        signer.mint_on(Terms { origins: &hosts, until: None }, &Identity::anonymous(), NOW, 300, 9).unwrap();
     let door = Door {
         allowed_origins: vec![OriginPattern::parse("*.example.com").unwrap()],
         ..door(Anonymous::Accept)
@@ -204,7 +205,8 @@ fn a_program_without_an_origin_may_connect() {
 fn a_program_may_use_a_ticket_for_pages() {
     let hosts = [OriginPattern::parse("crm.example.com").unwrap()];
     let signer = Signer::from_secret(SECRET).unwrap();
-    let ticket = signer.mint_for_pages(&Identity::anonymous(), &hosts, NOW, 300, 9).unwrap();
+    let ticket =
+        signer.mint_on(Terms { origins: &hosts, until: None }, &Identity::anonymous(), NOW, 300, 9).unwrap();
     upgrade(&request(&format!("/?ticket={ticket}"), ""));
 }
 
@@ -221,6 +223,44 @@ fn a_bad_ticket_is_refused_and_says_why() {
         NOW,
     );
     assert!(matches!(outcome, Outcome::Refused { refusal: Refusal::TicketMissing, .. }));
+}
+
+#[test]
+fn a_resume_ticket_is_offered_once_and_beside_our_own_subprotocol() {
+    let cause = |offer: &str| {
+        let outcome = shake(&request("/", &format!("Sec-WebSocket-Protocol: {offer}\r\n")));
+        match outcome {
+            Outcome::NotResumed { response, error } => {
+                assert!(response.starts_with(b"HTTP/1.1 101 ") && response.ends_with(b": orosync.1\r\n\r\n"));
+                error
+            }
+            Outcome::Refused { refusal: Refusal::TicketRefused, cause: Some(Cause::Ticket(error)) } => {
+                assert!(
+                    !offer.contains("orosync.1") || offer.contains("link"),
+                    "it understands Close frames"
+                );
+                error
+            }
+            outcome => panic!("{offer}: {outcome:?}"),
+        }
+    };
+    // As far as the tickets, of which this door knows none.
+    assert_eq!(cause("orosync.ticket.x, orosync.1"), AuthError::OtherServer);
+    assert_eq!(cause("orosync.1\r\nSec-WebSocket-Protocol: wamp,orosync.ticket.x"), AuthError::OtherServer);
+    for offer in [
+        "wamp, orosync.ticket.x",
+        "orosync.ticket.x",
+        "orosync.link.1, orosync.1, orosync.ticket.x",
+        "orosync.1, orosync.ticket.x, orosync.ticket.x",
+        "orosync.1, orosync.ticket.x\r\nSec-WebSocket-Protocol: orosync.ticket.y",
+    ] {
+        let error = cause(offer);
+        assert!(error.to_string().contains("offered once, and beside orosync.1"), "{offer}: {error}");
+    }
+    assert_eq!(
+        upgrade(&request("/", "Sec-WebSocket-Protocol: orosync.tickets\r\n")).protocol,
+        Subprotocol::Wamp
+    );
 }
 
 #[test]

@@ -7,7 +7,9 @@ use orosync_protocol::Topic;
 use super::disconnection::Disconnection;
 use super::handle::ShardHandle;
 use super::interest::Interest;
+use crate::auth::revocations::Revocations;
 use crate::broker::EventHandler;
+use crate::process::unix_time;
 use crate::publication::Event;
 use crate::publication::receipt::Receipt;
 
@@ -16,12 +18,14 @@ use crate::publication::receipt::Receipt;
 pub struct FanOut {
     interest: Interest,
     shards: Vec<ShardHandle>,
+    /// None: sessions are not resumed.
+    revocations: Option<Arc<Revocations>>,
 }
 
 impl FanOut {
     /// To these shards, of which none has subscribers yet.
-    pub fn new(shards: Vec<ShardHandle>) -> Self {
-        Self { interest: Interest::new(), shards }
+    pub fn new(shards: Vec<ShardHandle>, revocations: Option<Arc<Revocations>>) -> Self {
+        Self { interest: Interest::new(), shards, revocations }
     }
 
     /// The shards.
@@ -63,14 +67,60 @@ impl EventHandler for FanOut {
             }
             Event::Disconnect(whom, held) => {
                 let disconnection = Arc::new(Disconnection::new(whom, held));
+                // First: a session that is opened by a resume ticket from now on would not hear of it. Who published it is
+                // answered when the disk has it as well, which no shard waits for.
+                if let Some(revocations) = &self.revocations {
+                    revocations.record(&disconnection.whom, Arc::clone(&disconnection), unix_time());
+                }
                 self.shards.iter().for_each(|shard| shard.disconnect(Arc::clone(&disconnection)));
             }
         }
     }
 
     fn handle_barrier(&self, receipt: &Arc<Receipt>) {
+        // A disconnect may be among what came twice.
+        if let Some(revocations) = &self.revocations {
+            revocations.hold_until_recorded(Arc::clone(receipt));
+        }
         for shard in &self.shards {
             shard.barrier(Arc::clone(receipt));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use orosync_protocol::SessionId;
+    use orosync_protocol::disconnect::Disconnect;
+    use orosync_protocol::ticket::{Identity, KeyId, Resumption, SessionPlace};
+
+    use super::*;
+    use crate::publication::Held;
+    use crate::publication::credit::CreditPool;
+
+    #[test]
+    fn a_disconnect_refuses_resume_tickets_before_any_shard_has_heard_of_it() {
+        let (handle, mut inbox) = ShardHandle::new();
+        let revocations = Arc::new(Revocations::new(300, 10));
+        let fan_out = FanOut::new(vec![handle], Some(Arc::clone(&revocations)));
+        let (session, identity) = (SessionId(7), Identity::anonymous());
+        let (node, number) = revocations.of_new_ticket([session].into_iter(), &identity, 0).unwrap();
+        let place = SessionPlace::default();
+        let ticket = Resumption {
+            session,
+            former: Vec::new(),
+            since: 0,
+            until: None,
+            key: KeyId::default(),
+            node,
+            revocations: number,
+            place,
+        };
+        assert!(revocations.check(&ticket, &identity).is_ok());
+        let credit = CreditPool::new(1, 1, || {}).take(0);
+        fan_out.handle_event(Event::Disconnect(Disconnect::Session(session), Held::new(credit, None)));
+        assert!(revocations.check(&ticket, &identity).is_err());
+        assert!(revocations.of_new_ticket([session].into_iter(), &identity, number).is_none());
+        assert!(inbox.try_recv().is_ok(), "it hears of it now");
     }
 }

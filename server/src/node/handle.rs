@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use orosync_protocol::SessionId;
 use tokio::sync::mpsc;
 
 use crate::broker::Recovered;
@@ -37,6 +38,8 @@ pub enum ShardMessage {
     },
     /// End the sessions that are meant.
     Disconnect(Arc<Disconnection>),
+    /// End this session, which another one has resumed.
+    EndResumed(SessionKey, SessionId),
     /// Sessions that wait for credit may ask again.
     CreditReturned,
     /// From now on these rules hold.
@@ -117,6 +120,11 @@ impl ShardHandle {
     /// Has sessions ended.
     pub fn disconnect(&self, disconnection: Arc<Disconnection>) {
         self.send(ShardMessage::Disconnect(disconnection));
+    }
+
+    /// Has the session of this key ended if it has this id, because another one has resumed it.
+    pub fn end_resumed(&self, key: SessionKey, session: SessionId) {
+        self.send(ShardMessage::EndResumed(key, session));
     }
 
     /// Tells that credit has come back.

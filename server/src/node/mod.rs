@@ -14,6 +14,7 @@ use std::time::Instant;
 
 use orosync_protocol::{PublisherId, Topic};
 
+use crate::auth::revocations::Revocations;
 use crate::broker::history::HistoryRules;
 use crate::broker::memory::MemoryBroker;
 use crate::broker::{Broker, Since};
@@ -36,17 +37,19 @@ pub struct Node {
 
 impl Node {
     /// A node with these shards: at most [`interest::ShardSet::MAX_SHARDS`].
+    /// Disconnects are among these revocations before a shard hears of them; none: sessions are not resumed.
     pub fn new(
         shards: Vec<ShardHandle>,
         limits: &Limits,
         history: HistoryRules,
+        revocations: Option<Arc<Revocations>>,
         metrics: Arc<Metrics>,
     ) -> Self {
         let waiting = shards.clone();
         let credit = CreditPool::new(limits.publisher_messages, limits.publisher_bytes, move || {
             waiting.iter().for_each(ShardHandle::credit_returned);
         });
-        let fan_out = Arc::new(FanOut::new(shards));
+        let fan_out = Arc::new(FanOut::new(shards, revocations));
         let events = Arc::<FanOut>::clone(&fan_out);
         let broker = Box::new(MemoryBroker::new(events, limits.remembered_publishers, history, metrics));
         Self { broker, fan_out, credit }

@@ -3,23 +3,26 @@
 //! | procedure | arguments | result |
 //! | --- | --- | --- |
 //! | `orosync/ping` | none | `null`: a browser tells a page nothing of pings, so a page asks by a call whether the path still works |
+//! | `orosync/resume` | none | a ticket for this session's own next connection: `{ticket, seconds, positions}` |
 //! | `orosync/session` | none | who this session is to the server: `{session, role, user, uid, org, server}` |
 //! | `orosync/subscribe` | topic, `{since, tags}` | what came while it was away: `{position, complete, events}` |
 //! | `orosync/tags` | topic, tags | `null`: from now on what names one of these |
 //!
-//! The first two are answered by the session itself, the others by its shard ([`Request`]). `OroPlatform` calls none and ships
+//! `ping` and `session` are answered by the session itself, the others by its shard ([`Request`]). `OroPlatform` calls none and ships
 //! none, so our names cannot collide.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use orosync_protocol::ticket::{Identity, UserId};
 use orosync_protocol::wamp::{self, ServerMessage, payload_of};
-use orosync_protocol::{Payload, SessionId, Topic};
+use orosync_protocol::{Payload, Position, SessionId, Topic};
 use serde::{Deserialize, Serialize};
 
 use super::SERVER_IDENT;
 use super::admission::{Admission, Refused};
+use crate::auth::resume::ResumeTicket;
 use crate::broker::Since;
 use crate::frame::text_frame;
 use crate::publication::tags::{MAX_TAGS, Tag};
@@ -36,6 +39,8 @@ pub enum Request {
         /// What it wants alone: in order, each once.
         tags: Option<Box<[Tag]>>,
     },
+    /// `orosync/resume`.
+    Resume,
     /// `orosync/tags`.
     Tags {
         /// Of the subscription to this one.
@@ -75,6 +80,7 @@ pub fn call(
     let arguments = Arguments { procedure, arguments };
     match procedure {
         "orosync/ping" => Ok(Called::Result(Payload::null())),
+        "orosync/resume" => Ok(Called::Requested(Request::Resume)),
         "orosync/session" => Ok(Called::Result(json(&Description::new(caller)))),
         "orosync/subscribe" => {
             let topic = caller.admission.subscribe(&expand(arguments.required(0, "a topic")?))?;
@@ -103,6 +109,24 @@ pub fn call(
 /// A call's answer as a frame.
 pub fn result(call_id: Payload, result: Payload) -> Bytes {
     text_frame(wamp::encode_server(&ServerMessage::CallResult { call_id, result }))
+}
+
+/// How soon a page asks again that gets no ticket from a server that has none for anybody, in seconds.
+const ASK_AGAIN_SECONDS: u64 = 300;
+
+/// The answer to `orosync/resume`: a ticket, none of which is good for longer than `max_seconds`, or none, so that the page
+/// asks the application for its next connection; and where the topics stand that it receives with positions.
+pub fn resumption<'a>(
+    ticket: Option<ResumeTicket>,
+    max_seconds: Option<u64>,
+    positions: impl Iterator<Item = (&'a Topic, Position)>,
+) -> Payload {
+    let seconds = match &ticket {
+        Some(ticket) => ticket.seconds,
+        None => max_seconds.unwrap_or(ASK_AGAIN_SECONDS),
+    };
+    let positions = positions.map(|(topic, position)| (topic.as_str(), position.to_string())).collect();
+    json(&Resumption { ticket: ticket.map(|ticket| ticket.ticket), seconds, positions })
 }
 
 /// The same of a call that is refused.
@@ -200,6 +224,14 @@ impl Arguments<'_> {
         let procedure = self.procedure;
         Refused { topic: procedure.to_owned(), sentence: format!("{procedure}: {problem}"), code: 400 }
     }
+}
+
+#[derive(Serialize)]
+struct Resumption<'a> {
+    ticket: Option<String>,
+    seconds: u64,
+    /// By topic.
+    positions: BTreeMap<&'a str, String>,
 }
 
 #[derive(Serialize)]

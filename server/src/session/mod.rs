@@ -33,15 +33,17 @@ use bytes::Bytes;
 use orosync_protocol::close::ComeBack;
 use orosync_protocol::disconnect::Disconnect;
 use orosync_protocol::link_frame::MAX_FRAME_BYTES;
-use orosync_protocol::ticket::Identity;
+use orosync_protocol::ticket::{Identity, SessionPlace};
 use orosync_protocol::wamp::{self, ServerMessage};
 use orosync_protocol::{CloseReason, Payload, PublisherId, Seq, SessionId, Subprotocol, Topic};
 use slotmap::new_key_type;
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
+use crate::auth::resume::{Admitted, ResumeTicket};
+use crate::auth::{Authenticated, Resumes};
 use crate::config::settings::Limits;
 use crate::connection::{Caller, Peer};
-use crate::frame::{ping_frame, text_frame};
+use crate::frame::{close_frame, ping_frame, text_frame};
 use crate::handshake::answers::Refusal;
 use crate::handshake::{Cause, Door, Handshake, Outcome, Upgrade};
 use crate::log::{RateLimited, clip};
@@ -136,6 +138,8 @@ pub enum SessionEvent {
     Subscribe(Topic),
     /// It no longer wants to.
     Unsubscribe(Topic),
+    /// It resumes this one, which ends.
+    Resumes(Resumes),
     /// The answer to a call, as a frame, for one who waits for others.
     Answer(Bytes),
     /// It has called for something that others know.
@@ -212,6 +216,8 @@ struct Open {
     since: Instant,
     protocol: Subprotocol,
     identity: Identity,
+    /// None: it is not resumed. Boxed: sessions without it are no larger for it.
+    admitted: Option<Box<Admitted>>,
     socket: WebSocket,
     party: Party,
 }
@@ -282,11 +288,15 @@ impl Session {
         matches!(self.state, State::Ending { .. })
     }
 
-    /// Whether `disconnect` ends this session. A publisher's is never ended by another publisher.
+    /// Whether `disconnect` ends this session, by its own id or that of one that it has resumed. A publisher's is never
+    /// ended by another publisher.
     pub fn is_meant_by(&self, disconnect: &Disconnect) -> bool {
         self.open().is_some_and(|open| match open.party {
             Party::Publisher(_) => false,
-            Party::Browser(_) => disconnect.means(open.id, &open.identity),
+            Party::Browser(_) => {
+                let former = open.admitted.as_ref().map_or(&[][..], |admitted| admitted.former());
+                former.iter().chain([&open.id]).any(|id| disconnect.means(*id, &open.identity))
+            }
             #[cfg(feature = "echo")]
             Party::Echo => false,
         })
@@ -319,12 +329,16 @@ impl Session {
             State::Handshake { handshake, .. } => {
                 match handshake.handle_bytes(bytes, &shared.door, &mut self.caller, now.unix) {
                     Outcome::More => {}
-                    Outcome::Upgrade(upgrade) => self.greet(upgrade, shared, now.instant),
+                    Outcome::Upgrade(upgrade) => self.greet(*upgrade, shared, events, now.instant),
                     Outcome::Refused { refusal, cause } => {
                         if let Some(cause) = cause {
                             self.tell_cause(&cause, shared, now.instant);
                         }
                         self.refuse_handshake(refusal, shared, now.instant);
+                    }
+                    Outcome::NotResumed { response, error } => {
+                        self.tell_cause(&Cause::Ticket(error), shared, now.instant);
+                        self.refuse_to_resume(response, shared, now.instant);
                     }
                 }
             }
@@ -560,6 +574,25 @@ impl Session {
         }
     }
 
+    /// A ticket for its own next connection, if it is at this place of its node. None: its client is to ask the application.
+    pub fn resume_ticket(&self, place: SessionPlace, shared: &Shared, unix_now: u64) -> Option<ResumeTicket> {
+        let open = self.open()?;
+        let admitted = open.admitted.as_ref()?;
+        let minted =
+            shared.door.authenticator.mint_resume(&open.identity, admitted, open.id, place, unix_now)?;
+        shared.metrics.resume_tickets_minted.inc();
+        Some(minted)
+    }
+
+    /// Ends this session if it is still open and has this id, because another one has resumed it. Its client has gone on
+    /// there, so whoever is still here needs a ticket of its own.
+    pub fn end_resumed(&mut self, id: SessionId, write_until: Instant) {
+        if self.id() == Some(id) && !matches!(self.state, State::Closing { .. }) {
+            info!(peer = %self.caller.peer, session = %id, "session ended: it was still open when it was resumed");
+            self.end(CloseReason::NewTicket, write_until);
+        }
+    }
+
     fn hear(&mut self, now: Instant) {
         self.last_heard = now;
         if let State::Open { pong_deadline, .. } = &mut self.state {
@@ -582,8 +615,13 @@ impl Session {
         }
     }
 
-    fn greet(&mut self, upgrade: Upgrade, shared: &Shared, now: Instant) {
-        let Upgrade { mut response, protocol, identity, rest } = upgrade;
+    fn greet(&mut self, upgrade: Upgrade, shared: &Shared, events: &mut Vec<SessionEvent>, now: Instant) {
+        let Upgrade { mut response, protocol, who: Authenticated { identity, admitted, resumes }, rest } =
+            upgrade;
+        if let Some(resumes) = resumes {
+            shared.metrics.resume_tickets_used.inc();
+            events.push(SessionEvent::Resumes(resumes));
+        }
         // 0 is nobody's id; that it should come up is as likely as that two sessions get the same.
         let id = SessionId(rand::random());
         debug!(peer = %self.caller.peer, session = %id, ?protocol, role = %identity.role, "session begins");
@@ -601,7 +639,8 @@ impl Session {
         };
         let greeted = self.outbound.push(response.into());
         debug_assert!(greeted.is_ok(), "an empty queue takes any frame");
-        let open = Box::new(Open { id, since: now, protocol, identity, socket, party });
+        let admitted = admitted.map(Box::new);
+        let open = Box::new(Open { id, since: now, protocol, identity, admitted, socket, party });
         self.state = State::Greeting { open, rest, deadline: now + shared.limits.handshake_timeout };
     }
 
@@ -616,6 +655,15 @@ impl Session {
         let answered = self.outbound.push(refusal.answer());
         debug_assert!(answered.is_ok(), "an empty queue takes any frame");
         self.finish(refusal.label(), now + FAREWELL);
+    }
+
+    fn refuse_to_resume(&mut self, mut response: Vec<u8>, shared: &Shared, now: Instant) {
+        let label = Refusal::TicketRefused.label();
+        shared.metrics.handshakes_refused.count(label);
+        response.extend_from_slice(&close_frame(CloseReason::NewTicket));
+        let answered = self.outbound.push(response.into());
+        debug_assert!(answered.is_ok(), "an empty queue takes any frame");
+        self.finish(label, now + FAREWELL);
     }
 
     fn read_messages(&mut self, bytes: &[u8], shared: &Shared, events: &mut Vec<SessionEvent>, now: Instant) {

@@ -20,10 +20,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
+use orosync_protocol::ticket::SessionPlace;
 use orosync_protocol::{CloseReason, Payload, PublisherId, Seq, Topic};
-use slotmap::SlotMap;
+use slotmap::{Key as _, KeyData, SlotMap};
 use tokio::sync::mpsc;
 
+use crate::auth::Resumes;
 use crate::broker::{Recovered, Since};
 use crate::connection::{Accepted, Caller};
 use crate::metrics::Metrics;
@@ -32,6 +34,7 @@ use crate::node::disconnection::Disconnection;
 use crate::node::handle::{Awaited, ShardMessage, ShardWaiter};
 use crate::publication::delivery::Delivery;
 use crate::publication::receipt::{Receipt, Settled};
+use crate::publication::tags::Tag;
 use crate::publication::{Author, Content, Item, Publication};
 use crate::session::calls::{self, Request};
 use crate::session::outbound::SharedFrame;
@@ -149,6 +152,12 @@ impl Shard {
             ShardMessage::Recovered { awaited, recovered } => self.handle_recovered(awaited, &recovered, now),
             ShardMessage::Settled { awaited, settled } => self.handle_settled(awaited, settled, now),
             ShardMessage::Disconnect(disconnection) => self.handle_disconnect(disconnection, now),
+            ShardMessage::EndResumed(key, session) => {
+                if let Some(entry) = self.sessions.get_mut(key) {
+                    entry.session.end_resumed(session, now + FAREWELL);
+                    entry.mark_dirty(key, &mut self.dirty);
+                }
+            }
             ShardMessage::CreditReturned => self.handle_credit(now),
             // What sessions have subscribed to already stays.
             ShardMessage::Rules(shared) => self.shared = shared,
@@ -280,7 +289,9 @@ impl Shard {
             self.shared.metrics.recoveries_incomplete.inc_by(u64::from(!answer.complete));
         }
         // One that has unsubscribed meanwhile is told all the same.
-        self.subscribers.settle(key, &recovery.topic, recovery.tags.take(), recovered.position);
+        if recovery.is_wanted {
+            self.subscribers.settle(key, &recovery.topic, recovery.tags.take(), recovered.position);
+        }
         entry.replies.answer(number, answer.frame);
         self.reply(key, now);
     }
@@ -406,13 +417,14 @@ impl Shard {
             self.shared.metrics.sessions_opened.of(protocol).inc();
         }
         for event in events.drain(..) {
-            self.handle_event(key, event, now.instant);
+            self.handle_event(key, event, now);
         }
         self.events = events;
         self.mark_dirty(key);
     }
 
-    fn handle_event(&mut self, key: SessionKey, event: SessionEvent, now: Instant) {
+    fn handle_event(&mut self, key: SessionKey, event: SessionEvent, at: Now) {
+        let now = at.instant;
         match event {
             SessionEvent::Subscribe(topic) => {
                 let max = self.shared.limits.subscriptions;
@@ -424,6 +436,9 @@ impl Shard {
                 }
             }
             SessionEvent::Unsubscribe(topic) => {
+                if let Some(entry) = self.sessions.get_mut(key) {
+                    entry.replies.recoveries_of(&topic).for_each(|recovery| recovery.is_wanted = false);
+                }
                 if let Some(was_last) = self.subscribers.unsubscribe(key, &topic) {
                     self.shared.metrics.subscriptions.dec();
                     if was_last {
@@ -431,8 +446,13 @@ impl Shard {
                     }
                 }
             }
+            SessionEvent::Resumes(Resumes { session, place }) => {
+                if let Some(shard) = self.node.shards().get(place.shard) {
+                    shard.end_resumed(KeyData::from_ffi(place.key).into(), session);
+                }
+            }
             SessionEvent::Answer(frame) => self.answer(key, frame, now),
-            SessionEvent::Call(call_id, request) => self.handle_request(key, call_id, request, now),
+            SessionEvent::Call(call_id, request) => self.handle_request(key, call_id, request, at),
             SessionEvent::Publish(content) => {
                 if let Some(entry) = self.sessions.get_mut(key) {
                     entry.publishes = true;
@@ -467,21 +487,34 @@ impl Shard {
     }
 
     /// Does what a session has called for.
-    fn handle_request(&mut self, key: SessionKey, call_id: Payload, request: Request, now: Instant) {
+    fn handle_request(&mut self, key: SessionKey, call_id: Payload, request: Request, at: Now) {
+        let now = at.instant;
         match request {
             Request::Subscribe { topic, since, tags } => {
                 let max = self.shared.limits.subscriptions;
                 let subscribed = self.subscribers.await_recovery(key, &topic, max);
                 if self.count_subscription(subscribed, &topic) {
-                    self.recover(key, Recovery { call_id, topic, asks: since.is_some(), tags }, since);
+                    self.recover(
+                        key,
+                        Recovery { call_id, topic, asks: since.is_some(), tags, is_wanted: true },
+                        since,
+                    );
                 } else if let Some(entry) = self.sessions.get_mut(key)
                     && let Some(refused) = entry.session.refuse_one_more(&topic, &self.shared, now)
                 {
                     self.answer(key, calls::refusal(call_id, &refused), now);
                 }
             }
+            Request::Resume => {
+                let Some(entry) = self.sessions.get(key) else { return };
+                let place = SessionPlace { shard: self.number, key: key.data().as_ffi() };
+                let ticket = entry.session.resume_ticket(place, &self.shared, at.unix);
+                let max_seconds = self.shared.door.authenticator.resume_seconds();
+                let answer = calls::resumption(ticket, max_seconds, self.subscribers.positions(key));
+                self.answer(key, calls::result(call_id, answer), now);
+            }
             Request::Tags { topic, tags } => {
-                let answer = if self.subscribers.set_tags(key, &topic, tags) {
+                let answer = if self.set_tags(key, &topic, tags) {
                     calls::result(call_id, Payload::null())
                 } else {
                     calls::refusal(call_id, &calls::not_recovering(&topic))
@@ -489,6 +522,16 @@ impl Shard {
                 self.answer(key, answer, now);
             }
         }
+    }
+
+    /// Has a subscription, or one that a session has just called for, hold for these tags. Whether there is one.
+    fn set_tags(&mut self, key: SessionKey, topic: &Topic, tags: Option<Box<[Tag]>>) -> bool {
+        let Some(entry) = self.sessions.get_mut(key) else { return false };
+        match entry.replies.recoveries_of(topic).next() {
+            Some(recovery) if recovery.is_wanted => recovery.tags = tags,
+            _ => return self.subscribers.set_tags(key, topic, tags),
+        }
+        true
     }
 
     /// Asks the broker what a session has missed. The answer comes in the inbox.

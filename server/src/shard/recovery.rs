@@ -81,7 +81,7 @@ mod tests {
             tags.into()
         });
         let topic = orosync_protocol::Topic::parse("t").unwrap();
-        let recovery = Recovery { call_id: Payload::null(), topic, asks: true, tags };
+        let recovery = Recovery { call_id: Payload::null(), topic, asks: true, tags, is_wanted: true };
         let answer = answer(&recovery, recovered, Some(SessionId(7)));
         let mut frame = std::io::Cursor::new(&answer.frame[..]);
         FrameHeader::parse(&mut frame).unwrap().unwrap();

@@ -52,6 +52,8 @@ pub struct Recovery {
     pub asks: bool,
     /// The tags that it wants alone.
     pub tags: Option<Box<[Tag]>>,
+    /// Whether it has not unsubscribed since.
+    pub is_wanted: bool,
 }
 
 impl Replies {
@@ -71,6 +73,14 @@ impl Replies {
     pub fn recovery(&mut self, number: u64) -> Option<&mut Recovery> {
         let at = self.0.binary_search_by_key(&number, |waiting| waiting.number).ok()?;
         if let Reply::Recovery(recovery) = &mut self.0[at].reply { Some(recovery) } else { None }
+    }
+
+    /// What was asked of this topic and still waits for the broker, the latest first.
+    pub fn recoveries_of(&mut self, topic: &Topic) -> impl Iterator<Item = &mut Recovery> {
+        self.0.iter_mut().rev().filter_map(move |waiting| match &mut waiting.reply {
+            Reply::Recovery(recovery) if recovery.topic == *topic => Some(&mut **recovery),
+            _ => None,
+        })
     }
 
     /// This is the answer to the call of this number.

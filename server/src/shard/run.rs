@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::iter;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use mio::{Events, Interest, Poll, Registry, Token};
 use slotmap::{Key, KeyData, SecondaryMap};
@@ -21,7 +21,7 @@ use super::{SessionKey, Shard};
 use crate::connection::Accepted;
 use crate::connection::socket::Socket;
 use crate::node::handle::Inbox;
-use crate::process::watch;
+use crate::process::{unix_time, watch};
 use crate::session::Now;
 
 /// How often the clock is looked at.
@@ -284,7 +284,5 @@ fn key(token: Token) -> SessionKey {
 }
 
 pub(super) fn current_time() -> Now {
-    // A clock before 1970 refuses every ticket, which is right.
-    let unix = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    Now { instant: Instant::now(), unix }
+    Now { instant: Instant::now(), unix: unix_time() }
 }

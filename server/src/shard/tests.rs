@@ -81,12 +81,13 @@ impl Stage {
         change(&mut limits);
         let metrics = Arc::new(Metrics::new());
         let (handle, inbox) = ShardHandle::new();
-        let node = Arc::new(Node::new(vec![handle], &limits, history(), Arc::clone(&metrics)));
+        let node = Arc::new(Node::new(vec![handle], &limits, history(), None, Arc::clone(&metrics)));
         let shared = Shared {
             door: Door {
                 authenticator: Arc::new(Authenticator::new(
                     vec![Verifier::from_secret(SECRET).unwrap()],
                     1000,
+                    None,
                 )),
                 anonymous: Anonymous::Accept,
                 allowed_origins: vec![OriginPattern::parse("*").unwrap()],

@@ -1,0 +1,161 @@
+//! 10,000 sessions come back within five seconds after a restart, each recovers 20 events: what does everybody else notice, and
+//! what does it cost the server?
+//!
+//! Milliseconds from a publish to each of 100 sessions that were there before, 99th percentile, and microseconds of the server's
+//! CPU for each session that comes back: on a quiet server, while as many come back and only subscribe, and while they recover.
+//! No other server is measured beside it: none has a history for 10,000 sessions that is asked within the connection.
+
+use std::error::Error;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use hdrhistogram::Histogram;
+use orosync_bench::load::Load;
+use orosync_bench::machine::monotonic_ns;
+use orosync_bench::measure::{settle, thousands};
+use orosync_bench::peers::Peer;
+use orosync_bench::question::{Extent, Question};
+use orosync_bench::report::{Case, Report, quotient};
+use orosync_bench::wire::{RETURNING_TOPIC, SECRET, Step, Tickets, Wire};
+use orosync_tests::source::Source;
+use rustix::process::setpriority_process;
+
+const OTHERS: usize = 100;
+const INTERVAL: Duration = Duration::from_millis(20);
+const EVENTS: usize = 20;
+const BYTES: usize = 120;
+
+/// Of the thread that opens sessions: a nice value.
+const LOW_PRIORITY: i32 = 10;
+
+/// What does everybody notice when 10,000 sessions come back at once?
+#[derive(Debug, Parser)]
+struct Arguments {
+    #[command(flatten)]
+    question: Question,
+    /// Ask only this: so many come back.
+    #[arg(long)]
+    sessions: Option<usize>,
+    /// Within so many seconds.
+    #[arg(long)]
+    seconds: Option<u64>,
+}
+
+/// How a session comes back.
+type How = fn(Wire, usize, &mut Tickets) -> Vec<Step>;
+
+/// What others waited, and what the server did.
+struct Cost {
+    /// Nanoseconds, 99th percentile.
+    p99: u64,
+    /// Of the server's CPU, in nanoseconds.
+    cpu: u64,
+    /// How long it took, in nanoseconds.
+    elapsed: u64,
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments = Arguments::parse();
+    let question = &arguments.question;
+    let mut selection = question.prepare()?;
+    selection.peers.retain(|peer| peer.wire == Wire::Orosync);
+    selection.missing.clear();
+    let (sessions, seconds) = match question.extent {
+        Extent::Quick => (1000, 1),
+        Extent::Full => (10_000, 5),
+    };
+    let sessions = arguments.sessions.unwrap_or(sessions);
+    let time = Duration::from_secs(arguments.seconds.unwrap_or(seconds));
+    let title = "Sessions that come back after a restart";
+    let mut latency =
+        Report::new("recovery", title, "ms from a publish to each of 100 others, p99", &selection);
+    let mut cpu = Report::new("recovery_cpu", title, "us of server CPU for each that comes", &selection);
+    let count = thousands(sessions);
+    let mut quiet = Case::new("nobody comes");
+    let mut waits =
+        ["subscribe", "recover 20 events"].map(|what| Case::new(format!("{count} come back and {what}")));
+    let mut costs = ["subscribe", "recover 20 events"].map(Case::new);
+    for _ in 0..question.repetitions(5) {
+        for peer in &selection.peers {
+            let nobody = come_back(peer, None, sessions, time)?;
+            quiet.add(&peer.name, quotient(nobody.p99, 1_000_000));
+            for (index, how) in [subscribe as How, Wire::returning as How].into_iter().enumerate() {
+                let came = come_back(peer, Some(how), sessions, time)?;
+                waits[index].add(&peer.name, quotient(came.p99, 1_000_000));
+                let others = quotient(nobody.cpu, nobody.elapsed) * quotient(came.elapsed, 1);
+                let cpu = quotient(came.cpu, 1) - others;
+                costs[index].add(&peer.name, cpu / quotient(sessions as u64, 1) / 1e3);
+            }
+        }
+    }
+    let [_, recover] = &waits;
+    latency.at_most(
+        "p99 of others: while they recover / while nobody comes",
+        recover.ratio_to(&quiet, "orosync"),
+        2.0,
+    );
+    let [plain, recover] = &costs;
+    cpu.at_most("CPU: recover 20 events / subscribe", recover.ratio_to(plain, "orosync"), 1.5);
+    latency.add(quiet);
+    for (wait, cost) in waits.into_iter().zip(costs) {
+        latency.add(wait);
+        cpu.add(cost);
+    }
+    latency.finish(question.extent)?;
+    cpu.finish(question.extent)?;
+    Ok(())
+}
+
+/// As they would without recovery, to a topic of which nothing comes.
+fn subscribe(wire: Wire, _: usize, tickets: &mut Tickets) -> Vec<Step> {
+    wire.subscriber(1, tickets)
+}
+
+fn come_back(peer: &Peer, how: Option<How>, sessions: usize, time: Duration) -> io::Result<Cost> {
+    let process = peer.start()?;
+    let mut source = Source::with_secret(&format!("ws://{}/", process.address()), SECRET);
+    source.publish_all(RETURNING_TOPIC, (0..EVENTS).map(|number| format!("{number:<0$}", BYTES - 2)));
+    let others = Load::open(peer.wire, process.address(), OTHERS, 1)?;
+    let mut crowd = Load::without_sessions(peer.wire, process.address(), 1)?;
+    let steps = how.map(|how| crowd.steps(sessions, how));
+    settle(&process)?;
+    let ended = AtomicBool::new(false);
+    let (begun, before) = (Instant::now(), process.cpu_ns()?);
+    let p99 = thread::scope(|scope| {
+        let reader = scope.spawn(|| read(others, &ended));
+        let crowd = &mut crowd;
+        let came = scope.spawn(move || {
+            // The others' reader goes first: where it would wait for the processor, that were not the server's doing.
+            setpriority_process(None, LOW_PRIORITY)?;
+            let Some(steps) = steps else {
+                thread::sleep(time);
+                return Ok(());
+            };
+            crowd.open_within(steps, time)
+        });
+        let came = came.join();
+        ended.store(true, Ordering::Release);
+        came.map_err(|_| io::Error::other("the crowd panicked"))??;
+        reader.join().map_err(|_| io::Error::other("the reader panicked"))?
+    })?;
+    #[expect(clippy::cast_possible_truncation, reason = "seconds, in nanoseconds")]
+    let elapsed = begun.elapsed().as_nanos() as u64;
+    Ok(Cost { p99, cpu: process.cpu_ns()? - before, elapsed })
+}
+
+/// Publishes to the others, and reads, until they have come.
+fn read(mut others: Load, ended: &AtomicBool) -> io::Result<u64> {
+    // Nanoseconds, three digits, up to a minute.
+    let mut waited = Histogram::<u64>::new_with_bounds(1, 60_000_000_000, 3).map_err(io::Error::other)?;
+    let mut next = Instant::now();
+    while !ended.load(Ordering::Acquire) {
+        let published = monotonic_ns();
+        others.publish_one(BYTES, || waited.saturating_record(monotonic_ns() - published))?;
+        next += INTERVAL;
+        thread::sleep(next.saturating_duration_since(Instant::now()));
+    }
+    Ok(waited.value_at_quantile(0.99))
+}

@@ -1,0 +1,516 @@
+//! The file in `auth.state_directory` that lets revocations outlive the process, also one that is killed.
+//!
+//! ```text
+//! orosync-revocations 1 0f3c…9a 4294967296 0        who remembers, the last number, the last forgotten number
+//! 4294967297 1764500000 {"role":"user","uid":7}     number, seconds since 1970, whom
+//! ```
+//!
+//! Owns the file, and locks the directory for as long as the process lives: two servers that share it would not hear of
+//! each other's disconnects. A [`Recorder`] appends on a thread of its own, all that has come meanwhile with one fsync, so
+//! no shard waits for the disk; what a revocation holds (the receipt that its publisher waits for) is let go of after that.
+//! Bound: as many wait as the publishers' credit allows. The file is written anew, without what is forgotten, when most of
+//! it is.
+//!
+//! Where it cannot be written, it is removed, which needs no space: then the resume tickets from before are worthless to
+//! every process. Where that is not possible either, it is tried again each second, and publishers wait.
+
+use std::fmt::Write as _;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use bytes::Bytes;
+use orosync_protocol::Payload;
+use orosync_protocol::disconnect::Disconnect;
+use rustix::fs::{FlockOperation, flock};
+use tracing::{error, info, warn};
+
+use super::revocations::{Known, Revocation, lock};
+
+const FILE: &str = "revocations";
+const NEW_FILE: &str = "revocations.new";
+
+/// How the file begins: what it is, and its version.
+const HEAD: &str = "orosync-revocations 1";
+
+/// Lines more than twice what is kept, at which the file is written anew.
+const SPARE_LINES: usize = 1000;
+
+const RETRY: Duration = Duration::from_secs(1);
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Journal {
+    directory: PathBuf,
+    /// Its lock, held while it is open.
+    locked: File,
+    /// None: what is on the disk does not hold all that it should.
+    file: Option<File>,
+    lines: usize,
+}
+
+impl Journal {
+    /// The journal of this directory; `known` gets what is there and still counts at `unix_now`.
+    pub(super) fn open(directory: &Path, known: &mut Known, unix_now: u64) -> Result<Self, JournalError> {
+        let unusable = |error| JournalError::Unusable { directory: directory.to_owned(), error };
+        let locked = File::open(directory).map_err(unusable)?;
+        match flock(&locked, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                return Err(JournalError::InUse { directory: directory.to_owned() });
+            }
+            Err(error) => return Err(unusable(error.into())),
+        }
+        let mut journal = Self { directory: directory.to_owned(), locked, file: None, lines: 0 };
+        match fs::read(journal.path()) {
+            Ok(bytes) if read(&bytes, known).is_none() => {
+                warn!(
+                    file = %journal.path().display(),
+                    "the file of revocations cannot be read: all resume tickets from before are refused"
+                );
+            }
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(unusable(error)),
+        }
+        known.begin_process();
+        known.forget_old(unix_now);
+        journal.write_anew(known).map_err(unusable)?;
+        Ok(journal)
+    }
+
+    /// Removes the file of this directory, for a server that takes no resume tickets: it does not hear of disconnects.
+    pub(super) fn remove(directory: &Path) -> Result<(), JournalError> {
+        remove_file(directory)
+            .map_err(|error| JournalError::Unusable { directory: directory.to_owned(), error })
+    }
+
+    fn path(&self) -> PathBuf {
+        self.directory.join(FILE)
+    }
+
+    /// Appends these, and returns when they are on the disk, or nothing is that they could be missing from.
+    fn append(&mut self, revocations: &[Revocation], known: &Mutex<Known>) {
+        if revocations.is_empty() {
+            return;
+        }
+        let mut lines = String::new();
+        for revocation in revocations {
+            write_line(&mut lines, revocation);
+        }
+        if let Some(file) = &mut self.file {
+            match file.write_all(lines.as_bytes()).and_then(|()| file.sync_data()) {
+                Ok(()) => {
+                    self.lines += revocations.len();
+                    self.compact(known);
+                    return;
+                }
+                // What is there now may end with half a line.
+                Err(error) => {
+                    self.file = None;
+                    error!(file = %self.path().display(), %error, "a revocation cannot be written");
+                }
+            }
+        }
+        self.write_anew_or_remove(known);
+    }
+
+    fn compact(&mut self, known: &Mutex<Known>) {
+        let snapshot = lock(known);
+        if self.lines <= 2 * snapshot.kept.len() + SPARE_LINES {
+            return;
+        }
+        let content = content(&snapshot);
+        let kept = snapshot.kept.len();
+        drop(snapshot);
+        if let Err(error) = self.replace(&content, kept) {
+            // The next revocation tries again.
+            warn!(file = %self.path().display(), %error, "the file of revocations cannot be written anew");
+        }
+    }
+
+    fn write_anew_or_remove(&mut self, known: &Mutex<Known>) {
+        loop {
+            let (content, kept) = {
+                let snapshot = lock(known);
+                (content(&snapshot), snapshot.kept.len())
+            };
+            let Err(error) = self.replace(&content, kept) else {
+                info!(file = %self.path().display(), "the file of revocations is whole again");
+                return;
+            };
+            match remove_file(&self.directory) {
+                Ok(()) => {
+                    lock(known).node = rand::random();
+                    error!(
+                        file = %self.path().display(), %error,
+                        "revocations cannot be written: resume tickets end with this process, those from before now"
+                    );
+                    return;
+                }
+                Err(_) => thread::sleep(RETRY),
+            }
+        }
+    }
+
+    fn write_anew(&mut self, known: &Known) -> io::Result<()> {
+        self.replace(&content(known), known.kept.len())
+    }
+
+    /// Puts a file with this content, so many lines, in the place of the former one: whole, or not at all.
+    fn replace(&mut self, content: &str, lines: usize) -> io::Result<()> {
+        self.file = None;
+        let new = self.directory.join(NEW_FILE);
+        // Names of users are nobody else's business.
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+        file.write_all(content.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&new, self.path())?;
+        self.locked.sync_all()?;
+        self.file = Some(file);
+        self.lines = lines;
+        Ok(())
+    }
+}
+
+fn remove_file(directory: &Path) -> io::Result<()> {
+    match fs::remove_file(directory.join(FILE)) {
+        Ok(()) => File::open(directory)?.sync_all(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn content(known: &Known) -> String {
+    let mut content = String::new();
+    // Writing into a String cannot fail.
+    let _ = writeln!(content, "{HEAD} {:032x} {} {}", known.node, known.last, known.forgotten);
+    for revocation in &known.kept {
+        write_line(&mut content, revocation);
+    }
+    content
+}
+
+fn write_line(lines: &mut String, revocation: &Revocation) {
+    // Whom a publisher has named fits into a message again.
+    if let Ok(message) = revocation.whom.message() {
+        let whom = String::from_utf8_lossy(message.payload.as_bytes());
+        // Writing into a String cannot fail.
+        let _ = writeln!(lines, "{} {} {whom}", revocation.number, revocation.unix);
+    }
+}
+
+/// Adds what a file holds. None: it is no such file, and nothing of it counts. A last line without its end was never
+/// acknowledged.
+fn read(bytes: &[u8], known: &mut Known) -> Option<()> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    let (text, _unfinished) = text.rsplit_once('\n')?;
+    let mut lines = text.split('\n');
+    let mut head = lines.next()?.strip_prefix(HEAD)?.strip_prefix(' ')?.split(' ');
+    let node = u128::from_str_radix(head.next()?, 16).ok()?;
+    let (mut last, forgotten) = (head.next()?.parse().ok()?, head.next()?.parse().ok()?);
+    let revocations = lines.map(read_line).collect::<Option<Vec<_>>>()?;
+    let mut previous = forgotten;
+    for revocation in revocations {
+        // Written anew and appended as well: the same one.
+        if revocation.number > previous {
+            previous = revocation.number;
+            known.keep(revocation);
+        }
+    }
+    last = previous.max(last);
+    (known.node, known.last, known.forgotten) = (node, last, forgotten);
+    Some(())
+}
+
+fn read_line(line: &str) -> Option<Revocation> {
+    let mut parts = line.splitn(3, ' ');
+    let (number, unix) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+    let whom = Payload::check(&Bytes::copy_from_slice(parts.next()?.as_bytes())).ok()?;
+    Some(Revocation { number, unix, whom: Disconnect::parse(&whom).ok()? })
+}
+
+/// Appends to a journal on a thread of its own, which ends with it.
+#[derive(Debug)]
+pub(super) struct Recorder(mpsc::Sender<Entry>);
+
+/// What is to be recorded, and what is let go of once it is.
+struct Entry {
+    revocation: Option<Revocation>,
+    held: Box<dyn Send>,
+}
+
+impl Recorder {
+    pub(super) fn start(mut journal: Journal, known: Arc<Mutex<Known>>) -> Result<Self, JournalError> {
+        let (sender, entries) = mpsc::channel::<Entry>();
+        let run = move || {
+            while let Ok(first) = entries.recv() {
+                let (revocations, held): (Vec<_>, Vec<_>) = std::iter::once(first)
+                    .chain(entries.try_iter())
+                    .map(|entry| (entry.revocation, entry.held))
+                    .unzip();
+                let revocations: Vec<_> = revocations.into_iter().flatten().collect();
+                journal.append(&revocations, &known);
+                drop(held);
+            }
+        };
+        thread::Builder::new().name("revocations".to_owned()).spawn(run).map_err(JournalError::NoThread)?;
+        Ok(Self(sender))
+    }
+
+    pub(super) fn record(&self, revocation: Revocation, held: Box<dyn Send>) {
+        self.send(Entry { revocation: Some(revocation), held });
+    }
+
+    pub(super) fn hold(&self, held: Box<dyn Send>) {
+        self.send(Entry { revocation: None, held });
+    }
+
+    fn send(&self, entry: Entry) {
+        // The thread ends with this sender, or by a panic, which is a bug.
+        let _ = self.0.send(entry);
+    }
+}
+
+/// Why revocations cannot outlive the process, as `auth.state_directory` asks.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// The directory, or the file in it.
+    #[error(
+        "auth.state_directory: {} cannot be used: {error}. Make it, and let the server's user write in it", directory.display()
+    )]
+    Unusable {
+        /// The directory.
+        directory: PathBuf,
+        /// Why not.
+        error: io::Error,
+    },
+    /// Another process has it.
+    #[error(
+        "auth.state_directory: {} is another running server's. Each one needs a directory of its own", directory.display()
+    )]
+    InUse {
+        /// The directory.
+        directory: PathBuf,
+    },
+    /// No thread to write with.
+    #[error("no thread to write revocations with: {0}")]
+    NoThread(#[source] io::Error),
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Sender, channel};
+
+    use orosync_protocol::SessionId;
+    use orosync_protocol::ticket::{Identity, KeyId, Resumption, Role, SessionPlace};
+
+    use super::super::revocations::{NotResumable, Revocations};
+    use super::*;
+
+    const NOW: u64 = 1_000_000;
+
+    fn user(uid: u64) -> Identity {
+        Identity { role: Role::User, uid: Some(uid.into()), ..Identity::anonymous() }
+    }
+
+    fn id(uid: u64) -> Disconnect {
+        Disconnect::Id { role: Role::User, uid: uid.into() }
+    }
+
+    fn try_open(directory: &Path, max: usize) -> Result<Revocations, JournalError> {
+        Revocations::open(directory, 300, max, NOW)
+    }
+
+    /// Opens it; a former one of this process may have the lock for a moment longer than it lives.
+    fn open(directory: &Path, max: usize) -> Revocations {
+        loop {
+            match try_open(directory, max) {
+                Err(JournalError::InUse { .. }) => thread::yield_now(),
+                opened => return opened.unwrap(),
+            }
+        }
+    }
+
+    /// Records these, and waits until that cannot be forgotten.
+    fn record(revocations: &Revocations, whom: impl IntoIterator<Item = Disconnect>) {
+        for disconnect in whom {
+            revocations.record(&disconnect, (), NOW);
+        }
+        let (held, recorded) = channel::<()>();
+        revocations.hold_until_recorded(held);
+        assert!(recorded.recv().is_err());
+    }
+
+    /// What a ticket carries that is minted now.
+    fn mint(revocations: &Revocations) -> Resumption {
+        let session = SessionId(7);
+        let (node, revocations) =
+            revocations.of_new_ticket([session].into_iter(), &Identity::anonymous(), 0).unwrap();
+        let place = SessionPlace::default();
+        Resumption {
+            session,
+            former: Vec::new(),
+            since: 0,
+            until: None,
+            key: KeyId(0),
+            node,
+            revocations,
+            place,
+        }
+    }
+
+    fn file(directory: &Path) -> PathBuf {
+        directory.join(FILE)
+    }
+
+    #[test]
+    fn revocations_and_the_tickets_that_they_do_not_mean_outlive_the_process() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut revocations = open(directory.path(), 10);
+        let ticket = mint(&revocations);
+        let named = Disconnect::Name { role: Role::Customer, user: "anna \n\"b\" ü".to_owned() };
+        record(&revocations, [id(1), named.clone(), Disconnect::Session(SessionId(8))]);
+        for _ in 0..3 {
+            drop(revocations);
+            revocations = open(directory.path(), 10);
+            assert_eq!(revocations.check(&ticket, &user(1)), Err(NotResumable::Revoked));
+            let customer =
+                Identity { role: Role::Customer, user: Some("anna \n\"b\" ü".to_owned()), ..user(2) };
+            assert_eq!(revocations.check(&ticket, &customer), Err(NotResumable::Revoked));
+            let other = Resumption { session: SessionId(8), ..ticket.clone() };
+            assert_eq!(revocations.check(&other, &user(2)), Err(NotResumable::Revoked));
+            assert!(revocations.check(&ticket, &user(2)).is_ok());
+            record(&revocations, [id(3)]);
+        }
+    }
+
+    #[test]
+    fn what_is_held_is_let_go_of_when_the_file_has_the_revocation() {
+        struct Reads(PathBuf, Sender<String>);
+        impl Drop for Reads {
+            fn drop(&mut self) {
+                self.1.send(fs::read_to_string(&self.0).unwrap()).unwrap();
+            }
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let revocations = open(directory.path(), 10);
+        let (sender, content) = channel();
+        revocations.record(&id(1), Reads(file(directory.path()), sender), NOW);
+        assert!(content.recv().unwrap().ends_with("1000000 {\"role\":\"user\",\"uid\":1}\n"));
+        assert!(content.recv().is_err(), "once");
+    }
+
+    #[test]
+    fn a_ticket_that_knows_of_a_revocation_that_was_lost_is_refused_by_the_next_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let revocations = open(directory.path(), 10);
+        let before = fs::read(file(directory.path())).unwrap();
+        record(&revocations, [id(1), id(2)]);
+        let ticket = mint(&revocations);
+        drop(revocations);
+        // The machine has lost its power before that was on the disk. Their publisher sends both again.
+        fs::write(file(directory.path()), before).unwrap();
+        let revocations = open(directory.path(), 10);
+        record(&revocations, [id(1), id(2)]);
+        assert_eq!(revocations.check(&ticket, &user(1)), Err(NotResumable::Revoked));
+    }
+
+    #[test]
+    fn half_a_line_at_the_end_does_not_count_and_any_other_damage_makes_all_tickets_worthless() {
+        let directory = tempfile::tempdir().unwrap();
+        let revocations = open(directory.path(), 10);
+        record(&revocations, [id(1)]);
+        let ticket = mint(&revocations);
+        drop(revocations);
+        let whole = fs::read_to_string(file(directory.path())).unwrap();
+        fs::write(file(directory.path()), format!("{whole}4294967298 1000000 {{\"role\":\"us")).unwrap();
+        assert!(open(directory.path(), 10).check(&ticket, &user(2)).is_ok());
+        for damaged in [
+            String::new(),
+            "\n".to_owned(),
+            whole.replacen(HEAD, "orosync-revocations 2", 1),
+            whole.replacen('{', "[", 1),
+            format!("{whole}\0\0\0\0\n"),
+        ] {
+            fs::write(file(directory.path()), &damaged).unwrap();
+            let refused = open(directory.path(), 10).check(&ticket, &user(2));
+            assert_eq!(refused, Err(NotResumable::OtherServer), "{damaged:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_too_old_is_not_read_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let revocations = open(directory.path(), 10);
+        let ticket = mint(&revocations);
+        record(&revocations, [id(1)]);
+        drop(revocations);
+        drop(open(directory.path(), 10));
+        assert_eq!(fs::read_to_string(file(directory.path())).unwrap().lines().count(), 2);
+        loop {
+            match Revocations::open(directory.path(), 300, 10, NOW + 360) {
+                Err(JournalError::InUse { .. }) => thread::yield_now(),
+                opened => {
+                    assert_eq!(opened.unwrap().check(&ticket, &user(2)), Err(NotResumable::Revoked));
+                    break;
+                }
+            }
+        }
+        assert_eq!(fs::read_to_string(file(directory.path())).unwrap().lines().count(), 1);
+    }
+
+    #[test]
+    fn the_file_does_not_grow_beyond_what_is_kept() {
+        let directory = tempfile::tempdir().unwrap();
+        let revocations = open(directory.path(), 10);
+        let ticket = mint(&revocations);
+        for _ in 0..5 {
+            record(&revocations, (0..SPARE_LINES as u64).map(id));
+            let lines = fs::read_to_string(file(directory.path())).unwrap().lines().count();
+            assert!(lines <= 2 * SPARE_LINES + 21, "{lines} lines");
+        }
+        drop(revocations);
+        let revocations = open(directory.path(), 10);
+        assert_eq!(revocations.check(&ticket, &user(2000)), Err(NotResumable::Revoked), "the bound");
+        let later = mint(&revocations);
+        record(&revocations, [id(2000)]);
+        assert_eq!(revocations.check(&later, &user(2000)), Err(NotResumable::Revoked));
+        assert!(revocations.check(&later, &user(2001)).is_ok());
+    }
+
+    #[test]
+    fn where_nothing_can_be_written_the_tickets_from_before_are_worthless_to_all_and_nobody_waits() {
+        let parent = tempfile::tempdir().unwrap();
+        let directory = parent.path().join("state");
+        fs::create_dir(&directory).unwrap();
+        let mut known = Known::new(300, 10);
+        let mut journal = Journal::open(&directory, &mut known, NOW).unwrap();
+        let node = known.node;
+        let known = Mutex::new(known);
+        fs::remove_dir_all(&directory).unwrap();
+        journal.file = None;
+        let revocation = lock(&known).record(&id(1), NOW).unwrap();
+        journal.append(&[revocation], &known);
+        assert_ne!(lock(&known).node, node);
+        // It is there again: what was recorded meanwhile is written with the next one.
+        fs::create_dir(&directory).unwrap();
+        let revocation = lock(&known).record(&id(2), NOW).unwrap();
+        journal.append(&[revocation], &known);
+        assert_eq!(fs::read_to_string(file(&directory)).unwrap().lines().count(), 3);
+    }
+
+    #[test]
+    fn a_directory_is_one_servers_and_must_be_there() {
+        let directory = tempfile::tempdir().unwrap();
+        let _first = open(directory.path(), 10);
+        let error = try_open(directory.path(), 10).unwrap_err().to_string();
+        assert!(error.contains("is another running server's"), "{error}");
+        let error = try_open(&directory.path().join("missing"), 10).unwrap_err().to_string();
+        assert!(error.contains("Make it, and let the server's user write in it"), "{error}");
+    }
+}

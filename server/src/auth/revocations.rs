@@ -1,0 +1,365 @@
+//! Revocations: which resume tickets a disconnect has made worthless.
+//!
+//! Each disconnect has a number, higher than those of all before it, also of those before a restart. A resume ticket carries
+//! the number of the last one when it was minted, and is refused if a later one means its session or its identity. Numbers
+//! and not times: what happens in the same moment has an order, and clocks are set back.
+//!
+//! A revocation is kept as long as a resume ticket that was minted before it could be used. Bound: [`Revocations::new`]'s
+//! `max`; beyond it the oldest is forgotten early, and every ticket minted before it is refused, whomever it belongs to: one
+//! of them asks the application for a new ticket in vain, none is let in wrongly.
+//!
+//! With a [`Journal`] they outlive the process. Without one, a process takes no resume tickets but its own.
+
+use std::collections::{HashMap, VecDeque};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use orosync_protocol::SessionId;
+use orosync_protocol::disconnect::Disconnect;
+use orosync_protocol::ticket::{Identity, MAX_TICKET_BYTES, Resumption};
+
+use super::journal::{Journal, JournalError, Recorder};
+
+/// How much longer than a resume ticket is good a revocation is kept: for requests under way.
+const SLACK_SECONDS: u64 = 60;
+
+/// How far the clock of the application that mints tickets may be ahead (and [`orosync_protocol::ticket::verify`] allows).
+const CLOCK_SKEW_SECONDS: u64 = 30;
+
+/// The bits of a number that count within one process; those above count processes.
+const COUNT_BITS: u32 = 32;
+
+/// The revocations of a node.
+#[derive(Debug)]
+pub struct Revocations {
+    known: Arc<Mutex<Known>>,
+    recorder: Option<Recorder>,
+}
+
+impl Revocations {
+    /// In memory alone: those of resume tickets that are good for `ticket_seconds`, at most `max`.
+    pub fn new(ticket_seconds: u64, max: usize) -> Self {
+        Self { known: Arc::new(Mutex::new(Known::new(ticket_seconds, max))), recorder: None }
+    }
+
+    /// The same, kept in a file of this directory: with those that are there, at `unix_now`.
+    pub fn open(
+        directory: &Path,
+        ticket_seconds: u64,
+        max: usize,
+        unix_now: u64,
+    ) -> Result<Self, JournalError> {
+        let mut known = Known::new(ticket_seconds, max);
+        let journal = Journal::open(directory, &mut known, unix_now)?;
+        let known = Arc::new(Mutex::new(known));
+        Ok(Self { recorder: Some(Recorder::start(journal, Arc::clone(&known))?), known })
+    }
+
+    /// Forgets those of this directory, for a server that takes no resume tickets and so does not keep count.
+    pub fn forget(directory: &Path) -> Result<(), JournalError> {
+        Journal::remove(directory)
+    }
+
+    /// Has `whom`'s resume tickets refused from now on. `held` is let go of when that can no longer be forgotten.
+    pub fn record(&self, whom: &Disconnect, held: impl Send + 'static, unix_now: u64) {
+        let mut known = self.lock();
+        let recorded = known.record(whom, unix_now);
+        if let (Some(recorder), Some(revocation)) = (&self.recorder, recorded) {
+            // Under the lock: the journal has them in the order of their numbers.
+            recorder.record(revocation, Box::new(held));
+        }
+    }
+
+    /// Lets go of `held` when all that was recorded so far can no longer be forgotten.
+    pub fn hold_until_recorded(&self, held: impl Send + 'static) {
+        if let Some(recorder) = &self.recorder {
+            recorder.hold(Box::new(held));
+        }
+    }
+
+    /// The number of the last one, for a session that begins now with a ticket that was minted at `minted`, seconds since
+    /// 1970. None: whoever has this identity was disconnected since, so that ticket is to open this one session and no
+    /// other.
+    pub fn of_new_session(&self, identity: &Identity, minted: u64) -> Option<u64> {
+        let known = self.lock();
+        let is_outdated = |whom: Disconnect| {
+            known.latest.get(&whom).is_some_and(|latest| latest.unix + CLOCK_SKEW_SECONDS >= minted)
+        };
+        // Nearly always nobody was disconnected lately, and nothing needs to be looked up.
+        let is_outdated = !known.latest.is_empty() && Disconnect::all_of(identity).any(is_outdated);
+        (!is_outdated).then_some(known.last)
+    }
+
+    /// Who remembers these revocations, and the number of the last one: what a resume ticket carries that is minted now for
+    /// one of these sessions, which knows of those up to `since`. None: it is disconnected, and does not know it yet.
+    pub fn of_new_ticket(
+        &self,
+        mut sessions: impl Iterator<Item = SessionId>,
+        identity: &Identity,
+        since: u64,
+    ) -> Option<(u128, u64)> {
+        let known = self.lock();
+        (!known.means(&mut sessions, identity, since)).then_some((known.node, known.last))
+    }
+
+    /// Whether a resume ticket is still good, for whoever has this identity: then the number of the last revocation.
+    pub fn check(&self, resumption: &Resumption, identity: &Identity) -> Result<u64, NotResumable> {
+        let known = self.lock();
+        if resumption.node != known.node {
+            return Err(NotResumable::OtherServer);
+        }
+        let is_known = (known.forgotten..=known.last).contains(&resumption.revocations);
+        let mut sessions = resumption.former.iter().copied().chain([resumption.session]);
+        if !is_known || known.means(&mut sessions, identity, resumption.revocations) {
+            return Err(NotResumable::Revoked);
+        }
+        Ok(known.last)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        lock(&self.known)
+    }
+}
+
+/// A panic while it was locked leaves at worst a revocation that refuses too much: it is numbered first.
+pub(super) fn lock(known: &Mutex<Known>) -> MutexGuard<'_, Known> {
+    known.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Why a resume ticket is refused that was good once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotResumable {
+    /// Another server has minted it, or this one before it was started anew: which ones were revoked is not known here.
+    OtherServer,
+    /// Its session or its user was disconnected since.
+    Revoked,
+}
+
+/// What is known of revocations.
+#[derive(Debug)]
+pub(super) struct Known {
+    /// Names this memory in the tickets. Random.
+    pub(super) node: u128,
+    /// The number of the last revocation.
+    pub(super) last: u64,
+    /// The number of the last one of those that are no longer here.
+    pub(super) forgotten: u64,
+    /// In the order of their numbers.
+    pub(super) kept: VecDeque<Revocation>,
+    /// The latest of those, by whom they mean.
+    latest: HashMap<Disconnect, Latest>,
+    keep_seconds: u64,
+    max: usize,
+}
+
+/// One of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Revocation {
+    pub(super) number: u64,
+    /// When, seconds since 1970.
+    pub(super) unix: u64,
+    pub(super) whom: Disconnect,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Latest {
+    number: u64,
+    unix: u64,
+}
+
+impl Known {
+    pub(super) fn new(ticket_seconds: u64, max: usize) -> Self {
+        Self {
+            node: rand::random(),
+            last: 0,
+            forgotten: 0,
+            kept: VecDeque::new(),
+            latest: HashMap::new(),
+            keep_seconds: ticket_seconds.saturating_add(SLACK_SECONDS),
+            max,
+        }
+    }
+
+    /// Numbers this one. None: it can mean nobody.
+    pub(super) fn record(&mut self, whom: &Disconnect, unix: u64) -> Option<Revocation> {
+        // No ticket names somebody at such length.
+        if matches!(whom, Disconnect::Name { user, .. } if user.len() > MAX_TICKET_BYTES) {
+            return None;
+        }
+        self.last += 1;
+        let revocation = Revocation { number: self.last, unix, whom: whom.clone() };
+        self.keep(revocation.clone());
+        self.forget_old(unix);
+        Some(revocation)
+    }
+
+    /// Adds one whose number is higher than all before.
+    pub(super) fn keep(&mut self, revocation: Revocation) {
+        let Revocation { number, unix, .. } = revocation;
+        self.latest.insert(revocation.whom.clone(), Latest { number, unix });
+        self.kept.push_back(revocation);
+    }
+
+    /// Forgets those that no ticket of their time could outlive, and the oldest beyond the bound.
+    pub(super) fn forget_old(&mut self, unix_now: u64) {
+        while let Some(oldest) = self.kept.front()
+            && (self.kept.len() > self.max || oldest.unix.saturating_add(self.keep_seconds) <= unix_now)
+        {
+            let Some(Revocation { number, whom, .. }) = self.kept.pop_front() else { return };
+            self.forgotten = number;
+            if self.latest.get(&whom).is_some_and(|latest| latest.number == number) {
+                self.latest.remove(&whom);
+            }
+        }
+    }
+
+    /// Begins the numbers of another process: all are higher than any that an earlier one may have given and not recorded.
+    pub(super) fn begin_process(&mut self) {
+        self.last = ((self.last >> COUNT_BITS) + 1) << COUNT_BITS;
+    }
+
+    /// Whether a revocation after `since` means one of these sessions, or whoever has this identity.
+    fn means(&self, sessions: &mut dyn Iterator<Item = SessionId>, identity: &Identity, since: u64) -> bool {
+        let is_later = |whom| self.latest.get(&whom).is_some_and(|latest| latest.number > since);
+        !self.latest.is_empty()
+            && sessions.map(Disconnect::Session).chain(Disconnect::all_of(identity)).any(is_later)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use orosync_protocol::ticket::{KeyId, Role, SessionPlace};
+
+    use super::*;
+
+    const SESSION: SessionId = SessionId(7);
+
+    fn user(uid: u64) -> Identity {
+        Identity {
+            role: Role::User,
+            uid: Some(uid.into()),
+            user: Some(format!("user{uid}")),
+            ..Identity::anonymous()
+        }
+    }
+
+    fn id(uid: u64) -> Disconnect {
+        Disconnect::Id { role: Role::User, uid: uid.into() }
+    }
+
+    /// What a ticket of this session that is minted now carries.
+    fn mint(revocations: &Revocations, former: &[SessionId]) -> Resumption {
+        let sessions = former.iter().copied().chain([SESSION]);
+        let (node, revocations) =
+            revocations.of_new_ticket(sessions, &Identity::anonymous(), u64::MAX).unwrap();
+        Resumption {
+            session: SESSION,
+            former: former.to_vec(),
+            since: 0,
+            until: None,
+            key: KeyId::default(),
+            node,
+            revocations,
+            place: SessionPlace::default(),
+        }
+    }
+
+    #[test]
+    fn a_disconnect_refuses_the_tickets_that_it_means_of_those_minted_before() {
+        for whom in [
+            id(7),
+            Disconnect::Name { role: Role::User, user: "user7".to_owned() },
+            Disconnect::Session(SESSION),
+            Disconnect::Session(SessionId(6)),
+        ] {
+            let revocations = Revocations::new(300, 10);
+            let before = mint(&revocations, &[SessionId(5), SessionId(6)]);
+            assert_eq!(revocations.check(&before, &user(7)), Ok(0));
+            revocations.record(&whom, (), 1000);
+            assert_eq!(revocations.check(&before, &user(7)), Err(NotResumable::Revoked), "{whom}");
+            let other = Resumption { session: SessionId(8), former: Vec::new(), ..before };
+            assert_eq!(revocations.check(&other, &user(8)), Ok(1), "{whom}");
+            // In the same second, and good for the next disconnect to refuse.
+            let after = mint(&revocations, &[SessionId(5), SessionId(6)]);
+            assert_eq!(revocations.check(&after, &user(7)), Ok(1), "{whom}");
+            revocations.record(&whom, (), 1000);
+            assert_eq!(revocations.check(&after, &user(7)), Err(NotResumable::Revoked), "{whom}");
+        }
+    }
+
+    #[test]
+    fn a_session_that_does_not_know_yet_that_it_is_disconnected_gets_no_ticket() {
+        let revocations = Revocations::new(300, 10);
+        let begun = revocations.of_new_session(&user(7), 5000).unwrap();
+        revocations.record(&id(7), (), 1000);
+        let mint = |uid, since| revocations.of_new_ticket([SESSION].into_iter(), &user(uid), since);
+        assert_eq!(mint(7, begun), None);
+        assert!(mint(8, begun).is_some());
+        let later = revocations.of_new_session(&user(7), 5000).unwrap();
+        assert!(mint(7, later).is_some(), "of a session that begins afterwards");
+    }
+
+    #[test]
+    fn an_ordinary_ticket_from_before_a_disconnect_opens_a_session_that_cannot_be_resumed() {
+        let revocations = Revocations::new(300, 10);
+        revocations.record(&id(7), (), 1000);
+        assert_eq!(revocations.of_new_session(&user(7), 1000), None);
+        assert_eq!(revocations.of_new_session(&user(7), 1030), None, "the clocks may differ");
+        assert_eq!(revocations.of_new_session(&user(7), 1031), Some(1));
+        assert_eq!(revocations.of_new_session(&user(8), 1000), Some(1));
+    }
+
+    #[test]
+    fn a_revocation_is_forgotten_when_no_ticket_from_before_it_can_be_used() {
+        let revocations = Revocations::new(300, 10);
+        let before = mint(&revocations, &[]);
+        revocations.record(&id(1), (), 1000);
+        let between = mint(&revocations, &[]);
+        revocations.record(&id(2), (), 1000 + 359);
+        assert_eq!(revocations.lock().kept.len(), 2);
+        assert_eq!(revocations.check(&before, &user(9)), Ok(2));
+        revocations.record(&id(2), (), 1000 + 360);
+        assert_eq!(revocations.lock().kept.len(), 2);
+        assert_eq!(revocations.lock().latest.len(), 1);
+        // The clock was wrong, and is set back: nobody knows any more whom the first one meant.
+        assert_eq!(revocations.check(&before, &user(9)), Err(NotResumable::Revoked));
+        assert!(revocations.check(&between, &user(9)).is_ok());
+        assert_eq!(revocations.check(&between, &user(2)), Err(NotResumable::Revoked));
+    }
+
+    #[test]
+    fn beyond_the_bound_all_tickets_from_before_the_forgotten_are_refused() {
+        let revocations = Revocations::new(300, 3);
+        let before = mint(&revocations, &[]);
+        revocations.record(&id(1), (), 1000);
+        let between = mint(&revocations, &[]);
+        for uid in 2..=3 {
+            revocations.record(&id(uid), (), 1000);
+        }
+        assert_eq!(revocations.check(&before, &user(9)), Ok(3));
+        revocations.record(&id(4), (), 1000);
+        assert_eq!(revocations.check(&before, &user(9)), Err(NotResumable::Revoked));
+        assert_eq!(revocations.check(&between, &user(9)), Ok(4));
+        assert_eq!(revocations.check(&between, &user(2)), Err(NotResumable::Revoked));
+        let known = revocations.lock();
+        assert_eq!((known.kept.len(), known.latest.len()), (3, 3));
+    }
+
+    #[test]
+    fn a_name_that_no_ticket_can_hold_is_not_kept() {
+        let revocations = Revocations::new(300, 10);
+        let name = |bytes| Disconnect::Name { role: Role::User, user: "x".repeat(bytes) };
+        revocations.record(&name(MAX_TICKET_BYTES), (), 1000);
+        revocations.record(&name(MAX_TICKET_BYTES + 1), (), 1000);
+        assert_eq!(revocations.lock().kept.len(), 1);
+    }
+
+    #[test]
+    fn a_ticket_of_another_process_or_from_the_future_is_refused() {
+        let (one, another) = (Revocations::new(300, 10), Revocations::new(300, 10));
+        let ticket = mint(&one, &[]);
+        assert_eq!(another.check(&ticket, &user(7)), Err(NotResumable::OtherServer));
+        let future = Resumption { revocations: 1, ..ticket };
+        assert_eq!(one.check(&future, &user(7)), Err(NotResumable::Revoked));
+    }
+}

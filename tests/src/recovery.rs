@@ -1,0 +1,120 @@
+//! What a session asks about a topic's history: `orosync/subscribe`, and events with positions.
+
+use serde_json::{Value, json};
+
+use crate::client::Client;
+
+/// An event and its position.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// Opaque to clients.
+    pub position: String,
+    /// As published.
+    pub payload: Value,
+}
+
+/// The answer of `orosync/subscribe`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recovery {
+    /// What follows comes as an event.
+    pub position: String,
+    /// Whether `events` is all that there was.
+    pub complete: bool,
+    /// Oldest first.
+    pub events: Vec<Event>,
+}
+
+/// A CALLERROR.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The procedure, or the topic that was refused.
+    pub uri: String,
+    /// For people.
+    pub sentence: String,
+    /// As of HTTP.
+    pub code: u64,
+}
+
+impl Recovery {
+    /// The payloads of the events.
+    pub fn payloads(&self) -> Vec<Value> {
+        self.events.iter().map(|event| event.payload.clone()).collect()
+    }
+}
+
+impl Client {
+    /// Calls a procedure. Nothing else may come before the answer.
+    pub fn call(&mut self, procedure: &str, arguments: &[Value]) -> Result<Value, Refused> {
+        let mut call = vec![json!(2), json!(procedure), json!(procedure)];
+        call.extend_from_slice(arguments);
+        self.say(&Value::Array(call).to_string());
+        let text = self.text();
+        match serde_json::from_str::<Vec<Value>>(&text).unwrap_or_default().as_slice() {
+            [kind, id, result] if *kind == 3 && *id == procedure => Ok(result.clone()),
+            [kind, id, Value::String(uri), Value::String(sentence), details]
+                if *kind == 4 && *id == procedure =>
+            {
+                Err(Refused {
+                    uri: uri.clone(),
+                    sentence: sentence.clone(),
+                    code: details["code"].as_u64().expect("a code"),
+                })
+            }
+            _ => panic!("an answer of {procedure} was expected, not {text}"),
+        }
+    }
+
+    /// Subscribes by `orosync/subscribe`.
+    pub fn recover(&mut self, topic: &str, options: &Value) -> Recovery {
+        let answer = self.call("orosync/subscribe", &[json!(topic), options.clone()]);
+        recovery(&answer.unwrap_or_else(|refused| panic!("{topic}: {refused:?}")))
+    }
+
+    /// What came since this position.
+    pub fn recover_since(&mut self, topic: &str, position: &str) -> Recovery {
+        self.recover(topic, &json!({ "since": position }))
+    }
+
+    /// Nothing has come that was not taken.
+    pub fn expect_nothing(&mut self) {
+        assert_eq!(self.call("orosync/ping", &[]), Ok(Value::Null));
+    }
+
+    /// The next message, which is an event of this topic with a position.
+    pub fn event(&mut self, topic: &str) -> Event {
+        event(topic, &self.text())
+    }
+}
+
+/// What `orosync/subscribe` answers, and nothing more.
+pub fn recovery(answer: &Value) -> Recovery {
+    let mut members: Vec<&String> = answer.as_object().into_iter().flat_map(serde_json::Map::keys).collect();
+    members.sort();
+    assert_eq!(members, ["complete", "events", "position"], "{answer}");
+    Recovery {
+        position: position(&answer["position"]),
+        complete: answer["complete"].as_bool().expect("true or false"),
+        events: answer["events"].as_array().expect("a list").iter().map(pair).collect(),
+    }
+}
+
+/// `[8, topic, payload, position]`, and nothing more.
+pub fn event(topic: &str, text: &str) -> Event {
+    match serde_json::from_str::<Vec<Value>>(text).unwrap_or_default().as_slice() {
+        [kind, of, payload, at] if *kind == 8 && *of == topic => {
+            Event { position: position(at), payload: payload.clone() }
+        }
+        _ => panic!("an event of {topic} with a position was expected, not {text}"),
+    }
+}
+
+fn pair(event: &Value) -> Event {
+    match event.as_array().map(Vec::as_slice) {
+        Some([at, payload]) => Event { position: position(at), payload: payload.clone() },
+        _ => panic!("[position, payload] was expected, not {event}"),
+    }
+}
+
+fn position(value: &Value) -> String {
+    value.as_str().unwrap_or_else(|| panic!("a position is a string, not {value}")).to_owned()
+}

@@ -1,0 +1,132 @@
+//! `{"since": {"milliseconds": n}}`: what was accepted from n milliseconds before this session's 101 on.
+
+use std::time::{Duration, Instant};
+
+use orosync_tests::client::{Client, OROSYNC};
+use orosync_tests::recovery::Recovery;
+use orosync_tests::source::Source;
+use orosync_tests::wait;
+use serde_json::{Value, json};
+
+use super::{TOPIC, server, server_with};
+
+/// Between two things that must be told apart: far longer than a handshake takes.
+const PAUSE: Duration = Duration::from_millis(400);
+
+/// Two moments between which something has happened.
+#[derive(Clone, Copy)]
+struct Happened {
+    after: Instant,
+    before: Instant,
+}
+
+fn happen<T>(act: impl FnOnce() -> T) -> (T, Happened) {
+    let after = Instant::now();
+    let result = act();
+    (result, Happened { after, before: Instant::now() })
+}
+
+fn since(page: &mut Client, milliseconds: f64) -> Recovery {
+    page.recover(TOPIC, &json!({"since": {"milliseconds": milliseconds}}))
+}
+
+/// How many milliseconds before `later` is certainly behind the one thing and before the next one.
+fn between(earlier: Happened, next: Happened, later: Happened) -> f64 {
+    let least = later.before - next.after;
+    let most = later.after - earlier.before;
+    assert!(least < most, "the machine stood still for longer than {PAUSE:?}");
+    (least + most).as_secs_f64() / 2.0 * 1e3
+}
+
+#[test]
+fn what_was_accepted_before_that_moment_is_left_out_and_what_came_after_it_is_not() {
+    let (server, start) = happen(server);
+    let mut source = Source::to(&server.endpoint());
+    wait::let_pass(PAUSE, "the server is older than the first event");
+    let ((), first) = happen(|| source.publish_all(TOPIC, [1]));
+    wait::let_pass(PAUSE, "the first event is older than the second");
+    let ((), second) = happen(|| source.publish_all(TOPIC, [2]));
+    wait::let_pass(PAUSE, "the second event is older than the page");
+    let (mut page, greeted) = happen(|| Client::anonymous(&server, OROSYNC));
+
+    let both = since(&mut page, between(start, first, greeted));
+    assert!(both.complete);
+    assert_eq!(both.payloads(), [1, 2].map(Value::from));
+    let one = since(&mut page, between(first, second, greeted));
+    assert!(one.complete);
+    assert_eq!(one.payloads(), [2].map(Value::from));
+    let none = since(&mut page, 0.0);
+    assert!(none.complete && none.events.is_empty(), "{none:?}");
+    assert_eq!(none.position, both.position);
+}
+
+#[test]
+fn a_moment_behind_the_101_is_a_negative_number() {
+    let server = server();
+    let mut source = Source::to(&server.endpoint());
+    let (mut page, greeted) = happen(|| Client::anonymous(&server, OROSYNC));
+    wait::let_pass(PAUSE, "the page is older than the first event");
+    let ((), first) = happen(|| source.publish_all(TOPIC, [1]));
+    wait::let_pass(PAUSE, "the first event is older than the second");
+    let ((), second) = happen(|| source.publish_all(TOPIC, [2]));
+    let all = since(&mut page, 0.0);
+    assert!(all.complete);
+    assert_eq!(all.payloads(), [1, 2].map(Value::from), "all that came behind the 101");
+    let middle = (first.before - greeted.before) + (second.after - first.before) / 2;
+    let one = since(&mut page, -middle.as_secs_f64() * 1e3);
+    assert!(one.complete);
+    assert_eq!(one.payloads(), [2].map(Value::from));
+    let none = since(&mut page, -1e9);
+    assert!(none.events.is_empty(), "nothing has come from the future: {none:?}");
+}
+
+#[test]
+fn a_server_does_not_say_that_it_knows_what_was_before_its_start() {
+    let (server, start) = happen(|| {
+        let server = server();
+        Source::to(&server.endpoint()).publish_all(TOPIC, 1..=2);
+        server.restart()
+    });
+    let mut source = Source::to(&server.endpoint());
+    wait::let_pass(PAUSE, "the server is older than the event");
+    let ((), event) = happen(|| source.publish_all(TOPIC, [3]));
+    let (mut page, greeted) = happen(|| Client::anonymous(&server, OROSYNC));
+    let known = since(&mut page, between(start, event, greeted));
+    assert!(known.complete);
+    assert_eq!(known.payloads(), [3].map(Value::from));
+    let before_its_start = (greeted.before - start.after).as_secs_f64() * 1e3;
+    for milliseconds in [before_its_start, 1e6, 1e15] {
+        let unknown = since(&mut page, milliseconds);
+        assert!(!unknown.complete, "{milliseconds}");
+        assert_eq!(unknown.payloads(), [3].map(Value::from), "{milliseconds}: what there is comes");
+    }
+}
+
+#[test]
+fn what_was_dropped_since_that_moment_is_said_to_be_missing() {
+    let (server, start) = happen(|| server_with("[history]\nevents = 5\n"));
+    let mut source = Source::to(&server.endpoint());
+    wait::let_pass(PAUSE, "the server is older than the events");
+    let ((), dropped) = happen(|| source.publish_all(TOPIC, [1]));
+    wait::let_pass(PAUSE, "the first event is older than the others");
+    let ((), kept) = happen(|| source.publish_all(TOPIC, 2..=6));
+    let (mut page, greeted) = happen(|| Client::anonymous(&server, OROSYNC));
+    let incomplete = since(&mut page, between(start, dropped, greeted));
+    assert!(!incomplete.complete);
+    assert_eq!(incomplete.payloads(), [2, 3, 4, 5, 6].map(Value::from));
+    let complete = since(&mut page, between(dropped, kept, greeted));
+    assert!(complete.complete, "what was dropped is older");
+    assert_eq!(complete.payloads(), [2, 3, 4, 5, 6].map(Value::from));
+}
+
+#[test]
+fn the_longest_and_the_shortest_numbers_end_no_session() {
+    let server = server();
+    let mut page = Client::anonymous(&server, OROSYNC);
+    for number in ["1e308", "-1e308", "1e18", "-1e18", "0.0001", "-0.0", "18446744073709551615", "1e-320"] {
+        page.say(&format!(r#"[2,1,"orosync/subscribe","{TOPIC}",{{"since":{{"milliseconds":{number}}}}}]"#));
+        let answer = page.text();
+        assert!(answer.starts_with("[3,1,") || answer.contains(r#"{"code":400}"#), "{number}: {answer}");
+        page.expect_nothing();
+    }
+}

@@ -1,0 +1,248 @@
+//! Nothing falls between an answer and the events behind it, and nothing comes twice.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+
+use orosync_tests::client::{Client, OROSYNC, frame};
+use orosync_tests::recovery::{Event, event, recovery};
+use orosync_tests::source::Source;
+use orosync_tests::wait;
+use rand::rngs::SmallRng;
+use rand::{RngExt as _, SeedableRng as _};
+use serde_json::{Value, json};
+
+use super::{TOPIC, server, server_with};
+
+const EVENTS: u64 = 5000;
+const PAGES: usize = 8;
+
+/// What is published and not received by the slowest page: a part of what an answer holds, and so little that each page has to
+/// come often.
+const AHEAD: u64 = 60;
+
+/// A page that has received the numbers 1 to `last`.
+struct Page {
+    address: SocketAddr,
+    client: Client,
+    last: u64,
+    position: String,
+}
+
+impl Page {
+    fn take(&mut self, event: Event) {
+        assert_eq!(event.payload, self.last + 1, "behind {}", self.position);
+        self.last += 1;
+        self.position = event.position;
+    }
+
+    /// Recovers; what follows the answer follows its last event.
+    fn recover(&mut self) {
+        let call = json!([2, "r", "orosync/subscribe", TOPIC, {"since": self.position}]);
+        self.client.say(&call.to_string());
+        let answer: Value = serde_json::from_str(&self.client.text()).expect("an answer");
+        assert_eq!(answer[1], "r", "{answer}");
+        let recovery = recovery(&answer[2]);
+        assert!(recovery.complete, "behind {}", self.position);
+        for event in recovery.events {
+            self.take(event);
+        }
+        assert_eq!(recovery.position, self.position);
+    }
+
+    /// Takes what comes until so many more are there.
+    fn read(&mut self, count: u64) {
+        let end = (self.last + count).min(EVENTS);
+        while self.last < end {
+            let event = event(TOPIC, &self.client.text());
+            self.take(event);
+        }
+    }
+
+    /// Ends the subscription, and takes what was written before.
+    fn leave(&mut self) {
+        self.client.say(&json!([6, TOPIC]).to_string());
+        self.client.say(r#"[2,"left","orosync/ping"]"#);
+        loop {
+            match self.client.text().as_str() {
+                r#"[3,"left",null]"# => return,
+                text => self.take(event(TOPIC, text)),
+            }
+        }
+    }
+
+    /// Breaks the connection: what was not read is to come again.
+    fn break_away(&mut self) {
+        let client = std::mem::replace(&mut self.client, Client::anonymous_at(self.address, OROSYNC));
+        client.reset();
+    }
+}
+
+#[test]
+fn whoever_comes_back_while_thousands_are_published_gets_each_once_and_in_order() {
+    let server = server_with("shards = 4\n[limits]\nmessages_per_second = 100000\nmessage_burst = 100000\n");
+    let seed: u64 = rand::random();
+    println!("seed {seed}");
+    let start = Client::anonymous(&server, OROSYNC).recover(TOPIC, &json!({})).position;
+    let received: Vec<AtomicU64> = (0..PAGES).map(|_| AtomicU64::new(0)).collect();
+    let mut source = Source::to(&server.endpoint());
+    thread::scope(|scope| {
+        for (number, received) in received.iter().enumerate() {
+            let (address, position) = (server.address(), start.clone());
+            let mut random = SmallRng::seed_from_u64(seed.wrapping_add(number as u64));
+            scope.spawn(move || {
+                let client = Client::anonymous_at(address, OROSYNC);
+                let mut page = Page { address, client, last: 0, position };
+                let mut comings = 0;
+                while page.last < EVENTS {
+                    page.recover();
+                    comings += 1;
+                    received.store(page.last, Ordering::Release);
+                    page.read(random.random_range(0..30));
+                    received.store(page.last, Ordering::Release);
+                    match random.random_range(0..8) {
+                        0 => page.break_away(),
+                        // It becomes this one: what came since the position comes once more, now in the answer.
+                        _ => page.leave(),
+                    }
+                    for _ in 0..random.random_range(0..4) {
+                        page.client.expect_nothing();
+                    }
+                }
+                println!("page {number} came {comings} times");
+                assert!(comings >= 50);
+            });
+        }
+        scope.spawn(|| {
+            for number in 1..=EVENTS {
+                let slowest =
+                    || received.iter().map(|one| one.load(Ordering::Acquire)).min().unwrap_or_default();
+                if slowest() + AHEAD < number {
+                    wait::until_true("the slowest page follows", || slowest() + AHEAD >= number);
+                }
+                source.publish(TOPIC, &json!(number));
+            }
+            source.flush();
+        });
+    });
+}
+
+#[test]
+fn whoever_recovers_what_it_has_subscribed_gets_the_rest_behind_the_answer() {
+    let server = server();
+    let mut source = Source::to(&server.endpoint());
+    let mut client = Client::anonymous(&server, OROSYNC);
+    let start = client.recover(TOPIC, &json!({})).position;
+    source.publish_all(TOPIC, 1..=2);
+    // The events of the first subscription are written before the answer of the second.
+    let live = [client.event(TOPIC), client.event(TOPIC)];
+    let again = client.recover_since(TOPIC, &start);
+    assert_eq!(again.events, live);
+    source.publish_all(TOPIC, [3]);
+    assert_eq!(client.event(TOPIC).payload, 3);
+    client.expect_nothing();
+}
+
+#[test]
+fn every_session_has_the_same_position_of_an_event_whatever_shard_it_is_on() {
+    let server = server_with("shards = 4\n");
+    let mut pages: Vec<Client> = (0..16).map(|_| Client::anonymous(&server, OROSYNC)).collect();
+    let starts: Vec<String> = pages.iter_mut().map(|page| page.recover(TOPIC, &json!({})).position).collect();
+    assert!(starts.iter().all(|start| *start == starts[0]), "{starts:?}");
+    Source::to(&server.endpoint()).publish_all(TOPIC, 1..=20);
+    let of: Vec<Vec<Event>> =
+        pages.iter_mut().map(|page| (0..20).map(|_| page.event(TOPIC)).collect()).collect();
+    assert!(of.iter().all(|events| *events == of[0]));
+}
+
+/// What a page says in one write, each before the answer to what was said before it.
+fn say_at_once(page: &mut Client, messages: &[Value]) {
+    let frames: Vec<u8> =
+        messages.iter().flat_map(|message| frame(1, message.to_string().as_bytes())).collect();
+    page.send(&frames);
+}
+
+fn subscribe(id: u64, options: &Value) -> Value {
+    json!([2, id, "orosync/subscribe", TOPIC, options])
+}
+
+fn tags(name: &str) -> Value {
+    json!([{"tagname": name}])
+}
+
+/// Each of these calls has a result.
+fn take_results(page: &mut Client, count: u64) {
+    for id in 1..=count {
+        let answer: Value = serde_json::from_str(&page.text()).expect("an answer");
+        assert_eq!((&answer[0], &answer[1]), (&json!(3), &json!(id)), "{answer}");
+    }
+}
+
+#[test]
+fn what_is_said_right_behind_a_call_holds_for_what_the_call_has_asked() {
+    let server = server_with("shards = 2\n");
+    let mut source = Source::to(&server.endpoint());
+    let mut left = Client::anonymous(&server, OROSYNC);
+    say_at_once(&mut left, &[subscribe(1, &json!({})), json!([6, TOPIC]), json!([2, 2, "orosync/ping"])]);
+    take_results(&mut left, 2);
+    let mut stayed = Client::anonymous(&server, OROSYNC);
+    say_at_once(
+        &mut stayed,
+        &[json!([5, TOPIC]), json!([6, TOPIC]), subscribe(1, &json!({})), json!([5, TOPIC])],
+    );
+    take_results(&mut stayed, 1);
+    let mut last = Client::anonymous(&server, OROSYNC);
+    let again = [
+        subscribe(1, &json!({})),
+        subscribe(2, &json!({"tags": ["a"]})),
+        subscribe(3, &json!({"tags": ["c"]})),
+    ];
+    say_at_once(&mut last, &again);
+    take_results(&mut last, 3);
+    let mut plain = Client::anonymous(&server, OROSYNC);
+    say_at_once(&mut plain, &[subscribe(1, &json!({})), json!([6, TOPIC]), json!([5, TOPIC])]);
+    take_results(&mut plain, 1);
+
+    source.publish_all(TOPIC, ["a", "b", "c"].map(tags));
+    left.expect_nothing();
+    for name in ["a", "b", "c"] {
+        assert_eq!(stayed.event(TOPIC).payload, tags(name));
+        assert_eq!(plain.text(), format!(r#"[8,"acme\/orders",{}]"#, tags(name)));
+    }
+    assert_eq!(last.event(TOPIC).payload, tags("c"));
+    for page in [&mut stayed, &mut last, &mut plain] {
+        page.expect_nothing();
+    }
+}
+
+#[test]
+fn who_goes_before_the_answer_leaves_no_subscription_behind() {
+    let server = server_with("shards = 2\n");
+    let mut source = Source::to(&server.endpoint());
+    source.publish_all(TOPIC, 1..=100);
+    for _ in 0..50 {
+        let mut page = Client::anonymous(&server, OROSYNC);
+        say_at_once(&mut page, &[json!([2, 1, "orosync/subscribe", TOPIC, {"since": "0.0", "tags": ["a"]}])]);
+        page.reset();
+    }
+    server.await_metric(r#"orosync_sessions_open{protocol="orosync"}"#, 0.0);
+    server.await_metric("orosync_subscriptions", 0.0);
+    let mut page = Client::anonymous(&server, OROSYNC);
+    assert_eq!(page.recover_since(TOPIC, "0.0").events.len(), 100);
+}
+
+#[test]
+fn tags_right_behind_a_call_hold_for_what_the_call_has_asked() {
+    let server = server();
+    let mut source = Source::to(&server.endpoint());
+    let mut page = Client::anonymous(&server, OROSYNC);
+    // First of a new subscription, then of one that becomes another.
+    for (asked, then) in [("a", "b"), ("c", "a")] {
+        let retag = json!([2, 2, "orosync/tags", TOPIC, [then]]);
+        say_at_once(&mut page, &[subscribe(1, &json!({"tags": [asked]})), retag]);
+        take_results(&mut page, 2);
+        source.publish_all(TOPIC, ["a", "b", "c"].map(tags));
+        assert_eq!(page.event(TOPIC).payload, tags(then));
+        page.expect_nothing();
+    }
+}

@@ -1,0 +1,281 @@
+//! Tags: changes of what a page does not show are left out, in the answer and afterwards. Everything else comes.
+
+use orosync_tests::client::{Client, OROSYNC, WAMP};
+use orosync_tests::php;
+use orosync_tests::recovery::Refused;
+use orosync_tests::server::command;
+use orosync_tests::source::Source;
+use serde_json::{Value, json};
+
+use super::{TOPIC, server, server_with};
+
+/// `[payload, whether it comes to a page that shows "a" and "b/ü"]`.
+fn payloads() -> Vec<(Value, bool)> {
+    let raw = |text: &str| serde_json::from_str::<Value>(text).expect("JSON");
+    let once_more = |value: &Value| Value::String(value.to_string());
+    let list = |tags: &[&str]| -> Value {
+        tags.iter().map(|tag| json!({"username": "ben", "tagname": tag})).collect()
+    };
+    let object = |tags: &[&str]| -> Value {
+        let of = |(index, tag): (usize, &&str)| {
+            (format!("{}", index + 1), json!({"username": null, "tagname": tag}))
+        };
+        Value::Object(tags.iter().enumerate().map(of).collect())
+    };
+    vec![
+        // Lists of content tags, in each of their forms.
+        (list(&["a"]), true),
+        (list(&["c"]), false),
+        (list(&["c", "d", "e"]), false),
+        (list(&["c", "d", "a"]), true),
+        (list(&["c", "b/ü"]), true),
+        (object(&["a"]), true),
+        (object(&["c"]), false),
+        (object(&["c", "b/ü", "d"]), true),
+        (once_more(&list(&["a"])), true),
+        (once_more(&list(&["c", "d"])), false),
+        (once_more(&list(&["c", "b/ü"])), true),
+        (once_more(&object(&["c"])), false),
+        (once_more(&object(&["a", "c"])), true),
+        (raw(r#"[{"tagname":"c"}]"#), false),
+        (raw(r#"[{"tagname":""}]"#), false),
+        (raw(r#"[{"tagname":"A"}]"#), false),
+        (raw(r#"[{"tagname":"c","username":"a","other":["a"]}]"#), false),
+        // Anything else comes to everybody.
+        (list(&[]), true),
+        (object(&[]), true),
+        (once_more(&list(&[])), true),
+        (once_more(&once_more(&list(&["c"]))), true),
+        (json!([{"username": "ben"}]), true),
+        (json!([{"username": "ben", "tagname": "c"}, {"username": "ben"}]), true),
+        (json!([{"username": "ben"}, {"username": "ben", "tagname": "c"}]), true),
+        (json!([{"tagname": 1}]), true),
+        (json!([{"tagname": null}]), true),
+        (json!([{"tagname": ["c"]}]), true),
+        (json!([["tagname", "c"]]), true),
+        (json!([[{"tagname": "c"}]]), true),
+        (json!(["c"]), true),
+        (json!({"tagname": "c"}), true),
+        (json!({"list": [{"tagname": "c"}]}), true),
+        (json!([{"Tagname": "c"}]), true),
+        (json!(null), true),
+        (json!(true), true),
+        (json!(17), true),
+        (json!(""), true),
+        (json!("c"), true),
+        (json!("[{\"tagname\":\"c\"}"), true),
+        (json!("[{\"tagname\":\"c\"}]]"), true),
+    ]
+}
+
+fn expected() -> Vec<Value> {
+    payloads().into_iter().filter_map(|(payload, comes)| comes.then_some(payload)).collect()
+}
+
+#[test]
+fn what_names_none_of_a_pages_tags_is_left_out_and_everything_else_comes() {
+    let server = server_with("shards = 2\n");
+    let mut source = Source::to(&server.endpoint());
+    let mut live = Client::anonymous(&server, OROSYNC);
+    let start = live.recover(TOPIC, &json!({"tags": ["a", "b/ü"]})).position;
+    let mut whole = Client::anonymous(&server, OROSYNC);
+    whole.recover(TOPIC, &json!({}));
+    let mut plain = Client::anonymous(&server, WAMP);
+    plain.subscribe(TOPIC);
+    source.publish_all(TOPIC, payloads().into_iter().map(|(payload, _)| payload));
+
+    let events: Vec<_> = expected().iter().map(|_| live.event(TOPIC)).collect();
+    for (event, payload) in events.iter().zip(expected()) {
+        assert_eq!(event.payload, payload, "as an event");
+    }
+    live.expect_nothing();
+    let mut late = Client::anonymous(&server, OROSYNC);
+    let recovery = late.recover(TOPIC, &json!({"since": start, "tags": ["a", "b/ü"]}));
+    assert!(recovery.complete);
+    for (event, payload) in recovery.events.iter().zip(expected()) {
+        assert_eq!(event.payload, payload, "in the answer");
+    }
+    assert_eq!(recovery.events, events);
+    for (payload, _) in payloads() {
+        let event = whole.event(TOPIC);
+        assert_eq!(event.payload, payload, "without tags all comes");
+        assert_eq!(plain.text(), format!(r#"[8,"acme\/orders",{payload}]"#));
+        if payload == payloads().last().expect("one").0 {
+            assert_eq!(event.position, recovery.position, "also behind what was left out");
+        }
+    }
+}
+
+/// JSON that `serde_json` would not write: what a browser makes of it counts.
+#[test]
+fn a_tag_is_compared_as_a_browser_reads_it() {
+    let server = server();
+    let mut page = Client::anonymous(&server, OROSYNC);
+    let start = page.recover(TOPIC, &json!({"tags": ["a"]})).position;
+    let publish = |json: &str| {
+        let output = command()
+            .args(["publish", "--endpoint", &server.endpoint(), "--secret-file"])
+            .arg(server.secret_file())
+            .args([TOPIC, json])
+            .output()
+            .expect("it starts");
+        assert!(output.status.success(), "{json}: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    for json in [
+        r#"[{"tagname":"\u0061"}]"#,
+        r#"[{"\u0074agname":"a"}]"#,
+        r#" [ { "tagname" : "a" } ] "#,
+        r#"[{"tagname":"c","tagname":"a"}]"#,
+        r#"{"x":{"tagname":"c"},"x":{"tagname":"a"}}"#,
+        r#""[{\"tagname\":\"\\u0061\"}]""#,
+        r#""\u005b{\"tagname\":\"a\"}]""#,
+    ] {
+        publish(json);
+        let text = page.text();
+        assert!(text.starts_with(r#"[8,"acme\/orders","#), "{json}: {text}");
+    }
+    publish(r#"[{"tagname":"\u0062"}]"#);
+    page.expect_nothing();
+    let all = page.recover_since(TOPIC, &start);
+    assert_eq!(all.events.len(), 8, "the last one was left out for its tag alone");
+    // Half a character: what a browser makes of it is nobody's tag, but the server does not read it.
+    publish(r#"[{"tagname":"\ud800"}]"#);
+    let text = page.text();
+    assert!(text.starts_with(r#"[8,"acme\/orders",[{"tagname":"\ud800"}],"#), "{text}");
+}
+
+#[test]
+fn other_tags_hold_from_the_answer_on() {
+    let server = server();
+    let mut source = Source::to(&server.endpoint());
+    let tags = |names: &[&str]| -> Value { names.iter().map(|name| json!({"tagname": name})).collect() };
+    let mut page = Client::anonymous(&server, OROSYNC);
+    page.recover(TOPIC, &json!({"tags": []}));
+    source.publish_all(TOPIC, [tags(&["a"]), json!("for all")]);
+    assert_eq!(page.event(TOPIC).payload, "for all", "a page without tags shows nothing");
+    assert_eq!(page.call("orosync/tags", &[json!(TOPIC), json!(["a"])]), Ok(Value::Null));
+    source.publish_all(TOPIC, [tags(&["b"]), tags(&["a"])]);
+    assert_eq!(page.event(TOPIC).payload, tags(&["a"]));
+    assert_eq!(page.call("orosync/tags", &[json!(TOPIC), json!(["b", "c", "b"])]), Ok(Value::Null));
+    source.publish_all(TOPIC, [tags(&["a"]), tags(&["c"]), tags(&["b", "c"])]);
+    assert_eq!(page.event(TOPIC).payload, tags(&["c"]));
+    assert_eq!(page.event(TOPIC).payload, tags(&["b", "c"]), "once, though it names two of them");
+    page.expect_nothing();
+    // Without tags it is a subscription of everything again, in both ways.
+    page.recover(TOPIC, &json!({}));
+    source.publish_all(TOPIC, [tags(&["y"])]);
+    assert_eq!(page.event(TOPIC).payload, tags(&["y"]));
+    page.recover(TOPIC, &json!({"tags": ["a"]}));
+    assert_eq!(page.call("orosync/tags", &[json!(TOPIC)]), Ok(Value::Null));
+    source.publish_all(TOPIC, [tags(&["z"])]);
+    assert_eq!(page.event(TOPIC).payload, tags(&["z"]));
+}
+
+#[test]
+fn tags_are_of_one_session_and_one_topic_and_end_with_the_subscription() {
+    let server = server_with("shards = 1\n");
+    let mut source = Source::to(&server.endpoint());
+    let tags = |name: &str| json!([{"tagname": name}]);
+    let mut pages = ["a", "b"].map(|name| {
+        let mut page = Client::anonymous(&server, OROSYNC);
+        page.recover(TOPIC, &json!({"tags": [name]}));
+        page.recover("oro/maintenance", &json!({"tags": ["m"]}));
+        page
+    });
+    source.publish_all(TOPIC, [tags("a"), tags("b"), tags("m")]);
+    source.publish_all("oro/maintenance", [tags("a"), tags("b"), tags("m")]);
+    for (page, name) in pages.iter_mut().zip(["a", "b"]) {
+        assert_eq!(page.event(TOPIC).payload, tags(name));
+        assert_eq!(page.event("oro/maintenance").payload, tags("m"));
+    }
+    let [first, second] = &mut pages;
+    first.say(r#"[6,"acme/orders"]"#);
+    first.expect_nothing();
+    source.publish_all(TOPIC, [tags("a"), tags("b")]);
+    assert_eq!(second.event(TOPIC).payload, tags("b"));
+    first.subscribe(TOPIC);
+    source.publish_all(TOPIC, [tags("z")]);
+    assert_eq!(
+        first.text(),
+        r#"[8,"acme\/orders",[{"tagname":"z"}]]"#,
+        "a plain subscription, of everything"
+    );
+    second.expect_nothing();
+}
+
+#[test]
+fn tags_of_what_was_not_subscribed_by_orosync_subscribe_are_refused() {
+    let server = server();
+    let mut page = Client::anonymous(&server, OROSYNC);
+    let refused = |answer: Result<Value, Refused>| {
+        let refused = answer.expect_err("a refusal");
+        assert_eq!(refused.code, 404, "{refused:?}");
+    };
+    refused(page.call("orosync/tags", &[json!(TOPIC), json!(["a"])]));
+    page.subscribe(TOPIC);
+    refused(page.call("orosync/tags", &[json!(TOPIC), json!(["a"])]));
+    page.recover(TOPIC, &json!({}));
+    assert_eq!(page.call("orosync/tags", &[json!(TOPIC), json!(["a"])]), Ok(Value::Null));
+    page.say(r#"[6,"acme/orders"]"#);
+    refused(page.call("orosync/tags", &[json!(TOPIC), json!(["a"])]));
+    page.expect_nothing();
+}
+
+#[test]
+fn a_page_that_shows_nothing_of_what_changes_is_current_by_the_positions_of_its_renewals() {
+    let server = server_with("[history]\nevents = 5\n");
+    let mut source = Source::to(&server.endpoint());
+    let mut page = Client::anonymous(&server, OROSYNC);
+    let options = json!({"tags": ["mine"]});
+    let start = page.recover(TOPIC, &options).position;
+    page.recover("oro/maintenance", &json!({}));
+    source.publish_all(TOPIC, (0..20).map(|_| json!([{"tagname": "others"}])));
+    let renewal = page.call("orosync/resume", &[]).expect("an answer");
+    let positions = renewal["positions"].as_object().expect("positions");
+    assert_eq!(positions.keys().collect::<Vec<_>>(), [TOPIC, "oro/maintenance"]);
+    let renewed = positions[TOPIC].as_str().expect("a position").to_owned();
+    page.reset();
+
+    let mut page = Client::anonymous(&server, OROSYNC);
+    let aged = page.recover(TOPIC, &json!({"since": start, "tags": ["mine"]}));
+    assert!(!aged.complete, "what was dropped may have been for it");
+    let current = page.recover(TOPIC, &json!({"since": renewed, "tags": ["mine"]}));
+    assert!(current.complete && current.events.is_empty(), "{current:?}");
+    source.publish_all(TOPIC, [json!([{"tagname": "others"}]), json!([{"tagname": "mine"}])]);
+    let mut page = Client::anonymous(&server, OROSYNC);
+    let since = page.recover(TOPIC, &json!({"since": renewed, "tags": ["mine"]}));
+    assert!(since.complete);
+    assert_eq!(since.payloads(), [json!([{"tagname": "mine"}])]);
+}
+
+#[test]
+fn what_the_extension_publishes_as_content_tags_reaches_the_pages_that_show_them() {
+    let server = server();
+    let mut pages: Vec<Client> = (0..4).map(|uid| Client::user(&server, OROSYNC, uid + 1)).collect();
+    for (number, page) in pages.iter_mut().enumerate() {
+        page.recover(
+            "oro/data/update",
+            &json!({"tags": [format!("App_Entity_Contact_{number}"), "App_Entity_Contact"]}),
+        );
+    }
+    let script = r#"
+        foreach ([2, 3, 0] as $id) {
+            orosync_publish("oro/data/update", [["username" => "ben", "tagname" => "App_Entity_Contact_$id"]]);
+            orosync_publish("oro/data/update", json_encode([1 => ["username" => null, "tagname" => "App_Entity_Contact_$id"]]));
+        }
+        orosync_publish("oro/data/update", [["username" => "ben", "tagname" => "App_Entity_Contact"]]);
+        var_dump(orosync_flush(10));
+    "#;
+    assert_eq!(php::output(&server.endpoint(), script), "bool(true)\n");
+    for (number, page) in pages.iter_mut().enumerate() {
+        if number != 1 {
+            let tag = format!("App_Entity_Contact_{number}");
+            assert_eq!(page.event("oro/data/update").payload, json!([{"username": "ben", "tagname": tag}]));
+            let once_more = page.event("oro/data/update").payload;
+            assert_eq!(once_more, format!(r#"{{"1":{{"username":null,"tagname":"{tag}"}}}}"#));
+        }
+        let of_all = page.event("oro/data/update").payload;
+        assert_eq!(of_all[0]["tagname"], "App_Entity_Contact");
+        page.expect_nothing();
+    }
+}
