@@ -436,6 +436,9 @@ impl Stage {
                     subscription.wants = wants(*tags);
                 }
             }
+            Words::Unsubscribe(at) => {
+                client.subscribed.remove(&topic(at));
+            }
             _ => {}
         }
     }
