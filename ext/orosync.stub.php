@@ -98,11 +98,11 @@ namespace {
      * @param array{sub?: ?string, uid?: int|string|null, org?: ?int, role?: 'user'|'customer'|'anonymous'|null,
      *              roles?: list<string>|null, topics?: list<string>|null, patterns?: list<string>|null,
      *              origins?: list<string>|null, until?: ?int} $claims user name, user id (a number or a text of up to
-     *                   100 bytes), organization id; roles of the user in the application, for policies such as `role:ROLE_SALES` (at
-     *                   most 32); topics, and patterns of topics, that are granted where the server's policy says
-     *                   `granted` (at most 50 together); hosts whose pages alone may use it, written as in
-     *                   `auth.allowed_origins` (at most 16; none: any); from when on the server asks for a new ticket at each
-     *                   connection, in seconds since 1970; what is null is left out; without a role: anonymous
+     *                   100 bytes), organization id; roles of the user in the application, for policies such as
+     *                   `role:ROLE_SALES` (at most 32); topics, and patterns of topics, that are granted where the
+     *                   server's policy says `granted` (at most 50 together); hosts whose pages alone may use it, written
+     *                   as in `auth.allowed_origins` (at most 16; none: any); from when on each connection needs a new
+     *                   ticket, in seconds since 1970; what is null is left out; without a role: anonymous
      * @param int $ttl seconds until it expires, at most 86400
      *
      * @throws \Orosync\Exception\EncodingException      a claim or the ttl cannot be put into a ticket

@@ -1,13 +1,16 @@
 //! Tickets. An input that begins with `{` is a header and claims, one a line, which are signed here with the right
-//! secret: what is then accepted is for us, in its time, and within its bounds. Any other input is a ticket as it came:
-//! without the secret nobody makes one.
+//! secret: what is then accepted is for us, in its time, within its bounds, and a ticket of one kind alone. Any other input
+//! is a ticket as it came: without the secret nobody makes one.
 
 #![no_main]
 
 use jsonwebtoken::{Algorithm, EncodingKey};
 use libfuzzer_sys::fuzz_target;
 use orosync_fuzz::{SECRET, UNIX_NOW, verifiers};
-use orosync_protocol::ticket::{AUDIENCE, Claims, MAX_GRANTED, MAX_ORIGINS, RoleNames, UserId};
+use orosync_protocol::ticket::resume::{MAX_FORMER, RESUME_AUDIENCE, ResumeClaims};
+use orosync_protocol::ticket::{
+    AUDIENCE, Claims, MAX_GRANTED, MAX_ORIGINS, Role, RoleNames, UserId, VerifiedResume,
+};
 use orosync_protocol::{OriginPattern, Topic, TopicPattern};
 
 fuzz_target!(|input: &[u8]| {
@@ -15,13 +18,19 @@ fuzz_target!(|input: &[u8]| {
     if !text.starts_with('{') {
         for verifier in verifiers() {
             assert!(verifier.verify(text, UNIX_NOW).is_err(), "a forged ticket: {text}");
+            assert!(verifier.verify_resume(text, UNIX_NOW).is_err(), "a forged resume ticket: {text}");
         }
         return;
     }
     let (header, claims) = text.split_once('\n').unwrap_or((text, ""));
     let ticket = signed(header, claims);
     for verifier in verifiers() {
-        let Ok(verified) = verifier.verify(&ticket, UNIX_NOW) else { continue };
+        let ordinary = verifier.verify(&ticket, UNIX_NOW);
+        if let Ok(resumed) = verifier.verify_resume(&ticket, UNIX_NOW) {
+            assert!(ordinary.is_err(), "it is of both kinds");
+            check_resumed(resumed, claims);
+        }
+        let Ok(verified) = ordinary else { continue };
         let header: serde_json::Value = serde_json::from_str(header).expect("a header is JSON");
         assert_eq!(header["alg"], "HS256");
         let written: Claims = serde_json::from_str(claims).expect("claims are JSON");
@@ -44,6 +53,20 @@ fuzz_target!(|input: &[u8]| {
         assert_eq!((identity.user, verified.jti), (written.sub, written.jti));
     }
 });
+
+/// What is as in any other ticket is checked by what checks those.
+fn check_resumed(resumed: VerifiedResume, claims: &str) {
+    let written: ResumeClaims = serde_json::from_str(claims).expect("claims are JSON");
+    assert_eq!(written.ticket.aud, RESUME_AUDIENCE);
+    let VerifiedResume { identity, expires, resumption, .. } = resumed;
+    assert!(identity.role != Role::Publisher && expires > UNIX_NOW);
+    assert_eq!(
+        (identity.role, identity.uid, identity.user),
+        (written.ticket.role, written.ticket.uid, written.ticket.sub)
+    );
+    assert!(resumption.former.len() <= MAX_FORMER && resumption.session.to_string() == written.sid);
+    assert_eq!((resumption.since, resumption.until), (written.since, written.ticket.until));
+}
 
 fn signed(header: &str, claims: &str) -> String {
     let message = format!("{}.{}", base64url(header.as_bytes()), base64url(claims.as_bytes()));

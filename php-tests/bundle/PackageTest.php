@@ -169,7 +169,7 @@ final class PackageTest extends TestCase
 
     private static function directory(string $name): string
     {
-        $directory = getenv('OROSYNC_TEST_FILES') . '/' . $name . '-' . bin2hex(random_bytes(4));
+        $directory = getenv('BUNDLE_TEST_DIRECTORY') . '/' . $name . '-' . bin2hex(random_bytes(4));
         (new Filesystem())->mkdir($directory);
 
         return $directory;
@@ -187,7 +187,7 @@ final class PackageTest extends TestCase
         }
 
         return (new Process($command, $directory, $environment + [
-            'COMPOSER_HOME' => getenv('OROSYNC_TEST_FILES') . '/composer',
+            'COMPOSER_HOME' => getenv('BUNDLE_TEST_DIRECTORY') . '/composer',
             'COMPOSER_ALLOW_SUPERUSER' => '1',
             'COMPOSER_ROOT_VERSION' => 'dev-main',
             'GIT_AUTHOR_NAME' => 'A test',

@@ -153,7 +153,7 @@ final class ServerRoundTripTest extends ApplicationTestCase
         return [
             'backend' => '//127.0.0.1:' . $this->port,
             'server' => ['bind' => '//127.0.0.1:' . $this->port, 'binary' => $this->binary],
-            'maintenance' => ['flag_file' => getenv('OROSYNC_TEST_FILES') . '/maintenance-' . $this->port],
+            'maintenance' => ['flag_file' => getenv('BUNDLE_TEST_DIRECTORY') . '/maintenance-' . $this->port],
         ];
     }
 
@@ -206,7 +206,7 @@ final class ServerRoundTripTest extends ApplicationTestCase
 
         return new Process([...$php, __DIR__ . '/Application/console.php', ...$arguments], null, [
             'OROSYNC_TEST_KERNEL' => json_encode([$this->orosync(), [], self::WITH], \JSON_THROW_ON_ERROR),
-            'OROSYNC_TEST_FILES' => getenv('OROSYNC_TEST_FILES'),
+            'BUNDLE_TEST_DIRECTORY' => getenv('BUNDLE_TEST_DIRECTORY'),
             // No fixed port: several servers may run on this machine.
             'OROSYNC_ADMIN_BIND' => '127.0.0.1:0',
             'SHELL_VERBOSITY' => false,

@@ -39,7 +39,7 @@ if (is_file($root . '/vendor/autoload.php')) {
 }
 
 // A console that a test starts is told where that test keeps its files.
-$started = false !== getenv('OROSYNC_TEST_FILES');
+$started = false !== getenv('BUNDLE_TEST_DIRECTORY');
 if (!$started && !extension_loaded('orosync') && '1' === getenv('OROSYNC_EXTENSION_REQUIRED')) {
     fwrite(STDERR, "OROSYNC_EXTENSION_REQUIRED is set, but the extension is not loaded. Run: php -d extension=/path/to/liborosync.so /usr/bin/phpunit ...\n");
     exit(1);
@@ -49,6 +49,6 @@ if (!$started && !extension_loaded('orosync') && '1' === getenv('OROSYNC_EXTENSI
 if (!$started) {
     $directory = sys_get_temp_dir() . '/orosync-bundle-tests-' . bin2hex(random_bytes(6));
     mkdir($directory);
-    putenv('OROSYNC_TEST_FILES=' . $directory);
+    putenv('BUNDLE_TEST_DIRECTORY=' . $directory);
     register_shutdown_function(static fn () => (new Symfony\Component\Filesystem\Filesystem())->remove($directory));
 }

@@ -22,7 +22,7 @@
 //! - [`config`], [`commands`], [`cli`]: how it is started
 //! - [`metrics`], [`refusals`], [`admin`], [`log`], [`process`], [`supervisor`]: how it is watched
 //!
-//! Only `shard/run.rs`, `listen`, `admin`, `supervisor` and `commands` wait for anything.
+//! Only `shard/run.rs`, `listen`, `admin`, `supervisor`, `commands` and the journal of `auth` wait for anything.
 
 pub mod admin;
 pub mod auth;

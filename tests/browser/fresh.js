@@ -119,7 +119,7 @@ orosync: {backend: '//*:${port}', frontend: '//*:${port}/ws', server: {bind: '//
         ...process.env,
         APP_ENV: 'dev',
         OROSYNC_TEST_BOOTSTRAP: join(TESTS, 'bootstrap.php'),
-        OROSYNC_TEST_FILES: this.#directory,
+        BUNDLE_TEST_DIRECTORY: this.#directory,
         OROSYNC_ADMIN_BIND: '127.0.0.1:0',
         // A page asks for its modules while it holds a connection.
         PHP_CLI_SERVER_WORKERS: '4',

@@ -73,7 +73,7 @@ final class Kernel extends HttpKernel implements CompilerPassInterface
 
     public function getCacheDir(): string
     {
-        return sprintf('%s/%s', getenv('OROSYNC_TEST_FILES'), hash('xxh64', serialize([$this->orosync, $this->parameters, $this->with, $this->providers, interface_exists(Middleware::class)])));
+        return sprintf('%s/%s', getenv('BUNDLE_TEST_DIRECTORY'), hash('xxh64', serialize([$this->orosync, $this->parameters, $this->with, $this->providers, interface_exists(Middleware::class)])));
     }
 
     public function getLogDir(): string

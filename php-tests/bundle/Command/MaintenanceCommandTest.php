@@ -21,7 +21,7 @@ final class MaintenanceCommandTest extends ApplicationTestCase
 
     protected function setUp(): void
     {
-        $this->file = getenv('OROSYNC_TEST_FILES') . '/maintenance-' . bin2hex(random_bytes(4));
+        $this->file = getenv('BUNDLE_TEST_DIRECTORY') . '/maintenance-' . bin2hex(random_bytes(4));
     }
 
     public function testSwitchesAndSaysThatPagesAreTold(): void

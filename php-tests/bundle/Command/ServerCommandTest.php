@@ -29,7 +29,7 @@ final class ServerCommandTest extends TestCase
 
     protected function setUp(): void
     {
-        $this->directory = getenv('OROSYNC_TEST_FILES') . '/server-' . bin2hex(random_bytes(4));
+        $this->directory = getenv('BUNDLE_TEST_DIRECTORY') . '/server-' . bin2hex(random_bytes(4));
         mkdir($this->directory);
         $this->binary = $this->directory . '/orosync-server';
         file_put_contents($this->binary, self::SERVER);
@@ -245,7 +245,7 @@ final class ServerCommandTest extends TestCase
             null,
             $environment + [
                 'OROSYNC_TEST_KERNEL' => json_encode([$orosync, $parameters, []], \JSON_THROW_ON_ERROR),
-                'OROSYNC_TEST_FILES' => getenv('OROSYNC_TEST_FILES'),
+                'BUNDLE_TEST_DIRECTORY' => getenv('BUNDLE_TEST_DIRECTORY'),
                 // Kernels of other tests have set it.
                 'SHELL_VERBOSITY' => false,
             ],

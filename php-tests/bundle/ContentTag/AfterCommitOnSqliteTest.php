@@ -10,6 +10,6 @@ final class AfterCommitOnSqliteTest extends AfterCommitTestCase
 
     protected static function database(): array
     {
-        return ['driver' => 'pdo_sqlite', 'path' => getenv('OROSYNC_TEST_FILES') . '/after-commit.sqlite'];
+        return ['driver' => 'pdo_sqlite', 'path' => getenv('BUNDLE_TEST_DIRECTORY') . '/after-commit.sqlite'];
     }
 }

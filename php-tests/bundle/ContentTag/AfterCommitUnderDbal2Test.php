@@ -33,7 +33,7 @@ final class AfterCommitUnderDbal2Test extends AfterCommitTestCase
 
     protected static function database(): array
     {
-        return ['driver' => 'pdo_sqlite', 'path' => getenv('OROSYNC_TEST_FILES') . '/after-commit-dbal2.sqlite'];
+        return ['driver' => 'pdo_sqlite', 'path' => getenv('BUNDLE_TEST_DIRECTORY') . '/after-commit-dbal2.sqlite'];
     }
 
     protected static function connect(UncommittedTags $uncommitted): Connection

@@ -22,7 +22,7 @@ final class Project
 
     public function __construct()
     {
-        $this->directory = getenv('OROSYNC_TEST_FILES') . '/project-' . bin2hex(random_bytes(4));
+        $this->directory = getenv('BUNDLE_TEST_DIRECTORY') . '/project-' . bin2hex(random_bytes(4));
         (new Filesystem())->mirror(__DIR__ . '/skeleton', $this->directory);
     }
 
@@ -146,7 +146,7 @@ final class Project
 
         return new Process([$php, ...self::extension($php), ...$arguments], $this->directory, $environment + [
             'OROSYNC_TEST_BOOTSTRAP' => \dirname(__DIR__) . '/bootstrap.php',
-            'OROSYNC_TEST_FILES' => getenv('OROSYNC_TEST_FILES'),
+            'BUNDLE_TEST_DIRECTORY' => getenv('BUNDLE_TEST_DIRECTORY'),
             // No fixed port: several servers may run on this machine.
             'OROSYNC_ADMIN_BIND' => '127.0.0.1:0',
             'SHELL_VERBOSITY' => false,

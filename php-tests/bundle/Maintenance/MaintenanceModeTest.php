@@ -17,7 +17,7 @@ final class MaintenanceModeTest extends ApplicationTestCase
 
     protected function setUp(): void
     {
-        $this->file = getenv('OROSYNC_TEST_FILES') . '/' . bin2hex(random_bytes(4)) . '/var/maintenance';
+        $this->file = getenv('BUNDLE_TEST_DIRECTORY') . '/' . bin2hex(random_bytes(4)) . '/var/maintenance';
     }
 
     public function testTheFileIsThereWhileItIsOnAndPagesAreTold(): void
@@ -59,7 +59,7 @@ final class MaintenanceModeTest extends ApplicationTestCase
     public function testAFileThatCannotBeWrittenIsNamedAndNobodyIsTold(): void
     {
         touch(\dirname($this->file, 3) . '/not-a-directory');
-        $mode = $this->boot(['maintenance' => ['flag_file' => getenv('OROSYNC_TEST_FILES') . '/not-a-directory/maintenance']])->get(MaintenanceMode::class);
+        $mode = $this->boot(['maintenance' => ['flag_file' => getenv('BUNDLE_TEST_DIRECTORY') . '/not-a-directory/maintenance']])->get(MaintenanceMode::class);
         try {
             $mode->on();
             self::fail('a directory below a file');

@@ -53,7 +53,7 @@ final class AssetsTest extends OroTestCase
     private function install(array $with, array $options): array
     {
         $this->boot(with: $with);
-        $public = getenv('OROSYNC_TEST_FILES') . '/public-' . bin2hex(random_bytes(4));
+        $public = getenv('BUNDLE_TEST_DIRECTORY') . '/public-' . bin2hex(random_bytes(4));
         mkdir($public);
         $console = $this->console();
 

@@ -32,7 +32,7 @@ final class ObstaclesTest extends TestCase
     protected function setUp(): void
     {
         StandIns::register();
-        $this->directory = getenv('OROSYNC_TEST_FILES') . '/obstacles-' . bin2hex(random_bytes(4));
+        $this->directory = getenv('BUNDLE_TEST_DIRECTORY') . '/obstacles-' . bin2hex(random_bytes(4));
         mkdir($this->directory);
     }
 

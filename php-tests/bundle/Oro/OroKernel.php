@@ -93,7 +93,7 @@ final class OroKernel extends Kernel implements CompilerPassInterface
 
     public function getCacheDir(): string
     {
-        return sprintf('%s/oro-%s', getenv('OROSYNC_TEST_FILES'), hash('xxh64', serialize([$this->orosync, $this->with, $this->parameters, $this->environment, interface_exists(Middleware::class)])));
+        return sprintf('%s/oro-%s', getenv('BUNDLE_TEST_DIRECTORY'), hash('xxh64', serialize([$this->orosync, $this->with, $this->parameters, $this->environment, interface_exists(Middleware::class)])));
     }
 
     public function getLogDir(): string

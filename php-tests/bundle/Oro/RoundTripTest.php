@@ -46,7 +46,7 @@ final class RoundTripTest extends OroTestCase
             '1' === getenv('OROSYNC_EXTENSION_REQUIRED') ? self::fail($message) : self::markTestSkipped($message);
         }
         [$this->port, $this->adminPort] = Project::freePorts(2);
-        $this->topics = sprintf('%s/topics-%d.toml', getenv('OROSYNC_TEST_FILES'), $this->port);
+        $this->topics = sprintf('%s/topics-%d.toml', getenv('BUNDLE_TEST_DIRECTORY'), $this->port);
         $this->boot($this->orosync(), self::WITH);
         $this->export();
     }
@@ -274,7 +274,7 @@ final class RoundTripTest extends OroTestCase
     {
         $this->server = new Process([...self::php(), __DIR__ . '/console.php', 'gos:websocket:server'], null, [
             'OROSYNC_TEST_KERNEL' => json_encode([$this->orosync(), self::WITH], \JSON_THROW_ON_ERROR),
-            'OROSYNC_TEST_FILES' => getenv('OROSYNC_TEST_FILES'),
+            'BUNDLE_TEST_DIRECTORY' => getenv('BUNDLE_TEST_DIRECTORY'),
             'OROSYNC_ADMIN_BIND' => '127.0.0.1:' . $this->adminPort,
             'SHELL_VERBOSITY' => false,
         ], null, 60);

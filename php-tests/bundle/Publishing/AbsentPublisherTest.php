@@ -18,7 +18,7 @@ final class AbsentPublisherTest extends PublisherContractTestCase
 
     protected function setUp(): void
     {
-        $this->file = getenv('OROSYNC_TEST_FILES') . '/absent-' . bin2hex(random_bytes(4));
+        $this->file = getenv('BUNDLE_TEST_DIRECTORY') . '/absent-' . bin2hex(random_bytes(4));
         $this->logger = new RecordingLogger();
     }
 

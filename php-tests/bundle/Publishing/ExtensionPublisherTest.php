@@ -31,7 +31,7 @@ final class ExtensionPublisherTest extends PublisherContractTestCase
 
     protected function setUp(): void
     {
-        $this->directory = getenv('OROSYNC_TEST_FILES') . '/publisher-' . bin2hex(random_bytes(4));
+        $this->directory = getenv('BUNDLE_TEST_DIRECTORY') . '/publisher-' . bin2hex(random_bytes(4));
         $this->logger = new RecordingLogger();
     }
 

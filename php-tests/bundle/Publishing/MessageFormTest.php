@@ -48,7 +48,7 @@ final class MessageFormTest extends TestCase
     #[RequiresPhpExtension('orosync')]
     public function testTheExtensionDemandsTheSame(string $topic, mixed $payload, ?string $reason): void
     {
-        $directory = getenv('OROSYNC_TEST_FILES') . '/form-' . bin2hex(random_bytes(4));
+        $directory = getenv('BUNDLE_TEST_DIRECTORY') . '/form-' . bin2hex(random_bytes(4));
         $logger = new RecordingLogger();
         $publisher = new ExtensionPublisher(
             // Nobody listens at port 1.

@@ -17,7 +17,7 @@ final class OutageLogTest extends TestCase
 
     protected function setUp(): void
     {
-        $this->file = getenv('OROSYNC_TEST_FILES') . '/' . bin2hex(random_bytes(4)) . '/outage';
+        $this->file = getenv('BUNDLE_TEST_DIRECTORY') . '/' . bin2hex(random_bytes(4)) . '/outage';
         $this->logger = new RecordingLogger();
     }
 

@@ -16,7 +16,7 @@ final class RefusalLogTest extends TestCase
 
     protected function setUp(): void
     {
-        $this->file = getenv('OROSYNC_TEST_FILES') . '/refusals-' . bin2hex(random_bytes(4)) . '/refused-topics';
+        $this->file = getenv('BUNDLE_TEST_DIRECTORY') . '/refusals-' . bin2hex(random_bytes(4)) . '/refused-topics';
         $this->logger = new RecordingLogger();
     }
 

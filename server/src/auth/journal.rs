@@ -413,10 +413,10 @@ mod tests {
         record(&revocations, [id(1), id(2)]);
         let ticket = mint(&revocations);
         drop(revocations);
-        // The machine has lost its power before that was on the disk. Its publisher sends it again.
+        // The machine has lost its power before that was on the disk. Their publisher sends both again.
         fs::write(file(directory.path()), before).unwrap();
         let revocations = open(directory.path(), 10);
-        record(&revocations, [id(1)]);
+        record(&revocations, [id(1), id(2)]);
         assert_eq!(revocations.check(&ticket, &user(1)), Err(NotResumable::Revoked));
     }
 
