@@ -42,6 +42,7 @@ final class EntriesTest extends ApplicationTestCase
         'orosync.maintenance_listener kernel.event_listener maintenance.off' => 'switchMaintenance',
         'orosync.twig_extension twig.extension' => 'renderAPage',
         'orosync.twig_runtime twig.runtime' => 'renderAPage',
+        'orosync.request_start kernel.event_listener kernel.request' => 'profileARequest',
         'orosync.live_page_listener kernel.event_listener kernel.response' => 'profileARequest',
         'orosync.live_page_listener kernel.event_listener kernel.exception' => 'profileARequest',
         'orosync.live_page kernel.reset' => 'reset',
