@@ -58,10 +58,10 @@ export class CallbackListener {
     this.#isAsked = true;
     return {
       milliseconds: Math.ceil(elapsed(this.#since, opened)),
-      answered: (payloads, isComplete) => {
+      answered: (payloads, extent) => {
         this.#since = null;
         payloads.forEach((payload) => callSafely(this.#callback, payload));
-        if (!isComplete) {
+        if (extent !== 'complete') {
           this.#onIncomplete();
         }
       },

@@ -16,13 +16,13 @@
  *   All go back to "nothing" with the session, and with UNSUBSCRIBE.
  *
  * The position outlives sessions. It changes only with what the listeners have been given, so after a call without an answer
- * the next session asks from the same position again. Bounds: one call at a time, without a time limit, as an answer that was
- * given up would be a hole; `MAX_TAGS` tags of `MAX_TAGS_LENGTH` in all, beyond which all events come. Knows nothing of the
- * budget of messages.
+ * the next session asks from the same position again. Bounds: one call at a time, without a time limit, because events would be
+ * missing if its answer were no longer waited for; `MAX_TAGS` tags of `MAX_TAGS_LENGTH` in all, beyond which all events come.
+ * Knows nothing of the budget of messages.
  */
 import { encodeCall, encodeSubscribe, encodeUnsubscribe, isUnknownProcedure } from './wamp.js';
 
-/** As many as a server takes. */
+/** The most that a server accepts in one call. */
 const MAX_TAGS = 200;
 
 /** Of their JSON. A character is up to three bytes, and a server takes 64 KiB in a message by default. */
@@ -416,7 +416,7 @@ function options(position, question, tags) {
 }
 
 /**
- * Reads `{position, complete, events: [[position, payload], …]}`. What is not like that is incomplete.
+ * Reads `{position, complete, events: [[position, payload], …]}`. An answer of any other form counts as incomplete.
  *
  * @param {unknown} result
  * @returns {{ position: string | null, isComplete: boolean, payloads: unknown[] }}
