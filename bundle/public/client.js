@@ -196,7 +196,11 @@ export class OrosyncClient {
       since: since === undefined ? null : this.momentOf(since),
       onIncomplete: () => this.#events.incomplete.call({ topic }),
     });
-    return this.listen(topic, listener).remove;
+    const { remove } = this.listen(topic, listener);
+    return () => {
+      listener.end();
+      remove();
+    };
   }
 
   /**

@@ -277,6 +277,28 @@ describe('a callback that says since when', () => {
     assert.deepEqual(told, [6, { topic: 'a' }, { topic: 'b' }, { topic: 'b' }, 'new']);
   });
 
+  it('is told nothing any more once it was taken out, although it has asked', async (t) => {
+    const server = await startServer(t);
+    const { client, session } = await connectedClient(server, t);
+    const incomplete = inboxOf(client, 'incomplete');
+    const stop = client.subscribe('a', () => assert.fail('it was taken out'), { recover: true, since: 0 });
+    const call = await session.subscribed();
+    stop();
+    call.answer('6', [['6', 6]], false);
+    await processed(client, session);
+
+    const given = [];
+    const stopAtFirst = client.subscribe('b', (payload) => {
+      given.push(payload);
+      stopAtFirst();
+    }, { recover: true, since: 0 });
+    await session.messages.takeUntil(([type]) => type === 6);
+    (await session.subscribed()).answer('7', [['6', 6], ['7', 7]], false);
+    await processed(client, session);
+    assert.deepEqual(given, [6]);
+    assert.equal(incomplete.size, 0);
+  });
+
   it('hears that nobody knows where no history of the topic is kept', async (t) => {
     const server = await startServer(t);
     const { client, session } = await connectedClient(server, t);
