@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace Orosync\Controller;
 
 use Orosync\Entry\Guard;
+use Orosync\Entry\RequestStart;
 use Orosync\Ticket\BrowserTickets;
 use Symfony\Component\HttpFoundation\JsonResponse;
 use Symfony\Component\HttpFoundation\Request;
@@ -15,7 +16,8 @@ use Symfony\Component\HttpFoundation\Response;
  *
  * The page may name the topics that it wants, `{"topics": ["acme/order/7"]}`, so that voters can decide about them. Bounds:
  * MAX_TOPICS of them, in MAX_BYTES. Where it matters which ones it names, the answer says so (`"dependsOnTopics": true`).
- * The answer's time (`"now"`, milliseconds since 1970) is of the clock that stamps pages, so their difference is a page's age.
+ * The answer's time (`"now"`, milliseconds since 1970) is the start of this request by the clock that stamps pages, so their
+ * difference is a page's age when its browser asked, however long the ticket took.
  *
  * There is no CSRF check, for there is nothing to forge: the request changes nothing, and another site that has a
  * browser send it cannot read the answer, as no CORS header allows that. Oro's JavaScript sends no token in every
@@ -31,6 +33,7 @@ final class TicketController
     /** @param \Closure(): BrowserTickets $tickets */
     public function __construct(
         private readonly \Closure $tickets,
+        private readonly RequestStart $start,
         private readonly Guard $guard,
     ) {
     }
@@ -54,7 +57,7 @@ final class TicketController
             default => Response::HTTP_OK,
         };
         if (isset($answer['ticket'])) {
-            $answer['now'] = ceil(1000 * microtime(true));
+            $answer['now'] = $this->start->ofTicket();
         }
         $answer ??= ['error' => 'Live notifications are not available; the log of the application says why.'];
 

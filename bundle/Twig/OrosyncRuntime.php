@@ -8,6 +8,7 @@ use Orosync\Endpoint\FrontendAddress;
 use Orosync\Endpoint\FrontendEndpoint;
 use Orosync\Endpoint\InvalidEndpointException;
 use Orosync\Entry\Guard;
+use Orosync\Entry\RequestStart;
 use Orosync\Publishing\PublisherInterface;
 use Orosync\Publishing\PublisherStatus;
 use Orosync\Ticket\UserClaimsInterface;
@@ -167,7 +168,7 @@ final class OrosyncRuntime
     {
         $claims = ($this->user)()->claims();
         $client = $this->clientOf($address, $claims) + ['role' => $claims['role'], 'organizationId' => $claims['org'] ?? null];
-        $element = $this->page->render(new PageElement($client, $this->page->tags(), $this->texts(), $this->start->milliseconds(), $warnings));
+        $element = $this->page->render(new PageElement($client, $this->page->tags(), $this->texts(), $this->start->ofPage(), $warnings));
         $assets = htmlspecialchars($this->requests->getCurrentRequest()?->getBasePath() . self::ASSETS, \ENT_QUOTES);
 
         return <<<HTML
@@ -185,7 +186,7 @@ final class OrosyncRuntime
         return [
             'outdated' => [
                 'message' => $this->text('Somebody else has changed this content.'),
-                'uncertain' => $this->text('You were away. This page may be out of date.'),
+                'uncertain' => $this->text('This page may be out of date.'),
                 'reload' => $this->text('Reload the page'),
                 'dismiss' => $dismiss,
             ],

@@ -4,6 +4,8 @@ declare(strict_types=1);
 
 namespace Orosync\Twig;
 
+use Orosync\Entry\RequestStart;
+
 /** `<orosync-page>`: who looks at a page, what it shows and as of when, and what people read. */
 final class PageElement
 {
@@ -11,7 +13,7 @@ final class PageElement
      * @param array{url: string, ticketUrl: string, userName: string|null, userId: int|string|null, role: string, organizationId: int|string|null} $client
      * @param list<string>                                                                                                         $tags
      * @param array<string, array<string, string>>                                                                                 $texts
-     * @param float                                                                                                                $at       {@see RequestStart}
+     * @param float                                                                                                                $at       {@see RequestStart::ofPage()}
      * @param bool                                                                                                                 $warnings whether the browser's console says what goes wrong
      */
     public function __construct(

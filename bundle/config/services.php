@@ -28,6 +28,7 @@ use Orosync\Endpoint\BindAddress;
 use Orosync\Endpoint\FrontendEndpoint;
 use Orosync\Endpoint\ServerAtPort;
 use Orosync\Entry\Guard;
+use Orosync\Entry\RequestStart;
 use Orosync\Maintenance\MaintenanceAnnouncer;
 use Orosync\Maintenance\MaintenanceListener;
 use Orosync\Maintenance\MaintenanceMode;
@@ -62,6 +63,10 @@ return static function (ContainerConfigurator $container): void {
         ->arg('$logger', service('logger'))
         ->tag('monolog.logger', ['channel' => 'orosync'])
         ->tag('kernel.reset', ['method' => 'reset']);
+    $services->set('orosync.request_start', RequestStart::class)
+        ->arg('$requests', service('request_stack'))
+        // Before all that takes time.
+        ->tag('kernel.event_listener', ['event' => 'kernel.request', 'method' => 'onRequest', 'priority' => 4096]);
 
     // Endpoints and secret
     $services->set('orosync.bind_address', BindAddress::class);
@@ -127,6 +132,7 @@ return static function (ContainerConfigurator $container): void {
         ->arg('$guard', service('orosync.guard'));
     $services->set(TicketController::class)
         ->arg('$tickets', service_closure('orosync.browser_tickets'))
+        ->arg('$start', service('orosync.request_start'))
         ->arg('$guard', service('orosync.guard'))
         ->tag('controller.service_arguments');
 

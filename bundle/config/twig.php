@@ -12,7 +12,6 @@ use Orosync\Twig\LivePage;
 use Orosync\Twig\LivePageListener;
 use Orosync\Twig\OrosyncExtension;
 use Orosync\Twig\OrosyncRuntime;
-use Orosync\Twig\RequestStart;
 use Orosync\Twig\ShownContent;
 
 // Loaded where Twig is installed.
@@ -32,10 +31,6 @@ return static function (ContainerConfigurator $container): void {
         ->tag('kernel.event_listener', ['event' => 'kernel.response', 'method' => 'onResponse', 'priority' => 512])
         // Before the page of the error is rendered.
         ->tag('kernel.event_listener', ['event' => 'kernel.exception', 'method' => 'onException', 'priority' => 512]);
-    $services->set('orosync.request_start', RequestStart::class)
-        ->arg('$requests', service('request_stack'))
-        // Before all that takes time.
-        ->tag('kernel.event_listener', ['event' => 'kernel.request', 'method' => 'onRequest', 'priority' => 4096]);
     $services->set('orosync.page_facts', PageFacts::class)
         ->arg('$page', service('orosync.live_page'))
         ->arg('$topics', service('orosync.declared_topics'));

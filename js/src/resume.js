@@ -35,9 +35,9 @@ const MIN_REST_MS = 1_000;
 /**
  * Attempts in a row with one ticket that end without a close code, before PHP is asked. Most often the server is away, and PHP
  * cannot help; but an older server refuses the ticket with a status that browsers hide, and a proxy may refuse the subprotocol,
- * again and again. By then the backoff has spread the pages over several seconds, so they do not ask PHP all at once.
+ * again and again. By then the backoff has spread the pages over half a minute, so they do not ask PHP all at once.
  */
-export const MAX_FAILURES = 3;
+export const MAX_FAILURES = 5;
 
 /**
  * A renewal follows after a random part of the ticket's lifetime in this range: jitter, so that pages that came back together

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
 
 import { Demo } from './demo.js';
+import { Gate } from './gate.js';
 import { People } from './people.js';
 
 describe('the board', () => {
@@ -28,6 +29,15 @@ describe('the board', () => {
     await people?.close();
     await demo?.stop();
   });
+
+  /** What the server remembers ends with it. */
+  async function serverForgets() {
+    const killed = await demo.pid('server');
+    const noticed = await ben.watchesFor('Reconnecting');
+    process.kill(killed, 'SIGKILL');
+    await noticed();
+    await ben.listens();
+  }
 
   it('shows at once what somebody else drags to another stage', async () => {
     await card(ben, '88 channels').dragTo(column(ben, 'proposal'));
@@ -104,17 +114,54 @@ describe('the board', () => {
   it('is loaded anew where nobody knows any more what was moved meanwhile', async () => {
     await anna.disconnects();
     await ben.moves('Renewal of two licences', 'Lost');
-    // What the server remembers ends with it.
-    const killed = await demo.pid('server');
-    const noticed = await ben.watchesFor('Reconnecting');
-    process.kill(killed, 'SIGKILL');
-    await noticed();
-    await ben.listens();
+    await serverForgets();
 
     await anna.connects();
 
     await column(anna, 'lost').getByText('Renewal of two licences').waitFor();
     assert.equal(await anna.page.getByText('Ben moved Renewal of two licences').count(), 0);
+  });
+
+  it('keeps what it hears while it is loaded anew', async () => {
+    await anna.disconnects();
+    await serverForgets();
+    const answer = new Gate();
+    await anna.page.route('/board', async (route) => {
+      const response = await route.fetch();
+      await answer.pass();
+      await route.fulfill({ response });
+    });
+
+    await anna.connects();
+    await answer.reached;
+    await ben.moves('Sampling at twice the rate', 'Qualified');
+    await column(anna, 'qualified').getByText('Sampling at twice the rate').waitFor();
+    const loaded = anna.page.waitForEvent('requestfinished', (request) => request.url().endsWith('/board'));
+    answer.open();
+    await loaded;
+    await ben.moves('Film reels for the fourth model', 'Proposal');
+    await column(anna, 'proposal').getByText('Film reels for the fourth model').waitFor();
+
+    assert.equal(await column(anna, 'qualified').getByText('Sampling at twice the rate').count(), 1);
+    assert.equal(await card(anna, 'Sampling at twice the rate').count(), 1);
+    await anna.page.unroute('/board');
+  });
+
+  it('hears what was moved between its request and its connection', async () => {
+    const ticket = new Gate();
+    await anna.page.route('/sync/ticket', async (route) => {
+      await ticket.pass();
+      await route.continue();
+    });
+    await anna.page.goto('/board');
+    await ticket.reached;
+    await ben.moves('Store for 4096 words', 'Qualified');
+    assert.equal(await column(anna, 'qualified').getByText('Store for 4096 words').count(), 0);
+
+    ticket.open();
+
+    await column(anna, 'qualified').getByText('Store for 4096 words').waitFor();
+    await anna.page.unroute('/sync/ticket');
   });
 
   it('is outdated when a deal is added', async () => {

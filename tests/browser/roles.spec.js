@@ -82,6 +82,24 @@ describe('a role', () => {
     await dora.page.getByText('Punched cards for the spring season: Offer sent').waitFor();
   });
 
+  it('of a customer is told where its orders cannot be loaded anew: nobody is signed in any more', async () => {
+    await dora.open('/orders');
+    await dora.disconnects();
+    await ben.open('/board');
+    // What the server remembers ends with it.
+    const noticed = await ben.watchesFor('Reconnecting');
+    process.kill(await demo.pid('server'), 'SIGKILL');
+    await noticed();
+    await ben.listens();
+    await dora.page.route('/orders', (route) => route.fulfill({ status: 302, headers: { Location: '/login' } }));
+
+    await dora.connects();
+
+    await dora.isTold('outdated');
+    assert.equal(await dora.page.locator('.order').count(), 3);
+    await dora.page.unroute('/orders');
+  });
+
   it('of a customer sees an order come and go', async () => {
     await dora.open('/orders');
     await ben.page.goto('/deals/new?company=5');

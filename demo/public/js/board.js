@@ -2,10 +2,10 @@
  * The board: deals are moved by drag, by their buttons, and by other people.
  *
  * A move is sent with the version that this page knows, and shown when the server has it. What others move is told by the
- * topic `demo/board`, also what they moved while there was no connection; an event that is older than what the page knows
- * changes nothing, so one's own comes to nothing.
+ * topic `demo/board`, also what they moved while there was no connection, or none yet; an event that is older than what the
+ * page knows changes nothing, so one's own comes to nothing.
  */
-import { client } from './page.js';
+import { client, fetchAnew, isFromNetwork, sinceDocument } from './page.js';
 
 /** @typedef {{ id: number, version: number, name: string, company: string, value: number, stage: string, savedBy: string }} Deal */
 
@@ -24,12 +24,15 @@ client.subscribe(TOPIC, (payload) => {
     card.classList.add('news');
     say(columnOf(card) === was ? `${deal.savedBy} changed ${deal.name}.` : `${deal.savedBy} moved ${deal.name} to ${titleOf(columnOf(card))}.`);
   }
-}, { recover: true });
+}, sinceDocument);
 client.on('incomplete', ({ topic }) => {
   if (topic === TOPIC) {
     loadAnew();
   }
 });
+if (!isFromNetwork) {
+  loadAnew();
+}
 
 board.addEventListener('submit', (event) => {
   event.preventDefault();
@@ -84,9 +87,11 @@ async function move(card, stage) {
       return;
     }
     const name = deal.name;
-    show(card, deal);
-    say(response.ok ? `${name} is in ${titleOf(columnOf(card))} now.` : `It was not moved: ${deal.savedBy} changed ${name} meanwhile. Look, then move it again.`);
-    card.classList.toggle('refused', !response.ok);
+    // The board may have been loaded anew meanwhile.
+    const shown = cardOf(deal.id) ?? card;
+    show(shown, deal);
+    say(response.ok ? `${name} is in ${titleOf(columnOf(shown))} now.` : `It was not moved: ${deal.savedBy} changed ${name} meanwhile. Look, then move it again.`);
+    shown.classList.toggle('refused', !response.ok);
   } catch {
     say('It was not moved: the server does not answer.');
     card.classList.add('refused');
@@ -110,9 +115,7 @@ function show(card, deal) {
   part(card, '.deal-value').textContent = `€ ${euros.format(deal.value)}`;
   /** @type {HTMLInputElement} */ (part(card, '[name=version]')).value = String(deal.version);
   if (isMoved) {
-    // The dearest first, as the server orders them.
-    const next = dealsIn(column).find((other) => other !== card && Number(other.dataset.value) < deal.value) ?? null;
-    part(column, '.deals').insertBefore(card, next);
+    place(card, column);
   }
   label(card, deal.name);
   columns.forEach(sum);
@@ -123,6 +126,12 @@ function show(card, deal) {
     // The keyboard goes along; at an end of the board its button is not there any more.
     (focused.hidden ? /** @type {HTMLElement} */ (card.querySelector('.move:not([hidden])')) : focused).focus();
   }
+}
+
+/** The dearest first, as the server orders them. @param {HTMLElement} card @param {HTMLElement} column */
+function place(card, column) {
+  const next = dealsIn(column).find((other) => other !== card && Number(other.dataset.value) < Number(card.dataset.value)) ?? null;
+  part(column, '.deals').insertBefore(card, next);
 }
 
 /** Says where its buttons lead. @param {HTMLElement} card @param {string} name */
@@ -146,15 +155,25 @@ function sum(column) {
   part(column, '.sum').textContent = `€ ${euros.format(deals.reduce((all, deal) => all + Number(deal.dataset.value), 0))}`;
 }
 
+/** Takes over what is newer than what the page knows: what it heard meanwhile may be newer still. */
 async function loadAnew() {
-  const response = await fetch(location.href);
-  const fresh = new DOMParser().parseFromString(await response.text(), 'text/html');
+  const fresh = await fetchAnew();
+  if (fresh === null) {
+    return;
+  }
+  /** @type {Set<string | undefined>} */
+  const present = new Set();
   for (const column of columns) {
-    const list = fresh.querySelector(`.column[data-stage=${stageOf(column)}] .deals`);
-    if (list !== null) {
-      part(column, '.deals').replaceWith(list);
+    for (const card of dealsIn(/** @type {HTMLElement} */ (fresh.querySelector(`.column[data-stage=${stageOf(column)}]`)))) {
+      present.add(card.dataset.deal);
+      const shown = cardOf(Number(card.dataset.deal));
+      if (shown === null || Number(shown.dataset.version) < Number(card.dataset.version)) {
+        shown?.remove();
+        place(card, column);
+      }
     }
   }
+  columns.flatMap(dealsIn).filter((card) => !present.has(card.dataset.deal)).forEach((card) => card.remove());
   columns.forEach(sum);
 }
 

@@ -1,7 +1,7 @@
 /** A customer's page: its orders move while it looks. The topic of its company was granted with the ticket. */
 import { showFlash } from '/bundles/orosynclive/index.js';
 
-import { client } from './page.js';
+import { client, fetchAnew, isFromNetwork, sinceDocument } from './page.js';
 
 /** @typedef {{ id: number, name: string, value: number, stage: string | null }} Order  `stage`: null, it was deleted */
 
@@ -10,8 +10,25 @@ const said = /** @type {HTMLElement} */ (document.getElementById('said'));
 
 const { topic: topicOfOrders = '' } = orders.dataset;
 
+/** What is heard while the orders are loaded anew, for each time that they are. @type {Set<Order[]>} */
+const heard = new Set();
+
 client.subscribe(topicOfOrders, (payload) => {
   const order = /** @type {Order} */ (payload);
+  heard.forEach((orders) => orders.push(order));
+  hear(order);
+}, sinceDocument);
+client.on('incomplete', ({ topic }) => {
+  if (topic === topicOfOrders) {
+    loadAnew();
+  }
+});
+if (!isFromNetwork) {
+  loadAnew();
+}
+
+/** @param {Order} order */
+function hear(order) {
   const article = /** @type {HTMLElement | null} */ (orders.querySelector(`[data-order="${order.id}"]`));
   if (order.stage === null) {
     article?.remove();
@@ -21,12 +38,20 @@ client.subscribe(topicOfOrders, (payload) => {
   } else {
     show(article, order);
   }
-}, { recover: true });
-client.on('incomplete', ({ topic }) => {
-  if (topic === topicOfOrders) {
-    location.reload();
+}
+
+async function loadAnew() {
+  /** @type {Order[]} */
+  const meanwhile = [];
+  heard.add(meanwhile);
+  const fresh = await fetchAnew();
+  heard.delete(meanwhile);
+  if (fresh !== null) {
+    orders.replaceChildren(.../** @type {HTMLElement} */ (fresh.getElementById('orders')).children);
+    // It may be from before that.
+    meanwhile.forEach(hear);
   }
-});
+}
 
 /** @param {HTMLElement} article @param {Order} order */
 function show(article, order) {

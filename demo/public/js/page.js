@@ -7,6 +7,25 @@ import { client } from '/bundles/orosynclive/page.js';
 
 export { client };
 
+const [{ transferSize }] = /** @type {PerformanceNavigationTiming[]} */ (performance.getEntriesByType('navigation'));
+/**
+ * How a topic is recovered whose events go on from what the document shows: since that was asked for. Where the browser has it
+ * from its cache nobody knows when that was.
+ */
+export const isFromNetwork = transferSize > 0;
+export const sinceDocument = isFromNetwork ? { recover: true, since: 0 } : { recover: true };
+
+/** This page as it is now; null: nobody knows, which is said. @returns {Promise<Document | null>} */
+export async function fetchAnew() {
+  const response = await fetch(location.href).catch(() => null);
+  // Redirected: to the login.
+  if (response === null || !response.ok || response.redirected) {
+    showFlash({ kind: 'outdated', certain: false });
+    return null;
+  }
+  return new DOMParser().parseFromString(await response.text(), 'text/html');
+}
+
 /** What people read for each state of the client. */
 const STATES = {
   closed: 'Not connected',

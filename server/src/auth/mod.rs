@@ -189,7 +189,7 @@ pub enum AuthError {
     #[error(transparent)]
     Ticket(#[from] TicketError),
     /// Used before.
-    #[error("the ticket was used before: a page asks for a new one for each attempt")]
+    #[error("the ticket was used before: each opens one session")]
     Replayed,
     /// Used by a page of another host than those that it is for.
     #[error("the ticket is for pages of {hosts} alone, and came from another one")]

@@ -2,13 +2,15 @@
 
 declare(strict_types=1);
 
-namespace Orosync\Twig;
+namespace Orosync\Entry;
 
 use Symfony\Component\HttpFoundation\RequestStack;
 use Symfony\Component\HttpKernel\Event\RequestEvent;
 
 /**
- * When a page was asked for. What it shows was read after that.
+ * When a page or a ticket was asked for. What a page shows was read after that.
+ *
+ * A page's age is the difference of the two, so both are of one clock; rounded down and up, it is never too small.
  *
  * It is the start of the main request, as its server variables have it: those of the process are the start of a worker in some
  * runtimes. A request without one (REQUEST_TIME_FLOAT is not a number, or lies ahead) began when the kernel got it, and a page
@@ -31,9 +33,15 @@ final class RequestStart
     }
 
     /** @return float whole milliseconds since 1970, rounded down */
-    public function milliseconds(): float
+    public function ofPage(): float
     {
         return floor(1000 * $this->seconds());
+    }
+
+    /** @return float whole milliseconds since 1970, rounded up */
+    public function ofTicket(): float
+    {
+        return ceil(1000 * $this->seconds());
     }
 
     private function seconds(): float
