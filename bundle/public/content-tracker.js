@@ -143,12 +143,13 @@ export class ContentTracker {
     });
     return {
       milliseconds,
-      answered: (payloads, isComplete) => {
+      answered: (payloads, extent) => {
         asked.forEach((content) => {
           content.past = 'known';
         });
         payloads.forEach((payload) => this.#updated(payload, asked));
-        if (!isComplete) {
+        // Where no history is kept, that would be said of every page.
+        if (extent === 'incomplete') {
           asked.forEach((content) => this.#uncertain(content));
         }
       },

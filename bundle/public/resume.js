@@ -4,18 +4,19 @@
  *             start()           answer
  *   stopped ──────────▶ asked ────────▶ resting ──▶ asked …   after about 60 % of the ticket's lifetime
  *      ▲                  │                │
- *      └──────────────────┴────────────────┘  stop(); or the server does not know the procedure
+ *      └──────────────────┴────────────────┘  stop(); or the server does not know the procedure (`onUnknown`)
  *
  * Each answer carries the session's positions too, so renewals go on where the server gives no ticket. The ticket is kept in
  * memory only, and outlives its session.
  *
  * A ticket opens one connection. The server says by a close code that it refuses one, so an attempt that failed in any other
- * way has not used it up: it is kept until a connection opens, the server refuses it, or it expires.
+ * way has not used it up: it is kept until a connection opens, the server refuses it, it expires, or `MAX_FAILURES` attempts in
+ * a row have failed without a word.
  *
  * Owns one timer. Bounds: one ticket, one unanswered call, at least `MIN_REST_MS` between calls.
  */
 import { elapsed, momentNow } from './moment.js';
-import { encodeCall } from './wamp.js';
+import { encodeCall, isUnknownProcedure } from './wamp.js';
 
 /** Prefix of the subprotocol that carries the ticket. A URL would stand in the access logs of proxies. */
 const TICKET_PROTOCOL = 'orosync.ticket.';
@@ -32,6 +33,13 @@ const MAX_SECONDS = 24 * 60 * 60;
 const MIN_REST_MS = 1_000;
 
 /**
+ * Attempts in a row with one ticket that end without a close code, before PHP is asked. Most often the server is away, and PHP
+ * cannot help; but an older server refuses the ticket with a status that browsers hide, and a proxy may refuse the subprotocol,
+ * again and again. By then the backoff has spread the pages over several seconds, so they do not ask PHP all at once.
+ */
+export const MAX_FAILURES = 3;
+
+/**
  * A renewal follows after a random part of the ticket's lifetime in this range: jitter, so that pages that came back together
  * do not renew together. The remainder covers hidden tabs, whose timers fire up to a minute late.
  */
@@ -39,7 +47,10 @@ const EARLIEST = 0.5;
 const LATEST = 0.7;
 
 /** @typedef {import('./moment.js').Moment} Moment */
-/** @typedef {{ ticket: string, since: Moment, lifetime: number }} Kept  `lifetime` in milliseconds */
+/**
+ * @typedef {{ ticket: string, since: Moment, lifetime: number, failures: number }} Kept  `lifetime` in milliseconds; `failures`:
+ *   attempts in a row that ended without a close code
+ */
 /** @typedef {{ name: 'stopped' }} Stopped */
 /** @typedef {{ name: 'asked', since: Moment }} Asked */
 /** @typedef {{ name: 'resting', since: Moment, rest: number, timer: ReturnType<typeof setTimeout> }} Resting */
@@ -48,6 +59,7 @@ const LATEST = 0.7;
  * @typedef {object} ResumeHandlers
  * @property {() => void} ask sends `CALL`
  * @property {(positions: Record<string, string>) => void} onPositions the position of each topic that recovers
+ * @property {() => void} onUnknown the server does not know the procedure, nor the tickets
  */
 
 export class Resume {
@@ -62,11 +74,6 @@ export class Resume {
   constructor(handlers, random) {
     this.#handlers = handlers;
     this.#random = random;
-  }
-
-  /** A connection has opened. What is kept was used for it, or was of an earlier session. */
-  opened() {
-    this.forget();
   }
 
   /** Asks for the ticket of the session that has opened, and renews it until `stop()`. */
@@ -105,8 +112,9 @@ export class Resume {
         this.#answered(message.result, since);
       } else if (isUnknownProcedure(message)) {
         this.stop();
+        this.#handlers.onUnknown();
       } else {
-        this.#rest(DEFAULT_SECONDS, since);
+        this.#failed();
       }
     }
     return true;
@@ -118,6 +126,16 @@ export class Resume {
       this.forget();
     }
     return this.#kept?.ticket ?? null;
+  }
+
+  /** An attempt with the ticket has failed. @param {boolean} isUnexplained there was no close code */
+  failed(isUnexplained) {
+    if (this.#kept !== null) {
+      this.#kept.failures = isUnexplained ? this.#kept.failures + 1 : 0;
+      if (this.#kept.failures === MAX_FAILURES) {
+        this.forget();
+      }
+    }
   }
 
   /** Throws the ticket away: the next attempt needs one of PHP. */
@@ -133,17 +151,24 @@ export class Resume {
   /** @param {unknown} answer @param {Moment} since when it was asked for: the ticket was minted after that */
   #answered(answer, since) {
     const { ticket, seconds, positions } = /** @type {Record<string, unknown>} */ (isObject(answer) ? answer : {});
-    const lasts = typeof seconds === 'number' && seconds > 0 ? Math.min(seconds, MAX_SECONDS) : DEFAULT_SECONDS;
-    this.#kept = isTicket(ticket) ? { ticket, since, lifetime: lasts * 1_000 } : null;
-    this.#rest(lasts, since);
+    const lifetime = 1_000 * (typeof seconds === 'number' && seconds > 0 ? Math.min(seconds, MAX_SECONDS) : DEFAULT_SECONDS);
+    this.#kept = isTicket(ticket) ? { ticket, since, lifetime, failures: 0 } : null;
+    this.#rest(lifetime, since);
     const entries = Object.entries(isObject(positions) ? positions : {});
     this.#handlers.onPositions(Object.fromEntries(entries.filter(([, position]) => typeof position === 'string')));
   }
 
-  /** @param {number} seconds lifetime of the answer @param {Moment} since */
-  #rest(seconds, since) {
+  /** The call did not succeed: once more while the ticket that is kept is good. */
+  #failed() {
+    const now = momentNow();
+    const remaining = this.#kept === null ? 0 : this.#kept.lifetime - elapsed(this.#kept.since, now);
+    this.#rest(remaining > 0 ? remaining : DEFAULT_SECONDS * 1_000, now);
+  }
+
+  /** @param {number} lifetime of the answer, in milliseconds @param {Moment} since */
+  #rest(lifetime, since) {
     const part = EARLIEST + this.#random() * (LATEST - EARLIEST);
-    const rest = Math.max(MIN_REST_MS, Math.round(seconds * 1_000 * part));
+    const rest = Math.max(MIN_REST_MS, Math.round(lifetime * part));
     this.#state = { name: 'resting', since, rest, timer: setTimeout(() => this.#ask(), rest) };
   }
 }
@@ -160,9 +185,6 @@ export const ticketProtocol = (ticket) => TICKET_PROTOCOL + ticket;
 function isTicket(value) {
   return typeof value === 'string' && /^[\w.-]+$/.test(value);
 }
-
-/** @param {import('./wamp.js').CallErrorMessage} message */
-const isUnknownProcedure = ({ details }) => isObject(details) && /** @type {{ code?: unknown }} */ (details).code === 404;
 
 /** @type {(value: unknown) => value is object} */
 const isObject = (value) => typeof value === 'object' && value !== null;

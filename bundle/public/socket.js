@@ -15,7 +15,8 @@
  *
  *   With a resume ticket: opening in place of asking. If the server refuses it: waiting without a delay, then asking.
  *
- *   renew() from open: waiting, without a delay unless that was done a moment ago.
+ *   renew() from open: waiting, without a delay unless that was done a moment ago. So does a session that was opened with a
+ *   resume ticket by a server that turns out not to know such tickets: it has let the page in as nobody.
  *
  *   close() from any: closed. pagehide from any but closed and refused: suspended; from there pageshow or connect(): asking.
  *
@@ -49,10 +50,11 @@ const NO_CLOSE_FRAME = 1006;
  *   no WELCOME yet
  */
 /** @typedef {{ ticket: string, isAfterSilence: boolean }} Resumption  an attempt with a resume ticket */
-/** @typedef {{ name: 'open', socket: WebSocket, sessionId: string }} Open */
+/** @typedef {{ name: 'open', socket: WebSocket, sessionId: string, isResumed: boolean }} Open  `isResumed`: by a resume ticket */
 /**
- * @typedef {{ name: 'waiting', timer: Timer, mayHurry: boolean, isAfterSilence: boolean }} Waiting  for the next attempt;
- *   `mayHurry`: not if the server has asked to be left alone for a while; `isAfterSilence`: packets have vanished
+ * @typedef {{ name: 'waiting', timer: Timer, mayHurry: boolean, isAfterSilence: boolean, isRenewal: boolean }} Waiting  for the
+ *   next attempt; `mayHurry`: not if the server has asked to be left alone for a while; `isAfterSilence`: packets have vanished;
+ *   `isRenewal`: a good connection was ended for another ticket
  */
 /** @typedef {{ name: 'refused' }} Refused  coming back would not help; only `connect()` tries again */
 /** @typedef {{ name: 'suspended' }} Suspended  the page is in the back/forward cache, or about to end */
@@ -112,7 +114,11 @@ export class Socket {
       settings.random,
     );
     this.#resume = new Resume(
-      { ask: () => this.#sendAtOnce(CALL), onPositions: (positions) => handlers.onPositions(positions) },
+      {
+        ask: () => this.#sendAtOnce(CALL),
+        onPositions: (positions) => handlers.onPositions(positions),
+        onUnknown: () => this.#cannotResume(),
+      },
       settings.random,
     );
   }
@@ -125,6 +131,11 @@ export class Socket {
   /** @type {string | null} */
   get sessionId() {
     return this.#state.name === 'open' ? this.#state.sessionId : null;
+  }
+
+  /** Whether an open connection was ended for one with another ticket, and that is not being made yet. */
+  get isRenewing() {
+    return this.#state.name === 'waiting' && this.#state.isRenewal;
   }
 
   /** Starts, or tries at once if it is waiting. Does nothing while an attempt or a connection is there. */
@@ -159,7 +170,7 @@ export class Socket {
   /** Ends an open connection for one with another ticket of PHP: at once, but not again and again. @param {string} reason */
   renew(reason) {
     this.#resume.forget();
-    this.#replace(reason);
+    this.#replace(reason, true);
   }
 
   /**
@@ -267,8 +278,8 @@ export class Socket {
       clearTimeout(this.#state.limit);
       this.#backoff.opened(performance.now());
       this.#heartbeat.heard();
-      this.#resume.opened();
-      this.#enter({ name: 'open', socket, sessionId: message.sessionId });
+      this.#resume.forget(); // it was used for this connection, or is of an earlier session
+      this.#enter({ name: 'open', socket, sessionId: message.sessionId, isResumed: this.#state.resumption !== null });
       if (this.#isPresent(socket)) {
         this.#handlers.onOpen(message.sessionId);
       }
@@ -281,13 +292,25 @@ export class Socket {
     }
   }
 
-  /** Ends an open connection for another one: at once, but not again and again. @param {string} reason */
-  #replace(reason) {
+  /** The server does not know resume tickets: one that it has ignored has told it nothing of who this is. */
+  #cannotResume() {
+    if (this.#state.name === 'open' && this.#state.isResumed) {
+      this.renew('the server does not know resume tickets');
+    }
+  }
+
+  /**
+   * Ends an open connection for another one: at once, but not again and again.
+   *
+   * @param {string} reason
+   * @param {boolean} isRenewal
+   */
+  #replace(reason, isRenewal) {
     if (this.#state.name === 'open') {
       const wait = this.#backoff.renewed(performance.now(), this.#settings.random());
       const timer = setTimeout(() => this.#ask(), wait);
       const ended = { code: NORMAL_CLOSE, reason, willRetry: true, delay: wait };
-      this.#end({ name: 'waiting', timer, mayHurry: true, isAfterSilence: false }, ended);
+      this.#end({ name: 'waiting', timer, mayHurry: true, isAfterSilence: false, isRenewal }, ended);
     }
   }
 
@@ -304,11 +327,15 @@ export class Socket {
       return;
     }
     const resumption = this.#state.name === 'opening' ? this.#state.resumption : null;
+    if (resumption !== null) {
+      this.#resume.failed(code === NO_CLOSE_FRAME);
+    }
     const isRefused = resumption !== null && needsNewTicket(code);
     const delay = isRefused ? 0 : this.#backoff.ended(when, performance.now(), this.#settings.random());
     const timer = setTimeout(() => this.#ask(), delay);
     const isAfterSilence = resumption?.isAfterSilence === true;
-    this.#end({ name: 'waiting', timer, mayHurry: when === 'soon', isAfterSilence }, { code, reason, willRetry: true, delay });
+    const ended = { code, reason, willRetry: true, delay };
+    this.#end({ name: 'waiting', timer, mayHurry: when === 'soon', isAfterSilence, isRenewal: false }, ended);
   }
 
   #suspend() {
@@ -342,7 +369,7 @@ export class Socket {
     this.#backoff.ended('soon', performance.now(), this.#settings.random());
     const timer = setTimeout(() => this.#ask(), 0);
     const ended = { code: NO_CLOSE_FRAME, reason: 'the server does not answer', willRetry: true, delay: 0 };
-    this.#end({ name: 'waiting', timer, mayHurry: true, isAfterSilence: true }, ended);
+    this.#end({ name: 'waiting', timer, mayHurry: true, isAfterSilence: true, isRenewal: false }, ended);
   }
 
   /**
@@ -421,7 +448,7 @@ export class Socket {
           this.#ask();
         } else if (persisted) {
           // Open, as far as the browser says: what the server has sent meanwhile is lost all the same.
-          this.#replace('the page came out of the back/forward cache');
+          this.#replace('the page came out of the back/forward cache', false);
           this.#look();
         }
       },

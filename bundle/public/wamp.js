@@ -105,6 +105,16 @@ export function decode(frame) {
 }
 
 /**
+ * Whether a call failed because the server does not know the procedure: ours says 404, others may give no code.
+ *
+ * @param {{ details: unknown }} error
+ */
+export function isUnknownProcedure({ details }) {
+  const { code } = /** @type {{ code?: unknown }} */ (Object(details));
+  return typeof code !== 'number' || code === 404;
+}
+
+/**
  * @param {string} frame
  * @returns {unknown[]}
  */

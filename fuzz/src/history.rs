@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use arbitrary::Arbitrary;
 use orosync_protocol::{Audience, Payload, Position, Topic};
-use orosync_server::broker::history::topic::{EVENT_COST, From, Moment, TopicHistory};
+use orosync_server::broker::history::topic::{EVENT_COST, Moment, Start, TopicHistory};
 use orosync_server::broker::history::{History, HistoryRules};
 use orosync_server::broker::{Recovered, Since};
 use orosync_server::config::settings::HistorySettings;
@@ -84,29 +84,32 @@ pub fn drive_topic(max_events: u8, max_age_ms: u16, steps: Vec<TopicStep>) {
             TopicStep::AskOffset { offset, most } => {
                 let asked: Vec<usize> = (usize::from(offset) + 1..=accepted.len()).collect();
                 let is_known = usize::from(offset) <= accepted.len();
-                check_answer(&history, From::Offset(offset.into()), most, is_known.then_some(&asked));
+                check_answer(&history, Start::Offset(offset.into()), most, is_known.then_some(&asked));
             }
             TopicStep::AskMoment { milliseconds, most } => {
                 let moment = Duration::from_millis(milliseconds.into());
                 let asked: Vec<usize> = (1..=accepted.len()).filter(|n| accepted[n - 1] >= moment).collect();
-                check_answer(&history, From::Moment(moment), most, Some(&asked));
+                check_answer(&history, Start::Moment(moment), most, Some(&asked));
             }
         }
-        let cost: usize = history.latest(From::Offset(0), usize::MAX).events.iter().map(cost).sum();
+        let cost: usize = history.latest(Start::Offset(0), usize::MAX, TAG).events.iter().map(cost).sum();
         assert_eq!(history.cost(), cost);
     }
 }
 
+/// Of the positions.
+const TAG: u64 = 7;
+
 /// The answer is the end of what was asked for, and complete exactly if it is all of that. What was asked for may be unknown.
-fn check_answer(history: &TopicHistory, from: From, most: u8, asked: Option<&Vec<usize>>) {
-    let latest = history.latest(from, most.into());
+fn check_answer(history: &TopicHistory, from: Start, most: u8, asked: Option<&Vec<usize>>) {
+    let latest = history.latest(from, most.into(), TAG);
     assert!(latest.events.len() <= most.into());
     let answered: Vec<usize> = latest
         .events
         .iter()
-        .map(|(offset, kept)| {
+        .map(|(position, kept)| {
             let number = number_of(kept);
-            assert_eq!(*offset, number as u64, "another event's offset");
+            assert_eq!(*position, Position { offset: number as u64, tag: TAG }, "another event's position");
             number
         })
         .collect();
@@ -154,7 +157,8 @@ pub fn drive_node(bytes: u16, events: u8, steps: Vec<NodeStep>) {
                 let numbers: Vec<usize> = found.events.iter().map(|(_, kept)| number_of(kept)).collect();
                 assert!(numbers.windows(2).all(|pair| pair[1] == pair[0] + 1), "{numbers:?}");
                 assert!(numbers.last().is_none_or(|last| *last == published[at].len()), "{numbers:?}");
-                if found.complete && at == of {
+                if found.complete {
+                    assert_eq!(at, of, "a position of another topic is not known");
                     assert_eq!(answered, missed, "complete, and it is not");
                 }
                 assert!(answered.last().is_none_or(|last| *last == found.position));
@@ -206,6 +210,6 @@ fn number_of(kept: &Kept) -> usize {
     text[1..].split(',').next().and_then(|number| number.parse().ok()).expect("a payload of ours")
 }
 
-fn cost((_, kept): &(u64, Kept)) -> usize {
-    kept.payload().as_bytes().len() + EVENT_COST
+fn cost((_, kept): &(Position, Kept)) -> usize {
+    kept.cost() + EVENT_COST
 }

@@ -436,6 +436,9 @@ impl Stage {
                     subscription.wants = wants(*tags);
                 }
             }
+            Words::Unsubscribe(at) => {
+                client.subscribed.remove(&topic(at));
+            }
             _ => {}
         }
     }
@@ -622,6 +625,7 @@ impl Stage {
     }
 
     fn collect(&mut self) {
+        self.shard.ask_recoveries();
         while let Ok(message) = self.inbox.try_recv() {
             self.pending.push_back(message);
         }

@@ -27,8 +27,8 @@ const NEW_TICKET = 4010;
 /**
  * Close codes after which a new connection would end the same way: a server's normal close (1000), a protocol error (1002),
  * unreadable data (1007), policy (1008), a message that is too big (1009), too many messages (4009). After all others (1001
- * going away, 1006 no Close frame, 4008 too slow a reader, 4010 ended by the application, ...) coming back is right: each attempt
- * asks for a ticket, so the application decides.
+ * going away, 1006 no Close frame, 4008 too slow a reader, 4010 ended by the application, ...) coming back is right: who may come
+ * back is what the ticket says, of PHP or of the server.
  */
 const FINAL_CODES = new Set([1000, 1002, 1007, 1008, 1009, 4009]);
 

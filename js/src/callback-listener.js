@@ -17,6 +17,7 @@ export class CallbackListener {
   /** null: that was answered, or was never asked. @type {Moment | null} */
   #since;
   #isAsked = false;
+  #isOver = false;
 
   mayWait = false;
 
@@ -32,9 +33,14 @@ export class CallbackListener {
     this.#onIncomplete = onIncomplete;
   }
 
+  /** It was taken out: an answer that is still to come, or the rest of one, is not for it. */
+  end() {
+    this.#isOver = true;
+  }
+
   /** @param {unknown} payload */
   onEvent(payload) {
-    if (this.#since === null) {
+    if (this.#since === null && !this.#isOver) {
       callSafely(this.#callback, payload);
     }
   }
@@ -58,10 +64,10 @@ export class CallbackListener {
     this.#isAsked = true;
     return {
       milliseconds: Math.ceil(elapsed(this.#since, opened)),
-      answered: (payloads, isComplete) => {
+      answered: (payloads, extent) => {
         this.#since = null;
-        payloads.forEach((payload) => callSafely(this.#callback, payload));
-        if (!isComplete) {
+        payloads.forEach((payload) => this.onEvent(payload));
+        if (extent !== 'complete' && !this.#isOver) {
           this.#onIncomplete();
         }
       },

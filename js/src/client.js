@@ -174,16 +174,16 @@ export class OrosyncClient {
   /**
    * Several callbacks of one topic share one subscription. It holds across reconnects. What was published while there was no
    * connection comes later only if a callback of the topic recovers: then to all of them, once and in order, before what is new;
-   * where that is not certain, the event `incomplete` says so. A callback gets nothing from before the server knew of it, unless
-   * it says since when.
+   * where that is not certain, the event `incomplete` says so. A callback gets nothing that was published before the server took
+   * its subscription, unless it says since when.
    *
    * A topic that voters decide about takes a ticket that was asked for it: one that comes later ends the connection for
    * another one, at once the first time.
    *
    * @param {string} topic
    * @param {(payload: unknown) => void} callback
-   * @param {{ recover?: boolean, since?: number }} [options] `since`, of one that recovers: what `performance.now()` was when
-   *   that was requested which its events go on from; the first to come are those from then on
+   * @param {{ recover?: boolean, since?: number }} [options] `since`, only with `recover`: what `performance.now()` was when the
+   *   page requested the data that these events change. What was published from then on comes first
    * @returns {() => void} unsubscribes this callback
    */
   subscribe(topic, callback, { recover = false, since } = {}) {
@@ -196,7 +196,11 @@ export class OrosyncClient {
       since: since === undefined ? null : this.momentOf(since),
       onIncomplete: () => this.#events.incomplete.call({ topic }),
     });
-    return this.listen(topic, listener).remove;
+    const { remove } = this.listen(topic, listener);
+    return () => {
+      listener.end();
+      remove();
+    };
   }
 
   /**
@@ -279,7 +283,7 @@ export class OrosyncClient {
   /** @param {import('./socket.js').Ended} ended */
   #ended(ended) {
     this.#timeline.note();
-    this.#subscriptions.ended();
+    this.#subscriptions.ended(this.#socket.isRenewing);
     const calls = [...this.#calls.values()];
     this.#calls.clear();
     for (const { procedure, reject, limit } of calls) {

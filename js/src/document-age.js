@@ -7,6 +7,8 @@
  *                                                    later. What it had fetched in advance is older than that: such pages need
  *                                                    the stamp
  *
+ * And by when at the latest, where the page does say it: the clock of one host of PHP may be ahead of another's.
+ *
  * Owns one listener, for as long as the document lives.
  */
 import { momentNow } from './moment.js';
@@ -20,8 +22,10 @@ export class DocumentAge {
 
   constructor() {
     // Outside of a browser there is none.
-    globalThis.document?.addEventListener('turbo:before-fetch-request', () => {
-      this.#requested = momentNow();
+    globalThis.document?.addEventListener('turbo:before-fetch-request', (event) => {
+      if (isForPage(/** @type {CustomEvent} */ (event))) {
+        this.#requested = momentNow();
+      }
     });
   }
 
@@ -29,16 +33,40 @@ export class DocumentAge {
   guess() {
     return this.#requested ?? ofDocument();
   }
+
+  /**
+   * By when an element was requested that comes now, whatever it came out of: an element that is put into a document later may
+   * have been requested right before.
+   *
+   * @returns {Moment}
+   */
+  latest() {
+    return this.#requested ?? (document.readyState === 'complete' ? momentNow() : (startOfDocument() ?? momentNow()));
+  }
+}
+
+/** Neither for a part of the page (a frame) nor for one that may be visited later. @param {CustomEvent} event */
+function isForPage({ target, detail }) {
+  const headers = new Headers(detail?.fetchOptions?.headers);
+  const purpose = headers.get('X-Sec-Purpose') ?? headers.get('Sec-Purpose') ?? '';
+  return !(target instanceof Element && target.localName === 'turbo-frame') && !purpose.includes('prefetch');
 }
 
 /** @returns {Moment | null} */
 function ofDocument() {
-  const [timing] = /** @type {Timing[]} */ (performance.getEntriesByType('navigation'));
-  if (timing === undefined || !isFromNetwork(timing)) {
-    return null;
-  }
-  return { monotonic: timing.fetchStart, wall: performance.timeOrigin + timing.fetchStart };
+  const timing = navigation();
+  return timing !== undefined && isFromNetwork(timing) ? startOf(timing) : null;
 }
+
+function startOfDocument() {
+  const timing = navigation();
+  return timing === undefined ? null : startOf(timing);
+}
+
+const navigation = () => /** @type {Timing | undefined} */ (performance.getEntriesByType('navigation')[0]);
+
+/** @param {Timing} timing @returns {Moment} */
+const startOf = ({ fetchStart }) => ({ monotonic: fetchStart, wall: performance.timeOrigin + fetchStart });
 
 /** What the server has confirmed (304) counts: that took bytes. @param {Timing} timing */
 const isFromNetwork = ({ transferSize, deliveryType = '', workerStart, activationStart = 0 }) =>

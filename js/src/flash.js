@@ -13,6 +13,9 @@ const MAX_FLASHES = 4;
  */
 const ANNOUNCE_DELAY_MS = 100;
 
+/** How long a fresh copy of the page is waited for, before the page is loaded anew without. */
+const FRESH_MS = 5_000;
+
 /** @typedef {'outdated' | 'maintenance'} FlashKind */
 
 /**
@@ -39,7 +42,7 @@ const KINDS = {
     live: 'polite',
     texts: {
       message: 'Somebody else has changed this content.',
-      uncertain: 'You were away. This page may be out of date.',
+      uncertain: 'This page may be out of date.',
       reload: 'Reload the page',
       dismiss: 'Dismiss',
     },
@@ -58,14 +61,16 @@ const KINDS = {
 
 /** What is the same for the same message. */
 const KEY = 'data-orosync-flash';
-const UNCERTAIN = 'data-orosync-uncertain';
+
+/** Of one that is not certain: the key of the one that would be. */
+const CERTAIN_KEY = 'data-orosync-certain';
 
 /** Tells a flash to go; whoever shows the same message again can say so too. */
 const DISMISS = 'orosync-dismiss';
 
 /**
- * Shows a message; one that still stands stays as it is, and is not announced again. One that is certain takes the place of those
- * of its kind that are not, and none of these is shown beside it.
+ * Shows a message; one that still stands stays as it is, and is not announced again. One that is certain takes the place of the
+ * one that may say the same, which is not shown beside it either: not of what else an application has to say.
  *
  * @param {FlashOptions} options
  * @returns {() => void} takes it away
@@ -76,34 +81,27 @@ export function showFlash({ kind, certain = true, texts, onReload = loadAnew, on
   }
   const words = { ...KINDS[kind].texts, ...texts };
   const message = certain ? words.message : (words.uncertain ?? words.message);
-  const key = `${kind} ${message}`;
+  const [key, certainKey] = [`${kind} ${message}`, `${kind} ${words.message}`];
   const stack = stackIn(document.body);
   const all = () => [...stack.querySelectorAll(':scope > .orosync-flash')];
-  const present = all().find((flash) => isInPlaceOf(flash, kind, certain, key));
+  const present = all().find((flash) => [key, certainKey].includes(flash.getAttribute(KEY) ?? ''));
   if (present !== undefined) {
     return () => dismiss(present);
   }
   if (certain) {
-    all().filter((flash) => flash.matches(`.orosync-flash--${kind}[${UNCERTAIN}]`)).forEach(dismiss);
+    all().filter((flash) => flash.getAttribute(CERTAIN_KEY) === key).forEach(dismiss);
   }
   const others = all();
   others.slice(0, Math.max(0, others.length - MAX_FLASHES + 1)).forEach(dismiss);
   const flash = createFlash(kind, { ...words, message }, onReload);
   flash.setAttribute(KEY, key);
-  flash.toggleAttribute(UNCERTAIN, !certain);
+  if (!certain) {
+    flash.setAttribute(CERTAIN_KEY, certainKey);
+  }
   flash.addEventListener(DISMISS, onDismiss);
   stack.append(flash);
   return () => dismiss(flash);
 }
-
-/**
- * @param {Element} flash that stands
- * @param {FlashKind} kind of the one to be shown
- * @param {boolean} certain
- * @param {string} key
- */
-const isInPlaceOf = (flash, kind, certain, key) =>
-  flash.getAttribute(KEY) === key || (!certain && flash.matches(`.orosync-flash--${kind}:not([${UNCERTAIN}])`));
 
 /** @param {Element} flash */
 function dismiss(flash) {
@@ -201,6 +199,16 @@ function element(name, className) {
 
 /**
  * A navigation, not `location.reload()`: that one lets some browsers put the old values back into a form's fields, and asks
- * to send a form again. Without the fragment, as a navigation to a fragment only scrolls.
+ * to send a form again. Without the fragment, as a navigation to a fragment only scrolls. But a navigation may be answered out of
+ * the browser's cache, by the very copy that is outdated: so a fresh one takes its place there first.
  */
-const loadAnew = () => location.assign(location.pathname + location.search);
+async function loadAnew() {
+  const address = location.pathname + location.search;
+  try {
+    const response = await fetch(address, { cache: 'reload', headers: { Accept: 'text/html' }, signal: AbortSignal.timeout(FRESH_MS) });
+    await response.arrayBuffer();
+  } catch {
+    // Too late, offline, or forbidden by the page's policy: what the navigation gets is the best there is.
+  }
+  location.assign(address);
+}

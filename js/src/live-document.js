@@ -7,7 +7,8 @@
  *   one in a preview          nothing, for the page is about to come
  *
  * Content is as old as its page: what was changed after PHP began to render it is news. PHP's clock stands in the page and in each
- * answer of the ticket endpoint, so no clock of a browser is compared with it. Without such a stamp the age is guessed
+ * answer of the ticket endpoint, so no clock of a browser is compared with it. The two may come from hosts whose clocks differ:
+ * a page is never younger than its request, as far as the browser knows that. Without such a stamp the age is guessed
  * (`document-age.js`).
  *
  * Owns the client, one for as long as the document lives, so that what an application has subscribed to holds whoever signs in:
@@ -19,7 +20,7 @@ import { ContentTracker } from './content-tracker.js';
 import { DocumentAge } from './document-age.js';
 import { showFlash } from './flash.js';
 import { Maintenance } from './maintenance.js';
-import { earlierBy, momentNow } from './moment.js';
+import { earlierBy, earlierOf, momentNow } from './moment.js';
 import { TicketRefusedError, ticketsFrom } from './ticket.js';
 
 /** What an application reads that connects before there is a page to connect for. */
@@ -245,7 +246,7 @@ export class LiveDocument {
   }
 
   /**
-   * When content was requested: the tracker asks once it has a session, for the ticket says what PHP's clock is.
+   * When content was requested that comes now: the tracker asks once it has a session, for the ticket says what PHP's clock is.
    *
    * @param {number | null} renderedAt
    * @param {Moment | null} guessed
@@ -254,7 +255,9 @@ export class LiveDocument {
     if (renderedAt === null) {
       return guessed === null ? null : () => guessed;
     }
-    return () => (this.#clock === null ? guessed : earlierBy(this.#clock.asked, this.#clock.now - renderedAt));
+    const latest = this.#age.latest();
+    return () =>
+      this.#clock === null ? guessed : earlierOf(latest, earlierBy(this.#clock.asked, this.#clock.now - renderedAt));
   }
 
   /** @param {Content} content @param {Outdated | null} outdated */

@@ -15,6 +15,12 @@ export const momentNow = () => ({ monotonic: performance.now(), wall: Date.now()
 /** @param {Moment} moment @param {number} milliseconds may be negative @returns {Moment} */
 export const earlierBy = ({ monotonic, wall }, milliseconds) => ({ monotonic: monotonic - milliseconds, wall: wall - milliseconds });
 
+/** No later than either, by both clocks. @param {Moment} one @param {Moment} other @returns {Moment} */
+export const earlierOf = (one, other) => ({
+  monotonic: Math.min(one.monotonic, other.monotonic),
+  wall: Math.min(one.wall, other.wall),
+});
+
 /** Milliseconds; negative if `to` is the earlier one. @param {Moment} from @param {Moment} to */
 export const elapsed = (from, to) => Math.max(to.monotonic - from.monotonic, to.wall - from.wall);
 

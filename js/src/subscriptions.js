@@ -5,6 +5,7 @@
  * once, because too much waits to be sent already or too many topics come together, is sent as soon as it can be, if it still
  * holds by then. Bounds: one entry and one call for each topic; `BURST` messages at once, `PER_SECOND` in the long run.
  */
+import { elapsed, momentNow } from './moment.js';
 import { Topic } from './topic.js';
 
 /**
@@ -17,6 +18,9 @@ export const PER_SECOND = 25;
 /** A browser does not say when there is room to send again, so it is asked. */
 const AGAIN_MS = 100;
 
+/** A session that is opened later than this after the one that was ended for another ticket is none that continues it. */
+export const RENEWAL_MS = 2_000;
+
 /** What a listener can do with its place in a topic. @typedef {{ update: () => void, remove: () => void }} Listening */
 
 export class Subscriptions {
@@ -26,6 +30,8 @@ export class Subscriptions {
   #topics = new Map();
   /** null: there is none. @type {import('./topic.js').Session | null} */
   #session = null;
+  /** When a session was ended for another ticket, if nothing came after it. @type {import('./moment.js').Moment | null} */
+  #renewedAt = null;
   /** Topics of which the session must perhaps be told something, in order. @type {Set<Topic>} */
   #untold = new Set();
   /** The topic of each call that waits for its answer. @type {Map<string, Topic>} */
@@ -115,16 +121,19 @@ export class Subscriptions {
 
   /** There is a new session, which knows of nothing. @param {import('./moment.js').Moment} opened */
   opened(opened) {
-    this.#session = { opened, isOld: false };
+    const isContinuation = this.#renewedAt !== null && elapsed(this.#renewedAt, opened) < RENEWAL_MS;
+    this.#renewedAt = null;
+    this.#session = { opened, isOld: false, isContinuation };
     this.#untold = new Set(this.#topics.values());
     this.#tokens = BURST;
     this.#filledAt = performance.now();
     this.#tell();
   }
 
-  /** There is none any more. */
-  ended() {
+  /** There is none any more, or an attempt has led to none. @param {boolean} isRenewed it was ended for another ticket */
+  ended(isRenewed) {
     this.#session = null;
+    this.#renewedAt = isRenewed ? momentNow() : null;
     this.#calls.clear();
     clearTimeout(this.#again);
     for (const topic of this.#topics.values()) {
@@ -194,6 +203,9 @@ export class Subscriptions {
 
   /** @param {import('./topic.js').Message} message @returns {boolean} false: not now */
   #sent({ text }) {
+    if (text === null) {
+      return true;
+    }
     if (this.#tokens < 1 || !this.#send(text)) {
       return false;
     }

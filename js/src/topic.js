@@ -16,23 +16,20 @@
  *   All go back to "nothing" with the session, and with UNSUBSCRIBE.
  *
  * The position outlives sessions. It changes only with what the listeners have been given, so after a call without an answer
- * the next session asks from the same position again. Bounds: one call at a time, without a time limit, as an answer that was
- * given up would be a hole; `MAX_TAGS` tags of `MAX_TAGS_LENGTH` in all, beyond which all events come. Knows nothing of the
- * budget of messages.
+ * the next session asks from the same position again. Bounds: one call at a time, without a time limit, because events would be
+ * missing if its answer were no longer waited for; `MAX_TAGS` tags of `MAX_TAGS_LENGTH` in all, beyond which all events come.
+ * Knows nothing of the budget of messages.
  */
-import { encodeCall, encodeSubscribe, encodeUnsubscribe } from './wamp.js';
+import { encodeCall, encodeSubscribe, encodeUnsubscribe, isUnknownProcedure } from './wamp.js';
 
-/** As many as a server takes. */
+/** The most that a server accepts in one call. */
 const MAX_TAGS = 200;
 
 /** Of their JSON. A character is up to three bytes, and a server takes 64 KiB in a message by default. */
 const MAX_TAGS_LENGTH = 16 * 1024;
 
-/** The position that a server gives which keeps no history. */
+/** The position that a server gives which keeps no history of the topic. */
 const NO_POSITION = '0.0';
-
-/** What a server answers that knows the call: the arguments are wrong, there were too many of them. */
-const CODES_OF_KNOWN_CALL = [400, 429];
 
 /**
  * @typedef {object} Listener
@@ -51,8 +48,14 @@ const CODES_OF_KNOWN_CALL = [400, 429];
  *
  * @typedef {object} Question
  * @property {number} milliseconds before the session was opened, from when on; negative: after that
- * @property {(payloads: unknown[], isComplete: boolean) => void} answered
+ * @property {(payloads: unknown[], extent: Extent) => void} answered
  * @property {() => void} lost
+ */
+
+/**
+ * How much of what was asked for an answer has: all, not all or perhaps not, or nothing because no history is kept.
+ *
+ * @typedef {'complete' | 'incomplete' | 'unkept'} Extent
  */
 
 /**
@@ -62,6 +65,7 @@ const CODES_OF_KNOWN_CALL = [400, 429];
  * @property {string | null} since
  * @property {Question | null} question
  * @property {boolean} isAfterGap somebody who recovers was told everything up to the end of an earlier session
+ * @property {boolean} isAfterRenewal that was a moment ago (`#isAfterRenewal`)
  */
 
 /** @typedef {'nothing' | 'plain' | 'asked' | 'live' | 'refused'} Told */
@@ -72,13 +76,14 @@ const CODES_OF_KNOWN_CALL = [400, 429];
  * @typedef {object} Session
  * @property {import('./moment.js').Moment} opened
  * @property {boolean} isOld its server does not know the calls
+ * @property {boolean} isContinuation it has followed at once on one that was ended for another ticket
  */
 
 /**
  * A message to be sent. `after`: calls listeners, once all is sent that can be.
  *
  * @typedef {object} Message
- * @property {string} text
+ * @property {string | null} text null: there is nothing to send
  * @property {string | null} callId of the call that it is
  * @property {() => void} sent
  * @property {() => void} unsent
@@ -101,6 +106,8 @@ export class Topic {
   #isPlain = false;
   /** Whether the session has taken no tags. */
   #isUnfiltered = false;
+  /** Whether the last session gave all events up to its end. */
+  #wasFollowed = false;
   /** @type {Call | null} */
   #call = null;
 
@@ -132,9 +139,10 @@ export class Topic {
     this.#listeners.delete(listener);
   }
 
-  /** There is a new session, which knows of nothing, or there is none any more. */
+  /** There is no session any more. The next one knows of nothing. */
   reset() {
     const question = this.#call?.question;
+    this.#wasFollowed = this.#told === 'plain' || this.#told === 'live';
     this.#call = null;
     this.#told = 'nothing';
     this.#filter = 'null';
@@ -183,8 +191,7 @@ export class Topic {
       return null;
     }
     if (this.#told === 'plain' && isPlain) {
-      this.#answerNothing(session);
-      return null;
+      return { callId: null, text: null, sent: nothing, unsent: nothing, after: () => this.#answerNothing(session) };
     }
     return this.#nextCall(session, callId);
   }
@@ -200,44 +207,44 @@ export class Topic {
     this.#told = 'live';
     this.#position = position;
     this.#followed();
-    if (call.question !== null) {
-      // One that keeps no history cannot be asked, as one that does not know the call.
-      call.question.answered(payloads, isComplete || position === NO_POSITION);
-    } else {
+    const isUnkept = position === NO_POSITION;
+    if (call.since !== null) {
       payloads.forEach((payload) => {
         followers.forEach((listener) => this.#with(listener, () => listener.onMissed(payload)));
       });
     }
-    if (call.isAfterGap && (call.since === null || !isComplete)) {
+    // Before the question is answered: what it is about is not what the followers have missed.
+    if (call.isAfterGap && (call.since === null || !isComplete) && !(call.isAfterRenewal && isUnkept)) {
       this.#tellIncomplete(followers);
     }
+    call.question?.answered(payloads, isUnkept ? 'unkept' : isComplete ? 'complete' : 'incomplete');
   }
 
   /**
    * Takes an error in place of the answer.
    *
-   * @param {{ uri: string, details: unknown }} error
+   * @param {{ uri: string, details: unknown }} error of WAMP
    * @returns {'refused' | 'unknown' | 'failed'} the user may not subscribe; the server does not know the call; anything else
    */
-  failed({ uri, details }) {
+  failed(error) {
     const { subscribes, before, question } = this.#endCall();
     if (!subscribes) {
       this.#isUnfiltered = true;
       return 'failed';
     }
-    if (uri === this.name) {
+    if (error.uri === this.name) {
       this.#told = 'refused';
       question?.lost();
       return 'refused';
     }
-    const isUnknown = before !== 'live' && !CODES_OF_KNOWN_CALL.includes(codeIn(details));
+    const isUnknown = before !== 'live' && isUnknownProcedure(error);
     this.#told = before;
     this.#isPlain = before !== 'live';
     this.#isUnfiltered = true;
     if (isUnknown) {
       question?.lost();
     } else {
-      question?.answered([], false);
+      question?.answered([], 'incomplete');
     }
     return isUnknown ? 'unknown' : 'failed';
   }
@@ -249,6 +256,18 @@ export class Topic {
   /** Whether somebody misses something that was told everything before. */
   get #isAfterGap() {
     return this.#told === 'nothing' && this.#present().some((listener) => listener.recovers && this.#listeners.get(listener));
+  }
+
+  /**
+   * Whether the session follows on one that gave all events up to its end, a moment ago, when the page asked for another ticket.
+   * Where no history is kept, such a gap is not told: it would make every page uncertain right after it was loaded, if only one of
+   * its topics needs a ticket of its own. That is not quite honest, as what was published in that fraction of a second is lost;
+   * but there a page does not hear of what came between its own request and its first session either, which takes longer.
+   *
+   * @param {Session} session
+   */
+  #isAfterRenewal({ isContinuation }) {
+    return isContinuation && this.#wasFollowed;
   }
 
   /** From now on all listeners are given everything. */
@@ -266,7 +285,8 @@ export class Topic {
 
   /** @param {Session} session @returns {Message} */
   #subscribe(session) {
-    const followers = this.#isAfterGap ? this.#present().filter((listener) => this.#listeners.get(listener)) : [];
+    const isTold = this.#isAfterGap && !(session.isOld && this.#isAfterRenewal(session));
+    const followers = isTold ? this.#present().filter((listener) => this.#listeners.get(listener)) : [];
     return {
       callId: null,
       text: encodeSubscribe(this.name),
@@ -288,11 +308,12 @@ export class Topic {
    * @param {string} callId
    * @returns {Message | null}
    */
-  #nextCall({ opened }, callId) {
+  #nextCall(session, callId) {
     const before = this.#told;
     const isAfterGap = this.#isAfterGap;
+    const isAfterRenewal = this.#isAfterRenewal(session);
     const since = isAfterGap ? this.#position : null;
-    const question = since === null ? this.#nextQuestion(opened) : null;
+    const question = since === null ? this.#nextQuestion(session.opened) : null;
     const tags = this.#isUnfiltered ? null : this.#tags();
     const filter = JSON.stringify(tags);
     if (before === 'live' && question === null && filter === this.#filter) {
@@ -305,7 +326,7 @@ export class Topic {
         ? encodeCall(callId, 'orosync/subscribe', [this.name, ...options(since, question, tags)])
         : encodeCall(callId, 'orosync/tags', [this.name, tags]),
       sent: () => {
-        this.#call = { subscribes, before, since, question, isAfterGap };
+        this.#call = { subscribes, before, since, question, isAfterGap, isAfterRenewal };
         this.#told = before === 'live' ? 'live' : 'asked';
         this.#filter = filter;
       },
@@ -325,10 +346,14 @@ export class Topic {
     return null;
   }
 
-  /** Nobody can be asked: as if nothing had happened. @param {Session} session */
+  /** Nobody can be asked, unless the session has ended meanwhile. @param {Session} session */
   #answerNothing({ opened }) {
-    for (let question = this.#nextQuestion(opened); question !== null; question = this.#nextQuestion(opened)) {
-      question.answered([], true);
+    while (this.#told === 'plain') {
+      const question = this.#nextQuestion(opened);
+      if (question === null) {
+        return;
+      }
+      question.answered([], 'unkept');
     }
   }
 
@@ -391,7 +416,7 @@ function options(position, question, tags) {
 }
 
 /**
- * Reads `{position, complete, events: [[position, payload], …]}`. What is not like that is incomplete.
+ * Reads `{position, complete, events: [[position, payload], …]}`. An answer of any other form counts as incomplete.
  *
  * @param {unknown} result
  * @returns {{ position: string | null, isComplete: boolean, payloads: unknown[] }}
@@ -403,6 +428,3 @@ function answerIn(result) {
   }
   return { position, isComplete: complete === true, payloads: events.map(([, payload]) => payload ?? null) };
 }
-
-/** @param {unknown} details */
-const codeIn = (details) => Number(/** @type {{ code?: unknown }} */ (Object(details)).code);

@@ -316,6 +316,28 @@ describe('content of a page that was away', () => {
   });
 });
 
+describe('content that was requested while the page was away', () => {
+  it('is certain although nobody knows what the rest of the page has missed', async (t) => {
+    const { server, client, told, tag, connect } = await page(t);
+    tag('form', ['a']);
+    const session = await connect();
+    (await session.subscribed()).fail(404);
+    assert.deepEqual(await session.messages.take(), [5, TOPIC]);
+    const disconnected = inboxOf(client, 'disconnected');
+    session.drop();
+    await disconnected.take();
+    tag('row', ['b', 'c']);
+    client.connect();
+    const second = await server.sessions.take();
+    const call = await second.subscribed();
+    assertAge(call, 0);
+    call.answer('5', [event('5', 'b')]);
+    assert.deepEqual(await told.takeMany(2), [{ name: 'form', ...UNCERTAIN }, report('row', 'b')]);
+    await processed(client, second);
+    assert.equal(told.size, 0);
+  });
+});
+
 describe('content on a server that keeps no history', () => {
   it('is not certain after each gap, but at first', async (t) => {
     const { server, client, told, tag, connect } = await page(t);

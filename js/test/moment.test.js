@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { Timeline, earlierBy, elapsed, momentNow } from '../src/moment.js';
+import { Timeline, earlierBy, earlierOf, elapsed, momentNow } from '../src/moment.js';
 
 /** Both clocks, as a test sets them. */
 function clocks(t, { monotonic, wall }) {
@@ -20,6 +20,12 @@ describe('elapsed', () => {
     assert.equal(elapsed(from, { monotonic: 200, wall: 4_000 }), 100);
     assert.equal(elapsed(from, { monotonic: 50, wall: 4_990 }), -10);
     assert.equal(elapsed(earlierBy(from, 30), from), 30);
+  });
+});
+
+describe('the earlier of two moments', () => {
+  it('is no later than either by any clock', () => {
+    assert.deepEqual(earlierOf({ monotonic: 1, wall: 20 }, { monotonic: 2, wall: 10 }), { monotonic: 1, wall: 10 });
   });
 });
 

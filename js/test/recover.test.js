@@ -261,7 +261,7 @@ describe('a callback that says since when', () => {
     assert.deepEqual(await events.takeMany(2), [7, 8]);
   });
 
-  it('hears that nobody knows, after what is there; not so of a server that recovers nothing', async (t) => {
+  it('hears that nobody knows, after what is there, also of a server that keeps nothing', async (t) => {
     const server = await startServer(t);
     const { client, session } = await connectedClient(server, t);
     const told = [];
@@ -272,8 +272,60 @@ describe('a callback that says since when', () => {
     (await session.subscribed()).fail(404);
     assert.deepEqual(await session.messages.take(), [5, 'b']);
     session.publish('b', 'new');
+    client.subscribe('b', () => {}, { recover: true, since: 0 });
     await processed(client, session);
-    assert.deepEqual(told, [6, { topic: 'a' }, 'new']);
+    assert.deepEqual(told, [6, { topic: 'a' }, { topic: 'b' }, { topic: 'b' }, 'new']);
+  });
+
+  it('is told nothing any more once it was taken out, although it has asked', async (t) => {
+    const server = await startServer(t);
+    const { client, session } = await connectedClient(server, t);
+    const incomplete = inboxOf(client, 'incomplete');
+    const stop = client.subscribe('a', () => assert.fail('it was taken out'), { recover: true, since: 0 });
+    const call = await session.subscribed();
+    stop();
+    call.answer('6', [['6', 6]], false);
+    await processed(client, session);
+
+    const given = [];
+    const stopAtFirst = client.subscribe('b', (payload) => {
+      given.push(payload);
+      stopAtFirst();
+    }, { recover: true, since: 0 });
+    await session.messages.takeUntil(([type]) => type === 6);
+    (await session.subscribed()).answer('7', [['6', 6], ['7', 7]], false);
+    await processed(client, session);
+    assert.deepEqual(given, [6]);
+    assert.equal(incomplete.size, 0);
+  });
+
+  it('hears that nobody knows where no history of the topic is kept', async (t) => {
+    const server = await startServer(t);
+    const { client, session } = await connectedClient(server, t);
+    const incomplete = inboxOf(client, 'incomplete');
+    const events = subscribed(client, 'a', { recover: true, since: 0 });
+    (await session.subscribed()).answer('0.0', [], false);
+    assert.deepEqual(await incomplete.take(), { topic: 'a' });
+    session.publish('a', 'new', '0.0');
+    assert.equal(await events.take(), 'new');
+  });
+
+  it('may end the connection when it hears that', async (t) => {
+    const server = await startServer(t);
+    const { client, session } = await connectedClient(server, t);
+    subscribed(client, 'a');
+    subscribed(client, 'b', RECOVER);
+    assert.deepEqual(await session.messages.take(), [5, 'a']);
+    (await session.subscribed()).fail(404);
+    assert.deepEqual(await session.messages.take(), [5, 'b']);
+    const told = [];
+    client.on('incomplete', (detail) => {
+      told.push(detail);
+      client.close();
+    });
+    client.subscribe('a', () => {}, { recover: true, since: 0 });
+    assert.deepEqual(told, [{ topic: 'a' }]);
+    assert.equal(client.state, 'closed');
   });
 
   it('recovers, and says a number', async (t) => {
@@ -323,9 +375,39 @@ describe('a topic that recovers and is refused', () => {
     assert.equal(await events.take(), 'heard');
     assert.equal(refused.size, 0);
   });
+
+  it('makes nobody uncertain by that where no history is kept', async (t) => {
+    const server = await startServer(t);
+    server.answerTicket = (request, response) => answerJson(response, { ticket: 'ticket', dependsOnTopics: true });
+    const { client, session } = await connectedClient(server, t);
+    const incomplete = inboxOf(client, 'incomplete');
+    subscribed(client, 'a', RECOVER);
+    (await session.subscribed()).answer('0.0', []);
+    subscribed(client, 'acme/order/7');
+    await session.messages.take();
+    session.send([4, 'acme/order/7', 'acme/order/7', 'not allowed', { code: 401 }]);
+    const second = await server.sessions.take();
+    (await second.subscribed()).answer('0.0', [], false);
+    await second.messages.take();
+    await processed(client, second);
+    assert.equal(incomplete.size, 0);
+    const third = await nextSession(server, client, second);
+    (await third.subscribed()).answer('0.0', [], false);
+    assert.deepEqual(await incomplete.take(), { topic: 'a' });
+  });
 });
 
 describe('a server that does not know how to recover', () => {
+  it('may be another one, whose errors have no code', async (t) => {
+    const server = await startServer(t);
+    const { client, session } = await connectedClient(server, t);
+    subscribed(client, 'a', RECOVER);
+    (await session.subscribed()).fail();
+    assert.deepEqual(await session.messages.take(), [5, 'a']);
+    subscribed(client, 'b', RECOVER);
+    assert.deepEqual(await session.messages.take(), [5, 'b']);
+  });
+
   it('is sent a SUBSCRIBE, and every gap is incomplete', async (t) => {
     const server = await startServer(t);
     const client = clientOf(server, t);

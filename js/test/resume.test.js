@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { OrosyncClient, TicketRefusedError } from '../src/index.js';
-import { CALL, Resume } from '../src/resume.js';
+import { CALL, MAX_FAILURES, Resume } from '../src/resume.js';
 import { Clock } from './support/clock.js';
 import { clientOf, connectedClient, inboxOf, nextSession, processed, subscribed } from './support/client.js';
 import { answerJson, startServer } from './support/server.js';
@@ -18,9 +18,13 @@ function stage(t, { random = () => 0.5, tick = 1 } = {}) {
   const clock = new Clock(t, { tick });
   const asked = [];
   const positions = [];
-  const resume = new Resume({ ask: () => asked.push(clock.now), onPositions: (told) => positions.push(told) }, random);
+  let unknown = 0;
+  const resume = new Resume(
+    { ask: () => asked.push(clock.now), onPositions: (told) => positions.push(told), onUnknown: () => (unknown += 1) },
+    random,
+  );
   const given = (ticket, more = {}) => resume.received(answer({ ticket, seconds: LIFETIME / 1_000, positions: {}, ...more }));
-  return { clock, resume, asked, positions, given };
+  return { clock, resume, asked, positions, given, unknown: () => unknown };
 }
 
 describe('a resume ticket', () => {
@@ -46,11 +50,19 @@ describe('a resume ticket', () => {
     assert.equal(resume.take(), null);
   });
 
-  it('is none any more once a connection has opened, by whichever ticket', (t) => {
+  it('is none any more where attempts with it end without a word again and again', (t) => {
     const { resume, given } = stage(t);
     resume.start();
     given('kept');
-    resume.opened();
+    const fail = (times, isUnexplained) => Array(times).fill(isUnexplained).forEach((is) => resume.failed(is));
+    fail(MAX_FAILURES - 1, true);
+    fail(1, false);
+    fail(MAX_FAILURES - 1, true);
+    assert.equal(resume.take(), 'kept');
+    fail(1, true);
+    assert.equal(resume.take(), null);
+    given('another');
+    resume.failed(true);
     assert.equal(resume.take(), null);
   });
 
@@ -154,12 +166,13 @@ describe('renewals', () => {
   });
 
   it('end where the server does not know the procedure', (t) => {
-    const { clock, resume, asked } = stage(t);
+    const { clock, resume, asked, unknown } = stage(t);
     resume.start();
     assert.equal(resume.received(refusal(404)), true);
     resume.look();
     clock.pass(10 * LIFETIME);
     assert.equal(asked.length, 1);
+    assert.equal(unknown(), 1);
   });
 
   it('go on after another refusal, which leaves the ticket', (t) => {
@@ -169,8 +182,38 @@ describe('renewals', () => {
     clock.pass(600_000);
     resume.received(refusal(429));
     assert.equal(resume.take(), 'kept');
-    clock.pass(LIFETIME * 0.6);
+    // After a part of the time for which that one is still good.
+    clock.pass(400_000 * 0.6 - 1);
+    assert.equal(asked.length, 2);
+    clock.pass(1);
     assert.equal(asked.length, 3);
+  });
+
+  it('go on after refusals without end, slowly once there is no ticket left', (t) => {
+    const { clock, resume, asked, given } = stage(t);
+    resume.start();
+    given('kept', { seconds: 60 });
+    const answered = () => {
+      const count = asked.length;
+      while (asked.length === count) {
+        clock.pass(500);
+      }
+      resume.received(refusal(429));
+    };
+    while (resume.take() !== null) {
+      answered();
+    }
+    const [before, count] = [clock.now, asked.length];
+    assert.ok(count < 10, `${count} calls in a minute`);
+    answered();
+    assert.ok(clock.now - before >= LIFETIME * 0.6 - 1_000, `${clock.now - before} ms`);
+  });
+
+  it('end where another server says no without a code', (t) => {
+    const { resume, unknown } = stage(t);
+    resume.start();
+    resume.received(refusal(undefined));
+    assert.equal(unknown(), 1);
   });
 
   const unsaid = [0, -1, '60', null, undefined].map((seconds) => [seconds, LIFETIME * 0.6]);
@@ -348,22 +391,40 @@ describe('an attempt with a resume ticket that does not open', () => {
     assert.deepEqual(server.upgradeUrls, ['/ws?ticket=ticket-1', '/ws', '/ws?ticket=ticket-2']);
   });
 
-  it('is made again with the same ticket where the server is away, however often, and PHP is not asked', async (t) => {
+  it('is made again with the same ticket where the server is away, three times, and by then PHP is asked', async (t) => {
     const server = await startResumingServer(t);
     const { client, session } = await resumableClient(server, t, { random: () => 1 });
     const [disconnected, connected] = [inboxOf(client, 'disconnected'), inboxOf(client, 'connected')];
     server.refuseUpgrade = 502;
     session.drop();
     const delays = [(await disconnected.take()).delay];
-    for (let attempts = 0; attempts < 4; attempts += 1) {
+    for (let attempts = 0; attempts < MAX_FAILURES; attempts += 1) {
       client.connect();
       delays.push((await disconnected.take()).delay);
     }
-    assert.deepEqual(delays, [1_000, 2_000, 4_000, 8_000, 16_000]);
+    assert.deepEqual(delays, [1_000, 2_000, 4_000, 8_000]);
+    assert.equal(server.ticketRequests.size, 1);
     server.refuseUpgrade = null;
     client.connect();
     await connected.take();
-    assert.deepEqual(server.upgradeUrls.slice(1), ['/ws', '/ws', '/ws', '/ws', '/ws']);
+    assert.deepEqual(server.upgradeUrls.slice(1), ['/ws', '/ws', '/ws', '/ws?ticket=ticket-2']);
+  });
+
+  it('is made again with the same ticket where the server was away for a moment, and PHP is not asked', async (t) => {
+    const server = await startResumingServer(t);
+    const { client, session } = await resumableClient(server, t, { random: () => 1 });
+    const [disconnected, connected] = [inboxOf(client, 'disconnected'), inboxOf(client, 'connected')];
+    server.refuseUpgrade = 502;
+    session.drop();
+    await disconnected.take();
+    for (let attempts = 1; attempts < MAX_FAILURES; attempts += 1) {
+      client.connect();
+      await disconnected.take();
+    }
+    server.refuseUpgrade = null;
+    client.connect();
+    await connected.take();
+    assert.deepEqual(server.upgradeUrls.slice(1), ['/ws', '/ws', '/ws']);
     assert.equal(server.ticketRequests.size, 1);
   });
 
@@ -381,6 +442,28 @@ describe('an attempt with a resume ticket that does not open', () => {
   });
 });
 
+describe('a server that does not know resume tickets', () => {
+  it('is asked with a ticket of PHP at once, where it has let a page in that showed it one', async (t) => {
+    const server = await startResumingServer(t);
+    const { client, session } = await resumableClient(server, t);
+    const disconnected = inboxOf(client, 'disconnected');
+    server.answerResume = (old, callId) => old.send([4, callId, 'orosync/resume', 'no such procedure', { code: 404 }]);
+    session.drop();
+    await disconnected.take();
+    client.connect();
+    assert.equal((await server.sessions.take()).url, '/ws');
+    const { willRetry, delay } = await disconnected.take();
+    assert.deepEqual({ willRetry, delay }, { willRetry: true, delay: 0 });
+    const third = await server.sessions.take();
+    assert.equal(third.url, '/ws?ticket=ticket-2');
+
+    // That one knows who it is for.
+    await holdsTicket(client, third);
+    assert.equal(client.sessionId, third.id);
+    assert.equal(disconnected.size, 0);
+  });
+});
+
 describe('a resume ticket is thrown away', () => {
   /** The address of the next session, after `leave` and then `connect()`. */
   async function addressAfter(t, leave, options) {
@@ -392,6 +475,17 @@ describe('a resume ticket is thrown away', () => {
     client.connect();
     return (await server.sessions.take()).url;
   }
+
+  it('once a connection has opened by it, whether there is another one or not', async (t) => {
+    const server = await startResumingServer(t);
+    const { client, session } = await resumableClient(server, t);
+    server.answerResume = () => {};
+    const connected = inboxOf(client, 'connected');
+    const second = await nextSession(server, client, session);
+    assert.equal(second.url, '/ws');
+    await connected.take();
+    assert.equal((await nextSession(server, client, second)).url, '/ws?ticket=ticket-2');
+  });
 
   it('by close(): another user may be meant by the next connect()', async (t) => {
     assert.equal(await addressAfter(t, ({ client }) => client.close()), '/ws?ticket=ticket-2');

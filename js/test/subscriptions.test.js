@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { momentNow } from '../src/moment.js';
-import { BURST, PER_SECOND, Subscriptions } from '../src/subscriptions.js';
+import { BURST, PER_SECOND, RENEWAL_MS, Subscriptions } from '../src/subscriptions.js';
 import { Clock } from './support/clock.js';
 
 /** What the server allows a browser by default: limits.message_burst and limits.messages_per_second. */
@@ -79,7 +79,7 @@ describe('many subscriptions', () => {
     const { clock, sent, subscriptions } = stage(t);
     subscriptions.opened(momentNow());
     const stops = listenTo(subscriptions, topics(BURST + 2));
-    subscriptions.ended();
+    subscriptions.ended(false);
     assert.equal(clock.timers, 0);
     sent.length = 0;
     stops[0]();
@@ -128,7 +128,7 @@ describe('many subscriptions that recover', () => {
 describe('positions that are renewed', () => {
   /** What is asked for in the next session. */
   const nextSince = ({ sent, subscriptions }) => {
-    subscriptions.ended();
+    subscriptions.ended(false);
     subscriptions.opened(momentNow());
     return call(sent.at(-1))[2]?.since;
   };
@@ -264,9 +264,72 @@ describe('tags', () => {
     set(['z']);
     await soon();
     assert.equal(sent.length, 3);
-    subscriptions.ended();
+    subscriptions.ended(false);
     subscriptions.opened(momentNow());
     assert.deepEqual(call(sent[3]), ['orosync/subscribe', 'a', { since: '5', tags: ['z'] }]);
+  });
+});
+
+describe('a gap while another ticket is fetched', () => {
+  const UNKEPT = { position: '0.0', complete: false, events: [] };
+  const UNKNOWN = { code: 404 };
+
+  /** A session in which a listener follows the topic "a", by an answer to its call or an error in place of it. */
+  function following(t, { result = UNKEPT, details } = {}) {
+    const all = stage(t);
+    const told = [];
+    all.subscriptions.add('a', listener({ recovers: true, onIncomplete: () => told.push('incomplete') }));
+    const open = () => {
+      all.subscriptions.opened(momentNow());
+      const asked = all.sent.at(-1);
+      if (details === undefined) {
+        answer(all.subscriptions, asked, result);
+      } else {
+        const [, callId] = JSON.parse(asked.text);
+        all.subscriptions.failed({ type: 'callError', callId, uri: 'orosync/subscribe', reason: '', details });
+      }
+    };
+    open();
+    return { ...all, told, open };
+  }
+
+  for (const [what, answers] of [['no history is kept', {}], ['the server knows no history', { details: UNKNOWN }]]) {
+    it(`is not told where ${what}, unless it took longer`, (t) => {
+      const { clock, subscriptions, told, open } = following(t, answers);
+      for (const [passed, expected] of [[RENEWAL_MS - 1, []], [RENEWAL_MS, ['incomplete']]]) {
+        subscriptions.ended(true);
+        clock.pass(passed);
+        open();
+        assert.deepEqual(told, expected);
+      }
+    });
+
+    it(`is told where ${what}, if the first attempt fails, and as any other gap is`, (t) => {
+      const { subscriptions, told, open } = following(t, answers);
+      subscriptions.ended(true);
+      subscriptions.ended(false);
+      open();
+      assert.deepEqual(told, ['incomplete']);
+      subscriptions.ended(false);
+      open();
+      assert.deepEqual(told, ['incomplete', 'incomplete']);
+    });
+  }
+
+  it('is told where the server keeps a history and does not have all of it', (t) => {
+    const { subscriptions, told, open } = following(t, { result: { position: '5', complete: false, events: [] } });
+    subscriptions.ended(true);
+    open();
+    assert.deepEqual(told, ['incomplete']);
+  });
+
+  it('is told where the session before that gave nothing', (t) => {
+    const { subscriptions, told, open } = following(t);
+    subscriptions.ended(false);
+    subscriptions.opened(momentNow());
+    subscriptions.ended(true);
+    open();
+    assert.deepEqual(told, ['incomplete']);
   });
 });
 
@@ -307,7 +370,7 @@ describe('a question about the past', () => {
     subscriptions.opened(momentNow());
     assert.deepEqual(sent.map(call), [['orosync/subscribe', 'a', { since: { milliseconds: 700 } }]]);
     answer(subscriptions, sent[0], { position: '7', complete: true, events });
-    assert.deepEqual(settled, [[['x', 'y'], true]]);
+    assert.deepEqual(settled, [[['x', 'y'], 'complete']]);
     assert.deepEqual(missed, []);
   });
 
@@ -315,7 +378,7 @@ describe('a question about the past', () => {
     const { sent, subscriptions, settled, missed, ask } = asking(t);
     subscriptions.opened(momentNow());
     answer(subscriptions, sent[0]);
-    subscriptions.ended();
+    subscriptions.ended(false);
     ask(-300);
     subscriptions.opened(momentNow());
     answer(subscriptions, sent[1], { position: '7', complete: true, events });
@@ -328,13 +391,13 @@ describe('a question about the past', () => {
       { milliseconds: -300 },
       { milliseconds: 5 },
     ]);
-    assert.deepEqual(settled, [[[], true], [['y'], false]]);
+    assert.deepEqual(settled, [[[], 'complete'], [['y'], 'incomplete']]);
   });
 
   it('is lost with the connection, and when it is refused', (t) => {
     const { sent, subscriptions, settled } = asking(t);
     subscriptions.opened(momentNow());
-    subscriptions.ended();
+    subscriptions.ended(false);
     subscriptions.opened(momentNow());
     const [, callId] = JSON.parse(sent[1].text);
     assert.equal(subscriptions.failed({ type: 'callError', callId, uri: 'a', reason: '', details: { code: 401 } }), 'refused');
@@ -349,8 +412,15 @@ describe('a question about the past', () => {
     ask(5);
     const [, callId] = JSON.parse(sent[1].text);
     subscriptions.failed({ type: 'callError', callId, uri: 'orosync/subscribe', reason: '', details: { code: 400 } });
-    assert.deepEqual(settled, [[[], true], [[], false]]);
+    assert.deepEqual(settled, [[[], 'complete'], [[], 'incomplete']]);
     assert.equal(sent.length, 2);
+  });
+
+  it('has an answer that says so where no history is kept', (t) => {
+    const { sent, subscriptions, settled } = asking(t);
+    subscriptions.opened(momentNow());
+    answer(subscriptions, sent[0], { position: '0.0', complete: false, events: [] });
+    assert.deepEqual(settled, [[[], 'unkept']]);
   });
 
   it('that nobody can be asked has no events in its answer', (t) => {
@@ -359,7 +429,7 @@ describe('a question about the past', () => {
     const [, callId] = JSON.parse(sent[0].text);
     subscriptions.failed({ type: 'callError', callId, uri: 'orosync/subscribe', reason: '', details: { code: 404 } });
     ask(5);
-    assert.deepEqual(settled, ['lost', [[], true], [[], true]]);
+    assert.deepEqual(settled, ['lost', [[], 'unkept'], [[], 'unkept']]);
     assert.equal(sent.length, 2);
   });
 

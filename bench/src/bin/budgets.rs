@@ -126,7 +126,7 @@ fn count() -> Result<Counts, Box<dyn Error>> {
     );
     // The same, however long the history is.
     for kept in [1000, 100_000] {
-        counts.insert(format!("recovery, {kept} kept"), of_recoveries(kept, [50, 250])?);
+        counts.insert(format!("recovery, {kept} kept"), of_recoveries(kept, [100, 3100])?);
     }
     counts.insert("publishing call".to_owned(), of_calls([2000, 6000])?);
     Ok(counts)

@@ -16,7 +16,7 @@ const TOPIC = 'oro/data/update';
 const HOUR = 3_600_000;
 
 const CHANGED = 'Somebody else has changed this content.';
-const UNCERTAIN = 'You were away. This page may be out of date.';
+const UNCERTAIN = 'This page may be out of date.';
 
 /** How long a test may take where it counts on the time that passes. */
 const SLACK_MS = 5_000;
@@ -133,13 +133,37 @@ describe('the content of a page', () => {
     (await askedBy(session)).answer('5');
     await page.evaluate((html) => {
       document.body.innerHTML = html;
-    }, element({ rendered: { at: start + HOUR }, tags: ['b'] }));
+    }, element({ rendered: { at: start - 2 * HOUR }, tags: ['b'] }));
     const second = await askedBy(session);
-    assertAge(second, -HOUR);
+    assertAge(second, 2 * HOUR);
     second.answer('5');
     // A page that is loaded anew within its elements.
     await page.evaluate((at) => document.querySelector('orosync-page').setAttribute('rendered', JSON.stringify({ at })), start - HOUR);
     assertAge(await askedBy(session), HOUR);
+  });
+
+  it('is no younger than the browser knows, where the clock that stamped it is ahead', async (t) => {
+    const site = await startSite(t);
+    const start = 1_000_000;
+    site.clock = () => start;
+    site.pages['/'] = documentOf({ rendered: { at: start + HOUR } });
+    const page = await site.open('/');
+    const session = await site.server.sessions.take();
+    const first = await askedBy(session);
+    assertAge(first, 1);
+    first.answer('5');
+
+    // Of one that comes later without a request that the browser knows of.
+    const later = element({ rendered: { at: start + HOUR }, tags: ['b'] });
+    const before = await page.evaluate(async (html) => {
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      const now = performance.now();
+      document.body.innerHTML = html;
+      return now;
+    }, later);
+    const second = await askedBy(session);
+    const age = second.options.since.milliseconds;
+    assert.ok(age < -300 && age > -before - SLACK_MS, `${age} ms`);
   });
 
   it('is not certain where the answer is incomplete, until it is certain that it was changed', async (t) => {
@@ -218,6 +242,33 @@ describe('the content of a page', () => {
     const { options } = await askedBy(session);
     const opened = times.before + options.since.milliseconds;
     assert.ok(opened > 0 && opened < times.before - 200, `the session was opened at ${opened} ms, and this was asked for at ${times.before}`);
+  });
+
+  it('without a stamp does not count from what Turbo has requested for a part of the page, or in advance', async (t) => {
+    const site = await startSite(t);
+    site.pages['/'] = documentOf({});
+    const page = await site.open('/');
+    const session = await site.server.sessions.take();
+    (await askedBy(session)).answer('5');
+    const requested = await page.evaluate(async (html) => {
+      const pause = () => new Promise((resolve) => setTimeout(resolve, 200));
+      const request = (target, headers) =>
+        target.dispatchEvent(new CustomEvent('turbo:before-fetch-request', { bubbles: true, detail: { fetchOptions: { headers } } }));
+      await pause();
+      const before = performance.now();
+      request(document, { Accept: 'text/html' });
+      await pause();
+      const frame = document.createElement('turbo-frame');
+      document.body.append(frame);
+      request(frame, {});
+      request(document, { 'X-Sec-Purpose': 'prefetch' });
+      request(document, new Headers({ 'Sec-Purpose': 'prefetch;prerender' }));
+      document.body.innerHTML = html;
+      return before;
+    }, element({ tags: ['b'] }));
+    const { options } = await askedBy(session);
+    const opened = requested + options.since.milliseconds;
+    assert.ok(opened > 0 && opened < requested - 150, `the session was opened at ${opened} ms, and this was asked for at ${requested}`);
   });
 
   it('that Turbo restores is what it was; as old as its stamp, or not certain, where it was forgotten', async (t) => {

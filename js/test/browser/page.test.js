@@ -61,6 +61,26 @@ async function openPage(t) {
   return { server, page, errors };
 }
 
+/** The same, of a page that the browser may keep for an hour; each copy that the server gives has its number. */
+async function openCachedPage(t) {
+  let copies = 0;
+  const server = await startServer(t);
+  server.answerPage = (request, response) => {
+    if (request.url.startsWith('/page')) {
+      copies += 1;
+      const headers = { 'Content-Type': 'text/html', 'Content-Security-Policy': POLICY, 'Cache-Control': 'max-age=3600' };
+      response.writeHead(200, headers).end(`${PAGE}<p>copy ${copies}</p>`);
+    } else {
+      answerPage(request, response);
+    }
+  };
+  const page = await context.newPage();
+  t.after(() => page.close());
+  await page.goto(`${server.origin}/page?x=1#part`);
+  await page.waitForFunction(() => document.title === 'ready');
+  return { server, page };
+}
+
 function answerPage(request, response) {
   const { pathname } = new URL(request.url, 'http://localhost');
   if (pathname.startsWith('/orosync/') && existsSync(SOURCES + pathname.slice(9))) {
@@ -97,6 +117,8 @@ async function holdsTicket(page, session) {
   session.send([3, callId, null]);
   await answered;
 }
+
+const CHANGED = 'Somebody else has changed this content.';
 
 const connect = (page) => page.evaluate(() => client.connect());
 const untilState = (page, name) => page.waitForFunction((wanted) => client.state === wanted, name);
@@ -307,6 +329,33 @@ describe('the flash message', () => {
     assert.deepEqual(errors, []);
   });
 
+  it('loads a fresh copy of a page that the browser has in its cache', async (t) => {
+    const { server, page } = await openCachedPage(t);
+    await page.evaluate(() => void showFlash({ kind: 'outdated' }));
+    await page.getByRole('button', { name: 'Reload the page' }).click();
+    await page.getByText('copy 2').waitFor();
+    assert.equal(page.url(), `${server.origin}/page?x=1`);
+  });
+
+  it('loads what there is where no fresh copy comes', async (t) => {
+    const { server, page } = await openCachedPage(t);
+    await page.evaluate(() => {
+      const { timeout } = AbortSignal;
+      AbortSignal.timeout = () => timeout.call(AbortSignal, 50);
+      showFlash({ kind: 'outdated' });
+    });
+    const answer = server.answerPage;
+    for (const fail of [() => {}, (request, response) => response.destroy()]) {
+      server.answerPage = (request, response) => {
+        server.answerPage = answer;
+        fail(request, response);
+      };
+      await Promise.all([page.waitForNavigation(), page.getByRole('button', { name: 'Reload the page' }).click()]);
+      await page.waitForFunction(() => globalThis.showFlash !== undefined);
+      await page.evaluate(() => void showFlash({ kind: 'outdated' }));
+    }
+  });
+
   it('arrives empty, so that a screen reader knows the region before its text', async (t) => {
     const { page } = await openPage(t);
     const early = await page.evaluate(() => {
@@ -315,7 +364,7 @@ describe('the flash message', () => {
       return { text: region.textContent, visibility: getComputedStyle(region).visibility };
     });
     assert.deepEqual(early, { text: '', visibility: 'visible' });
-    await page.getByText('Somebody else has changed this content.').waitFor();
+    await page.getByText(CHANGED).waitFor();
   });
 
   it('of maintenance is an alert without a button that would lose what was typed', async (t) => {
@@ -375,22 +424,36 @@ describe('the flash message', () => {
       showFlash({ kind: 'outdated', certain: false });
       showFlash({ kind: 'maintenance' });
     });
-    await page.getByText('You were away. This page may be out of date.').waitFor();
+    await page.getByText('This page may be out of date.').waitFor();
     await page.getByRole('status').getByRole('button', { name: 'Reload the page' }).waitFor();
     const messages = page.locator('.orosync-flash__message');
     assert.equal(await messages.count(), 2);
 
     await page.evaluate(() => {
-      showFlash({ kind: 'outdated', texts: { message: 'Ben has changed it.' } });
-      showFlash({ kind: 'outdated', certain: false, texts: { uncertain: 'Perhaps.' } });
+      showFlash({ kind: 'outdated' });
+      showFlash({ kind: 'outdated', certain: false });
     });
-    await page.getByText('Ben has changed it.').waitFor();
-    assert.deepEqual((await messages.allInnerTexts()).slice(1), ['Ben has changed it.']);
+    await page.getByText(CHANGED).waitFor();
+    assert.deepEqual((await messages.allInnerTexts()).slice(1), [CHANGED]);
     assert.equal(await messages.count(), 2);
 
     await page.getByRole('status').getByRole('button', { name: 'Dismiss' }).click();
-    await page.evaluate(() => void showFlash({ kind: 'outdated', certain: false, texts: { uncertain: 'Perhaps.' } }));
-    await page.getByText('Perhaps.').waitFor();
+    await page.evaluate(() => void showFlash({ kind: 'outdated', certain: false }));
+    await page.getByText('This page may be out of date.').waitFor();
+  });
+
+  it('of which nobody is certain stands beside those that say something else', async (t) => {
+    const { page } = await openPage(t);
+    await page.evaluate(() => {
+      showFlash({ kind: 'outdated', texts: { message: 'Ben has written a comment.' } });
+      showFlash({ kind: 'outdated', certain: false });
+    });
+    const messages = page.locator('.orosync-flash__message');
+    await page.getByText('This page may be out of date.').waitFor();
+    assert.deepEqual(await messages.allInnerTexts(), ['Ben has written a comment.', 'This page may be out of date.']);
+    await page.evaluate(() => void showFlash({ kind: 'outdated', texts: { message: 'Ben has written another one.' } }));
+    await page.getByText('Ben has written another one.').waitFor();
+    assert.equal(await messages.count(), 3);
   });
 
   it('that was shown twice is taken away by either function', async (t) => {

@@ -85,8 +85,11 @@ impl Revocations {
         let is_outdated = |whom: Disconnect| {
             known.latest.get(&whom).is_some_and(|latest| latest.unix + CLOCK_SKEW_SECONDS >= minted)
         };
+        // A ticket that is good for longer than revocations are kept may be older than one that nobody knows any more.
+        let may_be_outdated = known.forgotten_unix > 0 && known.forgotten_unix + CLOCK_SKEW_SECONDS >= minted;
         // Nearly always nobody was disconnected lately, and nothing needs to be looked up.
-        let is_outdated = !known.latest.is_empty() && Disconnect::all_of(identity).any(is_outdated);
+        let is_outdated =
+            may_be_outdated || (!known.latest.is_empty() && Disconnect::all_of(identity).any(is_outdated));
         (!is_outdated).then_some(known.last)
     }
 
@@ -144,6 +147,8 @@ pub(super) struct Known {
     pub(super) last: u64,
     /// The number of the last one of those that are no longer here.
     pub(super) forgotten: u64,
+    /// When the latest of those was recorded, as far as this process knows: seconds since 1970, or 0.
+    forgotten_unix: u64,
     /// In the order of their numbers.
     pub(super) kept: VecDeque<Revocation>,
     /// The latest of those, by whom they mean.
@@ -173,6 +178,7 @@ impl Known {
             node: rand::random(),
             last: 0,
             forgotten: 0,
+            forgotten_unix: 0,
             kept: VecDeque::new(),
             latest: HashMap::new(),
             keep_seconds: ticket_seconds.saturating_add(SLACK_SECONDS),
@@ -205,8 +211,9 @@ impl Known {
         while let Some(oldest) = self.kept.front()
             && (self.kept.len() > self.max || oldest.unix.saturating_add(self.keep_seconds) <= unix_now)
         {
-            let Some(Revocation { number, whom, .. }) = self.kept.pop_front() else { return };
+            let Some(Revocation { number, whom, unix }) = self.kept.pop_front() else { return };
             self.forgotten = number;
+            self.forgotten_unix = self.forgotten_unix.max(unix);
             if self.latest.get(&whom).is_some_and(|latest| latest.number == number) {
                 self.latest.remove(&whom);
             }
@@ -262,6 +269,16 @@ mod tests {
             revocations,
             place: SessionPlace::default(),
         }
+    }
+
+    #[test]
+    fn a_ticket_that_is_older_than_what_was_forgotten_is_for_one_session_alone() {
+        let revocations = Revocations::new(300, 100);
+        revocations.record(&id(7), (), 1_000);
+        assert!(revocations.of_new_session(&user(8), 990).is_some(), "it means another user");
+        revocations.record(&id(9), (), 1_400);
+        assert_eq!(revocations.of_new_session(&user(7), 990), None, "nobody knows any more whom it meant");
+        assert!(revocations.of_new_session(&user(7), 1_100).is_some());
     }
 
     #[test]

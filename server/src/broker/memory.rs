@@ -44,6 +44,9 @@ impl MemoryBroker {
             Content::Disconnect(whom) => self.events.handle_event(Event::Disconnect(whom, held)),
             Content::Message(message) => {
                 let topic = message.topic;
+                if self.history.is_off() && !self.events.is_wanted(&topic) {
+                    return;
+                }
                 let kept = Kept::new(&message.payload, message.audience);
                 self.history.append(&topic, kept.clone(), |position| {
                     if self.events.is_wanted(&topic) {

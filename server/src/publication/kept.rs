@@ -9,7 +9,7 @@ use once_cell::race::OnceBox;
 use orosync_protocol::{Audience, Payload, PayloadRef, SessionId};
 use triomphe::ThinArc;
 
-use super::tags::{Tag, tags_of};
+use super::tags::{Tag, may_name_tags, tags_of};
 
 /// See the module.
 #[derive(Clone)]
@@ -42,7 +42,31 @@ impl Kept {
 
     /// Whether it is for this one of them.
     pub fn is_for(&self, session: SessionId) -> bool {
-        self.0.header.header.audience.as_ref().is_none_or(|audience| audience.includes(session))
+        self.is_for_whoever_had(&[session])
+    }
+
+    /// Whether it is for a session that had these ids, one after the other.
+    pub fn is_for_whoever_had(&self, ids: &[SessionId]) -> bool {
+        self.0.header.header.audience.as_ref().is_none_or(|audience| {
+            let Audience { exclude, eligible } = &**audience;
+            !ids.iter().any(|id| exclude.contains(*id))
+                && (eligible.as_slice().is_empty() || ids.iter().any(|id| eligible.contains(*id)))
+        })
+    }
+
+    /// What it takes in memory beside a fixed amount, at most.
+    pub fn cost(&self) -> usize {
+        let payload = &self.0.slice;
+        let ids = self
+            .0
+            .header
+            .header
+            .audience
+            .as_ref()
+            .map_or(0, |audience| audience.exclude.as_slice().len() + audience.eligible.as_slice().len());
+        // A tag is 8 bytes, and its entry at least 16.
+        let tags = if may_name_tags(payload) { payload.len() / 2 } else { 0 };
+        payload.len() + tags + ids * size_of::<SessionId>()
     }
 
     /// The content tags that it names; none if it is no list of them. It is read once, whoever asks how often.

@@ -3,11 +3,13 @@
 //! A tag is kept as 64 bits of its hash. Two tags of the same hash would cost a page that shows one of them an event that
 //! speaks of the other, which it passes over: it compares names.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
+use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::LazyLock;
 
-use serde::Deserialize;
+use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 
 /// The most content tags of one subscription: a page that shows more takes all events.
 pub const MAX_TAGS: usize = 200;
@@ -26,15 +28,42 @@ impl Tag {
     }
 }
 
-/// `{"username": …, "tagname": …}`.
-#[derive(Deserialize)]
+/// `{"username": …, "tagname": …}`: an object, where serde would take a list as well.
 struct Entry {
     tagname: String,
 }
 
+impl<'de> Deserialize<'de> for Entry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct EntryVisitor;
+
+        impl<'de> Visitor<'de> for EntryVisitor {
+            type Value = Entry;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object with a tagname")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entry, A::Error> {
+                let mut tagname = None;
+                while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+                    if key == "tagname" {
+                        tagname = Some(map.next_value()?);
+                    } else {
+                        map.next_value::<IgnoredAny>()?;
+                    }
+                }
+                tagname.map(|tagname| Entry { tagname }).ok_or_else(|| A::Error::missing_field("tagname"))
+            }
+        }
+
+        deserializer.deserialize_map(EntryVisitor)
+    }
+}
+
 /// A list of entries; an object with such values, which is what PHP makes of a list with gaps; or, as up to `OroPlatform` 2.6,
 /// either of them encoded as JSON once more.
-#[derive(Deserialize)]
+#[derive(serde::Deserialize)]
 #[serde(untagged)]
 enum Entries {
     List(Vec<Entry>),
@@ -42,10 +71,14 @@ enum Entries {
     Encoded(String),
 }
 
+/// Whether a payload may be a list of tags, by its first byte.
+pub fn may_name_tags(payload: &[u8]) -> bool {
+    matches!(payload.first(), Some(b'[' | b'{' | b'"'))
+}
+
 /// The tags that a payload names, each once and in order; none if it is anything else, or names none.
 pub fn tags_of(payload: &[u8]) -> Option<Box<[Tag]>> {
-    // What is no list of tags is seldom read to its end.
-    if !matches!(payload.first(), Some(b'[' | b'{' | b'"')) {
+    if !may_name_tags(payload) {
         return None;
     }
     let entries = match serde_json::from_slice(payload).ok()? {
@@ -100,6 +133,9 @@ mod tests {
             r#"{"tagname":"A_7"}"#,
             r#"[{"tagname":"A_7"},{"username":"ben"}]"#,
             r#"[{"tagname":7}]"#,
+            r#"[["A_7"]]"#,
+            r#"{"errors":["A_7"]}"#,
+            r#""[[\"A_7\"]]""#,
             r#""\"[{\\\"tagname\\\":\\\"A\\\"}]\"""#,
         ] {
             assert_eq!(tags_of(payload.as_bytes()), None, "{payload}");

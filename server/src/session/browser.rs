@@ -12,10 +12,13 @@ use orosync_protocol::{CloseReason, Payload, SessionId, Topic};
 
 use super::admission::{Admission, Refused};
 use super::budget::Budget;
-use super::calls::{self, Called, Caller, json, shortened};
+use super::calls::{self, Asker, Called, json, shortened};
 use super::outbound::{Outbound, TooSlow};
 use super::{SessionEvent, Shared};
 use crate::refusals::Action;
+
+/// Events that are looked at for a recovery and cost as much as a message: some ten microseconds.
+const EVENTS_FOR_A_MESSAGE: usize = 1000;
 
 /// What a browser's session keeps between messages.
 #[derive(Debug)]
@@ -95,6 +98,12 @@ impl Browser {
         Ok(())
     }
 
+    /// Pays for events that were looked at for it, beyond what a message pays for.
+    pub fn charge_for_events(&mut self, events: usize, shared: &Shared) {
+        let messages = u32::try_from(events / EVENTS_FOR_A_MESSAGE).unwrap_or(u32::MAX);
+        self.budget.owe(messages, shared.limits.message_burst);
+    }
+
     /// A call has its answer, which had to wait.
     pub fn answered(&mut self) {
         self.unanswered = self.unanswered.saturating_sub(1);
@@ -107,8 +116,8 @@ impl Browser {
         arguments: &[Payload],
         with: &mut Conversation<'_>,
     ) -> Result<(), CloseReason> {
-        let caller = Caller { session: with.session, since: with.since, admission: with.admission };
-        let frame = match calls::call(procedure, arguments, caller, |name| self.prefixes.expand(name)) {
+        let asker = Asker { session: with.session, since: with.since, admission: with.admission };
+        let frame = match calls::call(procedure, arguments, asker, |name| self.prefixes.expand(name)) {
             Ok(Called::Result(result)) => calls::result(call_id, result),
             Ok(Called::Requested(request)) => {
                 self.unanswered += 1;

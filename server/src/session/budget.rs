@@ -32,6 +32,12 @@ impl Budget {
         }
         enough
     }
+
+    /// Pays for what was more than a message, if need be with what comes later: at most a burst of that.
+    #[expect(clippy::cast_precision_loss, reason = "a rate limit need not be exact beyond 16 million")]
+    pub fn owe(&mut self, messages: u32, burst: u32) {
+        self.tokens = (self.tokens - messages as f32).max(-(burst as f32));
+    }
 }
 
 #[cfg(test)]
@@ -53,5 +59,16 @@ mod tests {
         let spent = (0..30).filter(|_| budget.try_spend(1, 20, 5, much_later)).count();
         assert_eq!(spent, 20, "it never holds more than a burst");
         assert!(!budget.try_spend(u32::MAX, 20, 5, much_later));
+    }
+
+    #[test]
+    fn what_is_owed_is_paid_with_what_comes_later() {
+        let start = Instant::now();
+        let mut budget = Budget::new(20, start);
+        budget.owe(30, 20);
+        assert!(!budget.try_spend(1, 20, 5, start + Duration::from_secs(2)));
+        assert!(budget.try_spend(1, 20, 5, start + Duration::from_secs(3)));
+        budget.owe(u32::MAX, 20);
+        assert!(budget.try_spend(1, 20, 5, start + Duration::from_secs(8)), "a burst at most");
     }
 }

@@ -59,9 +59,9 @@ pub enum Called {
     Requested(Request),
 }
 
-/// Who calls.
+/// Who asks.
 #[derive(Clone, Copy, Debug)]
-pub struct Caller<'a> {
+pub struct Asker<'a> {
     /// Its id.
     pub session: SessionId,
     /// When its 101 was ready to leave.
@@ -74,19 +74,19 @@ pub struct Caller<'a> {
 pub fn call(
     procedure: &str,
     arguments: &[Payload],
-    caller: Caller<'_>,
+    asker: Asker<'_>,
     expand: impl Fn(String) -> String,
 ) -> Result<Called, Refused> {
     let arguments = Arguments { procedure, arguments };
     match procedure {
         "orosync/ping" => Ok(Called::Result(Payload::null())),
         "orosync/resume" => Ok(Called::Requested(Request::Resume)),
-        "orosync/session" => Ok(Called::Result(json(&Description::new(caller)))),
+        "orosync/session" => Ok(Called::Result(json(&Description::new(asker)))),
         "orosync/subscribe" => {
-            let topic = caller.admission.subscribe(&expand(arguments.required(0, "a topic")?))?;
+            let topic = asker.admission.subscribe(&expand(arguments.required(0, "a topic")?))?;
             let options: Option<Options> = arguments.read(1, "an object with since and tags")?;
             let Options { since, tags } = options.unwrap_or_default();
-            let since = since.map(|since| arguments.since(since, caller.since)).transpose()?;
+            let since = since.map(|since| arguments.since(since, asker.since)).transpose()?;
             let tags = tags.map(|tags| arguments.tags(&tags)).transpose()?;
             Ok(Called::Requested(Request::Subscribe { topic, since, tags }))
         }
@@ -111,6 +111,9 @@ pub fn result(call_id: Payload, result: Payload) -> Bytes {
     text_frame(wamp::encode_server(&ServerMessage::CallResult { call_id, result }))
 }
 
+/// The most positions of an answer: more topics than a session may subscribe to by default.
+const MAX_POSITIONS: usize = 1000;
+
 /// How soon a page asks again that gets no ticket from a server that has none for anybody, in seconds.
 const ASK_AGAIN_SECONDS: u64 = 300;
 
@@ -125,8 +128,11 @@ pub fn resumption<'a>(
         Some(ticket) => ticket.seconds,
         None => max_seconds.unwrap_or(ASK_AGAIN_SECONDS),
     };
-    let positions = positions.map(|(topic, position)| (topic.as_str(), position.to_string())).collect();
-    json(&Resumption { ticket: ticket.map(|ticket| ticket.ticket), seconds, positions })
+    let positions = positions
+        .take(MAX_POSITIONS)
+        .map(|(topic, position)| (topic.as_str(), position.to_string()))
+        .collect();
+    json(&ResumeAnswer { ticket: ticket.map(|ticket| ticket.ticket), seconds, positions })
 }
 
 /// The same of a call that is refused.
@@ -227,7 +233,7 @@ impl Arguments<'_> {
 }
 
 #[derive(Serialize)]
-struct Resumption<'a> {
+struct ResumeAnswer<'a> {
     ticket: Option<String>,
     seconds: u64,
     /// By topic.
@@ -245,10 +251,10 @@ struct Description<'a> {
 }
 
 impl<'a> Description<'a> {
-    fn new(caller: Caller<'a>) -> Self {
-        let identity: &Identity = caller.admission.identity;
+    fn new(asker: Asker<'a>) -> Self {
+        let identity: &Identity = asker.admission.identity;
         Self {
-            session: caller.session.to_string(),
+            session: asker.session.to_string(),
             role: identity.role.as_str(),
             user: identity.user.as_deref(),
             uid: identity.uid.as_ref(),

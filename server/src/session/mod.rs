@@ -548,6 +548,28 @@ impl Session {
         }
     }
 
+    /// All ids that it has had: its own, and those of the sessions that it has resumed.
+    pub fn ids(&self) -> Vec<SessionId> {
+        self.open().map_or_else(Vec::new, |open| {
+            let former = open.admitted.as_ref().map_or(&[][..], |admitted| admitted.former());
+            former.iter().copied().chain([open.id]).collect()
+        })
+    }
+
+    /// How many bytes an answer may have: half of what may wait for it still, so that others and events fit behind it.
+    pub fn room_for_an_answer(&self) -> usize {
+        self.outbound.room() / 2
+    }
+
+    /// Pays for events that were looked at for it.
+    pub fn charge_for_events(&mut self, events: usize, shared: &Shared) {
+        if let State::Open { open, .. } = &mut self.state
+            && let Party::Browser(browser) = &mut open.party
+        {
+            browser.charge_for_events(events, shared);
+        }
+    }
+
     /// Answers a call of a browser that had to wait.
     pub fn answer(&mut self, frame: Bytes, now: Instant) {
         let State::Open { open, .. } = &mut self.state else { return };

@@ -87,6 +87,11 @@ impl Outbound {
         self.cost
     }
 
+    /// How many bytes may still wait.
+    pub fn room(&self) -> usize {
+        self.max_cost.saturating_sub(self.cost + FRAME_COST)
+    }
+
     /// The first frames, at most [`MAX_SLICES`], for one write.
     pub fn slices(&self) -> impl Iterator<Item = IoSlice<'_>> {
         let first = self.first.iter().map(|frame| IoSlice::new(&frame[self.taken..]));

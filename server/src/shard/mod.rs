@@ -26,7 +26,7 @@ use slotmap::{Key as _, KeyData, SlotMap};
 use tokio::sync::mpsc;
 
 use crate::auth::Resumes;
-use crate::broker::{Recovered, Since};
+use crate::broker::Recovered;
 use crate::connection::{Accepted, Caller};
 use crate::metrics::Metrics;
 use crate::node::Node;
@@ -45,6 +45,10 @@ use farewells::Farewells;
 use replies::{Recovery, Replies, Reply};
 use subscribers::{Subscribed, Subscribers};
 
+/// Recoveries that may be on their way from the broker, and so the most that a turn answers: each may hold 20,000 events, which takes
+/// half a millisecond to look through.
+const RECOVERIES: usize = 16;
+
 /// See the module.
 #[derive(Debug)]
 pub struct Shard {
@@ -61,8 +65,12 @@ pub struct Shard {
     waiting: Vec<SessionKey>,
     /// The number of the last reply that a session waited for.
     last_reply: u64,
-    /// How many replies wait, of all sessions.
+    /// How many replies to publishers wait, of all sessions.
     replies: usize,
+    /// What sessions have asked for and the broker was not asked yet, in order. Bound: the replies of each session.
+    recoveries: VecDeque<Awaited>,
+    /// How many recoveries the broker was asked for and has not handed over: at most [`RECOVERIES`].
+    recovering: usize,
     /// New connections, which wait to be accepted. Bound: the limits of the listener.
     arrived: VecDeque<Accepted>,
     /// No more publishing: the node drains.
@@ -133,6 +141,8 @@ impl Shard {
             waiting: Vec::new(),
             last_reply: 0,
             replies: 0,
+            recoveries: VecDeque::new(),
+            recovering: 0,
             arrived: VecDeque::new(),
             draining: false,
             stopped: None,
@@ -266,11 +276,12 @@ impl Shard {
         if receivers.has_tagged() {
             match delivery.kept.tags() {
                 None => queues.append(receivers.tagged(), Delivery::positioned),
-                Some([tag]) => queues.append(receivers.tagged_with(*tag), Delivery::positioned),
                 Some(tags) => {
                     tagged.extend(tags.iter().flat_map(|tag| receivers.tagged_with(*tag)));
-                    tagged.sort_unstable();
-                    tagged.dedup();
+                    if tags.len() > 1 {
+                        tagged.sort_unstable();
+                        tagged.dedup();
+                    }
                     queues.append(tagged.drain(..), Delivery::positioned);
                 }
             }
@@ -281,10 +292,13 @@ impl Shard {
     /// What a session has missed is here: it receives what follows, and is told.
     fn handle_recovered(&mut self, awaited: Awaited, recovered: &Recovered, now: Instant) {
         let Awaited { session: key, number } = awaited;
+        self.recovering -= 1;
         let Some(entry) = self.sessions.get_mut(key) else { return };
         let Some(recovery) = entry.replies.recovery(number) else { return };
-        let answer = recovery::answer(recovery, recovered, entry.session.id());
-        if recovery.asks {
+        let room = entry.session.room_for_an_answer();
+        let answer = recovery::answer(recovery, recovered, &entry.session.ids(), room);
+        entry.session.charge_for_events(recovered.events.len(), &self.shared);
+        if recovery.since.is_some() {
             self.shared.metrics.recoveries.inc();
             self.shared.metrics.recoveries_incomplete.inc_by(u64::from(!answer.complete));
         }
@@ -395,7 +409,7 @@ impl Shard {
         if entry.is_dirty {
             self.dirty.retain(|due| !matches!(due, Due::Session(dirty) if *dirty == key));
         }
-        self.forget_replies(entry.replies.len());
+        self.forget_replies(entry.replies.to_publishers());
         if let (true, Some(protocol)) = (entry.is_counted, entry.session.protocol()) {
             self.shared.metrics.sessions_open.of(protocol).dec();
             self.shared.metrics.sessions_closed.count(entry.session.ended_as());
@@ -494,11 +508,7 @@ impl Shard {
                 let max = self.shared.limits.subscriptions;
                 let subscribed = self.subscribers.await_recovery(key, &topic, max);
                 if self.count_subscription(subscribed, &topic) {
-                    self.recover(
-                        key,
-                        Recovery { call_id, topic, asks: since.is_some(), tags, is_wanted: true },
-                        since,
-                    );
+                    self.recover(key, Recovery { call_id, topic, since, tags, is_wanted: true });
                 } else if let Some(entry) = self.sessions.get_mut(key)
                     && let Some(refused) = entry.session.refuse_one_more(&topic, &self.shared, now)
                 {
@@ -527,16 +537,32 @@ impl Shard {
         true
     }
 
-    /// Asks the broker what a session has missed. The answer comes in the inbox.
-    fn recover(&mut self, key: SessionKey, recovery: Recovery, since: Option<Since>) {
+    /// Has the broker asked what a session has missed.
+    fn recover(&mut self, key: SessionKey, recovery: Recovery) {
         let Some(entry) = self.sessions.get_mut(key) else { return };
         self.last_reply += 1;
-        let awaited = Awaited { session: key, number: self.last_reply };
-        let most = if recovery.tags.is_some() { usize::MAX } else { recovery::MAX_EVENTS };
-        let topic = recovery.topic.clone();
-        entry.replies.push(awaited.number, Reply::Recovery(Box::new(recovery)));
-        self.replies += 1;
-        self.node.recover(&topic, since, most, self.number, awaited);
+        entry.replies.push(self.last_reply, Reply::Recovery(Box::new(recovery)));
+        self.recoveries.push_back(Awaited { session: key, number: self.last_reply });
+    }
+
+    /// Asks the broker what sessions have missed, as far as a turn has time for it. The answers come in the inbox.
+    pub fn ask_recoveries(&mut self) {
+        while self.recovering < RECOVERIES
+            && let Some(awaited) = self.recoveries.pop_front()
+        {
+            let entry = self.sessions.get_mut(awaited.session);
+            let Some(recovery) = entry.and_then(|entry| entry.replies.recovery(awaited.number)) else {
+                continue;
+            };
+            self.recovering += 1;
+            let most = if recovery.tags.is_some() { usize::MAX } else { recovery::MAX_EVENTS };
+            self.node.recover(&recovery.topic, recovery.since, most, self.number, awaited);
+        }
+    }
+
+    /// Whether the broker can be asked for more.
+    pub fn has_recoveries(&self) -> bool {
+        self.recovering < RECOVERIES && !self.recoveries.is_empty()
     }
 
     /// Answers a call, behind those that were made before.
@@ -549,7 +575,6 @@ impl Shard {
         let Some(entry) = self.sessions.get_mut(key) else { return };
         self.last_reply += 1;
         entry.replies.push(self.last_reply, reply);
-        self.replies += 1;
         entry.replies.settle(self.last_reply, Settled { highest: None });
         self.reply(key, now);
     }
@@ -626,7 +651,7 @@ impl Shard {
     /// Tells a session what is true now.
     fn reply(&mut self, key: SessionKey, now: Instant) {
         let Some(entry) = self.sessions.get_mut(key) else { return };
-        let waited = entry.replies.len();
+        let (waited, to_publishers) = (entry.replies.len(), entry.replies.to_publishers());
         while let Some((reply, settled)) = entry.replies.pop_settled() {
             match reply {
                 Reply::Welcome => entry.session.welcome_publisher(settled.highest, now),
@@ -643,8 +668,8 @@ impl Shard {
                 Reply::Recovery(_) => {}
             }
         }
-        let told = waited - entry.replies.len();
-        if told > 0 {
+        let told = to_publishers - entry.replies.to_publishers();
+        if entry.replies.len() < waited {
             if self.draining && entry.session.is_publisher() {
                 entry.end_publisher(now);
             }
@@ -686,14 +711,14 @@ struct Queues<'a> {
 
 impl Queues<'_> {
     /// Appends one of the event's frames, which is encoded if there is anybody who gets it.
-    fn append(&mut self, keys: impl Iterator<Item = SessionKey>, frame: impl Fn(&Delivery) -> &Bytes) {
-        let mut keys = keys.peekable();
-        if keys.peek().is_none() {
+    fn append(&mut self, keys: impl ExactSizeIterator<Item = SessionKey>, frame: fn(&Delivery) -> &Bytes) {
+        if keys.len() == 0 {
             return;
         }
-        let Self { delivery, sessions, dirty, metrics, now } = self;
-        let frame = SharedFrame::new(frame(delivery).clone());
-        let kept = &delivery.kept;
+        // Local, because the loop is the hottest there is.
+        let (sessions, dirty, now) = (&mut *self.sessions, &mut *self.dirty, self.now);
+        let frame = SharedFrame::new(frame(self.delivery).clone());
+        let kept = &self.delivery.kept;
         let everybody = kept.is_for_everybody();
         let mut delivered = 0;
         for key in keys {
@@ -701,11 +726,11 @@ impl Queues<'_> {
             if !everybody && !entry.session.id().is_some_and(|id| kept.is_for(id)) {
                 continue;
             }
-            delivered += u64::from(entry.session.deliver(&frame, *now));
+            delivered += u64::from(entry.session.deliver(&frame, now));
             entry.mark_dirty(key, dirty);
         }
-        metrics.deliveries.inc_by(delivered);
-        metrics.delivered_bytes.inc_by(delivered * frame.len() as u64);
+        self.metrics.deliveries.inc_by(delivered);
+        self.metrics.delivered_bytes.inc_by(delivered * frame.len() as u64);
     }
 }
 

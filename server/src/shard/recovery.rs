@@ -1,6 +1,7 @@
 //! The answer to `orosync/subscribe`: of what came while a session was away, what it gets.
 //!
-//! Bounds: [`MAX_EVENTS`] and [`MAX_BYTES`]. Beyond them the latest events come, and the answer says that it is not complete.
+//! Bounds: [`MAX_EVENTS`], [`MAX_BYTES`], and the room that the session's outbound queue has for it. Beyond them the latest events
+//! come, and the answer says that it is not complete.
 
 use bytes::Bytes;
 use orosync_protocol::{SessionId, wamp};
@@ -14,21 +15,25 @@ use crate::publication::tags::Tag;
 /// The most events of an answer. A page that missed more is better loaded anew.
 pub const MAX_EVENTS: usize = 1000;
 
-/// The most bytes of their payloads: less than what may wait for a session by default (`limits.outbound_bytes`).
+/// The most bytes of them.
 pub const MAX_BYTES: usize = 256 * 1024;
 
-/// See the module.
+/// What a session is told.
 #[derive(Debug)]
-pub struct Answer {
+pub struct RecoveryAnswer {
     /// As a WebSocket frame.
     pub frame: Bytes,
     /// Whether it says that nothing is missing.
     pub complete: bool,
 }
 
-/// What this session is told.
-pub fn answer(recovery: &Recovery, recovered: &Recovered, session: Option<SessionId>) -> Answer {
-    let is_meant = |kept: &Kept| session.is_some_and(|session| kept.is_for(session));
+/// What beside its payload an event takes in an answer: brackets, quotes, its position.
+const EVENT_BYTES: usize = 48;
+
+/// What a session is told that has had these ids, one after the other, and has so much room.
+pub fn answer(recovery: &Recovery, recovered: &Recovered, ids: &[SessionId], room: usize) -> RecoveryAnswer {
+    let is_meant = |kept: &Kept| kept.is_for_everybody() || kept.is_for_whoever_had(ids);
+    let max_bytes = MAX_BYTES.min(room);
     let mut meant = recovered
         .events
         .iter()
@@ -38,8 +43,8 @@ pub fn answer(recovery: &Recovery, recovered: &Recovered, session: Option<Sessio
     let mut events = Vec::new();
     let mut complete = recovered.complete;
     for (position, kept) in meant.by_ref() {
-        bytes += kept.payload().as_bytes().len();
-        if events.len() == MAX_EVENTS || bytes > MAX_BYTES {
+        bytes += EVENT_BYTES + kept.payload().as_bytes().len();
+        if events.len() == MAX_EVENTS || bytes > max_bytes {
             complete = false;
             break;
         }
@@ -47,7 +52,7 @@ pub fn answer(recovery: &Recovery, recovered: &Recovered, session: Option<Sessio
     }
     let events = events.into_iter().rev();
     let text = wamp::encode_recovery(&recovery.call_id, recovered.position, complete, events);
-    Answer { frame: text_frame(text), complete }
+    RecoveryAnswer { frame: text_frame(text), complete }
 }
 
 /// Whether somebody who wants these tags alone wants this event. What names none is for all.
@@ -75,14 +80,18 @@ mod tests {
     }
 
     fn told(recovered: &Recovered, tags: Option<&[&str]>) -> (String, bool) {
+        told_with_room(recovered, tags, usize::MAX)
+    }
+
+    fn told_with_room(recovered: &Recovered, tags: Option<&[&str]>, room: usize) -> (String, bool) {
         let tags = tags.map(|names| {
             let mut tags: Vec<Tag> = names.iter().map(|name| Tag::new(name)).collect();
             tags.sort_unstable();
             tags.into()
         });
         let topic = orosync_protocol::Topic::parse("t").unwrap();
-        let recovery = Recovery { call_id: Payload::null(), topic, asks: true, tags, is_wanted: true };
-        let answer = answer(&recovery, recovered, Some(SessionId(7)));
+        let recovery = Recovery { call_id: Payload::null(), topic, since: None, tags, is_wanted: true };
+        let answer = answer(&recovery, recovered, &[SessionId(6), SessionId(7)], room);
         let mut frame = std::io::Cursor::new(&answer.frame[..]);
         FrameHeader::parse(&mut frame).unwrap().unwrap();
         let at = usize::try_from(frame.position()).unwrap();
@@ -121,7 +130,11 @@ mod tests {
         assert!(complete && text.contains(r#"["1.a",1]"#));
         let (text, complete) = many(MAX_EVENTS + 1, "1");
         assert!(!complete && !text.contains(r#"["1.a",1]"#) && text.contains(r#"["2.a",1]"#));
-        let large = format!("\"{}\"", "x".repeat(MAX_BYTES / 4 - 2));
+        let large = format!("\"{}\"", "x".repeat(MAX_BYTES / 4 - EVENT_BYTES - 2));
         assert!(many(4, &large).1 && !many(5, &large).1);
+        let few = recovered(vec![kept("1"); 3]);
+        let (text, complete) = told_with_room(&few, None, 2 * (EVENT_BYTES + 1));
+        assert!(!complete && !text.contains(r#"["1.a",1]"#) && text.contains(r#"["2.a",1]"#));
+        assert!(!told_with_room(&few, None, 0).1);
     }
 }

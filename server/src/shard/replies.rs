@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use orosync_protocol::{Payload, Topic};
 
+use crate::broker::Since;
 use crate::publication::receipt::Settled;
 use crate::publication::tags::Tag;
 use crate::session::publisher::Batch;
@@ -51,8 +52,8 @@ pub struct Recovery {
     pub call_id: Payload,
     /// The topic.
     pub topic: Topic,
-    /// Whether it has asked for what it missed.
-    pub asks: bool,
+    /// From where on it asks what it missed, if it does.
+    pub since: Option<Since>,
     /// The tags that it wants alone.
     pub tags: Option<Box<[Tag]>>,
     /// Whether it has not unsubscribed since.
@@ -103,6 +104,13 @@ impl Replies {
     /// How many wait.
     pub fn len(&self) -> usize {
         self.0.len()
+    }
+
+    /// How many of them are for a publisher.
+    pub fn to_publishers(&self) -> usize {
+        let is_to_publisher =
+            |waiting: &&Waiting| matches!(waiting.reply, Reply::Welcome | Reply::Acknowledged(_));
+        self.0.iter().filter(is_to_publisher).count()
     }
 
     /// Does none wait?

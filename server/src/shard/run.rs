@@ -67,6 +67,7 @@ pub async fn run(shard: Shard, mut inbox: Inbox, send_together: bool) -> io::Res
         event_loop.end_due(now);
         event_loop.take_events(sockets.get_mut(), &mut events)?;
         event_loop.read_sockets();
+        event_loop.shard.ask_recoveries();
         if is_tick {
             event_loop.handle_timeout(Instant::now());
         }
@@ -130,6 +131,7 @@ impl EventLoop {
             || self.shard.has_arrived()
             || self.readable.iter().any(|queue| !queue.is_empty())
             || self.shard.has_dirty()
+            || self.shard.has_recoveries()
     }
 
     fn accept_some(&mut self, now: Instant) {

@@ -251,12 +251,12 @@ impl Subscribers {
 
 impl<'a> Receivers<'a> {
     /// Who gets it as WAMP says.
-    pub fn plain(self) -> impl Iterator<Item = SessionKey> + use<'a> {
+    pub fn plain(self) -> impl ExactSizeIterator<Item = SessionKey> + use<'a> {
         self.in_manner(Manner::Plain)
     }
 
     /// Who gets it with its position, whatever it speaks of.
-    pub fn positioned(self) -> impl Iterator<Item = SessionKey> + use<'a> {
+    pub fn positioned(self) -> impl ExactSizeIterator<Item = SessionKey> + use<'a> {
         self.in_manner(Manner::Positioned)
     }
 
@@ -266,7 +266,7 @@ impl<'a> Receivers<'a> {
     }
 
     /// Who wants some tags alone, whichever.
-    pub fn tagged(self) -> impl Iterator<Item = SessionKey> + use<'a> {
+    pub fn tagged(self) -> impl ExactSizeIterator<Item = SessionKey> + use<'a> {
         self.in_manner(Manner::Tagged)
     }
 
@@ -280,7 +280,7 @@ impl<'a> Receivers<'a> {
         })
     }
 
-    fn in_manner(self, manner: Manner) -> impl Iterator<Item = SessionKey> + use<'a> {
+    fn in_manner(self, manner: Manner) -> impl ExactSizeIterator<Item = SessionKey> + use<'a> {
         let members = self.0.map_or(&[][..], |members| &members.by_manner[manner as usize]);
         members.iter().map(|member| member.session)
     }

@@ -140,6 +140,7 @@ impl Stage {
     /// The first half of that. Was there anything?
     fn pass_on_without_writing(&mut self) -> bool {
         let mut worked = false;
+        self.shard.ask_recoveries();
         while let Ok(message) = self.inbox.try_recv() {
             worked = true;
             self.shard.handle_message(message, self.now);

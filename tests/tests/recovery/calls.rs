@@ -186,8 +186,8 @@ fn an_answer_holds_no_more_bytes_than_its_bound_and_the_latest_events() {
     let start = page.recover(TOPIC, &json!({})).position;
     page.say(r#"[6,"acme/orders"]"#);
     page.expect_nothing();
-    // 64 of them are as many bytes as there may be.
-    let payload = |number: u64| json!(format!("{number:<0$}", MAX_BYTES / 64 - 2));
+    // 64 of them, with quotes and positions, are as many bytes as there may be.
+    let payload = |number: u64| json!(format!("{number:<0$}", MAX_BYTES / 64 - 50));
     source.publish_all(TOPIC, (1..=64).map(payload));
     let all = page.recover_since(TOPIC, &start);
     assert!(all.complete, "{} events", all.events.len());

@@ -56,7 +56,8 @@ fn a_noisy_topic_takes_a_quarter_and_erases_nothing_of_the_quiet_ones() {
     assert!(!recovery.complete);
     let kept = recovery.events.len() as u64;
     assert!(kept * 10_000 <= BYTES / 4, "{kept} events are more than a quarter");
-    assert!(kept >= 20, "{kept} events are far less than a quarter");
+    // What may be a list of content tags counts for once and a half.
+    assert!(kept * 16_000 >= BYTES / 4, "{kept} events are far less than a quarter");
     assert_eq!(recovery.payloads(), (501 - kept..=500).map(filling).collect::<Vec<_>>(), "the latest");
 }
 

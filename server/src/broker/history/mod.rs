@@ -26,7 +26,7 @@ use crate::config::settings::HistorySettings;
 use crate::metrics::Metrics;
 use crate::policy::Policies;
 use crate::publication::kept::Kept;
-use topic::{From, Moment, TOPIC_COST, TopicHistory};
+use topic::{Moment, Start, TOPIC_COST, TopicHistory};
 
 /// How many locks the topics share. One is held until an event of its topics is in the last shard's inbox.
 const STRIPES: usize = 64;
@@ -50,6 +50,8 @@ pub struct History {
     rules: RwLock<HistoryRules>,
     hasher: std::hash::RandomState,
     stripes: [Mutex<Stripe>; STRIPES],
+    /// `history.bytes`.
+    max_bytes: AtomicUsize,
     /// What all of it costs.
     bytes: AtomicUsize,
     /// When the oldest event of each topic was accepted, or earlier: one place for each. Locked before a stripe.
@@ -67,8 +69,8 @@ struct Stripe {
     forgotten: u64,
     /// When the youngest of their events was accepted.
     forgotten_at: Option<Moment>,
-    /// The bytes of the node; 0: nothing is kept.
-    max_bytes: usize,
+    /// Nothing is kept.
+    is_off: bool,
 }
 
 impl History {
@@ -79,48 +81,55 @@ impl History {
             start: Instant::now(),
             rules: RwLock::new(rules),
             hasher: std::hash::RandomState::new(),
-            stripes: std::array::from_fn(|_| Mutex::new(Stripe::new(max_bytes))),
+            stripes: std::array::from_fn(|_| Mutex::new(Stripe { is_off: max_bytes == 0, ..Stripe::new() })),
+            max_bytes: AtomicUsize::new(max_bytes),
             bytes: AtomicUsize::new(0),
             ages: Mutex::default(),
             metrics,
         }
     }
 
-    /// From now on these rules hold. What was kept by others is forgotten: nobody could say of it whether it is complete.
+    /// From now on these rules hold, also for what was kept by others.
     pub fn set_rules(&self, rules: HistoryRules) {
         let max_bytes = rules.settings.bytes;
-        let is_same = {
-            let mut current = self.rules.write().unwrap_or_else(PoisonError::into_inner);
-            let is_same = current.keeps_the_same_as(&rules);
-            *current = rules;
-            is_same
-        };
-        if is_same {
-            return;
-        }
-        let mut ages = locked(&self.ages);
-        ages.clear();
+        *self.rules.write().unwrap_or_else(PoisonError::into_inner) = rules;
+        self.max_bytes.store(max_bytes, Ordering::Relaxed);
         for stripe in &self.stripes {
             let mut stripe = locked(stripe);
-            for topic in stripe.topics.values() {
-                self.count(Size::of(topic), Size::default());
+            let now = self.start.elapsed();
+            if max_bytes == 0 || stripe.is_off {
+                // Nobody knows what comes while nothing is kept.
+                for history in stripe.topics.values() {
+                    self.count(Size::of(history), Size::default());
+                }
+                *stripe = Stripe { is_off: max_bytes == 0, ..Stripe::new() };
+                continue;
             }
-            let forgotten = stripe.topics.values().map(TopicHistory::last).max().unwrap_or(0);
-            let forgotten = stripe.forgotten.max(forgotten);
-            *stripe =
-                Stripe { forgotten, forgotten_at: Some(self.start.elapsed()), ..Stripe::new(max_bytes) };
+            for history in stripe.topics.values_mut() {
+                let (max_events, max_age) = self.limits_of(&history.topic);
+                let before = Size::of(history);
+                history.set_limits(max_events, max_age, now);
+                self.count(before, Size::of(history));
+            }
         }
+        self.drop_what_is_over(max_bytes);
+    }
+
+    /// Whether nothing is kept of any topic.
+    pub fn is_off(&self) -> bool {
+        self.max_bytes.load(Ordering::Relaxed) == 0
     }
 
     /// Takes an event, and hands it over with its position before another one of its topic.
     pub fn append(&self, topic: &Topic, kept: Kept, hand_over: impl FnOnce(Position)) {
         let number = self.stripe_number(topic);
         let mut stripe = locked(&self.stripes[number]);
-        if stripe.max_bytes == 0 {
+        if stripe.is_off {
             hand_over(Position::UNKNOWN);
             return;
         }
-        let (tag, max_bytes) = (stripe.tag, stripe.max_bytes);
+        let tag = self.tag(&stripe, topic);
+        let max_bytes = self.max_bytes.load(Ordering::Relaxed);
         let now = self.start.elapsed();
         let (key, is_new) = stripe.key(topic, || self.limits_of(topic));
         let history = &mut stripe.topics[key];
@@ -146,7 +155,7 @@ impl History {
         hand_over: impl FnOnce(Recovered),
     ) {
         let stripe = locked(&self.stripes[self.stripe_number(topic)]);
-        if stripe.max_bytes == 0 {
+        if stripe.is_off {
             let position = Position::UNKNOWN;
             hand_over(Recovered { position, complete: since.is_none(), events: Vec::new() });
             return;
@@ -158,23 +167,19 @@ impl History {
             nothing = stripe.without_events(topic, 0, Duration::ZERO);
             &nothing
         };
-        let tag = stripe.tag;
+        let tag = self.tag(&stripe, topic);
         let from = match since {
-            None => Some(From::Offset(history.last())),
+            None => Some(Start::Offset(history.last())),
             Some(Since::Position(position)) => {
-                position.filter(|position| position.tag == tag).map(|position| From::Offset(position.offset))
+                position.filter(|position| position.tag == tag).map(|position| Start::Offset(position.offset))
             }
-            Some(Since::Instant(instant)) => instant.checked_duration_since(self.start).map(From::Moment),
+            Some(Since::Instant(instant)) => instant.checked_duration_since(self.start).map(Start::Moment),
         };
-        let mut latest = history.latest(from.unwrap_or(From::Moment(Moment::ZERO)), most);
+        let mut latest = history.latest(from.unwrap_or(Start::Moment(Moment::ZERO)), most, tag);
         // Of another history, or before this one began.
         latest.complete &= from.is_some();
-        let at = |offset| Position { offset, tag };
-        hand_over(Recovered {
-            position: at(history.last()),
-            complete: latest.complete,
-            events: latest.events.into_iter().map(|(offset, kept)| (at(offset), kept)).collect(),
-        });
+        let position = Position { offset: history.last(), tag };
+        hand_over(Recovered { position, complete: latest.complete, events: latest.events });
     }
 
     /// Drops what has become too old. To be called every few seconds.
@@ -243,6 +248,11 @@ impl History {
         (limits.events, limits.age)
     }
 
+    /// What the offsets of a topic count in: no other topic has the same.
+    fn tag(&self, stripe: &Stripe, topic: &Topic) -> u64 {
+        stripe.tag ^ self.hasher.hash_one(topic)
+    }
+
     fn stripe_number(&self, topic: &Topic) -> usize {
         #[expect(clippy::cast_possible_truncation, reason = "any bits of the hash will do")]
         let hash = self.hasher.hash_one(topic) as usize;
@@ -251,14 +261,14 @@ impl History {
 }
 
 impl Stripe {
-    fn new(max_bytes: usize) -> Self {
+    fn new() -> Self {
         Self {
             names: HashMap::new(),
             topics: SlotMap::new(),
             tag: rand::random(),
             forgotten: 0,
             forgotten_at: None,
-            max_bytes,
+            is_off: false,
         }
     }
 
@@ -284,18 +294,6 @@ impl Stripe {
             self.forgotten = self.forgotten.max(history.last());
             self.forgotten_at = self.forgotten_at.max(history.dropped());
         }
-    }
-}
-
-impl HistoryRules {
-    /// Whether other rules keep as much of each topic.
-    fn keeps_the_same_as(&self, other: &Self) -> bool {
-        let of = |rules: &Self| {
-            let histories =
-                rules.policies.rules().iter().map(|rule| (rule.pattern().clone(), rule.history()));
-            (rules.settings, histories.collect::<Vec<_>>())
-        };
-        of(self) == of(other)
     }
 }
 
@@ -477,27 +475,46 @@ mod tests {
     fn what_is_too_old_goes_by_itself() {
         let history = history(1000, 100_000);
         publish(&history, "a", "1");
-        locked(&history.stripes[history.stripe_number(&topic("a"))]).topics.values_mut().for_each(
-            |history| {
-                history.max_age = Duration::ZERO;
-            },
-        );
+        history.stripes.iter().for_each(|stripe| {
+            let mut stripe = locked(stripe);
+            stripe
+                .topics
+                .values_mut()
+                .for_each(|history| history.set_limits(9, Duration::ZERO, Moment::ZERO));
+        });
         history.drop_expired();
         assert_eq!(history.metrics.history_events.get(), 0);
     }
 
     #[test]
-    fn other_rules_forget_what_was_kept_and_the_same_do_not() {
+    fn other_rules_hold_for_what_was_kept_and_forget_nothing_else() {
         let history = history(1000, 100_000);
         let first = publish(&history, "a", "1");
-        history.set_rules(rules(1000, 100_000));
-        assert_eq!(recover(&history, "a", since(first)), (true, vec![]));
-        history.set_rules(rules(10, 100_000));
-        assert_eq!(recover(&history, "a", since(first)), (false, vec![]));
+        (2..=4).for_each(|n| assert_eq!(publish(&history, "a", &n.to_string()).offset, n));
+        history.set_rules(rules(1000, 50_000));
+        assert_eq!(recover(&history, "a", since(first)), (true, ["2", "3", "4"].map(String::from).into()));
+        history.set_rules(rules(2, 50_000));
+        assert_eq!(recover(&history, "a", since(first)), (false, ["3", "4"].map(String::from).into()));
+        let large = "1".repeat(10_000);
+        (0..4).for_each(|n| assert_eq!(publish(&history, &format!("b/{n}"), &large).offset, 1));
+        history.set_rules(rules(2, 20_000));
+        assert!(!history.is_over(20_000));
+        history.set_rules(rules(2, 0));
         assert_eq!(history.metrics.history_bytes.get(), 0);
-        publish(&history, "a", "2");
-        history.set_rules(rules(10, 0));
-        assert_eq!(publish(&history, "a", "3"), Position::UNKNOWN);
+        assert_eq!(publish(&history, "a", "5"), Position::UNKNOWN);
+        history.set_rules(rules(2, 20_000));
+        assert_eq!(recover(&history, "a", since(first)), (false, vec![]), "5 came while nothing was kept");
+    }
+
+    #[test]
+    fn a_position_is_of_one_topic_alone() {
+        let history = history(1000, 1 << 20);
+        let first = publish(&history, "t/0", "1");
+        for n in 1..500 {
+            let name = format!("t/{n}");
+            publish(&history, &name, "1");
+            assert!(!recover(&history, &name, since(first)).0, "{name}");
+        }
     }
 
     proptest! {

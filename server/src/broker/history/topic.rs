@@ -3,15 +3,14 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use orosync_protocol::Topic;
+use orosync_protocol::{Position, Topic};
 
 use crate::publication::kept::Kept;
 
 /// A time by a clock that never goes back: since the history began.
 pub type Moment = Duration;
 
-/// What an event costs beside its payload, as it counts against the bounds: its place, the head of its allocation, and the
-/// content tags that it may name.
+/// What an event costs beside [`Kept::cost`], as it counts against the bounds: its place, and the heads of its allocations.
 pub const EVENT_COST: usize = 128;
 
 /// What a topic costs beside its events and its name.
@@ -22,10 +21,8 @@ pub const TOPIC_COST: usize = 256;
 pub struct TopicHistory {
     /// Whose it is.
     pub topic: Topic,
-    /// How many events are kept.
-    pub max_events: usize,
-    /// For how long.
-    pub max_age: Duration,
+    max_events: usize,
+    max_age: Duration,
     events: VecDeque<Entry>,
     /// The offset of the last event, kept or not.
     last: u64,
@@ -43,7 +40,7 @@ struct Entry {
 
 /// What somebody asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum From {
+pub enum Start {
     /// What came behind this offset.
     Offset(u64),
     /// What was accepted from then on.
@@ -55,8 +52,8 @@ pub enum From {
 pub struct Latest {
     /// Whether it is all that was asked for.
     pub complete: bool,
-    /// With their offsets, the oldest first.
-    pub events: Vec<(u64, Kept)>,
+    /// With their positions, the oldest first.
+    pub events: Vec<(Position, Kept)>,
 }
 
 impl TopicHistory {
@@ -70,6 +67,15 @@ impl TopicHistory {
         dropped: Option<Moment>,
     ) -> Self {
         Self { topic, max_events, max_age, events: VecDeque::new(), last, cost: 0, dropped }
+    }
+
+    /// From now on so many events are kept, for so long.
+    pub fn set_limits(&mut self, max_events: usize, max_age: Duration, now: Moment) {
+        (self.max_events, self.max_age) = (max_events, max_age);
+        while self.events.len() > max_events {
+            self.drop_oldest();
+        }
+        self.drop_expired(now);
     }
 
     /// The offset of the last event.
@@ -100,6 +106,10 @@ impl TopicHistory {
     /// Appends an event that was accepted `now`, and drops what is over the topic's bounds, among them `max_cost`. Its offset.
     pub fn append(&mut self, kept: Kept, now: Moment, max_cost: usize) -> u64 {
         self.last += 1;
+        if self.max_events == 0 {
+            self.dropped = Some(now);
+            return self.last;
+        }
         self.cost += cost_of(&kept);
         self.events.push_back(Entry { accepted: now, kept });
         while self.events.len() > self.max_events || self.cost > max_cost {
@@ -127,17 +137,17 @@ impl TopicHistory {
         true
     }
 
-    /// What is here of that, the latest `most`.
-    pub fn latest(&self, from: From, most: usize) -> Latest {
+    /// What is here of that, the latest `most`, with positions of this tag.
+    pub fn latest(&self, from: Start, most: usize, tag: u64) -> Latest {
         let length = self.events.len();
         let kept_from = self.last - length as u64;
         let (start, mut complete) = match from {
-            From::Offset(offset) if offset > self.last => (0, false),
-            From::Offset(offset) => {
+            Start::Offset(offset) if offset > self.last => (0, false),
+            Start::Offset(offset) => {
                 let start = usize::try_from(offset.saturating_sub(kept_from)).unwrap_or(length);
                 (start, offset >= kept_from)
             }
-            From::Moment(moment) => (
+            Start::Moment(moment) => (
                 self.events.partition_point(|entry| entry.accepted < moment),
                 self.dropped.is_none_or(|dropped| dropped < moment),
             ),
@@ -145,14 +155,14 @@ impl TopicHistory {
         let cut = (length - start).saturating_sub(most);
         complete &= cut == 0;
         let start = start + cut;
-        let offsets = kept_from + 1 + start as u64..;
-        let events = offsets.zip(self.events.range(start..).map(|entry| entry.kept.clone())).collect();
+        let positions = (kept_from + 1 + start as u64..).map(|offset| Position { offset, tag });
+        let events = positions.zip(self.events.range(start..).map(|entry| entry.kept.clone())).collect();
         Latest { complete, events }
     }
 }
 
 fn cost_of(kept: &Kept) -> usize {
-    kept.payload().as_bytes().len() + EVENT_COST
+    kept.cost() + EVENT_COST
 }
 
 #[cfg(test)]
@@ -183,17 +193,17 @@ mod tests {
 
     /// Offsets, which are what the payloads say.
     fn offsets(latest: &Latest) -> Vec<u64> {
-        for (offset, kept) in &latest.events {
-            assert_eq!(kept.payload().as_bytes(), offset.to_string().as_bytes());
+        for (at, kept) in &latest.events {
+            assert_eq!(kept.payload().as_bytes(), at.offset.to_string().as_bytes());
         }
-        latest.events.iter().map(|(offset, _)| *offset).collect()
+        latest.events.iter().map(|(at, _)| at.offset).collect()
     }
 
     #[test]
     fn what_came_since_an_offset_is_complete_as_long_as_nothing_of_it_was_dropped() {
         let mut history = history(5);
         let ask = |history: &TopicHistory, offset| {
-            let latest = history.latest(From::Offset(offset), 100);
+            let latest = history.latest(Start::Offset(offset), 100, 7);
             (latest.complete, offsets(&latest))
         };
         assert_eq!(ask(&history, 0), (true, vec![]));
@@ -213,7 +223,7 @@ mod tests {
         let mut history = history(3);
         append(&mut history, 1, 5);
         let ask = |from| {
-            let latest = history.latest(From::Moment(at(from)), 100);
+            let latest = history.latest(Start::Moment(at(from)), 100, 7);
             (latest.complete, offsets(&latest))
         };
         assert_eq!(ask(1), (false, vec![3, 4, 5]));
@@ -227,9 +237,9 @@ mod tests {
     fn at_most_so_many_come_and_they_are_the_latest() {
         let mut history = history(100);
         append(&mut history, 1, 10);
-        let latest = history.latest(From::Offset(4), 3);
+        let latest = history.latest(Start::Offset(4), 3, 7);
         assert_eq!((latest.complete, offsets(&latest)), (false, vec![8, 9, 10]));
-        let latest = history.latest(From::Offset(7), 3);
+        let latest = history.latest(Start::Offset(7), 3, 7);
         assert_eq!((latest.complete, offsets(&latest)), (true, vec![8, 9, 10]));
     }
 
@@ -241,20 +251,27 @@ mod tests {
         assert_eq!((history.count(), history.dropped()), (3, Some(at(1))));
         history.append(kept(3603), at(3603), 2 * (EVENT_COST + 4));
         assert_eq!((history.count(), history.cost()), (2, 2 * (EVENT_COST + 4)));
-        history.max_events = 0;
+        history.set_limits(0, HOUR, at(3603));
+        assert_eq!(history.cost(), 0);
         history.append(kept(3604), at(3604), usize::MAX);
         assert_eq!((history.count(), history.cost(), history.last()), (0, 0, 6));
-        assert!(history.latest(From::Offset(6), 9).complete && !history.latest(From::Offset(5), 9).complete);
+        assert!(
+            history.latest(Start::Offset(6), 9, 7).complete
+                && !history.latest(Start::Offset(5), 9, 7).complete
+        );
         assert_eq!(history.oldest(), Some(at(3604)));
     }
 
     #[test]
     fn offsets_go_on_behind_those_that_were_forgotten() {
         let mut history = TopicHistory::new(Topic::parse("t").unwrap(), 5, HOUR, 7, Some(at(3)));
-        assert!(!history.latest(From::Offset(6), 9).complete && history.latest(From::Offset(7), 9).complete);
         assert!(
-            !history.latest(From::Moment(at(3)), 9).complete
-                && history.latest(From::Moment(at(4)), 9).complete
+            !history.latest(Start::Offset(6), 9, 7).complete
+                && history.latest(Start::Offset(7), 9, 7).complete
+        );
+        assert!(
+            !history.latest(Start::Moment(at(3)), 9, 7).complete
+                && history.latest(Start::Moment(at(4)), 9, 7).complete
         );
         assert_eq!(history.append(kept(8), at(8), usize::MAX), 8);
     }

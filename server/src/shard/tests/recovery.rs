@@ -74,6 +74,7 @@ fn nothing_falls_between_the_answer_and_what_follows_and_nothing_comes_twice() {
     stage.update("1");
     // The question, its answer and two events are in the inbox together.
     stage.say(key, &format!(r#"[2,"1","orosync/subscribe","{TOPIC}",{}]"#, since(&position)));
+    stage.shard.ask_recoveries();
     stage.update("2");
     let texts = stage.texts(key);
     assert_eq!(texts.len(), 2, "{texts:?}");
@@ -149,6 +150,7 @@ fn a_plain_subscription_becomes_one_with_positions_without_losing_an_event() {
     stage.say(key, &format!(r#"[5,"{TOPIC}"]"#));
     stage.update("1");
     stage.say(key, &format!(r#"[2,"1","orosync/subscribe","{TOPIC}"]"#));
+    stage.shard.ask_recoveries();
     stage.update("2");
     let texts = stage.texts(key);
     assert_eq!(texts.len(), 3, "{texts:?}");
@@ -260,6 +262,69 @@ fn what_is_for_other_sessions_does_not_come_later_either() {
         stage.recovered(other, &since(&position)).1,
         r#""complete":true,"events":[["1",1],["2",2]]}]"#
     );
+}
+
+#[test]
+fn answers_leave_room_for_each_other_and_for_what_follows() {
+    let mut stage = Stage::with(|limits| limits.outbound_bytes = 64 << 10);
+    let large = format!("\"{}\"", "x".repeat(10_000));
+    let topics = ["oro/data/update", "oro/maintenance", "oro/ping"];
+    for topic in topics {
+        (0..40).for_each(|_| stage.publish(message(topic, &large)));
+    }
+    let key = stage.comer();
+    for topic in topics {
+        stage.say(key, &format!(r#"[2,"1","orosync/subscribe","{topic}",{{"since":"0.0"}}]"#));
+    }
+    let texts = stage.texts(key);
+    assert_eq!(texts.len(), 3);
+    assert!(texts.iter().all(|text| text.contains(r#""complete":false"#)));
+    assert!(texts[0].len() > 20_000 && !stage.shard.session(key).unwrap().is_ending());
+}
+
+#[test]
+fn a_turn_answers_no_more_than_it_has_time_for() {
+    let mut stage = Stage::new();
+    let keys: Vec<_> = (0..2 * RECOVERIES).map(|_| stage.comer()).collect();
+    for key in &keys {
+        stage.say(*key, &format!(r#"[2,"1","orosync/subscribe","{TOPIC}",{{"since":"0.0","tags":[]}}]"#));
+    }
+    stage.shard.ask_recoveries();
+    assert_eq!((stage.shard.recovering, stage.shard.recoveries.len()), (RECOVERIES, RECOVERIES));
+    assert!(!stage.shard.has_recoveries(), "the broker has enough to do");
+    for key in keys {
+        assert_eq!(stage.texts(key).len(), 1);
+    }
+    assert_eq!((stage.shard.recovering, stage.shard.recoveries.len()), (0, 0));
+}
+
+#[test]
+fn events_that_are_looked_at_are_paid_for() {
+    let mut stage = Stage::with(|limits| {
+        limits.message_burst = 10;
+        limits.messages_per_second = 1;
+    });
+    (0..1000).for_each(|_| stage.update("1"));
+    let key = stage.comer();
+    for _ in 0..3 {
+        stage.recovered(key, r#"{"since":"0.0"}"#);
+    }
+    // Each was a message, and a thousand events: six of ten.
+    for _ in 0..4 {
+        assert_eq!(stage.called(key, "orosync/ping", ""), r#"[3,"1",null]"#);
+    }
+    stage.say(key, r#"[2,"1","orosync/ping"]"#);
+    assert_eq!(stage.shard.session(key).unwrap().ended_as(), "too_many_messages");
+}
+
+#[test]
+fn a_drain_waits_for_publishers_alone() {
+    let mut stage = Stage::new();
+    let key = stage.comer();
+    stage.say(key, &format!(r#"[2,"1","orosync/subscribe","{TOPIC}"]"#));
+    let (done, mut stopped) = mpsc::channel(1);
+    stage.shard.handle_message(ShardMessage::StopPublishing(done), stage.now);
+    assert!(stopped.try_recv().is_err_and(|error| error == mpsc::error::TryRecvError::Disconnected));
 }
 
 #[test]
