@@ -186,7 +186,7 @@ final class OrosyncRuntime
         return [
             'outdated' => [
                 'message' => $this->text('Somebody else has changed this content.'),
-                'uncertain' => $this->text('You were away. This page may be out of date.'),
+                'uncertain' => $this->text('This page may be out of date.'),
                 'reload' => $this->text('Reload the page'),
                 'dismiss' => $dismiss,
             ],

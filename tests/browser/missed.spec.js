@@ -21,7 +21,7 @@ const LONG_BEFORE_MS = 3_000;
 const LONGEST_MS = 40_000;
 
 const CHANGED = 'Ben changed what you see here.';
-const UNCERTAIN = 'You were away. This page may be out of date.';
+const UNCERTAIN = 'This page may be out of date.';
 
 /** @typedef {import('./people.js').Person} Person */
 

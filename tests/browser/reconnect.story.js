@@ -20,7 +20,7 @@ export const tellOfReconnecting = (stage) => describe('pages that are open while
     await Promise.all([anna, ben].map((person) => person.listens()));
     assert.notEqual(await demo.pid('server'), killed);
 
-    assert.equal(await anna.isTold('outdated'), 'You were away. This page may be out of date.');
+    assert.equal(await anna.isTold('outdated'), 'This page may be out of date.');
 
     await ben.save(1, { Notes: 'After.' });
     await anna.page.locator('.orosync-flash--outdated', { hasText: 'Ben changed what you see here.' }).waitFor();

@@ -16,7 +16,7 @@ final class PageElementTest extends ApplicationTestCase
     private const ENGLISH = [
         'outdated' => [
             'message' => 'Somebody else has changed this content.',
-            'uncertain' => 'You were away. This page may be out of date.',
+            'uncertain' => 'This page may be out of date.',
             'reload' => 'Reload the page',
             'dismiss' => 'Dismiss',
         ],
