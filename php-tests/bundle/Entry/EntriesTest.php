@@ -46,7 +46,6 @@ final class EntriesTest extends ApplicationTestCase
         'orosync.live_page_listener kernel.event_listener kernel.response' => 'profileARequest',
         'orosync.live_page_listener kernel.event_listener kernel.exception' => 'profileARequest',
         'orosync.live_page kernel.reset' => 'reset',
-        'orosync.request_start kernel.event_listener kernel.request' => 'askForATicket',
         TicketController::class . ' controller.service_arguments' => 'askForATicket',
         'orosync.publishing_collector data_collector' => 'profileARequest',
         'orosync.server_command console.command' => 'startTheServer',
