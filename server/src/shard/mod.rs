@@ -282,7 +282,8 @@ impl Shard {
                         tagged.sort_unstable();
                         tagged.dedup();
                     }
-                    queues.append(tagged.drain(..), Delivery::positioned);
+                    queues.append(tagged, Delivery::positioned);
+                    tagged.clear();
                 }
             }
         }
@@ -711,8 +712,8 @@ struct Queues<'a> {
 
 impl Queues<'_> {
     /// Appends one of the event's frames, which is encoded if there is anybody who gets it.
-    fn append(&mut self, keys: impl ExactSizeIterator<Item = SessionKey>, frame: fn(&Delivery) -> &Bytes) {
-        if keys.len() == 0 {
+    fn append(&mut self, keys: &[SessionKey], frame: fn(&Delivery) -> &Bytes) {
+        if keys.is_empty() {
             return;
         }
         // Local, because the loop is the hottest there is.
@@ -721,7 +722,7 @@ impl Queues<'_> {
         let kept = &self.delivery.kept;
         let everybody = kept.is_for_everybody();
         let mut delivered = 0;
-        for key in keys {
+        for &key in keys {
             let Some(entry) = sessions.get_mut(key) else { continue };
             if !everybody && !entry.session.id().is_some_and(|id| kept.is_for(id)) {
                 continue;

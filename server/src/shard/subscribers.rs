@@ -46,7 +46,7 @@ const MANNERS: usize = 4;
 struct Members {
     topic: Topic,
     /// By manner.
-    by_manner: [Vec<Member>; MANNERS],
+    by_manner: [List; MANNERS],
     /// What those in the last manner want; none, as for nearly all topics, if nobody is.
     wanted: Option<Box<Wanted>>,
     /// Of the last event that came, or was recovered.
@@ -60,11 +60,12 @@ struct Wanted {
     tags: HashMap<SessionKey, Box<[Tag]>>,
 }
 
-/// One session of a topic, and where that stands in the session's own list.
-#[derive(Clone, Copy, Debug)]
-struct Member {
-    session: SessionKey,
-    membership: usize,
+/// The sessions of one topic and manner.
+#[derive(Debug, Default)]
+struct List {
+    sessions: Vec<SessionKey>,
+    /// Where each stands in the session's own list.
+    memberships: Vec<u32>,
 }
 
 /// One topic of a session, and where that stands in the topic's own lists.
@@ -190,7 +191,7 @@ impl Subscribers {
             at
         });
         let members = &mut self.topics[at];
-        let member = members.push(Member { session: key, membership: memberships.len() }, manner);
+        let member = members.by_manner[manner as usize].push(key, narrow(memberships.len()));
         memberships.push(Membership { topic: narrow(at), member, manner });
         if members.is_alone() { Subscribed::First } else { Subscribed::Another }
     }
@@ -205,7 +206,7 @@ impl Subscribers {
         if let Some(tags) = tags {
             members.wanted.get_or_insert_default().insert(key, tags);
         }
-        let member = members.push(Member { session: key, membership: at }, manner);
+        let member = members.by_manner[manner as usize].push(key, narrow(at));
         self.sessions[key][at] = Membership { topic: membership.topic, member, manner };
     }
 
@@ -213,9 +214,9 @@ impl Subscribers {
     fn leave_manner(&mut self, Membership { topic, member, manner }: Membership) {
         let members = &mut self.topics[topic as usize];
         let list = &mut members.by_manner[manner as usize];
-        let Member { session, .. } = list.swap_remove(member as usize);
-        if let Some(moved) = list.get(member as usize) {
-            self.sessions[moved.session][moved.membership].member = member;
+        let session = list.swap_remove(member);
+        if let Some((moved, membership)) = list.get(member) {
+            self.sessions[moved][membership as usize].member = member;
         }
         if manner == Manner::Tagged
             && let Some(wanted) = &mut members.wanted
@@ -234,7 +235,7 @@ impl Subscribers {
         self.sessions[key].swap_remove(membership);
         if let Some(moved) = self.sessions[key].get(membership) {
             let list = &mut self.topics[moved.topic as usize].by_manner[moved.manner as usize];
-            list[moved.member as usize].membership = membership;
+            list.memberships[moved.member as usize] = narrow(membership);
         }
         if !self.topics[left.topic as usize].is_empty() {
             return None;
@@ -251,12 +252,12 @@ impl Subscribers {
 
 impl<'a> Receivers<'a> {
     /// Who gets it as WAMP says.
-    pub fn plain(self) -> impl ExactSizeIterator<Item = SessionKey> + use<'a> {
+    pub fn plain(self) -> &'a [SessionKey] {
         self.in_manner(Manner::Plain)
     }
 
     /// Who gets it with its position, whatever it speaks of.
-    pub fn positioned(self) -> impl ExactSizeIterator<Item = SessionKey> + use<'a> {
+    pub fn positioned(self) -> &'a [SessionKey] {
         self.in_manner(Manner::Positioned)
     }
 
@@ -266,7 +267,7 @@ impl<'a> Receivers<'a> {
     }
 
     /// Who wants some tags alone, whichever.
-    pub fn tagged(self) -> impl ExactSizeIterator<Item = SessionKey> + use<'a> {
+    pub fn tagged(self) -> &'a [SessionKey] {
         self.in_manner(Manner::Tagged)
     }
 
@@ -280,30 +281,41 @@ impl<'a> Receivers<'a> {
         })
     }
 
-    fn in_manner(self, manner: Manner) -> impl ExactSizeIterator<Item = SessionKey> + use<'a> {
-        let members = self.0.map_or(&[][..], |members| &members.by_manner[manner as usize]);
-        members.iter().map(|member| member.session)
+    fn in_manner(self, manner: Manner) -> &'a [SessionKey] {
+        self.0.map_or(&[], |members| &members.by_manner[manner as usize].sessions)
     }
 }
 
 impl Members {
     fn new(topic: Topic) -> Self {
-        Self { topic, by_manner: std::array::from_fn(|_| Vec::new()), wanted: None, position: None }
-    }
-
-    /// Where it stands in the list of its manner.
-    fn push(&mut self, member: Member, manner: Manner) -> u32 {
-        let list = &mut self.by_manner[manner as usize];
-        list.push(member);
-        narrow(list.len() - 1)
+        Self { topic, by_manner: std::array::from_fn(|_| List::default()), wanted: None, position: None }
     }
 
     fn is_empty(&self) -> bool {
-        self.by_manner.iter().all(Vec::is_empty)
+        self.by_manner.iter().all(|list| list.sessions.is_empty())
     }
 
     fn is_alone(&self) -> bool {
-        self.by_manner.iter().map(Vec::len).sum::<usize>() == 1
+        self.by_manner.iter().map(|list| list.sessions.len()).sum::<usize>() == 1
+    }
+}
+
+impl List {
+    /// Where it stands here.
+    fn push(&mut self, session: SessionKey, membership: u32) -> u32 {
+        self.sessions.push(session);
+        self.memberships.push(membership);
+        narrow(self.sessions.len() - 1)
+    }
+
+    fn get(&self, at: u32) -> Option<(SessionKey, u32)> {
+        Some((*self.sessions.get(at as usize)?, self.memberships[at as usize]))
+    }
+
+    /// Takes one out; the last one takes its place.
+    fn swap_remove(&mut self, at: u32) -> SessionKey {
+        self.memberships.swap_remove(at as usize);
+        self.sessions.swap_remove(at as usize)
     }
 }
 
@@ -368,6 +380,10 @@ mod tests {
         Tagged(BTreeSet<u8>),
     }
 
+    fn set(sessions: &[SessionKey]) -> BTreeSet<SessionKey> {
+        sessions.iter().copied().collect()
+    }
+
     fn tag(name: u8) -> Tag {
         Tag::new(&name.to_string())
     }
@@ -427,14 +443,14 @@ mod tests {
                         all.map(|((_, key), _)| *key).collect()
                     };
                     let receivers = subscribers.of(&topic(number), Position::UNKNOWN);
-                    prop_assert_eq!(receivers.plain().collect::<BTreeSet<_>>(), with(&|manner| *manner == Model::Plain));
+                    prop_assert_eq!(set(receivers.plain()), with(&|manner| *manner == Model::Plain));
                     prop_assert_eq!(
-                        receivers.positioned().collect::<BTreeSet<_>>(),
+                        set(receivers.positioned()),
                         with(&|manner| *manner == Model::Positioned)
                     );
                     let tagged = with(&|manner| matches!(manner, Model::Tagged(_)));
                     prop_assert_eq!(receivers.has_tagged(), !tagged.is_empty());
-                    prop_assert_eq!(receivers.tagged().collect::<BTreeSet<_>>(), tagged);
+                    prop_assert_eq!(set(receivers.tagged()), tagged);
                     for name in 0..4 {
                         let wanted = with(&|manner| matches!(manner, Model::Tagged(names) if names.contains(&name)));
                         prop_assert_eq!(receivers.tagged_with(tag(name)).collect::<BTreeSet<_>>(), wanted);
