@@ -1,4 +1,4 @@
-//! How many instructions do a handshake, a delivery, a message, a publishing call, history and recovery take?
+//! How many instructions do a handshake, a delivery, a message, a publishing call and a recovery take?
 //!
 //! Counted by callgrind, in user space alone: a count hardly depends on the machine, and not at all on its load. The released
 //! server runs under callgrind twice, with more of the same the second time; the difference, divided, is what one costs.
@@ -34,8 +34,6 @@ const SUBSCRIBERS: usize = 100;
 const MISSED: usize = 5;
 /// Settings of a server that is counted, as variables.
 type Settings = [(&'static str, &'static str)];
-const SERVER: [(&str, &str); 0] = [];
-const WITHOUT_HISTORY: [(&str, &str); 1] = [("OROSYNC_HISTORY__BYTES", "0")];
 const LONG_HISTORY: [(&str, &str); 3] = [
     ("OROSYNC_HISTORY__EVENTS", "1000000"),
     ("OROSYNC_LIMITS__MESSAGE_BURST", "1000000"),
@@ -43,7 +41,7 @@ const LONG_HISTORY: [(&str, &str); 3] = [
 ];
 const CALLGRIND: [&str; 3] = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"];
 
-/// How many instructions do a handshake, a delivery, a message, a publishing call, history and recovery take?
+/// How many instructions do a handshake, a delivery, a message, a publishing call and a recovery take?
 #[derive(Debug, Parser)]
 struct Arguments {
     #[arg(value_enum)]
@@ -110,19 +108,15 @@ fn count() -> Result<Counts, Box<dyn Error>> {
         let steps = load.steps(count, Wire::subscriber);
         load.open_all(steps, 1)
     };
-    counts.insert("handshake".to_owned(), of_server(&SERVER, 0, [50, 150], 1, handshakes)?);
+    counts.insert("handshake".to_owned(), of_server(0, [50, 150], 1, handshakes)?);
     let one_by_one = |load: &mut Load, count| (0..count).try_for_each(|_| load.publish_one(BYTES, || ()));
-    counts
-        .insert("delivery".to_owned(), of_server(&SERVER, SUBSCRIBERS, [20, 120], SUBSCRIBERS, one_by_one)?);
-    let message = of_server(&SERVER, 1, [100, 600], 1, one_by_one)?;
-    counts.insert("message to one".to_owned(), message);
-    let without_history = of_server(&WITHOUT_HISTORY, 1, [100, 600], 1, one_by_one)?;
-    counts.insert("history of a message".to_owned(), message - without_history);
+    counts.insert("delivery".to_owned(), of_server(SUBSCRIBERS, [20, 120], SUBSCRIBERS, one_by_one)?);
+    counts.insert("message to one".to_owned(), of_server(1, [100, 600], 1, one_by_one)?);
     let burst = Traffic { bytes: BYTES, in_flight: BURST };
     let bursts = |load: &mut Load, count| (0..count).try_for_each(|_| load.publish_all(BURST, burst));
     counts.insert(
         "delivery in a burst".to_owned(),
-        of_server(&SERVER, SUBSCRIBERS, [2, 22], SUBSCRIBERS * BURST, bursts)?,
+        of_server(SUBSCRIBERS, [2, 22], SUBSCRIBERS * BURST, bursts)?,
     );
     // The same, however long the history is.
     for kept in [1000, 100_000] {
@@ -134,14 +128,13 @@ fn count() -> Result<Counts, Box<dyn Error>> {
 
 /// Instructions of the server for one of `units` that each step consists of; steps are done less often, then more often.
 fn of_server(
-    settings: &Settings,
     sessions: usize,
     steps: [usize; 2],
     units: usize,
     act: impl Fn(&mut Load, usize) -> io::Result<()>,
 ) -> io::Result<f64> {
     let [less, more] = steps.map(|count| {
-        let process = start(settings)?;
+        let process = start(&[])?;
         let mut load = Load::open(Wire::Orosync, process.address(), sessions, 1)?;
         act(&mut load, count)?;
         drop(load);
