@@ -64,6 +64,7 @@ pub struct History {
 struct Stripe {
     names: HashMap<Topic, DefaultKey>,
     topics: SlotMap<DefaultKey, TopicHistory>,
+    /// With the hash of a topic: what its offsets count in, so that no other topic's position passes for one of it.
     tag: u64,
     /// The highest offset of topics that were forgotten.
     forgotten: u64,
@@ -102,7 +103,7 @@ impl History {
                 for history in stripe.topics.values() {
                     self.count(Size::of(history), Size::default());
                 }
-                *stripe = Stripe { is_off: max_bytes == 0, ..Stripe::new() };
+                *stripe = Stripe { is_off: max_bytes == 0, forgotten_at: Some(now), ..Stripe::new() };
                 continue;
             }
             for history in stripe.topics.values_mut() {
@@ -122,13 +123,13 @@ impl History {
 
     /// Takes an event, and hands it over with its position before another one of its topic.
     pub fn append(&self, topic: &Topic, kept: Kept, hand_over: impl FnOnce(Position)) {
-        let number = self.stripe_number(topic);
+        let (hash, number) = self.place_of(topic);
         let mut stripe = locked(&self.stripes[number]);
         if stripe.is_off {
             hand_over(Position::UNKNOWN);
             return;
         }
-        let tag = self.tag(&stripe, topic);
+        let tag = stripe.tag ^ hash;
         let max_bytes = self.max_bytes.load(Ordering::Relaxed);
         let now = self.start.elapsed();
         let (key, is_new) = stripe.key(topic, || self.limits_of(topic));
@@ -154,7 +155,8 @@ impl History {
         most: usize,
         hand_over: impl FnOnce(Recovered),
     ) {
-        let stripe = locked(&self.stripes[self.stripe_number(topic)]);
+        let (hash, number) = self.place_of(topic);
+        let stripe = locked(&self.stripes[number]);
         if stripe.is_off {
             let position = Position::UNKNOWN;
             hand_over(Recovered { position, complete: since.is_none(), events: Vec::new() });
@@ -167,7 +169,7 @@ impl History {
             nothing = stripe.without_events(topic, 0, Duration::ZERO);
             &nothing
         };
-        let tag = self.tag(&stripe, topic);
+        let tag = stripe.tag ^ hash;
         let from = match since {
             None => Some(Start::Offset(history.last())),
             Some(Since::Position(position)) => {
@@ -248,15 +250,12 @@ impl History {
         (limits.events, limits.age)
     }
 
-    /// What the offsets of a topic count in: no other topic has the same.
-    fn tag(&self, stripe: &Stripe, topic: &Topic) -> u64 {
-        stripe.tag ^ self.hasher.hash_one(topic)
-    }
-
-    fn stripe_number(&self, topic: &Topic) -> usize {
+    /// The hash of a topic, and the stripe that it is in.
+    fn place_of(&self, topic: &Topic) -> (u64, usize) {
+        let hash = self.hasher.hash_one(topic);
         #[expect(clippy::cast_possible_truncation, reason = "any bits of the hash will do")]
-        let hash = self.hasher.hash_one(topic) as usize;
-        hash % STRIPES
+        let number = hash as usize % STRIPES;
+        (hash, number)
     }
 }
 
@@ -504,6 +503,8 @@ mod tests {
         assert_eq!(publish(&history, "a", "5"), Position::UNKNOWN);
         history.set_rules(rules(2, 20_000));
         assert_eq!(recover(&history, "a", since(first)), (false, vec![]), "5 came while nothing was kept");
+        assert!(!recover(&history, "a", Since::Instant(history.start)).0, "whenever that was");
+        assert!(recover(&history, "a", Since::Instant(Instant::now())).0);
     }
 
     #[test]

@@ -34,8 +34,19 @@ pub struct TopicHistory {
 
 #[derive(Debug)]
 struct Entry {
-    accepted: Moment,
+    /// In nanoseconds, which take half of a [`Moment`]'s room, and last for centuries.
+    accepted: u64,
     kept: Kept,
+}
+
+impl Entry {
+    fn new(accepted: Moment, kept: Kept) -> Self {
+        Self { accepted: u64::try_from(accepted.as_nanos()).unwrap_or(u64::MAX), kept }
+    }
+
+    fn accepted(&self) -> Moment {
+        Moment::from_nanos(self.accepted)
+    }
 }
 
 /// What somebody asks for.
@@ -100,7 +111,7 @@ impl TopicHistory {
 
     /// When the oldest event was accepted; of none, when the last one was that is no longer here.
     pub fn oldest(&self) -> Option<Moment> {
-        self.events.front().map(|entry| entry.accepted).or(self.dropped)
+        self.events.front().map(Entry::accepted).or(self.dropped)
     }
 
     /// Appends an event that was accepted `now`, and drops what is over the topic's bounds, among them `max_cost`. Its offset.
@@ -111,7 +122,7 @@ impl TopicHistory {
             return self.last;
         }
         self.cost += cost_of(&kept);
-        self.events.push_back(Entry { accepted: now, kept });
+        self.events.push_back(Entry::new(now, kept));
         while self.events.len() > self.max_events || self.cost > max_cost {
             self.drop_oldest();
         }
@@ -121,7 +132,7 @@ impl TopicHistory {
 
     /// Drops what is too old.
     pub fn drop_expired(&mut self, now: Moment) {
-        while self.events.front().is_some_and(|oldest| now.saturating_sub(oldest.accepted) > self.max_age) {
+        while self.events.front().is_some_and(|oldest| now.saturating_sub(oldest.accepted()) > self.max_age) {
             self.drop_oldest();
         }
         if self.events.len() < self.events.capacity() / 4 {
@@ -133,7 +144,7 @@ impl TopicHistory {
     pub fn drop_oldest(&mut self) -> bool {
         let Some(oldest) = self.events.pop_front() else { return false };
         self.cost -= cost_of(&oldest.kept);
-        self.dropped = Some(oldest.accepted);
+        self.dropped = Some(oldest.accepted());
         true
     }
 
@@ -148,7 +159,7 @@ impl TopicHistory {
                 (start, offset >= kept_from)
             }
             Start::Moment(moment) => (
-                self.events.partition_point(|entry| entry.accepted < moment),
+                self.events.partition_point(|entry| entry.accepted() < moment),
                 self.dropped.is_none_or(|dropped| dropped < moment),
             ),
         };
