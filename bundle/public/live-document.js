@@ -236,6 +236,10 @@ export class LiveDocument {
       content.forget = this.#connection.tracker.tagContent(
         element.tags,
         (outdated) => {
+          if (outdated.certain && content.outdated?.certain === false) {
+            // That it may be out of date is no news any more, whoever says that it is.
+            content.dismiss();
+          }
           content.outdated = together(content.outdated, outdated);
           this.#tell(content, outdated);
         },

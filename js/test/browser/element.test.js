@@ -179,6 +179,20 @@ describe('the content of a page', () => {
     assert.deepEqual((await toldIn(page)).map(({ certain }) => certain), [false, true]);
   });
 
+  it('no longer says that it may be out of date where the application itself says that it is', async (t) => {
+    const site = await startSite(t);
+    site.pages['/'] = documentOf({ rendered: { at: Date.now() } }, `<script>
+      addEventListener('orosync-outdated', (event) => event.detail.certain && event.preventDefault());
+    </script>`);
+    const page = await site.open('/');
+    const session = await site.server.sessions.take();
+    (await askedBy(session)).answer('5', [], false);
+    await page.getByText(UNCERTAIN).waitFor();
+    session.publish(TOPIC, changed, '6');
+    await page.getByText(UNCERTAIN).waitFor({ state: 'detached' });
+    assert.equal(await page.getByText(CHANGED).count(), 0);
+  });
+
   it('without a stamp is as old as its document', async (t) => {
     const site = await startSite(t);
     site.pages['/'] = documentOf({});
