@@ -49,7 +49,7 @@ pub struct Metrics {
     pub connections_refused: ByReason,
     /// Subscriptions of all open sessions.
     pub subscriptions: Gauge,
-    /// Subscriptions that were refused: `policy::Refusal::label`, or over the limit.
+    /// Subscriptions that were refused: `policy::Denial::label`, or over the limit.
     pub subscriptions_refused: ByReason,
     /// Messages that the broker accepted.
     pub messages_accepted: BySource<Counter>,

@@ -131,7 +131,7 @@ fn refused(refusal: Refusal) -> Outcome {
     Outcome::Refused { refusal, cause: None }
 }
 
-type Decision = Result<(Vec<u8>, Subprotocol, Authenticated), Denied>;
+type HandshakeResult = Result<(Vec<u8>, Subprotocol, Authenticated), Denied>;
 
 /// As the outcomes of the same names.
 enum Denied {
@@ -145,7 +145,7 @@ impl From<Refusal> for Denied {
     }
 }
 
-fn decide(request: &Request<'_, '_>, door: &Door, caller: &mut Caller, unix_now: u64) -> Decision {
+fn decide(request: &Request<'_, '_>, door: &Door, caller: &mut Caller, unix_now: u64) -> HandshakeResult {
     let headers = Headers(request);
     let full = |full| Denied::from(Refusal::Full(full));
     if caller.is_trusted(&door.trusted_proxies)

@@ -211,8 +211,8 @@ impl Policies {
     fn decide(&self, topic: &str, allows: impl Fn(&TopicRule) -> bool) -> Decision {
         match self.rule_of(topic) {
             Some(rule) if allows(rule) => Decision::Allowed,
-            Some(_) => Decision::Refused(Refusal::NotAllowed),
-            None => Decision::Refused(Refusal::Undeclared),
+            Some(_) => Decision::Refused(Denial::NotAllowed),
+            None => Decision::Refused(Denial::Undeclared),
         }
     }
 }
@@ -223,19 +223,19 @@ pub enum Decision {
     /// Yes.
     Allowed,
     /// No.
-    Refused(Refusal),
+    Refused(Denial),
 }
 
 /// Why not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum Denial {
     /// No rule speaks of the topic.
     Undeclared,
     /// The rule is for others.
     NotAllowed,
 }
 
-impl Refusal {
+impl Denial {
     /// A label for logs and metrics.
     pub fn label(self) -> &'static str {
         match self {
@@ -267,8 +267,8 @@ mod tests {
 
     use super::*;
 
-    const REFUSED: Decision = Decision::Refused(Refusal::NotAllowed);
-    const UNDECLARED: Decision = Decision::Refused(Refusal::Undeclared);
+    const REFUSED: Decision = Decision::Refused(Denial::NotAllowed);
+    const UNDECLARED: Decision = Decision::Refused(Denial::Undeclared);
 
     fn identity(role: Role, uid: Option<u64>) -> Identity {
         Identity { role, uid: uid.map(UserId::from), ..Identity::anonymous() }
@@ -495,9 +495,9 @@ mod tests {
     #[test]
     fn a_refusal_tells_a_person_why_without_echoing_everything() {
         let long = format!("acme/\u{7}{}", "x".repeat(200));
-        let sentence = Refusal::NotAllowed.sentence(&long);
+        let sentence = Denial::NotAllowed.sentence(&long);
         assert!(sentence.starts_with("You are not allowed on the topic \"acme/\\u{7}xxx"), "{sentence}");
         assert!(sentence.len() < 200, "{sentence}");
-        assert!(Refusal::Undeclared.sentence("acme/x").contains("[[topics]]"));
+        assert!(Denial::Undeclared.sentence("acme/x").contains("[[topics]]"));
     }
 }
