@@ -545,7 +545,7 @@ impl Stage {
         let mut expected: Vec<(SessionKey, Expected)> = self.clients.iter().filter_map(of).collect();
         expected.retain(|(key, _)| {
             let id = self.shard.session(*key).and_then(|session| session.id());
-            !self.has_ended(*key) && id.is_some_and(|id| delivery.kept.is_for(id))
+            !self.has_ended(*key) && id.is_some_and(|id| delivery.kept.is_for([id]))
         });
         self.shard.handle_message(ShardMessage::Delivery(delivery), self.now);
         for (key, expected) in expected {

@@ -29,9 +29,16 @@ impl Audience {
         self.exclude.0.is_empty() && self.eligible.0.is_empty()
     }
 
-    /// Does this session belong to it?
-    pub fn includes(&self, session: SessionId) -> bool {
-        !self.exclude.contains(session) && (self.eligible.0.is_empty() || self.eligible.contains(session))
+    /// Whether a session belongs to it that has these ids: its own, and those of the sessions that it has resumed.
+    pub fn includes(&self, ids: impl IntoIterator<Item = SessionId>) -> bool {
+        let mut is_eligible = self.eligible.0.is_empty();
+        for id in ids {
+            if self.exclude.contains(id) {
+                return false;
+            }
+            is_eligible |= self.eligible.contains(id);
+        }
+        is_eligible
     }
 }
 
@@ -78,12 +85,14 @@ mod tests {
     #[test]
     fn exclude_wins_and_an_empty_eligible_list_means_everybody() {
         let (a, b) = (SessionId(1), SessionId(2));
-        assert!(Audience::default().includes(a));
+        assert!(Audience::default().includes([a]));
         let audience = Audience { exclude: ids(&[1]), eligible: ids(&[2, 1]) };
-        assert!(!audience.includes(a) && audience.includes(b) && !audience.includes(SessionId(3)));
+        assert!(!audience.includes([a]) && audience.includes([b]) && !audience.includes([SessionId(3)]));
+        assert!(audience.includes([SessionId(3), b]), "it was one of them before it was resumed");
+        assert!(!audience.includes([a, b]), "nor does a session get later what it did not want");
         // An id that we cannot have issued keeps its meaning: nobody is eligible then.
         let nobody = SessionIds::new(vec![SessionId::parse_or_nobody("x")]).unwrap();
-        assert!(!Audience { exclude: ids(&[]), eligible: nobody }.includes(a));
+        assert!(!Audience { exclude: ids(&[]), eligible: nobody }.includes([a]));
     }
 
     #[test]

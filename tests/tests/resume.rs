@@ -9,9 +9,10 @@ use orosync_link::{Options, Publisher};
 use orosync_protocol::disconnect::Disconnect;
 use orosync_protocol::link_frame::Message;
 use orosync_protocol::ticket::{Claims, Role, Signer};
-use orosync_protocol::{Audience, Payload, Topic};
+use orosync_protocol::{Audience, Payload, SessionId, SessionIds, Topic};
 use orosync_tests::client::{Client, OROSYNC, Received, WAMP, frame};
 use orosync_tests::server::{Server, now, ticket};
+use orosync_tests::source::Source;
 use orosync_tests::{SECRET, wait};
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -185,6 +186,23 @@ fn a_session_is_resumed_once_by_whichever_of_its_tickets() {
     assert_refused(&server, &second, "replayed");
     let next = resume_ticket(&mut resumed);
     resume(&server, &next).sync();
+}
+
+#[test]
+fn what_is_for_a_session_comes_to_the_one_that_has_resumed_it() {
+    let server = Server::start();
+    let mut session = Client::user(&server, OROSYNC, 7);
+    let (id, ticket) = (SessionId::parse_or_nobody(&session_id(&mut session)), resume_ticket(&mut session));
+    let mut resumed = resume(&server, &ticket);
+    resumed.subscribe("oro/data/update");
+    resumed.sync();
+    let only = SessionIds::new(vec![id]).expect("one");
+    let mut source = Source::to(&server.endpoint());
+    let mut publish = |payload, audience| source.publish_to("oro/data/update", &json!(payload), audience);
+    publish("not for it", Audience { exclude: only.clone(), ..Audience::default() });
+    publish("for it", Audience { eligible: only, ..Audience::default() });
+    source.flush();
+    assert_eq!(resumed.text(), r#"[8,"oro\/data\/update","for it"]"#);
 }
 
 #[test]

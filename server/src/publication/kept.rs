@@ -40,18 +40,9 @@ impl Kept {
         self.0.header.header.audience.is_none()
     }
 
-    /// Whether it is for this one of them.
-    pub fn is_for(&self, session: SessionId) -> bool {
-        self.is_for_whoever_had(&[session])
-    }
-
-    /// Whether it is for a session that had these ids, one after the other.
-    pub fn is_for_whoever_had(&self, ids: &[SessionId]) -> bool {
-        self.0.header.header.audience.as_ref().is_none_or(|audience| {
-            let Audience { exclude, eligible } = &**audience;
-            !ids.iter().any(|id| exclude.contains(*id))
-                && (eligible.as_slice().is_empty() || ids.iter().any(|id| eligible.contains(*id)))
-        })
+    /// Whether it is for the one of them that has these ids: its own, and those of the sessions that it has resumed.
+    pub fn is_for(&self, ids: impl IntoIterator<Item = SessionId>) -> bool {
+        self.0.header.header.audience.as_ref().is_none_or(|audience| audience.includes(ids))
     }
 
     /// What it takes in memory beside a fixed amount, at most.
@@ -93,9 +84,9 @@ mod tests {
         let payload = Payload::check(&Bytes::from_static(b"[1,2]")).unwrap();
         let kept = Kept::new(&payload, Audience::default());
         assert_eq!(kept.payload().as_bytes(), b"[1,2]");
-        assert!(kept.is_for_everybody() && kept.is_for(SessionId(1)));
+        assert!(kept.is_for_everybody() && kept.is_for([SessionId(1)]));
         let exclude = SessionIds::new(vec![SessionId(1)]).unwrap();
         let kept = Kept::new(&payload, Audience { exclude, ..Audience::default() });
-        assert!(!kept.is_for_everybody() && !kept.is_for(SessionId(1)) && kept.is_for(SessionId(2)));
+        assert!(!kept.is_for_everybody() && !kept.is_for([SessionId(1)]) && kept.is_for([SessionId(2)]));
     }
 }

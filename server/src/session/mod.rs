@@ -293,10 +293,7 @@ impl Session {
     pub fn is_meant_by(&self, disconnect: &Disconnect) -> bool {
         self.open().is_some_and(|open| match open.party {
             Party::Publisher(_) => false,
-            Party::Browser(_) => {
-                let former = open.admitted.as_ref().map_or(&[][..], |admitted| admitted.former());
-                former.iter().chain([&open.id]).any(|id| disconnect.means(*id, &open.identity))
-            }
+            Party::Browser(_) => open.ids().any(|id| disconnect.means(id, &open.identity)),
             #[cfg(feature = "echo")]
             Party::Echo => false,
         })
@@ -548,12 +545,9 @@ impl Session {
         }
     }
 
-    /// All ids that it has had: its own, and those of the sessions that it has resumed.
-    pub fn ids(&self) -> Vec<SessionId> {
-        self.open().map_or_else(Vec::new, |open| {
-            let former = open.admitted.as_ref().map_or(&[][..], |admitted| admitted.former());
-            former.iter().copied().chain([open.id]).collect()
-        })
+    /// All ids that it has: its own, and those of the sessions that it has resumed.
+    pub fn ids(&self) -> impl Iterator<Item = SessionId> {
+        self.open().into_iter().flat_map(Open::ids)
     }
 
     /// How many bytes an answer may have: half of what may wait for it still, so that others and events fit behind it.
@@ -763,6 +757,11 @@ impl Session {
 }
 
 impl Open {
+    fn ids(&self) -> impl Iterator<Item = SessionId> {
+        let former = self.admitted.as_ref().map_or(&[][..], |admitted| admitted.former());
+        former.iter().copied().chain([self.id])
+    }
+
     /// Takes what a client sent; with nothing, only what it cost to find out: fragments are paid for as well.
     fn take(
         &mut self,

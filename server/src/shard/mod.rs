@@ -45,8 +45,8 @@ use farewells::Farewells;
 use replies::{Recovery, Replies, Reply};
 use subscribers::{Subscribed, Subscribers};
 
-/// Recoveries that may be on their way from the broker, and so the most that a turn answers: each may hold 20,000 events, which takes
-/// half a millisecond to look through.
+/// Recoveries that may be on their way from the broker, and so the most that a turn answers: each may hold thousands of events,
+/// which take their time to look through.
 const RECOVERIES: usize = 16;
 
 /// See the module.
@@ -297,7 +297,7 @@ impl Shard {
         let Some(entry) = self.sessions.get_mut(key) else { return };
         let Some(recovery) = entry.replies.recovery(number) else { return };
         let room = entry.session.room_for_an_answer();
-        let answer = recovery::answer(recovery, recovered, &entry.session.ids(), room);
+        let answer = recovery::answer(recovery, recovered, &entry.session.ids().collect::<Vec<_>>(), room);
         entry.session.charge_for_events(recovered.events.len(), &self.shared);
         if recovery.since.is_some() {
             self.shared.metrics.recoveries.inc();
@@ -652,11 +652,17 @@ impl Shard {
     /// Tells a session what is true now.
     fn reply(&mut self, key: SessionKey, now: Instant) {
         let Some(entry) = self.sessions.get_mut(key) else { return };
-        let (waited, to_publishers) = (entry.replies.len(), entry.replies.to_publishers());
+        let (waited, mut to_publishers) = (entry.replies.len(), 0);
         while let Some((reply, settled)) = entry.replies.pop_settled() {
             match reply {
-                Reply::Welcome => entry.session.welcome_publisher(settled.highest, now),
-                Reply::Acknowledged(batch) => entry.session.acknowledge(batch),
+                Reply::Welcome => {
+                    to_publishers += 1;
+                    entry.session.welcome_publisher(settled.highest, now);
+                }
+                Reply::Acknowledged(batch) => {
+                    to_publishers += 1;
+                    entry.session.acknowledge(batch);
+                }
                 Reply::Answer(frame) => entry.session.answer(frame, now),
                 Reply::Resumption(call_id, unix) => {
                     let place = SessionPlace { shard: self.number, key: key.data().as_ffi() };
@@ -669,13 +675,12 @@ impl Shard {
                 Reply::Recovery(_) => {}
             }
         }
-        let told = to_publishers - entry.replies.to_publishers();
         if entry.replies.len() < waited {
             if self.draining && entry.session.is_publisher() {
                 entry.end_publisher(now);
             }
             entry.mark_dirty(key, &mut self.dirty);
-            self.forget_replies(told);
+            self.forget_replies(to_publishers);
         }
     }
 
@@ -724,7 +729,7 @@ impl Queues<'_> {
         let mut delivered = 0;
         for &key in keys {
             let Some(entry) = sessions.get_mut(key) else { continue };
-            if !everybody && !entry.session.id().is_some_and(|id| kept.is_for(id)) {
+            if !everybody && !kept.is_for(entry.session.ids()) {
                 continue;
             }
             delivered += u64::from(entry.session.deliver(&frame, now));

@@ -1,7 +1,7 @@
 //! The answer to `orosync/subscribe`: of what came while a session was away, what it gets.
 //!
-//! Bounds: [`MAX_EVENTS`], [`MAX_BYTES`], and the room that the session's outbound queue has for it. Beyond them the latest events
-//! come, and the answer says that it is not complete.
+//! Bounds: [`MAX_EVENTS`], [`MAX_BYTES`], and the room that the session's outbound queue has for it. Beyond them the latest
+//! events come, and the answer says that it is not complete.
 
 use bytes::Bytes;
 use orosync_protocol::{SessionId, wamp};
@@ -30,15 +30,13 @@ pub struct RecoveryAnswer {
 /// What beside its payload an event takes in an answer: brackets, quotes, its position.
 const EVENT_BYTES: usize = 48;
 
-/// What a session is told that has had these ids, one after the other, and has so much room.
+/// What a session is told that has these ids, its own and those that it has resumed, and so much room.
 pub fn answer(recovery: &Recovery, recovered: &Recovered, ids: &[SessionId], room: usize) -> RecoveryAnswer {
-    let is_meant = |kept: &Kept| kept.is_for_everybody() || kept.is_for_whoever_had(ids);
     let max_bytes = MAX_BYTES.min(room);
-    let mut meant = recovered
-        .events
-        .iter()
-        .rev()
-        .filter(|(_, kept)| is_meant(kept) && is_wanted(recovery.tags.as_deref(), kept));
+    let mut meant =
+        recovered.events.iter().rev().filter(|(_, kept)| {
+            kept.is_for(ids.iter().copied()) && is_wanted(recovery.tags.as_deref(), kept)
+        });
     let mut bytes = 0;
     let mut events = Vec::new();
     let mut complete = recovered.complete;

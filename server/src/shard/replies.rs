@@ -1,8 +1,8 @@
 //! What a session is told once it is true, in the order in which it asked: a publisher of what it has published, a browser of
 //! what it has called.
 //!
-//! Owns the replies that wait until the events they speak of have been written, or until the broker has answered. Bound: [`MAX_WAITING`]; at the bound the
-//! session's socket is not read.
+//! Owns the replies that wait until the events they speak of have been written, or until the broker has answered. Bound:
+//! [`MAX_WAITING`]; at the bound the session's socket is not read.
 
 use std::collections::VecDeque;
 
