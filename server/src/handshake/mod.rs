@@ -109,8 +109,7 @@ impl Handshake {
                         who,
                         rest: Bytes::copy_from_slice(&self.head[length..]),
                     })),
-                    Err(Denied::Refused(refusal, cause)) => Outcome::Refused { refusal, cause },
-                    Err(Denied::NotResumed(response, error)) => Outcome::NotResumed { response, error },
+                    Err(outcome) => outcome,
                 }
             }
             Ok(Status::Partial) if self.head.len() < door.max_head_bytes => Outcome::More,
@@ -131,57 +130,39 @@ fn refused(refusal: Refusal) -> Outcome {
     Outcome::Refused { refusal, cause: None }
 }
 
-type HandshakeResult = Result<(Vec<u8>, Subprotocol, Authenticated), Denied>;
-
-/// As the outcomes of the same names.
-enum Denied {
-    Refused(Refusal, Option<Cause>),
-    NotResumed(Vec<u8>, AuthError),
-}
-
-impl From<Refusal> for Denied {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal, None)
-    }
-}
+type HandshakeResult = Result<(Vec<u8>, Subprotocol, Authenticated), Outcome>;
 
 fn decide(request: &Request<'_, '_>, door: &Door, caller: &mut Caller, unix_now: u64) -> HandshakeResult {
     let headers = Headers(request);
-    let full = |full| Denied::from(Refusal::Full(full));
+    let full = |full| refused(Refusal::Full(full));
     if caller.is_trusted(&door.trusted_proxies)
         && let Some(client) = headers.client(&door.trusted_proxies)
     {
         caller.stands_for(Peer::Behind(client)).map_err(full)?;
     }
-    let key = headers.websocket_key()?;
+    let key = headers.websocket_key().map_err(refused)?;
     if !headers.come_from(&door.allowed_origins) {
-        return Err(Denied::Refused(Refusal::Origin, Some(Cause::Origin(headers.origins()))));
+        let cause = Some(Cause::Origin(headers.origins()));
+        return Err(Outcome::Refused { refusal: Refusal::Origin, cause });
     }
     let (protocol, echo) = headers.protocol();
     if protocol != Subprotocol::Link {
         caller.admit_browser().map_err(full)?;
     }
     let response = || switching_protocols(key.as_bytes(), echo);
-    let who = identify(request, &headers, protocol, door, unix_now).map_err(|not| match not {
-        NotIdentified::By(refusal, cause) => Denied::Refused(refusal, cause),
-        NotIdentified::ByResumeTicket(error) => Denied::NotResumed(response(), error),
-    })?;
+    let who = identify(request, &headers, protocol, door, unix_now, response)?;
     Ok((response(), protocol, who))
 }
 
-/// Why nobody knows who it is.
-enum NotIdentified {
-    By(Refusal, Option<Cause>),
-    ByResumeTicket(AuthError),
-}
-
+/// Who it is; or what is answered in place of `response`, the 101.
 fn identify(
     request: &Request<'_, '_>,
     headers: &Headers<'_, '_>,
     protocol: Subprotocol,
     door: &Door,
     unix_now: u64,
-) -> Result<Authenticated, NotIdentified> {
+    response: impl Fn() -> Vec<u8>,
+) -> Result<Authenticated, Outcome> {
     let bearer = headers.one("authorization").and_then(|value| {
         let (scheme, ticket) = value.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| Cow::Owned(ticket.trim().to_owned()))
@@ -198,9 +179,9 @@ fn identify(
     } else if let Some(ticket) = request.path.and_then(ticket_of) {
         authenticate(&ticket, Presented::InUrl)
     } else if protocol == Subprotocol::Link {
-        return Err(NotIdentified::By(Refusal::NotAPublisher, None));
+        return Err(refused(Refusal::NotAPublisher));
     } else if door.anonymous == Anonymous::Refuse {
-        return Err(NotIdentified::By(Refusal::TicketMissing, None));
+        return Err(refused(Refusal::TicketMissing));
     } else {
         Ok(Authenticated::once(Identity::anonymous()))
     };
@@ -208,7 +189,7 @@ fn identify(
         let refusal = match error {
             AuthError::MemoryFull => Refusal::Busy,
             AuthError::ForeignPage { .. } => Refusal::OriginOfTicket,
-            error if is_resumed => return NotIdentified::ByResumeTicket(error),
+            error if is_resumed => return Outcome::NotResumed { response: response(), error },
             AuthError::Ticket(_)
             | AuthError::Replayed
             | AuthError::PublisherInUrl
@@ -216,10 +197,10 @@ fn identify(
             | AuthError::KeyTakenOut
             | AuthError::OtherServer => Refusal::TicketRefused,
         };
-        NotIdentified::By(refusal, Some(Cause::Ticket(error)))
+        Outcome::Refused { refusal, cause: Some(Cause::Ticket(error)) }
     })?;
     if protocol == Subprotocol::Link && who.identity.role != Role::Publisher {
-        return Err(NotIdentified::By(Refusal::NotAPublisher, None));
+        return Err(refused(Refusal::NotAPublisher));
     }
     Ok(who)
 }
