@@ -12,7 +12,7 @@ use Symfony\Component\HttpFoundation\Request;
 use Symfony\Component\HttpFoundation\Response;
 
 /**
- * Gives a page the ticket with which its browser connects, one for each attempt.
+ * Gives a page the ticket with which its browser connects, one for each attempt that is not made with a resume ticket.
  *
  * The page may name the topics that it wants, `{"topics": ["acme/order/7"]}`, so that voters can decide about them. Bounds:
  * MAX_TOPICS of them, in MAX_BYTES. Where it matters which ones it names, the answer says so (`"dependsOnTopics": true`).

@@ -235,7 +235,7 @@ pub enum TicketError {
         wanted: &'static str,
     },
     /// Its time is over.
-    #[error("the ticket expired {seconds} s ago: a page asks for a new one for each attempt")]
+    #[error("the ticket expired {seconds} s ago: a page asks for a new one")]
     Expired {
         /// How long ago.
         seconds: u64,

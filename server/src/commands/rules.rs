@@ -1,5 +1,5 @@
-//! What can change while the server runs: `[[topics]]`, `[history]`, `auth.allowed_origins`, secrets and the certificate, read again on
-//! SIGHUP.
+//! What can change while the server runs: `[[topics]]`, `[history]`, `auth.allowed_origins`, secrets and the certificate, read
+//! again on SIGHUP.
 //!
 //! No session is closed for it, and what it has subscribed to already stays. Everything else in the configuration needs
 //! a restart.

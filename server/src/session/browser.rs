@@ -17,7 +17,7 @@ use super::outbound::{Outbound, TooSlow};
 use super::{SessionEvent, Shared};
 use crate::refusals::Action;
 
-/// Events that are looked at for a recovery and cost as much as a message: some ten microseconds.
+/// Events that are looked at for a recovery and count as much as a message.
 const EVENTS_FOR_A_MESSAGE: usize = 1000;
 
 /// What a browser's session keeps between messages.

@@ -8,8 +8,8 @@
 //! | `orosync/subscribe` | topic, `{since, tags}` | what came while it was away: `{position, complete, events}` |
 //! | `orosync/tags` | topic, tags | `null`: from now on what names one of these |
 //!
-//! `ping` and `session` are answered by the session itself, the others by its shard ([`Request`]). `OroPlatform` calls none and ships
-//! none, so our names cannot collide.
+//! `ping` and `session` are answered by the session itself, the others by its shard ([`Request`]). `OroPlatform` calls none
+//! and ships none, so our names cannot collide.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -111,6 +111,17 @@ pub fn result(call_id: Payload, result: Payload) -> Bytes {
     text_frame(wamp::encode_server(&ServerMessage::CallResult { call_id, result }))
 }
 
+/// The same of a call that is refused.
+pub fn refusal(call_id: Payload, refused: &Refused) -> Bytes {
+    let error = ServerMessage::CallError {
+        call_id,
+        error_uri: shortened(&refused.topic).to_owned(),
+        description: refused.sentence.clone(),
+        details: Some(json(&Details { code: refused.code })),
+    };
+    text_frame(wamp::encode_server(&error))
+}
+
 /// The most positions of an answer: more topics than a session may subscribe to by default.
 const MAX_POSITIONS: usize = 1000;
 
@@ -133,17 +144,6 @@ pub fn resumption<'a>(
         .map(|(topic, position)| (topic.as_str(), position.to_string()))
         .collect();
     json(&ResumeAnswer { ticket: ticket.map(|ticket| ticket.ticket), seconds, positions })
-}
-
-/// The same of a call that is refused.
-pub fn refusal(call_id: Payload, refused: &Refused) -> Bytes {
-    let error = ServerMessage::CallError {
-        call_id,
-        error_uri: shortened(&refused.topic).to_owned(),
-        description: refused.sentence.clone(),
-        details: Some(json(&Details { code: refused.code })),
-    };
-    text_frame(wamp::encode_server(&error))
 }
 
 /// A name that a client made up, for an answer: not longer than any name of ours.
