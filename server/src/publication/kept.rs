@@ -89,4 +89,16 @@ mod tests {
         let kept = Kept::new(&payload, Audience { exclude, ..Audience::default() });
         assert!(!kept.is_for_everybody() && !kept.is_for([SessionId(1)]) && kept.is_for([SessionId(2)]));
     }
+
+    #[test]
+    fn it_costs_what_it_takes_whoever_it_is_for_and_whatever_it_may_name() {
+        let cost = |json: &'static str, audience| {
+            Kept::new(&Payload::check(&Bytes::from_static(json.as_bytes())).unwrap(), audience).cost()
+        };
+        assert_eq!(cost("1234567890", Audience::default()), 10);
+        assert_eq!(cost(r#"[{"tagname":"A"}]"#, Audience::default()), 17 + 8);
+        let ids = |count| SessionIds::new((1..=count).map(SessionId).collect()).unwrap();
+        let audience = Audience { exclude: ids(1000), eligible: ids(10) };
+        assert_eq!(cost("1234567890", audience), 10 + 16 * 1010);
+    }
 }

@@ -275,3 +275,19 @@ pub(super) fn json(value: &(impl Serialize + ?Sized)) -> Payload {
     // Structs of strings and numbers always serialize, and a message of a browser is below a payload's bound.
     payload_of(value).unwrap_or_else(|_| Payload::null())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_renewal_names_as_many_positions_as_fit_into_an_answer() {
+        let name = |number: usize| Topic::parse(&format!("{number:0>255}")).unwrap();
+        let topics: Vec<Topic> = (0..2 * MAX_POSITIONS).map(name).collect();
+        let position = Position { offset: u64::MAX, tag: u64::MAX };
+        let answer = resumption(None, None, topics.iter().map(|topic| (topic, position)));
+        let answer: serde_json::Value = serde_json::from_slice(answer.as_bytes()).unwrap();
+        assert_eq!(answer["positions"].as_object().unwrap().len(), MAX_POSITIONS);
+        assert_eq!((&answer["ticket"], &answer["seconds"]), (&serde_json::Value::Null, &300.into()));
+    }
+}

@@ -176,9 +176,17 @@ fn who_is_gone_before_the_answer_leaves_nothing_behind() {
     let mut stage = Stage::new();
     let key = stage.comer();
     stage.say(key, &format!(r#"[2,"1","orosync/subscribe","{TOPIC}",{{"tags":["A"]}}]"#));
-    stage.shard.handle_end_of_input(key);
+    let asked = stage.comer();
+    stage.say(asked, &format!(r#"[2,"1","orosync/subscribe","{TOPIC}"]"#));
+    // The one before the broker was asked, the other before it has answered.
+    for (gone, left) in [(key, 1), (asked, 0)] {
+        stage.shard.handle_end_of_input(gone);
+        stage.write();
+        stage.shard.ask_recoveries();
+        assert_eq!(stage.shard.sessions.len(), left);
+    }
     stage.pass_on();
-    assert!(stage.shard.is_empty() && stage.shard.replies == 0);
+    assert_eq!((stage.shard.replies, stage.shard.recovering), (0, 0));
     assert!(!stage.node.has_subscribers(&Topic::parse(TOPIC).unwrap()));
     assert_eq!(stage.metrics.subscriptions.get(), 0);
 }
