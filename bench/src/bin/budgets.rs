@@ -1,4 +1,4 @@
-//! How many instructions do a handshake, a delivery, a message, a publishing call and a recovery take?
+//! The instructions that a handshake, a delivery, a message, a publishing call and a recovery take.
 //!
 //! Counted by callgrind, in user space alone: a count hardly depends on the machine, and not at all on its load. The released
 //! server runs under callgrind twice, with more of the same the second time; the difference, divided, is what one costs.
@@ -41,7 +41,7 @@ const LONG_HISTORY: [(&str, &str); 3] = [
 ];
 const CALLGRIND: [&str; 3] = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"];
 
-/// How many instructions do a handshake, a delivery, a message, a publishing call and a recovery take?
+/// The instructions that a handshake, a delivery, a message, a publishing call and a recovery take.
 #[derive(Debug, Parser)]
 struct Arguments {
     #[arg(value_enum)]

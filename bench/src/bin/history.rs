@@ -1,4 +1,4 @@
-//! What does history cost in memory?
+//! The memory that history takes.
 //!
 //! Bytes of the server's resident memory: for each kept event beside its payload, and for each content tag that a page shows.
 //! No limit or peer stands beside it: the goal is what was set for it.
@@ -19,7 +19,7 @@ use orosync_tests::source::Source;
 /// Kept beforehand, so that what grows later is the events' alone.
 const WARM_UP: usize = 1000;
 
-/// What does history cost in memory?
+/// The memory that history takes.
 #[derive(Debug, Parser)]
 struct Arguments {
     #[command(flatten)]

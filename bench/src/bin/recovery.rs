@@ -1,5 +1,5 @@
-//! 10,000 sessions come back within five seconds after a restart, each recovers 20 events: what does everybody else notice, and
-//! what does it cost the server?
+//! What everybody else notices, and what it costs the server, when 10,000 sessions come back within five seconds after a restart
+//! and each recovers 20 events.
 //!
 //! Milliseconds from a publish to each of 100 sessions that were there before, 99th percentile, and microseconds of the server's
 //! CPU for each session that comes back: on a quiet server, while as many come back and only subscribe, and while they recover.
@@ -31,7 +31,7 @@ const BYTES: usize = 120;
 /// Of the thread that opens sessions: a nice value.
 const LOW_PRIORITY: i32 = 10;
 
-/// What does everybody notice when 10,000 sessions come back at once?
+/// What everybody notices when 10,000 sessions come back at once.
 #[derive(Debug, Parser)]
 struct Arguments {
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! What does a save cost in an office of 10,000 pages?
+//! The cost of a save in an office of 10,000 pages.
 //!
 //! Microseconds of the server's CPU for each save, and deliveries. Each page shows five records as content tags, and each record
 //! is shown by five pages; a save names the record and its list. Beside it: the same server where every page gets everything, as
@@ -22,7 +22,7 @@ const SIZES: [usize; 2] = [1000, 10_000];
 const IN_FLIGHT: [usize; 2] = [1, 32];
 const BYTES: usize = 160;
 
-/// What does a save cost in an office of 10,000 pages?
+/// The cost of a save in an office of 10,000 pages.
 #[derive(Debug, Parser)]
 struct Arguments {
     #[command(flatten)]
