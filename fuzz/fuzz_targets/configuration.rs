@@ -67,7 +67,12 @@ fn reads_back(written: &Written) {
 
 /// What is wrong with what the values stand for. Not for a configuration that names files: a fuzzer's may be devices.
 fn check_settings(written: &Written) -> Vec<String> {
-    let files = [&keys::AUTH_SECRET_FILE, &keys::AUTH_PUBLIC_KEY_FILE];
+    let files = [
+        &keys::AUTH_SECRET_FILE,
+        &keys::AUTH_PUBLIC_KEY_FILE,
+        &keys::BROKER_PASSWORD_FILE,
+        &keys::BROKER_CA_FILE,
+    ];
     if files.iter().any(|key| written.read(key).ok().flatten().is_some()) {
         return vec![];
     }

@@ -40,6 +40,8 @@ fn line(written: &Written, key: &Declaration) -> (String, String) {
     let value = written.shown(key);
     let setting = if key.is_secret() && value != "\"\"" {
         format!("# {} is set, not shown", key.name)
+    } else if written.is_masked(key) {
+        format!("# {} = {value}, the password is not shown", key.name)
     } else {
         format!("{} = {value}", key.name)
     };
@@ -121,5 +123,17 @@ mod tests {
         assert!(!shown.contains(secret), "{shown}");
         assert!(shown.contains("# auth.secret is set, not shown"), "{shown}");
         assert!(shown.contains("# OROSYNC_AUTH__SECRET\n"), "{shown}");
+    }
+
+    #[test]
+    fn a_url_is_shown_without_its_password_and_is_then_no_setting() {
+        let shown =
+            |url: &str| show(&load(&[], [("OROSYNC_BROKER__URL".to_owned(), url.to_owned())], []).unwrap());
+        let masked = shown("redis://crm:0123456789@redis:6379/1");
+        assert!(!masked.contains("0123456789"), "{masked}");
+        let line = "# broker.url = \"redis://crm:***@redis:6379/1\", the password is not shown";
+        assert!(masked.lines().any(|shown| shown.starts_with(line)), "{masked}");
+        let whole = shown("redis://redis:6379/1");
+        assert!(whole.contains("\nbroker.url = \"redis://redis:6379/1\" "), "{whole}");
     }
 }

@@ -10,6 +10,7 @@ use orosync_protocol::{OriginPattern, Payload};
 use tracing_subscriber::filter::Targets;
 
 use super::kinds::{self, Kind};
+use super::redis_url::{self, RedisUrl};
 use super::settings::{AdminBind, Anonymous, SendTogether};
 use crate::connection::proxies::TrustedProxies;
 use crate::listen::bind::Bind;
@@ -55,6 +56,11 @@ impl Declaration {
     /// Must its value never be printed?
     pub fn is_secret(&self) -> bool {
         self.name == AUTH_SECRET.declaration.name
+    }
+
+    /// Its value, without the part that must never be printed.
+    pub(super) fn public(&self, value: Value) -> Value {
+        if self.name == BROKER_URL.declaration.name { redis_url::without_password(&value) } else { value }
     }
 }
 
@@ -125,6 +131,19 @@ keys! {
         "The certificate in PEM, the server's own first, for addresses of `bind` with the word `tls`. Read again on SIGHUP.";
     TLS_KEY_FILE: Option<PathBuf> = kinds::FILE, "tls.key_file", "''",
         "Its private key in PEM.";
+
+    BROKER_URL: Option<RedisUrl> = kinds::REDIS_URL, "broker.url", "''",
+        "Redis or Valkey, for more than one node: `redis://host:6379/0`, and see below. Empty: one node, which keeps all in its memory.";
+    BROKER_PREFIX: String = kinds::PREFIX, "broker.prefix", "'orosync'",
+        "What the names of all keys and channels in Redis begin with; one for each application.";
+    BROKER_USERNAME: Option<String> = kinds::TEXT, "broker.username", "''",
+        "The user of Redis' ACL, if it does not stand in `broker.url`. Empty: its user `default`.";
+    BROKER_PASSWORD_FILE: Option<PathBuf> = kinds::FILE, "broker.password_file", "''",
+        "The file that holds Redis' password alone. Read again on SIGHUP.";
+    BROKER_CA_FILE: Option<PathBuf> = kinds::FILE, "broker.ca_file", "''",
+        "Certificates in PEM, one of which must have signed Redis' certificate, for URLs with TLS. Empty: those that the system trusts.";
+    BROKER_WAIT_REPLICAS: u32 = kinds::REPLICAS, "broker.wait_replicas", "0",
+        "How many replicas of Redis must have a message before it is acknowledged, up to 16.";
 
     HANDSHAKE_TIMEOUT: Duration = kinds::TIME.within(|time| *time >= MILLISECOND, "0.001 or more"), "limits.handshake_seconds", "10",
         "The longest time from a connection to the end of its handshake.";

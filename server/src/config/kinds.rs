@@ -13,6 +13,7 @@ use orosync_protocol::{OriginPattern, TopicPattern};
 use tracing_subscriber::filter::Targets;
 
 use super::near::did_you_mean;
+use super::redis_url::RedisUrl;
 use super::settings::{AdminBind, Anonymous, SendTogether};
 use crate::connection::proxies::TrustedProxies;
 use crate::listen::address::parse_tcp;
@@ -73,8 +74,16 @@ pub const TIME: Kind<Duration> = Kind::new("seconds", time);
 pub const HISTORY_AGE: Kind<Duration> = TIME.within(|age| *age >= Duration::from_millis(1), "0.001 or more");
 /// A text that must not be seen; empty: none.
 pub const SECRET: Kind<Option<String>> = Kind::new("text", optional_text);
+/// A text; empty: none.
+pub const TEXT: Kind<Option<String>> = Kind::new("text", optional_text);
 /// The path of a file; empty: none.
 pub const FILE: Kind<Option<PathBuf>> = Kind::new("path", file);
+/// Redis servers; empty: none.
+pub const REDIS_URL: Kind<Option<RedisUrl>> = Kind::new("URL", redis_url);
+/// What names of keys in Redis begin with.
+pub const PREFIX: Kind<String> = Kind::new("text", prefix);
+/// A number of replicas.
+pub const REPLICAS: Kind<u32> = Kind::new("number", replicas);
 /// Hosts that pages may come from.
 pub const ORIGINS: Kind<Vec<OriginPattern>> = Kind::new("list of hosts", origins);
 /// Reverse proxies that are believed.
@@ -183,6 +192,25 @@ fn optional_text(value: &Value) -> Result<Option<String>, String> {
 
 fn file(value: &Value) -> Result<Option<PathBuf>, String> {
     optional_text(value).map(|text| text.map(PathBuf::from))
+}
+
+fn redis_url(value: &Value) -> Result<Option<RedisUrl>, String> {
+    optional_text(value)?.map(|text| RedisUrl::parse(&text)).transpose()
+}
+
+/// Without braces: a Cluster places a key by what stands in its first pair of them.
+fn prefix(value: &Value) -> Result<String, String> {
+    const MAX_BYTES: usize = 64;
+    let known = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b':' | b'_' | b'.' | b'-');
+    optional_text(value)?
+        .filter(|text| text.len() <= MAX_BYTES && text.bytes().all(known))
+        .ok_or_else(|| "not 1 to 64 letters, digits and : _ . -. Write orosync, or crm:orosync".to_owned())
+}
+
+fn replicas(value: &Value) -> Result<u32, String> {
+    const MAX: u32 = 16;
+    let number = u32::try_from(count(value)?).ok().filter(|number| *number <= MAX);
+    number.ok_or_else(|| format!("out of bounds. Write 0 to {MAX}"))
 }
 
 fn origins(value: &Value) -> Result<Vec<OriginPattern>, String> {

@@ -112,9 +112,15 @@ impl Written {
         }
     }
 
-    /// The value of a key as it would stand in a file.
+    /// The value of a key as it would stand in a file; a URL without its password.
     pub fn shown(&self, key: &Declaration) -> String {
-        shown(&self.value(key))
+        shown(&key.public(self.value(key)))
+    }
+
+    /// Is a part of its value not shown?
+    pub fn is_masked(&self, key: &Declaration) -> bool {
+        let value = self.value(key);
+        key.public(value.clone()) != value
     }
 
     /// A problem with what a key's value stands for, for example a file.

@@ -13,6 +13,7 @@ use orosync_protocol::ticket::mint::ShortSecret;
 use orosync_protocol::ticket::{Signer, Verifier, secret_file};
 use rustls::ServerConfig;
 
+use super::broker::{self, BrokerSettings};
 use super::keys;
 use super::load::{ConfigError, Written, both};
 use super::{state_directory, tls};
@@ -40,6 +41,8 @@ pub struct Settings {
     pub send_together: SendTogether,
     /// Who is who.
     pub auth: AuthSettings,
+    /// What carries published messages to the nodes.
+    pub broker: BrokerSettings,
     /// All bounds.
     pub limits: Limits,
     /// What is kept of the events of all topics.
@@ -76,8 +79,9 @@ impl Settings {
             }
             tls => tls,
         };
-        let (((), tls), (auth, limits)) =
-            both(both(proxies, tls), both(AuthSettings::new(written), Limits::new(written)))?;
+        let broker_and_limits = both(broker::read(written), Limits::new(written));
+        let (((), tls), (auth, (broker, limits))) =
+            both(both(proxies, tls), both(AuthSettings::new(written), broker_and_limits))?;
         Ok(Self {
             bind,
             tls,
@@ -86,6 +90,7 @@ impl Settings {
             shards: shards(written.read(&keys::SHARDS)?),
             send_together: written.read(&keys::IO_URING)?,
             auth,
+            broker,
             limits,
             history: HistorySettings::new(written)?,
             policies: Policies::new(written.read(&keys::TOPICS)?),
@@ -494,6 +499,8 @@ mod tests {
             ("OROSYNC_AUTH__SECRET", "short"),
             ("OROSYNC_AUTH__PUBLIC_KEY_FILE", "/missing/public-key"),
             ("OROSYNC_AUTH__STATE_DIRECTORY", "/missing/state"),
+            ("OROSYNC_BROKER__URL", "redis://localhost"),
+            ("OROSYNC_BROKER__PASSWORD_FILE", "/missing/password"),
             ("OROSYNC_LIMITS__MESSAGE_BURST", "1"),
         ])
         .unwrap_err();
@@ -507,6 +514,7 @@ mod tests {
                 "OROSYNC_TLS__KEY_FILE",
                 "OROSYNC_AUTH__SECRET",
                 "OROSYNC_AUTH__PUBLIC_KEY_FILE",
+                "OROSYNC_BROKER__PASSWORD_FILE",
                 "limits.subscriptions",
                 "OROSYNC_AUTH__STATE_DIRECTORY",
             ]
@@ -525,6 +533,7 @@ mod tests {
         assert_eq!(settings.auth.resume, Duration::from_mins(5));
         assert_eq!(settings.auth.resume_total, Duration::from_hours(8));
         assert_eq!(settings.auth.state_directory, None);
+        assert_eq!(settings.broker, BrokerSettings::Memory);
         assert_eq!(settings.drain, Duration::from_secs(5));
         assert_eq!(settings.oro_ping, Duration::from_secs(45));
         assert_eq!(settings.limits.outbound_bytes, 1 << 20);

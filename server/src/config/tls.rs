@@ -49,6 +49,18 @@ fn chain(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     }
 }
 
+/// The content of a file that holds certificates to trust.
+pub(super) fn certificates(file: &Path) -> Result<Vec<u8>, String> {
+    let pem = read_file(file)?;
+    let certificates = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>();
+    if certificates.is_ok_and(|certificates| !certificates.is_empty()) {
+        Ok(pem)
+    } else {
+        Err("holds no certificate in PEM. Name the file that begins with -----BEGIN CERTIFICATE-----"
+            .to_owned())
+    }
+}
+
 fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, String> {
     let pem = read_file(file)?;
     PrivateKeyDer::from_pem_slice(&pem).map_err(|_| {

@@ -1,0 +1,344 @@
+//! The broker: memory, or the Redis servers of `broker.url` with all that a connection to them needs.
+//!
+//! Nothing is connected to or looked up here. The files that are named are read with the rest of the configuration, so
+//! that a changed password is found on SIGHUP.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use super::keys;
+use super::load::{ConfigError, Written, both};
+use super::redis_url::RedisUrl;
+use super::settings::read_file;
+use super::tls;
+
+/// What carries published messages to the nodes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BrokerSettings {
+    /// This process alone.
+    Memory,
+    /// Redis or Valkey, for any number of nodes.
+    Redis(RedisSettings),
+}
+
+/// Redis servers, and how to connect to them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RedisSettings {
+    /// Where they are.
+    pub servers: RedisServers,
+    /// None: plain TCP, or a unix socket.
+    pub tls: Option<RedisTls>,
+    /// What all keys and channels begin with.
+    pub prefix: String,
+    /// The user of Redis' ACL; none: its default user.
+    pub username: Option<String>,
+    /// Where the password was read; none: it stands in the URL, or there is none.
+    pub password_file: Option<PathBuf>,
+    /// The password, wherever it came from.
+    pub password: Option<Password>,
+    /// How many replicas must have a message before it is acknowledged.
+    pub wait_replicas: u32,
+}
+
+/// TLS to all servers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RedisTls {
+    /// Certificates in PEM that are trusted in place of the system's; at least one can be read.
+    pub root_certificates: Option<Vec<u8>>,
+}
+
+/// Which servers there are, and how they belong together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RedisServers {
+    /// One.
+    Single(RedisAddress, i64),
+    /// A primary that is known to Sentinels.
+    Sentinel {
+        /// Hosts and ports of the Sentinels; at least one.
+        sentinels: Vec<(String, u16)>,
+        /// The primary's name there.
+        master: String,
+        /// Its database.
+        db: i64,
+    },
+    /// A Cluster.
+    Cluster {
+        /// Hosts and ports of some of its nodes; at least one.
+        seeds: Vec<(String, u16)>,
+    },
+}
+
+/// Where a single server listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RedisAddress {
+    /// A host name or an IP address without brackets, and a port.
+    Tcp {
+        /// Looked up with each connection.
+        host: String,
+        /// Never 0.
+        port: u16,
+    },
+    /// The path of a unix socket.
+    Unix(PathBuf),
+}
+
+/// A password that is not printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Password(String);
+
+impl Password {
+    pub(super) fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The password itself.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password(not shown)")
+    }
+}
+
+/// From the keys of `[broker]`; without a URL the others are not looked at.
+pub(super) fn read(written: &Written) -> Result<BrokerSettings, ConfigError> {
+    let Some(url) = written.read(&keys::BROKER_URL)? else { return Ok(BrokerSettings::Memory) };
+    let (tls, (username, password)) =
+        both(tls_of(written, &url), both(username(written, &url), password(written, &url)))?;
+    if let (Some((_, key)), None) = (&username, &password) {
+        let problem = "this user has no password. Name the file that holds it in broker.password_file";
+        return Err(written.error(key, problem));
+    }
+    Ok(BrokerSettings::Redis(RedisSettings {
+        servers: url.servers,
+        tls,
+        prefix: written.read(&keys::BROKER_PREFIX)?,
+        username: username.map(|(name, _)| name),
+        password_file: written.read(&keys::BROKER_PASSWORD_FILE)?,
+        password,
+        wait_replicas: written.read(&keys::BROKER_WAIT_REPLICAS)?,
+    }))
+}
+
+/// The user, and the key that names it.
+fn username(
+    written: &Written,
+    url: &RedisUrl,
+) -> Result<Option<(String, &'static keys::Declaration)>, ConfigError> {
+    const KEY: &keys::Declaration = &keys::BROKER_USERNAME.declaration;
+    const URL: &keys::Declaration = &keys::BROKER_URL.declaration;
+    match (&url.username, written.read(&keys::BROKER_USERNAME)?) {
+        (Some(_), Some(_)) => Err(written.error(KEY, "broker.url names a user as well. Keep one of the two")),
+        (Some(name), None) => Ok(Some((name.clone(), URL))),
+        (None, Some(name)) => Ok(Some((name, KEY))),
+        (None, None) => Ok(None),
+    }
+}
+
+fn password(written: &Written, url: &RedisUrl) -> Result<Option<Password>, ConfigError> {
+    let key = &keys::BROKER_PASSWORD_FILE;
+    let problem = match (&url.password, written.read(key)?) {
+        (Some(_), Some(_)) => {
+            "broker.url holds a password as well. Keep the file, and take the password out of the URL"
+                .to_owned()
+        }
+        (None, Some(file)) => match password_of(&file) {
+            Ok(password) => return Ok(Some(password)),
+            Err(problem) => problem,
+        },
+        (password, None) => return Ok(password.clone()),
+    };
+    Err(written.error(&key.declaration, &problem))
+}
+
+fn password_of(file: &Path) -> Result<Password, String> {
+    let content = read_file(file)?;
+    let text =
+        String::from_utf8(content).map_err(|_| "is not UTF-8. Write the password as text".to_owned())?;
+    let text = text.strip_suffix('\n').map_or(&*text, |line| line.strip_suffix('\r').unwrap_or(line));
+    match text {
+        "" => Err("is empty. Write the password into it, on one line".to_owned()),
+        text if text.contains(['\n', '\r']) => {
+            Err("holds several lines. Write the password alone, on one line".to_owned())
+        }
+        text => Ok(Password::new(text.to_owned())),
+    }
+}
+
+fn tls_of(written: &Written, url: &RedisUrl) -> Result<Option<RedisTls>, ConfigError> {
+    let key = &keys::BROKER_CA_FILE;
+    let problem = match (url.tls, written.read(key)?) {
+        (false, None) => return Ok(None),
+        (true, None) => return Ok(Some(RedisTls { root_certificates: None })),
+        (false, Some(_)) => {
+            "broker.url asks for no TLS. Write rediss: in place of redis: there, or leave this out".to_owned()
+        }
+        (true, Some(file)) => match tls::certificates(&file) {
+            Ok(pem) => return Ok(Some(RedisTls { root_certificates: Some(pem) })),
+            Err(problem) => problem,
+        },
+    };
+    Err(written.error(&key.declaration, &problem))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use tempfile::NamedTempFile;
+
+    use super::super::load::load;
+    use super::*;
+
+    fn file(content: &[u8]) -> NamedTempFile {
+        let mut file = NamedTempFile::new().unwrap();
+        file.write_all(content).unwrap();
+        file
+    }
+
+    fn path(file: &NamedTempFile) -> &str {
+        file.path().to_str().unwrap()
+    }
+
+    fn broker(pairs: &[(&str, &str)]) -> Result<BrokerSettings, String> {
+        let variables =
+            pairs.iter().map(|(key, value)| (format!("OROSYNC_BROKER__{key}"), (*value).to_owned()));
+        load(&[], variables, []).and_then(|written| read(&written)).map_err(|error| error.to_string())
+    }
+
+    fn redis(pairs: &[(&str, &str)]) -> RedisSettings {
+        match broker(pairs).unwrap() {
+            BrokerSettings::Redis(settings) => settings,
+            BrokerSettings::Memory => panic!("{pairs:?} name a Redis"),
+        }
+    }
+
+    #[test]
+    fn without_a_url_there_is_no_redis_and_no_file_is_read() {
+        assert_eq!(broker(&[]), Ok(BrokerSettings::Memory));
+        assert_eq!(broker(&[("PASSWORD_FILE", "/missing")]), Ok(BrokerSettings::Memory));
+    }
+
+    #[test]
+    fn a_url_is_all_that_must_be_set() {
+        let settings = redis(&[("URL", "redis://crm-redis")]);
+        let address = RedisAddress::Tcp { host: "crm-redis".to_owned(), port: 6379 };
+        assert_eq!(
+            settings,
+            RedisSettings {
+                servers: RedisServers::Single(address, 0),
+                tls: None,
+                prefix: "orosync".to_owned(),
+                username: None,
+                password_file: None,
+                password: None,
+                wait_replicas: 0,
+            }
+        );
+        assert_eq!(redis(&[("URL", "rediss://x")]).tls, Some(RedisTls { root_certificates: None }));
+    }
+
+    #[test]
+    fn a_password_comes_from_the_url_or_from_a_file_without_its_line_end() {
+        let settings = redis(&[("URL", "redis://orosync:a%20b@x")]);
+        assert_eq!(settings.username.as_deref(), Some("orosync"));
+        assert_eq!(settings.password.as_ref().map(Password::expose), Some("a b"));
+        assert!(!format!("{settings:?}").contains("a b"), "{settings:?}");
+        for line_end in ["", "\n", "\r\n"] {
+            let file = file(format!(" p w {line_end}").as_bytes());
+            let pairs = [("URL", "redis://x"), ("USERNAME", "orosync"), ("PASSWORD_FILE", path(&file))];
+            let settings = redis(&pairs);
+            assert_eq!(settings.username.as_deref(), Some("orosync"));
+            assert_eq!(settings.password.as_ref().map(Password::expose), Some(" p w "));
+            assert_eq!(settings.password_file.as_deref(), Some(file.path()));
+        }
+    }
+
+    #[test]
+    fn a_user_of_the_url_may_have_its_password_in_a_file() {
+        let file = file(b"pw");
+        let settings = redis(&[("URL", "redis://orosync:@x"), ("PASSWORD_FILE", path(&file))]);
+        assert_eq!(settings.username.as_deref(), Some("orosync"));
+        assert_eq!(settings.password.as_ref().map(Password::expose), Some("pw"));
+    }
+
+    #[test]
+    fn what_is_said_twice_or_not_at_all_is_told() {
+        let password = file(b"pw");
+        let password = path(&password);
+        for (pairs, expected) in [
+            (
+                &[("URL", "redis://:secret@x"), ("PASSWORD_FILE", password)][..],
+                "broker.url holds a password as well. Keep the file, and take the password out of the URL",
+            ),
+            (
+                &[("URL", "redis://crm:secret@x"), ("USERNAME", "crm")],
+                "OROSYNC_BROKER__USERNAME = \"crm\": broker.url names a user as well. Keep one of the two",
+            ),
+            (
+                &[("URL", "redis://x"), ("USERNAME", "crm")],
+                "OROSYNC_BROKER__USERNAME = \"crm\": this user has no password. Name the file that holds it in \
+                 broker.password_file",
+            ),
+            (
+                &[("URL", "redis://crm:@x")],
+                "OROSYNC_BROKER__URL = \"redis://crm:@x\": this user has no password",
+            ),
+            (
+                &[("URL", "redis://x"), ("CA_FILE", "/missing")],
+                "broker.url asks for no TLS. Write rediss: in place of redis: there, or leave this out",
+            ),
+        ] {
+            let error = broker(pairs).unwrap_err();
+            assert!(error.contains(expected), "{error}");
+            assert!(!error.contains("secret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn files_that_cannot_be_used_are_all_told_at_once() {
+        let pairs =
+            [("URL", "rediss://x"), ("PASSWORD_FILE", "/missing/password"), ("CA_FILE", "/missing/ca.pem")];
+        let error = broker(&pairs).unwrap_err();
+        let told: Vec<_> = error.lines().filter_map(|problem| problem.split(" = ").next()).collect();
+        assert_eq!(told, ["OROSYNC_BROKER__CA_FILE", "OROSYNC_BROKER__PASSWORD_FILE"]);
+        for (content, expected) in [
+            (&b"\n"[..], "is empty"),
+            (b"one\ntwo\n", "holds several lines"),
+            (b"pw\n\n", "holds several lines"),
+            (b"\xff", "is not UTF-8"),
+        ] {
+            let file = file(content);
+            let error = broker(&[("URL", "redis://x"), ("PASSWORD_FILE", path(&file))]).unwrap_err();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn certificates_to_trust_are_kept_as_they_are_and_must_be_some() {
+        let made = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
+        let pem = made.cert.pem();
+        let ca = file(pem.as_bytes());
+        let settings = redis(&[("URL", "rediss+cluster://x"), ("CA_FILE", path(&ca))]);
+        assert_eq!(settings.tls, Some(RedisTls { root_certificates: Some(pem.into_bytes()) }));
+        let none = file(b"hello");
+        let error = broker(&[("URL", "rediss://x"), ("CA_FILE", path(&none))]).unwrap_err();
+        assert!(error.contains("holds no certificate in PEM"), "{error}");
+    }
+
+    #[test]
+    fn prefixes_and_numbers_of_replicas_are_bounded() {
+        let url = ("URL", "redis://x");
+        assert_eq!(redis(&[url, ("PREFIX", "crm:live_2.0-b")]).prefix, "crm:live_2.0-b");
+        assert_eq!(redis(&[url, ("WAIT_REPLICAS", "16")]).wait_replicas, 16);
+        for prefix in ["", "a b", "{crm}", "ä", &"x".repeat(65)] {
+            let error = broker(&[url, ("PREFIX", prefix)]).unwrap_err();
+            assert!(error.contains(": not 1 to 64 letters, digits and : _ . -"), "{error}");
+        }
+        let error = broker(&[url, ("WAIT_REPLICAS", "17")]).unwrap_err();
+        assert_eq!(error, "OROSYNC_BROKER__WAIT_REPLICAS = \"17\": out of bounds. Write 0 to 16");
+    }
+}
