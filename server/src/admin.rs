@@ -3,7 +3,8 @@
 //! | path | answer |
 //! | --- | --- |
 //! | `/healthz` | 200: the process answers |
-//! | `/readyz` | 200 while it takes sessions, 503 before that and while it drains |
+//! | `/livez` | the same: a process that takes no sessions is no reason to start another one |
+//! | `/readyz` | 200 while it takes sessions, 503 before that and from SIGTERM on |
 //! | `/metrics` | all metrics, in the format of `OpenMetrics` |
 //! | `/topics` | the rules in force: topics and allowed origins, as JSON |
 //! | `/refusals` | topics that somebody was refused on, as JSON |
@@ -53,7 +54,7 @@ pub enum Phase {
     Starting,
     /// Yes.
     Serving,
-    /// No longer.
+    /// No longer, or not for long.
     Draining,
 }
 
@@ -148,7 +149,7 @@ fn answer(
         return response;
     }
     match (path, phase) {
-        ("/healthz", _) => plain(StatusCode::OK, "ok\n"),
+        ("/healthz" | "/livez", _) => plain(StatusCode::OK, "ok\n"),
         ("/readyz", Phase::Serving) => plain(StatusCode::OK, "ready\n"),
         ("/readyz", Phase::Starting) => plain(StatusCode::SERVICE_UNAVAILABLE, "starting\n"),
         ("/readyz", Phase::Draining) => plain(StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
@@ -157,7 +158,7 @@ fn answer(
         ("/refusals", _) => with_type(StatusCode::OK, JSON, metrics.refused_topics.describe(Instant::now())),
         _ => plain(
             StatusCode::NOT_FOUND,
-            "There are /healthz, /readyz, /metrics, /topics and /refusals. Browsers connect to the port of `bind`.\n",
+            "There are /healthz, /livez, /readyz, /metrics, /topics and /refusals. Browsers connect to the port of `bind`.\n",
         ),
     }
 }
@@ -209,7 +210,9 @@ mod tests {
         readiness.enter(Phase::Draining);
         let answer = ask(address, "GET /readyz").await;
         assert!(answer.starts_with("HTTP/1.1 503 ") && answer.ends_with("\r\n\r\ndraining\n"), "{answer}");
-        assert!(ask(address, "GET /healthz").await.starts_with("HTTP/1.1 200 OK\r\n"));
+        for path in ["/healthz", "/livez"] {
+            assert!(ask(address, &format!("GET {path}")).await.starts_with("HTTP/1.1 200 OK\r\n"), "{path}");
+        }
     }
 
     #[tokio::test]

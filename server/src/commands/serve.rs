@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout_at};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout_at};
 use tracing::{error, info, warn};
 
 use crate::admin::{self, Phase, Readiness};
@@ -61,7 +61,8 @@ const NODE_TICK: Duration = Duration::from_secs(5);
 const PING_TOPIC: &str = "oro/ping";
 const PING_PAYLOAD: &[u8] = b"\"Connection keep alive\"";
 
-/// Runs the server until SIGTERM or SIGINT, then until everything accepted is written, or `drain_seconds` are over.
+/// Runs the server until SIGTERM or SIGINT, for `drain_grace_seconds` more, then until everything accepted is written, or
+/// `drain_seconds` are over.
 /// SIGHUP has the rules read again.
 pub fn serve(settings: Settings, read_again: ReadAgain) -> Result<(), ServeError> {
     let runtime = Builder::new_current_thread().enable_all().build().map_err(ServeError::Start)?;
@@ -111,7 +112,7 @@ async fn run_node(settings: Settings, read_again: ReadAgain) -> Result<(), Serve
     let connection_limits = ConnectionLimits::new(places, settings.limits.sessions_per_address);
     let (trusted_proxies, patience) = (settings.trusted_proxies.clone(), settings.limits.handshake_timeout);
     let tls = watch::Sender::new(settings.tls.clone());
-    let (drain_time, oro_ping) = (settings.drain, settings.oro_ping);
+    let (drain_grace, drain_time, oro_ping) = (settings.drain_grace, settings.drain, settings.oro_ping);
     let send_together = settings.send_together == SendTogether::Auto && SendRing::are_allowed();
 
     let (handles, inboxes): (Vec<_>, Vec<_>) = (0..settings.shards.get()).map(|_| ShardHandle::new()).unzip();
@@ -155,22 +156,21 @@ async fn run_node(settings: Settings, read_again: ReadAgain) -> Result<(), Serve
         "orosync-server is ready"
     );
 
-    let request = loop {
+    let mut request = end_requested(&mut requests, &mut shards, &mut rules, &node).await?;
+    readiness.enter(Phase::Draining);
+    if !drain_grace.is_zero() {
+        let seconds = drain_grace.as_secs_f64();
+        info!(
+            signal = request.label(),
+            seconds, "not ready any more, and still serving until load balancers know"
+        );
         tokio::select! {
-            request = requests.next() => match request {
-                Request::HangUp => {
-                    supervisor::reloading();
-                    rules.reload(&node);
-                    supervisor::ready();
-                }
-                Request::Terminate | Request::Interrupt => break request,
-            },
-            () = shards.next_ended() => return Err(ServeError::Shard),
+            again = end_requested(&mut requests, &mut shards, &mut rules, &node) => request = again?,
+            () = sleep(drain_grace) => {}
         }
-    };
+    }
     info!(signal = request.label(), seconds = drain_time.as_secs_f64(), "draining");
     let until = Instant::now() + drain_time;
-    readiness.enter(Phase::Draining);
     supervisor::stopping();
     tasks.shutdown().await;
     drain::drain(node.shards(), until.into_std()).await;
@@ -179,6 +179,28 @@ async fn run_node(settings: Settings, read_again: ReadAgain) -> Result<(), Serve
     }
     info!("stopped");
     Ok(())
+}
+
+/// Waits until SIGTERM or SIGINT comes. SIGHUP has the rules read again meanwhile.
+async fn end_requested(
+    requests: &mut Requests,
+    shards: &mut Shards,
+    rules: &mut Rules,
+    node: &Node,
+) -> Result<Request, ServeError> {
+    loop {
+        tokio::select! {
+            request = requests.next() => match request {
+                Request::HangUp => {
+                    supervisor::reloading();
+                    rules.reload(node);
+                    supervisor::ready();
+                }
+                Request::Terminate | Request::Interrupt => return Ok(request),
+            },
+            () = shards.next_ended() => return Err(ServeError::Shard),
+        }
+    }
 }
 
 async fn bind_admin(settings: &Settings) -> Result<Option<TcpListener>, ServeError> {

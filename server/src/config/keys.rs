@@ -99,13 +99,15 @@ keys! {
     TRUSTED_PROXIES: TrustedProxies = kinds::PROXIES, "trusted_proxies", "[]",
         "Reverse proxies that are believed when they say whom they speak for (`X-Forwarded-For`, `X-Real-IP`, PROXY protocol): addresses, networks, or `unix:`.";
     ADMIN_BIND: AdminBind = kinds::ADMIN_BIND, "admin_bind", "'auto'",
-        "Where `/healthz`, `/readyz`, `/metrics`, `/topics` and `/refusals` are served, for the operator's tools alone. `auto`: 127.0.0.1 and the port after the highest of `bind` (8081), if it is free. Empty: nowhere.";
+        "Where `/healthz`, `/livez`, `/readyz`, `/metrics`, `/topics` and `/refusals` are served, for the operator's tools alone. `auto`: 127.0.0.1 and the port after the highest of `bind` (8081), if it is free. Empty: nowhere.";
     SHARDS: usize = kinds::COUNT.within(|count| *count <= ShardSet::MAX_SHARDS, "0 to 64"), "shards", "0",
         "Threads that hold sessions. 0: one for each core.";
     IO_URING: SendTogether = kinds::SEND_TOGETHER, "io_uring", "'auto'",
         "Whether a message to many browsers is sent with one system call for all: where the kernel allows it (Linux 6.1), or never.";
     DRAIN_SECONDS: Duration = kinds::TIME, "drain_seconds", "5",
-        "The longest time between SIGTERM and the end of the process, in which all that was accepted is written.";
+        "The longest time between SIGTERM, or the end of `drain_grace_seconds`, and the end of the process, in which all that was accepted is written.";
+    DRAIN_GRACE_SECONDS: Duration = kinds::TIME, "drain_grace_seconds", "0",
+        "How long after SIGTERM connections are still taken and served, while `/readyz` says 503 so that load balancers send no more. A second SIGTERM ends this time.";
     ORO_PING_SECONDS: Duration = kinds::TIME, "oro_ping_seconds", "45",
         "How often `oro/ping` is published while a session subscribes to it. 0: never.";
 

@@ -49,7 +49,9 @@ pub struct Settings {
     pub history: HistorySettings,
     /// Who may subscribe and publish, and the histories of single topics.
     pub policies: Policies,
-    /// The longest time between SIGTERM and the end.
+    /// From SIGTERM to the drain; connections are still taken.
+    pub drain_grace: Duration,
+    /// The longest time from the beginning of the drain to the end.
     pub drain: Duration,
     /// How often `oro/ping` is published; zero: never.
     pub oro_ping: Duration,
@@ -94,6 +96,7 @@ impl Settings {
             limits,
             history: HistorySettings::new(written)?,
             policies: Policies::new(written.read(&keys::TOPICS)?),
+            drain_grace: written.read(&keys::DRAIN_GRACE_SECONDS)?,
             drain: written.read(&keys::DRAIN_SECONDS)?,
             oro_ping: written.read(&keys::ORO_PING_SECONDS)?,
             log: LogSettings {
@@ -534,7 +537,7 @@ mod tests {
         assert_eq!(settings.auth.resume_total, Duration::from_hours(8));
         assert_eq!(settings.auth.state_directory, None);
         assert_eq!(settings.broker, BrokerSettings::Memory);
-        assert_eq!(settings.drain, Duration::from_secs(5));
+        assert_eq!((settings.drain_grace, settings.drain), (Duration::ZERO, Duration::from_secs(5)));
         assert_eq!(settings.oro_ping, Duration::from_secs(45));
         assert_eq!(settings.limits.outbound_bytes, 1 << 20);
         let limits = HistoryLimits { events: 1000, age: Duration::from_mins(10) };

@@ -1,0 +1,68 @@
+//! The time after SIGTERM in which load balancers find out: not ready, and still serving.
+
+use std::time::{Duration, Instant};
+
+use orosync_tests::client::{Client, OROSYNC, Received, WAMP};
+use orosync_tests::php;
+use orosync_tests::server::Server;
+use rustix::process::Signal;
+
+/// Longer than any test waits.
+const LONG: &str = "drain_grace_seconds = 3600\ndrain_seconds = 1\n";
+
+fn assert_status(server: &Server, path: &str, status: &str) {
+    let answer = server.admin(path);
+    assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{path}: {answer}");
+}
+
+#[test]
+fn in_the_grace_connections_are_taken_and_served_until_a_second_signal() {
+    for second in [Signal::TERM, Signal::INT] {
+        let mut server = Server::start_with(LONG);
+        let mut old = Client::user(&server, WAMP, 1);
+        old.subscribe("oro/ping");
+        assert_status(&server, "/readyz", "200 ");
+        server.signal(Signal::TERM);
+        server.await_line("still serving");
+        assert_status(&server, "/readyz", "503 ");
+        assert_status(&server, "/livez", "200 ");
+        assert_status(&server, "/healthz", "200 ");
+
+        let mut new = Client::user(&server, WAMP, 2);
+        new.subscribe("oro/ping");
+        let script = r#"orosync_publish("oro/ping", 7); var_dump(orosync_flush(20));"#;
+        assert_eq!(php::output(&server.endpoint(), script), "bool(true)\n");
+        for client in [&mut old, &mut new] {
+            assert_eq!(client.text(), r#"[8,"oro\/ping",7]"#);
+        }
+
+        server.signal(second);
+        assert_eq!(new.next_frame(), Received::End);
+        assert!(server.wait().success());
+        server.await_line("stopped");
+    }
+}
+
+#[test]
+fn rules_are_read_again_in_the_grace_as_well() {
+    let mut server = Server::start_with(LONG);
+    server.signal(Signal::TERM);
+    server.await_line("still serving");
+    server.rewrite("[[topics]]\npattern = \"acme/new\"\nsubscribe = \"user\"\n");
+    server.signal(Signal::HUP);
+    server.await_line("were read again");
+    Client::user(&server, WAMP, 1).subscribe("acme/new");
+    assert!(server.is_running());
+}
+
+#[test]
+fn the_drain_begins_by_itself_when_the_grace_is_over() {
+    let mut server = Server::start_with("drain_grace_seconds = 1\ndrain_seconds = 1\n");
+    let mut client = Client::user(&server, OROSYNC, 1);
+    client.sync();
+    let began = Instant::now();
+    server.signal(Signal::TERM);
+    assert_eq!(client.next_frame(), Received::Close(1001));
+    assert!(began.elapsed() >= Duration::from_secs(1), "{:?}", began.elapsed());
+    assert!(server.wait().success());
+}
