@@ -1,5 +1,5 @@
-//! What can change while the server runs: `[[topics]]`, `[history]`, `auth.allowed_origins`, secrets and the certificate, read
-//! again on SIGHUP.
+//! What can change while the server runs: `[[topics]]`, `[history]`, `auth.allowed_origins`, secrets, the certificate and the
+//! broker's password, read again on SIGHUP.
 //!
 //! No session is closed for it, and what it has subscribed to already stays. Everything else in the configuration needs
 //! a restart.
@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tracing::{error, info};
 
 use crate::broker::history::HistoryRules;
+use crate::config::broker::{BrokerSettings, Password};
 use crate::config::{ConfigError, Settings};
 use crate::node::Node;
 use crate::policy::{HistoryOverride, Policies, TopicRule};
@@ -26,19 +27,21 @@ pub type ReadAgain = Box<dyn Fn() -> Result<Settings, ConfigError>>;
 pub struct Rules {
     shared: Arc<Shared>,
     tls: watch::Sender<Option<Arc<ServerConfig>>>,
+    broker_password: watch::Sender<Option<Password>>,
     read_again: ReadAgain,
     described: watch::Sender<String>,
 }
 
 impl Rules {
-    /// The rules that the server was started with.
+    /// The rules that the server was started with. Who holds a certificate or the broker's password subscribes to it.
     pub fn new(
         shared: Arc<Shared>,
         tls: watch::Sender<Option<Arc<ServerConfig>>>,
+        broker_password: watch::Sender<Option<Password>>,
         read_again: ReadAgain,
     ) -> Self {
         let described = watch::Sender::new(describe(&shared));
-        Self { shared, tls, read_again, described }
+        Self { shared, tls, broker_password, read_again, described }
     }
 
     /// The rules in force, as JSON: `{"topics": [{"pattern", "subscribe", "publish"}], "allowed_origins": []}`. A rule that
@@ -70,6 +73,7 @@ impl Rules {
             }
             is_used
         });
+        renew_password(&self.broker_password, settings.broker);
         node.set_history(HistoryRules { settings: settings.history, policies: self.shared.policies.clone() });
         for shard in node.shards() {
             shard.rules(Arc::clone(&self.shared));
@@ -77,10 +81,21 @@ impl Rules {
         info!(
             topics = self.shared.policies.rules().len(),
             allowed_origins = self.shared.door.allowed_origins.len(),
-            "SIGHUP: topics, history, allowed origins, secrets and certificate were read again; anything else needs a restart"
+            "SIGHUP: topics, history, allowed origins, secrets, certificate and the broker's password were read again; anything else \
+             needs a restart"
         );
         self.described.send_replace(describe(&self.shared));
     }
+}
+
+/// Tells whoever connects to the broker of a password that has changed. Another broker needs a restart.
+fn renew_password(current: &watch::Sender<Option<Password>>, read: BrokerSettings) {
+    let BrokerSettings::Redis(redis) = read else { return };
+    current.send_if_modified(|password| {
+        let has_changed = *password != redis.password;
+        *password = redis.password;
+        has_changed
+    });
 }
 
 #[derive(Serialize)]
@@ -144,7 +159,28 @@ mod tests {
     use orosync_protocol::TopicPattern;
 
     use super::*;
+    use crate::config::load;
     use crate::policy::{Publish, Subscribe};
+
+    #[test]
+    fn only_a_password_that_has_changed_is_told() {
+        let broker = |url: &str| {
+            let environment = [("OROSYNC_BROKER__URL", url), ("OROSYNC_AUTH__SECRET", &"x".repeat(32))];
+            let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
+            Settings::new(&load(&[], environment, []).unwrap()).unwrap().broker
+        };
+        let current = watch::Sender::new(broker("redis://:old@x").password().cloned());
+        let mut told = current.subscribe();
+        for same in ["redis://:old@x", ""] {
+            renew_password(&current, broker(same));
+            assert!(!told.has_changed().unwrap(), "{same}");
+        }
+        renew_password(&current, broker("redis://:new@x"));
+        assert!(told.has_changed().unwrap());
+        assert_eq!(told.borrow_and_update().as_ref().map(Password::expose), Some("new"));
+        renew_password(&current, broker("redis://x"));
+        assert_eq!(*told.borrow_and_update(), None);
+    }
 
     #[test]
     fn a_rule_says_of_its_history_what_it_was_told() {

@@ -112,6 +112,7 @@ async fn run_node(settings: Settings, read_again: ReadAgain) -> Result<(), Serve
     let connection_limits = ConnectionLimits::new(places, settings.limits.sessions_per_address);
     let (trusted_proxies, patience) = (settings.trusted_proxies.clone(), settings.limits.handshake_timeout);
     let tls = watch::Sender::new(settings.tls.clone());
+    let broker_password = watch::Sender::new(settings.broker.password().cloned());
     let (drain_grace, drain_time, oro_ping) = (settings.drain_grace, settings.drain, settings.oro_ping);
     let send_together = settings.send_together == SendTogether::Auto && SendRing::are_allowed();
 
@@ -123,7 +124,7 @@ async fn run_node(settings: Settings, read_again: ReadAgain) -> Result<(), Serve
     let shared = Arc::new(shared(settings, revocations, &metrics));
     let mut shards = Shards::start(inboxes, &node, &shared, send_together)?;
     let current_tls = tls.subscribe();
-    let mut rules = Rules::new(shared, tls, read_again);
+    let mut rules = Rules::new(shared, tls, broker_password, read_again);
 
     let readiness = Readiness::new();
     let mut tasks = JoinSet::new();

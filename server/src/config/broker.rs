@@ -21,6 +21,16 @@ pub enum BrokerSettings {
     Redis(RedisSettings),
 }
 
+impl BrokerSettings {
+    /// What opens the connections to it.
+    pub fn password(&self) -> Option<&Password> {
+        match self {
+            Self::Memory => None,
+            Self::Redis(redis) => redis.password.as_ref(),
+        }
+    }
+}
+
 /// Redis servers, and how to connect to them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RedisSettings {
