@@ -112,7 +112,8 @@ impl Stage {
     fn recover(&self, topic: &Topic, since: Option<Since>) -> Recovered {
         let handed_over = Arc::new(Mutex::new(None));
         let at = Arc::clone(&handed_over);
-        let hand_over = Box::new(move |recovered| *at.lock().unwrap() = Some(recovered));
+        let hand_over =
+            Box::new(move |recovered: Result<_, _>| *at.lock().unwrap() = Some(recovered.unwrap()));
         self.broker.recover(topic, since, usize::MAX, hand_over);
         self.wait_for(|| handed_over.lock().unwrap().take())
     }
@@ -265,8 +266,8 @@ fn a_recovery_has_what_came_before_it_and_nothing_else(stage: &Stage) {
         for _ in 0..50 {
             let handed_over = Arc::new(Mutex::new(None));
             let (node, at) = (Arc::clone(&stage.node), Arc::clone(&handed_over));
-            let hand_over = Box::new(move |recovered| {
-                *at.lock().unwrap() = Some((recovered, node.said[0].lock().unwrap().len()));
+            let hand_over = Box::new(move |recovered: Result<Recovered, _>| {
+                *at.lock().unwrap() = Some((recovered.unwrap(), node.said[0].lock().unwrap().len()));
             });
             let since = Since::Position(Some(start.position));
             stage.broker.recover(&topic, Some(since), ALL, hand_over);

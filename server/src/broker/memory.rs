@@ -103,8 +103,13 @@ impl Broker for MemoryBroker {
         }
     }
 
+    /// Who is interested is asked of each event.
+    fn subscribe(&self, _: &Topic) {}
+
+    fn unsubscribe(&self, _: &Topic) {}
+
     fn recover(&self, topic: &Topic, since: Option<Since>, most: usize, hand_over: HandOver) {
-        self.history.recover(topic, since, most, hand_over);
+        self.history.recover(topic, since, most, |recovered| hand_over(Ok(recovered)));
     }
 
     fn set_rules(&self, rules: HistoryRules) {
