@@ -130,10 +130,12 @@ mod tests {
 
     #[test]
     fn it_keeps_the_contract() {
-        contract::test(|events| {
+        let open = |events| -> Box<dyn Broker> {
             let rules =
                 HistoryRules { settings: HistorySettings::default(), policies: Policies::new(Vec::new()) };
             Box::new(MemoryBroker::new(events, 10, rules, Arc::new(Metrics::new())))
-        });
+        };
+        contract::test(open);
+        contract::test_order_over_topics(open);
     }
 }
