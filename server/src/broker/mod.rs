@@ -1,6 +1,6 @@
 //! The broker: what carries all that is published, by whomever, to every node.
 //!
-//! The contract, which `contract.rs` tests for whatever carries the messages:
+//! The contract, which `contract` tests for whatever carries the messages:
 //!
 //! - **Accepted means accepted.** A publication's receipt is settled when the broker has accepted all of it, not before:
 //!   what dies with the node is sent again. The broker of one node settles it when the events are written as well; one that
