@@ -15,8 +15,8 @@ use orosync_server::config::{HistorySettings, Limits};
 use orosync_server::connection::limits::{ConnectionLimits, Places};
 use orosync_server::connection::{Caller, Peer};
 
-use orosync_server::broker::{Recovered, Unavailable};
 use orosync_server::broker::history::HistoryRules;
+use orosync_server::broker::{Recovered, Unavailable};
 use orosync_server::metrics::Metrics;
 use orosync_server::node::Node;
 use orosync_server::node::handle::{Awaited, Inbox, ShardHandle, ShardMessage};
