@@ -92,10 +92,12 @@ export class CallError extends Error {
 
 export class OrosyncClient {
   #socket;
+  #random;
   #callTimeoutMs;
   #subscriptions = new Subscriptions(
     (text) => this.#socket.send(text),
     (topic) => this.#events.incomplete.call({ topic }),
+    () => this.#random(),
   );
   #timeline = new Timeline();
   /** @type {Map<string, PendingCall>} */
@@ -115,6 +117,7 @@ export class OrosyncClient {
 
   /** Does not connect yet: see `connect()`. @param {ClientOptions} options */
   constructor(options) {
+    this.#random = options.random ?? Math.random;
     this.#callTimeoutMs = options.callTimeoutMs ?? CALL_TIMEOUT_MS;
     const url = addressSource(options.url);
     const source = ticketSource(options);
@@ -126,7 +129,7 @@ export class OrosyncClient {
         ticket: (signal) => this.#ticket(source, signal),
         connectTimeoutMs: options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
         WebSocket: options.WebSocket ?? globalThis.WebSocket,
-        random: options.random ?? Math.random,
+        random: this.#random,
       },
       {
         onState: (name) => this.#events.state.call(name),

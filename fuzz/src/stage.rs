@@ -15,8 +15,8 @@ use orosync_server::config::{HistorySettings, Limits};
 use orosync_server::connection::limits::{ConnectionLimits, Places};
 use orosync_server::connection::{Caller, Peer};
 
-use orosync_server::broker::Recovered;
 use orosync_server::broker::history::HistoryRules;
+use orosync_server::broker::{Recovered, Unavailable};
 use orosync_server::metrics::Metrics;
 use orosync_server::node::Node;
 use orosync_server::node::handle::{Awaited, Inbox, ShardHandle, ShardMessage};
@@ -554,8 +554,9 @@ impl Stage {
     }
 
     /// Hands over what a session has asked for. Every event of the topic that comes later stands behind it.
-    fn answer(&mut self, awaited: Awaited, recovered: Recovered) {
-        let (key, position) = (awaited.session, recovered.position);
+    fn answer(&mut self, awaited: Awaited, recovered: Result<Recovered, Unavailable>) {
+        let position = recovered.as_ref().expect("a broker in memory is never away").position;
+        let key = awaited.session;
         let asked = self.client_at(key).and_then(|client| client.asked.pop_front());
         let was_open = !self.has_ended(key);
         self.largest_frame = self.largest_frame.max(LARGEST_ANSWER);

@@ -3,8 +3,10 @@
  *
  * Owns the topics (`topic.js`), which outlive sessions: each session is told of all of them anew. What cannot be sent at
  * once, because too much waits to be sent already or too many topics come together, is sent as soon as it can be, if it still
- * holds by then. Bounds: one entry and one call for each topic; `BURST` messages at once, `PER_SECOND` in the long run.
+ * holds by then. What the server cannot answer at the moment is asked again after a delay that grows like that of reconnects, as
+ * long as the session stands. Bounds: one entry, one call and one such delay for each topic; `BURST` messages at once, `PER_SECOND` in the long run.
  */
+import { delay } from './backoff.js';
 import { elapsed, momentNow } from './moment.js';
 import { Topic } from './topic.js';
 
@@ -26,6 +28,7 @@ export const RENEWAL_MS = 2_000;
 export class Subscriptions {
   #send;
   #onIncomplete;
+  #random;
   /** @type {Map<string, Topic>} */
   #topics = new Map();
   /** null: there is none. @type {import('./topic.js').Session | null} */
@@ -37,6 +40,8 @@ export class Subscriptions {
   /** The topic of each call that waits for its answer. @type {Map<string, Topic>} */
   #calls = new Map();
   #callCount = 0;
+  /** Of topics that are asked about again. @type {Map<Topic, ReturnType<typeof setTimeout>>} */
+  #delays = new Map();
   /** Messages that may be sent at `#filledAt`. */
   #tokens = 0;
   #filledAt = 0;
@@ -47,10 +52,12 @@ export class Subscriptions {
   /**
    * @param {(text: string) => boolean} send false: it cannot be sent now
    * @param {(topic: string) => void} onIncomplete events of a topic that recovers may be missing
+   * @param {() => number} random 0 to 1
    */
-  constructor(send, onIncomplete) {
+  constructor(send, onIncomplete, random) {
     this.#send = send;
     this.#onIncomplete = onIncomplete;
+    this.#random = random;
   }
 
   /**
@@ -114,6 +121,8 @@ export class Subscriptions {
     const failure = topic.failed({ uri, details });
     if (failure === 'unknown' && this.#session !== null) {
       this.#session.isOld = true;
+    } else if (failure === 'later') {
+      this.#askLater(topic);
     }
     this.#more(topic);
     return failure === 'refused' ? 'refused' : 'failed';
@@ -136,6 +145,8 @@ export class Subscriptions {
     this.#renewedAt = isRenewed ? momentNow() : null;
     this.#calls.clear();
     clearTimeout(this.#again);
+    this.#delays.forEach((timer) => clearTimeout(timer));
+    this.#delays.clear();
     for (const topic of this.#topics.values()) {
       topic.reset();
       this.#forgetIfOver(topic);
@@ -147,6 +158,16 @@ export class Subscriptions {
     const topic = this.#calls.get(callId);
     this.#calls.delete(callId);
     return topic;
+  }
+
+  /** @param {Topic} topic */
+  #askLater(topic) {
+    const timer = setTimeout(() => {
+      this.#delays.delete(topic);
+      topic.askAgain();
+      this.#more(topic);
+    }, delay(topic.putOffs, this.#random()));
+    this.#delays.set(topic, timer);
   }
 
   /** After an answer. @param {Topic | undefined} topic */
@@ -227,6 +248,8 @@ export class Subscriptions {
     if (topic.isOver && this.#topics.get(topic.name) === topic) {
       this.#topics.delete(topic.name);
       this.#untold.delete(topic);
+      clearTimeout(this.#delays.get(topic));
+      this.#delays.delete(topic);
     }
   }
 }

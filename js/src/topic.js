@@ -13,14 +13,15 @@
  *                              │ └─────────▶ refused
  *                              └──▶ back, from there on by SUBSCRIBE: the server does not know the call
  *
- *   All go back to "nothing" with the session, and with UNSUBSCRIBE.
+ *   All go back to "nothing" with the session, and with UNSUBSCRIBE. A call that the server cannot answer at the moment leads back
+ *   to where it came from: the topic is put off until `askAgain()`, and then asks the same.
  *
  * The position outlives sessions. It changes only with what the listeners have been given, so after a call without an answer
  * the next session asks from the same position again. Bounds: one call at a time, without a time limit, because events would be
  * missing if its answer were no longer waited for; `MAX_TAGS` tags of `MAX_TAGS_LENGTH` in all, beyond which all events come.
  * Knows nothing of the budget of messages.
  */
-import { encodeCall, encodeSubscribe, encodeUnsubscribe, isUnknownProcedure } from './wamp.js';
+import { encodeCall, encodeSubscribe, encodeUnsubscribe, isUnavailable, isUnknownProcedure } from './wamp.js';
 
 /** The most that a server accepts in one call. */
 const MAX_TAGS = 200;
@@ -62,6 +63,7 @@ const NO_POSITION = '0.0';
  * @typedef {object} Call
  * @property {boolean} subscribes rather than sets other tags
  * @property {Told} before
+ * @property {string} filterBefore
  * @property {string | null} since
  * @property {Question | null} question
  * @property {boolean} isAfterGap somebody who recovers was told everything up to the end of an earlier session
@@ -110,6 +112,9 @@ export class Topic {
   #wasFollowed = false;
   /** @type {Call | null} */
   #call = null;
+  /** Whether no other call for a subscription is made now. */
+  #isPutOff = false;
+  #putOffs = 0;
 
   /**
    * @param {string} name
@@ -127,6 +132,11 @@ export class Topic {
   /** Neither does anybody listen, nor is there something to end. */
   get isOver() {
     return this.isEmpty && this.#told === 'nothing';
+  }
+
+  /** How often in a row the server could not answer. */
+  get putOffs() {
+    return this.#putOffs;
   }
 
   /** @param {Listener} listener */
@@ -148,7 +158,14 @@ export class Topic {
     this.#filter = 'null';
     this.#isPlain = false;
     this.#isUnfiltered = false;
+    this.#isPutOff = false;
+    this.#putOffs = 0;
     question?.lost();
+  }
+
+  /** The server may be able to answer now. */
+  askAgain() {
+    this.#isPutOff = false;
   }
 
   /**
@@ -170,7 +187,7 @@ export class Topic {
   }
 
   /**
-   * What to tell the session next; null: nothing, or not before the last call was answered.
+   * What to tell the session next; null: nothing, or not before the last call was answered, or not yet again.
    *
    * @param {Session} session
    * @param {string} callId for a call, if it takes one
@@ -202,6 +219,7 @@ export class Topic {
     if (!call.subscribes) {
       return;
     }
+    this.#putOffs = 0;
     const { position, isComplete, payloads } = answerIn(result);
     const followers = this.#present().filter((listener) => this.#listeners.get(listener));
     this.#told = 'live';
@@ -224,13 +242,22 @@ export class Topic {
    * Takes an error in place of the answer.
    *
    * @param {{ uri: string, details: unknown }} error of WAMP
-   * @returns {'refused' | 'unknown' | 'failed'} the user may not subscribe; the server does not know the call; anything else
+   * @returns {'refused' | 'unknown' | 'later' | 'failed'} the user may not subscribe; the server does not know the call; it cannot
+   *   answer at the moment; anything else
    */
   failed(error) {
-    const { subscribes, before, question } = this.#endCall();
+    const { subscribes, before, filterBefore, question } = this.#endCall();
     if (!subscribes) {
       this.#isUnfiltered = true;
       return 'failed';
+    }
+    if (isUnavailable(error)) {
+      this.#told = before;
+      this.#filter = filterBefore;
+      this.#isPutOff = true;
+      this.#putOffs += 1;
+      question?.lost();
+      return 'later';
     }
     if (error.uri === this.name) {
       this.#told = 'refused';
@@ -262,12 +289,13 @@ export class Topic {
    * Whether the session follows on one that gave all events up to its end, a moment ago, when the page asked for another ticket.
    * Where no history is kept, such a gap is not told: it would make every page uncertain right after it was loaded, if only one of
    * its topics needs a ticket of its own. That is not quite honest, as what was published in that fraction of a second is lost;
-   * but there a page does not hear of what came between its own request and its first session either, which takes longer.
+   * but there a page does not hear of what came between its own request and its first session either, which takes longer. Where the
+   * server could not answer at first, it was more than a moment.
    *
    * @param {Session} session
    */
   #isAfterRenewal({ isContinuation }) {
-    return isContinuation && this.#wasFollowed;
+    return isContinuation && this.#wasFollowed && this.#putOffs === 0;
   }
 
   /** From now on all listeners are given everything. */
@@ -313,20 +341,24 @@ export class Topic {
     const isAfterGap = this.#isAfterGap;
     const isAfterRenewal = this.#isAfterRenewal(session);
     const since = isAfterGap ? this.#position : null;
-    const question = since === null ? this.#nextQuestion(session.opened) : null;
+    const question = since === null && !this.#isPutOff ? this.#nextQuestion(session.opened) : null;
     const tags = this.#isUnfiltered ? null : this.#tags();
     const filter = JSON.stringify(tags);
     if (before === 'live' && question === null && filter === this.#filter) {
       return null;
     }
     const subscribes = before !== 'live' || question !== null || tags === null;
+    if (subscribes && this.#isPutOff) {
+      return null;
+    }
+    const filterBefore = this.#filter;
     return {
       callId,
       text: subscribes
         ? encodeCall(callId, 'orosync/subscribe', [this.name, ...options(since, question, tags)])
         : encodeCall(callId, 'orosync/tags', [this.name, tags]),
       sent: () => {
-        this.#call = { subscribes, before, since, question, isAfterGap, isAfterRenewal };
+        this.#call = { subscribes, before, filterBefore, since, question, isAfterGap, isAfterRenewal };
         this.#told = before === 'live' ? 'live' : 'asked';
         this.#filter = filter;
       },

@@ -114,6 +114,12 @@ export function isUnknownProcedure({ details }) {
   return typeof code !== 'number' || code === 404;
 }
 
+/** Whether a call failed because the server cannot answer it at the moment. @param {{ details: unknown }} error */
+export function isUnavailable({ details }) {
+  const { code } = /** @type {{ code?: unknown }} */ (Object(details));
+  return code === 503;
+}
+
 /**
  * @param {string} frame
  * @returns {unknown[]}

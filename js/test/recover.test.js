@@ -112,6 +112,26 @@ describe('a topic that recovers', () => {
     assert.equal(await events.take(), 6);
   });
 
+  it('is asked for again where the server cannot answer at the moment', async (t) => {
+    const server = await startServer(t);
+    const { client, session } = await connectedClient(server, t, { random: () => 0 });
+    const incomplete = inboxOf(client, 'incomplete');
+    const events = subscribed(client, 'a', RECOVER);
+    (await session.subscribed()).answer('5');
+    const second = await nextSession(server, client, session);
+    for (const fails of [true, true, false]) {
+      const call = await second.subscribed();
+      assert.deepEqual(call.options, { since: '5' });
+      if (fails) {
+        call.fail(503);
+      } else {
+        call.answer('6', [['6', 6]]);
+      }
+    }
+    assert.equal(await events.take(), 6);
+    assert.equal(incomplete.size, 0);
+  });
+
   it('gives all callbacks what they have missed, and a new one what is new only', async (t) => {
     const { server, client, session, events } = await recoveringClient(t);
     const plain = subscribed(client, 'a');

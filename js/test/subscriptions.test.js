@@ -17,7 +17,7 @@ function stage(t) {
   const subscriptions = new Subscriptions((text) => {
     sent.push({ at: clock.now, text });
     return true;
-  }, () => {});
+  }, () => {}, () => 1);
   return { clock, sent, subscriptions };
 }
 
@@ -330,6 +330,149 @@ describe('a gap while another ticket is fetched', () => {
     subscriptions.ended(true);
     open();
     assert.deepEqual(told, ['incomplete']);
+  });
+});
+
+describe('a call that the server cannot answer at the moment', () => {
+  const FIRST_MS = 1_000;
+
+  const fail = (subscriptions, { text }) =>
+    subscriptions.failed({ type: 'callError', callId: JSON.parse(text)[1], uri: 'orosync/subscribe', reason: '', details: { code: 503 } });
+
+  /** A listener that has followed the topic "a" up to position 5, and what it is told in the next session. */
+  function returned(t, more = {}) {
+    const all = stage(t);
+    const told = [];
+    all.subscriptions.opened(momentNow());
+    const { update, remove } = all.subscriptions.add('a', listener({
+      recovers: true,
+      onEvent: (payload) => told.push(payload),
+      onMissed: (payload) => told.push(payload),
+      onIncomplete: () => told.push('incomplete'),
+      ...more,
+    }));
+    answer(all.subscriptions, all.sent[0]);
+    const reopen = (isRenewed = false) => {
+      all.subscriptions.ended(isRenewed);
+      all.sent.length = 0;
+      all.subscriptions.opened(momentNow());
+    };
+    reopen();
+    return { ...all, told, update, remove, reopen };
+  }
+
+  it('is made again from the same position, less and less often, and nothing is told meanwhile', (t) => {
+    const { clock, sent, subscriptions, told, update } = returned(t);
+    for (const wait of [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]) {
+      const count = sent.length;
+      assert.equal(fail(subscriptions, sent.at(-1)), 'failed');
+      update();
+      clock.pass(wait - 1);
+      assert.equal(sent.length, count);
+      clock.pass(1);
+      assert.equal(sent.length, count + 1);
+    }
+    sent.forEach((message) => assert.deepEqual(call(message), ['orosync/subscribe', 'a', { since: '5' }]));
+    assert.deepEqual(told, []);
+    answer(subscriptions, sent.at(-1), { position: '7', complete: true, events: [['6', 'x'], ['7', 'y']] });
+    assert.deepEqual(told, ['x', 'y']);
+    assert.equal(clock.timers, 0);
+  });
+
+  it('is told as incomplete when the answer is, and the next one is made again as soon as the first was', (t) => {
+    let tags = ['x'];
+    const { clock, sent, subscriptions, told, update } = returned(t, { tags: () => tags });
+    fail(subscriptions, sent[0]);
+    clock.pass(FIRST_MS);
+    fail(subscriptions, sent[1]);
+    clock.pass(2 * FIRST_MS);
+    answer(subscriptions, sent[2], { position: '7', complete: false, events: [] });
+    assert.deepEqual(told, ['incomplete']);
+    tags = null;
+    update();
+    fail(subscriptions, sent[3]);
+    clock.pass(FIRST_MS);
+    assert.deepEqual(sent.slice(3).map(call), Array(2).fill(['orosync/subscribe', 'a']));
+  });
+
+  it('is left to the next session if this one ends', (t) => {
+    const { clock, sent, subscriptions, reopen } = returned(t);
+    fail(subscriptions, sent[0]);
+    reopen();
+    assert.deepEqual(sent.map(call), [['orosync/subscribe', 'a', { since: '5' }]]);
+    assert.equal(clock.timers, 0);
+  });
+
+  it('is not made again once nobody listens', (t) => {
+    const { clock, sent, subscriptions, remove } = returned(t);
+    fail(subscriptions, sent[0]);
+    remove();
+    assert.equal(clock.timers, 0);
+    assert.deepEqual(subscriptions.topics, []);
+    clock.pass(60_000);
+    assert.equal(sent.length, 1, 'there is nothing to unsubscribe');
+  });
+
+  it('makes of a gap one that is told, however short the session was away', (t) => {
+    const { clock, sent, subscriptions, told, reopen } = returned(t);
+    answer(subscriptions, sent[0]);
+    reopen(true);
+    fail(subscriptions, sent[0]);
+    clock.pass(FIRST_MS);
+    answer(subscriptions, sent[1], { position: '0.0', complete: false, events: [] });
+    assert.deepEqual(told, ['incomplete']);
+  });
+
+  it('leaves a subscription as it was: events and other tags go on', (t) => {
+    let tags = ['x'];
+    let milliseconds = null;
+    const settled = [];
+    const nextQuestion = () => {
+      const asked = milliseconds;
+      milliseconds = null;
+      const lost = () => {
+        milliseconds = asked;
+      };
+      return asked === null ? null : { milliseconds: asked, answered: (...told) => settled.push(told), lost };
+    };
+    const { clock, sent, subscriptions, told, update } = returned(t, { tags: () => tags, nextQuestion });
+    answer(subscriptions, sent[0]);
+    milliseconds = 9;
+    update();
+    fail(subscriptions, sent[1]);
+    subscriptions.event({ topic: 'a', payload: 'new', position: '6' });
+    tags = ['y'];
+    update();
+    assert.deepEqual(call(sent[2]), ['orosync/tags', 'a', ['y']]);
+    answer(subscriptions, sent[2], null);
+    clock.pass(FIRST_MS);
+    assert.deepEqual(call(sent[3]), ['orosync/subscribe', 'a', { since: { milliseconds: 9 }, tags: ['y'] }]);
+    answer(subscriptions, sent[3], { position: '6', complete: true, events: [['6', 'new']] });
+    assert.deepEqual([told, settled], [['new'], [[['new'], 'complete']]]);
+  });
+
+  it('tells tags again that came with it', (t) => {
+    let tags = ['x'];
+    const { clock, sent, subscriptions, update } = returned(t, { tags: () => tags });
+    answer(subscriptions, sent[0]);
+    tags = null;
+    update();
+    fail(subscriptions, sent[1]);
+    clock.pass(FIRST_MS);
+    assert.deepEqual(sent.slice(1).map(call), Array(2).fill(['orosync/subscribe', 'a']));
+  });
+
+  it('leaves a plain subscription that there was', (t) => {
+    const { clock, sent, subscriptions } = stage(t);
+    const events = [];
+    subscriptions.opened(momentNow());
+    subscriptions.add('a', listener({ onEvent: (payload) => events.push(payload) }));
+    listenTo(subscriptions, ['a'], { recovers: true });
+    fail(subscriptions, sent[1]);
+    subscriptions.event({ topic: 'a', payload: 1 });
+    clock.pass(FIRST_MS);
+    assert.deepEqual(events, [1]);
+    assert.deepEqual(sent.slice(1).map(call), Array(2).fill(['orosync/subscribe', 'a']));
   });
 });
 

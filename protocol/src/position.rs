@@ -8,8 +8,8 @@ use std::str::FromStr;
 pub struct Position {
     /// The event's number in its topic: one more than that of the event before it.
     pub offset: u64,
-    /// What the offset counts in. A history that was begun anew has another tag, so that nobody takes its offsets for those
-    /// of the former one.
+    /// Tells apart what has the same offset: of a topic's history, or of each event. A history that was begun anew, or went on
+    /// from an earlier event, has other tags behind it, so that nobody takes its offsets for those of the former one.
     pub tag: u64,
 }
 

@@ -75,6 +75,8 @@ pub struct Metrics {
     pub recoveries: Counter,
     /// Those of them that could not say that nothing is missing.
     pub recoveries_incomplete: Counter,
+    /// Answers that the broker could not say what came, and that the session is to ask again.
+    pub recoveries_unavailable: Counter,
     /// Log lines that a rate limit left out.
     pub log_lines_left_out: Counter,
     /// Topics that somebody was refused on: names, which no label may be.
@@ -117,6 +119,8 @@ impl Metrics {
             recoveries: declare.plain("recoveries", "Answers to who was away"),
             recoveries_incomplete: declare
                 .plain("recoveries_incomplete", "Answers that could not say that nothing is missing"),
+            recoveries_unavailable: declare
+                .plain("recoveries_unavailable", "Answers that the broker was away, and to ask again"),
             log_lines_left_out: declare.plain("log_lines_left_out", "Log lines that a rate limit left out"),
             refused_topics: RefusedTopics::default(),
             registry,
@@ -290,6 +294,6 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), declared);
-        assert_eq!(declared, 24);
+        assert_eq!(declared, 25);
     }
 }

@@ -1,18 +1,24 @@
 //! The broker: what carries all that is published, by whomever, to every node.
 //!
-//! The contract, which `contract.rs` tests for whatever carries the messages:
+//! The contract, which `contract` tests for whatever carries the messages:
 //!
 //! - **Accepted means accepted.** A publication's receipt is settled when the broker has accepted all of it, not before:
-//!   what dies with the node is sent again. The broker of one node settles it when the events are written as well.
+//!   what dies with the node is sent again. The broker of one node settles it when the events are written as well; one that
+//!   carries them between nodes may settle it before they come.
 //! - **Once.** Of one publisher a sequence number is accepted once; what it sends again after a reconnect is acknowledged
 //!   and dropped. A broker that was started anew has forgotten what it had.
 //! - **In order.** The messages of one publisher are accepted, and become events, in the order of their numbers. All
 //!   shards of all nodes see the events of one topic in the same order.
+//! - **To who has subscribed.** The events of a topic come from the answer to a recovery that was asked for behind
+//!   [`Broker::subscribe`] on, and may come before. After the last [`Broker::unsubscribe`] they need not.
 //! - **No hole.** Of one topic each event's offset is one more than that of the event before it, also where something was
-//!   dropped that the broker had had already.
+//!   dropped that the broker had had already. No two events of a topic have the same position.
 //! - **Nothing between.** What a recovery finds is handed over before any event of the topic that it does not have, and behind
-//!   all that it has. It is complete only if that is certain. The answers of one asker come in the order in which it asked.
-//! - **No waiting.** Whoever publishes calls the broker, and is answered by the receipt.
+//!   all that it has. It is complete only if that is certain: never from a position with a tag that the event of that offset does
+//!   not have. A broker that cannot find out says so ([`Unavailable`]). The answers of one asker come in the order in which
+//!   it asked.
+//! - **No waiting.** Whoever calls the broker does not wait for it: publishing is answered by the receipt, a recovery by what
+//!   is handed over.
 //!
 //! [`memory`] is the broker of a single node, and needs nothing installed.
 
@@ -42,6 +48,12 @@ pub trait Broker: fmt::Debug + Send + Sync {
     /// acknowledged, were it sent now.
     fn ask_highest(&self, publisher: PublisherId, receipt: Arc<Receipt>, now: Instant);
 
+    /// A shard has its first subscriber of this topic. The broker counts: each shard says so for itself.
+    fn subscribe(&self, topic: &Topic);
+
+    /// A shard has lost its last one.
+    fn unsubscribe(&self, topic: &Topic);
+
     /// Somebody who was away asks for what came since, at most the latest `most` events. `hand_over` puts the answer where
     /// the topic's events go. Without `since` nothing is asked for but where the topic stands.
     fn recover(&self, topic: &Topic, since: Option<Since>, most: usize, hand_over: HandOver);
@@ -54,7 +66,12 @@ pub trait Broker: fmt::Debug + Send + Sync {
 }
 
 /// Takes what was recovered. It is called in the middle of the topic's events, so it must not take long.
-pub type HandOver = Box<dyn FnOnce(Recovered) + Send>;
+pub type HandOver = Box<dyn FnOnce(Result<Recovered, Unavailable>) + Send>;
+
+/// The broker cannot say at the moment what came. Who asks again later may be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("what came meanwhile cannot be known at the moment: the broker is away. Ask again")]
+pub struct Unavailable;
 
 /// From where on somebody asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::time::Instant;
 use orosync_protocol::SessionId;
 use tokio::sync::mpsc;
 
-use crate::broker::Recovered;
+use crate::broker::{Recovered, Unavailable};
 use crate::connection::Accepted;
 use crate::node::disconnection::Disconnection;
 use crate::publication::delivery::Delivery;
@@ -26,8 +26,8 @@ pub enum ShardMessage {
     Recovered {
         /// Who, and which question.
         awaited: Awaited,
-        /// What there is.
-        recovered: Recovered,
+        /// What there is, if that can be known.
+        recovered: Result<Recovered, Unavailable>,
     },
     /// What a session waits for is true.
     Settled {
@@ -113,7 +113,7 @@ impl ShardHandle {
     }
 
     /// Hands over what one of the sessions has asked for, in the order of the topic's events.
-    pub fn recovered(&self, awaited: Awaited, recovered: Recovered) {
+    pub fn recovered(&self, awaited: Awaited, recovered: Result<Recovered, Unavailable>) {
         self.send(ShardMessage::Recovered { awaited, recovered });
     }
 

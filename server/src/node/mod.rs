@@ -109,13 +109,68 @@ impl Node {
         self.fan_out.has_subscribers(topic)
     }
 
-    /// `shard` has its first subscriber of `topic`.
+    /// `shard` has its first subscriber of `topic`. It is told of what the broker sends from then on.
     pub fn add_interest(&self, topic: &Topic, shard: usize) {
         self.fan_out.add_interest(topic, shard);
+        self.broker.subscribe(topic);
     }
 
     /// `shard` has lost its last one.
     pub fn remove_interest(&self, topic: &Topic, shard: usize) {
         self.fan_out.remove_interest(topic, shard);
+        self.broker.unsubscribe(topic);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::broker::{EventHandler as _, HandOver};
+
+    /// What a broker is told of subscriptions, and whether events were wanted by then.
+    #[derive(Debug)]
+    struct Told {
+        fan_out: Arc<FanOut>,
+        told: Arc<Mutex<Vec<(&'static str, bool)>>>,
+    }
+
+    impl Told {
+        fn tell(&self, what: &'static str, topic: &Topic) {
+            self.told.lock().unwrap().push((what, self.fan_out.is_wanted(topic)));
+        }
+    }
+
+    impl Broker for Told {
+        fn publish(&self, _: Publication, _: Instant) {}
+        fn ask_highest(&self, _: PublisherId, _: Arc<Receipt>, _: Instant) {}
+        fn subscribe(&self, topic: &Topic) {
+            self.tell("subscribe", topic);
+        }
+        fn unsubscribe(&self, topic: &Topic) {
+            self.tell("unsubscribe", topic);
+        }
+        fn recover(&self, _: &Topic, _: Option<Since>, _: usize, _: HandOver) {}
+        fn set_rules(&self, _: HistoryRules) {}
+        fn handle_timeout(&self) {}
+    }
+
+    #[test]
+    fn the_broker_hears_of_each_shard_when_its_events_have_where_to_go() {
+        let told = Arc::new(Mutex::default());
+        let fan_out = Arc::new(FanOut::new(Vec::new(), None));
+        let broker = Box::new(Told { fan_out: Arc::clone(&fan_out), told: Arc::clone(&told) });
+        let node = Node { broker, fan_out, credit: CreditPool::new(1, 1, || {}) };
+        let topic = Topic::parse("t").unwrap();
+        for shard in [0, 1] {
+            node.add_interest(&topic, shard);
+        }
+        for shard in [0, 1] {
+            node.remove_interest(&topic, shard);
+        }
+        let expected =
+            [("subscribe", true), ("subscribe", true), ("unsubscribe", true), ("unsubscribe", false)];
+        assert_eq!(*told.lock().unwrap(), expected);
     }
 }

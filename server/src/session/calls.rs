@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use super::SERVER_IDENT;
 use super::admission::{Admission, Refused};
 use crate::auth::resume::ResumeTicket;
-use crate::broker::Since;
+use crate::broker::{Since, Unavailable};
 use crate::frame::text_frame;
 use crate::publication::tags::{MAX_TAGS, Tag};
 
@@ -82,7 +82,7 @@ pub fn call(
         "orosync/ping" => Ok(Called::Result(Payload::null())),
         "orosync/resume" => Ok(Called::Requested(Request::Resume)),
         "orosync/session" => Ok(Called::Result(json(&Description::new(asker)))),
-        "orosync/subscribe" => {
+        SUBSCRIBE => {
             let topic = asker.admission.subscribe(&expand(arguments.required(0, "a topic")?))?;
             let options: Option<Options> = arguments.read(1, "an object with since and tags")?;
             let Options { since, tags } = options.unwrap_or_default();
@@ -156,6 +156,14 @@ pub fn not_recovering(topic: &Topic) -> Refused {
     let sentence = format!("there is no subscription to \"{}\" by orosync/subscribe", topic.as_str());
     Refused { topic: topic.as_str().to_owned(), sentence, code: 404 }
 }
+
+/// What a session is told that has called `orosync/subscribe` while the broker is away. It names the procedure: nothing is wrong
+/// with the topic.
+pub fn unavailable() -> Refused {
+    Refused { topic: SUBSCRIBE.to_owned(), sentence: Unavailable.to_string(), code: 503 }
+}
+
+const SUBSCRIBE: &str = "orosync/subscribe";
 
 const TAGS: &str = "a list of content tags";
 

@@ -26,7 +26,7 @@ use slotmap::{Key as _, KeyData, SlotMap};
 use tokio::sync::mpsc;
 
 use crate::auth::Resumes;
-use crate::broker::Recovered;
+use crate::broker::{Recovered, Unavailable};
 use crate::connection::{Accepted, Caller};
 use crate::metrics::Metrics;
 use crate::node::Node;
@@ -159,7 +159,7 @@ impl Shard {
             ShardMessage::Accepted(accepted) => self.arrived.push_back(accepted),
             ShardMessage::Delivery(delivery) => self.handle_delivery(delivery, now),
             ShardMessage::Barrier(receipt) => self.dirty.push_back(Due::Barrier(receipt)),
-            ShardMessage::Recovered { awaited, recovered } => self.handle_recovered(awaited, &recovered, now),
+            ShardMessage::Recovered { awaited, recovered } => self.handle_recovered(awaited, recovered, now),
             ShardMessage::Settled { awaited, settled } => self.handle_settled(awaited, settled, now),
             ShardMessage::Disconnect(disconnection) => self.handle_disconnect(disconnection, now),
             ShardMessage::EndResumed(key, session) => {
@@ -290,10 +290,23 @@ impl Shard {
         self.dirty.push_back(Due::Event(delivery));
     }
 
-    /// What a session has missed is here: it receives what follows, and is told.
-    fn handle_recovered(&mut self, awaited: Awaited, recovered: &Recovered, now: Instant) {
-        let Awaited { session: key, number } = awaited;
+    /// What a session has missed is here, or cannot be known.
+    fn handle_recovered(
+        &mut self,
+        awaited: Awaited,
+        recovered: Result<Recovered, Unavailable>,
+        now: Instant,
+    ) {
         self.recovering -= 1;
+        match recovered {
+            Ok(recovered) => self.answer_recovery(awaited, &recovered),
+            Err(Unavailable) => self.refuse_recovery(awaited),
+        }
+        self.reply(awaited.session, now);
+    }
+
+    /// A session receives what follows, and is told what it has missed.
+    fn answer_recovery(&mut self, Awaited { session: key, number }: Awaited, recovered: &Recovered) {
         let Some(entry) = self.sessions.get_mut(key) else { return };
         let Some(recovery) = entry.replies.recovery(number) else { return };
         let room = entry.session.room_for_an_answer();
@@ -308,7 +321,20 @@ impl Shard {
             self.subscribers.settle(key, &recovery.topic, recovery.tags.take(), recovered.position);
         }
         entry.replies.answer(number, answer.frame);
-        self.reply(key, now);
+    }
+
+    /// A session is told to ask again. It is subscribed as it was before it asked, unless another call of it waits.
+    fn refuse_recovery(&mut self, Awaited { session: key, number }: Awaited) {
+        let Some(entry) = self.sessions.get_mut(key) else { return };
+        let Some(recovery) = entry.replies.recovery(number) else { return };
+        let (topic, call_id) = (recovery.topic.clone(), recovery.call_id.clone());
+        self.shared.metrics.recoveries_unavailable.inc();
+        entry.replies.answer(number, calls::refusal(call_id, &calls::unavailable()));
+        if !entry.replies.recoveries_of(&topic).any(|other| other.is_wanted)
+            && let Some(was_last) = self.subscribers.give_up(key, &topic)
+        {
+            self.count_unsubscription(was_last, &topic);
+        }
     }
 
     /// What a session waits for is true: tells it what that means.
@@ -455,10 +481,7 @@ impl Shard {
                     entry.replies.recoveries_of(&topic).for_each(|recovery| recovery.is_wanted = false);
                 }
                 if let Some(was_last) = self.subscribers.unsubscribe(key, &topic) {
-                    self.shared.metrics.subscriptions.dec();
-                    if was_last {
-                        self.node.remove_interest(&topic, self.number);
-                    }
+                    self.count_unsubscription(was_last, &topic);
                 }
             }
             SessionEvent::Resumes(Resumes { session, place }) => {
@@ -499,6 +522,14 @@ impl Shard {
             Subscribed::TooMany => return false,
         }
         true
+    }
+
+    /// One subscription less, perhaps the topic's last in this shard.
+    fn count_unsubscription(&mut self, was_last: bool, topic: &Topic) {
+        self.shared.metrics.subscriptions.dec();
+        if was_last {
+            self.node.remove_interest(topic, self.number);
+        }
     }
 
     /// Does what a session has called for.

@@ -115,6 +115,14 @@ impl Subscribers {
         self.topics[topic].position = Some(position);
     }
 
+    /// What a session missed cannot be known: it loses its place if that waited for this alone. If so: was it the topic's last
+    /// in this shard?
+    pub fn give_up(&mut self, key: SessionKey, topic: &Topic) -> Option<bool> {
+        let at = self.find(key, topic)?;
+        let is_awaiting = self.sessions[key][at].manner == Manner::Awaiting;
+        is_awaiting.then(|| self.remove(key, at).is_some())
+    }
+
     /// Gives a subscription other tags, or none. Whether there is one that had positions.
     pub fn set_tags(&mut self, key: SessionKey, topic: &Topic, tags: Option<Box<[Tag]>>) -> bool {
         let at = self
@@ -386,7 +394,7 @@ mod tests {
         #[test]
         fn both_directions_always_agree(
             steps in proptest::collection::vec(
-                (0_usize..6, 0_usize..6, 0_usize..6, proptest::collection::btree_set(0_u8..4, 0..3)),
+                (0_usize..7, 0_usize..6, 0_usize..6, proptest::collection::btree_set(0_u8..4, 0..3)),
                 1..200,
             ),
         ) {
@@ -423,6 +431,13 @@ mod tests {
                         prop_assert_eq!(subscribers.set_tags(key, &topic(number), tags()), known);
                         if known {
                             model.insert(at, Model::Tagged(names));
+                        }
+                    }
+                    5 => {
+                        let was_awaiting = model.get(&at) == Some(&Model::Awaiting);
+                        prop_assert_eq!(subscribers.give_up(key, &topic(number)).is_some(), was_awaiting);
+                        if was_awaiting {
+                            model.remove(&at);
                         }
                     }
                     _ => {

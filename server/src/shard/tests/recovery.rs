@@ -28,6 +28,26 @@ impl Stage {
         (position.to_owned(), rest.replace(&format!(".{}", tag(position)), ""))
     }
 
+    /// Asks by `orosync/subscribe`, and passes on that the broker cannot say what there is.
+    fn asks_in_vain(&mut self, key: SessionKey) {
+        self.say(key, &format!(r#"[2,"1","orosync/subscribe","{TOPIC}",{{"since":"0.0","tags":["A"]}}]"#));
+        self.broker_is_away();
+    }
+
+    fn broker_is_away(&mut self) {
+        self.shard.ask_recoveries();
+        while let Ok(mut message) = self.inbox.try_recv() {
+            if let ShardMessage::Recovered { recovered, .. } = &mut message {
+                *recovered = Err(Unavailable);
+            }
+            self.shard.handle_message(message, self.now);
+        }
+    }
+
+    fn has_subscribers(&self) -> bool {
+        self.node.has_subscribers(&Topic::parse(TOPIC).unwrap())
+    }
+
     fn update(&self, json: &str) {
         self.publish(message(TOPIC, json));
     }
@@ -189,6 +209,83 @@ fn who_is_gone_before_the_answer_leaves_nothing_behind() {
     assert_eq!((stage.shard.replies, stage.shard.recovering), (0, 0));
     assert!(!stage.node.has_subscribers(&Topic::parse(TOPIC).unwrap()));
     assert_eq!(stage.metrics.subscriptions.get(), 0);
+}
+
+const ASK_AGAIN: &str = r#"[4,"1","orosync\/subscribe","what came meanwhile cannot be known at the moment: the broker is away. Ask again",{"code":503}]"#;
+
+#[test]
+fn while_the_broker_is_away_a_call_subscribes_to_nothing_and_may_be_made_again() {
+    let mut stage = Stage::new();
+    let key = stage.comer();
+    stage.asks_in_vain(key);
+    assert_eq!(stage.texts(key), [ASK_AGAIN]);
+    assert!(!stage.has_subscribers());
+    assert_eq!((stage.metrics.subscriptions.get(), stage.shard.recovering), (0, 0));
+    let Metrics { recoveries_unavailable, recoveries, .. } = &*stage.metrics;
+    assert_eq!((recoveries_unavailable.get(), recoveries.get()), (1, 0));
+    stage.update("1");
+    assert!(stage.texts(key).is_empty());
+    assert!(stage.recovered(key, r#"{"since":"0.0"}"#).1.contains(r#""events":[["1",1]]"#));
+    stage.update("2");
+    assert_eq!((stage.texts(key).len(), stage.metrics.subscriptions.get()), (1, 1));
+}
+
+#[test]
+fn while_the_broker_is_away_a_subscription_that_there_was_stays_as_it_was() {
+    let mut stage = Stage::new();
+    let (plain, positioned) = (stage.comer(), stage.comer());
+    stage.say(plain, &format!(r#"[5,"{TOPIC}"]"#));
+    stage.recovered(positioned, "{}");
+    for key in [plain, positioned] {
+        stage.asks_in_vain(key);
+        assert_eq!(stage.texts(key), [ASK_AGAIN]);
+    }
+    stage.update(&tagged("X"));
+    for key in [plain, positioned] {
+        assert_eq!(stage.texts(key).len(), 1, "without the tags that were asked for");
+    }
+    assert_eq!(stage.metrics.subscriptions.get(), 2);
+}
+
+#[test]
+fn a_call_in_vain_takes_nothing_from_a_later_one_that_waits() {
+    let mut stage = Stage::new();
+    let key = stage.comer();
+    let call = format!(r#"[2,"1","orosync/subscribe","{TOPIC}"]"#);
+    for unsubscribes in [false, true] {
+        stage.say(key, &call);
+        stage.shard.ask_recoveries();
+        if unsubscribes {
+            stage.say(key, &format!(r#"[6,"{TOPIC}"]"#));
+        }
+        stage.say(key, &call);
+        let Ok(ShardMessage::Recovered { awaited, .. }) = stage.inbox.try_recv() else { panic!() };
+        let recovered = Err(Unavailable);
+        stage.shard.handle_message(ShardMessage::Recovered { awaited, recovered }, stage.now);
+        let texts = stage.texts(key);
+        assert!(texts[0] == ASK_AGAIN && texts[1].starts_with("[3,"), "{texts:?}");
+        stage.update("1");
+        assert_eq!((stage.texts(key).len(), stage.metrics.subscriptions.get()), (1, 1));
+        stage.say(key, &format!(r#"[6,"{TOPIC}"]"#));
+        assert!(!stage.has_subscribers());
+    }
+}
+
+#[test]
+fn who_unsubscribes_or_goes_while_the_broker_is_away_leaves_nothing_behind() {
+    let mut stage = Stage::new();
+    let (stays, goes) = (stage.comer(), stage.comer());
+    for key in [stays, goes] {
+        stage.say(key, &format!(r#"[2,"1","orosync/subscribe","{TOPIC}"]"#));
+    }
+    stage.shard.ask_recoveries();
+    stage.say(stays, &format!(r#"[6,"{TOPIC}"]"#));
+    stage.shard.handle_end_of_input(goes);
+    stage.write();
+    stage.broker_is_away();
+    assert_eq!(stage.texts(stays), [ASK_AGAIN]);
+    assert!(!stage.has_subscribers());
+    assert_eq!((stage.metrics.subscriptions.get(), stage.shard.recovering), (0, 0));
 }
 
 #[test]

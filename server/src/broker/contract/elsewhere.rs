@@ -1,0 +1,166 @@
+//! Brokers of several nodes that do their work on a thread of their own, settle a receipt when they have accepted, and carry only
+//! what was subscribed to: a broker in memory behind a queue. By it the contract proves that it asks no more of anybody.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, Weak};
+use std::thread;
+use std::time::Instant;
+
+use orosync_protocol::{PublisherId, Topic};
+
+use super::{test, test_nodes, test_order_over_topics};
+use crate::broker::history::HistoryRules;
+use crate::broker::memory::MemoryBroker;
+use crate::broker::{Broker, EventHandler, HandOver, Since, Unavailable};
+use crate::config::settings::HistorySettings;
+use crate::metrics::Metrics;
+use crate::policy::Policies;
+use crate::publication::credit::CreditPool;
+use crate::publication::delivery::Delivery;
+use crate::publication::receipt::Receipt;
+use crate::publication::{Event, Held, Publication};
+
+#[test]
+fn brokers_that_do_their_work_elsewhere_can_keep_the_contract() {
+    let store = Store::new();
+    test(|events| store.open(&events));
+    test_order_over_topics(|events| store.open(&events));
+    test_nodes(|events| store.open(&events));
+}
+
+type Call = Box<dyn FnOnce(&MemoryBroker) + Send>;
+
+/// What the brokers share.
+struct Store {
+    calls: Sender<Call>,
+    hub: Arc<Hub>,
+}
+
+impl Store {
+    fn new() -> Self {
+        let hub = Arc::new(Hub::default());
+        let events = Arc::<Hub>::clone(&hub);
+        let (calls, called) = channel::<Call>();
+        thread::spawn(move || {
+            let rules =
+                HistoryRules { settings: HistorySettings::default(), policies: Policies::new(Vec::new()) };
+            let broker = MemoryBroker::new(events, 1000, rules, Arc::new(Metrics::new()));
+            for call in called {
+                call(&broker);
+            }
+        });
+        Self { calls, hub }
+    }
+
+    fn open(&self, events: &Arc<dyn EventHandler>) -> Box<dyn Broker> {
+        let subscribed = Arc::new(Mutex::default());
+        let member = Member { events: Arc::downgrade(events), subscribed: Arc::clone(&subscribed) };
+        self.hub.0.lock().unwrap().push(member);
+        Box::new(Elsewhere { calls: self.calls.clone(), subscribed, has_begun: AtomicBool::new(false) })
+    }
+}
+
+/// How often each topic is subscribed to.
+type Subscribed = Arc<Mutex<HashMap<Topic, usize>>>;
+
+/// One of the nodes, until its test is over.
+#[derive(Debug)]
+struct Member {
+    events: Weak<dyn EventHandler>,
+    subscribed: Subscribed,
+}
+
+/// To all nodes.
+#[derive(Debug, Default)]
+struct Hub(Mutex<Vec<Member>>);
+
+impl EventHandler for Hub {
+    fn is_wanted(&self, _: &Topic) -> bool {
+        true
+    }
+
+    fn handle_event(&self, event: Event) {
+        let held = || Held::new(CreditPool::new(1, 1, || {}).take(0), None);
+        for member in &*self.0.lock().unwrap() {
+            let Some(events) = member.events.upgrade() else { continue };
+            match &event {
+                Event::Message(Delivery { topic, kept, position, .. }) => {
+                    if member.subscribed.lock().unwrap().contains_key(topic) {
+                        let delivery = Delivery::new(topic.clone(), kept.clone(), *position, held());
+                        events.handle_event(Event::Message(delivery));
+                    }
+                }
+                Event::Disconnect(whom, _) => events.handle_event(Event::Disconnect(whom.clone(), held())),
+            }
+        }
+    }
+
+    fn handle_barrier(&self, _: &Arc<Receipt>) {}
+}
+
+#[derive(Debug)]
+struct Elsewhere {
+    calls: Sender<Call>,
+    subscribed: Subscribed,
+    /// It is not there at first.
+    has_begun: AtomicBool,
+}
+
+impl Elsewhere {
+    fn call(&self, call: impl FnOnce(&MemoryBroker) + Send + 'static) {
+        self.calls.send(Box::new(call)).unwrap();
+    }
+}
+
+impl Broker for Elsewhere {
+    fn publish(&self, publication: Publication, now: Instant) {
+        self.call(move |broker| {
+            let Publication { author, items, receipt } = publication;
+            broker.publish(Publication { author, items, receipt: None }, now);
+            drop(receipt);
+        });
+    }
+
+    fn ask_highest(&self, publisher: PublisherId, receipt: Arc<Receipt>, now: Instant) {
+        self.call(move |broker| broker.ask_highest(publisher, receipt, now));
+    }
+
+    fn subscribe(&self, topic: &Topic) {
+        let (subscribed, topic) = (Arc::clone(&self.subscribed), topic.clone());
+        self.call(move |_| *subscribed.lock().unwrap().entry(topic).or_default() += 1);
+    }
+
+    fn unsubscribe(&self, topic: &Topic) {
+        let (subscribed, topic) = (Arc::clone(&self.subscribed), topic.clone());
+        self.call(move |_| {
+            let mut subscribed = subscribed.lock().unwrap();
+            let count = subscribed.get_mut(&topic).expect("who unsubscribes has subscribed");
+            *count -= 1;
+            if *count == 0 {
+                subscribed.remove(&topic);
+            }
+        });
+    }
+
+    fn recover(&self, topic: &Topic, since: Option<Since>, most: usize, hand_over: HandOver) {
+        let topic = topic.clone();
+        let is_away = !self.has_begun.swap(true, Ordering::Relaxed);
+        self.call(move |broker| {
+            if is_away {
+                hand_over(Err(Unavailable));
+            } else {
+                broker.recover(&topic, since, most, hand_over);
+            }
+        });
+    }
+
+    fn set_rules(&self, rules: HistoryRules) {
+        self.call(|broker| broker.set_rules(rules));
+    }
+
+    fn handle_timeout(&self) {
+        self.call(MemoryBroker::handle_timeout);
+    }
+}

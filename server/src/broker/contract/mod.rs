@@ -1,0 +1,194 @@
+//! What any broker must do: its tests call [`test`], and [`test_nodes`] if it joins several nodes.
+//!
+//! A broker may do its work within the call or later, settle a receipt when it has accepted or when all is written, and keep
+//! what earlier tests published: each test has topics and publishers of its own.
+
+mod elsewhere;
+mod nodes;
+mod stage;
+
+use std::sync::{Arc, Barrier};
+use std::thread;
+use std::time::Instant;
+
+use orosync_protocol::{Position, Seq};
+
+use super::{Broker, EventHandler, Since};
+use crate::publication::{Author, Content, Publication};
+use stage::{KEPT, Names, Said, Stage, numbers, said_by, settled};
+
+pub(super) use nodes::test_nodes;
+
+/// Tests a broker that remembers ten publishers and keeps [`KEPT`] events of each topic. Of `open` it gets one for each test.
+pub(super) fn test(open: impl Fn(Arc<dyn EventHandler>) -> Box<dyn Broker>) {
+    let stage = || Stage::new(&open, Names::new());
+    what_is_sent_again_is_published_once_and_in_order(&stage());
+    what_is_sent_again_is_not_acknowledged_before_it_is_accepted(&stage());
+    everything_published_is_an_event(&stage());
+    credit_comes_back_when_events_are_written_and_duplicates_dropped(&stage());
+    events_of_a_topic_come_one_after_the_other(&stage());
+    offsets_have_no_hole_where_duplicates_were_dropped(&stage());
+    a_recovery_has_what_came_before_it_and_nothing_else(&stage());
+    a_recovery_is_complete_only_from_a_position_of_the_topic(&stage());
+}
+
+/// Tests a broker that keeps the order of a publisher's messages over all topics: one that is not spread over several places.
+pub(super) fn test_order_over_topics(open: impl Fn(Arc<dyn EventHandler>) -> Box<dyn Broker>) {
+    let stage = Stage::new(&open, Names::new());
+    let disconnect = stage.names.whom().to_string();
+    publish_to_everything(&stage);
+    assert_eq!(stage.written(3), ["1", &disconnect, "3"]);
+}
+
+fn what_is_sent_again_is_published_once_and_in_order(stage: &Stage) {
+    assert_eq!(settled([stage], &stage.highest(1)), None);
+    let first = stage.publish(1, 1, 3);
+    let mut all = stage.written(3);
+    settled([stage], &first);
+    let again = stage.publish(1, 2, 5);
+    all.extend(stage.written(2));
+    settled([stage], &again);
+    assert_eq!(all, numbers(1..=5));
+    assert_eq!(settled([stage], &stage.highest(1)), Seq::new(5));
+    assert_eq!(settled([stage], &stage.highest(2)), None, "of another publisher");
+    stage.assert_nothing_more();
+}
+
+fn what_is_sent_again_is_not_acknowledged_before_it_is_accepted(stage: &Stage) {
+    let first = stage.publish(1, 1, 1);
+    let (again, highest) = (stage.publish(1, 1, 1), stage.highest(1));
+    assert_eq!(stage.came(1).len(), 1);
+    if again.is_settled() || highest.is_settled() {
+        // Then it does not wait for the events to be written, which they are not.
+        stage.wait_for(|| first.is_settled().then_some(()));
+    }
+    for answer in [&first, &again] {
+        settled([stage], answer);
+    }
+    assert_eq!(settled([stage], &highest), Seq::new(1));
+    stage.assert_nothing_more();
+}
+
+fn everything_published_is_an_event(stage: &Stage) {
+    publish_to_everything(stage);
+    let mut all = stage.written(3);
+    all.sort_unstable();
+    let mut expected = ["1", "3", &stage.names.whom().to_string()].map(str::to_owned);
+    expected.sort_unstable();
+    assert_eq!(all, expected);
+    for author in [Author::Browser, Author::Server] {
+        publish_one(stage, author, None, stage.message("a", 4));
+        assert_eq!(stage.written(1), ["4"], "without a number nothing is a duplicate");
+    }
+    stage.assert_nothing_more();
+}
+
+/// To two topics, and a disconnect between that is sent again.
+fn publish_to_everything(stage: &Stage) {
+    let publisher = Author::Publisher(stage.names.publisher(1));
+    let disconnect = || Content::Disconnect(stage.names.whom());
+    publish_one(stage, publisher, Some(1), stage.message("a", 1));
+    publish_one(stage, publisher, Some(2), disconnect());
+    publish_one(stage, publisher, Some(3), stage.message("b", 3));
+    publish_one(stage, publisher, Some(2), disconnect());
+}
+
+fn publish_one(stage: &Stage, author: Author, seq: Option<u64>, content: Content) {
+    let items = vec![stage.item(seq, content)];
+    stage.broker.publish(Publication { author, items, receipt: None }, Instant::now());
+}
+
+fn credit_comes_back_when_events_are_written_and_duplicates_dropped(stage: &Stage) {
+    let answers = [stage.publish(1, 1, 5), stage.publish(1, 1, 5)];
+    assert_eq!(stage.written(5), numbers(1..=5));
+    for answer in &answers {
+        settled([stage], answer);
+    }
+    stage.wait_for(|| {
+        let _most: Vec<_> = (1..stage::CREDIT).map(|_| stage.credit.take(1)).collect();
+        stage.credit.is_available().then_some(())
+    });
+}
+
+fn events_of_a_topic_come_one_after_the_other(stage: &Stage) {
+    const PUBLISHERS: u64 = 4;
+    const EACH: u64 = 2000;
+    const ALL: usize = 8000;
+    let start = Barrier::new(4);
+    thread::scope(|scope| {
+        for publisher in 0..PUBLISHERS {
+            let start = &start;
+            scope.spawn(move || {
+                start.wait();
+                // No two say the same.
+                (1..=EACH).for_each(|n| drop(stage.publish_more(publisher, n..=n, publisher * EACH)));
+            });
+        }
+    });
+    let all = stage.came(ALL);
+    assert_eq!(all.len(), ALL);
+    let [one, other] = [0, 1].map(|receiver| stage.node.said(receiver));
+    assert!(one == other, "two receivers see the same order");
+    assert_no_hole(&all);
+}
+
+fn offsets_have_no_hole_where_duplicates_were_dropped(stage: &Stage) {
+    stage.publish(1, 1, 3);
+    stage.publish(1, 2, 3);
+    stage.publish(1, 3, 5);
+    stage.publish(2, 1, 1);
+    let all = stage.came(6);
+    assert_eq!(all.len(), 6);
+    assert_no_hole(&all);
+    stage.assert_nothing_more();
+}
+
+/// Of one topic: so no two have the same position either.
+fn assert_no_hole(events: &[Said]) {
+    let offsets: Vec<_> = events.iter().map(|said| said.position.unwrap().offset).collect();
+    assert!(offsets.windows(2).all(|pair| pair[1] == pair[0] + 1), "{offsets:?}");
+}
+
+/// While others publish: all that a recovery has was handed over before it, and all that it lacks after it.
+fn a_recovery_has_what_came_before_it_and_nothing_else(stage: &Stage) {
+    const ALL: u64 = 2000;
+    let topic = stage.names.topic("t");
+    let start = stage.recover(&topic, None);
+    assert!(start.complete && start.events.is_empty());
+    let since = Since::Position(Some(start.position));
+    thread::scope(|scope| {
+        scope.spawn(|| (1..=ALL).for_each(|n| drop(stage.publish(1, n, n))));
+        for _ in 0..50 {
+            let (recovered, before) = stage.ask(&topic, Some(since), usize::MAX);
+            let recovered = recovered.unwrap();
+            assert_eq!(recovered.events.len(), before.min(KEPT));
+            assert_eq!(recovered.complete, before <= KEPT);
+            assert_eq!(recovered.events.last().map_or(start.position, |(at, _)| *at), recovered.position);
+        }
+    });
+    let written = stage.written(2000);
+    assert_eq!(written, numbers(1..=ALL));
+    let all = stage.recover(&topic, Some(since));
+    let kept: Vec<_> = all.events.iter().map(|(_, kept)| said_by(kept)).collect();
+    assert!(!all.complete, "{KEPT} are kept");
+    assert_eq!(kept, written[written.len() - KEPT..]);
+    let few = stage.ask(&topic, Some(since), 10).0.unwrap();
+    assert_eq!((few.complete, few.events.len(), few.position), (false, 10, all.position));
+}
+
+fn a_recovery_is_complete_only_from_a_position_of_the_topic(stage: &Stage) {
+    let topic = stage.names.topic("t");
+    stage.publish(1, 1, 3);
+    let at: Vec<_> = stage.came(3).iter().map(|said| said.position.unwrap()).collect();
+    let since = |position| stage.recover(&topic, Some(Since::Position(position)));
+    for (index, position) in at.iter().enumerate() {
+        let recovered = since(Some(*position));
+        assert!(recovered.complete && recovered.position == at[2], "{recovered:?}");
+        assert_eq!(recovered.events.iter().map(|(at, _)| *at).collect::<Vec<_>>(), at[index + 1..]);
+        assert!(!since(Some(Position { tag: position.tag ^ 1, ..*position })).complete);
+    }
+    assert!(!since(Some(Position { offset: at[2].offset + 1, ..at[2] })).complete, "of an event to come");
+    assert!(!since(None).complete);
+    let nothing = stage.recover(&topic, None);
+    assert!(nothing.complete && nothing.events.is_empty() && nothing.position == at[2]);
+}

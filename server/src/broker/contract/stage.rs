@@ -1,0 +1,277 @@
+//! What the contract's tests stand on: a broker, its node, and who publishes.
+
+use std::hash::{BuildHasher, RandomState};
+use std::ops::RangeInclusive;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use orosync_protocol::disconnect::Disconnect;
+use orosync_protocol::link_frame::Message;
+use orosync_protocol::{Audience, Payload, Position, PublisherId, Seq, SessionId, Topic};
+
+use crate::broker::{Broker, EventHandler, Recovered, Since, Unavailable};
+use crate::publication::credit::CreditPool;
+use crate::publication::kept::Kept;
+use crate::publication::receipt::{Receipt, Settled, Waiter};
+use crate::publication::{Author, Content, Event, Item, Publication};
+
+/// How long a broker that does not do its work within the call may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Until one looks again.
+const AGAIN: Duration = Duration::from_micros(200);
+
+/// Events of a topic that the tested broker keeps.
+pub(super) const KEPT: usize = 1000;
+
+/// Messages that may be on their way.
+pub(super) const CREDIT: usize = 10;
+
+/// The topics of a test.
+const TOPICS: [&str; 3] = ["t", "a", "b"];
+
+/// The names of one test, which no other has.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Names(u64);
+
+impl Names {
+    pub(super) fn new() -> Self {
+        Self(RandomState::new().hash_one(0))
+    }
+
+    pub(super) fn topic(self, name: &str) -> Topic {
+        Topic::parse(&format!("{name}/{:x}", self.0)).unwrap()
+    }
+
+    pub(super) fn publisher(self, number: u64) -> PublisherId {
+        PublisherId(u128::from(self.0) << 64 | u128::from(number))
+    }
+
+    /// Who is disconnected.
+    pub(super) fn whom(self) -> Disconnect {
+        Disconnect::Session(SessionId(self.0.into()))
+    }
+}
+
+/// What an event said: the payload of a message, or whom a disconnect means.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Said {
+    pub(super) what: String,
+    pub(super) position: Option<Position>,
+}
+
+/// A node that holds every event until it is told that all are written.
+#[derive(Debug)]
+pub(super) struct Node {
+    names: Names,
+    /// What the events said, in the order in which one receiver and another got them.
+    said: [Mutex<Vec<Said>>; 2],
+    events: Mutex<Vec<Event>>,
+    barriers: Mutex<Vec<Arc<Receipt>>>,
+}
+
+impl Node {
+    /// What one of the receivers got.
+    pub(super) fn said(&self, receiver: usize) -> Vec<Said> {
+        self.said[receiver].lock().unwrap().clone()
+    }
+
+    /// How many events both receivers got.
+    fn count(&self) -> usize {
+        self.said[1].lock().unwrap().len()
+    }
+}
+
+impl EventHandler for Node {
+    fn is_wanted(&self, _: &Topic) -> bool {
+        true
+    }
+
+    fn handle_event(&self, event: Event) {
+        let said = match &event {
+            Event::Message(delivery) => {
+                Said { what: said_by(&delivery.kept), position: Some(delivery.position) }
+            }
+            // Of a test that goes on beside this one.
+            Event::Disconnect(whom, _) if *whom != self.names.whom() => return,
+            Event::Disconnect(whom, _) => Said { what: whom.to_string(), position: None },
+        };
+        for receiver in &self.said {
+            receiver.lock().unwrap().push(said.clone());
+            thread::yield_now();
+        }
+        self.events.lock().unwrap().push(event);
+    }
+
+    fn handle_barrier(&self, receipt: &Arc<Receipt>) {
+        self.barriers.lock().unwrap().push(Arc::clone(receipt));
+    }
+}
+
+/// What a receipt says, once it is settled.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Answer(Arc<OnceLock<Option<Seq>>>);
+
+impl Answer {
+    pub(super) fn is_settled(&self) -> bool {
+        self.0.get().is_some()
+    }
+}
+
+impl Waiter for Answer {
+    fn tell(&self, settled: Settled) {
+        self.0.set(settled.highest).expect("a receipt tells once");
+    }
+}
+
+/// Waits until a receipt is settled, while all that comes to these nodes is written. What it says.
+pub(super) fn settled<const N: usize>(stages: [&Stage; N], answer: &Answer) -> Option<Seq> {
+    stages[0].wait_for(|| {
+        stages.iter().copied().for_each(Stage::write);
+        answer.0.get().copied()
+    })
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Stage {
+    pub(super) names: Names,
+    pub(super) broker: Box<dyn Broker>,
+    pub(super) node: Arc<Node>,
+    pub(super) credit: Arc<CreditPool>,
+    /// How many events the test has looked at.
+    looked_at: AtomicUsize,
+}
+
+impl Stage {
+    /// One that receives the topics of these names.
+    pub(super) fn new(open: &impl Fn(Arc<dyn EventHandler>) -> Box<dyn Broker>, names: Names) -> Self {
+        let node = Arc::new(Node {
+            names,
+            said: Default::default(),
+            events: Mutex::default(),
+            barriers: Mutex::default(),
+        });
+        let broker = open(Arc::<Node>::clone(&node));
+        let credit = CreditPool::new(CREDIT, 1000, || {});
+        let stage = Self { names, broker, node, credit, looked_at: AtomicUsize::new(0) };
+        let topics = TOPICS.map(|name| names.topic(name));
+        for topic in &topics {
+            stage.broker.subscribe(topic);
+        }
+        for topic in &topics {
+            stage.recover(topic, None);
+        }
+        stage
+    }
+
+    pub(super) fn message(&self, topic: &str, n: u64) -> Content {
+        Content::Message(Message {
+            topic: self.names.topic(topic),
+            payload: Payload::from_encoder(Bytes::from(n.to_string())).unwrap(),
+            audience: Audience::default(),
+        })
+    }
+
+    pub(super) fn item(&self, seq: Option<u64>, content: Content) -> Item {
+        Item { seq: seq.and_then(Seq::new), content, credit: self.credit.take(1) }
+    }
+
+    /// Publishes the numbers from `from` to `to`, each as its own payload.
+    pub(super) fn publish(&self, publisher: u64, from: u64, to: u64) -> Answer {
+        self.publish_more(publisher, from..=to, 0)
+    }
+
+    /// Publishes these numbers, each with so much more as its payload.
+    pub(super) fn publish_more(&self, publisher: u64, numbers: RangeInclusive<u64>, more: u64) -> Answer {
+        let answer = Answer::default();
+        let items = numbers.map(|n| self.item(Some(n), self.message("t", n + more))).collect();
+        let author = Author::Publisher(self.names.publisher(publisher));
+        let receipt: Arc<Receipt> = Receipt::new(answer.clone());
+        self.broker.publish(Publication { author, items, receipt: Some(receipt) }, Instant::now());
+        answer
+    }
+
+    pub(super) fn highest(&self, publisher: u64) -> Answer {
+        let answer = Answer::default();
+        let receipt = Receipt::new(answer.clone());
+        self.broker.ask_highest(self.names.publisher(publisher), receipt, Instant::now());
+        answer
+    }
+
+    /// Waits for so many events. What has come that the test has not looked at; it is not written yet.
+    pub(super) fn came(&self, count: usize) -> Vec<Said> {
+        let before = self.looked_at.load(Ordering::Relaxed);
+        self.wait_for(|| (self.node.count() >= before + count).then_some(()));
+        let mut all = self.node.said(1);
+        self.looked_at.store(all.len(), Ordering::Relaxed);
+        all.split_off(before)
+    }
+
+    /// The same, and takes all as written. What the events said.
+    pub(super) fn written(&self, count: usize) -> Vec<String> {
+        let said = self.came(count).into_iter().map(|said| said.what).collect();
+        self.write();
+        said
+    }
+
+    /// Takes all that came as written.
+    fn write(&self) {
+        let events = std::mem::take(&mut *self.node.events.lock().unwrap());
+        drop(events);
+        self.node.barriers.lock().unwrap().clear();
+    }
+
+    /// Nothing was published that the test has not looked at.
+    pub(super) fn assert_nothing_more(&self) {
+        // An answer is behind all that was accepted.
+        for name in TOPICS {
+            self.recover(&self.names.topic(name), None);
+        }
+        assert_eq!(self.came(0), []);
+    }
+
+    /// Asks until there is an answer.
+    pub(super) fn recover(&self, topic: &Topic, since: Option<Since>) -> Recovered {
+        self.wait_for(|| self.ask(topic, since, usize::MAX).0.ok())
+    }
+
+    /// What is handed over, and how many events one receiver had got by then.
+    pub(super) fn ask(
+        &self,
+        topic: &Topic,
+        since: Option<Since>,
+        most: usize,
+    ) -> (Result<Recovered, Unavailable>, usize) {
+        let handed_over = Arc::new(Mutex::new(None));
+        let (node, at) = (Arc::clone(&self.node), Arc::clone(&handed_over));
+        let hand_over = move |recovered| {
+            *at.lock().unwrap() = Some((recovered, node.said[0].lock().unwrap().len()));
+        };
+        self.broker.recover(topic, since, most, Box::new(hand_over));
+        self.wait_for(|| handed_over.lock().unwrap().take())
+    }
+
+    pub(super) fn wait_for<T>(&self, look: impl Fn() -> Option<T>) -> T {
+        let start = Instant::now();
+        loop {
+            if let Some(found) = look() {
+                return found;
+            }
+            assert!(start.elapsed() < PATIENCE, "{self:?}");
+            thread::sleep(AGAIN);
+        }
+    }
+}
+
+/// What messages say that were published by [`Stage::publish`].
+pub(super) fn numbers(numbers: RangeInclusive<u64>) -> Vec<String> {
+    numbers.map(|n| n.to_string()).collect()
+}
+
+pub(super) fn said_by(kept: &Kept) -> String {
+    String::from_utf8_lossy(kept.payload().as_bytes()).into_owned()
+}
