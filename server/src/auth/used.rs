@@ -28,7 +28,8 @@ impl UsedTickets {
 ///   two. A question may be sent again, as often as it takes to get an answer: [`TicketUse::nonce`] tells whether what was
 ///   used before is this very use. Where that stays unknown (time-out, lost connection, a primary that was replaced), the
 ///   answer is [`FirstUse::Unavailable`]. Nobody is let in by any other answer than `Yes`, so a use that was answered in another
-///   way may be taken back: whoever comes back with that ticket then need not ask the application for one.
+///   way may be taken back, by its nonce and once no question about it is under way: whoever comes back with that ticket then
+///   need not ask the application for one.
 /// - **Remembered** for a minute longer than [`TicketUse::expires`], since the clock of another node may be behind. None is
 ///   forgotten for room: then the answer is [`FirstUse::NoRoom`].
 /// - **Disconnects first**: before `Yes` is told, all disconnects that were accepted before the use, on any node, are among
@@ -39,7 +40,8 @@ impl UsedTickets {
 /// - **`answer` is called** once, from whatever thread, also within the call, and within seconds: a broker that is away is
 ///   `Unavailable` at once or soon. Who waits for longer than `limits.handshake_seconds`, or is gone meanwhile, no longer
 ///   hears it; the ticket is used up all the same.
-/// - **Bounded**: there are at most as many questions under way as connections in their handshake (`limits.sessions`).
+/// - **Bounded**: who no longer waits leaves his question behind, and one ticket can be presented any number of times, so the
+///   connections of a node bound nothing here. An implementation bounds what it has under way, and answers `NoRoom` beyond.
 pub trait SharedTickets: Debug + Send + Sync {
     /// Uses a ticket up, and tells later whether it was the first time.
     fn use_up(&self, ticket: TicketUse, answer: UseAnswer);
