@@ -67,6 +67,7 @@ fn answer(request: &[u8], piece: usize) -> Option<Answer> {
         read += bytes.len();
         match handshake.handle_bytes(bytes, &door, &mut caller, UNIX_NOW) {
             Outcome::More => {}
+            Outcome::Asks { .. } => panic!("this node knows itself which tickets were used"),
             Outcome::Upgrade(upgrade) => {
                 let unread = request.len() - read;
                 assert!(request[..read].ends_with(&upgrade.rest));

@@ -9,6 +9,7 @@ use std::sync::{Arc, LazyLock};
 
 use orosync_protocol::ticket::{Signer, Verifier};
 use orosync_server::auth::Authenticator;
+use orosync_server::auth::used::UsedTickets;
 use orosync_server::commands::serve::shared;
 use orosync_server::config::{Settings, load};
 use orosync_server::handshake::Door;
@@ -49,7 +50,7 @@ pub fn default_shared(metrics: &Arc<Metrics>) -> Shared {
     });
     let mut shared = DEFAULTS.clone();
     shared.metrics = Arc::clone(metrics);
-    shared.door.authenticator = Arc::new(Authenticator::new(vec![verifier()], 1000, None));
+    shared.door.authenticator = Arc::new(Authenticator::new(vec![verifier()], UsedTickets::of_this_node(1000), None));
     shared
 }
 

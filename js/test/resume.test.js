@@ -428,6 +428,25 @@ describe('an attempt with a resume ticket that does not open', () => {
     assert.equal(server.ticketRequests.size, 1);
   });
 
+  it('is made again with the same ticket while the server cannot check it, however often, and PHP is not asked', async (t) => {
+    const server = await startResumingServer(t);
+    const { client, session } = await resumableClient(server, t, { random: () => 1 });
+    const [disconnected, connected] = [inboxOf(client, 'disconnected'), inboxOf(client, 'connected')];
+    session.drop();
+    await disconnected.take();
+    const delays = [];
+    for (let attempts = 0; attempts < 2 * MAX_FAILURES; attempts += 1) {
+      const { delay } = await refused(server, client, 4011);
+      await disconnected.take();
+      delays.push(delay);
+    }
+    assert.deepEqual(delays.slice(0, 6), [2_000, 4_000, 8_000, 16_000, 30_000, 30_000]);
+    client.connect();
+    await connected.take();
+    assert.deepEqual(server.upgradeUrls.slice(1), Array(2 * MAX_FAILURES + 1).fill('/ws'));
+    assert.equal(server.ticketRequests.size, 1);
+  });
+
   it('is followed when the server says so, where it has said why', async (t) => {
     const server = await startResumingServer(t);
     const { client, session } = await resumableClient(server, t, { random: () => 0 });
@@ -491,7 +510,7 @@ describe('a resume ticket is thrown away', () => {
     assert.equal(await addressAfter(t, ({ client }) => client.close()), '/ws?ticket=ticket-2');
   });
 
-  for (const [code, expected] of [[4010, '/ws?ticket=ticket-2'], [1008, '/ws?ticket=ticket-2'], [1001, '/ws'], [4008, '/ws']]) {
+  for (const [code, expected] of [[4010, '/ws?ticket=ticket-2'], [1008, '/ws?ticket=ticket-2'], [1001, '/ws'], [4008, '/ws'], [4011, '/ws']]) {
     it(`${expected === '/ws' ? 'not ' : ''}after the server has closed with ${code}`, async (t) => {
       assert.equal(await addressAfter(t, ({ session }) => session.close(code)), expected);
     });

@@ -24,6 +24,8 @@ pub enum CloseReason {
     TooManyMessages,
     /// Its ticket no longer stands for somebody: who logged out gets no other, and who did not does.
     NewTicket,
+    /// What all nodes share is away, so its ticket cannot be checked now; it may be good all the same.
+    BrokerUnavailable,
 }
 
 /// What a client does after a close.
@@ -39,7 +41,7 @@ pub enum ComeBack {
 
 impl CloseReason {
     /// All of them, in the order of their codes.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::GoingAway,
         Self::ProtocolError,
         Self::BadMessage,
@@ -49,6 +51,7 @@ impl CloseReason {
         Self::TooSlow,
         Self::TooManyMessages,
         Self::NewTicket,
+        Self::BrokerUnavailable,
     ];
 
     /// The code of the Close frame: RFC 6455 7.4.1, and from 4000 on ours.
@@ -63,6 +66,7 @@ impl CloseReason {
             Self::TooSlow => 4008,
             Self::TooManyMessages => 4009,
             Self::NewTicket => 4010,
+            Self::BrokerUnavailable => 4011,
         }
     }
 
@@ -78,6 +82,7 @@ impl CloseReason {
             Self::TooSlow => "too slow a reader",
             Self::TooManyMessages => "too many messages",
             Self::NewTicket => "come back with a new ticket",
+            Self::BrokerUnavailable => "tickets cannot be checked now",
         }
     }
 
@@ -93,13 +98,14 @@ impl CloseReason {
             Self::TooSlow => "too_slow",
             Self::TooManyMessages => "too_many_messages",
             Self::NewTicket => "new_ticket",
+            Self::BrokerUnavailable => "broker_unavailable",
         }
     }
 
     /// Should the client come back?
     pub fn come_back(self) -> ComeBack {
         match self {
-            Self::GoingAway | Self::TooSlow | Self::NewTicket => ComeBack::Yes,
+            Self::GoingAway | Self::TooSlow | Self::NewTicket | Self::BrokerUnavailable => ComeBack::Yes,
             Self::TryAgainLater => ComeBack::Later,
             Self::ProtocolError | Self::BadMessage | Self::Policy | Self::TooBig | Self::TooManyMessages => {
                 ComeBack::No

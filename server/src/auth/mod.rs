@@ -4,18 +4,21 @@ mod journal;
 pub mod replay;
 pub mod resume;
 pub mod revocations;
+pub mod used;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::PoisonError;
 
+use orosync_protocol::ticket::verify::Verified;
 use orosync_protocol::ticket::{
-    Identity, KeyId, Resumption, Role, SessionPlace, Signer, TicketError, Verifier,
+    Identity, KeyId, Resumption, Role, SessionPlace, Signer, TicketError, VerifiedResume, Verifier,
 };
 use orosync_protocol::{OriginPattern, SessionId};
 
 pub use journal::JournalError;
-use replay::{FirstUse, Replay};
+use replay::FirstUse;
 use resume::{Admitted, ResumeTicket, ResumeTickets};
 use revocations::NotResumable;
+use used::{Question, TicketUse, UsedTickets};
 
 /// Where in the request a ticket stood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +27,57 @@ pub enum Presented {
     InUrl,
     /// `Authorization: Bearer`: a publisher.
     AsBearer,
+}
+
+/// What a good ticket leads to.
+#[derive(Debug)]
+pub enum Checked {
+    /// Somebody may come in.
+    LetIn(Authenticated),
+    /// Whether it was used before is what others know: [`Authenticator::admit`] decides when they have answered.
+    Unknown {
+        /// What they are asked.
+        question: Question,
+        /// The ticket.
+        ticket: Box<OneTime>,
+    },
+}
+
+impl Checked {
+    /// Who presents it.
+    pub fn identity(&self) -> &Identity {
+        match self {
+            Self::LetIn(who) => &who.identity,
+            Self::Unknown { ticket, .. } => match &**ticket {
+                OneTime::Ticket(verified, _) => &verified.identity,
+                OneTime::Resume(verified) => &verified.identity,
+            },
+        }
+    }
+}
+
+/// A good ticket that opens one session.
+#[derive(Debug, PartialEq, Eq)]
+pub enum OneTime {
+    /// The application's, and what it is signed with.
+    Ticket(Verified, KeyId),
+    /// The server's own.
+    Resume(VerifiedResume),
+}
+
+impl OneTime {
+    /// Whether it resumes a session.
+    pub fn is_resume(&self) -> bool {
+        matches!(self, Self::Resume(_))
+    }
+
+    /// What is used up. No longer part of it.
+    fn take_id(&mut self) -> String {
+        match self {
+            Self::Ticket(verified, _) => std::mem::take(&mut verified.jti),
+            Self::Resume(verified) => format!("session {}", verified.resumption.session),
+        }
+    }
 }
 
 /// Who presents a good ticket.
@@ -58,22 +112,22 @@ pub struct Resumes {
 pub struct Authenticator {
     verifiers: Vec<Verifier>,
     /// Kept when the verifiers change.
-    used: Arc<Mutex<Replay>>,
+    used: UsedTickets,
     /// None: sessions are not resumed.
     resume: Option<ResumeTickets>,
 }
 
 impl Authenticator {
-    /// Accepts tickets that any of these verifiers accepts; remembers up to `remembered_tickets` used ones.
-    pub fn new(verifiers: Vec<Verifier>, remembered_tickets: usize, resume: Option<ResumeTickets>) -> Self {
-        Self { verifiers, used: Arc::new(Mutex::new(Replay::new(remembered_tickets))), resume }
+    /// Accepts tickets that any of these verifiers accepts, if they were not used before.
+    pub fn new(verifiers: Vec<Verifier>, used: UsedTickets, resume: Option<ResumeTickets>) -> Self {
+        Self { verifiers, used, resume }
     }
 
     /// The same with other keys: what was used stays used, what was revoked stays revoked.
     #[must_use]
     pub fn with_keys(&self, verifiers: Vec<Verifier>, signer: Option<Signer>) -> Self {
         let resume = self.resume.as_ref().map(|resume| resume.with_signer(signer));
-        Self { verifiers, used: Arc::clone(&self.used), resume }
+        Self { verifiers, used: self.used.clone(), resume }
     }
 
     /// Who presents this ticket at `now` (seconds since 1970)? Where the ticket says from which hosts' pages it may be
@@ -84,19 +138,18 @@ impl Authenticator {
         presented: Presented,
         now: u64,
         comes_from: impl FnOnce(&[OriginPattern]) -> bool,
-    ) -> Result<Authenticated, AuthError> {
+    ) -> Result<Checked, AuthError> {
         let (verified, key) = self.verify(|verifier| verifier.verify(ticket, now))?;
         check_origins(&verified.origins, comes_from)?;
         if verified.identity.role == Role::Publisher {
             // Not one-time, so it must not stand where proxies and browsers keep it.
             return match presented {
-                Presented::AsBearer => Ok(Authenticated::once(verified.identity)),
+                Presented::AsBearer => Ok(Checked::LetIn(Authenticated::once(verified.identity))),
                 Presented::InUrl => Err(AuthError::PublisherInUrl),
             };
         }
-        let admitted = self.resume.as_ref().and_then(|resume| resume.admit(&verified, key));
-        self.use_up(&verified.jti, verified.expires, now)?;
-        Ok(Authenticated { identity: verified.identity, admitted, resumes: None })
+        let expires = verified.expires;
+        self.use_up(OneTime::Ticket(verified, key), expires, now)
     }
 
     /// The same of a resume ticket. It is used up with all others of its session.
@@ -105,21 +158,19 @@ impl Authenticator {
         ticket: &str,
         now: u64,
         comes_from: impl FnOnce(&[OriginPattern]) -> bool,
-    ) -> Result<Authenticated, AuthError> {
+    ) -> Result<Checked, AuthError> {
         let resume = self.resume.as_ref().ok_or(AuthError::OtherServer)?;
         let (verified, _) = self.verify(|verifier| verifier.verify_resume(ticket, now))?;
         check_origins(&verified.origins, comes_from)?;
-        let admitted = resume.resume(&verified)?;
-        if !self.accepts(admitted.key()) {
-            return Err(AuthError::KeyTakenOut);
-        }
-        let Resumption { session, place, .. } = verified.resumption;
-        self.use_up(&format!("session {session}"), resume.end_of_any(&verified, now), now)?;
-        Ok(Authenticated {
-            identity: verified.identity,
-            admitted: Some(admitted),
-            resumes: Some(Resumes { session, place }),
-        })
+        let expires = resume.end_of_any(&verified, now);
+        self.use_up(OneTime::Resume(verified), expires, now)
+    }
+
+    /// Who may come in with this ticket, now that others have told whether it is used for the first time. What was revoked
+    /// before they were asked is known by now ([`SharedTickets`](used::SharedTickets)).
+    pub fn admit(&self, ticket: OneTime, first_use: FirstUse) -> Result<Authenticated, AuthError> {
+        first_use_only(first_use)?;
+        self.let_in(ticket)
     }
 
     /// A ticket for the next connection of this session, at `now` (seconds since 1970). None: its client is to ask the
@@ -145,12 +196,42 @@ impl Authenticator {
         self.verifiers.iter().any(|verifier| verifier.id() == key)
     }
 
-    fn use_up(&self, id: &str, expires: u64, now: u64) -> Result<(), AuthError> {
-        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        match used.first_use(id, expires, now) {
-            FirstUse::Yes => Ok(()),
-            FirstUse::No => Err(AuthError::Replayed),
-            FirstUse::NoRoom => Err(AuthError::MemoryFull),
+    /// Uses it up where this node is the only one, unless it lets nobody in.
+    fn use_up(&self, mut ticket: OneTime, expires: u64, now: u64) -> Result<Checked, AuthError> {
+        let id = ticket.take_id();
+        match &self.used {
+            UsedTickets::OfThisNode(used) => {
+                let who = self.let_in(ticket)?;
+                let mut used = used.lock().unwrap_or_else(PoisonError::into_inner);
+                first_use_only(used.first_use(&id, expires, now))?;
+                Ok(Checked::LetIn(who))
+            }
+            UsedTickets::OfAllNodes(all) => {
+                let question = Question::new(TicketUse { id, expires, nonce: rand::random() }, all);
+                Ok(Checked::Unknown { question, ticket: Box::new(ticket) })
+            }
+        }
+    }
+
+    fn let_in(&self, ticket: OneTime) -> Result<Authenticated, AuthError> {
+        match ticket {
+            OneTime::Ticket(verified, key) => {
+                let admitted = self.resume.as_ref().and_then(|resume| resume.admit(&verified, key));
+                Ok(Authenticated { identity: verified.identity, admitted, resumes: None })
+            }
+            OneTime::Resume(verified) => {
+                let resume = self.resume.as_ref().ok_or(AuthError::OtherServer)?;
+                let admitted = resume.resume(&verified)?;
+                if !self.accepts(admitted.key()) {
+                    return Err(AuthError::KeyTakenOut);
+                }
+                let Resumption { session, place, .. } = verified.resumption;
+                Ok(Authenticated {
+                    identity: verified.identity,
+                    admitted: Some(admitted),
+                    resumes: Some(Resumes { session, place }),
+                })
+            }
         }
     }
 
@@ -168,6 +249,15 @@ impl Authenticator {
             }
         }
         Err(AuthError::Ticket(refusal))
+    }
+}
+
+fn first_use_only(first_use: FirstUse) -> Result<(), AuthError> {
+    match first_use {
+        FirstUse::Yes => Ok(()),
+        FirstUse::No => Err(AuthError::Replayed),
+        FirstUse::NoRoom => Err(AuthError::MemoryFull),
+        FirstUse::Unavailable => Err(AuthError::BrokerUnavailable),
     }
 }
 
@@ -218,6 +308,11 @@ pub enum AuthError {
     /// No memory for another used ticket: `limits.remembered_tickets`.
     #[error("too many tickets at once, try again later")]
     MemoryFull,
+    /// Nobody knows at the moment whether it was used before.
+    #[error(
+        "the broker is away, or did not answer in time, so nobody knows whether the ticket was used before"
+    )]
+    BrokerUnavailable,
 }
 
 impl From<NotResumable> for AuthError {
@@ -241,6 +336,7 @@ impl AuthError {
             Self::Revoked => "revoked",
             Self::OtherServer => "other_server",
             Self::MemoryFull => "memory_full",
+            Self::BrokerUnavailable => "broker_unavailable",
         }
     }
 }
@@ -257,7 +353,7 @@ mod tests {
 
     fn authenticator() -> Authenticator {
         let verifiers = [OTHER, SECRET].map(|secret| Verifier::from_secret(secret).unwrap()).into();
-        Authenticator::new(verifiers, 100, None)
+        Authenticator::new(verifiers, UsedTickets::of_this_node(100), None)
     }
 
     fn ticket(role: Role) -> String {
@@ -273,9 +369,8 @@ mod tests {
         presented: Presented,
         now: u64,
     ) -> Result<Identity, AuthError> {
-        let authenticated =
-            auth.authenticate(ticket, presented, now, |_| panic!("asked from where it came"))?;
-        Ok(authenticated.identity)
+        let checked = auth.authenticate(ticket, presented, now, |_| panic!("asked from where it came"))?;
+        Ok(checked.identity().clone())
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub enum FirstUse {
     No,
     /// It could not be remembered.
     NoRoom,
+    /// Nobody knows: what is shared by all nodes is away. It may be used now, or not.
+    Unavailable,
 }
 
 impl Replay {

@@ -19,6 +19,7 @@ use tracing::{error, info, warn};
 use crate::admin::{self, Phase, Readiness};
 use crate::auth::resume::{ResumeTickets, ResumeTimes};
 use crate::auth::revocations::Revocations;
+use crate::auth::used::UsedTickets;
 use crate::auth::{Authenticator, JournalError};
 use crate::broker::history::HistoryRules;
 use crate::commands::rules::{ReadAgain, Rules};
@@ -275,7 +276,7 @@ pub fn shared(settings: Settings, revocations: Option<Arc<Revocations>>, metrics
         door: Door {
             authenticator: Arc::new(Authenticator::new(
                 auth.verifiers,
-                settings.limits.remembered_tickets,
+                UsedTickets::of_this_node(settings.limits.remembered_tickets),
                 resume,
             )),
             anonymous: auth.anonymous,

@@ -36,6 +36,8 @@ pub enum Refusal {
     NotAPublisher,
     /// No room for another ticket.
     Busy,
+    /// Whether the ticket was used before is not known at the moment.
+    BrokerUnavailable,
     /// No room for another connection.
     Full(Full),
 }
@@ -56,6 +58,7 @@ impl Refusal {
             Self::TicketRefused => "ticket_refused",
             Self::NotAPublisher => "not_a_publisher",
             Self::Busy => "busy",
+            Self::BrokerUnavailable => "broker_unavailable",
             Self::Full(full) => full.label(),
         }
     }
@@ -134,6 +137,11 @@ impl Refusal {
                 "429 Too Many Requests",
                 "Retry-After: 5\r\n",
                 "Too many connections from this address: close some, or raise limits.sessions_per_address.",
+            ),
+            Self::BrokerUnavailable => (
+                "503 Service Unavailable",
+                "Retry-After: 5\r\n",
+                "Tickets cannot be checked at the moment: the broker is away. Try again.",
             ),
             Self::Busy | Self::Full(Full::InAll) => {
                 ("503 Service Unavailable", "Retry-After: 5\r\n", "Too many connections at once. Try again.")

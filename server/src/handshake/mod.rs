@@ -16,7 +16,9 @@ use orosync_protocol::ticket::{Identity, Role, TicketError};
 use orosync_protocol::{OriginPattern, subprotocol};
 use tungstenite::handshake::derive_accept_key;
 
-use crate::auth::{AuthError, Authenticated, Authenticator, Presented};
+use crate::auth::replay::FirstUse;
+use crate::auth::used::Question;
+use crate::auth::{AuthError, Authenticated, Authenticator, Checked, OneTime, Presented};
 use crate::config::settings::Anonymous;
 use crate::connection::proxies::TrustedProxies;
 use crate::connection::{Caller, Peer};
@@ -47,6 +49,13 @@ pub struct Door {
 pub enum Outcome {
     /// The head is not complete.
     More,
+    /// A session begins, if others say that its ticket was not used before.
+    Asks {
+        /// What they are asked.
+        question: Question,
+        /// What waits for their answer.
+        candidate: Box<Candidate>,
+    },
     /// A session begins.
     Upgrade(Box<Upgrade>),
     /// It does not.
@@ -88,6 +97,27 @@ pub struct Upgrade {
     pub rest: Bytes,
 }
 
+/// A handshake of which all is decided but whether its ticket was used before.
+#[derive(Debug)]
+pub struct Candidate {
+    response: Vec<u8>,
+    protocol: Subprotocol,
+    ticket: Box<OneTime>,
+    rest: Bytes,
+}
+
+impl Candidate {
+    /// What comes of it, now that this is known.
+    pub fn handle_answer(self, first_use: FirstUse, door: &Door) -> Outcome {
+        let Self { response, protocol, ticket, rest } = self;
+        let is_resumed = ticket.is_resume();
+        match door.authenticator.admit(*ticket, first_use) {
+            Ok(who) => Outcome::Upgrade(Box::new(Upgrade { response, protocol, who, rest })),
+            Err(error) => refused_with_ticket(error, is_resumed, || response),
+        }
+    }
+}
+
 /// A handshake under way: the bytes of the head so far.
 #[derive(Debug, Default)]
 pub struct Handshake {
@@ -103,12 +133,18 @@ impl Handshake {
         match request.parse(&self.head) {
             Ok(Status::Complete(length)) if length <= door.max_head_bytes => {
                 match decide(&request, door, caller, unix_now) {
-                    Ok((response, protocol, who)) => Outcome::Upgrade(Box::new(Upgrade {
-                        response,
-                        protocol,
-                        who,
-                        rest: Bytes::copy_from_slice(&self.head[length..]),
-                    })),
+                    Ok((response, protocol, checked)) => {
+                        let rest = Bytes::copy_from_slice(&self.head[length..]);
+                        match checked {
+                            Checked::LetIn(who) => {
+                                Outcome::Upgrade(Box::new(Upgrade { response, protocol, who, rest }))
+                            }
+                            Checked::Unknown { question, ticket } => Outcome::Asks {
+                                question,
+                                candidate: Box::new(Candidate { response, protocol, ticket, rest }),
+                            },
+                        }
+                    }
                     Err(outcome) => outcome,
                 }
             }
@@ -130,7 +166,7 @@ fn refused(refusal: Refusal) -> Outcome {
     Outcome::Refused { refusal, cause: None }
 }
 
-type HandshakeResult = Result<(Vec<u8>, Subprotocol, Authenticated), Outcome>;
+type HandshakeResult = Result<(Vec<u8>, Subprotocol, Checked), Outcome>;
 
 fn decide(request: &Request<'_, '_>, door: &Door, caller: &mut Caller, unix_now: u64) -> HandshakeResult {
     let headers = Headers(request);
@@ -150,8 +186,8 @@ fn decide(request: &Request<'_, '_>, door: &Door, caller: &mut Caller, unix_now:
         caller.admit_browser().map_err(full)?;
     }
     let response = || switching_protocols(key.as_bytes(), echo);
-    let who = identify(request, &headers, protocol, door, unix_now, response)?;
-    Ok((response(), protocol, who))
+    let checked = identify(request, &headers, protocol, door, unix_now, response)?;
+    Ok((response(), protocol, checked))
 }
 
 /// Who it is; or what is answered in place of `response`, the 101.
@@ -162,7 +198,7 @@ fn identify(
     door: &Door,
     unix_now: u64,
     response: impl Fn() -> Vec<u8>,
-) -> Result<Authenticated, Outcome> {
+) -> Result<Checked, Outcome> {
     let bearer = headers.one("authorization").and_then(|value| {
         let (scheme, ticket) = value.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| Cow::Owned(ticket.trim().to_owned()))
@@ -171,7 +207,7 @@ fn identify(
     let authenticate =
         |ticket: &str, presented| door.authenticator.authenticate(ticket, presented, unix_now, come_from);
     let mut is_resumed = false;
-    let authenticated = if let Some(ticket) = bearer {
+    let checked = if let Some(ticket) = bearer {
         authenticate(&ticket, Presented::AsBearer)
     } else if let Some(offered) = headers.resume_ticket(protocol) {
         is_resumed = protocol == Subprotocol::Orosync;
@@ -183,26 +219,30 @@ fn identify(
     } else if door.anonymous == Anonymous::Refuse {
         return Err(refused(Refusal::TicketMissing));
     } else {
-        Ok(Authenticated::once(Identity::anonymous()))
+        Ok(Checked::LetIn(Authenticated::once(Identity::anonymous())))
     };
-    let who = authenticated.map_err(|error| {
-        let refusal = match error {
-            AuthError::MemoryFull => Refusal::Busy,
-            AuthError::ForeignPage { .. } => Refusal::OriginOfTicket,
-            error if is_resumed => return Outcome::NotResumed { response: response(), error },
-            AuthError::Ticket(_)
-            | AuthError::Replayed
-            | AuthError::PublisherInUrl
-            | AuthError::Revoked
-            | AuthError::KeyTakenOut
-            | AuthError::OtherServer => Refusal::TicketRefused,
-        };
-        Outcome::Refused { refusal, cause: Some(Cause::Ticket(error)) }
-    })?;
-    if protocol == Subprotocol::Link && who.identity.role != Role::Publisher {
+    let checked = checked.map_err(|error| refused_with_ticket(error, is_resumed, response))?;
+    if protocol == Subprotocol::Link && checked.identity().role != Role::Publisher {
         return Err(refused(Refusal::NotAPublisher));
     }
-    Ok(who)
+    Ok(checked)
+}
+
+/// What is answered, in place of `response`, to a ticket that lets nobody in.
+fn refused_with_ticket(error: AuthError, is_resumed: bool, response: impl FnOnce() -> Vec<u8>) -> Outcome {
+    let refusal = match error {
+        AuthError::MemoryFull => Refusal::Busy,
+        AuthError::ForeignPage { .. } => Refusal::OriginOfTicket,
+        error if is_resumed => return Outcome::NotResumed { response: response(), error },
+        AuthError::BrokerUnavailable => Refusal::BrokerUnavailable,
+        AuthError::Ticket(_)
+        | AuthError::Replayed
+        | AuthError::PublisherInUrl
+        | AuthError::Revoked
+        | AuthError::KeyTakenOut
+        | AuthError::OtherServer => Refusal::TicketRefused,
+    };
+    Outcome::Refused { refusal, cause: Some(Cause::Ticket(error)) }
 }
 
 /// The ticket of a request target, in origin form (`/ws?ticket=x`) or, as OroPlatform 3.0 to 4.2 sends it, in absolute

@@ -1,6 +1,7 @@
 use orosync_protocol::ticket::{Signer, Terms, Verifier};
 
 use super::*;
+use crate::auth::used::UsedTickets;
 use crate::connection::limits::{ConnectionLimits, Full, Places};
 
 const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
@@ -10,7 +11,11 @@ const HEAD: &str = "Host: localhost\r\nUpgrade: websocket\r\nConnection: keep-al
 
 fn door(anonymous: Anonymous) -> Door {
     Door {
-        authenticator: Arc::new(Authenticator::new(vec![Verifier::from_secret(SECRET).unwrap()], 100, None)),
+        authenticator: Arc::new(Authenticator::new(
+            vec![Verifier::from_secret(SECRET).unwrap()],
+            UsedTickets::of_this_node(100),
+            None,
+        )),
         anonymous,
         allowed_origins: vec![OriginPattern::parse("example.com").unwrap()],
         trusted_proxies: TrustedProxies::parse(["192.0.2.1", "10.0.0.0/8"]).unwrap(),
@@ -283,6 +288,7 @@ fn no_answer_holds_a_bracket_and_each_says_its_length() {
         Refusal::OriginOfTicket,
         Refusal::TicketRefused,
         Refusal::Busy,
+        Refusal::BrokerUnavailable,
     ] {
         let answer = String::from_utf8(refusal.answer().to_vec()).unwrap();
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();

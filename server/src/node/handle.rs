@@ -6,6 +6,7 @@ use std::time::Instant;
 use orosync_protocol::SessionId;
 use tokio::sync::mpsc;
 
+use crate::auth::replay::FirstUse;
 use crate::broker::{Recovered, Unavailable};
 use crate::connection::Accepted;
 use crate::node::disconnection::Disconnection;
@@ -35,6 +36,13 @@ pub enum ShardMessage {
         awaited: Awaited,
         /// What its receipt says.
         settled: Settled,
+    },
+    /// Whether the ticket of a handshake is used for the first time.
+    TicketUsed {
+        /// Whose handshake waits for it.
+        session: SessionKey,
+        /// The answer.
+        first_use: FirstUse,
     },
     /// End the sessions that are meant.
     Disconnect(Arc<Disconnection>),
@@ -115,6 +123,11 @@ impl ShardHandle {
     /// Hands over what one of the sessions has asked for, in the order of the topic's events.
     pub fn recovered(&self, awaited: Awaited, recovered: Result<Recovered, Unavailable>) {
         self.send(ShardMessage::Recovered { awaited, recovered });
+    }
+
+    /// Hands over whether the ticket of a handshake is used for the first time.
+    pub fn ticket_used(&self, session: SessionKey, first_use: FirstUse) {
+        self.send(ShardMessage::TicketUsed { session, first_use });
     }
 
     /// Has sessions ended.

@@ -4,9 +4,11 @@
 //! ```text
 //!            upgrade             101 + WELCOME written       end, with a Close frame
 //! Handshake ---------> Greeting ----------------------> Open ---------------------------> Closing
-//!     |                                                  |                                   |
-//!     | refused                 peer's Close, or bytes that are                peer's Close, or bytes that
-//!     v                 no frames, answered; end without a Close frame         are no frames, or time is up
+//!     |  |                  ^                            |                                   |
+//!     |  '---> Waiting -----' first use of its ticket    |                                   |
+//!     |           |                                      |                                   |
+//!     | refused   |             peer's Close, or bytes that are                peer's Close, or bytes that
+//!     v           v     no frames, answered; end without a Close frame         are no frames, or time is up
 //!  Ending <----------------------------------------------+-----------------------------------'
 //!     |
 //!     | everything written, FIN sent; then the peer's end, or time is up
@@ -39,13 +41,15 @@ use orosync_protocol::{CloseReason, Payload, PublisherId, Seq, SessionId, Subpro
 use slotmap::new_key_type;
 use tracing::{debug, info, warn};
 
+use crate::auth::replay::FirstUse;
 use crate::auth::resume::{Admitted, ResumeTicket};
-use crate::auth::{Authenticated, Resumes};
+use crate::auth::used::Question;
+use crate::auth::{AuthError, Authenticated, Resumes};
 use crate::config::settings::Limits;
 use crate::connection::{Caller, Peer};
 use crate::frame::{close_frame, ping_frame, text_frame};
 use crate::handshake::answers::Refusal;
-use crate::handshake::{Cause, Door, Handshake, Outcome, Upgrade};
+use crate::handshake::{Candidate, Cause, Door, Handshake, Outcome, Upgrade};
 use crate::log::{RateLimited, clip};
 use crate::metrics::Metrics;
 use crate::policy::Policies;
@@ -138,6 +142,8 @@ pub enum SessionEvent {
     Subscribe(Topic),
     /// It no longer wants to.
     Unsubscribe(Topic),
+    /// Its handshake waits for the answer to this: [`Session::handle_ticket_used`].
+    Asks(Question),
     /// It resumes this one, which ends.
     Resumes(Resumes),
     /// The answer to a call, as a frame, for one who waits for others.
@@ -168,6 +174,12 @@ pub struct Session {
 enum State {
     Handshake {
         handshake: Box<Handshake>,
+        deadline: Instant,
+    },
+    /// Others are asked whether the ticket was used before.
+    Waiting {
+        candidate: Box<Candidate>,
+        /// That of the handshake.
         deadline: Instant,
     },
     Greeting {
@@ -262,7 +274,7 @@ impl Session {
     /// What it speaks, once that is known.
     pub fn protocol(&self) -> Option<Subprotocol> {
         match &self.state {
-            State::Handshake { .. } => None,
+            State::Handshake { .. } | State::Waiting { .. } => None,
             State::Greeting { open, .. } | State::Open { open, .. } | State::Closing { open, .. } => {
                 Some(open.protocol)
             }
@@ -274,7 +286,9 @@ impl Session {
     pub fn ended_as(&self) -> &'static str {
         match &self.state {
             State::Closing { end, .. } | State::Ending { end, .. } => end.label,
-            State::Handshake { .. } | State::Greeting { .. } | State::Open { .. } => GONE,
+            State::Handshake { .. } | State::Waiting { .. } | State::Greeting { .. } | State::Open { .. } => {
+                GONE
+            }
         }
     }
 
@@ -304,9 +318,9 @@ impl Session {
         self.open().is_some_and(|open| matches!(open.party, Party::Publisher(_)))
     }
 
-    /// May its socket be read? Not before the greeting has left.
+    /// May its socket be read? Not between the head of its handshake and the greeting's end.
     pub fn wants_input(&self) -> bool {
-        !self.is_greeting()
+        !matches!(self.state, State::Waiting { .. } | State::Greeting { .. })
     }
 
     /// Should the FIN be sent now?
@@ -323,27 +337,61 @@ impl Session {
     pub fn handle_bytes(&mut self, bytes: &[u8], shared: &Shared, events: &mut Vec<SessionEvent>, now: Now) {
         self.hear(now.instant);
         match &mut self.state {
-            State::Handshake { handshake, .. } => {
-                match handshake.handle_bytes(bytes, &shared.door, &mut self.caller, now.unix) {
-                    Outcome::More => {}
-                    Outcome::Upgrade(upgrade) => self.greet(*upgrade, shared, events, now.instant),
-                    Outcome::Refused { refusal, cause } => {
-                        if let Some(cause) = cause {
-                            self.tell_cause(&cause, shared, now.instant);
-                        }
-                        self.refuse_handshake(refusal, shared, now.instant);
-                    }
-                    Outcome::NotResumed { response, error } => {
-                        self.tell_cause(&Cause::Ticket(error), shared, now.instant);
-                        self.refuse_to_resume(response, shared, now.instant);
-                    }
-                }
+            State::Handshake { handshake, deadline } => {
+                let deadline = *deadline;
+                let outcome = handshake.handle_bytes(bytes, &shared.door, &mut self.caller, now.unix);
+                events.extend(self.go_on(outcome, deadline, shared, now.instant));
             }
             State::Open { .. } | State::Closing { .. } => {
                 self.read_messages(bytes, shared, events, now.instant);
             }
-            // Not read while greeting, and of no interest at the end.
-            State::Greeting { .. } | State::Ending { .. } => {}
+            // Not read while waiting and greeting, and of no interest at the end.
+            State::Waiting { .. } | State::Greeting { .. } | State::Ending { .. } => {}
+        }
+    }
+
+    /// Others have told whether the ticket of its handshake is used for the first time. What that means to the session that it
+    /// resumes, if it does. An answer that comes too late finds nothing that waits for it.
+    pub fn handle_ticket_used(
+        &mut self,
+        first_use: FirstUse,
+        shared: &Shared,
+        now: Instant,
+    ) -> Option<SessionEvent> {
+        let State::Waiting { deadline, .. } = self.state else { return None };
+        let shaking = State::Handshake { handshake: Box::default(), deadline };
+        let State::Waiting { candidate, .. } = std::mem::replace(&mut self.state, shaking) else {
+            return None;
+        };
+        self.go_on(candidate.handle_answer(first_use, &shared.door), deadline, shared, now)
+    }
+
+    /// Does what the handshake, which ends by `deadline`, has come to.
+    fn go_on(
+        &mut self,
+        outcome: Outcome,
+        deadline: Instant,
+        shared: &Shared,
+        now: Instant,
+    ) -> Option<SessionEvent> {
+        match outcome {
+            Outcome::More => None,
+            Outcome::Asks { question, candidate } => {
+                self.state = State::Waiting { candidate, deadline };
+                Some(SessionEvent::Asks(question))
+            }
+            Outcome::Upgrade(upgrade) => self.greet(*upgrade, shared, now).map(SessionEvent::Resumes),
+            Outcome::Refused { refusal, cause } => {
+                if let Some(cause) = cause {
+                    self.tell_cause(&cause, shared, now);
+                }
+                self.refuse_handshake(refusal, shared, now);
+                None
+            }
+            Outcome::NotResumed { response, error } => {
+                self.refuse_to_resume(response, error, shared, now);
+                None
+            }
         }
     }
 
@@ -374,7 +422,8 @@ impl Session {
         match &mut self.state {
             State::Handshake { deadline, .. } => *deadline = (*deadline).max(now + UNREAD),
             State::Open { .. } => self.hear(now),
-            State::Greeting { .. } | State::Closing { .. } | State::Ending { .. } => {}
+            State::Waiting { .. } | State::Greeting { .. } | State::Closing { .. } | State::Ending { .. } => {
+            }
         }
     }
 
@@ -408,7 +457,7 @@ impl Session {
     /// Does it matter that everything has been written?
     pub fn awaits_written(&self) -> bool {
         match &self.state {
-            State::Handshake { .. } => false,
+            State::Handshake { .. } | State::Waiting { .. } => false,
             State::Open { owed, .. } => owed.is_some(),
             State::Greeting { .. } => true,
             State::Closing { end, .. } | State::Ending { end, .. } => !end.awaits_peer,
@@ -418,7 +467,7 @@ impl Session {
     /// Everything in the outbound queue has been written.
     pub fn handle_written(&mut self, shared: &Shared, events: &mut Vec<SessionEvent>, now: Now) {
         match &mut self.state {
-            State::Handshake { .. } => {}
+            State::Handshake { .. } | State::Waiting { .. } => {}
             State::Greeting { .. } => {
                 if let State::Greeting { open, rest, .. } = self.finish(GONE, now.instant) {
                     self.state = State::Open { open, pong_deadline: None, owed: None };
@@ -446,6 +495,10 @@ impl Session {
             State::Handshake { deadline, .. } if now >= *deadline => {
                 self.refuse_handshake(Refusal::Timeout, shared, now);
             }
+            State::Waiting { deadline, .. } if now >= *deadline => {
+                // Refused, so nothing else comes of it.
+                let _ = self.handle_ticket_used(FirstUse::Unavailable, shared, now);
+            }
             State::Open { pong_deadline: Some(deadline), .. } if now >= *deadline => {
                 self.outbound.clear();
                 self.lose_peer("unresponsive");
@@ -466,6 +519,7 @@ impl Session {
                 self.handle_error();
             }
             State::Handshake { .. }
+            | State::Waiting { .. }
             | State::Greeting { .. }
             | State::Open { .. }
             | State::Closing { .. }
@@ -491,7 +545,8 @@ impl Session {
     /// code OroPlatform's JavaScript does not.
     pub fn end(&mut self, reason: CloseReason, write_until: Instant) {
         let State::Open { open, .. } = &self.state else {
-            if matches!(self.state, State::Handshake { .. } | State::Greeting { .. }) {
+            if matches!(self.state, State::Handshake { .. } | State::Waiting { .. } | State::Greeting { .. })
+            {
                 self.outbound.clear();
                 self.finish(reason.label(), write_until);
             }
@@ -627,16 +682,16 @@ impl Session {
             State::Greeting { open, .. } | State::Open { open, .. } | State::Closing { open, .. } => {
                 Some(open)
             }
-            State::Handshake { .. } | State::Ending { .. } => None,
+            State::Handshake { .. } | State::Waiting { .. } | State::Ending { .. } => None,
         }
     }
 
-    fn greet(&mut self, upgrade: Upgrade, shared: &Shared, events: &mut Vec<SessionEvent>, now: Instant) {
+    /// Greets the client. The session that this one resumes.
+    fn greet(&mut self, upgrade: Upgrade, shared: &Shared, now: Instant) -> Option<Resumes> {
         let Upgrade { mut response, protocol, who: Authenticated { identity, admitted, resumes }, rest } =
             upgrade;
-        if let Some(resumes) = resumes {
+        if resumes.is_some() {
             shared.metrics.resume_tickets_used.inc();
-            events.push(SessionEvent::Resumes(resumes));
         }
         // 0 is nobody's id; that it should come up is as likely as that two sessions get the same.
         let id = SessionId(rand::random());
@@ -658,6 +713,7 @@ impl Session {
         let admitted = admitted.map(Box::new);
         let open = Box::new(Open { id, since: now, protocol, identity, admitted, socket, party });
         self.state = State::Greeting { open, rest, deadline: now + shared.limits.handshake_timeout };
+        resumes
     }
 
     fn refuse_handshake(&mut self, refusal: Refusal, shared: &Shared, now: Instant) {
@@ -673,13 +729,18 @@ impl Session {
         self.finish(refusal.label(), now + FAREWELL);
     }
 
-    fn refuse_to_resume(&mut self, mut response: Vec<u8>, shared: &Shared, now: Instant) {
-        let label = Refusal::TicketRefused.label();
-        shared.metrics.handshakes_refused.count(label);
-        response.extend_from_slice(&close_frame(CloseReason::NewTicket));
+    fn refuse_to_resume(&mut self, mut response: Vec<u8>, error: AuthError, shared: &Shared, now: Instant) {
+        let (refusal, reason) = if error == AuthError::BrokerUnavailable {
+            (Refusal::BrokerUnavailable, CloseReason::BrokerUnavailable)
+        } else {
+            (Refusal::TicketRefused, CloseReason::NewTicket)
+        };
+        self.tell_cause(&Cause::Ticket(error), shared, now);
+        shared.metrics.handshakes_refused.count(refusal.label());
+        response.extend_from_slice(&close_frame(reason));
         let answered = self.outbound.push(response.into());
         debug_assert!(answered.is_ok(), "an empty queue takes any frame");
-        self.finish(label, now + FAREWELL);
+        self.finish(refusal.label(), now + FAREWELL);
     }
 
     fn read_messages(&mut self, bytes: &[u8], shared: &Shared, events: &mut Vec<SessionEvent>, now: Instant) {
@@ -747,7 +808,7 @@ impl Session {
     fn finish(&mut self, label: &'static str, write_until: Instant) -> State {
         let end = match &self.state {
             State::Closing { end, .. } | State::Ending { end, .. } => End { deadline: write_until, ..*end },
-            State::Handshake { .. } | State::Greeting { .. } | State::Open { .. } => {
+            State::Handshake { .. } | State::Waiting { .. } | State::Greeting { .. } | State::Open { .. } => {
                 End { label, awaits_peer: false, deadline: write_until }
             }
         };

@@ -26,6 +26,7 @@ use slotmap::{Key as _, KeyData, SlotMap};
 use tokio::sync::mpsc;
 
 use crate::auth::Resumes;
+use crate::auth::replay::FirstUse;
 use crate::broker::{Recovered, Unavailable};
 use crate::connection::{Accepted, Caller};
 use crate::metrics::Metrics;
@@ -161,6 +162,9 @@ impl Shard {
             ShardMessage::Barrier(receipt) => self.dirty.push_back(Due::Barrier(receipt)),
             ShardMessage::Recovered { awaited, recovered } => self.handle_recovered(awaited, recovered, now),
             ShardMessage::Settled { awaited, settled } => self.handle_settled(awaited, settled, now),
+            ShardMessage::TicketUsed { session, first_use } => {
+                self.handle_ticket_used(session, first_use, now);
+            }
             ShardMessage::Disconnect(disconnection) => self.handle_disconnect(disconnection, now),
             ShardMessage::EndResumed(key, session) => {
                 if let Some(entry) = self.sessions.get_mut(key) {
@@ -345,6 +349,17 @@ impl Shard {
         }
     }
 
+    /// Others have told whether the ticket of a handshake is used for the first time.
+    fn handle_ticket_used(&mut self, key: SessionKey, first_use: FirstUse, now: Instant) {
+        let Some(entry) = self.sessions.get_mut(key) else { return };
+        let event = entry.session.handle_ticket_used(first_use, &self.shared, now);
+        entry.count_once(&self.shared.metrics);
+        entry.mark_dirty(key, &mut self.dirty);
+        if let Some(SessionEvent::Resumes(resumes)) = event {
+            self.end_resumed(resumes);
+        }
+    }
+
     /// Ends the sessions that are meant: their clients come back if the application gives them a new ticket. Costs a look at
     /// each session: a disconnect is rare.
     fn handle_disconnect(&mut self, disconnection: Arc<Disconnection>, now: Instant) {
@@ -452,11 +467,7 @@ impl Shard {
         let Some(entry) = self.sessions.get_mut(key) else { return };
         let mut events = std::mem::take(&mut self.events);
         act(&mut entry.session, &self.shared, &mut events);
-        if let (false, Some(protocol)) = (entry.is_counted, entry.session.protocol()) {
-            entry.is_counted = true;
-            self.shared.metrics.sessions_open.of(protocol).inc();
-            self.shared.metrics.sessions_opened.of(protocol).inc();
-        }
+        entry.count_once(&self.shared.metrics);
         for event in events.drain(..) {
             self.handle_event(key, event, now);
         }
@@ -484,11 +495,11 @@ impl Shard {
                     self.count_unsubscription(was_last, &topic);
                 }
             }
-            SessionEvent::Resumes(Resumes { session, place }) => {
-                if let Some(shard) = self.node.shards().get(place.shard) {
-                    shard.end_resumed(KeyData::from_ffi(place.key).into(), session);
-                }
+            SessionEvent::Asks(question) => {
+                let shard = self.node.shards()[self.number].clone();
+                question.ask(Box::new(move |first_use| shard.ticket_used(key, first_use)));
             }
+            SessionEvent::Resumes(resumes) => self.end_resumed(resumes),
             SessionEvent::Answer(frame) => self.answer(key, frame, now),
             SessionEvent::Call(call_id, request) => self.handle_request(key, call_id, request, at),
             SessionEvent::Publish(content) => {
@@ -505,6 +516,13 @@ impl Shard {
                 self.node.ask_highest(publisher, Arc::<Receipt<ShardWaiter>>::clone(&receipt), now);
                 self.reply_when_settled(key, number, Reply::Welcome, receipt, now);
             }
+        }
+    }
+
+    /// Has the session ended that another one has resumed.
+    fn end_resumed(&self, Resumes { session, place }: Resumes) {
+        if let Some(shard) = self.node.shards().get(place.shard) {
+            shard.end_resumed(KeyData::from_ffi(place.key).into(), session);
         }
     }
 
@@ -775,6 +793,15 @@ impl Entry {
     /// Is its socket read? Not while what it wants to publish waits for credit, nor while too much of it is unanswered.
     fn is_read(&self) -> bool {
         self.unpublished.is_empty() && !self.replies.is_full()
+    }
+
+    /// Has the metrics count it once its handshake is over.
+    fn count_once(&mut self, metrics: &Metrics) {
+        if let (false, Some(protocol)) = (self.is_counted, self.session.protocol()) {
+            self.is_counted = true;
+            metrics.sessions_open.of(protocol).inc();
+            metrics.sessions_opened.of(protocol).inc();
+        }
     }
 
     /// Ends a publisher's session for a drain, unless it is still to be told something.

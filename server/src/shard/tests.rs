@@ -12,6 +12,7 @@ use orosync_protocol::{
 use super::write::Outlet;
 use super::*;
 use crate::auth::Authenticator;
+use crate::auth::used::UsedTickets;
 use crate::broker::history::HistoryRules;
 use crate::config::settings::{Anonymous, HistorySettings, Limits};
 use crate::connection::limits::{ConnectionLimits, Places};
@@ -86,7 +87,7 @@ impl Stage {
             door: Door {
                 authenticator: Arc::new(Authenticator::new(
                     vec![Verifier::from_secret(SECRET).unwrap()],
-                    1000,
+                    UsedTickets::of_this_node(1000),
                     None,
                 )),
                 anonymous: Anonymous::Accept,
@@ -1136,3 +1137,4 @@ fn a_write_that_fails_is_not_tried_again() {
 }
 
 mod recovery;
+mod tickets;

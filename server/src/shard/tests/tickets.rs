@@ -1,0 +1,356 @@
+//! Handshakes whose ticket is remembered by others, who answer when the test says so.
+
+use std::sync::Mutex;
+
+use orosync_protocol::SessionId;
+use orosync_protocol::disconnect::Disconnect;
+use orosync_protocol::ticket::Resumption;
+use serde_json::Value;
+
+use super::*;
+use crate::auth::replay::FirstUse;
+use crate::auth::resume::{ResumeTickets, ResumeTimes};
+use crate::auth::revocations::Revocations;
+use crate::auth::used::{SharedTickets, TicketUse, UseAnswer};
+
+/// What stands for the other nodes: remembers what it was asked, and tells nothing by itself.
+#[derive(Default)]
+struct Others(Mutex<VecDeque<(TicketUse, UseAnswer)>>);
+
+impl std::fmt::Debug for Others {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Others")
+    }
+}
+
+impl SharedTickets for Others {
+    fn use_up(&self, ticket: TicketUse, answer: UseAnswer) {
+        self.0.lock().unwrap().push_back((ticket, answer));
+    }
+}
+
+/// A shard, and those whom it asks.
+struct Together {
+    stage: Stage,
+    others: Arc<Others>,
+    revocations: Arc<Revocations>,
+}
+
+impl Together {
+    fn new() -> Self {
+        let mut stage = Stage::new();
+        let (others, revocations) = (Arc::new(Others::default()), Arc::new(Revocations::new(300, 100)));
+        let times = ResumeTimes { seconds: 300, total_seconds: 3600 };
+        let signer = Some(Signer::from_secret(SECRET).unwrap());
+        let mut shared = Shared::clone(&stage.shard.shared);
+        shared.door.authenticator = Arc::new(Authenticator::new(
+            vec![Verifier::from_secret(SECRET).unwrap()],
+            UsedTickets::OfAllNodes(Arc::<Others>::clone(&others)),
+            Some(ResumeTickets::new(signer, times, Arc::clone(&revocations))),
+        ));
+        stage.shard.handle_message(ShardMessage::Rules(Arc::new(shared)), stage.now);
+        Self { stage, others, revocations }
+    }
+
+    /// Somebody who has sent a handshake, with these bytes behind it.
+    fn shake(&mut self, target: &str, more: &str, rest: &[u8]) -> SessionKey {
+        let key = self.stage.connect();
+        self.stage.send(key, &[request(target, more).as_bytes(), rest].concat());
+        key
+    }
+
+    /// The same with a ticket of this user.
+    fn shake_as(&mut self, uid: u64, more: &str, rest: &[u8]) -> SessionKey {
+        self.shake(&format!("/?ticket={}", ticket(uid)), more, rest)
+    }
+
+    fn shake_with_resume_ticket(&mut self, ticket: &str) -> SessionKey {
+        let offer = format!("Sec-WebSocket-Protocol: orosync.1, wamp, orosync.ticket.{ticket}\r\n");
+        self.shake("/", &offer, b"")
+    }
+
+    /// What the others were asked first and have not answered, and their way to answer.
+    fn asked(&self) -> (TicketUse, UseAnswer) {
+        self.others.0.lock().unwrap().pop_front().expect("nobody has asked")
+    }
+
+    /// The others answer what they were asked first.
+    fn answer(&mut self, first_use: FirstUse) {
+        let (_, answer) = self.asked();
+        answer(first_use);
+        self.stage.pass_on_without_writing();
+    }
+
+    /// A session of this user, greeting read.
+    fn open(&mut self, uid: u64) -> SessionKey {
+        let key = self.shake_as(uid, OROSYNC, b"");
+        self.answer(FirstUse::Yes);
+        assert!(self.stage.written(key).starts_with(b"HTTP/1.1 101 "));
+        key
+    }
+
+    /// What a session is answered that asks for a ticket for its next connection.
+    fn resume_ticket(&mut self, key: SessionKey) -> Option<String> {
+        self.stage.say(key, r#"[2,"1","orosync/resume"]"#);
+        let told: Value = serde_json::from_str(&self.stage.texts(key)[0]).unwrap();
+        told[2]["ticket"].as_str().map(str::to_owned)
+    }
+
+    /// The frames behind the 101.
+    fn greeted(&mut self, key: SessionKey) -> Vec<(u8, Vec<u8>)> {
+        let written = self.stage.written(key);
+        assert!(written.starts_with(b"HTTP/1.1 101 "), "{}", String::from_utf8_lossy(&written));
+        let end = written.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
+        frames(&written[end..])
+    }
+
+    /// The code of the Close frame that is all behind the 101.
+    fn closed(&mut self, key: SessionKey) -> u16 {
+        let frames = self.greeted(key);
+        assert_eq!((frames.len(), frames[0].0), (1, 8));
+        u16::from_be_bytes([frames[0].1[0], frames[0].1[1]])
+    }
+
+    fn refused(&mut self, key: SessionKey) -> String {
+        let written = String::from_utf8(self.stage.written(key)).unwrap();
+        assert!(self.stage.shard.session(key).unwrap().wants_fin());
+        written
+    }
+
+    fn open_sessions(&self) -> i64 {
+        self.stage.metrics.sessions_open.of(Subprotocol::Orosync).get()
+    }
+}
+
+fn ticket(uid: u64) -> String {
+    Signer::from_secret(SECRET).unwrap().mint(&user(uid), UNIX_NOW, 300, 1).unwrap()
+}
+
+#[test]
+fn a_handshake_waits_until_its_ticket_is_known_to_be_new() {
+    let mut together = Together::new();
+    let rest = [masked(1, br#"[5,"oro/ping"]"#), masked(1, br#"[2,"1","orosync/ping"]"#)].concat();
+    let key = together.shake_as(7, OROSYNC, &rest);
+    assert!(!together.stage.shard.wants_input(key), "what it sends stays with the kernel");
+    assert!(together.stage.written(key).is_empty());
+    assert_eq!(together.open_sessions(), 0);
+    together.answer(FirstUse::Yes);
+    assert_eq!(together.open_sessions(), 1);
+    let greeting = together.greeted(key);
+    assert!(greeting.len() == 1 && greeting[0].1.starts_with(b"[0,\""));
+    assert!(together.stage.shard.wants_input(key));
+    assert_eq!(together.stage.texts(key), [r#"[3,"1",null]"#]);
+    together.stage.publish(message("oro/ping", "1"));
+    assert_eq!(together.stage.texts(key), [r#"[8,"oro\/ping",1]"#]);
+}
+
+#[test]
+fn who_needs_no_one_time_ticket_waits_for_nobody() {
+    let mut together = Together::new();
+    together.stage.publisher(1);
+    let key = together.shake("/", WAMP, b"");
+    assert!(together.stage.written(key).starts_with(b"HTTP/1.1 101 "));
+    let bearer = format!("Sec-WebSocket-Protocol: orosync.link.1\r\nAuthorization: Bearer {}\r\n", ticket(7));
+    let key = together.shake("/", &bearer, b"");
+    assert!(together.refused(key).starts_with("HTTP/1.1 401 "), "no publisher");
+    assert!(together.others.0.lock().unwrap().is_empty());
+}
+
+#[test]
+fn each_use_of_a_ticket_is_another_and_all_of_its_session_are_one() {
+    let mut together = Together::new();
+    for _ in 0..2 {
+        together.shake_as(7, OROSYNC, b"");
+    }
+    let (first, second) = (together.asked().0, together.asked().0);
+    assert_eq!((&first.id, first.expires), (&second.id, UNIX_NOW + 300));
+    assert_ne!(first.nonce, second.nonce);
+    let open = together.open(8);
+    let tickets = [together.resume_ticket(open).unwrap(), together.resume_ticket(open).unwrap()];
+    let id = together.stage.shard.session(open).unwrap().id().unwrap();
+    for ticket in tickets {
+        together.shake_with_resume_ticket(&ticket);
+        let used = together.asked().0;
+        assert_eq!(used.id, format!("session {id}"));
+        assert!(used.expires >= UNIX_NOW + 300);
+    }
+}
+
+#[test]
+fn a_ticket_that_cannot_be_used_is_refused_with_the_reason() {
+    let mut together = Together::new();
+    for (first_use, status, refusal, reason) in [
+        (FirstUse::No, "401", "ticket_refused", "replayed"),
+        (FirstUse::NoRoom, "503", "busy", "memory_full"),
+        (FirstUse::Unavailable, "503", "broker_unavailable", "broker_unavailable"),
+    ] {
+        let key = together.shake_as(7, OROSYNC, b"");
+        together.answer(first_use);
+        let answer = together.refused(key);
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        assert_eq!(answer.contains("Retry-After: "), status == "503", "{answer}");
+        let metrics = &together.stage.metrics;
+        assert_eq!(metrics.handshakes_refused.total(refusal), 1);
+        assert_eq!(metrics.tickets_refused.total(reason), 1);
+    }
+    assert_eq!(together.open_sessions(), 0);
+}
+
+#[test]
+fn who_gets_no_answer_in_time_is_told_to_try_again_and_an_answer_after_that_opens_nothing() {
+    let mut together = Together::new();
+    let key = together.shake_as(7, OROSYNC, b"");
+    together.stage.now += Duration::from_secs(9);
+    together.stage.shard.handle_timeout(together.stage.now);
+    assert!(together.stage.written(key).is_empty());
+    together.stage.now += Duration::from_secs(1);
+    together.stage.shard.handle_timeout(together.stage.now);
+    let answer = together.refused(key);
+    assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("the broker is away"), "{answer}");
+    together.answer(FirstUse::Yes);
+    assert!(together.stage.written(key).is_empty());
+    assert_eq!(together.stage.metrics.handshakes_refused.total("broker_unavailable"), 1);
+    assert_eq!(together.open_sessions(), 0);
+}
+
+#[test]
+fn an_answer_for_somebody_who_is_gone_reaches_nobody() {
+    let mut together = Together::new();
+    let gone = together.shake_as(7, OROSYNC, b"");
+    together.stage.shard.handle_end_of_input(gone);
+    together.stage.write();
+    assert!(together.stage.shard.session(gone).is_none());
+    let other = together.shake_as(8, OROSYNC, b"");
+    together.answer(FirstUse::Yes);
+    assert!(together.stage.written(other).is_empty(), "it waits for its own answer");
+    let broken = together.shake_as(9, OROSYNC, b"");
+    let error = io::Error::from(io::ErrorKind::ConnectionReset);
+    together.stage.shard.handle_read_error(broken, &error, together.stage.now);
+    together.answer(FirstUse::Yes);
+    together.answer(FirstUse::Yes);
+    assert_eq!((together.greeted(other).len(), together.open_sessions()), (1, 1));
+}
+
+#[test]
+fn a_drain_waits_for_no_answer() {
+    let mut together = Together::new();
+    let key = together.shake_as(7, OROSYNC, b"");
+    let (done, mut stopped) = mpsc::channel(1);
+    together.stage.shard.handle_message(ShardMessage::StopPublishing(done), together.stage.now);
+    assert!(stopped.try_recv().is_err_and(|error| error == mpsc::error::TryRecvError::Disconnected));
+    together.stage.stop();
+    together.stage.write();
+    assert!(together.stage.shard.session(key).unwrap().wants_fin());
+    together.answer(FirstUse::Yes);
+    assert!(together.stage.written(key).is_empty());
+    together.stage.shard.handle_end_of_input(key);
+    together.stage.write();
+    assert!(together.stage.shard.is_empty());
+}
+
+#[test]
+fn an_answer_during_the_first_half_of_a_drain_opens_a_session_that_comes_back() {
+    let mut together = Together::new();
+    let key = together.shake_as(7, OROSYNC, b"");
+    let (done, _stopped) = mpsc::channel(1);
+    together.stage.shard.handle_message(ShardMessage::StopPublishing(done), together.stage.now);
+    together.answer(FirstUse::Yes);
+    assert_eq!(together.greeted(key).len(), 1);
+    together.stage.stop();
+    let sent = frames(&together.stage.written(key));
+    assert_eq!((sent[0].0, &sent[0].1[..2]), (8, &1001_u16.to_be_bytes()[..]));
+}
+
+#[test]
+fn a_session_that_is_resumed_ends_when_the_answer_has_come_and_not_before() {
+    let mut together = Together::new();
+    let old = together.open(7);
+    let ticket = together.resume_ticket(old).unwrap();
+    let key = together.shake_with_resume_ticket(&ticket);
+    together.stage.pass_on();
+    assert!(together.stage.written(old).is_empty());
+    together.answer(FirstUse::Yes);
+    assert_eq!(together.greeted(key).len(), 1);
+    together.stage.pass_on();
+    assert_eq!(frames(&together.stage.written(old))[0].1[..2], 4010_u16.to_be_bytes());
+    assert_eq!(together.stage.metrics.resume_tickets_used.get(), 1);
+    let again = together.shake_with_resume_ticket(&ticket);
+    together.answer(FirstUse::No);
+    assert_eq!(together.closed(again), 4010);
+}
+
+#[test]
+fn a_resume_ticket_is_kept_while_the_broker_is_away() {
+    let mut together = Together::new();
+    let old = together.open(7);
+    let ticket = together.resume_ticket(old).unwrap();
+    for _ in 0..10 {
+        let key = together.shake_with_resume_ticket(&ticket);
+        together.answer(FirstUse::Unavailable);
+        assert_eq!(together.closed(key), 4011, "which tells a page to come back with the same ticket");
+    }
+    assert_eq!(together.stage.metrics.handshakes_refused.total("broker_unavailable"), 10);
+    let key = together.shake_with_resume_ticket(&ticket);
+    together.answer(FirstUse::Yes);
+    assert_eq!(together.greeted(key)[0].0, 1);
+}
+
+#[test]
+fn what_was_revoked_while_the_answer_was_under_way_is_not_resumed() {
+    let mut together = Together::new();
+    let old = together.open(7);
+    let ticket = together.resume_ticket(old).unwrap();
+    let key = together.shake_with_resume_ticket(&ticket);
+    together.revocations.record(&Disconnect::Id { role: Role::User, uid: 7.into() }, (), UNIX_NOW);
+    together.answer(FirstUse::Yes);
+    assert_eq!(together.closed(key), 4010);
+    assert_eq!(together.stage.metrics.tickets_refused.total("revoked"), 1);
+}
+
+#[test]
+fn a_ticket_of_a_node_that_knows_of_more_disconnects_is_good_where_they_are_known_by_the_answer() {
+    let mut together = Together::new();
+    let session = SessionId(9);
+    let (node, last) = together.revocations.of_new_ticket([session].into_iter(), &user(7), u64::MAX).unwrap();
+    let verifier = Verifier::from_secret(SECRET).unwrap();
+    let resumption = Resumption {
+        session,
+        former: Vec::new(),
+        since: UNIX_NOW,
+        until: None,
+        key: verifier.id(),
+        node,
+        revocations: last + 1,
+        place: SessionPlace::default(),
+    };
+    let signer = Signer::from_secret(SECRET).unwrap();
+    let ticket = signer.mint_resume(&user(7), &[], &resumption, UNIX_NOW, UNIX_NOW + 300, 1).unwrap();
+    let key = together.shake_with_resume_ticket(&ticket);
+    together.revocations.record(&Disconnect::Id { role: Role::User, uid: 8.into() }, (), UNIX_NOW);
+    together.answer(FirstUse::Yes);
+    assert_eq!(together.greeted(key)[0].0, 1);
+}
+
+#[test]
+fn a_ticket_whose_user_was_disconnected_meanwhile_opens_a_session_that_is_not_resumed() {
+    let mut together = Together::new();
+    let key = together.shake_as(7, OROSYNC, b"");
+    together.revocations.record(&Disconnect::Id { role: Role::User, uid: 7.into() }, (), UNIX_NOW);
+    together.answer(FirstUse::Yes);
+    assert_eq!(together.greeted(key).len(), 1);
+    assert_eq!(together.resume_ticket(key), None);
+}
+
+#[test]
+fn a_resume_ticket_whose_key_was_taken_out_meanwhile_is_refused() {
+    let mut together = Together::new();
+    let old = together.open(7);
+    let ticket = together.resume_ticket(old).unwrap();
+    let key = together.shake_with_resume_ticket(&ticket);
+    let mut shared = Shared::clone(&together.stage.shard.shared);
+    let other = Verifier::from_secret(b"fedcba9876543210fedcba9876543210").unwrap();
+    shared.door.authenticator = Arc::new(shared.door.authenticator.with_keys(vec![other], None));
+    together.stage.shard.handle_message(ShardMessage::Rules(Arc::new(shared)), together.stage.now);
+    together.answer(FirstUse::Yes);
+    assert_eq!(together.closed(key), 4010);
+}

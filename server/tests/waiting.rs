@@ -1,0 +1,168 @@
+//! A handshake that waits for others to say whether its ticket was used before, in a shard's event loop: over a real socket,
+//! with an answer from another thread.
+
+#![expect(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
+
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use orosync_protocol::ticket::{Identity, Role, Signer, Verifier};
+use orosync_server::auth::Authenticator;
+use orosync_server::auth::replay::FirstUse;
+use orosync_server::auth::used::{SharedTickets, TicketUse, UseAnswer, UsedTickets};
+use orosync_server::broker::history::HistoryRules;
+use orosync_server::commands::serve::shared;
+use orosync_server::config::{HistorySettings, Settings, load};
+use orosync_server::connection::limits::{ConnectionLimits, Places};
+use orosync_server::connection::socket::Socket;
+use orosync_server::connection::{Accepted, Caller, Peer};
+use orosync_server::metrics::Metrics;
+use orosync_server::node::Node;
+use orosync_server::node::handle::ShardHandle;
+use orosync_server::process::unix_time;
+use orosync_server::shard::{Shard, run};
+use tokio::runtime::Builder;
+
+const SECRET: &str = "0123456789abcdef0123456789abcdef";
+const A_WHILE: Duration = Duration::from_secs(30);
+/// `[2,"1","orosync/ping"]`, masked with zeros.
+const PING: &[u8] = b"\x81\x96\0\0\0\0[2,\"1\",\"orosync/ping\"]";
+const PONG: &[u8] = b"\x81\x0c[3,\"1\",null]";
+
+/// Hands what it is asked to the test.
+struct Others(Mutex<mpsc::Sender<UseAnswer>>);
+
+impl fmt::Debug for Others {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Others")
+    }
+}
+
+impl SharedTickets for Others {
+    fn use_up(&self, _: TicketUse, answer: UseAnswer) {
+        self.0.lock().unwrap().send(answer).unwrap();
+    }
+}
+
+/// A shard that runs, and one connection to it.
+struct Running {
+    shard: ShardHandle,
+    thread: JoinHandle<io::Result<()>>,
+    questions: mpsc::Receiver<UseAnswer>,
+    client: UnixStream,
+    limits: Arc<ConnectionLimits>,
+}
+
+impl Running {
+    fn start() -> Self {
+        let metrics = Arc::new(Metrics::new());
+        let secret = ("OROSYNC_AUTH__SECRET".to_owned(), SECRET.to_owned());
+        let settings = Settings::new(&load(&[], [secret], []).unwrap()).unwrap();
+        let (sender, questions) = mpsc::channel();
+        let others = UsedTickets::OfAllNodes(Arc::new(Others(Mutex::new(sender))));
+        let verifier = Verifier::from_secret(SECRET.as_bytes()).unwrap();
+        let mut rules = shared(settings, None, &metrics);
+        rules.door.authenticator = Arc::new(Authenticator::new(vec![verifier], others, None));
+        let rules = Arc::new(rules);
+        let (shard, inbox) = ShardHandle::new();
+        let history = HistoryRules { settings: HistorySettings::default(), policies: rules.policies.clone() };
+        let node = Arc::new(Node::new(vec![shard.clone()], &rules.limits, history, None, metrics));
+        let thread = thread::spawn(move || {
+            let runtime = Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(run::run(Shard::new(0, node, rules), inbox, false))
+        });
+        let (client, accepted) = UnixStream::pair().unwrap();
+        client.set_read_timeout(Some(A_WHILE)).unwrap();
+        accepted.set_nonblocking(true).unwrap();
+        let limits = ConnectionLimits::new(Places { browsers: 1, for_publishers: 0 }, 1);
+        let caller = Caller::new(Peer::Unix, limits.admit(Peer::Unix).unwrap());
+        let socket = Socket::Unix(mio::net::UnixStream::from_std(accepted));
+        shard.accepted(Accepted { socket, caller });
+        Self { shard, thread, questions, client, limits }
+    }
+
+    /// Sends a handshake, with these bytes behind it; the way to answer what is then asked.
+    fn shake(&mut self, rest: &[u8]) -> UseAnswer {
+        let identity = Identity { role: Role::User, uid: Some(7.into()), ..Identity::anonymous() };
+        let ticket =
+            Signer::from_secret(SECRET.as_bytes()).unwrap().mint(&identity, unix_time(), 300, 1).unwrap();
+        let request = format!(
+            "GET /?ticket={ticket} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+             Sec-WebSocket-Protocol: orosync.1\r\n\r\n"
+        );
+        self.client.write_all(&[request.as_bytes(), rest].concat()).unwrap();
+        self.questions.recv_timeout(A_WHILE).unwrap()
+    }
+
+    /// Reads until these bytes have come last.
+    fn read_until(&mut self, last: &[u8]) -> Vec<u8> {
+        let mut read = Vec::new();
+        let mut buffer = [0; 4096];
+        while !read.ends_with(last) {
+            let length = self.client.read(&mut buffer).unwrap();
+            assert!(length > 0, "the end came after {:?}", String::from_utf8_lossy(&read));
+            read.extend_from_slice(&buffer[..length]);
+        }
+        read
+    }
+
+    fn stop(self) {
+        self.shard.stop(Instant::now() + A_WHILE);
+        drop(self.client);
+        self.thread.join().unwrap().unwrap();
+        assert!(self.limits.admit(Peer::Unix).is_ok(), "its place is free again");
+    }
+}
+
+#[test]
+fn what_came_with_the_handshake_and_while_it_waited_is_read_once_it_is_greeted() {
+    let mut running = Running::start();
+    let answer = running.shake(PING);
+    running.client.write_all(PING).unwrap();
+    thread::spawn(move || answer(FirstUse::Yes)).join().unwrap();
+    let read = running.read_until(&[PONG, PONG].concat());
+    assert!(read.starts_with(b"HTTP/1.1 101 "));
+    running.client.write_all(PING).unwrap();
+    assert_eq!(running.read_until(PONG), PONG);
+    running.stop();
+}
+
+#[test]
+fn who_is_refused_after_waiting_reads_why() {
+    let mut running = Running::start();
+    let answer = running.shake(b"");
+    thread::spawn(move || answer(FirstUse::Unavailable)).join().unwrap();
+    let mut read = String::new();
+    running.client.read_to_string(&mut read).unwrap();
+    assert!(
+        read.starts_with("HTTP/1.1 503 ") && read.ends_with("the broker is away. Try again.\n"),
+        "{read}"
+    );
+    running.stop();
+}
+
+#[test]
+fn who_has_gone_while_it_waited_gives_its_place_back_with_the_answer() {
+    let mut running = Running::start();
+    let answer = running.shake(b"");
+    running.client.shutdown(std::net::Shutdown::Both).unwrap();
+    answer(FirstUse::Yes);
+    let deadline = Instant::now() + A_WHILE;
+    while running.limits.admit(Peer::Unix).is_err() {
+        assert!(Instant::now() < deadline, "its place is still taken");
+        thread::yield_now();
+    }
+    running.stop();
+}
+
+#[test]
+fn a_shard_stops_though_nobody_answers() {
+    let mut running = Running::start();
+    let _unanswered = running.shake(b"");
+    running.stop();
+}
