@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `/healthz` | 200: the process answers |
 //! | `/livez` | the same: a process that takes no sessions is no reason to start another one |
-//! | `/readyz` | 200 while it takes sessions, 503 before that and from SIGTERM on |
+//! | `/readyz` | 200 while it takes sessions and the broker works, 503 before that and from SIGTERM on |
 //! | `/metrics` | all metrics, in the format of `OpenMetrics` |
 //! | `/topics` | the rules in force: topics and allowed origins, as JSON |
 //! | `/refusals` | topics that somebody was refused on, as JSON |
@@ -14,7 +14,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use hyper::body::Incoming;
@@ -42,9 +42,13 @@ const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Whether the node takes sessions; shared by its clones.
+/// Whether the node takes sessions, and what it is told reaches them; shared by its clones.
 #[derive(Clone, Debug)]
-pub struct Readiness(Arc<AtomicU8>);
+pub struct Readiness {
+    phase: Arc<AtomicU8>,
+    /// Whether the broker works.
+    broker: Arc<AtomicBool>,
+}
 
 /// Its states, one after another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,29 +63,28 @@ pub enum Phase {
 }
 
 impl Readiness {
-    /// Starting.
-    pub fn new() -> Self {
-        Self(Arc::new(AtomicU8::new(Phase::Starting as u8)))
+    /// Starting, with this broker.
+    pub fn new(broker: Arc<AtomicBool>) -> Self {
+        Self { phase: Arc::new(AtomicU8::new(Phase::Starting as u8)), broker }
     }
 
     /// From now on.
     pub fn enter(&self, phase: Phase) {
-        self.0.store(phase as u8, Ordering::Relaxed);
+        self.phase.store(phase as u8, Ordering::Relaxed);
     }
 
     /// What it is now.
     pub fn phase(&self) -> Phase {
-        let number = self.0.load(Ordering::Relaxed);
+        let number = self.phase.load(Ordering::Relaxed);
         [Phase::Starting, Phase::Serving]
             .into_iter()
             .find(|phase| *phase as u8 == number)
             .unwrap_or(Phase::Draining)
     }
-}
 
-impl Default for Readiness {
-    fn default() -> Self {
-        Self::new()
+    /// Whether what is published reaches the sessions.
+    pub fn has_broker(&self) -> bool {
+        self.broker.load(Ordering::Relaxed)
     }
 }
 
@@ -123,7 +126,7 @@ async fn answer_one(
     rules: &watch::Receiver<String>,
 ) {
     let service = service_fn(|request: Request<Incoming>| {
-        let response = answer(request.method(), request.uri().path(), metrics, readiness.phase(), rules);
+        let response = answer(request.method(), request.uri().path(), metrics, readiness, rules);
         async move { Ok::<_, Infallible>(response) }
     });
     let served = http1::Builder::new()
@@ -140,7 +143,7 @@ fn answer(
     method: &Method,
     path: &str,
     metrics: &Metrics,
-    phase: Phase,
+    readiness: &Readiness,
     rules: &watch::Receiver<String>,
 ) -> Response<String> {
     if method != Method::GET && method != Method::HEAD {
@@ -148,9 +151,10 @@ fn answer(
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         return response;
     }
-    match (path, phase) {
+    match (path, readiness.phase()) {
         ("/healthz" | "/livez", _) => plain(StatusCode::OK, "ok\n"),
-        ("/readyz", Phase::Serving) => plain(StatusCode::OK, "ready\n"),
+        ("/readyz", Phase::Serving) if readiness.has_broker() => plain(StatusCode::OK, "ready\n"),
+        ("/readyz", Phase::Serving) => plain(StatusCode::SERVICE_UNAVAILABLE, "broker\n"),
         ("/readyz", Phase::Starting) => plain(StatusCode::SERVICE_UNAVAILABLE, "starting\n"),
         ("/readyz", Phase::Draining) => plain(StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
         ("/metrics", _) => with_type(StatusCode::OK, OPEN_METRICS, metrics.encode()),
@@ -183,6 +187,10 @@ mod tests {
     use super::*;
     use crate::refusals::Action;
 
+    fn working() -> Readiness {
+        Readiness::new(Arc::new(AtomicBool::new(true)))
+    }
+
     async fn start(readiness: &Readiness, metrics: &Arc<Metrics>) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -201,7 +209,7 @@ mod tests {
 
     #[tokio::test]
     async fn it_is_ready_only_while_it_takes_sessions() {
-        let readiness = Readiness::new();
+        let readiness = working();
         let address = start(&readiness, &Arc::new(Metrics::new())).await;
         assert!(ask(address, "GET /healthz").await.starts_with("HTTP/1.1 200 OK\r\n"));
         assert!(ask(address, "GET /readyz").await.starts_with("HTTP/1.1 503 "));
@@ -218,7 +226,7 @@ mod tests {
     #[tokio::test]
     async fn what_was_counted_can_be_fetched() {
         let metrics = Arc::new(Metrics::new());
-        let address = start(&Readiness::new(), &metrics).await;
+        let address = start(&working(), &metrics).await;
         metrics.deliveries.inc_by(7);
         let answer = ask(address, "GET /metrics").await;
         assert!(answer.contains("content-type: application/openmetrics-text; version=1.0.0"), "{answer}");
@@ -229,7 +237,7 @@ mod tests {
     #[tokio::test]
     async fn what_was_refused_is_told_by_topic() {
         let metrics = Arc::new(Metrics::new());
-        let address = start(&Readiness::new(), &metrics).await;
+        let address = start(&working(), &metrics).await;
         assert!(ask(address, "GET /refusals").await.ends_with(r#"{"refusals":[]}"#));
         metrics.refused_topics.count(Action::Publish, "acme/x", "undeclared", Instant::now());
         let answer = ask(address, "GET /refusals").await;
@@ -242,7 +250,7 @@ mod tests {
 
     #[tokio::test]
     async fn other_paths_and_methods_are_told_what_there_is() {
-        let address = start(&Readiness::new(), &Arc::new(Metrics::new())).await;
+        let address = start(&working(), &Arc::new(Metrics::new())).await;
         let answer = ask(address, "GET /").await;
         assert!(answer.starts_with("HTTP/1.1 404 ") && answer.contains("/metrics"), "{answer}");
         let answer = ask(address, "POST /readyz").await;
@@ -254,7 +262,7 @@ mod tests {
     /// On a clock that is held: it jumps to the next timer when all wait.
     #[tokio::test(start_paused = true)]
     async fn clients_that_say_nothing_hold_their_places_for_a_bounded_time() {
-        let address = start(&Readiness::new(), &Arc::new(Metrics::new())).await;
+        let address = start(&working(), &Arc::new(Metrics::new())).await;
         let began = tokio::time::Instant::now();
         let mut silent = Vec::new();
         for _ in 0..MAX_CONNECTIONS {

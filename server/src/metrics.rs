@@ -77,6 +77,16 @@ pub struct Metrics {
     pub recoveries_incomplete: Counter,
     /// Answers that the broker could not say what came, and that the session is to ask again.
     pub recoveries_unavailable: Counter,
+    /// Calls that were made again, because nobody knew what became of them.
+    pub broker_calls_again: Counter,
+    /// Messages that the broker had acknowledged, and that its servers have lost.
+    pub broker_lost: Counter,
+    /// Reads of topics of which something may have been missed.
+    pub broker_gaps: Counter,
+    /// Topics of which something was missed for good.
+    pub broker_breaks: Counter,
+    /// Pushes that there was no room for: their topics are read.
+    pub broker_dropped: Counter,
     /// Log lines that a rate limit left out.
     pub log_lines_left_out: Counter,
     /// Topics that somebody was refused on: names, which no label may be.
@@ -121,6 +131,11 @@ impl Metrics {
                 .plain("recoveries_incomplete", "Answers that could not say that nothing is missing"),
             recoveries_unavailable: declare
                 .plain("recoveries_unavailable", "Answers that the broker was away, and to ask again"),
+            broker_calls_again: declare.plain("broker_calls_again", "Calls of the broker made again"),
+            broker_lost: declare.plain("broker_lost", "Messages acknowledged and lost in a failover"),
+            broker_gaps: declare.plain("broker_gaps", "Reads of topics with a gap"),
+            broker_breaks: declare.plain("broker_breaks", "Topics of which something was missed for good"),
+            broker_dropped: declare.plain("broker_dropped", "Pushes of the broker without room"),
             log_lines_left_out: declare.plain("log_lines_left_out", "Log lines that a rate limit left out"),
             refused_topics: RefusedTopics::default(),
             registry,
@@ -294,6 +309,6 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), declared);
-        assert_eq!(declared, 25);
+        assert_eq!(declared, 30);
     }
 }

@@ -26,6 +26,7 @@
 mod contract;
 pub mod history;
 pub mod memory;
+pub mod redis;
 pub mod seen;
 
 use std::fmt;
@@ -101,6 +102,9 @@ pub trait EventHandler: fmt::Debug + Send + Sync {
     /// Takes an event, the next of its topic, to all sessions of the node that are meant. What it holds is let go of when
     /// it is written to them.
     fn handle_event(&self, event: Event);
+
+    /// What came of this topic is not all known: whoever can ask what it missed is to ask, and what follows goes on from here.
+    fn handle_break(&self, topic: &Topic);
 
     /// Lets go of this when all events that were handled before are written.
     fn handle_barrier(&self, receipt: &Arc<Receipt>);

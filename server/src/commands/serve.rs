@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::thread;
 use std::time::Duration;
 
@@ -21,8 +22,11 @@ use crate::auth::resume::{ResumeTickets, ResumeTimes};
 use crate::auth::revocations::Revocations;
 use crate::auth::used::UsedTickets;
 use crate::auth::{Authenticator, JournalError};
+use crate::broker::Broker;
 use crate::broker::history::HistoryRules;
+use crate::broker::redis::{self, RedisBroker};
 use crate::commands::rules::{ReadAgain, Rules};
+use crate::config::broker::{BrokerSettings, Password};
 use crate::config::settings::{AdminBind, SendTogether, Settings};
 use crate::connection::limits::{ConnectionLimits, Places};
 use crate::handshake::Door;
@@ -120,14 +124,15 @@ async fn run_node(settings: Settings, read_again: ReadAgain) -> Result<(), Serve
     let (handles, inboxes): (Vec<_>, Vec<_>) = (0..settings.shards.get()).map(|_| ShardHandle::new()).unzip();
     let history = HistoryRules { settings: settings.history, policies: settings.policies.clone() };
     let revocations = revocations(&settings)?;
-    let node = Node::new(handles, &settings.limits, history, revocations.clone(), Arc::clone(&metrics));
+    let Joined { node, used_tickets, has_broker } =
+        join(&settings, handles, history, revocations.clone(), broker_password.subscribe(), &metrics)?;
     let node = Arc::new(node);
-    let shared = Arc::new(shared(settings, revocations, &metrics));
+    let shared = Arc::new(shared(settings, used_tickets, revocations, &metrics));
     let mut shards = Shards::start(inboxes, &node, &shared, send_together)?;
     let current_tls = tls.subscribe();
     let mut rules = Rules::new(shared, tls, broker_password, read_again);
 
-    let readiness = Readiness::new();
+    let readiness = Readiness::new(has_broker);
     let mut tasks = JoinSet::new();
     let handles = node.shards().to_vec();
     let spread =
@@ -267,18 +272,68 @@ fn revocations(settings: &Settings) -> Result<Option<Arc<Revocations>>, JournalE
     Ok(Some(Arc::new(revocations)))
 }
 
+/// A node, and what it shares with others.
+struct Joined {
+    node: Node,
+    used_tickets: UsedTickets,
+    /// Whether the broker works.
+    has_broker: Arc<AtomicBool>,
+}
+
+/// A node of its own, or one that joins those that share its Redis.
+fn join(
+    settings: &Settings,
+    shards: Vec<ShardHandle>,
+    rules: HistoryRules,
+    revocations: Option<Arc<Revocations>>,
+    password: watch::Receiver<Option<Password>>,
+    metrics: &Arc<Metrics>,
+) -> Result<Joined, ServeError> {
+    let limits = &settings.limits;
+    let metrics = Arc::clone(metrics);
+    let redis = match &settings.broker {
+        BrokerSettings::Redis(redis) => redis.clone(),
+        BrokerSettings::Memory => {
+            return Ok(Joined {
+                node: Node::new(shards, limits, rules, revocations, metrics),
+                used_tickets: UsedTickets::of_this_node(limits.remembered_tickets),
+                has_broker: Arc::new(AtomicBool::new(true)),
+            });
+        }
+    };
+    let verifiers = settings.auth.verifiers.iter();
+    let broker = redis::Settings {
+        redis,
+        password,
+        rules,
+        max_publishers: limits.remembered_publishers,
+        secrets: verifiers.map(|verifier| format!("{:016x}", verifier.id().0)).collect(),
+        node: format!("{:032x}", rand::random::<u128>()),
+    };
+    let mut shared = None;
+    let open = |events| {
+        let broker = RedisBroker::start(broker, events, metrics)?;
+        shared = Some((broker.used_tickets(), broker.is_up()));
+        Ok(Box::new(broker) as Box<dyn Broker>)
+    };
+    let node = Node::with_broker(shards, limits, revocations, open).map_err(ServeError::Start)?;
+    let (used_tickets, has_broker) = shared.expect("it was opened");
+    Ok(Joined { node, used_tickets: UsedTickets::OfAllNodes(used_tickets), has_broker })
+}
+
 /// What all sessions of a node with these settings share. Without revocations there are no resume tickets.
-pub fn shared(settings: Settings, revocations: Option<Arc<Revocations>>, metrics: &Arc<Metrics>) -> Shared {
+pub fn shared(
+    settings: Settings,
+    used_tickets: UsedTickets,
+    revocations: Option<Arc<Revocations>>,
+    metrics: &Arc<Metrics>,
+) -> Shared {
     let auth = settings.auth;
     let times = ResumeTimes { seconds: auth.resume.as_secs(), total_seconds: auth.resume_total.as_secs() };
     let resume = revocations.map(|revocations| ResumeTickets::new(auth.signer, times, revocations));
     Shared {
         door: Door {
-            authenticator: Arc::new(Authenticator::new(
-                auth.verifiers,
-                UsedTickets::of_this_node(settings.limits.remembered_tickets),
-                resume,
-            )),
+            authenticator: Arc::new(Authenticator::new(auth.verifiers, used_tickets, resume)),
             anonymous: auth.anonymous,
             allowed_origins: auth.allowed_origins,
             trusted_proxies: settings.trusted_proxies,

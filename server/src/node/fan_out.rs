@@ -77,6 +77,10 @@ impl EventHandler for FanOut {
         }
     }
 
+    fn handle_break(&self, topic: &Topic) {
+        let _ = topic;
+    }
+
     fn handle_barrier(&self, receipt: &Arc<Receipt>) {
         // A disconnect may be among what came twice.
         if let Some(revocations) = &self.revocations {

@@ -9,6 +9,7 @@ pub mod fan_out;
 pub mod handle;
 pub mod interest;
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -17,7 +18,7 @@ use orosync_protocol::{PublisherId, Topic};
 use crate::auth::revocations::Revocations;
 use crate::broker::history::HistoryRules;
 use crate::broker::memory::MemoryBroker;
-use crate::broker::{Broker, Since};
+use crate::broker::{Broker, EventHandler, Since};
 use crate::config::settings::Limits;
 use crate::metrics::Metrics;
 use crate::publication::credit::{Credit, CreditPool};
@@ -36,7 +37,7 @@ pub struct Node {
 }
 
 impl Node {
-    /// A node with these shards: at most [`interest::ShardSet::MAX_SHARDS`].
+    /// A node of its own with these shards: at most [`interest::ShardSet::MAX_SHARDS`].
     /// Disconnects are among these revocations before a shard hears of them; none: sessions are not resumed.
     pub fn new(
         shards: Vec<ShardHandle>,
@@ -45,14 +46,30 @@ impl Node {
         revocations: Option<Arc<Revocations>>,
         metrics: Arc<Metrics>,
     ) -> Self {
+        let open = |events| {
+            let broker = MemoryBroker::new(events, limits.remembered_publishers, history, metrics);
+            Ok::<_, Infallible>(Box::new(broker) as Box<dyn Broker>)
+        };
+        match Self::with_broker(shards, limits, revocations, open) {
+            Ok(node) => node,
+            Err(impossible) => match impossible {},
+        }
+    }
+
+    /// A node whose events come from this broker.
+    pub fn with_broker<E>(
+        shards: Vec<ShardHandle>,
+        limits: &Limits,
+        revocations: Option<Arc<Revocations>>,
+        open: impl FnOnce(Arc<dyn EventHandler>) -> Result<Box<dyn Broker>, E>,
+    ) -> Result<Self, E> {
         let waiting = shards.clone();
         let credit = CreditPool::new(limits.publisher_messages, limits.publisher_bytes, move || {
             waiting.iter().for_each(ShardHandle::credit_returned);
         });
         let fan_out = Arc::new(FanOut::new(shards, revocations));
-        let events = Arc::<FanOut>::clone(&fan_out);
-        let broker = Box::new(MemoryBroker::new(events, limits.remembered_publishers, history, metrics));
-        Self { broker, fan_out, credit }
+        let broker = open(Arc::<FanOut>::clone(&fan_out))?;
+        Ok(Self { broker, fan_out, credit })
     }
 
     /// The shards.
@@ -127,7 +144,7 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
-    use crate::broker::{EventHandler as _, HandOver};
+    use crate::broker::HandOver;
 
     /// What a broker is told of subscriptions, and whether events were wanted by then.
     #[derive(Debug)]

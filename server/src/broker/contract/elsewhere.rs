@@ -97,6 +97,8 @@ impl EventHandler for Hub {
         }
     }
 
+    fn handle_break(&self, _: &Topic) {}
+
     fn handle_barrier(&self, _: &Arc<Receipt>) {}
 }
 

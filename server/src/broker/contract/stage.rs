@@ -106,6 +106,8 @@ impl EventHandler for Node {
         self.events.lock().unwrap().push(event);
     }
 
+    fn handle_break(&self, _: &Topic) {}
+
     fn handle_barrier(&self, receipt: &Arc<Receipt>) {
         self.barriers.lock().unwrap().push(Arc::clone(receipt));
     }

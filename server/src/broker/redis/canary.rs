@@ -1,0 +1,109 @@
+//! The canary: each second something is published that only this node hears, so that it knows that what is published comes back.
+//! Pure.
+
+use std::time::{Duration, Instant};
+
+/// How often.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// How long nothing may come back until the connection for it is replaced, and nothing may be answered until both are.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// How long a node counts as there without a canary, in milliseconds.
+pub(super) const NODE_KEPT_MS: u64 = 10_000;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Canary {
+    sent: u64,
+    next: Instant,
+    /// When something came back last, or could begin to.
+    back: Instant,
+    /// When something was answered last.
+    answered: Instant,
+}
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Nothing.
+    Well,
+    /// Publish this.
+    Send(String),
+    /// Replace the connection for pushes.
+    NothingComesBack,
+    /// Replace both.
+    NoAnswer,
+}
+
+impl Canary {
+    pub(super) fn new(now: Instant) -> Self {
+        Self { sent: 0, next: now, back: now, answered: now }
+    }
+
+    /// There is another connection for pushes.
+    pub(super) fn begin(&mut self, now: Instant) {
+        self.back = now;
+        self.next = now;
+    }
+
+    /// Looks at the clock.
+    pub(super) fn look(&mut self, now: Instant) -> Verdict {
+        if now.saturating_duration_since(self.answered) > PATIENCE {
+            return Verdict::NoAnswer;
+        }
+        if now.saturating_duration_since(self.back) > PATIENCE {
+            // Not again before the next one had its time.
+            self.back = now;
+            return Verdict::NothingComesBack;
+        }
+        if now < self.next {
+            return Verdict::Well;
+        }
+        self.next = now + EVERY;
+        self.sent += 1;
+        Verdict::Send(self.sent.to_string())
+    }
+
+    /// What was published is answered.
+    pub(super) fn answer(&mut self, now: Instant) {
+        self.answered = now;
+    }
+
+    /// This has come back.
+    pub(super) fn come_back(&mut self, nonce: &[u8], now: Instant) {
+        // One of an earlier connection says nothing of this one.
+        if nonce == self.sent.to_string().as_bytes() {
+            self.back = now;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn second(start: Instant, seconds: u64) -> Instant {
+        start + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn it_is_sent_each_second_and_what_stays_away_for_three_is_replaced() {
+        let start = Instant::now();
+        let mut canary = Canary::new(start);
+        assert_eq!(canary.look(start), Verdict::Send("1".to_owned()));
+        assert_eq!(canary.look(start), Verdict::Well);
+        for at in 1..=3 {
+            canary.answer(second(start, at));
+            assert_eq!(canary.look(second(start, at)), Verdict::Send((at + 1).to_string()));
+        }
+        canary.answer(second(start, 4));
+        assert_eq!(canary.look(second(start, 4)), Verdict::NothingComesBack);
+        canary.begin(second(start, 4));
+        assert_eq!(canary.look(second(start, 4)), Verdict::Send("5".to_owned()));
+        canary.come_back(b"5", second(start, 5));
+        assert_eq!(canary.look(second(start, 7)), Verdict::Send("6".to_owned()));
+        canary.come_back(b"6", second(start, 8));
+        assert_eq!(canary.look(second(start, 8)), Verdict::NoAnswer);
+    }
+}

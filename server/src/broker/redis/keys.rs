@@ -1,0 +1,125 @@
+//! How things are called in Redis. All names of a cluster of nodes begin with its prefix, which may be shared with nobody else.
+//!
+//! | key or channel | what it is |
+//! | --- | --- |
+//! | `P:{N}:e:TOPIC` | list: the topic's entries ([`super::record`]) |
+//! | `P:{N}:h:TOPIC` | string: its head: offset and tag of the last entry, when it came, the bytes of all, when the youngest that is no longer kept came |
+//! | `P:{N}:p:PUBLISHER` | string: the highest number accepted of a publisher in this partition |
+//! | `P:{N}:c:TOPIC` | channel: entries, as they are accepted |
+//! | `P:{N}:t:TICKET` | string: what the ticket's only use was called |
+//! | `P:{N}:epoch` | string: since when this Redis process has all that it was told, and its run id |
+//! | `P:{N}:id`, `P:{N}:secret` | strings: the id of the cluster, and of its secret |
+//! | `P:{N}:nodes` | hash: the nodes, and what they say of themselves |
+//! | `P:{N}:n:NODE` | channel: a node's canary |
+//!
+//! `{N}` is the partition's hash tag: all that one script call touches lies in one slot of a Redis Cluster.
+
+use orosync_protocol::{PublisherId, Topic, disconnect};
+
+/// Names things. See the module.
+#[derive(Clone, Debug)]
+pub(super) struct Keys {
+    prefix: String,
+    hash_tags: Vec<String>,
+}
+
+/// The number of a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Partition(pub(super) usize);
+
+impl Partition {
+    /// Where tickets, disconnects and the nodes are.
+    pub(super) const CONTROL: Self = Self(0);
+}
+
+impl Keys {
+    /// Names with this prefix, on a single primary: it has one partition.
+    pub(super) fn single(prefix: &str) -> Self {
+        Self { prefix: prefix.to_owned(), hash_tags: vec!["0".to_owned()] }
+    }
+
+    /// Where a topic is.
+    pub(super) fn partition(&self, topic: &Topic) -> Partition {
+        if topic.as_str() == disconnect::TOPIC {
+            return Partition::CONTROL;
+        }
+        // All nodes, of whatever version, must place a topic in the same one: FNV-1a, by its definition.
+        let hash = topic.as_str().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        #[expect(clippy::cast_possible_truncation, reason = "any bits of the hash will do")]
+        let place = hash as usize;
+        Partition(place % self.hash_tags.len())
+    }
+
+    pub(super) fn entries(&self, topic: &Topic) -> String {
+        self.of_topic(topic, 'e')
+    }
+
+    pub(super) fn head(&self, topic: &Topic) -> String {
+        self.of_topic(topic, 'h')
+    }
+
+    pub(super) fn channel(&self, topic: &Topic) -> String {
+        self.of_topic(topic, 'c')
+    }
+
+    /// The topic of a channel.
+    pub(super) fn topic(&self, channel: &str) -> Option<Topic> {
+        let (_, name) = channel.strip_prefix(&self.prefix)?.strip_prefix(":{")?.split_once("}:c:")?;
+        Topic::parse(name).ok()
+    }
+
+    pub(super) fn number(&self, publisher: PublisherId, partition: Partition) -> String {
+        self.name(partition, &format!("p:{publisher}"))
+    }
+
+    pub(super) fn ticket(&self, id: &str) -> String {
+        self.name(Partition::CONTROL, &format!("t:{id}"))
+    }
+
+    pub(super) fn epoch(&self, partition: Partition) -> String {
+        self.name(partition, "epoch")
+    }
+
+    pub(super) fn id(&self, partition: Partition) -> String {
+        self.name(partition, "id")
+    }
+
+    pub(super) fn secret(&self, partition: Partition) -> String {
+        self.name(partition, "secret")
+    }
+
+    pub(super) fn nodes(&self, partition: Partition) -> String {
+        self.name(partition, "nodes")
+    }
+
+    pub(super) fn canary(&self, partition: Partition, node: &str) -> String {
+        self.name(partition, &format!("n:{node}"))
+    }
+
+    fn of_topic(&self, topic: &Topic, kind: char) -> String {
+        self.name(self.partition(topic), &format!("{kind}:{}", topic.as_str()))
+    }
+
+    fn name(&self, partition: Partition, rest: &str) -> String {
+        format!("{}:{{{}}}:{rest}", self.prefix, self.hash_tags[partition.0])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_channel_names_its_topic_whatever_that_is_called() {
+        let keys = Keys::single("acme:crm");
+        for name in ["oro/data/update", "a}:c:b", "{x}", "ä ö"] {
+            let topic = Topic::parse(name).unwrap();
+            assert_eq!(keys.topic(&keys.channel(&topic)), Some(topic));
+        }
+        assert_eq!(keys.channel(&Topic::parse("t").unwrap()), "acme:crm:{0}:c:t");
+        assert_eq!(keys.topic(&keys.canary(Partition::CONTROL, "x")), None);
+        assert_eq!(keys.topic("other:{0}:c:t"), None);
+    }
+}

@@ -1,0 +1,110 @@
+//! What Redis pushes, from the connection's task to the broker's loop. The socket is always read, because Redis cuts off whoever
+//! does not.
+//!
+//! Bound: `inbound`, the credit of what is pushed, handed over and not written to the sessions yet. Beyond it a payload is dropped,
+//! and its topic is read later.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use redis::{PushInfo, PushKind, Value};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use crate::publication::credit::{Credit, CreditPool};
+
+/// Something that was pushed.
+#[derive(Debug)]
+pub(super) enum Push {
+    Message {
+        channel: String,
+        payload: Bytes,
+        credit: Credit,
+    },
+    /// There was no room for a message of this channel.
+    Dropped {
+        channel: String,
+    },
+    /// This channel is subscribed to on the connection of this number.
+    Confirmed {
+        channel: String,
+        connection: u64,
+    },
+    /// The connection has ended.
+    Ended {
+        connection: u64,
+    },
+}
+
+/// See the module. Its clones share it.
+#[derive(Clone, Debug)]
+pub(super) struct Pushes {
+    sender: UnboundedSender<Push>,
+    inbound: Arc<CreditPool>,
+    number: Arc<AtomicU64>,
+}
+
+impl Pushes {
+    /// Without a connection, and where what is pushed arrives.
+    pub(super) fn new(inbound: Arc<CreditPool>) -> (Self, UnboundedReceiver<Push>) {
+        let (sender, receiver) = unbounded_channel();
+        (Self { sender, inbound, number: Arc::default() }, receiver)
+    }
+
+    /// There will be another connection.
+    pub(super) fn begin(&self) {
+        self.number.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The number of the last one.
+    pub(super) fn number(&self) -> u64 {
+        self.number.load(Ordering::Relaxed)
+    }
+
+    /// Takes what is pushed on that connection.
+    pub(super) fn sender(&self) -> impl Fn(PushInfo) -> Result<(), ()> + Send + Sync + 'static {
+        let (sender, inbound, connection) = (self.sender.clone(), Arc::clone(&self.inbound), self.number());
+        move |info| {
+            let push = match read(info) {
+                Read::Message { channel, payload } if inbound.is_available() => {
+                    let credit = inbound.take(payload.len());
+                    Push::Message { channel, payload, credit }
+                }
+                Read::Message { channel, .. } => Push::Dropped { channel },
+                Read::Confirmed { channel } => Push::Confirmed { channel, connection },
+                Read::Ended => Push::Ended { connection },
+                Read::Other => return Ok(()),
+            };
+            sender.send(push).map_err(drop)
+        }
+    }
+}
+
+enum Read {
+    Message { channel: String, payload: Bytes },
+    Confirmed { channel: String },
+    Ended,
+    Other,
+}
+
+fn read(info: PushInfo) -> Read {
+    let PushInfo { kind, data } = info;
+    let mut data = data.into_iter();
+    let mut channel = || match data.next() {
+        Some(Value::BulkString(name)) => String::from_utf8(name).ok(),
+        _ => None,
+    };
+    match kind {
+        PushKind::Message | PushKind::SMessage => match (channel(), data.next()) {
+            (Some(channel), Some(Value::BulkString(payload))) => {
+                Read::Message { channel, payload: payload.into() }
+            }
+            _ => Read::Other,
+        },
+        PushKind::Subscribe | PushKind::SSubscribe => {
+            channel().map_or(Read::Other, |channel| Read::Confirmed { channel })
+        }
+        PushKind::Disconnection => Read::Ended,
+        _ => Read::Other,
+    }
+}

@@ -1,0 +1,190 @@
+//! Entries: events as Redis keeps and pushes them.
+//!
+//! | bytes | what |
+//! | --- | --- |
+//! | 8 | the tag of the event before it in its topic |
+//! | 8 | its own tag, random |
+//! | 8 | its offset |
+//! | 8 | when it was accepted, by the clock of Redis: milliseconds since 1970 |
+//! | 2, 2 | how many sessions are excluded, how many eligible |
+//! | 16 each | their ids |
+//! | the rest | the payload |
+//!
+//! The last three are the body, which the node that publishes writes; the script puts the others before it. Numbers are big-endian.
+//! Tags chain the events of a topic: a node knows by them that it has missed none, also where a promoted replica has begun another
+//! line of events at offsets that were given before.
+
+use bytes::Bytes;
+use orosync_protocol::link_frame::Message;
+use orosync_protocol::{Audience, Payload, Position, SessionId, SessionIds};
+
+use crate::publication::kept::Kept;
+
+const HEADER: usize = 32;
+const COUNTS: usize = 4;
+const ID: usize = size_of::<u128>();
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    /// The tag of the event before it.
+    pub(super) before: u64,
+    pub(super) position: Position,
+    /// Milliseconds since 1970, by Redis' clock.
+    pub(super) accepted: u64,
+    body: Bytes,
+}
+
+/// What is no entry: somebody else writes to our keys, or another version does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("is no entry of a topic")]
+pub(super) struct NotAnEntry;
+
+impl Entry {
+    pub(super) fn decode(bytes: &Bytes) -> Result<Self, NotAnEntry> {
+        let number = |at: usize| {
+            let bytes = bytes.get(at..at + 8).and_then(|bytes| bytes.try_into().ok()).ok_or(NotAnEntry)?;
+            Ok(u64::from_be_bytes(bytes))
+        };
+        let (before, tag, offset, accepted) = (number(0)?, number(8)?, number(16)?, number(24)?);
+        let entry =
+            Self { before, position: Position { offset, tag }, accepted, body: bytes.slice(HEADER..) };
+        // What can be read now can be read later.
+        entry.parts().map(|_| entry)
+    }
+
+    /// Several, each behind its length (4 bytes).
+    pub(super) fn decode_run(mut bytes: Bytes) -> Result<Vec<Self>, NotAnEntry> {
+        let mut entries = Vec::new();
+        while !bytes.is_empty() {
+            let length = bytes.split_to_checked(4)?;
+            let length = u32::from_be_bytes(length.as_ref().try_into().map_err(|_| NotAnEntry)?);
+            entries.push(Self::decode(&bytes.split_to_checked(length as usize)?)?);
+        }
+        Ok(entries)
+    }
+
+    /// What it takes in memory.
+    pub(super) fn bytes(&self) -> usize {
+        HEADER + self.body.len()
+    }
+
+    /// What it says.
+    pub(super) fn payload(&self) -> Payload {
+        self.parts().map_or_else(|_| Payload::null(), |(_, payload)| payload)
+    }
+
+    /// As the sessions get it.
+    pub(super) fn kept(&self) -> Kept {
+        let (audience, payload) = self.parts().unwrap_or_else(|_| (Audience::default(), Payload::null()));
+        Kept::new(&payload, audience)
+    }
+
+    fn parts(&self) -> Result<(Audience, Payload), NotAnEntry> {
+        let mut rest = self.body.clone();
+        let counts = rest.split_to_checked(COUNTS)?;
+        let count = |at: usize| usize::from(u16::from_be_bytes([counts[at], counts[at + 1]]));
+        let mut ids = |count: usize| {
+            let ids = rest.split_to_checked(count * ID)?;
+            let ids = ids.chunks_exact(ID).filter_map(|id| id.try_into().ok());
+            let mut ids: Vec<_> = ids.map(|id| SessionId(u128::from_be_bytes(id))).collect();
+            // The sender itself may be one beyond the bound.
+            let sender = if ids.len() > SessionIds::MAX { ids.pop() } else { None };
+            let mut ids = SessionIds::new(ids).map_err(|_| NotAnEntry)?;
+            if let Some(sender) = sender {
+                ids.insert(sender);
+            }
+            Ok(ids)
+        };
+        let audience = Audience { exclude: ids(count(0))?, eligible: ids(count(2))? };
+        let payload = Payload::from_encoder(rest).map_err(|_| NotAnEntry)?;
+        Ok((audience, payload))
+    }
+}
+
+/// The body of a message.
+pub(super) fn body(message: &Message) -> Vec<u8> {
+    let Audience { exclude, eligible } = &message.audience;
+    let sets = [exclude, eligible].map(SessionIds::as_slice);
+    let ids: usize = sets.iter().map(|ids| ids.len()).sum();
+    let mut body = Vec::with_capacity(COUNTS + ids * ID + message.payload.len());
+    for ids in sets {
+        body.extend(u16::try_from(ids.len()).unwrap_or(0).to_be_bytes());
+    }
+    for id in sets.into_iter().flatten() {
+        body.extend(id.0.to_be_bytes());
+    }
+    body.extend_from_slice(message.payload.as_bytes());
+    body
+}
+
+trait SplitChecked: Sized {
+    fn split_to_checked(&mut self, at: usize) -> Result<Self, NotAnEntry>;
+}
+
+impl SplitChecked for Bytes {
+    fn split_to_checked(&mut self, at: usize) -> Result<Self, NotAnEntry> {
+        if at > self.len() { Err(NotAnEntry) } else { Ok(self.split_to(at)) }
+    }
+}
+
+/// An entry as the script writes it.
+#[cfg(test)]
+pub(super) fn encode(before: u64, position: Position, accepted: u64, message: &Message) -> Vec<u8> {
+    let numbers = [before, position.tag, position.offset, accepted];
+    numbers.iter().flat_map(|number| number.to_be_bytes()).chain(body(message)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use orosync_protocol::Topic;
+
+    use super::*;
+
+    fn message(exclude: &[u128], eligible: &[u128], payload: &'static str) -> Message {
+        let ids = |ids: &[u128]| SessionIds::new(ids.iter().copied().map(SessionId).collect()).unwrap();
+        Message {
+            topic: Topic::parse("t").unwrap(),
+            payload: Payload::from_encoder(Bytes::from_static(payload.as_bytes())).unwrap(),
+            audience: Audience { exclude: ids(exclude), eligible: ids(eligible) },
+        }
+    }
+
+    #[test]
+    fn an_entry_is_read_as_it_was_written() {
+        let position = Position { offset: 7, tag: u64::MAX };
+        for message in [message(&[], &[], "\"all\""), message(&[1, 2], &[u128::MAX], "[1]")] {
+            let bytes = encode(3, position, 1_700_000_000_000, &message);
+            let entry = Entry::decode(&bytes.into()).unwrap();
+            assert_eq!((entry.before, entry.position, entry.accepted), (3, position, 1_700_000_000_000));
+            assert_eq!(entry.payload(), message.payload);
+            assert_eq!(entry.parts().unwrap().0, message.audience);
+        }
+    }
+
+    #[test]
+    fn a_sender_beyond_the_bound_stays_excluded() {
+        let all: Vec<u128> = (1..=1000).collect();
+        let mut message = message(&all, &[], "1");
+        message.audience.exclude.insert(SessionId(5000));
+        let entry = Entry::decode(&encode(3, Position::UNKNOWN, 5, &message).into()).unwrap();
+        assert!(entry.parts().unwrap().0 == message.audience);
+    }
+
+    #[test]
+    fn what_is_no_entry_is_refused_wherever_it_ends() {
+        let whole = encode(3, Position { offset: 7, tag: 9 }, 5, &message(&[1], &[2], "1"));
+        let payload = whole.len() - 1;
+        for end in 0..payload {
+            assert!(Entry::decode(&Bytes::copy_from_slice(&whole[..end])).is_err(), "{end}");
+        }
+        let mut run = Vec::new();
+        for _ in 0..2 {
+            run.extend(u32::try_from(whole.len()).unwrap().to_be_bytes());
+            run.extend(&whole);
+        }
+        assert_eq!(Entry::decode_run(run.clone().into()).unwrap().len(), 2);
+        run.pop();
+        assert!(Entry::decode_run(run.into()).is_err());
+    }
+}

@@ -1,0 +1,30 @@
+-- A node comes in: is this prefix its own, and since when is it certain what was published?
+--
+-- KEYS: the epoch, the cluster's id, the cluster's secret.
+-- ARGV: the run id of this Redis, an id for a cluster that has none, the ids of the secrets that the node accepts, the one that it
+-- signs with first.
+-- Returns {1, the cluster's id, milliseconds since 1970}; or {0} where the nodes of this prefix have another secret.
+
+local secret, known = redis.call('GET', KEYS[3]), false
+for number = 3, #ARGV do
+  known = known or ARGV[number] == secret
+end
+if secret and not known then
+  return {0}
+end
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+-- Another process has what this one was told to keep: perhaps not all of it.
+local epoch = redis.call('GET', KEYS[1])
+if not epoch or string.match(epoch, ' (.*)') ~= ARGV[1] then
+  redis.call('SET', KEYS[1], string.format('%.0f', now) .. ' ' .. ARGV[1])
+end
+if secret ~= ARGV[3] then
+  redis.call('SET', KEYS[3], ARGV[3])
+end
+local id = redis.call('GET', KEYS[2])
+if not id then
+  id = ARGV[2]
+  redis.call('SET', KEYS[2], id)
+end
+return {1, id, now}

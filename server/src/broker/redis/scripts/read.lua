@@ -1,0 +1,65 @@
+-- Says where a topic stands, and what came since.
+--
+-- KEYS: the topic's entries, its head, the epoch.
+-- ARGV: since which offset ('': nothing is asked for; '*': all that is kept), the tag of that event (8 bytes), the most entries,
+-- the most bytes of them, how long a head is kept (milliseconds), a tag for a topic that is not known.
+-- Returns {offset and tag of the last event, 1 if the entries are all that came since, else 0, from when on (milliseconds) nothing
+-- that was accepted is missing in what is kept, the entries, the oldest first}. Where they are not all, they are the latest.
+
+local since, tag_of_since, most, most_bytes, head_ms = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local HEAD = '>I8c8I8I8I8'
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local epoch = tonumber(string.match(redis.call('GET', KEYS[3]) or '', '^%d+') or now)
+
+local stands = redis.call('GET', KEYS[2])
+local offset, tag, last, bytes, dropped
+if stands then
+  offset, tag, last, bytes, dropped = struct.unpack(HEAD, stands)
+  if redis.call('PTTL', KEYS[2]) < head_ms / 2 then
+    redis.call('PEXPIRE', KEYS[2], head_ms)
+  end
+else
+  offset, tag, last, bytes, dropped = 0, ARGV[6], now - head_ms, 0, now - head_ms
+  redis.call('SET', KEYS[2], struct.pack(HEAD, offset, tag, last, bytes, dropped), 'PX', head_ms)
+end
+
+local length = redis.call('LLEN', KEYS[1])
+if length == 0 then
+  dropped = math.max(dropped, last)
+end
+local entries, complete = {}, 1
+local wanted = 0
+if since == '*' then
+  wanted = length
+elseif since ~= '' then
+  local behind = offset - tonumber(since)
+  if behind == 0 then
+    complete = tag == tag_of_since and 1 or 0
+  elseif behind < 0 or behind > length then
+    complete = 0
+  else
+    complete = string.sub(redis.call('LINDEX', KEYS[1], -behind), 1, 8) == tag_of_since and 1 or 0
+  end
+  wanted = complete == 1 and behind or length
+end
+if wanted > 0 then
+  if wanted > most then
+    complete, wanted = 0, most
+  end
+  entries = redis.call('LRANGE', KEYS[1], -wanted, -1)
+  local size, from = 0, #entries + 1
+  while from > 1 and size + #entries[from - 1] <= most_bytes do
+    from = from - 1
+    size = size + #entries[from]
+  end
+  if from > 1 then
+    complete = 0
+    local latest = {}
+    for at = from, #entries do
+      latest[#latest + 1] = entries[at]
+    end
+    entries = latest
+  end
+end
+return {offset, tag, complete, math.max(epoch, dropped), entries}

@@ -1,0 +1,16 @@
+-- Uses up a ticket, which is good once on all nodes.
+--
+-- KEYS: the ticket, the head of the control topic.
+-- ARGV: what this use is called, and until when the ticket is remembered (milliseconds from now).
+-- Returns {1 if this is its only use, else 0, offset and tag of the last control event, or 0 and '' if there is none}.
+
+local first = 1
+if not redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) and redis.call('GET', KEYS[1]) ~= ARGV[1] then
+  first = 0
+end
+local stands = redis.call('GET', KEYS[2])
+if not stands then
+  return {first, 0, ''}
+end
+local offset, tag = struct.unpack('>I8c8', stands)
+return {first, offset, tag}

@@ -1,0 +1,173 @@
+//! Tickets that are being used: good once on all nodes. Pure: it says which are to be asked for, and hears the answers.
+//!
+//! A question is asked again until it is answered, or its time is over: its nonce tells a use from a replay. `Yes` is told when
+//! this node has heard of all disconnects that were accepted before. Bounds: [`MAX_ASKED`], [`PATIENCE`].
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use crate::auth::replay::FirstUse;
+use crate::auth::used::{TicketUse, UseAnswer};
+
+/// The most questions under way.
+const MAX_ASKED: usize = 10_000;
+
+/// How long one may take.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// How much longer than it is good a ticket is remembered: clocks differ.
+const SLACK_SECONDS: u64 = 60;
+
+/// See the module.
+#[derive(Default)]
+pub(super) struct Tickets {
+    asked: HashMap<u64, Asked>,
+    /// Which are to be sent, in order.
+    due: Vec<u64>,
+    last: u64,
+}
+
+struct Asked {
+    ticket: TicketUse,
+    answer: UseAnswer,
+    until: Instant,
+    /// It is the first use, once disconnects up to this offset are known.
+    control: Option<u64>,
+}
+
+/// A question to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct DueTicket {
+    /// What its answer is told by.
+    pub(super) number: u64,
+    pub(super) id: String,
+    pub(super) nonce: String,
+    /// For how long it is remembered.
+    pub(super) kept: Duration,
+}
+
+impl Tickets {
+    /// Somebody presents a ticket.
+    pub(super) fn ask(&mut self, ticket: TicketUse, answer: UseAnswer, now: Instant) {
+        if self.asked.len() >= MAX_ASKED {
+            answer(FirstUse::NoRoom);
+            return;
+        }
+        self.last += 1;
+        self.asked.insert(self.last, Asked { ticket, answer, until: now + PATIENCE, control: None });
+        self.due.push(self.last);
+    }
+
+    /// What is to be sent, at `unix_now` (seconds since 1970).
+    pub(super) fn take_due(&mut self, unix_now: u64) -> Vec<DueTicket> {
+        let due = std::mem::take(&mut self.due).into_iter();
+        due.filter_map(|number| {
+            let ticket = &self.asked.get(&number)?.ticket;
+            let seconds = ticket.expires.saturating_sub(unix_now).saturating_add(SLACK_SECONDS);
+            Some(DueTicket {
+                number,
+                id: ticket.id.clone(),
+                nonce: format!("{:032x}", ticket.nonce),
+                kept: Duration::from_secs(seconds),
+            })
+        })
+        .collect()
+    }
+
+    /// Whether it was the first use, and the offset of the last disconnect then.
+    pub(super) fn answer(&mut self, number: u64, is_first: bool, control: u64) {
+        if is_first {
+            if let Some(asked) = self.asked.get_mut(&number) {
+                asked.control = Some(control);
+            }
+        } else if let Some(asked) = self.asked.remove(&number) {
+            (asked.answer)(FirstUse::No);
+        }
+    }
+
+    /// Nobody knows: it is asked again.
+    pub(super) fn fail(&mut self, number: u64) {
+        if self.asked.contains_key(&number) {
+            self.due.push(number);
+        }
+    }
+
+    /// Disconnects are known up to this offset. None: nobody knows which there are.
+    pub(super) fn settle(&mut self, control: Option<u64>, now: Instant) {
+        let Some(known) = control else { return self.handle_timeout(now) };
+        let settled = |asked: &Asked| asked.control.is_some_and(|control| control <= known);
+        for (_, asked) in self.asked.extract_if(|_, asked| settled(asked)) {
+            (asked.answer)(FirstUse::Yes);
+        }
+        self.handle_timeout(now);
+    }
+
+    /// Looks at the clock.
+    fn handle_timeout(&mut self, now: Instant) {
+        for (_, asked) in self.asked.extract_if(|_, asked| now >= asked.until) {
+            (asked.answer)(FirstUse::Unavailable);
+        }
+    }
+
+    /// Is nothing asked?
+    pub(super) fn is_empty(&self) -> bool {
+        self.asked.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    fn ask(tickets: &mut Tickets, now: Instant) -> Arc<Mutex<Option<FirstUse>>> {
+        let told = Arc::new(Mutex::new(None));
+        let at = Arc::clone(&told);
+        let ticket = TicketUse { id: "x".to_owned(), expires: 1300, nonce: 7 };
+        tickets.ask(ticket, Box::new(move |first_use| *at.lock().unwrap() = Some(first_use)), now);
+        told
+    }
+
+    #[test]
+    fn a_use_is_good_when_the_disconnects_before_it_are_known() {
+        let (mut tickets, now) = (Tickets::default(), Instant::now());
+        let told = ask(&mut tickets, now);
+        let due = tickets.take_due(1000);
+        assert_eq!((due.len(), due[0].kept), (1, Duration::from_mins(6)));
+        assert!(tickets.take_due(1000).is_empty());
+        tickets.answer(due[0].number, true, 5);
+        tickets.settle(Some(4), now);
+        assert_eq!(*told.lock().unwrap(), None);
+        tickets.settle(Some(5), now);
+        assert_eq!(*told.lock().unwrap(), Some(FirstUse::Yes));
+        assert!(tickets.is_empty());
+    }
+
+    #[test]
+    fn what_nobody_answers_is_asked_again_by_the_same_nonce_and_ends() {
+        let (mut tickets, now) = (Tickets::default(), Instant::now());
+        let told = ask(&mut tickets, now);
+        let due = tickets.take_due(1000);
+        tickets.fail(due[0].number);
+        assert_eq!(tickets.take_due(1000), due);
+        tickets.settle(None, now + PATIENCE);
+        assert_eq!(*told.lock().unwrap(), Some(FirstUse::Unavailable));
+        tickets.answer(due[0].number, true, 0);
+        tickets.fail(due[0].number);
+        assert!(tickets.is_empty() && tickets.take_due(1000).is_empty());
+    }
+
+    #[test]
+    fn a_replay_is_told_at_once_and_a_flood_is_refused() {
+        let (mut tickets, now) = (Tickets::default(), Instant::now());
+        let told = ask(&mut tickets, now);
+        let number = tickets.take_due(1000)[0].number;
+        tickets.answer(number, false, 9);
+        assert_eq!(*told.lock().unwrap(), Some(FirstUse::No));
+        for _ in 0..MAX_ASKED {
+            ask(&mut tickets, now);
+        }
+        assert_eq!(*ask(&mut tickets, now).lock().unwrap(), Some(FirstUse::NoRoom));
+    }
+}

@@ -1,0 +1,121 @@
+//! Why Redis cannot be used at the moment, in a sentence that says what to do.
+
+use std::fmt;
+
+use redis::{ErrorKind, RedisError, ServerErrorKind};
+
+/// See the module.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Trouble {
+    /// A word for logs, one for each cause.
+    pub(super) cause: &'static str,
+    /// What happened, and what to do.
+    pub(super) sentence: String,
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.sentence)
+    }
+}
+
+impl Trouble {
+    pub(super) fn new(cause: &'static str, sentence: impl Into<String>) -> Self {
+        Self { cause, sentence: sentence.into() }
+    }
+
+    /// It did not answer in time.
+    pub(super) fn timeout(what: &str) -> Self {
+        Self::new(
+            "timeout",
+            format!("{what} did not answer in time. Is it overloaded, paused, or behind a firewall?"),
+        )
+    }
+
+    /// It answered something that this version does not understand.
+    pub(super) fn unexpected(what: &str) -> Self {
+        Self::new(
+            "unexpected",
+            format!("{what} answered something unexpected. Is it Redis 6.2 or Valkey 7.2, or newer?"),
+        )
+    }
+}
+
+/// What is done about each error, by the code that Redis gives it.
+const KNOWN: &[(&str, &str, &str)] = &[
+    (
+        "NOAUTH",
+        "noauth",
+        "Redis wants a password. Set broker.password_file, and broker.username for a user of its ACL",
+    ),
+    (
+        "WRONGPASS",
+        "wrongpass",
+        "Redis knows no such user with this password. Check broker.username and broker.password_file",
+    ),
+    (
+        "OOM",
+        "oom",
+        "Redis has no memory left (maxmemory): nothing is acknowledged until it has. Give it more, or keep less history (history.events, history.seconds)",
+    ),
+    (
+        "READONLY",
+        "readonly",
+        "this is a replica, which takes no writes. Name the primary, or use redis+sentinel://",
+    ),
+    ("MISCONF", "misconf", "Redis cannot save to its disk, and so takes no writes. See its log"),
+    ("LOADING", "loading", "Redis is loading its data, and takes commands soon"),
+    ("MASTERDOWN", "masterdown", "this replica has lost its primary"),
+    ("CLUSTERDOWN", "clusterdown", "the Cluster is down: not all slots are served"),
+    (
+        "NOREPLICAS",
+        "noreplicas",
+        "Redis has too few replicas (min-replicas-to-write), and so takes no writes",
+    ),
+    ("BUSY", "busy", "Redis is busy with another script"),
+    ("CROSSSLOT", "crossslot", "this Redis is a Cluster. Write redis+cluster://"),
+    ("MOVED", "moved", "this Redis is a node of a Cluster. Write redis+cluster://"),
+];
+
+impl From<&RedisError> for Trouble {
+    fn from(error: &RedisError) -> Self {
+        let detail = error.detail().unwrap_or_default();
+        let code = error.code().unwrap_or_default();
+        if error.kind() == ErrorKind::Server(ServerErrorKind::NoPerm) || code == "NOPERM" {
+            return Self::new(
+                "noperm",
+                format!(
+                    "Redis' ACL forbids something that is needed: {detail}. docs/scale.md has the line that is enough"
+                ),
+            );
+        }
+        // A script's error has the code of what failed within it in its text.
+        let found = KNOWN.iter().find(|(known, ..)| *known == code).or_else(|| {
+            KNOWN.iter().find(|(known, ..)| detail.split([' ', ':', '-']).any(|word| word == *known))
+        });
+        if let Some((_, cause, sentence)) = found {
+            return Self::new(cause, *sentence);
+        }
+        if detail.contains("NOPERM") || detail.contains("ACL failure") {
+            return Self::new(
+                "noperm",
+                format!(
+                    "Redis' ACL forbids something that is needed: {detail}. docs/scale.md has the line that is enough"
+                ),
+            );
+        }
+        if error.is_timeout() {
+            return Self::timeout("Redis");
+        }
+        if error.is_io_error() || error.is_connection_dropped() {
+            return Self::new("connection", format!("no connection to Redis: {error}"));
+        }
+        Self::new("error", format!("Redis says: {error}"))
+    }
+}
+
+impl From<RedisError> for Trouble {
+    fn from(error: RedisError) -> Self {
+        Self::from(&error)
+    }
+}
