@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use redis::{RedisResult, Value};
@@ -95,7 +96,7 @@ impl ReplicaSet {
                 return primary;
             }
             assert!(Instant::now() < end, "the Sentinels do not agree: {named:?}");
-            std::thread::sleep(Duration::from_millis(10));
+            thread::sleep(Duration::from_millis(10));
         }
     }
 
@@ -117,11 +118,11 @@ impl ReplicaSet {
     /// Has the Sentinels promote a replica although the primary lives and answers: the number of the primary so far.
     pub fn demote_primary(&mut self) -> usize {
         let primary = self.primary();
-        wait::until_within(LIMIT, "the Sentinel agrees to a failover", || {
-            // It refuses while it works at one, and while no replica is good enough.
-            self.sentinels[0].try_ask::<()>(&["SENTINEL", "FAILOVER", NAME]).ok()
-        });
-        primary
+        wait::until_within(LIMIT, "a failover that was asked for", || {
+            // It is refused while another is at work and while no replica is good enough, and may be given up.
+            let _ = self.sentinels[0].try_ask::<()>(&["SENTINEL", "FAILOVER", NAME]);
+            self.named().into_iter().any(|named| named != primary).then_some(primary)
+        })
     }
 
     /// Waits until a Sentinel names another primary than this one, which has taken the role: its number.
@@ -193,6 +194,17 @@ impl ReplicaSet {
             servers.iter().position(|server| server.address().port() == port)
         };
         self.sentinels.iter_mut().filter_map(running).filter_map(named).collect()
+    }
+}
+
+impl Drop for ReplicaSet {
+    /// Whoever looks for the cause of a failure needs to know what the Sentinels saw.
+    fn drop(&mut self) {
+        if thread::panicking() {
+            for sentinel in &self.sentinels {
+                println!("Sentinel {}:\n{}", sentinel.address(), sentinel.log());
+            }
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use redis::{
-    Client, ConnectionAddr, ConnectionInfo, FromRedisValue, IntoConnectionInfo as _, RedisConnectionInfo,
+    Client, Connection, ConnectionAddr, FromRedisValue, IntoConnectionInfo as _, RedisConnectionInfo,
     RedisResult,
 };
 use rustix::process::{Pid, Signal, kill_process};
@@ -223,9 +223,34 @@ impl Redis {
 
     /// The same, where the server may be away or refuse it.
     pub fn try_ask<T: FromRedisValue>(&self, command: &[&str]) -> RedisResult<T> {
+        query(&mut self.connect()?, command)
+    }
+
+    /// Runs a command that writes, and waits until so many replicas have what it wrote.
+    ///
+    /// # Panics
+    ///
+    /// If the server refuses it, or a replica does not get it.
+    pub fn run_replicated(&self, command: &[&str], replicas: usize) {
+        let has = |replicas: usize| {
+            // WAIT knows what its own connection has written.
+            let mut connection = self.connect()?;
+            let () = query(&mut connection, command)?;
+            let milliseconds = PATIENCE.as_millis() / 2;
+            query::<usize>(&mut connection, &["WAIT", &replicas.to_string(), &milliseconds.to_string()])
+        };
+        let found = has(replicas).unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        assert!(found >= replicas, "{command:?}: {found} of {replicas} replicas have it");
+    }
+
+    /// A connection of the harness' user.
+    fn connect(&self) -> RedisResult<Connection> {
         let user = RedisConnectionInfo::default().set_username(HARNESS).set_password(HARNESS);
         let place = ConnectionAddr::Unix(self.socket()).into_connection_info()?;
-        ask(place.set_redis_settings(user), command)
+        let client = Client::open(place.set_redis_settings(user))?;
+        let connection = client.get_connection_with_timeout(PATIENCE)?;
+        connection.set_read_timeout(Some(PATIENCE))?;
+        Ok(connection)
     }
 
     /// A field of `INFO`, of the sections that it shows without being asked.
@@ -290,12 +315,9 @@ impl Drop for Redis {
     }
 }
 
-/// Runs one command on a connection of its own.
-pub(super) fn ask<T: FromRedisValue>(place: ConnectionInfo, command: &[&str]) -> RedisResult<T> {
-    let mut connection = Client::open(place)?.get_connection_with_timeout(PATIENCE)?;
-    connection.set_read_timeout(Some(PATIENCE))?;
+fn query<T: FromRedisValue>(connection: &mut Connection, command: &[&str]) -> RedisResult<T> {
     let (name, arguments) = command.split_first().expect("a command has a name");
-    redis::cmd(name).arg(arguments).query(&mut connection)
+    redis::cmd(name).arg(arguments).query(connection)
 }
 
 fn directory() -> TempDir {

@@ -32,8 +32,7 @@ fn a_replica_takes_the_place_of_a_killed_primary() {
     let mut cluster = Cluster::start_with(1, "");
     let slot = cluster.slot("key");
     let primary = cluster.owner(slot);
-    cluster.server(primary).run(&["SET", "key", "value"]);
-    assert_eq!(cluster.server(primary).ask::<u8>(&["WAIT", "1", "20000"]), 1);
+    cluster.server(primary).run_replicated(&["SET", "key", "value"], 1);
     cluster.server_mut(primary).kill();
     cluster.await_failover(primary);
     let promoted = cluster.owner(slot);

@@ -19,16 +19,15 @@ fn a_killed_primary_is_replaced_and_comes_back_as_a_replica() {
 #[test]
 fn a_promoted_replica_stands_behind_what_the_old_primary_had() {
     let mut replica_set = ReplicaSet::start();
-    let write = |replica_set: &ReplicaSet, server: usize, more: u64| {
+    let add = |replica_set: &ReplicaSet, server: usize, more: u64| {
         replica_set.server(server).ask::<u64>(&["INCRBY", "counter", &more.to_string()])
     };
-    assert_eq!(write(&replica_set, 0, 95), 95);
-    assert_eq!(replica_set.server(0).ask::<u8>(&["WAIT", "2", "20000"]), 2);
+    replica_set.server(0).run_replicated(&["SET", "counter", "95"], 2);
     replica_set.detach_replicas();
-    assert_eq!(write(&replica_set, 0, 5), 100);
+    assert_eq!(add(&replica_set, 0, 5), 100);
     replica_set.kill_primary();
     let promoted = replica_set.await_failover(0);
-    assert_eq!(write(&replica_set, promoted, 10), 105);
+    assert_eq!(add(&replica_set, promoted, 10), 105);
     replica_set.server_mut(0).start_again();
     replica_set.attach_replicas();
     replica_set.wait_until_settled();
