@@ -53,7 +53,7 @@ struct Shared {
     ends: AtomicBool,
 }
 
-/// The auditor's own side.
+/// What the auditor's thread carries from node to node.
 struct Course {
     nodes: VecDeque<SocketAddr>,
     /// The position of each topic, where there is one.

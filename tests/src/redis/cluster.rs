@@ -41,7 +41,7 @@ impl Cluster {
         let configuration = format!("cluster-enabled yes\ncluster-node-timeout 1000\n{configuration}");
         let number_of_servers = PRIMARIES * (1 + replicas);
         let servers = (0..number_of_servers).map(|_| Redis::start_with(&configuration)).collect();
-        let mut cluster = Self { servers };
+        let cluster = Self { servers };
         cluster.form();
         cluster
     }
@@ -64,30 +64,29 @@ impl Cluster {
     }
 
     /// The slot of a key.
-    pub fn slot(&mut self, key: &str) -> u16 {
-        self.running()[0].1.ask(&["CLUSTER", "KEYSLOT", key])
+    pub fn slot(&self, key: &str) -> u16 {
+        self.running().next().expect("one runs").ask(&["CLUSTER", "KEYSLOT", key])
     }
 
     /// The number of the server that all servers that run take for this slot's primary, once they agree.
-    pub fn owner(&mut self, slot: u16) -> usize {
+    pub fn owner(&self, slot: u16) -> usize {
         wait::until_within(LIMIT, "the servers agree about a slot", || {
             let mut owners = self
                 .running()
-                .into_iter()
-                .map(|(_, server)| ranges(server).ok()?.iter().find_map(|range| range.owner_of(slot)));
+                .map(|server| ranges(server).ok()?.iter().find_map(|range| range.owner_of(slot)));
             let first = owners.next()??;
             owners.all(|owner| owner == Some(first)).then(|| self.at_port(first))
         })
     }
 
     /// Moves a slot and its keys to another primary.
-    pub fn move_slot(&mut self, slot: u16, to: usize) {
+    pub fn move_slot(&self, slot: u16, to: usize) {
         self.begin_move(slot, to);
         self.finish_move(slot, to);
     }
 
     /// Begins to move a slot: its primary answers ASK about keys that it does not have (any more).
-    pub fn begin_move(&mut self, slot: u16, to: usize) {
+    pub fn begin_move(&self, slot: u16, to: usize) {
         let from = self.owner(slot);
         assert_ne!(from, to, "slot {slot} is there already");
         let slot = slot.to_string();
@@ -97,7 +96,7 @@ impl Cluster {
     }
 
     /// Moves the keys of such a slot, then the slot itself.
-    pub fn finish_move(&mut self, slot: u16, to: usize) {
+    pub fn finish_move(&self, slot: u16, to: usize) {
         let from = self.owner(slot);
         let name = slot.to_string();
         let id = id(&self.servers[to]);
@@ -113,12 +112,11 @@ impl Cluster {
     }
 
     /// Waits until a replica of each of its slots has taken the place of this server, and the whole Cluster is served.
-    pub fn await_failover(&mut self, from: usize) {
+    pub fn await_failover(&self, from: usize) {
         let port = self.servers[from].address().port();
         wait::until_within(LIMIT, "a replica was promoted", || {
             self.running()
-                .into_iter()
-                .all(|(_, server)| {
+                .all(|server| {
                     let served =
                         ranges(server).is_ok_and(|ranges| ranges.iter().all(|range| range.port != port));
                     served && state(server, "cluster_state").is_ok_and(|state| state == "ok")
@@ -128,16 +126,16 @@ impl Cluster {
     }
 
     /// Waits until all servers that run know all servers, all slots are served, and replicas have what their primaries have.
-    pub fn wait_until_settled(&mut self) {
+    pub fn wait_until_settled(&self) {
         let known = self.servers.len().to_string();
-        for (_, server) in self.running() {
+        for server in self.running() {
             wait::until_within(LIMIT, "the Cluster is served", || {
                 is_settled(server, &known).ok()?.then_some(())
             });
         }
     }
 
-    fn form(&mut self) {
+    fn form(&self) {
         for (number, server) in self.servers[..PRIMARIES].iter().enumerate() {
             let of = |number: usize| number * usize::from(SLOTS) / PRIMARIES;
             let (first, last) = (of(number).to_string(), (of(number + 1) - 1).to_string());
@@ -162,10 +160,9 @@ impl Cluster {
         }
     }
 
-    /// Those that run, and their numbers.
-    fn running(&mut self) -> Vec<(usize, &Redis)> {
-        let running = self.servers.iter_mut().enumerate();
-        running.filter_map(|(number, server)| server.is_running().then_some((number, &*server))).collect()
+    /// Those that were not ended.
+    fn running(&self) -> impl Iterator<Item = &Redis> {
+        self.servers.iter().filter(|server| server.is_started())
     }
 
     fn at_port(&self, port: u16) -> usize {

@@ -87,7 +87,7 @@ impl ReplicaSet {
     }
 
     /// The number of the primary, once all Sentinels that run agree about it.
-    pub fn primary(&mut self) -> usize {
+    pub fn primary(&self) -> usize {
         let end = Instant::now() + LIMIT;
         loop {
             let mut named = self.named();
@@ -109,14 +109,14 @@ impl ReplicaSet {
 
     /// Freezes the primary, so that it is demoted while it lives: its number. After [`Redis::thaw`] it is a primary still,
     /// until a Sentinel tells it otherwise some seconds later.
-    pub fn freeze_primary(&mut self) -> usize {
+    pub fn freeze_primary(&self) -> usize {
         let primary = self.primary();
         self.servers[primary].freeze();
         primary
     }
 
     /// Has the Sentinels promote a replica although the primary lives and answers: the number of the primary so far.
-    pub fn demote_primary(&mut self) -> usize {
+    pub fn demote_primary(&self) -> usize {
         let primary = self.primary();
         wait::until_within(LIMIT, "a failover that was asked for", || {
             // It is refused while another is at work and while no replica is good enough, and may be given up.
@@ -126,7 +126,7 @@ impl ReplicaSet {
     }
 
     /// Waits until a Sentinel names another primary than this one, which has taken the role: its number.
-    pub fn await_failover(&mut self, from: usize) -> usize {
+    pub fn await_failover(&self, from: usize) -> usize {
         wait::until_within(LIMIT, "another primary", || {
             let primary = self.named().into_iter().find(|named| *named != from)?;
             (self.servers[primary].try_info("role").ok()? == "master").then_some(primary)
@@ -135,7 +135,7 @@ impl ReplicaSet {
 
     /// Cuts the replicas off: what the primary writes from now on, only the primary has. For the Sentinels they stay good
     /// enough to be promoted for 10 s; the primary must go, or be demoted, before.
-    pub fn detach_replicas(&mut self) {
+    pub fn detach_replicas(&self) {
         let primary = self.primary();
         let primary = &self.servers[primary];
         primary.run(&["ACL", "SETUSER", REPLICATION, "off"]);
@@ -146,18 +146,18 @@ impl ReplicaSet {
     }
 
     /// Takes back [`ReplicaSet::detach_replicas`] at all servers that run.
-    pub fn attach_replicas(&mut self) {
-        for server in self.servers.iter_mut().filter_map(running) {
+    pub fn attach_replicas(&self) {
+        for server in self.servers.iter().filter(|server| server.is_started()) {
             server.run(&["ACL", "SETUSER", REPLICATION, "on"]);
         }
     }
 
     /// Waits until each Sentinel knows all servers and all Sentinels and sees a quorum, and all replicas that run have what
     /// the primary has.
-    pub fn wait_until_settled(&mut self) {
+    pub fn wait_until_settled(&self) {
         let primary = self.primary();
         self.await_replicas(primary);
-        for sentinel in self.sentinels.iter_mut().filter_map(running) {
+        for sentinel in self.sentinels.iter().filter(|sentinel| sentinel.is_started()) {
             wait::until_within(LIMIT, "the Sentinels know each other and the replicas", || {
                 knows_all(sentinel).ok()?.then_some(())
             });
@@ -165,11 +165,11 @@ impl ReplicaSet {
     }
 
     /// Waits until all servers that run follow this one.
-    fn await_replicas(&mut self, primary: usize) {
+    fn await_replicas(&self, primary: usize) {
         let (_, port) = host_and_port(self.servers[primary].address());
         let mut attached = 0;
-        for (number, server) in self.servers.iter_mut().enumerate() {
-            if number == primary || !server.is_running() {
+        for (number, server) in self.servers.iter().enumerate() {
+            if number == primary || !server.is_started() {
                 continue;
             }
             attached += 1;
@@ -186,14 +186,14 @@ impl ReplicaSet {
     }
 
     /// What each of the Sentinels that run and answer takes for the primary.
-    fn named(&mut self) -> Vec<usize> {
+    fn named(&self) -> Vec<usize> {
         let servers = &self.servers;
         let named = |sentinel: &Redis| {
             let command = ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", NAME];
             let (_, port): (String, u16) = sentinel.try_ask(&command).ok()?;
             servers.iter().position(|server| server.address().port() == port)
         };
-        self.sentinels.iter_mut().filter_map(running).filter_map(named).collect()
+        self.sentinels.iter().filter(|sentinel| sentinel.is_started()).filter_map(named).collect()
     }
 }
 
@@ -206,10 +206,6 @@ impl Drop for ReplicaSet {
             }
         }
     }
-}
-
-fn running(server: &mut Redis) -> Option<&Redis> {
-    server.is_running().then_some(&*server)
 }
 
 fn knows_all(sentinel: &Redis) -> RedisResult<bool> {

@@ -151,6 +151,11 @@ impl Redis {
         self.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
     }
 
+    /// Whether it was started and not ended since by the test.
+    pub(super) fn is_started(&self) -> bool {
+        self.child.is_some()
+    }
+
     /// Its process.
     ///
     /// # Panics

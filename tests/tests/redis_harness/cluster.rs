@@ -4,7 +4,7 @@ use orosync_tests::redis::{Cluster, SLOTS};
 
 #[test]
 fn a_slot_moves_with_its_keys_and_is_asked_for_meanwhile() {
-    let mut cluster = Cluster::start();
+    let cluster = Cluster::start();
     for slot in [0, SLOTS / 2, SLOTS - 1] {
         assert!(cluster.owner(slot) < 3);
     }

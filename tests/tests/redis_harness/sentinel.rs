@@ -36,7 +36,7 @@ fn a_promoted_replica_stands_behind_what_the_old_primary_had() {
 
 #[test]
 fn a_primary_is_demoted_while_it_lives() {
-    let mut replica_set = ReplicaSet::start();
+    let replica_set = ReplicaSet::start();
     replica_set.freeze_primary();
     let promoted = replica_set.await_failover(0);
     replica_set.server(0).thaw();
