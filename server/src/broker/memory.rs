@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use orosync_protocol::{PublisherId, Topic};
+use orosync_protocol::{ClusterId, PublisherId, Topic};
 
 use super::history::{History, HistoryRules};
 use super::seen::Seen;
@@ -23,6 +23,8 @@ pub struct MemoryBroker {
     seen: Seen,
     history: History,
     metrics: Arc<Metrics>,
+    /// Nobody else's: a cluster of one node, until that ends.
+    cluster: ClusterId,
 }
 
 impl MemoryBroker {
@@ -34,7 +36,8 @@ impl MemoryBroker {
         metrics: Arc<Metrics>,
     ) -> Self {
         let history = History::new(rules, Arc::clone(&metrics));
-        Self { events, seen: Seen::new(max_publishers), history, metrics }
+        let cluster = ClusterId(rand::random());
+        Self { events, seen: Seen::new(max_publishers), history, metrics, cluster }
     }
 
     /// Hands an event over while nobody else hands over one of its topic. What is copied of it is copied before.
@@ -113,6 +116,10 @@ impl Broker for MemoryBroker {
 
     fn handle_timeout(&self) {
         self.history.drop_expired();
+    }
+
+    fn cluster_id(&self) -> ClusterId {
+        self.cluster
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use orosync_protocol::Audience;
 use orosync_protocol::link_frame::Message;
-use orosync_protocol::{Payload, Topic};
+use orosync_protocol::{ClusterId, Payload, Topic};
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 use tokio::sync::{mpsc, watch};
@@ -119,7 +119,7 @@ async fn run_node(settings: Settings, read_again: ReadAgain) -> Result<(), Serve
     let revocations = revocations(&settings)?;
     let node = Node::new(handles, &settings.limits, history, revocations.clone(), Arc::clone(&metrics));
     let node = Arc::new(node);
-    let shared = Arc::new(shared(settings, revocations, &metrics));
+    let shared = Arc::new(shared(settings, node.cluster_id(), revocations, &metrics));
     let mut shards = Shards::start(inboxes, &node, &shared, send_together)?;
     let current_tls = tls.subscribe();
     let mut rules = Rules::new(shared, tls, read_again);
@@ -244,7 +244,12 @@ fn revocations(settings: &Settings) -> Result<Option<Arc<Revocations>>, JournalE
 }
 
 /// What all sessions of a node with these settings share. Without revocations there are no resume tickets.
-pub fn shared(settings: Settings, revocations: Option<Arc<Revocations>>, metrics: &Arc<Metrics>) -> Shared {
+pub fn shared(
+    settings: Settings,
+    cluster: ClusterId,
+    revocations: Option<Arc<Revocations>>,
+    metrics: &Arc<Metrics>,
+) -> Shared {
     let auth = settings.auth;
     let times = ResumeTimes { seconds: auth.resume.as_secs(), total_seconds: auth.resume_total.as_secs() };
     let resume = revocations.map(|revocations| ResumeTickets::new(auth.signer, times, revocations));
@@ -259,6 +264,8 @@ pub fn shared(settings: Settings, revocations: Option<Arc<Revocations>>, metrics
             allowed_origins: auth.allowed_origins,
             trusted_proxies: settings.trusted_proxies,
             max_head_bytes: settings.limits.handshake_bytes,
+            cluster,
+            started: process::unix_time(),
         },
         policies: settings.policies,
         limits: settings.limits,

@@ -12,7 +12,7 @@ pub mod interest;
 use std::sync::Arc;
 use std::time::Instant;
 
-use orosync_protocol::{PublisherId, Topic};
+use orosync_protocol::{ClusterId, PublisherId, Topic};
 
 use crate::auth::revocations::Revocations;
 use crate::broker::history::HistoryRules;
@@ -58,6 +58,11 @@ impl Node {
     /// The shards.
     pub fn shards(&self) -> &[ShardHandle] {
         self.fan_out.shards()
+    }
+
+    /// The nodes that deliver what this one accepts.
+    pub fn cluster_id(&self) -> ClusterId {
+        self.broker.cluster_id()
     }
 
     /// May somebody publish now? If not, the shards hear when it is worth asking again.
