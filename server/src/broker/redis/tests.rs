@@ -1,4 +1,6 @@
-//! The broker on a real server: `redis-server`, or what `OROSYNC_REDIS_SERVER` names.
+//! The broker on real servers: `redis-server`, or what `OROSYNC_REDIS_SERVER` names.
+
+mod cluster;
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
@@ -8,7 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::{RedisBroker, Settings};
-use crate::broker::contract;
+use crate::broker::contract::{self, Highest};
 use crate::broker::history::HistoryRules;
 use crate::broker::{Broker, EventHandler};
 use crate::config::broker::{RedisAddress, RedisServers, RedisSettings};
@@ -24,43 +26,57 @@ struct Server {
 
 impl Server {
     fn start() -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        Self::start_at(TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port(), &[])
+    }
+
+    fn start_at(port: u16, more: &[&str]) -> Self {
         let program = std::env::var("OROSYNC_REDIS_SERVER").unwrap_or_else(|_| "redis-server".to_owned());
         let process = Command::new(program)
             .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+            .args(more)
             .stdout(Stdio::null())
             .spawn()
             .expect("redis-server is installed by scripts/install-deps");
         let server = Self { process, port };
-        let start = Instant::now();
-        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(start.elapsed() < Duration::from_secs(10), "redis-server does not listen");
-            std::thread::yield_now();
-        }
+        wait_for("redis-server listens", || std::net::TcpStream::connect(("127.0.0.1", port)).ok());
         server
     }
 
     fn open(&self, events: Arc<dyn EventHandler>) -> Box<dyn Broker> {
-        let settings = Settings {
-            redis: RedisSettings {
-                servers: RedisServers::Single(
-                    RedisAddress::Tcp { host: "127.0.0.1".to_owned(), port: self.port },
-                    0,
-                ),
-                tls: None,
-                prefix: "orosync".to_owned(),
-                username: None,
-                password_file: None,
-                password: None,
-                wait_replicas: 0,
-            },
-            password: watch::Sender::new(None).subscribe(),
-            rules: HistoryRules { settings: HistorySettings::default(), policies: Policies::new(Vec::new()) },
-            max_publishers: 10,
-            secrets: vec!["a secret".to_owned()],
-            node: format!("{:032x}", rand::random::<u128>()),
-        };
-        Box::new(RedisBroker::start(settings, events, Arc::new(Metrics::new())).unwrap())
+        let address = RedisAddress::Tcp { host: "127.0.0.1".to_owned(), port: self.port };
+        Box::new(open(RedisServers::Single(address, 0), 0, events))
+    }
+}
+
+/// A broker on these servers.
+fn open(servers: RedisServers, wait_replicas: u32, events: Arc<dyn EventHandler>) -> RedisBroker {
+    let settings = Settings {
+        redis: RedisSettings {
+            servers,
+            tls: None,
+            prefix: "orosync".to_owned(),
+            username: None,
+            password_file: None,
+            password: None,
+            wait_replicas,
+        },
+        password: watch::Sender::new(None).subscribe(),
+        rules: HistoryRules { settings: HistorySettings::default(), policies: Policies::new(Vec::new()) },
+        max_publishers: 10,
+        secrets: vec!["a secret".to_owned()],
+        node: format!("{:032x}", rand::random::<u128>()),
+    };
+    RedisBroker::start(settings, events, Arc::new(Metrics::new())).unwrap()
+}
+
+fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(met) = condition() {
+            return met;
+        }
+        assert!(start.elapsed() < Duration::from_secs(20), "{what}");
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 
@@ -74,7 +90,7 @@ impl Drop for Server {
 #[test]
 fn it_keeps_the_contract() {
     let server = Server::start();
-    contract::test(|events| server.open(events));
+    contract::test(|events| server.open(events), Highest::Known);
     contract::test_order_over_topics(|events| server.open(events));
-    contract::test_nodes(|events| server.open(events));
+    contract::test_nodes(|events| server.open(events), Highest::Known);
 }
