@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use orosync_protocol::{Position, Topic};
+use orosync_protocol::{Position, PublisherId, Seq, Topic};
 use redis::{Cmd, Value};
 use tracing::warn;
 
@@ -115,6 +115,20 @@ pub(super) fn call_end(value: Result<Value, Trouble>) -> Result<CallEnd, Trouble
         (Some(0), Some(highest)) => Ok(CallEnd::Missing { highest }),
         _ => Err(Trouble::unexpected("a script in Redis")),
     }
+}
+
+/// What was accepted of a publisher: a call without messages.
+pub(super) fn ask_highest(keys: &Keys, publisher: PublisherId, partition: Partition) -> Cmd {
+    let mut command = scripts::call(&scripts::PUBLISH, &[keys.number(publisher, partition)]);
+    command.arg("").arg(NUMBER_KEPT.as_secs()).arg(milliseconds(HEAD_KEPT)).arg("").arg(0);
+    command
+}
+
+/// The number that this says.
+pub(super) fn highest(value: Result<Value, Trouble>) -> Result<Option<Seq>, Trouble> {
+    let answer: Vec<u64> = answer(value)?;
+    let highest = answer.get(1).ok_or_else(|| Trouble::unexpected("a script in Redis"))?;
+    Ok(Seq::new(*highest))
 }
 
 /// Where a topic stands, and what came.

@@ -78,6 +78,11 @@ impl Connector {
         matches!(self.settings.servers, RedisServers::Cluster { .. })
     }
 
+    /// Whether what is written is acknowledged only once replicas have it.
+    pub(super) fn waits_for_replicas(&self) -> bool {
+        self.settings.wait_replicas > 0
+    }
+
     /// Where the primary is now, or those of these partitions. Of Sentinels, the first that answers is believed. Of a Cluster, these
     /// nodes and those of the configuration are asked one after the other, beginning with another one each `turn`: one may have
     /// missed what the others know.

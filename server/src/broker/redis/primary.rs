@@ -1,12 +1,13 @@
-//! A primary that is connected: one connection for commands and one for what it pushes, each for itself.
+//! A primary that is connected: a connection for commands and one for what it pushes; where `broker.wait_replicas` is set, another
+//! for what is written: Redis answers nothing on a connection on which somebody waits for replicas.
 //!
 //! On the connection for pushes nothing is sent but (UN)SUBSCRIBE, or S(UN)SUBSCRIBE in a Cluster. What confirms a subscription is
 //! the push that says so, not the answer: the client takes the first push of a kind that confirms for the answer, whichever request
 //! it belongs to, and a slot that moves brings such pushes unasked. An error may so be taken for that of another request, or be lost.
 //! Therefore an error here is only told, and what stays unconfirmed is asked for again.
 //!
-//! Bounds: [`CALLS`] calls under way. Each request ends: with its connection at the latest, which the canary replaces when nothing
-//! comes back ([`super::canary`]).
+//! Bounds: [`CALLS`] calls under way. Each request ends: with its connection at the latest, which is given up when the canary is not
+//! answered ([`super::canary`]), or nothing of what is written for [`WRITE_PATIENCE`].
 
 use std::future::Future;
 use std::time::{Duration, Instant};
@@ -24,13 +25,17 @@ use super::scripts;
 use super::trouble::Trouble;
 
 /// Calls that may be under way. More do not make Redis faster.
-pub(super) const CALLS: usize = 128;
+const CALLS: usize = 128;
 
 /// Channels of one SUBSCRIBE.
 pub(super) const CHANNELS: usize = 500;
 
 /// How long WAIT waits for replicas; then what was written is sent again.
 const REPLICAS_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long nothing may be answered of what is being written. Each write takes as long as [`REPLICAS_PATIENCE`], and they follow one
+/// another.
+const WRITE_PATIENCE: Duration = Duration::from_secs(4);
 
 /// Which of several connections, over time, to all primaries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,7 +44,10 @@ pub(super) struct PrimaryId(pub(super) u64);
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Primary {
+    /// Of its process.
+    pub(super) run_id: String,
     pub(super) commands: Commands,
+    pub(super) writes: Writes,
     /// None: it is being replaced.
     pub(super) pushes: Option<MultiplexedConnection>,
     pub(super) pushes_number: u64,
@@ -48,8 +56,6 @@ pub(super) struct Primary {
     pub(super) canary: Canary,
     /// What its clock said when: milliseconds since 1970.
     pub(super) clock: Option<(Instant, u64)>,
-    /// Calls under way.
-    pub(super) calls: usize,
     /// Dropped with it: that ends what is under way.
     _end: watch::Sender<()>,
 }
@@ -57,9 +63,9 @@ pub(super) struct Primary {
 /// Connections that were opened, and are not in use yet.
 pub(super) struct Connected {
     pub(super) about: String,
-    /// Of the primary's process.
-    pub(super) run_id: String,
+    run_id: String,
     commands: MultiplexedConnection,
+    writes: MultiplexedConnection,
     pushes: MultiplexedConnection,
     pushes_number: u64,
 }
@@ -75,24 +81,64 @@ pub(super) async fn connect(
     for script in scripts::all() {
         script.load_async(&mut commands).await?;
     }
+    let writes =
+        if connector.waits_for_replicas() { connector.commands(place).await? } else { commands.clone() };
     let pushes_number = pushes.next_number();
     let pushes = connector.pushes(place, pushes.sender(pushes_number)).await?;
-    Ok(Connected { about: about.version, run_id: about.run_id, commands, pushes, pushes_number })
+    Ok(Connected { about: about.version, run_id: about.run_id, commands, writes, pushes, pushes_number })
 }
 
 impl Primary {
     pub(super) fn new(connected: Connected, now: Instant) -> Self {
         let (end, ended) = watch::channel(());
+        let writes = Commands { connection: connected.writes, ended: ended.clone() };
         Self {
-            commands: Commands { connection: connected.commands, run_id: connected.run_id, ended },
+            run_id: connected.run_id,
+            commands: Commands { connection: connected.commands, ended },
+            writes: Writes { commands: writes, under_way: 0, progress: now },
             pushes: Some(connected.pushes),
             pushes_number: connected.pushes_number,
             canary_at: None,
             canary: Canary::new(now),
             clock: None,
-            calls: 0,
             _end: end,
         }
+    }
+}
+
+/// What is being written.
+#[derive(Debug)]
+pub(super) struct Writes {
+    commands: Commands,
+    under_way: usize,
+    /// When one was answered last, or the first of them began.
+    progress: Instant,
+}
+
+impl Writes {
+    /// Whether another call may begin.
+    pub(super) fn have_room(&self) -> bool {
+        self.under_way < CALLS
+    }
+
+    /// One begins, on this connection.
+    pub(super) fn begin(&mut self, now: Instant) -> Commands {
+        if self.under_way == 0 {
+            self.progress = now;
+        }
+        self.under_way += 1;
+        self.commands.clone()
+    }
+
+    /// One was answered.
+    pub(super) fn end(&mut self, now: Instant) {
+        self.under_way -= 1;
+        self.progress = now;
+    }
+
+    /// Whether nothing is answered any more.
+    pub(super) fn are_stuck(&self, now: Instant) -> bool {
+        self.under_way > 0 && now.saturating_duration_since(self.progress) > WRITE_PATIENCE
     }
 }
 
@@ -100,8 +146,6 @@ impl Primary {
 #[derive(Clone, Debug)]
 pub(super) struct Commands {
     connection: MultiplexedConnection,
-    /// Of the primary's process.
-    pub(super) run_id: String,
     ended: watch::Receiver<()>,
 }
 

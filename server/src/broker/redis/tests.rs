@@ -5,8 +5,11 @@ mod cluster;
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use orosync_protocol::link_frame::Message;
+use orosync_protocol::{Audience, Payload, PublisherId, Seq, Topic};
 use tokio::sync::watch;
 
 use super::{RedisBroker, Settings};
@@ -17,6 +20,9 @@ use crate::config::broker::{RedisAddress, RedisServers, RedisSettings};
 use crate::config::settings::HistorySettings;
 use crate::metrics::Metrics;
 use crate::policy::Policies;
+use crate::publication::credit::CreditPool;
+use crate::publication::receipt::{Receipt, Settled, Waiter};
+use crate::publication::{Author, Content, Item, Publication};
 
 /// A server of the test's own, which keeps nothing.
 struct Server {
@@ -50,6 +56,16 @@ impl Server {
 
 /// A broker on these servers.
 fn open(servers: RedisServers, wait_replicas: u32, events: Arc<dyn EventHandler>) -> RedisBroker {
+    open_counted(servers, wait_replicas, events, Arc::new(Metrics::new()))
+}
+
+/// The same, with its counters.
+fn open_counted(
+    servers: RedisServers,
+    wait_replicas: u32,
+    events: Arc<dyn EventHandler>,
+    metrics: Arc<Metrics>,
+) -> RedisBroker {
     let settings = Settings {
         redis: RedisSettings {
             servers,
@@ -66,7 +82,7 @@ fn open(servers: RedisServers, wait_replicas: u32, events: Arc<dyn EventHandler>
         secrets: vec!["a secret".to_owned()],
         node: format!("{:032x}", rand::random::<u128>()),
     };
-    RedisBroker::start(settings, events, Arc::new(Metrics::new())).unwrap()
+    RedisBroker::start(settings, events, metrics).unwrap()
 }
 
 fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
@@ -87,10 +103,76 @@ impl Drop for Server {
     }
 }
 
+/// Counts the receipts that are settled.
+#[derive(Debug, Default)]
+struct Settlements(AtomicU64);
+
+impl Settlements {
+    fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Waiter for Arc<Settlements> {
+    fn tell(&self, _: Settled) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Publishes a number as its own payload.
+fn publish(broker: &RedisBroker, topic: &Topic, number: u64, settlements: &Arc<Settlements>) {
+    let payload = Payload::from_encoder(number.to_string().into()).unwrap();
+    let message = Message { topic: topic.clone(), payload, audience: Audience::default() };
+    let credit = CreditPool::new(1, 1, || {}).take(1);
+    let item = Item { seq: Seq::new(number), content: Content::Message(message), credit };
+    let receipt: Arc<Receipt> = Receipt::new(Arc::clone(settlements));
+    let author = Author::Publisher(PublisherId(7));
+    broker.publish(Publication { author, items: vec![item], receipt: Some(receipt) }, Instant::now());
+}
+
 #[test]
 fn it_keeps_the_contract() {
     let server = Server::start();
     contract::test(|events| server.open(events), Highest::Known);
     contract::test_order_over_topics(|events| server.open(events));
     contract::test_nodes(|events| server.open(events), Highest::Known);
+}
+
+#[test]
+fn what_is_sent_again_to_another_node_is_not_acknowledged_before_replicas_have_it() {
+    let primary = Server::start();
+    let replica_of = ["--replicaof", "127.0.0.1", &primary.port.to_string()];
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let replica = Server::start_at(port, &replica_of);
+    let mut connection = redis::Client::open(("127.0.0.1", primary.port)).unwrap().get_connection().unwrap();
+    wait_for("the replica has what its primary has", || {
+        let info: String = redis::cmd("INFO").arg("replication").query(&mut connection).unwrap();
+        info.contains("state=online").then_some(())
+    });
+    let address = RedisAddress::Tcp { host: "127.0.0.1".to_owned(), port: primary.port };
+    let servers = RedisServers::Single(address, 0);
+    let nodes = [(); 2].map(|()| {
+        let metrics = Arc::new(Metrics::new());
+        let events = Arc::new(cluster::Witness::default());
+        let broker = open_counted(servers.clone(), 1, events, Arc::clone(&metrics));
+        wait_for("it is there", || broker.is_up().load(Ordering::Relaxed).then_some(()));
+        (broker, metrics, Arc::<Settlements>::default())
+    });
+    let signal = |signal: &str| {
+        let id = replica.process.id().to_string();
+        assert!(Command::new("kill").args([signal, id.as_str()]).status().unwrap().success());
+    };
+    signal("-STOP");
+    let topic = Topic::parse("t").unwrap();
+    for (broker, metrics, settlements) in &nodes {
+        publish(broker, &topic, 1, settlements);
+        wait_for("the call has ended", || {
+            (metrics.broker_calls_again.get() > 0 || settlements.count() > 0).then_some(())
+        });
+        assert_eq!(settlements.count(), 0);
+    }
+    signal("-CONT");
+    for (.., settlements) in &nodes {
+        wait_for("the replica has it", || (settlements.count() == 1).then_some(()));
+    }
 }

@@ -34,7 +34,7 @@ impl Trouble {
 
     /// Its connection was given up.
     pub(super) fn ended() -> Self {
-        Self::new("connection", "no connection to Redis: the one in use was given up")
+        Self::new("ended", "the connection to Redis was given up")
     }
 
     /// It answered something that this version does not understand.

@@ -16,8 +16,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use orosync_protocol::{PublisherId, Seq, Topic, disconnect};
-use redis::Value;
 use redis::aio::{ConnectionLike as _, MultiplexedConnection};
+use redis::{Cmd, Value};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tracing::{error, info, warn};
@@ -28,7 +28,7 @@ use super::connect::{Connector, Found, Place};
 use super::keys::{Keys, Partition};
 use super::outbox::{CallEnd, ChainKey, Outbox, Outgoing};
 use super::partitions::{NOT_READY, Partitions};
-use super::primary::{self, CALLS, CHANNELS, Connected, Primary, PrimaryId};
+use super::primary::{self, CHANNELS, Connected, Primary, PrimaryId};
 use super::pushes::{Push, Pushes};
 use super::record::Entry;
 use super::scripts;
@@ -86,7 +86,7 @@ enum Answer {
     Read { number: u64, read: Result<Read, Trouble> },
     Swept { number: u64, differ: Result<Vec<usize>, Trouble> },
     Ticket { number: u64, used: Result<(u8, u64, Vec<u8>), Trouble> },
-    Highest { publisher: PublisherId, receipt: Arc<Receipt>, highest: Result<Option<u64>, Trouble> },
+    Highest { publisher: PublisherId, receipt: Arc<Receipt>, highest: Result<Option<Seq>, Trouble> },
     Canary(Result<u64, Trouble>),
     Subscribed(Result<(), Trouble>),
 }
@@ -125,6 +125,8 @@ pub(super) struct Worker {
     finding: Finding,
     members: BTreeMap<PrimaryId, Member>,
     partitions: Partitions,
+    /// The id of the nodes' cluster.
+    cluster: Option<String>,
     /// Publishers that ask what was accepted of them, while nobody can say.
     asking: Vec<(PublisherId, Arc<Receipt>)>,
     /// What the node itself publishes.
@@ -208,6 +210,7 @@ impl Worker {
             members: BTreeMap::new(),
             partitions: Partitions::new(keys.partitions().count()),
             keys,
+            cluster: None,
             asking: Vec::new(),
             own: PublisherId(rand::random()),
             own_seq: 0,
@@ -335,9 +338,7 @@ impl Worker {
         match answer {
             Answer::Entered(entered) => self.handle_entered(primary, partition, entered),
             Answer::Called { chain, number, end } => {
-                if let Some(primary) = self.primary_mut(primary) {
-                    primary.calls -= 1;
-                }
+                self.end_write(primary, now);
                 let end = match end {
                     Ok(end) => {
                         self.partitions.succeed(partition);
@@ -366,24 +367,29 @@ impl Worker {
                 });
                 self.topics.handle_sweep(number, differ);
             }
-            Answer::Ticket { number, used } => match used {
-                Ok((is_first, control, _)) => self.tickets.answer(number, is_first == 1, control),
-                Err(trouble) => {
-                    self.handle_failure(primary, partition, &trouble);
-                    self.tickets.fail(number);
+            Answer::Ticket { number, used } => {
+                self.end_write(primary, now);
+                match used {
+                    Ok((is_first, control, _)) => self.tickets.answer(number, is_first == 1, control),
+                    Err(trouble) => {
+                        self.handle_failure(primary, partition, &trouble);
+                        self.tickets.fail(number);
+                    }
                 }
-            },
-            Answer::Highest { publisher, receipt, highest } => match highest {
-                Ok(highest) => {
-                    let highest = highest.and_then(Seq::new);
-                    self.outbox.welcome(ChainKey { publisher, partition }, highest, now);
-                    receipt.set_highest(highest);
+            }
+            Answer::Highest { publisher, receipt, highest } => {
+                self.end_write(primary, now);
+                match highest {
+                    Ok(highest) => {
+                        self.outbox.welcome(ChainKey { publisher, partition }, highest, now);
+                        receipt.set_highest(highest);
+                    }
+                    Err(trouble) => {
+                        self.handle_failure(primary, partition, &trouble);
+                        self.asking.push((publisher, receipt));
+                    }
                 }
-                Err(trouble) => {
-                    self.handle_failure(primary, partition, &trouble);
-                    self.asking.push((publisher, receipt));
-                }
-            },
+            }
             Answer::Canary(time) => self.handle_canary(primary, partition, time),
             // It may be the error of another request on that connection: it is told, and what is not confirmed is asked for again.
             Answer::Subscribed(Ok(())) => {}
@@ -405,6 +411,8 @@ impl Worker {
 
     fn handle_trouble(&mut self, primary: PrimaryId, partition: Partition, trouble: &Trouble) {
         match trouble.cause {
+            // It was told why.
+            "ended" => return,
             "moved" if self.connector.is_cluster() => {
                 if self.partitions.assigned(partition) == Some(primary) {
                     self.lose(&[partition]);
@@ -540,7 +548,7 @@ impl Worker {
         let Some(primary) = self.members.get(&id).and_then(|member| member.up.as_ref()) else { return };
         for partition in partitions.iter().copied() {
             let commands = primary.commands.clone();
-            let command = calls::enter(&self.keys, partition, &commands.run_id, &self.settings.secrets);
+            let command = calls::enter(&self.keys, partition, &primary.run_id, &self.settings.secrets);
             let done = self.done_sender.clone();
             tokio::spawn(async move {
                 let entering = timeout(ENTER, commands.ask(command)).await;
@@ -560,8 +568,9 @@ impl Worker {
         let trouble = match entered {
             Ok(Some(cluster)) => {
                 if self.partitions.enter(partition, id) {
-                    if partition == Partition::CONTROL {
+                    if partition == Partition::CONTROL && self.cluster.as_ref() != Some(&cluster) {
                         info!(cluster, "broker: this node is one of a cluster");
+                        self.cluster = Some(cluster);
                     }
                     self.resubscribe.insert(partition);
                     self.outbox.resume(partition);
@@ -655,17 +664,39 @@ impl Worker {
     fn ask(
         &self,
         partition: Partition,
-        command: redis::Cmd,
-        replicas: u32,
+        command: Cmd,
         read: impl FnOnce(Result<Value, Trouble>) -> Answer + Send + 'static,
     ) -> bool {
         let Some((primary, Primary { commands, .. })) = self.server(partition) else { return false };
         let (commands, done) = (commands.clone(), self.done_sender.clone());
         tokio::spawn(async move {
-            let answer = read(commands.write(command, replicas).await);
+            let answer = read(commands.ask(command).await);
             let _ = done.send(Done::Asked { primary, partition, answer });
         });
         true
+    }
+
+    /// Writes something in a partition that is served, and hears when as many replicas have it as the configuration says.
+    fn write(
+        &mut self,
+        partition: Partition,
+        command: Cmd,
+        read: impl FnOnce(Result<Value, Trouble>) -> Answer + Send + 'static,
+    ) {
+        let Some(id) = self.partitions.server(partition) else { return };
+        let (replicas, done) = (self.settings.redis.wait_replicas, self.done_sender.clone());
+        let Some(primary) = self.primary_mut(id) else { return };
+        let commands = primary.writes.begin(Instant::now());
+        tokio::spawn(async move {
+            let answer = read(commands.write(command, replicas).await);
+            let _ = done.send(Done::Asked { primary: id, partition, answer });
+        });
+    }
+
+    fn end_write(&mut self, id: PrimaryId, now: Instant) {
+        if let Some(primary) = self.primary_mut(id) {
+            primary.writes.end(now);
+        }
     }
 
     fn replace_pushes(&mut self, id: PrimaryId) {
@@ -828,7 +859,9 @@ impl Worker {
     fn look_at_canary(&mut self, id: PrimaryId, now: Instant) {
         let Some(primary) = self.primary_mut(id) else { return };
         let Some(at) = primary.canary_at else { return };
-        match primary.canary.look(now) {
+        let verdict =
+            if primary.writes.are_stuck(now) { Verdict::NoAnswer } else { primary.canary.look(now) };
+        match verdict {
             Verdict::Well => {}
             Verdict::Send(nonce) => self.send_canary(at, &nonce),
             Verdict::NothingComesBack => self.replace_pushes(id),
@@ -848,7 +881,7 @@ impl Worker {
             .arg(&self.settings.node)
             .arg(super::description())
             .arg(NODE_KEPT_MS);
-        self.ask(at, command, 0, |time| Answer::Canary(calls::answer(time)));
+        self.ask(at, command, |time| Answer::Canary(calls::answer(time)));
     }
 
     /// Asks where topics stand: all of them each [`SWEEP`], and those of partitions that are served anew.
@@ -980,7 +1013,7 @@ impl Worker {
     fn read(&mut self, number: u64, topic: &Topic, since: ReadSince, most: usize) {
         let command = calls::read(&self.keys, topic, since, most);
         let partition = self.keys.partition(topic);
-        if !self.ask(partition, command, 0, move |read| Answer::Read { number, read: calls::read_of(read) }) {
+        if !self.ask(partition, command, move |read| Answer::Read { number, read: calls::read_of(read) }) {
             self.topics.handle_read(number, Err(Unavailable));
         }
     }
@@ -990,7 +1023,7 @@ impl Worker {
         let partition = topics.first().map_or(Partition::CONTROL, |(topic, _)| self.keys.partition(topic));
         let command = calls::sweep(&self.keys, topics, self.is_keeping.then_some(HEAD_KEPT));
         let swept = move |differ| Answer::Swept { number, differ: calls::swept(differ) };
-        if !self.ask(partition, command, 0, swept) {
+        if !self.ask(partition, command, swept) {
             self.topics.handle_sweep(number, Err(Unavailable));
         }
     }
@@ -1001,18 +1034,15 @@ impl Worker {
             let has_room = |partition| {
                 let server = self.partitions.server(partition).and_then(|id| self.members.get(&id));
                 let primary = server.and_then(|member| member.up.as_ref());
-                primary.is_some_and(|primary| primary.calls < CALLS)
+                primary.is_some_and(|primary| primary.writes.have_room())
             };
             let Some(due) = self.outbox.next(has_room) else { return };
             let command = calls::publish(&self.keys, self.verbs, &self.rules, &due);
             let (chain, number) = (due.chain, due.number);
-            if let Some(id) = self.partitions.server(chain.partition)
-                && let Some(primary) = self.primary_mut(id)
-            {
-                primary.calls += 1;
-            }
-            self.ask(chain.partition, command, self.settings.redis.wait_replicas, move |end| {
-                Answer::Called { chain, number, end: calls::call_end(end) }
+            self.write(chain.partition, command, move |end| Answer::Called {
+                chain,
+                number,
+                end: calls::call_end(end),
             });
         }
     }
@@ -1026,12 +1056,11 @@ impl Worker {
         let is_due = |publisher| !self.outbox.has_waiting(ChainKey { publisher, partition });
         let due: Vec<_> = self.asking.extract_if(.., |(publisher, _)| is_due(*publisher)).collect();
         for (publisher, receipt) in due {
-            let mut command = redis::cmd("GET");
-            command.arg(self.keys.number(publisher, partition));
-            self.ask(partition, command, self.settings.redis.wait_replicas, move |highest| Answer::Highest {
+            let command = calls::ask_highest(&self.keys, publisher, partition);
+            self.write(partition, command, move |highest| Answer::Highest {
                 publisher,
                 receipt,
-                highest: calls::answer(highest),
+                highest: calls::highest(highest),
             });
         }
     }
@@ -1049,8 +1078,9 @@ impl Worker {
             let mut command = scripts::call(&scripts::TICKET, &keys);
             command.arg(due.nonce).arg(milliseconds(due.kept));
             let number = due.number;
-            self.ask(Partition::CONTROL, command, self.settings.redis.wait_replicas, move |used| {
-                Answer::Ticket { number, used: calls::answer(used) }
+            self.write(Partition::CONTROL, command, move |used| Answer::Ticket {
+                number,
+                used: calls::answer(used),
             });
         }
     }

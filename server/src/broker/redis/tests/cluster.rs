@@ -6,20 +6,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use orosync_protocol::link_frame::Message;
-use orosync_protocol::{Audience, Payload, Position, PublisherId, Seq, Topic};
+use orosync_protocol::{Position, Topic};
 use redis::{Connection, FromRedisValue, RedisResult};
 use tempfile::TempDir;
 
-use super::{RedisBroker, Server, open, wait_for};
+use super::{RedisBroker, Server, Settlements, open, publish, wait_for};
 use crate::broker::contract::{self, Highest};
 use crate::broker::redis::keys::{Keys, Partition, SLOTS};
 use crate::broker::{Broker, EventHandler};
 use crate::config::broker::RedisServers;
-use crate::publication::credit::CreditPool;
-use crate::publication::receipt::{Receipt, Settled, Waiter};
-use crate::publication::{Author, Content, Event, Item, Publication};
+use crate::publication::Event;
+use crate::publication::receipt::Receipt;
 
 const PRIMARIES: usize = 3;
 
@@ -89,7 +86,9 @@ impl Cluster {
 
     fn start_server(port: u16, directory: &TempDir) -> Server {
         let directory = directory.path().to_str().unwrap();
-        let settings = ["--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--dir", directory];
+        // A replica is given its data at once, not after five seconds in which others might come.
+        let settings = "--cluster-enabled yes --cluster-node-timeout 1000 --repl-diskless-sync-delay 0 --dir";
+        let settings: Vec<_> = settings.split(' ').chain([directory]).collect();
         Server::start_at(port, &settings)
     }
 
@@ -150,7 +149,7 @@ fn free_port() -> u16 {
 
 /// A node that notes what comes of each topic.
 #[derive(Debug, Default)]
-struct Witness {
+pub(super) struct Witness {
     came: Mutex<HashMap<Topic, Vec<(u64, Position)>>>,
     is_broken: AtomicBool,
 }
@@ -181,16 +180,6 @@ impl EventHandler for Witness {
     }
 
     fn handle_barrier(&self, _: &Arc<Receipt>) {}
-}
-
-/// Counts the receipts that are settled.
-#[derive(Debug, Default)]
-struct Settlements(Mutex<u64>);
-
-impl Waiter for Arc<Settlements> {
-    fn tell(&self, _: Settled) {
-        *self.0.lock().unwrap() += 1;
-    }
 }
 
 /// One node that publishes to topics of many partitions, and another that hears of it, until the end.
@@ -231,22 +220,11 @@ impl Traffic {
             let (publisher, topics) = (Arc::clone(&publisher), topics.clone());
             let (settlements, is_over) = (Arc::clone(&settlements), Arc::clone(&is_over));
             thread::spawn(move || {
-                let credit = CreditPool::new(usize::MAX, usize::MAX, || {});
-                let author = Author::Publisher(PublisherId(7));
                 let mut number = 0;
                 while !is_over.load(Ordering::Relaxed) {
                     number += 1;
-                    let topic = topics[usize::try_from(number).unwrap() % topics.len()].clone();
-                    let payload = Payload::from_encoder(Bytes::from(number.to_string())).unwrap();
-                    let message = Message { topic, payload, audience: Audience::default() };
-                    let item = Item {
-                        seq: Seq::new(number),
-                        content: Content::Message(message),
-                        credit: credit.take(1),
-                    };
-                    let receipt: Arc<Receipt> = Receipt::new(Arc::clone(&settlements));
-                    let publication = Publication { author, items: vec![item], receipt: Some(receipt) };
-                    publisher.publish(publication, Instant::now());
+                    let topic = &topics[usize::try_from(number).unwrap() % topics.len()];
+                    publish(&publisher, topic, number, &settlements);
                     thread::sleep(Duration::from_micros(200));
                 }
                 number
@@ -255,12 +233,20 @@ impl Traffic {
         Self { publisher, subscriber, witness, topics, settlements, is_over, thread }
     }
 
+    /// Waits until something more has come of each topic.
+    fn wait_for_more(&self) {
+        let before: Vec<_> = self.topics.iter().map(|topic| self.witness.came(topic).len()).collect();
+        for (topic, before) in self.topics.iter().zip(before) {
+            wait_for("delivery goes on", || (self.witness.came(topic).len() > before).then_some(()));
+        }
+    }
+
     /// Ends it: all that was published is acknowledged and has come, each once and in order.
     fn end(self) {
         let start = Instant::now();
         self.is_over.store(true, Ordering::Relaxed);
         let last = self.thread.join().unwrap();
-        wait_for("all is acknowledged", || (*self.settlements.0.lock().unwrap() == last).then_some(()));
+        wait_for("all is acknowledged", || (self.settlements.count() == last).then_some(()));
         let count = self.topics.len() as u64;
         for (number, topic) in (0..).zip(&self.topics) {
             let published: Vec<u64> = (1..=last).filter(|n| n % count == number).collect();
@@ -302,12 +288,12 @@ fn the_server_finds_each_partition_in_the_same_slot() {
 fn all_that_is_published_comes_once_and_in_order_while_slots_are_moved() {
     let cluster = Cluster::start();
     let traffic = Traffic::start(&cluster);
-    let moved: Vec<_> = [Partition::CONTROL].into_iter().chain((1..20).map(Partition)).collect();
-    for partition in &moved {
-        cluster.move_slot(partition.slot(), 0, 2);
-    }
-    for partition in &moved {
-        cluster.move_slot(partition.slot(), 2, 1);
+    traffic.wait_for_more();
+    for (from, to) in [(0, 2), (2, 1)] {
+        for partition in (0..20).map(Partition) {
+            cluster.move_slot(partition.slot(), from, to);
+        }
+        traffic.wait_for_more();
     }
     traffic.end();
 }
@@ -322,7 +308,7 @@ fn a_primary_that_dies_is_replaced_by_its_replica_and_the_others_go_on() {
         traffic.topics.iter().find(is_there).unwrap().clone()
     };
     let (dead, alive) = (topic_of(0..21), topic_of(43..64));
-    wait_for("something has come", || (traffic.witness.came(&dead).len() > 3).then_some(()));
+    traffic.wait_for_more();
     let before = traffic.witness.came(&alive).len();
     cluster.servers[0].process.kill().unwrap();
     wait_for("the others go on", || (traffic.witness.came(&alive).len() > before + 3).then_some(()));
@@ -339,8 +325,12 @@ fn a_primary_that_becomes_a_replica_while_it_lives_is_left_for_the_new_one() {
     let cluster = Cluster::start_with_replicas();
     let traffic = Traffic::start(&cluster);
     for number in [PRIMARIES, 0] {
-        cluster.ask::<()>(number, &["CLUSTER", "FAILOVER"]).unwrap();
-        wait_for("the replica is the primary", || cluster.is_primary(number).then_some(()));
+        wait_for("the replica is the primary", || {
+            // It is refused until the former primary has become a replica that has all.
+            let _ = cluster.ask::<()>(number, &["CLUSTER", "FAILOVER"]);
+            cluster.is_primary(number).then_some(())
+        });
+        traffic.wait_for_more();
     }
     traffic.end();
 }
