@@ -32,25 +32,46 @@ struct Server {
 
 impl Server {
     fn start() -> Self {
-        Self::start_at(TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port(), &[])
+        Self::start_at(free_port(), &[])
     }
 
     fn start_at(port: u16, more: &[&str]) -> Self {
         let program = std::env::var("OROSYNC_REDIS_SERVER").unwrap_or_else(|_| "redis-server".to_owned());
-        let process = Command::new(program)
+        let mut process = Command::new(program)
             .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
             .args(more)
             .stdout(Stdio::null())
             .spawn()
             .expect("redis-server is installed by scripts/install-deps");
-        let server = Self { process, port };
-        wait_for("redis-server listens", || std::net::TcpStream::connect(("127.0.0.1", port)).ok());
-        server
+        wait_for("redis-server listens", || {
+            assert!(process.try_wait().unwrap().is_none(), "somebody else has its port");
+            std::net::TcpStream::connect(("127.0.0.1", port)).ok()
+        });
+        Self { process, port }
     }
 
     fn open(&self, events: Arc<dyn EventHandler>) -> Box<dyn Broker> {
         let address = RedisAddress::Tcp { host: "127.0.0.1".to_owned(), port: self.port };
         Box::new(open(RedisServers::Single(address, 0), 0, events))
+    }
+}
+
+/// A port that no connection gets, and such that the one of a Cluster's bus is free as well.
+fn free_port() -> u16 {
+    let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
+    let ports = std::iter::repeat_with(|| rand::random_range(10_000..22_000));
+    ports.take(1000).find(|port| is_free(*port) && is_free(*port + 10_000)).expect("one is free")
+}
+
+fn settings_of(servers: RedisServers, wait_replicas: u32) -> RedisSettings {
+    RedisSettings {
+        servers,
+        tls: None,
+        prefix: "orosync".to_owned(),
+        username: None,
+        password_file: None,
+        password: None,
+        wait_replicas,
     }
 }
 
@@ -67,15 +88,7 @@ fn open_counted(
     metrics: Arc<Metrics>,
 ) -> RedisBroker {
     let settings = Settings {
-        redis: RedisSettings {
-            servers,
-            tls: None,
-            prefix: "orosync".to_owned(),
-            username: None,
-            password_file: None,
-            password: None,
-            wait_replicas,
-        },
+        redis: settings_of(servers, wait_replicas),
         password: watch::Sender::new(None).subscribe(),
         rules: HistoryRules { settings: HistorySettings::default(), policies: Policies::new(Vec::new()) },
         max_publishers: 10,
@@ -120,13 +133,19 @@ impl Waiter for Arc<Settlements> {
 }
 
 /// Publishes a number as its own payload.
-fn publish(broker: &RedisBroker, topic: &Topic, number: u64, settlements: &Arc<Settlements>) {
+fn publish(
+    broker: &RedisBroker,
+    publisher: PublisherId,
+    topic: &Topic,
+    number: u64,
+    settlements: &Arc<Settlements>,
+) {
     let payload = Payload::from_encoder(number.to_string().into()).unwrap();
     let message = Message { topic: topic.clone(), payload, audience: Audience::default() };
     let credit = CreditPool::new(1, 1, || {}).take(1);
     let item = Item { seq: Seq::new(number), content: Content::Message(message), credit };
     let receipt: Arc<Receipt> = Receipt::new(Arc::clone(settlements));
-    let author = Author::Publisher(PublisherId(7));
+    let author = Author::Publisher(publisher);
     broker.publish(Publication { author, items: vec![item], receipt: Some(receipt) }, Instant::now());
 }
 
@@ -142,8 +161,7 @@ fn it_keeps_the_contract() {
 fn what_is_sent_again_to_another_node_is_not_acknowledged_before_replicas_have_it() {
     let primary = Server::start();
     let replica_of = ["--replicaof", "127.0.0.1", &primary.port.to_string()];
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let replica = Server::start_at(port, &replica_of);
+    let replica = Server::start_at(free_port(), &replica_of);
     let mut connection = redis::Client::open(("127.0.0.1", primary.port)).unwrap().get_connection().unwrap();
     wait_for("the replica has what its primary has", || {
         let info: String = redis::cmd("INFO").arg("replication").query(&mut connection).unwrap();
@@ -165,7 +183,7 @@ fn what_is_sent_again_to_another_node_is_not_acknowledged_before_replicas_have_i
     signal("-STOP");
     let topic = Topic::parse("t").unwrap();
     for (broker, metrics, settlements) in &nodes {
-        publish(broker, &topic, 1, settlements);
+        publish(broker, PublisherId(7), &topic, 1, settlements);
         wait_for("the call has ended", || {
             (metrics.broker_calls_again.get() > 0 || settlements.count() > 0).then_some(())
         });
@@ -175,4 +193,23 @@ fn what_is_sent_again_to_another_node_is_not_acknowledged_before_replicas_have_i
     for (.., settlements) in &nodes {
         wait_for("the replica has it", || (settlements.count() == 1).then_some(()));
     }
+}
+
+#[test]
+fn scripts_that_redis_was_told_to_forget_are_told_again() {
+    let server = Server::start();
+    let witness = Arc::new(cluster::Witness::default());
+    let address = RedisAddress::Tcp { host: "127.0.0.1".to_owned(), port: server.port };
+    let broker = open(RedisServers::Single(address, 0), 0, Arc::<cluster::Witness>::clone(&witness));
+    let topic = Topic::parse("t").unwrap();
+    broker.subscribe(&topic);
+    cluster::wait_until_subscribed(&broker, &topic);
+    let mut connection = redis::Client::open(("127.0.0.1", server.port)).unwrap().get_connection().unwrap();
+    let settlements = Arc::<Settlements>::default();
+    for number in 1..=3 {
+        redis::cmd("SCRIPT").arg("FLUSH").exec(&mut connection).unwrap();
+        publish(&broker, PublisherId(7), &topic, number, &settlements);
+        wait_for("it is acknowledged", || (settlements.count() == number).then_some(()));
+    }
+    wait_for("all has come", || (witness.came(&topic) == [1, 2, 3]).then_some(()));
 }

@@ -6,15 +6,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use orosync_protocol::{Position, Topic};
+use orosync_protocol::{Position, PublisherId, Topic};
 use redis::{Connection, FromRedisValue, RedisResult};
 use tempfile::TempDir;
 
-use super::{RedisBroker, Server, Settlements, open, publish, wait_for};
+use super::{RedisBroker, Server, Settlements, free_port, open, publish, settings_of, wait_for};
 use crate::broker::contract::{self, Highest};
+use crate::broker::redis::connect::{Connector, examine};
 use crate::broker::redis::keys::{Keys, Partition, SLOTS};
 use crate::broker::{Broker, EventHandler};
-use crate::config::broker::RedisServers;
+use crate::config::broker::{RedisAddress, RedisServers};
 use crate::publication::Event;
 use crate::publication::receipt::Receipt;
 
@@ -140,13 +141,6 @@ impl Cluster {
     }
 }
 
-/// A port such that the one of the Cluster's bus is free as well.
-fn free_port() -> u16 {
-    let is_free = |port: u16| std::net::TcpListener::bind(("127.0.0.1", port)).is_ok();
-    let ports = std::iter::repeat_with(|| rand::random_range(22_000..32_000));
-    ports.take(1000).find(|port| is_free(*port) && is_free(*port + 10_000)).expect("one is free")
-}
-
 /// A node that notes what comes of each topic.
 #[derive(Debug, Default)]
 pub(super) struct Witness {
@@ -155,7 +149,7 @@ pub(super) struct Witness {
 }
 
 impl Witness {
-    fn came(&self, topic: &Topic) -> Vec<u64> {
+    pub(super) fn came(&self, topic: &Topic) -> Vec<u64> {
         let came = self.came.lock().unwrap();
         came.get(topic).map_or_else(Vec::new, |came| came.iter().map(|(number, _)| *number).collect())
     }
@@ -206,13 +200,7 @@ impl Traffic {
         wait_until_up(&subscriber);
         wait_until_up(&publisher);
         for topic in &topics {
-            wait_for("a topic is subscribed to", || {
-                let (told, answer) = std::sync::mpsc::channel();
-                let hand_over =
-                    Box::new(move |recovered: Result<_, _>| told.send(recovered.is_ok()).unwrap());
-                subscriber.recover(topic, None, 1, hand_over);
-                answer.recv().unwrap().then_some(())
-            });
+            wait_until_subscribed(&subscriber, topic);
         }
         let settlements = Arc::<Settlements>::default();
         let is_over = Arc::<AtomicBool>::default();
@@ -224,7 +212,7 @@ impl Traffic {
                 while !is_over.load(Ordering::Relaxed) {
                     number += 1;
                     let topic = &topics[usize::try_from(number).unwrap() % topics.len()];
-                    publish(&publisher, topic, number, &settlements);
+                    publish(&publisher, PublisherId(7), topic, number, &settlements);
                     thread::sleep(Duration::from_micros(200));
                 }
                 number
@@ -263,6 +251,15 @@ impl Traffic {
     }
 }
 
+pub(super) fn wait_until_subscribed(broker: &RedisBroker, topic: &Topic) {
+    wait_for("a topic is subscribed to", || {
+        let (told, answer) = std::sync::mpsc::channel();
+        let hand_over = Box::new(move |recovered: Result<_, _>| told.send(recovered.is_ok()).unwrap());
+        broker.recover(topic, None, 1, hand_over);
+        answer.recv().unwrap().then_some(())
+    });
+}
+
 fn wait_until_up(broker: &RedisBroker) {
     wait_for("what is published comes back", || broker.is_up().load(Ordering::Relaxed).then_some(()));
 }
@@ -289,11 +286,21 @@ fn all_that_is_published_comes_once_and_in_order_while_slots_are_moved() {
     let cluster = Cluster::start();
     let traffic = Traffic::start(&cluster);
     traffic.wait_for_more();
+    let (mut late, settlements) = (Vec::new(), Arc::<Settlements>::default());
     for (from, to) in [(0, 2), (2, 1)] {
         for partition in (0..20).map(Partition) {
+            // Topics that are subscribed to meanwhile.
+            let topic = Topic::parse(&format!("late/{}", late.len())).unwrap();
+            traffic.subscriber.subscribe(&topic);
+            late.push(topic);
             cluster.move_slot(partition.slot(), from, to);
         }
         traffic.wait_for_more();
+    }
+    for (number, topic) in (1..).zip(&late) {
+        wait_until_subscribed(&traffic.subscriber, topic);
+        publish(&traffic.publisher, PublisherId(8), topic, number, &settlements);
+        wait_for("it has come", || (traffic.witness.came(topic) == [number]).then_some(()));
     }
     traffic.end();
 }
@@ -333,4 +340,20 @@ fn a_primary_that_becomes_a_replica_while_it_lives_is_left_for_the_new_one() {
         traffic.wait_for_more();
     }
     traffic.end();
+}
+
+#[tokio::test]
+async fn a_server_of_the_other_kind_is_refused_with_the_url_that_it_needs() {
+    let (single, cluster) = (Server::start(), Cluster::start());
+    let at = |server: &Server| ("127.0.0.1".to_owned(), server.port);
+    let seeds = RedisServers::Cluster { seeds: vec![at(&single)] };
+    let trouble =
+        Connector::new(settings_of(seeds, 0)).find(&[Partition::CONTROL], &[], 0).await.unwrap_err();
+    assert!(trouble.sentence.contains("Write redis://"), "{trouble}");
+    let (host, port) = at(&cluster.servers[0]);
+    let connector = Connector::new(settings_of(RedisServers::Single(RedisAddress::Tcp { host, port }, 0), 0));
+    let place = connector.find(&[Partition::CONTROL], &[], 0).await.unwrap().primaries.remove(0).unwrap();
+    let mut connection = connector.commands(&place).await.unwrap();
+    let trouble = examine(&mut connection, connector.is_cluster()).await.unwrap_err();
+    assert!(trouble.sentence.contains("Write redis+cluster://"), "{trouble}");
 }
