@@ -117,18 +117,17 @@ pub(super) fn call_end(value: Result<Value, Trouble>) -> Result<CallEnd, Trouble
     }
 }
 
-/// What was accepted of a publisher: a call without messages.
+/// What was accepted of a publisher.
 pub(super) fn ask_highest(keys: &Keys, publisher: PublisherId, partition: Partition) -> Cmd {
-    let mut command = scripts::call(&scripts::PUBLISH, &[keys.number(publisher, partition)]);
-    command.arg("").arg(NUMBER_KEPT.as_secs()).arg(milliseconds(HEAD_KEPT)).arg("").arg(0);
+    let mut command = redis::cmd("GET");
+    command.arg(keys.number(publisher, partition));
     command
 }
 
 /// The number that this says.
 pub(super) fn highest(value: Result<Value, Trouble>) -> Result<Option<Seq>, Trouble> {
-    let answer: Vec<u64> = answer(value)?;
-    let highest = answer.get(1).ok_or_else(|| Trouble::unexpected("a script in Redis"))?;
-    Ok(Seq::new(*highest))
+    let highest: Option<u64> = answer(value)?;
+    Ok(highest.and_then(Seq::new))
 }
 
 /// Where a topic stands, and what came.
