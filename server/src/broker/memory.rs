@@ -142,7 +142,7 @@ mod tests {
                 HistoryRules { settings: HistorySettings::default(), policies: Policies::new(Vec::new()) };
             Box::new(MemoryBroker::new(events, 10, rules, Arc::new(Metrics::new())))
         };
-        contract::test(open);
+        contract::test(open, contract::Highest::Known);
         contract::test_order_over_topics(open);
     }
 }

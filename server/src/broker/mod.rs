@@ -46,7 +46,7 @@ pub trait Broker: fmt::Debug + Send + Sync {
     fn publish(&self, publication: Publication, now: Instant);
 
     /// A publisher asks what was accepted of it over earlier connections. The receipt says so once all of that would be
-    /// acknowledged, were it sent now.
+    /// acknowledged, were it sent now. A broker that is spread over several places may say none: then all is sent again.
     fn ask_highest(&self, publisher: PublisherId, receipt: Arc<Receipt>, now: Instant);
 
     /// A shard has its first subscriber of this topic. The broker counts: each shard says so for itself.

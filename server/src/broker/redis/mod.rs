@@ -7,13 +7,17 @@
 //! Acknowledged means: Redis has it, and `broker.wait_replicas` of its replicas. While Redis is away nothing is acknowledged;
 //! publishers keep what they have, and sessions stay open.
 
+mod calls;
 mod canary;
 mod connect;
 mod keys;
 mod outbox;
+mod partitions;
+mod primary;
 mod pushes;
 mod record;
 mod scripts;
+mod slots;
 mod tickets;
 mod topics;
 mod trouble;

@@ -15,6 +15,7 @@
 //! that the shards have under way, each for [`PATIENCE`] at most.
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::Hash;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -313,17 +314,28 @@ impl Topics {
         }
     }
 
-    /// The connection that pushes is another one: all is to be subscribed to anew.
-    pub(super) fn handle_reconnected(&mut self) {
+    /// Redis pushes these topics no more. Who asks for what came of them waits.
+    pub(super) fn handle_lost(&mut self, is_lost: impl Fn(&Topic) -> bool) {
         for (topic, state) in &mut self.states {
-            state.is_confirmed = false;
-            self.actions.push(Action::Subscribe(topic.clone()));
+            if is_lost(topic) {
+                state.is_confirmed = false;
+            }
         }
     }
 
-    /// Whether Redis pushes everything that is subscribed to.
-    pub(super) fn is_confirmed(&self) -> bool {
-        self.states.values().all(|state| state.is_confirmed)
+    /// The connection that pushes these topics is another one: they are to be subscribed to anew.
+    pub(super) fn handle_reconnected(&mut self, is_there: impl Fn(&Topic) -> bool) {
+        for (topic, state) in &mut self.states {
+            if is_there(topic) {
+                state.is_confirmed = false;
+                self.actions.push(Action::Subscribe(topic.clone()));
+            }
+        }
+    }
+
+    /// Whether Redis pushes this topic, as far as is known.
+    pub(super) fn is_confirmed(&self, topic: &Topic) -> bool {
+        self.states.get(topic).is_some_and(|state| state.is_confirmed)
     }
 
     /// Entries of a topic were pushed, in order.
@@ -376,15 +388,20 @@ impl Topics {
         }
     }
 
-    /// Asks of all topics whether they stand where this node takes them to stand.
-    pub(super) fn sweep(&mut self) {
-        let known: Vec<_> = self
-            .states
-            .iter()
-            .filter(|(_, state)| state.is_confirmed && state.reads == 0)
-            .map(|(topic, state)| (topic.clone(), state.at.map_or(0, |at| at.position.tag)))
-            .collect();
-        for topics in known.chunks(SWEEP) {
+    /// Asks of all topics for which `place` is known whether they stand where this node takes them to stand. Those of one place are
+    /// asked for together.
+    pub(super) fn sweep<Place: Eq + Hash>(&mut self, place: impl Fn(&Topic) -> Option<Place>) {
+        let mut known: HashMap<Place, Vec<(Topic, u64)>> = HashMap::new();
+        for (topic, state) in &self.states {
+            if state.is_confirmed
+                && state.reads == 0
+                && let Some(place) = place(topic)
+            {
+                let tag = state.at.map_or(0, |at| at.position.tag);
+                known.entry(place).or_default().push((topic.clone(), tag));
+            }
+        }
+        for topics in known.values().flat_map(|topics| topics.chunks(SWEEP)) {
             self.last_number += 1;
             self.sweeps.insert(self.last_number, topics.iter().map(|(topic, _)| topic.clone()).collect());
             self.actions.push(Action::Sweep { number: self.last_number, topics: topics.to_vec() });
