@@ -9,6 +9,7 @@
 
 mod canary;
 mod connect;
+mod control;
 mod keys;
 mod outbox;
 mod pushes;
@@ -23,7 +24,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use orosync_protocol::{PublisherId, Seq, Topic};
 use tokio::runtime::Builder;
@@ -41,6 +42,8 @@ use crate::publication::receipt::Receipt;
 use crate::publication::{Author, Content, Publication};
 use worker::Worker;
 
+pub use control::MOST_DISCONNECTS;
+
 /// What may be pushed and not written yet.
 const INBOUND_BYTES: usize = 16 << 20;
 
@@ -53,6 +56,8 @@ pub struct Settings {
     pub password: watch::Receiver<Option<Password>>,
     /// How much history is kept.
     pub rules: HistoryRules,
+    /// How long a resume ticket is good.
+    pub resume: Duration,
     /// Publishers that are remembered.
     pub max_publishers: usize,
     /// The ids of the secrets that this node accepts, the one that it signs with first.

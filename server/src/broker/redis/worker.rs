@@ -18,6 +18,7 @@ use tracing::{error, info, warn};
 
 use super::canary::{Canary, Verdict};
 use super::connect::{Connector, Place, examine, request};
+use super::control;
 use super::keys::{Keys, Partition};
 use super::outbox::{CallEnd, ChainKey, Due, Outbox, Outgoing};
 use super::pushes::{Push, Pushes};
@@ -377,7 +378,15 @@ impl Worker {
                 self.topics.handle_sweep(number, differ);
             }
             Done::Ticket { number, used } => match used {
-                Ok((is_first, control, _)) => self.tickets.answer(number, is_first == 1, control),
+                Ok((is_first, offset, tag)) => {
+                    // No tag: nobody was disconnected yet.
+                    let tag = tag.try_into().ok().map(u64::from_be_bytes);
+                    let control = tag.map(|tag| orosync_protocol::Position { offset, tag });
+                    self.tickets.answer(number, is_first == 1, control);
+                    if !self.topics.knows(&self.control, control) {
+                        self.topics.look(&self.control);
+                    }
+                }
                 Err(trouble) => {
                     self.tell(&trouble);
                     self.tickets.fail(number);
@@ -724,7 +733,7 @@ impl Worker {
         if self.tickets.is_empty() {
             return;
         }
-        self.tickets.settle(self.topics.offset(&self.control), Instant::now());
+        self.tickets.settle(|control| self.topics.knows(&self.control, control), Instant::now());
         let Link::Up(connections) = &self.link else { return };
         if self.try_again.is_some() {
             return;
@@ -814,7 +823,7 @@ impl Worker {
             && let Link::Up(connections) = &self.link
             && let Some(due) = self.outbox.next(|_| true)
         {
-            let command = publish_command(&self.keys, &self.rules, &due);
+            let command = publish_command(&self.keys, &self.rules, self.settings.resume, &due);
             let (chain, number) = (due.chain, due.number);
             let calling = self.with_replicas(connections.commands.clone(), command);
             let done = self.done_sender.clone();
@@ -851,7 +860,7 @@ fn milliseconds(time: Duration) -> u64 {
 }
 
 /// The call of the script that accepts these messages.
-fn publish_command(keys: &Keys, rules: &HistoryRules, due: &Due<'_>) -> Cmd {
+fn publish_command(keys: &Keys, rules: &HistoryRules, resume: Duration, due: &Due<'_>) -> Cmd {
     let mut topics: Vec<&Topic> = Vec::new();
     let mut numbers = Vec::with_capacity(due.messages.len());
     for message in due.messages {
@@ -876,8 +885,12 @@ fn publish_command(keys: &Keys, rules: &HistoryRules, due: &Due<'_>) -> Cmd {
         .arg("PUBLISH")
         .arg(topics.len());
     for topic in topics {
-        let limits = rules.policies.history(topic.as_str(), rules.settings.limits);
-        let most_bytes = (rules.settings.bytes / SHARE).max(READ_BYTES);
+        let (limits, most_bytes) = if control::is_control(topic) {
+            (control::limits(resume), control::MOST_BYTES)
+        } else {
+            let most_bytes = (rules.settings.bytes / SHARE).max(READ_BYTES);
+            (rules.policies.history(topic.as_str(), rules.settings.limits), most_bytes)
+        };
         command
             .arg(keys.channel(topic))
             .arg(limits.events.max(LEAST_EVENTS))
