@@ -1,15 +1,15 @@
 //! `serve`: the server itself.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
 use orosync_protocol::Audience;
 use orosync_protocol::link_frame::Message;
-use orosync_protocol::{Payload, Topic};
+use orosync_protocol::{ClusterId, Payload, Seq, Topic};
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 use tokio::sync::{mpsc, watch};
@@ -127,7 +127,8 @@ async fn run_node(settings: Settings, read_again: ReadAgain) -> Result<(), Serve
     let Joined { node, used_tickets, has_broker } =
         join(&settings, handles, history, revocations.clone(), broker_password.subscribe(), &metrics)?;
     let node = Arc::new(node);
-    let shared = Arc::new(shared(settings, used_tickets, revocations, &metrics));
+    let cluster = node.cluster_id();
+    let shared = Arc::new(shared(settings, cluster, used_tickets, revocations, &metrics));
     let mut shards = Shards::start(inboxes, &node, &shared, send_together)?;
     let current_tls = tls.subscribe();
     let mut rules = Rules::new(shared, tls, broker_password, read_again);
@@ -330,6 +331,7 @@ fn join(
 /// What all sessions of a node with these settings share. Without revocations there are no resume tickets.
 pub fn shared(
     settings: Settings,
+    cluster: Arc<OnceLock<ClusterId>>,
     used_tickets: UsedTickets,
     revocations: Option<Arc<Revocations>>,
     metrics: &Arc<Metrics>,
@@ -344,6 +346,8 @@ pub fn shared(
             allowed_origins: auth.allowed_origins,
             trusted_proxies: settings.trusted_proxies,
             max_head_bytes: settings.limits.handshake_bytes,
+            cluster,
+            started: process::unix_time(),
         },
         policies: settings.policies,
         limits: settings.limits,
@@ -375,16 +379,22 @@ async fn publish_pings(node: Arc<Node>, every: Duration) {
     else {
         return;
     };
-    let mut tick = interval_at(Instant::now() + every, every);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        tick.tick().await;
+        // All nodes of a cluster number their pings by the time, so that each goes out once, whichever says it first.
+        let (now, length) = (nanoseconds(process::since_1970()), nanoseconds(every));
+        let number = now / length + 1;
+        sleep(Duration::from_nanos(number * length - now)).await;
         if node.has_subscribers(&topic) {
             let message =
                 Message { topic: topic.clone(), payload: payload.clone(), audience: Audience::default() };
-            node.publish_own(Content::Message(message));
+            node.publish_own(Content::Message(message), Seq::new(number));
         }
     }
+}
+
+/// As a number that lasts for centuries.
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// The shards' threads.

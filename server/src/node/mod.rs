@@ -10,10 +10,10 @@ pub mod handle;
 pub mod interest;
 
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use orosync_protocol::{PublisherId, Topic};
+use orosync_protocol::{ClusterId, PublisherId, Seq, Topic};
 
 use crate::auth::revocations::Revocations;
 use crate::broker::history::HistoryRules;
@@ -77,6 +77,11 @@ impl Node {
         self.fan_out.shards()
     }
 
+    /// The nodes that deliver what this one accepts.
+    pub fn cluster_id(&self) -> Arc<OnceLock<ClusterId>> {
+        self.broker.cluster_id()
+    }
+
     /// May somebody publish now? If not, the shards hear when it is worth asking again.
     pub fn has_credit(&self) -> bool {
         self.credit.is_available()
@@ -92,10 +97,11 @@ impl Node {
         self.broker.publish(publication, now);
     }
 
-    /// Publishes one message of the server itself, which needs no credit to begin.
-    pub fn publish_own(&self, content: Content) {
+    /// Publishes one message of the server itself, which needs no credit to begin. With a number it is published once by all
+    /// nodes of the cluster together.
+    pub fn publish_own(&self, content: Content, number: Option<Seq>) {
         let credit = self.take_credit(&content);
-        let items = vec![Item { seq: None, content, credit }];
+        let items = vec![Item { seq: number, content, credit }];
         self.publish(Publication { author: Author::Server, items, receipt: None }, Instant::now());
     }
 
@@ -171,6 +177,10 @@ mod tests {
         fn recover(&self, _: &Topic, _: Option<Since>, _: usize, _: HandOver) {}
         fn set_rules(&self, _: HistoryRules) {}
         fn handle_timeout(&self) {}
+
+        fn cluster_id(&self) -> Arc<OnceLock<ClusterId>> {
+            Arc::default()
+        }
     }
 
     #[test]

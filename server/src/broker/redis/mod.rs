@@ -21,12 +21,12 @@ mod trouble;
 mod worker;
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use orosync_protocol::{PublisherId, Seq, Topic};
+use orosync_protocol::{ClusterId, PublisherId, Seq, Topic};
 use tokio::runtime::Builder;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
@@ -46,6 +46,9 @@ pub use control::MOST_DISCONNECTS;
 
 /// What may be pushed and not written yet.
 const INBOUND_BYTES: usize = 16 << 20;
+
+/// The publisher of what the nodes publish themselves, and number alike.
+const ALL_NODES: PublisherId = PublisherId(0);
 
 /// What the broker is started with.
 #[derive(Clone, Debug)]
@@ -92,11 +95,20 @@ struct Numbered {
     credit: Credit,
 }
 
+/// What the broker's thread tells others.
+#[derive(Debug)]
+struct Told {
+    /// Whether what is published comes back.
+    is_up: Arc<AtomicBool>,
+    cluster: Arc<OnceLock<ClusterId>>,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub struct RedisBroker {
     orders: UnboundedSender<Order>,
     is_up: Arc<AtomicBool>,
+    cluster: Arc<OnceLock<ClusterId>>,
 }
 
 impl RedisBroker {
@@ -110,14 +122,15 @@ impl RedisBroker {
         let is_up = Arc::new(AtomicBool::new(false));
         let inbound = CreditPool::new(usize::MAX, INBOUND_BYTES, || {});
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        let told = Arc::clone(&is_up);
+        let cluster = Arc::default();
+        let told = Told { is_up: Arc::clone(&is_up), cluster: Arc::clone(&cluster) };
         thread::Builder::new().name("broker".to_owned()).spawn(move || {
             // The connections' tasks are of this runtime.
             runtime.block_on(async {
                 Worker::new(settings, events, taken, inbound, told, metrics).run().await;
             });
         })?;
-        Ok(Self { orders, is_up })
+        Ok(Self { orders, is_up, cluster })
     }
 
     /// Whether what is published comes back.
@@ -155,8 +168,11 @@ impl Broker for RedisBroker {
         let Publication { author, items, receipt } = publication;
         let publisher = match author {
             Author::Publisher(publisher) => Some(publisher),
-            Author::Browser | Author::Server => None,
+            Author::Server => Some(ALL_NODES),
+            Author::Browser => None,
         };
+        // Without a number it is this node's alone.
+        let publisher = publisher.filter(|_| items.iter().all(|item| item.seq.is_some()));
         let messages = items.into_iter().filter_map(|item| {
             let message = match item.content {
                 Content::Message(message) => message,
@@ -190,6 +206,10 @@ impl Broker for RedisBroker {
 
     // Its thread has a clock of its own.
     fn handle_timeout(&self) {}
+
+    fn cluster_id(&self) -> Arc<OnceLock<ClusterId>> {
+        Arc::clone(&self.cluster)
+    }
 }
 
 #[cfg(test)]
