@@ -241,7 +241,11 @@ impl Known {
 
     /// Adds one that stands on the line, behind all before.
     fn record_shared(&mut self, Disconnected { whom, at, unix }: &Disconnected) {
-        let Some(shared) = &mut self.shared else { return };
+        let Some(shared) = &mut self.shared else {
+            // Too much rather than too little: no line has begun.
+            self.record(whom, *unix);
+            return;
+        };
         if at.offset <= shared.line.last().offset {
             return;
         }
