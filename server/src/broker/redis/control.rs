@@ -87,12 +87,20 @@ pub(super) fn go_on(line: &mut Line, next: Position) {
 
 #[cfg(test)]
 mod tests {
-    use orosync_protocol::Payload;
-    use orosync_protocol::SessionId;
+    use std::sync::{Arc, Mutex};
+    use std::time::Instant;
+
     use orosync_protocol::link_frame::Message;
+    use orosync_protocol::{Payload, SessionId};
 
     use super::super::record::{Entry, encode};
+    use super::super::topics::{Action, ReadSince, Topics};
     use super::*;
+    use crate::broker::EventHandler;
+    use crate::process::unix_time;
+    use crate::publication::Event;
+    use crate::publication::credit::CreditPool;
+    use crate::publication::receipt::Receipt;
 
     fn at(offset: u64) -> Position {
         Position { offset, tag: offset * 10 }
@@ -173,5 +181,153 @@ mod tests {
         for (resume, kept) in [(0, 60), (5, 60), (59, 61), (600, 602)] {
             assert_eq!(limits(Duration::from_mins(resume)).age, Duration::from_mins(kept));
         }
+    }
+
+    /// What a node is told.
+    #[derive(Debug, PartialEq)]
+    enum Told {
+        Line { base: u64, disconnected: Vec<u64> },
+        Disconnected(u64),
+        Broken,
+    }
+
+    #[derive(Debug, Default)]
+    struct Node(Mutex<Vec<Told>>);
+
+    impl Node {
+        fn take(&self) -> Vec<Told> {
+            std::mem::take(&mut *self.0.lock().unwrap())
+        }
+    }
+
+    impl EventHandler for Node {
+        fn is_wanted(&self, _: &Topic) -> bool {
+            false
+        }
+
+        fn handle_event(&self, event: Event) {
+            if let Event::Disconnect(_, Some(at), _) = event {
+                self.0.lock().unwrap().push(Told::Disconnected(at.offset));
+            }
+        }
+
+        fn handle_break(&self, topic: &Topic) {
+            assert!(is_control(topic));
+            self.0.lock().unwrap().push(Told::Broken);
+        }
+
+        fn begin_line(&self, Beginning { base, disconnected, .. }: &Beginning) {
+            let disconnected = disconnected.iter().map(|known| known.at.offset).collect();
+            self.0.lock().unwrap().push(Told::Line { base: base.offset, disconnected });
+        }
+
+        fn handle_barrier(&self, _: &Arc<Receipt>) {}
+    }
+
+    /// A node that has read these entries.
+    fn started(entries: Vec<Entry>) -> (Arc<Node>, Topics, Topic) {
+        let node = Arc::new(Node::default());
+        let inbound = CreditPool::new(usize::MAX, usize::MAX, || {});
+        let mut topics = Topics::new(Arc::<Node>::clone(&node), inbound);
+        let control = Topic::parse(disconnect::TOPIC).unwrap();
+        topics.subscribe(&control);
+        assert!(matches!(topics.take_actions()[..], [Action::Subscribe(_)]));
+        assert!(!topics.knows(&control, None) && !topics.knows(&control, Some(at(0))));
+        topics.look(&control);
+        assert!(topics.take_actions().is_empty(), "not before it is subscribed to");
+        topics.handle_confirmed(&control);
+        let number = asked(&mut topics, ReadSince::Everything);
+        let position = entries.last().map_or(at(0), |last| last.position);
+        topics.handle_read(number, Ok(read(position, entries)));
+        (node, topics, control)
+    }
+
+    /// The number of the read that is asked for.
+    fn asked(topics: &mut Topics, from: ReadSince) -> u64 {
+        match topics.take_actions()[..] {
+            [Action::Read { number, since, .. }] if since == from => number,
+            ref others => panic!("{others:?}"),
+        }
+    }
+
+    #[test]
+    fn what_is_kept_means_tickets_and_what_is_of_late_sessions_as_well() {
+        let of_late = Entry::decode(
+            &encode(
+                at(2).tag,
+                at(3),
+                unix_time() * 1000,
+                &Disconnect::Session(SessionId(3)).message().unwrap(),
+            )
+            .into(),
+        );
+        let (node, mut topics, control) = started(vec![entry(2), of_late.unwrap()]);
+        let line = Told::Line { base: 1, disconnected: vec![2, 3] };
+        assert_eq!(node.take(), [line, Told::Disconnected(3)]);
+        topics.handle_push(&control, vec![entry(4)]);
+        assert_eq!(node.take(), [Told::Disconnected(4)]);
+        for offset in 0..6 {
+            assert_eq!(topics.knows(&control, Some(at(offset))), (1..5).contains(&offset), "{offset}");
+        }
+        assert!(!topics.knows(&control, None));
+        assert!(topics.take_actions().is_empty());
+    }
+
+    #[test]
+    fn where_nobody_was_disconnected_yet_that_is_known() {
+        let (node, mut topics, control) = started(Vec::new());
+        assert_eq!(node.take(), [Told::Line { base: 0, disconnected: Vec::new() }]);
+        assert!(topics.knows(&control, None) && topics.knows(&control, Some(at(0))));
+        topics.handle_push(&control, vec![entry(1)]);
+        assert!(!topics.knows(&control, None), "or it was lost since");
+    }
+
+    #[test]
+    fn what_a_ticket_knows_of_is_read_once_for_all_that_ask() {
+        let (node, mut topics, control) = started(vec![entry(1)]);
+        node.take();
+        topics.look(&control);
+        topics.look(&control);
+        let number = asked(&mut topics, ReadSince::Position(at(1)));
+        topics.handle_read(number, Ok(read(at(2), vec![entry(2)])));
+        assert_eq!(node.take(), [Told::Disconnected(2)]);
+        assert!(topics.knows(&control, Some(at(2))));
+    }
+
+    #[test]
+    fn on_another_line_tickets_are_worthless_before_sessions_end() {
+        let (node, mut topics, control) = started(vec![entry(1), entry(2)]);
+        node.take();
+        let fork = Position { offset: 2, tag: 21 };
+        let message = Disconnect::Session(SessionId(2)).message().unwrap();
+        let next = Entry::decode(&encode(at(1).tag, fork, 2000, &message).into()).unwrap();
+        topics.handle_push(&control, vec![next.clone()]);
+        topics.look(&control);
+        let number = asked(&mut topics, ReadSince::Position(at(2)));
+        assert_eq!(node.take(), []);
+        topics.handle_read(number, Ok(Read { complete: false, ..read(fork, vec![entry(1), next]) }));
+        assert_eq!(node.take(), [Told::Line { base: 0, disconnected: vec![1, 2] }, Told::Broken]);
+        assert!(topics.knows(&control, Some(fork)) && !topics.knows(&control, Some(at(2))));
+    }
+
+    #[test]
+    fn what_is_not_understood_may_mean_any_ticket_and_no_session() {
+        let (node, mut topics, control) = started(vec![entry(1)]);
+        node.take();
+        topics.handle_push(&control, vec![nonsense(2), entry(3)]);
+        assert_eq!(node.take(), [Told::Line { base: 2, disconnected: Vec::new() }, Told::Disconnected(3)]);
+        assert!(topics.knows(&control, Some(at(3))));
+    }
+
+    #[test]
+    fn who_was_away_for_longer_than_they_are_kept_is_on_another_line() {
+        let (node, mut topics, control) = started(vec![entry(1)]);
+        node.take();
+        topics.handle_timeout(Instant::now());
+        topics.look(&control);
+        let number = asked(&mut topics, ReadSince::Position(at(1)));
+        topics.handle_read(number, Ok(Read { complete: false, ..read(at(9), Vec::new()) }));
+        assert_eq!(node.take(), [Told::Line { base: 9, disconnected: Vec::new() }, Told::Broken]);
+        assert!(topics.knows(&control, Some(at(9))) && !topics.knows(&control, Some(at(1))));
     }
 }
