@@ -58,7 +58,7 @@ impl Line {
     }
 
     /// How many positions are known behind the base.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.tags.len()
     }
 
@@ -101,7 +101,7 @@ mod tests {
         assert!(line.last() == at(5, 50) && line.has(at(5, 50)));
         line.push(60);
         line.push(70);
-        assert_eq!((line.last(), line.len()), (at(7, 70), 2));
+        assert_eq!((line.last(), line.count()), (at(7, 70), 2));
         for (position, expected) in [
             (at(4, 40), false),
             (at(5, 50), true),
@@ -119,9 +119,11 @@ mod tests {
     #[test]
     fn what_it_forgets_is_no_longer_on_it_but_the_last_before() {
         let mut line = Line::new(at(5, 50));
-        [60, 70, 80].into_iter().for_each(|tag| line.push(tag));
+        for tag in [60, 70, 80] {
+            line.push(tag);
+        }
         line.forget(7);
-        assert_eq!((line.base(), line.last(), line.len()), (at(7, 70), at(8, 80), 1));
+        assert_eq!((line.base(), line.last(), line.count()), (at(7, 70), at(8, 80), 1));
         assert!(!line.has(at(6, 60)) && line.has(at(7, 70)) && line.has(at(8, 80)));
         line.forget(100);
         assert_eq!((line.base(), line.last()), (at(8, 80), at(8, 80)));

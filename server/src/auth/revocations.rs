@@ -262,7 +262,9 @@ impl Known {
         self.began = self.last;
         self.shared = Some(Shared { line: Line::new(*base), zero: self.last.wrapping_sub(base.offset) });
         self.forgotten_unix = self.forgotten_unix.max(*unknown_until);
-        disconnected.iter().for_each(|disconnected| self.record_shared(disconnected));
+        for disconnected in disconnected {
+            self.record_shared(disconnected);
+        }
     }
 
     /// As a ticket names the last one.
@@ -312,7 +314,7 @@ impl Known {
         }
         let Some(shared) = &mut self.shared else { return };
         // Those that can mean nobody are among them.
-        let beyond = shared.line.len().saturating_sub(self.max) as u64;
+        let beyond = shared.line.count().saturating_sub(self.max) as u64;
         let forgotten = self.forgotten.max(self.began);
         shared.line.forget(shared.offset(forgotten).max(shared.line.base().offset.saturating_add(beyond)));
     }
@@ -576,6 +578,6 @@ mod tests {
         assert_eq!(node.check(&first, &user(9)), Err(NotResumable::Revoked), "nobody knows whom 2 meant");
         (5..=30).for_each(|offset| node.record_shared(&id(offset), at(offset), 2000));
         let known = node.lock();
-        assert_eq!((known.kept.len(), known.shared.as_ref().unwrap().line.len()), (10, 10));
+        assert_eq!((known.kept.len(), known.shared.as_ref().unwrap().line.count()), (10, 10));
     }
 }

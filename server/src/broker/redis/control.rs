@@ -173,7 +173,7 @@ mod tests {
         assert!(line.has(at(4)));
         let most = MOST_DISCONNECTS as u64;
         (5..=most + 2).for_each(|offset| go_on(&mut line, at(offset)));
-        assert_eq!((line.base(), line.len()), (at(2), MOST_DISCONNECTS));
+        assert_eq!((line.base(), line.count()), (at(2), MOST_DISCONNECTS));
     }
 
     #[test]

@@ -33,9 +33,13 @@ struct Asked {
     ticket: TicketUse,
     answer: UseAnswer,
     until: Instant,
-    /// It is the first use, once disconnects up to this position are known; None: where there was none.
-    control: Option<Option<Position>>,
+    /// It is the first use, once these disconnects are known.
+    first_behind: Option<Behind>,
 }
+
+/// The disconnects up to this position, or none, because there was none.
+#[derive(Clone, Copy)]
+struct Behind(Option<Position>);
 
 /// A question to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +60,7 @@ impl Tickets {
             return;
         }
         self.last += 1;
-        self.asked.insert(self.last, Asked { ticket, answer, until: now + PATIENCE, control: None });
+        self.asked.insert(self.last, Asked { ticket, answer, until: now + PATIENCE, first_behind: None });
         self.due.push(self.last);
     }
 
@@ -80,7 +84,7 @@ impl Tickets {
     pub(super) fn answer(&mut self, number: u64, is_first: bool, control: Option<Position>) {
         if is_first {
             if let Some(asked) = self.asked.get_mut(&number) {
-                asked.control = Some(control);
+                asked.first_behind = Some(Behind(control));
             }
         } else if let Some(asked) = self.asked.remove(&number) {
             (asked.answer)(FirstUse::No);
@@ -96,7 +100,7 @@ impl Tickets {
 
     /// Tells those whose disconnects are known by now.
     pub(super) fn settle(&mut self, knows: impl Fn(Option<Position>) -> bool, now: Instant) {
-        let settled = |asked: &Asked| asked.control.is_some_and(&knows);
+        let settled = |asked: &Asked| asked.first_behind.is_some_and(|Behind(control)| knows(control));
         for (_, asked) in self.asked.extract_if(|_, asked| settled(asked)) {
             (asked.answer)(FirstUse::Yes);
         }

@@ -497,6 +497,6 @@ fn where_any_may_have_been_disconnected_all_browsers_end_and_need_a_new_ticket()
     }
     assert!(stage.written(publisher).is_empty());
     let late = stage.comer();
-    stage.shard.end_due(stage.now + Duration::from_secs(60));
+    stage.shard.end_due(stage.now + Duration::from_mins(1));
     assert!(stage.written(late).is_empty(), "who comes afterwards stays");
 }
