@@ -117,6 +117,34 @@ fn a_disconnect_that_was_not_pushed_to_a_node_is_known_there_before_it_takes_a_t
 }
 
 #[test]
+fn nobody_is_ended_and_nobody_is_forgotten_while_connections_are_cut_and_redis_is_restarted() {
+    let mut redis = Redis::start_with("appendonly yes\nappendfsync always\n");
+    let nodes = Nodes::start(2, &redis.url(), "");
+    let mut bystanders = [0, 1].map(|number| Client::user(nodes.node(number), OROSYNC, 1000));
+    let gone = |uid| resume_ticket(&mut Client::user(nodes.node(0), OROSYNC, uid));
+    let good = [gone(1000), gone(1000)];
+    for uid in 0..10 {
+        let ticket = gone(uid);
+        redis.kill_subscribers();
+        disconnect(nodes.node(0), &user(uid));
+        assert_refused(nodes.node(1), &ticket, "revoked");
+    }
+    let [first, second] = [gone(10), gone(11)];
+    disconnect(nodes.node(0), &user(10));
+    redis.stop();
+    redis.start_again();
+    disconnect(nodes.node(1), &user(11));
+    (0..2).for_each(|number| nodes.await_ready(number));
+    for (number, ticket) in [first, second].iter().enumerate() {
+        assert_refused(nodes.node(number), ticket, "revoked");
+    }
+    for (number, ticket) in good.iter().enumerate() {
+        resume(nodes.node(number), ticket).sync();
+    }
+    bystanders.iter_mut().for_each(Client::sync);
+}
+
+#[test]
 fn where_the_disconnects_are_lost_sessions_end_and_come_back_with_new_tickets() {
     let redis = Redis::start();
     let nodes = Nodes::start(2, &redis.url(), "");

@@ -394,7 +394,7 @@ fn a_secret_that_is_taken_out_takes_with_it_what_it_has_opened_at_its_next_conne
     let by_old = resume_ticket(&mut session);
     fs::write(server.secret_file(), format!("{NEW}\n{SECRET}\n")).expect("the secrets are written");
     server.signal(Signal::HUP);
-    server.await_line("secrets and certificate were read again");
+    server.await_line("were read again");
     let mut resumed = resume(&server, &by_old);
     let by_new = resume_ticket(&mut resumed);
     let signed = encode(&Header::default(), &claims(8), &EncodingKey::from_secret(NEW.as_bytes()));
