@@ -4,6 +4,9 @@
 //! delivers what is pushed, as far as nothing is missing before it, and reads what is ([`topics`]). All of it happens on one
 //! thread ([`worker`]); a shard only gives it orders.
 //!
+//! Disconnects are a topic that each node reads from the oldest that is kept ([`control`]), and tickets are used up by a script
+//! ([`tickets`]), which says up to where a node must have read them.
+//!
 //! Acknowledged means: Redis has it, and `broker.wait_replicas` of its replicas. While Redis is away nothing is acknowledged;
 //! publishers keep what they have, and sessions stay open.
 
