@@ -11,6 +11,7 @@ use std::time::Instant;
 use orosync_protocol::{ClusterId, PublisherId, Topic};
 
 use super::{Highest, test, test_nodes, test_order_over_topics};
+use crate::auth::line::Beginning;
 use crate::broker::history::HistoryRules;
 use crate::broker::memory::MemoryBroker;
 use crate::broker::{Broker, EventHandler, HandOver, Since, Unavailable};
@@ -92,12 +93,16 @@ impl EventHandler for Hub {
                         events.handle_event(Event::Message(delivery));
                     }
                 }
-                Event::Disconnect(whom, _) => events.handle_event(Event::Disconnect(whom.clone(), held())),
+                Event::Disconnect(whom, at, _) => {
+                    events.handle_event(Event::Disconnect(whom.clone(), *at, held()));
+                }
             }
         }
     }
 
     fn handle_break(&self, _: &Topic) {}
+
+    fn begin_line(&self, _: &Beginning) {}
 
     fn handle_barrier(&self, _: &Arc<Receipt>) {}
 }

@@ -6,6 +6,7 @@ use orosync_protocol::{ClusterId, Position, PublisherId, Seq, Topic};
 use redis::{Cmd, Value};
 use tracing::warn;
 
+use super::control;
 use super::keys::{Keys, Partition};
 use super::outbox::{CallEnd, Due, NUMBER_KEPT};
 use super::record::Entry;
@@ -67,7 +68,13 @@ pub(super) fn entered(value: Result<Value, Trouble>) -> Result<Option<ClusterId>
 }
 
 /// The call of the script that accepts these messages.
-pub(super) fn publish(keys: &Keys, verbs: Verbs, rules: &HistoryRules, due: &Due<'_>) -> Cmd {
+pub(super) fn publish(
+    keys: &Keys,
+    verbs: Verbs,
+    rules: &HistoryRules,
+    resume: Duration,
+    due: &Due<'_>,
+) -> Cmd {
     let mut topics: Vec<&Topic> = Vec::new();
     let mut numbers = Vec::with_capacity(due.messages.len());
     for message in due.messages {
@@ -88,12 +95,18 @@ pub(super) fn publish(keys: &Keys, verbs: Verbs, rules: &HistoryRules, due: &Due
     };
     command.arg(NUMBER_KEPT.as_secs()).arg(milliseconds(HEAD_KEPT)).arg(verbs.publish).arg(topics.len());
     for topic in topics {
-        let limits = rules.policies.history(topic.as_str(), rules.settings.limits);
-        let most_bytes = (rules.settings.bytes / SHARE).max(READ_BYTES);
+        let (limits, most_bytes) = if control::is_control(topic) {
+            (control::limits(resume), control::MOST_BYTES)
+        } else {
+            let most_bytes = (rules.settings.bytes / SHARE).max(READ_BYTES);
+            (rules.policies.history(topic.as_str(), rules.settings.limits), most_bytes)
+        };
+        // No entry outlives the head that says what it is.
+        let age = limits.age.min(HEAD_KEPT);
         command
             .arg(keys.channel(topic))
             .arg(limits.events.max(LEAST_EVENTS))
-            .arg(milliseconds(limits.age).max(1))
+            .arg(milliseconds(age).max(1))
             .arg(most_bytes);
     }
     for (message, topic) in due.messages.iter().zip(numbers) {

@@ -91,6 +91,7 @@ fn open_counted(
         redis: settings_of(servers, wait_replicas),
         password: watch::Sender::new(None).subscribe(),
         rules: HistoryRules { settings: HistorySettings::default(), policies: Policies::new(Vec::new()) },
+        resume: Duration::from_mins(5),
         max_publishers: 10,
         secrets: vec!["a secret".to_owned()],
         node: format!("{:032x}", rand::random::<u128>()),

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use orosync_protocol::{ClusterId, PublisherId, Seq, Topic, disconnect};
+use orosync_protocol::{ClusterId, Position, PublisherId, Seq, Topic, disconnect};
 use redis::aio::MultiplexedConnection;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{MissedTickBehavior, interval};
@@ -358,7 +358,15 @@ impl Worker {
             Answer::Ticket { number, used } => {
                 self.end_write(primary, now);
                 match used {
-                    Ok((is_first, control, _)) => self.tickets.answer(number, is_first == 1, control),
+                    Ok((is_first, offset, tag)) => {
+                        // No tag: nobody was disconnected yet.
+                        let tag = tag.try_into().ok().map(u64::from_be_bytes);
+                        let control = tag.map(|tag| Position { offset, tag });
+                        self.tickets.answer(number, is_first == 1, control);
+                        if !self.topics.knows(&self.control, control) {
+                            self.topics.look(&self.control);
+                        }
+                    }
                     Err(trouble) => {
                         self.handle_failure(primary, partition, &trouble);
                         self.tickets.fail(number);

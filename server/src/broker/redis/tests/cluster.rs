@@ -11,6 +11,7 @@ use redis::{Connection, FromRedisValue, RedisResult};
 use tempfile::TempDir;
 
 use super::{RedisBroker, Server, Settlements, free_port, open, publish, settings_of, wait_for};
+use crate::auth::line::Beginning;
 use crate::broker::contract::{self, Highest};
 use crate::broker::redis::connect::{Connector, examine};
 use crate::broker::redis::keys::{Keys, Partition, SLOTS};
@@ -167,6 +168,8 @@ impl EventHandler for Witness {
             came.entry(delivery.topic).or_default().push((number, delivery.position));
         }
     }
+
+    fn begin_line(&self, _: &Beginning) {}
 
     fn handle_break(&self, topic: &Topic) {
         self.is_broken.store(true, Ordering::Relaxed);

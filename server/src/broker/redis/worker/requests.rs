@@ -137,7 +137,7 @@ impl Worker {
                 primary.is_some_and(|primary| primary.writes.have_room())
             };
             let Some(due) = self.outbox.next(has_room) else { return };
-            let command = calls::publish(&self.keys, self.verbs, &self.rules, &due);
+            let command = calls::publish(&self.keys, self.verbs, &self.rules, self.settings.resume, &due);
             let (chain, number) = (due.chain, due.number);
             self.write(chain.partition, command, move |end| Answer::Called {
                 chain,
@@ -169,7 +169,7 @@ impl Worker {
         if self.tickets.is_empty() {
             return;
         }
-        self.tickets.settle(self.topics.offset(&self.control), Instant::now());
+        self.tickets.settle(|control| self.topics.knows(&self.control, control), Instant::now());
         if !self.partitions.may_ask(Partition::CONTROL) {
             return;
         }
