@@ -22,6 +22,11 @@ pub fn unix_time() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
+/// What this machine is called.
+pub fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
 /// Has tokio tell when a descriptor is readable. Needs a tokio runtime with I/O.
 ///
 /// For owners of a descriptor that keep it until they are dropped, such as sockets and epoll sets.

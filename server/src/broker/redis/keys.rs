@@ -16,6 +16,8 @@
 
 use orosync_protocol::{PublisherId, Topic, disconnect};
 
+use super::fnv1a::fnv1a;
+
 /// Names things. See the module.
 #[derive(Clone, Debug)]
 pub(super) struct Keys {
@@ -43,12 +45,8 @@ impl Keys {
         if topic.as_str() == disconnect::TOPIC {
             return Partition::CONTROL;
         }
-        // All nodes, of whatever version, must place a topic in the same one: FNV-1a, by its definition.
-        let hash = topic.as_str().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
         #[expect(clippy::cast_possible_truncation, reason = "any bits of the hash will do")]
-        let place = hash as usize;
+        let place = fnv1a(topic.as_str()) as usize;
         Partition(place % self.hash_tags.len())
     }
 

@@ -19,6 +19,7 @@ use tracing::{error, info, warn};
 use super::canary::{Canary, Verdict};
 use super::connect::{Connector, Place, examine, request};
 use super::keys::{Keys, Partition};
+use super::nodes::Description;
 use super::outbox::{CallEnd, ChainKey, Due, Outbox, Outgoing};
 use super::pushes::{Push, Pushes};
 use super::record::Entry;
@@ -123,6 +124,8 @@ pub(super) struct Worker {
     settings: Settings,
     connector: Connector,
     keys: Keys,
+    /// What this node says of itself.
+    description: Description,
     rules: HistoryRules,
     outbox: Outbox,
     topics: Topics,
@@ -192,6 +195,7 @@ impl Worker {
         Self {
             connector: Connector::new(settings.redis.clone()),
             keys,
+            description: Description::new(settings.bind.clone()),
             rules: settings.rules.clone(),
             outbox: Outbox::new(settings.max_publishers),
             topics,
@@ -661,7 +665,7 @@ impl Worker {
             .arg(self.keys.canary(Partition::CONTROL, &self.settings.node))
             .arg(nonce)
             .arg(&self.settings.node)
-            .arg(super::description())
+            .arg(self.description.text(&self.metrics, &self.settings.rules_hash.borrow()))
             .arg(super::canary::NODE_KEPT_MS);
         let (mut connection, number) = (connections.commands.clone(), connections.number);
         let done = self.done_sender.clone();
