@@ -15,7 +15,7 @@ use super::trouble::Trouble;
 use crate::config::broker::{Password, RedisAddress, RedisServers, RedisSettings};
 
 /// How long a connection may take, the greeting included.
-const PATIENCE: Duration = Duration::from_secs(2);
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long a Sentinel may take.
 const SENTINEL_PATIENCE: Duration = Duration::from_secs(1);
@@ -111,6 +111,8 @@ impl Connector {
                 ConnectionAddr::TcpTls { host: host.clone(), port: *port, insecure: false, tls_params: None }
             }
         };
+        // Redis 7.0 does not know what it would say, and a newer one would ask for a right more.
+        let redis = redis.set_skip_set_lib_name();
         let info = address.into_connection_info()?.set_redis_settings(redis);
         let client = match &self.settings.tls {
             None => Client::open(info),

@@ -11,6 +11,7 @@
 //! | `P:{N}:id`, `P:{N}:secret` | strings: the id of the cluster, and of its secret |
 //! | `P:{N}:nodes` | hash: the nodes, and what they say of themselves |
 //! | `P:{N}:n:NODE` | channel: a node's canary |
+//! | `P:{N}:trial:KIND` | of a node that tries what it may ([`super::rights`]) |
 //!
 //! `{N}` is the partition's hash tag: all that one script call touches lies in one slot of a Redis Cluster.
 
@@ -94,6 +95,16 @@ impl Keys {
 
     pub(super) fn canary(&self, partition: Partition, node: &str) -> String {
         self.name(partition, &format!("n:{node}"))
+    }
+
+    /// What only a try at the start has.
+    pub(super) fn trial(&self, partition: Partition, kind: &str) -> String {
+        self.name(partition, &format!("trial:{kind}"))
+    }
+
+    /// All names, as a pattern.
+    pub(super) fn all(&self) -> String {
+        format!("{}:*", self.prefix)
     }
 
     fn of_topic(&self, topic: &Topic, kind: char) -> String {

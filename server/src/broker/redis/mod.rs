@@ -15,6 +15,7 @@ pub mod nodes;
 mod outbox;
 mod pushes;
 mod record;
+mod rights;
 mod scripts;
 mod tickets;
 mod topics;

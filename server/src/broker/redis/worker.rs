@@ -23,6 +23,7 @@ use super::nodes::Description;
 use super::outbox::{CallEnd, ChainKey, Due, Outbox, Outgoing};
 use super::pushes::{Push, Pushes};
 use super::record::Entry;
+use super::rights;
 use super::scripts::{self, Tag};
 use super::tickets::Tickets;
 use super::topics::{Action, Read, ReadSince, Topics};
@@ -921,10 +922,13 @@ async fn enter(
     let place = connector.primary().await?;
     let mut commands = connector.commands(&place).await?;
     let about = examine(&mut commands).await?;
+    let number = pushes.number();
+    let mut pushes = connector.pushes(&place, pushes.sender()).await?;
+    let at = Partition::CONTROL;
+    rights::check(&mut commands, &mut pushes, keys, at, settings.redis.wait_replicas > 0).await?;
     for script in scripts::all() {
         script.load_async(&mut commands).await?;
     }
-    let at = Partition::CONTROL;
     let mut command = scripts::call(&scripts::ENTER, &[keys.epoch(at), keys.id(at), keys.secret(at)]);
     let id = format!("{:032x}", rand::random::<u128>());
     command.arg(&about.run_id).arg(id).arg(&settings.secrets);
@@ -941,7 +945,5 @@ async fn enter(
             ),
         ));
     };
-    let number = pushes.number();
-    let pushes = connector.pushes(&place, pushes.sender()).await?;
     Ok(Connected { place, about: about.version, cluster, commands, pushes, pushes_number: number })
 }
