@@ -208,7 +208,8 @@ fn examine_info(info: &str) -> Result<About, Trouble> {
 
 /// One command, and its answer within a time.
 pub(super) async fn request(connection: &mut MultiplexedConnection, command: &Cmd) -> Result<Value, Trouble> {
-    in_time(PATIENCE, "Redis", connection.req_packed_command(command)).await
+    let answer = in_time(PATIENCE, "Redis", connection.req_packed_command(command)).await?;
+    Ok(answer.extract_error()?)
 }
 
 async fn in_time<T>(

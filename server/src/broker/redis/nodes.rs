@@ -94,7 +94,6 @@ async fn ask(connector: &Connector, keys: &Keys) -> Result<Vec<Listed>, Trouble>
 }
 
 fn decode<T: redis::FromRedisValue>(value: Value) -> Result<T, Trouble> {
-    let value = value.extract_error().map_err(|error: redis::RedisError| Trouble::from(error))?;
     from_redis_value(value).map_err(|_| Trouble::unexpected("Redis"))
 }
 
