@@ -386,6 +386,28 @@ fn while_redis_is_away_sessions_stay_and_all_goes_on_when_it_is_back() {
 }
 
 #[test]
+fn without_memory_redis_gets_all_of_it_later() {
+    let redis = redis();
+    let nodes = &mut Nodes::start(1, &as_the_user(&redis.url()), "");
+    let mut sessions = [subscribed(nodes.node(0))];
+    redis.set("maxmemory", "1");
+    let mut source = Source::to(&nodes.node(0).endpoint());
+    for number in 0..100 {
+        source.publish("oro/ping", &number.into());
+    }
+    nodes.node_mut(0).await_line(r#""cause":"oom""#);
+    let has_other = |line: &String| line.contains(r#""cause":"unexpected""#);
+    assert!(!nodes.node_mut(0).log().iter().any(has_other), "{:?}", nodes.node_mut(0).log());
+    // Scripts that it was told to forget are no other case.
+    redis.flush_scripts();
+    redis.set("maxmemory", "1gb");
+    source.flush();
+    for number in 0..100 {
+        assert_eq!(sessions[0].text(), format!(r#"[8,"oro\/ping",{number}]"#));
+    }
+}
+
+#[test]
 fn the_log_lines_of_the_broker_are_those_of_the_document() {
     let sources = repository().join("server/src/broker/redis");
     let sources: String = fs::read_dir(sources)

@@ -339,7 +339,7 @@ impl Worker {
         let replicas = self.settings.redis.wait_replicas;
         async move {
             if replicas == 0 {
-                return Ok(connection.req_packed_command(&command).await?);
+                return Ok(connection.req_packed_command(&command).await?.extract_error()?);
             }
             let mut pipeline = Pipeline::new();
             pipeline.add_command(command);
