@@ -212,6 +212,8 @@ fn nodes_with_other_rules_are_told_and_a_sighup_makes_them_agree() {
 #[test]
 fn nodes_are_listed_only_where_there_are_any() {
     let (files, redis) = (Files::new(), Redis::start());
+    let hash = "orosync:{0}:nodes";
+    redis.run(&["HSET", hash, "one that has gone", "1 {}"]);
     let toml =
         |broker: &str| format!("[auth]\nsecret_file = \"{}/secret\"\n{broker}", files.0.path().display());
     let (is_well, table, complaint) = ask_nodes(&files, &toml(&broker(&redis.url())), false);
@@ -221,6 +223,11 @@ fn nodes_are_listed_only_where_there_are_any() {
     let nowhere = broker("redis://127.0.0.1:1");
     let (is_well, _, complaint) = ask_nodes(&files, &toml(&nowhere), false);
     assert!(!is_well && complaint.contains("no connection to Redis"), "{complaint}");
+    let _nodes = Nodes::start(1, &redis.url(), "");
+    let (is_well, table, _) = ask_nodes(&files, &toml(&broker(&redis.url())), false);
+    assert!(is_well && table.lines().count() == 2, "{table}");
+    // Whoever comes takes away what has expired.
+    assert_eq!(redis.ask::<Vec<String>>(&["HKEYS", hash]).len(), 1);
 }
 
 /// Gives the user exactly these rules.
