@@ -84,6 +84,16 @@ pub enum Command {
     Disconnect(DisconnectArgs),
     /// Print the events of topics, one `TOPIC<TAB>JSON` line each
     Watch(WatchArgs),
+    /// List the nodes that share the broker, and whether they agree; 1 if not, or if one is not heard of
+    Nodes(NodesArgs),
+}
+
+/// How the nodes are listed.
+#[derive(Debug, Args)]
+pub struct NodesArgs {
+    /// As JSON, for programs
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Who a ticket is for.

@@ -27,6 +27,11 @@ pub fn since_1970() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
+/// What this machine is called.
+pub fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
 /// Has tokio tell when a descriptor is readable. Needs a tokio runtime with I/O.
 ///
 /// For owners of a descriptor that keep it until they are dropped, such as sockets and epoll sets.

@@ -240,6 +240,7 @@ fn wrong_usage_ends_with_2_and_says_what_is_right() {
         (vec!["publish", "oro/ping", "1", "--endpoint", "http://localhost/"], "is no endpoint. Write ws://"),
         (vec!["watch"], "<TOPIC>..."),
         (vec!["watch", "oro/ping"], "openssl rand -hex 32"),
+        (vec!["nodes", "--secret-file", "secret"], "broker.url is not set"),
     ] {
         let ran = place.run(&arguments);
         assert_eq!(ran.code, Some(2), "{arguments:?}: {}", ran.stderr);

@@ -1,6 +1,7 @@
 //! The commands. Each is a function from its arguments to done or [`Failure`], which knows the exit code.
 
 mod check_config;
+mod nodes;
 mod publish;
 pub mod rules;
 pub mod serve;
@@ -41,6 +42,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
         Command::Ticket(arguments) => ticket::ticket(&arguments, &settings(&cli.flags)?, &mut io::stdout()),
         Command::Publish(arguments) => publish::publish(arguments, settings(&cli.flags)?),
         Command::Disconnect(arguments) => publish::disconnect(arguments, settings(&cli.flags)?),
+        Command::Nodes(arguments) => nodes::nodes(&arguments, settings(&cli.flags)?, &mut io::stdout()),
         Command::Watch(arguments) => watch::watch(arguments, &settings(&cli.flags)?),
     }
 }

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tracing::{error, info};
 
 use crate::broker::history::HistoryRules;
+use crate::broker::redis::nodes::hash_of_rules;
 use crate::config::broker::{BrokerSettings, Password};
 use crate::config::{ConfigError, Settings};
 use crate::node::Node;
@@ -28,20 +29,23 @@ pub struct Rules {
     shared: Arc<Shared>,
     tls: watch::Sender<Option<Arc<ServerConfig>>>,
     broker_password: watch::Sender<Option<Password>>,
+    /// Of the rules in force: [`hash`].
+    hash: watch::Sender<String>,
     read_again: ReadAgain,
     described: watch::Sender<String>,
 }
 
 impl Rules {
-    /// The rules that the server was started with. Who holds a certificate or the broker's password subscribes to it.
+    /// The rules that the server was started with. Who holds a certificate, the broker's password or the hash subscribes to it.
     pub fn new(
         shared: Arc<Shared>,
         tls: watch::Sender<Option<Arc<ServerConfig>>>,
         broker_password: watch::Sender<Option<Password>>,
+        hash: watch::Sender<String>,
         read_again: ReadAgain,
     ) -> Self {
-        let described = watch::Sender::new(describe(&shared));
-        Self { shared, tls, broker_password, read_again, described }
+        let described = watch::Sender::new(describe(&shared.policies, &shared.door.allowed_origins));
+        Self { shared, tls, broker_password, hash, read_again, described }
     }
 
     /// The rules in force, as JSON: `{"topics": [{"pattern", "subscribe", "publish"}], "allowed_origins": []}`. A rule that
@@ -59,6 +63,7 @@ impl Rules {
                 return;
             }
         };
+        self.hash.send_replace(hash(&settings));
         let mut shared = Shared::clone(&self.shared);
         shared.policies = settings.policies;
         shared.door.authenticator =
@@ -84,8 +89,13 @@ impl Rules {
             "SIGHUP: topics, history, allowed origins, secrets, certificate and the broker's password were read again; anything else \
              needs a restart"
         );
-        self.described.send_replace(describe(&self.shared));
+        self.described.send_replace(describe(&self.shared.policies, &self.shared.door.allowed_origins));
     }
+}
+
+/// By which nodes find out whether they have the same rules.
+pub fn hash(settings: &Settings) -> String {
+    hash_of_rules(&describe(&settings.policies, &settings.auth.allowed_origins), settings.history)
 }
 
 /// Tells whoever connects to the broker of a password that has changed. Another broker needs a restart.
@@ -130,10 +140,10 @@ impl History {
     }
 }
 
-fn describe(shared: &Shared) -> String {
+fn describe(policies: &Policies, allowed_origins: &[OriginPattern]) -> String {
     let description = Description {
-        topics: topics(&shared.policies),
-        allowed_origins: shared.door.allowed_origins.iter().map(OriginPattern::as_str).collect(),
+        topics: topics(policies),
+        allowed_origins: allowed_origins.iter().map(OriginPattern::as_str).collect(),
     };
     // Structs of strings always serialize.
     serde_json::to_string(&description).unwrap_or_default()

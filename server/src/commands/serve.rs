@@ -25,7 +25,7 @@ use crate::auth::{Authenticator, JournalError};
 use crate::broker::Broker;
 use crate::broker::history::HistoryRules;
 use crate::broker::redis::{self, RedisBroker};
-use crate::commands::rules::{ReadAgain, Rules};
+use crate::commands::rules::{self, ReadAgain, Rules};
 use crate::config::broker::{BrokerSettings, Password};
 use crate::config::settings::{AdminBind, SendTogether, Settings};
 use crate::connection::limits::{ConnectionLimits, Places};
@@ -118,20 +118,22 @@ async fn run_node(settings: Settings, read_again: ReadAgain) -> Result<(), Serve
     let (trusted_proxies, patience) = (settings.trusted_proxies.clone(), settings.limits.handshake_timeout);
     let tls = watch::Sender::new(settings.tls.clone());
     let broker_password = watch::Sender::new(settings.broker.password().cloned());
+    let rules_hash = watch::Sender::new(rules::hash(&settings));
     let (drain_grace, drain_time, oro_ping) = (settings.drain_grace, settings.drain, settings.oro_ping);
     let send_together = settings.send_together == SendTogether::Auto && SendRing::are_allowed();
 
     let (handles, inboxes): (Vec<_>, Vec<_>) = (0..settings.shards.get()).map(|_| ShardHandle::new()).unzip();
     let history = HistoryRules { settings: settings.history, policies: settings.policies.clone() };
     let revocations = revocations(&settings)?;
+    let told = Told { password: broker_password.subscribe(), rules_hash: rules_hash.subscribe() };
     let Joined { node, used_tickets, has_broker } =
-        join(&settings, handles, history, revocations.clone(), broker_password.subscribe(), &metrics)?;
+        join(&settings, handles, history, revocations.clone(), told, &metrics)?;
     let node = Arc::new(node);
     let cluster = node.cluster_id();
     let shared = Arc::new(shared(settings, cluster, used_tickets, revocations, &metrics));
     let mut shards = Shards::start(inboxes, &node, &shared, send_together)?;
     let current_tls = tls.subscribe();
-    let mut rules = Rules::new(shared, tls, broker_password, read_again);
+    let mut rules = Rules::new(shared, tls, broker_password, rules_hash, read_again);
 
     let readiness = Readiness::new(has_broker);
     let mut tasks = JoinSet::new();
@@ -286,13 +288,19 @@ struct Joined {
     has_broker: Arc<AtomicBool>,
 }
 
+/// What the broker is told when it has changed.
+struct Told {
+    password: watch::Receiver<Option<Password>>,
+    rules_hash: watch::Receiver<String>,
+}
+
 /// A node of its own, or one that joins those that share its Redis.
 fn join(
     settings: &Settings,
     shards: Vec<ShardHandle>,
     rules: HistoryRules,
     revocations: Option<Arc<Revocations>>,
-    password: watch::Receiver<Option<Password>>,
+    told: Told,
     metrics: &Arc<Metrics>,
 ) -> Result<Joined, ServeError> {
     let limits = &settings.limits;
@@ -310,12 +318,14 @@ fn join(
     let verifiers = settings.auth.verifiers.iter();
     let broker = redis::Settings {
         redis,
-        password,
+        password: told.password,
         rules,
         resume: settings.auth.resume,
         max_publishers: limits.remembered_publishers,
         secrets: verifiers.map(|verifier| format!("{:016x}", verifier.id().0)).collect(),
         node: format!("{:032x}", rand::random::<u128>()),
+        bind: settings.bind.first().map(|bind| bind.address.to_string()).unwrap_or_default(),
+        rules_hash: told.rules_hash,
     };
     let mut shared = None;
     let open = |events| {

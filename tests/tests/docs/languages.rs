@@ -7,6 +7,7 @@ use orosync_tests::SECRET;
 use crate::markdown::{Block, repository};
 use crate::place::{Place, as_php, extension_setting, run};
 use crate::reverse_proxies;
+use crate::scale;
 
 /// Names that exist, and values that can work.
 const PHP_INI: &str = r#"
@@ -48,6 +49,10 @@ pub(crate) fn check(block: &Block, place: &Place) -> Result<(), String> {
         "toml" => check_toml(&text, place),
         "ini" => check_ini(&text, place),
         "nginx" | "apache" | "haproxy" | "caddy" => reverse_proxies::check(block, place),
+        "redis" | "redis-cli" => {
+            scale::check(block);
+            Ok(())
+        }
         "dockerfile" => check_dockerfile(&text),
         "yaml" => run_php(YAML, &text),
         "twig" => run_php(TWIG, &text).and_then(|()| check_scripts(&text, place)),

@@ -8,6 +8,7 @@ mod markdown;
 mod place;
 mod promises;
 mod reverse_proxies;
+mod scale;
 mod statements;
 mod transcripts;
 

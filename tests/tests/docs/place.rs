@@ -47,6 +47,7 @@ impl Place {
         }
         let place = Self { server, admin, folder };
         fs::write(place.path("etc/secret"), SECRET).expect("the secret is written");
+        fs::write(place.path("etc/redis-password"), "a password").expect("a password is written");
         Certificate::new().write(&place.path("etc"));
         symlink(server::command().get_program(), place.path("bin/orosync-server")).expect("a link");
         place.write_program("bin/php", &php::command(&place.server.endpoint()));

@@ -57,7 +57,7 @@ frontend web
 ";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Program {
+pub(crate) enum Program {
     Nginx,
     Apache,
     Haproxy,
@@ -171,7 +171,7 @@ impl Program {
 }
 
 /// A running reverse proxy. Killed when it goes out of scope.
-struct ReverseProxy {
+pub(crate) struct ReverseProxy {
     child: Child,
     address: SocketAddr,
     certificate: Certificate,
@@ -179,7 +179,7 @@ struct ReverseProxy {
 }
 
 impl ReverseProxy {
-    fn start(program: Program, text: &str, place: &Place) -> Self {
+    pub(crate) fn start(program: Program, text: &str, place: &Place) -> Self {
         let (file, folder, address, certificate) = write(program, text, place);
         let output = fs::File::create(folder.join("output")).expect("a file");
         let errors = output.try_clone().expect("a descriptor");
@@ -203,7 +203,7 @@ impl ReverseProxy {
     }
 
     /// A session of a back-office user, and its ticket.
-    fn session(&self) -> (Client, String) {
+    pub(crate) fn session(&self) -> (Client, String) {
         let (mut client, ticket) = (self.browser(), ticket(Role::User, Some(1)));
         let head = client.handshake(&format!("/ws?ticket={ticket}"), OROSYNC);
         assert!(head.starts_with("HTTP/1.1 101 "), "{head}");

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 const EVERY: Duration = Duration::from_secs(1);
 
 /// How long nothing may come back until the connection for it is replaced, and nothing may be answered until both are.
-const PATIENCE: Duration = Duration::from_secs(3);
+pub(super) const PATIENCE: Duration = Duration::from_secs(3);
 
 /// How long a node counts as there without a canary, in milliseconds.
 pub(super) const NODE_KEPT_MS: u64 = 10_000;

@@ -18,7 +18,7 @@ use super::trouble::Trouble;
 use crate::config::broker::{Password, RedisAddress, RedisServers, RedisSettings};
 
 /// How long a connection may take, the greeting included.
-const PATIENCE: Duration = Duration::from_secs(2);
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long a Sentinel may take, or a node of a Cluster that is asked for the others.
 const ASKED_PATIENCE: Duration = Duration::from_secs(1);
@@ -157,6 +157,8 @@ impl Connector {
         };
         // Several calls are on their way at once, each of which is written as a whole.
         let tcp = TcpSettings::default().set_nodelay(true);
+        // Redis 7.0 does not know what it would say, and a newer one would ask for a right more.
+        let redis = redis.set_skip_set_lib_name();
         let info = address.into_connection_info()?.set_redis_settings(redis).set_tcp_settings(tcp);
         let client = match &self.settings.tls {
             None => Client::open(info),

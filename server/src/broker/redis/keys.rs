@@ -11,10 +11,13 @@
 //! | `P:{N}:id`, `P:{N}:secret` | strings: the id of the cluster, and of its secret |
 //! | `P:{N}:nodes` | hash: the nodes, and what they say of themselves |
 //! | `P:{N}:n:NODE` | channel: a node's canary |
+//! | `P:{N}:trial:KIND` | of a node that tries what it may ([`super::rights`]) |
 //!
 //! `{N}` is the partition's hash tag: all that one script call touches lies in one slot of a Redis Cluster.
 
 use orosync_protocol::{PublisherId, Topic, disconnect};
+
+use super::fnv1a::fnv1a;
 
 /// Names things. See the module.
 #[derive(Clone, Debug)]
@@ -71,12 +74,8 @@ impl Keys {
         if topic.as_str() == disconnect::TOPIC {
             return Partition::CONTROL;
         }
-        // All nodes, of whatever version, must place a topic in the same one: FNV-1a, by its definition.
-        let hash = topic.as_str().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
         #[expect(clippy::cast_possible_truncation, reason = "any bits of the hash will do")]
-        let place = hash as usize;
+        let place = fnv1a(topic.as_str()) as usize;
         Partition(place % self.hash_tags.len())
     }
 
@@ -124,6 +123,16 @@ impl Keys {
 
     pub(super) fn canary(&self, partition: Partition, node: &str) -> String {
         self.name(partition, &format!("n:{node}"))
+    }
+
+    /// What only a try at the start has.
+    pub(super) fn trial(&self, partition: Partition, kind: &str) -> String {
+        self.name(partition, &format!("trial:{kind}"))
+    }
+
+    /// All names, as a pattern.
+    pub(super) fn all(&self) -> String {
+        format!("{}:*", self.prefix)
     }
 
     fn of_topic(&self, topic: &Topic, kind: char) -> String {

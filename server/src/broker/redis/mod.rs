@@ -14,12 +14,15 @@ mod calls;
 mod canary;
 mod connect;
 mod control;
+mod fnv1a;
 mod keys;
+pub mod nodes;
 mod outbox;
 mod partitions;
 mod primary;
 mod pushes;
 mod record;
+mod rights;
 mod scripts;
 mod slots;
 mod tickets;
@@ -74,11 +77,10 @@ pub struct Settings {
     pub secrets: Vec<String>,
     /// This node's name. No two have the same.
     pub node: String,
-}
-
-/// What a node says of itself, as JSON.
-fn description() -> String {
-    serde_json::json!({ "version": env!("CARGO_PKG_VERSION") }).to_string()
+    /// Where it listens, as it is told to whoever asks for the nodes.
+    pub bind: String,
+    /// The hash of the rules that it has now: [`nodes::hash_of_rules`].
+    pub rules_hash: watch::Receiver<String>,
 }
 
 /// Something for the broker's thread to do.

@@ -16,13 +16,13 @@ use redis::aio::{ConnectionLike as _, MultiplexedConnection};
 use redis::{Cmd, Pipeline, Value};
 use tokio::sync::watch;
 
-use super::calls::milliseconds;
+use super::calls::{Verbs, milliseconds};
 use super::canary::Canary;
 use super::connect::{Connector, Place, examine};
-use super::keys::Partition;
+use super::keys::{Keys, Partition};
 use super::pushes::Pushes;
-use super::scripts;
 use super::trouble::Trouble;
+use super::{rights, scripts};
 
 /// Calls that may be under way. More do not make Redis faster.
 const CALLS: usize = 128;
@@ -73,18 +73,21 @@ pub(super) struct Connected {
 /// Opens the connections of a primary that nodes can share, and tells it the scripts.
 pub(super) async fn connect(
     connector: &Connector,
+    keys: &Keys,
+    verbs: Verbs,
     place: &Place,
     pushes: &Pushes,
 ) -> Result<Connected, Trouble> {
     let mut commands = connector.commands(place).await?;
     let about = examine(&mut commands, connector.is_cluster()).await?;
+    let pushes_number = pushes.next_number();
+    let mut pushes = connector.pushes(place, pushes.sender(pushes_number)).await?;
+    rights::check(&mut commands, &mut pushes, keys, verbs, connector.waits_for_replicas()).await?;
     for script in scripts::all() {
         script.load_async(&mut commands).await?;
     }
     let writes =
         if connector.waits_for_replicas() { connector.commands(place).await? } else { commands.clone() };
-    let pushes_number = pushes.next_number();
-    let pushes = connector.pushes(place, pushes.sender(pushes_number)).await?;
     Ok(Connected { about: about.version, run_id: about.run_id, commands, writes, pushes, pushes_number })
 }
 

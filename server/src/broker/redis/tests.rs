@@ -95,6 +95,8 @@ fn open_counted(
         max_publishers: 10,
         secrets: vec!["a secret".to_owned()],
         node: format!("{:032x}", rand::random::<u128>()),
+        bind: "0.0.0.0:8080".to_owned(),
+        rules_hash: watch::Sender::new("0123456789abcdef".to_owned()).subscribe(),
     };
     RedisBroker::start(settings, events, metrics).unwrap()
 }

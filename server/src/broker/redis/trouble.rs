@@ -108,7 +108,7 @@ impl From<&RedisError> for Trouble {
         if let Some((_, cause, sentence)) = found {
             return Self::new(cause, *sentence);
         }
-        if detail.contains("NOPERM") || detail.contains("ACL failure") {
+        if detail.contains("NOPERM") || detail.contains("no permissions") || detail.contains("ACL failure") {
             return Self::new(
                 "noperm",
                 format!(

@@ -27,6 +27,7 @@ use tracing::{error, warn};
 use super::calls::Verbs;
 use super::connect::{Connector, Found, Place};
 use super::keys::{Keys, Partition};
+use super::nodes::Description;
 use super::outbox::{CallEnd, ChainKey, Outbox, Outgoing};
 use super::partitions::{NOT_READY, Partitions};
 use super::primary::{Connected, Primary, PrimaryId};
@@ -104,6 +105,8 @@ pub(super) struct Worker {
     settings: Settings,
     connector: Connector,
     keys: Keys,
+    /// What this node says of itself.
+    description: Description,
     verbs: Verbs,
     rules: HistoryRules,
     outbox: Outbox,
@@ -182,6 +185,7 @@ impl Worker {
         topics.subscribe(&control);
         Self {
             connector,
+            description: Description::new(settings.bind.clone()),
             verbs,
             rules: settings.rules.clone(),
             outbox: Outbox::new(settings.max_publishers),

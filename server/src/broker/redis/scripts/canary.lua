@@ -6,7 +6,15 @@
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-redis.call('HSET', KEYS[1], ARGV[4], string.format('%.0f ', now + ARGV[6]) .. ARGV[5])
+if redis.call('HSET', KEYS[1], ARGV[4], string.format('%.0f ', now + ARGV[6]) .. ARGV[5]) == 1 then
+  -- A node has come: those that have gone since the last one did are forgotten.
+  local nodes = redis.call('HGETALL', KEYS[1])
+  for at = 1, #nodes, 2 do
+    if tonumber(string.match(nodes[at + 1], '^%d+') or 0) < now then
+      redis.call('HDEL', KEYS[1], nodes[at])
+    end
+  end
+end
 redis.call('PEXPIRE', KEYS[1], ARGV[6])
 redis.call(ARGV[1], ARGV[2], ARGV[3])
 return now

@@ -15,8 +15,8 @@ use crate::broker::redis::canary::{Canary, NODE_KEPT_MS, Verdict};
 use crate::broker::redis::connect::{Found, Place};
 use crate::broker::redis::keys::Partition;
 use crate::broker::redis::primary::{self, Connected, Primary, PrimaryId};
+use crate::broker::redis::scripts;
 use crate::broker::redis::trouble::Trouble;
-use crate::broker::redis::{description, scripts};
 
 /// How often a Cluster is asked where its slots are, if nothing says before that they have moved.
 const FIND: Duration = Duration::from_secs(30);
@@ -115,8 +115,9 @@ impl Worker {
         self.members.insert(id, Member { place: place.clone(), up: None });
         let (connector, pushes, done) =
             (self.connector.clone(), self.pushes.clone(), self.done_sender.clone());
+        let (keys, verbs) = (self.keys.clone(), self.verbs);
         tokio::spawn(async move {
-            let connected = primary::connect(&connector, &place, &pushes).await;
+            let connected = primary::connect(&connector, &keys, verbs, &place, &pushes).await;
             let _ = done.send(Done::Connected(id, Box::new(connected)));
         });
         id
@@ -309,7 +310,7 @@ impl Worker {
             .arg(self.keys.canary(at, &self.settings.node))
             .arg(nonce)
             .arg(&self.settings.node)
-            .arg(description())
+            .arg(self.description.text(&self.metrics, &self.settings.rules_hash.borrow()))
             .arg(NODE_KEPT_MS);
         self.ask(at, command, |time| Answer::Canary(calls::answer(time)));
     }

@@ -1,0 +1,221 @@
+//! The nodes that share a Redis: what each says of itself with its canary, and the list of those that were heard of.
+//!
+//! A node is in the list for [`NODE_KEPT_MS`] after its last word, and counts as there while it speaks each second.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use redis::{Value, from_redis_value};
+use serde::{Deserialize, Serialize};
+
+use super::canary::{NODE_KEPT_MS, PATIENCE};
+use super::connect::{Connector, request};
+use super::fnv1a::fnv1a;
+use super::keys::{Keys, Partition};
+use super::trouble::Trouble;
+use crate::config::broker::RedisSettings;
+use crate::config::settings::HistorySettings;
+use crate::metrics::Metrics;
+use crate::process;
+use orosync_protocol::Subprotocol;
+
+/// What a node says of itself.
+#[derive(Debug)]
+pub(super) struct Description {
+    host: String,
+    bind: String,
+    started: u64,
+}
+
+/// The same on its way. A node of another version may say more, or less.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Said {
+    version: String,
+    host: String,
+    bind: String,
+    started: u64,
+    sessions: i64,
+    publishers: i64,
+    rules: String,
+}
+
+/// A node that was heard of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Listed {
+    /// Random, another one after a restart.
+    pub name: String,
+    /// What its machine is called.
+    pub host: String,
+    /// The first address of its `bind`.
+    pub bind: String,
+    /// Its version.
+    pub version: String,
+    /// When it was started, by its own clock: seconds since 1970.
+    pub started: u64,
+    /// Open sessions of browsers.
+    pub sessions: i64,
+    /// Open sessions of publishers.
+    pub publishers: i64,
+    /// The hash of its rules.
+    pub rules: String,
+    /// How long ago it was heard of.
+    pub silent_milliseconds: u64,
+    /// Whether that is as it should be.
+    pub is_there: bool,
+}
+
+/// Why the nodes cannot be listed.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct NotListed(Trouble);
+
+/// By which nodes find out whether they have the same rules: what `/topics` describes, and the history that it leaves out.
+pub fn hash_of_rules(described: &str, history: HistorySettings) -> String {
+    let HistorySettings { limits, bytes } = history;
+    let all = format!("{described} {} {} {bytes}", limits.events, limits.age.as_millis());
+    format!("{:016x}", fnv1a(&all))
+}
+
+/// The nodes that were heard of, in the order of their hosts.
+pub async fn list(settings: RedisSettings) -> Result<Vec<Listed>, NotListed> {
+    let prefix = settings.prefix.clone();
+    let connector = Connector::new(settings);
+    let keys = if connector.is_cluster() { Keys::cluster(&prefix) } else { Keys::single(&prefix) };
+    ask(&connector, &keys).await.map_err(NotListed)
+}
+
+async fn ask(connector: &Connector, keys: &Keys) -> Result<Vec<Listed>, Trouble> {
+    let mut found = connector.find(&[Partition::CONTROL], &[], 0).await?;
+    let place = found.primaries.pop().flatten().ok_or_else(|| {
+        Trouble::new(
+            "clusterdown",
+            "nobody serves the slot of the Cluster that the nodes are in. See redis-cli --cluster check",
+        )
+    })?;
+    let mut connection = connector.commands(&place).await?;
+    let mut command = redis::cmd("HGETALL");
+    command.arg(keys.nodes(Partition::CONTROL));
+    let fields: HashMap<String, String> = decode(request(&mut connection, &command).await?)?;
+    let (seconds, microseconds): (u64, u64) = decode(request(&mut connection, &redis::cmd("TIME")).await?)?;
+    Ok(listed(fields, seconds * 1000 + microseconds / 1000))
+}
+
+fn decode<T: redis::FromRedisValue>(value: Value) -> Result<T, Trouble> {
+    from_redis_value(value).map_err(|_| Trouble::unexpected("Redis"))
+}
+
+/// Of the fields of the nodes' hash, those that have not expired at `now`, in milliseconds since 1970.
+fn listed(fields: HashMap<String, String>, now: u64) -> Vec<Listed> {
+    let mut nodes: Vec<_> = fields
+        .into_iter()
+        .filter_map(|(name, text)| {
+            let (expires, said) = text.split_once(' ')?;
+            let expires: u64 = expires.parse().ok().filter(|expires| *expires >= now)?;
+            let Said { version, host, bind, started, sessions, publishers, rules } =
+                serde_json::from_str(said).unwrap_or_default();
+            let silent_milliseconds = NODE_KEPT_MS.saturating_sub(expires - now);
+            let is_there = Duration::from_millis(silent_milliseconds) <= PATIENCE;
+            let node = Listed {
+                name,
+                host,
+                bind,
+                version,
+                started,
+                sessions,
+                publishers,
+                rules,
+                silent_milliseconds,
+                is_there,
+            };
+            Some(node)
+        })
+        .collect();
+    nodes.sort_by(|a, b| (&a.host, &a.bind, &a.name).cmp(&(&b.host, &b.bind, &b.name)));
+    nodes
+}
+
+impl Description {
+    /// Of this process, which begins to listen at this address.
+    pub(super) fn new(bind: String) -> Self {
+        Self { host: process::host_name(), bind, started: process::unix_time() }
+    }
+
+    /// What is so now, as JSON.
+    pub(super) fn text(&self, metrics: &Metrics, rules: &str) -> String {
+        let open = |protocol| metrics.sessions_open.of(protocol).get();
+        let said = Said {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            host: self.host.clone(),
+            bind: self.bind.clone(),
+            started: self.started,
+            sessions: open(Subprotocol::Wamp) + open(Subprotocol::Orosync),
+            publishers: open(Subprotocol::Link),
+            rules: rules.to_owned(),
+        };
+        // A struct of strings and numbers always serializes.
+        serde_json::to_string(&said).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::HistoryLimits;
+
+    #[test]
+    fn what_a_node_says_is_what_is_listed() {
+        let metrics = Metrics::new();
+        metrics.sessions_open.of(Subprotocol::Wamp).set(2);
+        metrics.sessions_open.of(Subprotocol::Orosync).set(3);
+        metrics.sessions_open.of(Subprotocol::Link).set(7);
+        let description =
+            Description { host: "web1".to_owned(), bind: "0.0.0.0:8080".to_owned(), started: 1_700_000_000 };
+        let text = format!("{} {}", 50_000 + NODE_KEPT_MS, description.text(&metrics, "0f"));
+        let expected = Listed {
+            name: "n1".to_owned(),
+            host: "web1".to_owned(),
+            bind: "0.0.0.0:8080".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started: 1_700_000_000,
+            sessions: 5,
+            publishers: 7,
+            rules: "0f".to_owned(),
+            silent_milliseconds: 1200,
+            is_there: true,
+        };
+        assert_eq!(listed([("n1".to_owned(), text)].into(), 51_200), [expected]);
+    }
+
+    #[test]
+    fn a_node_that_is_silent_is_listed_as_such_and_then_forgotten() {
+        let at = |silent: u64| {
+            let text = format!("{} {{\"host\":\"web1\",\"more\":1}}", 1_000_000 + NODE_KEPT_MS);
+            let nodes = listed([("n1".to_owned(), text)].into(), 1_000_000 + silent);
+            nodes.first().map(|node| node.is_there)
+        };
+        assert_eq!(
+            [at(0), at(3000), at(3001), at(10_000), at(10_001)],
+            [Some(true), Some(true), Some(false), Some(false), None]
+        );
+        assert!(listed([("n1".to_owned(), "what is this".to_owned())].into(), 0).is_empty());
+    }
+
+    #[test]
+    fn other_rules_and_another_history_have_another_hash() {
+        let of = |described: &str, events: usize, seconds: u64, bytes: usize| {
+            let limits = HistoryLimits { events, age: Duration::from_secs(seconds) };
+            hash_of_rules(described, HistorySettings { limits, bytes })
+        };
+        let one = of("{}", 1000, 600, 1 << 26);
+        assert_eq!(one, of("{}", 1000, 600, 1 << 26));
+        for other in [
+            of("[]", 1000, 600, 1 << 26),
+            of("{}", 999, 600, 1 << 26),
+            of("{}", 1000, 60, 1 << 26),
+            of("{}", 1000, 600, 1),
+        ] {
+            assert_ne!(one, other);
+        }
+    }
+}

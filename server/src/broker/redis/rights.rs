@@ -1,0 +1,116 @@
+//! What a user of Redis' ACL must be allowed, and which of it he is not.
+//!
+//! A script that is refused a command does not say which, and may be refused in the middle. So each command is given once at the
+//! start, on keys that nothing else has, and all that is missing is told at once. docs/scale.md has these rules in a line.
+
+use redis::aio::{ConnectionLike as _, MultiplexedConnection};
+use redis::{Cmd, Pipeline, RedisResult, Value};
+use tokio::time::timeout;
+
+use super::calls::Verbs;
+use super::connect::PATIENCE;
+use super::keys::{Keys, Partition};
+use super::trouble::Trouble;
+
+/// Commands, each with the kind of its key, if it has one, and what stands behind it. In this order each finds what it needs, and
+/// what cannot be removed expires.
+const COMMANDS: &[(&str, Option<&str>, &[&str])] = &[
+    ("TIME", None, &[]),
+    ("SET", Some("text"), &["", "PX", "1000"]),
+    ("GET", Some("text"), &[]),
+    ("MGET", Some("text"), &[]),
+    ("PTTL", Some("text"), &[]),
+    ("DEL", Some("text"), &[]),
+    ("RPUSH", Some("list"), &[""]),
+    ("PEXPIRE", Some("list"), &["1000"]),
+    ("LLEN", Some("list"), &[]),
+    ("LINDEX", Some("list"), &["0"]),
+    ("LRANGE", Some("list"), &["0", "-1"]),
+    ("LPOP", Some("list"), &["1"]),
+    ("HSET", Some("hash"), &["field", ""]),
+    ("PEXPIRE", Some("hash"), &["1000"]),
+    ("HGETALL", Some("hash"), &[]),
+    ("HDEL", Some("hash"), &["field"]),
+];
+
+/// Behind what is written where `broker.wait_replicas` says so.
+const WAIT: (&str, Option<&str>, &[&str]) = ("WAIT", None, &["0", "1"]);
+
+/// Tries all that a node needs beside `INFO`, `SCRIPT LOAD` and `EVALSHA`, which say themselves what they are refused.
+pub(super) async fn check(
+    commands: &mut MultiplexedConnection,
+    pushes: &mut MultiplexedConnection,
+    keys: &Keys,
+    verbs: Verbs,
+    waits: bool,
+) -> Result<(), Trouble> {
+    // Another node of a Cluster may serve it: what a user may not is told before that.
+    let at = Partition::CONTROL;
+    let trying = async {
+        let publish = (verbs.publish, Some("channel"), &[""][..]);
+        let tried: Vec<_> = COMMANDS.iter().chain([&publish]).chain(waits.then_some(&WAIT)).collect();
+        let mut pipeline = Pipeline::new();
+        for (name, kind, rest) in &tried {
+            let mut command = redis::cmd(name);
+            command.arg(kind.map(|kind| keys.trial(at, kind))).arg(*rest);
+            pipeline.add_command(command);
+        }
+        let answers = commands.req_packed_commands(&pipeline, 0, tried.len()).await?;
+        let mut refused: Vec<_> =
+            tried.iter().zip(answers).filter_map(|((name, ..), answer)| refusal(name, Ok(answer))).collect();
+        for name in [verbs.subscribe, verbs.unsubscribe] {
+            let command = Cmd::new().arg(name).arg(keys.trial(at, "channel")).to_owned();
+            refused.extend(refusal(name, pushes.req_packed_command(&command).await));
+        }
+        Ok(refused)
+    };
+    let refused = timeout(PATIENCE, trying).await.unwrap_or_else(|_| Err(Trouble::timeout("Redis")))?;
+    if refused.is_empty() {
+        return Ok(());
+    }
+    let mut rules: Vec<_> = refused.into_iter().map(|refused| refused.rule(&keys.all())).collect();
+    rules.sort_unstable();
+    rules.dedup();
+    Err(Trouble::new(
+        "noperm",
+        format!(
+            "Redis' ACL lacks rules for this user: {}. docs/scale.md has the line that is enough",
+            rules.join(" ")
+        ),
+    ))
+}
+
+/// What a user may not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Refusal {
+    Command(String),
+    Keys,
+    Channels,
+}
+
+impl Refusal {
+    /// The rule that allows it.
+    fn rule(self, all: &str) -> String {
+        match self {
+            Self::Command(name) => format!("+{name}"),
+            Self::Keys => format!("~{all}"),
+            Self::Channels => format!("&{all}"),
+        }
+    }
+}
+
+/// What the ACL has to do with an answer. Any other error is told where the command is needed.
+fn refusal(name: &str, answer: RedisResult<Value>) -> Option<Refusal> {
+    let error = answer.and_then(Value::extract_error).err()?;
+    if error.code() != Some("NOPERM") {
+        return None;
+    }
+    let detail = error.detail().unwrap_or_default();
+    Some(if detail.contains("channel") {
+        Refusal::Channels
+    } else if detail.contains(" key") {
+        Refusal::Keys
+    } else {
+        Refusal::Command(name.to_lowercase())
+    })
+}

@@ -1,0 +1,440 @@
+//! `docs/scale.md`, really run: its nodes behind its load balancer, its Redis with its user, its Sentinel, its passwords.
+
+use std::fs;
+
+use ::redis::Value;
+use orosync_protocol::ticket::Role;
+use orosync_tests::certificate::Certificate;
+use orosync_tests::client::{Client, OROSYNC};
+use orosync_tests::nodes::{Nodes, broker};
+use orosync_tests::redis::{Redis, ReplicaSet};
+use orosync_tests::server::{self, Server, ticket};
+use orosync_tests::source::Source;
+use orosync_tests::{SECRET, wait};
+use rustix::process::Signal;
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::markdown::{Block, Document, repository};
+use crate::place::Place;
+use crate::reverse_proxies::{Program, ReverseProxy};
+
+/// The user of the document.
+const USER: &str = "orosync";
+
+/// Whatever stands for a password there.
+const PASSWORD: &str = "PASSWORD";
+
+/// Whether a node is ready, and if not why.
+const READY: &str = "/readyz";
+
+fn document() -> Document {
+    Document::named("docs/scale.md")
+}
+
+/// The blocks of this language and manner.
+fn blocks(language: &str, manner: &str) -> Vec<Block> {
+    let blocks = document().blocks().into_iter();
+    blocks.filter(|block| block.language == language && block.manner == manner).collect()
+}
+
+/// The one of this language and manner that has this in it.
+fn block(language: &str, manner: &str, text: &str) -> String {
+    let mut found = blocks(language, manner).into_iter().filter(|block| block.text.contains(text));
+    let block =
+        found.next().unwrap_or_else(|| panic!("docs/scale.md has no {language} {manner} with {text}"));
+    assert!(found.next().is_none(), "{text} stands in several");
+    block.text
+}
+
+/// The rules of the line that is enough.
+fn rules() -> Vec<String> {
+    let line = block("redis", "acl", "user ");
+    let rules = line.split_whitespace().skip(4).map(str::to_owned).collect();
+    assert!(line.starts_with(&format!("user {USER} on >{PASSWORD} ")), "{line}");
+    rules
+}
+
+/// Checks a block about Redis: it starts with it.
+pub(crate) fn check(block: &Block) {
+    match (block.language.as_str(), block.manner.as_str()) {
+        // Run by the tests below, on a running server.
+        ("redis-cli", _) | (_, "sentinel") => {}
+        _ => drop(Redis::start_with(&block.text)),
+    }
+}
+
+/// Where the files of the document are.
+struct Files(TempDir);
+
+impl Files {
+    fn new() -> Self {
+        let files = Self(tempfile::tempdir().expect("a temporary directory"));
+        files.write("secret", SECRET);
+        files.write("redis-password", PASSWORD);
+        files
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.0.path().join(name), text).expect("a file is written");
+    }
+
+    /// A configuration of the document with the places of this test.
+    fn translate(&self, toml: &str, url: &str) -> String {
+        let (_, rest) = toml.split_once("url = \"").expect("a URL");
+        let (documented, _) = rest.split_once('"').expect("its end");
+        toml.replace(documented, url)
+            .replace("/etc/orosync", &self.0.path().display().to_string())
+            .replace("0.0.0.0:8080", "127.0.0.1:0")
+            .replace("0.0.0.0:8081", "127.0.0.1:0")
+    }
+}
+
+/// A Redis with the settings and the user of the document.
+fn redis() -> Redis {
+    Redis::start_with(&format!("{}{}", block("redis", "", "maxmemory "), block("redis", "acl", "user ")))
+}
+
+/// The nodes of the document.
+fn nodes(files: &Files, redis: &Redis, count: usize) -> (Nodes, String) {
+    let toml = files.translate(&block("toml", "", "bind = "), &redis.url());
+    (Nodes::start_each((0..count).map(|_| toml.clone())), toml)
+}
+
+/// What `nodes` answers with this configuration: whether it is content, what it prints, and what it complains of.
+fn ask_nodes(files: &Files, toml: &str, json: bool) -> (bool, String, String) {
+    files.write("orosync.toml", toml);
+    let mut command = server::command();
+    command
+        .args(["nodes", "--config"])
+        .arg(files.0.path().join("orosync.toml"))
+        .args(json.then_some("--json"));
+    let output = command.output().expect("it runs");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+    (output.status.success(), text(output.stdout), text(output.stderr))
+}
+
+fn subscribed(server: &Server) -> Client {
+    let mut session = Client::user(server, OROSYNC, 1);
+    session.subscribe("oro/ping");
+    session.sync();
+    session
+}
+
+fn assert_delivered(node: &Server, sessions: &mut [Client], number: u32) {
+    let mut source = Source::to(&node.endpoint());
+    source.publish("oro/ping", &number.into());
+    source.flush();
+    for session in sessions {
+        assert_eq!(session.text(), format!(r#"[8,"oro\/ping",{number}]"#));
+    }
+}
+
+#[test]
+fn the_nodes_of_the_document_deliver_behind_its_nginx_and_a_dead_one_costs_no_session() {
+    let (files, redis) = (Files::new(), redis());
+    let (mut nodes, toml) = nodes(&files, &redis, 2);
+    let addresses = nodes.addresses();
+    let nginx = block("nginx", "nodes", "upstream ")
+        .replace("10.0.0.1:8080", &addresses[0].to_string())
+        .replace("10.0.0.2:8080", &addresses[1].to_string());
+    let place = Place::new();
+    let proxy = ReverseProxy::start(Program::Nginx, &nginx, &place);
+    let mut sessions: Vec<Client> = (0..4).map(|_| proxy.session().0).collect();
+    for session in &mut sessions {
+        session.subscribe("oro/ping");
+        session.sync();
+    }
+    for number in 0..2 {
+        let open = nodes.node(number).metric(r#"orosync_sessions_open{protocol="orosync"}"#);
+        assert!((open - 2.0).abs() < f64::EPSILON, "least_conn: {open}");
+        assert_delivered(nodes.node(number), &mut sessions, 7);
+    }
+
+    let listed = wait::until("both nodes say what they have", || {
+        let (is_well, table, complaint) = ask_nodes(&files, &toml, false);
+        assert!(is_well, "{complaint}");
+        let rows: Vec<Vec<String>> = table
+            .lines()
+            .map(|line| {
+                line.split("  ").map(|cell| cell.trim().to_owned()).filter(|cell| !cell.is_empty()).collect()
+            })
+            .collect();
+        let has_two = |row: &Vec<String>| row[4] == "2";
+        (rows.len() == 3 && rows[1..].iter().all(has_two)).then_some(rows)
+    });
+    let documented = block("text", "output", "HEARD OF");
+    for line in documented.lines() {
+        let cells: Vec<&str> = line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect();
+        assert_eq!(cells.len(), listed[0].len(), "{line}");
+    }
+    assert_eq!(
+        documented.lines().next().expect("a head").split_whitespace().collect::<Vec<_>>(),
+        listed[0].iter().flat_map(|cell| cell.split(' ')).collect::<Vec<_>>()
+    );
+
+    nodes.kill(0);
+    for _ in 0..4 {
+        proxy.session();
+    }
+    let (json, complaint) = wait::until("the dead node is missed", || {
+        let (is_well, json, complaint) = ask_nodes(&files, &toml, true);
+        (!is_well).then_some((json, complaint))
+    });
+    assert!(complaint.contains("was not heard of for "), "{complaint}");
+    let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    let there: Vec<bool> = json["nodes"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|node| node["is_there"].as_bool().expect("yes or no"))
+        .collect();
+    assert_eq!(there.iter().filter(|is_there| **is_there).count(), 1, "{json}");
+    wait::until_true("it is forgotten", || {
+        let (is_well, table, _) = ask_nodes(&files, &toml, false);
+        is_well && table.lines().count() == 2
+    });
+}
+
+#[test]
+fn nodes_with_other_rules_are_told_and_a_sighup_makes_them_agree() {
+    let (files, redis) = (Files::new(), Redis::start());
+    let (rule, broker) = ("[[topics]]\npattern = \"acme/x\"\nsubscribe = \"user\"\n", broker(&redis.url()));
+    let nodes = Nodes::start_each([broker.clone(), format!("{broker}{rule}")]);
+    let toml = format!("[auth]\nsecret_file = \"{}/secret\"\n{broker}", files.0.path().display());
+    let (is_well, table, complaint) = ask_nodes(&files, &toml, false);
+    assert!(!is_well && complaint.contains("the nodes have different rules"), "{table}{complaint}");
+    nodes.node(0).rewrite(&format!("{broker}{rule}"));
+    nodes.node(0).signal(Signal::HUP);
+    wait::until_true("they agree", || ask_nodes(&files, &toml, false).0);
+}
+
+#[test]
+fn nodes_are_listed_only_where_there_are_any() {
+    let (files, redis) = (Files::new(), Redis::start());
+    let hash = "orosync:{0}:nodes";
+    redis.run(&["HSET", hash, "one that has gone", "1 {}"]);
+    let toml =
+        |broker: &str| format!("[auth]\nsecret_file = \"{}/secret\"\n{broker}", files.0.path().display());
+    let (is_well, table, complaint) = ask_nodes(&files, &toml(&broker(&redis.url())), false);
+    assert!(!is_well && table.is_empty() && complaint.contains("no node was heard of"), "{complaint}");
+    let (is_well, _, complaint) = ask_nodes(&files, &toml(""), false);
+    assert!(!is_well && complaint.contains("broker.url is not set"), "{complaint}");
+    let nowhere = broker("redis://127.0.0.1:1");
+    let (is_well, _, complaint) = ask_nodes(&files, &toml(&nowhere), false);
+    assert!(!is_well && complaint.contains("no connection to Redis"), "{complaint}");
+    let _nodes = Nodes::start(1, &redis.url(), "");
+    let (is_well, table, _) = ask_nodes(&files, &toml(&broker(&redis.url())), false);
+    assert!(is_well && table.lines().count() == 2, "{table}");
+    // Whoever comes takes away what has expired.
+    assert_eq!(redis.ask::<Vec<String>>(&["HKEYS", hash]).len(), 1);
+}
+
+/// Gives the user exactly these rules.
+fn allow(redis: &Redis, rules: &[String]) {
+    let password = format!(">{PASSWORD}");
+    let words = ["ACL", "SETUSER", USER, "reset", "on", &password].into_iter();
+    redis.run(&words.chain(rules.iter().map(String::as_str)).collect::<Vec<_>>());
+}
+
+fn as_the_user(url: &str) -> String {
+    url.replacen("://", &format!("://{USER}:{PASSWORD}@"), 1)
+}
+
+#[test]
+fn the_line_of_the_acl_is_enough_and_each_of_its_rules_is_needed() {
+    let redis = redis();
+    let url = as_the_user(&redis.url());
+    let nodes = Nodes::start(2, &url, "");
+    let mut sessions = [subscribed(nodes.node(0)), subscribed(nodes.node(1))];
+    assert_delivered(nodes.node(0), &mut sessions, 1);
+    let [first, second] = &mut sessions;
+    let position = first.recover("oro/ping", &json!({})).position;
+    assert_delivered(nodes.node(1), std::slice::from_mut(second), 2);
+    assert_eq!(first.event("oro/ping").payload, 2);
+    let recovered = Client::user(nodes.node(1), OROSYNC, 3).recover_since("oro/ping", &position);
+    assert!(recovered.complete && recovered.payloads() == [2], "{recovered:?}");
+    drop(sessions);
+    // The last unsubscribe of a topic waits for 10 s.
+    wait::until_true("nobody listens to the topic", || {
+        let listening: Vec<Value> = redis.ask(&["PUBSUB", "NUMSUB", "orosync:{0}:c:oro/ping"]);
+        listening.get(1).is_some_and(|count| *count == Value::Int(0))
+    });
+    let denied: Vec<Value> = redis.ask(&["ACL", "LOG"]);
+    assert!(denied.is_empty(), "{denied:?}");
+    drop(nodes);
+
+    let all: Vec<String> = rules().into_iter().chain(["+wait".to_owned(), "+select".to_owned()]).collect();
+    let configuration = format!("{}wait_replicas = 1\n", broker(&format!("{url}/1")));
+    let is_right = |rule: &&String| !rule.starts_with("resetchannels") && *rule != "-@all";
+    for missing in all.iter().filter(is_right) {
+        let others: Vec<String> = all.iter().filter(|rule| *rule != missing).cloned().collect();
+        allow(&redis, &others);
+        let mut node = Server::start_with(&configuration);
+        let line = node.await_line(r#""cause":"noperm""#);
+        let named = [missing.clone(), format!("'{}'", missing.trim_start_matches('+'))];
+        let is_named = named.iter().any(|name| line.contains(name.as_str()));
+        assert!(is_named, "without {missing}: {line}");
+        assert!(node.admin(READY).ends_with("broker\n"));
+    }
+}
+
+#[test]
+fn a_sentinel_needs_to_allow_one_command() {
+    let line = block("redis", "sentinel", "user ");
+    let words: Vec<&str> = line.split_whitespace().skip(1).collect();
+    let replica_set = ReplicaSet::start();
+    let allow = |rules: &[&str]| {
+        for number in 0..3 {
+            replica_set.sentinel(number).run(&[&["ACL", "SETUSER"], rules].concat());
+        }
+    };
+    allow(&[words[0], "reset", "on", "nopass"]);
+    let mut node = Server::start_with(&broker(&replica_set.url()));
+    let refused = node.await_line(r#""cause":"noperm""#);
+    assert!(refused.contains("sentinel|get-master-addr-by-name"), "{refused}");
+    allow(&[&[words[0], "reset"], &words[1..]].concat());
+    wait::until_true("it is ready", || node.admin(READY).ends_with("\r\nready\n"));
+}
+
+#[test]
+fn with_replicas_nothing_is_acknowledged_that_they_do_not_have() {
+    let replica_set = ReplicaSet::start_with(&block("redis", "", "min-replicas"));
+    let toml = Files::new().translate(&block("toml", "", "wait_replicas"), &replica_set.url());
+    let toml = toml.split_once("[broker]").map(|(_, broker)| format!("[broker]{broker}")).expect("a table");
+    let mut nodes = Nodes::start_each([toml]);
+    let mut sessions = [subscribed(nodes.node(0))];
+    assert_delivered(nodes.node(0), &mut sessions, 1);
+    replica_set.detach_replicas();
+    let mut source = Source::to(&nodes.node(0).endpoint());
+    source.publish("oro/ping", &2.into());
+    nodes.node_mut(0).await_line(r#""cause":"noreplicas""#);
+    replica_set.attach_replicas();
+    source.flush();
+    assert_eq!(sessions[0].text(), r#"[8,"oro\/ping",2]"#);
+}
+
+#[test]
+fn the_same_prefix_with_another_secret_is_refused_and_another_prefix_is_not() {
+    let (files, redis) = (Files::new(), Redis::start());
+    let _nodes = Nodes::start(1, &redis.url(), "");
+    let another = "another secret of at least thirty-two bytes";
+    let mut stranger = Server::start_with_environment(&[
+        ("OROSYNC_BROKER__URL", &redis.url()),
+        ("OROSYNC_AUTH__SECRET", another),
+    ]);
+    let line = stranger.await_line(r#""cause":"secret""#);
+    let sentence = "on this Redis with another secret";
+    assert!(line.contains(r#"other nodes use the prefix \"orosync\""#) && line.contains(sentence), "{line}");
+    assert!(stranger.admin(READY).ends_with("broker\n"));
+    assert!(document().text().contains(sentence));
+
+    let toml = files.translate(&block("toml", "", "prefix = "), &redis.url());
+    let (_, broker) = toml.split_once("[broker]").expect("a table");
+    files.write("another", another);
+    let other = format!("[auth]\nsecret_file = \"{}/another\"\n[broker]{broker}", files.0.path().display());
+    Nodes::start_each([other]);
+}
+
+#[test]
+fn a_new_password_of_redis_is_taken_on_sighup() {
+    let (files, redis) = (Files::new(), redis());
+    let (mut nodes, _) = nodes(&files, &redis, 1);
+    let mut sessions = [subscribed(nodes.node(0))];
+    let steps = blocks("redis-cli", "");
+    assert_eq!(steps.len(), 2);
+    let follow = |block: &Block| {
+        for line in block.text.lines().filter(|line| !line.starts_with("ACL SAVE")) {
+            let line = line.replace("<OLD", &format!("<{PASSWORD}"));
+            redis.run(&line.split(' ').collect::<Vec<_>>());
+        }
+    };
+    follow(&steps[0]);
+    files.write("redis-password", "NEW");
+    nodes.node(0).signal(Signal::HUP);
+    nodes.node_mut(0).await_line("SIGHUP: ");
+    follow(&steps[1]);
+    let connected =
+        |node: &mut Server| node.log().iter().filter(|line| line.contains("connected to ")).count();
+    let before = connected(nodes.node_mut(0));
+    redis.run(&["CLIENT", "KILL", "USER", USER]);
+    wait::until_true("it is connected again", || connected(nodes.node_mut(0)) > before);
+    assert_delivered(nodes.node(0), &mut sessions, 1);
+}
+
+#[test]
+fn redis_is_reached_with_tls() {
+    let (files, certificate) = (Files::new(), Certificate::new());
+    certificate.write(files.0.path());
+    let redis = Redis::start_with_tls(&certificate, "");
+    let toml = files.translate(&block("toml", "", "ca_file"), &redis.tls_url());
+    let nodes = Nodes::start_each([toml]);
+    assert_delivered(nodes.node(0), &mut [subscribed(nodes.node(0))], 1);
+}
+
+#[test]
+fn while_redis_is_away_sessions_stay_and_all_goes_on_when_it_is_back() {
+    let redis = Redis::start();
+    let nodes = Nodes::start(1, &redis.url(), "");
+    let node = nodes.node(0);
+    let mut sessions = [subscribed(node)];
+    redis.freeze();
+    let mut source = Source::to(&node.endpoint());
+    source.publish("oro/ping", &1.into());
+    let mut late = Client::connect(node);
+    let head = late.handshake(&format!("/?ticket={}", ticket(Role::User, Some(2))), OROSYNC);
+    assert!(head.starts_with("HTTP/1.1 503 "), "{head}");
+    assert!(nodes.await_not_ready(0).ends_with("broker\n"));
+    assert!(node.admin("/livez").starts_with("HTTP/1.1 200 "));
+    redis.thaw();
+    source.flush();
+    assert_eq!(sessions[0].text(), r#"[8,"oro\/ping",1]"#);
+    nodes.await_ready(0);
+}
+
+#[test]
+fn without_memory_redis_gets_all_of_it_later() {
+    let redis = redis();
+    let nodes = &mut Nodes::start(1, &as_the_user(&redis.url()), "");
+    let mut sessions = [subscribed(nodes.node(0))];
+    redis.set("maxmemory", "1");
+    let mut source = Source::to(&nodes.node(0).endpoint());
+    for number in 0..100 {
+        source.publish("oro/ping", &number.into());
+    }
+    nodes.node_mut(0).await_line(r#""cause":"oom""#);
+    let has_other = |line: &String| line.contains(r#""cause":"unexpected""#);
+    assert!(!nodes.node_mut(0).log().iter().any(has_other), "{:?}", nodes.node_mut(0).log());
+    // Scripts that it was told to forget are no other case.
+    redis.flush_scripts();
+    redis.set("maxmemory", "1gb");
+    source.flush();
+    for number in 0..100 {
+        assert_eq!(sessions[0].text(), format!(r#"[8,"oro\/ping",{number}]"#));
+    }
+}
+
+#[test]
+fn the_log_lines_of_the_broker_are_those_of_the_document() {
+    let sources = repository().join("server/src/broker/redis");
+    let sources: String = fs::read_dir(sources)
+        .expect("a directory")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
+        .map(|path| fs::read_to_string(path).expect("UTF-8"))
+        .collect();
+    // A line of code may end within a sentence.
+    let lines: Vec<&str> = sources.lines().map(|line| line.trim().trim_end_matches('\\')).collect();
+    let sources = lines.concat();
+    let document = document();
+    for row in document.rows("| line | says |") {
+        let cell = row.split('|').nth(1).expect("a line");
+        for line in cell.split('`').skip(1).step_by(2) {
+            // The sentence of a trouble stands behind the word.
+            let parts = line.strip_prefix("broker: ").unwrap_or(line).split('…').map(str::trim);
+            for part in parts.filter(|part| part.len() > 4) {
+                assert!(sources.contains(part), "{line}: {part}");
+            }
+        }
+    }
+}
