@@ -17,13 +17,13 @@ use crate::metrics::Metrics;
 use crate::policy::Policies;
 
 /// A server of the test's own, which keeps nothing.
-struct Server {
+pub(super) struct Server {
     process: Child,
-    port: u16,
+    pub(super) port: u16,
 }
 
 impl Server {
-    fn start() -> Self {
+    pub(super) fn start() -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let program = std::env::var("OROSYNC_REDIS_SERVER").unwrap_or_else(|_| "redis-server".to_owned());
         let process = Command::new(program)

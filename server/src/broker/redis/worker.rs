@@ -312,8 +312,12 @@ impl Worker {
 
     fn ask_highest(&mut self, publisher: PublisherId, receipt: Arc<Receipt>) {
         let Link::Up(connections) = &self.link else { return };
-        let mut command = redis::cmd("GET");
-        command.arg(self.keys.number(publisher, Partition::CONTROL));
+        // It is kept for as long as if something were accepted: what is not there later is lost.
+        let mut command = redis::cmd("GETEX");
+        command
+            .arg(self.keys.number(publisher, Partition::CONTROL))
+            .arg("EX")
+            .arg(super::outbox::NUMBER_KEPT.as_secs());
         let asking = self.with_replicas(connections.commands.clone(), command);
         let done = self.done_sender.clone();
         tokio::spawn(async move {
