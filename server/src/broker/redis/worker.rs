@@ -144,6 +144,8 @@ pub(super) struct Worker {
     sweeps_when_confirmed: bool,
     next_sweep: Instant,
     next_keep: Instant,
+    /// The sweep that goes on keeps the heads for longer.
+    is_keeping: bool,
     told: Told,
     connections: u64,
     orders: UnboundedReceiver<Order>,
@@ -207,6 +209,7 @@ impl Worker {
             sweeps_when_confirmed: false,
             next_sweep: now + SWEEP,
             next_keep: now + KEEP,
+            is_keeping: false,
             told: Told::default(),
             connections: 0,
             orders,
@@ -651,8 +654,11 @@ impl Worker {
         }
         if is_up && now >= self.next_sweep {
             self.next_sweep = now + SWEEP;
+            self.is_keeping = now >= self.next_keep;
+            if self.is_keeping {
+                self.next_keep = now + KEEP;
+            }
             self.topics.sweep();
-            self.topics.catch_up_behind();
         }
         self.count();
     }
@@ -794,15 +800,7 @@ impl Worker {
         for (_, tag) in topics {
             command.arg(Tag(*tag));
         }
-        let now = Instant::now();
-        if now >= self.next_keep {
-            self.next_keep = now + KEEP;
-        }
-        command.arg(if self.next_keep == now + KEEP {
-            milliseconds(HEAD_KEPT).to_string()
-        } else {
-            String::new()
-        });
+        command.arg(if self.is_keeping { milliseconds(HEAD_KEPT).to_string() } else { String::new() });
         let (mut connection, done) = (connections.commands.clone(), self.done_sender.clone());
         tokio::spawn(async move {
             let differ: Result<Vec<usize>, _> = answer(connection.req_packed_command(&command).await);

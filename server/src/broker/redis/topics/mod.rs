@@ -7,14 +7,19 @@
 //! ```
 //!
 //! A node delivers only what continues the chain: each entry names the tag of the one before it. What does not fit (a push was
-//! lost, or a promoted replica has begun another line of events) is buffered, and the topic is read. What a read says is the
+//! lost, or a promoted replica has begun another line of events) is kept as early, and the topic is read. What a read says is the
 //! truth: entries that continue the chain are delivered as if they had been pushed; if none does, the topic is broken: sessions
-//! that could recover are told to, and the node goes on along the new line.
+//! that could recover are told to, and the node goes on along the new line. A read that was begun before the node has changed its
+//! line says nothing any more.
 //!
-//! Bounds: of what is buffered, [`MAX_EARLY_BYTES`] per topic, beyond which the topic is read again; of recoveries that wait, those
-//! that the shards have under way, each for [`PATIENCE`] at most.
+//! A recovery is answered by a read of its own, at a place in the events where the node has come to where that read ended: what
+//! was delivered since the read began is kept until then, and is part of the answer.
+//!
+//! Bounds: of what is early, and of what is kept for recoveries, [`MAX_KEPT_BYTES`] per topic and [`MAX_KEPT_BYTES_IN_ALL`]; beyond
+//! it the topic is read again. Of reads, [`MAX_CATCH_UPS`] and those of recoveries: as many as the shards have under way, each for
+//! [`PATIENCE`] at most. Whatever looks at all topics does so in small parts; time and pushes cost nothing that grows with them.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,7 +29,7 @@ use tracing::warn;
 
 use super::record::Entry;
 use crate::broker::{EventHandler, HandOver, Recovered, Since, Unavailable};
-use crate::publication::credit::CreditPool;
+use crate::publication::credit::{Credit, CreditPool};
 use crate::publication::delivery::Delivery;
 use crate::publication::kept::Kept;
 use crate::publication::{Event, Held};
@@ -35,14 +40,29 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a topic without subscribers stays subscribed to: pages are loaded anew all the time.
 const LINGER: Duration = Duration::from_secs(10);
 
-/// What may wait of a topic for a read that says where it belongs.
-const MAX_EARLY_BYTES: usize = 1 << 20;
+/// What may be kept of a topic while it is read: of what came early, and of what was delivered meanwhile.
+const MAX_KEPT_BYTES: usize = 1 << 20;
+
+/// The same of all topics together.
+const MAX_KEPT_BYTES_IN_ALL: usize = 16 << 20;
+
+/// What is counted of an event that is kept beside its entry.
+const KEPT_COST: usize = 96;
+
+/// Reads under way that no recovery has asked for.
+const MAX_CATCH_UPS: usize = 256;
+
+/// How long no topic is read, but for recoveries, after a read has failed.
+const REST: Duration = Duration::from_millis(500);
 
 /// What a read asks for at most that is to close a gap.
 const MOST: usize = 10_000;
 
-/// Topics of one sweep.
+/// Topics that are asked for at once in a sweep.
 const SWEEP: usize = 500;
+
+/// How many such questions may be under way.
+const MAX_SWEEPS: usize = 16;
 
 /// Something to ask of Redis.
 #[derive(Debug)]
@@ -58,7 +78,7 @@ pub(super) enum Action {
     /// Do these stand at these tags?
     Sweep {
         number: u64,
-        topics: Vec<(Topic, u64)>,
+        topics: Arc<[(Topic, u64)]>,
     },
 }
 
@@ -98,13 +118,30 @@ pub(super) struct TopicCounts {
 #[derive(Debug)]
 pub(super) struct Topics {
     states: HashMap<Topic, State>,
-    reads: HashMap<u64, (u64, Purpose)>,
-    sweeps: HashMap<u64, Vec<Topic>>,
-    /// Of subscriptions, reads and sweeps.
+    /// How many of them are not confirmed.
+    unconfirmed: usize,
+    /// All topics, for the sweep. One that is gone is dropped when its turn comes.
+    ring: VecDeque<(u64, Topic)>,
+    /// How many of the ring the sweep has still to come to.
+    to_sweep: usize,
+    sweeps: HashMap<u64, Arc<[(Topic, u64)]>>,
+    /// Topics that had no subscribers, and when to look whether they still have none.
+    leaving: VecDeque<(Instant, Topic)>,
+    /// Topics that are behind and can be read. Others that are behind come here when they can.
+    behind: VecDeque<Topic>,
+    reads: HashMap<u64, Reading>,
+    /// How many of the reads no recovery has asked for.
+    catch_ups: usize,
+    rest: Rest,
+    /// Recoveries that are not answered, in the order in which they were asked for.
+    asked: BTreeMap<u64, Asked>,
+    /// Of subscriptions, recoveries, reads and sweeps.
     last_number: u64,
     events: Arc<dyn EventHandler>,
     /// What is handed over and not written yet.
     inbound: Arc<CreditPool>,
+    /// What is kept while topics are read.
+    kept: Arc<CreditPool>,
     clock: RedisClock,
     actions: Vec<Action>,
     counts: TopicCounts,
@@ -126,40 +163,26 @@ impl RedisClock {
     }
 }
 
-#[derive(Debug)]
-struct State {
-    /// Of this subscription: a read that was begun for an earlier one says nothing of it.
-    number: u64,
-    /// Shards with subscribers.
-    shards: usize,
-    /// Since when there is none.
-    unwanted_since: Option<Instant>,
-    /// Redis pushes to the connection in use.
-    is_confirmed: bool,
-    /// What was delivered last.
-    at: Option<At>,
-    /// Up to here entries were delivered that a read had, and whose pushes may still come.
-    read_to: u64,
-    reads: usize,
-    /// It is to be read again: something came that did not fit.
-    is_behind: bool,
-    /// What came before it is known where it belongs.
-    early: VecDeque<Entry>,
-    early_bytes: usize,
-    /// What was delivered while something is read, for those whose read did not have it.
-    meanwhile: Vec<(Position, Kept, u64)>,
-    /// Where it stood when the first of those reads began.
-    meanwhile_from: Option<Position>,
-    asked: VecDeque<Asked>,
+/// Whether topics may be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rest {
+    No,
+    /// A read has failed: from the next look at the clock.
+    Due,
+    Until(Instant),
 }
 
-#[derive(Clone, Copy, Debug)]
-struct At {
-    position: Position,
-    accepted: u64,
+/// A read under way.
+#[derive(Debug)]
+struct Reading {
+    topic: Topic,
+    since: ReadSince,
+    /// The recovery that it is for. None: it is to know where the topic stands.
+    asked: Option<u64>,
 }
 
 struct Asked {
+    topic: Topic,
     since: Option<Since>,
     most: usize,
     hand_over: HandOver,
@@ -168,15 +191,113 @@ struct Asked {
 
 impl std::fmt::Debug for Asked {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Asked({:?})", self.since)
+        write!(f, "Asked({:?} of {})", self.since, self.topic.as_str())
     }
 }
 
 #[derive(Debug)]
-enum Purpose {
-    /// To know where the topic stands.
-    CatchUp(Topic),
-    Recovery(Topic, Asked),
+struct State {
+    /// Of this subscription: a read that was begun for an earlier one has a lower number.
+    number: u64,
+    /// Shards with subscribers.
+    shards: usize,
+    /// Since when there is none.
+    unwanted_since: Option<Instant>,
+    /// It stands in [`Topics::leaving`].
+    is_leaving: bool,
+    /// Redis pushes to the connection in use.
+    is_confirmed: bool,
+    /// Since then a read or a sweep has said that the node stands right.
+    is_sure: bool,
+    /// What was delivered last.
+    at: Option<At>,
+    /// Up to here entries were read, and their pushes may still come.
+    read_to: u64,
+    reads: usize,
+    /// Reads with a lower number say nothing any more.
+    valid_from: u64,
+    /// It is to be read again: something may be missing.
+    is_behind: bool,
+    /// What came before it is known where it belongs.
+    early: VecDeque<Early>,
+    early_bytes: usize,
+    meanwhile: Meanwhile,
+    /// Recoveries that wait for the subscription.
+    asked: VecDeque<u64>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct At {
+    position: Position,
+    accepted: u64,
+}
+
+#[derive(Debug)]
+struct Early {
+    entry: Entry,
+    /// Reads with a higher number were begun after it came, and so know of it.
+    number: u64,
+    _credit: Credit,
+}
+
+/// What was delivered while something is read, for those whose read did not have it. The offsets have no hole.
+#[derive(Debug, Default)]
+struct Meanwhile {
+    /// Where the topic stood before the first of these.
+    from: Option<Position>,
+    events: VecDeque<Delivered>,
+    bytes: usize,
+    /// Some had to be dropped.
+    is_cut: bool,
+}
+
+#[derive(Debug)]
+struct Delivered {
+    position: Position,
+    kept: Kept,
+    accepted: u64,
+    bytes: usize,
+    _credit: Credit,
+}
+
+impl Meanwhile {
+    fn begin(from: Option<Position>) -> Self {
+        Self { from, ..Self::default() }
+    }
+
+    fn push(&mut self, entry: &Entry, kept: Kept, pool: &Arc<CreditPool>) {
+        let bytes = entry.bytes() + KEPT_COST;
+        let Entry { position, accepted, .. } = *entry;
+        self.bytes += bytes;
+        self.events.push_back(Delivered { position, kept, accepted, bytes, _credit: pool.take(bytes) });
+        while (self.bytes > MAX_KEPT_BYTES || !pool.is_available())
+            && let Some(dropped) = self.events.pop_front()
+        {
+            self.bytes -= dropped.bytes;
+            self.from = Some(dropped.position);
+            self.is_cut = true;
+        }
+    }
+
+    /// How many of these came up to this position. None: the topic has not stood there.
+    fn index(&self, position: Position) -> Option<usize> {
+        let from = self.from?;
+        let index = usize::try_from(position.offset.checked_sub(from.offset)?).ok()?;
+        let stood = match index.checked_sub(1) {
+            Some(last) => self.events.get(last)?.position,
+            None => from,
+        };
+        (stood == position).then_some(index)
+    }
+}
+
+/// Where events of a topic go.
+struct Sink<'a> {
+    topic: &'a Topic,
+    is_wanted: bool,
+    events: &'a dyn EventHandler,
+    inbound: &'a Arc<CreditPool>,
+    kept: &'a Arc<CreditPool>,
 }
 
 impl State {
@@ -185,38 +306,92 @@ impl State {
             number,
             shards: 0,
             unwanted_since: None,
+            is_leaving: false,
             is_confirmed: false,
+            is_sure: false,
             at: None,
             read_to: 0,
             reads: 0,
+            valid_from: number,
             is_behind: false,
             early: VecDeque::new(),
             early_bytes: 0,
-            meanwhile: Vec::new(),
-            meanwhile_from: None,
+            meanwhile: Meanwhile::default(),
             asked: VecDeque::new(),
         }
     }
 
-    fn push_early(&mut self, entry: Entry) {
-        if self.early_bytes + entry.bytes() > MAX_EARLY_BYTES {
-            self.is_behind = true;
-            return;
+    /// Whether there was room for it.
+    fn push_early(&mut self, entry: Entry, number: u64, pool: &Arc<CreditPool>) -> bool {
+        let bytes = entry.bytes() + KEPT_COST;
+        if self.early_bytes + bytes > MAX_KEPT_BYTES || !pool.is_available() {
+            return false;
         }
-        self.early_bytes += entry.bytes();
-        self.early.push_back(entry);
+        self.early_bytes += bytes;
+        self.early.push_back(Early { entry, number, _credit: pool.take(bytes) });
+        true
     }
 
-    fn take_early(&mut self) -> VecDeque<Entry> {
+    fn take_early(&mut self) -> VecDeque<Early> {
         self.early_bytes = 0;
         std::mem::take(&mut self.early)
     }
 
+    /// It can be read, and nothing is.
+    fn is_idle(&self) -> bool {
+        self.is_confirmed && self.reads == 0
+    }
+
     /// Whether the topic stood here at some time since the first read that is under way began.
     fn has_stood_at(&self, position: Position) -> bool {
-        self.at.is_some_and(|at| at.position == position)
-            || self.meanwhile_from == Some(position)
-            || self.meanwhile.iter().any(|(at, ..)| *at == position)
+        self.at.is_some_and(|at| at.position == position) || self.meanwhile.index(position).is_some()
+    }
+
+    /// What was delivered since it stood here.
+    fn later(&self, position: Position) -> impl Iterator<Item = &Delivered> {
+        let count = self.meanwhile.events.len();
+        let is_now = self.at.is_some_and(|at| at.position == position);
+        let index = if is_now { count } else { self.meanwhile.index(position).unwrap_or(count) };
+        self.meanwhile.events.range(index..)
+    }
+
+    /// Hands an entry over, and stands at it.
+    fn deliver(&mut self, entry: &Entry, sink: &Sink<'_>) {
+        self.at = Some(At { position: entry.position, accepted: entry.accepted });
+        let is_kept = self.reads > 0;
+        let kept = (sink.is_wanted || is_kept).then(|| entry.kept());
+        if sink.topic.as_str() == disconnect::TOPIC {
+            match Disconnect::parse(&entry.payload()) {
+                Ok(whom) => {
+                    let held = Held::new(sink.inbound.take(0), None);
+                    sink.events.handle_event(Event::Disconnect(whom, held));
+                }
+                Err(error) => {
+                    warn!(%error, "another node has asked for a disconnect that this one does not understand");
+                }
+            }
+        } else if let (true, Some(kept)) = (sink.is_wanted, &kept) {
+            let held = Held::new(sink.inbound.take(entry.bytes()), None);
+            let delivery = Delivery::new(sink.topic.clone(), kept.clone(), entry.position, held);
+            sink.events.handle_event(Event::Message(delivery));
+        }
+        if let (true, Some(kept)) = (is_kept, kept) {
+            self.meanwhile.push(entry, kept, sink.kept);
+        }
+    }
+
+    /// Delivers what came early, as far as it goes on from here. What was there when the read of this number began, and is not
+    /// in it, is of another line.
+    fn deliver_early(&mut self, number: u64, sink: &Sink<'_>) {
+        for early in self.take_early() {
+            let Some(at) = self.at else { return };
+            if continues(&at, &early.entry) {
+                self.deliver(&early.entry, sink);
+            } else if early.number >= number && early.entry.position.offset > at.position.offset {
+                self.early_bytes += early.entry.bytes() + KEPT_COST;
+                self.early.push_back(early);
+            }
+        }
     }
 }
 
@@ -225,11 +400,20 @@ impl Topics {
     pub(super) fn new(events: Arc<dyn EventHandler>, inbound: Arc<CreditPool>) -> Self {
         Self {
             states: HashMap::new(),
-            reads: HashMap::new(),
+            unconfirmed: 0,
+            ring: VecDeque::new(),
+            to_sweep: 0,
             sweeps: HashMap::new(),
+            leaving: VecDeque::new(),
+            behind: VecDeque::new(),
+            reads: HashMap::new(),
+            catch_ups: 0,
+            rest: Rest::No,
+            asked: BTreeMap::new(),
             last_number: 0,
             events,
             inbound,
+            kept: CreditPool::new(usize::MAX, MAX_KEPT_BYTES_IN_ALL, || {}),
             clock: RedisClock::default(),
             actions: Vec::new(),
             counts: TopicCounts::default(),
@@ -246,9 +430,9 @@ impl Topics {
         std::mem::take(&mut self.counts)
     }
 
-    /// Up to which offset this topic was delivered. None: nobody knows.
+    /// Up to which offset this topic was delivered. None: nobody knows, also where it is not certain that this is Redis' line.
     pub(super) fn offset(&self, topic: &Topic) -> Option<u64> {
-        let state = self.states.get(topic).filter(|state| state.is_confirmed)?;
+        let state = self.states.get(topic).filter(|state| state.is_confirmed && state.is_sure)?;
         state.at.map(|at| at.position.offset)
     }
 
@@ -259,13 +443,22 @@ impl Topics {
 
     /// A shard has its first subscriber.
     pub(super) fn subscribe(&mut self, topic: &Topic) {
-        let state = self.states.entry(topic.clone()).or_insert_with(|| {
-            self.actions.push(Action::Subscribe(topic.clone()));
-            self.last_number += 1;
-            State::new(self.last_number)
-        });
-        state.shards += 1;
-        state.unwanted_since = None;
+        if let Some(state) = self.states.get_mut(topic) {
+            state.shards += 1;
+            state.unwanted_since = None;
+            return;
+        }
+        let number = self.next_number();
+        self.actions.push(Action::Subscribe(topic.clone()));
+        self.states.insert(topic.clone(), State { shards: 1, ..State::new(number) });
+        self.unconfirmed += 1;
+        self.ring.push_back((number, topic.clone()));
+        if self.ring.len() > 2 * self.states.len() + SWEEP {
+            let is_there = |(number, topic): &(u64, Topic)| {
+                self.states.get(topic).is_some_and(|state| state.number == *number)
+            };
+            self.ring.retain(is_there);
+        }
     }
 
     /// A shard has lost its last one.
@@ -274,6 +467,10 @@ impl Topics {
             state.shards = state.shards.saturating_sub(1);
             if state.shards == 0 {
                 state.unwanted_since = Some(now);
+                if !state.is_leaving {
+                    state.is_leaving = true;
+                    self.leaving.push_back((now + LINGER, topic.clone()));
+                }
             }
         }
     }
@@ -287,290 +484,403 @@ impl Topics {
         hand_over: HandOver,
         now: Instant,
     ) {
-        let asked = Asked { since, most, hand_over, until: now + PATIENCE };
+        let number = self.next_number();
+        let asked = Asked { topic: topic.clone(), since, most, hand_over, until: now + PATIENCE };
+        self.asked.insert(number, asked);
         match self.states.get_mut(topic) {
-            Some(state) if !state.is_confirmed => state.asked.push_back(asked),
-            Some(State { at: Some(at), .. }) if since.is_none() => {
-                let position = at.position;
-                (asked.hand_over)(Ok(Recovered { position, complete: true, events: Vec::new() }));
-            }
+            Some(state) if !state.is_confirmed => state.asked.push_back(number),
             // Without a subscription, for a session that has gone meanwhile: it is answered all the same.
-            Some(_) | None => self.read_for(topic, asked),
+            Some(_) | None => self.begin_recovery(topic, number),
         }
     }
 
     /// Redis pushes this topic from now on.
     pub(super) fn handle_confirmed(&mut self, topic: &Topic) {
         let Some(state) = self.states.get_mut(topic) else { return };
-        state.is_confirmed = true;
+        if !state.is_confirmed {
+            state.is_confirmed = true;
+            self.unconfirmed -= 1;
+        }
         let asked = std::mem::take(&mut state.asked);
-        let is_new = state.at.is_none();
-        if is_new && asked.is_empty() {
-            self.catch_up(topic);
+        state.is_behind |= state.at.is_none() && asked.is_empty();
+        if state.is_behind && state.is_idle() {
+            self.behind.push_back(topic.clone());
         }
         for asked in asked {
-            self.read_for(topic, asked);
+            self.begin_recovery(topic, asked);
         }
+        self.catch_up_behind();
     }
 
-    /// The connection that pushes is another one: all is to be subscribed to anew.
+    /// The connection that pushes is another one: all is to be subscribed to anew. What was asked of the old one is asked again.
     pub(super) fn handle_reconnected(&mut self) {
+        let mut again = Vec::new();
+        let states = &self.states;
+        self.reads.retain(|number, Reading { topic, asked, .. }| {
+            if states.get(topic).is_none_or(|state| *number < state.number) {
+                return asked.is_some();
+            }
+            again.extend(*asked);
+            false
+        });
+        self.catch_ups = 0;
+        self.rest = Rest::No;
+        self.behind.clear();
+        self.sweeps.clear();
+        self.to_sweep = 0;
         for (topic, state) in &mut self.states {
             state.is_confirmed = false;
+            state.is_sure = false;
+            state.reads = 0;
+            state.meanwhile = Meanwhile::default();
+            state.is_behind |= !state.take_early().is_empty();
             self.actions.push(Action::Subscribe(topic.clone()));
+        }
+        self.unconfirmed = self.states.len();
+        again.sort_unstable();
+        for number in again {
+            let state = self.asked.get(&number).and_then(|asked| self.states.get_mut(&asked.topic));
+            if let Some(state) = state {
+                state.asked.push_back(number);
+            }
         }
     }
 
     /// Whether Redis pushes everything that is subscribed to.
     pub(super) fn is_confirmed(&self) -> bool {
-        self.states.values().all(|state| state.is_confirmed)
+        self.unconfirmed == 0
     }
 
     /// Entries of a topic were pushed, in order.
     pub(super) fn handle_push(&mut self, topic: &Topic, entries: Vec<Entry>) {
         let Some(state) = self.states.get_mut(topic) else { return };
-        let Some(mut at) = state.at else {
-            for entry in entries {
-                state.push_early(entry);
-            }
-            return;
+        let sink = Sink {
+            topic,
+            is_wanted: state.shards > 0 && self.events.is_wanted(topic),
+            events: &*self.events,
+            inbound: &self.inbound,
+            kept: &self.kept,
         };
-        let is_wanted = state.shards > 0 && self.events.is_wanted(topic);
-        let mut is_out_of_order = false;
+        let mut is_behind = false;
         for entry in entries {
-            if continues(&at, &entry) {
-                at = deliver(topic, state, &entry, is_wanted, &*self.events, &self.inbound);
-            } else if entry.position.offset > state.read_to && entry.position != at.position {
-                is_out_of_order = true;
-                state.push_early(entry);
+            match state.at {
+                Some(at) if continues(&at, &entry) => state.deliver(&entry, &sink),
+                Some(at) if entry.position.offset <= state.read_to || entry.position == at.position => {}
+                _ => {
+                    let is_kept = state.push_early(entry, self.last_number, &self.kept);
+                    // What is read at the moment may say where it belongs.
+                    is_behind |= !is_kept || state.reads == 0;
+                }
             }
         }
-        if is_out_of_order {
-            if state.reads > 0 {
-                state.is_behind = true;
-            } else {
-                self.counts.gaps += 1;
-                self.catch_up(topic);
-            }
+        if is_behind {
+            Self::mark_behind(topic, state, &mut self.behind);
+            self.catch_up_behind();
         }
     }
 
     /// Something was pushed that there was no room for.
     pub(super) fn handle_dropped(&mut self, topic: &Topic) {
         if let Some(state) = self.states.get_mut(topic) {
-            state.is_behind = true;
+            Self::mark_behind(topic, state, &mut self.behind);
+        }
+    }
+
+    fn mark_behind(topic: &Topic, state: &mut State, behind: &mut VecDeque<Topic>) {
+        if !std::mem::replace(&mut state.is_behind, true) && state.is_idle() {
+            behind.push_back(topic.clone());
         }
     }
 
     /// Reads the topics that are behind, as long as there is room for what comes.
     pub(super) fn catch_up_behind(&mut self) {
-        if !self.inbound.is_available() {
-            return;
-        }
-        let behind = |state: &State| state.is_behind && state.is_confirmed && state.reads == 0;
-        let behind = self.states.iter().filter(|(_, state)| behind(state));
-        let topics: Vec<_> = behind.map(|(topic, _)| topic.clone()).take(SWEEP).collect();
-        for topic in topics {
-            self.counts.gaps += 1;
-            self.catch_up(&topic);
-        }
-    }
-
-    /// Asks of all topics whether they stand where this node takes them to stand.
-    pub(super) fn sweep(&mut self) {
-        let known: Vec<_> = self
-            .states
-            .iter()
-            .filter(|(_, state)| state.is_confirmed && state.reads == 0)
-            .map(|(topic, state)| (topic.clone(), state.at.map_or(0, |at| at.position.tag)))
-            .collect();
-        for topics in known.chunks(SWEEP) {
-            self.last_number += 1;
-            self.sweeps.insert(self.last_number, topics.iter().map(|(topic, _)| topic.clone()).collect());
-            self.actions.push(Action::Sweep { number: self.last_number, topics: topics.to_vec() });
-        }
-    }
-
-    /// Which topics of a sweep (from 0) stand elsewhere. Err: nobody knows.
-    pub(super) fn handle_sweep(&mut self, number: u64, differ: Result<Vec<usize>, Unavailable>) {
-        let Some(topics) = self.sweeps.remove(&number) else { return };
-        for topic in differ.unwrap_or_default().into_iter().filter_map(|at| topics.get(at)) {
-            if self.states.get(topic).is_some_and(|state| state.reads == 0) {
-                self.catch_up(topic);
-            }
-        }
-    }
-
-    /// What a read says. Err: nobody knows.
-    pub(super) fn handle_read(&mut self, number: u64, read: Result<Read, Unavailable>) {
-        let Some((subscription, purpose)) = self.reads.remove(&number) else { return };
-        let (topic, asked) = match purpose {
-            Purpose::CatchUp(topic) => (topic, None),
-            Purpose::Recovery(topic, asked) => (topic, Some(asked)),
-        };
-        let state = self.states.get_mut(&topic).filter(|state| state.number == subscription);
-        let Some(state) = state else {
-            // Its subscribers are gone.
-            if let Some(asked) = asked {
-                let answer = read.map(|read| recovered(&read, asked.since, self.clock, &[]));
-                (asked.hand_over)(answer);
-            }
-            return;
-        };
-        state.reads -= 1;
-        match read {
-            Err(Unavailable) => {
-                state.is_behind = true;
-                if let Some(asked) = asked {
-                    (asked.hand_over)(Err(Unavailable));
-                }
-            }
-            Ok(read) => self.settle_read(&topic, &read, asked),
-        }
-        if let Some(state) = self.states.get_mut(&topic)
-            && state.reads == 0
+        while self.rest == Rest::No
+            && self.catch_ups < MAX_CATCH_UPS
+            && !self.behind.is_empty()
+            && self.inbound.is_available()
+            && let Some(topic) = self.behind.pop_front()
         {
-            state.meanwhile = Vec::new();
-            state.meanwhile_from = None;
-            if state.is_behind && state.is_confirmed && self.inbound.is_available() {
+            if let Some(state) = self.states.get(&topic).filter(|state| state.is_behind && state.is_idle()) {
+                self.counts.gaps += u64::from(state.at.is_some());
                 self.catch_up(&topic);
             }
         }
     }
 
+    /// Asks of all topics whether they stand where this node takes them to stand.
+    pub(super) fn sweep(&mut self) {
+        self.to_sweep = self.ring.len();
+        self.sweep_on();
+    }
+
+    fn sweep_on(&mut self) {
+        while self.to_sweep > 0 && self.sweeps.len() < MAX_SWEEPS {
+            let mut topics = Vec::with_capacity(SWEEP.min(self.to_sweep));
+            while self.to_sweep > 0
+                && topics.len() < SWEEP
+                && let Some((number, topic)) = self.ring.pop_front()
+            {
+                self.to_sweep -= 1;
+                let Some(state) = self.states.get(&topic).filter(|state| state.number == number) else {
+                    continue;
+                };
+                if let (true, Some(at)) = (state.is_idle(), state.at) {
+                    topics.push((topic.clone(), at.position.tag));
+                }
+                self.ring.push_back((number, topic));
+            }
+            if !topics.is_empty() {
+                let (number, topics) = (self.next_number(), Arc::from(topics));
+                self.sweeps.insert(number, Arc::clone(&topics));
+                self.actions.push(Action::Sweep { number, topics });
+            }
+        }
+    }
+
+    /// Which topics of a sweep (from 0) stand elsewhere, in order. Err: nobody knows.
+    pub(super) fn handle_sweep(&mut self, number: u64, differ: Result<Vec<usize>, Unavailable>) {
+        let Some(topics) = self.sweeps.remove(&number) else { return };
+        let Ok(differ) = differ else {
+            // The next sweep begins anew.
+            self.to_sweep = 0;
+            return;
+        };
+        let mut differ = differ.into_iter().peekable();
+        for (at, (topic, tag)) in topics.iter().enumerate() {
+            let differs = differ.next_if_eq(&at).is_some();
+            let Some(state) = self.states.get_mut(topic) else { continue };
+            if !differs {
+                state.is_sure |= state.is_confirmed;
+            } else if !state.is_sure || state.at.is_some_and(|at| at.position.tag == *tag) {
+                // Otherwise pushes have come that were faster.
+                Self::mark_behind(topic, state, &mut self.behind);
+            }
+        }
+        self.sweep_on();
+        self.catch_up_behind();
+    }
+
+    /// What a read says. Err: nobody knows.
+    pub(super) fn handle_read(&mut self, number: u64, read: Result<Read, Unavailable>) {
+        let Some(reading) = self.reads.remove(&number) else { return };
+        if reading.asked.is_none() {
+            self.catch_ups = self.catch_ups.saturating_sub(1);
+        }
+        let topic = &reading.topic;
+        let Some(state) = self.states.get_mut(topic).filter(|state| number > state.number) else {
+            // Its subscribers are gone.
+            if let Some(asked) = reading.asked.and_then(|asked| self.asked.remove(&asked)) {
+                let answer = read.map(|read| recovered(&read, &asked, self.clock, std::iter::empty()));
+                (asked.hand_over)(answer);
+            }
+            self.catch_up_behind();
+            return;
+        };
+        state.reads -= 1;
+        match read {
+            Ok(read) => self.settle_read(number, &reading, &read),
+            Err(Unavailable) => {
+                state.is_behind |= reading.asked.is_none() || state.at.is_none();
+                self.rest = match self.rest {
+                    Rest::No => Rest::Due,
+                    rest => rest,
+                };
+                if let Some(asked) = reading.asked.and_then(|asked| self.asked.remove(&asked)) {
+                    (asked.hand_over)(Err(Unavailable));
+                }
+            }
+        }
+        if let Some(state) = self.states.get_mut(topic)
+            && state.reads == 0
+        {
+            state.meanwhile = Meanwhile::default();
+            state.is_behind |= !state.early.is_empty();
+            if state.is_behind && state.is_idle() {
+                self.behind.push_back(topic.clone());
+            }
+        }
+        self.catch_up_behind();
+    }
+
     /// Looks at the clock.
     pub(super) fn handle_timeout(&mut self, now: Instant) {
-        let unwanted: Vec<_> = self
-            .states
-            .iter()
-            .filter(|(_, state)| state.unwanted_since.is_some_and(|since| now >= since + LINGER))
-            .map(|(topic, _)| topic.clone())
-            .collect();
-        for topic in unwanted {
-            if let Some(state) = self.states.remove(&topic) {
-                state.asked.into_iter().for_each(|asked| (asked.hand_over)(Err(Unavailable)));
+        while self.leaving.front().is_some_and(|(due, _)| now >= *due)
+            && let Some((_, topic)) = self.leaving.pop_front()
+        {
+            self.leave(topic, now);
+        }
+        while let Some(first) = self.asked.first_entry()
+            && now >= first.get().until
+        {
+            let (number, asked) = first.remove_entry();
+            if let Some(state) = self.states.get_mut(&asked.topic) {
+                state.asked.pop_front_if(|first| *first == number);
             }
-            self.actions.push(Action::Unsubscribe(topic));
+            (asked.hand_over)(Err(Unavailable));
         }
-        for state in self.states.values_mut() {
-            while state.asked.front().is_some_and(|asked| now >= asked.until)
-                && let Some(asked) = state.asked.pop_front()
-            {
-                (asked.hand_over)(Err(Unavailable));
+        self.rest = match self.rest {
+            Rest::Due => Rest::Until(now + REST),
+            Rest::Until(until) if now < until => Rest::Until(until),
+            Rest::Until(_) | Rest::No => Rest::No,
+        };
+        self.catch_up_behind();
+    }
+
+    /// Unsubscribes from a topic, if it has had no subscribers for long enough.
+    fn leave(&mut self, topic: Topic, now: Instant) {
+        let Some(state) = self.states.get_mut(&topic) else { return };
+        match state.unwanted_since.map(|since| since + LINGER) {
+            None => state.is_leaving = false,
+            Some(due) if now < due => self.leaving.push_back((due, topic)),
+            Some(_) => {
+                if let Some(state) = self.states.remove(&topic) {
+                    self.unconfirmed -= usize::from(!state.is_confirmed);
+                    let asked = state.asked.iter().filter_map(|number| self.asked.remove(number));
+                    asked.for_each(|asked| (asked.hand_over)(Err(Unavailable)));
+                }
+                self.actions.push(Action::Unsubscribe(topic));
             }
         }
-        let is_late =
-            |purpose: &Purpose| matches!(purpose, Purpose::Recovery(_, asked) if now >= asked.until);
-        let late: Vec<_> =
-            self.reads.iter().filter(|(_, (_, read))| is_late(read)).map(|(number, _)| *number).collect();
-        for number in late {
-            self.handle_read(number, Err(Unavailable));
-        }
+    }
+
+    fn next_number(&mut self) -> u64 {
+        self.last_number += 1;
+        self.last_number
     }
 
     /// Has a topic read, to know what comes behind what was delivered.
     fn catch_up(&mut self, topic: &Topic) {
         let Some(state) = self.states.get_mut(topic) else { return };
         state.is_behind = false;
+        self.catch_ups += 1;
         let since = state.at.map_or(ReadSince::Now, |at| ReadSince::Position(at.position));
-        self.read(topic, Purpose::CatchUp(topic.clone()), since, MOST);
+        self.read(topic, None, since, MOST);
     }
 
-    fn read_for(&mut self, topic: &Topic, asked: Asked) {
-        let most = asked.most.min(MOST);
+    /// Answers who asks only where the topic stands, if that is known and nobody has asked before; else has it read.
+    fn begin_recovery(&mut self, topic: &Topic, number: u64) {
+        let stands = self.states.get(topic).filter(|state| state.reads == 0).and_then(|state| state.at);
+        if let Some(at) = stands
+            && let Some(asked) = self.asked.get(&number)
+            && asked.since.is_none()
+        {
+            self.answer_position(number, at.position);
+        } else {
+            self.read_for(topic, number, None);
+        }
+    }
+
+    fn answer_position(&mut self, number: u64, position: Position) {
+        if let Some(asked) = self.asked.remove(&number) {
+            (asked.hand_over)(Ok(Recovered { position, complete: true, events: Vec::new() }));
+        }
+    }
+
+    /// Has a topic read for a recovery, if that still waits: of as many events as it asks for, or so many.
+    fn read_for(&mut self, topic: &Topic, number: u64, most: Option<usize>) {
+        let Some(asked) = self.asked.get(&number) else { return };
+        let most = most.unwrap_or(asked.most).min(MOST);
         let since = match asked.since {
-            None | Some(Since::Position(None)) => ReadSince::Now,
+            None => ReadSince::Now,
             Some(Since::Position(Some(position))) => ReadSince::Position(position),
-            Some(Since::Instant(_)) => ReadSince::Everything,
+            Some(Since::Position(None) | Since::Instant(_)) => ReadSince::Everything,
         };
-        self.read(topic, Purpose::Recovery(topic.clone(), asked), since, most);
+        self.read(topic, Some(number), since, most);
     }
 
-    fn read(&mut self, topic: &Topic, purpose: Purpose, since: ReadSince, most: usize) {
-        let mut subscription = 0;
+    fn read(&mut self, topic: &Topic, asked: Option<u64>, since: ReadSince, most: usize) {
+        let number = self.next_number();
         if let Some(state) = self.states.get_mut(topic) {
             if state.reads == 0 {
-                state.meanwhile_from = state.at.map(|at| at.position);
+                state.meanwhile = Meanwhile::begin(state.at.map(|at| at.position));
             }
             state.reads += 1;
-            subscription = state.number;
         }
-        self.last_number += 1;
-        self.reads.insert(self.last_number, (subscription, purpose));
-        self.actions.push(Action::Read { number: self.last_number, topic: topic.clone(), since, most });
+        self.reads.insert(number, Reading { topic: topic.clone(), since, asked });
+        self.actions.push(Action::Read { number, topic: topic.clone(), since, most });
     }
 
-    fn settle_read(&mut self, topic: &Topic, read: &Read, asked: Option<Asked>) {
+    fn settle_read(&mut self, number: u64, reading: &Reading, read: &Read) {
+        let topic = &reading.topic;
         let Some(state) = self.states.get_mut(topic) else { return };
-        let is_wanted = state.shards > 0 && self.events.is_wanted(topic);
+        if number < state.valid_from {
+            // Behind those that were asked for before, which are read again too.
+            if let Some(asked) = reading.asked {
+                self.read_for(topic, asked, Some(MOST));
+            }
+            return;
+        }
+        let sink = Sink {
+            topic,
+            is_wanted: state.shards > 0 && self.events.is_wanted(topic),
+            events: &*self.events,
+            inbound: &self.inbound,
+            kept: &self.kept,
+        };
         match state.at {
             None => {
                 let accepted = read.entries.last().map_or(0, |last| last.accepted);
                 state.at = Some(At { position: read.position, accepted });
-                state.meanwhile_from = Some(read.position);
+                state.read_to = read.position.offset;
+                state.valid_from = number;
+                state.meanwhile = Meanwhile::begin(Some(read.position));
             }
             // Nothing new, or pushes were faster.
             Some(_) if state.has_stood_at(read.position) => {}
             Some(at) => {
-                let next = read.entries.iter().position(|entry| continues(&at, entry));
-                match next {
-                    Some(next) => {
-                        for entry in &read.entries[next..] {
-                            deliver(topic, state, entry, is_wanted, &*self.events, &self.inbound);
-                        }
-                        state.read_to = read.position.offset;
-                    }
-                    None if asked.is_some() => {
+                if let Some(next) = read.entries.iter().position(|entry| continues(&at, entry)) {
+                    read.entries[next..].iter().for_each(|entry| state.deliver(entry, &sink));
+                    state.read_to = read.position.offset;
+                } else if let Some(asked) = reading.asked {
+                    if reading.since == ReadSince::Now {
+                        self.answer_position(asked, at.position);
+                    } else {
                         // It asked from elsewhere. First it must be known what this node has missed.
-                        if let Some(asked) = asked {
-                            self.catch_up(topic);
-                            self.read_for(topic, asked);
-                        }
-                        return;
+                        state.valid_from = self.last_number + 1;
+                        self.catch_up(topic);
+                        self.read_for(topic, asked, Some(MOST));
                     }
-                    None => {
-                        self.counts.breaks += 1;
-                        warn!(
-                            topic = topic.as_str(),
-                            "what came of this topic is not all known: pages that show it ask again"
-                        );
-                        self.events.handle_break(topic);
-                        let is_new = |entry: &&Entry| {
-                            entry.accepted > at.accepted
-                                || entry.accepted == at.accepted && entry.position.offset > at.position.offset
-                        };
-                        for entry in read.entries.iter().filter(is_new) {
-                            deliver(topic, state, entry, is_wanted, &*self.events, &self.inbound);
-                        }
-                        let accepted = read.entries.last().map_or(at.accepted, |last| last.accepted);
-                        state.at = Some(At { position: read.position, accepted });
-                        state.read_to = 0;
-                        state.meanwhile.clear();
-                        state.meanwhile_from = Some(read.position);
-                    }
+                    return;
+                } else if state.meanwhile.is_cut || reading.since == ReadSince::Now {
+                    // Too much was delivered meanwhile to tell.
+                    state.is_behind = true;
+                    return;
+                } else {
+                    self.counts.breaks += 1;
+                    state.begin_line(number, at, read, &sink);
                 }
             }
         }
-        // What came meanwhile, as far as it goes on from here.
-        for entry in state.take_early() {
-            let Some(at) = state.at else { return };
-            if continues(&at, &entry) {
-                deliver(topic, state, &entry, is_wanted, &*self.events, &self.inbound);
-            } else if entry.position.offset > at.position.offset {
-                state.is_behind = true;
-                state.push_early(entry);
-            }
-        }
-        if let Some(asked) = asked {
-            let behind = state.meanwhile.iter().position(|(at, ..)| *at == read.position);
-            let later = match behind {
-                Some(behind) => &state.meanwhile[behind + 1..],
-                None if state.meanwhile_from == Some(read.position) => &state.meanwhile[..],
-                None => &[],
-            };
-            let answer = recovered(read, asked.since, self.clock, later);
+        state.is_sure = true;
+        if let Some(asked) = reading.asked.and_then(|asked| self.asked.remove(&asked)) {
+            let answer = recovered(read, &asked, self.clock, state.later(read.position));
             (asked.hand_over)(Ok(answer));
         }
+        state.deliver_early(number, &sink);
+    }
+}
+
+impl State {
+    /// Goes on along the line that this read has, with what is newer than what was delivered.
+    fn begin_line(&mut self, number: u64, at: At, read: &Read, sink: &Sink<'_>) {
+        warn!(
+            topic = sink.topic.as_str(),
+            "what came of this topic is not all known: pages that show it ask again"
+        );
+        sink.events.handle_break(sink.topic);
+        let is_old =
+            |entry: &Entry| (entry.accepted, entry.position.offset) <= (at.accepted, at.position.offset);
+        let new = &read.entries[read.entries.iter().take_while(|entry| is_old(entry)).count()..];
+        let from = new.first().map_or(read.position, |first| Position {
+            tag: first.before,
+            offset: first.position.offset.saturating_sub(1),
+        });
+        self.meanwhile = Meanwhile::begin(Some(from));
+        new.iter().for_each(|entry| self.deliver(entry, sink));
+        let accepted = read.entries.last().map_or(at.accepted, |last| last.accepted);
+        self.at = Some(At { position: read.position, accepted });
+        self.read_to = read.position.offset;
+        self.valid_from = number;
     }
 }
 
@@ -579,54 +889,36 @@ fn continues(at: &At, entry: &Entry) -> bool {
     entry.before == at.position.tag && entry.position.offset == at.position.offset + 1
 }
 
-/// Hands an entry over, and stands at it.
-fn deliver(
-    topic: &Topic,
-    state: &mut State,
-    entry: &Entry,
-    is_wanted: bool,
-    events: &dyn EventHandler,
-    inbound: &Arc<CreditPool>,
-) -> At {
-    let at = At { position: entry.position, accepted: entry.accepted };
-    state.at = Some(at);
-    let kept = (is_wanted || state.reads > 0).then(|| entry.kept());
-    if topic.as_str() == disconnect::TOPIC {
-        match Disconnect::parse(&entry.payload()) {
-            Ok(whom) => events.handle_event(Event::Disconnect(whom, Held::new(inbound.take(0), None))),
-            Err(error) => {
-                warn!(%error, "another node has asked for a disconnect that this one does not understand");
-            }
-        }
-    } else if let (true, Some(kept)) = (is_wanted, &kept) {
-        let held = Held::new(inbound.take(entry.bytes()), None);
-        events.handle_event(Event::Message(Delivery::new(topic.clone(), kept.clone(), entry.position, held)));
-    }
-    if let (true, Some(kept)) = (state.reads > 0, kept) {
-        state.meanwhile.push((entry.position, kept, entry.accepted));
-    }
-    at
-}
-
-/// What somebody is told who asked from there, by a read and by what came behind it.
-fn recovered(
+/// What somebody is told, by a read and by what came behind it.
+fn recovered<'a>(
     read: &Read,
-    since: Option<Since>,
+    asked: &Asked,
     clock: RedisClock,
-    later: &[(Position, Kept, u64)],
+    later: impl Iterator<Item = &'a Delivered>,
 ) -> Recovered {
+    let later: Vec<_> = later.map(|event| (event.position, event.kept.clone(), event.accepted)).collect();
     let position = later.last().map_or(read.position, |(at, ..)| *at);
-    let Some(since) = since else {
-        return Recovered { position, complete: true, events: Vec::new() };
-    };
-    let (from, complete) = match since {
-        Since::Position(position) => (0, read.complete && position.is_some()),
-        Since::Instant(instant) => match clock.milliseconds(instant) {
-            Some(from) => (from, read.complete && from > read.certain_from),
+    let (from, mut complete) = match asked.since {
+        None => return Recovered { position, complete: true, events: Vec::new() },
+        Some(Since::Position(position)) => (0, read.complete && position.is_some()),
+        Some(Since::Instant(instant)) => match clock.milliseconds(instant) {
+            Some(from) => {
+                // It asked for all that is kept: what is not here may be older.
+                let has_all =
+                    read.complete || read.entries.first().is_some_and(|first| first.accepted < from);
+                (from, has_all && from > read.certain_from)
+            }
             None => (0, false),
         },
     };
     let read = read.entries.iter().map(|entry| (entry.position, entry.kept(), entry.accepted));
-    let events = read.chain(later.iter().cloned()).filter(|(.., accepted)| *accepted >= from);
-    Recovered { position, complete, events: events.map(|(at, kept, _)| (at, kept)).collect() }
+    let events = read.chain(later).filter(|(.., accepted)| *accepted >= from);
+    let mut events: Vec<_> = events.map(|(at, kept, _)| (at, kept)).collect();
+    let over = events.len().saturating_sub(asked.most);
+    events.drain(..over);
+    complete &= over == 0;
+    Recovered { position, complete, events }
 }
+
+#[cfg(test)]
+mod tests;
