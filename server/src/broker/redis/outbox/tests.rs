@@ -193,7 +193,7 @@ struct Wire {
     end: Option<CallEnd>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Step {
     Push {
         publisher: u64,

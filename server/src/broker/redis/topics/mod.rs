@@ -205,10 +205,7 @@ struct State {
     unwanted_since: Option<Instant>,
     /// It stands in [`Topics::leaving`].
     is_leaving: bool,
-    /// Redis pushes to the connection in use.
-    is_confirmed: bool,
-    /// Since then a read or a sweep has said that the node stands right.
-    is_sure: bool,
+    standing: Standing,
     /// What was delivered last.
     at: Option<At>,
     /// Up to here entries were read, and their pushes may still come.
@@ -224,6 +221,16 @@ struct State {
     meanwhile: Meanwhile,
     /// Recoveries that wait for the subscription.
     asked: VecDeque<u64>,
+}
+
+/// How far the subscription has come on the connection in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    Awaited,
+    /// Redis pushes to it.
+    Confirmed,
+    /// Since then a read or a sweep has said that the node stands right.
+    Sure,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -307,8 +314,7 @@ impl State {
             shards: 0,
             unwanted_since: None,
             is_leaving: false,
-            is_confirmed: false,
-            is_sure: false,
+            standing: Standing::Awaited,
             at: None,
             read_to: 0,
             reads: 0,
@@ -339,7 +345,18 @@ impl State {
 
     /// It can be read, and nothing is.
     fn is_idle(&self) -> bool {
-        self.is_confirmed && self.reads == 0
+        self.is_confirmed() && self.reads == 0
+    }
+
+    fn is_confirmed(&self) -> bool {
+        self.standing != Standing::Awaited
+    }
+
+    /// Redis has said that it stands right.
+    fn be_sure(&mut self) {
+        if self.is_confirmed() {
+            self.standing = Standing::Sure;
+        }
     }
 
     /// Whether the topic stood here at some time since the first read that is under way began.
@@ -432,7 +449,7 @@ impl Topics {
 
     /// Up to which offset this topic was delivered. None: nobody knows, also where it is not certain that this is Redis' line.
     pub(super) fn offset(&self, topic: &Topic) -> Option<u64> {
-        let state = self.states.get(topic).filter(|state| state.is_confirmed && state.is_sure)?;
+        let state = self.states.get(topic).filter(|state| state.standing == Standing::Sure)?;
         state.at.map(|at| at.position.offset)
     }
 
@@ -488,7 +505,7 @@ impl Topics {
         let asked = Asked { topic: topic.clone(), since, most, hand_over, until: now + PATIENCE };
         self.asked.insert(number, asked);
         match self.states.get_mut(topic) {
-            Some(state) if !state.is_confirmed => state.asked.push_back(number),
+            Some(state) if !state.is_confirmed() => state.asked.push_back(number),
             // Without a subscription, for a session that has gone meanwhile: it is answered all the same.
             Some(_) | None => self.begin_recovery(topic, number),
         }
@@ -497,8 +514,8 @@ impl Topics {
     /// Redis pushes this topic from now on.
     pub(super) fn handle_confirmed(&mut self, topic: &Topic) {
         let Some(state) = self.states.get_mut(topic) else { return };
-        if !state.is_confirmed {
-            state.is_confirmed = true;
+        if !state.is_confirmed() {
+            state.standing = Standing::Confirmed;
             self.unconfirmed -= 1;
         }
         let asked = std::mem::take(&mut state.asked);
@@ -529,8 +546,7 @@ impl Topics {
         self.sweeps.clear();
         self.to_sweep = 0;
         for (topic, state) in &mut self.states {
-            state.is_confirmed = false;
-            state.is_sure = false;
+            state.standing = Standing::Awaited;
             state.reads = 0;
             state.meanwhile = Meanwhile::default();
             state.is_behind |= !state.take_early().is_empty();
@@ -650,8 +666,8 @@ impl Topics {
             let differs = differ.next_if_eq(&at).is_some();
             let Some(state) = self.states.get_mut(topic) else { continue };
             if !differs {
-                state.is_sure |= state.is_confirmed;
-            } else if !state.is_sure || state.at.is_some_and(|at| at.position.tag == *tag) {
+                state.be_sure();
+            } else if state.standing != Standing::Sure || state.at.is_some_and(|at| at.position.tag == *tag) {
                 // Otherwise pushes have come that were faster.
                 Self::mark_behind(topic, state, &mut self.behind);
             }
@@ -677,17 +693,15 @@ impl Topics {
             return;
         };
         state.reads -= 1;
-        match read {
-            Ok(read) => self.settle_read(number, &reading, &read),
-            Err(Unavailable) => {
-                state.is_behind |= reading.asked.is_none() || state.at.is_none();
-                self.rest = match self.rest {
-                    Rest::No => Rest::Due,
-                    rest => rest,
-                };
-                if let Some(asked) = reading.asked.and_then(|asked| self.asked.remove(&asked)) {
-                    (asked.hand_over)(Err(Unavailable));
-                }
+        if let Ok(read) = read {
+            self.settle_read(number, &reading, &read);
+        } else {
+            state.is_behind |= reading.asked.is_none() || state.at.is_none();
+            if self.rest == Rest::No {
+                self.rest = Rest::Due;
+            }
+            if let Some(asked) = reading.asked.and_then(|asked| self.asked.remove(&asked)) {
+                (asked.hand_over)(Err(Unavailable));
             }
         }
         if let Some(state) = self.states.get_mut(topic)
@@ -713,8 +727,10 @@ impl Topics {
             && now >= first.get().until
         {
             let (number, asked) = first.remove_entry();
-            if let Some(state) = self.states.get_mut(&asked.topic) {
-                state.asked.pop_front_if(|first| *first == number);
+            if let Some(state) = self.states.get_mut(&asked.topic)
+                && state.asked.front() == Some(&number)
+            {
+                state.asked.pop_front();
             }
             (asked.hand_over)(Err(Unavailable));
         }
@@ -734,7 +750,7 @@ impl Topics {
             Some(due) if now < due => self.leaving.push_back((due, topic)),
             Some(_) => {
                 if let Some(state) = self.states.remove(&topic) {
-                    self.unconfirmed -= usize::from(!state.is_confirmed);
+                    self.unconfirmed -= usize::from(!state.is_confirmed());
                     let asked = state.asked.iter().filter_map(|number| self.asked.remove(number));
                     asked.for_each(|asked| (asked.hand_over)(Err(Unavailable)));
                 }
@@ -851,7 +867,7 @@ impl Topics {
                 }
             }
         }
-        state.is_sure = true;
+        state.be_sure();
         if let Some(asked) = reading.asked.and_then(|asked| self.asked.remove(&asked)) {
             let answer = recovered(read, &asked, self.clock, state.later(read.position));
             (asked.hand_over)(Ok(answer));
@@ -876,7 +892,9 @@ impl State {
             offset: first.position.offset.saturating_sub(1),
         });
         self.meanwhile = Meanwhile::begin(Some(from));
-        new.iter().for_each(|entry| self.deliver(entry, sink));
+        for entry in new {
+            self.deliver(entry, sink);
+        }
         let accepted = read.entries.last().map_or(at.accepted, |last| last.accepted);
         self.at = Some(At { position: read.position, accepted });
         self.read_to = read.position.offset;

@@ -324,9 +324,9 @@ impl Stage {
                 let back = if number < 500 { number % 6 } else { number };
                 Some(Since::Position(Some(given[given.len() - 1 - back % given.len()])))
             }
-            AskSince::MillisecondsAgo(ago) => Some(Since::Instant(
-                self.start.checked_add(Duration::from_millis(self.ms)).unwrap() - Duration::from_millis(ago),
-            )),
+            AskSince::MillisecondsAgo(ago) => {
+                Some(Since::Instant(self.now().checked_sub(Duration::from_millis(ago)).unwrap()))
+            }
         };
         let question = Question { topic: at, since, most };
         let (node, open, now) = (Arc::clone(&self.node), Arc::clone(&self.open), self.now());
@@ -490,7 +490,8 @@ impl Stage {
         assert!(self.topics.kept.is_available());
         for (topic, state) in &self.topics.states {
             assert_eq!(state.at.map(|at| at.position), self.redis[number(topic)].head);
-            assert!(state.early.is_empty() && state.meanwhile.events.is_empty() && state.is_sure);
+            assert!(state.early.is_empty() && state.meanwhile.events.is_empty());
+            assert_eq!(state.standing, Standing::Sure);
         }
     }
 
@@ -699,7 +700,7 @@ fn a_catch_up_that_too_much_has_overtaken_breaks_nothing() {
         stage.step(Step::Push);
         if stage.asking.len() == 1 && matches!(stage.asking[0], Asking::Sweep { .. }) {
             // The push was faster than the answer: it is not sure where the topic stands.
-            stage.topics.states.get_mut(&topic(0)).unwrap().is_sure = false;
+            stage.topics.states.get_mut(&topic(0)).unwrap().standing = Standing::Confirmed;
             stage.step(Step::Answer(0));
         }
     }
@@ -759,8 +760,10 @@ fn where_a_topic_stands_is_not_sure_after_a_reconnection_until_redis_says_so() {
 fn few_topics_are_read_and_swept_at_once_however_many_there_are() {
     let mut topics = Topics::new(Arc::new(Node::default()), CreditPool::new(1, 1 << 20, || {}));
     let names: Vec<_> = (0..20_000).map(topic).collect();
-    names.iter().for_each(|topic| topics.subscribe(topic));
-    names.iter().for_each(|topic| topics.handle_confirmed(topic));
+    for topic in &names {
+        topics.subscribe(topic);
+        topics.handle_confirmed(topic);
+    }
     let (mut reads, mut sweeps) = (0, 0);
     while let actions = topics.take_actions()
         && !actions.is_empty()
@@ -800,8 +803,10 @@ fn what_100_000_topics_cost() {
     let mut topics = Topics::new(Arc::new(Node::default()), CreditPool::new(usize::MAX, 1 << 24, || {}));
     let names: Vec<_> = (0..COUNT).map(topic).collect();
     let now = Instant::now();
-    names.iter().for_each(|topic| topics.subscribe(topic));
-    names.iter().for_each(|topic| topics.handle_confirmed(topic));
+    for topic in &names {
+        topics.subscribe(topic);
+        topics.handle_confirmed(topic);
+    }
     while let actions = topics.take_actions()
         && !actions.is_empty()
     {
