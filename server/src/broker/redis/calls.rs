@@ -133,8 +133,9 @@ pub(super) fn call_end(value: Result<Value, Trouble>) -> Result<CallEnd, Trouble
 
 /// What was accepted of a publisher.
 pub(super) fn ask_highest(keys: &Keys, publisher: PublisherId, partition: Partition) -> Cmd {
-    let mut command = redis::cmd("GET");
-    command.arg(keys.number(publisher, partition));
+    // It is kept for as long as if something were accepted: what is not there later is lost.
+    let mut command = redis::cmd("GETEX");
+    command.arg(keys.number(publisher, partition)).arg("EX").arg(NUMBER_KEPT.as_secs());
     command
 }
 

@@ -93,6 +93,7 @@ mod tests {
     use orosync_protocol::link_frame::Message;
     use orosync_protocol::{Payload, SessionId};
 
+    use super::super::keys::Keys;
     use super::super::record::{Entry, encode};
     use super::super::topics::{Action, ReadSince, Topics};
     use super::*;
@@ -228,7 +229,7 @@ mod tests {
     fn started(entries: Vec<Entry>) -> (Arc<Node>, Topics, Topic) {
         let node = Arc::new(Node::default());
         let inbound = CreditPool::new(usize::MAX, usize::MAX, || {});
-        let mut topics = Topics::new(Arc::<Node>::clone(&node), inbound);
+        let mut topics = Topics::new(Keys::single("t"), Arc::<Node>::clone(&node), inbound);
         let control = Topic::parse(disconnect::TOPIC).unwrap();
         topics.subscribe(&control);
         assert!(matches!(topics.take_actions()[..], [Action::Subscribe(_)]));

@@ -18,6 +18,7 @@ const COMMANDS: &[(&str, Option<&str>, &[&str])] = &[
     ("TIME", None, &[]),
     ("SET", Some("text"), &["", "PX", "1000"]),
     ("GET", Some("text"), &[]),
+    ("GETEX", Some("text"), &[]),
     ("MGET", Some("text"), &[]),
     ("PTTL", Some("text"), &[]),
     ("DEL", Some("text"), &[]),

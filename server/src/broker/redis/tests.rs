@@ -25,13 +25,13 @@ use crate::publication::receipt::{Receipt, Settled, Waiter};
 use crate::publication::{Author, Content, Item, Publication};
 
 /// A server of the test's own, which keeps nothing.
-struct Server {
+pub(super) struct Server {
     process: Child,
-    port: u16,
+    pub(super) port: u16,
 }
 
 impl Server {
-    fn start() -> Self {
+    pub(super) fn start() -> Self {
         Self::start_at(free_port(), &[])
     }
 

@@ -180,7 +180,7 @@ impl Worker {
         };
         let (done_sender, done) = unbounded_channel();
         let (pushes, arriving) = Pushes::new(Arc::clone(&inbound));
-        let mut topics = Topics::new(events, inbound);
+        let mut topics = Topics::new(keys.clone(), events, inbound);
         let control = Topic::parse(disconnect::TOPIC).expect("a constant that the protocol's tests parse");
         topics.subscribe(&control);
         Self {
@@ -515,18 +515,17 @@ impl Worker {
         let keys = &self.keys;
         let waiting: HashSet<_> = self.awaited.keys().map(|topic| keys.partition(topic)).collect();
         let mut due = self.partitions.take_sweeps(now, |partition| waiting.contains(&partition));
-        self.is_keeping = false;
         if now >= self.next_sweep {
             self.next_sweep = now + SWEEP;
-            if now >= self.next_keep {
+            // Until the next one begins: it is asked in parts.
+            self.is_keeping = now >= self.next_keep;
+            if self.is_keeping {
                 self.next_keep = now + KEEP;
-                self.is_keeping = true;
             }
             due = keys.partitions().filter(|at| self.partitions.server(*at).is_some()).collect();
         }
         if !due.is_empty() {
-            self.topics.sweep(|topic| Some(keys.partition(topic)).filter(|at| due.contains(at)));
-            self.topics.catch_up_behind();
+            self.topics.sweep(due);
         }
     }
 

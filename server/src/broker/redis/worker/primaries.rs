@@ -215,7 +215,7 @@ impl Worker {
         }
         let keys = &self.keys;
         self.awaited.retain(|topic, _| !lost.contains(&keys.partition(topic)));
-        self.topics.handle_lost(|topic| lost.contains(&keys.partition(topic)));
+        self.topics.handle_lost(lost);
         for loser in losers {
             self.place_canary(loser);
         }

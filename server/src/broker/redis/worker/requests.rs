@@ -25,8 +25,8 @@ impl Worker {
     /// Does what was decided.
     pub(super) fn act(&mut self) {
         if !self.resubscribe.is_empty() {
-            let (keys, anew) = (&self.keys, std::mem::take(&mut self.resubscribe));
-            self.topics.handle_reconnected(|topic| anew.contains(&keys.partition(topic)));
+            let anew: Vec<_> = std::mem::take(&mut self.resubscribe).into_iter().collect();
+            self.topics.handle_reconnected(&anew);
         }
         let (mut subscribe, mut unsubscribe) = (Vec::new(), Vec::new());
         for action in self.topics.take_actions() {

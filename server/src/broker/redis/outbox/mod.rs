@@ -2,14 +2,15 @@
 //! message. Pure: it says which call is to be made, and hears how it ended.
 //!
 //! The script accepts a call only behind the one before it, so several may be under way at once: if one fails, or nobody knows what
-//! became of it, those behind it write nothing. Then nothing more of this chain is sent until all have ended, and all that is not
-//! known to be accepted is sent again, in order. What Redis had accepted after all is dropped there.
+//! became of it, those behind it write nothing. Then nothing more of this chain is sent until all have ended, and all that was not
+//! acknowledged is sent again, in order. What Redis had accepted after all is dropped there.
 //!
-//! Bounds: a call has at most [`MAX_MESSAGES`] and [`MAX_BYTES`], a chain [`MAX_UNDER_WAY`] calls under way; messages wait in the
-//! calls behind them, held by the credit of whoever published them. Chains without a call are forgotten beyond
+//! Bounds: a call has at most [`MAX_MESSAGES`] and [`MAX_BYTES`], a chain [`MAX_UNDER_WAY`] calls that were sent and are not settled;
+//! messages wait in the calls behind them, held by the credit of whoever published them. Chains without a call are forgotten beyond
 //! `limits.remembered_publishers`.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::ops::Bound;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -25,7 +26,7 @@ pub(super) const MAX_MESSAGES: usize = 64;
 /// The most bytes of a call, unless a single message is larger.
 pub(super) const MAX_BYTES: usize = 256 * 1024;
 
-/// Calls of a chain that may be under way: one more than what keeps Redis busy while an answer is on its way back.
+/// Calls of a chain that may be sent and not settled: one more than what keeps Redis busy while an answer is on its way back.
 const MAX_UNDER_WAY: usize = 4;
 
 /// How long Redis keeps the number of a publisher. After half of it, a chain that nothing was sent of asks for none.
@@ -52,11 +53,10 @@ pub(super) struct Outgoing {
 
 /// A call of the script.
 #[derive(Debug)]
-pub(super) struct Call {
-    number: u64,
+struct Call {
     state: CallState,
     bytes: usize,
-    pub(super) messages: Vec<Outgoing>,
+    messages: Vec<Outgoing>,
     /// Of the publications that these messages are of.
     receipts: Vec<Arc<Receipt>>,
 }
@@ -64,7 +64,8 @@ pub(super) struct Call {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum CallState {
     Waiting,
-    UnderWay,
+    /// Its answer is told by this number.
+    UnderWay(u64),
     Accepted,
     Failed,
 }
@@ -111,11 +112,15 @@ pub(super) struct OutboxCounts {
 #[derive(Debug)]
 pub(super) struct Outbox {
     chains: HashMap<ChainKey, Chain>,
-    /// Chains that may have a call to be made. Each stands here once.
-    ready: VecDeque<ChainKey>,
+    /// Chains that may have a call to be made, by partition; none is empty. Each chain stands here once.
+    ready: BTreeMap<Partition, VecDeque<ChainKey>>,
+    /// The partition that had its turn last.
+    turn: Partition,
     /// Chains of which something failed. They wait for [`Outbox::resume`].
     paused: HashSet<ChainKey>,
     max_chains: usize,
+    /// How many there may be until it is worth looking for some to forget.
+    forget_beyond: usize,
     last_call: u64,
     counts: OutboxCounts,
 }
@@ -123,16 +128,20 @@ pub(super) struct Outbox {
 #[derive(Debug)]
 struct Chain {
     calls: VecDeque<Call>,
-    under_way: usize,
+    /// How many of them, the first, were sent and are not settled: at most [`MAX_UNDER_WAY`].
+    sent: usize,
     /// A call has not ended well: nothing is sent until none is under way.
     is_stalled: bool,
     /// What the script said where something was missing.
     missing_behind: Option<u64>,
     /// It stands in [`Outbox::paused`].
     is_paused: bool,
+    /// It stands in [`Outbox::ready`].
     is_ready: bool,
     /// The highest number that is known to be accepted. None: the next call is accepted behind any.
     known: Option<Seq>,
+    /// Up to here messages that were lost are counted.
+    lost_to: u64,
     /// The highest number that was taken.
     taken: Option<Seq>,
     used: Instant,
@@ -141,11 +150,14 @@ struct Chain {
 impl Outbox {
     /// Nothing is on its way; room for so many chains.
     pub(super) fn new(max_chains: usize) -> Self {
+        let max_chains = max_chains.max(1);
         Self {
             chains: HashMap::new(),
-            ready: VecDeque::new(),
+            ready: BTreeMap::new(),
+            turn: Partition::CONTROL,
             paused: HashSet::new(),
-            max_chains: max_chains.max(1),
+            max_chains,
+            forget_beyond: max_chains,
             last_call: 0,
             counts: OutboxCounts::default(),
         }
@@ -164,11 +176,8 @@ impl Outbox {
         receipt: Option<&Arc<Receipt>>,
         now: Instant,
     ) {
-        let last_call = &mut self.last_call;
         let chain = self.chains.entry(key).or_insert_with(|| Chain::new(now));
-        if chain.calls.is_empty() && now.saturating_duration_since(chain.used) > NUMBER_KEPT / 2 {
-            chain.known = None;
-        }
+        chain.doubt_what_is_old(now);
         chain.used = now;
         let mut duplicates = 0;
         for message in messages {
@@ -177,7 +186,7 @@ impl Outbox {
                 continue;
             }
             chain.taken = Some(message.seq);
-            chain.push(message, receipt, last_call);
+            chain.push(message, receipt);
         }
         if duplicates > 0
             && let (Some(receipt), Some(last)) = (receipt, chain.calls.back_mut())
@@ -187,58 +196,69 @@ impl Outbox {
         }
         self.counts.duplicates += duplicates;
         self.mark_ready(key);
-        if self.chains.len() > self.max_chains {
-            self.forget_oldest(key);
-        }
+        self.forget_some_beyond_the_bound(key);
     }
 
-    /// A publisher has come to this node, and is told that this was accepted of it.
+    /// A publisher has come to this node, and is told that this was accepted of it: what is behind it comes again.
     pub(super) fn welcome(&mut self, key: ChainKey, highest: Option<Seq>, now: Instant) {
         let chain = self.chains.entry(key).or_insert_with(|| Chain::new(now));
+        chain.doubt_what_is_old(now);
         chain.used = now;
-        chain.taken = chain.taken.max(highest);
         if chain.calls.is_empty() {
-            chain.known = highest;
+            // A failover may have lost what was acknowledged, and the publisher may not have heard of it: it is taken again.
+            self.counts.lost += chain.lower_known(highest.map_or(0, Seq::get));
+            (chain.known, chain.taken) = (highest, highest);
+        } else {
+            chain.taken = chain.taken.max(highest);
         }
+        self.forget_some_beyond_the_bound(key);
     }
 
     /// The next call to be made in a partition for which `may_send` is true.
     pub(super) fn next(&mut self, may_send: impl Fn(Partition) -> bool) -> Option<Due<'_>> {
-        let (chain, at, before) = self.next_due(may_send)?;
-        let call = &self.chains.get(&chain)?.calls[at];
-        Some(Due { chain, number: call.number, before, messages: &call.messages })
+        let key = self.next_chain(may_send)?;
+        let chain = self.chains.get_mut(&key)?;
+        self.last_call += 1;
+        let (at, before) = chain.send_next(self.last_call)?;
+        if chain.may_send() {
+            // The others have their turn before its next call.
+            chain.is_ready = true;
+            self.ready.entry(key.partition).or_default().push_back(key);
+        }
+        Some(Due { chain: key, number: self.last_call, before, messages: &chain.calls[at].messages })
     }
 
-    fn next_due(&mut self, may_send: impl Fn(Partition) -> bool) -> Option<(ChainKey, usize, Option<Seq>)> {
-        for _ in 0..self.ready.len() {
-            let key = *self.ready.front()?;
-            if !may_send(key.partition) {
-                self.ready.rotate_left(1);
-                continue;
+    /// Takes the next chain that may send from those that are ready. All partitions have their turn.
+    fn next_chain(&mut self, may_send: impl Fn(Partition) -> bool) -> Option<ChainKey> {
+        loop {
+            let behind = self.ready.range((Bound::Excluded(self.turn), Bound::Unbounded));
+            let mut partitions =
+                behind.chain(self.ready.range(..=self.turn)).map(|(partition, _)| *partition);
+            let partition = partitions.find(|partition| may_send(*partition))?;
+            let queue = self.ready.get_mut(&partition)?;
+            let key = queue.pop_front();
+            if queue.is_empty() {
+                self.ready.remove(&partition);
             }
-            let chain = self.chains.get_mut(&key);
-            let sent = chain.and_then(|chain| {
-                let sent = chain.send_next();
-                chain.is_ready = sent.is_some();
-                sent
-            });
-            let Some((at, before)) = sent else {
-                self.ready.pop_front();
-                continue;
-            };
-            // The others have their turn before its next call.
-            self.ready.rotate_left(1);
-            return Some((key, at, before));
+            if let Some(key) = key
+                && let Some(chain) = self.chains.get_mut(&key)
+            {
+                chain.is_ready = false;
+                if chain.may_send() {
+                    self.turn = partition;
+                    return Some(key);
+                }
+            }
         }
-        None
     }
 
     /// How a call ended.
     pub(super) fn end_call(&mut self, key: ChainKey, number: u64, end: CallEnd) {
         let Some(chain) = self.chains.get_mut(&key) else { return };
-        let Ok(at) = chain.calls.binary_search_by_key(&number, |call| call.number) else { return };
-        chain.under_way -= 1;
-        chain.calls[at].state = match end {
+        let Some(call) = chain.calls.iter_mut().find(|call| call.state == CallState::UnderWay(number)) else {
+            return;
+        };
+        call.state = match end {
             CallEnd::Accepted => CallState::Accepted,
             CallEnd::Missing { .. } | CallEnd::Unknown => CallState::Failed,
         };
@@ -254,7 +274,7 @@ impl Outbox {
                 self.paused.insert(key);
             }
         }
-        if chain.is_stalled && chain.under_way == 0 {
+        if chain.is_stalled && !chain.is_under_way() {
             let (again, lost) = chain.begin_again();
             self.counts.again += again;
             self.counts.lost += lost;
@@ -274,8 +294,7 @@ impl Outbox {
 
     /// Whether something of this chain was not sent yet, or has failed.
     pub(super) fn has_waiting(&self, key: ChainKey) -> bool {
-        let waits = |call: &Call| matches!(call.state, CallState::Waiting | CallState::Failed);
-        self.chains.get(&key).is_some_and(|chain| chain.calls.iter().any(waits))
+        self.chains.get(&key).is_some_and(|chain| chain.is_stalled || chain.sent < chain.calls.len())
     }
 
     fn mark_ready(&mut self, key: ChainKey) {
@@ -284,11 +303,19 @@ impl Outbox {
             && chain.may_send()
         {
             chain.is_ready = true;
-            self.ready.push_back(key);
+            self.ready.entry(key.partition).or_default().push_back(key);
         }
     }
 
-    /// Forgets an eighth of the chains, those that published longest ago, as far as nothing of them is under way.
+    fn forget_some_beyond_the_bound(&mut self, spared: ChainKey) {
+        if self.chains.len() > self.forget_beyond {
+            self.forget_oldest(spared);
+            // Where all are busy, the next look would find as little.
+            self.forget_beyond = self.max_chains.max(self.chains.len() + self.chains.len() / 8);
+        }
+    }
+
+    /// Forgets the chains that published longest ago, as far as nothing of them is under way: an eighth more than there must be.
     #[cold]
     fn forget_oldest(&mut self, spared: ChainKey) {
         let mut idle: Vec<_> = self
@@ -297,7 +324,7 @@ impl Outbox {
             .filter(|(key, chain)| chain.calls.is_empty() && **key != spared)
             .map(|(key, chain)| (chain.used, *key))
             .collect();
-        let count = (self.chains.len() / 8 + 1).min(idle.len());
+        let count = (self.chains.len().saturating_sub(self.max_chains) + self.max_chains / 8).min(idle.len());
         if count < idle.len() {
             idle.select_nth_unstable_by_key(count, |(used, _)| *used);
         }
@@ -311,27 +338,34 @@ impl Chain {
     fn new(now: Instant) -> Self {
         Self {
             calls: VecDeque::new(),
-            under_way: 0,
+            sent: 0,
             is_stalled: false,
             missing_behind: None,
             is_paused: false,
             is_ready: false,
             known: None,
+            lost_to: 0,
             taken: None,
             used: now,
         }
     }
 
-    fn push(&mut self, message: Outgoing, receipt: Option<&Arc<Receipt>>, last_call: &mut u64) {
+    /// Redis does not keep the number for ever.
+    fn doubt_what_is_old(&mut self, now: Instant) {
+        if now.saturating_duration_since(self.used) > NUMBER_KEPT / 2 {
+            self.known = None;
+        }
+    }
+
+    fn push(&mut self, message: Outgoing, receipt: Option<&Arc<Receipt>>) {
         let bytes = message.body.len();
-        let has_room = self.calls.back().is_some_and(|call| {
-            call.state == CallState::Waiting
-                && call.messages.len() < MAX_MESSAGES
-                && call.bytes + bytes <= MAX_BYTES
-        });
+        let has_room = self.sent < self.calls.len()
+            && self
+                .calls
+                .back()
+                .is_some_and(|call| call.messages.len() < MAX_MESSAGES && call.bytes + bytes <= MAX_BYTES);
         if !has_room {
-            *last_call += 1;
-            self.calls.push_back(Call::new(*last_call));
+            self.calls.push_back(Call::default());
         }
         if let Some(call) = self.calls.back_mut() {
             call.bytes += bytes;
@@ -343,20 +377,18 @@ impl Chain {
     }
 
     fn may_send(&self) -> bool {
-        !self.is_stalled
-            && !self.is_paused
-            && self.under_way < MAX_UNDER_WAY
-            && self.calls.iter().any(|call| call.state == CallState::Waiting)
+        !self.is_stalled && !self.is_paused && self.sent < self.calls.len().min(MAX_UNDER_WAY)
+    }
+
+    fn is_under_way(&self) -> bool {
+        self.calls.iter().take(self.sent).any(|call| matches!(call.state, CallState::UnderWay(_)))
     }
 
     /// Marks the next call as under way: where it is, and the number before it.
-    fn send_next(&mut self) -> Option<(usize, Option<Seq>)> {
-        if !self.may_send() {
-            return None;
-        }
-        let at = self.calls.iter().position(|call| call.state == CallState::Waiting)?;
-        self.calls[at].state = CallState::UnderWay;
-        self.under_way += 1;
+    fn send_next(&mut self, number: u64) -> Option<(usize, Option<Seq>)> {
+        let at = self.sent;
+        self.calls.get_mut(at)?.state = CallState::UnderWay(number);
+        self.sent += 1;
         let before = match at.checked_sub(1) {
             Some(before) => self.calls[before].messages.last().map(|message| message.seq),
             None => self.known,
@@ -370,41 +402,54 @@ impl Chain {
         while self.calls.front().is_some_and(|call| call.state == CallState::Accepted)
             && let Some(call) = self.calls.pop_front()
         {
+            self.sent -= 1;
             accepted += call.messages.len() as u64;
             self.known = call.messages.last().map(|message| message.seq);
         }
         accepted
     }
 
-    /// None is under way: all that is not accepted will be sent again. How many calls, and how many messages of those that were
-    /// acknowledged are lost.
+    /// None is under way: all that is not settled will be sent again, also what was accepted behind something that nobody knows of.
+    /// A failover may have lost it, and nobody was told. How many calls, and how many messages of those that were acknowledged are
+    /// lost.
     fn begin_again(&mut self) -> (u64, u64) {
-        let mut again = 0;
-        for call in self.calls.iter_mut().filter(|call| call.state == CallState::Failed) {
+        for call in self.calls.iter_mut().take(self.sent) {
             call.state = CallState::Waiting;
-            again += 1;
         }
+        let again = std::mem::take(&mut self.sent) as u64;
         self.is_stalled = false;
-        let lost = match (self.missing_behind.take(), self.known) {
-            (Some(highest), Some(known)) if highest < known.get() => {
-                // Nobody has it any more. What follows is not held up.
-                self.known = None;
-                known.get() - highest
+        let lost = self.missing_behind.take().map_or(0, |highest| self.lower_known(highest));
+        (again, lost)
+    }
+
+    /// Redis says that this is the highest number that it has accepted. How many it has forgotten: nobody has them any more, and what
+    /// follows is not held up.
+    fn lower_known(&mut self, highest: u64) -> u64 {
+        match self.known {
+            Some(known) if highest < known.get() => {
+                self.known = Seq::new(highest);
+                let lost_from = highest.max(self.lost_to);
+                self.lost_to = self.lost_to.max(known.get());
+                known.get().saturating_sub(lost_from)
             }
             _ => 0,
-        };
-        (again, lost)
+        }
+    }
+}
+
+impl Default for Call {
+    fn default() -> Self {
+        Self { state: CallState::Waiting, bytes: 0, messages: Vec::new(), receipts: Vec::new() }
     }
 }
 
 impl Call {
-    fn new(number: u64) -> Self {
-        Self { number, state: CallState::Waiting, bytes: 0, messages: Vec::new(), receipts: Vec::new() }
-    }
-
     fn hold(&mut self, receipt: &Arc<Receipt>) {
         if !self.receipts.last().is_some_and(|last| Arc::ptr_eq(last, receipt)) {
             self.receipts.push(Arc::clone(receipt));
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,1061 @@
+//! The topics that this node subscribes to, and where it stands in each. Pure: it says what is to be asked of Redis, and hears the
+//! answers and the pushes.
+//!
+//! ```text
+//! first subscriber --> Subscribe --> confirmed --> Read --> stands: pushes that continue the chain of tags are delivered
+//! last subscriber, 10 s ago --> Unsubscribe                 a push that does not: Read
+//! ```
+//!
+//! A node delivers only what continues the chain: each entry names the tag of the one before it. What does not fit (a push was
+//! lost, or a promoted replica has begun another line of events) is kept as early, and the topic is read. What a read says is the
+//! truth: entries that continue the chain are delivered as if they had been pushed; if none does, the topic is broken: sessions
+//! that could recover are told to, and the node goes on along the new line. A read that was begun before the node has changed its
+//! line says nothing any more.
+//!
+//! A recovery is answered by a read of its own, at a place in the events where the node has come to where that read ended: what
+//! was delivered since the read began is kept until then, and is part of the answer.
+//!
+//! Of the disconnects' topic all that is kept is read at the start, without a subscriber: which positions it has had
+//! ([`Topics::knows`]) says whether a ticket may be used here. Where it is broken, the node goes on along a new line, and its sessions
+//! end, since any may have been meant by what was missed.
+//!
+//! Bounds: of what is early, and of what is kept for recoveries, [`MAX_KEPT_BYTES`] per topic and [`MAX_KEPT_BYTES_IN_ALL`]; beyond
+//! it the topic is read again. Of reads, [`MAX_CATCH_UPS`] and those of recoveries: as many as the shards have under way, each for
+//! [`PATIENCE`] at most. Whatever looks at all topics does so in small parts; time and pushes cost nothing that grows with them.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use orosync_protocol::disconnect::Disconnect;
+use orosync_protocol::{Position, Topic};
+use tracing::{error, warn};
+
+use super::control;
+use super::keys::{Keys, Partition};
+use super::record::Entry;
+use crate::auth::line::{Beginning, Disconnected, Line};
+use crate::broker::{EventHandler, HandOver, Recovered, Since, Unavailable};
+use crate::process::unix_time;
+use crate::publication::credit::{Credit, CreditPool};
+use crate::publication::delivery::Delivery;
+use crate::publication::kept::Kept;
+use crate::publication::{Event, Held};
+
+/// How long a recovery may wait until it is told that nobody knows.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long a topic without subscribers stays subscribed to: pages are loaded anew all the time.
+const LINGER: Duration = Duration::from_secs(10);
+
+/// What may be kept of a topic while it is read: of what came early, and of what was delivered meanwhile.
+const MAX_KEPT_BYTES: usize = 1 << 20;
+
+/// The same of all topics together.
+const MAX_KEPT_BYTES_IN_ALL: usize = 16 << 20;
+
+/// What is counted of an event that is kept beside its entry.
+const KEPT_COST: usize = 96;
+
+/// Reads under way that no recovery has asked for.
+const MAX_CATCH_UPS: usize = 256;
+
+/// How long no topic is read, but for recoveries, after a read has failed.
+const REST: Duration = Duration::from_millis(500);
+
+/// What a read asks for at most that is to close a gap.
+const MOST: usize = 10_000;
+
+/// Topics that are asked for at once in a sweep.
+const SWEEP: usize = 500;
+
+/// How many such questions may be under way.
+const MAX_SWEEPS: usize = 16;
+
+/// Something to ask of Redis.
+#[derive(Debug)]
+pub(super) enum Action {
+    Subscribe(Topic),
+    Unsubscribe(Topic),
+    Read {
+        number: u64,
+        topic: Topic,
+        since: ReadSince,
+        most: usize,
+    },
+    /// Do these stand at these tags?
+    Sweep {
+        number: u64,
+        topics: Arc<[(Topic, u64)]>,
+    },
+}
+
+/// From where on a read asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ReadSince {
+    /// It asks for nothing but where the topic stands.
+    Now,
+    Position(Position),
+    /// All that is kept.
+    Everything,
+}
+
+/// What a read says.
+#[derive(Debug)]
+pub(super) struct Read {
+    /// Of the topic's last entry.
+    pub(super) position: Position,
+    /// Whether the entries are all that came since.
+    pub(super) complete: bool,
+    /// From when on, by Redis' clock (milliseconds), nothing is missing in what is kept.
+    pub(super) certain_from: u64,
+    /// The oldest first.
+    pub(super) entries: Vec<Entry>,
+}
+
+/// What is counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct TopicCounts {
+    /// Reads that closed a gap, or found that there was none.
+    pub(super) gaps: u64,
+    /// Topics that no read could continue.
+    pub(super) breaks: u64,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Topics {
+    states: HashMap<Topic, State>,
+    keys: Keys,
+    /// By partition.
+    rings: Vec<Ring>,
+    sweeps: HashMap<u64, Arc<[(Topic, u64)]>>,
+    /// Topics that had no subscribers, and when to look whether they still have none.
+    leaving: VecDeque<(Instant, Topic)>,
+    /// Topics that are behind and can be read. Others that are behind come here when they can.
+    behind: VecDeque<Topic>,
+    reads: HashMap<u64, Reading>,
+    /// How many of the reads no recovery has asked for.
+    catch_ups: usize,
+    rest: Rest,
+    /// Recoveries that are not answered, in the order in which they were asked for.
+    asked: BTreeMap<u64, Asked>,
+    /// Of subscriptions, recoveries, reads and sweeps.
+    last_number: u64,
+    events: Arc<dyn EventHandler>,
+    /// What is handed over and not written yet.
+    inbound: Arc<CreditPool>,
+    /// What is kept while topics are read.
+    kept: Arc<CreditPool>,
+    clock: RedisClock,
+    actions: Vec<Action>,
+    counts: TopicCounts,
+    /// When this node began, seconds since 1970.
+    begun: u64,
+}
+
+/// The topics of a partition, for the sweep. One that is gone is dropped when its turn comes.
+#[derive(Debug, Default)]
+struct Ring {
+    topics: VecDeque<(u64, Topic)>,
+    /// How many of them the sweep has still to come to.
+    to_sweep: usize,
+    /// How many of them there are still.
+    count: usize,
+}
+
+/// Redis' time, by ours.
+#[derive(Clone, Copy, Debug, Default)]
+struct RedisClock(Option<(Instant, u64)>);
+
+impl RedisClock {
+    /// Milliseconds since 1970 by Redis' clock. None: nobody knows yet, or it is before 1970.
+    fn milliseconds(self, at: Instant) -> Option<u64> {
+        let (then, milliseconds) = self.0?;
+        let length = |length: Duration| u64::try_from(length.as_millis()).ok();
+        match at.checked_duration_since(then) {
+            Some(later) => milliseconds.checked_add(length(later)?),
+            None => milliseconds.checked_sub(length(then.saturating_duration_since(at))?),
+        }
+    }
+
+    /// Seconds since 1970 by our clock, of milliseconds since 1970 by Redis' clock: that clock is ours until it was heard.
+    fn unix(self, milliseconds: u64) -> u64 {
+        let passed = self.milliseconds(Instant::now()).map(|now| now.saturating_sub(milliseconds) / 1000);
+        passed.map_or(milliseconds / 1000, |passed| unix_time().saturating_sub(passed))
+    }
+}
+
+/// Whether topics may be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rest {
+    No,
+    /// A read has failed: from the next look at the clock.
+    Due,
+    Until(Instant),
+}
+
+/// A read under way.
+#[derive(Debug)]
+struct Reading {
+    topic: Topic,
+    since: ReadSince,
+    /// The recovery that it is for. None: it is to know where the topic stands.
+    asked: Option<u64>,
+}
+
+struct Asked {
+    topic: Topic,
+    since: Option<Since>,
+    most: usize,
+    hand_over: HandOver,
+    until: Instant,
+}
+
+impl std::fmt::Debug for Asked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Asked({:?} of {})", self.since, self.topic.as_str())
+    }
+}
+
+#[derive(Debug)]
+struct State {
+    /// Of this subscription: a read that was begun for an earlier one has a lower number.
+    number: u64,
+    /// Shards with subscribers.
+    shards: usize,
+    /// Since when there is none.
+    unwanted_since: Option<Instant>,
+    /// It stands in [`Topics::leaving`].
+    is_leaving: bool,
+    standing: Standing,
+    /// What was delivered last.
+    at: Option<At>,
+    /// Up to here entries were read, and their pushes may still come.
+    read_to: u64,
+    reads: usize,
+    /// Reads with a lower number say nothing any more.
+    valid_from: u64,
+    /// It is to be read again: something may be missing.
+    is_behind: bool,
+    /// What came before it is known where it belongs.
+    early: VecDeque<Early>,
+    early_bytes: usize,
+    meanwhile: Meanwhile,
+    /// Recoveries that wait for the subscription.
+    asked: VecDeque<u64>,
+    /// Of the disconnects: the positions that are known.
+    line: Option<Box<Line>>,
+}
+
+/// How far the subscription has come on the connection in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    Awaited,
+    /// Redis pushes to it.
+    Confirmed,
+    /// Since then a read or a sweep has said that the node stands right.
+    Sure,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct At {
+    position: Position,
+    accepted: u64,
+}
+
+#[derive(Debug)]
+struct Early {
+    entry: Entry,
+    /// Reads with a higher number were begun after it came, and so know of it.
+    number: u64,
+    _credit: Credit,
+}
+
+/// What was delivered while something is read, for those whose read did not have it. The offsets have no hole.
+#[derive(Debug, Default)]
+struct Meanwhile {
+    /// Where the topic stood before the first of these.
+    from: Option<Position>,
+    events: VecDeque<Delivered>,
+    bytes: usize,
+    /// Some had to be dropped.
+    is_cut: bool,
+}
+
+#[derive(Debug)]
+struct Delivered {
+    position: Position,
+    kept: Kept,
+    accepted: u64,
+    bytes: usize,
+    _credit: Credit,
+}
+
+impl Meanwhile {
+    fn begin(from: Option<Position>) -> Self {
+        Self { from, ..Self::default() }
+    }
+
+    fn push(&mut self, entry: &Entry, kept: Kept, pool: &Arc<CreditPool>) {
+        let bytes = entry.bytes() + KEPT_COST;
+        let Entry { position, accepted, .. } = *entry;
+        self.bytes += bytes;
+        self.events.push_back(Delivered { position, kept, accepted, bytes, _credit: pool.take(bytes) });
+        while (self.bytes > MAX_KEPT_BYTES || !pool.is_available())
+            && let Some(dropped) = self.events.pop_front()
+        {
+            self.bytes -= dropped.bytes;
+            self.from = Some(dropped.position);
+            self.is_cut = true;
+        }
+    }
+
+    /// How many of these came up to this position. None: the topic has not stood there.
+    fn index(&self, position: Position) -> Option<usize> {
+        let from = self.from?;
+        let index = usize::try_from(position.offset.checked_sub(from.offset)?).ok()?;
+        let stood = match index.checked_sub(1) {
+            Some(last) => self.events.get(last)?.position,
+            None => from,
+        };
+        (stood == position).then_some(index)
+    }
+}
+
+/// Where events of a topic go.
+struct Sink<'a> {
+    topic: &'a Topic,
+    is_wanted: bool,
+    events: &'a dyn EventHandler,
+    inbound: &'a Arc<CreditPool>,
+    kept: &'a Arc<CreditPool>,
+}
+
+impl State {
+    fn new(number: u64) -> Self {
+        Self {
+            number,
+            shards: 0,
+            unwanted_since: None,
+            is_leaving: false,
+            standing: Standing::Awaited,
+            at: None,
+            read_to: 0,
+            reads: 0,
+            valid_from: number,
+            is_behind: false,
+            early: VecDeque::new(),
+            early_bytes: 0,
+            meanwhile: Meanwhile::default(),
+            asked: VecDeque::new(),
+            line: None,
+        }
+    }
+
+    /// Whether there was room for it.
+    fn push_early(&mut self, entry: Entry, number: u64, pool: &Arc<CreditPool>) -> bool {
+        let bytes = entry.bytes() + KEPT_COST;
+        if self.early_bytes + bytes > MAX_KEPT_BYTES || !pool.is_available() {
+            return false;
+        }
+        self.early_bytes += bytes;
+        self.early.push_back(Early { entry, number, _credit: pool.take(bytes) });
+        true
+    }
+
+    fn take_early(&mut self) -> VecDeque<Early> {
+        self.early_bytes = 0;
+        std::mem::take(&mut self.early)
+    }
+
+    /// It can be read, and nothing is.
+    fn is_idle(&self) -> bool {
+        self.is_confirmed() && self.reads == 0
+    }
+
+    fn is_confirmed(&self) -> bool {
+        self.standing != Standing::Awaited
+    }
+
+    /// Redis has said that it stands right.
+    fn be_sure(&mut self) {
+        if self.is_confirmed() {
+            self.standing = Standing::Sure;
+        }
+    }
+
+    /// Whether the topic stood here at some time since the first read that is under way began.
+    fn has_stood_at(&self, position: Position) -> bool {
+        self.at.is_some_and(|at| at.position == position) || self.meanwhile.index(position).is_some()
+    }
+
+    /// What was delivered since it stood here.
+    fn later(&self, position: Position) -> impl Iterator<Item = &Delivered> {
+        let count = self.meanwhile.events.len();
+        let is_now = self.at.is_some_and(|at| at.position == position);
+        let index = if is_now { count } else { self.meanwhile.index(position).unwrap_or(count) };
+        self.meanwhile.events.range(index..)
+    }
+
+    /// Hands an entry over, and stands at it.
+    fn deliver(&mut self, entry: &Entry, sink: &Sink<'_>) {
+        self.at = Some(At { position: entry.position, accepted: entry.accepted });
+        let is_kept = self.reads > 0;
+        let kept = (sink.is_wanted || is_kept).then(|| entry.kept());
+        if control::is_control(sink.topic) {
+            self.disconnect(entry, sink);
+        } else if let (true, Some(kept)) = (sink.is_wanted, &kept) {
+            let held = Held::new(sink.inbound.take(entry.bytes()), None);
+            let delivery = Delivery::new(sink.topic.clone(), kept.clone(), entry.position, held);
+            sink.events.handle_event(Event::Message(delivery));
+        }
+        if let (true, Some(kept)) = (is_kept, kept) {
+            self.meanwhile.push(entry, kept, sink.kept);
+        }
+    }
+
+    /// Hands a disconnect over.
+    fn disconnect(&mut self, entry: &Entry, sink: &Sink<'_>) {
+        if let Some(line) = &mut self.line {
+            control::go_on(line, entry.position);
+        }
+        match Disconnect::parse(&entry.payload()) {
+            Ok(whom) => {
+                let held = Held::new(sink.inbound.take(0), None);
+                sink.events.handle_event(Event::Disconnect(whom, Some(entry.position), held));
+            }
+            Err(error) => {
+                warn!(
+                    %error,
+                    "another node has asked for a disconnect that this one does not understand: it takes no resume ticket from \
+                     before it"
+                );
+                let (base, unknown_until) = (entry.position, unix_time());
+                sink.events.begin_line(&Beginning { base, disconnected: Vec::new(), unknown_until });
+            }
+        }
+    }
+
+    /// Delivers what came early, as far as it goes on from here. What was there when the read of this number began, and is not
+    /// in it, is of another line.
+    fn deliver_early(&mut self, number: u64, sink: &Sink<'_>) {
+        for early in self.take_early() {
+            let Some(at) = self.at else { return };
+            if continues(&at, &early.entry) {
+                self.deliver(&early.entry, sink);
+            } else if early.number >= number && early.entry.position.offset > at.position.offset {
+                self.early_bytes += early.entry.bytes() + KEPT_COST;
+                self.early.push_back(early);
+            }
+        }
+    }
+}
+
+impl Topics {
+    /// None yet. Events go to `events`, each with credit of `inbound`.
+    pub(super) fn new(keys: Keys, events: Arc<dyn EventHandler>, inbound: Arc<CreditPool>) -> Self {
+        Self {
+            states: HashMap::new(),
+            rings: keys.partitions().map(|_| Ring::default()).collect(),
+            keys,
+            sweeps: HashMap::new(),
+            leaving: VecDeque::new(),
+            behind: VecDeque::new(),
+            reads: HashMap::new(),
+            catch_ups: 0,
+            rest: Rest::No,
+            asked: BTreeMap::new(),
+            last_number: 0,
+            events,
+            inbound,
+            kept: CreditPool::new(usize::MAX, MAX_KEPT_BYTES_IN_ALL, || {}),
+            clock: RedisClock::default(),
+            actions: Vec::new(),
+            counts: TopicCounts::default(),
+            begun: unix_time(),
+        }
+    }
+
+    /// What is to be asked of Redis now.
+    pub(super) fn take_actions(&mut self) -> Vec<Action> {
+        std::mem::take(&mut self.actions)
+    }
+
+    /// What was counted since the last time.
+    pub(super) fn take_counts(&mut self) -> TopicCounts {
+        std::mem::take(&mut self.counts)
+    }
+
+    /// Whether all disconnects up to this position are known. None: when there was none yet.
+    pub(super) fn knows(&self, control: &Topic, position: Option<Position>) -> bool {
+        let line = self.states.get(control).and_then(|state| state.line.as_deref());
+        line.is_some_and(|line| match position {
+            Some(position) => line.has(position),
+            None => line.last().offset == 0,
+        })
+    }
+
+    /// Something is known of this topic that was not pushed yet: reads it, unless that is under way.
+    pub(super) fn look(&mut self, topic: &Topic) {
+        if self.states.get(topic).is_some_and(|state| state.at.is_some() && state.reads == 0) {
+            self.catch_up(topic);
+        }
+    }
+
+    /// Redis' clock says this at this time.
+    pub(super) fn set_clock(&mut self, at: Instant, milliseconds: u64) {
+        self.clock = RedisClock(Some((at, milliseconds)));
+    }
+
+    /// A shard has its first subscriber.
+    pub(super) fn subscribe(&mut self, topic: &Topic) {
+        if let Some(state) = self.states.get_mut(topic) {
+            state.shards += 1;
+            state.unwanted_since = None;
+            return;
+        }
+        let number = self.next_number();
+        self.actions.push(Action::Subscribe(topic.clone()));
+        self.states.insert(topic.clone(), State { shards: 1, ..State::new(number) });
+        let Partition(place) = self.keys.partition(topic);
+        let ring = &mut self.rings[place];
+        ring.count += 1;
+        ring.topics.push_back((number, topic.clone()));
+        if ring.topics.len() > 2 * ring.count + SWEEP {
+            let is_there = |(number, topic): &(u64, Topic)| {
+                self.states.get(topic).is_some_and(|state| state.number == *number)
+            };
+            ring.topics.retain(is_there);
+        }
+    }
+
+    /// A shard has lost its last one.
+    pub(super) fn unsubscribe(&mut self, topic: &Topic, now: Instant) {
+        if let Some(state) = self.states.get_mut(topic) {
+            state.shards = state.shards.saturating_sub(1);
+            if state.shards == 0 {
+                state.unwanted_since = Some(now);
+                if !state.is_leaving {
+                    state.is_leaving = true;
+                    self.leaving.push_back((now + LINGER, topic.clone()));
+                }
+            }
+        }
+    }
+
+    /// Somebody asks what came, and gets an answer within [`PATIENCE`].
+    pub(super) fn recover(
+        &mut self,
+        topic: &Topic,
+        since: Option<Since>,
+        most: usize,
+        hand_over: HandOver,
+        now: Instant,
+    ) {
+        let number = self.next_number();
+        let asked = Asked { topic: topic.clone(), since, most, hand_over, until: now + PATIENCE };
+        self.asked.insert(number, asked);
+        match self.states.get_mut(topic) {
+            Some(state) if !state.is_confirmed() => state.asked.push_back(number),
+            // Without a subscription, for a session that has gone meanwhile: it is answered all the same.
+            Some(_) | None => self.begin_recovery(topic, number),
+        }
+    }
+
+    /// Redis pushes this topic from now on.
+    pub(super) fn handle_confirmed(&mut self, topic: &Topic) {
+        let Some(state) = self.states.get_mut(topic) else { return };
+        if !state.is_confirmed() {
+            state.standing = Standing::Confirmed;
+        }
+        let asked = std::mem::take(&mut state.asked);
+        state.is_behind |= state.at.is_none() && asked.is_empty();
+        if state.is_behind && state.is_idle() {
+            self.behind.push_back(topic.clone());
+        }
+        for asked in asked {
+            self.begin_recovery(topic, asked);
+        }
+        self.catch_up_behind();
+    }
+
+    /// Redis pushes the topics of these partitions no more. Who asks for what came of them waits.
+    pub(super) fn handle_lost(&mut self, lost: &[Partition]) {
+        for (topic, state) in &mut self.states {
+            if lost.contains(&self.keys.partition(topic)) {
+                state.standing = Standing::Awaited;
+            }
+        }
+    }
+
+    /// The connection that pushes the topics of these partitions is another one: they are to be subscribed to anew. What was asked of
+    /// the old one is asked again.
+    pub(super) fn handle_reconnected(&mut self, anew: &[Partition]) {
+        let (keys, states) = (&self.keys, &self.states);
+        let is_anew = |topic: &Topic| anew.contains(&keys.partition(topic));
+        let (mut again, mut catch_ups) = (Vec::new(), 0);
+        self.reads.retain(|number, Reading { topic, asked, .. }| {
+            let is_current = states.get(topic).is_some_and(|state| *number > state.number);
+            if !is_anew(topic) || (!is_current && asked.is_some()) {
+                return true;
+            }
+            again.extend(*asked);
+            catch_ups += usize::from(asked.is_none());
+            false
+        });
+        self.catch_ups -= catch_ups;
+        self.rest = Rest::No;
+        self.behind.retain(|topic| !is_anew(topic));
+        self.sweeps.retain(|_, topics| topics.first().is_some_and(|(topic, _)| !is_anew(topic)));
+        for Partition(place) in anew {
+            self.rings[*place].to_sweep = 0;
+        }
+        for (topic, state) in &mut self.states {
+            if !is_anew(topic) {
+                continue;
+            }
+            state.standing = Standing::Awaited;
+            state.reads = 0;
+            state.meanwhile = Meanwhile::default();
+            state.is_behind |= !state.take_early().is_empty();
+            self.actions.push(Action::Subscribe(topic.clone()));
+        }
+        again.sort_unstable();
+        for number in again {
+            let state = self.asked.get(&number).and_then(|asked| self.states.get_mut(&asked.topic));
+            if let Some(state) = state {
+                state.asked.push_back(number);
+            }
+        }
+    }
+
+    /// Whether Redis pushes this topic, as far as is known.
+    pub(super) fn is_confirmed(&self, topic: &Topic) -> bool {
+        self.states.get(topic).is_some_and(State::is_confirmed)
+    }
+
+    /// Entries of a topic were pushed, in order.
+    pub(super) fn handle_push(&mut self, topic: &Topic, entries: Vec<Entry>) {
+        let Some(state) = self.states.get_mut(topic) else { return };
+        let sink = Sink {
+            topic,
+            is_wanted: state.shards > 0 && self.events.is_wanted(topic),
+            events: &*self.events,
+            inbound: &self.inbound,
+            kept: &self.kept,
+        };
+        let mut is_behind = false;
+        for entry in entries {
+            match state.at {
+                Some(at) if continues(&at, &entry) => state.deliver(&entry, &sink),
+                Some(at) if entry.position.offset <= state.read_to || entry.position == at.position => {}
+                _ => {
+                    let is_kept = state.push_early(entry, self.last_number, &self.kept);
+                    // What is read at the moment may say where it belongs.
+                    is_behind |= !is_kept || state.reads == 0;
+                }
+            }
+        }
+        if is_behind {
+            Self::mark_behind(topic, state, &mut self.behind);
+            self.catch_up_behind();
+        }
+    }
+
+    /// Something was pushed that there was no room for.
+    pub(super) fn handle_dropped(&mut self, topic: &Topic) {
+        if let Some(state) = self.states.get_mut(topic) {
+            Self::mark_behind(topic, state, &mut self.behind);
+        }
+    }
+
+    fn mark_behind(topic: &Topic, state: &mut State, behind: &mut VecDeque<Topic>) {
+        if !std::mem::replace(&mut state.is_behind, true) && state.is_idle() {
+            behind.push_back(topic.clone());
+        }
+    }
+
+    /// Reads the topics that are behind, as long as there is room for what comes.
+    pub(super) fn catch_up_behind(&mut self) {
+        while self.rest == Rest::No
+            && self.catch_ups < MAX_CATCH_UPS
+            && !self.behind.is_empty()
+            && self.inbound.is_available()
+            && let Some(topic) = self.behind.pop_front()
+        {
+            if let Some(state) = self.states.get(&topic).filter(|state| state.is_behind && state.is_idle()) {
+                self.counts.gaps += u64::from(state.at.is_some());
+                self.catch_up(&topic);
+            }
+        }
+    }
+
+    /// Asks of all topics of these partitions whether they stand where this node takes them to stand.
+    pub(super) fn sweep(&mut self, partitions: impl IntoIterator<Item = Partition>) {
+        for Partition(place) in partitions {
+            let ring = &mut self.rings[place];
+            ring.to_sweep = ring.topics.len();
+        }
+        self.sweep_on();
+    }
+
+    fn sweep_on(&mut self) {
+        for place in 0..self.rings.len() {
+            while self.rings[place].to_sweep > 0 && self.sweeps.len() < MAX_SWEEPS {
+                let topics = self.rings[place].next(&self.states);
+                if !topics.is_empty() {
+                    let (number, topics) = (self.next_number(), Arc::from(topics));
+                    self.sweeps.insert(number, Arc::clone(&topics));
+                    self.actions.push(Action::Sweep { number, topics });
+                }
+            }
+        }
+    }
+
+    /// Which topics of a sweep (from 0) stand elsewhere, in order. Err: nobody knows.
+    pub(super) fn handle_sweep(&mut self, number: u64, differ: Result<Vec<usize>, Unavailable>) {
+        let Some(topics) = self.sweeps.remove(&number) else { return };
+        let Ok(differ) = differ else {
+            // The next sweep begins anew.
+            if let Some((topic, _)) = topics.first() {
+                let Partition(place) = self.keys.partition(topic);
+                self.rings[place].to_sweep = 0;
+            }
+            return;
+        };
+        let mut differ = differ.into_iter().peekable();
+        for (at, (topic, tag)) in topics.iter().enumerate() {
+            let differs = differ.next_if_eq(&at).is_some();
+            let Some(state) = self.states.get_mut(topic) else { continue };
+            if !differs {
+                state.be_sure();
+            } else if state.standing != Standing::Sure || state.at.is_some_and(|at| at.position.tag == *tag) {
+                // Otherwise pushes have come that were faster.
+                Self::mark_behind(topic, state, &mut self.behind);
+            }
+        }
+        self.sweep_on();
+        self.catch_up_behind();
+    }
+
+    /// What a read says. Err: nobody knows.
+    pub(super) fn handle_read(&mut self, number: u64, read: Result<Read, Unavailable>) {
+        let Some(reading) = self.reads.remove(&number) else { return };
+        if reading.asked.is_none() {
+            self.catch_ups = self.catch_ups.saturating_sub(1);
+        }
+        let topic = &reading.topic;
+        let Some(state) = self.states.get_mut(topic).filter(|state| number > state.number) else {
+            // Its subscribers are gone.
+            if let Some(asked) = reading.asked.and_then(|asked| self.asked.remove(&asked)) {
+                let answer = read.map(|read| recovered(&read, &asked, self.clock, std::iter::empty()));
+                (asked.hand_over)(answer);
+            }
+            self.catch_up_behind();
+            return;
+        };
+        state.reads -= 1;
+        if let Ok(read) = read {
+            self.settle_read(number, &reading, &read);
+        } else {
+            state.is_behind |= reading.asked.is_none() || state.at.is_none();
+            if self.rest == Rest::No {
+                self.rest = Rest::Due;
+            }
+            if let Some(asked) = reading.asked.and_then(|asked| self.asked.remove(&asked)) {
+                (asked.hand_over)(Err(Unavailable));
+            }
+        }
+        if let Some(state) = self.states.get_mut(topic)
+            && state.reads == 0
+        {
+            state.meanwhile = Meanwhile::default();
+            state.is_behind |= !state.early.is_empty();
+            if state.is_behind && state.is_idle() {
+                self.behind.push_back(topic.clone());
+            }
+        }
+        self.catch_up_behind();
+    }
+
+    /// Looks at the clock.
+    pub(super) fn handle_timeout(&mut self, now: Instant) {
+        while self.leaving.front().is_some_and(|(due, _)| now >= *due)
+            && let Some((_, topic)) = self.leaving.pop_front()
+        {
+            self.leave(topic, now);
+        }
+        while let Some(first) = self.asked.first_entry()
+            && now >= first.get().until
+        {
+            let (number, asked) = first.remove_entry();
+            if let Some(state) = self.states.get_mut(&asked.topic)
+                && state.asked.front() == Some(&number)
+            {
+                state.asked.pop_front();
+            }
+            (asked.hand_over)(Err(Unavailable));
+        }
+        self.rest = match self.rest {
+            Rest::Due => Rest::Until(now + REST),
+            Rest::Until(until) if now < until => Rest::Until(until),
+            Rest::Until(_) | Rest::No => Rest::No,
+        };
+        self.catch_up_behind();
+    }
+
+    /// Unsubscribes from a topic, if it has had no subscribers for long enough.
+    fn leave(&mut self, topic: Topic, now: Instant) {
+        let Some(state) = self.states.get_mut(&topic) else { return };
+        match state.unwanted_since.map(|since| since + LINGER) {
+            None => state.is_leaving = false,
+            Some(due) if now < due => self.leaving.push_back((due, topic)),
+            Some(_) => {
+                if let Some(state) = self.states.remove(&topic) {
+                    let Partition(place) = self.keys.partition(&topic);
+                    self.rings[place].count -= 1;
+                    let asked = state.asked.iter().filter_map(|number| self.asked.remove(number));
+                    asked.for_each(|asked| (asked.hand_over)(Err(Unavailable)));
+                }
+                self.actions.push(Action::Unsubscribe(topic));
+            }
+        }
+    }
+
+    fn next_number(&mut self) -> u64 {
+        self.last_number += 1;
+        self.last_number
+    }
+
+    /// Has a topic read, to know what comes behind what was delivered.
+    fn catch_up(&mut self, topic: &Topic) {
+        let Some(state) = self.states.get_mut(topic) else { return };
+        state.is_behind = false;
+        self.catch_ups += 1;
+        let first = if control::is_control(topic) { ReadSince::Everything } else { ReadSince::Now };
+        let since = state.at.map_or(first, |at| ReadSince::Position(at.position));
+        self.read(topic, None, since, MOST);
+    }
+
+    /// Answers who asks only where the topic stands, if that is known and nobody has asked before; else has it read.
+    fn begin_recovery(&mut self, topic: &Topic, number: u64) {
+        let stands = self.states.get(topic).filter(|state| state.reads == 0).and_then(|state| state.at);
+        if let Some(at) = stands
+            && let Some(asked) = self.asked.get(&number)
+            && asked.since.is_none()
+        {
+            self.answer_position(number, at.position);
+        } else {
+            self.read_for(topic, number, None);
+        }
+    }
+
+    fn answer_position(&mut self, number: u64, position: Position) {
+        if let Some(asked) = self.asked.remove(&number) {
+            (asked.hand_over)(Ok(Recovered { position, complete: true, events: Vec::new() }));
+        }
+    }
+
+    /// Has a topic read for a recovery, if that still waits: of as many events as it asks for, or so many.
+    fn read_for(&mut self, topic: &Topic, number: u64, most: Option<usize>) {
+        let Some(asked) = self.asked.get(&number) else { return };
+        let most = most.unwrap_or(asked.most).min(MOST);
+        let since = match asked.since {
+            None => ReadSince::Now,
+            Some(Since::Position(Some(position))) => ReadSince::Position(position),
+            Some(Since::Position(None) | Since::Instant(_)) => ReadSince::Everything,
+        };
+        self.read(topic, Some(number), since, most);
+    }
+
+    fn read(&mut self, topic: &Topic, asked: Option<u64>, since: ReadSince, most: usize) {
+        let number = self.next_number();
+        if let Some(state) = self.states.get_mut(topic) {
+            if state.reads == 0 {
+                state.meanwhile = Meanwhile::begin(state.at.map(|at| at.position));
+            }
+            state.reads += 1;
+        }
+        self.reads.insert(number, Reading { topic: topic.clone(), since, asked });
+        self.actions.push(Action::Read { number, topic: topic.clone(), since, most });
+    }
+
+    fn settle_read(&mut self, number: u64, reading: &Reading, read: &Read) {
+        let topic = &reading.topic;
+        let Some(state) = self.states.get_mut(topic) else { return };
+        if number < state.valid_from {
+            // Behind those that were asked for before, which are read again too.
+            if let Some(asked) = reading.asked {
+                self.read_for(topic, asked, Some(MOST));
+            }
+            return;
+        }
+        let sink = Sink {
+            topic,
+            is_wanted: state.shards > 0 && self.events.is_wanted(topic),
+            events: &*self.events,
+            inbound: &self.inbound,
+            kept: &self.kept,
+        };
+        match state.at {
+            None => {
+                let accepted = read.entries.last().map_or(0, |last| last.accepted);
+                state.at = Some(At { position: read.position, accepted });
+                state.read_to = read.position.offset;
+                state.valid_from = number;
+                state.meanwhile = Meanwhile::begin(Some(read.position));
+                if control::is_control(topic) {
+                    state.begin_control(read, self.clock, self.begun, &sink);
+                }
+            }
+            // Nothing new, or pushes were faster.
+            Some(_) if state.has_stood_at(read.position) => {}
+            Some(at) => {
+                if let Some(next) = read.entries.iter().position(|entry| continues(&at, entry)) {
+                    read.entries[next..].iter().for_each(|entry| state.deliver(entry, &sink));
+                    state.read_to = read.position.offset;
+                } else if let Some(asked) = reading.asked {
+                    if reading.since == ReadSince::Now {
+                        self.answer_position(asked, at.position);
+                    } else {
+                        // It asked from elsewhere. First it must be known what this node has missed.
+                        state.valid_from = self.last_number + 1;
+                        self.catch_up(topic);
+                        self.read_for(topic, asked, Some(MOST));
+                    }
+                    return;
+                } else if state.meanwhile.is_cut || reading.since == ReadSince::Now {
+                    // Too much was delivered meanwhile to tell.
+                    state.is_behind = true;
+                    return;
+                } else {
+                    self.counts.breaks += 1;
+                    state.begin_line(number, at, read, self.clock, &sink);
+                }
+            }
+        }
+        state.be_sure();
+        if let Some(asked) = reading.asked.and_then(|asked| self.asked.remove(&asked)) {
+            let answer = recovered(read, &asked, self.clock, state.later(read.position));
+            (asked.hand_over)(Ok(answer));
+        }
+        state.deliver_early(number, &sink);
+    }
+}
+
+impl State {
+    /// Goes on along the line that this read has, with what is newer than what was delivered.
+    fn begin_line(&mut self, number: u64, at: At, read: &Read, clock: RedisClock, sink: &Sink<'_>) {
+        if control::is_control(sink.topic) {
+            error!(
+                "a disconnect may have been missed: all sessions of browsers end, and come back with a new ticket"
+            );
+            let beginning = control::beginning(read, |ms| clock.unix(ms), Some(unix_time()));
+            self.line = Some(Box::new(control::line(&beginning)));
+            // First: from now on no session from before gets a resume ticket.
+            sink.events.begin_line(&beginning);
+            sink.events.handle_break(sink.topic);
+            self.stand(number, at, read);
+            self.meanwhile = Meanwhile::begin(Some(read.position));
+            return;
+        }
+        warn!(
+            topic = sink.topic.as_str(),
+            "what came of this topic is not all known: pages that show it ask again"
+        );
+        sink.events.handle_break(sink.topic);
+        let is_old =
+            |entry: &Entry| (entry.accepted, entry.position.offset) <= (at.accepted, at.position.offset);
+        let new = &read.entries[read.entries.iter().take_while(|entry| is_old(entry)).count()..];
+        let from = new.first().map_or(read.position, |first| Position {
+            tag: first.before,
+            offset: first.position.offset.saturating_sub(1),
+        });
+        self.meanwhile = Meanwhile::begin(Some(from));
+        for entry in new {
+            self.deliver(entry, sink);
+        }
+        self.stand(number, at, read);
+    }
+
+    /// Stands where this read ended.
+    fn stand(&mut self, number: u64, at: At, read: &Read) {
+        let accepted = read.entries.last().map_or(at.accepted, |last| last.accepted);
+        self.at = Some(At { position: read.position, accepted });
+        self.read_to = read.position.offset;
+        self.valid_from = number;
+    }
+
+    /// All disconnects that are kept were read.
+    fn begin_control(&mut self, read: &Read, clock: RedisClock, begun: u64, sink: &Sink<'_>) {
+        let beginning = control::beginning(read, |ms| clock.unix(ms), None);
+        self.line = Some(Box::new(control::line(&beginning)));
+        sink.events.begin_line(&beginning);
+        // The last of them may mean sessions without a ticket, which were let in meanwhile.
+        let of_late =
+            |known: &&Disconnected| known.unix.saturating_add(control::CLOCK_SLACK_SECONDS) >= begun;
+        for Disconnected { whom, at, .. } in beginning.disconnected.iter().filter(of_late) {
+            let held = Held::new(sink.inbound.take(0), None);
+            sink.events.handle_event(Event::Disconnect(whom.clone(), Some(*at), held));
+        }
+    }
+}
+
+impl Ring {
+    /// The next topics that are asked for together, and where they are taken to stand.
+    fn next(&mut self, states: &HashMap<Topic, State>) -> Vec<(Topic, u64)> {
+        let mut next = Vec::with_capacity(SWEEP.min(self.to_sweep));
+        while self.to_sweep > 0
+            && next.len() < SWEEP
+            && let Some((number, topic)) = self.topics.pop_front()
+        {
+            self.to_sweep -= 1;
+            let Some(state) = states.get(&topic).filter(|state| state.number == number) else { continue };
+            if let (true, Some(at)) = (state.is_idle(), state.at) {
+                next.push((topic.clone(), at.position.tag));
+            }
+            self.topics.push_back((number, topic));
+        }
+        next
+    }
+}
+
+/// Whether an entry is the next one.
+fn continues(at: &At, entry: &Entry) -> bool {
+    entry.before == at.position.tag && entry.position.offset == at.position.offset + 1
+}
+
+/// What somebody is told, by a read and by what came behind it.
+fn recovered<'a>(
+    read: &Read,
+    asked: &Asked,
+    clock: RedisClock,
+    later: impl Iterator<Item = &'a Delivered>,
+) -> Recovered {
+    let later: Vec<_> = later.map(|event| (event.position, event.kept.clone(), event.accepted)).collect();
+    let position = later.last().map_or(read.position, |(at, ..)| *at);
+    let (from, mut complete) = match asked.since {
+        None => return Recovered { position, complete: true, events: Vec::new() },
+        Some(Since::Position(position)) => (0, read.complete && position.is_some()),
+        Some(Since::Instant(instant)) => match clock.milliseconds(instant) {
+            Some(from) => {
+                // It asked for all that is kept: what is not here may be older.
+                let has_all =
+                    read.complete || read.entries.first().is_some_and(|first| first.accepted < from);
+                (from, has_all && from > read.certain_from)
+            }
+            None => (0, false),
+        },
+    };
+    let read = read.entries.iter().map(|entry| (entry.position, entry.kept(), entry.accepted));
+    let events = read.chain(later).filter(|(.., accepted)| *accepted >= from);
+    let mut events: Vec<_> = events.map(|(at, kept, _)| (at, kept)).collect();
+    let over = events.len().saturating_sub(asked.most);
+    events.drain(..over);
+    complete &= over == 0;
+    Recovered { position, complete, events }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,873 @@
+//! The topics against a model of Redis: of its topics, of `read.lua` and `sweep.lua`, and of connections that lose and repeat.
+
+use std::sync::Mutex;
+
+use bytes::Bytes;
+use orosync_protocol::link_frame::Message;
+use orosync_protocol::{Audience, Payload};
+use proptest::prelude::*;
+
+use super::super::record::encode;
+use super::*;
+use crate::publication::receipt::Receipt;
+
+/// Topics of a test.
+const TOPICS: usize = 2;
+
+/// Events that the model keeps of a topic.
+const KEPT: usize = 8;
+
+/// Redis' clock when a test begins.
+const START_MS: u64 = 1_000_000;
+
+fn topic(number: usize) -> Topic {
+    Topic::parse(&format!("t/{number}")).unwrap()
+}
+
+/// An event as Redis has it.
+#[derive(Clone, Copy, Debug)]
+struct Written {
+    before: u64,
+    position: Position,
+    accepted: u64,
+    is_large: bool,
+}
+
+impl Written {
+    fn entry(&self, topic: Topic) -> Entry {
+        let says = if self.is_large { format!("\"{}\"", "x".repeat(300_000)) } else { "1".to_owned() };
+        let payload = Payload::from_encoder(Bytes::from(says)).unwrap();
+        let message = Message { topic, payload, audience: Audience::default() };
+        Entry::decode(&encode(self.before, self.position, self.accepted, &message).into()).unwrap()
+    }
+}
+
+/// A topic in Redis.
+#[derive(Clone, Debug, Default)]
+struct ModelTopic {
+    head: Option<Position>,
+    kept: VecDeque<Written>,
+    dropped: u64,
+}
+
+impl ModelTopic {
+    /// `read.lua`.
+    fn read(&mut self, since: ReadSince, most: usize, epoch: u64, new_tag: u64, topic: &Topic) -> Read {
+        let position = *self.head.get_or_insert(Position { offset: 0, tag: new_tag });
+        let length = self.kept.len();
+        let (mut complete, mut wanted) = match since {
+            ReadSince::Now => (true, 0),
+            ReadSince::Everything => (true, length),
+            ReadSince::Position(since) => {
+                let behind =
+                    position.offset.checked_sub(since.offset).map(|behind| usize::try_from(behind).unwrap());
+                let complete = match behind {
+                    Some(0) => position.tag == since.tag,
+                    Some(behind) if behind <= length => self.kept[length - behind].before == since.tag,
+                    _ => false,
+                };
+                (complete, if complete { behind.unwrap() } else { length })
+            }
+        };
+        if wanted > most {
+            (complete, wanted) = (false, most);
+        }
+        let entries =
+            self.kept.range(length - wanted..).map(|written| written.entry(topic.clone())).collect();
+        Read { position, complete, certain_from: epoch.max(self.dropped), entries }
+    }
+}
+
+/// What a node did, in order.
+#[derive(Debug)]
+enum Item {
+    Event(usize, Position),
+    Break(usize),
+    /// It has no subscribers, or again has some.
+    Turn(usize),
+    Answer(Question, Result<Recovered, Unavailable>),
+}
+
+/// A recovery.
+#[derive(Clone, Copy, Debug)]
+struct Question {
+    topic: usize,
+    since: Option<Since>,
+    most: usize,
+}
+
+#[derive(Debug, Default)]
+struct Node(Mutex<Vec<Item>>);
+
+impl EventHandler for Node {
+    fn is_wanted(&self, _: &Topic) -> bool {
+        true
+    }
+
+    fn handle_event(&self, event: Event) {
+        if let Event::Message(delivery) = event {
+            self.push(Item::Event(number(&delivery.topic), delivery.position));
+        }
+    }
+
+    fn handle_break(&self, topic: &Topic) {
+        self.push(Item::Break(number(topic)));
+    }
+
+    fn begin_line(&self, _: &Beginning) {}
+
+    fn handle_barrier(&self, _: &Arc<Receipt>) {}
+}
+
+fn are_confirmed(topics: &Topics) -> bool {
+    topics.states.values().all(State::is_confirmed)
+}
+
+/// Where the node stands, if that is certain.
+fn surely_at(topics: &Topics, topic: &Topic) -> Option<u64> {
+    let state = topics.states.get(topic).filter(|state| state.standing == Standing::Sure)?;
+    state.at.map(|at| at.position.offset)
+}
+
+impl Node {
+    fn push(&self, item: Item) {
+        self.0.lock().unwrap().push(item);
+    }
+}
+
+fn number(topic: &Topic) -> usize {
+    topic.as_str()[2..].parse().unwrap()
+}
+
+/// What comes on a connection for pushes.
+#[derive(Debug)]
+enum Pushed {
+    Confirmed(usize),
+    Entries(usize, Vec<Written>),
+}
+
+/// A question on its way.
+#[derive(Debug)]
+enum Asking {
+    Read { number: u64, topic: usize, since: ReadSince, most: usize, answer: Option<Read> },
+    Sweep { number: u64, topics: Arc<[(Topic, u64)]>, answer: Option<Vec<usize>> },
+}
+
+#[derive(Clone, Copy, Debug)]
+enum AskSince {
+    Nothing,
+    NoPosition,
+    /// One of those that were given once.
+    Given(usize),
+    MillisecondsAgo(u64),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Subscribe(usize),
+    Unsubscribe(usize),
+    Recover(usize, AskSince, usize),
+    Publish(usize, u64, bool),
+    Push,
+    PushOfOld,
+    LosePush,
+    DropPush,
+    ExecuteSubscriptions,
+    Execute(usize),
+    Answer(usize),
+    Fail(usize),
+    Sweep,
+    Wait(u64),
+    Reconnect,
+    Keep,
+    FailOver,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let topic = || 0..TOPICS;
+    let since = prop_oneof![
+        2 => Just(AskSince::Nothing),
+        1 => Just(AskSince::NoPosition),
+        6 => (0_usize..1000).prop_map(AskSince::Given),
+        2 => (0_u64..3000).prop_map(AskSince::MillisecondsAgo),
+    ];
+    let step = prop_oneof![
+        4 => topic().prop_map(Step::Subscribe),
+        2 => topic().prop_map(Step::Unsubscribe),
+        8 => (topic(), since, 1_usize..12).prop_map(|(topic, since, most)| Step::Recover(topic, since, most)),
+        14 => (topic(), 1_u64..5, proptest::bool::weighted(0.02))
+            .prop_map(|(topic, count, is_large)| Step::Publish(topic, count, is_large)),
+        14 => Just(Step::Push),
+        3 => Just(Step::PushOfOld),
+        2 => Just(Step::LosePush),
+        1 => Just(Step::DropPush),
+        8 => Just(Step::ExecuteSubscriptions),
+        16 => (0_usize..2).prop_map(Step::Execute),
+        16 => (0_usize..3).prop_map(Step::Answer),
+        1 => (0_usize..3).prop_map(Step::Fail),
+        1 => Just(Step::Sweep),
+        4 => prop_oneof![10 => 1_u64..500, 2 => 4000_u64..12000].prop_map(Step::Wait),
+        1 => Just(Step::Reconnect),
+        2 => Just(Step::Keep),
+        1 => Just(Step::FailOver),
+    ];
+    proptest::collection::vec(step, 1..150)
+}
+
+/// A node and its Redis.
+struct Stage {
+    node: Arc<Node>,
+    topics: Topics,
+    shards: [usize; TOPICS],
+    redis: [ModelTopic; TOPICS],
+    replica: [ModelTopic; TOPICS],
+    epoch: u64,
+    subscribed: [bool; TOPICS],
+    /// Events that there ever were, by tag.
+    written: HashMap<u64, Written>,
+    /// Positions that somebody may ask from.
+    given: [Vec<Position>; TOPICS],
+    last_tag: u64,
+    subscriptions: VecDeque<(usize, bool)>,
+    pushes: VecDeque<Pushed>,
+    pushes_of_old: VecDeque<Pushed>,
+    asking: VecDeque<Asking>,
+    open: Arc<Mutex<Vec<Instant>>>,
+    start: Instant,
+    ms: u64,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let (node, start) = (Arc::new(Node::default()), Instant::now());
+        let mut topics = Topics::new(
+            Keys::single("t"),
+            Arc::<Node>::clone(&node),
+            CreditPool::new(usize::MAX, 1 << 24, || {}),
+        );
+        topics.set_clock(start, START_MS);
+        Self {
+            node,
+            topics,
+            shards: [0; TOPICS],
+            redis: Default::default(),
+            replica: Default::default(),
+            epoch: START_MS,
+            subscribed: [false; TOPICS],
+            written: HashMap::new(),
+            given: Default::default(),
+            last_tag: 0,
+            subscriptions: VecDeque::new(),
+            pushes: VecDeque::new(),
+            pushes_of_old: VecDeque::new(),
+            asking: VecDeque::new(),
+            open: Arc::default(),
+            start,
+            ms: 0,
+        }
+    }
+
+    fn now(&self) -> Instant {
+        self.start + Duration::from_millis(self.ms)
+    }
+
+    fn step(&mut self, step: Step) {
+        self.ms += 1;
+        match step {
+            Step::Subscribe(at) => {
+                self.shards[at] += 1;
+                self.topics.subscribe(&topic(at));
+                if self.shards[at] == 1 {
+                    self.node.push(Item::Turn(at));
+                }
+            }
+            Step::Unsubscribe(at) if self.shards[at] > 0 => {
+                self.shards[at] -= 1;
+                self.topics.unsubscribe(&topic(at), self.now());
+                if self.shards[at] == 0 {
+                    self.node.push(Item::Turn(at));
+                }
+            }
+            Step::Recover(at, since, most) if self.shards[at] > 0 => self.recover(at, since, most),
+            Step::Unsubscribe(_) | Step::Recover(..) => {}
+            Step::Publish(at, count, is_large) => self.publish(at, count, is_large),
+            Step::Push => {
+                let pushed = self.pushes.pop_front();
+                self.push(pushed);
+            }
+            Step::PushOfOld => {
+                let pushed = self.pushes_of_old.pop_front();
+                self.push(pushed);
+            }
+            Step::LosePush | Step::DropPush => {
+                if let Some(Pushed::Entries(at, _)) = self.pushes.front() {
+                    if matches!(step, Step::DropPush) {
+                        self.topics.handle_dropped(&topic(*at));
+                    }
+                    self.pushes.pop_front();
+                }
+            }
+            Step::ExecuteSubscriptions => self.execute_subscriptions(),
+            Step::Execute(at) => self.execute(at),
+            Step::Answer(at) => self.answer(at, false),
+            Step::Fail(at) => self.answer(at, true),
+            Step::Sweep => self.topics.sweep([Partition::CONTROL]),
+            Step::Wait(ms) => self.wait(ms),
+            Step::Reconnect => self.reconnect(),
+            Step::Keep => self.replica = self.redis.clone(),
+            Step::FailOver => {
+                self.redis = self.replica.clone();
+                self.epoch = START_MS + self.ms;
+                self.reconnect();
+            }
+        }
+        self.act();
+        let bytes = |state: &State| state.early_bytes.max(state.meanwhile.bytes);
+        assert!(self.topics.states.values().all(|state| bytes(state) <= MAX_KEPT_BYTES));
+        assert!(self.topics.behind.len() <= 100 && self.topics.leaving.len() <= TOPICS);
+    }
+
+    fn recover(&mut self, at: usize, since: AskSince, most: usize) {
+        let since = match since {
+            AskSince::Nothing => None,
+            AskSince::NoPosition => Some(Since::Position(None)),
+            AskSince::Given(number) if self.given[at].is_empty() => {
+                Some(Since::Position(Some(Position { offset: number as u64, tag: 0 })))
+            }
+            AskSince::Given(number) => {
+                let given = &self.given[at];
+                // Most ask from one of the latest.
+                let back = if number < 500 { number % 6 } else { number };
+                Some(Since::Position(Some(given[given.len() - 1 - back % given.len()])))
+            }
+            AskSince::MillisecondsAgo(ago) => {
+                Some(Since::Instant(self.now().checked_sub(Duration::from_millis(ago)).unwrap()))
+            }
+        };
+        let question = Question { topic: at, since, most };
+        let (node, open, now) = (Arc::clone(&self.node), Arc::clone(&self.open), self.now());
+        open.lock().unwrap().push(now);
+        let hand_over = Box::new(move |answer| {
+            node.push(Item::Answer(question, answer));
+            let mut open = open.lock().unwrap();
+            let at = open.iter().position(|asked| *asked == now).expect("it is answered once");
+            open.remove(at);
+        });
+        self.topics.recover(&topic(at), since, most, hand_over, now);
+    }
+
+    fn publish(&mut self, at: usize, count: u64, is_large: bool) {
+        let mut run = Vec::new();
+        for _ in 0..count {
+            let redis = &mut self.redis[at];
+            let head = redis.head.unwrap_or(Position { offset: 0, tag: 0 });
+            self.last_tag += 1;
+            let position = Position { offset: head.offset + 1, tag: self.last_tag };
+            let written = Written { before: head.tag, position, accepted: START_MS + self.ms, is_large };
+            redis.head = Some(position);
+            redis.kept.push_back(written);
+            if redis.kept.len() > KEPT {
+                redis.dropped = redis.kept.pop_front().unwrap().accepted;
+            }
+            self.written.insert(position.tag, written);
+            self.given[at].push(position);
+            run.push(written);
+        }
+        if self.subscribed[at] {
+            self.pushes.push_back(Pushed::Entries(at, run));
+        }
+    }
+
+    fn push(&mut self, pushed: Option<Pushed>) {
+        match pushed {
+            Some(Pushed::Confirmed(at)) => self.topics.handle_confirmed(&topic(at)),
+            Some(Pushed::Entries(at, run)) => {
+                let entries = run.iter().map(|written| written.entry(topic(at))).collect();
+                self.topics.handle_push(&topic(at), entries);
+            }
+            None => {}
+        }
+    }
+
+    fn execute_subscriptions(&mut self) {
+        for (at, is_subscribed) in std::mem::take(&mut self.subscriptions) {
+            self.subscribed[at] = is_subscribed;
+            if is_subscribed {
+                self.pushes.push_back(Pushed::Confirmed(at));
+            }
+        }
+    }
+
+    /// Redis comes to one of the questions.
+    fn execute(&mut self, at: usize) {
+        let is_open = |asking: &&mut Asking| match asking {
+            Asking::Read { answer, .. } => answer.is_none(),
+            Asking::Sweep { answer, .. } => answer.is_none(),
+        };
+        match self.asking.iter_mut().filter(is_open).nth(at) {
+            Some(Asking::Read { topic: at, since, most, answer, .. }) => {
+                self.last_tag += 1;
+                let redis = &mut self.redis[*at];
+                let read = redis.read(*since, *most, self.epoch, self.last_tag, &topic(*at));
+                *answer = Some(read);
+            }
+            Some(Asking::Sweep { topics, answer, .. }) => {
+                let differs = |(topic, tag): &(Topic, u64)| {
+                    self.redis[number(topic)].head.is_none_or(|head| head.tag != *tag)
+                };
+                let differ = topics.iter().enumerate().filter(|(_, topic)| differs(topic));
+                *answer = Some(differ.map(|(at, _)| at).collect());
+            }
+            None => {}
+        }
+    }
+
+    /// An answer arrives, perhaps before that of another; or a question fails.
+    fn answer(&mut self, at: usize, fails: bool) {
+        let is_executed = match self.asking.get(at) {
+            Some(Asking::Read { answer, .. }) => answer.is_some(),
+            Some(Asking::Sweep { answer, .. }) => answer.is_some(),
+            None => return,
+        };
+        if !is_executed && !fails {
+            return;
+        }
+        match self.asking.remove(at) {
+            Some(Asking::Read { number, topic: at, answer, .. }) => {
+                let read = answer.filter(|_| !fails).ok_or(Unavailable);
+                if let Ok(read) = &read {
+                    self.given[at].push(read.position);
+                }
+                self.topics.handle_read(number, read);
+            }
+            Some(Asking::Sweep { number, answer, .. }) => {
+                self.topics.handle_sweep(number, answer.filter(|_| !fails).ok_or(Unavailable));
+            }
+            None => {}
+        }
+    }
+
+    fn wait(&mut self, ms: u64) {
+        self.ms += ms;
+        let now = self.now();
+        self.topics.handle_timeout(now);
+        assert!(self.open.lock().unwrap().iter().all(|asked| now < *asked + PATIENCE), "patience");
+    }
+
+    fn reconnect(&mut self) {
+        self.subscribed = [false; TOPICS];
+        self.subscriptions.clear();
+        let pushes = std::mem::take(&mut self.pushes).into_iter();
+        self.pushes_of_old.extend(pushes.filter(|pushed| matches!(pushed, Pushed::Entries(..))));
+        // Answers that are on their way may still come; questions that are, are lost with their connection, or not.
+        self.topics.handle_reconnected(&[Partition::CONTROL]);
+    }
+
+    fn act(&mut self) {
+        for action in self.topics.take_actions() {
+            match action {
+                Action::Subscribe(topic) => self.subscriptions.push_back((number(&topic), true)),
+                Action::Unsubscribe(topic) => self.subscriptions.push_back((number(&topic), false)),
+                Action::Read { number: id, topic, since, most } => {
+                    let topic = number(&topic);
+                    self.asking.push_back(Asking::Read { number: id, topic, since, most, answer: None });
+                }
+                Action::Sweep { number, topics } => {
+                    self.asking.push_back(Asking::Sweep { number, topics, answer: None });
+                }
+            }
+        }
+    }
+
+    /// All goes well from now on, for so many turns.
+    fn go_on(&mut self) {
+        for _ in 0..20 {
+            self.step(Step::ExecuteSubscriptions);
+            while !self.pushes_of_old.is_empty() {
+                self.step(Step::PushOfOld);
+            }
+            while !self.pushes.is_empty() {
+                self.step(Step::Push);
+            }
+            for _ in 0..self.asking.len() {
+                self.step(Step::Execute(0));
+                self.step(Step::Answer(0));
+            }
+            self.step(Step::Wait(300));
+        }
+    }
+
+    fn assert_quiet(&self) {
+        assert!(self.asking.is_empty(), "it reads without end: {:?}", self.asking);
+        assert!(self.open.lock().unwrap().is_empty(), "every recovery is answered");
+        assert!(are_confirmed(&self.topics) && self.topics.reads.is_empty() && self.topics.asked.is_empty());
+        assert!(self.topics.behind.is_empty() && self.topics.sweeps.is_empty());
+        assert_eq!(self.topics.catch_ups, 0);
+        assert!(self.topics.kept.is_available());
+        for (topic, state) in &self.topics.states {
+            assert_eq!(state.at.map(|at| at.position), self.redis[number(topic)].head);
+            assert!(state.early.is_empty() && state.meanwhile.events.is_empty());
+            assert_eq!(state.standing, Standing::Sure);
+        }
+    }
+
+    /// What the node did is what the contract says.
+    fn assert_contract(&mut self) {
+        let items = std::mem::take(&mut *self.node.0.lock().unwrap());
+        let mut delivered: HashMap<u64, usize> = HashMap::new();
+        // Where who has all that was delivered stands; None: nobody has.
+        let mut stands = [None; TOPICS];
+        let mut is_wanted = [false; TOPICS];
+        for item in items {
+            match item {
+                Item::Turn(at) => {
+                    stands[at] = None;
+                    is_wanted[at] ^= true;
+                }
+                Item::Break(at) => stands[at] = None,
+                Item::Event(at, position) => {
+                    assert!(delivered.insert(position.tag, at).is_none(), "{position:?} came twice");
+                    assert!(is_wanted[at]);
+                    let before = self.written[&position.tag].before;
+                    assert!(stands[at].is_none_or(|stands| stands == before), "a hole before {position:?}");
+                    stands[at] = Some(position.tag);
+                }
+                Item::Answer(_, Err(Unavailable)) => {}
+                Item::Answer(question, Ok(recovered)) => {
+                    let at = question.topic;
+                    if is_wanted[at] {
+                        let tag = recovered.position.tag;
+                        assert!(stands[at].is_none_or(|stands| stands == tag), "{question:?} {recovered:?}");
+                        stands[at] = Some(tag);
+                    }
+                    self.assert_answer(question, &recovered);
+                }
+            }
+        }
+    }
+
+    fn assert_answer(&self, question: Question, recovered: &Recovered) {
+        let Recovered { position, complete, events } = recovered;
+        let events: Vec<_> = events.iter().map(|(position, _)| *position).collect();
+        assert!(events.len() <= question.most);
+        // The line back from where it ends.
+        let mut line: Vec<&Written> = Vec::new();
+        let mut tag = position.tag;
+        while let Some(written) = self.written.get(&tag) {
+            line.push(written);
+            tag = written.before;
+        }
+        let latest: Vec<_> = line.iter().take(events.len()).rev().map(|written| written.position).collect();
+        assert_eq!(events, latest, "only what the line has last, in order");
+        let missed = match question.since {
+            None => Some(0),
+            Some(Since::Position(None)) => None,
+            Some(Since::Position(Some(since))) => {
+                let line_of_tags = line.iter().map(|written| written.position).chain(
+                    // Where the line began.
+                    [Position { tag, offset: 0 }],
+                );
+                line_of_tags.enumerate().find(|(_, position)| *position == since).map(|(count, _)| count)
+            }
+            Some(Since::Instant(instant)) => {
+                let from = START_MS
+                    + u64::try_from(instant.saturating_duration_since(self.start).as_millis()).unwrap();
+                (instant > self.start).then(|| line.iter().filter(|written| written.accepted >= from).count())
+            }
+        };
+        assert!(!*complete || missed == Some(events.len()), "{question:?} {recovered:?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    /// Whatever is lost, comes twice or late, and whatever Redis forgets.
+    #[test]
+    fn events_come_once_and_in_order_and_recoveries_in_their_place(steps in steps()) {
+        let mut stage = Stage::new();
+        for step in steps {
+            stage.step(step);
+        }
+        stage.go_on();
+        stage.step(Step::Sweep);
+        stage.go_on();
+        stage.assert_quiet();
+        stage.assert_contract();
+    }
+}
+
+/// A topic that stands at the first of these events. The others come in one push if nothing is lost.
+fn standing() -> Stage {
+    let mut stage = Stage::new();
+    stage.step(Step::Subscribe(0));
+    stage.step(Step::Publish(0, 1, false));
+    stage.go_on();
+    stage
+}
+
+fn breaks(stage: &Stage) -> u64 {
+    stage.topics.counts.breaks
+}
+
+#[test]
+fn what_came_early_is_delivered_behind_the_answer_that_does_not_have_it() {
+    let mut stage = Stage::new();
+    stage.step(Step::Subscribe(0));
+    stage.step(Step::Recover(0, AskSince::Nothing, 5));
+    stage.step(Step::ExecuteSubscriptions);
+    stage.step(Step::Push);
+    stage.step(Step::Execute(0));
+    stage.step(Step::Publish(0, 1, false));
+    stage.step(Step::Push);
+    stage.step(Step::Answer(0));
+    assert!(matches!(stage.node.0.lock().unwrap()[1..], [Item::Answer(..), Item::Event(..)]));
+}
+
+#[test]
+fn an_early_event_of_a_line_that_is_lost_does_not_have_the_topic_read_for_ever() {
+    let mut stage = standing();
+    stage.step(Step::Keep);
+    stage.step(Step::Publish(0, 1, false));
+    stage.step(Step::LosePush);
+    stage.step(Step::Publish(0, 1, false));
+    stage.step(Step::Push);
+    // Of the old line, while the read of the new one is on its way.
+    stage.step(Step::FailOver);
+    stage.step(Step::PushOfOld);
+    stage.go_on();
+    stage.assert_quiet();
+}
+
+#[test]
+fn a_read_that_fails_is_not_made_again_at_once() {
+    let mut stage = Stage::new();
+    stage.step(Step::Subscribe(0));
+    stage.step(Step::ExecuteSubscriptions);
+    stage.step(Step::Push);
+    for _ in 0..3 {
+        assert_eq!(stage.asking.len(), 1);
+        stage.step(Step::Fail(0));
+        assert_eq!(stage.asking.len(), 0);
+        stage.step(Step::Wait(1));
+        assert_eq!(stage.asking.len(), 0);
+        stage.step(Step::Wait(u64::try_from(REST.as_millis()).unwrap()));
+    }
+}
+
+#[test]
+fn what_was_dropped_is_read_at_once_when_there_is_room() {
+    let mut stage = standing();
+    stage.step(Step::Publish(0, 3, false));
+    stage.step(Step::DropPush);
+    stage.step(Step::Wait(100));
+    stage.step(Step::Execute(0));
+    stage.step(Step::Answer(0));
+    stage.assert_quiet();
+    assert_eq!(breaks(&stage), 0);
+}
+
+#[test]
+fn an_old_answer_does_not_take_a_topic_back() {
+    let mut stage = standing();
+    stage.step(Step::Keep);
+    stage.step(Step::Publish(0, 2, false));
+    stage.step(Step::LosePush);
+    stage.step(Step::Sweep);
+    stage.step(Step::Execute(0));
+    stage.step(Step::Answer(0));
+    stage.step(Step::Execute(0));
+    // It is on its way while a replica without them is promoted.
+    stage.step(Step::FailOver);
+    stage.step(Step::Publish(0, 1, false));
+    let old = stage.asking.pop_front().unwrap();
+    stage.go_on();
+    stage.asking.push_back(old);
+    stage.step(Step::Sweep);
+    stage.go_on();
+    stage.assert_quiet();
+    stage.assert_contract();
+    assert_eq!(breaks(&stage), 0);
+}
+
+#[test]
+fn what_is_delivered_while_a_read_is_on_its_way_is_bounded_and_breaks_nothing() {
+    let mut stage = standing();
+    stage.step(Step::Recover(0, AskSince::Given(1), 100));
+    stage.step(Step::Execute(0));
+    for _ in 0..6 {
+        stage.step(Step::Publish(0, 1, true));
+        stage.step(Step::Push);
+    }
+    assert!(stage.topics.states[&topic(0)].meanwhile.is_cut);
+    stage.go_on();
+    stage.assert_quiet();
+    stage.assert_contract();
+    assert_eq!(breaks(&stage), 0);
+}
+
+#[test]
+fn a_catch_up_that_too_much_has_overtaken_breaks_nothing() {
+    let mut stage = standing();
+    stage.step(Step::Publish(0, 1, false));
+    stage.step(Step::Sweep);
+    for _ in 0..2 {
+        stage.step(Step::Execute(0));
+        stage.step(Step::Push);
+        if stage.asking.len() == 1 && matches!(stage.asking[0], Asking::Sweep { .. }) {
+            // The push was faster than the answer: it is not sure where the topic stands.
+            stage.topics.states.get_mut(&topic(0)).unwrap().standing = Standing::Confirmed;
+            stage.step(Step::Answer(0));
+        }
+    }
+    for _ in 0..6 {
+        stage.step(Step::Publish(0, 1, true));
+        stage.step(Step::Push);
+    }
+    assert!(stage.topics.states[&topic(0)].meanwhile.is_cut);
+    stage.go_on();
+    stage.assert_quiet();
+    assert_eq!(breaks(&stage), 0);
+}
+
+#[test]
+fn recoveries_of_a_topic_are_answered_in_order_also_where_one_is_read_again() {
+    let mut stage = standing();
+    stage.step(Step::Publish(0, 2, false));
+    let foreign = Since::Position(Some(Position { offset: 0, tag: u64::MAX }));
+    for (most, since) in [(1, foreign), (5, Since::Position(Some(stage.given[0][0])))] {
+        let node = Arc::clone(&stage.node);
+        let question = Question { topic: 0, since: Some(since), most };
+        let hand_over = Box::new(move |answer| node.push(Item::Answer(question, answer)));
+        stage.topics.recover(&topic(0), Some(since), most, hand_over, stage.now());
+    }
+    stage.act();
+    // Redis has read them, and what it has pushed before is late.
+    let late = std::mem::take(&mut stage.pushes);
+    stage.go_on();
+    stage.pushes = late;
+    stage.go_on();
+    let answers = stage.node.0.lock().unwrap();
+    let answers: Vec<_> = answers
+        .iter()
+        .filter_map(|item| {
+            if let Item::Answer(question, answer) = item { Some((question.most, answer)) } else { None }
+        })
+        .collect();
+    let counts: Vec<_> =
+        answers.iter().map(|(most, answer)| (*most, answer.as_ref().unwrap().events.len())).collect();
+    assert_eq!(counts, [(1, 1), (5, 2)]);
+}
+
+#[test]
+fn where_a_topic_stands_is_not_sure_after_a_reconnection_until_redis_says_so() {
+    let mut stage = standing();
+    assert_eq!(surely_at(&stage.topics, &topic(0)), Some(1));
+    stage.step(Step::Reconnect);
+    stage.go_on();
+    assert!(are_confirmed(&stage.topics));
+    assert_eq!(surely_at(&stage.topics, &topic(0)), None);
+    stage.step(Step::Sweep);
+    stage.go_on();
+    assert_eq!(surely_at(&stage.topics, &topic(0)), Some(1));
+}
+
+#[test]
+fn few_topics_are_read_and_swept_at_once_however_many_there_are() {
+    let mut topics =
+        Topics::new(Keys::single("t"), Arc::new(Node::default()), CreditPool::new(1, 1 << 20, || {}));
+    let names: Vec<_> = (0..20_000).map(topic).collect();
+    for topic in &names {
+        topics.subscribe(topic);
+        topics.handle_confirmed(topic);
+    }
+    let (mut reads, mut sweeps) = (0, 0);
+    while let actions = topics.take_actions()
+        && !actions.is_empty()
+    {
+        let numbers: Vec<_> = actions
+            .iter()
+            .filter_map(|action| if let Action::Read { number, .. } = action { Some(*number) } else { None })
+            .collect();
+        assert!(numbers.len() <= MAX_CATCH_UPS);
+        reads += numbers.len();
+        for number in numbers {
+            let position = Position { offset: 0, tag: 7 };
+            topics
+                .handle_read(number, Ok(Read { position, complete: true, certain_from: 0, entries: vec![] }));
+        }
+    }
+    assert_eq!(reads, names.len());
+    topics.sweep([Partition::CONTROL]);
+    while let actions = topics.take_actions()
+        && !actions.is_empty()
+    {
+        assert!(actions.len() <= MAX_SWEEPS);
+        for action in actions {
+            let Action::Sweep { number, topics: some } = action else { panic!("{action:?}") };
+            sweeps += some.len();
+            topics.handle_sweep(number, Ok(vec![]));
+        }
+    }
+    assert_eq!(sweeps, names.len());
+}
+
+/// What a look at the clock, a sweep and a push cost with 100,000 topics: `cargo test -- --ignored --nocapture`.
+#[test]
+#[ignore = "it measures"]
+fn what_100_000_topics_cost() {
+    const COUNT: usize = 100_000;
+    let mut topics = Topics::new(
+        Keys::single("t"),
+        Arc::new(Node::default()),
+        CreditPool::new(usize::MAX, 1 << 24, || {}),
+    );
+    let names: Vec<_> = (0..COUNT).map(topic).collect();
+    let now = Instant::now();
+    for topic in &names {
+        topics.subscribe(topic);
+        topics.handle_confirmed(topic);
+    }
+    while let actions = topics.take_actions()
+        && !actions.is_empty()
+    {
+        for action in actions {
+            if let Action::Read { number, .. } = action {
+                let position = Position { offset: 0, tag: 0 };
+                let read = Read { position, complete: true, certain_from: 0, entries: vec![] };
+                topics.handle_read(number, Ok(read));
+            }
+        }
+    }
+    let begin = Instant::now();
+    for _ in 0..20 {
+        topics.handle_timeout(now);
+        assert!(are_confirmed(&topics));
+    }
+    println!("a look at the clock: {:?}", begin.elapsed() / 20);
+    let begin = Instant::now();
+    topics.sweep([Partition::CONTROL]);
+    println!("a sweep, until it asks: {:?}", begin.elapsed());
+    while let actions = topics.take_actions()
+        && !actions.is_empty()
+    {
+        for action in actions {
+            if let Action::Sweep { number, .. } = action {
+                topics.handle_sweep(number, Ok(vec![]));
+            }
+        }
+    }
+    println!("a sweep, all of it: {:?}", begin.elapsed());
+    let entries: Vec<_> = (1..=COUNT as u64)
+        .map(|offset| {
+            let position = Position { offset, tag: offset };
+            let written = Written { before: offset - 1, position, accepted: offset, is_large: false };
+            vec![written.entry(names[0].clone())]
+        })
+        .collect();
+    let begin = Instant::now();
+    for entries in entries {
+        topics.handle_push(&names[0], entries);
+    }
+    println!("a push: {:?}", begin.elapsed() / u32::try_from(COUNT).unwrap());
+}
