@@ -155,6 +155,7 @@ async fn run_node(settings: Settings, read_again: ReadAgain) -> Result<(), Serve
     supervisor::ready();
     info!(
         version = env!("CARGO_PKG_VERSION"),
+        node = %metrics.node,
         shards = node.shards().len(),
         io_uring = send_together,
         descriptors,
@@ -308,7 +309,7 @@ fn join(
         rules,
         max_publishers: limits.remembered_publishers,
         secrets: verifiers.map(|verifier| format!("{:016x}", verifier.id().0)).collect(),
-        node: format!("{:032x}", rand::random::<u128>()),
+        node: metrics.node.to_string(),
     };
     let mut shared = None;
     let open = |events| {
