@@ -1,24 +1,31 @@
 //! What end-to-end tests need: the real programs, started on free ports and stopped when they go out of scope.
 //!
-//! - [`server`]: a running `orosync-server`
+//! - [`auditor`]: a session that moves from node to node, and the books about what it has seen
 //! - [`certificate`]: a certificate for TLS
 //! - [`client`]: a WAMP v1 client that sees every byte
 //! - [`crowd`]: sessions that behave well while something else happens
 //! - [`network`]: network namespaces that drop packets
+//! - [`nodes`]: several servers on one Redis
 //! - [`php`]: PHP on the command line, and PHP-FPM
 //! - [`proxy`]: a proxy that fails as networks do
 //! - [`recovery`]: what a session asks about a topic's history
+//! - [`redis`]: real Redis: one server, with Sentinels, a Cluster, and a network that fails
+//! - [`server`]: a running `orosync-server`
 //! - [`source`]: a publisher of the test's own process
 //! - [`traffic`]: steady traffic of PHP processes, and the books about it
 //! - [`wait`]: conditions instead of sleeps
 
+pub mod auditor;
 pub mod certificate;
 pub mod client;
 pub mod crowd;
 pub mod network;
+pub mod nodes;
 pub mod php;
+mod process;
 pub mod proxy;
 pub mod recovery;
+pub mod redis;
 pub mod server;
 pub mod source;
 pub mod traffic;

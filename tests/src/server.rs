@@ -13,8 +13,7 @@ use orosync_protocol::ticket::{Granted, Identity, Role, RoleNames, Signer, Terms
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, setrlimit};
 use tempfile::TempDir;
 
-use crate::wait;
-use crate::{SECRET, artefact};
+use crate::{SECRET, artefact, process, wait};
 
 /// The file of what a test adds to the configuration.
 const OWN_CONFIGURATION: &str = "own.toml";
@@ -185,15 +184,7 @@ impl Server {
 
     /// Stops all its threads where they are, until [`Server::thaw`].
     pub fn freeze(&self) {
-        self.signal(Signal::STOP);
-        // The signal is sent before each of the threads has heard of it.
-        let tasks = format!("/proc/{}/task", self.pid().as_raw_nonzero());
-        wait::until_true("every thread stands", || {
-            fs::read_dir(&tasks).expect("it runs").all(|task| {
-                let stat = fs::read_to_string(task.expect("it can be listed").path().join("stat"));
-                stat.is_ok_and(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T')))
-            })
-        });
+        process::freeze(self.pid());
     }
 
     /// Lets it go on.

@@ -166,18 +166,42 @@ pub fn assert_contiguous(events: &Events) {
     }
 }
 
+/// Within one session the numbers of each publisher rise: nothing two times, in order. Some may be elsewhere.
+pub fn assert_in_order(events: &Events) {
+    let mut last: BTreeMap<usize, usize> = BTreeMap::new();
+    for (publisher, number) in events {
+        if let Some(last) = last.insert(*publisher, *number) {
+            assert!(*number > last, "publisher {publisher}: {number} came after {last}");
+        }
+    }
+}
+
 /// All that was accepted has come, in one of the sessions.
 pub fn assert_complete<'a>(sessions: impl IntoIterator<Item = &'a Events>, publishers: &[Ended]) {
-    let seen: BTreeSet<(usize, usize)> = sessions.into_iter().flatten().copied().collect();
+    assert_flushed(publishers);
+    assert_accepted(sessions, publishers.iter().map(|ended| ended.accepted));
+}
+
+/// All that was accepted was acknowledged.
+pub fn assert_flushed(publishers: &[Ended]) {
     for (publisher, ended) in publishers.iter().enumerate() {
         assert!(ended.flushed, "publisher {publisher} was not acknowledged everything: {ended:?}");
+    }
+}
+
+/// All has come, in one of the sessions, of publishers that have had so many messages accepted.
+pub fn assert_accepted<'a>(
+    sessions: impl IntoIterator<Item = &'a Events>,
+    accepted: impl IntoIterator<Item = usize>,
+) {
+    let seen: BTreeSet<(usize, usize)> = sessions.into_iter().flatten().copied().collect();
+    for (publisher, accepted) in accepted.into_iter().enumerate() {
         let missing: Vec<usize> =
-            (0..ended.accepted).filter(|number| !seen.contains(&(publisher, *number))).collect();
+            (0..accepted).filter(|number| !seen.contains(&(publisher, *number))).collect();
         assert!(
             missing.is_empty(),
-            "publisher {publisher}: {} of {} accepted messages never came, the first {:?}",
+            "publisher {publisher}: {} of {accepted} accepted messages never came, the first {:?}",
             missing.len(),
-            ended.accepted,
             &missing[..missing.len().min(10)]
         );
     }

@@ -11,13 +11,18 @@ pub const LIMIT: Duration = Duration::from_secs(20);
 /// # Panics
 ///
 /// After [`LIMIT`], with what was waited for.
-pub fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + LIMIT;
+pub fn until<T>(what: &str, condition: impl FnMut() -> Option<T>) -> T {
+    until_within(LIMIT, what, condition)
+}
+
+/// The same with a limit of its own, for what takes other programs long.
+pub fn until_within<T>(limit: Duration, what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + limit;
     loop {
         if let Some(value) = condition() {
             return value;
         }
-        assert!(Instant::now() < end, "waited {LIMIT:?} in vain: {what}");
+        assert!(Instant::now() < end, "waited {limit:?} in vain: {what}");
         thread::sleep(Duration::from_millis(2));
     }
 }

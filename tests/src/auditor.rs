@@ -1,0 +1,316 @@
+//! A session that moves from node to node and recovers by position, and the books about what it has seen.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io::{self, ErrorKind};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use orosync_protocol::ticket::Role;
+use serde_json::{Value, json};
+use tungstenite::client::IntoClientRequest as _;
+use tungstenite::http::HeaderValue;
+use tungstenite::http::header::SEC_WEBSOCKET_PROTOCOL;
+use tungstenite::{Error, Message, WebSocket};
+
+use crate::recovery::{Event, event, recovery};
+use crate::redis::LIMIT;
+use crate::server::ticket;
+use crate::traffic::{self, Ended, Events};
+use crate::wait;
+
+/// A session that subscribes to topics at one node, and when that is lost comes back at the next of its nodes and asks for
+/// what came since its last position. It ends when it goes out of scope.
+#[derive(Debug)]
+pub struct Auditor {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<Books>>,
+    topics: usize,
+}
+
+/// What an auditor has seen.
+#[derive(Debug, Default)]
+pub struct Books {
+    /// The events of each topic, in the order in which they came.
+    pub topics: BTreeMap<String, Vec<Event>>,
+    /// Recoveries that were not complete: the topic, and the position from which on something may be missing.
+    pub incomplete: Vec<(String, String)>,
+    /// Why it left a node, each time.
+    pub moves: Vec<String>,
+    /// Subscriptions that were refused with 503, and asked for again.
+    pub refusals: usize,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    events: AtomicUsize,
+    moves: AtomicUsize,
+    /// Topics of the session that it has now which were answered.
+    subscribed: AtomicUsize,
+    leaves: AtomicBool,
+    ends: AtomicBool,
+}
+
+/// What the auditor's thread carries from node to node.
+struct Course {
+    nodes: VecDeque<SocketAddr>,
+    /// The position of each topic, where there is one.
+    positions: BTreeMap<String, Option<String>>,
+    books: Books,
+    shared: Arc<Shared>,
+}
+
+/// A session, and the refused subscriptions that are to be asked for again.
+struct Session {
+    socket: WebSocket<TcpStream>,
+    again: VecDeque<(Instant, String)>,
+    heard: Instant,
+    asked: Instant,
+}
+
+/// A node that says nothing for so long, asked each second, is given up.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Between two questions whether the node is there.
+const QUESTION: Duration = Duration::from_secs(1);
+
+/// Between two looks at what the test wants.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// From a refusal to the next question, and from one node to the next.
+const RETRY: Duration = Duration::from_millis(100);
+
+impl Auditor {
+    /// Subscribes to these topics at the first of these nodes, and waits until that is in force.
+    pub fn start(nodes: Vec<SocketAddr>, topics: &[&str]) -> Self {
+        let shared = Arc::new(Shared::default());
+        let course = Course {
+            nodes: nodes.into(),
+            positions: topics.iter().map(|topic| ((*topic).to_owned(), None)).collect(),
+            books: Books::default(),
+            shared: Arc::clone(&shared),
+        };
+        let thread = Some(thread::spawn(move || course.run()));
+        let auditor = Self { shared, thread, topics: topics.len() };
+        auditor.await_subscribed();
+        auditor
+    }
+
+    /// How many events it has seen.
+    pub fn count(&self) -> usize {
+        self.shared.events.load(Ordering::Acquire)
+    }
+
+    /// How often it has left a node.
+    pub fn moves(&self) -> usize {
+        self.shared.moves.load(Ordering::Acquire)
+    }
+
+    /// Leaves its node for the next, without a word.
+    pub fn leave(&self) {
+        let moves = self.moves();
+        self.shared.leaves.store(true, Ordering::Release);
+        wait::until_true("the auditor leaves", || self.moves() > moves);
+    }
+
+    /// Waits until it has subscribed to all topics at the node where it is.
+    pub fn await_subscribed(&self) {
+        wait::until_within(LIMIT, "the auditor has subscribed", || {
+            let subscribed = self.shared.subscribed.load(Ordering::Acquire);
+            (subscribed == self.topics || self.has_failed()).then_some(())
+        });
+    }
+
+    /// Waits until it has seen so many events.
+    pub fn await_count(&self, count: usize) {
+        wait::until_within(LIMIT, "the auditor has seen all events", || {
+            (self.count() >= count || self.has_failed()).then_some(())
+        });
+    }
+
+    /// Ends it: its books.
+    pub fn finish(mut self) -> Books {
+        self.shared.ends.store(true, Ordering::Release);
+        let thread = self.thread.take().expect("it ends once");
+        thread.join().expect("the auditor has seen what it should not: see above")
+    }
+
+    /// It has panicked; [`Auditor::finish`] says so.
+    fn has_failed(&self) -> bool {
+        self.thread.as_ref().is_some_and(JoinHandle::is_finished)
+    }
+}
+
+impl Drop for Auditor {
+    fn drop(&mut self) {
+        self.shared.ends.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take() {
+            // A panic there has been told by then.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Books {
+    /// The events of a topic, as publishers of tests number theirs: `[publisher, number]`.
+    pub fn events(&self, topic: &str) -> Events {
+        let events = self.topics.get(topic).into_iter().flatten();
+        let numbers = |event: &Event| {
+            serde_json::from_value(event.payload.clone())
+                .unwrap_or_else(|_| panic!("{topic}: {} is not [publisher, number]", event.payload))
+        };
+        events.map(numbers).collect()
+    }
+
+    /// Every accepted message was seen, none twice, and in each topic those of a publisher in order.
+    pub fn assert_whole(&self, publishers: &[Ended]) {
+        traffic::assert_flushed(publishers);
+        self.assert_accepted(publishers.iter().map(|ended| ended.accepted));
+    }
+
+    /// The same of publishers that have had so many messages accepted, each from number 0 on.
+    pub fn assert_accepted(&self, accepted: impl IntoIterator<Item = usize>) {
+        assert_eq!(self.incomplete, [], "the auditor was told that something may be missing");
+        let topics: Vec<Events> = self.topics.keys().map(|topic| self.events(topic)).collect();
+        topics.iter().for_each(traffic::assert_in_order);
+        traffic::assert_accepted(&topics, accepted);
+    }
+}
+
+impl Course {
+    fn run(mut self) -> Books {
+        while let Err(why) = self.visit(self.nodes[0]) {
+            self.books.moves.push(format!("{}: {why}", self.nodes[0]));
+            self.shared.subscribed.store(0, Ordering::Release);
+            self.shared.moves.fetch_add(1, Ordering::AcqRel);
+            self.nodes.rotate_left(1);
+            thread::sleep(RETRY);
+        }
+        self.books
+    }
+
+    /// Stays at a node until the auditor ends. An error is why it had to leave.
+    fn visit(&mut self, node: SocketAddr) -> Result<(), Error> {
+        if self.ends() {
+            return Ok(());
+        }
+        let mut session = Session::open(node)?;
+        for (topic, position) in &self.positions {
+            session.subscribe(topic, position.as_deref())?;
+        }
+        while !self.ends() {
+            if self.shared.leaves.swap(false, Ordering::AcqRel) {
+                return Err(left("it was told to leave"));
+            }
+            if let Some(text) = session.read()? {
+                self.take(&mut session, &text);
+            }
+            session.ask_if_quiet()?;
+            if let Some(topic) = session.due() {
+                session.subscribe(&topic, self.positions[&topic].as_deref())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, session: &mut Session, text: &str) {
+        let message: Vec<Value> = serde_json::from_str(text).unwrap_or_default();
+        match message.as_slice() {
+            [kind, ..] if *kind == 0 => {}
+            [kind, id, _] if *kind == 3 && *id == "" => {}
+            [kind, Value::String(topic), answer] if *kind == 3 => self.recover(topic, answer),
+            [kind, Value::String(topic), .., details] if *kind == 4 && details["code"] == 503 => {
+                self.books.refusals += 1;
+                session.again.push_back((Instant::now() + RETRY, topic.clone()));
+            }
+            [kind, Value::String(topic), ..] if *kind == 8 => self.record(topic, event(topic, text)),
+            _ => panic!("the auditor does not expect {text}"),
+        }
+    }
+
+    fn recover(&mut self, topic: &str, answer: &Value) {
+        let recovered = recovery(answer);
+        let before = self.positions.insert(topic.to_owned(), Some(recovered.position.clone())).flatten();
+        if let Some(before) = before {
+            if !recovered.complete {
+                self.books.incomplete.push((topic.to_owned(), before));
+            }
+            recovered.events.into_iter().for_each(|event| self.record(topic, event));
+            self.positions.insert(topic.to_owned(), Some(recovered.position));
+        }
+        self.shared.subscribed.fetch_add(1, Ordering::AcqRel);
+    }
+
+    fn record(&mut self, topic: &str, event: Event) {
+        self.positions.insert(topic.to_owned(), Some(event.position.clone()));
+        self.books.topics.entry(topic.to_owned()).or_default().push(event);
+        self.shared.events.fetch_add(1, Ordering::AcqRel);
+    }
+
+    fn ends(&self) -> bool {
+        self.shared.ends.load(Ordering::Acquire)
+    }
+}
+
+impl Session {
+    fn open(node: SocketAddr) -> Result<Self, Error> {
+        let stream = TcpStream::connect_timeout(&node, PATIENCE)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        let ticket = ticket(Role::User, Some(1));
+        let mut request = format!("ws://{node}/ws?ticket={ticket}").into_client_request()?;
+        request.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static("orosync.1, wamp"));
+        let (socket, _) = tungstenite::client(request, stream).map_err(|error| left(&error.to_string()))?;
+        socket.get_ref().set_read_timeout(Some(LOOK))?;
+        let now = Instant::now();
+        Ok(Self { socket, again: VecDeque::new(), heard: now, asked: now })
+    }
+
+    fn subscribe(&mut self, topic: &str, since: Option<&str>) -> Result<(), Error> {
+        let options = since.map_or(json!({}), |position| json!({ "since": position }));
+        self.say(&json!([2, topic, "orosync/subscribe", topic, options]))
+    }
+
+    /// The next message, if it comes soon.
+    fn read(&mut self) -> Result<Option<String>, Error> {
+        match self.socket.read() {
+            Ok(message) => {
+                self.heard = Instant::now();
+                Ok(if let Message::Text(text) = message { Some(text.to_string()) } else { None })
+            }
+            Err(Error::Io(error)) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A topic whose time to be asked for again has come.
+    fn due(&mut self) -> Option<String> {
+        let now = Instant::now();
+        let is_due = self.again.front().is_some_and(|(due, _)| *due <= now);
+        is_due.then(|| self.again.pop_front()).flatten().map(|(_, topic)| topic)
+    }
+
+    /// Asks a node that says nothing whether it is there, and gives it up in the end.
+    fn ask_if_quiet(&mut self) -> Result<(), Error> {
+        if self.heard.elapsed() > PATIENCE {
+            return Err(left("it says nothing"));
+        }
+        if self.heard.elapsed() > QUESTION && self.asked.elapsed() > QUESTION {
+            self.asked = Instant::now();
+            self.say(&json!([2, "", "orosync/ping"]))?;
+        }
+        Ok(())
+    }
+
+    fn say(&mut self, message: &Value) -> Result<(), Error> {
+        self.socket.send(Message::text(message.to_string()))
+    }
+}
+
+fn left(why: &str) -> Error {
+    Error::Io(io::Error::other(why.to_owned()))
+}

@@ -1,0 +1,21 @@
+//! Signals to the processes of tests.
+
+use std::fs;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::wait;
+
+/// Stops all threads of a process where they are, and returns once they stand. SIGCONT lets them go on.
+pub(crate) fn freeze(pid: Pid) {
+    // An error means that it has ended already.
+    let _ = kill_process(pid, Signal::STOP);
+    // The signal is sent before each of the threads has heard of it.
+    let tasks = format!("/proc/{}/task", pid.as_raw_nonzero());
+    wait::until_true("every thread stands", || {
+        fs::read_dir(&tasks).expect("it runs").all(|task| {
+            let stat = fs::read_to_string(task.expect("it can be listed").path().join("stat"));
+            stat.is_ok_and(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T')))
+        })
+    });
+}

@@ -1,0 +1,165 @@
+//! Cuts what a Redis server says, in RESP2 or RESP3, into its answers and pushes.
+
+/// What came of a frame that has not ended, and where in it the reading goes on.
+#[derive(Debug, Default)]
+pub(super) struct Frames {
+    bytes: Vec<u8>,
+    at: usize,
+    /// Elements that each of the arrays around this place still has.
+    open: Vec<usize>,
+    /// This is no RESP, TLS for example: it is taken as it comes.
+    is_opaque: bool,
+}
+
+/// The header of an element, whose end is `end`.
+struct Header {
+    kind: u8,
+    number: i64,
+    end: usize,
+}
+
+/// Kinds of pushes that are messages, and how many elements those have.
+const MESSAGES: [(&[u8], usize); 3] = [(b"message", 3), (b"smessage", 3), (b"pmessage", 4)];
+
+/// Confirmations, which RESP3 also has as pushes.
+const CONFIRMATIONS: [&[u8]; 6] =
+    [b"subscribe", b"ssubscribe", b"psubscribe", b"unsubscribe", b"sunsubscribe", b"punsubscribe"];
+
+impl Frames {
+    /// Adds bytes of the stream.
+    pub(super) fn add(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// The next frame that is there in full.
+    pub(super) fn next(&mut self) -> Option<Vec<u8>> {
+        while !self.is_opaque && !self.bytes[self.at..].is_empty() {
+            let Ok(header) = header(&self.bytes, self.at) else {
+                self.is_opaque = true;
+                break;
+            };
+            let header = header?;
+            match header.kind {
+                b'$' | b'!' | b'=' if header.number >= 0 => {
+                    let end = header.end + length(header.number) + 2;
+                    if self.bytes.len() < end {
+                        return None;
+                    }
+                    self.at = end;
+                }
+                b'*' | b'~' | b'>' | b'%' | b'|' if header.number > 0 => {
+                    self.at = header.end;
+                    self.open.push(match header.kind {
+                        b'%' => 2 * length(header.number),
+                        // Attributes, and what they belong to.
+                        b'|' => 2 * length(header.number) + 1,
+                        _ => length(header.number),
+                    });
+                    continue;
+                }
+                _ => self.at = header.end,
+            }
+            if self.close() {
+                let rest = self.bytes.split_off(self.at);
+                self.at = 0;
+                return Some(std::mem::replace(&mut self.bytes, rest));
+            }
+        }
+        (self.is_opaque && !self.bytes.is_empty()).then(|| std::mem::take(&mut self.bytes))
+    }
+
+    /// An element has ended: whether the frame has, too.
+    fn close(&mut self) -> bool {
+        while let Some(left) = self.open.last_mut() {
+            *left -= 1;
+            if *left > 0 {
+                return false;
+            }
+            self.open.pop();
+        }
+        true
+    }
+}
+
+/// Whether a frame is a push that no command asked for: in RESP3 every push but the confirmations of subscriptions, in RESP2
+/// a message. There an answer that looks like a message is taken for one.
+pub(super) fn is_push(frame: &[u8]) -> bool {
+    let Some(array) = header(frame, 0).ok().flatten() else { return false };
+    let first = || {
+        let first = header(frame, array.end).ok()??;
+        frame.get(first.end..first.end + length(first.number))
+    };
+    match array.kind {
+        b'>' => first().is_none_or(|kind| !CONFIRMATIONS.contains(&kind)),
+        b'*' => first().is_some_and(|kind| MESSAGES.contains(&(kind, length(array.number)))),
+        _ => false,
+    }
+}
+
+/// The header that begins at `at`, once its line has ended. An error means that this is no RESP.
+fn header(bytes: &[u8], at: usize) -> Result<Option<Header>, ()> {
+    let Some(&kind) = bytes.get(at) else { return Ok(None) };
+    if !b"+-:_,#(!=$*~>%|".contains(&kind) {
+        return Err(());
+    }
+    let Some(length) = bytes[at..].windows(2).position(|window| window == b"\r\n") else { return Ok(None) };
+    let number = if b"!=$*~>%|".contains(&kind) {
+        let line = std::str::from_utf8(&bytes[at + 1..at + length]);
+        line.ok().and_then(|line| line.parse().ok()).ok_or(())?
+    } else {
+        0
+    };
+    Ok(Some(Header { kind, number, end: at + length + 2 }))
+}
+
+fn length(number: i64) -> usize {
+    usize::try_from(number).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MESSAGE: &str = "*3\r\n$7\r\nmessage\r\n$1\r\nc\r\n$4\r\na\r\nb\r\n";
+    const FRAMES: [&str; 10] = [
+        "+OK\r\n",
+        "$-1\r\n",
+        "*0\r\n",
+        "*2\r\n*1\r\n:1\r\n%1\r\n+a\r\n_\r\n",
+        MESSAGE,
+        "|1\r\n+ttl\r\n:1\r\n$1\r\nx\r\n",
+        ">3\r\n$8\r\nsmessage\r\n$1\r\nc\r\n$0\r\n\r\n",
+        ">3\r\n$10\r\nssubscribe\r\n$1\r\nc\r\n:1\r\n",
+        "*3\r\n$9\r\nsubscribe\r\n$1\r\nc\r\n:1\r\n",
+        "=5\r\ntxt:a\r\n",
+    ];
+
+    fn frames_of(chunks: &[&[u8]]) -> Vec<String> {
+        let mut frames = Frames::default();
+        let mut found = Vec::new();
+        for chunk in chunks {
+            frames.add(chunk);
+            found.extend(std::iter::from_fn(|| frames.next()));
+        }
+        found.into_iter().map(|frame| String::from_utf8(frame).unwrap()).collect()
+    }
+
+    #[test]
+    fn frames_are_found_however_the_stream_is_cut() {
+        let stream = FRAMES.concat();
+        assert_eq!(frames_of(&[stream.as_bytes()]), FRAMES);
+        let bytes: Vec<&[u8]> = stream.as_bytes().chunks(1).collect();
+        assert_eq!(frames_of(&bytes), FRAMES);
+    }
+
+    #[test]
+    fn messages_are_pushes_and_confirmations_and_answers_are_not() {
+        let pushes: Vec<&str> = FRAMES.into_iter().filter(|frame| is_push(frame.as_bytes())).collect();
+        assert_eq!(pushes, [FRAMES[4], FRAMES[6]]);
+    }
+
+    #[test]
+    fn what_is_no_resp_comes_as_it_is() {
+        assert_eq!(frames_of(&[b"+OK\r\n\x16\x03\x01", b"\x00$x"]), ["+OK\r\n", "\x16\x03\x01", "\x00$x"]);
+    }
+}

@@ -1,0 +1,334 @@
+//! One Redis server.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use redis::{
+    Client, Connection, ConnectionAddr, FromRedisValue, IntoConnectionInfo as _, RedisConnectionInfo,
+    RedisResult,
+};
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use super::port::Port;
+use super::{LIMIT, program};
+use crate::certificate::Certificate;
+use crate::{process, wait};
+
+/// A Redis server with a temporary directory, on a free port of loopback and on a unix socket. Killed when it goes out of
+/// scope.
+///
+/// The harness speaks with it over the unix socket, as a user who may do everything: whatever a test does to passwords, TLS
+/// or the network, its commands arrive.
+#[derive(Debug)]
+pub struct Redis {
+    child: Option<Child>,
+    /// More of the command line.
+    arguments: &'static [&'static str],
+    port: Port,
+    tls_port: Option<Port>,
+    directory: TempDir,
+}
+
+/// The harness' own user, without a password.
+pub(super) const HARNESS: &str = "harness";
+
+/// The user of replicas, whom a test can lock out.
+pub(super) const REPLICATION: &str = "replication";
+
+/// What all servers are started with. Whatever a test adds stands behind it.
+const SERVER: &str = "\
+    enable-debug-command yes\n\
+    repl-diskless-sync-delay 0\n\
+    user replication on >replication +ping +psync +replconf\n\
+    masteruser replication\n\
+    masterauth replication\n";
+
+/// How long a command of the harness may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+impl Redis {
+    /// One with the defaults.
+    pub fn start() -> Self {
+        Self::start_with("")
+    }
+
+    /// The same with more lines of `redis.conf`, such as `appendonly yes` or those of [`Redis::user`].
+    pub fn start_with(configuration: &str) -> Self {
+        Self::launch(directory(), None, &[], &format!("{SERVER}{configuration}"))
+    }
+
+    /// The same, which listens on another port with TLS too and shows this certificate there.
+    pub fn start_with_tls(certificate: &Certificate, configuration: &str) -> Self {
+        let directory = directory();
+        let (file, key) = certificate.write(directory.path());
+        let tls_port = Port::claim();
+        let tls = format!(
+            "tls-port {}\ntls-cert-file {}\ntls-key-file {}\ntls-auth-clients no\n",
+            tls_port.number(),
+            file.display(),
+            key.display()
+        );
+        Self::launch(directory, Some(tls_port), &[], &format!("{SERVER}{tls}{configuration}"))
+    }
+
+    /// A Sentinel, which the harness treats as a server.
+    pub(super) fn start_sentinel(configuration: &str) -> Self {
+        Self::launch(directory(), None, &["--sentinel"], configuration)
+    }
+
+    fn launch(
+        directory: TempDir,
+        tls_port: Option<Port>,
+        arguments: &'static [&'static str],
+        configuration: &str,
+    ) -> Self {
+        let (path, port) = (directory.path(), Port::claim());
+        let place = format!(
+            "bind 127.0.0.1\nport {}\ndir {}\nunixsocket {}\nlogfile redis.log\nuser {HARNESS} on nopass ~* &* +@all\n",
+            port.number(),
+            path.display(),
+            socket(path).display()
+        );
+        fs::write(path.join("redis.conf"), format!("{place}{configuration}\n"))
+            .expect("the configuration is written");
+        let mut server = Self { child: None, arguments, port, tls_port, directory };
+        server.start_again();
+        server
+    }
+
+    /// A line of the configuration: a user with this password and exactly these rules, such as `~oro:* &oro:* +ping`.
+    pub fn user(name: &str, password: &str, rules: &str) -> String {
+        format!("user {name} on >{password} {rules}\n")
+    }
+
+    /// Starts it again after its end: on the same port, in the same directory, with the configuration as it stands there,
+    /// which Sentinel and `CONFIG REWRITE` change. Waits until it has read its data.
+    pub fn start_again(&mut self) {
+        assert!(self.child.is_none(), "it runs");
+        let child = Command::new(program())
+            .arg(self.directory().join("redis.conf"))
+            .args(self.arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{} does not start: {error}", program().display()));
+        self.child = Some(child);
+        wait::until_within(LIMIT, "Redis answers", || {
+            assert!(self.is_running(), "Redis has ended:\n{}", self.log());
+            self.try_ask::<String>(&["PING"]).ok()
+        });
+    }
+
+    /// Ends it as the system does, with SIGTERM: it saves what it has.
+    pub fn stop(&mut self) {
+        self.signal(Signal::TERM);
+        assert!(self.wait().success(), "Redis was to end well:\n{}", self.log());
+    }
+
+    /// Ends it with SIGKILL: of its data only that is left which `appendonly` wrote.
+    pub fn kill(&mut self) {
+        self.signal(Signal::KILL);
+        self.wait();
+    }
+
+    /// Stops it where it is, until [`Redis::thaw`]: away but alive, and its connections stay open.
+    pub fn freeze(&self) {
+        process::freeze(self.pid());
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    /// Whether its process runs, frozen ones included.
+    pub fn is_running(&mut self) -> bool {
+        self.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
+    }
+
+    /// Whether it was started and not ended since by the test.
+    pub(super) fn is_started(&self) -> bool {
+        self.child.is_some()
+    }
+
+    /// Its process.
+    ///
+    /// # Panics
+    ///
+    /// If it was ended.
+    pub fn pid(&self) -> Pid {
+        Pid::from_child(self.child.as_ref().expect("it runs"))
+    }
+
+    /// The address of its port without TLS.
+    pub fn address(&self) -> SocketAddr {
+        self.port.address()
+    }
+
+    /// The `redis:` URL of its port without TLS.
+    pub fn url(&self) -> String {
+        format!("redis://{}", self.address())
+    }
+
+    /// The `rediss:` URL of its port with TLS, by the name that the certificate is for.
+    ///
+    /// # Panics
+    ///
+    /// If it was started without a certificate.
+    pub fn tls_url(&self) -> String {
+        let port = self.tls_port.as_ref().expect("started with a certificate");
+        format!("rediss://{}:{}", Certificate::NAME, port.number())
+    }
+
+    /// The `redis+unix:` URL of its unix socket.
+    pub fn unix_url(&self) -> String {
+        format!("redis+unix://{}", self.socket().display())
+    }
+
+    /// Its unix socket.
+    pub fn socket(&self) -> PathBuf {
+        socket(self.directory())
+    }
+
+    /// Its directory, where a test may put files of its own.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// All that it has logged.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.directory().join("redis.log")).unwrap_or_default()
+    }
+
+    /// Runs a command as a user who may do everything.
+    ///
+    /// # Panics
+    ///
+    /// As [`Redis::ask`] does.
+    pub fn run(&self, command: &[&str]) {
+        let () = self.ask(command);
+    }
+
+    /// The same, and its answer.
+    ///
+    /// # Panics
+    ///
+    /// If the server refuses it or does not answer.
+    pub fn ask<T: FromRedisValue>(&self, command: &[&str]) -> T {
+        self.try_ask(command).unwrap_or_else(|error| {
+            let begin: String = command.join(" ").chars().take(100).collect();
+            panic!("{begin}: {error}")
+        })
+    }
+
+    /// The same, where the server may be away or refuse it.
+    pub fn try_ask<T: FromRedisValue>(&self, command: &[&str]) -> RedisResult<T> {
+        query(&mut self.connect()?, command)
+    }
+
+    /// Runs a command that writes, and waits until so many replicas have what it wrote.
+    ///
+    /// # Panics
+    ///
+    /// If the server refuses it, or a replica does not get it.
+    pub fn run_replicated(&self, command: &[&str], replicas: usize) {
+        let has = |replicas: usize| {
+            // WAIT knows what its own connection has written.
+            let mut connection = self.connect()?;
+            let () = query(&mut connection, command)?;
+            let milliseconds = PATIENCE.as_millis() / 2;
+            query::<usize>(&mut connection, &["WAIT", &replicas.to_string(), &milliseconds.to_string()])
+        };
+        let found = has(replicas).unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        assert!(found >= replicas, "{command:?}: {found} of {replicas} replicas have it");
+    }
+
+    /// A connection of the harness' user.
+    fn connect(&self) -> RedisResult<Connection> {
+        let user = RedisConnectionInfo::default().set_username(HARNESS).set_password(HARNESS);
+        let place = ConnectionAddr::Unix(self.socket()).into_connection_info()?;
+        let client = Client::open(place.set_redis_settings(user))?;
+        let connection = client.get_connection_with_timeout(PATIENCE)?;
+        connection.set_read_timeout(Some(PATIENCE))?;
+        Ok(connection)
+    }
+
+    /// A field of `INFO`, of the sections that it shows without being asked.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such field.
+    pub fn info(&self, field: &str) -> String {
+        self.try_info(field).unwrap_or_else(|error| panic!("{field}: {error}"))
+    }
+
+    pub(super) fn try_info(&self, field: &str) -> RedisResult<String> {
+        let info: String = self.try_ask(&["INFO"])?;
+        let value = info.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+        Ok(value.unwrap_or_else(|| panic!("INFO has no {field}:\n{info}")).to_owned())
+    }
+
+    /// Changes a setting while it runs.
+    pub fn set(&self, setting: &str, value: &str) {
+        self.run(&["CONFIG", "SET", setting, value]);
+    }
+
+    /// Cuts every connection that has subscribed to something: how many there were.
+    pub fn kill_subscribers(&self) -> usize {
+        self.ask(&["CLIENT", "KILL", "TYPE", "pubsub"])
+    }
+
+    /// Forgets every script.
+    pub fn flush_scripts(&self) {
+        self.run(&["SCRIPT", "FLUSH"]);
+    }
+
+    /// Answers no command for so long, those of the harness included.
+    pub fn pause_clients(&self, time: Duration) {
+        self.run(&["CLIENT", "PAUSE", &time.as_millis().to_string()]);
+    }
+
+    /// Keeps no more memory than it has now and so many bytes, and refuses what would need more.
+    pub fn limit_memory(&self, more: u64) {
+        let used: u64 = self.info("used_memory").parse().expect("a number");
+        self.set("maxmemory", &(used + more).to_string());
+    }
+
+    fn signal(&self, signal: Signal) {
+        // An error means that it has ended already.
+        let _ = kill_process(self.pid(), signal);
+    }
+
+    fn wait(&mut self) -> ExitStatus {
+        let mut child = self.child.take().expect("it runs");
+        wait::until_within(LIMIT, "Redis ends", || child.try_wait().ok().flatten())
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            // Both fail only if it has ended already.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+fn query<T: FromRedisValue>(connection: &mut Connection, command: &[&str]) -> RedisResult<T> {
+    let (name, arguments) = command.split_first().expect("a command has a name");
+    redis::cmd(name).arg(arguments).query(connection)
+}
+
+fn directory() -> TempDir {
+    tempfile::tempdir().expect("a temporary directory")
+}
+
+fn socket(directory: &Path) -> PathBuf {
+    directory.join("redis.sock")
+}

@@ -1,0 +1,52 @@
+//! A primary, its replicas, and the Sentinels.
+
+use orosync_tests::redis::{LIMIT, ReplicaSet};
+use orosync_tests::wait;
+
+#[test]
+fn a_killed_primary_is_replaced_and_comes_back_as_a_replica() {
+    let mut replica_set = ReplicaSet::start();
+    assert_eq!(replica_set.primary(), 0);
+    assert_eq!(replica_set.kill_primary(), 0);
+    let promoted = replica_set.await_failover(0);
+    assert_ne!(promoted, 0);
+    replica_set.server_mut(0).start_again();
+    replica_set.wait_until_settled();
+    assert_eq!(replica_set.primary(), promoted);
+    assert_eq!(replica_set.server(0).info("role"), "slave");
+}
+
+#[test]
+fn a_promoted_replica_stands_behind_what_the_old_primary_had() {
+    let mut replica_set = ReplicaSet::start();
+    let add = |replica_set: &ReplicaSet, server: usize, more: u64| {
+        replica_set.server(server).ask::<u64>(&["INCRBY", "counter", &more.to_string()])
+    };
+    replica_set.server(0).run_replicated(&["SET", "counter", "95"], 2);
+    replica_set.detach_replicas();
+    assert_eq!(add(&replica_set, 0, 5), 100);
+    replica_set.kill_primary();
+    let promoted = replica_set.await_failover(0);
+    assert_eq!(add(&replica_set, promoted, 10), 105);
+    replica_set.server_mut(0).start_again();
+    replica_set.attach_replicas();
+    replica_set.wait_until_settled();
+    assert_eq!(replica_set.server(0).ask::<u64>(&["GET", "counter"]), 105);
+}
+
+#[test]
+fn a_primary_is_demoted_while_it_lives() {
+    let replica_set = ReplicaSet::start();
+    replica_set.freeze_primary();
+    let promoted = replica_set.await_failover(0);
+    replica_set.server(0).thaw();
+    wait::until_within(LIMIT, "the old primary is told", || {
+        (replica_set.server(0).info("role") == "slave").then_some(())
+    });
+    replica_set.wait_until_settled();
+    assert_eq!(replica_set.demote_primary(), promoted);
+    let promoted_next = replica_set.await_failover(promoted);
+    assert_ne!(promoted_next, promoted);
+    assert_eq!(replica_set.server(promoted).ask::<String>(&["PING"]), "PONG");
+    replica_set.wait_until_settled();
+}
