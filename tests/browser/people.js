@@ -127,6 +127,12 @@ export class Person {
     });
   }
 
+  /** The number of the node that it is connected to, as the page of a demo with several says. */
+  async node() {
+    const text = await this.page.locator('#live[data-state=open]', { hasText: 'Live on node' }).innerText();
+    return Number(text.replace('Live on node ', ''));
+  }
+
   /** @param {string} sessionId @param {{ within?: number }} [limit] milliseconds */
   async hasAnotherSessionThan(sessionId, { within = PATIENCE_MS } = {}) {
     await this.page.evaluate(async ([known, milliseconds]) => {
