@@ -7,7 +7,7 @@
  *
  * | setting | default | meaning |
  * | --- | --- | --- |
- * | orosync.endpoint | ws://127.0.0.1:8080/ | where the server listens: ws://host:port/, wss://host/ or unix:/path/to/socket |
+ * | orosync.endpoint | ws://127.0.0.1:8080/ | where the server listens: ws://host:port/, wss://host/ or unix:/path/to/socket; or several nodes of a cluster, with spaces or commas between |
  * | orosync.ca_file | none | certificate authorities in PEM that alone may vouch for a wss:// server; none: the system's |
  * | orosync.secret_file, orosync.secret | none | the secret shared with the server, at least 32 bytes; set one of the two |
  * | orosync.queue_messages | 10000 | messages that may wait in this process, unacknowledged included |
@@ -17,6 +17,9 @@
  *
  * Without a secret in php.ini the server's own environment variables are taken: OROSYNC_AUTH__SECRET, or else
  * OROSYNC_AUTH__SECRET_FILE.
+ *
+ * Of several endpoints a random one is first, and the next one's turn comes when that is lost. If they are no nodes of one
+ * cluster, PHP's error log says so.
  *
  * An outage is one line in PHP's error log, and so is what was left undelivered at the end of a process; nothing is ever
  * written into a page.
@@ -113,7 +116,8 @@ namespace {
     /**
      * State of this process's connection: no I/O. At every moment accepted = acknowledged + unacknowledged + queued.
      * `last_error` stays after the connection has recovered. The state is `refused`, and not `waiting`, where the server has
-     * answered that it does not accept us: another secret, most of the time.
+     * answered that it does not accept us: another secret, most of the time. Of several endpoints `endpoint` is the one in use (all
+     * of them before the first message), and `last_error` begins with the one that it speaks of.
      *
      * @return array{state: 'idle'|'connecting'|'connected'|'waiting'|'refused'|'closed', endpoint: string, queued: int,
      *               unacknowledged: int, accepted: int, acknowledged: int, refused: int, reconnects: int,

@@ -183,13 +183,19 @@ final class Inspection
     /** @return iterable<Verdict> */
     private function ticket(): iterable
     {
-        $endpoint = ($this->backend)()->resolve();
-        if (null === $endpoint) {
-            return;
+        $endpoints = ($this->backend)()->resolveEach();
+        foreach ($endpoints as $endpoint) {
+            $server = 1 === \count($endpoints) ? 'the server' : 'the server at ' . $endpoint;
+            yield $this->ticketAt($endpoint, $server . ' accepts a ticket of a browser');
         }
+    }
+
+    private function ticketAt(string $endpoint, string $accepted): Verdict
+    {
         $caFile = $this->caFile ?? ((string) ini_get('orosync.ca_file') ?: null);
-        yield match ($this->door->identify($endpoint, $this->newTicket(), null, $caFile)) {
-            ServerAtPort::OURS => Verdict::ok('ticket', 'the server accepts a ticket of a browser'),
+
+        return match ($this->door->identify($endpoint, $this->newTicket(), null, $caFile)) {
+            ServerAtPort::OURS => Verdict::ok('ticket', $accepted),
             ServerAtPort::NOBODY => Verdict::error('ticket', sprintf(
                 'no connection to %s. Is the server running? Start it: bin/console orosync:server, or the unit orosync-server.',
                 $endpoint,

@@ -39,8 +39,8 @@ final class Configuration implements ConfigurationInterface
                 ->end()
                 ->scalarNode('backend')
                     ->info(
-                        'Where PHP reaches the server; "*" is this machine, empty switches notifications off. Default: the '
-                        . 'parameters websocket_backend_dsn or websocket_backend_*, else this machine\'s port 8080.'
+                        'Where PHP reaches the server, or several nodes of a cluster with spaces between; "*" is this machine, '
+                        . 'empty switches notifications off. Default: the parameters websocket_backend_dsn or websocket_backend_*, else this machine\'s port 8080.'
                     )
                     ->example('unix:/run/orosync/orosync.sock')
                     ->defaultNull()

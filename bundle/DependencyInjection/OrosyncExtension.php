@@ -175,7 +175,8 @@ final class OrosyncExtension extends Extension
                 continue;
             }
             try {
-                Dsn::fromSettings(['key' => $key, 'dsn' => $dsn]);
+                $settings = ['key' => $key, 'dsn' => $dsn];
+                'orosync.backend' === $key ? Dsn::listFromSettings($settings) : Dsn::fromSettings($settings);
             } catch (InvalidEndpointException $e) {
                 throw new InvalidConfigurationException($e->getMessage(), 0, $e);
             }

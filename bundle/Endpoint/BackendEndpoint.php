@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace Orosync\Endpoint;
 
-/** Where PHP reaches the server. The host `*` means this machine. */
+/** Where PHP reaches the server, or the nodes of a cluster. The host `*` means this machine. */
 final class BackendEndpoint
 {
     private const PLAIN = ['', 'tcp', 'ws', 'http'];
@@ -16,15 +16,24 @@ final class BackendEndpoint
     }
 
     /**
-     * @return string|null `ws://host:port/path`, `wss://...` or `unix:/path`, as the extension takes it; null: switched
-     *                     off
+     * @return string|null `ws://host:port/path`, `wss://...` or `unix:/path`, or several of them with spaces between, as the
+     *                     extension takes them; null: switched off
      */
     public function resolve(): ?string
     {
-        $dsn = Dsn::fromSettings($this->settings);
-        if (null === $dsn) {
-            return null;
-        }
+        $endpoints = $this->resolveEach();
+
+        return [] === $endpoints ? null : implode(' ', $endpoints);
+    }
+
+    /** @return list<string> the same, one by one; none: switched off */
+    public function resolveEach(): array
+    {
+        return array_map($this->endpoint(...), Dsn::listFromSettings($this->settings));
+    }
+
+    private function endpoint(Dsn $dsn): string
+    {
         if (null !== $dsn->socket) {
             return 'unix:' . $dsn->socket;
         }

@@ -19,6 +19,9 @@ final class Dsn
     /** Of the schemes that have one; Oro's transports (tcp, ssl) and a missing scheme have the default one. */
     private const PORTS = ['ws' => 80, 'http' => 80, 'wss' => 443, 'https' => 443];
 
+    /** Between the endpoints of a list: spaces or commas, before what begins like an endpoint. */
+    private const SEPARATOR = '~[\s,]+(?=(?:[a-z][a-z0-9.+-]*:)?//|unix:)~i';
+
     private function __construct(
         public readonly string $scheme,
         public readonly string $host,
@@ -52,6 +55,23 @@ final class Dsn
         );
     }
 
+    /**
+     * The same for a list with spaces or commas between its endpoints, of which each has its scheme, or begins with `//`.
+     *
+     * @param array<string, mixed> $settings see {@see Dsn::fromSettings()}
+     *
+     * @return list<self> without those that are switched off
+     */
+    public static function listFromSettings(array $settings): array
+    {
+        if (!\array_key_exists('dsn', $settings)) {
+            return array_filter([self::fromSettings($settings)]);
+        }
+        $parse = static fn (string $dsn): ?self => self::parse($settings['key'], $dsn);
+
+        return array_values(array_filter(array_map($parse, preg_split(self::SEPARATOR, trim(self::text($settings['dsn']), ', ')))));
+    }
+
     /** `host:port`; an IPv6 address stands in brackets. */
     public function authority(): string
     {
@@ -82,7 +102,7 @@ final class Dsn
         }
         // Without the slashes parse_url() would take a bare "localhost" for a path.
         $parts = parse_url(str_contains($dsn, '//') ? $dsn : '//' . $dsn);
-        if (false === $parts || !isset($parts['host'])) {
+        if (false === $parts || !isset($parts['host']) || 1 === preg_match('~[\s,]~', $parts['host'])) {
             throw InvalidEndpointException::of(
                 $key,
                 $dsn,

@@ -13,7 +13,7 @@ final class PublisherStatus
     /**
      * @param string      $state     `idle`, `connecting`, `connected`, `waiting` (to try again), `refused` (by the server, which
      *                               is asked again), `closed` or `absent`
-     * @param string      $endpoint  where the server is
+     * @param string      $endpoint  where the server is; of several the one in use
      * @param int         $refused   messages that found the queue full; not among the accepted
      * @param string|null $lastError why the connection was last lost or refused
      * @param list<array{topic: string, reason: string, messages: int}> $refusals topics whose messages the server delivers to

@@ -10,7 +10,7 @@ use ext_php_rs::types::{ZendHashTable, Zval};
 use rand::TryRng;
 use rand::rngs::SysRng;
 
-use crate::lifecycle::Handle;
+use crate::lifecycle::{self, Handle};
 use crate::zval::{Messages, Seconds, Table, Text};
 use crate::{exceptions, zval};
 use orosync_protocol::ticket::Terms;
@@ -105,7 +105,7 @@ pub(crate) fn disconnect(handle: Handle, who: Table<'_>) -> PhpResult<bool> {
 
 pub(crate) fn flush(handle: Handle, timeout: Seconds) -> bool {
     let flushed = handle.with(|publisher| publisher.flush(timeout.duration()));
-    handle.log_outage();
+    handle.log_news();
     flushed
 }
 
@@ -135,8 +135,7 @@ pub(crate) fn ticket(handle: Handle, claims: Table<'_>, ttl: i64) -> PhpResult<S
 }
 
 pub(crate) fn status(handle: Handle) -> Result<ZBox<ZendHashTable>, PhpException> {
-    let (status, endpoint) =
-        handle.with(|publisher| (publisher.status(), publisher.options().endpoint.to_string()));
+    let (status, endpoint) = handle.with(|publisher| (publisher.status(), lifecycle::endpoint_of(publisher)));
     zval::status_table(status, &endpoint)
 }
 

@@ -12,7 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
 use ext_php_rs::exception::PhpException;
-use orosync_link::{Endpoint, Leftover, Publisher, State};
+use orosync_link::{Leftover, Publisher, State};
 use orosync_protocol::link_frame::MessageRef;
 
 use crate::settings::Settings;
@@ -44,6 +44,7 @@ struct Entry {
     settings: Settings,
     publisher: Publisher,
     outages_logged: u64,
+    strangers_logged: bool,
 }
 
 /// Names a publisher of this process.
@@ -76,22 +77,17 @@ impl Handle {
 
     /// Accepts a message, or refuses it where the queue is full.
     pub(crate) fn publish(self, message: MessageRef<'_>) -> bool {
-        let (accepted, line) = PUBLISHERS.with_borrow_mut(|publishers| {
+        let (accepted, news) = PUBLISHERS.with_borrow_mut(|publishers| {
             let entry = &mut publishers.entries[self.0];
-            (entry.publisher.publish(message).is_ok(), entry.new_outage())
+            (entry.publisher.publish(message).is_ok(), entry.news())
         });
-        if let Some(line) = line {
-            zend::log(&line);
-        }
+        news.log();
         accepted
     }
 
-    /// Writes a new outage of this publisher into PHP's error log, once.
-    pub(crate) fn log_outage(self) {
-        let line = PUBLISHERS.with_borrow_mut(|publishers| publishers.entries[self.0].new_outage());
-        if let Some(line) = line {
-            zend::log(&line);
-        }
+    /// Writes what is new of this publisher's link into PHP's error log, once.
+    pub(crate) fn log_news(self) {
+        PUBLISHERS.with_borrow_mut(|publishers| publishers.entries[self.0].news()).log();
     }
 }
 
@@ -107,12 +103,40 @@ impl Publishers {
             ));
         }
         let publisher = Publisher::new(settings.options()?);
-        self.entries.push(Entry { settings, publisher, outages_logged: 0 });
+        self.entries.push(Entry { settings, publisher, outages_logged: 0, strangers_logged: false });
         Ok(Handle(self.entries.len() - 1))
     }
 }
 
+/// What PHP's error log should say of a publisher's link.
+#[must_use]
+struct News {
+    outage: Option<String>,
+    strangers: Option<String>,
+}
+
+impl News {
+    /// While no publisher is lent: PHP may run code of its own for a line.
+    fn log(self) {
+        for line in self.strangers.into_iter().chain(self.outage) {
+            zend::log(&line);
+        }
+    }
+}
+
 impl Entry {
+    /// Cheap where there is nothing new: it is asked after each message.
+    fn news(&mut self) -> News {
+        News { outage: self.new_outage(), strangers: self.new_strangers() }
+    }
+
+    /// Once for each publisher: what is wrong is in its settings, and stays so.
+    fn new_strangers(&mut self) -> Option<String> {
+        let strangers = self.publisher.strangers().filter(|_| !self.strangers_logged)?;
+        self.strangers_logged = true;
+        Some(format!("orosync: {strangers}"))
+    }
+
     fn new_outage(&mut self) -> Option<String> {
         let outages = self.publisher.outages();
         // Fewer than before: this is a forked child, whose publisher counts anew.
@@ -120,10 +144,12 @@ impl Entry {
         self.outages_logged = outages;
         is_new.then(|| {
             let status = self.publisher.status();
-            let endpoint = self.settings.endpoint();
+            let endpoints = self.settings.endpoints();
+            let are_several = endpoints.are_several();
             let why = status.last_error.as_deref().unwrap_or("not known why");
             if status.state == State::Connected {
-                return format!("orosync: {endpoint} did not answer for a while, and does again: {why}");
+                let does = if are_several { "one of them does" } else { "does" };
+                return format!("orosync: {endpoints} did not answer for a while, and {does} again: {why}");
             }
             let waiting = status.queued + status.unacknowledged;
             let waits = match waiting {
@@ -131,19 +157,30 @@ impl Entry {
                 1 => ", 1 message waits for it".to_owned(),
                 several => format!(", {several} messages wait for it"),
             };
-            let does = if status.state == State::Refused { "refuses this PHP" } else { "does not answer" };
-            format!("orosync: {endpoint} {does}{waits}: {why}")
+            let do_they = match (status.state == State::Refused, are_several) {
+                (true, false) => "refuses this PHP",
+                (true, true) => "all refuse this PHP",
+                (false, false) => "does not answer",
+                (false, true) => "do not answer",
+            };
+            format!("orosync: {endpoints} {do_they}{waits}: {why}")
         })
     }
 }
 
+/// The endpoint that is tried, or in use; before that is decided, all of them.
+pub(crate) fn endpoint_of(publisher: &Publisher) -> String {
+    let all = || publisher.options().endpoints.to_string();
+    publisher.endpoint().map_or_else(all, ToString::to_string)
+}
+
 /// Where this process publishes to, and how that is going.
-pub(crate) fn endpoints() -> Vec<(Endpoint, State)> {
+pub(crate) fn endpoints() -> Vec<(String, State)> {
     PUBLISHERS.with_borrow(|publishers| {
         publishers
             .entries
             .iter()
-            .map(|entry| (entry.settings.endpoint().clone(), entry.publisher.status().state))
+            .map(|entry| (endpoint_of(&entry.publisher), entry.publisher.status().state))
             .collect()
     })
 }
@@ -171,12 +208,9 @@ pub(crate) unsafe extern "C" fn request_startup(_type: i32, _module_number: i32)
 pub(crate) unsafe extern "C" fn request_shutdown(_type: i32, _module_number: i32) -> i32 {
     // A panic here has nobody to be told to; the request is over.
     let _ = catch_unwind(|| {
-        let lines = PUBLISHERS.with_borrow_mut(|publishers| {
-            publishers.entries.iter_mut().filter_map(Entry::new_outage).collect::<Vec<_>>()
-        });
-        for line in lines {
-            zend::log(&line);
-        }
+        let news = PUBLISHERS
+            .with_borrow_mut(|publishers| publishers.entries.iter_mut().map(Entry::news).collect::<Vec<_>>());
+        news.into_iter().for_each(News::log);
     });
     0
 }
@@ -226,8 +260,8 @@ pub(crate) fn before_exec() {
 }
 
 fn left(leftover: &Leftover) -> String {
-    let Leftover { messages, endpoint, last_error } = leftover;
+    let Leftover { messages, endpoints, last_error } = leftover;
     let noun = if *messages == 1 { "message was" } else { "messages were" };
     let why = last_error.as_deref().unwrap_or("no acknowledgement within orosync.shutdown_timeout");
-    format!("orosync: {messages} {noun} left undelivered to {endpoint} at the end of the process: {why}")
+    format!("orosync: {messages} {noun} left undelivered to {endpoints} at the end of the process: {why}")
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 use ext_php_rs::exception::PhpException;
 use ext_php_rs::flags::IniEntryPermission;
 use ext_php_rs::zend::{IniEntryDef, IniEntryDefs};
-use orosync_link::{Bounds, Endpoint, Options};
+use orosync_link::{Bounds, Endpoints, Options};
 use orosync_protocol::ticket::{Signer, secret_file};
 
 use crate::zval::{Table, Text, key_text, near, type_name};
@@ -106,7 +106,7 @@ pub(crate) fn register(module_number: i32) {
 /// Settings that can work, but for the secret, which is read when a publisher is made.
 #[derive(Clone, PartialEq)]
 pub(crate) struct Settings {
-    endpoint: Endpoint,
+    endpoints: Endpoints,
     ca_file: Option<PathBuf>,
     secret: Secret,
     bounds: Bounds,
@@ -163,7 +163,7 @@ impl Settings {
         };
         let signer = Signer::from_secret(&secret).map_err(|error| format!("{written_in}: {error}"))?;
         Ok(Options {
-            endpoint: self.endpoint.clone(),
+            endpoints: self.endpoints.clone(),
             ca_file: self.ca_file.clone(),
             signer,
             bounds: self.bounds,
@@ -172,8 +172,8 @@ impl Settings {
         })
     }
 
-    pub(crate) fn endpoint(&self) -> &Endpoint {
-        &self.endpoint
+    pub(crate) fn endpoints(&self) -> &Endpoints {
+        &self.endpoints
     }
 
     /// Where the secret comes from, for `phpinfo()`, which shows the environment itself.
@@ -250,13 +250,12 @@ impl Written {
     }
 
     fn check(&self) -> Result<Settings, String> {
-        let endpoint = self.value(Key::Endpoint);
+        let endpoints = self.value(Key::Endpoint);
         Ok(Settings {
-            endpoint: endpoint
+            endpoints: endpoints
                 .text
-                .trim()
                 .parse()
-                .map_err(|error| format!("{}: {error}", endpoint.written_in))?,
+                .map_err(|error| format!("{}: {error}", endpoints.written_in))?,
             ca_file: Some(&self.value(Key::CaFile).text).filter(|file| !file.is_empty()).map(PathBuf::from),
             secret: self.secret()?,
             bounds: self.bounds()?,

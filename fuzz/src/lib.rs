@@ -7,6 +7,7 @@ pub mod stage;
 
 use std::sync::{Arc, LazyLock};
 
+use orosync_protocol::ClusterId;
 use orosync_protocol::ticket::{Signer, Verifier};
 use orosync_server::auth::Authenticator;
 use orosync_server::auth::used::UsedTickets;
@@ -46,7 +47,7 @@ pub fn default_shared(metrics: &Arc<Metrics>) -> Shared {
     static DEFAULTS: LazyLock<Shared> = LazyLock::new(|| {
         let environment = [("OROSYNC_AUTH__SECRET".to_owned(), SECRET.to_owned())];
         let written = load(&[], environment, []).expect("a configuration");
-        shared(Settings::new(&written).expect("settings"), UsedTickets::of_this_node(1000), None, &Arc::new(Metrics::new()))
+        shared(Settings::new(&written).expect("settings"), Arc::new(ClusterId(1).into()), UsedTickets::of_this_node(1000), None, &Arc::new(Metrics::new()))
     });
     let mut shared = DEFAULTS.clone();
     shared.metrics = Arc::clone(metrics);

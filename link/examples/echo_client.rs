@@ -4,8 +4,8 @@
 
 use std::error::Error;
 
+use orosync_link::Options;
 use orosync_link::echo::echo;
-use orosync_link::{Endpoint, Options};
 use orosync_protocol::ticket::Signer;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -22,6 +22,5 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn options(endpoint: &str) -> Result<Options, Box<dyn Error>> {
-    let endpoint: Endpoint = endpoint.parse()?;
-    Ok(Options::new(endpoint, Signer::from_secret(&[b'x'; 32])?))
+    Ok(Options::new(endpoint.parse()?, Signer::from_secret(&[b'x'; 32])?))
 }

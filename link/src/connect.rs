@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use orosync_protocol::cluster::{self, Membership};
 use orosync_protocol::link_frame::MAX_FRAME_BYTES;
 use orosync_protocol::subprotocol;
 use orosync_protocol::ticket::CHALLENGE;
@@ -20,7 +21,7 @@ use rustls::{ClientConfig, ClientConnection, StreamOwned};
 use tungstenite::client::IntoClientRequest;
 use tungstenite::handshake::HandshakeError;
 use tungstenite::handshake::client::{ClientHandshake, Request};
-use tungstenite::http::{HeaderName, HeaderValue, StatusCode, header};
+use tungstenite::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use tungstenite::protocol::WebSocketConfig;
 
 use crate::doorbell::Doorbell;
@@ -37,9 +38,24 @@ const MAX_SERVER_MESSAGE_BYTES: usize = 64 << 10;
 /// tungstenite's read buffer, allocated for the life of a connection. What we read are acknowledgements of 9 bytes.
 const READ_BUFFER_BYTES: usize = 4 << 10;
 
-/// Makes connections to one endpoint.
+/// What may end an attempt early. Asked whenever the doorbell rings.
+pub(crate) trait Interruption {
+    /// The publisher ends.
+    fn is_stopped(&self) -> bool;
+
+    /// When the attempt that was begun at `begun` must be over, for the sake of whoever waits and of another endpoint.
+    fn latest(&self, begun: Instant, now: Instant) -> Option<Instant>;
+}
+
+/// What came of an attempt.
+pub(crate) struct Connected {
+    pub(crate) transport: Transport,
+    /// What the node has said of itself.
+    pub(crate) membership: Option<Membership>,
+}
+
+/// Makes connections.
 pub(crate) struct Connector {
-    endpoint: Endpoint,
     ca_file: Option<PathBuf>,
     timeout: Duration,
     /// Made at the first `wss://` attempt: reading the system's certificates takes milliseconds. Not shared by the process:
@@ -49,26 +65,22 @@ pub(crate) struct Connector {
 
 impl Connector {
     pub(crate) fn new(options: &Options) -> Self {
-        Self {
-            endpoint: options.endpoint.clone(),
-            ca_file: options.ca_file.clone(),
-            timeout: options.connect_timeout,
-            tls: None,
-        }
+        Self { ca_file: options.ca_file.clone(), timeout: options.connect_timeout, tls: None }
     }
 
-    /// Connects and shakes hands, with `ticket` as the bearer. `stopped` is asked whenever `doorbell` rings; none if it is
-    /// true.
+    /// Connects to this endpoint and shakes hands, with `ticket` as the bearer. None if it was stopped.
     pub(crate) fn connect(
         &mut self,
+        endpoint: &Endpoint,
         ticket: &str,
         doorbell: &Doorbell,
-        stopped: &dyn Fn() -> bool,
-    ) -> Result<Option<Transport>, LinkError> {
-        let attempt =
-            Waiter { doorbell, stopped, deadline: Instant::now() + self.timeout, timeout: self.timeout };
-        let Some(socket) = self.open_socket(&attempt)? else { return Ok(None) };
-        let wire = match &self.endpoint {
+        interruption: &dyn Interruption,
+    ) -> Result<Option<Connected>, LinkError> {
+        let begun = Instant::now();
+        let (deadline, timeout) = (begun + self.timeout, self.timeout);
+        let attempt = Waiter { doorbell, interruption, begun, deadline, timeout };
+        let Some(socket) = open_socket(endpoint, &attempt)? else { return Ok(None) };
+        let wire = match endpoint {
             Endpoint::Web { tls: true, host, .. } => {
                 let name = ServerName::try_from(host.clone()).map_err(|_| {
                     LinkError::Tls(format!("\"{host}\" is no name that a certificate could have"))
@@ -79,7 +91,7 @@ impl Connector {
             }
             Endpoint::Web { tls: false, .. } | Endpoint::Unix { .. } => Wire::Plain(socket),
         };
-        shake_hands(wire, request(&self.endpoint, ticket)?, &attempt)
+        shake_hands(wire, request(endpoint, ticket)?, &attempt)
     }
 
     fn tls_config(&mut self) -> Result<Arc<ClientConfig>, LinkError> {
@@ -90,30 +102,30 @@ impl Connector {
         self.tls = Some(Arc::clone(&config));
         Ok(config)
     }
+}
 
-    fn open_socket(&self, attempt: &Waiter<'_>) -> Result<Option<Socket>, LinkError> {
-        match &self.endpoint {
-            Endpoint::Unix { path } => {
-                let address = SocketAddrUnix::new(path).map_err(|error| LinkError::Connect(error.into()))?;
-                complete(
-                    Socket::new(AddressFamily::UNIX)?,
-                    |socket| rustix::net::connect(socket, &address),
-                    attempt,
-                )
-            }
-            Endpoint::Web { host, port, .. } => {
-                let resolve = |problem| LinkError::Resolve { host: host.clone(), problem };
-                let found = between_forks(|| (host.as_str(), *port).to_socket_addrs());
-                let addresses: Vec<_> = found.map_err(resolve)?.collect();
-                let mut last = None;
-                for (index, address) in addresses.iter().enumerate() {
-                    match open_tcp(*address, &attempt.share(addresses.len() - index)) {
-                        Err(error @ (LinkError::Connect(_) | LinkError::NoAnswer(_))) => last = Some(error),
-                        other => return other,
-                    }
+fn open_socket(endpoint: &Endpoint, attempt: &Waiter<'_>) -> Result<Option<Socket>, LinkError> {
+    match endpoint {
+        Endpoint::Unix { path } => {
+            let address = SocketAddrUnix::new(path).map_err(|error| LinkError::Connect(error.into()))?;
+            complete(
+                Socket::new(AddressFamily::UNIX)?,
+                |socket| rustix::net::connect(socket, &address),
+                attempt,
+            )
+        }
+        Endpoint::Web { host, port, .. } => {
+            let resolve = |problem| LinkError::Resolve { host: host.clone(), problem };
+            let found = between_forks(|| (host.as_str(), *port).to_socket_addrs());
+            let addresses: Vec<_> = found.map_err(resolve)?.collect();
+            let mut last = None;
+            for (index, address) in addresses.iter().enumerate() {
+                match open_tcp(*address, &attempt.share(addresses.len() - index)) {
+                    Err(error @ (LinkError::Connect(_) | LinkError::NoAnswer(_))) => last = Some(error),
+                    other => return other,
                 }
-                Err(last.unwrap_or_else(|| resolve(io::Error::from(io::ErrorKind::NotFound))))
             }
+            Err(last.unwrap_or_else(|| resolve(io::Error::from(io::ErrorKind::NotFound))))
         }
     }
 }
@@ -142,7 +154,7 @@ fn request(endpoint: &Endpoint, ticket: &str) -> Result<Request, LinkError> {
     Ok(request)
 }
 
-fn shake_hands(wire: Wire, request: Request, attempt: &Waiter<'_>) -> Result<Option<Transport>, LinkError> {
+fn shake_hands(wire: Wire, request: Request, attempt: &Waiter<'_>) -> Result<Option<Connected>, LinkError> {
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER_BYTES)
         .write_buffer_size(0)
@@ -152,7 +164,10 @@ fn shake_hands(wire: Wire, request: Request, attempt: &Waiter<'_>) -> Result<Opt
     let mut handshake = ClientHandshake::start(wire, request, Some(config)).map_err(handshake_error)?;
     loop {
         handshake = match handshake.handshake() {
-            Ok((websocket, _)) => return Ok(Some(Transport::new(websocket))),
+            Ok((websocket, answer)) => {
+                let said = membership(answer.headers());
+                return Ok(Some(Connected { transport: Transport::new(websocket), membership: said }));
+            }
             Err(HandshakeError::Interrupted(handshake)) => handshake,
             Err(HandshakeError::Failure(error)) => return Err(handshake_error(error)),
         };
@@ -161,6 +176,11 @@ fn shake_hands(wire: Wire, request: Request, attempt: &Waiter<'_>) -> Result<Opt
             return Ok(None);
         }
     }
+}
+
+/// What is none says nothing: the header is a proxy's own, or of a version to come.
+fn membership(headers: &HeaderMap) -> Option<Membership> {
+    headers.get(cluster::HEADER)?.to_str().ok()?.parse().ok()
 }
 
 fn handshake_error(error: tungstenite::Error) -> LinkError {
@@ -194,7 +214,8 @@ fn handshake_error(error: tungstenite::Error) -> LinkError {
 /// Waits for a socket during an attempt: with its deadline, and with an ear for the doorbell.
 struct Waiter<'a> {
     doorbell: &'a Doorbell,
-    stopped: &'a dyn Fn() -> bool,
+    interruption: &'a dyn Interruption,
+    begun: Instant,
     deadline: Instant,
     timeout: Duration,
 }
@@ -221,12 +242,17 @@ impl Waiter<'_> {
 
     /// Returns when the socket is ready, or perhaps is: the caller tries again.
     fn wait(&self, socket: (BorrowedFd<'_>, PollFlags)) -> Result<Woken, LinkError> {
-        if (self.stopped)() {
+        if self.interruption.is_stopped() {
             return Ok(Woken::Stopped);
         }
-        let left = self.deadline.saturating_duration_since(Instant::now());
+        let now = Instant::now();
+        let latest = self.interruption.latest(self.begun, now).filter(|latest| *latest < self.deadline);
+        let left = latest.unwrap_or(self.deadline).saturating_duration_since(now);
         if left.is_zero() {
-            return Err(LinkError::NoAnswer(self.timeout));
+            return Err(match latest {
+                Some(latest) => LinkError::NotInTime(latest.saturating_duration_since(self.begun)),
+                None => LinkError::NoAnswer(self.timeout),
+            });
         }
         self.doorbell.wait(Some(socket), Some(left));
         Ok(Woken::Ready)
@@ -311,24 +337,42 @@ mod tests {
         (endpoint, cert.pem())
     }
 
-    fn options(endpoint: Endpoint) -> Options {
+    fn options(endpoint: &Endpoint) -> Options {
         let signer = Signer::from_secret(&[b'x'; 32]).unwrap();
-        Options { connect_timeout: Duration::from_secs(20), ..Options::new(endpoint, signer) }
+        Options { connect_timeout: Duration::from_secs(20), ..Options::new(endpoint.clone().into(), signer) }
     }
 
-    fn connect(endpoint: Endpoint, ca: &str) -> Result<Option<Transport>, LinkError> {
+    /// Nobody interrupts, or somebody who ends, or somebody who waits for so long.
+    struct Interrupts {
+        stopped: bool,
+        latest: Option<Duration>,
+    }
+
+    impl Interruption for Interrupts {
+        fn is_stopped(&self) -> bool {
+            self.stopped
+        }
+
+        fn latest(&self, begun: Instant, _: Instant) -> Option<Instant> {
+            self.latest.map(|latest| begun + latest)
+        }
+    }
+
+    const NOTHING: Interrupts = Interrupts { stopped: false, latest: None };
+
+    fn connect(endpoint: &Endpoint, ca: &str) -> Result<Option<Connected>, LinkError> {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(ca.as_bytes()).unwrap();
         let options = Options { ca_file: Some(file.path().to_owned()), ..options(endpoint) };
         let doorbell = Doorbell::default();
         doorbell.install().unwrap();
-        Connector::new(&options).connect("ticket", &doorbell, &|| false)
+        Connector::new(&options).connect(endpoint, "ticket", &doorbell, &NOTHING)
     }
 
     #[test]
     fn a_server_with_a_trusted_certificate_is_spoken_to() {
         let (endpoint, certificate) = tls_server();
-        let mut transport = connect(endpoint, &certificate).unwrap().unwrap();
+        let mut transport = connect(&endpoint, &certificate).unwrap().unwrap().transport;
         let doorbell = Doorbell::default();
         doorbell.install().unwrap();
         let incoming = loop {
@@ -345,7 +389,7 @@ mod tests {
     fn a_certificate_that_nobody_vouches_for_is_refused() {
         let (endpoint, _) = tls_server();
         let (_, others) = tls_server();
-        let error = connect(endpoint, &others).err().unwrap().to_string();
+        let error = connect(&endpoint, &others).err().unwrap().to_string();
         assert!(
             error.starts_with("TLS: the server's certificate is self-signed, and orosync.ca_file"),
             "{error}"
@@ -354,7 +398,7 @@ mod tests {
 
     #[test]
     fn an_authority_of_ones_own_vouches_alone() {
-        let attempt = |content: &str| connect(tls_server().0, content).err().unwrap().to_string();
+        let attempt = |content: &str| connect(&tls_server().0, content).err().unwrap().to_string();
         let error = attempt("not a certificate");
         assert!(error.contains("orosync.ca_file") && error.contains("holds no certificate"), "{error}");
         let other = generate_simple_self_signed(["localhost".to_owned()]).unwrap().cert.pem();
@@ -392,7 +436,37 @@ mod tests {
         let endpoint = format!("ws://{}/", listener.local_addr().unwrap()).parse().unwrap();
         let doorbell = Doorbell::default();
         doorbell.install().unwrap();
-        let attempt = Connector::new(&options(endpoint)).connect("ticket", &doorbell, &|| true);
+        let stopped = Interrupts { stopped: true, latest: None };
+        let attempt = Connector::new(&options(&endpoint)).connect(&endpoint, "ticket", &doorbell, &stopped);
         assert!(attempt.unwrap().is_none());
+    }
+
+    #[test]
+    fn an_attempt_leaves_another_endpoint_the_time_of_who_waits() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = format!("ws://{}/", listener.local_addr().unwrap()).parse().unwrap();
+        let doorbell = Doorbell::default();
+        doorbell.install().unwrap();
+        let latest = Some(Duration::from_millis(20));
+        let hurried = Interrupts { stopped: false, latest };
+        let attempt = Connector::new(&options(&endpoint)).connect(&endpoint, "ticket", &doorbell, &hurried);
+        let error = attempt.err().unwrap();
+        assert!(matches!(error, LinkError::NotInTime(time) if Some(time) == latest), "{error}");
+    }
+
+    #[test]
+    fn a_header_that_says_nothing_is_passed_over() {
+        let said = |value: &'static str| {
+            let headers = HeaderMap::from_iter([(
+                HeaderName::from_static("orosync-cluster"),
+                HeaderValue::from_static(value),
+            )]);
+            membership(&headers)
+        };
+        let cluster = orosync_protocol::ClusterId(0xabc);
+        let running = Duration::from_secs(42);
+        assert_eq!(said("00000000000000000000000000000abc 42"), Some(Membership { cluster, running }));
+        assert_eq!(said("something else"), None);
+        assert_eq!(membership(&HeaderMap::new()), None);
     }
 }

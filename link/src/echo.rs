@@ -2,20 +2,33 @@
 //! itself until the server closes it. The publisher's own connection, without its thread.
 
 use std::error::Error;
+use std::time::Instant;
 
 use tungstenite::Message;
 
-use crate::connect::Connector;
+use crate::connect::{Connected, Connector, Interruption};
 use crate::doorbell::Doorbell;
 use crate::options::Options;
+
+struct Uninterrupted;
+
+impl Interruption for Uninterrupted {
+    fn is_stopped(&self) -> bool {
+        false
+    }
+
+    fn latest(&self, _begun: Instant, _now: Instant) -> Option<Instant> {
+        None
+    }
+}
 
 /// Connects, and answers until the connection is closed, or breaks.
 pub fn echo(options: &Options) -> Result<(), Box<dyn Error>> {
     let doorbell = Doorbell::default();
     doorbell.install()?;
-    let Some(mut transport) = Connector::new(options).connect("nobody", &doorbell, &|| false)? else {
-        return Ok(());
-    };
+    let Some(endpoint) = options.endpoints.as_slice().first() else { return Ok(()) };
+    let connected = Connector::new(options).connect(endpoint, "nobody", &doorbell, &Uninterrupted)?;
+    let Some(Connected { mut transport, .. }) = connected else { return Ok(()) };
     loop {
         if !transport.is_drained() {
             transport.flush()?;

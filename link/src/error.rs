@@ -39,6 +39,21 @@ pub enum EndpointError {
         /// As written.
         endpoint: String,
     },
+    /// A list without any.
+    #[error("no endpoint is named. Write ws://host:port/, wss://host/ or unix:/path/to/socket")]
+    None,
+    /// A list that is longer than any cluster needs.
+    #[error("{count} endpoints are named, at most {max} are possible. Name some nodes of the cluster", max = crate::endpoints::Endpoints::MAX)]
+    TooMany {
+        /// How many.
+        count: usize,
+    },
+    /// The same twice.
+    #[error("\"{endpoint}\" is named twice. Name each node once")]
+    Twice {
+        /// As it is shown.
+        endpoint: String,
+    },
     /// The kernel has room for so much and no more.
     #[error("the path of \"{endpoint}\" has {bytes} bytes, at most {max} are possible", max = crate::options::MAX_SOCKET_PATH_BYTES)]
     LongPath {
@@ -58,6 +73,8 @@ pub(crate) enum LinkError {
     Connect(io::Error),
     #[error("no answer within {0:?} (orosync.connect_timeout)")]
     NoAnswer(Duration),
+    #[error("no answer within {0:?}, in which another one may answer whoever waits")]
+    NotInTime(Duration),
     #[error("TLS: {0}")]
     Tls(String),
     #[error(
@@ -95,14 +112,15 @@ pub(crate) enum LinkError {
     Ticket(String),
 }
 
-/// When to try again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// When to try again, the most hopeful first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Retry {
     /// At once if the link had been good, then with backoff.
     Soon,
     /// With the longest delay: trying again does not help until somebody changes something.
     Late,
-    /// Likewise, for the server itself has said no to this publisher.
+    /// Likewise, for the server itself has said no to this publisher: waiting longer does not help. All else may be over with
+    /// the next attempt: a proxy answers 404 or shows another certificate while its upstream restarts.
     Refused,
 }
 
@@ -121,6 +139,7 @@ impl LinkError {
             Self::Resolve { .. }
             | Self::Connect(_)
             | Self::NoAnswer(_)
+            | Self::NotInTime(_)
             | Self::Unavailable { .. }
             | Self::NotOurs { .. }
             | Self::Handshake(_)
@@ -133,12 +152,6 @@ impl LinkError {
             | Self::Panic(_)
             | Self::NoThread(_) => Retry::Soon,
         }
-    }
-
-    /// Whether the server itself has said no to this publisher: waiting longer does not help then. All else may be over with the
-    /// next attempt: a proxy answers 404 or shows another certificate while its upstream restarts.
-    pub(crate) fn is_refusal(&self) -> bool {
-        self.retry() == Retry::Refused
     }
 }
 
@@ -173,13 +186,11 @@ mod tests {
         assert_eq!(closed(1006).retry(), Retry::Soon);
         assert_eq!(closed(1013).retry(), Retry::Late);
         assert_eq!(closed(1008).retry(), Retry::Refused);
-        assert!(closed(1008).is_refusal() && !closed(1013).is_refusal());
         let refused = LinkError::Refused { status: 401, answer: Answer::from_body(b"") };
         assert_eq!(refused.retry(), Retry::Refused);
-        assert!(refused.is_refusal());
         let of_a_proxy = LinkError::NotOurs { status: 404, answer: Answer::from_body(b"") };
         assert_eq!(of_a_proxy.retry(), Retry::Soon);
-        assert!(!of_a_proxy.is_refusal() && !LinkError::Tls(String::new()).is_refusal());
+        assert_eq!(LinkError::Tls(String::new()).retry(), Retry::Late);
     }
 
     #[test]

@@ -17,11 +17,12 @@
 //! In reading order:
 //!
 //! - [`publisher`]: what an application holds: publish, flush, check, status, shut down
-//! - [`options`]: where to, with which secret, within which bounds
+//! - [`options`]: where to, with which secret, within which bounds; [`endpoints`]: the nodes of a cluster
 //! - [`queue`]: the bounded queue and the counters behind "accepted = acknowledged + unacknowledged + queued"
 //! - [`arena`]: the memory of what waits, used again and again
 //! - [`doorbell`]: waking the link thread only if it sleeps
-//! - [`machine`]: the states of the link, without I/O; [`window`]: what was sent and not acknowledged; [`backoff`]: when to try again
+//! - [`machine`]: the states of the link, without I/O; [`window`]: what was sent and not acknowledged; [`rotation`]: which
+//!   endpoint is next; [`backoff`]: when to try again; [`neighbours`]: whether the endpoints are one cluster
 //! - [`thread`]: the one loop that joins queue, machine and wire; [`connect`]: making a connection;
 //!   [`trust`]: whom it believes over TLS; [`transport`]: an open one; [`wire`]: the only sockets
 //! - [`request`]: what flush and check ask of the thread; [`status`]: a snapshot; [`shutdown`]: a bounded end
@@ -36,13 +37,16 @@ mod connect;
 mod doorbell;
 #[cfg(feature = "echo")]
 pub mod echo;
+pub mod endpoints;
 pub mod error;
 mod machine;
+mod neighbours;
 pub mod options;
 mod process;
 pub mod publisher;
 mod queue;
 mod request;
+mod rotation;
 mod shutdown;
 pub mod status;
 mod thread;
@@ -51,6 +55,7 @@ mod trust;
 mod window;
 mod wire;
 
+pub use endpoints::Endpoints;
 pub use error::{EndpointError, QueueFull};
 pub use options::{Bounds, Endpoint, Options};
 pub use publisher::Publisher;

@@ -2,24 +2,29 @@
 //!
 //! ```text
 //!      .-> Connecting --connected--> Greeting --Welcome--> Open
-//!      |        |                       |                   |
-//!      |        `---------- lost -------+------- lost ------'
-//!      |                                |
+//!      |    ^   |                       |                   |
+//!      |    |   `---------- lost -------+------- lost ------'
+//!      |    |                           |
+//!      |    `--- another endpoint ------+
+//!      |                                | all have failed
 //!      `----------- time ---------- Waiting                     any --stop--> Closing
 //! ```
 //!
-//! Owns the window of unacknowledged messages and the delays between attempts.
+//! Owns the window of unacknowledged messages, whose turn it is among the endpoints, and the delays between attempts.
 
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use orosync_protocol::cluster::Membership;
 use orosync_protocol::link_frame::{EncodedMessage, PublisherFrame, Refusals, ServerFrame};
 use orosync_protocol::{PublisherId, Topic};
 
 use crate::backoff::Backoff;
 use crate::error::{LinkError, Retry};
+use crate::neighbours::Neighbours;
 use crate::queue::Budget;
+use crate::rotation::Rotation;
 use crate::status::{Refusal, State, Undeliverable};
 use crate::window::Window;
 
@@ -46,9 +51,11 @@ pub(crate) struct Machine {
     connect_timeout: Duration,
     phase: Phase,
     window: Window,
+    rotation: Rotation,
+    neighbours: Neighbours,
     backoff: Backoff,
-    /// No attempt has succeeded since one failed.
-    in_outage: bool,
+    /// How many attempts have failed since one succeeded.
+    failed_attempts: usize,
     /// The last probe that somebody asked for.
     probe: u64,
 }
@@ -111,18 +118,34 @@ pub(crate) struct Heard {
     pub(crate) undeliverable: Option<Undeliverable>,
 }
 
+/// What the loss of a connection means, or of an attempt.
+#[derive(Debug, Default)]
+pub(crate) struct Lost {
+    /// An outage begins with it: attempts have failed with all endpoints, after one had succeeded, or none was made.
+    pub(crate) outage_begins: bool,
+    /// All endpoints have said no to this publisher.
+    pub(crate) all_refuse: bool,
+}
+
 impl Machine {
-    /// A link that is wanted now.
-    pub(crate) fn new(publisher: PublisherId, connect_timeout: Duration) -> Self {
+    /// A link that is wanted now, to so many endpoints.
+    pub(crate) fn new(publisher: PublisherId, connect_timeout: Duration, rotation: Rotation) -> Self {
         Self {
             publisher,
             connect_timeout,
             phase: Phase::Connecting,
             window: Window::new(),
+            neighbours: Neighbours::new(rotation.count()),
+            rotation,
             backoff: Backoff::default(),
-            in_outage: false,
+            failed_attempts: 0,
             probe: 0,
         }
+    }
+
+    /// The number of the endpoint whose turn it is, and how many have not failed in this round, it included.
+    pub(crate) fn endpoint(&self) -> (usize, usize) {
+        (self.rotation.current(), self.rotation.left())
     }
 
     pub(crate) fn state(&self) -> State {
@@ -147,24 +170,35 @@ impl Machine {
         }
     }
 
-    /// There is no connection, or none any more. Returns whether an outage begins with this: an attempt failed, and none
-    /// had failed since the last good one. `random` is in 0..1.
-    pub(crate) fn handle_lost(&mut self, now: Instant, retry: Retry, random: f64) -> bool {
-        let failed_attempt = match &self.phase {
-            Phase::Connecting | Phase::Greeting { .. } => true,
+    /// What the node has said of itself in the handshake. Returns the number of an endpoint that is in another cluster.
+    pub(crate) fn handle_membership(&mut self, now: Instant, said: Membership) -> Option<usize> {
+        self.neighbours.handle_answer(now, self.rotation.current(), said)
+    }
+
+    /// There is no connection, or none any more: it is the next endpoint's turn, at once if that has not failed as well. `random`
+    /// is in 0..1.
+    pub(crate) fn handle_lost(&mut self, now: Instant, retry: Retry, random: f64) -> Lost {
+        match &self.phase {
+            Phase::Connecting | Phase::Greeting { .. } => {
+                self.failed_attempts = self.failed_attempts.saturating_add(1);
+            }
             Phase::Open(open) => {
+                self.neighbours.handle_lost(self.rotation.current(), open.heard);
                 if now.duration_since(open.since) >= GOOD_CONNECTION {
                     self.backoff.reset();
+                    self.rotation.reset();
                 }
-                false
             }
-            Phase::Waiting { .. } | Phase::Closing => return false,
-        };
+            Phase::Waiting { .. } | Phase::Closing => return Lost::default(),
+        }
+        let outage_begins = !self.is_open() && self.failed_attempts == self.rotation.count();
         self.window.rewind();
+        let Some(retry) = self.rotation.handle_failed(retry) else {
+            self.phase = Phase::Connecting;
+            return Lost { outage_begins, all_refuse: false };
+        };
         self.phase = Phase::Waiting { until: now + self.backoff.next(retry, random), retry };
-        let outage_begins = failed_attempt && !self.in_outage;
-        self.in_outage |= failed_attempt;
-        outage_begins
+        Lost { outage_begins, all_refuse: retry == Retry::Refused }
     }
 
     /// A frame came.
@@ -174,7 +208,7 @@ impl Machine {
                 let freed =
                     accepted.map_or(Ok(Budget::default()), |accepted| self.window.acknowledge(accepted))?;
                 self.phase = Phase::Open(Open { since: now, heard: now, progress: now, ping: Ping::None });
-                self.in_outage = false;
+                self.failed_attempts = 0;
                 Ok(Heard { freed, welcomed: true, undeliverable: None })
             }
             (Phase::Open(open), ServerFrame::Ack { accepted }) => {
@@ -353,7 +387,7 @@ impl Open {
 mod tests {
     use std::collections::VecDeque;
 
-    use orosync_protocol::Seq;
+    use orosync_protocol::{ClusterId, Seq};
 
     use super::*;
     use crate::queue::{encoded, message};
@@ -369,8 +403,13 @@ mod tests {
 
     impl Link {
         fn new() -> Self {
+            Self::to(1)
+        }
+
+        /// To so many endpoints, beginning with the first.
+        fn to(endpoints: usize) -> Self {
             Self {
-                machine: Machine::new(PublisherId(7), CONNECT_TIMEOUT),
+                machine: Machine::new(PublisherId(7), CONNECT_TIMEOUT, Rotation::new(endpoints, 0)),
                 now: Instant::now(),
                 queue: VecDeque::new(),
             }
@@ -415,7 +454,13 @@ mod tests {
         }
 
         fn lose(&mut self) -> bool {
-            self.machine.handle_lost(self.now, Retry::Soon, 1.0)
+            self.machine.handle_lost(self.now, Retry::Soon, 1.0).outage_begins
+        }
+
+        /// The number of the endpoint that must be connected to now.
+        fn connects_to(&mut self) -> usize {
+            assert!(matches!(self.step(), Step::Connect));
+            self.machine.endpoint().0
         }
 
         fn step(&mut self) -> Step {
@@ -663,6 +708,100 @@ mod tests {
         link.pass(GOOD_CONNECTION).lose();
         link.step();
         assert!(link.lose(), "a second outage");
+    }
+
+    #[test]
+    fn a_lost_endpoint_is_followed_by_the_next_at_once_and_there_it_stays() {
+        let mut link = Link::to(3);
+        assert_eq!(link.connects_to(), 0);
+        assert!(!link.lose());
+        assert_eq!(link.connects_to(), 1);
+        link.reopen(None);
+        for _ in 0..1000 {
+            link.pass(Duration::from_secs(1));
+            link.machine.handle_sign_of_life(link.now);
+            assert!(matches!(link.step(), Step::Rest(_)));
+        }
+        assert!(!link.lose());
+        assert_eq!(link.connects_to(), 2);
+        assert!(!link.lose());
+        assert_eq!(link.connects_to(), 0, "all others come before the one that was lost");
+    }
+
+    #[test]
+    fn what_was_not_acknowledged_is_sent_again_to_the_next_endpoint() {
+        let mut link = Link::to(2);
+        link.reopen(None);
+        link.publish(3);
+        assert_eq!(first_and_count(link.transmit()), (1, 3));
+        link.hear(ack(1)).unwrap();
+        link.lose();
+        assert_eq!(link.connects_to(), 1);
+        link.reopen(Some(2));
+        assert_eq!(first_and_count(link.transmit()), (3, 1));
+    }
+
+    #[test]
+    fn only_a_round_of_failures_is_followed_by_a_delay() {
+        let mut link = Link::to(2);
+        for round in [Duration::ZERO, Duration::from_millis(50), Duration::from_millis(100)] {
+            let begun = link.now;
+            assert_eq!(link.connects_to(), 0);
+            link.lose();
+            assert_eq!(link.connects_to(), 1);
+            link.lose();
+            while let Step::Rest(Some(until)) = link.step() {
+                link.now = until;
+            }
+            assert_eq!(link.now - begun, round);
+        }
+    }
+
+    #[test]
+    fn endpoints_that_all_welcome_and_hang_up_are_not_hammered() {
+        let mut link = Link::to(2);
+        for _ in 0..4 {
+            link.reopen(None);
+            link.lose();
+        }
+        assert_eq!(link.rests_for(), Duration::from_millis(50));
+    }
+
+    #[test]
+    fn a_refusal_of_one_endpoint_is_none_of_all() {
+        let mut link = Link::to(2);
+        assert!(!link.machine.handle_lost(link.now, Retry::Refused, 1.0).all_refuse);
+        assert_eq!(link.machine.state(), State::Connecting);
+        assert!(!link.machine.handle_lost(link.now, Retry::Soon, 1.0).all_refuse);
+        assert_eq!(link.machine.state(), State::Waiting);
+        assert!(!link.machine.handle_lost(link.now, Retry::Soon, 1.0).outage_begins, "nothing was tried");
+        link.step();
+        link.machine.handle_lost(link.now, Retry::Refused, 1.0);
+        assert!(link.machine.handle_lost(link.now, Retry::Refused, 1.0).all_refuse);
+        assert_eq!((link.machine.state(), link.rests_for()), (State::Refused, Duration::from_secs(5)));
+    }
+
+    #[test]
+    fn an_outage_begins_when_no_endpoint_answers() {
+        let mut link = Link::to(2);
+        link.reopen(None);
+        link.pass(GOOD_CONNECTION);
+        assert!(!link.lose());
+        assert!(!link.lose(), "the one that was lost may be back");
+        link.step();
+        assert!(link.lose());
+        assert!(!link.lose(), "once");
+    }
+
+    #[test]
+    fn endpoints_of_two_clusters_are_noticed() {
+        let said = |cluster| Membership { cluster: ClusterId(cluster), running: Duration::from_mins(1) };
+        let mut link = Link::to(2);
+        link.reopen(None);
+        assert_eq!(link.machine.handle_membership(link.now, said(1)), None);
+        link.pass(GOOD_CONNECTION).lose();
+        link.reopen(None);
+        assert_eq!(link.machine.handle_membership(link.now, said(2)), Some(0));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use orosync_protocol::link_frame::MAX_FRAME_BYTES;
 use orosync_protocol::ticket::Signer;
 use tungstenite::http::Uri;
 
+use crate::endpoints::Endpoints;
 use crate::error::EndpointError;
 
 /// The longest path of a unix socket, in bytes: `sun_path` is 108 and ends with a zero (unix(7)).
@@ -17,15 +18,15 @@ pub(crate) const MAX_SOCKET_PATH_BYTES: usize = 107;
 /// Everything that a [`crate::Publisher`] needs to know.
 #[derive(Debug)]
 pub struct Options {
-    /// Where the server listens.
-    pub endpoint: Endpoint,
+    /// Where the server listens, or the nodes of its cluster.
+    pub endpoints: Endpoints,
     /// Certificate authorities in PEM that may vouch for a `wss://` server, and no others; none: those of the system.
     pub ca_file: Option<PathBuf>,
     /// Signs the publisher's tickets with the secret that is shared with the server.
     pub signer: Signer,
     /// How much may wait.
     pub bounds: Bounds,
-    /// From the first packet to the server's Welcome.
+    /// From the first packet to the server's Welcome, for each endpoint.
     pub connect_timeout: Duration,
     /// How long [`crate::Publisher::shutdown`] waits for the last acknowledgement.
     pub shutdown_timeout: Duration,
@@ -38,9 +39,9 @@ impl Options {
     pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
     /// Options with default bounds and times.
-    pub fn new(endpoint: Endpoint, signer: Signer) -> Self {
+    pub fn new(endpoints: Endpoints, signer: Signer) -> Self {
         Self {
-            endpoint,
+            endpoints,
             ca_file: None,
             signer,
             bounds: Bounds::default(),

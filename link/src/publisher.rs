@@ -15,7 +15,7 @@ use orosync_protocol::PublisherId;
 use orosync_protocol::link_frame::MessageRef;
 
 use crate::error::QueueFull;
-use crate::options::Options;
+use crate::options::{Endpoint, Options};
 use crate::process;
 use crate::queue::{Entrance, queue};
 use crate::request::{Answer, Asked, Asker, requests};
@@ -23,7 +23,7 @@ use crate::shutdown::{self, Leftover};
 use crate::status::{Refusal, State, Status};
 use crate::thread::{self, Shared, Worker};
 
-/// A publisher of one endpoint. It belongs to one thread at a time; messages leave in the order in which they were accepted.
+/// A publisher of one server, or of one cluster. It belongs to one thread at a time; messages leave in the order in which they were accepted.
 #[derive(Debug)]
 pub struct Publisher {
     options: Arc<Options>,
@@ -111,6 +111,19 @@ impl Publisher {
             undeliverable: record.undeliverable(),
             last_error: record.last_error(),
         }
+    }
+
+    /// The endpoint that is tried, or in use; none before the first message and after the end.
+    pub fn endpoint(&self) -> Option<&Endpoint> {
+        let link = self.link.as_ref().filter(|_| self.generation == process::generation())?;
+        self.options.endpoints.get(link.shared.record.endpoint())
+    }
+
+    /// That two of the endpoints are no nodes of one cluster, as a sentence, once that is known. Cheap enough to be asked after
+    /// each message.
+    pub fn strangers(&self) -> Option<&str> {
+        let link = self.link.as_ref().filter(|_| self.generation == process::generation())?;
+        link.shared.record.strangers()
     }
 
     /// What the server has refused lately, by topic: at most [`MAX_REFUSALS`](crate::status::MAX_REFUSALS), the last at the end.
@@ -238,7 +251,6 @@ mod tests {
     use orosync_protocol::ticket::Signer;
 
     use super::*;
-    use crate::options::Endpoint;
     use crate::queue::message;
 
     fn until(condition: impl Fn() -> bool) {
@@ -256,7 +268,7 @@ mod tests {
         let signer = Signer::from_secret(&[b's'; 32]).unwrap();
         let mut publisher = Publisher::new(Options {
             shutdown_timeout: Duration::ZERO,
-            ..Options::new(Endpoint::Unix { path: path.clone() }, signer)
+            ..Options::new(Endpoint::Unix { path: path.clone() }.into(), signer)
         });
         publisher.publish(message("t", "1").lend()).unwrap();
         let shared = Arc::clone(&publisher.link.as_ref().unwrap().shared);
@@ -275,7 +287,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let signer = Signer::from_secret(&[b's'; 32]).unwrap();
         let endpoint = Endpoint::Unix { path: directory.path().join("nobody") };
-        let mut publisher = Publisher::new(Options::new(endpoint, signer));
+        let mut publisher = Publisher::new(Options::new(endpoint.into(), signer));
         publisher.publish(message("t", "1").lend()).unwrap();
         // proc(5): the policy is the 39th word behind the name.
         let is_batch = |stat: &str| {
@@ -297,7 +309,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let signer = Signer::from_secret(&[b's'; 32]).unwrap();
         let endpoint = Endpoint::Unix { path: directory.path().join("nobody") };
-        let mut publisher = Publisher::new(Options::new(endpoint, signer));
+        let mut publisher = Publisher::new(Options::new(endpoint.into(), signer));
         publisher.publish(message("t", "1").lend()).unwrap();
         let link = publisher.link.as_ref().unwrap();
         assert_eq!(link.thread.as_ref().unwrap().thread().name(), Some("orosync-link"));

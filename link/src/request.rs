@@ -34,6 +34,7 @@ pub(crate) enum Answer {
 #[derive(Debug)]
 struct Request {
     asked: Asked,
+    begun: Instant,
     deadline: Instant,
     answer: Sender<Answer>,
 }
@@ -52,7 +53,8 @@ impl Asker {
     /// Asks, has `wake` wake the link thread, and waits for the answer. None if there is none until `deadline`.
     pub(crate) fn ask(&self, asked: Asked, deadline: Instant, wake: impl FnOnce()) -> Option<Answer> {
         let (answer, answered) = bounded(1);
-        self.0.send_deadline(Request { asked, deadline, answer }, deadline).ok()?;
+        let begun = Instant::now();
+        self.0.send_deadline(Request { asked, begun, deadline, answer }, deadline).ok()?;
         wake();
         answered.recv_deadline(deadline).ok()
     }
@@ -91,6 +93,13 @@ impl Requests {
     pub(crate) fn is_awaited(&mut self, now: Instant) -> bool {
         self.awaited.take_if(|request| request.deadline <= now);
         self.awaited.is_some()
+    }
+
+    /// From when until when somebody waits. Like [`Requests::are_over`] it may be asked while something else is under way.
+    pub(crate) fn time(&self, now: Instant) -> Option<(Instant, Instant)> {
+        let heard = self.heard.borrow();
+        let request = heard.as_ref().or(self.awaited.as_ref()).filter(|request| request.deadline > now)?;
+        Some((request.begun, request.deadline))
     }
 
     /// So many messages are acknowledged.

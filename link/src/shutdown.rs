@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::RecvTimeoutError;
 
-use crate::options::{Endpoint, Options};
+use crate::endpoints::Endpoints;
+use crate::options::Options;
 use crate::publisher::Link;
 use crate::queue::Entrance;
 use crate::thread::Shared;
@@ -19,7 +20,7 @@ pub struct Leftover {
     /// How many.
     pub messages: u64,
     /// Where they should have gone.
-    pub endpoint: Endpoint,
+    pub endpoints: Endpoints,
     /// The last thing that went wrong.
     pub last_error: Option<String>,
 }
@@ -45,7 +46,7 @@ pub(crate) fn leftover(entrance: &Entrance, shared: &Shared, options: &Options) 
     let messages = tally.accepted - tally.acknowledged;
     (messages > 0).then(|| Leftover {
         messages,
-        endpoint: options.endpoint.clone(),
+        endpoints: options.endpoints.clone(),
         last_error: shared.record.last_error(),
     })
 }

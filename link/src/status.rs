@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::num::NonZeroU64;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// The most topics whose refusals are remembered: the latest.
 pub const MAX_REFUSALS: usize = 32;
@@ -19,7 +19,7 @@ pub enum State {
     Connecting,
     /// The server has welcomed this publisher.
     Connected,
-    /// An attempt has failed; the next one follows by itself.
+    /// An attempt has failed, with every endpoint; the next one follows by itself.
     Waiting,
     /// The server has said no to this publisher: another secret, most of the time. The next attempt follows by itself, and fails
     /// until somebody changes something.
@@ -62,7 +62,7 @@ pub struct Status {
     pub refused: u64,
     /// How often the link was opened again.
     pub reconnects: u64,
-    /// How many outages have begun: an attempt to connect failed, after none had.
+    /// How many outages have begun: an attempt to connect failed with every endpoint, after one had succeeded.
     pub outages: u64,
     /// How many messages were acknowledged that the server delivers to nobody.
     pub undeliverable: u64,
@@ -123,6 +123,9 @@ pub(crate) struct Record {
     outages: AtomicU64,
     undeliverable: AtomicU64,
     refusals: Mutex<VecDeque<Refusal>>,
+    /// The number of the endpoint that is tried, or in use.
+    endpoint: AtomicUsize,
+    strangers: OnceLock<String>,
     last_error: Mutex<Option<String>>,
 }
 
@@ -134,6 +137,8 @@ impl Record {
             outages: AtomicU64::new(0),
             undeliverable: AtomicU64::new(0),
             refusals: Mutex::new(VecDeque::new()),
+            endpoint: AtomicUsize::new(0),
+            strangers: OnceLock::new(),
             last_error: Mutex::new(None),
         }
     }
@@ -167,12 +172,31 @@ impl Record {
         all.push_back(refusal);
     }
 
+    pub(crate) fn set_endpoint(&self, index: usize) {
+        self.endpoint.store(index, Ordering::Release);
+    }
+
+    /// Two endpoints are no nodes of one cluster, which is also the last thing that went wrong. Said once.
+    pub(crate) fn set_strangers(&self, sentence: &str) {
+        if self.strangers.set(sentence.to_owned()).is_ok() {
+            self.set_last_error(sentence.to_owned());
+        }
+    }
+
     pub(crate) fn set_last_error(&self, error: String) {
         *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
     }
 
     pub(crate) fn state(&self) -> State {
         State::ALL.get(usize::from(self.state.load(Ordering::Acquire))).copied().unwrap_or(State::Idle)
+    }
+
+    pub(crate) fn endpoint(&self) -> usize {
+        self.endpoint.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn strangers(&self) -> Option<&str> {
+        self.strangers.get().map(String::as_str)
     }
 
     /// How often the link was opened again.

@@ -21,14 +21,15 @@ use orosync_protocol::ticket::{Identity, Role};
 use rand::TryRng;
 use rand::rngs::SysRng;
 
-use crate::connect::Connector;
+use crate::connect::{Connected, Connector, Interruption};
 use crate::doorbell::Doorbell;
 use crate::error::LinkError;
 use crate::machine::{Machine, Step, Transmit};
-use crate::options::Options;
+use crate::options::{Endpoint, Options};
 use crate::process::{interrupt_nobody, stack_bytes, with_signals_blocked};
 use crate::queue::Exit;
 use crate::request::{Asked, Requests};
+use crate::rotation::Rotation;
 use crate::status::Record;
 use crate::transport::{Incoming, Transport};
 
@@ -38,6 +39,10 @@ const NAP: Duration = Duration::from_micros(100);
 /// Naps after a message that followed another one within the time that they take: more may follow. After a lone one there
 /// is none: most requests publish once, and a nap costs the machine as much as a wake that it may save.
 const NAPS_IN_A_ROW: u32 = 10;
+
+/// While somebody waits in `flush()` or `check()`, an attempt gets its share of that time, but so much at least: enough for
+/// a handshake with TLS around the world.
+const LEAST_SHARE: Duration = Duration::from_millis(500);
 
 /// How long a publisher's ticket is good. It is minted for the attempt that uses it at once.
 const TICKET_TTL_SECONDS: u64 = 60;
@@ -110,12 +115,15 @@ impl Worker {
         shared: Arc<Shared>,
         end: Sender<Infallible>,
     ) -> Self {
+        // Each process begins with another one, so that they spread.
+        let random = SysRng.try_next_u32().unwrap_or_else(|_| std::process::id());
+        let rotation = Rotation::new(options.endpoints.as_slice().len(), random);
         Self {
             shared,
             exit,
             requests,
             probe: 0,
-            machine: Machine::new(publisher, options.connect_timeout),
+            machine: Machine::new(publisher, options.connect_timeout, rotation),
             connector: Connector::new(&options),
             options,
             transport: None,
@@ -191,7 +199,9 @@ impl Worker {
                 Incoming::Frame(frame) => {
                     let heard = self.machine.handle_frame(now, ServerFrame::decode(frame)?)?;
                     // Before who waits for the acknowledgement hears of it.
-                    if let Some(undeliverable) = heard.undeliverable {
+                    if let Some(mut undeliverable) = heard.undeliverable {
+                        undeliverable.sentence =
+                            of_endpoint(&self.options, &self.machine, undeliverable.sentence);
                         self.shared.record.add_undeliverable(undeliverable);
                     }
                     self.exit.give_back(heard.freed);
@@ -229,15 +239,23 @@ impl Worker {
     }
 
     fn connect(&mut self) {
+        let (index, left) = self.machine.endpoint();
+        let Some(endpoint) = self.options.endpoints.get(index) else { return };
+        self.shared.record.set_endpoint(index);
         self.shared.record.set_state(self.machine.state());
         let started = Instant::now();
-        let (doorbell, requests) = (&self.shared.doorbell, &self.requests);
+        let asker = Hurry { requests: &self.requests, endpoints: left };
         let attempt = ticket(&self.options)
-            .and_then(|ticket| self.connector.connect(&ticket, doorbell, &|| requests.are_over()));
+            .and_then(|ticket| self.connector.connect(endpoint, &ticket, &self.shared.doorbell, &asker));
         match attempt {
-            Ok(Some(transport)) => {
+            Ok(Some(Connected { transport, membership })) => {
                 self.transport = Some(transport);
                 self.machine.handle_connected(started);
+                let stranger =
+                    membership.and_then(|said| self.machine.handle_membership(Instant::now(), said));
+                if let Some(stranger) = stranger.and_then(|stranger| self.options.endpoints.get(stranger)) {
+                    self.shared.record.set_strangers(&strangers(stranger, endpoint));
+                }
             }
             Ok(None) => self.machine.handle_stop(),
             Err(error) => self.lose(&error),
@@ -247,13 +265,14 @@ impl Worker {
     /// Drops the connection, writes down why, and leaves the rest to the machine.
     fn lose(&mut self, error: &LinkError) {
         self.transport = None;
-        self.shared.record.set_last_error(error.to_string());
-        if self.machine.handle_lost(Instant::now(), error.retry(), random()) {
+        self.shared.record.set_last_error(of_endpoint(&self.options, &self.machine, error.to_string()));
+        let lost = self.machine.handle_lost(Instant::now(), error.retry(), random());
+        if lost.outage_begins {
             self.shared.record.count_outage();
         }
         self.shared.record.set_state(self.machine.state());
         // After the record: who is told reads that next.
-        if error.is_refusal() {
+        if lost.all_refuse {
             self.requests.handle_refused();
         }
     }
@@ -296,6 +315,42 @@ impl Worker {
             transport.handle_readable();
         }
     }
+}
+
+/// Who ends an attempt early: the publisher that ends; and one that waits, where another endpoint may answer in time.
+struct Hurry<'a> {
+    requests: &'a Requests,
+    /// That have not failed in this round, the one that is tried included.
+    endpoints: usize,
+}
+
+impl Interruption for Hurry<'_> {
+    fn is_stopped(&self) -> bool {
+        self.requests.are_over()
+    }
+
+    fn latest(&self, begun: Instant, now: Instant) -> Option<Instant> {
+        let (asked, deadline) = self.requests.time(now).filter(|_| self.endpoints > 1)?;
+        let begun = begun.max(asked);
+        let left = deadline.saturating_duration_since(begun);
+        let share = left / u32::try_from(self.endpoints).unwrap_or(u32::MAX);
+        Some(begun + share.max(LEAST_SHARE))
+    }
+}
+
+/// A sentence about the endpoint whose turn it is; of several it says which.
+fn of_endpoint(options: &Options, machine: &Machine, sentence: String) -> String {
+    match options.endpoints.get(machine.endpoint().0) {
+        Some(endpoint) if options.endpoints.are_several() => format!("{endpoint}: {sentence}"),
+        _ => sentence,
+    }
+}
+
+fn strangers(one: &Endpoint, other: &Endpoint) -> String {
+    format!(
+        "{one} and {other} are no nodes of one cluster: browsers of the one do not get what the other takes. Have both use the \
+         same broker, or name one of them only"
+    )
 }
 
 /// A ticket for one attempt.

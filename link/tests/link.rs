@@ -13,7 +13,7 @@ use orosync_protocol::ticket::CHALLENGE;
 use orosync_protocol::{CloseReason, Seq};
 use tungstenite::protocol::frame::coding::CloseCode;
 
-use support::{LIMIT, Place, all_different, message, options, wait_until};
+use support::{LIMIT, Place, all_different, message, options, options_of, wait_until};
 
 fn assert_adds_up(status: &Status) {
     assert_eq!(status.accepted, status.acknowledged + status.unacknowledged + status.queued, "{status:?}");
@@ -275,7 +275,7 @@ fn shutdown_without_a_server_says_how_many_messages_were_left_and_where() {
         publisher.publish(message("1").lend()).unwrap();
     }
     let leftover = publisher.shutdown().unwrap();
-    assert_eq!((leftover.messages, leftover.endpoint), (3, place.endpoint()));
+    assert_eq!((leftover.messages, leftover.endpoints), (3, place.endpoint().into()));
     assert!(leftover.last_error.unwrap().contains("Is orosync-server running there?"));
 }
 
@@ -301,4 +301,66 @@ fn publishers_have_ids_of_their_own() {
         })
         .collect();
     assert!(all_different(&ids));
+}
+
+#[test]
+fn what_one_endpoint_did_not_acknowledge_goes_to_the_next() {
+    let (mut one, mut other) = (Place::listening(), Place::empty());
+    let mut publisher = Publisher::new(options_of(&[&one, &other]));
+    assert_eq!(publisher.endpoint(), None);
+    for number in 1..=3 {
+        publisher.publish(message(number.to_string()).lend()).unwrap();
+    }
+    let mut first = one.welcome(0);
+    first.messages(1, 3);
+    first.acknowledge(1);
+    wait_until("the acknowledgement", || publisher.status().acknowledged == 1);
+    assert_eq!(publisher.endpoint(), Some(&one.endpoint()));
+    other.listen();
+    one.close();
+    let id = first.publisher;
+    first.close(CloseReason::GoingAway);
+    let mut second = other.welcome(2);
+    assert_eq!(second.publisher, id);
+    assert_eq!(second.messages(3, 1), ["3"]);
+    second.acknowledge(3);
+    assert!(publisher.flush(LIMIT));
+    assert_eq!(publisher.endpoint(), Some(&other.endpoint()));
+    let status = publisher.status();
+    assert_eq!((status.acknowledged, status.reconnects, status.outages), (3, 1, 0));
+    let error = status.last_error.unwrap();
+    assert!(error.starts_with(&format!("{}: ", one.endpoint())), "{error}");
+}
+
+#[test]
+fn an_endpoint_that_never_answers_leaves_the_others_the_time_of_who_waits() {
+    let (frozen, other) = (Place::listening(), Place::listening());
+    // Some of them begin with the one, some with the other.
+    for _ in 0..4 {
+        let options = Options { connect_timeout: LIMIT, ..options_of(&[&frozen, &other]) };
+        let mut publisher = Publisher::new(options);
+        // The attempt is under way when somebody asks.
+        publisher.publish(message("1").lend()).unwrap();
+        std::thread::scope(|scope| {
+            let server = scope.spawn(|| other.welcome(0));
+            assert!(publisher.check(Duration::from_secs(1)), "{:?}", publisher.status());
+            drop(server.join().unwrap());
+        });
+    }
+}
+
+#[test]
+fn only_if_all_endpoints_refuse_a_publisher_nobody_waits_for_it() {
+    let places = [Place::listening(), Place::listening()];
+    let mut publisher = Publisher::new(options_of(&[&places[0], &places[1]]));
+    let challenge = format!("WWW-Authenticate: {CHALLENGE}\r\n");
+    std::thread::scope(|scope| {
+        for place in &places {
+            scope.spawn(|| place.answer("401 Unauthorized", &challenge, "no"));
+        }
+        let begun = Instant::now();
+        assert!(!publisher.check(LIMIT));
+        assert!(begun.elapsed() < LIMIT / 2);
+    });
+    assert_eq!(publisher.status().state, State::Refused);
 }

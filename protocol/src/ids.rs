@@ -1,4 +1,4 @@
-//! Ids and quantities that must not be mixed up: publishers, sequence numbers, sessions.
+//! Ids and quantities that must not be mixed up: publishers, sequence numbers, sessions, clusters.
 
 use std::fmt;
 use std::num::NonZeroU64;
@@ -69,12 +69,7 @@ impl FromStr for SessionId {
     type Err = NotASessionId;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let is_hexadecimal = |c: &u8| c.is_ascii_digit() || (b'a'..=b'f').contains(c);
-        if text.len() == 32 && text.as_bytes().iter().all(is_hexadecimal) {
-            u128::from_str_radix(text, 16).map(Self).map_err(|_| NotASessionId)
-        } else {
-            Err(NotASessionId)
-        }
+        digits(text).map(Self).ok_or(NotASessionId)
     }
 }
 
@@ -82,6 +77,35 @@ impl FromStr for SessionId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a session id: 32 lower-case hexadecimal digits")]
 pub struct NotASessionId;
+
+/// The nodes that deliver what any of them accepts: 32 hexadecimal digits, 128 bits, opaque.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ClusterId(pub u128);
+
+impl fmt::Display for ClusterId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+impl FromStr for ClusterId {
+    type Err = NotAClusterId;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        digits(text).map(Self).ok_or(NotAClusterId)
+    }
+}
+
+/// Not 32 lower-case hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a cluster id: 32 lower-case hexadecimal digits")]
+pub struct NotAClusterId;
+
+fn digits(text: &str) -> Option<u128> {
+    let is_hexadecimal = |c: &u8| c.is_ascii_digit() || (b'a'..=b'f').contains(c);
+    let is_id = text.len() == 32 && text.as_bytes().iter().all(is_hexadecimal);
+    is_id.then(|| u128::from_str_radix(text, 16).ok()).flatten()
+}
 
 #[cfg(test)]
 mod tests {

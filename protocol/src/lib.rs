@@ -6,16 +6,17 @@
 //! - [`origin`]: which sites' pages may connect
 //! - [`payload`]: one JSON value as bytes, checked once at the door and never parsed again
 //! - [`position`]: where an event stands in the history of its topic
-//! - [`ids`]: publishers, sequence numbers, sessions; [`audience`]: who of a topic's subscribers gets a message
+//! - [`ids`]: publishers, sequence numbers, sessions, clusters; [`audience`]: who of a topic's subscribers gets a message
 //! - [`subprotocol`]: what a session may speak
 //! - [`close`]: the one table of close reasons, with what a client should do after each
 //! - [`wamp`]: WAMP v1, what browsers (and Oro's own PHP client) speak
-//! - [`link_frame`]: the backend link, what publishers speak
+//! - [`link_frame`]: the backend link, what publishers speak; [`cluster`]: what a node tells them of itself before
 //! - [`disconnect`]: a publisher has sessions ended
 //! - [`ticket`]: who somebody is, as a signed token
 
 pub mod audience;
 pub mod close;
+pub mod cluster;
 pub mod disconnect;
 pub mod ids;
 pub mod link_frame;
@@ -30,7 +31,7 @@ pub mod wamp;
 
 pub use audience::{Audience, SessionIds};
 pub use close::CloseReason;
-pub use ids::{PublisherId, Seq, SessionId};
+pub use ids::{ClusterId, PublisherId, Seq, SessionId};
 pub use origin::OriginPattern;
 pub use pattern::TopicPattern;
 pub use payload::{Payload, PayloadRef};

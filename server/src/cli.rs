@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser};
 use clap::{ArgGroup, Args, Parser, Subcommand};
 use figment::value::Value;
-use orosync_link::Endpoint;
+use orosync_link::Endpoints;
 use orosync_protocol::disconnect::Disconnect;
 use orosync_protocol::ticket::{Role, RoleNames, UserId};
 use orosync_protocol::{SessionId, Topic, TopicPattern};
@@ -18,9 +18,9 @@ Every setting can stand in a file (--config), in the environment (OROSYNC_BIND, 
 and, the common ones, in a flag; a flag wins over the environment, the environment over the file.
 `orosync-server check-config` shows them all. Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.";
 
-/// How `publish` and `watch` explain `--endpoint`.
-const ENDPOINT_HELP: &str =
-    "The server: ws://host:port/, wss://host/ or unix:/path/to/socket [default: the first address of bind]";
+/// How `publish`, `disconnect` and `watch` explain `--endpoint`.
+const ENDPOINT_HELP: &str = "The server: ws://host:port/, wss://host/ or unix:/path/to/socket; or several nodes of a cluster, \
+    with commas between [default: the first address of bind]";
 
 /// Live notifications for PHP business applications: holds the browsers, takes what PHP publishes, writes it to all who
 /// subscribed.
@@ -120,7 +120,7 @@ pub struct TicketArgs {
 pub struct PublishArgs {
     /// The server.
     #[arg(long, value_name = "URL", help = ENDPOINT_HELP)]
-    pub endpoint: Option<Endpoint>,
+    pub endpoint: Option<Endpoints>,
     /// The topic
     #[arg(value_parser = topic)]
     pub topic: Topic,
@@ -136,7 +136,7 @@ pub struct PublishArgs {
 pub struct DisconnectArgs {
     /// The server.
     #[arg(long, value_name = "URL", help = ENDPOINT_HELP)]
-    pub endpoint: Option<Endpoint>,
+    pub endpoint: Option<Endpoints>,
     /// The role of the tickets that opened the sessions; with --uid or --user
     #[arg(long, value_parser = roles_of_browsers(), requires = "user_named")]
     pub role: Option<Role>,
@@ -169,7 +169,7 @@ impl DisconnectArgs {
 pub struct WatchArgs {
     /// The server.
     #[arg(long, value_name = "URL", help = ENDPOINT_HELP)]
-    pub endpoint: Option<Endpoint>,
+    pub endpoint: Option<Endpoints>,
     /// The topics
     #[arg(required = true, value_name = "TOPIC", value_parser = topic)]
     pub topics: Vec<Topic>,

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use allocation_counter::measure;
 use orosync_protocol::link_frame::Message;
-use orosync_protocol::{Audience, Payload, Topic};
+use orosync_protocol::{Audience, ClusterId, Payload, Topic};
 use orosync_server::auth::used::UsedTickets;
 use orosync_server::broker::history::HistoryRules;
 use orosync_server::commands::serve::shared;
@@ -43,7 +43,8 @@ impl Stage {
         let metrics = Arc::new(Metrics::new());
         let secret = ("OROSYNC_AUTH__SECRET".to_owned(), "0123456789abcdef0123456789abcdef".to_owned());
         let settings = Settings::new(&load(&[], [secret], []).unwrap()).unwrap();
-        let rules = Arc::new(shared(settings, UsedTickets::of_this_node(1000), None, &metrics));
+        let cluster = Arc::new(ClusterId(1).into());
+        let rules = Arc::new(shared(settings, cluster, UsedTickets::of_this_node(1000), None, &metrics));
         let (handle, inbox) = ShardHandle::new();
         let history = HistoryRules { settings: HistorySettings::default(), policies: rules.policies.clone() };
         let node = Arc::new(Node::new(vec![handle], &rules.limits, history, None, metrics));

@@ -65,7 +65,7 @@ impl Running {
         let (sender, questions) = mpsc::channel();
         let others = UsedTickets::OfAllNodes(Arc::new(Others(Mutex::new(sender))));
         let verifier = Verifier::from_secret(SECRET.as_bytes()).unwrap();
-        let mut rules = shared(settings, UsedTickets::of_this_node(1000), None, &metrics);
+        let mut rules = shared(settings, Arc::default(), UsedTickets::of_this_node(1000), None, &metrics);
         rules.door.authenticator = Arc::new(Authenticator::new(vec![verifier], others, None));
         let rules = Arc::new(rules);
         let (shard, inbox) = ShardHandle::new();

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use orosync_link::{Endpoint, Options};
+use orosync_link::{Endpoint, Endpoints, Options};
 use orosync_protocol::Audience;
 use orosync_protocol::link_frame::{Message, PublisherFrame, ServerFrame};
 use orosync_protocol::ticket::{Role, Signer, Verifier};
@@ -28,8 +28,14 @@ pub(crate) const SECRET: &[u8] = b"a secret that only tests know, of more than 3
 pub(crate) fn options(endpoint: &Endpoint) -> Options {
     Options {
         shutdown_timeout: LIMIT,
-        ..Options::new(endpoint.clone(), Signer::from_secret(SECRET).unwrap())
+        ..Options::new(endpoint.clone().into(), Signer::from_secret(SECRET).unwrap())
     }
+}
+
+/// Publisher's options for these places.
+pub(crate) fn options_of(places: &[&Place]) -> Options {
+    let endpoints = Endpoints::new(places.iter().map(|place| place.endpoint()).collect()).unwrap();
+    Options { endpoints, ..options(&places[0].endpoint()) }
 }
 
 /// A message to the topic `t`.

@@ -134,6 +134,26 @@ final class OperatorCommandsTest extends TestCase
         self::assertStringContainsString("OK      endpoint   ws://127.0.0.1:{$this->port}/ (orosync.backend, from SYNC_BACKEND)", $check->getOutput());
     }
 
+    public function testEachOfSeveralNodesIsAsked(): void
+    {
+        $this->startServer();
+        $this->configure(self::TOPICS, "'//127.0.0.1:1 //127.0.0.1:{$this->port}'");
+        $check = $this->check();
+
+        self::assertSame(1, $check->getExitCode(), $check->getOutput());
+        $lines = [
+            "OK      endpoint   ws://127.0.0.1:1/ ws://127.0.0.1:{$this->port}/ (orosync.backend)",
+            "OK      server     answers at ws://127.0.0.1:{$this->port}/ and accepts the secret",
+            'ERROR   ticket     no connection to ws://127.0.0.1:1/. Is the server running?',
+            "OK      ticket     the server at ws://127.0.0.1:{$this->port}/ accepts a ticket of a browser",
+        ];
+        foreach ($lines as $line) {
+            self::assertStringContainsString($line, $check->getOutput());
+        }
+        $publish = $this->console(['orosync:publish', 'oro/ping', '1']);
+        self::assertSame(0, $publish->run(), $publish->getErrorOutput());
+    }
+
     /** @dataProvider pages */
     #[DataProvider('pages')]
     public function testItSaysWhereBrowsersOfAPageConnect(string $frontend, string $page, string $line): void

@@ -30,6 +30,9 @@ final class BackendEndpointTest extends TestCase
         yield 'a bare host' => [['dsn' => 'localhost'], 'ws://localhost:8080/'];
         yield 'a socket' => [['dsn' => 'unix:/run/orosync/orosync.sock'], 'unix:/run/orosync/orosync.sock'];
         yield 'a socket as a URL' => [['dsn' => 'unix:///run/orosync/orosync.sock'], 'unix:/run/orosync/orosync.sock'];
+        yield 'a list' => [['dsn' => "//10.0.0.1:8080/ws, ws://node2\n unix:/run/my nodes/3,sock wss://node4/,"], 'ws://10.0.0.1:8080/ws ws://node2:80/ unix:/run/my nodes/3,sock wss://node4:443/'];
+        yield 'a list without what is off' => [['dsn' => '//null //node2'], 'ws://node2:8080/'];
+        yield 'a comma within an option is none of a list' => [['dsn' => 'ssl://a:443?context_options[ciphers]=A,B'], 'wss://a:443/'];
         yield 'empty is off' => [['dsn' => ''], null];
         yield 'null is off' => [['dsn' => null], null];
         yield 'the word null is off' => [['dsn' => 'null'], null];
@@ -58,6 +61,8 @@ final class BackendEndpointTest extends TestCase
         yield [['dsn' => 'udp://10.0.0.1'], 'websocket_backend: "udp" is not a transport.'];
         yield [['dsn' => '//:8080'], 'websocket_backend: "//:8080" is not an endpoint.'];
         yield [['dsn' => '//a:99999'], 'websocket_backend: "//a:99999" is not an endpoint.'];
+        yield [['dsn' => '//a:1, b:2'], 'websocket_backend: "//a:1, b:2" is not an endpoint.'];
+        yield [['dsn' => '//a:1 udp://b'], 'websocket_backend: "udp" is not a transport.'];
         yield [['dsn' => '//a:0'], 'websocket_backend: "0" is not a port.'];
         yield [['dsn' => 'unix:'], 'websocket_backend: "unix:" is not the absolute path of a socket.'];
         yield [['dsn' => 'unix:run/x.sock'], 'websocket_backend: "unix:run/x.sock" is not the absolute path of a socket.'];

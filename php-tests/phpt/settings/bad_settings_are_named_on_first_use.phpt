@@ -15,6 +15,10 @@ $cases = [
     ['orosync.endpoint' => 'localhost:8080'],
     ['orosync.endpoint' => 'unix:orosync.sock'],
     ['orosync.endpoint' => 'ws://user:hunter2@localhost/'],
+    ['orosync.endpoint' => ' , '],
+    ['orosync.endpoint' => 'ws://node1:8080/ node2:8080'],
+    ['orosync.endpoint' => 'ws://node1/, ws://node1:80'],
+    ['orosync.endpoint' => implode(' ', array_map(static fn (int $node): string => "ws://node$node/", range(1, 17)))],
     ['orosync.secret' => 'short'],
     ['orosync.secret_file' => '/nonexistent/secret', 'orosync.secret' => ''],
     ['orosync.secret_file' => '', 'orosync.secret' => ''],
@@ -35,6 +39,10 @@ foreach ($cases as $case) {
 0 orosync_publish(): orosync.endpoint: "localhost:8080" is no endpoint. Write ws://host:port/, wss://host/ or unix:/path/to/socket
 0 orosync_publish(): orosync.endpoint: "unix:orosync.sock" is not an absolute path. Write unix:/path/to/socket
 0 orosync_publish(): orosync.endpoint: the endpoint has a user name or password. Remove it: the shared secret authenticates publishers
+0 orosync_publish(): orosync.endpoint: no endpoint is named. Write ws://host:port/, wss://host/ or unix:/path/to/socket
+0 orosync_publish(): orosync.endpoint: "node2:8080" is no endpoint. Write ws://host:port/, wss://host/ or unix:/path/to/socket
+0 orosync_publish(): orosync.endpoint: "ws://node1:80/" is named twice. Name each node once
+0 orosync_publish(): orosync.endpoint: 17 endpoints are named, at most 16 are possible. Name some nodes of the cluster
 0 orosync_publish(): orosync.secret: has 5 bytes, at least 32 are needed. Make one: openssl rand -hex 32
 0 orosync_publish(): orosync.secret_file = "/nonexistent/secret": cannot be read: No such file or directory (os error 2). Check the path, and that PHP's user may read it
 0 orosync_publish(): no secret is set. Make one (openssl rand -hex 32 > /etc/orosync/secret) and name its file in orosync.secret_file in php.ini, or in the environment variable OROSYNC_AUTH__SECRET_FILE; the server gets the same

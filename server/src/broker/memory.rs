@@ -2,10 +2,10 @@
 //!
 //! Owns what each publisher has had accepted, and the history of the topics with the locks that keep each topic's order.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use orosync_protocol::{PublisherId, Topic};
+use orosync_protocol::{ClusterId, PublisherId, Topic};
 
 use super::history::{History, HistoryRules};
 use super::seen::Seen;
@@ -23,6 +23,8 @@ pub struct MemoryBroker {
     seen: Seen,
     history: History,
     metrics: Arc<Metrics>,
+    /// Nobody else's: a cluster of one node, until that ends.
+    cluster: Arc<OnceLock<ClusterId>>,
 }
 
 impl MemoryBroker {
@@ -34,7 +36,8 @@ impl MemoryBroker {
         metrics: Arc<Metrics>,
     ) -> Self {
         let history = History::new(rules, Arc::clone(&metrics));
-        Self { events, seen: Seen::new(max_publishers), history, metrics }
+        let cluster = Arc::new(ClusterId(rand::random()).into());
+        Self { events, seen: Seen::new(max_publishers), history, metrics, cluster }
     }
 
     /// Hands an event over while nobody else hands over one of its topic. What is copied of it is copied before.
@@ -118,6 +121,10 @@ impl Broker for MemoryBroker {
 
     fn handle_timeout(&self) {
         self.history.drop_expired();
+    }
+
+    fn cluster_id(&self) -> Arc<OnceLock<ClusterId>> {
+        Arc::clone(&self.cluster)
     }
 }
 

@@ -30,10 +30,10 @@ pub mod redis;
 pub mod seen;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use orosync_protocol::{Position, PublisherId, Topic};
+use orosync_protocol::{ClusterId, Position, PublisherId, Topic};
 
 use crate::publication::kept::Kept;
 use crate::publication::receipt::Receipt;
@@ -64,6 +64,10 @@ pub trait Broker: fmt::Debug + Send + Sync {
 
     /// Looks at the clock, every few seconds.
     fn handle_timeout(&self);
+
+    /// The cluster that it carries messages within: the same on all its nodes, and as long as one of them runs. A broker that asks
+    /// elsewhere knows it later.
+    fn cluster_id(&self) -> Arc<OnceLock<ClusterId>>;
 }
 
 /// Takes what was recovered. It is called in the middle of the topic's events, so it must not take long.

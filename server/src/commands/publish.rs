@@ -4,7 +4,7 @@ use std::io::{self, BufRead};
 use std::time::Duration;
 
 use bytes::Bytes;
-use orosync_link::{Endpoint, Options, Publisher};
+use orosync_link::{Endpoints, Options, Publisher};
 use orosync_protocol::Audience;
 use orosync_protocol::link_frame::Message;
 use orosync_protocol::{Payload, Topic};
@@ -57,14 +57,14 @@ struct Publication {
 }
 
 impl Publication {
-    fn open(named: Option<Endpoint>, settings: Settings) -> Result<Self, Failure> {
-        let endpoint = match named {
-            Some(endpoint) => endpoint,
-            None => endpoint(&settings)?,
+    fn open(named: Option<Endpoints>, settings: Settings) -> Result<Self, Failure> {
+        let endpoints = match named {
+            Some(endpoints) => endpoints,
+            None => endpoint(&settings)?.into(),
         };
         let signer = settings.auth.signer.ok_or_else(no_signer)?;
         // `finish` has flushed before it ends the link.
-        let options = Options { shutdown_timeout: Duration::ZERO, ..Options::new(endpoint, signer) };
+        let options = Options { shutdown_timeout: Duration::ZERO, ..Options::new(endpoints, signer) };
         Ok(Self { publisher: Publisher::new(options) })
     }
 
@@ -104,10 +104,11 @@ impl Publication {
 
     fn not_acknowledged(&self) -> Failure {
         let status = self.publisher.status();
-        let (left, endpoint) = (status.queued + status.unacknowledged, &self.publisher.options().endpoint);
+        let (left, endpoints) = (status.queued + status.unacknowledged, &self.publisher.options().endpoints);
+        let has = if endpoints.are_several() { "have" } else { "has" };
         let why = status.last_error.unwrap_or_else(|| format!("no answer within {PATIENCE:?}"));
         Failure::Failed(format!(
-            "{endpoint} has not acknowledged {left} of {} messages: {why}",
+            "{endpoints} {has} not acknowledged {left} of {} messages: {why}",
             status.accepted
         ))
     }

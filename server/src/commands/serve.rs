@@ -1,15 +1,15 @@
 //! `serve`: the server itself.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
 use orosync_protocol::Audience;
 use orosync_protocol::link_frame::Message;
-use orosync_protocol::{Payload, Topic};
+use orosync_protocol::{ClusterId, Payload, Topic};
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 use tokio::sync::{mpsc, watch};
@@ -127,7 +127,8 @@ async fn run_node(settings: Settings, read_again: ReadAgain) -> Result<(), Serve
     let Joined { node, used_tickets, has_broker } =
         join(&settings, handles, history, revocations.clone(), broker_password.subscribe(), &metrics)?;
     let node = Arc::new(node);
-    let shared = Arc::new(shared(settings, used_tickets, revocations, &metrics));
+    let cluster = node.cluster_id();
+    let shared = Arc::new(shared(settings, cluster, used_tickets, revocations, &metrics));
     let mut shards = Shards::start(inboxes, &node, &shared, send_together)?;
     let current_tls = tls.subscribe();
     let mut rules = Rules::new(shared, tls, broker_password, read_again);
@@ -325,6 +326,7 @@ fn join(
 /// What all sessions of a node with these settings share. Without revocations there are no resume tickets.
 pub fn shared(
     settings: Settings,
+    cluster: Arc<OnceLock<ClusterId>>,
     used_tickets: UsedTickets,
     revocations: Option<Arc<Revocations>>,
     metrics: &Arc<Metrics>,
@@ -339,6 +341,8 @@ pub fn shared(
             allowed_origins: auth.allowed_origins,
             trusted_proxies: settings.trusted_proxies,
             max_head_bytes: settings.limits.handshake_bytes,
+            cluster,
+            started: process::unix_time(),
         },
         policies: settings.policies,
         limits: settings.limits,

@@ -11,7 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
-use orosync_link::Endpoint;
+use orosync_link::{Endpoint, Endpoints};
 use orosync_protocol::wamp::{ClientMessage, ServerMessage, decode_server, encode_client};
 use orosync_protocol::{Payload, Topic, subprotocol};
 use rustls::InvalidMessage;
@@ -48,9 +48,9 @@ const PROCEDURE: &str = "orosync/session";
 
 /// Prints the events of the topics until SIGTERM, SIGINT or SIGHUP.
 pub(super) fn watch(arguments: WatchArgs, settings: &Settings) -> Result<(), Failure> {
-    let endpoint = match arguments.endpoint {
-        Some(endpoint) => endpoint,
-        None => endpoint(settings)?,
+    let endpoints = match arguments.endpoint {
+        Some(endpoints) => endpoints,
+        None => endpoint(settings)?.into(),
     };
     let topics: BTreeSet<Topic> = arguments.topics.into_iter().collect();
     let ticket = mint(signer(settings)?, &publisher(), TICKET_SECONDS)?;
@@ -61,7 +61,7 @@ pub(super) fn watch(arguments: WatchArgs, settings: &Settings) -> Result<(), Fai
         let (sender, ended) = oneshot::channel();
         thread::spawn(move || {
             // An error means that a signal came first.
-            let _ = sender.send(connect_and_print(&endpoint, &ticket, &topics));
+            let _ = sender.send(connect_and_print(&endpoints, &ticket, &topics));
         });
         tokio::select! {
             outcome = ended => outcome.unwrap_or_else(|_| Err(Failure::Failed("the reading thread panicked".to_owned()))),
@@ -70,8 +70,8 @@ pub(super) fn watch(arguments: WatchArgs, settings: &Settings) -> Result<(), Fai
     })
 }
 
-fn connect_and_print(endpoint: &Endpoint, ticket: &str, topics: &BTreeSet<Topic>) -> Result<(), Failure> {
-    let mut watched = connect(endpoint, ticket).map_err(|problem| at(endpoint, &problem))?;
+fn connect_and_print(endpoints: &Endpoints, ticket: &str, topics: &BTreeSet<Topic>) -> Result<(), Failure> {
+    let (endpoint, mut watched) = connect_to_one(endpoints, ticket)?;
     watched.subscribe(topics).map_err(|problem| at(endpoint, &problem))?;
     let mut output = io::stdout();
     let mut refused = Vec::new();
@@ -91,6 +91,18 @@ fn connect_and_print(endpoint: &Endpoint, ticket: &str, topics: &BTreeSet<Topic>
             ServerMessage::Welcome { .. } | ServerMessage::Prefix { .. } => {}
         }
     }
+}
+
+/// The first one that answers: of one cluster each has all events.
+fn connect_to_one<'a>(endpoints: &'a Endpoints, ticket: &str) -> Result<(&'a Endpoint, Watched), Failure> {
+    let mut problems = Vec::new();
+    for endpoint in endpoints.as_slice() {
+        match connect(endpoint, ticket) {
+            Ok(watched) => return Ok((endpoint, watched)),
+            Err(problem) => problems.push(format!("{endpoint}: {problem}")),
+        }
+    }
+    Err(Failure::Failed(problems.join("\n")))
 }
 
 /// One line, whatever white space the publisher's encoder left between the tokens.

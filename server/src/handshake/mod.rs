@@ -7,13 +7,16 @@
 pub mod answers;
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use bytes::Bytes;
 use httparse::{EMPTY_HEADER, Request, Status};
+use orosync_protocol::cluster::{self, Membership};
 use orosync_protocol::ticket::{Identity, Role, TicketError};
-use orosync_protocol::{OriginPattern, subprotocol};
+use orosync_protocol::{ClusterId, OriginPattern, subprotocol};
 use tungstenite::handshake::derive_accept_key;
 
 use crate::auth::replay::FirstUse;
@@ -42,6 +45,17 @@ pub struct Door {
     pub trusted_proxies: TrustedProxies,
     /// `limits.handshake_bytes`.
     pub max_head_bytes: usize,
+    /// What a publisher is told of this node, once it is known.
+    pub cluster: Arc<OnceLock<ClusterId>>,
+    /// Since when it runs, in seconds since 1970.
+    pub started: u64,
+}
+
+impl Door {
+    fn membership(&self, unix_now: u64) -> Option<Membership> {
+        let running = Duration::from_secs(unix_now.saturating_sub(self.started));
+        self.cluster.get().map(|cluster| Membership { cluster: *cluster, running })
+    }
 }
 
 /// What came of the bytes so far.
@@ -185,7 +199,8 @@ fn decide(request: &Request<'_, '_>, door: &Door, caller: &mut Caller, unix_now:
     if protocol != Subprotocol::Link {
         caller.admit_browser().map_err(full)?;
     }
-    let response = || switching_protocols(key.as_bytes(), echo);
+    let membership = door.membership(unix_now).filter(|_| protocol == Subprotocol::Link);
+    let response = || switching_protocols(key.as_bytes(), echo, membership);
     let checked = identify(request, &headers, protocol, door, unix_now, response)?;
     Ok((response(), protocol, checked))
 }
@@ -367,7 +382,7 @@ fn is_key(key: &str) -> bool {
     key.len() == 24 && key.ends_with("==") && key.bytes().take(22).all(is_base64)
 }
 
-fn switching_protocols(key: &[u8], protocol: Option<&str>) -> Vec<u8> {
+fn switching_protocols(key: &[u8], protocol: Option<&str>, membership: Option<Membership>) -> Vec<u8> {
     let mut response = String::with_capacity(256);
     response.push_str("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n");
     response.push_str("Sec-WebSocket-Accept: ");
@@ -375,6 +390,10 @@ fn switching_protocols(key: &[u8], protocol: Option<&str>) -> Vec<u8> {
     if let Some(protocol) = protocol {
         response.push_str("\r\nSec-WebSocket-Protocol: ");
         response.push_str(protocol);
+    }
+    if let Some(membership) = membership {
+        // Writing into a String cannot fail.
+        let _ = write!(response, "\r\n{}: {membership}", cluster::HEADER);
     }
     response.push_str("\r\n\r\n");
     response.into_bytes()

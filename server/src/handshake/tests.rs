@@ -20,6 +20,8 @@ fn door(anonymous: Anonymous) -> Door {
         allowed_origins: vec![OriginPattern::parse("example.com").unwrap()],
         trusted_proxies: TrustedProxies::parse(["192.0.2.1", "10.0.0.0/8"]).unwrap(),
         max_head_bytes: 4096,
+        cluster: Arc::new(ClusterId(0xabc).into()),
+        started: NOW - 42,
     }
 }
 
@@ -351,4 +353,22 @@ fn a_browser_gets_no_place_that_is_kept_for_publishers() {
     );
     let (third, _) = shake(&request("/", &bearer));
     assert!(matches!(third, Outcome::Upgrade(_)), "{third:?}");
+}
+
+#[test]
+fn a_publisher_is_told_the_nodes_cluster_and_nobody_else_is() {
+    let said = |offer: &str| {
+        let response = String::from_utf8(upgrade(&request("/", offer)).response).unwrap();
+        let line = response.lines().find_map(|line| line.strip_prefix("Orosync-Cluster: "));
+        line.map(|said| said.parse::<Membership>().unwrap())
+    };
+    let link = format!(
+        "Sec-WebSocket-Protocol: orosync.link.1\r\nAuthorization: Bearer {}\r\n",
+        ticket(Role::Publisher)
+    );
+    let running = Duration::from_secs(42);
+    assert_eq!(said(&link), Some(Membership { cluster: ClusterId(0xabc), running }));
+    for browser in ["", "Sec-WebSocket-Protocol: wamp\r\n", "Sec-WebSocket-Protocol: orosync.1\r\n"] {
+        assert_eq!(said(browser), None, "{browser:?}");
+    }
 }

@@ -11,10 +11,10 @@ pub mod interest;
 pub mod name;
 
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use orosync_protocol::{PublisherId, Topic};
+use orosync_protocol::{ClusterId, PublisherId, Topic};
 
 use crate::auth::revocations::Revocations;
 use crate::broker::history::HistoryRules;
@@ -76,6 +76,11 @@ impl Node {
     /// The shards.
     pub fn shards(&self) -> &[ShardHandle] {
         self.fan_out.shards()
+    }
+
+    /// The nodes that deliver what this one accepts.
+    pub fn cluster_id(&self) -> Arc<OnceLock<ClusterId>> {
+        self.broker.cluster_id()
     }
 
     /// May somebody publish now? If not, the shards hear when it is worth asking again.
@@ -172,6 +177,10 @@ mod tests {
         fn recover(&self, _: &Topic, _: Option<Since>, _: usize, _: HandOver) {}
         fn set_rules(&self, _: HistoryRules) {}
         fn handle_timeout(&self) {}
+
+        fn cluster_id(&self) -> Arc<OnceLock<ClusterId>> {
+            Arc::default()
+        }
     }
 
     #[test]

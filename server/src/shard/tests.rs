@@ -6,7 +6,8 @@ use std::time::Duration;
 use orosync_protocol::link_frame::{BATCH_MESSAGES, Message, PublisherFrame, Refusals, ServerFrame};
 use orosync_protocol::ticket::{Granted, Identity, Role, Signer, Verifier};
 use orosync_protocol::{
-    Audience, OriginPattern, Payload, PublisherId, Seq, SessionIds, Subprotocol, Topic, TopicPattern,
+    Audience, ClusterId, OriginPattern, Payload, PublisherId, Seq, SessionIds, Subprotocol, Topic,
+    TopicPattern,
 };
 
 use super::write::Outlet;
@@ -94,6 +95,8 @@ impl Stage {
                 allowed_origins: vec![OriginPattern::parse("*").unwrap()],
                 trusted_proxies: TrustedProxies::default(),
                 max_head_bytes: limits.handshake_bytes,
+                cluster: Arc::new(ClusterId(1).into()),
+                started: UNIX_NOW,
             },
             policies: Policies::new(Vec::new()),
             limits,

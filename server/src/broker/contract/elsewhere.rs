@@ -4,11 +4,11 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::thread;
 use std::time::Instant;
 
-use orosync_protocol::{PublisherId, Topic};
+use orosync_protocol::{ClusterId, PublisherId, Topic};
 
 use super::{test, test_nodes, test_order_over_topics};
 use crate::broker::history::HistoryRules;
@@ -164,5 +164,9 @@ impl Broker for Elsewhere {
 
     fn handle_timeout(&self) {
         self.call(MemoryBroker::handle_timeout);
+    }
+
+    fn cluster_id(&self) -> Arc<OnceLock<ClusterId>> {
+        Arc::default()
     }
 }

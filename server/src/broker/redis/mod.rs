@@ -20,12 +20,12 @@ mod trouble;
 mod worker;
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Instant;
 
-use orosync_protocol::{PublisherId, Seq, Topic};
+use orosync_protocol::{ClusterId, PublisherId, Seq, Topic};
 use tokio::runtime::Builder;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
@@ -87,11 +87,20 @@ struct Numbered {
     credit: Credit,
 }
 
+/// What the broker's thread tells others.
+#[derive(Debug)]
+struct Told {
+    /// Whether what is published comes back.
+    is_up: Arc<AtomicBool>,
+    cluster: Arc<OnceLock<ClusterId>>,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub struct RedisBroker {
     orders: UnboundedSender<Order>,
     is_up: Arc<AtomicBool>,
+    cluster: Arc<OnceLock<ClusterId>>,
 }
 
 impl RedisBroker {
@@ -105,14 +114,15 @@ impl RedisBroker {
         let is_up = Arc::new(AtomicBool::new(false));
         let inbound = CreditPool::new(usize::MAX, INBOUND_BYTES, || {});
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        let told = Arc::clone(&is_up);
+        let cluster = Arc::default();
+        let told = Told { is_up: Arc::clone(&is_up), cluster: Arc::clone(&cluster) };
         thread::Builder::new().name("broker".to_owned()).spawn(move || {
             // The connections' tasks are of this runtime.
             runtime.block_on(async {
                 Worker::new(settings, events, taken, inbound, told, metrics).run().await;
             });
         })?;
-        Ok(Self { orders, is_up })
+        Ok(Self { orders, is_up, cluster })
     }
 
     /// Whether what is published comes back.
@@ -185,6 +195,10 @@ impl Broker for RedisBroker {
 
     // Its thread has a clock of its own.
     fn handle_timeout(&self) {}
+
+    fn cluster_id(&self) -> Arc<OnceLock<ClusterId>> {
+        Arc::clone(&self.cluster)
+    }
 }
 
 #[cfg(test)]

@@ -6,10 +6,10 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use orosync_protocol::{PublisherId, Seq, Topic, disconnect};
+use orosync_protocol::{ClusterId, PublisherId, Seq, Topic, disconnect};
 use redis::aio::{ConnectionLike as _, MultiplexedConnection};
 use redis::{Cmd, Pipeline, RedisError, RedisResult, Value};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -94,7 +94,7 @@ enum Done {
 struct Connected {
     place: Place,
     about: String,
-    cluster: String,
+    cluster: ClusterId,
     commands: MultiplexedConnection,
     pushes: MultiplexedConnection,
     pushes_number: u64,
@@ -151,9 +151,8 @@ pub(super) struct Worker {
     done_sender: UnboundedSender<Done>,
     arriving: UnboundedReceiver<Push>,
     pushes: Pushes,
-    /// Whether what is published comes back.
-    is_up: Arc<AtomicBool>,
-    /// When it did last.
+    told_others: super::Told,
+    /// When what was published came back last.
     back: Option<Instant>,
     metrics: Arc<Metrics>,
 }
@@ -179,7 +178,7 @@ impl Worker {
         events: Arc<dyn EventHandler>,
         orders: UnboundedReceiver<Order>,
         inbound: Arc<CreditPool>,
-        is_up: Arc<AtomicBool>,
+        told_others: super::Told,
         metrics: Arc<Metrics>,
     ) -> Self {
         let now = Instant::now();
@@ -214,7 +213,7 @@ impl Worker {
             done_sender,
             arriving,
             pushes,
-            is_up,
+            told_others,
             back: None,
             metrics,
             settings,
@@ -449,7 +448,9 @@ impl Worker {
             }
             Ok(connected) => {
                 let Connected { place, about, cluster, commands, pushes, pushes_number } = connected;
-                info!(primary = %place, cluster, "connected to {about}");
+                info!(primary = %place, %cluster, "connected to {about}");
+                // The first that was told stays: another one is another cluster, and publishers notice.
+                let _ = self.told_others.cluster.set(cluster);
                 self.told = Told::default();
                 self.pause = FIRST_PAUSE;
                 self.connections += 1;
@@ -585,7 +586,7 @@ impl Worker {
     /// The canary has come back.
     fn come_back(&mut self, now: Instant) {
         self.back = Some(now);
-        if !self.is_up.swap(true, Ordering::Relaxed) {
+        if !self.told_others.is_up.swap(true, Ordering::Relaxed) {
             info!("broker: what is published comes back");
         }
     }
@@ -632,7 +633,7 @@ impl Worker {
             }
         }
         if self.back.is_some_and(|back| now.saturating_duration_since(back) > NOT_READY)
-            && self.is_up.swap(false, Ordering::Relaxed)
+            && self.told_others.is_up.swap(false, Ordering::Relaxed)
         {
             error!("broker: nothing has come back of what was published for {NOT_READY:?}: not ready");
         }
@@ -925,6 +926,7 @@ async fn enter(
     command.arg(&about.run_id).arg(id).arg(&settings.secrets);
     let entered: Vec<Value> = answer(Ok(request(&mut commands, &command).await?))?;
     let cluster: Option<String> = entered.get(1).and_then(|value| redis::from_redis_value_ref(value).ok());
+    let cluster = cluster.and_then(|id| id.parse().ok());
     let Some(cluster) = cluster else {
         return Err(Trouble::new(
             "secret",

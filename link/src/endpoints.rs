@@ -1,0 +1,153 @@
+//! The servers that a publisher may publish to: the nodes of one cluster, or one server.
+//!
+//! Bound: [`Endpoints::MAX`].
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::error::EndpointError;
+use crate::options::Endpoint;
+
+/// One endpoint, or several different ones.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoints(Vec<Endpoint>);
+
+impl Endpoints {
+    /// The most of one publisher.
+    pub const MAX: usize = 16;
+
+    /// These endpoints; an error for none, too many, or one that stands there twice.
+    pub fn new(endpoints: Vec<Endpoint>) -> Result<Self, EndpointError> {
+        if endpoints.is_empty() {
+            return Err(EndpointError::None);
+        }
+        if endpoints.len() > Self::MAX {
+            return Err(EndpointError::TooMany { count: endpoints.len() });
+        }
+        for (index, endpoint) in endpoints.iter().enumerate() {
+            if endpoints.iter().take(index).any(|before| before == endpoint) {
+                return Err(EndpointError::Twice { endpoint: endpoint.to_string() });
+            }
+        }
+        Ok(Self(endpoints))
+    }
+
+    /// All of them, as written: at least one.
+    pub fn as_slice(&self) -> &[Endpoint] {
+        &self.0
+    }
+
+    /// More than one?
+    pub fn are_several(&self) -> bool {
+        self.0.len() > 1
+    }
+
+    /// The one with this number, from 0.
+    pub(crate) fn get(&self, index: usize) -> Option<&Endpoint> {
+        self.0.get(index)
+    }
+}
+
+impl From<Endpoint> for Endpoints {
+    fn from(endpoint: Endpoint) -> Self {
+        Self(vec![endpoint])
+    }
+}
+
+/// Reads a list with spaces or commas between. The path of a unix socket may hold both: it ends where another endpoint begins.
+/// In a URL they are written `%20` and `%2C`.
+impl FromStr for Endpoints {
+    type Err = EndpointError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut endpoints = Vec::new();
+        let mut rest = text.trim_matches(is_separator);
+        while !rest.is_empty() {
+            let (first, behind) = rest.split_at(end_of_first(rest));
+            endpoints.push(first.trim_end_matches(is_separator).parse()?);
+            rest = behind.trim_start_matches(is_separator);
+        }
+        Self::new(endpoints)
+    }
+}
+
+fn is_separator(c: char) -> bool {
+    c == ',' || c.is_whitespace()
+}
+
+fn end_of_first(list: &str) -> usize {
+    let is_path = list.starts_with("unix:");
+    let is_end = |behind: &str| !is_path || begins_an_endpoint(behind.trim_start_matches(is_separator));
+    let mut separators = list.match_indices(is_separator).map(|(at, _)| at);
+    separators.find(|at| is_end(&list[*at..])).unwrap_or(list.len())
+}
+
+fn begins_an_endpoint(text: &str) -> bool {
+    let scheme = text.split_once("://").map_or("", |(scheme, _)| scheme);
+    text.starts_with("unix:") || !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+/// With commas between, as a sentence has them.
+impl fmt::Display for Endpoints {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, endpoint) in self.0.iter().enumerate() {
+            let separator = if index == 0 { "" } else { ", " };
+            write!(f, "{separator}{endpoint}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(text: &str) -> String {
+        text.parse::<Endpoints>().unwrap().to_string()
+    }
+
+    #[test]
+    fn a_list_has_spaces_or_commas_between() {
+        let both = "ws://10.0.0.1:8080/, ws://10.0.0.2:8080/";
+        for separator in [" ", ",", ", ", " ,\t", "\n", ",,"] {
+            assert_eq!(shown(&format!("ws://10.0.0.1:8080{separator}ws://10.0.0.2:8080/")), both);
+        }
+        assert_eq!(shown(&format!(" {both},\n")), both);
+        assert_eq!(shown("unix:/run/a,wss://b/"), "unix:/run/a, wss://b:443/");
+        assert_eq!(shown(&shown(both)), both, "what it shows reads back");
+    }
+
+    #[test]
+    fn one_endpoint_is_read_as_before() {
+        assert!(!"ws://localhost".parse::<Endpoints>().unwrap().are_several());
+        assert_eq!(shown("ws://localhost"), "ws://localhost:80/");
+        for path in ["unix:/srv/my project, 2nd/orosync.sock", "unix:/run/a,b", "unix:/run/a:/b c"] {
+            assert_eq!(shown(path), path);
+            assert_eq!(
+                shown(&format!("{path} unix:/run/c, ws://d/")),
+                format!("{path}, unix:/run/c, ws://d:80/")
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_list_says_why() {
+        let error = |text: &str| text.parse::<Endpoints>().unwrap_err();
+        assert_eq!(error(""), EndpointError::None);
+        assert_eq!(error(" , "), EndpointError::None);
+        assert_eq!(
+            error("ws://a/ wss://a/ ws://a:80"),
+            EndpointError::Twice { endpoint: "ws://a:80/".to_owned() },
+            "however it is written"
+        );
+        let list =
+            |count: u32| (1..=count).map(|port| format!("ws://a:{port}/")).collect::<Vec<_>>().join(" ");
+        assert_eq!(list(16).parse::<Endpoints>().unwrap().as_slice().len(), Endpoints::MAX);
+        assert_eq!(error(&list(17)), EndpointError::TooMany { count: 17 });
+        for (text, no_endpoint) in
+            [("ws://a:1/,b:2", "b:2"), ("ws://a/ http://b/", "http://b/"), ("unix:/a,tcp://b", "tcp://b")]
+        {
+            assert_eq!(error(text), EndpointError::Scheme { endpoint: no_endpoint.to_owned() });
+        }
+    }
+}

@@ -1,0 +1,40 @@
+--TEST--
+Of several endpoints the status says which one is in use, and the last error which one it speaks of
+--EXTENSIONS--
+orosync
+--SKIPIF--
+<?php require __DIR__ . '/../inc/skip_without_server.inc'; ?>
+--FILE--
+<?php
+require __DIR__ . '/../inc/orosync.inc';
+
+
+$server = Server::running();
+$dead = "unix:$server->directory/nobody.sock";
+$publisher = new Orosync\Publisher("$dead, $server->endpoint", ['secret_file' => $server->secretFile]);
+var_dump($publisher->status()['endpoint'] === "$dead, $server->endpoint");
+var_dump($publisher->check(LIMIT));
+var_dump($publisher->status()['endpoint'] === $server->endpoint);
+$watcher = $server->watch('oro/ping');
+$publisher->publish('oro/ping', 1);
+var_dump($publisher->flush(LIMIT));
+echo implode($watcher->payloads(1)), "\n";
+$server->kill();
+$error = wait_until('both have failed', static function () use ($publisher): string|false {
+    $status = $publisher->status();
+
+    return $status['state'] === 'waiting' ? $status['last_error'] : false;
+});
+var_dump(str_starts_with($error, "$dead: cannot connect: ") || str_starts_with($error, "$server->endpoint: cannot connect: "));
+$publisher->publish('oro/ping', 2);
+$server->start();
+var_dump($publisher->flush(LIMIT), $publisher->status()['endpoint'] === $server->endpoint);
+--EXPECT--
+bool(true)
+bool(true)
+bool(true)
+bool(true)
+1
+bool(true)
+bool(true)
+bool(true)
