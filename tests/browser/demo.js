@@ -144,3 +144,14 @@ export async function processesOf(sessions) {
   }));
   return living.flat();
 }
+
+/** Whose environment names this directory of a demo: all that were started by it and write nothing over that. @param {string} directory */
+export async function processesIn(directory) {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+  const living = await Promise.all(pids.map(async (pid) => {
+    // One that ends has none any more, nor has one of somebody else for us.
+    const environment = await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '');
+    return environment.split('\0').includes(`DEMO_DIR=${directory}`) ? [Number(pid)] : [];
+  }));
+  return living.flat();
+}
