@@ -316,6 +316,6 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), declared);
-        assert_eq!(declared, 30);
+        assert_eq!(declared, 31);
     }
 }

@@ -75,6 +75,16 @@ describe('two nodes', () => {
     await ben.page.getByText('Anna moved Second loom to Qualified.').waitFor();
   });
 
+  it('are counted together on the status page, which names the one that it is connected to', async () => {
+    await anna.open('/status');
+    const { node: name } = await anna.session();
+    const numbers = await (await fetch(`${demo.url}/nodes`)).json();
+
+    assert.equal(await anna.node(), numbers[name]);
+    await anna.page.locator('#counters > div', { hasText: /^Nodes2$/ }).waitFor();
+    await anna.page.locator('#server > div', { hasText: `node${name}` }).waitFor();
+  });
+
   it('have the pages of one that is killed go on at the other, which tells what they missed', async () => {
     await areApart('/board', '/board');
     const { session: bens } = await ben.session();
