@@ -101,7 +101,6 @@ describe('two nodes', () => {
 
     await anna.hasAnotherSessionThan(was.session, { within: SECONDS_MS });
     await anna.page.getByText('Ben moved Second loom to Proposal.').waitFor();
-    assert.notEqual(await anna.node(), was.node);
     await anna.moves('Second loom', 'Qualified');
     await ben.page.getByText('Anna moved Second loom to Qualified.').waitFor();
     assert.equal((await ben.session()).session, bens, 'Ben was not disturbed');
