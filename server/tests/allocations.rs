@@ -65,7 +65,7 @@ impl Stage {
     /// Publishes so many messages at once, and writes them to everybody. How many bytes were written.
     fn fan_out(&mut self, messages: Vec<Message>) -> usize {
         for message in messages {
-            self.node.publish_own(Content::Message(message));
+            self.node.publish_own(Content::Message(message), None);
         }
         while let Ok(message) = self.inbox.try_recv() {
             self.shard.handle_message(message, self.now.instant);

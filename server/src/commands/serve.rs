@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use orosync_protocol::Audience;
 use orosync_protocol::link_frame::Message;
-use orosync_protocol::{ClusterId, Payload, Topic};
+use orosync_protocol::{ClusterId, Payload, Seq, Topic};
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 use tokio::sync::{mpsc, watch};
@@ -374,16 +374,22 @@ async fn publish_pings(node: Arc<Node>, every: Duration) {
     else {
         return;
     };
-    let mut tick = interval_at(Instant::now() + every, every);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        tick.tick().await;
+        // All nodes of a cluster number their pings by the time, so that each goes out once, whichever says it first.
+        let (now, length) = (nanoseconds(process::since_1970()), nanoseconds(every));
+        let number = now / length + 1;
+        sleep(Duration::from_nanos(number * length - now)).await;
         if node.has_subscribers(&topic) {
             let message =
                 Message { topic: topic.clone(), payload: payload.clone(), audience: Audience::default() };
-            node.publish_own(Content::Message(message));
+            node.publish_own(Content::Message(message), Seq::new(number));
         }
     }
+}
+
+/// As a number that lasts for centuries.
+fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// The shards' threads.

@@ -14,7 +14,7 @@ use std::convert::Infallible;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
-use orosync_protocol::{ClusterId, PublisherId, Topic};
+use orosync_protocol::{ClusterId, PublisherId, Seq, Topic};
 
 use crate::auth::revocations::Revocations;
 use crate::broker::history::HistoryRules;
@@ -98,10 +98,11 @@ impl Node {
         self.broker.publish(publication, now);
     }
 
-    /// Publishes one message of the server itself, which needs no credit to begin.
-    pub fn publish_own(&self, content: Content) {
+    /// Publishes one message of the server itself, which needs no credit to begin. With a number it is published once by all
+    /// nodes of the cluster together.
+    pub fn publish_own(&self, content: Content, number: Option<Seq>) {
         let credit = self.take_credit(&content);
-        let items = vec![Item { seq: None, content, credit }];
+        let items = vec![Item { seq: number, content, credit }];
         self.publish(Publication { author: Author::Server, items, receipt: None }, Instant::now());
     }
 

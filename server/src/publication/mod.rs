@@ -52,7 +52,7 @@ pub struct Publication {
 /// One message of a publication.
 #[derive(Debug)]
 pub struct Item {
-    /// The publisher's number: higher than that of the item before. None of whom sends nothing again.
+    /// The author's number: higher than that of the item before. None of whom sends nothing again.
     pub seq: Option<Seq>,
     /// What it is.
     pub content: Content,

@@ -153,7 +153,7 @@ impl Stage {
     }
 
     fn publish(&self, message: Message) {
-        self.node.publish_own(Content::Message(message));
+        self.node.publish_own(Content::Message(message), None);
     }
 
     /// What one write sends to a client that reads everything.

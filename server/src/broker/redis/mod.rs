@@ -44,6 +44,9 @@ use worker::Worker;
 /// What may be pushed and not written yet.
 const INBOUND_BYTES: usize = 16 << 20;
 
+/// The publisher of what the nodes publish themselves, and number alike.
+const ALL_NODES: PublisherId = PublisherId(0);
+
 /// What the broker is started with.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -160,8 +163,11 @@ impl Broker for RedisBroker {
         let Publication { author, items, receipt } = publication;
         let publisher = match author {
             Author::Publisher(publisher) => Some(publisher),
-            Author::Browser | Author::Server => None,
+            Author::Server => Some(ALL_NODES),
+            Author::Browser => None,
         };
+        // Without a number it is this node's alone.
+        let publisher = publisher.filter(|_| items.iter().all(|item| item.seq.is_some()));
         let messages = items.into_iter().filter_map(|item| {
             let message = match item.content {
                 Content::Message(message) => message,
