@@ -8,6 +8,9 @@ RELEASE := $(abspath $(TARGET))/release
 export OROSYNC_SERVER_BIN = $(RELEASE)/orosync-server
 export OROSYNC_EXTENSION = $(RELEASE)/liborosync.so
 
+# With how many servers `make demo` runs.
+NODES ?= 1
+
 # How long `make soak` runs.
 MINUTES ?= 30
 
@@ -29,9 +32,9 @@ client: ## Copy the browser client to bundle/public, where it is the bundle's as
 	rm -rf bundle/public
 	cp -R js/src bundle/public
 
-demo: build ## Run the demo, a small CRM; Ctrl-C stops it. APP_ENV=dev: with the profiler
+demo: build ## Run the demo, a small CRM; Ctrl-C stops it. APP_ENV=dev: with the profiler. NODES=2: with two servers on Redis
 	@scripts/install-deps demo
-	demo/bin/demo
+	DEMO_NODES=$(NODES) demo/bin/demo
 
 test: build js/node_modules/.package-lock.json tests/browser/node_modules/.package-lock.json bench/report/node_modules/.package-lock.json ## Check and test everything
 	@scripts/install-deps build lint test node browser demo conformance fuzz valgrind bench soak

@@ -41,7 +41,7 @@ return static function (ContainerConfigurator $container): void {
         'default_path' => '%kernel.project_dir%/templates',
         'form_themes' => ['form/theme.html.twig'],
         'strict_variables' => true,
-        'globals' => ['maintenance' => '@' . MaintenanceMode::class],
+        'globals' => ['maintenance' => '@' . MaintenanceMode::class, 'admin_addresses' => '%demo.admin_addresses%'],
     ]);
 
     // All else is in parameters.yml, by the names of OroSyncBundle.

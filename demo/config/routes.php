@@ -54,5 +54,8 @@ return static function (RoutingConfigurator $routes): void {
     $routes->add('status_php', '/status/php')->controller([StatusController::class, 'php']);
     $routes->add('status_server', '/status/server')->controller([StatusController::class, 'server']);
 
+    // Which number each node has: of pages that say where they are connected. Everybody's.
+    $routes->add('nodes', '/nodes')->controller([StatusController::class, 'nodes']);
+
     $routes->add('maintenance', '/maintenance')->controller(MaintenanceController::class)->methods(['POST']);
 };

@@ -19,7 +19,7 @@ return static function (ContainerConfigurator $container): void {
     ]);
     $services->set(PrepareCommand::class)->arg('$samples', '%kernel.project_dir%/data');
     $services->set(RunImportHandler::class)->arg('$pauseMicroseconds', 60_000);
-    $services->set(ServerFacts::class)->arg('$address', '%demo.admin_address%');
+    $services->set(ServerFacts::class)->arg('$addresses', '%demo.admin_addresses%');
 
     // Who somebody is, to the server: in place of the bundle's own.
     $services->alias(UserClaimsInterface::class, Claims::class);

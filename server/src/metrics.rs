@@ -1,7 +1,7 @@
 //! All metrics of a node, each declared once: name, sentence, labels.
 //!
-//! Labels come from enums and constants of this program, never from input: their number is bounded by the source
-//! code. What is counted per delivery has no label and is meant to be added once per event and shard
+//! Labels come from enums and constants of this program, and the node's own name; never from input: their number is bounded
+//! by the source code. What is counted per delivery has no label and is meant to be added once per event and shard
 //! (`deliveries.inc_by(n)`), because all shards share the counter's cache line.
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -15,6 +15,7 @@ use prometheus_client::registry::{Metric, Registry};
 
 use orosync_protocol::Subprotocol;
 
+use crate::node::name::NodeName;
 use crate::refusals::RefusedTopics;
 
 /// Where an accepted message came from, as a label.
@@ -31,6 +32,8 @@ pub enum Source {
 /// All metrics of a node. Cheap to count into from any thread.
 #[derive(Debug)]
 pub struct Metrics {
+    /// Whose they are.
+    pub node: NodeName,
     /// Open sessions.
     pub sessions_open: ByProtocol<Gauge>,
     /// Sessions since the start.
@@ -95,16 +98,19 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// All at zero.
+    /// All at zero, of a node that gets a name.
     pub fn new() -> Self {
+        let node = NodeName::random();
         let mut registry = Registry::with_prefix("orosync");
         registry.register(
             "build",
             "The version that runs",
             Info::new([("version", env!("CARGO_PKG_VERSION"))]),
         );
+        registry.register("node", "The name of this node", Info::new([("node", node.to_string())]));
         let mut declare = Declare(&mut registry);
         Self {
+            node,
             sessions_open: declare.by_protocol("sessions_open", "Open sessions"),
             sessions_opened: declare.by_protocol("sessions_opened", "Sessions since the start"),
             sessions_closed: declare.by_reason("sessions_closed", "Sessions that ended"),
@@ -281,6 +287,7 @@ mod tests {
             "orosync_messages_duplicate_total 0",
             "orosync_deliveries_total 1000",
             "orosync_log_lines_left_out_total 0",
+            &format!("orosync_node_info{{node=\"{}\"}} 1", metrics.node),
             "# EOF",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} in:\n{text}");
@@ -309,6 +316,6 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), declared);
-        assert_eq!(declared, 30);
+        assert_eq!(declared, 31);
     }
 }

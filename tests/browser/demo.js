@@ -31,7 +31,7 @@ export class Demo {
   }
 
   /**
-   * The same with variables in its environment, which reach `orosync-server`.
+   * The same with variables in its environment, which reach it and `orosync-server`.
    *
    * @param {Record<string, string>} environment @returns {Promise<Demo>}
    */
@@ -104,14 +104,15 @@ export class Demo {
     await run;
   }
 
-  /** @param {'server' | 'fpm' | 'worker' | 'nginx'} name */
+  /** @param {'server' | `server-${number}` | 'redis' | 'fpm' | 'worker' | 'nginx'} name with several nodes each is `server-` and its number */
   async pid(name) {
     return Number(await readFile(join(this.directory, `${name}.pid`), 'utf8'));
   }
 
-  /** Server, PHP-FPM, worker and NGINX lead a session each, with all that they start. @returns {Promise<Set<number>>} */
+  /** Servers, PHP-FPM, worker, NGINX and Redis lead a session each, with all that they start. @returns {Promise<Set<number>>} */
   async sessions() {
-    return new Set(await Promise.all([this.pid('server'), this.pid('fpm'), this.pid('worker'), this.pid('nginx')]));
+    const files = (await readdir(this.directory)).filter((name) => name.endsWith('.pid'));
+    return new Set((await Promise.all(files.map((name) => readFile(join(this.directory, name), 'utf8')))).map(Number));
   }
 
   /** @param {NodeJS.Signals} signal @returns {Promise<number | null>} the exit code of `demo/bin/demo`; null: killed */
@@ -140,6 +141,17 @@ export async function processesOf(sessions) {
     const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
     const [state, , , session] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     return sessions.has(Number(session)) && state !== 'Z' ? [Number(pid)] : [];
+  }));
+  return living.flat();
+}
+
+/** Whose environment names this directory of a demo: all that were started by it and write nothing over that. @param {string} directory */
+export async function processesIn(directory) {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+  const living = await Promise.all(pids.map(async (pid) => {
+    // One that ends has none any more, nor has one of somebody else for us.
+    const environment = await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '');
+    return environment.split('\0').includes(`DEMO_DIR=${directory}`) ? [Number(pid)] : [];
   }));
   return living.flat();
 }

@@ -119,12 +119,18 @@ export class Person {
     return () => this.page.evaluate(() => /** @type {Window & { said?: Promise<void> }} */ (window).said);
   }
 
-  /** What the server knows of this page's session: the id of the session, and the name of the user. */
+  /** What the server knows of this page's session: its id, the names of its node and of its user. */
   async session() {
     return this.page.evaluate(async () => {
       const { client } = await import('/bundles/orosynclive/page.js');
-      return /** @type {{ session: string, user: string | null }} */ (await client.call('orosync/session'));
+      return /** @type {{ session: string, node: string, user: string | null }} */ (await client.call('orosync/session'));
     });
+  }
+
+  /** The number of the node that it is connected to, as the page of a demo with several says. */
+  async node() {
+    const text = await this.page.locator('#live[data-state=open]', { hasText: 'Live on node' }).innerText();
+    return Number(text.replace('Live on node ', ''));
   }
 
   /** @param {string} sessionId @param {{ within?: number }} [limit] milliseconds */

@@ -155,6 +155,17 @@ fn frames_behind_the_request_head_are_read_as_frames() {
 }
 
 #[test]
+fn a_page_the_metrics_and_the_log_name_the_same_node() {
+    let mut server = Server::start();
+    let mut client = Client::anonymous(&server, WAMP);
+    client.say(r#"[2,"1","orosync/session"]"#);
+    let answer: serde_json::Value = serde_json::from_str(&client.text()).expect("JSON");
+    let node = answer[2]["node"].as_str().expect("a name");
+    server.await_metric(&format!(r#"orosync_node_info{{node="{node}"}}"#), 1.0);
+    server.await_line(&format!(r#""node":"{node}""#));
+}
+
+#[test]
 fn the_absolute_form_of_the_target_is_taken() {
     let server = Server::start();
     let mut client = Client::connect(&server);

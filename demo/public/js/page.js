@@ -37,13 +37,31 @@ const STATES = {
   suspended: 'Not connected',
 };
 
+const live = /** @type {HTMLElement} */ (document.getElementById('live'));
 document.addEventListener('orosync-state', (event) => {
   /** @type {{ state: keyof typeof STATES }} */
   const { state } = /** @type {CustomEvent} */ (event).detail;
-  const live = /** @type {HTMLElement} */ (document.getElementById('live'));
   live.dataset.state = state;
   live.textContent = STATES[state];
 });
+
+// With several nodes people read which one they are on.
+const { nodes: nodesUrl } = live.dataset;
+if (nodesUrl !== undefined) {
+  /** The numbers of the nodes by their names. @type {Record<string, number>} */
+  let numbers = {};
+  const showNode = async () => {
+    const { session, node } = /** @type {{ session: string, node: string }} */ (await client.call('orosync/session'));
+    if (numbers[node] === undefined) {
+      numbers = await (await fetch(nodesUrl)).json();
+    }
+    if (client.sessionId === session) {
+      live.textContent = `${STATES.open} on node ${numbers[node] ?? node}`;
+    }
+  };
+  // What fails ends with the connection, and is done again with the next.
+  client.on('connected', () => showNode().catch(() => {}));
+}
 
 document.addEventListener('orosync-outdated', (event) => {
   /** @type {{ tags: string[], userNames: (string | null)[], certain: boolean }} */

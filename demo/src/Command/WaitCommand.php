@@ -10,7 +10,7 @@ use Symfony\Component\Console\Input\InputArgument;
 use Symfony\Component\Console\Input\InputInterface;
 use Symfony\Component\Console\Output\OutputInterface;
 
-/** Waits until the demo answers through its proxy: a page, and a WebSocket. Bound: 20 seconds. */
+/** Waits until the demo answers: each of its servers, and through its proxy a page, and a WebSocket. Bound: 20 seconds. */
 #[AsCommand(name: 'demo:wait', description: 'Wait until the demo answers at an address')]
 final class WaitCommand extends Command
 {
@@ -19,24 +19,30 @@ final class WaitCommand extends Command
     protected function configure(): void
     {
         $this->addArgument('address', InputArgument::REQUIRED, 'Host and port, for example 127.0.0.1:8000');
+        $this->addArgument('servers', InputArgument::IS_ARRAY, 'The same of each server\'s health checks, for example 127.0.0.1:8081');
     }
 
     protected function execute(InputInterface $input, OutputInterface $output): int
     {
         $address = $input->getArgument('address');
-        $expected = [
-            "GET /login HTTP/1.1\r\nHost: $address\r\nConnection: close\r\n\r\n" => 'HTTP/1.1 200 ',
+        $expected = [];
+        foreach ($input->getArgument('servers') as $server) {
+            $expected[] = [$server, self::get('/readyz', $server), 'HTTP/1.1 200 '];
+        }
+        $expected[] = [$address, self::get('/login', $address), 'HTTP/1.1 200 '];
+        $expected[] = [
+            $address,
             "GET /ws HTTP/1.1\r\nHost: $address\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-                . "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " . base64_encode(random_bytes(16)) . "\r\n\r\n"
-                => 'HTTP/1.1 101 ',
+                . "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " . base64_encode(random_bytes(16)) . "\r\n\r\n",
+            'HTTP/1.1 101 ',
         ];
         $end = microtime(true) + self::SECONDS;
-        foreach ($expected as $request => $start) {
-            while (!str_starts_with($answer = $this->firstLine($address, $request), $start)) {
+        foreach ($expected as [$asked, $request, $start]) {
+            while (!str_starts_with($answer = $this->firstLine($asked, $request), $start)) {
                 if (microtime(true) > $end) {
                     $output->writeln(sprintf(
                         '%s answered "%s" to "%s"; expected was "%s".',
-                        $address,
+                        $asked,
                         trim($answer),
                         strtok($request, "\r"),
                         trim($start),
@@ -49,6 +55,11 @@ final class WaitCommand extends Command
         }
 
         return self::SUCCESS;
+    }
+
+    private static function get(string $path, string $host): string
+    {
+        return "GET $path HTTP/1.1\r\nHost: $host\r\nConnection: close\r\n\r\n";
     }
 
     /** @return string the first line of the answer, or why there was none */

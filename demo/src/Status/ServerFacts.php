@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace Demo\Status;
 
-/** What the server says of itself at its `admin_bind`: its metrics and its rules. */
+/** What the server says of itself at its `admin_bind`: its metrics and its rules. Of several nodes those that answer count. */
 final class ServerFacts
 {
     private const TIMEOUT_SECONDS = 2.0;
@@ -24,20 +24,24 @@ final class ServerFacts
         'Refused tickets' => ['orosync_tickets_refused_total'],
     ];
 
-    /** @param string $address host and port of `admin_bind` */
-    public function __construct(private readonly string $address)
+    /** @param list<string> $addresses host and port of `admin_bind`, for each node */
+    public function __construct(private readonly array $addresses)
     {
     }
 
     /**
-     * @return array<string, int> by label
+     * @return array<string, int> by label, of all nodes together
      *
-     * @throws \RuntimeException the server does not answer
+     * @throws \RuntimeException none answers
      */
     public function counters(): array
     {
+        $answers = $this->askEach('/metrics');
+        if ($answers === []) {
+            throw $this->silence();
+        }
         $counted = [];
-        foreach (explode("\n", $this->ask('/metrics')) as $line) {
+        foreach (explode("\n", implode("\n", $answers)) as $line) {
             if (preg_match('/^(?<metric>[a-z_]+)(?<labels>\{.*})? (?<value>\d+)$/', $line, $sample) === 1) {
                 // By its labels, and for all of them.
                 foreach (array_unique([$sample['metric'], $sample['metric'] . $sample['labels']]) as $name) {
@@ -46,7 +50,7 @@ final class ServerFacts
             }
         }
 
-        return array_map(
+        return (count($this->addresses) > 1 ? ['Nodes' => count($answers)] : []) + array_map(
             static fn (array $metrics): int => array_sum(array_intersect_key($counted, array_flip($metrics))),
             self::COUNTERS,
         );
@@ -55,18 +59,44 @@ final class ServerFacts
     /**
      * @return list<array{pattern: string, subscribe: string, publish: string}> in the order in which they are asked
      *
-     * @throws \RuntimeException the server does not answer
+     * @throws \RuntimeException none answers
      */
     public function topics(): array
     {
-        return json_decode($this->ask('/topics'), true, flags: \JSON_THROW_ON_ERROR)['topics'];
+        foreach ($this->askEach('/topics') as $answer) {
+            return json_decode($answer, true, flags: \JSON_THROW_ON_ERROR)['topics'];
+        }
+
+        throw $this->silence();
     }
 
-    private function ask(string $path): string
+    /** @return array<string, int> the number of each node, from 1, by the name that `orosync/session` has for it */
+    public function nodes(): array
+    {
+        $nodes = [];
+        foreach ($this->askEach('/metrics') as $place => $metrics) {
+            if (preg_match('/^orosync_node_info\{node="(?<name>[^"]+)"} 1$/m', $metrics, $info) === 1) {
+                $nodes[$info['name']] = $place + 1;
+            }
+        }
+
+        return $nodes;
+    }
+
+    /** @return array<int, string> what they answer, by their places; one that is away has none */
+    private function askEach(string $path): array
     {
         $context = stream_context_create(['http' => ['timeout' => self::TIMEOUT_SECONDS]]);
-        $answer = @file_get_contents("http://$this->address$path", false, $context, 0, self::MAX_BYTES);
+        $answers = [];
+        foreach ($this->addresses as $place => $address) {
+            $answers[$place] = @file_get_contents("http://$address$path", false, $context, 0, self::MAX_BYTES);
+        }
 
-        return $answer !== false ? $answer : throw new \RuntimeException("No answer from $this->address.");
+        return array_filter($answers);
+    }
+
+    private function silence(): \RuntimeException
+    {
+        return new \RuntimeException('No answer from ' . implode(', ', $this->addresses) . '.');
     }
 }

@@ -34,4 +34,10 @@ final class StatusController extends AbstractController
             return $this->json(['counters' => ['Answer' => $e->getMessage()], 'topics' => []]);
         }
     }
+
+    public function nodes(ServerFacts $server): Response
+    {
+        // An object also where there is none.
+        return $this->json((object) $server->nodes());
+    }
 }

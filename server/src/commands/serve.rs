@@ -158,6 +158,7 @@ async fn run_node(settings: Settings, read_again: ReadAgain) -> Result<(), Serve
     supervisor::ready();
     info!(
         version = env!("CARGO_PKG_VERSION"),
+        node = %metrics.node,
         shards = node.shards().len(),
         io_uring = send_together,
         descriptors,
@@ -323,7 +324,7 @@ fn join(
         resume: settings.auth.resume,
         max_publishers: limits.remembered_publishers,
         secrets: verifiers.map(|verifier| format!("{:016x}", verifier.id().0)).collect(),
-        node: format!("{:032x}", rand::random::<u128>()),
+        node: metrics.node.to_string(),
         bind: settings.bind.first().map(|bind| bind.address.to_string()).unwrap_or_default(),
         rules_hash: told.rules_hash,
     };

@@ -4,7 +4,7 @@
 //! | --- | --- | --- |
 //! | `orosync/ping` | none | `null`: a browser tells a page nothing of pings, so a page asks by a call whether the path still works |
 //! | `orosync/resume` | none | a ticket for this session's own next connection: `{ticket, seconds, positions}` |
-//! | `orosync/session` | none | who this session is to the server: `{session, role, user, uid, org, server}` |
+//! | `orosync/session` | none | who this session is to the server: `{session, role, user, uid, org, server, node}` |
 //! | `orosync/subscribe` | topic, `{since, tags}` | what came while it was away: `{position, complete, events}` |
 //! | `orosync/tags` | topic, tags | `null`: from now on what names one of these |
 //!
@@ -256,6 +256,7 @@ struct Description<'a> {
     uid: Option<&'a UserId>,
     org: Option<u64>,
     server: &'static str,
+    node: &'a str,
 }
 
 impl<'a> Description<'a> {
@@ -268,6 +269,7 @@ impl<'a> Description<'a> {
             uid: identity.uid.as_ref(),
             org: identity.org,
             server: SERVER_IDENT,
+            node: asker.admission.shared.metrics.node.as_str(),
         }
     }
 }

@@ -1,0 +1,150 @@
+/** Two nodes that share a Redis, behind one proxy: people do not notice which one they are on, nor that one dies. */
+import assert from 'node:assert/strict';
+import { after, before, beforeEach, describe, it } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { Demo, processesIn, processesOf } from './demo.js';
+import { Path } from './path.js';
+import { People } from './people.js';
+
+/** How soon a page is back on the other node; the demo leaves a node that was killed away for ten seconds. */
+const SECONDS_MS = 8_000;
+const MAX_TRIES = 20;
+
+const NODES = { DEMO_NODES: '2' };
+
+describe('two nodes', () => {
+  /** @type {Demo} */
+  let demo;
+  /** @type {Path} */
+  let path;
+  /** @type {People} */
+  let afar;
+  /** @type {People} */
+  let people;
+  /** @type {import('./people.js').Person} */
+  let anna;
+  /** @type {import('./people.js').Person} */
+  let ben;
+
+  before(async () => {
+    demo = await Demo.startWith(NODES);
+    path = await Path.open(demo.url);
+    [afar, people] = await Promise.all([People.gather(demo.url, { through: path.port }), People.gather(demo.url)]);
+    [anna, ben] = await Promise.all([afar.signedIn('anna'), people.signedIn('ben')]);
+  });
+  beforeEach(bothServe);
+  after(async () => {
+    await Promise.all([afar, people].map((each) => each?.close()));
+    path?.close();
+    await demo?.stop();
+  });
+
+  async function bothServe() {
+    for (let tries = 0; Object.keys(await (await fetch(`${demo.url}/nodes`)).json()).length < 2; tries += 1) {
+      assert.ok(tries < 300, 'both nodes serve within 30 seconds');
+      await sleep(100);
+    }
+  }
+
+  /** Both open a page, and are on different nodes. @param {string} annas @param {string} bens */
+  async function areApart(annas, bens) {
+    await anna.open(annas);
+    await ben.open(bens);
+    for (let tries = 0; await ben.node() === await anna.node(); tries += 1) {
+      assert.ok(tries < MAX_TRIES, 'the proxy takes the other node');
+      await ben.open(bens);
+    }
+  }
+
+  /** @returns {Promise<{ session: string, node: number }>} where she was */
+  async function killAnnasNode() {
+    const { session } = await anna.session();
+    const node = await anna.node();
+    process.kill(await demo.pid(`server-${node}`), 'SIGKILL');
+    return { session, node };
+  }
+
+  it('show each other what their people move', async () => {
+    await areApart('/board', '/board');
+
+    await ben.moves('Second loom', 'Proposal');
+    await anna.page.getByText('Ben moved Second loom to Proposal.').waitFor();
+
+    await anna.moves('Second loom', 'Qualified');
+    await ben.page.getByText('Anna moved Second loom to Qualified.').waitFor();
+  });
+
+  it('are counted together on the status page, which names the one that it is connected to', async () => {
+    await anna.open('/status');
+    const { node: name } = await anna.session();
+    const numbers = await (await fetch(`${demo.url}/nodes`)).json();
+
+    assert.equal(await anna.node(), numbers[name]);
+    await anna.page.locator('#counters > div', { hasText: /^Nodes2$/ }).waitFor();
+    await anna.page.locator('#server > div', { hasText: `node${name}` }).waitFor();
+  });
+
+  it('have the pages of one that is killed go on at the other, which tells what they missed', async () => {
+    await areApart('/board', '/board');
+    const { session: bens } = await ben.session();
+
+    const gate = path.hold('GET /ws', 'request');
+    const was = await killAnnasNode();
+    await gate.reached;
+    // PHP has several processes, some of which had published to that node.
+    for (const stage of ['Proposal', 'Won', 'Lost', 'Won', 'Proposal']) {
+      await ben.moves('Second loom', stage);
+    }
+    assert.equal(await anna.page.getByText('Ben moved Second loom').count(), 0);
+    gate.open();
+
+    await anna.hasAnotherSessionThan(was.session, { within: SECONDS_MS });
+    await anna.page.getByText('Ben moved Second loom to Proposal.').waitFor();
+    await anna.moves('Second loom', 'Qualified');
+    await ben.page.getByText('Anna moved Second loom to Qualified.').waitFor();
+    assert.equal((await ben.session()).session, bens, 'Ben was not disturbed');
+  });
+
+  it('leave a page in peace that missed nothing while its node was killed, and tell it of the next save', async () => {
+    await areApart('/contacts/1', '/contacts/2');
+
+    const was = await killAnnasNode();
+    await anna.hasAnotherSessionThan(was.session, { within: SECONDS_MS });
+    assert.notEqual(await anna.node(), was.node);
+    await anna.listens();
+    // With one server, which has forgotten all, this would say that the page may be out of date.
+    assert.equal(await anna.flashes('outdated').count(), 0);
+
+    await ben.save(1, { Notes: 'From the other node.' });
+    assert.equal(await anna.isTold('outdated'), 'Ben changed what you see here.');
+  });
+
+  it('have pages again on one that was killed, once it is back', async () => {
+    await areApart('/board', '/contacts');
+    const { node } = await killAnnasNode();
+    await bothServe();
+
+    for (let tries = 0; await ben.node() !== node; tries += 1) {
+      assert.ok(tries < MAX_TRIES, 'the proxy takes the node that is back');
+      await ben.open('/board');
+    }
+    await anna.moves('88 channels', 'Proposal');
+    await ben.page.getByText('Anna moved 88 channels to Proposal.').waitFor();
+  });
+
+  it('leave nothing running after Ctrl-C, even while one of them is away', async (t) => {
+    const other = await Demo.startWith(NODES);
+    t.after(() => other.stop());
+    const sessions = await other.sessions();
+    process.kill(await other.pid('server-2'), 'SIGKILL');
+    while (await other.pid('server-2').then(() => true, () => false)) {
+      await sleep(50);
+    }
+    // What waits to start it again is one more.
+    assert.notDeepEqual(await processesIn(other.directory), []);
+
+    assert.equal(await other.end('SIGINT'), 0);
+    assert.deepEqual([...await processesOf(sessions), ...await processesIn(other.directory)], []);
+  });
+});
