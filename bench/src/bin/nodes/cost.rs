@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use orosync_bench::load::{Load, Traffic};
-use orosync_bench::measure::settle;
+use orosync_bench::measure::{Subject, settle};
 use orosync_bench::report::{Case, Report, quotient};
 use orosync_bench::wire::Tickets;
 use orosync_tests::client::{Client, OROSYNC};
@@ -33,13 +33,12 @@ fn deliveries(run: &Run<'_>, report: &mut Report) -> io::Result<()> {
     let redis = run.redis.start()?;
     let mut paths = Paths::start(run, &redis, SUBSCRIBERS)?;
     let time = Duration::from_millis(if run.is_quick() { 250 } else { 500 });
-    for in_flight in [1, 32] {
-        let mut case =
-            Case::new(format!("each delivery, 1,000 subscribers, {BYTES} bytes, {in_flight} in flight"));
+    for (name, burst) in [("one by one", 1), ("in bursts of 32", 32)] {
+        let mut case = Case::new(format!("each delivery, 1,000 subscribers, {BYTES} bytes, {name}"));
         for _ in 0..run.question.repetitions(5) {
             for subject in &mut paths.subjects {
-                let cost = subject.fan_out(Traffic { bytes: BYTES, in_flight }, time)?;
-                case.add(&subject.name, cost.cpu_us);
+                let cost = bursts(subject, burst, time)?;
+                case.add(&subject.name, cost);
             }
         }
         for (peer, which) in [("orosync_redis_same", "publisher's"), ("orosync_redis_other", "another")] {
@@ -49,6 +48,18 @@ fn deliveries(run: &Run<'_>, report: &mut Report) -> io::Result<()> {
         report.add(case);
     }
     Ok(())
+}
+
+/// Microseconds of CPU for each delivery, where each burst waits for the one before: so everybody can put as many into one write.
+fn bursts(subject: &mut Subject, burst: usize, time: Duration) -> io::Result<f64> {
+    let traffic = Traffic { bytes: BYTES, in_flight: burst };
+    subject.load.publish_all(burst, traffic)?;
+    let (end, cpu, delivered) = (Instant::now() + time, subject.process.cpu_ns()?, subject.load.delivered());
+    while Instant::now() < end {
+        subject.load.publish_all(burst, traffic)?;
+    }
+    let delivered = subject.load.delivered() - delivered;
+    Ok(quotient(subject.process.cpu_ns()? - cpu, delivered) / 1e3)
 }
 
 fn others(run: &Run<'_>, report: &mut Report) -> io::Result<()> {

@@ -1,6 +1,6 @@
 //! From a publisher to a browser, through a node, Redis and a node: how long, and how many messages a second.
 //!
-//! Beside it the same server without Redis, Redis' own round trip, and Socket.IO with its adapter for Redis, which keeps and
+//! Beside it the same server without Redis, Redis' own round trip (PING, and a call of the script that accepts a message), and Socket.IO with its adapter for Redis, which keeps and
 //! acknowledges nothing, and hands what is for its own sessions over without asking Redis. `same`: publisher and browser are at the
 //! same node; `other`: at two.
 
@@ -17,6 +17,7 @@ use orosync_bench::redis::Client;
 use orosync_bench::report::{Case, Report, quotient};
 
 use super::Run;
+use super::script::Sender;
 
 const BYTES: usize = 200;
 
@@ -25,8 +26,8 @@ const PAUSE: Duration = Duration::from_millis(2);
 
 const RATE: Traffic = Traffic { bytes: BYTES, in_flight: 1000 };
 
-/// What the page sets beside the two paths over Redis.
-const BOUND: &str = "orosync_and_two_trips";
+/// What the two paths over Redis may take.
+const BOUND: &str = "raw_two_trips";
 
 pub(super) fn ask(run: &Run<'_>) -> io::Result<()> {
     let redis = run.redis.start()?;
@@ -67,16 +68,21 @@ fn latency(run: &Run<'_>, redis: &Process, subjects: &mut [Subject]) -> io::Resu
     let mut report = Report::new("nodes", title, "us", &run.selection);
     let mut cases =
         ["p50", "p99"].map(|quantile| Case::new(format!("one browser, {BYTES} bytes, {quantile}")));
-    let messages = if run.is_quick() { 200 } else { 1000 };
+    let messages = if run.is_quick() { 200 } else { 500 };
     let mut client = Client::connect(redis.address())?;
+    let mut sender = Sender::new(redis.address())?;
     for _ in 0..run.question.repetitions(5) {
-        let mut trips = histogram()?;
+        let (mut trips, mut calls) = (histogram()?, histogram()?);
         let mut waits = subjects.iter().map(|_| histogram()).collect::<io::Result<Vec<_>>>()?;
         for _ in 0..messages {
             thread::sleep(PAUSE);
             let asked = monotonic_ns();
             client.ask(&[b"PING"])?;
             trips.saturating_record(monotonic_ns() - asked);
+            thread::sleep(PAUSE);
+            let asked = monotonic_ns();
+            sender.send_one()?;
+            calls.saturating_record(monotonic_ns() - asked);
             for (subject, waits) in subjects.iter_mut().zip(&mut waits) {
                 thread::sleep(PAUSE);
                 let published = monotonic_ns();
@@ -86,7 +92,8 @@ fn latency(run: &Run<'_>, redis: &Process, subjects: &mut [Subject]) -> io::Resu
         for (case, quantile) in cases.iter_mut().zip([0.5, 0.99]) {
             let at = |histogram: &Histogram<u64>| quotient(histogram.value_at_quantile(quantile), 1000);
             let trip = at(&trips);
-            case.add("redis_ping", trip);
+            case.add("raw_ping", trip);
+            case.add("raw_script", at(&calls));
             for (subject, waits) in subjects.iter().zip(&waits) {
                 case.add(&subject.name, at(waits));
                 if subject.name == "orosync" {

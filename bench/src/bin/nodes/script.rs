@@ -24,7 +24,7 @@ const BYTES: usize = 200;
 enum Way {
     /// So many commands, then their answers are read.
     Publish(usize),
-    /// So many messages a call, and as many calls as a node has under way of one publisher.
+    /// So many messages a call, and [`CALLS_UNDER_WAY`].
     Script(usize),
 }
 
@@ -39,12 +39,13 @@ const WAYS: [Way; 7] = [
     Way::Script(64),
 ];
 
+/// As many as a node has under way of one publisher.
 const CALLS_UNDER_WAY: usize = 4;
 
 impl Way {
     fn name(self) -> String {
         match self {
-            Self::Publish(messages) => format!("redis_publish_{messages}"),
+            Self::Publish(messages) => format!("raw_publish_{messages}"),
             Self::Script(messages) => format!("orosync_script_{messages}"),
         }
     }
@@ -106,7 +107,7 @@ fn listen(redis: SocketAddr, topics: usize) -> io::Result<()> {
 }
 
 /// Speaks to Redis as a node does.
-struct Sender {
+pub(super) struct Sender {
     client: Client,
     hash: String,
     seq: u64,
@@ -116,7 +117,7 @@ struct Sender {
 }
 
 impl Sender {
-    fn new(redis: SocketAddr) -> io::Result<Self> {
+    pub(super) fn new(redis: SocketAddr) -> io::Result<Self> {
         let mut client = Client::connect(redis)?;
         let hash = client.ask_text(&[b"SCRIPT", b"LOAD", SCRIPT.as_bytes()])?;
         Ok(Self { client, hash, seq: 0, published: 0, body: vec![b'x'; BYTES] })
@@ -129,6 +130,14 @@ impl Sender {
             left = left.saturating_sub(self.send(Way::Script(64), topics)?);
         }
         Ok(())
+    }
+
+    /// A call with one message, and its answer.
+    pub(super) fn send_one(&mut self) -> io::Result<()> {
+        let mut out = Vec::new();
+        self.call(1, 1, &mut out);
+        self.client.send(&out)?;
+        self.client.reply().map(drop)
     }
 
     /// Sends messages in this way, and reads the answers. How many messages it were.

@@ -26,6 +26,9 @@ const AT_ONCE: usize = 500;
 const SWEPT: u64 = 500;
 
 const BYTES: usize = 120;
+/// Between two sweeps, so that none is in it.
+const AT_REST: Duration = Duration::from_secs(3);
+
 const STEP: Duration = Duration::from_millis(2);
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -39,6 +42,7 @@ pub(super) fn ask(run: &Run<'_>) -> io::Result<()> {
     let mut again = Case::new(format!("{count} subscriptions anew, until Redis pushes all of them"));
     let mut sweep = Case::new(format!("a sweep of {count} topics"));
     let mut sweep_cpu = Case::new(format!("a sweep of {count} topics, CPU"));
+    let mut rest = Case::new(format!("CPU of a second without events or a sweep, {count} topics"));
     let mut held = Case::new("subscribed to, nothing published");
     let mut kept = Case::new(format!("with one event of {BYTES} bytes"));
     for _ in 0..run.question.repetitions(3) {
@@ -79,6 +83,11 @@ pub(super) fn ask(run: &Run<'_>) -> io::Result<()> {
         sweep_cpu.add("redis", quotient(process.cpu_ns()? - cpu[0], 1_000_000));
         sweep_cpu.add(&peer.name, quotient(node.cpu_ns()? - cpu[1], 1_000_000));
 
+        let (begun, cpu) = (Instant::now(), node.cpu_ns()?);
+        thread::sleep(AT_REST);
+        let seconds = begun.elapsed().as_secs_f64();
+        rest.add(&peer.name, quotient(node.cpu_ns()? - cpu, 1_000_000) / seconds);
+
         let mut source = Source::with_secret(&format!("ws://{}/", node.address()), SECRET);
         for topic in 0..topics {
             source.publish(&name(topic), &format!("{topic:<0$}", BYTES - 2).into());
@@ -86,7 +95,7 @@ pub(super) fn ask(run: &Run<'_>) -> io::Result<()> {
         source.flush();
         kept.add("redis", quotient(redis.info("memory", "used_memory:")? - before_redis, topics as u64));
     }
-    for case in [subscribe, again, sweep, sweep_cpu] {
+    for case in [subscribe, again, sweep, sweep_cpu, rest] {
         times.add(case);
     }
     times.finish(run.question.extent)?;
