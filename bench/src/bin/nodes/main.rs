@@ -13,7 +13,6 @@ mod script;
 mod topics;
 
 use std::error::Error;
-use std::io;
 
 use clap::{Parser, ValueEnum};
 use orosync_bench::peers::{Peer, Selection};
@@ -90,14 +89,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         [Some(orosync.clone()), Some(redis.clone()), socket_io.clone()].into_iter().flatten().collect();
     let run = Run { question, selection, orosync, redis, socket_io };
     let is_asked = |part| arguments.only.is_empty() || arguments.only.contains(&part);
-    let parts: [(Part, fn(&Run<'_>) -> io::Result<()>); 4] = [
-        (Part::Script, script::ask),
-        (Part::Path, path::ask),
-        (Part::Cost, cost::ask),
-        (Part::Topics, topics::ask),
-    ];
-    for (_, ask) in parts.into_iter().filter(|(part, _)| is_asked(*part)) {
-        ask(&run)?;
+    for part in [Part::Script, Part::Path, Part::Cost, Part::Topics] {
+        match part {
+            _ if !is_asked(part) => {}
+            Part::Script => script::ask(&run)?,
+            Part::Path => path::ask(&run)?,
+            Part::Cost => cost::ask(&run)?,
+            Part::Topics => topics::ask(&run)?,
+        }
     }
     Ok(())
 }

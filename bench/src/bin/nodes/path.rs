@@ -107,7 +107,9 @@ fn latency(run: &Run<'_>, redis: &Process, subjects: &mut [Subject]) -> io::Resu
         let text = format!("{}, {which}: through Redis / one node + 2 round trips", median.name());
         report.at_most(text, median.ratio(peer, BOUND), 1.0);
     }
-    cases.into_iter().for_each(|case| report.add(case));
+    for case in cases {
+        report.add(case);
+    }
     report.finish(run.question.extent)
 }
 

@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use orosync_bench::measure::{settle, thousands};
+use orosync_bench::peers::Peer;
 use orosync_bench::process::Process;
 use orosync_bench::redis::Client as Redis;
 use orosync_bench::report::{Case, Report, quotient};
@@ -30,7 +31,7 @@ const BYTES: usize = 120;
 const AT_REST: Duration = Duration::from_secs(3);
 
 const STEP: Duration = Duration::from_millis(2);
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 pub(super) fn ask(run: &Run<'_>) -> io::Result<()> {
     let topics = if run.is_quick() { 10_000 } else { 100_000 };
@@ -105,16 +106,14 @@ pub(super) fn ask(run: &Run<'_>) -> io::Result<()> {
 }
 
 /// Sessions may have as many subscriptions.
-fn limits(peer: orosync_bench::peers::Peer) -> orosync_bench::peers::Peer {
+fn limits(peer: Peer) -> Peer {
     let name = peer.name.clone();
-    ["SUBSCRIPTIONS", "MESSAGE_BURST", "MESSAGES_PER_SECOND"].into_iter().fold(peer, |peer, limit| {
-        let variable = match limit {
-            "SUBSCRIPTIONS" => "OROSYNC_LIMITS__SUBSCRIPTIONS",
-            "MESSAGE_BURST" => "OROSYNC_LIMITS__MESSAGE_BURST",
-            _ => "OROSYNC_LIMITS__MESSAGES_PER_SECOND",
-        };
-        peer.with(&name, variable, "1000000")
-    })
+    let limits = [
+        "OROSYNC_LIMITS__SUBSCRIPTIONS",
+        "OROSYNC_LIMITS__MESSAGE_BURST",
+        "OROSYNC_LIMITS__MESSAGES_PER_SECOND",
+    ];
+    limits.into_iter().fold(peer, |peer, limit| peer.with(&name, limit, "1000000"))
 }
 
 /// More than four digits.
