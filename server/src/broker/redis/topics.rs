@@ -14,7 +14,7 @@
 //! Bounds: of what is buffered, [`MAX_EARLY_BYTES`] per topic, beyond which the topic is read again; of recoveries that wait, those
 //! that the shards have under way, each for [`PATIENCE`] at most.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -98,6 +98,10 @@ pub(super) struct TopicCounts {
 #[derive(Debug)]
 pub(super) struct Topics {
     states: HashMap<Topic, State>,
+    /// Those without subscribers: nobody looks at all topics ten times a second.
+    unwanted: HashSet<Topic>,
+    /// Recoveries that wait for a subscription to be confirmed.
+    waiting: usize,
     reads: HashMap<u64, (u64, Purpose)>,
     sweeps: HashMap<u64, Vec<Topic>>,
     /// Of subscriptions, reads and sweeps.
@@ -225,6 +229,8 @@ impl Topics {
     pub(super) fn new(events: Arc<dyn EventHandler>, inbound: Arc<CreditPool>) -> Self {
         Self {
             states: HashMap::new(),
+            unwanted: HashSet::new(),
+            waiting: 0,
             reads: HashMap::new(),
             sweeps: HashMap::new(),
             last_number: 0,
@@ -265,7 +271,9 @@ impl Topics {
             State::new(self.last_number)
         });
         state.shards += 1;
-        state.unwanted_since = None;
+        if state.unwanted_since.take().is_some() {
+            self.unwanted.remove(topic);
+        }
     }
 
     /// A shard has lost its last one.
@@ -274,6 +282,7 @@ impl Topics {
             state.shards = state.shards.saturating_sub(1);
             if state.shards == 0 {
                 state.unwanted_since = Some(now);
+                self.unwanted.insert(topic.clone());
             }
         }
     }
@@ -289,7 +298,10 @@ impl Topics {
     ) {
         let asked = Asked { since, most, hand_over, until: now + PATIENCE };
         match self.states.get_mut(topic) {
-            Some(state) if !state.is_confirmed => state.asked.push_back(asked),
+            Some(state) if !state.is_confirmed => {
+                state.asked.push_back(asked);
+                self.waiting += 1;
+            }
             Some(State { at: Some(at), .. }) if since.is_none() => {
                 let position = at.position;
                 (asked.hand_over)(Ok(Recovered { position, complete: true, events: Vec::new() }));
@@ -304,6 +316,7 @@ impl Topics {
         let Some(state) = self.states.get_mut(topic) else { return };
         state.is_confirmed = true;
         let asked = std::mem::take(&mut state.asked);
+        self.waiting -= asked.len();
         let is_new = state.at.is_none();
         if is_new && asked.is_empty() {
             self.catch_up(topic);
@@ -440,23 +453,25 @@ impl Topics {
 
     /// Looks at the clock.
     pub(super) fn handle_timeout(&mut self, now: Instant) {
-        let unwanted: Vec<_> = self
-            .states
-            .iter()
-            .filter(|(_, state)| state.unwanted_since.is_some_and(|since| now >= since + LINGER))
-            .map(|(topic, _)| topic.clone())
-            .collect();
-        for topic in unwanted {
+        let is_over = |topic: &Topic| {
+            let state = self.states.get(topic);
+            state.is_none_or(|state| state.unwanted_since.is_some_and(|since| now >= since + LINGER))
+        };
+        for topic in self.unwanted.extract_if(is_over).collect::<Vec<_>>() {
             if let Some(state) = self.states.remove(&topic) {
+                self.waiting -= state.asked.len();
                 state.asked.into_iter().for_each(|asked| (asked.hand_over)(Err(Unavailable)));
             }
             self.actions.push(Action::Unsubscribe(topic));
         }
-        for state in self.states.values_mut() {
-            while state.asked.front().is_some_and(|asked| now >= asked.until)
-                && let Some(asked) = state.asked.pop_front()
-            {
-                (asked.hand_over)(Err(Unavailable));
+        if self.waiting > 0 {
+            for state in self.states.values_mut() {
+                while state.asked.front().is_some_and(|asked| now >= asked.until)
+                    && let Some(asked) = state.asked.pop_front()
+                {
+                    self.waiting -= 1;
+                    (asked.hand_over)(Err(Unavailable));
+                }
             }
         }
         let is_late =
@@ -629,4 +644,71 @@ fn recovered(
     let read = read.entries.iter().map(|entry| (entry.position, entry.kept(), entry.accepted));
     let events = read.chain(later.iter().cloned()).filter(|(.., accepted)| *accepted >= from);
     Recovered { position, complete, events: events.map(|(at, kept, _)| (at, kept)).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::publication::receipt::Receipt;
+
+    /// Nobody wants anything.
+    #[derive(Debug)]
+    struct Nobody;
+
+    impl EventHandler for Nobody {
+        fn is_wanted(&self, _: &Topic) -> bool {
+            false
+        }
+
+        fn handle_event(&self, _: Event) {}
+
+        fn handle_break(&self, _: &Topic) {}
+
+        fn handle_barrier(&self, _: &Arc<Receipt>) {}
+    }
+
+    fn topics() -> (Topics, Topic, Instant) {
+        let inbound = CreditPool::new(usize::MAX, 1 << 20, || {});
+        (Topics::new(Arc::new(Nobody), inbound), Topic::parse("t").unwrap(), Instant::now())
+    }
+
+    #[test]
+    fn a_topic_is_let_go_of_ten_seconds_after_its_last_subscriber_unless_one_comes_back() {
+        let (mut topics, topic, now) = topics();
+        topics.subscribe(&topic);
+        topics.unsubscribe(&topic, now);
+        topics.handle_timeout(now + LINGER / 2);
+        topics.subscribe(&topic);
+        topics.take_actions();
+        topics.handle_timeout(now + LINGER * 2);
+        assert!(topics.take_actions().is_empty());
+        topics.unsubscribe(&topic, now);
+        topics.handle_timeout(now + LINGER);
+        assert!(matches!(&topics.take_actions()[..], [Action::Unsubscribe(gone)] if *gone == topic));
+        assert!(topics.states.is_empty() && topics.unwanted.is_empty());
+    }
+
+    #[test]
+    fn who_asks_of_a_topic_that_is_never_confirmed_hears_that_nobody_knows() {
+        let (mut topics, topic, now) = topics();
+        topics.subscribe(&topic);
+        let told = Arc::new(Mutex::new(None));
+        for _ in 0..2 {
+            let told = Arc::clone(&told);
+            topics.recover(
+                &topic,
+                None,
+                1,
+                Box::new(move |answer| *told.lock().unwrap() = Some(answer)),
+                now,
+            );
+        }
+        topics.handle_timeout(now + PATIENCE / 2);
+        assert!(told.lock().unwrap().is_none());
+        topics.handle_timeout(now + PATIENCE);
+        assert!(matches!(*told.lock().unwrap(), Some(Err(Unavailable))));
+        assert_eq!(topics.waiting, 0);
+    }
 }
