@@ -3,6 +3,7 @@
 //! - [`load`]: the load generator; [`wire`] is what it speaks, to us and to every peer; [`pages`]: the same of pages that show
 //!   content
 //! - [`peers`]: who is measured; [`process`]: one of them, running
+//! - [`redis`]: a client of Redis
 //! - [`report`]: medians, spreads, ratios; a table and a file of JSON
 //! - [`question`]: the command line; [`machine`]: cores, clocks, descriptors
 //!
@@ -18,5 +19,6 @@ pub mod peers;
 pub mod process;
 mod pusher;
 pub mod question;
+pub mod redis;
 pub mod report;
 pub mod wire;

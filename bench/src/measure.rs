@@ -1,6 +1,7 @@
 //! Servers under load, with their sessions open; measured again and again, in turn.
 
 use std::io;
+use std::net::SocketAddr;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -53,6 +54,19 @@ impl Subject {
         let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", peer.name));
         let process = peer.start_on(cores)?;
         let load = Load::open(peer.wire, process.address(), sessions, topics).map_err(named)?;
+        Ok(Self { name: peer.name.clone(), load, process })
+    }
+
+    /// Opens the sessions of a server that runs, to which messages come over another one.
+    pub fn behind(
+        peer: &Peer,
+        process: Process,
+        publisher: SocketAddr,
+        sessions: usize,
+        topics: usize,
+    ) -> io::Result<Self> {
+        let load = Load::open_between(peer.wire, publisher, process.address(), sessions, topics);
+        let load = load.map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", peer.name)))?;
         Ok(Self { name: peer.name.clone(), load, process })
     }
 

@@ -29,7 +29,7 @@ pub struct Peer {
 enum Program {
     Orosync { before: Vec<String>, binary: PathBuf, environment: Vec<(&'static str, String)> },
     Raw(&'static str),
-    Script(&'static str),
+    Script { name: &'static str, environment: Vec<(&'static str, String)> },
 }
 
 /// The raw limits: name, mode of the program `raw`.
@@ -50,6 +50,9 @@ const SCRIPTS: [(&str, Wire); 9] = [
     ("ratchet", Wire::Wamp),
     ("sockudo", Wire::Pusher),
 ];
+
+/// The same, which several servers share their messages with each other by Redis: nodes alone are measured beside it.
+const SOCKET_IO_REDIS: (&str, Wire) = ("socket_io_redis", Wire::SocketIo);
 
 /// The names of all peers.
 pub fn names() -> impl Iterator<Item = &'static str> {
@@ -96,8 +99,11 @@ impl Peer {
     #[must_use]
     pub fn with(mut self, name: &str, variable: &'static str, value: &str) -> Self {
         self = self.called(name);
-        if let Program::Orosync { environment, .. } = &mut self.program {
-            environment.push((variable, value.to_owned()));
+        match &mut self.program {
+            Program::Orosync { environment, .. } | Program::Script { environment, .. } => {
+                environment.push((variable, value.to_owned()));
+            }
+            Program::Raw(_) => {}
         }
         self
     }
@@ -124,6 +130,7 @@ impl Peer {
         }
         let (script, wire) = SCRIPTS
             .into_iter()
+            .chain([SOCKET_IO_REDIS])
             .find(|(script, _)| *script == name)
             .ok_or_else(|| format!("there is no peer {name:?}"))?;
         let version = Command::new(script_path())
@@ -134,7 +141,12 @@ impl Peer {
             return Err(String::from_utf8_lossy(&version.stderr).trim().to_owned());
         }
         let version = String::from_utf8_lossy(&version.stdout).trim().to_owned();
-        Ok(Self { name: name.to_owned(), wire, version, program: Program::Script(script) })
+        Ok(Self {
+            name: name.to_owned(),
+            wire,
+            version,
+            program: Program::Script { name: script, environment: Vec::new() },
+        })
     }
 
     /// Starts it on the server's core.
@@ -155,9 +167,10 @@ impl Peer {
                 command.args([*mode, &port.to_string()]);
                 Ok(command)
             }
-            Program::Script(script) => {
+            Program::Script { name, environment } => {
                 let mut command = Command::new(script_path());
-                command.args(["start", script, &port.to_string()]).arg(directory.path());
+                command.args(["start", name, &port.to_string()]).arg(directory.path());
+                command.envs(environment.iter().map(|(name, value)| (*name, value)));
                 Ok(command)
             }
         });

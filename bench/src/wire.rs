@@ -295,7 +295,7 @@ pub(crate) fn frame(out: &mut Vec<u8>, opcode: u8, payload: &[u8]) {
 }
 
 /// An array of bulk strings.
-pub(crate) fn resp(words: &[&[u8]]) -> Vec<u8> {
+pub fn resp(words: &[&[u8]]) -> Vec<u8> {
     let mut out = format!("*{}\r\n", words.len()).into_bytes();
     for word in words {
         out.extend(format!("${}\r\n", word.len()).into_bytes());

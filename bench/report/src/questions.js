@@ -137,6 +137,45 @@ export const QUESTIONS = [
     reading: 'The allocator rounds what it gives: an event of 1,000 bytes and its head share a place of 1,280.',
   },
   {
+    id: 'nodes_script',
+    also: [],
+    asked:
+      'Several nodes share their messages over Redis. What does one message cost Redis, which a script accepts once and in order, keeps and pushes to the nodes? CPU time of Redis, which has one core for this; beside it a plain PUBLISH, which neither keeps nor numbers anything, with so many at once before the answers are read.',
+    beside: [[/./, 'raw_publish_32']],
+    pictured: /./,
+    reading:
+      'A node puts what is published within the same moment into one call, up to 64 messages: the busier it is, the cheaper is each. A call costs what its commands cost, and each byte of a message what Redis\' Lua takes to hash it.',
+  },
+  {
+    id: 'nodes',
+    also: ['nodes_rate'],
+    asked:
+      'How long is it from a publisher to a browser, where one or two nodes and Redis are between them? Wall time, each message to idle servers. Beside it one node without Redis, Redis\' own round trip, and Socket.IO with its adapter for Redis.',
+    beside: [[/./, 'orosync']],
+    pictured: /p50$/,
+    reading:
+      'Nodes and Redis share one core here, and each of them has to be woken: on machines of their own it is the network\'s time instead. Socket.IO keeps, numbers and acknowledges nothing, and hands what is for its own sessions over without waiting for Redis.',
+  },
+  {
+    id: 'nodes_cpu',
+    also: [],
+    asked:
+      'What does a delivery cost a node on Redis, and what do messages cost it that nobody there has subscribed to? CPU time of the node that the sessions are at.',
+    beside: [[/delivery/, 'orosync']],
+    pictured: /delivery/,
+    reading:
+      'Each message comes from Redis once, however many sessions the node has: what a delivery costs is not changed by that. A topic is subscribed to in Redis only where a session wants it.',
+  },
+  {
+    id: 'nodes_topics',
+    also: ['nodes_topics_memory'],
+    asked:
+      'A node whose sessions subscribe to very many topics: how long until each subscription is answered, how long until Redis pushes all of them again after it has cut the connection, and what does the sweep cost by which a node finds every 15 seconds what it was not told?',
+    beside: [],
+    pictured: /./,
+    reading: 'A sweep asks where 500 topics stand with each call; Redis serves others between two of them.',
+  },
+  {
     id: 'start_up',
     also: [],
     asked: 'How long is it until the server answers /readyz, and what does the extension add to the start of PHP?',

@@ -89,9 +89,20 @@ struct Publisher {
 impl Load {
     /// Opens so many sessions, which subscribe to so many topics in turn, and the publisher.
     pub fn open(wire: Wire, address: SocketAddr, sessions: usize, topics: usize) -> io::Result<Self> {
+        Self::open_between(wire, address, address, sessions, topics)
+    }
+
+    /// The same where the publisher's server is another one than that of the sessions.
+    pub fn open_between(
+        wire: Wire,
+        publisher: SocketAddr,
+        address: SocketAddr,
+        sessions: usize,
+        topics: usize,
+    ) -> io::Result<Self> {
         let mut load = Self::without_sessions(wire, address, topics)?;
         load.open_sessions(sessions)?;
-        load.open_publisher()?;
+        load.open_publisher(publisher)?;
         Ok(load)
     }
 
@@ -252,8 +263,8 @@ impl Load {
         Ok(())
     }
 
-    fn open_publisher(&mut self) -> io::Result<()> {
-        let mut connection = Connection::begin(self.address, self.wire.publisher(&mut self.tickets))?;
+    fn open_publisher(&mut self, address: SocketAddr) -> io::Result<()> {
+        let mut connection = Connection::begin(address, self.wire.publisher(&mut self.tickets))?;
         let interest = Interest::READABLE | Interest::WRITABLE;
         self.poll.registry().register(&mut connection.stream, PUBLISHER, interest)?;
         while !connection.is_open() {

@@ -1,0 +1,102 @@
+//! What do several nodes cost that share their messages over Redis?
+//!
+//! - [`script`]: what one message costs Redis, beside a plain PUBLISH
+//! - [`path`]: from a publisher to a browser: how long, and how many messages a second
+//! - [`cost`]: what a delivery costs a node, and what others' messages do
+//! - [`topics`]: what a node does that subscribes to 100,000 topics
+//!
+//! Everything but the load generator runs on the server's core: two nodes and Redis share it.
+
+mod cost;
+mod path;
+mod script;
+mod topics;
+
+use std::error::Error;
+
+use clap::{Parser, ValueEnum};
+use orosync_bench::peers::{Peer, Selection};
+use orosync_bench::process::Process;
+use orosync_bench::question::{Extent, Question};
+
+/// What do several nodes cost that share their messages over Redis?
+#[derive(Debug, Parser)]
+struct Arguments {
+    #[command(flatten)]
+    question: Question,
+    /// Ask only this.
+    #[arg(long, value_enum)]
+    only: Vec<Part>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Part {
+    Script,
+    Path,
+    Cost,
+    Topics,
+}
+
+/// Who is measured, and how much.
+struct Run<'a> {
+    question: &'a Question,
+    selection: Selection,
+    orosync: Peer,
+    redis: Peer,
+    socket_io: Option<Peer>,
+}
+
+impl Run<'_> {
+    fn is_quick(&self) -> bool {
+        self.question.extent == Extent::Quick
+    }
+
+    /// A node on this Redis, of the nodes with this prefix.
+    fn node(&self, redis: &Process, prefix: &str) -> Peer {
+        let url = format!("redis://{}/0", redis.address());
+        let name = format!("orosync_{prefix}");
+        self.orosync.clone().with(&name, "OROSYNC_BROKER__URL", &url).with(
+            &name,
+            "OROSYNC_BROKER__PREFIX",
+            prefix,
+        )
+    }
+
+    /// A server of Socket.IO in the same way.
+    fn socket_io(&self, redis: &Process, prefix: &str) -> Option<Peer> {
+        let port = redis.address().port().to_string();
+        let name = format!("socket_io_{prefix}");
+        let peer = self.socket_io.clone()?.with(&name, "BENCH_REDIS", &port);
+        Some(peer.with(&name, "BENCH_PREFIX", prefix))
+    }
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments = Arguments::parse();
+    let question = &arguments.question;
+    let mut selection = question.prepare()?;
+    let orosync = selection.peers.first().cloned().ok_or("there is no server")?;
+    selection.missing.clear();
+    let redis = Peer::named("redis")?;
+    let socket_io = match Peer::named("socket_io_redis") {
+        Ok(peer) => Some(peer),
+        Err(why) => {
+            selection.missing.insert("socket_io_redis".to_owned(), why);
+            None
+        }
+    };
+    selection.peers =
+        [Some(orosync.clone()), Some(redis.clone()), socket_io.clone()].into_iter().flatten().collect();
+    let run = Run { question, selection, orosync, redis, socket_io };
+    let is_asked = |part| arguments.only.is_empty() || arguments.only.contains(&part);
+    for part in [Part::Script, Part::Path, Part::Cost, Part::Topics] {
+        match part {
+            _ if !is_asked(part) => {}
+            Part::Script => script::ask(&run)?,
+            Part::Path => path::ask(&run)?,
+            Part::Cost => cost::ask(&run)?,
+            Part::Topics => topics::ask(&run)?,
+        }
+    }
+    Ok(())
+}
