@@ -263,6 +263,7 @@ describe('coming back', () => {
     [4009, false, 'refused'],
     [4010, true, 'waiting'],
     [4011, true, 'waiting'],
+    [4012, true, 'waiting'],
   ]) {
     it(`${willRetry ? 'comes back' : 'stays away'} after the server has closed with ${code}`, async (t) => {
       const server = await startServer(t);

@@ -510,7 +510,7 @@ describe('a resume ticket is thrown away', () => {
     assert.equal(await addressAfter(t, ({ client }) => client.close()), '/ws?ticket=ticket-2');
   });
 
-  for (const [code, expected] of [[4010, '/ws?ticket=ticket-2'], [1008, '/ws?ticket=ticket-2'], [1001, '/ws'], [4008, '/ws'], [4011, '/ws']]) {
+  for (const [code, expected] of [[4010, '/ws?ticket=ticket-2'], [1008, '/ws?ticket=ticket-2'], [1001, '/ws'], [4008, '/ws'], [4011, '/ws'], [4012, '/ws']]) {
     it(`${expected === '/ws' ? 'not ' : ''}after the server has closed with ${code}`, async (t) => {
       assert.equal(await addressAfter(t, ({ session }) => session.close(code)), expected);
     });

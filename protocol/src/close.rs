@@ -26,6 +26,8 @@ pub enum CloseReason {
     NewTicket,
     /// What all nodes share is away, so its ticket cannot be checked now; it may be good all the same.
     BrokerUnavailable,
+    /// Events of a topic are missing that it receives with positions: it is to ask what it missed.
+    Incomplete,
 }
 
 /// What a client does after a close.
@@ -41,7 +43,7 @@ pub enum ComeBack {
 
 impl CloseReason {
     /// All of them, in the order of their codes.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::GoingAway,
         Self::ProtocolError,
         Self::BadMessage,
@@ -52,6 +54,7 @@ impl CloseReason {
         Self::TooManyMessages,
         Self::NewTicket,
         Self::BrokerUnavailable,
+        Self::Incomplete,
     ];
 
     /// The code of the Close frame: RFC 6455 7.4.1, and from 4000 on ours.
@@ -67,6 +70,7 @@ impl CloseReason {
             Self::TooManyMessages => 4009,
             Self::NewTicket => 4010,
             Self::BrokerUnavailable => 4011,
+            Self::Incomplete => 4012,
         }
     }
 
@@ -83,6 +87,7 @@ impl CloseReason {
             Self::TooManyMessages => "too many messages",
             Self::NewTicket => "come back with a new ticket",
             Self::BrokerUnavailable => "tickets cannot be checked now",
+            Self::Incomplete => "come back and ask what you missed",
         }
     }
 
@@ -99,13 +104,18 @@ impl CloseReason {
             Self::TooManyMessages => "too_many_messages",
             Self::NewTicket => "new_ticket",
             Self::BrokerUnavailable => "broker_unavailable",
+            Self::Incomplete => "incomplete",
         }
     }
 
     /// Should the client come back?
     pub fn come_back(self) -> ComeBack {
         match self {
-            Self::GoingAway | Self::TooSlow | Self::NewTicket | Self::BrokerUnavailable => ComeBack::Yes,
+            Self::GoingAway
+            | Self::TooSlow
+            | Self::NewTicket
+            | Self::BrokerUnavailable
+            | Self::Incomplete => ComeBack::Yes,
             Self::TryAgainLater => ComeBack::Later,
             Self::ProtocolError | Self::BadMessage | Self::Policy | Self::TooBig | Self::TooManyMessages => {
                 ComeBack::No

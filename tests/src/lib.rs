@@ -10,6 +10,7 @@
 //! - [`proxy`]: a proxy that fails as networks do
 //! - [`recovery`]: what a session asks about a topic's history
 //! - [`redis`]: real Redis: one server, with Sentinels, a Cluster, and a network that fails
+//! - [`resumption`]: sessions that come back by the server's own tickets
 //! - [`server`]: a running `orosync-server`
 //! - [`source`]: a publisher of the test's own process
 //! - [`traffic`]: steady traffic of PHP processes, and the books about it
@@ -26,6 +27,7 @@ mod process;
 pub mod proxy;
 pub mod recovery;
 pub mod redis;
+pub mod resumption;
 pub mod server;
 pub mod source;
 pub mod traffic;

@@ -8,17 +8,17 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use orosync_link::{Options, Publisher};
 use orosync_protocol::disconnect::Disconnect;
 use orosync_protocol::link_frame::Message;
-use orosync_protocol::ticket::{Claims, Role, Signer};
+use orosync_protocol::ticket::{Claims, Role};
 use orosync_protocol::{Audience, Payload, SessionId, SessionIds, Topic};
-use orosync_tests::client::{Client, OROSYNC, Received, WAMP, frame};
+use orosync_tests::client::{Client, OROSYNC, WAMP, frame};
+use orosync_tests::resumption::{
+    NEW_TICKET, assert_refused, call, disconnect, offer, resume, resume_ticket, session_id, signer, user,
+};
 use orosync_tests::server::{Server, now, ticket};
 use orosync_tests::source::Source;
 use orosync_tests::{SECRET, wait};
 use rustix::process::Signal;
 use serde_json::{Value, json};
-
-/// "Come back with a new ticket".
-const NEW_TICKET: Received = Received::Close(4010);
 
 /// RFC 8410, 10.1 and 10.3: a key pair that everybody has.
 const PUBLIC_KEY: &str = "-----BEGIN PUBLIC KEY-----\n\
@@ -58,63 +58,10 @@ fn open(server: &Server, claims: &Claims) -> Client {
     Client::with_ticket(server, OROSYNC, &signed(claims))
 }
 
-fn call(client: &mut Client, procedure: &str) -> Value {
-    client.say(&json!([2, "1", procedure]).to_string());
-    let answer: Value = serde_json::from_str(&client.text()).expect("JSON");
-    assert_eq!((&answer[0], &answer[1]), (&json!(3), &json!("1")), "{answer}");
-    answer[2].clone()
-}
-
-fn session_id(client: &mut Client) -> String {
-    call(client, "orosync/session")["session"].as_str().expect("an id").to_owned()
-}
-
-/// A resume ticket of this session.
-fn resume_ticket(client: &mut Client) -> String {
-    let answer = call(client, "orosync/resume");
-    answer["ticket"].as_str().unwrap_or_else(|| panic!("no ticket: {answer}")).to_owned()
-}
-
-fn offer(ticket: &str) -> String {
-    format!("Sec-WebSocket-Protocol: orosync.1, wamp, orosync.ticket.{ticket}\r\n")
-}
-
-/// The session that a resume ticket opens.
-fn resume(server: &Server, ticket: &str) -> Client {
-    Client::anonymous(server, &offer(ticket))
-}
-
 /// How a handshake with these headers is answered.
 fn status(server: &Server, target: &str, headers: &str) -> String {
     let head = Client::connect(server).handshake(target, headers).to_owned();
     head.split(' ').nth(1).unwrap_or_default().to_owned()
-}
-
-/// Presents a resume ticket that must be refused for this reason, which is counted.
-fn assert_refused(server: &Server, ticket: &str, reason: &str) {
-    let metric = format!("orosync_tickets_refused_total{{reason=\"{reason}\"}}");
-    let before = server.metric(&metric);
-    let mut client = Client::connect(server);
-    let head = client.handshake("/", &offer(ticket));
-    assert!(head.starts_with("HTTP/1.1 101 "), "{reason}: {head}");
-    assert_eq!(client.receive(), NEW_TICKET, "{reason}");
-    server.await_metric(&metric, before + 1.0);
-}
-
-/// Has sessions ended, and waits until that is acknowledged.
-fn disconnect(server: &Server, whom: &Disconnect) {
-    let options = Options::new(server.endpoint().parse().expect("an endpoint"), signer());
-    let mut publisher = Publisher::new(options);
-    publisher.publish(whom.message().expect("a message").lend()).expect("the queue has room");
-    assert!(publisher.flush(wait::LIMIT), "it was not acknowledged");
-}
-
-fn signer() -> Signer {
-    Signer::from_secret(SECRET.as_bytes()).expect("long enough")
-}
-
-fn user(uid: u64) -> Disconnect {
-    Disconnect::Id { role: Role::User, uid: uid.into() }
 }
 
 #[test]
@@ -447,7 +394,7 @@ fn a_secret_that_is_taken_out_takes_with_it_what_it_has_opened_at_its_next_conne
     let by_old = resume_ticket(&mut session);
     fs::write(server.secret_file(), format!("{NEW}\n{SECRET}\n")).expect("the secrets are written");
     server.signal(Signal::HUP);
-    server.await_line("secrets and certificate were read again");
+    server.await_line("were read again");
     let mut resumed = resume(&server, &by_old);
     let by_new = resume_ticket(&mut resumed);
     let signed = encode(&Header::default(), &claims(8), &EncodingKey::from_secret(NEW.as_bytes()));

@@ -142,7 +142,7 @@ fn a_new_certificate_is_seen_after_sighup_and_no_session_is_lost() {
     let renewed = Certificate::new();
     renewed.write(place.directory.path());
     place.server.signal(Signal::HUP);
-    place.server.await_line("certificate were read again");
+    place.server.await_line("were read again");
     place.certificate = renewed;
     let mut new = place.user(2);
     new.subscribe("oro/ping");

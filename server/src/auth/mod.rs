@@ -1,6 +1,7 @@
 //! From a ticket to an identity: signature, time, and whether it was used before.
 
 mod journal;
+pub mod line;
 pub mod replay;
 pub mod resume;
 pub mod revocations;
@@ -298,11 +299,11 @@ pub enum AuthError {
     /// A resume ticket of a session that began with a ticket whose key is no longer accepted.
     #[error("the session began with a ticket whose secret is no longer accepted: a page asks for a ticket")]
     KeyTakenOut,
-    /// A resume ticket of another server, or of this one before a restart that forgets: which ones were revoked is not
-    /// known here.
+    /// A resume ticket of another server, or of this one before a restart that forgets, or before Redis lost what it knew:
+    /// which ones were revoked is not known here.
     #[error(
-        "the resume ticket is another server's, or from before a restart without auth.state_directory: a page asks for a \
-         ticket"
+        "the resume ticket is another server's, or from before a restart without auth.state_directory, or from before Redis \
+         lost what the nodes share: a page asks for a ticket"
     )]
     OtherServer,
     /// No memory for another used ticket: `limits.remembered_tickets`.

@@ -9,16 +9,21 @@
 //! of them asks the application for a new ticket in vain, none is let in wrongly.
 //!
 //! With a [`Journal`] they outlive the process. Without one, a process takes no resume tickets but its own.
+//!
+//! Where several nodes share their disconnects, these have positions that are the same on all of them ([`Line`]): then a ticket
+//! carries the position of the last one, and is good on each node that has it on its line. The numbers stay this node's own; a new
+//! line goes on with higher ones, so that a session from before it is known by its number.
 
 use std::collections::{HashMap, VecDeque};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use orosync_protocol::SessionId;
 use orosync_protocol::disconnect::Disconnect;
 use orosync_protocol::ticket::{Identity, MAX_TICKET_BYTES, Resumption};
+use orosync_protocol::{Position, SessionId};
 
 use super::journal::{Journal, JournalError, Recorder};
+use super::line::{Beginning, Disconnected, Line};
 
 /// How much longer than a resume ticket is good a revocation is kept: for requests under way.
 const SLACK_SECONDS: u64 = 60;
@@ -70,6 +75,18 @@ impl Revocations {
         }
     }
 
+    /// The same of a disconnect that all nodes share, which stands there: the next one of the line. One that was known when the line
+    /// began is no other.
+    pub fn record_shared(&self, whom: &Disconnect, at: Position, unix_now: u64) {
+        self.lock().record_shared(&Disconnected { whom: whom.clone(), at, unix: unix_now });
+    }
+
+    /// From now on tickets are good by their position on this line, of disconnects that all nodes share. No session from before
+    /// gets a resume ticket any more.
+    pub fn begin_line(&self, beginning: &Beginning) {
+        self.lock().begin_line(beginning);
+    }
+
     /// Lets go of `held` when all that was recorded so far can no longer be forgotten.
     pub fn hold_until_recorded(&self, held: impl Send + 'static) {
         if let Some(recorder) = &self.recorder {
@@ -94,7 +111,8 @@ impl Revocations {
     }
 
     /// Who remembers these revocations, and the number of the last one: what a resume ticket carries that is minted now for
-    /// one of these sessions, which knows of those up to `since`. None: it is disconnected, and does not know it yet.
+    /// one of these sessions, which knows of those up to `since`. Where nodes share them: the tag of the last one, and its offset.
+    /// None: it is disconnected, and does not know it yet, or is about to be ended because it may be.
     pub fn of_new_ticket(
         &self,
         mut sessions: impl Iterator<Item = SessionId>,
@@ -102,18 +120,16 @@ impl Revocations {
         since: u64,
     ) -> Option<(u128, u64)> {
         let known = self.lock();
-        (!known.means(&mut sessions, identity, since)).then_some((known.node, known.last))
+        let is_resumed = since >= known.began && !known.means(&mut sessions, identity, since);
+        is_resumed.then(|| known.named())
     }
 
     /// Whether a resume ticket is still good, for whoever has this identity: then the number of the last revocation.
     pub fn check(&self, resumption: &Resumption, identity: &Identity) -> Result<u64, NotResumable> {
         let known = self.lock();
-        if resumption.node != known.node {
-            return Err(NotResumable::OtherServer);
-        }
-        let is_known = (known.forgotten..=known.last).contains(&resumption.revocations);
+        let since = known.number(resumption)?;
         let mut sessions = resumption.former.iter().copied().chain([resumption.session]);
-        if !is_known || known.means(&mut sessions, identity, resumption.revocations) {
+        if known.means(&mut sessions, identity, since) {
             return Err(NotResumable::Revoked);
         }
         Ok(known.last)
@@ -132,7 +148,8 @@ pub(super) fn lock(known: &Mutex<Known>) -> MutexGuard<'_, Known> {
 /// Why a resume ticket is refused that was good once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotResumable {
-    /// Another server has minted it, or this one before it was started anew: which ones were revoked is not known here.
+    /// Another server has minted it, or this one before it was started anew or what the nodes share was lost: which ones were
+    /// revoked is not known here.
     OtherServer,
     /// Its session or its user was disconnected since.
     Revoked,
@@ -149,12 +166,34 @@ pub(super) struct Known {
     pub(super) forgotten: u64,
     /// When the latest of those was recorded, as far as this process knows: seconds since 1970, or 0.
     forgotten_unix: u64,
+    /// Where nodes share them.
+    shared: Option<Shared>,
+    /// The number of the last one when the line began: sessions from before may have missed one.
+    began: u64,
     /// In the order of their numbers.
     pub(super) kept: VecDeque<Revocation>,
     /// The latest of those, by whom they mean.
     latest: HashMap<Disconnect, Latest>,
     keep_seconds: u64,
     max: usize,
+}
+
+/// Revocations that nodes share.
+#[derive(Debug)]
+struct Shared {
+    line: Line,
+    /// The number of offset 0, which is perhaps below 0: all counting wraps.
+    zero: u64,
+}
+
+impl Shared {
+    fn number(&self, offset: u64) -> u64 {
+        self.zero.wrapping_add(offset)
+    }
+
+    fn offset(&self, number: u64) -> u64 {
+        number.wrapping_sub(self.zero)
+    }
 }
 
 /// One of them.
@@ -179,6 +218,8 @@ impl Known {
             last: 0,
             forgotten: 0,
             forgotten_unix: 0,
+            shared: None,
+            began: 0,
             kept: VecDeque::new(),
             latest: HashMap::new(),
             keep_seconds: ticket_seconds.saturating_add(SLACK_SECONDS),
@@ -188,8 +229,7 @@ impl Known {
 
     /// Numbers this one. None: it can mean nobody.
     pub(super) fn record(&mut self, whom: &Disconnect, unix: u64) -> Option<Revocation> {
-        // No ticket names somebody at such length.
-        if matches!(whom, Disconnect::Name { user, .. } if user.len() > MAX_TICKET_BYTES) {
+        if can_mean_nobody(whom) {
             return None;
         }
         self.last += 1;
@@ -197,6 +237,60 @@ impl Known {
         self.keep(revocation.clone());
         self.forget_old(unix);
         Some(revocation)
+    }
+
+    /// Adds one that stands on the line, behind all before.
+    fn record_shared(&mut self, Disconnected { whom, at, unix }: &Disconnected) {
+        let Some(shared) = &mut self.shared else {
+            // Too much rather than too little: no line has begun.
+            self.record(whom, *unix);
+            return;
+        };
+        if at.offset <= shared.line.last().offset {
+            return;
+        }
+        shared.line.push(at.tag);
+        self.last = shared.number(shared.line.last().offset);
+        if !can_mean_nobody(whom) {
+            self.keep(Revocation { number: self.last, unix: *unix, whom: whom.clone() });
+        }
+        self.forget_old(*unix);
+    }
+
+    fn begin_line(&mut self, Beginning { base, disconnected, unknown_until }: &Beginning) {
+        self.last += 1;
+        self.began = self.last;
+        self.shared = Some(Shared { line: Line::new(*base), zero: self.last.wrapping_sub(base.offset) });
+        self.forgotten_unix = self.forgotten_unix.max(*unknown_until);
+        for disconnected in disconnected {
+            self.record_shared(disconnected);
+        }
+    }
+
+    /// As a ticket names the last one.
+    fn named(&self) -> (u128, u64) {
+        self.shared.as_ref().map_or((self.node, self.last), |shared| {
+            let Position { offset, tag } = shared.line.last();
+            (u128::from(tag), offset)
+        })
+    }
+
+    /// The number of the one that a ticket names.
+    fn number(&self, ticket: &Resumption) -> Result<u64, NotResumable> {
+        let offset = ticket.revocations;
+        let Some(shared) = &self.shared else {
+            if ticket.node != self.node {
+                return Err(NotResumable::OtherServer);
+            }
+            let is_known = (self.forgotten..=self.last).contains(&offset);
+            return if is_known { Ok(offset) } else { Err(NotResumable::Revoked) };
+        };
+        if offset < shared.line.base().offset {
+            return Err(NotResumable::Revoked);
+        }
+        let tag = u64::try_from(ticket.node).map_err(|_| NotResumable::OtherServer)?;
+        let is_known = shared.line.has(Position { offset, tag });
+        if is_known { Ok(shared.number(offset)) } else { Err(NotResumable::OtherServer) }
     }
 
     /// Adds one whose number is higher than all before.
@@ -218,6 +312,11 @@ impl Known {
                 self.latest.remove(&whom);
             }
         }
+        let Some(shared) = &mut self.shared else { return };
+        // Those that can mean nobody are among them.
+        let beyond = shared.line.count().saturating_sub(self.max) as u64;
+        let forgotten = self.forgotten.max(self.began);
+        shared.line.forget(shared.offset(forgotten).max(shared.line.base().offset.saturating_add(beyond)));
     }
 
     /// Begins the numbers of another process: all are higher than any that an earlier one may have given and not recorded.
@@ -231,6 +330,11 @@ impl Known {
         !self.latest.is_empty()
             && sessions.map(Disconnect::Session).chain(Disconnect::all_of(identity)).any(is_later)
     }
+}
+
+/// No ticket names somebody at such length.
+fn can_mean_nobody(whom: &Disconnect) -> bool {
+    matches!(whom, Disconnect::Name { user, .. } if user.len() > MAX_TICKET_BYTES)
 }
 
 #[cfg(test)]
@@ -378,5 +482,102 @@ mod tests {
         assert_eq!(another.check(&ticket, &user(7)), Err(NotResumable::OtherServer));
         let future = Resumption { revocations: 1, ..ticket };
         assert_eq!(one.check(&future, &user(7)), Err(NotResumable::Revoked));
+    }
+
+    fn at(offset: u64) -> Position {
+        Position { offset, tag: offset * 10 }
+    }
+
+    fn disconnected(offset: u64, uid: u64) -> Disconnected {
+        Disconnected { whom: id(uid), at: at(offset), unix: 1000 }
+    }
+
+    /// A node that has read the disconnects of these users, behind that of this offset.
+    fn node(base: u64, uids: &[u64]) -> Revocations {
+        let revocations = Revocations::new(300, 10);
+        revocations.begin_line(&beginning(base, uids));
+        revocations
+    }
+
+    fn beginning(base: u64, uids: &[u64]) -> Beginning {
+        let disconnected = (base + 1..).zip(uids).map(|(offset, uid)| disconnected(offset, *uid)).collect();
+        Beginning { base: at(base), disconnected, unknown_until: 0 }
+    }
+
+    #[test]
+    fn a_ticket_of_one_node_is_good_on_all_that_know_its_position_and_whatever_came_behind() {
+        let one = node(0, &[1, 2]);
+        let ticket = mint(&one, &[]);
+        assert_eq!((ticket.node, ticket.revocations), (20, 2));
+        for (base, uids) in [(0, &[1, 2][..]), (1, &[2, 7, 8]), (2, &[8]), (2, &[])] {
+            let other = node(base, uids);
+            let expected = if uids.contains(&7) { Err(NotResumable::Revoked) } else { Ok(()) };
+            assert_eq!(other.check(&ticket, &user(7)).map(drop), expected, "{base} {uids:?}");
+            assert!(other.check(&ticket, &user(9)).is_ok());
+        }
+        assert_eq!(node(3, &[]).check(&ticket, &user(9)), Err(NotResumable::Revoked), "3 may have meant it");
+        assert_eq!(node(0, &[1]).check(&ticket, &user(9)), Err(NotResumable::OtherServer), "2 is not known");
+        one.record_shared(&id(7), at(3), 1000);
+        assert_eq!(one.check(&ticket, &user(7)), Err(NotResumable::Revoked));
+        assert!(one.check(&ticket, &user(8)).is_ok());
+    }
+
+    #[test]
+    fn a_ticket_of_a_line_that_was_lost_is_worthless_and_one_from_before_the_fork_is_good() {
+        let (old, lost) = (mint(&node(0, &[1, 2]), &[]), mint(&node(0, &[1, 2, 3]), &[]));
+        let promoted = node(0, &[1, 2]);
+        promoted.record_shared(&id(4), Position { offset: 3, tag: 31 }, 1000);
+        assert_eq!(promoted.check(&lost, &user(9)), Err(NotResumable::OtherServer));
+        assert!(promoted.check(&old, &user(9)).is_ok());
+        assert_eq!(promoted.check(&old, &user(4)), Err(NotResumable::Revoked));
+        let own = mint(&Revocations::new(300, 10), &[]);
+        assert_eq!(
+            promoted.check(&own, &user(9)),
+            Err(NotResumable::OtherServer),
+            "of a node that shares nothing"
+        );
+    }
+
+    #[test]
+    fn a_disconnect_that_comes_twice_counts_once_and_one_that_can_mean_nobody_has_its_position() {
+        let node = node(0, &[1, 2]);
+        node.record_shared(&id(2), at(2), 1000);
+        let endless = Disconnect::Name { role: Role::User, user: "x".repeat(MAX_TICKET_BYTES + 1) };
+        node.record_shared(&endless, at(3), 1000);
+        node.record_shared(&id(4), at(4), 1000);
+        assert_eq!(node.lock().kept.len(), 3);
+        assert_eq!((mint(&node, &[]).node, mint(&node, &[]).revocations), (40, 4));
+    }
+
+    #[test]
+    fn where_the_line_begins_anew_no_session_from_before_gets_a_ticket() {
+        let node = node(95, &[1, 2]);
+        let begun = node.of_new_session(&user(9), 5000).unwrap();
+        let mint = |since| node.of_new_ticket([SESSION].into_iter(), &user(9), since);
+        assert_eq!(mint(begun), Some((970, 97)));
+        for again in [beginning(95, &[3]), beginning(200, &[]), beginning(95, &[1, 2])] {
+            let before = node.of_new_session(&user(9), 5000).unwrap();
+            node.begin_line(&again);
+            assert!(mint(begun).is_none() && mint(before).is_none());
+            assert!(mint(node.of_new_session(&user(9), 5000).unwrap()).is_some());
+        }
+        node.begin_line(&Beginning { unknown_until: 4_990, ..beginning(95, &[]) });
+        assert_eq!(node.of_new_session(&user(9), 5_000), None, "its user may have been disconnected");
+        assert!(node.of_new_session(&user(9), 5_100).is_some());
+    }
+
+    #[test]
+    fn what_is_shared_is_forgotten_like_what_is_not() {
+        let node = node(0, &[1]);
+        let first = mint(&node, &[]);
+        node.record_shared(&id(2), at(2), 1000 + 359);
+        assert!(node.check(&first, &user(9)).is_ok());
+        node.record_shared(&id(3), at(3), 1000 + 360);
+        assert!(node.check(&first, &user(9)).is_ok(), "it knew of the one that is forgotten");
+        node.record_shared(&id(4), at(4), 1000 + 359 + 360);
+        assert_eq!(node.check(&first, &user(9)), Err(NotResumable::Revoked), "nobody knows whom 2 meant");
+        (5..=30).for_each(|offset| node.record_shared(&id(offset), at(offset), 2000));
+        let known = node.lock();
+        assert_eq!((known.kept.len(), known.shared.as_ref().unwrap().line.count()), (10, 10));
     }
 }

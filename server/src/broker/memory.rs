@@ -44,7 +44,7 @@ impl MemoryBroker {
     fn hand_over(&self, item: Item, receipt: Option<Arc<Receipt>>) {
         let held = Held::new(item.credit, receipt);
         match item.content {
-            Content::Disconnect(whom) => self.events.handle_event(Event::Disconnect(whom, held)),
+            Content::Disconnect(whom) => self.events.handle_event(Event::Disconnect(whom, None, held)),
             Content::Message(message) => {
                 let topic = message.topic;
                 if self.history.is_off() && !self.events.is_wanted(&topic) {
@@ -142,7 +142,7 @@ mod tests {
                 HistoryRules { settings: HistorySettings::default(), policies: Policies::new(Vec::new()) };
             Box::new(MemoryBroker::new(events, 10, rules, Arc::new(Metrics::new())))
         };
-        contract::test(open);
+        contract::test(open, contract::Highest::Known);
         contract::test_order_over_topics(open);
     }
 }

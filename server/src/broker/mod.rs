@@ -35,6 +35,7 @@ use std::time::Instant;
 
 use orosync_protocol::{ClusterId, Position, PublisherId, Topic};
 
+use crate::auth::line::Beginning;
 use crate::publication::kept::Kept;
 use crate::publication::receipt::Receipt;
 use crate::publication::{Event, Publication};
@@ -46,7 +47,7 @@ pub trait Broker: fmt::Debug + Send + Sync {
     fn publish(&self, publication: Publication, now: Instant);
 
     /// A publisher asks what was accepted of it over earlier connections. The receipt says so once all of that would be
-    /// acknowledged, were it sent now.
+    /// acknowledged, were it sent now. A broker that is spread over several places may say none: then all is sent again.
     fn ask_highest(&self, publisher: PublisherId, receipt: Arc<Receipt>, now: Instant);
 
     /// A shard has its first subscriber of this topic. The broker counts: each shard says so for itself.
@@ -107,8 +108,13 @@ pub trait EventHandler: fmt::Debug + Send + Sync {
     /// it is written to them.
     fn handle_event(&self, event: Event);
 
-    /// What came of this topic is not all known: whoever can ask what it missed is to ask, and what follows goes on from here.
+    /// What came of this topic is not all known: whoever can ask what it missed is to ask, and what follows goes on from here. Of
+    /// the disconnects' topic: any session may have been meant by one that was missed.
     fn handle_break(&self, topic: &Topic);
+
+    /// Where nodes share them, disconnects go on from here, each with its position. Those that are known already mean resume tickets
+    /// alone.
+    fn begin_line(&self, beginning: &Beginning);
 
     /// Lets go of this when all events that were handled before are written.
     fn handle_barrier(&self, receipt: &Arc<Receipt>);

@@ -258,19 +258,24 @@ fn places(settings: &Settings, descriptors: u64) -> Places {
     Places { browsers, for_publishers }
 }
 
-/// The revocations of resume tickets; none: there are no such tickets.
+/// The revocations of resume tickets; none: there are no such tickets. Those that nodes share are kept by Redis alone.
 fn revocations(settings: &Settings) -> Result<Option<Arc<Revocations>>, JournalError> {
     let (seconds, directory) = (settings.auth.resume.as_secs(), settings.auth.state_directory.as_deref());
     // As many disconnects as may be on their way to the shards: none of those is forgotten before its sessions have ended.
     let max = settings.limits.publisher_messages.max(LEAST_REVOCATIONS);
+    let is_shared = matches!(settings.broker, BrokerSettings::Redis(_));
     let revocations = match directory {
-        Some(directory) if seconds == 0 => {
-            Revocations::forget(directory)?;
-            return Ok(None);
+        Some(directory) if seconds > 0 && !is_shared => {
+            Revocations::open(directory, seconds, max, process::unix_time())?
         }
-        None if seconds == 0 => return Ok(None),
-        Some(directory) => Revocations::open(directory, seconds, max, process::unix_time())?,
-        None => Revocations::new(seconds, max),
+        _ => {
+            // What is there is not kept up to date.
+            directory.map_or(Ok(()), Revocations::forget)?;
+            if seconds == 0 {
+                return Ok(None);
+            }
+            Revocations::new(seconds, if is_shared { max.max(redis::MOST_DISCONNECTS) } else { max })
+        }
     };
     Ok(Some(Arc::new(revocations)))
 }
@@ -315,6 +320,7 @@ fn join(
         redis,
         password: told.password,
         rules,
+        resume: settings.auth.resume,
         max_publishers: limits.remembered_publishers,
         secrets: verifiers.map(|verifier| format!("{:016x}", verifier.id().0)).collect(),
         node: format!("{:032x}", rand::random::<u128>()),

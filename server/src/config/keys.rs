@@ -127,7 +127,7 @@ keys! {
     AUTH_RESUME_TOTAL_SECONDS: Duration = kinds::TIME.within(|time| *time >= SECOND, "1 or more"), "auth.resume_total_seconds", "28800",
         "How long after PHP's ticket a page gets resume tickets; then it asks PHP again.";
     AUTH_STATE_DIRECTORY: Option<PathBuf> = kinds::FILE, "auth.state_directory", "''",
-        "A directory that the server may write to, for what must survive it: which resume tickets are no longer good. Without it, none is good after a restart.";
+        "A directory that the server may write to, for what must survive it: which resume tickets are no longer good. Without it, none is good after a restart. Not used with `broker.url`: Redis knows.";
 
     TLS_CERTIFICATE_FILE: Option<PathBuf> = kinds::FILE, "tls.certificate_file", "''",
         "The certificate in PEM, the server's own first, for addresses of `bind` with the word `tls`. Read again on SIGHUP.";

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use orosync_protocol::Topic;
+use orosync_protocol::{Topic, disconnect};
 
 use super::disconnection::Disconnection;
 use super::handle::ShardHandle;
 use super::interest::Interest;
+use crate::auth::line::Beginning;
 use crate::auth::revocations::Revocations;
 use crate::broker::EventHandler;
 use crate::process::unix_time;
@@ -65,20 +66,38 @@ impl EventHandler for FanOut {
                     handle.deliver(Arc::clone(&delivery));
                 }
             }
-            Event::Disconnect(whom, held) => {
+            Event::Disconnect(whom, at, held) => {
                 let disconnection = Arc::new(Disconnection::new(whom, held));
                 // First: a session that is opened by a resume ticket from now on would not hear of it. Who published it is
                 // answered when the disk has it as well, which no shard waits for.
                 if let Some(revocations) = &self.revocations {
-                    revocations.record(&disconnection.whom, Arc::clone(&disconnection), unix_time());
+                    let whom = &disconnection.whom;
+                    match at {
+                        None => revocations.record(whom, Arc::clone(&disconnection), unix_time()),
+                        Some(at) => revocations.record_shared(whom, at, unix_time()),
+                    }
                 }
                 self.shards.iter().for_each(|shard| shard.disconnect(Arc::clone(&disconnection)));
             }
         }
     }
 
+    /// To all shards if any session may have been meant, and else to those with subscribers.
     fn handle_break(&self, topic: &Topic) {
-        let _ = topic;
+        if topic.as_str() == disconnect::TOPIC {
+            self.shards.iter().for_each(ShardHandle::end_browsers);
+            return;
+        }
+        let interested = self.interest.shards(topic);
+        for handle in interested.iter().filter_map(|shard| self.shards.get(shard)) {
+            handle.end_incomplete(topic.clone());
+        }
+    }
+
+    fn begin_line(&self, beginning: &Beginning) {
+        if let Some(revocations) = &self.revocations {
+            revocations.begin_line(beginning);
+        }
     }
 
     fn handle_barrier(&self, receipt: &Arc<Receipt>) {
@@ -99,6 +118,7 @@ mod tests {
     use orosync_protocol::ticket::{Identity, KeyId, Resumption, SessionPlace};
 
     use super::*;
+    use crate::node::handle::ShardMessage;
     use crate::publication::Held;
     use crate::publication::credit::CreditPool;
 
@@ -122,9 +142,24 @@ mod tests {
         };
         assert!(revocations.check(&ticket, &identity).is_ok());
         let credit = CreditPool::new(1, 1, || {}).take(0);
-        fan_out.handle_event(Event::Disconnect(Disconnect::Session(session), Held::new(credit, None)));
+        fan_out.handle_event(Event::Disconnect(Disconnect::Session(session), None, Held::new(credit, None)));
         assert!(revocations.check(&ticket, &identity).is_err());
         assert!(revocations.of_new_ticket([session].into_iter(), &identity, number).is_none());
         assert!(inbox.try_recv().is_ok(), "it hears of it now");
+    }
+
+    #[test]
+    fn a_break_goes_to_those_who_can_ask_and_that_of_disconnects_to_everybody() {
+        let (handles, mut inboxes): (Vec<_>, Vec<_>) = (0..2).map(|_| ShardHandle::new()).unzip();
+        let fan_out = FanOut::new(handles, None);
+        let topic = Topic::parse("t").unwrap();
+        fan_out.add_interest(&topic, 1);
+        fan_out.handle_break(&topic);
+        assert!(inboxes[0].try_recv().is_err());
+        assert!(matches!(inboxes[1].try_recv(), Ok(ShardMessage::EndIncomplete(of)) if of == topic));
+        fan_out.handle_break(&Topic::parse(disconnect::TOPIC).unwrap());
+        for inbox in &mut inboxes {
+            assert!(matches!(inbox.try_recv(), Ok(ShardMessage::EndBrowsers)));
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use orosync_protocol::SessionId;
+use orosync_protocol::{SessionId, Topic};
 use tokio::sync::mpsc;
 
 use crate::auth::replay::FirstUse;
@@ -48,6 +48,10 @@ pub enum ShardMessage {
     Disconnect(Arc<Disconnection>),
     /// End this session, which another one has resumed.
     EndResumed(SessionKey, SessionId),
+    /// End all sessions of browsers, one after the other: any may have been disconnected.
+    EndBrowsers,
+    /// Events of this topic are missing: end the sessions that can ask for them when they come back, one after the other.
+    EndIncomplete(Topic),
     /// Sessions that wait for credit may ask again.
     CreditReturned,
     /// From now on these rules hold.
@@ -138,6 +142,16 @@ impl ShardHandle {
     /// Has the session of this key ended if it has this id, because another one has resumed it.
     pub fn end_resumed(&self, key: SessionKey, session: SessionId) {
         self.send(ShardMessage::EndResumed(key, session));
+    }
+
+    /// Has all sessions of browsers ended.
+    pub fn end_browsers(&self) {
+        self.send(ShardMessage::EndBrowsers);
+    }
+
+    /// Has the sessions ended that can ask for what they missed of this topic.
+    pub fn end_incomplete(&self, topic: Topic) {
+        self.send(ShardMessage::EndIncomplete(topic));
     }
 
     /// Tells that credit has come back.

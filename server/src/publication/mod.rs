@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use orosync_protocol::disconnect::{self, Disconnect, NotADisconnect};
 use orosync_protocol::link_frame::Message;
-use orosync_protocol::{PublisherId, Seq};
+use orosync_protocol::{Position, PublisherId, Seq};
 
 use credit::Credit;
 use delivery::Delivery;
@@ -65,8 +65,8 @@ pub struct Item {
 pub enum Event {
     /// A message, as its subscribers get it.
     Message(Delivery),
-    /// Ends sessions.
-    Disconnect(Disconnect, Held),
+    /// Ends sessions. Its position among all disconnects, where nodes share them.
+    Disconnect(Disconnect, Option<Position>, Held),
 }
 
 /// What is held while an event is on its way. Dropped: returned, and settled.

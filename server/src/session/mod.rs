@@ -318,6 +318,11 @@ impl Session {
         self.open().is_some_and(|open| matches!(open.party, Party::Publisher(_)))
     }
 
+    /// Is it a browser's, or that of another client of WAMP?
+    pub fn is_browser(&self) -> bool {
+        self.open().is_some_and(|open| matches!(open.party, Party::Browser(_)))
+    }
+
     /// May its socket be read? Not between the head of its handshake and the greeting's end.
     pub fn wants_input(&self) -> bool {
         !matches!(self.state, State::Waiting { .. } | State::Greeting { .. })

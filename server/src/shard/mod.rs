@@ -17,7 +17,7 @@ pub mod write;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use orosync_protocol::ticket::SessionPlace;
@@ -50,6 +50,12 @@ use subscribers::{Subscribed, Subscribers};
 /// which take their time to look through.
 const RECOVERIES: usize = 16;
 
+/// How long it takes at most until all browsers are ended that may have been disconnected.
+const BROWSERS_END: Duration = Duration::from_secs(10);
+
+/// And those that are to ask what they missed.
+const INCOMPLETE_END: Duration = Duration::from_secs(2);
+
 /// See the module.
 #[derive(Debug)]
 pub struct Shard {
@@ -80,7 +86,7 @@ pub struct Shard {
     stopped: Option<mpsc::Sender<()>>,
     /// It was told to stop, by then at the latest.
     stop_until: Option<Instant>,
-    /// Sessions that are still to be ended, once the node drains.
+    /// Sessions that are still to be ended, one after the other.
     farewells: Farewells,
     /// Kept from call to call for their memory.
     events: Vec<SessionEvent>,
@@ -104,6 +110,8 @@ struct Entry {
     is_counted: bool,
     /// It has published as a WAMP client.
     publishes: bool,
+    /// It is to be ended, and told this.
+    farewell: Option<CloseReason>,
 }
 
 /// Something to write, or to let go of once everything before it is written.
@@ -172,6 +180,8 @@ impl Shard {
                     entry.mark_dirty(key, &mut self.dirty);
                 }
             }
+            ShardMessage::EndBrowsers => self.end_browsers(now),
+            ShardMessage::EndIncomplete(topic) => self.end_incomplete(&topic, now),
             ShardMessage::CreditReturned => self.handle_credit(now),
             // What sessions have subscribed to already stays.
             ShardMessage::Rules(shared) => self.shared = shared,
@@ -211,6 +221,7 @@ impl Shard {
             fin_sent: false,
             is_counted: false,
             publishes: false,
+            farewell: None,
         });
         if let Some(until) = self.stop_until {
             self.spread_farewells(now, until);
@@ -378,6 +389,44 @@ impl Shard {
         self.dirty.push_back(Due::Disconnection(disconnection));
     }
 
+    /// Ends the sessions of all browsers, of which any may have been disconnected: who comes back needs a new ticket.
+    fn end_browsers(&mut self, now: Instant) {
+        let browsers = self.sessions.iter().filter(|(_, entry)| entry.session.is_browser());
+        let keys = browsers.map(|(key, _)| key).collect();
+        self.add_farewells(keys, CloseReason::NewTicket, now, now + BROWSERS_END);
+    }
+
+    /// Ends the sessions that can ask what they missed of this topic. Until then they hear no more of it: what follows would hide
+    /// that there is something to ask for.
+    fn end_incomplete(&mut self, topic: &Topic, now: Instant) {
+        let keys = self.subscribers.hold_back(topic);
+        self.add_farewells(keys, CloseReason::Incomplete, now, now + INCOMPLETE_END);
+    }
+
+    /// Sessions are to end by then, one after the other. Who is to come with a new ticket is told so, whatever else is a reason.
+    fn add_farewells(
+        &mut self,
+        mut keys: Vec<SessionKey>,
+        reason: CloseReason,
+        now: Instant,
+        until: Instant,
+    ) {
+        // One that drains ends all of them.
+        if self.stop_until.is_some() {
+            return;
+        }
+        let sessions = &mut self.sessions;
+        keys.retain(|key| {
+            let Some(entry) = sessions.get_mut(*key) else { return false };
+            let is_known = entry.farewell.is_some();
+            if !is_known || reason == CloseReason::NewTicket {
+                entry.farewell = Some(reason);
+            }
+            !is_known
+        });
+        self.farewells.add(keys, now, until);
+    }
+
     /// Publishers may ask for credit again.
     fn handle_credit(&mut self, now: Instant) {
         for key in std::mem::take(&mut self.waiting) {
@@ -423,15 +472,24 @@ impl Shard {
     /// Second half: everybody goes, one after the other, so that they do not come back in one second; what waits for them
     /// has until then to be written.
     fn spread_farewells(&mut self, now: Instant, until: Instant) {
-        let keys = self.sessions.keys().collect();
-        self.farewells = Farewells::spread(keys, now, until);
+        for entry in self.sessions.values_mut() {
+            entry.farewell.get_or_insert(CloseReason::GoingAway);
+        }
+        self.farewells = Farewells::default();
+        self.farewells.add(self.sessions.keys(), now, until);
     }
 
     /// Ends the sessions whose turn it is. When the next one's is.
     pub fn end_due(&mut self, now: Instant) -> Option<Instant> {
-        while let Some((key, until)) = self.farewells.pop_due(now) {
-            if let Some(entry) = self.sessions.get_mut(key) {
-                entry.session.end(CloseReason::GoingAway, until);
+        while let Some(key) = self.farewells.pop_due(now) {
+            if let Some(entry) = self.sessions.get_mut(key)
+                && let Some(reason) = entry.farewell
+            {
+                if reason == CloseReason::NewTicket {
+                    // What it wanted to publish meanwhile is perhaps no longer its to publish.
+                    entry.unpublished.clear();
+                }
+                entry.session.end(reason, self.stop_until.unwrap_or(now + FAREWELL));
                 self.mark_dirty(key);
             }
         }

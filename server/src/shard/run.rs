@@ -43,6 +43,7 @@ pub async fn run(shard: Shard, mut inbox: Inbox, send_together: bool) -> io::Res
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let has_work = event_loop.has_work();
+        let next_farewell = event_loop.next_farewell();
         let mut is_tick = false;
         let first = tokio::select! {
             message = inbox.recv() => message,
@@ -56,7 +57,7 @@ pub async fn run(shard: Shard, mut inbox: Inbox, send_together: bool) -> io::Res
                 None
             }
             () = yield_now(), if has_work => None,
-            () = sleep_until(event_loop.next_farewell()), if event_loop.shard.stop_until().is_some() => None,
+            () = sleep_until(next_farewell.unwrap_or_else(Instant::now).into()), if next_farewell.is_some() => None,
         };
         let more = iter::from_fn(|| inbox.try_recv().ok());
         let now = Instant::now();
@@ -95,7 +96,7 @@ pub(super) struct EventLoop {
     buffer: Box<[u8]>,
     /// There may be more events of the kernel than were taken.
     has_more_events: bool,
-    /// When the next session is ended, once the shard was told to stop.
+    /// When the next session is ended, of those that are to end.
     next_farewell: Option<Instant>,
 }
 
@@ -156,14 +157,12 @@ impl EventLoop {
     }
 
     fn end_due(&mut self, now: Instant) {
-        if self.shard.stop_until().is_some() {
-            self.next_farewell = self.shard.end_due(now);
-        }
+        self.next_farewell = self.shard.end_due(now);
     }
 
     /// When the shard must look at its farewells again, or at the end of its time.
-    fn next_farewell(&self) -> tokio::time::Instant {
-        self.next_farewell.or(self.shard.stop_until()).unwrap_or_else(Instant::now).into()
+    fn next_farewell(&self) -> Option<Instant> {
+        self.next_farewell.or(self.shard.stop_until())
     }
 
     fn take_events(&mut self, sockets: &mut Poll, events: &mut Events) -> io::Result<()> {

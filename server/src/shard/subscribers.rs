@@ -29,7 +29,7 @@ pub struct Subscribers {
 /// How a session receives a topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Manner {
-    /// Not yet: it has asked for what it missed.
+    /// Not yet: it has asked for what it missed, or is to ask.
     Awaiting,
     /// As WAMP says.
     Plain,
@@ -123,6 +123,20 @@ impl Subscribers {
         is_awaiting.then(|| self.remove(key, at).is_some())
     }
 
+    /// Events of this topic are missing. Who received it with positions, and receives it no longer before [`Self::settle`].
+    pub fn hold_back(&mut self, topic: &Topic) -> Vec<SessionKey> {
+        let Some(at) = self.names.get(topic).copied() else { return Vec::new() };
+        let manners =
+            [Manner::Positioned, Manner::Tagged].map(|manner| &self.topics[at].by_manner[manner as usize]);
+        let keys: Vec<_> = manners.iter().flat_map(|list| &list.sessions).copied().collect();
+        for key in &keys {
+            if let Some(membership) = self.find(*key, topic) {
+                self.change_manner(*key, membership, Manner::Awaiting);
+            }
+        }
+        keys
+    }
+
     /// Gives a subscription other tags, or none. Whether there is one that had positions.
     pub fn set_tags(&mut self, key: SessionKey, topic: &Topic, tags: Option<Box<[Tag]>>) -> bool {
         let at = self
@@ -200,15 +214,18 @@ impl Subscribers {
 
     /// Moves a subscription to the manner that has these tags, or all events.
     fn move_to(&mut self, key: SessionKey, at: usize, tags: Option<Box<[Tag]>>) {
-        let membership = self.sessions[key][at];
-        let topic = membership.topic as usize;
-        self.leave_manner(membership);
-        let manner = if tags.is_some() { Manner::Tagged } else { Manner::Positioned };
-        let members = &mut self.topics[topic];
+        self.change_manner(key, at, if tags.is_some() { Manner::Tagged } else { Manner::Positioned });
         if let Some(tags) = tags {
-            members.wanted.get_or_insert_default().insert(key, tags);
+            let topic = self.sessions[key][at].topic as usize;
+            self.topics[topic].wanted.get_or_insert_default().insert(key, tags);
         }
-        let member = members.by_manner[manner as usize].push(key, narrow(at));
+    }
+
+    fn change_manner(&mut self, key: SessionKey, at: usize, manner: Manner) {
+        let membership = self.sessions[key][at];
+        self.leave_manner(membership);
+        let list = &mut self.topics[membership.topic as usize].by_manner[manner as usize];
+        let member = list.push(key, narrow(at));
         self.sessions[key][at] = Membership { topic: membership.topic, member, manner };
     }
 
@@ -394,7 +411,7 @@ mod tests {
         #[test]
         fn both_directions_always_agree(
             steps in proptest::collection::vec(
-                (0_usize..7, 0_usize..6, 0_usize..6, proptest::collection::btree_set(0_u8..4, 0..3)),
+                (0_usize..8, 0_usize..6, 0_usize..6, proptest::collection::btree_set(0_u8..4, 0..3)),
                 1..200,
             ),
         ) {
@@ -439,6 +456,18 @@ mod tests {
                         if was_awaiting {
                             model.remove(&at);
                         }
+                    }
+                    6 => {
+                        let held_back = subscribers.hold_back(&topic(number));
+                        let with_positions = model.iter_mut().filter(|((of, _), manner)| {
+                            *of == number && matches!(manner, Model::Positioned | Model::Tagged(_))
+                        });
+                        let mut expected = BTreeSet::new();
+                        for ((_, key), manner) in with_positions {
+                            *manner = Model::Awaiting;
+                            expected.insert(*key);
+                        }
+                        prop_assert_eq!(set(&held_back), expected);
                     }
                     _ => {
                         subscribers.remove_session(key);

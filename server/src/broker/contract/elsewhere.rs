@@ -10,7 +10,8 @@ use std::time::Instant;
 
 use orosync_protocol::{ClusterId, PublisherId, Topic};
 
-use super::{test, test_nodes, test_order_over_topics};
+use super::{Highest, test, test_nodes, test_order_over_topics};
+use crate::auth::line::Beginning;
 use crate::broker::history::HistoryRules;
 use crate::broker::memory::MemoryBroker;
 use crate::broker::{Broker, EventHandler, HandOver, Since, Unavailable};
@@ -25,9 +26,9 @@ use crate::publication::{Event, Held, Publication};
 #[test]
 fn brokers_that_do_their_work_elsewhere_can_keep_the_contract() {
     let store = Store::new();
-    test(|events| store.open(&events));
+    test(|events| store.open(&events), Highest::Known);
     test_order_over_topics(|events| store.open(&events));
-    test_nodes(|events| store.open(&events));
+    test_nodes(|events| store.open(&events), Highest::Known);
 }
 
 type Call = Box<dyn FnOnce(&MemoryBroker) + Send>;
@@ -92,12 +93,16 @@ impl EventHandler for Hub {
                         events.handle_event(Event::Message(delivery));
                     }
                 }
-                Event::Disconnect(whom, _) => events.handle_event(Event::Disconnect(whom.clone(), held())),
+                Event::Disconnect(whom, at, _) => {
+                    events.handle_event(Event::Disconnect(whom.clone(), *at, held()));
+                }
             }
         }
     }
 
     fn handle_break(&self, _: &Topic) {}
+
+    fn begin_line(&self, _: &Beginning) {}
 
     fn handle_barrier(&self, _: &Arc<Receipt>) {}
 }

@@ -12,6 +12,7 @@ use orosync_protocol::disconnect::Disconnect;
 use orosync_protocol::link_frame::Message;
 use orosync_protocol::{Audience, Payload, Position, PublisherId, Seq, SessionId, Topic};
 
+use crate::auth::line::Beginning;
 use crate::broker::{Broker, EventHandler, Recovered, Since, Unavailable};
 use crate::publication::credit::CreditPool;
 use crate::publication::kept::Kept;
@@ -96,8 +97,8 @@ impl EventHandler for Node {
                 Said { what: said_by(&delivery.kept), position: Some(delivery.position) }
             }
             // Of a test that goes on beside this one.
-            Event::Disconnect(whom, _) if *whom != self.names.whom() => return,
-            Event::Disconnect(whom, _) => Said { what: whom.to_string(), position: None },
+            Event::Disconnect(whom, ..) if *whom != self.names.whom() => return,
+            Event::Disconnect(whom, ..) => Said { what: whom.to_string(), position: None },
         };
         for receiver in &self.said {
             receiver.lock().unwrap().push(said.clone());
@@ -107,6 +108,8 @@ impl EventHandler for Node {
     }
 
     fn handle_break(&self, _: &Topic) {}
+
+    fn begin_line(&self, _: &Beginning) {}
 
     fn handle_barrier(&self, receipt: &Arc<Receipt>) {
         self.barriers.lock().unwrap().push(Arc::clone(receipt));

@@ -1,24 +1,27 @@
-//! Connections to Redis: where the primary is, and whether it is one that nodes can share.
+//! Connections to Redis: where the primaries are, and whether they are such that nodes can share them.
 
 use std::future::Future;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use redis::aio::{AsyncPushSender, ConnectionLike as _, MultiplexedConnection};
+use redis::io::tcp::TcpSettings;
 use redis::{
     AsyncConnectionConfig, Client, Cmd, ConnectionAddr, IntoConnectionInfo as _, ProtocolVersion,
     RedisConnectionInfo, TlsCertificates, Value,
 };
 use tokio::time::timeout;
 
+use super::keys::Partition;
+use super::slots::SlotMap;
 use super::trouble::Trouble;
 use crate::config::broker::{Password, RedisAddress, RedisServers, RedisSettings};
 
 /// How long a connection may take, the greeting included.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
-/// How long a Sentinel may take.
-const SENTINEL_PATIENCE: Duration = Duration::from_secs(1);
+/// How long a Sentinel may take, or a node of a Cluster that is asked for the others.
+const ASKED_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Requests of a connection that may wait to be written.
 const WAITING: usize = 4096;
@@ -26,11 +29,23 @@ const WAITING: usize = 4096;
 /// The first version that has what the scripts use (`LPOP` with a count).
 const OLDEST: (u32, u32) = (6, 2);
 
+/// The first version of a Cluster that has `SPUBLISH`.
+const OLDEST_CLUSTER: (u32, u32) = (7, 0);
+
 /// Where a primary is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     Tcp(String, u16),
     Unix(std::path::PathBuf),
+}
+
+/// Where the primaries are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Found {
+    /// Of each partition. None: nobody serves it.
+    pub(super) primaries: Vec<Option<Place>>,
+    /// All nodes of a Cluster.
+    pub(super) nodes: Vec<Place>,
 }
 
 /// What a primary says of itself.
@@ -58,16 +73,41 @@ impl Connector {
         self.settings.password = password;
     }
 
-    /// Where the primary is now. Of Sentinels, the first that answers is believed.
-    pub(super) async fn primary(&self) -> Result<Place, Trouble> {
-        match &self.settings.servers {
-            RedisServers::Single(RedisAddress::Tcp { host, port }, _) => Ok(Place::Tcp(host.clone(), *port)),
-            RedisServers::Single(RedisAddress::Unix(path), _) => Ok(Place::Unix(path.clone())),
-            RedisServers::Sentinel { sentinels, master, .. } => self.ask_sentinels(sentinels, master).await,
-            RedisServers::Cluster { .. } => {
-                Err(Trouble::new("cluster", "redis+cluster:// is not possible yet"))
+    /// Whether the servers are a Cluster.
+    pub(super) fn is_cluster(&self) -> bool {
+        matches!(self.settings.servers, RedisServers::Cluster { .. })
+    }
+
+    /// Whether what is written is acknowledged only once replicas have it.
+    pub(super) fn waits_for_replicas(&self) -> bool {
+        self.settings.wait_replicas > 0
+    }
+
+    /// Where the primary is now, or those of these partitions. Of Sentinels, the first that answers is believed. Of a Cluster, these
+    /// nodes and those of the configuration are asked one after the other, beginning with another one each `turn`: one may have
+    /// missed what the others know.
+    pub(super) async fn find(
+        &self,
+        partitions: &[Partition],
+        nodes: &[Place],
+        turn: usize,
+    ) -> Result<Found, Trouble> {
+        let place = match &self.settings.servers {
+            RedisServers::Single(RedisAddress::Tcp { host, port }, _) => Place::Tcp(host.clone(), *port),
+            RedisServers::Single(RedisAddress::Unix(path), _) => Place::Unix(path.clone()),
+            RedisServers::Sentinel { sentinels, master, .. } => self.ask_sentinels(sentinels, master).await?,
+            RedisServers::Cluster { seeds } => {
+                let seeds = seeds.iter().map(|(host, port)| Place::Tcp(host.clone(), *port));
+                let mut places = nodes.to_vec();
+                places.extend(seeds.filter(|seed| !nodes.contains(seed)));
+                let first = turn % places.len().max(1);
+                places.rotate_left(first);
+                let map = self.ask_cluster(&places).await?;
+                let of = |partition: &Partition| map.primary(partition.slot()).cloned();
+                return Ok(Found { primaries: partitions.iter().map(of).collect(), nodes: map.nodes });
             }
-        }
+        };
+        Ok(Found { primaries: vec![Some(place); partitions.len()], nodes: Vec::new() })
     }
 
     /// A connection for commands.
@@ -89,6 +129,14 @@ impl Connector {
         place: &Place,
         config: AsyncConnectionConfig,
     ) -> Result<MultiplexedConnection, Trouble> {
+        let client = self.client(place, self.login())?;
+        let config =
+            config.set_response_timeout(None).set_connection_timeout(None).set_pipeline_buffer_size(WAITING);
+        let opening = client.get_multiplexed_async_connection_with_config(&config);
+        in_time(PATIENCE, "Redis", opening).await
+    }
+
+    fn login(&self) -> RedisConnectionInfo {
         let mut redis = RedisConnectionInfo::default().set_protocol(ProtocolVersion::RESP3).set_db(self.db());
         if let Some(username) = &self.settings.username {
             redis = redis.set_username(username);
@@ -96,11 +144,7 @@ impl Connector {
         if let Some(password) = &self.settings.password {
             redis = redis.set_password(password.expose());
         }
-        let client = self.client(place, redis)?;
-        let config =
-            config.set_response_timeout(None).set_connection_timeout(None).set_pipeline_buffer_size(WAITING);
-        let opening = client.get_multiplexed_async_connection_with_config(&config);
-        in_time(PATIENCE, "Redis", opening).await
+        redis
     }
 
     fn client(&self, place: &Place, redis: RedisConnectionInfo) -> Result<Client, Trouble> {
@@ -113,7 +157,9 @@ impl Connector {
         };
         // Redis 7.0 does not know what it would say, and a newer one would ask for a right more.
         let redis = redis.set_skip_set_lib_name();
-        let info = address.into_connection_info()?.set_redis_settings(redis);
+        // Several calls are on their way at once, each of which is written as a whole.
+        let tcp = TcpSettings::default().set_nodelay(true);
+        let info = address.into_connection_info()?.set_redis_settings(redis).set_tcp_settings(tcp);
         let client = match &self.settings.tls {
             None => Client::open(info),
             Some(tls) => Client::build_with_tls(
@@ -131,11 +177,35 @@ impl Connector {
         }
     }
 
+    async fn ask_cluster(&self, places: &[Place]) -> Result<SlotMap, Trouble> {
+        let mut trouble = None;
+        for place in places {
+            match timeout(ASKED_PATIENCE, self.ask_cluster_node(place)).await {
+                Ok(Ok(map)) => return Ok(map),
+                Ok(Err(error)) => trouble = Some(error),
+                Err(_) => trouble = Some(Trouble::timeout(&format!("the Cluster's node {place}"))),
+            }
+        }
+        Err(trouble.unwrap_or_else(|| Trouble::unexpected("the Cluster")))
+    }
+
+    async fn ask_cluster_node(&self, place: &Place) -> Result<SlotMap, Trouble> {
+        let mut connection = self.open(place, AsyncConnectionConfig::new()).await?;
+        let mut command = redis::cmd("CLUSTER");
+        command.arg("SLOTS");
+        let answer = request(&mut connection, &command).await?;
+        let host = match place {
+            Place::Tcp(host, _) => host.as_str(),
+            Place::Unix(_) => "",
+        };
+        SlotMap::read(&answer, host).ok_or_else(|| Trouble::unexpected("the Cluster"))
+    }
+
     async fn ask_sentinels(&self, sentinels: &[(String, u16)], master: &str) -> Result<Place, Trouble> {
         let mut trouble = None;
         for (host, port) in sentinels {
             let asking = self.ask_sentinel(host, *port, master);
-            match timeout(SENTINEL_PATIENCE, asking).await {
+            match timeout(ASKED_PATIENCE, asking).await {
                 Ok(Ok(place)) => return Ok(place),
                 Ok(Err(error)) => trouble = Some(error),
                 Err(_) => trouble = Some(Trouble::timeout(&format!("the Sentinel {host}:{port}"))),
@@ -163,14 +233,17 @@ impl Connector {
 }
 
 /// Whether nodes can share this primary.
-pub(super) async fn examine(connection: &mut MultiplexedConnection) -> Result<About, Trouble> {
+pub(super) async fn examine(
+    connection: &mut MultiplexedConnection,
+    is_cluster: bool,
+) -> Result<About, Trouble> {
     let info = request(connection, &redis::cmd("INFO")).await?;
     let text: String = redis::from_redis_value(info).map_err(|_| Trouble::unexpected("Redis"))?;
-    examine_info(&text)
+    examine_info(&text, is_cluster)
 }
 
 /// The same by what INFO says.
-fn examine_info(info: &str) -> Result<About, Trouble> {
+fn examine_info(info: &str, is_cluster: bool) -> Result<About, Trouble> {
     let field =
         |name: &str| info.lines().find_map(|line| line.trim_end().strip_prefix(name)?.strip_prefix(':'));
     let version = field("redis_version").unwrap_or_default();
@@ -184,6 +257,22 @@ fn examine_info(info: &str) -> Result<About, Trouble> {
         return Err(Trouble::new(
             "version",
             format!("this is {shown}: Redis 6.2 or Valkey 7.2 are needed at least"),
+        ));
+    }
+    if is_cluster && parsed < OLDEST_CLUSTER {
+        return Err(Trouble::new(
+            "version",
+            format!("this is {shown}: a Cluster needs Redis 7.0 or Valkey 7.2 at least, on all of its nodes"),
+        ));
+    }
+    let has_slots = field("cluster_enabled").is_some_and(|enabled| enabled == "1");
+    if has_slots && !is_cluster {
+        return Err(Trouble::new("moved", super::trouble::NODE_OF_A_CLUSTER));
+    }
+    if is_cluster && field("role").is_some_and(|role| role != "master") {
+        return Err(Trouble::new(
+            "demoted",
+            "a primary of the Cluster has become a replica. The node asks where its slots are now",
         ));
     }
     if field("role").is_some_and(|role| role != "master") {
@@ -244,7 +333,7 @@ mod tests {
     #[test]
     fn a_redis_that_evicts_or_is_old_or_a_replica_is_refused() {
         assert_eq!(
-            examine_info(GOOD).unwrap(),
+            examine_info(GOOD, false).unwrap(),
             About { run_id: "abc".into(), version: "Redis 7.0.15".into() }
         );
         let causes = [
@@ -254,9 +343,23 @@ mod tests {
             ("redis_version:7.0.15", "no_version:1", "version"),
         ];
         for (from, to, cause) in causes {
-            assert_eq!(examine_info(&GOOD.replace(from, to)).unwrap_err().cause, cause);
+            assert_eq!(examine_info(&GOOD.replace(from, to), false).unwrap_err().cause, cause);
         }
         let valkey = GOOD.replace("run_id", "valkey_version:8.1.1\r\nrun_id");
-        assert_eq!(examine_info(&valkey).unwrap().version, "Valkey 8.1.1");
+        assert_eq!(examine_info(&valkey, false).unwrap().version, "Valkey 8.1.1");
+    }
+
+    #[test]
+    fn a_node_of_a_cluster_is_one_of_seven_or_newer_and_wants_the_url_of_a_cluster() {
+        let node = format!("{GOOD}# Cluster\r\ncluster_enabled:1\r\n");
+        assert!(examine_info(&node, true).is_ok());
+        let trouble = examine_info(&node, false).unwrap_err();
+        assert!(trouble.sentence.contains("redis+cluster://"), "{trouble}");
+        for (from, to, cause) in [
+            ("redis_version:7.0.15", "redis_version:6.2.14", "version"),
+            ("role:master", "role:slave", "demoted"),
+        ] {
+            assert_eq!(examine_info(&node.replace(from, to), true).unwrap_err().cause, cause);
+        }
     }
 }

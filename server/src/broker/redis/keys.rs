@@ -26,6 +26,18 @@ pub(super) struct Keys {
     hash_tags: Vec<String>,
 }
 
+/// The partitions of a Cluster: the hash tag of number n has slot [`Partition::slot`] of n. Topics stay where this table puts them.
+#[rustfmt::skip]
+const HASH_TAGS: [&str; 64] = [
+    "53t", "j3j", "if5", "kec", "574", "74b", "akm", "6bk", "96a", "frw", "0ip", "oin", "d1i", "38o", "0m0", "xw",
+    "he6", "box", "40w", "c9q", "hav", "7ah", "447", "67a", "1js", "fcu", "0xr", "m5", "1n3", "3me", "e2j", "iu",
+    "712", "52d", "cmk", "4dm", "75r", "h5l", "02bb", "ice", "3y7", "1za", "2k6", "8ax", "wu7", "931", "yg", "8e8",
+    "7d8", "5gn", "621", "41g", "jc0", "qkn", "66q", "i6o", "3h5", "1kc", "2z4", "0yb", "3lu", "des", "he", "802",
+];
+
+/// How many slots a Cluster has.
+pub(super) const SLOTS: u16 = 16_384;
+
 /// The number of a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Partition(pub(super) usize);
@@ -33,12 +45,28 @@ pub(super) struct Partition(pub(super) usize);
 impl Partition {
     /// Where tickets, disconnects and the nodes are.
     pub(super) const CONTROL: Self = Self(0);
+
+    /// Where it is in a Cluster: in the middle of its part of the slots, which are mostly given out in large ranges.
+    pub(super) fn slot(self) -> u16 {
+        const SHARE: usize = SLOTS as usize / HASH_TAGS.len();
+        u16::try_from(self.0 * SHARE + SHARE / 2).unwrap_or(SLOTS)
+    }
 }
 
 impl Keys {
     /// Names with this prefix, on a single primary: it has one partition.
     pub(super) fn single(prefix: &str) -> Self {
         Self { prefix: prefix.to_owned(), hash_tags: vec!["0".to_owned()] }
+    }
+
+    /// Names with this prefix in a Cluster.
+    pub(super) fn cluster(prefix: &str) -> Self {
+        Self { prefix: prefix.to_owned(), hash_tags: HASH_TAGS.map(str::to_owned).to_vec() }
+    }
+
+    /// All partitions.
+    pub(super) fn partitions(&self) -> impl Iterator<Item = Partition> + use<> {
+        (0..self.hash_tags.len()).map(Partition)
     }
 
     /// Where a topic is.
@@ -122,13 +150,27 @@ mod tests {
 
     #[test]
     fn a_channel_names_its_topic_whatever_that_is_called() {
-        let keys = Keys::single("acme:crm");
-        for name in ["oro/data/update", "a}:c:b", "{x}", "ä ö"] {
-            let topic = Topic::parse(name).unwrap();
-            assert_eq!(keys.topic(&keys.channel(&topic)), Some(topic));
+        for keys in [Keys::single("acme:crm"), Keys::cluster("acme:crm")] {
+            for name in ["oro/data/update", "a}:c:b", "{x}", "ä ö"] {
+                let topic = Topic::parse(name).unwrap();
+                assert_eq!(keys.topic(&keys.channel(&topic)), Some(topic));
+            }
         }
+        let keys = Keys::single("acme:crm");
         assert_eq!(keys.channel(&Topic::parse("t").unwrap()), "acme:crm:{0}:c:t");
         assert_eq!(keys.topic(&keys.canary(Partition::CONTROL, "x")), None);
         assert_eq!(keys.topic("other:{0}:c:t"), None);
+    }
+
+    #[test]
+    fn the_partitions_of_a_cluster_lie_evenly_over_its_slots() {
+        let keys = Keys::cluster("p");
+        let slots: Vec<_> = keys.partitions().map(Partition::slot).collect();
+        assert_eq!((slots.len(), slots[0], slots[63]), (64, 128, SLOTS - 128));
+        assert!(slots.windows(2).all(|pair| pair[1] - pair[0] == 256));
+        let topic = |number: usize| Topic::parse(&format!("oro/data/update.{number}")).unwrap();
+        let used: std::collections::HashSet<_> =
+            (0..1000).map(|number| keys.partition(&topic(number))).collect();
+        assert_eq!(used.len(), 64);
     }
 }

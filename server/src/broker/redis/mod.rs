@@ -4,19 +4,27 @@
 //! delivers what is pushed, as far as nothing is missing before it, and reads what is ([`topics`]). All of it happens on one
 //! thread ([`worker`]); a shard only gives it orders.
 //!
+//! Disconnects are a topic that each node reads from the oldest that is kept ([`control`]), and tickets are used up by a script
+//! ([`tickets`]), which says up to where a node must have read them.
+//!
 //! Acknowledged means: Redis has it, and `broker.wait_replicas` of its replicas. While Redis is away nothing is acknowledged;
 //! publishers keep what they have, and sessions stay open.
 
+mod calls;
 mod canary;
 mod connect;
+mod control;
 mod fnv1a;
 mod keys;
 pub mod nodes;
 mod outbox;
+mod partitions;
+mod primary;
 mod pushes;
 mod record;
 mod rights;
 mod scripts;
+mod slots;
 mod tickets;
 mod topics;
 mod trouble;
@@ -26,7 +34,7 @@ use std::io;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use orosync_protocol::{ClusterId, PublisherId, Seq, Topic};
 use tokio::runtime::Builder;
@@ -44,6 +52,8 @@ use crate::publication::receipt::Receipt;
 use crate::publication::{Author, Content, Publication};
 use worker::Worker;
 
+pub use control::MOST_DISCONNECTS;
+
 /// What may be pushed and not written yet.
 const INBOUND_BYTES: usize = 16 << 20;
 
@@ -59,6 +69,8 @@ pub struct Settings {
     pub password: watch::Receiver<Option<Password>>,
     /// How much history is kept.
     pub rules: HistoryRules,
+    /// How long a resume ticket is good.
+    pub resume: Duration,
     /// Publishers that are remembered.
     pub max_publishers: usize,
     /// The ids of the secrets that this node accepts, the one that it signs with first.

@@ -79,12 +79,17 @@ pub fn hash_of_rules(described: &str, history: HistorySettings) -> String {
 
 /// The nodes that were heard of, in the order of their hosts.
 pub async fn list(settings: RedisSettings) -> Result<Vec<Listed>, NotListed> {
-    let keys = Keys::single(&settings.prefix);
-    ask(&Connector::new(settings), &keys).await.map_err(NotListed)
+    let prefix = settings.prefix.clone();
+    let connector = Connector::new(settings);
+    let keys = if connector.is_cluster() { Keys::cluster(&prefix) } else { Keys::single(&prefix) };
+    ask(&connector, &keys).await.map_err(NotListed)
 }
 
 async fn ask(connector: &Connector, keys: &Keys) -> Result<Vec<Listed>, Trouble> {
-    let place = connector.primary().await?;
+    let found = connector.find(&[Partition::CONTROL], &[], 0).await?;
+    let place = found.primaries.into_iter().flatten().next();
+    let place = place
+        .ok_or_else(|| Trouble::new("clusterdown", "no primary of the Cluster serves the nodes' slot"))?;
     let mut connection = connector.commands(&place).await?;
     let mut command = redis::cmd("HGETALL");
     command.arg(keys.nodes(Partition::CONTROL));

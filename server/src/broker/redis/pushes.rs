@@ -30,6 +30,11 @@ pub(super) enum Push {
         channel: String,
         connection: u64,
     },
+    /// This channel is not subscribed to any more on that connection: it was given up, or its slot has moved.
+    Lost {
+        channel: String,
+        connection: u64,
+    },
     /// The connection has ended.
     Ended {
         connection: u64,
@@ -41,29 +46,27 @@ pub(super) enum Push {
 pub(super) struct Pushes {
     sender: UnboundedSender<Push>,
     inbound: Arc<CreditPool>,
-    number: Arc<AtomicU64>,
+    last_number: Arc<AtomicU64>,
 }
 
 impl Pushes {
     /// Without a connection, and where what is pushed arrives.
     pub(super) fn new(inbound: Arc<CreditPool>) -> (Self, UnboundedReceiver<Push>) {
         let (sender, receiver) = unbounded_channel();
-        (Self { sender, inbound, number: Arc::default() }, receiver)
+        (Self { sender, inbound, last_number: Arc::default() }, receiver)
     }
 
-    /// There will be another connection.
-    pub(super) fn begin(&self) {
-        self.number.fetch_add(1, Ordering::Relaxed);
+    /// A number for another connection.
+    pub(super) fn next_number(&self) -> u64 {
+        self.last_number.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    /// The number of the last one.
-    pub(super) fn number(&self) -> u64 {
-        self.number.load(Ordering::Relaxed)
-    }
-
-    /// Takes what is pushed on that connection.
-    pub(super) fn sender(&self) -> impl Fn(PushInfo) -> Result<(), ()> + Send + Sync + 'static {
-        let (sender, inbound, connection) = (self.sender.clone(), Arc::clone(&self.inbound), self.number());
+    /// Takes what is pushed on the connection of this number.
+    pub(super) fn sender(
+        &self,
+        connection: u64,
+    ) -> impl Fn(PushInfo) -> Result<(), ()> + Send + Sync + 'static {
+        let (sender, inbound) = (self.sender.clone(), Arc::clone(&self.inbound));
         move |info| {
             let push = match read(info) {
                 Read::Message { channel, payload } if inbound.is_available() => {
@@ -72,6 +75,7 @@ impl Pushes {
                 }
                 Read::Message { channel, .. } => Push::Dropped { channel },
                 Read::Confirmed { channel } => Push::Confirmed { channel, connection },
+                Read::Lost { channel } => Push::Lost { channel, connection },
                 Read::Ended => Push::Ended { connection },
                 Read::Other => return Ok(()),
             };
@@ -83,6 +87,7 @@ impl Pushes {
 enum Read {
     Message { channel: String, payload: Bytes },
     Confirmed { channel: String },
+    Lost { channel: String },
     Ended,
     Other,
 }
@@ -103,6 +108,9 @@ fn read(info: PushInfo) -> Read {
         },
         PushKind::Subscribe | PushKind::SSubscribe => {
             channel().map_or(Read::Other, |channel| Read::Confirmed { channel })
+        }
+        PushKind::Unsubscribe | PushKind::SUnsubscribe => {
+            channel().map_or(Read::Other, |channel| Read::Lost { channel })
         }
         PushKind::Disconnection => Read::Ended,
         _ => Read::Other,

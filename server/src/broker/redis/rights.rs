@@ -7,13 +7,16 @@ use redis::aio::{ConnectionLike as _, MultiplexedConnection};
 use redis::{Cmd, Pipeline, RedisResult, Value};
 use tokio::time::timeout;
 
+use super::calls::Verbs;
 use super::connect::PATIENCE;
 use super::keys::{Keys, Partition};
 use super::trouble::Trouble;
 
-/// Commands, each with the kind of its key, if it has one, and what stands behind it. In this order each finds what it needs, and
-/// what cannot be removed expires.
-const COMMANDS: &[(&str, Option<&str>, &[&str])] = &[
+/// A command, the kind of its key, if it has one, and what stands behind it.
+type Try = (&'static str, Option<&'static str>, &'static [&'static str]);
+
+/// In this order each finds what it needs, and what cannot be removed expires.
+const COMMANDS: &[Try] = &[
     ("TIME", None, &[]),
     ("SET", Some("text"), &["", "PX", "1000"]),
     ("GET", Some("text"), &[]),
@@ -30,25 +33,24 @@ const COMMANDS: &[(&str, Option<&str>, &[&str])] = &[
     ("PEXPIRE", Some("hash"), &["1000"]),
     ("HGETALL", Some("hash"), &[]),
     ("HDEL", Some("hash"), &["field"]),
-    ("PUBLISH", Some("channel"), &[""]),
 ];
 
 /// Behind what is written where `broker.wait_replicas` says so.
-const WAIT: (&str, Option<&str>, &[&str]) = ("WAIT", None, &["0", "1"]);
-
-/// On the connection for pushes.
-const OF_PUSHES: [&str; 2] = ["SUBSCRIBE", "UNSUBSCRIBE"];
+const WAIT: Try = ("WAIT", None, &["0", "1"]);
 
 /// Tries all that a node needs beside `INFO`, `SCRIPT LOAD` and `EVALSHA`, which say themselves what they are refused.
 pub(super) async fn check(
     commands: &mut MultiplexedConnection,
     pushes: &mut MultiplexedConnection,
     keys: &Keys,
-    at: Partition,
+    verbs: Verbs,
     waits: bool,
 ) -> Result<(), Trouble> {
     let trying = async {
-        let tried: Vec<_> = COMMANDS.iter().chain(waits.then_some(&WAIT)).collect();
+        // Of a Cluster another primary may have it: whether the user may is said before that.
+        let at = Partition::CONTROL;
+        let publish: Try = (verbs.publish, Some("channel"), &[""]);
+        let tried: Vec<_> = COMMANDS.iter().chain([&publish]).chain(waits.then_some(&WAIT)).collect();
         let mut pipeline = Pipeline::new();
         for (name, kind, rest) in &tried {
             let mut command = redis::cmd(name);
@@ -58,7 +60,7 @@ pub(super) async fn check(
         let answers = commands.req_packed_commands(&pipeline, 0, tried.len()).await?;
         let mut refused: Vec<_> =
             tried.iter().zip(answers).filter_map(|((name, ..), answer)| refusal(name, Ok(answer))).collect();
-        for name in OF_PUSHES {
+        for name in [verbs.subscribe, verbs.unsubscribe] {
             let command = Cmd::new().arg(name).arg(keys.trial(at, "channel")).to_owned();
             refused.extend(refusal(name, pushes.req_packed_command(&command).await));
         }

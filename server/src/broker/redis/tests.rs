@@ -1,20 +1,28 @@
-//! The broker on a real server: `redis-server`, or what `OROSYNC_REDIS_SERVER` names.
+//! The broker on real servers: `redis-server`, or what `OROSYNC_REDIS_SERVER` names.
+
+mod cluster;
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use orosync_protocol::link_frame::Message;
+use orosync_protocol::{Audience, Payload, PublisherId, Seq, Topic};
 use tokio::sync::watch;
 
 use super::{RedisBroker, Settings};
-use crate::broker::contract;
+use crate::broker::contract::{self, Highest};
 use crate::broker::history::HistoryRules;
 use crate::broker::{Broker, EventHandler};
 use crate::config::broker::{RedisAddress, RedisServers, RedisSettings};
 use crate::config::settings::HistorySettings;
 use crate::metrics::Metrics;
 use crate::policy::Policies;
+use crate::publication::credit::CreditPool;
+use crate::publication::receipt::{Receipt, Settled, Waiter};
+use crate::publication::{Author, Content, Item, Publication};
 
 /// A server of the test's own, which keeps nothing.
 struct Server {
@@ -24,45 +32,83 @@ struct Server {
 
 impl Server {
     fn start() -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        Self::start_at(free_port(), &[])
+    }
+
+    fn start_at(port: u16, more: &[&str]) -> Self {
         let program = std::env::var("OROSYNC_REDIS_SERVER").unwrap_or_else(|_| "redis-server".to_owned());
-        let process = Command::new(program)
+        let mut process = Command::new(program)
             .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+            .args(more)
             .stdout(Stdio::null())
             .spawn()
             .expect("redis-server is installed by scripts/install-deps");
-        let server = Self { process, port };
-        let start = Instant::now();
-        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(start.elapsed() < Duration::from_secs(10), "redis-server does not listen");
-            std::thread::yield_now();
-        }
-        server
+        wait_for("redis-server listens", || {
+            assert!(process.try_wait().unwrap().is_none(), "somebody else has its port");
+            std::net::TcpStream::connect(("127.0.0.1", port)).ok()
+        });
+        Self { process, port }
     }
 
     fn open(&self, events: Arc<dyn EventHandler>) -> Box<dyn Broker> {
-        let settings = Settings {
-            redis: RedisSettings {
-                servers: RedisServers::Single(
-                    RedisAddress::Tcp { host: "127.0.0.1".to_owned(), port: self.port },
-                    0,
-                ),
-                tls: None,
-                prefix: "orosync".to_owned(),
-                username: None,
-                password_file: None,
-                password: None,
-                wait_replicas: 0,
-            },
-            password: watch::Sender::new(None).subscribe(),
-            rules: HistoryRules { settings: HistorySettings::default(), policies: Policies::new(Vec::new()) },
-            max_publishers: 10,
-            secrets: vec!["a secret".to_owned()],
-            node: format!("{:032x}", rand::random::<u128>()),
-            bind: "0.0.0.0:8080".to_owned(),
-            rules_hash: watch::Sender::new("0123456789abcdef".to_owned()).subscribe(),
-        };
-        Box::new(RedisBroker::start(settings, events, Arc::new(Metrics::new())).unwrap())
+        let address = RedisAddress::Tcp { host: "127.0.0.1".to_owned(), port: self.port };
+        Box::new(open(RedisServers::Single(address, 0), 0, events))
+    }
+}
+
+/// A port that no connection gets, and such that the one of a Cluster's bus is free as well.
+fn free_port() -> u16 {
+    let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
+    let ports = std::iter::repeat_with(|| rand::random_range(10_000..22_000));
+    ports.take(1000).find(|port| is_free(*port) && is_free(*port + 10_000)).expect("one is free")
+}
+
+fn settings_of(servers: RedisServers, wait_replicas: u32) -> RedisSettings {
+    RedisSettings {
+        servers,
+        tls: None,
+        prefix: "orosync".to_owned(),
+        username: None,
+        password_file: None,
+        password: None,
+        wait_replicas,
+    }
+}
+
+/// A broker on these servers.
+fn open(servers: RedisServers, wait_replicas: u32, events: Arc<dyn EventHandler>) -> RedisBroker {
+    open_counted(servers, wait_replicas, events, Arc::new(Metrics::new()))
+}
+
+/// The same, with its counters.
+fn open_counted(
+    servers: RedisServers,
+    wait_replicas: u32,
+    events: Arc<dyn EventHandler>,
+    metrics: Arc<Metrics>,
+) -> RedisBroker {
+    let settings = Settings {
+        redis: settings_of(servers, wait_replicas),
+        password: watch::Sender::new(None).subscribe(),
+        rules: HistoryRules { settings: HistorySettings::default(), policies: Policies::new(Vec::new()) },
+        resume: Duration::from_mins(5),
+        max_publishers: 10,
+        secrets: vec!["a secret".to_owned()],
+        node: format!("{:032x}", rand::random::<u128>()),
+        bind: "0.0.0.0:8080".to_owned(),
+        rules_hash: watch::Sender::new("0123456789abcdef".to_owned()).subscribe(),
+    };
+    RedisBroker::start(settings, events, metrics).unwrap()
+}
+
+fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(met) = condition() {
+            return met;
+        }
+        assert!(start.elapsed() < Duration::from_secs(20), "{what}");
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 
@@ -73,10 +119,102 @@ impl Drop for Server {
     }
 }
 
+/// Counts the receipts that are settled.
+#[derive(Debug, Default)]
+struct Settlements(AtomicU64);
+
+impl Settlements {
+    fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Waiter for Arc<Settlements> {
+    fn tell(&self, _: Settled) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Publishes a number as its own payload.
+fn publish(
+    broker: &RedisBroker,
+    publisher: PublisherId,
+    topic: &Topic,
+    number: u64,
+    settlements: &Arc<Settlements>,
+) {
+    let payload = Payload::from_encoder(number.to_string().into()).unwrap();
+    let message = Message { topic: topic.clone(), payload, audience: Audience::default() };
+    let credit = CreditPool::new(1, 1, || {}).take(1);
+    let item = Item { seq: Seq::new(number), content: Content::Message(message), credit };
+    let receipt: Arc<Receipt> = Receipt::new(Arc::clone(settlements));
+    let author = Author::Publisher(publisher);
+    broker.publish(Publication { author, items: vec![item], receipt: Some(receipt) }, Instant::now());
+}
+
 #[test]
 fn it_keeps_the_contract() {
     let server = Server::start();
-    contract::test(|events| server.open(events));
+    contract::test(|events| server.open(events), Highest::Known);
     contract::test_order_over_topics(|events| server.open(events));
-    contract::test_nodes(|events| server.open(events));
+    contract::test_nodes(|events| server.open(events), Highest::Known);
+}
+
+#[test]
+fn what_is_sent_again_to_another_node_is_not_acknowledged_before_replicas_have_it() {
+    let primary = Server::start();
+    let replica_of = ["--replicaof", "127.0.0.1", &primary.port.to_string()];
+    let replica = Server::start_at(free_port(), &replica_of);
+    let mut connection = redis::Client::open(("127.0.0.1", primary.port)).unwrap().get_connection().unwrap();
+    wait_for("the replica has what its primary has", || {
+        let info: String = redis::cmd("INFO").arg("replication").query(&mut connection).unwrap();
+        info.contains("state=online").then_some(())
+    });
+    let address = RedisAddress::Tcp { host: "127.0.0.1".to_owned(), port: primary.port };
+    let servers = RedisServers::Single(address, 0);
+    let nodes = [(); 2].map(|()| {
+        let metrics = Arc::new(Metrics::new());
+        let events = Arc::new(cluster::Witness::default());
+        let broker = open_counted(servers.clone(), 1, events, Arc::clone(&metrics));
+        wait_for("it is there", || broker.is_up().load(Ordering::Relaxed).then_some(()));
+        (broker, metrics, Arc::<Settlements>::default())
+    });
+    let signal = |signal: &str| {
+        let id = replica.process.id().to_string();
+        assert!(Command::new("kill").args([signal, id.as_str()]).status().unwrap().success());
+    };
+    signal("-STOP");
+    let topic = Topic::parse("t").unwrap();
+    for (broker, metrics, settlements) in &nodes {
+        publish(broker, PublisherId(7), &topic, 1, settlements);
+        wait_for("the call has ended", || {
+            (metrics.broker_calls_again.get() > 0 || settlements.count() > 0).then_some(())
+        });
+        assert_eq!(settlements.count(), 0);
+    }
+    signal("-CONT");
+    for (.., settlements) in &nodes {
+        wait_for("the replica has it", || (settlements.count() == 1).then_some(()));
+    }
+}
+
+#[test]
+fn scripts_that_redis_was_told_to_forget_are_told_again() {
+    let server = Server::start();
+    let witness = Arc::new(cluster::Witness::default());
+    let address = RedisAddress::Tcp { host: "127.0.0.1".to_owned(), port: server.port };
+    let broker = open(RedisServers::Single(address, 0), 0, Arc::<cluster::Witness>::clone(&witness));
+    let topic = Topic::parse("t").unwrap();
+    broker.subscribe(&topic);
+    cluster::wait_until_subscribed(&broker, &topic);
+    let mut connection = redis::Client::open(("127.0.0.1", server.port)).unwrap().get_connection().unwrap();
+    let settlements = Arc::<Settlements>::default();
+    let start = Instant::now();
+    for number in 1..=3 {
+        redis::cmd("SCRIPT").arg("FLUSH").exec(&mut connection).unwrap();
+        publish(&broker, PublisherId(7), &topic, number, &settlements);
+        wait_for("it is acknowledged", || (settlements.count() == number).then_some(()));
+    }
+    assert!(start.elapsed() < Duration::from_secs(5), "not when the canary has died of it");
+    wait_for("all has come", || (witness.came(&topic) == [1, 2, 3]).then_some(()));
 }

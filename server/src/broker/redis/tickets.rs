@@ -6,6 +6,8 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use orosync_protocol::Position;
+
 use crate::auth::replay::FirstUse;
 use crate::auth::used::{TicketUse, UseAnswer};
 
@@ -31,9 +33,13 @@ struct Asked {
     ticket: TicketUse,
     answer: UseAnswer,
     until: Instant,
-    /// It is the first use, once disconnects up to this offset are known.
-    control: Option<u64>,
+    /// It is the first use, once these disconnects are known.
+    first_behind: Option<Behind>,
 }
+
+/// The disconnects up to this position, or none, because there was none.
+#[derive(Clone, Copy)]
+struct Behind(Option<Position>);
 
 /// A question to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +60,7 @@ impl Tickets {
             return;
         }
         self.last += 1;
-        self.asked.insert(self.last, Asked { ticket, answer, until: now + PATIENCE, control: None });
+        self.asked.insert(self.last, Asked { ticket, answer, until: now + PATIENCE, first_behind: None });
         self.due.push(self.last);
     }
 
@@ -74,11 +80,11 @@ impl Tickets {
         .collect()
     }
 
-    /// Whether it was the first use, and the offset of the last disconnect then.
-    pub(super) fn answer(&mut self, number: u64, is_first: bool, control: u64) {
+    /// Whether it was the first use, and the position of the last disconnect then, if there was one.
+    pub(super) fn answer(&mut self, number: u64, is_first: bool, control: Option<Position>) {
         if is_first {
             if let Some(asked) = self.asked.get_mut(&number) {
-                asked.control = Some(control);
+                asked.first_behind = Some(Behind(control));
             }
         } else if let Some(asked) = self.asked.remove(&number) {
             (asked.answer)(FirstUse::No);
@@ -92,10 +98,9 @@ impl Tickets {
         }
     }
 
-    /// Disconnects are known up to this offset. None: nobody knows which there are.
-    pub(super) fn settle(&mut self, control: Option<u64>, now: Instant) {
-        let Some(known) = control else { return self.handle_timeout(now) };
-        let settled = |asked: &Asked| asked.control.is_some_and(|control| control <= known);
+    /// Tells those whose disconnects are known by now.
+    pub(super) fn settle(&mut self, knows: impl Fn(Option<Position>) -> bool, now: Instant) {
+        let settled = |asked: &Asked| asked.first_behind.is_some_and(|Behind(control)| knows(control));
         for (_, asked) in self.asked.extract_if(|_, asked| settled(asked)) {
             (asked.answer)(FirstUse::Yes);
         }
@@ -129,6 +134,10 @@ mod tests {
         told
     }
 
+    fn position(offset: u64) -> Position {
+        Position { offset, tag: offset * 10 }
+    }
+
     #[test]
     fn a_use_is_good_when_the_disconnects_before_it_are_known() {
         let (mut tickets, now) = (Tickets::default(), Instant::now());
@@ -136,10 +145,12 @@ mod tests {
         let due = tickets.take_due(1000);
         assert_eq!((due.len(), due[0].kept), (1, Duration::from_mins(6)));
         assert!(tickets.take_due(1000).is_empty());
-        tickets.answer(due[0].number, true, 5);
-        tickets.settle(Some(4), now);
-        assert_eq!(*told.lock().unwrap(), None);
-        tickets.settle(Some(5), now);
+        tickets.answer(due[0].number, true, Some(position(5)));
+        for others in [position(4), Position { tag: 1, ..position(5) }] {
+            tickets.settle(|at| at.is_none() || at == Some(others), now);
+            assert_eq!(*told.lock().unwrap(), None);
+        }
+        tickets.settle(|at| at == Some(position(5)), now);
         assert_eq!(*told.lock().unwrap(), Some(FirstUse::Yes));
         assert!(tickets.is_empty());
     }
@@ -151,9 +162,9 @@ mod tests {
         let due = tickets.take_due(1000);
         tickets.fail(due[0].number);
         assert_eq!(tickets.take_due(1000), due);
-        tickets.settle(None, now + PATIENCE);
+        tickets.settle(|_| false, now + PATIENCE);
         assert_eq!(*told.lock().unwrap(), Some(FirstUse::Unavailable));
-        tickets.answer(due[0].number, true, 0);
+        tickets.answer(due[0].number, true, None);
         tickets.fail(due[0].number);
         assert!(tickets.is_empty() && tickets.take_due(1000).is_empty());
     }
@@ -163,7 +174,7 @@ mod tests {
         let (mut tickets, now) = (Tickets::default(), Instant::now());
         let told = ask(&mut tickets, now);
         let number = tickets.take_due(1000)[0].number;
-        tickets.answer(number, false, 9);
+        tickets.answer(number, false, Some(position(9)));
         assert_eq!(*told.lock().unwrap(), Some(FirstUse::No));
         for _ in 0..MAX_ASKED {
             ask(&mut tickets, now);

@@ -11,19 +11,27 @@
 //! truth: entries that continue the chain are delivered as if they had been pushed; if none does, the topic is broken: sessions
 //! that could recover are told to, and the node goes on along the new line.
 //!
+//! Of the disconnects' topic all that is kept is read at the start, without a subscriber: which positions it has had
+//! ([`Topics::knows`]) says whether a ticket may be used here. Where it is broken, the node goes on along a new line, and its sessions
+//! end, since any may have been meant by what was missed.
+//!
 //! Bounds: of what is buffered, [`MAX_EARLY_BYTES`] per topic, beyond which the topic is read again; of recoveries that wait, those
 //! that the shards have under way, each for [`PATIENCE`] at most.
 
 use std::collections::{HashMap, VecDeque};
+use std::hash::Hash;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use orosync_protocol::disconnect::{self, Disconnect};
+use orosync_protocol::disconnect::Disconnect;
 use orosync_protocol::{Position, Topic};
-use tracing::warn;
+use tracing::{error, warn};
 
+use super::control;
 use super::record::Entry;
+use crate::auth::line::{Beginning, Disconnected, Line};
 use crate::broker::{EventHandler, HandOver, Recovered, Since, Unavailable};
+use crate::process::unix_time;
 use crate::publication::credit::CreditPool;
 use crate::publication::delivery::Delivery;
 use crate::publication::kept::Kept;
@@ -108,6 +116,8 @@ pub(super) struct Topics {
     clock: RedisClock,
     actions: Vec<Action>,
     counts: TopicCounts,
+    /// When this node began, seconds since 1970.
+    begun: u64,
 }
 
 /// Redis' time, by ours.
@@ -123,6 +133,12 @@ impl RedisClock {
             Some(later) => milliseconds.checked_add(length(later)?),
             None => milliseconds.checked_sub(length(then.saturating_duration_since(at))?),
         }
+    }
+
+    /// Seconds since 1970 by our clock, of milliseconds since 1970 by Redis' clock: that clock is ours until it was heard.
+    fn unix(self, milliseconds: u64) -> u64 {
+        let passed = self.milliseconds(Instant::now()).map(|now| now.saturating_sub(milliseconds) / 1000);
+        passed.map_or(milliseconds / 1000, |passed| unix_time().saturating_sub(passed))
     }
 }
 
@@ -151,6 +167,8 @@ struct State {
     /// Where it stood when the first of those reads began.
     meanwhile_from: Option<Position>,
     asked: VecDeque<Asked>,
+    /// Of the disconnects: the positions that are known.
+    line: Option<Box<Line>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -195,6 +213,7 @@ impl State {
             meanwhile: Vec::new(),
             meanwhile_from: None,
             asked: VecDeque::new(),
+            line: None,
         }
     }
 
@@ -233,6 +252,7 @@ impl Topics {
             clock: RedisClock::default(),
             actions: Vec::new(),
             counts: TopicCounts::default(),
+            begun: unix_time(),
         }
     }
 
@@ -246,10 +266,20 @@ impl Topics {
         std::mem::take(&mut self.counts)
     }
 
-    /// Up to which offset this topic was delivered. None: nobody knows.
-    pub(super) fn offset(&self, topic: &Topic) -> Option<u64> {
-        let state = self.states.get(topic).filter(|state| state.is_confirmed)?;
-        state.at.map(|at| at.position.offset)
+    /// Whether all disconnects up to this position are known. None: when there was none yet.
+    pub(super) fn knows(&self, control: &Topic, position: Option<Position>) -> bool {
+        let line = self.states.get(control).and_then(|state| state.line.as_deref());
+        line.is_some_and(|line| match position {
+            Some(position) => line.has(position),
+            None => line.last().offset == 0,
+        })
+    }
+
+    /// Something is known of this topic that was not pushed yet: reads it, unless that is under way.
+    pub(super) fn look(&mut self, topic: &Topic) {
+        if self.states.get(topic).is_some_and(|state| state.at.is_some() && state.reads == 0) {
+            self.catch_up(topic);
+        }
     }
 
     /// Redis' clock says this at this time.
@@ -313,17 +343,28 @@ impl Topics {
         }
     }
 
-    /// The connection that pushes is another one: all is to be subscribed to anew.
-    pub(super) fn handle_reconnected(&mut self) {
+    /// Redis pushes these topics no more. Who asks for what came of them waits.
+    pub(super) fn handle_lost(&mut self, is_lost: impl Fn(&Topic) -> bool) {
         for (topic, state) in &mut self.states {
-            state.is_confirmed = false;
-            self.actions.push(Action::Subscribe(topic.clone()));
+            if is_lost(topic) {
+                state.is_confirmed = false;
+            }
         }
     }
 
-    /// Whether Redis pushes everything that is subscribed to.
-    pub(super) fn is_confirmed(&self) -> bool {
-        self.states.values().all(|state| state.is_confirmed)
+    /// The connection that pushes these topics is another one: they are to be subscribed to anew.
+    pub(super) fn handle_reconnected(&mut self, is_there: impl Fn(&Topic) -> bool) {
+        for (topic, state) in &mut self.states {
+            if is_there(topic) {
+                state.is_confirmed = false;
+                self.actions.push(Action::Subscribe(topic.clone()));
+            }
+        }
+    }
+
+    /// Whether Redis pushes this topic, as far as is known.
+    pub(super) fn is_confirmed(&self, topic: &Topic) -> bool {
+        self.states.get(topic).is_some_and(|state| state.is_confirmed)
     }
 
     /// Entries of a topic were pushed, in order.
@@ -376,15 +417,20 @@ impl Topics {
         }
     }
 
-    /// Asks of all topics whether they stand where this node takes them to stand.
-    pub(super) fn sweep(&mut self) {
-        let known: Vec<_> = self
-            .states
-            .iter()
-            .filter(|(_, state)| state.is_confirmed && state.reads == 0)
-            .map(|(topic, state)| (topic.clone(), state.at.map_or(0, |at| at.position.tag)))
-            .collect();
-        for topics in known.chunks(SWEEP) {
+    /// Asks of all topics for which `place` is known whether they stand where this node takes them to stand. Those of one place are
+    /// asked for together.
+    pub(super) fn sweep<Place: Eq + Hash>(&mut self, place: impl Fn(&Topic) -> Option<Place>) {
+        let mut known: HashMap<Place, Vec<(Topic, u64)>> = HashMap::new();
+        for (topic, state) in &self.states {
+            if state.is_confirmed
+                && state.reads == 0
+                && let Some(place) = place(topic)
+            {
+                let tag = state.at.map_or(0, |at| at.position.tag);
+                known.entry(place).or_default().push((topic.clone(), tag));
+            }
+        }
+        for topics in known.values().flat_map(|topics| topics.chunks(SWEEP)) {
             self.last_number += 1;
             self.sweeps.insert(self.last_number, topics.iter().map(|(topic, _)| topic.clone()).collect());
             self.actions.push(Action::Sweep { number: self.last_number, topics: topics.to_vec() });
@@ -472,7 +518,8 @@ impl Topics {
     fn catch_up(&mut self, topic: &Topic) {
         let Some(state) = self.states.get_mut(topic) else { return };
         state.is_behind = false;
-        let since = state.at.map_or(ReadSince::Now, |at| ReadSince::Position(at.position));
+        let first = if control::is_control(topic) { ReadSince::Everything } else { ReadSince::Now };
+        let since = state.at.map_or(first, |at| ReadSince::Position(at.position));
         self.read(topic, Purpose::CatchUp(topic.clone()), since, MOST);
     }
 
@@ -508,6 +555,19 @@ impl Topics {
                 let accepted = read.entries.last().map_or(0, |last| last.accepted);
                 state.at = Some(At { position: read.position, accepted });
                 state.meanwhile_from = Some(read.position);
+                if control::is_control(topic) {
+                    let beginning = control::beginning(read, |ms| self.clock.unix(ms), None);
+                    state.line = Some(Box::new(control::line(&beginning)));
+                    self.events.begin_line(&beginning);
+                    // The last of them may mean sessions without a ticket, which were let in meanwhile.
+                    let of_late = |known: &&Disconnected| {
+                        known.unix.saturating_add(control::CLOCK_SLACK_SECONDS) >= self.begun
+                    };
+                    for Disconnected { whom, at, .. } in beginning.disconnected.iter().filter(of_late) {
+                        let held = Held::new(self.inbound.take(0), None);
+                        self.events.handle_event(Event::Disconnect(whom.clone(), Some(*at), held));
+                    }
+                }
             }
             // Nothing new, or pushes were faster.
             Some(_) if state.has_stood_at(read.position) => {}
@@ -530,17 +590,30 @@ impl Topics {
                     }
                     None => {
                         self.counts.breaks += 1;
-                        warn!(
-                            topic = topic.as_str(),
-                            "what came of this topic is not all known: pages that show it ask again"
-                        );
-                        self.events.handle_break(topic);
-                        let is_new = |entry: &&Entry| {
-                            entry.accepted > at.accepted
-                                || entry.accepted == at.accepted && entry.position.offset > at.position.offset
-                        };
-                        for entry in read.entries.iter().filter(is_new) {
-                            deliver(topic, state, entry, is_wanted, &*self.events, &self.inbound);
+                        if control::is_control(topic) {
+                            error!(
+                                "a disconnect may have been missed: all sessions of browsers end, and come back with a new ticket"
+                            );
+                            let beginning =
+                                control::beginning(read, |ms| self.clock.unix(ms), Some(unix_time()));
+                            state.line = Some(Box::new(control::line(&beginning)));
+                            // First: from now on no session from before gets a resume ticket.
+                            self.events.begin_line(&beginning);
+                            self.events.handle_break(topic);
+                        } else {
+                            warn!(
+                                topic = topic.as_str(),
+                                "what came of this topic is not all known: pages that show it ask again"
+                            );
+                            self.events.handle_break(topic);
+                            let is_new = |entry: &&Entry| {
+                                entry.accepted > at.accepted
+                                    || entry.accepted == at.accepted
+                                        && entry.position.offset > at.position.offset
+                            };
+                            for entry in read.entries.iter().filter(is_new) {
+                                deliver(topic, state, entry, is_wanted, &*self.events, &self.inbound);
+                            }
                         }
                         let accepted = read.entries.last().map_or(at.accepted, |last| last.accepted);
                         state.at = Some(At { position: read.position, accepted });
@@ -591,11 +664,23 @@ fn deliver(
     let at = At { position: entry.position, accepted: entry.accepted };
     state.at = Some(at);
     let kept = (is_wanted || state.reads > 0).then(|| entry.kept());
-    if topic.as_str() == disconnect::TOPIC {
+    if control::is_control(topic) {
+        if let Some(line) = &mut state.line {
+            control::go_on(line, entry.position);
+        }
         match Disconnect::parse(&entry.payload()) {
-            Ok(whom) => events.handle_event(Event::Disconnect(whom, Held::new(inbound.take(0), None))),
+            Ok(whom) => {
+                let held = Held::new(inbound.take(0), None);
+                events.handle_event(Event::Disconnect(whom, Some(entry.position), held));
+            }
             Err(error) => {
-                warn!(%error, "another node has asked for a disconnect that this one does not understand");
+                warn!(
+                    %error,
+                    "another node has asked for a disconnect that this one does not understand: it takes no resume ticket from \
+                     before it"
+                );
+                let (base, unknown_until) = (entry.position, unix_time());
+                events.begin_line(&Beginning { base, disconnected: Vec::new(), unknown_until });
             }
         }
     } else if let (true, Some(kept)) = (is_wanted, &kept) {

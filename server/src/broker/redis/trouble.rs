@@ -32,6 +32,11 @@ impl Trouble {
         )
     }
 
+    /// Its connection was given up.
+    pub(super) fn ended() -> Self {
+        Self::new("ended", "the connection to Redis was given up")
+    }
+
     /// It answered something that this version does not understand.
     pub(super) fn unexpected(what: &str) -> Self {
         Self::new(
@@ -40,6 +45,10 @@ impl Trouble {
         )
     }
 }
+
+pub(super) const NODE_OF_A_CLUSTER: &str = "this Redis is a node of a Cluster. Write redis+cluster://";
+
+const MIGRATING: &str = "a slot of the Cluster is being moved: what is in it waits until it has. If that does not end: redis-cli --cluster fix";
 
 /// What is done about each error, by the code that Redis gives it.
 const KNOWN: &[(&str, &str, &str)] = &[
@@ -72,9 +81,12 @@ const KNOWN: &[(&str, &str, &str)] = &[
         "noreplicas",
         "Redis has too few replicas (min-replicas-to-write), and so takes no writes",
     ),
+    ("NOSCRIPT", "noscript", "Redis has forgotten the scripts (SCRIPT FLUSH): it is told them again"),
     ("BUSY", "busy", "Redis is busy with another script"),
     ("CROSSSLOT", "crossslot", "this Redis is a Cluster. Write redis+cluster://"),
-    ("MOVED", "moved", "this Redis is a node of a Cluster. Write redis+cluster://"),
+    ("MOVED", "moved", NODE_OF_A_CLUSTER),
+    ("ASK", "migrating", MIGRATING),
+    ("TRYAGAIN", "migrating", MIGRATING),
 ];
 
 impl From<&RedisError> for Trouble {
@@ -102,6 +114,15 @@ impl From<&RedisError> for Trouble {
                 format!(
                     "Redis' ACL forbids something that is needed: {detail}. docs/scale.md has the line that is enough"
                 ),
+            );
+        }
+        if detail.contains("non local key") {
+            return Self::new("migrating", MIGRATING);
+        }
+        if detail.contains("cluster support disabled") {
+            return Self::new(
+                "no_cluster",
+                "this Redis is not a node of a Cluster. Write redis:// or redis+sentinel://",
             );
         }
         if error.is_timeout() {

@@ -443,3 +443,60 @@ fn a_drain_does_not_end_who_is_answered_meanwhile() {
     assert!(!stage.shard.session(key).unwrap().is_ending());
     assert!(stopped.try_recv().is_err_and(|error| error == mpsc::error::TryRecvError::Disconnected));
 }
+
+#[test]
+fn who_can_ask_what_is_missing_is_ended_to_do_so_and_hears_no_more_of_it_until_then() {
+    let mut stage = Stage::new();
+    let [plain, all, some, other] = [(); 4].map(|()| stage.comer());
+    stage.say(plain, &format!(r#"[5,"{TOPIC}"]"#));
+    stage.recovered(all, "{}");
+    stage.recovered(some, r#"{"tags":["A"]}"#);
+    let told = stage.called(other, "orosync/subscribe", r#""oro/ping",{}"#);
+    assert!(told.contains(r#""complete":true"#), "{told}");
+    stage.shard.handle_message(ShardMessage::EndIncomplete(Topic::parse(TOPIC).unwrap()), stage.now);
+    // By what follows they would take themselves to have had all before.
+    stage.update(&tagged("A"));
+    assert_eq!(stage.texts(plain).len(), 1);
+    for key in [all, some] {
+        assert_eq!(stage.texts(key), [""; 0]);
+    }
+    let told = stage.called(all, "orosync/resume", "");
+    assert!(told.contains(r#""positions":{}"#), "{told}");
+    // Nor does one that is ended hurry.
+    stage.shard.handle_message(ShardMessage::EndIncomplete(Topic::parse("oro/ping").unwrap()), stage.now);
+    let mut closed = Vec::new();
+    while let Some(next) = stage.shard.end_due(stage.now) {
+        stage.now = next;
+    }
+    stage.write();
+    for key in [plain, all, some, other] {
+        closed.push(frames(&stage.written(key)).first().map(|(_, told)| [told[0], told[1]]));
+    }
+    let incomplete = Some(CloseReason::Incomplete.code().to_be_bytes());
+    assert_eq!(closed, [None, incomplete, incomplete, incomplete]);
+}
+
+#[test]
+fn where_any_may_have_been_disconnected_all_browsers_end_and_need_a_new_ticket() {
+    let mut stage = Stage::new();
+    let keys: Vec<_> = (0..10).map(|_| stage.comer()).collect();
+    let publisher = stage.publisher(1);
+    stage.link_frames(publisher);
+    stage.recovered(keys[0], "{}");
+    stage.shard.handle_message(ShardMessage::EndIncomplete(Topic::parse(TOPIC).unwrap()), stage.now);
+    stage.shard.handle_message(ShardMessage::EndBrowsers, stage.now);
+    stage.shard.handle_message(ShardMessage::EndIncomplete(Topic::parse(TOPIC).unwrap()), stage.now);
+    let (begun, mut ended) = (stage.now, 0);
+    while let Some(next) = stage.shard.end_due(stage.now) {
+        ended += 1;
+        stage.now = next;
+    }
+    assert!(ended >= 9 && stage.now - begun >= Duration::from_millis(150), "one after the other");
+    for key in keys {
+        assert_eq!(frames(&stage.written(key))[0].1[..2], 4010_u16.to_be_bytes());
+    }
+    assert!(stage.written(publisher).is_empty());
+    let late = stage.comer();
+    stage.shard.end_due(stage.now + Duration::from_mins(1));
+    assert!(stage.written(late).is_empty(), "who comes afterwards stays");
+}

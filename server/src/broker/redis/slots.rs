@@ -1,0 +1,108 @@
+//! Where the slots of a Cluster are, as one of its nodes knows it (`CLUSTER SLOTS`).
+
+use redis::{FromRedisValue as _, Value};
+
+use super::connect::Place;
+
+/// See the module.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct SlotMap {
+    /// The first and the last slot of each range, and their primary.
+    ranges: Vec<(u16, u16, Place)>,
+    /// All nodes that serve slots: primaries, and replicas that may become one.
+    pub(super) nodes: Vec<Place>,
+}
+
+impl SlotMap {
+    /// Reads the answer of a node. A node that was announced without an address is where `asked` is.
+    ///
+    /// None: it is no such answer.
+    pub(super) fn read(answer: &Value, asked: &str) -> Option<Self> {
+        let mut map = Self::default();
+        let Value::Array(ranges) = answer else { return None };
+        for range in ranges {
+            let Value::Array(range) = range else { return None };
+            let [first, last, nodes @ ..] = range.as_slice() else { return None };
+            let (first, last) = (number(first)?, number(last)?);
+            for (nth, node) in nodes.iter().enumerate() {
+                let place = place(node, asked)?;
+                if nth == 0 {
+                    map.ranges.push((first, last, place.clone()));
+                }
+                if !map.nodes.contains(&place) {
+                    map.nodes.push(place);
+                }
+            }
+        }
+        Some(map)
+    }
+
+    /// The primary of a slot. None: it has none.
+    pub(super) fn primary(&self, slot: u16) -> Option<&Place> {
+        let range = self.ranges.iter().find(|(first, last, _)| (*first..=*last).contains(&slot))?;
+        Some(&range.2)
+    }
+}
+
+fn number(value: &Value) -> Option<u16> {
+    let Value::Int(number) = value else { return None };
+    u16::try_from(*number).ok()
+}
+
+/// Host and port come first; then, by version, an id and other names.
+fn place(node: &Value, asked: &str) -> Option<Place> {
+    let Value::Array(node) = node else { return None };
+    let [host, port, ..] = node.as_slice() else { return None };
+    let host = Option::<String>::from_redis_value_ref(host).ok()?;
+    let host = host.filter(|host| !host.is_empty() && host != "?");
+    Some(Place::Tcp(host.unwrap_or_else(|| asked.to_owned()), number(port)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(host: Value, port: i64) -> Value {
+        let id = Value::BulkString(b"07c37df".to_vec());
+        Value::Array(vec![host, Value::Int(port), id, Value::Array(Vec::new())])
+    }
+
+    fn host(host: &str) -> Value {
+        Value::BulkString(host.as_bytes().to_vec())
+    }
+
+    #[test]
+    fn a_slot_is_at_the_first_node_of_its_range() {
+        let ranges = vec![
+            Value::Array(vec![
+                Value::Int(0),
+                Value::Int(8000),
+                node(host("10.0.0.1"), 6379),
+                node(host("10.0.0.2"), 6380),
+            ]),
+            Value::Array(vec![Value::Int(8002), Value::Int(16383), node(Value::Nil, 6381)]),
+        ];
+        let map = SlotMap::read(&Value::Array(ranges), "seed").unwrap();
+        let at = |slot| map.primary(slot).map(ToString::to_string);
+        assert_eq!(at(0).as_deref(), Some("10.0.0.1:6379"));
+        assert_eq!(at(8000).as_deref(), Some("10.0.0.1:6379"));
+        assert_eq!(at(8001), None, "nobody has it");
+        assert_eq!(at(16_383).as_deref(), Some("seed:6381"), "it knows no address of itself");
+        assert_eq!(map.nodes.len(), 3);
+    }
+
+    #[test]
+    fn what_is_no_map_is_refused() {
+        for answer in [
+            Value::Nil,
+            Value::Array(vec![Value::Int(1)]),
+            Value::Array(vec![Value::Array(vec![Value::Int(0)])]),
+            Value::Array(vec![Value::Array(vec![Value::Int(0), Value::Int(70_000), node(host("a"), 1)])]),
+            Value::Array(vec![Value::Array(vec![Value::Int(0), Value::Int(7), node(host("a"), 70_000)])]),
+            Value::Array(vec![Value::Array(vec![Value::Int(0), Value::Int(7), Value::Int(9)])]),
+        ] {
+            assert_eq!(SlotMap::read(&answer, "seed"), None, "{answer:?}");
+        }
+        assert_eq!(SlotMap::read(&Value::Array(Vec::new()), "seed"), Some(SlotMap::default()));
+    }
+}

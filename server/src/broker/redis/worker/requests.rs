@@ -1,0 +1,226 @@
+//! What is asked of Redis, once it is decided.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use orosync_protocol::Topic;
+use redis::aio::{ConnectionLike as _, MultiplexedConnection};
+use redis::{Cmd, Value};
+
+use super::{Answer, Done, Worker};
+use crate::broker::Unavailable;
+use crate::broker::redis::calls::{self, HEAD_KEPT, milliseconds};
+use crate::broker::redis::keys::Partition;
+use crate::broker::redis::outbox::ChainKey;
+use crate::broker::redis::primary::{CHANNELS, Primary, PrimaryId};
+use crate::broker::redis::scripts;
+use crate::broker::redis::topics::{Action, ReadSince};
+use crate::broker::redis::trouble::Trouble;
+use crate::process::unix_time;
+
+/// How long a subscription may stay unconfirmed until it is asked for again.
+const CONFIRM: Duration = Duration::from_secs(2);
+
+impl Worker {
+    /// Does what was decided.
+    pub(super) fn act(&mut self) {
+        if !self.resubscribe.is_empty() {
+            let (keys, anew) = (&self.keys, std::mem::take(&mut self.resubscribe));
+            self.topics.handle_reconnected(|topic| anew.contains(&keys.partition(topic)));
+        }
+        let (mut subscribe, mut unsubscribe) = (Vec::new(), Vec::new());
+        for action in self.topics.take_actions() {
+            match action {
+                Action::Subscribe(topic) => subscribe.push(topic),
+                Action::Unsubscribe(topic) => {
+                    self.awaited.remove(&topic);
+                    // It may have been taken back at once.
+                    subscribe.retain(|other| *other != topic);
+                    unsubscribe.push(topic);
+                }
+                Action::Read { number, topic, since, most } => self.read(number, &topic, since, most),
+                Action::Sweep { number, topics } => self.sweep(number, &topics),
+            }
+        }
+        self.ask_for_topics(self.verbs.unsubscribe, &unsubscribe);
+        self.subscribe(subscribe);
+        self.call();
+        self.ask_highest();
+        self.use_tickets();
+    }
+
+    /// Subscribes to topics, as far as somebody serves them: the others are subscribed to when somebody does.
+    pub(super) fn subscribe(&mut self, topics: Vec<Topic>) {
+        let now = Instant::now();
+        self.ask_for_topics(self.verbs.subscribe, &topics);
+        for topic in topics {
+            let server = self.server(self.keys.partition(&topic));
+            if server.is_some_and(|(_, primary)| primary.pushes.is_some()) {
+                self.awaited.insert(topic, now);
+            }
+        }
+    }
+
+    /// A confirmation may stay away, where the slot has moved and the error was taken for another's.
+    pub(super) fn ask_again_for_pushes(&mut self, now: Instant) {
+        let is_late = |asked: &Instant| now.saturating_duration_since(*asked) > CONFIRM;
+        let late = self.awaited.iter().filter(|(_, asked)| is_late(asked));
+        let late: Vec<_> = late.map(|(topic, _)| topic.clone()).collect();
+        if !late.is_empty() {
+            self.subscribe(late);
+            if self.connector.is_cluster() {
+                self.find_soon();
+            }
+        }
+    }
+
+    fn ask_for_topics(&self, verb: &'static str, topics: &[Topic]) {
+        let mut channels: BTreeMap<Partition, Vec<String>> = BTreeMap::new();
+        for topic in topics {
+            channels.entry(self.keys.partition(topic)).or_default().push(self.keys.channel(topic));
+        }
+        for (partition, channels) in channels {
+            if let Some((id, primary)) = self.server(partition)
+                && let Some(pushes) = &primary.pushes
+            {
+                self.ask_for_pushes((id, partition), pushes, verb, &channels);
+            }
+        }
+    }
+
+    pub(super) fn ask_for_pushes(
+        &self,
+        (primary, partition): (PrimaryId, Partition),
+        pushes: &MultiplexedConnection,
+        verb: &str,
+        channels: &[String],
+    ) {
+        for channels in channels.chunks(CHANNELS) {
+            let mut command = redis::cmd(verb);
+            command.arg(channels);
+            let (mut connection, done) = (pushes.clone(), self.done_sender.clone());
+            tokio::spawn(async move {
+                let asked = connection.req_packed_command(&command).await.and_then(|value| {
+                    value.extract_error()?;
+                    Ok(())
+                });
+                let answer = Answer::Subscribed(asked.map_err(Trouble::from));
+                let _ = done.send(Done::Asked { primary, partition, answer });
+            });
+        }
+    }
+
+    fn read(&mut self, number: u64, topic: &Topic, since: ReadSince, most: usize) {
+        let command = calls::read(&self.keys, topic, since, most);
+        let partition = self.keys.partition(topic);
+        if !self.ask(partition, command, move |read| Answer::Read { number, read: calls::read_of(read) }) {
+            self.topics.handle_read(number, Err(Unavailable));
+        }
+    }
+
+    /// Of topics of one partition.
+    pub(super) fn sweep(&mut self, number: u64, topics: &[(Topic, u64)]) {
+        let partition = topics.first().map_or(Partition::CONTROL, |(topic, _)| self.keys.partition(topic));
+        let command = calls::sweep(&self.keys, topics, self.is_keeping.then_some(HEAD_KEPT));
+        let swept = move |differ| Answer::Swept { number, differ: calls::swept(differ) };
+        if !self.ask(partition, command, swept) {
+            self.topics.handle_sweep(number, Err(Unavailable));
+        }
+    }
+
+    /// Makes the calls that are due.
+    fn call(&mut self) {
+        loop {
+            let has_room = |partition| {
+                let server = self.partitions.server(partition).and_then(|id| self.members.get(&id));
+                let primary = server.and_then(|member| member.up.as_ref());
+                primary.is_some_and(|primary| primary.writes.have_room())
+            };
+            let Some(due) = self.outbox.next(has_room) else { return };
+            let command = calls::publish(&self.keys, self.verbs, &self.rules, self.settings.resume, &due);
+            let (chain, number) = (due.chain, due.number);
+            self.write(chain.partition, command, move |end| Answer::Called {
+                chain,
+                number,
+                end: calls::call_end(end),
+            });
+        }
+    }
+
+    /// Asks what was accepted of publishers of which nothing waits to be sent: what is on its way is counted then.
+    fn ask_highest(&mut self) {
+        let partition = Partition::CONTROL;
+        if self.asking.is_empty() || !self.partitions.may_ask(partition) {
+            return;
+        }
+        let is_due = |publisher| !self.outbox.has_waiting(ChainKey { publisher, partition });
+        let due: Vec<_> = self.asking.extract_if(.., |(publisher, _)| is_due(*publisher)).collect();
+        for (publisher, receipt) in due {
+            let command = calls::ask_highest(&self.keys, publisher, partition);
+            self.write(partition, command, move |highest| Answer::Highest {
+                publisher,
+                receipt,
+                highest: calls::highest(highest),
+            });
+        }
+    }
+
+    fn use_tickets(&mut self) {
+        if self.tickets.is_empty() {
+            return;
+        }
+        self.tickets.settle(|control| self.topics.knows(&self.control, control), Instant::now());
+        if !self.partitions.may_ask(Partition::CONTROL) {
+            return;
+        }
+        for due in self.tickets.take_due(unix_time()) {
+            let keys = [self.keys.ticket(&due.id), self.keys.head(&self.control)];
+            let mut command = scripts::call(&scripts::TICKET, &keys);
+            command.arg(due.nonce).arg(milliseconds(due.kept));
+            let number = due.number;
+            self.write(Partition::CONTROL, command, move |used| Answer::Ticket {
+                number,
+                used: calls::answer(used),
+            });
+        }
+    }
+
+    /// Asks something of a partition, and hears the answer. False: nobody serves it.
+    pub(super) fn ask(
+        &self,
+        partition: Partition,
+        command: Cmd,
+        read: impl FnOnce(Result<Value, Trouble>) -> Answer + Send + 'static,
+    ) -> bool {
+        let Some((primary, Primary { commands, .. })) = self.server(partition) else { return false };
+        let (commands, done) = (commands.clone(), self.done_sender.clone());
+        tokio::spawn(async move {
+            let answer = read(commands.ask(command).await);
+            let _ = done.send(Done::Asked { primary, partition, answer });
+        });
+        true
+    }
+
+    /// Writes something in a partition that is served, and hears when as many replicas have it as the configuration says.
+    fn write(
+        &mut self,
+        partition: Partition,
+        command: Cmd,
+        read: impl FnOnce(Result<Value, Trouble>) -> Answer + Send + 'static,
+    ) {
+        let Some(id) = self.partitions.server(partition) else { return };
+        let (replicas, done) = (self.settings.redis.wait_replicas, self.done_sender.clone());
+        let Some(primary) = self.primary_mut(id) else { return };
+        let commands = primary.writes.begin(Instant::now());
+        tokio::spawn(async move {
+            let answer = read(commands.write(command, replicas).await);
+            let _ = done.send(Done::Asked { primary: id, partition, answer });
+        });
+    }
+
+    pub(super) fn end_write(&mut self, id: PrimaryId, now: Instant) {
+        if let Some(primary) = self.primary_mut(id) {
+            primary.writes.end(now);
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Sessions that are resumed by the server's own tickets, and disconnects, which make these worthless.
+
+use orosync_link::{Options, Publisher};
+use orosync_protocol::disconnect::Disconnect;
+use orosync_protocol::ticket::{Role, Signer};
+use serde_json::{Value, json};
+
+use crate::client::{Client, Received};
+use crate::server::Server;
+use crate::{SECRET, wait};
+
+/// "Come back with a new ticket".
+pub const NEW_TICKET: Received = Received::Close(4010);
+
+/// The result of a procedure without arguments.
+pub fn call(client: &mut Client, procedure: &str) -> Value {
+    client.say(&json!([2, "1", procedure]).to_string());
+    let answer: Value = serde_json::from_str(&client.text()).expect("JSON");
+    assert_eq!((&answer[0], &answer[1]), (&json!(3), &json!("1")), "{answer}");
+    answer[2].clone()
+}
+
+/// The id of this session.
+pub fn session_id(client: &mut Client) -> String {
+    call(client, "orosync/session")["session"].as_str().expect("an id").to_owned()
+}
+
+/// A resume ticket of this session.
+pub fn resume_ticket(client: &mut Client) -> String {
+    let answer = call(client, "orosync/resume");
+    answer["ticket"].as_str().unwrap_or_else(|| panic!("no ticket: {answer}")).to_owned()
+}
+
+/// The header by which this resume ticket is presented.
+pub fn offer(ticket: &str) -> String {
+    format!("Sec-WebSocket-Protocol: orosync.1, wamp, orosync.ticket.{ticket}\r\n")
+}
+
+/// The session that a resume ticket opens.
+pub fn resume(server: &Server, ticket: &str) -> Client {
+    Client::anonymous(server, &offer(ticket))
+}
+
+/// Presents a resume ticket that must be refused for this reason, which is counted.
+pub fn assert_refused(server: &Server, ticket: &str, reason: &str) {
+    let metric = format!("orosync_tickets_refused_total{{reason=\"{reason}\"}}");
+    let before = server.metric(&metric);
+    let mut client = Client::connect(server);
+    let head = client.handshake("/", &offer(ticket));
+    assert!(head.starts_with("HTTP/1.1 101 "), "{reason}: {head}");
+    assert_eq!(client.receive(), NEW_TICKET, "{reason}");
+    server.await_metric(&metric, before + 1.0);
+}
+
+/// Has sessions ended, and waits until that is acknowledged.
+pub fn disconnect(server: &Server, whom: &Disconnect) {
+    let options = Options::new(server.endpoint().parse().expect("an endpoint"), signer());
+    let mut publisher = Publisher::new(options);
+    publisher.publish(whom.message().expect("a message").lend()).expect("the queue has room");
+    assert!(publisher.flush(wait::LIMIT), "it was not acknowledged");
+}
+
+/// What publishers' tickets are signed by.
+pub fn signer() -> Signer {
+    Signer::from_secret(SECRET.as_bytes()).expect("long enough")
+}
+
+/// All sessions of this user.
+pub fn user(uid: u64) -> Disconnect {
+    Disconnect::Id { role: Role::User, uid: uid.into() }
+}

@@ -1,0 +1,243 @@
+//! Several nodes on one Redis: a session is resumed on whichever of them, and a disconnect holds on all of them. What a node cannot
+//! prove to have heard ends its sessions.
+
+use orosync_protocol::disconnect::{self, Disconnect};
+use orosync_protocol::{Audience, SessionId, SessionIds};
+use orosync_tests::client::{Client, OROSYNC, Received};
+use orosync_tests::nodes::{Nodes, broker};
+use orosync_tests::redis::{Redis, RedisProxy};
+use orosync_tests::resumption::{
+    NEW_TICKET, assert_refused, disconnect, resume, resume_ticket, session_id, user,
+};
+use orosync_tests::server::Server;
+use orosync_tests::source::Source;
+use serde_json::{Value, json};
+
+const TOPIC: &str = "oro/data/update";
+
+/// "Come back and ask what you missed".
+const INCOMPLETE: Received = Received::Close(4012);
+
+/// What Redis keeps of a topic: its entries and its head.
+fn keys(topic: &str) -> [String; 2] {
+    ["e", "h"].map(|kind| format!("orosync:{{0}}:{kind}:{topic}"))
+}
+
+/// Takes a copy of what Redis keeps of a topic, as a replica has it that will hear of nothing more.
+fn fall_behind(redis: &Redis, topic: &str) {
+    for key in keys(topic) {
+        redis.run(&["COPY", &key, &format!("{key}:behind"), "REPLACE"]);
+    }
+}
+
+/// Puts the copy in the place of what there is, as if that replica were promoted.
+fn promote(redis: &Redis, topic: &str) {
+    for key in keys(topic) {
+        redis.run(&["COPY", &format!("{key}:behind"), &key, "REPLACE"]);
+    }
+}
+
+fn publish(node: &Server, payload: u64) {
+    Source::to(&node.endpoint()).publish_all(TOPIC, [payload]);
+}
+
+#[test]
+fn a_resume_ticket_of_one_node_is_good_once_on_whichever() {
+    let redis = Redis::start();
+    let nodes = Nodes::start(2, &redis.url(), "");
+    let mut session = Client::user(nodes.node(0), OROSYNC, 7);
+    let first = session_id(&mut session);
+    let mut ticket = resume_ticket(&mut session);
+    drop(session);
+    for number in [1, 0, 0, 1] {
+        let mut resumed = resume(nodes.node(number), &ticket);
+        let next = resume_ticket(&mut resumed);
+        (0..2).for_each(|number| assert_refused(nodes.node(number), &ticket, "replayed"));
+        ticket = next;
+    }
+    // What is for the first of them is for the last, wherever it is published.
+    let mut last = resume(nodes.node(1), &ticket);
+    last.subscribe(TOPIC);
+    last.sync();
+    let only = SessionIds::new(vec![SessionId::parse_or_nobody(&first)]).expect("one");
+    let mut source = Source::to(&nodes.node(0).endpoint());
+    source.publish_to(TOPIC, &json!("not for it"), Audience { exclude: only.clone(), ..Audience::default() });
+    source.publish_to(TOPIC, &json!("for it"), Audience { eligible: only, ..Audience::default() });
+    source.flush();
+    assert_eq!(last.text(), r#"[8,"oro\/data\/update","for it"]"#);
+}
+
+#[test]
+fn a_disconnect_holds_on_all_nodes_and_on_those_that_start_later() {
+    let redis = Redis::start();
+    let mut nodes = Nodes::start(2, &redis.url(), "");
+    let mut other = Client::user(nodes.node(0), OROSYNC, 8);
+    let others = [(); 2].map(|()| resume_ticket(&mut Client::user(nodes.node(0), OROSYNC, 8)));
+    let mut sessions = [0, 1].map(|number| Client::user(nodes.node(number), OROSYNC, 7));
+    let tickets = sessions.each_mut().map(resume_ticket);
+    disconnect(nodes.node(0), &user(7));
+    for ticket in &tickets {
+        assert_refused(nodes.node(1), ticket, "revoked");
+    }
+    for session in &mut sessions {
+        assert_eq!(session.receive(), NEW_TICKET);
+    }
+    let more = [(); 2].map(|()| resume_ticket(&mut Client::user(nodes.node(0), OROSYNC, 9)));
+    disconnect(nodes.node(0), &user(9));
+    nodes.kill(1);
+    disconnect(nodes.node(0), &Disconnect::Session(SessionId::parse_or_nobody(&session_id(&mut other))));
+    assert_eq!(other.receive(), NEW_TICKET);
+    nodes.start_again(1);
+    for (ticket, node) in more.iter().zip([0, 1]) {
+        assert_refused(nodes.node(node), ticket, "revoked");
+    }
+    for (ticket, node) in others.iter().zip([1, 0]) {
+        let next = resume_ticket(&mut resume(nodes.node(node), ticket));
+        resume(nodes.node(1 - node), &next).sync();
+    }
+}
+
+#[test]
+fn a_disconnect_that_was_not_pushed_to_a_node_is_known_there_before_it_takes_a_ticket() {
+    let redis = Redis::start();
+    let proxy = RedisProxy::to(redis.address());
+    let nodes = Nodes::start_each([broker(&redis.url()), broker(&proxy.url())]);
+    let mut session = Client::user(nodes.node(1), OROSYNC, 7);
+    let tickets = [(); 3].map(|()| resume_ticket(&mut Client::user(nodes.node(0), OROSYNC, 7)));
+    let others = resume_ticket(&mut Client::user(nodes.node(0), OROSYNC, 8));
+    resume(nodes.node(1), &tickets[0]).sync();
+    proxy.swallow_pushes();
+    disconnect(nodes.node(0), &user(7));
+    for ticket in &tickets[1..] {
+        assert_refused(nodes.node(1), ticket, "revoked");
+    }
+    assert_eq!(session.receive(), NEW_TICKET);
+    resume(nodes.node(1), &others).sync();
+    assert!(proxy.swallowed() > 0);
+}
+
+#[test]
+fn nobody_is_ended_and_nobody_is_forgotten_while_connections_are_cut_and_redis_is_restarted() {
+    let mut redis = Redis::start_with("appendonly yes\nappendfsync always\n");
+    let nodes = Nodes::start(2, &redis.url(), "");
+    let mut bystanders = [0, 1].map(|number| Client::user(nodes.node(number), OROSYNC, 1000));
+    let gone = |uid| resume_ticket(&mut Client::user(nodes.node(0), OROSYNC, uid));
+    let good = [gone(1000), gone(1000)];
+    for uid in 0..10 {
+        let ticket = gone(uid);
+        redis.kill_subscribers();
+        disconnect(nodes.node(0), &user(uid));
+        assert_refused(nodes.node(1), &ticket, "revoked");
+    }
+    let [first, second] = [gone(10), gone(11)];
+    disconnect(nodes.node(0), &user(10));
+    redis.stop();
+    redis.start_again();
+    disconnect(nodes.node(1), &user(11));
+    (0..2).for_each(|number| nodes.await_ready(number));
+    for (number, ticket) in [first, second].iter().enumerate() {
+        assert_refused(nodes.node(number), ticket, "revoked");
+    }
+    for (number, ticket) in good.iter().enumerate() {
+        resume(nodes.node(number), ticket).sync();
+    }
+    bystanders.iter_mut().for_each(Client::sync);
+}
+
+#[test]
+fn where_the_disconnects_are_lost_sessions_end_and_come_back_with_new_tickets() {
+    let redis = Redis::start();
+    let nodes = Nodes::start(2, &redis.url(), "");
+    disconnect(nodes.node(0), &user(9));
+    let mut sessions: Vec<_> = (0..20).map(|uid| Client::user(nodes.node(uid % 2), OROSYNC, 7)).collect();
+    let ticket = resume_ticket(&mut sessions[0]);
+    let gone = resume_ticket(&mut Client::user(nodes.node(0), OROSYNC, 7));
+    for key in keys(disconnect::TOPIC) {
+        redis.run(&["DEL", &key]);
+    }
+    for session in &mut sessions {
+        assert_eq!(session.receive(), NEW_TICKET);
+    }
+    for (number, ticket) in [ticket, gone].iter().enumerate() {
+        assert_refused(nodes.node(number), ticket, "other_server");
+    }
+    let mut session = Client::user(nodes.node(0), OROSYNC, 7);
+    session.sync();
+    disconnect(nodes.node(1), &user(7));
+    assert_eq!(session.receive(), NEW_TICKET);
+}
+
+#[test]
+fn tickets_of_disconnects_that_a_promoted_replica_has_not_are_worthless() {
+    let redis = Redis::start();
+    let nodes = Nodes::start(2, &redis.url(), "");
+    disconnect(nodes.node(0), &user(1));
+    let mut session = Client::user(nodes.node(0), OROSYNC, 7);
+    let [before, revoked] = [7, 3].map(|uid| resume_ticket(&mut Client::user(nodes.node(0), OROSYNC, uid)));
+    fall_behind(&redis, disconnect::TOPIC);
+    disconnect(nodes.node(0), &user(2));
+    let lost = [0, 1].map(|number| resume_ticket(&mut Client::user(nodes.node(number), OROSYNC, 8)));
+    promote(&redis, disconnect::TOPIC);
+    disconnect(nodes.node(1), &user(3));
+    assert_eq!(session.receive(), NEW_TICKET);
+    for (number, lost) in lost.iter().enumerate() {
+        assert_refused(nodes.node(number), lost, "other_server");
+    }
+    assert_refused(nodes.node(0), &revoked, "revoked");
+    resume(nodes.node(1), &before).sync();
+}
+
+#[test]
+fn who_may_have_missed_events_comes_back_by_resume_ticket_and_is_told_so() {
+    let redis = Redis::start();
+    let nodes = Nodes::start(2, &redis.url(), "");
+    let mut plain = Client::user(nodes.node(1), OROSYNC, 7);
+    plain.subscribe(TOPIC);
+    plain.sync();
+    publish(nodes.node(0), 1);
+    let mut asks = Client::user(nodes.node(1), OROSYNC, 7);
+    asks.recover(TOPIC, &json!({}));
+    fall_behind(&redis, TOPIC);
+    publish(nodes.node(0), 2);
+    let last = asks.event(TOPIC);
+    let ticket = resume_ticket(&mut asks);
+    promote(&redis, TOPIC);
+    publish(nodes.node(0), 3);
+    assert_eq!(asks.receive(), INCOMPLETE, "and not the event, which would hide that some are missing");
+    let mut resumed = resume(nodes.node(0), &ticket);
+    let recovered = resumed.recover_since(TOPIC, &last.position);
+    assert!(!recovered.complete && recovered.payloads().contains(&json!(3)), "{recovered:?}");
+    let heard = [1, 2, 3].map(|_| serde_json::from_str::<Value>(&plain.text()).expect("JSON")[2].clone());
+    assert_eq!(heard, [json!(1), json!(2), json!(3)]);
+    plain.sync();
+}
+
+#[test]
+fn the_pages_of_a_node_that_dies_come_back_on_another_without_asking_for_a_ticket() {
+    const PAGES: u64 = 200;
+    let redis = Redis::start();
+    let mut nodes = Nodes::start(2, &redis.url(), "");
+    let pages: Vec<_> = (0..PAGES)
+        .map(|uid| {
+            let mut page = Client::user(nodes.node(0), OROSYNC, uid);
+            let position = page.recover(TOPIC, &json!({})).position;
+            (resume_ticket(&mut page), position, page)
+        })
+        .collect();
+    nodes.kill(0);
+    publish(nodes.node(1), 1);
+    let mut back: Vec<_> = pages
+        .iter()
+        .map(|(ticket, position, _)| {
+            let mut page = resume(nodes.node(1), ticket);
+            let recovered = page.recover_since(TOPIC, position);
+            assert!(recovered.complete && recovered.payloads() == [json!(1)], "{recovered:?}");
+            page
+        })
+        .collect();
+    nodes.node(1).await_metric("orosync_resume_tickets_used_total", 200.0);
+    publish(nodes.node(1), 2);
+    for page in &mut back {
+        assert_eq!(page.event(TOPIC).payload, json!(2));
+    }
+}
