@@ -7,7 +7,7 @@ use orosync_protocol::ticket::Role;
 use orosync_tests::certificate::Certificate;
 use orosync_tests::client::{Client, OROSYNC};
 use orosync_tests::nodes::{Nodes, broker};
-use orosync_tests::redis::{Redis, ReplicaSet};
+use orosync_tests::redis::{Cluster, Redis, ReplicaSet};
 use orosync_tests::server::{self, Server, ticket};
 use orosync_tests::source::Source;
 use orosync_tests::{SECRET, wait};
@@ -15,9 +15,10 @@ use rustix::process::Signal;
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::markdown::{Block, Document, repository};
+use crate::markdown::{Block, Document};
 use crate::place::Place;
 use crate::reverse_proxies::{Program, ReverseProxy};
+use crate::statements::sources;
 
 /// The user of the document.
 const USER: &str = "orosync";
@@ -118,7 +119,13 @@ fn subscribed(server: &Server) -> Client {
     let mut session = Client::user(server, OROSYNC, 1);
     session.subscribe("oro/ping");
     session.sync();
+    settle(server);
     session
+}
+
+/// Waits until Redis tells this node of the topic: only then can it say where the topic stands.
+fn settle(node: &Server) {
+    Client::user(node, OROSYNC, 9).recover("oro/ping", &json!({}));
 }
 
 fn assert_delivered(node: &Server, sessions: &mut [Client], number: u32) {
@@ -146,8 +153,11 @@ fn the_nodes_of_the_document_deliver_behind_its_nginx_and_a_dead_one_costs_no_se
         session.sync();
     }
     for number in 0..2 {
-        let open = nodes.node(number).metric(r#"orosync_sessions_open{protocol="orosync"}"#);
-        assert!((open - 2.0).abs() < f64::EPSILON, "least_conn: {open}");
+        settle(nodes.node(number));
+    }
+    for number in 0..2 {
+        // By least_conn.
+        nodes.node(number).await_metric(r#"orosync_sessions_open{protocol="orosync"}"#, 2.0);
         assert_delivered(nodes.node(number), &mut sessions, 7);
     }
 
@@ -270,12 +280,54 @@ fn the_line_of_the_acl_is_enough_and_each_of_its_rules_is_needed() {
     for missing in all.iter().filter(is_right) {
         let others: Vec<String> = all.iter().filter(|rule| *rule != missing).cloned().collect();
         allow(&redis, &others);
-        let mut node = Server::start_with(&configuration);
-        let line = node.await_line(r#""cause":"noperm""#);
-        let named = [missing.clone(), format!("'{}'", missing.trim_start_matches('+'))];
-        let is_named = named.iter().any(|name| line.contains(name.as_str()));
-        assert!(is_named, "without {missing}: {line}");
-        assert!(node.admin(READY).ends_with("broker\n"));
+        assert_named(missing, &configuration);
+    }
+}
+
+/// A node without this rule is not ready, and says which it is.
+fn assert_named(missing: &str, configuration: &str) {
+    let mut node = Server::start_with(configuration);
+    let line = node.await_line(r#""cause":"noperm""#);
+    let named = [missing.to_owned(), format!("'{}'", missing.trim_start_matches('+'))];
+    assert!(named.iter().any(|name| line.contains(name)), "without {missing}: {line}");
+    assert!(node.admin(READY).ends_with("broker\n"));
+}
+
+/// The rules of a Cluster: those of the line, and what the table says of it.
+fn rules_of_a_cluster() -> Vec<String> {
+    let document = document();
+    let row = document.rows("| where | rules |").into_iter().find(|row| row.starts_with("| a Cluster |"));
+    let cells: Vec<String> = row
+        .expect("a row")
+        .replace("\\|", "/")
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .map(|cell| cell.replace('/', "|"))
+        .collect();
+    let [more, fewer] = cells.as_slice() else { panic!("{cells:?}") };
+    let kept = rules().into_iter().filter(|rule| !fewer.split(' ').any(|fewer| fewer == rule));
+    kept.chain(more.split(' ').map(str::to_owned)).collect()
+}
+
+#[test]
+fn in_a_cluster_other_rules_are_enough_and_each_is_needed() {
+    let cluster = Cluster::start();
+    let all = rules_of_a_cluster();
+    let allow_everywhere = |rules: &[String]| (0..3).for_each(|number| allow(cluster.server(number), rules));
+    let url = as_the_user(&cluster.url());
+    allow_everywhere(&all);
+    let nodes = Nodes::start(2, &url, "");
+    let mut sessions = [subscribed(nodes.node(0)), subscribed(nodes.node(1))];
+    assert_delivered(nodes.node(0), &mut sessions, 1);
+    let files = Files::new();
+    let toml = format!("[auth]\nsecret_file = \"{}/secret\"\n{}", files.0.path().display(), broker(&url));
+    let (is_well, table, complaint) = ask_nodes(&files, &toml, false);
+    assert!(is_well && table.lines().count() == 3, "{table}{complaint}");
+    drop((sessions, nodes));
+    for missing in all.iter().filter(|rule| rule.contains("cluster") || rule.starts_with("+s")) {
+        allow_everywhere(&all.iter().filter(|rule| *rule != missing).cloned().collect::<Vec<_>>());
+        assert_named(missing, &broker(&url));
     }
 }
 
@@ -416,13 +468,7 @@ fn without_memory_redis_gets_all_of_it_later() {
 
 #[test]
 fn the_log_lines_of_the_broker_are_those_of_the_document() {
-    let sources = repository().join("server/src/broker/redis");
-    let sources: String = fs::read_dir(sources)
-        .expect("a directory")
-        .map(|entry| entry.expect("an entry").path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
-        .map(|path| fs::read_to_string(path).expect("UTF-8"))
-        .collect();
+    let sources: String = sources("server/src/broker/redis").into_iter().map(|(_, text)| text).collect();
     // A line of code may end within a sentence.
     let lines: Vec<&str> = sources.lines().map(|line| line.trim().trim_end_matches('\\')).collect();
     let sources = lines.concat();

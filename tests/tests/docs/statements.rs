@@ -9,7 +9,7 @@ use orosync_protocol::close::{CloseReason, ComeBack};
 use super::markdown::{Document, repository};
 
 /// The Rust files below a directory of the repository, by their paths in it, with what they hold.
-fn sources(directory: &str) -> Vec<(String, String)> {
+pub(crate) fn sources(directory: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut directories = vec![PathBuf::from(directory)];
     while let Some(directory) = directories.pop() {

@@ -12,9 +12,11 @@ use super::connect::PATIENCE;
 use super::keys::{Keys, Partition};
 use super::trouble::Trouble;
 
-/// Commands, each with the kind of its key, if it has one, and what stands behind it. In this order each finds what it needs, and
-/// what cannot be removed expires.
-const COMMANDS: &[(&str, Option<&str>, &[&str])] = &[
+/// A command, the kind of its key, if it has one, and what stands behind it.
+type Try = (&'static str, Option<&'static str>, &'static [&'static str]);
+
+/// In this order each finds what it needs, and what cannot be removed expires.
+const COMMANDS: &[Try] = &[
     ("TIME", None, &[]),
     ("SET", Some("text"), &["", "PX", "1000"]),
     ("GET", Some("text"), &[]),
@@ -35,7 +37,7 @@ const COMMANDS: &[(&str, Option<&str>, &[&str])] = &[
 ];
 
 /// Behind what is written where `broker.wait_replicas` says so.
-const WAIT: (&str, Option<&str>, &[&str]) = ("WAIT", None, &["0", "1"]);
+const WAIT: Try = ("WAIT", None, &["0", "1"]);
 
 /// Tries all that a node needs beside `INFO`, `SCRIPT LOAD` and `EVALSHA`, which say themselves what they are refused.
 pub(super) async fn check(
@@ -45,10 +47,10 @@ pub(super) async fn check(
     verbs: Verbs,
     waits: bool,
 ) -> Result<(), Trouble> {
-    // Another node of a Cluster may serve it: what a user may not is told before that.
-    let at = Partition::CONTROL;
     let trying = async {
-        let publish = (verbs.publish, Some("channel"), &[""][..]);
+        // Of a Cluster another primary may have it: whether the user may is said before that.
+        let at = Partition::CONTROL;
+        let publish: Try = (verbs.publish, Some("channel"), &[""]);
         let tried: Vec<_> = COMMANDS.iter().chain([&publish]).chain(waits.then_some(&WAIT)).collect();
         let mut pipeline = Pipeline::new();
         for (name, kind, rest) in &tried {

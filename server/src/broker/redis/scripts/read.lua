@@ -21,7 +21,10 @@ if stands then
   end
 else
   offset, tag, last, bytes, dropped = 0, ARGV[6], now - head_ms, 0, now - head_ms
-  redis.call('SET', KEYS[2], struct.pack(HEAD, offset, tag, last, bytes, dropped), 'PX', head_ms)
+  if redis.pcall('SET', KEYS[2], struct.pack(HEAD, offset, tag, last, bytes, dropped), 'PX', head_ms).err then
+    -- There is no memory: it stands where the first message to it begins.
+    tag = string.rep('\0', 8)
+  end
 end
 
 local length = redis.call('LLEN', KEYS[1])
