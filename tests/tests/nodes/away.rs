@@ -1,0 +1,118 @@
+//! Redis is away.
+
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use orosync_protocol::ticket::Role;
+use orosync_tests::client::{Client, OROSYNC, Received, WAMP};
+use orosync_tests::redis::Redis;
+use orosync_tests::server::{Server, ticket};
+use orosync_tests::source::Source;
+use orosync_tests::wait;
+use serde_json::json;
+
+use super::load::Load;
+use super::{assert_alive, is_ready, two_nodes};
+
+/// When a node is not ready any more: 8 s after something has come back last, and later where the machine is slow.
+const NOT_READY: Range<Duration> = Duration::from_secs(6)..Duration::from_secs(16);
+
+#[test]
+fn redis_is_restarted_three_times_under_load() {
+    let mut redis = Redis::start_with("appendonly yes");
+    let nodes = two_nodes(&redis.url());
+    let load = Load::on(&nodes);
+    for _ in 0..3 {
+        redis.kill();
+        redis.start_again();
+        load.go_on_soon(Instant::now());
+    }
+    assert_eq!(load.moves(), 0, "sessions stay open");
+    load.assert_whole();
+}
+
+#[test]
+fn redis_comes_back_with_nothing_of_what_it_had_and_delivery_goes_on() {
+    let mut redis = Redis::start_with("save \"\"");
+    let mut nodes = two_nodes(&redis.url());
+    let mut page = Client::user(nodes.node(0), OROSYNC, 7);
+    page.recover("acme/orders", &json!({}));
+    Source::to(&nodes.node(1).endpoint()).publish_all("acme/orders", 0..3);
+    let position = (0..3).map(|_| page.event("acme/orders")).last().unwrap().position;
+    let load = Load::on(&nodes);
+    redis.kill();
+    redis.start_again();
+    load.go_on_soon(Instant::now());
+    assert_eq!(load.moves(), 0, "sessions stay open");
+    let recovery = Client::user(nodes.node(1), OROSYNC, 8).recover_since("acme/orders", &position);
+    assert!(!recovery.complete, "{recovery:?}");
+    Source::to(&nodes.node(1).endpoint()).publish_all("acme/orders", 3..4);
+    assert_eq!(page.event("acme/orders").payload, 3);
+    load.assert_all_but_lost(&nodes, &redis);
+    let mut is_told = |number| {
+        let log = nodes.node_mut(number).log();
+        log.iter().any(|line| line.contains("Redis has forgotten messages that it had accepted"))
+    };
+    assert!(is_told(0) || is_told(1));
+}
+
+#[test]
+fn redis_is_away_for_long_and_nobody_is_told_anything_that_is_not_so() {
+    let away = std::env::var("OROSYNC_TEST_AWAY_SECONDS").map_or(10, |away| away.parse().expect("a number"));
+    let mut redis = Redis::start_with("appendonly yes");
+    let mut nodes = two_nodes(&redis.url());
+    let load = Load::on(&nodes);
+    let mut page = Client::user(nodes.node(0), OROSYNC, 7);
+    let position = page.recover("acme/orders", &json!({})).position;
+    let resume_ticket = page.call("orosync/resume", &[]).unwrap()["ticket"].as_str().unwrap().to_owned();
+    redis.kill();
+    let killed = Instant::now();
+    let said = nodes.await_not_ready(0);
+    assert!(said.ends_with("\r\n\r\nbroker\n"), "{said}");
+    assert!(NOT_READY.contains(&killed.elapsed()), "after {:?}", killed.elapsed());
+    nodes.await_not_ready(1);
+    let arrived = load.arrived();
+    assert_alive(nodes.node(0));
+    for (topic, options) in [
+        ("acme/orders", json!({ "since": position })),
+        ("acme/prices", json!({ "since": position })),
+        ("acme/prices", json!({})),
+    ] {
+        let refused = page.call("orosync/subscribe", &[json!(topic), options]).unwrap_err();
+        assert_eq!(refused.code, 503, "{refused:?}");
+    }
+    assert_no_tickets(nodes.node(0), &resume_ticket);
+    wait::let_pass(Duration::from_secs(away).saturating_sub(killed.elapsed()), "nothing is acknowledged");
+    assert_eq!(load.arrived(), arrived);
+    for number in 0..2 {
+        assert_alive(nodes.node(number));
+        assert!(!is_ready(nodes.node(number)));
+    }
+    redis.start_again();
+    let able = Instant::now();
+    load.go_on_soon(able);
+    nodes.await_ready(0);
+    nodes.await_ready(1);
+    // The page has answered no ping meanwhile.
+    let mut other = Client::user(nodes.node(0), OROSYNC, 9);
+    assert!(other.recover_since("acme/orders", &position).complete);
+    assert_eq!(load.moves(), 0, "sessions stay open");
+    load.assert_whole();
+    let connection_lines = |line: &&String| line.contains("no connection to Redis");
+    let told = nodes.node_mut(0).log().iter().filter(connection_lines).count();
+    assert!((1..=2 + usize::try_from(away / 30).unwrap()).contains(&told), "told {told} times");
+}
+
+/// Whoever comes with a ticket is told to come again; a page with a resume ticket by a Close frame, because it would not see an answer.
+fn assert_no_tickets(node: &Server, resume_ticket: &str) {
+    for offer in [WAMP, OROSYNC] {
+        let mut client = Client::connect(node);
+        let head = client.handshake(&format!("/ws?ticket={}", ticket(Role::User, Some(8))), offer);
+        assert!(head.starts_with("HTTP/1.1 503 ") && head.contains("Retry-After: "), "{head}");
+    }
+    let mut client = Client::connect(node);
+    let offer = format!("Sec-WebSocket-Protocol: orosync.1, wamp, orosync.ticket.{resume_ticket}\r\n");
+    let head = client.handshake("/", &offer);
+    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+    assert_eq!(client.receive(), Received::Close(4011));
+}

@@ -1,0 +1,141 @@
+//! Redis is there, but something between it and the nodes is not as it was.
+
+use std::time::{Duration, Instant};
+
+use orosync_tests::client::{Client, OROSYNC};
+use orosync_tests::nodes::{Nodes, broker};
+use orosync_tests::redis::{LIMIT, Redis, RedisProxy};
+use orosync_tests::source::Source;
+use orosync_tests::wait;
+use serde_json::json;
+
+use super::load::Load;
+use super::{KEEPS, assert_alive, sum, two_nodes};
+
+/// Does something to a Redis under load so many times, each of which gives the time from which on it is able to serve, and has
+/// delivery go on each time.
+fn under_load(times: usize, what: impl Fn(&Redis) -> Instant) -> Nodes {
+    let redis = Redis::start();
+    let nodes = two_nodes(&redis.url());
+    let load = Load::on(&nodes);
+    for _ in 0..times {
+        let able = what(&redis);
+        load.go_on_soon(able);
+    }
+    assert_eq!(load.moves(), 0, "sessions stay open");
+    load.assert_whole();
+    nodes
+}
+
+#[test]
+fn scripts_are_forgotten() {
+    let mut nodes = under_load(2, |redis| {
+        redis.flush_scripts();
+        Instant::now()
+    });
+    for number in 0..2 {
+        let log = nodes.node_mut(number).log();
+        let connected = log.iter().filter(|line| line.contains("connected to Redis")).count();
+        assert_eq!(connected, 1, "that is no reason to connect again: {log:#?}");
+    }
+}
+
+#[test]
+fn connections_for_pushes_are_cut_and_what_was_missed_is_read() {
+    under_load(4, |redis| {
+        assert_eq!(redis.kill_subscribers(), 2);
+        Instant::now()
+    });
+}
+
+#[test]
+fn connections_for_commands_are_cut_and_what_nobody_knows_of_is_sent_again() {
+    let nodes = under_load(4, |redis| {
+        assert!(redis.ask::<usize>(&["CLIENT", "KILL", "TYPE", "normal"]) >= 1);
+        Instant::now()
+    });
+    assert!(sum(&nodes, 2, "orosync_broker_lost_total") < 1.0);
+}
+
+#[test]
+fn redis_answers_nobody_for_five_seconds() {
+    const PAUSE: Duration = Duration::from_secs(5);
+    under_load(1, |redis| {
+        redis.pause_clients(PAUSE);
+        wait::let_pass(PAUSE, "Redis answers nobody");
+        Instant::now()
+    });
+}
+
+#[test]
+fn redis_cuts_a_node_off_that_does_not_read_what_it_is_pushed() {
+    let redis = Redis::start_with("client-output-buffer-limit pubsub 64kb 64kb 1");
+    let nodes = two_nodes(&redis.url());
+    let load = Load::on(&nodes);
+    let topics: Vec<String> = (0..16).map(|number| format!("acme/{number}")).collect();
+    let mut page = Client::user(nodes.node(0), OROSYNC, 7);
+    for topic in &topics {
+        page.subscribe(topic);
+    }
+    let mut source = Source::to(&nodes.node(1).endpoint());
+    let payload = json!("x".repeat(200 << 10));
+    nodes.node(0).freeze();
+    let cut = topics
+        .iter()
+        .cycle()
+        .take(20 * topics.len())
+        .find_map(|topic| {
+            source.publish(topic, &payload);
+            source.flush();
+            let cut = redis.log().matches("overcoming of output buffer limits").count();
+            (cut > 0).then_some(cut)
+        })
+        .expect("Redis cuts it off");
+    assert_eq!(cut, 1);
+    nodes.node(0).thaw();
+    load.go_on_soon(Instant::now());
+    load.assert_whole();
+    assert!(nodes.node(0).metric("orosync_broker_gaps_total") > 0.0, "gaps are counted");
+}
+
+/// A node behind a proxy and one without.
+fn behind_a_proxy(redis: &Redis) -> (RedisProxy, Nodes) {
+    let proxy = RedisProxy::to(redis.address());
+    let nodes = Nodes::start_each([proxy.url(), redis.url()].map(|url| format!("{KEEPS}\n{}", broker(&url))));
+    (proxy, nodes)
+}
+
+#[test]
+fn pushes_are_swallowed_while_commands_pass() {
+    let redis = Redis::start();
+    let (proxy, nodes) = behind_a_proxy(&redis);
+    let load = Load::on(&nodes);
+    proxy.swallow_pushes();
+    let said = nodes.await_not_ready(0);
+    assert!(said.ends_with("\r\n\r\nbroker\n"), "{said}");
+    assert_alive(nodes.node(0));
+    assert!(super::is_ready(nodes.node(1)));
+    load.go_on();
+    proxy.restore();
+    load.go_on_soon(Instant::now());
+    nodes.await_ready(0);
+    load.assert_whole();
+    assert!(nodes.node(0).metric("orosync_broker_gaps_total") > 0.0, "gaps are counted");
+}
+
+#[test]
+fn a_connection_is_half_open_and_nobody_says_so() {
+    let redis = Redis::start();
+    let (proxy, nodes) = behind_a_proxy(&redis);
+    let load = Load::on(&nodes);
+    for is_long in [false, true] {
+        proxy.silence();
+        if is_long {
+            nodes.await_not_ready(0);
+        }
+        proxy.restore();
+        load.go_on_soon(Instant::now());
+        wait::until_within(LIMIT, "the node is ready", || super::is_ready(nodes.node(0)).then_some(()));
+    }
+    load.assert_whole();
+}

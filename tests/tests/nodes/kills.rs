@@ -1,0 +1,24 @@
+//! Nodes that die.
+
+use orosync_tests::nodes::Nodes;
+use orosync_tests::redis::Redis;
+
+use super::KEEPS;
+use super::load::Load;
+
+const KILLS: usize = 20;
+
+#[test]
+fn nodes_are_killed_twenty_times_and_nothing_is_lost_doubled_or_out_of_order() {
+    let redis = Redis::start();
+    let mut nodes = Nodes::start(3, &redis.url(), KEEPS);
+    let load = Load::on(&nodes);
+    for kill in 0..KILLS {
+        nodes.kill(kill % 3);
+        load.go_on();
+        nodes.start_again(kill % 3);
+    }
+    assert!(load.moves() >= KILLS, "each kill takes at least one session its node");
+    let ended = load.assert_whole();
+    assert!(ended.iter().any(|ended| ended.reconnects > 0), "{ended:?}");
+}

@@ -1,0 +1,108 @@
+//! PHP processes that publish through all nodes, and sessions at each of them that keep books.
+
+use std::time::Instant;
+
+use orosync_tests::auditor::Auditor;
+use orosync_tests::nodes::Nodes;
+use orosync_tests::redis::Redis;
+use orosync_tests::traffic::{self, Ended, Events, Publishers, TOPIC};
+
+use super::SOON;
+
+/// PHP processes.
+const PUBLISHERS: usize = 4;
+
+/// Messages that each of them publishes in a second.
+const RATE: usize = 50;
+
+/// More than can be on the way while all is well.
+const GOES_ON: usize = 100;
+
+/// See the module.
+pub(crate) struct Load {
+    publishers: Publishers,
+    auditors: Vec<Auditor>,
+}
+
+impl Load {
+    /// Begins, and waits until what is published arrives everywhere. Publishers know all nodes; an auditor that loses its node goes to
+    /// the next.
+    pub(crate) fn on(nodes: &Nodes) -> Self {
+        let mut addresses = nodes.addresses();
+        let endpoints: Vec<String> = addresses.iter().map(|address| format!("ws://{address}/")).collect();
+        let auditor = |_| {
+            let auditor = Auditor::start(addresses.clone(), &[TOPIC]);
+            addresses.rotate_left(1);
+            auditor
+        };
+        let auditors = (0..endpoints.len()).map(auditor).collect();
+        let publishers = Publishers::start(&endpoints.join(" "), PUBLISHERS, RATE, &[]);
+        let load = Self { publishers, auditors };
+        load.go_on();
+        load
+    }
+
+    /// Waits until more has arrived everywhere than was on its way.
+    pub(crate) fn go_on(&self) {
+        let before: Vec<usize> = self.auditors.iter().map(Auditor::count).collect();
+        for (auditor, before) in self.auditors.iter().zip(before) {
+            auditor.await_count(before + GOES_ON);
+        }
+    }
+
+    /// The same, within the promised time since `able`.
+    pub(crate) fn go_on_soon(&self, able: Instant) {
+        self.go_on();
+        let took = able.elapsed();
+        println!("delivery goes on after {took:?}");
+        assert!(took < SOON, "it took {took:?}");
+    }
+
+    /// What has arrived so far, at the session where least has.
+    pub(crate) fn arrived(&self) -> usize {
+        self.auditors.iter().map(Auditor::count).min().unwrap_or_default()
+    }
+
+    /// How often an auditor has left a node.
+    pub(crate) fn moves(&self) -> usize {
+        self.auditors.iter().map(Auditor::moves).sum()
+    }
+
+    /// Ends it: all was acknowledged, and has arrived at each auditor, once and in order. How the publishers ended.
+    pub(crate) fn assert_whole(self) -> Vec<Ended> {
+        let ended = self.publishers.finish();
+        traffic::assert_flushed(&ended);
+        let accepted = accepted(&ended);
+        for auditor in self.auditors {
+            auditor.await_count(accepted);
+            auditor.finish().assert_whole(&ended);
+        }
+        ended
+    }
+
+    /// The same where Redis may have forgotten something, and sessions were told so: this primary has all that was acknowledged,
+    /// once and in order, but for as many messages as the nodes count as lost.
+    pub(crate) fn assert_all_but_lost(self, nodes: &Nodes, primary: &Redis) {
+        let ended = self.publishers.finish();
+        traffic::assert_flushed(&ended);
+        let kept: Vec<Vec<u8>> = primary.ask(&["LRANGE", &format!("orosync:{{0}}:e:{TOPIC}"), "0", "-1"]);
+        let payload = |entry: &Vec<u8>| {
+            let begin =
+                entry.iter().rposition(|byte| *byte == b'[').expect("it ends with [publisher, number]");
+            serde_json::from_slice(&entry[begin..]).expect("[publisher, number]")
+        };
+        let kept: Events = kept.iter().map(payload).collect();
+        traffic::assert_in_order(&kept);
+        let (accepted, kept) = (accepted(&ended), kept.len());
+        let lost = super::sum(nodes, self.auditors.len(), super::LOST);
+        println!("{kept} of {accepted} messages are kept, {lost} counted as lost");
+        assert_eq!(
+            accepted.to_string(),
+            (lost + f64::from(u32::try_from(kept).expect("so few"))).to_string()
+        );
+    }
+}
+
+fn accepted(ended: &[Ended]) -> usize {
+    ended.iter().map(|ended| ended.accepted).sum()
+}

@@ -1,0 +1,47 @@
+//! Several nodes on a real Redis, while something fails: what was accepted is delivered, once and in order.
+//!
+//! `OROSYNC_TEST_AWAY_SECONDS` is how long Redis is away in the test of that (10).
+
+mod access;
+mod applications;
+mod away;
+mod cuts;
+mod kills;
+mod load;
+mod memory;
+mod sentinel;
+
+use std::time::Duration;
+
+use orosync_tests::nodes::Nodes;
+use orosync_tests::server::Server;
+
+/// How soon delivery goes on once Redis is able to.
+const SOON: Duration = Duration::from_secs(5);
+
+const LOST: &str = "orosync_broker_lost_total";
+
+/// The configuration of nodes whose sessions may be away for long.
+const KEEPS: &str = "\
+    [history]\nevents = 10000\n\
+    [[topics]]\npattern = \"oro/ping\"\nsubscribe = \"anyone\"\npublish = \"publisher\"\n\
+    [[topics]]\npattern = \"acme/{name}\"\nsubscribe = \"anyone\"\npublish = \"publisher\"\n";
+
+/// The same, as long as there are no other tables: two nodes on this Redis.
+fn two_nodes(url: &str) -> Nodes {
+    Nodes::start(2, url, KEEPS)
+}
+
+/// The sum of a metric over nodes.
+fn sum(nodes: &Nodes, count: usize, metric: &str) -> f64 {
+    (0..count).map(|number| nodes.node(number).metric(metric)).sum()
+}
+
+fn is_ready(node: &Server) -> bool {
+    node.admin("/readyz").starts_with("HTTP/1.1 200 ")
+}
+
+fn assert_alive(node: &Server) {
+    let answer = node.admin("/livez");
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+}

@@ -1,0 +1,38 @@
+//! Redis has no memory left.
+
+use std::time::{Duration, Instant};
+
+use orosync_tests::redis::Redis;
+use orosync_tests::wait;
+
+use super::load::Load;
+use super::{sum, two_nodes};
+
+#[test]
+fn without_memory_nothing_is_acknowledged_and_all_of_it_is_later() {
+    let redis = Redis::start();
+    let mut nodes = two_nodes(&redis.url());
+    let load = Load::on(&nodes);
+    redis.set("maxmemory", "1mb");
+    let arrived = wait::until("nothing is under way", || {
+        let before = load.arrived();
+        wait::let_pass(Duration::from_millis(500), "what was under way arrives");
+        (load.arrived() == before).then_some(before)
+    });
+    let accepted = sum(&nodes, 2, "orosync_messages_accepted_total{source=\"link\"}");
+    nodes.await_not_ready(0);
+    assert_eq!(load.arrived(), arrived);
+    let accepted_since = sum(&nodes, 2, "orosync_messages_accepted_total{source=\"link\"}") - accepted;
+    assert!(accepted_since < 1.0, "{accepted_since} were acknowledged");
+    redis.set("maxmemory", "0");
+    load.go_on_soon(Instant::now());
+    nodes.await_ready(0);
+    load.assert_whole();
+    for number in 0..2 {
+        let log = nodes.node_mut(number).log();
+        let told = log.iter().filter(|line| line.contains("maxmemory")).count();
+        assert_eq!(told, 1, "{log:#?}");
+        let replaced = log.iter().filter(|line| line.contains("is replaced")).count();
+        assert!(replaced <= 1, "{log:#?}");
+    }
+}

@@ -1,0 +1,167 @@
+//! A primary with replicas, and Sentinels that promote one of them.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use orosync_tests::client::{Client, OROSYNC};
+use orosync_tests::nodes::{Nodes, broker};
+use orosync_tests::redis::{LIMIT, ReplicaSet};
+use orosync_tests::source::Source;
+use orosync_tests::wait;
+use serde_json::{Value, json};
+
+use super::load::Load;
+use super::{KEEPS, LOST, sum, two_nodes};
+
+/// Held by each test here: six servers that all have to answer in time are enough for a machine.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[test]
+fn a_primary_is_killed_under_load() {
+    let _alone = alone();
+    let mut replica_set = ReplicaSet::start();
+    let nodes = two_nodes(&replica_set.url());
+    let load = Load::on(&nodes);
+    let killed = replica_set.kill_primary();
+    replica_set.await_failover(killed);
+    load.go_on_soon(Instant::now());
+    assert_eq!(load.moves(), 0, "sessions stay open");
+    load.assert_all_but_lost(&nodes, replica_set.server(replica_set.primary()));
+}
+
+#[test]
+fn a_primary_that_stands_still_is_demoted_and_goes_on() {
+    let _alone = alone();
+    let replica_set = ReplicaSet::start();
+    let nodes = two_nodes(&replica_set.url());
+    let load = Load::on(&nodes);
+    let frozen = replica_set.freeze_primary();
+    replica_set.await_failover(frozen);
+    let decided = Instant::now();
+    replica_set.server(frozen).thaw();
+    load.go_on_soon(decided);
+    replica_set.wait_until_settled();
+    load.go_on();
+    let demoted = replica_set.demote_primary();
+    replica_set.await_failover(demoted);
+    load.go_on_soon(Instant::now());
+    load.assert_all_but_lost(&nodes, replica_set.server(replica_set.primary()));
+}
+
+#[test]
+fn what_a_promoted_replica_does_not_have_is_counted_and_told_as_incomplete() {
+    let _alone = alone();
+    let mut replica_set = ReplicaSet::start();
+    let mut nodes = two_nodes(&replica_set.url());
+    let mut page = Client::user(nodes.node(1), OROSYNC, 7);
+    let begin = page.recover("acme/orders", &json!({})).position;
+    let mut source = Source::to(&nodes.node(0).endpoint());
+    let mut publish = |numbers: std::ops::Range<u32>| source.publish_all("acme/orders", numbers);
+    publish(0..95);
+    replica_set.server(0).run_replicated(&["SET", "marker", "1"], 2);
+    replica_set.detach_replicas();
+    publish(95..100);
+    let seen: Vec<_> = (0..100).map(|_| page.event("acme/orders")).collect();
+    replica_set.kill_primary();
+    replica_set.await_failover(0);
+    let decided = Instant::now();
+    publish(100..110);
+    assert!(decided.elapsed() < super::SOON, "{:?}", decided.elapsed());
+    nodes.node(0).await_metric(LOST, 5.0);
+    nodes.node_mut(0).await_line("Redis has forgotten messages that it had accepted");
+    // Whoever was there all the time gets what comes behind the lost ones.
+    for number in 100..110 {
+        assert_eq!(page.event("acme/orders").payload, number);
+    }
+    for number in 0..2 {
+        let mut other = Client::user(nodes.node(number), OROSYNC, 8);
+        let kept: Vec<Value> = (0..95).chain(100..110).map(|number: u32| json!(number)).collect();
+        let lost = other.recover_since("acme/orders", &seen[99].position);
+        assert!(!lost.complete, "{lost:?}");
+        let known = other.recover_since("acme/orders", &seen[94].position);
+        assert!(known.complete);
+        assert_eq!(known.payloads(), kept[95..]);
+        let all = other.recover_since("acme/orders", &begin);
+        assert!(all.complete, "from before the first loss all is known");
+        assert_eq!(all.payloads(), kept);
+    }
+}
+
+/// Two nodes that acknowledge what a replica has.
+fn two_nodes_that_wait(replica_set: &ReplicaSet) -> Nodes {
+    let configuration = format!("{KEEPS}\n{}wait_replicas = 1\n", broker(&replica_set.url()));
+    Nodes::start_each([configuration.clone(), configuration])
+}
+
+/// Messages that the nodes have acknowledged.
+fn acknowledged(nodes: &Nodes) -> f64 {
+    sum(nodes, 2, "orosync_messages_accepted_total{source=\"link\"}")
+}
+
+fn await_replica(replica_set: &ReplicaSet) {
+    let primary = replica_set.primary();
+    wait::until_within(LIMIT, "a replica follows", || {
+        (replica_set.server(primary).info("connected_slaves") != "0").then_some(())
+    });
+}
+
+#[test]
+fn with_wait_replicas_nothing_that_was_acknowledged_is_lost() {
+    let _alone = alone();
+    let mut replica_set = ReplicaSet::start_with("min-replicas-to-write 1\nmin-replicas-max-lag 2");
+    let nodes = two_nodes_that_wait(&replica_set);
+    let load = Load::on(&nodes);
+    replica_set.detach_replicas();
+    wait::let_pass(Duration::from_secs(1), "what replicas had before is acknowledged");
+    let before = acknowledged(&nodes);
+    wait::let_pass(Duration::from_secs(1), "nothing more is");
+    assert!(acknowledged(&nodes) - before < 1.0);
+    let killed = replica_set.kill_primary();
+    replica_set.await_failover(killed);
+    replica_set.attach_replicas();
+    await_replica(&replica_set);
+    load.go_on_soon(Instant::now());
+    load.assert_all_but_lost(&nodes, replica_set.server(replica_set.primary()));
+    assert!(sum(&nodes, 2, LOST) < 1.0);
+}
+
+#[test]
+fn without_replicas_nothing_is_acknowledged_and_the_nodes_stay_well() {
+    const WITHOUT: Duration = Duration::from_secs(7);
+    let _alone = alone();
+    let replica_set = ReplicaSet::start();
+    let mut nodes = two_nodes_that_wait(&replica_set);
+    let load = Load::on(&nodes);
+    let mut page = Client::user(nodes.node(0), OROSYNC, 7);
+    replica_set.detach_replicas();
+    wait::let_pass(Duration::from_secs(1), "what replicas had before is acknowledged");
+    let (before, begin) = (acknowledged(&nodes), Instant::now());
+    while begin.elapsed() < WITHOUT {
+        let asked = Instant::now();
+        page.recover("acme/orders", &json!({ "since": "1.1" }));
+        assert!(
+            asked.elapsed() < Duration::from_secs(1),
+            "what is read waits for no replica: {:?}",
+            asked.elapsed()
+        );
+        wait::let_pass(Duration::from_millis(100), "nothing is acknowledged");
+    }
+    assert!(acknowledged(&nodes) - before < 1.0);
+    let mut told = Vec::new();
+    for number in 0..2 {
+        assert!(super::is_ready(nodes.node(number)));
+        let log = nodes.node_mut(number).log();
+        let count = |text: &str| log.iter().filter(|line| line.contains(text)).count();
+        assert_eq!(count("connected to Redis"), 1, "{log:#?}");
+        told.push(count("broker.wait_replicas wants 1"));
+    }
+    // All publishers may be at one node.
+    assert!(told.iter().max() == Some(&1), "{told:?}");
+    replica_set.attach_replicas();
+    await_replica(&replica_set);
+    load.go_on_soon(Instant::now());
+    load.assert_whole();
+}
