@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use super::{RedisBroker, Settings};
 use crate::broker::contract::{self, Highest};
 use crate::broker::history::HistoryRules;
-use crate::broker::{Broker, EventHandler};
+use crate::broker::{Broker, EventHandler, Since};
 use crate::config::broker::{RedisAddress, RedisServers, RedisSettings};
 use crate::config::settings::HistorySettings;
 use crate::metrics::Metrics;
@@ -157,30 +157,49 @@ fn it_keeps_the_contract() {
     contract::test_nodes(|events| server.open(events), Highest::Known);
 }
 
+/// A primary and a replica that can be stopped.
+struct Replicated {
+    primary: Server,
+    replica: Server,
+}
+
+impl Replicated {
+    fn start() -> Self {
+        let primary = Server::start();
+        let replica_of = ["--replicaof", "127.0.0.1", &primary.port.to_string()];
+        let replica = Server::start_at(free_port(), &replica_of);
+        let client = redis::Client::open(("127.0.0.1", primary.port)).unwrap();
+        let mut connection = client.get_connection().unwrap();
+        wait_for("the replica has what its primary has", || {
+            let info: String = redis::cmd("INFO").arg("replication").query(&mut connection).unwrap();
+            info.contains("state=online").then_some(())
+        });
+        Self { primary, replica }
+    }
+
+    /// A broker that waits for the replica.
+    fn open(&self, events: &Arc<cluster::Witness>, metrics: &Arc<Metrics>) -> RedisBroker {
+        let address = RedisAddress::Tcp { host: "127.0.0.1".to_owned(), port: self.primary.port };
+        let servers = RedisServers::Single(address, 0);
+        let broker = open_counted(servers, 1, Arc::<cluster::Witness>::clone(events), Arc::clone(metrics));
+        wait_for("it is there", || broker.is_up().load(Ordering::Relaxed).then_some(()));
+        broker
+    }
+
+    fn signal_replica(&self, signal: &str) {
+        let id = self.replica.process.id().to_string();
+        assert!(Command::new("kill").args([signal, id.as_str()]).status().unwrap().success());
+    }
+}
+
 #[test]
 fn what_is_sent_again_to_another_node_is_not_acknowledged_before_replicas_have_it() {
-    let primary = Server::start();
-    let replica_of = ["--replicaof", "127.0.0.1", &primary.port.to_string()];
-    let replica = Server::start_at(free_port(), &replica_of);
-    let mut connection = redis::Client::open(("127.0.0.1", primary.port)).unwrap().get_connection().unwrap();
-    wait_for("the replica has what its primary has", || {
-        let info: String = redis::cmd("INFO").arg("replication").query(&mut connection).unwrap();
-        info.contains("state=online").then_some(())
-    });
-    let address = RedisAddress::Tcp { host: "127.0.0.1".to_owned(), port: primary.port };
-    let servers = RedisServers::Single(address, 0);
+    let servers = Replicated::start();
     let nodes = [(); 2].map(|()| {
         let metrics = Arc::new(Metrics::new());
-        let events = Arc::new(cluster::Witness::default());
-        let broker = open_counted(servers.clone(), 1, events, Arc::clone(&metrics));
-        wait_for("it is there", || broker.is_up().load(Ordering::Relaxed).then_some(()));
-        (broker, metrics, Arc::<Settlements>::default())
+        (servers.open(&Arc::default(), &metrics), metrics, Arc::<Settlements>::default())
     });
-    let signal = |signal: &str| {
-        let id = replica.process.id().to_string();
-        assert!(Command::new("kill").args([signal, id.as_str()]).status().unwrap().success());
-    };
-    signal("-STOP");
+    servers.signal_replica("-STOP");
     let topic = Topic::parse("t").unwrap();
     for (broker, metrics, settlements) in &nodes {
         publish(broker, PublisherId(7), &topic, 1, settlements);
@@ -189,10 +208,35 @@ fn what_is_sent_again_to_another_node_is_not_acknowledged_before_replicas_have_i
         });
         assert_eq!(settlements.count(), 0);
     }
-    signal("-CONT");
+    servers.signal_replica("-CONT");
     for (.., settlements) in &nodes {
         wait_for("the replica has it", || (settlements.count() == 1).then_some(()));
     }
+}
+
+#[test]
+fn a_replica_that_is_away_holds_up_no_reads() {
+    const PUBLISHERS: u64 = 20;
+    let servers = Replicated::start();
+    let witness = Arc::<cluster::Witness>::default();
+    let broker = servers.open(&witness, &Arc::new(Metrics::new()));
+    let topic = Topic::parse("t").unwrap();
+    broker.subscribe(&topic);
+    cluster::wait_until_subscribed(&broker, &topic);
+    servers.signal_replica("-STOP");
+    // Each is waited for by itself.
+    let settlements = Arc::<Settlements>::default();
+    for publisher in 0..PUBLISHERS {
+        publish(&broker, PublisherId(publisher.into()), &topic, 1, &settlements);
+    }
+    wait_for("some have come", || (witness.came(&topic).len() > 1).then_some(()));
+    let (told, answer) = std::sync::mpsc::channel();
+    let hand_over = Box::new(move |recovered: Result<_, _>| told.send(recovered.is_ok()).unwrap());
+    broker.recover(&topic, Some(Since::Position(None)), 1, hand_over);
+    assert!(answer.recv().unwrap());
+    assert_eq!(settlements.count(), 0);
+    servers.signal_replica("-CONT");
+    wait_for("the replica has all", || (settlements.count() == PUBLISHERS).then_some(()));
 }
 
 #[test]
