@@ -1,6 +1,7 @@
 //! The broker on real servers: `redis-server`, or what `OROSYNC_REDIS_SERVER` names.
 
 mod cluster;
+mod traffic;
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
@@ -10,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use orosync_protocol::link_frame::Message;
 use orosync_protocol::{Audience, Payload, PublisherId, Seq, Topic};
+use tempfile::TempDir;
 use tokio::sync::watch;
 
 use super::{RedisBroker, Settings};
@@ -23,11 +25,14 @@ use crate::policy::Policies;
 use crate::publication::credit::CreditPool;
 use crate::publication::receipt::{Receipt, Settled, Waiter};
 use crate::publication::{Author, Content, Item, Publication};
+use traffic::{Witness, wait_until_subscribed};
 
 /// A server of the test's own, which keeps nothing.
 struct Server {
     process: Child,
     port: u16,
+    /// What replicas and nodes of a Cluster write down.
+    directory: Arc<TempDir>,
 }
 
 impl Server {
@@ -36,9 +41,25 @@ impl Server {
     }
 
     fn start_at(port: u16, more: &[&str]) -> Self {
+        Self::start_in(Arc::new(TempDir::new().unwrap()), port, more)
+    }
+
+    fn start_in(directory: Arc<TempDir>, port: u16, more: &[&str]) -> Self {
         let program = std::env::var("OROSYNC_REDIS_SERVER").unwrap_or_else(|_| "redis-server".to_owned());
         let mut process = Command::new(program)
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+            .current_dir(directory.path())
+            .args([
+                "--port",
+                &port.to_string(),
+                "--bind",
+                "127.0.0.1",
+                "--save",
+                "",
+                "--appendonly",
+                "no",
+                "--repl-diskless-sync-delay",
+                "0",
+            ])
             .args(more)
             .stdout(Stdio::null())
             .spawn()
@@ -47,7 +68,7 @@ impl Server {
             assert!(process.try_wait().unwrap().is_none(), "somebody else has its port");
             std::net::TcpStream::connect(("127.0.0.1", port)).ok()
         });
-        Self { process, port }
+        Self { process, port, directory }
     }
 
     fn open(&self, events: Arc<dyn EventHandler>) -> Box<dyn Broker> {
@@ -178,10 +199,10 @@ impl Replicated {
     }
 
     /// A broker that waits for the replica.
-    fn open(&self, events: &Arc<cluster::Witness>, metrics: &Arc<Metrics>) -> RedisBroker {
+    fn open(&self, events: &Arc<Witness>, metrics: &Arc<Metrics>) -> RedisBroker {
         let address = RedisAddress::Tcp { host: "127.0.0.1".to_owned(), port: self.primary.port };
         let servers = RedisServers::Single(address, 0);
-        let broker = open_counted(servers, 1, Arc::<cluster::Witness>::clone(events), Arc::clone(metrics));
+        let broker = open_counted(servers, 1, Arc::<Witness>::clone(events), Arc::clone(metrics));
         wait_for("it is there", || broker.is_up().load(Ordering::Relaxed).then_some(()));
         broker
     }
@@ -218,11 +239,11 @@ fn what_is_sent_again_to_another_node_is_not_acknowledged_before_replicas_have_i
 fn a_replica_that_is_away_holds_up_no_reads() {
     const PUBLISHERS: u64 = 20;
     let servers = Replicated::start();
-    let witness = Arc::<cluster::Witness>::default();
+    let witness = Arc::<Witness>::default();
     let broker = servers.open(&witness, &Arc::new(Metrics::new()));
     let topic = Topic::parse("t").unwrap();
     broker.subscribe(&topic);
-    cluster::wait_until_subscribed(&broker, &topic);
+    wait_until_subscribed(&broker, &topic);
     servers.signal_replica("-STOP");
     // Each is waited for by itself.
     let settlements = Arc::<Settlements>::default();
@@ -242,12 +263,12 @@ fn a_replica_that_is_away_holds_up_no_reads() {
 #[test]
 fn scripts_that_redis_was_told_to_forget_are_told_again() {
     let server = Server::start();
-    let witness = Arc::new(cluster::Witness::default());
+    let witness = Arc::new(Witness::default());
     let address = RedisAddress::Tcp { host: "127.0.0.1".to_owned(), port: server.port };
-    let broker = open(RedisServers::Single(address, 0), 0, Arc::<cluster::Witness>::clone(&witness));
+    let broker = open(RedisServers::Single(address, 0), 0, Arc::<Witness>::clone(&witness));
     let topic = Topic::parse("t").unwrap();
     broker.subscribe(&topic);
-    cluster::wait_until_subscribed(&broker, &topic);
+    wait_until_subscribed(&broker, &topic);
     let mut connection = redis::Client::open(("127.0.0.1", server.port)).unwrap().get_connection().unwrap();
     let settlements = Arc::<Settlements>::default();
     let start = Instant::now();
