@@ -1,6 +1,7 @@
 //! The broker on real servers: `redis-server`, or what `OROSYNC_REDIS_SERVER` names.
 
 mod cluster;
+mod traffic;
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
@@ -10,12 +11,13 @@ use std::time::{Duration, Instant};
 
 use orosync_protocol::link_frame::Message;
 use orosync_protocol::{Audience, Payload, PublisherId, Seq, Topic};
+use tempfile::TempDir;
 use tokio::sync::watch;
 
 use super::{RedisBroker, Settings};
 use crate::broker::contract::{self, Highest};
 use crate::broker::history::HistoryRules;
-use crate::broker::{Broker, EventHandler};
+use crate::broker::{Broker, EventHandler, Since};
 use crate::config::broker::{RedisAddress, RedisServers, RedisSettings};
 use crate::config::settings::HistorySettings;
 use crate::metrics::Metrics;
@@ -23,11 +25,14 @@ use crate::policy::Policies;
 use crate::publication::credit::CreditPool;
 use crate::publication::receipt::{Receipt, Settled, Waiter};
 use crate::publication::{Author, Content, Item, Publication};
+use traffic::{Witness, wait_until_subscribed};
 
 /// A server of the test's own, which keeps nothing.
 pub(super) struct Server {
     process: Child,
     pub(super) port: u16,
+    /// What replicas and nodes of a Cluster write down.
+    directory: Arc<TempDir>,
 }
 
 impl Server {
@@ -36,9 +41,25 @@ impl Server {
     }
 
     fn start_at(port: u16, more: &[&str]) -> Self {
+        Self::start_in(Arc::new(TempDir::new().unwrap()), port, more)
+    }
+
+    fn start_in(directory: Arc<TempDir>, port: u16, more: &[&str]) -> Self {
         let program = std::env::var("OROSYNC_REDIS_SERVER").unwrap_or_else(|_| "redis-server".to_owned());
         let mut process = Command::new(program)
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+            .current_dir(directory.path())
+            .args([
+                "--port",
+                &port.to_string(),
+                "--bind",
+                "127.0.0.1",
+                "--save",
+                "",
+                "--appendonly",
+                "no",
+                "--repl-diskless-sync-delay",
+                "0",
+            ])
             .args(more)
             .stdout(Stdio::null())
             .spawn()
@@ -47,7 +68,7 @@ impl Server {
             assert!(process.try_wait().unwrap().is_none(), "somebody else has its port");
             std::net::TcpStream::connect(("127.0.0.1", port)).ok()
         });
-        Self { process, port }
+        Self { process, port, directory }
     }
 
     fn open(&self, events: Arc<dyn EventHandler>) -> Box<dyn Broker> {
@@ -160,30 +181,49 @@ fn it_keeps_the_contract() {
     contract::test_nodes(|events| server.open(events), Highest::Known);
 }
 
+/// A primary and a replica that can be stopped.
+struct Replicated {
+    primary: Server,
+    replica: Server,
+}
+
+impl Replicated {
+    fn start() -> Self {
+        let primary = Server::start();
+        let replica_of = ["--replicaof", "127.0.0.1", &primary.port.to_string()];
+        let replica = Server::start_at(free_port(), &replica_of);
+        let client = redis::Client::open(("127.0.0.1", primary.port)).unwrap();
+        let mut connection = client.get_connection().unwrap();
+        wait_for("the replica has what its primary has", || {
+            let info: String = redis::cmd("INFO").arg("replication").query(&mut connection).unwrap();
+            info.contains("state=online").then_some(())
+        });
+        Self { primary, replica }
+    }
+
+    /// A broker that waits for the replica.
+    fn open(&self, events: &Arc<Witness>, metrics: &Arc<Metrics>) -> RedisBroker {
+        let address = RedisAddress::Tcp { host: "127.0.0.1".to_owned(), port: self.primary.port };
+        let servers = RedisServers::Single(address, 0);
+        let broker = open_counted(servers, 1, Arc::<Witness>::clone(events), Arc::clone(metrics));
+        wait_for("it is there", || broker.is_up().load(Ordering::Relaxed).then_some(()));
+        broker
+    }
+
+    fn signal_replica(&self, signal: &str) {
+        let id = self.replica.process.id().to_string();
+        assert!(Command::new("kill").args([signal, id.as_str()]).status().unwrap().success());
+    }
+}
+
 #[test]
 fn what_is_sent_again_to_another_node_is_not_acknowledged_before_replicas_have_it() {
-    let primary = Server::start();
-    let replica_of = ["--replicaof", "127.0.0.1", &primary.port.to_string()];
-    let replica = Server::start_at(free_port(), &replica_of);
-    let mut connection = redis::Client::open(("127.0.0.1", primary.port)).unwrap().get_connection().unwrap();
-    wait_for("the replica has what its primary has", || {
-        let info: String = redis::cmd("INFO").arg("replication").query(&mut connection).unwrap();
-        info.contains("state=online").then_some(())
-    });
-    let address = RedisAddress::Tcp { host: "127.0.0.1".to_owned(), port: primary.port };
-    let servers = RedisServers::Single(address, 0);
+    let servers = Replicated::start();
     let nodes = [(); 2].map(|()| {
         let metrics = Arc::new(Metrics::new());
-        let events = Arc::new(cluster::Witness::default());
-        let broker = open_counted(servers.clone(), 1, events, Arc::clone(&metrics));
-        wait_for("it is there", || broker.is_up().load(Ordering::Relaxed).then_some(()));
-        (broker, metrics, Arc::<Settlements>::default())
+        (servers.open(&Arc::default(), &metrics), metrics, Arc::<Settlements>::default())
     });
-    let signal = |signal: &str| {
-        let id = replica.process.id().to_string();
-        assert!(Command::new("kill").args([signal, id.as_str()]).status().unwrap().success());
-    };
-    signal("-STOP");
+    servers.signal_replica("-STOP");
     let topic = Topic::parse("t").unwrap();
     for (broker, metrics, settlements) in &nodes {
         publish(broker, PublisherId(7), &topic, 1, settlements);
@@ -192,21 +232,46 @@ fn what_is_sent_again_to_another_node_is_not_acknowledged_before_replicas_have_i
         });
         assert_eq!(settlements.count(), 0);
     }
-    signal("-CONT");
+    servers.signal_replica("-CONT");
     for (.., settlements) in &nodes {
         wait_for("the replica has it", || (settlements.count() == 1).then_some(()));
     }
 }
 
 #[test]
-fn scripts_that_redis_was_told_to_forget_are_told_again() {
-    let server = Server::start();
-    let witness = Arc::new(cluster::Witness::default());
-    let address = RedisAddress::Tcp { host: "127.0.0.1".to_owned(), port: server.port };
-    let broker = open(RedisServers::Single(address, 0), 0, Arc::<cluster::Witness>::clone(&witness));
+fn a_replica_that_is_away_holds_up_no_reads() {
+    const PUBLISHERS: u64 = 20;
+    let servers = Replicated::start();
+    let witness = Arc::<Witness>::default();
+    let broker = servers.open(&witness, &Arc::new(Metrics::new()));
     let topic = Topic::parse("t").unwrap();
     broker.subscribe(&topic);
-    cluster::wait_until_subscribed(&broker, &topic);
+    wait_until_subscribed(&broker, &topic);
+    servers.signal_replica("-STOP");
+    // Each is waited for by itself.
+    let settlements = Arc::<Settlements>::default();
+    for publisher in 0..PUBLISHERS {
+        publish(&broker, PublisherId(publisher.into()), &topic, 1, &settlements);
+    }
+    wait_for("some have come", || (witness.came(&topic).len() > 1).then_some(()));
+    let (told, answer) = std::sync::mpsc::channel();
+    let hand_over = Box::new(move |recovered: Result<_, _>| told.send(recovered.is_ok()).unwrap());
+    broker.recover(&topic, Some(Since::Position(None)), 1, hand_over);
+    assert!(answer.recv().unwrap());
+    assert_eq!(settlements.count(), 0);
+    servers.signal_replica("-CONT");
+    wait_for("the replica has all", || (settlements.count() == PUBLISHERS).then_some(()));
+}
+
+#[test]
+fn scripts_that_redis_was_told_to_forget_are_told_again() {
+    let server = Server::start();
+    let witness = Arc::new(Witness::default());
+    let address = RedisAddress::Tcp { host: "127.0.0.1".to_owned(), port: server.port };
+    let broker = open(RedisServers::Single(address, 0), 0, Arc::<Witness>::clone(&witness));
+    let topic = Topic::parse("t").unwrap();
+    broker.subscribe(&topic);
+    wait_until_subscribed(&broker, &topic);
     let mut connection = redis::Client::open(("127.0.0.1", server.port)).unwrap().get_connection().unwrap();
     let settlements = Arc::<Settlements>::default();
     let start = Instant::now();

@@ -1,34 +1,25 @@
 //! The broker on a Cluster, whose slots move and whose primaries die.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Instant;
 
-use orosync_protocol::{Position, PublisherId, Topic};
+use orosync_protocol::{PublisherId, Topic};
 use redis::{Connection, FromRedisValue, RedisResult};
 use tempfile::TempDir;
 
+use super::traffic::{SOON, Traffic, wait_until_subscribed};
 use super::{RedisBroker, Server, Settlements, free_port, open, publish, settings_of, wait_for};
-use crate::auth::line::Beginning;
 use crate::broker::contract::{self, Highest};
 use crate::broker::redis::connect::{Connector, examine};
 use crate::broker::redis::keys::{Keys, Partition, SLOTS};
 use crate::broker::{Broker, EventHandler};
 use crate::config::broker::{RedisAddress, RedisServers};
-use crate::publication::Event;
-use crate::publication::receipt::Receipt;
 
 const PRIMARIES: usize = 3;
-
-/// How soon delivery goes on once the Cluster can.
-const SOON: Duration = Duration::from_secs(5);
 
 /// Three primaries with a third of the slots each, and perhaps a replica each: number 3 is that of number 0, and so on.
 struct Cluster {
     servers: Vec<Server>,
-    directories: Vec<TempDir>,
     /// Replicas that have what is acknowledged.
     replicas: u32,
 }
@@ -61,10 +52,8 @@ impl Cluster {
     }
 
     fn start_with(count: usize) -> Self {
-        let directories: Vec<_> = (0..count).map(|_| TempDir::new().unwrap()).collect();
-        let servers =
-            directories.iter().map(|directory| Self::start_server(free_port(), directory)).collect();
-        let cluster = Self { servers, directories, replicas: 0 };
+        let start = |_| Self::start_server(free_port(), Arc::new(TempDir::new().unwrap()));
+        let cluster = Self { servers: (0..count).map(start).collect(), replicas: 0 };
         for number in 0..PRIMARIES {
             let border = |number: usize| number * usize::from(SLOTS) / PRIMARIES;
             let (first, last) = (border(number).to_string(), (border(number + 1) - 1).to_string());
@@ -86,18 +75,15 @@ impl Cluster {
         cluster
     }
 
-    fn start_server(port: u16, directory: &TempDir) -> Server {
-        let directory = directory.path().to_str().unwrap();
-        // A replica is given its data at once, not after five seconds in which others might come.
-        let settings = "--cluster-enabled yes --cluster-node-timeout 1000 --repl-diskless-sync-delay 0 --dir";
-        let settings: Vec<_> = settings.split(' ').chain([directory]).collect();
-        Server::start_at(port, &settings)
+    fn start_server(port: u16, directory: Arc<TempDir>) -> Server {
+        Server::start_in(directory, port, &["--cluster-enabled", "yes", "--cluster-node-timeout", "1000"])
     }
 
     /// Starts one that was killed: it is a replica of whoever took its place.
     fn start_again(&mut self, number: usize) {
-        self.servers[number].process.wait().unwrap();
-        self.servers[number] = Self::start_server(self.servers[number].port, &self.directories[number]);
+        let server = &mut self.servers[number];
+        server.process.wait().unwrap();
+        *server = Self::start_server(server.port, Arc::clone(&server.directory));
     }
 
     fn connect(&self, number: usize) -> Connection {
@@ -142,131 +128,6 @@ impl Cluster {
     }
 }
 
-/// A node that notes what comes of each topic.
-#[derive(Debug, Default)]
-pub(super) struct Witness {
-    came: Mutex<HashMap<Topic, Vec<(u64, Position)>>>,
-    is_broken: AtomicBool,
-}
-
-impl Witness {
-    pub(super) fn came(&self, topic: &Topic) -> Vec<u64> {
-        let came = self.came.lock().unwrap();
-        came.get(topic).map_or_else(Vec::new, |came| came.iter().map(|(number, _)| *number).collect())
-    }
-}
-
-impl EventHandler for Witness {
-    fn is_wanted(&self, _: &Topic) -> bool {
-        true
-    }
-
-    fn handle_event(&self, event: Event) {
-        if let Event::Message(delivery) = event {
-            let number = String::from_utf8_lossy(delivery.kept.payload().as_bytes()).parse().unwrap();
-            let mut came = self.came.lock().unwrap_or_else(PoisonError::into_inner);
-            came.entry(delivery.topic).or_default().push((number, delivery.position));
-        }
-    }
-
-    fn begin_line(&self, _: &Beginning) {}
-
-    fn handle_break(&self, topic: &Topic) {
-        self.is_broken.store(true, Ordering::Relaxed);
-        panic!("what came of {topic:?} is not all known");
-    }
-
-    fn handle_barrier(&self, _: &Arc<Receipt>) {}
-}
-
-/// One node that publishes to topics of many partitions, and another that hears of it, until the end.
-struct Traffic {
-    publisher: Arc<RedisBroker>,
-    subscriber: RedisBroker,
-    witness: Arc<Witness>,
-    topics: Vec<Topic>,
-    settlements: Arc<Settlements>,
-    is_over: Arc<AtomicBool>,
-    thread: thread::JoinHandle<u64>,
-}
-
-impl Traffic {
-    fn start(cluster: &Cluster) -> Self {
-        let witness = Arc::<Witness>::default();
-        let subscriber = cluster.open(Arc::<Witness>::clone(&witness));
-        let publisher = Arc::new(cluster.open(Arc::<Witness>::default()));
-        let topics: Vec<_> =
-            (0..100).map(|number| Topic::parse(&format!("topic/{number}")).unwrap()).collect();
-        for topic in &topics {
-            subscriber.subscribe(topic);
-        }
-        wait_until_up(&subscriber);
-        wait_until_up(&publisher);
-        for topic in &topics {
-            wait_until_subscribed(&subscriber, topic);
-        }
-        let settlements = Arc::<Settlements>::default();
-        let is_over = Arc::<AtomicBool>::default();
-        let thread = {
-            let (publisher, topics) = (Arc::clone(&publisher), topics.clone());
-            let (settlements, is_over) = (Arc::clone(&settlements), Arc::clone(&is_over));
-            thread::spawn(move || {
-                let mut number = 0;
-                while !is_over.load(Ordering::Relaxed) {
-                    number += 1;
-                    let topic = &topics[usize::try_from(number).unwrap() % topics.len()];
-                    publish(&publisher, PublisherId(7), topic, number, &settlements);
-                    thread::sleep(Duration::from_micros(200));
-                }
-                number
-            })
-        };
-        Self { publisher, subscriber, witness, topics, settlements, is_over, thread }
-    }
-
-    /// Waits until something more has come of each topic.
-    fn wait_for_more(&self) {
-        let before: Vec<_> = self.topics.iter().map(|topic| self.witness.came(topic).len()).collect();
-        for (topic, before) in self.topics.iter().zip(before) {
-            wait_for("delivery goes on", || (self.witness.came(topic).len() > before).then_some(()));
-        }
-    }
-
-    /// Ends it: all that was published is acknowledged and has come, each once and in order.
-    fn end(self) {
-        let start = Instant::now();
-        self.is_over.store(true, Ordering::Relaxed);
-        let last = self.thread.join().unwrap();
-        wait_for("all is acknowledged", || (self.settlements.count() == last).then_some(()));
-        let count = self.topics.len() as u64;
-        for (number, topic) in (0..).zip(&self.topics) {
-            let published: Vec<u64> = (1..=last).filter(|n| n % count == number).collect();
-            wait_for("all has come", || (self.witness.came(topic).len() >= published.len()).then_some(()));
-            assert_eq!(self.witness.came(topic), published);
-            let came = self.witness.came.lock().unwrap();
-            let offsets = came[topic].iter().map(|(_, at)| at.offset);
-            assert!(offsets.eq(1..=published.len() as u64), "no hole");
-        }
-        assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
-        assert!(!self.witness.is_broken.load(Ordering::Relaxed));
-        wait_until_up(&self.subscriber);
-        wait_until_up(&self.publisher);
-    }
-}
-
-pub(super) fn wait_until_subscribed(broker: &RedisBroker, topic: &Topic) {
-    wait_for("a topic is subscribed to", || {
-        let (told, answer) = std::sync::mpsc::channel();
-        let hand_over = Box::new(move |recovered: Result<_, _>| told.send(recovered.is_ok()).unwrap());
-        broker.recover(topic, None, 1, hand_over);
-        answer.recv().unwrap().then_some(())
-    });
-}
-
-fn wait_until_up(broker: &RedisBroker) {
-    wait_for("what is published comes back", || broker.is_up().load(Ordering::Relaxed).then_some(()));
-}
-
 #[test]
 fn a_cluster_keeps_the_contract() {
     let cluster = Cluster::start();
@@ -287,7 +148,7 @@ fn the_server_finds_each_partition_in_the_same_slot() {
 #[test]
 fn all_that_is_published_comes_once_and_in_order_while_slots_are_moved() {
     let cluster = Cluster::start();
-    let traffic = Traffic::start(&cluster);
+    let traffic = Traffic::start(|events| cluster.open(events));
     traffic.wait_for_more();
     for (from, to) in [(0, 2), (2, 1)] {
         // Not the first one, where the canary would notice it.
@@ -304,7 +165,7 @@ fn all_that_is_published_comes_once_and_in_order_while_slots_are_moved() {
 #[test]
 fn topics_that_are_subscribed_to_while_slots_are_moved_are_heard() {
     let cluster = Cluster::start();
-    let traffic = Traffic::start(&cluster);
+    let traffic = Traffic::start(|events| cluster.open(events));
     let (mut late, settlements) = (Vec::new(), Arc::<Settlements>::default());
     for (from, to) in [(0, 2), (2, 1)] {
         for partition in (0..20).map(Partition) {
@@ -325,7 +186,7 @@ fn topics_that_are_subscribed_to_while_slots_are_moved_are_heard() {
 #[test]
 fn a_primary_that_dies_is_replaced_by_its_replica_and_the_others_go_on() {
     let mut cluster = Cluster::start_with_replicas();
-    let traffic = Traffic::start(&cluster);
+    let traffic = Traffic::start(|events| cluster.open(events));
     let topic_of = |partitions: std::ops::Range<usize>| {
         let keys = Keys::cluster("orosync");
         let is_there = |topic: &&Topic| partitions.contains(&keys.partition(topic).0);
@@ -341,13 +202,13 @@ fn a_primary_that_dies_is_replaced_by_its_replica_and_the_others_go_on() {
     cluster.start_again(0);
     wait_for("it goes on there", || (traffic.witness.came(&dead).len() > before).then_some(()));
     assert!(promoted.elapsed() < SOON, "{:?}", promoted.elapsed());
-    traffic.end();
+    traffic.end_after_a_loss();
 }
 
 #[test]
 fn a_primary_that_becomes_a_replica_while_it_lives_is_left_for_the_new_one() {
     let cluster = Cluster::start_with_replicas();
-    let traffic = Traffic::start(&cluster);
+    let traffic = Traffic::start(|events| cluster.open(events));
     for number in [PRIMARIES, 0] {
         wait_for("the replica is the primary", || {
             // It is refused until the former primary has become a replica that has all.

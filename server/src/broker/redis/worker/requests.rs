@@ -7,7 +7,7 @@ use orosync_protocol::Topic;
 use redis::aio::{ConnectionLike as _, MultiplexedConnection};
 use redis::{Cmd, Value};
 
-use super::{Answer, Done, Worker};
+use super::{Answer, Done, Member, Worker};
 use crate::broker::Unavailable;
 use crate::broker::redis::calls::{self, HEAD_KEPT, milliseconds};
 use crate::broker::redis::keys::Partition;
@@ -130,7 +130,8 @@ impl Worker {
 
     /// Makes the calls that are due.
     fn call(&mut self) {
-        loop {
+        let has_room = |member: &Member| member.up.as_ref().is_some_and(|up| up.writes.have_room());
+        while self.members.values().any(has_room) {
             let has_room = |partition| {
                 let server = self.partitions.server(partition).and_then(|id| self.members.get(&id));
                 let primary = server.and_then(|member| member.up.as_ref());
