@@ -16,6 +16,8 @@ pub(super) const NODE_KEPT_MS: u64 = 10_000;
 #[derive(Debug)]
 pub(super) struct Canary {
     sent: u64,
+    /// The last that was sent before this connection for pushes.
+    sent_before: u64,
     next: Instant,
     /// When something came back last, or could begin to.
     back: Instant,
@@ -38,11 +40,12 @@ pub(super) enum Verdict {
 
 impl Canary {
     pub(super) fn new(now: Instant) -> Self {
-        Self { sent: 0, next: now, back: now, answered: now }
+        Self { sent: 0, sent_before: 0, next: now, back: now, answered: now }
     }
 
     /// There is another connection for pushes.
     pub(super) fn begin(&mut self, now: Instant) {
+        self.sent_before = self.sent;
         self.back = now;
         self.next = now;
     }
@@ -70,10 +73,16 @@ impl Canary {
         self.answered = now;
     }
 
+    /// It was refused: something answers, and nothing can come back.
+    pub(super) fn refuse(&mut self, now: Instant) {
+        (self.answered, self.back) = (now, now);
+    }
+
     /// This has come back.
     pub(super) fn come_back(&mut self, nonce: &[u8], now: Instant) {
-        // One of an earlier connection says nothing of this one.
-        if nonce == self.sent.to_string().as_bytes() {
+        let nonce = std::str::from_utf8(nonce).ok().and_then(|nonce| nonce.parse::<u64>().ok());
+        // One of an earlier connection says nothing of this one; one that took longer than to the next does.
+        if nonce.is_some_and(|nonce| nonce > self.sent_before) {
             self.back = now;
         }
     }
@@ -105,5 +114,33 @@ mod tests {
         assert_eq!(canary.look(second(start, 7)), Verdict::Send("6".to_owned()));
         canary.come_back(b"6", second(start, 8));
         assert_eq!(canary.look(second(start, 8)), Verdict::NoAnswer);
+    }
+
+    #[test]
+    fn one_that_is_refused_has_nothing_replaced() {
+        let start = Instant::now();
+        let mut canary = Canary::new(start);
+        for at in 0..10 {
+            assert!(matches!(canary.look(second(start, at)), Verdict::Send(_)), "{at}");
+            canary.refuse(second(start, at));
+        }
+    }
+
+    #[test]
+    fn one_that_is_slow_comes_back_and_one_of_an_earlier_connection_does_not() {
+        let start = Instant::now();
+        let mut canary = Canary::new(start);
+        for at in 0..10 {
+            assert!(matches!(canary.look(second(start, at)), Verdict::Send(_)), "{at}");
+            canary.answer(second(start, at));
+            canary.come_back(at.saturating_sub(1).to_string().as_bytes(), second(start, at));
+        }
+        canary.begin(second(start, 10));
+        assert!(matches!(canary.look(second(start, 10)), Verdict::Send(_)));
+        canary.answer(second(start, 13));
+        canary.come_back(b"10", second(start, 13));
+        assert!(matches!(canary.look(second(start, 13)), Verdict::Send(_)));
+        canary.answer(second(start, 14));
+        assert_eq!(canary.look(second(start, 14)), Verdict::NothingComesBack);
     }
 }

@@ -20,6 +20,13 @@ use crate::config::broker::{Password, RedisAddress, RedisServers, RedisSettings}
 /// How long a connection may take, the greeting included.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
+/// How often a Cluster is asked where its slots are, if nothing says before that they have moved.
+const FIND_IN_CLUSTER: Duration = Duration::from_secs(30);
+
+/// How often the Sentinels are asked whether the primary is still the same: one that was demoted while nobody could reach it takes
+/// for a while what will be lost.
+const FIND_BY_SENTINEL: Duration = Duration::from_secs(2);
+
 /// How long a Sentinel may take, or a node of a Cluster that is asked for the others.
 const ASKED_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -76,6 +83,15 @@ impl Connector {
     /// Whether the servers are a Cluster.
     pub(super) fn is_cluster(&self) -> bool {
         matches!(self.settings.servers, RedisServers::Cluster { .. })
+    }
+
+    /// How often the primaries are looked for while nothing is wrong. None: there is only one place for them.
+    pub(super) fn finds_every(&self) -> Option<Duration> {
+        match self.settings.servers {
+            RedisServers::Single(..) => None,
+            RedisServers::Sentinel { .. } => Some(FIND_BY_SENTINEL),
+            RedisServers::Cluster { .. } => Some(FIND_IN_CLUSTER),
+        }
     }
 
     /// Whether what is written is acknowledged only once replicas have it.

@@ -1,10 +1,10 @@
 //! The primaries: they are looked for, connected to, let the node into their partitions, and are lost.
 
-use orosync_protocol::ClusterId;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use orosync_protocol::ClusterId;
 use redis::aio::MultiplexedConnection;
 use tokio::time::timeout;
 use tracing::{info, warn};
@@ -17,9 +17,6 @@ use crate::broker::redis::keys::Partition;
 use crate::broker::redis::primary::{self, Connected, Primary, PrimaryId};
 use crate::broker::redis::scripts;
 use crate::broker::redis::trouble::Trouble;
-
-/// How often a Cluster is asked where its slots are, if nothing says before that they have moved.
-const FIND: Duration = Duration::from_secs(30);
 
 /// Between two times that the primaries are looked for, at most.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
@@ -53,8 +50,8 @@ impl Worker {
 
     pub(super) fn handle_found(&mut self, found: Result<Found, Trouble>) {
         self.finding.is_under_way = false;
-        if self.connector.is_cluster() {
-            let next = Instant::now() + FIND;
+        if let Some(every) = self.connector.finds_every() {
+            let next = Instant::now() + every;
             self.finding.next = Some(self.finding.next.map_or(next, |known| known.min(next)));
         }
         let Found { primaries, nodes } = match found {
@@ -343,7 +340,14 @@ impl Worker {
                 primary.clock = Some((now, milliseconds));
                 self.set_clock(now);
             }
-            Err(trouble) => self.handle_trouble(id, partition, &trouble),
+            Err(trouble) => {
+                if let Some(primary) = self.primary_mut(id)
+                    && !matches!(trouble.cause, "ended" | "connection" | "timeout")
+                {
+                    primary.canary.refuse(now);
+                }
+                self.handle_trouble(id, partition, &trouble);
+            }
         }
     }
 
