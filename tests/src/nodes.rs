@@ -1,6 +1,7 @@
 //! Several `orosync-server` processes on one Redis.
 
 use std::net::SocketAddr;
+use std::thread;
 
 use rustix::process::Signal;
 
@@ -67,6 +68,17 @@ impl Nodes {
             let answer = self.node(number).admin("/readyz");
             answer.starts_with("HTTP/1.1 503 ").then_some(answer)
         })
+    }
+}
+
+impl Drop for Nodes {
+    /// Whoever looks for the cause of a failure needs to know what the nodes saw.
+    fn drop(&mut self) {
+        if thread::panicking() {
+            for node in self.0.iter_mut().flatten() {
+                println!("Node {}:\n{}", node.address(), node.log().join("\n"));
+            }
+        }
     }
 }
 

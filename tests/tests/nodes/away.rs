@@ -61,7 +61,7 @@ fn redis_comes_back_with_nothing_of_what_it_had_and_delivery_goes_on() {
 
 #[test]
 fn redis_is_away_for_long_and_nobody_is_told_anything_that_is_not_so() {
-    let away = std::env::var("OROSYNC_TEST_AWAY_SECONDS").map_or(10, |away| away.parse().expect("a number"));
+    let away = std::env::var("NODES_AWAY_SECONDS").map_or(10, |away| away.parse().expect("a number"));
     let mut redis = Redis::start_with("appendonly yes");
     let mut nodes = two_nodes(&redis.url());
     let load = Load::on(&nodes);

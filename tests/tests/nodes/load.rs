@@ -81,8 +81,8 @@ impl Load {
     }
 
     /// The same where Redis may have forgotten something, and sessions were told so: this primary has all that was acknowledged,
-    /// once and in order, but for as many messages as the nodes count as lost.
-    pub(crate) fn assert_all_but_lost(self, nodes: &Nodes, primary: &Redis) {
+    /// once and in order, but for as many messages as the nodes count as lost: how many those are.
+    pub(crate) fn assert_all_but_lost(self, nodes: &Nodes, primary: &Redis) -> f64 {
         let ended = self.publishers.finish();
         traffic::assert_flushed(&ended);
         let kept: Vec<Vec<u8>> = primary.ask(&["LRANGE", &format!("orosync:{{0}}:e:{TOPIC}"), "0", "-1"]);
@@ -100,6 +100,7 @@ impl Load {
             accepted.to_string(),
             (lost + f64::from(u32::try_from(kept).expect("so few"))).to_string()
         );
+        lost
     }
 }
 
