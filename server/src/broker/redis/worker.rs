@@ -120,7 +120,7 @@ pub(super) struct Worker {
     /// The id of the nodes' cluster.
     cluster: Option<ClusterId>,
     /// Publishers that ask what was accepted of them, while nobody can say.
-    asking: Vec<(PublisherId, Arc<Receipt>)>,
+    asking: HashMap<PublisherId, Arc<Receipt>>,
     /// What the node itself publishes.
     own: PublisherId,
     own_seq: u64,
@@ -203,7 +203,7 @@ impl Worker {
             partitions: Partitions::new(keys.partitions().count()),
             keys,
             cluster: None,
-            asking: Vec::new(),
+            asking: HashMap::new(),
             own: PublisherId(rand::random()),
             own_seq: 0,
             resubscribe: HashSet::new(),
@@ -279,7 +279,8 @@ impl Worker {
             // Each partition knows a number of its own. The publisher sends all again that is not acknowledged, and each drops what
             // it has.
             Order::AskHighest(_, receipt) if self.connector.is_cluster() => receipt.set_highest(None),
-            Order::AskHighest(publisher, receipt) => self.asking.push((publisher, receipt)),
+            // Of a publisher that has come back meanwhile nobody hears the first answer.
+            Order::AskHighest(publisher, receipt) => drop(self.asking.insert(publisher, receipt)),
             Order::Subscribe(topic) => self.topics.subscribe(&topic),
             Order::Unsubscribe(topic) => self.topics.unsubscribe(&topic, now),
             Order::Recover { topic, since, most, hand_over } => {
@@ -386,7 +387,7 @@ impl Worker {
                     }
                     Err(trouble) => {
                         self.handle_failure(primary, partition, &trouble);
-                        self.asking.push((publisher, receipt));
+                        self.asking.entry(publisher).or_insert(receipt);
                     }
                 }
             }

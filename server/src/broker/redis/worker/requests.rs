@@ -155,7 +155,7 @@ impl Worker {
             return;
         }
         let is_due = |publisher| !self.outbox.has_waiting(ChainKey { publisher, partition });
-        let due: Vec<_> = self.asking.extract_if(.., |(publisher, _)| is_due(*publisher)).collect();
+        let due: Vec<_> = self.asking.extract_if(|publisher, _| is_due(*publisher)).collect();
         for (publisher, receipt) in due {
             let command = calls::ask_highest(&self.keys, publisher, partition);
             self.write(partition, command, move |highest| Answer::Highest {
