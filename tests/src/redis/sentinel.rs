@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::thread;
-use std::time::{Duration, Instant};
 
 use redis::{RedisResult, Value};
 
@@ -88,16 +87,11 @@ impl ReplicaSet {
 
     /// The number of the primary, once all Sentinels that run agree about it.
     pub fn primary(&self) -> usize {
-        let end = Instant::now() + LIMIT;
-        loop {
+        wait::until_within(LIMIT, "all Sentinels name the same primary", || {
             let mut named = self.named();
             named.dedup();
-            if let [primary] = *named {
-                return primary;
-            }
-            assert!(Instant::now() < end, "the Sentinels do not agree: {named:?}");
-            thread::sleep(Duration::from_millis(10));
-        }
+            if let [primary] = *named { Some(primary) } else { None }
+        })
     }
 
     /// Kills the primary: its number.

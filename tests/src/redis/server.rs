@@ -267,7 +267,8 @@ impl Redis {
         self.try_info(field).unwrap_or_else(|error| panic!("{field}: {error}"))
     }
 
-    pub(super) fn try_info(&self, field: &str) -> RedisResult<String> {
+    /// The same, where the server may cut its clients off: a primary that is demoted does.
+    pub fn try_info(&self, field: &str) -> RedisResult<String> {
         let info: String = self.try_ask(&["INFO"])?;
         let value = info.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
         Ok(value.unwrap_or_else(|| panic!("INFO has no {field}:\n{info}")).to_owned())

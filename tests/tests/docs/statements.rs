@@ -80,8 +80,16 @@ fn the_close_codes_are_those_of_the_server() {
 
 #[test]
 fn no_test_sleeps_but_where_it_says_why() {
-    // The first two are what tests wait with; the others need a pace: a load, and messages that come one by one.
-    let may = ["tests/src/wait.rs", "link/tests/support/mod.rs", "tests/src/crowd.rs", "link/tests/wakes.rs"];
+    // The first two are what tests wait with; the others need a pace: a load, messages that come one by one, a page that comes back,
+    // and a network that is slow.
+    let may = [
+        "tests/src/wait.rs",
+        "link/tests/support/mod.rs",
+        "tests/src/crowd.rs",
+        "link/tests/wakes.rs",
+        "tests/src/auditor.rs",
+        "tests/src/redis/proxy.rs",
+    ];
     let directories = ["tests/src", "tests/tests", "link/tests", "server/tests"];
     let sleeps = format!("thread::{}(", "sleep");
     let found: Vec<String> = directories

@@ -33,7 +33,7 @@ fn links_that_are_reset_silent_or_lose_answers_deliver_everything_once_and_in_or
             _ if failed > FAULTS => Fault::None,
             // Behind the handshake of some 500 bytes.
             0 | 1 => Fault::Reset { after: random.random_range(500..60_000) },
-            2 => Fault::LoseAnswer { after: random.random_range(200..4000) },
+            2 => Fault::LoseAnswer { after: random.random_range(240..4000) },
             _ => Fault::Mute,
         }
     });

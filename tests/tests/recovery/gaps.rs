@@ -194,7 +194,7 @@ fn what_a_publisher_sends_again_after_a_lost_answer_leaves_no_hole() {
     proxy.fail(move || {
         links += 1;
         // Behind the handshake's answer and Welcome: what is lost are acknowledgements.
-        if links <= 4 { Fault::LoseAnswer { after: 200 } } else { Fault::None }
+        if links <= 4 { Fault::LoseAnswer { after: 240 } } else { Fault::None }
     });
     let mut source = Source::to(&proxy.endpoint());
     for number in 1..=EVENTS {

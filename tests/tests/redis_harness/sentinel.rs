@@ -41,7 +41,7 @@ fn a_primary_is_demoted_while_it_lives() {
     let promoted = replica_set.await_failover(0);
     replica_set.server(0).thaw();
     wait::until_within(LIMIT, "the old primary is told", || {
-        (replica_set.server(0).info("role") == "slave").then_some(())
+        (replica_set.server(0).try_info("role").ok()? == "slave").then_some(())
     });
     replica_set.wait_until_settled();
     assert_eq!(replica_set.demote_primary(), promoted);
