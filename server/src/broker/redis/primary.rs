@@ -159,8 +159,7 @@ impl Commands {
         Ok(until_ended(&mut self.ended, asking).await?.extract_error()?)
     }
 
-    /// A command whose effect is acknowledged when so many replicas have it; what it found written already is waited for as well:
-    /// Redis waits for all that it had done by then, whoever asked for it.
+    /// A command that writes, and whose effect is acknowledged when so many replicas have it.
     pub(super) async fn write(mut self, command: Cmd, replicas: u32) -> Result<Value, Trouble> {
         if replicas == 0 {
             return self.ask(command).await;

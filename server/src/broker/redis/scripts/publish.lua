@@ -28,6 +28,9 @@ while first <= count and tonumber(ARGV[base + MESSAGE * (first - 1) + 2]) <= hig
   first = first + 1
 end
 if first > count then
+  -- A write, so that whoever waits for replicas waits for those of before, which another node may have made: Valkey waits for what the
+  -- connection has written.
+  redis.call('PEXPIRE', KEYS[1], number_seconds * 1000)
   return {1, highest}
 end
 
