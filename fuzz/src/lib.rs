@@ -47,11 +47,18 @@ pub fn default_shared(metrics: &Arc<Metrics>) -> Shared {
     static DEFAULTS: LazyLock<Shared> = LazyLock::new(|| {
         let environment = [("OROSYNC_AUTH__SECRET".to_owned(), SECRET.to_owned())];
         let written = load(&[], environment, []).expect("a configuration");
-        shared(Settings::new(&written).expect("settings"), Arc::new(ClusterId(1).into()), UsedTickets::of_this_node(1000), None, &Arc::new(Metrics::new()))
+        shared(
+            Settings::new(&written).expect("settings"),
+            Arc::new(ClusterId(1).into()),
+            UsedTickets::of_this_node(1000),
+            None,
+            &Arc::new(Metrics::new()),
+        )
     });
     let mut shared = DEFAULTS.clone();
     shared.metrics = Arc::clone(metrics);
-    shared.door.authenticator = Arc::new(Authenticator::new(vec![verifier()], UsedTickets::of_this_node(1000), None));
+    shared.door.authenticator =
+        Arc::new(Authenticator::new(vec![verifier()], UsedTickets::of_this_node(1000), None));
     shared
 }
 

@@ -37,16 +37,19 @@ const STATES = {
   suspended: 'Not connected',
 };
 
-const live = /** @type {HTMLElement} */ (document.getElementById('live'));
+/** Where that is shown. Turbo may have put another one there. */
+const live = () => /** @type {HTMLElement} */ (document.getElementById('live'));
+
 document.addEventListener('orosync-state', (event) => {
   /** @type {{ state: keyof typeof STATES }} */
   const { state } = /** @type {CustomEvent} */ (event).detail;
-  live.dataset.state = state;
-  live.textContent = STATES[state];
+  const element = live();
+  element.dataset.state = state;
+  element.textContent = STATES[state];
 });
 
 // With several nodes people read which one they are on.
-const { nodes: nodesUrl } = live.dataset;
+const { nodes: nodesUrl } = live().dataset;
 if (nodesUrl !== undefined) {
   /** The numbers of the nodes by their names. @type {Record<string, number>} */
   let numbers = {};
@@ -56,7 +59,7 @@ if (nodesUrl !== undefined) {
       numbers = await (await fetch(nodesUrl)).json();
     }
     if (client.sessionId === session) {
-      live.textContent = `${STATES.open} on node ${numbers[node] ?? node}`;
+      live().textContent = `${STATES.open} on node ${numbers[node] ?? node}`;
     }
   };
   // What fails ends with the connection, and is done again with the next.
