@@ -43,7 +43,7 @@ test: build js/node_modules/.package-lock.json tests/browser/node_modules/.packa
 	@echo 'All tests have passed.'
 
 test-rust: ## Test the Rust crates, all but the extension
-	@scripts/install-deps build
+	@scripts/install-deps build test
 	cargo test --workspace --exclude orosync --exclude orosync-tests
 
 test-conformance: ## Test the WebSockets of server and publishers with the Autobahn suite
