@@ -69,7 +69,7 @@ describe('Backoff', () => {
 describe('comeBack', () => {
   const source = readFileSync(new URL('../../protocol/src/close.rs', import.meta.url), 'utf8');
   const codes = new Map([...source.matchAll(/Self::(\w+) => (\d{4}),/g)].map(([, name, code]) => [name, Number(code)]));
-  const arms = source.slice(source.indexOf('fn come_back')).matchAll(/(Self::[\w:| ]+?)\s*=>\s*\{?\s*ComeBack::(\w+)/g);
+  const arms = source.slice(source.indexOf('fn come_back')).matchAll(/(Self::[\w:|\s]+?)\s*=>\s*\{?\s*ComeBack::(\w+)/g);
   const verdicts = [...arms].flatMap(([, names, verdict]) =>
     [...names.matchAll(/Self::(\w+)/g)].map(([, name]) => ({ name, verdict })),
   );
