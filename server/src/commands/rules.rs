@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use orosync_protocol::OriginPattern;
+use orosync_protocol::ticket::Verifier;
 use rustls::ServerConfig;
 use serde::Serialize;
 use tokio::sync::watch;
@@ -29,6 +30,7 @@ pub struct Rules {
     shared: Arc<Shared>,
     tls: watch::Sender<Option<Arc<ServerConfig>>>,
     broker_password: watch::Sender<Option<Password>>,
+    secrets: watch::Sender<Vec<String>>,
     /// Of the rules in force: [`hash`].
     hash: watch::Sender<String>,
     read_again: ReadAgain,
@@ -41,11 +43,12 @@ impl Rules {
         shared: Arc<Shared>,
         tls: watch::Sender<Option<Arc<ServerConfig>>>,
         broker_password: watch::Sender<Option<Password>>,
+        secrets: watch::Sender<Vec<String>>,
         hash: watch::Sender<String>,
         read_again: ReadAgain,
     ) -> Self {
         let described = watch::Sender::new(describe(&shared.policies, &shared.door.allowed_origins));
-        Self { shared, tls, broker_password, hash, read_again, described }
+        Self { shared, tls, broker_password, secrets, hash, read_again, described }
     }
 
     /// The rules in force, as JSON: `{"topics": [{"pattern", "subscribe", "publish"}], "allowed_origins": []}`. A rule that
@@ -64,6 +67,10 @@ impl Rules {
             }
         };
         self.hash.send_replace(hash(&settings));
+        self.secrets.send_if_modified(|secrets| {
+            let now = ids_of_secrets(&settings.auth.verifiers);
+            std::mem::replace(secrets, now.clone()) != now
+        });
         let mut shared = Shared::clone(&self.shared);
         shared.policies = settings.policies;
         shared.door.authenticator =
@@ -106,6 +113,11 @@ fn renew_password(current: &watch::Sender<Option<Password>>, read: BrokerSetting
         *password = redis.password;
         has_changed
     });
+}
+
+/// By which nodes find out whether they have the same secrets: of all that are accepted, the one that signs first.
+pub fn ids_of_secrets(verifiers: &[Verifier]) -> Vec<String> {
+    verifiers.iter().map(|verifier| format!("{:016x}", verifier.id().0)).collect()
 }
 
 #[derive(Serialize)]

@@ -118,6 +118,7 @@ async fn run_node(settings: Settings, read_again: ReadAgain) -> Result<(), Serve
     let (trusted_proxies, patience) = (settings.trusted_proxies.clone(), settings.limits.handshake_timeout);
     let tls = watch::Sender::new(settings.tls.clone());
     let broker_password = watch::Sender::new(settings.broker.password().cloned());
+    let secrets = watch::Sender::new(rules::ids_of_secrets(&settings.auth.verifiers));
     let rules_hash = watch::Sender::new(rules::hash(&settings));
     let (drain_grace, drain_time, oro_ping) = (settings.drain_grace, settings.drain, settings.oro_ping);
     let send_together = settings.send_together == SendTogether::Auto && SendRing::are_allowed();
@@ -125,7 +126,11 @@ async fn run_node(settings: Settings, read_again: ReadAgain) -> Result<(), Serve
     let (handles, inboxes): (Vec<_>, Vec<_>) = (0..settings.shards.get()).map(|_| ShardHandle::new()).unzip();
     let history = HistoryRules { settings: settings.history, policies: settings.policies.clone() };
     let revocations = revocations(&settings)?;
-    let told = Told { password: broker_password.subscribe(), rules_hash: rules_hash.subscribe() };
+    let told = Told {
+        password: broker_password.subscribe(),
+        secrets: secrets.subscribe(),
+        rules_hash: rules_hash.subscribe(),
+    };
     let Joined { node, used_tickets, has_broker } =
         join(&settings, handles, history, revocations.clone(), told, &metrics)?;
     let node = Arc::new(node);
@@ -133,7 +138,7 @@ async fn run_node(settings: Settings, read_again: ReadAgain) -> Result<(), Serve
     let shared = Arc::new(shared(settings, cluster, used_tickets, revocations, &metrics));
     let mut shards = Shards::start(inboxes, &node, &shared, send_together)?;
     let current_tls = tls.subscribe();
-    let mut rules = Rules::new(shared, tls, broker_password, rules_hash, read_again);
+    let mut rules = Rules::new(shared, tls, broker_password, secrets, rules_hash, read_again);
 
     let readiness = Readiness::new(has_broker);
     let mut tasks = JoinSet::new();
@@ -292,6 +297,7 @@ struct Joined {
 /// What the broker is told when it has changed.
 struct Told {
     password: watch::Receiver<Option<Password>>,
+    secrets: watch::Receiver<Vec<String>>,
     rules_hash: watch::Receiver<String>,
 }
 
@@ -316,14 +322,13 @@ fn join(
             });
         }
     };
-    let verifiers = settings.auth.verifiers.iter();
     let broker = redis::Settings {
         redis,
         password: told.password,
         rules,
         resume: settings.auth.resume,
         max_publishers: limits.remembered_publishers,
-        secrets: verifiers.map(|verifier| format!("{:016x}", verifier.id().0)).collect(),
+        secrets: told.secrets,
         node: metrics.node.to_string(),
         bind: settings.bind.first().map(|bind| bind.address.to_string()).unwrap_or_default(),
         rules_hash: told.rules_hash,
@@ -391,21 +396,22 @@ async fn publish_pings(node: Arc<Node>, every: Duration) {
         return;
     };
     loop {
-        // All nodes of a cluster number their pings by the time, so that each goes out once, whichever says it first.
-        let (now, length) = (nanoseconds(process::since_1970()), nanoseconds(every));
-        let number = now / length + 1;
-        sleep(Duration::from_nanos(number * length - now)).await;
+        // All nodes of a cluster number their pings by the time at which they are due, so that each goes out once, whichever says it
+        // first, and none is taken for an earlier one when the interval is changed.
+        let (now, length) = (milliseconds(process::since_1970()), milliseconds(every).max(1));
+        let due = (now / length + 1) * length;
+        sleep(Duration::from_millis(due - now)).await;
         if node.has_subscribers(&topic) {
             let message =
                 Message { topic: topic.clone(), payload: payload.clone(), audience: Audience::default() };
-            node.publish_own(Content::Message(message), Seq::new(number));
+            node.publish_own(Content::Message(message), Seq::new(due));
         }
     }
 }
 
 /// As a number that lasts for centuries.
-fn nanoseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The shards' threads.

@@ -307,7 +307,7 @@ mod tests {
         let number = asked(&mut topics, ReadSince::Position(at(2)));
         assert_eq!(node.take(), []);
         topics.handle_read(number, Ok(Read { complete: false, ..read(fork, vec![entry(1), next]) }));
-        assert_eq!(node.take(), [Told::Line { base: 0, disconnected: vec![1, 2] }, Told::Broken]);
+        assert_eq!(node.take(), [Told::Line { base: 2, disconnected: Vec::new() }, Told::Broken]);
         assert!(topics.knows(&control, Some(fork)) && !topics.knows(&control, Some(at(2))));
     }
 

@@ -74,7 +74,7 @@ pub struct Settings {
     /// Publishers that are remembered.
     pub max_publishers: usize,
     /// The ids of the secrets that this node accepts, the one that it signs with first.
-    pub secrets: Vec<String>,
+    pub secrets: watch::Receiver<Vec<String>>,
     /// This node's name. No two have the same.
     pub node: String,
     /// Where it listens, as it is told to whoever asks for the nodes.

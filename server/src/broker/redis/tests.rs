@@ -114,7 +114,7 @@ fn open_counted(
         rules: HistoryRules { settings: HistorySettings::default(), policies: Policies::new(Vec::new()) },
         resume: Duration::from_mins(5),
         max_publishers: 10,
-        secrets: vec!["a secret".to_owned()],
+        secrets: watch::Sender::new(vec!["a secret".to_owned()]).subscribe(),
         node: format!("{:032x}", rand::random::<u128>()),
         bind: "0.0.0.0:8080".to_owned(),
         rules_hash: watch::Sender::new("0123456789abcdef".to_owned()).subscribe(),

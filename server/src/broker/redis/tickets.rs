@@ -112,6 +112,7 @@ impl Tickets {
         for (_, asked) in self.asked.extract_if(|_, asked| now >= asked.until) {
             (asked.answer)(FirstUse::Unavailable);
         }
+        self.due.retain(|number| self.asked.contains_key(number));
     }
 
     /// Is nothing asked?

@@ -236,6 +236,7 @@ impl Worker {
                 },
                 Some(done) = self.done.recv() => self.take_done(done),
                 Some(push) = self.arriving.recv() => self.take_pushes(push),
+                Ok(()) = self.settings.secrets.changed() => self.enter_again(),
                 Ok(()) = self.settings.password.changed() => {
                     let password = self.settings.password.borrow_and_update().clone();
                     self.connector.set_password(password);
@@ -326,6 +327,13 @@ impl Worker {
         }
     }
 
+    /// What an answer knows of may have been pushed before it, and have arrived on the other connection.
+    fn take_pushes_first(&mut self) {
+        while let Ok(push) = self.arriving.try_recv() {
+            self.handle_push(push);
+        }
+    }
+
     fn handle_answer(&mut self, primary: PrimaryId, partition: Partition, answer: Answer) {
         let now = Instant::now();
         match answer {
@@ -345,6 +353,7 @@ impl Worker {
                 self.outbox.end_call(chain, number, end);
             }
             Answer::Read { number, read } => {
+                self.take_pushes_first();
                 let read = read.map_err(|trouble| {
                     self.handle_trouble(primary, partition, &trouble);
                     self.partitions.sweep_again(partition, now);
@@ -353,6 +362,7 @@ impl Worker {
                 self.topics.handle_read(number, read);
             }
             Answer::Swept { number, differ } => {
+                self.take_pushes_first();
                 let differ = differ.map_err(|trouble| {
                     self.handle_trouble(primary, partition, &trouble);
                     self.partitions.sweep_again(partition, now);

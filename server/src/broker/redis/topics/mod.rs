@@ -621,11 +621,12 @@ impl Topics {
             state.is_behind |= !state.take_early().is_empty();
             self.actions.push(Action::Subscribe(topic.clone()));
         }
+        // They were asked for before those that wait already.
         again.sort_unstable();
-        for number in again {
+        for number in again.into_iter().rev() {
             let state = self.asked.get(&number).and_then(|asked| self.states.get_mut(&asked.topic));
             if let Some(state) = state {
-                state.asked.push_back(number);
+                state.asked.push_front(number);
             }
         }
     }
@@ -953,8 +954,9 @@ impl State {
             );
             let beginning = control::beginning(read, |ms| clock.unix(ms), Some(unix_time()));
             self.line = Some(Box::new(control::line(&beginning)));
-            // First: from now on no session from before gets a resume ticket.
-            sink.events.begin_line(&beginning);
+            // First: no ticket from before is good any more, whichever disconnects this node knew that the line has lost.
+            let (base, unknown_until) = (read.position, beginning.unknown_until);
+            sink.events.begin_line(&Beginning { base, disconnected: Vec::new(), unknown_until });
             sink.events.handle_break(sink.topic);
             self.stand(number, at, read);
             self.meanwhile = Meanwhile::begin(Some(read.position));

@@ -21,6 +21,9 @@ use crate::broker::redis::trouble::Trouble;
 /// Between two times that the primaries are looked for, at most.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
+/// How long a primary may take until it is connected to, and has been told the scripts.
+const CONNECT: Duration = Duration::from_secs(10);
+
 /// How long a primary may take to let the node into a partition.
 const ENTER: Duration = Duration::from_secs(2);
 
@@ -114,7 +117,9 @@ impl Worker {
             (self.connector.clone(), self.pushes.clone(), self.done_sender.clone());
         let (keys, verbs) = (self.keys.clone(), self.verbs);
         tokio::spawn(async move {
-            let connected = primary::connect(&connector, &keys, verbs, &place, &pushes).await;
+            let connecting =
+                timeout(CONNECT, primary::connect(&connector, &keys, verbs, &place, &pushes)).await;
+            let connected = connecting.unwrap_or_else(|_| Err(Trouble::timeout("Redis")));
             let _ = done.send(Done::Connected(id, Box::new(connected)));
         });
         id
@@ -136,12 +141,21 @@ impl Worker {
         }
     }
 
+    /// This node has other secrets: Redis is to know them while all nodes accept those of before as well.
+    pub(super) fn enter_again(&mut self) {
+        let up = self.members.iter().filter(|(_, member)| member.up.is_some()).map(|(id, _)| *id);
+        for id in up.collect::<Vec<_>>() {
+            self.enter(id, &self.partitions.of(id).collect::<Vec<_>>());
+        }
+    }
+
     /// Has a primary let the node into these of its partitions, once it is connected.
     fn enter(&mut self, id: PrimaryId, partitions: &[Partition]) {
         let Some(primary) = self.members.get(&id).and_then(|member| member.up.as_ref()) else { return };
         for partition in partitions.iter().copied() {
             let commands = primary.commands.clone();
-            let command = calls::enter(&self.keys, partition, &primary.run_id, &self.settings.secrets);
+            let command =
+                calls::enter(&self.keys, partition, &primary.run_id, &self.settings.secrets.borrow());
             let done = self.done_sender.clone();
             tokio::spawn(async move {
                 let entering = timeout(ENTER, commands.ask(command)).await;
