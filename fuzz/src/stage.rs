@@ -488,7 +488,7 @@ impl Stage {
             let id = self.shard.session(self.clients[at].key).and_then(|session| session.id());
             message.audience.exclude = SessionIds::new(id.into_iter().collect()).expect("one");
         }
-        self.node.publish_own(Content::Message(message));
+        self.node.publish_own(Content::Message(message), None);
     }
 
     /// Hands over what the kernel has of a client, as far as its session reads.
