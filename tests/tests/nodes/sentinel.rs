@@ -63,6 +63,15 @@ fn a_primary_that_stands_still_is_demoted_and_goes_on() {
     load.go_on_soon(decided);
     replica_set.wait_until_settled();
     load.go_on();
+    assert_all_but_lost(load, nodes, &replica_set);
+}
+
+#[test]
+fn a_primary_is_demoted_while_it_lives() {
+    let _alone = alone();
+    let replica_set = ReplicaSet::start();
+    let nodes = two_nodes(&replica_set.url());
+    let load = Load::on(&nodes);
     let demoted = replica_set.demote_primary();
     replica_set.await_failover(demoted);
     load.go_on_soon(Instant::now());

@@ -35,18 +35,24 @@ fn a_promoted_replica_stands_behind_what_the_old_primary_had() {
 }
 
 #[test]
-fn a_primary_is_demoted_while_it_lives() {
+fn a_primary_that_stands_still_is_demoted() {
     let replica_set = ReplicaSet::start();
     replica_set.freeze_primary();
-    let promoted = replica_set.await_failover(0);
+    replica_set.await_failover(0);
     replica_set.server(0).thaw();
     wait::until_within(LIMIT, "the old primary is told", || {
         (replica_set.server(0).try_info("role").ok()? == "slave").then_some(())
     });
     replica_set.wait_until_settled();
-    assert_eq!(replica_set.demote_primary(), promoted);
-    let promoted_next = replica_set.await_failover(promoted);
-    assert_ne!(promoted_next, promoted);
-    assert_eq!(replica_set.server(promoted).ask::<String>(&["PING"]), "PONG");
+}
+
+// Of a set of its own: a Sentinel that has not heard of it yet makes the one that is promoted next a replica again, which has just
+// been a primary.
+#[test]
+fn a_primary_is_demoted_while_it_lives() {
+    let replica_set = ReplicaSet::start();
+    assert_eq!(replica_set.demote_primary(), 0);
+    assert_ne!(replica_set.await_failover(0), 0);
+    assert_eq!(replica_set.server(0).ask::<String>(&["PING"]), "PONG");
     replica_set.wait_until_settled();
 }
