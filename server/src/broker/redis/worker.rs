@@ -327,7 +327,8 @@ impl Worker {
         }
     }
 
-    /// What an answer knows of may have been pushed before it, and have arrived on the other connection.
+    /// What an answer knows of may have been pushed before it, and have arrived on the other connection: what has is not read again,
+    /// nor taken for lost.
     fn take_pushes_first(&mut self) {
         while let Ok(push) = self.arriving.try_recv() {
             self.handle_push(push);

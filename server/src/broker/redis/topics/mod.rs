@@ -238,6 +238,9 @@ struct State {
     valid_from: u64,
     /// It is to be read again: something may be missing.
     is_behind: bool,
+    /// Here it stood when a read did not go on from there. What is missing may be pushed already, and not have arrived: only if the
+    /// next read does not go on from there either, nothing of it will.
+    doubted: Option<Position>,
     /// What came before it is known where it belongs.
     early: VecDeque<Early>,
     early_bytes: usize,
@@ -332,6 +335,18 @@ struct Sink<'a> {
     kept: &'a Arc<CreditPool>,
 }
 
+impl<'a> Sink<'a> {
+    fn new(
+        topic: &'a Topic,
+        state: &State,
+        events: &'a dyn EventHandler,
+        inbound: &'a Arc<CreditPool>,
+        kept: &'a Arc<CreditPool>,
+    ) -> Self {
+        Self { topic, is_wanted: state.shards > 0 && events.is_wanted(topic), events, inbound, kept }
+    }
+}
+
 impl State {
     fn new(number: u64) -> Self {
         Self {
@@ -345,6 +360,7 @@ impl State {
             reads: 0,
             valid_from: number,
             is_behind: false,
+            doubted: None,
             early: VecDeque::new(),
             early_bytes: 0,
             meanwhile: Meanwhile::default(),
@@ -639,13 +655,7 @@ impl Topics {
     /// Entries of a topic were pushed, in order.
     pub(super) fn handle_push(&mut self, topic: &Topic, entries: Vec<Entry>) {
         let Some(state) = self.states.get_mut(topic) else { return };
-        let sink = Sink {
-            topic,
-            is_wanted: state.shards > 0 && self.events.is_wanted(topic),
-            events: &*self.events,
-            inbound: &self.inbound,
-            kept: &self.kept,
-        };
+        let sink = Sink::new(topic, state, &*self.events, &self.inbound, &self.kept);
         let mut is_behind = false;
         for entry in entries {
             match state.at {
@@ -892,13 +902,7 @@ impl Topics {
             }
             return;
         }
-        let sink = Sink {
-            topic,
-            is_wanted: state.shards > 0 && self.events.is_wanted(topic),
-            events: &*self.events,
-            inbound: &self.inbound,
-            kept: &self.kept,
-        };
+        let sink = Sink::new(topic, state, &*self.events, &self.inbound, &self.kept);
         match state.at {
             None => {
                 let accepted = read.entries.last().map_or(0, |last| last.accepted);
@@ -928,6 +932,10 @@ impl Topics {
                     return;
                 } else if state.meanwhile.is_cut || reading.since == ReadSince::Now {
                     // Too much was delivered meanwhile to tell.
+                    state.is_behind = true;
+                    return;
+                } else if state.doubted != Some(at.position) {
+                    state.doubted = Some(at.position);
                     state.is_behind = true;
                     return;
                 } else {

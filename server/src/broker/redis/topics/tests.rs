@@ -731,6 +731,27 @@ fn a_catch_up_that_too_much_has_overtaken_breaks_nothing() {
 }
 
 #[test]
+fn a_read_that_was_faster_than_the_pushes_breaks_nothing() {
+    let mut stage = standing();
+    // More than is kept, all of it on its way.
+    for _ in 0..KEPT + 2 {
+        stage.step(Step::Publish(0, 1, false));
+    }
+    for _ in ["the sweep", "the read that it asks for"] {
+        stage.step(Step::Sweep);
+        stage.step(Step::Execute(0));
+        stage.step(Step::Answer(0));
+    }
+    while !stage.pushes.is_empty() {
+        stage.step(Step::Push);
+    }
+    stage.go_on();
+    stage.assert_quiet();
+    stage.assert_contract();
+    assert_eq!(breaks(&stage), 0);
+}
+
+#[test]
 fn recoveries_of_a_topic_are_answered_in_order_also_where_one_is_read_again() {
     let mut stage = standing();
     stage.step(Step::Publish(0, 2, false));
