@@ -105,7 +105,7 @@ impl Server {
         let base = directory.path().join("orosync.toml");
         let (socket, secret) = (directory.path().join("socket"), secret.display());
         let toml = format!(
-            "bind = [\"{bind}\", \"unix:{}\"]\nadmin_bind = \"127.0.0.1:0\"\n[auth]\nsecret_file = \"{secret}\"\n",
+            "oro_ping_seconds = 0\nbind = [\"{bind}\", \"unix:{}\"]\nadmin_bind = \"127.0.0.1:0\"\n[auth]\nsecret_file = \"{secret}\"\n",
             socket.display()
         );
         fs::write(&base, toml).expect("the configuration is written");
@@ -117,7 +117,6 @@ impl Server {
             .arg(&base)
             .arg("--config")
             .arg(&own)
-            .env("OROSYNC_ORO_PING_SECONDS", "0")
             .envs(environment.iter().copied())
             .stderr(Stdio::piped())
             .spawn()

@@ -10,6 +10,7 @@ mod kills;
 mod load;
 mod memory;
 mod sentinel;
+mod upkeep;
 
 use std::time::Duration;
 

@@ -1,0 +1,100 @@
+//! What an operator does to nodes: other secrets, another configuration, the end.
+
+use std::fs;
+use std::time::Duration;
+
+use orosync_tests::client::{Client, OROSYNC, Received, WAMP};
+use orosync_tests::nodes::{Nodes, broker};
+use orosync_tests::redis::Redis;
+use orosync_tests::source::Source;
+use orosync_tests::{SECRET, wait};
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use super::{KEEPS, two_nodes};
+
+const NEW_SECRET: &str = "a new secret of the tests, longer than 32 bytes";
+
+/// Has all nodes accept these secrets, the first of which signs.
+fn set_secrets(nodes: &mut Nodes, secrets: &str) {
+    for number in 0..2 {
+        fs::write(nodes.node(number).secret_file(), secrets).expect("the secrets are written");
+        let lines = nodes.node_mut(number).log().len();
+        nodes.node(number).signal(Signal::HUP);
+        wait::until("the secrets are read again", || {
+            let log = &nodes.node_mut(number).log()[lines..];
+            log.iter().any(|line| line.contains("were read again")).then_some(())
+        });
+    }
+}
+
+fn known_secret(redis: &Redis) -> String {
+    redis.ask(&["GET", "orosync:{0}:secret"])
+}
+
+#[test]
+fn the_secret_is_changed_as_documented_and_nodes_that_connect_later_are_let_in() {
+    let redis = Redis::start();
+    let mut nodes = two_nodes(&redis.url());
+    let old = known_secret(&redis);
+    set_secrets(&mut nodes, &format!("{NEW_SECRET}\n{SECRET}\n"));
+    wait::until("Redis knows the new one", || (known_secret(&redis) != old).then_some(()));
+    set_secrets(&mut nodes, NEW_SECRET);
+    redis.run(&["CLIENT", "KILL", "TYPE", "normal"]);
+    redis.kill_subscribers();
+    Source::with_secret(&nodes.node(0).endpoint(), NEW_SECRET).publish_all("acme/orders", [1]);
+    for number in 0..2 {
+        nodes.await_ready(number);
+        let log = nodes.node_mut(number).log();
+        assert!(!log.iter().any(|line| line.contains("with another secret")), "{log:#?}");
+    }
+}
+
+#[test]
+fn pages_are_told_of_the_end_of_their_node_also_while_redis_is_away() {
+    let mut redis = Redis::start();
+    let nodes = two_nodes(&redis.url());
+    let mut page = Client::user(nodes.node(0), OROSYNC, 7);
+    page.sync();
+    let mut source = Source::to(&nodes.node(0).endpoint());
+    source.publish_all("acme/orders", [1]);
+    redis.kill();
+    source.publish("acme/orders", &json!(2));
+    wait::let_pass(Duration::from_millis(200), "the message comes to the node, which cannot acknowledge it");
+    nodes.node(0).signal(Signal::TERM);
+    assert!(matches!(page.receive(), Received::Close(1001)));
+}
+
+/// The configuration of a node that pings so often.
+fn pings_every(seconds: f64, redis: &Redis) -> String {
+    format!("oro_ping_seconds = {seconds}\n{KEEPS}\n{}", broker(&redis.url()))
+}
+
+#[test]
+fn each_ping_comes_once_whatever_the_number_of_nodes_and_goes_on_with_another_interval() {
+    let redis = Redis::start();
+    let mut nodes = Nodes::start_each([pings_every(0.2, &redis), pings_every(0.2, &redis)]);
+    let mut page = Client::user(nodes.node(0), WAMP, 7);
+    page.subscribe("oro/ping");
+    let mut elsewhere = Client::user(nodes.node(1), WAMP, 7);
+    elsewhere.subscribe("oro/ping");
+    let ping = |page: &mut Client| {
+        let event: Value = serde_json::from_str(&page.text()).expect("JSON");
+        assert_eq!(event[1], "oro/ping");
+    };
+    ping(&mut page);
+    let due = || redis.ask::<u64>(&["GET", "orosync:{0}:p:00000000000000000000000000000000"]);
+    let count = || redis.ask::<u64>(&["LLEN", "orosync:{0}:e:oro/ping"]);
+    let (due_before, count_before) = (due(), count());
+    (0..10).for_each(|_| ping(&mut page));
+    let (came, passed) = (count() - count_before, due() - due_before);
+    assert!(came >= 9 && came <= passed / 200, "{came} in {passed} ms");
+    for number in 0..2 {
+        nodes.node(number).rewrite(&pings_every(0.3, &redis));
+        nodes.kill(number);
+        nodes.start_again(number);
+    }
+    let mut page = Client::user(nodes.node(0), WAMP, 7);
+    page.subscribe("oro/ping");
+    ping(&mut page);
+}
