@@ -30,3 +30,30 @@ pub async fn drain(shards: &[ShardHandle], until: Instant) {
         shard.stop(until);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::node::handle::ShardMessage;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_cannot_be_acknowledged_leaves_half_of_the_time_to_the_sessions() {
+        let (handle, mut inbox) = ShardHandle::new();
+        let begin = tokio::time::Instant::now();
+        let until = begin + Duration::from_secs(10);
+        let draining = drain(std::slice::from_ref(&handle), until.into_std());
+        // The shard never comes to say that all is acknowledged.
+        let awaits = async {
+            let stopping = inbox.recv().await;
+            let stop = inbox.recv().await;
+            (stopping, stop)
+        };
+        let ((), (stopping, stop)) = tokio::join!(draining, awaits);
+        assert!(matches!(stopping, Some(ShardMessage::StopPublishing(_))));
+        assert!(matches!(stop, Some(ShardMessage::Stop { until: told }) if told == until.into_std()));
+        let left = until - tokio::time::Instant::now();
+        assert!((Duration::from_secs(4)..=Duration::from_secs(5)).contains(&left), "{left:?}");
+    }
+}
