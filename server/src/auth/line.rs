@@ -32,7 +32,7 @@ pub struct Beginning {
     pub unknown_until: u64,
 }
 
-/// See the module.
+/// The positions of disconnects that are known, one behind the other.
 #[derive(Clone, Debug)]
 pub struct Line {
     base: Position,

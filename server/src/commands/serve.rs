@@ -126,13 +126,13 @@ async fn run_node(settings: Settings, read_again: ReadAgain) -> Result<(), Serve
     let (handles, inboxes): (Vec<_>, Vec<_>) = (0..settings.shards.get()).map(|_| ShardHandle::new()).unzip();
     let history = HistoryRules { settings: settings.history, policies: settings.policies.clone() };
     let revocations = revocations(&settings)?;
-    let told = Told {
+    let renewed = Renewed {
         password: broker_password.subscribe(),
         secrets: secrets.subscribe(),
         rules_hash: rules_hash.subscribe(),
     };
     let Joined { node, used_tickets, has_broker } =
-        join(&settings, handles, history, revocations.clone(), told, &metrics)?;
+        join(&settings, handles, history, revocations.clone(), renewed, &metrics)?;
     let node = Arc::new(node);
     let cluster = node.cluster_id();
     let shared = Arc::new(shared(settings, cluster, used_tickets, revocations, &metrics));
@@ -294,8 +294,8 @@ struct Joined {
     has_broker: Arc<AtomicBool>,
 }
 
-/// What the broker is told when it has changed.
-struct Told {
+/// What SIGHUP may renew for the broker.
+struct Renewed {
     password: watch::Receiver<Option<Password>>,
     secrets: watch::Receiver<Vec<String>>,
     rules_hash: watch::Receiver<String>,
@@ -307,7 +307,7 @@ fn join(
     shards: Vec<ShardHandle>,
     rules: HistoryRules,
     revocations: Option<Arc<Revocations>>,
-    told: Told,
+    renewed: Renewed,
     metrics: &Arc<Metrics>,
 ) -> Result<Joined, ServeError> {
     let limits = &settings.limits;
@@ -324,14 +324,14 @@ fn join(
     };
     let broker = redis::Settings {
         redis,
-        password: told.password,
+        password: renewed.password,
         rules,
         resume: settings.auth.resume,
         max_publishers: limits.remembered_publishers,
-        secrets: told.secrets,
+        secrets: renewed.secrets,
         node: metrics.node.to_string(),
         bind: settings.bind.first().map(|bind| bind.address.to_string()).unwrap_or_default(),
-        rules_hash: told.rules_hash,
+        rules_hash: renewed.rules_hash,
     };
     let mut shared = None;
     let open = |events| {

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// See the module.
+/// Twelve hexadecimal digits, random.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeName(Arc<str>);
 

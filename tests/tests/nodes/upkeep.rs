@@ -89,6 +89,9 @@ fn each_ping_comes_once_whatever_the_number_of_nodes_and_goes_on_with_another_in
     (0..10).for_each(|_| ping(&mut page));
     let (came, passed) = (count() - count_before, due() - due_before);
     assert!(came >= 9 && came <= passed / 200, "{came} in {passed} ms");
+    let told =
+        (0..2).map(|number| nodes.node(number).metric("orosync_messages_accepted_total{source=\"server\"}"));
+    assert!(told.sum::<f64>() >= 9.0);
     for number in 0..2 {
         nodes.node(number).rewrite(&pings_every(0.3, &redis));
         nodes.kill(number);

@@ -51,7 +51,7 @@ pub(super) fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Lets a node in: are the nodes of this prefix of the same cluster?
+/// The call of the script that lets a node into a partition, unless the nodes of its prefix have another secret.
 pub(super) fn enter(keys: &Keys, partition: Partition, run_id: &str, secrets: &[String]) -> Cmd {
     let names = [keys.epoch(partition), keys.id(partition), keys.secret(partition)];
     let mut command = scripts::call(&scripts::ENTER, &names);

@@ -12,7 +12,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(3);
 /// How long a node counts as there without a canary, in milliseconds.
 pub(super) const NODE_KEPT_MS: u64 = 10_000;
 
-/// See the module.
+/// What was sent to a primary to see whether it comes back, and what has.
 #[derive(Debug)]
 pub(super) struct Canary {
     sent: u64,

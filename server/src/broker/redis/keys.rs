@@ -19,7 +19,7 @@ use orosync_protocol::{PublisherId, Topic, disconnect};
 
 use super::fnv1a::fnv1a;
 
-/// Names things. See the module.
+/// Makes the names of a prefix, in so many partitions.
 #[derive(Clone, Debug)]
 pub(super) struct Keys {
     prefix: String,

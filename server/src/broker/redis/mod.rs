@@ -106,13 +106,13 @@ struct Numbered {
 
 /// What the broker's thread tells others.
 #[derive(Debug)]
-struct Told {
+struct Report {
     /// Whether what is published comes back.
     is_up: Arc<AtomicBool>,
     cluster: Arc<OnceLock<ClusterId>>,
 }
 
-/// See the module.
+/// Gives orders to the broker's thread, which carries them out.
 #[derive(Debug)]
 pub struct RedisBroker {
     orders: UnboundedSender<Order>,
@@ -132,11 +132,11 @@ impl RedisBroker {
         let inbound = CreditPool::new(usize::MAX, INBOUND_BYTES, || {});
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let cluster = Arc::default();
-        let told = Told { is_up: Arc::clone(&is_up), cluster: Arc::clone(&cluster) };
+        let report = Report { is_up: Arc::clone(&is_up), cluster: Arc::clone(&cluster) };
         thread::Builder::new().name("broker".to_owned()).spawn(move || {
             // The connections' tasks are of this runtime.
             runtime.block_on(async {
-                Worker::new(settings, events, taken, inbound, told, metrics).run().await;
+                Worker::new(settings, events, taken, inbound, report, metrics).run().await;
             });
         })?;
         Ok(Self { orders, is_up, cluster })

@@ -18,7 +18,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// How long nothing may come back until the node is not ready.
 pub(super) const NOT_READY: Duration = Duration::from_secs(8);
 
-/// See the module.
+/// All partitions of this node: one, or those of a Cluster.
 #[derive(Debug)]
 pub(super) struct Partitions(Vec<State>);
 

@@ -41,7 +41,7 @@ const WRITE_PATIENCE: Duration = Duration::from_secs(4);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct PrimaryId(pub(super) u64);
 
-/// See the module.
+/// The connections to one primary, and what is known of it.
 #[derive(Debug)]
 pub(super) struct Primary {
     /// Of its process.

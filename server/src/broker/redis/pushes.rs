@@ -44,7 +44,7 @@ pub(super) enum Push {
     },
 }
 
-/// See the module. Its clones share it.
+/// The way from the connections to the loop, with its bound. Clones share it.
 #[derive(Clone, Debug)]
 pub(super) struct Pushes {
     sender: UnboundedSender<Push>,
@@ -124,5 +124,26 @@ fn read(info: PushInfo) -> Read {
         }
         PushKind::Disconnection => Read::Ended,
         _ => Read::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_room_events_are_dropped_and_the_canary_is_not() {
+        let inbound = CreditPool::new(usize::MAX, 10, || {});
+        let (pushes, mut arriving) = Pushes::new(Arc::clone(&inbound));
+        let push = pushes.sender(1);
+        let message = |channel: &str, payload: &str| PushInfo {
+            kind: PushKind::Message,
+            data: [channel, payload].map(|text| Value::BulkString(text.into())).into(),
+        };
+        let _taken = inbound.take(10);
+        push(message("orosync:{0}:c:t", "an event")).unwrap();
+        push(message("orosync:{0}:n:a node", "17")).unwrap();
+        assert!(matches!(arriving.try_recv(), Ok(Push::Dropped { channel }) if channel.ends_with(":t")));
+        assert!(matches!(arriving.try_recv(), Ok(Push::Message { payload, .. }) if payload == "17"));
     }
 }

@@ -24,7 +24,7 @@ const HEADER: usize = 32;
 const COUNTS: usize = 4;
 const ID: usize = size_of::<u128>();
 
-/// See the module.
+/// An event as Redis keeps and pushes it.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
     /// The tag of the event before it.

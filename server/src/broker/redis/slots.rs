@@ -4,7 +4,7 @@ use redis::{FromRedisValue as _, Value};
 
 use super::connect::Place;
 
-/// See the module.
+/// The ranges of slots, and the primary of each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct SlotMap {
     /// The first and the last slot of each range, and their primary.

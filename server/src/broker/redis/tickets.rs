@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// How much longer than it is good a ticket is remembered: clocks differ.
 const SLACK_SECONDS: u64 = 60;
 
-/// See the module.
+/// The questions whether tickets are used for the first time.
 #[derive(Default)]
 pub(super) struct Tickets {
     asked: HashMap<u64, Asked>,
@@ -168,6 +168,15 @@ mod tests {
         tickets.answer(due[0].number, true, None);
         tickets.fail(due[0].number);
         assert!(tickets.is_empty() && tickets.take_due(1000).is_empty());
+    }
+
+    #[test]
+    fn what_nobody_can_be_asked_is_forgotten_with_its_time() {
+        let (mut tickets, now) = (Tickets::default(), Instant::now());
+        let told = ask(&mut tickets, now);
+        tickets.settle(|_| true, now + PATIENCE);
+        assert_eq!(*told.lock().unwrap(), Some(FirstUse::Unavailable));
+        assert!(tickets.due.is_empty());
     }
 
     #[test]

@@ -100,7 +100,7 @@ struct Finding {
     nodes: Vec<Place>,
 }
 
-/// See the module.
+/// The state of the broker's thread.
 pub(super) struct Worker {
     settings: Settings,
     connector: Connector,
@@ -132,22 +132,22 @@ pub(super) struct Worker {
     next_keep: Instant,
     /// Sweeps keep the heads for longer now.
     is_keeping: bool,
-    told: Told,
+    complaints: Complaints,
     last_primary: u64,
     orders: UnboundedReceiver<Order>,
     done: UnboundedReceiver<Done>,
     done_sender: UnboundedSender<Done>,
     arriving: UnboundedReceiver<Push>,
     pushes: Pushes,
-    told_others: super::Told,
+    report: super::Report,
     metrics: Arc<Metrics>,
 }
 
 /// Which trouble was told, and when: what lasts is told once in a while.
 #[derive(Default)]
-struct Told(HashMap<&'static str, Instant>);
+struct Complaints(HashMap<&'static str, Instant>);
 
-impl Told {
+impl Complaints {
     fn tell(&mut self, trouble: &Trouble) {
         let now = Instant::now();
         let is_due = self.0.get(trouble.cause).is_none_or(|last| now >= *last + TELL_AGAIN);
@@ -168,7 +168,7 @@ impl Worker {
         events: Arc<dyn EventHandler>,
         orders: UnboundedReceiver<Order>,
         inbound: Arc<CreditPool>,
-        told_others: super::Told,
+        report: super::Report,
         metrics: Arc<Metrics>,
     ) -> Self {
         let now = Instant::now();
@@ -211,14 +211,14 @@ impl Worker {
             next_sweep: now + SWEEP,
             next_keep: now + KEEP,
             is_keeping: false,
-            told: Told::default(),
+            complaints: Complaints::default(),
             last_primary: 0,
             orders,
             done,
             done_sender,
             arriving,
             pushes,
-            told_others,
+            report,
             metrics,
             settings,
         }
@@ -351,7 +351,13 @@ impl Worker {
                         CallEnd::Unknown
                     }
                 };
-                self.outbox.end_call(chain, number, end);
+                let source = match chain.publisher {
+                    publisher if publisher == self.own => Source::Browser,
+                    super::ALL_NODES => Source::Server,
+                    _ => Source::Link,
+                };
+                let accepted = self.outbox.end_call(chain, number, end);
+                self.metrics.messages_accepted.of(source).inc_by(accepted);
             }
             Answer::Read { number, read } => {
                 self.take_pushes_first();
@@ -409,7 +415,7 @@ impl Worker {
                 if trouble.cause == "moved" {
                     self.find_soon();
                 } else {
-                    self.told.tell(&trouble);
+                    self.complaints.tell(&trouble);
                 }
             }
         }
@@ -442,7 +448,7 @@ impl Worker {
             }
             _ => {}
         }
-        self.told.tell(trouble);
+        self.complaints.tell(trouble);
     }
 
     fn handle_push(&mut self, push: Push) {
@@ -508,7 +514,7 @@ impl Worker {
             self.look_at_canary(id, now);
         }
         let silent = self.partitions.count_silent(now);
-        if silent > 0 && self.told_others.is_up.swap(false, Ordering::Relaxed) {
+        if silent > 0 && self.report.is_up.swap(false, Ordering::Relaxed) {
             error!(
                 partitions = silent,
                 "broker: nothing has come back of what was published for {NOT_READY:?}: not ready"
@@ -543,7 +549,6 @@ impl Worker {
 
     fn count(&mut self) {
         let outbox = self.outbox.take_counts();
-        self.metrics.messages_accepted.of(Source::Link).inc_by(outbox.accepted);
         self.metrics.messages_duplicate.inc_by(outbox.duplicates);
         self.metrics.broker_calls_again.inc_by(outbox.again);
         if outbox.lost > 0 {

@@ -98,8 +98,6 @@ pub(super) enum CallEnd {
 /// What is counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct OutboxCounts {
-    /// Messages that were accepted.
-    pub(super) accepted: u64,
     /// Messages that came again.
     pub(super) duplicates: u64,
     /// Calls that were made again.
@@ -108,7 +106,7 @@ pub(super) struct OutboxCounts {
     pub(super) lost: u64,
 }
 
-/// See the module.
+/// The chains of all publishers, and which of them have a call to be made.
 #[derive(Debug)]
 pub(super) struct Outbox {
     chains: HashMap<ChainKey, Chain>,
@@ -252,18 +250,19 @@ impl Outbox {
         }
     }
 
-    /// How a call ended.
-    pub(super) fn end_call(&mut self, key: ChainKey, number: u64, end: CallEnd) {
-        let Some(chain) = self.chains.get_mut(&key) else { return };
+    /// Takes how a call ended: how many messages are settled by it.
+    pub(super) fn end_call(&mut self, key: ChainKey, number: u64, end: CallEnd) -> u64 {
+        let mut accepted = 0;
+        let Some(chain) = self.chains.get_mut(&key) else { return accepted };
         let Some(call) = chain.calls.iter_mut().find(|call| call.state == CallState::UnderWay(number)) else {
-            return;
+            return accepted;
         };
         call.state = match end {
             CallEnd::Accepted => CallState::Accepted,
             CallEnd::Missing { .. } | CallEnd::Unknown => CallState::Failed,
         };
         match end {
-            CallEnd::Accepted => self.counts.accepted += chain.settle(),
+            CallEnd::Accepted => accepted = chain.settle(),
             CallEnd::Missing { highest } => {
                 chain.is_stalled = true;
                 chain.missing_behind = Some(highest);
@@ -280,6 +279,7 @@ impl Outbox {
             self.counts.lost += lost;
         }
         self.mark_ready(key);
+        accepted
     }
 
     /// What failed in a partition is worth another try.

@@ -438,8 +438,7 @@ impl Stage {
             assert_eq!(chain.is_paused, self.outbox.paused.contains(key));
             assert!(chain.sent <= MAX_UNDER_WAY);
         }
-        let OutboxCounts { accepted, duplicates, again, lost } = self.outbox.take_counts();
-        self.counts.accepted += accepted;
+        let OutboxCounts { duplicates, again, lost } = self.outbox.take_counts();
         self.counts.duplicates += duplicates;
         self.counts.again += again;
         self.counts.lost += lost;

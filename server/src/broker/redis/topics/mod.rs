@@ -122,7 +122,7 @@ pub(super) struct TopicCounts {
     pub(super) breaks: u64,
 }
 
-/// See the module.
+/// The topics that this node subscribes to, with where it stands in each and what it waits for.
 #[derive(Debug)]
 pub(super) struct Topics {
     states: HashMap<Topic, State>,

@@ -781,6 +781,23 @@ fn recoveries_of_a_topic_are_answered_in_order_also_where_one_is_read_again() {
 }
 
 #[test]
+fn recoveries_are_answered_in_order_also_where_one_was_on_its_way_when_the_connection_was_lost() {
+    let mut stage = standing();
+    stage.step(Step::Recover(0, AskSince::Given(0), 1));
+    stage.topics.handle_lost(&[Partition::CONTROL]);
+    stage.step(Step::Recover(0, AskSince::Given(0), 2));
+    stage.reconnect();
+    stage.go_on();
+    stage.assert_quiet();
+    let items = stage.node.0.lock().unwrap();
+    let answered = items.iter().filter_map(|item| match item {
+        Item::Answer(question, _) => Some(question.most),
+        _ => None,
+    });
+    assert_eq!(answered.collect::<Vec<_>>(), [1, 2]);
+}
+
+#[test]
 fn where_a_topic_stands_is_not_sure_after_a_reconnection_until_redis_says_so() {
     let mut stage = standing();
     assert_eq!(surely_at(&stage.topics, &topic(0)), Some(1));

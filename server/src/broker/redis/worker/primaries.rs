@@ -9,7 +9,7 @@ use redis::aio::MultiplexedConnection;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
-use super::{Answer, Done, FIRST_PAUSE, Member, Told, Worker};
+use super::{Answer, Complaints, Done, FIRST_PAUSE, Member, Worker};
 use crate::broker::redis::calls::{self, milliseconds};
 use crate::broker::redis::canary::{Canary, NODE_KEPT_MS, Verdict};
 use crate::broker::redis::connect::{Found, Place};
@@ -60,7 +60,7 @@ impl Worker {
         let Found { primaries, nodes } = match found {
             Ok(found) => found,
             Err(trouble) => {
-                self.told.tell(&trouble);
+                self.complaints.tell(&trouble);
                 self.find_soon();
                 return;
             }
@@ -69,7 +69,7 @@ impl Worker {
         let missing = primaries.iter().filter(|place| place.is_none()).count();
         if missing > 0 {
             let all = primaries.len();
-            self.told.tell(&Trouble::new(
+            self.complaints.tell(&Trouble::new(
                 "clusterdown",
                 format!(
                     "the Cluster does not serve all slots: {missing} of {all} partitions have no primary, and their \
@@ -130,7 +130,7 @@ impl Worker {
         let Some(member) = self.members.get_mut(&id) else { return };
         match connected {
             Err(trouble) => {
-                self.told.tell(&trouble);
+                self.complaints.tell(&trouble);
                 self.disconnect(id);
             }
             Ok(connected) => {
@@ -179,7 +179,7 @@ impl Worker {
                         info!(%cluster, "broker: this node is one of a cluster");
                         self.cluster = Some(cluster);
                         // The first that was told stays: another one is another cluster, and publishers notice.
-                        let _ = self.told_others.cluster.set(cluster);
+                        let _ = self.report.cluster.set(cluster);
                     }
                     self.resubscribe.insert(partition);
                     self.outbox.resume(partition);
@@ -262,7 +262,7 @@ impl Worker {
     ) {
         match pushing {
             Err(trouble) => {
-                self.told.tell(&trouble);
+                self.complaints.tell(&trouble);
                 self.disconnect(id);
             }
             Ok(pushes) => {
@@ -308,7 +308,7 @@ impl Worker {
             Verdict::Send(nonce) => self.send_canary(at, &nonce),
             Verdict::NothingComesBack => self.replace_pushes(id),
             Verdict::NoAnswer => {
-                self.told.tell(&Trouble::timeout("Redis"));
+                self.complaints.tell(&Trouble::timeout("Redis"));
                 self.disconnect(id);
             }
         }
@@ -339,9 +339,9 @@ impl Worker {
         let Some((id, primary)) = primary else { return };
         primary.canary.come_back(nonce, now);
         self.partitions.come_back(id, now);
-        if self.partitions.count_silent(now) == 0 && !self.told_others.is_up.swap(true, Ordering::Relaxed) {
+        if self.partitions.count_silent(now) == 0 && !self.report.is_up.swap(true, Ordering::Relaxed) {
             info!("broker: what is published comes back");
-            self.told = Told::default();
+            self.complaints = Complaints::default();
         }
     }
 
