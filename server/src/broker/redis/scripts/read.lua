@@ -17,7 +17,8 @@ local offset, tag, last, bytes, dropped
 if stands then
   offset, tag, last, bytes, dropped = struct.unpack(HEAD, stands)
   if redis.call('PTTL', KEYS[2]) < head_ms / 2 then
-    redis.call('PEXPIRE', KEYS[2], head_ms)
+    -- Where nothing can be written it is kept for longer the next time.
+    redis.pcall('PEXPIRE', KEYS[2], head_ms)
   end
 else
   offset, tag, last, bytes, dropped = 0, ARGV[6], now - head_ms, 0, now - head_ms

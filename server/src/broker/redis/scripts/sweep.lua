@@ -11,7 +11,8 @@ for number, stands in ipairs(redis.call('MGET', unpack(KEYS))) do
     differ[#differ + 1] = number
   end
   if keep ~= '' then
-    redis.call('PEXPIRE', KEYS[number], keep)
+    -- Where nothing can be written they are kept for longer the next time.
+    redis.pcall('PEXPIRE', KEYS[number], keep)
   end
 end
 return differ

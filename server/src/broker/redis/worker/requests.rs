@@ -1,6 +1,6 @@
 //! What is asked of Redis, once it is decided.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
 
 use orosync_protocol::Topic;
@@ -28,14 +28,16 @@ impl Worker {
             let anew: Vec<_> = std::mem::take(&mut self.resubscribe).into_iter().collect();
             self.topics.handle_reconnected(&anew);
         }
-        let (mut subscribe, mut unsubscribe) = (Vec::new(), Vec::new());
+        let (mut subscribe, mut unsubscribe) = (HashSet::new(), Vec::new());
         for action in self.topics.take_actions() {
             match action {
-                Action::Subscribe(topic) => subscribe.push(topic),
+                Action::Subscribe(topic) => {
+                    subscribe.insert(topic);
+                }
                 Action::Unsubscribe(topic) => {
                     self.awaited.remove(&topic);
                     // It may have been taken back at once.
-                    subscribe.retain(|other| *other != topic);
+                    subscribe.remove(&topic);
                     unsubscribe.push(topic);
                 }
                 Action::Read { number, topic, since, most } => self.read(number, &topic, since, most),
@@ -43,7 +45,7 @@ impl Worker {
             }
         }
         self.ask_for_topics(self.verbs.unsubscribe, &unsubscribe);
-        self.subscribe(subscribe);
+        self.subscribe(subscribe.into_iter().collect());
         self.call();
         self.ask_highest();
         self.use_tickets();
