@@ -23,6 +23,8 @@ pub mod budget;
 pub mod calls;
 #[cfg(feature = "echo")]
 mod echo;
+pub mod lines;
+mod opening;
 pub mod outbound;
 pub mod publisher;
 pub mod websocket;
@@ -34,23 +36,21 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use orosync_protocol::close::ComeBack;
 use orosync_protocol::disconnect::Disconnect;
-use orosync_protocol::link_frame::MAX_FRAME_BYTES;
 use orosync_protocol::ticket::{Identity, SessionPlace};
-use orosync_protocol::wamp::{self, ServerMessage};
 use orosync_protocol::{CloseReason, Payload, PublisherId, Seq, SessionId, Subprotocol, Topic};
 use slotmap::new_key_type;
 use tracing::{debug, info, warn};
 
+use crate::auth::Resumes;
 use crate::auth::replay::FirstUse;
 use crate::auth::resume::{Admitted, ResumeTicket};
 use crate::auth::used::Question;
-use crate::auth::{AuthError, Authenticated, Resumes};
 use crate::config::settings::Limits;
 use crate::connection::{Caller, Peer};
-use crate::frame::{close_frame, ping_frame, text_frame};
+use crate::frame::ping_frame;
 use crate::handshake::answers::Refusal;
-use crate::handshake::{Candidate, Cause, Door, Handshake, Outcome, Upgrade};
-use crate::log::{RateLimited, clip};
+use crate::handshake::{Candidate, Door, Handshake};
+use crate::log::clip;
 use crate::metrics::Metrics;
 use crate::policy::Policies;
 use crate::publication::Content;
@@ -58,6 +58,7 @@ use crate::publication::Content;
 use admission::{Admission, Refused};
 use browser::{Browser, Conversation};
 use calls::Request;
+use lines::ClientLines;
 use outbound::{Outbound, SharedFrame, TooSlow};
 use publisher::{Answer, Batch, Publisher};
 use websocket::{Incoming, WebSocket};
@@ -92,38 +93,6 @@ pub struct Shared {
     pub metrics: Arc<Metrics>,
     /// Bounds the log lines that clients cause.
     pub lines: Arc<ClientLines>,
-}
-
-/// The log lines that clients cause, each kind with a bound of its own: a flood of one hides no other.
-#[derive(Debug)]
-pub struct ClientLines {
-    /// Tickets that were refused.
-    pub tickets: RateLimited,
-    /// Connections that were refused: no place, no TLS.
-    pub connections: RateLimited,
-    /// Subscriptions that were refused.
-    pub subscriptions: RateLimited,
-    /// Publications of browsers that were refused.
-    pub publications: RateLimited,
-    /// Messages of publishers that were refused.
-    pub publishers: RateLimited,
-    /// Frames of publishers that cannot be read.
-    pub broken_frames: RateLimited,
-}
-
-impl ClientLines {
-    /// At most `max` lines of each kind per `interval`; what is left out is counted.
-    pub fn new(max: u32, interval: Duration, metrics: &Metrics) -> Self {
-        let limited = || RateLimited::new(max, interval, metrics.log_lines_left_out.clone());
-        Self {
-            tickets: limited(),
-            connections: limited(),
-            subscriptions: limited(),
-            publications: limited(),
-            publishers: limited(),
-            broken_frames: limited(),
-        }
-    }
 }
 
 /// The time, both ways.
@@ -352,73 +321,6 @@ impl Session {
             }
             // Not read while waiting and greeting, and of no interest at the end.
             State::Waiting { .. } | State::Greeting { .. } | State::Ending { .. } => {}
-        }
-    }
-
-    /// Others have told whether the ticket of its handshake is used for the first time. What that means to the session that it
-    /// resumes, if it does. An answer that comes too late finds nothing that waits for it.
-    pub fn handle_ticket_used(
-        &mut self,
-        first_use: FirstUse,
-        shared: &Shared,
-        now: Instant,
-    ) -> Option<SessionEvent> {
-        let State::Waiting { deadline, .. } = self.state else { return None };
-        let shaking = State::Handshake { handshake: Box::default(), deadline };
-        let State::Waiting { candidate, .. } = std::mem::replace(&mut self.state, shaking) else {
-            return None;
-        };
-        self.go_on(candidate.handle_answer(first_use, &shared.door), deadline, shared, now)
-    }
-
-    /// Does what the handshake, which ends by `deadline`, has come to.
-    fn go_on(
-        &mut self,
-        outcome: Outcome,
-        deadline: Instant,
-        shared: &Shared,
-        now: Instant,
-    ) -> Option<SessionEvent> {
-        match outcome {
-            Outcome::More => None,
-            Outcome::Asks { question, candidate } => {
-                self.state = State::Waiting { candidate, deadline };
-                Some(SessionEvent::Asks(question))
-            }
-            Outcome::Upgrade(upgrade) => self.greet(*upgrade, shared, now).map(SessionEvent::Resumes),
-            Outcome::Refused { refusal, cause } => {
-                if let Some(cause) = cause {
-                    self.tell_cause(&cause, shared, now);
-                }
-                self.refuse_handshake(refusal, shared, now);
-                None
-            }
-            Outcome::NotResumed { response, error } => {
-                self.refuse_to_resume(response, error, shared, now);
-                None
-            }
-        }
-    }
-
-    fn tell_cause(&self, cause: &Cause, shared: &Shared, now: Instant) {
-        let peer = &self.caller.peer;
-        match cause {
-            Cause::Ticket(error) => {
-                shared.metrics.tickets_refused.count(error.label());
-                if let Some(left_out) = shared.lines.tickets.admit(now) {
-                    let (reason, problem) = (error.label(), error.to_string());
-                    warn!(%peer, reason, left_out, "ticket refused: {}", clip(&problem));
-                }
-            }
-            Cause::Origin(origin) => {
-                if let Some(left_out) = shared.lines.connections.admit(now) {
-                    let origin = clip(origin);
-                    warn!(
-                        %peer, reason = "origin", left_out,
-                        "connection refused: pages of {origin} may not connect. If they should, add the host to auth.allowed_origins"
-                    );
-                }
-            }
         }
     }
 
@@ -689,63 +591,6 @@ impl Session {
             }
             State::Handshake { .. } | State::Waiting { .. } | State::Ending { .. } => None,
         }
-    }
-
-    /// Greets the client. The session that this one resumes.
-    fn greet(&mut self, upgrade: Upgrade, shared: &Shared, now: Instant) -> Option<Resumes> {
-        let Upgrade { mut response, protocol, who: Authenticated { identity, admitted, resumes }, rest } =
-            upgrade;
-        if resumes.is_some() {
-            shared.metrics.resume_tickets_used.inc();
-        }
-        // 0 is nobody's id; that it should come up is as likely as that two sessions get the same.
-        let id = SessionId(rand::random());
-        debug!(peer = %self.caller.peer, session = %id, ?protocol, role = %identity.role, "session begins");
-        let (socket, party) = match protocol {
-            Subprotocol::Link => (WebSocket::new(MAX_FRAME_BYTES), Party::Publisher(Publisher::default())),
-            #[cfg(feature = "echo")]
-            Subprotocol::Wamp if echo::is_wanted(&response) => echo::open(),
-            Subprotocol::Wamp | Subprotocol::Orosync => {
-                let welcome =
-                    ServerMessage::Welcome { session: id.to_string(), ident: SERVER_IDENT.to_owned() };
-                response.extend_from_slice(&text_frame(wamp::encode_server(&welcome)));
-                let socket = WebSocket::new(shared.limits.message_bytes);
-                (socket, Party::Browser(Browser::new(shared, now)))
-            }
-        };
-        let greeted = self.outbound.push(response.into());
-        debug_assert!(greeted.is_ok(), "an empty queue takes any frame");
-        let admitted = admitted.map(Box::new);
-        let open = Box::new(Open { id, since: now, protocol, identity, admitted, socket, party });
-        self.state = State::Greeting { open, rest, deadline: now + shared.limits.handshake_timeout };
-        resumes
-    }
-
-    fn refuse_handshake(&mut self, refusal: Refusal, shared: &Shared, now: Instant) {
-        shared.metrics.handshakes_refused.count(refusal.label());
-        debug!(peer = %self.caller.peer, reason = refusal.label(), "handshake refused");
-        if let Refusal::Full(full) = refusal
-            && let Some(left_out) = shared.lines.connections.admit(now)
-        {
-            warn!(peer = %self.caller.peer, reason = full.label(), left_out, "connection refused: {full}");
-        }
-        let answered = self.outbound.push(refusal.answer());
-        debug_assert!(answered.is_ok(), "an empty queue takes any frame");
-        self.finish(refusal.label(), now + FAREWELL);
-    }
-
-    fn refuse_to_resume(&mut self, mut response: Vec<u8>, error: AuthError, shared: &Shared, now: Instant) {
-        let (refusal, reason) = if error == AuthError::BrokerUnavailable {
-            (Refusal::BrokerUnavailable, CloseReason::BrokerUnavailable)
-        } else {
-            (Refusal::TicketRefused, CloseReason::NewTicket)
-        };
-        self.tell_cause(&Cause::Ticket(error), shared, now);
-        shared.metrics.handshakes_refused.count(refusal.label());
-        response.extend_from_slice(&close_frame(reason));
-        let answered = self.outbound.push(response.into());
-        debug_assert!(answered.is_ok(), "an empty queue takes any frame");
-        self.finish(refusal.label(), now + FAREWELL);
     }
 
     fn read_messages(&mut self, bytes: &[u8], shared: &Shared, events: &mut Vec<SessionEvent>, now: Instant) {

@@ -24,7 +24,7 @@ use crate::handshake::Door;
 use crate::metrics::{Metrics, Source};
 use crate::node::handle::{Inbox, ShardHandle, ShardMessage};
 use crate::policy::{Policies, Publish, Subscribe, TopicRule};
-use crate::session::ClientLines;
+use crate::session::lines::ClientLines;
 
 const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
 const UNIX_NOW: u64 = 1_000_000;
