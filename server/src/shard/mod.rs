@@ -5,6 +5,7 @@
 //! finds nobody.
 
 pub mod farewells;
+mod publishing;
 pub mod recovery;
 pub mod replies;
 pub mod ring;
@@ -21,7 +22,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use orosync_protocol::ticket::SessionPlace;
-use orosync_protocol::{CloseReason, Payload, PublisherId, Seq, Topic};
+use orosync_protocol::{CloseReason, Payload, Topic};
 use slotmap::{Key as _, KeyData, SlotMap};
 use tokio::sync::mpsc;
 
@@ -36,13 +37,12 @@ use crate::node::handle::{Awaited, ShardMessage, ShardWaiter};
 use crate::publication::delivery::Delivery;
 use crate::publication::receipt::{Receipt, Settled};
 use crate::publication::tags::Tag;
-use crate::publication::{Author, Content, Item, Publication};
 use crate::session::calls::{self, Request};
 use crate::session::outbound::SharedFrame;
-use crate::session::publisher::Batch;
 use crate::session::{FAREWELL, Now, Session, SessionEvent, SessionKey, Shared};
 
 use farewells::Farewells;
+use publishing::Unpublished;
 use replies::{Recovery, Replies, Reply};
 use subscribers::{Subscribed, Subscribers};
 
@@ -125,15 +125,6 @@ enum Due {
     Disconnection(Arc<Disconnection>),
     /// A session waits for all events before it.
     Barrier(Arc<Receipt>),
-}
-
-/// What a session wants to publish.
-#[derive(Debug)]
-enum Unpublished {
-    /// A publisher's, which is acknowledged.
-    Batch(PublisherId, Batch),
-    /// Of somebody who speaks WAMP.
-    Content(Content),
 }
 
 impl Shard {
@@ -427,14 +418,6 @@ impl Shard {
         self.farewells.add(keys, now, until);
     }
 
-    /// Publishers may ask for credit again.
-    fn handle_credit(&mut self, now: Instant) {
-        for key in std::mem::take(&mut self.waiting) {
-            self.publish_what_waits(key, now);
-            self.mark_dirty(key);
-        }
-    }
-
     /// Looks at the clock, about once a second.
     pub fn handle_timeout(&mut self, now: Instant) {
         // A burst to many sessions made them long. What this second needs is kept.
@@ -450,20 +433,6 @@ impl Shard {
             }
             // What it did shows in its queue or its state; what it did not do costs one look.
             if !entry.session.outbound().is_empty() || entry.session.is_ending() {
-                entry.mark_dirty(key, &mut self.dirty);
-            }
-        }
-    }
-
-    /// First half of a drain: nothing is published any more, and publishers go, each when it has been told of what was.
-    /// `done` is dropped when all have been.
-    fn stop_publishing(&mut self, now: Instant, done: mpsc::Sender<()>) {
-        self.draining = true;
-        self.stopped = (self.replies > 0).then_some(done);
-        for (key, entry) in &mut self.sessions {
-            entry.unpublished.clear();
-            if entry.session.is_publisher() {
-                entry.end_publisher(now);
                 entry.mark_dirty(key, &mut self.dirty);
             }
         }
@@ -685,51 +654,6 @@ impl Shard {
         entry.replies.push(self.last_reply, reply);
         entry.replies.settle(self.last_reply, Settled { highest: None });
         self.reply(key, now);
-    }
-
-    fn publish(&mut self, key: SessionKey, unpublished: Unpublished, now: Instant) {
-        if let Some(entry) = self.sessions.get_mut(key) {
-            entry.unpublished.push_back(unpublished);
-            self.publish_what_waits(key, now);
-        }
-    }
-
-    /// Publishes what a session wants to publish, as far as there is credit.
-    fn publish_what_waits(&mut self, key: SessionKey, now: Instant) {
-        while let Some(entry) = self.sessions.get_mut(key).filter(|entry| !entry.unpublished.is_empty()) {
-            // A publisher gets no acknowledgement and sends it again, to the next server.
-            if self.draining {
-                entry.unpublished.clear();
-                return;
-            }
-            if !self.node.has_credit() {
-                self.shared.metrics.credit_waits.inc();
-                if !self.waiting.contains(&key) {
-                    self.waiting.push(key);
-                }
-                return;
-            }
-            match entry.unpublished.pop_front() {
-                Some(Unpublished::Batch(publisher, mut batch)) => {
-                    let contents = std::mem::take(&mut batch.contents).into_iter();
-                    let items = contents.map(|(seq, content)| self.item(Some(seq), content)).collect();
-                    let (number, receipt) = self.receipt(key);
-                    let held: Arc<Receipt> = Arc::<Receipt<ShardWaiter>>::clone(&receipt);
-                    let author = Author::Publisher(publisher);
-                    self.node.publish(Publication { author, items, receipt: Some(held) }, now);
-                    self.reply_when_settled(key, number, Reply::Acknowledged(batch), receipt, now);
-                }
-                Some(Unpublished::Content(content)) => {
-                    let items = vec![self.item(None, content)];
-                    self.node.publish(Publication { author: Author::Browser, items, receipt: None }, now);
-                }
-                None => {}
-            }
-        }
-    }
-
-    fn item(&self, seq: Option<Seq>, content: Content) -> Item {
-        Item { seq, credit: self.node.take_credit(&content), content }
     }
 
     /// A receipt that tells this session, and its number.

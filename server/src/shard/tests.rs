@@ -20,10 +20,10 @@ use crate::connection::limits::{ConnectionLimits, Places};
 use crate::connection::proxies::TrustedProxies;
 use crate::connection::{Caller, Peer};
 use crate::handshake::Door;
-
 use crate::metrics::{Metrics, Source};
 use crate::node::handle::{Inbox, ShardHandle, ShardMessage};
 use crate::policy::{Policies, Publish, Subscribe, TopicRule};
+use crate::publication::Content;
 use crate::session::lines::ClientLines;
 
 const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";

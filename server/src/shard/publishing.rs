@@ -1,0 +1,94 @@
+//! What the sessions of a shard publish: in order, as far as there is credit, and nothing any more once the node drains.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use orosync_protocol::{PublisherId, Seq};
+use tokio::sync::mpsc;
+
+use super::Shard;
+use super::replies::Reply;
+use crate::node::handle::ShardWaiter;
+use crate::publication::receipt::Receipt;
+use crate::publication::{Author, Content, Item, Publication};
+use crate::session::SessionKey;
+use crate::session::publisher::Batch;
+
+/// What a session wants to publish.
+#[derive(Debug)]
+pub(super) enum Unpublished {
+    /// A publisher's, which is acknowledged.
+    Batch(PublisherId, Batch),
+    /// Of somebody who speaks WAMP.
+    Content(Content),
+}
+
+impl Shard {
+    /// A session wants to publish.
+    pub(super) fn publish(&mut self, key: SessionKey, unpublished: Unpublished, now: Instant) {
+        if let Some(entry) = self.sessions.get_mut(key) {
+            entry.unpublished.push_back(unpublished);
+            self.publish_what_waits(key, now);
+        }
+    }
+
+    /// Publishes what a session wants to publish, as far as there is credit.
+    fn publish_what_waits(&mut self, key: SessionKey, now: Instant) {
+        while let Some(entry) = self.sessions.get_mut(key).filter(|entry| !entry.unpublished.is_empty()) {
+            // A publisher gets no acknowledgement and sends it again, to the next server.
+            if self.draining {
+                entry.unpublished.clear();
+                return;
+            }
+            if !self.node.has_credit() {
+                self.shared.metrics.credit_waits.inc();
+                if !self.waiting.contains(&key) {
+                    self.waiting.push(key);
+                }
+                return;
+            }
+            match entry.unpublished.pop_front() {
+                Some(Unpublished::Batch(publisher, mut batch)) => {
+                    let contents = std::mem::take(&mut batch.contents).into_iter();
+                    let items = contents.map(|(seq, content)| self.item(Some(seq), content)).collect();
+                    let (number, receipt) = self.receipt(key);
+                    let held: Arc<Receipt> = Arc::<Receipt<ShardWaiter>>::clone(&receipt);
+                    let author = Author::Publisher(publisher);
+                    self.node.publish(Publication { author, items, receipt: Some(held) }, now);
+                    self.reply_when_settled(key, number, Reply::Acknowledged(batch), receipt, now);
+                }
+                Some(Unpublished::Content(content)) => {
+                    let items = vec![self.item(None, content)];
+                    self.node.publish(Publication { author: Author::Browser, items, receipt: None }, now);
+                }
+                None => {}
+            }
+        }
+    }
+
+    fn item(&self, seq: Option<Seq>, content: Content) -> Item {
+        Item { seq, credit: self.node.take_credit(&content), content }
+    }
+
+    /// Publishers may ask for credit again.
+    pub(super) fn handle_credit(&mut self, now: Instant) {
+        for key in std::mem::take(&mut self.waiting) {
+            self.publish_what_waits(key, now);
+            self.mark_dirty(key);
+        }
+    }
+
+    /// First half of a drain: nothing is published any more, and publishers go, each when it has been told of what was.
+    /// `done` is dropped when all have been.
+    pub(super) fn stop_publishing(&mut self, now: Instant, done: mpsc::Sender<()>) {
+        self.draining = true;
+        self.stopped = (self.replies > 0).then_some(done);
+        for (key, entry) in &mut self.sessions {
+            entry.unpublished.clear();
+            if entry.session.is_publisher() {
+                entry.end_publisher(now);
+                entry.mark_dirty(key, &mut self.dirty);
+            }
+        }
+    }
+}
