@@ -147,7 +147,7 @@ impl Entry {
             let endpoints = self.settings.endpoints();
             let are_several = endpoints.are_several();
             let why = status.last_error.as_deref().unwrap_or("not known why");
-            if status.state == State::Connected {
+            if status.state == State::Connected && !status.nobody_acknowledges {
                 let does = if are_several { "one of them does" } else { "does" };
                 return format!("orosync: {endpoints} did not answer for a while, and {does} again: {why}");
             }
@@ -158,6 +158,7 @@ impl Entry {
                 several => format!(", {several} messages wait for it"),
             };
             let do_they = match (status.state == State::Refused, are_several) {
+                _ if status.nobody_acknowledges => "do not acknowledge",
                 (true, false) => "refuses this PHP",
                 (true, true) => "all refuse this PHP",
                 (false, false) => "does not answer",

@@ -27,9 +27,12 @@ impl Backoff {
     /// The delay before the next attempt. `random` is in 0..1.
     pub(crate) fn next(&mut self, retry: Retry, random: f64) -> Duration {
         let failures = self.failures;
-        self.failures = failures.saturating_add(1);
+        if retry != Retry::Elsewhere {
+            self.failures = failures.saturating_add(1);
+        }
         match retry {
             Retry::Late | Retry::Refused => jitter(LONGEST, random),
+            Retry::Elsewhere => Duration::ZERO,
             Retry::Soon if failures == 0 => Duration::ZERO,
             Retry::Soon => jitter(FIRST.saturating_mul(1 << (failures - 1).min(16)).min(LONGEST), random),
         }
@@ -66,6 +69,14 @@ mod tests {
     fn a_refusal_waits_long_from_the_first_time_on() {
         let mut backoff = Backoff::default();
         assert_eq!(backoff.next(Retry::Late, 1.0), LONGEST);
+    }
+
+    #[test]
+    fn who_has_waited_already_waits_no_longer_and_what_comes_then_begins_anew() {
+        let mut backoff = Backoff::default();
+        assert_eq!([(); 9].map(|()| backoff.next(Retry::Elsewhere, 1.0)), [Duration::ZERO; 9]);
+        assert_eq!(backoff.next(Retry::Soon, 1.0), Duration::ZERO);
+        assert_eq!(backoff.next(Retry::Soon, 1.0), FIRST);
     }
 
     #[test]

@@ -102,6 +102,8 @@ pub(crate) enum LinkError {
     OutOfTurn { frame: &'static str },
     #[error("no acknowledgement for {0:?}: the server is frozen, overloaded or no longer reachable")]
     NotAcknowledged(Duration),
+    #[error("the server answers, but does not acknowledge for {0:?}: it has lost Redis, or is overloaded")]
+    Unacknowledged(Duration),
     #[error("no sign of life for {0:?}: the server is frozen or no longer reachable")]
     Silent(Duration),
     #[error("the link thread panicked and was started again: {0}")]
@@ -115,6 +117,9 @@ pub(crate) enum LinkError {
 /// When to try again, the most hopeful first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Retry {
+    /// At once, for this attempt has waited long enough, and with any other endpoint first: this one was there and did not
+    /// acknowledge.
+    Elsewhere,
     /// At once if the link had been good, then with backoff.
     Soon,
     /// With the longest delay: trying again does not help until somebody changes something.
@@ -127,6 +132,7 @@ pub(crate) enum Retry {
 impl LinkError {
     pub(crate) fn retry(&self) -> Retry {
         match self {
+            Self::Unacknowledged(_) => Retry::Elsewhere,
             Self::Refused { .. } => Retry::Refused,
             Self::Tls(_) | Self::Ticket(_) => Retry::Late,
             Self::Closed { code, .. } => {

@@ -32,6 +32,11 @@ use crate::window::Window;
 /// patience: the link is given up.
 const ACKNOWLEDGEMENT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Of several endpoints, one that asks for patience gets so much of it until something is acknowledged or taken by the kernel, or
+/// until its Welcome: then another one may take at once what this one cannot. It is when a node's `/readyz` says that the node has
+/// lost Redis, and longer than what all nodes are through in 5 s, as a failover.
+const PATIENCE: Duration = Duration::from_secs(8);
+
 /// Nothing was heard for so long: a ping is sent. With [`PING_TIMEOUT`] it makes the 5 s in which a link that is open on one
 /// side only is noticed, and is far below the 60 s after which common proxies close an idle connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(3);
@@ -54,19 +59,40 @@ pub(crate) struct Machine {
     rotation: Rotation,
     neighbours: Neighbours,
     backoff: Backoff,
-    /// How many attempts have failed since one succeeded.
+    /// How many attempts have failed since one succeeded, links included that were given up because patience had ended.
     failed_attempts: usize,
+    doubt: Doubt,
     /// The last probe that somebody asked for.
     probe: u64,
+}
+
+/// What was waited for when patience ended last. It ends the doubt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Doubt {
+    None,
+    Welcome,
+    /// A node of a Cluster welcomes also where it does not acknowledge.
+    Acknowledgement,
 }
 
 #[derive(Debug)]
 enum Phase {
     Connecting,
-    Greeting { hello_sent: bool, deadline: Instant },
+    Greeting(Greeting),
     Open(Open),
     Waiting { until: Instant, retry: Retry },
     Closing,
+}
+
+#[derive(Debug)]
+struct Greeting {
+    hello_sent: bool,
+    /// The attempt began.
+    started: Instant,
+    /// The server asked for patience; or the attempt began.
+    plea: Instant,
+    /// When it must be over, for the sake of whoever waits.
+    hurry: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -74,9 +100,10 @@ struct Open {
     since: Instant,
     /// Anything came from the server.
     heard: Instant,
-    /// An acknowledgement came, or the kernel took bytes, or the server asked for patience; or the first message since all
-    /// were acknowledged was sent.
+    /// An acknowledgement came, or the kernel took bytes; or the first message since all were acknowledged was sent.
     progress: Instant,
+    /// The server asked for patience.
+    plea: Instant,
     ping: Ping,
 }
 
@@ -139,6 +166,7 @@ impl Machine {
             rotation,
             backoff: Backoff::default(),
             failed_attempts: 0,
+            doubt: Doubt::None,
             probe: 0,
         }
     }
@@ -150,7 +178,7 @@ impl Machine {
 
     pub(crate) fn state(&self) -> State {
         match self.phase {
-            Phase::Connecting | Phase::Greeting { .. } => State::Connecting,
+            Phase::Connecting | Phase::Greeting(_) => State::Connecting,
             Phase::Open(_) => State::Connected,
             Phase::Waiting { retry: Retry::Refused, .. } => State::Refused,
             Phase::Waiting { .. } => State::Waiting,
@@ -163,10 +191,15 @@ impl Machine {
         matches!(self.phase, Phase::Open(_))
     }
 
+    /// Whether all endpoints have failed, some of them because they do not acknowledge, and nothing was acknowledged since.
+    pub(crate) fn nobody_acknowledges(&self) -> bool {
+        self.doubt > Doubt::None && self.failed_attempts >= self.rotation.count()
+    }
+
     /// The handshake is done; `started` is when the attempt began.
     pub(crate) fn handle_connected(&mut self, started: Instant) {
         if let Phase::Connecting = self.phase {
-            self.phase = Phase::Greeting { hello_sent: false, deadline: started + self.connect_timeout };
+            self.phase = Phase::Greeting(Greeting { hello_sent: false, started, plea: started, hurry: None });
         }
     }
 
@@ -178,10 +211,12 @@ impl Machine {
     /// There is no connection, or none any more: it is the next endpoint's turn, at once if that has not failed as well. `random`
     /// is in 0..1.
     pub(crate) fn handle_lost(&mut self, now: Instant, retry: Retry, random: f64) -> Lost {
+        let has_failed = retry == Retry::Elsewhere || !self.is_open();
+        if retry == Retry::Elsewhere {
+            self.doubt = self.doubt.max(if self.is_open() { Doubt::Acknowledgement } else { Doubt::Welcome });
+        }
         match &self.phase {
-            Phase::Connecting | Phase::Greeting { .. } => {
-                self.failed_attempts = self.failed_attempts.saturating_add(1);
-            }
+            Phase::Connecting | Phase::Greeting(_) => {}
             Phase::Open(open) => {
                 self.neighbours.handle_lost(self.rotation.current(), open.heard);
                 if now.duration_since(open.since) >= GOOD_CONNECTION {
@@ -191,7 +226,8 @@ impl Machine {
             }
             Phase::Waiting { .. } | Phase::Closing => return Lost::default(),
         }
-        let outage_begins = !self.is_open() && self.failed_attempts == self.rotation.count();
+        self.failed_attempts = self.failed_attempts.saturating_add(usize::from(has_failed));
+        let outage_begins = has_failed && self.failed_attempts == self.rotation.count();
         self.window.rewind();
         let Some(retry) = self.rotation.handle_failed(retry) else {
             self.phase = Phase::Connecting;
@@ -204,22 +240,28 @@ impl Machine {
     /// A frame came.
     pub(crate) fn handle_frame(&mut self, now: Instant, frame: ServerFrame) -> Result<Heard, LinkError> {
         match (&mut self.phase, frame) {
-            (Phase::Greeting { hello_sent: true, .. }, ServerFrame::Welcome { accepted }) => {
+            (Phase::Greeting(Greeting { hello_sent: true, .. }), ServerFrame::Welcome { accepted }) => {
                 let freed =
                     accepted.map_or(Ok(Budget::default()), |accepted| self.window.acknowledge(accepted))?;
-                self.phase = Phase::Open(Open { since: now, heard: now, progress: now, ping: Ping::None });
-                self.failed_attempts = 0;
+                self.phase =
+                    Phase::Open(Open { since: now, heard: now, progress: now, plea: now, ping: Ping::None });
+                if self.doubt < Doubt::Acknowledgement {
+                    (self.failed_attempts, self.doubt) = (0, Doubt::None);
+                }
+                self.handle_freed(freed);
                 Ok(Heard { freed, welcomed: true, undeliverable: None })
             }
             (Phase::Open(open), ServerFrame::Ack { accepted }) => {
                 let freed = self.window.acknowledge(accepted)?;
                 open.handle_acknowledged(now, freed);
+                self.handle_freed(freed);
                 Ok(Heard { freed, ..Heard::default() })
             }
             (Phase::Open(open), ServerFrame::Refused { accepted, refusals }) => {
                 let topic = self.window.topic(refusals.first);
                 let freed = self.window.acknowledge(accepted)?;
                 open.handle_acknowledged(now, freed);
+                self.handle_freed(freed);
                 let topic = topic.as_ref().map_or("?", Topic::as_str);
                 let undeliverable = undeliverable(&refusals, topic, freed);
                 Ok(Heard { freed, undeliverable, ..Heard::default() })
@@ -227,6 +269,14 @@ impl Machine {
             (_, ServerFrame::Welcome { .. }) => Err(LinkError::OutOfTurn { frame: "Welcome" }),
             (_, ServerFrame::Ack { .. }) => Err(LinkError::OutOfTurn { frame: "Ack" }),
             (_, ServerFrame::Refused { .. }) => Err(LinkError::OutOfTurn { frame: "Refused" }),
+        }
+    }
+
+    /// So much was acknowledged.
+    fn handle_freed(&mut self, freed: Budget) {
+        if freed.messages > 0 {
+            (self.failed_attempts, self.doubt) = (0, Doubt::None);
+            self.rotation.handle_acknowledged();
         }
     }
 
@@ -247,10 +297,10 @@ impl Machine {
     /// does not read ours meanwhile.
     pub(crate) fn handle_server_ping(&mut self, now: Instant) {
         match &mut self.phase {
-            Phase::Greeting { deadline, .. } => *deadline = now + self.connect_timeout,
+            Phase::Greeting(greeting) => greeting.plea = now,
             Phase::Open(open) => {
                 open.heard = now;
-                open.progress = now;
+                open.plea = now;
                 if let Ping::Sent { at } = &mut open.ping {
                     *at = now;
                 }
@@ -283,10 +333,12 @@ impl Machine {
         }
     }
 
-    /// Somebody waits for the link.
-    pub(crate) fn handle_hurry(&mut self, now: Instant) {
-        if let Phase::Waiting { until, .. } = &mut self.phase {
-            *until = (*until).min(now + HURRY);
+    /// Somebody waits for the link, until the next step at least. `latest` says when an attempt that began then must be over.
+    pub(crate) fn handle_hurry(&mut self, now: Instant, latest: impl Fn(Instant) -> Option<Instant>) {
+        match &mut self.phase {
+            Phase::Waiting { until, .. } => *until = (*until).min(now + HURRY),
+            Phase::Greeting(greeting) => greeting.hurry = latest(greeting.started),
+            Phase::Connecting | Phase::Open(_) | Phase::Closing => {}
         }
     }
 
@@ -302,8 +354,8 @@ impl Machine {
         next: &mut dyn FnMut() -> Option<EncodedMessage>,
     ) -> Option<Transmit> {
         match &mut self.phase {
-            Phase::Greeting { hello_sent, .. } if !*hello_sent => {
-                *hello_sent = true;
+            Phase::Greeting(greeting) if !greeting.hello_sent => {
+                greeting.hello_sent = true;
                 Some(Transmit::Frame(PublisherFrame::Hello { publisher: self.publisher }.encode()))
             }
             Phase::Open(open) => {
@@ -318,12 +370,13 @@ impl Machine {
                 }
                 Some(Transmit::Frame(batch))
             }
-            Phase::Greeting { .. } | Phase::Connecting | Phase::Waiting { .. } | Phase::Closing => None,
+            Phase::Greeting(_) | Phase::Connecting | Phase::Waiting { .. } | Phase::Closing => None,
         }
     }
 
     /// What is due now, besides writing.
     pub(crate) fn poll_step(&mut self, now: Instant) -> Step {
+        let patience = self.patience();
         match &mut self.phase {
             Phase::Connecting => Step::Connect,
             Phase::Waiting { until, .. } if *until <= now => {
@@ -331,13 +384,16 @@ impl Machine {
                 Step::Connect
             }
             Phase::Waiting { until, .. } => Step::Rest(Some(*until)),
-            Phase::Greeting { deadline, .. } if *deadline <= now => {
-                Step::GiveUp(LinkError::NoAnswer(self.connect_timeout))
-            }
-            Phase::Greeting { deadline, .. } => Step::Rest(Some(*deadline)),
-            Phase::Open(open) => open.poll_step(now, self.window.awaits_acknowledgement()),
+            Phase::Greeting(greeting) => greeting.poll_step(now, self.connect_timeout, patience),
+            Phase::Open(open) if self.window.awaits_acknowledgement() => open.poll_overdue(now, patience),
+            Phase::Open(open) => open.poll_ping(now),
             Phase::Closing => Step::End,
         }
+    }
+
+    /// How long an endpoint may ask for patience: without end where there is no other one.
+    fn patience(&self) -> Option<Duration> {
+        (self.rotation.count() > 1).then_some(PATIENCE)
     }
 }
 
@@ -353,6 +409,30 @@ fn undeliverable(refusals: &Refusals, topic: &str, freed: Budget) -> Option<Unde
     Some(Undeliverable { refusal, sentence: format!("the server does not deliver {which}: {reason}") })
 }
 
+impl Greeting {
+    fn poll_step(&mut self, now: Instant, timeout: Duration, patience: Option<Duration>) -> Step {
+        let hurry = self.hurry.take();
+        if let Some(latest) = hurry
+            && latest <= now
+        {
+            return Step::GiveUp(LinkError::Unacknowledged(latest - self.started));
+        }
+        let mut deadline = self.plea + timeout;
+        if self.plea > self.started
+            && let Some(patience) = patience.map(|patience| patience.max(timeout))
+        {
+            if self.started + patience <= now {
+                return Step::GiveUp(LinkError::Unacknowledged(patience));
+            }
+            deadline = deadline.min(self.started + patience);
+        }
+        if deadline <= now {
+            return Step::GiveUp(LinkError::NoAnswer(timeout));
+        }
+        Step::Rest(Some(hurry.map_or(deadline, |latest| latest.min(deadline))))
+    }
+}
+
 impl Open {
     fn handle_acknowledged(&mut self, now: Instant, freed: Budget) {
         self.heard = now;
@@ -361,12 +441,27 @@ impl Open {
         }
     }
 
-    fn poll_step(&mut self, now: Instant, awaits_acknowledgement: bool) -> Step {
-        let acknowledgement = awaits_acknowledgement.then_some(self.progress + ACKNOWLEDGEMENT_TIMEOUT);
-        if acknowledgement.is_some_and(|deadline| deadline <= now) {
+    /// What is due while something is not acknowledged. An endpoint that asks for patience gets so much of it.
+    fn poll_overdue(&mut self, now: Instant, patience: Option<Duration>) -> Step {
+        let timeout = self.progress.max(self.plea) + ACKNOWLEDGEMENT_TIMEOUT;
+        if timeout <= now {
             return Step::GiveUp(LinkError::NotAcknowledged(ACKNOWLEDGEMENT_TIMEOUT));
         }
-        let ping = match self.ping {
+        let deadline = match patience {
+            Some(patience) if self.progress + patience <= now => {
+                return Step::GiveUp(LinkError::Unacknowledged(patience));
+            }
+            Some(patience) => timeout.min(self.progress + patience),
+            None => timeout,
+        };
+        match self.poll_ping(now) {
+            Step::Rest(ping) => Step::Rest(Some(ping.map_or(deadline, |ping| ping.min(deadline)))),
+            other => other,
+        }
+    }
+
+    fn poll_ping(&mut self, now: Instant) -> Step {
+        Step::Rest(Some(match self.ping {
             Ping::None if self.heard + KEEP_ALIVE <= now => {
                 self.ping = Ping::Due;
                 now
@@ -378,8 +473,7 @@ impl Open {
                 return Step::GiveUp(LinkError::Silent(PING_TIMEOUT));
             }
             Ping::Sent { at } => at + PING_TIMEOUT,
-        };
-        Step::Rest(Some(acknowledgement.map_or(ping, |deadline| deadline.min(ping))))
+        }))
     }
 }
 
@@ -455,6 +549,30 @@ mod tests {
 
         fn lose(&mut self) -> bool {
             self.machine.handle_lost(self.now, Retry::Soon, 1.0).outage_begins
+        }
+
+        /// So much time passes, in which the server asks for patience each second and the link is not given up.
+        fn waits_for(&mut self, time: Duration) -> State {
+            let until = self.now + time;
+            while self.now < until {
+                assert!(
+                    matches!(self.step(), Step::Rest(Some(due)) if due <= self.now + PATIENCE.max(self.machine.connect_timeout))
+                );
+                while self.transmit_any().is_some() {}
+                self.now += Duration::from_secs(1);
+                self.machine.handle_server_ping(self.now);
+            }
+            self.machine.state()
+        }
+
+        /// The server did not acknowledge in time. Returns whether an outage begins.
+        fn give_up(&mut self) -> bool {
+            match self.step() {
+                Step::GiveUp(error @ LinkError::Unacknowledged(_)) => {
+                    self.machine.handle_lost(self.now, error.retry(), 1.0).outage_begins
+                }
+                other => panic!("{other:?}"),
+            }
         }
 
         /// The number of the endpoint that must be connected to now.
@@ -768,6 +886,141 @@ mod tests {
     }
 
     #[test]
+    fn of_several_endpoints_one_that_does_not_acknowledge_is_left_however_patient_it_asks_to_be() {
+        let mut link = Link::to(2);
+        link.reopen(None);
+        link.publish(2);
+        link.transmit();
+        link.waits_for(Duration::from_secs(7));
+        link.hear(ack(1)).unwrap();
+        assert_eq!(link.waits_for(PATIENCE), State::Connected, "counted from the last acknowledgement");
+        assert!(!link.give_up(), "the other one may acknowledge");
+        assert_eq!(link.connects_to(), 1);
+        link.reopen(Some(1));
+        assert_eq!(first_and_count(link.transmit()), (2, 1));
+        link.hear(ack(2)).unwrap();
+        for _ in 0..1000 {
+            link.waits_for(Duration::from_secs(1));
+            assert!(matches!(link.step(), Step::Rest(_)), "nothing is unacknowledged");
+        }
+        assert_eq!(link.machine.endpoint(), (1, 1));
+    }
+
+    #[test]
+    fn of_several_endpoints_one_that_does_not_welcome_is_left_too() {
+        for connect_timeout in [CONNECT_TIMEOUT, PATIENCE + CONNECT_TIMEOUT] {
+            let mut link = Link::to(2);
+            link.machine.connect_timeout = connect_timeout;
+            assert_eq!(link.connects_to(), 0);
+            link.machine.handle_connected(link.now);
+            link.transmit();
+            assert_eq!(link.waits_for(PATIENCE.max(connect_timeout)), State::Connecting);
+            assert!(!link.give_up());
+            assert_eq!(link.connects_to(), 1);
+        }
+    }
+
+    #[test]
+    fn of_several_endpoints_one_that_falls_silent_before_its_welcome_gets_no_patience() {
+        let mut link = Link::to(2);
+        link.machine.handle_connected(link.now);
+        link.transmit();
+        link.waits_for(Duration::from_secs(3));
+        link.pass(CONNECT_TIMEOUT);
+        assert!(matches!(link.step(), Step::GiveUp(LinkError::NoAnswer(_))));
+    }
+
+    #[test]
+    fn where_no_endpoint_acknowledges_all_have_their_turn_slowly_and_for_ever() {
+        for welcomes in [false, true] {
+            let mut link = Link::to(3);
+            link.publish(1);
+            let mut outages = 0;
+            for turn in 0..1000 {
+                assert_eq!(link.connects_to(), turn % 3, "at once, for it has waited already");
+                link.machine.handle_connected(link.now);
+                link.transmit();
+                if welcomes {
+                    link.hear(ServerFrame::Welcome { accepted: None }).unwrap();
+                    assert_eq!(first_and_count(link.transmit()), (1, 1));
+                }
+                link.waits_for(PATIENCE);
+                outages += usize::from(link.give_up());
+                assert_eq!(
+                    (outages, link.machine.nobody_acknowledges()),
+                    if turn < 2 { (0, false) } else { (1, true) }
+                );
+            }
+            // One of them is back.
+            link.reopen(None);
+            link.transmit();
+            link.hear(ack(1)).unwrap();
+            assert!(!link.machine.nobody_acknowledges());
+            link.publish(1);
+            link.transmit();
+            for _ in 0..2 {
+                link.waits_for(PATIENCE);
+                assert!(!link.give_up());
+                link.reopen(None);
+                link.transmit();
+            }
+            link.waits_for(PATIENCE);
+            assert!(link.give_up(), "a second outage");
+        }
+    }
+
+    #[test]
+    fn an_endpoint_that_is_not_there_makes_no_haste_with_one_that_does_not_acknowledge() {
+        let mut link = Link::to(2);
+        let begun = link.now;
+        let (mut refused, mut outages) = (0, 0);
+        for _ in 0..10 {
+            while link.connects_to() == 1 {
+                outages += usize::from(link.lose());
+                refused += 1;
+            }
+            link.machine.handle_connected(link.now);
+            link.transmit();
+            link.waits_for(PATIENCE);
+            outages += usize::from(link.give_up());
+        }
+        assert_eq!(link.now - begun, 10 * PATIENCE);
+        assert_eq!(outages, 1);
+        assert!(refused <= 20, "{refused}");
+    }
+
+    #[test]
+    fn a_welcome_ends_an_outage_in_which_nobody_welcomed() {
+        let mut link = Link::to(2);
+        for _ in 0..2 {
+            link.step();
+            link.machine.handle_connected(link.now);
+            link.transmit();
+            link.waits_for(PATIENCE);
+            link.give_up();
+        }
+        assert!(link.machine.nobody_acknowledges());
+        link.reopen(None);
+        assert!(!link.machine.nobody_acknowledges());
+    }
+
+    #[test]
+    fn who_waits_has_an_endpoint_without_a_welcome_left_in_time() {
+        let share = Duration::from_millis(500);
+        let mut link = Link::to(2);
+        let begun = link.now;
+        link.step();
+        link.machine.handle_connected(begun);
+        link.transmit();
+        link.machine.handle_hurry(link.now, |begun| Some(begun + share));
+        assert_eq!(link.rests_for(), share);
+        assert_eq!(link.rests_for(), CONNECT_TIMEOUT, "nobody waits any more");
+        link.pass(share).machine.handle_hurry(begun + share, |begun| Some(begun + share));
+        assert!(!link.give_up());
+        assert_eq!(link.connects_to(), 1);
+    }
+
+    #[test]
     fn a_refusal_of_one_endpoint_is_none_of_all() {
         let mut link = Link::to(2);
         assert!(!link.machine.handle_lost(link.now, Retry::Refused, 1.0).all_refuse);
@@ -809,10 +1062,10 @@ mod tests {
         let mut link = Link::new();
         link.machine.handle_lost(link.now, Retry::Late, 1.0);
         assert!(link.rests_for() > HURRY);
-        link.machine.handle_hurry(link.now);
+        link.machine.handle_hurry(link.now, |_| None);
         assert_eq!(link.rests_for(), HURRY);
         link.pass(HURRY / 2);
-        link.machine.handle_hurry(link.now);
+        link.machine.handle_hurry(link.now, |_| None);
         assert_eq!(link.rests_for(), HURRY / 2);
     }
 

@@ -108,6 +108,7 @@ impl Publisher {
             refused: tally.refused,
             reconnects: record.reconnects(),
             outages: record.outages(),
+            nobody_acknowledges: record.nobody_acknowledges(),
             undeliverable: record.undeliverable(),
             last_error: record.last_error(),
         }

@@ -1,23 +1,35 @@
-//! Which of several endpoints is tried next: they follow each other, from a random one on. A round is over when each of them has
-//! failed; only then is there a delay. No I/O, no clock and no randomness of its own. With one endpoint each failure is a round.
+//! Which of several endpoints is tried next: they follow each other, from a random one on; one that did not acknowledge comes
+//! behind the others until it does. A round is over when each of them has failed; only then is there a delay. No I/O, no clock and no
+//! randomness of its own. With one endpoint each failure is a round.
 
 use crate::error::Retry;
 
 #[derive(Debug)]
 pub(crate) struct Rotation {
-    count: usize,
+    /// At least one.
+    endpoints: Vec<Standing>,
     current: usize,
-    /// How many have failed in this round.
-    failed: usize,
-    /// When to try again, by the most hopeful of these failures.
+    /// When to try again, by the most hopeful failure of this round.
     retry: Retry,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Standing {
+    /// In this round.
+    has_failed: bool,
+    /// It was there and did not acknowledge, and has not acknowledged since.
+    is_doubted: bool,
 }
 
 impl Rotation {
     /// So many endpoints, at least one; `random` says with which of them to begin.
     pub(crate) fn new(count: usize, random: u32) -> Self {
         let count = count.max(1);
-        Self { count, current: random as usize % count, failed: 0, retry: Retry::Refused }
+        Self {
+            endpoints: vec![Standing::default(); count],
+            current: random as usize % count,
+            retry: Retry::Refused,
+        }
     }
 
     /// The number of the one that is tried, or in use.
@@ -27,28 +39,47 @@ impl Rotation {
 
     /// How many there are.
     pub(crate) fn count(&self) -> usize {
-        self.count
+        self.endpoints.len()
     }
 
     /// How many have not failed in this round, the current one included.
     pub(crate) fn left(&self) -> usize {
-        self.count - self.failed
+        self.endpoints.iter().filter(|endpoint| !endpoint.has_failed).count()
     }
 
     /// The connection was good: what comes next is a new trouble.
     pub(crate) fn reset(&mut self) {
-        self.failed = 0;
+        for endpoint in &mut self.endpoints {
+            endpoint.has_failed = false;
+        }
+    }
+
+    /// The current one acknowledges.
+    pub(crate) fn handle_acknowledged(&mut self) {
+        self.endpoints[self.current].is_doubted = false;
     }
 
     /// The current one has failed: the next one's turn. If the round is over: when to begin another one.
     pub(crate) fn handle_failed(&mut self, retry: Retry) -> Option<Retry> {
-        self.retry = if self.failed == 0 { retry } else { self.retry.min(retry) };
-        self.failed += 1;
-        self.current = (self.current + 1) % self.count;
-        (self.failed == self.count).then(|| {
-            self.failed = 0;
-            self.retry
-        })
+        let is_first = self.left() == self.count();
+        self.retry = if is_first { retry } else { self.retry.min(retry) };
+        let current = &mut self.endpoints[self.current];
+        current.has_failed = true;
+        current.is_doubted |= retry == Retry::Elsewhere;
+        let is_over = self.left() == 0;
+        if is_over {
+            self.reset();
+        }
+        self.current = self.next();
+        is_over.then_some(self.retry)
+    }
+
+    /// The next one that has not failed, of those that acknowledge if there are any.
+    fn next(&self) -> usize {
+        let count = self.count();
+        let behind = (1..=count).map(|distance| (self.current + distance) % count);
+        let left = behind.filter(|number| !self.endpoints[*number].has_failed);
+        left.min_by_key(|number| self.endpoints[*number].is_doubted).unwrap_or(self.current)
     }
 }
 
@@ -95,5 +126,42 @@ mod tests {
         rotation.reset();
         assert_eq!(rotation.handle_failed(Retry::Soon), None);
         assert_eq!(rotation.handle_failed(Retry::Soon), Some(Retry::Soon));
+    }
+
+    #[test]
+    fn one_that_did_not_acknowledge_is_the_last_until_it_does() {
+        let mut rotation = Rotation::new(3, 0);
+        rotation.handle_failed(Retry::Elsewhere);
+        let mut round = || -> Vec<usize> {
+            rotation.reset();
+            let mut tried = Vec::new();
+            for _ in 0..3 {
+                tried.push(rotation.current());
+                rotation.handle_failed(Retry::Soon);
+            }
+            tried
+        };
+        assert_eq!(round(), [1, 2, 0]);
+        assert_eq!(round(), [1, 2, 0]);
+        rotation.handle_failed(Retry::Soon);
+        rotation.handle_failed(Retry::Soon);
+        assert_eq!(rotation.current(), 0);
+        rotation.handle_acknowledged();
+        rotation.reset();
+        rotation.handle_failed(Retry::Soon);
+        rotation.handle_failed(Retry::Soon);
+        assert_eq!(rotation.current(), 2);
+        rotation.handle_failed(Retry::Soon);
+        assert_eq!(rotation.current(), 0, "as any other");
+    }
+
+    #[test]
+    fn where_none_acknowledges_each_has_its_turn() {
+        let mut rotation = Rotation::new(3, 0);
+        for turn in 1..10 {
+            rotation.handle_failed(Retry::Elsewhere);
+            rotation.reset();
+            assert_eq!(rotation.current(), turn % 3);
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::num::NonZeroU64;
-use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// The most topics whose refusals are remembered: the latest.
@@ -62,8 +62,11 @@ pub struct Status {
     pub refused: u64,
     /// How often the link was opened again.
     pub reconnects: u64,
-    /// How many outages have begun: an attempt to connect failed with every endpoint, after one had succeeded.
+    /// How many outages have begun: an attempt to connect failed with every endpoint, after one had succeeded; or one of several
+    /// endpoints did not acknowledge in time, and the others did not either, or were not there.
     pub outages: u64,
+    /// Such an outage lasts: nothing is acknowledged, whatever the state.
+    pub nobody_acknowledges: bool,
     /// How many messages were acknowledged that the server delivers to nobody.
     pub undeliverable: u64,
     /// The last thing that went wrong, as a sentence. It stays after the link has recovered.
@@ -109,6 +112,7 @@ impl Status {
             refused: 0,
             reconnects: 0,
             outages: 0,
+            nobody_acknowledges: false,
             undeliverable: 0,
             last_error: None,
         }
@@ -121,6 +125,7 @@ pub(crate) struct Record {
     state: AtomicU8,
     opened: AtomicU64,
     outages: AtomicU64,
+    nobody_acknowledges: AtomicBool,
     undeliverable: AtomicU64,
     refusals: Mutex<VecDeque<Refusal>>,
     /// The number of the endpoint that is tried, or in use.
@@ -135,6 +140,7 @@ impl Record {
             state: AtomicU8::new(State::Idle as u8),
             opened: AtomicU64::new(0),
             outages: AtomicU64::new(0),
+            nobody_acknowledges: AtomicBool::new(false),
             undeliverable: AtomicU64::new(0),
             refusals: Mutex::new(VecDeque::new()),
             endpoint: AtomicUsize::new(0),
@@ -149,6 +155,10 @@ impl Record {
 
     pub(crate) fn count_opened(&self) {
         self.opened.fetch_add(1, Ordering::Release);
+    }
+
+    pub(crate) fn set_nobody_acknowledges(&self, nobody_does: bool) {
+        self.nobody_acknowledges.store(nobody_does, Ordering::Release);
     }
 
     pub(crate) fn count_outage(&self) {
@@ -206,6 +216,10 @@ impl Record {
 
     pub(crate) fn outages(&self) -> u64 {
         self.outages.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn nobody_acknowledges(&self) -> bool {
+        self.nobody_acknowledges.load(Ordering::Acquire)
     }
 
     pub(crate) fn undeliverable(&self) -> u64 {

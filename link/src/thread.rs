@@ -182,7 +182,8 @@ impl Worker {
             None => {}
         }
         if self.requests.is_awaited(now) {
-            self.machine.handle_hurry(now);
+            let asker = Hurry { requests: &self.requests, endpoints: self.machine.endpoint().1 };
+            self.machine.handle_hurry(now, |begun| asker.latest(begun, now));
         }
         if are_over {
             self.machine.handle_stop();
@@ -205,6 +206,7 @@ impl Worker {
                         self.shared.record.add_undeliverable(undeliverable);
                     }
                     self.exit.give_back(heard.freed);
+                    self.shared.record.set_nobody_acknowledges(self.machine.nobody_acknowledges());
                     if heard.welcomed {
                         self.shared.record.count_opened();
                         self.requests.handle_answered();
@@ -267,6 +269,7 @@ impl Worker {
         self.transport = None;
         self.shared.record.set_last_error(of_endpoint(&self.options, &self.machine, error.to_string()));
         let lost = self.machine.handle_lost(Instant::now(), error.retry(), random());
+        self.shared.record.set_nobody_acknowledges(self.machine.nobody_acknowledges());
         if lost.outage_begins {
             self.shared.record.count_outage();
         }
