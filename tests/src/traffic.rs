@@ -1,7 +1,7 @@
 //! Steady traffic of real PHP processes, and the books about what of it arrived: nothing missing, nothing two times, in order.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -47,6 +47,8 @@ pub struct Ended {
     pub reconnects: u64,
     /// What it says about what went wrong last.
     pub last_error: String,
+    /// PHP's error log.
+    pub log: String,
 }
 
 impl Publishers {
@@ -61,7 +63,7 @@ impl Publishers {
                 .args(["-r", PUBLISHER, "--", &number.to_string(), &rate.to_string()])
                 .stdin(Stdio::piped())
                 .stdout(Stdio::piped())
-                .stderr(Stdio::null())
+                .stderr(Stdio::piped())
                 .spawn()
                 .expect("php starts");
             Publisher { input: child.stdin.take(), child }
@@ -80,6 +82,9 @@ impl Publishers {
             let mut line = String::new();
             let output = publisher.child.stdout.take().expect("it is piped");
             BufReader::new(output).read_line(&mut line).expect("php says how it ended");
+            let mut log = String::new();
+            let errors = publisher.child.stderr.take().expect("it is piped");
+            BufReader::new(errors).read_to_string(&mut log).expect("text");
             let told: serde_json::Value =
                 serde_json::from_str(&line).unwrap_or_else(|_| panic!("php says {line:?}"));
             Ended {
@@ -87,6 +92,7 @@ impl Publishers {
                 flushed: told["flushed"] == true,
                 reconnects: told["reconnects"].as_u64().expect("a number"),
                 last_error: told["last_error"].as_str().unwrap_or_default().to_owned(),
+                log,
             }
         };
         self.0.iter_mut().map(end).collect()

@@ -61,7 +61,7 @@ fn redis_comes_back_with_nothing_of_what_it_had_and_delivery_goes_on() {
 
 #[test]
 fn redis_is_away_for_long_and_nobody_is_told_anything_that_is_not_so() {
-    let away = std::env::var("NODES_AWAY_SECONDS").map_or(10, |away| away.parse().expect("a number"));
+    let away = std::env::var("NODES_AWAY_SECONDS").map_or(20, |away| away.parse().expect("a number"));
     let mut redis = Redis::start_with("appendonly yes");
     let mut nodes = two_nodes(&redis.url());
     let load = Load::on(&nodes);
@@ -100,7 +100,11 @@ fn redis_is_away_for_long_and_nobody_is_told_anything_that_is_not_so() {
     let mut other = Client::user(nodes.node(0), OROSYNC, 9);
     assert!(other.recover_since("acme/orders", &position).complete);
     assert_eq!(load.moves(), 0, "sessions stay open");
-    load.assert_whole();
+    for ended in load.assert_whole() {
+        assert_eq!(ended.log.matches("do not acknowledge, ").count(), 1, "{ended:?}");
+        assert_eq!(ended.log.lines().count(), 1, "{ended:?}");
+        assert!(ended.log.contains("the server answers, but does not acknowledge for 8s"), "{ended:?}");
+    }
     let connection_lines = |line: &&String| line.contains("no connection to Redis");
     let told = nodes.node_mut(0).log().iter().filter(connection_lines).count();
     assert!((1..=2 + usize::try_from(away / 30).unwrap()).contains(&told), "told {told} times");

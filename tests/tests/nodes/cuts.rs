@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use orosync_tests::client::{Client, OROSYNC};
 use orosync_tests::nodes::{Nodes, broker};
+use orosync_tests::proxy::Proxy;
 use orosync_tests::redis::{LIMIT, Redis, RedisProxy};
 use orosync_tests::source::Source;
 use orosync_tests::wait;
@@ -103,6 +104,36 @@ fn behind_a_proxy(redis: &Redis) -> (RedisProxy, Nodes) {
     let proxy = RedisProxy::to(redis.address());
     let nodes = Nodes::start_each([proxy.url(), redis.url()].map(|url| format!("{KEEPS}\n{}", broker(&url))));
     (proxy, nodes)
+}
+
+#[test]
+fn publishers_of_a_node_that_has_lost_redis_go_on_to_one_that_has_not() {
+    /// 8 s of patience, and what it takes to connect and deliver.
+    const LEAVES: Duration = Duration::from_secs(12);
+    let redis = Redis::start();
+    let (redis_proxy, nodes) = behind_a_proxy(&redis);
+    // While it is closed all publishers come to the node that will be cut off.
+    let other = Proxy::closed();
+    let load = Load::through(&format!("{} {}", nodes.node(0).endpoint(), other.endpoint()), &nodes);
+    other.open(nodes.node(1).address());
+    redis_proxy.refuse();
+    redis_proxy.cut();
+    let cut = Instant::now();
+    load.go_on_at(1);
+    let took = cut.elapsed();
+    println!("delivery goes on after {took:?}");
+    assert!(took < LEAVES, "it took {took:?}");
+    assert!(!super::is_ready(nodes.node(0)));
+    assert_alive(nodes.node(0));
+    redis_proxy.restore();
+    load.go_on_soon(Instant::now());
+    nodes.await_ready(0);
+    assert_eq!(load.moves(), 0, "sessions stay open");
+    for ended in load.assert_whole() {
+        assert_eq!(ended.reconnects, 1, "it has left once, and stays: {ended:?}");
+        assert!(ended.last_error.contains("does not acknowledge"), "{ended:?}");
+        assert_eq!(ended.log, "", "no outage");
+    }
 }
 
 #[test]

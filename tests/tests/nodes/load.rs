@@ -28,15 +28,21 @@ impl Load {
     /// Begins, and waits until what is published arrives everywhere. Publishers know all nodes; an auditor that loses its node goes to
     /// the next.
     pub(crate) fn on(nodes: &Nodes) -> Self {
-        let mut addresses = nodes.addresses();
-        let endpoints: Vec<String> = addresses.iter().map(|address| format!("ws://{address}/")).collect();
-        let auditor = |_| {
-            let auditor = Auditor::start(addresses.clone(), &[TOPIC]);
-            addresses.rotate_left(1);
-            auditor
+        let endpoints: Vec<String> =
+            nodes.addresses().iter().map(|address| format!("ws://{address}/")).collect();
+        Self::through(&endpoints.join(" "), nodes)
+    }
+
+    /// The same of publishers that know these endpoints of the nodes.
+    pub(crate) fn through(endpoints: &str, nodes: &Nodes) -> Self {
+        let addresses = nodes.addresses();
+        let auditor = |first: usize| {
+            let mut addresses = addresses.clone();
+            addresses.rotate_left(first);
+            Auditor::start(addresses, &[TOPIC])
         };
-        let auditors = (0..endpoints.len()).map(auditor).collect();
-        let publishers = Publishers::start(&endpoints.join(" "), PUBLISHERS, RATE, &[]);
+        let auditors = (0..addresses.len()).map(auditor).collect();
+        let publishers = Publishers::start(endpoints, PUBLISHERS, RATE, &[]);
         let load = Self { publishers, auditors };
         load.go_on();
         load
@@ -48,6 +54,12 @@ impl Load {
         for (auditor, before) in self.auditors.iter().zip(before) {
             auditor.await_count(before + GOES_ON);
         }
+    }
+
+    /// The same at one node alone.
+    pub(crate) fn go_on_at(&self, node: usize) {
+        let auditor = &self.auditors[node];
+        auditor.await_count(auditor.count() + GOES_ON);
     }
 
     /// The same, within the promised time since `able`.

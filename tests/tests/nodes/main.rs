@@ -1,6 +1,6 @@
 //! Several nodes on a real Redis, while something fails: what was accepted is delivered, once and in order.
 //!
-//! `NODES_AWAY_SECONDS` is how long Redis is away in the test of that (10).
+//! `NODES_AWAY_SECONDS` is how long Redis is away in the test of that (20).
 
 mod access;
 mod applications;
