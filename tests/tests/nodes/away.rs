@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use orosync_protocol::ticket::Role;
 use orosync_tests::client::{Client, OROSYNC, Received, WAMP};
-use orosync_tests::redis::Redis;
+use orosync_tests::redis::{Cluster, Redis};
 use orosync_tests::server::{Server, ticket};
 use orosync_tests::source::Source;
 use orosync_tests::wait;
@@ -108,6 +108,21 @@ fn redis_is_away_for_long_and_nobody_is_told_anything_that_is_not_so() {
     let connection_lines = |line: &&String| line.contains("no connection to Redis");
     let told = nodes.node_mut(0).log().iter().filter(connection_lines).count();
     assert!((1..=2 + usize::try_from(away / 30).unwrap()).contains(&told), "told {told} times");
+}
+
+#[test]
+fn a_cluster_answers_nobody_for_long_and_publishers_whom_nodes_welcome_all_the_same_say_it_once() {
+    const PAUSE: Duration = Duration::from_secs(20);
+    let cluster = Cluster::start();
+    let nodes = two_nodes(&cluster.url());
+    let load = Load::on(&nodes);
+    (0..3).for_each(|number| cluster.server(number).pause_clients(PAUSE));
+    wait::let_pass(PAUSE, "nothing is acknowledged");
+    load.go_on_soon(Instant::now());
+    for ended in load.assert_whole() {
+        assert_eq!(ended.log.matches("do not acknowledge, ").count(), 1, "{ended:?}");
+        assert_eq!(ended.log.lines().count(), 1, "{ended:?}");
+    }
 }
 
 /// Whoever comes with a ticket is told to come again; a page with a resume ticket by a Close frame, because it would not see an answer.

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use orosync_tests::client::{Client, OROSYNC};
 use orosync_tests::nodes::{Nodes, broker};
+use orosync_tests::php;
 use orosync_tests::proxy::Proxy;
 use orosync_tests::redis::{LIMIT, Redis, RedisProxy};
 use orosync_tests::source::Source;
@@ -125,6 +126,7 @@ fn publishers_of_a_node_that_has_lost_redis_go_on_to_one_that_has_not() {
     assert!(took < LEAVES, "it took {took:?}");
     assert!(!super::is_ready(nodes.node(0)));
     assert_alive(nodes.node(0));
+    assert_scripts_publish_through(&nodes);
     redis_proxy.restore();
     load.go_on_soon(Instant::now());
     nodes.await_ready(0);
@@ -133,6 +135,22 @@ fn publishers_of_a_node_that_has_lost_redis_go_on_to_one_that_has_not() {
         assert_eq!(ended.reconnects, 1, "it has left once, and stays: {ended:?}");
         assert!(ended.last_error.contains("does not acknowledge"), "{ended:?}");
         assert_eq!(ended.log, "", "no outage");
+    }
+}
+
+/// Scripts that publish and end have their last flush go on in time, whichever node they begin with.
+fn assert_scripts_publish_through(nodes: &Nodes) {
+    let endpoints = [0, 1].map(|number| nodes.node(number).endpoint()).join(" ");
+    let mut page = Client::user(nodes.node(1), OROSYNC, 7);
+    page.recover("acme/scripts", &json!({}));
+    for number in 0..6 {
+        let script = format!("orosync_publish('acme/scripts', {number});");
+        let ended = php::command(&endpoints)
+            .args(["-d", "orosync.shutdown_timeout=4", "-r", &script])
+            .output()
+            .expect("php starts");
+        assert_eq!(String::from_utf8_lossy(&ended.stderr), "", "nothing is left");
+        assert_eq!(page.event("acme/scripts").payload, number);
     }
 }
 
