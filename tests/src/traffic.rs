@@ -37,7 +37,7 @@ struct Publisher {
 }
 
 /// How a publisher has ended.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Ended {
     /// How many messages `orosync_publish()` has accepted.
     pub accepted: usize,

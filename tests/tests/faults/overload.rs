@@ -66,7 +66,7 @@ fn publishers_that_are_faster_than_the_server_are_slowed_and_lose_nothing() {
         println!("refused {refused} times, {reconnects} reconnects, grew by {growth} KiB at most");
         assert!(refused > 0, "its queue has never been full: this was no overload");
         assert!(growth < PHP_GROWTH_KIB, "{growth} KiB");
-        ended.push(Ended { accepted: messages, flushed, reconnects, last_error: String::new() });
+        ended.push(Ended { accepted: messages, flushed, reconnects, ..Ended::default() });
         child.wait().expect("php ends");
     }
     let peak = peak_resident_bytes(&server);
