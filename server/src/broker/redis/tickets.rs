@@ -1,9 +1,10 @@
 //! Tickets that are being used: good once on all nodes. Pure: it says which are to be asked for, and hears the answers.
 //!
 //! A question is asked again until it is answered, or its time is over: its nonce tells a use from a replay. `Yes` is told when
-//! this node has heard of all disconnects that were accepted before. Bounds: [`MAX_ASKED`], [`PATIENCE`].
+//! this node has heard of all disconnects that were accepted before. Bounds: [`MAX_ASKED`], [`PATIENCE`]. Looking at what has changed
+//! costs nothing that grows with what has not.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use orosync_protocol::Position;
@@ -23,9 +24,14 @@ const SLACK_SECONDS: u64 = 60;
 /// The questions whether tickets are used for the first time.
 #[derive(Default)]
 pub(super) struct Tickets {
-    asked: HashMap<u64, Asked>,
-    /// Which are to be sent, in order.
-    due: Vec<u64>,
+    /// By number, and so in order of time.
+    asked: BTreeMap<u64, Asked>,
+    /// Which are to be sent.
+    due: BTreeSet<u64>,
+    /// The first uses.
+    first: HashMap<Behind, BTreeSet<u64>>,
+    /// Some of these disconnects may be known by now.
+    is_line_changed: bool,
     last: u64,
 }
 
@@ -38,7 +44,7 @@ struct Asked {
 }
 
 /// The disconnects up to this position, or none, because there was none.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct Behind(Option<Position>);
 
 /// A question to be sent.
@@ -61,7 +67,7 @@ impl Tickets {
         }
         self.last += 1;
         self.asked.insert(self.last, Asked { ticket, answer, until: now + PATIENCE, first_behind: None });
-        self.due.push(self.last);
+        self.due.insert(self.last);
     }
 
     /// What is to be sent, at `unix_now` (seconds since 1970).
@@ -84,7 +90,10 @@ impl Tickets {
     pub(super) fn answer(&mut self, number: u64, is_first: bool, control: Option<Position>) {
         if is_first {
             if let Some(asked) = self.asked.get_mut(&number) {
-                asked.first_behind = Some(Behind(control));
+                let behind = Behind(control);
+                asked.first_behind = Some(behind);
+                self.first.entry(behind).or_default().insert(number);
+                self.is_line_changed = true;
             }
         } else if let Some(asked) = self.asked.remove(&number) {
             (asked.answer)(FirstUse::No);
@@ -94,25 +103,45 @@ impl Tickets {
     /// Nobody knows: it is asked again.
     pub(super) fn fail(&mut self, number: u64) {
         if self.asked.contains_key(&number) {
-            self.due.push(number);
+            self.due.insert(number);
         }
     }
 
-    /// Tells those whose disconnects are known by now.
+    /// More disconnects may be known than before.
+    pub(super) fn handle_line(&mut self) {
+        self.is_line_changed = true;
+    }
+
+    /// Tells those whose disconnects are known by now, and those whose time is over.
     pub(super) fn settle(&mut self, knows: impl Fn(Option<Position>) -> bool, now: Instant) {
-        let settled = |asked: &Asked| asked.first_behind.is_some_and(|Behind(control)| knows(control));
-        for (_, asked) in self.asked.extract_if(|_, asked| settled(asked)) {
-            (asked.answer)(FirstUse::Yes);
+        if std::mem::take(&mut self.is_line_changed) {
+            let settled = self.first.extract_if(|Behind(control), _| knows(*control));
+            for asked in
+                settled.flat_map(|(_, numbers)| numbers).filter_map(|number| self.asked.remove(&number))
+            {
+                (asked.answer)(FirstUse::Yes);
+            }
         }
-        self.handle_timeout(now);
-    }
-
-    /// Looks at the clock.
-    fn handle_timeout(&mut self, now: Instant) {
-        for (_, asked) in self.asked.extract_if(|_, asked| now >= asked.until) {
+        while let Some(first) = self.asked.first_entry()
+            && now >= first.get().until
+        {
+            let (number, asked) = first.remove_entry();
+            self.due.remove(&number);
+            self.forget_first(number, asked.first_behind);
             (asked.answer)(FirstUse::Unavailable);
         }
-        self.due.retain(|number| self.asked.contains_key(number));
+    }
+
+    /// A first use is told nobody.
+    fn forget_first(&mut self, number: u64, behind: Option<Behind>) {
+        if let Some(behind) = behind
+            && let Some(numbers) = self.first.get_mut(&behind)
+        {
+            numbers.remove(&number);
+            if numbers.is_empty() {
+                self.first.remove(&behind);
+            }
+        }
     }
 
     /// Is nothing asked?
@@ -123,6 +152,7 @@ impl Tickets {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
     use std::sync::{Arc, Mutex};
 
     use super::*;
@@ -148,12 +178,40 @@ mod tests {
         assert!(tickets.take_due(1000).is_empty());
         tickets.answer(due[0].number, true, Some(position(5)));
         for others in [position(4), Position { tag: 1, ..position(5) }] {
+            tickets.handle_line();
             tickets.settle(|at| at.is_none() || at == Some(others), now);
             assert_eq!(*told.lock().unwrap(), None);
         }
+        tickets.handle_line();
         tickets.settle(|at| at == Some(position(5)), now);
         assert_eq!(*told.lock().unwrap(), Some(FirstUse::Yes));
-        assert!(tickets.is_empty());
+        assert!(tickets.is_empty() && tickets.first.is_empty());
+    }
+
+    #[test]
+    fn only_where_a_line_has_changed_is_it_asked_and_once_for_all_that_wait_for_the_same() {
+        let (mut tickets, now) = (Tickets::default(), Instant::now());
+        let told: Vec<_> = (0..1000).map(|_| ask(&mut tickets, now)).collect();
+        for due in tickets.take_due(1000) {
+            tickets.answer(due.number, true, Some(position(5 + due.number % 2)));
+        }
+        let looks = Cell::new(0);
+        let settle = |tickets: &mut Tickets, known: u64| {
+            looks.set(0);
+            tickets.settle(|at| (looks.set(looks.get() + 1), at == Some(position(known))).1, now);
+            looks.get()
+        };
+        assert_eq!(settle(&mut tickets, 4), 2);
+        assert_eq!(settle(&mut tickets, 5), 0, "nothing has changed");
+        tickets.handle_line();
+        assert_eq!(settle(&mut tickets, 5), 2);
+        tickets.handle_line();
+        assert_eq!(settle(&mut tickets, 4), 1);
+        let count = |answer| told.iter().filter(|told| *told.lock().unwrap() == answer).count();
+        assert_eq!((count(Some(FirstUse::Yes)), count(None)), (500, 500));
+        tickets.settle(|_| false, now + PATIENCE);
+        assert_eq!(count(Some(FirstUse::Unavailable)), 500);
+        assert!(tickets.first.is_empty());
     }
 
     #[test]

@@ -73,7 +73,7 @@ enum Done {
 enum Answer {
     Entered(Result<Option<ClusterId>, Trouble>),
     Called { chain: ChainKey, number: u64, end: Result<CallEnd, Trouble> },
-    Read { number: u64, read: Result<Read, Trouble> },
+    Read { number: u64, is_control: bool, read: Result<Read, Trouble> },
     Swept { number: u64, differ: Result<Vec<usize>, Trouble> },
     Ticket { number: u64, used: Result<(u8, u64, Vec<u8>), Trouble> },
     Highest { publisher: PublisherId, receipt: Arc<Receipt>, highest: Result<Option<Seq>, Trouble> },
@@ -359,7 +359,7 @@ impl Worker {
                 let accepted = self.outbox.end_call(chain, number, end);
                 self.metrics.messages_accepted.of(source).inc_by(accepted);
             }
-            Answer::Read { number, read } => {
+            Answer::Read { number, is_control, read } => {
                 self.take_pushes_first();
                 let read = read.map_err(|trouble| {
                     self.handle_trouble(primary, partition, &trouble);
@@ -367,6 +367,9 @@ impl Worker {
                     Unavailable
                 });
                 self.topics.handle_read(number, read);
+                if is_control {
+                    self.tickets.handle_line();
+                }
             }
             Answer::Swept { number, differ } => {
                 self.take_pushes_first();
@@ -456,7 +459,12 @@ impl Worker {
             Push::Message { channel, payload, credit } => {
                 if let Some(topic) = self.keys.topic(&channel) {
                     match Entry::decode_run(payload) {
-                        Ok(entries) => self.topics.handle_push(&topic, entries),
+                        Ok(entries) => {
+                            self.topics.handle_push(&topic, entries);
+                            if topic == self.control {
+                                self.tickets.handle_line();
+                            }
+                        }
                         Err(error) => warn!(channel, "what was pushed {error}"),
                     }
                 } else {

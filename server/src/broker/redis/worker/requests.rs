@@ -115,7 +115,9 @@ impl Worker {
     fn read(&mut self, number: u64, topic: &Topic, since: ReadSince, most: usize) {
         let command = calls::read(&self.keys, topic, since, most);
         let partition = self.keys.partition(topic);
-        if !self.ask(partition, command, move |read| Answer::Read { number, read: calls::read_of(read) }) {
+        let is_control = *topic == self.control;
+        let read = move |read| Answer::Read { number, is_control, read: calls::read_of(read) };
+        if !self.ask(partition, command, read) {
             self.topics.handle_read(number, Err(Unavailable));
         }
     }
