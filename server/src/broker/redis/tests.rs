@@ -1,7 +1,7 @@
 //! The broker on real servers: `redis-server`, or what `OROSYNC_REDIS_SERVER` names.
 
 mod cluster;
-mod traffic;
+pub(super) mod traffic;
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
@@ -72,8 +72,13 @@ impl Server {
     }
 
     fn open(&self, events: Arc<dyn EventHandler>) -> Box<dyn Broker> {
+        Box::new(open(self.servers(), 0, events))
+    }
+
+    /// Where it is.
+    pub(super) fn servers(&self) -> RedisServers {
         let address = RedisAddress::Tcp { host: "127.0.0.1".to_owned(), port: self.port };
-        Box::new(open(RedisServers::Single(address, 0), 0, events))
+        RedisServers::Single(address, 0)
     }
 }
 
@@ -108,7 +113,12 @@ fn open_counted(
     events: Arc<dyn EventHandler>,
     metrics: Arc<Metrics>,
 ) -> RedisBroker {
-    let settings = Settings {
+    RedisBroker::start(settings(servers, wait_replicas), events, metrics).unwrap()
+}
+
+/// Those of a node on these servers.
+pub(super) fn settings(servers: RedisServers, wait_replicas: u32) -> Settings {
+    Settings {
         redis: settings_of(servers, wait_replicas),
         password: watch::Sender::new(None).subscribe(),
         rules: HistoryRules { settings: HistorySettings::default(), policies: Policies::new(Vec::new()) },
@@ -118,8 +128,7 @@ fn open_counted(
         node: format!("{:032x}", rand::random::<u128>()),
         bind: "0.0.0.0:8080".to_owned(),
         rules_hash: watch::Sender::new("0123456789abcdef".to_owned()).subscribe(),
-    };
-    RedisBroker::start(settings, events, metrics).unwrap()
+    }
 }
 
 fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
@@ -203,9 +212,8 @@ impl Replicated {
 
     /// A broker that waits for the replica.
     fn open(&self, events: &Arc<Witness>, metrics: &Arc<Metrics>) -> RedisBroker {
-        let address = RedisAddress::Tcp { host: "127.0.0.1".to_owned(), port: self.primary.port };
-        let servers = RedisServers::Single(address, 0);
-        let broker = open_counted(servers, 1, Arc::<Witness>::clone(events), Arc::clone(metrics));
+        let broker =
+            open_counted(self.primary.servers(), 1, Arc::<Witness>::clone(events), Arc::clone(metrics));
         wait_for("it is there", || broker.is_up().load(Ordering::Relaxed).then_some(()));
         broker
     }
@@ -267,8 +275,7 @@ fn a_replica_that_is_away_holds_up_no_reads() {
 fn scripts_that_redis_was_told_to_forget_are_told_again() {
     let server = Server::start();
     let witness = Arc::new(Witness::default());
-    let address = RedisAddress::Tcp { host: "127.0.0.1".to_owned(), port: server.port };
-    let broker = open(RedisServers::Single(address, 0), 0, Arc::<Witness>::clone(&witness));
+    let broker = open(server.servers(), 0, Arc::<Witness>::clone(&witness));
     let topic = Topic::parse("t").unwrap();
     broker.subscribe(&topic);
     wait_until_subscribed(&broker, &topic);

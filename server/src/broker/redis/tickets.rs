@@ -144,6 +144,11 @@ impl Tickets {
         }
     }
 
+    /// Whether a first use is told only when more disconnects are known.
+    pub(super) fn wait_for_line(&self) -> bool {
+        !self.first.is_empty()
+    }
+
     /// Is nothing asked?
     pub(super) fn is_empty(&self) -> bool {
         self.asked.is_empty()

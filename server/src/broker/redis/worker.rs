@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use orosync_protocol::{ClusterId, Position, PublisherId, Seq, Topic, disconnect};
 use redis::aio::MultiplexedConnection;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Interval, MissedTickBehavior, interval};
 use tracing::{error, warn};
 
 use super::calls::Verbs;
@@ -228,23 +228,27 @@ impl Worker {
     pub(super) async fn run(mut self) {
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                order = self.orders.recv() => match order {
-                    Some(order) => self.take_orders(order),
-                    None => return,
-                },
-                Some(done) = self.done.recv() => self.take_done(done),
-                Some(push) = self.arriving.recv() => self.take_pushes(push),
-                Ok(()) = self.settings.secrets.changed() => self.enter_again(),
-                Ok(()) = self.settings.password.changed() => {
-                    let password = self.settings.password.borrow_and_update().clone();
-                    self.connector.set_password(password);
-                }
-                _ = tick.tick() => self.handle_timeout(Instant::now()),
+        while self.turn(&mut tick).await {}
+    }
+
+    /// Waits for something to do, and does it. False: nobody gives orders any more.
+    async fn turn(&mut self, tick: &mut Interval) -> bool {
+        tokio::select! {
+            order = self.orders.recv() => match order {
+                Some(order) => self.take_orders(order),
+                None => return false,
+            },
+            Some(done) = self.done.recv() => self.take_done(done),
+            Some(push) = self.arriving.recv() => self.take_pushes(push),
+            Ok(()) = self.settings.secrets.changed() => self.enter_again(),
+            Ok(()) = self.settings.password.changed() => {
+                let password = self.settings.password.borrow_and_update().clone();
+                self.connector.set_password(password);
             }
-            self.act();
+            _ = tick.tick() => self.handle_timeout(Instant::now()),
         }
+        self.act();
+        true
     }
 
     fn take_orders(&mut self, first: Order) {
@@ -531,6 +535,9 @@ impl Worker {
         for partition in self.partitions.take_tries(now) {
             self.outbox.resume(partition);
         }
+        if self.tickets.wait_for_line() {
+            self.topics.look(&self.control);
+        }
         self.ask_again_for_pushes(now);
         self.sweep_due(now);
         self.count();
@@ -572,3 +579,6 @@ impl Worker {
         self.metrics.broker_breaks.inc_by(topics.breaks);
     }
 }
+
+#[cfg(test)]
+mod tests;

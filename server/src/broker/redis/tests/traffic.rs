@@ -19,7 +19,7 @@ pub(super) const SOON: Duration = Duration::from_secs(5);
 
 /// A node that notes what comes of each topic.
 #[derive(Debug, Default)]
-pub(super) struct Witness {
+pub(in crate::broker::redis) struct Witness {
     came: Mutex<HashMap<Topic, Vec<(u64, Position)>>>,
     /// Topics of which something may be missing, as their pages were told.
     broken: Mutex<HashSet<Topic>>,

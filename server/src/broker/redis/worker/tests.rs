@@ -1,0 +1,122 @@
+//! The broker's loop, turn by turn, on a real server.
+
+use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
+
+use orosync_protocol::SessionId;
+use orosync_protocol::disconnect::Disconnect;
+
+use super::super::record;
+use super::super::tests::traffic::Witness;
+use super::super::tests::{Server, settings};
+use super::super::{ALL_NODES, INBOUND_BYTES, Numbered, Report};
+use super::*;
+use crate::auth::replay::FirstUse;
+use crate::auth::used::TicketUse;
+use crate::process::unix_time;
+
+/// How long something may take.
+const LONG: Duration = Duration::from_secs(20);
+
+/// A worker whose turns the test takes.
+struct Stage {
+    worker: Worker,
+    orders: UnboundedSender<Order>,
+    tick: Interval,
+}
+
+type Told = Arc<Mutex<Option<FirstUse>>>;
+
+impl Stage {
+    /// One that has done nothing yet.
+    fn new(server: &Server) -> Self {
+        let (orders, taken) = unbounded_channel();
+        let inbound = CreditPool::new(usize::MAX, INBOUND_BYTES, || {});
+        let report = Report { is_up: Arc::new(AtomicBool::new(false)), cluster: Arc::default() };
+        let events = Arc::<Witness>::default();
+        let settings = settings(server.servers(), 0);
+        let worker = Worker::new(settings, events, taken, inbound, report, Arc::new(Metrics::new()));
+        Self { worker, orders, tick: interval(TICK) }
+    }
+
+    /// One that knows the disconnects.
+    async fn started(server: &Server) -> Self {
+        let mut stage = Self::new(server);
+        stage.turn_until(|worker| worker.topics.knows(&worker.control, None)).await;
+        stage
+    }
+
+    async fn turn_until(&mut self, condition: impl Fn(&Worker) -> bool) {
+        let turning = async {
+            while !condition(&self.worker) {
+                assert!(self.worker.turn(&mut self.tick).await);
+            }
+        };
+        tokio::time::timeout(LONG, turning).await.expect("it is so soon");
+    }
+
+    /// What ends next, and is not handled yet.
+    async fn next_done(&mut self, is_it: impl Fn(&Done) -> bool) -> Done {
+        let waiting = async {
+            loop {
+                let done = self.worker.done.recv().await.unwrap();
+                if is_it(&done) {
+                    return done;
+                }
+                self.worker.handle_done(done);
+                self.worker.act();
+            }
+        };
+        tokio::time::timeout(LONG, waiting).await.expect("it ends")
+    }
+
+    /// Somebody presents a ticket.
+    fn use_ticket(&self, id: &str) -> Told {
+        let told = Told::default();
+        let at = Arc::clone(&told);
+        let ticket = TicketUse { id: id.to_owned(), expires: unix_time() + 60, nonce: rand::random() };
+        let answer = Box::new(move |first_use| *at.lock().unwrap() = Some(first_use));
+        self.orders.send(Order::UseTicket(ticket, answer)).unwrap_or_else(|_| panic!("the worker is there"));
+        told
+    }
+
+    /// Another node has somebody disconnected.
+    fn disconnect(&self, number: u64) {
+        let message = Disconnect::Session(SessionId(1)).message().unwrap();
+        let body = record::body(&message);
+        let credit = CreditPool::new(1, 1, || {}).take(1);
+        let messages = vec![Numbered { seq: Seq::new(number), topic: message.topic, body, credit }];
+        let order = Order::Publish { publisher: Some(ALL_NODES), messages, receipt: None };
+        self.orders.send(order).unwrap_or_else(|_| panic!("the worker is there"));
+    }
+}
+
+fn is_read(done: &Done) -> bool {
+    matches!(done, Done::Asked { answer: Answer::Read { .. }, .. })
+}
+
+#[tokio::test]
+async fn a_ticket_that_a_read_comes_too_early_for_has_the_disconnects_read_again() {
+    let server = Server::start();
+    let mut one = Stage::started(&server).await;
+    let mut other = Stage::started(&server).await;
+    one.worker.partitions.take_sweeps(Instant::now(), |_| false);
+    one.worker.topics.look(&one.worker.control);
+    one.worker.act();
+    let early = one.next_done(is_read).await;
+    other.disconnect(1);
+    other.turn_until(|worker| !worker.topics.knows(&worker.control, None)).await;
+    // It was pushed, and that was lost.
+    while let Ok(Some(_)) = tokio::time::timeout(TICK, one.worker.arriving.recv()).await {}
+    let told = one.use_ticket("x");
+    let order = one.worker.orders.recv().await.unwrap();
+    one.worker.handle_order(order, Instant::now());
+    one.worker.act();
+    let answer =
+        one.next_done(|done| matches!(done, Done::Asked { answer: Answer::Ticket { .. }, .. })).await;
+    one.worker.handle_done(answer);
+    one.worker.act();
+    one.worker.handle_done(early);
+    one.turn_until(|_| told.lock().unwrap().is_some()).await;
+    assert_eq!(*told.lock().unwrap(), Some(FirstUse::Yes));
+}
