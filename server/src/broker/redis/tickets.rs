@@ -30,6 +30,8 @@ pub(super) struct Tickets {
     due: BTreeSet<u64>,
     /// The first uses.
     first: HashMap<Behind, BTreeSet<u64>>,
+    /// This node has read the disconnects. Before that a question would use the ticket up, and could not be answered.
+    is_open: bool,
     /// Some of these disconnects may be known by now.
     is_line_changed: bool,
     last: u64,
@@ -70,8 +72,16 @@ impl Tickets {
         self.due.insert(self.last);
     }
 
+    /// The disconnects were read: from now on tickets are asked for.
+    pub(super) fn open(&mut self) {
+        self.is_open = true;
+    }
+
     /// What is to be sent, at `unix_now` (seconds since 1970).
     pub(super) fn take_due(&mut self, unix_now: u64) -> Vec<DueTicket> {
+        if !self.is_open {
+            return Vec::new();
+        }
         let due = std::mem::take(&mut self.due).into_iter();
         due.filter_map(|number| {
             let ticket = &self.asked.get(&number)?.ticket;
@@ -162,6 +172,12 @@ mod tests {
 
     use super::*;
 
+    fn open() -> (Tickets, Instant) {
+        let mut tickets = Tickets::default();
+        tickets.open();
+        (tickets, Instant::now())
+    }
+
     fn ask(tickets: &mut Tickets, now: Instant) -> Arc<Mutex<Option<FirstUse>>> {
         let told = Arc::new(Mutex::new(None));
         let at = Arc::clone(&told);
@@ -176,7 +192,7 @@ mod tests {
 
     #[test]
     fn a_use_is_good_when_the_disconnects_before_it_are_known() {
-        let (mut tickets, now) = (Tickets::default(), Instant::now());
+        let (mut tickets, now) = open();
         let told = ask(&mut tickets, now);
         let due = tickets.take_due(1000);
         assert_eq!((due.len(), due[0].kept), (1, Duration::from_mins(6)));
@@ -195,7 +211,7 @@ mod tests {
 
     #[test]
     fn only_where_a_line_has_changed_is_it_asked_and_once_for_all_that_wait_for_the_same() {
-        let (mut tickets, now) = (Tickets::default(), Instant::now());
+        let (mut tickets, now) = open();
         let told: Vec<_> = (0..1000).map(|_| ask(&mut tickets, now)).collect();
         for due in tickets.take_due(1000) {
             tickets.answer(due.number, true, Some(position(5 + due.number % 2)));
@@ -220,8 +236,17 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_answers_is_asked_again_by_the_same_nonce_and_ends() {
+    fn nothing_is_asked_before_the_disconnects_were_read() {
         let (mut tickets, now) = (Tickets::default(), Instant::now());
+        ask(&mut tickets, now);
+        assert!(tickets.take_due(1000).is_empty());
+        tickets.open();
+        assert_eq!(tickets.take_due(1000).len(), 1);
+    }
+
+    #[test]
+    fn what_nobody_answers_is_asked_again_by_the_same_nonce_and_ends() {
+        let (mut tickets, now) = open();
         let told = ask(&mut tickets, now);
         let due = tickets.take_due(1000);
         tickets.fail(due[0].number);
@@ -235,7 +260,7 @@ mod tests {
 
     #[test]
     fn what_nobody_can_be_asked_is_forgotten_with_its_time() {
-        let (mut tickets, now) = (Tickets::default(), Instant::now());
+        let (mut tickets, now) = open();
         let told = ask(&mut tickets, now);
         tickets.settle(|_| true, now + PATIENCE);
         assert_eq!(*told.lock().unwrap(), Some(FirstUse::Unavailable));
@@ -244,7 +269,7 @@ mod tests {
 
     #[test]
     fn a_replay_is_told_at_once_and_a_flood_is_refused() {
-        let (mut tickets, now) = (Tickets::default(), Instant::now());
+        let (mut tickets, now) = open();
         let told = ask(&mut tickets, now);
         let number = tickets.take_due(1000)[0].number;
         tickets.answer(number, false, Some(position(9)));

@@ -370,8 +370,10 @@ impl Worker {
                     self.partitions.sweep_again(partition, now);
                     Unavailable
                 });
+                let stands = read.as_ref().ok().map(|read| read.position);
                 self.topics.handle_read(number, read);
-                if is_control {
+                if is_control && stands.is_some_and(|at| self.topics.knows(&self.control, Some(at))) {
+                    self.tickets.open();
                     self.tickets.handle_line();
                 }
             }

@@ -55,16 +55,23 @@ impl Stage {
         tokio::time::timeout(LONG, turning).await.expect("it is so soon");
     }
 
-    /// What ends next, and is not handled yet.
+    /// The next of these that ends, which is not handled yet. What else there is to do is done.
     async fn next_done(&mut self, is_it: impl Fn(&Done) -> bool) -> Done {
+        let worker = &mut self.worker;
         let waiting = async {
             loop {
-                let done = self.worker.done.recv().await.unwrap();
-                if is_it(&done) {
-                    return done;
+                tokio::select! {
+                    Some(done) = worker.done.recv() => {
+                        if is_it(&done) {
+                            return done;
+                        }
+                        worker.handle_done(done);
+                    }
+                    Some(order) = worker.orders.recv() => worker.take_orders(order),
+                    Some(push) = worker.arriving.recv() => worker.take_pushes(push),
+                    _ = self.tick.tick() => worker.handle_timeout(Instant::now()),
                 }
-                self.worker.handle_done(done);
-                self.worker.act();
+                worker.act();
             }
         };
         tokio::time::timeout(LONG, waiting).await.expect("it ends")
@@ -118,5 +125,19 @@ async fn a_ticket_that_a_read_comes_too_early_for_has_the_disconnects_read_again
     one.worker.act();
     one.worker.handle_done(early);
     one.turn_until(|_| told.lock().unwrap().is_some()).await;
+    assert_eq!(*told.lock().unwrap(), Some(FirstUse::Yes));
+}
+
+#[tokio::test]
+async fn a_ticket_that_comes_before_the_disconnects_were_read_is_not_used_up_for_nothing() {
+    let server = Server::start();
+    let mut stage = Stage::new(&server);
+    let told = stage.use_ticket("x");
+    let read = stage.next_done(is_read).await;
+    stage.worker.tickets.settle(|_| false, Instant::now() + LONG);
+    assert_eq!(*told.lock().unwrap(), Some(FirstUse::Unavailable));
+    stage.worker.handle_done(read);
+    let told = stage.use_ticket("x");
+    stage.turn_until(|_| told.lock().unwrap().is_some()).await;
     assert_eq!(*told.lock().unwrap(), Some(FirstUse::Yes));
 }
