@@ -15,12 +15,13 @@ script!(PUBLISH, "publish", "Accepts messages.");
 script!(READ, "read", "Says where a topic stands, and what came.");
 script!(SWEEP, "sweep", "Says which topics stand elsewhere.");
 script!(TICKET, "ticket", "Uses up a ticket.");
+script!(TICKET_BACK, "ticket_back", "Takes the use of a ticket back.");
 script!(ENTER, "enter", "Lets a node in.");
 script!(CANARY, "canary", "Shows that what is published comes back.");
 
 /// All of them.
-pub(super) fn all() -> [&'static Script; 6] {
-    [&PUBLISH, &READ, &SWEEP, &TICKET, &ENTER, &CANARY]
+pub(super) fn all() -> [&'static Script; 7] {
+    [&PUBLISH, &READ, &SWEEP, &TICKET, &TICKET_BACK, &ENTER, &CANARY]
 }
 
 /// A call of a script that Redis has been told before.

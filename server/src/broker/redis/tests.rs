@@ -15,6 +15,8 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 
 use super::{RedisBroker, Settings};
+use crate::auth::replay::FirstUse;
+use crate::auth::used::TicketUse;
 use crate::broker::contract::{self, Highest};
 use crate::broker::history::HistoryRules;
 use crate::broker::{Broker, EventHandler, Since};
@@ -22,6 +24,7 @@ use crate::config::broker::{RedisAddress, RedisServers, RedisSettings};
 use crate::config::settings::HistorySettings;
 use crate::metrics::Metrics;
 use crate::policy::Policies;
+use crate::process::unix_time;
 use crate::publication::credit::CreditPool;
 use crate::publication::receipt::{Receipt, Settled, Waiter};
 use crate::publication::{Author, Content, Item, Publication};
@@ -269,6 +272,25 @@ fn a_replica_that_is_away_holds_up_no_reads() {
     assert_eq!(settlements.count(), 0);
     servers.signal_replica("-CONT");
     wait_for("the replica has all", || (settlements.count() == PUBLISHERS).then_some(()));
+}
+
+/// Presents a ticket, and waits until it is answered.
+fn use_ticket(broker: &RedisBroker) -> FirstUse {
+    let (told, answer) = std::sync::mpsc::channel();
+    let ticket = TicketUse { id: "x".to_owned(), expires: unix_time() + 60, nonce: rand::random() };
+    broker.used_tickets().use_up(ticket, Box::new(move |first_use| told.send(first_use).unwrap()));
+    answer.recv().unwrap()
+}
+
+#[test]
+fn a_ticket_of_which_nobody_could_tell_in_time_is_good_for_another_try() {
+    let servers = Replicated::start();
+    let nodes = [(); 2].map(|()| servers.open(&Arc::default(), &Arc::new(Metrics::new())));
+    servers.signal_replica("-STOP");
+    assert_eq!(use_ticket(&nodes[0]), FirstUse::Unavailable);
+    servers.signal_replica("-CONT");
+    assert_eq!(use_ticket(&nodes[0]), FirstUse::Yes);
+    assert_eq!(use_ticket(&nodes[1]), FirstUse::No);
 }
 
 #[test]

@@ -1,8 +1,16 @@
 //! Tickets that are being used: good once on all nodes. Pure: it says which are to be asked for, and hears the answers.
 //!
 //! A question is asked again until it is answered, or its time is over: its nonce tells a use from a replay. `Yes` is told when
-//! this node has heard of all disconnects that were accepted before. Bounds: [`MAX_ASKED`], [`PATIENCE`]. Looking at what has changed
-//! costs nothing that grows with what has not.
+//! this node has heard of all disconnects that were accepted before. Looking at what has changed costs nothing that grows with what
+//! has not.
+//!
+//! Whoever is told that nobody knows comes back with the same ticket, which may be used up by then: the question was under way, or its
+//! answer could not be told. So such a use is taken back, by its nonce: nobody was let in by it, and nobody will be. This is sent
+//! behind the question, on the same connection where that still is, and again until Redis has answered it or [`BACK_PATIENCE`] is over.
+//! Where it fails (the node has ended, Redis was away for longer, or executes the question of a lost connection afterwards) the ticket
+//! stays used up: the page is told so, and asks the application for another one.
+//!
+//! Bounds: [`MAX_ASKED`], [`PATIENCE`], [`MAX_BACK`].
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
@@ -17,6 +25,12 @@ const MAX_ASKED: usize = 10_000;
 
 /// How long one may take.
 const PATIENCE: Duration = Duration::from_secs(3);
+
+/// The most uses that wait to be taken back.
+const MAX_BACK: usize = 10_000;
+
+/// How long taking one back is tried. By then whoever waits for it has another ticket.
+const BACK_PATIENCE: Duration = Duration::from_mins(5);
 
 /// How much longer than it is good a ticket is remembered: clocks differ.
 const SLACK_SECONDS: u64 = 60;
@@ -34,6 +48,10 @@ pub(super) struct Tickets {
     is_open: bool,
     /// Some of these disconnects may be known by now.
     is_line_changed: bool,
+    /// Uses that are taken back, by the number of their question, and so in order of time.
+    back: BTreeMap<u64, Back>,
+    /// Which of them are to be sent.
+    back_due: BTreeSet<u64>,
     last: u64,
 }
 
@@ -41,8 +59,15 @@ struct Asked {
     ticket: TicketUse,
     answer: UseAnswer,
     until: Instant,
+    /// The ticket may be used up.
+    is_sent: bool,
     /// It is the first use, once these disconnects are known.
     first_behind: Option<Behind>,
+}
+
+struct Back {
+    ticket: TicketUse,
+    until: Instant,
 }
 
 /// The disconnects up to this position, or none, because there was none.
@@ -60,6 +85,15 @@ pub(super) struct DueTicket {
     pub(super) kept: Duration,
 }
 
+/// A use to be taken back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct DueBack {
+    /// What its answer is told by.
+    pub(super) number: u64,
+    pub(super) id: String,
+    pub(super) nonce: String,
+}
+
 impl Tickets {
     /// Somebody presents a ticket.
     pub(super) fn ask(&mut self, ticket: TicketUse, answer: UseAnswer, now: Instant) {
@@ -68,7 +102,10 @@ impl Tickets {
             return;
         }
         self.last += 1;
-        self.asked.insert(self.last, Asked { ticket, answer, until: now + PATIENCE, first_behind: None });
+        self.asked.insert(
+            self.last,
+            Asked { ticket, answer, until: now + PATIENCE, is_sent: false, first_behind: None },
+        );
         self.due.insert(self.last);
     }
 
@@ -84,16 +121,40 @@ impl Tickets {
         }
         let due = std::mem::take(&mut self.due).into_iter();
         due.filter_map(|number| {
-            let ticket = &self.asked.get(&number)?.ticket;
+            let asked = self.asked.get_mut(&number)?;
+            asked.is_sent = true;
+            let ticket = &asked.ticket;
             let seconds = ticket.expires.saturating_sub(unix_now).saturating_add(SLACK_SECONDS);
             Some(DueTicket {
                 number,
                 id: ticket.id.clone(),
-                nonce: format!("{:032x}", ticket.nonce),
+                nonce: name(ticket.nonce),
                 kept: Duration::from_secs(seconds),
             })
         })
         .collect()
+    }
+
+    /// What is to be sent as well, and before: the same tickets may be among what is asked for.
+    pub(super) fn take_back_due(&mut self) -> Vec<DueBack> {
+        let due = std::mem::take(&mut self.back_due).into_iter();
+        due.filter_map(|number| {
+            let ticket = &self.back.get(&number)?.ticket;
+            Some(DueBack { number, id: ticket.id.clone(), nonce: name(ticket.nonce) })
+        })
+        .collect()
+    }
+
+    /// A use is taken back.
+    pub(super) fn end_back(&mut self, number: u64) {
+        self.back.remove(&number);
+    }
+
+    /// Nobody knows whether it is: it is sent again.
+    pub(super) fn fail_back(&mut self, number: u64) {
+        if self.back.contains_key(&number) {
+            self.back_due.insert(number);
+        }
     }
 
     /// Whether it was the first use, and the position of the last disconnect then, if there was one.
@@ -138,7 +199,16 @@ impl Tickets {
             let (number, asked) = first.remove_entry();
             self.due.remove(&number);
             self.forget_first(number, asked.first_behind);
+            if asked.is_sent && self.back.len() < MAX_BACK {
+                self.back.insert(number, Back { ticket: asked.ticket, until: now + BACK_PATIENCE });
+                self.back_due.insert(number);
+            }
             (asked.answer)(FirstUse::Unavailable);
+        }
+        while let Some(first) = self.back.first_entry()
+            && now >= first.get().until
+        {
+            self.back_due.remove(&first.remove_entry().0);
         }
     }
 
@@ -159,10 +229,15 @@ impl Tickets {
         !self.first.is_empty()
     }
 
-    /// Is nothing asked?
+    /// Is nothing asked, and nothing taken back?
     pub(super) fn is_empty(&self) -> bool {
-        self.asked.is_empty()
+        self.asked.is_empty() && self.back.is_empty()
     }
+}
+
+/// What a use is called in Redis.
+fn name(nonce: u128) -> String {
+    format!("{nonce:032x}")
 }
 
 #[cfg(test)]
@@ -255,7 +330,45 @@ mod tests {
         assert_eq!(*told.lock().unwrap(), Some(FirstUse::Unavailable));
         tickets.answer(due[0].number, true, None);
         tickets.fail(due[0].number);
-        assert!(tickets.is_empty() && tickets.take_due(1000).is_empty());
+        assert!(tickets.asked.is_empty() && tickets.take_due(1000).is_empty());
+    }
+
+    #[test]
+    fn a_use_that_is_told_nobody_is_taken_back_until_that_is_answered() {
+        for is_answered in [false, true] {
+            let (mut tickets, now) = open();
+            let told = ask(&mut tickets, now);
+            let due = tickets.take_due(1000).remove(0);
+            if is_answered {
+                tickets.answer(due.number, true, Some(position(5)));
+            }
+            tickets.settle(|_| false, now + PATIENCE);
+            assert_eq!(*told.lock().unwrap(), Some(FirstUse::Unavailable));
+            let back = tickets.take_back_due();
+            assert_eq!(back, [DueBack { number: due.number, id: due.id, nonce: due.nonce }]);
+            assert!(tickets.take_back_due().is_empty() && !tickets.is_empty());
+            tickets.fail_back(due.number);
+            assert_eq!(tickets.take_back_due(), back);
+            tickets.end_back(due.number);
+            tickets.fail_back(due.number);
+            assert!(tickets.take_back_due().is_empty() && tickets.is_empty());
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_taken_back_is_given_up() {
+        let (mut tickets, now) = open();
+        for second in 0..2 {
+            let now = now + second * PATIENCE;
+            for _ in 0..MAX_BACK {
+                ask(&mut tickets, now);
+            }
+            tickets.take_due(1000);
+            tickets.settle(|_| true, now + PATIENCE);
+            assert_eq!((tickets.back.len(), tickets.back_due.len()), (MAX_BACK, MAX_BACK), "no more");
+        }
+        tickets.settle(|_| true, now + PATIENCE + BACK_PATIENCE);
+        assert!(tickets.is_empty() && tickets.back_due.is_empty());
     }
 
     #[test]
@@ -264,7 +377,7 @@ mod tests {
         let told = ask(&mut tickets, now);
         tickets.settle(|_| true, now + PATIENCE);
         assert_eq!(*told.lock().unwrap(), Some(FirstUse::Unavailable));
-        assert!(tickets.due.is_empty());
+        assert!(tickets.due.is_empty() && tickets.is_empty(), "nor is it taken back");
     }
 
     #[test]

@@ -76,6 +76,7 @@ enum Answer {
     Read { number: u64, is_control: bool, read: Result<Read, Trouble> },
     Swept { number: u64, differ: Result<Vec<usize>, Trouble> },
     Ticket { number: u64, used: Result<(u8, u64, Vec<u8>), Trouble> },
+    TicketBack { number: u64, ended: Result<u8, Trouble> },
     Highest { publisher: PublisherId, receipt: Arc<Receipt>, highest: Result<Option<Seq>, Trouble> },
     Canary(Result<u64, Trouble>),
     Subscribed(Result<(), Trouble>),
@@ -401,6 +402,16 @@ impl Worker {
                     Err(trouble) => {
                         self.handle_failure(primary, partition, &trouble);
                         self.tickets.fail(number);
+                    }
+                }
+            }
+            Answer::TicketBack { number, ended } => {
+                self.end_write(primary, now);
+                match ended {
+                    Ok(_) => self.tickets.end_back(number),
+                    Err(trouble) => {
+                        self.handle_failure(primary, partition, &trouble);
+                        self.tickets.fail_back(number);
                     }
                 }
             }

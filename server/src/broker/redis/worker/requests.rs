@@ -178,6 +178,15 @@ impl Worker {
         if !self.partitions.may_ask(Partition::CONTROL) {
             return;
         }
+        for due in self.tickets.take_back_due() {
+            let mut command = scripts::call(&scripts::TICKET_BACK, &[self.keys.ticket(&due.id)]);
+            command.arg(due.nonce);
+            let number = due.number;
+            self.write(Partition::CONTROL, command, move |ended| Answer::TicketBack {
+                number,
+                ended: calls::answer(ended),
+            });
+        }
         for due in self.tickets.take_due(unix_time()) {
             let keys = [self.keys.ticket(&due.id), self.keys.head(&self.control)];
             let mut command = scripts::call(&scripts::TICKET, &keys);
