@@ -4,6 +4,7 @@
 //! Bound: `inbound`, the credit of what is pushed, handed over and not written to the sessions yet. Beyond it a payload is dropped,
 //! and its topic is read later.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -12,6 +13,9 @@ use redis::{PushInfo, PushKind, Value};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::publication::credit::{Credit, CreditPool};
+
+/// Connections that have ended and are remembered: more than are opened at a time.
+const MAX_ENDED: usize = 1000;
 
 /// More than a canary's number takes.
 const CANARY_BYTES: usize = 20;
@@ -89,6 +93,27 @@ impl Pushes {
     }
 }
 
+/// Connections that have ended before they were in use: what says so may come before the answer that brings the connection.
+///
+/// Bound: [`MAX_ENDED`]. Those of the lowest numbers are the oldest, and no longer wanted.
+#[derive(Debug, Default)]
+pub(super) struct Ended(BTreeSet<u64>);
+
+impl Ended {
+    /// The connection of this number has ended.
+    pub(super) fn note(&mut self, connection: u64) {
+        self.0.insert(connection);
+        if self.0.len() > MAX_ENDED {
+            self.0.pop_first();
+        }
+    }
+
+    /// Whether the connection of this number, which is to be used, has ended.
+    pub(super) fn take(&mut self, connection: u64) -> bool {
+        self.0.remove(&connection)
+    }
+}
+
 /// What says that pushes come is taken in any case.
 fn is_canary(channel: &str, payload: &[u8]) -> bool {
     payload.len() <= CANARY_BYTES && channel.contains("}:n:")
@@ -130,6 +155,14 @@ fn read(info: PushInfo) -> Read {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_last_connections_that_have_ended_are_known_once() {
+        let mut ended = Ended::default();
+        (1..=MAX_ENDED as u64 + 1).for_each(|number| ended.note(number));
+        assert!(!ended.take(1) && ended.take(2) && !ended.take(2));
+        assert_eq!(ended.0.len(), MAX_ENDED - 1);
+    }
 
     #[test]
     fn without_room_events_are_dropped_and_the_canary_is_not() {

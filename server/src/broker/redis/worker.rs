@@ -31,7 +31,7 @@ use super::nodes::Description;
 use super::outbox::{CallEnd, ChainKey, Outbox, Outgoing};
 use super::partitions::{NOT_READY, Partitions};
 use super::primary::{Connected, Primary, PrimaryId};
-use super::pushes::{Push, Pushes};
+use super::pushes::{Ended, Push, Pushes};
 use super::record::Entry;
 use super::tickets::Tickets;
 use super::topics::{Read, Topics};
@@ -140,6 +140,7 @@ pub(super) struct Worker {
     done_sender: UnboundedSender<Done>,
     arriving: UnboundedReceiver<Push>,
     pushes: Pushes,
+    ended: Ended,
     report: super::Report,
     metrics: Arc<Metrics>,
 }
@@ -219,6 +220,7 @@ impl Worker {
             done_sender,
             arriving,
             pushes,
+            ended: Ended::default(),
             report,
             metrics,
             settings,
@@ -517,8 +519,9 @@ impl Worker {
                 let is_its =
                     |primary: &Primary| primary.pushes_number == connection && primary.pushes.is_some();
                 let ended = self.members.iter().find(|(_, member)| member.up.as_ref().is_some_and(is_its));
-                if let Some((id, _)) = ended {
-                    self.replace_pushes(*id);
+                match ended {
+                    Some((id, _)) => self.replace_pushes(*id),
+                    None => self.ended.note(connection),
                 }
             }
         }

@@ -135,7 +135,12 @@ impl Worker {
             }
             Ok(connected) => {
                 info!(primary = %member.place, "connected to {}", connected.about);
-                member.up = Some(Primary::new(connected, Instant::now()));
+                let primary = Primary::new(connected, Instant::now());
+                let has_ended = self.ended.take(primary.pushes_number);
+                member.up = Some(primary);
+                if has_ended {
+                    self.replace_pushes(id);
+                }
                 self.enter(id, &self.partitions.of(id).collect::<Vec<_>>());
             }
         }
@@ -266,9 +271,14 @@ impl Worker {
                 self.disconnect(id);
             }
             Ok(pushes) => {
+                let has_ended = self.ended.take(number);
                 let Some(primary) = self.primary_mut(id) else { return };
                 primary.pushes = Some(pushes);
                 primary.pushes_number = number;
+                if has_ended {
+                    self.replace_pushes(id);
+                    return;
+                }
                 primary.canary.begin(Instant::now());
                 self.subscribe_to_canary(id);
                 for partition in self.partitions.of(id).collect::<Vec<_>>() {

@@ -141,3 +141,21 @@ async fn a_ticket_that_comes_before_the_disconnects_were_read_is_not_used_up_for
     stage.turn_until(|_| told.lock().unwrap().is_some()).await;
     assert_eq!(*told.lock().unwrap(), Some(FirstUse::Yes));
 }
+
+#[tokio::test]
+async fn a_connection_for_pushes_that_has_ended_before_it_is_in_use_is_replaced_at_once() {
+    let server = Server::start();
+    let mut stage = Stage::new(&server);
+    let mut end_first = async |is_it: fn(&Done) -> bool| {
+        let opened = stage.next_done(is_it).await;
+        let number = stage.worker.pushes.next_number() - 1;
+        stage.worker.take_pushes(Push::Ended { connection: number });
+        stage.worker.handle_done(opened);
+        stage.worker.act();
+        let primaries = stage.worker.members.values().filter_map(|member| member.up.as_ref());
+        assert!(primaries.map(|primary| primary.pushes.is_none()).eq([true]));
+    };
+    end_first(|done| matches!(done, Done::Connected(..))).await;
+    end_first(|done| matches!(done, Done::Pushing { .. })).await;
+    stage.turn_until(|worker| worker.topics.knows(&worker.control, None)).await;
+}
