@@ -12,6 +12,7 @@
 
 mod calls;
 mod canary;
+mod confirmations;
 mod connect;
 mod control;
 mod fnv1a;

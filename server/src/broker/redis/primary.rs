@@ -18,6 +18,7 @@ use tokio::sync::watch;
 
 use super::calls::{Verbs, milliseconds};
 use super::canary::Canary;
+use super::confirmations::Confirmations;
 use super::connect::{Connector, Place, examine};
 use super::keys::{Keys, Partition};
 use super::pushes::Pushes;
@@ -51,6 +52,8 @@ pub(super) struct Primary {
     /// None: it is being replaced.
     pub(super) pushes: Option<MultiplexedConnection>,
     pub(super) pushes_number: u64,
+    /// Of what was asked for on that connection.
+    pub(super) confirmations: Confirmations,
     /// Where its canary is published. None: it has no partition.
     pub(super) canary_at: Option<Partition>,
     pub(super) canary: Canary,
@@ -101,6 +104,7 @@ impl Primary {
             writes: Writes { commands: writes, under_way: 0, progress: now },
             pushes: Some(connected.pushes),
             pushes_number: connected.pushes_number,
+            confirmations: Confirmations::new(),
             canary_at: None,
             canary: Canary::new(now),
             clock: None,

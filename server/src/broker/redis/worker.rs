@@ -501,7 +501,7 @@ impl Worker {
                 if let Some(topic) = self.keys.topic(&channel)
                     && self.is_in_use(connection, &topic)
                 {
-                    self.awaited.remove(&topic);
+                    self.note_confirmation(&topic, Instant::now());
                     self.topics.handle_confirmed(&topic);
                 }
             }

@@ -12,6 +12,7 @@ use tracing::{info, warn};
 use super::{Answer, Complaints, Done, FIRST_PAUSE, Member, Worker};
 use crate::broker::redis::calls::{self, milliseconds};
 use crate::broker::redis::canary::{Canary, NODE_KEPT_MS, Verdict};
+use crate::broker::redis::confirmations::Confirmations;
 use crate::broker::redis::connect::{Found, Place};
 use crate::broker::redis::keys::Partition;
 use crate::broker::redis::primary::{self, Connected, Primary, PrimaryId};
@@ -275,6 +276,7 @@ impl Worker {
                 let Some(primary) = self.primary_mut(id) else { return };
                 primary.pushes = Some(pushes);
                 primary.pushes_number = number;
+                primary.confirmations = Confirmations::new();
                 if has_ended {
                     self.replace_pushes(id);
                     return;

@@ -1,7 +1,7 @@
 //! What is asked of Redis, once it is decided.
 
 use std::collections::{BTreeMap, HashSet};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use orosync_protocol::Topic;
 use redis::aio::{ConnectionLike as _, MultiplexedConnection};
@@ -17,9 +17,6 @@ use crate::broker::redis::scripts;
 use crate::broker::redis::topics::{Action, ReadSince};
 use crate::broker::redis::trouble::Trouble;
 use crate::process::unix_time;
-
-/// How long a subscription may stay unconfirmed until it is asked for again.
-const CONFIRM: Duration = Duration::from_secs(2);
 
 impl Worker {
     /// Does what was decided.
@@ -63,10 +60,23 @@ impl Worker {
         }
     }
 
+    /// A subscription is confirmed, on the connection in use.
+    pub(super) fn note_confirmation(&mut self, topic: &Topic, now: Instant) {
+        if let Some(asked) = self.awaited.remove(topic)
+            && let Some(id) = self.partitions.server(self.keys.partition(topic))
+            && let Some(primary) = self.primary_mut(id)
+        {
+            primary.confirmations.come(asked, now);
+        }
+    }
+
     /// A confirmation may stay away, where the slot has moved and the error was taken for another's.
     pub(super) fn ask_again_for_pushes(&mut self, now: Instant) {
-        let is_late = |asked: &Instant| now.saturating_duration_since(*asked) > CONFIRM;
-        let late = self.awaited.iter().filter(|(_, asked)| is_late(asked));
+        let is_late = |topic: &Topic, asked: Instant| {
+            let server = self.server(self.keys.partition(topic));
+            server.is_some_and(|(_, primary)| primary.confirmations.is_late(asked, now))
+        };
+        let late = self.awaited.iter().filter(|(topic, asked)| is_late(topic, **asked));
         let late: Vec<_> = late.map(|(topic, _)| topic.clone()).collect();
         if !late.is_empty() {
             self.subscribe(late);

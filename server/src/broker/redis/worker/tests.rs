@@ -159,3 +159,18 @@ async fn a_connection_for_pushes_that_has_ended_before_it_is_in_use_is_replaced_
     end_first(|done| matches!(done, Done::Pushing { .. })).await;
     stage.turn_until(|worker| worker.topics.knows(&worker.control, None)).await;
 }
+
+#[tokio::test]
+async fn subscriptions_are_not_asked_for_again_while_confirmations_come() {
+    let server = Server::start();
+    let Stage { mut worker, .. } = Stage::started(&server).await;
+    let [first, second] = ["first", "second"].map(|name| Topic::parse(name).unwrap());
+    let start = Instant::now();
+    worker.awaited.extend([(first.clone(), start), (second.clone(), start)]);
+    let later = |seconds| start + Duration::from_secs(seconds);
+    worker.note_confirmation(&first, later(3));
+    worker.ask_again_for_pushes(later(4));
+    assert_eq!(worker.awaited, HashMap::from([(second.clone(), start)]));
+    worker.ask_again_for_pushes(later(6));
+    assert!(worker.awaited[&second] > start);
+}
