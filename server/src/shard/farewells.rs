@@ -8,35 +8,67 @@ use std::time::{Duration, Instant};
 
 use super::SessionKey;
 
-/// The longest pause between two sessions of a shard: 50 a second are no storm.
+/// The longest pause between two sessions of a shard, where those of all shards together are no storm: 50 a second.
 const MAX_PAUSE: Duration = Duration::from_millis(20);
 
-/// See the module.
-#[derive(Debug, Default)]
+/// Sessions of a node that end in a second, where nothing but the application's patience hurries: for each of them PHP makes a ticket,
+/// which takes it some milliseconds of a core.
+const MOST_A_SECOND: u32 = 500;
+
+/// How long that takes at least, but of a few: nothing is gained by the pace that PHP could just bear.
+const LEAST_SPREAD: Duration = Duration::from_secs(10);
+
+/// And at most: until then sessions are open of whom somebody may have wanted that they are not.
+const MOST_SPREAD: Duration = Duration::from_mins(1);
+
+/// How much of a drain's time is left when the last session ends, for what waits to be written: a fifth.
+const LEFT_TO_WRITE: f64 = 0.2;
+
+/// How long it takes to end so many sessions of a shard that has no deadline, each other one of so many shards doing the same.
+pub fn spread(sessions: usize, shards: usize) -> Duration {
+    let sessions_of_node = u32::try_from(sessions.saturating_mul(shards)).unwrap_or(u32::MAX);
+    (Duration::from_secs(1) / MOST_A_SECOND).saturating_mul(sessions_of_node).clamp(LEAST_SPREAD, MOST_SPREAD)
+}
+
+/// When the last session ends of a drain that is over by `until`.
+pub fn last_of_drain(now: Instant, until: Instant) -> Instant {
+    now + until.saturating_duration_since(now).mul_f64(1.0 - LEFT_TO_WRITE)
+}
+
+/// Sessions of a shard that end one after the other.
+#[derive(Debug)]
 pub struct Farewells {
     sessions: VecDeque<SessionKey>,
     schedule: Option<Schedule>,
+    max_pause: Duration,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Schedule {
     next: Instant,
     pause: Duration,
-    until: Instant,
+    last: Instant,
 }
 
 impl Farewells {
-    /// These as well, none of which is here, one after the other from `now` on, so that the last has a fifth of the time until
-    /// `until` left to be written. Those that had more time keep it.
-    pub fn add(&mut self, sessions: impl IntoIterator<Item = SessionKey>, now: Instant, mut until: Instant) {
+    /// None yet, of one of so many shards.
+    pub fn new(shards: usize) -> Self {
+        let shards = u32::try_from(shards).unwrap_or(u32::MAX);
+        let max_pause = MAX_PAUSE.max(Duration::from_secs(1).saturating_mul(shards) / MOST_A_SECOND);
+        Self { sessions: VecDeque::new(), schedule: None, max_pause }
+    }
+
+    /// These as well, none of which is here, one after the other from `now` on, the last of them by `last`. Those that had more time
+    /// keep it.
+    pub fn add(&mut self, sessions: impl IntoIterator<Item = SessionKey>, now: Instant, mut last: Instant) {
         let mut next = now;
         if let Some(schedule) = self.schedule.filter(|_| !self.sessions.is_empty()) {
-            (next, until) = (schedule.next, until.max(schedule.until));
+            (next, last) = (schedule.next, last.max(schedule.last));
         }
         self.sessions.extend(sessions);
-        let window = until.saturating_duration_since(now).mul_f64(0.8);
+        let window = last.saturating_duration_since(now);
         let count = u32::try_from(self.sessions.len().max(1)).unwrap_or(u32::MAX);
-        self.schedule = Some(Schedule { next, pause: (window / count).min(MAX_PAUSE), until });
+        self.schedule = Some(Schedule { next, pause: (window / count).min(self.max_pause), last });
     }
 
     /// The next session whose turn has come.
@@ -61,9 +93,13 @@ mod tests {
     use super::*;
 
     fn ends(count: usize, seconds: u64) -> Vec<Duration> {
+        ends_in(count, 1, Duration::from_secs(seconds))
+    }
+
+    fn ends_in(count: usize, shards: usize, time: Duration) -> Vec<Duration> {
         let start = Instant::now();
-        let mut farewells = Farewells::default();
-        farewells.add([SessionKey::default()].repeat(count), start, start + Duration::from_secs(seconds));
+        let mut farewells = Farewells::new(shards);
+        farewells.add([SessionKey::default()].repeat(count), start, start + time);
         ends_of(farewells, start)
     }
 
@@ -77,13 +113,51 @@ mod tests {
         ends
     }
 
+    fn most_in_a_second(ends: &[Duration]) -> usize {
+        let in_second = |second: u64| ends.iter().filter(|end| end.as_secs() == second).count();
+        (0..=60).map(in_second).max().unwrap()
+    }
+
     #[test]
-    fn many_are_spread_evenly_over_most_of_the_time() {
+    fn many_are_spread_evenly_over_the_time() {
         let ends = ends(10_000, 10);
         assert_eq!(ends.len(), 10_000);
-        assert!(*ends.last().unwrap() <= Duration::from_secs(8));
-        let in_one_second = ends.iter().filter(|end| **end < Duration::from_secs(1)).count();
-        assert!((1_200..=1_300).contains(&in_one_second), "{in_one_second}");
+        assert!(*ends.last().unwrap() <= Duration::from_secs(10));
+        assert_eq!(most_in_a_second(&ends), 1_000);
+    }
+
+    #[test]
+    fn a_fifth_of_a_drain_is_left_to_write() {
+        let now = Instant::now();
+        assert_eq!(last_of_drain(now, now + Duration::from_secs(10)), now + Duration::from_secs(8));
+        assert_eq!(last_of_drain(now + LEAST_SPREAD, now), now + LEAST_SPREAD);
+    }
+
+    #[test]
+    fn without_a_deadline_php_has_500_tickets_a_second_to_make_for_ten_seconds_to_a_minute() {
+        // Sessions of a node, its shards, seconds that it takes, and the most in one of them, but for one of each shard.
+        for (sessions, shards, seconds, most) in [
+            (100, 1, 2, 50),
+            (1_000, 1, 10, 100),
+            (5_000, 2, 10, 500),
+            (6_000, 1, 12, 500),
+            (24_000, 4, 48, 500),
+            (3_200, 32, 7, 512),
+            (50_000, 8, 60, 840),
+            (100_000, 1, 60, 1_667),
+        ] {
+            let of_shard = sessions / shards;
+            let ends = ends_in(of_shard, shards, spread(of_shard, shards));
+            let (last, in_a_second) = (*ends.last().unwrap(), most_in_a_second(&ends) * shards);
+            assert!(
+                last.abs_diff(Duration::from_secs(seconds)) < Duration::from_secs(1),
+                "{sessions} on {shards}"
+            );
+            assert!(
+                in_a_second <= most && in_a_second + shards > most,
+                "{sessions} on {shards}: {in_a_second}"
+            );
+        }
     }
 
     #[test]
@@ -95,7 +169,7 @@ mod tests {
     #[test]
     fn what_is_added_later_hurries_nobody_and_puts_nobody_off() {
         let start = Instant::now();
-        let mut farewells = Farewells::default();
+        let mut farewells = Farewells::new(1);
         farewells.add([SessionKey::default()].repeat(1000), start, start + Duration::from_secs(10));
         for tenth in 1..=10 {
             let now = start + Duration::from_millis(tenth);
@@ -104,6 +178,6 @@ mod tests {
         let ends = ends_of(farewells, start);
         assert_eq!((ends.len(), ends[0]), (1010, Duration::ZERO));
         let in_four_seconds = ends.iter().filter(|end| **end < Duration::from_secs(4)).count();
-        assert!((480..=520).contains(&in_four_seconds), "{in_four_seconds}");
+        assert!((390..=420).contains(&in_four_seconds), "{in_four_seconds}");
     }
 }

@@ -41,7 +41,7 @@ use crate::session::calls::{self, Request};
 use crate::session::outbound::SharedFrame;
 use crate::session::{FAREWELL, Now, Session, SessionEvent, SessionKey, Shared};
 
-use farewells::Farewells;
+use farewells::{Farewells, last_of_drain, spread};
 use publishing::Unpublished;
 use replies::{Recovery, Replies, Reply};
 use subscribers::{Subscribed, Subscribers};
@@ -50,10 +50,7 @@ use subscribers::{Subscribed, Subscribers};
 /// which take their time to look through.
 const RECOVERIES: usize = 16;
 
-/// How long it takes at most until all browsers are ended that may have been disconnected.
-const BROWSERS_END: Duration = Duration::from_secs(10);
-
-/// And those that are to ask what they missed.
+/// How long it takes at most until those sessions are ended that are to ask what they missed. Each comes back by its resume ticket.
 const INCOMPLETE_END: Duration = Duration::from_secs(2);
 
 /// See the module.
@@ -132,6 +129,7 @@ impl Shard {
     pub fn new(number: usize, node: Arc<Node>, shared: Arc<Shared>) -> Self {
         Self {
             number,
+            farewells: Farewells::new(node.shards().len()),
             node,
             shared,
             sessions: SlotMap::with_key(),
@@ -147,7 +145,6 @@ impl Shard {
             draining: false,
             stopped: None,
             stop_until: None,
-            farewells: Farewells::default(),
             events: Vec::new(),
             tagged: Vec::new(),
         }
@@ -383,8 +380,9 @@ impl Shard {
     /// Ends the sessions of all browsers, of which any may have been disconnected: who comes back needs a new ticket.
     fn end_browsers(&mut self, now: Instant) {
         let browsers = self.sessions.iter().filter(|(_, entry)| entry.session.is_browser());
-        let keys = browsers.map(|(key, _)| key).collect();
-        self.add_farewells(keys, CloseReason::NewTicket, now, now + BROWSERS_END);
+        let keys: Vec<_> = browsers.map(|(key, _)| key).collect();
+        let last = now + spread(keys.len(), self.node.shards().len());
+        self.add_farewells(keys, CloseReason::NewTicket, now, last);
     }
 
     /// Ends the sessions that can ask what they missed of this topic. Until then they hear no more of it: what follows would hide
@@ -394,14 +392,9 @@ impl Shard {
         self.add_farewells(keys, CloseReason::Incomplete, now, now + INCOMPLETE_END);
     }
 
-    /// Sessions are to end by then, one after the other. Who is to come with a new ticket is told so, whatever else is a reason.
-    fn add_farewells(
-        &mut self,
-        mut keys: Vec<SessionKey>,
-        reason: CloseReason,
-        now: Instant,
-        until: Instant,
-    ) {
+    /// Sessions are to end one after the other, the last of them by then. Who is to come with a new ticket is told so, whatever else
+    /// is a reason.
+    fn add_farewells(&mut self, mut keys: Vec<SessionKey>, reason: CloseReason, now: Instant, last: Instant) {
         // One that drains ends all of them.
         if self.stop_until.is_some() {
             return;
@@ -415,7 +408,7 @@ impl Shard {
             }
             !is_known
         });
-        self.farewells.add(keys, now, until);
+        self.farewells.add(keys, now, last);
     }
 
     /// Looks at the clock, about once a second.
@@ -444,8 +437,8 @@ impl Shard {
         for entry in self.sessions.values_mut() {
             entry.farewell.get_or_insert(CloseReason::GoingAway);
         }
-        self.farewells = Farewells::default();
-        self.farewells.add(self.sessions.keys(), now, until);
+        self.farewells = Farewells::new(self.node.shards().len());
+        self.farewells.add(self.sessions.keys(), now, last_of_drain(now, until));
     }
 
     /// Ends the sessions whose turn it is. When the next one's is.
