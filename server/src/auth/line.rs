@@ -10,6 +10,9 @@ use std::collections::VecDeque;
 use orosync_protocol::Position;
 use orosync_protocol::disconnect::Disconnect;
 
+/// How long before this node began a disconnect may have been accepted that means one of its sessions: clocks differ.
+pub const CLOCK_SLACK_SECONDS: u64 = 5;
+
 /// A disconnect, where it stands, and when it was accepted: seconds since 1970.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Disconnected {
@@ -30,6 +33,13 @@ pub struct Beginning {
     pub disconnected: Vec<Disconnected>,
     /// Of those that were accepted up to then some may be unknown, seconds since 1970. 0: none.
     pub unknown_until: u64,
+}
+
+impl Beginning {
+    /// Whether a disconnect that is not known may mean a session that is open since then (seconds since 1970), or began later.
+    pub fn may_mean_sessions_since(&self, unix: u64) -> bool {
+        self.unknown_until > 0 && self.unknown_until.saturating_add(CLOCK_SLACK_SECONDS) >= unix
+    }
 }
 
 /// The positions of disconnects that are known, one behind the other.
@@ -93,6 +103,16 @@ mod tests {
 
     fn at(offset: u64, tag: u64) -> Position {
         Position { offset, tag }
+    }
+
+    #[test]
+    fn what_is_not_known_may_mean_whoever_was_there_then() {
+        for (unknown_until, begun, expected) in
+            [(0, 0, false), (1000, 999, true), (1000, 1005, true), (1000, 1006, false)]
+        {
+            let beginning = Beginning { base: at(5, 50), disconnected: Vec::new(), unknown_until };
+            assert_eq!(beginning.may_mean_sessions_since(begun), expected, "{unknown_until} {begun}");
+        }
     }
 
     #[test]

@@ -113,7 +113,8 @@ pub trait EventHandler: fmt::Debug + Send + Sync {
     fn handle_break(&self, topic: &Topic);
 
     /// Where nodes share them, disconnects go on from here, each with its position. Those that are known already mean resume tickets
-    /// alone.
+    /// alone. Those that are not, and were accepted while this node was there ([`Beginning::may_mean_sessions_since`]), may have meant
+    /// any of its sessions.
     fn begin_line(&self, beginning: &Beginning);
 
     /// Lets go of this when all events that were handled before are written.

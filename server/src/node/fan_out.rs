@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use orosync_protocol::{Topic, disconnect};
+use tracing::warn;
 
 use super::disconnection::Disconnection;
 use super::handle::ShardHandle;
@@ -21,12 +22,14 @@ pub struct FanOut {
     shards: Vec<ShardHandle>,
     /// None: sessions are not resumed.
     revocations: Option<Arc<Revocations>>,
+    /// Seconds since 1970.
+    begun: u64,
 }
 
 impl FanOut {
     /// To these shards, of which none has subscribers yet.
     pub fn new(shards: Vec<ShardHandle>, revocations: Option<Arc<Revocations>>) -> Self {
-        Self { interest: Interest::new(), shards, revocations }
+        Self { interest: Interest::new(), shards, revocations, begun: unix_time() }
     }
 
     /// The shards.
@@ -47,6 +50,10 @@ impl FanOut {
     /// `shard` has lost its last one.
     pub fn remove_interest(&self, topic: &Topic, shard: usize) {
         self.interest.remove(topic, shard);
+    }
+
+    fn end_browsers(&self) {
+        self.shards.iter().for_each(ShardHandle::end_browsers);
     }
 }
 
@@ -85,7 +92,7 @@ impl EventHandler for FanOut {
     /// To all shards if any session may have been meant, and else to those with subscribers.
     fn handle_break(&self, topic: &Topic) {
         if topic.as_str() == disconnect::TOPIC {
-            self.shards.iter().for_each(ShardHandle::end_browsers);
+            self.end_browsers();
             return;
         }
         let interested = self.interest.shards(topic);
@@ -97,6 +104,13 @@ impl EventHandler for FanOut {
     fn begin_line(&self, beginning: &Beginning) {
         if let Some(revocations) = &self.revocations {
             revocations.begin_line(beginning);
+        }
+        // First, no ticket from before is good.
+        if beginning.may_mean_sessions_since(self.begun) {
+            warn!(
+                "sessions of browsers end, and come back with a new ticket: a disconnect that is not known may mean them"
+            );
+            self.end_browsers();
         }
     }
 
@@ -113,9 +127,9 @@ impl EventHandler for FanOut {
 
 #[cfg(test)]
 mod tests {
-    use orosync_protocol::SessionId;
     use orosync_protocol::disconnect::Disconnect;
     use orosync_protocol::ticket::{Identity, KeyId, Resumption, SessionPlace};
+    use orosync_protocol::{Position, SessionId};
 
     use super::*;
     use crate::node::handle::ShardMessage;
@@ -146,6 +160,27 @@ mod tests {
         assert!(revocations.check(&ticket, &identity).is_err());
         assert!(revocations.of_new_ticket([session].into_iter(), &identity, number).is_none());
         assert!(inbox.try_recv().is_ok(), "it hears of it now");
+    }
+
+    #[test]
+    fn sessions_that_an_unknown_disconnect_may_mean_end_when_no_ticket_from_before_is_good() {
+        let (handle, mut inbox) = ShardHandle::new();
+        let revocations = Arc::new(Revocations::new(300, 10));
+        let fan_out = FanOut::new(vec![handle], Some(Arc::clone(&revocations)));
+        let line = |unknown_until| Beginning {
+            base: Position { offset: 5, tag: 50 },
+            disconnected: Vec::new(),
+            unknown_until,
+        };
+        for before in [0, unix_time() - 3600] {
+            fan_out.begin_line(&line(before));
+            assert!(inbox.try_recv().is_err(), "nobody was there");
+        }
+        let begun = revocations.of_new_session(&Identity::anonymous(), u64::MAX).unwrap();
+        fan_out.begin_line(&line(unix_time()));
+        assert!(matches!(inbox.try_recv(), Ok(ShardMessage::EndBrowsers)));
+        let session = [SessionId(7)].into_iter();
+        assert!(revocations.of_new_ticket(session, &Identity::anonymous(), begun).is_none());
     }
 
     #[test]

@@ -400,15 +400,20 @@ impl Shard {
             return;
         }
         let sessions = &mut self.sessions;
+        let mut is_new = false;
         keys.retain(|key| {
             let Some(entry) = sessions.get_mut(*key) else { return false };
             let is_known = entry.farewell.is_some();
-            if !is_known || reason == CloseReason::NewTicket {
+            if !is_known || (reason == CloseReason::NewTicket && entry.farewell != Some(reason)) {
                 entry.farewell = Some(reason);
+                is_new = true;
             }
             !is_known
         });
-        self.farewells.add(keys, now, last);
+        // Those that are to end for this reason already are not put off.
+        if is_new {
+            self.farewells.add(keys, now, last);
+        }
     }
 
     /// Looks at the clock, about once a second.

@@ -2,7 +2,9 @@
 //! whether it has heard of all disconnects before a ticket was used, and on whichever node that ticket was minted.
 //!
 //! Kept in Redis: [`MOST_DISCONNECTS`], for an hour or for as long as resume tickets are good ([`limits`]). A node that was away for
-//! longer finds that its line does not go on, as after any other break.
+//! longer finds that its line does not go on, as after any other break. What a node does not understand, since a newer one has sent it,
+//! may mean anybody: there a line begins anew, and the sessions of browsers end. Nobody but a node can send such a thing: what is
+//! published is parsed at the door, and the topic is written to by whoever has Redis' password.
 
 use std::time::Duration;
 
@@ -10,6 +12,7 @@ use orosync_protocol::disconnect::{self, Disconnect};
 use orosync_protocol::{Position, Topic};
 
 use super::topics::Read;
+pub(super) use crate::auth::line::CLOCK_SLACK_SECONDS;
 use crate::auth::line::{Beginning, Disconnected, Line};
 use crate::policy::HistoryLimits;
 
@@ -22,9 +25,6 @@ pub(super) const MOST_BYTES: usize = 16 << 20;
 /// How long they are kept at least, and how much longer than a resume ticket is good.
 const KEPT: Duration = Duration::from_hours(1);
 const SLACK: Duration = Duration::from_mins(2);
-
-/// How long before this node began a disconnect may have been accepted that means one of its sessions: clocks differ.
-pub(super) const CLOCK_SLACK_SECONDS: u64 = 5;
 
 /// Whether this is the topic of the disconnects.
 pub(super) fn is_control(topic: &Topic) -> bool {
@@ -187,7 +187,14 @@ mod tests {
     /// What a node is told.
     #[derive(Debug, PartialEq)]
     enum Told {
-        Line { base: u64, disconnected: Vec<u64> },
+        Line {
+            base: u64,
+            disconnected: Vec<u64>,
+        },
+        /// The same, where any session of it may be meant by what is not known.
+        LineThatMayMeanAnybody {
+            base: u64,
+        },
         Disconnected(u64),
         Broken,
     }
@@ -217,9 +224,15 @@ mod tests {
             self.0.lock().unwrap().push(Told::Broken);
         }
 
-        fn begin_line(&self, Beginning { base, disconnected, .. }: &Beginning) {
-            let disconnected = disconnected.iter().map(|known| known.at.offset).collect();
-            self.0.lock().unwrap().push(Told::Line { base: base.offset, disconnected });
+        fn begin_line(&self, beginning: &Beginning) {
+            let base = beginning.base.offset;
+            let disconnected: Vec<_> = beginning.disconnected.iter().map(|known| known.at.offset).collect();
+            self.0.lock().unwrap().push(if beginning.may_mean_sessions_since(unix_time()) {
+                assert!(disconnected.is_empty());
+                Told::LineThatMayMeanAnybody { base }
+            } else {
+                Told::Line { base, disconnected }
+            });
         }
 
         fn handle_barrier(&self, _: &Arc<Receipt>) {}
@@ -310,16 +323,16 @@ mod tests {
             let entries = vec![entry(1), next.clone()];
             topics.handle_read(number, Ok(Read { complete: false, ..read(fork, entries) }));
         }
-        assert_eq!(node.take(), [Told::Line { base: 2, disconnected: Vec::new() }, Told::Broken]);
+        assert_eq!(node.take(), [Told::LineThatMayMeanAnybody { base: 2 }, Told::Broken]);
         assert!(topics.knows(&control, Some(fork)) && !topics.knows(&control, Some(at(2))));
     }
 
     #[test]
-    fn what_is_not_understood_may_mean_any_ticket_and_no_session() {
+    fn what_is_not_understood_may_mean_any_ticket_and_any_session() {
         let (node, mut topics, control) = started(vec![entry(1)]);
         node.take();
         topics.handle_push(&control, vec![nonsense(2), entry(3)]);
-        assert_eq!(node.take(), [Told::Line { base: 2, disconnected: Vec::new() }, Told::Disconnected(3)]);
+        assert_eq!(node.take(), [Told::LineThatMayMeanAnybody { base: 2 }, Told::Disconnected(3)]);
         assert!(topics.knows(&control, Some(at(3))));
     }
 
@@ -334,7 +347,7 @@ mod tests {
             assert_eq!(node.take(), []);
             topics.handle_read(number, Ok(Read { complete: false, ..read(at(9), Vec::new()) }));
         }
-        assert_eq!(node.take(), [Told::Line { base: 9, disconnected: Vec::new() }, Told::Broken]);
+        assert_eq!(node.take(), [Told::LineThatMayMeanAnybody { base: 9 }, Told::Broken]);
         assert!(topics.knows(&control, Some(at(9))) && !topics.knows(&control, Some(at(1))));
     }
 }

@@ -477,6 +477,21 @@ fn who_can_ask_what_is_missing_is_ended_to_do_so_and_hears_no_more_of_it_until_t
 }
 
 #[test]
+fn browsers_that_are_to_end_already_are_not_put_off_when_they_are_again() {
+    let mut stage = Stage::new();
+    for _ in 0..1000 {
+        stage.comer();
+    }
+    let begun = stage.now;
+    stage.shard.handle_message(ShardMessage::EndBrowsers, stage.now);
+    while let Some(next) = stage.shard.end_due(stage.now) {
+        stage.now = next;
+        stage.shard.handle_message(ShardMessage::EndBrowsers, stage.now);
+    }
+    assert!(stage.now - begun <= Duration::from_secs(10), "{:?}", stage.now - begun);
+}
+
+#[test]
 fn where_any_may_have_been_disconnected_all_browsers_end_and_need_a_new_ticket() {
     let mut stage = Stage::new();
     let keys: Vec<_> = (0..10).map(|_| stage.comer()).collect();
