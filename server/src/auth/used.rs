@@ -38,8 +38,8 @@ impl UsedTickets {
 /// - **Nothing waits in the call**: it is made on a shard's thread, and all sessions of that shard would wait with it. So no
 ///   I/O, and no lock that is held for longer than it takes to append to a queue.
 /// - **`answer` is called** once, from whatever thread, also within the call, and within seconds: a broker that is away is
-///   `Unavailable` at once or soon. Who waits for longer than `limits.handshake_seconds`, or is gone meanwhile, no longer
-///   hears it; the ticket is used up all the same.
+///   `Unavailable` at once or soon. Who is gone meanwhile no longer hears it; the ticket is used up all the same. The others
+///   wait for five seconds at least.
 /// - **Bounded**: who no longer waits leaves his question behind, and one ticket can be presented any number of times, so the
 ///   connections of a node bound nothing here. An implementation bounds what it has under way, and answers `NoRoom` beyond.
 pub trait SharedTickets: Debug + Send + Sync {

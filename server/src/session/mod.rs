@@ -148,7 +148,7 @@ enum State {
     /// Others are asked whether the ticket was used before.
     Waiting {
         candidate: Box<Candidate>,
-        /// That of the handshake.
+        /// That of the handshake, or some seconds more.
         deadline: Instant,
     },
     Greeting {

@@ -1,6 +1,6 @@
 //! What a session's handshake comes to: a question to others, a greeting, or a refusal.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use orosync_protocol::link_frame::MAX_FRAME_BYTES;
 use orosync_protocol::wamp::{self, ServerMessage};
@@ -19,6 +19,10 @@ use crate::frame::{close_frame, text_frame};
 use crate::handshake::answers::Refusal;
 use crate::handshake::{Cause, Outcome, Upgrade};
 use crate::log::clip;
+
+/// The shortest time that a handshake waits for others to say whether its ticket was used: they answer within seconds, and whoever
+/// hangs up before that leaves a ticket behind that is used up.
+const TICKET_PATIENCE: Duration = Duration::from_secs(5);
 
 impl Session {
     /// Others have told whether the ticket of its handshake is used for the first time. What that means to the session that it
@@ -48,7 +52,7 @@ impl Session {
         match outcome {
             Outcome::More => None,
             Outcome::Asks { question, candidate } => {
-                self.state = State::Waiting { candidate, deadline };
+                self.state = State::Waiting { candidate, deadline: deadline.max(now + TICKET_PATIENCE) };
                 Some(SessionEvent::Asks(question))
             }
             Outcome::Upgrade(upgrade) => self.greet(*upgrade, shared, now).map(SessionEvent::Resumes),

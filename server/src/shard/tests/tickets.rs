@@ -214,6 +214,19 @@ fn who_gets_no_answer_in_time_is_told_to_try_again_and_an_answer_after_that_open
 }
 
 #[test]
+fn whoever_is_late_with_his_ticket_has_an_answer_waited_for_that_uses_it_up() {
+    let mut together = Together::new();
+    let key = together.stage.connect();
+    together.stage.now += Duration::from_secs(9);
+    let target = format!("/?ticket={}", ticket(7));
+    together.stage.send(key, request(&target, OROSYNC).as_bytes());
+    together.stage.now += Duration::from_secs(4);
+    together.stage.shard.handle_timeout(together.stage.now);
+    together.answer(FirstUse::Yes);
+    assert_eq!(together.greeted(key).len(), 1);
+}
+
+#[test]
 fn an_answer_for_somebody_who_is_gone_reaches_nobody() {
     let mut together = Together::new();
     let gone = together.shake_as(7, OROSYNC, b"");
