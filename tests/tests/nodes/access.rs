@@ -14,7 +14,7 @@ use super::load::Load;
 
 /// Exactly what the user of an application needs.
 const RULES: &str = "resetchannels ~orosync:* &orosync:* -@all +info +script|load +evalsha +subscribe +unsubscribe +publish +time +get \
-    +getex +mget +set +pttl +pexpire +del +rpush +lpop +llen +lindex +lrange +hset +hgetall +hdel";
+    +getex +mget +set +pttl +pexpire +del +rpush +lpop +ltrim +llen +lindex +lrange +hset +hgetall +hdel";
 
 fn configuration(url: &str, more: &str) -> String {
     format!("{KEEPS}\n{}{more}\n", broker(url))

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use orosync_protocol::{ClusterId, Position, PublisherId, Seq, Topic};
 use redis::{Cmd, Value};
-use tracing::warn;
+use tracing::{error, warn};
 
 use super::control;
 use super::keys::{Keys, Partition};
@@ -20,6 +20,10 @@ pub(super) const HEAD_KEPT: Duration = Duration::from_hours(24);
 
 /// The fewest events that are kept of a topic: what a node reads that has missed a push.
 const LEAST_EVENTS: usize = 100;
+
+/// How often, at most, the time is renewed for which the entries of a topic are kept, and their share of that time.
+const RENEWED: Duration = Duration::from_mins(1);
+const RENEWED_SHARE: u32 = 8;
 
 /// The most bytes of the entries that a read returns.
 const READ_BYTES: usize = 4 << 20;
@@ -67,6 +71,40 @@ pub(super) fn entered(value: Result<Value, Trouble>) -> Result<Option<ClusterId>
     Ok(id.and_then(|id| id.parse().ok()))
 }
 
+/// What is kept of a topic.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Kept {
+    /// So many of the latest.
+    pub(super) events: usize,
+    /// Since the latest.
+    pub(super) age: Duration,
+    /// At most.
+    pub(super) bytes: usize,
+}
+
+impl Kept {
+    fn new(rules: &HistoryRules, resume: Duration, topic: &Topic) -> Self {
+        if control::is_control(topic) {
+            let limits = control::limits(resume);
+            return Self { events: limits.events, age: limits.age, bytes: control::MOST_BYTES };
+        }
+        let limits = rules.policies.history(topic.as_str(), rules.settings.limits);
+        Self {
+            events: limits.events.max(LEAST_EVENTS),
+            age: limits.age,
+            bytes: (rules.settings.bytes / SHARE).max(READ_BYTES),
+        }
+    }
+
+    /// As the script takes it.
+    fn bounds(self) -> [u64; 4] {
+        // No entry outlives the head that says what it is.
+        let age = self.age.min(HEAD_KEPT - RENEWED);
+        let renewed = (age / RENEWED_SHARE).min(RENEWED);
+        [self.events as u64, milliseconds(age).max(1), milliseconds(renewed).max(1), self.bytes as u64]
+    }
+}
+
 /// The call of the script that accepts these messages.
 pub(super) fn publish(
     keys: &Keys,
@@ -75,14 +113,25 @@ pub(super) fn publish(
     resume: Duration,
     due: &Due<'_>,
 ) -> Cmd {
+    publish_kept(keys, verbs, due, |topic| Kept::new(rules, resume, topic))
+}
+
+/// The same, where so much is kept of each topic.
+pub(super) fn publish_kept(keys: &Keys, verbs: Verbs, due: &Due<'_>, kept: impl Fn(&Topic) -> Kept) -> Cmd {
     let mut topics: Vec<&Topic> = Vec::new();
-    let mut numbers = Vec::with_capacity(due.messages.len());
+    let (mut numbers, mut tags, mut runs) = (Vec::new(), Vec::new(), Vec::<[u16; 2]>::new());
     for message in due.messages {
         let known = topics.iter().position(|topic| **topic == message.topic);
-        numbers.push(known.unwrap_or(topics.len()) + 1);
+        let topic = u16::try_from(known.unwrap_or(topics.len()) + 1).unwrap_or(u16::MAX);
         if known.is_none() {
             topics.push(&message.topic);
         }
+        match runs.last_mut() {
+            Some([of, count]) if *of == topic => *count += 1,
+            _ => runs.push([topic, 1]),
+        }
+        numbers.extend(message.seq.get().to_be_bytes());
+        tags.extend(message.tag.to_be_bytes());
     }
     let mut names = vec![keys.number(due.chain.publisher, due.chain.partition)];
     for topic in &topics {
@@ -93,24 +142,17 @@ pub(super) fn publish(
         Some(seq) => command.arg(seq.get()),
         None => command.arg(""),
     };
-    command.arg(NUMBER_KEPT.as_secs()).arg(milliseconds(HEAD_KEPT)).arg(verbs.publish).arg(topics.len());
+    command.arg(due.messages.last().map_or(0, |message| message.seq.get()));
+    command.arg(NUMBER_KEPT.as_secs()).arg(milliseconds(HEAD_KEPT)).arg(verbs.publish);
+    let runs: Vec<u8> = runs.as_flattened().iter().flat_map(|number| number.to_be_bytes()).collect();
+    let bounds = topics.iter().flat_map(|topic| kept(topic).bounds());
+    let bounds: Vec<u8> = bounds.flat_map(u64::to_be_bytes).collect();
+    command.arg(numbers).arg(tags).arg(runs).arg(bounds);
     for topic in topics {
-        let (limits, most_bytes) = if control::is_control(topic) {
-            (control::limits(resume), control::MOST_BYTES)
-        } else {
-            let most_bytes = (rules.settings.bytes / SHARE).max(READ_BYTES);
-            (rules.policies.history(topic.as_str(), rules.settings.limits), most_bytes)
-        };
-        // No entry outlives the head that says what it is.
-        let age = limits.age.min(HEAD_KEPT);
-        command
-            .arg(keys.channel(topic))
-            .arg(limits.events.max(LEAST_EVENTS))
-            .arg(milliseconds(age).max(1))
-            .arg(most_bytes);
+        command.arg(keys.channel(topic));
     }
-    for (message, topic) in due.messages.iter().zip(numbers) {
-        command.arg(topic).arg(message.seq.get()).arg(Tag(message.tag)).arg(&message.body);
+    for message in due.messages {
+        command.arg(&message.body);
     }
     command
 }
@@ -121,8 +163,18 @@ pub(super) fn call_end(value: Result<Value, Trouble>) -> Result<CallEnd, Trouble
     let number = |at: usize| answer.get(at).and_then(|value| redis::from_redis_value_ref::<u64>(value).ok());
     match (number(0), number(1)) {
         (Some(1), Some(_)) => {
-            if let Some(problem) = answer.get(2) {
-                warn!(?problem, "what was accepted could not be told to the nodes, which find it out later");
+            let text = |value| redis::from_redis_value_ref::<String>(value).unwrap_or_default();
+            if let Some(problem) = answer.get(2).map(text).filter(|problem| !problem.is_empty()) {
+                warn!(problem, "what was accepted could not be told to the nodes, which find it out later");
+            }
+            if let Some(Value::Array(keys)) = answer.get(3) {
+                for key in keys.iter().map(text) {
+                    error!(
+                        key,
+                        "broker: this key held something that is no history, and was deleted; what is published is kept there \
+                         again. Does something else write to keys that begin with broker.prefix?"
+                    );
+                }
             }
             Ok(CallEnd::Accepted)
         }

@@ -6,11 +6,13 @@
 //! | 8 | its own tag, random |
 //! | 8 | its offset |
 //! | 8 | when it was accepted, by the clock of Redis: milliseconds since 1970 |
+//! | 4 | how many bytes follow |
 //! | 2, 2 | how many sessions are excluded, how many eligible |
 //! | 16 each | their ids |
 //! | the rest | the payload |
 //!
-//! The last three are the body, which the node that publishes writes; the script puts the others before it. Numbers are big-endian.
+//! The last four are the body, which the node that publishes writes; the script puts the others before it. Numbers are big-endian.
+//! Entries that are pushed at once follow one another.
 //! Tags chain the events of a topic: a node knows by them that it has missed none, also where a promoted replica has begun another
 //! line of events at offsets that were given before.
 
@@ -21,6 +23,7 @@ use orosync_protocol::{Audience, Payload, Position, SessionId, SessionIds};
 use crate::publication::kept::Kept;
 
 const HEADER: usize = 32;
+const LENGTH: usize = 4;
 const COUNTS: usize = 4;
 const ID: usize = size_of::<u128>();
 
@@ -47,26 +50,28 @@ impl Entry {
             Ok(u64::from_be_bytes(bytes))
         };
         let (before, tag, offset, accepted) = (number(0)?, number(8)?, number(16)?, number(24)?);
-        let entry =
-            Self { before, position: Position { offset, tag }, accepted, body: bytes.slice(HEADER..) };
+        if bytes.len() != length(bytes)? {
+            return Err(NotAnEntry);
+        }
+        let body = bytes.slice(HEADER + LENGTH..);
+        let entry = Self { before, position: Position { offset, tag }, accepted, body };
         // What can be read now can be read later.
         entry.parts().map(|_| entry)
     }
 
-    /// Several, each behind its length (4 bytes).
+    /// Several, one behind the other.
     pub(super) fn decode_run(mut bytes: Bytes) -> Result<Vec<Self>, NotAnEntry> {
         let mut entries = Vec::new();
         while !bytes.is_empty() {
-            let length = bytes.split_to_checked(4)?;
-            let length = u32::from_be_bytes(length.as_ref().try_into().map_err(|_| NotAnEntry)?);
-            entries.push(Self::decode(&bytes.split_to_checked(length as usize)?)?);
+            let length = length(&bytes)?;
+            entries.push(Self::decode(&bytes.split_to_checked(length)?)?);
         }
         Ok(entries)
     }
 
     /// What it takes in memory.
     pub(super) fn bytes(&self) -> usize {
-        HEADER + self.body.len()
+        HEADER + LENGTH + self.body.len()
     }
 
     /// What it says.
@@ -102,12 +107,21 @@ impl Entry {
     }
 }
 
+/// How long the entry is that these bytes begin with.
+fn length(bytes: &Bytes) -> Result<usize, NotAnEntry> {
+    let length = bytes.get(HEADER..HEADER + LENGTH).and_then(|length| length.try_into().ok());
+    let length = u32::from_be_bytes(length.ok_or(NotAnEntry)?);
+    Ok(HEADER + LENGTH + length as usize)
+}
+
 /// The body of a message.
 pub(super) fn body(message: &Message) -> Vec<u8> {
     let Audience { exclude, eligible } = &message.audience;
     let sets = [exclude, eligible].map(SessionIds::as_slice);
     let ids: usize = sets.iter().map(|ids| ids.len()).sum();
-    let mut body = Vec::with_capacity(COUNTS + ids * ID + message.payload.len());
+    let length = COUNTS + ids * ID + message.payload.len();
+    let mut body = Vec::with_capacity(LENGTH + length);
+    body.extend(u32::try_from(length).unwrap_or(0).to_be_bytes());
     for ids in sets {
         body.extend(u16::try_from(ids.len()).unwrap_or(0).to_be_bytes());
     }
@@ -174,13 +188,11 @@ mod tests {
     #[test]
     fn what_is_no_entry_is_refused_wherever_it_ends() {
         let whole = encode(3, Position { offset: 7, tag: 9 }, 5, &message(&[1], &[2], "1"));
-        let payload = whole.len() - 1;
-        for end in 0..payload {
+        for end in 0..whole.len() {
             assert!(Entry::decode(&Bytes::copy_from_slice(&whole[..end])).is_err(), "{end}");
         }
         let mut run = Vec::new();
         for _ in 0..2 {
-            run.extend(u32::try_from(whole.len()).unwrap().to_be_bytes());
             run.extend(&whole);
         }
         assert_eq!(Entry::decode_run(run.clone().into()).unwrap().len(), 2);

@@ -176,13 +176,26 @@ fn publish(
     number: u64,
     settlements: &Arc<Settlements>,
 ) {
-    let payload = Payload::from_encoder(number.to_string().into()).unwrap();
-    let message = Message { topic: topic.clone(), payload, audience: Audience::default() };
-    let credit = CreditPool::new(1, 1, || {}).take(1);
-    let item = Item { seq: Seq::new(number), content: Content::Message(message), credit };
+    publish_all(broker, publisher, &[(topic, number)], settlements);
+}
+
+/// Publishes several at once.
+fn publish_all(
+    broker: &RedisBroker,
+    publisher: PublisherId,
+    messages: &[(&Topic, u64)],
+    settlements: &Arc<Settlements>,
+) {
+    let item = |(topic, number): &(&Topic, u64)| {
+        let payload = Payload::from_encoder(number.to_string().into()).unwrap();
+        let message = Message { topic: Topic::clone(topic), payload, audience: Audience::default() };
+        let credit = CreditPool::new(1, 1, || {}).take(1);
+        Item { seq: Seq::new(*number), content: Content::Message(message), credit }
+    };
+    let items = messages.iter().map(item).collect();
     let receipt: Arc<Receipt> = Receipt::new(Arc::clone(settlements));
     let author = Author::Publisher(publisher);
-    broker.publish(Publication { author, items: vec![item], receipt: Some(receipt) }, Instant::now());
+    broker.publish(Publication { author, items, receipt: Some(receipt) }, Instant::now());
 }
 
 #[test]
@@ -291,6 +304,39 @@ fn a_ticket_of_which_nobody_could_tell_in_time_is_good_for_another_try() {
     servers.signal_replica("-CONT");
     assert_eq!(use_ticket(&nodes[0]), FirstUse::Yes);
     assert_eq!(use_ticket(&nodes[1]), FirstUse::No);
+}
+
+#[test]
+fn a_key_that_holds_something_else_holds_up_no_publisher_and_repeats_nothing() {
+    let server = Server::start();
+    let witness = Arc::new(Witness::default());
+    let address = RedisAddress::Tcp { host: "127.0.0.1".to_owned(), port: server.port };
+    let broker = open(RedisServers::Single(address, 0), 0, Arc::<Witness>::clone(&witness));
+    let topics = ["first", "second"].map(|name| Topic::parse(name).unwrap());
+    for topic in &topics {
+        broker.subscribe(topic);
+    }
+    for topic in &topics {
+        wait_until_subscribed(&broker, topic);
+    }
+    let mut connection = redis::Client::open(("127.0.0.1", server.port)).unwrap().get_connection().unwrap();
+    let settlements = Arc::<Settlements>::default();
+    let messages = [1, 2].map(|number| (&topics[usize::try_from(number).unwrap() - 1], number));
+    redis::cmd("SET").arg("orosync:{0}:e:second").arg("foreign").exec(&mut connection).unwrap();
+    publish_all(&broker, PublisherId(7), &messages, &settlements);
+    wait_for("it is acknowledged", || (settlements.count() == 1).then_some(()));
+    for (topic, number) in messages {
+        wait_for("it has come", || (witness.came(topic) == [number]).then_some(()));
+        let kept: u64 =
+            redis::cmd("LLEN").arg(format!("orosync:{{0}}:e:{topic}")).query(&mut connection).unwrap();
+        assert_eq!(kept, 1);
+    }
+    // A head that is none: its topic begins anew.
+    redis::cmd("SET").arg("orosync:{0}:h:second").arg("foreign").exec(&mut connection).unwrap();
+    publish_all(&broker, PublisherId(7), &[(&topics[0], 3), (&topics[1], 4)], &settlements);
+    wait_for("it is acknowledged", || (settlements.count() == 2).then_some(()));
+    wait_for("it has come", || (witness.came(&topics[0]) == [1, 3]).then_some(()));
+    wait_for("it has come", || (witness.came(&topics[1]).last() == Some(&4)).then_some(()));
 }
 
 #[test]

@@ -7,7 +7,9 @@ use std::sync::Mutex;
 use proptest::prelude::*;
 use redis::{Cmd, Connection, Value};
 
-use super::super::scripts::{self, Tag};
+use super::super::calls::{self, Kept, Verbs};
+use super::super::keys::Keys;
+use super::super::scripts;
 use super::super::tests::Server;
 use super::*;
 use crate::publication::credit::CreditPool;
@@ -102,30 +104,40 @@ impl Model {
 
 /// Calls the script as the worker does.
 fn call(connection: &mut Connection, publisher: u64, before: Option<u64>, messages: &[Sent]) -> (bool, u64) {
-    let mut topics: Vec<usize> = messages.iter().map(|message| message.topic).collect();
-    topics.sort_unstable();
-    topics.dedup();
-    let mut keys = vec![format!("p:{publisher}")];
-    keys.extend(topics.iter().flat_map(|topic| [format!("e:{topic}"), format!("h:{topic}")]));
-    let mut command = scripts::call(&scripts::PUBLISH, &keys);
-    command.arg(before.map_or(String::new(), |before| before.to_string()));
-    command.arg(60).arg(60_000).arg("PUBLISH").arg(topics.len());
-    for topic in &topics {
-        command.arg(format!("c:{topic}")).arg(KEPT).arg(60_000).arg(1 << 20);
-    }
-    for message in messages {
-        let number = topics.iter().position(|topic| *topic == message.topic).unwrap() + 1;
-        command.arg(number).arg(message.seq).arg(Tag(message.tag)).arg("body");
-    }
+    let outgoing = |message: &Sent| Outgoing {
+        seq: Seq::new(message.seq).unwrap(),
+        topic: topic(message.topic),
+        tag: message.tag,
+        body: b"\0\0\0\x04body".to_vec(),
+        _credit: CreditPool::new(1, 1, || {}).take(0),
+    };
+    let messages: Vec<_> = messages.iter().map(outgoing).collect();
+    let due = Due {
+        chain: ChainKey { publisher: PublisherId(publisher.into()), partition: Partition(0) },
+        number: 0,
+        before: before.and_then(Seq::new),
+        messages: &messages,
+    };
+    let command = calls::publish_kept(&keys(), Verbs::SINGLE, &due, |_| Kept {
+        events: KEPT,
+        age: Duration::from_mins(1),
+        bytes: 1 << 20,
+    });
     let (is_accepted, highest): (u8, u64) = command.query(connection).unwrap();
     (is_accepted == 1, highest)
 }
 
+fn keys() -> Keys {
+    Keys::single("p")
+}
+
 /// What the script has written of a topic.
-fn kept(connection: &mut Connection, topic: usize) -> ModelTopic {
+fn kept(connection: &mut Connection, number: usize) -> ModelTopic {
+    let topic = topic(number);
     let ask = |command: &str, rest: &[&str], connection: &mut Connection| -> Value {
         let mut cmd: Cmd = redis::cmd(command);
-        cmd.arg(format!("{}:{topic}", if command == "GET" { 'h' } else { 'e' })).arg(rest);
+        let key = if command == "GET" { keys().head(&topic) } else { keys().entries(&topic) };
+        cmd.arg(key).arg(rest);
         cmd.query(connection).unwrap()
     };
     let number = |bytes: &[u8], at: usize| u64::from_be_bytes(bytes[at..at + 8].try_into().unwrap());
