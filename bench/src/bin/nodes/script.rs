@@ -19,6 +19,9 @@ const SCRIPT: &str = include_str!("../../../../server/src/broker/redis/scripts/p
 
 const BYTES: usize = 200;
 
+/// A body begins with how many bytes follow.
+const LENGTH: usize = size_of::<u32>();
+
 /// How messages are sent.
 #[derive(Clone, Copy)]
 enum Way {
@@ -53,6 +56,9 @@ impl Way {
 
 /// What is kept of a topic, as the configuration has it if nobody changes it.
 const KEPT_EVENTS: usize = 1000;
+
+/// The same as the script takes it: events, milliseconds, after how many that is renewed, bytes.
+const KEPT: [u64; 4] = [KEPT_EVENTS as u64, 600_000, 60_000, 16 << 20];
 
 pub(super) fn ask(run: &Run<'_>) -> io::Result<()> {
     let title = "What a message costs Redis";
@@ -120,7 +126,9 @@ impl Sender {
     pub(super) fn new(redis: SocketAddr) -> io::Result<Self> {
         let mut client = Client::connect(redis)?;
         let hash = client.ask_text(&[b"SCRIPT", b"LOAD", SCRIPT.as_bytes()])?;
-        Ok(Self { client, hash, seq: 0, published: 0, body: vec![b'x'; BYTES] })
+        let mut body = u32::try_from(BYTES).unwrap_or(0).to_be_bytes().to_vec();
+        body.resize(LENGTH + BYTES, b'x');
+        Ok(Self { client, hash, seq: 0, published: 0, body })
     }
 
     /// Until the histories of these topics are full: then each message pushes one out.
@@ -147,7 +155,7 @@ impl Sender {
             Way::Publish(count) => {
                 for message in 0..count {
                     let channel = channel((self.published + message) % topics);
-                    out.extend(resp(&[b"PUBLISH", channel.as_bytes(), &self.body]));
+                    out.extend(resp(&[b"PUBLISH", channel.as_bytes(), &self.body[LENGTH..]]));
                 }
                 self.published += count;
                 (count, count)
@@ -184,22 +192,26 @@ impl Sender {
         for topic in &named {
             words.extend(["e", "h"].map(|kind| format!("script:{{0}}:{kind}:bench/{topic:04}").into_bytes()));
         }
-        words.extend([text(self.seq), b"86400".to_vec(), b"86400000".to_vec(), b"PUBLISH".to_vec()]);
-        words.push(count(named.len()));
-        for topic in &named {
-            words.extend([
-                channel(*topic).into_bytes(),
-                count(KEPT_EVENTS),
-                b"600000".to_vec(),
-                b"16777216".to_vec(),
-            ]);
-        }
+        words.extend([text(self.seq), text(self.seq + messages as u64)]);
+        words.extend([b"86400".to_vec(), b"86400000".to_vec(), b"PUBLISH".to_vec()]);
+        let (mut numbers, mut tags, mut runs) = (Vec::new(), Vec::new(), Vec::<[u16; 2]>::new());
         for message in 0..messages {
             self.seq += 1;
+            numbers.extend(self.seq.to_be_bytes());
+            tags.extend(self.seq.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes());
             let topic = named.iter().position(|topic| *topic == of_message(message)).unwrap_or(0) + 1;
-            let tag = self.seq.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes().to_vec();
-            words.extend([count(topic), text(self.seq), tag, self.body.clone()]);
+            let topic = u16::try_from(topic).unwrap_or(u16::MAX);
+            match runs.last_mut() {
+                Some([of, count]) if *of == topic => *count += 1,
+                _ => runs.push([topic, 1]),
+            }
         }
+        let runs = runs.as_flattened().iter().flat_map(|number| number.to_be_bytes());
+        let bounds = KEPT.iter().flat_map(|bound| bound.to_be_bytes());
+        let bounds = named.iter().flat_map(|_| bounds.clone());
+        words.extend([numbers, tags, runs.collect(), bounds.collect()]);
+        words.extend(named.iter().map(|topic| channel(*topic).into_bytes()));
+        words.extend((0..messages).map(|_| self.body.clone()));
         out.extend(resp(&words.iter().map(Vec::as_slice).collect::<Vec<_>>()));
     }
 }

@@ -99,7 +99,7 @@ impl Kept {
     /// As the script takes it.
     fn bounds(self) -> [u64; 4] {
         // No entry outlives the head that says what it is.
-        let age = self.age.min(HEAD_KEPT - RENEWED);
+        let age = self.age.min(HEAD_KEPT.saturating_sub(RENEWED));
         let renewed = (age / RENEWED_SHARE).min(RENEWED);
         [self.events as u64, milliseconds(age).max(1), milliseconds(renewed).max(1), self.bytes as u64]
     }

@@ -104,24 +104,40 @@ impl Model {
 
 /// Calls the script as the worker does.
 fn call(connection: &mut Connection, publisher: u64, before: Option<u64>, messages: &[Sent]) -> (bool, u64) {
-    let outgoing = |message: &Sent| Outgoing {
+    let outgoing = |message: &Sent| to_send(message, 4);
+    let messages: Vec<_> = messages.iter().map(outgoing).collect();
+    call_for(connection, publisher, before, &messages, 1 << 20)
+}
+
+/// With a body of so many bytes.
+fn to_send(message: &Sent, bytes: usize) -> Outgoing {
+    Outgoing {
         seq: Seq::new(message.seq).unwrap(),
         topic: topic(message.topic),
         tag: message.tag,
-        body: b"\0\0\0\x04body".to_vec(),
+        body: vec![b'x'; bytes],
         _credit: CreditPool::new(1, 1, || {}).take(0),
-    };
-    let messages: Vec<_> = messages.iter().map(outgoing).collect();
+    }
+}
+
+/// The same, where so many bytes are kept of a topic.
+fn call_for(
+    connection: &mut Connection,
+    publisher: u64,
+    before: Option<u64>,
+    messages: &[Outgoing],
+    bytes: usize,
+) -> (bool, u64) {
     let due = Due {
         chain: ChainKey { publisher: PublisherId(publisher.into()), partition: Partition(0) },
         number: 0,
         before: before.and_then(Seq::new),
-        messages: &messages,
+        messages,
     };
     let command = calls::publish_kept(&keys(), Verbs::SINGLE, &due, |_| Kept {
         events: KEPT,
         age: Duration::from_mins(1),
-        bytes: 1 << 20,
+        bytes,
     });
     let (is_accepted, highest): (u8, u64) = command.query(connection).unwrap();
     (is_accepted == 1, highest)
@@ -177,6 +193,45 @@ fn the_model_does_what_the_script_does() {
             for number in 0..TOPICS {
                 let topic = model.topics.get(&number).cloned().unwrap_or_default();
                 prop_assert_eq!(kept(connection, number), topic);
+            }
+        }
+    });
+}
+
+#[test]
+fn what_is_kept_of_a_topic_is_within_its_bounds_whatever_its_messages_weigh() {
+    const BYTES: usize = 4000;
+    const ENTRY: usize = 32;
+    let server = Server::start();
+    let client = redis::Client::open(("127.0.0.1", server.port)).unwrap();
+    let connection = RefCell::new(client.get_connection().unwrap());
+    scripts::PUBLISH.prepare_invoke().load(&mut connection.borrow_mut()).unwrap();
+    let bytes = prop_oneof![4 => 4_usize..100, 1 => 500_usize..1500, 1 => Just(5000)];
+    let calls = proptest::collection::vec(proptest::collection::vec(bytes, 1..12), 1..40);
+    proptest!(|(calls in calls)| {
+        let connection = &mut *connection.borrow_mut();
+        redis::cmd("FLUSHDB").exec(connection).unwrap();
+        let (mut seq, mut all) = (0, Vec::new());
+        for call in calls {
+            let is_heavy = call.iter().any(|bytes| *bytes > 100);
+            let messages: Vec<_> = call.iter().map(|bytes| {
+                seq += 1;
+                to_send(&Sent { seq, topic: 0, tag: seq }, *bytes)
+            }).collect();
+            prop_assert_eq!(call_for(connection, 1, None, &messages, BYTES), (true, seq));
+            all.extend(call.iter().map(|bytes| bytes + ENTRY));
+            let kept: Vec<Vec<u8>> = redis::cmd("LRANGE")
+                .arg(keys().entries(&topic(0))).arg(0).arg(-1).query(connection).unwrap();
+            let head: Vec<u8> = redis::cmd("GET").arg(keys().head(&topic(0))).query(connection).unwrap();
+            let sizes: Vec<_> = kept.iter().map(Vec::len).collect();
+            prop_assert!(all.ends_with(&sizes));
+            let there: usize = sizes.iter().sum();
+            prop_assert!(sizes.len() <= KEPT && (there <= BYTES || sizes.len() == 1));
+            let counted = usize::try_from(u64::from_be_bytes(head[24..32].try_into().unwrap())).unwrap();
+            prop_assert!(counted >= there, "{} are counted of {}", counted, there);
+            // Light ones are dropped for their number alone.
+            if !is_heavy && all.iter().rev().take(3 * (KEPT + 12)).all(|bytes| *bytes < 100 + ENTRY) {
+                prop_assert_eq!(sizes.len(), all.len().min(KEPT));
             }
         }
     });
