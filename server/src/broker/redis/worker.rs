@@ -347,6 +347,8 @@ impl Worker {
         match answer {
             Answer::Entered(entered) => self.handle_entered(primary, partition, entered),
             Answer::Called { chain, number, end } => {
+                // Sessions get it before its publisher hears that they do.
+                self.take_pushes_first();
                 self.end_write(primary, now);
                 let end = match end {
                     Ok(end) => {
