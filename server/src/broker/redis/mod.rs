@@ -137,7 +137,9 @@ impl RedisBroker {
         thread::Builder::new().name("broker".to_owned()).spawn(move || {
             // The connections' tasks are of this runtime.
             runtime.block_on(async {
-                Worker::new(settings, events, taken, inbound, report, metrics).run().await;
+                let worker = Worker::new(settings, events, taken, inbound, report, metrics);
+                // As a task it goes on as soon as theirs have something for it; what is blocked on waits for a look at the sockets.
+                let _ = tokio::spawn(worker.run()).await;
             });
         })?;
         Ok(Self { orders, is_up, cluster })
