@@ -16,7 +16,7 @@ local before, last, number_seconds, head_ms, publish = ARGV[1], ARGV[2], ARGV[3]
 local numbers, tags, runs, limits = ARGV[6], ARGV[7], ARGV[8], ARGV[9]
 local CHANNELS = 9
 local BODIES = CHANNELS + (#KEYS - 1) / 2
-local call, pcall, pack, unpack_bytes, sub = redis.call, redis.pcall, struct.pack, struct.unpack, string.sub
+local call, pcall, pack, unpack_bytes = redis.call, redis.pcall, struct.pack, struct.unpack
 
 -- All that is read, at once.
 local read = {KEYS[1]}
