@@ -332,20 +332,25 @@ fn in_a_cluster_other_rules_are_enough_and_each_is_needed() {
 }
 
 #[test]
-fn a_sentinel_needs_to_allow_one_command() {
+fn a_sentinel_needs_to_allow_two_commands() {
     let line = block("redis", "sentinel", "user ");
     let words: Vec<&str> = line.split_whitespace().skip(1).collect();
     let replica_set = ReplicaSet::start();
     let allow = |rules: &[&str]| {
         for number in 0..3 {
-            replica_set.sentinel(number).run(&[&["ACL", "SETUSER"], rules].concat());
+            replica_set.sentinel(number).run(&[&["ACL", "SETUSER", words[0], "reset"], rules].concat());
         }
     };
-    allow(&[words[0], "reset", "on", "nopass"]);
-    let mut node = Server::start_with(&broker(&replica_set.url()));
-    let refused = node.await_line(r#""cause":"noperm""#);
-    assert!(refused.contains("sentinel|get-master-addr-by-name"), "{refused}");
-    allow(&[&[words[0], "reset"], &words[1..]].concat());
+    let configuration = broker(&replica_set.url());
+    let commands: Vec<&&str> = words.iter().filter(|word| word.starts_with("+sentinel|")).collect();
+    assert_eq!(commands.len(), 2);
+    for missing in commands {
+        let rules: Vec<&str> = words[1..].iter().filter(|word| *word != missing).copied().collect();
+        allow(&rules);
+        assert_named(missing, &configuration);
+    }
+    let node = Server::start_with(&configuration);
+    allow(&words[1..]);
     wait::until_true("it is ready", || node.admin(READY).ends_with("\r\nready\n"));
 }
 

@@ -1,5 +1,7 @@
 //! Connections to Redis: where the primaries are, and whether they are such that nodes can share them.
 
+mod sentinels;
+
 use std::future::Future;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -99,8 +101,7 @@ impl Connector {
         self.settings.wait_replicas > 0
     }
 
-    /// Where the primary is now, or those of these partitions. Of Sentinels, the first that answers is believed. Of a Cluster, these
-    /// nodes and those of the configuration are asked one after the other, beginning with another one each `turn`: one may have
+    /// Where the primary is now, or those of these partitions. Of Sentinels, all are asked ([`sentinels`]). Of a Cluster, these nodes and those of the configuration are asked one after the other, beginning with another one each `turn`: one may have
     /// missed what the others know.
     pub(super) async fn find(
         &self,
@@ -128,7 +129,7 @@ impl Connector {
 
     /// A connection for commands.
     pub(super) async fn commands(&self, place: &Place) -> Result<MultiplexedConnection, Trouble> {
-        self.open(place, AsyncConnectionConfig::new()).await
+        self.open(place, self.login(), AsyncConnectionConfig::new()).await
     }
 
     /// A connection for subscriptions alone, whose pushes go there.
@@ -137,15 +138,16 @@ impl Connector {
         place: &Place,
         pushes: impl AsyncPushSender,
     ) -> Result<MultiplexedConnection, Trouble> {
-        self.open(place, AsyncConnectionConfig::new().set_push_sender(pushes)).await
+        self.open(place, self.login(), AsyncConnectionConfig::new().set_push_sender(pushes)).await
     }
 
     async fn open(
         &self,
         place: &Place,
+        login: RedisConnectionInfo,
         config: AsyncConnectionConfig,
     ) -> Result<MultiplexedConnection, Trouble> {
-        let client = self.client(place, self.login())?;
+        let client = self.client(place, login)?;
         let config =
             config.set_response_timeout(None).set_connection_timeout(None).set_pipeline_buffer_size(WAITING);
         let opening = client.get_multiplexed_async_connection_with_config(&config);
@@ -206,7 +208,7 @@ impl Connector {
     }
 
     async fn ask_cluster_node(&self, place: &Place) -> Result<SlotMap, Trouble> {
-        let mut connection = self.open(place, AsyncConnectionConfig::new()).await?;
+        let mut connection = self.commands(place).await?;
         let mut command = redis::cmd("CLUSTER");
         command.arg("SLOTS");
         let answer = request(&mut connection, &command).await?;
@@ -215,36 +217,6 @@ impl Connector {
             Place::Unix(_) => "",
         };
         SlotMap::read(&answer, host).ok_or_else(|| Trouble::unexpected("the Cluster"))
-    }
-
-    async fn ask_sentinels(&self, sentinels: &[(String, u16)], master: &str) -> Result<Place, Trouble> {
-        let mut trouble = None;
-        for (host, port) in sentinels {
-            let asking = self.ask_sentinel(host, *port, master);
-            match timeout(ASKED_PATIENCE, asking).await {
-                Ok(Ok(place)) => return Ok(place),
-                Ok(Err(error)) => trouble = Some(error),
-                Err(_) => trouble = Some(Trouble::timeout(&format!("the Sentinel {host}:{port}"))),
-            }
-        }
-        Err(trouble.unwrap_or_else(|| Trouble::unexpected("Sentinel")))
-    }
-
-    async fn ask_sentinel(&self, host: &str, port: u16, master: &str) -> Result<Place, Trouble> {
-        let client = self.client(&Place::Tcp(host.to_owned(), port), RedisConnectionInfo::default())?;
-        let mut connection = client.get_multiplexed_async_connection().await?;
-        let mut command = redis::cmd("SENTINEL");
-        command.arg("GET-MASTER-ADDR-BY-NAME").arg(master);
-        let address: Option<(String, u16)> = command.query_async(&mut connection).await?;
-        let (host, port) = address.ok_or_else(|| {
-            Trouble::new(
-                "unknown_master",
-                format!(
-                    "the Sentinels know no primary that is called \"{master}\". Check the end of broker.url"
-                ),
-            )
-        })?;
-        Ok(Place::Tcp(host, port))
     }
 }
 

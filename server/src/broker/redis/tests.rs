@@ -1,6 +1,7 @@
 //! The broker on real servers: `redis-server`, or what `OROSYNC_REDIS_SERVER` names.
 
 mod cluster;
+mod sentinels;
 pub(super) mod traffic;
 
 use std::net::TcpListener;
@@ -48,22 +49,23 @@ impl Server {
     }
 
     fn start_in(directory: Arc<TempDir>, port: u16, more: &[&str]) -> Self {
+        let keeps_nothing = ["--save", "", "--appendonly", "no", "--repl-diskless-sync-delay", "0"];
+        Self::launch(directory, port, &[&keeps_nothing, more].concat())
+    }
+
+    /// A Sentinel with these lines of its configuration, which it changes itself.
+    fn start_sentinel(configuration: &str) -> Self {
+        let directory = TempDir::new().unwrap();
+        std::fs::write(directory.path().join("sentinel.conf"), configuration).unwrap();
+        Self::launch(Arc::new(directory), free_port(), &["sentinel.conf", "--sentinel"])
+    }
+
+    fn launch(directory: Arc<TempDir>, port: u16, arguments: &[&str]) -> Self {
         let program = std::env::var("OROSYNC_REDIS_SERVER").unwrap_or_else(|_| "redis-server".to_owned());
         let mut process = Command::new(program)
             .current_dir(directory.path())
-            .args([
-                "--port",
-                &port.to_string(),
-                "--bind",
-                "127.0.0.1",
-                "--save",
-                "",
-                "--appendonly",
-                "no",
-                "--repl-diskless-sync-delay",
-                "0",
-            ])
-            .args(more)
+            .args(arguments)
+            .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
             .stdout(Stdio::null())
             .spawn()
             .expect("redis-server is installed by scripts/install-deps");

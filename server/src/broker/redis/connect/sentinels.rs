@@ -1,0 +1,135 @@
+//! Where the primary is, as the Sentinels say.
+//!
+//! All Sentinels of the URL are asked side by side, and the latest configuration is believed. Each failover gives the primary a
+//! higher epoch (`config-epoch`), by which the Sentinels themselves decide which of two configurations holds; among those of one
+//! epoch the primary that most of them name counts. `redis::sentinel` takes the first answer whose primary calls itself one, as most
+//! clients do: that may be a Sentinel that was cut off together with the old primary, or was started anew with an old configuration.
+//! What is found is examined by whoever connects to it ([`super::examine`]): a replica is refused.
+//!
+//! Bounds: a Sentinel has [`ASKED_PATIENCE`], and all of them have it at once.
+
+use std::collections::HashMap;
+
+use redis::aio::ConnectionLike as _;
+use redis::{AsyncConnectionConfig, RedisConnectionInfo, Value, from_redis_value};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use super::{ASKED_PATIENCE, Connector, Place};
+use crate::broker::redis::trouble::Trouble;
+
+/// What a Sentinel says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Said {
+    /// Of the configuration that it has.
+    epoch: u64,
+    primary: Place,
+}
+
+impl Connector {
+    /// Where the primary of this name is.
+    pub(super) async fn ask_sentinels(
+        &self,
+        sentinels: &[(String, u16)],
+        master: &str,
+    ) -> Result<Place, Trouble> {
+        let mut asking = JoinSet::new();
+        for (number, (host, port)) in sentinels.iter().enumerate() {
+            let (connector, master) = (self.clone(), master.to_owned());
+            let sentinel = Place::Tcp(host.clone(), *port);
+            asking.spawn(async move {
+                let said = timeout(ASKED_PATIENCE, connector.ask_sentinel(&sentinel, &master)).await;
+                (number, said.unwrap_or_else(|_| Err(Trouble::timeout(&format!("the Sentinel {sentinel}")))))
+            });
+        }
+        let mut answers = asking.join_all().await;
+        answers.sort_unstable_by_key(|(number, _)| *number);
+        let (mut said, mut troubles) = (Vec::new(), Vec::new());
+        for (_, answer) in answers {
+            match answer {
+                Ok(answer) => said.push(answer),
+                Err(trouble) => troubles.push(trouble),
+            }
+        }
+        latest(said).ok_or_else(|| telling(troubles))
+    }
+
+    async fn ask_sentinel(&self, sentinel: &Place, master: &str) -> Result<Said, Trouble> {
+        let config = AsyncConnectionConfig::new();
+        let mut connection = self.open(sentinel, RedisConnectionInfo::default(), config).await?;
+        let mut pipeline = redis::pipe();
+        // In this order: the address may be newer than the epoch, never older. While a failover ends, only the second command names
+        // the new primary.
+        pipeline.cmd("SENTINEL").arg("MASTER").arg(master);
+        pipeline.cmd("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME").arg(master);
+        let answers = connection.req_packed_commands(&pipeline, 0, 2).await?;
+        let unexpected = || Trouble::unexpected("a Sentinel");
+        let [known, address]: [Value; 2] = answers.try_into().map_err(|_| unexpected())?;
+        let address: Option<(String, u16)> =
+            from_redis_value(address.extract_error()?).map_err(|_| unexpected())?;
+        let (host, port) = address.ok_or_else(|| {
+            Trouble::new(
+                "unknown_master",
+                format!(
+                    "the Sentinels know no primary that is called \"{master}\". Check the end of broker.url"
+                ),
+            )
+        })?;
+        let known: HashMap<String, String> =
+            from_redis_value(known.extract_error()?).map_err(|_| unexpected())?;
+        let epoch = known.get("config-epoch").and_then(|epoch| epoch.parse().ok());
+        Ok(Said { epoch: epoch.ok_or_else(unexpected)?, primary: Place::Tcp(host, port) })
+    }
+}
+
+/// The primary of the latest configuration: of several in one epoch the one that is named most, then the one that is named first.
+fn latest(said: Vec<Said>) -> Option<Place> {
+    let epoch = said.iter().map(|said| said.epoch).max()?;
+    let named: Vec<Place> =
+        said.into_iter().filter(|said| said.epoch == epoch).map(|said| said.primary).collect();
+    let count = |place: &Place| named.iter().filter(|named| *named == place).count();
+    named.iter().rev().max_by_key(|place| count(place)).cloned()
+}
+
+/// Of the reasons why nobody names a primary, one that a Sentinel has given, if any has.
+fn telling(mut troubles: Vec<Trouble>) -> Trouble {
+    let given = troubles.iter().position(|trouble| !matches!(trouble.cause, "connection" | "timeout"));
+    match given {
+        Some(at) => troubles.swap_remove(at),
+        None => troubles.pop().unwrap_or_else(|| Trouble::unexpected("Sentinel")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(answers: &[(u64, u16)]) -> Vec<Said> {
+        let said = |(epoch, port)| Said { epoch, primary: Place::Tcp("10.0.0.5".to_owned(), port) };
+        answers.iter().copied().map(said).collect()
+    }
+
+    #[test]
+    fn the_latest_configuration_is_believed_and_within_one_most_of_the_sentinels() {
+        for (answers, expected) in [
+            (&[(0, 1), (0, 1), (0, 1)][..], Some(1)),
+            (&[(3, 1), (4, 2), (3, 1)], Some(2)),
+            (&[(4, 2), (3, 1), (3, 1)], Some(2)),
+            (&[(0, 1), (0, 2), (0, 2)], Some(2)),
+            (&[(0, 2), (0, 1), (0, 2)], Some(2)),
+            (&[(0, 1), (0, 2)], Some(1)),
+            (&[], None),
+        ] {
+            let place = expected.map(|port| Place::Tcp("10.0.0.5".to_owned(), port));
+            assert_eq!(latest(said(answers)), place, "{answers:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_sentinel_answers_tells_more_than_that_others_do_not() {
+        let trouble = |cause| Trouble::new(cause, "");
+        let told = telling(vec![trouble("connection"), trouble("unknown_master"), trouble("timeout")]);
+        assert_eq!(told.cause, "unknown_master");
+        assert_eq!(telling(vec![trouble("connection"), trouble("timeout")]).cause, "timeout");
+    }
+}

@@ -1,0 +1,54 @@
+//! The primary that several Sentinels name.
+
+use super::{Server, settings_of};
+use crate::broker::redis::connect::{Connector, Place};
+use crate::broker::redis::keys::Partition;
+use crate::broker::redis::trouble::Trouble;
+use crate::config::broker::{RedisServers, RedisSettings};
+
+const NAME: &str = "oro";
+
+/// A Sentinel that has heard of this primary by a failover with this epoch.
+fn sentinel(primary: u16, epoch: u64) -> Server {
+    Server::start_sentinel(&format!(
+        "sentinel monitor {NAME} 127.0.0.1 {primary} 1\nsentinel config-epoch {NAME} {epoch}\n"
+    ))
+}
+
+fn settings(sentinels: &[&Server]) -> RedisSettings {
+    let sentinels = sentinels.iter().map(|server| ("127.0.0.1".to_owned(), server.port)).collect();
+    settings_of(RedisServers::Sentinel { sentinels, master: NAME.to_owned(), db: 0 }, 0)
+}
+
+/// The primary's port.
+async fn find(settings: RedisSettings) -> Result<u16, Trouble> {
+    let found = Connector::new(settings).find(&[Partition::CONTROL], &[], 0).await?;
+    match &found.primaries[..] {
+        [Some(Place::Tcp(_, port))] => Ok(*port),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_sentinel_that_has_missed_a_failover_is_not_believed_while_another_answers() {
+    let (old, new) = (Server::start(), Server::start());
+    let (stale, current) = (sentinel(old.port, 1), sentinel(new.port, 2));
+    for sentinels in [[&stale, &current], [&current, &stale]] {
+        assert_eq!(find(settings(&sentinels)).await, Ok(new.port));
+    }
+    let sentinels = settings(&[&stale, &current]);
+    drop(current);
+    assert_eq!(find(sentinels).await, Ok(old.port));
+}
+
+#[tokio::test]
+async fn a_name_that_no_sentinel_knows_is_told_although_others_are_away() {
+    let primary = Server::start();
+    let (here, away) = (sentinel(primary.port, 0), sentinel(primary.port, 0));
+    let mut settings = settings(&[&here, &away]);
+    drop(away);
+    assert_eq!(find(settings.clone()).await, Ok(primary.port));
+    let RedisServers::Sentinel { master, .. } = &mut settings.servers else { unreachable!() };
+    "other".clone_into(master);
+    assert_eq!(find(settings).await.unwrap_err().cause, "unknown_master");
+}
