@@ -1,5 +1,5 @@
 //! What can change while the server runs: `[[topics]]`, `[history]`, `auth.allowed_origins`, secrets, the certificate and the
-//! broker's password, read again on SIGHUP.
+//! broker's passwords, read again on SIGHUP.
 //!
 //! No session is closed for it, and what it has subscribed to already stays. Everything else in the configuration needs
 //! a restart.
@@ -16,7 +16,7 @@ use tracing::{error, info};
 
 use crate::broker::history::HistoryRules;
 use crate::broker::redis::nodes::hash_of_rules;
-use crate::config::broker::{BrokerSettings, Password};
+use crate::config::broker::{BrokerSettings, Passwords};
 use crate::config::{ConfigError, Settings};
 use crate::node::Node;
 use crate::policy::{HistoryOverride, Policies, TopicRule};
@@ -29,7 +29,7 @@ pub type ReadAgain = Box<dyn Fn() -> Result<Settings, ConfigError>>;
 pub struct Rules {
     shared: Arc<Shared>,
     tls: watch::Sender<Option<Arc<ServerConfig>>>,
-    broker_password: watch::Sender<Option<Password>>,
+    broker_passwords: watch::Sender<Passwords>,
     secrets: watch::Sender<Vec<String>>,
     /// Of the rules in force: [`hash`].
     hash: watch::Sender<String>,
@@ -38,17 +38,17 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// The rules that the server was started with. Who holds a certificate, the broker's password or the hash subscribes to it.
+    /// The rules that the server was started with. Who holds a certificate, the broker's passwords or the hash subscribes to it.
     pub fn new(
         shared: Arc<Shared>,
         tls: watch::Sender<Option<Arc<ServerConfig>>>,
-        broker_password: watch::Sender<Option<Password>>,
+        broker_passwords: watch::Sender<Passwords>,
         secrets: watch::Sender<Vec<String>>,
         hash: watch::Sender<String>,
         read_again: ReadAgain,
     ) -> Self {
         let described = watch::Sender::new(describe(&shared.policies, &shared.door.allowed_origins));
-        Self { shared, tls, broker_password, secrets, hash, read_again, described }
+        Self { shared, tls, broker_passwords, secrets, hash, read_again, described }
     }
 
     /// The rules in force, as JSON: `{"topics": [{"pattern", "subscribe", "publish"}], "allowed_origins": []}`. A rule that
@@ -85,7 +85,7 @@ impl Rules {
             }
             is_used
         });
-        renew_password(&self.broker_password, settings.broker);
+        renew_passwords(&self.broker_passwords, settings.broker);
         node.set_history(HistoryRules { settings: settings.history, policies: self.shared.policies.clone() });
         for shard in node.shards() {
             shard.rules(Arc::clone(&self.shared));
@@ -93,7 +93,7 @@ impl Rules {
         info!(
             topics = self.shared.policies.rules().len(),
             allowed_origins = self.shared.door.allowed_origins.len(),
-            "SIGHUP: topics, history, allowed origins, secrets, certificate and the broker's password were read again; anything else \
+            "SIGHUP: topics, history, allowed origins, secrets, certificate and the broker's passwords were read again; anything else \
              needs a restart"
         );
         self.described.send_replace(describe(&self.shared.policies, &self.shared.door.allowed_origins));
@@ -105,12 +105,12 @@ pub fn hash(settings: &Settings) -> String {
     hash_of_rules(&describe(&settings.policies, &settings.auth.allowed_origins), settings.history)
 }
 
-/// Tells whoever connects to the broker of a password that has changed. Another broker needs a restart.
-fn renew_password(current: &watch::Sender<Option<Password>>, read: BrokerSettings) {
+/// Tells whoever connects to the broker of passwords that have changed. Another broker needs a restart.
+fn renew_passwords(current: &watch::Sender<Passwords>, read: BrokerSettings) {
     let BrokerSettings::Redis(redis) = read else { return };
-    current.send_if_modified(|password| {
-        let has_changed = *password != redis.password;
-        *password = redis.password;
+    current.send_if_modified(|passwords| {
+        let has_changed = *passwords != redis.passwords;
+        *passwords = redis.passwords;
         has_changed
     });
 }
@@ -181,6 +181,7 @@ mod tests {
     use orosync_protocol::TopicPattern;
 
     use super::*;
+    use crate::config::broker::Password;
     use crate::config::load;
     use crate::policy::{Publish, Subscribe};
 
@@ -191,17 +192,17 @@ mod tests {
             let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
             Settings::new(&load(&[], environment, []).unwrap()).unwrap().broker
         };
-        let current = watch::Sender::new(broker("redis://:old@x").password().cloned());
+        let current = watch::Sender::new(broker("redis://:old@x").passwords());
         let mut told = current.subscribe();
         for same in ["redis://:old@x", ""] {
-            renew_password(&current, broker(same));
+            renew_passwords(&current, broker(same));
             assert!(!told.has_changed().unwrap(), "{same}");
         }
-        renew_password(&current, broker("redis://:new@x"));
+        renew_passwords(&current, broker("redis://:new@x"));
         assert!(told.has_changed().unwrap());
-        assert_eq!(told.borrow_and_update().as_ref().map(Password::expose), Some("new"));
-        renew_password(&current, broker("redis://x"));
-        assert_eq!(*told.borrow_and_update(), None);
+        assert_eq!(told.borrow_and_update().redis.as_ref().map(Password::expose), Some("new"));
+        renew_passwords(&current, broker("redis://x"));
+        assert_eq!(*told.borrow_and_update(), Passwords::default());
     }
 
     #[test]

@@ -26,7 +26,7 @@ use crate::broker::Broker;
 use crate::broker::history::HistoryRules;
 use crate::broker::redis::{self, RedisBroker};
 use crate::commands::rules::{self, ReadAgain, Rules};
-use crate::config::broker::{BrokerSettings, Password};
+use crate::config::broker::{BrokerSettings, Passwords};
 use crate::config::settings::{AdminBind, SendTogether, Settings};
 use crate::connection::limits::{ConnectionLimits, Places};
 use crate::handshake::Door;
@@ -118,7 +118,7 @@ async fn run_node(settings: Settings, read_again: ReadAgain) -> Result<(), Serve
     let connection_limits = ConnectionLimits::new(places, settings.limits.sessions_per_address);
     let (trusted_proxies, patience) = (settings.trusted_proxies.clone(), settings.limits.handshake_timeout);
     let tls = watch::Sender::new(settings.tls.clone());
-    let broker_password = watch::Sender::new(settings.broker.password().cloned());
+    let broker_passwords = watch::Sender::new(settings.broker.passwords());
     let secrets = watch::Sender::new(rules::ids_of_secrets(&settings.auth.verifiers));
     let rules_hash = watch::Sender::new(rules::hash(&settings));
     let (drain_grace, drain_time, oro_ping) = (settings.drain_grace, settings.drain, settings.oro_ping);
@@ -128,7 +128,7 @@ async fn run_node(settings: Settings, read_again: ReadAgain) -> Result<(), Serve
     let history = HistoryRules { settings: settings.history, policies: settings.policies.clone() };
     let revocations = revocations(&settings)?;
     let renewed = Renewed {
-        password: broker_password.subscribe(),
+        passwords: broker_passwords.subscribe(),
         secrets: secrets.subscribe(),
         rules_hash: rules_hash.subscribe(),
     };
@@ -139,7 +139,7 @@ async fn run_node(settings: Settings, read_again: ReadAgain) -> Result<(), Serve
     let shared = Arc::new(shared(settings, cluster, used_tickets, revocations, &metrics));
     let mut shards = Shards::start(inboxes, &node, &shared, send_together)?;
     let current_tls = tls.subscribe();
-    let mut rules = Rules::new(shared, tls, broker_password, secrets, rules_hash, read_again);
+    let mut rules = Rules::new(shared, tls, broker_passwords, secrets, rules_hash, read_again);
 
     let readiness = Readiness::new(has_broker);
     let mut tasks = JoinSet::new();
@@ -297,7 +297,7 @@ struct Joined {
 
 /// What SIGHUP may renew for the broker.
 struct Renewed {
-    password: watch::Receiver<Option<Password>>,
+    passwords: watch::Receiver<Passwords>,
     secrets: watch::Receiver<Vec<String>>,
     rules_hash: watch::Receiver<String>,
 }
@@ -325,7 +325,7 @@ fn join(
     };
     let broker = redis::Settings {
         redis,
-        password: renewed.password,
+        passwords: renewed.passwords,
         rules,
         resume: settings.auth.resume,
         max_publishers: limits.remembered_publishers,

@@ -23,10 +23,10 @@ pub enum BrokerSettings {
 
 impl BrokerSettings {
     /// What opens the connections to it.
-    pub fn password(&self) -> Option<&Password> {
+    pub fn passwords(&self) -> Passwords {
         match self {
-            Self::Memory => None,
-            Self::Redis(redis) => redis.password.as_ref(),
+            Self::Memory => Passwords::default(),
+            Self::Redis(redis) => redis.passwords.clone(),
         }
     }
 }
@@ -44,8 +44,10 @@ pub struct RedisSettings {
     pub username: Option<String>,
     /// Where the password was read; none: it stands in the URL, or there is none.
     pub password_file: Option<PathBuf>,
-    /// The password, wherever it came from.
-    pub password: Option<Password>,
+    /// The user of the Sentinels' ACL; none: their default user.
+    pub sentinel_username: Option<String>,
+    /// Wherever they came from.
+    pub passwords: Passwords,
     /// How many replicas must have a message before it is acknowledged.
     pub wait_replicas: u32,
 }
@@ -92,12 +94,21 @@ pub enum RedisAddress {
     Unix(PathBuf),
 }
 
+/// What opens connections.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Passwords {
+    /// To the servers.
+    pub redis: Option<Password>,
+    /// To their Sentinels.
+    pub sentinel: Option<Password>,
+}
+
 /// A password that is not printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Password(String);
 
 impl Password {
-    pub(super) fn new(text: String) -> Self {
+    pub(crate) fn new(text: String) -> Self {
         Self(text)
     }
 
@@ -116,8 +127,9 @@ impl fmt::Debug for Password {
 /// From the keys of `[broker]`; without a URL the others are not looked at.
 pub(super) fn read(written: &Written) -> Result<BrokerSettings, ConfigError> {
     let Some(url) = written.read(&keys::BROKER_URL)? else { return Ok(BrokerSettings::Memory) };
-    let (tls, (username, password)) =
-        both(tls_of(written, &url), both(username(written, &url), password(written, &url)))?;
+    let login = both(username(written, &url), password(written, &url));
+    let ((tls, (username, password)), (sentinel_username, sentinel_password)) =
+        both(both(tls_of(written, &url), login), sentinel_login(written, &url))?;
     if let (Some((_, key)), None) = (&username, &password) {
         let problem = "this user has no password. Name the file that holds it in broker.password_file";
         return Err(written.error(key, problem));
@@ -128,7 +140,8 @@ pub(super) fn read(written: &Written) -> Result<BrokerSettings, ConfigError> {
         prefix: written.read(&keys::BROKER_PREFIX)?,
         username: username.map(|(name, _)| name),
         password_file: written.read(&keys::BROKER_PASSWORD_FILE)?,
-        password,
+        sentinel_username,
+        passwords: Passwords { redis: password, sentinel: sentinel_password },
         wait_replicas: written.read(&keys::BROKER_WAIT_REPLICAS)?,
     }))
 }
@@ -162,6 +175,33 @@ fn password(written: &Written, url: &RedisUrl) -> Result<Option<Password>, Confi
         (password, None) => return Ok(password.clone()),
     };
     Err(written.error(&key.declaration, &problem))
+}
+
+/// The user and the password of the Sentinels.
+fn sentinel_login(
+    written: &Written,
+    url: &RedisUrl,
+) -> Result<(Option<String>, Option<Password>), ConfigError> {
+    const NO_SENTINELS: &str =
+        "broker.url names no Sentinels. Write redis+sentinel: there, or leave this out";
+    const NO_PASSWORD: &str =
+        "this user has no password. Name the file that holds it in broker.sentinel_password_file";
+    let (user_key, file_key) = (&keys::BROKER_SENTINEL_USERNAME, &keys::BROKER_SENTINEL_PASSWORD_FILE);
+    let (user, file) = (written.read(user_key)?, written.read(file_key)?);
+    let has_sentinels = matches!(url.servers, RedisServers::Sentinel { .. });
+    match file {
+        Some(_) if !has_sentinels => Err(written.error(&file_key.declaration, NO_SENTINELS)),
+        None if user.is_some() => {
+            let problem = if has_sentinels { NO_PASSWORD } else { NO_SENTINELS };
+            Err(written.error(&user_key.declaration, problem))
+        }
+        None => Ok((None, None)),
+        Some(file) => {
+            let password = password_of(&file);
+            let password = password.map_err(|problem| written.error(&file_key.declaration, &problem))?;
+            Ok((user, Some(password)))
+        }
+    }
 }
 
 fn password_of(file: &Path) -> Result<Password, String> {
@@ -244,7 +284,8 @@ mod tests {
                 prefix: "orosync".to_owned(),
                 username: None,
                 password_file: None,
-                password: None,
+                sentinel_username: None,
+                passwords: Passwords::default(),
                 wait_replicas: 0,
             }
         );
@@ -255,14 +296,14 @@ mod tests {
     fn a_password_comes_from_the_url_or_from_a_file_without_its_line_end() {
         let settings = redis(&[("URL", "redis://orosync:a%20b@x")]);
         assert_eq!(settings.username.as_deref(), Some("orosync"));
-        assert_eq!(settings.password.as_ref().map(Password::expose), Some("a b"));
+        assert_eq!(settings.passwords.redis.as_ref().map(Password::expose), Some("a b"));
         assert!(!format!("{settings:?}").contains("a b"), "{settings:?}");
         for line_end in ["", "\n", "\r\n"] {
             let file = file(format!(" p w {line_end}").as_bytes());
             let pairs = [("URL", "redis://x"), ("USERNAME", "orosync"), ("PASSWORD_FILE", path(&file))];
             let settings = redis(&pairs);
             assert_eq!(settings.username.as_deref(), Some("orosync"));
-            assert_eq!(settings.password.as_ref().map(Password::expose), Some(" p w "));
+            assert_eq!(settings.passwords.redis.as_ref().map(Password::expose), Some(" p w "));
             assert_eq!(settings.password_file.as_deref(), Some(file.path()));
         }
     }
@@ -272,7 +313,22 @@ mod tests {
         let file = file(b"pw");
         let settings = redis(&[("URL", "redis://orosync:@x"), ("PASSWORD_FILE", path(&file))]);
         assert_eq!(settings.username.as_deref(), Some("orosync"));
-        assert_eq!(settings.password.as_ref().map(Password::expose), Some("pw"));
+        assert_eq!(settings.passwords.redis.as_ref().map(Password::expose), Some("pw"));
+    }
+
+    #[test]
+    fn sentinels_have_a_login_of_their_own() {
+        let (redis_password, sentinel_password) = (file(b"pw"), file(b"of the Sentinels\n"));
+        let url = ("URL", "redis+sentinel://x/oro");
+        let both =
+            [("PASSWORD_FILE", path(&redis_password)), ("SENTINEL_PASSWORD_FILE", path(&sentinel_password))];
+        let settings = redis(&[url, both[0], both[1], ("SENTINEL_USERNAME", "app")]);
+        assert_eq!((settings.username, settings.sentinel_username.as_deref()), (None, Some("app")));
+        let Passwords { redis: of_redis, sentinel } = &settings.passwords;
+        assert_eq!(of_redis.as_ref().map(Password::expose), Some("pw"));
+        assert_eq!(sentinel.as_ref().map(Password::expose), Some("of the Sentinels"));
+        let alone = redis(&[url, both[1]]).passwords;
+        assert!(alone.redis.is_none() && alone.sentinel.is_some(), "each for itself");
     }
 
     #[test]
@@ -298,6 +354,19 @@ mod tests {
                 "OROSYNC_BROKER__URL = \"redis://crm:@x\": this user has no password",
             ),
             (
+                &[("URL", "redis+sentinel://x/oro"), ("SENTINEL_USERNAME", "crm")],
+                "OROSYNC_BROKER__SENTINEL_USERNAME = \"crm\": this user has no password. Name the file that holds it in \
+                 broker.sentinel_password_file",
+            ),
+            (
+                &[("URL", "redis://x"), ("SENTINEL_USERNAME", "crm")],
+                "OROSYNC_BROKER__SENTINEL_USERNAME = \"crm\": broker.url names no Sentinels",
+            ),
+            (
+                &[("URL", "redis+cluster://x"), ("SENTINEL_PASSWORD_FILE", password)],
+                "broker.url names no Sentinels. Write redis+sentinel: there, or leave this out",
+            ),
+            (
                 &[("URL", "redis://x"), ("CA_FILE", "/missing")],
                 "broker.url asks for no TLS. Write rediss: in place of redis: there, or leave this out",
             ),
@@ -310,11 +379,22 @@ mod tests {
 
     #[test]
     fn files_that_cannot_be_used_are_all_told_at_once() {
-        let pairs =
-            [("URL", "rediss://x"), ("PASSWORD_FILE", "/missing/password"), ("CA_FILE", "/missing/ca.pem")];
+        let pairs = [
+            ("URL", "rediss+sentinel://x/oro"),
+            ("PASSWORD_FILE", "/missing/password"),
+            ("SENTINEL_PASSWORD_FILE", "/missing/password"),
+            ("CA_FILE", "/missing/ca.pem"),
+        ];
         let error = broker(&pairs).unwrap_err();
         let told: Vec<_> = error.lines().filter_map(|problem| problem.split(" = ").next()).collect();
-        assert_eq!(told, ["OROSYNC_BROKER__CA_FILE", "OROSYNC_BROKER__PASSWORD_FILE"]);
+        assert_eq!(
+            told,
+            [
+                "OROSYNC_BROKER__CA_FILE",
+                "OROSYNC_BROKER__PASSWORD_FILE",
+                "OROSYNC_BROKER__SENTINEL_PASSWORD_FILE"
+            ]
+        );
         for (content, expected) in [
             (&b"\n"[..], "is empty"),
             (b"one\ntwo\n", "holds several lines"),

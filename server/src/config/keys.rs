@@ -142,6 +142,10 @@ keys! {
         "The user of Redis' ACL, if it does not stand in `broker.url`. Empty: its user `default`.";
     BROKER_PASSWORD_FILE: Option<PathBuf> = kinds::FILE, "broker.password_file", "''",
         "The file that holds Redis' password alone. Read again on SIGHUP.";
+    BROKER_SENTINEL_USERNAME: Option<String> = kinds::TEXT, "broker.sentinel_username", "''",
+        "The user of the Sentinels' own ACL. Empty: their user `default`.";
+    BROKER_SENTINEL_PASSWORD_FILE: Option<PathBuf> = kinds::FILE, "broker.sentinel_password_file", "''",
+        "The file that holds the Sentinels' own password alone, if they want one (`requirepass`). Read again on SIGHUP.";
     BROKER_CA_FILE: Option<PathBuf> = kinds::FILE, "broker.ca_file", "''",
         "Certificates in PEM, one of which must have signed Redis' certificate, for URLs with TLS. Empty: those that the system trusts.";
     BROKER_WAIT_REPLICAS: u32 = kinds::REPLICAS, "broker.wait_replicas", "0",

@@ -32,6 +32,15 @@ impl ReplicaSet {
 
     /// The same with more lines of `redis.conf` for each of the servers.
     pub fn start_with(configuration: &str) -> Self {
+        Self::start_each_with(configuration, "")
+    }
+
+    /// One whose Sentinels want this password.
+    pub fn start_with_sentinel_password(password: &str) -> Self {
+        Self::start_each_with("", &format!("requirepass {password}\n"))
+    }
+
+    fn start_each_with(configuration: &str, of_sentinels: &str) -> Self {
         let servers: Vec<Redis> = (0..SERVERS).map(|_| Redis::start_with(configuration)).collect();
         let (host, port) = host_and_port(servers[0].address());
         for replica in &servers[1..] {
@@ -46,7 +55,8 @@ impl ReplicaSet {
              sentinel failover-timeout {NAME} 5000\n\
              sentinel parallel-syncs {NAME} 2\n\
              sentinel auth-user {NAME} {HARNESS}\n\
-             sentinel auth-pass {NAME} {HARNESS}\n"
+             sentinel auth-pass {NAME} {HARNESS}\n\
+             {of_sentinels}"
         );
         for _ in 0..3 {
             let sentinel = Redis::start_sentinel(&sentinel);

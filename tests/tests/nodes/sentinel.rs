@@ -1,5 +1,6 @@
 //! A primary with replicas, and Sentinels that promote one of them.
 
+use std::fs;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -7,8 +8,10 @@ use std::time::{Duration, Instant};
 use orosync_tests::client::{Client, OROSYNC, Received};
 use orosync_tests::nodes::{Nodes, broker};
 use orosync_tests::redis::{LIMIT, ReplicaSet};
+use orosync_tests::server::Server;
 use orosync_tests::source::Source;
 use orosync_tests::wait;
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use super::load::Load;
@@ -213,4 +216,34 @@ fn without_replicas_nothing_is_acknowledged_and_the_nodes_stay_well() {
     await_replica(&replica_set);
     load.go_on_soon(Instant::now());
     load.assert_whole();
+}
+
+#[test]
+fn sentinels_with_a_password_are_followed_by_whoever_knows_it() {
+    const PASSWORD: &str = "of-the-sentinels";
+    let _alone = alone();
+    let mut replica_set = ReplicaSet::start_with_sentinel_password(PASSWORD);
+    let password = replica_set.server(0).directory().join("sentinel-password");
+    fs::write(&password, PASSWORD).expect("the password is written");
+    let without = format!("{KEEPS}\n{}", broker(&replica_set.url()));
+    let with = format!("{without}sentinel_password_file = \"{}\"\n", password.display());
+    let mut stranger = Server::start_with(&without);
+    let line = stranger.await_line(r#""cause":"noauth""#);
+    assert!(line.contains("Set broker.sentinel_password_file"), "{line}");
+    assert!(!super::is_ready(&stranger));
+    let nodes = Nodes::start_each([with.clone(), with]);
+    let load = Load::on(&nodes);
+    // From now on another one counts, which the nodes read when they are told.
+    for number in 0..3 {
+        let default = ["ACL", "SETUSER", "default", "resetpass", ">another"];
+        replica_set.sentinel(number).run(&default);
+    }
+    fs::write(&password, "another").expect("the password is written");
+    for number in 0..2 {
+        nodes.node(number).signal(Signal::HUP);
+    }
+    let killed = replica_set.kill_primary();
+    replica_set.await_failover(killed);
+    load.go_on_soon(Instant::now());
+    assert_all_but_lost(load, nodes, &replica_set);
 }

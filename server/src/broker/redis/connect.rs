@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use super::keys::Partition;
 use super::slots::SlotMap;
 use super::trouble::Trouble;
-use crate::config::broker::{Password, RedisAddress, RedisServers, RedisSettings};
+use crate::config::broker::{Password, Passwords, RedisAddress, RedisServers, RedisSettings};
 
 /// How long a connection may take, the greeting included.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
@@ -77,9 +77,9 @@ impl Connector {
         Self { settings }
     }
 
-    /// From now on connections are opened with this one.
-    pub(super) fn set_password(&mut self, password: Option<Password>) {
-        self.settings.password = password;
+    /// From now on connections are opened with these.
+    pub(super) fn set_passwords(&mut self, passwords: Passwords) {
+        self.settings.passwords = passwords;
     }
 
     /// Whether the servers are a Cluster.
@@ -129,7 +129,7 @@ impl Connector {
 
     /// A connection for commands.
     pub(super) async fn commands(&self, place: &Place) -> Result<MultiplexedConnection, Trouble> {
-        self.open(place, self.login(), AsyncConnectionConfig::new()).await
+        self.open(place, AsyncConnectionConfig::new()).await
     }
 
     /// A connection for subscriptions alone, whose pushes go there.
@@ -138,16 +138,15 @@ impl Connector {
         place: &Place,
         pushes: impl AsyncPushSender,
     ) -> Result<MultiplexedConnection, Trouble> {
-        self.open(place, self.login(), AsyncConnectionConfig::new().set_push_sender(pushes)).await
+        self.open(place, AsyncConnectionConfig::new().set_push_sender(pushes)).await
     }
 
     async fn open(
         &self,
         place: &Place,
-        login: RedisConnectionInfo,
         config: AsyncConnectionConfig,
     ) -> Result<MultiplexedConnection, Trouble> {
-        let client = self.client(place, login)?;
+        let client = self.client(place, self.login())?;
         let config =
             config.set_response_timeout(None).set_connection_timeout(None).set_pipeline_buffer_size(WAITING);
         let opening = client.get_multiplexed_async_connection_with_config(&config);
@@ -155,14 +154,8 @@ impl Connector {
     }
 
     fn login(&self) -> RedisConnectionInfo {
-        let mut redis = RedisConnectionInfo::default().set_protocol(ProtocolVersion::RESP3).set_db(self.db());
-        if let Some(username) = &self.settings.username {
-            redis = redis.set_username(username);
-        }
-        if let Some(password) = &self.settings.password {
-            redis = redis.set_password(password.expose());
-        }
-        redis
+        let redis = RedisConnectionInfo::default().set_protocol(ProtocolVersion::RESP3).set_db(self.db());
+        as_user(redis, self.settings.username.as_ref(), self.settings.passwords.redis.as_ref())
     }
 
     fn client(&self, place: &Place, redis: RedisConnectionInfo) -> Result<Client, Trouble> {
@@ -218,6 +211,21 @@ impl Connector {
         };
         SlotMap::read(&answer, host).ok_or_else(|| Trouble::unexpected("the Cluster"))
     }
+}
+
+/// The same with a user and a password.
+fn as_user(
+    mut login: RedisConnectionInfo,
+    username: Option<&String>,
+    password: Option<&Password>,
+) -> RedisConnectionInfo {
+    if let Some(username) = username {
+        login = login.set_username(username);
+    }
+    if let Some(password) = password {
+        login = login.set_password(password.expose());
+    }
+    login
 }
 
 /// Whether nodes can share this primary.

@@ -46,7 +46,7 @@ use super::history::HistoryRules;
 use super::{Broker, EventHandler, HandOver, Since};
 use crate::auth::replay::FirstUse;
 use crate::auth::used::{SharedTickets, TicketUse, UseAnswer};
-use crate::config::broker::{Password, RedisSettings};
+use crate::config::broker::{Passwords, RedisSettings};
 use crate::metrics::Metrics;
 use crate::publication::credit::{Credit, CreditPool};
 use crate::publication::receipt::Receipt;
@@ -66,8 +66,8 @@ const ALL_NODES: PublisherId = PublisherId(0);
 pub struct Settings {
     /// Where Redis is, and how to get in.
     pub redis: RedisSettings,
-    /// The password, as the configuration has it now.
-    pub password: watch::Receiver<Option<Password>>,
+    /// The passwords, as the configuration has them now.
+    pub passwords: watch::Receiver<Passwords>,
     /// How much history is kept.
     pub rules: HistoryRules,
     /// How long a resume ticket is good.

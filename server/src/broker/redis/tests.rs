@@ -21,7 +21,7 @@ use crate::auth::used::TicketUse;
 use crate::broker::contract::{self, Highest};
 use crate::broker::history::HistoryRules;
 use crate::broker::{Broker, EventHandler, Since};
-use crate::config::broker::{RedisAddress, RedisServers, RedisSettings};
+use crate::config::broker::{Passwords, RedisAddress, RedisServers, RedisSettings};
 use crate::config::settings::HistorySettings;
 use crate::metrics::Metrics;
 use crate::policy::Policies;
@@ -101,7 +101,8 @@ fn settings_of(servers: RedisServers, wait_replicas: u32) -> RedisSettings {
         prefix: "orosync".to_owned(),
         username: None,
         password_file: None,
-        password: None,
+        sentinel_username: None,
+        passwords: Passwords::default(),
         wait_replicas,
     }
 }
@@ -125,7 +126,7 @@ fn open_counted(
 pub(super) fn settings(servers: RedisServers, wait_replicas: u32) -> Settings {
     Settings {
         redis: settings_of(servers, wait_replicas),
-        password: watch::Sender::new(None).subscribe(),
+        passwords: watch::Sender::new(Passwords::default()).subscribe(),
         rules: HistoryRules { settings: HistorySettings::default(), policies: Policies::new(Vec::new()) },
         resume: Duration::from_mins(5),
         max_publishers: 10,

@@ -32,6 +32,31 @@ impl Trouble {
         )
     }
 
+    /// What a Sentinel, not Redis itself, has answered.
+    pub(super) fn of_sentinel(sentinel: &impl fmt::Display, error: &RedisError) -> Self {
+        let trouble = Self::from(error);
+        match trouble.cause {
+            "noauth" => Self::new(
+                "noauth",
+                format!(
+                    "the Sentinel {sentinel} wants a password. Set broker.sentinel_password_file, and \
+                     broker.sentinel_username for a user of its ACL"
+                ),
+            ),
+            _ if error.kind() == ErrorKind::AuthenticationFailed => Self::new(
+                "wrongpass",
+                format!(
+                    "the Sentinel {sentinel} knows no such user with this password. Check broker.sentinel_username and \
+                     broker.sentinel_password_file"
+                ),
+            ),
+            "connection" => {
+                Self::new("connection", format!("no connection to the Sentinel {sentinel}: {error}"))
+            }
+            _ => trouble,
+        }
+    }
+
     /// Its connection was given up.
     pub(super) fn ended() -> Self {
         Self::new("ended", "the connection to Redis was given up")

@@ -244,9 +244,9 @@ impl Worker {
             Some(done) = self.done.recv() => self.take_done(done),
             Some(push) = self.arriving.recv() => self.take_pushes(push),
             Ok(()) = self.settings.secrets.changed() => self.enter_again(),
-            Ok(()) = self.settings.password.changed() => {
-                let password = self.settings.password.borrow_and_update().clone();
-                self.connector.set_password(password);
+            Ok(()) = self.settings.passwords.changed() => {
+                let passwords = self.settings.passwords.borrow_and_update().clone();
+                self.connector.set_passwords(passwords);
             }
             _ = tick.tick() => self.handle_timeout(Instant::now()),
         }

@@ -11,12 +11,16 @@
 use std::collections::HashMap;
 
 use redis::aio::ConnectionLike as _;
-use redis::{AsyncConnectionConfig, RedisConnectionInfo, Value, from_redis_value};
+use redis::{
+    AsyncConnectionConfig, Client, ErrorKind, RedisConnectionInfo, RedisError, RedisResult, Value,
+    from_redis_value,
+};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::{ASKED_PATIENCE, Connector, Place};
+use super::{ASKED_PATIENCE, Connector, Place, as_user};
 use crate::broker::redis::trouble::Trouble;
+use crate::config::broker::RedisSettings;
 
 /// What a Sentinel says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,18 +59,15 @@ impl Connector {
     }
 
     async fn ask_sentinel(&self, sentinel: &Place, master: &str) -> Result<Said, Trouble> {
-        let config = AsyncConnectionConfig::new();
-        let mut connection = self.open(sentinel, RedisConnectionInfo::default(), config).await?;
-        let mut pipeline = redis::pipe();
-        // In this order: the address may be newer than the epoch, never older. While a failover ends, only the second command names
-        // the new primary.
-        pipeline.cmd("SENTINEL").arg("MASTER").arg(master);
-        pipeline.cmd("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME").arg(master);
-        let answers = connection.req_packed_commands(&pipeline, 0, 2).await?;
+        let RedisSettings { sentinel_username, passwords, .. } = &self.settings;
+        let login = RedisConnectionInfo::default();
+        let login = as_user(login, sentinel_username.as_ref(), passwords.sentinel.as_ref());
+        let client = self.client(sentinel, login)?;
+        let trouble = |error: RedisError| Trouble::of_sentinel(sentinel, &error);
+        let [known, address] = ask(&client, master).await.map_err(trouble)?;
         let unexpected = || Trouble::unexpected("a Sentinel");
-        let [known, address]: [Value; 2] = answers.try_into().map_err(|_| unexpected())?;
         let address: Option<(String, u16)> =
-            from_redis_value(address.extract_error()?).map_err(|_| unexpected())?;
+            from_redis_value(address.extract_error().map_err(trouble)?).map_err(|_| unexpected())?;
         let (host, port) = address.ok_or_else(|| {
             Trouble::new(
                 "unknown_master",
@@ -76,10 +77,22 @@ impl Connector {
             )
         })?;
         let known: HashMap<String, String> =
-            from_redis_value(known.extract_error()?).map_err(|_| unexpected())?;
+            from_redis_value(known.extract_error().map_err(trouble)?).map_err(|_| unexpected())?;
         let epoch = known.get("config-epoch").and_then(|epoch| epoch.parse().ok());
         Ok(Said { epoch: epoch.ok_or_else(unexpected)?, primary: Place::Tcp(host, port) })
     }
+}
+
+/// What a Sentinel knows of a primary, and where that is. In this order the address may be newer than the epoch, never older. While
+/// a failover ends, only the address is that of the new primary.
+async fn ask(client: &Client, master: &str) -> RedisResult<[Value; 2]> {
+    let config = AsyncConnectionConfig::new().set_response_timeout(None).set_connection_timeout(None);
+    let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
+    let mut pipeline = redis::pipe();
+    pipeline.cmd("SENTINEL").arg("MASTER").arg(master);
+    pipeline.cmd("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME").arg(master);
+    let answers = connection.req_packed_commands(&pipeline, 0, 2).await?;
+    answers.try_into().map_err(|_| (ErrorKind::UnexpectedReturnType, "not two answers").into())
 }
 
 /// The primary of the latest configuration: of several in one epoch the one that is named most, then the one that is named first.

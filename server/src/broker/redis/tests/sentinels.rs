@@ -4,7 +4,7 @@ use super::{Server, settings_of};
 use crate::broker::redis::connect::{Connector, Place};
 use crate::broker::redis::keys::Partition;
 use crate::broker::redis::trouble::Trouble;
-use crate::config::broker::{RedisServers, RedisSettings};
+use crate::config::broker::{Password, RedisServers, RedisSettings};
 
 const NAME: &str = "oro";
 
@@ -51,4 +51,33 @@ async fn a_name_that_no_sentinel_knows_is_told_although_others_are_away() {
     let RedisServers::Sentinel { master, .. } = &mut settings.servers else { unreachable!() };
     "other".clone_into(master);
     assert_eq!(find(settings).await.unwrap_err().cause, "unknown_master");
+}
+
+#[tokio::test]
+async fn sentinels_that_want_a_password_get_theirs_and_name_the_setting_that_is_missing() {
+    let primary = Server::start();
+    let monitor = format!("sentinel monitor {NAME} 127.0.0.1 {} 1\n", primary.port);
+    let sentinel = Server::start_sentinel(&format!("{monitor}requirepass secret\nuser app on >apps +@all\n"));
+    let mut settings = settings(&[&sentinel]);
+    // Redis has another one, or none.
+    settings.passwords.redis = Some(Password::new("of Redis".to_owned()));
+    for (username, password, cause) in [
+        (None, None, Some("noauth")),
+        (None, Some("wrong"), Some("wrongpass")),
+        (Some("app"), Some("secret"), Some("wrongpass")),
+        (None, Some("secret"), None),
+        (Some("app"), Some("apps"), None),
+    ] {
+        settings.sentinel_username = username.map(str::to_owned);
+        settings.passwords.sentinel = password.map(|password| Password::new(password.to_owned()));
+        let found = find(settings.clone()).await;
+        match cause {
+            None => assert_eq!(found, Ok(primary.port)),
+            Some(cause) => {
+                let trouble = found.unwrap_err();
+                assert_eq!(trouble.cause, cause, "{trouble}");
+                assert!(trouble.sentence.contains("broker.sentinel_password_file"), "{trouble}");
+            }
+        }
+    }
 }
