@@ -34,7 +34,7 @@ pub(super) fn nodes(
     let prefix = redis.prefix.clone();
     let runtime = Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::Failed(error.to_string()))?;
-    let nodes = runtime.block_on(list(redis)).map_err(|error| Failure::Failed(error.to_string()))?;
+    let nodes = runtime.block_on(list(*redis)).map_err(|error| Failure::Failed(error.to_string()))?;
     let problems = problems(&nodes, &prefix);
     let text = if arguments.json { json(&nodes, &problems) } else { table(&nodes, unix_time()) };
     output.write_all(text.as_bytes()).map_err(|error| output_failed(&error))?;

@@ -314,7 +314,7 @@ fn join(
     let limits = &settings.limits;
     let metrics = Arc::clone(metrics);
     let redis = match &settings.broker {
-        BrokerSettings::Redis(redis) => redis.clone(),
+        BrokerSettings::Redis(redis) => (**redis).clone(),
         BrokerSettings::Memory => {
             return Ok(Joined {
                 node: Node::new(shards, limits, rules, revocations, metrics),

@@ -18,7 +18,7 @@ pub enum BrokerSettings {
     /// This process alone.
     Memory,
     /// Redis or Valkey, for any number of nodes.
-    Redis(RedisSettings),
+    Redis(Box<RedisSettings>),
 }
 
 impl BrokerSettings {
@@ -134,7 +134,7 @@ pub(super) fn read(written: &Written) -> Result<BrokerSettings, ConfigError> {
         let problem = "this user has no password. Name the file that holds it in broker.password_file";
         return Err(written.error(key, problem));
     }
-    Ok(BrokerSettings::Redis(RedisSettings {
+    Ok(BrokerSettings::Redis(Box::new(RedisSettings {
         servers: url.servers,
         tls,
         prefix: written.read(&keys::BROKER_PREFIX)?,
@@ -143,7 +143,7 @@ pub(super) fn read(written: &Written) -> Result<BrokerSettings, ConfigError> {
         sentinel_username,
         passwords: Passwords { redis: password, sentinel: sentinel_password },
         wait_replicas: written.read(&keys::BROKER_WAIT_REPLICAS)?,
-    }))
+    })))
 }
 
 /// The user, and the key that names it.
@@ -261,7 +261,7 @@ mod tests {
 
     fn redis(pairs: &[(&str, &str)]) -> RedisSettings {
         match broker(pairs).unwrap() {
-            BrokerSettings::Redis(settings) => settings,
+            BrokerSettings::Redis(settings) => *settings,
             BrokerSettings::Memory => panic!("{pairs:?} name a Redis"),
         }
     }
