@@ -5,7 +5,7 @@
 //! Orosync-Cluster: 0123456789abcdef0123456789abcdef 42
 //! ```
 //!
-//! The cluster's id, and for how many seconds this node has run. A header of the 101, and no field of Welcome: an older publisher
+//! The cluster's id, and for how many seconds this node has been one of it. A header of the 101, and no field of Welcome: an older publisher
 //! passes over a header that it does not know, but gives up a link whose Welcome has a byte more than it knows, or that sends a
 //! frame of another kind; and a newer one that is answered by an older server finds no header, and judges nothing.
 
@@ -23,7 +23,8 @@ pub const HEADER: &str = "Orosync-Cluster";
 pub struct Membership {
     /// The same for all nodes that deliver what any of them accepts, and for no others.
     pub cluster: ClusterId,
-    /// For how long this node has run, in whole seconds: one that was started anew may have another id for that reason alone.
+    /// For how long this node has been one of it, in whole seconds: one that was started anew, or whose broker has lost its data,
+    /// may have another id for that reason alone.
     pub running: Duration,
 }
 

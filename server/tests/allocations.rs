@@ -11,6 +11,7 @@ use allocation_counter::measure;
 use orosync_protocol::link_frame::Message;
 use orosync_protocol::{Audience, ClusterId, Payload, Topic};
 use orosync_server::auth::used::UsedTickets;
+use orosync_server::broker::cluster::Cluster;
 use orosync_server::broker::history::HistoryRules;
 use orosync_server::commands::serve::shared;
 use orosync_server::config::{HistorySettings, Settings, load};
@@ -43,7 +44,7 @@ impl Stage {
         let metrics = Arc::new(Metrics::new());
         let secret = ("OROSYNC_AUTH__SECRET".to_owned(), "0123456789abcdef0123456789abcdef".to_owned());
         let settings = Settings::new(&load(&[], [secret], []).unwrap()).unwrap();
-        let cluster = Arc::new(ClusterId(1).into());
+        let cluster = Arc::new(Cluster::new(ClusterId(1), 0));
         let rules = Arc::new(shared(settings, cluster, UsedTickets::of_this_node(1000), None, &metrics));
         let (handle, inbox) = ShardHandle::new();
         let history = HistoryRules { settings: HistorySettings::default(), policies: rules.policies.clone() };

@@ -2,15 +2,17 @@
 //!
 //! Owns what each publisher has had accepted, and the history of the topics with the locks that keep each topic's order.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Instant;
 
 use orosync_protocol::{ClusterId, PublisherId, Topic};
 
+use super::cluster::Cluster;
 use super::history::{History, HistoryRules};
 use super::seen::Seen;
 use super::{Broker, EventHandler, HandOver, Since};
 use crate::metrics::{Metrics, Source};
+use crate::process::unix_time;
 use crate::publication::delivery::Delivery;
 use crate::publication::kept::Kept;
 use crate::publication::receipt::Receipt;
@@ -24,7 +26,7 @@ pub struct MemoryBroker {
     history: History,
     metrics: Arc<Metrics>,
     /// Nobody else's: a cluster of one node, until that ends.
-    cluster: Arc<OnceLock<ClusterId>>,
+    cluster: Arc<Cluster>,
 }
 
 impl MemoryBroker {
@@ -36,7 +38,7 @@ impl MemoryBroker {
         metrics: Arc<Metrics>,
     ) -> Self {
         let history = History::new(rules, Arc::clone(&metrics));
-        let cluster = Arc::new(ClusterId(rand::random()).into());
+        let cluster = Arc::new(Cluster::new(ClusterId(rand::random()), unix_time()));
         Self { events, seen: Seen::new(max_publishers), history, metrics, cluster }
     }
 
@@ -123,7 +125,7 @@ impl Broker for MemoryBroker {
         self.history.drop_expired();
     }
 
-    fn cluster_id(&self) -> Arc<OnceLock<ClusterId>> {
+    fn cluster(&self) -> Arc<Cluster> {
         Arc::clone(&self.cluster)
     }
 }

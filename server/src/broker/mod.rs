@@ -22,6 +22,7 @@
 //!
 //! [`memory`] is the broker of a single node, and needs nothing installed.
 
+pub mod cluster;
 #[cfg(test)]
 mod contract;
 pub mod history;
@@ -30,15 +31,16 @@ pub mod redis;
 pub mod seen;
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Instant;
 
-use orosync_protocol::{ClusterId, Position, PublisherId, Topic};
+use orosync_protocol::{Position, PublisherId, Topic};
 
 use crate::auth::line::Beginning;
 use crate::publication::kept::Kept;
 use crate::publication::receipt::Receipt;
 use crate::publication::{Event, Publication};
+use cluster::Cluster;
 use history::HistoryRules;
 
 /// Carries all that is published, and keeps the contract of this module.
@@ -66,9 +68,8 @@ pub trait Broker: fmt::Debug + Send + Sync {
     /// Looks at the clock, every few seconds.
     fn handle_timeout(&self);
 
-    /// The cluster that it carries messages within: the same on all its nodes, and as long as one of them runs. A broker that asks
-    /// elsewhere knows it later.
-    fn cluster_id(&self) -> Arc<OnceLock<ClusterId>>;
+    /// The cluster that it carries messages within: the same on all its nodes. A broker that asks elsewhere knows it later.
+    fn cluster(&self) -> Arc<Cluster>;
 }
 
 /// Takes what was recovered. It is called in the middle of the topic's events, so it must not take long.

@@ -1,15 +1,15 @@
 //! `serve`: the server itself.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
 use orosync_protocol::Audience;
 use orosync_protocol::link_frame::Message;
-use orosync_protocol::{ClusterId, Payload, Seq, Topic};
+use orosync_protocol::{Payload, Seq, Topic};
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 use tokio::sync::{mpsc, watch};
@@ -23,6 +23,7 @@ use crate::auth::revocations::Revocations;
 use crate::auth::used::UsedTickets;
 use crate::auth::{Authenticator, JournalError};
 use crate::broker::Broker;
+use crate::broker::cluster::Cluster;
 use crate::broker::history::HistoryRules;
 use crate::broker::redis::{self, RedisBroker};
 use crate::commands::rules::{self, ReadAgain, Rules};
@@ -135,7 +136,7 @@ async fn run_node(settings: Settings, read_again: ReadAgain) -> Result<(), Serve
     let Joined { node, used_tickets, has_broker } =
         join(&settings, handles, history, revocations.clone(), renewed, &metrics)?;
     let node = Arc::new(node);
-    let cluster = node.cluster_id();
+    let cluster = node.cluster();
     let shared = Arc::new(shared(settings, cluster, used_tickets, revocations, &metrics));
     let mut shards = Shards::start(inboxes, &node, &shared, send_together)?;
     let current_tls = tls.subscribe();
@@ -348,7 +349,7 @@ fn join(
 /// What all sessions of a node with these settings share. Without revocations there are no resume tickets.
 pub fn shared(
     settings: Settings,
-    cluster: Arc<OnceLock<ClusterId>>,
+    cluster: Arc<Cluster>,
     used_tickets: UsedTickets,
     revocations: Option<Arc<Revocations>>,
     metrics: &Arc<Metrics>,
@@ -364,7 +365,6 @@ pub fn shared(
             trusted_proxies: settings.trusted_proxies,
             max_head_bytes: settings.limits.handshake_bytes,
             cluster,
-            started: process::unix_time(),
         },
         policies: settings.policies,
         limits: settings.limits,

@@ -9,19 +9,19 @@ pub mod answers;
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::net::IpAddr;
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use httparse::{EMPTY_HEADER, Request, Status};
 use orosync_protocol::cluster::{self, Membership};
 use orosync_protocol::ticket::{Identity, Role, TicketError};
-use orosync_protocol::{ClusterId, OriginPattern, subprotocol};
+use orosync_protocol::{OriginPattern, subprotocol};
 use tungstenite::handshake::derive_accept_key;
 
 use crate::auth::replay::FirstUse;
 use crate::auth::used::Question;
 use crate::auth::{AuthError, Authenticated, Authenticator, Checked, OneTime, Presented};
+use crate::broker::cluster::Cluster;
 use crate::config::settings::Anonymous;
 use crate::connection::proxies::TrustedProxies;
 use crate::connection::{Caller, Peer};
@@ -46,16 +46,7 @@ pub struct Door {
     /// `limits.handshake_bytes`.
     pub max_head_bytes: usize,
     /// What a publisher is told of this node, once it is known.
-    pub cluster: Arc<OnceLock<ClusterId>>,
-    /// Since when it runs, in seconds since 1970.
-    pub started: u64,
-}
-
-impl Door {
-    fn membership(&self, unix_now: u64) -> Option<Membership> {
-        let running = Duration::from_secs(unix_now.saturating_sub(self.started));
-        self.cluster.get().map(|cluster| Membership { cluster: *cluster, running })
-    }
+    pub cluster: Arc<Cluster>,
 }
 
 /// What came of the bytes so far.
@@ -199,7 +190,7 @@ fn decide(request: &Request<'_, '_>, door: &Door, caller: &mut Caller, unix_now:
     if protocol != Subprotocol::Link {
         caller.admit_browser().map_err(full)?;
     }
-    let membership = door.membership(unix_now).filter(|_| protocol == Subprotocol::Link);
+    let membership = door.cluster.membership(unix_now).filter(|_| protocol == Subprotocol::Link);
     let response = || switching_protocols(key.as_bytes(), echo, membership);
     let checked = identify(request, &headers, protocol, door, unix_now, response)?;
     Ok((response(), protocol, checked))

@@ -1,3 +1,6 @@
+use std::time::Duration;
+
+use orosync_protocol::ClusterId;
 use orosync_protocol::ticket::{Signer, Terms, Verifier};
 
 use super::*;
@@ -20,8 +23,7 @@ fn door(anonymous: Anonymous) -> Door {
         allowed_origins: vec![OriginPattern::parse("example.com").unwrap()],
         trusted_proxies: TrustedProxies::parse(["192.0.2.1", "10.0.0.0/8"]).unwrap(),
         max_head_bytes: 4096,
-        cluster: Arc::new(ClusterId(0xabc).into()),
-        started: NOW - 42,
+        cluster: Arc::new(Cluster::new(ClusterId(0xabc), NOW - 42)),
     }
 }
 

@@ -11,12 +11,13 @@ pub mod interest;
 pub mod name;
 
 use std::convert::Infallible;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Instant;
 
-use orosync_protocol::{ClusterId, PublisherId, Seq, Topic};
+use orosync_protocol::{PublisherId, Seq, Topic};
 
 use crate::auth::revocations::Revocations;
+use crate::broker::cluster::Cluster;
 use crate::broker::history::HistoryRules;
 use crate::broker::memory::MemoryBroker;
 use crate::broker::{Broker, EventHandler, Since};
@@ -79,8 +80,8 @@ impl Node {
     }
 
     /// The nodes that deliver what this one accepts.
-    pub fn cluster_id(&self) -> Arc<OnceLock<ClusterId>> {
-        self.broker.cluster_id()
+    pub fn cluster(&self) -> Arc<Cluster> {
+        self.broker.cluster()
     }
 
     /// May somebody publish now? If not, the shards hear when it is worth asking again.
@@ -179,7 +180,7 @@ mod tests {
         fn set_rules(&self, _: HistoryRules) {}
         fn handle_timeout(&self) {}
 
-        fn cluster_id(&self) -> Arc<OnceLock<ClusterId>> {
+        fn cluster(&self) -> Arc<Cluster> {
             Arc::default()
         }
     }

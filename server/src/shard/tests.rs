@@ -14,6 +14,7 @@ use super::write::Outlet;
 use super::*;
 use crate::auth::Authenticator;
 use crate::auth::used::UsedTickets;
+use crate::broker::cluster::Cluster;
 use crate::broker::history::HistoryRules;
 use crate::config::settings::{Anonymous, HistorySettings, Limits};
 use crate::connection::limits::{ConnectionLimits, Places};
@@ -95,8 +96,7 @@ impl Stage {
                 allowed_origins: vec![OriginPattern::parse("*").unwrap()],
                 trusted_proxies: TrustedProxies::default(),
                 max_head_bytes: limits.handshake_bytes,
-                cluster: Arc::new(ClusterId(1).into()),
-                started: UNIX_NOW,
+                cluster: Arc::new(Cluster::new(ClusterId(1), UNIX_NOW)),
             },
             policies: Policies::new(Vec::new()),
             limits,

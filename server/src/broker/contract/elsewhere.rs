@@ -4,14 +4,15 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Mutex, OnceLock, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::thread;
 use std::time::Instant;
 
-use orosync_protocol::{ClusterId, PublisherId, Topic};
+use orosync_protocol::{PublisherId, Topic};
 
 use super::{Highest, test, test_nodes, test_order_over_topics};
 use crate::auth::line::Beginning;
+use crate::broker::cluster::Cluster;
 use crate::broker::history::HistoryRules;
 use crate::broker::memory::MemoryBroker;
 use crate::broker::{Broker, EventHandler, HandOver, Since, Unavailable};
@@ -171,7 +172,7 @@ impl Broker for Elsewhere {
         self.call(MemoryBroker::handle_timeout);
     }
 
-    fn cluster_id(&self) -> Arc<OnceLock<ClusterId>> {
+    fn cluster(&self) -> Arc<Cluster> {
         Arc::default()
     }
 }

@@ -56,11 +56,16 @@ pub(super) fn milliseconds(time: Duration) -> u64 {
 }
 
 /// The call of the script that lets a node into a partition, unless the nodes of its prefix have another secret.
-pub(super) fn enter(keys: &Keys, partition: Partition, run_id: &str, secrets: &[String]) -> Cmd {
+pub(super) fn enter(
+    keys: &Keys,
+    partition: Partition,
+    run_id: &str,
+    cluster: ClusterId,
+    secrets: &[String],
+) -> Cmd {
     let names = [keys.epoch(partition), keys.id(partition), keys.secret(partition)];
     let mut command = scripts::call(&scripts::ENTER, &names);
-    let id = format!("{:032x}", rand::random::<u128>());
-    command.arg(run_id).arg(id).arg(secrets);
+    command.arg(run_id).arg(cluster.to_string()).arg(secrets);
     command
 }
 
@@ -69,6 +74,12 @@ pub(super) fn entered(value: Result<Value, Trouble>) -> Result<Option<ClusterId>
     let entered: Vec<Value> = answer(value)?;
     let id: Option<String> = entered.get(1).and_then(|value| redis::from_redis_value_ref(value).ok());
     Ok(id.and_then(|id| id.parse().ok()))
+}
+
+/// Redis' clock, and the cluster's id. None: Redis has lost it.
+pub(super) fn canary(value: Result<Value, Trouble>) -> Result<(u64, Option<ClusterId>), Trouble> {
+    let (time, id): (u64, String) = answer(value)?;
+    Ok((time, id.parse().ok()))
 }
 
 /// What is kept of a topic.

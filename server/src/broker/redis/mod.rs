@@ -32,16 +32,17 @@ mod trouble;
 mod worker;
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use orosync_protocol::{ClusterId, PublisherId, Seq, Topic};
+use orosync_protocol::{PublisherId, Seq, Topic};
 use tokio::runtime::Builder;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
 
+use super::cluster::Cluster;
 use super::history::HistoryRules;
 use super::{Broker, EventHandler, HandOver, Since};
 use crate::auth::replay::FirstUse;
@@ -110,7 +111,7 @@ struct Numbered {
 struct Report {
     /// Whether what is published comes back.
     is_up: Arc<AtomicBool>,
-    cluster: Arc<OnceLock<ClusterId>>,
+    cluster: Arc<Cluster>,
 }
 
 /// Gives orders to the broker's thread, which carries them out.
@@ -118,7 +119,7 @@ struct Report {
 pub struct RedisBroker {
     orders: UnboundedSender<Order>,
     is_up: Arc<AtomicBool>,
-    cluster: Arc<OnceLock<ClusterId>>,
+    cluster: Arc<Cluster>,
 }
 
 impl RedisBroker {
@@ -132,7 +133,7 @@ impl RedisBroker {
         let is_up = Arc::new(AtomicBool::new(false));
         let inbound = CreditPool::new(usize::MAX, INBOUND_BYTES, || {});
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        let cluster = Arc::default();
+        let cluster = Arc::<Cluster>::default();
         let report = Report { is_up: Arc::clone(&is_up), cluster: Arc::clone(&cluster) };
         thread::Builder::new().name("broker".to_owned()).spawn(move || {
             // The connections' tasks are of this runtime.
@@ -219,7 +220,7 @@ impl Broker for RedisBroker {
     // Its thread has a clock of its own.
     fn handle_timeout(&self) {}
 
-    fn cluster_id(&self) -> Arc<OnceLock<ClusterId>> {
+    fn cluster(&self) -> Arc<Cluster> {
         Arc::clone(&self.cluster)
     }
 }

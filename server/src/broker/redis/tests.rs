@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use orosync_protocol::link_frame::Message;
-use orosync_protocol::{Audience, Payload, PublisherId, Seq, Topic};
+use orosync_protocol::{Audience, ClusterId, Payload, PublisherId, Seq, Topic};
 use tempfile::TempDir;
 use tokio::sync::watch;
 
@@ -360,4 +360,45 @@ fn scripts_that_redis_was_told_to_forget_are_told_again() {
     }
     assert!(start.elapsed() < Duration::from_secs(5), "not when the canary has died of it");
     wait_for("all has come", || (witness.came(&topic) == [1, 2, 3]).then_some(()));
+}
+
+/// The id of a node's cluster, once it knows one.
+fn cluster_id(broker: &RedisBroker) -> ClusterId {
+    let said = || broker.cluster().membership(unix_time()).map(|said| said.cluster);
+    wait_for("the node is one of a cluster", said)
+}
+
+#[test]
+fn a_redis_that_has_lost_its_data_is_told_the_cluster_of_the_nodes_that_run() {
+    let server = Server::start();
+    let address = RedisAddress::Tcp { host: "127.0.0.1".to_owned(), port: server.port };
+    let servers = RedisServers::Single(address, 0);
+    let open = || open(servers.clone(), 0, Arc::new(Witness::default()));
+    let node = open();
+    let id = cluster_id(&node);
+    wait_for("its canary comes back", || node.is_up().load(Ordering::Relaxed).then_some(()));
+    let mut connection = redis::Client::open(("127.0.0.1", server.port)).unwrap().get_connection().unwrap();
+    redis::cmd("FLUSHALL").exec(&mut connection).unwrap();
+    let mut kept = |name: &str| {
+        wait_for("it is written again", || {
+            let key = format!("orosync:{{0}}:{name}");
+            redis::cmd("GET").arg(key).query::<Option<String>>(&mut connection).unwrap()
+        })
+    };
+    assert_eq!(kept("id"), id.to_string());
+    assert_eq!(kept("secret"), "a secret");
+    kept("epoch");
+    assert_eq!(cluster_id(&open()), id, "of a node that comes now");
+}
+
+#[test]
+fn a_node_becomes_one_of_the_cluster_that_another_has_begun_in_an_empty_redis() {
+    let server = Server::start();
+    let address = RedisAddress::Tcp { host: "127.0.0.1".to_owned(), port: server.port };
+    let node = open(RedisServers::Single(address, 0), 0, Arc::new(Witness::default()));
+    let (before, other) = (cluster_id(&node), ClusterId(7));
+    let mut connection = redis::Client::open(("127.0.0.1", server.port)).unwrap().get_connection().unwrap();
+    redis::cmd("SET").arg("orosync:{0}:id").arg(other.to_string()).exec(&mut connection).unwrap();
+    wait_for("it is one of the other", || (cluster_id(&node) == other).then_some(()));
+    assert_ne!(before, other);
 }

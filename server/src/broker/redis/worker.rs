@@ -78,7 +78,7 @@ enum Answer {
     Ticket { number: u64, used: Result<(u8, u64, Vec<u8>), Trouble> },
     TicketBack { number: u64, ended: Result<u8, Trouble> },
     Highest { publisher: PublisherId, receipt: Arc<Receipt>, highest: Result<Option<Seq>, Trouble> },
-    Canary(Result<u64, Trouble>),
+    Canary(Result<(u64, Option<ClusterId>), Trouble>),
     Subscribed(Result<(), Trouble>),
 }
 
@@ -118,8 +118,8 @@ pub(super) struct Worker {
     finding: Finding,
     members: BTreeMap<PrimaryId, Member>,
     partitions: Partitions,
-    /// The id of the nodes' cluster.
-    cluster: Option<ClusterId>,
+    /// The id of the nodes' cluster: one of its own until it hears of another.
+    cluster: ClusterId,
     /// Publishers that ask what was accepted of them, while nobody can say.
     asking: HashMap<PublisherId, Arc<Receipt>>,
     /// What the node itself publishes.
@@ -204,7 +204,7 @@ impl Worker {
             members: BTreeMap::new(),
             partitions: Partitions::new(keys.partitions().count()),
             keys,
-            cluster: None,
+            cluster: ClusterId(rand::random()),
             asking: HashMap::new(),
             own: PublisherId(rand::random()),
             own_seq: 0,
@@ -432,7 +432,7 @@ impl Worker {
                     }
                 }
             }
-            Answer::Canary(time) => self.handle_canary(primary, partition, time),
+            Answer::Canary(answer) => self.handle_canary(primary, partition, answer),
             // It may be the error of another request on that connection: it is told, and what is not confirmed is asked for again.
             Answer::Subscribed(Ok(())) => {}
             Answer::Subscribed(Err(trouble)) => {

@@ -1,8 +1,8 @@
 -- Shows that what is published comes back, and that this node is there.
 --
--- KEYS: the nodes. ARGV: PUBLISH or SPUBLISH, the node's own channel, what comes back on it, the node's name, what it says of itself,
+-- KEYS: the nodes, the cluster's id. ARGV: PUBLISH or SPUBLISH, the node's own channel, what comes back on it, the node's name, what it says of itself,
 -- how long (milliseconds) it is there without saying it again.
--- Returns milliseconds since 1970.
+-- Returns {milliseconds since 1970, the cluster's id}; '' where that is lost, with all else that Redis had: FLUSHALL.
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -17,4 +17,4 @@ if redis.call('HSET', KEYS[1], ARGV[4], string.format('%.0f ', now + ARGV[6]) ..
 end
 redis.call('PEXPIRE', KEYS[1], ARGV[6])
 redis.call(ARGV[1], ARGV[2], ARGV[3])
-return now
+return {now, redis.call('GET', KEYS[2]) or ''}

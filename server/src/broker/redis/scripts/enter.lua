@@ -1,8 +1,8 @@
 -- A node comes in: is this prefix its own, and since when is it certain what was published?
 --
 -- KEYS: the epoch, the cluster's id, the cluster's secret.
--- ARGV: the run id of this Redis, an id for a cluster that has none, the ids of the secrets that the node accepts, the one that it
--- signs with first.
+-- ARGV: the run id of this Redis, the id of the node's cluster, for a Redis that has none, the ids of the secrets that the node accepts,
+-- the one that it signs with first.
 -- Returns {1, the cluster's id, milliseconds since 1970}; or {0} where the nodes of this prefix have another secret.
 
 local secret, known = redis.call('GET', KEYS[3]), false

@@ -18,6 +18,7 @@ use crate::broker::redis::keys::Partition;
 use crate::broker::redis::primary::{self, Connected, Primary, PrimaryId};
 use crate::broker::redis::scripts;
 use crate::broker::redis::trouble::Trouble;
+use crate::process::unix_time;
 
 /// Between two times that the primaries are looked for, at most.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
@@ -160,8 +161,13 @@ impl Worker {
         let Some(primary) = self.members.get(&id).and_then(|member| member.up.as_ref()) else { return };
         for partition in partitions.iter().copied() {
             let commands = primary.commands.clone();
-            let command =
-                calls::enter(&self.keys, partition, &primary.run_id, &self.settings.secrets.borrow());
+            let command = calls::enter(
+                &self.keys,
+                partition,
+                &primary.run_id,
+                self.cluster,
+                &self.settings.secrets.borrow(),
+            );
             let done = self.done_sender.clone();
             tokio::spawn(async move {
                 let entering = timeout(ENTER, commands.ask(command)).await;
@@ -180,13 +186,10 @@ impl Worker {
     ) {
         let trouble = match entered {
             Ok(Some(cluster)) => {
+                if partition == Partition::CONTROL {
+                    self.join(cluster);
+                }
                 if self.partitions.enter(partition, id) {
-                    if partition == Partition::CONTROL && self.cluster != Some(cluster) {
-                        info!(%cluster, "broker: this node is one of a cluster");
-                        self.cluster = Some(cluster);
-                        // The first that was told stays: another one is another cluster, and publishers notice.
-                        let _ = self.report.cluster.set(cluster);
-                    }
                     self.resubscribe.insert(partition);
                     self.outbox.resume(partition);
                     self.place_canary(id);
@@ -217,6 +220,18 @@ impl Worker {
         } else {
             self.disconnect(id);
         }
+    }
+
+    /// The node is one of this cluster. Another one than before: Redis has lost its data, and another node has begun anew there.
+    fn join(&mut self, cluster: ClusterId) {
+        let now = unix_time();
+        if self.report.cluster.membership(now).is_none() {
+            info!(%cluster, "broker: this node is one of a cluster");
+        } else if self.cluster != cluster {
+            warn!(%cluster, before = %self.cluster, "broker: Redis has lost its data: this node is one of another cluster");
+        }
+        self.cluster = cluster;
+        self.report.cluster.join(cluster, now);
     }
 
     /// Nobody serves these any more.
@@ -327,7 +342,7 @@ impl Worker {
     }
 
     fn send_canary(&self, at: Partition, nonce: &str) {
-        let mut command = scripts::call(&scripts::CANARY, &[self.keys.nodes(at)]);
+        let mut command = scripts::call(&scripts::CANARY, &[self.keys.nodes(at), self.keys.id(at)]);
         command
             .arg(self.verbs.publish)
             .arg(self.keys.canary(at, &self.settings.node))
@@ -335,7 +350,7 @@ impl Worker {
             .arg(&self.settings.node)
             .arg(self.description.text(&self.metrics, &self.settings.rules_hash.borrow()))
             .arg(NODE_KEPT_MS);
-        self.ask(at, command, |time| Answer::Canary(calls::answer(time)));
+        self.ask(at, command, |answer| Answer::Canary(calls::canary(answer)));
     }
 
     /// A canary has come back.
@@ -357,14 +372,25 @@ impl Worker {
         }
     }
 
-    pub(super) fn handle_canary(&mut self, id: PrimaryId, partition: Partition, time: Result<u64, Trouble>) {
+    pub(super) fn handle_canary(
+        &mut self,
+        id: PrimaryId,
+        partition: Partition,
+        answer: Result<(u64, Option<ClusterId>), Trouble>,
+    ) {
         let now = Instant::now();
-        match time {
-            Ok(milliseconds) => {
+        match answer {
+            Ok((milliseconds, cluster)) => {
                 let Some(primary) = self.primary_mut(id) else { return };
                 primary.canary.answer(now);
                 primary.clock = Some((now, milliseconds));
                 self.set_clock(now);
+                match cluster {
+                    Some(cluster) if partition == Partition::CONTROL => self.join(cluster),
+                    Some(_) => {}
+                    // Since when all is known, and whose prefix it is, are lost too.
+                    None => self.enter(id, &self.partitions.of(id).collect::<Vec<_>>()),
+                }
             }
             Err(trouble) => {
                 if let Some(primary) = self.primary_mut(id)
