@@ -15,6 +15,8 @@ use orosync_protocol::{Audience, ClusterId, Payload, PublisherId, Seq, Topic};
 use tempfile::TempDir;
 use tokio::sync::watch;
 
+use super::connect::{Connector, PATIENCE, Place};
+use super::keys::Partition;
 use super::{RedisBroker, Settings};
 use crate::auth::replay::FirstUse;
 use crate::auth::used::TicketUse;
@@ -401,4 +403,33 @@ fn a_node_becomes_one_of_the_cluster_that_another_has_begun_in_an_empty_redis() 
     redis::cmd("SET").arg("orosync:{0}:id").arg(other.to_string()).exec(&mut connection).unwrap();
     wait_for("it is one of the other", || (cluster_id(&node) == other).then_some(()));
     assert_ne!(before, other);
+}
+
+#[tokio::test]
+async fn whoever_takes_connections_and_never_answers_is_a_timeout() {
+    let silent = TcpListener::bind(("127.0.0.1", free_port())).unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let address = RedisAddress::Tcp { host: "127.0.0.1".to_owned(), port };
+    let connector = Connector::new(settings_of(RedisServers::Single(address, 0), 0));
+    let start = Instant::now();
+    let trouble = connector.commands(&Place::Tcp("127.0.0.1".to_owned(), port)).await.unwrap_err();
+    assert_eq!(trouble.cause, "timeout");
+    assert!((PATIENCE..PATIENCE * 2).contains(&start.elapsed()), "{:?}", start.elapsed());
+    let seeds = vec![("127.0.0.1".to_owned(), port)];
+    let connector = Connector::new(settings_of(RedisServers::Cluster { seeds }, 0));
+    let trouble = connector.find(&[Partition::CONTROL], &[], 0).await.unwrap_err();
+    assert!(trouble.sentence.contains("the Cluster's node"), "{trouble}");
+}
+
+#[test]
+fn a_connection_that_is_never_answered_is_given_up_for_another() {
+    let silent = TcpListener::bind(("127.0.0.1", free_port())).unwrap();
+    let port = silent.local_addr().unwrap().port();
+    let address = RedisAddress::Tcp { host: "127.0.0.1".to_owned(), port };
+    let node = open(RedisServers::Single(address, 0), 0, Arc::new(Witness::default()));
+    // It stays open, and nobody else takes one.
+    let _held = silent.accept().unwrap();
+    drop(silent);
+    let _server = Server::start_at(port, &[]);
+    wait_for("the node is connected", || node.is_up().load(Ordering::Relaxed).then_some(()));
 }

@@ -1,5 +1,8 @@
 //! The primary that several Sentinels name.
 
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
 use super::{Server, settings_of};
 use crate::broker::redis::connect::{Connector, Place};
 use crate::broker::redis::keys::Partition;
@@ -80,4 +83,17 @@ async fn sentinels_that_want_a_password_get_theirs_and_name_the_setting_that_is_
             }
         }
     }
+}
+
+#[tokio::test]
+async fn a_sentinel_that_never_answers_holds_up_nobody_for_long() {
+    let primary = Server::start();
+    let (well, away) = (sentinel(primary.port, 0), sentinel(primary.port, 0));
+    let settings = settings(&[&away, &well]);
+    drop(away);
+    let RedisServers::Sentinel { sentinels, .. } = &settings.servers else { unreachable!() };
+    let _silent = TcpListener::bind(("127.0.0.1", sentinels[0].1)).unwrap();
+    let start = Instant::now();
+    assert_eq!(find(settings).await, Ok(primary.port));
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
 }
