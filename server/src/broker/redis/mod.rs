@@ -87,7 +87,7 @@ pub struct Settings {
 
 /// Something for the broker's thread to do.
 enum Order {
-    Publish { publisher: Option<PublisherId>, messages: Vec<Numbered>, receipt: Option<Arc<Receipt>> },
+    Publish { messages: Vec<Numbered>, receipt: Option<Arc<Receipt>> },
     AskHighest(PublisherId, Arc<Receipt>),
     Subscribe(Topic),
     Unsubscribe(Topic),
@@ -99,8 +99,8 @@ enum Order {
 /// A message of a publication, as it will be kept.
 #[derive(Debug)]
 struct Numbered {
-    /// None: the node itself numbers it.
-    seq: Option<Seq>,
+    /// Its publisher's number. None: the node itself numbers it.
+    number: Option<(PublisherId, Seq)>,
     topic: Topic,
     body: Vec<u8>,
     credit: Credit,
@@ -184,17 +184,20 @@ impl Broker for RedisBroker {
             Author::Server => Some(ALL_NODES),
             Author::Browser => None,
         };
-        // Without a number it is this node's alone.
-        let publisher = publisher.filter(|_| items.iter().all(|item| item.seq.is_some()));
         let messages = items.into_iter().filter_map(|item| {
             let message = match item.content {
                 Content::Message(message) => message,
                 Content::Disconnect(whom) => whom.message().ok()?,
             };
             let body = record::body(&message);
-            Some(Numbered { seq: item.seq, topic: message.topic, body, credit: item.credit })
+            Some(Numbered {
+                number: publisher.zip(item.seq),
+                topic: message.topic,
+                body,
+                credit: item.credit,
+            })
         });
-        self.give(Order::Publish { publisher, messages: messages.collect(), receipt });
+        self.give(Order::Publish { messages: messages.collect(), receipt });
     }
 
     fn ask_highest(&self, publisher: PublisherId, receipt: Arc<Receipt>, _: Instant) {

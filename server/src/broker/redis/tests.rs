@@ -191,16 +191,16 @@ fn publish_all(
     messages: &[(&Topic, u64)],
     settlements: &Arc<Settlements>,
 ) {
-    let item = |(topic, number): &(&Topic, u64)| {
-        let payload = Payload::from_encoder(number.to_string().into()).unwrap();
-        let message = Message { topic: Topic::clone(topic), payload, audience: Audience::default() };
-        let credit = CreditPool::new(1, 1, || {}).take(1);
-        Item { seq: Seq::new(*number), content: Content::Message(message), credit }
-    };
-    let items = messages.iter().map(item).collect();
+    let items = messages.iter().map(|(topic, number)| item(topic, Seq::new(*number), *number)).collect();
     let receipt: Arc<Receipt> = Receipt::new(Arc::clone(settlements));
     let author = Author::Publisher(publisher);
     broker.publish(Publication { author, items, receipt: Some(receipt) }, Instant::now());
+}
+
+fn item(topic: &Topic, seq: Option<Seq>, payload: u64) -> Item {
+    let payload = Payload::from_encoder(payload.to_string().into()).unwrap();
+    let message = Message { topic: topic.clone(), payload, audience: Audience::default() };
+    Item { seq, content: Content::Message(message), credit: CreditPool::new(1, 1, || {}).take(1) }
 }
 
 #[test]
@@ -209,6 +209,25 @@ fn it_keeps_the_contract() {
     contract::test(|events| server.open(events), Highest::Known);
     contract::test_order_over_topics(|events| server.open(events));
     contract::test_nodes(|events| server.open(events), Highest::Known);
+}
+
+#[test]
+fn a_number_counts_for_its_publisher_alone_also_beside_messages_without_one() {
+    let server = Server::start();
+    let address = RedisAddress::Tcp { host: "127.0.0.1".to_owned(), port: server.port };
+    let node = open(RedisServers::Single(address, 0), 0, Arc::new(Witness::default()));
+    let (topic, settlements) = (Topic::parse("t").unwrap(), Arc::<Settlements>::default());
+    let items = vec![item(&topic, Seq::new(5), 5), item(&topic, None, 0)];
+    let receipt: Arc<Receipt> = Receipt::new(Arc::clone(&settlements));
+    let author = Author::Publisher(PublisherId(7));
+    node.publish(Publication { author, items, receipt: Some(receipt) }, Instant::now());
+    wait_for("both are acknowledged", || (settlements.count() == 1).then_some(()));
+    let mut connection = redis::Client::open(("127.0.0.1", server.port)).unwrap().get_connection().unwrap();
+    let of = format!("orosync:{{0}}:p:{}", PublisherId(7));
+    assert_eq!(redis::cmd("GET").arg(&of).query::<u64>(&mut connection).unwrap(), 5);
+    let numbers: Vec<String> = redis::cmd("KEYS").arg("orosync:{0}:p:*").query(&mut connection).unwrap();
+    let own = numbers.iter().find(|key| **key != of).unwrap();
+    assert_eq!(redis::cmd("GET").arg(own).query::<u64>(&mut connection).unwrap(), 1);
 }
 
 /// A primary and a replica that can be stopped.

@@ -281,9 +281,7 @@ impl Worker {
 
     fn handle_order(&mut self, order: Order, now: Instant) {
         match order {
-            Order::Publish { publisher, messages, receipt } => {
-                self.publish(publisher, messages, receipt.as_ref(), now);
-            }
+            Order::Publish { messages, receipt } => self.publish(messages, receipt.as_ref(), now),
             // Each partition knows a number of its own. The publisher sends all again that is not acknowledged, and each drops what
             // it has.
             Order::AskHighest(_, receipt) if self.connector.is_cluster() => receipt.set_highest(None),
@@ -299,29 +297,22 @@ impl Worker {
         }
     }
 
-    fn publish(
-        &mut self,
-        publisher: Option<PublisherId>,
-        messages: Vec<super::Numbered>,
-        receipt: Option<&Arc<Receipt>>,
-        now: Instant,
-    ) {
-        let author = publisher.unwrap_or(self.own);
-        let mut by_partition: Vec<(Partition, Vec<Outgoing>)> = Vec::new();
-        for super::Numbered { seq, topic, body, credit } in messages {
-            let seq = seq.unwrap_or_else(|| {
+    fn publish(&mut self, messages: Vec<super::Numbered>, receipt: Option<&Arc<Receipt>>, now: Instant) {
+        let mut by_chain: Vec<(ChainKey, Vec<Outgoing>)> = Vec::new();
+        for super::Numbered { number, topic, body, credit } in messages {
+            let (publisher, seq) = number.unwrap_or_else(|| {
                 self.own_seq += 1;
-                Seq::FIRST.plus(self.own_seq - 1)
+                (self.own, Seq::FIRST.plus(self.own_seq - 1))
             });
-            let partition = self.keys.partition(&topic);
+            let chain = ChainKey { publisher, partition: self.keys.partition(&topic) };
             let outgoing = Outgoing { seq, topic, tag: rand::random(), body, _credit: credit };
-            match by_partition.iter_mut().find(|(known, _)| *known == partition) {
+            match by_chain.iter_mut().find(|(known, _)| *known == chain) {
                 Some((_, outgoing_there)) => outgoing_there.push(outgoing),
-                None => by_partition.push((partition, vec![outgoing])),
+                None => by_chain.push((chain, vec![outgoing])),
             }
         }
-        for (partition, messages) in by_partition {
-            self.outbox.push(ChainKey { publisher: author, partition }, messages, receipt, now);
+        for (chain, messages) in by_chain {
+            self.outbox.push(chain, messages, receipt, now);
         }
     }
 
