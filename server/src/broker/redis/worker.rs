@@ -282,9 +282,12 @@ impl Worker {
     fn handle_order(&mut self, order: Order, now: Instant) {
         match order {
             Order::Publish { messages, receipt } => self.publish(messages, receipt.as_ref(), now),
-            // Each partition knows a number of its own. The publisher sends all again that is not acknowledged, and each drops what
-            // it has.
-            Order::AskHighest(_, receipt) if self.connector.is_cluster() => receipt.set_highest(None),
+            // Each partition knows a number of its own. The publisher sends all again that it has not heard of, and Redis drops what it
+            // has.
+            Order::AskHighest(publisher, receipt) if self.connector.is_cluster() => {
+                self.outbox.come_back(publisher, self.keys.partitions());
+                receipt.set_highest(None);
+            }
             // Of a publisher that has come back meanwhile nobody hears the first answer.
             Order::AskHighest(publisher, receipt) => drop(self.asking.insert(publisher, receipt)),
             Order::Subscribe(topic) => self.topics.subscribe(&topic),

@@ -5,9 +5,13 @@
 //! became of it, those behind it write nothing. Then nothing more of this chain is sent until all have ended, and all that was not
 //! acknowledged is sent again, in order. What Redis had accepted after all is dropped there.
 //!
+//! A publisher that comes back sends again what it has not heard of. Of that, a failover may have lost what was accepted: where there
+//! is one partition, Redis is asked before ([`Outbox::welcome`]); in a Cluster, which would have to be asked for each, all of it is
+//! sent to Redis again ([`Outbox::come_back`]).
+//!
 //! Bounds: a call has at most [`MAX_MESSAGES`] and [`MAX_BYTES`], a chain [`MAX_UNDER_WAY`] calls that were sent and are not settled;
 //! messages wait in the calls behind them, held by the credit of whoever published them. Chains without a call are forgotten beyond
-//! `limits.remembered_publishers`.
+//! `limits.remembered_publishers`; each knows [`MAX_SETTLED`] calls that were settled.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::ops::Bound;
@@ -28,6 +32,9 @@ pub(super) const MAX_BYTES: usize = 256 * 1024;
 
 /// Calls of a chain that may be sent and not settled: one more than what keeps Redis busy while an answer is on its way back.
 const MAX_UNDER_WAY: usize = 4;
+
+/// Settled calls that a chain knows, to count what a failover loses. Beyond that two of them are one.
+const MAX_SETTLED: usize = 16;
 
 /// How long Redis keeps the number of a publisher. After half of it, a chain that nothing was sent of asks for none.
 pub(super) const NUMBER_KEPT: Duration = Duration::from_hours(24);
@@ -57,8 +64,18 @@ struct Call {
     state: CallState,
     bytes: usize,
     messages: Vec<Outgoing>,
+    /// How many of them were settled before already.
+    again: u64,
     /// Of the publications that these messages are of.
     receipts: Vec<Arc<Receipt>>,
+}
+
+/// Messages that were settled.
+#[derive(Clone, Copy, Debug)]
+struct SettledCall {
+    /// The highest number.
+    last: Seq,
+    messages: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,7 +119,8 @@ pub(super) struct OutboxCounts {
     pub(super) duplicates: u64,
     /// Calls that were made again.
     pub(super) again: u64,
-    /// Messages that were acknowledged, and that Redis no longer knows of: a failover lost them.
+    /// Messages that were acknowledged, and that Redis no longer knows of: a failover lost them. Where those calls are not all known any
+    /// more, at most as many as their numbers allow.
     pub(super) lost: u64,
 }
 
@@ -138,10 +156,12 @@ struct Chain {
     is_ready: bool,
     /// The highest number that is known to be accepted. None: the next call is accepted behind any.
     known: Option<Seq>,
-    /// Up to here messages that were lost are counted.
-    lost_to: u64,
-    /// The highest number that was taken.
+    /// The last calls up to that, and what was accepted of the publisher elsewhere.
+    settled: VecDeque<SettledCall>,
+    /// The highest number that was taken since the publisher came back.
     taken: Option<Seq>,
+    /// The highest number that was settled before it did.
+    settled_before: Option<Seq>,
     used: Instant,
 }
 
@@ -177,16 +197,19 @@ impl Outbox {
         let chain = self.chains.entry(key).or_insert_with(|| Chain::new(now));
         chain.doubt_what_is_old(now);
         chain.used = now;
-        let mut duplicates = 0;
+        let (mut duplicates, mut dropped) = (0, 0);
         for message in messages {
-            if chain.taken.is_some_and(|taken| message.seq <= taken) {
+            if Some(message.seq) <= chain.taken.max(chain.settled_before) {
                 duplicates += 1;
+            }
+            if Some(message.seq) <= chain.taken {
+                dropped += 1;
                 continue;
             }
             chain.taken = Some(message.seq);
             chain.push(message, receipt);
         }
-        if duplicates > 0
+        if dropped > 0
             && let (Some(receipt), Some(last)) = (receipt, chain.calls.back_mut())
         {
             // Perhaps not accepted yet.
@@ -205,11 +228,29 @@ impl Outbox {
         if chain.calls.is_empty() {
             // A failover may have lost what was acknowledged, and the publisher may not have heard of it: it is taken again.
             self.counts.lost += chain.lower_known(highest.map_or(0, Seq::get));
-            (chain.known, chain.taken) = (highest, highest);
+            chain.raise_known(highest);
+            chain.taken = highest;
         } else {
             chain.taken = chain.taken.max(highest);
         }
         self.forget_some_beyond_the_bound(key);
+    }
+
+    /// A publisher has come to this node, and sends all again that it has not heard of: where nothing is on its way, all of it is taken
+    /// again.
+    pub(super) fn come_back(
+        &mut self,
+        publisher: PublisherId,
+        partitions: impl IntoIterator<Item = Partition>,
+    ) {
+        for partition in partitions {
+            if let Some(chain) = self.chains.get_mut(&ChainKey { publisher, partition })
+                && chain.calls.is_empty()
+            {
+                chain.settled_before = chain.settled_before.max(chain.taken);
+                chain.taken = None;
+            }
+        }
     }
 
     /// The next call to be made in a partition for which `may_send` is true.
@@ -344,8 +385,9 @@ impl Chain {
             is_paused: false,
             is_ready: false,
             known: None,
-            lost_to: 0,
+            settled: VecDeque::new(),
             taken: None,
+            settled_before: None,
             used: now,
         }
     }
@@ -354,10 +396,16 @@ impl Chain {
     fn doubt_what_is_old(&mut self, now: Instant) {
         if now.saturating_duration_since(self.used) > NUMBER_KEPT / 2 {
             self.known = None;
+            self.settled.clear();
         }
     }
 
     fn push(&mut self, message: Outgoing, receipt: Option<&Arc<Receipt>>) {
+        if self.calls.is_empty() && Some(message.seq) <= self.known {
+            // It is sent again, and only what is before it must have been accepted.
+            while self.forget_settled(message.seq.get()).is_some() {}
+            self.known = self.settled.back().map(|settled| settled.last);
+        }
         let bytes = message.body.len();
         let has_room = self.sent < self.calls.len()
             && self
@@ -369,6 +417,7 @@ impl Chain {
         }
         if let Some(call) = self.calls.back_mut() {
             call.bytes += bytes;
+            call.again += u64::from(Some(message.seq) <= self.settled_before);
             call.messages.push(message);
             if let Some(receipt) = receipt {
                 call.hold(receipt);
@@ -403,8 +452,12 @@ impl Chain {
             && let Some(call) = self.calls.pop_front()
         {
             self.sent -= 1;
-            accepted += call.messages.len() as u64;
-            self.known = call.messages.last().map(|message| message.seq);
+            let messages = call.messages.len() as u64;
+            accepted += messages - call.again;
+            if let Some(last) = call.messages.last() {
+                self.known = Some(last.seq);
+                self.remember(SettledCall { last: last.seq, messages });
+            }
         }
         accepted
     }
@@ -428,18 +481,53 @@ impl Chain {
         match self.known {
             Some(known) if highest < known.get() => {
                 self.known = Seq::new(highest);
-                let lost_from = highest.max(self.lost_to);
-                self.lost_to = self.lost_to.max(known.get());
-                known.get().saturating_sub(lost_from)
+                let (mut lost, mut left) = (0, 0);
+                while let Some(settled) = self.forget_settled(highest + 1) {
+                    let gone = settled.messages.min(settled.last.get() - highest);
+                    lost += gone;
+                    left += settled.messages - gone;
+                }
+                if let Some(last) = self.known.filter(|_| left > 0) {
+                    self.settled.push_back(SettledCall { last, messages: left });
+                }
+                lost
             }
             _ => 0,
+        }
+    }
+
+    /// Redis says that this is the highest number that it has accepted, of whatever node. Where there is one partition there are as many
+    /// messages.
+    fn raise_known(&mut self, highest: Option<Seq>) {
+        let number = |seq: Option<Seq>| seq.map_or(0, Seq::get);
+        if let Some(last) = highest
+            && highest > self.known
+        {
+            self.remember(SettledCall { last, messages: last.get() - number(self.known) });
+        }
+        self.known = highest;
+    }
+
+    /// Forgets the last settled call, if it goes up to this number or beyond.
+    fn forget_settled(&mut self, number: u64) -> Option<SettledCall> {
+        self.settled.back().filter(|settled| settled.last.get() >= number)?;
+        self.settled.pop_back()
+    }
+
+    fn remember(&mut self, settled: SettledCall) {
+        self.settled.push_back(settled);
+        if self.settled.len() > MAX_SETTLED
+            && let Some(oldest) = self.settled.pop_front()
+            && let Some(next) = self.settled.front_mut()
+        {
+            next.messages += oldest.messages;
         }
     }
 }
 
 impl Default for Call {
     fn default() -> Self {
-        Self { state: CallState::Waiting, bytes: 0, messages: Vec::new(), receipts: Vec::new() }
+        Self { state: CallState::Waiting, bytes: 0, messages: Vec::new(), again: 0, receipts: Vec::new() }
     }
 }
 

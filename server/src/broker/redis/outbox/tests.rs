@@ -329,7 +329,11 @@ struct Stage {
     was_in_log: BTreeSet<Name>,
     receipts: usize,
     settled: usize,
+    /// How many messages were counted as accepted.
+    accepted: u64,
     counts: OutboxCounts,
+    /// A publisher that comes back is told nothing, and sends again all that it has not heard of.
+    is_cluster: bool,
     /// No acknowledgement is on its way for long.
     hears_at_once: bool,
     now: Instant,
@@ -350,6 +354,8 @@ impl Stage {
             was_in_log: BTreeSet::new(),
             receipts: 0,
             settled: 0,
+            accepted: 0,
+            is_cluster: false,
             counts: OutboxCounts::default(),
             hears_at_once: false,
             now: Instant::now(),
@@ -404,6 +410,11 @@ impl Stage {
 
     fn reconnect(&mut self, publisher: u64) {
         let chain = key(publisher);
+        if self.is_cluster {
+            self.outbox.come_back(chain.publisher, [chain.partition]);
+            self.send_again(publisher);
+            return;
+        }
         if self.outbox.has_waiting(chain) {
             return;
         }
@@ -420,10 +431,14 @@ impl Stage {
         self.look();
         let highest = self.redis.highest(publisher);
         self.outbox.welcome(chain, Seq::new(highest), self.now);
+        self.acknowledged.extend((1..=highest).map(|seq| (publisher, seq)));
+        self.unacknowledged.entry(publisher).or_default().retain(|seq| *seq > highest);
+        self.send_again(publisher);
+    }
+
+    fn send_again(&mut self, publisher: u64) {
         self.unheard.retain(|name| name.0 != publisher);
         let unacknowledged = self.unacknowledged.entry(publisher).or_default();
-        self.acknowledged.extend((1..=highest).map(|seq| (publisher, seq)));
-        unacknowledged.retain(|seq| *seq > highest);
         let again: Vec<_> = unacknowledged.iter().map(|seq| (publisher, *seq)).collect();
         self.push(publisher, &again);
     }
@@ -473,7 +488,7 @@ impl Stage {
     fn answer(&mut self, at: usize) {
         if let Some(end) = self.wire.get(at).and_then(|wire| wire.end) {
             let wire = self.wire.remove(at).unwrap();
-            self.outbox.end_call(wire.chain, wire.number, end);
+            self.accepted += self.outbox.end_call(wire.chain, wire.number, end);
             // It is told once.
             self.outbox.end_call(wire.chain, wire.number, CallEnd::Unknown);
         }
@@ -557,8 +572,12 @@ proptest! {
 
     /// Whatever fails, and whichever chains are forgotten: all is accepted once, in order, and acknowledged.
     #[test]
-    fn all_is_accepted_once_and_in_order(steps in steps(false), max_chains in 1_usize..4) {
-        let mut stage = Stage::new(max_chains);
+    fn all_is_accepted_once_and_in_order(
+        steps in steps(false),
+        max_chains in 1_usize..5,
+        is_cluster in proptest::bool::ANY,
+    ) {
+        let mut stage = Stage { is_cluster, ..Stage::new(max_chains) };
         for step in steps {
             stage.step(step);
         }
@@ -566,6 +585,9 @@ proptest! {
         stage.assert_log_in_order();
         let all: BTreeSet<_> =
             stage.last.iter().flat_map(|(publisher, last)| (1..=*last).map(|seq| (*publisher, seq))).collect();
+        if max_chains as u64 > PUBLISHERS {
+            prop_assert_eq!(stage.accepted, all.len() as u64);
+        }
         prop_assert_eq!(stage.is_in_log(), all);
         prop_assert_eq!(stage.counts.lost, 0);
     }
@@ -596,8 +618,12 @@ proptest! {
 
     /// What a publisher has not heard of and a failover has lost, it sends again.
     #[test]
-    fn what_a_publisher_has_not_heard_of_is_taken_again(steps in steps(false), kept in 0_usize..150) {
-        let mut stage = Stage::new(10);
+    fn what_a_publisher_has_not_heard_of_is_taken_again(
+        steps in steps(false),
+        kept in 0_usize..150,
+        is_cluster in proptest::bool::ANY,
+    ) {
+        let mut stage = Stage { is_cluster, ..Stage::new(10) };
         for (at, step) in steps.into_iter().enumerate() {
             // Acknowledgements stay away.
             if !matches!(step, Step::Hear { .. } | Step::Reconnect { .. }) {
@@ -679,4 +705,60 @@ fn a_number_that_redis_no_longer_keeps_is_no_loss() {
     outbox.welcome(key(2), Seq::new(5), now);
     outbox.welcome(key(2), Seq::new(3), now);
     assert_eq!(outbox.take_counts().lost, 2, "a failover");
+}
+
+/// Pushes these messages of publisher 1, and has Redis accept them: how many are counted.
+fn accept(outbox: &mut Outbox, seqs: &[u64], now: Instant) -> u64 {
+    outbox.push(key(1), seqs.iter().map(|seq| outgoing((1, *seq))), None, now);
+    let mut accepted = 0;
+    while let Some(due) = outbox.next(|_| true) {
+        let (chain, number) = (due.chain, due.number);
+        accepted += outbox.end_call(chain, number, CallEnd::Accepted);
+    }
+    accepted
+}
+
+#[test]
+fn a_failover_loses_no_messages_that_are_in_other_partitions() {
+    let (mut outbox, now) = (Outbox::new(10), Instant::now());
+    for call in [&[1, 40][..], &[100], &[300, 500]] {
+        accept(&mut outbox, call, now);
+    }
+    outbox.push(key(1), [outgoing((1, 900))], None, now);
+    let number = outbox.next(|_| true).unwrap().number;
+    outbox.end_call(key(1), number, CallEnd::Missing { highest: 40 });
+    assert_eq!(outbox.take_counts().lost, 3);
+    assert_eq!(outbox.next(|_| true).unwrap().before, Seq::new(40));
+}
+
+#[test]
+fn what_a_publisher_sends_again_to_a_cluster_is_sent_to_redis_and_counted_once() {
+    let (mut outbox, now) = (Outbox::new(10), Instant::now());
+    assert_eq!(accept(&mut outbox, &[1], now) + accept(&mut outbox, &[2, 3], now), 3);
+    outbox.come_back(key(1).publisher, [key(1).partition]);
+    outbox.push(key(1), [outgoing((1, 3)), outgoing((1, 4))], None, now);
+    let due = outbox.next(|_| true).unwrap();
+    let (seqs, number) =
+        (due.messages.iter().map(|message| message.seq.get()).collect::<Vec<_>>(), due.number);
+    assert_eq!((due.before, seqs), (Seq::new(1), vec![3, 4]));
+    // What is sent again a second time is on its way.
+    outbox.come_back(key(1).publisher, [key(1).partition]);
+    outbox.push(key(1), [outgoing((1, 3)), outgoing((1, 4))], None, now);
+    assert_eq!(outbox.end_call(key(1), number, CallEnd::Accepted), 1);
+    assert!(outbox.next(|_| true).is_none());
+    assert_eq!(outbox.take_counts(), OutboxCounts { duplicates: 3, again: 0, lost: 0 });
+}
+
+#[test]
+fn settled_calls_beyond_the_bound_are_counted_as_one() {
+    let (mut outbox, now) = (Outbox::new(10), Instant::now());
+    let count = 3 * MAX_SETTLED as u64;
+    for seq in 1..=count {
+        accept(&mut outbox, &[seq], now);
+    }
+    assert_eq!(outbox.chains[&key(1)].settled.len(), MAX_SETTLED);
+    for highest in [10, 5] {
+        outbox.welcome(key(1), Seq::new(highest), now);
+    }
+    assert_eq!(outbox.take_counts().lost, count - 5, "no more than there are numbers");
 }
