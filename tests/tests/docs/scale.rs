@@ -462,6 +462,10 @@ fn without_memory_redis_gets_all_of_it_later() {
     nodes.node_mut(0).await_line(r#""cause":"oom""#);
     let has_other = |line: &String| line.contains(r#""cause":"unexpected""#);
     assert!(!nodes.node_mut(0).log().iter().any(has_other), "{:?}", nodes.node_mut(0).log());
+    let mut late = Client::connect(nodes.node(0));
+    let head = late.handshake(&format!("/?ticket={}", ticket(Role::User, Some(2))), OROSYNC);
+    assert!(head.starts_with("HTTP/1.1 503 "), "{head}");
+    assert!(nodes.await_not_ready(0).ends_with("broker\n"));
     // Scripts that it was told to forget are no other case.
     redis.flush_scripts();
     redis.set("maxmemory", "1gb");
@@ -469,6 +473,7 @@ fn without_memory_redis_gets_all_of_it_later() {
     for number in 0..100 {
         assert_eq!(sessions[0].text(), format!(r#"[8,"oro\/ping",{number}]"#));
     }
+    nodes.await_ready(0);
 }
 
 #[test]
