@@ -11,6 +11,7 @@ use orosync_protocol::ClusterId;
 use orosync_protocol::ticket::{Signer, Verifier};
 use orosync_server::auth::Authenticator;
 use orosync_server::auth::used::UsedTickets;
+use orosync_server::broker::cluster::Cluster;
 use orosync_server::commands::serve::shared;
 use orosync_server::config::{Settings, load};
 use orosync_server::handshake::Door;
@@ -49,7 +50,7 @@ pub fn default_shared(metrics: &Arc<Metrics>) -> Shared {
         let written = load(&[], environment, []).expect("a configuration");
         shared(
             Settings::new(&written).expect("settings"),
-            Arc::new(ClusterId(1).into()),
+            Arc::new(Cluster::new(ClusterId(1), 0)),
             UsedTickets::of_this_node(1000),
             None,
             &Arc::new(Metrics::new()),
