@@ -11,7 +11,7 @@ use super::keys::{Keys, Partition};
 use super::outbox::{CallEnd, Due, NUMBER_KEPT};
 use super::record::Entry;
 use super::scripts::{self, Tag};
-use super::topics::{Read, ReadSince};
+use super::topics::{Excerpt, Read, ReadSince};
 use super::trouble::Trouble;
 use crate::broker::history::HistoryRules;
 
@@ -209,7 +209,7 @@ pub(super) fn highest(value: Result<Value, Trouble>) -> Result<Option<Seq>, Trou
 }
 
 /// Where a topic stands, and what came.
-pub(super) fn read(keys: &Keys, topic: &Topic, since: ReadSince, most: usize) -> Cmd {
+pub(super) fn read(keys: &Keys, topic: &Topic, since: ReadSince, most: usize, excerpt: Excerpt) -> Cmd {
     let names = [keys.entries(topic), keys.head(topic), keys.epoch(keys.partition(topic))];
     let mut command = scripts::call(&scripts::READ, &names);
     match since {
@@ -218,6 +218,10 @@ pub(super) fn read(keys: &Keys, topic: &Topic, since: ReadSince, most: usize) ->
         ReadSince::Position(position) => command.arg(position.offset).arg(Tag(position.tag)),
     };
     command.arg(most).arg(READ_BYTES).arg(milliseconds(HEAD_KEPT)).arg(Tag(rand::random()));
+    command.arg(match excerpt {
+        Excerpt::Latest => "latest",
+        Excerpt::Oldest => "oldest",
+    });
     command
 }
 
@@ -231,6 +235,7 @@ pub(super) fn read_of(value: Result<Value, Trouble>) -> Result<Read, Trouble> {
     Ok(Read {
         position: Position { offset, tag },
         complete: complete == 1,
+        is_page: complete == 2,
         certain_from,
         entries: entries.map_err(|_| unexpected())?,
     })

@@ -124,7 +124,7 @@ mod tests {
     }
 
     fn read(position: Position, entries: Vec<Entry>) -> Read {
-        Read { position, complete: true, certain_from: 500, entries }
+        Read { position, complete: true, is_page: false, certain_from: 500, entries }
     }
 
     fn beginning_of(read: &Read, broken: Option<u64>) -> (Position, Vec<u64>, u64) {
@@ -284,6 +284,38 @@ mod tests {
             assert_eq!(topics.knows(&control, Some(at(offset))), (1..5).contains(&offset), "{offset}");
         }
         assert!(!topics.knows(&control, None));
+        assert!(topics.take_actions().is_empty());
+    }
+
+    #[test]
+    fn more_than_one_answer_has_is_read_page_by_page_and_means_nobody_before_all_is_there() {
+        let node = Arc::new(Node::default());
+        let inbound = CreditPool::new(usize::MAX, usize::MAX, || {});
+        let mut topics = Topics::new(Keys::single("t"), Arc::<Node>::clone(&node), inbound);
+        let control = Topic::parse(disconnect::TOPIC).unwrap();
+        topics.subscribe(&control);
+        topics.take_actions();
+        topics.handle_confirmed(&control);
+        let page = |entries: Vec<Entry>| {
+            let position = entries.last().unwrap().position;
+            Ok(Read { complete: false, is_page: true, ..read(position, entries) })
+        };
+        let number = asked(&mut topics, ReadSince::Everything);
+        topics.handle_read(number, page(vec![entry(1), entry(2)]));
+        // What it would go on from is no longer kept: it begins anew.
+        let number = asked(&mut topics, ReadSince::Position(at(2)));
+        topics.handle_read(number, Ok(Read { complete: false, ..read(at(5), vec![entry(4), entry(5)]) }));
+        let number = asked(&mut topics, ReadSince::Everything);
+        topics.handle_read(number, page(vec![entry(4), entry(5)]));
+        topics.handle_push(&control, vec![entry(8)]);
+        let number = asked(&mut topics, ReadSince::Position(at(5)));
+        topics.handle_read(number, page(vec![entry(6)]));
+        let number = asked(&mut topics, ReadSince::Position(at(6)));
+        assert!(!topics.knows(&control, Some(at(6))));
+        assert_eq!(node.take(), []);
+        topics.handle_read(number, Ok(read(at(8), vec![entry(7), entry(8)])));
+        assert_eq!(node.take(), [Told::Line { base: 3, disconnected: vec![4, 5, 6, 7, 8] }]);
+        assert!((3..=8).all(|offset| topics.knows(&control, Some(at(offset)))));
         assert!(topics.take_actions().is_empty());
     }
 

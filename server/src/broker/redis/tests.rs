@@ -1,6 +1,7 @@
 //! The broker on real servers: `redis-server`, or what `OROSYNC_REDIS_SERVER` names.
 
 mod cluster;
+mod reads;
 mod sentinels;
 pub(super) mod traffic;
 

@@ -2,9 +2,11 @@
 --
 -- KEYS: the topic's entries, its head, the epoch.
 -- ARGV: since which offset ('': nothing is asked for; '*': all that is kept), the tag of that event (8 bytes), the most entries,
--- the most bytes of them, how long a head is kept (milliseconds), a tag for a topic that is not known.
--- Returns {offset and tag of the last event, 1 if the entries are all that came since, else 0, from when on (milliseconds) nothing
--- that was accepted is missing in what is kept, the entries, the oldest first}. Where they are not all, they are the latest.
+-- the most bytes of them, how long a head is kept (milliseconds), a tag for a topic that is not known, which entries to return where
+-- there are more than that: 'latest' or 'oldest'.
+-- Returns {offset and tag of the last event, how much the entries are, from when on (milliseconds) nothing that was accepted is missing
+-- in what is kept, the entries, the oldest first}. How much: 1: all that came since; 0: something is missing before them, and they are the
+-- latest; 2: a page, the oldest of all that came since. Offset and tag are then those of the last entry of the page.
 
 local since, tag_of_since, most, most_bytes, head_ms = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local HEAD = '>I8c8I8I8I8'
@@ -47,7 +49,20 @@ elseif since ~= '' then
   end
   wanted = complete == 1 and behind or length
 end
-if wanted > 0 then
+if wanted > 0 and complete == 1 and ARGV[7] == 'oldest' then
+  local found = redis.call('LRANGE', KEYS[1], -wanted, -1 - math.max(0, wanted - most))
+  -- At least one, so that whoever reads on comes to an end.
+  local size, at = 0, 1
+  while at <= #found and (at == 1 or size + #found[at] <= most_bytes) do
+    entries[at] = found[at]
+    size = size + #found[at]
+    at = at + 1
+  end
+  if #entries < wanted then
+    complete = 2
+    tag, offset = struct.unpack('>c8I8', entries[#entries], 9)
+  end
+elseif wanted > 0 then
   if wanted > most then
     complete, wanted = 0, most
   end

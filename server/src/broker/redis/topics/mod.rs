@@ -12,6 +12,9 @@
 //! that could recover are told to, and the node goes on along the new line. A read that was begun before the node has changed its
 //! line says nothing any more.
 //!
+//! What a node has missed may be more than one read says. It is read page by page then, each from where the node has come to, until a
+//! read says that nothing follows. Recoveries that do not fit in before wait until then.
+//!
 //! A recovery is answered by a read of its own, at a place in the events where the node has come to where that read ended: what
 //! was delivered since the read began is kept until then, and is part of the answer.
 //!
@@ -82,6 +85,7 @@ pub(super) enum Action {
         topic: Topic,
         since: ReadSince,
         most: usize,
+        excerpt: Excerpt,
     },
     /// Do these stand at these tags?
     Sweep {
@@ -100,13 +104,24 @@ pub(super) enum ReadSince {
     Everything,
 }
 
+/// Which entries a read returns where there are more than it may return.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Excerpt {
+    /// For a recovery: its read is then incomplete.
+    Latest,
+    /// To close a gap: its read is then a page.
+    Oldest,
+}
+
 /// What a read says.
 #[derive(Debug)]
 pub(super) struct Read {
-    /// Of the topic's last entry.
+    /// Of the topic's last entry, or of the last of the page.
     pub(super) position: Position,
     /// Whether the entries are all that came since.
     pub(super) complete: bool,
+    /// Whether the entries are the oldest that came since, and more follow. Nothing is missing before them.
+    pub(super) is_page: bool,
     /// From when on, by Redis' clock (milliseconds), nothing is missing in what is kept.
     pub(super) certain_from: u64,
     /// The oldest first.
@@ -245,7 +260,11 @@ struct State {
     early: VecDeque<Early>,
     early_bytes: usize,
     meanwhile: Meanwhile,
-    /// Recoveries that wait for the subscription.
+    /// The last read that closed a gap was a page: the next one is under way, or the topic is behind.
+    is_paging: bool,
+    /// Of the disconnects: the pages of what is kept, until the last of them is there.
+    first_pages: Vec<Entry>,
+    /// Recoveries that wait for the subscription, or for the last page, in the order in which they were asked for.
     asked: VecDeque<u64>,
     /// Of the disconnects: the positions that are known.
     line: Option<Box<Line>>,
@@ -364,6 +383,8 @@ impl State {
             early: VecDeque::new(),
             early_bytes: 0,
             meanwhile: Meanwhile::default(),
+            is_paging: false,
+            first_pages: Vec::new(),
             asked: VecDeque::new(),
             line: None,
         }
@@ -392,6 +413,22 @@ impl State {
 
     fn is_confirmed(&self) -> bool {
         self.standing != Standing::Awaited
+    }
+
+    /// Has a recovery wait. Others that were asked for later may wait already.
+    fn wait(&mut self, asked: u64) {
+        let place = self.asked.partition_point(|other| *other < asked);
+        self.asked.insert(place, asked);
+    }
+
+    /// From where on the topic is read to know what this node has not had.
+    fn missing_since(&self, topic: &Topic) -> ReadSince {
+        let first_pages = self.first_pages.last().map(|last| last.position);
+        match self.at.map(|at| at.position).or(first_pages) {
+            Some(position) => ReadSince::Position(position),
+            None if control::is_control(topic) => ReadSince::Everything,
+            None => ReadSince::Now,
+        }
     }
 
     /// Redis has said that it stands right.
@@ -573,7 +610,9 @@ impl Topics {
         let asked = Asked { topic: topic.clone(), since, most, hand_over, until: now + PATIENCE };
         self.asked.insert(number, asked);
         match self.states.get_mut(topic) {
-            Some(state) if !state.is_confirmed() => state.asked.push_back(number),
+            Some(state) if !state.is_confirmed() || state.is_paging || !state.asked.is_empty() => {
+                state.asked.push_back(number);
+            }
             // Without a subscription, for a session that has gone meanwhile: it is answered all the same.
             Some(_) | None => self.begin_recovery(topic, number),
         }
@@ -585,7 +624,7 @@ impl Topics {
         if !state.is_confirmed() {
             state.standing = Standing::Confirmed;
         }
-        let asked = std::mem::take(&mut state.asked);
+        let asked = if state.is_paging { VecDeque::new() } else { std::mem::take(&mut state.asked) };
         state.is_behind |= state.at.is_none() && asked.is_empty();
         if state.is_behind && state.is_idle() {
             self.behind.push_back(topic.clone());
@@ -634,7 +673,7 @@ impl Topics {
             state.standing = Standing::Awaited;
             state.reads = 0;
             state.meanwhile = Meanwhile::default();
-            state.is_behind |= !state.take_early().is_empty();
+            state.is_behind |= !state.take_early().is_empty() || state.is_paging;
             self.actions.push(Action::Subscribe(topic.clone()));
         }
         // They were asked for before those that wait already.
@@ -642,7 +681,7 @@ impl Topics {
         for number in again.into_iter().rev() {
             let state = self.asked.get(&number).and_then(|asked| self.states.get_mut(&asked.topic));
             if let Some(state) = state {
-                state.asked.push_front(number);
+                state.wait(number);
             }
         }
     }
@@ -696,7 +735,7 @@ impl Topics {
             && let Some(topic) = self.behind.pop_front()
         {
             if let Some(state) = self.states.get(&topic).filter(|state| state.is_behind && state.is_idle()) {
-                self.counts.gaps += u64::from(state.at.is_some());
+                self.counts.gaps += u64::from(state.at.is_some() && !state.is_paging);
                 self.catch_up(&topic);
             }
         }
@@ -768,7 +807,7 @@ impl Topics {
         };
         state.reads -= 1;
         if let Ok(read) = read {
-            self.settle_read(number, &reading, &read);
+            self.settle_read(number, &reading, read);
         } else {
             state.is_behind |= reading.asked.is_none() || state.at.is_none();
             if self.rest == Rest::No {
@@ -785,6 +824,10 @@ impl Topics {
             state.is_behind |= !state.early.is_empty();
             if state.is_behind && state.is_idle() {
                 self.behind.push_back(topic.clone());
+            }
+            if state.is_confirmed() && !state.is_paging {
+                let asked = std::mem::take(&mut state.asked);
+                asked.into_iter().for_each(|asked| self.begin_recovery(topic, asked));
             }
         }
         self.catch_up_behind();
@@ -844,8 +887,7 @@ impl Topics {
         let Some(state) = self.states.get_mut(topic) else { return };
         state.is_behind = false;
         self.catch_ups += 1;
-        let first = if control::is_control(topic) { ReadSince::Everything } else { ReadSince::Now };
-        let since = state.at.map_or(first, |at| ReadSince::Position(at.position));
+        let since = state.missing_since(topic);
         self.read(topic, None, since, MOST);
     }
 
@@ -865,6 +907,19 @@ impl Topics {
     fn answer_position(&mut self, number: u64, position: Position) {
         if let Some(asked) = self.asked.remove(&number) {
             (asked.hand_over)(Ok(Recovered { position, complete: true, events: Vec::new() }));
+        }
+    }
+
+    /// Has a topic read again for a recovery whose read did not say what belongs here: behind those that were asked for before, which
+    /// are read again too.
+    fn read_again(&mut self, topic: &Topic, number: u64) {
+        match self.states.get_mut(topic) {
+            Some(state) if state.is_paging => {
+                if self.asked.contains_key(&number) {
+                    state.wait(number);
+                }
+            }
+            _ => self.read_for(topic, number, Some(MOST)),
         }
     }
 
@@ -889,29 +944,42 @@ impl Topics {
             state.reads += 1;
         }
         self.reads.insert(number, Reading { topic: topic.clone(), since, asked });
-        self.actions.push(Action::Read { number, topic: topic.clone(), since, most });
+        let excerpt = if asked.is_some() { Excerpt::Latest } else { Excerpt::Oldest };
+        self.actions.push(Action::Read { number, topic: topic.clone(), since, most, excerpt });
     }
 
-    fn settle_read(&mut self, number: u64, reading: &Reading, read: &Read) {
+    fn settle_read(&mut self, number: u64, reading: &Reading, mut read: Read) {
         let topic = &reading.topic;
         let Some(state) = self.states.get_mut(topic) else { return };
+        if let Some(asked) = reading.asked
+            && let Some(first) = state.asked.front()
+            && *first < asked
+        {
+            if self.asked.contains_key(&asked) {
+                state.wait(asked);
+            }
+            return;
+        }
         if number < state.valid_from {
-            // Behind those that were asked for before, which are read again too.
+            state.is_behind |= state.is_paging;
             if let Some(asked) = reading.asked {
-                self.read_for(topic, asked, Some(MOST));
+                self.read_again(topic, asked);
             }
             return;
         }
         let sink = Sink::new(topic, state, &*self.events, &self.inbound, &self.kept);
         match state.at {
             None => {
+                if !state.add_to_first_pages(reading.since, &mut read) {
+                    return;
+                }
                 let accepted = read.entries.last().map_or(0, |last| last.accepted);
                 state.at = Some(At { position: read.position, accepted });
                 state.read_to = read.position.offset;
                 state.valid_from = number;
                 state.meanwhile = Meanwhile::begin(Some(read.position));
                 if control::is_control(topic) {
-                    state.begin_control(read, self.clock, self.begun, &sink);
+                    state.begin_control(&read, self.clock, self.begun, &sink);
                 }
             }
             // Nothing new, or pushes were faster.
@@ -923,6 +991,8 @@ impl Topics {
                 } else if let Some(asked) = reading.asked {
                     if reading.since == ReadSince::Now {
                         self.answer_position(asked, at.position);
+                    } else if state.is_paging {
+                        self.read_again(topic, asked);
                     } else {
                         // It asked from elsewhere. First it must be known what this node has missed.
                         state.valid_from = self.last_number + 1;
@@ -940,13 +1010,19 @@ impl Topics {
                     return;
                 } else {
                     self.counts.breaks += 1;
-                    state.begin_line(number, at, read, self.clock, &sink);
+                    state.begin_line(number, at, &read, self.clock, &sink);
                 }
             }
         }
+        state.is_paging = read.is_page;
+        if read.is_page {
+            state.is_behind = true;
+            state.deliver_early(number, &sink);
+            return;
+        }
         state.be_sure();
         if let Some(asked) = reading.asked.and_then(|asked| self.asked.remove(&asked)) {
-            let answer = recovered(read, &asked, self.clock, state.later(read.position));
+            let answer = recovered(&read, &asked, self.clock, state.later(read.position));
             (asked.hand_over)(Ok(answer));
         }
         state.deliver_early(number, &sink);
@@ -995,6 +1071,28 @@ impl State {
         self.at = Some(At { position: read.position, accepted });
         self.read_to = read.position.offset;
         self.valid_from = number;
+    }
+
+    /// Adds a page to those of the first read. Whether this was the last: then the read has all of them.
+    fn add_to_first_pages(&mut self, since: ReadSince, read: &mut Read) -> bool {
+        let mut pages = std::mem::take(&mut self.first_pages);
+        if let Some(last) = pages.last() {
+            let goes_on = (read.complete || read.is_page) && since == ReadSince::Position(last.position);
+            if !goes_on {
+                // What it would go on from is not there any more. It is read anew.
+                self.is_paging = false;
+                self.is_behind = true;
+                return false;
+            }
+            pages.append(&mut read.entries);
+            read.entries = pages;
+        }
+        if read.is_page {
+            self.first_pages = std::mem::take(&mut read.entries);
+            self.is_paging = true;
+            self.is_behind = true;
+        }
+        !read.is_page
     }
 
     /// All disconnects that are kept were read.

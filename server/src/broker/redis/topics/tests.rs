@@ -14,8 +14,9 @@ use crate::publication::receipt::Receipt;
 /// Topics of a test.
 const TOPICS: usize = 2;
 
-/// Events that the model keeps of a topic.
+/// Events that the model keeps of a topic, and that fit into one answer.
 const KEPT: usize = 8;
+const FITS: usize = 5;
 
 /// Redis' clock when a test begins.
 const START_MS: u64 = 1_000_000;
@@ -52,7 +53,15 @@ struct ModelTopic {
 
 impl ModelTopic {
     /// `read.lua`.
-    fn read(&mut self, since: ReadSince, most: usize, epoch: u64, new_tag: u64, topic: &Topic) -> Read {
+    fn read(
+        &mut self,
+        since: ReadSince,
+        most: usize,
+        excerpt: Excerpt,
+        (epoch, new_tag): (u64, u64),
+        topic: &Topic,
+    ) -> Read {
+        let most = most.min(FITS);
         let position = *self.head.get_or_insert(Position { offset: 0, tag: new_tag });
         let length = self.kept.len();
         let (mut complete, mut wanted) = match since {
@@ -69,12 +78,21 @@ impl ModelTopic {
                 (complete, if complete { behind.unwrap() } else { length })
             }
         };
-        if wanted > most {
-            (complete, wanted) = (false, most);
-        }
-        let entries =
-            self.kept.range(length - wanted..).map(|written| written.entry(topic.clone())).collect();
-        Read { position, complete, certain_from: epoch.max(self.dropped), entries }
+        let is_page = wanted > most && complete && excerpt == Excerpt::Oldest;
+        let mut position = position;
+        let kept = if is_page {
+            complete = false;
+            let page = length - wanted..length - wanted + most;
+            position = self.kept[page.end - 1].position;
+            self.kept.range(page)
+        } else {
+            if wanted > most {
+                (complete, wanted) = (false, most);
+            }
+            self.kept.range(length - wanted..)
+        };
+        let entries = kept.map(|written| written.entry(topic.clone())).collect();
+        Read { position, complete, is_page, certain_from: epoch.max(self.dropped), entries }
     }
 }
 
@@ -149,7 +167,7 @@ enum Pushed {
 /// A question on its way.
 #[derive(Debug)]
 enum Asking {
-    Read { number: u64, topic: usize, since: ReadSince, most: usize, answer: Option<Read> },
+    Read { number: u64, topic: usize, since: ReadSince, most: usize, excerpt: Excerpt, answer: Option<Read> },
     Sweep { number: u64, topics: Arc<[(Topic, u64)]>, answer: Option<Vec<usize>> },
 }
 
@@ -405,10 +423,10 @@ impl Stage {
             Asking::Sweep { answer, .. } => answer.is_none(),
         };
         match self.asking.iter_mut().filter(is_open).nth(at) {
-            Some(Asking::Read { topic: at, since, most, answer, .. }) => {
+            Some(Asking::Read { topic: at, since, most, excerpt, answer, .. }) => {
                 self.last_tag += 1;
                 let redis = &mut self.redis[*at];
-                let read = redis.read(*since, *most, self.epoch, self.last_tag, &topic(*at));
+                let read = redis.read(*since, *most, *excerpt, (self.epoch, self.last_tag), &topic(*at));
                 *answer = Some(read);
             }
             Some(Asking::Sweep { topics, answer, .. }) => {
@@ -468,9 +486,10 @@ impl Stage {
             match action {
                 Action::Subscribe(topic) => self.subscriptions.push_back((number(&topic), true)),
                 Action::Unsubscribe(topic) => self.subscriptions.push_back((number(&topic), false)),
-                Action::Read { number: id, topic, since, most } => {
+                Action::Read { number: id, topic, since, most, excerpt } => {
                     let topic = number(&topic);
-                    self.asking.push_back(Asking::Read { number: id, topic, since, most, answer: None });
+                    let asking = Asking::Read { number: id, topic, since, most, excerpt, answer: None };
+                    self.asking.push_back(asking);
                 }
                 Action::Sweep { number, topics } => {
                     self.asking.push_back(Asking::Sweep { number, topics, answer: None });
@@ -509,6 +528,16 @@ impl Stage {
             assert!(state.early.is_empty() && state.meanwhile.events.is_empty());
             assert_eq!(state.standing, Standing::Sure);
         }
+    }
+
+    /// Recoveries of so many events each were answered, in this order.
+    fn assert_answered<const N: usize>(&self, expected: [usize; N]) {
+        let items = self.node.0.lock().unwrap();
+        let answered = items.iter().filter_map(|item| match item {
+            Item::Answer(question, answer) => Some((question.most, answer.is_ok())),
+            _ => None,
+        });
+        assert_eq!(answered.collect::<Vec<_>>(), expected.map(|most| (most, true)));
     }
 
     /// What the node did is what the contract says.
@@ -751,6 +780,105 @@ fn a_read_that_was_faster_than_the_pushes_breaks_nothing() {
     assert_eq!(breaks(&stage), 0);
 }
 
+/// A topic that has missed all that is kept, and of which the first page of it was read. The second is asked for.
+fn paging() -> Stage {
+    let mut stage = standing();
+    for _ in 0..KEPT / 4 {
+        stage.step(Step::Publish(0, 4, false));
+        stage.step(Step::LosePush);
+    }
+    for _ in ["the sweep", "the read that it asks for"] {
+        stage.step(Step::Sweep);
+        stage.step(Step::Execute(0));
+        stage.step(Step::Answer(0));
+    }
+    stage.asking.retain(|asking| matches!(asking, Asking::Read { .. }));
+    assert_eq!(stage.asking.len(), 1, "one page at a time");
+    assert_eq!(stage.topics.states[&topic(0)].at.unwrap().position.offset, 1 + FITS as u64);
+    stage
+}
+
+#[test]
+fn what_does_not_fit_into_one_answer_is_read_page_by_page_and_breaks_nothing() {
+    let mut stage = paging();
+    // Meanwhile: somebody asks what came, something is pushed that does not fit yet, and the next page is lost.
+    stage.step(Step::Recover(0, AskSince::Given(3), 12));
+    assert_eq!(stage.asking.len(), 1, "the recovery waits for the last page");
+    stage.step(Step::Publish(0, 2, false));
+    stage.step(Step::Push);
+    stage.step(Step::Fail(0));
+    stage.go_on();
+    stage.step(Step::Sweep);
+    stage.go_on();
+    stage.assert_quiet();
+    let came = stage.node.0.lock().unwrap().iter().filter(|item| matches!(item, Item::Event(..))).count();
+    assert_eq!(came, KEPT + 2);
+    stage.assert_contract();
+    assert_eq!(stage.topics.counts, TopicCounts { gaps: 1, breaks: 0 });
+}
+
+#[test]
+fn recoveries_that_wait_for_the_last_page_are_answered_in_order_also_over_a_reconnection() {
+    let mut stage = paging();
+    stage.step(Step::Recover(0, AskSince::Given(3), 1));
+    stage.step(Step::Reconnect);
+    stage.step(Step::Recover(0, AskSince::Nothing, 2));
+    stage.step(Step::ExecuteSubscriptions);
+    stage.step(Step::Push);
+    stage.step(Step::Recover(0, AskSince::Given(0), 3));
+    stage.go_on();
+    stage.assert_answered([1, 2, 3]);
+    stage.assert_contract();
+    assert_eq!(breaks(&stage), 0);
+}
+
+#[test]
+fn a_line_that_ends_between_two_pages_breaks_the_topic_once() {
+    let mut stage = paging();
+    // The replica has less than the first page.
+    let replica = &mut stage.replica[0];
+    *replica = stage.redis[0].clone();
+    replica.kept.truncate(2);
+    replica.head = replica.kept.back().map(|last| last.position);
+    stage.step(Step::Recover(0, AskSince::Given(3), 12));
+    stage.step(Step::FailOver);
+    stage.step(Step::Publish(0, 2, false));
+    stage.go_on();
+    stage.step(Step::Sweep);
+    stage.go_on();
+    stage.assert_quiet();
+    stage.assert_contract();
+    assert_eq!(breaks(&stage), 1);
+}
+
+#[test]
+fn pushes_that_were_late_may_overtake_a_page() {
+    let mut stage = standing();
+    for _ in 0..KEPT / 2 {
+        stage.step(Step::Publish(0, 2, false));
+    }
+    let late = std::mem::take(&mut stage.pushes);
+    for _ in ["the sweep", "the read that it asks for"] {
+        stage.step(Step::Sweep);
+        stage.step(Step::Execute(0));
+        stage.asking.truncate(1);
+        if matches!(stage.asking[0], Asking::Sweep { .. }) {
+            stage.step(Step::Answer(0));
+        }
+    }
+    stage.pushes = late;
+    // The page ends within the second of these.
+    for _ in 0..3 {
+        stage.step(Step::Push);
+    }
+    stage.go_on();
+    stage.step(Step::Sweep);
+    stage.go_on();
+    stage.assert_quiet();
+    stage.assert_contract();
+    assert_eq!(breaks(&stage), 0);
+}
+
 #[test]
 fn recoveries_of_a_topic_are_answered_in_order_also_where_one_is_read_again() {
     let mut stage = standing();
@@ -789,12 +917,7 @@ fn recoveries_are_answered_in_order_also_where_one_was_on_its_way_when_the_conne
     stage.reconnect();
     stage.go_on();
     stage.assert_quiet();
-    let items = stage.node.0.lock().unwrap();
-    let answered = items.iter().filter_map(|item| match item {
-        Item::Answer(question, _) => Some(question.most),
-        _ => None,
-    });
-    assert_eq!(answered.collect::<Vec<_>>(), [1, 2]);
+    stage.assert_answered([1, 2]);
 }
 
 #[test]
@@ -831,8 +954,10 @@ fn few_topics_are_read_and_swept_at_once_however_many_there_are() {
         reads += numbers.len();
         for number in numbers {
             let position = Position { offset: 0, tag: 7 };
-            topics
-                .handle_read(number, Ok(Read { position, complete: true, certain_from: 0, entries: vec![] }));
+            topics.handle_read(
+                number,
+                Ok(Read { position, complete: true, is_page: false, certain_from: 0, entries: vec![] }),
+            );
         }
     }
     assert_eq!(reads, names.len());
@@ -872,7 +997,8 @@ fn what_100_000_topics_cost() {
         for action in actions {
             if let Action::Read { number, .. } = action {
                 let position = Position { offset: 0, tag: 0 };
-                let read = Read { position, complete: true, certain_from: 0, entries: vec![] };
+                let read =
+                    Read { position, complete: true, is_page: false, certain_from: 0, entries: vec![] };
                 topics.handle_read(number, Ok(read));
             }
         }

@@ -14,7 +14,7 @@ use crate::broker::redis::keys::Partition;
 use crate::broker::redis::outbox::ChainKey;
 use crate::broker::redis::primary::{CHANNELS, Primary, PrimaryId};
 use crate::broker::redis::scripts;
-use crate::broker::redis::topics::{Action, ReadSince};
+use crate::broker::redis::topics::{Action, Excerpt, ReadSince};
 use crate::broker::redis::trouble::Trouble;
 use crate::process::unix_time;
 
@@ -37,7 +37,9 @@ impl Worker {
                     subscribe.remove(&topic);
                     unsubscribe.push(topic);
                 }
-                Action::Read { number, topic, since, most } => self.read(number, &topic, since, most),
+                Action::Read { number, topic, since, most, excerpt } => {
+                    self.read(number, &topic, since, most, excerpt);
+                }
                 Action::Sweep { number, topics } => self.sweep(number, &topics),
             }
         }
@@ -122,8 +124,8 @@ impl Worker {
         }
     }
 
-    fn read(&mut self, number: u64, topic: &Topic, since: ReadSince, most: usize) {
-        let command = calls::read(&self.keys, topic, since, most);
+    fn read(&mut self, number: u64, topic: &Topic, since: ReadSince, most: usize, excerpt: Excerpt) {
+        let command = calls::read(&self.keys, topic, since, most, excerpt);
         let partition = self.keys.partition(topic);
         let is_control = *topic == self.control;
         let read = move |read| Answer::Read { number, is_control, read: calls::read_of(read) };
