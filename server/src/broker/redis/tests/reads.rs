@@ -127,3 +127,24 @@ fn a_page_has_as_many_bytes_as_fit() {
     let latest = topic.read(at(1), 1000, Excerpt::Latest);
     assert_eq!((latest.complete, latest.entries[0].position.offset), (false, 3));
 }
+
+#[test]
+fn a_topic_that_redis_has_no_memory_for_stands_where_its_first_message_begins() {
+    let mut topic = Stored::new();
+    let limit = |bytes: &str| redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg(bytes).to_owned();
+    topic.ask(&limit("1"));
+    let refused = redis::cmd("SET").arg("a").arg("b").exec(&mut topic.connection).unwrap_err();
+    assert_eq!(refused.code(), Some("OOM"));
+    let nothing = Position { offset: 0, tag: 0 };
+    for excerpt in [Excerpt::Latest, Excerpt::Oldest] {
+        let read = topic.read(ReadSince::Now, 1, excerpt);
+        assert_eq!((read.position, read.complete, read.entries.len()), (nothing, true, 0));
+    }
+    // What comes when there is some goes on from there.
+    topic.ask(&limit("0"));
+    topic.publish(2, 10);
+    let read = topic.read(ReadSince::Position(nothing), 10, Excerpt::Oldest);
+    assert!(read.complete);
+    let chain: Vec<_> = read.entries.iter().map(|entry| (entry.before, entry.position.tag)).collect();
+    assert_eq!(chain, [(0, 1), (1, 2)]);
+}
