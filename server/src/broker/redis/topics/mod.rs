@@ -767,11 +767,12 @@ impl Topics {
     pub(super) fn handle_sweep(&mut self, number: u64, differ: Result<Vec<usize>, Unavailable>) {
         let Some(topics) = self.sweeps.remove(&number) else { return };
         let Ok(differ) = differ else {
-            // The next sweep begins anew.
+            // That partition is swept anew when it answers again. The others go on.
             if let Some((topic, _)) = topics.first() {
                 let Partition(place) = self.keys.partition(topic);
                 self.rings[place].to_sweep = 0;
             }
+            self.sweep_on();
             return;
         };
         let mut differ = differ.into_iter().peekable();

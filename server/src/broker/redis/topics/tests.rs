@@ -1,5 +1,6 @@
 //! The topics against a model of Redis: of its topics, of `read.lua` and `sweep.lua`, and of connections that lose and repeat.
 
+use std::collections::HashSet;
 use std::sync::Mutex;
 
 use bytes::Bytes;
@@ -973,6 +974,64 @@ fn few_topics_are_read_and_swept_at_once_however_many_there_are() {
         }
     }
     assert_eq!(sweeps, names.len());
+}
+
+/// The topics of a node on a Cluster, all of them confirmed and read.
+fn on_a_cluster(count: usize) -> (Topics, Keys, Vec<Topic>) {
+    let keys = Keys::cluster("t");
+    let inbound = CreditPool::new(usize::MAX, 1 << 24, || {});
+    let mut topics = Topics::new(keys.clone(), Arc::new(Node::default()), inbound);
+    let names: Vec<_> = (0..count).map(topic).collect();
+    for topic in &names {
+        topics.subscribe(topic);
+        topics.handle_confirmed(topic);
+    }
+    while let actions = topics.take_actions()
+        && !actions.is_empty()
+    {
+        for (number, _) in reads_among(&actions) {
+            topics.handle_read(number, Ok(nothing()));
+        }
+    }
+    (topics, keys, names)
+}
+
+fn reads_among(actions: &[Action]) -> Vec<(u64, Topic)> {
+    let read = |action: &Action| match action {
+        Action::Read { number, topic, .. } => Some((*number, topic.clone())),
+        _ => None,
+    };
+    actions.iter().filter_map(read).collect()
+}
+
+fn sweeps_among(actions: &[Action]) -> Vec<(u64, Topic)> {
+    let sweep = |action: &Action| match action {
+        Action::Sweep { number, topics } => Some((*number, topics[0].0.clone())),
+        _ => None,
+    };
+    actions.iter().filter_map(sweep).collect()
+}
+
+/// What a topic without events says.
+fn nothing() -> Read {
+    let position = Position { offset: 0, tag: 7 };
+    Read { position, complete: true, is_page: false, certain_from: 0, entries: vec![] }
+}
+
+#[test]
+fn a_sweep_that_fails_holds_up_no_other_partition() {
+    let (mut topics, keys, _) = on_a_cluster(1000);
+    topics.sweep(keys.partitions());
+    let mut swept = HashSet::new();
+    while let asked = sweeps_among(&topics.take_actions())
+        && !asked.is_empty()
+    {
+        for (number, topic) in asked {
+            swept.insert(keys.partition(&topic));
+            topics.handle_sweep(number, Err(Unavailable));
+        }
+    }
+    assert_eq!(swept.len(), 64);
 }
 
 /// What a look at the clock, a sweep and a push cost with 100,000 topics: `cargo test -- --ignored --nocapture`.
