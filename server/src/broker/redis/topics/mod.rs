@@ -637,9 +637,11 @@ impl Topics {
 
     /// Redis pushes the topics of these partitions no more. Who asks for what came of them waits.
     pub(super) fn handle_lost(&mut self, lost: &[Partition]) {
-        for (topic, state) in &mut self.states {
-            if lost.contains(&self.keys.partition(topic)) {
-                state.standing = Standing::Awaited;
+        for Partition(place) in lost {
+            for (number, topic) in &self.rings[*place].topics {
+                if let Some(state) = self.states.get_mut(topic).filter(|state| state.number == *number) {
+                    state.standing = Standing::Awaited;
+                }
             }
         }
     }
@@ -664,17 +666,17 @@ impl Topics {
         self.behind.retain(|topic| !is_anew(topic));
         self.sweeps.retain(|_, topics| topics.first().is_some_and(|(topic, _)| !is_anew(topic)));
         for Partition(place) in anew {
-            self.rings[*place].to_sweep = 0;
-        }
-        for (topic, state) in &mut self.states {
-            if !is_anew(topic) {
-                continue;
+            let ring = &mut self.rings[*place];
+            ring.to_sweep = 0;
+            for (number, topic) in &ring.topics {
+                let state = self.states.get_mut(topic).filter(|state| state.number == *number);
+                let Some(state) = state else { continue };
+                state.standing = Standing::Awaited;
+                state.reads = 0;
+                state.meanwhile = Meanwhile::default();
+                state.is_behind |= !state.take_early().is_empty() || state.is_paging;
+                self.actions.push(Action::Subscribe(topic.clone()));
             }
-            state.standing = Standing::Awaited;
-            state.reads = 0;
-            state.meanwhile = Meanwhile::default();
-            state.is_behind |= !state.take_early().is_empty() || state.is_paging;
-            self.actions.push(Action::Subscribe(topic.clone()));
         }
         // They were asked for before those that wait already.
         again.sort_unstable();

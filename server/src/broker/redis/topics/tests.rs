@@ -1034,6 +1034,27 @@ fn a_sweep_that_fails_holds_up_no_other_partition() {
     assert_eq!(swept.len(), 64);
 }
 
+#[test]
+fn a_connection_that_is_lost_concerns_the_topics_of_its_partitions() {
+    let (mut topics, keys, names) = on_a_cluster(1000);
+    topics.handle_lost(&[Partition(5)]);
+    for topic in &names {
+        assert_eq!(topics.is_confirmed(topic), keys.partition(topic) != Partition(5));
+    }
+    topics.handle_reconnected(&[Partition(5), Partition(6)]);
+    let anew = |topic: &Topic| [Partition(5), Partition(6)].contains(&keys.partition(topic));
+    let subscribed: HashSet<_> = topics
+        .take_actions()
+        .into_iter()
+        .map(|action| match action {
+            Action::Subscribe(topic) => topic,
+            _ => panic!("{action:?}"),
+        })
+        .collect();
+    assert_eq!(subscribed, names.iter().filter(|topic| anew(topic)).cloned().collect());
+    assert!(names.iter().all(|topic| topics.is_confirmed(topic) != anew(topic)));
+}
+
 /// What a look at the clock, a sweep and a push cost with 100,000 topics: `cargo test -- --ignored --nocapture`.
 #[test]
 #[ignore = "it measures"]
