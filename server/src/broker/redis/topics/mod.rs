@@ -24,7 +24,8 @@
 //!
 //! Bounds: of what is early, and of what is kept for recoveries, [`MAX_KEPT_BYTES`] per topic and [`MAX_KEPT_BYTES_IN_ALL`]; beyond
 //! it the topic is read again. Of reads, [`MAX_CATCH_UPS`] and those of recoveries: as many as the shards have under way, each for
-//! [`PATIENCE`] at most. Whatever looks at all topics does so in small parts; time and pushes cost nothing that grows with them.
+//! [`PATIENCE`] at most. What is under way and what has failed counts for its partition alone, so that a primary that is away holds up
+//! no others. Whatever looks at all topics does so in small parts; time and pushes cost nothing that grows with them.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -60,10 +61,10 @@ const MAX_KEPT_BYTES_IN_ALL: usize = 16 << 20;
 /// What is counted of an event that is kept beside its entry.
 const KEPT_COST: usize = 96;
 
-/// Reads under way that no recovery has asked for.
+/// Reads under way that no recovery has asked for. Each partition has its share.
 const MAX_CATCH_UPS: usize = 256;
 
-/// How long no topic is read, but for recoveries, after a read has failed.
+/// How long no topic of a partition is read, but for recoveries, after a read has failed there.
 const REST: Duration = Duration::from_millis(500);
 
 /// What a read asks for at most that is to close a gap.
@@ -72,7 +73,7 @@ const MOST: usize = 10_000;
 /// Topics that are asked for at once in a sweep.
 const SWEEP: usize = 500;
 
-/// How many such questions may be under way.
+/// How many such questions may be under way. Each partition has its share, and at least one.
 const MAX_SWEEPS: usize = 16;
 
 /// Something to ask of Redis.
@@ -142,17 +143,14 @@ pub(super) struct TopicCounts {
 pub(super) struct Topics {
     states: HashMap<Topic, State>,
     keys: Keys,
-    /// By partition.
-    rings: Vec<Ring>,
+    /// By number.
+    partitions: Vec<InPartition>,
+    /// The partition whose turn it is to read a topic.
+    turn: usize,
     sweeps: HashMap<u64, Arc<[(Topic, u64)]>>,
     /// Topics that had no subscribers, and when to look whether they still have none.
     leaving: VecDeque<(Instant, Topic)>,
-    /// Topics that are behind and can be read. Others that are behind come here when they can.
-    behind: VecDeque<Topic>,
     reads: HashMap<u64, Reading>,
-    /// How many of the reads no recovery has asked for.
-    catch_ups: usize,
-    rest: Rest,
     /// Recoveries that are not answered, in the order in which they were asked for.
     asked: BTreeMap<u64, Asked>,
     /// Of subscriptions, recoveries, reads and sweeps.
@@ -167,6 +165,19 @@ pub(super) struct Topics {
     counts: TopicCounts,
     /// When this node began, seconds since 1970.
     begun: u64,
+}
+
+/// What is known of a partition, and under way there.
+#[derive(Debug, Default)]
+struct InPartition {
+    ring: Ring,
+    /// Sweeps under way.
+    sweeps: usize,
+    /// Topics that are behind and can be read. Others that are behind come here when they can.
+    behind: VecDeque<Topic>,
+    /// Reads under way that no recovery has asked for.
+    catch_ups: usize,
+    rest: Rest,
 }
 
 /// The topics of a partition, for the sweep. One that is gone is dropped when its turn comes.
@@ -202,8 +213,9 @@ impl RedisClock {
 }
 
 /// Whether topics may be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Rest {
+    #[default]
     No,
     /// A read has failed: from the next look at the clock.
     Due,
@@ -237,6 +249,7 @@ impl std::fmt::Debug for Asked {
 struct State {
     /// Of this subscription: a read that was begun for an earlier one has a lower number.
     number: u64,
+    partition: Partition,
     /// Shards with subscribers.
     shards: usize,
     /// Since when there is none.
@@ -367,9 +380,10 @@ impl<'a> Sink<'a> {
 }
 
 impl State {
-    fn new(number: u64) -> Self {
+    fn new(number: u64, partition: Partition) -> Self {
         Self {
             number,
+            partition,
             shards: 0,
             unwanted_since: None,
             is_leaving: false,
@@ -510,14 +524,12 @@ impl Topics {
     pub(super) fn new(keys: Keys, events: Arc<dyn EventHandler>, inbound: Arc<CreditPool>) -> Self {
         Self {
             states: HashMap::new(),
-            rings: keys.partitions().map(|_| Ring::default()).collect(),
+            partitions: keys.partitions().map(|_| InPartition::default()).collect(),
+            turn: 0,
             keys,
             sweeps: HashMap::new(),
             leaving: VecDeque::new(),
-            behind: VecDeque::new(),
             reads: HashMap::new(),
-            catch_ups: 0,
-            rest: Rest::No,
             asked: BTreeMap::new(),
             last_number: 0,
             events,
@@ -570,9 +582,9 @@ impl Topics {
         }
         let number = self.next_number();
         self.actions.push(Action::Subscribe(topic.clone()));
-        self.states.insert(topic.clone(), State { shards: 1, ..State::new(number) });
-        let Partition(place) = self.keys.partition(topic);
-        let ring = &mut self.rings[place];
+        let partition = self.keys.partition(topic);
+        self.states.insert(topic.clone(), State { shards: 1, ..State::new(number, partition) });
+        let ring = &mut self.partitions[partition.0].ring;
         ring.count += 1;
         ring.topics.push_back((number, topic.clone()));
         if ring.topics.len() > 2 * ring.count + SWEEP {
@@ -627,7 +639,7 @@ impl Topics {
         let asked = if state.is_paging { VecDeque::new() } else { std::mem::take(&mut state.asked) };
         state.is_behind |= state.at.is_none() && asked.is_empty();
         if state.is_behind && state.is_idle() {
-            self.behind.push_back(topic.clone());
+            self.partitions[state.partition.0].behind.push_back(topic.clone());
         }
         for asked in asked {
             self.begin_recovery(topic, asked);
@@ -638,7 +650,7 @@ impl Topics {
     /// Redis pushes the topics of these partitions no more. Who asks for what came of them waits.
     pub(super) fn handle_lost(&mut self, lost: &[Partition]) {
         for Partition(place) in lost {
-            for (number, topic) in &self.rings[*place].topics {
+            for (number, topic) in &self.partitions[*place].ring.topics {
                 if let Some(state) = self.states.get_mut(topic).filter(|state| state.number == *number) {
                     state.standing = Standing::Awaited;
                 }
@@ -651,23 +663,19 @@ impl Topics {
     pub(super) fn handle_reconnected(&mut self, anew: &[Partition]) {
         let (keys, states) = (&self.keys, &self.states);
         let is_anew = |topic: &Topic| anew.contains(&keys.partition(topic));
-        let (mut again, mut catch_ups) = (Vec::new(), 0);
+        let mut again = Vec::new();
         self.reads.retain(|number, Reading { topic, asked, .. }| {
             let is_current = states.get(topic).is_some_and(|state| *number > state.number);
             if !is_anew(topic) || (!is_current && asked.is_some()) {
                 return true;
             }
             again.extend(*asked);
-            catch_ups += usize::from(asked.is_none());
             false
         });
-        self.catch_ups -= catch_ups;
-        self.rest = Rest::No;
-        self.behind.retain(|topic| !is_anew(topic));
         self.sweeps.retain(|_, topics| topics.first().is_some_and(|(topic, _)| !is_anew(topic)));
         for Partition(place) in anew {
-            let ring = &mut self.rings[*place];
-            ring.to_sweep = 0;
+            let partition = &mut self.partitions[*place];
+            let ring = Ring { to_sweep: 0, ..std::mem::take(&mut partition.ring) };
             for (number, topic) in &ring.topics {
                 let state = self.states.get_mut(topic).filter(|state| state.number == *number);
                 let Some(state) = state else { continue };
@@ -677,6 +685,7 @@ impl Topics {
                 state.is_behind |= !state.take_early().is_empty() || state.is_paging;
                 self.actions.push(Action::Subscribe(topic.clone()));
             }
+            *partition = InPartition { ring, ..InPartition::default() };
         }
         // They were asked for before those that wait already.
         again.sort_unstable();
@@ -710,7 +719,7 @@ impl Topics {
             }
         }
         if is_behind {
-            Self::mark_behind(topic, state, &mut self.behind);
+            Self::mark_behind(topic, state, &mut self.partitions);
             self.catch_up_behind();
         }
     }
@@ -718,27 +727,31 @@ impl Topics {
     /// Something was pushed that there was no room for.
     pub(super) fn handle_dropped(&mut self, topic: &Topic) {
         if let Some(state) = self.states.get_mut(topic) {
-            Self::mark_behind(topic, state, &mut self.behind);
+            Self::mark_behind(topic, state, &mut self.partitions);
         }
     }
 
-    fn mark_behind(topic: &Topic, state: &mut State, behind: &mut VecDeque<Topic>) {
+    fn mark_behind(topic: &Topic, state: &mut State, partitions: &mut [InPartition]) {
         if !std::mem::replace(&mut state.is_behind, true) && state.is_idle() {
-            behind.push_back(topic.clone());
+            partitions[state.partition.0].behind.push_back(topic.clone());
         }
     }
 
-    /// Reads the topics that are behind, as long as there is room for what comes.
+    /// Reads the topics that are behind, one of each partition in turn, as long as there is room for what comes.
     pub(super) fn catch_up_behind(&mut self) {
-        while self.rest == Rest::No
-            && self.catch_ups < MAX_CATCH_UPS
-            && !self.behind.is_empty()
-            && self.inbound.is_available()
-            && let Some(topic) = self.behind.pop_front()
-        {
-            if let Some(state) = self.states.get(&topic).filter(|state| state.is_behind && state.is_idle()) {
-                self.counts.gaps += u64::from(state.at.is_some() && !state.is_paging);
-                self.catch_up(&topic);
+        let count = self.partitions.len();
+        let mut in_vain = 0;
+        while in_vain < count && self.inbound.is_available() {
+            let place = self.turn;
+            self.turn = (place + 1) % count;
+            match self.partitions[place].next_behind(MAX_CATCH_UPS / count, &self.states) {
+                Some(topic) => {
+                    in_vain = 0;
+                    let is_gap = |state: &State| state.at.is_some() && !state.is_paging;
+                    self.counts.gaps += u64::from(self.states.get(&topic).is_some_and(is_gap));
+                    self.catch_up(&topic);
+                }
+                None => in_vain += 1,
             }
         }
     }
@@ -746,18 +759,20 @@ impl Topics {
     /// Asks of all topics of these partitions whether they stand where this node takes them to stand.
     pub(super) fn sweep(&mut self, partitions: impl IntoIterator<Item = Partition>) {
         for Partition(place) in partitions {
-            let ring = &mut self.rings[place];
+            let ring = &mut self.partitions[place].ring;
             ring.to_sweep = ring.topics.len();
         }
         self.sweep_on();
     }
 
     fn sweep_on(&mut self) {
-        for place in 0..self.rings.len() {
-            while self.rings[place].to_sweep > 0 && self.sweeps.len() < MAX_SWEEPS {
-                let topics = self.rings[place].next(&self.states);
+        let most = (MAX_SWEEPS / self.partitions.len()).max(1);
+        for place in 0..self.partitions.len() {
+            while self.partitions[place].ring.to_sweep > 0 && self.partitions[place].sweeps < most {
+                let topics = self.partitions[place].ring.next(&self.states);
                 if !topics.is_empty() {
                     let (number, topics) = (self.next_number(), Arc::from(topics));
+                    self.partitions[place].sweeps += 1;
                     self.sweeps.insert(number, Arc::clone(&topics));
                     self.actions.push(Action::Sweep { number, topics });
                 }
@@ -768,12 +783,16 @@ impl Topics {
     /// Which topics of a sweep (from 0) stand elsewhere, in order. Err: nobody knows.
     pub(super) fn handle_sweep(&mut self, number: u64, differ: Result<Vec<usize>, Unavailable>) {
         let Some(topics) = self.sweeps.remove(&number) else { return };
-        let Ok(differ) = differ else {
-            // That partition is swept anew when it answers again. The others go on.
-            if let Some((topic, _)) = topics.first() {
-                let Partition(place) = self.keys.partition(topic);
-                self.rings[place].to_sweep = 0;
+        if let Some((topic, _)) = topics.first() {
+            let Partition(place) = self.keys.partition(topic);
+            let partition = &mut self.partitions[place];
+            partition.sweeps = partition.sweeps.saturating_sub(1);
+            if differ.is_err() {
+                // It is swept anew when it answers again. The others go on.
+                partition.ring.to_sweep = 0;
             }
+        }
+        let Ok(differ) = differ else {
             self.sweep_on();
             return;
         };
@@ -785,7 +804,7 @@ impl Topics {
                 state.be_sure();
             } else if state.standing != Standing::Sure || state.at.is_some_and(|at| at.position.tag == *tag) {
                 // Otherwise pushes have come that were faster.
-                Self::mark_behind(topic, state, &mut self.behind);
+                Self::mark_behind(topic, state, &mut self.partitions);
             }
         }
         self.sweep_on();
@@ -795,10 +814,12 @@ impl Topics {
     /// What a read says. Err: nobody knows.
     pub(super) fn handle_read(&mut self, number: u64, read: Result<Read, Unavailable>) {
         let Some(reading) = self.reads.remove(&number) else { return };
-        if reading.asked.is_none() {
-            self.catch_ups = self.catch_ups.saturating_sub(1);
-        }
         let topic = &reading.topic;
+        let Partition(place) = self.keys.partition(topic);
+        if reading.asked.is_none() {
+            let catch_ups = &mut self.partitions[place].catch_ups;
+            *catch_ups = catch_ups.saturating_sub(1);
+        }
         let Some(state) = self.states.get_mut(topic).filter(|state| number > state.number) else {
             // Its subscribers are gone.
             if let Some(asked) = reading.asked.and_then(|asked| self.asked.remove(&asked)) {
@@ -813,8 +834,9 @@ impl Topics {
             self.settle_read(number, &reading, read);
         } else {
             state.is_behind |= reading.asked.is_none() || state.at.is_none();
-            if self.rest == Rest::No {
-                self.rest = Rest::Due;
+            let rest = &mut self.partitions[place].rest;
+            if *rest == Rest::No {
+                *rest = Rest::Due;
             }
             if let Some(asked) = reading.asked.and_then(|asked| self.asked.remove(&asked)) {
                 (asked.hand_over)(Err(Unavailable));
@@ -826,7 +848,7 @@ impl Topics {
             state.meanwhile = Meanwhile::default();
             state.is_behind |= !state.early.is_empty();
             if state.is_behind && state.is_idle() {
-                self.behind.push_back(topic.clone());
+                self.partitions[place].behind.push_back(topic.clone());
             }
             if state.is_confirmed() && !state.is_paging {
                 let asked = std::mem::take(&mut state.asked);
@@ -854,11 +876,13 @@ impl Topics {
             }
             (asked.hand_over)(Err(Unavailable));
         }
-        self.rest = match self.rest {
-            Rest::Due => Rest::Until(now + REST),
-            Rest::Until(until) if now < until => Rest::Until(until),
-            Rest::Until(_) | Rest::No => Rest::No,
-        };
+        for InPartition { rest, .. } in &mut self.partitions {
+            *rest = match *rest {
+                Rest::Due => Rest::Until(now + REST),
+                Rest::Until(until) if now < until => Rest::Until(until),
+                Rest::Until(_) | Rest::No => Rest::No,
+            };
+        }
         self.catch_up_behind();
     }
 
@@ -870,8 +894,7 @@ impl Topics {
             Some(due) if now < due => self.leaving.push_back((due, topic)),
             Some(_) => {
                 if let Some(state) = self.states.remove(&topic) {
-                    let Partition(place) = self.keys.partition(&topic);
-                    self.rings[place].count -= 1;
+                    self.partitions[state.partition.0].ring.count -= 1;
                     let asked = state.asked.iter().filter_map(|number| self.asked.remove(number));
                     asked.for_each(|asked| (asked.hand_over)(Err(Unavailable)));
                 }
@@ -889,7 +912,7 @@ impl Topics {
     fn catch_up(&mut self, topic: &Topic) {
         let Some(state) = self.states.get_mut(topic) else { return };
         state.is_behind = false;
-        self.catch_ups += 1;
+        self.partitions[state.partition.0].catch_ups += 1;
         let since = state.missing_since(topic);
         self.read(topic, None, since, MOST);
     }
@@ -1110,6 +1133,18 @@ impl State {
             let held = Held::new(sink.inbound.take(0), None);
             sink.events.handle_event(Event::Disconnect(whom.clone(), Some(*at), held));
         }
+    }
+}
+
+impl InPartition {
+    /// The next topic that is behind and can be read, if so many reads may be under way.
+    fn next_behind(&mut self, most: usize, states: &HashMap<Topic, State>) -> Option<Topic> {
+        if self.rest != Rest::No || self.catch_ups >= most {
+            return None;
+        }
+        let can_be_read =
+            |topic: &Topic| states.get(topic).is_some_and(|state| state.is_behind && state.is_idle());
+        std::iter::from_fn(|| self.behind.pop_front()).find(can_be_read)
     }
 }
 

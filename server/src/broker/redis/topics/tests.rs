@@ -343,7 +343,7 @@ impl Stage {
         self.act();
         let bytes = |state: &State| state.early_bytes.max(state.meanwhile.bytes);
         assert!(self.topics.states.values().all(|state| bytes(state) <= MAX_KEPT_BYTES));
-        assert!(self.topics.behind.len() <= 100 && self.topics.leaving.len() <= TOPICS);
+        assert!(self.behind() <= 100 && self.topics.leaving.len() <= TOPICS);
     }
 
     fn recover(&mut self, at: usize, since: AskSince, most: usize) {
@@ -517,12 +517,17 @@ impl Stage {
         }
     }
 
+    fn behind(&self) -> usize {
+        self.topics.partitions.iter().map(|partition| partition.behind.len()).sum()
+    }
+
     fn assert_quiet(&self) {
         assert!(self.asking.is_empty(), "it reads without end: {:?}", self.asking);
         assert!(self.open.lock().unwrap().is_empty(), "every recovery is answered");
         assert!(are_confirmed(&self.topics) && self.topics.reads.is_empty() && self.topics.asked.is_empty());
-        assert!(self.topics.behind.is_empty() && self.topics.sweeps.is_empty());
-        assert_eq!(self.topics.catch_ups, 0);
+        assert_eq!(self.behind(), 0);
+        assert!(self.topics.sweeps.is_empty());
+        assert!(self.topics.partitions.iter().all(|at| at.sweeps == 0 && at.catch_ups == 0));
         assert!(self.topics.kept.is_available());
         for (topic, state) in &self.topics.states {
             assert_eq!(state.at.map(|at| at.position), self.redis[number(topic)].head);
@@ -1053,6 +1058,37 @@ fn a_connection_that_is_lost_concerns_the_topics_of_its_partitions() {
         .collect();
     assert_eq!(subscribed, names.iter().filter(|topic| anew(topic)).cloned().collect());
     assert!(names.iter().all(|topic| topics.is_confirmed(topic) != anew(topic)));
+}
+
+#[test]
+fn reads_that_fail_or_hang_in_one_partition_hold_up_no_other() {
+    let (mut topics, keys, names) = on_a_cluster(2000);
+    let (here, elsewhere): (Vec<_>, Vec<_>) =
+        names.iter().partition(|topic| keys.partition(topic) == Partition(5));
+    here.iter().for_each(|topic| topics.handle_dropped(topic));
+    topics.catch_up_behind();
+    let hanging = reads_among(&topics.take_actions());
+    assert!(!hanging.is_empty() && hanging.len() < here.len(), "{} of {}", hanging.len(), here.len());
+    for turn in 0..2 {
+        let topic = elsewhere[turn];
+        topics.handle_dropped(topic);
+        topics.catch_up_behind();
+        assert!(matches!(&reads_among(&topics.take_actions())[..], [(_, read)] if read == topic));
+        // The next one while that partition rests.
+        topics.handle_read(hanging[turn].0, Err(Unavailable));
+        topics.handle_timeout(Instant::now());
+    }
+}
+
+#[test]
+fn the_partitions_read_in_turn_and_few_topics_in_all() {
+    let (mut topics, keys, names) = on_a_cluster(5000);
+    names.iter().for_each(|topic| topics.handle_dropped(topic));
+    topics.catch_up_behind();
+    let asked = reads_among(&topics.take_actions());
+    assert_eq!(asked.len(), MAX_CATCH_UPS);
+    let partitions: HashSet<_> = asked.iter().map(|(_, topic)| keys.partition(topic)).collect();
+    assert_eq!(partitions.len(), 64);
 }
 
 /// What a look at the clock, a sweep and a push cost with 100,000 topics: `cargo test -- --ignored --nocapture`.
