@@ -15,6 +15,10 @@ use super::primary::PrimaryId;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
+/// How long the topics of a partition wait to be asked where they stand, until all are confirmed: long enough for a confirmation that
+/// is asked for a second time.
+const CONFIRMED_WITHIN: Duration = Duration::from_secs(3);
+
 /// How long nothing may come back until the node is not ready.
 pub(super) const NOT_READY: Duration = Duration::from_secs(8);
 
@@ -44,7 +48,8 @@ enum Server {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sweep {
     No,
-    WhenConfirmed,
+    /// When all are confirmed, or then at the latest. None: from the next look at the clock, for [`CONFIRMED_WITHIN`].
+    WhenConfirmed(Option<Instant>),
     At(Instant),
 }
 
@@ -99,7 +104,7 @@ impl Partitions {
             state.server = Server::Serves(primary);
             state.try_again = None;
             state.pause = FIRST_PAUSE;
-            state.sweep = Sweep::WhenConfirmed;
+            state.sweep = Sweep::WhenConfirmed(None);
         }
         is_assigned
     }
@@ -147,9 +152,16 @@ impl Partitions {
         self.server(partition).is_some() && try_again.is_some_and(|at| now >= at)
     }
 
-    /// Its topics are to be asked where they stand once all are confirmed.
+    /// Its topics are to be asked where they stand once all are confirmed. For one that is not by [`CONFIRMED_WITHIN`] the others wait
+    /// no longer.
     pub(super) fn sweep_when_confirmed(&mut self, partition: Partition) {
-        self.0[partition.0].sweep = Sweep::WhenConfirmed;
+        self.0[partition.0].sweep = Sweep::WhenConfirmed(None);
+    }
+
+    /// Those whose topics can be asked now, whoever's turn it is: not where they are about to be, once they are confirmed.
+    pub(super) fn to_sweep(&self) -> impl Iterator<Item = Partition> {
+        let waits = |partition: &Partition| matches!(self.0[partition.0].sweep, Sweep::WhenConfirmed(_));
+        self.all().filter(move |partition| self.server(*partition).is_some() && !waits(partition))
     }
 
     /// An answer about its topics is missing: they are to be asked again where they stand.
@@ -162,10 +174,16 @@ impl Partitions {
 
     /// Those whose topics are to be asked now; `waits` says of which some are not confirmed.
     pub(super) fn take_sweeps(&mut self, now: Instant, waits: impl Fn(Partition) -> bool) -> Vec<Partition> {
+        for state in &mut self.0 {
+            if let (Server::Serves(_), Sweep::WhenConfirmed(until @ None)) = (state.server, &mut state.sweep)
+            {
+                *until = Some(now + CONFIRMED_WITHIN);
+            }
+        }
         let is_due = |partition: &Partition| match self.0[partition.0].sweep {
             _ if self.server(*partition).is_none() => false,
             Sweep::No => false,
-            Sweep::WhenConfirmed => !waits(*partition),
+            Sweep::WhenConfirmed(until) => until.is_some_and(|until| now >= until) || !waits(*partition),
             Sweep::At(at) => now >= at,
         };
         let due: Vec<_> = self.all().filter(is_due).collect();
@@ -252,6 +270,23 @@ mod tests {
         partitions.sweep_again(first, now);
         assert_eq!(partitions.take_sweeps(now, |_| false), []);
         assert_eq!(partitions.take_sweeps(now + SECOND, |_| true), [first]);
+    }
+
+    #[test]
+    fn a_confirmation_that_does_not_come_holds_up_the_others_for_a_while_only() {
+        let (mut partitions, first, second) = two();
+        let now = Instant::now();
+        for partition in [first, second] {
+            partitions.assign(partition, ONE);
+            partitions.enter(partition, ONE);
+        }
+        let waits = |partition| partition == first;
+        assert_eq!(partitions.take_sweeps(now, waits), [second]);
+        assert_eq!(partitions.take_sweeps(now + SECOND, waits), []);
+        assert_eq!(partitions.to_sweep().collect::<Vec<_>>(), [second], "the first has its own soon");
+        assert_eq!(partitions.take_sweeps(now + CONFIRMED_WITHIN, waits), [first]);
+        assert_eq!(partitions.take_sweeps(now + CONFIRMED_WITHIN * 2, waits), []);
+        assert_eq!(partitions.to_sweep().collect::<Vec<_>>(), [first, second]);
     }
 
     #[test]

@@ -567,7 +567,7 @@ impl Worker {
             if self.is_keeping {
                 self.next_keep = now + KEEP;
             }
-            due = keys.partitions().filter(|at| self.partitions.server(*at).is_some()).collect();
+            due = self.partitions.to_sweep().collect();
         }
         if !due.is_empty() {
             self.topics.sweep(due);

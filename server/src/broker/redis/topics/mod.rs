@@ -769,7 +769,7 @@ impl Topics {
         let most = (MAX_SWEEPS / self.partitions.len()).max(1);
         for place in 0..self.partitions.len() {
             while self.partitions[place].ring.to_sweep > 0 && self.partitions[place].sweeps < most {
-                let topics = self.partitions[place].ring.next(&self.states);
+                let topics = self.partitions[place].ring.next(&mut self.states);
                 if !topics.is_empty() {
                     let (number, topics) = (self.next_number(), Arc::from(topics));
                     self.partitions[place].sweeps += 1;
@@ -1149,18 +1149,20 @@ impl InPartition {
 }
 
 impl Ring {
-    /// The next topics that are asked for together, and where they are taken to stand.
-    fn next(&mut self, states: &HashMap<Topic, State>) -> Vec<(Topic, u64)> {
+    /// The next topics that are asked for together, and where they are taken to stand. One that is not confirmed by now is read when it
+    /// is: nobody compares it then.
+    fn next(&mut self, states: &mut HashMap<Topic, State>) -> Vec<(Topic, u64)> {
         let mut next = Vec::with_capacity(SWEEP.min(self.to_sweep));
         while self.to_sweep > 0
             && next.len() < SWEEP
             && let Some((number, topic)) = self.topics.pop_front()
         {
             self.to_sweep -= 1;
-            let Some(state) = states.get(&topic).filter(|state| state.number == number) else { continue };
+            let Some(state) = states.get_mut(&topic).filter(|state| state.number == number) else { continue };
             if let (true, Some(at)) = (state.is_idle(), state.at) {
                 next.push((topic.clone(), at.position.tag));
             }
+            state.is_behind |= !state.is_confirmed() && state.at.is_some();
             self.topics.push_back((number, topic));
         }
         next

@@ -940,6 +940,29 @@ fn where_a_topic_stands_is_not_sure_after_a_reconnection_until_redis_says_so() {
 }
 
 #[test]
+fn a_topic_that_is_confirmed_after_the_sweep_is_read() {
+    let mut stage = standing();
+    stage.step(Step::Subscribe(1));
+    stage.go_on();
+    stage.step(Step::Reconnect);
+    stage.subscriptions.retain(|(at, _)| *at != 0);
+    stage.step(Step::ExecuteSubscriptions);
+    stage.step(Step::Push);
+    // Nobody pushes it.
+    stage.step(Step::Publish(0, 1, false));
+    stage.step(Step::Sweep);
+    stage.step(Step::Execute(0));
+    stage.step(Step::Answer(0));
+    stage.subscriptions.push_back((0, true));
+    stage.go_on();
+    assert_eq!(stage.topics.states[&topic(0)].at.map(|at| at.position), stage.redis[0].head);
+    stage.step(Step::Sweep);
+    stage.go_on();
+    stage.assert_quiet();
+    stage.assert_contract();
+}
+
+#[test]
 fn few_topics_are_read_and_swept_at_once_however_many_there_are() {
     let mut topics =
         Topics::new(Keys::single("t"), Arc::new(Node::default()), CreditPool::new(1, 1 << 20, || {}));
