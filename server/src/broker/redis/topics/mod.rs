@@ -266,6 +266,8 @@ struct State {
     valid_from: u64,
     /// It is to be read again: something may be missing.
     is_behind: bool,
+    /// It stands in [`InPartition::behind`].
+    is_queued: bool,
     /// Here it stood when a read did not go on from there. What is missing may be pushed already, and not have arrived: only if the
     /// next read does not go on from there either, nothing of it will.
     doubted: Option<Position>,
@@ -393,6 +395,7 @@ impl State {
             reads: 0,
             valid_from: number,
             is_behind: false,
+            is_queued: false,
             doubted: None,
             early: VecDeque::new(),
             early_bytes: 0,
@@ -638,9 +641,7 @@ impl Topics {
         }
         let asked = if state.is_paging { VecDeque::new() } else { std::mem::take(&mut state.asked) };
         state.is_behind |= state.at.is_none() && asked.is_empty();
-        if state.is_behind && state.is_idle() {
-            self.partitions[state.partition.0].behind.push_back(topic.clone());
-        }
+        Self::queue_behind(topic, state, &mut self.partitions);
         for asked in asked {
             self.begin_recovery(topic, asked);
         }
@@ -681,6 +682,7 @@ impl Topics {
                 let Some(state) = state else { continue };
                 state.standing = Standing::Awaited;
                 state.reads = 0;
+                state.is_queued = false;
                 state.meanwhile = Meanwhile::default();
                 state.is_behind |= !state.take_early().is_empty() || state.is_paging;
                 self.actions.push(Action::Subscribe(topic.clone()));
@@ -732,7 +734,13 @@ impl Topics {
     }
 
     fn mark_behind(topic: &Topic, state: &mut State, partitions: &mut [InPartition]) {
-        if !std::mem::replace(&mut state.is_behind, true) && state.is_idle() {
+        state.is_behind = true;
+        Self::queue_behind(topic, state, partitions);
+    }
+
+    /// Has a topic wait until it is read, if it is behind and can be read.
+    fn queue_behind(topic: &Topic, state: &mut State, partitions: &mut [InPartition]) {
+        if state.is_behind && state.is_idle() && !std::mem::replace(&mut state.is_queued, true) {
             partitions[state.partition.0].behind.push_back(topic.clone());
         }
     }
@@ -744,7 +752,7 @@ impl Topics {
         while in_vain < count && self.inbound.is_available() {
             let place = self.turn;
             self.turn = (place + 1) % count;
-            match self.partitions[place].next_behind(MAX_CATCH_UPS / count, &self.states) {
+            match self.partitions[place].next_behind(MAX_CATCH_UPS / count, &mut self.states) {
                 Some(topic) => {
                     in_vain = 0;
                     let is_gap = |state: &State| state.at.is_some() && !state.is_paging;
@@ -847,9 +855,7 @@ impl Topics {
         {
             state.meanwhile = Meanwhile::default();
             state.is_behind |= !state.early.is_empty();
-            if state.is_behind && state.is_idle() {
-                self.partitions[place].behind.push_back(topic.clone());
-            }
+            Self::queue_behind(topic, state, &mut self.partitions);
             if state.is_confirmed() && !state.is_paging {
                 let asked = std::mem::take(&mut state.asked);
                 asked.into_iter().for_each(|asked| self.begin_recovery(topic, asked));
@@ -1138,12 +1144,15 @@ impl State {
 
 impl InPartition {
     /// The next topic that is behind and can be read, if so many reads may be under way.
-    fn next_behind(&mut self, most: usize, states: &HashMap<Topic, State>) -> Option<Topic> {
+    fn next_behind(&mut self, most: usize, states: &mut HashMap<Topic, State>) -> Option<Topic> {
         if self.rest != Rest::No || self.catch_ups >= most {
             return None;
         }
-        let can_be_read =
-            |topic: &Topic| states.get(topic).is_some_and(|state| state.is_behind && state.is_idle());
+        let can_be_read = |topic: &Topic| {
+            let Some(state) = states.get_mut(topic) else { return false };
+            state.is_queued = false;
+            state.is_behind && state.is_idle()
+        };
         std::iter::from_fn(|| self.behind.pop_front()).find(can_be_read)
     }
 }

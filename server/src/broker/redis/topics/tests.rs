@@ -691,6 +691,23 @@ fn a_read_that_fails_is_not_made_again_at_once() {
 }
 
 #[test]
+fn a_topic_that_is_behind_waits_once_however_many_recoveries_are_answered_meanwhile() {
+    let mut stage = standing();
+    stage.step(Step::Publish(0, 1, false));
+    stage.step(Step::DropPush);
+    stage.step(Step::Wait(1));
+    stage.step(Step::Fail(0));
+    for _ in 0..10 {
+        stage.step(Step::Recover(0, AskSince::Given(0), 5));
+        stage.step(Step::Execute(0));
+        stage.step(Step::Answer(0));
+        assert!(stage.behind() <= 1);
+    }
+    stage.go_on();
+    stage.assert_quiet();
+}
+
+#[test]
 fn what_was_dropped_is_read_at_once_when_there_is_room() {
     let mut stage = standing();
     stage.step(Step::Publish(0, 3, false));
