@@ -22,29 +22,34 @@
 //! ([`Topics::knows`]) says whether a ticket may be used here. Where it is broken, the node goes on along a new line, and its sessions
 //! end, since any may have been meant by what was missed.
 //!
-//! Bounds: of what is early, and of what is kept for recoveries, [`MAX_KEPT_BYTES`] per topic and [`MAX_KEPT_BYTES_IN_ALL`]; beyond
-//! it the topic is read again. Of reads, [`MAX_CATCH_UPS`] and those of recoveries: as many as the shards have under way, each for
-//! [`PATIENCE`] at most. What is under way and what has failed counts for its partition alone, so that a primary that is away holds up
+//! Bounds: of what is early, and of what is kept for recoveries, [`meanwhile::MAX_KEPT_BYTES`] per topic and
+//! [`MAX_KEPT_BYTES_IN_ALL`]; beyond it the topic is read again. Of reads, [`MAX_CATCH_UPS`] and those of recoveries: as many as the
+//! shards have under way, each for [`PATIENCE`] at most. What is under way and what has failed counts for its partition alone, so that a primary that is away holds up
 //! no others. Whatever looks at all topics does so in small parts; time and pushes cost nothing that grows with them.
+
+mod clock;
+mod meanwhile;
+mod partition;
+mod recovery;
+mod state;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use orosync_protocol::disconnect::Disconnect;
 use orosync_protocol::{Position, Topic};
-use tracing::{error, warn};
 
 use super::control;
 use super::keys::{Keys, Partition};
 use super::record::Entry;
-use crate::auth::line::{Beginning, Disconnected, Line};
 use crate::broker::{EventHandler, HandOver, Recovered, Since, Unavailable};
 use crate::process::unix_time;
-use crate::publication::credit::{Credit, CreditPool};
-use crate::publication::delivery::Delivery;
-use crate::publication::kept::Kept;
-use crate::publication::{Event, Held};
+use crate::publication::credit::CreditPool;
+use clock::RedisClock;
+use meanwhile::Meanwhile;
+use partition::{InPartition, Rest, Ring, SWEEP};
+use recovery::{Asked, recovered};
+use state::{At, Sink, Standing, State, continues};
 
 /// How long a recovery may wait until it is told that nobody knows.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -52,14 +57,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a topic without subscribers stays subscribed to: pages are loaded anew all the time.
 const LINGER: Duration = Duration::from_secs(10);
 
-/// What may be kept of a topic while it is read: of what came early, and of what was delivered meanwhile.
-const MAX_KEPT_BYTES: usize = 1 << 20;
-
-/// The same of all topics together.
+/// What may be kept of all topics together while they are read.
 const MAX_KEPT_BYTES_IN_ALL: usize = 16 << 20;
-
-/// What is counted of an event that is kept beside its entry.
-const KEPT_COST: usize = 96;
 
 /// Reads under way that no recovery has asked for. Each partition has its share.
 const MAX_CATCH_UPS: usize = 256;
@@ -70,10 +69,7 @@ const REST: Duration = Duration::from_millis(500);
 /// What a read asks for at most that is to close a gap.
 const MOST: usize = 10_000;
 
-/// Topics that are asked for at once in a sweep.
-const SWEEP: usize = 500;
-
-/// How many such questions may be under way. Each partition has its share, and at least one.
+/// Sweeps that may be under way. Each partition has its share, and at least one.
 const MAX_SWEEPS: usize = 16;
 
 /// Something to ask of Redis.
@@ -167,61 +163,6 @@ pub(super) struct Topics {
     begun: u64,
 }
 
-/// What is known of a partition, and under way there.
-#[derive(Debug, Default)]
-struct InPartition {
-    ring: Ring,
-    /// Sweeps under way.
-    sweeps: usize,
-    /// Topics that are behind and can be read. Others that are behind come here when they can.
-    behind: VecDeque<Topic>,
-    /// Reads under way that no recovery has asked for.
-    catch_ups: usize,
-    rest: Rest,
-}
-
-/// The topics of a partition, for the sweep. One that is gone is dropped when its turn comes.
-#[derive(Debug, Default)]
-struct Ring {
-    topics: VecDeque<(u64, Topic)>,
-    /// How many of them the sweep has still to come to.
-    to_sweep: usize,
-    /// How many of them there are still.
-    count: usize,
-}
-
-/// Redis' time, by ours.
-#[derive(Clone, Copy, Debug, Default)]
-struct RedisClock(Option<(Instant, u64)>);
-
-impl RedisClock {
-    /// Milliseconds since 1970 by Redis' clock. None: nobody knows yet, or it is before 1970.
-    fn milliseconds(self, at: Instant) -> Option<u64> {
-        let (then, milliseconds) = self.0?;
-        let length = |length: Duration| u64::try_from(length.as_millis()).ok();
-        match at.checked_duration_since(then) {
-            Some(later) => milliseconds.checked_add(length(later)?),
-            None => milliseconds.checked_sub(length(then.saturating_duration_since(at))?),
-        }
-    }
-
-    /// Seconds since 1970 by our clock, of milliseconds since 1970 by Redis' clock: that clock is ours until it was heard.
-    fn unix(self, milliseconds: u64) -> u64 {
-        let passed = self.milliseconds(Instant::now()).map(|now| now.saturating_sub(milliseconds) / 1000);
-        passed.map_or(milliseconds / 1000, |passed| unix_time().saturating_sub(passed))
-    }
-}
-
-/// Whether topics may be read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Rest {
-    #[default]
-    No,
-    /// A read has failed: from the next look at the clock.
-    Due,
-    Until(Instant),
-}
-
 /// A read under way.
 #[derive(Debug)]
 struct Reading {
@@ -229,297 +170,6 @@ struct Reading {
     since: ReadSince,
     /// The recovery that it is for. None: it is to know where the topic stands.
     asked: Option<u64>,
-}
-
-struct Asked {
-    topic: Topic,
-    since: Option<Since>,
-    most: usize,
-    hand_over: HandOver,
-    until: Instant,
-}
-
-impl std::fmt::Debug for Asked {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Asked({:?} of {})", self.since, self.topic.as_str())
-    }
-}
-
-#[derive(Debug)]
-struct State {
-    /// Of this subscription: a read that was begun for an earlier one has a lower number.
-    number: u64,
-    partition: Partition,
-    /// Shards with subscribers.
-    shards: usize,
-    /// Since when there is none.
-    unwanted_since: Option<Instant>,
-    /// It stands in [`Topics::leaving`].
-    is_leaving: bool,
-    standing: Standing,
-    /// What was delivered last.
-    at: Option<At>,
-    /// Up to here entries were read, and their pushes may still come.
-    read_to: u64,
-    reads: usize,
-    /// Reads with a lower number say nothing any more.
-    valid_from: u64,
-    /// It is to be read again: something may be missing.
-    is_behind: bool,
-    /// It stands in [`InPartition::behind`].
-    is_queued: bool,
-    /// Here it stood when a read did not go on from there. What is missing may be pushed already, and not have arrived: only if the
-    /// next read does not go on from there either, nothing of it will.
-    doubted: Option<Position>,
-    /// What came before it is known where it belongs.
-    early: VecDeque<Early>,
-    early_bytes: usize,
-    meanwhile: Meanwhile,
-    /// The last read that closed a gap was a page: the next one is under way, or the topic is behind.
-    is_paging: bool,
-    /// Of the disconnects: the pages of what is kept, until the last of them is there.
-    first_pages: Vec<Entry>,
-    /// Recoveries that wait for the subscription, or for the last page, in the order in which they were asked for.
-    asked: VecDeque<u64>,
-    /// Of the disconnects: the positions that are known.
-    line: Option<Box<Line>>,
-}
-
-/// How far the subscription has come on the connection in use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
-    Awaited,
-    /// Redis pushes to it.
-    Confirmed,
-    /// Since then a read or a sweep has said that the node stands right.
-    Sure,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct At {
-    position: Position,
-    accepted: u64,
-}
-
-#[derive(Debug)]
-struct Early {
-    entry: Entry,
-    /// Reads with a higher number were begun after it came, and so know of it.
-    number: u64,
-    _credit: Credit,
-}
-
-/// What was delivered while something is read, for those whose read did not have it. The offsets have no hole.
-#[derive(Debug, Default)]
-struct Meanwhile {
-    /// Where the topic stood before the first of these.
-    from: Option<Position>,
-    events: VecDeque<Delivered>,
-    bytes: usize,
-    /// Some had to be dropped.
-    is_cut: bool,
-}
-
-#[derive(Debug)]
-struct Delivered {
-    position: Position,
-    kept: Kept,
-    accepted: u64,
-    bytes: usize,
-    _credit: Credit,
-}
-
-impl Meanwhile {
-    fn begin(from: Option<Position>) -> Self {
-        Self { from, ..Self::default() }
-    }
-
-    fn push(&mut self, entry: &Entry, kept: Kept, pool: &Arc<CreditPool>) {
-        let bytes = entry.bytes() + KEPT_COST;
-        let Entry { position, accepted, .. } = *entry;
-        self.bytes += bytes;
-        self.events.push_back(Delivered { position, kept, accepted, bytes, _credit: pool.take(bytes) });
-        while (self.bytes > MAX_KEPT_BYTES || !pool.is_available())
-            && let Some(dropped) = self.events.pop_front()
-        {
-            self.bytes -= dropped.bytes;
-            self.from = Some(dropped.position);
-            self.is_cut = true;
-        }
-    }
-
-    /// How many of these came up to this position. None: the topic has not stood there.
-    fn index(&self, position: Position) -> Option<usize> {
-        let from = self.from?;
-        let index = usize::try_from(position.offset.checked_sub(from.offset)?).ok()?;
-        let stood = match index.checked_sub(1) {
-            Some(last) => self.events.get(last)?.position,
-            None => from,
-        };
-        (stood == position).then_some(index)
-    }
-}
-
-/// Where events of a topic go.
-struct Sink<'a> {
-    topic: &'a Topic,
-    is_wanted: bool,
-    events: &'a dyn EventHandler,
-    inbound: &'a Arc<CreditPool>,
-    kept: &'a Arc<CreditPool>,
-}
-
-impl<'a> Sink<'a> {
-    fn new(
-        topic: &'a Topic,
-        state: &State,
-        events: &'a dyn EventHandler,
-        inbound: &'a Arc<CreditPool>,
-        kept: &'a Arc<CreditPool>,
-    ) -> Self {
-        Self { topic, is_wanted: state.shards > 0 && events.is_wanted(topic), events, inbound, kept }
-    }
-}
-
-impl State {
-    fn new(number: u64, partition: Partition) -> Self {
-        Self {
-            number,
-            partition,
-            shards: 0,
-            unwanted_since: None,
-            is_leaving: false,
-            standing: Standing::Awaited,
-            at: None,
-            read_to: 0,
-            reads: 0,
-            valid_from: number,
-            is_behind: false,
-            is_queued: false,
-            doubted: None,
-            early: VecDeque::new(),
-            early_bytes: 0,
-            meanwhile: Meanwhile::default(),
-            is_paging: false,
-            first_pages: Vec::new(),
-            asked: VecDeque::new(),
-            line: None,
-        }
-    }
-
-    /// Whether there was room for it.
-    fn push_early(&mut self, entry: Entry, number: u64, pool: &Arc<CreditPool>) -> bool {
-        let bytes = entry.bytes() + KEPT_COST;
-        if self.early_bytes + bytes > MAX_KEPT_BYTES || !pool.is_available() {
-            return false;
-        }
-        self.early_bytes += bytes;
-        self.early.push_back(Early { entry, number, _credit: pool.take(bytes) });
-        true
-    }
-
-    fn take_early(&mut self) -> VecDeque<Early> {
-        self.early_bytes = 0;
-        std::mem::take(&mut self.early)
-    }
-
-    /// It can be read, and nothing is.
-    fn is_idle(&self) -> bool {
-        self.is_confirmed() && self.reads == 0
-    }
-
-    fn is_confirmed(&self) -> bool {
-        self.standing != Standing::Awaited
-    }
-
-    /// Has a recovery wait. Others that were asked for later may wait already.
-    fn wait(&mut self, asked: u64) {
-        let place = self.asked.partition_point(|other| *other < asked);
-        self.asked.insert(place, asked);
-    }
-
-    /// From where on the topic is read to know what this node has not had.
-    fn missing_since(&self, topic: &Topic) -> ReadSince {
-        let first_pages = self.first_pages.last().map(|last| last.position);
-        match self.at.map(|at| at.position).or(first_pages) {
-            Some(position) => ReadSince::Position(position),
-            None if control::is_control(topic) => ReadSince::Everything,
-            None => ReadSince::Now,
-        }
-    }
-
-    /// Redis has said that it stands right.
-    fn be_sure(&mut self) {
-        if self.is_confirmed() {
-            self.standing = Standing::Sure;
-        }
-    }
-
-    /// Whether the topic stood here at some time since the first read that is under way began.
-    fn has_stood_at(&self, position: Position) -> bool {
-        self.at.is_some_and(|at| at.position == position) || self.meanwhile.index(position).is_some()
-    }
-
-    /// What was delivered since it stood here.
-    fn later(&self, position: Position) -> impl Iterator<Item = &Delivered> {
-        let count = self.meanwhile.events.len();
-        let is_now = self.at.is_some_and(|at| at.position == position);
-        let index = if is_now { count } else { self.meanwhile.index(position).unwrap_or(count) };
-        self.meanwhile.events.range(index..)
-    }
-
-    /// Hands an entry over, and stands at it.
-    fn deliver(&mut self, entry: &Entry, sink: &Sink<'_>) {
-        self.at = Some(At { position: entry.position, accepted: entry.accepted });
-        let is_kept = self.reads > 0;
-        let kept = (sink.is_wanted || is_kept).then(|| entry.kept());
-        if control::is_control(sink.topic) {
-            self.disconnect(entry, sink);
-        } else if let (true, Some(kept)) = (sink.is_wanted, &kept) {
-            let held = Held::new(sink.inbound.take(entry.bytes()), None);
-            let delivery = Delivery::new(sink.topic.clone(), kept.clone(), entry.position, held);
-            sink.events.handle_event(Event::Message(delivery));
-        }
-        if let (true, Some(kept)) = (is_kept, kept) {
-            self.meanwhile.push(entry, kept, sink.kept);
-        }
-    }
-
-    /// Hands a disconnect over.
-    fn disconnect(&mut self, entry: &Entry, sink: &Sink<'_>) {
-        if let Some(line) = &mut self.line {
-            control::go_on(line, entry.position);
-        }
-        match Disconnect::parse(&entry.payload()) {
-            Ok(whom) => {
-                let held = Held::new(sink.inbound.take(0), None);
-                sink.events.handle_event(Event::Disconnect(whom, Some(entry.position), held));
-            }
-            Err(error) => {
-                warn!(
-                    %error,
-                    "another node has asked for a disconnect that this one does not understand: it takes no resume ticket from \
-                     before it"
-                );
-                let (base, unknown_until) = (entry.position, unix_time());
-                sink.events.begin_line(&Beginning { base, disconnected: Vec::new(), unknown_until });
-            }
-        }
-    }
-
-    /// Delivers what came early, as far as it goes on from here. What was there when the read of this number began, and is not
-    /// in it, is of another line.
-    fn deliver_early(&mut self, number: u64, sink: &Sink<'_>) {
-        for early in self.take_early() {
-            let Some(at) = self.at else { return };
-            if continues(&at, &early.entry) {
-                self.deliver(&early.entry, sink);
-            } else if early.number >= number && early.entry.position.offset > at.position.offset {
-                self.early_bytes += early.entry.bytes() + KEPT_COST;
-                self.early.push_back(early);
-            }
-        }
-    }
 }
 
 impl Topics {
@@ -858,7 +508,9 @@ impl Topics {
             Self::queue_behind(topic, state, &mut self.partitions);
             if state.is_confirmed() && !state.is_paging {
                 let asked = std::mem::take(&mut state.asked);
-                asked.into_iter().for_each(|asked| self.begin_recovery(topic, asked));
+                for asked in asked {
+                    self.begin_recovery(topic, asked);
+                }
             }
         }
         self.catch_up_behind();
@@ -1059,159 +711,6 @@ impl Topics {
         }
         state.deliver_early(number, &sink);
     }
-}
-
-impl State {
-    /// Goes on along the line that this read has, with what is newer than what was delivered.
-    fn begin_line(&mut self, number: u64, at: At, read: &Read, clock: RedisClock, sink: &Sink<'_>) {
-        if control::is_control(sink.topic) {
-            error!(
-                "a disconnect may have been missed: all sessions of browsers end, and come back with a new ticket"
-            );
-            let beginning = control::beginning(read, |ms| clock.unix(ms), Some(unix_time()));
-            self.line = Some(Box::new(control::line(&beginning)));
-            // First: no ticket from before is good any more, whichever disconnects this node knew that the line has lost.
-            let (base, unknown_until) = (read.position, beginning.unknown_until);
-            sink.events.begin_line(&Beginning { base, disconnected: Vec::new(), unknown_until });
-            sink.events.handle_break(sink.topic);
-            self.stand(number, at, read);
-            self.meanwhile = Meanwhile::begin(Some(read.position));
-            return;
-        }
-        warn!(
-            topic = sink.topic.as_str(),
-            "what came of this topic is not all known: pages that show it ask again"
-        );
-        sink.events.handle_break(sink.topic);
-        let is_old =
-            |entry: &Entry| (entry.accepted, entry.position.offset) <= (at.accepted, at.position.offset);
-        let new = &read.entries[read.entries.iter().take_while(|entry| is_old(entry)).count()..];
-        let from = new.first().map_or(read.position, |first| Position {
-            tag: first.before,
-            offset: first.position.offset.saturating_sub(1),
-        });
-        self.meanwhile = Meanwhile::begin(Some(from));
-        for entry in new {
-            self.deliver(entry, sink);
-        }
-        self.stand(number, at, read);
-    }
-
-    /// Stands where this read ended.
-    fn stand(&mut self, number: u64, at: At, read: &Read) {
-        let accepted = read.entries.last().map_or(at.accepted, |last| last.accepted);
-        self.at = Some(At { position: read.position, accepted });
-        self.read_to = read.position.offset;
-        self.valid_from = number;
-    }
-
-    /// Adds a page to those of the first read. Whether this was the last: then the read has all of them.
-    fn add_to_first_pages(&mut self, since: ReadSince, read: &mut Read) -> bool {
-        let mut pages = std::mem::take(&mut self.first_pages);
-        if let Some(last) = pages.last() {
-            let goes_on = (read.complete || read.is_page) && since == ReadSince::Position(last.position);
-            if !goes_on {
-                // What it would go on from is not there any more. It is read anew.
-                self.is_paging = false;
-                self.is_behind = true;
-                return false;
-            }
-            pages.append(&mut read.entries);
-            read.entries = pages;
-        }
-        if read.is_page {
-            self.first_pages = std::mem::take(&mut read.entries);
-            self.is_paging = true;
-            self.is_behind = true;
-        }
-        !read.is_page
-    }
-
-    /// All disconnects that are kept were read.
-    fn begin_control(&mut self, read: &Read, clock: RedisClock, begun: u64, sink: &Sink<'_>) {
-        let beginning = control::beginning(read, |ms| clock.unix(ms), None);
-        self.line = Some(Box::new(control::line(&beginning)));
-        sink.events.begin_line(&beginning);
-        // The last of them may mean sessions without a ticket, which were let in meanwhile.
-        let of_late =
-            |known: &&Disconnected| known.unix.saturating_add(control::CLOCK_SLACK_SECONDS) >= begun;
-        for Disconnected { whom, at, .. } in beginning.disconnected.iter().filter(of_late) {
-            let held = Held::new(sink.inbound.take(0), None);
-            sink.events.handle_event(Event::Disconnect(whom.clone(), Some(*at), held));
-        }
-    }
-}
-
-impl InPartition {
-    /// The next topic that is behind and can be read, if so many reads may be under way.
-    fn next_behind(&mut self, most: usize, states: &mut HashMap<Topic, State>) -> Option<Topic> {
-        if self.rest != Rest::No || self.catch_ups >= most {
-            return None;
-        }
-        let can_be_read = |topic: &Topic| {
-            let Some(state) = states.get_mut(topic) else { return false };
-            state.is_queued = false;
-            state.is_behind && state.is_idle()
-        };
-        std::iter::from_fn(|| self.behind.pop_front()).find(can_be_read)
-    }
-}
-
-impl Ring {
-    /// The next topics that are asked for together, and where they are taken to stand. One that is not confirmed by now is read when it
-    /// is: nobody compares it then.
-    fn next(&mut self, states: &mut HashMap<Topic, State>) -> Vec<(Topic, u64)> {
-        let mut next = Vec::with_capacity(SWEEP.min(self.to_sweep));
-        while self.to_sweep > 0
-            && next.len() < SWEEP
-            && let Some((number, topic)) = self.topics.pop_front()
-        {
-            self.to_sweep -= 1;
-            let Some(state) = states.get_mut(&topic).filter(|state| state.number == number) else { continue };
-            if let (true, Some(at)) = (state.is_idle(), state.at) {
-                next.push((topic.clone(), at.position.tag));
-            }
-            state.is_behind |= !state.is_confirmed() && state.at.is_some();
-            self.topics.push_back((number, topic));
-        }
-        next
-    }
-}
-
-/// Whether an entry is the next one.
-fn continues(at: &At, entry: &Entry) -> bool {
-    entry.before == at.position.tag && entry.position.offset == at.position.offset + 1
-}
-
-/// What somebody is told, by a read and by what came behind it.
-fn recovered<'a>(
-    read: &Read,
-    asked: &Asked,
-    clock: RedisClock,
-    later: impl Iterator<Item = &'a Delivered>,
-) -> Recovered {
-    let later: Vec<_> = later.map(|event| (event.position, event.kept.clone(), event.accepted)).collect();
-    let position = later.last().map_or(read.position, |(at, ..)| *at);
-    let (from, mut complete) = match asked.since {
-        None => return Recovered { position, complete: true, events: Vec::new() },
-        Some(Since::Position(position)) => (0, read.complete && position.is_some()),
-        Some(Since::Instant(instant)) => match clock.milliseconds(instant) {
-            Some(from) => {
-                // It asked for all that is kept: what is not here may be older.
-                let has_all =
-                    read.complete || read.entries.first().is_some_and(|first| first.accepted < from);
-                (from, has_all && from > read.certain_from)
-            }
-            None => (0, false),
-        },
-    };
-    let read = read.entries.iter().map(|entry| (entry.position, entry.kept(), entry.accepted));
-    let events = read.chain(later).filter(|(.., accepted)| *accepted >= from);
-    let mut events: Vec<_> = events.map(|(at, kept, _)| (at, kept)).collect();
-    let over = events.len().saturating_sub(asked.most);
-    events.drain(..over);
-    complete &= over == 0;
-    Recovered { position, complete, events }
 }
 
 #[cfg(test)]

@@ -9,7 +9,10 @@ use orosync_protocol::{Audience, Payload};
 use proptest::prelude::*;
 
 use super::super::record::encode;
+use super::meanwhile::MAX_KEPT_BYTES;
 use super::*;
+use crate::auth::line::Beginning;
+use crate::publication::Event;
 use crate::publication::receipt::Receipt;
 
 /// Topics of a test.
@@ -1105,7 +1108,9 @@ fn reads_that_fail_or_hang_in_one_partition_hold_up_no_other() {
     let (mut topics, keys, names) = on_a_cluster(2000);
     let (here, elsewhere): (Vec<_>, Vec<_>) =
         names.iter().partition(|topic| keys.partition(topic) == Partition(5));
-    here.iter().for_each(|topic| topics.handle_dropped(topic));
+    for topic in &here {
+        topics.handle_dropped(topic);
+    }
     topics.catch_up_behind();
     let hanging = reads_among(&topics.take_actions());
     assert!(!hanging.is_empty() && hanging.len() < here.len(), "{} of {}", hanging.len(), here.len());
@@ -1123,7 +1128,9 @@ fn reads_that_fail_or_hang_in_one_partition_hold_up_no_other() {
 #[test]
 fn the_partitions_read_in_turn_and_few_topics_in_all() {
     let (mut topics, keys, names) = on_a_cluster(5000);
-    names.iter().for_each(|topic| topics.handle_dropped(topic));
+    for topic in &names {
+        topics.handle_dropped(topic);
+    }
     topics.catch_up_behind();
     let asked = reads_among(&topics.take_actions());
     assert_eq!(asked.len(), MAX_CATCH_UPS);

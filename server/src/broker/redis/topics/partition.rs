@@ -1,0 +1,80 @@
+//! The topics of one partition: in which order they are compared and read.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Instant;
+
+use orosync_protocol::Topic;
+
+use super::state::State;
+
+/// Topics that are asked for at once in a sweep.
+pub(super) const SWEEP: usize = 500;
+
+/// What is known of a partition, and under way there.
+#[derive(Debug, Default)]
+pub(super) struct InPartition {
+    pub(super) ring: Ring,
+    /// Sweeps under way.
+    pub(super) sweeps: usize,
+    /// Topics that are behind and can be read. Others that are behind come here when they can.
+    pub(super) behind: VecDeque<Topic>,
+    /// Reads under way that no recovery has asked for.
+    pub(super) catch_ups: usize,
+    pub(super) rest: Rest,
+}
+
+/// The topics of a partition, for the sweep. One that is gone is dropped when its turn comes.
+#[derive(Debug, Default)]
+pub(super) struct Ring {
+    pub(super) topics: VecDeque<(u64, Topic)>,
+    /// How many of them the sweep has still to come to.
+    pub(super) to_sweep: usize,
+    /// How many of them there are still.
+    pub(super) count: usize,
+}
+
+/// Whether topics may be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Rest {
+    #[default]
+    No,
+    /// A read has failed: from the next look at the clock.
+    Due,
+    Until(Instant),
+}
+
+impl InPartition {
+    /// The next topic that is behind and can be read, if so many reads may be under way.
+    pub(super) fn next_behind(&mut self, most: usize, states: &mut HashMap<Topic, State>) -> Option<Topic> {
+        if self.rest != Rest::No || self.catch_ups >= most {
+            return None;
+        }
+        let can_be_read = |topic: &Topic| {
+            let Some(state) = states.get_mut(topic) else { return false };
+            state.is_queued = false;
+            state.is_behind && state.is_idle()
+        };
+        std::iter::from_fn(|| self.behind.pop_front()).find(can_be_read)
+    }
+}
+
+impl Ring {
+    /// The next topics that are asked for together, and where they are taken to stand. One that is not confirmed by now is read when it
+    /// is: nobody compares it then.
+    pub(super) fn next(&mut self, states: &mut HashMap<Topic, State>) -> Vec<(Topic, u64)> {
+        let mut next = Vec::with_capacity(SWEEP.min(self.to_sweep));
+        while self.to_sweep > 0
+            && next.len() < SWEEP
+            && let Some((number, topic)) = self.topics.pop_front()
+        {
+            self.to_sweep -= 1;
+            let Some(state) = states.get_mut(&topic).filter(|state| state.number == number) else { continue };
+            if let (true, Some(at)) = (state.is_idle(), state.at) {
+                next.push((topic.clone(), at.position.tag));
+            }
+            state.is_behind |= !state.is_confirmed() && state.at.is_some();
+            self.topics.push_back((number, topic));
+        }
+        next
+    }
+}

@@ -1,0 +1,56 @@
+//! Recoveries: what was asked for, and the answer.
+
+use std::time::Instant;
+
+use orosync_protocol::Topic;
+
+use super::Read;
+use super::clock::RedisClock;
+use super::meanwhile::Delivered;
+use crate::broker::{HandOver, Recovered, Since};
+
+/// A recovery that is not answered.
+pub(super) struct Asked {
+    pub(super) topic: Topic,
+    pub(super) since: Option<Since>,
+    pub(super) most: usize,
+    pub(super) hand_over: HandOver,
+    pub(super) until: Instant,
+}
+
+impl std::fmt::Debug for Asked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Asked({:?} of {})", self.since, self.topic.as_str())
+    }
+}
+
+/// What somebody is told, by a read and by what came behind it.
+pub(super) fn recovered<'a>(
+    read: &Read,
+    asked: &Asked,
+    clock: RedisClock,
+    later: impl Iterator<Item = &'a Delivered>,
+) -> Recovered {
+    let later: Vec<_> = later.map(|event| (event.position, event.kept.clone(), event.accepted)).collect();
+    let position = later.last().map_or(read.position, |(at, ..)| *at);
+    let (from, mut complete) = match asked.since {
+        None => return Recovered { position, complete: true, events: Vec::new() },
+        Some(Since::Position(position)) => (0, read.complete && position.is_some()),
+        Some(Since::Instant(instant)) => match clock.milliseconds(instant) {
+            Some(from) => {
+                // It asked for all that is kept: what is not here may be older.
+                let has_all =
+                    read.complete || read.entries.first().is_some_and(|first| first.accepted < from);
+                (from, has_all && from > read.certain_from)
+            }
+            None => (0, false),
+        },
+    };
+    let read = read.entries.iter().map(|entry| (entry.position, entry.kept(), entry.accepted));
+    let events = read.chain(later).filter(|(.., accepted)| *accepted >= from);
+    let mut events: Vec<_> = events.map(|(at, kept, _)| (at, kept)).collect();
+    let over = events.len().saturating_sub(asked.most);
+    events.drain(..over);
+    complete &= over == 0;
+    Recovered { position, complete, events }
+}

@@ -1,0 +1,342 @@
+//! Where this node stands in one topic, and what it does with the entries that come.
+//!
+//! Bound: [`MAX_KEPT_BYTES`] of what came early.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use orosync_protocol::disconnect::Disconnect;
+use orosync_protocol::{Position, Topic};
+use tracing::{error, warn};
+
+use super::clock::RedisClock;
+use super::meanwhile::{Delivered, KEPT_COST, MAX_KEPT_BYTES, Meanwhile};
+use super::{Read, ReadSince};
+use crate::auth::line::{Beginning, Disconnected, Line};
+use crate::broker::EventHandler;
+use crate::broker::redis::control;
+use crate::broker::redis::keys::Partition;
+use crate::broker::redis::record::Entry;
+use crate::process::unix_time;
+use crate::publication::credit::{Credit, CreditPool};
+use crate::publication::delivery::Delivery;
+use crate::publication::{Event, Held};
+
+#[expect(clippy::struct_excessive_bools, reason = "facts that are independent of each other")]
+#[derive(Debug)]
+pub(super) struct State {
+    /// Of this subscription: a read that was begun for an earlier one has a lower number.
+    pub(super) number: u64,
+    pub(super) partition: Partition,
+    /// Shards with subscribers.
+    pub(super) shards: usize,
+    /// Since when there is none.
+    pub(super) unwanted_since: Option<Instant>,
+    /// It stands in [`super::Topics::leaving`].
+    pub(super) is_leaving: bool,
+    pub(super) standing: Standing,
+    /// What was delivered last.
+    pub(super) at: Option<At>,
+    /// Up to here entries were read, and their pushes may still come.
+    pub(super) read_to: u64,
+    pub(super) reads: usize,
+    /// Reads with a lower number say nothing any more.
+    pub(super) valid_from: u64,
+    /// It is to be read again: something may be missing.
+    pub(super) is_behind: bool,
+    /// It stands in [`super::partition::InPartition::behind`].
+    pub(super) is_queued: bool,
+    /// Here it stood when a read did not go on from there. What is missing may be pushed already, and not have arrived: only if the
+    /// next read does not go on from there either, nothing of it will.
+    pub(super) doubted: Option<Position>,
+    /// What came before it is known where it belongs.
+    pub(super) early: VecDeque<Early>,
+    pub(super) early_bytes: usize,
+    pub(super) meanwhile: Meanwhile,
+    /// The last read that closed a gap was a page: the next one is under way, or the topic is behind.
+    pub(super) is_paging: bool,
+    /// Of the disconnects: the pages of what is kept, until the last of them is there.
+    pub(super) first_pages: Vec<Entry>,
+    /// Recoveries that wait for the subscription, or for the last page, in the order in which they were asked for.
+    pub(super) asked: VecDeque<u64>,
+    /// Of the disconnects: the positions that are known.
+    pub(super) line: Option<Box<Line>>,
+}
+
+/// How far the subscription has come on the connection in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    Awaited,
+    /// Redis pushes to it.
+    Confirmed,
+    /// Since then a read or a sweep has said that the node stands right.
+    Sure,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct At {
+    pub(super) position: Position,
+    pub(super) accepted: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct Early {
+    pub(super) entry: Entry,
+    /// Reads with a higher number were begun after it came, and so know of it.
+    pub(super) number: u64,
+    _credit: Credit,
+}
+
+/// Where events of a topic go.
+pub(super) struct Sink<'a> {
+    pub(super) topic: &'a Topic,
+    pub(super) is_wanted: bool,
+    pub(super) events: &'a dyn EventHandler,
+    pub(super) inbound: &'a Arc<CreditPool>,
+    pub(super) kept: &'a Arc<CreditPool>,
+}
+
+impl<'a> Sink<'a> {
+    pub(super) fn new(
+        topic: &'a Topic,
+        state: &State,
+        events: &'a dyn EventHandler,
+        inbound: &'a Arc<CreditPool>,
+        kept: &'a Arc<CreditPool>,
+    ) -> Self {
+        Self { topic, is_wanted: state.shards > 0 && events.is_wanted(topic), events, inbound, kept }
+    }
+}
+
+impl State {
+    pub(super) fn new(number: u64, partition: Partition) -> Self {
+        Self {
+            number,
+            partition,
+            shards: 0,
+            unwanted_since: None,
+            is_leaving: false,
+            standing: Standing::Awaited,
+            at: None,
+            read_to: 0,
+            reads: 0,
+            valid_from: number,
+            is_behind: false,
+            is_queued: false,
+            doubted: None,
+            early: VecDeque::new(),
+            early_bytes: 0,
+            meanwhile: Meanwhile::default(),
+            is_paging: false,
+            first_pages: Vec::new(),
+            asked: VecDeque::new(),
+            line: None,
+        }
+    }
+
+    /// Whether there was room for it.
+    pub(super) fn push_early(&mut self, entry: Entry, number: u64, pool: &Arc<CreditPool>) -> bool {
+        let bytes = entry.bytes() + KEPT_COST;
+        if self.early_bytes + bytes > MAX_KEPT_BYTES || !pool.is_available() {
+            return false;
+        }
+        self.early_bytes += bytes;
+        self.early.push_back(Early { entry, number, _credit: pool.take(bytes) });
+        true
+    }
+
+    pub(super) fn take_early(&mut self) -> VecDeque<Early> {
+        self.early_bytes = 0;
+        std::mem::take(&mut self.early)
+    }
+
+    /// It can be read, and nothing is.
+    pub(super) fn is_idle(&self) -> bool {
+        self.is_confirmed() && self.reads == 0
+    }
+
+    pub(super) fn is_confirmed(&self) -> bool {
+        self.standing != Standing::Awaited
+    }
+
+    /// Has a recovery wait. Others that were asked for later may wait already.
+    pub(super) fn wait(&mut self, asked: u64) {
+        let place = self.asked.partition_point(|other| *other < asked);
+        self.asked.insert(place, asked);
+    }
+
+    /// From where on the topic is read to know what this node has not had.
+    pub(super) fn missing_since(&self, topic: &Topic) -> ReadSince {
+        let first_pages = self.first_pages.last().map(|last| last.position);
+        match self.at.map(|at| at.position).or(first_pages) {
+            Some(position) => ReadSince::Position(position),
+            None if control::is_control(topic) => ReadSince::Everything,
+            None => ReadSince::Now,
+        }
+    }
+
+    /// Redis has said that it stands right.
+    pub(super) fn be_sure(&mut self) {
+        if self.is_confirmed() {
+            self.standing = Standing::Sure;
+        }
+    }
+
+    /// Whether the topic stood here at some time since the first read that is under way began.
+    pub(super) fn has_stood_at(&self, position: Position) -> bool {
+        self.at.is_some_and(|at| at.position == position) || self.meanwhile.index(position).is_some()
+    }
+
+    /// What was delivered since it stood here.
+    pub(super) fn later(&self, position: Position) -> impl Iterator<Item = &Delivered> {
+        let count = self.meanwhile.events.len();
+        let is_now = self.at.is_some_and(|at| at.position == position);
+        let index = if is_now { count } else { self.meanwhile.index(position).unwrap_or(count) };
+        self.meanwhile.events.range(index..)
+    }
+
+    /// Hands an entry over, and stands at it.
+    pub(super) fn deliver(&mut self, entry: &Entry, sink: &Sink<'_>) {
+        self.at = Some(At { position: entry.position, accepted: entry.accepted });
+        let is_kept = self.reads > 0;
+        let kept = (sink.is_wanted || is_kept).then(|| entry.kept());
+        if control::is_control(sink.topic) {
+            self.disconnect(entry, sink);
+        } else if let (true, Some(kept)) = (sink.is_wanted, &kept) {
+            let held = Held::new(sink.inbound.take(entry.bytes()), None);
+            let delivery = Delivery::new(sink.topic.clone(), kept.clone(), entry.position, held);
+            sink.events.handle_event(Event::Message(delivery));
+        }
+        if let (true, Some(kept)) = (is_kept, kept) {
+            self.meanwhile.push(entry, kept, sink.kept);
+        }
+    }
+
+    /// Hands a disconnect over.
+    fn disconnect(&mut self, entry: &Entry, sink: &Sink<'_>) {
+        if let Some(line) = &mut self.line {
+            control::go_on(line, entry.position);
+        }
+        match Disconnect::parse(&entry.payload()) {
+            Ok(whom) => {
+                let held = Held::new(sink.inbound.take(0), None);
+                sink.events.handle_event(Event::Disconnect(whom, Some(entry.position), held));
+            }
+            Err(error) => {
+                warn!(
+                    %error,
+                    "another node has asked for a disconnect that this one does not understand: it takes no resume ticket from \
+                     before it"
+                );
+                let (base, unknown_until) = (entry.position, unix_time());
+                sink.events.begin_line(&Beginning { base, disconnected: Vec::new(), unknown_until });
+            }
+        }
+    }
+
+    /// Delivers what came early, as far as it goes on from here. What was there when the read of this number began, and is not
+    /// in it, is of another line.
+    pub(super) fn deliver_early(&mut self, number: u64, sink: &Sink<'_>) {
+        for early in self.take_early() {
+            let Some(at) = self.at else { return };
+            if continues(&at, &early.entry) {
+                self.deliver(&early.entry, sink);
+            } else if early.number >= number && early.entry.position.offset > at.position.offset {
+                self.early_bytes += early.entry.bytes() + KEPT_COST;
+                self.early.push_back(early);
+            }
+        }
+    }
+
+    /// Goes on along the line that this read has, with what is newer than what was delivered.
+    pub(super) fn begin_line(
+        &mut self,
+        number: u64,
+        at: At,
+        read: &Read,
+        clock: RedisClock,
+        sink: &Sink<'_>,
+    ) {
+        if control::is_control(sink.topic) {
+            error!(
+                "a disconnect may have been missed: all sessions of browsers end, and come back with a new ticket"
+            );
+            let beginning = control::beginning(read, |ms| clock.unix(ms), Some(unix_time()));
+            self.line = Some(Box::new(control::line(&beginning)));
+            // First: no ticket from before is good any more, whichever disconnects this node knew that the line has lost.
+            let (base, unknown_until) = (read.position, beginning.unknown_until);
+            sink.events.begin_line(&Beginning { base, disconnected: Vec::new(), unknown_until });
+            sink.events.handle_break(sink.topic);
+            self.stand(number, at, read);
+            self.meanwhile = Meanwhile::begin(Some(read.position));
+            return;
+        }
+        warn!(
+            topic = sink.topic.as_str(),
+            "what came of this topic is not all known: pages that show it ask again"
+        );
+        sink.events.handle_break(sink.topic);
+        let is_old =
+            |entry: &Entry| (entry.accepted, entry.position.offset) <= (at.accepted, at.position.offset);
+        let new = &read.entries[read.entries.iter().take_while(|entry| is_old(entry)).count()..];
+        let from = new.first().map_or(read.position, |first| Position {
+            tag: first.before,
+            offset: first.position.offset.saturating_sub(1),
+        });
+        self.meanwhile = Meanwhile::begin(Some(from));
+        for entry in new {
+            self.deliver(entry, sink);
+        }
+        self.stand(number, at, read);
+    }
+
+    /// Stands where this read ended.
+    fn stand(&mut self, number: u64, at: At, read: &Read) {
+        let accepted = read.entries.last().map_or(at.accepted, |last| last.accepted);
+        self.at = Some(At { position: read.position, accepted });
+        self.read_to = read.position.offset;
+        self.valid_from = number;
+    }
+
+    /// Adds a page to those of the first read. Whether this was the last: then the read has all of them.
+    pub(super) fn add_to_first_pages(&mut self, since: ReadSince, read: &mut Read) -> bool {
+        let mut pages = std::mem::take(&mut self.first_pages);
+        if let Some(last) = pages.last() {
+            let goes_on = (read.complete || read.is_page) && since == ReadSince::Position(last.position);
+            if !goes_on {
+                // What it would go on from is not there any more. It is read anew.
+                self.is_paging = false;
+                self.is_behind = true;
+                return false;
+            }
+            pages.append(&mut read.entries);
+            read.entries = pages;
+        }
+        if read.is_page {
+            self.first_pages = std::mem::take(&mut read.entries);
+            self.is_paging = true;
+            self.is_behind = true;
+        }
+        !read.is_page
+    }
+
+    /// All disconnects that are kept were read.
+    pub(super) fn begin_control(&mut self, read: &Read, clock: RedisClock, begun: u64, sink: &Sink<'_>) {
+        let beginning = control::beginning(read, |ms| clock.unix(ms), None);
+        self.line = Some(Box::new(control::line(&beginning)));
+        sink.events.begin_line(&beginning);
+        // The last of them may mean sessions without a ticket, which were let in meanwhile.
+        let of_late =
+            |known: &&Disconnected| known.unix.saturating_add(control::CLOCK_SLACK_SECONDS) >= begun;
+        for Disconnected { whom, at, .. } in beginning.disconnected.iter().filter(of_late) {
+            let held = Held::new(sink.inbound.take(0), None);
+            sink.events.handle_event(Event::Disconnect(whom.clone(), Some(*at), held));
+        }
+    }
+}
+
+/// Whether an entry is the next one.
+pub(super) fn continues(at: &At, entry: &Entry) -> bool {
+    entry.before == at.position.tag && entry.position.offset == at.position.offset + 1
+}
