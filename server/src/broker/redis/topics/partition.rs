@@ -26,6 +26,7 @@ pub(super) struct InPartition {
 /// The topics of a partition, for the sweep. One that is gone is dropped when its turn comes.
 #[derive(Debug, Default)]
 pub(super) struct Ring {
+    /// Each with the number of its subscription.
     pub(super) topics: VecDeque<(u64, Topic)>,
     /// How many of them the sweep has still to come to.
     pub(super) to_sweep: usize,
@@ -33,13 +34,14 @@ pub(super) struct Ring {
     pub(super) count: usize,
 }
 
-/// Whether topics may be read.
+/// The pause in which no topic is read, but for recoveries, after a read has failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Rest {
     #[default]
     No,
-    /// A read has failed: from the next look at the clock.
+    /// A read has failed: the pause begins with the next look at the clock.
     Due,
+    /// It ends then.
     Until(Instant),
 }
 
@@ -59,8 +61,8 @@ impl InPartition {
 }
 
 impl Ring {
-    /// The next topics that are asked for together, and where they are taken to stand. One that is not confirmed by now is read when it
-    /// is: nobody compares it then.
+    /// The next topics to compare together, each with the tag of the last event delivered. A topic that is not confirmed yet is marked
+    /// as behind instead, so that it is read once it is confirmed.
     pub(super) fn next(&mut self, states: &mut HashMap<Topic, State>) -> Vec<(Topic, u64)> {
         let mut next = Vec::with_capacity(SWEEP.min(self.to_sweep));
         while self.to_sweep > 0

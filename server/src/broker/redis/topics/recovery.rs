@@ -12,9 +12,12 @@ use crate::broker::{HandOver, Recovered, Since};
 /// A recovery that is not answered.
 pub(super) struct Asked {
     pub(super) topic: Topic,
+    /// None: only where the topic stands is asked for.
     pub(super) since: Option<Since>,
+    /// The most events to return.
     pub(super) most: usize,
     pub(super) hand_over: HandOver,
+    /// When it is answered that nobody knows.
     pub(super) until: Instant,
 }
 
@@ -24,7 +27,7 @@ impl std::fmt::Debug for Asked {
     }
 }
 
-/// What somebody is told, by a read and by what came behind it.
+/// The answer to a recovery: what its read returned, and what was delivered behind it.
 pub(super) fn recovered<'a>(
     read: &Read,
     asked: &Asked,

@@ -23,67 +23,77 @@ use crate::publication::credit::{Credit, CreditPool};
 use crate::publication::delivery::Delivery;
 use crate::publication::{Event, Held};
 
+/// A subscribed topic: who wants it, how far its events have been delivered, and what is missing.
 #[expect(clippy::struct_excessive_bools, reason = "facts that are independent of each other")]
 #[derive(Debug)]
 pub(super) struct State {
-    /// Of this subscription: a read that was begun for an earlier one has a lower number.
+    /// The number of this subscription. A read that was begun for an earlier subscription has a lower one, and is ignored.
     pub(super) number: u64,
     pub(super) partition: Partition,
-    /// Shards with subscribers.
+    /// How many shards have subscribers.
     pub(super) shards: usize,
-    /// Since when there is none.
+    /// When the last shard lost its last subscriber, if none has any.
     pub(super) unwanted_since: Option<Instant>,
-    /// It stands in [`super::Topics::leaving`].
+    /// Whether the topic is in [`super::Topics::leaving`].
     pub(super) is_leaving: bool,
     pub(super) standing: Standing,
-    /// What was delivered last.
+    /// The last event that was delivered. None: no read has said yet where the topic stands.
     pub(super) at: Option<At>,
-    /// Up to here entries were read, and their pushes may still come.
+    /// The highest offset that was delivered from a read. Pushes up to there repeat it, and are ignored.
     pub(super) read_to: u64,
+    /// How many reads of this topic are under way, recoveries included.
     pub(super) reads: usize,
-    /// Reads with a lower number say nothing any more.
+    /// The answers of reads with a lower number are ignored: the node has gone on to another line since.
     pub(super) valid_from: u64,
-    /// It is to be read again: something may be missing.
+    /// Whether something may be missing, so that the topic must be read as soon as it can be.
     pub(super) is_behind: bool,
-    /// It stands in [`super::partition::InPartition::behind`].
+    /// Whether the topic is in [`super::partition::InPartition::behind`].
     pub(super) is_queued: bool,
-    /// Here it stood when a read did not go on from there. What is missing may be pushed already, and not have arrived: only if the
-    /// next read does not go on from there either, nothing of it will.
+    /// The last event delivered when a read did not continue from it. What lies between may have been pushed and be on its way, so
+    /// only a second read that does not continue from the same event breaks the topic.
     pub(super) doubted: Option<Position>,
-    /// What came before it is known where it belongs.
+    /// Pushed entries that do not continue the chain. They are delivered once a read has closed the gap before them.
     pub(super) early: VecDeque<Early>,
+    /// The size of these, with what each costs.
     pub(super) early_bytes: usize,
+    /// What was delivered since the first of the reads under way began.
     pub(super) meanwhile: Meanwhile,
-    /// The last read that closed a gap was a page: the next one is under way, or the topic is behind.
+    /// Whether the last read that was to close a gap returned a page: then the read of the next page is under way, or the topic is
+    /// behind.
     pub(super) is_paging: bool,
-    /// Of the disconnects: the pages of what is kept, until the last of them is there.
+    /// For the disconnects' topic: the pages read at the start, until the last of them has come.
     pub(super) first_pages: Vec<Entry>,
-    /// Recoveries that wait for the subscription, or for the last page, in the order in which they were asked for.
+    /// Recoveries that wait for the confirmation of the subscription, or for the last page, in the order of their numbers.
     pub(super) asked: VecDeque<u64>,
-    /// Of the disconnects: the positions that are known.
+    /// For the disconnects' topic: all positions that this node knows.
     pub(super) line: Option<Box<Line>>,
 }
 
 /// How far the subscription has come on the connection in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
+    /// Redis has not confirmed it.
     Awaited,
-    /// Redis pushes to it.
+    /// Redis has confirmed it, and pushes. What came before may be missing.
     Confirmed,
-    /// Since then a read or a sweep has said that the node stands right.
+    /// A read or a sweep has said since that nothing is missing.
     Sure,
 }
 
+/// The last event that was delivered.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct At {
     pub(super) position: Position,
+    /// When Redis accepted it, by its clock: milliseconds since 1970. 0: unknown.
     pub(super) accepted: u64,
 }
 
+/// A pushed entry that did not continue the chain.
 #[derive(Debug)]
 pub(super) struct Early {
     pub(super) entry: Entry,
-    /// Reads with a higher number were begun after it came, and so know of it.
+    /// The number given last when it came. Reads with a higher number began later, so what they return includes it, if it is of
+    /// the line that they read.
     pub(super) number: u64,
     _credit: Credit,
 }
@@ -91,9 +101,12 @@ pub(super) struct Early {
 /// Where events of a topic go.
 pub(super) struct Sink<'a> {
     pub(super) topic: &'a Topic,
+    /// Whether any session gets them.
     pub(super) is_wanted: bool,
     pub(super) events: &'a dyn EventHandler,
+    /// The credit of what is handed over.
     pub(super) inbound: &'a Arc<CreditPool>,
+    /// The credit of what is kept while the topic is read.
     pub(super) kept: &'a Arc<CreditPool>,
 }
 
@@ -135,7 +148,7 @@ impl State {
         }
     }
 
-    /// Whether there was room for it.
+    /// Keeps an entry that does not continue the chain. False: there was no room for it.
     pub(super) fn push_early(&mut self, entry: Entry, number: u64, pool: &Arc<CreditPool>) -> bool {
         let bytes = entry.bytes() + KEPT_COST;
         if self.early_bytes + bytes > MAX_KEPT_BYTES || !pool.is_available() {
@@ -151,7 +164,7 @@ impl State {
         std::mem::take(&mut self.early)
     }
 
-    /// It can be read, and nothing is.
+    /// Whether the subscription is confirmed and no read is under way.
     pub(super) fn is_idle(&self) -> bool {
         self.is_confirmed() && self.reads == 0
     }
@@ -160,13 +173,13 @@ impl State {
         self.standing != Standing::Awaited
     }
 
-    /// Has a recovery wait. Others that were asked for later may wait already.
+    /// Adds a recovery to those that wait, before those that were asked for later.
     pub(super) fn wait(&mut self, asked: u64) {
         let place = self.asked.partition_point(|other| *other < asked);
         self.asked.insert(place, asked);
     }
 
-    /// From where on the topic is read to know what this node has not had.
+    /// Where a read must begin to return what this node has missed.
     pub(super) fn missing_since(&self, topic: &Topic) -> ReadSince {
         let first_pages = self.first_pages.last().map(|last| last.position);
         match self.at.map(|at| at.position).or(first_pages) {
@@ -176,19 +189,19 @@ impl State {
         }
     }
 
-    /// Redis has said that it stands right.
+    /// Notes that Redis has said that nothing is missing.
     pub(super) fn be_sure(&mut self) {
         if self.is_confirmed() {
             self.standing = Standing::Sure;
         }
     }
 
-    /// Whether the topic stood here at some time since the first read that is under way began.
+    /// Whether the event at this position was the last delivered at some time since the first of the reads under way began.
     pub(super) fn has_stood_at(&self, position: Position) -> bool {
         self.at.is_some_and(|at| at.position == position) || self.meanwhile.index(position).is_some()
     }
 
-    /// What was delivered since it stood here.
+    /// What was delivered behind this position.
     pub(super) fn later(&self, position: Position) -> impl Iterator<Item = &Delivered> {
         let count = self.meanwhile.events.len();
         let is_now = self.at.is_some_and(|at| at.position == position);
@@ -196,7 +209,7 @@ impl State {
         self.meanwhile.events.range(index..)
     }
 
-    /// Hands an entry over, and stands at it.
+    /// Hands an entry over, as the last delivered from now on.
     pub(super) fn deliver(&mut self, entry: &Entry, sink: &Sink<'_>) {
         self.at = Some(At { position: entry.position, accepted: entry.accepted });
         let is_kept = self.reads > 0;
@@ -235,8 +248,8 @@ impl State {
         }
     }
 
-    /// Delivers what came early, as far as it goes on from here. What was there when the read of this number began, and is not
-    /// in it, is of another line.
+    /// Delivers what came early, as far as it continues the chain. What came before the read of this number began, and was not in it,
+    /// is dropped: it is of another line, or the next page has it.
     pub(super) fn deliver_early(&mut self, number: u64, sink: &Sink<'_>) {
         for early in self.take_early() {
             let Some(at) = self.at else { return };
@@ -249,7 +262,8 @@ impl State {
         }
     }
 
-    /// Goes on along the line that this read has, with what is newer than what was delivered.
+    /// The topic is broken: tells its sessions, and goes on along the line of this read with what was accepted later than the last
+    /// event delivered.
     pub(super) fn begin_line(
         &mut self,
         number: u64,
@@ -291,7 +305,7 @@ impl State {
         self.stand(number, at, read);
     }
 
-    /// Stands where this read ended.
+    /// Takes the last entry of this read as the last delivered.
     fn stand(&mut self, number: u64, at: At, read: &Read) {
         let accepted = read.entries.last().map_or(at.accepted, |last| last.accepted);
         self.at = Some(At { position: read.position, accepted });
@@ -299,7 +313,7 @@ impl State {
         self.valid_from = number;
     }
 
-    /// Adds a page to those of the first read. Whether this was the last: then the read has all of them.
+    /// Adds a page to those read at the start. True: it was the last, and `read` has the entries of all pages now.
     pub(super) fn add_to_first_pages(&mut self, since: ReadSince, read: &mut Read) -> bool {
         let mut pages = std::mem::take(&mut self.first_pages);
         if let Some(last) = pages.last() {
@@ -321,7 +335,7 @@ impl State {
         !read.is_page
     }
 
-    /// All disconnects that are kept were read.
+    /// Begins the line of the disconnects with all that is kept of them.
     pub(super) fn begin_control(&mut self, read: &Read, clock: RedisClock, begun: u64, sink: &Sink<'_>) {
         let beginning = control::beginning(read, |ms| clock.unix(ms), None);
         self.line = Some(Box::new(control::line(&beginning)));
@@ -336,7 +350,7 @@ impl State {
     }
 }
 
-/// Whether an entry is the next one.
+/// Whether this entry is the next one behind that event.
 pub(super) fn continues(at: &At, entry: &Entry) -> bool {
     entry.before == at.position.tag && entry.position.offset == at.position.offset + 1
 }
