@@ -1,25 +1,33 @@
 //! What the script that reads says of topics, on a real server.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use orosync_protocol::link_frame::Message;
 use orosync_protocol::{Audience, Payload, Position, PublisherId, Seq, Topic};
 use redis::{Cmd, Connection};
 
-use super::Server;
+use super::traffic::wait_until_subscribed;
+use super::{Server, open, wait_for};
+use crate::auth::line::Beginning;
 use crate::broker::history::HistoryRules;
 use crate::broker::redis::calls::{self, Verbs};
 use crate::broker::redis::keys::{Keys, Partition};
 use crate::broker::redis::outbox::{ChainKey, Due, Outgoing};
 use crate::broker::redis::topics::{Excerpt, Read, ReadSince};
 use crate::broker::redis::{record, scripts};
+use crate::broker::{Broker, EventHandler};
+use crate::config::broker::{RedisAddress, RedisServers};
 use crate::config::settings::HistorySettings;
 use crate::policy::{HistoryLimits, Policies};
+use crate::publication::Event;
 use crate::publication::credit::CreditPool;
+use crate::publication::receipt::Receipt;
 
 /// A topic on a server.
 struct Stored {
-    _server: Server,
+    server: Server,
     connection: Connection,
     keys: Keys,
     rules: HistoryRules,
@@ -39,7 +47,7 @@ impl Stored {
         let settings = HistorySettings { limits, ..HistorySettings::default() };
         let rules = HistoryRules { settings, policies: Policies::new(Vec::new()) };
         let topic = Topic::parse("t").unwrap();
-        Self { _server: server, connection, keys: Keys::single("orosync"), rules, topic, last: 0 }
+        Self { server, connection, keys: Keys::single("orosync"), rules, topic, last: 0 }
     }
 
     fn ask(&mut self, command: &Cmd) -> redis::Value {
@@ -48,6 +56,13 @@ impl Stored {
 
     /// Publishes so many messages of so many bytes. Their tags are their offsets.
     fn publish(&mut self, count: u64, bytes: usize) {
+        for command in self.publishing(count, bytes) {
+            self.ask(&command);
+        }
+    }
+
+    /// The commands for this.
+    fn publishing(&mut self, count: u64, bytes: usize) -> Vec<Cmd> {
         let messages: Vec<_> = (self.last + 1..=self.last + count)
             .map(|number| {
                 let payload = format!("\"{}\"", "x".repeat(bytes - 2));
@@ -64,13 +79,12 @@ impl Stored {
             .collect();
         self.last += count;
         let chain = ChainKey { publisher: PublisherId(7), partition: Partition::CONTROL };
-        for messages in messages.chunks(1000) {
-            // Lua passes on a few thousand values at once, and no more.
+        // Lua passes on a few thousand values at once, and no more.
+        let calls = messages.chunks(1000).map(|messages| {
             let due = Due { chain, number: 0, before: None, messages };
-            let command =
-                calls::publish(&self.keys, Verbs::SINGLE, &self.rules, Duration::from_mins(5), &due);
-            self.ask(&command);
-        }
+            calls::publish(&self.keys, Verbs::SINGLE, &self.rules, Duration::from_mins(5), &due)
+        });
+        calls.collect()
     }
 
     fn read(&mut self, since: ReadSince, most: usize, excerpt: Excerpt) -> Read {
@@ -147,4 +161,53 @@ fn a_topic_that_redis_has_no_memory_for_stands_where_its_first_message_begins() 
     assert!(read.complete);
     let chain: Vec<_> = read.entries.iter().map(|entry| (entry.before, entry.position.tag)).collect();
     assert_eq!(chain, [(0, 1), (1, 2)]);
+}
+
+/// A node that counts what comes, in order, and what breaks.
+#[derive(Debug, Default)]
+struct Count {
+    came: AtomicU64,
+    breaks: AtomicU64,
+}
+
+impl EventHandler for Count {
+    fn is_wanted(&self, _: &Topic) -> bool {
+        true
+    }
+
+    fn handle_event(&self, event: Event) {
+        if let Event::Message(delivery) = event {
+            let before = self.came.fetch_add(1, Ordering::Relaxed);
+            assert_eq!(delivery.position.offset, before + 1);
+        }
+    }
+
+    fn handle_break(&self, _: &Topic) {
+        self.breaks.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn begin_line(&self, _: &Beginning) {}
+
+    fn handle_barrier(&self, _: &Arc<Receipt>) {}
+}
+
+#[test]
+fn a_node_that_was_cut_off_delivers_more_than_one_answer_has_and_nothing_is_broken() {
+    let mut stored = Stored::new();
+    let count = Arc::<Count>::default();
+    let address = RedisAddress::Tcp { host: "127.0.0.1".to_owned(), port: stored.server.port };
+    let broker = open(RedisServers::Single(address, 0), 0, Arc::<Count>::clone(&count));
+    broker.subscribe(&stored.topic);
+    wait_until_subscribed(&broker, &stored.topic);
+    stored.publish(1, 10);
+    wait_for("it is pushed", || (count.came.load(Ordering::Relaxed) == 1).then_some(()));
+    // At once, so that the node is not back before all is there.
+    let mut pipe = redis::pipe();
+    pipe.atomic().cmd("CLIENT").arg("KILL").arg("TYPE").arg("pubsub");
+    for command in stored.publishing(12_000, 10) {
+        pipe.add_command(command);
+    }
+    pipe.exec(&mut stored.connection).unwrap();
+    wait_for("all has come", || (count.came.load(Ordering::Relaxed) == 12_001).then_some(()));
+    assert_eq!(count.breaks.load(Ordering::Relaxed), 0);
 }

@@ -701,7 +701,7 @@ fn a_topic_that_is_behind_waits_once_however_many_recoveries_are_answered_meanwh
     stage.step(Step::Wait(1));
     stage.step(Step::Fail(0));
     for _ in 0..10 {
-        stage.step(Step::Recover(0, AskSince::Given(0), 5));
+        stage.step(Step::Recover(0, AskSince::Given(1), 5));
         stage.step(Step::Execute(0));
         stage.step(Step::Answer(0));
         assert!(stage.behind() <= 1);
