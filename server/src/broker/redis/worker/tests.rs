@@ -92,8 +92,9 @@ impl Stage {
         let message = Disconnect::Session(SessionId(1)).message().unwrap();
         let body = record::body(&message);
         let credit = CreditPool::new(1, 1, || {}).take(1);
-        let messages = vec![Numbered { seq: Seq::new(number), topic: message.topic, body, credit }];
-        let order = Order::Publish { publisher: Some(ALL_NODES), messages, receipt: None };
+        let number = Seq::new(number).map(|number| (ALL_NODES, number));
+        let messages = vec![Numbered { number, topic: message.topic, body, credit }];
+        let order = Order::Publish { messages, receipt: None };
         self.orders.send(order).unwrap_or_else(|_| panic!("the worker is there"));
     }
 }
