@@ -3,13 +3,13 @@
 
 use orosync_protocol::disconnect::{self, Disconnect};
 use orosync_protocol::{Audience, SessionId, SessionIds};
-use orosync_tests::client::{Client, OROSYNC, Received};
+use orosync_tests::client::{Client, OROSYNC, Received, request};
 use orosync_tests::nodes::{Nodes, broker};
 use orosync_tests::redis::{Redis, RedisProxy};
 use orosync_tests::resumption::{
-    NEW_TICKET, assert_refused, disconnect, resume, resume_ticket, session_id, user,
+    NEW_TICKET, assert_refused, disconnect, offer, resume, resume_ticket, session_id, user,
 };
-use orosync_tests::server::Server;
+use orosync_tests::server::{Server, need_descriptors};
 use orosync_tests::source::Source;
 use serde_json::{Value, json};
 
@@ -214,29 +214,47 @@ fn who_may_have_missed_events_comes_back_by_resume_ticket_and_is_told_so() {
 }
 
 #[test]
-fn the_pages_of_a_node_that_dies_come_back_on_another_without_asking_for_a_ticket() {
-    const PAGES: u64 = 200;
+fn the_pages_of_a_node_that_dies_come_back_on_the_others_without_asking_for_a_ticket() {
+    const PAGES: u32 = 5000;
+    const OTHERS: [usize; 2] = [1, 2];
+    need_descriptors(u64::from(PAGES) + 100);
     let redis = Redis::start();
-    let mut nodes = Nodes::start(2, &redis.url(), "");
+    let mut nodes = Nodes::start(3, &redis.url(), "");
     let pages: Vec<_> = (0..PAGES)
         .map(|uid| {
-            let mut page = Client::user(nodes.node(0), OROSYNC, uid);
+            let mut page = Client::user(nodes.node(0), OROSYNC, uid.into());
             let position = page.recover(TOPIC, &json!({})).position;
             (resume_ticket(&mut page), position, page)
         })
         .collect();
     nodes.kill(0);
     publish(nodes.node(1), 1);
-    let mut back: Vec<_> = pages
-        .iter()
-        .map(|(ticket, position, _)| {
-            let mut page = resume(nodes.node(1), ticket);
-            let recovered = page.recover_since(TOPIC, position);
+    // All of them knock before the first of them is looked after.
+    let knocking: Vec<_> = pages
+        .into_iter()
+        .zip(OTHERS.into_iter().cycle())
+        .map(|((ticket, position, _), node)| {
+            let mut page = Client::connect(nodes.node(node));
+            page.send(request("/", &offer(&ticket)).as_bytes());
+            (page, position)
+        })
+        .collect();
+    let mut back: Vec<_> = knocking
+        .into_iter()
+        .map(|(mut page, position)| {
+            page.read_head();
+            assert!(page.text().starts_with("[0,\""), "{}", page.head);
+            let recovered = page.recover_since(TOPIC, &position);
             assert!(recovered.complete && recovered.payloads() == [json!(1)], "{recovered:?}");
             page
         })
         .collect();
-    nodes.node(1).await_metric("orosync_resume_tickets_used_total", 200.0);
+    let each = f64::from(PAGES) / 2.0;
+    // Each session that there is was opened by the ticket that its page had, and none of these was refused.
+    for node in OTHERS.map(|number| nodes.node(number)) {
+        node.await_metric("orosync_sessions_opened_total{protocol=\"orosync\"}", each);
+        node.await_metric("orosync_resume_tickets_used_total", each);
+    }
     publish(nodes.node(1), 2);
     for page in &mut back {
         assert_eq!(page.event(TOPIC).payload, json!(2));
