@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use orosync_protocol::link_frame::Message;
 use orosync_protocol::{Audience, ClusterId, Payload, PublisherId, Seq, Topic};
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::sync::watch;
 
@@ -259,9 +260,8 @@ impl Replicated {
         broker
     }
 
-    fn signal_replica(&self, signal: &str) {
-        let id = self.replica.process.id().to_string();
-        assert!(Command::new("kill").args([signal, id.as_str()]).status().unwrap().success());
+    fn signal_replica(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.replica.process), signal).unwrap();
     }
 }
 
@@ -272,7 +272,7 @@ fn what_is_sent_again_to_another_node_is_not_acknowledged_before_replicas_have_i
         let metrics = Arc::new(Metrics::new());
         (servers.open(&Arc::default(), &metrics), metrics, Arc::<Settlements>::default())
     });
-    servers.signal_replica("-STOP");
+    servers.signal_replica(Signal::STOP);
     let topic = Topic::parse("t").unwrap();
     for (broker, metrics, settlements) in &nodes {
         publish(broker, PublisherId(7), &topic, 1, settlements);
@@ -281,7 +281,7 @@ fn what_is_sent_again_to_another_node_is_not_acknowledged_before_replicas_have_i
         });
         assert_eq!(settlements.count(), 0);
     }
-    servers.signal_replica("-CONT");
+    servers.signal_replica(Signal::CONT);
     for (.., settlements) in &nodes {
         wait_for("the replica has it", || (settlements.count() == 1).then_some(()));
     }
@@ -296,7 +296,7 @@ fn a_replica_that_is_away_holds_up_no_reads() {
     let topic = Topic::parse("t").unwrap();
     broker.subscribe(&topic);
     wait_until_subscribed(&broker, &topic);
-    servers.signal_replica("-STOP");
+    servers.signal_replica(Signal::STOP);
     // Each is waited for by itself.
     let settlements = Arc::<Settlements>::default();
     for publisher in 0..PUBLISHERS {
@@ -308,7 +308,7 @@ fn a_replica_that_is_away_holds_up_no_reads() {
     broker.recover(&topic, Some(Since::Position(None)), 1, hand_over);
     assert!(answer.recv().unwrap());
     assert_eq!(settlements.count(), 0);
-    servers.signal_replica("-CONT");
+    servers.signal_replica(Signal::CONT);
     wait_for("the replica has all", || (settlements.count() == PUBLISHERS).then_some(()));
 }
 
