@@ -8,6 +8,13 @@ RELEASE := $(abspath $(TARGET))/release
 export OROSYNC_SERVER_BIN = $(RELEASE)/orosync-server
 export OROSYNC_EXTENSION = $(RELEASE)/liborosync.so
 
+# All but the extension, which needs PHP's headers. What is named together is compiled with the same features: once, whatever
+# of it a target runs.
+CRATES := --workspace --exclude orosync
+NAMES = $(basename $(notdir $(1:/main.rs=.rs)))
+END_TO_END := $(call NAMES,$(wildcard tests/tests/*.rs tests/tests/*/main.rs))
+OTHER_TESTS := $(call NAMES,$(filter-out tests/%,$(wildcard */tests/*.rs)))
+
 # With how many servers `make demo` runs.
 NODES ?= 1
 
@@ -16,9 +23,9 @@ MINUTES ?= 30
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build client demo test test-rust test-extension test-bundle test-js test-end-to-end test-browser lint install \
-	test-matrix test-oro test-deploy compatibility-page test-long-targets screenshots soak test-conformance test-fuzz test-memory test-valgrind fuzz \
-	test-budgets test-performance-page \
+.PHONY: help build client demo test test-rust test-extension test-bundle test-js test-end-to-end test-without-attacks test-attacks \
+	test-browser lint install test-matrix test-oro test-deploy compatibility-page test-long-targets screenshots soak \
+	test-conformance test-fuzz test-memory test-valgrind fuzz test-budgets test-performance-page \
 	bench bench-quick bench-programs bench-peers profile budgets performance-page
 
 help: ## Say what there is to run
@@ -36,19 +43,20 @@ demo: build ## Run the demo, a small CRM; Ctrl-C stops it. APP_ENV=dev: with the
 	@scripts/install-deps demo
 	DEMO_NODES=$(NODES) demo/bin/demo
 
-test: build js/node_modules/.package-lock.json tests/browser/node_modules/.package-lock.json bench/report/node_modules/.package-lock.json ## Check and test everything
+test: js/node_modules/.package-lock.json tests/browser/node_modules/.package-lock.json bench/report/node_modules/.package-lock.json ## Check and test everything
 	@scripts/install-deps build lint test node browser demo conformance fuzz valgrind bench soak
 	$(MAKE) --no-print-directory --file scripts/side-by-side.mk --jobs 2 --output-sync=target
-	$(MAKE) --no-print-directory test-end-to-end
+	$(MAKE) --no-print-directory test-attacks
 	@echo 'All tests have passed.'
 
 test-rust: ## Test the Rust crates, all but the extension
 	@scripts/install-deps build test
-	cargo test --workspace --exclude orosync --exclude orosync-tests
+	cargo test $(CRATES) --lib --bins $(addprefix --test ,$(OTHER_TESTS))
+	cargo test $(CRATES) --doc
 
 test-conformance: ## Test the WebSockets of server and publishers with the Autobahn suite
 	@scripts/install-deps build conformance
-	cargo build --workspace --exclude orosync --exclude orosync-tests --features orosync-server/echo,orosync-link/echo --example echo_server --example echo_client
+	cargo build $(CRATES) --features orosync-server/echo,orosync-link/echo --example echo_server --example echo_client
 	tests/conformance/run $(TARGET)/debug/examples/echo_server $(TARGET)/debug/examples/echo_client $(TARGET)/conformance
 
 test-fuzz: ## Fuzz everything that reads foreign bytes, for half a minute each
@@ -84,9 +92,15 @@ test-js: js/node_modules/.package-lock.json ## Test the browser client
 	@scripts/install-deps browser
 	cd js && npm test
 
-test-end-to-end: build ## Test server, PHP and clients together
+test-end-to-end: test-without-attacks test-attacks ## Test server, PHP and clients together
+
+test-without-attacks: build ## The same without the attacks
 	@scripts/install-deps test node browser
-	cargo test --package orosync-tests
+	cargo test $(CRATES) $(addprefix --test ,$(filter-out attacks,$(END_TO_END)))
+
+test-attacks: build ## Test that an attacker disturbs nobody; needs the machine for itself
+	@scripts/install-deps test
+	cargo test $(CRATES) --test attacks
 
 test-browser: build tests/browser/node_modules/.package-lock.json ## Test the demo in real browsers
 	@scripts/install-deps demo browser
@@ -113,9 +127,9 @@ test-long-targets: build ## Run the first minute of what takes longer, unoptimiz
 	@scripts/install-deps test valgrind bench soak
 	scripts/test-matrix --share
 	cargo check --no-default-features --package orosync-server --package orosync
-	cargo build --package orosync-bench
+	cargo build $(CRATES) --bins --tests
 	bench/run quick $(TARGET)/debug
-	cargo run --package orosync-tests --bin soak -- 1 $(TARGET)/soak-minute
+	$(TARGET)/debug/soak 1 $(TARGET)/soak-minute
 	/usr/bin/python3 tests/soak/plot.py $(TARGET)/soak-minute/samples.csv $(TARGET)/soak-minute/soak.svg
 
 soak: build ## Let 10,000 sessions come and go for MINUTES=30, with restarts; draws docs/images/soak.svg
@@ -132,7 +146,7 @@ lint: js/node_modules/.package-lock.json tests/browser/node_modules/.package-loc
 	cd js && npm run check
 	cd tests/browser && npm run check
 	cd bench/report && npm run check
-	cargo clippy --package orosync-server --package orosync-link --features orosync-server/echo,orosync-link/echo --all-targets -- --deny warnings
+	cargo clippy --workspace --features orosync-server/echo,orosync-link/echo --all-targets -- --deny warnings
 	cargo fmt --manifest-path fuzz/Cargo.toml --check -- --config-path .
 	python3 -m py_compile tests/oro/*.py tests/deploy/run tests/deploy/image
 	tests/oro/run --check
