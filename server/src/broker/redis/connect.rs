@@ -101,8 +101,9 @@ impl Connector {
         self.settings.wait_replicas > 0
     }
 
-    /// Where the primary is now, or those of these partitions. Of Sentinels, all are asked ([`sentinels`]). Of a Cluster, these nodes and those of the configuration are asked one after the other, beginning with another one each `turn`: one may have
-    /// missed what the others know.
+    /// Where the primary is now, or those of these partitions. Of Sentinels, all are asked ([`sentinels`]). Of a Cluster, these nodes
+    /// and those of the configuration are asked one after the other, beginning with another one each `turn`: one may have missed what
+    /// the others know.
     pub(super) async fn find(
         &self,
         partitions: &[Partition],

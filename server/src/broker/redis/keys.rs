@@ -3,7 +3,7 @@
 //! | key or channel | what it is |
 //! | --- | --- |
 //! | `P:{N}:e:TOPIC` | list: the topic's entries ([`super::record`]) |
-//! | `P:{N}:h:TOPIC` | string: its head: offset and tag of the last entry, when it came, the bytes of all or somewhat more, when the youngest that is no longer kept came |
+//! | `P:{N}:h:TOPIC` | string: its head, as `scripts/publish.lua` writes it: where the topic stands, and what is kept |
 //! | `P:{N}:p:PUBLISHER` | string: the highest number accepted of a publisher in this partition |
 //! | `P:{N}:c:TOPIC` | channel: entries, as they are accepted |
 //! | `P:{N}:t:TICKET` | string: what the ticket's only use was called |

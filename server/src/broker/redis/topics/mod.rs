@@ -24,8 +24,9 @@
 //!
 //! Bounds: of what is early, and of what is kept for recoveries, [`meanwhile::MAX_KEPT_BYTES`] per topic and
 //! [`MAX_KEPT_BYTES_IN_ALL`]; beyond it the topic is read again. Of reads, [`MAX_CATCH_UPS`] and those of recoveries: as many as the
-//! shards have under way, each for [`PATIENCE`] at most. What is under way and what has failed counts for its partition alone, so that a primary that is away holds up
-//! no others. Whatever looks at all topics does so in small parts; time and pushes cost nothing that grows with them.
+//! shards have under way, each for [`PATIENCE`] at most. What is under way and what has failed counts for its partition alone, so that
+//! a primary that is away holds up no others. Whatever looks at all topics does so in small parts; time and pushes cost nothing that
+//! grows with them.
 
 mod clock;
 mod meanwhile;
