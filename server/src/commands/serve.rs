@@ -137,7 +137,8 @@ async fn run_node(settings: Settings, read_again: ReadAgain) -> Result<(), Serve
         join(&settings, handles, history, revocations.clone(), renewed, &metrics)?;
     let node = Arc::new(node);
     let cluster = node.cluster();
-    let shared = Arc::new(shared(settings, cluster, used_tickets, revocations, &metrics));
+    let shared =
+        Arc::new(shared(settings, cluster, used_tickets, Arc::clone(&has_broker), revocations, &metrics));
     let mut shards = Shards::start(inboxes, &node, &shared, send_together)?;
     let current_tls = tls.subscribe();
     let mut rules = Rules::new(shared, tls, broker_passwords, secrets, rules_hash, read_again);
@@ -351,6 +352,7 @@ pub fn shared(
     settings: Settings,
     cluster: Arc<Cluster>,
     used_tickets: UsedTickets,
+    has_broker: Arc<AtomicBool>,
     revocations: Option<Arc<Revocations>>,
     metrics: &Arc<Metrics>,
 ) -> Shared {
@@ -370,6 +372,7 @@ pub fn shared(
         limits: settings.limits,
         metrics: Arc::clone(metrics),
         lines: Arc::new(ClientLines::new(CLIENT_LINES, CLIENT_LINES_INTERVAL, metrics)),
+        has_broker,
     }
 }
 

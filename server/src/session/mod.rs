@@ -31,6 +31,7 @@ pub mod websocket;
 
 use std::io::{self, IoSlice};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -93,6 +94,8 @@ pub struct Shared {
     pub metrics: Arc<Metrics>,
     /// Bounds the log lines that clients cause.
     pub lines: Arc<ClientLines>,
+    /// Whether what is published comes back: if not, another node may do what this one cannot.
+    pub has_broker: Arc<AtomicBool>,
 }
 
 /// The time, both ways.

@@ -1,5 +1,6 @@
 //! What a session's handshake comes to: a question to others, a greeting, or a refusal.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use orosync_protocol::link_frame::MAX_FRAME_BYTES;
@@ -142,6 +143,11 @@ impl Session {
             (Refusal::TicketRefused, CloseReason::NewTicket)
         };
         self.tell_cause(&Cause::Ticket(error), shared, now);
+        if refusal == Refusal::BrokerUnavailable && !shared.has_broker.load(Ordering::Relaxed) {
+            // A load balancer that sees it asks another node, which a Close frame behind a 101 would not have it do.
+            self.refuse_handshake(refusal, shared, now);
+            return;
+        }
         shared.metrics.handshakes_refused.count(refusal.label());
         response.extend_from_slice(&close_frame(reason));
         let answered = self.outbound.push(response.into());

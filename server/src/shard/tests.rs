@@ -1,6 +1,7 @@
 //! Sessions of one shard, stepped by hand: no socket, no sleep, the clock is an argument.
 
 use std::io::IoSlice;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use orosync_protocol::link_frame::{BATCH_MESSAGES, Message, PublisherFrame, Refusals, ServerFrame};
@@ -69,6 +70,7 @@ struct Stage {
     inbox: Inbox,
     node: Arc<Node>,
     metrics: Arc<Metrics>,
+    has_broker: Arc<AtomicBool>,
     connections: Arc<ConnectionLimits>,
     now: Instant,
     tickets: u128,
@@ -83,6 +85,7 @@ impl Stage {
         let mut limits = default_limits();
         change(&mut limits);
         let metrics = Arc::new(Metrics::new());
+        let has_broker = Arc::new(AtomicBool::new(true));
         let (handle, inbox) = ShardHandle::new();
         let node = Arc::new(Node::new(vec![handle], &limits, history(), None, Arc::clone(&metrics)));
         let shared = Shared {
@@ -102,10 +105,20 @@ impl Stage {
             limits,
             metrics: Arc::clone(&metrics),
             lines: Arc::new(ClientLines::new(10, Duration::from_secs(10), &metrics)),
+            has_broker: Arc::clone(&has_broker),
         };
         let stepped = Shard::new(0, Arc::clone(&node), Arc::new(shared));
         let connections = ConnectionLimits::new(Places { browsers: 1000, for_publishers: 0 }, 1000);
-        Self { shard: stepped, inbox, node, metrics, connections, now: Instant::now(), tickets: 0 }
+        Self {
+            shard: stepped,
+            inbox,
+            node,
+            metrics,
+            has_broker,
+            connections,
+            now: Instant::now(),
+            tickets: 0,
+        }
     }
 
     fn now(&self) -> Now {

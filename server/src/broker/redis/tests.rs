@@ -324,9 +324,9 @@ fn use_ticket(broker: &RedisBroker) -> FirstUse {
 fn a_ticket_of_which_nobody_could_tell_in_time_is_good_for_another_try() {
     let servers = Replicated::start();
     let nodes = [(); 2].map(|()| servers.open(&Arc::default(), &Arc::new(Metrics::new())));
-    servers.signal_replica("-STOP");
+    servers.signal_replica(Signal::STOP);
     assert_eq!(use_ticket(&nodes[0]), FirstUse::Unavailable);
-    servers.signal_replica("-CONT");
+    servers.signal_replica(Signal::CONT);
     assert_eq!(use_ticket(&nodes[0]), FirstUse::Yes);
     assert_eq!(use_ticket(&nodes[1]), FirstUse::No);
 }
