@@ -5,6 +5,7 @@
 
 use std::io::{self, IoSlice};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use allocation_counter::measure;
@@ -45,7 +46,14 @@ impl Stage {
         let secret = ("OROSYNC_AUTH__SECRET".to_owned(), "0123456789abcdef0123456789abcdef".to_owned());
         let settings = Settings::new(&load(&[], [secret], []).unwrap()).unwrap();
         let cluster = Arc::new(Cluster::new(ClusterId(1), 0));
-        let rules = Arc::new(shared(settings, cluster, UsedTickets::of_this_node(1000), None, &metrics));
+        let rules = Arc::new(shared(
+            settings,
+            cluster,
+            UsedTickets::of_this_node(1000),
+            Arc::new(AtomicBool::new(true)),
+            None,
+            &metrics,
+        ));
         let (handle, inbox) = ShardHandle::new();
         let history = HistoryRules { settings: HistorySettings::default(), policies: rules.policies.clone() };
         let node = Arc::new(Node::new(vec![handle], &rules.limits, history, None, metrics));

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -65,7 +66,14 @@ impl Running {
         let (sender, questions) = mpsc::channel();
         let others = UsedTickets::OfAllNodes(Arc::new(Others(Mutex::new(sender))));
         let verifier = Verifier::from_secret(SECRET.as_bytes()).unwrap();
-        let mut rules = shared(settings, Arc::default(), UsedTickets::of_this_node(1000), None, &metrics);
+        let mut rules = shared(
+            settings,
+            Arc::default(),
+            UsedTickets::of_this_node(1000),
+            Arc::new(AtomicBool::new(true)),
+            None,
+            &metrics,
+        );
         rules.door.authenticator = Arc::new(Authenticator::new(vec![verifier], others, None));
         let rules = Arc::new(rules);
         let (shard, inbox) = ShardHandle::new();

@@ -109,8 +109,7 @@ pub trait EventHandler: fmt::Debug + Send + Sync {
     /// it is written to them.
     fn handle_event(&self, event: Event);
 
-    /// What came of this topic is not all known: whoever can ask what it missed is to ask, and what follows goes on from here. Of
-    /// the disconnects' topic: any session may have been meant by one that was missed.
+    /// What came of this topic is not all known: whoever can ask what it missed is to ask, and what follows goes on from here.
     fn handle_break(&self, topic: &Topic);
 
     /// Where nodes share them, disconnects go on from here, each with its position. Those that are known already mean resume tickets

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use orosync_protocol::{Topic, disconnect};
+use orosync_protocol::Topic;
 use tracing::warn;
 
 use super::disconnection::Disconnection;
@@ -89,12 +89,8 @@ impl EventHandler for FanOut {
         }
     }
 
-    /// To all shards if any session may have been meant, and else to those with subscribers.
+    /// To the shards with subscribers.
     fn handle_break(&self, topic: &Topic) {
-        if topic.as_str() == disconnect::TOPIC {
-            self.end_browsers();
-            return;
-        }
         let interested = self.interest.shards(topic);
         for handle in interested.iter().filter_map(|shard| self.shards.get(shard)) {
             handle.end_incomplete(topic.clone());
@@ -184,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_break_goes_to_those_who_can_ask_and_that_of_disconnects_to_everybody() {
+    fn a_break_goes_to_those_who_can_ask() {
         let (handles, mut inboxes): (Vec<_>, Vec<_>) = (0..2).map(|_| ShardHandle::new()).unzip();
         let fan_out = FanOut::new(handles, None);
         let topic = Topic::parse("t").unwrap();
@@ -192,9 +188,5 @@ mod tests {
         fan_out.handle_break(&topic);
         assert!(inboxes[0].try_recv().is_err());
         assert!(matches!(inboxes[1].try_recv(), Ok(ShardMessage::EndIncomplete(of)) if of == topic));
-        fan_out.handle_break(&Topic::parse(disconnect::TOPIC).unwrap());
-        for inbox in &mut inboxes {
-            assert!(matches!(inbox.try_recv(), Ok(ShardMessage::EndBrowsers)));
-        }
     }
 }

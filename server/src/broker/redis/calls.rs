@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use orosync_protocol::{ClusterId, Position, PublisherId, Seq, Topic};
 use redis::{Cmd, Value};
-use tracing::{error, warn};
 
 use super::control;
 use super::keys::{Keys, Partition};
@@ -168,28 +167,21 @@ pub(super) fn publish_kept(keys: &Keys, verbs: Verbs, due: &Due<'_>, kept: impl 
     command
 }
 
-/// How such a call ended.
-pub(super) fn call_end(value: Result<Value, Trouble>) -> Result<CallEnd, Trouble> {
+/// How such a call ended, and what is to be said of it.
+pub(super) fn call_end(value: Result<Value, Trouble>) -> Result<(CallEnd, Option<Trouble>), Trouble> {
     let answer: Vec<Value> = answer(value)?;
     let number = |at: usize| answer.get(at).and_then(|value| redis::from_redis_value_ref::<u64>(value).ok());
     match (number(0), number(1)) {
         (Some(1), Some(_)) => {
             let text = |value| redis::from_redis_value_ref::<String>(value).unwrap_or_default();
-            if let Some(problem) = answer.get(2).map(text).filter(|problem| !problem.is_empty()) {
-                warn!(problem, "what was accepted could not be told to the nodes, which find it out later");
-            }
-            if let Some(Value::Array(keys)) = answer.get(3) {
-                for key in keys.iter().map(text) {
-                    error!(
-                        key,
-                        "broker: this key held something that is no history, and was deleted; what is published is kept there \
-                         again. Does something else write to keys that begin with broker.prefix?"
-                    );
-                }
-            }
-            Ok(CallEnd::Accepted)
+            let foreign: Vec<String> = match answer.get(3) {
+                Some(Value::Array(keys)) => keys.iter().map(text).collect(),
+                _ => Vec::new(),
+            };
+            let problem = answer.get(2).map(text).filter(|problem| !problem.is_empty());
+            Ok((CallEnd::Accepted, Trouble::of_foreign(&foreign).or(problem.as_deref().map(Trouble::untold))))
         }
-        (Some(0), Some(highest)) => Ok(CallEnd::Missing { highest }),
+        (Some(0), Some(highest)) => Ok((CallEnd::Missing { highest }, None)),
         _ => Err(Trouble::unexpected("a script in Redis")),
     }
 }

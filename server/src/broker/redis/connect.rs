@@ -35,7 +35,7 @@ const ASKED_PATIENCE: Duration = Duration::from_secs(1);
 /// Requests of a connection that may wait to be written.
 const WAITING: usize = 4096;
 
-/// The first version that has what the scripts use (`GETEX`).
+/// The first version that has what a node uses (`GETEX`).
 const OLDEST: (u32, u32) = (6, 2);
 
 /// The first version of a Cluster that has `SPUBLISH`.

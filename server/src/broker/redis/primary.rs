@@ -52,6 +52,8 @@ pub(super) struct Primary {
     /// None: it is being replaced.
     pub(super) pushes: Option<MultiplexedConnection>,
     pub(super) pushes_number: u64,
+    /// When that was opened.
+    pub(super) pushes_since: Instant,
     /// Of what was asked for on that connection.
     pub(super) confirmations: Confirmations,
     /// Where its canary is published. None: it has no partition.
@@ -104,6 +106,7 @@ impl Primary {
             writes: Writes { commands: writes, under_way: 0, progress: now },
             pushes: Some(connected.pushes),
             pushes_number: connected.pushes_number,
+            pushes_since: now,
             confirmations: Confirmations::new(),
             canary_at: None,
             canary: Canary::new(now),

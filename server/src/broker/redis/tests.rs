@@ -362,6 +362,18 @@ fn a_key_that_holds_something_else_holds_up_no_publisher_and_repeats_nothing() {
     wait_for("it is acknowledged", || (settlements.count() == 2).then_some(()));
     wait_for("it has come", || (witness.came(&topics[0]) == [1, 3]).then_some(()));
     wait_for("it has come", || (witness.came(&topics[1]).last() == Some(&4)).then_some(()));
+    // Nor readers.
+    for (key, value) in [("orosync:{0}:h:third", "foreign"), ("orosync:{0}:e:third", "foreign")] {
+        redis::cmd("SET").arg(key).arg(value).exec(&mut connection).unwrap();
+    }
+    redis::cmd("LPUSH").arg("orosync:{0}:h:fourth").arg("foreign").exec(&mut connection).unwrap();
+    for (name, number) in [("third", 5), ("fourth", 6)] {
+        let topic = Topic::parse(name).unwrap();
+        broker.subscribe(&topic);
+        wait_until_subscribed(&broker, &topic);
+        publish(&broker, PublisherId(7), &topic, number, &settlements);
+        wait_for("it has come", || (witness.came(&topic) == [number]).then_some(()));
+    }
 }
 
 #[test]

@@ -7,8 +7,9 @@
 //! Whoever is told that nobody knows comes back with the same ticket, which may be used up by then: the question was under way, or its
 //! answer could not be told. So such a use is taken back, by its nonce: nobody was let in by it, and nobody will be. This is sent
 //! behind the question, on the same connection where that still is, and again until Redis has answered it or [`BACK_PATIENCE`] is over.
-//! Where it fails (the node has ended, Redis was away for longer, or executes the question of a lost connection afterwards) the ticket
-//! stays used up: the page is told so, and asks the application for another one.
+//! Where it fails (the node has ended, Redis was away for longer, or executes the question of a lost connection afterwards), or the
+//! page comes to another node before it is done, the ticket counts as used: the page is told so, and asks the application for
+//! another one.
 //!
 //! Bounds: [`MAX_ASKED`], [`PATIENCE`], [`MAX_BACK`].
 

@@ -62,6 +62,24 @@ impl Trouble {
         Self::new("ended", "the connection to Redis was given up")
     }
 
+    /// What was accepted could not be told to the nodes.
+    pub(super) fn untold(problem: &str) -> Self {
+        Self::new(
+            "untold",
+            format!("what was accepted could not be told to the nodes, which find it out later: {problem}"),
+        )
+    }
+
+    /// These keys held something that is none of ours.
+    pub(super) fn of_foreign(keys: &[String]) -> Option<Self> {
+        let sentence = format!(
+            "{} held something that is no history, and was deleted: what is published is kept there again. Does something else \
+             write to keys that begin with broker.prefix?",
+            keys.first()?
+        );
+        Some(Self::new("foreign", sentence))
+    }
+
     /// It answered something that this version does not understand.
     pub(super) fn unexpected(what: &str) -> Self {
         Self::new(

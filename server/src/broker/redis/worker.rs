@@ -72,7 +72,7 @@ enum Done {
 /// What a primary says about something in one of its partitions.
 enum Answer {
     Entered(Result<Option<ClusterId>, Trouble>),
-    Called { chain: ChainKey, number: u64, end: Result<CallEnd, Trouble> },
+    Called { chain: ChainKey, number: u64, end: Result<(CallEnd, Option<Trouble>), Trouble> },
     Read { number: u64, is_control: bool, read: Result<Read, Trouble> },
     Swept { number: u64, differ: Result<Vec<usize>, Trouble> },
     Ticket { number: u64, used: Result<(u8, u64, Vec<u8>), Trouble> },
@@ -345,8 +345,11 @@ impl Worker {
                 self.take_pushes_first();
                 self.end_write(primary, now);
                 let end = match end {
-                    Ok(end) => {
+                    Ok((end, trouble)) => {
                         self.partitions.succeed(partition);
+                        if let Some(trouble) = trouble {
+                            self.complaints.tell(&trouble);
+                        }
                         end
                     }
                     Err(trouble) => {
@@ -364,9 +367,9 @@ impl Worker {
             }
             Answer::Read { number, is_control, read } => {
                 self.take_pushes_first();
+                // Its topic is read again by itself.
                 let read = read.map_err(|trouble| {
                     self.handle_trouble(primary, partition, &trouble);
-                    self.partitions.sweep_again(partition, now);
                     Unavailable
                 });
                 let stands = read.as_ref().ok().map(|read| read.position);

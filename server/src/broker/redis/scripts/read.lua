@@ -14,9 +14,14 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local epoch = tonumber(string.match(redis.call('GET', KEYS[3]) or '', '^%d+') or now)
 
-local stands = redis.call('GET', KEYS[2])
+-- A key that holds something else holds nothing: the next message to the topic replaces it.
+local stands = redis.pcall('GET', KEYS[2])
+local length = redis.pcall('LLEN', KEYS[1])
+if type(length) == 'table' then
+  length = 0
+end
 local offset, tag, last, bytes, dropped
-if stands then
+if type(stands) == 'string' and #stands >= struct.size(HEAD) then
   offset, tag, last, bytes, dropped = struct.unpack(HEAD, stands)
   if redis.call('PTTL', KEYS[2]) < head_ms / 2 then
     -- Where nothing can be written it is kept for longer the next time.
@@ -30,7 +35,6 @@ else
   end
 end
 
-local length = redis.call('LLEN', KEYS[1])
 if length == 0 then
   dropped = math.max(dropped, last)
 end

@@ -273,15 +273,12 @@ impl State {
         sink: &Sink<'_>,
     ) {
         if control::is_control(sink.topic) {
-            error!(
-                "a disconnect may have been missed: all sessions of browsers end, and come back with a new ticket"
-            );
+            error!("a disconnect may have been missed");
             let beginning = control::beginning(read, |ms| clock.unix(ms), Some(unix_time()));
             self.line = Some(Box::new(control::line(&beginning)));
             // First: no ticket from before is good any more, whichever disconnects this node knew that the line has lost.
             let (base, unknown_until) = (read.position, beginning.unknown_until);
             sink.events.begin_line(&Beginning { base, disconnected: Vec::new(), unknown_until });
-            sink.events.handle_break(sink.topic);
             self.stand(number, at, read);
             self.meanwhile = Meanwhile::begin(Some(read.position));
             return;

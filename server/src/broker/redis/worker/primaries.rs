@@ -29,6 +29,9 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// How long a primary may take to let the node into a partition.
 const ENTER: Duration = Duration::from_secs(2);
 
+/// A connection for pushes that ends sooner is not replaced at once: the primary, or what is before it, takes none for long.
+const SHORT_LIVED: Duration = Duration::from_secs(1);
+
 impl Worker {
     /// Looks for the primaries after a pause.
     pub(super) fn find_soon(&mut self) {
@@ -264,6 +267,11 @@ impl Worker {
     pub(super) fn replace_pushes(&mut self, id: PrimaryId) {
         let Some(member) = self.members.get_mut(&id) else { return };
         let Some(primary) = &mut member.up else { return };
+        if primary.pushes_since.elapsed() < SHORT_LIVED {
+            // It is looked for again, after a pause.
+            self.disconnect(id);
+            return;
+        }
         warn!(primary = %member.place, "what is published does not come back: the connection for it is replaced");
         primary.pushes = None;
         let number = self.pushes.next_number();
@@ -291,6 +299,7 @@ impl Worker {
                 let Some(primary) = self.primary_mut(id) else { return };
                 primary.pushes = Some(pushes);
                 primary.pushes_number = number;
+                primary.pushes_since = Instant::now();
                 primary.confirmations = Confirmations::new();
                 if has_ended {
                     self.replace_pushes(id);
