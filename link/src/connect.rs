@@ -49,6 +49,8 @@ pub(crate) trait Interruption {
 
 /// What came of an attempt.
 pub(crate) struct Connected {
+    /// When its time began: the name was resolved by then.
+    pub(crate) begun: Instant,
     pub(crate) transport: Transport,
     /// What the node has said of itself.
     pub(crate) membership: Option<Membership>,
@@ -76,10 +78,24 @@ impl Connector {
         doorbell: &Doorbell,
         interruption: &dyn Interruption,
     ) -> Result<Option<Connected>, LinkError> {
+        self.connect_by(resolve, endpoint, ticket, doorbell, interruption)
+    }
+
+    /// The same with another resolver. Nothing can interrupt that, and a dead nameserver costs it 5 s: the time of an attempt
+    /// begins behind it, or no attempt would ever have any.
+    fn connect_by(
+        &mut self,
+        resolve: impl FnOnce(&str, u16) -> io::Result<Vec<SocketAddr>>,
+        endpoint: &Endpoint,
+        ticket: &str,
+        doorbell: &Doorbell,
+        interruption: &dyn Interruption,
+    ) -> Result<Option<Connected>, LinkError> {
+        let target = Target::of(endpoint, resolve)?;
         let begun = Instant::now();
         let (deadline, timeout) = (begun + self.timeout, self.timeout);
         let attempt = Waiter { doorbell, interruption, begun, deadline, timeout };
-        let Some(socket) = open_socket(endpoint, &attempt)? else { return Ok(None) };
+        let Some(socket) = open_socket(&target, &attempt)? else { return Ok(None) };
         let wire = match endpoint {
             Endpoint::Web { tls: true, host, .. } => {
                 let name = ServerName::try_from(host.clone()).map_err(|_| {
@@ -104,28 +120,54 @@ impl Connector {
     }
 }
 
-fn open_socket(endpoint: &Endpoint, attempt: &Waiter<'_>) -> Result<Option<Socket>, LinkError> {
-    match endpoint {
-        Endpoint::Unix { path } => {
-            let address = SocketAddrUnix::new(path).map_err(|error| LinkError::Connect(error.into()))?;
-            complete(
-                Socket::new(AddressFamily::UNIX)?,
-                |socket| rustix::net::connect(socket, &address),
-                attempt,
-            )
+/// Where the sockets of an endpoint are.
+enum Target {
+    Unix(SocketAddrUnix),
+    /// At least one.
+    Tcp(Vec<SocketAddr>),
+}
+
+impl Target {
+    fn of(
+        endpoint: &Endpoint,
+        resolve: impl FnOnce(&str, u16) -> io::Result<Vec<SocketAddr>>,
+    ) -> Result<Self, LinkError> {
+        match endpoint {
+            Endpoint::Unix { path } => {
+                SocketAddrUnix::new(path).map(Self::Unix).map_err(|error| LinkError::Connect(error.into()))
+            }
+            Endpoint::Web { host, port, .. } => {
+                let failed = |problem| LinkError::Resolve { host: host.clone(), problem };
+                let addresses = resolve(host, *port).map_err(failed)?;
+                if addresses.is_empty() {
+                    return Err(failed(io::Error::from(io::ErrorKind::NotFound)));
+                }
+                Ok(Self::Tcp(addresses))
+            }
         }
-        Endpoint::Web { host, port, .. } => {
-            let resolve = |problem| LinkError::Resolve { host: host.clone(), problem };
-            let found = between_forks(|| (host.as_str(), *port).to_socket_addrs());
-            let addresses: Vec<_> = found.map_err(resolve)?.collect();
-            let mut last = None;
+    }
+}
+
+fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    between_forks(|| (host, port).to_socket_addrs()).map(Iterator::collect)
+}
+
+fn open_socket(target: &Target, attempt: &Waiter<'_>) -> Result<Option<Socket>, LinkError> {
+    match target {
+        Target::Unix(address) => complete(
+            Socket::new(AddressFamily::UNIX)?,
+            |socket| rustix::net::connect(socket, address),
+            attempt,
+        ),
+        Target::Tcp(addresses) => {
+            let mut last = LinkError::NoAnswer(attempt.timeout);
             for (index, address) in addresses.iter().enumerate() {
                 match open_tcp(*address, &attempt.share(addresses.len() - index)) {
-                    Err(error @ (LinkError::Connect(_) | LinkError::NoAnswer(_))) => last = Some(error),
+                    Err(error @ (LinkError::Connect(_) | LinkError::NoAnswer(_))) => last = error,
                     other => return other,
                 }
             }
-            Err(last.unwrap_or_else(|| resolve(io::Error::from(io::ErrorKind::NotFound))))
+            Err(last)
         }
     }
 }
@@ -166,7 +208,8 @@ fn shake_hands(wire: Wire, request: Request, attempt: &Waiter<'_>) -> Result<Opt
         handshake = match handshake.handshake() {
             Ok((websocket, answer)) => {
                 let said = membership(answer.headers());
-                return Ok(Some(Connected { transport: Transport::new(websocket), membership: said }));
+                let transport = Transport::new(websocket);
+                return Ok(Some(Connected { begun: attempt.begun, transport, membership: said }));
             }
             Err(HandshakeError::Interrupted(handshake)) => handshake,
             Err(HandshakeError::Failure(error)) => return Err(handshake_error(error)),
@@ -287,6 +330,7 @@ fn complete(
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
     use std::io::Write;
     use std::net::TcpListener;
     use std::thread;
@@ -361,12 +405,20 @@ mod tests {
     const NOTHING: Interrupts = Interrupts { stopped: false, latest: None };
 
     fn connect(endpoint: &Endpoint, ca: &str) -> Result<Option<Connected>, LinkError> {
+        connect_by(resolve, endpoint, ca)
+    }
+
+    fn connect_by(
+        resolve: impl FnOnce(&str, u16) -> io::Result<Vec<SocketAddr>>,
+        endpoint: &Endpoint,
+        ca: &str,
+    ) -> Result<Option<Connected>, LinkError> {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(ca.as_bytes()).unwrap();
         let options = Options { ca_file: Some(file.path().to_owned()), ..options(endpoint) };
         let doorbell = Doorbell::default();
         doorbell.install().unwrap();
-        Connector::new(&options).connect(endpoint, "ticket", &doorbell, &NOTHING)
+        Connector::new(&options).connect_by(resolve, endpoint, "ticket", &doorbell, &NOTHING)
     }
 
     #[test]
@@ -383,6 +435,30 @@ mod tests {
             transport.handle_readable();
         };
         assert!(matches!(incoming, Incoming::Frame(frame) if &frame[..] == b"hello"));
+    }
+
+    #[test]
+    fn the_time_of_an_attempt_begins_when_the_name_is_resolved() {
+        let timeout = Duration::from_millis(50);
+        let resolved = Cell::new(None);
+        let resolve_slowly = |host: &str, port| {
+            thread::sleep(2 * timeout);
+            resolved.set(Some(Instant::now()));
+            resolve(host, port)
+        };
+        let (endpoint, certificate) = tls_server();
+        let begun = connect_by(resolve_slowly, &endpoint, &certificate).unwrap().unwrap().begun;
+        assert!(begun >= resolved.get().unwrap());
+        // One that never answers has the whole time for it.
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let endpoint = format!("ws://{}/", listener.local_addr().unwrap()).parse().unwrap();
+        let options = Options { connect_timeout: timeout, ..options(&endpoint) };
+        let doorbell = Doorbell::default();
+        doorbell.install().unwrap();
+        let mut connector = Connector::new(&options);
+        let attempt = connector.connect_by(resolve_slowly, &endpoint, "ticket", &doorbell, &NOTHING);
+        assert!(matches!(attempt, Err(LinkError::NoAnswer(_))));
+        assert!(resolved.get().unwrap().elapsed() >= timeout);
     }
 
     #[test]

@@ -245,14 +245,13 @@ impl Worker {
         let Some(endpoint) = self.options.endpoints.get(index) else { return };
         self.shared.record.set_endpoint(index);
         self.shared.record.set_state(self.machine.state());
-        let started = Instant::now();
         let asker = Hurry { requests: &self.requests, endpoints: left };
         let attempt = ticket(&self.options)
             .and_then(|ticket| self.connector.connect(endpoint, &ticket, &self.shared.doorbell, &asker));
         match attempt {
-            Ok(Some(Connected { transport, membership })) => {
+            Ok(Some(Connected { begun, transport, membership })) => {
                 self.transport = Some(transport);
-                self.machine.handle_connected(started);
+                self.machine.handle_connected(begun);
                 let stranger =
                     membership.and_then(|said| self.machine.handle_membership(Instant::now(), said));
                 if let Some(stranger) = stranger.and_then(|stranger| self.options.endpoints.get(stranger)) {
