@@ -104,14 +104,10 @@ struct Open {
     progress: Instant,
     /// The server asked for patience.
     plea: Instant,
-    ping: Ping,
-}
-
-#[derive(Debug)]
-enum Ping {
-    None,
-    Due,
-    Sent { at: Instant },
+    /// A ping is to be sent.
+    ping_due: bool,
+    /// Since when a ping waits for its answer: a newer one, which a probe sends, does not make it younger.
+    unanswered: Option<Instant>,
 }
 
 /// What must be written, as one WebSocket message.
@@ -243,8 +239,7 @@ impl Machine {
             (Phase::Greeting(Greeting { hello_sent: true, .. }), ServerFrame::Welcome { accepted }) => {
                 let freed =
                     accepted.map_or(Ok(Budget::default()), |accepted| self.window.acknowledge(accepted))?;
-                self.phase =
-                    Phase::Open(Open { since: now, heard: now, progress: now, plea: now, ping: Ping::None });
+                self.phase = Phase::Open(Open::new(now));
                 if self.doubt < Doubt::Acknowledgement {
                     (self.failed_attempts, self.doubt) = (0, Doubt::None);
                 }
@@ -284,11 +279,10 @@ impl Machine {
     pub(crate) fn handle_pong(&mut self, now: Instant, payload: &[u8]) -> Option<u64> {
         self.handle_sign_of_life(now);
         let probe = u64::from_be_bytes(payload.try_into().ok()?);
-        if let Phase::Open(open) = &mut self.phase
-            && let Ping::Sent { .. } = open.ping
-            && probe == self.probe
-        {
-            open.ping = Ping::None;
+        if let Phase::Open(open) = &mut self.phase {
+            // Of an older one: a newer one is on its way since.
+            let is_last = probe == self.probe || open.ping_due;
+            open.unanswered = open.unanswered.filter(|_| !is_last).map(|_| now);
         }
         Some(probe)
     }
@@ -301,9 +295,7 @@ impl Machine {
             Phase::Open(open) => {
                 open.heard = now;
                 open.plea = now;
-                if let Ping::Sent { at } = &mut open.ping {
-                    *at = now;
-                }
+                open.unanswered = open.unanswered.map(|_| now);
             }
             Phase::Connecting | Phase::Waiting { .. } | Phase::Closing => {}
         }
@@ -328,7 +320,7 @@ impl Machine {
         if probe > self.probe {
             self.probe = probe;
             if let Phase::Open(open) = &mut self.phase {
-                open.ping = Ping::Due;
+                open.ping_due = true;
             }
         }
     }
@@ -359,8 +351,9 @@ impl Machine {
                 Some(Transmit::Frame(PublisherFrame::Hello { publisher: self.publisher }.encode()))
             }
             Phase::Open(open) => {
-                if let Ping::Due = open.ping {
-                    open.ping = Ping::Sent { at: now };
+                if open.ping_due {
+                    open.ping_due = false;
+                    open.unanswered.get_or_insert(now);
                     return Some(Transmit::Ping(Bytes::copy_from_slice(&self.probe.to_be_bytes())));
                 }
                 let waited = self.window.awaits_acknowledgement();
@@ -434,6 +427,10 @@ impl Greeting {
 }
 
 impl Open {
+    fn new(now: Instant) -> Self {
+        Self { since: now, heard: now, progress: now, plea: now, ping_due: false, unanswered: None }
+    }
+
     fn handle_acknowledged(&mut self, now: Instant, freed: Budget) {
         self.heard = now;
         if freed.messages > 0 {
@@ -461,19 +458,21 @@ impl Open {
     }
 
     fn poll_ping(&mut self, now: Instant) -> Step {
-        Step::Rest(Some(match self.ping {
-            Ping::None if self.heard + KEEP_ALIVE <= now => {
-                self.ping = Ping::Due;
-                now
-            }
-            Ping::None => self.heard + KEEP_ALIVE,
-            // Not written yet because a batch is on its way: that one's acknowledgement is waited for instead.
-            Ping::Due => now + PING_TIMEOUT,
-            Ping::Sent { at } if at + PING_TIMEOUT <= now => {
-                return Step::GiveUp(LinkError::Silent(PING_TIMEOUT));
-            }
-            Ping::Sent { at } => at + PING_TIMEOUT,
-        }))
+        if let Some(since) = self.unanswered {
+            let deadline = since + PING_TIMEOUT;
+            return if deadline <= now {
+                Step::GiveUp(LinkError::Silent(PING_TIMEOUT))
+            } else {
+                Step::Rest(Some(deadline))
+            };
+        }
+        // Not written yet because a batch is on its way: that one's acknowledgement is waited for instead.
+        if self.ping_due {
+            return Step::Rest(Some(now + PING_TIMEOUT));
+        }
+        let due = self.heard + KEEP_ALIVE;
+        self.ping_due = due <= now;
+        Step::Rest(Some(due.max(now)))
     }
 }
 
@@ -777,6 +776,38 @@ mod tests {
         assert_eq!(link.rests_for(), PING_TIMEOUT, "the second is still unanswered");
         assert_eq!(link.machine.handle_pong(link.now, &second), Some(2));
         assert_eq!(link.rests_for(), KEEP_ALIVE);
+    }
+
+    #[test]
+    fn whoever_asks_again_and_again_does_not_keep_a_link_that_is_open_on_one_side_only() {
+        let mut link = Link::open();
+        let begun = link.now;
+        for probe in 1.. {
+            link.machine.handle_probe(probe);
+            while link.transmit_any().is_some() {}
+            match link.step() {
+                Step::Rest(_) => link.pass(Duration::from_secs(1)),
+                Step::GiveUp(LinkError::Silent(_)) => break,
+                other => panic!("{other:?}"),
+            };
+            assert!(link.now - begun <= Duration::from_secs(5));
+        }
+    }
+
+    #[test]
+    fn whoever_asks_faster_than_the_server_answers_does_not_lose_the_link() {
+        let mut link = Link::open();
+        let mut sent = VecDeque::new();
+        for probe in 1..20 {
+            link.machine.handle_probe(probe);
+            let Some(Transmit::Ping(payload)) = link.transmit_any() else { panic!("no ping") };
+            sent.push_back(payload);
+            if sent.len() > 3 {
+                link.machine.handle_pong(link.now, &sent.pop_front().unwrap());
+            }
+            assert!(matches!(link.step(), Step::Rest(_)), "probe {probe}");
+            link.pass(PING_TIMEOUT / 4);
+        }
     }
 
     #[test]
