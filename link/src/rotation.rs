@@ -1,6 +1,7 @@
 //! Which of several endpoints is tried next: they follow each other, from a random one on; one that did not acknowledge comes
-//! behind the others until it does. A round is over when each of them has failed; only then is there a delay. No I/O, no clock and no
-//! randomness of its own. With one endpoint each failure is a round.
+//! behind the others until it does, or until they have failed as often as there are endpoints. A round is over when each of them
+//! has failed; only then is there a delay. No I/O, no clock and no randomness of its own. With one endpoint each failure is a
+//! round.
 
 use crate::error::Retry;
 
@@ -17,8 +18,9 @@ pub(crate) struct Rotation {
 struct Standing {
     /// In this round.
     has_failed: bool,
-    /// It was there and did not acknowledge, and has not acknowledged since.
-    is_doubted: bool,
+    /// It was there and did not acknowledge, and has not acknowledged since. So many failures of others end that: meanwhile it may
+    /// have recovered.
+    doubts: usize,
 }
 
 impl Rotation {
@@ -56,16 +58,24 @@ impl Rotation {
 
     /// The current one acknowledges.
     pub(crate) fn handle_acknowledged(&mut self) {
-        self.endpoints[self.current].is_doubted = false;
+        self.endpoints[self.current].doubts = 0;
     }
 
     /// The current one has failed: the next one's turn. If the round is over: when to begin another one.
     pub(crate) fn handle_failed(&mut self, retry: Retry) -> Option<Retry> {
         let is_first = self.left() == self.count();
         self.retry = if is_first { retry } else { self.retry.min(retry) };
-        let current = &mut self.endpoints[self.current];
-        current.has_failed = true;
-        current.is_doubted |= retry == Retry::Elsewhere;
+        let count = self.count();
+        for (number, endpoint) in self.endpoints.iter_mut().enumerate() {
+            if number != self.current {
+                endpoint.doubts = endpoint.doubts.saturating_sub(1);
+                continue;
+            }
+            endpoint.has_failed = true;
+            if retry == Retry::Elsewhere {
+                endpoint.doubts = count;
+            }
+        }
         let is_over = self.left() == 0;
         if is_over {
             self.reset();
@@ -79,7 +89,7 @@ impl Rotation {
         let count = self.count();
         let behind = (1..=count).map(|distance| (self.current + distance) % count);
         let left = behind.filter(|number| !self.endpoints[*number].has_failed);
-        left.min_by_key(|number| self.endpoints[*number].is_doubted).unwrap_or(self.current)
+        left.min_by_key(|number| self.endpoints[*number].doubts > 0).unwrap_or(self.current)
     }
 }
 
@@ -153,6 +163,19 @@ mod tests {
         assert_eq!(rotation.current(), 2);
         rotation.handle_failed(Retry::Soon);
         assert_eq!(rotation.current(), 0, "as any other");
+    }
+
+    #[test]
+    fn one_that_did_not_acknowledge_has_its_turn_again_though_the_others_are_good_for_a_while() {
+        let mut rotation = Rotation::new(3, 0);
+        rotation.handle_failed(Retry::Elsewhere);
+        let mut lost = || {
+            let lost = rotation.current();
+            rotation.reset();
+            rotation.handle_failed(Retry::Soon);
+            lost
+        };
+        assert_eq!([(); 6].map(|()| lost()), [1, 2, 1, 2, 0, 1]);
     }
 
     #[test]
