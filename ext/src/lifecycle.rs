@@ -158,7 +158,8 @@ impl Entry {
                 several => format!(", {several} messages wait for it"),
             };
             let do_they = match (status.state == State::Refused, are_several) {
-                _ if status.nobody_acknowledges => "do not acknowledge",
+                (_, false) if status.nobody_acknowledges => "does not acknowledge",
+                (_, true) if status.nobody_acknowledges => "do not acknowledge",
                 (true, false) => "refuses this PHP",
                 (true, true) => "all refuse this PHP",
                 (false, false) => "does not answer",

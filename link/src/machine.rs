@@ -34,7 +34,8 @@ const ACKNOWLEDGEMENT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Of several endpoints, one that asks for patience gets so much of it until something is acknowledged or taken by the kernel, or
 /// until its Welcome: then another one may take at once what this one cannot. It is when a node's `/readyz` says that the node has
-/// lost Redis, and longer than what all nodes are through in 5 s, as a failover.
+/// lost Redis, and longer than what all nodes are through in 5 s, as a failover. The only one is kept; that it does not
+/// acknowledge is said.
 const PATIENCE: Duration = Duration::from_secs(8);
 
 /// Nothing was heard for so long: a ping is sent. With [`PING_TIMEOUT`] it makes the 5 s in which a link that is open on one
@@ -124,6 +125,8 @@ pub(crate) enum Step {
     Connect,
     /// Drop the connection for this reason, then `handle_lost`.
     GiveUp(LinkError),
+    /// Write down what is wrong with a connection that is kept, and whether an outage begins with it.
+    Complain { error: LinkError, outage_begins: bool },
     /// Wait for bytes, messages or requests; at most until then.
     Rest(Option<Instant>),
     /// Drop the connection and end.
@@ -209,7 +212,7 @@ impl Machine {
     pub(crate) fn handle_lost(&mut self, now: Instant, retry: Retry, random: f64) -> Lost {
         let has_failed = retry == Retry::Elsewhere || !self.is_open();
         if retry == Retry::Elsewhere {
-            self.doubt = self.doubt.max(if self.is_open() { Doubt::Acknowledgement } else { Doubt::Welcome });
+            self.doubt();
         }
         match &self.phase {
             Phase::Connecting | Phase::Greeting(_) => {}
@@ -231,6 +234,11 @@ impl Machine {
         };
         self.phase = Phase::Waiting { until: now + self.backoff.next(retry, random), retry };
         Lost { outage_begins, all_refuse: retry == Retry::Refused }
+    }
+
+    /// Patience has ended.
+    fn doubt(&mut self) {
+        self.doubt = self.doubt.max(if self.is_open() { Doubt::Acknowledgement } else { Doubt::Welcome });
     }
 
     /// A frame came.
@@ -370,7 +378,7 @@ impl Machine {
     /// What is due now, besides writing.
     pub(crate) fn poll_step(&mut self, now: Instant) -> Step {
         let patience = self.patience();
-        match &mut self.phase {
+        let step = match &mut self.phase {
             Phase::Connecting => Step::Connect,
             Phase::Waiting { until, .. } if *until <= now => {
                 self.phase = Phase::Connecting;
@@ -381,12 +389,25 @@ impl Machine {
             Phase::Open(open) if self.window.awaits_acknowledgement() => open.poll_overdue(now, patience),
             Phase::Open(open) => open.poll_ping(now),
             Phase::Closing => Step::End,
+        };
+        match step {
+            Step::GiveUp(error @ LinkError::Unacknowledged(_)) if self.is_only() => {
+                self.doubt();
+                let outage_begins = self.failed_attempts == 0;
+                self.failed_attempts = self.failed_attempts.max(1);
+                Step::Complain { error, outage_begins }
+            }
+            step => step,
         }
     }
 
-    /// How long an endpoint may ask for patience: without end where there is no other one.
+    /// How long an endpoint may ask for patience: the only one without end, once that was said.
     fn patience(&self) -> Option<Duration> {
-        (self.rotation.count() > 1).then_some(PATIENCE)
+        (!self.is_only() || !self.nobody_acknowledges()).then_some(PATIENCE)
+    }
+
+    fn is_only(&self) -> bool {
+        self.rotation.count() == 1
     }
 }
 
@@ -574,6 +595,14 @@ mod tests {
             }
         }
 
+        /// The only endpoint did not acknowledge in time. Returns whether an outage begins.
+        fn complains(&mut self) -> bool {
+            match self.step() {
+                Step::Complain { error: LinkError::Unacknowledged(_), outage_begins } => outage_begins,
+                other => panic!("{other:?}"),
+            }
+        }
+
         /// The number of the endpoint that must be connected to now.
         fn connects_to(&mut self) -> usize {
             assert!(matches!(self.step(), Step::Connect));
@@ -722,12 +751,53 @@ mod tests {
         link.transmit();
         link.machine.handle_probe(1);
         assert!(matches!(link.transmit_any(), Some(Transmit::Ping(_))));
-        for _ in 0..10 {
-            link.pass(Duration::from_secs(1));
-            link.machine.handle_server_ping(link.now);
-            assert!(matches!(link.step(), Step::Rest(_)));
-        }
+        link.waits_for(PATIENCE);
+        assert!(link.complains());
+        link.waits_for(PATIENCE);
         assert_eq!(link.rests_for(), PING_TIMEOUT, "then it is as frozen as any other");
+    }
+
+    #[test]
+    fn the_only_endpoint_is_kept_though_it_does_not_acknowledge_and_that_is_one_outage() {
+        let mut link = Link::open();
+        link.publish(1);
+        link.transmit();
+        for outage in 1..=2 {
+            assert_eq!(link.waits_for(PATIENCE), State::Connected);
+            assert!(!link.machine.nobody_acknowledges());
+            assert!(link.complains());
+            assert!(link.machine.nobody_acknowledges());
+            assert_eq!(link.waits_for(2 * PATIENCE), State::Connected, "said once");
+            // Another connection does not end it.
+            assert!(!link.lose());
+            link.reopen(None);
+            link.transmit();
+            link.waits_for(2 * PATIENCE);
+            assert!(link.machine.nobody_acknowledges());
+            link.hear(ack(outage)).unwrap();
+            assert!(!link.machine.nobody_acknowledges());
+            link.publish(1);
+            link.transmit();
+        }
+    }
+
+    #[test]
+    fn the_only_endpoint_that_does_not_welcome_is_kept_and_that_is_one_outage() {
+        for is_refused_first in [false, true] {
+            let mut link = Link::new();
+            if is_refused_first {
+                assert!(link.lose());
+            }
+            assert!(matches!(link.step(), Step::Connect));
+            link.machine.handle_connected(link.now);
+            link.transmit();
+            assert_eq!(link.waits_for(PATIENCE), State::Connecting);
+            assert_eq!(link.complains(), !is_refused_first);
+            assert!(link.machine.nobody_acknowledges());
+            link.waits_for(2 * PATIENCE);
+            link.hear(ServerFrame::Welcome { accepted: None }).unwrap();
+            assert!(!link.machine.nobody_acknowledges());
+        }
     }
 
     #[test]

@@ -62,8 +62,8 @@ pub struct Status {
     pub refused: u64,
     /// How often the link was opened again.
     pub reconnects: u64,
-    /// How many outages have begun: an attempt to connect failed with every endpoint, after one had succeeded; or one of several
-    /// endpoints did not acknowledge in time, and the others did not either, or were not there.
+    /// How many outages have begun: an attempt to connect failed with every endpoint, after one had succeeded; or one that answers
+    /// did not acknowledge in time, and the others, if there are any, did not either, or were not there.
     pub outages: u64,
     /// Such an outage lasts: nothing is acknowledged, whatever the state.
     pub nobody_acknowledges: bool,

@@ -160,6 +160,10 @@ impl Worker {
             match step {
                 Step::Connect => self.connect(),
                 Step::GiveUp(error) => self.lose(&error),
+                Step::Complain { error, outage_begins } => {
+                    self.set_last_error(&error);
+                    self.record_outage(outage_begins);
+                }
                 Step::Rest(until) => self.rest(now, until),
                 Step::End => break,
             }
@@ -266,16 +270,25 @@ impl Worker {
     /// Drops the connection, writes down why, and leaves the rest to the machine.
     fn lose(&mut self, error: &LinkError) {
         self.transport = None;
-        self.shared.record.set_last_error(of_endpoint(&self.options, &self.machine, error.to_string()));
+        self.set_last_error(error);
         let lost = self.machine.handle_lost(Instant::now(), error.retry(), random());
-        self.shared.record.set_nobody_acknowledges(self.machine.nobody_acknowledges());
-        if lost.outage_begins {
-            self.shared.record.count_outage();
-        }
+        self.record_outage(lost.outage_begins);
         self.shared.record.set_state(self.machine.state());
         // After the record: who is told reads that next.
         if lost.all_refuse {
             self.requests.handle_refused();
+        }
+    }
+
+    fn set_last_error(&self, error: &LinkError) {
+        self.shared.record.set_last_error(of_endpoint(&self.options, &self.machine, error.to_string()));
+    }
+
+    /// After its error: who reads of an outage reads that next.
+    fn record_outage(&self, begins: bool) {
+        self.shared.record.set_nobody_acknowledges(self.machine.nobody_acknowledges());
+        if begins {
+            self.shared.record.count_outage();
         }
     }
 

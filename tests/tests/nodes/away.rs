@@ -8,6 +8,7 @@ use orosync_tests::client::{Client, OROSYNC, Received, WAMP};
 use orosync_tests::redis::{Cluster, Redis};
 use orosync_tests::server::{Server, ticket};
 use orosync_tests::source::Source;
+use orosync_tests::traffic::{self, Publishers, Subscriber};
 use orosync_tests::wait;
 use serde_json::json;
 
@@ -123,6 +124,27 @@ fn a_cluster_answers_nobody_for_long_and_publishers_whom_nodes_welcome_all_the_s
         assert_eq!(ended.log.matches("do not acknowledge, ").count(), 1, "{ended:?}");
         assert_eq!(ended.log.lines().count(), 1, "{ended:?}");
     }
+}
+
+#[test]
+fn a_publisher_that_knows_one_node_alone_stays_there_and_says_once_that_nothing_is_acknowledged() {
+    /// 8 s of patience, and then some.
+    const AWAY: Duration = Duration::from_secs(12);
+    let mut redis = Redis::start_with("appendonly yes");
+    let nodes = two_nodes(&redis.url());
+    let subscriber = Subscriber::of(Client::user(nodes.node(1), OROSYNC, 7));
+    let publishers = Publishers::start(&nodes.node(0).endpoint(), 1, 10, &[]);
+    wait::until_true("a message has come", || subscriber.count() > 0);
+    redis.kill();
+    wait::let_pass(AWAY, "nothing is acknowledged");
+    redis.start_again();
+    let ended = publishers.finish();
+    traffic::assert_flushed(&ended);
+    let log = &ended[0].log;
+    assert!(log.contains(" does not acknowledge, ") && log.contains(" messages wait for it: "), "{log}");
+    assert_eq!(log.lines().count(), 1, "{log}");
+    assert!(ended[0].last_error.starts_with("the server answers, but "), "{ended:?}");
+    assert_eq!(ended[0].reconnects, 0, "{ended:?}");
 }
 
 /// Whoever comes with a ticket is told to come again. A page with a resume ticket, which would not see the answer, by a Close frame,
