@@ -103,8 +103,12 @@ struct Open {
     heard: Instant,
     /// An acknowledgement came, or the kernel took bytes; or the first message since all were acknowledged was sent.
     progress: Instant,
+    /// Something was acknowledged; or the first message since all were was sent.
+    acknowledged: Instant,
     /// The server asked for patience.
     plea: Instant,
+    /// When to go on to another endpoint, for the sake of whoever waits, if the server asks for patience.
+    hurry: Option<Instant>,
     /// A ping is to be sent.
     ping_due: bool,
     /// Since when a ping waits for its answer: a newer one, which a probe sends, does not make it younger.
@@ -218,7 +222,7 @@ impl Machine {
             Phase::Connecting | Phase::Greeting(_) => {}
             Phase::Open(open) => {
                 self.neighbours.handle_lost(self.rotation.current(), open.heard);
-                if now.duration_since(open.since) >= GOOD_CONNECTION {
+                if open.is_good(now) {
                     self.backoff.reset();
                     self.rotation.reset();
                 }
@@ -333,12 +337,21 @@ impl Machine {
         }
     }
 
-    /// Somebody waits for the link, until the next step at least. `latest` says when an attempt that began then must be over.
-    pub(crate) fn handle_hurry(&mut self, now: Instant, latest: impl Fn(Instant) -> Option<Instant>) {
+    /// Somebody waits for the link, until the next step at least. `latest` says when an attempt that began then must be over, if so
+    /// many endpoints have not failed, it included.
+    pub(crate) fn handle_hurry(&mut self, now: Instant, latest: impl Fn(Instant, usize) -> Option<Instant>) {
+        let left = self.rotation.left();
         match &mut self.phase {
             Phase::Waiting { until, .. } => *until = (*until).min(now + HURRY),
-            Phase::Greeting(greeting) => greeting.hurry = latest(greeting.started),
-            Phase::Connecting | Phase::Open(_) | Phase::Closing => {}
+            Phase::Greeting(greeting) => greeting.hurry = latest(greeting.started, left),
+            Phase::Open(open) => {
+                // As if it was lost now: those that had failed before a good connection may be back. Not if one has just been
+                // left for this one: then it has all the time there is.
+                let are_all_left = self.failed_attempts == 0 && open.is_good(now);
+                let left = if are_all_left { self.rotation.count() } else { left };
+                open.hurry = latest(open.acknowledged, left);
+            }
+            Phase::Connecting | Phase::Closing => {}
         }
     }
 
@@ -367,7 +380,7 @@ impl Machine {
                 let waited = self.window.awaits_acknowledgement();
                 let batch = self.window.batch(next)?;
                 if !waited {
-                    open.progress = now;
+                    (open.progress, open.acknowledged) = (now, now);
                 }
                 Some(Transmit::Frame(batch))
             }
@@ -386,8 +399,14 @@ impl Machine {
             }
             Phase::Waiting { until, .. } => Step::Rest(Some(*until)),
             Phase::Greeting(greeting) => greeting.poll_step(now, self.connect_timeout, patience),
-            Phase::Open(open) if self.window.awaits_acknowledgement() => open.poll_overdue(now, patience),
-            Phase::Open(open) => open.poll_ping(now),
+            Phase::Open(open) => {
+                let hurry = open.hurry.take();
+                if self.window.awaits_acknowledgement() {
+                    open.poll_overdue(now, patience, hurry)
+                } else {
+                    open.poll_ping(now)
+                }
+            }
             Phase::Closing => Step::End,
         };
         match step {
@@ -449,18 +468,38 @@ impl Greeting {
 
 impl Open {
     fn new(now: Instant) -> Self {
-        Self { since: now, heard: now, progress: now, plea: now, ping_due: false, unanswered: None }
+        Self {
+            since: now,
+            heard: now,
+            progress: now,
+            acknowledged: now,
+            plea: now,
+            hurry: None,
+            ping_due: false,
+            unanswered: None,
+        }
+    }
+
+    fn is_good(&self, now: Instant) -> bool {
+        now.duration_since(self.since) >= GOOD_CONNECTION
     }
 
     fn handle_acknowledged(&mut self, now: Instant, freed: Budget) {
         self.heard = now;
         if freed.messages > 0 {
-            self.progress = now;
+            (self.progress, self.acknowledged) = (now, now);
         }
     }
 
-    /// What is due while something is not acknowledged. An endpoint that asks for patience gets so much of it.
-    fn poll_overdue(&mut self, now: Instant, patience: Option<Duration>) -> Step {
+    /// What is due while something is not acknowledged. An endpoint that asks for patience gets so much of it, and less while
+    /// somebody waits.
+    fn poll_overdue(&mut self, now: Instant, patience: Option<Duration>, hurry: Option<Instant>) -> Step {
+        let hurry = hurry.filter(|_| self.plea > self.acknowledged);
+        if let Some(latest) = hurry
+            && latest <= now
+        {
+            return Step::GiveUp(LinkError::Unacknowledged(latest - self.acknowledged));
+        }
         let timeout = self.progress.max(self.plea) + ACKNOWLEDGEMENT_TIMEOUT;
         if timeout <= now {
             return Step::GiveUp(LinkError::NotAcknowledged(ACKNOWLEDGEMENT_TIMEOUT));
@@ -472,6 +511,7 @@ impl Open {
             Some(patience) => timeout.min(self.progress + patience),
             None => timeout,
         };
+        let deadline = hurry.map_or(deadline, |latest| latest.min(deadline));
         match self.poll_ping(now) {
             Step::Rest(ping) => Step::Rest(Some(ping.map_or(deadline, |ping| ping.min(deadline)))),
             other => other,
@@ -1113,12 +1153,67 @@ mod tests {
         link.step();
         link.machine.handle_connected(begun);
         link.transmit();
-        link.machine.handle_hurry(link.now, |begun| Some(begun + share));
+        link.machine.handle_hurry(link.now, |begun, _| Some(begun + share));
         assert_eq!(link.rests_for(), share);
         assert_eq!(link.rests_for(), CONNECT_TIMEOUT, "nobody waits any more");
-        link.pass(share).machine.handle_hurry(begun + share, |begun| Some(begun + share));
+        link.pass(share).machine.handle_hurry(begun + share, |begun, _| Some(begun + share));
         assert!(!link.give_up());
         assert_eq!(link.connects_to(), 1);
+    }
+
+    /// Somebody has waited since `asked`, and another endpoint gets half of the time, if there is one.
+    fn hurry(link: &mut Link, asked: Instant) {
+        let latest = |begun: Instant, left| (left > 1).then(|| begun.max(asked) + Duration::from_millis(500));
+        link.machine.handle_hurry(link.now, latest);
+    }
+
+    #[test]
+    fn who_waits_has_an_open_endpoint_that_asks_for_patience_left_in_time() {
+        let mut link = Link::to(2);
+        // The other one was not there when this one was found.
+        link.lose();
+        link.reopen(None);
+        link.publish(2);
+        link.transmit();
+        link.waits_for(Duration::from_secs(2));
+        link.publish(1);
+        link.transmit();
+        link.machine.handle_written(link.now);
+        let asked = link.now;
+        hurry(&mut link, asked);
+        assert_eq!(link.rests_for(), Duration::from_millis(500));
+        assert_eq!(link.rests_for(), PING_TIMEOUT + Duration::from_secs(1), "nobody waits any more");
+        link.pass(Duration::from_millis(500));
+        hurry(&mut link, asked);
+        assert!(!link.give_up());
+        assert_eq!(link.connects_to(), 0);
+        link.reopen(None);
+        assert_eq!(first_and_count(link.transmit()), (1, 3));
+        // Both of them do not acknowledge, as in a failover: nobody runs from the one to the other.
+        link.waits_for(Duration::from_secs(2));
+        hurry(&mut link, asked);
+        assert!(link.rests_for() > Duration::from_millis(500));
+    }
+
+    #[test]
+    fn who_waits_keeps_an_open_endpoint_that_does_not_ask_for_patience() {
+        let mut link = Link::to(2);
+        link.reopen(None);
+        link.publish(2);
+        link.transmit();
+        link.waits_for(Duration::from_secs(2));
+        link.hear(ack(1)).unwrap();
+        let asked = link.now;
+        link.pass(Duration::from_secs(1));
+        hurry(&mut link, asked);
+        assert!(matches!(link.step(), Step::Rest(Some(due)) if due > link.now), "it has acknowledged since");
+        link.hear(ack(2)).unwrap();
+        hurry(&mut link, asked);
+        link.step();
+        link.publish(1);
+        link.transmit();
+        link.waits_for(Duration::from_secs(2));
+        assert!(matches!(link.step(), Step::Rest(_)), "nobody waits any more");
     }
 
     #[test]
@@ -1163,10 +1258,10 @@ mod tests {
         let mut link = Link::new();
         link.machine.handle_lost(link.now, Retry::Late, 1.0);
         assert!(link.rests_for() > HURRY);
-        link.machine.handle_hurry(link.now, |_| None);
+        link.machine.handle_hurry(link.now, |_, _| None);
         assert_eq!(link.rests_for(), HURRY);
         link.pass(HURRY / 2);
-        link.machine.handle_hurry(link.now, |_| None);
+        link.machine.handle_hurry(link.now, |_, _| None);
         assert_eq!(link.rests_for(), HURRY / 2);
     }
 

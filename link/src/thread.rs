@@ -186,8 +186,9 @@ impl Worker {
             None => {}
         }
         if self.requests.is_awaited(now) {
-            let asker = Hurry { requests: &self.requests, endpoints: self.machine.endpoint().1 };
-            self.machine.handle_hurry(now, |begun| asker.latest(begun, now));
+            let requests = &self.requests;
+            self.machine
+                .handle_hurry(now, |begun, endpoints| Hurry { requests, endpoints }.latest(begun, now));
         }
         if are_over {
             self.machine.handle_stop();

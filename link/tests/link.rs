@@ -350,6 +350,32 @@ fn an_endpoint_that_never_answers_leaves_the_others_the_time_of_who_waits() {
 }
 
 #[test]
+fn the_last_flush_leaves_an_endpoint_that_asks_for_patience_for_one_that_acknowledges() {
+    /// So long a connection must have been open to be a good one.
+    const GOOD: Duration = Duration::from_secs(1);
+    let (one, mut other) = (Place::listening(), Place::empty());
+    let shutdown_timeout = Duration::from_secs(2);
+    let mut publisher = Publisher::new(Options { shutdown_timeout, ..options_of(&[&one, &other]) });
+    publisher.publish(message("1").lend()).unwrap();
+    let mut first = one.welcome(0);
+    let welcomed = Instant::now();
+    first.messages(1, 1);
+    other.listen();
+    wait_until("a good connection", || welcomed.elapsed() > GOOD);
+    first.ask_for_patience();
+    std::thread::scope(|scope| {
+        let server = scope.spawn(|| {
+            let mut second = other.welcome(0);
+            assert_eq!(second.messages(1, 1), ["1"]);
+            second.acknowledge(1);
+            second.goodbye()
+        });
+        assert_eq!(publisher.shutdown(), None);
+        assert_eq!(server.join().unwrap(), CloseCode::Normal);
+    });
+}
+
+#[test]
 fn only_if_all_endpoints_refuse_a_publisher_nobody_waits_for_it() {
     let places = [Place::listening(), Place::listening()];
     let mut publisher = Publisher::new(options_of(&[&places[0], &places[1]]));

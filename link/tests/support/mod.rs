@@ -189,6 +189,11 @@ impl Connection {
         self.websocket.send(tungstenite::Message::Binary(frame.encode())).unwrap();
     }
 
+    /// Asks for patience, as a server does each second while messages wait in it.
+    pub(crate) fn ask_for_patience(&mut self) {
+        self.websocket.send(tungstenite::Message::Ping(Bytes::new())).unwrap();
+    }
+
     pub(crate) fn close(&mut self, reason: CloseReason) {
         let frame = CloseFrame { code: reason.code().into(), reason: reason.text().into() };
         self.websocket.close(Some(frame)).unwrap();
