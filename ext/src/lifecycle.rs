@@ -152,10 +152,11 @@ impl Entry {
                 return format!("orosync: {endpoints} did not answer for a while, and {does} again: {why}");
             }
             let waiting = status.queued + status.unacknowledged;
+            let for_whom = if are_several { "" } else { " for it" };
             let waits = match waiting {
                 0 => String::new(),
-                1 => ", 1 message waits for it".to_owned(),
-                several => format!(", {several} messages wait for it"),
+                1 => format!(", 1 message waits{for_whom}"),
+                several => format!(", {several} messages wait{for_whom}"),
             };
             let do_they = match (status.state == State::Refused, are_several) {
                 (_, false) if status.nobody_acknowledges => "does not acknowledge",

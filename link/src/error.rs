@@ -102,7 +102,9 @@ pub(crate) enum LinkError {
     OutOfTurn { frame: &'static str },
     #[error("no acknowledgement for {0:?}: the server is frozen, overloaded or no longer reachable")]
     NotAcknowledged(Duration),
-    #[error("the server answers, but does not acknowledge for {0:?}: it has lost Redis, or is overloaded")]
+    #[error(
+        "the server answers, but has acknowledged nothing for {0:?}: it has lost Redis, or is overloaded"
+    )]
     Unacknowledged(Duration),
     #[error("no sign of life for {0:?}: the server is frozen or no longer reachable")]
     Silent(Duration),
