@@ -1,5 +1,7 @@
 //! Redis is there, but something between it and the nodes is not as it was.
 
+use std::io::Read;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use orosync_tests::client::{Client, OROSYNC};
@@ -152,6 +154,41 @@ fn assert_scripts_publish_through(nodes: &Nodes) {
         assert_eq!(String::from_utf8_lossy(&ended.stderr), "", "nothing is left");
         assert_eq!(page.event("acme/scripts").payload, number);
     }
+}
+
+#[test]
+fn a_worker_that_ends_just_after_its_node_has_lost_redis_has_another_node_take_the_rest() {
+    let script = r#"
+        orosync_publish("acme/workers", 1);
+        orosync_flush(10);
+        echo "ready\n";
+        fgets(STDIN);
+        orosync_publish("acme/workers", 2);
+        sleep(2);
+    "#;
+    let redis = Redis::start();
+    let (redis_proxy, nodes) = behind_a_proxy(&redis);
+    let mut page = Client::user(nodes.node(1), OROSYNC, 7);
+    page.recover("acme/workers", &json!({}));
+    // While it is closed the worker comes to the node that will be cut off.
+    let other = Proxy::closed();
+    let mut worker = php::command(&format!("{} {}", nodes.node(0).endpoint(), other.endpoint()))
+        .args(["-d", "orosync.shutdown_timeout=4", "-r", script])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("php starts");
+    let mut ready = [0; 6];
+    worker.stdout.as_mut().expect("a pipe").read_exact(&mut ready).expect("it is ready");
+    assert_eq!(page.event("acme/workers").payload, 1);
+    other.open(nodes.node(1).address());
+    redis_proxy.refuse();
+    redis_proxy.cut();
+    // With its standard input's end it goes on.
+    let ended = worker.wait_with_output().expect("it ends");
+    assert_eq!(String::from_utf8_lossy(&ended.stderr), "", "nothing is left");
+    assert_eq!(page.event("acme/workers").payload, 2);
 }
 
 #[test]
