@@ -653,6 +653,7 @@ impl Topics {
             return;
         }
         let sink = Sink::new(topic, state, &*self.events, &self.inbound, &self.kept);
+        state.find_beginning(&read, &sink);
         match state.at {
             None => {
                 if !state.add_to_first_pages(reading.since, &mut read) {

@@ -262,6 +262,28 @@ impl State {
         }
     }
 
+    /// A topic that Redis had no memory for stands at offset 0 without a tag, until something is written of it. Takes over the tag
+    /// that it has got since: before it there was nothing that could be missed.
+    pub(super) fn find_beginning(&mut self, read: &Read, sink: &Sink<'_>) {
+        let is_without_tag = |at: &&mut At| at.position == Position { offset: 0, tag: 0 };
+        let Some(at) = self.at.as_mut().filter(is_without_tag) else { return };
+        let base = match read.entries.first() {
+            _ if read.position.offset == 0 => read.position,
+            Some(first) if first.position.offset == 1 => Position { offset: 0, tag: first.before },
+            _ => return,
+        };
+        if base == at.position {
+            return;
+        }
+        at.position = base;
+        self.meanwhile = Meanwhile::begin(Some(base));
+        if control::is_control(sink.topic) {
+            let beginning = Beginning { base, disconnected: Vec::new(), unknown_until: 0 };
+            self.line = Some(Box::new(control::line(&beginning)));
+            sink.events.begin_line(&beginning);
+        }
+    }
+
     /// The topic is broken: tells its sessions, and goes on along the line of this read with what was accepted later than the last
     /// event delivered.
     pub(super) fn begin_line(

@@ -51,6 +51,8 @@ impl Written {
 #[derive(Clone, Debug, Default)]
 struct ModelTopic {
     head: Option<Position>,
+    /// There is no memory for a head.
+    is_full: bool,
     kept: VecDeque<Written>,
     dropped: u64,
 }
@@ -66,7 +68,11 @@ impl ModelTopic {
         topic: &Topic,
     ) -> Read {
         let most = most.min(FITS);
-        let position = *self.head.get_or_insert(Position { offset: 0, tag: new_tag });
+        let position =
+            self.head.unwrap_or(Position { offset: 0, tag: if self.is_full { 0 } else { new_tag } });
+        if !self.is_full {
+            self.head = Some(position);
+        }
         let length = self.kept.len();
         let (mut complete, mut wanted) = match since {
             ReadSince::Now => (true, 0),
@@ -203,6 +209,8 @@ enum Step {
     Reconnect,
     Keep,
     FailOver,
+    Fill(usize),
+    Free(usize),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -232,6 +240,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => Just(Step::Reconnect),
         2 => Just(Step::Keep),
         1 => Just(Step::FailOver),
+        1 => topic().prop_map(Step::Fill),
+        2 => topic().prop_map(Step::Free),
     ];
     proptest::collection::vec(step, 1..150)
 }
@@ -342,6 +352,8 @@ impl Stage {
                 self.epoch = START_MS + self.ms;
                 self.reconnect();
             }
+            Step::Fill(at) => self.redis[at].is_full = true,
+            Step::Free(at) => self.redis[at].is_full = false,
         }
         self.act();
         let bytes = |state: &State| state.early_bytes.max(state.meanwhile.bytes);
@@ -567,7 +579,9 @@ impl Stage {
                     assert!(delivered.insert(position.tag, at).is_none(), "{position:?} came twice");
                     assert!(is_wanted[at]);
                     let before = self.written[&position.tag].before;
-                    assert!(stands[at].is_none_or(|stands| stands == before), "a hole before {position:?}");
+                    // Before the first there was nothing, whichever tag that had.
+                    let is_next = |stands| stands == before || (stands == 0 && position.offset == 1);
+                    assert!(stands[at].is_none_or(is_next), "a hole before {position:?}");
                     stands[at] = Some(position.tag);
                 }
                 Item::Answer(_, Err(Unavailable)) => {}
@@ -575,7 +589,9 @@ impl Stage {
                     let at = question.topic;
                     if is_wanted[at] {
                         let tag = recovered.position.tag;
-                        assert!(stands[at].is_none_or(|stands| stands == tag), "{question:?} {recovered:?}");
+                        let is_there =
+                            |stands| stands == tag || (stands == 0 && recovered.position.offset == 0);
+                        assert!(stands[at].is_none_or(is_there), "{question:?} {recovered:?}");
                         stands[at] = Some(tag);
                     }
                     self.assert_answer(question, &recovered);
@@ -627,6 +643,9 @@ proptest! {
         for step in steps {
             stage.step(step);
         }
+        for at in 0..TOPICS {
+            stage.step(Step::Free(at));
+        }
         stage.go_on();
         stage.step(Step::Sweep);
         stage.go_on();
@@ -646,6 +665,46 @@ fn standing() -> Stage {
 
 fn breaks(stage: &Stage) -> u64 {
     stage.topics.counts.breaks
+}
+
+#[test]
+fn a_topic_that_redis_had_no_memory_for_is_not_broken_where_it_has() {
+    for (is_read_by_others, comes) in [(false, 0), (true, 2)] {
+        let mut stage = Stage::new();
+        stage.step(Step::Fill(0));
+        stage.step(Step::Subscribe(0));
+        stage.go_on();
+        assert_eq!(stage.topics.states[&topic(0)].at.unwrap().position, Position { offset: 0, tag: 0 });
+        stage.step(Step::Free(0));
+        if is_read_by_others {
+            stage.redis[0].head = Some(Position { offset: 0, tag: 1_000 });
+            stage.step(Step::Publish(0, comes, false));
+        }
+        stage.go_on();
+        stage.step(Step::Sweep);
+        stage.go_on();
+        stage.assert_quiet();
+        assert_eq!(breaks(&stage), 0);
+        let came = stage.node.0.lock().unwrap().iter().filter(|item| matches!(item, Item::Event(..))).count();
+        assert_eq!(came as u64, comes);
+        stage.assert_contract();
+    }
+}
+
+#[test]
+fn disconnects_that_redis_had_no_memory_for_begin_where_it_has() {
+    let mut stage = Stage::new();
+    let control = Topic::parse(orosync_protocol::disconnect::TOPIC).unwrap();
+    stage.topics.subscribe(&control);
+    stage.topics.handle_confirmed(&control);
+    for tag in [0, 7] {
+        stage.topics.look(&control);
+        let asked = reads_among(&stage.topics.take_actions());
+        let position = Position { offset: 0, tag };
+        stage.topics.handle_read(asked[0].0, Ok(Read { position, ..nothing() }));
+        assert!(stage.topics.knows(&control, Some(position)) && stage.topics.knows(&control, None));
+    }
+    assert!(stage.topics.take_actions().is_empty());
 }
 
 #[test]
