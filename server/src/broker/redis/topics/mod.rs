@@ -363,7 +363,11 @@ impl Topics {
         for entry in entries {
             match state.at {
                 Some(at) if continues(&at, &entry) => state.deliver(&entry, &sink),
-                Some(at) if entry.position.offset <= state.read_to || entry.position == at.position => {}
+                Some(at) if entry.position == at.position => {}
+                Some(at) if entry.position.offset <= state.read_to => {
+                    // It repeats what was read; or it is of a new line, which the read under way may have been too early for.
+                    state.is_behind |= state.doubted == Some(at.position);
+                }
                 _ => {
                     let is_kept = state.push_early(entry, self.last_number, &self.kept);
                     // What is read at the moment may say where it belongs.

@@ -737,6 +737,37 @@ fn an_early_event_of_a_line_that_is_lost_does_not_have_the_topic_read_for_ever()
 }
 
 #[test]
+fn an_event_of_a_new_line_that_is_pushed_before_the_break_is_found_is_read_at_once() {
+    let mut stage = standing();
+    stage.step(Step::Keep);
+    stage.step(Step::Publish(0, 2, false));
+    stage.step(Step::LosePush);
+    stage.step(Step::Sweep);
+    stage.go_on();
+    assert_eq!(stage.topics.states[&topic(0)].read_to, 3);
+    // The promoted replica has one of them.
+    stage.step(Step::FailOver);
+    stage.step(Step::ExecuteSubscriptions);
+    stage.step(Step::Push);
+    stage.step(Step::Sweep);
+    for _ in ["the sweep", "the read that doubts"] {
+        stage.step(Step::Execute(0));
+        stage.step(Step::Answer(0));
+    }
+    // The read that finds the break does not have it.
+    stage.step(Step::Execute(0));
+    stage.step(Step::Publish(0, 1, false));
+    stage.step(Step::Push);
+    stage.step(Step::Answer(0));
+    assert_eq!(breaks(&stage), 1);
+    // Without another sweep.
+    stage.step(Step::Execute(0));
+    stage.step(Step::Answer(0));
+    stage.assert_quiet();
+    stage.assert_contract();
+}
+
+#[test]
 fn a_read_that_fails_is_not_made_again_at_once() {
     let mut stage = Stage::new();
     stage.step(Step::Subscribe(0));
