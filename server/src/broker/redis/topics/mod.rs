@@ -246,6 +246,7 @@ impl Topics {
                 self.states.get(topic).is_some_and(|state| state.number == *number)
             };
             ring.topics.retain(is_there);
+            ring.to_sweep = ring.to_sweep.min(ring.topics.len());
         }
     }
 
@@ -433,12 +434,13 @@ impl Topics {
         for place in 0..self.partitions.len() {
             while self.partitions[place].ring.to_sweep > 0 && self.partitions[place].sweeps < most {
                 let topics = self.partitions[place].ring.next(&mut self.states);
-                if !topics.is_empty() {
-                    let (number, topics) = (self.next_number(), Arc::from(topics));
-                    self.partitions[place].sweeps += 1;
-                    self.sweeps.insert(number, Arc::clone(&topics));
-                    self.actions.push(Action::Sweep { number, topics });
+                if topics.is_empty() {
+                    break;
                 }
+                let (number, topics) = (self.next_number(), Arc::from(topics));
+                self.partitions[place].sweeps += 1;
+                self.sweeps.insert(number, Arc::clone(&topics));
+                self.actions.push(Action::Sweep { number, topics });
             }
         }
     }

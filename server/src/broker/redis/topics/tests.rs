@@ -1114,11 +1114,39 @@ fn few_topics_are_read_and_swept_at_once_however_many_there_are() {
     assert_eq!(sweeps, names.len());
 }
 
+#[test]
+fn a_sweep_ends_also_where_what_it_had_still_to_come_to_is_gone() {
+    let (mut topics, names) = read_once(Keys::single("t"), MAX_SWEEPS * SWEEP + 2000);
+    topics.sweep([Partition::CONTROL]);
+    let sweeps = sweeps_among(&topics.take_actions());
+    let now = Instant::now();
+    for topic in &names {
+        topics.unsubscribe(topic, now);
+    }
+    topics.handle_timeout(now + LINGER);
+    // Whatever is gone is dropped.
+    topics.subscribe(&topic(0));
+    let Ring { topics: left, to_sweep, .. } = &topics.partitions[0].ring;
+    assert!(left.len() == 1 && *to_sweep <= 1, "{to_sweep} of {}", left.len());
+    topics.unsubscribe(&topic(0), now);
+    topics.handle_timeout(now + LINGER);
+    for (number, _) in sweeps {
+        topics.handle_sweep(number, Ok(vec![]));
+    }
+    assert_eq!(topics.partitions[0].ring.to_sweep, 0);
+}
+
 /// The topics of a node on a Cluster, all of them confirmed and read.
 fn on_a_cluster(count: usize) -> (Topics, Keys, Vec<Topic>) {
     let keys = Keys::cluster("t");
+    let (topics, names) = read_once(keys.clone(), count);
+    (topics, keys, names)
+}
+
+/// So many topics, all of them confirmed and read.
+fn read_once(keys: Keys, count: usize) -> (Topics, Vec<Topic>) {
     let inbound = CreditPool::new(usize::MAX, 1 << 24, || {});
-    let mut topics = Topics::new(keys.clone(), Arc::new(Node::default()), inbound);
+    let mut topics = Topics::new(keys, Arc::new(Node::default()), inbound);
     let names: Vec<_> = (0..count).map(topic).collect();
     for topic in &names {
         topics.subscribe(topic);
@@ -1131,7 +1159,7 @@ fn on_a_cluster(count: usize) -> (Topics, Keys, Vec<Topic>) {
             topics.handle_read(number, Ok(nothing()));
         }
     }
-    (topics, keys, names)
+    (topics, names)
 }
 
 fn reads_among(actions: &[Action]) -> Vec<(u64, Topic)> {
