@@ -706,13 +706,18 @@ impl Topics {
                 }
             }
         }
-        state.is_paging = read.is_page;
+        // A recovery's read may be older than a page.
+        if reading.asked.is_none() {
+            state.is_paging = read.is_page;
+        }
         if read.is_page {
             state.is_behind = true;
             state.deliver_early(number, &sink);
             return;
         }
-        state.be_sure();
+        if !state.is_paging {
+            state.be_sure();
+        }
         if let Some(asked) = reading.asked.and_then(|asked| self.asked.remove(&asked)) {
             let answer = recovered(&read, &asked, self.clock, state.later(read.position));
             (asked.hand_over)(Ok(answer));

@@ -934,6 +934,32 @@ fn what_does_not_fit_into_one_answer_is_read_page_by_page_and_breaks_nothing() {
 }
 
 #[test]
+fn a_recovery_that_was_read_before_a_page_does_not_end_the_paging() {
+    let mut stage = standing();
+    stage.step(Step::Reconnect);
+    stage.step(Step::Publish(0, 2, false));
+    stage.step(Step::ExecuteSubscriptions);
+    stage.step(Step::Push);
+    stage.topics.handle_dropped(&topic(0));
+    stage.step(Step::Wait(1));
+    stage.step(Step::Recover(0, AskSince::Given(1), 5));
+    stage.step(Step::Execute(1));
+    stage.step(Step::Publish(0, 6, false));
+    stage.step(Step::LosePush);
+    stage.step(Step::Execute(0));
+    stage.step(Step::Answer(0));
+    assert!(stage.topics.states[&topic(0)].is_paging);
+    stage.step(Step::Answer(0));
+    stage.assert_answered([5]);
+    let State { is_paging, standing, .. } = &stage.topics.states[&topic(0)];
+    assert!(*is_paging && *standing == Standing::Confirmed, "a page is to come");
+    stage.go_on();
+    stage.assert_quiet();
+    stage.assert_contract();
+    assert_eq!(stage.topics.counts.gaps, 1);
+}
+
+#[test]
 fn recoveries_that_wait_for_the_last_page_are_answered_in_order_also_over_a_reconnection() {
     let mut stage = paging();
     stage.step(Step::Recover(0, AskSince::Given(3), 1));
