@@ -61,8 +61,12 @@ const LINGER: Duration = Duration::from_secs(10);
 /// What may be kept of all topics together while they are read.
 const MAX_KEPT_BYTES_IN_ALL: usize = 16 << 20;
 
-/// Reads under way that no recovery has asked for. Each partition has its share.
-const MAX_CATCH_UPS: usize = 256;
+/// Reads under way that no recovery has asked for. Each partition has its share, and at least one.
+///
+/// Each answer may have 4 MiB: 64 MiB in all, and 256 MiB from the 64 partitions of a Cluster. Most have next to nothing, and where
+/// a round trip takes 100 us, 16 at once are 160,000 a second, more than Redis does; where it takes 1 ms, 100,000 topics are read in
+/// 6 s.
+const MAX_CATCH_UPS: usize = 16;
 
 /// How long no topic of a partition is read, but for recoveries, after a read has failed there.
 const REST: Duration = Duration::from_millis(500);
@@ -404,11 +408,12 @@ impl Topics {
     /// Reads the topics that are behind, one of each partition in turn, as long as there is room for what comes.
     pub(super) fn catch_up_behind(&mut self) {
         let count = self.partitions.len();
+        let most = (MAX_CATCH_UPS / count).max(1);
         let mut in_vain = 0;
         while in_vain < count && self.inbound.is_available() {
             let place = self.turn;
             self.turn = (place + 1) % count;
-            match self.partitions[place].next_behind(MAX_CATCH_UPS / count, &mut self.states) {
+            match self.partitions[place].next_behind(most, &mut self.states) {
                 Some(topic) => {
                     in_vain = 0;
                     let is_gap = |state: &State| state.at.is_some() && !state.is_paging;
