@@ -298,7 +298,7 @@ impl State {
             error!("a disconnect may have been missed");
             let beginning = control::beginning(read, |ms| clock.unix(ms), Some(unix_time()));
             self.line = Some(Box::new(control::line(&beginning)));
-            // First: no ticket from before is good any more, whichever disconnects this node knew that the line has lost.
+            // No ticket from before is good any more, whichever disconnects this node knew that the line has lost.
             let (base, unknown_until) = (read.position, beginning.unknown_until);
             sink.events.begin_line(&Beginning { base, disconnected: Vec::new(), unknown_until });
             self.stand(number, at, read);
