@@ -592,6 +592,13 @@ impl Worker {
         let topics = self.topics.take_counts();
         self.metrics.broker_gaps.inc_by(topics.gaps);
         self.metrics.broker_breaks.inc_by(topics.breaks);
+        if let Some((broken, first)) = topics.broken {
+            warn!(
+                topics = broken,
+                first = first.as_str(),
+                "what came of some topics is not all known: pages that show them ask again"
+            );
+        }
     }
 }
 

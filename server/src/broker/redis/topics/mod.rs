@@ -131,12 +131,14 @@ pub(super) struct Read {
 }
 
 /// What is counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct TopicCounts {
     /// Reads that closed a gap, or found that there was none.
     pub(super) gaps: u64,
     /// Topics that no read could continue.
     pub(super) breaks: u64,
+    /// How many of these are not the disconnects', and the first of them.
+    pub(super) broken: Option<(u64, Topic)>,
 }
 
 /// The topics that this node subscribes to, with where it stands in each and what it waits for.
@@ -707,6 +709,9 @@ impl Topics {
                     return;
                 } else {
                     self.counts.breaks += 1;
+                    if !control::is_control(topic) {
+                        self.counts.broken.get_or_insert_with(|| (0, topic.clone())).0 += 1;
+                    }
                     state.begin_line(number, at, &read, self.clock, &sink);
                 }
             }

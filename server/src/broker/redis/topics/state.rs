@@ -305,10 +305,6 @@ impl State {
             self.meanwhile = Meanwhile::begin(Some(read.position));
             return;
         }
-        warn!(
-            topic = sink.topic.as_str(),
-            "what came of this topic is not all known: pages that show it ask again"
-        );
         sink.events.handle_break(sink.topic);
         let is_old =
             |entry: &Entry| (entry.accepted, entry.position.offset) <= (at.accepted, at.position.offset);

@@ -771,6 +771,26 @@ fn an_event_of_a_new_line_that_is_pushed_before_the_break_is_found_is_read_at_on
 }
 
 #[test]
+fn topics_that_are_broken_are_counted_and_the_first_is_named() {
+    let mut stage = Stage::new();
+    for at in 0..TOPICS {
+        stage.step(Step::Subscribe(at));
+        stage.step(Step::Publish(at, 1, false));
+    }
+    stage.go_on();
+    assert_eq!(stage.topics.take_counts().broken, None);
+    // Redis restarts without its data.
+    stage.replica = Default::default();
+    stage.step(Step::FailOver);
+    stage.go_on();
+    stage.step(Step::Sweep);
+    stage.go_on();
+    let TopicCounts { breaks, broken, .. } = stage.topics.take_counts();
+    assert_eq!((breaks, broken), (2, Some((2, topic(0)))));
+    assert_eq!(stage.topics.take_counts(), TopicCounts::default());
+}
+
+#[test]
 fn a_read_that_fails_is_not_made_again_at_once() {
     let mut stage = Stage::new();
     stage.step(Step::Subscribe(0));
@@ -933,7 +953,7 @@ fn what_does_not_fit_into_one_answer_is_read_page_by_page_and_breaks_nothing() {
     let came = stage.node.0.lock().unwrap().iter().filter(|item| matches!(item, Item::Event(..))).count();
     assert_eq!(came, KEPT + 2);
     stage.assert_contract();
-    assert_eq!(stage.topics.counts, TopicCounts { gaps: 1, breaks: 0 });
+    assert_eq!(stage.topics.counts, TopicCounts { gaps: 1, breaks: 0, broken: None });
 }
 
 #[test]
