@@ -483,7 +483,11 @@ impl Worker {
                                 self.tickets.handle_line();
                             }
                         }
-                        Err(error) => warn!(channel, "what was pushed {error}"),
+                        Err(error) => {
+                            let sentence = format!("what was pushed to {channel} {error}: the topic is read");
+                            self.complaints.tell(&Trouble::new("unexpected", sentence));
+                            self.topics.handle_dropped(&topic);
+                        }
                     }
                 } else {
                     self.come_back(&channel, &payload);

@@ -175,3 +175,20 @@ async fn subscriptions_are_not_asked_for_again_while_confirmations_come() {
     worker.ask_again_for_pushes(later(6));
     assert!(worker.awaited[&second] > start);
 }
+
+#[tokio::test]
+async fn a_topic_of_which_something_was_pushed_that_cannot_be_decoded_is_read() {
+    let server = Server::start();
+    let mut stage = Stage::started(&server).await;
+    let topic = Topic::parse("t").unwrap();
+    let order = Order::Subscribe(topic.clone());
+    stage.orders.send(order).unwrap_or_else(|_| panic!("the worker is there"));
+    let first = stage.next_done(is_read).await;
+    stage.worker.handle_done(first);
+    assert!(stage.worker.topics.is_confirmed(&topic));
+    let credit = CreditPool::new(1, 1, || {}).take(1);
+    let channel = stage.worker.keys.channel(&topic);
+    stage.worker.take_pushes(Push::Message { channel, payload: "nonsense".into(), credit });
+    assert!(stage.worker.complaints.0.contains_key("unexpected"));
+    stage.next_done(is_read).await;
+}
