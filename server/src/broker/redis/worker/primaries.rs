@@ -30,7 +30,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 const ENTER: Duration = Duration::from_secs(2);
 
 /// A connection for pushes that ends sooner is not replaced at once: the primary, or what is before it, takes none for long.
-const SHORT_LIVED: Duration = Duration::from_secs(1);
+pub(super) const SHORT_LIVED: Duration = Duration::from_secs(1);
 
 impl Worker {
     /// Looks for the primaries after a pause.

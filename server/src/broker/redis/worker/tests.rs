@@ -10,6 +10,7 @@ use super::super::record;
 use super::super::tests::traffic::Witness;
 use super::super::tests::{Server, settings};
 use super::super::{ALL_NODES, INBOUND_BYTES, Numbered, Report};
+use super::primaries::SHORT_LIVED;
 use super::*;
 use crate::auth::replay::FirstUse;
 use crate::auth::used::TicketUse;
@@ -144,21 +145,36 @@ async fn a_ticket_that_comes_before_the_disconnects_were_read_is_not_used_up_for
 }
 
 #[tokio::test]
-async fn a_connection_for_pushes_that_has_ended_before_it_is_in_use_is_replaced_at_once() {
+async fn a_connection_for_pushes_that_has_ended_before_it_is_in_use_is_opened_again_after_a_pause() {
     let server = Server::start();
     let mut stage = Stage::new(&server);
-    let mut end_first = async |is_it: fn(&Done) -> bool| {
-        let opened = stage.next_done(is_it).await;
+    for _ in 0..2 {
+        let opened = stage.next_done(|done| matches!(done, Done::Connected(..))).await;
         let number = stage.worker.pushes.next_number() - 1;
         stage.worker.take_pushes(Push::Ended { connection: number });
         stage.worker.handle_done(opened);
         stage.worker.act();
-        let primaries = stage.worker.members.values().filter_map(|member| member.up.as_ref());
-        assert!(primaries.map(|primary| primary.pushes.is_none()).eq([true]));
-    };
-    end_first(|done| matches!(done, Done::Connected(..))).await;
-    end_first(|done| matches!(done, Done::Pushing { .. })).await;
+        assert!(stage.worker.members.is_empty() && stage.worker.finding.next.is_some());
+    }
     stage.turn_until(|worker| worker.topics.knows(&worker.control, None)).await;
+}
+
+#[tokio::test]
+async fn a_connection_for_pushes_that_ends_later_is_replaced_and_again_if_the_next_one_ends_too() {
+    let server = Server::start();
+    let mut stage = Stage::started(&server).await;
+    let (_, member) = stage.worker.members.iter_mut().next().unwrap();
+    let primary = member.up.as_mut().unwrap();
+    primary.pushes_since -= SHORT_LIVED;
+    let connection = primary.pushes_number;
+    stage.worker.take_pushes(Push::Ended { connection });
+    let opened = stage.next_done(|done| matches!(done, Done::Pushing { .. })).await;
+    let number = stage.worker.pushes.next_number() - 1;
+    stage.worker.take_pushes(Push::Ended { connection: number });
+    stage.worker.handle_done(opened);
+    stage.worker.act();
+    assert!(stage.worker.members.is_empty() && stage.worker.finding.next.is_some());
+    stage.turn_until(|worker| worker.members.values().any(|member| member.up.is_some())).await;
 }
 
 #[tokio::test]
