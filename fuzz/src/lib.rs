@@ -5,6 +5,7 @@ pub mod client;
 pub mod history;
 pub mod stage;
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, LazyLock};
 
 use orosync_protocol::ClusterId;
@@ -52,6 +53,7 @@ pub fn default_shared(metrics: &Arc<Metrics>) -> Shared {
             Settings::new(&written).expect("settings"),
             Arc::new(Cluster::new(ClusterId(1), 0)),
             UsedTickets::of_this_node(1000),
+            Arc::new(AtomicBool::new(true)),
             None,
             &Arc::new(Metrics::new()),
         )
