@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 /// How long a subscription waits at least, and for how long no confirmation may come.
 const CONFIRM: Duration = Duration::from_secs(2);
 
-/// See the module.
+/// When the subscriptions on one connection were last confirmed.
 #[derive(Debug)]
 pub(super) struct Confirmations {
     /// When the latest was asked for that is confirmed.

@@ -230,7 +230,7 @@ impl Tickets {
         !self.first.is_empty()
     }
 
-    /// Is nothing asked, and nothing taken back?
+    /// Whether nothing is asked, and nothing taken back.
     pub(super) fn is_empty(&self) -> bool {
         self.asked.is_empty() && self.back.is_empty()
     }
