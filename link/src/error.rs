@@ -103,7 +103,7 @@ pub(crate) enum LinkError {
     #[error("no acknowledgement for {0:?}: the server is frozen, overloaded or no longer reachable")]
     NotAcknowledged(Duration),
     #[error(
-        "the server answers, but has acknowledged nothing for {0:?}: it has lost Redis, or is overloaded"
+        "the server answers, but has acknowledged nothing for {0:.0?}: it has lost Redis, or is overloaded"
     )]
     Unacknowledged(Duration),
     #[error("no sign of life for {0:?}: the server is frozen or no longer reachable")]
