@@ -564,9 +564,9 @@ impl Worker {
 
     /// Asks where topics stand: all of them each [`SWEEP`], and those of partitions that are served anew.
     fn sweep_due(&mut self, now: Instant) {
-        let keys = &self.keys;
-        let waiting: HashSet<_> = self.awaited.keys().map(|topic| keys.partition(topic)).collect();
-        let mut due = self.partitions.take_sweeps(now, |partition| waiting.contains(&partition));
+        let (keys, awaited) = (&self.keys, &self.awaited);
+        let waits = |partition| awaited.keys().any(|topic| keys.partition(topic) == partition);
+        let mut due = self.partitions.take_sweeps(now, waits);
         if now >= self.next_sweep {
             self.next_sweep = now + SWEEP;
             // Until the next one begins: it is asked in parts.
