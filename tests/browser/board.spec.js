@@ -85,7 +85,7 @@ describe('the board', () => {
 
   it('works without a script, too', async () => {
     const carla = await people.signedIn('carla', { javaScriptEnabled: false });
-    await carla.page.goto('/board');
+    await carla.goto('/board');
 
     await carla.page.getByRole('button', { name: 'Move Moth nets for the machine room to Qualified' }).click();
 
@@ -153,7 +153,7 @@ describe('the board', () => {
       await ticket.pass();
       await route.continue();
     });
-    await anna.page.goto('/board');
+    await anna.goto('/board');
     await ticket.reached;
     await ben.moves('Store for 4096 words', 'Qualified');
     assert.equal(await column(anna, 'qualified').getByText('Store for 4096 words').count(), 0);
@@ -165,7 +165,7 @@ describe('the board', () => {
   });
 
   it('is outdated when a deal is added', async () => {
-    await ben.page.goto('/deals/new?company=8');
+    await ben.goto('/deals/new?company=8');
     await ben.enter({ Name: 'Store for 8192 words', 'Value in €': '140000', Contact: 'John von Neumann' });
     await ben.submit();
     await ben.page.getByText('Store for 8192 words was added.').waitFor();

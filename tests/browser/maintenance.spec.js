@@ -75,7 +75,7 @@ describe('maintenance', () => {
     await anna.open('/');
     await visitor.open('/');
 
-    await ben.page.goto('/contacts/new');
+    await ben.goto('/contacts/new');
     await ben.enter({ Name: 'Katherine Johnson' });
     await ben.submit();
     await ben.page.getByText('Katherine Johnson was added.').waitFor();

@@ -61,7 +61,7 @@ export const tellOfOutdatedContent = (stage) => describe('a contact that two peo
 
   it('makes the list outdated when it is new, and when it is deleted', async () => {
     await anna.open('/contacts');
-    await ben.page.goto('/contacts/new');
+    await ben.goto('/contacts/new');
     await ben.enter({ Name: 'Kathleen Booth' });
     await ben.submit();
     await ben.page.getByText('Kathleen Booth was added.').waitFor();
@@ -88,7 +88,7 @@ export const tellOfOutdatedContent = (stage) => describe('a contact that two peo
       'Company\tAnalytical Engine Works\tStored Programs',
       'Phone\t+44 20 7946 0144\t+44 20 7946 0104',
     ]);
-    await ben.page.goto('/contacts/4');
+    await ben.goto('/contacts/4');
     await ben.page.getByText('Analytical Engine Works').waitFor();
 
     await anna.enter({ Phone: '+44 20 7946 0144' });

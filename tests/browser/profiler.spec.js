@@ -26,7 +26,7 @@ describe('in development', () => {
     await ben.save(1, { Notes: 'Profiled.' });
     const profile = (await saved).headers()['x-debug-token-link'];
 
-    await ben.page.goto(`${profile}?panel=orosync`);
+    await ben.goto(`${profile}?panel=orosync`);
 
     const record = ben.page.getByRole('row', { name: /oro\/data\/update/ });
     assert.match(await record.innerText(), /\{"username":"ben","tagname":"Demo_Entity_Contact_1"\}.*accepted/s);

@@ -33,7 +33,7 @@ describe('a role', () => {
     assert.deepEqual(await statusOf(ben, ADMIN_PAGES), Array(ADMIN_PAGES.length).fill(403));
     assert.equal((await ben.page.request.post('/import')).status(), 403);
     assert.equal((await ben.page.request.post('/maintenance')).status(), 403);
-    await ben.page.goto('/board');
+    await ben.goto('/board');
     assert.equal(await ben.page.getByRole('link', { name: 'Import' }).count(), 0);
   });
 
@@ -46,12 +46,12 @@ describe('a role', () => {
 
   it('of nobody leads to the login', async () => {
     const visitor = await people.visitor();
-    await visitor.page.goto('/board');
+    await visitor.goto('/board');
     await visitor.page.getByRole('heading', { name: 'Sign in' }).waitFor();
   });
 
   it('is not asked to sign in again where there is no page', async () => {
-    await ben.page.goto('/nowhere');
+    await ben.goto('/nowhere');
     await ben.page.getByRole('heading', { name: 'There is no such page' }).waitFor();
     assert.equal(await ben.page.getByRole('link', { name: 'Sign in' }).count(), 0);
   });
@@ -102,7 +102,7 @@ describe('a role', () => {
 
   it('of a customer sees an order come and go', async () => {
     await dora.open('/orders');
-    await ben.page.goto('/deals/new?company=5');
+    await ben.goto('/deals/new?company=5');
     await ben.enter({ Name: 'Third loom', 'Value in €': '91000' });
     await ben.submit();
     await ben.page.getByText('Third loom was added.').waitFor();

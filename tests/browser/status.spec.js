@@ -53,7 +53,7 @@ describe('the status page', () => {
   it('shows what the PHP process has published, and that none of it is missing', async () => {
     const anna = await people.signedIn('anna');
     await anna.save(1, { Notes: 'Counted.' });
-    await anna.page.goto('/status');
+    await anna.goto('/status');
 
     // One of several processes has published it; each answers in its turn.
     /** @type {Record<string, string>} */

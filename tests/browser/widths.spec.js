@@ -31,7 +31,7 @@ describe('on a phone', () => {
 
   it('every page of the back office is as wide as the screen, and so is what it says', async () => {
     const anna = await people.signedIn('anna', PHONE);
-    await anna.page.goto('/import');
+    await anna.goto('/import');
     await anna.page.getByRole('button', { name: /Import/ }).click();
     await anna.page.waitForURL('**/import/1');
 
@@ -41,7 +41,7 @@ describe('on a phone', () => {
   it('so is the answer to a save of an older version', async () => {
     const anna = await people.signedIn('anna', PHONE);
     const ben = await people.signedIn('ben');
-    await anna.page.goto('/contacts/2/edit');
+    await anna.goto('/contacts/2/edit');
     await ben.save(2, { Phone: '+1 202 555 0155', Notes: 'AveryLongWordWithoutASpaceThatCannotBeBrokenAnywhereElseThanWithin' });
 
     await anna.enter({ Notes: 'Renewal in April.' });
@@ -54,7 +54,7 @@ describe('on a phone', () => {
   it('so is a list of what has a long name', async () => {
     const anna = await people.signedIn('anna', PHONE);
     const long = 'Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft';
-    await anna.page.goto('/companies/new');
+    await anna.goto('/companies/new');
     await anna.enter({ Name: long });
     await anna.submit();
     await anna.page.getByText(`${long} was added.`).waitFor();
@@ -73,7 +73,7 @@ async function fits(person, paths) {
   /** @type {string[]} */
   const problems = [];
   for (const path of paths) {
-    await person.page.goto(path);
+    await person.goto(path);
     await person.page.evaluate(async () => {
       const { showFlash } = await import('/bundles/orosynclive/index.js');
       showFlash({ kind: 'outdated', texts: { message: 'Somebody else has changed this content, which is in anna.lovelace@analytical-engine.example.' } });
