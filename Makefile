@@ -142,13 +142,13 @@ lint: js/node_modules/.package-lock.json tests/browser/node_modules/.package-loc
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- --deny warnings
 	git ls-files -z '*.php' | xargs -0 -n 1 -P 2 php -l >/dev/null
-	phpcs -n -q --standard=PSR12 --extensions=php --ignore='*/phpt/*,*/node_modules/*' bench/php demo/bin demo/config demo/public demo/src bundle php-tests tests/oro tests/deploy/application
+	phpcs -n -q --standard=PSR12 --extensions=php --ignore='*/phpt/*,*/node_modules/*' bench/php bench/peers/oro_client.php demo/bin demo/config demo/public demo/src bundle php-tests tests/oro tests/deploy/application
 	cd js && npm run check
 	cd tests/browser && npm run check
 	cd bench/report && npm run check
 	cargo clippy --workspace --features orosync-server/echo,orosync-link/echo --all-targets -- --deny warnings
 	cargo fmt --manifest-path fuzz/Cargo.toml --check -- --config-path .
-	python3 -m py_compile tests/oro/*.py tests/deploy/run tests/deploy/image
+	python3 -m py_compile bench/peers/oro tests/oro/*.py tests/deploy/run tests/deploy/image
 	tests/oro/run --check
 	scripts/compatibility-page --check
 	shellcheck scripts/install-deps scripts/enable-extension scripts/fuzz scripts/test-valgrind scripts/test-matrix scripts/matrix/* \
@@ -169,12 +169,12 @@ bench-peers: bench/peers/node_modules/.package-lock.json
 	@scripts/install-deps bench
 	bench/peers/peer install $(BENCH_PEERS)
 
-bench: bench-programs bench-peers ## Measure beside raw limits and other servers; BENCH_PEERS=--sockudo builds that one too
-	bench/run full
+bench: bench-programs bench-peers ## Measure beside raw limits and others; ORO=DIR has clones of Oro; BENCH_PEERS=--sockudo builds that too
+	ORO='$(ORO)' bench/run full
 
 bench-quick: bench-programs ## Measure beside the raw limits alone, in a minute
 	@scripts/install-deps bench
-	bench/run quick
+	ORO='$(ORO)' bench/run quick
 
 profile: bench-programs ## Say where the server's time goes
 	@scripts/install-deps bench

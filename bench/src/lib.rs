@@ -5,12 +5,12 @@
 //! - [`peers`]: who is measured; [`process`]: one of them, running
 //! - [`redis`]: a client of Redis
 //! - [`report`]: medians, spreads, ratios; a table and a file of JSON
-//! - [`question`]: the command line; [`machine`]: cores, clocks, descriptors
+//! - [`question`]: the command line; [`host`]: what this machine is; [`machine`]: cores, clocks, descriptors
 //!
 //! Everybody is measured in turn, in one run: machines are shared and noisy, and only ratios of one run mean anything.
 //! Nothing is asserted here.
 
-pub mod figures;
+pub mod host;
 pub mod load;
 pub mod machine;
 pub mod measure;

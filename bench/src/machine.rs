@@ -1,50 +1,12 @@
-//! The machine: what it is, which core does what, how many descriptors there may be.
+//! The machine: which core does what, clocks, how many descriptors there may be.
 
-use std::fmt;
-use std::fs;
 use std::io;
-use std::process::Command;
 use std::sync::OnceLock;
 
 use nix::time::{ClockId, clock_getcpuclockid, clock_gettime};
 use nix::unistd::Pid;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
-use serde::Serialize;
-
-/// What results depend on.
-#[derive(Clone, Debug, Serialize)]
-pub struct Machine {
-    /// The processor's name.
-    pub cpu: String,
-    /// How many cores this process may use.
-    pub cores: usize,
-    /// The kernel's release.
-    pub kernel: String,
-    /// The day of the run, UTC.
-    pub date: String,
-}
-
-impl Machine {
-    /// This one, today.
-    pub fn here() -> Self {
-        let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let model = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split(':').nth(1));
-        let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-        Self {
-            cpu: model.unwrap_or("unknown").trim().to_owned(),
-            cores: Cores::all().count(),
-            kernel: kernel.trim().to_owned(),
-            date: today(),
-        }
-    }
-}
-
-impl fmt::Display for Machine {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} cores, {}, Linux {}, {}", self.cores, self.cpu, self.kernel, self.date)
-    }
-}
 
 /// The cores that this process was started with.
 #[derive(Debug)]
@@ -121,9 +83,4 @@ pub fn monotonic_ns() -> u64 {
 
 fn nanoseconds(seconds: i64, nanoseconds: i64) -> u64 {
     seconds.unsigned_abs() * 1_000_000_000 + nanoseconds.unsigned_abs()
-}
-
-fn today() -> String {
-    let date = Command::new("date").args(["-u", "+%F"]).output();
-    date.map_or_else(|_| String::new(), |date| String::from_utf8_lossy(&date.stdout).trim().to_owned())
 }

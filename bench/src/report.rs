@@ -7,9 +7,12 @@ use std::path::Path;
 
 use serde::{Serialize, Serializer};
 
-use crate::machine::Machine;
+use crate::host::Host;
 use crate::peers::Selection;
 use crate::question::Extent;
+
+/// Stands beside a missed goal that nobody has explained.
+const UNEXPLAINED: &str = "No reason is known. `make profile` shows where the server's time goes.";
 
 /// A question and its answer.
 #[derive(Debug, Serialize)]
@@ -17,7 +20,7 @@ pub struct Report {
     question: &'static str,
     title: &'static str,
     unit: &'static str,
-    machine: Machine,
+    machine: Host,
     versions: BTreeMap<String, String>,
     /// Peers that were not measured, and why.
     missing: BTreeMap<String, String>,
@@ -45,6 +48,22 @@ struct Goal {
     value: f64,
     limit: f64,
     reached: bool,
+    /// Why it is missed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+/// A goal that was just added, if what it compares was measured.
+#[derive(Debug)]
+pub struct Stated<'a>(Option<&'a mut Goal>);
+
+impl Stated<'_> {
+    /// Keeps the reason if the goal is missed.
+    pub fn if_missed(self, reason: impl Into<String>) {
+        if let Some(goal) = self.0.filter(|goal| !goal.reached) {
+            goal.reason = Some(reason.into());
+        }
+    }
 }
 
 impl Case {
@@ -84,6 +103,12 @@ impl Case {
         let of =
             |case: &'_ Self| case.rows.iter().find(|row| row.peer == peer).map(|row| row.repetitions.clone());
         ratio(&of(self)?, &of(other)?)
+    }
+
+    /// The same ratio in words; empty if one of the two was not measured.
+    pub fn ratio_in_words(&self, peer: &str, other: &str) -> String {
+        self.ratio(peer, other)
+            .map_or_else(String::new, |ratio| format!("{peer} takes {ratio:.2} x {other} here. "))
     }
 
     /// A peer's ratio to the best of the other servers; raw limits are none.
@@ -170,16 +195,19 @@ impl Report {
         selection: &Selection,
     ) -> Self {
         let versions = selection.peers.iter().map(|peer| (peer.name.clone(), peer.version.clone())).collect();
-        Self {
-            question,
-            title,
-            unit,
-            machine: Machine::here(),
-            versions,
-            missing: selection.missing.clone(),
-            cases: Vec::new(),
-            goals: Vec::new(),
-        }
+        Self::of(question, title, unit, versions, selection.missing.clone())
+    }
+
+    /// The same about peers of the program's own, by name: their versions, and why others are missing.
+    pub fn of(
+        question: &'static str,
+        title: &'static str,
+        unit: &'static str,
+        versions: BTreeMap<String, String>,
+        missing: BTreeMap<String, String>,
+    ) -> Self {
+        let machine = Host::here();
+        Self { question, title, unit, machine, versions, missing, cases: Vec::new(), goals: Vec::new() }
     }
 
     /// Adds a case that is complete.
@@ -189,17 +217,26 @@ impl Report {
     }
 
     /// Adds a goal: the value is at most the limit. Without a value nothing is said: what it compares was not measured.
-    pub fn at_most(&mut self, text: impl Into<String>, value: Option<f64>, limit: f64) {
-        if let Some(value) = value {
-            self.goals.push(Goal { text: text.into(), value, limit, reached: value <= limit });
-        }
+    pub fn at_most(&mut self, text: impl Into<String>, value: Option<f64>, limit: f64) -> Stated<'_> {
+        self.state(text.into(), value, limit, |value| value <= limit)
     }
 
     /// The same with a value that is at least the limit.
-    pub fn at_least(&mut self, text: impl Into<String>, value: Option<f64>, limit: f64) {
-        if let Some(value) = value {
-            self.goals.push(Goal { text: text.into(), value, limit, reached: value >= limit });
-        }
+    pub fn at_least(&mut self, text: impl Into<String>, value: Option<f64>, limit: f64) -> Stated<'_> {
+        self.state(text.into(), value, limit, |value| value >= limit)
+    }
+
+    fn state(
+        &mut self,
+        text: String,
+        value: Option<f64>,
+        limit: f64,
+        is_reached: impl FnOnce(f64) -> bool,
+    ) -> Stated<'_> {
+        let goal = value.map(|value| Goal { text, value, limit, reached: is_reached(value), reason: None });
+        let is_stated = goal.is_some();
+        self.goals.extend(goal);
+        Stated(self.goals.last_mut().filter(|_| is_stated))
     }
 
     /// Prints it; a full run also writes `bench/results/<question>.json`.
@@ -216,6 +253,9 @@ impl Report {
         for goal in &self.goals {
             let word = if goal.reached { "reached" } else { "MISSED" };
             println!("{word:>8}  {}: {} (limit {})", goal.text, digits(goal.value), digits(goal.limit));
+            if !goal.reached {
+                println!("          {}", goal.reason.as_deref().unwrap_or(UNEXPLAINED));
+            }
         }
         if extent == Extent::Quick {
             return Ok(());
@@ -238,7 +278,8 @@ fn ratio(values: &[f64], others: &[f64]) -> Option<f64> {
     (!ratios.is_empty() && ratios.iter().all(|ratio| ratio.is_finite())).then(|| median(&ratios))
 }
 
-fn median(values: &[f64]) -> f64 {
+/// The middle value, or the mean of the two in the middle.
+pub fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let middle = sorted.len() / 2;
@@ -261,6 +302,17 @@ fn digits(value: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_goal_that_is_missed_keeps_its_reason_and_one_that_is_reached_needs_none() {
+        let mut report = Report::of("question", "Title", "us", BTreeMap::new(), BTreeMap::new());
+        report.at_most("short", Some(2.0), 1.0).if_missed("it is long");
+        report.at_most("long", Some(2.0), 3.0).if_missed("it is short");
+        report.at_least("not measured", None, 3.0).if_missed("nobody knows");
+        let json = serde_json::to_value(&report.goals).expect("texts and figures");
+        let reasons: Vec<_> = json.as_array().expect("goals").iter().map(|goal| goal.get("reason")).collect();
+        assert_eq!(reasons, [Some(&"it is long".into()), None]);
+    }
 
     #[test]
     fn a_ratio_is_the_median_of_neighbours_so_that_a_machine_that_slows_down_does_not_show() {

@@ -2,7 +2,7 @@
 
 /**
  * The ways to publish that are compared. Each has three functions: `open` (what a request does before its first message; on a
- * kept connection: nothing), `publish` ($count messages in a row, as fast as they go), `close`.
+ * kept connection: nothing, or before time is taken, `is_kept`), `publish` ($count messages in a row, as fast as they go), `close`.
  *
  * The application's payload is a PHP value: what does not encode it itself gets json_encode() in its loop.
  */
@@ -14,6 +14,9 @@ use Orosync\Bench\Measured\WampClient;
 require_once __DIR__ . '/WampClient.php';
 
 const TOPIC = 'bench/topic';
+
+/** As many bytes as the small payload has on the backend link: the head of a masked frame, then that of Publish. */
+const SENT = '......' . '.............' . '..' . TOPIC . '....' . '{"id":7,"on":true}' . '....';
 
 /** @return array<string, mixed> */
 function payloads(): array
@@ -65,7 +68,7 @@ function to_redis(Redis $redis, mixed $payload, int $count): void
 
 /**
  * @param array<string, string> $addresses
- * @return array<string, array{open: callable, publish: callable, close: callable}>
+ * @return array<string, array{is_kept?: bool, open: callable, publish: callable, close: callable}>
  */
 function peers(array $addresses): array
 {
@@ -91,6 +94,17 @@ function peers(array $addresses): array
             'publish' => static function (mixed $connection, mixed $payload, int $count): void {
                 for ($i = 0; $i < $count; ++$i) {
                     orosync_publish(TOPIC, $payload);
+                }
+            },
+            'close' => $nothing,
+        ],
+        // From a stream on a kept connection to send() is a short way; it opens before time is taken.
+        'send' => [
+            'is_kept' => true,
+            'open' => static fn (): mixed => pfsockopen("tcp://{$addresses['sink']}"),
+            'publish' => static function (mixed $socket, mixed $payload, int $count): void {
+                for ($i = 0; $i < $count; ++$i) {
+                    fwrite($socket, SENT);
                 }
             },
             'close' => $nothing,

