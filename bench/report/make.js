@@ -1,25 +1,24 @@
 /**
- * docs/performance.md and its pictures: node bench/report/make.js
+ * docs/performance.md, the pages behind it, their pictures, and the README's figures: node bench/report/make.js
  *
- * Takes what `make bench` has left in bench/results/, if anything, to bench/results-published/, and writes the page from there.
+ * Takes what `make bench` has left in bench/results/, if anything, to bench/results-published/, and writes all of them from there.
  */
 
-import { copyFileSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { page } from './src/page.js';
+import { pages, readmeTable } from './src/page.js';
 import { picture } from './src/picture.js';
 import { QUESTIONS } from './src/questions.js';
-import { readResults } from './src/results.js';
+import { withTable } from './src/readme.js';
+import { readOtherMachine, readResults } from './src/results.js';
 
 /** @type {(path: string) => string} */
 const below = (path) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 
 const published = below('bench/results-published');
-const pictures = below('docs/images/performance');
 mkdirSync(published, { recursive: true });
-mkdirSync(pictures, { recursive: true });
-
 for (const id of QUESTIONS.flatMap((question) => [question.id, ...question.also])) {
   const found = below(`bench/results/${id}.json`);
   if (existsSync(found)) {
@@ -27,13 +26,22 @@ for (const id of QUESTIONS.flatMap((question) => [question.id, ...question.also]
   }
 }
 const results = readResults(published);
-for (const old of readdirSync(pictures)) {
-  rmSync(`${pictures}/${old}`);
-}
+const other = readOtherMachine(`${published}/machines/2.json`);
+const made = pages(results, other);
 for (const question of QUESTIONS) {
   const result = results.get(question.id);
   if (result !== undefined) {
-    writeFileSync(`${pictures}/${question.id}.svg`, await picture(question, result));
+    made.set(`images/performance/${question.id}.svg`, await picture(question, result));
   }
 }
-writeFileSync(below('docs/performance.md'), page(results));
+const readme = below('README.md');
+const quoted = withTable(readFileSync(readme, 'utf8'), readmeTable(results, other));
+
+for (const old of ['images/performance', 'performance']) {
+  rmSync(below(`docs/${old}`), { recursive: true, force: true });
+}
+for (const [path, text] of made) {
+  mkdirSync(dirname(below(`docs/${path}`)), { recursive: true });
+  writeFileSync(below(`docs/${path}`), text);
+}
+writeFileSync(readme, quoted);

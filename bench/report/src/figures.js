@@ -11,5 +11,13 @@ export const figure = (value) => {
   return size >= 100 ? THOUSANDS.format(value) : value.toFixed(Math.min(6, Math.max(0, 2 - Math.floor(Math.log10(size)))));
 };
 
-/** A ratio. @type {(value: number) => string} */
-export const times = (value) => `${value >= 100 ? THOUSANDS.format(value) : value >= 10 ? value.toFixed(0) : value.toFixed(2)} x`;
+/** A ratio: two digits behind the point, small ones two that matter. @type {(value: number) => string} */
+export const times = (value) => `${ratio(value)} x`;
+
+/** @type {(value: number) => string} */
+const ratio = (value) => {
+  if (value >= 10) {
+    return value >= 100 ? THOUSANDS.format(value) : value.toFixed(0);
+  }
+  return value >= 0.1 || value <= 0 ? (Math.round(value * 100) / 100).toFixed(2) : value.toFixed(Math.min(6, 1 - Math.floor(Math.log10(value))));
+};

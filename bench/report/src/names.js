@@ -23,6 +23,7 @@ const NAMES = {
   raw_write: 'raw limit: one write for each',
   raw_batch: 'raw limit: one writev for all that waits',
   raw_uring: 'raw limit: io_uring',
+  best_other_server: 'the best other server',
   bun: 'Bun',
   nats: 'NATS',
   nchan: 'NGINX with nchan',
@@ -38,15 +39,19 @@ const NAMES = {
   ws: 'ws on Node.js',
   json_encode: 'json_encode() alone',
   php: 'PHP',
+  send: 'one send() of the same bytes',
   phpredis: 'phpredis PUBLISH',
   phpredis_persistent: 'phpredis PUBLISH, pconnect()',
   curl_nchan_kept: 'cURL to nchan, kept connection',
   curl_nchan_new: 'cURL to nchan, new connection',
   wamp_client: 'WAMP client as OroPlatform has it',
   wamp_client_no_delay: 'the same with TCP_NODELAY',
+  oro_wamp_client: 'OroPlatform\'s own WAMP client',
+  bare_socket: 'a bare socket from PHP to the reader',
   page: 'a page',
   the_same_page: 'the same page again',
   page_that_publishes: 'the page, publishing',
+  page_with_phpredis: 'the page, publishing with phpredis',
   php_alone: 'PHP alone',
   php_with_orosync: 'PHP with the extension',
   php_with_redis: 'PHP with phpredis',
@@ -59,4 +64,4 @@ export const nameOf = (peer) => NAMES[peer] ?? peer.replaceAll('_', ' ');
 export const isOurs = (peer) => /^orosync|^(one|two)_shards?$|_publishes$|_with_orosync$/.test(peer);
 
 /** Is this what the kernel or PHP takes, and not somebody who does the same work? @type {(peer: string) => boolean} */
-export const isLimit = (peer) => peer.startsWith('raw_') || ['json_encode', 'page', 'the_same_page', 'php_alone'].includes(peer);
+export const isLimit = (peer) => peer.startsWith('raw_') || ['json_encode', 'send', 'bare_socket', 'page', 'the_same_page', 'php_alone'].includes(peer);

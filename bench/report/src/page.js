@@ -1,117 +1,206 @@
-/** docs/performance.md, whole, from the results. */
+/**
+ * The pages, whole, from the results: docs/performance.md, which fits on a screen; behind it, in docs/performance/, one for each
+ * question and one of the goals; and the table in the README.
+ */
 
+import { inWords, told } from './claims.js';
 import { figure, times } from './figures.js';
 import { isLimit, isOurs, nameOf } from './names.js';
 import { QUESTIONS, referenceOf } from './questions.js';
 import { caseOf, rowOf } from './results.js';
 
-/** @import { Case, Result, Results } from './results.js' */
+/** @import { Told } from './claims.js' */
+/** @import { Case, Goal, Machine, OtherMachine, Result, Results } from './results.js' */
 /** @import { Question } from './questions.js' */
 
-/** The case that says what a lone message costs. */
-const LONE = '1,000 subscribers, 120 bytes, 1 in flight';
+/** The page of the goals, as a question's page is named. */
+const GOALS = 'goals';
 
-/** Tables with more rows are folded. */
-const OPEN_ROWS = 12;
+/** The head and the rule of a table of goals. */
+const GOAL_HEAD = ['| goal | measured | limit | |', '| --- | ---: | ---: | --- |'];
 
-/** @type {(results: Results) => string} */
-export const page = (results) => {
+/** Beside a missed goal that nobody has explained. */
+const UNEXPLAINED = 'no reason is known';
+
+/**
+ * All pages below docs/, by their paths from there.
+ *
+ * @type {(results: Results, other: OtherMachine | undefined) => Map<string, string>}
+ */
+export const pages = (results, other) => {
   const questions = QUESTIONS.filter(({ id }) => results.has(id));
-  return [
+  return new Map([
+    ['performance.md', overview(questions, results, other)],
+    [`performance/${GOALS}.md`, goals(questions, results)],
+    ...questions.map((question) => /** @type {[string, string]} */ ([`performance/${fileOf(question.id)}`, questionPage(question, results)])),
+  ]);
+};
+
+/** The name of a question's page. @type {(id: string) => string} */
+const fileOf = (id) => `${id.replaceAll('_', '-')}.md`;
+
+/** @type {(blocks: string[]) => string} */
+const joined = (blocks) => `${blocks.join('\n\n')}\n`;
+
+/** @type {(questions: Question[], results: Results, other: OtherMachine | undefined) => string} */
+const overview = (questions, results, other) => {
+  const all = questions.flatMap(({ id }) => results.get(id)?.goals ?? []);
+  const reached = all.filter((goal) => goal.reached).length;
+  return joined([
     '# Performance',
-    introduction(results),
-    goals(questions, results),
-    '## What may be claimed',
-    claims(results),
-    ...questions.flatMap((question) => section(question, results)),
+    [
+      'Each row compares Orosync with something else that was measured in turn with it, in one run. The ratio is Orosync\'s figure divided by',
+      'the other one: below 1 is better. In parentheses: its smallest and its largest value over the repetitions.',
+    ].join('\n'),
+    claims(results, other),
+    [
+      `**Machine 1**: ${machines(results)}. Both ends of every connection were on it.`,
+      ...(other === undefined ? [] : [`**Machine 2**: ${other.machine}. Measured with ${other.measured}.`]),
+    ].join('\\\n'),
+    [
+      `${reached} of ${all.length} goals are reached on machine 1. [Goals](performance/${GOALS}.md) lists all of them, with the reason beside each one that is missed.`,
+    ].join('\n'),
+    '## How to read it',
+    reading(results),
+    '## All figures',
+    questions.map(({ id }) => `- [${results.get(id)?.title}](performance/${fileOf(id)})`).join('\n'),
     '## How to repeat it',
     repetition(),
-  ].join('\n\n') + '\n';
+  ]);
+};
+
+/** @type {(results: Results, other: OtherMachine | undefined) => string} */
+const claims = (results, other) => [
+  '| | Orosync | beside | ratio on machine 1 | on machine 2 |',
+  '| --- | ---: | --- | --- | --- |',
+  ...told(results, other).map(({ claim, ours, beside, ratio, spread, other: there }) => {
+    const text = results.has(claim.question) ? `[${claim.text}](performance/${fileOf(claim.question)})` : claim.text;
+    const here = ratio === undefined ? '' : spread === undefined ? times(ratio) : `${times(ratio)} (${inWords(spread)})`;
+    return `| ${text} | ${ours === '' ? '–' : ours} | ${beside} | ${here} | ${there} |`;
+  }),
+].join('\n');
+
+/**
+ * The figures of the README, with the range of the machines.
+ *
+ * @type {(results: Results, other: OtherMachine | undefined) => string}
+ */
+export const readmeTable = (results, other) => [
+  '| | Orosync | beside, in the same run | ratio |',
+  '| --- | ---: | --- | --- |',
+  ...told(results, other)
+    .filter(({ claim, ours }) => claim.inReadme && ours !== '')
+    .map((row) => `| ${row.claim.text} | ${row.ours} | ${row.beside} | ${overMachines(row)} |`),
+].join('\n');
+
+/** @type {(row: Told) => string} */
+const overMachines = ({ ratio, otherRatio }) => {
+  if (ratio === undefined) {
+    return '';
+  }
+  const all = [ratio, ...(otherRatio ?? [])];
+  return inWords([Math.min(...all), Math.max(...all)]);
+};
+
+/** The machines of these results; those of one processor and number of cores are one. @type {(results: Results) => string} */
+const machines = (results) => {
+  const all = [...results.values()].map(({ machine }) => machine);
+  const kinds = new Set(all.map(({ cores, cpu }) => `${cores} cores (${cpu})`));
+  return [...kinds].map((kind) => {
+    const of = all.filter(({ cores, cpu }) => kind === `${cores} cores (${cpu})`);
+    const distinct = (/** @type {(machine: Machine) => string | undefined} */ property) =>
+      [...new Set(of.map(property).filter((value) => value !== undefined))].sort();
+    const days = distinct(({ date }) => date);
+    return [
+      kind,
+      ...distinct(({ hypervisor }) => hypervisor).map((hypervisor) => `hypervisor ${hypervisor}`),
+      `Linux ${distinct(({ kernel }) => kernel).join(' and ')}`,
+      ...distinct(({ io_uring }) => io_uring).map((ring) => `io_uring ${ring}`),
+      days.length > 1 ? `${days[0]} to ${days.at(-1)}` : days.join(),
+    ].join(', ');
+  }).join('; ');
 };
 
 /** @type {(results: Results) => string} */
-const introduction = (results) => {
-  const machines = new Set([...results.values()].map(({ machine: { cpu, cores, kernel, date } }) =>
-    `${cores} cores (${cpu}), Linux ${kernel}, ${date}`));
-  /** @type {Map<string, string>} */
-  const versions = new Map();
-  for (const result of results.values()) {
-    for (const [peer, version] of Object.entries(result.versions)) {
-      if (!peer.startsWith('raw_') && (peer === 'orosync' || !isOurs(peer))) {
-        versions.set(peer, version);
-      }
-    }
-  }
-  const ran = [...versions].sort().map(([peer, version]) => `${nameOf(peer)} ${version.replace(/^orosync-server /, '')}`);
+const reading = (results) => {
+  const last = rowOf(caseOf(results.get('latency'), 'last, p50'), 'orosync')?.median;
   return [
-    'This page is made from measurements: `make bench` takes them, `make performance-page` writes it. Each question is asked of Orosync, of',
-    'what the kernel or PHP takes for the bare work, and of what could be used instead, in turn, in one run. Compare the ratios of one run;',
-    'the figures themselves are those of one machine, and both ends of every connection were on it.',
-    '',
-    `Measured on: ${[...machines].join('; ')}. Versions: ${ran.join(', ')}.`,
+    '- Absolute figures belong to one machine. `make bench` says first what differs on yours: processor, cores, kernel, hypervisor,',
+    '  `io_uring`, the cost of a system call and of a wake-up.',
+    '- A lone event costs a send for each session. Where `io_uring` pays, Orosync takes 0.6 to 0.7 x one write for each; elsewhere about',
+    '  1.0 x. The kernel decides, and the same machine gave both in different runs: compare with the `io_uring` rows of [Fan-out](performance/fan-out.md).',
+    '- The time until the last subscriber has an event is the number of sessions on its shard times the cost of a delivery.',
+    ...(last === undefined ? [] : [`  The last of 1,000 on one shard had it after ${figure(last)} ms; twice as many shards on as many cores halve that.`]),
+    '- On loopback about half of a delivery\'s cost is the receiver\'s side of the kernel. Over a network another machine pays for it.',
   ].join('\n');
 };
 
 /** @type {(questions: Question[], results: Results) => string} */
 const goals = (questions, results) => {
-  const rows = questions.flatMap(({ id }) => results.get(id)?.goals.map((goal) => ({ id, ...goal })) ?? []);
-  const reached = rows.filter((row) => row.reached).length;
-  return [
-    `## Goals: ${reached} of ${rows.length} reached`,
-    '',
-    '| question | goal | measured | limit | |',
-    '| --- | --- | ---: | ---: | --- |',
-    ...rows.map(({ id, text, value, limit, reached }) =>
-      `| [${id.replaceAll('_', ' ')}](#${anchor(results.get(id)?.title ?? '')}) | ${text} | ${figure(value)} | ${figure(limit)} | ${reached ? 'reached' : '**missed**'} |`),
-  ].join('\n');
+  const all = questions.flatMap(({ id }) => (results.get(id)?.goals ?? []).map((goal) => ({ id, goal })));
+  const missed = all.filter(({ goal }) => !goal.reached);
+  const link = (/** @type {string} */ id) => `[${id.replaceAll('_', ' ')}](${fileOf(id)})`;
+  return joined([
+    `# Goals: ${all.length - missed.length} of ${all.length} reached`,
+    'What each question of the [benchmarks](../performance.md) was meant to find, on the machine that its page names.',
+    '## Missed',
+    [
+      '| question | goal | measured | limit | why |',
+      '| --- | --- | ---: | ---: | --- |',
+      ...missed.map(({ id, goal }) => `| ${link(id)} | ${goal.text} | ${figure(goal.value)} | ${figure(goal.limit)} | ${goal.reason ?? UNEXPLAINED} |`),
+    ].join('\n'),
+    '## Reached',
+    [
+      '| question | goal | measured | limit |',
+      '| --- | --- | ---: | ---: |',
+      ...all.filter(({ goal }) => goal.reached).map(({ id, goal }) => `| ${link(id)} | ${goal.text} | ${figure(goal.value)} | ${figure(goal.limit)} |`),
+    ].join('\n'),
+  ]);
 };
 
-/** @type {(results: Results) => string} */
-const claims = (results) => {
-  const cost = rowOf(caseOf(results.get('fan_out'), LONE), 'orosync')?.median;
-  const last = rowOf(caseOf(results.get('latency'), 'last, p50'), 'orosync')?.median;
-  const lines = [
-    'The time until the last subscriber has a message is the number of sessions times the cost of a delivery, and nothing else: a server with',
-    'twice as many shards on as many cores has it in half the time. So "within a fraction of a millisecond" may be said only of as many sessions',
-    'on one shard as fit into one.',
-  ];
-  if (cost !== undefined) {
-    lines.push(
-      `Here a lone message costs ${figure(cost)} us of the server's CPU for each delivery: on one shard the last of 1,000 sessions cannot have it`,
-      `before ${figure(cost)} ms.`,
-    );
-  }
-  if (last !== undefined) {
-    lines.push(
-      `Measured, with the load generator's own reading, is ${figure(last)} ms to the last of 1,000, at the median:`,
-      last < 1 ? 'it may be said of these 1,000.' : `it may not be said of 1,000, but of about ${figure(Math.floor(1000 / last / 10) * 10)} on a shard.`,
-    );
-  }
-  lines.push(
-    '',
-    'A comparison that shows only lone messages, or only bursts, can be made to say anything; both are below. On loopback about half of what a',
-    'delivery costs is the receiver\'s side of the kernel, which over a network is another machine\'s.',
-  );
-  return lines.join('\n');
-};
-
-/** @type {(question: Question, results: Results) => string[]} */
-const section = (question, results) => {
+/** @type {(question: Question, results: Results) => string} */
+const questionPage = (question, results) => {
   const result = results.get(question.id);
   if (result === undefined) {
-    return [];
+    throw new Error(`${question.id} has no results`);
   }
-  const others = question.also.map((id) => results.get(id)).filter((other) => other !== undefined);
+  const all = [result, ...question.also.map((id) => results.get(id)).filter((other) => other !== undefined)];
   const missing = Object.entries(result.missing ?? {}).map(([peer, why]) => `Not measured: ${nameOf(peer)} (${why}).`);
-  return [
-    `## ${result.title}`,
+  return joined([
+    `# ${result.title}`,
     question.asked,
-    `![${result.title}](images/performance/${question.id}.svg)`,
-    `${meaning(question, result)} ${question.reading}`,
+    `![${result.title}](../images/performance/${question.id}.svg)`,
+    `${meaning(question, result)} ${question.reading}`.trim(),
     ...(missing.length > 0 ? [missing.join(' ')] : []),
-    ...[result, ...others].map((one) => folded(table(question, one), one)),
-  ];
+    ...(all.some((one) => one.goals.length > 0) ? ['## Goals', [...GOAL_HEAD, ...all.flatMap((one) => one.goals.map(goalRow))].join('\n')] : []),
+    '## All figures',
+    ...all.map((one) => table(question, one)),
+    `${machineOf(result)} Versions: ${versions(result)}. [All questions](../performance.md)`,
+  ]);
 };
+
+/** @type {(goal: Goal) => string} */
+const goalRow = ({ text, value, limit, reached, reason }) =>
+  `| ${text} | ${figure(value)} | ${figure(limit)} | ${reached ? 'reached' : `**missed**: ${reason ?? UNEXPLAINED}`} |`;
+
+/** @type {(result: Result) => string} */
+const machineOf = ({ machine }) => [
+  `Measured on ${machine.cores} cores (${machine.cpu})`,
+  ...(machine.hypervisor === undefined ? [] : [`hypervisor ${machine.hypervisor}`]),
+  `Linux ${machine.kernel}`,
+  ...(machine.io_uring === undefined ? [] : [`io_uring ${machine.io_uring}`]),
+  ...(machine.system_call_ns === undefined ? [] : [`a system call ${figure(machine.system_call_ns)} ns`]),
+  ...(machine.wake_us === undefined ? [] : [`a wake-up ${figure(machine.wake_us)} us`]),
+  `on ${machine.date}.`,
+].join(', ');
+
+/** @type {(result: Result) => string} */
+const versions = (result) =>
+  Object.entries(result.versions)
+    .filter(([peer]) => !peer.startsWith('raw_') && (peer === 'orosync' || !isOurs(peer)))
+    .map(([peer, version]) => `${nameOf(peer)} ${version.replace(/^orosync-server /, '')}`)
+    .sort()
+    .join(', ') || result.versions.one_shard?.replace(/^orosync-server /, 'Orosync ') || 'Orosync';
 
 /**
  * The ratios of the first pictured case, in words: to the bare work, and to the nearest of the others.
@@ -139,7 +228,7 @@ const meaning = (question, result) => {
     : `${nameOf(ours.peer)}, ${one.name}: ${figure(ours.median)} ${result.unit}.`;
 };
 
-/** @type {(question: Question, result: Result) => string[]} */
+/** @type {(question: Question, result: Result) => string} */
 const table = (question, result) => [
   `| ${result.unit} | median | from | to | repetitions | ratio |`,
   '| --- | ---: | ---: | ---: | ---: | --- |',
@@ -150,7 +239,7 @@ const table = (question, result) => [
       return `| ${name} | ${figure(row.median)} | ${figure(row.min)} | ${figure(row.max)} | ${row.repetitions.length} | ${ratio(question, one, row.peer)} |`;
     }),
   ]),
-];
+].join('\n');
 
 /** @type {(question: Question, one: Case, peer: string) => string} */
 const ratio = (question, one, peer) => {
@@ -162,12 +251,6 @@ const ratio = (question, one, peer) => {
   return value === undefined ? '' : `${times(value)} ${nameOf(reference)}`;
 };
 
-/** @type {(lines: string[], result: Result) => string} */
-const folded = (lines, result) =>
-  lines.length <= OPEN_ROWS + 2
-    ? lines.join('\n')
-    : `<details><summary>All figures: ${result.title}, ${result.unit}</summary>\n\n${lines.join('\n')}\n\n</details>`;
-
 const repetition = () => [
   'As root on Debian 12, or after what `scripts/install-deps bench` says is missing was installed:',
   '',
@@ -175,10 +258,7 @@ const repetition = () => [
   'make bench && make performance-page',
   '```',
   '',
-  'The first takes about ten minutes, writes one JSON file for each question into `bench/results/` and prints tables; let nothing else run meanwhile.',
-  'The second copies them to `bench/results-published/`, where those of this page are, and writes the page and its pictures.',
-  '`make bench-quick` takes a minute and shows whether everything runs; its figures are not for publication. Where the time goes is shown by `make profile`.',
+  'The first takes about fifteen minutes; let nothing else run meanwhile. `make bench ORO=DIR` also measures OroPlatform\'s own WAMP client,',
+  'from clones of its sources. The second copies the results to `bench/results-published/` and writes these pages from there.',
+  '`make bench-quick` takes a minute and shows whether everything runs. More: [bench/README.md](../bench/README.md).',
 ].join('\n');
-
-/** As code hosts make it of a heading. @type {(heading: string) => string} */
-const anchor = (heading) => heading.toLowerCase().replaceAll(/[^\p{L}\p{N} _-]/gu, '').replaceAll(' ', '-');

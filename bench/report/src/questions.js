@@ -36,6 +36,16 @@ export const QUESTIONS = [
     reading: 'The one system call that is left wakes the sleeping link thread.',
   },
   {
+    id: 'publish_to_browser',
+    also: [],
+    asked:
+      'How long is it from the first message of a request to the browser\'s event? Each message carries the time of its publishing call. Requests of one FPM worker whose connection was idle for 5 ms, so that every thread on the way sleeps; the same where OroPlatform\'s client connects in each request, as it does in an application; and new processes, which connect first.',
+    beside: [[/./, 'bare_socket']],
+    pictured: /./,
+    reading:
+      'The script waits for none of it with Orosync; it waits for the connection, and for the write, with the WAMP client. The bare socket is what the kernel takes without a server.',
+  },
+  {
     id: 'page',
     also: [],
     asked:

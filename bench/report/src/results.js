@@ -5,8 +5,29 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** @typedef {{ cpu: string, cores: number, kernel: string, date: string }} Machine */
-/** @typedef {{ text: string, value: number, limit: number, reached: boolean }} Goal */
+/**
+ * What results before say nothing of is not there.
+ *
+ * @typedef {object} Machine
+ * @property {string} cpu
+ * @property {number} cores
+ * @property {string} kernel
+ * @property {string} date
+ * @property {string} [hypervisor]
+ * @property {string} [io_uring]
+ * @property {string} [clock]
+ * @property {number} [system_call_ns]
+ * @property {number} [wake_us]
+ */
+
+/**
+ * @typedef {object} Goal
+ * @property {string} text
+ * @property {number} value
+ * @property {number} limit
+ * @property {boolean} reached
+ * @property {string} [reason]  why it is missed
+ */
 
 /**
  * @typedef {object} Row
@@ -35,6 +56,16 @@ import { join } from 'node:path';
 /** @typedef {Map<string, Result>} Results  by question */
 
 /**
+ * What another machine gave, of which the ratios alone are known.
+ *
+ * @typedef {object} OtherMachine
+ * @property {string} name
+ * @property {string} machine
+ * @property {string} measured  how and when
+ * @property {Record<string, number | number[] | string>} figures  by claim: a ratio, the least and the greatest, or words
+ */
+
+/**
  * All results of a directory.
  *
  * @param {string} directory
@@ -50,6 +81,9 @@ export const readResults = (directory) => {
     }),
   );
 };
+
+/** @type {(file: string) => OtherMachine} */
+export const readOtherMachine = (file) => JSON.parse(readFileSync(file, 'utf8'));
 
 /** @type {(result: Result | undefined, name: string) => Case | undefined} */
 export const caseOf = (result, name) => result?.cases.find((other) => other.name === name);

@@ -2,20 +2,35 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 
-import { page } from '../src/page.js';
+import { told } from '../src/claims.js';
+import { pages, readmeTable } from '../src/page.js';
 import { picture } from '../src/picture.js';
 import { QUESTIONS } from '../src/questions.js';
-import { readResults } from '../src/results.js';
+import { withTable } from '../src/readme.js';
+import { readOtherMachine, readResults } from '../src/results.js';
+
+/** @import { Result } from '../src/results.js' */
 
 /** @type {(path: string) => URL} */
 const below = (path) => new URL(`../../../${path}`, import.meta.url);
 
 const results = readResults(below('bench/results-published').pathname);
+const other = readOtherMachine(below('bench/results-published/machines/2.json').pathname);
 const MADE_ANEW = 'Run: make performance-page';
 
-test('the page says what the published results say', () => {
+test('the pages say what the published results say', () => {
   assert.ok(results.size > 0);
-  assert.equal(readFileSync(below('docs/performance.md'), 'utf8'), page(results), MADE_ANEW);
+  const made = pages(results, other);
+  for (const [path, text] of made) {
+    assert.equal(readFileSync(below(`docs/${path}`), 'utf8'), text, MADE_ANEW);
+  }
+  const behind = [...made.keys()].filter((path) => path.startsWith('performance/'));
+  assert.deepEqual(readdirSync(below('docs/performance')).map((file) => `performance/${file}`).sort(), behind.sort(), MADE_ANEW);
+});
+
+test('the README quotes the published results', () => {
+  const readme = readFileSync(below('README.md'), 'utf8');
+  assert.equal(readme, withTable(readme, readmeTable(results, other)), MADE_ANEW);
 });
 
 test('the pictures show what the published results say', async () => {
@@ -30,7 +45,50 @@ test('the pictures show what the published results say', async () => {
   }
 });
 
-test('every published result is on the page', () => {
+test('every published result is on a page', () => {
   const known = new Set(QUESTIONS.flatMap(({ id, also }) => [id, ...also]));
   assert.deepEqual([...results.keys()].filter((id) => !known.has(id)), []);
+});
+
+test('every figure of the other machine belongs to a claim', () => {
+  const ids = told(results, other).map(({ claim }) => claim.id);
+  assert.deepEqual(Object.keys(other.figures).filter((id) => !ids.includes(id)), []);
+});
+
+test('the overview fits on a screen', () => {
+  const lines = pages(results, other).get('performance.md')?.split('\n') ?? [];
+  assert.ok(lines.indexOf('## All figures') < 50, 'what a reader wants to know comes first');
+});
+
+test('a question without results is on no page, and a claim without figures in no table', () => {
+  const few = new Map([...results].filter(([id]) => id === 'fan_out'));
+  const made = pages(few, undefined);
+  assert.deepEqual([...made.keys()], ['performance.md', 'performance/goals.md', 'performance/fan-out.md']);
+  assert.deepEqual([...new Set(told(few, undefined).map(({ claim }) => claim.question))], ['fan_out']);
+});
+
+test('a ratio comes with its spread, and the README with the range of the machines', () => {
+  const one = /** @type {Result} */ ({
+    question: 'fan_out',
+    title: 'Fan-out',
+    unit: 'us of server CPU per delivery',
+    machine: { cpu: 'A', cores: 2, kernel: '6', date: '2026-01-01' },
+    versions: {},
+    cases: [
+      {
+        name: '1,000 subscribers, 120 bytes, 1 in flight',
+        rows: [
+          { peer: 'orosync', repetitions: [1, 3, 2], median: 2, min: 1, max: 3, ratio_to: {} },
+          { peer: 'raw_write', repetitions: [2, 4, 2], median: 2, min: 2, max: 4, ratio_to: {} },
+        ],
+      },
+    ],
+    goals: [{ text: 'few', value: 2, limit: 1, reached: false, reason: 'there are more' }],
+  });
+  const found = new Map([['fan_out', one]]);
+  const there = { name: 'b', machine: 'B', measured: 'C', figures: { lone_1000: 1.03 } };
+  const made = pages(found, there);
+  assert.match(made.get('performance.md') ?? '', /\| one write for each \| 0\.75 x \(0\.50 to 1\.00 x\) \| 1\.03 x \|/);
+  assert.match(made.get('performance/goals.md') ?? '', /\| few \| 2\.00 \| 1\.00 \| there are more \|/);
+  assert.match(readmeTable(found, there), /\| one write for each \| 0\.75 to 1\.03 x \|/);
 });

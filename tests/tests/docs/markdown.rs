@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Where documents are, from the root of the repository.
-const DIRECTORIES: [&str; 6] = ["", "docs", "bench", "bundle", "demo", "js"];
+const DIRECTORIES: [&str; 7] = ["", "docs", "docs/performance", "bench", "bundle", "demo", "js"];
 
 /// One document.
 pub(crate) struct Document {

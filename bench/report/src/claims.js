@@ -1,0 +1,128 @@
+/**
+ * What is claimed, in the order of docs/performance.md: which figure of ours, beside which in the same run. Each is told with its
+ * spread, and beside what other machines gave.
+ */
+
+import { figure, times } from './figures.js';
+import { nameOf } from './names.js';
+import { caseOf, rowOf } from './results.js';
+
+/** @import { Case, OtherMachine, Result, Results } from './results.js' */
+
+/**
+ * @typedef {object} Claim
+ * @property {string} id  by which other machines name it
+ * @property {string} text
+ * @property {string} question  id of its result, on whose page all figures are
+ * @property {string} inCase
+ * @property {string} ours
+ * @property {string} beside
+ * @property {string} [besideText]  what that is, where its name does not say it
+ * @property {boolean} [added]  what ours and the other add to the mean of `page` and `the_same_page` is compared
+ * @property {boolean} [inReadme]
+ */
+
+/** Stands for the other server that did best. */
+const BEST = 'best_other_server';
+
+/** @type {Claim[]} */
+const CLAIMS = [
+  { id: 'burst_json', text: 'A publishing call in a burst, 5 content tags', question: 'publish', inCase: 'burst, 5 content tags', ours: 'orosync', beside: 'json_encode', inReadme: true },
+  { id: 'burst_redis', text: 'The same', question: 'publish', inCase: 'burst, 5 content tags', ours: 'orosync', beside: 'phpredis', inReadme: true },
+  { id: 'idle_send', text: 'The first call of a request, after idle', question: 'publish', inCase: 'first of a request, after idle, small', ours: 'orosync', beside: 'send', inReadme: true },
+  { id: 'idle_wamp', text: 'The first call of a request, connecting included where the client connects', question: 'publish', inCase: 'first of a request, after idle, small', ours: 'orosync', beside: 'wamp_client', inReadme: true },
+  { id: 'first_message', text: 'The first message of a request, until a browser has it', question: 'publish_to_browser', inCase: 'connection open, idle for 5 ms', ours: 'orosync', beside: 'oro_wamp_client', inReadme: true },
+  { id: 'page_1', text: 'What publishing adds to a page of FPM, 1 request at a time', question: 'page', inCase: 'one request at a time', ours: 'page_that_publishes', beside: 'page_with_phpredis', besideText: 'what phpredis adds, connection kept', added: true },
+  { id: 'page_20', text: 'What publishing adds to a page of FPM, 20 requests at a time', question: 'page', inCase: '20 requests at a time', ours: 'page_that_publishes', beside: 'page_with_phpredis', besideText: 'what phpredis adds, connection kept', added: true, inReadme: true },
+  { id: 'lone_1000', text: 'CPU of a delivery, lone event to 1,000 browsers', question: 'fan_out', inCase: '1,000 subscribers, 120 bytes, 1 in flight', ours: 'orosync', beside: 'raw_write', inReadme: true },
+  { id: 'lone_1000_ratchet', text: 'The same', question: 'fan_out', inCase: '1,000 subscribers, 120 bytes, 1 in flight', ours: 'orosync', beside: 'ratchet', inReadme: true },
+  { id: 'batched_1000', text: 'CPU of a delivery, 32 messages in flight to 1,000 browsers', question: 'fan_out', inCase: '1,000 subscribers, 120 bytes, 32 in flight', ours: 'orosync', beside: 'raw_batch', inReadme: true },
+  { id: 'batched_1000_best', text: 'The same', question: 'fan_out', inCase: '1,000 subscribers, 120 bytes, 32 in flight', ours: 'orosync', beside: BEST, inReadme: true },
+  { id: 'lone_10000', text: 'CPU of a delivery, lone event to 10,000 browsers', question: 'fan_out', inCase: '10,000 subscribers, 120 bytes, 1 in flight', ours: 'orosync', beside: 'raw_write', inReadme: true },
+  { id: 'last', text: 'From a publish to the last of 1,000 browsers', question: 'latency', inCase: 'last, p50', ours: 'orosync', beside: BEST, inReadme: true },
+  { id: 'shards', text: 'CPU of a delivery, lone event, two shards', question: 'shards', inCase: '1,000 subscribers, 120 bytes, 1 in flight', ours: 'two_shards', beside: 'one_shard' },
+  { id: 'handshake', text: 'CPU of a handshake with a verified ticket', question: 'handshakes', inCase: 'up to the greeting', ours: 'orosync', beside: 'raw_write', besideText: 'bare accept and upgrade', inReadme: true },
+  { id: 'handshake_subscription', text: 'CPU of a handshake with a subscription', question: 'handshakes', inCase: 'with a subscription', ours: 'orosync', beside: 'raw_write', besideText: 'bare accept and upgrade' },
+  { id: 'session', text: 'Server memory of an idle session, at 10,000', question: 'memory', inCase: '10,000 sessions', ours: 'orosync', beside: 'ratchet', inReadme: true },
+  { id: 'save', text: 'CPU of a save, 10,000 pages open, by content tags', question: 'saves', inCase: '10,000 pages, 1 in flight', ours: 'orosync', beside: 'orosync_broadcast' },
+  { id: 'redis', text: 'To a browser at another node, through Redis', question: 'nodes', inCase: 'one browser, 200 bytes, p50', ours: 'orosync_redis_other', beside: 'socket_io_redis_other' },
+  { id: 'dropped_topics', text: 'Latency of others while a session drops 100,000 topics', question: '', inCase: '', ours: 'orosync', beside: '', besideText: 'the same without' },
+];
+
+/** Units as the table says them. @type {Record<string, string>} */
+const UNITS = {
+  'us in the script': 'µs',
+  'us of server CPU per delivery': 'µs',
+  'us of server CPU per handshake': 'µs',
+  'us of server CPU per save': 'µs',
+  'ms of a page': 'ms',
+  'bytes of the server for each': 'bytes',
+};
+
+/** @type {(peer: string) => boolean} */
+const isServer = (peer) => !/^(orosync|raw_|page|php|json_encode|send|bare_socket)/.test(peer);
+
+/**
+ * A claim as a row tells it.
+ *
+ * @typedef {object} Told
+ * @property {Claim} claim
+ * @property {string} ours  empty if one of the two was not measured
+ * @property {string} beside
+ * @property {number | undefined} ratio
+ * @property {[number, number] | undefined} spread  of the ratio, over the repetitions
+ * @property {string} other  what the other machine gave; empty if it was not measured there
+ * @property {[number, number] | undefined} otherRatio
+ */
+
+/** All claims that some machine has a figure for. @type {(results: Results, other: OtherMachine | undefined) => Told[]} */
+export const told = (results, other) =>
+  CLAIMS.map((claim) => tell(claim, results.get(claim.question), other)).filter(({ ours, other }) => ours !== '' || other !== '');
+
+/** @type {(claim: Claim, result: Result | undefined, machine: OtherMachine | undefined) => Told} */
+const tell = (claim, result, machine) => {
+  const found = machine?.figures[claim.id];
+  const otherRatio = typeof found === 'string' || found === undefined ? undefined : range(found);
+  const other = typeof found === 'string' ? found : otherRatio === undefined ? '' : inWords(otherRatio);
+  const one = caseOf(result, claim.inCase);
+  const mine = rowOf(one, claim.ours);
+  const peer = claim.beside === BEST ? bestOf(one) : claim.beside;
+  const beside = claim.besideText ?? nameOf(peer).replace(/^raw limit: /, '');
+  if (result === undefined || one === undefined || mine === undefined || rowOf(one, peer) === undefined) {
+    return { claim, ours: '', beside, ratio: undefined, spread: undefined, other, otherRatio };
+  }
+  const unit = UNITS[result.unit] ?? result.unit;
+  const values = claim.added ? added(one, claim.ours) : mine.repetitions;
+  const ours = claim.added ? `${figure(median(values))} ${unit} of ${figure(mine.median)}` : `${figure(mine.median)} ${unit}`;
+  const others = claim.added ? added(one, peer) : rowOf(one, peer)?.repetitions ?? [];
+  const ratios = values.map((value, index) => value / (others[index] ?? Number.NaN)).filter(Number.isFinite);
+  // What is added is the difference of large figures: its ratio is that of the medians.
+  const ratio = claim.added ? median(values) / median(others) : median(ratios);
+  const spread = claim.added || ratios.length < 2 ? undefined : range([Math.min(...ratios), Math.max(...ratios)]);
+  return { claim, ours, beside, ratio, spread, other, otherRatio };
+};
+
+/** @type {(one: Case, peer: string) => number[]} */
+const added = (one, peer) => {
+  const without = ['page', 'the_same_page'].map((name) => rowOf(one, name)?.repetitions ?? []);
+  return (rowOf(one, peer)?.repetitions ?? []).map((value, index) => value - ((without[0]?.[index] ?? 0) + (without[1]?.[index] ?? 0)) / 2);
+};
+
+/** @type {(one: Case | undefined) => string} */
+const bestOf = (one) => one?.rows.filter((row) => isServer(row.peer)).toSorted((a, b) => a.median - b.median)[0]?.peer ?? BEST;
+
+/** @type {(found: number | number[]) => [number, number]} */
+const range = (found) => {
+  const all = [found].flat();
+  return [Math.min(...all), Math.max(...all)];
+};
+
+/** @type {(ratios: [number, number]) => string} */
+export const inWords = ([least, most]) => (times(least) === times(most) ? times(most) : `${times(least).replace(/ x$/, '')} to ${times(most)}`);
+
+/** @type {(values: number[]) => number} */
+const median = (values) => {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle] ?? Number.NaN : ((sorted[middle - 1] ?? Number.NaN) + (sorted[middle] ?? Number.NaN)) / 2;
+};

@@ -1,0 +1,17 @@
+/** The figures in the README, between two marks. */
+
+/** Where the README's table stands. */
+const [BEGIN, END] = ['<!-- figures -->\n\n', '\n\n<!-- /figures -->'];
+
+/**
+ * The README with this table between its marks.
+ *
+ * @type {(readme: string, table: string) => string}
+ */
+export const withTable = (readme, table) => {
+  const [before, rest] = [readme.indexOf(BEGIN), readme.indexOf(END)];
+  if (before === -1 || rest < before) {
+    throw new Error('README.md has no place for figures: <!-- figures --> and <!-- /figures -->');
+  }
+  return readme.slice(0, before + BEGIN.length) + table + readme.slice(rest);
+};
