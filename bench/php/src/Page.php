@@ -26,7 +26,7 @@ final class Page
 
     public function answer(): Result
     {
-        $result = new Result('page', 'A page of PHP-FPM with one publishing call', 'ms of a page', $this->stage);
+        $result = new Result('page', 'A page of PHP-FPM that publishes', 'ms of a page', $this->stage);
         foreach ([1, 20] as $parallel) {
             $case = $parallel === 1 ? 'one request at a time' : "$parallel requests at a time";
             $added = $noise = [];

@@ -23,7 +23,7 @@ final class PublishCall
 
     public function __construct(private readonly Stage $stage, private readonly Effort $effort)
     {
-        $title = 'The publishing call: how long the script is kept';
+        $title = 'Duration of a publishing call';
         $this->result = new Result('publish', $title, 'us in the script', $stage);
     }
 

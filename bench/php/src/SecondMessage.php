@@ -22,7 +22,7 @@ final class SecondMessage
 
     public function answer(): Result
     {
-        $title = 'Three messages of one request: when a browser has each';
+        $title = 'Three messages of one request, until a browser has each';
         $result = new Result('second_message', $title, 'ms from the call to the event', $this->stage);
         $subscriber = new Subscriber($this->stage->orosync, 'bench/times');
         for ($turn = 0; $turn < $this->effort->of(5, 30); ++$turn) {

@@ -20,7 +20,7 @@ final class SystemCalls
 
     public function answer(): Result
     {
-        $title = 'The publishing call: how often it enters the kernel';
+        $title = 'System calls of a publishing call';
         $result = new Result('system_calls', $title, 'system calls of the script, per 1,000 messages', $this->stage);
         for ($turn = 0; $turn < $this->effort->of(1, 5); ++$turn) {
             foreach (self::PACES as $pace => $microseconds) {

@@ -34,7 +34,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     selection.peers.retain(|peer| peers.contains(&&*peer.name));
     selection.missing.retain(|name, _| peers.contains(&&**name));
-    let mut report = Report::new("growth", "Growth", "us of server CPU per delivery, 120 bytes", &selection);
+    let mut report = Report::new(
+        "growth",
+        "Cost of a delivery by the number of subscribers",
+        "us of server CPU per delivery, 120 bytes",
+        &selection,
+    );
     let mut turns =
         SIZES.map(|size| Turns::new(&selection, size, 1)).into_iter().collect::<Result<Vec<_>, _>>()?;
     let traffics = IN_FLIGHT.map(|in_flight| Traffic { bytes: 120, in_flight });

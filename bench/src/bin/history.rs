@@ -36,11 +36,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         Extent::Quick => (20_000, 1000),
         Extent::Full => (100_000, 10_000),
     };
-    let mut report = Report::new("history", "History", "bytes of the server", &selection);
+    let mut report = Report::new("history", "Memory of the history", "bytes of the server", &selection);
     // Once each: memory does not depend on what else the machine does.
     for peer in &selection.peers {
         for (topics, bytes) in [(1, 120), (1, 1000), (1000, 120)] {
-            let name = format!("each of {} events of {topics} topics, {bytes} bytes", thousands(events));
+            let of = if topics == 1 { "1 topic".to_owned() } else { format!("{} topics", thousands(topics)) };
+            let name = format!("each of {} events of {of}, {bytes} bytes", thousands(events));
             let mut case = Case::new(format!("{name}: beside the payload"));
             case.add(&peer.name, kept(peer, events, topics, bytes)?);
             report.at_most(case.name().to_owned(), case.median(&peer.name), 64.0).if_missed(

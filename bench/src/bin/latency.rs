@@ -52,12 +52,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::parse();
     let question = &arguments.question;
     let selection = question.prepare()?;
-    let mut report = Report::new(
-        "latency",
-        "From a publish to 1,000 subscribers, 10 messages a second, 120 bytes",
-        "ms",
-        &selection,
-    );
+    let mut report = Report::new("latency", "Latency of a fan-out to 1,000 subscribers", "ms", &selection);
     let mut subjects = selection
         .peers
         .iter()

@@ -55,9 +55,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         let why = format!("{} descriptors are allowed. First run: ulimit -n 60000", selection.descriptors);
         selection.missing.insert(format!("{} sessions", thousands(MANY_SESSIONS)), why);
     }
-    let mut own = Report::new("memory", "Idle sessions", "bytes of the server for each", &selection);
-    let mut kernel =
-        Report::new("kernel_memory", "Idle sessions", "bytes of the kernel for each, both ends", &selection);
+    let mut own =
+        Report::new("memory", "Memory of idle sessions", "bytes of the server for each", &selection);
+    let mut kernel = Report::new(
+        "kernel_memory",
+        "Memory of idle sessions",
+        "bytes of the kernel for each, both ends",
+        &selection,
+    );
     let counts: &[usize] = match arguments.question.extent {
         Extent::Full if may_have_many => &[SESSIONS, MANY_SESSIONS],
         Extent::Quick | Extent::Full => &[SESSIONS],

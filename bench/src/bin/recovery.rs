@@ -69,7 +69,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let sessions = arguments.sessions.unwrap_or(sessions);
     let time = Duration::from_secs(arguments.seconds.unwrap_or(seconds));
-    let title = "Sessions that come back after a restart";
+    let title = "Reconnects after a restart";
     let mut latency =
         Report::new("recovery", title, "ms from a publish to each of 100 others, p99", &selection);
     let mut cpu = Report::new("recovery_cpu", title, "us of server CPU for each that comes", &selection);

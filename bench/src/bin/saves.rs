@@ -38,9 +38,9 @@ struct Office {
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::parse();
     let selection = with_pages(arguments.question.prepare()?);
-    let mut cpu = Report::new("saves", "A save in an office", "us of server CPU per save", &selection);
+    let mut cpu = Report::new("saves", "A save, by content tags", "us of server CPU per save", &selection);
     let mut deliveries =
-        Report::new("save_deliveries", "A save in an office", "deliveries per save", &selection);
+        Report::new("save_deliveries", "A save, by content tags", "deliveries per save", &selection);
     let time = match arguments.question.extent {
         Extent::Quick => Duration::from_millis(250),
         Extent::Full => Duration::from_secs(1),

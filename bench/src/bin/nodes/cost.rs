@@ -22,7 +22,7 @@ const BURST: usize = 100;
 const INTERVAL: Duration = Duration::from_millis(10);
 
 pub(super) fn ask(run: &Run<'_>) -> io::Result<()> {
-    let title = "What a delivery costs a node";
+    let title = "Cost of a delivery at a node";
     let mut report = Report::new("nodes_cpu", title, "us of a node's CPU", &run.selection);
     deliveries(run, &mut report)?;
     others(run, &mut report)?;

@@ -64,7 +64,7 @@ impl Paths {
 }
 
 fn latency(run: &Run<'_>, redis: &Process, subjects: &mut [Subject]) -> io::Result<()> {
-    let title = "From a publisher to a browser, through Redis";
+    let title = "Latency through Redis";
     let mut report = Report::new("nodes", title, "us", &run.selection);
     let mut cases =
         ["p50", "p99"].map(|quantile| Case::new(format!("one browser, {BYTES} bytes, {quantile}")));
@@ -128,7 +128,7 @@ fn histogram() -> io::Result<Histogram<u64>> {
 }
 
 fn rate(run: &Run<'_>, subjects: &mut [Subject]) -> io::Result<()> {
-    let title = "From a publisher to a browser, through Redis";
+    let title = "Latency through Redis";
     let mut report = Report::new("nodes_rate", title, "messages per second", &run.selection);
     let time = Duration::from_millis(if run.is_quick() { 300 } else { 1000 });
     let mut case = Case::new(format!("one browser, {BYTES} bytes, {} in flight", RATE.in_flight));

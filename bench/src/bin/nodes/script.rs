@@ -61,7 +61,7 @@ const KEPT_EVENTS: usize = 1000;
 const KEPT: [u64; 4] = [KEPT_EVENTS as u64, 600_000, 60_000, 16 << 20];
 
 pub(super) fn ask(run: &Run<'_>) -> io::Result<()> {
-    let title = "What a message costs Redis";
+    let title = "Cost of a message in Redis";
     let mut report = Report::new("nodes_script", title, "us of Redis' CPU per message", &run.selection);
     let time = Duration::from_millis(if run.is_quick() { 150 } else { 500 });
     let redis = run.redis.start()?;

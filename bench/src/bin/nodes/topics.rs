@@ -35,7 +35,7 @@ const LIMIT: Duration = Duration::from_mins(1);
 
 pub(super) fn ask(run: &Run<'_>) -> io::Result<()> {
     let topics = if run.is_quick() { 10_000 } else { 100_000 };
-    let title = "A node with very many topics";
+    let title = "100,000 topics at a node";
     let mut times = Report::new("nodes_topics", title, "ms", &run.selection);
     let mut memory = Report::new("nodes_topics_memory", title, "bytes of each topic", &run.selection);
     let count = thousands(topics);
