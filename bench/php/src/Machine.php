@@ -28,12 +28,13 @@ final class Machine
         $of = $this->properties;
 
         return sprintf(
-            '%d cores, %s, hypervisor %s, Linux %s, io_uring %s, a system call %.0f ns, a wake-up %.1f us; %s',
+            '%d cores, %s, hypervisor %s, Linux %s, io_uring %s, clock %s, a system call %.0f ns, a wake-up %.1f us; %s',
             $of['cores'],
             $of['cpu'],
             $of['hypervisor'],
             $of['kernel'],
             $of['io_uring'],
+            $of['clock'],
             $of['system_call_ns'],
             $of['wake_us'],
             $of['date']

@@ -50,6 +50,12 @@ test('every published result is on a page', () => {
   assert.deepEqual([...results.keys()].filter((id) => !known.has(id)), []);
 });
 
+test('every missed goal has its reason', () => {
+  const missed = [...results.values()].flatMap(({ question, goals }) => goals.map((goal) => ({ question, ...goal }))).filter(({ reached }) => !reached);
+  const unexplained = missed.filter(({ reason }) => reason === undefined).map(({ question, text }) => `${question}: ${text}`);
+  assert.deepEqual(unexplained, [], 'The program that states a goal says why it is missed: if_missed() in bench/src, the last argument in bench/php');
+});
+
 test('every figure of the other machine belongs to a claim', () => {
   const ids = told(results, other).map(({ claim }) => claim.id);
   assert.deepEqual(Object.keys(other.figures).filter((id) => !ids.includes(id)), []);
