@@ -111,14 +111,19 @@ fn goals(report: &mut Report, case: &Case, name: &str, sessions: usize, traffic:
 
 /// What a goal of this case is missed by: with one message in flight the kernel, beyond 1,000 sessions the caches.
 fn reason(case: &Case, sessions: usize, traffic: Traffic) -> String {
-    let mut reason = if traffic.in_flight == 1 {
-        let ring = case.ratio_in_words("raw_uring", "raw_write");
-        format!("A lone event costs one send for each session; io_uring alone can make that cheaper. {ring}")
-    } else {
-        "Beside the kernel's work each session has its queue, its bounds and its place among the subscribers. ".to_owned()
+    let mut reason = match case.ratio("raw_uring", "raw_write") {
+        Some(ratio) if traffic.in_flight == 1 && ratio > 0.9 => {
+            format!("io_uring does not pay here: raw_uring takes {ratio:.2} x raw_write. Without it each session costs a send of its own.")
+        }
+        Some(ratio) if traffic.in_flight == 1 => {
+            format!("io_uring pays here: raw_uring takes {ratio:.2} x raw_write. What is beyond that is the server's own: queues, bounds, order.")
+        }
+        _ => "Beside the kernel's work each session has its queue, its bounds and its place among the subscribers.".to_owned(),
     };
     if sessions > 1000 {
-        reason.push_str("So many sockets do not fit into the processor's caches, and neither do their sessions: both are read from memory.");
+        reason.push_str(
+            " So many sockets do not fit into the processor's caches, and neither do their sessions: both are read from memory.",
+        );
     }
-    reason.trim_end().to_owned()
+    reason
 }
