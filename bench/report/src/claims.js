@@ -51,6 +51,7 @@ const CLAIMS = [
 
 /** Units as the table says them. @type {Record<string, string>} */
 const UNITS = {
+  us: 'µs',
   'us in the script': 'µs',
   'us of server CPU per delivery': 'µs',
   'us of server CPU per handshake': 'µs',
@@ -72,7 +73,7 @@ const isServer = (peer) => !/^(orosync|raw_|page|php|json_encode|send|bare_socke
  * @property {number | undefined} ratio
  * @property {[number, number] | undefined} spread  of the ratio, over the repetitions
  * @property {string} other  what the other machine gave; empty if it was not measured there
- * @property {[number, number] | undefined} otherRatio
+ * @property {[number, number] | undefined} otherRatio  unless it is of an earlier version
  */
 
 /** All claims that some machine has a figure for. @type {(results: Results, other: OtherMachine | undefined) => Told[]} */
@@ -82,8 +83,10 @@ export const told = (results, other) =>
 /** @type {(claim: Claim, result: Result | undefined, machine: OtherMachine | undefined) => Told} */
 const tell = (claim, result, machine) => {
   const found = machine?.figures[claim.id];
-  const otherRatio = typeof found === 'string' || found === undefined ? undefined : range(found);
-  const other = typeof found === 'string' ? found : otherRatio === undefined ? '' : inWords(otherRatio);
+  const isBefore = machine?.before.includes(claim.id) ?? false;
+  const words = typeof found === 'string' ? found : found === undefined ? '' : inWords(range(found));
+  const other = isBefore && words !== '' ? `${words}, before` : words;
+  const otherRatio = typeof found === 'string' || found === undefined || isBefore ? undefined : range(found);
   const one = caseOf(result, claim.inCase);
   const mine = rowOf(one, claim.ours);
   const peer = claim.beside === BEST ? bestOf(one) : claim.beside;

@@ -63,6 +63,7 @@ import { join } from 'node:path';
  * @property {string} machine
  * @property {string} measured  how and when
  * @property {Record<string, number | number[] | string>} figures  by claim: a ratio, the least and the greatest, or words
+ * @property {string[]} before  claims whose figures are of an earlier version
  */
 
 /**

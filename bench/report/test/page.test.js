@@ -58,7 +58,7 @@ test('every missed goal has its reason', () => {
 
 test('every figure of the other machine belongs to a claim', () => {
   const ids = told(results, other).map(({ claim }) => claim.id);
-  assert.deepEqual(Object.keys(other.figures).filter((id) => !ids.includes(id)), []);
+  assert.deepEqual([...Object.keys(other.figures), ...other.before].filter((id) => !ids.includes(id)), []);
 });
 
 test('the overview fits on a screen', () => {
@@ -92,9 +92,12 @@ test('a ratio comes with its spread, and the README with the range of the machin
     goals: [{ text: 'few', value: 2, limit: 1, reached: false, reason: 'there are more' }],
   });
   const found = new Map([['fan_out', one]]);
-  const there = { name: 'b', machine: 'B', measured: 'C', figures: { lone_1000: 1.03 } };
+  const there = { name: 'b', machine: 'B', measured: 'C', figures: { lone_1000: 1.03 }, before: [] };
   const made = pages(found, there);
   assert.match(made.get('performance.md') ?? '', /\| one write for each \| 0\.75 x \(0\.50 to 1\.00 x\) \| 1\.03 x \|/);
   assert.match(made.get('performance/goals.md') ?? '', /\| few \| 2\.00 \| 1\.00 \| there are more \|/);
   assert.match(readmeTable(found, there), /\| one write for each \| 0\.75 to 1\.03 x \|/);
+  const earlier = { ...there, before: ['lone_1000'] };
+  assert.match(pages(found, earlier).get('performance.md') ?? '', /\| 1\.03 x, before \|/);
+  assert.match(readmeTable(found, earlier), /\| one write for each \| 0\.75 x \|/, 'this version\'s figures alone');
 });
