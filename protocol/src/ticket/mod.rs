@@ -166,6 +166,12 @@ pub struct Claims {
     pub jti: String,
 }
 
+impl AsRef<Self> for Claims {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

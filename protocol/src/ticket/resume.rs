@@ -95,6 +95,12 @@ pub struct ResumeClaims {
     pub place: SessionPlace,
 }
 
+impl AsRef<Claims> for ResumeClaims {
+    fn as_ref(&self) -> &Claims {
+        &self.ticket
+    }
+}
+
 impl ResumeClaims {
     pub(super) fn new(ticket: Claims, resumption: &Resumption) -> Self {
         Self {

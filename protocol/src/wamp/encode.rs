@@ -13,6 +13,9 @@ use crate::payload::{Payload, PayloadError, PayloadRef};
 use crate::position::Position;
 use crate::topic::Topic;
 
+/// Room for most messages but events, so that their buffer seldom grows.
+const USUAL_BYTES: usize = 128;
+
 /// EVENT, behind what a buffer holds already: room for a header. For those who have asked for it, with its position. It is
 /// encoded once for all sessions of a topic.
 pub fn append_event(
@@ -97,7 +100,7 @@ pub fn encode_client(message: &ClientMessage) -> Bytes {
 ///
 /// If it is too large for a payload, or cannot be written as JSON at all.
 pub fn payload_of(value: &(impl Serialize + ?Sized)) -> Result<Payload, PayloadError> {
-    let mut json = Vec::new();
+    let mut json = Vec::with_capacity(USUAL_BYTES);
     value
         .serialize(&mut Serializer::with_formatter(&mut json, AsPhp))
         .map_err(|error| PayloadError::NotJson { problem: error.to_string() })?;
@@ -113,7 +116,7 @@ struct JsonArray(Vec<u8>);
 
 impl JsonArray {
     fn new(message_type: u8) -> Self {
-        Self::behind(Vec::new(), message_type)
+        Self::behind(Vec::with_capacity(USUAL_BYTES), message_type)
     }
 
     fn behind(mut buffer: Vec<u8>, message_type: u8) -> Self {
@@ -161,18 +164,23 @@ impl Formatter for AsPhp {
         writer: &mut W,
         fragment: &str,
     ) -> io::Result<()> {
-        let mut units = [0; 2];
-        for character in fragment.chars() {
-            match character {
-                '/' => writer.write_all(b"\\/")?,
-                ascii if ascii.is_ascii() => writer.write_all(&[ascii as u8])?,
-                other => {
-                    for unit in other.encode_utf16(&mut units) {
+        let mut rest = fragment;
+        while let Some(at) = rest.bytes().position(|byte| byte == b'/' || !byte.is_ascii()) {
+            let (as_it_is, from) = rest.split_at(at);
+            writer.write_all(as_it_is.as_bytes())?;
+            let mut characters = from.chars();
+            match characters.next() {
+                Some('/') => writer.write_all(b"\\/")?,
+                Some(other) => {
+                    for unit in other.encode_utf16(&mut [0; 2]) {
                         write!(writer, "\\u{unit:04x}")?;
                     }
                 }
+                None => {}
             }
+            rest = characters.as_str();
         }
+        writer.write_all(rest.as_bytes())?;
         Ok(())
     }
 }
