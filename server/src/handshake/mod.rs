@@ -8,11 +8,12 @@ pub mod answers;
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::mem::MaybeUninit;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use httparse::{EMPTY_HEADER, Request, Status};
+use httparse::{Request, Status};
 use orosync_protocol::cluster::{self, Membership};
 use orosync_protocol::ticket::{Identity, Role, TicketError};
 use orosync_protocol::{OriginPattern, subprotocol};
@@ -132,14 +133,18 @@ pub struct Handshake {
 impl Handshake {
     /// Takes bytes from the client, at `unix_now` (seconds since 1970).
     pub fn handle_bytes(&mut self, bytes: &[u8], door: &Door, caller: &mut Caller, unix_now: u64) -> Outcome {
-        self.head.extend_from_slice(bytes);
-        let mut headers = [EMPTY_HEADER; MAX_HEADERS];
-        let mut request = Request::new(&mut headers);
-        match request.parse(&self.head) {
+        // Nearly always all of it comes at once, and is read where it is.
+        if !self.head.is_empty() {
+            self.head.extend_from_slice(bytes);
+        }
+        let head = if self.head.is_empty() { bytes } else { &self.head[..] };
+        let mut headers = [const { MaybeUninit::uninit() }; MAX_HEADERS];
+        let mut request = Request::new(&mut []);
+        match request.parse_with_uninit_headers(head, &mut headers) {
             Ok(Status::Complete(length)) if length <= door.max_head_bytes => {
                 match decide(&request, door, caller, unix_now) {
                     Ok((response, protocol, checked)) => {
-                        let rest = Bytes::copy_from_slice(&self.head[length..]);
+                        let rest = Bytes::copy_from_slice(&head[length..]);
                         match checked {
                             Checked::LetIn(who) => {
                                 Outcome::Upgrade(Box::new(Upgrade { response, protocol, who, rest }))
@@ -153,9 +158,14 @@ impl Handshake {
                     Err(outcome) => outcome,
                 }
             }
-            Ok(Status::Partial) if self.head.len() < door.max_head_bytes => Outcome::More,
+            Ok(Status::Partial) if head.len() < door.max_head_bytes => {
+                if self.head.is_empty() {
+                    self.head.extend_from_slice(bytes);
+                }
+                Outcome::More
+            }
             Ok(_) | Err(httparse::Error::TooManyHeaders) => refused(Refusal::HeadTooLarge),
-            Err(httparse::Error::Version) if names_a_version(&self.head) => refused(Refusal::HttpVersion),
+            Err(httparse::Error::Version) if names_a_version(head) => refused(Refusal::HttpVersion),
             Err(_) => refused(Refusal::BadRequest),
         }
     }
@@ -256,7 +266,9 @@ fn refused_with_ticket(error: AuthError, is_resumed: bool, response: impl FnOnce
 fn ticket_of(target: &str) -> Option<Cow<'_, str>> {
     let (_, query) = target.split_once('?')?;
     let query = query.split('#').next().unwrap_or(query);
-    let ticket = if query.contains(['%', '+']) {
+    // Over all of it, which is faster than to stop where there is one.
+    let is_encoded = query.bytes().fold(false, |found, byte| found | (byte == b'%') | (byte == b'+'));
+    let ticket = if is_encoded {
         form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "ticket")?.1
     } else {
         // Nothing is encoded: a ticket's own characters never are, unless by somebody who encodes everything.
