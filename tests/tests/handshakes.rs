@@ -338,3 +338,20 @@ fn a_foreign_page_is_refused_before_its_ticket_is_used() {
     assert_eq!(answer(&server, &from("https://b2b.example.org")), expected(ORIGIN_OF_TICKET));
     assert_eq!(answer(&server, &from("https://crm.example.com")), expected(Session));
 }
+
+#[test]
+fn the_only_shard_accepts_its_connections_itself_and_wakes_nobody_for_them() {
+    let server = Server::start_with("shards = 1\n");
+    let main_thread = format!("/proc/{0}/task/{0}/status", server.pid().as_raw_nonzero());
+    let woken = || {
+        let status = std::fs::read_to_string(&main_thread).expect("the server runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        line.and_then(|count| count.trim().parse::<u64>().ok()).expect("Linux counts them")
+    };
+    let before = woken();
+    for uid in 1..=200 {
+        drop(Client::user(&server, orosync_tests::client::OROSYNC, uid));
+    }
+    let woken = woken() - before;
+    assert!(woken < 100, "the main thread was woken {woken} times for 200 connections");
+}

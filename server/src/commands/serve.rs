@@ -11,7 +11,7 @@ use orosync_protocol::Audience;
 use orosync_protocol::link_frame::Message;
 use orosync_protocol::{Payload, Seq, Topic};
 use tokio::net::TcpListener;
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout_at};
@@ -145,13 +145,14 @@ async fn run_node(settings: Settings, read_again: ReadAgain) -> Result<(), Serve
 
     let readiness = Readiness::new(has_broker);
     let mut tasks = JoinSet::new();
+    let runtime = shards.accepting();
     let handles = node.shards().to_vec();
     let spread =
         Spread::new(handles, connection_limits, trusted_proxies, patience, current_tls, Arc::clone(&metrics));
     let spread = Arc::new(spread);
     for listener in listeners {
         info!(address = %listener.bind(), "listening");
-        tasks.spawn(accept_connections(listener, Arc::clone(&spread)));
+        tasks.spawn_on(accept_connections(listener, Arc::clone(&spread)), &runtime);
     }
     tasks.spawn(look_at_the_clock(Arc::clone(&node)));
     if !oro_ping.is_zero() {
@@ -377,8 +378,9 @@ pub fn shared(
 }
 
 async fn accept_connections(listener: Listener, spread: Arc<Spread>) {
-    if let Err(error) = listener.run(&spread).await {
-        error!(address = %listener.address(), %error, "no longer listening");
+    let address = listener.address().clone();
+    if let Err(error) = listener.run(spread).await {
+        error!(%address, %error, "no longer listening");
     }
 }
 
@@ -420,7 +422,7 @@ fn milliseconds(time: Duration) -> u64 {
 
 /// The shards' threads.
 struct Shards {
-    count: usize,
+    runtimes: Vec<Handle>,
     ended: mpsc::UnboundedReceiver<()>,
 }
 
@@ -442,19 +444,31 @@ impl Shards {
         send_together: bool,
     ) -> Result<Self, ServeError> {
         let (sender, ended) = mpsc::unbounded_channel();
-        let count = inboxes.len();
+        let mut runtimes = Vec::with_capacity(inboxes.len());
         for (number, inbox) in inboxes.into_iter().enumerate() {
             let (node, shared) = (Arc::clone(node), Arc::clone(shared));
             let tells = TellsTheEnd(sender.clone());
+            let runtime = Builder::new_current_thread().enable_all().build().map_err(ServeError::Start)?;
+            runtimes.push(runtime.handle().clone());
             thread::Builder::new()
                 .name(format!("shard-{number}"))
                 .spawn(move || {
                     // Made in its thread, which its sessions never leave.
-                    run_shard(number, Shard::new(number, node, shared), inbox, send_together, &tells);
+                    let shard = Shard::new(number, node, shared);
+                    run_shard(number, &runtime, run::run(shard, inbox, send_together), &tells);
                 })
                 .map_err(ServeError::Start)?;
         }
-        Ok(Self { count, ended })
+        Ok(Self { runtimes, ended })
+    }
+
+    /// Where connections are accepted: by the only shard itself, which saves it a thread to wait for and to share a processor
+    /// with; of several shards by none, because one would do it for all.
+    fn accepting(&self) -> Handle {
+        match &self.runtimes[..] {
+            [only] => only.clone(),
+            _ => Handle::current(),
+        }
     }
 
     async fn next_ended(&mut self) {
@@ -462,18 +476,19 @@ impl Shards {
     }
 
     async fn all_ended(&mut self) {
-        for _ in 0..self.count {
+        for _ in &self.runtimes {
             self.ended.recv().await;
         }
     }
 }
 
-fn run_shard(number: usize, shard: Shard, inbox: Inbox, send_together: bool, _tells: &TellsTheEnd) {
-    let ran = Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .and_then(|runtime| runtime.block_on(run::run(shard, inbox, send_together)));
-    if let Err(error) = ran {
+fn run_shard(
+    number: usize,
+    runtime: &Runtime,
+    shard: impl Future<Output = io::Result<()>>,
+    _tells: &TellsTheEnd,
+) {
+    if let Err(error) = runtime.block_on(shard) {
         error!(shard = number, %error, "the event loop failed");
     }
 }

@@ -9,6 +9,7 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt, chown};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -21,6 +22,7 @@ use rustls::ServerConfig;
 use socket2::{Domain, SockAddr, SockRef, Type};
 use tokio::io::unix::AsyncFd;
 use tokio::sync::watch;
+use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
@@ -42,6 +44,9 @@ use inherited::{Inherited, Open};
 /// kernel caps it at `net.core.somaxconn` (4096 by default).
 const BACKLOG: i32 = 4096;
 
+/// Connections that are accepted before the thread does something else: as many as a shard takes in an iteration.
+const ACCEPTED_TOGETHER: usize = 32;
+
 /// The pause when the kernel has no descriptor or memory for a connection: some session has to end first.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(100);
 
@@ -54,8 +59,8 @@ pub struct Listener {
 
 #[derive(Debug)]
 enum Inner {
-    Tcp(AsyncFd<mio::net::TcpListener>),
-    Unix { listener: AsyncFd<mio::net::UnixListener>, _file: Option<SocketFile> },
+    Tcp(mio::net::TcpListener),
+    Unix { listener: mio::net::UnixListener, _file: Option<SocketFile> },
 }
 
 /// The certificate that new connections see.
@@ -91,7 +96,7 @@ pub struct Spread {
 }
 
 impl Listener {
-    /// Opens a listening socket, or takes the one that was inherited. Needs a tokio runtime.
+    /// Opens a listening socket, or takes the one that was inherited.
     pub fn open(bind: &Bind, all: &[Bind], inherited: &mut Inherited) -> Result<Self, ListenError> {
         let failed = |error| ListenError { key: "bind", address: bind.address.clone(), error };
         let opened = match (inherited.find(&bind.address), &bind.address) {
@@ -106,11 +111,10 @@ impl Listener {
                 // What it accepts inherits this: else the kernel would hold back small frames (Nagle).
                 SockRef::from(&listener).set_tcp_nodelay(true).map_err(failed)?;
                 let address = Address::Tcp(listener.local_addr().map_err(failed)?);
-                let listener = process::watch(mio::net::TcpListener::from_std(listener)).map_err(failed)?;
-                (Inner::Tcp(listener), address)
+                (Inner::Tcp(mio::net::TcpListener::from_std(listener)), address)
             }
             (Open::Unix(listener), file) => {
-                let listener = process::watch(mio::net::UnixListener::from_std(listener)).map_err(failed)?;
+                let listener = mio::net::UnixListener::from_std(listener);
                 (Inner::Unix { listener, _file: file }, bind.address.clone())
             }
         };
@@ -127,31 +131,46 @@ impl Listener {
         &self.bind
     }
 
-    /// Accepts until the future is dropped.
-    pub async fn run(&self, spread: &Arc<Spread>) -> io::Result<()> {
-        loop {
-            let accepted = match &self.inner {
-                Inner::Tcp(listener) => {
-                    let mut ready = listener.readable().await?;
-                    ready.try_io(|listener| {
-                        let (socket, address) = listener.get_ref().accept()?;
-                        Ok((Socket::Tcp(socket), Peer::Tcp(address)))
-                    })
-                }
-                Inner::Unix { listener, .. } => {
-                    let mut ready = listener.readable().await?;
-                    ready.try_io(|listener| {
-                        let (socket, _) = listener.get_ref().accept()?;
-                        Ok((Socket::Unix(socket), Peer::Unix))
-                    })
-                }
-            };
-            match accepted {
-                Ok(Ok((socket, peer))) => spread.take(socket, peer, &self.bind),
-                Ok(Err(error)) => spread.handle_error(&error).await,
-                Err(_would_block) => {}
+    /// Accepts until the future is dropped. Needs a tokio runtime: best that of the shard that gets the connections, if there is
+    /// only one.
+    pub async fn run(self, spread: Arc<Spread>) -> io::Result<()> {
+        match self.inner {
+            Inner::Tcp(listener) => {
+                let accept = |listener: &mio::net::TcpListener| {
+                    let (socket, address) = listener.accept()?;
+                    Ok((Socket::Tcp(socket), Peer::Tcp(address)))
+                };
+                accept_all(&process::watch(listener)?, accept, &spread, &self.bind).await
+            }
+            Inner::Unix { listener, _file } => {
+                let accept = |listener: &mio::net::UnixListener| {
+                    let (socket, _) = listener.accept()?;
+                    Ok((Socket::Unix(socket), Peer::Unix))
+                };
+                accept_all(&process::watch(listener)?, accept, &spread, &self.bind).await
             }
         }
+    }
+}
+
+/// Accepts what comes in at `bind`, until the future is dropped.
+async fn accept_all<T: AsRawFd>(
+    listener: &AsyncFd<T>,
+    accept: impl Fn(&T) -> io::Result<(Socket, Peer)>,
+    spread: &Arc<Spread>,
+    bind: &Bind,
+) -> io::Result<()> {
+    'waiting: loop {
+        let mut ready = listener.readable().await?;
+        for _ in 0..ACCEPTED_TOGETHER {
+            match ready.try_io(|listener| accept(listener.get_ref())) {
+                Ok(Ok((socket, peer))) => spread.take(socket, peer, bind),
+                Ok(Err(error)) => spread.handle_error(&error).await,
+                Err(_would_block) => continue 'waiting,
+            }
+        }
+        // The thread has other things to do.
+        yield_now().await;
     }
 }
 
