@@ -34,7 +34,8 @@ pub struct Interest {
     stripes: [RwLock<HashMap<Topic, ShardSet>>; STRIPES],
 }
 
-const STRIPES: usize = 16;
+/// Many, because one that grows or shrinks moves all that it holds, and shards wait for it.
+const STRIPES: usize = 256;
 
 /// A stripe that could hold this many times what it does is made smaller: seldom enough to cost nothing per topic.
 const SPARSE: usize = 16;

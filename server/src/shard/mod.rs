@@ -5,6 +5,7 @@
 //! finds nobody.
 
 pub mod farewells;
+mod names;
 mod publishing;
 pub mod recovery;
 pub mod replies;
@@ -225,11 +226,6 @@ impl Shard {
     /// Whether this session's socket is to be read.
     pub fn wants_input(&self, key: SessionKey) -> bool {
         self.sessions.get(key).is_some_and(|entry| entry.is_read() && entry.session.wants_input())
-    }
-
-    /// How many topics this session has subscribed to.
-    pub fn subscriptions(&self, key: SessionKey) -> usize {
-        self.subscribers.count(key)
     }
 
     /// Should TCP acknowledge at once what came from this session's client? OroPlatform's PHP client leaves Nagle's algorithm on,
@@ -721,11 +717,25 @@ impl Shard {
     }
 
     fn end_subscriptions(&mut self, key: SessionKey) {
-        let (count, without_subscribers) = self.subscribers.remove_session(key);
+        let count = self.subscribers.leave_to_drop(key);
         self.shared.metrics.subscriptions.dec_by(i64::try_from(count).unwrap_or(i64::MAX));
-        for topic in without_subscribers {
-            self.node.remove_interest(&topic, self.number);
+    }
+
+    /// How many subscriptions of sessions that have ended are still to be dropped.
+    pub fn subscriptions_to_drop(&self) -> usize {
+        self.subscribers.to_drop()
+    }
+
+    /// Drops subscriptions of sessions that have ended, at most so many. How many.
+    pub fn drop_subscriptions(&mut self, most: usize) -> usize {
+        for dropped in 0..most {
+            match self.subscribers.drop_next() {
+                Some(Some(topic)) => self.node.remove_interest(&topic, self.number),
+                Some(None) => {}
+                None => return dropped,
+            }
         }
+        most
     }
 
     fn mark_dirty(&mut self, key: SessionKey) {

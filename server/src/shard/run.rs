@@ -133,6 +133,7 @@ impl EventLoop {
             || self.readable.iter().any(|queue| !queue.is_empty())
             || self.shard.has_dirty()
             || self.shard.has_recoveries()
+            || self.shard.subscriptions_to_drop() > 0
     }
 
     fn accept_some(&mut self, now: Instant) {
@@ -209,11 +210,13 @@ impl EventLoop {
 
     fn read_sockets(&mut self) {
         self.read_some(PUBLISHERS, turn::READING_OF_PUBLISHERS);
-        self.read_some(OTHERS, self.reading_of_others);
+        let to_drop = turn::dropped_subscriptions(self.shard.subscriptions_to_drop(), self.reading_of_others);
+        let dropped = self.shard.drop_subscriptions(to_drop);
+        self.read_some(OTHERS, self.reading_of_others - dropped * turn::SUBSCRIPTION);
     }
 
     fn read_some(&mut self, queue: usize, most: usize) {
-        if self.readable[queue].is_empty() {
+        if self.readable[queue].is_empty() || most < turn::SUBSCRIPTION {
             return;
         }
         let now = current_time();
@@ -245,7 +248,7 @@ impl EventLoop {
             match read {
                 Ok(0) => {
                     connection.is_readable = false;
-                    cost += turn::cost_of_end(self.shard.subscriptions(key));
+                    cost += turn::END;
                     self.shard.handle_end_of_input(key);
                 }
                 Ok(length) => {
@@ -262,7 +265,7 @@ impl EventLoop {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => break,
                 Err(error) => {
                     connection.is_readable = false;
-                    cost += turn::cost_of_end(self.shard.subscriptions(key));
+                    cost += turn::END;
                     self.shard.handle_read_error(key, &error, now.instant);
                 }
             }

@@ -5,25 +5,37 @@
 //! those who show what it speaks of and nobody else. Bounds: `limits.subscriptions` per session,
 //! [`MAX_TAGS`](crate::publication::tags::MAX_TAGS) tags for each.
 //! What many topics took is given back when few are left.
+//!
+//! A session that ends leaves behind what it had subscribed to, to be dropped one by one: whoever had very many holds nobody up.
+//! Until then it counts as a subscriber of those topics that receives nothing, and whoever subscribes to one meanwhile is not
+//! its first.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use orosync_protocol::{Position, Topic};
 use slab::Slab;
 use slotmap::{KeyData, SecondaryMap};
 
 use super::SessionKey;
+use super::names::Names;
 use crate::publication::tags::Tag;
 
-/// A map that could hold this many times what it does is made smaller: seldom enough to cost nothing per topic.
+/// Room for this many times the topics that there are is given back: seldom enough to cost nothing per topic.
 const SPARSE: usize = 16;
 
 /// See the module.
 #[derive(Debug, Default)]
 pub struct Subscribers {
-    names: HashMap<Topic, usize>,
-    topics: Slab<Members>,
+    names: Names,
+    /// Boxed, so that little is moved when there are more.
+    topics: Slab<Box<Members>>,
     sessions: SecondaryMap<SessionKey, Vec<Membership>>,
+    /// The same of sessions that have ended: a new one may have their place in the map above.
+    ended: HashMap<SessionKey, Vec<Membership>>,
+    /// They, in the order in which they ended.
+    next_to_drop: VecDeque<SessionKey>,
+    /// How many subscriptions they have together.
+    to_drop: usize,
 }
 
 /// How a session receives a topic.
@@ -125,7 +137,7 @@ impl Subscribers {
 
     /// Events of this topic are missing. Who received it with positions, and receives it no longer before [`Self::settle`].
     pub fn hold_back(&mut self, topic: &Topic) -> Vec<SessionKey> {
-        let Some(at) = self.names.get(topic).copied() else { return Vec::new() };
+        let Some(at) = self.names.get(topic) else { return Vec::new() };
         let manners =
             [Manner::Positioned, Manner::Tagged].map(|manner| &self.topics[at].by_manner[manner as usize]);
         let keys: Vec<_> = manners.iter().flat_map(|list| &list.sessions).copied().collect();
@@ -151,17 +163,35 @@ impl Subscribers {
         Some(self.remove(key, membership).is_some())
     }
 
-    /// Ends all subscriptions of a session. How many there were, and the topics that have no subscriber any more.
-    pub fn remove_session(&mut self, key: SessionKey) -> (usize, Vec<Topic>) {
-        let count = self.count(key);
-        let without = (0..count).rev().filter_map(|membership| self.remove(key, membership)).collect();
-        self.sessions.remove(key);
-        (count, without)
+    /// A session has ended, and is named no more. How many subscriptions it had: [`Self::drop_next`] drops them.
+    pub fn leave_to_drop(&mut self, key: SessionKey) -> usize {
+        let memberships = self.sessions.remove(key).unwrap_or_default();
+        let count = memberships.len();
+        if count > 0 {
+            self.ended.insert(key, memberships);
+            self.next_to_drop.push_back(key);
+            self.to_drop += count;
+        }
+        count
     }
 
-    /// How many subscriptions a session has.
-    pub fn count(&self, key: SessionKey) -> usize {
-        self.sessions.get(key).map_or(0, Vec::len)
+    /// How many subscriptions of sessions that have ended are still to be dropped.
+    pub fn to_drop(&self) -> usize {
+        self.to_drop
+    }
+
+    /// Drops one subscription of a session that has ended, if there is one: its topic, if that was its last.
+    pub fn drop_next(&mut self) -> Option<Option<Topic>> {
+        let key = *self.next_to_drop.front()?;
+        let memberships = self.ended.get_mut(&key)?;
+        let left = memberships.pop()?;
+        if memberships.is_empty() {
+            self.ended.remove(&key);
+            self.next_to_drop.pop_front();
+        }
+        self.to_drop -= 1;
+        self.leave_manner(left);
+        Some(self.forget_if_empty(left.topic))
     }
 
     /// The topics that a session receives with positions, and where each stands: up to there it has had all that it wants.
@@ -178,7 +208,7 @@ impl Subscribers {
 
     /// An event of a topic has come that stands there. Who receives it.
     pub fn of(&mut self, topic: &Topic, position: Position) -> Receivers<'_> {
-        let members = self.names.get(topic).map(|at| &mut self.topics[*at]);
+        let members = self.names.get(topic).map(|at| &mut *self.topics[at]);
         Receivers(members.map(|members| {
             members.position = Some(position);
             &*members
@@ -187,7 +217,7 @@ impl Subscribers {
 
     /// Which of a session's memberships is that of this topic.
     fn find(&self, key: SessionKey, topic: &Topic) -> Option<usize> {
-        let known = *self.names.get(topic)?;
+        let known = self.names.get(topic)?;
         self.sessions.get(key)?.iter().position(|membership| membership.topic as usize == known)
     }
 
@@ -201,8 +231,8 @@ impl Subscribers {
         if memberships.len() >= max {
             return Subscribed::TooMany;
         }
-        let at = self.names.get(topic).copied().unwrap_or_else(|| {
-            let at = self.topics.insert(Members::new(topic.clone()));
+        let at = self.names.get(topic).unwrap_or_else(|| {
+            let at = self.topics.insert(Box::new(Members::new(topic.clone())));
             self.names.insert(topic.clone(), at);
             at
         });
@@ -234,8 +264,10 @@ impl Subscribers {
         let members = &mut self.topics[topic as usize];
         let list = &mut members.by_manner[manner as usize];
         let session = list.swap_remove(member);
-        if let Some((moved, membership)) = list.get(member) {
-            self.sessions[moved][membership as usize].member = member;
+        if let Some((moved, membership)) = list.get(member)
+            && let Some(memberships) = self.sessions.get_mut(moved).or_else(|| self.ended.get_mut(&moved))
+        {
+            memberships[membership as usize].member = member;
         }
         if manner == Manner::Tagged
             && let Some(wanted) = &mut members.wanted
@@ -256,13 +288,17 @@ impl Subscribers {
             let list = &mut self.topics[moved.topic as usize].by_manner[moved.manner as usize];
             list.memberships[moved.member as usize] = narrow(membership);
         }
-        if !self.topics[left.topic as usize].is_empty() {
+        self.forget_if_empty(left.topic)
+    }
+
+    /// Forgets a topic that has no subscribers any more, and returns it.
+    fn forget_if_empty(&mut self, topic: u32) -> Option<Topic> {
+        if !self.topics[topic as usize].is_empty() {
             return None;
         }
-        let Members { topic, .. } = self.topics.remove(left.topic as usize);
+        let Members { topic, .. } = *self.topics.remove(topic as usize);
         self.names.remove(&topic);
-        if self.names.len() < self.names.capacity() / SPARSE {
-            self.names.shrink_to(2 * self.names.len());
+        if self.topics.len() < self.topics.capacity() / SPARSE {
             self.topics.shrink_to_fit();
         }
         Some(topic)
@@ -386,8 +422,28 @@ mod tests {
         assert_eq!(subscribers.unsubscribe(first, &topic(1)), Some(false));
         assert_eq!(subscribers.unsubscribe(first, &topic(1)), None);
         assert_eq!(subscribers.unsubscribe(second, &topic(1)), Some(true));
-        assert_eq!(subscribers.remove_session(first), (1, vec![topic(2)]));
+        assert_eq!(subscribers.leave_to_drop(first), 1);
+        assert_eq!(subscribers.drop_next(), Some(Some(topic(2))));
+        assert_eq!((subscribers.drop_next(), subscribers.to_drop()), (None, 0));
         assert!(subscribers.names.is_empty() && subscribers.topics.is_empty());
+    }
+
+    #[test]
+    fn who_subscribes_to_a_topic_that_is_being_dropped_is_not_its_first_and_keeps_it() {
+        let mut subscribers = Subscribers::default();
+        let mut places = SlotMap::with_key();
+        let former = places.insert(());
+        for number in 0..3 {
+            subscribers.subscribe(former, &topic(number), 3);
+        }
+        assert_eq!(subscribers.leave_to_drop(former), 3);
+        places.remove(former);
+        let other = places.insert(());
+        assert_eq!(subscribers.subscribe(other, &topic(1), 3), Subscribed::Another);
+        let dropped: Vec<_> = std::iter::from_fn(|| subscribers.drop_next()).collect();
+        assert_eq!(dropped, [Some(topic(2)), None, Some(topic(0))]);
+        assert_eq!(subscribers.of(&topic(1), Position::UNKNOWN).plain(), [other]);
+        assert_eq!(subscribers.unsubscribe(other, &topic(1)), Some(true));
     }
 
     /// How a session of the model receives a topic.
@@ -411,12 +467,15 @@ mod tests {
         #[test]
         fn both_directions_always_agree(
             steps in proptest::collection::vec(
-                (0_usize..8, 0_usize..6, 0_usize..6, proptest::collection::btree_set(0_u8..4, 0..3)),
+                (0_usize..9, 0_usize..6, 0_usize..6, proptest::collection::btree_set(0_u8..4, 0..3)),
                 1..200,
             ),
         ) {
             let mut subscribers = Subscribers::default();
-            let keys = sessions::<6>();
+            let mut places = SlotMap::<SessionKey, ()>::with_key();
+            let mut keys = [(); 6].map(|()| places.insert(()));
+            // Topics of those that have ended, in the order in which they are dropped.
+            let mut ended: VecDeque<usize> = VecDeque::new();
             let mut model: BTreeMap<(usize, SessionKey), Model> = BTreeMap::new();
             for (action, session, number, names) in steps {
                 let key = keys[session];
@@ -458,7 +517,8 @@ mod tests {
                         }
                     }
                     6 => {
-                        let held_back = subscribers.hold_back(&topic(number));
+                        let mut held_back = subscribers.hold_back(&topic(number));
+                        held_back.retain(|key| places.contains_key(*key));
                         let with_positions = model.iter_mut().filter(|((of, _), manner)| {
                             *of == number && matches!(manner, Model::Positioned | Model::Tagged(_))
                         });
@@ -469,15 +529,27 @@ mod tests {
                         }
                         prop_assert_eq!(set(&held_back), expected);
                     }
-                    _ => {
-                        subscribers.remove_session(key);
+                    7 => {
+                        let topics = model.keys().filter(|(_, other)| *other == key).count();
+                        prop_assert_eq!(subscribers.leave_to_drop(key), topics);
+                        ended.extend(std::iter::repeat_n(session, topics));
                         model.retain(|(_, other), _| *other != key);
+                        // The next one has its place.
+                        places.remove(key);
+                        keys[session] = places.insert(());
+                    }
+                    _ => {
+                        prop_assert_eq!(subscribers.drop_next().is_some(), ended.pop_front().is_some());
                     }
                 }
+                prop_assert_eq!(subscribers.to_drop(), ended.len());
                 for number in 0..6 {
                     let with = |is: &dyn Fn(&Model) -> bool| -> BTreeSet<SessionKey> {
                         let all = model.iter().filter(|((of, _), manner)| *of == number && is(manner));
                         all.map(|((_, key), _)| *key).collect()
+                    };
+                    let set = |keys: &[SessionKey]| -> BTreeSet<SessionKey> {
+                        keys.iter().filter(|key| places.contains_key(**key)).copied().collect()
                     };
                     let receivers = subscribers.of(&topic(number), Position::UNKNOWN);
                     prop_assert_eq!(set(receivers.plain()), with(&|manner| *manner == Model::Plain));
@@ -486,17 +558,19 @@ mod tests {
                         with(&|manner| *manner == Model::Positioned)
                     );
                     let tagged = with(&|manner| matches!(manner, Model::Tagged(_)));
-                    prop_assert_eq!(receivers.has_tagged(), !tagged.is_empty());
+                    prop_assert!(receivers.has_tagged() || tagged.is_empty());
                     prop_assert_eq!(set(receivers.tagged()), tagged);
                     for name in 0..4 {
                         let wanted = with(&|manner| matches!(manner, Model::Tagged(names) if names.contains(&name)));
-                        prop_assert_eq!(receivers.tagged_with(tag(name)).collect::<BTreeSet<_>>(), wanted);
+                        let with_tag: Vec<_> = receivers.tagged_with(tag(name)).collect();
+                        prop_assert_eq!(set(&with_tag), wanted);
                     }
                 }
             }
             for key in keys {
-                subscribers.remove_session(key);
+                subscribers.leave_to_drop(key);
             }
+            while subscribers.drop_next().is_some() {}
             prop_assert!(subscribers.names.is_empty() && subscribers.topics.is_empty());
         }
     }

@@ -139,11 +139,12 @@ impl Stage {
         self.send(key, &masked(1, text.as_bytes()));
     }
 
-    /// Does what the event loop would: passes on what is in the inbox, and writes.
+    /// Does what the event loop would: passes on what is in the inbox, writes, and drops what those have left who ended.
     fn pass_on(&mut self) {
         while self.pass_on_without_writing() {
             self.write();
         }
+        self.shard.drop_subscriptions(usize::MAX);
     }
 
     /// Writes to clients that read nothing yet: what waits for them is what [`Self::written`] takes.
@@ -855,8 +856,38 @@ fn a_session_leaves_nothing_behind() {
         assert!(stage.shard.is_empty() && !stage.shard.has_dirty());
         assert_eq!(stage.metrics.subscriptions.get(), 0);
         assert_eq!(stage.metrics.sessions_open.of(Subprotocol::Wamp).get(), 0);
+        assert_eq!(stage.shard.drop_subscriptions(100), 20);
         assert!(!stage.node.has_subscribers(&Topic::parse("oro/ping").unwrap()));
     }
+}
+
+#[test]
+fn what_a_session_had_subscribed_to_is_dropped_in_pieces_and_is_there_for_whoever_comes_meanwhile() {
+    let mut stage = Stage::with(|limits| {
+        limits.subscriptions = 1000;
+        limits.message_burst = 1000;
+    });
+    let (former, other) = (stage.browser(OROSYNC, &user(1)), stage.browser(OROSYNC, &user(1)));
+    let topic = |number: usize| format!("oro/email_event/1/{number}");
+    for number in 0..1000 {
+        stage.say(former, &format!(r#"[5,"{}"]"#, topic(number)));
+    }
+    let wanted = |stage: &Stage| {
+        let is_wanted = |number: &usize| stage.node.has_subscribers(&Topic::parse(&topic(*number)).unwrap());
+        (0..1000).filter(is_wanted).count()
+    };
+    assert_eq!((stage.metrics.subscriptions.get(), wanted(&stage)), (1000, 1000));
+    stage.shard.handle_end_of_input(former);
+    stage.write();
+    assert_eq!(stage.metrics.subscriptions.get(), 0, "of open sessions");
+    assert_eq!((stage.shard.subscriptions_to_drop(), wanted(&stage)), (1000, 1000));
+    assert_eq!(stage.shard.drop_subscriptions(32), 32);
+    assert_eq!((stage.shard.subscriptions_to_drop(), wanted(&stage)), (968, 968));
+    stage.say(other, &format!(r#"[5,"{}"]"#, topic(0)));
+    while stage.shard.drop_subscriptions(32) > 0 {}
+    assert_eq!((stage.metrics.subscriptions.get(), wanted(&stage)), (1, 1));
+    stage.publish(message(&topic(0), "1"));
+    assert_eq!(stage.texts(other).len(), 1);
 }
 
 #[test]

@@ -32,10 +32,14 @@ const READ: usize = 64;
 const TLS_STEP: usize = 2 << 10;
 
 /// The end of a connection.
-const END: usize = 256;
+pub(super) const END: usize = 256;
 
 /// The end of a subscription, as its beginning.
-const SUBSCRIPTION: usize = 64;
+pub(super) const SUBSCRIPTION: usize = 64;
+
+/// Subscriptions of sessions that have ended and are still to be dropped, beyond which others are not read: they could subscribe
+/// faster than that.
+const MOST_TO_DROP: usize = 100_000;
 
 /// What is read from all others, after so long a time of writing.
 pub(super) fn reading_of_others(writing: Duration) -> usize {
@@ -49,9 +53,10 @@ pub(super) fn cost_of_read(in_tls_handshake: bool) -> usize {
     if in_tls_handshake { TLS_STEP } else { READ }
 }
 
-/// What the end of a connection with so many subscriptions costs.
-pub(super) fn cost_of_end(subscriptions: usize) -> usize {
-    END + SUBSCRIPTION * subscriptions
+/// How many of so many subscriptions are dropped, where others are read for this much: half of it is for them.
+pub(super) fn dropped_subscriptions(to_drop: usize, reading_of_others: usize) -> usize {
+    let reading = if to_drop > MOST_TO_DROP { reading_of_others } else { reading_of_others / 2 };
+    to_drop.min(reading / SUBSCRIPTION)
 }
 
 #[cfg(test)]
@@ -63,5 +68,13 @@ mod tests {
         assert_eq!(reading_of_others(Duration::ZERO), LEAST_READING_OF_OTHERS);
         assert_eq!(reading_of_others(Duration::from_millis(2)), 10_000);
         assert_eq!(reading_of_others(Duration::MAX), READING_OF_PUBLISHERS);
+    }
+
+    #[test]
+    fn what_is_to_be_dropped_gets_half_of_the_reading_and_too_much_of_it_all() {
+        assert_eq!(dropped_subscriptions(10, LEAST_READING_OF_OTHERS), 10);
+        assert_eq!(dropped_subscriptions(MOST_TO_DROP, LEAST_READING_OF_OTHERS), 32);
+        assert_eq!(dropped_subscriptions(MOST_TO_DROP + 1, LEAST_READING_OF_OTHERS), 64);
+        assert_eq!(dropped_subscriptions(MOST_TO_DROP, READING_OF_PUBLISHERS), 512);
     }
 }
