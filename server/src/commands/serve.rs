@@ -454,8 +454,8 @@ impl Shards {
                 .name(format!("shard-{number}"))
                 .spawn(move || {
                     // Made in its thread, which its sessions never leave.
-                    let shard = Shard::new(number, node, shared);
-                    run_shard(number, &runtime, run::run(shard, inbox, send_together), &tells);
+                    let made = Shard::new(number, node, shared);
+                    run_shard(number, &runtime, run::run(made, inbox, send_together), &tells);
                 })
                 .map_err(ServeError::Start)?;
         }
