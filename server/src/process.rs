@@ -4,9 +4,13 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use rustix::io::fcntl_dupfd_cloexec;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// The most descriptors that room is made for at the start: half a megabyte of the kernel's memory.
+const MOST_ROOM: u64 = 1 << 16;
 
 /// Raises the soft limit of open descriptors to the hard one, and returns it. Without a limit: `u64::MAX`.
 ///
@@ -15,6 +19,16 @@ pub fn raise_descriptor_limit() -> io::Result<u64> {
     let limit = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })?;
     Ok(limit.maximum.unwrap_or(u64::MAX))
+}
+
+/// Has the kernel make room for as many descriptors as are allowed, up to some ten thousand. It doubles its table when one more
+/// does not fit, and whoever opens that one then sleeps for milliseconds until no other thread looks at the old table (RCU): with a
+/// crowd at the door that would be a shard, with all its sessions. Call it before there are other threads, so that nobody sleeps.
+pub fn make_room_for_descriptors(allowed: u64) -> io::Result<()> {
+    let highest = i32::try_from(allowed.min(MOST_ROOM)).unwrap_or(i32::MAX) - 1;
+    // The table never becomes smaller.
+    fcntl_dupfd_cloexec(io::stderr(), highest).map(drop)?;
+    Ok(())
 }
 
 /// The time of day, in seconds since 1970. A clock before that refuses every ticket, which is right.
@@ -102,6 +116,15 @@ mod tests {
         let limit = getrlimit(Resource::Nofile);
         assert_eq!(limit.current, limit.maximum);
         assert_eq!(limit.current.unwrap_or(u64::MAX), raised);
+    }
+
+    #[test]
+    fn the_kernel_has_room_for_descriptors_before_they_are_opened() {
+        let allowed = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        make_room_for_descriptors(allowed).unwrap();
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let room = status.lines().find_map(|line| line.strip_prefix("FDSize:")).unwrap();
+        assert!(room.trim().parse::<u64>().unwrap() >= allowed.min(MOST_ROOM), "{room}");
     }
 
     #[tokio::test]

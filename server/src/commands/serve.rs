@@ -105,6 +105,7 @@ async fn run_node(settings: Settings, read_again: ReadAgain) -> Result<(), Serve
     let mut inherited = Inherited::take().map_err(ServeError::Start)?;
     let mut requests = Requests::listen().map_err(ServeError::Start)?;
     let descriptors = process::raise_descriptor_limit().map_err(ServeError::Start)?;
+    process::make_room_for_descriptors(descriptors).map_err(ServeError::Start)?;
     let metrics = Arc::new(Metrics::new());
     let listeners: Vec<Listener> = settings
         .bind

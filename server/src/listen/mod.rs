@@ -45,7 +45,7 @@ use inherited::{Inherited, Open};
 const BACKLOG: i32 = 4096;
 
 /// Connections that are accepted before the thread does something else: as many as a shard takes in an iteration.
-const ACCEPTED_TOGETHER: usize = 32;
+const ACCEPTED_TOGETHER: usize = 16;
 
 /// The pause when the kernel has no descriptor or memory for a connection: some session has to end first.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(100);

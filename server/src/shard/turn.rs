@@ -11,7 +11,7 @@ use std::time::Duration;
 pub(super) const MESSAGES: usize = 256;
 
 /// New connections that are taken from their queue.
-pub(super) const CONNECTIONS: usize = 32;
+pub(super) const CONNECTIONS: usize = 16;
 
 /// Events of the kernel.
 pub(super) const EVENTS: usize = 1024;
