@@ -3,6 +3,7 @@
 //! - [`load`]: the load generator; [`wire`] is what it speaks, to us and to every peer; [`pages`]: the same of pages that show
 //!   content
 //! - [`peers`]: who is measured; [`process`]: one of them, running
+//! - [`others`]: what sessions notice of what else happens
 //! - [`redis`]: a client of Redis
 //! - [`report`]: medians, spreads, ratios; a table and a file of JSON
 //! - [`question`]: the command line; [`host`]: what this machine is; [`machine`]: cores, clocks, descriptors
@@ -14,6 +15,7 @@ pub mod host;
 pub mod load;
 pub mod machine;
 pub mod measure;
+pub mod others;
 pub mod pages;
 pub mod peers;
 pub mod process;

@@ -121,6 +121,16 @@ impl Wire {
         vec![Step { say, until: br#"[3,"ready","# }]
     }
 
+    /// How a session opens that subscribes to [`TOPICS_OF_ONE`] topics which no other one subscribes to. Other servers are not asked.
+    pub fn many_topics(self, session: usize, tickets: &mut Tickets) -> Vec<Step> {
+        let mut say = page(tickets);
+        for number in 0..TOPICS_OF_ONE {
+            frame(&mut say, 1, format!("[5,\"bench/of-{session}-{number}\"]").as_bytes());
+        }
+        frame(&mut say, 1, br#"[2,"ready","orosync/session"]"#);
+        vec![Step { say, until: br#"[3,"ready","# }]
+    }
+
     /// How a session opens that subscribes to a topic.
     pub fn subscriber(self, topic: usize, tickets: &mut Tickets) -> Vec<Step> {
         const HEAD_END: &[u8] = b"\r\n\r\n";
@@ -261,6 +271,9 @@ impl Wire {
 
 /// The topic whose sessions are publishers: nothing is published there.
 const NO_TOPIC: usize = 9999;
+
+/// The topics of a session that has many: `limits.subscriptions`.
+pub const TOPICS_OF_ONE: usize = 100;
 
 /// The topic of sessions that were away; no number has this name.
 pub const RETURNING_TOPIC: &str = "bench/returning";

@@ -7,29 +7,23 @@
 
 use std::error::Error;
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use hdrhistogram::Histogram;
 use orosync_bench::load::Load;
-use orosync_bench::machine::monotonic_ns;
 use orosync_bench::measure::{settle, thousands};
+use orosync_bench::others::p99_during;
 use orosync_bench::peers::Peer;
 use orosync_bench::question::{Extent, Question};
 use orosync_bench::report::{Case, Report, quotient};
 use orosync_bench::wire::{RETURNING_TOPIC, SECRET, Step, Tickets, Wire};
 use orosync_tests::source::Source;
-use rustix::process::setpriority_process;
 
 const OTHERS: usize = 100;
 const INTERVAL: Duration = Duration::from_millis(20);
 const EVENTS: usize = 20;
 const BYTES: usize = 120;
-
-/// Of the thread that opens sessions: a nice value.
-const LOW_PRIORITY: i32 = 10;
 
 /// What everybody notices when 10,000 sessions come back at once.
 #[derive(Debug, Parser)]
@@ -124,40 +118,15 @@ fn come_back(peer: &Peer, how: Option<How>, sessions: usize, time: Duration) -> 
     let mut crowd = Load::without_sessions(peer.wire, process.address(), 1)?;
     let steps = how.map(|how| crowd.steps(sessions, how));
     settle(&process)?;
-    let ended = AtomicBool::new(false);
     let (begun, before) = (Instant::now(), process.cpu_ns()?);
-    let p99 = thread::scope(|scope| {
-        let reader = scope.spawn(|| read(others, &ended));
-        let crowd = &mut crowd;
-        let came = scope.spawn(move || {
-            // The others' reader goes first: where it would wait for the processor, that were not the server's doing.
-            setpriority_process(None, LOW_PRIORITY)?;
-            let Some(steps) = steps else {
-                thread::sleep(time);
-                return Ok(());
-            };
-            crowd.open_within(steps, time)
-        });
-        let came = came.join();
-        ended.store(true, Ordering::Release);
-        came.map_err(|_| io::Error::other("the crowd panicked"))??;
-        reader.join().map_err(|_| io::Error::other("the reader panicked"))?
+    let p99 = p99_during(others, INTERVAL, BYTES, || {
+        let Some(steps) = steps else {
+            thread::sleep(time);
+            return Ok(());
+        };
+        crowd.open_within(steps, time)
     })?;
     #[expect(clippy::cast_possible_truncation, reason = "seconds, in nanoseconds")]
     let elapsed = begun.elapsed().as_nanos() as u64;
     Ok(Cost { p99, cpu: process.cpu_ns()? - before, elapsed })
-}
-
-/// Publishes to the others, and reads, until they have come.
-fn read(mut others: Load, ended: &AtomicBool) -> io::Result<u64> {
-    // Nanoseconds, three digits, up to a minute.
-    let mut waited = Histogram::<u64>::new_with_bounds(1, 60_000_000_000, 3).map_err(io::Error::other)?;
-    let mut next = Instant::now();
-    while !ended.load(Ordering::Acquire) {
-        let published = monotonic_ns();
-        others.publish_one(BYTES, || waited.saturating_record(monotonic_ns() - published))?;
-        next += INTERVAL;
-        thread::sleep(next.saturating_duration_since(Instant::now()));
-    }
-    Ok(waited.value_at_quantile(0.99))
 }

@@ -1,0 +1,122 @@
+//! What everybody else notices of a crowd: of 1,000 sessions that come and subscribe to 100,000 topics, of their going, and of
+//! 5,000 connections that come and go without a word.
+//!
+//! Milliseconds from a publish to each of 200 sessions that were there before, 99th percentile; beside each figure, one of the
+//! same server just before, to which nothing happens for as long. No other server is measured: none is asked about its topics.
+
+use std::error::Error;
+use std::io;
+use std::net::TcpStream;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use orosync_bench::load::{Load, OPENING_AT_ONCE};
+use orosync_bench::measure::settle;
+use orosync_bench::others::p99_during;
+use orosync_bench::peers::Peer;
+use orosync_bench::question::Question;
+use orosync_bench::report::{Case, Report, quotient};
+use orosync_bench::wire::Wire;
+
+const OTHERS: usize = 200;
+const INTERVAL: Duration = Duration::from_millis(5);
+const BYTES: usize = 120;
+const SESSIONS: usize = 1000;
+const CONNECTIONS: usize = 5000;
+
+/// As long as it takes at least: what follows a crowd is part of it.
+const LEAST: Duration = Duration::from_millis(500);
+
+/// A crowd's goal: p99 of the others, while it is there and before.
+const LIMIT: f64 = 2.0;
+
+/// What everybody else notices of a crowd.
+#[derive(Debug, Parser)]
+struct Arguments {
+    #[command(flatten)]
+    question: Question,
+}
+
+/// What a crowd does.
+#[derive(Clone, Copy, Debug)]
+enum Act {
+    Subscribe,
+    Leave,
+    ComeAndGo,
+}
+
+const ACTS: [(Act, &str); 3] = [
+    (Act::Subscribe, "100,000 topics come"),
+    (Act::Leave, "100,000 topics go"),
+    (Act::ComeAndGo, "5,000 connections come and go"),
+];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments = Arguments::parse();
+    let question = &arguments.question;
+    let mut selection = question.prepare()?;
+    selection.peers.retain(|peer| peer.wire == Wire::Orosync);
+    selection.missing.clear();
+    let mut report =
+        Report::new("crowds", "Crowds", "ms from a publish to each of 200 others, p99", &selection);
+    let mut cases =
+        ACTS.map(|(_, name)| [Case::new(format!("before {name}")), Case::new(format!("while {name}"))]);
+    for _ in 0..question.repetitions(5) {
+        for peer in &selection.peers {
+            for ((act, _), cases) in ACTS.into_iter().zip(&mut cases) {
+                for (case, p99) in cases.iter_mut().zip(notice(peer, act)?) {
+                    case.add(&peer.name, quotient(p99, 1_000_000));
+                }
+            }
+        }
+    }
+    for [before, during] in cases {
+        let text = format!("p99 of others: {} / before", during.name());
+        report.at_most(text, during.ratio_to(&before, "orosync"), LIMIT);
+        report.add(before);
+        report.add(during);
+    }
+    report.finish(question.extent)?;
+    Ok(())
+}
+
+/// What others wait before this, and meanwhile.
+fn notice(peer: &Peer, act: Act) -> io::Result<[u64; 2]> {
+    let process = peer.start()?;
+    let mut crowd = Load::without_sessions(peer.wire, process.address(), SESSIONS)?;
+    let mut steps = Some(crowd.steps(SESSIONS, Wire::many_topics));
+    if matches!(act, Act::Leave)
+        && let Some(steps) = steps.take()
+    {
+        crowd.open_all(steps, OPENING_AT_ONCE)?;
+    }
+    let others = || Load::open(peer.wire, process.address(), OTHERS, 1);
+    let quiet = others()?;
+    settle(&process)?;
+    let before = p99_during(quiet, INTERVAL, BYTES, || {
+        thread::sleep(LEAST);
+        Ok(())
+    })?;
+    let disturbed = others()?;
+    settle(&process)?;
+    let during = p99_during(disturbed, INTERVAL, BYTES, || {
+        let begun = Instant::now();
+        match act {
+            Act::Subscribe => {
+                if let Some(steps) = steps {
+                    crowd.open_all(steps, OPENING_AT_ONCE)?;
+                }
+            }
+            Act::Leave => crowd.close_sessions(),
+            Act::ComeAndGo => {
+                for _ in 0..CONNECTIONS {
+                    drop(TcpStream::connect(process.address())?);
+                }
+            }
+        }
+        thread::sleep(LEAST.saturating_sub(begun.elapsed()));
+        Ok(())
+    })?;
+    Ok([before, during])
+}
