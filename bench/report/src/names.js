@@ -5,6 +5,7 @@ const NAMES = {
   orosync: 'Orosync',
   orosync_writev: 'Orosync without io_uring',
   orosync_broadcast: 'Orosync, to every page',
+  quiet: 'Orosync, before the crowd',
   one_shard: 'Orosync, one shard',
   two_shards: 'Orosync, two shards',
   orosync_redis_same: 'Orosync on Redis, the publisher\'s node',

@@ -107,6 +107,16 @@ export const QUESTIONS = [
       'The kernel\'s structures leave the processor\'s caches as well: the raw limit grows too.',
   },
   {
+    id: 'crowds',
+    also: [],
+    asked:
+      'Milliseconds from a publish to each of 200 sessions, 99th percentile, while a crowd does something else on the same server.',
+    beside: [[/./, 'quiet']],
+    pictured: /./,
+    reading:
+      'The crowds: 1,000 sessions subscribe to 100 topics each, they leave, and 5,000 connections open and close.',
+  },
+  {
     id: 'handshakes',
     also: ['handshake_rate'],
     asked:
