@@ -90,6 +90,8 @@ pub struct Metrics {
     pub broker_breaks: Counter,
     /// Pushes that there was no room for: their topics are read.
     pub broker_dropped: Counter,
+    /// Whether messages to many are sent by `io_uring`, and why: `shard::trial::Reason::label`.
+    pub io_uring: StateByReason,
     /// Log lines that a rate limit left out.
     pub log_lines_left_out: Counter,
     /// Topics that somebody was refused on: names, which no label may be.
@@ -142,6 +144,7 @@ impl Metrics {
             broker_gaps: declare.plain("broker_gaps", "Reads of topics with a gap"),
             broker_breaks: declare.plain("broker_breaks", "Topics of which something was missed for good"),
             broker_dropped: declare.plain("broker_dropped", "Pushes of the broker without room"),
+            io_uring: StateByReason(declare.plain("io_uring", "Whether io_uring sends, and why")),
             log_lines_left_out: declare.plain("log_lines_left_out", "Log lines that a rate limit left out"),
             refused_topics: RefusedTopics::default(),
             registry,
@@ -216,6 +219,17 @@ impl ByReason {
     }
 }
 
+/// Whether something is so, and the reason for it.
+#[derive(Clone, Debug, Default)]
+pub struct StateByReason(Family<ReasonLabel, Gauge>);
+
+impl StateByReason {
+    /// Once: it stays so.
+    pub fn set(&self, is_so: bool, reason: &'static str) {
+        self.0.get_or_create(&ReasonLabel { reason }).set(i64::from(is_so));
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ReasonLabel {
     reason: &'static str,
@@ -276,6 +290,7 @@ mod tests {
         metrics.sessions_closed.count("going_away");
         metrics.messages_accepted.of(Source::Browser).inc_by(3);
         metrics.deliveries.inc_by(1000);
+        metrics.io_uring.set(true, "measured");
         let text = metrics.encode();
         for line in [
             "orosync_build_info{version=\"0.1.0\"} 1",
@@ -286,6 +301,7 @@ mod tests {
             "orosync_messages_accepted_total{source=\"browser\"} 3",
             "orosync_messages_duplicate_total 0",
             "orosync_deliveries_total 1000",
+            "orosync_io_uring{reason=\"measured\"} 1",
             "orosync_log_lines_left_out_total 0",
             &format!("orosync_node_info{{node=\"{}\"}} 1", metrics.node),
             "# EOF",
@@ -309,6 +325,7 @@ mod tests {
         ] {
             by_reason.count("policy"); // a family without members is not shown
         }
+        metrics.io_uring.set(false, "refused");
         let text = metrics.encode();
         let mut names: Vec<&str> =
             text.lines().filter_map(|line| line.strip_prefix("# HELP ")?.split(' ').next()).collect();
@@ -316,6 +333,6 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), declared);
-        assert_eq!(declared, 31);
+        assert_eq!(declared, 32);
     }
 }

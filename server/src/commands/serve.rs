@@ -28,7 +28,7 @@ use crate::broker::history::HistoryRules;
 use crate::broker::redis::{self, RedisBroker};
 use crate::commands::rules::{self, ReadAgain, Rules};
 use crate::config::broker::{BrokerSettings, Passwords};
-use crate::config::settings::{AdminBind, SendTogether, Settings};
+use crate::config::settings::{AdminBind, Settings};
 use crate::connection::limits::{ConnectionLimits, Places};
 use crate::handshake::Door;
 use crate::listen::address::Address;
@@ -41,8 +41,7 @@ use crate::process::{self, Request, Requests};
 use crate::publication::Content;
 use crate::session::Shared;
 use crate::session::lines::ClientLines;
-use crate::shard::ring::SendRing;
-use crate::shard::{Shard, run};
+use crate::shard::{Shard, run, trial};
 use crate::supervisor;
 
 /// Descriptors that are not for sessions: listeners, logs, health checks.
@@ -124,7 +123,8 @@ async fn run_node(settings: Settings, read_again: ReadAgain) -> Result<(), Serve
     let secrets = watch::Sender::new(rules::ids_of_secrets(&settings.auth.verifiers));
     let rules_hash = watch::Sender::new(rules::hash(&settings));
     let (drain_grace, drain_time, oro_ping) = (settings.drain_grace, settings.drain, settings.oro_ping);
-    let send_together = settings.send_together == SendTogether::Auto && SendRing::are_allowed();
+    let sending = trial::choose(settings.send_together);
+    metrics.io_uring.set(sending.together, sending.reason.label());
 
     let (handles, inboxes): (Vec<_>, Vec<_>) = (0..settings.shards.get()).map(|_| ShardHandle::new()).unzip();
     let history = HistoryRules { settings: settings.history, policies: settings.policies.clone() };
@@ -140,7 +140,7 @@ async fn run_node(settings: Settings, read_again: ReadAgain) -> Result<(), Serve
     let cluster = node.cluster();
     let shared =
         Arc::new(shared(settings, cluster, used_tickets, Arc::clone(&has_broker), revocations, &metrics));
-    let mut shards = Shards::start(inboxes, &node, &shared, send_together)?;
+    let mut shards = Shards::start(inboxes, &node, &shared, sending.together)?;
     let current_tls = tls.subscribe();
     let mut rules = Rules::new(shared, tls, broker_passwords, secrets, rules_hash, read_again);
 
@@ -170,7 +170,7 @@ async fn run_node(settings: Settings, read_again: ReadAgain) -> Result<(), Serve
         version = env!("CARGO_PKG_VERSION"),
         node = %metrics.node,
         shards = node.shards().len(),
-        io_uring = send_together,
+        io_uring = sending.together,
         descriptors,
         max_sessions = places.browsers,
         for_publishers = places.for_publishers,

@@ -103,7 +103,7 @@ keys! {
     SHARDS: usize = kinds::COUNT.within(|count| *count <= ShardSet::MAX_SHARDS, "0 to 64"), "shards", "0",
         "Threads that hold sessions. 0: one for each core.";
     IO_URING: SendTogether = kinds::SEND_TOGETHER, "io_uring", "'auto'",
-        "Whether a message to many browsers is sent with one system call for all: where the kernel allows it (Linux 6.1), or never.";
+        "Whether a message to many browsers is sent with one system call for all, which takes Linux 6.1. `auto`: where the kernel allows it and it costs less, which the server measures when it starts. `on`: where the kernel allows it. `off`: never.";
     DRAIN_SECONDS: Duration = kinds::TIME, "drain_seconds", "5",
         "The longest time between SIGTERM, or the end of `drain_grace_seconds`, and the end of the process, in which all that was accepted is written.";
     DRAIN_GRACE_SECONDS: Duration = kinds::TIME, "drain_grace_seconds", "0",

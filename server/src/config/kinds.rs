@@ -91,7 +91,7 @@ pub const PROXIES: Kind<TrustedProxies> = Kind::new("list of networks", proxies)
 /// What a connection without a ticket gets.
 pub const ANONYMOUS: Kind<Anonymous> = Kind::new("`accept` or `refuse`", anonymous);
 /// Whether `io_uring` is used.
-pub const SEND_TOGETHER: Kind<SendTogether> = Kind::new("`auto` or `off`", send_together);
+pub const SEND_TOGETHER: Kind<SendTogether> = Kind::new("`auto`, `on` or `off`", send_together);
 /// How log lines are written.
 pub const LOG_FORMAT: Kind<LogFormat> = Kind::new("`auto`, `human` or `json`", log_format);
 /// Which log lines are written.
@@ -537,6 +537,7 @@ mod tests {
         );
         assert!(toml(&ANONYMOUS, "true").is_err());
         assert_eq!(text(&SEND_TOGETHER, "off"), Ok(SendTogether::Off));
+        assert_eq!(text(&SEND_TOGETHER, "on"), Ok(SendTogether::On));
     }
 
     #[test]

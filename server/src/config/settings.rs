@@ -311,20 +311,23 @@ impl AdminBind {
 /// Whether a message to many sessions is sent with one system call, by `io_uring`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SendTogether {
-    /// Where the kernel allows it.
+    /// Where the kernel allows it and it costs less, which is measured at the start.
     Auto,
+    /// Where the kernel allows it.
+    On,
     /// Never.
     Off,
 }
 
 impl SendTogether {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Auto, Self::Off];
+    pub const ALL: [Self; 3] = [Self::Auto, Self::On, Self::Off];
 
     /// As it stands in a configuration.
     pub fn label(self) -> &'static str {
         match self {
             Self::Auto => "auto",
+            Self::On => "on",
             Self::Off => "off",
         }
     }

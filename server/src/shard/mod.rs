@@ -13,6 +13,7 @@ pub mod ring;
 pub mod run;
 mod send;
 pub mod subscribers;
+pub mod trial;
 mod turn;
 pub mod write;
 

@@ -15,7 +15,6 @@ use std::ptr;
 
 use io_uring::squeue::Entry;
 use io_uring::{IoUring, opcode, types};
-use tracing::info;
 
 /// See the module.
 pub struct SendRing {
@@ -36,15 +35,6 @@ pub struct Send<'a> {
 impl SendRing {
     /// The most sends of one call. With 512 a fan-out to 1,000 costs a tenth more.
     pub const ENTRIES: usize = 1024;
-
-    /// May there be rings here? If not, says in the log why.
-    pub fn are_allowed() -> bool {
-        Self::new()
-            .inspect_err(
-                |error| info!(%error, "io_uring is not allowed here: each socket is written to by itself"),
-            )
-            .is_ok()
-    }
 
     /// A ring for this thread alone. Fails where the kernel is older, or an administrator or a container forbids it.
     pub fn new() -> io::Result<Self> {

@@ -1,11 +1,13 @@
 //! The end of a shard's iteration: what waits for its sessions is handed to the kernel.
 //!
-//! Each dirty session is written once, with up to 64 frames of all that waits. Where there is a ring, hundreds of sessions
-//! are written with one system call; else, and for what is left then, each has its own.
+//! Each dirty session is written once, with up to 64 frames of all that waits. Where many sessions are to be written, first all
+//! of their frames are looked up, then all are sent, then each session goes on from what was taken: so that what is sent stays
+//! ahead of those who read it, whom it wakes up only once. Where there is a ring, one system call sends to hundreds.
 
 use std::io::{self, IoSlice};
 
 use arrayvec::ArrayVec;
+use rustix::net::SendFlags;
 use tracing::warn;
 
 use super::ring::{Send, SendRing};
@@ -17,13 +19,25 @@ use crate::session::outbound::MAX_SLICES;
 
 /// Sessions that are written before the shard looks at its inbox and sockets again, so that a fan-out to many does not
 /// delay acknowledgements, pings and handshakes until its end.
-const WRITES_PER_TURN: usize = SendRing::ENTRIES;
+const WRITES_PER_TURN: usize = 1024;
 
-/// Below it the ring saves nothing.
+/// Sessions that are written together.
+const SENDS_TOGETHER: usize = SendRing::ENTRIES;
+
+/// Fewer are written one after the other.
 const MIN_TOGETHER: usize = 4;
 
-/// Frames that are handed over with one system call: 64 KiB of addresses.
+/// Frames that are handed over together: 64 KiB of addresses.
 const SLICES_TOGETHER: usize = 4096;
+
+/// A send that was made together with others.
+struct Attempt {
+    key: SessionKey,
+    /// Its socket may have something to read.
+    is_readable: bool,
+    /// There is nothing more to write, nor to do about it.
+    is_all: bool,
+}
 
 /// The sessions that are written to in one turn.
 type Keys = ArrayVec<SessionKey, WRITES_PER_TURN>;
@@ -56,11 +70,11 @@ impl EventLoop {
         {
             keys.push(key);
         }
-        let mut left = &keys[..];
-        while left.len() >= MIN_TOGETHER && self.ring.is_some() {
-            left = &left[self.send_together(left)..];
+        let (mut left, mut unfinished) = (&keys[..], Keys::new());
+        while left.len() >= MIN_TOGETHER {
+            left = &left[self.send_together(left, &mut unfinished)..];
         }
-        for key in &keys {
+        for key in unfinished.iter().chain(left) {
             let Some(connection) = self.connections.get_mut(*key) else { continue };
             if self.shard.write(*key, &mut connection.socket, now) {
                 // Closing the descriptor takes it out of the epoll set, and sends a FIN if none was sent.
@@ -73,39 +87,70 @@ impl EventLoop {
         self.reading_of_others = turn::reading_of_others(now.instant.elapsed());
     }
 
-    /// Sends to the first of these sessions with one system call. To how many: at least one.
-    fn send_together(&mut self, keys: &[SessionKey]) -> usize {
-        let Some(ring) = &mut self.ring else { return keys.len() };
+    /// Sends to the first of these sessions together. To how many: at least one. Those of them for which there is more to do go into
+    /// `unfinished`.
+    fn send_together(&mut self, keys: &[SessionKey], unfinished: &mut Keys) -> usize {
         let mut slices = ArrayVec::<IoSlice<'_>, SLICES_TOGETHER>::new();
-        let mut sends = ArrayVec::<Send<'_>, WRITES_PER_TURN>::new();
-        let mut sent_to = Keys::new();
+        let mut sends = ArrayVec::<Send<'_>, SENDS_TOGETHER>::new();
+        let mut attempts = ArrayVec::<Attempt, SENDS_TOGETHER>::new();
         let mut considered = 0;
         for key in keys {
-            if slices.remaining_capacity() < MAX_SLICES {
+            if sends.is_full() || slices.remaining_capacity() < MAX_SLICES {
                 break;
             }
             considered += 1;
+            let before = slices.len();
             if let Some(connection) = self.connections.get(*key)
                 && let Some(socket) = connection.socket.plain_fd()
             {
-                let before = slices.len();
                 slices.extend(self.shard.slices(*key));
                 if slices.len() > before {
                     sends.push(Send { socket, slices: slices.len() - before });
-                    sent_to.push(*key);
+                    let is_readable = connection.is_readable;
+                    attempts.push(Attempt { key: *key, is_readable, is_all: false });
+                    continue;
                 }
             }
+            unfinished.push(*key);
         }
-        let mut outcomes = ArrayVec::<_, WRITES_PER_TURN>::new();
-        let sent = ring.send_all(&sends, &slices, |number, outcome| outcomes.push((number, outcome)));
+        let mut outcomes = ArrayVec::<_, SENDS_TOGETHER>::new();
+        let answered = |number, outcome| outcomes.push((number, outcome));
+        let sent = if let Some(ring) = &mut self.ring {
+            ring.send_all(&sends, &slices, answered)
+        } else {
+            send_each(&sends, &slices, answered);
+            Ok(())
+        };
         drop((sends, slices));
         for (number, outcome) in outcomes {
-            self.shard.handle_attempt(sent_to[number], outcome);
+            let attempt = &mut attempts[number];
+            attempt.is_all = self.shard.handle_attempt(attempt.key, outcome);
         }
+        let not_all = attempts.iter().filter(|attempt| !attempt.is_all || attempt.is_readable);
+        unfinished.extend(not_all.map(|attempt| attempt.key));
         if let Err(error) = sent {
             warn!(%error, "io_uring failed; from here on each socket is written to by itself");
             self.ring = None;
         }
         considered
+    }
+}
+
+/// Sends all, each with a system call of its own: what [`SendRing::send_all`] does with one. No send waits, because no socket does.
+/// Without the C library, which makes a send a point where a thread may be cancelled: that is a twentieth of what it costs.
+pub(super) fn send_each(
+    sends: &[Send<'_>],
+    slices: &[IoSlice<'_>],
+    mut answered: impl FnMut(usize, io::Result<usize>),
+) {
+    let mut rest = slices;
+    for (number, Send { socket, slices }) in sends.iter().enumerate() {
+        let (own, others) = rest.split_at(*slices);
+        rest = others;
+        let outcome = match own {
+            [only] => rustix::net::send(socket, only, SendFlags::NOSIGNAL),
+            many => rustix::io::writev(socket, many),
+        };
+        answered(number, outcome.map_err(io::Error::from));
     }
 }

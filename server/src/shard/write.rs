@@ -99,12 +99,14 @@ impl Shard {
         entry.into_iter().flat_map(|entry| entry.session.slices())
     }
 
-    /// Takes the outcome of a write of [`Self::slices`] that was made ahead of [`Self::write`], which writes the rest.
-    pub fn handle_attempt(&mut self, key: SessionKey, outcome: io::Result<usize>) {
-        if let Some(entry) = self.sessions.get_mut(key) {
-            // Does not count as blocked where something is left: that is tried again by itself.
-            entry.handle_outcome(outcome, 0);
-        }
+    /// Takes the outcome of a write of [`Self::slices`] that was made ahead of [`Self::write`]. Returns whether there is nothing left for
+    /// that one to do.
+    pub fn handle_attempt(&mut self, key: SessionKey, outcome: io::Result<usize>) -> bool {
+        let Some(entry) = self.sessions.get_mut(key) else { return false };
+        // Does not count as blocked where something is left: that is tried again by itself.
+        entry.handle_outcome(outcome, 0);
+        let session = &mut entry.session;
+        session.outbound().is_empty() && !session.awaits_written() && !session.is_ending()
     }
 }
 
