@@ -85,7 +85,7 @@ impl Pages {
         match self {
             Self::Tags | Self::Positions | Self::Broadcast => {
                 let Some(seq) = Seq::new(first + 1) else { return };
-                let mut encoder = PublishEncoder::new(seq);
+                let mut encoder = PublishEncoder::new(seq, bytes);
                 for record in saves {
                     encoder.push(&Message {
                         topic: Topic::parse(TOPIC).expect("a constant"),

@@ -214,7 +214,7 @@ impl Wire {
         }
         if self == Self::Orosync {
             let Some(seq) = Seq::new(first + 1) else { return };
-            let mut encoder = PublishEncoder::new(seq);
+            let mut encoder = PublishEncoder::new(seq, bytes);
             for topic in topics {
                 encoder.push(&Message {
                     topic: Topic::parse(&topic_name(topic)).expect("a constant and digits"),

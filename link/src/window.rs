@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use orosync_protocol::link_frame::{EncodedMessage, PublishEncoder};
+use orosync_protocol::link_frame::{Batch, EncodedMessage, PublishEncoder};
 use orosync_protocol::{Seq, Topic};
 
 use crate::error::LinkError;
@@ -29,19 +29,25 @@ impl Window {
     /// The next Publish frame: what this connection has not carried yet, then new messages from `next`, up to the bounds
     /// of a batch. Whatever is there: it never waits for more.
     pub(crate) fn batch(&mut self, next: &mut dyn FnMut() -> Option<EncodedMessage>) -> Option<Bytes> {
-        let mut encoder: Option<PublishEncoder> = None;
-        while encoder.as_ref().is_none_or(PublishEncoder::has_room) {
-            if self.sent == self.messages.len() {
+        let mut batch = Batch::default();
+        while batch.has_room() {
+            let at = self.sent + batch.messages();
+            if at == self.messages.len() {
                 let Some(message) = next() else { break };
                 self.messages.push_back(message);
             }
-            let Some(message) = self.messages.get(self.sent) else { break };
-            encoder
-                .get_or_insert_with(|| PublishEncoder::new(self.first.plus(self.sent as u64)))
-                .push_encoded(message);
-            self.sent += 1;
+            let Some(message) = self.messages.get(at) else { break };
+            batch.add(message);
         }
-        encoder.map(PublishEncoder::finish)
+        if batch.messages() == 0 {
+            return None;
+        }
+        let mut encoder = PublishEncoder::new(self.first.plus(self.sent as u64), batch.bytes());
+        for message in self.messages.iter().skip(self.sent).take(batch.messages()) {
+            encoder.push_encoded(message);
+        }
+        self.sent += batch.messages();
+        Some(encoder.finish())
     }
 
     /// Forgets all messages up to `accepted`.
@@ -123,6 +129,16 @@ mod tests {
         let large = large_message(BATCH_BYTES / 2);
         let mut source: VecDeque<_> = (0..3).map(|_| encoded(&large)).collect();
         assert_eq!(next_batch(&mut Window::new(), &mut source).len(), 2);
+    }
+
+    #[test]
+    fn a_batch_takes_the_memory_that_it_needs_and_no_more() {
+        let (mut window, mut source) = (Window::new(), messages(BATCH_MESSAGES));
+        source.push_front(encoded(&large_message(100_000)));
+        let frame = window.batch(&mut || source.pop_front()).unwrap();
+        let length = frame.len();
+        assert!(length > 100_000);
+        assert_eq!(frame.try_into_mut().unwrap().capacity(), length);
     }
 
     #[test]

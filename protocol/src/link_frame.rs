@@ -189,7 +189,40 @@ mod tag {
     pub(super) const REFUSED: u8 = 0x83;
 }
 
-/// Builds a Publish frame message by message, so that a batch is written once and never copied.
+/// Kind, number of the first message, count: what a Publish frame has before its messages.
+const PUBLISH_HEAD: usize = 1 + 8 + 4;
+
+/// What a Publish frame will hold: messages are counted first, so that the frame gets its memory at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Batch {
+    messages: usize,
+    bytes: usize,
+}
+
+impl Batch {
+    /// Is there room for another message, of any size?
+    pub fn has_room(self) -> bool {
+        PUBLISH_HEAD + self.bytes < BATCH_BYTES && self.messages < BATCH_MESSAGES
+    }
+
+    /// Counts a message.
+    pub fn add(&mut self, message: &EncodedMessage) {
+        self.messages += 1;
+        self.bytes += message.len();
+    }
+
+    /// How many were counted.
+    pub fn messages(self) -> usize {
+        self.messages
+    }
+
+    /// Bytes of those.
+    pub fn bytes(self) -> usize {
+        self.bytes
+    }
+}
+
+/// Builds a Publish frame message by message, in memory that it takes once.
 #[derive(Debug)]
 pub struct PublishEncoder {
     frame: BytesMut,
@@ -197,9 +230,9 @@ pub struct PublishEncoder {
 }
 
 impl PublishEncoder {
-    /// A frame whose first message will have this number.
-    pub fn new(first: Seq) -> Self {
-        let mut frame = BytesMut::with_capacity(512);
+    /// A frame whose first message will have this number, with room for so many bytes of messages.
+    pub fn new(first: Seq, bytes: usize) -> Self {
+        let mut frame = BytesMut::with_capacity(PUBLISH_HEAD + bytes);
         frame.put_u8(tag::PUBLISH);
         frame.put_u64(first.get());
         frame.put_u32(0);
@@ -218,14 +251,9 @@ impl PublishEncoder {
         self.count += 1;
     }
 
-    /// Is there room for another message in this batch?
-    pub fn has_room(&self) -> bool {
-        self.frame.len() < BATCH_BYTES && (self.count as usize) < BATCH_MESSAGES
-    }
-
     /// The finished frame.
     pub fn finish(mut self) -> Bytes {
-        if let Some(count) = self.frame.get_mut(9..13) {
+        if let Some(count) = self.frame.get_mut(9..PUBLISH_HEAD) {
             count.copy_from_slice(&self.count.to_be_bytes());
         }
         self.frame.freeze()
@@ -243,7 +271,8 @@ impl PublisherFrame {
                 frame.freeze()
             }
             Self::Publish { first, messages } => {
-                let mut encoder = PublishEncoder::new(*first);
+                let bytes = messages.iter().map(|message| message.lend().encoded_len()).sum();
+                let mut encoder = PublishEncoder::new(*first, bytes);
                 for message in messages {
                     encoder.push(message);
                 }
@@ -439,7 +468,7 @@ mod tests {
         #[test]
         fn a_message_that_was_encoded_before_is_the_same_in_its_frame(first in seq(), messages in vec(message(), 1..5)) {
             let mut buffer = BytesMut::new();
-            let mut encoder = PublishEncoder::new(first);
+            let mut encoder = PublishEncoder::new(first, 0);
             for message in &messages {
                 let encoded = EncodedMessage::new(message.lend(), &mut buffer);
                 prop_assert_eq!(encoded.len(), message.lend().encoded_len());
