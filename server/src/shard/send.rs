@@ -154,3 +154,51 @@ pub(super) fn send_each(
         answered(number, outcome.map_err(io::Error::from));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::os::fd::AsFd;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    #[test]
+    fn each_socket_is_sent_its_slices_and_one_that_takes_nothing_holds_up_no_other() {
+        let pairs: [_; 3] = std::array::from_fn(|_| UnixStream::pair().unwrap());
+        for (ours, _) in &pairs {
+            ours.set_nonblocking(true).unwrap();
+        }
+        let much = vec![b'x'; 8 << 20];
+        let slices = [&much[..], b"on", b"e", b"two"].map(IoSlice::new);
+        let counts = [1, 2, 1];
+        let mut outcomes = Vec::new();
+        for _ in 0..2 {
+            let all = pairs.iter().zip(counts);
+            let sends: Vec<_> =
+                all.map(|((ours, _), slices)| Send { socket: ours.as_fd(), slices }).collect();
+            send_each(&sends, &slices, |number, outcome| {
+                outcomes.push((number, outcome.map_err(|error| error.kind())));
+            });
+        }
+        assert!(matches!(outcomes[0], (0, Ok(taken)) if taken < much.len()), "{outcomes:?}");
+        assert_eq!(outcomes[3], (0, Err(io::ErrorKind::WouldBlock)));
+        assert_eq!([outcomes[1], outcomes[4]], [(1, Ok(3)); 2]);
+        assert_eq!([outcomes[2], outcomes[5]], [(2, Ok(3)); 2]);
+        let mut received = [0; 6];
+        (&pairs[1].1).read_exact(&mut received).unwrap();
+        assert_eq!(&received, b"oneone");
+    }
+
+    #[test]
+    fn a_socket_without_a_reader_is_an_error_and_no_signal() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        drop(theirs);
+        for slices in [&[IoSlice::new(b"x")][..], &[IoSlice::new(b"x"), IoSlice::new(b"y")]] {
+            let mut outcomes = Vec::new();
+            let send = Send { socket: ours.as_fd(), slices: slices.len() };
+            send_each(&[send], slices, |_, outcome| outcomes.push(outcome));
+            assert_eq!(outcomes[0].as_ref().unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+        }
+    }
+}

@@ -398,6 +398,34 @@ fn an_event_reaches_all_who_subscribed_and_nobody_else() {
 }
 
 #[test]
+fn a_send_ahead_of_the_write_says_whether_that_has_anything_left_to_do() {
+    let mut stage = Stage::new();
+    let key = stage.browser(OROSYNC, &user(1));
+    stage.say(key, r#"[5,"oro/ping"]"#);
+    stage.pass_on();
+    stage.publish(message("oro/ping", "1"));
+    stage.pass_on_without_writing();
+    let waiting = |stage: &Stage| stage.shard.slices(key).map(|slice| slice.len()).sum::<usize>();
+    let length = waiting(&stage);
+    assert!(length > 5);
+    assert!(!stage.shard.handle_attempt(key, Ok(5)), "a part is left");
+    assert_eq!(waiting(&stage), length - 5);
+    assert!(stage.shard.handle_attempt(key, Ok(length - 5)), "that was all");
+
+    // The greeting of a session that begins is followed by its state, the last words of one that ends by its FIN.
+    let begins = stage.connect();
+    stage.send(begins, request("/", WAMP).as_bytes());
+    let greeting = stage.shard.slices(begins).map(|slice| slice.len()).sum();
+    assert!(!stage.shard.handle_attempt(begins, Ok(greeting)));
+    stage.say(key, "no message");
+    assert!(!stage.shard.handle_attempt(key, Ok(waiting(&stage))));
+    let broken = stage.browser(OROSYNC, &user(2));
+    assert!(!stage.shard.handle_attempt(broken, Err(io::ErrorKind::BrokenPipe.into())));
+    stage.shard.remove(broken);
+    assert!(!stage.shard.handle_attempt(broken, Ok(1)), "it is gone");
+}
+
+#[test]
 fn exclude_and_eligible_name_sessions() {
     let mut stage = Stage::new();
     let keys = [0, 1, 2].map(|uid| stage.browser(WAMP, &user(uid)));
