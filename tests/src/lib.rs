@@ -1,5 +1,7 @@
 //! What end-to-end tests need: the real programs, started on free ports and stopped when they go out of scope.
 //!
+//! - [`address`]: addresses that nobody else uses
+//! - [`apache`]: Apache with PHP as its module
 //! - [`auditor`]: a session that moves from node to node, and the books about what it has seen
 //! - [`certificate`]: a certificate for TLS
 //! - [`client`]: a WAMP v1 client that sees every byte
@@ -16,6 +18,8 @@
 //! - [`traffic`]: steady traffic of PHP processes, and the books about it
 //! - [`wait`]: conditions instead of sleeps
 
+pub mod address;
+pub mod apache;
 pub mod auditor;
 pub mod certificate;
 pub mod client;

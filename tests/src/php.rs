@@ -35,7 +35,7 @@ pub fn command(endpoint: &str) -> Command {
     command
 }
 
-fn settings(endpoint: &str) -> Vec<String> {
+pub(crate) fn settings(endpoint: &str) -> Vec<String> {
     let extension = artefact("OROSYNC_EXTENSION", "liborosync.so");
     vec![
         format!("extension={}", extension.display()),

@@ -6,7 +6,6 @@ use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,8 +13,7 @@ use orosync_protocol::ticket::Role;
 use orosync_tests::certificate::Certificate;
 use orosync_tests::client::{Client, OROSYNC, Received, WAMP, frame};
 use orosync_tests::server::ticket;
-use orosync_tests::{php, wait};
-use rustix::net::{AddressFamily, SocketType, sockopt};
+use orosync_tests::{address, php, wait};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::markdown::{Block, Document};
@@ -30,10 +28,6 @@ const FORGED: &str = "X-Forwarded-For: 203.0.113.9\r\nX-Real-IP: 203.0.113.9\r\n
 /// The timeout of the examples, and the one of the test in its place.
 const TIMEOUT_SECONDS: &str = "75";
 const SHORT_TIMEOUT_SECONDS: u64 = 3;
-
-/// Each reverse proxy has an address of its own: the second number in `127.0.0.0/8`, from here on.
-const FIRST_NETWORK: u8 = 64;
-static ADDRESSES: AtomicU8 = AtomicU8::new(0);
 
 /// The languages of blocks, each with the program that reads such a block.
 const LANGUAGES: [(&str, Program); 4] = [
@@ -251,7 +245,7 @@ fn said(folder: &Path) -> String {
 fn write(program: Program, text: &str, place: &Place) -> (PathBuf, PathBuf, SocketAddr, Certificate) {
     let folder = place.path("proxy");
     fs::create_dir_all(&folder).expect("a directory");
-    let address = free_address();
+    let address = address::free();
     let certificate = Certificate::with_address(address.ip());
     let (chain, key) = certificate.write(&folder);
     let both = [chain, key].map(|file| fs::read_to_string(file).expect("it was written"));
@@ -260,17 +254,6 @@ fn write(program: Program, text: &str, place: &Place) -> (PathBuf, PathBuf, Sock
     fs::write(&file, program.configuration(&place.translate(text), &folder, address))
         .expect("a file is written");
     (file, folder, address, certificate)
-}
-
-/// An address that nobody else chooses ports of: one that was free stays free.
-fn free_address() -> SocketAddr {
-    let [.., high, low] = std::process::id().to_be_bytes();
-    let own = Ipv4Addr::new(127, FIRST_NETWORK + ADDRESSES.fetch_add(1, Ordering::Relaxed), high, low);
-    // It does not listen: a child that is just being started may keep a copy for a moment, which nobody must connect to.
-    let socket = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
-    sockopt::set_socket_reuseaddr(&socket, true).expect("a socket option");
-    rustix::net::bind(&socket, &SocketAddr::from((own, 0))).expect("a free port");
-    rustix::net::getsockname(&socket).expect("a bound socket").try_into().expect("of IPv4")
 }
 
 /// Has the program check a block.

@@ -1,0 +1,187 @@
+//! PHP as a module of Apache, whose children end in every way that Apache has: whatever `orosync_publish()` has accepted arrives.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use orosync_tests::apache::Apache;
+use orosync_tests::client::{Client, OROSYNC, Received};
+use orosync_tests::server::Server;
+use orosync_tests::traffic::Subscriber;
+use orosync_tests::wait::{self, let_pass};
+use rustix::process::Signal;
+
+/// How many messages a page publishes.
+const EACH: usize = 5;
+
+/// How many browsers load pages.
+const BROWSERS: usize = 3;
+
+/// Publishes, and writes to a file what was accepted, before anybody else is told.
+const PAGE: &str = r#"
+    $accepted = fopen($_GET["file"], "a");
+    for ($i = 0; $i < 5; $i++) {
+        $number = $_GET["n"] * 5 + $i;
+        if (orosync_publish("oro/ping", [0, $number])) { fwrite($accepted, "$number\n"); echo "+"; }
+    }
+"#;
+
+/// A server, one of its subscribers, and an Apache with pages that publish.
+struct Site {
+    server: Server,
+    subscriber: Subscriber,
+    apache: Apache,
+    accepted: PathBuf,
+}
+
+impl Site {
+    fn start(configuration: &str) -> Self {
+        let server = Server::start();
+        let subscriber = Subscriber::of(Client::user(&server, OROSYNC, 1));
+        let apache = Apache::start(&server.endpoint(), configuration);
+        apache.write("publish.php", PAGE);
+        let accepted = apache.file("accepted");
+        Self { server, subscriber, apache, accepted }
+    }
+
+    fn pages(&self) -> Pages<'_> {
+        Pages { apache: &self.apache, accepted: &self.accepted }
+    }
+
+    /// What `orosync_publish()` has accepted so far.
+    fn accepted(&self) -> BTreeSet<usize> {
+        let numbers = fs::read_to_string(&self.accepted).expect("it was written");
+        numbers.lines().map(|number| number.parse().expect("a number")).collect()
+    }
+
+    /// Has browsers load pages while `meanwhile` runs. `sure`: each page is answered.
+    fn under_load(&self, first: usize, sure: bool, meanwhile: impl FnOnce()) {
+        let (pages, next, ended) = (self.pages(), AtomicUsize::new(first), AtomicBool::new(false));
+        thread::scope(|scope| {
+            for _ in 0..BROWSERS {
+                scope.spawn(|| {
+                    while !ended.load(Ordering::Acquire) {
+                        let number = next.fetch_add(1, Ordering::AcqRel);
+                        let page = pages.get(number);
+                        assert!(!sure || page.as_deref() == Some("+++++"), "page {number}: {page:?}");
+                    }
+                });
+            }
+            meanwhile();
+            ended.store(true, Ordering::Release);
+        });
+    }
+
+    /// Waits until pages have published so many more messages.
+    fn await_more(&self, count: usize) {
+        let before = self.subscriber.count();
+        wait::until_true("pages publish", || self.subscriber.count() > before + count);
+    }
+
+    /// Apache has ended: what was accepted has arrived, each message once, and PHP has complained of nothing.
+    fn assert_complete(self) {
+        assert_eq!(self.apache.php_log(), "");
+        let accepted = fs::read_to_string(&self.accepted).expect("it was written");
+        let accepted: BTreeSet<usize> =
+            accepted.lines().map(|line| line.parse().expect("a number")).collect();
+        self.server.signal(Signal::TERM);
+        let (events, end) = self.subscriber.ended();
+        assert_eq!(end, Received::Close(1001));
+        let arrived: BTreeSet<usize> = events.iter().map(|(_, number)| *number).collect();
+        assert_eq!(events.len(), arrived.len(), "each once");
+        let lost: Vec<_> = accepted.difference(&arrived).collect();
+        assert!(
+            lost.is_empty(),
+            "{} of {} are lost: {lost:?}\n{}",
+            lost.len(),
+            accepted.len(),
+            self.apache.log()
+        );
+    }
+}
+
+/// What browsers need of a site.
+#[derive(Clone, Copy)]
+struct Pages<'a> {
+    apache: &'a Apache,
+    accepted: &'a Path,
+}
+
+impl Pages<'_> {
+    fn get(self, number: usize) -> Option<String> {
+        self.apache.get("publish.php", &format!("n={number}&file={}", self.accepted.display()))
+    }
+}
+
+#[test]
+fn children_that_end_after_each_connection_lose_nothing() {
+    let mut site = Site::start("MaxConnectionsPerChild 1");
+    site.under_load(0, true, || site.await_more(60 * EACH));
+    site.apache.signal(Signal::WINCH);
+    assert!(site.apache.ended().success());
+    site.assert_complete();
+}
+
+#[test]
+fn graceful_restarts_and_a_graceful_stop_under_load_lose_nothing() {
+    let mut site = Site::start("");
+    site.under_load(0, true, || {
+        for _ in 0..2 {
+            site.await_more(60 * EACH);
+            site.apache.restart(Signal::USR1);
+        }
+        site.await_more(60 * EACH);
+    });
+    site.under_load(1_000_000, false, || {
+        site.await_more(20 * EACH);
+        site.apache.signal(Signal::WINCH);
+        wait::until_true("Apache takes no more requests", || !site.apache.listens());
+    });
+    assert!(site.apache.ended().success());
+    site.assert_complete();
+}
+
+#[test]
+fn a_restart_and_a_stop_under_load_lose_nothing() {
+    let mut site = Site::start("");
+    site.under_load(0, false, || {
+        site.await_more(60 * EACH);
+        site.apache.restart(Signal::HUP);
+        site.await_more(60 * EACH);
+        site.apache.signal(Signal::TERM);
+        wait::until_true("Apache takes no more requests", || !site.apache.listens());
+    });
+    assert!(site.apache.ended().success());
+    site.assert_complete();
+}
+
+#[test]
+fn a_child_that_ends_has_time_to_send_what_waits_for_the_server() {
+    for signal in [Signal::USR1, Signal::WINCH, Signal::HUP, Signal::TERM] {
+        println!("{signal:?}");
+        let graceful = matches!(signal, Signal::USR1 | Signal::WINCH);
+        let mut site = Site::start("StartServers 1\nMinSpareServers 1\nMaxSpareServers 1");
+        site.apache.write("publish.php", &format!("{PAGE} usleep(300_000);"));
+        // It connects with the first message: none leaves meanwhile.
+        site.server.freeze();
+        thread::scope(|scope| {
+            let pages = site.pages();
+            let page = scope.spawn(move || pages.get(0));
+            wait::until_true("the page has published", || site.accepted().len() == EACH);
+            site.apache.signal(signal);
+            let page = page.join().expect("nobody panicked");
+            assert_eq!(page.as_deref(), graceful.then_some("+++++"), "a page is finished, or not");
+        });
+        let_pass(Duration::from_millis(300), "the child is about to end, and the server does not answer");
+        site.server.thaw();
+        if matches!(signal, Signal::USR1 | Signal::HUP) {
+            wait::until_true("Apache has started anew", || site.apache.starts() == 2);
+            site.apache.signal(Signal::TERM);
+        }
+        assert!(site.apache.ended().success());
+        site.assert_complete();
+    }
+}
