@@ -210,11 +210,13 @@ final class Configuration implements ConfigurationInterface
                             ->defaultValue('orosync/notifications/{uid}')
                             ->validate()
                                 ->ifTrue(static fn (mixed $topic): bool => !str_contains((string) $topic, '{uid}'))
-                                ->then(static fn (mixed $topic): never => throw new \InvalidArgumentException(sprintf(
-                                    'orosync.notifier.topic: "%s" has no {uid}, so everybody would read it. '
-                                    . 'Write for example "orosync/notifications/{uid}".',
-                                    $topic,
-                                )))
+                                ->then(static function (mixed $topic): never {
+                                    throw new \InvalidArgumentException(sprintf(
+                                        'orosync.notifier.topic: "%s" has no {uid}, so everybody would read it. '
+                                        . 'Write for example "orosync/notifications/{uid}".',
+                                        $topic,
+                                    ));
+                                })
                             ->end()
                         ->end()
                     ->end()
