@@ -24,7 +24,7 @@ MINUTES ?= 30
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help build client demo test test-rust test-extension test-bundle test-js test-end-to-end test-without-attacks test-attacks \
-	test-browser lint install test-matrix test-oro test-deploy compatibility-page test-long-targets screenshots soak \
+	test-browser lint install test-matrix test-php-versions test-oro test-deploy compatibility-page test-long-targets screenshots soak \
 	test-conformance test-fuzz test-memory test-valgrind fuzz test-budgets test-performance-page \
 	bench bench-quick bench-programs bench-peers profile budgets performance-page
 
@@ -87,6 +87,10 @@ test-bundle: build ## Test the Symfony bundle with the real extension
 		OROSYNC_EXTENSION_REQUIRED=1 php -d extension=$(OROSYNC_EXTENSION) $$(command -v phpunit) -c php-tests/bundle/phpunit.xml \
 			--testsuite $$suite || exit 1; \
 	done
+
+test-php-versions: php-tests/wasm/node_modules/.package-lock.json ## Load the bundle in PHP 8.1 and 8.3, as WebAssembly from npm (500 MB)
+	@scripts/install-deps test node
+	cd php-tests/wasm && npm test
 
 test-js: js/node_modules/.package-lock.json ## Test the browser client
 	@scripts/install-deps browser

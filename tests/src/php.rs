@@ -150,12 +150,13 @@ impl Drop for Fpm {
     }
 }
 
-/// Debian names it after PHP's version.
+/// Debian names it after PHP's version. One that was compiled for a root of `make test-matrix` goes first.
 fn program() -> PathBuf {
-    ["php-fpm", "php-fpm8.2", "php-fpm8.3", "php-fpm8.4", "php-fpm8.5"]
+    ["php-fpm", "php-fpm8.2", "php-fpm8.3", "php-fpm8.4", "php-fpm8.5", "php-fpm8.6"]
         .iter()
         .flat_map(|name| {
-            ["/usr/sbin", "/usr/bin", "/usr/local/sbin"].map(|place| Path::new(place).join(name))
+            ["/opt/php/sbin", "/usr/sbin", "/usr/bin", "/usr/local/sbin"]
+                .map(|place| Path::new(place).join(name))
         })
         .find(|path| path.exists())
         .expect("php-fpm is installed: scripts/install-deps test")
