@@ -32,8 +32,11 @@ final class Doctrine
     public static function configure(ServicesConfigurator $services, array $connections): void
     {
         $services->set('doctrine.dbal.connection_factory', '%doctrine.dbal.connection_factory.class%');
-        $services->set('doctrine.orm.configuration', Configuration::class)
+        $configuration = $services->set('doctrine.orm.configuration', Configuration::class)
             ->factory([ORMSetup::class, 'createAttributeMetadataConfiguration'])->args([[__DIR__ . '/Entity'], true]);
+        if (self::hasNativeProxies()) {
+            $configuration->call('enableNativeLazyObjects', [true]);
+        }
         foreach ($connections as $name => $parameters) {
             $connection = sprintf('doctrine.dbal.%s_connection', $name);
             $services->set($connection . '.event_manager', ContainerAwareEventManager::class)
@@ -53,6 +56,12 @@ final class Doctrine
             self::ids($names, 'doctrine.orm.%s_entity_manager'),
         ]);
         $services->set('doctrine.orm.security.user.provider', EntityUserProvider::class)->abstract()->args([service('doctrine')]);
+    }
+
+    /** Symfony 8 has no proxies for Doctrine any more: PHP 8.4 makes them. */
+    public static function hasNativeProxies(): bool
+    {
+        return \PHP_VERSION_ID >= 80400 && method_exists(Configuration::class, 'enableNativeLazyObjects');
     }
 
     public static function setMiddlewares(ContainerBuilder $container): void

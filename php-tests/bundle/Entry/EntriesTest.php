@@ -308,7 +308,7 @@ final class EntriesTest extends ApplicationTestCase
         $this->service('messenger.default_bus')->dispatch(new Publish('acme/orders/7', 1));
         $console = $this->console();
         // A reset would empty the transports, which are in memory.
-        $console->run(['command' => 'messenger:consume', 'receivers' => ['async'], '--limit' => '1', '--time-limit' => '10', '--no-reset' => true]);
+        $console->run(['command' => 'messenger:consume', 'receivers' => ['async'], '--limit' => '1', '--time-limit' => '10', '--no-reset' => null]);
 
         self::assertSame(0, $console->getStatusCode(), $console->getDisplay());
         self::assertCount(1, $this->service('messenger.transport.failed')->get(), 'is kept for another attempt');

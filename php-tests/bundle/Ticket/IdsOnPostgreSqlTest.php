@@ -12,6 +12,7 @@ use Doctrine\Persistence\ManagerRegistry;
 use Doctrine\Persistence\Mapping\ClassMetadata;
 use Doctrine\Persistence\Mapping\Driver\MappingDriver;
 use Orosync\Entry\Guard;
+use Orosync\Tests\Application\Doctrine;
 use Orosync\Tests\Application\Entity\Company;
 use Orosync\Tests\Application\RecordingLogger;
 use Orosync\Tests\ContentTag\DatabaseServer;
@@ -72,6 +73,9 @@ final class IdsOnPostgreSqlTest extends TestCase
     private static function manager(string $type): EntityManager
     {
         $configuration = ORMSetup::createAttributeMetadataConfiguration([], true);
+        if (Doctrine::hasNativeProxies()) {
+            $configuration->enableNativeLazyObjects(true);
+        }
         $configuration->setMetadataDriverImpl(new class ($type) implements MappingDriver {
             public function __construct(private readonly string $type)
             {
