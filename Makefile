@@ -110,9 +110,9 @@ test-browser: build tests/browser/node_modules/.package-lock.json ## Test the de
 	@scripts/install-deps demo browser
 	cd tests/browser && npm test
 
-test-matrix: build ## Test with the PHP and Symfony of other Debian releases; as root; ROOTS="trixie sid" limits it
+test-matrix: build ## Test with the PHP and Symfony of other Debian releases; as root; ROOTS="trixie sid" limits it, PHP_SOURCES=DIR adds 8.1 and 8.3
 	@scripts/install-deps roots
-	scripts/test-matrix $(ROOTS)
+	PHP_SOURCES='$(PHP_SOURCES)' scripts/test-matrix $(ROOTS)
 
 test-deploy: build ## Follow docs/deploy.md in a bare Debian, from nothing to an event behind NGINX; as root
 	@scripts/install-deps deploy
