@@ -35,7 +35,8 @@ pub fn command(endpoint: &str) -> Command {
     command
 }
 
-pub(crate) fn settings(endpoint: &str) -> Vec<String> {
+/// What php.ini says of the extension.
+pub fn settings(endpoint: &str) -> Vec<String> {
     let extension = artefact("OROSYNC_EXTENSION", "liborosync.so");
     vec![
         format!("extension={}", extension.display()),
