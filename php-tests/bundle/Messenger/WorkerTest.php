@@ -189,6 +189,6 @@ final class WorkerTest extends TestCase
         $application = new Application($this->kernel);
         $application->setAutoExit(false);
         $console = new ApplicationTester($application);
-        self::assertSame(0, $console->run(['command' => 'messenger:consume', 'receivers' => ['async'], '--limit' => $messages, '--no-reset' => true]), $console->getDisplay());
+        self::assertSame(0, $console->run(['command' => 'messenger:consume', 'receivers' => ['async'], '--limit' => $messages, '--no-reset' => null]), $console->getDisplay());
     }
 }
