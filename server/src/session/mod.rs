@@ -15,6 +15,8 @@
 //!     v
 //!   gone
 //! ```
+//!
+//! A publisher's session goes from Open to Ending with a Close frame: the link thread sleeps until the FIN.
 
 pub mod admission;
 pub mod boundary;
@@ -452,7 +454,7 @@ impl Session {
     /// Ends the session; what waits for it has until `write_until` to be written.
     ///
     /// With a Close frame, unless the client would then never come back although it should: after a clean close of any
-    /// code OroPlatform's JavaScript does not.
+    /// code OroPlatform's JavaScript does not. A publisher gets the FIN right behind it.
     pub fn end(&mut self, reason: CloseReason, write_until: Instant) {
         let State::Open { open, .. } = &self.state else {
             if matches!(self.state, State::Handshake { .. } | State::Waiting { .. } | State::Greeting { .. })
@@ -476,6 +478,10 @@ impl Session {
                 self.outbound.push_last(owed.into_frame());
             }
             open.socket.close(reason, &mut self.outbound);
+            // A publisher's answer is of no use, and its link thread may sleep until the FIN.
+            if open.protocol == Subprotocol::Link {
+                return;
+            }
             let end = End { label: reason.label(), awaits_peer: false, deadline: write_until };
             self.state = State::Closing { open, end };
         }

@@ -498,6 +498,22 @@ fn a_wamp_session_that_should_come_back_ends_without_a_close_frame() {
 }
 
 #[test]
+fn a_publisher_gets_its_close_frame_and_the_fin_behind_it() {
+    let mut stage = Stage::new();
+    let publisher = stage.publisher(1);
+    stage.link_frames(publisher);
+    stage.stop();
+    let sent = frames(&stage.written(publisher));
+    assert_eq!((sent[0].0, &sent[0].1[..2]), (8, &1001_u16.to_be_bytes()[..]));
+    assert!(stage.shard.session(publisher).unwrap().wants_fin());
+    stage.link(publisher, &batch(1, vec![message("oro/ping", "1")]));
+    assert!(stage.written(publisher).is_empty(), "it sends again to the next one what it was not told of");
+    stage.shard.handle_end_of_input(publisher);
+    stage.written(publisher);
+    assert!(stage.shard.session(publisher).is_none());
+}
+
+#[test]
 fn a_disconnect_lets_who_is_still_logged_in_come_back_after_all_that_was_accepted() {
     let mut stage = Stage::new();
     let (wamp, none, orosync) =
