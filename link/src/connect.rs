@@ -416,7 +416,7 @@ mod tests {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(ca.as_bytes()).unwrap();
         let options = Options { ca_file: Some(file.path().to_owned()), ..options(endpoint) };
-        let doorbell = Doorbell::default();
+        let doorbell = Doorbell::new();
         doorbell.install().unwrap();
         Connector::new(&options).connect_by(resolve, endpoint, "ticket", &doorbell, &NOTHING)
     }
@@ -425,13 +425,13 @@ mod tests {
     fn a_server_with_a_trusted_certificate_is_spoken_to() {
         let (endpoint, certificate) = tls_server();
         let mut transport = connect(&endpoint, &certificate).unwrap().unwrap().transport;
-        let doorbell = Doorbell::default();
+        let doorbell = Doorbell::new();
         doorbell.install().unwrap();
         let incoming = loop {
             if let Some(incoming) = transport.read().unwrap() {
                 break incoming;
             }
-            assert!(doorbell.wait(Some(transport.interest()), Some(Duration::from_secs(20))));
+            assert!(doorbell.wait(Some(transport.watch(false).as_poll()), Some(Duration::from_secs(20))));
             transport.handle_readable();
         };
         assert!(matches!(incoming, Incoming::Frame(frame) if &frame[..] == b"hello"));
@@ -453,7 +453,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = format!("ws://{}/", listener.local_addr().unwrap()).parse().unwrap();
         let options = Options { connect_timeout: timeout, ..options(&endpoint) };
-        let doorbell = Doorbell::default();
+        let doorbell = Doorbell::new();
         doorbell.install().unwrap();
         let mut connector = Connector::new(&options);
         let attempt = connector.connect_by(resolve_slowly, &endpoint, "ticket", &doorbell, &NOTHING);
@@ -510,7 +510,7 @@ mod tests {
     fn an_attempt_is_over_when_it_is_stopped() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = format!("ws://{}/", listener.local_addr().unwrap()).parse().unwrap();
-        let doorbell = Doorbell::default();
+        let doorbell = Doorbell::new();
         doorbell.install().unwrap();
         let stopped = Interrupts { stopped: true, latest: None };
         let attempt = Connector::new(&options(&endpoint)).connect(&endpoint, "ticket", &doorbell, &stopped);
@@ -521,7 +521,7 @@ mod tests {
     fn an_attempt_leaves_another_endpoint_the_time_of_who_waits() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = format!("ws://{}/", listener.local_addr().unwrap()).parse().unwrap();
-        let doorbell = Doorbell::default();
+        let doorbell = Doorbell::new();
         doorbell.install().unwrap();
         let latest = Some(Duration::from_millis(20));
         let hurried = Interrupts { stopped: false, latest };

@@ -24,7 +24,7 @@ impl Interruption for Uninterrupted {
 
 /// Connects, and answers until the connection is closed, or breaks.
 pub fn echo(options: &Options) -> Result<(), Box<dyn Error>> {
-    let doorbell = Doorbell::default();
+    let doorbell = Doorbell::new();
     doorbell.install()?;
     let Some(endpoint) = options.endpoints.as_slice().first() else { return Ok(()) };
     let connected = Connector::new(options).connect(endpoint, "nobody", &doorbell, &Uninterrupted)?;
@@ -41,7 +41,7 @@ pub fn echo(options: &Options) -> Result<(), Box<dyn Error>> {
                 Message::Close(_) => return Ok(()),
                 Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
             }
-        } else if doorbell.wait(Some(transport.interest()), None) {
+        } else if doorbell.wait(Some(transport.watch(false).as_poll()), None) {
             transport.handle_readable();
         }
     }

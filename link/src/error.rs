@@ -1,5 +1,6 @@
 //! What goes wrong on the publisher's side, in sentences that say what to do.
 
+use std::any::Any;
 use std::io;
 use std::time::Duration;
 
@@ -114,6 +115,12 @@ pub(crate) enum LinkError {
     NoThread(io::Error),
     #[error("no ticket could be minted: {0}")]
     Ticket(String),
+}
+
+/// What a panic said.
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no text").to_owned()
 }
 
 /// When to try again, the most hopeful first.

@@ -3,9 +3,12 @@
 //! ```text
 //!   the publisher's own thread              |  the link thread (one per publisher and process)
 //!                                           |
-//!   Publisher -> Entrance -> [  ring   ] ---|--> Exit -> Window -> Machine -> Transport ----> server
-//!       |                                   |               ^                     |
-//!       |---- Doorbell (only if asleep) ----|               `---- Ack ------------'
+//!                                           |            .----------- Pump -------------.
+//!   Publisher -> Entrance -> [  ring   ] ---|----------> | Exit -> Window -> Transport  | ----> server
+//!       |                                   |            |            ^         |       |
+//!       |                                   |            |            `-- Ack --'       |
+//!       |---- a lone message, if asleep ----|----------> '------------------------------'
+//!       |---- Doorbell, if asleep ----------|
 //!       |---> [ request: crossbeam ] -------|---> Requests
 //!       `---- [ answer: crossbeam ] <-------|--------'
 //! ```
@@ -14,16 +17,21 @@
 //! of an application publishes. A request (flush, check, the end) takes a channel (crossbeam-channel), because whoever asks waits
 //! for the answer, with a time limit.
 //!
+//! While the thread sleeps, a publisher takes the pump for a moment and sends its message by itself: one write, no thread woken,
+//! neither for it nor for its acknowledgement, for which the thread looks 50 ms later.
+//!
 //! In reading order:
 //!
 //! - [`publisher`]: what an application holds: publish, flush, check, status, shut down
 //! - [`options`]: where to, with which secret, within which bounds; [`endpoints`]: the nodes of a cluster
 //! - [`queue`]: the bounded queue and the counters behind "accepted = acknowledged + unacknowledged + queued"
 //! - [`arena`]: the memory of what waits, used again and again
-//! - [`doorbell`]: waking the link thread only if it sleeps
+//! - [`doorbell`]: the hand-over: who sends a message, and who wakes whom; [`bell`]: what wakes the thread; [`sync`]: locks and
+//!   atomics, which a test replaces
 //! - [`machine`]: the states of the link, without I/O; [`window`]: what was sent and not acknowledged; [`rotation`]: which
 //!   endpoint is next; [`backoff`]: when to try again; [`neighbours`]: whether the endpoints are one cluster
-//! - [`thread`]: the one loop that joins queue, machine and wire; [`connect`]: making a connection;
+//! - [`pump`]: queue, machine and wire joined, for whoever holds it
+//! - [`thread`]: the one loop of the thread; [`connect`]: making a connection;
 //!   [`trust`]: whom it believes over TLS; [`transport`]: an open one; [`wire`]: the only sockets
 //! - [`request`]: what flush and check ask of the thread; [`status`]: a snapshot; [`shutdown`]: a bounded end
 //! - [`process`]: forks and signals; all `unsafe` of this crate
@@ -33,6 +41,7 @@
 
 mod arena;
 mod backoff;
+mod bell;
 mod connect;
 mod doorbell;
 #[cfg(feature = "echo")]
@@ -44,11 +53,13 @@ mod neighbours;
 pub mod options;
 mod process;
 pub mod publisher;
+mod pump;
 mod queue;
 mod request;
 mod rotation;
 mod shutdown;
 pub mod status;
+mod sync;
 mod thread;
 mod transport;
 mod trust;

@@ -194,6 +194,17 @@ impl Machine {
         matches!(self.phase, Phase::Open(_))
     }
 
+    /// Whether the link is open, and nothing is on its way on it in either direction.
+    pub(crate) fn is_idle(&self) -> bool {
+        matches!(self.phase, Phase::Open(Open { ping_due: false, unanswered: None, .. }))
+            && self.window.len() == 0
+    }
+
+    /// How many messages would be on their way with one more, if that is what is sent next.
+    pub(crate) fn with_one_more(&self) -> Option<usize> {
+        matches!(self.phase, Phase::Open(Open { ping_due: false, .. })).then_some(self.window.len() + 1)
+    }
+
     /// Whether all endpoints have failed, some of them because they do not acknowledge, and nothing was acknowledged since.
     pub(crate) fn nobody_acknowledges(&self) -> bool {
         self.doubt > Doubt::None && self.failed_attempts >= self.rotation.count()

@@ -21,8 +21,8 @@ use std::time::{Duration, Instant};
 
 use once_cell::sync::Lazy;
 
-/// How many descriptors are closed in a child. A publisher has two: its socket and its doorbell. What does not fit stays
-/// open in the child until it ends.
+/// How many descriptors are closed in a child. A publisher has three: its socket, its bell and its alarm. What does not fit
+/// stays open in the child until it ends.
 const MAX_DESCRIPTORS: usize = 128;
 
 const NONE: i32 = -1;

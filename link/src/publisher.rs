@@ -55,11 +55,14 @@ impl Publisher {
         &self.options
     }
 
-    /// Accepts a message for delivery. No lock, no I/O, no wait: the link thread is woken if it sleeps.
+    /// Accepts a message for delivery. No lock, no I/O, no wait while the link thread is awake. If it sleeps, the message is
+    /// offered to the kernel once, or the thread is woken.
     pub fn publish(&mut self, message: MessageRef<'_>) -> Result<(), QueueFull> {
         let link = self.link()?;
         link.entrance.try_push(message)?;
-        link.shared.doorbell.ring_if_asleep();
+        if link.shared.doorbell.is_asleep() {
+            link.send_or_wake();
+        }
         Ok(())
     }
 
@@ -196,8 +199,8 @@ impl Link {
         let (entrance, exit) = queue(options.bounds);
         let (asker, requests) = requests();
         let (end, ended) = bounded(0);
-        let shared = Arc::new(Shared::new());
-        let worker = Worker::new(publisher, Arc::clone(options), exit, requests, Arc::clone(&shared), end);
+        let shared = Arc::new(Shared::new(publisher, options, exit));
+        let worker = Worker::new(Arc::clone(options), requests, Arc::clone(&shared), end);
         Some(Self { entrance, shared, asker, ended, thread: None, worker: Some(worker) })
     }
 
@@ -210,6 +213,13 @@ impl Link {
             Ok(thread) => self.thread = Some(thread),
             Err(error) => self.shared.record.set_last_error(error.to_string()),
         }
+    }
+
+    /// The link thread sleeps: sends what was just accepted, or wakes the thread for it.
+    #[cold]
+    fn send_or_wake(&self) {
+        let shared = &self.shared;
+        shared.doorbell.send_or_wake(&shared.pump, |pump| pump.send_alone(Instant::now()));
     }
 
     pub(crate) fn flush(&self, deadline: Instant) -> bool {

@@ -111,6 +111,11 @@ impl Exit {
         self.counts.acknowledged()
     }
 
+    /// The size of the next message to take, if there is one.
+    pub(crate) fn next_bytes(&self) -> Option<usize> {
+        self.ring.peek().ok().map(EncodedMessage::len)
+    }
+
     /// Is there nothing to take?
     pub(crate) fn is_empty(&self) -> bool {
         self.ring.is_empty()

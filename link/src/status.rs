@@ -119,7 +119,7 @@ impl Status {
     }
 }
 
-/// What the link thread writes down and others read.
+/// What the link thread writes down, or a publisher that reads an acknowledgement, and others read.
 #[derive(Debug)]
 pub(crate) struct Record {
     state: AtomicU8,

@@ -1,11 +1,10 @@
-//! The one loop of the link thread: queue, machine and wire.
+//! The one loop of the link thread: connections, requests, and whose turn it is to pump.
 //!
 //! Owns the worker, which is handed to the thread once that lives: window and queue outlive a thread that could not be started,
-//! and a panic. The thread sleeps in `poll()`; while messages follow each other it naps instead, because waking it
-//! costs the publisher microseconds. It never spins: PHP's time limit counts this thread's CPU time too. It never
-//! interrupts a request either, but waits its turn where all cores are busy.
+//! and a panic. The thread holds the pump but while it sleeps in `poll()`. While messages follow each other it naps instead,
+//! because waking it costs the publisher microseconds. It never spins: PHP's time limit counts this thread's CPU time too. It
+//! never interrupts a request either, but waits its turn where all cores are busy.
 
-use std::any::Any;
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -16,28 +15,29 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam_channel::{Sender, bounded};
 use orosync_protocol::PublisherId;
-use orosync_protocol::link_frame::ServerFrame;
 use orosync_protocol::ticket::{Identity, Role};
 use rand::TryRng;
 use rand::rngs::SysRng;
 
 use crate::connect::{Connected, Connector, Interruption};
-use crate::doorbell::Doorbell;
-use crate::error::LinkError;
-use crate::machine::{Machine, Step, Transmit};
+use crate::doorbell::{Doorbell, hold};
+use crate::error::{LinkError, panic_text};
+use crate::machine::{Machine, Step};
 use crate::options::{Endpoint, Options};
 use crate::process::{interrupt_nobody, stack_bytes, with_signals_blocked};
+use crate::pump::{FOLLOWS, Pump};
 use crate::queue::Exit;
 use crate::request::{Asked, Requests};
 use crate::rotation::Rotation;
 use crate::status::Record;
-use crate::transport::{Incoming, Transport};
+use crate::sync::{Mutex, MutexGuard};
+use crate::transport::Watched;
 
 /// One nap.
 const NAP: Duration = Duration::from_micros(100);
 
-/// Naps after a message that followed another one within the time that they take: more may follow. After a lone one there
-/// is none: most requests publish once, and a nap costs the machine as much as a wake that it may save.
+/// Naps after a message that followed another one within the time that they take, [`FOLLOWS`]: more may follow. After a lone one
+/// there is none: most requests publish once, and a nap costs the machine as much as a wake that it may save.
 const NAPS_IN_A_ROW: u32 = 10;
 
 /// While somebody waits in `flush()` or `check()`, an attempt gets its share of that time, but so much at least: enough for
@@ -48,19 +48,25 @@ const LEAST_SHARE: Duration = Duration::from_millis(500);
 const TICKET_TTL_SECONDS: u64 = 60;
 
 /// What the publisher and the link thread share, besides the queue and the requests.
-#[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) doorbell: Doorbell,
-    pub(crate) record: Record,
+    pub(crate) pump: Mutex<Pump>,
+    pub(crate) record: Arc<Record>,
     #[cfg(test)]
     pub(crate) panic_once: AtomicBool,
 }
 
 impl Shared {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(publisher: PublisherId, options: &Arc<Options>, exit: Exit) -> Self {
+        // Each process begins with another one, so that they spread.
+        let random = SysRng.try_next_u32().unwrap_or_else(|_| std::process::id());
+        let rotation = Rotation::new(options.endpoints.as_slice().len(), random);
+        let machine = Machine::new(publisher, options.connect_timeout, rotation);
+        let record = Arc::new(Record::new());
         Self {
-            doorbell: Doorbell::default(),
-            record: Record::new(),
+            doorbell: Doorbell::new(),
+            pump: Mutex::new(Pump::new(machine, exit, Arc::clone(options), Arc::clone(&record))),
+            record,
             #[cfg(test)]
             panic_once: AtomicBool::new(false),
         }
@@ -87,17 +93,12 @@ pub(crate) fn start(worker: &mut Option<Worker>, shared: &Shared) -> Result<Join
     Ok(thread)
 }
 
-/// What the thread works with.
+/// What the thread works with, besides the pump.
 pub(crate) struct Worker {
     shared: Arc<Shared>,
-    exit: Exit,
     requests: Requests,
-    /// The last probe that the server was asked.
-    probe: u64,
     options: Arc<Options>,
-    machine: Machine,
     connector: Connector,
-    transport: Option<Transport>,
     naps_left: u32,
     /// How many messages had left the queue when it last rested, and since when.
     taken: u64,
@@ -108,25 +109,16 @@ pub(crate) struct Worker {
 
 impl Worker {
     pub(crate) fn new(
-        publisher: PublisherId,
         options: Arc<Options>,
-        exit: Exit,
         requests: Requests,
         shared: Arc<Shared>,
         end: Sender<Infallible>,
     ) -> Self {
-        // Each process begins with another one, so that they spread.
-        let random = SysRng.try_next_u32().unwrap_or_else(|_| std::process::id());
-        let rotation = Rotation::new(options.endpoints.as_slice().len(), random);
         Self {
             shared,
-            exit,
             requests,
-            probe: 0,
-            machine: Machine::new(publisher, options.connect_timeout, rotation),
             connector: Connector::new(&options),
             options,
-            transport: None,
             naps_left: 0,
             taken: 0,
             taken_at: None,
@@ -136,199 +128,170 @@ impl Worker {
 
     /// Works until it is stopped. A panic costs the connection and nothing else.
     fn run(&mut self) {
-        while let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.work())) {
-            self.lose(&LinkError::Panic(panic_text(&*panic)));
+        let shared = Arc::clone(&self.shared);
+        while let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.work(&shared.pump))) {
+            let mut pump = hold(&shared.pump);
+            self.lose(&mut pump, &LinkError::Panic(panic_text(&*panic)));
+            shared.pump.clear_poison();
         }
     }
 
-    fn work(&mut self) {
+    fn work(&mut self, shared: &Mutex<Pump>) {
+        let mut held = hold(shared);
         loop {
+            let pump = &mut *held;
             let now = Instant::now();
-            self.hear_requests(now);
-            let worked = match self.exchange(now) {
-                Ok(worked) => worked,
+            self.hear_requests(pump, now);
+            let worked = match pump.exchange(now) {
+                Ok(exchanged) => {
+                    if exchanged.answered {
+                        self.requests.handle_answered();
+                    }
+                    exchanged.worked
+                }
                 Err(error) => {
-                    self.lose(&error);
+                    self.lose(pump, &error);
                     true
                 }
             };
-            let step = self.machine.poll_step(now);
-            self.shared.record.set_state(self.machine.state());
+            let step = pump.machine.poll_step(now);
+            self.shared.record.set_state(pump.machine.state());
             if worked {
-                self.requests.handle_acknowledged(self.exit.acknowledged());
+                self.requests.handle_acknowledged(pump.exit.acknowledged());
             }
             match step {
-                Step::Connect => self.connect(),
-                Step::GiveUp(error) => self.lose(&error),
+                Step::Connect => self.connect(pump),
+                Step::GiveUp(error) => self.lose(pump, &error),
                 Step::Complain { error, outage_begins } => {
-                    self.set_last_error(&error);
-                    self.record_outage(outage_begins);
+                    self.set_last_error(pump, &error);
+                    self.record_outage(pump, outage_begins);
                 }
-                Step::Rest(until) => self.rest(now, until),
+                Step::Rest(until) => held = self.rest(shared, held, now, until),
                 Step::End => break,
             }
         }
-        if let Some(mut transport) = self.transport.take() {
+        if let Some(mut transport) = held.transport.take() {
             transport.close();
         }
     }
 
-    fn hear_requests(&mut self, now: Instant) {
+    fn hear_requests(&mut self, pump: &mut Pump, now: Instant) {
         #[cfg(test)]
         assert!(!self.shared.panic_once.swap(false, Ordering::Relaxed), "a panic that a test asked for");
         let are_over = self.requests.are_over();
         match self.requests.next() {
-            Some(Asked::Acknowledged(_)) => self.requests.handle_acknowledged(self.exit.acknowledged()),
+            Some(Asked::Acknowledged(_)) => self.requests.handle_acknowledged(pump.exit.acknowledged()),
             Some(Asked::Answers) => {
-                self.probe += 1;
-                self.machine.handle_probe(self.probe);
+                pump.probe += 1;
+                pump.machine.handle_probe(pump.probe);
             }
             None => {}
         }
         if self.requests.is_awaited(now) {
             let requests = &self.requests;
-            self.machine
+            pump.machine
                 .handle_hurry(now, |begun, endpoints| Hurry { requests, endpoints }.latest(begun, now));
         }
         if are_over {
-            self.machine.handle_stop();
+            pump.machine.handle_stop();
         }
     }
 
-    /// Reads all there is, writes what the kernel takes. Returns whether there was anything to do.
-    fn exchange(&mut self, now: Instant) -> Result<bool, LinkError> {
-        let Some(transport) = &mut self.transport else { return Ok(false) };
-        let mut worked = false;
-        while let Some(incoming) = transport.read()? {
-            worked = true;
-            match incoming {
-                Incoming::Frame(frame) => {
-                    let heard = self.machine.handle_frame(now, ServerFrame::decode(frame)?)?;
-                    // Before who waits for the acknowledgement hears of it.
-                    if let Some(mut undeliverable) = heard.undeliverable {
-                        undeliverable.sentence =
-                            of_endpoint(&self.options, &self.machine, undeliverable.sentence);
-                        self.shared.record.add_undeliverable(undeliverable);
-                    }
-                    self.exit.give_back(heard.freed);
-                    self.shared.record.set_nobody_acknowledges(self.machine.nobody_acknowledges());
-                    if heard.welcomed {
-                        self.shared.record.count_opened();
-                        self.requests.handle_answered();
-                    }
-                }
-                Incoming::Pong(payload) => {
-                    if self.machine.handle_pong(now, &payload) == Some(self.probe) {
-                        self.requests.handle_answered();
-                    }
-                }
-                Incoming::Ping => self.machine.handle_server_ping(now),
-                Incoming::Other => self.machine.handle_sign_of_life(now),
-            }
-        }
-        loop {
-            if !transport.is_drained() {
-                if transport.flush()? {
-                    self.machine.handle_written(now);
-                    worked = true;
-                }
-                if !transport.is_drained() {
-                    return Ok(worked);
-                }
-            }
-            match self.machine.poll_transmit(now, &mut || self.exit.take()) {
-                Some(Transmit::Frame(frame)) => transport.send_frame(frame)?,
-                Some(Transmit::Ping(payload)) => transport.send_ping(payload)?,
-                None => return Ok(worked),
-            }
-            worked = true;
-        }
-    }
-
-    fn connect(&mut self) {
-        let (index, left) = self.machine.endpoint();
+    fn connect(&mut self, pump: &mut Pump) {
+        let (index, left) = pump.machine.endpoint();
         let Some(endpoint) = self.options.endpoints.get(index) else { return };
         self.shared.record.set_endpoint(index);
-        self.shared.record.set_state(self.machine.state());
+        self.shared.record.set_state(pump.machine.state());
         let asker = Hurry { requests: &self.requests, endpoints: left };
         let attempt = ticket(&self.options)
             .and_then(|ticket| self.connector.connect(endpoint, &ticket, &self.shared.doorbell, &asker));
         match attempt {
             Ok(Some(Connected { begun, transport, membership })) => {
-                self.transport = Some(transport);
-                self.machine.handle_connected(begun);
+                pump.transport = Some(transport);
+                pump.machine.handle_connected(begun);
                 let stranger =
-                    membership.and_then(|said| self.machine.handle_membership(Instant::now(), said));
+                    membership.and_then(|said| pump.machine.handle_membership(Instant::now(), said));
                 if let Some(stranger) = stranger.and_then(|stranger| self.options.endpoints.get(stranger)) {
                     self.shared.record.set_strangers(&strangers(stranger, endpoint));
                 }
             }
-            Ok(None) => self.machine.handle_stop(),
-            Err(error) => self.lose(&error),
+            Ok(None) => pump.machine.handle_stop(),
+            Err(error) => self.lose(pump, &error),
         }
     }
 
     /// Drops the connection, writes down why, and leaves the rest to the machine.
-    fn lose(&mut self, error: &LinkError) {
-        self.transport = None;
-        self.set_last_error(error);
-        let lost = self.machine.handle_lost(Instant::now(), error.retry(), random());
-        self.record_outage(lost.outage_begins);
-        self.shared.record.set_state(self.machine.state());
+    fn lose(&mut self, pump: &mut Pump, error: &LinkError) {
+        pump.disconnect();
+        self.set_last_error(pump, error);
+        let lost = pump.machine.handle_lost(Instant::now(), error.retry(), random());
+        self.record_outage(pump, lost.outage_begins);
+        self.shared.record.set_state(pump.machine.state());
         // After the record: who is told reads that next.
         if lost.all_refuse {
             self.requests.handle_refused();
         }
     }
 
-    fn set_last_error(&self, error: &LinkError) {
-        self.shared.record.set_last_error(of_endpoint(&self.options, &self.machine, error.to_string()));
+    fn set_last_error(&self, pump: &Pump, error: &LinkError) {
+        self.shared.record.set_last_error(pump.of_endpoint(error.to_string()));
     }
 
     /// After its error: who reads of an outage reads that next.
-    fn record_outage(&self, begins: bool) {
-        self.shared.record.set_nobody_acknowledges(self.machine.nobody_acknowledges());
+    fn record_outage(&self, pump: &Pump, begins: bool) {
+        self.shared.record.set_nobody_acknowledges(pump.machine.nobody_acknowledges());
         if begins {
             self.shared.record.count_outage();
         }
     }
 
-    /// Waits for bytes, messages, requests or time. Naps while messages follow each other.
-    fn rest(&mut self, now: Instant, until: Option<Instant>) {
+    /// Waits for bytes, messages, requests or time. Naps while messages follow each other. Publishers get the pump while it
+    /// sleeps longer.
+    fn rest<'a>(
+        &mut self,
+        shared: &'a Mutex<Pump>,
+        mut held: MutexGuard<'a, Pump>,
+        now: Instant,
+        until: Option<Instant>,
+    ) -> MutexGuard<'a, Pump> {
         let left = until.map(|until| until.saturating_duration_since(now));
-        let sends_at_once =
-            self.machine.is_open() && self.transport.as_ref().is_some_and(Transport::is_drained);
-        if !sends_at_once {
+        if !held.sends_at_once() {
             // A new message could not leave now: nobody needs to wake us for it.
-            self.wait(left);
-            return;
+            self.wait(&mut held, left);
+            return held;
         }
-        let taken = self.exit.taken();
+        let taken = held.exit.taken();
         if taken != self.taken {
-            let follows =
-                self.taken_at.is_some_and(|before| now.duration_since(before) < NAPS_IN_A_ROW * NAP);
+            let before = self.taken_at.max(held.sent_alone);
+            let follows = before.is_some_and(|before| now.saturating_duration_since(before) < FOLLOWS);
             self.naps_left = if follows || taken - self.taken > 1 { NAPS_IN_A_ROW } else { 0 };
             self.taken = taken;
             self.taken_at = Some(now);
         }
         if self.naps_left > 0 {
             self.naps_left -= 1;
-            self.wait(Some(left.map_or(NAP, |left| left.min(NAP))));
-            return;
+            self.wait(&mut held, Some(left.map_or(NAP, |left| left.min(NAP))));
+            return held;
         }
-        self.shared.doorbell.lie_down();
-        if self.exit.is_empty() {
-            self.wait(left);
+        held.is_awaited = self.requests.is_awaited(now);
+        let expects_nothing = held.expects_nothing();
+        let watched = held.watch(expects_nothing);
+        let socket = watched.as_ref().map(Watched::as_poll);
+        let (mut held, is_ready) =
+            self.shared.doorbell.sleep(shared, held, |pump| pump.exit.is_empty(), socket, left);
+        // What lies there may be unseen: nobody was woken for it.
+        if is_ready || expects_nothing {
+            held.handle_readable();
         }
-        self.shared.doorbell.get_up();
+        // What publishers have sent meanwhile is no burst.
+        self.taken = held.exit.taken();
+        held
     }
 
-    fn wait(&mut self, time: Option<Duration>) {
-        let socket = self.transport.as_ref().map(Transport::interest);
-        if self.shared.doorbell.wait(socket, time)
-            && let Some(transport) = &mut self.transport
-        {
-            transport.handle_readable();
+    fn wait(&mut self, pump: &mut Pump, time: Option<Duration>) {
+        let watched = pump.watch(false);
+        if self.shared.doorbell.wait(watched.as_ref().map(Watched::as_poll), time) {
+            pump.handle_readable();
         }
     }
 }
@@ -351,14 +314,6 @@ impl Interruption for Hurry<'_> {
         let left = deadline.saturating_duration_since(begun);
         let share = left / u32::try_from(self.endpoints).unwrap_or(u32::MAX);
         Some(begun + share.max(LEAST_SHARE))
-    }
-}
-
-/// A sentence about the endpoint whose turn it is; of several it says which.
-fn of_endpoint(options: &Options, machine: &Machine, sentence: String) -> String {
-    match options.endpoints.get(machine.endpoint().0) {
-        Some(endpoint) if options.endpoints.are_several() => format!("{endpoint}: {sentence}"),
-        _ => sentence,
     }
 }
 
@@ -389,9 +344,4 @@ pub(crate) fn random_id() -> Result<u128, rand::rngs::SysError> {
 /// In 0..1, for jitter. Without randomness: the middle.
 fn random() -> f64 {
     SysRng.try_next_u32().map_or(0.5, |number| f64::from(number) / f64::from(u32::MAX))
-}
-
-fn panic_text(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no text").to_owned()
 }

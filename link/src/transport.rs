@@ -4,7 +4,8 @@
 //! frozen server costs one batch and no more. How a connection comes about: [`crate::connect`].
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use rustix::event::PollFlags;
@@ -30,6 +31,18 @@ pub(crate) enum Incoming {
     Pong(Bytes),
     Ping,
     Other,
+}
+
+/// A socket to wait for, and until when.
+pub(crate) struct Watched {
+    socket: Arc<OwnedFd>,
+    interest: PollFlags,
+}
+
+impl Watched {
+    pub(crate) fn as_poll(&self) -> (BorrowedFd<'_>, PollFlags) {
+        (self.socket.as_fd(), self.interest)
+    }
 }
 
 impl Transport {
@@ -112,10 +125,19 @@ impl Transport {
         let _ = self.websocket.flush();
     }
 
-    /// The socket, and what it waits for.
-    pub(crate) fn interest(&self) -> (BorrowedFd<'_>, PollFlags) {
-        let flags = if self.drained { PollFlags::IN } else { PollFlags::IN | PollFlags::OUT };
-        (self.websocket.get_ref().socket().as_fd(), flags)
+    /// The socket, and what to wait for. If nothing is expected but the end of the connection, what comes may wait.
+    pub(crate) fn watch(&self, expects_nothing: bool) -> Watched {
+        let interest = match (self.drained, expects_nothing) {
+            (true, true) => PollFlags::RDHUP,
+            (true, false) => PollFlags::IN,
+            (false, _) => PollFlags::IN | PollFlags::OUT,
+        };
+        Watched { socket: self.websocket.get_ref().socket().share(), interest }
+    }
+
+    /// Whether a write costs no encryption.
+    pub(crate) fn is_plain(&self) -> bool {
+        matches!(self.websocket.get_ref(), Wire::Plain(_))
     }
 
     /// Hands a message over. Only when drained.

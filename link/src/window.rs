@@ -76,6 +76,11 @@ impl Window {
         self.sent > 0
     }
 
+    /// How many messages wait for their acknowledgement, sent or not.
+    pub(crate) fn len(&self) -> usize {
+        self.messages.len()
+    }
+
     /// The topic of the message with this number, if it is still here.
     pub(crate) fn topic(&self, seq: Seq) -> Option<Topic> {
         let index = seq.get().checked_sub(self.first.get())?;

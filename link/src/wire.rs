@@ -2,9 +2,11 @@
 
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
 use rustix::event::PollFlags;
-use rustix::net::{AddressFamily, SocketFlags, SocketType};
+use rustix::io::retry_on_intr;
+use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType};
 use rustls::{ClientConnection, StreamOwned};
 
 use crate::error::LinkError;
@@ -14,7 +16,8 @@ use crate::process::ClosedInChild;
 /// forked at the wrong moment has a copy.
 pub(crate) struct Socket {
     _in_child: ClosedInChild,
-    fd: OwnedFd,
+    /// Shared with the link thread while it sleeps on it: the socket itself may be a publisher's then.
+    fd: Arc<OwnedFd>,
     written: u64,
 }
 
@@ -23,7 +26,12 @@ impl Socket {
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let fd = rustix::net::socket_with(family, SocketType::STREAM, flags, None)
             .map_err(|error| LinkError::Connect(error.into()))?;
-        Ok(Self { _in_child: ClosedInChild::enter(&fd), fd, written: 0 })
+        Ok(Self { _in_child: ClosedInChild::enter(&fd), fd: Arc::new(fd), written: 0 })
+    }
+
+    /// To wait for without borrowing the socket.
+    pub(crate) fn share(&self) -> Arc<OwnedFd> {
+        Arc::clone(&self.fd)
     }
 }
 
@@ -36,13 +44,15 @@ impl Drop for Socket {
 
 impl Read for Socket {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        Ok(rustix::io::read(&self.fd, buffer)?)
+        // Signals are handled in the threads of publishers.
+        Ok(retry_on_intr(|| rustix::io::read(&self.fd, &mut *buffer))?)
     }
 }
 
 impl Write for Socket {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let taken = rustix::net::send(&self.fd, bytes, rustix::net::SendFlags::NOSIGNAL)?;
+        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+        let taken = retry_on_intr(|| rustix::net::send(&self.fd, bytes, flags))?;
         self.written += taken as u64;
         Ok(taken)
     }

@@ -8,7 +8,7 @@ namespace Orosync\Bench;
  * Does a publishing call enter the kernel? System calls of the script's own thread, as strace counts them, per 1,000 messages.
  *
  * At three paces: a burst, in which the link thread is awake; one message each 300 us, between which it naps; one each 5 ms,
- * between which it sleeps and has to be woken.
+ * between which it sleeps.
  */
 final class SystemCalls
 {

@@ -24,7 +24,7 @@ export const QUESTIONS = [
     beside: [[/burst|request/, 'json_encode'], [/./, 'orosync']],
     pictured: /^(burst|first of a request).*(small|tags)$/,
     reading:
-      'A call encodes the payload and puts it into a queue. In a burst the link thread does the rest; after idle the caches are cold, and the message has to be sent or the link thread to be woken. All others wait for an answer, or at least for the kernel.',
+      'A call encodes the payload and puts it into a queue. In a burst the link thread does the rest. The first call after a pause sends the message itself or wakes that thread, and finds cold caches. All others wait for an answer, or at least for the kernel.',
   },
   {
     id: 'system_calls',
@@ -34,7 +34,7 @@ export const QUESTIONS = [
     beside: [],
     pictured: /./,
     reading:
-      'What is left is one system call for a message that finds the link thread asleep.',
+      'What is left: while the link thread sleeps, the call sends the message itself, or wakes the thread.',
   },
   {
     id: 'publish_to_browser',

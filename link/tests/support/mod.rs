@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::io::{Read, Write};
+use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -194,10 +195,17 @@ impl Connection {
         self.websocket.send(tungstenite::Message::Ping(Bytes::new())).unwrap();
     }
 
+    /// Closes as a server does: a Close frame, and its FIN behind it.
     pub(crate) fn close(&mut self, reason: CloseReason) {
         let frame = CloseFrame { code: reason.code().into(), reason: reason.text().into() };
         self.websocket.close(Some(frame)).unwrap();
         self.websocket.flush().unwrap();
+        self.end();
+    }
+
+    /// Sends nothing more.
+    pub(crate) fn end(&mut self) {
+        self.websocket.get_mut().shutdown(Shutdown::Write).unwrap();
     }
 
     /// Answers pings until the publisher says goodbye. Returns its close code.
@@ -211,9 +219,11 @@ impl Connection {
         }
     }
 
-    /// Waits until the publisher has hung up.
-    pub(crate) fn gone(&mut self) {
-        self.websocket.get_mut().read_to_end(&mut Vec::new()).unwrap();
+    /// Waits until the publisher has hung up. Returns the bytes that still came.
+    pub(crate) fn gone(&mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        self.websocket.get_mut().read_to_end(&mut rest).unwrap();
+        rest
     }
 
     fn read(&mut self) -> PublisherFrame {

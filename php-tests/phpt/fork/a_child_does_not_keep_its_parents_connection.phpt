@@ -11,7 +11,7 @@ require __DIR__ . '/../inc/orosync.inc';
 
 $server = Server::running();
 $php = $server->php('
-    $descriptors = fn (): array => array_values(preg_grep("/socket:|eventfd/", array_map(
+    $descriptors = fn (): array => array_values(preg_grep("/socket:|eventfd|timerfd/", array_map(
         fn (string $link): string => (string) @readlink($link), glob("/proc/self/fd/*")
     )));
     $others = count($descriptors());
@@ -29,6 +29,6 @@ $php = $server->php('
 echo 'exit ', $php->wait(), "\n", $php->output(), $php->errors();
 --EXPECT--
 exit 0
-parent: 2
+parent: 3
 child: 0
-parent: 2 and still connected
+parent: 3 and still connected

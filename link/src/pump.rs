@@ -1,0 +1,410 @@
+//! Moves messages and acknowledgements: queue, machine and wire joined, for whoever holds it.
+//!
+//! Owned by one thread at a time, through a lock. The link thread holds it whenever it is awake; while it sleeps, a publisher
+//! may take it to send a lone message itself ([`Pump::send_alone`]): the message is in the browser earlier by an eighth (bench
+//! `publish_to_browser`), and no thread is woken, for a call that takes some 10 microseconds more than a bare write to a socket.
+//! A publisher never waits for the lock, nor for the kernel: what it cannot send at once is left to the thread. Bounds are those
+//! of the queue, the window and the transport.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use orosync_protocol::link_frame::ServerFrame;
+
+use crate::error::{LinkError, panic_text};
+use crate::machine::{Machine, Transmit};
+use crate::options::Options;
+use crate::queue::Exit;
+use crate::status::Record;
+use crate::transport::{Incoming, Transport, Watched};
+
+/// The largest message that a publisher sends itself. A larger one takes the publisher longer to mask and to copy than waking
+/// the thread for it.
+const ALONE_BYTES: usize = 8 << 10;
+
+/// The most acknowledgements that may lie there unread, of lone messages within the 50 ms between two looks of the thread. The
+/// messages count for the queue meanwhile: one with little room leaves all to the thread.
+const MOST_UNREAD: usize = 16;
+
+/// A message that follows another one so soon is no lone one: more may follow, and the thread takes them without a system call of
+/// the publisher.
+pub(crate) const FOLLOWS: Duration = Duration::from_millis(1);
+
+pub(crate) struct Pump {
+    pub(crate) machine: Machine,
+    pub(crate) exit: Exit,
+    pub(crate) transport: Option<Transport>,
+    /// The last probe that the server was asked.
+    pub(crate) probe: u64,
+    /// When a publisher sent a message itself, the last time.
+    pub(crate) sent_alone: Option<Instant>,
+    /// Somebody waits for an answer of the link thread, which therefore has to read it.
+    pub(crate) is_awaited: bool,
+    /// [`MOST_UNREAD`], or none.
+    most_unread: usize,
+    /// What went wrong while a publisher sent: the connection is the thread's to give up.
+    failed: Option<LinkError>,
+    options: Arc<Options>,
+    record: Arc<Record>,
+}
+
+/// What came of [`Pump::exchange`].
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Exchanged {
+    /// There was something to do.
+    pub(crate) worked: bool,
+    /// The server has answered the last probe, or has welcomed this publisher.
+    pub(crate) answered: bool,
+}
+
+impl Pump {
+    /// Without a connection.
+    pub(crate) fn new(machine: Machine, exit: Exit, options: Arc<Options>, record: Arc<Record>) -> Self {
+        Self {
+            machine,
+            exit,
+            transport: None,
+            probe: 0,
+            sent_alone: None,
+            is_awaited: false,
+            most_unread: if options.bounds.messages() < 2 * MOST_UNREAD { 0 } else { MOST_UNREAD },
+            failed: None,
+            options,
+            record,
+        }
+    }
+
+    /// The link thread: reads all there is, writes what the kernel takes.
+    pub(crate) fn exchange(&mut self, now: Instant) -> Result<Exchanged, LinkError> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
+        let mut exchanged = Exchanged::default();
+        loop {
+            let read = self.read(now)?;
+            if !read.worked {
+                break;
+            }
+            exchanged.worked = true;
+            exchanged.answered |= read.answered;
+        }
+        exchanged.worked |= self.write(now)?;
+        Ok(exchanged)
+    }
+
+    /// Drops the connection, if there is one.
+    pub(crate) fn disconnect(&mut self) {
+        self.transport = None;
+        self.failed = None;
+    }
+
+    /// A publisher, while the link thread sleeps: sends the one message that waits, if that is all there is to do. Returns
+    /// whether it has left. If not, the thread has to be woken; it also learns what went wrong.
+    pub(crate) fn send_alone(&mut self, now: Instant) -> bool {
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.try_send_alone(now)));
+        let error = match outcome {
+            Ok(Ok(sent)) => return sent,
+            Ok(Err(error)) => error,
+            Err(panic) => LinkError::Panic(panic_text(&*panic)),
+        };
+        self.failed = Some(error);
+        false
+    }
+
+    fn try_send_alone(&mut self, now: Instant) -> Result<bool, LinkError> {
+        let is_small = self.exit.next_bytes().is_some_and(|bytes| bytes <= ALONE_BYTES);
+        let follows = self.sent_alone.is_some_and(|before| now.saturating_duration_since(before) < FOLLOWS);
+        if !is_small || follows || self.is_awaited || self.failed.is_some() {
+            return Ok(false);
+        }
+        let Some(transport) = self.transport.as_mut().filter(|transport| transport.is_plain()) else {
+            return Ok(false);
+        };
+        let most_unread = self.most_unread;
+        let has_room =
+            |machine: &Machine| machine.with_one_more().is_some_and(|unread| unread <= most_unread);
+        if !has_room(&self.machine) {
+            transport.handle_readable();
+            while self.read(now)?.worked {}
+        }
+        let is_possible = has_room(&self.machine);
+        let Some(transport) = self.transport.as_mut().filter(|open| is_possible && open.is_drained()) else {
+            return Ok(false);
+        };
+        let mut has_taken = false;
+        let mut next = || if std::mem::replace(&mut has_taken, true) { None } else { self.exit.take() };
+        let Some(Transmit::Frame(frame)) = self.machine.poll_transmit(now, &mut next) else {
+            return Ok(false);
+        };
+        self.sent_alone = Some(now);
+        transport.send_frame(frame)?;
+        // Others may have published meanwhile: they have not got the lock, and rely on a look into the queue.
+        Ok(transport.is_drained() && self.exit.is_empty())
+    }
+
+    /// Would a message leave at once?
+    pub(crate) fn sends_at_once(&self) -> bool {
+        self.machine.is_open() && self.transport.as_ref().is_some_and(Transport::is_drained)
+    }
+
+    /// Whether nothing is expected from the server but the end of the connection.
+    pub(crate) fn expects_nothing(&self) -> bool {
+        self.machine.is_idle() && !self.is_awaited
+    }
+
+    /// The socket, and what to wait for.
+    pub(crate) fn watch(&self, expects_nothing: bool) -> Option<Watched> {
+        self.transport.as_ref().map(|transport| transport.watch(expects_nothing))
+    }
+
+    /// The socket is readable, or nobody has looked.
+    pub(crate) fn handle_readable(&mut self) {
+        if let Some(transport) = &mut self.transport {
+            transport.handle_readable();
+        }
+    }
+
+    /// A sentence about the endpoint whose turn it is; of several it says which.
+    pub(crate) fn of_endpoint(&self, sentence: String) -> String {
+        match self.options.endpoints.get(self.machine.endpoint().0) {
+            Some(endpoint) if self.options.endpoints.are_several() => format!("{endpoint}: {sentence}"),
+            _ => sentence,
+        }
+    }
+
+    /// Reads one message of the server, if there is one.
+    fn read(&mut self, now: Instant) -> Result<Exchanged, LinkError> {
+        let Some(transport) = &mut self.transport else { return Ok(Exchanged::default()) };
+        let Some(incoming) = transport.read()? else { return Ok(Exchanged::default()) };
+        let mut answered = false;
+        match incoming {
+            Incoming::Frame(frame) => {
+                let heard = self.machine.handle_frame(now, ServerFrame::decode(frame)?)?;
+                // Before who waits for the acknowledgement hears of it.
+                if let Some(mut undeliverable) = heard.undeliverable {
+                    undeliverable.sentence = self.of_endpoint(undeliverable.sentence);
+                    self.record.add_undeliverable(undeliverable);
+                }
+                self.exit.give_back(heard.freed);
+                self.record.set_nobody_acknowledges(self.machine.nobody_acknowledges());
+                if heard.welcomed {
+                    self.record.count_opened();
+                    answered = true;
+                }
+            }
+            Incoming::Pong(payload) => {
+                answered = self.machine.handle_pong(now, &payload) == Some(self.probe);
+            }
+            Incoming::Ping => self.machine.handle_server_ping(now),
+            Incoming::Other => self.machine.handle_sign_of_life(now),
+        }
+        Ok(Exchanged { worked: true, answered })
+    }
+
+    /// Writes what there is and the kernel takes. Returns whether there was anything.
+    fn write(&mut self, now: Instant) -> Result<bool, LinkError> {
+        let Some(transport) = &mut self.transport else { return Ok(false) };
+        let mut worked = false;
+        loop {
+            if !transport.is_drained() {
+                if transport.flush()? {
+                    self.machine.handle_written(now);
+                    worked = true;
+                }
+                if !transport.is_drained() {
+                    return Ok(worked);
+                }
+            }
+            match self.machine.poll_transmit(now, &mut || self.exit.take()) {
+                Some(Transmit::Frame(frame)) => transport.send_frame(frame)?,
+                Some(Transmit::Ping(payload)) => transport.send_ping(payload)?,
+                None => return Ok(worked),
+            }
+            worked = true;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::os::unix::net::{UnixListener, UnixStream};
+
+    use orosync_protocol::link_frame::{Message, PublisherFrame};
+    use orosync_protocol::ticket::Signer;
+    use orosync_protocol::{PublisherId, Seq};
+    use rustix::net::{AddressFamily, SocketAddrUnix};
+    use tungstenite::WebSocket;
+    use tungstenite::protocol::Role;
+
+    use super::*;
+    use crate::options::{Bounds, Endpoint};
+    use crate::queue::{Entrance, large_message, message, queue};
+    use crate::rotation::Rotation;
+    use crate::wire::{Socket, Wire};
+
+    /// A pump whose link is open, the queue's entrance, and the server's end.
+    fn open() -> (Pump, Entrance, WebSocket<UnixStream>) {
+        open_with(Bounds::default())
+    }
+
+    fn open_with(bounds: Bounds) -> (Pump, Entrance, WebSocket<UnixStream>) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("socket");
+        let listener = UnixListener::bind(&path).unwrap();
+        let socket = Socket::new(AddressFamily::UNIX).unwrap();
+        rustix::net::connect(&socket, &SocketAddrUnix::new(&path).unwrap()).unwrap();
+        let server = WebSocket::from_raw_socket(listener.accept().unwrap().0, Role::Server, None);
+
+        let signer = Signer::from_secret(&[b's'; 32]).unwrap();
+        let options = Arc::new(Options { bounds, ..Options::new(Endpoint::Unix { path }.into(), signer) });
+        let machine = Machine::new(PublisherId(1), options.connect_timeout, Rotation::new(1, 0));
+        let (entrance, exit) = queue(bounds);
+        let mut pump = Pump::new(machine, exit, options, Arc::new(Record::new()));
+        let websocket = WebSocket::from_raw_socket(Wire::Plain(socket), Role::Client, None);
+        pump.transport = Some(Transport::new(websocket));
+        pump.machine.handle_connected(Instant::now());
+        let mut link = (pump, entrance, server);
+        link.0.exchange(Instant::now()).unwrap();
+        assert!(matches!(read(&mut link.2), PublisherFrame::Hello { .. }));
+        say(&mut link.2, &ServerFrame::Welcome { accepted: None });
+        hear(&mut link.0);
+        assert!(link.0.expects_nothing());
+        link
+    }
+
+    fn read(server: &mut WebSocket<UnixStream>) -> PublisherFrame {
+        PublisherFrame::decode(server.read().unwrap().into_data()).unwrap()
+    }
+
+    fn say(server: &mut WebSocket<UnixStream>, frame: &ServerFrame) {
+        server.send(tungstenite::Message::Binary(frame.encode())).unwrap();
+    }
+
+    fn acknowledge(server: &mut WebSocket<UnixStream>, accepted: u64) {
+        say(server, &ServerFrame::Ack { accepted: Seq::new(accepted).unwrap() });
+    }
+
+    /// As the thread does that has slept.
+    fn hear(pump: &mut Pump) {
+        pump.handle_readable();
+        pump.exchange(Instant::now()).unwrap();
+    }
+
+    fn push(entrance: &mut Entrance, message: &Message) {
+        entrance.try_push(message.lend()).unwrap();
+    }
+
+    #[test]
+    fn a_lone_message_leaves_at_once_and_what_follows_it_is_left_to_the_thread() {
+        let (mut pump, mut entrance, mut server) = open();
+        let now = Instant::now();
+        assert!(!pump.send_alone(now), "there is none");
+        push(&mut entrance, &message("t", "1"));
+        assert!(pump.send_alone(now));
+        assert!(matches!(read(&mut server), PublisherFrame::Publish { messages, .. } if messages.len() == 1));
+        assert!(!pump.expects_nothing());
+
+        let later = now + FOLLOWS;
+        push(&mut entrance, &message("t", "2"));
+        assert!(!pump.send_alone(now + FOLLOWS / 2));
+        assert_eq!(entrance.counts().tally().queued, 1, "it waits for the thread");
+        assert!(pump.send_alone(later));
+        let tally = entrance.counts().tally();
+        assert_eq!((tally.unacknowledged, tally.queued), (2, 0));
+        assert!(matches!(read(&mut server), PublisherFrame::Publish { first, .. } if first.get() == 2));
+    }
+
+    #[test]
+    fn acknowledgements_that_nobody_reads_are_few() {
+        let (mut pump, mut entrance, mut server) = open();
+        let mut now = Instant::now();
+        for _ in 0..MOST_UNREAD {
+            push(&mut entrance, &message("t", "1"));
+            now += FOLLOWS;
+            assert!(pump.send_alone(now));
+        }
+        push(&mut entrance, &message("t", "1"));
+        now += FOLLOWS;
+        assert!(!pump.send_alone(now), "a server that acknowledges nothing is the thread's to watch");
+        acknowledge(&mut server, 1);
+        acknowledge(&mut server, 2);
+        assert!(pump.send_alone(now));
+        assert_eq!(entrance.counts().tally().acknowledged, 2);
+    }
+
+    #[test]
+    fn what_is_more_than_one_small_message_is_left_to_the_thread() {
+        let (mut pump, mut entrance, _server) = open();
+        push(&mut entrance, &large_message(ALONE_BYTES));
+        assert!(!pump.send_alone(Instant::now()));
+        assert_eq!(entrance.counts().tally().queued, 1);
+
+        let (mut pump, mut entrance, _server) = open();
+        push(&mut entrance, &message("t", "1"));
+        push(&mut entrance, &message("t", "2"));
+        assert!(!pump.send_alone(Instant::now()), "the thread is woken for the second one");
+        assert_eq!(entrance.counts().tally().queued, 1);
+    }
+
+    #[test]
+    fn a_queue_with_little_room_leaves_all_to_the_thread() {
+        let (mut pump, mut entrance, _server) = open_with(Bounds::new(31, Bounds::MIN_BYTES).unwrap());
+        push(&mut entrance, &message("t", "1"));
+        assert!(!pump.send_alone(Instant::now()));
+    }
+
+    #[test]
+    fn what_somebody_waits_for_is_left_to_the_thread() {
+        let (mut pump, mut entrance, mut server) = open();
+        push(&mut entrance, &message("t", "1"));
+        assert!(pump.send_alone(Instant::now()));
+        acknowledge(&mut server, 1);
+        pump.is_awaited = true;
+        push(&mut entrance, &message("t", "2"));
+        assert!(!pump.send_alone(Instant::now() + FOLLOWS));
+        assert_eq!(entrance.counts().tally().acknowledged, 0, "the thread tells whoever waits");
+    }
+
+    #[test]
+    fn a_connection_that_breaks_under_a_publisher_is_the_threads_to_give_up() {
+        let (mut pump, mut entrance, server) = open();
+        drop(server);
+        push(&mut entrance, &message("t", "1"));
+        assert!(!pump.send_alone(Instant::now()));
+        push(&mut entrance, &message("t", "2"));
+        assert!(!pump.send_alone(Instant::now()));
+        assert!(matches!(pump.exchange(Instant::now()), Err(LinkError::Broken(_))));
+        let tally = entrance.counts().tally();
+        assert_eq!((tally.unacknowledged, tally.queued), (1, 1), "both are sent over the next one");
+    }
+
+    #[test]
+    fn what_the_kernel_takes_only_in_part_is_finished_by_the_thread() {
+        let (mut pump, mut entrance, mut server) = open();
+        let payload = large_message(ALONE_BYTES / 2);
+        let (mut sent, mut now) = (0, Instant::now());
+        loop {
+            push(&mut entrance, &payload);
+            (sent, now) = (sent + 1, now + FOLLOWS);
+            if !pump.send_alone(now) {
+                break;
+            }
+            acknowledge(&mut server, sent);
+            assert!(sent < 10_000, "a socket takes no more");
+        }
+        let mut has_read = 0;
+        while has_read < sent {
+            let PublisherFrame::Publish { first, messages } = read(&mut server) else { panic!("no Publish") };
+            assert_eq!(first.get(), has_read + 1);
+            assert!(messages.iter().all(|message| message.payload.as_bytes() == payload.payload.as_bytes()));
+            has_read += messages.len() as u64;
+            hear(&mut pump);
+        }
+        let mut socket = server.into_inner();
+        socket.flush().unwrap();
+        socket.set_nonblocking(true).unwrap();
+        assert!(socket.read(&mut [0]).is_err(), "each once");
+    }
+}
