@@ -20,8 +20,9 @@ const CHUNK_BYTES: usize = 32 << 10;
 /// A larger message has memory of its own, which goes with it.
 const LARGE_BYTES: usize = CHUNK_BYTES / 4;
 
-/// The most chunks that wait to be written again: 2 MiB, in a process that has once published so much at a time.
-const KEPT: usize = 64;
+/// The most chunks that wait to be written again: 2 MiB, in a process that has once published so much at a time. In a PHP with
+/// threads, 512 KiB of each that has.
+const KEPT: usize = if cfg!(feature = "threads") { 16 } else { 64 };
 
 #[derive(Debug)]
 pub(crate) struct Arena {

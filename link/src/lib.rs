@@ -20,11 +20,17 @@
 //! While the thread sleeps, a publisher takes the pump for a moment and sends its message by itself: one write, no thread woken,
 //! neither for it nor for its acknowledgement, for which the thread looks 50 ms later.
 //!
+//! That is the build for a PHP without threads (NTS), whose process has one thread that publishes. In a PHP with threads (ZTS; the
+//! feature `threads`) several publish at once over the one link of their process, which a ring of one writer cannot serve: there
+//! messages take a bounded channel of many writers (crossbeam-channel), which keeps each thread's order and has no lock either.
+//! It is not used for both, because its writers pay for each other: a compare and exchange for the budget, and one for the place.
+//!
 //! In reading order:
 //!
 //! - [`publisher`]: what an application holds: publish, flush, check, status, shut down
 //! - [`options`]: where to, with which secret, within which bounds; [`endpoints`]: the nodes of a cluster
-//! - [`queue`]: the bounded queue and the counters behind "accepted = acknowledged + unacknowledged + queued"
+//! - [`queue`]: the bounded queue and the counters behind "accepted = acknowledged + unacknowledged + queued"; `many`: the entrances
+//!   of threads; `publisher/line.rs`: the link that they share
 //! - [`arena`]: the memory of what waits, used again and again
 //! - [`doorbell`]: the hand-over: who sends a message, and who wakes whom; [`bell`]: what wakes the thread; [`sync`]: locks and
 //!   atomics, which a test replaces
@@ -49,6 +55,8 @@ pub mod echo;
 pub mod endpoints;
 pub mod error;
 mod machine;
+#[cfg(feature = "threads")]
+mod many;
 mod neighbours;
 pub mod options;
 mod process;
@@ -69,6 +77,8 @@ mod wire;
 pub use endpoints::Endpoints;
 pub use error::{EndpointError, QueueFull};
 pub use options::{Bounds, Endpoint, Options};
+#[cfg(feature = "threads")]
+pub use publisher::Line;
 pub use publisher::Publisher;
 pub use shutdown::Leftover;
 pub use status::{Refusal, State, Status};

@@ -13,8 +13,12 @@
     reason = "pthread_atfork, pthread_sigmask and sched_setscheduler have no safe counterpart"
 )]
 
+#[cfg(feature = "threads")]
+use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd};
+#[cfg(feature = "threads")]
+use std::sync::atomic::AtomicPtr;
 use std::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -128,6 +132,57 @@ pub(crate) fn interrupt_nobody() {
     }
 }
 
+/// A value that the threads of one process share. A forked child has another one: a thread that does not exist there may have held
+/// what is in the parent's. That one is never touched again, nor given back.
+#[cfg(feature = "threads")]
+#[derive(Debug)]
+pub(crate) struct OfProcess<T> {
+    current: AtomicPtr<(u64, T)>,
+    owned: PhantomData<T>,
+}
+
+#[cfg(feature = "threads")]
+impl<T: Default> OfProcess<T> {
+    pub(crate) const fn new() -> Self {
+        Self { current: AtomicPtr::new(std::ptr::null_mut()), owned: PhantomData }
+    }
+
+    /// This process's, made when it is first needed.
+    pub(crate) fn get(&self) -> &T {
+        let generation = generation();
+        let mut current = self.current.load(Ordering::Acquire);
+        loop {
+            // SAFETY: null, or a box that lives until `self` is dropped, and is replaced in a child alone.
+            if let Some((_, value)) = unsafe { current.as_ref() }.filter(|(of, _)| *of == generation) {
+                return value;
+            }
+            let new = Box::into_raw(Box::new((generation, T::default())));
+            match self.current.compare_exchange(current, new, Ordering::AcqRel, Ordering::Acquire) {
+                // SAFETY: as above.
+                Ok(_) => return unsafe { &(*new).1 },
+                Err(anothers) => {
+                    // SAFETY: it is ours alone, nobody has seen it.
+                    drop(unsafe { Box::from_raw(new) });
+                    current = anothers;
+                }
+            }
+        }
+    }
+}
+
+#[cfg(feature = "threads")]
+impl<T> Drop for OfProcess<T> {
+    fn drop(&mut self) {
+        let current = *self.current.get_mut();
+        // SAFETY: null or a box, which nobody borrows any more. An inherited one stays as it is.
+        unsafe {
+            if current.as_ref().is_some_and(|(of, _)| *of == generation()) {
+                drop(Box::from_raw(current));
+            }
+        }
+    }
+}
+
 /// A descriptor that a forked child does not keep. Drop it before the descriptor is closed.
 #[derive(Debug)]
 pub(crate) struct ClosedInChild {
@@ -213,6 +268,24 @@ mod tests {
         let before = generation();
         assert_eq!(exit_code_of_child(|| i32::from(generation() == before)), 0);
         assert_eq!(generation(), before);
+    }
+
+    #[cfg(feature = "threads")]
+    #[test]
+    fn threads_share_a_value_and_a_child_has_another_one_whatever_was_held() {
+        let shared = OfProcess::<Mutex<u32>>::new();
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| *shared.get().lock().unwrap() += 1);
+            }
+        });
+        let held = shared.get().lock().unwrap();
+        assert_eq!(*held, 4);
+        // A lock that is free takes no memory: nothing here could wait for another thread.
+        let of_child = || i32::try_from(shared.get().try_lock().map_or(99, |value| *value)).unwrap();
+        assert_eq!(exit_code_of_child(of_child), 0);
+        drop(held);
+        assert_eq!(*shared.get().lock().unwrap(), 4);
     }
 
     #[test]

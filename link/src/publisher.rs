@@ -2,7 +2,10 @@
 //!
 //! Owns the entrance of the queue and the handle of the link thread, both made when they are first needed and made anew in a
 //! forked child: the child's publisher has an id, a queue and a connection of its own; what the parent had queued is the
-//! parent's to send.
+//! parent's to send. In a PHP with threads, each thread has a publisher of its own, and they share these: see [`Line`].
+
+#[cfg(feature = "threads")]
+mod line;
 
 use std::convert::Infallible;
 use std::mem;
@@ -23,6 +26,9 @@ use crate::shutdown::{self, Leftover};
 use crate::status::{Refusal, State, Status};
 use crate::thread::{self, Shared, Worker};
 
+#[cfg(feature = "threads")]
+pub use line::Line;
+
 /// A publisher of one server, or of one cluster. It belongs to one thread at a time; messages leave in the order in which they were accepted.
 #[derive(Debug)]
 pub struct Publisher {
@@ -30,6 +36,8 @@ pub struct Publisher {
     generation: u64,
     link: Option<Link>,
     closed: bool,
+    #[cfg(feature = "threads")]
+    line: Arc<Line>,
 }
 
 /// The living part: of this process, from the first message on.
@@ -42,10 +50,14 @@ pub(crate) struct Link {
     pub(crate) thread: Option<JoinHandle<()>>,
     /// What the thread will work with, until there is one.
     worker: Option<Worker>,
+    /// Whether the thread was started: in a PHP with threads, the first link has started it for all.
+    #[cfg(feature = "threads")]
+    has_thread: bool,
 }
 
 impl Publisher {
     /// A publisher that does nothing yet: no thread, no connection.
+    #[cfg(not(feature = "threads"))]
     pub fn new(options: Options) -> Self {
         Self { options: Arc::new(options), generation: process::generation(), link: None, closed: false }
     }
@@ -69,18 +81,18 @@ impl Publisher {
     /// Waits until the server has acknowledged all that this process has accepted so far. False when the time is over
     /// before, or at once when the server refuses this publisher.
     pub fn flush(&mut self, timeout: Duration) -> bool {
-        self.forget_inherited();
-        match self.link.as_mut() {
-            Some(_) => self.link().is_ok_and(|link| link.flush(Instant::now() + timeout)),
-            None => true,
+        if !self.has_link() {
+            return true;
         }
+        self.link().is_ok_and(|link| link.flush(Instant::now() + timeout))
     }
 
     /// A last flush of at most `shutdown_timeout`, counted from `begun`, before another program takes the place of this one.
     /// Returns what was left, if anything. Everything goes on if that program cannot be started.
     pub fn flush_since(&mut self, begun: Instant) -> Option<Leftover> {
-        self.forget_inherited();
-        self.link.as_ref()?;
+        if !self.has_link() {
+            return None;
+        }
         let deadline = begun + self.options.shutdown_timeout;
         if let Ok(link) = self.link() {
             link.flush(deadline);
@@ -96,31 +108,16 @@ impl Publisher {
 
     /// A snapshot. No I/O.
     pub fn status(&self) -> Status {
-        let Some(link) = self.link.as_ref().filter(|_| self.generation == process::generation()) else {
+        self.look(Link::status).unwrap_or_else(|| {
             let state = if self.closed { State::Closed } else { State::Idle };
-            return Status { state, ..Status::idle() };
-        };
-        let tally = link.entrance.counts().tally();
-        let record = &link.shared.record;
-        Status {
-            state: record.state(),
-            queued: tally.queued,
-            unacknowledged: tally.unacknowledged,
-            accepted: tally.accepted,
-            acknowledged: tally.acknowledged,
-            refused: tally.refused,
-            reconnects: record.reconnects(),
-            outages: record.outages(),
-            nobody_acknowledges: record.nobody_acknowledges(),
-            undeliverable: record.undeliverable(),
-            last_error: record.last_error(),
-        }
+            Status { state, ..Status::idle() }
+        })
     }
 
     /// The endpoint that is tried, or in use; none before the first message and after the end.
     pub fn endpoint(&self) -> Option<&Endpoint> {
-        let link = self.link.as_ref().filter(|_| self.generation == process::generation())?;
-        self.options.endpoints.get(link.shared.record.endpoint())
+        let index = self.look(|link| link.shared.record.endpoint())?;
+        self.options.endpoints.get(index)
     }
 
     /// That two of the endpoints are no nodes of one cluster, as a sentence, once that is known. Cheap enough to be asked after
@@ -133,8 +130,7 @@ impl Publisher {
     /// What the server has refused lately, by topic: at most [`MAX_REFUSALS`](crate::status::MAX_REFUSALS), the last at the end.
     /// No I/O.
     pub fn refusals(&self) -> Vec<Refusal> {
-        let link = self.link.as_ref().filter(|_| self.generation == process::generation());
-        link.map_or_else(Vec::new, |link| link.shared.record.refusals())
+        self.look(|link| link.shared.record.refusals()).unwrap_or_default()
     }
 
     /// How many outages have begun: what [`Publisher::status`] says, cheap enough to be asked after each message.
@@ -152,6 +148,7 @@ impl Publisher {
 
     /// The same for one of several publishers that end together: the time counts from `begun`, so that they do not wait one
     /// after the other.
+    #[cfg(not(feature = "threads"))]
     pub fn shutdown_since(&mut self, begun: Instant) -> Option<Leftover> {
         self.forget_inherited();
         self.closed = true;
@@ -159,7 +156,21 @@ impl Publisher {
         shutdown::shutdown(link, &self.options, begun)
     }
 
+    /// Has this process a link?
+    #[cfg(not(feature = "threads"))]
+    fn has_link(&mut self) -> bool {
+        self.forget_inherited();
+        self.link.is_some()
+    }
+
+    /// Looks at the link of this process, if it has one.
+    #[cfg(not(feature = "threads"))]
+    fn look<T>(&self, look: impl FnOnce(&Link) -> T) -> Option<T> {
+        self.link.as_ref().filter(|_| self.generation == process::generation()).map(look)
+    }
+
     /// The link of this process, its thread running.
+    #[cfg(not(feature = "threads"))]
     fn link(&mut self) -> Result<&mut Link, QueueFull> {
         self.forget_inherited();
         if self.closed {
@@ -201,7 +212,16 @@ impl Link {
         let (end, ended) = bounded(0);
         let shared = Arc::new(Shared::new(publisher, options, exit));
         let worker = Worker::new(Arc::clone(options), requests, Arc::clone(&shared), end);
-        Some(Self { entrance, shared, asker, ended, thread: None, worker: Some(worker) })
+        Some(Self {
+            entrance,
+            shared,
+            asker,
+            ended,
+            thread: None,
+            worker: Some(worker),
+            #[cfg(feature = "threads")]
+            has_thread: false,
+        })
     }
 
     /// Starts the thread if there is none: at first, and after one could not be started. What was accepted waits for it.
@@ -220,6 +240,24 @@ impl Link {
     fn send_or_wake(&self) {
         let shared = &self.shared;
         shared.doorbell.send_or_wake(&shared.pump, |pump| pump.send_alone(Instant::now()));
+    }
+
+    fn status(&self) -> Status {
+        let tally = self.entrance.counts().tally();
+        let record = &self.shared.record;
+        Status {
+            state: record.state(),
+            queued: tally.queued,
+            unacknowledged: tally.unacknowledged,
+            accepted: tally.accepted,
+            acknowledged: tally.acknowledged,
+            refused: tally.refused,
+            reconnects: record.reconnects(),
+            outages: record.outages(),
+            nobody_acknowledges: record.nobody_acknowledges(),
+            undeliverable: record.undeliverable(),
+            last_error: record.last_error(),
+        }
     }
 
     pub(crate) fn flush(&self, deadline: Instant) -> bool {
@@ -323,6 +361,8 @@ mod tests {
         let mut publisher = Publisher::new(Options::new(endpoint.into(), signer));
         publisher.publish(message("t", "1").lend()).unwrap();
         let link = publisher.link.as_ref().unwrap();
+        // In a PHP with threads, the first link has it, which is the line's.
+        #[cfg(not(feature = "threads"))]
         assert_eq!(link.thread.as_ref().unwrap().thread().name(), Some("orosync-link"));
         let ended = link.ended.clone();
         drop(publisher);

@@ -54,8 +54,8 @@ pub(crate) struct Pump {
 pub(crate) struct Exchanged {
     /// There was something to do.
     pub(crate) worked: bool,
-    /// The server has answered the last probe, or has welcomed this publisher.
-    pub(crate) answered: bool,
+    /// The latest probe that the server has answered, by a pong or by its welcome.
+    pub(crate) answered: Option<u64>,
 }
 
 impl Pump {
@@ -87,7 +87,7 @@ impl Pump {
                 break;
             }
             exchanged.worked = true;
-            exchanged.answered |= read.answered;
+            exchanged.answered = exchanged.answered.max(read.answered);
         }
         exchanged.worked |= self.write(now)?;
         Ok(exchanged)
@@ -177,7 +177,7 @@ impl Pump {
     fn read(&mut self, now: Instant) -> Result<Exchanged, LinkError> {
         let Some(transport) = &mut self.transport else { return Ok(Exchanged::default()) };
         let Some(incoming) = transport.read()? else { return Ok(Exchanged::default()) };
-        let mut answered = false;
+        let mut answered = None;
         match incoming {
             Incoming::Frame(frame) => {
                 let heard = self.machine.handle_frame(now, ServerFrame::decode(frame)?)?;
@@ -190,11 +190,11 @@ impl Pump {
                 self.record.set_nobody_acknowledges(self.machine.nobody_acknowledges());
                 if heard.welcomed {
                     self.record.count_opened();
-                    answered = true;
+                    answered = Some(self.probe);
                 }
             }
             Incoming::Pong(payload) => {
-                answered = self.machine.handle_pong(now, &payload) == Some(self.probe);
+                answered = self.machine.handle_pong(now, &payload);
             }
             Incoming::Ping => self.machine.handle_server_ping(now),
             Incoming::Other => self.machine.handle_sign_of_life(now),

@@ -2,39 +2,41 @@
 //!
 //! Owns what was accepted and not yet sent. Bound: [`Bounds`], which count what was sent and not acknowledged as well: a
 //! message takes its budget when it enters and gives it back when it is acknowledged. The bound is compared before
-//! anything is taken. A ring of one writer and one reader, whose memory is touched as far as it is used.
+//! anything is taken. A ring of one writer and one reader, whose memory is touched as far as it is used. For a PHP with threads
+//! (the feature `threads`) it has many writers: see `many.rs`, which owns their end.
 //!
 //! Each counter has one writer and only grows, so neither side needs a lock or a read-modify-write, and what waits is always
-//! a difference: accepted - taken are queued, taken - acknowledged are unacknowledged.
+//! a difference: accepted - taken are queued, taken - acknowledged are unacknowledged. With many writers, only what they count is
+//! read and modified.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use orosync_protocol::link_frame::{EncodedMessage, MessageRef};
+use orosync_protocol::link_frame::EncodedMessage;
+#[cfg(not(feature = "threads"))]
+use orosync_protocol::link_frame::MessageRef;
+#[cfg(not(feature = "threads"))]
 use rtrb::{Consumer, Producer, RingBuffer};
 
+#[cfg(not(feature = "threads"))]
 use crate::arena::Arena;
+#[cfg(not(feature = "threads"))]
 use crate::error::QueueFull;
+#[cfg(feature = "threads")]
+pub(crate) use crate::many::Entrance;
+#[cfg(feature = "threads")]
+use crate::many::{self, Consumer};
 use crate::options::Bounds;
 
 /// The two ends of a new queue.
 pub(crate) fn queue(bounds: Bounds) -> (Entrance, Exit) {
-    let (producer, consumer) = RingBuffer::new(bounds.messages());
     let counts = Arc::new(Counts::default());
-    (
-        Entrance {
-            arena: Arena::new(),
-            ring: producer,
-            counts: Arc::clone(&counts),
-            bounds,
-            accepted: Budget::default(),
-            acknowledged: Budget::default(),
-        },
-        Exit { ring: consumer, counts },
-    )
+    let (entrance, ring) = Entrance::new(Arc::clone(&counts), bounds);
+    (entrance, Exit { ring, counts })
 }
 
 /// The publisher's end.
+#[cfg(not(feature = "threads"))]
 #[derive(Debug)]
 pub(crate) struct Entrance {
     arena: Arena,
@@ -47,7 +49,21 @@ pub(crate) struct Entrance {
     acknowledged: Budget,
 }
 
+#[cfg(not(feature = "threads"))]
 impl Entrance {
+    fn new(counts: Arc<Counts>, bounds: Bounds) -> (Self, Consumer<EncodedMessage>) {
+        let (producer, consumer) = RingBuffer::new(bounds.messages());
+        let entrance = Self {
+            arena: Arena::new(),
+            ring: producer,
+            counts,
+            bounds,
+            accepted: Budget::default(),
+            acknowledged: Budget::default(),
+        };
+        (entrance, consumer)
+    }
+
     /// Accepts a message, or refuses it and counts that. Never waits.
     pub(crate) fn try_push(&mut self, message: MessageRef<'_>) -> Result<(), QueueFull> {
         let accepted = Budget {
@@ -88,7 +104,10 @@ impl Entrance {
 /// The link thread's end.
 #[derive(Debug)]
 pub(crate) struct Exit {
+    #[cfg(not(feature = "threads"))]
     ring: Consumer<EncodedMessage>,
+    #[cfg(feature = "threads")]
+    ring: Consumer,
     counts: Arc<Counts>,
 }
 
@@ -112,7 +131,8 @@ impl Exit {
     }
 
     /// The size of the next message to take, if there is one.
-    pub(crate) fn next_bytes(&self) -> Option<usize> {
+    #[cfg_attr(not(feature = "threads"), expect(clippy::needless_pass_by_ref_mut, reason = "many writers' end is changed"))]
+    pub(crate) fn next_bytes(&mut self) -> Option<usize> {
         self.ring.peek().ok().map(EncodedMessage::len)
     }
 
@@ -185,6 +205,8 @@ impl Counts {
         let acknowledged = self.acknowledged();
         let taken = self.link.taken.load(Ordering::Acquire);
         let accepted = self.publisher.accepted.load(Ordering::Acquire);
+        #[cfg(feature = "threads")]
+        let accepted = many::messages(accepted);
         Tally {
             accepted,
             acknowledged,
@@ -200,14 +222,25 @@ impl Counts {
     }
 
     /// What acknowledgements have given back. The bytes were stored first, so there is never more given back than was taken.
-    fn given_back(&self) -> Budget {
+    pub(crate) fn given_back(&self) -> Budget {
         let messages = self.acknowledged();
         Budget { messages, bytes: self.link.acknowledged_bytes.load(Ordering::Acquire) }
     }
 
+    #[cfg(not(feature = "threads"))]
     fn count_refused(&self) {
         let refused = &self.publisher.refused;
         refused.store(refused.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    }
+
+    #[cfg(feature = "threads")]
+    pub(crate) fn accepted(&self) -> &AtomicU64 {
+        &self.publisher.accepted
+    }
+
+    #[cfg(feature = "threads")]
+    pub(crate) fn refused(&self) -> &AtomicU64 {
+        &self.publisher.refused
     }
 }
 
@@ -237,6 +270,7 @@ mod tests {
     use std::thread;
 
     use super::*;
+    use crate::error::QueueFull;
 
     #[test]
     fn a_full_queue_refuses_at_once_and_counts_it() {

@@ -1,11 +1,15 @@
 //! What the publisher asks of the link thread besides its messages, and the answers: all is acknowledged, the server answers,
 //! the thread has ended.
 //!
-//! Whoever asks waits, with a time limit: a request takes a channel, and carries one for its answer. A publisher asks one thing
-//! at a time, so the thread keeps the last request alone. Bound: [`MAX_UNHEARD`] that the thread could not look at yet, because
-//! it resolves a name; the next one waits its time in vain. The thread ends when nobody can ask any more.
+//! Whoever asks waits, with a time limit: a request takes a channel, and carries one for its answer. Each thread of PHP asks one
+//! thing at a time, so as many requests are kept as there are such threads. Bound: [`MAX_UNHEARD`] that the thread could not look
+//! at yet, because it resolves a name; the next one waits its time in vain. The thread ends when somebody says so, or nobody can
+//! ask any more.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
@@ -37,24 +41,42 @@ struct Request {
     begun: Instant,
     deadline: Instant,
     answer: Sender<Answer>,
+    /// Of those that ask whether the server answers: what it is asked.
+    probe: u64,
 }
 
 /// The two ends of a new channel.
 pub(crate) fn requests() -> (Asker, Requests) {
     let (sender, receiver) = bounded(MAX_UNHEARD);
-    (Asker(sender), Requests { channel: receiver, heard: RefCell::new(None), awaited: None })
+    let over = Arc::new(AtomicBool::new(false));
+    let requests = Requests {
+        channel: receiver,
+        over: Arc::clone(&over),
+        heard: RefCell::new(VecDeque::new()),
+        awaited: Vec::new(),
+    };
+    (Asker { channel: sender, over }, requests)
 }
 
 /// The publisher's end.
+#[cfg_attr(feature = "threads", derive(Clone))]
 #[derive(Debug)]
-pub(crate) struct Asker(Sender<Request>);
+pub(crate) struct Asker {
+    channel: Sender<Request>,
+    over: Arc<AtomicBool>,
+}
 
 impl Asker {
+    /// The link shall end, whoever else could ask. It looks when it is woken.
+    pub(crate) fn end(self) {
+        self.over.store(true, Ordering::Release);
+    }
+
     /// Asks, has `wake` wake the link thread, and waits for the answer. None if there is none until `deadline`.
     pub(crate) fn ask(&self, asked: Asked, deadline: Instant, wake: impl FnOnce()) -> Option<Answer> {
         let (answer, answered) = bounded(1);
         let begun = Instant::now();
-        self.0.send_deadline(Request { asked, begun, deadline, answer }, deadline).ok()?;
+        self.channel.send_deadline(Request { asked, begun, deadline, answer, probe: 0 }, deadline).ok()?;
         wake();
         answered.recv_deadline(deadline).ok()
     }
@@ -64,52 +86,72 @@ impl Asker {
 #[derive(Debug)]
 pub(crate) struct Requests {
     channel: Receiver<Request>,
-    /// The last one that came and was not begun with.
-    heard: RefCell<Option<Request>>,
-    awaited: Option<Request>,
+    over: Arc<AtomicBool>,
+    /// Those that came and were not begun with.
+    heard: RefCell<VecDeque<Request>>,
+    awaited: Vec<Request>,
 }
 
 impl Requests {
-    /// Whether nobody can ask any more. Takes what was asked, and may be called while something else is under way.
+    /// Whether the link shall end. Takes what was asked, and may be called while something else is under way.
     pub(crate) fn are_over(&self) -> bool {
         loop {
             match self.channel.try_recv() {
-                Ok(request) => drop(self.heard.replace(Some(request))),
-                Err(TryRecvError::Empty) => return false,
+                Ok(request) => self.hear(request),
+                Err(TryRecvError::Empty) => return self.over.load(Ordering::Acquire),
                 Err(TryRecvError::Disconnected) => return true,
             }
         }
     }
 
+    /// Keeps a request; not those whose time was over before anybody looked: their threads ask again.
+    fn hear(&self, request: Request) {
+        let mut heard = self.heard.borrow_mut();
+        heard.retain(|before| before.deadline > request.begun);
+        heard.push_back(request);
+    }
+
     /// What to begin with, if anything new was asked.
     pub(crate) fn next(&mut self) -> Option<Asked> {
-        let request = self.heard.take()?;
+        let request = self.heard.borrow_mut().pop_front()?;
         let asked = request.asked;
-        self.awaited = Some(request);
+        self.awaited.push(request);
         Some(asked)
+    }
+
+    /// What the server is asked for the request that was begun with last. Each number is larger than the one before.
+    pub(crate) fn handle_probe(&mut self, probe: u64) {
+        if let Some(request) = self.awaited.last_mut() {
+            request.probe = probe;
+        }
     }
 
     /// Whether somebody waits for an answer.
     pub(crate) fn is_awaited(&mut self, now: Instant) -> bool {
-        self.awaited.take_if(|request| request.deadline <= now);
-        self.awaited.is_some()
+        self.awaited.retain(|request| request.deadline > now);
+        !self.awaited.is_empty()
     }
 
-    /// From when until when somebody waits. Like [`Requests::are_over`] it may be asked while something else is under way.
+    /// From when until when somebody waits; of several, whose time is over first. Like [`Requests::are_over`] it may be asked while
+    /// something else is under way.
     pub(crate) fn time(&self, now: Instant) -> Option<(Instant, Instant)> {
         let heard = self.heard.borrow();
-        let request = heard.as_ref().or(self.awaited.as_ref()).filter(|request| request.deadline > now)?;
-        Some((request.begun, request.deadline))
+        let waiting = heard.iter().chain(&self.awaited).filter(|request| request.deadline > now);
+        let first = waiting.min_by_key(|request| request.deadline)?;
+        Some((first.begun, first.deadline))
     }
 
     /// So many messages are acknowledged.
     pub(crate) fn handle_acknowledged(&mut self, messages: u64) {
-        self.answer_if(Answer::Yes, |asked| matches!(asked, Asked::Acknowledged(all) if all <= messages));
+        self.answer_if(
+            Answer::Yes,
+            |request| matches!(request.asked, Asked::Acknowledged(all) if all <= messages),
+        );
     }
 
-    /// The server has answered what was sent after the request.
-    pub(crate) fn handle_answered(&mut self) {
-        self.answer_if(Answer::Yes, |asked| asked == Asked::Answers);
+    /// The server has answered this probe, and with it all before it.
+    pub(crate) fn handle_answered(&mut self, probe: u64) {
+        self.answer_if(Answer::Yes, |request| request.asked == Asked::Answers && request.probe <= probe);
     }
 
     /// The server has said no.
@@ -117,8 +159,8 @@ impl Requests {
         self.answer_if(Answer::Refused, |_| true);
     }
 
-    fn answer_if(&mut self, answer: Answer, is_answered: impl FnOnce(Asked) -> bool) {
-        if let Some(request) = self.awaited.take_if(|request| is_answered(request.asked)) {
+    fn answer_if(&mut self, answer: Answer, is_answered: impl Fn(&Request) -> bool) {
+        for request in self.awaited.extract_if(.., |request| is_answered(request)) {
             // Whoever has given up does not hear it.
             let _ = request.answer.send(answer);
         }
@@ -160,13 +202,13 @@ mod tests {
                 assert_eq!(asker.ask(Asked::Acknowledged(4), soon(), || ()), Some(Answer::Refused));
             });
             assert_eq!(next(&mut requests), Asked::Acknowledged(3));
-            requests.handle_answered();
+            requests.handle_answered(1);
             requests.handle_acknowledged(2);
             assert!(requests.is_awaited(Instant::now()), "three are asked for");
             requests.handle_acknowledged(3);
             assert!(!requests.is_awaited(Instant::now()));
             assert_eq!(next(&mut requests), Asked::Answers);
-            requests.handle_answered();
+            requests.handle_answered(1);
             assert_eq!(next(&mut requests), Asked::Acknowledged(4));
             requests.handle_refused();
         });
@@ -182,6 +224,50 @@ mod tests {
         }
         assert_eq!(next(&mut requests), Asked::Answers);
         assert!(!requests.is_awaited(now), "nobody waits any more");
+    }
+
+    #[test]
+    fn several_threads_wait_at_once_and_each_gets_the_answer_to_its_own_question() {
+        let (asker, mut requests) = requests();
+        let later = Instant::now() + 2 * LIMIT;
+        thread::scope(|scope| {
+            let asker = &asker;
+            let ask = |asked, deadline| scope.spawn(move || asker.ask(asked, deadline, || ()));
+            let few = ask(Asked::Acknowledged(3), later);
+            assert_eq!(next(&mut requests), Asked::Acknowledged(3));
+            let many = ask(Asked::Acknowledged(4), soon());
+            assert_eq!(next(&mut requests), Asked::Acknowledged(4));
+            let answers = ask(Asked::Answers, later);
+            assert_eq!(next(&mut requests), Asked::Answers);
+            requests.handle_probe(7);
+            let answers_too = ask(Asked::Answers, later);
+            assert_eq!(next(&mut requests), Asked::Answers);
+            requests.handle_probe(8);
+            assert!(
+                requests.time(Instant::now()).unwrap().1 < later,
+                "the time of the one that waits shortest"
+            );
+            requests.handle_acknowledged(3);
+            assert_eq!(few.join().unwrap(), Some(Answer::Yes));
+            requests.handle_answered(7);
+            assert_eq!(answers.join().unwrap(), Some(Answer::Yes));
+            assert!(!answers_too.is_finished());
+            requests.handle_answered(8);
+            assert_eq!(answers_too.join().unwrap(), Some(Answer::Yes));
+            assert!(requests.is_awaited(Instant::now()), "one still waits");
+            requests.handle_refused();
+            assert_eq!(many.join().unwrap(), Some(Answer::Refused));
+        });
+    }
+
+    #[test]
+    fn it_is_over_when_one_says_so_whoever_could_still_ask() {
+        let (asker, requests) = requests();
+        #[cfg(feature = "threads")]
+        let _another = asker.clone();
+        assert!(!requests.are_over());
+        asker.end();
+        assert!(requests.are_over());
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub(crate) fn shutdown(link: Link, options: &Options, begun: Instant) -> Option<
     let deadline = begun + options.shutdown_timeout;
     link.flush(deadline);
     let Link { entrance, shared, asker, ended, thread, .. } = link;
-    drop(asker);
+    asker.end();
     shared.doorbell.ring();
     let outcome = ended.recv_deadline(deadline.max(Instant::now() + GRACE));
     if let Some(thread) = thread.filter(|_| outcome == Err(RecvTimeoutError::Disconnected)) {

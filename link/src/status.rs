@@ -131,7 +131,17 @@ pub(crate) struct Record {
     /// The number of the endpoint that is tried, or in use.
     endpoint: AtomicUsize,
     strangers: OnceLock<String>,
+    #[cfg(feature = "threads")]
+    told: Told,
     last_error: Mutex<Option<String>>,
+}
+
+/// What the threads of PHP have told of already.
+#[cfg(feature = "threads")]
+#[derive(Debug, Default)]
+struct Told {
+    outages: AtomicU64,
+    strangers: AtomicBool,
 }
 
 impl Record {
@@ -145,6 +155,8 @@ impl Record {
             refusals: Mutex::new(VecDeque::new()),
             endpoint: AtomicUsize::new(0),
             strangers: OnceLock::new(),
+            #[cfg(feature = "threads")]
+            told: Told::default(),
             last_error: Mutex::new(None),
         }
     }
@@ -207,6 +219,16 @@ impl Record {
 
     pub(crate) fn strangers(&self) -> Option<&str> {
         self.strangers.get().map(String::as_str)
+    }
+
+    #[cfg(feature = "threads")]
+    pub(crate) fn is_first_to_tell_of_outages(&self, outages: u64) -> bool {
+        self.told.outages.fetch_max(outages, Ordering::Relaxed) < outages
+    }
+
+    #[cfg(feature = "threads")]
+    pub(crate) fn is_first_to_tell_of_strangers(&self) -> bool {
+        !self.told.strangers.swap(true, Ordering::Relaxed)
     }
 
     /// How often the link was opened again.

@@ -144,8 +144,8 @@ impl Worker {
             self.hear_requests(pump, now);
             let worked = match pump.exchange(now) {
                 Ok(exchanged) => {
-                    if exchanged.answered {
-                        self.requests.handle_answered();
+                    if let Some(probe) = exchanged.answered {
+                        self.requests.handle_answered(probe);
                     }
                     exchanged.worked
                 }
@@ -179,13 +179,15 @@ impl Worker {
         #[cfg(test)]
         assert!(!self.shared.panic_once.swap(false, Ordering::Relaxed), "a panic that a test asked for");
         let are_over = self.requests.are_over();
-        match self.requests.next() {
-            Some(Asked::Acknowledged(_)) => self.requests.handle_acknowledged(pump.exit.acknowledged()),
-            Some(Asked::Answers) => {
-                pump.probe += 1;
-                pump.machine.handle_probe(pump.probe);
+        while let Some(asked) = self.requests.next() {
+            match asked {
+                Asked::Acknowledged(_) => self.requests.handle_acknowledged(pump.exit.acknowledged()),
+                Asked::Answers => {
+                    pump.probe += 1;
+                    pump.machine.handle_probe(pump.probe);
+                    self.requests.handle_probe(pump.probe);
+                }
             }
-            None => {}
         }
         if self.requests.is_awaited(now) {
             let requests = &self.requests;

@@ -1,0 +1,257 @@
+//! The queue's first half in a PHP with threads: many writers, one reader.
+//!
+//! Each thread has an entrance of its own, with memory of its own for what it writes, so that threads meet in three atomics and
+//! nowhere else: the bytes and the messages that are taken of the budget, and the place in the channel. What one thread publishes
+//! stays in order. Bound: the same for all threads together, compared before anything is taken; the channel's memory is there from
+//! the beginning.
+//!
+//! Owns the end of accepting as well: after [`Entrance::close`] no thread gets a message in, and all that was accepted before
+//! counts. Where it is asked for one message at a time, that is a bit of the counter itself, so that nothing comes between.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
+use orosync_protocol::link_frame::{EncodedMessage, MessageRef};
+
+use crate::arena::Arena;
+use crate::error::QueueFull;
+use crate::options::Bounds;
+use crate::queue::{Budget, Counts};
+
+/// In the counter of accepted messages: there are no more to come. No process accepts so many.
+const CLOSED: u64 = 1 << 63;
+
+/// How many messages a counter's value stands for.
+pub(crate) fn messages(accepted: u64) -> u64 {
+    accepted & !CLOSED
+}
+
+/// Where they are taken out, by one thread at a time.
+#[derive(Debug)]
+pub(crate) struct Consumer {
+    channel: Receiver<EncodedMessage>,
+    /// The one that was looked at and not taken.
+    next: Option<EncodedMessage>,
+}
+
+impl Consumer {
+    pub(crate) fn pop(&mut self) -> Result<EncodedMessage, TryRecvError> {
+        self.next.take().map_or_else(|| self.channel.try_recv(), Ok)
+    }
+
+    /// The next message, which stays there.
+    pub(crate) fn peek(&mut self) -> Result<&EncodedMessage, TryRecvError> {
+        match &mut self.next {
+            Some(next) => Ok(next),
+            next => Ok(next.insert(self.channel.try_recv()?)),
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.next.is_none() && self.channel.is_empty()
+    }
+}
+
+/// One thread's end.
+#[derive(Debug)]
+pub(crate) struct Entrance {
+    arena: Arena,
+    channel: Sender<EncodedMessage>,
+    pub(crate) counts: Arc<Counts>,
+    /// The bytes that were ever taken of the budget, by all threads.
+    bytes: Arc<AtomicU64>,
+    bounds: Bounds,
+    /// As it was when this thread last looked.
+    acknowledged: Budget,
+}
+
+impl Entrance {
+    /// The first one, and where its messages come out.
+    pub(crate) fn new(counts: Arc<Counts>, bounds: Bounds) -> (Self, Consumer) {
+        let (sender, receiver) = bounded(bounds.messages());
+        let entrance = Self {
+            arena: Arena::new(),
+            channel: sender,
+            counts,
+            bytes: Arc::default(),
+            bounds,
+            acknowledged: Budget::default(),
+        };
+        (entrance, Consumer { channel: receiver, next: None })
+    }
+
+    /// One for another thread.
+    pub(crate) fn another(&self) -> Self {
+        Self {
+            arena: Arena::new(),
+            channel: self.channel.clone(),
+            counts: Arc::clone(&self.counts),
+            bytes: Arc::clone(&self.bytes),
+            bounds: self.bounds,
+            acknowledged: self.acknowledged,
+        }
+    }
+
+    /// Accepts a message, or refuses it and counts that. Never waits.
+    pub(crate) fn try_push(&mut self, message: MessageRef<'_>) -> Result<(), QueueFull> {
+        let bytes = message.encoded_len() as u64;
+        if !self.try_take(bytes) {
+            self.acknowledged = self.counts.given_back();
+            if !self.try_take(bytes) {
+                self.counts.refused().fetch_add(1, Ordering::Relaxed);
+                return Err(QueueFull);
+            }
+        }
+        // There is room: the budget is no larger than the channel. It has no other end where the link has ended, and then it is
+        // closed.
+        self.channel.try_send(self.arena.encode(message)).map_err(|_| QueueFull)
+    }
+
+    /// Takes the budget of a message. The bytes first: where there is no room for the message, they are given back, and nobody
+    /// else has counted with them. A message that is counted is pushed.
+    fn try_take(&self, bytes: u64) -> bool {
+        let within = |taken: u64, more: u64, given_back: u64, bound: u64| {
+            let taken = taken.checked_add(more)?;
+            (taken - given_back <= bound).then_some(taken)
+        };
+        let taken = self.bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |taken| {
+            within(taken, bytes, self.acknowledged.bytes, self.bounds.bytes())
+        });
+        if taken.is_err() {
+            return false;
+        }
+        let accepted = self.counts.accepted().fetch_update(Ordering::AcqRel, Ordering::Relaxed, |accepted| {
+            let room = self.bounds.messages() as u64;
+            (accepted & CLOSED == 0).then(|| within(accepted, 1, self.acknowledged.messages, room)).flatten()
+        });
+        if accepted.is_err() {
+            self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        }
+        accepted.is_ok()
+    }
+
+    /// Refuses everything from here on, in all threads. What they have taken their budget for is still pushed.
+    pub(crate) fn close(&self) {
+        self.counts.accepted().fetch_or(CLOSED, Ordering::AcqRel);
+    }
+
+    /// How many messages were accepted so far, in all threads.
+    pub(crate) fn accepted(&self) -> u64 {
+        messages(self.counts.accepted().load(Ordering::Acquire))
+    }
+
+    /// The counters of both ends.
+    pub(crate) fn counts(&self) -> &Counts {
+        &self.counts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::sync::atomic::AtomicBool;
+    use std::thread;
+
+    use super::*;
+    use crate::queue::{Exit, message, queue};
+
+    const THREADS: usize = 4;
+
+    fn give_back(exit: &Exit, message: &EncodedMessage) {
+        let mut freed = Budget::default();
+        freed.add(message);
+        exit.give_back(freed);
+    }
+
+    /// A message of a thread, with a number.
+    fn numbered(thread: usize, number: usize) -> orosync_protocol::link_frame::Message {
+        message(&format!("of/{thread}"), Box::leak(number.to_string().into_boxed_str()))
+    }
+
+    #[test]
+    fn what_each_thread_has_pushed_comes_out_in_its_order_and_the_bound_holds() {
+        const MESSAGES: usize = 5_000;
+        const BOUND: usize = 16;
+        let (entrance, mut exit) = queue(Bounds::new(BOUND, Bounds::MIN_BYTES).unwrap());
+        thread::scope(|scope| {
+            for thread in 0..THREADS {
+                let mut entrance = entrance.another();
+                scope.spawn(move || {
+                    for number in 0..MESSAGES {
+                        let message = numbered(thread, number);
+                        while entrance.try_push(message.lend()).is_err() {
+                            thread::yield_now();
+                        }
+                    }
+                });
+            }
+            let mut next = [0; THREADS];
+            while next.iter().sum::<usize>() < THREADS * MESSAGES {
+                let tally = entrance.counts().tally();
+                assert!(tally.queued + tally.unacknowledged <= BOUND as u64, "{tally:?}");
+                let Some(taken) = exit.take() else {
+                    thread::yield_now();
+                    continue;
+                };
+                let of = (0..THREADS)
+                    .find(|of| taken == crate::queue::encoded(&numbered(*of, next[*of])))
+                    .expect("the next one of a thread");
+                next[of] += 1;
+                give_back(&exit, &taken);
+            }
+        });
+        let tally = entrance.counts().tally();
+        assert_eq!((tally.accepted, tally.queued, tally.unacknowledged), ((THREADS * MESSAGES) as u64, 0, 0));
+    }
+
+    #[test]
+    fn all_that_was_accepted_before_the_end_comes_out_and_nothing_else() {
+        for _ in 0..200 {
+            let (entrance, mut exit) = queue(Bounds::new(1_000, Bounds::MIN_BYTES).unwrap());
+            let begun = AtomicBool::new(false);
+            let accepted: HashMap<usize, usize> = thread::scope(|scope| {
+                let pushing: Vec<_> = (0..THREADS)
+                    .map(|thread| {
+                        let (mut entrance, begun) = (entrance.another(), &begun);
+                        scope.spawn(move || {
+                            begun.store(true, Ordering::Relaxed);
+                            let push = |number| entrance.try_push(numbered(thread, number).lend());
+                            (thread, (0..200).map(push).take_while(Result::is_ok).count())
+                        })
+                    })
+                    .collect();
+                while !begun.load(Ordering::Relaxed) {
+                    thread::yield_now();
+                }
+                entrance.close();
+                let at_the_end = entrance.accepted();
+                let accepted: HashMap<_, _> =
+                    pushing.into_iter().map(|thread| thread.join().unwrap()).collect();
+                assert_eq!(accepted.values().sum::<usize>() as u64, at_the_end);
+                accepted
+            });
+            let mut came = 0_u64;
+            while exit.take().is_some() {
+                came += 1;
+            }
+            assert_eq!(came, accepted.values().sum::<usize>() as u64);
+            assert!(entrance.another().try_push(numbered(0, 0).lend()).is_err());
+            assert_eq!(entrance.counts().tally().accepted, came);
+        }
+    }
+
+    #[test]
+    fn a_message_without_room_leaves_the_bytes_to_the_others() {
+        let (mut entrance, mut exit) = queue(Bounds::new(1, Bounds::MIN_BYTES).unwrap());
+        entrance.try_push(message("t", "1").lend()).unwrap();
+        let large = crate::queue::large_message(usize::try_from(Bounds::MIN_BYTES / 2).unwrap());
+        for _ in 0..3 {
+            assert_eq!(entrance.another().try_push(large.lend()), Err(QueueFull));
+        }
+        let taken = exit.take().unwrap();
+        give_back(&exit, &taken);
+        assert_eq!(entrance.another().try_push(large.lend()), Ok(()));
+        assert_eq!(entrance.counts().tally().refused, 3);
+    }
+}

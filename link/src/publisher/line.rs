@@ -1,0 +1,251 @@
+//! One link of a process for the publishers of its threads.
+//!
+//! In a PHP with threads, each thread has a [`Publisher`] of its own, with an entrance of its own; queue, link thread and connection
+//! belong to the process. A thread that ends takes nothing along but its entrance. The link ends with [`Line::shutdown_since`], or
+//! when nobody has the line any more: then nothing more is accepted in any thread, and all that was is flushed, bounded.
+//!
+//! Owns the first link, which the others come from. Whoever publishes has joined once, and takes no lock afterwards.
+
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use super::{Link, Publisher};
+use crate::error::QueueFull;
+use crate::options::Options;
+use crate::process::{self, OfProcess};
+use crate::shutdown::{self, Leftover};
+
+/// What the publishers of one process have in common.
+#[derive(Debug)]
+pub struct Line {
+    options: Arc<Options>,
+    stage: OfProcess<Mutex<Stage>>,
+}
+
+#[derive(Debug, Default)]
+enum Stage {
+    #[default]
+    Idle,
+    Open(Box<Link>),
+    Closed,
+}
+
+impl Line {
+    /// A line that does nothing yet: no thread, no connection.
+    pub fn new(options: Options) -> Arc<Self> {
+        Arc::new(Self { options: Arc::new(options), stage: OfProcess::new() })
+    }
+
+    /// A publisher for one more thread.
+    pub fn publisher(self: &Arc<Self>) -> Publisher {
+        Publisher {
+            options: Arc::clone(&self.options),
+            generation: process::generation(),
+            link: None,
+            closed: false,
+            line: Arc::clone(self),
+        }
+    }
+
+    /// Ends the link for all threads, as [`Publisher::shutdown_since`] does.
+    pub fn shutdown_since(&self, begun: Instant) -> Option<Leftover> {
+        // The lock is free before the wait: who wants to publish meanwhile is refused at once.
+        let before = mem::replace(&mut *self.stage(), Stage::Closed);
+        let Stage::Open(link) = before else { return None };
+        link.entrance.close();
+        shutdown::shutdown(*link, &self.options, begun)
+    }
+
+    /// A last flush for all threads, as [`Publisher::flush_since`] does.
+    pub fn flush_since(self: &Arc<Self>, begun: Instant) -> Option<Leftover> {
+        self.publisher().flush_since(begun)
+    }
+
+    fn stage(&self) -> MutexGuard<'_, Stage> {
+        self.stage.get().lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives `link` what it needs: an entrance, and a thread behind it, if there is one to be had.
+    fn join(&self, link: &mut Option<Link>) -> Result<(), QueueFull> {
+        let mut stage = self.stage();
+        if let Stage::Idle = *stage {
+            *stage = Stage::Open(Box::new(Link::new(&self.options).ok_or(QueueFull)?));
+        }
+        let Stage::Open(first) = &mut *stage else { return Err(QueueFull) };
+        first.start_thread();
+        let has_thread = first.worker.is_none();
+        link.get_or_insert_with(|| first.another()).has_thread = has_thread;
+        Ok(())
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        if let Stage::Open(link) = mem::take(&mut *self.stage()) {
+            link.stop();
+        }
+    }
+}
+
+impl Publisher {
+    /// A publisher that does nothing yet: no thread, no connection. It is the first of a [`Line`] of its own.
+    pub fn new(options: Options) -> Self {
+        Line::new(options).publisher()
+    }
+
+    /// Whether no other thread of this process has told of so many outages yet. The first to ask does.
+    pub fn is_first_to_tell_of_outages(&self, outages: u64) -> bool {
+        self.look(|link| link.shared.record.is_first_to_tell_of_outages(outages)).unwrap_or(false)
+    }
+
+    /// The same of [`Publisher::strangers`].
+    pub fn is_first_to_tell_of_strangers(&self) -> bool {
+        self.look(|link| link.shared.record.is_first_to_tell_of_strangers()).unwrap_or(false)
+    }
+
+    /// The same as [`Publisher::shutdown`], for one of several that end together: the time counts from `begun`, so that they do
+    /// not wait one after the other. The link ends for all threads.
+    pub fn shutdown_since(&mut self, begun: Instant) -> Option<Leftover> {
+        self.forget_inherited();
+        self.closed = true;
+        let leftover = self.line.shutdown_since(begun);
+        self.link = None;
+        leftover
+    }
+
+    /// Has this process a link?
+    pub(super) fn has_link(&mut self) -> bool {
+        self.forget_inherited();
+        self.link.is_some() || matches!(*self.line.stage(), Stage::Open(_))
+    }
+
+    /// Looks at the link of this process, if it has one, whichever thread has made it.
+    pub(super) fn look<T>(&self, look: impl FnOnce(&Link) -> T) -> Option<T> {
+        if let Some(link) = self.link.as_ref().filter(|_| self.generation == process::generation()) {
+            return Some(look(link));
+        }
+        match &*self.line.stage() {
+            Stage::Open(link) => Some(look(link)),
+            Stage::Idle | Stage::Closed => None,
+        }
+    }
+
+    /// The link of this process, its thread running.
+    pub(super) fn link(&mut self) -> Result<&mut Link, QueueFull> {
+        self.forget_inherited();
+        if self.closed {
+            return Err(QueueFull);
+        }
+        if self.link.as_ref().is_none_or(|link| !link.has_thread) {
+            self.line.join(&mut self.link)?;
+        }
+        self.link.as_mut().ok_or(QueueFull)
+    }
+}
+
+impl Link {
+    /// The same for another thread, with an entrance of its own.
+    fn another(&self) -> Self {
+        Self {
+            entrance: self.entrance.another(),
+            shared: Arc::clone(&self.shared),
+            asker: self.asker.clone(),
+            ended: self.ended.clone(),
+            thread: None,
+            worker: None,
+            has_thread: false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::thread;
+    use std::time::Duration;
+
+    use orosync_protocol::ticket::Signer;
+
+    use super::*;
+    use crate::options::Endpoint;
+    use crate::queue::message;
+    use crate::status::State;
+
+    /// Where nobody listens.
+    fn line(directory: &tempfile::TempDir) -> Arc<Line> {
+        let signer = Signer::from_secret(&[b's'; 32]).unwrap();
+        let endpoint = Endpoint::Unix { path: directory.path().join("nobody") };
+        Line::new(Options { shutdown_timeout: Duration::ZERO, ..Options::new(endpoint.into(), signer) })
+    }
+
+    #[test]
+    fn threads_share_a_link_and_one_that_ends_takes_nothing_along() {
+        let directory = tempfile::tempdir().unwrap();
+        let line = line(&directory);
+        assert_eq!(line.publisher().status().state, State::Idle);
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                let mut publisher = line.publisher();
+                scope.spawn(move || publisher.publish(message("t", "1").lend()).unwrap());
+            }
+        });
+        let mut publisher = line.publisher();
+        assert_eq!(publisher.status().accepted, 4, "also in a thread that has published nothing");
+        assert!(!publisher.flush(Duration::ZERO), "what other threads have published counts");
+        publisher.publish(message("t", "1").lend()).unwrap();
+        assert_eq!(line.shutdown_since(Instant::now()).unwrap().messages, 5);
+    }
+
+    #[test]
+    fn nothing_is_accepted_after_the_end_and_all_before_it_is_counted() {
+        let directory = tempfile::tempdir().unwrap();
+        let line = line(&directory);
+        let accepted = AtomicU64::new(0);
+        let leftover = thread::scope(|scope| {
+            for _ in 0..4 {
+                let (mut publisher, accepted) = (line.publisher(), &accepted);
+                scope.spawn(move || {
+                    while publisher.publish(message("t", "1").lend()).is_ok() {
+                        accepted.fetch_add(1, Ordering::Relaxed);
+                    }
+                });
+            }
+            while accepted.load(Ordering::Relaxed) < 100 {
+                thread::yield_now();
+            }
+            line.shutdown_since(Instant::now()).unwrap()
+        });
+        assert_eq!(leftover.messages, accepted.into_inner());
+        assert!(line.publisher().publish(message("t", "1").lend()).is_err());
+        assert_eq!(line.shutdown_since(Instant::now()), None);
+    }
+
+    #[test]
+    fn the_link_ends_when_nobody_has_the_line() {
+        let directory = tempfile::tempdir().unwrap();
+        let line = line(&directory);
+        let mut publisher = line.publisher();
+        publisher.publish(message("t", "1").lend()).unwrap();
+        let ended = publisher.link.as_ref().unwrap().ended.clone();
+        drop(line);
+        publisher.publish(message("t", "1").lend()).unwrap();
+        drop(publisher);
+        let outcome = ended.recv_timeout(Duration::from_secs(20));
+        assert_eq!(outcome, Err(crossbeam_channel::RecvTimeoutError::Disconnected));
+    }
+
+    #[test]
+    fn one_thread_tells_of_an_outage() {
+        let directory = tempfile::tempdir().unwrap();
+        let line = line(&directory);
+        let mut publisher = line.publisher();
+        publisher.publish(message("t", "1").lend()).unwrap();
+        assert!(publisher.is_first_to_tell_of_outages(1));
+        assert!(!line.publisher().is_first_to_tell_of_outages(1));
+        assert!(line.publisher().is_first_to_tell_of_outages(2));
+        assert!(!publisher.is_first_to_tell_of_outages(1), "one that looked before is late");
+        assert!(publisher.is_first_to_tell_of_strangers());
+        assert!(!line.publisher().is_first_to_tell_of_strangers());
+    }
+}
