@@ -11,8 +11,12 @@ export OROSYNC_EXTENSION = $(RELEASE)/liborosync.so
 # All but the extension, which needs PHP's headers. What is named together is compiled with the same features: once, whatever
 # of it a target runs.
 CRATES := --workspace --exclude orosync
+
+# The extension for a PHP with threads shares its link between them.
+ZTS = $(if $(filter 1,$(shell $(or $(PHP),php) -n -r 'echo PHP_ZTS;' 2>/dev/null)),--features orosync/zts)
 NAMES = $(basename $(notdir $(1:/main.rs=.rs)))
-END_TO_END := $(call NAMES,$(wildcard tests/tests/*.rs tests/tests/*/main.rs))
+# Threads need a PHP that has them: scripts/matrix/in-zts.
+END_TO_END := $(filter-out threads,$(call NAMES,$(wildcard tests/tests/*.rs tests/tests/*/main.rs)))
 OTHER_TESTS := $(call NAMES,$(filter-out tests/%,$(wildcard */tests/*.rs)))
 
 # With how many servers `make demo` runs.
@@ -33,7 +37,7 @@ help: ## Say what there is to run
 
 build: ## Compile orosync-server and the PHP extension, as released
 	@scripts/install-deps build
-	cargo build --release --package orosync-server --package orosync
+	cargo build --release --package orosync-server --package orosync $(ZTS)
 
 client: ## Copy the browser client to bundle/public, where it is the bundle's asset
 	rm -rf bundle/public
@@ -53,6 +57,7 @@ test-rust: ## Test the Rust crates, all but the extension
 	@scripts/install-deps build test
 	cargo test $(CRATES) --lib --bins $(addprefix --test ,$(OTHER_TESTS))
 	cargo test $(CRATES) --doc
+	cargo test --package orosync-link --features threads --lib --test link
 
 test-conformance: ## Test the WebSockets of server and publishers with the Autobahn suite
 	@scripts/install-deps build conformance
@@ -151,11 +156,12 @@ lint: js/node_modules/.package-lock.json tests/browser/node_modules/.package-loc
 	cd tests/browser && npm run check
 	cd bench/report && npm run check
 	cargo clippy --workspace --features orosync-server/echo,orosync-link/echo --all-targets -- --deny warnings
+	cargo clippy --package orosync-link --package orosync-tests --features orosync-link/threads,orosync-tests/zts --all-targets -- --deny warnings
 	cargo fmt --manifest-path fuzz/Cargo.toml --check -- --config-path .
 	python3 -m py_compile bench/peers/oro tests/oro/*.py tests/deploy/run tests/deploy/image
 	tests/oro/run --check
 	scripts/compatibility-page --check
-	shellcheck scripts/install-deps scripts/enable-extension scripts/fuzz scripts/test-valgrind scripts/test-matrix scripts/matrix/* \
+	shellcheck scripts/install-deps scripts/enable-extension scripts/build-php scripts/fuzz scripts/test-valgrind scripts/test-matrix scripts/matrix/* \
 		tests/conformance/run tests/valgrind/bin/valgrind tests/oro/in-root tests/oro/build-in-root tests/deploy/boot bench/run bench/profile bench/peers/peer demo/bin/demo demo/bin/console .ci/run
 
 performance-page: bench/report/node_modules/.package-lock.json ## Write docs/performance.md from what `make bench` has measured

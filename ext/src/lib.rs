@@ -5,7 +5,8 @@
 //! - [`functions`]: the functions; [`publisher_class`]: `Orosync\Publisher`, the same as methods; [`exceptions`]
 //! - [`zval`]: PHP values to topics, options, claims; [`json`]: payloads, by PHP's own encoder
 //! - [`settings`]: php.ini, environment and constructor options to a publisher's options
-//! - [`lifecycle`]: the publishers of this process, and what happens when requests, modules and processes begin and end
+//! - [`lifecycle`]: the publishers of this process, and what happens when requests, modules and processes begin and end;
+//!   `lines`, what they share in a PHP with threads
 //! - [`exec`]: the end that PHP does not tell of, `pcntl_exec()`
 //! - [`info`]: what `phpinfo()` shows
 //! - [`zend`]: declarations of PHP's functions that `ext-php-rs` lacks
@@ -24,6 +25,8 @@ mod functions;
 mod info;
 mod json;
 mod lifecycle;
+#[cfg(feature = "zts")]
+mod lines;
 mod publisher_class;
 mod settings;
 mod zend;

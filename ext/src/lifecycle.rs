@@ -3,26 +3,40 @@
 //! Owns the publishers: made on first use, shared by equal settings, kept from request to request until the module ends. Bound:
 //! [`MAX_PUBLISHERS`]. A publisher belongs to the thread that runs PHP, so the table does too.
 //!
+//! In a PHP with threads (ZTS) each of them has such a table, and what its publishers share is the process's: see `lines.rs`. The
+//! table is the thread's own and no module global of TSRM's: nothing in it is PHP's, and a SAPI may end a thread without telling
+//! PHP. A request, a context and a thread may end while others publish: the links end with the module, or with the program.
+//!
 //! PHP calls the hooks of this file across C frames, where a panic would abort the process: each catches its own. A request
 //! never waits for a publisher; only the end of the module does, or of the program, bounded. That end may come in a process that
 //! has started nothing (the FPM master, a forked child), and is harmless there.
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+#[cfg(not(feature = "zts"))]
 use std::time::Instant;
 
 use ext_php_rs::exception::PhpException;
 use orosync_link::{Leftover, Publisher, State};
 use orosync_protocol::link_frame::MessageRef;
 
+#[cfg(feature = "zts")]
+use crate::lines;
 use crate::settings::Settings;
 use crate::{exceptions, exec, settings, zend};
 
 /// The most publishers of one process: each has a thread and a connection.
-const MAX_PUBLISHERS: usize = 32;
+pub(crate) const MAX_PUBLISHERS: usize = 32;
 
 thread_local! {
-    static PUBLISHERS: RefCell<Publishers> = const { RefCell::new(Publishers { entries: Vec::new(), of_ini: None }) };
+    static PUBLISHERS: RefCell<Publishers> = const {
+        RefCell::new(Publishers {
+            entries: Vec::new(),
+            of_ini: None,
+            #[cfg(feature = "zts")]
+            ends: 0,
+        })
+    };
 }
 
 struct Publishers {
@@ -30,11 +44,18 @@ struct Publishers {
     entries: Vec<Entry>,
     /// The one of php.ini's settings, once this request has looked at them. All else here belongs to its own settings.
     of_ini: Option<Handle>,
+    /// How often the module had ended when the entries were made.
+    #[cfg(feature = "zts")]
+    ends: u64,
 }
 
 /// A process that ends by `exit()` without an end of the module, as the one that opcache preloads in as another user.
 impl Drop for Publishers {
     fn drop(&mut self) {
+        #[cfg(feature = "zts")]
+        if !lines::is_first_thread() {
+            return;
+        }
         // A panic has nobody to be told to; the process ends.
         let _ = catch_unwind(AssertUnwindSafe(|| end(&mut self.entries)));
     }
@@ -92,20 +113,38 @@ impl Handle {
 }
 
 impl Publishers {
+    /// In a thread that was there before the module was ended and started again.
+    #[cfg(feature = "zts")]
+    fn forget_closed(&mut self) {
+        let ends = lines::ends();
+        if self.ends != ends {
+            self.ends = ends;
+            self.entries.clear();
+        }
+    }
+
     fn open(&mut self, settings: Settings) -> Result<Handle, String> {
         if let Some(index) = self.entries.iter().position(|entry| entry.settings == settings) {
             return Ok(Handle(index));
         }
         if self.entries.len() == MAX_PUBLISHERS {
-            return Err(format!(
-                "this process has {MAX_PUBLISHERS} publishers with different settings already, and keeps them. Use the same \
-                 endpoint and options again instead of new ones"
-            ));
+            return Err(too_many());
         }
+        #[cfg(not(feature = "zts"))]
         let publisher = Publisher::new(settings.options()?);
+        #[cfg(feature = "zts")]
+        let publisher = lines::publisher(&settings)?;
         self.entries.push(Entry { settings, publisher, outages_logged: 0, strangers_logged: false });
         Ok(Handle(self.entries.len() - 1))
     }
+}
+
+/// What is thrown where one more does not fit.
+pub(crate) fn too_many() -> String {
+    format!(
+        "this process has {MAX_PUBLISHERS} publishers with different settings already, and keeps them. Use the same endpoint and \
+         options again instead of new ones"
+    )
 }
 
 /// What PHP's error log should say of a publisher's link.
@@ -134,6 +173,10 @@ impl Entry {
     fn new_strangers(&mut self) -> Option<String> {
         let strangers = self.publisher.strangers().filter(|_| !self.strangers_logged)?;
         self.strangers_logged = true;
+        #[cfg(feature = "zts")]
+        if !self.publisher.is_first_to_tell_of_strangers() {
+            return None;
+        }
         Some(format!("orosync: {strangers}"))
     }
 
@@ -142,6 +185,8 @@ impl Entry {
         // Fewer than before: this is a forked child, whose publisher counts anew.
         let is_new = outages > self.outages_logged;
         self.outages_logged = outages;
+        #[cfg(feature = "zts")]
+        let is_new = is_new && self.publisher.is_first_to_tell_of_outages(outages);
         is_new.then(|| {
             let status = self.publisher.status();
             let endpoints = self.settings.endpoints();
@@ -178,6 +223,13 @@ pub(crate) fn endpoint_of(publisher: &Publisher) -> String {
 }
 
 /// Where this process publishes to, and how that is going.
+#[cfg(feature = "zts")]
+pub(crate) fn endpoints() -> Vec<(String, State)> {
+    lines::publishers().map(|publisher| (endpoint_of(&publisher), publisher.status().state)).collect()
+}
+
+/// Where this process publishes to, and how that is going.
+#[cfg(not(feature = "zts"))]
 pub(crate) fn endpoints() -> Vec<(String, State)> {
     PUBLISHERS.with_borrow(|publishers| {
         publishers
@@ -203,7 +255,13 @@ pub(crate) extern "C" fn startup(_type: i32, module_number: i32) -> i32 {
 /// RINIT: the beginning of a request, which may have other settings than the last one (`PHP_ADMIN_VALUE`). The last one may have
 /// published after our part of its end: a session handler does.
 pub(crate) unsafe extern "C" fn request_startup(_type: i32, _module_number: i32) -> i32 {
-    let begun = catch_unwind(|| PUBLISHERS.with_borrow_mut(|publishers| publishers.of_ini = None));
+    let begun = catch_unwind(|| {
+        PUBLISHERS.with_borrow_mut(|publishers| {
+            publishers.of_ini = None;
+            #[cfg(feature = "zts")]
+            publishers.forget_closed();
+        });
+    });
     if begun.is_ok() { 0 } else { -1 }
 }
 
@@ -232,6 +290,7 @@ pub(crate) unsafe extern "C" fn shutdown(_type: i32, module_number: i32) -> i32 
     0
 }
 
+#[cfg(not(feature = "zts"))]
 fn end(entries: &mut [Entry]) {
     let begun = Instant::now();
     for entry in entries {
@@ -241,12 +300,23 @@ fn end(entries: &mut [Entry]) {
     }
 }
 
+/// Of the process, not of the thread alone: it is the last one that publishes.
+#[cfg(feature = "zts")]
+fn end(_of_thread: &mut [Entry]) {
+    for leftover in lines::end() {
+        zend::log(&left(&leftover));
+    }
+}
+
 /// `pcntl_exec()`: another program takes the place of this one, whose module never ends. Flushes as that would; if the other one
 /// cannot be started, this one goes on.
 pub(crate) fn before_exec() {
     // As above: the program ends.
     let _ = catch_unwind(|| {
-        let lines = PUBLISHERS.with_borrow_mut(|publishers| {
+        #[cfg(feature = "zts")]
+        let log = lines::flush().map(|leftover| left(&leftover)).collect::<Vec<_>>();
+        #[cfg(not(feature = "zts"))]
+        let log = PUBLISHERS.with_borrow_mut(|publishers| {
             let begun = Instant::now();
             let flush = |entry: &mut Entry| entry.publisher.flush_since(begun);
             publishers
@@ -256,7 +326,7 @@ pub(crate) fn before_exec() {
                 .map(|leftover| left(&leftover))
                 .collect::<Vec<_>>()
         });
-        for line in lines {
+        for line in log {
             zend::log(&line);
         }
     });

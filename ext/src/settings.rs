@@ -4,7 +4,6 @@
 //! value and what to write instead. Where neither `orosync.secret` nor `orosync.secret_file` is set, the server's own
 //! environment variables are taken, so that one `export` serves both in development.
 
-use std::env;
 use std::ffi::CStr;
 use std::fs;
 use std::path::PathBuf;
@@ -319,7 +318,7 @@ fn environment(variable: &str) -> String {
 }
 
 fn secret_of_environment() -> Secret {
-    let variable = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
+    let variable = |name: &str| zend::environment_variable(name).filter(|value| !value.is_empty());
     // The file first: its name alone shows where the environment does.
     if let Some(path) = variable(SECRET_FILE_VARIABLE) {
         Secret::File { written_in: environment(SECRET_FILE_VARIABLE), path: PathBuf::from(path) }

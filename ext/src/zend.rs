@@ -1,6 +1,9 @@
 //! Declarations of PHP's own functions that `ext-php-rs` lacks, each behind a safe function. Every SAPI exports them.
 
-use std::ffi::{CStr, CString, c_char, c_int};
+use std::env;
+#[cfg(feature = "zts")]
+use std::ffi::c_void;
+use std::ffi::{CStr, CString, OsString, c_char, c_int};
 use std::ptr;
 
 use ext_php_rs::boxed::ZBox;
@@ -18,12 +21,17 @@ struct SmartStr {
     a: usize,
 }
 
+// The two builds differ in what the threads share, down to the link.
 const _: () = assert!(
-    ext_php_rs::ffi::USING_ZTS == 0,
-    "this PHP is built with threads (ZTS), where json_globals is found another way: build against a PHP without (NTS)"
+    !(ext_php_rs::PHP_ZTS && cfg!(not(feature = "zts"))),
+    "this PHP is built with threads (ZTS): build with --features zts"
+);
+const _: () = assert!(
+    ext_php_rs::PHP_ZTS || cfg!(not(feature = "zts")),
+    "this PHP is built without threads (NTS): build without the feature zts"
 );
 
-/// `zend_json_globals` of `ext/json/php_json.h`, in a PHP without threads.
+/// `zend_json_globals` of `ext/json/php_json.h`.
 #[repr(C)]
 struct JsonGlobals {
     encoder_depth: c_int,
@@ -31,8 +39,24 @@ struct JsonGlobals {
     error_code: c_int,
 }
 
+#[cfg(not(feature = "zts"))]
 unsafe extern "C" {
     static mut json_globals: JsonGlobals;
+}
+
+#[cfg(feature = "zts")]
+unsafe extern "C" {
+    /// Where a thread's are among its globals. Set before any module of ours starts.
+    static json_globals_id: c_int;
+
+    /// The globals of the calling thread, by their number: of `ext-php-rs`.
+    fn ext_php_rs_tsrmg_bulk(id: c_int) -> *mut c_void;
+    fn virtual_cwd_activate() -> c_int;
+    fn tsrm_env_lock();
+    fn tsrm_env_unlock();
+}
+
+unsafe extern "C" {
     static spl_ce_RuntimeException: *mut ClassEntry;
 
     fn php_json_encode_ex(buffer: *mut SmartStr, value: *mut Zval, options: c_int, depth: i64) -> c_int;
@@ -51,6 +75,37 @@ unsafe extern "C" {
     fn get_active_class_name(space: *mut *const c_char) -> *const c_char;
 }
 
+/// The JSON globals of the calling thread.
+fn json_globals_of_thread() -> *mut JsonGlobals {
+    #[cfg(not(feature = "zts"))]
+    {
+        &raw mut json_globals
+    }
+    // SAFETY: the number is set, and the thread runs PHP: it has such globals.
+    #[cfg(feature = "zts")]
+    unsafe {
+        ext_php_rs_tsrmg_bulk(json_globals_id).cast()
+    }
+}
+
+/// A variable of the environment. PHP's `putenv()` changes it with the same lock held, where PHP has threads.
+pub(crate) fn environment_variable(name: &str) -> Option<OsString> {
+    #[cfg(feature = "zts")]
+    let _unlocked_when_dropped = {
+        struct Unlock;
+        impl Drop for Unlock {
+            fn drop(&mut self) {
+                // SAFETY: this thread holds the lock.
+                unsafe { tsrm_env_unlock() };
+            }
+        }
+        // SAFETY: PHP has made the lock when it started.
+        unsafe { tsrm_env_lock() };
+        Unlock
+    };
+    env::var_os(name)
+}
+
 /// What PHP's JSON encoder says (`ext/json/php_json.h`, `php_json_error_code`), or that the payload's own code has thrown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct JsonErrorCode(pub(crate) c_int);
@@ -66,17 +121,18 @@ pub(crate) fn json_encode<T>(
     take: impl FnOnce(&[u8]) -> T,
 ) -> Result<T, JsonErrorCode> {
     let mut buffer = SmartStr { s: ptr::null_mut(), a: 0 };
+    let globals = json_globals_of_thread();
     // SAFETY: PHP's thread, inside a function call. The encoder does not change the value (it is `zval *` because it
     // marks arrays against recursion and unmarks them). The globals are plain ints that only this thread touches.
     let (failed, code) = unsafe {
-        let (saved_code, saved_depth) = (json_globals.error_code, json_globals.encode_max_depth);
+        let (saved_code, saved_depth) = ((*globals).error_code, (*globals).encode_max_depth);
         let value = ptr::from_ref(value).cast_mut();
         let returned = php_json_encode_ex(&raw mut buffer, value, options, i64::from(depth));
-        let code = json_globals.error_code;
+        let code = (*globals).error_code;
         // For INF and NAN it writes a 0, sets the code and returns success.
         let failed = returned != 0 || code != 0;
-        json_globals.error_code = saved_code;
-        json_globals.encode_max_depth = saved_depth;
+        (*globals).error_code = saved_code;
+        (*globals).encode_max_depth = saved_depth;
         (failed, code)
     };
     let taken = if failed || buffer.s.is_null() {
@@ -164,6 +220,12 @@ pub(crate) fn log(line: &str) {
     }
     let line: String = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let Ok(line) = CString::new(line) else { return };
+    // SAFETY: PHP's thread. Between requests it has no directory of its own, which a log's file is looked for from; where it has
+    // one, nothing is done.
+    #[cfg(feature = "zts")]
+    unsafe {
+        virtual_cwd_activate();
+    }
     // SAFETY: PHP's thread; the function copies the line.
     unsafe { php_log_err_with_severity(line.as_ptr(), LOG_WARNING) };
 }
