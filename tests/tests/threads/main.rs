@@ -18,14 +18,14 @@ use tempfile::TempDir;
 const THREADS: usize = 8;
 
 /// A script in threads.
-struct Threads {
+struct Program {
     directory: TempDir,
     threads: usize,
     rounds: usize,
     stay: bool,
 }
 
-impl Threads {
+impl Program {
     fn new(endpoint: &str, script: &str) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let path = directory.path();
@@ -130,8 +130,8 @@ fn threads_publish_at_once_over_one_link_and_each_stays_in_order() {
             }}"#,
             stage.server.endpoint()
         );
-        let threads = Threads { rounds: ROUNDS, stay, ..Threads::new(&stage.server.endpoint(), &script) };
-        assert_eq!(threads.run(), "");
+        let program = Program { rounds: ROUNDS, stay, ..Program::new(&stage.server.endpoint(), &script) };
+        assert_eq!(program.run(), "");
         stage.assert_one_link();
         assert_same(stage.received(), (0..THREADS).map(|thread| (thread, ROUNDS * EACH)));
     }
@@ -148,7 +148,7 @@ fn threads_wait_for_acknowledgements_at_once() {
         if (!$flushed || $after["acknowledged"] < $before || !orosync_check(10)) { echo "thread $thread, $i\n"; }
         if ($after["accepted"] !== $after["acknowledged"] + $after["unacknowledged"] + $after["queued"]) { echo "tally\n"; }
     }"#;
-    assert_eq!(Threads::new(&stage.server.endpoint(), script).run(), "");
+    assert_eq!(Program::new(&stage.server.endpoint(), script).run(), "");
     stage.assert_one_link();
     assert_same(stage.received(), (0..THREADS).map(|thread| (thread, 20)));
 }
@@ -164,7 +164,7 @@ fn what_is_accepted_under_load_until_the_end_arrives() {
         echo "$thread $accepted\n";"#;
     for stay in [false, true] {
         let stage = Stage::start();
-        let output = Threads { stay, ..Threads::new(&stage.server.endpoint(), script) }.run();
+        let output = Program { stay, ..Program::new(&stage.server.endpoint(), script) }.run();
         let accepted: Vec<(usize, usize)> = output
             .lines()
             .map(|line| line.split_once(' ').expect("two numbers"))
@@ -182,8 +182,8 @@ fn a_thread_that_ends_takes_nothing_along() {
     let stage = Stage::start();
     // Each publishes once and ends with its PHP, while the others go on.
     let script = r#"usleep($thread * 2000); orosync_publish("oro/ping", [$thread, 0]);"#;
-    let threads = Threads { threads: 60, ..Threads::new(&stage.server.endpoint(), script) };
-    assert_eq!(threads.run(), "");
+    let program = Program { threads: 60, ..Program::new(&stage.server.endpoint(), script) };
+    assert_eq!(program.run(), "");
     stage.assert_one_link();
     assert_same(stage.received(), (0..60).map(|thread| (thread, 1)));
 }
@@ -207,7 +207,7 @@ fn a_child_that_a_thread_has_forked_has_a_link_of_its_own_whatever_other_threads
             pcntl_waitpid($pid, $status);
         }}"#
     );
-    assert_eq!(Threads::new(&stage.server.endpoint(), &script).run(), "");
+    assert_eq!(Program::new(&stage.server.endpoint(), &script).run(), "");
     let threads = (0..THREADS).map(|thread| (thread, if thread == 0 { FORKS } else { 1000 }));
     assert_same(stage.received(), threads.chain((0..FORKS).map(|child| (100 + child, 5))));
 }
@@ -219,18 +219,18 @@ fn an_outage_is_logged_once_by_whichever_thread_notices() {
         orosync_publish("oro/ping", [$thread, 0]);
         for ($end = microtime(true) + 60; microtime(true) < $end && orosync_status()["last_error"] === null;) { usleep(1000); }
         for ($i = 0; $i < 20; $i++) { orosync_publish("oro/ping", [$thread, $i]); usleep(1000); }"#;
-    let threads = Threads::new(&server.endpoint(), script);
-    let ini = threads.directory.path().join("php.ini");
+    let program = Program::new(&server.endpoint(), script);
+    let ini = program.directory.path().join("php.ini");
     let settings = fs::read_to_string(&ini).expect("php.ini is there") + "\norosync.shutdown_timeout=0.1\n";
     fs::write(ini, settings).expect("php.ini is written");
-    let mut running = threads.command().spawn().expect("it starts");
+    let mut running = program.command().spawn().expect("it starts");
     wait::until_true("all have published", || {
         server.metric(r#"orosync_messages_accepted_total{source="link"}"#) >= 8.0
     });
     server.signal(Signal::KILL);
     server.wait();
     assert!(running.wait().expect("it runs").success());
-    let log = threads.log();
+    let log = program.log();
     let outages = log.lines().filter(|line| line.contains("does not answer")).count();
     let left = log.lines().filter(|line| line.contains("left undelivered")).count();
     assert_eq!((outages, left, log.lines().count()), (1, 1, 2), "{log}");
