@@ -198,6 +198,8 @@ impl Publisher {
 impl Drop for Publisher {
     fn drop(&mut self) {
         self.forget_inherited();
+        // Where threads share the link, the line has it end, with the last of them.
+        #[cfg(not(feature = "threads"))]
         if let Some(link) = self.link.take() {
             link.stop();
         }
