@@ -1,4 +1,4 @@
-//! Apache with PHP as its module, in the prefork MPM.
+//! Apache with PHP as its module, in the prefork MPM, or another one that `OROSYNC_APACHE_MPM` names.
 
 use std::fs::{self, Permissions};
 use std::io::{Read, Write as _};
@@ -34,9 +34,11 @@ impl Apache {
         fs::write(directory.path().join("php.ini"), [php::settings(endpoint), vec![log]].concat().join("\n"))
             .expect("php.ini is written");
         fs::write(directory.path().join("php.log"), "").expect("the log is there");
+        // A PHP with threads runs in the one that has threads.
+        let mpm = mpm();
         // Debian's PHP is called php_module in every version.
         let mut text = format!(
-            "LoadModule mpm_prefork_module {MODULES}/mod_mpm_prefork.so\n\
+            "LoadModule mpm_{mpm}_module {MODULES}/mod_mpm_{mpm}.so\n\
              LoadModule authz_core_module {MODULES}/mod_authz_core.so\n\
              LoadModule php_module {}\n\
              PHPIniDir {path}\nServerName localhost\nListen {address}\nPidFile {path}/pid\n\
@@ -103,6 +105,11 @@ impl Apache {
         (head.starts_with("HTTP/1.1 200 ") && length.parse() == Ok(body.len())).then(|| body.to_owned())
     }
 
+    /// Is each of its children one thread?
+    pub fn is_prefork(&self) -> bool {
+        mpm() == "prefork"
+    }
+
     /// Does it take requests?
     pub fn listens(&self) -> bool {
         TcpStream::connect(self.address).is_ok()
@@ -156,8 +163,15 @@ impl Drop for Apache {
 
 const MODULES: &str = "/usr/lib/apache2/modules";
 
-/// Debian names it after PHP's version.
+fn mpm() -> String {
+    std::env::var("OROSYNC_APACHE_MPM").unwrap_or_else(|_| "prefork".into())
+}
+
+/// Debian names it after PHP's version. OROSYNC_APACHE_PHP is another one.
 fn module() -> PathBuf {
+    if let Some(module) = std::env::var_os("OROSYNC_APACHE_PHP") {
+        return module.into();
+    }
     let names = ["8.2", "8.3", "8.4", "8.5", "8.6"].map(|version| format!("libphp{version}.so"));
     let mut paths = names.iter().map(|name| Path::new(MODULES).join(name));
     paths.find(|path| path.exists()).expect("Apache's PHP is installed: scripts/install-deps test")

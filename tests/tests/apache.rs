@@ -58,7 +58,9 @@ impl Site {
     }
 
     /// Has browsers load pages while `meanwhile` runs. `sure`: each page is answered.
+    /// In an MPM with threads Apache cuts some off itself.
     fn under_load(&self, first: usize, sure: bool, meanwhile: impl FnOnce()) {
+        let sure = sure && self.apache.is_prefork();
         let (pages, next, ended) = (self.pages(), AtomicUsize::new(first), AtomicBool::new(false));
         thread::scope(|scope| {
             for _ in 0..BROWSERS {
@@ -163,7 +165,9 @@ fn a_child_that_ends_has_time_to_send_what_waits_for_the_server() {
     for signal in [Signal::USR1, Signal::WINCH, Signal::HUP, Signal::TERM] {
         println!("{signal:?}");
         let graceful = matches!(signal, Signal::USR1 | Signal::WINCH);
-        let mut site = Site::start("StartServers 1\nMinSpareServers 1\nMaxSpareServers 1");
+        let mut site = Site::start(
+            "StartServers 1\n<IfModule mpm_prefork_module>\nMinSpareServers 1\nMaxSpareServers 1\n</IfModule>",
+        );
         site.apache.write("publish.php", &format!("{PAGE} usleep(300_000);"));
         // It connects with the first message: none leaves meanwhile.
         site.server.freeze();
