@@ -131,7 +131,10 @@ impl Exit {
     }
 
     /// The size of the next message to take, if there is one.
-    #[cfg_attr(not(feature = "threads"), expect(clippy::needless_pass_by_ref_mut, reason = "many writers' end is changed"))]
+    #[cfg_attr(
+        not(feature = "threads"),
+        expect(clippy::needless_pass_by_ref_mut, reason = "many writers' end is changed")
+    )]
     pub(crate) fn next_bytes(&mut self) -> Option<usize> {
         self.ring.peek().ok().map(EncodedMessage::len)
     }

@@ -167,7 +167,7 @@ fn mpm() -> String {
     std::env::var("OROSYNC_APACHE_MPM").unwrap_or_else(|_| "prefork".into())
 }
 
-/// Debian names it after PHP's version. OROSYNC_APACHE_PHP is another one.
+/// Debian names it after PHP's version. `OROSYNC_APACHE_PHP` names another one.
 fn module() -> PathBuf {
     if let Some(module) = std::env::var_os("OROSYNC_APACHE_PHP") {
         return module.into();
