@@ -18,13 +18,20 @@ use Symfony\Component\DependencyInjection\Extension\ExtensionInterface;
 use Symfony\Component\HttpKernel\Bundle\Bundle;
 
 /**
- * Live notifications for a Symfony application: what somebody saves is in everybody's browser at once.
+ * Live notifications for Symfony applications: a change that one user saves reaches all open pages at once.
  *
- * Where to read on: `Publishing/` (the way out of PHP), `Topic/` (what is published, and who may listen), `ContentTag/`
- * (what a flush has changed), `Ticket/` (who a browser is), `Endpoint/` (who listens where), `Maintenance/`, `Twig/` (what a
- * page needs), `Command/` (the server, and what to ask it), `Check/` (why nothing arrives), `Oro/` (Oro's own services over
- * ours), `Entry/` (why nothing of ours breaks what the application does), `Messenger/`, `Notifier/` and `Profiler/` (for those
- * of Symfony), `Test/` (for the tests of an application).
+ * Reading order:
+ *
+ * - `Publishing/`: publishers
+ * - `Topic/`: declared topics and their policies
+ * - `ContentTag/`: tags of entities that a flush has changed
+ * - `Ticket/`: browser tickets, the identity and grants of a user
+ * - `Endpoint/`: addresses of the server
+ * - `Maintenance/`, `Twig/`, `Messenger/`, `Notifier/`, `Profiler/`: integration by subject
+ * - `Command/`, `Check/`: console commands and diagnostics
+ * - `Oro/`: replacements of OroSyncBundle's services
+ * - `Entry/`: keeps failures of the bundle away from the application
+ * - `Test/`: assertions for the tests of applications
  *
  * An Oro application registers {@see Oro\OrosyncOroBundle} instead.
  */
@@ -32,8 +39,8 @@ class OrosyncBundle extends Bundle
 {
     /**
      * Symfony's name for this bundle: `@OrosyncLiveBundle/config/routes.php`, `@OrosyncLive/profiler.html.twig`,
-     * `public/bundles/orosynclive`. "OrosyncBundle" differs from Oro's OroSyncBundle in case alone, and Symfony
-     * lower-cases names: both would publish their assets to `public/bundles/orosync`.
+     * `public/bundles/orosynclive`. "OrosyncBundle" differs from Oro's OroSyncBundle only in case. Symfony lower-cases the
+     * names, so both would publish their assets to `public/bundles/orosync`.
      */
     final public const NAME = 'OrosyncLiveBundle';
 
@@ -42,7 +49,7 @@ class OrosyncBundle extends Bundle
         $this->name = self::NAME;
     }
 
-    /** Its alias, and so the key of the configuration, is `orosync`, where Symfony expects what follows from the name. */
+    /** Sets the alias `orosync`, which is the configuration key; Symfony would derive another one from the bundle's name. */
     final public function getContainerExtension(): ?ExtensionInterface
     {
         return $this->extension ??= new OrosyncExtension();

@@ -20,10 +20,10 @@ use Symfony\Component\HttpFoundation\Request;
 use Symfony\Component\HttpFoundation\RequestStack;
 
 /**
- * Looks at all that live notifications need, one thing after another, from where this PHP runs.
+ * Checks everything that live notifications need, one part after another, from the PHP process that runs it.
  *
- * Each part is asked for when its turn comes, so that one that cannot be built is one line of the result. Waits are bounded:
- * some seconds for each thing that does not answer.
+ * Each part is built when its check starts, so a part that cannot be built is one line of the result. Bound: a few seconds for
+ * each peer that does not answer.
  */
 final class Inspection
 {
@@ -31,17 +31,17 @@ final class Inspection
     private const TICKET_SECONDS = 60;
     private const MAX_REFUSALS = 10;
 
-    /** What the server has refused, in words. */
+    /** Texts of the server's refused actions. */
     private const ACTIONS = [
-        'publish' => 'a message of PHP was delivered to nobody',
-        'browser_publish' => 'a page was not allowed to publish',
-        'subscribe' => 'a page was not allowed to listen',
+        'publish' => 'a message from PHP was not delivered',
+        'browser_publish' => 'a page may not publish',
+        'subscribe' => 'a page may not subscribe',
     ];
 
-    /** And why, in place of the server's label. */
+    /** Texts of the server's reason labels. */
     private const REASONS = [
-        'undeclared' => 'as no rule of the server has the topic',
-        'not_allowed' => 'by the rule of that topic',
+        'undeclared' => 'because no rule of the server matches the topic',
+        'not_allowed' => 'by the rule of the topic',
     ];
 
     /**
@@ -51,9 +51,9 @@ final class Inspection
      * @param \Closure(): SharedSecret          $secret
      * @param \Closure(): FrontendEndpoint      $frontend
      * @param \Closure(): TopicSourceInterface  $topics
-     * @param array<string, string>             $sources where `backend` and `frontend` are set, in words
-     * @param bool                              $isTest  messages are kept in memory
-     * @param string|null                       $caFile  who may vouch for a `wss://` server, alone
+     * @param array<string, string>             $sources where `backend` and `frontend` are set, as text
+     * @param bool                              $isTest  whether messages are kept in memory
+     * @param string|null                       $caFile  the only certificate authorities for a `wss://` server (PEM)
      */
     public function __construct(
         private readonly \Closure $publishers,
@@ -73,8 +73,8 @@ final class Inspection
     }
 
     /**
-     * @param string $admin where the server's `admin_bind` is, as `http://host:port`
-     * @param string $page  the address of a page of the application, as browsers have it
+     * @param string $admin the server's `admin_bind` as `http://host:port`
+     * @param string $page the URL of a page of the application, as in browsers
      *
      * @return iterable<Verdict>
      */
@@ -133,8 +133,8 @@ final class Inspection
     {
         foreach (PhpIni::overruled() as $name => $value) {
             yield Verdict::warning('php.ini', sprintf(
-                '%s = %s does not count here, for the bundle has settings of its own. The functions of the extension alone go by '
-                . 'it: remove it, or call the bundle\'s services in their place.',
+                '%s = %s has no effect here: the bundle has its own settings. Only the functions of the extension use '
+                . 'it. Remove it, or call the bundle\'s services instead.',
                 $name,
                 $value,
             ));
@@ -147,7 +147,7 @@ final class Inspection
         try {
             $version = $this->binary->version();
         } catch (\RuntimeException $e) {
-            // The server may be on another machine.
+            // The server may run on another machine.
             yield Verdict::warning('binary', $e->getMessage());
 
             return;
@@ -156,7 +156,7 @@ final class Inspection
         yield $version === $mine
             ? Verdict::ok('binary', sprintf('%s, %s', $this->binary->path(), $version))
             : Verdict::warning('binary', sprintf(
-                '%s is %s, and the extension %s. Install both from the same version.',
+                '%s has version %s, the extension %s. Install the same version of both.',
                 $this->binary->path(),
                 $version,
                 $mine,
@@ -186,7 +186,7 @@ final class Inspection
         $endpoints = ($this->backend)()->resolveEach();
         foreach ($endpoints as $endpoint) {
             $server = 1 === \count($endpoints) ? 'the server' : 'the server at ' . $endpoint;
-            yield $this->ticketAt($endpoint, $server . ' accepts a ticket of a browser');
+            yield $this->ticketAt($endpoint, $server . ' accepts a browser ticket');
         }
     }
 
@@ -201,11 +201,11 @@ final class Inspection
                 $endpoint,
             )),
             ServerAtPort::ANOTHER => Verdict::error('ticket', sprintf(
-                'the server at %s refuses a ticket of a browser: it has another secret, or another clock. Its log says which.',
+                'the server at %s rejects a browser ticket: it has another secret or another clock. Its log contains the reason.',
                 $endpoint,
             )),
             default => Verdict::error('ticket', sprintf(
-                '%s is another program than orosync-server, or a proxy that does not reach one. Compare orosync.backend with the server\'s bind.',
+                '%s is not orosync-server, or a proxy that does not reach it. Compare orosync.backend with the server\'s bind.',
                 $endpoint,
             )),
         };
@@ -228,8 +228,8 @@ final class Inspection
             yield Verdict::error('topics', $difference);
         }
         yield [] === $differences
-            ? Verdict::ok('topics', [] === $rules ? 'the application declares none of its own' : sprintf('the server has all of the application\'s (%d)', \count($rules)))
-            : Verdict::error('topics', 'Start orosync:server again, or write its file anew with orosync:topics:export and send it SIGHUP.');
+            ? Verdict::ok('topics', [] === $rules ? 'the application declares none' : sprintf('the server has all topics of the application (%d)', \count($rules)))
+            : Verdict::error('topics', 'Restart orosync:server, or write its file again with orosync:topics:export and send it SIGHUP.');
     }
 
     /** @return iterable<Verdict> */
@@ -238,7 +238,7 @@ final class Inspection
         try {
             $refusals = $this->server->refusals($admin);
         } catch (\RuntimeException) {
-            // The line on topics says it.
+            // The line about topics reports it.
             return;
         }
         foreach (\array_slice($refusals, 0, self::MAX_REFUSALS) as $refusal) {
@@ -278,18 +278,18 @@ final class Inspection
         $origin = $request->getSchemeAndHttpHost();
         $seen = sprintf('a page of %s connects to %s (%s)', $origin, $url, $this->sources['frontend']);
         if ($request->isSecure() && !$address->secure) {
-            yield Verdict::error('browsers', $seen . ', which browsers forbid to a page of https. Set orosync.frontend to /ws.');
+            yield Verdict::error('browsers', $seen . ', which browsers forbid on an https page. Set orosync.frontend to /ws.');
 
             return;
         }
-        $advice = sprintf('%s. Set orosync.frontend, and say a page of yours with --page.', $seen);
-        // As a browser would: by the authorities of this system.
+        $advice = sprintf('%s. Set orosync.frontend, and pass the URL of one of your pages with --page.', $seen);
+        // Like a browser, with the certificate authorities of the system.
         yield match ($this->door->identify($url, $this->newTicket(), $origin)) {
             ServerAtPort::OURS => Verdict::ok('browsers', $seen),
-            ServerAtPort::NOBODY => Verdict::warning('browsers', 'Nobody answers there, as seen from here: ' . $advice),
-            ServerAtPort::ANOTHER => Verdict::error('browsers', 'The server there refuses the ticket: ' . $advice),
-            ServerAtPort::FORBIDS => Verdict::error('browsers', sprintf('The server there takes no pages of %s: %s. Name the host in auth.allowed_origins.', $origin, $seen)),
-            ServerAtPort::FOREIGN => Verdict::warning('browsers', 'What answers there is no orosync-server, nor a proxy that reaches one: ' . $advice),
+            ServerAtPort::NOBODY => Verdict::warning('browsers', 'No answer from there, as seen from this machine: ' . $advice),
+            ServerAtPort::ANOTHER => Verdict::error('browsers', 'The server there rejects the ticket: ' . $advice),
+            ServerAtPort::FORBIDS => Verdict::error('browsers', sprintf('The server there does not allow pages of %s: %s. Add the host to auth.allowed_origins.', $origin, $seen)),
+            ServerAtPort::FOREIGN => Verdict::warning('browsers', 'The program there is not orosync-server, nor a proxy that reaches it: ' . $advice),
         };
     }
 

@@ -4,15 +4,15 @@ declare(strict_types=1);
 
 namespace Orosync\Check;
 
-/** What php.ini of this PHP says of the extension. */
+/** The extension's php.ini settings of this PHP. */
 final class PhpIni
 {
-    /** What of it counts for the functions `orosync_*()` alone, as the bundle has settings of its own. */
+    /** Settings that apply only to the functions `orosync_*()`; the bundle has its own. */
     private const OVERRULED = ['orosync.endpoint', 'orosync.secret', 'orosync.secret_file'];
 
     private const DEFAULT_ENDPOINT = 'ws://127.0.0.1:8080/';
 
-    /** @return array<string, string> those that are set, without secrets: name to value and the file that sets it */
+    /** @return array<string, string> the settings with a value, by name: value and file, without secrets */
     public static function overruled(): array
     {
         $set = [];
@@ -26,7 +26,7 @@ final class PhpIni
         return $set;
     }
 
-    /** The last file that names a setting is the one that counts. */
+    /** The last file that names a setting wins. */
     private static function fileOf(string $name): string
     {
         $scanned = php_ini_scanned_files();

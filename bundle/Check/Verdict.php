@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace Orosync\Check;
 
-/** What was found of one thing that live notifications need. */
+/** The result of one check. */
 final class Verdict
 {
     public const OK = 'OK';
@@ -13,8 +13,8 @@ final class Verdict
 
     /**
      * @param self::*  $level
-     * @param string   $subject a word or two
-     * @param string   $finding what is so, and where it is not OK what to do
+     * @param string   $subject one or two words
+     * @param string   $finding the result, and what to do unless it is OK
      */
     private function __construct(
         public readonly string $level,
@@ -28,7 +28,7 @@ final class Verdict
         return new self(self::OK, $subject, $finding);
     }
 
-    /** It works, but perhaps not as it is meant. */
+    /** It works, but perhaps not as intended. */
     public static function warning(string $subject, string $finding): self
     {
         return new self(self::WARNING, $subject, $finding);

@@ -14,8 +14,8 @@ use Symfony\Component\Console\Input\InputOption;
 use Symfony\Component\Console\Output\OutputInterface;
 use Symfony\Component\Routing\RequestContext;
 
-/** Says of each thing that live notifications need whether it is as it should be, and what to do where it is not. */
-#[AsCommand(name: 'orosync:check', description: 'Check extension, server, secret, topics and addresses; 1: something does not work')]
+/** Checks everything that live notifications need, and prints what to do about each problem. */
+#[AsCommand(name: 'orosync:check', description: 'Check extension, server, secret, topics and addresses; exit code 1 if something does not work')]
 final class CheckCommand extends Command
 {
     use FailsWithItsMessage;
@@ -34,9 +34,9 @@ final class CheckCommand extends Command
     protected function configure(): void
     {
         $this
-            ->addOption('server', null, InputOption::VALUE_REQUIRED, 'The admin_bind of the server, instead of http://127.0.0.1 and the port after the server\'s own')
-            ->addOption('page', null, InputOption::VALUE_REQUIRED, 'The address of a page of yours, such as https://crm.example.com/, instead of framework.router.default_uri')
-            ->setHelp('It looks from where the console runs. PHP of the web server has a php.ini of its own: what that one says is in the profiler, panel "Orosync".');
+            ->addOption('server', null, InputOption::VALUE_REQUIRED, 'The server\'s admin_bind (default: http://127.0.0.1 and the port after the server\'s own)')
+            ->addOption('page', null, InputOption::VALUE_REQUIRED, 'URL of one of your pages, such as https://crm.example.com/ (default: framework.router.default_uri)')
+            ->setHelp('The command checks the PHP of the console. The web server\'s PHP has its own php.ini, which the profiler shows in the panel "Orosync".');
     }
 
     protected function execute(InputInterface $input, OutputInterface $output): int
@@ -67,7 +67,7 @@ final class CheckCommand extends Command
         return $works ? Command::SUCCESS : Command::FAILURE;
     }
 
-    /** As links in mails have it. */
+    /** The application's URL, as for links in mails. */
     private function page(): string
     {
         $context = $this->context ?? new RequestContext();

@@ -11,7 +11,7 @@ use Symfony\Component\Console\Input\InputOption;
 use Symfony\Component\Console\Output\OutputInterface;
 
 /** `orosync-server disconnect` with this application's settings. */
-#[AsCommand(name: 'orosync:disconnect', description: 'End the sessions of a user, or one session; who is still logged in comes back')]
+#[AsCommand(name: 'orosync:disconnect', description: 'End the sessions of a user, or one session. Pages of a user who is still logged in reconnect')]
 final class DisconnectCommand extends Command
 {
     use FailsWithItsMessage;
@@ -26,7 +26,7 @@ final class DisconnectCommand extends Command
     protected function configure(): void
     {
         $this
-            ->addOption('role', null, InputOption::VALUE_REQUIRED, 'user, customer or anonymous: the role of their tickets; with --uid or --user')
+            ->addOption('role', null, InputOption::VALUE_REQUIRED, 'Role in the tickets: user, customer or anonymous; with --uid or --user')
             ->addOption('uid', null, InputOption::VALUE_REQUIRED, 'All sessions of the user with this id')
             ->addOption('user', null, InputOption::VALUE_REQUIRED, 'All sessions of the user with this name')
             ->addOption('session', null, InputOption::VALUE_REQUIRED, 'The session with this id: 32 hexadecimal digits')

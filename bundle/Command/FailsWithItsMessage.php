@@ -8,7 +8,7 @@ use Symfony\Component\Console\Command\Command;
 use Symfony\Component\Console\Output\ConsoleOutputInterface;
 use Symfony\Component\Console\Output\OutputInterface;
 
-/** How our commands fail: with their message on standard error, and 1. */
+/** Failure handling of the commands: prints the exception's message on standard error and returns 1. */
 trait FailsWithItsMessage
 {
     /** @param \Closure(): int $work */

@@ -13,8 +13,8 @@ use Symfony\Component\Console\Input\InputInterface;
 use Symfony\Component\Console\Output\OutputInterface;
 use Symfony\Component\Console\Style\SymfonyStyle;
 
-/** Switches the maintenance mode and waits, within a bound, until the server has the announcement. */
-#[AsCommand(name: 'orosync:maintenance', description: 'Switch the maintenance mode on or off, and tell all open pages')]
+/** Switches the maintenance mode and waits up to FLUSH_SECONDS until the server has acknowledged the announcement. */
+#[AsCommand(name: 'orosync:maintenance', description: 'Switch the maintenance mode on or off, and notify all open pages')]
 final class MaintenanceCommand extends Command
 {
     private const FLUSH_SECONDS = 3.0;
@@ -55,27 +55,27 @@ final class MaintenanceCommand extends Command
         $accepted = 'on' === $mode ? $this->mode->on() : $this->mode->off();
         $io->writeln(sprintf('Maintenance mode %s %s.', $already ? 'was already' : 'is', $mode));
 
-        // The mode is switched whether or not anybody could be told: a deployment goes on.
+        // The mode is switched even if the announcement fails, so that a deployment continues.
         if (!$accepted) {
             $io->warning(sprintf(
-                'Open pages were not told: %s',
-                $this->publisher->status()->lastError ?? 'the message was not accepted, the log says why.',
+                'Open pages were not notified: %s',
+                $this->publisher->status()->lastError ?? 'the message was not accepted; the log contains the reason.',
             ));
         } elseif (!$this->publisher->flush(self::FLUSH_SECONDS)) {
             $status = $this->publisher->status();
             $io->warning('refused' === $status->state ? sprintf(
-                'Open pages are not told: %s: %s.',
+                'Open pages are not notified: %s: %s.',
                 $status->endpoint,
                 $status->lastError ?? 'the server refuses this application',
             ) : sprintf(
-                'Open pages are not told yet: %s has not acknowledged the message within %.0f seconds (%s). '
+                'Open pages are not notified yet: %s has not acknowledged the message within %.0f seconds (%s). '
                 . 'Is the server running?',
                 $status->endpoint,
                 self::FLUSH_SECONDS,
                 $status->lastError ?? $status->state,
             ));
         } else {
-            $io->writeln('All open pages are told.');
+            $io->writeln('All open pages are notified.');
         }
 
         return Command::SUCCESS;

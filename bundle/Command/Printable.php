@@ -6,7 +6,7 @@ namespace Orosync\Command;
 
 use Symfony\Component\Console\Formatter\OutputFormatter;
 
-/** Texts of others, such as what a server answers, for a terminal: without control and format characters, and without styles. */
+/** Makes foreign text, such as a server's answer, safe for a terminal: no control or format characters, no styles. */
 final class Printable
 {
     public static function line(string $text): string
@@ -14,7 +14,7 @@ final class Printable
         return self::text(preg_replace('~\s+~', ' ', $text));
     }
 
-    /** Of several lines, perhaps. */
+    /** Keeps line breaks. */
     public static function text(string $text): string
     {
         return OutputFormatter::escape(preg_replace('~[^\P{C}\n]~u', '?', mb_scrub($text, 'UTF-8')));

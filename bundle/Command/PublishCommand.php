@@ -11,7 +11,7 @@ use Symfony\Component\Console\Input\InputInterface;
 use Symfony\Component\Console\Output\OutputInterface;
 
 /** `orosync-server publish` with this application's settings. */
-#[AsCommand(name: 'orosync:publish', description: 'Publish a message, and wait until the server has acknowledged it')]
+#[AsCommand(name: 'orosync:publish', description: 'Publish a message and wait for the server\'s acknowledgement')]
 final class PublishCommand extends Command
 {
     use FailsWithItsMessage;
@@ -25,16 +25,16 @@ final class PublishCommand extends Command
     {
         $this
             ->addArgument('topic', InputArgument::REQUIRED, 'For example oro/ping')
-            ->addArgument('json', InputArgument::REQUIRED, 'The payload, one JSON value; "-": one from each line of standard input')
+            ->addArgument('json', InputArgument::REQUIRED, 'The payload, one JSON value; "-" reads one per line from standard input')
             ->setHelp(
                 "  <info>bin/console orosync:publish oro/ping '\"hello\"'</info>\n\n"
-                . 'It fails where the server has no such topic. A payload that begins with "-", as <info>-1</info>, stands behind <info>--</info>.',
+                . 'The command fails if the server has no such topic. Write <info>--</info> before a payload that begins with "-", such as <info>-1</info>.',
             );
     }
 
     protected function execute(InputInterface $input, OutputInterface $output): int
     {
-        // Behind "--" nothing is an option, also where it begins with "-".
+        // After "--" nothing is parsed as an option, even with a leading "-".
         return self::orItsMessage($output, fn (): int => $this->server->run(
             'publish',
             ['--', $input->getArgument('topic'), $input->getArgument('json')],

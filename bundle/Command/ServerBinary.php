@@ -4,15 +4,15 @@ declare(strict_types=1);
 
 namespace Orosync\Command;
 
-/** Where the native server is on this machine. */
+/** Finds the native server on this machine. */
 final class ServerBinary
 {
     private const NAME = 'orosync-server';
     private const VERSION_SECONDS = 5;
 
     /**
-     * @param string|null  $configured  a path, or a name to look for in PATH; null: look everywhere
-     * @param list<string> $directories looked through after PATH
+     * @param string|null $configured a path, or a name to look for in PATH; null: its own name
+     * @param list<string> $directories searched after PATH
      */
     public function __construct(
         private readonly ?string $configured,
@@ -20,7 +20,7 @@ final class ServerBinary
     ) {
     }
 
-    /** @throws \RuntimeException it says where was looked and how to get it */
+    /** @throws \RuntimeException names the places that were searched and how to install the server */
     public function path(): string
     {
         if (null !== $this->configured && str_contains($this->configured, '/')) {
@@ -48,9 +48,9 @@ final class ServerBinary
     }
 
     /**
-     * What it says of itself, within a bounded time.
+     * The server's version, as printed by `--version` within VERSION_SECONDS.
      *
-     * @throws \RuntimeException it says what to do
+     * @throws \RuntimeException says what to do
      */
     public function version(): string
     {
@@ -65,7 +65,7 @@ final class ServerBinary
         fclose($pipes[1]);
         proc_close($process);
         if (1 !== preg_match('~^orosync-server (\S+)$~', trim($said), $version)) {
-            throw new \RuntimeException(sprintf('"%s" is no orosync-server: asked for its version it says "%s".', $path, substr(trim($said), 0, 100)));
+            throw new \RuntimeException(sprintf('"%s" is not orosync-server: --version printed "%s".', $path, substr(trim($said), 0, 100)));
         }
 
         return $version[1];

@@ -19,7 +19,7 @@ use Symfony\Component\Console\Output\OutputInterface;
 use Symfony\Component\Filesystem\Filesystem;
 use Symfony\Component\HttpKernel\Kernel;
 
-/** Runs the native server with this application's address and secret; also by the names of those that it replaces. */
+/** Runs the native server with this application's address and secret. Its aliases are the commands that it replaces. */
 #[AsCommand(
     name: 'orosync:server',
     description: 'Run the websocket server',
@@ -27,11 +27,11 @@ use Symfony\Component\HttpKernel\Kernel;
 )]
 final class ServerCommand extends Command
 {
-    /** What Oro's command ends with when its server is switched off: a supervisor can tell it from a failure. */
+    /** Exit code of Oro's command when its server is switched off, so that a supervisor can tell this from a failure. */
     private const EXIT_SWITCHED_OFF = 113;
 
     /**
-     * @param string      $topicsFile where the server finds the topics that this application declares
+     * @param string      $topicsFile the file that passes this application's topics to the server
      * @param string|null $configFile the server's own TOML file
      */
     public function __construct(
@@ -49,12 +49,12 @@ final class ServerCommand extends Command
     protected function configure(): void
     {
         $this
-            ->addArgument('name', InputArgument::OPTIONAL, 'Accepted for gos:websocket:server; there is one server')
-            ->addOption('host', 'a', InputOption::VALUE_REQUIRED, 'Listen at this address instead of the configured one')
-            ->addOption('port', 'p', InputOption::VALUE_REQUIRED, 'Listen at this port instead of the configured one');
-        // From Symfony 6.4 on, each command has an option of this name.
+            ->addArgument('name', InputArgument::OPTIONAL, 'Ignored; for compatibility with gos:websocket:server')
+            ->addOption('host', 'a', InputOption::VALUE_REQUIRED, 'Listen on this address instead of the configured one')
+            ->addOption('port', 'p', InputOption::VALUE_REQUIRED, 'Listen on this port instead of the configured one');
+        // Since Symfony 6.4 every command has this option.
         if (Kernel::VERSION_ID < 60400) {
-            $this->addOption('profile', 'm', InputOption::VALUE_NONE, 'Accepted for gos:websocket:server; nothing is profiled');
+            $this->addOption('profile', 'm', InputOption::VALUE_NONE, 'Ignored; for compatibility with gos:websocket:server');
         }
     }
 
@@ -101,19 +101,19 @@ final class ServerCommand extends Command
         return $this->process->run($binary, $arguments, $environment);
     }
 
-    /** A list of a later file takes the place of an earlier one: what the server's own file declares would be gone. */
+    /** A list in a later file replaces the one in an earlier file, so the topics of the server's own file would be lost. */
     private function refuseTopicsOfTheFile(): void
     {
         $content = null === $this->configFile ? '' : (string) @file_get_contents($this->configFile);
         if (1 === preg_match('/^\s*(\[\[\s*"?topics"?\s*\]\]|topics\s*=)/m', $content)) {
             throw new \RuntimeException(sprintf(
-                'Topics are declared in orosync.topics and in %s, where the server would no longer see them. Move those to orosync.topics.',
+                'Topics are declared both in orosync.topics and in %s; the server would ignore the latter. Move them to orosync.topics.',
                 $this->configFile,
             ));
         }
     }
 
-    /** @return array<string, string> nothing when nobody asks: the server's own configuration counts */
+    /** @return array<string, string> empty without an option: the server's own configuration applies */
     private static function logLevel(OutputInterface $output): array
     {
         $level = match (true) {
@@ -126,7 +126,7 @@ final class ServerCommand extends Command
         return null === $level ? [] : ['OROSYNC_LOG__LEVEL' => $level];
     }
 
-    /** The lines that people, and scripts around the old servers, look for. */
+    /** Prints the lines that scripts for the old servers wait for. */
     private function greet(InputInterface $input, OutputInterface $output, string $where): void
     {
         $lines = str_starts_with((string) $input->getFirstArgument(), 'clank')

@@ -5,25 +5,26 @@ declare(strict_types=1);
 namespace Orosync\Command;
 
 /**
- * Runs the native server in this process's place.
+ * Replaces this process by the native server.
  *
- * With pcntl it replaces this process: same PID, so a supervisor's signals and the exit code need nobody in between.
- * Without, it runs as a child that shares our streams, and signals are passed on where PHP can receive them.
+ * With pcntl it uses exec: the PID stays the same, so a supervisor's signals reach the server and its exit code reaches the
+ * supervisor directly. Without pcntl the server runs as a child that shares the standard streams, and signals are forwarded if
+ * PHP can receive them.
  */
 final class ServerProcess
 {
-    /** Passed on to a child; SIGINT, SIGTERM, SIGHUP, numbered because the constants come with pcntl. */
+    /** Signals forwarded to a child: SIGINT, SIGTERM, SIGHUP. As numbers, because the constants need pcntl. */
     private const SIGNALS = [2, 15, 1];
 
     /**
      * @param list<string>          $arguments
-     * @param array<string, string> $environment added to ours
+     * @param array<string, string> $environment added to this process's environment
      *
      * @return int the server's exit code
      */
     public function run(string $binary, array $arguments, array $environment): int
     {
-        // What an application's .env files say is in $_ENV alone.
+        // Variables of .env files are only in $_ENV.
         $environment += array_filter($_ENV, is_string(...)) + getenv();
 
         return \function_exists('pcntl_exec')
@@ -39,7 +40,7 @@ final class ServerProcess
     {
         @pcntl_exec($binary, $arguments, $environment);
 
-        // Only a failure comes back.
+        // Returns only on failure.
         throw new \RuntimeException(sprintf('Cannot start "%s": %s.', $binary, pcntl_strerror(pcntl_get_last_error())));
     }
 

@@ -8,13 +8,16 @@ use Orosync\Endpoint\BackendEndpoint;
 use Orosync\Publishing\SharedSecret;
 
 /**
- * Runs a command of `orosync-server` against the server that this application publishes to, with the application's secret.
+ * Runs a command of `orosync-server` against the application's server, with the application's secret.
  *
- * The secret is in the environment of that process: a command line is readable by every user of the machine.
+ * The secret is passed in the environment: a command line is readable by every user of the machine.
  */
 final class ServerTool
 {
-    /** @param string|null $caFile who may vouch for a `wss://` server, alone; null: what php.ini says, else the system */
+    /**
+     * @param string|null $caFile the only certificate authorities for a `wss://` server; null: those of php.ini, else of the
+     *   system
+     */
     public function __construct(
         private readonly ServerBinary $binary,
         private readonly ServerProcess $process,
@@ -25,11 +28,11 @@ final class ServerTool
     }
 
     /**
-     * @param list<string> $arguments as the server's own command takes them
+     * @param list<string> $arguments of the server's command
      *
      * @return int its exit code
      *
-     * @throws \Throwable it says what to do
+     * @throws \Throwable says what to do
      */
     public function run(string $command, array $arguments): int
     {

@@ -19,19 +19,19 @@ use Symfony\Component\Security\Core\User\UserInterface;
 use Symfony\Contracts\Service\ServiceProviderInterface;
 
 /**
- * Prints the ticket that a user's browser would get, for curl and for tests.
+ * Prints a browser ticket for a user, for curl and for tests.
  *
- * The user is loaded by the application's own user providers and stands in the security token while the ticket is minted, so
- * that claims and grants are those of the user's own page.
+ * The application's user providers load the user, who is in the security token while the ticket is issued. So claims and grants
+ * are those of the user's own pages.
  */
-#[AsCommand(name: 'orosync:ticket', description: 'Print the one-time ticket that a user\'s browser would get')]
+#[AsCommand(name: 'orosync:ticket', description: 'Print a one-time browser ticket for a user')]
 final class TicketCommand extends Command
 {
     use FailsWithItsMessage;
 
     /**
      * @param \Closure(): BrowserTickets $tickets
-     * @param ServiceProviderInterface   $providers of users, by the names of the security bundle's configuration
+     * @param ServiceProviderInterface   $providers user providers by their names in the security bundle's configuration
      */
     public function __construct(
         private readonly \Closure $tickets,
@@ -44,13 +44,13 @@ final class TicketCommand extends Command
     protected function configure(): void
     {
         $this
-            ->addArgument('user', InputArgument::OPTIONAL, 'The user\'s name, as at the login; without: nobody in particular')
-            ->addOption('provider', null, InputOption::VALUE_REQUIRED, 'The user provider that knows the user, where several know the name')
+            ->addArgument('user', InputArgument::OPTIONAL, 'The user\'s login name (default: an anonymous user)')
+            ->addOption('provider', null, InputOption::VALUE_REQUIRED, 'The user provider to use, if several know the name')
             ->setHelp(
-                "It is good for one connection, and for as long as <info>orosync.ticket.ttl</info> says:\n\n"
+                "The ticket opens one connection and is valid for <info>orosync.ticket.ttl</info> seconds:\n\n"
                 . "  <info>curl -isN --max-time 2 -H 'Connection: Upgrade' -H 'Upgrade: websocket' -H 'Sec-WebSocket-Version: 13' \\\n"
                 . "    -H 'Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==' \"http://127.0.0.1:8080/?ticket=\$(bin/console orosync:ticket anna)\"</info>\n\n"
-                . '101: it was accepted. 401: the answer says why not.',
+                . 'Status 101: accepted. Status 401: rejected; the answer contains the reason.',
             );
     }
 
@@ -84,7 +84,7 @@ final class TicketCommand extends Command
         $names = array_keys($this->providers->getProvidedServices());
         sort($names);
         if (null !== $only && !\in_array($only, $names, true)) {
-            throw new \RuntimeException(sprintf('--provider: there is no user provider "%s", but %s.', $only, self::listed($names)));
+            throw new \RuntimeException(sprintf('--provider: there is no user provider "%s". Available: %s.', $only, self::listed($names)));
         }
         $found = [];
         $reasons = [];
@@ -107,7 +107,7 @@ final class TicketCommand extends Command
             : sprintf('Several user providers know "%s": %s. Name one with --provider.', $name, self::listed(array_keys($found))));
     }
 
-    /** @return UserInterface|null null: those that it asks are asked themselves */
+    /** @return UserInterface|null null: a chain, whose members are asked separately */
     private function load(string $provider, string $name, bool $amongOthers): ?UserInterface
     {
         $users = $this->providers->get($provider);
@@ -115,7 +115,7 @@ final class TicketCommand extends Command
             return null;
         }
 
-        // Those of OroPlatform 5.0 and 5.1 have the older method alone.
+        // User providers of OroPlatform 5.0 and 5.1 only have the older method.
         return method_exists($users, 'loadUserByIdentifier') ? $users->loadUserByIdentifier($name) : $users->loadUserByUsername($name);
     }
 

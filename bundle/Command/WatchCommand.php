@@ -11,7 +11,7 @@ use Symfony\Component\Console\Input\InputInterface;
 use Symfony\Component\Console\Output\OutputInterface;
 
 /** `orosync-server watch` with this application's settings. */
-#[AsCommand(name: 'orosync:watch', description: 'Print what is published to topics, one "TOPIC<TAB>JSON" line each, until Ctrl-C')]
+#[AsCommand(name: 'orosync:watch', description: 'Print the messages of topics as lines "TOPIC<TAB>JSON", until Ctrl-C')]
 final class WatchCommand extends Command
 {
     use FailsWithItsMessage;

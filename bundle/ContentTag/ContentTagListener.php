@@ -13,24 +13,24 @@ use Orosync\Entry\Guard;
 use Symfony\Contracts\Service\ResetInterface;
 
 /**
- * Announces what a flush of Doctrine's has changed: all its tags in one message, when the change is committed.
+ * Announces the changes of a Doctrine flush: all tags in one message, after the commit.
  *
- * Tags are taken before the flush, for a deleted entity has no id after it. They leave after it, or with the commit of
- * the transaction around it where {@see UncommittedTags} can wait for that.
+ * Tags are collected before the flush, because a deleted entity has no id afterwards. They are sent after the flush, or after
+ * the commit of the surrounding transaction if {@see UncommittedTags} can wait for it.
  */
 final class ContentTagListener implements ResetInterface
 {
-    private const LOST = 'A change is not announced';
+    private const LOST = 'A change was not announced';
 
     /**
-     * Tags of the flushes that have begun and not ended, innermost last: a listener may flush within a flush. A flush
-     * that failed leaves its tags behind, which nobody announces; its entity manager is closed.
+     * Tags of the flushes in progress, innermost last: a listener may flush within a flush. Tags of a failed flush stay here
+     * and are never announced; its entity manager is closed.
      *
      * @var \WeakMap<EntityManagerInterface, list<list<string>>>
      */
     private \WeakMap $begun;
 
-    /** @var array<class-string, bool> whether the changes of a class are left out; by the setting, or asked once */
+    /** @var array<class-string, bool> whether the changes of a class are skipped: the setting, and cached results */
     private array $skipped;
 
     /**
@@ -83,8 +83,8 @@ final class ContentTagListener implements ResetInterface
     {
         $unit = $manager->getUnitOfWork();
         $entities = [];
-        // Each entity once, in the order of OroSyncBundle. Lists change with what comes and goes, so only those two
-        // carry the tag of the collection.
+        // Each entity once, in the order of OroSyncBundle. Only insertions and deletions change a list, so only they include
+        // the collection tag.
         foreach ([...$unit->getScheduledEntityInsertions(), ...$unit->getScheduledEntityDeletions()] as $entity) {
             $entities[spl_object_id($entity)] ??= [$entity, true];
         }
@@ -106,20 +106,20 @@ final class ContentTagListener implements ResetInterface
             try {
                 array_push($tags, ...($this->tags)()->generate($entity, $withCollection));
             } catch (\Throwable $e) {
-                // A generator of the application's: what it cannot name can still be saved.
+                // A generator of the application failed: the entity is saved all the same.
                 ++$failures;
                 $first ??= $e;
             }
         }
         if (isset($first)) {
-            // An import may fail for each of its rows: one line for all.
-            $this->guard->note(sprintf('A flush is announced without %d of its entities', $failures), $first);
+            // One log line for all: an import may fail for each of its rows.
+            $this->guard->note(sprintf('A flush was announced without %d of its entities', $failures), $first);
         }
 
         return $tags;
     }
 
-    /** @param ClassMetadata<object> $metadata it knows the real class of a proxy */
+    /** @param ClassMetadata<object> $metadata contains the real class of a proxy */
     private function isSkipped(ClassMetadata $metadata): bool
     {
         return $this->skipped[$metadata->getName()]

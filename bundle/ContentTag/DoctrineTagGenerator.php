@@ -11,10 +11,10 @@ use Doctrine\Persistence\ManagerRegistry;
 use Symfony\Component\Form\FormInterface;
 
 /**
- * Tags of entities, of forms around them and of entity classes, letter by letter those of OroSyncBundle.
+ * Tags of entities, of forms for entities and of entity classes, identical to those of OroSyncBundle.
  *
- * `Acme\Entity\User` number 7 is `Acme_Entity_User_7`, all users are `Acme_Entity_User_type_collection`. Asks the unit
- * of work only: no query, and a collection that is not loaded stays so.
+ * `Acme\Entity\User` with the id 7 has the tag `Acme_Entity_User_7`, its collection `Acme_Entity_User_type_collection`. Reads
+ * only the unit of work: runs no query and loads no collection.
  */
 final class DoctrineTagGenerator implements TagGeneratorInterface
 {
@@ -40,7 +40,7 @@ final class DoctrineTagGenerator implements TagGeneratorInterface
         if (null === $manager) {
             return [];
         }
-        // The metadata knows the real class of a proxy.
+        // The metadata contains the real class of a proxy.
         $metadata = $manager->getClassMetadata(\is_object($data) ? $data::class : $data);
         $prefix = preg_replace('/[^a-z]+/i', '_', $metadata->getName());
         $tags = [];
@@ -92,11 +92,11 @@ final class DoctrineTagGenerator implements TagGeneratorInterface
         return $manager instanceof EntityManagerInterface ? $manager : null;
     }
 
-    /** An entity that waits for its insert has no id that a page could know; a detached one is not our business. */
+    /** Whether the entity is managed and has an id. One that waits for its insert has no id that a page could know. */
     private static function isStored(object $entity, EntityManagerInterface $manager): bool
     {
         $unit = $manager->getUnitOfWork();
-        // The assumption spares a query for an entity that the unit of work does not know.
+        // The assumption avoids a query for an entity that the unit of work does not know.
         $state = $unit->getEntityState($entity, UnitOfWork::STATE_NEW);
 
         return \in_array($state, [UnitOfWork::STATE_MANAGED, UnitOfWork::STATE_REMOVED], true)

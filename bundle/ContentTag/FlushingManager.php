@@ -8,7 +8,7 @@ use Doctrine\ORM\EntityManagerInterface;
 use Doctrine\ORM\Event\OnFlushEventArgs;
 use Doctrine\ORM\Event\PostFlushEventArgs;
 
-/** The entity manager that a flush's event is about. ORM before 2.13, which OroPlatform 5.0 has, names it otherwise. */
+/** The entity manager of a flush event. ORM before 2.13, used by OroPlatform 5.0, has another method name. */
 final class FlushingManager
 {
     public static function of(OnFlushEventArgs|PostFlushEventArgs $event): EntityManagerInterface

@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace Orosync\ContentTag;
 
-/** Tags of content that is no entity: `['name' => 'configuration', 'params' => ['look', 7], 'children' => [...]]`. */
+/** Tags of content other than entities: `['name' => 'configuration', 'params' => ['look', 7], 'children' => [...]]`. */
 final class SimpleTagGenerator implements TagGeneratorInterface
 {
     public function supports(mixed $data): bool

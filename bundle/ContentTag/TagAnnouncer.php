@@ -8,12 +8,12 @@ use Orosync\Publishing\PublisherInterface;
 use Orosync\Ticket\UserClaimsInterface;
 use Psr\Log\LoggerInterface;
 
-/** Tells all pages which content has changed, and by whom: a page ignores the changes of its own user. */
+/** Publishes the tags of changed content with the name of the user who changed it: a page ignores changes of its own user. */
 final class TagAnnouncer implements TagAnnouncerInterface
 {
     public const TOPIC = 'oro/data/update';
 
-    /** A message may hold 1 MiB; this many tags of long class names stay well below it. */
+    /** Tags per message. Even with long class names they stay well below the message limit of 1 MiB. */
     private const TAGS_PER_MESSAGE = 1000;
 
     public function __construct(
@@ -31,9 +31,9 @@ final class TagAnnouncer implements TagAnnouncerInterface
         try {
             $username = $this->user->claims()['sub'] ?? null;
         } catch (\Throwable $e) {
-            // An application's own claims, and what is changed is changed: its user must not see an error for it.
+            // The application's own claims service failed. The change is saved, so its user must not see an error.
             $this->logger->error(
-                'Changes are announced without their author: {reason}',
+                'Changes were announced without their author: {reason}',
                 ['reason' => $e->getMessage(), 'exception' => $e],
             );
             $username = null;

@@ -4,9 +4,9 @@ declare(strict_types=1);
 
 namespace Orosync\ContentTag;
 
-/** Tells all pages which content has changed. Inside an Oro application Oro's own sender does the telling. */
+/** Announces changed content to all pages. In an Oro application Oro's own sender does so. */
 interface TagAnnouncerInterface
 {
-    /** @param list<string> $tags none: nothing is said */
+    /** @param list<string> $tags if empty, nothing is published */
     public function announce(array $tags): void;
 }

@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace Orosync\ContentTag;
 
-/** All generators that support a piece of content, each tag once. */
+/** Combines the tags of all generators that support the content, without duplicates. */
 final class TagGeneratorChain implements TagGeneratorInterface
 {
     /** @param iterable<TagGeneratorInterface> $generators */

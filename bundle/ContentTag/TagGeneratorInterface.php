@@ -5,22 +5,21 @@ declare(strict_types=1);
 namespace Orosync\ContentTag;
 
 /**
- * Names content: what a page shows and what a flush changes get equal tags, and equality is all that is compared.
+ * Names content by tags. The content of a page and a change of it must get the same tag; tags are compared for equality only.
  *
- * Services that implement it join the chain by themselves where autoconfiguration is on, else by the tag
- * `orosync.tag_generator`.
+ * Services that implement it join the chain through autoconfiguration, otherwise through the tag `orosync.tag_generator`.
  */
 interface TagGeneratorInterface
 {
-    /** Ends the tag of all records of a kind, as against the tag of one. */
+    /** Suffix of a collection tag, which stands for all records of a kind. */
     public const COLLECTION_SUFFIX = '_type_collection';
 
     public function supports(mixed $data): bool;
 
     /**
-     * @param mixed $data                 what supports() said yes to
-     * @param bool  $includeCollectionTag add the tag of all records of its kind
-     * @param bool  $processNestedData    add the tags of what it refers to, one level deep
+     * @param mixed $data                 content that supports() accepts
+     * @param bool $includeCollectionTag add the collection tag
+     * @param bool  $processNestedData    add the tags of referenced content, one level deep
      *
      * @return list<string>
      */

@@ -5,9 +5,9 @@ declare(strict_types=1);
 namespace Orosync\ContentTag;
 
 /**
- * On an entity class whose changes are not announced, such as a log that nobody looks at.
+ * Marks an entity class whose changes are not announced, such as an audit log.
  *
- * The same as naming the class under `orosync.content_tags.skip`. A subclass carries an attribute of its own.
+ * Equivalent to an entry in `orosync.content_tags.skip`. Not inherited: a subclass needs its own attribute.
  */
 #[\Attribute(\Attribute::TARGET_CLASS)]
 final class Untracked

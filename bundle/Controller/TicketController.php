@@ -12,20 +12,19 @@ use Symfony\Component\HttpFoundation\Request;
 use Symfony\Component\HttpFoundation\Response;
 
 /**
- * Gives a page the ticket with which its browser connects, one for each attempt that is not made with a resume ticket.
+ * The ticket endpoint: issues a browser's ticket, one per connection attempt without a resume ticket.
  *
- * The page may name the topics that it wants, `{"topics": ["acme/order/7"]}`, so that voters can decide about them. Bounds:
- * MAX_TOPICS of them, in MAX_BYTES. Where it matters which ones it names, the answer says so (`"dependsOnTopics": true`).
- * The answer's time (`"now"`, milliseconds since 1970) is the start of this request by the clock that stamps pages, so their
- * difference is a page's age when its browser asked, however long the ticket took.
+ * Request: empty, or the topics that voters should decide about, `{"topics": ["acme/order/7"]}`. Bounds: MAX_TOPICS topics,
+ * MAX_BYTES bytes. Answer: `ticket`; `"dependsOnTopics": true` if the ticket depends on the topics; `now`, the start of this
+ * request in milliseconds since 1970, by the clock that stamps pages. The difference of `now` and a page's stamp is the page's
+ * age at the request, however long the answer takes.
  *
- * There is no CSRF check, for there is nothing to forge: the request changes nothing, and another site that has a
- * browser send it cannot read the answer, as no CORS header allows that. Oro's JavaScript sends no token in every
- * version, so requiring one would only lock its pages out.
+ * There is no CSRF check: the request changes nothing, and another site cannot read the answer, because no CORS header allows
+ * it. Some versions of Oro's JavaScript send no token, so a check would lock their pages out.
  */
 final class TicketController
 {
-    /** As many as a session may subscribe to by default. */
+    /** The server's default limit of subscriptions per session. */
     private const MAX_TOPICS = 100;
 
     private const MAX_BYTES = 65_536;
@@ -40,7 +39,7 @@ final class TicketController
 
     public function __invoke(Request $request): JsonResponse
     {
-        $answer = $this->guard->run('No ticket for a browser', function () use ($request): array {
+        $answer = $this->guard->run('No ticket was issued', function () use ($request): array {
             $tickets = ($this->tickets)();
             if (!$tickets->dependOnTopics()) {
                 return ['ticket' => $tickets->forCurrentUser()];
@@ -48,7 +47,7 @@ final class TicketController
             $topics = self::topics(self::body($request));
 
             return null === $topics
-                ? ['error' => sprintf('The body is {"topics": [...]} with at most %d topics, in %d bytes, or empty.', self::MAX_TOPICS, self::MAX_BYTES)]
+                ? ['error' => sprintf('The body must be empty or {"topics": [...]} with at most %d topics in %d bytes.', self::MAX_TOPICS, self::MAX_BYTES)]
                 : ['ticket' => $tickets->forCurrentUser($topics), 'dependsOnTopics' => true];
         });
         $status = match (true) {
@@ -59,18 +58,18 @@ final class TicketController
         if (isset($answer['ticket'])) {
             $answer['now'] = $this->start->ofTicket();
         }
-        $answer ??= ['error' => 'Live notifications are not available; the log of the application says why.'];
+        $answer ??= ['error' => 'Live notifications are not available; the application log contains the reason.'];
 
         return new JsonResponse($answer, $status, ['Cache-Control' => 'no-store']);
     }
 
-    /** Not more of it than is needed to see that it is too large. */
+    /** Reads at most one byte beyond the limit. */
     private static function body(Request $request): string
     {
         return (string) stream_get_contents($request->getContent(true), self::MAX_BYTES + 1);
     }
 
-    /** @return list<string>|null null: that is no list of topics, or a longer one */
+    /** @return list<string>|null null: not a list of topics, or too long */
     private static function topics(string $body): ?array
     {
         if ('' === $body) {

@@ -8,7 +8,7 @@ use Orosync\Topic\Topic;
 use Symfony\Component\Config\Definition\Builder\TreeBuilder;
 use Symfony\Component\Config\Definition\ConfigurationInterface;
 
-/** The tree `orosync:`. Every node has a sentence and an example (`config:dump-reference orosync`). */
+/** The configuration tree `orosync:`. Every node has a description and an example (`config:dump-reference orosync`). */
 final class Configuration implements ConfigurationInterface
 {
     public function getConfigTreeBuilder(): TreeBuilder
@@ -16,7 +16,7 @@ final class Configuration implements ConfigurationInterface
         $builder = new TreeBuilder('orosync');
         $root = $builder->getRootNode();
         $root
-            ->info('Live notifications. Nothing has to be set for an application and a server on one machine.')
+            ->info('Live notifications. An application and a server on one machine need no configuration.')
             ->validate()
                 ->ifTrue(static fn (array $config): bool => null !== $config['secret'] && null !== $config['secret_file'])
                 ->thenInvalid('orosync.secret and orosync.secret_file are both set. Remove one of them.')
@@ -25,29 +25,29 @@ final class Configuration implements ConfigurationInterface
                 ->scalarNode('secret')
                     ->info(
                         'The secret shared with the server, at least 32 bytes. Default: derived from kernel.secret (SHA-256 '
-                        . 'of "orosync:" and that secret), for pages and for the server command alike, so that '
-                        . 'nothing needs configuring. A server that is started without the command needs the same '
-                        . 'value.'
+                        . 'of "orosync:" and that secret), for pages and for the server command. A server that is started '
+                        . 'without the command needs the same value.'
                     )
                     ->example('%env(OROSYNC_AUTH__SECRET)%')
                     ->defaultNull()
                 ->end()
                 ->scalarNode('secret_file')
-                    ->info('A file that holds the secret; instead of "secret".')
+                    ->info('A file that contains the secret; instead of "secret".')
                     ->example('/etc/orosync/secret')
                     ->defaultNull()
                 ->end()
                 ->scalarNode('backend')
                     ->info(
-                        'Where PHP reaches the server, or several nodes of a cluster with spaces between; "*" is this machine, '
-                        . 'empty switches notifications off. Default: the parameters websocket_backend_dsn or websocket_backend_*, else this machine\'s port 8080.'
+                        'Address at which PHP reaches the server, or a space-separated list of the nodes of a cluster. "*" '
+                        . 'is this machine; an empty value switches notifications off. Default: the parameters '
+                        . 'websocket_backend_dsn or websocket_backend_*, else port 8080 on this machine.'
                     )
                     ->example('unix:/run/orosync/orosync.sock')
                     ->defaultNull()
                 ->end()
                 ->scalarNode('backend_ca_file')
                     ->info(
-                        'Certificate authorities in PEM that alone may vouch for a server that PHP reaches with wss:// or '
+                        'The only certificate authorities (PEM) to trust for a server that PHP reaches with wss:// or '
                         . 'ssl://. Default: orosync.ca_file in php.ini, else those of the system.'
                     )
                     ->example('/etc/orosync/ca.pem')
@@ -55,31 +55,31 @@ final class Configuration implements ConfigurationInterface
                 ->end()
                 ->scalarNode('frontend')
                     ->info(
-                        'Where browsers reach the server. A path alone, such as /ws, is at the page\'s own host, port and '
-                        . 'scheme: for a reverse proxy that passes it on. Else "*" is the host of the page, and wss:// or '
-                        . 'ws:// decide on encryption and the port, otherwise the page does. Default: the parameters '
-                        . 'websocket_frontend_dsn or websocket_frontend_*, else //*:8080/ws.'
+                        'Address at which browsers reach the server. A path such as /ws uses the page\'s own host, port and '
+                        . 'scheme, for a reverse proxy that forwards it. Otherwise "*" is the host of the page, and wss:// or '
+                        . 'ws:// set encryption and default port; without a scheme the page\'s scheme applies. Default: the '
+                        . 'parameters websocket_frontend_dsn or websocket_frontend_*, else //*:8080/ws.'
                     )
                     ->example('/ws')
                     ->defaultNull()
                 ->end()
                 ->arrayNode('server')
-                    ->info('How "bin/console orosync:server" starts the server.')
+                    ->info('Settings of the command "bin/console orosync:server".')
                     ->example(['bind' => '//127.0.0.1:8080'])
                     ->addDefaultsIfNotSet()
                     ->children()
                         ->scalarNode('bind')
                             ->info(
-                                'Where the server listens; empty: the command does not start one. Default: the parameters '
-                                . 'websocket_server_dsn or websocket_bind_*, else what the file in "config" says, '
-                                . 'else //0.0.0.0:8080.'
+                                'Listen address of the server; if empty, the command does not start one. Default: the '
+                                . 'parameters websocket_server_dsn or websocket_bind_*, else the address in the file '
+                                . '"config", else //0.0.0.0:8080.'
                             )
                             ->example('//127.0.0.1:8080')
                             ->defaultNull()
                         ->end()
                         ->scalarNode('binary')
                             ->info(
-                                'The native server: a path, or a name to look for in PATH. Default: orosync-server in PATH, '
+                                'The native server: a path, or a name to look up in PATH. Default: orosync-server in PATH, '
                                 . 'vendor/bin or Orosync\'s own target/release.'
                             )
                             ->example('/usr/local/bin/orosync-server')
@@ -94,11 +94,11 @@ final class Configuration implements ConfigurationInterface
                 ->end()
                 ->arrayNode('topics')
                     ->info(
-                        'The application\'s own topics and who may listen to them: anyone, customer, user, owner (the user whose id '
-                        . 'is {uid}), a role such as ROLE_SALES or several of which one is enough, granted (by a '
-                        . 'TopicGrantInterface) or nobody; or a voter instead. The first pattern that matches decides. '
-                        . '"bin/console orosync:server" passes them on, orosync:topics:export writes them for a server that '
-                        . 'is started without it; in an Oro application the export alone does. A service may declare its own '
+                        'The application\'s topics and who may subscribe to them: anyone, customer, user, owner (the user '
+                        . 'whose id is {uid}), a role such as ROLE_SALES or several roles of which one is enough, granted (by '
+                        . 'a TopicGrantInterface), nobody; or a voter. The first matching pattern decides. "bin/console '
+                        . 'orosync:server" passes them to the server; orosync:topics:export writes them for a server that is '
+                        . 'started without it, and is always needed in an Oro application. A service may declare its topics '
                         . 'with the attribute Orosync\Topic\Topic.'
                     )
                     ->example([
@@ -116,26 +116,26 @@ final class Configuration implements ConfigurationInterface
                         ->end()
                         ->children()
                             ->scalarNode('subscribe')
-                                ->info('Who may listen; not with a voter.')
+                                ->info('Who may subscribe; not together with a voter.')
                                 ->example('user')
                                 ->beforeNormalization()->ifArray()->then(static fn (array $roles): string => implode(',', $roles))->end()
                                 ->defaultNull()
                             ->end()
                             ->scalarNode('voter')
                                 ->info(
-                                    'What Symfony\'s voters are asked for, as with isGranted(), when a page wants the topic: about the '
-                                    . 'object of "class" whose id is the pattern\'s one capture.'
+                                    'Attribute for Symfony\'s voters, as in isGranted(). The subject is the object of '
+                                    . '"class" whose id is the pattern\'s only capture.'
                                 )
                                 ->example('VIEW')
                                 ->defaultNull()
                             ->end()
                             ->scalarNode('class')
-                                ->info('With a voter: the class of the object, an entity of Doctrine\'s.')
+                                ->info('With a voter: the Doctrine entity class of the subject.')
                                 ->example('App\Entity\Order')
                                 ->defaultNull()
                             ->end()
                             ->enumNode('publish')
-                                ->info('Who may publish; publisher: PHP; user: pages of users, too.')
+                                ->info('Who may publish. publisher: PHP only; user: also pages of users.')
                                 ->example('user')
                                 ->values(Topic::PUBLISH)
                                 ->defaultValue('publisher')
@@ -156,9 +156,9 @@ final class Configuration implements ConfigurationInterface
                         ->end()
                         ->arrayNode('origins')
                             ->info(
-                                'Hosts whose pages may use a ticket, at most 16: crm.example.com, *.example.com, "same host" '
-                                . '(the one that is connected to) or *. Default: in an Oro application the host that is asked '
-                                . 'for the ticket and Oro\'s own origins, else any.'
+                                'Hosts whose pages may use a ticket, at most 16: crm.example.com, *.example.com, "same '
+                                . 'host" (the host of the connection) or *. Default: in an Oro application the host of the '
+                                . 'ticket request and Oro\'s own origins, else any host.'
                             )
                             ->example(['crm.example.com', '*.shop.example.com'])
                             ->scalarPrototype()->end()
@@ -167,22 +167,22 @@ final class Configuration implements ConfigurationInterface
                 ->end()
                 ->arrayNode('users')
                     ->info(
-                        'The role of each class of users: "user" (of the back office), "customer" (of the storefront), each for '
-                        . 'one class, whose ids count with it, or "anonymous" (nobody in particular). A subclass has the '
-                        . 'role of its nearest parent. Default: the one class that the user providers of the security '
-                        . 'bundle give is "user". An Oro application has Oro\'s two classes instead.'
+                        'The role of each user class: "user" (back office) and "customer" (storefront) for one class each, '
+                        . 'whose ids are part of the identity, or "anonymous" (no identity). A subclass has the role of its '
+                        . 'nearest parent. Default: "user" for the only class that the security bundle\'s user providers '
+                        . 'return. An Oro application uses Oro\'s two classes instead.'
                     )
                     ->example(['App\Entity\User' => 'user', 'App\Entity\Customer' => 'customer'])
                     ->useAttributeAsKey('class')
                     ->enumPrototype()->values(['user', 'customer', 'anonymous'])->end()
                 ->end()
                 ->arrayNode('content_tags')
-                    ->info('The announcement of what Doctrine has changed.')
+                    ->info('Announcement of changed Doctrine entities.')
                     ->example(['skip' => ['App\Entity\AuditEntry']])
                     ->canBeDisabled()
                     ->children()
                         ->arrayNode('skip')
-                            ->info('Entity classes whose changes are not announced. Subclasses are named themselves.')
+                            ->info('Entity classes whose changes are not announced. Subclasses need their own entry.')
                             ->example(['App\Entity\AuditEntry'])
                             ->scalarPrototype()->end()
                         ->end()
@@ -190,21 +190,21 @@ final class Configuration implements ConfigurationInterface
                 ->end()
                 ->booleanNode('test')
                     ->info(
-                        'Keep what is published in memory, for Orosync\Test\PublishedAssertions, and connect to no server. '
-                        . 'For "when@test". Default: no; in an Oro application\'s environment "test" yes.'
+                        'Keep messages in memory for Orosync\Test\PublishedAssertions, without a server. For "when@test". '
+                        . 'Default: false; true in the environment "test" of an Oro application.'
                     )
                     ->example('true')
                     ->defaultNull()
                 ->end()
                 ->arrayNode('notifier')
-                    ->info('The channel "orosync" of Symfony\'s Notifier, where that is installed.')
+                    ->info('The channel "orosync" of Symfony\'s Notifier, if that is installed.')
                     ->example(['topic' => 'acme/notices/{uid}'])
                     ->addDefaultsIfNotSet()
                     ->children()
                         ->scalarNode('topic')
                             ->info(
                                 'The topic of a user\'s notifications; {uid} is the id of the user. The server\'s '
-                                . 'configuration must let that user subscribe to it.'
+                                . 'configuration must allow that user to subscribe to it.'
                             )
                             ->example('acme/notices/{uid}')
                             ->defaultValue('orosync/notifications/{uid}')
@@ -222,12 +222,12 @@ final class Configuration implements ConfigurationInterface
                     ->end()
                 ->end()
                 ->arrayNode('maintenance')
-                    ->info('The maintenance mode of an application that has none of its own.')
+                    ->info('Maintenance mode for applications without their own.')
                     ->example(['flag_file' => '/srv/shared/maintenance'])
                     ->addDefaultsIfNotSet()
                     ->children()
                         ->scalarNode('flag_file')
-                            ->info('The file that is there while maintenance is on.')
+                            ->info('The file that exists while maintenance is on.')
                             ->example('/srv/shared/maintenance')
                             ->cannotBeEmpty()
                             ->defaultValue('%kernel.project_dir%/var/maintenance')
@@ -237,7 +237,7 @@ final class Configuration implements ConfigurationInterface
             ->end()
         ;
         $root->find('content_tags.enabled')
-            ->info('Announce them at all.')
+            ->info('Whether to announce changes.')
             ->example('false');
 
         return $builder;

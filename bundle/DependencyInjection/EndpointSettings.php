@@ -7,17 +7,17 @@ namespace Orosync\DependencyInjection;
 use Symfony\Component\DependencyInjection\ParameterBag\ParameterBagInterface;
 
 /**
- * Finds what is configured for each endpoint: the tree `orosync:`, else the DSN parameter of Oro 5.1 and later, else the
- * parameters of the versions before.
+ * Finds the settings of each endpoint: the tree `orosync:`, else the DSN parameter of Oro 5.1 and later, else the parameters of
+ * earlier versions.
  *
- * Presence decides, as in Oro: an empty value is a value. Parameters are passed on by reference, so that their
- * environment variables are read at run time.
+ * As in Oro, presence decides: an empty value counts. Parameters are passed by reference, so that their environment variables
+ * are read at run time.
  *
- * What it returns is for {@see \Orosync\Endpoint\Dsn::fromSettings()}; null as a DSN means that the tree is silent.
+ * The results are for {@see \Orosync\Endpoint\Dsn::fromSettings()}; a DSN of null means that the tree has no value.
  */
 final class EndpointSettings
 {
-    /** Old parameter names per part: the first that is there wins, the last is the fallback for all endpoints. */
+    /** Old parameter names per part: the first that exists wins, the last is the fallback for all endpoints. */
     private const SERVER = [
         'host' => ['websocket_bind_address', 'websocket_host'],
         'port' => ['websocket_bind_port', 'websocket_port'],
@@ -38,7 +38,7 @@ final class EndpointSettings
     {
     }
 
-    /** @return array<string, mixed>|null null: nobody says where the server listens */
+    /** @return array<string, mixed>|null null: no listen address is configured */
     public function server(mixed $dsn): ?array
     {
         return $this->find('orosync.server.bind', $dsn, 'websocket_server_dsn', 'websocket_bind_*', self::SERVER, '0.0.0.0');
@@ -59,7 +59,7 @@ final class EndpointSettings
     }
 
     /**
-     * @param string                      $group the parameters of $names, for messages
+     * @param string                      $group name of the parameter group, for messages
      * @param array<string, list<string>> $names
      *
      * @return array<string, mixed>|null

@@ -25,7 +25,7 @@ use Symfony\Component\Messenger\MessageBusInterface;
 use Symfony\Component\Notifier\Channel\ChannelInterface;
 use Twig\Extension\AbstractExtension;
 
-/** Loads the services and gives them what is configured. */
+/** Loads the services and passes the configuration to them. */
 final class OrosyncExtension extends Extension
 {
     public function load(array $configs, ContainerBuilder $container): void
@@ -36,7 +36,7 @@ final class OrosyncExtension extends Extension
 
         $isOro = isset($container->getParameter('kernel.bundles')['OroSyncBundle']);
 
-        // A service whose class cannot be loaded breaks what looks at all classes, as OroPlatform 5 does.
+        // OroPlatform 5 inspects all service classes, and fails for one that cannot be loaded.
         $loader = new PhpFileLoader($container, new FileLocator(__DIR__ . '/../config'));
         $loader->load('services.php');
         $loader->load('profiler.php');
@@ -62,7 +62,7 @@ final class OrosyncExtension extends Extension
         $container->registerAttributeForAutoconfiguration(
             Topic::class,
             static function (ChildDefinition $definition, Topic $topic, \ReflectionClass $class): void {
-                // A tag has no lists.
+                // A tag attribute cannot be a list.
                 $subscribe = \is_array($topic->subscribe) ? implode(',', $topic->subscribe) : $topic->subscribe;
                 $definition->addTag('orosync.topic', ['subscribe' => $subscribe, 'origin' => $class->name] + get_object_vars($topic));
             },
@@ -71,7 +71,7 @@ final class OrosyncExtension extends Extension
 
         $endpoints = new EndpointSettings($container->getParameterBag());
         $bind = $endpoints->server($config['server']['bind'])
-            // Without a file of its own the server hears from us where to listen.
+            // Without its own configuration file the server gets the listen address from the command.
             ?? (null === $config['server']['config'] ? BindAddress::DEFAULT : null);
         $backend = $endpoints->backend($config['backend']);
         $frontend = $endpoints->frontend($config['frontend']);
@@ -111,10 +111,10 @@ final class OrosyncExtension extends Extension
         }
         if ($isOro) {
             $loader->load('oro.php');
-            // There the exported file has all topics, these included; a list of another file would take its place.
+            // In Oro the exported file contains all topics, including these; a list in another file would replace it.
             $container->getDefinition('orosync.server_command')->setArgument('$topics', new Definition(DeclaredTopics::class));
             if ($isTest) {
-                // Oro's own need no server, and its functional tests show them to the old server's listeners.
+                // Oro's own tickets need no server, and its functional tests pass them to the old server's listeners.
                 $container->removeDefinition('orosync.oro.ticket_provider');
             }
             if ([] === $config['ticket']['origins']) {
@@ -127,7 +127,7 @@ final class OrosyncExtension extends Extension
     /**
      * @param array<string, array{subscribe: string|null, publish: string, voter: string|null, class: string|null}> $configured
      *
-     * @return list<array<string, string|null>> as the attribute {@see Topic} has them, with where they come from
+     * @return list<array<string, string|null>> with the properties of {@see Topic} and their origin
      */
     private static function topics(array $configured): array
     {
@@ -140,9 +140,9 @@ final class OrosyncExtension extends Extension
     }
 
     /**
-     * Where an endpoint is set, in words.
+     * The source of an endpoint's setting, as text.
      *
-     * @param array<string, mixed> $settings what {@see EndpointSettings} has found
+     * @param array<string, mixed> $settings result of {@see EndpointSettings}
      */
     private static function source(mixed $configured, array $settings, ContainerBuilder $container): string
     {
@@ -157,7 +157,7 @@ final class OrosyncExtension extends Extension
     }
 
     /**
-     * What is written out is checked while somebody looks; what comes from the environment is known only at run time.
+     * Checks literal values while the container is built; values from the environment are known only at run time.
      *
      * @param array<string, mixed> $config
      */
@@ -184,7 +184,7 @@ final class OrosyncExtension extends Extension
     }
 
     /**
-     * Likewise.
+     * Checks literal origins while the container is built.
      *
      * @param list<scalar|null> $hosts
      */

@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace Orosync\Endpoint;
 
-/** Where PHP reaches the server, or the nodes of a cluster. The host `*` means this machine. */
+/** The address at which PHP reaches the server, or the nodes of a cluster. The host `*` means this machine. */
 final class BackendEndpoint
 {
     private const PLAIN = ['', 'tcp', 'ws', 'http'];
@@ -16,8 +16,8 @@ final class BackendEndpoint
     }
 
     /**
-     * @return string|null `ws://host:port/path`, `wss://...` or `unix:/path`, or several of them with spaces between, as the
-     *                     extension takes them; null: switched off
+     * @return string|null `ws://host:port/path`, `wss://...` or `unix:/path`, or several of them separated by spaces, in the
+     *   extension's format; null: switched off
      */
     public function resolve(): ?string
     {
@@ -26,7 +26,7 @@ final class BackendEndpoint
         return [] === $endpoints ? null : implode(' ', $endpoints);
     }
 
-    /** @return list<string> the same, one by one; none: switched off */
+    /** @return list<string> the endpoints one by one; empty: switched off */
     public function resolveEach(): array
     {
         return array_map($this->endpoint(...), Dsn::listFromSettings($this->settings));

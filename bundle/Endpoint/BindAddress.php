@@ -4,32 +4,32 @@ declare(strict_types=1);
 
 namespace Orosync\Endpoint;
 
-/** Where the server that this application starts listens. */
+/** The listen address of the server that this application starts. */
 final class BindAddress
 {
     public const DEFAULT = ['key' => 'orosync.server.bind', 'dsn' => '//0.0.0.0'];
 
-    /** The port of the server's `admin_bind` where no port of its own comes before it. */
+    /** Port of the server's `admin_bind` if its listen port is unknown. */
     private const ADMIN_PORT = 8081;
 
     /**
-     * @param array<string, mixed>|null $settings see {@see Dsn::fromSettings()}; null: the server's own file says it
+     * @param array<string, mixed>|null $settings see {@see Dsn::fromSettings()}; null: set in the server's own file
      */
     public function __construct(private readonly ?array $settings)
     {
     }
 
-    /** Does this application say where the server listens, or is that left to the server's own configuration file? */
+    /** Whether the application sets the listen address; otherwise the server's own configuration file does. */
     public function isTold(): bool
     {
         return null !== $this->settings;
     }
 
     /**
-     * @param string|null $host takes the place of the configured one
-     * @param string|null $port likewise
+     * @param string|null $host replaces the configured host
+     * @param string|null $port replaces the configured port
      *
-     * @return string|null `host:port` or `unix:/path`, as `orosync-server serve --bind` takes it; null: switched off
+     * @return string|null `host:port` or `unix:/path`, in the format of `orosync-server serve --bind`; null: switched off
      */
     public function resolve(?string $host = null, ?string $port = null): ?string
     {
@@ -48,12 +48,12 @@ final class BindAddress
             ]) ?? throw new InvalidEndpointException('--host: the address is empty. Write for example 127.0.0.1.');
         }
 
-        // A fallback parameter `websocket_host: "*"` lands here too; no address is called so.
+        // A fallback parameter `websocket_host: "*"` may arrive here; "*" is not an address.
         return ('*' === $dsn->host ? $dsn->withHost('0.0.0.0') : $dsn)->authority();
     }
 
     /**
-     * Where the server answers the operator's tools if its own configuration does not say it (`admin_bind = "auto"`).
+     * The server's admin address if its own configuration does not set it (`admin_bind = "auto"`).
      *
      * @return string `host:port`
      */

@@ -5,21 +5,20 @@ declare(strict_types=1);
 namespace Orosync\Endpoint;
 
 /**
- * One endpoint as it is written in the configuration: `scheme://host:port/path`, the scheme optional, or
- * `unix:/path/to/socket`.
+ * One endpoint of the configuration: `scheme://host:port/path` with an optional scheme, or `unix:/path/to/socket`.
  *
- * Parsed when it is used and not when the container is built, for it may come from an environment variable. What the
- * host `*` means is for the one who asks: a page's host to a browser, this machine to PHP.
+ * Parsed at run time, because it may come from an environment variable. The caller interprets the host `*`: the page's host for
+ * a browser, this machine for PHP.
  */
 final class Dsn
 {
-    /** OroSyncBundle's default for the server, PHP and the browser alike. */
+    /** OroSyncBundle's default port for server, PHP and browser. */
     public const DEFAULT_PORT = 8080;
 
-    /** Of the schemes that have one; Oro's transports (tcp, ssl) and a missing scheme have the default one. */
+    /** Default ports by scheme; Oro's transports (tcp, ssl) and a missing scheme use DEFAULT_PORT. */
     private const PORTS = ['ws' => 80, 'http' => 80, 'wss' => 443, 'https' => 443];
 
-    /** Between the endpoints of a list: spaces or commas, before what begins like an endpoint. */
+    /** Separator of a list: spaces or commas, followed by the start of an endpoint. */
     private const SEPARATOR = '~[\s,]+(?=(?:[a-z][a-z0-9.+-]*:)?//|unix:)~i';
 
     private function __construct(
@@ -32,10 +31,10 @@ final class Dsn
     }
 
     /**
-     * @param array{key: string, dsn?: mixed, host?: mixed, port?: mixed, path?: mixed, transport?: mixed} $settings
-     *        `key` names them in messages; either a `dsn`, or its parts as OroSyncBundle's older parameters give them
+     * @param array{key: string, dsn?: mixed, host?: mixed, port?: mixed, path?: mixed, transport?: mixed} $settings `key`:
+     *   their name in messages; either a `dsn`, or its parts from OroSyncBundle's older parameters
      *
-     * @return self|null null: switched off (an empty value or the word "null", as in an Oro application)
+     * @return self|null null: switched off: an empty value or the word "null", as in Oro
      */
     public static function fromSettings(array $settings): ?self
     {
@@ -56,11 +55,11 @@ final class Dsn
     }
 
     /**
-     * The same for a list with spaces or commas between its endpoints, of which each has its scheme, or begins with `//`.
+     * Parses a list separated by spaces or commas. Each endpoint has a scheme or begins with `//`.
      *
      * @param array<string, mixed> $settings see {@see Dsn::fromSettings()}
      *
-     * @return list<self> without those that are switched off
+     * @return list<self> the endpoints that are not switched off
      */
     public static function listFromSettings(array $settings): array
     {
@@ -72,7 +71,7 @@ final class Dsn
         return array_values(array_filter(array_map($parse, preg_split(self::SEPARATOR, trim(self::text($settings['dsn']), ', ')))));
     }
 
-    /** `host:port`; an IPv6 address stands in brackets. */
+    /** `host:port`, an IPv6 address in brackets; or `unix:/path`. */
     public function authority(): string
     {
         return $this->host . ':' . $this->port;
@@ -100,7 +99,7 @@ final class Dsn
 
             return new self('unix', '', 0, '', $socket);
         }
-        // Without the slashes parse_url() would take a bare "localhost" for a path.
+        // Without the slashes parse_url() would parse a bare "localhost" as a path.
         $parts = parse_url(str_contains($dsn, '//') ? $dsn : '//' . $dsn);
         if (false === $parts || !isset($parts['host']) || 1 === preg_match('~[\s,]~', $parts['host'])) {
             throw InvalidEndpointException::of(

@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace Orosync\Endpoint;
 
-/** What one page's browser connects to. */
+/** The address to which the browser of a page connects. */
 final class FrontendAddress
 {
     public function __construct(

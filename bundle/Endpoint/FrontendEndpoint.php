@@ -8,8 +8,8 @@ use Symfony\Component\HttpFoundation\Request;
 use Symfony\Component\HttpFoundation\RequestStack;
 
 /**
- * Where a browser reaches the server. The host `*` means the host of the page that it shows; a path alone (`/ws`) is at that
- * page's host, port and scheme.
+ * The address at which browsers reach the server. The host `*` means the host of the page; a path (`/ws`) uses the host, port
+ * and scheme of the page.
  */
 final class FrontendEndpoint
 {
@@ -36,7 +36,7 @@ final class FrontendEndpoint
             throw InvalidEndpointException::of(
                 $this->settings['key'],
                 $dsn->socket,
-                'is a socket, which no browser can reach. Write the host and port of the proxy in front of it.',
+                'is a socket, which browsers cannot reach. Write the host and port of the proxy in front of it.',
             );
         }
 
@@ -52,7 +52,7 @@ final class FrontendEndpoint
         );
     }
 
-    /** Whether that is a path alone, on the page's own host, and no {@see Dsn}. */
+    /** Whether the value is only a path on the page's own host, not a {@see Dsn}. */
     public static function isPath(mixed $dsn): bool
     {
         return \is_string($dsn) && 1 === preg_match('~^\s*/(?!/)~', $dsn);
@@ -62,21 +62,21 @@ final class FrontendEndpoint
     {
         $secure = null !== $request && self::isSecure($request);
         $port = (int) ($request?->getPort() ?? 80);
-        // A request of a proxy that is not trusted looks as if it had come to port 80.
+        // A request from an untrusted proxy seems to use port 80.
         $port = 80 === $port && $secure ? 443 : $port;
 
         return new FrontendAddress(self::hostOf($request), $port, trim($path, '/'), $secure);
     }
 
-    /** Outside of a request (a mail rendered by a worker) there is no page, so no host to take over. */
+    /** Outside a request, such as for a mail rendered by a worker, there is no page and no host. */
     private static function hostOf(?Request $request): string
     {
         return $request?->getHost() ?? 'localhost';
     }
 
     /**
-     * Oro trusts the header from anybody, and its users rely on that where no trusted proxy is configured. A browser
-     * that forges it misleads itself alone.
+     * Oro trusts the header from any client, and installations without configured proxies rely on that. A browser that forges
+     * it only affects itself.
      */
     private static function isSecure(Request $request): bool
     {

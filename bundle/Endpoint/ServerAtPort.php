@@ -4,17 +4,17 @@ declare(strict_types=1);
 
 namespace Orosync\Endpoint;
 
-/** Finds out who listens at an address: it is asked to open a browser's session. */
+/** Identifies the program at an address with the WebSocket handshake of a browser. */
 final class ServerAtPort
 {
     public const NOBODY = 'nobody';
     /** An orosync-server that accepts this application's tickets. */
     public const OURS = 'ours';
-    /** An orosync-server that refuses the ticket: it has another secret. */
+    /** An orosync-server that rejects the ticket: it has another secret. */
     public const ANOTHER = 'another';
-    /** An orosync-server that does not let pages of this origin in. */
+    /** An orosync-server that does not allow this origin. */
     public const FORBIDS = 'forbids';
-    /** Anything else: Oro's old server, for example. */
+    /** Any other program, such as Oro's old server. */
     public const FOREIGN = 'foreign';
 
     private const TIMEOUT_SECONDS = 2.0;
@@ -22,9 +22,9 @@ final class ServerAtPort
 
     /**
      * @param string      $address `host:port`, `ws://host:port/path`, `wss://...` or `unix:/path`
-     * @param string      $ticket  a new one; it is used up
-     * @param string|null $origin  of the page that asks; null: no page asks
-     * @param string|null $caFile  who may vouch for a `wss://` server; null: the system's authorities
+     * @param string      $ticket  a new one; the handshake uses it up
+     * @param string|null $origin value of the Origin header; null: no header
+     * @param string|null $caFile certificate authorities for a `wss://` server; null: those of the system
      *
      * @return self::*
      */
@@ -59,7 +59,7 @@ final class ServerAtPort
         };
     }
 
-    /** @return array{string, string, string} what PHP connects to, host and path of the request */
+    /** @return array{string, string, string} the socket address, and host and path of the request */
     private static function parts(string $address): array
     {
         if (str_starts_with($address, 'unix:')) {

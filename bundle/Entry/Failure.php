@@ -4,12 +4,12 @@ declare(strict_types=1);
 
 namespace Orosync\Entry;
 
-/** A part of ours that has failed within an action of the application, as the profiler keeps it. */
+/** A failure of the bundle within an action of the application, as the profiler shows it. */
 final class Failure
 {
     /**
-     * @param string $lost   what does not happen
-     * @param string $reason what was thrown
+     * @param string $lost   the effect that is missing
+     * @param string $reason class and message of the exception
      */
     public function __construct(
         public readonly string $lost,

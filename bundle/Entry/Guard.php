@@ -8,11 +8,11 @@ use Psr\Log\LoggerInterface;
 use Symfony\Contracts\Service\ResetInterface;
 
 /**
- * Runs our part of what the application does: a logout, a flush, a page, the end of a request. Whatever is thrown there is
- * logged, counted and ends here.
+ * Runs the bundle's code within actions of the application (a logout, a flush, a page, the end of a request). Catches, logs and
+ * counts every exception.
  *
- * What a part needs is built within it, for a service that cannot be built fails like one that does not work. Bound:
- * MAX_FAILURES of a request are kept for the profiler; all are counted.
+ * Services are built inside the guarded code, because building them may fail too. Bound: MAX_FAILURES failures per request are
+ * kept for the profiler; all are counted.
  */
 final class Guard implements ResetInterface
 {
@@ -30,9 +30,9 @@ final class Guard implements ResetInterface
     /**
      * @template T
      *
-     * @param string        $lost      for the log, before the reason: what does not happen when the part fails
+     * @param string        $lost      for the log, before the reason: the effect that is missing after a failure
      * @param \Closure(): T $part
-     * @param T             $otherwise what comes of it then
+     * @param T             $otherwise the result after a failure
      *
      * @return T
      */
@@ -48,7 +48,7 @@ final class Guard implements ResetInterface
     }
 
     /**
-     * Logs and counts what was caught elsewhere.
+     * Logs and counts an exception that was caught elsewhere.
      *
      * @param string $lost as for {@see run()}
      */
@@ -61,17 +61,17 @@ final class Guard implements ResetInterface
         try {
             $this->logger->error('{lost}: {reason}', ['lost' => $lost, 'reason' => $e->getMessage(), 'exception' => $e]);
         } catch (\Throwable) {
-            // A log that cannot be written, which Monolog throws for, is no reason for a page to fail. It is counted.
+            // Monolog throws if the log cannot be written. That must not break the page; it is counted.
         }
     }
 
-    /** @return list<Failure> of this request, in their order */
+    /** @return list<Failure> of this request, in order */
     public function failures(): array
     {
         return $this->failures;
     }
 
-    /** How many there were in this request. */
+    /** Number of failures in this request. */
     public function count(): int
     {
         return $this->count;

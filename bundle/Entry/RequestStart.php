@@ -8,17 +8,18 @@ use Symfony\Component\HttpFoundation\RequestStack;
 use Symfony\Component\HttpKernel\Event\RequestEvent;
 
 /**
- * When a page or a ticket was asked for. What a page shows was read after that.
+ * The time at which a page or a ticket was requested. The content of the page was read later.
  *
- * A page's age is the difference of the two, so both are of one clock; rounded down and up, it is never too small.
+ * A page's age is the difference of the two, by one clock. It is never too small: the page's time is rounded down, the ticket's
+ * up.
  *
- * It is the start of the main request, as its server variables have it: those of the process are the start of a worker in some
- * runtimes. A request without one (REQUEST_TIME_FLOAT is not a number, or lies ahead) began when the kernel got it, and a page
- * that no request has asked for, of a command, when the process began.
+ * Source: REQUEST_TIME_FLOAT of the main request; in some runtimes that of the process is the start of the worker. If it is not
+ * a number or is in the future, the time at which the kernel received the request. For a page rendered by a command, the start
+ * of the process.
  */
 final class RequestStart
 {
-    /** Of the latest main request, in seconds. */
+    /** Start of the latest main request, in seconds since 1970. */
     private ?float $arrival = null;
 
     public function __construct(private readonly RequestStack $requests)

@@ -9,10 +9,10 @@ use Orosync\Publishing\PublisherInterface;
 use Orosync\Ticket\UserClaimsInterface;
 
 /**
- * Tells all pages that maintenance has begun or ended.
+ * Announces the start and the end of maintenance to all pages.
  *
- * The current user goes with it, so that the page of the one who switched it on is not blocked by it. On a console
- * there is no user, and every page is.
+ * The message contains the id of the current user, whose own pages ignore it. On the console there is no user, so it applies to
+ * all pages.
  */
 final class MaintenanceAnnouncer
 {
@@ -25,23 +25,23 @@ final class MaintenanceAnnouncer
     ) {
     }
 
-    /** @return bool whether the message was accepted; {@see PublisherInterface::flush()} waits for its arrival */
+    /** @return bool whether the message was accepted; {@see PublisherInterface::flush()} waits for its acknowledgement */
     public function announceOn(): bool
     {
         return $this->announce(true);
     }
 
-    /** @return bool likewise */
+    /** @return bool whether the message was accepted */
     public function announceOff(): bool
     {
         return $this->announce(false);
     }
 
-    /** The mode is switched whether or not anybody could be told. */
+    /** Never throws: the mode is switched even if the announcement fails. */
     private function announce(bool $isOn): bool
     {
         return $this->guard->run(
-            'Open pages do not know that the maintenance mode was switched; switching it again tells them',
+            'Open pages were not notified of the maintenance mode; switch it again to notify them',
             fn (): bool => $this->publisher->publish(self::TOPIC, [
                 'isOn' => $isOn,
                 'userId' => $this->user->claims()['uid'] ?? null,

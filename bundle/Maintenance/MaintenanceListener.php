@@ -9,7 +9,7 @@ use Orosync\Entry\Guard;
 /** Announces the maintenance mode of an Oro application, which dispatches `maintenance.on` and `maintenance.off`. */
 final class MaintenanceListener
 {
-    private const LOST = 'Open pages do not know that the maintenance mode was switched';
+    private const LOST = 'Open pages were not notified of the maintenance mode';
 
     /** @param \Closure(): MaintenanceAnnouncer $announcer */
     public function __construct(

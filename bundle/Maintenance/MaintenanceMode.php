@@ -5,10 +5,9 @@ declare(strict_types=1);
 namespace Orosync\Maintenance;
 
 /**
- * The maintenance mode of an application that has none of its own: a file that is there while it is on.
+ * A maintenance mode for applications without their own: a file exists while it is on.
  *
- * It blocks nothing by itself. What happens to requests meanwhile is the application's decision: ask isOn(), or let the
- * web server look for the file.
+ * It does not block requests. The application decides about them with isOn(), or the web server checks for the file.
  */
 final class MaintenanceMode
 {
@@ -18,7 +17,7 @@ final class MaintenanceMode
     ) {
     }
 
-    /** @return bool whether the announcement was accepted; an announcement is also made when it was on already */
+    /** @return bool whether the announcement was accepted; repeated if it was already on */
     public function on(): bool
     {
         $directory = \dirname($this->file);
@@ -32,7 +31,7 @@ final class MaintenanceMode
         return $this->announcer->announceOn();
     }
 
-    /** @return bool whether the announcement was accepted; an announcement is also made when it was off already */
+    /** @return bool whether the announcement was accepted; repeated if it was already off */
     public function off(): bool
     {
         if (!@unlink($this->file) && $this->isOn()) {
@@ -44,7 +43,7 @@ final class MaintenanceMode
 
     public function isOn(): bool
     {
-        // PHP remembers what stat() said, and a worker lives long.
+        // PHP caches the result of stat(), and a worker is long-lived.
         clearstatcache(true, $this->file);
 
         return is_file($this->file);

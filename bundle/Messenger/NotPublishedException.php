@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace Orosync\Messenger;
 
-/** The server does not have the message yet: the transport keeps it and tries again, as its retry strategy says. */
+/** The server has not acknowledged the message: the transport keeps it and retries by its retry strategy. */
 final class NotPublishedException extends \RuntimeException
 {
 }

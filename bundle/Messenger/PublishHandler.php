@@ -11,12 +11,11 @@ use Orosync\Topic\DeclaredTopics;
 use Symfony\Component\Messenger\Exception\UnrecoverableMessageHandlingException;
 
 /**
- * Publishes, and returns when the server has acknowledged: only then may the worker acknowledge to its transport.
+ * Publishes a message and waits for the server's acknowledgement, so that the worker acknowledges to its transport only then.
  *
- * A flush for each message rather than one when the worker stops: a worker that is killed right after a message
- * has nothing left that only it knows. It costs a round trip to the server. What is tried again may arrive twice, if the
- * first acknowledgement came late: a queue promises at least once. While the link is known to be down nothing more is
- * handed to it, so that an outage leaves at most one second copy per worker.
+ * It flushes after each message, which costs a round trip to the server, so that a worker that is killed afterwards loses
+ * nothing. A retried message may arrive twice if the first acknowledgement was late: delivery is at least once. While the link
+ * is known to be down, nothing is handed to it, so an outage causes at most one duplicate per worker.
  */
 final class PublishHandler
 {
@@ -52,11 +51,11 @@ final class PublishHandler
         }
         $refusal = $this->publisher->status()->newRefusal($message->topic, $status);
         if (null !== $refusal) {
-            throw self::never($message, rtrim('the server delivers it to nobody: ' . $refusal, '.'));
+            throw self::never($message, rtrim('the server does not deliver it: ' . $refusal, '.'));
         }
     }
 
-    /** What has no form to be sent in today has none tomorrow; all else may change. */
+    /** An invalid message never becomes valid, so it is not retried; every other cause may go away. */
     private function refused(Publish $message): \RuntimeException
     {
         try {

@@ -11,16 +11,16 @@ use Symfony\Component\Notifier\Notification\Notification;
 use Symfony\Component\Notifier\Recipient\RecipientInterface;
 
 /**
- * The channel "orosync": a notification is in the open pages of its recipient at once, and nowhere if there are none.
+ * The channel "orosync": delivers a notification to the open pages of its recipient; without open pages it is lost.
  *
- * The payload has subject, content, importance and emoji, each a text and perhaps empty. The exception of a
- * notification is for the people who run the application, and stays out.
+ * Payload: the strings `subject`, `content`, `importance` and `emoji`, which may be empty. The exception of a notification is
+ * left out: it is meant for operators.
  */
 final class LiveChannel implements ChannelInterface
 {
     /**
      * @param \Closure(): PublisherInterface $publisher
-     * @param string                         $topic     with {uid} in the place of the user's id
+     * @param string                         $topic     with {uid} for the user's id
      */
     public function __construct(
         private readonly \Closure $publisher,
@@ -36,14 +36,14 @@ final class LiveChannel implements ChannelInterface
     ): void {
         if (!$recipient instanceof UserRecipientInterface) {
             throw new \LogicException(sprintf(
-                'The channel "orosync" tells users, and %s is none. Send to a %s, or implement %s.',
+                'The channel "orosync" needs a user as the recipient, not %s. Send to a %s, or implement %s.',
                 get_debug_type($recipient),
                 UserRecipient::class,
                 UserRecipientInterface::class,
             ));
         }
-        // The other channels of the notification come after this one.
-        $this->guard->run('A notification is not in the open pages of its recipient', fn (): bool => ($this->publisher)()->publish(
+        // A failure must not keep the notification's other channels from being used.
+        $this->guard->run('A notification was not sent to the open pages of its recipient', fn (): bool => ($this->publisher)()->publish(
             str_replace('{uid}', (string) $recipient->getUserId(), $this->topic),
             [
                 'subject' => $notification->getSubject(),

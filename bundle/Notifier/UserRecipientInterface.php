@@ -6,9 +6,9 @@ namespace Orosync\Notifier;
 
 use Symfony\Component\Notifier\Recipient\RecipientInterface;
 
-/** A recipient whose open pages can be told; also for the recipient that an application mails to. */
+/** A recipient with open pages. An application's mail recipient may implement it too. */
 interface UserRecipientInterface extends RecipientInterface
 {
-    /** The id that is in this user's tickets, {@see \Orosync\Ticket\UserClaimsInterface}. */
+    /** The user id in this user's tickets, {@see \Orosync\Ticket\UserClaimsInterface}. */
     public function getUserId(): int|string;
 }

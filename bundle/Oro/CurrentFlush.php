@@ -6,10 +6,10 @@ namespace Orosync\Oro;
 
 use Doctrine\DBAL\Connection;
 
-/** The connection whose flush is being told about at this moment: Oro's sender of tags is not told which one it is. */
+/** The connection of the flush that is being announced. Oro's sender of tags does not receive it otherwise. */
 final class CurrentFlush
 {
-    /** @var list<Connection> innermost last, for a listener may flush within a flush */
+    /** @var list<Connection> innermost last: a listener may flush within a flush */
     private array $connections = [];
 
     public function during(Connection $connection, \Closure $tell): void

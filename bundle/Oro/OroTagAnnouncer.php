@@ -8,10 +8,10 @@ use Oro\Bundle\SyncBundle\Content\DataUpdateTopicSender;
 use Orosync\ContentTag\TagAnnouncerInterface;
 use Orosync\Entry\Guard;
 
-/** Announces tags by Oro's own sender, which adds the author as Oro does. */
+/** Announces tags through Oro's own sender, which adds the author. */
 final class OroTagAnnouncer implements TagAnnouncerInterface
 {
-    /** A message may hold 1 MiB; this many tags of long class names stay well below it. */
+    /** Tags per message. Even with long class names they stay well below the message limit of 1 MiB. */
     private const TAGS_PER_MESSAGE = 1000;
 
     public function __construct(
@@ -28,14 +28,14 @@ final class OroTagAnnouncer implements TagAnnouncerInterface
     /**
      * @param list<string> $tags
      *
-     * @return bool whether all of them were sent; false when there are none, as Oro's sender says it
+     * @return bool whether all of them were sent; false for an empty list, like Oro's sender
      */
     public function send(array $tags): bool
     {
         $sent = [] !== $tags;
-        // A list in every message: Oro's own can have gaps, which make it an object.
+        // Reindexed: a list with gaps, as Oro may pass it, would be encoded as an object.
         foreach (array_chunk(array_values(array_unique($tags)), self::TAGS_PER_MESSAGE) as $chunk) {
-            $sent = $this->guard->run('A change is not announced', fn (): bool => $this->sender->send($chunk), false) && $sent;
+            $sent = $this->guard->run('A change was not announced', fn (): bool => $this->sender->send($chunk), false) && $sent;
         }
 
         return $sent;

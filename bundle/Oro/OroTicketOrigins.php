@@ -12,14 +12,14 @@ use Psr\Log\LoggerInterface;
 use Symfony\Component\HttpFoundation\RequestStack;
 
 /**
- * Binds a ticket to the pages that the old server let in, and to those of the host that was asked for it.
+ * Binds a ticket to the origins that the old server allowed and to the host of the ticket request.
  *
- * No page that worked with the old server may be locked out: where Oro's origins are not known, or are more than a ticket
- * holds, pages of any host may use the ticket, and the log says why.
+ * No page that worked with the old server may be locked out. If Oro's origins are unknown, or more than a ticket can hold, the
+ * ticket is not bound, and the reason is logged.
  */
 final class OroTicketOrigins implements TicketOriginsInterface
 {
-    private const UNBOUND = 'Pages of any host may use this ticket: ';
+    private const UNBOUND = 'The ticket is valid for pages of any host: ';
 
     public function __construct(
         private readonly OriginProviderInterface $origins,
@@ -34,7 +34,7 @@ final class OroTicketOrigins implements TicketOriginsInterface
             $own = $this->requests->getMainRequest()?->getHost();
             $named = array_filter($this->origins->getOrigins(), self::isHost(...));
         } catch (\Throwable $e) {
-            $this->logger->error(self::UNBOUND . 'Oro\'s origins cannot be read. {reason}', [
+            $this->logger->error(self::UNBOUND . 'Oro\'s origins cannot be read: {reason}', [
                 'reason' => $e->getMessage(),
                 'exception' => $e,
             ]);
@@ -42,7 +42,7 @@ final class OroTicketOrigins implements TicketOriginsInterface
             return [];
         }
         if ([] === $named) {
-            $this->logger->warning(self::UNBOUND . 'Oro names no host. Set its application URL, or orosync.ticket.origins.');
+            $this->logger->warning(self::UNBOUND . 'Oro has no configured host. Set its application URL, or orosync.ticket.origins.');
 
             return [];
         }
@@ -50,8 +50,8 @@ final class OroTicketOrigins implements TicketOriginsInterface
         $hosts = array_values(array_unique(array_map(strtolower(...), $hosts)));
         if (\count($hosts) > OriginPattern::MAX_IN_TICKET) {
             $this->logger->warning(
-                self::UNBOUND . 'Oro names {count} hosts, and a ticket holds {max}. Set orosync.ticket.origins; there a '
-                . 'wildcard such as *.example.com stands for many.',
+                self::UNBOUND . 'Oro has {count} hosts, a ticket holds {max}. Set orosync.ticket.origins; a '
+                . 'wildcard such as *.example.com covers several.',
                 ['count' => \count($hosts), 'max' => OriginPattern::MAX_IN_TICKET],
             );
 
@@ -61,7 +61,7 @@ final class OroTicketOrigins implements TicketOriginsInterface
         return ['origins' => $hosts];
     }
 
-    /** What is none was never equal to the host of a page. */
+    /** Other values never matched the host of a page. */
     private static function isHost(mixed $origin): bool
     {
         return \is_string($origin) && OriginPattern::accepts($origin);

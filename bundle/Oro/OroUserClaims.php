@@ -12,8 +12,8 @@ use Symfony\Component\Security\Core\Authentication\Token\Storage\TokenStorageInt
 use Symfony\Component\Security\Core\User\UserInterface;
 
 /**
- * Who somebody is in an Oro application: users of the back office and customers of the storefront have ids of their own
- * that overlap, so the role goes with the id. Everybody else (visitors, users of an API in memory) is nobody in particular.
+ * The claims of users in an Oro application. The ids of back office users and of storefront customers overlap, so each id comes
+ * with a role. Everybody else (visitors, in-memory API users) is anonymous.
  */
 final class OroUserClaims implements UserClaimsInterface
 {

@@ -10,10 +10,10 @@ use Orosync\Publishing\PublisherInterface;
 use Psr\Log\NullLogger;
 
 /**
- * Answers "may something be published, may a page connect?" from what is known in this process: no I/O.
+ * Whether messages can be published and pages can connect, from the state of this process. No I/O.
  *
- * Yes while a server that does not answer may come back: a message waits for it, and a page that was rendered meanwhile
- * connects later. No where nothing is configured: without the extension, a secret or an endpoint.
+ * True also while the server does not answer: messages wait for it, and pages that are rendered meanwhile connect later. False
+ * without the extension, a secret or an endpoint.
  */
 final class OrosyncConnectionChecker extends ConnectionChecker
 {
@@ -39,7 +39,7 @@ final class OrosyncConnectionChecker extends ConnectionChecker
         );
     }
 
-    /** There is no answer of an earlier question to forget. */
+    /** Does nothing: no result is cached. */
     public function reset(): void
     {
     }

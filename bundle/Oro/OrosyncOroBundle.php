@@ -8,9 +8,9 @@ use Orosync\OrosyncBundle;
 use Symfony\Component\DependencyInjection\ContainerBuilder;
 
 /**
- * The bundle as an Oro application registers it by itself: without assets, for Oro's pages have Oro's own JavaScript.
+ * The bundle for Oro applications, which register it automatically. It has no assets: Oro's pages use Oro's own JavaScript.
  *
- * Its path is this directory, which has no `public`; the templates are named to Twig for that reason.
+ * Its path is this directory, which has no `public`. Therefore the templates are registered in Twig explicitly.
  */
 final class OrosyncOroBundle extends OrosyncBundle
 {

@@ -9,9 +9,9 @@ use Oro\Bundle\SyncBundle\EventListener\DoctrineTagEventListener;
 use Orosync\ContentTag\FlushingManager;
 
 /**
- * Oro's own listener, which collects the tags and has them sent; it only says, too, whose flush that was.
+ * Oro's own listener, which collects and sends the tags, extended to record the connection of the flush.
  *
- * Takes the place of the class alone: arguments, tags and skipped classes of Oro's service stay as they are.
+ * Replaces only the class of Oro's service: its arguments, tags and skipped classes stay.
  */
 final class OrosyncTagListener extends DoctrineTagEventListener
 {

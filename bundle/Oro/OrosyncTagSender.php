@@ -7,9 +7,9 @@ namespace Orosync\Oro;
 use Oro\Bundle\SyncBundle\Content\DataUpdateTopicSender;
 
 /**
- * Has tags of a flush wait for the commit of the transaction around it; what is rolled back is never sent.
+ * Holds the tags of a flush until the surrounding transaction commits. Tags of a rollback are never sent.
  *
- * Tags that do not come from a flush (of saved settings, for example) are sent at once, by Oro's own sender as always.
+ * Tags without a flush, such as those of saved settings, are sent at once through Oro's own sender.
  */
 final class OrosyncTagSender extends DataUpdateTopicSender
 {
@@ -20,7 +20,7 @@ final class OrosyncTagSender extends DataUpdateTopicSender
     ) {
     }
 
-    /** @return bool true: sent, or kept for the commit */
+    /** @return bool true: sent, or held until the commit */
     public function send(array $tags): bool
     {
         $tags = array_values($tags);

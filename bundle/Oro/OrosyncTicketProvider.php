@@ -10,10 +10,10 @@ use Symfony\Component\HttpKernel\Exception\ServiceUnavailableHttpException;
 use Symfony\Component\Security\Core\User\UserInterface;
 
 /**
- * Mints the tickets that Oro's own controller hands out: route, CSRF check and session are Oro's.
+ * Issues the tickets of Oro's own controller. Route, CSRF check and session are Oro's.
  *
- * Oro's tickets are keyed with the password hash that the database has, ours with the secret that the server has. So a
- * new password is no reason for a ticket to be refused. Extends Oro's class because that is an autowiring alias.
+ * Oro's tickets are signed with the user's password hash from the database, these with the server's secret, so a password
+ * change does not invalidate a ticket. Extends Oro's class because that class is an autowiring alias.
  */
 final class OrosyncTicketProvider extends TicketProvider
 {
@@ -22,13 +22,13 @@ final class OrosyncTicketProvider extends TicketProvider
     {
     }
 
-    /** @throws ServiceUnavailableHttpException none can be minted here; a page asks again */
+    /** @throws ServiceUnavailableHttpException no ticket can be issued; pages retry */
     public function generateTicket(?UserInterface $user = null): string
     {
         try {
             return ($this->tickets)()->forUser($user);
         } catch (\Throwable $e) {
-            throw new ServiceUnavailableHttpException(null, 'No ticket for a browser: ' . $e->getMessage(), $e);
+            throw new ServiceUnavailableHttpException(null, 'No ticket was issued: ' . $e->getMessage(), $e);
         }
     }
 }

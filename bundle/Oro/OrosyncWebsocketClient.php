@@ -12,16 +12,16 @@ use Orosync\Publishing\PublisherStatus;
 use Psr\Log\LoggerInterface;
 
 /**
- * Oro's websocket client over the native link: whoever publishes through Oro's services publishes through the extension.
+ * Oro's websocket client on the backend link: code that publishes through Oro's services publishes through the extension.
  *
- * There is nothing to connect and nothing to wait for. A message that was accepted is kept until the server has it, so
- * "connected" means here that messages are accepted. Extends Oro's class for those who type-hint it.
+ * It neither connects nor waits. An accepted message is kept until the server acknowledges it, so "connected" means that
+ * messages are accepted. Extends Oro's class for code that type-hints it.
  */
 final class OrosyncWebsocketClient extends WebsocketClient
 {
     /**
-     * Stands in for the session id that connect() gives. A publisher has no WAMP session, and no session is called so
-     * (they are hexadecimal): as an excluded id it excludes nobody.
+     * Returned by connect() as the session id. A publisher has no WAMP session. Session ids are hexadecimal, so excluding this
+     * one excludes nobody.
      */
     private const SESSION = 'orosync-publisher';
 
@@ -38,7 +38,7 @@ final class OrosyncWebsocketClient extends WebsocketClient
         return $this->isConnected() ? self::SESSION : null;
     }
 
-    /** The connection is the process's and stays for the next message. */
+    /** Does nothing: the connection belongs to the process and is kept for the next message. */
     public function disconnect(): bool
     {
         return true;
@@ -54,9 +54,9 @@ final class OrosyncWebsocketClient extends WebsocketClient
     }
 
     /**
-     * @return bool false when the queue is full, or when nothing can be published here; the log says why
+     * @return bool false: the queue is full, or publishing is not possible; the reason is logged
      *
-     * @throws ValidationFailedException the payload cannot be JSON
+     * @throws ValidationFailedException the payload cannot be encoded as JSON
      */
     public function publish(string $topicUri, $payload, array $exclude = [], array $eligible = []): bool
     {
@@ -71,7 +71,7 @@ final class OrosyncWebsocketClient extends WebsocketClient
         );
     }
 
-    /** Nothing to do: a topic is published to by its whole name. */
+    /** Does nothing: topics are published by their full names. */
     public function prefix(string $prefix, string $uri): bool
     {
         return true;
@@ -80,22 +80,22 @@ final class OrosyncWebsocketClient extends WebsocketClient
     public function call(string $procUri, array $arguments = []): bool
     {
         $this->logger->warning(
-            'A call of {procedure} goes nowhere: no PHP code runs in the server. Publish, or call it in PHP.',
+            'The call of {procedure} is ignored: the server runs no PHP code. Publish a message, or call the code in PHP.',
             ['procedure' => $procUri],
         );
 
         return false;
     }
 
-    /** Oro's server answered such a frame with an end of the connection; what was meant is a message. */
+    /** Publishes a message. Oro's server closed the connection after such a frame. */
     public function event(string $topicUri, $payload): bool
     {
         return $this->publish($topicUri, $payload);
     }
 
     /**
-     * @param array<mixed> $ids session ids; what is no text matches no session, but must not make a list empty: an
-     *                          empty list of eligible sessions means everybody
+     * @param array<mixed> $ids session ids. Values other than strings match no session, but are kept: an empty list of eligible
+     *   sessions means everybody
      *
      * @return list<string>
      */

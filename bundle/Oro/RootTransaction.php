@@ -10,16 +10,16 @@ use Oro\Component\DoctrineUtils\DBAL\TransactionWatcherInterface;
 use Orosync\ContentTag\Transaction\UncommittedTags;
 
 /**
- * Oro's own word on the root transaction of its default connection: it began, was committed, was rolled back.
+ * Receives the start, commit and rollback of the root transaction on Oro's default connection.
  *
- * Oro gives every default connection a wrapper class that it generates, and has that tell its watchers. It tells nothing
- * of other connections and of savepoints, and not of an end that failed: the next beginning follows.
+ * Oro generates a wrapper class for the default connection, which notifies its watchers. It reports neither other connections
+ * nor savepoints, nor a failed commit or rollback: the next start follows instead.
  */
 final class RootTransaction implements TransactionWatcherInterface
 {
     private bool $isOpen = false;
 
-    /** @param \Closure(): ManagerRegistry $doctrine the default connection itself depends on its watchers */
+    /** @param \Closure(): ManagerRegistry $doctrine lazy, because the default connection depends on its watchers */
     public function __construct(
         private readonly UncommittedTags $uncommitted,
         private readonly \Closure $doctrine,
@@ -27,15 +27,15 @@ final class RootTransaction implements TransactionWatcherInterface
     }
 
     /**
-     * Keep the tags if the connection is the watched one, in a transaction.
+     * Holds the tags if the connection is the watched one and in a transaction.
      *
      * @param list<string> $tags
      *
-     * @return bool false: not kept, for there is nothing to wait for
+     * @return bool false: not held, because there is no commit to wait for
      */
     public function hold(Connection $connection, array $tags): bool
     {
-        // Without auto-commit the next transaction begins within the commit, which is then not told.
+        // Without auto-commit the next transaction starts within the commit, which is then not reported.
         return $this->isOpen
             && $connection->isAutoCommit()
             && $connection === ($this->doctrine)()->getConnection()

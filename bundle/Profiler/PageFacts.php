@@ -7,10 +7,10 @@ namespace Orosync\Profiler;
 use Orosync\Topic\DeclaredTopics;
 use Orosync\Twig\LivePage;
 
-/** What the page of a request is about, for the profiler: who looks at it, its content tags, and what it may listen to. */
+/** Facts about the page of a request for the profiler: its user, its content tags, and the topics that it may subscribe to. */
 final class PageFacts
 {
-    /** What `<orosync-page>` listens to by itself: js/src/content-tracker.js, js/src/maintenance.js. */
+    /** Topics that `<orosync-page>` subscribes to itself: js/src/content-tracker.js, js/src/maintenance.js. */
     private const BY_ITSELF = ['oro/data/update' => 'the page, for its content tags', 'oro/maintenance' => 'the page'];
 
     public function __construct(
@@ -20,8 +20,8 @@ final class PageFacts
     }
 
     /**
-     * @return array{tags: list<string>, client: array<string, int|string|null>|null, topics: list<array{topic: string, subscribe: string, by: string}>}
-     *         `client`: null, nothing connects
+     * @return array{tags: list<string>, client: array<string, int|string|null>|null, topics: list<array{topic: string,
+     *   subscribe: string, by: string}>} `client`: null if the page does not connect
      */
     public function all(): array
     {
@@ -43,11 +43,11 @@ final class PageFacts
             $topics[] = ['topic' => $topic, 'subscribe' => '', 'by' => self::BY_ITSELF[$topic]];
         }
         foreach ($this->topics->rules() as $rule) {
-            // The topic of whoever looks at it, to copy.
+            // With the id of this page's user, ready to copy.
             $topic = null === $userId
                 ? $rule->pattern
                 : preg_replace_callback('~\{(?:uid|user_id)(?::\w+)?\}~', static fn (): string => (string) $userId, $rule->pattern);
-            $topics[] = ['topic' => $topic, 'subscribe' => $rule->subscribe, 'by' => 'a script of the page may'];
+            $topics[] = ['topic' => $topic, 'subscribe' => $rule->subscribe, 'by' => 'scripts of the page'];
         }
 
         return $topics;

@@ -4,14 +4,14 @@ declare(strict_types=1);
 
 namespace Orosync\Profiler;
 
-/** One call of publish(), as the profiler keeps it. */
+/** One call of publish(), as the profiler shows it. */
 final class PublishRecord
 {
     /**
-     * @param string|null $json   the payload as pages get it, cut; null when it has none
-     * @param int|null    $bytes  of the whole payload
-     * @param string|null $reason why it was not accepted; null: it was
-     * @param string|null $complaint why nobody receives what was accepted; null: somebody may
+     * @param string|null $json   the JSON payload, truncated; null: not encodable
+     * @param int|null    $bytes  size of the whole payload
+     * @param string|null $reason why it was not accepted; null: accepted
+     * @param string|null $complaint why no page receives an accepted message; null: no problem known
      */
     public function __construct(
         public readonly string $topic,

@@ -14,12 +14,15 @@ use Symfony\Component\HttpKernel\DataCollector\DataCollector;
 use Symfony\Component\HttpKernel\DataCollector\LateDataCollectorInterface;
 
 /**
- * The profiler's panel "Orosync": what a request has published, why nothing was sent when nothing was, what its page shows, what
- * came of the topics that a page has asked for, and what this PHP has of the extension.
+ * The profiler's panel "Orosync": the messages that a request published, problems of the link, the page's content tags and
+ * topics, the outcome of topics in a ticket request, and the extension of this PHP.
  */
 final class PublishingCollector extends DataCollector implements LateDataCollectorInterface
 {
-    /** The response has left; a page that is loaded next waits so long at most. */
+    /**
+     * Time limit for acknowledgements, in seconds. The response has been sent, but the next request may wait for this
+     * process.
+     */
     private const SETTLE_SECONDS = 0.25;
 
     public function __construct(
@@ -33,16 +36,16 @@ final class PublishingCollector extends DataCollector implements LateDataCollect
 
     public function collect(Request $request, Response $response, ?\Throwable $exception = null): void
     {
-        // What is published after the response (kernel.terminate) belongs to the request too: lateCollect().
+        // Messages published after the response (kernel.terminate) belong to the request too: see lateCollect().
     }
 
     public function lateCollect(): void
     {
         $settle = fn () => $this->publisher->settle(self::SETTLE_SECONDS);
-        $this->guard->run('The profiler does not show what the server refuses', $settle);
-        $status = $this->guard->run('The profiler does not show the state of the link', $this->publisher->status(...));
-        $page = $this->guard->run('The profiler does not show what the page is about', fn (): ?array => $this->page?->all());
-        $phpIni = $this->guard->run('The profiler does not show what php.ini says', PhpIni::overruled(...), []);
+        $this->guard->run('The profiler lacks the messages refused by the server', $settle);
+        $status = $this->guard->run('The profiler lacks the state of the link', $this->publisher->status(...));
+        $page = $this->guard->run('The profiler lacks the facts about the page', fn (): ?array => $this->page?->all());
+        $phpIni = $this->guard->run('The profiler lacks the php.ini settings', PhpIni::overruled(...), []);
         $this->data = [
             'status' => null === $status ? null : array_diff_key(get_object_vars($status), ['refusals' => true]),
             'refusals' => $status->refusals ?? [],
@@ -88,7 +91,7 @@ final class PublishingCollector extends DataCollector implements LateDataCollect
         return $this->data['records'];
     }
 
-    /** @return list<array{topic: string, reason: string, messages: int}> of this process, not of this request alone */
+    /** @return list<array{topic: string, reason: string, messages: int}> of this process, not only of this request */
     public function getRefusals(): array
     {
         return $this->data['refusals'];
@@ -114,7 +117,7 @@ final class PublishingCollector extends DataCollector implements LateDataCollect
         return \count(array_filter(array_column($this->data['records'], 'complaint')));
     }
 
-    /** @return list<array{lost: string, reason: string}> what failed within the application's own actions, perhaps not all */
+    /** @return list<array{lost: string, reason: string}> failures within the application's own actions; bounded */
     public function getFailures(): array
     {
         return $this->data['failures'];
@@ -131,7 +134,7 @@ final class PublishingCollector extends DataCollector implements LateDataCollect
         return $this->data['page'];
     }
 
-    /** @return list<array{topic: string, outcome: string, by: string}> what a page has asked for with its ticket, {@see AskedTopics} */
+    /** @return list<array{topic: string, outcome: string, by: string}> topics of a ticket request, {@see AskedTopics} */
     public function getAsked(): array
     {
         return $this->data['asked'];
@@ -146,7 +149,7 @@ final class PublishingCollector extends DataCollector implements LateDataCollect
         return $this->data['php'];
     }
 
-    /** What is wrong with the link, so that nothing that is published arrives now; null: nothing is known of that. */
+    /** Problem of the link that keeps messages from arriving; null: none known. */
     public function getTrouble(): ?string
     {
         $status = $this->data['status'];
@@ -154,10 +157,10 @@ final class PublishingCollector extends DataCollector implements LateDataCollect
         return match (true) {
             null === $status || 'connected' === $status['state'] => null,
             PublisherStatus::ABSENT === $status['state'] =>
-                'Nothing can be sent: ' . ($status['lastError'] ?? 'no reason is known.'),
+                'Nothing can be sent: ' . ($status['lastError'] ?? 'the reason is unknown.'),
             null === $status['lastError'] => null,
             default => sprintf(
-                'Not connected to %s: %s. What was accepted waits for the server.',
+                'Not connected to %s: %s. Accepted messages wait for the server.',
                 $status['endpoint'],
                 rtrim($status['lastError'], '.'),
             ),

@@ -13,10 +13,10 @@ use Psr\Log\LoggerInterface;
 use Symfony\Contracts\Service\ResetInterface;
 
 /**
- * Writes down what goes through the publisher, for the profiler; warns of topics that are declared nowhere.
+ * Records messages for the profiler, and warns of undeclared topics.
  *
- * There only where there is a profiler, for it encodes each payload a second time. Bound: MAX_RECORDS messages of a
- * request with MAX_BYTES of each payload; what is beyond them is counted.
+ * Used only with the profiler, because it encodes each payload a second time. Bound: MAX_RECORDS messages per request,
+ * MAX_BYTES of each payload; further messages are counted.
  */
 final class RecordingPublisher implements PublisherInterface, ResetInterface
 {
@@ -28,7 +28,7 @@ final class RecordingPublisher implements PublisherInterface, ResetInterface
 
     private int $notRecorded = 0;
 
-    /** Before the first message of this request. */
+    /** Status before the first message of this request. */
     private ?PublisherStatus $before = null;
 
     /** @param \Closure(): PublisherInterface $publisher */
@@ -42,12 +42,12 @@ final class RecordingPublisher implements PublisherInterface, ResetInterface
 
     public function publish(string $topic, mixed $payload, array $exclude = [], array $eligible = []): bool
     {
-        $this->before ??= $this->guard->run('The profiler does not show what the server refuses', $this->status(...));
+        $this->before ??= $this->guard->run('The profiler lacks the messages refused by the server', $this->status(...));
         $begin = hrtime(true);
         try {
             $accepted = ($this->publisher)()->publish($topic, $payload, $exclude, $eligible);
         } catch (\Throwable $e) {
-            // The payload's own code has failed; it is not asked a second time.
+            // The payload's own code has thrown; it is not called again.
             $reason = sprintf('%s: %s', $e::class, $e->getMessage());
             $spent = (hrtime(true) - $begin) / 1000;
             $this->add(static fn (): PublishRecord => new PublishRecord($topic, null, null, $reason, $spent));
@@ -71,8 +71,8 @@ final class RecordingPublisher implements PublisherInterface, ResetInterface
     }
 
     /**
-     * Wait, within a bound, for what the server says of this request's messages, and note what it delivers to nobody. For the
-     * time after the response.
+     * Waits up to `$timeout` seconds for the server's acknowledgements of this request's messages, and records refused topics.
+     * Call it after the response.
      */
     public function settle(float $timeout): void
     {
@@ -86,18 +86,18 @@ final class RecordingPublisher implements PublisherInterface, ResetInterface
         foreach ($this->records as $index => $record) {
             $refusal = null === $record->reason && null === $record->complaint ? $status->newRefusal($record->topic, $this->before) : null;
             if (null !== $refusal) {
-                $this->records[$index] = $record->withComplaint('the server delivers it to nobody: ' . rtrim($refusal, '.'));
+                $this->records[$index] = $record->withComplaint('the server does not deliver it: ' . rtrim($refusal, '.'));
             }
         }
     }
 
-    /** @return list<PublishRecord> in their order */
+    /** @return list<PublishRecord> in order */
     public function records(): array
     {
         return $this->records;
     }
 
-    /** How many found the bound reached. */
+    /** Number of messages beyond the bound. */
     public function notRecorded(): int
     {
         return $this->notRecorded;
@@ -125,8 +125,8 @@ final class RecordingPublisher implements PublisherInterface, ResetInterface
         try {
             $json = MessageForm::encode($topic, $payload);
         } catch (\Throwable $e) {
-            // Also what the payload's own code throws at this second time: the page has nothing to do with it.
-            $reason = $accepted ? null : sprintf('Not possible: %s.', $e->getMessage());
+            // Includes exceptions of the payload's own code at this second encoding: they must not reach the page.
+            $reason = $accepted ? null : sprintf('Invalid: %s.', $e->getMessage());
 
             return new PublishRecord(self::readable($topic), null, null, $reason, $microseconds);
         }
@@ -138,7 +138,7 @@ final class RecordingPublisher implements PublisherInterface, ResetInterface
         $complaint = $accepted ? $this->topics->complaint($topic) : null;
         if (null !== $complaint) {
             $warn = fn (): mixed => $this->logger->warning('Accepted, but {complaint}.', ['complaint' => $complaint]);
-            $this->guard->run('The log does not warn of a topic that is declared nowhere', $warn);
+            $this->guard->run('No warning was logged about an undeclared topic', $warn);
         }
 
         return new PublishRecord(self::readable($topic), $json, $bytes, $reason, $microseconds, $complaint);
@@ -149,19 +149,19 @@ final class RecordingPublisher implements PublisherInterface, ResetInterface
         try {
             $status = $this->status();
         } catch (\Throwable $e) {
-            return sprintf('No reason is known, for the state of the publisher is not: %s', $e->getMessage());
+            return sprintf('Unknown reason; the publisher\'s state cannot be read: %s', $e->getMessage());
         }
 
         return PublisherStatus::ABSENT === $status->state
             ? (string) $status->lastError
             : sprintf(
-                'The queue is full (%d wait, %d are unacknowledged).',
+                'The queue is full (%d queued, %d unacknowledged).',
                 $status->queued,
                 $status->unacknowledged,
             );
     }
 
-    /** What was cut within a character, or was no UTF-8 before. */
+    /** Replaces invalid UTF-8, such as a character that was cut. */
     private static function readable(string $text): string
     {
         return mb_scrub($text, 'UTF-8');

@@ -8,18 +8,17 @@ use Orosync\Ticket\TicketIssuerInterface;
 use Orosync\Ticket\TicketUnavailableException;
 
 /**
- * Stands in where nothing can be published: without the extension, switched off, or with settings that cannot work.
+ * The publisher when publishing is not possible: without the extension, switched off, or with invalid settings.
  *
- * The application works as if nobody was watching. The reason is logged once, when the first message is
- * not sent.
+ * The application works as if no page were open. The reason is logged once, with the first message that is not sent.
  */
 final class AbsentPublisher implements PublisherInterface, TicketIssuerInterface
 {
     private bool $said = false;
 
     /**
-     * @param string $reason a sentence that says what to do
-     * @param string $level  a PSR-3 level: what was switched off on purpose is no warning
+     * @param string $reason a sentence with what to do
+     * @param string $level a PSR-3 level; being switched off on purpose is not an error
      */
     public function __construct(
         private readonly string $reason,
@@ -40,7 +39,7 @@ final class AbsentPublisher implements PublisherInterface, TicketIssuerInterface
 
     public function flush(float $timeout = 1.0): bool
     {
-        // Nothing was accepted, so nothing is missing.
+        // Nothing was accepted, so nothing is pending.
         return true;
     }
 

@@ -14,10 +14,10 @@ use Psr\Log\LoggerInterface;
 use Psr\Log\LogLevel;
 
 /**
- * Publishes through the native extension, which keeps one connection per PHP process across requests.
+ * Publishes through the extension, which keeps one connection per PHP process across requests.
  *
- * The only file of the bundle that names the extension's classes. Owns nothing but the handle: queue, thread and
- * connection are the extension's, bounded by `orosync.queue_messages` and `orosync.queue_bytes` in php.ini.
+ * The only file of the bundle that names the extension's classes. Owns only the handle; queue, thread and connection belong to
+ * the extension. Bounds: `orosync.queue_messages` and `orosync.queue_bytes` in php.ini.
  */
 final class ExtensionPublisher implements PublisherInterface, TicketIssuerInterface
 {
@@ -41,9 +41,9 @@ final class ExtensionPublisher implements PublisherInterface, TicketIssuerInterf
             $options = array_filter(['exclude' => $exclude, 'eligible' => $eligible]);
             $accepted = $this->extension()->publish($topic, $payload, $options);
         } catch (EncodingException $e) {
-            // This message's own fault: it says nothing about the next one.
+            // This message is invalid; others are unaffected.
             $this->logger->error(
-                'A message to {topic} cannot be sent: {reason}',
+                'A message to {topic} is invalid: {reason}',
                 ['topic' => $topic, 'reason' => $e->getMessage(), 'exception' => $e],
             );
 
@@ -57,8 +57,8 @@ final class ExtensionPublisher implements PublisherInterface, TicketIssuerInterf
             $status = $this->status();
             $this->lostMessages->met(
                 LogLevel::ERROR,
-                'The queue of live notifications is full ({queued} wait, {unacknowledged} are unacknowledged): '
-                . 'new ones are dropped until {endpoint} takes them again. Last error: {last_error}',
+                'The queue of live notifications is full ({queued} queued, {unacknowledged} unacknowledged): '
+                . 'new ones are dropped until {endpoint} accepts them again. Last error: {last_error}',
                 [
                     'queued' => $status->queued,
                     'unacknowledged' => $status->unacknowledged,
@@ -106,7 +106,7 @@ final class ExtensionPublisher implements PublisherInterface, TicketIssuerInterf
     }
 
     /**
-     * Does the server answer, and does it accept us? It is asked, over the connection that there is or over a new one.
+     * Whether the server answers and accepts the secret. Asks over the existing connection, or opens one.
      *
      * @param float $timeout seconds
      */
@@ -115,7 +115,7 @@ final class ExtensionPublisher implements PublisherInterface, TicketIssuerInterf
         try {
             return $this->extension()->check($timeout);
         } catch (ConfigurationException) {
-            // status() says why.
+            // status() contains the reason.
             return false;
         }
     }
@@ -130,8 +130,8 @@ final class ExtensionPublisher implements PublisherInterface, TicketIssuerInterf
     }
 
     /**
-     * Tell the log once when the connection is lost, and when it is back; and of topics that the server does not have. For the
-     * end of a request, when nobody waits: what was accepted meanwhile is kept and sent.
+     * Logs the loss and the return of the connection once each, and refused topics. Call it at the end of a request, after the
+     * response.
      */
     public function reportOutage(): void
     {
@@ -144,14 +144,14 @@ final class ExtensionPublisher implements PublisherInterface, TicketIssuerInterf
             $this->lostConnection->met(
                 LogLevel::ERROR,
                 'The server of live notifications at {endpoint} refuses this application ({last_error}). '
-                . 'Messages wait and are sent when it no longer does.',
+                . 'Messages are kept and sent once it accepts them.',
                 ['endpoint' => $status->endpoint, 'last_error' => $status->lastError ?? 'no reason is known'],
             );
         } elseif ('waiting' === $status->state) {
             $this->lostConnection->met(
                 LogLevel::ERROR,
                 'The server of live notifications does not answer at {endpoint} ({last_error}). '
-                . 'Messages wait and are sent when it is back.',
+                . 'Messages are kept and sent once it answers.',
                 ['endpoint' => $status->endpoint, 'last_error' => $status->lastError ?? 'no error'],
             );
         } elseif ('connected' === $status->state) {
@@ -161,7 +161,7 @@ final class ExtensionPublisher implements PublisherInterface, TicketIssuerInterf
         }
     }
 
-    /** Wait, within a bound, for what the server says of the messages of a script that ends: it waits for that anyway. */
+    /** Waits up to `$timeout` seconds for acknowledgements at the end of a script, which would wait for them anyway. */
     public function settle(float $timeout): void
     {
         $status = null === $this->publisher ? null : $this->status();
@@ -170,7 +170,7 @@ final class ExtensionPublisher implements PublisherInterface, TicketIssuerInterf
         }
     }
 
-    /** Built at the first use: a request that publishes nothing pays nothing. */
+    /** Created on first use, so that a request without messages pays nothing. */
     private function extension(): Publisher
     {
         return $this->publisher ??= new Publisher($this->endpoint, $this->options);

@@ -5,8 +5,8 @@ declare(strict_types=1);
 namespace Orosync\Publishing;
 
 /**
- * The form that the extension demands of a message, for those who must know without it: the in-memory publisher of
- * tests, the profiler, and the queue that asks whether another attempt makes sense.
+ * The extension's requirements for a message, for code that checks them without the extension: the in-memory publisher of
+ * tests, the profiler, and the queue handler, which retries only valid messages.
  */
 final class MessageForm
 {
@@ -14,7 +14,7 @@ final class MessageForm
     private const MAX_PAYLOAD_BYTES = 1_048_576;
 
     /**
-     * @return string the payload's JSON, as pages get it
+     * @return string the payload as JSON
      *
      * @throws UnsendableMessageException
      */
@@ -22,18 +22,18 @@ final class MessageForm
     {
         if (1 !== preg_match('/^\P{Cc}+$/Du', $topic) || \strlen($topic) > self::MAX_TOPIC_BYTES) {
             throw new UnsendableMessageException(sprintf(
-                'a topic has 1 to %d bytes of UTF-8, without control characters',
+                'a topic must be 1 to %d bytes of UTF-8 without control characters',
                 self::MAX_TOPIC_BYTES,
             ));
         }
         try {
             $json = json_encode($payload, \JSON_THROW_ON_ERROR | \JSON_UNESCAPED_SLASHES | \JSON_UNESCAPED_UNICODE);
         } catch (\JsonException $e) {
-            throw new UnsendableMessageException('the payload is no JSON: ' . $e->getMessage(), 0, $e);
+            throw new UnsendableMessageException('the payload cannot be encoded as JSON: ' . $e->getMessage(), 0, $e);
         }
         if (\strlen($json) > self::MAX_PAYLOAD_BYTES) {
             throw new UnsendableMessageException(sprintf(
-                'the payload has %d bytes of JSON, at most %d are possible',
+                'the payload has %d bytes of JSON; the limit is %d',
                 \strlen($json),
                 self::MAX_PAYLOAD_BYTES,
             ));

@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace Orosync\Publishing;
 
-/** Nothing to sign with; the message says which key to set. */
+/** There is no secret to sign with. The message names the key to set. */
 final class MissingSecretException extends \LogicException
 {
 }

@@ -8,26 +8,28 @@ use Psr\Log\LoggerInterface;
 use Psr\Log\LogLevel;
 
 /**
- * Logs the beginning and the end of an outage once, however many requests and processes meet it.
+ * Logs the start and the end of an outage once each, for all requests and processes.
  *
- * PHP forgets everything between two requests, so the memory is a file: it is there while an outage is in the log, and
- * its time is when somebody last met it. Owns that file and nothing else. Where it cannot be written, every request
- * that meets the outage logs it once.
+ * PHP keeps no state between requests, so a file does: it exists during an outage, and its mtime is the last time a request was
+ * affected. Owns only that file. If it cannot be written, every affected request logs the outage once.
  */
 final class OutageLog
 {
-    /** So long nobody has met it before it is over: one process may be connected again while others still wait. */
+    /**
+     * Seconds without an affected request before an outage counts as over: one process may be connected again before
+     * others.
+     */
     private const OVER_AFTER_SECONDS = 60;
 
-    /** A file this old is of an outage whose end nobody has seen. */
+    /** Age in seconds of a file left by an outage whose end was not observed. */
     private const FORGOTTEN_AFTER_SECONDS = 86_400;
 
-    /** An outage is met at every refused message; the file need not know each. */
+    /** Minimum interval in seconds between two updates of the file. */
     private const TOUCH_EVERY_SECONDS = 1;
 
     private int $touched = 0;
 
-    /** The file cannot be written and this object has logged the outage by itself. */
+    /** Whether this object has logged the outage without the file. */
     private bool $alone = false;
 
     public function __construct(
@@ -37,7 +39,7 @@ final class OutageLog
     }
 
     /**
-     * Somebody has met the outage.
+     * Records that a request was affected by the outage.
      *
      * @param string               $level   a PSR-3 level
      * @param array<string, mixed> $context
@@ -51,7 +53,7 @@ final class OutageLog
         $this->touched = $now;
         $since = $this->lastMet();
         if (null === $since && !$this->begin()) {
-            // Another process was faster, or the file cannot be written.
+            // Another process created it first, or the file cannot be written.
             $since = $this->lastMet();
             if (null === $since && $this->alone) {
                 return;
@@ -67,7 +69,7 @@ final class OutageLog
     }
 
     /**
-     * Somebody has found that all is well.
+     * Records that a request found the server working.
      *
      * @param array<string, mixed> $context
      */
@@ -75,7 +77,7 @@ final class OutageLog
     {
         $this->alone = false;
         $since = $this->lastMet();
-        // Of those that find the file, the one that removes it says so.
+        // The process that removes the file logs the end.
         if (null !== $since && time() - $since > self::OVER_AFTER_SECONDS && @unlink($this->file)) {
             $this->touched = 0;
             $this->logger->log(LogLevel::NOTICE, $message, $context);

@@ -11,12 +11,12 @@ use Psr\Log\LoggerInterface;
 use Psr\Log\LogLevel;
 
 /**
- * Chooses the publisher when the first one is asked for, not when the container is built: the container of a deployment
- * is often built by another PHP than the one that serves pages.
+ * Chooses the publisher at run time, not when the container is built: deployments often build it with another PHP than the one
+ * that serves pages.
  */
 final class PublisherFactory
 {
-    /** Of an end of a command. */
+    /** Time limit at the end of a command, in seconds. */
     private const SETTLE_SECONDS = 0.25;
 
     private ExtensionPublisher|AbsentPublisher|null $publisher = null;
@@ -24,8 +24,8 @@ final class PublisherFactory
     /**
      * @param \Closure(): BackendEndpoint $backend
      * @param \Closure(): SharedSecret    $secret
-     * @param string                      $directory where the log's memory may be kept, {@see OutageLog}
-     * @param string|null                 $caFile    who may vouch for the server, alone; null: what php.ini says
+     * @param string                      $directory directory for the state of {@see OutageLog}
+     * @param string|null                 $caFile    the only certificate authorities for the server; null: those of php.ini
      */
     public function __construct(
         private readonly \Closure $backend,
@@ -42,30 +42,30 @@ final class PublisherFactory
         return $this->publisher ??= $this->choose();
     }
 
-    /** The same object: it signs with the publisher's secret. */
+    /** Returns the publisher, which signs with the same secret. */
     public function ticketIssuer(): TicketIssuerInterface
     {
         return $this->publisher ??= $this->choose();
     }
 
-    /** The same at the end of a command: there is no next request that could tell what the server said last. */
+    /** Reports at the end of a command. Waits for acknowledgements first, because no later request would report them. */
     public function reportAtTheEnd(): void
     {
         $publisher = $this->publisher;
         if ($publisher instanceof ExtensionPublisher) {
             $this->guard->run(
-                'The log does not say what the server has refused',
+                'The messages refused by the server were not logged',
                 static fn () => $publisher->settle(self::SETTLE_SECONDS),
             );
         }
         $this->reportOutage();
     }
 
-    /** {@see ExtensionPublisher::reportOutage()}, if this request has published through it. */
+    /** Calls {@see ExtensionPublisher::reportOutage()} if this request has published through it. */
     public function reportOutage(): void
     {
         if ($this->publisher instanceof ExtensionPublisher) {
-            $this->guard->run('The log does not say whether live notifications arrive', $this->publisher->reportOutage(...));
+            $this->guard->run('The state of the connection was not logged', $this->publisher->reportOutage(...));
         }
     }
 
@@ -93,14 +93,14 @@ final class PublisherFactory
                 $this->logger,
             );
         } catch (\Throwable $e) {
-            // A wrong setting, or an environment variable that is not set: nobody is told, and everything else works.
+            // An invalid setting or a missing environment variable: nothing is published, everything else works.
             return $this->absent(LogLevel::ERROR, $e->getMessage());
         }
     }
 
     private function absent(string $level, string $reason): AbsentPublisher
     {
-        // The console may have the extension and the web server not; each is told once.
+        // One log per cause: the extension may be missing only in the console or only in the web server.
         return new AbsentPublisher($reason, $level, $this->log('absent-' . \PHP_SAPI));
     }
 

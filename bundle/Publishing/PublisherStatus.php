@@ -4,20 +4,20 @@ declare(strict_types=1);
 
 namespace Orosync\Publishing;
 
-/** A publisher at one moment: accepted = acknowledged + unacknowledged + queued. */
+/** A snapshot of a publisher: accepted = acknowledged + unacknowledged + queued. */
 final class PublisherStatus
 {
     /** The state of a publisher that cannot publish at all; `lastError` says why. */
     public const ABSENT = 'absent';
 
     /**
-     * @param string      $state     `idle`, `connecting`, `connected`, `waiting` (to try again), `refused` (by the server, which
-     *                               is asked again), `closed` or `absent`
-     * @param string      $endpoint  where the server is; of several the one in use
-     * @param int         $refused   messages that found the queue full; not among the accepted
-     * @param string|null $lastError why the connection was last lost or refused
-     * @param list<array{topic: string, reason: string, messages: int}> $refusals topics whose messages the server delivers to
-     *                               nobody, the latest of this process; what was published just now is known after a flush
+     * @param string      $state     `idle`, `connecting`, `connected`, `waiting` (for the next attempt), `refused` (by the
+     *                               server; retried), `closed` or `absent`
+     * @param string      $endpoint  the server's address; of several the one in use
+     * @param int         $refused   messages refused because the queue was full; not accepted
+     * @param string|null $lastError reason of the last lost or refused connection
+     * @param list<array{topic: string, reason: string, messages: int}> $refusals topics whose messages the server refused, the
+     *   latest of this process; complete after a flush
      */
     public function __construct(
         public readonly string $state,
@@ -33,19 +33,19 @@ final class PublisherStatus
     ) {
     }
 
-    /** Are messages accepted? Also while the server does not answer: they wait for it. */
+    /** Whether messages are accepted. They are while the server does not answer, and wait for it. */
     public function accepts(): bool
     {
         return self::ABSENT !== $this->state && 'closed' !== $this->state;
     }
 
-    /** Whether messages wait for an acknowledgement that may come within moments: there is a connection. */
+    /** Whether messages are unacknowledged and a connection is open, so that the acknowledgement is imminent. */
     public function isOnItsWay(): bool
     {
         return $this->queued + $this->unacknowledged > 0 && \in_array($this->state, ['connecting', 'connected'], true);
     }
 
-    /** Why the server delivers messages to this topic to nobody, if more than before were refused; null: nothing is known of that. */
+    /** The reason for which the server has refused messages to this topic since `$before`; null: none known. */
     public function newRefusal(string $topic, self $before): ?string
     {
         [$now, $then] = [$this->refusalOf($topic), $before->refusalOf($topic)];

@@ -7,12 +7,12 @@ namespace Orosync\Publishing;
 use Psr\Log\LoggerInterface;
 
 /**
- * Warns once a day of each topic whose messages the server delivers to nobody, however many requests and processes publish to it.
+ * Logs a warning once a day for each topic whose messages the server refuses, for all requests and processes.
  *
- * A PHP process lists what was refused as long as it lives, so a topic is warned of again only where that process has had more
- * messages refused. Owns a file: the topics that were warned of, when, and how many messages each process had then. Bound:
- * MAX_TOPICS warnings of a day, further ones are in the server's own log alone; MAX_PROCESSES of each topic, the latest.
- * Where the file cannot be opened, each object warns of each topic once.
+ * A PHP process lists refused topics for its lifetime, so a warning is repeated only if that process had more messages refused.
+ * Owns a file with the warned topics, the time of the warning, and the number of messages of each process. Bounds: MAX_TOPICS
+ * warnings per day, MAX_PROCESSES processes per topic; further refusals are only in the server's own log. If the file cannot be
+ * opened, each object warns once per topic.
  */
 final class RefusalLog
 {
@@ -21,10 +21,10 @@ final class RefusalLog
     private const AGAIN_AFTER_SECONDS = 86_400;
     private const MAX_FILE_BYTES = 131_072;
 
-    /** @var array<string, int> messages by topic, when this object was last told */
+    /** @var array<string, int> refused messages by topic at the last call */
     private array $seen = [];
 
-    /** @var array<string, true> topics that this object has warned of without the file */
+    /** @var array<string, true> topics warned of without the file */
     private array $alone = [];
 
     public function __construct(
@@ -33,7 +33,7 @@ final class RefusalLog
     ) {
     }
 
-    /** @param list<array{topic: string, reason: string, messages: int}> $refusals of the server, the latest first */
+    /** @param list<array{topic: string, reason: string, messages: int}> $refusals refusals of the server, the latest first */
     public function met(array $refusals): void
     {
         $isMore = fn (array $refusal): bool => $refusal['messages'] !== ($this->seen[$refusal['topic']] ?? 0);
@@ -44,7 +44,7 @@ final class RefusalLog
         }
         foreach ($this->unheardOf($more) as $refusal) {
             $this->logger->warning(
-                'The server delivers messages to {topic} to nobody: {reason}',
+                'The server does not deliver messages to {topic}: {reason}',
                 ['topic' => $refusal['topic'], 'reason' => $refusal['reason'], 'messages' => $refusal['messages']],
             );
         }
@@ -86,8 +86,8 @@ final class RefusalLog
      * @param list<array{topic: string, reason: string, messages: int}>     $refusals
      * @param array<string, array{warned: int, messages: array<int, int>}> $known
      *
-     * @return array{list<array{topic: string, reason: string, messages: int}>, array<string, array{warned: int, messages: array<int, int>}>}
-     *         those to warn of, and what is known then
+     * @return array{list<array{topic: string, reason: string, messages: int}>, array<string, array{warned: int, messages:
+     *   array<int, int>}>} refusals to warn of, and the new content of the file
      */
     private static function compared(array $refusals, array $known): array
     {
@@ -99,7 +99,7 @@ final class RefusalLog
             if (self::isKnown($refusal, $known)) {
                 continue;
             }
-            // A process that has never been written down may have been refused long ago: the next message tells.
+            // The refusals of a process that is not in the file may be old; the next message will tell.
             $isNews = 0 === $topic['warned'] || isset($topic['messages'][$process]);
             if ($isNews && $warnings >= self::MAX_TOPICS) {
                 continue;
@@ -115,7 +115,7 @@ final class RefusalLog
             unset($known[$refusal['topic']]);
             $known[$refusal['topic']] = $topic;
         }
-        // At most MAX_TOPICS of them are of today: others go first.
+        // At most MAX_TOPICS are of today; older ones are dropped first.
         uasort($known, static fn (array $one, array $other): int => $one['warned'] <=> $other['warned']);
 
         return [$new, \array_slice($known, -self::MAX_TOPICS, null, true)];
@@ -140,7 +140,7 @@ final class RefusalLog
         return time() - $topic['warned'] <= self::AGAIN_AFTER_SECONDS;
     }
 
-    /** @return array<string, array{warned: int, messages: array<int, int>}> by topic; empty where the file is anything else */
+    /** @return array<string, array{warned: int, messages: array<int, int>}> by topic; empty: the file has another format */
     private static function decoded(string $text): array
     {
         $known = json_decode($text, true);

@@ -5,10 +5,10 @@ declare(strict_types=1);
 namespace Orosync\Publishing;
 
 /**
- * The secret that publishers, tickets and the server share.
+ * The secret shared by publishers, tickets and the server.
  *
- * Without a setting it is derived from `kernel.secret`, so that an application and the server that its own command
- * starts agree without configuration. A server that is started otherwise needs `orosync.secret` or `secret_file`.
+ * By default it is derived from `kernel.secret`, so that the application and a server started by its command agree without
+ * configuration. A server started in another way needs `orosync.secret` or `orosync.secret_file`.
  */
 final class SharedSecret
 {
@@ -20,7 +20,7 @@ final class SharedSecret
     }
 
     /**
-     * @return array{secret: string}|array{secret_file: string} as the extension takes it
+     * @return array{secret: string}|array{secret_file: string} options of the extension
      *
      * @throws MissingSecretException
      */
@@ -30,8 +30,8 @@ final class SharedSecret
     }
 
     /**
-     * For the environment of the server, for a command line is readable by every user of the machine. The key that is
-     * not used is emptied: the server refuses to choose between two.
+     * Environment variables for the server; a command line is readable by every user of the machine. The unused key is empty,
+     * because the server rejects two values.
      *
      * @return array{OROSYNC_AUTH__SECRET: string, OROSYNC_AUTH__SECRET_FILE: string}
      *
@@ -45,7 +45,7 @@ final class SharedSecret
         ];
     }
 
-    /** Where it comes from, in words. */
+    /** The source of the secret, as text. */
     public function source(): string
     {
         return match (true) {
@@ -63,7 +63,7 @@ final class SharedSecret
                 . 'Give it a value (openssl rand -hex 32), or remove the key to derive it from kernel.secret.',
             );
         }
-        // Derived from nothing it would be the same in every application of the world.
+        // Derived from an empty value it would be the same in every application.
         if (null === $this->kernelSecret || '' === $this->kernelSecret) {
             throw new MissingSecretException(
                 'There is no secret: kernel.secret, from which it would be derived, is empty. '

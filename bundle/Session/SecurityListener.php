@@ -11,13 +11,13 @@ use Symfony\Component\Security\Http\Event\LogoutEvent;
 use Symfony\Component\Security\Http\Event\TokenDeauthenticatedEvent;
 
 /**
- * Ends the sessions of a user who logs out, and of one whom Symfony logs out because he is no longer who he was: password or
- * roles have changed. It notices that at his next request; who knows it earlier asks the {@see SessionTerminator}.
+ * Ends the sessions of a user who logs out, or whom Symfony logs out because the password or the roles have changed. Symfony
+ * notices that at the user's next request; code that knows it earlier calls {@see SessionTerminator}.
  */
 final class SecurityListener
 {
-    private const LOST = 'The websocket sessions of a user who was logged out go on until their pages are left, or until '
-        . 'SessionTerminator::endSessionsOf() ends them';
+    private const LOST = 'The websocket sessions of a logged-out user continue until their pages are closed or '
+        . 'SessionTerminator::endSessionsOf() is called';
 
     /** @param \Closure(): SessionTerminator $sessions */
     public function __construct(
@@ -39,7 +39,7 @@ final class SecurityListener
     private function end(?TokenInterface $token): void
     {
         $user = $token?->getUser();
-        // Symfony 5.4 still has anonymous tokens, whose user is a string.
+        // Symfony 5.4 has anonymous tokens whose user is a string.
         if ($user instanceof UserInterface) {
             $this->guard->run(self::LOST, fn (): bool => ($this->sessions)()->endSessionsOf($user), false);
         }

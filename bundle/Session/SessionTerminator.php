@@ -10,14 +10,14 @@ use Psr\Log\LoggerInterface;
 use Symfony\Component\Security\Core\User\UserInterface;
 
 /**
- * Has the server end sessions, which outlive the tickets that opened them: for where a user loses what he had (a new
- * password or role, a deactivation), and for what the security events do not tell.
+ * Ends sessions on the server, which outlive the tickets that opened them. For users who lose rights (a new password or role, a
+ * deactivation), and for changes without a security event.
  *
- * Sent like any message: accepted at once, kept while the server is away.
+ * Sent like any message: accepted at once, kept while the server is unreachable.
  */
 final class SessionTerminator
 {
-    /** Reserved: only publishers reach it, and nobody subscribes to it. */
+    /** A reserved topic: only publishers may publish to it, and it has no subscribers. */
     private const TOPIC = 'orosync/disconnect';
 
     private const ROLES = ['user', 'customer', 'anonymous'];
@@ -30,20 +30,20 @@ final class SessionTerminator
     }
 
     /**
-     * All sessions of a user, in every browser. Role and id, a number or a text, say whose they are; the name does for a user
-     * without an id.
+     * Ends all sessions of a user, in every browser. They are identified by role and id (an integer or a string), or by role
+     * and name for a user without an id.
      *
-     * @param UserInterface|string $user the user, or the user identifier as it stands in tickets (`sub`)
-     * @param string               $role with a user identifier: the role of the one who is meant, `user`, `customer` or
-     *                                   `anonymous`; customers may be called as users are
+     * @param UserInterface|string $user the user, or the user identifier as in tickets (`sub`)
+     * @param string               $role with a user identifier: its role, `user`, `customer` or `anonymous`; a customer may
+     *                                   have the name of a user
      *
-     * @return bool whether it was accepted; false also for a user who is nobody in particular
+     * @return bool whether it was accepted; false also for an anonymous user
      */
     public function endSessionsOf(UserInterface|string $user, string $role = 'user'): bool
     {
         if (!\in_array($role, self::ROLES, true)) {
             throw new \InvalidArgumentException(sprintf(
-                'There is no role "%s". Those of tickets are: %s.',
+                'There is no role "%s". Roles of tickets: %s.',
                 $role,
                 implode(', ', self::ROLES),
             ));
@@ -54,7 +54,7 @@ final class SessionTerminator
     }
 
     /**
-     * One session.
+     * Ends one session.
      *
      * @param string $id the WAMP session id, which the page knows
      *
@@ -65,7 +65,10 @@ final class SessionTerminator
         return $this->end(['session' => $id]);
     }
 
-    /** @return array{role: string, uid: int|string}|array{role: string, user: string}|null null: anybody could be meant */
+    /**
+     * @return array{role: string, uid: int|string}|array{role: string, user: string}|null null: anonymous, which would match
+     *   other users
+     */
     private function whoseAre(UserInterface $user): ?array
     {
         $claims = $this->users->claimsOf($user);
@@ -78,12 +81,12 @@ final class SessionTerminator
         };
     }
 
-    /** @param array<string, string|int> $whose all of it must fit a session */
+    /** @param array<string, string|int> $whose properties that a session must all match */
     private function end(array $whose): bool
     {
         $accepted = $this->publisher->publish(self::TOPIC, $whose);
         if ($accepted) {
-            $this->logger->info('The server is told to end the sessions of {whose}', ['whose' => json_encode($whose)]);
+            $this->logger->info('Ending the sessions of {whose}', ['whose' => json_encode($whose)]);
         }
 
         return $accepted;

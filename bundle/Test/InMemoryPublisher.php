@@ -11,11 +11,11 @@ use Orosync\Publishing\UnsendableMessageException;
 use Orosync\Topic\DeclaredTopics;
 
 /**
- * Keeps what an application publishes in its tests, in place of sending it (`orosync.test: true`).
+ * Keeps an application's messages in memory instead of sending them, for its tests (`orosync.test: true`).
  *
- * It needs neither extension nor server, and refuses what those would refuse. Owns the messages until the kernel is
- * booted anew, or until forget(); no bound, for a test ends. Not tagged kernel.reset: what several requests to one
- * kernel have published is looked at together.
+ * Needs neither extension nor server, and refuses the same messages as they do. Owns the messages until the kernel is rebooted
+ * or forget() is called; unbounded, because tests are short. Not tagged kernel.reset, so the messages of several requests to
+ * one kernel are kept together.
  */
 final class InMemoryPublisher implements PublisherInterface
 {
@@ -25,7 +25,7 @@ final class InMemoryPublisher implements PublisherInterface
     /** @var list<string> */
     private array $refusals = [];
 
-    /** Of all that was published, also of what is forgotten since. */
+    /** Number of accepted messages, including forgotten ones. */
     private int $accepted = 0;
 
     public function __construct(private readonly DeclaredTopics $topics = new DeclaredTopics())
@@ -44,7 +44,7 @@ final class InMemoryPublisher implements PublisherInterface
         }
         $complaint = $this->topics->complaint($topic);
         if (null !== $complaint) {
-            // As at the server: accepted, and for nobody.
+            // Like the server: accepted, but not delivered.
             $this->refusals[] = json_encode($topic, \JSON_THROW_ON_ERROR | \JSON_UNESCAPED_SLASHES | \JSON_UNESCAPED_UNICODE) . ': ' . $complaint;
             ++$this->accepted;
 
@@ -72,19 +72,19 @@ final class InMemoryPublisher implements PublisherInterface
         );
     }
 
-    /** @return list<PublishedMessage> in their order */
+    /** @return list<PublishedMessage> in order */
     public function messages(): array
     {
         return $this->messages;
     }
 
-    /** @return list<string> what would not have been sent either, as "topic: reason" */
+    /** @return list<string> messages that would not be delivered, as "topic: reason" */
     public function refusals(): array
     {
         return $this->refusals;
     }
 
-    /** For a test that looks only at what comes next. */
+    /** Removes all messages, for a test that checks only later ones. */
     public function forget(): void
     {
         $this->messages = [];

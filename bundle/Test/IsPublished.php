@@ -6,10 +6,10 @@ namespace Orosync\Test;
 
 use PHPUnit\Framework\Constraint\Constraint;
 
-/** That a publisher has got a message of a topic, which an optional callable accepts. */
+/** Asserts that a message was published to a topic and that an optional callable accepts it. */
 final class IsPublished extends Constraint
 {
-    /** @param (callable(mixed, PublishedMessage): bool)|null $accepts is given the payload and the message */
+    /** @param (callable(mixed, PublishedMessage): bool)|null $accepts receives the payload and the message */
     public function __construct(
         private readonly string $topic,
         private readonly mixed $accepts,
@@ -53,9 +53,9 @@ final class IsPublished extends Constraint
         }
         $answer = ($this->accepts)($message->payload, $message);
 
-        // Without a return everything would be accepted, or nothing.
+        // A callable without a return value would accept everything or nothing.
         return \is_bool($answer) ? $answer : throw new \LogicException(sprintf(
-            'The callable of assertPublished("%s") returns %s. Return true for the message that is meant, else false.',
+            'The callable of assertPublished("%s") returned %s. Return true for the expected message, otherwise false.',
             $this->topic,
             get_debug_type($answer),
         ));

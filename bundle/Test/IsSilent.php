@@ -6,7 +6,7 @@ namespace Orosync\Test;
 
 use PHPUnit\Framework\Constraint\Constraint;
 
-/** That a publisher has got no message, or none of one topic. */
+/** Asserts that no message was published, or none to one topic. */
 final class IsSilent extends Constraint
 {
     public function __construct(private readonly ?string $topic)

@@ -7,29 +7,30 @@ namespace Orosync\Test;
 use Symfony\Component\DependencyInjection\ContainerInterface;
 
 /**
- * For tests of an application, which extend Symfony's KernelTestCase (or WebTestCase) and run with `orosync.test: true`.
+ * Assertions for tests of an application that extend Symfony's KernelTestCase (or WebTestCase) and run with
+ * `orosync.test: true`.
  *
- * They look at what was published since the kernel was booted. A test browser boots it anew before its second and each
- * further request; call its disableReboot() to look at several requests together.
+ * They cover messages published since the kernel was booted. A test browser reboots it before its second and each further
+ * request; call its disableReboot() to check several requests together.
  */
 trait PublishedAssertions
 {
     /**
-     * @param (callable(mixed, PublishedMessage): bool)|null $accepts is given the payload as pages get it, objects as
-     *                                                                arrays; true: this is the message that is meant
+     * @param (callable(mixed, PublishedMessage): bool)|null $accepts receives the decoded payload, with objects as arrays;
+     *   returns true for the expected message
      */
     public static function assertPublished(string $topic, ?callable $accepts = null, string $message = ''): void
     {
         self::assertThat(self::inMemoryPublisher(), new IsPublished($topic, $accepts), $message);
     }
 
-    /** @param string|null $topic null: to no topic at all */
+    /** @param string|null $topic null: any topic */
     public static function assertNothingPublished(?string $topic = null, string $message = ''): void
     {
         self::assertThat(self::inMemoryPublisher(), new IsSilent($topic), $message);
     }
 
-    /** @return list<PublishedMessage> in their order */
+    /** @return list<PublishedMessage> in order */
     public static function publishedMessages(): array
     {
         return self::inMemoryPublisher()->messages();
@@ -42,8 +43,8 @@ trait PublishedAssertions
         $publisher = $container->has(InMemoryPublisher::class) ? $container->get(InMemoryPublisher::class) : null;
 
         return $publisher instanceof InMemoryPublisher ? $publisher : throw new \LogicException(
-            'Nothing is kept to be looked at: orosync.test is not on in this environment. '
-            . 'Write in config/packages/orosync.yaml: {when@test: {orosync: {test: true}}}.',
+            'No messages are kept: orosync.test is off in this environment. '
+            . 'Add to config/packages/orosync.yaml: {when@test: {orosync: {test: true}}}.',
         );
     }
 }

@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace Orosync\Test;
 
-/** What a failed assertion shows: what was published instead. Bound: so many messages, so many bytes of each. */
+/** The published messages, as shown by a failed assertion. Bounds: number of messages, bytes of each. */
 final class PublishedList
 {
     private const MESSAGES = 20;

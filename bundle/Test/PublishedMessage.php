@@ -4,11 +4,11 @@ declare(strict_types=1);
 
 namespace Orosync\Test;
 
-/** A message as pages would have got it. */
+/** A message as pages would receive it. */
 final class PublishedMessage
 {
     /**
-     * @param mixed        $payload  decoded from its JSON, objects as arrays
+     * @param mixed        $payload  decoded from JSON, with objects as arrays
      * @param list<string> $exclude
      * @param list<string> $eligible
      */

@@ -7,17 +7,17 @@ namespace Orosync\Ticket;
 use Symfony\Contracts\Service\ResetInterface;
 
 /**
- * What came of the topics that the page of this request has asked for, for the profiler.
+ * The outcomes of the topics in this ticket request, for the profiler.
  *
- * Bound: MAX_KEPT of a request, as many as a page may name.
+ * Bound: MAX_KEPT per request, the limit of a ticket request.
  */
 final class AskedTopics implements ResetInterface
 {
     public const GRANTED = 'granted';
     public const DENIED = 'denied';
-    /** No voter decides about it: the server does by itself, by the first rule that matches. */
+    /** No voter decides: the server does, by the first rule that matches. */
     public const NOT_VOTED = 'left to the server';
-    /** Beyond what voters decide about for one ticket, or they could not be asked. */
+    /** Beyond the limit of voter decisions per ticket, or the voters failed. */
     public const UNDECIDED = 'not decided';
 
     private const MAX_KEPT = 100;
@@ -27,7 +27,7 @@ final class AskedTopics implements ResetInterface
 
     /**
      * @param self::* $outcome
-     * @param string  $by      the voters' question; empty: none
+     * @param string  $by      attribute and class that the voters were asked about; empty: none
      */
     public function add(string $topic, string $outcome, string $by = ''): void
     {
@@ -36,7 +36,7 @@ final class AskedTopics implements ResetInterface
         }
     }
 
-    /** @return list<array{topic: string, outcome: self::*, by: string}> in their order */
+    /** @return list<array{topic: string, outcome: self::*, by: string}> in order */
     public function all(): array
     {
         return $this->topics;

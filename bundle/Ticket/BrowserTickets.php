@@ -8,14 +8,13 @@ use Orosync\Entry\Guard;
 use Symfony\Component\Security\Core\User\UserInterface;
 
 /**
- * Mints the ticket of a browser: who its user is, what he is granted, which of the roles that topics name he has, and which
- * hosts' pages may use it.
+ * Issues browser tickets: the user's identity, granted topics, the roles that declared topics name, and the allowed origins.
  *
- * What a ticket cannot carry is left out of it, and noted with the service that has granted it.
+ * Grants that do not fit in a ticket are left out and logged with the service that gave them.
  */
 final class BrowserTickets
 {
-    /** Bound: as many grants are tried one by one, where they are not taken together. */
+    /** Maximum number of grants that are tried one by one after all together were refused. */
     private const MAX_TRIED = 100;
 
     /** @param int $ttl seconds until an unused ticket expires */
@@ -32,7 +31,7 @@ final class BrowserTickets
     }
 
     /**
-     * @param list<string> $asked topics that the page wants, of which voters decide about some
+     * @param list<string> $asked topics of the page; voters decide about some of them
      *
      * @throws TicketUnavailableException
      */
@@ -52,7 +51,7 @@ final class BrowserTickets
             : $this->issue($this->users->claimsOf($user) + $this->roles->claim($user), $this->grants->forUser($user));
     }
 
-    /** Whether a ticket depends on the topics that the page asks for. */
+    /** Whether tickets depend on the topics in the request. */
     public function dependOnTopics(): bool
     {
         return $this->voted->areDeclared();
@@ -97,7 +96,7 @@ final class BrowserTickets
             }
         }
         foreach ($refused as $by => ['count' => $count, 'first' => $first, 'reason' => $e]) {
-            $lost = sprintf('A ticket goes without %d of the topics that %s grants, the first is %s', $count, $by, $first);
+            $lost = sprintf('A ticket was issued without %d of the topics granted by %s; the first is %s', $count, $by, $first);
             $this->guard->note($lost, $e);
         }
 

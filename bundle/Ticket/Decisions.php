@@ -11,7 +11,7 @@ use Symfony\Component\Security\Core\Authorization\AccessDecisionManagerInterface
 use Symfony\Component\Security\Core\User\UserInterface;
 use Symfony\Component\Security\Http\Authenticator\Token\PostAuthenticationToken;
 
-/** What the application's voters say, the role hierarchy included. */
+/** Decisions of the application's voters, including the role hierarchy. */
 final class Decisions
 {
     public function __construct(
@@ -21,9 +21,9 @@ final class Decisions
     }
 
     /**
-     * As Symfony's isGranted(), also for somebody who is not logged in here. Nothing is granted without the security bundle.
+     * Like Symfony's isGranted(), also for users who are not logged in. Always false without the security bundle.
      *
-     * @param UserInterface|null $user null: the current one, or nobody
+     * @param UserInterface|null $user null: the current user, or nobody
      */
     public function isGranted(?UserInterface $user, string $attribute, ?object $subject = null): bool
     {

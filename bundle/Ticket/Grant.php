@@ -6,17 +6,17 @@ namespace Orosync\Ticket;
 
 use Orosync\Topic\TopicPattern;
 
-/** One topic, or one pattern of topics, that a service grants a user. */
+/** A topic or a pattern of topics that a service grants a user. */
 final class Grant
 {
-    /** Where it stands in a ticket: `topics` or `patterns`. */
+    /** Its claim in a ticket: `topics` or `patterns`. */
     public readonly string $claim;
 
-    /** A string, unless the service is wrong. */
+    /** A string, unless the service returned another type. */
     public readonly mixed $text;
 
     /**
-     * @param mixed  $granted what the service has said
+     * @param mixed $granted the value that the service returned
      * @param string $by      the class of the service
      */
     public function __construct(mixed $granted, public readonly string $by)
@@ -26,7 +26,7 @@ final class Grant
         $this->text = $isPattern ? $granted->pattern : $granted;
     }
 
-    /** For people: quoted, and cut where it is long. */
+    /** For messages: quoted, and truncated if long. */
     public function shown(): string
     {
         if (!\is_string($this->text)) {

@@ -7,10 +7,10 @@ namespace Orosync\Ticket;
 use Orosync\Entry\Guard;
 use Symfony\Component\Security\Core\User\UserInterface;
 
-/** Those roles of a user that declared topics name (`subscribe: ROLE_SALES`), for the server's policy `role:ROLE_SALES`. */
+/** The user's roles that declared topics name (`subscribe: ROLE_SALES`), for the server's policy `role:ROLE_SALES`. */
 final class HeldRoles
 {
-    /** As many as a ticket takes, and as long. */
+    /** Limits of a ticket. */
     public const MAX_IN_TICKET = 32;
     public const MAX_BYTES = 100;
 
@@ -23,14 +23,14 @@ final class HeldRoles
     }
 
     /**
-     * @param UserInterface|null $user null: the current one, or nobody
+     * @param UserInterface|null $user null: the current user, or nobody
      *
      * @return array{roles?: list<string>} for the claims of a ticket
      */
     public function claim(?UserInterface $user): array
     {
         $held = array_values(array_filter($this->named, fn (string $role): bool => $this->guard->run(
-            sprintf('A ticket goes without the role %s', $role),
+            sprintf('A ticket was issued without the role %s', $role),
             fn (): bool => $this->decisions->isGranted($user, $role),
             false,
         )));

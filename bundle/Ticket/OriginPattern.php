@@ -5,13 +5,12 @@ declare(strict_types=1);
 namespace Orosync\Ticket;
 
 /**
- * How a ticket names the hosts whose pages may use it: `crm.example.com`, `*.example.com`, `same host` (the one that is
- * connected to) or `*`. The extension and the server decide; this tells beforehand, so that one wrong name costs no page
- * its ticket.
+ * Checks the allowed origins of a ticket: `crm.example.com`, `*.example.com`, `same host` (the host of the connection) or `*`.
+ * The extension and the server decide; this check comes first, so that one invalid name does not make a ticket fail.
  */
 final class OriginPattern
 {
-    /** As many as the extension takes. */
+    /** The extension's limit. */
     public const MAX_IN_TICKET = 16;
 
     private const MAX_BYTES = 253;

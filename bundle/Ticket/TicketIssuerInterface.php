@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace Orosync\Ticket;
 
-/** Mints the one-time ticket that a browser shows the server. */
+/** Issues the one-time ticket with which a browser connects to the server. */
 interface TicketIssuerInterface
 {
     /**

@@ -4,12 +4,11 @@ declare(strict_types=1);
 
 namespace Orosync\Ticket;
 
-/** Says from which hosts' pages a ticket may be used; the server looks at the `Origin` of the handshake. */
+/** Limits a ticket to pages of certain hosts. The server checks the `Origin` of the handshake. */
 interface TicketOriginsInterface
 {
     /**
-     * @return array{origins?: list<string>} for the claims of a ticket, {@see OriginPattern}; empty: pages of any host may
-     *         use it
+     * @return array{origins?: list<string>} claims of a ticket, {@see OriginPattern}; empty: any host
      */
     public function claim(): array;
 }

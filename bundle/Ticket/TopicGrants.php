@@ -8,7 +8,7 @@ use Orosync\Entry\Guard;
 use Symfony\Component\Security\Core\Authentication\Token\Storage\TokenStorageInterface;
 use Symfony\Component\Security\Core\User\UserInterface;
 
-/** All that an application grants a user beyond the server's policies, each once. */
+/** All topics that the application grants a user, without duplicates. */
 final class TopicGrants
 {
     /** @param iterable<TopicGrantInterface> $grants */
@@ -31,7 +31,7 @@ final class TopicGrants
     public function forUser(UserInterface $user): array
     {
         $granted = [];
-        // One service that fails must not keep the page from all that the others and the policies allow.
+        // A failing service must not affect the grants of the others.
         try {
             foreach ($this->grants as $service) {
                 try {
@@ -41,12 +41,12 @@ final class TopicGrants
                         $granted[$grant->claim][$key] ??= $grant;
                     }
                 } catch (\Throwable $e) {
-                    $this->guard->note(get_debug_type($service) . ' grants nothing', $e);
+                    $this->guard->note(get_debug_type($service) . ' failed and grants nothing', $e);
                 }
             }
         } catch (\Throwable $e) {
-            // The container builds each in its turn, and goes no further.
-            $this->guard->note('A topic grant cannot be built, those after it are not asked', $e);
+            // The container builds the services one by one, and stops at the first failure.
+            $this->guard->note('A topic grant service cannot be built; later ones are skipped', $e);
         }
 
         return array_merge(...array_map(array_values(...), array_values($granted)));

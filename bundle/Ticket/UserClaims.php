@@ -11,17 +11,17 @@ use Symfony\Component\Security\Core\Authentication\Token\TokenInterface;
 use Symfony\Component\Security\Core\User\UserInterface;
 
 /**
- * The user of Symfony's security token; anonymous without one, or without the security bundle.
+ * The claims of the user in Symfony's security token; anonymous without a user or without the security bundle.
  *
- * Ids of two classes of users overlap, so an id is said only with a role that no other class has. Whose class has none is
- * nobody in particular. A subclass, such as a proxy of Doctrine's, has the role of its nearest parent that has one.
+ * The ids of two user classes may overlap, so an id is included only with a role that no other class has. Users of a class
+ * without a role are anonymous. A subclass, such as a Doctrine proxy, has the role of its nearest parent that has one.
  */
 final class UserClaims implements UserClaimsInterface
 {
-    /** @var array<class-string, true> those that the log has been told of */
+    /** @var array<class-string, true> classes that were already logged */
     private array $warned = [];
 
-    /** @param array<class-string, 'user'|'customer'|'anonymous'> $roles by class of users */
+    /** @param array<class-string, 'user'|'customer'|'anonymous'> $roles by user class */
     public function __construct(
         private readonly ?TokenStorageInterface $tokens,
         private readonly array $roles,
@@ -33,7 +33,7 @@ final class UserClaims implements UserClaimsInterface
     {
         $user = $this->tokens?->getToken()?->getUser();
 
-        // Symfony 5.4 still has anonymous tokens, whose user is a string.
+        // Symfony 5.4 has anonymous tokens whose user is a string.
         return $user instanceof UserInterface ? $this->claimsOf($user) : ['role' => 'anonymous'];
     }
 
@@ -48,8 +48,8 @@ final class UserClaims implements UserClaimsInterface
         if (!isset($claims['uid']) && null !== self::idOf($user)) {
             $this->warnOnce(
                 $user::class,
-                'Users of the class {class} have ids that no topic can name, so "owner" is none of them: an id is an integer, or a '
-                . 'text (or an object that is one, as those of symfony/uid) of 1 to 100 bytes without "/" and "*".',
+                'Users of the class {class} have ids that cannot be used in topics, so they are never the "owner": an id must be an integer, or a '
+                . 'string (or a stringable object, such as those of symfony/uid) of 1 to 100 bytes without "/" and "*".',
             );
         }
 
@@ -57,7 +57,7 @@ final class UserClaims implements UserClaimsInterface
     }
 
     /**
-     * @param TokenInterface|null $current the token of the one who is logged in here, which may be somebody else's
+     * @param TokenInterface|null $current token of the logged-in user, who may be another one
      *
      * @return array{sub: string, uid?: int|string, org?: int}
      */
@@ -68,7 +68,7 @@ final class UserClaims implements UserClaimsInterface
         return array_filter([
             'sub' => self::nameOf($user),
             'uid' => UserId::of(self::idOf($user)),
-            // Oro keeps the organization that the user works in at the token.
+            // Oro keeps the user's current organization in the token.
             'org' => self::integerIdOf(self::organizationOf($token)) ?? self::integerIdOf(self::organizationOf($user)),
         ], static fn (string|int|null $claim): bool => null !== $claim);
     }
@@ -83,8 +83,8 @@ final class UserClaims implements UserClaimsInterface
         }
         $this->warnOnce(
             $user instanceof Proxy ? get_parent_class($user) : $user::class,
-            'Users of the class {class} are anonymous to the server of live notifications, as nothing says which role '
-            . 'they have. Write into config/packages/orosync.yaml: "orosync: {users: {{class}: user}}", or customer, or '
+            'Users of the class {class} are anonymous to the server of live notifications, because their role is not '
+            . 'configured. Add to config/packages/orosync.yaml: "orosync: {users: {{class}: user}}", or customer, or '
             . 'anonymous.',
         );
 
@@ -100,7 +100,7 @@ final class UserClaims implements UserClaimsInterface
         $this->logger->warning($sentence, ['class' => $class]);
     }
 
-    /** The interface of Symfony 5.4 demands only the older method, and the users of OroPlatform 5.0 and 5.1 have no other. */
+    /** Symfony 5.4 requires only the older method, and users of OroPlatform 5.0 and 5.1 have no other. */
     private static function nameOf(UserInterface $user): string
     {
         return method_exists($user, 'getUserIdentifier') ? $user->getUserIdentifier() : $user->getUsername();

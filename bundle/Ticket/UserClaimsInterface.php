@@ -7,27 +7,28 @@ namespace Orosync\Ticket;
 use Symfony\Component\Security\Core\User\UserInterface;
 
 /**
- * Says who a user is, to the server (tickets, ended sessions) and to other pages (the author of a change).
+ * The identity of a user for the server (tickets, ended sessions) and for other pages (the author of a change).
  *
- * Replace the service of this name where users are identified otherwise, or where some of them are customers. Both methods
- * say the same of the same user: the sessions that his tickets opened are ended by what claimsOf() says of him.
+ * Replace the service of this name if users are identified in another way. Both methods must return the same identity for the
+ * same user: sessions opened with tickets of claims() are ended by the identity of claimsOf().
  */
 interface UserClaimsInterface
 {
     /**
-     * The current user.
+     * The claims of the current user.
      *
-     * @return array{sub?: string, uid?: int|string, org?: int, role: 'user'|'customer'|'anonymous', until?: int} `sub` is the
-     *         user name, `uid` and `org` the ids of user and organization, `uid` as {@see UserId} has it, `until` when the
-     *         login ends (seconds since 1970; left out: not known), after which a page that lost its connection asks for a
-     *         ticket again; nobody: the role alone
+     * @return array{sub?: string, uid?: int|string, org?: int, role: 'user'|'customer'|'anonymous', until?: int} `sub`: the
+     *   user name; `uid`: the user id, in the form of {@see UserId}; `org`: the organization id; `until`: the end of the login
+     *   in seconds since 1970 (optional), after which a page that reconnects requests a new ticket. Nobody logged in: only the
+     *   role
      */
     public function claims(): array;
 
     /**
-     * Any user, logged in here or not.
+     * The claims of any user, logged in or not.
      *
-     * @return array{sub?: string, uid?: int|string, org?: int, role: 'user'|'customer'|'anonymous', until?: int} likewise
+     * @return array{sub?: string, uid?: int|string, org?: int, role: 'user'|'customer'|'anonymous', until?: int} as for
+     *   claims()
      */
     public function claimsOf(UserInterface $user): array;
 }

@@ -4,17 +4,17 @@ declare(strict_types=1);
 
 namespace Orosync\Ticket;
 
-/** How the id of a user stands in tickets and in topics: an integer, or a text such as a UUID. */
+/** The form of a user id in tickets and topics: an integer, or a string such as a UUID. */
 final class UserId
 {
-    /** As many as the extension takes. */
+    /** The extension's limit. */
     private const MAX_BYTES = 100;
 
     /**
-     * @param mixed $id an integer, a string, or an object that is one, such as those of Symfony's Uid component; a string of
-     *                  digits, as Doctrine gives a bigint, is that integer
+     * @param mixed $id an integer, a string, or a stringable object such as those of Symfony's Uid component; a string of
+     *   digits, as Doctrine returns for a bigint, becomes an integer
      *
-     * @return int|string|null null: none that could be a segment of a topic
+     * @return int|string|null null: not usable as a segment of a topic
      */
     public static function of(mixed $id): int|string|null
     {

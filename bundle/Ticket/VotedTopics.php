@@ -12,17 +12,17 @@ use Orosync\Entry\Guard;
 use Orosync\Topic\TopicPattern;
 
 /**
- * Grants topics of one object each, such as `acme/order/7`, as the application's voters decide about the object.
+ * Grants topics for single objects, such as `acme/order/7`, if the application's voters allow it.
  *
- * A page names the topics that it wants when it asks for its ticket. Voters decide about those whose rule, the first one that
- * matches as at the server, names a voter. Bound: MAX_DECIDED objects are loaded for one ticket.
+ * The page names its topics in the ticket request. Voters decide about those whose rule names a voter; as on the server, the
+ * first matching rule applies. Bound: MAX_DECIDED objects are loaded per ticket.
  */
 final class VotedTopics
 {
-    /** As many as a ticket can grant. */
+    /** The limit of grants in a ticket. */
     private const MAX_DECIDED = 50;
 
-    /** What an id of each of these types looks like; a database may refuse to compare it with any other text. */
+    /** Formats of ids by column type; some databases refuse to compare a column with any other text. */
     private const FORMS = [
         'integer' => '~^(0|[1-9][0-9]{0,9})$~D',
         'smallint' => '~^(0|[1-9][0-9]{0,4})$~D',
@@ -30,15 +30,15 @@ final class VotedTopics
         'guid' => '~^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$~iD',
     ];
 
-    /** And of any other: PostgreSQL refuses a text with a zero byte. */
+    /** Format of ids of other types: PostgreSQL refuses text with a zero byte. */
     private const TEXT = '~^[^\x00-\x1F\x7F]+$~D';
 
-    /** A value that the column cannot hold or the database cannot read, such as a number out of its range. */
+    /** SQLSTATE class of values that the column cannot hold, such as a number out of range. */
     private const SQLSTATE_DATA = '22';
 
     /**
-     * @param list<array{pattern: string, voter: string|null, class: class-string|null}> $topics all that are declared, in their
-     *                                                                                           order; most without a voter
+     * @param list<array{pattern: string, voter: string|null, class: class-string|null}> $topics all declared topics in order,
+     *   most of them without a voter
      */
     public function __construct(
         private readonly array $topics,
@@ -49,14 +49,14 @@ final class VotedTopics
     ) {
     }
 
-    /** Whether voters decide about any topic, so that it matters which ones a page names. */
+    /** Whether voters decide about any topic, so that tickets depend on the topics in the request. */
     public function areDeclared(): bool
     {
         return [] !== array_filter(array_column($this->topics, 'voter'));
     }
 
     /**
-     * @param list<string> $asked topics that the current user's page wants
+     * @param list<string> $asked topics of the current user's page
      *
      * @return list<Grant>
      */
@@ -75,14 +75,14 @@ final class VotedTopics
             if (++$decided > self::MAX_DECIDED) {
                 if (self::MAX_DECIDED + 1 === $decided) {
                     $this->guard->note(
-                        'A ticket goes without topics that a page asks for',
-                        new TicketUnavailableException(sprintf('voters decide about at most %d at once, %s is one more', self::MAX_DECIDED, $grant->shown())),
+                        'A ticket was issued without some topics of the page',
+                        new TicketUnavailableException(sprintf('voters decide about at most %d topics per ticket; %s exceeds the limit', self::MAX_DECIDED, $grant->shown())),
                     );
                 }
                 $this->outcomes->add($name, AskedTopics::UNDECIDED, $by);
                 continue;
             }
-            $lost = sprintf('The voters are not asked for %s on the topic %s', $topic['voter'], $grant->shown());
+            $lost = sprintf('The voters were not asked about %s on the topic %s', $topic['voter'], $grant->shown());
             $isGranted = $this->guard->run($lost, fn (): bool => $this->isGranted($topic, $id));
             $this->outcomes->add($name, match ($isGranted) {
                 true => AskedTopics::GRANTED,
@@ -97,7 +97,10 @@ final class VotedTopics
         return $granted;
     }
 
-    /** @return array{array{voter: string, class: class-string}, string}|array{null, ''} with the object's id; null: no voter decides */
+    /**
+     * @return array{array{voter: string, class: class-string}, string}|array{null, ''} with the id of the object; null: no
+     *   voter decides
+     */
     private function declared(string $name): array
     {
         foreach ($this->topics as $topic) {
@@ -121,7 +124,7 @@ final class VotedTopics
         try {
             $object = $manager->find($topic['class'], $id);
         } catch (ConversionException) {
-            // A type of its own, such as those of Symfony's Uid component: that text is no id.
+            // The column type, such as one of Symfony's Uid component, rejects the text: not an id.
             return false;
         } catch (DriverException $e) {
             if (!str_starts_with((string) $e->getSQLState(), self::SQLSTATE_DATA)) {

@@ -5,10 +5,9 @@ declare(strict_types=1);
 namespace Orosync\Topic;
 
 /**
- * The topics that the application has declared (`orosync.topics`, {@see Topic}), and those that the server has by itself.
+ * The topics that the application declares (`orosync.topics`, {@see Topic}) and those built into the server.
  *
- * An application that declares none has them in the server's own configuration: then nothing is known here, and every topic
- * will do.
+ * Without declarations, topics are configured in the server itself. They are not known here, so every topic is accepted.
  */
 final class DeclaredTopics implements TopicSourceInterface
 {
@@ -32,15 +31,15 @@ final class DeclaredTopics implements TopicSourceInterface
         'oro/imap_sync_fail_system',
     ];
 
-    /** A slip is at most so many letters, or a quarter of the name. */
+    /** Maximum edit distance of a suggestion; also at most a quarter of the name. */
     private const SLIP = 2;
 
-    /** Bound of a comparison: longer is no topic. */
+    /** Maximum length for a comparison: longer names are not valid topics. */
     private const MAX_TOPIC_BYTES = 255;
 
     /**
      * @param list<array{pattern: string, subscribe: string, publish: string, origin: string}> $topics in their order
-     * @param bool $areAll false: others are declared elsewhere too, as those of an Oro application are
+     * @param bool $areAll false: others may be declared elsewhere, as in an Oro application
      */
     public function __construct(
         private readonly array $topics = [],
@@ -48,7 +47,7 @@ final class DeclaredTopics implements TopicSourceInterface
     ) {
     }
 
-    /** @return list<TopicRule> in their order */
+    /** @return list<TopicRule> in order */
     public function rules(): array
     {
         return array_map(static fn (array $topic): TopicRule => new TopicRule(...$topic), $this->topics);
@@ -64,7 +63,7 @@ final class DeclaredTopics implements TopicSourceInterface
         return null;
     }
 
-    /** Why nobody will receive what is published to this topic; null: somebody may, as far as it is known here. */
+    /** Why messages to this topic will not be delivered; null: no problem known. */
     public function complaint(string $topic): ?string
     {
         if ([] === $this->topics || !$this->areAll) {
@@ -82,7 +81,7 @@ final class DeclaredTopics implements TopicSourceInterface
         $nearest = self::nearest($topic, $patterns);
 
         return sprintf(
-            'nobody receives it, for "%s" is declared nowhere.%s Declare it in orosync.topics',
+            'not delivered: "%s" is not declared.%s Declare it in orosync.topics',
             $topic,
             null === $nearest ? '' : sprintf(' Did you mean "%s"?', $nearest->pattern),
         );

@@ -4,12 +4,12 @@ declare(strict_types=1);
 
 namespace Orosync\Topic;
 
-/** What a running server has in another way than the application, a sentence each. */
+/** Differences between the rules of a running server and of the application, one sentence each. */
 final class Differences
 {
     /**
      * @param list<TopicRule>                                                   $rules   of the application
-     * @param list<string>|null                                                 $origins of the application; null: those are left to the server
+     * @param list<string>|null                                                 $origins of the application; null: configured in the server
      * @param array{topics: list<TopicRule>, allowed_origins: list<string>} $server  {@see RunningServer::rules()}
      *
      * @return list<string>
@@ -23,8 +23,8 @@ final class Differences
     }
 
     /**
-     * The server may have more rules than the application, but none that comes before one of the application's with the
-     * same pattern, for the first decides; and those of the application in its order.
+     * Compares topics. The server must have the application's rules in the same order. It may have more rules, but none with
+     * the same pattern before one of the application's, because the first match decides.
      *
      * @param list<TopicRule> $wanted
      * @param list<TopicRule> $found
@@ -42,12 +42,12 @@ final class Differences
         foreach ($wanted as $rule) {
             $place = $places[$rule->pattern] ?? null;
             if (null === $place) {
-                $differences[] = sprintf('%s: the server does not have it.', $rule->pattern);
+                $differences[] = sprintf('%s: missing on the server.', $rule->pattern);
                 continue;
             }
             if (!$found[$place]->allows($rule)) {
                 $differences[] = sprintf(
-                    '%s: the server says subscribe = "%s", publish = "%s", this application "%s" and "%s".',
+                    '%s: the server has subscribe = "%s", publish = "%s"; this application has "%s" and "%s".',
                     $rule->pattern,
                     $found[$place]->subscribe,
                     $found[$place]->publish,
@@ -55,7 +55,7 @@ final class Differences
                     $rule->publish,
                 );
             } elseif ($place < $last) {
-                $differences[] = sprintf('%s: comes earlier in the server than here, and the first match decides.', $rule->pattern);
+                $differences[] = sprintf('%s: precedes another rule on the server but not here; the first match decides.', $rule->pattern);
             }
             $last = max($last, $place);
         }
@@ -73,10 +73,10 @@ final class Differences
     {
         $differences = [];
         foreach (array_diff($wanted, $found) as $origin) {
-            $differences[] = sprintf('origin %s: the server does not allow it by name.', $origin);
+            $differences[] = sprintf('origin %s: not allowed by name on the server.', $origin);
         }
         foreach (array_diff($found, $wanted) as $origin) {
-            $differences[] = sprintf('origin %s: the server allows it, this application does not name it.', $origin);
+            $differences[] = sprintf('origin %s: allowed on the server, but not configured in this application.', $origin);
         }
 
         return $differences;

@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace Orosync\Topic;
 
-/** Asks a running server at its `admin_bind` which rules are in force, and what it has refused. */
+/** Reads the current rules and the recent refusals of a running server from its `admin_bind`. */
 final class RunningServer
 {
     private const TIMEOUT_SECONDS = 5.0;
@@ -35,7 +35,7 @@ final class RunningServer
     }
 
     /**
-     * What the server has refused since its start, the latest first; bounded there.
+     * The server's refusals since its start, the latest first; bounded by the server.
      *
      * @param string $url as for {@see rules()}
      *
@@ -50,7 +50,7 @@ final class RunningServer
         return \is_array($answer['refusals'] ?? null) ? array_values($answer['refusals']) : throw self::unlike($url);
     }
 
-    /** @return array{string, mixed} where it was asked, and what it has said */
+    /** @return array{string, mixed} URL and decoded answer */
     private function ask(string $url, string $path): array
     {
         $url = rtrim($url, '/') . $path;
@@ -58,7 +58,7 @@ final class RunningServer
         $answer = @file_get_contents($url, false, $context, 0, self::MAX_BYTES);
         if (false === $answer) {
             throw new \RuntimeException(sprintf(
-                'No answer from %s (%s). Is the server running, and is that its admin_bind? Say it with --server.',
+                'No answer from %s (%s). Check that the server is running, and pass its admin_bind with --server.',
                 $url,
                 error_get_last()['message'] ?? 'unknown reason',
             ));
@@ -70,6 +70,6 @@ final class RunningServer
 
     private static function unlike(string $url, string $answer = ''): \RuntimeException
     {
-        return new \RuntimeException(sprintf('%s does not answer as orosync-server does: %s', $url, substr($answer, 0, 200)));
+        return new \RuntimeException(sprintf('The answer of %s is not one of orosync-server: %s', $url, substr($answer, 0, 200)));
     }
 }

@@ -5,7 +5,7 @@ declare(strict_types=1);
 namespace Orosync\Topic;
 
 /**
- * Declares topics at the service that publishes to them, in place of `orosync.topics`:
+ * Declares a topic on the service that publishes to it, instead of in `orosync.topics`:
  *
  *     #[Topic('acme/orders/{uid:int}', subscribe: 'owner')]
  *     #[Topic('acme/sales', subscribe: 'ROLE_SALES')]
@@ -21,11 +21,11 @@ final class Topic
     /**
      * @param string                   $pattern   a topic with captures: `acme/orders/{uid:int}`
      * @param string|list<string>|null $subscribe who may listen: one of {@see self::SUBSCRIBE}, a role such as `ROLE_SALES`, or
-     *                                            several roles of which one is enough; null: the voter says it
+     *   several roles, one of which is enough; null: the voter decides
      * @param string                   $publish   who may publish, one of {@see self::PUBLISH}; `publisher`: PHP
-     * @param string|null              $voter     what Symfony's voters are asked for, such as `VIEW`, with the object whose id
-     *                                            is the pattern's one capture
-     * @param class-string|null        $class     with a voter: the class of that object, an entity of Doctrine's
+     * @param string|null              $voter     attribute for Symfony's voters, such as `VIEW`; the subject is the object
+     *                                            whose id is the pattern's only capture
+     * @param class-string|null        $class     with a voter: the Doctrine entity class of the subject
      */
     public function __construct(
         public readonly string $pattern,

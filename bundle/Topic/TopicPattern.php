@@ -5,27 +5,27 @@ declare(strict_types=1);
 namespace Orosync\Topic;
 
 /**
- * Many topics at once, as the server's configuration writes them: `acme/import/{id:int}`.
+ * A pattern of topics in the syntax of the server's configuration: `acme/import/{id:int}`.
  *
- * A string is one topic, braces included. A pattern is this class and nothing else, so that no name that somebody has
- * chosen becomes one. The grammar is that of `protocol/src/pattern.rs`.
+ * A string is always one literal topic, including braces. Only this class is a pattern, so that no user-chosen name becomes
+ * one. Grammar: `protocol/src/pattern.rs`.
  */
 final class TopicPattern
 {
     private const CAPTURES = ['' => '[^/]+', ':int' => '[0-9]+', ':int_or_star' => '(?:[0-9]+|\*)'];
 
-    /** @param string $pattern what comes from data goes through {@see self::escape()} */
+    /** @param string $pattern escape data with {@see self::escape()} */
     public function __construct(public readonly string $pattern)
     {
     }
 
-    /** A text that means itself within a pattern, its braces included. */
+    /** Escapes braces, so that a pattern matches the text literally. */
     public static function escape(string $text): string
     {
         return strtr($text, ['{' => '{{', '}' => '}}']);
     }
 
-    /** What is wrong with a pattern, as far as it can be seen without the server; null: nothing. */
+    /** The problem of a pattern, as far as it can be checked without the server; null: none. */
     public static function problem(string $pattern): ?string
     {
         $literal = preg_replace('~\{\{|\}\}|\{\w+(:int|:int_or_star)?\}~', '', $pattern);
@@ -33,18 +33,18 @@ final class TopicPattern
         return match (true) {
             '' === $pattern => 'it is empty',
             !\is_string($literal), false !== strpbrk($literal, '{}') =>
-                'captures look like {name}, {name:int} or {name:int_or_star}, and a brace of the topic is written twice',
+                'captures are {name}, {name:int} or {name:int_or_star}; double a literal brace',
             default => null,
         };
     }
 
-    /** Does it stand for this topic? One that cannot be read, which the server refuses, stands for none. */
+    /** Whether the pattern matches the topic. An invalid pattern, which the server rejects, matches none. */
     public function matches(string $topic): bool
     {
         return null !== $this->captured($topic);
     }
 
-    /** @return list<string>|null what its captures take from the topic; null: it does not stand for it */
+    /** @return list<string>|null the captured segments; null: no match */
     public function captured(string $topic): ?array
     {
         $expression = '';
@@ -57,10 +57,7 @@ final class TopicPattern
         return 1 === preg_match('~^' . $expression . '$~Ds', $topic, $taken) ? \array_slice($taken, 1) : null;
     }
 
-    /**
-     * The pattern with the topic's own segments in place of its captures: what somebody who publishes to that topic may
-     * have meant.
-     */
+    /** The pattern with the topic's segments in place of its captures, to suggest a topic that may have been meant. */
     public function like(string $topic): string
     {
         $given = explode('/', $topic);

@@ -8,9 +8,9 @@ namespace Orosync\Topic;
 final class TopicRule
 {
     /**
-     * @param string $subscribe `anyone`, `customer`, `user`, `owner`, `granted`, `nobody`, or `role:` and roles with commas
-     *                          between them
-     * @param string $origin    where it comes from, for the one who reads the file
+     * @param string $subscribe `anyone`, `customer`, `user`, `owner`, `granted`, `nobody`, or `role:` and a comma-separated
+     *   list of roles
+     * @param string $origin    source of the rule, for a comment in the file
      */
     public function __construct(
         public readonly string $pattern,

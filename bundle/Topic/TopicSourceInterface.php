@@ -4,11 +4,11 @@ declare(strict_types=1);
 
 namespace Orosync\Topic;
 
-/** Where the topics of an application are told that the server does not have by itself. */
+/** Source of the application's topics that are not built into the server. */
 interface TopicSourceInterface
 {
     public function translation(): Translation;
 
-    /** @return list<string>|null hosts whose pages may connect; null: that is not said here */
+    /** @return list<string>|null hosts whose pages may connect; null: configured elsewhere */
     public function allowedOrigins(): ?array;
 }

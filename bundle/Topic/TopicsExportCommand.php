@@ -15,13 +15,14 @@ use Symfony\Component\Console\Output\ConsoleOutputInterface;
 use Symfony\Component\Console\Output\OutputInterface;
 
 /**
- * Prints the server's configuration of this application's topics, in Oro also of its origins, or compares it with a running server.
+ * Prints this application's topics (in Oro also its origins) as a configuration for the server, or compares them with a running
+ * server.
  *
- * The configuration goes to standard output, what needs a decision to standard error.
+ * The configuration is written to standard output, decisions to make to standard error.
  */
 #[AsCommand(
     name: 'orosync:topics:export',
-    description: 'Print this application\'s topics (and in Oro its origins) for orosync-server, or check that the server has them',
+    description: 'Print this application\'s topics (in Oro also its origins) for orosync-server, or compare them with the server',
 )]
 final class TopicsExportCommand extends Command
 {
@@ -36,12 +37,12 @@ final class TopicsExportCommand extends Command
     protected function configure(): void
     {
         $this
-            ->addOption('check', null, InputOption::VALUE_NONE, 'Print nothing, compare with the running server; 1: it has other rules')
+            ->addOption('check', null, InputOption::VALUE_NONE, 'Compare with the running server instead of printing; exit code 1 if its rules differ')
             ->addOption('server', null, InputOption::VALUE_REQUIRED, 'The admin_bind of the server to check, instead of http://127.0.0.1 and the port after the server\'s own')
             ->setHelp(
                 "  <info>bin/console orosync:topics:export > config/orosync-topics.toml</info>\n\n"
-                . "Start the server with that file beside its own (<info>--config</info> may be repeated). A running server reads\n"
-                . 'both again on SIGHUP, without closing a session.',
+                . "Start the server with this file in addition to its own (<info>--config</info> may be repeated). On SIGHUP a running\n"
+                . 'server reads both again without closing a session.',
             );
     }
 
@@ -76,7 +77,7 @@ final class TopicsExportCommand extends Command
             $output->writeln(Printable::line($difference));
         }
         if ([] !== $differences) {
-            $output->writeln('Write the file anew with orosync:topics:export, then send the server SIGHUP.');
+            $output->writeln('Write the file again with orosync:topics:export, then send SIGHUP to the server.');
 
             return Command::FAILURE;
         }

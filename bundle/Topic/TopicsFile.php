@@ -4,13 +4,13 @@ declare(strict_types=1);
 
 namespace Orosync\Topic;
 
-/** Topics in the form of the server's own configuration. */
+/** Writes topics in the format of the server's configuration. */
 final class TopicsFile
 {
     /**
      * @param list<TopicRule>   $rules
-     * @param list<string>      $builtIn patterns that are left out, for the server has them by itself
-     * @param list<string>|null $origins hosts whose pages may connect; null: as the server's own configuration says
+     * @param list<string>      $builtIn patterns that are left out because they are built into the server
+     * @param list<string>|null $origins hosts whose pages may connect; null: configured in the server
      */
     public static function toml(array $rules, array $builtIn, ?array $origins): string
     {
@@ -19,7 +19,7 @@ final class TopicsFile
             null === $origins ? '' : ' and origins',
         )];
         if ([] !== $builtIn) {
-            $lines[] = '# Built into the server, so not here: ' . implode(', ', $builtIn);
+            $lines[] = '# Built into the server, therefore omitted: ' . implode(', ', $builtIn);
         }
         if (null !== $origins) {
             array_push($lines, '', '[auth]', 'allowed_origins = [' . implode(', ', array_map(self::text(...), $origins)) . ']');
@@ -39,7 +39,7 @@ final class TopicsFile
         return implode("\n", $lines) . "\n";
     }
 
-    /** A basic string of TOML has the escapes of JSON. */
+    /** TOML's basic strings use the escapes of JSON. */
     private static function text(string $text): string
     {
         return json_encode($text, \JSON_THROW_ON_ERROR | \JSON_UNESCAPED_SLASHES | \JSON_UNESCAPED_UNICODE);

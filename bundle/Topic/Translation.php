@@ -4,12 +4,12 @@ declare(strict_types=1);
 
 namespace Orosync\Topic;
 
-/** What became of one route, or of all of them. */
+/** The result of translating one route or several. */
 final class Translation
 {
     /**
-     * @param list<TopicRule> $rules    in the order of the routes, for the first that matches decides
-     * @param list<string>    $builtIn  patterns that the server has by itself
+     * @param list<TopicRule> $rules    in the order of the routes, because the first match decides
+     * @param list<string>    $builtIn  patterns that are built into the server
      * @param list<Finding>   $findings
      */
     public function __construct(

@@ -7,11 +7,11 @@ namespace Orosync\Twig;
 use Symfony\Contracts\Service\ResetInterface;
 
 /**
- * What the page of this request shows, and to whom: the content tags that its templates name, in a block, an included template
- * or a fragment, and the elements that tell the browser.
+ * The live page of this request: the content tags that its templates name (in a block, an included template or a fragment), and
+ * its `<orosync-page>` elements.
  *
- * An element that is rendered before the last tag was named, as in the head of a layout, gets the rest when the page is
- * complete. Bounds: MAX_TAGS, of which a browser would have to hear, and MAX_ELEMENTS; what is beyond them is left out.
+ * An element that is rendered before the last tag is named, such as in the head of a layout, gets the remaining tags when the
+ * page is complete. Bounds: MAX_TAGS tags and MAX_ELEMENTS elements; further ones are left out.
  */
 final class LivePage implements ResetInterface
 {
@@ -19,10 +19,10 @@ final class LivePage implements ResetInterface
 
     private const MAX_ELEMENTS = 10;
 
-    /** @var array<string, true> in the order of their naming */
+    /** @var array<string, true> in order */
     private array $tags = [];
 
-    /** @var list<PageElement> as they are in the page */
+    /** @var list<PageElement> in page order */
     private array $elements = [];
 
     /**
@@ -45,7 +45,7 @@ final class LivePage implements ResetInterface
     /** @return list<string> */
     public function tags(): array
     {
-        // PHP has made integers of keys that look like them.
+        // PHP turns array keys of digits into integers.
         return array_map(strval(...), array_keys($this->tags));
     }
 
@@ -58,13 +58,13 @@ final class LivePage implements ResetInterface
         return $element->html();
     }
 
-    /** @return PageElement|null null: none is in the page */
+    /** @return PageElement|null null: the page has none */
     public function element(): ?PageElement
     {
         return $this->elements[0] ?? null;
     }
 
-    /** Gives the elements of a page the tags that were named after they were rendered. */
+    /** Adds the tags to elements that were rendered before the tags were named. */
     public function complete(string $html): string
     {
         $tags = $this->tags();

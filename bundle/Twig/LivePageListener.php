@@ -8,7 +8,7 @@ use Orosync\Entry\Guard;
 use Symfony\Component\HttpKernel\Event\ExceptionEvent;
 use Symfony\Component\HttpKernel\Event\ResponseEvent;
 
-/** Completes a page that has named tags after its element; forgets those of a page that is never shown. */
+/** Completes a page that names tags after its element, and discards those of a page that failed. */
 final class LivePageListener
 {
     public function __construct(
@@ -22,10 +22,10 @@ final class LivePageListener
         if (!$event->isMainRequest() || null === $this->page->element()) {
             return;
         }
-        $this->guard->run('A page is not told of changes to what it has named after its element', function () use ($event): void {
+        $this->guard->run('A page does not receive changes of content that was named after its element', function () use ($event): void {
             $response = $event->getResponse();
             $html = $response->getContent();
-            // A streamed one has none yet.
+            // A streamed response has no content yet.
             $complete = false === $html ? false : $this->page->complete($html);
             if ($complete === $html) {
                 return;
@@ -37,7 +37,7 @@ final class LivePageListener
         });
     }
 
-    /** The page of the error shows nothing of the one that has failed. */
+    /** The error page must not have the tags of the failed page. */
     public function onException(ExceptionEvent $event): void
     {
         if ($event->isMainRequest()) {

@@ -19,18 +19,18 @@ use Symfony\Component\Routing\Generator\UrlGeneratorInterface;
 use Symfony\Contracts\Translation\TranslatorInterface;
 
 /**
- * Answers the Twig functions of {@see OrosyncExtension}. Loaded only by templates that call one.
+ * Implements the Twig functions of {@see OrosyncExtension}. Loaded only by templates that call one.
  *
- * A page is rendered without live notifications where one of them fails: the log says why. In debug mode it is thrown, as
- * for everything else that is wrong in a template, so that a developer sees it.
+ * If one of them fails, the page is rendered without live notifications and the reason is logged. In debug mode the exception
+ * is thrown, like other template errors.
  */
 final class OrosyncRuntime
 {
-    private const LOST = 'A page is rendered without live notifications';
+    private const LOST = 'A page was rendered without live notifications';
 
-    private const LOST_CONTENT = 'A page is not told of changes to a part of what it shows';
+    private const LOST_CONTENT = 'A page does not receive changes of some of its content';
 
-    /** Where `assets:install` puts the browser client, below the application's base path. */
+    /** Path of the browser client below the application's base path, as installed by `assets:install`. */
     private const ASSETS = '/bundles/orosynclive';
 
     private const TRANSLATION_DOMAIN = 'orosync';
@@ -57,8 +57,8 @@ final class OrosyncRuntime
     }
 
     /**
-     * May the page connect? No I/O: asks what is configured, not whether the server answers at this moment. A page that
-     * is rendered while the server is down must still get its code, or it would not connect when the server is back.
+     * Whether the page may connect: everything is configured. No I/O: it does not ask whether the server answers. A page that
+     * is rendered while the server is down must include the client, so that it connects once the server is up.
      */
     public function checkWs(): bool
     {
@@ -79,10 +79,10 @@ final class OrosyncRuntime
     }
 
     /**
-     * What the browser client is started with.
+     * The settings of the browser client.
      *
-     * @return array{url: string, ticketUrl: string, userName: string|null, userId: int|string|null}|null null: nothing to
-     *         connect to ({@see checkWs()} is false)
+     * @return array{url: string, ticketUrl: string, userName: string|null, userId: int|string|null}|null null: {@see checkWs()}
+     *   is false
      */
     public function clientConfig(): ?array
     {
@@ -94,13 +94,13 @@ final class OrosyncRuntime
     }
 
     /**
-     * All that a page needs to be live: an element that says who looks at it and what it shows, and the element's module.
-     * Nothing where there is nothing to connect to ({@see checkWs()} is false).
+     * The HTML that makes a page live: an element with the page's user and content tags, and the element's module. Empty if
+     * {@see checkWs()} is false.
      *
-     * It shows what its templates have named by {@see contentTags()}, wherever and whenever they do.
+     * The element has all tags that templates of the page name with {@see contentTags()}, before or after it.
      *
-     * @param list<string> $tags     further tags of what the page shows
-     * @param bool         $warnings false: the browser's console says nothing of lost connections and refused topics
+     * @param list<string> $tags     additional content tags
+     * @param bool         $warnings false: no console warnings about lost connections and refused topics
      */
     public function page(array $tags = [], bool $warnings = true): string
     {
@@ -113,10 +113,11 @@ final class OrosyncRuntime
     }
 
     /**
-     * The tags of what a page shows, which is named by that: the page hears of changes to it. Unlike when writing, what it refers
-     * to belongs to it.
+     * The content tags of data that the page shows. Registers them for the page, which then receives changes. By default the
+     * tags of referenced data are included, unlike in a flush.
      *
-     * @param mixed $data an entity, a form, the name of an entity class, `{name, params, children}`, or a list of them; null: nothing
+     * @param mixed $data an entity, a form, the name of an entity class, `{name, params, children}`, or a list of them; null:
+     *   no tags
      *
      * @return list<string>
      */
@@ -141,7 +142,7 @@ final class OrosyncRuntime
         }
     }
 
-    /** @return FrontendAddress|null null: there is nothing to connect to, or nothing that would be told */
+    /** @return FrontendAddress|null null: no address, or publishing is not possible */
     private function reachable(): ?FrontendAddress
     {
         $address = $this->address();
@@ -178,7 +179,7 @@ final class OrosyncRuntime
             HTML;
     }
 
-    /** @return array{outdated: array<string, string>, maintenance: array<string, string>} what people read */
+    /** @return array{outdated: array<string, string>, maintenance: array<string, string>} texts for users */
     private function texts(): array
     {
         $dismiss = $this->text('Dismiss');
@@ -197,13 +198,13 @@ final class OrosyncRuntime
         ];
     }
 
-    /** In the language of the page, where the application has a translator. */
+    /** Translates a text to the language of the page, if the application has a translator. */
     private function text(string $english): string
     {
         return $this->translator?->trans($english, [], self::TRANSLATION_DOMAIN) ?? $english;
     }
 
-    /** A wrong setting is for the log, also while debugging: the page is worth more than its notifications. */
+    /** Logs an invalid setting, even in debug mode, and returns null: the page works without notifications. */
     private function address(): ?FrontendAddress
     {
         try {

@@ -6,7 +6,7 @@ namespace Orosync\Twig;
 
 use Orosync\Entry\RequestStart;
 
-/** `<orosync-page>`: who looks at a page, what it shows and as of when, and what people read. */
+/** The element `<orosync-page>`: the page's user, content tags, time of rendering, and texts for users. */
 final class PageElement
 {
     /**
@@ -14,10 +14,10 @@ final class PageElement
      * @param list<string>                                                                                                         $tags
      * @param array<string, array<string, string>>                                                                                 $texts
      * @param float                                                                                                                $at       {@see RequestStart::ofPage()}
-     * @param bool                                                                                                                 $warnings whether the browser's console says what goes wrong
+     * @param bool                                                                                                                 $warnings whether to warn in the browser's console
      */
     public function __construct(
-        // The browser connects anew when one of these changes, for then it is somebody else's page.
+        // The browser reconnects when one of these changes, because the user is another one.
         public readonly array $client,
         public readonly array $tags,
         private readonly array $texts,

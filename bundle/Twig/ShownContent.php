@@ -9,16 +9,16 @@ use Symfony\Component\Form\FormInterface;
 use Symfony\Component\Form\FormView;
 
 /**
- * The tags of what a template shows: of all that a generator knows, and of lists of it.
+ * The content tags of template data: of anything that a generator supports, and of lists.
  *
- * An object or a form that no generator knows has none. A name of no class, and what is no content at all, is a mistake of the
- * template, and says so. Bound: MAX_ELEMENTS of a list; a page with more has the tag of their class.
+ * An object or a form that no generator supports has no tags. An unknown class name or another type is an error of the template
+ * and throws. Bound: the first MAX_ELEMENTS of a list; a page with more uses the collection tag of their class.
  */
 final class ShownContent
 {
     public const MAX_ELEMENTS = 1000;
 
-    /** Of a name in a message. */
+    /** Maximum length of a name in a message. */
     private const MAX_NAME_BYTES = 200;
 
     /** @param \Closure(): TagGeneratorInterface $tags */
@@ -29,13 +29,13 @@ final class ShownContent
     /**
      * @return list<string>
      *
-     * @throws \InvalidArgumentException it can have no tags
+     * @throws \InvalidArgumentException the data cannot have tags
      */
     public function tags(mixed $data, bool $includeCollectionTag, bool $processNestedData): array
     {
         $isForm = $data instanceof FormInterface || $data instanceof FormView;
         $shown = self::withoutForm($data);
-        // The fields of a form are no {name, params}.
+        // The fields of a form are not {name, params}.
         $isOne = !self::isList($shown) || (!$isForm || \is_object($shown)) && ($this->tags)()->supports($shown);
         $tags = [];
         $count = 0;
@@ -63,13 +63,13 @@ final class ShownContent
         if (!$generator->supports($data)) {
             return \is_object($data) && !is_iterable($data) ? [] : throw self::unknown($data);
         }
-        // A class has no other tag.
+        // A class only has this tag.
         $isClass = \is_string($data) && class_exists($data);
 
         return $generator->generate($data, $includeCollectionTag || $isClass, $processNestedData);
     }
 
-    /** What a form is about; forms are lists, of their fields. */
+    /** The data of a form; a form itself is iterable over its fields. */
     private static function withoutForm(mixed $data): mixed
     {
         return match (true) {
@@ -79,7 +79,7 @@ final class ShownContent
         };
     }
 
-    /** A generator could be read once only, and the page has yet to show what is in it. */
+    /** Whether the data is a list. Generators are not: they can be read only once, and the page needs their elements. */
     private static function isList(mixed $data): bool
     {
         return is_iterable($data) && !$data instanceof \Generator;

@@ -8,7 +8,7 @@ use Orosync\Messenger\Publish;
 use Orosync\Messenger\PublishHandler;
 use Orosync\Publishing\PublisherInterface;
 
-// Loaded where Messenger is installed; removed with all that nobody uses where it is not switched on.
+// Loaded if Messenger is installed. If it is not enabled, the container removes the unused services.
 return static function (ContainerConfigurator $container): void {
     $container->services()->set('orosync.publish_handler', PublishHandler::class)
         ->arg('$publisher', service(PublisherInterface::class))

@@ -22,14 +22,15 @@ use Orosync\Oro\Topics\RouteTranslator;
 use Orosync\Publishing\PublisherInterface;
 use Orosync\Ticket\TicketIssuerInterface;
 
-// Loaded after services.php where OroSyncBundle is in the kernel. What needs the whole container to be known:
-// DependencyInjection/Compiler/OroPass.php.
+// Loaded after services.php if OroSyncBundle is in the kernel. DependencyInjection/Compiler/OroPass.php wires what needs the
+// complete container.
 return static function (ContainerConfigurator $container): void {
     $services = $container->services();
-    // Ours stand in for Oro's own; decorators of other bundles stay around them.
+    // These replace Oro's own services; decorators of other bundles still apply.
     $innermost = 1024;
 
-    // Oro has its own listeners, ticket route, maintenance mode and Twig functions; beside ours they would speak twice.
+    // Oro has its own listeners, ticket route, maintenance mode and Twig functions; with these too, everything would happen
+    // twice.
     $services->remove('orosync.content_tag_listener');
     $services->remove('orosync.commit_middleware');
     $services->remove('orosync.maintenance_listener');
@@ -74,7 +75,7 @@ return static function (ContainerConfigurator $container): void {
     $services->set('orosync.oro.root_transaction', RootTransaction::class)
         ->arg('$uncommitted', service('orosync.uncommitted_tags'))
         ->arg('$doctrine', service_closure('doctrine'))
-        // Before those that may fail: Oro's own sends what its message queue has held back.
+        // Before listeners that may fail: Oro's own sends the messages that its queue has held back.
         ->tag('oro.doctrine.connection.transaction_watcher', ['priority' => $innermost]);
     $services->set('orosync.oro.tag_sender', OrosyncTagSender::class)
         ->decorate('oro_sync.content.data_update_topic_sender', 'orosync.oro.own_tag_sender', $innermost)

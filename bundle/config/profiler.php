@@ -8,12 +8,12 @@ use Orosync\Profiler\PublishingCollector;
 use Orosync\Profiler\RecordingPublisher;
 use Orosync\Publishing\PublisherInterface;
 
-// Removed where there is no profiler: DependencyInjection/Compiler/RecordingNeedsProfilerPass.php.
+// Removed without a profiler by DependencyInjection/Compiler/RecordingNeedsProfilerPass.php.
 return static function (ContainerConfigurator $container): void {
     $services = $container->services();
 
     $services->set('orosync.recording_publisher', RecordingPublisher::class)
-        // By the interface, so that an application's own publisher is recorded too.
+        // Decorates the interface, so that an application's own publisher is recorded too.
         ->decorate(PublisherInterface::class)
         ->arg('$publisher', service_closure('.inner'))
         ->arg('$topics', service('orosync.declared_topics'))

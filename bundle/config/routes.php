@@ -6,7 +6,7 @@ use Orosync\Controller\TicketController;
 use Symfony\Component\Routing\Loader\Configurator\RoutingConfigurator;
 
 return static function (RoutingConfigurator $routes): void {
-    // Name and path are OroSyncBundle's: its JavaScript asks the router for this name.
+    // Name and path of OroSyncBundle: its JavaScript uses this route name.
     $routes->add('oro_sync_ticket', '/sync/ticket')
         ->controller(TicketController::class)
         ->methods(['POST']);

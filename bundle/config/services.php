@@ -53,19 +53,19 @@ use Orosync\Topic\TopicsExportCommand;
 use Symfony\Component\Security\Http\Event\LogoutEvent;
 use Symfony\Component\Security\Http\Event\TokenDeauthenticatedEvent;
 
-// What an application type-hints, replaces or decorates is named by its interface; all else is ours and may change.
-// Arguments that the configuration decides ($settings, $secret, ...): DependencyInjection/OrosyncExtension.php.
+// Services for applications to type-hint, replace or decorate are named after their interface; all others are internal.
+// Arguments from the configuration ($settings, $secret, ...) are set in DependencyInjection/OrosyncExtension.php.
 return static function (ContainerConfigurator $container): void {
     $services = $container->services();
 
-    // Whatever comes in from the application's own actions
+    // Code that runs within actions of the application
     $services->set('orosync.guard', Guard::class)
         ->arg('$logger', service('logger'))
         ->tag('monolog.logger', ['channel' => 'orosync'])
         ->tag('kernel.reset', ['method' => 'reset']);
     $services->set('orosync.request_start', RequestStart::class)
         ->arg('$requests', service('request_stack'))
-        // Before all that takes time.
+        // Before anything that takes time.
         ->tag('kernel.event_listener', ['event' => 'kernel.request', 'method' => 'onRequest', 'priority' => 4096]);
 
     // Endpoints and secret
@@ -164,7 +164,7 @@ return static function (ContainerConfigurator $container): void {
         ->arg('$logger', service('logger'))
         ->tag('monolog.logger', ['channel' => 'orosync']);
     $services->set('orosync.uncommitted_tags', UncommittedTags::class)
-        // Every connection depends on this, and whoever says who the user is may depend on a connection.
+        // Lazy: every connection depends on this service, and the claims service may depend on a connection.
         ->arg('$announcer', service_closure('orosync.tag_announcer'))
         ->arg('$guard', service('orosync.guard'));
     $services->set('orosync.content_tag_listener', ContentTagListener::class)

@@ -6,7 +6,7 @@ namespace Symfony\Component\DependencyInjection\Loader\Configurator;
 
 use Orosync\Test\InMemoryPublisher;
 
-// Loaded by `orosync.test: true`. Public, for the assertions ask the container for it.
+// Loaded by `orosync.test: true`. Public, because the assertions get it from the container.
 return static function (ContainerConfigurator $container): void {
     $services = $container->services();
 

@@ -14,7 +14,7 @@ use Orosync\Twig\OrosyncExtension;
 use Orosync\Twig\OrosyncRuntime;
 use Orosync\Twig\ShownContent;
 
-// Loaded where Twig is installed.
+// Loaded if Twig is installed.
 return static function (ContainerConfigurator $container): void {
     $services = $container->services();
 
@@ -27,9 +27,9 @@ return static function (ContainerConfigurator $container): void {
     $services->set('orosync.live_page_listener', LivePageListener::class)
         ->arg('$page', service('orosync.live_page'))
         ->arg('$guard', service('orosync.guard'))
-        // Before listeners that write the page anew, such as those that take its white space out.
+        // Before listeners that rewrite the page, such as those that remove white space.
         ->tag('kernel.event_listener', ['event' => 'kernel.response', 'method' => 'onResponse', 'priority' => 512])
-        // Before the page of the error is rendered.
+        // Before the error page is rendered.
         ->tag('kernel.event_listener', ['event' => 'kernel.exception', 'method' => 'onException', 'priority' => 512]);
     $services->set('orosync.page_facts', PageFacts::class)
         ->arg('$page', service('orosync.live_page'))

@@ -1,19 +1,20 @@
 /**
- * Whether and when to come back after a socket has ended.
+ * Retry policy: whether and when to reconnect after a socket has ended.
  *
- * Owns the table of close codes as a browser reads it, and the number of failures in a row. No timer, no clock, no
- * randomness: time and chance are arguments. Bound: no delay is below `MIN_DELAY_MS` or above `LATER_MS` twice.
+ * Owns the table of close codes as a browser reads it, and the count of consecutive failures. No timer, clock or random source:
+ * time and randomness are arguments. Bounds: a retry delay is at least `MIN_DELAY_MS` and at most `2 * LATER_MS`; only the
+ * replacement of a connection (`renewed`) may follow at once.
  */
 
 export const MIN_DELAY_MS = 500;
 export const MAX_DELAY_MS = 30_000;
 
-/** After 1013 ("try again later"): at least this, at most twice this. */
+/** Delay after close code 1013 (try again later), in milliseconds: between this and twice this. */
 export const LATER_MS = 30_000;
 
 /**
- * A connection that lived this long was a good one. One that did not counts as a failure, although it was greeted:
- * otherwise a server that takes and drops everybody would be hammered at the shortest delay.
+ * A connection that lasted this long resets the backoff. A shorter one counts as a failure even if WELCOME arrived: otherwise
+ * clients would hammer a server that accepts and drops every connection at the shortest delay.
  */
 export const STABLE_MS = 5_000;
 
@@ -21,35 +22,35 @@ const FIRST_CEILING_MS = 1_000;
 
 const TRY_AGAIN_LATER = 1013;
 
-/** The application has ended the session: who it is for is what a new ticket of PHP says. */
+/** The application has ended the session. The next connection needs a new ticket from PHP, which decides about the identity. */
 const NEW_TICKET = 4010;
 
 /**
- * Close codes after which a new connection would end the same way: a server's normal close (1000), a protocol error (1002),
- * unreadable data (1007), policy (1008), a message that is too big (1009), too many messages (4009). After all others (1001
- * going away, 1006 no Close frame, 4008 too slow a reader, 4010 ended by the application, ...) coming back is right: who may come
- * back is what the ticket says, of PHP or of the server.
+ * Close codes after which a retry would end the same way: normal close by the server (1000), protocol error (1002), unreadable
+ * data (1007), policy violation (1008), message too big (1009), too many messages (4009). All others are retried, such as going
+ * away (1001), no Close frame (1006), slow reader (4008) and ended by the application (4010): the ticket decides whether the
+ * user may return.
  */
 const FINAL_CODES = new Set([1000, 1002, 1007, 1008, 1009, 4009]);
 
-/** @typedef {'soon' | 'later' | 'never'} ComeBack */
+/** @typedef {'soon' | 'later' | 'never'} RetryTiming */
 
-/** @type {(code: number) => ComeBack} */
-export function comeBack(code) {
+/** When to reconnect after this close code. @type {(code: number) => RetryTiming} */
+export function retryTiming(code) {
   if (FINAL_CODES.has(code)) {
     return 'never';
   }
   return code === TRY_AGAIN_LATER ? 'later' : 'soon';
 }
 
-/** Whether what the server has given for the next connection no longer holds. @type {(code: number) => boolean} */
+/** Whether this close code invalidates the resume ticket. @type {(code: number) => boolean} */
 export const needsNewTicket = (code) => code === NEW_TICKET;
 
 /**
- * Delay before the next attempt after `failures` in a row (1, 2, ...), in milliseconds. Spread over all that lies between the
- * least delay and a ceiling that doubles: when a server restarts, its browsers must not return in the same instant.
+ * Delay before the next attempt, in milliseconds: full jitter between `MIN_DELAY_MS` and a ceiling that doubles with each
+ * failure, so that the browsers of a restarted server do not all reconnect at the same moment.
  *
- * @param {number} failures
+ * @param {number} failures consecutive failures, from 1
  * @param {number} random 0 to 1
  */
 export function delay(failures, random) {
@@ -57,10 +58,10 @@ export function delay(failures, random) {
   return MIN_DELAY_MS + random * (ceiling - MIN_DELAY_MS);
 }
 
-/** The failures in a row of one client. Times are milliseconds of one monotonic clock. */
+/** Counts the consecutive failures of one client. Times are milliseconds of a monotonic clock. */
 export class Backoff {
   #failures = 0;
-  /** Connections in a row that were ended for another one before they had lasted. */
+  /** Consecutive connections that the client replaced before they had lasted `STABLE_MS`. */
   #renewals = 0;
   /** @type {number | null} */
   #openedAt = null;
@@ -71,9 +72,9 @@ export class Backoff {
   }
 
   /**
-   * The attempt or the connection has ended: how long to wait, in milliseconds.
+   * Records the end of an attempt or a connection. Returns the delay before the next attempt, in milliseconds.
    *
-   * @param {Exclude<ComeBack, 'never'>} when
+   * @param {Exclude<RetryTiming, 'never'>} when
    * @param {number} now
    * @param {number} random 0 to 1
    */
@@ -84,8 +85,8 @@ export class Backoff {
   }
 
   /**
-   * The connection is ended for another one: how long to wait, in milliseconds. Not at all, unless that was done to the one
-   * before it, and this one has not lasted either.
+   * Records that the client replaces its connection. Returns the delay before the next attempt, in milliseconds: 0 unless the
+   * previous connection was replaced too and this one has not lasted `STABLE_MS`.
    *
    * @param {number} now
    * @param {number} random 0 to 1
@@ -96,7 +97,7 @@ export class Backoff {
     return this.#renewals === 1 ? 0 : delay(this.#renewals - 1, random);
   }
 
-  /** Somebody asked for a connection anew: what failed before no longer counts. */
+  /** Forgets earlier failures: the application asked for a new connection. */
   reset() {
     this.#failures = 0;
     this.#renewals = 0;

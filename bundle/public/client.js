@@ -1,9 +1,9 @@
 /**
- * The client that an application holds: topics to listen to, messages to publish, procedures to call.
+ * The client that an application creates: subscribe to topics, publish messages, call procedures.
  *
  * Owns the subscriptions, which outlive sockets, and the application's pending calls, which do not. Bounds: `MAX_PENDING_CALLS`
- * calls, each with a time limit; what is sent is bounded by `socket.js`. No message is queued while there is no connection:
- * `publish` says `false`, `call` rejects.
+ * calls, each with a time limit; `socket.js` bounds the bytes that wait to be sent. Nothing is queued while there is no
+ * connection: `publish` returns `false`, `call` rejects.
  */
 import { CallbackListener } from './callback-listener.js';
 import { Callbacks, checkCallback } from './callbacks.js';
@@ -18,49 +18,51 @@ const CONNECT_TIMEOUT_MS = 10_000;
 const CALL_TIMEOUT_MS = 10_000;
 const MAX_PENDING_CALLS = 1_000;
 
-/** Topics that a ticket is asked for: as many as the server takes of a session by default. */
+/** Maximum number of topics in a ticket request: the server's default limit of subscriptions per session. */
 const MAX_ASKED_TOPICS = 100;
 
 const NORMAL_CLOSE = 1000;
 
 /**
  * @typedef {object} BasicOptions
- * @property {string | (() => string)} url of the server: `ws://…` or `wss://…`; or a path such as `/ws` on the page's own host. A
- *   function is asked before each attempt
- * @property {number} [connectTimeoutMs] time limit for getting a ticket, and again from there to WELCOME (10 000)
- * @property {number} [callTimeoutMs] time limit for the answer to a call (10 000)
- * @property {boolean | (() => boolean)} [warnings] false: nothing in the console about lost connections and refused topics
- *   (true). A function is asked each time
- * @property {typeof globalThis.WebSocket} [WebSocket] where the runtime has none of its own
- * @property {() => number} [random] 0 to 1, for the jitter (`Math.random`)
+ * @property {string | (() => string)} url of the server: `ws://…`, `wss://…`, or a path such as `/ws` on the page's own host. A
+ *   function is called before each attempt
+ * @property {number} [connectTimeoutMs] time limit for the ticket request, and again from the ticket to WELCOME, in
+ *   milliseconds (default: 10 000)
+ * @property {number} [callTimeoutMs] time limit for the answer to a call, in milliseconds (default: 10 000)
+ * @property {boolean | (() => boolean)} [warnings] false: no console warnings about lost connections and refused topics
+ *   (default: true). A function is called before each warning
+ * @property {typeof globalThis.WebSocket} [WebSocket] for runtimes without one
+ * @property {() => number} [random] 0 to 1, for jitter (default: `Math.random`)
  */
 /**
  * @typedef {object} EndpointOptions
- * @property {string | null} ticketUrl endpoint that answers `{"ticket": "…"}`; null: connect without a ticket
+ * @property {string | null} ticketUrl endpoint that answers `{"ticket": "…"}`; null: connects without a ticket
  * @property {import('./ticket.js').Headers | (() => import('./ticket.js').Headers)} [ticketHeaders] sent to it, e.g. a CSRF header
  */
 /**
  * @typedef {object} TicketOptions
- * @property {import('./ticket.js').TicketSource} ticket asked in place of an endpoint, before each attempt that is not made with
- *   what the server has given for it
+ * @property {import('./ticket.js').TicketSource} ticket called instead of an endpoint, before each attempt without a resume
+ *   ticket
  */
 /** @typedef {BasicOptions & (EndpointOptions | TicketOptions)} ClientOptions */
 
 /**
- * What `on` tells about.
+ * Events of `on`, with the type of their detail.
  *
  * @typedef {object} ClientEvents
  * @property {import('./socket.js').StateName} state
  * @property {{ sessionId: string }} connected
  * @property {import('./socket.js').Ended} disconnected
- * @property {{ topic: string, reason: string }} refused the server lets this user not subscribe (or publish) to the topic
- * @property {{ topic: string }} incomplete events of a topic that recovers may have been missed: load anew what depends on them.
- *   What the server still had has been given to the callbacks
+ * @property {{ topic: string, reason: string }} refused this user may not subscribe (or publish) to the topic
+ * @property {{ topic: string }} incomplete events of a topic with `recover` may be missing: reload what depends on them. The
+ *   events that the server still had were delivered before
  */
 
 /**
- * `OROSYNC_NOT_CONNECTED`: it was not sent. `OROSYNC_TOO_MANY_CALLS`: it was not sent. `OROSYNC_CONNECTION_LOST`,
- * `OROSYNC_CALL_TIMEOUT`: it was sent; whether it was done is unknown. `OROSYNC_CALL_FAILED`: the server said no.
+ * - `OROSYNC_NOT_CONNECTED`, `OROSYNC_TOO_MANY_CALLS`: the call was not sent
+ * - `OROSYNC_CONNECTION_LOST`, `OROSYNC_CALL_TIMEOUT`: the call was sent; whether the server executed it is unknown
+ * - `OROSYNC_CALL_FAILED`: the server answered with an error
  *
  * @typedef {'OROSYNC_NOT_CONNECTED' | 'OROSYNC_TOO_MANY_CALLS' | 'OROSYNC_CONNECTION_LOST' | 'OROSYNC_CALL_TIMEOUT'
  *   | 'OROSYNC_CALL_FAILED'} CallErrorCode
@@ -72,7 +74,7 @@ export class CallError extends Error {
   /**
    * @param {CallErrorCode} code
    * @param {string} message
-   * @param {{ uri?: string, details?: unknown }} [answer] what the server said
+   * @param {{ uri?: string, details?: unknown }} [answer] URI and details of the server's error
    */
   constructor(code, message, { uri, details } = {}) {
     super(message);
@@ -103,7 +105,7 @@ export class OrosyncClient {
   /** @type {Map<string, PendingCall>} */
   #calls = new Map();
   #callCount = 0;
-  /** The topics that the last ticket was asked for; null: it would be the same for others. @type {Set<string> | null} */
+  /** Topics of the last ticket request; null: the ticket does not depend on topics. @type {Set<string> | null} */
   #asked = null;
   #warnings;
   /** @type {{ [E in keyof ClientEvents]: Callbacks<ClientEvents[E]> }} */
@@ -115,7 +117,7 @@ export class OrosyncClient {
     incomplete: new Callbacks(),
   };
 
-  /** Does not connect yet: see `connect()`. @param {ClientOptions} options */
+  /** Does not connect: `connect()` does. @param {ClientOptions} options */
   constructor(options) {
     this.#random = options.random ?? Math.random;
     this.#callTimeoutMs = options.callTimeoutMs ?? CALL_TIMEOUT_MS;
@@ -146,17 +148,17 @@ export class OrosyncClient {
     return this.#socket.state;
   }
 
-  /** The WAMP session id, as `exclude` and `eligible` name it; null: not connected. */
+  /** The WAMP session id, as `exclude` and `eligible` take it; null: not connected. */
   get sessionId() {
     return this.#socket.sessionId;
   }
 
-  /** Connects, and stays connected until `close()`. While it waits for the next attempt: tries at once. */
+  /** Connects, and reconnects until `close()`. While the client waits for the next attempt, starts it at once. */
   connect() {
     this.#socket.connect();
   }
 
-  /** Ends the connection, every timer and every listener on the page. Subscriptions are kept for another `connect()`. */
+  /** Ends the connection, and removes all timers and page listeners. Subscriptions are kept for the next `connect()`. */
   close() {
     this.#socket.close();
   }
@@ -175,24 +177,26 @@ export class OrosyncClient {
   }
 
   /**
-   * Several callbacks of one topic share one subscription. It holds across reconnects. What was published while there was no
-   * connection comes later only if a callback of the topic recovers: then to all of them, once and in order, before what is new;
-   * where that is not certain, the event `incomplete` says so. A callback gets nothing that was published before the server took
-   * its subscription, unless it says since when.
+   * Calls `callback` with the payload of each event of a topic. The callbacks of a topic share one subscription, which is
+   * restored after each reconnect.
    *
-   * A topic that voters decide about takes a ticket that was asked for it: one that comes later ends the connection for
-   * another one, at once the first time.
+   * Events that were published without a connection are delivered only if a callback of the topic has `recover`: then all
+   * callbacks receive them, once and in order, before new events. If some may be missing, the client emits `incomplete`. A
+   * callback receives nothing that was published before its subscription, unless it gives `since`.
+   *
+   * A topic that voters decide about must be named in the ticket request. Subscribing to one later makes the client reconnect
+   * with a new ticket, the first time without delay.
    *
    * @param {string} topic
    * @param {(payload: unknown) => void} callback
-   * @param {{ recover?: boolean, since?: number }} [options] `since`, only with `recover`: what `performance.now()` was when the
-   *   page requested the data that these events change. What was published from then on comes first
+   * @param {{ recover?: boolean, since?: number }} [options] `since`, only with `recover`: the value of `performance.now()`
+   *   when the page requested the data that these events change. The events since then are delivered first
    * @returns {() => void} unsubscribes this callback
    */
   subscribe(topic, callback, { recover = false, since } = {}) {
     checkCallback(callback);
     if (since !== undefined && !(recover && Number.isFinite(since))) {
-      throw new TypeError(`subscribe to "${topic}": since takes recover: true, and is a value of performance.now()`);
+      throw new TypeError(`subscribe to "${topic}": since needs recover: true and a value of performance.now()`);
     }
     const listener = new CallbackListener(callback, {
       recovers: recover,
@@ -207,7 +211,7 @@ export class OrosyncClient {
   }
 
   /**
-   * What `subscribe` and the classes on top of the client are made of; not for applications.
+   * Adds a listener to a topic: the basis of `subscribe`, `ContentTracker` and `Maintenance`. Not for applications.
    *
    * @param {string} topic
    * @param {import('./topic.js').Listener} listener must not throw
@@ -217,17 +221,17 @@ export class OrosyncClient {
     return this.#subscriptions.add(topic, listener);
   }
 
-  /** When `performance.now()` had a value; not for applications. @param {number} monotonic */
+  /** Converts a value of `performance.now()`. Not for applications. @param {number} monotonic */
   momentOf(monotonic) {
     return this.#timeline.at(monotonic);
   }
 
   /**
    * @param {string} topic
-   * @param {unknown} payload anything that JSON can say
+   * @param {unknown} payload anything that JSON can represent
    * @param {import('./wamp.js').PublishOptions} [options]
-   * @returns {boolean} false: not sent, because there is no connection or too much waits to be sent already. True: sent;
-   *   a policy of the server may still refuse it (event `refused`)
+   * @returns {boolean} true: sent; the server's policy may still refuse it (event `refused`). false: not sent, because there is
+   *   no connection or the send buffer is full
    */
   publish(topic, payload, options) {
     checkName('topic', topic);
@@ -245,7 +249,7 @@ export class OrosyncClient {
       throw new CallError('OROSYNC_TOO_MANY_CALLS', `"${procedure}" was not called: ${MAX_PENDING_CALLS} calls wait for an answer`);
     }
     this.#callCount += 1;
-    // Not a bare number: the answer to a refused SUBSCRIBE carries the topic where a call's answer carries the call id.
+    // Not a bare number: a refused SUBSCRIBE is answered with the topic in the field of the call id.
     const callId = `orosync-call-${this.#callCount}`;
     if (!this.#socket.send(encodeCall(callId, procedure, args))) {
       throw new CallError('OROSYNC_NOT_CONNECTED', `"${procedure}" was not called: not connected`);
@@ -270,7 +274,7 @@ export class OrosyncClient {
       this.#asked = null;
       return answer;
     }
-    // Also those beyond the bound: a ticket that is asked for again would lack them again.
+    // Includes topics beyond the bound: another ticket request would leave them out again.
     this.#asked = answer.dependsOnTopics === true ? new Set(topics) : null;
     return answer.ticket;
   }
@@ -342,12 +346,12 @@ export class OrosyncClient {
     }
   }
 
-  /** Whether a refused topic was not among those that the ticket was asked for. @param {string} topic */
+  /** Whether a refused topic is subscribed but was missing from the ticket request. @param {string} topic */
   #needsAnotherTicket(topic) {
     return this.#asked !== null && !this.#asked.has(topic) && this.#subscriptions.topics.includes(topic);
   }
 
-  /** Takes a call out; undefined: no such call, or its time is over. @param {string} callId */
+  /** Removes and returns a pending call; undefined: unknown, or timed out. @param {string} callId */
   #settle(callId) {
     const call = this.#calls.get(callId);
     if (call !== undefined) {
@@ -370,12 +374,17 @@ function ticketSource(options) {
     return withoutTicket;
   }
   if (typeof options.ticketUrl !== 'string') {
-    throw new TypeError('OrosyncClient: neither ticketUrl nor ticket is given. Without a ticket: ticketUrl: null.');
+    throw new TypeError('OrosyncClient: neither ticketUrl nor ticket is given. To connect without a ticket, pass ticketUrl: null.');
   }
   return ticketsFrom(options.ticketUrl, options.ticketHeaders ?? {});
 }
 
-/** Checked at once where it is known at once. @param {string | (() => string)} url @returns {() => URL} */
+/**
+ * Checks a fixed address immediately, a function's result on each attempt.
+ *
+ * @param {string | (() => string)} url
+ * @returns {() => URL}
+ */
 function addressSource(url) {
   if (typeof url === 'function') {
     return () => resolveUrl(url());
@@ -391,7 +400,7 @@ function resolveUrl(url) {
   try {
     resolved = new URL(url, base);
   } catch (cause) {
-    throw new TypeError(`OrosyncClient: url = "${url}" is no address. Write ws://…, wss://… or, in a page, a path such as /ws.`, { cause });
+    throw new TypeError(`OrosyncClient: url = "${url}" is not an address. Write ws://…, wss://… or, in a page, a path such as /ws.`, { cause });
   }
   const scheme = new Map([['http:', 'ws:'], ['https:', 'wss:'], ['ws:', 'ws:'], ['wss:', 'wss:']]).get(resolved.protocol);
   if (scheme === undefined) {
@@ -408,6 +417,6 @@ function resolveUrl(url) {
  */
 function checkName(what, name) {
   if (typeof name !== 'string' || name === '') {
-    throw new TypeError(`a ${what} must be a string that is not empty, not ${JSON.stringify(name)}`);
+    throw new TypeError(`a ${what} must be a non-empty string, not ${JSON.stringify(name)}`);
   }
 }

@@ -1,38 +1,43 @@
 /**
- * Tells a page when what it shows was changed by somebody else since it was asked for, or that nobody can know.
+ * Detects that somebody else has changed the content of a page since the page requested it, or that this can no longer be
+ * known.
  *
- * Owns the content tags of this page. Recovers `oro/data/update` as long as something is tagged, and asks the server for the
- * events of its tags only. Content is asked about once, from the moment on when it was requested; from there on it gets what
- * the topic gets. Does not show anything: that is the callback's business (`flash.js` has one).
+ * Owns the content tags of the page. While content is tagged, it subscribes to `oro/data/update` with recovery, limited to the
+ * events of its tags. For each content it asks the server once for the changes since the content was requested; later changes
+ * arrive as events. Displays nothing: the callback does (for example with `flash.js`).
  */
 import { callSafely, report } from './callbacks.js';
 import { elapsed, momentNow } from './moment.js';
 
 const TOPIC = 'oro/data/update';
 
-/** Content that was requested within this time is asked about by one call: it may be told of a change that is so much older. */
-const TOGETHER_MS = 50;
-
-/** @typedef {{ tag: string, userName: string | null }} Change  `userName`: who published it; null: nobody was logged in */
 /**
- * Which tags, changed by whom; each once. Not `certain`: events may have been missed, so it may be outdated; there are no tags
- * and no user names then.
+ * Content that was requested within this time shares one call. It may be reported as outdated for a change up to this much
+ * older.
+ */
+const BATCH_MS = 50;
+
+/** @typedef {{ tag: string, userName: string | null }} Change  `userName`: the publisher; null: nobody was logged in */
+/**
+ * Outdated tags and the users who changed them, without duplicates. `certain: false`: events may be missing, so the content may
+ * be outdated; both lists are empty.
  *
  * @typedef {{ tags: string[], userNames: (string | null)[], certain: boolean }} Outdated
  */
 /** @typedef {import('./moment.js').Moment} Moment */
 /**
- * When content was requested; null: nobody knows. A function is asked when the session is open.
+ * When content was requested; null: unknown. A function is called once the session is open.
  *
  * @typedef {Moment | null | (() => Moment | null)} Since
  */
 /**
  * @typedef {object} Content
- * @property {Set<string>} fresh tags that were not yet reported as outdated
+ * @property {Set<string>} fresh tags not yet reported as outdated
  * @property {(outdated: Outdated) => void} onOutdated
  * @property {Since} since
- * @property {'open' | 'asked' | 'known'} past what happened up to now: was not asked, was asked but not answered, is known
- * @property {boolean} isUncertain that was reported
+ * @property {'open' | 'asked' | 'known'} past changes before the subscription: not asked for yet, asked for but not answered,
+ *   known
+ * @property {boolean} isUncertain `certain: false` was reported
  */
 
 export class ContentTracker {
@@ -45,7 +50,7 @@ export class ContentTracker {
 
   /**
    * @param {import('./client.js').OrosyncClient} client
-   * @param {{ userName: string | null }} page who looks at this page; null: nobody is logged in
+   * @param {{ userName: string | null }} page the user of this page; null: nobody is logged in
    */
   constructor(client, { userName }) {
     this.#client = client;
@@ -53,15 +58,15 @@ export class ContentTracker {
   }
 
   /**
-   * Says that this page shows content with these tags. Each tag is reported once, and so is that nobody can know; after the
-   * content was loaded anew, tag it anew.
+   * Registers content that this page shows. Each tag is reported as outdated once, and `certain: false` is reported once. Tag
+   * the content again after reloading it.
    *
    * @param {Iterable<string>} tags
    * @param {(outdated: Outdated) => void} onOutdated
-   * @param {{ since?: number | null | (() => Moment | null) }} [options] `since`: what `performance.now()` was when the content
-   *   was requested; null: nobody knows, so it is reported as not certain. Without it: now, so that what was changed while it
-   *   was loading is missed
-   * @returns {() => void} the content is gone, or about to be loaded anew: forget it
+   * @param {{ since?: number | null | (() => Moment | null) }} [options] `since`: the value of `performance.now()` when the
+   *   content was requested; null: unknown, so the content is reported as not certain. Default: now, which misses changes
+   *   during loading
+   * @returns {() => void} forgets the content; call it when the content is removed or about to be reloaded
    */
   tagContent(tags, onOutdated, { since } = {}) {
     if (typeof tags === 'string') {
@@ -71,7 +76,7 @@ export class ContentTracker {
       throw new TypeError(`tagContent needs a function to call, not ${typeof onOutdated}`);
     }
     if (!(since === undefined || since === null || typeof since === 'function' || Number.isFinite(since))) {
-      throw new TypeError(`tagContent: since = ${String(since)} is no value of performance.now, a number`);
+      throw new TypeError(`tagContent: since = ${String(since)} is not a value of performance.now()`);
     }
     /** @type {Content} */
     const content = {
@@ -92,7 +97,7 @@ export class ContentTracker {
     };
   }
 
-  /** Forgets all content. */
+  /** Forgets all content and unsubscribes. */
   close() {
     this.#contents.clear();
     this.#changed();
@@ -126,7 +131,8 @@ export class ContentTracker {
   }
 
   /**
-   * Asks for all content that was requested together, the oldest first: an event is no news to what was requested after it.
+   * The next question: about all content that was requested at about the same time, oldest first. Content does not receive
+   * events from before its own request.
    *
    * @param {Moment} opened
    * @returns {import('./topic.js').Question | null}
@@ -137,7 +143,7 @@ export class ContentTracker {
       return null;
     }
     const milliseconds = Math.max(...ages.values());
-    const asked = [...ages.keys()].filter((content) => milliseconds - (ages.get(content) ?? 0) < TOGETHER_MS);
+    const asked = [...ages.keys()].filter((content) => milliseconds - (ages.get(content) ?? 0) < BATCH_MS);
     asked.forEach((content) => {
       content.past = 'asked';
     });
@@ -148,7 +154,7 @@ export class ContentTracker {
           content.past = 'known';
         });
         payloads.forEach((payload) => this.#updated(payload, asked));
-        // Where no history is kept, that would be said of every page.
+        // Without history ("withoutHistory") every page would be reported.
         if (extent === 'incomplete') {
           asked.forEach((content) => this.#uncertain(content));
         }
@@ -160,7 +166,12 @@ export class ContentTracker {
     };
   }
 
-  /** How long before the session was opened content was requested whose past is open, in milliseconds. @param {Moment} opened */
+  /**
+   * Age of each content whose earlier changes were not asked for yet: milliseconds from its request to the opening of the
+   * session.
+   *
+   * @param {Moment} opened
+   */
   #openAges(opened) {
     /** @type {Map<Content, number>} */
     const ages = new Map();
@@ -177,7 +188,7 @@ export class ContentTracker {
     return ages;
   }
 
-  /** Nobody can be asked about its past. @param {Content} content */
+  /** Reports content as not certain: its earlier changes cannot be asked for. @param {Content} content */
   #unknown(content) {
     content.past = 'known';
     queueMicrotask(() => this.#uncertain(content));
@@ -193,7 +204,7 @@ export class ContentTracker {
 
   /**
    * @param {unknown} payload
-   * @param {Content[]} contents those to which it may be news
+   * @param {Content[]} contents those that may not contain the change yet
    */
   #updated(payload, contents) {
     const changes = changesIn(payload).filter(({ userName }) => userName === null || userName !== this.#userName);
@@ -213,9 +224,13 @@ export class ContentTracker {
 }
 
 /**
- * Reads the payload of `oro/data/update`: a list of `{username, tagname}`; an object with the same as values, which is what
- * PHP makes of a list with gaps; or, as up to OroPlatform 2.6, either of them encoded as JSON once more. What is none of
- * these is passed over: one wrong entry does not hide the others.
+ * Reads the payload of `oro/data/update`. Accepted forms:
+ *
+ * - a list of `{username, tagname}`
+ * - an object with such values, which PHP makes of a list with gaps
+ * - either of them as a JSON string, as OroPlatform sends up to 2.6
+ *
+ * Anything else is ignored, entry by entry.
  *
  * @param {unknown} payload
  * @returns {Change[]}

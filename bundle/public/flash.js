@@ -1,19 +1,20 @@
 /**
- * Shows a message at the edge of the page: a default that an application can restyle (`flash.css`), translate, or leave out
- * in favour of its own function.
+ * Shows a message at the edge of the page. Applications can restyle it (`flash.css`), translate it, or use a function of their
+ * own instead.
  *
- * Owns the stack of messages in the page. Bound: `MAX_FLASHES`; the oldest gives way. Text is set as text, never as markup.
+ * Owns the stack of messages in the page. Bound: `MAX_FLASHES`; a further message removes the oldest. Texts are set as text,
+ * never as markup.
  */
 
 const MAX_FLASHES = 4;
 
 /**
- * Screen readers announce what changes *inside* a live region that they know already; a region that arrives together with
- * its text is often passed over. So the region comes first, empty.
+ * Screen readers announce changes inside a live region that already exists; they often skip a region that is inserted with its
+ * text. So the region is inserted empty, and the text follows after this delay.
  */
 const ANNOUNCE_DELAY_MS = 100;
 
-/** How long a fresh copy of the page is waited for, before the page is loaded anew without. */
+/** Time limit for fetching a fresh copy of the page before reloading. */
 const FRESH_MS = 5_000;
 
 /** @typedef {'outdated' | 'maintenance'} FlashKind */
@@ -21,18 +22,18 @@ const FRESH_MS = 5_000;
 /**
  * @typedef {object} FlashTexts
  * @property {string} message
- * @property {string} [uncertain] in place of the message where nobody can know
- * @property {string | null} reload caption of the button that loads the page anew; null: no such button
- * @property {string} dismiss name of the button that takes the message away
+ * @property {string} [uncertain] shown instead of the message if the change is not certain
+ * @property {string | null} reload caption of the reload button; null: no such button
+ * @property {string} dismiss accessible name of the dismiss button
  */
 
 /**
  * @typedef {object} FlashOptions
  * @property {FlashKind} kind
- * @property {boolean} [certain] false: shows the text `uncertain` (true)
- * @property {Partial<FlashTexts>} [texts] in place of the English ones
- * @property {() => void} [onReload] in place of loading the page anew
- * @property {() => void} [onDismiss] called when it was taken away
+ * @property {boolean} [certain] false: shows the text `uncertain` (default: true)
+ * @property {Partial<FlashTexts>} [texts] replace the English ones
+ * @property {() => void} [onReload] called instead of reloading the page
+ * @property {() => void} [onDismiss] called when the message was removed
  */
 
 /** @type {{ [K in FlashKind]: { role: 'status' | 'alert', live: 'polite' | 'assertive', texts: FlashTexts } }} */
@@ -52,28 +53,28 @@ const KINDS = {
     live: 'assertive',
     texts: {
       message: 'The site has gone into maintenance. What you save now may be lost.',
-      // It would only lead to the maintenance page, and lose what was typed here.
+      // Reloading would only lead to the maintenance page and lose unsaved input.
       reload: null,
       dismiss: 'Dismiss',
     },
   },
 };
 
-/** What is the same for the same message. */
+/** Attribute that identifies a message: kind and text. */
 const KEY = 'data-orosync-flash';
 
-/** Of one that is not certain: the key of the one that would be. */
+/** Attribute of an uncertain message: the key of the certain one. */
 const CERTAIN_KEY = 'data-orosync-certain';
 
-/** Tells a flash to go; whoever shows the same message again can say so too. */
+/** Event that removes a message. Every caller that showed the same message may send it. */
 const DISMISS = 'orosync-dismiss';
 
 /**
- * Shows a message; one that still stands stays as it is, and is not announced again. One that is certain takes the place of the
- * one that may say the same, which is not shown beside it either: not of what else an application has to say.
+ * Shows a message. A message that is already visible is neither repeated nor announced again. A certain message replaces its
+ * uncertain variant, and the uncertain variant is not shown while the certain one is visible; other messages are unaffected.
  *
  * @param {FlashOptions} options
- * @returns {() => void} takes it away
+ * @returns {() => void} removes it
  */
 export function showFlash({ kind, certain = true, texts, onReload = loadAnew, onDismiss = () => {} }) {
   if (!Object.hasOwn(KINDS, kind)) {
@@ -119,7 +120,7 @@ function createFlash(kind, words, onReload) {
   flash.setAttribute('aria-live', KINDS[kind].live);
   const filling = setTimeout(() => flash.append(...contents(words, () => dismiss(flash), onReload)), ANNOUNCE_DELAY_MS);
 
-  /** Where the keyboard was before it came here. @type {HTMLElement | null} */
+  /** The element that had the focus before this message. @type {HTMLElement | null} */
   let cameFrom = null;
   flash.addEventListener('focusin', ({ relatedTarget }) => {
     if (relatedTarget instanceof HTMLElement && !flash.contains(relatedTarget)) {
@@ -169,7 +170,7 @@ function stackIn(body) {
     return present;
   }
   const stack = element('div', 'orosync-flashes');
-  // Turbo keeps pages without it: in a copy nobody would listen to its buttons.
+  // Turbo leaves it out of its snapshots: the buttons of a copy would have no listeners.
   stack.setAttribute('data-turbo-temporary', '');
   body.append(stack);
   return stack;
@@ -198,9 +199,9 @@ function element(name, className) {
 }
 
 /**
- * A navigation, not `location.reload()`: that one lets some browsers put the old values back into a form's fields, and asks
- * to send a form again. Without the fragment, as a navigation to a fragment only scrolls. But a navigation may be answered out of
- * the browser's cache, by the very copy that is outdated: so a fresh one takes its place there first.
+ * Reloads the page with a navigation. `location.reload()` would let some browsers restore old form values, and asks before
+ * sending a form again. The fragment is left out: a navigation to a fragment only scrolls. The browser may answer a navigation
+ * from its cache with the outdated copy, so a fresh copy is fetched into the cache first.
  */
 async function loadAnew() {
   const address = location.pathname + location.search;
@@ -208,7 +209,7 @@ async function loadAnew() {
     const response = await fetch(address, { cache: 'reload', headers: { Accept: 'text/html' }, signal: AbortSignal.timeout(FRESH_MS) });
     await response.arrayBuffer();
   } catch {
-    // Too late, offline, or forbidden by the page's policy: what the navigation gets is the best there is.
+    // Timed out, offline, or blocked by the page's policy: navigate anyway.
   }
   location.assign(address);
 }

@@ -1,56 +1,59 @@
 /**
- * Notices that the path to the server is dead although the connection looks open.
+ * Detects a connection that looks open but is dead.
  *
- *                nothing heard, or looked at              no answer
- *   listening ───────────────────────────────▶ asked ──────────────────▶ lost
- *       ▲               anything heard           │
- *       └────────────────────────────────────────┘
+ *            silence, or check()              no answer
+ *   idle ───────────────────────▶ asked ──────────────────▶ lost
+ *    ▲         any message         │
+ *    └─────────────────────────────┘
  *
- * The packets of an open WebSocket may vanish: a laptop slept, a NAT forgot. A browser shows the server's pings to no page, so
- * a page has to ask by itself. Any message is an answer. Owns one timer. Bound: a dead path is known after `QUIET_MS` and
- * `ANSWER_MS`, and where somebody looks after `ANSWER_MS`. Does not know what is asked, nor what becomes of a lost connection.
+ * The packets of an open WebSocket may vanish: a laptop slept, a NAT entry expired. Browsers do not expose the server's pings
+ * to scripts, so the page sends a question of its own. Any message counts as the answer. Owns one timer. Bound: a dead
+ * connection is detected within `QUIET_MS + ANSWER_MS` of the last message, and within `ANSWER_MS` of `check()`. Knows neither
+ * the question nor what follows a lost connection.
  *
- * Browsers let the timers of a hidden tab run late, by a second or up to the next full minute. The path is then known to be
- * dead later, and never taken for dead because of that.
+ * Browsers delay the timers of a hidden tab by a second, or up to the next full minute. That delays the detection and never
+ * causes a false one.
  */
 
 /**
- * A question follows this long a silence at most. Each page takes its own time in the last fifth of it: pages that have heard
- * the same event do not ask in the same instant. Below the 30 s after which the server would send a ping
- * (`limits.ping_interval_seconds`), so that of the two only one asks.
+ * Maximum silence before a question. Jitter: each page asks at a random time in the last fifth, so pages that received the same
+ * event do not ask at the same moment. Below the server's ping interval (`limits.ping_interval_seconds`, 30 s), so only one
+ * side asks.
  */
 export const QUIET_MS = 25_000;
+
+/** Time limit for the answer to a question. */
 export const ANSWER_MS = 5_000;
 
-/** A timer that is late by this much says that the page itself was stopped. */
+/** A timer that fires this late means that the page itself was suspended. */
 const LATE_MS = 1_000;
 
-/** What arrived while the page was stopped is delivered within this time after it runs again. */
+/** Messages that arrived during the suspension are delivered within this time after it. */
 const CATCH_UP_MS = 1_000;
 
 /** @typedef {ReturnType<typeof setTimeout>} Timer */
 /** @typedef {{ name: 'stopped' }} Stopped */
-/** @typedef {{ name: 'listening', timer: Timer }} Listening */
+/** @typedef {{ name: 'idle', timer: Timer }} Idle */
 /**
  * @typedef {object} Asked
  * @property {'asked'} name
  * @property {Timer} timer
- * @property {number} due when the answer is overdue
- * @property {number} unsent bytes that waited to be sent before the question
- * @property {boolean} hasCaughtUp it is overdue, and what arrived while the page was stopped has been given its time
+ * @property {number} due deadline of the answer, a value of `performance.now()`
+ * @property {number} unsent bytes in the send buffer before the question
+ * @property {boolean} hasCaughtUp the deadline has passed, and the grace period `CATCH_UP_MS` was granted
  */
 
 /**
  * @typedef {object} HeartbeatHandlers
- * @property {() => void} ask sends a question that the server answers at once
- * @property {() => number} unsent bytes that the network has not taken yet
+ * @property {() => void} ask sends a question that the server answers immediately
+ * @property {() => number} unsent bytes in the send buffer
  * @property {() => void} lost
  */
 
 export class Heartbeat {
   #handlers;
   #random;
-  /** @type {Stopped | Listening | Asked} */
+  /** @type {Stopped | Idle | Asked} */
   #state = { name: 'stopped' };
 
   /** @param {HeartbeatHandlers} handlers @param {() => number} random 0 to 1 */
@@ -59,20 +62,20 @@ export class Heartbeat {
     this.#random = random;
   }
 
-  /** The connection has just opened, or something has arrived. */
+  /** Restarts the idle timer: the connection was opened, or a message arrived. */
   heard() {
     this.stop();
     const quiet = QUIET_MS * (1 - this.#random() / 5);
-    this.#state = { name: 'listening', timer: setTimeout(() => this.#ask(), quiet) };
+    this.#state = { name: 'idle', timer: setTimeout(() => this.#ask(), quiet) };
   }
 
-  /** Somebody looks at the page, or the network has changed: the path may have died while nobody noticed. */
-  look() {
+  /** Asks immediately: the page became visible or the network changed, so the connection may be dead. */
+  check() {
     const state = this.#state;
-    if (state.name === 'listening') {
+    if (state.name === 'idle') {
       this.#ask();
     } else if (state.name === 'asked' && !state.hasCaughtUp) {
-      // The timer was set while nobody looked, and may be late.
+      // The timer was set while the tab was hidden, and may be late.
       this.#await(state, state.due - performance.now());
     }
   }
@@ -102,7 +105,7 @@ export class Heartbeat {
       return;
     }
     if (this.#handlers.unsent() < asked.unsent) {
-      // A slow line: the question waits behind what the page has sent, and that moves.
+      // A slow line: the question is queued behind other data, and that data is being sent.
       this.#ask();
     } else if (!asked.hasCaughtUp && performance.now() - asked.due > LATE_MS) {
       this.#await({ ...asked, hasCaughtUp: true }, CATCH_UP_MS);

@@ -1,8 +1,8 @@
 /**
- * Tells a page when the application goes into maintenance and when it comes back.
+ * Reports when the application enters and leaves maintenance.
  *
- * Recovers `oro/maintenance`, so a page that was away when it was switched learns of that. The user who has switched it on is not
- * told so: that page is where it is switched off again.
+ * Subscribes to `oro/maintenance` with recovery, so a page that was offline learns of the change later. The user who switched
+ * maintenance on is not told: that page has the switch to turn it off.
  */
 import { callSafely } from './callbacks.js';
 
@@ -16,8 +16,8 @@ export class Maintenance {
 
   /**
    * @param {import('./client.js').OrosyncClient} client
-   * @param {{ userId: number | string | null, onChange: (isOn: boolean) => void }} page `userId`: who looks at this page; null:
-   *   nobody is logged in. `onChange` is called when what this page should show changes, not for every message
+   * @param {{ userId: number | string | null, onChange: (isOn: boolean) => void }} page `userId`: the user of this page; null:
+   *   nobody is logged in. `onChange` is called only when the state for this page changes
    */
   constructor(client, { userId, onChange }) {
     this.#userId = userId;
@@ -29,7 +29,7 @@ export class Maintenance {
     this.#unsubscribe();
   }
 
-  /** @param {unknown} payload `{isOn, userId}`; `userId` null: switched from the console, so everybody is told */
+  /** @param {unknown} payload `{isOn, userId}`; `userId` null: switched from the console, which concerns everybody */
   #announced(payload) {
     /** @type {{ isOn?: unknown, userId?: unknown }} */
     const { isOn, userId } = typeof payload === 'object' && payload !== null ? payload : {};
@@ -42,7 +42,7 @@ export class Maintenance {
 }
 
 /**
- * Ids come as numbers, or as texts, of numbers too; nobody is not the same as nobody.
+ * Compares ids that may be numbers or strings. Two missing ids are not equal.
  *
  * @type {(one: unknown, other: unknown) => boolean}
  */

@@ -1,6 +1,6 @@
 /**
- * Points in time, by both clocks of a page: `performance.now()` stands still while some systems sleep, and `Date.now()` can be
- * set. The longer of the two durations is never shorter than what has passed, unless both happen at once.
+ * Points in time on both clocks of a page. On some systems `performance.now()` stops during sleep, and `Date.now()` can be set.
+ * The longer of the two durations is therefore at least the real one, unless both happen together.
  */
 
 /**
@@ -15,23 +15,23 @@ export const momentNow = () => ({ monotonic: performance.now(), wall: Date.now()
 /** @param {Moment} moment @param {number} milliseconds may be negative @returns {Moment} */
 export const earlierBy = ({ monotonic, wall }, milliseconds) => ({ monotonic: monotonic - milliseconds, wall: wall - milliseconds });
 
-/** No later than either, by both clocks. @param {Moment} one @param {Moment} other @returns {Moment} */
+/** The earlier value on each clock. @param {Moment} one @param {Moment} other @returns {Moment} */
 export const earlierOf = (one, other) => ({
   monotonic: Math.min(one.monotonic, other.monotonic),
   wall: Math.min(one.wall, other.wall),
 });
 
-/** Milliseconds; negative if `to` is the earlier one. @param {Moment} from @param {Moment} to */
+/** Milliseconds from one moment to the other; negative if `to` is earlier. @param {Moment} from @param {Moment} to */
 export const elapsed = (from, to) => Math.max(to.monotonic - from.monotonic, to.wall - from.wall);
 
-/** Moments that a timeline keeps: those of four connections, beside the beginning of the page. */
+/** Number of moments in a timeline: two per connection, so four connections. */
 const KEPT = 8;
 
 /**
- * Tells what `Date.now()` was when `performance.now()` had a value.
+ * Converts values of `performance.now()` to moments.
  *
- * Counts from the last moment noted before, and leaves out what the system has slept in between: so it may say too early, and
- * never too late. Bound: `KEPT` moments.
+ * Counts from the last noted moment before the value and ignores any sleep in between, so the result may be too early, never
+ * too late. Bound: `KEPT` moments.
  */
 export class Timeline {
   /** Newest first. @type {Moment[]} */

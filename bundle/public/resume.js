@@ -1,46 +1,47 @@
 /**
- * The resume ticket: what the server gives a session for its own next connection, so that coming back costs PHP nothing.
+ * The resume ticket: issued by the server to a session for its next connection, so that reconnecting needs no request to PHP.
  *
  *             start()           answer
- *   stopped ──────────▶ asked ────────▶ resting ──▶ asked …   after about 60 % of the ticket's lifetime
+ *   stopped ──────────▶ asked ────────▶ resting ──▶ asked …   after 50 % to 70 % of the ticket's lifetime
  *      ▲                  │                │
  *      └──────────────────┴────────────────┘  stop(); or the server does not know the procedure (`onUnknown`)
  *
- * Each answer carries the session's positions too, so renewals go on where the server gives no ticket. The ticket is kept in
+ * Each answer also carries the session's positions, so the renewals continue even without a ticket. The ticket is kept in
  * memory only, and outlives its session.
  *
- * A ticket opens one connection. The server says by a close code that it refuses one, so an attempt that failed in any other
- * way has not used it up: it is kept until a connection opens, the server refuses it, it expires, or `MAX_FAILURES` attempts in
- * a row have failed without a word.
+ * A ticket opens one connection. The server rejects a ticket with a close code, so any other failed attempt has not used it up.
+ * The ticket is kept until a connection opens, the server rejects it, it expires, or `MAX_FAILURES` consecutive attempts end
+ * without a close code.
  *
  * Owns one timer. Bounds: one ticket, one unanswered call, at least `MIN_REST_MS` between calls.
  */
 import { elapsed, momentNow } from './moment.js';
 import { encodeCall, isUnknownProcedure } from './wamp.js';
 
-/** Prefix of the subprotocol that carries the ticket. A URL would stand in the access logs of proxies. */
+/** Prefix of the subprotocol that carries the ticket. Proxies would log a ticket in the URL. */
 const TICKET_PROTOCOL = 'orosync.ticket.';
 
 const CALL_ID = 'orosync-resume';
 export const CALL = encodeCall(CALL_ID, 'orosync/resume', []);
 
-/** Lifetime where the answer states none: the server's default (`auth.resume_seconds`). */
+/** Lifetime if the answer states none: the server's default (`auth.resume_seconds`). */
 const DEFAULT_SECONDS = 300;
 
-/** `setTimeout` overflows after 24 days, and would then fire at once. */
+/** `setTimeout` overflows beyond 24 days and then fires immediately. */
 const MAX_SECONDS = 24 * 60 * 60;
 
 const MIN_REST_MS = 1_000;
 
 /**
- * Attempts in a row with one ticket that end without a close code, before PHP is asked. Most often the server is away, and PHP
- * cannot help; but an older server refuses the ticket with a status that browsers hide, and a proxy may refuse the subprotocol,
- * again and again. By then the backoff has spread the pages over half a minute, so they do not ask PHP all at once.
+ * Consecutive attempts with one ticket that may end without a close code before the client asks PHP. Usually the server is down
+ * and PHP cannot help; but an older server rejects the ticket with an HTTP status that browsers hide, and a proxy may reject
+ * the subprotocol every time. After this many attempts the backoff has spread the pages over 30 s, so they do not all ask PHP
+ * at the same moment.
  */
 export const MAX_FAILURES = 5;
 
 /**
- * A renewal follows after a random part of the ticket's lifetime in this range: jitter, so that pages that came back together
+ * Jitter: a renewal follows after a random part of the ticket's lifetime in this range, so that pages that reconnected together
  * do not renew together. The remainder covers hidden tabs, whose timers fire up to a minute late.
  */
 const EARLIEST = 0.5;
@@ -48,8 +49,8 @@ const LATEST = 0.7;
 
 /** @typedef {import('./moment.js').Moment} Moment */
 /**
- * @typedef {{ ticket: string, since: Moment, lifetime: number, failures: number }} Kept  `lifetime` in milliseconds; `failures`:
- *   attempts in a row that ended without a close code
+ * @typedef {{ ticket: string, since: Moment, lifetime: number, failures: number }} Kept `lifetime` in milliseconds; `failures`:
+ *   consecutive attempts that ended without a close code
  */
 /** @typedef {{ name: 'stopped' }} Stopped */
 /** @typedef {{ name: 'asked', since: Moment }} Asked */
@@ -58,8 +59,8 @@ const LATEST = 0.7;
 /**
  * @typedef {object} ResumeHandlers
  * @property {() => void} ask sends `CALL`
- * @property {(positions: Record<string, string>) => void} onPositions the position of each topic that recovers
- * @property {() => void} onUnknown the server does not know the procedure, nor the tickets
+ * @property {(positions: Record<string, string>) => void} onPositions position of each topic with recovery
+ * @property {() => void} onUnknown the server knows neither the procedure nor resume tickets
  */
 
 export class Resume {
@@ -76,7 +77,7 @@ export class Resume {
     this.#random = random;
   }
 
-  /** Asks for the ticket of the session that has opened, and renews it until `stop()`. */
+  /** Requests a ticket for the new session, and renews it until `stop()`. */
   start() {
     this.stop();
     this.#ask();
@@ -90,8 +91,8 @@ export class Resume {
     this.#state = { name: 'stopped' };
   }
 
-  /** Renews if that is overdue: the page was frozen, or the machine slept. */
-  look() {
+  /** Renews an overdue ticket: the page was suspended, or the machine slept. */
+  renewIfOverdue() {
     if (this.#state.name === 'resting' && elapsed(this.#state.since, momentNow()) >= this.#state.rest) {
       clearTimeout(this.#state.timer);
       this.#ask();
@@ -120,7 +121,7 @@ export class Resume {
     return true;
   }
 
-  /** The ticket for the next attempt; null: PHP has to be asked for one. */
+  /** The ticket for the next attempt; null: request one from PHP. */
   take() {
     if (this.#kept !== null && elapsed(this.#kept.since, momentNow()) >= this.#kept.lifetime) {
       this.forget();
@@ -128,7 +129,7 @@ export class Resume {
     return this.#kept?.ticket ?? null;
   }
 
-  /** An attempt with the ticket has failed. @param {boolean} isUnexplained there was no close code */
+  /** Counts a failed attempt with the ticket. @param {boolean} isUnexplained whether it ended without a close code */
   failed(isUnexplained) {
     if (this.#kept !== null) {
       this.#kept.failures = isUnexplained ? this.#kept.failures + 1 : 0;
@@ -138,7 +139,7 @@ export class Resume {
     }
   }
 
-  /** Throws the ticket away: the next attempt needs one of PHP. */
+  /** Discards the ticket: the next attempt requests one from PHP. */
   forget() {
     this.#kept = null;
   }
@@ -148,7 +149,7 @@ export class Resume {
     this.#handlers.ask();
   }
 
-  /** @param {unknown} answer @param {Moment} since when it was asked for: the ticket was minted after that */
+  /** @param {unknown} answer @param {Moment} since when the ticket was requested: it was issued later */
   #answered(answer, since) {
     const { ticket, seconds, positions } = /** @type {Record<string, unknown>} */ (isObject(answer) ? answer : {});
     const lifetime = 1_000 * (typeof seconds === 'number' && seconds > 0 ? Math.min(seconds, MAX_SECONDS) : DEFAULT_SECONDS);
@@ -158,14 +159,14 @@ export class Resume {
     this.#handlers.onPositions(Object.fromEntries(entries.filter(([, position]) => typeof position === 'string')));
   }
 
-  /** The call did not succeed: once more while the ticket that is kept is good. */
+  /** Schedules the next call after a failed one, while the current ticket is still valid. */
   #failed() {
     const now = momentNow();
     const remaining = this.#kept === null ? 0 : this.#kept.lifetime - elapsed(this.#kept.since, now);
     this.#rest(remaining > 0 ? remaining : DEFAULT_SECONDS * 1_000, now);
   }
 
-  /** @param {number} lifetime of the answer, in milliseconds @param {Moment} since */
+  /** @param {number} lifetime of the ticket, in milliseconds @param {Moment} since */
   #rest(lifetime, since) {
     const part = EARLIEST + this.#random() * (LATEST - EARLIEST);
     const rest = Math.max(MIN_REST_MS, Math.round(lifetime * part));
@@ -177,7 +178,7 @@ export class Resume {
 export const ticketProtocol = (ticket) => TICKET_PROTOCOL + ticket;
 
 /**
- * Checks that it can be a subprotocol: the constructor of `WebSocket` throws on anything else.
+ * Whether the value is valid as a subprotocol: the `WebSocket` constructor throws on anything else.
  *
  * @param {unknown} value
  * @returns {value is string}

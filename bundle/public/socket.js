@@ -1,41 +1,42 @@
 /**
- * One socket after another: from a ticket to WELCOME, and back again after each end.
+ * Connection state machine: ticket, socket, WELCOME, and reconnecting after each end.
  *
  *            connect()             ticket              WELCOME
  *   closed ─────────────▶ asking ─────────▶ opening ─────────────▶ open
  *                         ▲  ▲ │               │                    │
  *               connect() │  │ │ no ticket     │ not opened         │ ended
  *                         │  │ ▼               ▼                    ▼
- *   refused ──────────────┘  │ └──────────── come back? ────────────┘
+ *   refused ──────────────┘  │ └──────────── retry?     ────────────┘
  *      ▲                     │                 │     │
  *      └─────────────────────┼────── never ────┘     │ soon, later
  *                            │                       ▼
  *                            └─────────────────── waiting
  *                              delay over, connect(); online, visible unless "later"
  *
- *   With a resume ticket: opening in place of asking. If the server refuses it: waiting without a delay, then asking.
+ *   With a resume ticket: opening instead of asking. If the server rejects it: waiting without a delay, then asking.
  *
- *   renew() from open: waiting, without a delay unless that was done a moment ago. So does a session that was opened with a
- *   resume ticket by a server that turns out not to know such tickets: it has let the page in as nobody.
+ *   renew() from open: waiting; without a delay, unless the previous connection was renewed too. A session that was opened with a
+ *   resume ticket renews itself if the server does not know such tickets: it accepted the page as anonymous.
  *
- *   close() from any: closed. pagehide from any but closed and refused: suspended; from there pageshow or connect(): asking.
+ *   close() from any state: closed. pagehide from any state but closed and refused: suspended. pageshow or connect() from
+ *   suspended: asking.
  *
- * Owns the socket, the timer of the present state, the heartbeat of an open connection, its resume ticket and the listeners on
- * the page; all of them end with `close()`. Bounds: one time limit for the ticket, the same again from there to WELCOME. Does
- * not know what is subscribed or called.
+ * Owns the socket, the timer of the current state, the heartbeat, the resume ticket and the page listeners; `close()` ends all
+ * of them. Bounds: one time limit for the ticket request, and the same from the ticket to WELCOME. Knows nothing of
+ * subscriptions and calls.
  */
-import { Backoff, comeBack, needsNewTicket } from './backoff.js';
+import { Backoff, retryTiming, needsNewTicket } from './backoff.js';
 import { report } from './callbacks.js';
 import { Heartbeat } from './heartbeat.js';
 import { momentNow } from './moment.js';
 import { CALL, Resume, ticketProtocol } from './resume.js';
-import { TicketRefusedError, withTries } from './ticket.js';
+import { TicketRefusedError, withParallelRetries } from './ticket.js';
 import { SUBPROTOCOLS, decode, encodeCall } from './wamp.js';
 
-/** What was sent but not yet taken by the network, in bytes. Beyond it `send` refuses. */
+/** High-water mark of the send buffer, in bytes. Above it `send` refuses. */
 const MAX_BUFFERED_BYTES = 1024 * 1024;
 
-/** A procedure of the server that does nothing. One that does not know it says so, which is an answer too. */
+/** Calls a procedure that does nothing. An "unknown procedure" error of another server is an answer too. */
 const PING = encodeCall('orosync-heartbeat', 'orosync/ping', []);
 
 const NO_SOCKET = 0;
@@ -43,29 +44,32 @@ const NORMAL_CLOSE = 1000;
 const NO_CLOSE_FRAME = 1006;
 
 /** @typedef {ReturnType<typeof setTimeout>} Timer */
-/** @typedef {{ name: 'closed' }} Closed  nothing runs; the first state, and that after `close()` */
-/** @typedef {{ name: 'asking', abort: AbortController, limit: Timer }} Asking  a ticket was asked for */
+/** @typedef {{ name: 'closed' }} Closed  nothing runs: the initial state, and the state after `close()` */
+/** @typedef {{ name: 'asking', abort: AbortController, limit: Timer }} Asking  waits for a ticket */
 /**
- * @typedef {{ name: 'opening', socket: WebSocket, limit: Timer, resumption: Resumption | null }} Opening  a socket was opened;
- *   no WELCOME yet
+ * @typedef {{ name: 'opening', socket: WebSocket, limit: Timer, resumption: Resumption | null }} Opening the socket is
+ *   connecting, or waits for WELCOME
  */
-/** @typedef {{ ticket: string, isAfterSilence: boolean }} Resumption  an attempt with a resume ticket */
-/** @typedef {{ name: 'open', socket: WebSocket, sessionId: string, isResumed: boolean }} Open  `isResumed`: by a resume ticket */
+/** @typedef {{ ticket: string, isAfterTimeout: boolean }} Resumption  an attempt with a resume ticket */
 /**
- * @typedef {{ name: 'waiting', timer: Timer, mayHurry: boolean, isAfterSilence: boolean, isRenewal: boolean }} Waiting  for the
- *   next attempt; `mayHurry`: not if the server has asked to be left alone for a while; `isAfterSilence`: packets have vanished;
- *   `isRenewal`: a good connection was ended for another ticket
+ * @typedef {{ name: 'open', socket: WebSocket, sessionId: string, isResumed: boolean }} Open `isResumed`: opened with a resume
+ *   ticket
  */
-/** @typedef {{ name: 'refused' }} Refused  coming back would not help; only `connect()` tries again */
-/** @typedef {{ name: 'suspended' }} Suspended  the page is in the back/forward cache, or about to end */
+/**
+ * @typedef {{ name: 'waiting', timer: Timer, mayRetryNow: boolean, isAfterTimeout: boolean, isRenewal: boolean }} Waiting waits
+ *   for the next attempt. `mayRetryNow`: whether an event such as `online` may start it early; false after close code 1013.
+ *   `isAfterTimeout`: the heartbeat timed out. `isRenewal`: a working connection was ended for a new ticket
+ */
+/** @typedef {{ name: 'refused' }} Refused  retrying would not help; only `connect()` leaves this state */
+/** @typedef {{ name: 'suspended' }} Suspended  the page is in the back/forward cache or is being unloaded */
 /** @typedef {Closed | Asking | Opening | Open | Waiting | Refused | Suspended} State */
 /** @typedef {State['name']} StateName */
 
 /**
- * The end of a connection, or of an attempt that led to none.
+ * The end of a connection, or a failed attempt.
  *
  * @typedef {object} Ended
- * @property {number} code WebSocket close code; 1006: no Close frame came; 0: it ended before there was a socket
+ * @property {number} code WebSocket close code; 1006: no Close frame; 0: ended before a socket was created
  * @property {string} reason a sentence for developers
  * @property {boolean} willRetry
  * @property {number | null} delay milliseconds until the next attempt; null: none planned
@@ -73,7 +77,7 @@ const NO_CLOSE_FRAME = 1006;
 
 /**
  * @typedef {object} SocketSettings
- * @property {() => URL} url asked before each attempt
+ * @property {() => URL} url called before each attempt
  * @property {import('./ticket.js').Tickets} ticket
  * @property {number} connectTimeoutMs
  * @property {typeof globalThis.WebSocket} WebSocket
@@ -85,7 +89,8 @@ const NO_CLOSE_FRAME = 1006;
  * @property {(name: StateName) => void} onState
  * @property {(sessionId: string) => void} onOpen
  * @property {(message: import('./wamp.js').SessionMessage) => void} onMessage
- * @property {(positions: Record<string, string>) => void} onPositions of the topics that recover: all up to there has arrived
+ * @property {(positions: Record<string, string>) => void} onPositions positions of the topics with recovery: all events up to
+ *   them have arrived
  * @property {(ended: Ended) => void} onEnd
  */
 
@@ -97,9 +102,9 @@ export class Socket {
   #resume;
   /** @type {State} */
   #state = { name: 'closed' };
-  /** Takes the listeners off the page again. @type {AbortController | null} */
+  /** Removes the page listeners. @type {AbortController | null} */
   #listening = null;
-  /** When the last socket was opened: after the server's 101. */
+  /** When the last socket opened, which is after the server's 101. */
   openedAt = momentNow();
 
   /**
@@ -133,12 +138,14 @@ export class Socket {
     return this.#state.name === 'open' ? this.#state.sessionId : null;
   }
 
-  /** Whether an open connection was ended for one with another ticket, and that is not being made yet. */
+  /** Whether the client ended its connection for a new ticket, and the next attempt has not started. */
   get isRenewing() {
     return this.#state.name === 'waiting' && this.#state.isRenewal;
   }
 
-  /** Starts, or tries at once if it is waiting. Does nothing while an attempt or a connection is there. */
+  /**
+   * Starts an attempt, immediately if the client is waiting for the next one. Does nothing during an attempt or a connection.
+   */
   connect() {
     switch (this.#state.name) {
       case 'closed':
@@ -167,7 +174,11 @@ export class Socket {
     this.#end({ name: 'closed' }, { code: NORMAL_CLOSE, reason: 'closed by this page', willRetry: false, delay: null });
   }
 
-  /** Ends an open connection for one with another ticket of PHP: at once, but not again and again. @param {string} reason */
+  /**
+   * Replaces an open connection by one with a new ticket from PHP: the first time without delay, then with backoff.
+   *
+   * @param {string} reason
+   */
   renew(reason) {
     this.#resume.forget();
     this.#replace(reason, true);
@@ -175,7 +186,7 @@ export class Socket {
 
   /**
    * @param {string} text
-   * @returns {boolean} false: not connected, or too much waits to be sent already
+   * @returns {boolean} false: not connected, or the send buffer is full
    */
   send(text) {
     if (this.#state.name !== 'open' || this.#state.socket.bufferedAmount > MAX_BUFFERED_BYTES) {
@@ -186,15 +197,15 @@ export class Socket {
   }
 
   #ask() {
-    const isAfterSilence = this.#state.name === 'waiting' && this.#state.isAfterSilence;
+    const isAfterTimeout = this.#state.name === 'waiting' && this.#state.isAfterTimeout;
     const kept = this.#resume.take();
     if (kept !== null) {
-      this.#open(null, { ticket: kept, isAfterSilence });
+      this.#open(null, { ticket: kept, isAfterTimeout });
       return;
     }
     this.#release();
     const { connectTimeoutMs } = this.#settings;
-    const ticket = isAfterSilence ? withTries(this.#settings.ticket) : this.#settings.ticket;
+    const ticket = isAfterTimeout ? withParallelRetries(this.#settings.ticket) : this.#settings.ticket;
     const abort = new AbortController();
     const limit = setTimeout(
       () => this.#failed(NO_SOCKET, `no ticket within ${connectTimeoutMs} ms`, 'soon'),
@@ -204,7 +215,7 @@ export class Socket {
     const asking = { name: 'asking', abort, limit };
     this.#enter(asking);
     if (this.#state !== asking) {
-      return; // a handler closed it
+      return; // a handler has called close()
     }
     ticket(abort.signal).then(
       (value) => {
@@ -220,7 +231,7 @@ export class Socket {
     );
   }
 
-  /** @param {string | null} ticket of PHP @param {Resumption | null} resumption */
+  /** @param {string | null} ticket issued by PHP @param {Resumption | null} resumption */
   #open(ticket, resumption) {
     const { url, connectTimeoutMs } = this.#settings;
     /** @type {WebSocket} */
@@ -230,7 +241,7 @@ export class Socket {
         ? new this.#settings.WebSocket(withTicket(url(), ticket), SUBPROTOCOLS)
         : new this.#settings.WebSocket(url().href, [...SUBPROTOCOLS, ticketProtocol(resumption.ticket)]);
     } catch (error) {
-      // Such as a ws:// address on an https:// page: no attempt can cure it.
+      // For example a ws:// address on an https:// page: a retry would fail too.
       this.#failed(NO_SOCKET, messageOf(error), 'never');
       return;
     }
@@ -248,10 +259,10 @@ export class Socket {
         if (needsNewTicket(code)) {
           this.#resume.forget();
         }
-        this.#failed(code, reason === '' ? this.#reasonFor(code) : reason, comeBack(code));
+        this.#failed(code, reason === '' ? this.#reasonFor(code) : reason, retryTiming(code));
       }
     });
-    // A close event follows each error event and says more. Without a listener some runtimes take it for uncaught.
+    // A close event with the reason follows each error event. Without a listener some runtimes report the error as uncaught.
     socket.addEventListener('error', () => {});
     this.#enter({ name: 'opening', socket, limit, resumption });
   }
@@ -278,12 +289,13 @@ export class Socket {
       clearTimeout(this.#state.limit);
       this.#backoff.opened(performance.now());
       this.#heartbeat.heard();
-      this.#resume.forget(); // it was used for this connection, or is of an earlier session
+      this.#resume.forget(); // used for this connection, or issued to an earlier session
       this.#enter({ name: 'open', socket, sessionId: message.sessionId, isResumed: this.#state.resumption !== null });
       if (this.#isPresent(socket)) {
         this.#handlers.onOpen(message.sessionId);
       }
-      // After the subscriptions, whose positions are in the answer. A server that chose `wamp` may not be ours.
+      // After the subscriptions, because the answer contains their positions. A server that chose `wamp` may be another
+      // product.
       if (this.#isPresent(socket) && socket.protocol === SUBPROTOCOLS[0]) {
         this.#resume.start();
       }
@@ -292,7 +304,7 @@ export class Socket {
     }
   }
 
-  /** The server does not know resume tickets: one that it has ignored has told it nothing of who this is. */
+  /** Renews the connection if the server ignored its resume ticket and so knows no identity. */
   #cannotResume() {
     if (this.#state.name === 'open' && this.#state.isResumed) {
       this.renew('the server does not know resume tickets');
@@ -300,7 +312,7 @@ export class Socket {
   }
 
   /**
-   * Ends an open connection for another one: at once, but not again and again.
+   * Ends an open connection and schedules the next one: the first time without delay, then with backoff.
    *
    * @param {string} reason
    * @param {boolean} isRenewal
@@ -310,14 +322,14 @@ export class Socket {
       const wait = this.#backoff.renewed(performance.now(), this.#settings.random());
       const timer = setTimeout(() => this.#ask(), wait);
       const ended = { code: NORMAL_CLOSE, reason, willRetry: true, delay: wait };
-      this.#end({ name: 'waiting', timer, mayHurry: true, isAfterSilence: false, isRenewal }, ended);
+      this.#end({ name: 'waiting', timer, mayRetryNow: true, isAfterTimeout: false, isRenewal }, ended);
     }
   }
 
   /**
    * @param {number} code
    * @param {string} reason
-   * @param {import('./backoff.js').ComeBack} when
+   * @param {import('./backoff.js').RetryTiming} when
    */
   #failed(code, reason, when) {
     if (when === 'never') {
@@ -333,9 +345,9 @@ export class Socket {
     const isRefused = resumption !== null && needsNewTicket(code);
     const delay = isRefused ? 0 : this.#backoff.ended(when, performance.now(), this.#settings.random());
     const timer = setTimeout(() => this.#ask(), delay);
-    const isAfterSilence = resumption?.isAfterSilence === true;
+    const isAfterTimeout = resumption?.isAfterTimeout === true;
     const ended = { code, reason, willRetry: true, delay };
-    this.#end({ name: 'waiting', timer, mayHurry: when === 'soon', isAfterSilence, isRenewal: false }, ended);
+    this.#end({ name: 'waiting', timer, mayRetryNow: when === 'soon', isAfterTimeout, isRenewal: false }, ended);
   }
 
   #suspend() {
@@ -344,16 +356,16 @@ export class Socket {
     }
   }
 
-  /** What kept us from the server may be over, and so may be the path of a connection that looks open. */
-  #look() {
-    if (this.#state.name === 'waiting' && this.#state.mayHurry) {
+  /** Reacts to `online` and a visible page: retries now, and checks that an open connection still works. */
+  #check() {
+    if (this.#state.name === 'waiting' && this.#state.mayRetryNow) {
       this.#ask();
     }
-    this.#resume.look();
-    this.#heartbeat.look();
+    this.#resume.renewIfOverdue();
+    this.#heartbeat.check();
   }
 
-  /** Behind all else that waits to be sent, and whatever its amount. @param {string} text */
+  /** Sends regardless of the high-water mark. @param {string} text */
   #sendAtOnce(text) {
     if (this.#state.name === 'open') {
       this.#state.socket.send(text);
@@ -364,16 +376,16 @@ export class Socket {
     return this.#state.name === 'open' ? this.#state.socket.bufferedAmount : 0;
   }
 
-  /** Comes back at once: pages that lose the same server have asked it at different times. */
+  /** Reconnects without delay after a heartbeat timeout. Pages of the same server time out at different moments. */
   #lost() {
     this.#backoff.ended('soon', performance.now(), this.#settings.random());
     const timer = setTimeout(() => this.#ask(), 0);
     const ended = { code: NO_CLOSE_FRAME, reason: 'the server does not answer', willRetry: true, delay: 0 };
-    this.#end({ name: 'waiting', timer, mayHurry: true, isAfterSilence: true, isRenewal: false }, ended);
+    this.#end({ name: 'waiting', timer, mayRetryNow: true, isAfterTimeout: true, isRenewal: false }, ended);
   }
 
   /**
-   * Leaves the present state; says that something ended only if something was there.
+   * Leaves the current state. Reports the end only if there was an attempt or a connection.
    *
    * @param {State} next
    * @param {Ended} ended
@@ -387,7 +399,7 @@ export class Socket {
     }
   }
 
-  /** Ends what the present state holds. */
+  /** Releases the resources of the current state. */
   #release() {
     const state = this.#state;
     switch (state.name) {
@@ -420,7 +432,7 @@ export class Socket {
     this.#handlers.onState(next.name);
   }
 
-  /** An old socket may still speak after its successor was opened. @param {WebSocket} socket */
+  /** Whether this is the current socket: an old one may still dispatch events. @param {WebSocket} socket */
   #isPresent(socket) {
     return (this.#state.name === 'opening' || this.#state.name === 'open') && this.#state.socket === socket;
   }
@@ -438,8 +450,8 @@ export class Socket {
   #listen() {
     this.#listening = new AbortController();
     const { signal } = this.#listening;
-    // Neither exists outside of a browser; `document` does not in a worker.
-    globalThis.window?.addEventListener('online', () => this.#look(), { signal });
+    // Neither exists outside a browser; a worker has no `document`.
+    globalThis.window?.addEventListener('online', () => this.#check(), { signal });
     globalThis.window?.addEventListener('pagehide', () => this.#suspend(), { signal });
     globalThis.window?.addEventListener(
       'pageshow',
@@ -447,9 +459,9 @@ export class Socket {
         if (persisted && this.#state.name === 'suspended') {
           this.#ask();
         } else if (persisted) {
-          // Open, as far as the browser says: what the server has sent meanwhile is lost all the same.
+          // The browser reports the socket as open, but messages that arrived meanwhile are lost.
           this.#replace('the page came out of the back/forward cache', false);
-          this.#look();
+          this.#check();
         }
       },
       { signal },
@@ -458,7 +470,7 @@ export class Socket {
       'visibilitychange',
       () => {
         if (document.visibilityState === 'visible') {
-          this.#look();
+          this.#check();
         }
       },
       { signal },

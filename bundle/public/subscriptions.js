@@ -1,29 +1,32 @@
 /**
- * What a page listens to, and when the present session is told of it.
+ * The subscriptions of a page, and when to send them to the current session.
  *
- * Owns the topics (`topic.js`), which outlive sessions: each session is told of all of them anew. What cannot be sent at
- * once, because too much waits to be sent already or too many topics come together, is sent as soon as it can be, if it still
- * holds by then. What the server cannot answer at the moment is asked again after a delay that grows like that of reconnects, as
- * long as the session stands. Bounds: one entry, one call and one such delay for each topic; `BURST` messages at once, `PER_SECOND` in the long run.
+ * Owns the topics (`topic.js`), which outlive sessions: each new session gets all of them. A message that cannot be sent now,
+ * because the send buffer is full or the rate limit is reached, is sent later if it is still needed. A call that the server
+ * cannot answer at the moment is repeated with the reconnect backoff until the session ends. Bounds: one entry, one call and
+ * one retry timer per topic; bursts of `BURST` messages, `PER_SECOND` messages per second on average.
  */
 import { delay } from './backoff.js';
 import { elapsed, momentNow } from './moment.js';
 import { Topic } from './topic.js';
 
 /**
- * Half of what the server allows a browser by default (`limits.message_burst`, `limits.messages_per_second`): the other half
- * is for what the application publishes and calls. A server takes 100 subscriptions by default, so they all leave at once.
+ * Half of the server's default limits for a browser (`limits.message_burst`, `limits.messages_per_second`); the other half is
+ * left to the application's messages and calls. All 100 subscriptions that a server accepts by default fit into one burst.
  */
 export const BURST = 100;
 export const PER_SECOND = 25;
 
-/** A browser does not say when there is room to send again, so it is asked. */
-const AGAIN_MS = 100;
+/** Polling interval for a full send buffer: browsers have no event for it. */
+const SEND_RETRY_MS = 100;
 
-/** A session that is opened later than this after the one that was ended for another ticket is none that continues it. */
+/**
+ * Maximum gap between a session that was ended for a new ticket and the next one, for the next one to count as its
+ * continuation.
+ */
 export const RENEWAL_MS = 2_000;
 
-/** What a listener can do with its place in a topic. @typedef {{ update: () => void, remove: () => void }} Listening */
+/** Handle of a listener in a topic. @typedef {{ update: () => void, remove: () => void }} Listening */
 
 export class Subscriptions {
   #send;
@@ -33,25 +36,29 @@ export class Subscriptions {
   #topics = new Map();
   /** null: there is none. @type {import('./topic.js').Session | null} */
   #session = null;
-  /** When a session was ended for another ticket, if nothing came after it. @type {import('./moment.js').Moment | null} */
+  /**
+   * When the last session was ended for a new ticket; null: it was not, or an attempt has failed since.
+   *
+   * @type {import('./moment.js').Moment | null}
+   */
   #renewedAt = null;
-  /** Topics of which the session must perhaps be told something, in order. @type {Set<Topic>} */
-  #untold = new Set();
-  /** The topic of each call that waits for its answer. @type {Map<string, Topic>} */
+  /** Topics that may have something to send, in order. @type {Set<Topic>} */
+  #dirty = new Set();
+  /** Topics of the pending calls, by call id. @type {Map<string, Topic>} */
   #calls = new Map();
   #callCount = 0;
-  /** Of topics that are asked about again. @type {Map<Topic, ReturnType<typeof setTimeout>>} */
+  /** Retry timers. @type {Map<Topic, ReturnType<typeof setTimeout>>} */
   #delays = new Map();
-  /** Messages that may be sent at `#filledAt`. */
+  /** Token bucket: messages that may be sent at `#filledAt`. */
   #tokens = 0;
   #filledAt = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #again;
-  #isTellingSoon = false;
+  #sendTimer;
+  #isFlushScheduled = false;
 
   /**
-   * @param {(text: string) => boolean} send false: it cannot be sent now
-   * @param {(topic: string) => void} onIncomplete events of a topic that recovers may be missing
+   * @param {(text: string) => boolean} send returns false if it cannot send now
+   * @param {(topic: string) => void} onIncomplete events of a topic with recovery may be missing
    * @param {() => number} random 0 to 1
    */
   constructor(send, onIncomplete, random) {
@@ -63,7 +70,7 @@ export class Subscriptions {
   /**
    * @param {string} name
    * @param {import('./topic.js').Listener} listener
-   * @returns {Listening} `update`: its tags have changed, or it has a question
+   * @returns {Listening} `update`: call it when the listener's tags have changed or it has a question
    */
   add(name, listener) {
     const topic = this.#topics.get(name) ?? new Topic(name, () => this.#onIncomplete(name));
@@ -80,7 +87,7 @@ export class Subscriptions {
     };
   }
 
-  /** All that the page listens to, in order. */
+  /** Names of all subscribed topics, in order. */
   get topics() {
     return [...this.#topics.values()].filter(({ isEmpty }) => !isEmpty).map(({ name }) => name);
   }
@@ -91,9 +98,9 @@ export class Subscriptions {
   }
 
   /**
-   * Takes over where topics have got to. All events up to there came before, or were left out for their tags.
+   * Advances topics to the given positions. All events up to them have arrived, or were filtered out by tags.
    *
-   * @param {Record<string, string>} positions by topic; of any topics
+   * @param {Record<string, string>} positions by topic; unknown topics are ignored
    */
   advance(positions) {
     for (const [name, position] of Object.entries(positions)) {
@@ -101,7 +108,7 @@ export class Subscriptions {
     }
   }
 
-  /** @param {import('./wamp.js').CallResult} answer @returns {boolean} false: to a call that is none of these */
+  /** @param {import('./wamp.js').CallResult} answer @returns {boolean} false: the call is not one of a subscription */
   answered({ callId, result }) {
     const topic = this.#settle(callId);
     topic?.answered(result);
@@ -111,7 +118,8 @@ export class Subscriptions {
 
   /**
    * @param {import('./wamp.js').CallErrorMessage} error
-   * @returns {'refused' | 'failed' | 'other'} refused: to a subscription, as if it had been a SUBSCRIBE; other: as for `answered`
+   * @returns {'refused' | 'failed' | 'other'} refused: a policy refuses the subscription, as for SUBSCRIBE; failed: any other
+   *   error; other: the call is not one of a subscription
    */
   failed({ callId, uri, details }) {
     const topic = this.#settle(callId);
@@ -120,31 +128,31 @@ export class Subscriptions {
     }
     const failure = topic.failed({ uri, details });
     if (failure === 'unknown' && this.#session !== null) {
-      this.#session.isOld = true;
+      this.#session.isLegacy = true;
     } else if (failure === 'later') {
-      this.#askLater(topic);
+      this.#retryLater(topic);
     }
     this.#more(topic);
     return failure === 'refused' ? 'refused' : 'failed';
   }
 
-  /** There is a new session, which knows of nothing. @param {import('./moment.js').Moment} opened */
+  /** Starts a new session, which has no subscriptions yet. @param {import('./moment.js').Moment} opened */
   opened(opened) {
     const isContinuation = this.#renewedAt !== null && elapsed(this.#renewedAt, opened) < RENEWAL_MS;
     this.#renewedAt = null;
-    this.#session = { opened, isOld: false, isContinuation };
-    this.#untold = new Set(this.#topics.values());
+    this.#session = { opened, isLegacy: false, isContinuation };
+    this.#dirty = new Set(this.#topics.values());
     this.#tokens = BURST;
     this.#filledAt = performance.now();
-    this.#tell();
+    this.#flush();
   }
 
-  /** There is none any more, or an attempt has led to none. @param {boolean} isRenewed it was ended for another ticket */
+  /** Ends the session, or records a failed attempt. @param {boolean} isRenewed whether the client ended it for a new ticket */
   ended(isRenewed) {
     this.#session = null;
     this.#renewedAt = isRenewed ? momentNow() : null;
     this.#calls.clear();
-    clearTimeout(this.#again);
+    clearTimeout(this.#sendTimer);
     this.#delays.forEach((timer) => clearTimeout(timer));
     this.#delays.clear();
     for (const topic of this.#topics.values()) {
@@ -161,16 +169,16 @@ export class Subscriptions {
   }
 
   /** @param {Topic} topic */
-  #askLater(topic) {
+  #retryLater(topic) {
     const timer = setTimeout(() => {
       this.#delays.delete(topic);
-      topic.askAgain();
+      topic.allowRetry();
       this.#more(topic);
-    }, delay(topic.putOffs, this.#random()));
+    }, delay(topic.unavailableCount, this.#random()));
     this.#delays.set(topic, timer);
   }
 
-  /** After an answer. @param {Topic | undefined} topic */
+  /** Sends what a topic needs next, after an answer. @param {Topic | undefined} topic */
   #more(topic) {
     if (topic !== undefined && this.#session !== null) {
       this.#changed(topic, false);
@@ -183,36 +191,36 @@ export class Subscriptions {
     if (this.#topics.get(topic.name) !== topic || this.#session === null) {
       return;
     }
-    this.#untold.add(topic);
+    this.#dirty.add(topic);
     if (!mayWait) {
-      this.#tell();
-    } else if (!this.#isTellingSoon) {
-      this.#isTellingSoon = true;
+      this.#flush();
+    } else if (!this.#isFlushScheduled) {
+      this.#isFlushScheduled = true;
       queueMicrotask(() => {
-        this.#isTellingSoon = false;
-        this.#tell();
+        this.#isFlushScheduled = false;
+        this.#flush();
       });
     }
   }
 
-  #tell() {
-    clearTimeout(this.#again);
+  #flush() {
+    clearTimeout(this.#sendTimer);
     if (this.#session === null) {
       return;
     }
     const now = performance.now();
     this.#tokens = Math.min(BURST, this.#tokens + ((now - this.#filledAt) / 1_000) * PER_SECOND);
     this.#filledAt = now;
-    /** Called at the end: what it calls may change everything. @type {(() => void)[]} */
+    /** Called at the end: callbacks may change any state. @type {(() => void)[]} */
     const after = [];
-    for (const topic of this.#untold) {
+    for (const topic of this.#dirty) {
       const message = topic.next(this.#session, `orosync-subscription-${this.#callCount + 1}`);
       if (message !== null && !this.#sent(message)) {
         message.unsent();
-        this.#again = setTimeout(() => this.#tell(), AGAIN_MS);
+        this.#sendTimer = setTimeout(() => this.#flush(), SEND_RETRY_MS);
         break;
       }
-      this.#untold.delete(topic);
+      this.#dirty.delete(topic);
       if (message !== null) {
         message.sent();
         after.push(message.after);
@@ -222,7 +230,7 @@ export class Subscriptions {
     after.forEach((call) => call());
   }
 
-  /** @param {import('./topic.js').Message} message @returns {boolean} false: not now */
+  /** @param {import('./topic.js').Message} message @returns {boolean} false: cannot be sent now */
   #sent({ text }) {
     if (text === null) {
       return true;
@@ -247,7 +255,7 @@ export class Subscriptions {
   #forgetIfOver(topic) {
     if (topic.isOver && this.#topics.get(topic.name) === topic) {
       this.#topics.delete(topic.name);
-      this.#untold.delete(topic);
+      this.#dirty.delete(topic);
       clearTimeout(this.#delays.get(topic));
       this.#delays.delete(topic);
     }

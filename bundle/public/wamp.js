@@ -1,12 +1,13 @@
 /**
- * WAMP v1 messages, as a browser sends and receives them.
+ * Encodes and decodes WAMP v1 messages on the browser's side.
  *
- * Pure: text in, a message out, and the other way round. Knows nothing of sockets, subscriptions or pending calls. What is
- * not a message of a server is a `WampError`; what to do about it is the caller's to decide.
+ * Pure: text to message and back. Knows nothing of sockets, subscriptions or pending calls. Throws `WampError` for anything
+ * that is not a server's message; the caller decides what follows.
  */
 
 /**
- * Subprotocols, best first. `orosync.1` is WAMP v1 too; it tells the server that this client understands its close codes.
+ * Subprotocols in order of preference. `orosync.1` is also WAMP v1; it tells the server that the client understands its close
+ * codes.
  */
 export const SUBPROTOCOLS = ['orosync.1', 'wamp'];
 
@@ -19,20 +20,20 @@ const UNSUBSCRIBE = 6;
 const PUBLISH = 7;
 const EVENT = 8;
 
-/** How much of an unreadable message an error shows. */
+/** Maximum excerpt of an unreadable message in an error, in characters. */
 const EXCERPT_LENGTH = 80;
 
 /** @typedef {{ type: 'welcome', sessionId: string, server: string }} Welcome */
 /** @typedef {{ type: 'callResult', callId: string, result: unknown }} CallResult */
 /**
- * @typedef {{ type: 'callError', callId: string, uri: string, reason: string, details: unknown }} CallErrorMessage
- *   A refused SUBSCRIBE or PUBLISH arrives as one too: `callId` and `uri` are the topic then.
+ * @typedef {{ type: 'callError', callId: string, uri: string, reason: string, details: unknown }} CallErrorMessage Also the
+ *   answer to a refused SUBSCRIBE or PUBLISH; `callId` and `uri` are then the topic.
  */
 /**
- * @typedef {{ type: 'event', topic: string, payload: unknown, position?: string }} SyncEvent
- *   `payload` is as published; nobody has checked it. `position`: only of a subscription made by `orosync/subscribe`.
+ * @typedef {{ type: 'event', topic: string, payload: unknown, position?: string }} SyncEvent `payload` is as published,
+ *   unchecked. `position`: only for subscriptions made with `orosync/subscribe`.
  */
-/** @typedef {CallResult | CallErrorMessage | SyncEvent} SessionMessage  what may come after WELCOME, in any order */
+/** @typedef {CallResult | CallErrorMessage | SyncEvent} SessionMessage  any message after WELCOME, in any order */
 /** @typedef {Welcome | SessionMessage} ServerMessage */
 
 /**
@@ -42,7 +43,7 @@ const EXCERPT_LENGTH = 80;
  * @property {string[]} [eligible] only these session ids get the event; empty: all
  */
 
-/** What arrived is no message that a WAMP v1 server sends. */
+/** The received frame is not a message of a WAMP v1 server. */
 export class WampError extends Error {
   name = 'WampError';
 }
@@ -57,7 +58,7 @@ export const encodeUnsubscribe = (topic) => JSON.stringify([UNSUBSCRIBE, topic])
 export const encodeCall = (callId, procedure, args) => JSON.stringify([CALL, callId, procedure, ...args]);
 
 /**
- * `payload` may be anything that JSON can say; `undefined` is sent as `null`.
+ * `payload` may be anything that JSON can represent; `undefined` is sent as `null`.
  *
  * @param {string} topic
  * @param {unknown} payload
@@ -105,7 +106,8 @@ export function decode(frame) {
 }
 
 /**
- * Whether a call failed because the server does not know the procedure: ours says 404, others may give no code.
+ * Whether a call failed because the server does not know the procedure. `orosync-server` answers code 404, other servers may
+ * give none.
  *
  * @param {{ details: unknown }} error
  */
@@ -129,16 +131,16 @@ function parseArray(frame) {
   try {
     value = JSON.parse(frame);
   } catch (cause) {
-    throw new WampError(`the server sent what is not JSON: ${excerpt(frame)}`, { cause });
+    throw new WampError(`the server sent invalid JSON: ${excerpt(frame)}`, { cause });
   }
   if (!Array.isArray(value)) {
-    throw new WampError(`the server sent JSON that is no array: ${excerpt(frame)}`);
+    throw new WampError(`the server sent JSON that is not an array: ${excerpt(frame)}`);
   }
   return value;
 }
 
 /**
- * Servers repeat a call id as it was sent; ours are strings, but a server may turn one that looks like a number into one.
+ * Whether the value is a call id. The client sends strings; a server may return one that looks like a number as a number.
  *
  * @type {(value: unknown) => boolean}
  */

@@ -1,8 +1,8 @@
 /**
- * What goes wrong, in the browser's console: where a developer looks first.
+ * Warnings in the browser's console about lost connections and refused topics.
  *
- * Each cause is told once, with what to look at; a cause of a lost connection again after the page was connected. Bounds:
- * `MAX_CAUSES` until then, and `MAX_TOPICS` refused topics; more are not told.
+ * Each cause is reported once, with what to check; causes of a lost connection are reported again after the next connection.
+ * Bounds: `MAX_CAUSES` causes between two connections, `MAX_TOPICS` refused topics; further ones are dropped.
  */
 
 const MAX_CAUSES = 20;
@@ -18,7 +18,7 @@ export class Warnings {
   /** @type {Set<string>} */
   #topics = new Set();
 
-  /** @param {() => URL} url of the server, without a ticket @param {() => boolean} isOn asked each time */
+  /** @param {() => URL} url of the server, without a ticket @param {() => boolean} isOn called before each warning */
   constructor(url, isOn) {
     this.#url = url;
     this.#isOn = isOn;
@@ -28,14 +28,14 @@ export class Warnings {
     this.#causes.clear();
   }
 
-  /** @param {import('./socket.js').Ended} ended the end of a connection or of an attempt, not of the page's own making */
+  /** @param {import('./socket.js').Ended} ended an end that the page did not cause */
   disconnected({ code, reason, willRetry }) {
     const cause = `${code} ${reason}`;
     if (!this.#isOn() || this.#causes.has(cause) || this.#causes.size >= MAX_CAUSES) {
       return;
     }
     this.#causes.add(cause);
-    const next = willRetry ? 'It is tried again.' : 'Only connect() tries again, or another page.';
+    const next = willRetry ? 'Retrying.' : 'Not retrying: call connect() or load a page.';
     console.warn(`Orosync: not connected to ${this.#address()} (${code}): ${reason}. ${next}${adviceOn(code)}`);
   }
 
@@ -46,8 +46,8 @@ export class Warnings {
     }
     this.#topics.add(topic);
     console.warn(
-      `Orosync: the server refused the topic "${topic}"${reason === '' ? '' : `: ${reason}`}. Who may subscribe and publish to `
-      + 'a topic is what its policy says: orosync.topics, or [[topics]] in the configuration of orosync-server.',
+      `Orosync: the server refused the topic "${topic}"${reason === '' ? '' : `: ${reason}`}. The policy of a topic says who may `
+      + 'subscribe and publish: orosync.topics, or [[topics]] in the configuration of orosync-server.',
     );
   }
 
@@ -56,16 +56,16 @@ export class Warnings {
       const { origin, pathname } = this.#url();
       return `${origin}${pathname}`;
     } catch {
-      return 'the server'; // what is wrong with its address is the reason that is told
+      return 'the server'; // the reason says what is wrong with the address
     }
   }
 }
 
 /** @param {number} code */
 function adviceOn(code) {
-  // What a ticket endpoint and a Close frame say is said in the reason.
+  // For a ticket endpoint or a Close frame the reason is explicit.
   return code !== NO_CLOSE_FRAME
     ? ''
-    : ' Does orosync-server run, does the reverse proxy pass this address on (orosync.frontend), and may pages of '
-      + `${globalThis.location?.host ?? 'this host'} connect (auth.allowed_origins)? Whom the server refuses stands in its log.`;
+    : ' Check that orosync-server runs, that the reverse proxy passes this address on (orosync.frontend), and that pages of '
+      + `${globalThis.location?.host ?? 'this host'} may connect (auth.allowed_origins). The server logs why it refuses a connection.`;
 }

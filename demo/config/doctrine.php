@@ -1,8 +1,8 @@
 <?php
 
 /**
- * Doctrine by hand, under the names that DoctrineBundle gives: Debian 12 has no package of that bundle. An application
- * with DoctrineBundle has all of this already.
+ * Configures Doctrine with DoctrineBundle's service names, because Debian 12 has no package of that bundle. An application with
+ * DoctrineBundle does not need this file.
  */
 
 declare(strict_types=1);
@@ -38,7 +38,7 @@ return static function (ContainerConfigurator $container): void {
             '%kernel.cache_dir%/doctrine',
             inline_service(ArrayAdapter::class),
         ])
-        // What is saved in a transaction is announced when that commits.
+        // Changes within a transaction are announced after its commit.
         ->call('setMiddlewares', [[service('orosync.commit_middleware')]]);
     $services->set('doctrine.dbal.default_connection.event_manager', ContainerAwareEventManager::class)
         ->args([service('service_container')]);
@@ -56,7 +56,7 @@ return static function (ContainerConfigurator $container): void {
             service('doctrine.orm.default_configuration'),
             service('doctrine.dbal.default_connection.event_manager'),
         ])
-        // Lazy managers can be reset after a failed flush has closed them.
+        // Lazy, so that a manager can be reset after a failed flush has closed it.
         ->lazy()
         ->public();
     $services->set('doctrine', Registry::class)->args([service('service_container')])->public();
@@ -65,7 +65,7 @@ return static function (ContainerConfigurator $container): void {
         ->args([service('doctrine')])
         ->tag('kernel.cache_warmer');
 
-    // For forms, and for the worker of Messenger.
+    // For forms and for the Messenger worker.
     $services->set('form.type.entity', EntityType::class)->args([service('doctrine')])->tag('form.type');
     $services->set('messenger.transport.doctrine.factory', DoctrineTransportFactory::class)
         ->args([service('doctrine')])

@@ -19,7 +19,7 @@ return static function (ContainerConfigurator $container): void {
         'session' => [
             'handler_id' => 'session.handler.native_file',
             'save_path' => '%demo.directory%/sessions',
-            // Browsers keep cookies by host and not by port: two demos on one machine do not share a login.
+            // Browsers do not separate cookies by port. With this name, two demos on one machine do not share a login.
             'name' => '%session_name%',
             'cookie_samesite' => 'lax',
             'cookie_secure' => 'auto',
@@ -29,7 +29,7 @@ return static function (ContainerConfigurator $container): void {
             'transports' => [
                 'imports' => [
                     'dsn' => 'doctrine://default?auto_setup=0&redeliver_timeout=60',
-                    // A failed import is shown to who started it, who may start another.
+                    // No retries: a failed import is shown to the user who started it, who can start another.
                     'retry_strategy' => ['max_retries' => 0],
                 ],
             ],
@@ -44,17 +44,17 @@ return static function (ContainerConfigurator $container): void {
         'globals' => ['maintenance' => '@' . MaintenanceMode::class, 'admin_addresses' => '%demo.admin_addresses%'],
     ]);
 
-    // All else is in parameters.yml, by the names of OroSyncBundle.
+    // Other settings are in parameters.yml, with the parameter names of OroSyncBundle.
     $container->extension('orosync', [
         'secret_file' => '%demo.directory%/secret',
         'server' => ['binary' => '%orosync_server_binary%'],
-        // Beside those of OroPlatform, which are built in.
+        // In addition to OroPlatform's topics, which are built in.
         'topics' => [
-            // Deals that were moved or changed: Deal/DealNews.php publishes, public/js/board.js listens.
+            // Moved or changed deals. Published by Deal/DealNews.php, subscribed by public/js/board.js.
             'demo/board' => 'user',
-            // The same for the customer whose deals they are. Customer/OrderTopics.php grants each the number of its own company.
+            // The same for customers. Customer/OrderTopics.php grants the topic of the customer's company.
             'demo/orders/{company:int}' => 'granted',
-            // How far an import is. Import/ImportTopics.php grants it to administrators.
+            // Progress of an import. Import/ImportTopics.php grants it to administrators.
             'demo/import/{id:int}' => 'granted',
         ],
         'maintenance' => ['flag_file' => '%demo.directory%/maintenance'],
@@ -79,7 +79,7 @@ return static function (ContainerConfigurator $container): void {
             ],
         ],
         'role_hierarchy' => ['ROLE_ADMIN' => 'ROLE_SALES'],
-        // A page that is not here is everybody's. What somebody may hear of is the ticket's business: Security/Claims.php.
+        // Pages that are not listed are public. The ticket controls access to topics: Security/Claims.php.
         'access_control' => [
             ['path' => '^/(import|maintenance|status)(/|$)', 'roles' => 'ROLE_ADMIN'],
             ['path' => '^/(board|companies|contacts|deals)(/|$)', 'roles' => 'ROLE_SALES'],

@@ -22,7 +22,7 @@ return static function (RoutingConfigurator $routes): void {
     $routes->add('start', '/start')->controller([LoginController::class, 'start']);
     $routes->add('logout', '/logout');
 
-    // src/Record/RecordController.php says what these names mean.
+    // These names are explained in src/Record/RecordController.php.
     foreach (
         [
             'company' => ['companies', CompanyController::class],
@@ -54,7 +54,7 @@ return static function (RoutingConfigurator $routes): void {
     $routes->add('status_php', '/status/php')->controller([StatusController::class, 'php']);
     $routes->add('status_server', '/status/server')->controller([StatusController::class, 'server']);
 
-    // Which number each node has: of pages that say where they are connected. Everybody's.
+    // Numbers of the nodes, for pages that show their node. Public.
     $routes->add('nodes', '/nodes')->controller([StatusController::class, 'nodes']);
 
     $routes->add('maintenance', '/maintenance')->controller(MaintenanceController::class)->methods(['POST']);

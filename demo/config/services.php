@@ -21,6 +21,6 @@ return static function (ContainerConfigurator $container): void {
     $services->set(RunImportHandler::class)->arg('$pauseMicroseconds', 60_000);
     $services->set(ServerFacts::class)->arg('$addresses', '%demo.admin_addresses%');
 
-    // Who somebody is, to the server: in place of the bundle's own.
+    // Identity of users for the server, replacing the bundle's service.
     $services->alias(UserClaimsInterface::class, Claims::class);
 };

@@ -10,7 +10,7 @@ use Doctrine\ORM\EntityManagerInterface;
 use Symfony\Bundle\FrameworkBundle\Controller\AbstractController;
 use Symfony\Component\HttpFoundation\Response;
 
-/** The public page: it shows something of the database to people without a login. */
+/** The public page, which shows data without a login. */
 final class HomeController extends AbstractController
 {
     public function __invoke(EntityManagerInterface $entityManager): Response

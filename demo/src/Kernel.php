@@ -17,8 +17,8 @@ use Symfony\Component\HttpKernel\Kernel as BaseKernel;
 use Symfony\Component\Routing\Loader\Configurator\RoutingConfigurator;
 
 /**
- * The application. All that it writes (database, cache, sessions) and its `parameters.yml` are in one directory, which
- * `bin/demo` prepares and names in `DEMO_DIR`. Of the environments `prod` and `dev` (`APP_ENV`) the second has the profiler.
+ * The application. Its data (database, cache, sessions) and its `parameters.yml` are in one directory, which `bin/demo`
+ * prepares and passes in `DEMO_DIR`. Environments: `prod`, and `dev` with the profiler (`APP_ENV`).
  */
 final class Kernel extends BaseKernel
 {
@@ -64,7 +64,7 @@ final class Kernel extends BaseKernel
 
     protected function build(ContainerBuilder $container): void
     {
-        // What DoctrineBundle does for every application that has it.
+        // DoctrineBundle would do this.
         $container->addCompilerPass(new RegisterEventListenersAndSubscribersPass(
             'doctrine.connections',
             'doctrine.dbal.%s_connection.event_manager',

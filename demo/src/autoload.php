@@ -1,8 +1,8 @@
 <?php
 
 /**
- * Loads the classes of the demo, of the bundle beside it, and of Debian's Symfony, Twig and Doctrine packages. An
- * application with Composer has `vendor/autoload.php` in place of this file.
+ * Loads the classes of the demo, of the bundle, and of Debian's Symfony, Twig and Doctrine packages. An application with
+ * Composer has `vendor/autoload.php` instead.
  */
 
 declare(strict_types=1);

@@ -1,8 +1,8 @@
 /**
- * A callback of an application, as a topic calls it.
+ * One callback of an application, as a listener of a topic.
  *
- * One that says since when it wants to know asks about that once. What comes before the answer is in the answer too, so until
- * then it is given nothing else.
+ * A callback with a `since` asks the server once for the events from that moment on. Events that arrive before the answer are
+ * part of the answer too, so the callback receives nothing until then.
  */
 import { callSafely } from './callbacks.js';
 import { elapsed } from './moment.js';
@@ -14,7 +14,7 @@ import { elapsed } from './moment.js';
 export class CallbackListener {
   #callback;
   #onIncomplete;
-  /** null: that was answered, or was never asked. @type {Moment | null} */
+  /** null: already answered, or no `since` was given. @type {Moment | null} */
   #since;
   #isAsked = false;
   #isOver = false;
@@ -24,7 +24,7 @@ export class CallbackListener {
   /**
    * @param {(payload: unknown) => void} callback
    * @param {{ recovers: boolean, since: Moment | null, onIncomplete: () => void }} options `onIncomplete`: the server does not
-   *   know all that came since then
+   *   have all events since then
    */
   constructor(callback, { recovers, since, onIncomplete }) {
     this.recovers = recovers;
@@ -33,7 +33,7 @@ export class CallbackListener {
     this.#onIncomplete = onIncomplete;
   }
 
-  /** It was taken out: an answer that is still to come, or the rest of one, is not for it. */
+  /** Stops the callback: it receives neither a pending answer nor the rest of one. */
   end() {
     this.#isOver = true;
   }

@@ -1,11 +1,11 @@
 /**
- * Callbacks of the application, called one after the other.
+ * Calls callbacks of the application, one after the other.
  *
- * What one of them throws is reported as an uncaught error is (`reportError`), and the others are called all the same.
+ * An exception is reported as an uncaught error (`reportError`) and does not keep the others from being called.
  */
 
 /**
- * The callbacks for one thing.
+ * The callbacks of one event.
  *
  * @template T
  */
@@ -18,10 +18,10 @@ export class Callbacks {
   }
 
   /**
-   * The same function added twice is called twice.
+   * Adds a callback. A function that is added twice is called twice.
    *
    * @param {(value: T) => void} callback
-   * @returns {() => void} takes it out again; further calls do nothing
+   * @returns {() => void} removes it; further calls do nothing
    */
   add(callback) {
     checkCallback(callback);
@@ -33,7 +33,7 @@ export class Callbacks {
   }
 
   /**
-   * Calls those that are in at the beginning, except for those that are taken out meanwhile.
+   * Calls the callbacks that were present at the beginning and have not been removed since.
    *
    * @param {T} value
    */
@@ -66,7 +66,11 @@ export function callSafely(callback, value) {
   }
 }
 
-/** Shows an error where a developer looks for it, without stopping anything. @type {(error: unknown) => void} */
+/**
+ * Reports an error as uncaught, or in the console where `reportError` is missing. Never throws.
+ *
+ * @type {(error: unknown) => void}
+ */
 export function report(error) {
   if (typeof reportError === 'function') {
     reportError(error);

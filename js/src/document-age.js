@@ -1,27 +1,30 @@
 /**
- * When the page that a document shows was requested, where the page itself does not say.
+ * Estimates when a page was requested if the page has no `rendered` stamp.
  *
- *   a document from the network                      the start of its request
- *   from a cache, a service worker or a prerender    nobody knows
- *   a page that Turbo has put in                     the start of its last request, for which each element counts that comes
- *                                                    later. What it had fetched in advance is older than that: such pages need
- *                                                    the stamp
+ *   document from the network                         start of its request
+ *   document from a cache, service worker, prerender  unknown
+ *   page inserted by Turbo                            start of the last page request before the element appeared; a page that
+ *                                                     Turbo prefetched is older and needs the stamp
  *
- * And by when at the latest, where the page does say it: the clock of one host of PHP may be ahead of another's.
+ * For a page with a stamp it gives the latest possible request time: the clocks of two PHP hosts may differ.
  *
- * Owns one listener, for as long as the document lives.
+ * Owns one event listener, for the lifetime of the document.
  */
 import { momentNow } from './moment.js';
 
 /** @typedef {import('./moment.js').Moment} Moment */
-/** Not all of it is in every browser. @typedef {PerformanceNavigationTiming & { deliveryType?: string, activationStart?: number }} Timing */
+/**
+ * Not every browser has all of these properties.
+ *
+ * @typedef {PerformanceNavigationTiming & { deliveryType?: string, activationStart?: number }} Timing
+ */
 
 export class DocumentAge {
   /** @type {Moment | null} */
   #requested = null;
 
   constructor() {
-    // Outside of a browser there is none.
+    // There is no document outside a browser.
     globalThis.document?.addEventListener('turbo:before-fetch-request', (event) => {
       if (isForPage(/** @type {CustomEvent} */ (event))) {
         this.#requested = momentNow();
@@ -29,14 +32,14 @@ export class DocumentAge {
     });
   }
 
-  /** Of an element that comes now; null: nobody knows. @returns {Moment | null} */
+  /** Request time of an element that appears now; null: unknown. @returns {Moment | null} */
   guess() {
     return this.#requested ?? ofDocument();
   }
 
   /**
-   * By when an element was requested that comes now, whatever it came out of: an element that is put into a document later may
-   * have been requested right before.
+   * Latest possible request time of an element that appears now, whatever its source. An element that is inserted into a loaded
+   * document may have been requested just before.
    *
    * @returns {Moment}
    */
@@ -45,7 +48,7 @@ export class DocumentAge {
   }
 }
 
-/** Neither for a part of the page (a frame) nor for one that may be visited later. @param {CustomEvent} event */
+/** Whether Turbo requests a page that it is about to show: neither a frame nor a prefetch. @param {CustomEvent} event */
 function isForPage({ target, detail }) {
   const headers = new Headers(detail?.fetchOptions?.headers);
   const purpose = headers.get('X-Sec-Purpose') ?? headers.get('Sec-Purpose') ?? '';
@@ -68,6 +71,6 @@ const navigation = () => /** @type {Timing | undefined} */ (performance.getEntri
 /** @param {Timing} timing @returns {Moment} */
 const startOf = ({ fetchStart }) => ({ monotonic: fetchStart, wall: performance.timeOrigin + fetchStart });
 
-/** What the server has confirmed (304) counts: that took bytes. @param {Timing} timing */
+/** A 304 counts as the network: its headers were transferred. @param {Timing} timing */
 const isFromNetwork = ({ transferSize, deliveryType = '', workerStart, activationStart = 0 }) =>
   transferSize > 0 && deliveryType === '' && workerStart === 0 && activationStart === 0;

@@ -1,19 +1,20 @@
 /**
- * The live side of one document, whatever is visited in it: one connection, and the content of the `<orosync-page>` that are in it.
+ * One connection per document, and the content of its `<orosync-page>` elements. It lasts while pages come and go within the
+ * document (Turbo).
  *
- *   an element that is new    its identity is who this document is now; its tags are content that was just loaded
- *   one of a snapshot         content that was loaded before (Turbo restores what it has kept): it is outdated if it was changed
- *                             since then. Says nothing of who this document is now
- *   one in a preview          nothing, for the page is about to come
+ *   new element              sets the identity of the document; its tags are content that was just loaded
+ *   element of a snapshot    restored by Turbo: content that was loaded earlier, outdated if it was changed since. Does not
+ *                            set the identity
+ *   element of a preview     ignored: the page itself is about to arrive
  *
- * Content is as old as its page: what was changed after PHP began to render it is news. PHP's clock stands in the page and in each
- * answer of the ticket endpoint, so no clock of a browser is compared with it. The two may come from hosts whose clocks differ:
- * a page is never younger than its request, as far as the browser knows that. Without such a stamp the age is guessed
- * (`document-age.js`).
+ * Content is as old as its page: a change counts if PHP began to render the page before it. Both the page and each answer of
+ * the ticket endpoint carry PHP's time, so the browser's clock is never compared with it. Page and answer may come from hosts
+ * whose clocks differ; therefore a page is never taken as younger than its request, as far as the browser knows that. Without a
+ * stamp the age is estimated (`document-age.js`).
  *
- * Owns the client, one for as long as the document lives, so that what an application has subscribed to holds whoever signs in:
- * it connects anew when the identity changes, and is closed while there is no element. Owns the messages of these pages.
- * Bound: `MAX_CONTENTS`; the content that was left first is forgotten.
+ * Owns one client for the lifetime of the document, so subscriptions of the application survive a change of user: the client
+ * reconnects when the identity changes, and is closed while there is no element. Owns the messages of these pages. Bound:
+ * `MAX_CONTENTS`; the content that left the document first is forgotten first.
  */
 import { OrosyncClient } from './client.js';
 import { ContentTracker } from './content-tracker.js';
@@ -23,13 +24,16 @@ import { Maintenance } from './maintenance.js';
 import { earlierBy, earlierOf, momentNow } from './moment.js';
 import { TicketRefusedError, ticketsFrom } from './ticket.js';
 
-/** What an application reads that connects before there is a page to connect for. */
+/** Error of a connection attempt before the first element. */
 const NO_PAGE = 'there was no <orosync-page> in this document yet';
 
-/** More than Turbo keeps snapshots of (10). */
+/** More than the snapshots that Turbo keeps (10). */
 const MAX_CONTENTS = 20;
 
-/** A page may be taken out a while before the next one is put in: what animates the change does so. */
+/**
+ * How long the client stays connected without an element: page transitions remove the old page some time before they insert the
+ * new one.
+ */
 const GRACE_MS = 1_000;
 
 /**
@@ -47,25 +51,26 @@ const GRACE_MS = 1_000;
 /** @typedef {import('./moment.js').Moment} Moment */
 
 /**
- * What the document needs of an element.
+ * What the document reads from an element and reports to it.
  *
  * @typedef {object} PageElement
  * @property {PageSettings} settings
  * @property {string[]} tags
- * @property {number | null} renderedAt in milliseconds since 1970, by PHP's clock; null: not known
- * @property {boolean} warnings whether the console says what goes wrong
+ * @property {number | null} renderedAt milliseconds since 1970, by PHP's clock; null: unknown
+ * @property {boolean} warnings whether to warn in the console
  * @property {{ outdated: Texts, maintenance: Texts }} texts
- * @property {string | null} contentId which content it shows, once that is known here; copied with the element
+ * @property {string | null} contentId identifies the content of the element; null: not registered yet. Copies of the element
+ *   share it
  * @property {(state: import('./socket.js').StateName) => void} tellState
- * @property {(outdated: Outdated) => boolean} tellOutdated false: the application shows it itself
+ * @property {(outdated: Outdated) => boolean} tellOutdated false: the application shows its own message
  */
 
 /**
  * @typedef {object} Content
- * @property {PageElement | null} element null: left, and perhaps kept by Turbo
- * @property {Outdated | null} outdated what became outdated so far
+ * @property {PageElement | null} element null: not in the document; Turbo may restore it
+ * @property {Outdated | null} outdated everything reported so far
  * @property {() => void} forget
- * @property {() => void} dismiss takes its message away
+ * @property {() => void} dismiss removes its message
  */
 
 /**
@@ -85,7 +90,7 @@ export class LiveDocument {
   /** @type {Connection | null} */
   #connection = null;
   #ticketUrl = '';
-  /** What PHP's clock was, at that moment or a little later; null: not known. @type {{ now: number, asked: Moment } | null} */
+  /** `now`: PHP's time at the moment `asked` or slightly later; null: unknown. @type {{ now: number, asked: Moment } | null} */
   #clock = null;
   #age = new DocumentAge();
   #warnings = true;
@@ -94,11 +99,11 @@ export class LiveDocument {
   #isSettling = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #leaving;
-  /** Whether this page should say that the site is in maintenance: it is, and nobody has dismissed that. */
+  /** Whether to show the maintenance message: maintenance is on and the message was not dismissed. */
   #saysMaintenance = false;
   #dismissMaintenance = () => {};
 
-  /** Of the document. An application may subscribe before there is an element. */
+  /** The client of the document. An application may subscribe before there is an element. */
   client = new OrosyncClient({
     url: () => this.#url(),
     ticket: async (signal, topics) => this.#ticket(signal, topics),
@@ -121,7 +126,7 @@ export class LiveDocument {
     this.changed();
   }
 
-  /** Looks at the elements, once all that happens to them at this moment has happened. */
+  /** Schedules an update in a microtask, after all changes of the current task. */
   changed() {
     if (!this.#isSettling) {
       this.#isSettling = true;
@@ -139,7 +144,7 @@ export class LiveDocument {
     } else if (this.#elements.size === 0) {
       this.#leaving = setTimeout(() => this.#disconnect(), GRACE_MS);
     }
-    // The new before the old: while pages change there is always something to listen for.
+    // Adds new content before it removes old: the subscription survives the page change.
     elements.forEach((element) => this.#show(element));
     this.#contents.forEach((content, id) => {
       if (content.element !== null && !(elements.includes(content.element) && content.element.contentId === id)) {
@@ -171,7 +176,7 @@ export class LiveDocument {
         maintenance: new Maintenance(this.client, { userId, onChange: (isOn) => this.#maintenanceChanged(isOn) }),
       };
     }
-    // A new page is a new try, as where a whole document is loaded: somebody may have signed in meanwhile.
+    // A new page may connect again after a refusal: the user may have signed in.
     this.client.connect();
   }
 
@@ -215,7 +220,7 @@ export class LiveDocument {
       known.element = element;
       this.#tell(known, known.outdated);
     } else {
-      // One of a snapshot that was forgotten is as old as its stamp says.
+      // For a snapshot whose content was forgotten, only the stamp tells the age.
       const guessed = isNew(element) ? this.#age.guess() : null;
       this.#contentCount += 1;
       element.contentId = String(this.#contentCount);
@@ -226,7 +231,7 @@ export class LiveDocument {
 
   /**
    * @param {PageElement} element
-   * @param {Moment | null} guessed when it was requested, if it has no stamp; null: nobody knows
+   * @param {Moment | null} guessed estimated request time, for elements without a stamp; null: unknown
    * @returns {Content}
    */
   #contentOf(element, guessed) {
@@ -237,7 +242,7 @@ export class LiveDocument {
         element.tags,
         (outdated) => {
           if (outdated.certain && content.outdated?.certain === false) {
-            // That it may be out of date is no news any more, whoever says that it is.
+            // The certain message replaces the uncertain one, even if the application shows it.
             content.dismiss();
           }
           content.outdated = together(content.outdated, outdated);
@@ -250,7 +255,7 @@ export class LiveDocument {
   }
 
   /**
-   * When content was requested that comes now: the tracker asks once it has a session, for the ticket says what PHP's clock is.
+   * When content that appears now was requested. A function, because PHP's time is known only after the ticket request.
    *
    * @param {number | null} renderedAt
    * @param {Moment | null} guessed
@@ -305,10 +310,10 @@ export class LiveDocument {
   }
 }
 
-/** It was not in this document before, nor was what it is a copy of. @param {PageElement} element */
+/** Whether neither the element nor its original was in this document before. @param {PageElement} element */
 const isNew = ({ contentId }) => contentId === null;
 
-/** Turbo shows what it has kept of a page until the page comes. */
+/** Whether Turbo shows a snapshot until the page arrives. */
 const isPreview = () => document.documentElement.hasAttribute('data-turbo-preview');
 
 /** @param {Content} content */
@@ -318,7 +323,13 @@ function leave(content) {
   content.dismiss = () => {};
 }
 
-/** Certain once one of them is. @param {Outdated | null} before @param {Outdated} outdated @returns {Outdated} */
+/**
+ * Merges two reports. Certain if one of them is.
+ *
+ * @param {Outdated | null} before
+ * @param {Outdated} outdated
+ * @returns {Outdated}
+ */
 const together = (before, { tags, userNames, certain }) => ({
   tags: [...new Set([...(before?.tags ?? []), ...tags])],
   userNames: [...new Set([...(before?.userNames ?? []), ...userNames])],

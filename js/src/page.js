@@ -1,33 +1,34 @@
 /**
- * `<orosync-page>`: makes a page live. The bundle's Twig function `orosync_page()` renders it, with this module.
+ * The element `<orosync-page>`: connects a page and reports outdated content. The bundle's Twig function `orosync_page()`
+ * renders it and loads this module.
  *
  *   client    JSON: `{url, ticketUrl, userName, userId, role, organizationId}`
  *   tags      JSON: the content tags of what the page shows
- *   rendered  JSON: `{at}`, when PHP began to render it, by its clock in milliseconds since 1970; so it shows what was changed
- *             after that. Without it that is guessed (`document-age.js`)
- *   texts     JSON: what people read, `{outdated: {message, uncertain, reload, dismiss}, maintenance: {message, dismiss}}`
- *   warnings  `off`: nothing in the console about lost connections and refused topics
+ *   rendered  JSON: `{at}`, when PHP began to render the page, by PHP's clock in milliseconds since 1970; changes after that are
+ *             reported. Without it the time is estimated (`document-age.js`)
+ *   texts     JSON: texts of the messages, `{outdated: {message, uncertain, reload, dismiss}, maintenance: {message, dismiss}}`
+ *   warnings  `off`: no console warnings about lost connections and refused topics
  *
- * All elements of a document share one connection, also where pages come and go without a new document (Turbo). Its client is
- * exported, for topics of the application's own: `import { client } from '…/page.js'`. What an application can hear from an
- * element, or from the document that it is in:
+ * All elements of a document share one connection, which lasts while pages change within the document (Turbo). The module
+ * exports its client for the application's own topics: `import { client } from '…/page.js'`. The elements dispatch these
+ * events, which bubble:
  *
- *   orosync-state      `{state}`: of the client; also when an element has joined
- *   orosync-outdated   `{tags, userNames, certain}`: what the page shows was changed by somebody else; not `certain`: that may
- *                      be so, for events were missed. `preventDefault()`: the application says so itself
+ *   orosync-state      `{state}`: state of the client, on each change and for each new element
+ *   orosync-outdated   `{tags, userNames, certain}`: somebody else changed the content of the page; `certain: false`: possibly,
+ *                      because events were missed. `preventDefault()` suppresses the message
  */
 import { LiveDocument } from './live-document.js';
 
 const NAME = 'orosync-page';
 
-/** Copied with the element, so that a copy is known as one. */
+/** Marks registered content. Turbo copies it with the element, which identifies snapshots. */
 const CONTENT_ID = 'data-orosync-content';
 
 export class OrosyncPage extends HTMLElement {
   static observedAttributes = ['client', 'tags', 'rendered', CONTENT_ID];
   static #document = new LiveDocument();
 
-  /** The document's connection, whoever signs in and whatever is visited. */
+  /** The client of the document, across users and pages. */
   static get client() {
     return OrosyncPage.#document.client;
   }
@@ -41,7 +42,7 @@ export class OrosyncPage extends HTMLElement {
   }
 
   /**
-   * A page that is loaded anew within its elements has other attributes, or at least not what was added here.
+   * Detects new content in the same element: morphing changes its attributes, or at least removes the one added here.
    *
    * @param {string} name
    * @param {string | null} before
@@ -58,7 +59,7 @@ export class OrosyncPage extends HTMLElement {
     }
   }
 
-  /** The document's connection, as this module exports it. */
+  /** The client of the document, as exported by this module. */
   get client() {
     return OrosyncPage.client;
   }
@@ -112,10 +113,10 @@ export class OrosyncPage extends HTMLElement {
   }
 }
 
-// A document may load a second copy from another address: what a build has made of this module, or the next deployment's.
+// A document may load a second copy of this module: a bundled one, or that of the next deployment.
 if (customElements.get(NAME) === undefined) {
   customElements.define(NAME, OrosyncPage);
 }
 
-/** The document's connection: that of the copy which came first. */
+/** The client of the document, from the copy of this module that was loaded first. */
 export const { client } = /** @type {typeof OrosyncPage} */ (customElements.get(NAME));

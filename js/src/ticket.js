@@ -1,20 +1,20 @@
 /**
- * Where the application's tickets come from: one for each attempt that is not made with a resume ticket (`resume.js`), because a
- * ticket opens one connection only.
+ * Tickets of the application. A ticket opens one connection, so each attempt without a resume ticket (`resume.js`) requests a
+ * new one.
  *
- * Owns the request to the application's ticket endpoint. The time limit is the caller's: it aborts through the signal.
+ * Owns the request to the application's ticket endpoint. The caller sets the time limit through the abort signal.
  */
 
 /**
- * What a ticket endpoint answers. `dependsOnTopics`: the ticket grants some of the topics that it was asked for, so it takes
- * another one to subscribe to others. `now`: the time of its clock, in milliseconds since 1970.
+ * Answer of a ticket endpoint. `dependsOnTopics`: the ticket grants topics of this request, so subscribing to others needs
+ * another ticket. `now`: PHP's time, in milliseconds since 1970.
  *
  * @typedef {{ ticket: string, dependsOnTopics?: boolean, now?: number }} TicketAnswer
  */
 
 /**
- * Asks for a ticket, with the topics that the page subscribes to; `null`: connect without one. Rejects with
- * `TicketRefusedError` if asking again cannot help.
+ * Requests a ticket for the given topics; `null`: connect without a ticket. Rejects with `TicketRefusedError` if a retry cannot
+ * help.
  *
  * @typedef {(signal: AbortSignal, topics: string[]) => Promise<string | TicketAnswer | null>} TicketSource
  */
@@ -24,37 +24,37 @@
 /** @typedef {Record<string, string>} Headers */
 
 /**
- * This user gets no ticket: not logged in (any more), or not allowed. The client stops and waits for `connect()`. Thrown by
- * an application's own `ticket` function, it means the same.
+ * The user gets no ticket: not logged in, or not allowed. The client stops until `connect()` is called. The application's own
+ * `ticket` function may throw it too.
  */
 export class TicketRefusedError extends Error {
   name = 'TicketRefusedError';
 }
 
-/** A browser keeps up to six HTTP/1.1 connections to a host. */
+/** Browsers keep up to six HTTP/1.1 connections per host. */
 const KEPT_CONNECTIONS = 6;
-const TRY_MS = 400;
-const LATE = Symbol('late');
+const ATTEMPT_MS = 400;
+const TIMED_OUT = Symbol('timed out');
 
 /** @type {TicketSource} */
 export const withoutTicket = async () => null;
 
-/** A source that is the application's own function. @type {(give: TicketSource) => TicketSource} */
+/** Wraps the application's own function and checks its result. @type {(give: TicketSource) => TicketSource} */
 export const ticketsBy = (give) => async (signal, topics) => {
   const given = await give(signal, topics);
   const ticket = typeof given === 'object' && given !== null ? given.ticket : given;
   if (ticket !== null && (typeof ticket !== 'string' || ticket === '')) {
-    throw new Error(`the ticket function gave ${JSON.stringify(given)}; it should give a string, or null for no ticket`);
+    throw new Error(`the ticket function returned ${JSON.stringify(given)}; it must return a ticket, or null for none`);
   }
   return given;
 };
 
 /**
- * A source that POSTs to the application's ticket endpoint, which answers `{"ticket": "..."}`. The topics are in the body,
- * `{"topics": [...]}`; without any there is no body.
+ * A source that sends a POST request to the ticket endpoint, which answers `{"ticket": "..."}`. The body is
+ * `{"topics": [...]}`, or empty without topics.
  *
  * @param {string} url
- * @param {Headers | (() => Headers)} headers of the application, e.g. its CSRF header; a function is asked before each request
+ * @param {Headers | (() => Headers)} headers further headers, e.g. for CSRF; a function is called before each request
  * @returns {TicketSource}
  */
 export const ticketsFrom = (url, headers) => async (signal, topics) => {
@@ -62,7 +62,7 @@ export const ticketsFrom = (url, headers) => async (signal, topics) => {
     method: 'POST',
     credentials: 'same-origin',
     cache: 'no-store',
-    // A login page behind a redirect would be read as an answer.
+    // Otherwise the login page behind a redirect would be taken as the answer.
     redirect: 'manual',
     headers: {
       Accept: 'application/json',
@@ -86,16 +86,16 @@ export const ticketsFrom = (url, headers) => async (signal, topics) => {
 };
 
 /**
- * The same source where packets have vanished: the connections that the browser keeps may be as dead as the one that was
- * lost, and each goes only with a request that was given up. So one request gets little time, then as many at once as can
- * wait on the others; the last, which has a connection of its own, has all the time that is left.
+ * Wraps a source for use after a heartbeat timeout. The HTTP connections that the browser keeps may be dead too, and the
+ * browser drops one only when a request on it is aborted. So one request gets `ATTEMPT_MS`, then as many as there can be dead
+ * connections get it in parallel; the last request uses a new connection and gets the remaining time.
  *
  * @type {(give: Tickets) => Tickets}
  */
-export const withTries = (give) => async (signal) => {
+export const withParallelRetries = (give) => async (signal) => {
   for (const requests of [1, KEPT_CONNECTIONS - 1]) {
-    const ticket = await firstOf(requests, give, signal);
-    if (ticket !== LATE) {
+    const ticket = await race(requests, give, signal);
+    if (ticket !== TIMED_OUT) {
       return ticket;
     }
   }
@@ -103,23 +103,23 @@ export const withTries = (give) => async (signal) => {
 };
 
 /**
- * @param {number} requests made at once, all given up with the first answer, or after `TRY_MS`
+ * @param {number} requests sent in parallel; aborted after the first answer, or after `ATTEMPT_MS`
  * @param {Tickets} give
  * @param {AbortSignal} signal
- * @returns {Promise<string | null | typeof LATE>}
+ * @returns {Promise<string | null | typeof TIMED_OUT>}
  */
-async function firstOf(requests, give, signal) {
+async function race(requests, give, signal) {
   const abort = new AbortController();
   const stop = () => abort.abort();
   signal.addEventListener('abort', stop);
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let limit;
-  /** @type {Promise<typeof LATE>} */
-  const late = new Promise((resolve) => {
-    limit = setTimeout(() => resolve(LATE), TRY_MS);
+  /** @type {Promise<typeof TIMED_OUT>} */
+  const timeout = new Promise((resolve) => {
+    limit = setTimeout(() => resolve(TIMED_OUT), ATTEMPT_MS);
   });
   try {
-    return await Promise.race([...Array.from({ length: requests }, () => give(abort.signal)), late]);
+    return await Promise.race([...Array.from({ length: requests }, () => give(abort.signal)), timeout]);
   } finally {
     clearTimeout(limit);
     signal.removeEventListener('abort', stop);
@@ -127,7 +127,11 @@ async function firstOf(requests, give, signal) {
   }
 }
 
-/** Browsers hide a redirect's status (0, type "opaqueredirect"); other runtimes show it. @type {(response: Response) => boolean} */
+/**
+ * Whether the response is a redirect. Browsers hide its status (0, type "opaqueredirect"); other runtimes show it.
+ *
+ * @type {(response: Response) => boolean}
+ */
 const isRedirect = ({ type, status }) => type === 'opaqueredirect' || (status >= 300 && status < 400);
 
 /**
@@ -141,7 +145,7 @@ function answerIn(body, url) {
   try {
     answer = JSON.parse(body);
   } catch (cause) {
-    throw new Error(`the ticket endpoint ${url} answered what is not JSON`, { cause });
+    throw new Error(`the ticket endpoint ${url} did not answer with JSON`, { cause });
   }
   const { ticket, dependsOnTopics, now } = /** @type {Record<string, unknown>} */ (
     typeof answer === 'object' && answer !== null ? answer : {}

@@ -1,92 +1,93 @@
 /**
- * One topic: who listens, from which position on, and what the present session has been told about it.
+ * One topic: its listeners, its position, and its subscription in the current session.
  *
- * A topic that nobody wants to recover is subscribed by SUBSCRIBE. One that somebody does is subscribed by a call, which answers
- * with what came since the topic's position, and each EVENT of it has the next position:
+ * Without recovery a topic is subscribed with SUBSCRIBE. With recovery it is subscribed with a call; the answer contains the
+ * events since the topic's position, and each later EVENT carries its position:
  *
  *               SUBSCRIBE
  *   nothing ──────────────▶ plain
  *      │                      │ call
  *      │ call                 ▼           answer
- *      └───────────────────▶ asked ─────────────────▶ live      more calls: other tags, or what was asked about the past
+ *      └───────────────────▶ asked ─────────────────▶ live      more calls: new tags, questions about earlier events
  *                              │ │ refused
  *                              │ └─────────▶ refused
- *                              └──▶ back, from there on by SUBSCRIBE: the server does not know the call
+ *                              └──▶ back, then SUBSCRIBE: the server does not know the call
  *
- *   All go back to "nothing" with the session, and with UNSUBSCRIBE. A call that the server cannot answer at the moment leads back
- *   to where it came from: the topic is put off until `askAgain()`, and then asks the same.
+ *   The end of the session and UNSUBSCRIBE lead back to "nothing". A call that the server cannot answer at the moment leads back
+ *   to the state before it; after `allowRetry()` the call is repeated.
  *
- * The position outlives sessions. It changes only with what the listeners have been given, so after a call without an answer
- * the next session asks from the same position again. Bounds: one call at a time, without a time limit, because events would be
- * missing if its answer were no longer waited for; `MAX_TAGS` tags of `MAX_TAGS_LENGTH` in all, beyond which all events come.
- * Knows nothing of the budget of messages.
+ * The position outlives sessions. It advances only with events that the listeners have received, so after an unanswered call
+ * the next session asks from the same position. Bounds: one call at a time, `MAX_TAGS` tags of `MAX_TAGS_LENGTH` in all; with
+ * more tags, all events are requested. A call has no time limit: giving up its answer would lose events. Knows nothing of the
+ * rate limit.
  */
 import { encodeCall, encodeSubscribe, encodeUnsubscribe, isUnavailable, isUnknownProcedure } from './wamp.js';
 
-/** The most that a server accepts in one call. */
+/** The server's limit per call. */
 const MAX_TAGS = 200;
 
-/** Of their JSON. A character is up to three bytes, and a server takes 64 KiB in a message by default. */
+/** Limit of their JSON, in UTF-16 code units of up to three bytes each. The server's default message limit is 64 KiB. */
 const MAX_TAGS_LENGTH = 16 * 1024;
 
-/** The position that a server gives which keeps no history of the topic. */
+/** The position of a topic without history. */
 const NO_POSITION = '0.0';
 
 /**
  * @typedef {object} Listener
- * @property {boolean} recovers it wants to be told what it misses
- * @property {boolean} mayWait its changes are told to the server together, in a microtask
+ * @property {boolean} recovers whether it wants missed events
+ * @property {boolean} mayWait whether its changes are sent together, in a microtask
  * @property {(payload: unknown) => void} onEvent
- * @property {(payload: unknown) => void} onMissed an event of the time without a connection
- * @property {() => void} onIncomplete there may have been others
- * @property {() => string[] | null} tags of which it wants the events, and of no others; null: all events
- * @property {(opened: import('./moment.js').Moment) => Question | null} nextQuestion what it wants to know about the time before
- *   it listened, if there is something; not again until that was settled
+ * @property {(payload: unknown) => void} onMissed an event that was published without a connection
+ * @property {() => void} onIncomplete events may be missing
+ * @property {() => string[] | null} tags the listener receives only events of these tags; null: all events
+ * @property {(opened: import('./moment.js').Moment) => Question | null} nextQuestion its question about earlier events; null:
+ *   none. It returns no other question until this one is settled
  */
 
 /**
- * About events of the past. Settled once, by `answered` or by `lost`: then it may be asked again.
+ * A question about earlier events. Settled once, by `answered` or by `lost`; after `lost` it may be asked again.
  *
  * @typedef {object} Question
- * @property {number} milliseconds before the session was opened, from when on; negative: after that
+ * @property {number} milliseconds start of the interval, before the opening of the session; negative: after it
  * @property {(payloads: unknown[], extent: Extent) => void} answered
  * @property {() => void} lost
  */
 
 /**
- * How much of what was asked for an answer has: all, not all or perhaps not, or nothing because no history is kept.
+ * Extent of an answer: all events, possibly not all, or none because no history is kept.
  *
- * @typedef {'complete' | 'incomplete' | 'unkept'} Extent
+ * @typedef {'complete' | 'incomplete' | 'withoutHistory'} Extent
  */
 
 /**
  * @typedef {object} Call
- * @property {boolean} subscribes rather than sets other tags
- * @property {Told} before
+ * @property {boolean} subscribes whether it subscribes; otherwise it sets tags
+ * @property {Subscription} before
  * @property {string} filterBefore
  * @property {string | null} since
  * @property {Question | null} question
- * @property {boolean} isAfterGap somebody who recovers was told everything up to the end of an earlier session
- * @property {boolean} isAfterRenewal that was a moment ago (`#isAfterRenewal`)
+ * @property {boolean} isAfterGap a listener with recovery had received all events up to the end of an earlier session
+ * @property {boolean} isAfterRenewal the gap was short (`#isAfterRenewal`)
  */
 
-/** @typedef {'nothing' | 'plain' | 'asked' | 'live' | 'refused'} Told */
+/** @typedef {'nothing' | 'plain' | 'asked' | 'live' | 'refused'} Subscription */
 
 /**
- * What the session is like.
+ * Properties of a session.
  *
  * @typedef {object} Session
  * @property {import('./moment.js').Moment} opened
- * @property {boolean} isOld its server does not know the calls
- * @property {boolean} isContinuation it has followed at once on one that was ended for another ticket
+ * @property {boolean} isLegacy the server does not know the calls
+ * @property {boolean} isContinuation it directly follows one that was ended for a new ticket
  */
 
 /**
- * A message to be sent. `after`: calls listeners, once all is sent that can be.
+ * A message to be sent. `sent`, `unsent`: call one of them with the outcome. `after`: call it once everything possible was
+ * sent; it calls listeners.
  *
  * @typedef {object} Message
- * @property {string | null} text null: there is nothing to send
- * @property {string | null} callId of the call that it is
+ * @property {string | null} text null: nothing to send
+ * @property {string | null} callId its call id; null: not a call
  * @property {() => void} sent
  * @property {() => void} unsent
  * @property {() => void} after
@@ -96,29 +97,33 @@ const nothing = () => {};
 
 export class Topic {
   #onIncomplete;
-  /** Each with whether it was given everything from some moment on up to the topic's position. @type {Map<Listener, boolean>} */
+  /**
+   * The value: whether the listener has received all events from some moment up to the topic's position.
+   *
+   * @type {Map<Listener, boolean>}
+   */
   #listeners = new Map();
   /** @type {string | null} */
   #position = null;
-  /** @type {Told} */
-  #told = 'nothing';
-  /** The tags that the session was told, as JSON. */
+  /** @type {Subscription} */
+  #subscription = 'nothing';
+  /** Tags sent to the session, as JSON. */
   #filter = 'null';
-  /** Whether the session has taken no call about this topic. */
+  /** Whether the session failed a call for this topic, so SUBSCRIBE is used. */
   #isPlain = false;
-  /** Whether the session has taken no tags. */
+  /** Whether the session failed a call with tags, so none are sent. */
   #isUnfiltered = false;
-  /** Whether the last session gave all events up to its end. */
+  /** Whether the last session was subscribed until its end. */
   #wasFollowed = false;
   /** @type {Call | null} */
   #call = null;
-  /** Whether no other call for a subscription is made now. */
-  #isPutOff = false;
-  #putOffs = 0;
+  /** Whether subscribing waits for `allowRetry()`. */
+  #isDeferred = false;
+  #unavailableCount = 0;
 
   /**
    * @param {string} name
-   * @param {() => void} onIncomplete called after the listeners' own
+   * @param {() => void} onIncomplete called after that of the listeners
    */
   constructor(name, onIncomplete) {
     this.name = name;
@@ -129,19 +134,19 @@ export class Topic {
     return this.#listeners.size === 0;
   }
 
-  /** Neither does anybody listen, nor is there something to end. */
+  /** Whether there are no listeners and no subscription to end. */
   get isOver() {
-    return this.isEmpty && this.#told === 'nothing';
+    return this.isEmpty && this.#subscription === 'nothing';
   }
 
-  /** How often in a row the server could not answer. */
-  get putOffs() {
-    return this.#putOffs;
+  /** Consecutive calls that the server could not answer. */
+  get unavailableCount() {
+    return this.#unavailableCount;
   }
 
   /** @param {Listener} listener */
   add(listener) {
-    this.#listeners.set(listener, this.#told === 'plain' || this.#told === 'live');
+    this.#listeners.set(listener, this.#subscription === 'plain' || this.#subscription === 'live');
   }
 
   /** @param {Listener} listener */
@@ -149,23 +154,23 @@ export class Topic {
     this.#listeners.delete(listener);
   }
 
-  /** There is no session any more. The next one knows of nothing. */
+  /** Ends the session. The next one has no subscription yet. */
   reset() {
     const question = this.#call?.question;
-    this.#wasFollowed = this.#told === 'plain' || this.#told === 'live';
+    this.#wasFollowed = this.#subscription === 'plain' || this.#subscription === 'live';
     this.#call = null;
-    this.#told = 'nothing';
+    this.#subscription = 'nothing';
     this.#filter = 'null';
     this.#isPlain = false;
     this.#isUnfiltered = false;
-    this.#isPutOff = false;
-    this.#putOffs = 0;
+    this.#isDeferred = false;
+    this.#unavailableCount = 0;
     question?.lost();
   }
 
-  /** The server may be able to answer now. */
-  askAgain() {
-    this.#isPutOff = false;
+  /** Allows the next try of a call that the server could not answer. */
+  allowRetry() {
+    this.#isDeferred = false;
   }
 
   /**
@@ -173,24 +178,24 @@ export class Topic {
    * @param {string | undefined} position
    */
   event(payload, position) {
-    if (this.#told === 'live' && position !== undefined) {
+    if (this.#subscription === 'live' && position !== undefined) {
       this.#position = position;
     }
     this.#present().forEach((listener) => this.#with(listener, () => listener.onEvent(payload)));
   }
 
-  /** All events up to there were given to the listeners, or are not for them. @param {string} position */
+  /** Advances the position. All events up to it were delivered, or were filtered out by tags. @param {string} position */
   advance(position) {
-    if (this.#told === 'live' && this.#call === null) {
+    if (this.#subscription === 'live' && this.#call === null) {
       this.#position = position;
     }
   }
 
   /**
-   * What to tell the session next; null: nothing, or not before the last call was answered, or not yet again.
+   * The next message to the session; null: none now.
    *
    * @param {Session} session
-   * @param {string} callId for a call, if it takes one
+   * @param {string} callId callId used if the message is a call
    * @returns {Message | null}
    */
   next(session, callId) {
@@ -198,52 +203,52 @@ export class Topic {
       return null;
     }
     if (this.isEmpty) {
-      return this.#told === 'nothing' ? null : this.#unsubscribe();
+      return this.#subscription === 'nothing' ? null : this.#unsubscribe();
     }
-    const isPlain = session.isOld || this.#isPlain || !this.#recovers;
-    if (this.#told === 'nothing' && isPlain) {
+    const isPlain = session.isLegacy || this.#isPlain || !this.#recovers;
+    if (this.#subscription === 'nothing' && isPlain) {
       return this.#subscribe(session);
     }
-    if (this.#told === 'refused') {
+    if (this.#subscription === 'refused') {
       return null;
     }
-    if (this.#told === 'plain' && isPlain) {
+    if (this.#subscription === 'plain' && isPlain) {
       return { callId: null, text: null, sent: nothing, unsent: nothing, after: () => this.#answerNothing(session) };
     }
     return this.#nextCall(session, callId);
   }
 
-  /** Takes the answer to the present call. @param {unknown} result */
+  /** Handles the answer to the pending call. @param {unknown} result */
   answered(result) {
     const call = this.#endCall();
     if (!call.subscribes) {
       return;
     }
-    this.#putOffs = 0;
+    this.#unavailableCount = 0;
     const { position, isComplete, payloads } = answerIn(result);
     const followers = this.#present().filter((listener) => this.#listeners.get(listener));
-    this.#told = 'live';
+    this.#subscription = 'live';
     this.#position = position;
     this.#followed();
-    const isUnkept = position === NO_POSITION;
+    const isWithoutHistory = position === NO_POSITION;
     if (call.since !== null) {
       payloads.forEach((payload) => {
         followers.forEach((listener) => this.#with(listener, () => listener.onMissed(payload)));
       });
     }
-    // Before the question is answered: what it is about is not what the followers have missed.
-    if (call.isAfterGap && (call.since === null || !isComplete) && !(call.isAfterRenewal && isUnkept)) {
+    // Before the question is answered: the gap of the other listeners is a separate one.
+    if (call.isAfterGap && (call.since === null || !isComplete) && !(call.isAfterRenewal && isWithoutHistory)) {
       this.#tellIncomplete(followers);
     }
-    call.question?.answered(payloads, isUnkept ? 'unkept' : isComplete ? 'complete' : 'incomplete');
+    call.question?.answered(payloads, isWithoutHistory ? 'withoutHistory' : isComplete ? 'complete' : 'incomplete');
   }
 
   /**
-   * Takes an error in place of the answer.
+   * Handles an error instead of the answer.
    *
-   * @param {{ uri: string, details: unknown }} error of WAMP
-   * @returns {'refused' | 'unknown' | 'later' | 'failed'} the user may not subscribe; the server does not know the call; it cannot
-   *   answer at the moment; anything else
+   * @param {{ uri: string, details: unknown }} error the CALLERROR
+   * @returns {'refused' | 'unknown' | 'later' | 'failed'} refused: the user may not subscribe; unknown: the server does not
+   *   know the call; later: it cannot answer at the moment; failed: any other error
    */
   failed(error) {
     const { subscribes, before, filterBefore, question } = this.#endCall();
@@ -252,20 +257,20 @@ export class Topic {
       return 'failed';
     }
     if (isUnavailable(error)) {
-      this.#told = before;
+      this.#subscription = before;
       this.#filter = filterBefore;
-      this.#isPutOff = true;
-      this.#putOffs += 1;
+      this.#isDeferred = true;
+      this.#unavailableCount += 1;
       question?.lost();
       return 'later';
     }
     if (error.uri === this.name) {
-      this.#told = 'refused';
+      this.#subscription = 'refused';
       question?.lost();
       return 'refused';
     }
     const isUnknown = before !== 'live' && isUnknownProcedure(error);
-    this.#told = before;
+    this.#subscription = before;
     this.#isPlain = before !== 'live';
     this.#isUnfiltered = true;
     if (isUnknown) {
@@ -280,25 +285,26 @@ export class Topic {
     return this.#present().some(({ recovers }) => recovers);
   }
 
-  /** Whether somebody misses something that was told everything before. */
+  /** Whether a listener with recovery that had received everything is not subscribed now. */
   get #isAfterGap() {
-    return this.#told === 'nothing' && this.#present().some((listener) => listener.recovers && this.#listeners.get(listener));
+    return this.#subscription === 'nothing' && this.#present().some((listener) => listener.recovers && this.#listeners.get(listener));
   }
 
   /**
-   * Whether the session follows on one that gave all events up to its end, a moment ago, when the page asked for another ticket.
-   * Where no history is kept, such a gap is not told: it would make every page uncertain right after it was loaded, if only one of
-   * its topics needs a ticket of its own. That is not quite honest, as what was published in that fraction of a second is lost;
-   * but there a page does not hear of what came between its own request and its first session either, which takes longer. Where the
-   * server could not answer at first, it was more than a moment.
+   * Whether the session directly follows one that was subscribed until its end, because the page needed a new ticket.
+   *
+   * Without history, such a gap is not reported: otherwise every page with a topic that needs a ticket of its own would become
+   * uncertain right after loading. Events published in that fraction of a second are lost without notice; but without history a
+   * page also misses the longer time between its own request and its first session. If the server could not answer at first,
+   * the gap was longer and is reported.
    *
    * @param {Session} session
    */
   #isAfterRenewal({ isContinuation }) {
-    return isContinuation && this.#wasFollowed && this.#putOffs === 0;
+    return isContinuation && this.#wasFollowed && this.#unavailableCount === 0;
   }
 
-  /** From now on all listeners are given everything. */
+  /** Marks all listeners as having received everything up to now. */
   #followed() {
     this.#present().forEach((listener) => this.#listeners.set(listener, true));
   }
@@ -306,20 +312,20 @@ export class Topic {
   /** @returns {Message} */
   #unsubscribe() {
     const sent = () => {
-      this.#told = 'nothing';
+      this.#subscription = 'nothing';
     };
     return { callId: null, text: encodeUnsubscribe(this.name), sent, unsent: nothing, after: nothing };
   }
 
   /** @param {Session} session @returns {Message} */
   #subscribe(session) {
-    const isTold = this.#isAfterGap && !(session.isOld && this.#isAfterRenewal(session));
-    const followers = isTold ? this.#present().filter((listener) => this.#listeners.get(listener)) : [];
+    const isReported = this.#isAfterGap && !(session.isLegacy && this.#isAfterRenewal(session));
+    const followers = isReported ? this.#present().filter((listener) => this.#listeners.get(listener)) : [];
     return {
       callId: null,
       text: encodeSubscribe(this.name),
       sent: () => {
-        this.#told = 'plain';
+        this.#subscription = 'plain';
         this.#position = null;
         this.#followed();
       },
@@ -337,18 +343,18 @@ export class Topic {
    * @returns {Message | null}
    */
   #nextCall(session, callId) {
-    const before = this.#told;
+    const before = this.#subscription;
     const isAfterGap = this.#isAfterGap;
     const isAfterRenewal = this.#isAfterRenewal(session);
     const since = isAfterGap ? this.#position : null;
-    const question = since === null && !this.#isPutOff ? this.#nextQuestion(session.opened) : null;
+    const question = since === null && !this.#isDeferred ? this.#nextQuestion(session.opened) : null;
     const tags = this.#isUnfiltered ? null : this.#tags();
     const filter = JSON.stringify(tags);
     if (before === 'live' && question === null && filter === this.#filter) {
       return null;
     }
     const subscribes = before !== 'live' || question !== null || tags === null;
-    if (subscribes && this.#isPutOff) {
+    if (subscribes && this.#isDeferred) {
       return null;
     }
     const filterBefore = this.#filter;
@@ -359,7 +365,7 @@ export class Topic {
         : encodeCall(callId, 'orosync/tags', [this.name, tags]),
       sent: () => {
         this.#call = { subscribes, before, filterBefore, since, question, isAfterGap, isAfterRenewal };
-        this.#told = before === 'live' ? 'live' : 'asked';
+        this.#subscription = before === 'live' ? 'live' : 'asked';
         this.#filter = filter;
       },
       unsent: () => question?.lost(),
@@ -378,18 +384,22 @@ export class Topic {
     return null;
   }
 
-  /** Nobody can be asked, unless the session has ended meanwhile. @param {Session} session */
+  /**
+   * Answers all questions as "withoutHistory": without the call, the server cannot be asked. Stops if a callback ends the session.
+   *
+   * @param {Session} session
+   */
   #answerNothing({ opened }) {
-    while (this.#told === 'plain') {
+    while (this.#subscription === 'plain') {
       const question = this.#nextQuestion(opened);
       if (question === null) {
         return;
       }
-      question.answered([], 'unkept');
+      question.answered([], 'withoutHistory');
     }
   }
 
-  /** Those of all listeners; null: somebody wants all events, or there are too many. */
+  /** The tags of all listeners; null: a listener wants all events, or there are too many tags. */
   #tags() {
     /** @type {Set<string>} */
     const all = new Set();
@@ -417,7 +427,7 @@ export class Topic {
     return [...this.#listeners.keys()];
   }
 
-  /** Unless it was taken out meanwhile. @param {Listener} listener @param {() => void} call */
+  /** Calls unless the listener was removed meanwhile. @param {Listener} listener @param {() => void} call */
   #with(listener, call) {
     if (this.#listeners.has(listener)) {
       call();
@@ -426,16 +436,16 @@ export class Topic {
 
   /** @param {Listener[]} followers */
   #tellIncomplete(followers) {
-    const told = followers.filter((listener) => listener.recovers && this.#listeners.has(listener));
-    told.forEach((listener) => this.#with(listener, () => listener.onIncomplete()));
-    if (told.length > 0) {
+    const affected = followers.filter((listener) => listener.recovers && this.#listeners.has(listener));
+    affected.forEach((listener) => this.#with(listener, () => listener.onIncomplete()));
+    if (affected.length > 0) {
       this.#onIncomplete();
     }
   }
 }
 
 /**
- * The last argument of `orosync/subscribe`, which may be left out.
+ * The optional last argument of `orosync/subscribe`.
  *
  * @param {string | null} position
  * @param {Question | null} question

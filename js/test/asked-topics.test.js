@@ -21,7 +21,7 @@ async function startVotingServer(t, more = { dependsOnTopics: true }) {
 const refusal = (topic) => [4, topic, topic, 'not allowed', { code: 401 }];
 
 describe('topics that voters decide about', () => {
-  it('are named when the ticket is asked for', async (t) => {
+  it('are named in the ticket request', async (t) => {
     const { server, bodies } = await startVotingServer(t);
     const client = clientOf(server, t);
     subscribed(client, 'acme/order/7');
@@ -33,13 +33,13 @@ describe('topics that voters decide about', () => {
     assert.deepEqual(bodies, ['{"topics":["acme/order/7","acme/\\"ü\\""]}']);
   });
 
-  it('are not named where there are none', async (t) => {
+  it('are left out of a ticket request when there are none', async (t) => {
     const { server, bodies } = await startVotingServer(t);
     await connectedClient(server, t);
     assert.deepEqual(bodies, ['']);
   });
 
-  it('that come later take another ticket, once for all of them, and are then heard', async (t) => {
+  it('that are subscribed later need one more ticket, shared by all of them, and then receive events', async (t) => {
     const { server, bodies } = await startVotingServer(t);
     const { client, session } = await connectedClient(server, t);
     const [refused, disconnected] = [inboxOf(client, 'refused'), inboxOf(client, 'disconnected')];
@@ -66,7 +66,7 @@ describe('topics that voters decide about', () => {
     assert.equal(client.state, 'open');
   });
 
-  it('beyond a hundred are not named, and take no other ticket', async (t) => {
+  it('beyond a hundred are not named, and cause no further ticket request', async (t) => {
     const { server, bodies } = await startVotingServer(t);
     const client = clientOf(server, t);
     const refused = inboxOf(client, 'refused');
@@ -82,7 +82,7 @@ describe('topics that voters decide about', () => {
     assert.equal(client.state, 'open');
   });
 
-  it('are nobody else\'s business: a refusal is one where tickets do not depend on topics', async (t) => {
+  it('are refused without a new ticket when tickets do not depend on topics', async (t) => {
     const { server } = await startVotingServer(t, {});
     const { client, session } = await connectedClient(server, t);
     const refused = inboxOf(client, 'refused');
@@ -92,7 +92,7 @@ describe('topics that voters decide about', () => {
     assert.equal(client.state, 'open');
   });
 
-  it('reach the application\'s own function, which may hand on the whole answer', async (t) => {
+  it('are passed to the application\'s own function, which may return the whole answer', async (t) => {
     const server = await startServer(t);
     const asked = [];
     const client = clientOf(server, t, {
@@ -112,7 +112,7 @@ describe('topics that voters decide about', () => {
     assert.deepEqual(asked, [['acme/order/7'], ['acme/order/7', 'acme/order/8']]);
   });
 
-  it('that come and go with each connection do not make it end without a pause', async (t) => {
+  it('that change with each connection cause renewals with backoff', async (t) => {
     const { server, bodies } = await startVotingServer(t);
     const client = clientOf(server, t);
     let unsubscribe = () => {};
@@ -132,7 +132,7 @@ describe('topics that voters decide about', () => {
     assert.deepEqual(bodies, ['', '']);
   });
 
-  it('do not warn in the console of a connection that is changed for another', async (t) => {
+  it('cause no console warning when the connection is renewed', async (t) => {
     const { server } = await startVotingServer(t);
     const said = t.mock.method(console, 'warn', () => {});
     const { client, session } = await connectedClient(server, t, { warnings: true });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
-import { Backoff, LATER_MS, MAX_DELAY_MS, MIN_DELAY_MS, STABLE_MS, comeBack, delay, needsNewTicket } from '../src/backoff.js';
+import { Backoff, LATER_MS, MAX_DELAY_MS, MIN_DELAY_MS, STABLE_MS, retryTiming, delay, needsNewTicket } from '../src/backoff.js';
 
 describe('delay', () => {
   it('doubles its ceiling up to 30 seconds', () => {
@@ -9,7 +9,7 @@ describe('delay', () => {
     assert.deepEqual(ceilings, [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000]);
   });
 
-  it('spreads attempts over all between half a second and the ceiling', () => {
+  it('spreads attempts between half a second and the ceiling', () => {
     for (const failures of [1, 5, 2_000]) {
       assert.equal(delay(failures, 0), MIN_DELAY_MS);
       assert.equal(delay(failures, 0.5), (MIN_DELAY_MS + delay(failures, 1)) / 2);
@@ -27,7 +27,7 @@ describe('Backoff', () => {
     assert.deepEqual(delays, [1_000, 2_000, 4_000]);
   });
 
-  it('begins anew after a connection that lasted', () => {
+  it('resets after a connection that lasted', () => {
     const backoff = new Backoff();
     [1, 2, 3, 4].forEach((now) => backoff.ended('soon', now, 1));
     backoff.opened(10);
@@ -41,13 +41,13 @@ describe('Backoff', () => {
     assert.equal(backoff.ended('soon', 2 * STABLE_MS, 1), 2_000);
   });
 
-  it('waits 30 to 60 seconds when the server asks for later, after however few failures', () => {
+  it('waits 30 to 60 seconds after "try again later", regardless of earlier failures', () => {
     assert.equal(new Backoff().ended('later', 0, 0), LATER_MS);
     assert.equal(new Backoff().ended('later', 0, 1), 2 * LATER_MS);
     assert.ok(LATER_MS >= MAX_DELAY_MS);
   });
 
-  it('lets a connection be ended for another one at once, and not again before one has lasted', () => {
+  it('delays a second renewal until a connection has lasted', () => {
     const backoff = new Backoff();
     const delays = [0, 10_000, 20_000].map((now) => {
       backoff.opened(now);
@@ -58,7 +58,7 @@ describe('Backoff', () => {
     assert.equal(backoff.renewed(30_000 + STABLE_MS, 1), 0);
   });
 
-  it('begins anew when it is reset', () => {
+  it('forgets failures when it is reset', () => {
     const backoff = new Backoff();
     [1, 2, 3, 4].forEach((now) => backoff.ended('soon', now, 1));
     backoff.reset();
@@ -66,7 +66,7 @@ describe('Backoff', () => {
   });
 });
 
-describe('comeBack', () => {
+describe('retryTiming', () => {
   const source = readFileSync(new URL('../../protocol/src/close.rs', import.meta.url), 'utf8');
   const codes = new Map([...source.matchAll(/Self::(\w+) => (\d{4}),/g)].map(([, name, code]) => [name, Number(code)]));
   const arms = source.slice(source.indexOf('fn come_back')).matchAll(/(Self::[\w:|\s]+?)\s*=>\s*\{?\s*ComeBack::(\w+)/g);
@@ -74,26 +74,26 @@ describe('comeBack', () => {
     [...names.matchAll(/Self::(\w+)/g)].map(([, name]) => ({ name, verdict })),
   );
 
-  it('asks PHP after the reason that says so, and after no other', () => {
+  it('needs a new ticket of PHP after the one close code that says so', () => {
     assert.deepEqual([...codes].filter(([, code]) => needsNewTicket(code)).map(([name]) => name), ['NewTicket']);
   });
 
-  it("knows the server's whole table of close reasons", () => {
+  it("covers the server's whole table of close reasons", () => {
     assert.ok(codes.size > 0);
     assert.deepEqual(verdicts.map(({ name }) => name).sort(), [...codes.keys()].sort());
   });
 
   for (const { name, verdict } of verdicts) {
-    it(`does what the server expects after ${codes.get(name)} (${name}): ${verdict}`, () => {
-      assert.equal(comeBack(codes.get(name)), { Yes: 'soon', Later: 'later', No: 'never' }[verdict]);
+    it(`follows the server's table after ${codes.get(name)} (${name}): ${verdict}`, () => {
+      assert.equal(retryTiming(codes.get(name)), { Yes: 'soon', Later: 'later', No: 'never' }[verdict]);
     });
   }
 
-  it('comes back after a connection without a Close frame, and after codes of proxies', () => {
-    assert.deepEqual([1005, 1006, 1011, 1012, 1014, 1015].map(comeBack), Array(6).fill('soon'));
+  it('retries after a missing Close frame and after close codes of proxies', () => {
+    assert.deepEqual([1005, 1006, 1011, 1012, 1014, 1015].map(retryTiming), Array(6).fill('soon'));
   });
 
-  it('stays away after a normal close by the server', () => {
-    assert.equal(comeBack(1000), 'never');
+  it('does not retry after a normal close by the server', () => {
+    assert.equal(retryTiming(1000), 'never');
   });
 });

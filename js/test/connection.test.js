@@ -15,7 +15,7 @@ describe('connecting', () => {
     assert.equal(session.protocol, 'orosync.1');
   });
 
-  it('tells its session id', async (t) => {
+  it('exposes the session id', async (t) => {
     const server = await startServer(t);
     const client = clientOf(server, t);
     const connected = inboxOf(client, 'connected');
@@ -27,7 +27,7 @@ describe('connecting', () => {
     assert.equal(client.sessionId, session.id);
   });
 
-  it('goes through asking and opening to open', async (t) => {
+  it('passes the states asking and opening before open', async (t) => {
     const server = await startServer(t);
     const client = clientOf(server, t);
     const states = inboxOf(client, 'state');
@@ -51,13 +51,13 @@ describe('connecting', () => {
     assert.equal(server.upgradeUrls.length, 1);
   });
 
-  it('takes http and https addresses for ws and wss', async (t) => {
+  it('accepts http and https addresses as ws and wss', async (t) => {
     const server = await startServer(t);
     await connectedClient(server, t, { url: `${server.origin}/ws#fragment` });
     assert.equal(server.upgradeUrls[0], '/ws?ticket=ticket-1');
   });
 
-  it('asks a function for the address before each attempt', async (t) => {
+  it('calls a function for the address before each attempt', async (t) => {
     const first = await startServer(t);
     const second = await startServer(t);
     let url = first.url;
@@ -68,7 +68,7 @@ describe('connecting', () => {
     await second.sessions.take();
   });
 
-  it('does not try again where the function gives no address', async (t) => {
+  it('does not retry when the function returns no address', async (t) => {
     const server = await startServer(t);
     const client = clientOf(server, t, { url: () => 'localhost:8080/ws' });
     const disconnected = inboxOf(client, 'disconnected');
@@ -79,7 +79,7 @@ describe('connecting', () => {
   });
 
   for (const [url, expected] of [
-    ['/ws', /"\/ws" is no address/],
+    ['/ws', /"\/ws" is not an address/],
     ['ftp://example.com/', /has the scheme "ftp:"/],
   ]) {
     it(`says what is wrong with the address ${url}`, () => {
@@ -87,11 +87,11 @@ describe('connecting', () => {
     });
   }
 
-  it('says that neither ticketUrl nor ticket was given', () => {
+  it('rejects options without ticketUrl and ticket', () => {
     assert.throws(() => new OrosyncClient({ url: 'ws://localhost/', WebSocket }), /neither ticketUrl nor ticket/);
   });
 
-  it('says which events there are', () => {
+  it('names the known events in the error', () => {
     const client = new OrosyncClient({ url: 'ws://localhost/', ticketUrl: null, WebSocket });
     assert.throws(() => client.on('conected', () => {}), /no event "conected"; there are: state, connected/);
     assert.throws(() => client.on('toString', () => {}), /no event "toString"/);
@@ -99,7 +99,7 @@ describe('connecting', () => {
 });
 
 describe('tickets', () => {
-  it('asks for a new one for each attempt and sends it percent-encoded', async (t) => {
+  it('are requested for each attempt and sent percent-encoded', async (t) => {
     const server = await startServer(t);
     const tickets = ['a+b/c=&d', 'é%'];
     server.answerTicket = (request, response) => answerJson(response, { ticket: tickets.shift() });
@@ -112,13 +112,13 @@ describe('tickets', () => {
     assert.deepEqual(server.upgradeUrls, ['/ws?ticket=a%2Bb%2Fc%3D%26d', '/ws?ticket=%C3%A9%25']);
   });
 
-  it('keeps what the address already asks for', async (t) => {
+  it('are added to the query of the address', async (t) => {
     const server = await startServer(t);
     await connectedClient(server, t, { url: `${server.url}?node=2` });
     assert.deepEqual(server.upgradeUrls, ['/ws?node=2&ticket=ticket-1']);
   });
 
-  it("POSTs with X-Requested-With and the application's headers, asked anew each time", async (t) => {
+  it("are requested by POST with X-Requested-With and the application's current headers", async (t) => {
     const server = await startServer(t);
     let count = 0;
     const { client, session } = await connectedClient(server, t, {
@@ -136,21 +136,21 @@ describe('tickets', () => {
     assert.deepEqual(requests.map(({ headers }) => headers['x-csrf-header']), ['csrf-1', 'csrf-2']);
   });
 
-  it('takes headers as an object too', async (t) => {
+  it('may be requested with headers from an object', async (t) => {
     const server = await startServer(t);
     await connectedClient(server, t, { ticketHeaders: { 'X-CSRF-Header': 'fixed' } });
     const { headers } = await server.ticketRequests.take();
     assert.equal(headers['x-csrf-header'], 'fixed');
   });
 
-  it('connects without one when there is no endpoint', async (t) => {
+  it('are not needed when there is no endpoint', async (t) => {
     const server = await startServer(t);
     await connectedClient(server, t, { ticketUrl: null });
     assert.deepEqual(server.upgradeUrls, ['/ws']);
     assert.equal(server.ticketRequests.size, 0);
   });
 
-  it("takes them from the application's own function", async (t) => {
+  it("may come from the application's own function", async (t) => {
     const server = await startServer(t);
     await connectedClient(server, t, { ticket: async () => 'own' });
     assert.deepEqual(server.upgradeUrls, ['/ws?ticket=own']);
@@ -161,7 +161,7 @@ describe('tickets', () => {
     ['403', (request, response) => answerJson(response, {}, 403)],
     ['a redirect to a login page', (request, response) => response.writeHead(302, { Location: '/login' }).end()],
   ]) {
-    it(`stops after ${what}, until connect is called`, async (t) => {
+    it(`are not requested again after ${what}, until connect is called`, async (t) => {
       const server = await startServer(t);
       const answerWell = server.answerTicket;
       server.answerTicket = answer;
@@ -180,7 +180,7 @@ describe('tickets', () => {
     });
   }
 
-  it('stops when the own function says that asking again is no use', async (t) => {
+  it('are not requested again when the own function throws a TicketRefusedError', async (t) => {
     const server = await startServer(t);
     const client = clientOf(server, t, {
       ticket: async () => {
@@ -194,12 +194,12 @@ describe('tickets', () => {
 
   for (const [what, answer] of [
     ['503', (request, response) => answerJson(response, {}, 503)],
-    ['what is not JSON', (request, response) => response.end('<html>')],
+    ['an answer that is not JSON', (request, response) => response.end('<html>')],
     ['JSON without a ticket', (request, response) => answerJson(response, { tiket: 'x' })],
     ['JSON null', (request, response) => answerJson(response, null)],
     ['a dropped connection', (request) => request.socket.destroy()],
   ]) {
-    it(`tries again by itself after ${what}`, async (t) => {
+    it(`are requested again after ${what}`, async (t) => {
       const server = await startServer(t);
       const answerWell = server.answerTicket;
       server.answerTicket = answer;
@@ -215,7 +215,7 @@ describe('tickets', () => {
     });
   }
 
-  it('tries again when the own function gives something else than a ticket, or throws at once', async (t) => {
+  it('are requested again when the own function returns an invalid ticket or throws', async (t) => {
     const server = await startServer(t);
     const gives = [
       () => undefined,
@@ -228,7 +228,7 @@ describe('tickets', () => {
     const client = clientOf(server, t, { ticket: () => gives.shift()() });
     const disconnected = inboxOf(client, 'disconnected');
     const connected = inboxOf(client, 'connected');
-    for (const reason of [/gave undefined/, /gave ""/, /^broken$/]) {
+    for (const reason of [/returned undefined/, /returned ""/, /^broken$/]) {
       client.connect();
       const ended = await disconnected.take();
       assert.match(ended.reason, reason);
@@ -238,7 +238,7 @@ describe('tickets', () => {
     await connected.take();
   });
 
-  it('tries again when the endpoint does not answer in time', async (t) => {
+  it('are requested again when the endpoint does not answer in time', async (t) => {
     const server = await startServer(t);
     server.answerTicket = () => {};
     const client = clientOf(server, t, { connectTimeoutMs: 20 });
@@ -250,7 +250,7 @@ describe('tickets', () => {
   });
 });
 
-describe('coming back', () => {
+describe('reconnecting', () => {
   for (const [code, willRetry, state] of [
     [1000, false, 'refused'],
     [1001, true, 'waiting'],
@@ -265,7 +265,7 @@ describe('coming back', () => {
     [4011, true, 'waiting'],
     [4012, true, 'waiting'],
   ]) {
-    it(`${willRetry ? 'comes back' : 'stays away'} after the server has closed with ${code}`, async (t) => {
+    it(`${willRetry ? 'happens' : 'does not happen'} after the server has closed with ${code}`, async (t) => {
       const server = await startServer(t);
       const { client, session } = await connectedClient(server, t, { random: () => 0 });
       const disconnected = inboxOf(client, 'disconnected');
@@ -277,7 +277,7 @@ describe('coming back', () => {
     });
   }
 
-  it('comes back by itself after a connection that ended without a Close frame', async (t) => {
+  it('happens after a connection without a Close frame', async (t) => {
     const server = await startServer(t);
     const { client, session } = await connectedClient(server, t, { random: () => 0 });
     const disconnected = inboxOf(client, 'disconnected');
@@ -289,8 +289,8 @@ describe('coming back', () => {
   });
 
   for (const status of [200, 401, 403]) {
-    const then = status === 200 ? 'comes back with a new ticket' : `stays away when a new ticket is refused with ${status}`;
-    it(`${then}, after the application has ended its session`, async (t) => {
+    const then = status === 200 ? 'happens with a new ticket' : `does not happen when a new ticket is refused with ${status}`;
+    it(`${then}, after the application has ended the session`, async (t) => {
       const server = await startServer(t);
       const { client, session } = await connectedClient(server, t, { random: () => 0 });
       const states = inboxOf(client, 'state');
@@ -304,7 +304,7 @@ describe('coming back', () => {
     });
   }
 
-  it('tries a handshake that was refused by HTTP again, with a new ticket', async (t) => {
+  it('uses a new ticket after a handshake that was refused with an HTTP status', async (t) => {
     const server = await startServer(t);
     server.refuseUpgrade = 401;
     const client = clientOf(server, t, { random: () => 0 });
@@ -320,7 +320,7 @@ describe('coming back', () => {
     assert.deepEqual(server.upgradeUrls, ['/ws?ticket=ticket-1', '/ws?ticket=ticket-2']);
   });
 
-  it('tries again when no WELCOME comes in time, and leaves the old socket', async (t) => {
+  it('happens when no WELCOME arrives in time, and closes the old socket', async (t) => {
     const server = await startServer(t);
     server.greets = false;
     const client = clientOf(server, t, { ticketUrl: null, connectTimeoutMs: 300 });
@@ -337,7 +337,7 @@ describe('coming back', () => {
     await connected.take();
   });
 
-  it('waits longer each time while connections do not last', async (t) => {
+  it('backs off while connections do not last', async (t) => {
     const server = await startServer(t);
     const client = clientOf(server, t, { random: () => 1 });
     const disconnected = inboxOf(client, 'disconnected');
@@ -352,7 +352,7 @@ describe('coming back', () => {
     assert.deepEqual(delays, [1_000, 2_000, 4_000, 8_000]);
   });
 
-  it('begins with the shortest wait again when it was asked to connect after a refusal', async (t) => {
+  it('starts with the shortest delay again when connect is called after a refusal', async (t) => {
     const server = await startServer(t);
     const answers = [503, 503, 503, 401, 503];
     server.answerTicket = (request, response) => answerJson(response, {}, answers.shift());
@@ -366,7 +366,7 @@ describe('coming back', () => {
     assert.deepEqual(delays, [1_000, 2_000, 4_000, null, 1_000]);
   });
 
-  it('stays away when the runtime refuses to open such a socket at all', async (t) => {
+  it('does not happen when the runtime rejects the address', async (t) => {
     const server = await startServer(t);
     const client = clientOf(server, t, {
       WebSocket: class {
@@ -384,7 +384,7 @@ describe('coming back', () => {
 });
 
 describe('closing', () => {
-  it('closes the session normally and tells so', async (t) => {
+  it('closes the session with code 1000 and emits disconnected', async (t) => {
     const server = await startServer(t);
     const { client, session } = await connectedClient(server, t);
     const disconnected = inboxOf(client, 'disconnected');
@@ -395,7 +395,7 @@ describe('closing', () => {
     assert.equal(await session.closed, 1000);
   });
 
-  it('may connect again afterwards', async (t) => {
+  it('allows a later connect', async (t) => {
     const server = await startServer(t);
     const { client } = await connectedClient(server, t);
     const connected = inboxOf(client, 'connected');
@@ -404,7 +404,7 @@ describe('closing', () => {
     await connected.take();
   });
 
-  it('takes no ticket that arrives afterwards', async (t) => {
+  it('ignores a ticket that arrives afterwards', async (t) => {
     const server = await startServer(t);
     let give;
     const client = clientOf(server, t, { ticket: () => new Promise((resolve) => (give = resolve)) });
@@ -418,7 +418,7 @@ describe('closing', () => {
     assert.deepEqual(server.upgradeUrls, ['/ws?ticket=in%20time']);
   });
 
-  it('before the ticket was asked for asks for none', async (t) => {
+  it('before the ticket request prevents it', async (t) => {
     const server = await startServer(t);
     let asked = 0;
     const client = clientOf(server, t, { ticket: async () => `${(asked += 1)}` });
@@ -428,7 +428,7 @@ describe('closing', () => {
     assert.equal(asked, 0);
   });
 
-  it('lets the process end that has called', async (t) => {
+  it('leaves nothing that keeps the process running after a call', async (t) => {
     const server = await startServer(t);
     const ended = exitOf(t, `
       ${programOf(server)}
@@ -447,7 +447,7 @@ describe('closing', () => {
   });
 
   for (const state of ['asking', 'opening', 'open', 'waiting']) {
-    it(`may be done by a handler of the state ${state}`, async (t) => {
+    it(`works in a handler of the state ${state}`, async (t) => {
       const server = await startServer(t);
       server.refuseUpgrade = state === 'waiting' ? 503 : null;
       const client = clientOf(server, t);
@@ -464,7 +464,7 @@ describe('closing', () => {
       assert.equal(connected.size, 0);
     });
 
-    it(`lets the process end that was ${state}`, async (t) => {
+    it(`leaves nothing that keeps the process running in the state ${state}`, async (t) => {
       const server = await startServer(t);
       server.refuseUpgrade = state === 'waiting' ? 503 : null;
       server.greets = state === 'open';

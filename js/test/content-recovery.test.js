@@ -53,8 +53,8 @@ function assertAge({ options }, milliseconds) {
   assert.ok(asked >= milliseconds && asked < milliseconds + SLACK_MS, `${asked} ms were asked for, not ${milliseconds}`);
 }
 
-describe('content that was requested before there was a session', () => {
-  it('is asked about from then on, by all of its tags', async (t) => {
+describe('content that was requested before the session', () => {
+  it('is asked about from its request on, with all of its tags', async (t) => {
     const time = clocks(t);
     const { told, tag, connect } = await page(t);
     const since = performance.now();
@@ -74,7 +74,7 @@ describe('content that was requested before there was a session', () => {
     assert.deepEqual(await told.take(), report('form', 'b'));
   });
 
-  it('is as old as it is also where the computer has slept', async (t) => {
+  it('keeps its age when the computer has slept', async (t) => {
     const time = clocks(t);
     const { tag, connect } = await page(t);
     tag('form', ['a'], { since: performance.now() });
@@ -82,7 +82,7 @@ describe('content that was requested before there was a session', () => {
     assertAge(await (await connect()).subscribed(), 3_600_000);
   });
 
-  it('is as old as it is also where the computer has slept while it was loading', async (t) => {
+  it('keeps its age when the computer has slept during loading', async (t) => {
     const time = clocks(t);
     const { tag, connect } = await page(t);
     const since = performance.now();
@@ -91,7 +91,7 @@ describe('content that was requested before there was a session', () => {
     assertAge(await (await connect()).subscribed(), 3_600_000);
   });
 
-  it('is no younger where the clock was set back, and no older where the computer slept before', async (t) => {
+  it('keeps its age when the clock was set back, or when the computer slept before the request', async (t) => {
     const time = clocks(t);
     const { client, tag, connect } = await page(t);
     const disconnected = inboxOf(client, 'disconnected');
@@ -105,7 +105,7 @@ describe('content that was requested before there was a session', () => {
     assertAge(await (await connect()).subscribed(), 5_000);
   });
 
-  it('is asked about again where the answer did not come', async (t) => {
+  it('is asked about again when no answer arrived', async (t) => {
     const time = clocks(t);
     const { server, client, told, tag, connect } = await page(t);
     tag('form', ['a'], { since: performance.now() });
@@ -119,7 +119,7 @@ describe('content that was requested before there was a session', () => {
     assert.deepEqual(await told.take(), report('form', 'a'));
   });
 
-  it('is not certain where the answer is incomplete, which is said after what is known, and once', async (t) => {
+  it('is reported as not certain once, after the known changes, when the answer is incomplete', async (t) => {
     const { server, client, told, tag, connect } = await page(t);
     const since = performance.now(); // of one moment: otherwise each is asked about by itself
     tag('form', ['a', 'b'], { since });
@@ -141,7 +141,7 @@ describe('content that was requested before there was a session', () => {
     assert.equal(told.size, 0);
   });
 
-  it('within a moment is asked about by one call, as old as its oldest', async (t) => {
+  it('of almost the same time is asked about by one call, from the oldest on', async (t) => {
     const time = clocks(t);
     const { client, told, tag, connect } = await page(t);
     const since = performance.now();
@@ -157,7 +157,7 @@ describe('content that was requested before there was a session', () => {
     await processed(client, session);
   });
 
-  it('of several moments is asked about for each: an event is no news to what was requested after it', async (t) => {
+  it('of different times is asked about separately, and receives no event from before its request', async (t) => {
     const time = clocks(t);
     const { told, tag, connect } = await page(t);
     tag('young', ['a', 'b'], { since: performance.now() });
@@ -186,7 +186,7 @@ describe('content that is loaded later', () => {
     return { ...all, session, forget };
   }
 
-  it('is asked about once more, with all tags, and alone gets the answer', async (t) => {
+  it('is asked about with all tags, and alone receives the answer', async (t) => {
     const time = clocks(t);
     const { session, told, tag } = await known(t);
     time.pass(60_000);
@@ -204,7 +204,7 @@ describe('content that is loaded later', () => {
     assert.deepEqual(await told.take(), report('form', 'a'));
   });
 
-  it('does not get an event twice that came before the answer', async (t) => {
+  it('receives an event once even if it arrived before the answer', async (t) => {
     const { client, session, told, tag } = await known(t);
     tag('row', ['b']);
     const call = await session.subscribed();
@@ -215,7 +215,7 @@ describe('content that is loaded later', () => {
     assert.equal(told.size, 0);
   });
 
-  it('is asked about again where the connection ended before the answer; what is known goes by position', async (t) => {
+  it('is asked about again when the connection ended before the answer, while known content recovers by position', async (t) => {
     const { server, client, session, told, tag } = await known(t);
     tag('row', ['a']);
     await session.subscribed();
@@ -230,7 +230,7 @@ describe('content that is loaded later', () => {
     assert.deepEqual(await told.take(), report('row', 'a'));
   });
 
-  it('in place of other content ends no subscription', async (t) => {
+  it('keeps the subscription when it replaces other content', async (t) => {
     const { client, session, tag, forget } = await known(t);
     forget();
     tag('form', ['a']);
@@ -239,7 +239,7 @@ describe('content that is loaded later', () => {
     assert.equal(session.messages.size, 0);
   });
 
-  it('is not asked about where it goes at once, or has no tags', async (t) => {
+  it('is not asked about when it is removed at once or has no tags', async (t) => {
     const { client, session, tag } = await known(t);
     tag('row', ['b'])();
     tag('empty', []);
@@ -247,7 +247,7 @@ describe('content that is loaded later', () => {
     assert.equal(session.messages.size, 0);
   });
 
-  it('is not told by a change of what was forgotten meanwhile', async (t) => {
+  it('does not receive changes of content that was forgotten meanwhile', async (t) => {
     const { client, session, told, tag } = await known(t);
     const forgetRow = tag('row', ['b']);
     const call = await session.subscribed();
@@ -258,8 +258,8 @@ describe('content that is loaded later', () => {
   });
 });
 
-describe('content of a page that was away', () => {
-  it('is told what was changed meanwhile, by position', async (t) => {
+describe('content of a page that was offline', () => {
+  it('receives the missed changes by position', async (t) => {
     const { server, client, told, tag, connect } = await page(t);
     tag('form', ['a', 'b']);
     const session = await connect();
@@ -273,7 +273,7 @@ describe('content of a page that was away', () => {
     assert.equal(told.size, 0);
   });
 
-  it('is not certain where nobody can know, until it is tagged anew', async (t) => {
+  it('is not certain when changes are no longer known, until it is tagged again', async (t) => {
     const { server, client, told, tag, connect } = await page(t);
     const incomplete = inboxOf(client, 'incomplete');
     const forget = tag('form', ['a']);
@@ -296,7 +296,7 @@ describe('content of a page that was away', () => {
     assert.deepEqual(await told.take(), { name: 'form', ...UNCERTAIN });
   });
 
-  it('is not certain on a server that recovers nothing, but at first', async (t) => {
+  it('is not certain after a gap on a server without recovery', async (t) => {
     const { server, client, told, tag, connect } = await page(t);
     tag('form', ['a']);
     const session = await connect();
@@ -316,8 +316,8 @@ describe('content of a page that was away', () => {
   });
 });
 
-describe('content that was requested while the page was away', () => {
-  it('is certain although nobody knows what the rest of the page has missed', async (t) => {
+describe('content that was requested while the page was offline', () => {
+  it('is certain even if the rest of the page is not', async (t) => {
     const { server, client, told, tag, connect } = await page(t);
     tag('form', ['a']);
     const session = await connect();
@@ -339,7 +339,7 @@ describe('content that was requested while the page was away', () => {
 });
 
 describe('content on a server that keeps no history', () => {
-  it('is not certain after each gap, but at first', async (t) => {
+  it('is certain at first, and not certain after each gap', async (t) => {
     const { server, client, told, tag, connect } = await page(t);
     tag('form', ['a']);
     const session = await connect();
@@ -355,8 +355,8 @@ describe('content on a server that keeps no history', () => {
   });
 });
 
-describe('content of which nobody knows when it was requested', () => {
-  it('is not certain at once, and hears what is changed from now on', async (t) => {
+describe('content whose request time is unknown', () => {
+  it('is reported as not certain at once, and receives later changes', async (t) => {
     const { client, told, tag, connect } = await page(t);
     tag('form', ['a'], { since: null });
     assert.deepEqual(await told.take(), { name: 'form', ...UNCERTAIN });
@@ -370,7 +370,7 @@ describe('content of which nobody knows when it was requested', () => {
     assert.equal(told.size, 0);
   });
 
-  it('may turn out when the session is open', async (t) => {
+  it('may turn out to be unknown when the session is open', async (t) => {
     const { told, tag, connect } = await page(t);
     const asked = [];
     for (const [name, moment] of [['unknown', null], ['known', { monotonic: performance.now() - 9_000, wall: Date.now() }]]) {
@@ -385,7 +385,7 @@ describe('content of which nobody knows when it was requested', () => {
 });
 
 describe('an application that listens to the same topic', () => {
-  it('gets all events, and nothing of what content was asked about', async (t) => {
+  it('receives all events, but not the answers about content', async (t) => {
     const server = await startServer(t);
     const { client, session } = await connectedClient(server, t);
     const heard = new Inbox('an event');

@@ -42,14 +42,14 @@ describe('ContentTracker', () => {
     assert.deepEqual(await outdated.take(), { tags: ['b'], userNames: ['bob'], certain: true });
   });
 
-  it('takes a change by nobody for that of somebody else, also where nobody is logged in', async (t) => {
+  it('treats a change without a user as a change by somebody else, even if nobody is logged in', async (t) => {
     const { session, outdated, tag } = await page(t, null);
     tag('a', 'b', 'c');
     session.publish(TOPIC, [change('a', null), change('b', ''), { tagname: 'c' }]);
     assert.deepEqual(await outdated.take(), { tags: ['a', 'b', 'c'], userNames: [null], certain: true });
   });
 
-  it('reports each tag once, until the content is tagged anew', async (t) => {
+  it('reports each tag once until the content is tagged again', async (t) => {
     const { session, outdated, tag } = await page(t, 'alice');
     const forget = tag('a', 'b');
     session.publish(TOPIC, [change('a', 'bob')]);
@@ -77,7 +77,7 @@ describe('ContentTracker', () => {
     assert.deepEqual(await told.takeMany(3), ['form', 'grid', 'other']);
   });
 
-  it('reads an object in place of the list, as PHP writes a list with gaps', async (t) => {
+  it('reads an object instead of the list, as PHP encodes a list with gaps', async (t) => {
     const { session, outdated, tag } = await page(t, 'alice');
     tag('a', 'b');
     session.publish(TOPIC, { 0: change('a', 'bob'), 2: change('b', 'bob') });
@@ -95,7 +95,7 @@ describe('ContentTracker', () => {
     ]);
   });
 
-  it('passes over what it cannot read', async (t) => {
+  it('ignores what it cannot read', async (t) => {
     const logged = t.mock.method(console, 'error', () => {});
     const { session, outdated, tag } = await page(t, 'alice');
     tag('a', 'toString');
@@ -107,7 +107,7 @@ describe('ContentTracker', () => {
     assert.equal(logged.mock.callCount(), 1);
   });
 
-  it('calls the other contents although one throws', async (t) => {
+  it('calls the other callbacks when one throws', async (t) => {
     const logged = t.mock.method(console, 'error', () => {});
     const { session, tracker, outdated, tag } = await page(t, 'alice');
     tracker.tagContent(['a'], () => {
@@ -119,7 +119,7 @@ describe('ContentTracker', () => {
     assert.equal(logged.mock.callCount(), 1);
   });
 
-  it('does not report to content that another callback has forgotten, nor the same message to what it has tagged', async (t) => {
+  it('reports a message neither to content that a callback has forgotten nor to content that it has tagged', async (t) => {
     const { session, tracker } = await page(t, 'alice');
     const told = new Inbox('a report');
     let forgetSecond = () => {};
@@ -159,11 +159,11 @@ describe('ContentTracker', () => {
     assert.deepEqual((await session.messages.takeMany(2)).sort(), [[5, 'end'], [6, TOPIC]]);
   });
 
-  it('says what is wrong with its arguments', async (t) => {
+  it('rejects wrong arguments with an explanation', async (t) => {
     const { tracker } = await page(t, 'alice');
     assert.throws(() => tracker.tagContent('User_7', () => {}), /a list of tags, not the string "User_7"/);
     assert.throws(() => tracker.tagContent(['User_7']), /needs a function/);
-    assert.throws(() => tracker.tagContent(['User_7'], () => {}, { since: '5' }), /since = 5 is no value of performance.now, a number/);
-    assert.throws(() => tracker.tagContent(['User_7'], () => {}, { since: NaN }), /since = NaN is no value/);
+    assert.throws(() => tracker.tagContent(['User_7'], () => {}, { since: '5' }), /since = 5 is not a value of performance.now\(\)/);
+    assert.throws(() => tracker.tagContent(['User_7'], () => {}, { since: NaN }), /since = NaN is not a value/);
   });
 });

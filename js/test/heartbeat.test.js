@@ -29,15 +29,15 @@ function stage(t, { random = () => 0, tick = 1 } = {}) {
   return { clock, heartbeat, told };
 }
 
-describe('a page that hears nothing', () => {
-  it('asks, and goes on when it is answered', (t) => {
+describe('a page without messages', () => {
+  it('asks, and continues after the answer', (t) => {
     const { clock, told } = stage(t);
     clock.pass(QUIET_MS * 3 + ANSWER_MS);
     assert.equal(told.asked.length, 3);
     assert.deepEqual(told.lost, []);
   });
 
-  it('does not ask while it hears something', (t) => {
+  it('does not ask while messages arrive', (t) => {
     const { clock, heartbeat, told } = stage(t);
     for (let events = 0; events < 10; events += 1) {
       clock.pass(QUIET_MS - 1);
@@ -46,7 +46,7 @@ describe('a page that hears nothing', () => {
     assert.deepEqual(told.asked, []);
   });
 
-  it('knows within 30 s that a path is dead, and says so once', (t) => {
+  it('detects a dead connection within 30 s, and reports it once', (t) => {
     const { clock, told } = stage(t);
     told.answers = false;
     clock.pass(10 * MINUTE);
@@ -55,7 +55,7 @@ describe('a page that hears nothing', () => {
     assert.equal(clock.timers, 0);
   });
 
-  it('asks at a time of its own, within the last fifth', (t) => {
+  it('asks at a random time in the last fifth', (t) => {
     for (const [random, at] of [[0, 25_000], [0.5, 22_500], [1, 20_000]]) {
       const { clock, told } = stage(t, { random: () => random });
       clock.pass(QUIET_MS);
@@ -64,7 +64,7 @@ describe('a page that hears nothing', () => {
     }
   });
 
-  it('waits for as long as what it has sent moves', (t) => {
+  it('waits while its send buffer drains', (t) => {
     const { clock, told } = stage(t);
     told.answers = false;
     told.unsent = 3_000_000;
@@ -81,42 +81,42 @@ describe('a page that hears nothing', () => {
   it('leaves no timer behind', (t) => {
     const { clock, heartbeat } = stage(t);
     heartbeat.stop();
-    heartbeat.look();
+    heartbeat.check();
     assert.equal(clock.timers, 0);
   });
 });
 
-describe('a page that is looked at', () => {
-  it('asks at once, and knows within 5 s', (t) => {
+describe('a page that becomes visible', () => {
+  it('asks at once, and detects a dead connection within 5 s', (t) => {
     const { clock, heartbeat, told } = stage(t);
     clock.pass(1_000);
     told.answers = false;
-    heartbeat.look();
-    heartbeat.look();
+    heartbeat.check();
+    heartbeat.check();
     assert.deepEqual(told.asked, [1_000]);
     clock.pass(MINUTE);
     assert.deepEqual(told.lost, [6_000]);
   });
 
-  it('knows no later where it had asked already', (t) => {
+  it('detects it no later when it had already asked', (t) => {
     const { clock, heartbeat, told } = stage(t);
     told.answers = false;
     clock.pass(QUIET_MS + 2_000);
-    heartbeat.look();
+    heartbeat.check();
     clock.pass(MINUTE);
     assert.deepEqual(told.lost, [QUIET_MS + ANSWER_MS]);
   });
 });
 
 describe('a page whose timers run once a minute', () => {
-  it('is never taken for lost while the path works', (t) => {
+  it('never loses a working connection', (t) => {
     const { clock, told } = stage(t, { tick: MINUTE });
     clock.pass(60 * MINUTE);
     assert.ok(told.asked.length >= 20);
     assert.deepEqual(told.lost, []);
   });
 
-  it('notices within three minutes', (t) => {
+  it('detects a dead connection within three minutes', (t) => {
     const { clock, told } = stage(t, { tick: MINUTE });
     told.answers = false;
     clock.pass(10 * MINUTE);
@@ -124,19 +124,19 @@ describe('a page whose timers run once a minute', () => {
   });
 
   for (const minutes of [0.5, 1.02, 1.5, 2.5]) {
-    it(`knows within 5 s when it is looked at after ${minutes} minutes`, (t) => {
+    it(`detects a dead connection within 5 s when it becomes visible after ${minutes} minutes`, (t) => {
       const { clock, heartbeat, told } = stage(t, { tick: MINUTE });
       told.answers = false;
       clock.pass(minutes * MINUTE);
       clock.hurry();
-      heartbeat.look();
+      heartbeat.check();
       clock.pass(MINUTE);
       assert.equal(told.lost.length, 1);
       assert.ok(told.lost[0] <= minutes * MINUTE + ANSWER_MS, `${told.lost[0]}`);
     });
   }
 
-  it('hears first what arrived while it was stopped', (t) => {
+  it('first receives the messages that arrived while it was suspended', (t) => {
     const { clock, heartbeat, told } = stage(t, { tick: MINUTE });
     told.answers = false;
     clock.pass(MINUTE);
@@ -144,7 +144,7 @@ describe('a page whose timers run once a minute', () => {
     clock.pass(30 * 1_000);
     clock.hurry();
     clock.pass(0);
-    heartbeat.look();
+    heartbeat.check();
     clock.pass(500);
     heartbeat.heard();
     clock.pass(MINUTE / 6);
@@ -178,8 +178,8 @@ class FakeSocket extends EventTarget {
   close() {}
 }
 
-describe('a client whose path goes silent', () => {
-  it('is back within 35 s, whatever the chance', async (t) => {
+describe('a client whose connection dies', () => {
+  it('reconnects within 35 s, whatever the jitter', async (t) => {
     for (const random of [0, 0.5, 1]) {
       const clock = new Clock(t);
       FakeSocket.opened = [];
@@ -207,7 +207,7 @@ describe('a client whose path goes silent', () => {
     }
   });
 
-  it('asks by orosync/ping', async (t) => {
+  it('asks with orosync/ping', async (t) => {
     const server = await startServer(t);
     const heartbeats = [];
     const { setTimeout: real } = globalThis;

@@ -17,7 +17,7 @@ async function page(t, userId) {
 }
 
 describe('Maintenance', () => {
-  it('tells when it begins and when it ends', async (t) => {
+  it('reports when it begins and when it ends', async (t) => {
     const { session, changes } = await page(t, 5);
     session.publish(TOPIC, { isOn: true, userId: 6 });
     session.publish(TOPIC, { isOn: false, userId: 6 });
@@ -25,7 +25,7 @@ describe('Maintenance', () => {
   });
 
   for (const [mine, theirs] of [[5, 5], [5, '5'], ['5', 5]]) {
-    it(`does not tell the user who has switched it on (${JSON.stringify(mine)} and ${JSON.stringify(theirs)})`, async (t) => {
+    it(`is not reported to the user who switched it on (${JSON.stringify(mine)} and ${JSON.stringify(theirs)})`, async (t) => {
       const { client, session, changes } = await page(t, mine);
       const mark = subscribed(client, 'mark');
       session.publish(TOPIC, { isOn: true, userId: theirs });
@@ -35,21 +35,21 @@ describe('Maintenance', () => {
     });
   }
 
-  it('tells a user whose id begins with the same number', async (t) => {
+  it('is reported to a user whose id begins with the same number', async (t) => {
     const { session, changes } = await page(t, '7f0c2a18-93d4-4c0e-9a51-0d2f6f4b7a11');
     session.publish(TOPIC, { isOn: true, userId: '7e15d3aa-1c7b-4b3e-8a70-5c2f0e9d4b22' });
     assert.equal(await changes.take(), true);
   });
 
   for (const [what, userId] of [['a user', 5], ['nobody', null]]) {
-    it(`switched on from the console is told to ${what}`, async (t) => {
+    it(`switched on from the console is reported to ${what}`, async (t) => {
       const { session, changes } = await page(t, userId);
       session.publish(TOPIC, { isOn: true, userId: null });
       assert.equal(await changes.take(), true);
     });
   }
 
-  it('tells it once, however often it is announced', async (t) => {
+  it('reports it once, however often it is announced', async (t) => {
     const { session, changes } = await page(t, 5);
     for (const isOn of [false, true, true, false, false, true]) {
       session.publish(TOPIC, { isOn, userId: null });
@@ -57,7 +57,7 @@ describe('Maintenance', () => {
     assert.deepEqual(await changes.takeMany(3), [true, false, true]);
   });
 
-  it('takes what it cannot read for "off"', async (t) => {
+  it('treats an unreadable message as "off"', async (t) => {
     const { session, changes } = await page(t, 5);
     session.publish(TOPIC, { isOn: true });
     session.publish(TOPIC, null);
@@ -66,7 +66,7 @@ describe('Maintenance', () => {
     assert.deepEqual(await changes.takeMany(4), [true, false, true, false]);
   });
 
-  it('tells a page that was away what has changed meanwhile', async (t) => {
+  it('reports a change that a page missed while offline', async (t) => {
     const { server, client, session, changes } = await page(t, 5);
     (await session.subscribed()).answer('1');
     session.publish(TOPIC, { isOn: true, userId: 6 }, '2');

@@ -5,7 +5,7 @@ import { clientOf, connectedClient, inboxOf, subscribed } from './support/client
 import { startServer } from './support/server.js';
 
 describe('subscriptions', () => {
-  it('of one topic share one SUBSCRIBE, and each callback gets each payload', async (t) => {
+  it('of one topic share one SUBSCRIBE, and each callback receives each payload', async (t) => {
     const server = await startServer(t);
     const { client, session } = await connectedClient(server, t);
     const first = subscribed(client, 'a');
@@ -31,7 +31,7 @@ describe('subscriptions', () => {
     assert.deepEqual(await session.messages.takeMany(4), [[5, 'a'], [5, 'b'], [6, 'a'], [5, 'c']]);
   });
 
-  it('are not ended by the function of an earlier subscription', async (t) => {
+  it('are not ended by the unsubscribe function of an earlier one', async (t) => {
     const server = await startServer(t);
     const { client, session } = await connectedClient(server, t);
     const stopEarlier = client.subscribe('a', () => {});
@@ -42,7 +42,7 @@ describe('subscriptions', () => {
     assert.equal(await events.take(), 'still here');
   });
 
-  it('are asked for again after a reconnect, those that still stand', async (t) => {
+  it('are restored after a reconnect if they were not ended', async (t) => {
     const server = await startServer(t);
     const client = clientOf(server, t);
     const events = subscribed(client, 'a');
@@ -63,7 +63,7 @@ describe('subscriptions', () => {
     assert.equal(await events.take(), 'again');
   });
 
-  it('are asked for before an application hears that it is connected', async (t) => {
+  it('are sent before the application receives connected', async (t) => {
     const server = await startServer(t);
     const client = clientOf(server, t);
     client.subscribe('a', () => {});
@@ -73,7 +73,7 @@ describe('subscriptions', () => {
     assert.deepEqual(await session.messages.takeMany(2), [[5, 'a'], [7, 'b', 'hello']]);
   });
 
-  it('wait while the server does not read, and are sent when it does', async (t) => {
+  it('wait while the server does not read, and are sent once it does', async (t) => {
     const server = await startServer(t);
     const { client, session } = await connectedClient(server, t);
     client.subscribe('given up', () => {})();
@@ -95,7 +95,7 @@ describe('subscriptions', () => {
     assert.equal(await events.take(), 'heard');
   });
 
-  it('that are refused are reported, and the others go on', async (t) => {
+  it('that are refused are reported, and the others continue', async (t) => {
     const server = await startServer(t);
     const { client, session } = await connectedClient(server, t);
     const refused = inboxOf(client, 'refused');
@@ -134,14 +134,14 @@ describe('subscriptions', () => {
   }
 
   for (const topic of ['', undefined, null, 5]) {
-    it(`to ${JSON.stringify(topic)} are an error of the caller`, async (t) => {
+    it(`to ${JSON.stringify(topic)} are rejected`, async (t) => {
       const client = clientOf(await startServer(t), t);
       assert.throws(() => client.subscribe(topic, () => {}), TypeError);
       assert.throws(() => client.publish(topic, 1), TypeError);
     });
   }
 
-  it('without a function are an error of the caller, and are not sent', async (t) => {
+  it('without a function are rejected and not sent', async (t) => {
     const server = await startServer(t);
     const { client, session } = await connectedClient(server, t);
     assert.throws(() => client.subscribe('a', undefined), /must be a function, not undefined/);
@@ -149,7 +149,7 @@ describe('subscriptions', () => {
     assert.deepEqual(await session.messages.take(), [5, 'b']);
   });
 
-  it('get what others of the same topic get, although one throws', async (t) => {
+  it('of the same topic receive the event even if one callback throws', async (t) => {
     const server = await startServer(t);
     const logged = t.mock.method(console, 'error', () => {});
     const { client, session } = await connectedClient(server, t);
@@ -163,7 +163,7 @@ describe('subscriptions', () => {
     assert.deepEqual(logged.mock.calls.map(({ arguments: [error] }) => error.message), ['mine', 'mine']);
   });
 
-  it('that one callback ends while another is called are not called any more', async (t) => {
+  it('that another callback ends are not called any more', async (t) => {
     const server = await startServer(t);
     const { client, session } = await connectedClient(server, t);
     const stops = [];
@@ -182,7 +182,7 @@ describe('subscriptions', () => {
 });
 
 describe('what the server should not send', () => {
-  it('is reported, and the session goes on', async (t) => {
+  it('is reported, and the session continues', async (t) => {
     const server = await startServer(t);
     const logged = t.mock.method(console, 'error', () => {});
     const { client, session } = await connectedClient(server, t);
@@ -213,14 +213,14 @@ describe('what the server should not send', () => {
 });
 
 describe('publish', () => {
-  it('sends the message and says so', async (t) => {
+  it('sends the message and returns true', async (t) => {
     const server = await startServer(t);
     const { client, session } = await connectedClient(server, t);
     assert.equal(client.publish('a', [1, 'x'], { exclude: ['s1'], eligible: ['s2'] }), true);
     assert.deepEqual(await session.messages.take(), [7, 'a', [1, 'x'], ['s1'], ['s2']]);
   });
 
-  it('says no without a connection, and sends nothing later', async (t) => {
+  it('returns false without a connection, and sends nothing later', async (t) => {
     const server = await startServer(t);
     const client = clientOf(server, t);
     assert.equal(client.publish('a', 'lost'), false);
@@ -232,7 +232,7 @@ describe('publish', () => {
     assert.deepEqual(await session.messages.take(), [7, 'a', 'sent']);
   });
 
-  it('says no while the server does not read, and yes again when it does', async (t) => {
+  it('returns false while the server does not read, and true once it does', async (t) => {
     const server = await startServer(t);
     const { client, session } = await connectedClient(server, t);
     const payload = 'x'.repeat(256 * 1024);
@@ -260,7 +260,7 @@ describe('publish', () => {
 });
 
 describe('call', () => {
-  it('gives each result to the call that it belongs to', async (t) => {
+  it('resolves each call with its own result', async (t) => {
     const server = await startServer(t);
     const { client, session } = await connectedClient(server, t);
     const results = Promise.all([client.call('first', 1, { a: 2 }), client.call('second')]);
@@ -271,7 +271,7 @@ describe('call', () => {
     assert.deepEqual(await results, ['one', 'two']);
   });
 
-  it('rejects with what the server says', async (t) => {
+  it("rejects with the server's error", async (t) => {
     const server = await startServer(t);
     const { client, session } = await connectedClient(server, t);
     const failed = rejection(client.call('presence'));
@@ -299,7 +299,7 @@ describe('call', () => {
     assert.equal((await lost).code, 'OROSYNC_CONNECTION_LOST');
   });
 
-  it('rejects when it is closed before the answer', async (t) => {
+  it('rejects when the client is closed before the answer', async (t) => {
     const server = await startServer(t);
     const { client } = await connectedClient(server, t);
     const lost = rejection(client.call('presence'));
@@ -307,7 +307,7 @@ describe('call', () => {
     assert.equal((await lost).code, 'OROSYNC_CONNECTION_LOST');
   });
 
-  it('rejects when its time is over, and takes no answer after that', async (t) => {
+  it('rejects after its time limit, and ignores a later answer', async (t) => {
     const server = await startServer(t);
     const { client, session } = await connectedClient(server, t, { callTimeoutMs: 20 });
     const refused = inboxOf(client, 'refused');
@@ -323,7 +323,7 @@ describe('call', () => {
     assert.equal((await refused.take()).topic, 'a');
   });
 
-  it('rejects when too many wait for an answer already', async (t) => {
+  it('rejects when too many calls are pending', async (t) => {
     const server = await startServer(t);
     const { client } = await connectedClient(server, t);
     const waiting = Array.from({ length: 1_000 }, () => rejection(client.call('slow')));
@@ -333,7 +333,7 @@ describe('call', () => {
     assert.deepEqual([...codes], ['OROSYNC_CONNECTION_LOST']);
   });
 
-  it('is possible again when those before it were lost, or their time is over', async (t) => {
+  it('is possible again when earlier calls were lost or timed out', async (t) => {
     const server = await startServer(t);
     const { client } = await connectedClient(server, t, { callTimeoutMs: 20 });
     const connected = inboxOf(client, 'connected');

@@ -14,7 +14,7 @@ function clocks(t, { monotonic, wall }) {
 }
 
 describe('elapsed', () => {
-  it('is the longer of two durations, whichever clock has stood still or was set back', () => {
+  it('is the longer of two durations, whichever clock stopped or was set back', () => {
     const from = { monotonic: 100, wall: 5_000 };
     assert.equal(elapsed(from, { monotonic: 200, wall: 5_900 }), 900);
     assert.equal(elapsed(from, { monotonic: 200, wall: 4_000 }), 100);
@@ -24,13 +24,13 @@ describe('elapsed', () => {
 });
 
 describe('the earlier of two moments', () => {
-  it('is no later than either by any clock', () => {
+  it('is the earlier value on each clock', () => {
     assert.deepEqual(earlierOf({ monotonic: 1, wall: 20 }, { monotonic: 2, wall: 10 }), { monotonic: 1, wall: 10 });
   });
 });
 
 describe('Timeline', () => {
-  it('knows what the other clock was, counted from the last moment noted before', (t) => {
+  it('converts a value counting from the last moment noted before it', (t) => {
     const pass = clocks(t, { monotonic: 1_000, wall: 50_000 });
     const timeline = new Timeline();
     pass(500);
@@ -41,7 +41,7 @@ describe('Timeline', () => {
     assert.deepEqual(timeline.at(1_499), { monotonic: 1_499, wall: 50_499 });
   });
 
-  it('says too early rather than too late where the system has slept since', (t) => {
+  it('errs on the early side when the system has slept since', (t) => {
     const pass = clocks(t, { monotonic: 1_000, wall: 50_000 });
     const timeline = new Timeline();
     pass(100, 7_000);
@@ -50,7 +50,7 @@ describe('Timeline', () => {
     assert.ok(elapsed(timeline.at(since), momentNow()) >= 3_100);
   });
 
-  it('counts from the beginning of the page before all that it has noted, and keeps a few', (t) => {
+  it('counts from the start of the page for older values, and keeps a few moments', (t) => {
     const pass = clocks(t, { monotonic: 1_000, wall: 50_000 });
     const timeline = new Timeline();
     const early = { monotonic: 10, wall: performance.timeOrigin + 10 };

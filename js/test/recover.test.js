@@ -15,8 +15,8 @@ async function recoveringClient(t) {
   return { server, client, session, events, incomplete };
 }
 
-describe('a topic that recovers', () => {
-  it('is subscribed by a call that asks for nothing, and without a word about others', async (t) => {
+describe('a topic with recovery', () => {
+  it('is subscribed by a call that asks for no earlier events, unlike other topics', async (t) => {
     const server = await startServer(t);
     const { client, session } = await connectedClient(server, t);
     const events = subscribed(client, 'a', RECOVER);
@@ -29,7 +29,7 @@ describe('a topic that recovers', () => {
     assert.equal(await events.take(), 'new');
   });
 
-  it('gets what it has missed, once and in order, before what is new', async (t) => {
+  it('delivers missed events once and in order, before new ones', async (t) => {
     const { server, client, session, events, incomplete } = await recoveringClient(t);
     session.publish('a', 6, '6');
     assert.equal(await events.take(), 6);
@@ -50,7 +50,7 @@ describe('a topic that recovers', () => {
     assert.equal(incomplete.size, 0);
   });
 
-  it('takes the position over from an answer that has no events', async (t) => {
+  it('adopts the position of an answer without events', async (t) => {
     const { server, client, session } = await recoveringClient(t);
     const second = await nextSession(server, client, session);
     (await second.subscribed()).answer('9.tag');
@@ -58,7 +58,7 @@ describe('a topic that recovers', () => {
     assert.deepEqual((await third.subscribed()).options, { since: '9.tag' });
   });
 
-  it('says when nobody can know, after what is there', async (t) => {
+  it('emits incomplete after the events that are left', async (t) => {
     const { server, client, session } = await recoveringClient(t);
     const told = [];
     client.subscribe('a', (payload) => told.push(payload));
@@ -79,7 +79,7 @@ describe('a topic that recovers', () => {
     assert.equal(incomplete.size, 0);
   });
 
-  it('says so where the answer is none that it can read', async (t) => {
+  it('emits incomplete after an unreadable answer', async (t) => {
     for (const result of [null, {}, 'text', { position: 7, complete: true, events: [] }, { position: '7', complete: true, events: ['x'] }]) {
       const { server, client, session, incomplete } = await recoveringClient(t);
       const second = await nextSession(server, client, session);
@@ -88,7 +88,7 @@ describe('a topic that recovers', () => {
     }
   });
 
-  it('is asked for from the same position again where the connection ended before the answer', async (t) => {
+  it('is asked for from the same position when the connection ended before the answer', async (t) => {
     const { server, client, session, events, incomplete } = await recoveringClient(t);
     const second = await nextSession(server, client, session);
     assert.deepEqual((await second.subscribed()).options, { since: '5' });
@@ -112,7 +112,7 @@ describe('a topic that recovers', () => {
     assert.equal(await events.take(), 6);
   });
 
-  it('is asked for again where the server cannot answer at the moment', async (t) => {
+  it('is asked for again when the server cannot answer at the moment', async (t) => {
     const server = await startServer(t);
     const { client, session } = await connectedClient(server, t, { random: () => 0 });
     const incomplete = inboxOf(client, 'incomplete');
@@ -132,7 +132,7 @@ describe('a topic that recovers', () => {
     assert.equal(incomplete.size, 0);
   });
 
-  it('gives all callbacks what they have missed, and a new one what is new only', async (t) => {
+  it('delivers missed events to existing callbacks, and only new events to a new one', async (t) => {
     const { server, client, session, events } = await recoveringClient(t);
     const plain = subscribed(client, 'a');
     await processed(client, session);
@@ -153,7 +153,7 @@ describe('a topic that recovers', () => {
     assert.equal(second.messages.size, 0);
   });
 
-  it('may have been a plain one before, and may be one again', async (t) => {
+  it('may be a topic without recovery before and after', async (t) => {
     const server = await startServer(t);
     const { client, session } = await connectedClient(server, t);
     const incomplete = inboxOf(client, 'incomplete');
@@ -181,7 +181,7 @@ describe('a topic that recovers', () => {
     assert.deepEqual(await incomplete.take(), { topic: 'a' });
   });
 
-  it('ends by UNSUBSCRIBE, once its call was answered', async (t) => {
+  it('ends with UNSUBSCRIBE after its call was answered', async (t) => {
     const server = await startServer(t);
     const { client, session } = await connectedClient(server, t);
     const stop = client.subscribe('a', () => {}, RECOVER);
@@ -197,7 +197,7 @@ describe('a topic that recovers', () => {
     assert.equal((await session.subscribed()).options, undefined);
   });
 
-  it('is not ended if somebody listens again before that was sent, and recovers from there', async (t) => {
+  it('is kept if a callback subscribes before UNSUBSCRIBE was sent, and recovers from its position', async (t) => {
     const server = await startServer(t);
     const { client, session } = await connectedClient(server, t);
     const stop = client.subscribe('a', () => assert.fail('it was taken out'), RECOVER);
@@ -212,7 +212,7 @@ describe('a topic that recovers', () => {
     assert.equal(session.messages.size, 0);
   });
 
-  it('that nobody listens to any more when the session ends is forgotten', async (t) => {
+  it('without callbacks is forgotten at the end of the session', async (t) => {
     const server = await startServer(t);
     const { client, session } = await connectedClient(server, t);
     const stop = client.subscribe('a', () => {}, RECOVER);
@@ -223,7 +223,7 @@ describe('a topic that recovers', () => {
     assert.deepEqual(await second.messages.take(), [5, 'b']);
   });
 
-  it('goes on although a callback throws, or closes the client amid what was missed', async (t) => {
+  it('survives a callback that throws, or that closes the client during recovery', async (t) => {
     const logged = t.mock.method(console, 'error', () => {});
     const { server, client, session, events } = await recoveringClient(t);
     client.subscribe('a', (payload) => {
@@ -242,8 +242,8 @@ describe('a topic that recovers', () => {
   });
 });
 
-describe('a callback that says since when', () => {
-  it('gets first what came since then, and what is new after that', async (t) => {
+describe('a callback with since', () => {
+  it('receives the events since then first, then new ones', async (t) => {
     const server = await startServer(t);
     const client = clientOf(server, t);
     const incomplete = inboxOf(client, 'incomplete');
@@ -260,7 +260,7 @@ describe('a callback that says since when', () => {
     assert.equal(incomplete.size, 0);
   });
 
-  it('gets nothing twice where the topic was subscribed to before', async (t) => {
+  it('receives nothing twice when the topic was already subscribed', async (t) => {
     const { server, client, session, events } = await recoveringClient(t);
     const since = performance.now();
     const late = subscribed(client, 'a', { recover: true, since });
@@ -281,7 +281,7 @@ describe('a callback that says since when', () => {
     assert.deepEqual(await events.takeMany(2), [7, 8]);
   });
 
-  it('hears that nobody knows, after what is there, also of a server that keeps nothing', async (t) => {
+  it('is followed by incomplete after the events that are left, also without any history', async (t) => {
     const server = await startServer(t);
     const { client, session } = await connectedClient(server, t);
     const told = [];
@@ -297,7 +297,7 @@ describe('a callback that says since when', () => {
     assert.deepEqual(told, [6, { topic: 'a' }, { topic: 'b' }, { topic: 'b' }, 'new']);
   });
 
-  it('is told nothing any more once it was taken out, although it has asked', async (t) => {
+  it('receives nothing after it was unsubscribed, even if its question is pending', async (t) => {
     const server = await startServer(t);
     const { client, session } = await connectedClient(server, t);
     const incomplete = inboxOf(client, 'incomplete');
@@ -319,7 +319,7 @@ describe('a callback that says since when', () => {
     assert.equal(incomplete.size, 0);
   });
 
-  it('hears that nobody knows where no history of the topic is kept', async (t) => {
+  it('is followed by incomplete when the topic has no history', async (t) => {
     const server = await startServer(t);
     const { client, session } = await connectedClient(server, t);
     const incomplete = inboxOf(client, 'incomplete');
@@ -330,7 +330,7 @@ describe('a callback that says since when', () => {
     assert.equal(await events.take(), 'new');
   });
 
-  it('may end the connection when it hears that', async (t) => {
+  it('allows closing the connection in a handler of incomplete', async (t) => {
     const server = await startServer(t);
     const { client, session } = await connectedClient(server, t);
     subscribed(client, 'a');
@@ -348,16 +348,16 @@ describe('a callback that says since when', () => {
     assert.equal(client.state, 'closed');
   });
 
-  it('recovers, and says a number', async (t) => {
+  it('requires recover and a number', async (t) => {
     const client = clientOf(await startServer(t), t);
     for (const options of [{ since: 5 }, { recover: true, since: '5' }, { recover: true, since: NaN }]) {
-      assert.throws(() => client.subscribe('a', () => {}, options), /since takes recover: true, and is a value of performance.now/);
+      assert.throws(() => client.subscribe('a', () => {}, options), /since needs recover: true and a value of performance.now/);
     }
   });
 });
 
-describe('a topic that recovers and is refused', () => {
-  it('is reported as any other, and is asked for from its position with the next session', async (t) => {
+describe('a refused topic with recovery', () => {
+  it('is reported like any other, and is asked for from its position in the next session', async (t) => {
     const { server, client, session, events } = await recoveringClient(t);
     const refused = inboxOf(client, 'refused');
     const second = await nextSession(server, client, session);
@@ -373,7 +373,7 @@ describe('a topic that recovers and is refused', () => {
     assert.equal(await events.take(), 6);
   });
 
-  it('takes another ticket where tickets depend on topics', async (t) => {
+  it('needs another ticket when tickets depend on topics', async (t) => {
     const server = await startServer(t);
     const bodies = [];
     server.answerTicket = (request, response) => {
@@ -396,7 +396,7 @@ describe('a topic that recovers and is refused', () => {
     assert.equal(refused.size, 0);
   });
 
-  it('makes nobody uncertain by that where no history is kept', async (t) => {
+  it('emits no incomplete for the new ticket when no history is kept', async (t) => {
     const server = await startServer(t);
     server.answerTicket = (request, response) => answerJson(response, { ticket: 'ticket', dependsOnTopics: true });
     const { client, session } = await connectedClient(server, t);
@@ -417,8 +417,8 @@ describe('a topic that recovers and is refused', () => {
   });
 });
 
-describe('a server that does not know how to recover', () => {
-  it('may be another one, whose errors have no code', async (t) => {
+describe('a server without recovery', () => {
+  it('may be another product, whose errors have no code', async (t) => {
     const server = await startServer(t);
     const { client, session } = await connectedClient(server, t);
     subscribed(client, 'a', RECOVER);
@@ -428,7 +428,7 @@ describe('a server that does not know how to recover', () => {
     assert.deepEqual(await session.messages.take(), [5, 'b']);
   });
 
-  it('is sent a SUBSCRIBE, and every gap is incomplete', async (t) => {
+  it('receives SUBSCRIBE, and every gap is incomplete', async (t) => {
     const server = await startServer(t);
     const client = clientOf(server, t);
     const incomplete = inboxOf(client, 'incomplete');
@@ -459,7 +459,7 @@ describe('a server that does not know how to recover', () => {
     assert.deepEqual(await incomplete.take(), { topic: 'a' });
   });
 
-  it('leaves a topic subscribed that was so before somebody wanted it to recover', async (t) => {
+  it('keeps the subscription of a topic that a callback wants to recover later', async (t) => {
     const server = await startServer(t);
     const { client, session } = await connectedClient(server, t);
     const incomplete = inboxOf(client, 'incomplete');
@@ -474,7 +474,7 @@ describe('a server that does not know how to recover', () => {
     assert.equal(incomplete.size, 0);
   });
 
-  it('may be one that has taken the call for this topic only', async (t) => {
+  it('may fail the call for one topic only', async (t) => {
     const { server, client, session, incomplete } = await recoveringClient(t);
     const second = await nextSession(server, client, session);
     (await second.subscribed()).fail(400);

@@ -28,11 +28,11 @@ function stage(t, { random = () => 0.5, tick = 1 } = {}) {
 }
 
 describe('a resume ticket', () => {
-  it('is asked for by orosync/resume', () => {
+  it('is requested with orosync/resume', () => {
     assert.deepEqual(JSON.parse(CALL), [2, CALL_ID, 'orosync/resume']);
   });
 
-  it('is there for the next attempt once it was given', (t) => {
+  it('is used for the next attempt', (t) => {
     const { resume, given } = stage(t);
     resume.start();
     assert.equal(resume.take(), null);
@@ -41,7 +41,7 @@ describe('a resume ticket', () => {
     assert.equal(resume.take(), 'a.b-c_d');
   });
 
-  it('is kept while nothing opens', (t) => {
+  it('is kept until a connection opens', (t) => {
     const { resume, given } = stage(t);
     resume.start();
     given('kept');
@@ -50,7 +50,7 @@ describe('a resume ticket', () => {
     assert.equal(resume.take(), null);
   });
 
-  it('is none any more where attempts with it end without a word again and again', (t) => {
+  it('is discarded after repeated attempts without a close code', (t) => {
     const { resume, given } = stage(t);
     resume.start();
     given('kept');
@@ -74,7 +74,7 @@ describe('a resume ticket', () => {
       clock.sleep(-10 * LIFETIME);
     }],
   ]) {
-    it(`ends while the machine ${what}`, (t) => {
+    it(`expires while the machine ${what}`, (t) => {
       for (const [time, expected] of [[LIFETIME - 1, 'kept'], [LIFETIME, null]]) {
         const { clock, resume, given } = stage(t);
         resume.start();
@@ -87,7 +87,7 @@ describe('a resume ticket', () => {
     });
   }
 
-  it('holds from when it was asked for, because the server counts from before its answer arrives', (t) => {
+  it("is valid from its request on, because the server's lifetime starts before the answer arrives", (t) => {
     const { clock, resume, given } = stage(t);
     resume.start();
     clock.pass(10_000);
@@ -98,7 +98,7 @@ describe('a resume ticket', () => {
   });
 
   for (const ticket of [null, undefined, '', 7, 'no token', 'a,b', 'ü', ['a']]) {
-    it(`is none where the answer says ${JSON.stringify(ticket)}, and the one before is none either`, (t) => {
+    it(`is discarded, with the one before, when the answer says ${JSON.stringify(ticket)}`, (t) => {
       const { clock, resume, asked, given } = stage(t);
       resume.start();
       given('before');
@@ -113,7 +113,7 @@ describe('a resume ticket', () => {
 
 describe('renewals', () => {
   for (const [random, part] of [[0, 0.5], [0.5, 0.6], [1, 0.7]]) {
-    it(`follow after ${part} of the time where the chance is ${random}`, (t) => {
+    it(`follow after ${part} of the lifetime with the random number ${random}`, (t) => {
       const { clock, resume, asked, given } = stage(t, { random: () => random });
       resume.start();
       given('first');
@@ -125,7 +125,7 @@ describe('renewals', () => {
     });
   }
 
-  it('keep a ticket in a hidden tab, whose timers run once a minute', (t) => {
+  it('are in time in a hidden tab, whose timers run once a minute', (t) => {
     const { clock, resume, asked, given } = stage(t, { random: () => 1, tick: MINUTE });
     resume.start();
     given('first');
@@ -133,49 +133,49 @@ describe('renewals', () => {
     assert.equal(asked.length, 2);
   });
 
-  it('follow at once when somebody looks after the machine has slept, and only once', (t) => {
+  it('follow at once, and only once, when the page becomes visible after the machine has slept', (t) => {
     const { clock, resume, asked, given } = stage(t);
     resume.start();
     given('first');
     clock.sleep(LIFETIME * 0.6 - 1);
-    resume.look();
+    resume.renewIfOverdue();
     assert.equal(asked.length, 1);
     clock.sleep(1);
-    resume.look();
-    resume.look();
+    resume.renewIfOverdue();
+    resume.renewIfOverdue();
     assert.equal(asked.length, 2);
     assert.equal(clock.timers, 0);
   });
 
-  it('tell the positions, those that are some, also where there is no ticket', (t) => {
+  it('report valid positions, even without a ticket', (t) => {
     const { resume, positions, given } = stage(t);
     resume.start();
     given(null, { positions: { 'oro/data/update': '17.9f3ac2d1', odd: 7 } });
     assert.deepEqual(positions, [{ 'oro/data/update': '17.9f3ac2d1' }]);
   });
 
-  it('end with the session, and leave the ticket', (t) => {
+  it('end with the session, which keeps the ticket', (t) => {
     const { clock, resume, asked, given } = stage(t);
     resume.start();
     given('kept');
     resume.stop();
-    resume.look();
+    resume.renewIfOverdue();
     clock.pass(LIFETIME - 1);
     assert.equal(asked.length, 1);
     assert.equal(resume.take(), 'kept');
   });
 
-  it('end where the server does not know the procedure', (t) => {
+  it('end when the server does not know the procedure', (t) => {
     const { clock, resume, asked, unknown } = stage(t);
     resume.start();
     assert.equal(resume.received(refusal(404)), true);
-    resume.look();
+    resume.renewIfOverdue();
     clock.pass(10 * LIFETIME);
     assert.equal(asked.length, 1);
     assert.equal(unknown(), 1);
   });
 
-  it('go on after another refusal, which leaves the ticket', (t) => {
+  it('continue after any other error, which keeps the ticket', (t) => {
     const { clock, resume, asked, given } = stage(t);
     resume.start();
     given('kept', { seconds: 1_000 });
@@ -189,7 +189,7 @@ describe('renewals', () => {
     assert.equal(asked.length, 3);
   });
 
-  it('go on after refusals without end, slowly once there is no ticket left', (t) => {
+  it('continue after repeated errors, at the default interval once the ticket has expired', (t) => {
     const { clock, resume, asked, given } = stage(t);
     resume.start();
     given('kept', { seconds: 60 });
@@ -209,7 +209,7 @@ describe('renewals', () => {
     assert.ok(clock.now - before >= LIFETIME * 0.6 - 1_000, `${clock.now - before} ms`);
   });
 
-  it('end where another server says no without a code', (t) => {
+  it('end after an error without a code, from another product', (t) => {
     const { resume, unknown } = stage(t);
     resume.start();
     resume.received(refusal(undefined));
@@ -218,7 +218,7 @@ describe('renewals', () => {
 
   const unsaid = [0, -1, '60', null, undefined].map((seconds) => [seconds, LIFETIME * 0.6]);
   for (const [seconds, rest] of [...unsaid, [0.001, 1_000], [1e12, 24 * 60 * MINUTE * 0.6]]) {
-    it(`follow after ${rest} ms where the answer holds for ${seconds} s`, (t) => {
+    it(`follow after ${rest} ms for a ticket of ${seconds} s`, (t) => {
       const { clock, resume, asked, given } = stage(t);
       resume.start();
       given('kept', { seconds });
@@ -230,7 +230,7 @@ describe('renewals', () => {
   }
 
   for (const result of [null, 7, 'text', [], { ticket: 'kept' }, { ticket: 'kept', positions: null }]) {
-    it(`go on after the answer ${JSON.stringify(result)}`, (t) => {
+    it(`continue after the answer ${JSON.stringify(result)}`, (t) => {
       const { clock, resume, asked, positions } = stage(t);
       resume.start();
       resume.received(answer(result));
@@ -240,7 +240,7 @@ describe('renewals', () => {
     });
   }
 
-  it('pass over what is no answer to them', (t) => {
+  it('ignore answers to other calls', (t) => {
     const { resume, given } = stage(t);
     resume.start();
     assert.equal(resume.received({ type: 'event', topic: CALL_ID, payload: null }), false);
@@ -277,8 +277,8 @@ async function holdsTicket(client, session) {
 
 const OFFERED = 'orosync.1,wamp';
 
-describe('coming back with a resume ticket', () => {
-  it('asks PHP for nothing, however often', async (t) => {
+describe('reconnecting with a resume ticket', () => {
+  it('never sends a request to PHP', async (t) => {
     const server = await startResumingServer(t);
     const { client, session } = await resumableClient(server, t);
     const states = inboxOf(client, 'state');
@@ -297,7 +297,7 @@ describe('coming back with a resume ticket', () => {
     assert.equal(server.ticketRequests.size, 1);
   });
 
-  it('keeps what the address asks for', async (t) => {
+  it('keeps the query of the address', async (t) => {
     const server = await startResumingServer(t);
     const { client, session } = await resumableClient(server, t, { url: `${server.url}?node=2` });
     session.drop();
@@ -306,7 +306,7 @@ describe('coming back with a resume ticket', () => {
     assert.equal((await server.sessions.take()).url, '/ws?node=2');
   });
 
-  it('is not offered to a session that did not choose orosync.1', async (t) => {
+  it('does not happen for a session that did not choose orosync.1', async (t) => {
     const server = await startResumingServer(t);
     server.chooseProtocol = () => 'wamp';
     const { client, session } = await connectedClient(server, t);
@@ -315,7 +315,7 @@ describe('coming back with a resume ticket', () => {
     assert.equal(session.renewals.size, 0);
   });
 
-  it('is asked for after the subscriptions, and after what a handler of `connected` has sent', async (t) => {
+  it('requests the ticket after the subscriptions, and after what a handler of `connected` sends', async (t) => {
     const server = await startResumingServer(t);
     let before;
     server.answerResume = (session) => {
@@ -330,7 +330,7 @@ describe('coming back with a resume ticket', () => {
     assert.equal(before, 2);
   });
 
-  it('is not asked for where a handler of `connected` has closed', async (t) => {
+  it('requests no ticket when a handler of `connected` has closed the client', async (t) => {
     const server = await startResumingServer(t);
     const client = clientOf(server, t);
     client.on('connected', () => client.close());
@@ -340,7 +340,7 @@ describe('coming back with a resume ticket', () => {
     assert.equal(session.renewals.size, 0);
   });
 
-  it('takes over the positions of its renewal, so that what was left out for its tags does not age a page', async (t) => {
+  it('adopts the positions of a renewal, so that filtered events do not age a page', async (t) => {
     const server = await startResumingServer(t);
     let giveTicket;
     server.answerResume = (session, callId) => {
@@ -358,7 +358,7 @@ describe('coming back with a resume ticket', () => {
     assert.deepEqual((await next.subscribed()).options, { since: '9.1f' });
   });
 
-  it('leaves answers to calls of the application alone', async (t) => {
+  it('passes on the answers to calls of the application', async (t) => {
     const server = await startResumingServer(t);
     const { client, session } = await resumableClient(server, t);
     const result = client.call('own');
@@ -379,7 +379,7 @@ describe('an attempt with a resume ticket that does not open', () => {
     return disconnected.take();
   }
 
-  it('is followed at once by one with a ticket of PHP where the server refuses the ticket', async (t) => {
+  it('is followed at once by one with a ticket of PHP when the server rejects the ticket', async (t) => {
     const server = await startResumingServer(t);
     const { client, session } = await resumableClient(server, t, { random: () => 1 });
     const [disconnected, connected] = [inboxOf(client, 'disconnected'), inboxOf(client, 'connected')];
@@ -391,7 +391,7 @@ describe('an attempt with a resume ticket that does not open', () => {
     assert.deepEqual(server.upgradeUrls, ['/ws?ticket=ticket-1', '/ws', '/ws?ticket=ticket-2']);
   });
 
-  it('is made again with the same ticket where the server is away, five times, and by then PHP is asked', async (t) => {
+  it('is repeated with the same ticket while the server is down, until PHP is asked after five attempts', async (t) => {
     const server = await startResumingServer(t);
     const { client, session } = await resumableClient(server, t, { random: () => 1 });
     const [disconnected, connected] = [inboxOf(client, 'disconnected'), inboxOf(client, 'connected')];
@@ -410,7 +410,7 @@ describe('an attempt with a resume ticket that does not open', () => {
     assert.deepEqual(server.upgradeUrls.slice(1), [...Array(MAX_FAILURES).fill('/ws'), '/ws?ticket=ticket-2']);
   });
 
-  it('is made again with the same ticket where the server was away for a moment, and PHP is not asked', async (t) => {
+  it('is repeated with the same ticket after a short outage, without asking PHP', async (t) => {
     const server = await startResumingServer(t);
     const { client, session } = await resumableClient(server, t, { random: () => 1 });
     const [disconnected, connected] = [inboxOf(client, 'disconnected'), inboxOf(client, 'connected')];
@@ -428,7 +428,7 @@ describe('an attempt with a resume ticket that does not open', () => {
     assert.equal(server.ticketRequests.size, 1);
   });
 
-  it('is made again with the same ticket while the server cannot check it, however often, and PHP is not asked', async (t) => {
+  it('is repeated with the same ticket while the server cannot check it, without asking PHP', async (t) => {
     const server = await startResumingServer(t);
     const { client, session } = await resumableClient(server, t, { random: () => 1 });
     const [disconnected, connected] = [inboxOf(client, 'disconnected'), inboxOf(client, 'connected')];
@@ -447,7 +447,7 @@ describe('an attempt with a resume ticket that does not open', () => {
     assert.equal(server.ticketRequests.size, 1);
   });
 
-  it('is followed when the server says so, where it has said why', async (t) => {
+  it('is followed after the delay of its close code', async (t) => {
     const server = await startResumingServer(t);
     const { client, session } = await resumableClient(server, t, { random: () => 0 });
     const disconnected = inboxOf(client, 'disconnected');
@@ -462,7 +462,7 @@ describe('an attempt with a resume ticket that does not open', () => {
 });
 
 describe('a server that does not know resume tickets', () => {
-  it('is asked with a ticket of PHP at once, where it has let a page in that showed it one', async (t) => {
+  it('gets a connection with a ticket of PHP at once, after it has accepted a page that offered one', async (t) => {
     const server = await startResumingServer(t);
     const { client, session } = await resumableClient(server, t);
     const disconnected = inboxOf(client, 'disconnected');
@@ -483,7 +483,7 @@ describe('a server that does not know resume tickets', () => {
   });
 });
 
-describe('a resume ticket is thrown away', () => {
+describe('a resume ticket is discarded', () => {
   /** The address of the next session, after `leave` and then `connect()`. */
   async function addressAfter(t, leave, options) {
     const server = await startResumingServer(t);
@@ -495,7 +495,7 @@ describe('a resume ticket is thrown away', () => {
     return (await server.sessions.take()).url;
   }
 
-  it('once a connection has opened by it, whether there is another one or not', async (t) => {
+  it('once a connection has opened with it, even without a new one', async (t) => {
     const server = await startResumingServer(t);
     const { client, session } = await resumableClient(server, t);
     server.answerResume = () => {};
@@ -506,7 +506,7 @@ describe('a resume ticket is thrown away', () => {
     assert.equal((await nextSession(server, client, second)).url, '/ws?ticket=ticket-2');
   });
 
-  it('by close(): another user may be meant by the next connect()', async (t) => {
+  it('by close(), because the next connect() may be for another user', async (t) => {
     assert.equal(await addressAfter(t, ({ client }) => client.close()), '/ws?ticket=ticket-2');
   });
 
@@ -516,7 +516,7 @@ describe('a resume ticket is thrown away', () => {
     });
   }
 
-  it('while it waits, by close()', async (t) => {
+  it('by close() while waiting', async (t) => {
     const leave = ({ client, session }) => {
       client.on('disconnected', () => client.close());
       session.drop();
@@ -524,7 +524,7 @@ describe('a resume ticket is thrown away', () => {
     assert.equal(await addressAfter(t, leave), '/ws?ticket=ticket-2');
   });
 
-  it('when PHP says that this user gets no ticket', async (t) => {
+  it('when PHP refuses a ticket', async (t) => {
     const server = await startResumingServer(t);
     const gives = ['first', new TicketRefusedError('logged out'), 'second'];
     const ticket = async () => {
@@ -544,7 +544,7 @@ describe('a resume ticket is thrown away', () => {
     assert.equal((await server.sessions.take()).url, '/ws?ticket=second');
   });
 
-  it('where another ticket is needed for a topic that came later, also by one that came back with it', async (t) => {
+  it('when a later topic needs another ticket, even after reconnecting with it', async (t) => {
     const server = await startResumingServer(t);
     server.answerTicket = (request, response) => answerJson(response, { ticket: `ticket-${server.upgradeUrls.length}`, dependsOnTopics: true });
     const client = clientOf(server, t);
@@ -638,15 +638,15 @@ async function silencedClient(t) {
   return { ...stage, client, stage };
 }
 
-describe('a client whose path went silent', () => {
-  it('comes back without a request where it has a resume ticket', async (t) => {
+describe('a client after a dead connection', () => {
+  it('reconnects without a request if it has a resume ticket', async (t) => {
     const { stage, pass } = await silencedClient(t);
     await pass(100);
     assert.deepEqual(FakeSocket.opened.map(({ offered }) => offered), [OFFERED, `${OFFERED},orosync.ticket.kept`]);
     assert.equal(stage.tickets, 1);
   });
 
-  it('asks PHP on a new connection after those that a browser keeps, where the server refuses that', async (t) => {
+  it("requests a ticket on a new connection, past the browser's dead ones, when the server rejects it", async (t) => {
     const { stage, pass } = await silencedClient(t);
     await pass(100);
     FakeSocket.opened[1].refuse();

@@ -36,14 +36,14 @@ const listener = (more = {}) => ({
 const listenTo = (subscriptions, names, more) => names.map((topic) => subscriptions.add(topic, listener(more)).remove);
 
 describe('many subscriptions', () => {
-  it('leave at once, as many as a server takes by default', (t) => {
+  it('are sent at once, up to the default limit of a server', (t) => {
     const { sent, subscriptions } = stage(t);
     listenTo(subscriptions, topics(100));
     subscriptions.opened(momentNow());
     assert.equal(sent.length, 100);
   });
 
-  it('beyond that never cost more than half of what a server allows', (t) => {
+  it("beyond that use at most half of the server's rate limit", (t) => {
     const { clock, sent, subscriptions } = stage(t);
     subscriptions.opened(momentNow());
     listenTo(subscriptions, topics(500));
@@ -56,7 +56,7 @@ describe('many subscriptions', () => {
     assert.equal(clock.timers, 0);
   });
 
-  it('may come in bursts again after a while', (t) => {
+  it('may burst again after a while', (t) => {
     const { clock, sent, subscriptions } = stage(t);
     subscriptions.opened(momentNow());
     listenTo(subscriptions, topics(BURST));
@@ -66,7 +66,7 @@ describe('many subscriptions', () => {
     assert.equal(sent.length, BURST);
   });
 
-  it('are ended before they are sent without a message', (t) => {
+  it('that end before they were sent cause no message', (t) => {
     const { clock, sent, subscriptions } = stage(t);
     subscriptions.opened(momentNow());
     listenTo(subscriptions, topics(BURST));
@@ -75,7 +75,7 @@ describe('many subscriptions', () => {
     assert.equal(sent.length, BURST);
   });
 
-  it('begin anew with each session, and leave no timer behind when it ends', (t) => {
+  it('are sent anew in each session, and leave no timer behind', (t) => {
     const { clock, sent, subscriptions } = stage(t);
     subscriptions.opened(momentNow());
     const stops = listenTo(subscriptions, topics(BURST + 2));
@@ -97,8 +97,8 @@ const answer = (subscriptions, { text }, result = { position: '5', complete: tru
 /** Procedure, topic and last argument of a call. */
 const call = ({ text }) => JSON.parse(text).slice(2);
 
-describe('many subscriptions that recover', () => {
-  it('never cost more than half of what a server allows', (t) => {
+describe('many subscriptions with recovery', () => {
+  it("use at most half of the server's rate limit", (t) => {
     const { clock, sent, subscriptions } = stage(t);
     subscriptions.opened(momentNow());
     listenTo(subscriptions, topics(300), { recovers: true });
@@ -111,7 +111,7 @@ describe('many subscriptions that recover', () => {
     assert.equal(clock.timers, 0);
   });
 
-  it('take as many messages again where a server does not know the call, within the same bound', (t) => {
+  it('are repeated with SUBSCRIBE within the same limit when a server does not know the call', (t) => {
     const { clock, sent, subscriptions } = stage(t);
     subscriptions.opened(momentNow());
     listenTo(subscriptions, topics(BURST), { recovers: true });
@@ -125,7 +125,7 @@ describe('many subscriptions that recover', () => {
   });
 });
 
-describe('positions that are renewed', () => {
+describe('positions of a renewal', () => {
   /** What is asked for in the next session. */
   const nextSince = ({ sent, subscriptions }) => {
     subscriptions.ended(false);
@@ -133,7 +133,7 @@ describe('positions that are renewed', () => {
     return call(sent.at(-1))[2]?.since;
   };
 
-  it('are taken over, those of topics that recover', (t) => {
+  it('are adopted for topics with recovery', (t) => {
     const { sent, subscriptions } = stage(t);
     subscriptions.opened(momentNow());
     listenTo(subscriptions, ['a'], { recovers: true });
@@ -142,7 +142,7 @@ describe('positions that are renewed', () => {
     assert.equal(nextSince({ sent, subscriptions }), '9');
   });
 
-  it('are not while a topic waits for its answer', (t) => {
+  it('are ignored while a topic waits for its answer', (t) => {
     const { sent, subscriptions } = stage(t);
     subscriptions.opened(momentNow());
     listenTo(subscriptions, ['a'], { recovers: true });
@@ -152,7 +152,7 @@ describe('positions that are renewed', () => {
     assert.equal(nextSince({ sent, subscriptions }), '5');
   });
 
-  it('are not where a topic is a plain one', (t) => {
+  it('are ignored for topics without recovery', (t) => {
     const { sent, subscriptions } = stage(t);
     subscriptions.opened(momentNow());
     const [stop] = listenTo(subscriptions, ['a']);
@@ -218,7 +218,7 @@ describe('tags', () => {
     assert.deepEqual(call(sent[2]), ['orosync/tags', 'a', ['x']]);
   });
 
-  it('are not sent beyond what fits into a message', async (t) => {
+  it('are not sent beyond the size of a message', async (t) => {
     const long = 'x'.repeat(16 * 1024 - 4);
     const { sent, subscriptions, set } = tagged(t, [long]);
     await soon();
@@ -229,7 +229,7 @@ describe('tags', () => {
     assert.deepEqual(call(sent[1]), ['orosync/subscribe', 'a']);
   });
 
-  it('are not sent where somebody else wants all events, also if that one does not recover', async (t) => {
+  it('are not sent when another listener wants all events, even without recovery', async (t) => {
     const { sent, subscriptions } = tagged(t, ['x']);
     await soon();
     answer(subscriptions, sent[0]);
@@ -240,7 +240,7 @@ describe('tags', () => {
     assert.deepEqual(call(sent[2]), ['orosync/tags', 'a', ['x']]);
   });
 
-  it('are left to others when theirs goes', async (t) => {
+  it('of the remaining listeners stay when a listener is removed', async (t) => {
     const { sent, subscriptions, remove } = tagged(t, ['x']);
     await soon();
     answer(subscriptions, sent[0]);
@@ -251,7 +251,7 @@ describe('tags', () => {
     assert.deepEqual(sent.slice(1).map(call), [['orosync/tags', 'a', ['x', 'y']], ['orosync/tags', 'a', ['y']]]);
   });
 
-  it('that a server does not take are done without until the session ends', async (t) => {
+  it('that a server rejects are not sent again in this session', async (t) => {
     const { sent, subscriptions, set } = tagged(t, ['x']);
     await soon();
     answer(subscriptions, sent[0]);
@@ -270,7 +270,7 @@ describe('tags', () => {
   });
 });
 
-describe('a gap while another ticket is fetched', () => {
+describe('a gap during a ticket renewal', () => {
   const UNKEPT = { position: '0.0', complete: false, events: [] };
   const UNKNOWN = { code: 404 };
 
@@ -294,7 +294,7 @@ describe('a gap while another ticket is fetched', () => {
   }
 
   for (const [what, answers] of [['no history is kept', {}], ['the server knows no history', { details: UNKNOWN }]]) {
-    it(`is not told where ${what}, unless it took longer`, (t) => {
+    it(`is not reported when ${what}, unless it took longer`, (t) => {
       const { clock, subscriptions, told, open } = following(t, answers);
       for (const [passed, expected] of [[RENEWAL_MS - 1, []], [RENEWAL_MS, ['incomplete']]]) {
         subscriptions.ended(true);
@@ -304,7 +304,7 @@ describe('a gap while another ticket is fetched', () => {
       }
     });
 
-    it(`is told where ${what}, if the first attempt fails, and as any other gap is`, (t) => {
+    it(`is reported when ${what} and the first attempt fails, as for any other gap`, (t) => {
       const { subscriptions, told, open } = following(t, answers);
       subscriptions.ended(true);
       subscriptions.ended(false);
@@ -316,14 +316,14 @@ describe('a gap while another ticket is fetched', () => {
     });
   }
 
-  it('is told where the server keeps a history and does not have all of it', (t) => {
+  it('is reported when the history of the server is incomplete', (t) => {
     const { subscriptions, told, open } = following(t, { result: { position: '5', complete: false, events: [] } });
     subscriptions.ended(true);
     open();
     assert.deepEqual(told, ['incomplete']);
   });
 
-  it('is told where the session before that gave nothing', (t) => {
+  it('is reported when the earlier session was not subscribed', (t) => {
     const { subscriptions, told, open } = following(t);
     subscriptions.ended(false);
     subscriptions.opened(momentNow());
@@ -361,7 +361,7 @@ describe('a call that the server cannot answer at the moment', () => {
     return { ...all, told, update, remove, reopen };
   }
 
-  it('is made again from the same position, less and less often, and nothing is told meanwhile', (t) => {
+  it('is repeated from the same position with backoff, and nothing is reported meanwhile', (t) => {
     const { clock, sent, subscriptions, told, update } = returned(t);
     for (const wait of [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]) {
       const count = sent.length;
@@ -379,7 +379,7 @@ describe('a call that the server cannot answer at the moment', () => {
     assert.equal(clock.timers, 0);
   });
 
-  it('is told as incomplete when the answer is, and the next one is made again as soon as the first was', (t) => {
+  it('is reported as incomplete when its answer is, and resets the backoff', (t) => {
     let tags = ['x'];
     const { clock, sent, subscriptions, told, update } = returned(t, { tags: () => tags });
     fail(subscriptions, sent[0]);
@@ -395,7 +395,7 @@ describe('a call that the server cannot answer at the moment', () => {
     assert.deepEqual(sent.slice(3).map(call), Array(2).fill(['orosync/subscribe', 'a']));
   });
 
-  it('is left to the next session if this one ends', (t) => {
+  it('is repeated by the next session if this one ends', (t) => {
     const { clock, sent, subscriptions, reopen } = returned(t);
     fail(subscriptions, sent[0]);
     reopen();
@@ -403,7 +403,7 @@ describe('a call that the server cannot answer at the moment', () => {
     assert.equal(clock.timers, 0);
   });
 
-  it('is not made again once nobody listens', (t) => {
+  it('is not repeated without listeners', (t) => {
     const { clock, sent, subscriptions, remove } = returned(t);
     fail(subscriptions, sent[0]);
     remove();
@@ -413,7 +413,7 @@ describe('a call that the server cannot answer at the moment', () => {
     assert.equal(sent.length, 1, 'there is nothing to unsubscribe');
   });
 
-  it('makes of a gap one that is told, however short the session was away', (t) => {
+  it('makes a short gap a reported one', (t) => {
     const { clock, sent, subscriptions, told, reopen } = returned(t);
     answer(subscriptions, sent[0]);
     reopen(true);
@@ -423,7 +423,7 @@ describe('a call that the server cannot answer at the moment', () => {
     assert.deepEqual(told, ['incomplete']);
   });
 
-  it('leaves a subscription as it was: events and other tags go on', (t) => {
+  it('does not affect the existing subscription and its tags', (t) => {
     let tags = ['x'];
     let milliseconds = null;
     const settled = [];
@@ -451,7 +451,7 @@ describe('a call that the server cannot answer at the moment', () => {
     assert.deepEqual([told, settled], [['new'], [[['new'], 'complete']]]);
   });
 
-  it('tells tags again that came with it', (t) => {
+  it('sends its tags again', (t) => {
     let tags = ['x'];
     const { clock, sent, subscriptions, update } = returned(t, { tags: () => tags });
     answer(subscriptions, sent[0]);
@@ -462,7 +462,7 @@ describe('a call that the server cannot answer at the moment', () => {
     assert.deepEqual(sent.slice(1).map(call), Array(2).fill(['orosync/subscribe', 'a']));
   });
 
-  it('leaves a plain subscription that there was', (t) => {
+  it('keeps an existing subscription without recovery', (t) => {
     const { clock, sent, subscriptions } = stage(t);
     const events = [];
     subscriptions.opened(momentNow());
@@ -476,7 +476,7 @@ describe('a call that the server cannot answer at the moment', () => {
   });
 });
 
-describe('a question about the past', () => {
+describe('a question about earlier events', () => {
   /** A listener that asks once, and again what was lost. */
   const asking = (t) => {
     const { sent, subscriptions } = stage(t);
@@ -507,7 +507,7 @@ describe('a question about the past', () => {
   };
   const events = [['6', 'x'], ['7', 'y']];
 
-  it('is asked with the first call, and answered to who asked alone', (t) => {
+  it('is sent with the first call, and only its listener receives the answer', (t) => {
     const { sent, subscriptions, settled, missed } = asking(t);
     listenTo(subscriptions, ['a'], { recovers: true, onMissed: () => assert.fail('it has not asked') });
     subscriptions.opened(momentNow());
@@ -517,7 +517,7 @@ describe('a question about the past', () => {
     assert.deepEqual(missed, []);
   });
 
-  it('is asked after the answer by position, and as often as there is one', (t) => {
+  it('is sent after the answer by position, repeatedly while there are more', (t) => {
     const { sent, subscriptions, settled, missed, ask } = asking(t);
     subscriptions.opened(momentNow());
     answer(subscriptions, sent[0]);
@@ -537,7 +537,7 @@ describe('a question about the past', () => {
     assert.deepEqual(settled, [[[], 'complete'], [['y'], 'incomplete']]);
   });
 
-  it('is lost with the connection, and when it is refused', (t) => {
+  it('is lost with the connection or a refusal', (t) => {
     const { sent, subscriptions, settled } = asking(t);
     subscriptions.opened(momentNow());
     subscriptions.ended(false);
@@ -548,7 +548,7 @@ describe('a question about the past', () => {
     assert.equal(sent.length, 2);
   });
 
-  it('has an incomplete answer where the server refuses the question', (t) => {
+  it('is answered as incomplete when the server rejects it', (t) => {
     const { sent, subscriptions, settled, ask } = asking(t);
     subscriptions.opened(momentNow());
     answer(subscriptions, sent[0]);
@@ -559,24 +559,24 @@ describe('a question about the past', () => {
     assert.equal(sent.length, 2);
   });
 
-  it('has an answer that says so where no history is kept', (t) => {
+  it('is answered as withoutHistory when no history is kept', (t) => {
     const { sent, subscriptions, settled } = asking(t);
     subscriptions.opened(momentNow());
     answer(subscriptions, sent[0], { position: '0.0', complete: false, events: [] });
-    assert.deepEqual(settled, [[[], 'unkept']]);
+    assert.deepEqual(settled, [[[], 'withoutHistory']]);
   });
 
-  it('that nobody can be asked has no events in its answer', (t) => {
+  it('is answered without events when the server does not know the call', (t) => {
     const { sent, subscriptions, settled, ask } = asking(t);
     subscriptions.opened(momentNow());
     const [, callId] = JSON.parse(sent[0].text);
     subscriptions.failed({ type: 'callError', callId, uri: 'orosync/subscribe', reason: '', details: { code: 404 } });
     ask(5);
-    assert.deepEqual(settled, ['lost', [[], 'unkept'], [[], 'unkept']]);
+    assert.deepEqual(settled, ['lost', [[], 'withoutHistory'], [[], 'withoutHistory']]);
     assert.equal(sent.length, 2);
   });
 
-  it('is put again where the call about it could not be sent', (t) => {
+  it('is repeated when its call could not be sent', (t) => {
     const { clock, sent, subscriptions } = stage(t);
     subscriptions.opened(momentNow());
     listenTo(subscriptions, topics(BURST));

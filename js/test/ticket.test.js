@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { withTries } from '../src/ticket.js';
+import { withParallelRetries } from '../src/ticket.js';
 import { Clock } from './support/clock.js';
 
 /** A source of which the test says what becomes of each request. */
 function stage(t) {
   const clock = new Clock(t);
   const requests = [];
-  const give = withTries((signal) => new Promise((resolve, reject) => {
+  const give = withParallelRetries((signal) => new Promise((resolve, reject) => {
     requests.push({ at: clock.now, signal, resolve, reject });
   }));
   const pass = async (milliseconds) => {
@@ -19,8 +19,8 @@ function stage(t) {
   return { clock, requests, give, pass };
 }
 
-describe('a ticket after packets have vanished', () => {
-  it('is asked for once where the answer comes soon', async (t) => {
+describe('a ticket after a dead connection', () => {
+  it('is requested once if the answer comes soon', async (t) => {
     const { clock, requests, give, pass } = stage(t);
     const ticket = give(new AbortController().signal);
     await pass(350);
@@ -30,7 +30,7 @@ describe('a ticket after packets have vanished', () => {
     assert.equal(clock.timers, 0);
   });
 
-  it('is asked for on a new connection after the six that a browser keeps, within 1 s', async (t) => {
+  it('is requested on a new connection within 1 s, past the six that a browser keeps', async (t) => {
     const { requests, give, pass } = stage(t);
     const ticket = give(new AbortController().signal);
     await pass(60_000);
@@ -41,7 +41,7 @@ describe('a ticket after packets have vanished', () => {
     assert.equal(await ticket, 'good');
   });
 
-  it('is the first that comes of those that are asked for at once', async (t) => {
+  it('is the first answer of parallel requests', async (t) => {
     const { clock, requests, give, pass } = stage(t);
     const ticket = give(new AbortController().signal);
     await pass(500);
@@ -52,14 +52,14 @@ describe('a ticket after packets have vanished', () => {
     assert.equal(clock.timers, 0);
   });
 
-  it('fails as its source does', async (t) => {
+  it('fails like its source', async (t) => {
     const { requests, give } = stage(t);
     const ticket = give(new AbortController().signal);
     requests[0].reject(new Error('refused'));
     await assert.rejects(ticket, /refused/);
   });
 
-  it('is asked for no more when nobody wants it any more', async (t) => {
+  it('is not requested again after an abort', async (t) => {
     const { requests, give, pass } = stage(t);
     const abort = new AbortController();
     const ticket = give(abort.signal);

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import { WampError, decode, encodeCall, encodePublish, encodeSubscribe, encodeUnsubscribe } from '../src/wamp.js';
 
 describe('encoding', () => {
-  it('writes each message as WAMP v1 has it', () => {
+  it('writes each message of WAMP v1', () => {
     assert.equal(encodeSubscribe('oro/ping'), '[5,"oro/ping"]');
     assert.equal(encodeUnsubscribe('oro/ping'), '[6,"oro/ping"]');
     assert.equal(encodeCall('c1', 'presence', []), '[2,"c1","presence"]');
@@ -11,7 +11,7 @@ describe('encoding', () => {
     assert.equal(encodePublish('t', { a: 'é"' }), '[7,"t",{"a":"é\\""}]');
   });
 
-  it('writes the receivers of a publish where WAMP v1 looks for them', () => {
+  it('writes the receivers of a PUBLISH in their WAMP v1 positions', () => {
     assert.equal(encodePublish('t', 1, { excludeMe: true }), '[7,"t",1,true]');
     assert.equal(encodePublish('t', 1, { exclude: ['a'] }), '[7,"t",1,["a"]]');
     assert.equal(encodePublish('t', 1, { exclude: ['a'], eligible: ['b'] }), '[7,"t",1,["a"],["b"]]');
@@ -56,7 +56,7 @@ describe('decoding', () => {
     assert.deepEqual(decode('[3,"c1"]'), { type: 'callResult', callId: 'c1', result: null });
   });
 
-  it('takes a call id that the server has turned into a number', () => {
+  it('accepts a call id that the server has turned into a number', () => {
     assert.equal(decode('[3,17,true]').callId, '17');
   });
 
@@ -85,7 +85,7 @@ describe('decoding', () => {
     assert.throws(() => decode(new ArrayBuffer(8)), WampError);
   });
 
-  it('shows the beginning of a long message in the error, and no more', () => {
+  it('shows only the beginning of a long message in the error', () => {
     assert.throws(() => decode('x'.repeat(100_000)), ({ message }) => message.includes('xxxx') && message.length < 200);
   });
 });

@@ -11,7 +11,7 @@ function warningsOf(t) {
 }
 
 describe('the console', () => {
-  it('says once that the server refuses a handshake, with what to look at', async (t) => {
+  it('reports a refused handshake once, with what to check', async (t) => {
     const written = warningsOf(t);
     const server = await startServer(t);
     server.refuseUpgrade = 403;
@@ -25,7 +25,7 @@ describe('the console', () => {
     assert.match(written[0], /\(auth\.allowed_origins\)/);
   });
 
-  it('says it again for another cause, and after the page was connected', async (t) => {
+  it('reports another cause, and the same one after the next connection', async (t) => {
     const written = warningsOf(t);
     const server = await startServer(t);
     const { client, session } = await connectedClient(server, t, { warnings: true, random: () => 0 });
@@ -41,13 +41,13 @@ describe('the console', () => {
     client.connect();
     await disconnected.take();
     assert.deepEqual(written.map((text) => text.replace(/^Orosync: not connected to \S+ /, '')), [
-      '(1001): the server ends. It is tried again.',
-      '(1001): the server ends. It is tried again.',
-      `(0): the ticket endpoint ${server.ticketUrl} answered 401: this user gets no ticket. Only connect() tries again, or another page.`,
+      '(1001): the server ends. Retrying.',
+      '(1001): the server ends. Retrying.',
+      `(0): the ticket endpoint ${server.ticketUrl} answered 401: this user gets no ticket. Not retrying: call connect() or load a page.`,
     ]);
   });
 
-  it('says no more than twenty causes while the page is not connected', async (t) => {
+  it('reports at most twenty causes while the page is not connected', async (t) => {
     const written = warningsOf(t);
     const server = await startServer(t);
     let count = 0;
@@ -64,7 +64,7 @@ describe('the console', () => {
     assert.equal(written.length, 20);
   });
 
-  it('says once which topic was refused', async (t) => {
+  it('reports a refused topic once', async (t) => {
     const written = warningsOf(t);
     const server = await startServer(t);
     const { client, session } = await connectedClient(server, t, { warnings: true });
@@ -76,7 +76,7 @@ describe('the console', () => {
     assert.match(written[0], /^Orosync: the server refused the topic "acme\/order\/7": no policy declares this topic\. /);
   });
 
-  it('says nothing of a page that ends its connection, nor where that is switched off', async (t) => {
+  it('reports nothing when the page closes the connection, or when warnings are off', async (t) => {
     const written = warningsOf(t);
     const server = await startServer(t);
     const { client } = await connectedClient(server, t, { warnings: true });
@@ -89,7 +89,7 @@ describe('the console', () => {
     assert.deepEqual(written, []);
   });
 
-  it('asks a function whether it may, each time', async (t) => {
+  it('calls the function before each warning', async (t) => {
     const written = warningsOf(t);
     const server = await startServer(t);
     server.refuseUpgrade = 403;

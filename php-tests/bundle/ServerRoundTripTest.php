@@ -56,7 +56,7 @@ final class ServerRoundTripTest extends ApplicationTestCase
         parent::tearDown();
     }
 
-    public function testWhatAnApplicationSavesAndSwitchesIsInTheBrowser(): void
+    public function testChangesAndMaintenanceReachTheBrowser(): void
     {
         $this->boot($this->orosync(), [], self::WITH);
         $publisher = $this->kernel()->getContainer()->get(PublisherInterface::class);
@@ -84,20 +84,20 @@ final class ServerRoundTripTest extends ApplicationTestCase
         $command = $this->console(['orosync:maintenance', 'on']);
         $command->mustRun();
 
-        self::assertSame("Maintenance mode is on.\nAll open pages are told.\n", $command->getOutput());
+        self::assertSame("Maintenance mode is on.\nAll open pages are notified.\n", $command->getOutput());
         self::assertSame('{"isOn":true,"userId":null}', $this->arrived('oro/maintenance'));
     }
 
-    public function testWithoutAServerTheMaintenanceCommandSwitchesAllTheSame(): void
+    public function testWithoutAServerTheMaintenanceCommandStillSwitches(): void
     {
         $command = $this->console(['orosync:maintenance', 'on']);
 
         self::assertSame(0, $command->run());
-        self::assertStringContainsString('Open pages are not told yet: ws://127.0.0.1:' . $this->port, $command->getOutput());
+        self::assertStringContainsString('Open pages are not notified yet: ws://127.0.0.1:' . $this->port, $command->getOutput());
         self::assertFileExists($this->orosync()['maintenance']['flag_file']);
     }
 
-    public function testAServerWithAnotherSecretIsNotSaidToBeSilent(): void
+    public function testAServerWithAnotherSecretIsReportedAsARefusal(): void
     {
         $this->startServer();
         $other = ['secret' => 'a secret that the server does not have: 0123'] + $this->orosync();
@@ -122,7 +122,7 @@ final class ServerRoundTripTest extends ApplicationTestCase
         $console = new CommandTester($this->kernel()->getContainer()->get('orosync.maintenance_command'));
         self::assertSame(0, $console->execute(['mode' => 'on']));
         self::assertMatchesRegularExpression(
-            '~Open pages are not told: ws://127\.0\.0\.1:\d+/: the server refuses this publisher \(HTTP 401~',
+            '~Open pages are not notified: ws://127\.0\.0\.1:\d+/: the server refuses this publisher \(HTTP 401~',
             preg_replace('~\s+~', ' ', $console->getDisplay()),
         );
     }

@@ -77,7 +77,7 @@ describe('the board', () => {
 
     await anna.page.getByRole('button', { name: 'Move Compiler licences to Qualified' }).click();
 
-    await anna.page.getByText('It was not moved: Ben changed Compiler licences meanwhile.').waitFor();
+    await anna.page.getByText('The deal was not moved: Ben changed Compiler licences meanwhile.').waitFor();
     await column(anna, 'won').getByText('Compiler licences').waitFor();
     await ben.page.reload();
     await column(ben, 'won').getByText('Compiler licences').waitFor();

@@ -37,7 +37,7 @@ describe('an import', () => {
     assert.equal(steps.at(-1), 1000);
     assert.ok(steps.length > 2, `the bar moves while it is looked at: ${steps}`);
     assert.deepEqual(steps, [...steps].sort((one, other) => one - other));
-    await anna.page.getByText('All rows have arrived.').waitFor();
+    await anna.page.getByText('All rows were imported.').waitFor();
     assert.equal(await anna.page.locator('#percent').innerText(), '100 %');
 
     assert.equal(await ben.isTold('outdated'), 'Somebody changed what you see here.');
@@ -60,7 +60,7 @@ describe('an import', () => {
   it('that is over says so in a page that is opened later', async () => {
     await anna.open('/import/1');
     assert.equal(await anna.page.locator('#percent').innerText(), '100 %');
-    await anna.page.getByText('All rows have arrived.').waitFor();
+    await anna.page.getByText('All rows were imported.').waitFor();
     await anna.open('/import');
     await anna.page.getByRole('row', { name: /Import 1 Done 1,000 Anna/ }).waitFor();
   });

@@ -92,7 +92,7 @@ export const tellOfOutdatedContent = (stage) => describe('a contact that two peo
     await ben.page.getByText('Analytical Engine Works').waitFor();
 
     await anna.enter({ Phone: '+44 20 7946 0144' });
-    await anna.page.getByRole('button', { name: 'Save mine over it' }).click();
+    await anna.page.getByRole('button', { name: 'Overwrite with mine' }).click();
     await anna.page.getByText('Your changes are saved.').waitFor();
     await ben.page.reload();
     await ben.page.getByText('Stored Programs').waitFor();

@@ -77,7 +77,7 @@ try {
   await anna.page.getByRole('button', { name: 'Import 1,000 rows' }).click();
   await anna.page.waitForFunction(() => (document.querySelector('progress')?.position ?? 0) > 0.4);
   await picture(anna, 'import');
-  await anna.page.getByText('All rows have arrived.').waitFor();
+  await anna.page.getByText('All rows were imported.').waitFor();
 
   await anna.open('/status');
   for (const list of ['server', 'php', 'counters']) {

@@ -147,7 +147,7 @@ export const tellOfTurbo = (stage) => describe('a document in which Turbo change
     await anna.enter({ Name: 'Blaise Pascal', Notes: 'Counts on it.' });
     await anna.submit();
     await anna.page.getByRole('heading', { name: 'Your changes were not saved' }).waitFor();
-    await anna.page.getByRole('button', { name: 'Save mine over it' }).click();
+    await anna.page.getByRole('button', { name: 'Overwrite with mine' }).click();
     await anna.page.getByText('Your changes are saved.').waitFor();
     await anna.listens();
     assert.equal(await anna.flashes('outdated').count(), 0);

@@ -11,9 +11,9 @@ use Doctrine\DBAL\Driver\Middleware\AbstractConnectionMiddleware;
 use Doctrine\DBAL\Driver\Middleware\AbstractDriverMiddleware;
 
 /**
- * Reports the end of each outermost transaction, which is all that DBAL asks its driver to commit or to roll back.
+ * Reports the end of each outermost transaction: DBAL asks its driver to commit or roll back only those.
  *
- * Middlewares are the one hook that DBAL 3 and 4 have in common: DBAL 4 has no events.
+ * Middlewares are the only hook that DBAL 3 and 4 share: DBAL 4 has no events.
  */
 final class CommitMiddleware implements Middleware
 {
@@ -33,7 +33,7 @@ final class CommitMiddleware implements Middleware
             {
                 $connection = parent::connect($params);
                 $native = NativeConnection::of($connection);
-                // Nothing to know the connection by: its tags do not wait.
+                // The connection cannot be identified, so its tags do not wait.
                 if (null === $native) {
                     return $connection;
                 }

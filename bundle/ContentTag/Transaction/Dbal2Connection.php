@@ -7,8 +7,8 @@ namespace Orosync\ContentTag\Transaction;
 use Doctrine\DBAL\Connection;
 
 /**
- * Reports the end of transactions and savepoints under DBAL 2, which has no middlewares: as the connection's
- * `wrapperClass`. Never within OroPlatform, which has a wrapper class of its own.
+ * Reports the end of transactions and savepoints under DBAL 2, which has no middlewares. Used as the connection's
+ * `wrapperClass`; not in OroPlatform, which has its own.
  */
 final class Dbal2Connection extends Connection
 {

@@ -7,7 +7,7 @@ namespace Orosync\ContentTag\Transaction;
 use Doctrine\DBAL\Driver\Connection;
 use Doctrine\DBAL\Driver\Middleware\AbstractConnectionMiddleware;
 
-/** DBAL 3's connection, whose commit() and rollBack() give a boolean. */
+/** The connection of DBAL 3, whose commit() and rollBack() return a boolean. */
 final class Dbal3Connection extends AbstractConnectionMiddleware
 {
     public function __construct(

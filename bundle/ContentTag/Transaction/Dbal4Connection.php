@@ -7,7 +7,7 @@ namespace Orosync\ContentTag\Transaction;
 use Doctrine\DBAL\Driver\Connection;
 use Doctrine\DBAL\Driver\Middleware\AbstractConnectionMiddleware;
 
-/** DBAL 4's connection, whose commit() and rollBack() give nothing. */
+/** The connection of DBAL 4, whose commit() and rollBack() return nothing. */
 final class Dbal4Connection extends AbstractConnectionMiddleware
 {
     public function __construct(

@@ -5,16 +5,17 @@ declare(strict_types=1);
 namespace Orosync\ContentTag\Transaction;
 
 /**
- * The tags of one open transaction, each once, and where its savepoints stand among them.
+ * The tags of one open transaction, without duplicates, and the positions of its savepoints among them.
  *
- * Bounds: the number of tags, beyond which they are counted and not kept; and MAX_SAVEPOINTS, beyond which the oldest is
- * forgotten. What is rolled back to a forgotten savepoint stays: a page that loads again for nothing is the lesser harm.
+ * Bounds: the number of tags, beyond which they are counted but not kept, and MAX_SAVEPOINTS, beyond which the oldest is
+ * forgotten. A rollback to a forgotten savepoint removes no tags: an unnecessary reload of a page does less harm than a missed
+ * change.
  */
 final class HeldTags
 {
     private const MAX_SAVEPOINTS = 1000;
 
-    /** @var array<string, true> in the order in which they came, so that a savepoint is a place among them */
+    /** @var array<string, true> in order of insertion, so that a savepoint is an offset */
     private array $tags = [];
 
     private int $dropped = 0;
@@ -49,7 +50,7 @@ final class HeldTags
         $this->savepoints[] = ['name' => $name, 'tags' => \count($this->tags), 'dropped' => $this->dropped];
     }
 
-    /** What came after the savepoint belongs to what is around it; the savepoints after it are gone too. */
+    /** Removes a savepoint and all later ones. Their tags stay in the transaction. */
     public function releaseSavepoint(string $name): void
     {
         $place = $this->find($name);
@@ -58,7 +59,7 @@ final class HeldTags
         }
     }
 
-    /** What came after the savepoint is forgotten; the savepoint itself stays, as in SQL. */
+    /** Removes the tags and savepoints after a savepoint. As in SQL, the savepoint itself stays. */
     public function rollBackTo(string $name): void
     {
         $place = $this->find($name);
@@ -74,17 +75,17 @@ final class HeldTags
     /** @return list<string> */
     public function tags(): array
     {
-        // As an array key a tag of digits has become a number.
+        // PHP turns array keys of digits into integers.
         return array_map(strval(...), array_keys($this->tags));
     }
 
-    /** How many found the bound reached. */
+    /** Number of tags beyond the bound. */
     public function dropped(): int
     {
         return $this->dropped;
     }
 
-    /** The innermost of that name: one that is set again hides the one before. */
+    /** Index of the innermost savepoint of that name: a later one hides an earlier one. */
     private function find(string $name): ?int
     {
         for ($place = \count($this->savepoints) - 1; $place >= 0; --$place) {

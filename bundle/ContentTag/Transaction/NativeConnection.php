@@ -7,10 +7,10 @@ namespace Orosync\ContentTag\Transaction;
 use Doctrine\DBAL\Connection;
 use Doctrine\DBAL\Driver\Connection as DriverConnection;
 
-/** The database extension's own object behind a connection: DBAL's connection and its driver's have it in common. */
+/** The database extension's own object of a connection. DBAL's connection and the driver's connection share it. */
 final class NativeConnection
 {
-    /** @return object|null null: DBAL 2 has no way to it, the rare driver has none, or it is a resource */
+    /** @return object|null null: not accessible under DBAL 2, not provided by the driver, or a resource */
     public static function of(Connection|DriverConnection $connection): ?object
     {
         if (!method_exists($connection, 'getNativeConnection')) {

@@ -5,9 +5,9 @@ declare(strict_types=1);
 namespace Orosync\ContentTag\Transaction;
 
 /**
- * A statement that sets, releases or rolls back to a savepoint, as the databases that Doctrine knows write it.
+ * A statement that sets, releases or rolls back to a savepoint, in the dialects of Doctrine's databases.
  *
- * DBAL has no hook for savepoints in any version: what it asks the driver to execute is all there is to see.
+ * No version of DBAL has a hook for savepoints, so they are recognized in the SQL that it executes.
  */
 final class SavepointStatement
 {

@@ -9,19 +9,19 @@ use Orosync\ContentTag\TagAnnouncerInterface;
 use Orosync\Entry\Guard;
 
 /**
- * Tags of flushes within a transaction that is still open.
+ * Holds the tags of flushes within open transactions.
  *
- * They are announced, each once, when the outermost transaction has committed, and forgotten when it, or the savepoint
- * that they came after, is rolled back, and when the database refuses the commit. Bound: MAX_TAGS for a connection; what
- * is beyond it is not announced, and the log says how many. Nothing is forgotten between two messages of a worker, for the
- * transaction is not either. What is committed stays so, whatever announcing it throws.
+ * Announces them without duplicates after the commit of the outermost transaction. Discards them when the transaction or their
+ * savepoint is rolled back, or when the database refuses the commit. Bound: MAX_TAGS per connection; further tags are not
+ * announced, and their number is logged. Not reset between two messages of a worker, because the transaction stays open too. An
+ * exception during the announcement does not affect the commit.
  */
 final class UncommittedTags
 {
     private const MAX_TAGS = 100_000;
 
     /**
-     * By what reports: the driver's native connection, {@see Dbal2Connection}, or {@see \Orosync\Oro\RootTransaction}.
+     * By reporting object: the driver's native connection, {@see Dbal2Connection}, or {@see \Orosync\Oro\RootTransaction}.
      *
      * @var \WeakMap<object, HeldTags>
      */
@@ -35,36 +35,36 @@ final class UncommittedTags
         $this->held = new \WeakMap();
     }
 
-    /** Commits and rollbacks will be reported by this object from now on; what it held is forgotten. */
+    /** Registers an object that will report commits and rollbacks, and discards the tags that it held. */
     public function watch(object $reporting): void
     {
         $this->held[$reporting] = new HeldTags(self::MAX_TAGS);
     }
 
     /**
-     * Keep the tags if the connection is in a transaction whose end will be reported.
+     * Holds the tags if the connection is in a transaction whose end will be reported.
      *
      * @param list<string> $tags
      *
-     * @return bool false: not kept, for there is nothing to wait for
+     * @return bool false: not held, because there is no commit to wait for
      */
     public function hold(Connection $connection, array $tags): bool
     {
         if (0 === \count($this->held) || !$connection->isTransactionActive()) {
             return false;
         }
-        // Under DBAL 2 the connection reports for itself.
+        // Under DBAL 2 the connection itself reports.
         $reporting = isset($this->held[$connection]) ? $connection : NativeConnection::of($connection);
 
         return null !== $reporting && $this->keep($reporting, $tags);
     }
 
     /**
-     * Keep the tags until this object reports.
+     * Holds the tags until this object reports.
      *
      * @param list<string> $tags
      *
-     * @return bool false: not kept, for it will never report
+     * @return bool false: not held, because the object is not registered
      */
     public function keep(object $reporting, array $tags): bool
     {
@@ -76,7 +76,7 @@ final class UncommittedTags
         return true;
     }
 
-    /** A statement that the driver has executed: it may have been about a savepoint. */
+    /** Tracks savepoints: called for each statement that the driver has executed. */
     public function executed(object $reporting, string $sql): void
     {
         $statement = SavepointStatement::of($sql);
@@ -90,17 +90,17 @@ final class UncommittedTags
     }
 
     /**
-     * Run the commit of the outermost transaction, and announce what it has made true.
+     * Runs the commit of the outermost transaction and announces its tags.
      *
      * @template T of bool|null
      *
-     * @param \Closure(): T $commit it throws, or gives false, where the database refuses
+     * @param \Closure(): T $commit throws or returns false if the database refuses
      *
      * @return T
      */
     public function commit(object $reporting, \Closure $commit): ?bool
     {
-        // MySQL itself commits before it defines a table, and then PDO refuses to.
+        // MySQL commits implicitly before DDL; then PDO refuses the commit.
         $isCommitted = $reporting instanceof \PDO && !$reporting->inTransaction();
         try {
             $done = $commit();
@@ -121,11 +121,11 @@ final class UncommittedTags
         $held = $this->held[$reporting];
         $this->watch($reporting);
         if ([] !== $held->tags()) {
-            $this->guard->run('A change is not announced', fn () => ($this->announcer)()->announce($held->tags()));
+            $this->guard->run('A change was not announced', fn () => ($this->announcer)()->announce($held->tags()));
         }
         if ($held->dropped() > 0) {
-            $this->guard->note('Changes of a transaction are not announced', new \OverflowException(sprintf(
-                'it has changed more than %d pieces of content; the last %d are left out',
+            $this->guard->note('Changes of a transaction were not announced', new \OverflowException(sprintf(
+                'more than %d tags; the last %d are left out',
                 self::MAX_TAGS,
                 $held->dropped(),
             )));

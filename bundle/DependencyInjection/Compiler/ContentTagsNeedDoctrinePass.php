@@ -7,7 +7,7 @@ namespace Orosync\DependencyInjection\Compiler;
 use Symfony\Component\DependencyInjection\Compiler\CompilerPassInterface;
 use Symfony\Component\DependencyInjection\ContainerBuilder;
 
-/** Removes what reads Doctrine's entities from an application without a manager registry (service `doctrine`). */
+/** Removes the services that need Doctrine from an application without a manager registry (service `doctrine`). */
 final class ContentTagsNeedDoctrinePass implements CompilerPassInterface
 {
     public function process(ContainerBuilder $container): void

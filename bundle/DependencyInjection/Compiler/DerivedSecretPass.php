@@ -7,7 +7,7 @@ namespace Orosync\DependencyInjection\Compiler;
 use Symfony\Component\DependencyInjection\Compiler\CompilerPassInterface;
 use Symfony\Component\DependencyInjection\ContainerBuilder;
 
-/** Gives the shared secret `kernel.secret` to derive from, where there is one: `framework.secret` is optional. */
+/** Passes `kernel.secret` to the shared secret, if it exists: `framework.secret` is optional. */
 final class DerivedSecretPass implements CompilerPassInterface
 {
     public function process(ContainerBuilder $container): void

@@ -16,15 +16,15 @@ use Symfony\Component\DependencyInjection\Definition;
 use Symfony\Component\DependencyInjection\Reference;
 
 /**
- * Wires what depends on the whole container of an Oro application: its tag listener, the name of its server command,
- * and what its other bundles have registered for the old server. Does nothing anywhere else.
+ * Wires what depends on the complete container of an Oro application: the tag listener, the name of the server command, and
+ * services that other bundles have registered for the old server. Does nothing in other applications.
  */
 final class OroPass implements CompilerPassInterface
 {
     private const TAG_LISTENER = 'oro_sync.event_listener.doctrine_tag';
     private const SERVER_COMMAND = 'gos:websocket:server';
 
-    /** What was told to the old server by tags, and what `orosync:migrate` calls it. */
+    /** Service tags of the old server, and their names in `orosync:migrate`. */
     private const PARTS = [
         'gos_web_socket.rpc' => 'RPC handler',
         'gos_web_socket.periodic' => 'periodic task',
@@ -32,7 +32,7 @@ final class OroPass implements CompilerPassInterface
         'gos_web_socket.push_handler' => 'push handler',
     ];
 
-    /** Oro's services whose work ours do, so that what was put around or in place of them deserves a look. */
+    /** Replaced services of Oro. `orosync:migrate` lists their decorators and the application's own replacements. */
     private const REPLACED = [
         'oro_sync.websocket_client',
         'oro_sync.websocket_client.basic',
@@ -43,7 +43,7 @@ final class OroPass implements CompilerPassInterface
         self::TAG_LISTENER,
     ];
 
-    /** The old server's own parts, which go with it. */
+    /** Namespaces of the old server's own services, which are not reported. */
     private const ITS_OWN = ['Oro\\Bundle\\SyncBundle\\', 'Gos\\'];
 
     public function process(ContainerBuilder $container): void
@@ -69,11 +69,11 @@ final class OroPass implements CompilerPassInterface
             ->setArgument('$changes', $changes);
     }
 
-    /** An application's own subclass of Oro's listener is left alone: its tags leave with the flush. */
+    /** Keeps an application's own subclass of Oro's listener: it sends its tags with the flush. */
     private function followFlushes(ContainerBuilder $container): void
     {
         if (!$container->hasDefinition(self::TAG_LISTENER)) {
-            // An application that announces nothing has removed it.
+            // Removed by an application that announces nothing.
             return;
         }
         $listener = $container->getDefinition(self::TAG_LISTENER);
@@ -83,7 +83,7 @@ final class OroPass implements CompilerPassInterface
         }
         foreach ($container->getParameter('orosync.oro.skipped_classes') as $class) {
             if (!class_exists($class)) {
-                // Oro's listener throws for it, at every flush.
+                // Oro's listener would throw at every flush.
                 throw new InvalidConfigurationException(sprintf(
                     'orosync.content_tags.skip: the class "%s" does not exist.',
                     $class,
@@ -160,9 +160,9 @@ final class OroPass implements CompilerPassInterface
     }
 
     /**
-     * Before children get the class of their parents, and before parameters are resolved.
+     * The class of a definition, before Symfony resolves parents and parameters.
      *
-     * @return string empty: a parent or a parameter is missing, which is for the container to say
+     * @return string empty: a parent or a parameter is missing, which the container reports itself
      */
     private static function classOf(ContainerBuilder $container, Definition $definition): string
     {

@@ -7,7 +7,7 @@ namespace Orosync\DependencyInjection\Compiler;
 use Symfony\Component\DependencyInjection\Compiler\CompilerPassInterface;
 use Symfony\Component\DependencyInjection\ContainerBuilder;
 
-/** Without the profiler nobody reads the records: the publisher is not decorated, and production pays nothing. */
+/** Removes the recording publisher without a profiler, so that it costs nothing in production. */
 final class RecordingNeedsProfilerPass implements CompilerPassInterface
 {
     public function process(ContainerBuilder $container): void

@@ -12,9 +12,10 @@ use Symfony\Component\DependencyInjection\Compiler\CompilerPassInterface;
 use Symfony\Component\DependencyInjection\ContainerBuilder;
 
 /**
- * Adds what services declare by attribute to the topics of the configuration, which come first; refuses what cannot be meant.
+ * Appends the topics that services declare by attribute to those of the configuration, and rejects invalid ones.
  *
- * A role becomes the server's policy `role:ROLE_SALES`, a voter `granted`; whoever mints tickets is told of both.
+ * A role becomes the server's policy `role:ROLE_SALES`, a voter `granted`. The services that issue tickets receive the roles
+ * and voters.
  */
 final class TopicsPass implements CompilerPassInterface
 {
@@ -38,7 +39,7 @@ final class TopicsPass implements CompilerPassInterface
             $other = $rules[$topic['pattern']] ?? null;
             if (null !== $other) {
                 throw new InvalidConfigurationException(sprintf(
-                    'The topic "%s" is declared twice, by %s and by %s. The first alone would count: keep one.',
+                    'The topic "%s" is declared twice, by %s and by %s. Only the first would apply: remove one.',
                     $topic['pattern'],
                     $other['origin'],
                     $topic['origin'],
@@ -59,8 +60,8 @@ final class TopicsPass implements CompilerPassInterface
         }
         if (\count($roles) > HeldRoles::MAX_IN_TICKET) {
             throw new InvalidConfigurationException(sprintf(
-                'The topics of this application name %d roles, a ticket holds at most %d. Give some of them a role of their own that '
-                . 'these have in security.role_hierarchy: %s.',
+                'The topics of this application name %d roles; a ticket holds at most %d. Replace some of them by a new role that '
+                . 'includes them in security.role_hierarchy: %s.',
                 \count($roles),
                 HeldRoles::MAX_IN_TICKET,
                 implode(', ', $roles),
@@ -82,7 +83,7 @@ final class TopicsPass implements CompilerPassInterface
         foreach ($container->findTaggedServiceIds('orosync.topic') as $id => $tags) {
             foreach ($tags as $topic) {
                 $topic += ['pattern' => '', 'subscribe' => null, 'publish' => 'publisher', 'voter' => null, 'class' => null, 'origin' => $id];
-                // Several services may be of one class.
+                // Several services may have the same class.
                 if (!\in_array($topic, $topics, true)) {
                     $topics[] = $topic;
                 }
@@ -92,7 +93,7 @@ final class TopicsPass implements CompilerPassInterface
         return $topics;
     }
 
-    /** @return list<string> the roles that stand there; none: it is a word, or a mistake */
+    /** @return list<string> the roles of the value; empty: a policy word, or invalid */
     private static function roles(string $subscribe): array
     {
         $names = array_map(trim(...), explode(',', $subscribe));
@@ -102,7 +103,7 @@ final class TopicsPass implements CompilerPassInterface
     }
 
     /**
-     * What is wrong with a topic by itself; null: nothing.
+     * The problem of a declaration itself; null: none.
      *
      * @param array{pattern: string, subscribe: string|null, publish: string, voter: string|null, class: string|null} $topic
      * @param list<string>                                                                                            $roles
@@ -110,9 +111,9 @@ final class TopicsPass implements CompilerPassInterface
     private static function problem(array $topic, array $roles): ?string
     {
         return TopicPattern::problem($topic['pattern']) ?? match (true) {
-            null === $topic['subscribe'] && null === $topic['voter'] => 'nothing says who may listen. Write subscribe, or voter and class',
-            null !== $topic['subscribe'] && null !== $topic['voter'] => 'subscribe and voter both say who may listen. Keep one',
-            (null === $topic['voter']) !== (null === $topic['class']) => 'voter and class go together: what is asked, and about which object',
+            null === $topic['subscribe'] && null === $topic['voter'] => 'neither subscribe nor voter is set. Set subscribe, or voter and class',
+            null !== $topic['subscribe'] && null !== $topic['voter'] => 'subscribe and voter are both set. Remove one',
+            (null === $topic['voter']) !== (null === $topic['class']) => 'voter and class must be set together',
             null !== $topic['voter'] && 1 !== preg_match_all('~\{\w+(:\w+)?\}~', strtr($topic['pattern'], ['{{' => '', '}}' => ''])) =>
                 'a voter needs one capture, the id of the object, such as acme/order/{order}',
             null !== $topic['class'] && !class_exists($topic['class']) => sprintf('the class "%s" does not exist', $topic['class']),
@@ -120,24 +121,24 @@ final class TopicsPass implements CompilerPassInterface
                 self::noWord('subscribe', $topic['subscribe'], [...Topic::SUBSCRIBE, sprintf('a role such as ROLE_SALES (of at most %d bytes)', HeldRoles::MAX_BYTES)]),
             !\in_array($topic['publish'], Topic::PUBLISH, true) => self::noWord('publish', $topic['publish'], Topic::PUBLISH),
             'owner' === $topic['subscribe'] && 1 !== preg_match('~\{(uid|user_id)(:int)?\}~', $topic['pattern']) =>
-                'owner is the user whose id is in the topic. Name it {uid:int}, or {uid} where ids are texts such as UUIDs',
+                'owner is the user whose id is in the topic. Add {uid:int}, or {uid} for ids such as UUIDs',
             default => null,
         };
     }
 
     /**
-     * What a topic needs that the application does not have; null: nothing.
+     * What the application lacks for a topic; null: nothing.
      *
      * @param array{voter: string|null} $topic
      */
     private static function missing(array $topic, ContainerBuilder $container): ?string
     {
         return match (true) {
-            !$container->has('security.access.decision_manager') => 'the security bundle decides about it, and is not there',
+            !$container->has('security.access.decision_manager') => 'it needs the security bundle, which is not installed',
             null === $topic['voter'] => null,
-            !$container->has('doctrine') => 'the object that the voter decides about comes from Doctrine, which is not there',
+            !$container->has('doctrine') => 'a voter needs Doctrine to load the object, which is not installed',
             $container->has('orosync.oro.topics') =>
-                'the pages of an Oro application ask for no topics, so that no voter can be asked. Implement TopicGrantInterface',
+                'voters are not supported in an Oro application, whose pages name no topics. Implement TopicGrantInterface',
             default => null,
         };
     }

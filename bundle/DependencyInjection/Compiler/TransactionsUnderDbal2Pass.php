@@ -11,10 +11,10 @@ use Symfony\Component\DependencyInjection\ContainerBuilder;
 use Symfony\Component\DependencyInjection\Reference;
 
 /**
- * Has connections report their transactions themselves where DBAL takes no middlewares: under DBAL 2.
+ * Makes connections report their transactions under DBAL 2, which has no middlewares.
  *
- * A connection with a wrapper class of the application's own stays as it is: its tags leave with the flush. So do all in
- * an Oro application, whose own listener and {@see \Orosync\Oro\RootTransaction} stand for ours.
+ * A connection with a wrapper class of the application stays unchanged: its tags are sent with the flush. So do all connections
+ * of an Oro application, which uses its own listener and {@see \Orosync\Oro\RootTransaction}.
  */
 final class TransactionsUnderDbal2Pass implements CompilerPassInterface
 {

@@ -9,10 +9,10 @@ use Symfony\Component\DependencyInjection\Compiler\ServiceLocatorTagPass;
 use Symfony\Component\DependencyInjection\ContainerBuilder;
 use Symfony\Component\DependencyInjection\Reference;
 
-/** Gives `orosync:ticket` the user providers of the security bundle's configuration, by their names there. */
+/** Passes the user providers of the security bundle to `orosync:ticket`, by their configured names. */
 final class UserProvidersPass implements CompilerPassInterface
 {
-    /** How the security bundle calls them. */
+    /** Prefix of the service ids of the security bundle's user providers. */
     private const PREFIX = 'security.user.provider.concrete.';
 
     public function process(ContainerBuilder $container): void

@@ -17,14 +17,14 @@ use Symfony\Component\Security\Core\User\InMemoryUserProvider;
 use Symfony\Component\Security\Core\User\UserInterface;
 
 /**
- * Gives {@see UserClaims} the role of each class of users: those of `orosync.users`, else `user` for the one class that the
- * application's user providers give. Two classes without a word on them are refused: their ids may be the same.
+ * Passes the role of each user class to {@see UserClaims}: from `orosync.users`, else `user` if the user providers return a
+ * single class. Several classes without configuration are rejected, because their ids may overlap.
  *
- * Does nothing where another service says who somebody is: in an Oro application, or one with claims of its own.
+ * Does nothing if another service provides the claims: in an Oro application, or one with its own service.
  */
 final class UserRolesPass implements CompilerPassInterface
 {
-    /** How the security bundle calls the providers of its configuration. */
+    /** Prefix of the service ids of the security bundle's user providers. */
     private const PROVIDERS = 'security.user.provider.concrete.';
 
     public function process(ContainerBuilder $container): void
@@ -61,7 +61,7 @@ final class UserRolesPass implements CompilerPassInterface
             $class = self::classOfUsers($name, $container);
             if (null === $class) {
                 throw new InvalidConfigurationException(sprintf(
-                    'orosync.users: "%s" is no class of users. Name a class that exists and implements %s.',
+                    'orosync.users: "%s" is not a user class. Name an existing class that implements %s.',
                     $name,
                     UserInterface::class,
                 ));
@@ -69,9 +69,9 @@ final class UserRolesPass implements CompilerPassInterface
             $other = 'anonymous' === $role ? false : array_search($role, $roles, true);
             if (false !== $other) {
                 throw new InvalidConfigurationException(sprintf(
-                    'orosync.users: "%s" and "%s" are both "%s", so that two users of the same id would be one to the server. '
-                    . 'Give each role to one class, and "anonymous" to those who need no identity. A service in the place '
-                    . 'of %s may tell users apart in another way.',
+                    'orosync.users: "%s" and "%s" are both "%s", so the server could not tell two users with the same id apart. '
+                    . 'Give each role to one class, and "anonymous" to classes without an identity. A service that replaces '
+                    . '%s may distinguish users in another way.',
                     $other,
                     $class,
                     $role,
@@ -84,7 +84,7 @@ final class UserRolesPass implements CompilerPassInterface
         return $roles;
     }
 
-    /** @return list<class-string> as far as the providers tell */
+    /** @return list<class-string> user classes, as far as the providers declare them */
     private static function provided(ContainerBuilder $container): array
     {
         $classes = [];
@@ -97,7 +97,7 @@ final class UserRolesPass implements CompilerPassInterface
                     $classes[] = self::classOfUsers($name, $container);
                 }
             } catch (NotFoundExceptionInterface) {
-                // A service or a parameter is missing, which is for the container to say.
+                // A service or a parameter is missing, which the container reports itself.
             }
         }
 
@@ -105,8 +105,8 @@ final class UserRolesPass implements CompilerPassInterface
     }
 
     /**
-     * What may be the class that a provider gives: those of its arguments, as Doctrine's has it, and what its code declares to
-     * return. A chain has none of its own, for its members are providers themselves.
+     * Possible user classes of a provider: its string arguments (Doctrine's provider has the class there) and the declared
+     * return types of its code. A chain has none of its own: its members are providers themselves.
      *
      * @return list<string>
      */
@@ -120,7 +120,7 @@ final class UserRolesPass implements CompilerPassInterface
         [$class, $arguments] = $container->getParameterBag()->resolveValue([$provider->getClass(), $arguments]);
 
         if (InMemoryUserProvider::class === $class) {
-            // One that lists nobody is what a new application has.
+            // A new application has a provider without users.
             return [] === array_filter($arguments) ? [] : [InMemoryUser::class];
         }
 
@@ -140,7 +140,7 @@ final class UserRolesPass implements CompilerPassInterface
         );
     }
 
-    /** @return class-string|null null: it is none */
+    /** @return class-string|null null: not a user class */
     private static function classOfUsers(string $name, ContainerBuilder $container): ?string
     {
         $class = $container->getReflectionClass($name, false);
@@ -166,10 +166,10 @@ final class UserRolesPass implements CompilerPassInterface
         }
 
         return new InvalidConfigurationException(sprintf(
-            'Users of several classes may have the same id, and only the role tells them apart for the server of live '
-            . "notifications. Say which role each class has, in config/packages/orosync.yaml, for example:\n\n"
+            'Users of several classes may have the same id; the server distinguishes them only by their '
+            . "role. Set the role of each class in config/packages/orosync.yaml, for example:\n\n"
             . "orosync:\n    users:\n%s\n\"user\" is a user of the back office, \"customer\" one of the storefront, "
-            . '"anonymous" nobody in particular.',
+            . '"anonymous" a user without an identity.',
             $lines,
         ));
     }

@@ -12,15 +12,15 @@ use Orosync\Topic\TopicSourceInterface;
 use Orosync\Topic\Translation;
 use Psr\Container\ContainerInterface;
 
-/** The topics and origins of an Oro application: what it has declared, and what it has configured for the old server. */
+/** The topics and origins of an Oro application: declared for Orosync, or configured for the old server. */
 final class ApplicationTopics implements TopicSourceInterface
 {
-    /** Allowed by Oro whatever its providers say. */
+    /** Always allowed by Oro. */
     public const THIS_MACHINE = ['localhost', '127.0.0.1'];
 
     /**
-     * @param ContainerInterface    $handlers       the topic handlers by service id
-     * @param array<string, string> $handlerClasses their classes as they are configured
+     * @param ContainerInterface    $handlers       topic handlers by service id
+     * @param array<string, string> $handlerClasses their configured classes
      */
     public function __construct(
         private readonly RouterInterface $router,
@@ -49,7 +49,9 @@ final class ApplicationTopics implements TopicSourceInterface
         return array_values(array_unique([...$this->origins->getOrigins(), ...self::THIS_MACHINE]));
     }
 
-    /** @return array{array<string, class-string>, list<Finding>} the classes by what routes call them; what is broken */
+    /**
+     * @return array{array<string, class-string>, list<Finding>} classes by the names in routes; handlers that cannot be built
+     */
     private function handlersByName(): array
     {
         $handlers = [];
@@ -58,7 +60,7 @@ final class ApplicationTopics implements TopicSourceInterface
             try {
                 $handler = $this->handlers->get($id);
             } catch (\Throwable $e) {
-                // Handlers of the old server may need parts of it that are gone.
+                // Handlers for the old server may need services that no longer exist.
                 $broken[] = new Finding($class, sprintf('cannot be built (service %s): %s', $id, $e->getMessage()));
                 continue;
             }

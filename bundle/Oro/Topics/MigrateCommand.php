@@ -18,31 +18,31 @@ use Symfony\Component\Console\Output\OutputInterface;
 use Symfony\Component\Console\Style\SymfonyStyle;
 use Symfony\Component\DependencyInjection\ParameterBag\ContainerBagInterface;
 
-/** Reports what of this application maps to Orosync by itself, and what needs a decision. Changes nothing. */
-#[AsCommand(name: 'orosync:migrate', description: 'Report what maps to Orosync and what needs a decision; changes nothing')]
+/** Reports what of this application maps to Orosync automatically, and what needs a decision. Changes nothing. */
+#[AsCommand(name: 'orosync:migrate', description: 'Report what maps to Orosync and what needs a decision, without changing anything')]
 final class MigrateCommand extends Command
 {
     private const NOT_READ = [
-        'websocket_backend_ssl_context_options' => 'not read: certificates are checked by the authorities of the system, or by orosync.backend_ca_file',
-        'websocket_backend_user_agent' => 'not read: the server does not look at it',
-        'websocket_frontend_user_agent' => 'not read: the server does not look at it',
-        'websocket_user_agent' => 'not read: the server does not look at it',
+        'websocket_backend_ssl_context_options' => 'ignored: certificates are verified with the system\'s authorities, or with orosync.backend_ca_file',
+        'websocket_backend_user_agent' => 'ignored: the server does not use it',
+        'websocket_frontend_user_agent' => 'ignored: the server does not use it',
+        'websocket_user_agent' => 'ignored: the server does not use it',
     ];
     private const ADVICE = [
-        'RPC handler' => 'no PHP runs in the server: make it an HTTP route',
-        'periodic task' => 'let a timer of the system run a command that publishes',
+        'RPC handler' => 'the server runs no PHP: make it an HTTP route',
+        'periodic task' => 'run a command that publishes from a system timer',
         'pusher' => 'publish through oro_sync.websocket_client',
-        'push handler' => 'publish where it was pushed, through oro_sync.websocket_client',
+        'push handler' => 'publish through oro_sync.websocket_client instead of pushing',
     ];
 
-    /** What an application's own class in the place of one of Oro's goes without. */
+    /** Effect of an application's own class in place of one of Oro's. */
     private const REPLACED = [
-        'oro_sync.event_listener.doctrine_tag' => 'which keeps working as it does: its tags leave with the flush, not after the commit',
+        'oro_sync.event_listener.doctrine_tag' => 'which keeps its behaviour: its tags are sent with the flush, not after the commit',
     ];
 
     /**
-     * @param list<array{kind: string, id: string, class: string}> $parts   what was registered for the old server
-     * @param list<array{kind: string, id: string, class: string}> $changes what stands around or in place of Oro's
+     * @param list<array{kind: string, id: string, class: string}> $parts   services registered for the old server
+     * @param list<array{kind: string, id: string, class: string}> $changes decorators and replacements of Oro's services
      */
     public function __construct(
         private readonly ApplicationTopics $topics,
@@ -74,7 +74,7 @@ final class MigrateCommand extends Command
     {
         $translation = $this->topics->translation();
         $this->section($io, 'This machine', $this->obstacles->find(), 'Extension, server and addresses are as they should be.');
-        $this->section($io, 'Parameters', $this->parameterLines(), 'None is set; see the tree "orosync:".');
+        $this->section($io, 'Parameters', $this->parameterLines(), 'None is set; the configuration "orosync:" applies.');
         $this->section($io, 'Topics', [
             ...array_map(static fn (string $pattern): string => $pattern . ': built in', $translation->builtIn),
             ...array_map(static fn (TopicRule $rule): string => sprintf(
@@ -91,15 +91,15 @@ final class MigrateCommand extends Command
                 $part['class'],
                 $part['kind'],
                 $part['id'],
-                self::ADVICE[$part['kind']] ?? 'is not called: PHP is not told who comes and goes',
+                self::ADVICE[$part['kind']] ?? 'is not called: the server does not notify PHP of connections',
             ), $this->parts),
         ], 'Nothing to decide: all handlers are Oro\'s own.');
-        $this->section($io, 'Decorators: look at them', array_map(static fn (array $change): string => sprintf(
+        $this->section($io, 'Decorators to review', array_map(static fn (array $change): string => sprintf(
             '%s (service %s) %s, %s',
             $change['class'],
             $change['id'],
             $change['kind'],
-            self::REPLACED[$change['id']] ?? 'which works over the extension now',
+            self::REPLACED[$change['id']] ?? 'which now publishes through the extension',
         ), $this->changes), 'None of Oro\'s services is decorated or replaced.');
         $this->section($io, 'Origins, by orosync:topics:export', $this->originLines(), '');
         $this->section($io, 'NGINX', $this->nginxLines(), '');
@@ -133,8 +133,8 @@ final class MigrateCommand extends Command
             $isOld = !str_ends_with($name, '_dsn');
             $fate = self::NOT_READ[$name] ?? match (true) {
                 str_contains($value, 'context_options') || str_contains($value, 'user_agent=') => 'read, without context_options and user_agent',
-                $isOld && $hasDsn => 'not read where the DSN of the same side is set',
-                $isOld && interface_exists(WebsocketClientParametersProviderInterface::class) => 'read here, and not by this version of OroPlatform: its own are websocket_*_dsn',
+                $isOld && $hasDsn => 'ignored if the DSN of the same side is set',
+                $isOld && interface_exists(WebsocketClientParametersProviderInterface::class) => 'read by Orosync, but not by this version of OroPlatform, which reads websocket_*_dsn',
                 default => 'read',
             };
 
@@ -175,7 +175,7 @@ final class MigrateCommand extends Command
             '    proxy_set_header Upgrade $http_upgrade;',
             '    proxy_set_header Connection "upgrade";',
             '    proxy_set_header Host $http_host;',
-            '    access_log off;    # the URL holds the ticket',
+            '    access_log off;    # the URL contains the ticket',
             '}',
         ];
     }

@@ -16,14 +16,14 @@ use Orosync\Test\InMemoryPublisher;
 use Orosync\Ticket\TicketIssuerInterface;
 use Orosync\Ticket\TicketUnavailableException;
 
-/** What on this machine keeps the application from its live notifications, as far as the console can see it. */
+/** Finds problems on this machine that prevent live notifications, as far as the console can see them. */
 final class Obstacles
 {
     private const TICKET_SECONDS = 60;
 
     /**
-     * @param string $publicDirectory where the web server finds what assets:install publishes
-     * @param string $environment     the kernel's
+     * @param string $publicDirectory target directory of assets:install
+     * @param string $environment     kernel environment
      */
     public function __construct(
         private readonly PublisherInterface $publisher,
@@ -37,7 +37,7 @@ final class Obstacles
     ) {
     }
 
-    /** @return list<string> a sentence each, with what to do */
+    /** @return list<string> one sentence per problem, with what to do */
     public function find(): array
     {
         return array_values(array_filter([
@@ -71,7 +71,7 @@ final class Obstacles
     private function ofThePort(): ?string
     {
         try {
-            // What the server's own file says is not read here.
+            // The server's own file is not read here.
             $address = $this->bind->isTold() ? $this->bind->resolve() : null;
             $server = null === $address
                 ? ServerAtPort::NOBODY
@@ -79,56 +79,56 @@ final class Obstacles
         } catch (InvalidEndpointException $e) {
             return $e->getMessage();
         } catch (TicketUnavailableException) {
-            // The publisher's line says why.
+            // The publisher's line reports the reason.
             return null;
         }
 
         return match ($server) {
             ServerAtPort::NOBODY, ServerAtPort::OURS => null,
             ServerAtPort::ANOTHER => sprintf(
-                '%s has an orosync-server with another secret. Give each application of a machine an address of its own '
+                '%s: an orosync-server with another secret is running there. Give each application on this machine its own address '
                 . '(orosync.server.bind or websocket_server_dsn, and the same port for backend and frontend).',
                 $address,
             ),
             ServerAtPort::FOREIGN => sprintf(
-                '%s has another program, which is no orosync-server. If it is Oro\'s old server, stop it first; '
-                . 'else choose another address (orosync.server.bind or websocket_server_dsn).',
+                '%s: another program is running there, not orosync-server. If it is Oro\'s old server, stop it first; '
+                . 'otherwise choose another address (orosync.server.bind or websocket_server_dsn).',
                 $address,
             ),
         };
     }
 
-    /** Before the bundle got a directory of assets of its own, it published them over OroSyncBundle's. */
+    /** An early version of the bundle published its assets over those of OroSyncBundle. */
     private function ofTheAssets(): ?string
     {
         $directory = $this->publicDirectory . '/bundles/orosync';
 
         return is_file($directory . '/content-tracker.js')
-            ? sprintf('%s holds Orosync\'s browser client in the place of Oro\'s JavaScript. Run oro:assets:install.', $directory)
+            ? sprintf('%s contains Orosync\'s browser client instead of Oro\'s JavaScript. Run oro:assets:install.', $directory)
             : null;
     }
 
-    /** Tags wait for what Oro's own class of the default connection tells. It is there where nobody has set another after Oro. */
+    /** Tags wait for reports of Oro's connection class, which another class set after Oro replaces. */
     private function ofTheConnection(): ?string
     {
         $connection = $this->doctrine->getConnection();
         if (!$connection instanceof TransactionWatcherAwareInterface) {
             return sprintf(
-                'The default connection, a %s, tells Oro of no transactions: tags leave with the flush, before the commit. '
+                'The default connection (%s) does not report transactions to Oro: tags are sent with the flush, before the commit. '
                 . 'Set its wrapper_class in doctrine.dbal, which Oro extends, and not after Oro\'s compiler passes.',
                 $connection::class,
             );
         }
 
         return $connection instanceof Connection && !$connection->isAutoCommit()
-            ? 'The default connection has auto_commit: false. Tags leave with the flush, before the commit.'
+            ? 'The default connection has auto_commit: false. Tags are sent with the flush, before the commit.'
             : null;
     }
 
     private function ofTheEnvironment(): ?string
     {
         return 'test' === $this->environment && !$this->publisher instanceof InMemoryPublisher
-            ? 'In the environment "test" messages go to a server, and functional tests ask for one. Remove orosync.test: false.'
+            ? 'In the environment "test" messages are sent to a server, so functional tests need one. Remove orosync.test: false.'
             : null;
     }
 }

@@ -19,14 +19,14 @@ use Orosync\Topic\TopicRule;
 use Orosync\Topic\Translation;
 
 /**
- * Says a websocket route and its handler in the words of the server's policies.
+ * Translates a websocket route and its handler to the server's policies.
  *
- * Exact where the handler is one of Oro's; where a class of the application decides in PHP, the topic becomes `granted`
- * (nobody, until a grant names it) and the class is reported with the way to go.
+ * Exact for Oro's own handlers. If a class of the application decides in PHP, the topic becomes `granted` (nobody until a grant
+ * names it), and the class is reported with what to do.
  */
 final class RouteTranslator
 {
-    /** What the server has built in, with the handler that Oro has for it. */
+    /** Topics built into the server, with Oro's handlers. */
     public const BUILT_IN = [
         'oro/ping' => WebsocketPingTopic::class,
         'oro/maintenance' => BroadcastTopic::class,
@@ -39,7 +39,7 @@ final class RouteTranslator
         'oro/imap_sync_fail/{user_id:int_or_star}' => SyncFailTopic::class,
     ];
 
-    /** Requirements of captures, as regular expressions, in the server's words. */
+    /** Regular expressions of route requirements, and the server's capture kinds. */
     private const KINDS = [
         '[^/]+' => '',
         '\d+' => ':int',
@@ -49,33 +49,33 @@ final class RouteTranslator
         '[0-9]+|\*' => ':int_or_star',
     ];
 
-    /** The capture that Oro's SecuredTopic reads, which the server takes for the owner's id. */
+    /** The capture that Oro's SecuredTopic reads; the server's owner id. */
     private const OWNER = 'user_id';
 
-    /** What the old server called on every handler of its kind, and where it goes. */
+    /** Methods that the old server called on handlers of each interface, and their replacement. */
     private const HOOKS = [
-        PushableTopicInterface::class => ['onPush', 'was called by a pusher; publish where the pusher is asked: %s'],
+        PushableTopicInterface::class => ['onPush', 'was called by a pusher; publish instead of calling the pusher: %s'],
         TopicPeriodicTimerInterface::class => [
             'registerPeriodicTimer',
-            'ran within the server; let a timer of the system (cron, systemd) run a command that publishes: %s',
+            'ran in the server; run a command that publishes from a system timer (cron, systemd): %s',
         ],
     ];
     private const PUBLISHING = 'oro_sync.websocket_client.';
 
-    /** @param class-string|null $handler null: nobody answers to the route's callback */
+    /** @param class-string|null $handler null: the route's callback has no handler */
     public function translate(string $name, Route $route, ?string $handler): Translation
     {
         $where = sprintf('route %s (%s)', $name, $route->getPattern());
         if (null === $handler) {
             return self::found($where, sprintf(
-                'has no handler called "%s"; the topic is left out. Register one, or remove the route.',
+                'has no handler "%s"; the topic is omitted. Register one, or remove the route.',
                 \is_string($route->getCallback()) ? $route->getCallback() : get_debug_type($route->getCallback()),
             ));
         }
         try {
             $pattern = self::pattern($route);
         } catch (\UnexpectedValueException $e) {
-            return self::found($where, $e->getMessage() . ' The topic is left out.');
+            return self::found($where, $e->getMessage() . ' The topic is omitted.');
         }
         if ($handler === (self::BUILT_IN[$pattern] ?? null)) {
             return new Translation([], [$pattern], []);
@@ -91,7 +91,7 @@ final class RouteTranslator
         }
         if ('owner' === $subscribe && !str_contains($pattern, '{' . self::OWNER)) {
             $findings[] = new Finding($where, sprintf(
-                'lets in the user of {%s}, which the channel does not have: nobody. Name the user\'s id so in it.',
+                'allows the user of {%s}, which the channel lacks, so nobody may subscribe. Add it to the channel.',
                 self::OWNER,
             ));
             $subscribe = 'nobody';
@@ -103,7 +103,7 @@ final class RouteTranslator
     /**
      * @param class-string $handler
      *
-     * @return string a policy word, or SyncFailTopic, which is two rules
+     * @return string a policy word; SyncFailTopic is translated to two rules
      */
     private static function subscribe(string $handler): string
     {
@@ -134,16 +134,16 @@ final class RouteTranslator
             default => null,
         };
         if (null !== $deciding) {
-            $findings[] = new Finding($method($deciding), 'decides who may subscribe. If it looks at the user alone, '
-                . 'write that as a policy (anyone, customer, user, owner); else name the topics of a user in a service '
-                . 'that implements Orosync\Ticket\TopicGrantInterface. Until then nobody may.');
+            $findings[] = new Finding($method($deciding), 'decides who may subscribe. If it only checks the user, '
+                . 'use a policy (anyone, customer, user, owner); otherwise return the topics of a user from a service '
+                . 'that implements Orosync\Ticket\TopicGrantInterface. Until then nobody may subscribe.');
         }
         if (!\in_array(self::declaring($handler, 'onPublish'), [BroadcastTopic::class, WebsocketPingTopic::class], true)) {
-            $findings[] = new Finding($method('onPublish'), 'sees or changes what is published; messages now arrive as '
-                . 'they are published. Do it before: ' . self::PUBLISHING);
+            $findings[] = new Finding($method('onPublish'), 'reads or changes messages; they are now delivered as '
+                . 'published. Change them before: ' . self::PUBLISHING);
         }
         if (AbstractTopic::class !== self::declaring($handler, 'onUnSubscribe')) {
-            $findings[] = new Finding($method('onUnSubscribe'), 'is not called: PHP is not told who comes and goes.');
+            $findings[] = new Finding($method('onUnSubscribe'), 'is not called: the server does not notify PHP of connections.');
         }
         if (WebsocketPingTopic::class !== $handler) {
             foreach (self::HOOKS as $interface => [$hook, $advice]) {
@@ -156,7 +156,7 @@ final class RouteTranslator
         return $findings;
     }
 
-    /** @throws \UnexpectedValueException a part of the channel cannot be said */
+    /** @throws \UnexpectedValueException a part of the channel cannot be translated */
     private static function pattern(Route $route): string
     {
         $pattern = $route->getPattern();
@@ -167,16 +167,16 @@ final class RouteTranslator
             $end = $start + \strlen($text);
             $requirement = $route->getRequirement($name) ?? '[^/]+';
             $kind = self::KINDS[$requirement] ?? throw new \UnexpectedValueException(sprintf(
-                '{%s} is "%s": the server knows whole segments, digits (\d+) and digits or a star (\d+|\*).',
+                '{%s} is "%s": the server supports whole segments, digits (\d+), and digits or a star (\d+|\*).',
                 $name,
                 $requirement,
             ));
             $isSegment = \in_array($pattern[$start - 1] ?? '/', ['/'], true) && \in_array($pattern[$end] ?? '/', ['/'], true);
             if ('' === $kind && !$isSegment) {
-                throw new \UnexpectedValueException(sprintf('{%s} is a part of a segment and may be any text.', $name));
+                throw new \UnexpectedValueException(sprintf('{%s} matches any text within a segment, which the server does not support.', $name));
             }
             if ($route->hasDefault($name)) {
-                throw new \UnexpectedValueException(sprintf('{%s} may be missing. Write it as two routes.', $name));
+                throw new \UnexpectedValueException(sprintf('{%s} is optional. Write two routes instead.', $name));
             }
             $translated .= TopicPattern::escape(substr($pattern, $offset, $start - $offset)) . '{' . $name . $kind . '}';
             $offset = $end;

@@ -1,9 +1,9 @@
 /**
- * The board: deals are moved by drag, by their buttons, and by other people.
+ * The board: deals are moved by dragging, with their buttons, and by other users.
  *
- * A move is sent with the version that this page knows, and shown when the server has it. What others move is told by the
- * topic `demo/board`, also what they moved while there was no connection, or none yet; an event that is older than what the
- * page knows changes nothing, so one's own comes to nothing.
+ * A move is sent with the version that the page knows, and shown when the application has accepted it. Moves of others arrive
+ * on the topic `demo/board`, including those without a connection. An event with an older version than the page's is ignored,
+ * and so is the page's own.
  */
 import { client, fetchAnew, isFromNetwork, sinceDocument } from './page.js';
 
@@ -40,12 +40,12 @@ board.addEventListener('submit', (event) => {
   move(/** @type {HTMLElement} */ (button.closest('.deal')), button.value);
 });
 
-/** The card that is dragged; null: none is. @type {HTMLElement | null} */
+/** The dragged card; null: none. @type {HTMLElement | null} */
 let dragged = null;
 board.addEventListener('dragstart', (event) => {
   dragged = /** @type {HTMLElement} */ (event.target).closest('.deal');
   dragged?.classList.add('dragged');
-  // Firefox drags nothing that carries nothing.
+  // Firefox does not start a drag without data.
   event.dataTransfer?.setData('text/plain', dragged?.dataset.deal ?? '');
 });
 board.addEventListener('dragend', () => {
@@ -80,27 +80,27 @@ async function move(card, stage) {
       headers: { Accept: 'application/json' },
       body: new URLSearchParams({ stage, version, token: board.dataset.token ?? '' }),
     });
-    // Anything but the deal as it is now: gone, or nobody is signed in any more.
+    // No deal in the answer: deleted, or signed out.
     const deal = response.headers.get('Content-Type')?.startsWith('application/json') ? /** @type {Deal | null} */ (await response.json()) : null;
     if (deal === null) {
       location.reload();
       return;
     }
     const name = deal.name;
-    // The board may have been loaded anew meanwhile.
+    // The board may have been reloaded meanwhile.
     const shown = cardOf(deal.id) ?? card;
     show(shown, deal);
-    say(response.ok ? `${name} is in ${titleOf(columnOf(shown))} now.` : `It was not moved: ${deal.savedBy} changed ${name} meanwhile. Look, then move it again.`);
+    say(response.ok ? `${name} is in ${titleOf(columnOf(shown))} now.` : `The deal was not moved: ${deal.savedBy} changed ${name} meanwhile. Look, then move it again.`);
     shown.classList.toggle('refused', !response.ok);
   } catch {
-    say('It was not moved: the server does not answer.');
+    say('The deal was not moved: the server does not answer.');
     card.classList.add('refused');
   } finally {
     card.removeAttribute('aria-busy');
   }
 }
 
-/** Makes a card what the deal is, in its column. @param {HTMLElement} card @param {Deal} deal */
+/** Updates a card from the deal, and moves it to its column. @param {HTMLElement} card @param {Deal} deal */
 function show(card, deal) {
   const column = columns.find((each) => stageOf(each) === deal.stage);
   if (column === undefined) {
@@ -123,18 +123,18 @@ function show(card, deal) {
   card.getBoundingClientRect();       // or the animation would not begin anew
   card.classList.add('moved');
   if (focused !== null) {
-    // The keyboard goes along; at an end of the board its button is not there any more.
+    // Keeps the focus. At an end of the board the button is hidden.
     (focused.hidden ? /** @type {HTMLElement} */ (card.querySelector('.move:not([hidden])')) : focused).focus();
   }
 }
 
-/** The dearest first, as the server orders them. @param {HTMLElement} card @param {HTMLElement} column */
+/** Inserts the card by descending value, like the server. @param {HTMLElement} card @param {HTMLElement} column */
 function place(card, column) {
   const next = dealsIn(column).find((other) => other !== card && Number(other.dataset.value) < Number(card.dataset.value)) ?? null;
   part(column, '.deals').insertBefore(card, next);
 }
 
-/** Says where its buttons lead. @param {HTMLElement} card @param {string} name */
+/** Updates the targets of its buttons. @param {HTMLElement} card @param {string} name */
 function label(card, name) {
   const index = columns.indexOf(columnOf(card));
   for (const [step, target] of /** @type {const} */ ([['previous', columns[index - 1]], ['next', columns[index + 1]]])) {
@@ -155,7 +155,7 @@ function sum(column) {
   part(column, '.sum').textContent = `€ ${euros.format(deals.reduce((all, deal) => all + Number(deal.dataset.value), 0))}`;
 }
 
-/** Takes over what is newer than what the page knows: what it heard meanwhile may be newer still. */
+/** Applies newer versions from a reload. Events received meanwhile may be newer still. */
 async function loadAnew() {
   const fresh = await fetchAnew();
   if (fresh === null) {

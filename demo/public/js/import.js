@@ -1,4 +1,4 @@
-/** The page of an import: how far the worker is, as it tells. The stylesheet shows what there is to say of each state. */
+/** The page of an import: shows the progress that the worker publishes. The stylesheet selects the text of each state. */
 import { client } from './page.js';
 
 /** @typedef {{ state: 'waiting' | 'running' | 'done' | 'failed', done: number, total: number }} Progress */
@@ -8,7 +8,7 @@ const [section, bar, percent, done] = ['import', 'bar', 'percent', 'done']
 const { topic = '', stateUrl = '' } = section.dataset;
 
 client.subscribe(topic, (payload) => show(/** @type {Progress} */ (payload)), { recover: true });
-// What was told before the page listened does not come again, nor what is not kept any more.
+// Events from before the subscription, or no longer kept, are not delivered.
 const stopWaiting = client.on('connected', () => {
   stopWaiting();
   ask();
@@ -19,7 +19,7 @@ client.on('incomplete', ({ topic: incomplete }) => {
   }
 });
 
-/** How it stands. */
+/** Loads the current state. */
 async function ask() {
   const response = await fetch(stateUrl, { headers: { Accept: 'application/json' } });
   if (response.ok) {
@@ -27,7 +27,11 @@ async function ask() {
   }
 }
 
-/** What is over stays over: the answer to a question may be older than what was told meanwhile. @param {Progress} progress */
+/**
+ * Shows progress, unless the import has ended: an answer may be older than the events received meanwhile.
+ *
+ * @param {Progress} progress
+ */
 function show(progress) {
   const isOver = ['done', 'failed'].includes(section.dataset.state ?? '');
   const progressBar = /** @type {HTMLProgressElement} */ (bar);

@@ -1,16 +1,16 @@
-/** A customer's page: its orders move while it looks. The topic of its company was granted with the ticket. */
+/** A customer's page with live orders. The ticket grants the topic of the customer's company. */
 import { showFlash } from '/bundles/orosynclive/index.js';
 
 import { client, fetchAnew, isFromNetwork, sinceDocument } from './page.js';
 
-/** @typedef {{ id: number, name: string, value: number, stage: string | null }} Order  `stage`: null, it was deleted */
+/** @typedef {{ id: number, name: string, value: number, stage: string | null }} Order  `stage`: null if deleted */
 
 const orders = /** @type {HTMLElement} */ (document.getElementById('orders'));
 const said = /** @type {HTMLElement} */ (document.getElementById('said'));
 
 const { topic: topicOfOrders = '' } = orders.dataset;
 
-/** What is heard while the orders are loaded anew, for each time that they are. @type {Set<Order[]>} */
+/** Events received during reloads, one list per reload. @type {Set<Order[]>} */
 const heard = new Set();
 
 client.subscribe(topicOfOrders, (payload) => {
@@ -48,7 +48,7 @@ async function loadAnew() {
   heard.delete(meanwhile);
   if (fresh !== null) {
     orders.replaceChildren(.../** @type {HTMLElement} */ (fresh.getElementById('orders')).children);
-    // It may be from before that.
+    // The loaded page may be older than these events.
     meanwhile.forEach(hear);
   }
 }

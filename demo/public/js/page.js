@@ -1,6 +1,5 @@
 /**
- * What every page of the demo adds to its `<orosync-page>`: it shows the connection's state, and says who has changed what it
- * shows and where.
+ * Script of every page: shows the state of the connection, and who has changed the content.
  */
 import { showFlash } from '/bundles/orosynclive/index.js';
 import { client } from '/bundles/orosynclive/page.js';
@@ -9,16 +8,16 @@ export { client };
 
 const [{ transferSize }] = /** @type {PerformanceNavigationTiming[]} */ (performance.getEntriesByType('navigation'));
 /**
- * How a topic is recovered whose events go on from what the document shows: since that was asked for. Where the browser has it
- * from its cache nobody knows when that was.
+ * Options for a topic whose events continue the content of the document: recover since its request. For a document from the
+ * browser's cache the time is unknown.
  */
 export const isFromNetwork = transferSize > 0;
 export const sinceDocument = isFromNetwork ? { recover: true, since: 0 } : { recover: true };
 
-/** This page as it is now; null: nobody knows, which is said. @returns {Promise<Document | null>} */
+/** Loads the current version of this page; null: failed, which is shown. @returns {Promise<Document | null>} */
 export async function fetchAnew() {
   const response = await fetch(location.href).catch(() => null);
-  // Redirected: to the login.
+  // A redirect leads to the login.
   if (response === null || !response.ok || response.redirected) {
     showFlash({ kind: 'outdated', certain: false });
     return null;
@@ -26,7 +25,7 @@ export async function fetchAnew() {
   return new DOMParser().parseFromString(await response.text(), 'text/html');
 }
 
-/** What people read for each state of the client. */
+/** Text for each state of the client. */
 const STATES = {
   closed: 'Not connected',
   asking: 'Connecting',
@@ -37,7 +36,7 @@ const STATES = {
   suspended: 'Not connected',
 };
 
-/** Where that is shown. Turbo may have put another one there. */
+/** The element that shows it. Looked up each time, because Turbo may replace it. */
 const live = () => /** @type {HTMLElement} */ (document.getElementById('live'));
 
 document.addEventListener('orosync-state', (event) => {
@@ -48,10 +47,10 @@ document.addEventListener('orosync-state', (event) => {
   element.textContent = STATES[state];
 });
 
-// With several nodes people read which one they are on.
+// With several nodes, the badge shows the node.
 const { nodes: nodesUrl } = live().dataset;
 if (nodesUrl !== undefined) {
-  /** The numbers of the nodes by their names. @type {Record<string, number>} */
+  /** Numbers of the nodes by name. @type {Record<string, number>} */
   let numbers = {};
   const showNode = async () => {
     const { session, node } = /** @type {{ session: string, node: string }} */ (await client.call('orosync/session'));
@@ -62,7 +61,7 @@ if (nodesUrl !== undefined) {
       live().textContent = `${STATES.open} on node ${numbers[node] ?? node}`;
     }
   };
-  // What fails ends with the connection, and is done again with the next.
+  // Errors are ignored: the next connection tries again.
   client.on('connected', () => showNode().catch(() => {}));
 }
 
@@ -77,7 +76,7 @@ document.addEventListener('orosync-outdated', (event) => {
   markRows(tags);
 });
 
-// This page was rendered while maintenance was on: the notice in it goes when that is over.
+// The page was rendered during maintenance: its notice is removed at the end.
 client.subscribe('oro/maintenance', (payload) => {
   const notice = document.getElementById('maintenance');
   if (notice !== null) {
@@ -98,7 +97,7 @@ function authors(userNames) {
   return new Intl.ListFormat('en').format(names);
 }
 
-/** In a list: shows which of the rows it was. @param {string[]} outdated */
+/** Marks the outdated rows of a list. @param {string[]} outdated */
 function markRows(outdated) {
   for (const row of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll('[data-tags]'))) {
     /** @type {string[]} */

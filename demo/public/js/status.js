@@ -1,9 +1,9 @@
-/** The status page: this page's connection, what the server knows of it, the PHP process that answers, and the server as a whole. */
+/** The status page: the page's connection, its session on the server, the PHP process that answers, and the servers. */
 import { client } from './page.js';
 
 const [pageFacts, serverFacts, phpFacts, counters, topics, again] = ['page', 'server', 'php', 'counters', 'topics', 'refresh']
   .map((id) => /** @type {HTMLElement} */ (document.getElementById(id)));
-/** How often the connection came about since this page was loaded. */
+/** Number of connections since the page was loaded. */
 let connections = 0;
 
 client.on('state', showPage);
@@ -61,7 +61,7 @@ async function askAdmin() {
   }));
 }
 
-/** One level of names. @type {(value: object, prefix?: string) => Record<string, unknown>} */
+/** Flattens nested values. @type {(value: object, prefix?: string) => Record<string, unknown>} */
 function flat(value, prefix = '') {
   return Object.entries(value).reduce((all, [name, inner]) => {
     const isGroup = typeof inner === 'object' && inner !== null && !Array.isArray(inner);

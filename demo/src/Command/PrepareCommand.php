@@ -23,8 +23,8 @@ use Symfony\Component\Console\Input\InputInterface;
 use Symfony\Component\Console\Output\OutputInterface;
 use Symfony\Component\PasswordHasher\Hasher\UserPasswordHasherInterface;
 
-/** Makes the database with its sample data. One of the same schema is left alone, one of another is made anew. */
-#[AsCommand(name: 'demo:prepare', description: 'Make the database with its sample data')]
+/** Creates the database with sample data. Keeps one with the same schema, and recreates one with another. */
+#[AsCommand(name: 'demo:prepare', description: 'Create the database with sample data')]
 final class PrepareCommand extends Command
 {
     public const PASSWORD = 'demo';
@@ -52,7 +52,7 @@ final class PrepareCommand extends Command
         $schemaTool = new SchemaTool($this->entityManager);
         $schema = $schemaTool->getCreateSchemaSql($metadata);
         $connection = $this->entityManager->getConnection();
-        // The file keeps this number; 0 in a new one.
+        // Stored in the database file; 0 in a new one.
         $version = crc32(implode($schema)) & 0x7fff_ffff;
         $found = (int) $connection->fetchOne('PRAGMA user_version');
         if ($found === $version) {
@@ -60,7 +60,7 @@ final class PrepareCommand extends Command
         }
         $isNew = !$connection->createSchemaManager()->tablesExist(['contact']);
         $schemaTool->dropDatabase();
-        // Readers do not wait for a writer, nor a writer for readers. The file remembers it.
+        // Readers and a writer do not wait for each other. Stored in the database file.
         $connection->executeStatement('PRAGMA journal_mode = WAL');
         $this->entityManager->wrapInTransaction(function () use ($schemaTool, $metadata): void {
             $schemaTool->createSchema($metadata);
@@ -68,8 +68,8 @@ final class PrepareCommand extends Command
         });
         $connection->executeStatement("PRAGMA user_version = $version");
         $output->writeln($isNew
-            ? 'The database is made, with its sample data.'
-            : 'The database was that of another version of the demo: it is made anew, with its sample data.');
+            ? 'The database was created with sample data.'
+            : 'The database was from another version of the demo: it was recreated with sample data.');
 
         return self::SUCCESS;
     }
@@ -98,7 +98,7 @@ final class PrepareCommand extends Command
             $user = new User($username, $name, $role, $company === null ? null : $companies[$company]);
             $user->setPasswordHash($this->hasher->hashPassword($user, self::PASSWORD));
             $this->entityManager->persist($user);
-            // Each at once: the ids are in this order.
+            // Flushed one by one, so that the ids are in this order.
             $this->entityManager->flush();
         }
     }
@@ -129,7 +129,10 @@ final class PrepareCommand extends Command
         return $draft;
     }
 
-    /** @return iterable<array<string, string>> rows by their columns: people of the history of computing, at addresses that cannot exist */
+    /**
+     * @return iterable<array<string, string>> rows by column: people from the history of computing, with addresses that cannot
+     *   exist
+     */
     private function rows(string $file): iterable
     {
         $rows = new \SplFileObject("$this->samples/$file.csv");

@@ -10,7 +10,7 @@ use Symfony\Component\Console\Input\InputArgument;
 use Symfony\Component\Console\Input\InputInterface;
 use Symfony\Component\Console\Output\OutputInterface;
 
-/** Waits until the demo answers: each of its servers, and through its proxy a page, and a WebSocket. Bound: 20 seconds. */
+/** Waits until all servers answer, and a page and a WebSocket through the proxy. Time limit: 20 seconds. */
 #[AsCommand(name: 'demo:wait', description: 'Wait until the demo answers at an address')]
 final class WaitCommand extends Command
 {
@@ -19,7 +19,7 @@ final class WaitCommand extends Command
     protected function configure(): void
     {
         $this->addArgument('address', InputArgument::REQUIRED, 'Host and port, for example 127.0.0.1:8000');
-        $this->addArgument('servers', InputArgument::IS_ARRAY, 'The same of each server\'s health checks, for example 127.0.0.1:8081');
+        $this->addArgument('servers', InputArgument::IS_ARRAY, 'Host and port of each server\'s health checks, for example 127.0.0.1:8081');
     }
 
     protected function execute(InputInterface $input, OutputInterface $output): int
@@ -62,7 +62,7 @@ final class WaitCommand extends Command
         return "GET $path HTTP/1.1\r\nHost: $host\r\nConnection: close\r\n\r\n";
     }
 
-    /** @return string the first line of the answer, or why there was none */
+    /** @return string the first line of the answer, or the error */
     private function firstLine(string $address, string $request): string
     {
         $socket = @stream_socket_client("tcp://$address", $errorCode, $error, 1.0);

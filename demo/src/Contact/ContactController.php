@@ -30,7 +30,7 @@ final class ContactController extends RecordController
         return new RecordKind('contact', 'contacts', Contact::class, ContactType::class);
     }
 
-    /** The page of a company leads here, with its number. */
+    /** The new contact, for the company in the request. */
     protected function newDraft(Request $request): Draft
     {
         $draft = new ContactDraft();

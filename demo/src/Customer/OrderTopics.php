@@ -9,7 +9,7 @@ use Demo\Entity\User;
 use Orosync\Ticket\TopicGrantInterface;
 use Symfony\Component\Security\Core\User\UserInterface;
 
-/** A customer hears of the orders of its own company: no rule of the server could know which company that is. */
+/** Grants a customer the topic with the orders of its company. The server's rules cannot know the company. */
 final class OrderTopics implements TopicGrantInterface
 {
     public function topicsFor(UserInterface $user): iterable

@@ -12,7 +12,7 @@ use Doctrine\ORM\EntityManagerInterface;
 use Symfony\Bundle\FrameworkBundle\Controller\AbstractController;
 use Symfony\Component\HttpFoundation\Response;
 
-/** What a customer sees: the deals of its company, by names of its own. */
+/** The orders page of a customer: the deals of its company. */
 final class OrdersController extends AbstractController
 {
     public function __invoke(EntityManagerInterface $entityManager): Response

@@ -14,7 +14,7 @@ use Symfony\Bundle\FrameworkBundle\Controller\AbstractController;
 use Symfony\Component\HttpFoundation\Request;
 use Symfony\Component\HttpFoundation\Response;
 
-/** The pipeline: a column for each stage, and deals that are moved between them. */
+/** The pipeline: a column for each stage, between which deals are moved. */
 final class BoardController extends AbstractController
 {
     public function __construct(
@@ -33,7 +33,7 @@ final class BoardController extends AbstractController
         return $this->render('deal/board.html.twig', ['stages' => Stage::cases(), 'deals' => $deals]);
     }
 
-    /** The script of the board wants JSON; without it a button sends a form, and the answer is the board. */
+    /** Answers the board's script with JSON, and a form (without JavaScript) with the board. */
     public function move(int $id, Request $request): Response
     {
         $stage = Stage::tryFrom((string) $request->request->get('stage'));
@@ -55,7 +55,7 @@ final class BoardController extends AbstractController
         try {
             $this->entityManager->flush();
         } catch (OptimisticLockException) {
-            // Somebody was faster by a moment. The browser sends it again, to be compared with what was saved then.
+            // Another user saved first. The redirect repeats the request, which is then compared with that save.
             return $this->redirect($request->getUri(), Response::HTTP_TEMPORARY_REDIRECT);
         }
         if ($moved) {
@@ -65,14 +65,14 @@ final class BoardController extends AbstractController
         return $this->answer($request, $deal, Response::HTTP_OK);
     }
 
-    /** @param Deal|null $deal as it is now; null: it is gone */
+    /** @param Deal|null $deal in its current state; null: deleted */
     private function answer(Request $request, ?Deal $deal, int $status): Response
     {
         if ($request->getPreferredFormat() === 'json') {
             return $this->json($deal === null ? null : DealNews::card($deal), $status);
         }
         if ($status !== Response::HTTP_OK) {
-            $this->addFlash('error', 'It was not moved: somebody has changed it meanwhile. This is how it stands now.');
+            $this->addFlash('error', 'The deal was not moved: somebody changed it meanwhile. This is the current state.');
         }
 
         return $this->redirectToRoute('board');

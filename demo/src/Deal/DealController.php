@@ -36,7 +36,7 @@ final class DealController extends RecordController
         return new RecordKind('deal', 'deals', Deal::class, DealType::class);
     }
 
-    /** The page of a company leads here, with its number. */
+    /** The new deal, for the company in the request. */
     protected function newDraft(Request $request): Draft
     {
         $company = $this->entityManager->find(Company::class, $request->query->getInt('company'));

@@ -16,7 +16,7 @@ final class DealDraft extends Draft
     public int $value = 0;
     public Stage $stage = Stage::Lead;
 
-    /** A deal stays with its company. */
+    /** The company of a deal cannot be changed. */
     public function __construct(public readonly Company $company)
     {
     }

@@ -9,19 +9,19 @@ use Demo\Entity\Deal;
 use Orosync\Publishing\PublisherInterface;
 
 /**
- * Tells open pages what has become of a deal: all boards of the back office, and the customer whose deal it is. Each gets
- * what it may know. Call it after the commit: who asks at once must find what was told.
+ * Publishes changes of deals to the boards of the back office and to the customer, each with the fields that they may see. Call
+ * it after the commit, so that pages that reload find the change.
  */
 final class DealNews
 {
-    /** For the back office: config/packages.php. */
+    /** Topic of the back office: config/packages.php. */
     public const BOARD = 'demo/board';
 
     public function __construct(private readonly PublisherInterface $publisher)
     {
     }
 
-    /** For whom it was granted: Customer/OrderTopics.php. */
+    /** Topic of a customer, granted by Customer/OrderTopics.php. */
     public static function topicOf(Company $company): string
     {
         return "demo/orders/{$company->getId()}";
@@ -38,7 +38,7 @@ final class DealNews
         ]);
     }
 
-    /** The boards hear of it by the content tag of all deals. */
+    /** A deleted deal. Boards are notified through the collection tag of deals. */
     public function tellDeleted(Deal $deal, int $id): void
     {
         $this->publisher->publish(self::topicOf($deal->getCompany()), [
@@ -49,7 +49,7 @@ final class DealNews
         ]);
     }
 
-    /** @return array<string, int|string|null> what a board shows of it */
+    /** @return array<string, int|string|null> fields for the board */
     public static function card(Deal $deal): array
     {
         return [

@@ -18,7 +18,7 @@ use Symfony\Component\Validator\Constraints\Length;
 use Symfony\Component\Validator\Constraints\NotBlank;
 use Symfony\Component\Validator\Constraints\Range;
 
-/** Its contact is one of the company's. */
+/** The form of a deal. Its contact must be one of the company's. */
 final class DealType extends AbstractType
 {
     public function buildForm(FormBuilderInterface $builder, array $options): void

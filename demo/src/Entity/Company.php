@@ -10,7 +10,7 @@ use Doctrine\Common\Collections\ArrayCollection;
 use Doctrine\Common\Collections\Collection;
 use Doctrine\ORM\Mapping as ORM;
 
-/** A company, with the people in it and what is sold to it. */
+/** A company, with its contacts and deals. */
 #[ORM\Entity]
 #[ORM\Table(name: 'company')]
 class Company extends Record
@@ -27,12 +27,12 @@ class Company extends Record
     #[ORM\Column(type: 'text')]
     private string $notes;
 
-    /** @var Collection<int, Contact>|null null: Doctrine has not seen it yet */
+    /** @var Collection<int, Contact>|null null: not yet managed by Doctrine */
     #[ORM\OneToMany(mappedBy: 'company', targetEntity: Contact::class)]
     #[ORM\OrderBy(['name' => 'ASC'])]
     private ?Collection $contacts = null;
 
-    /** @var Collection<int, Deal>|null likewise */
+    /** @var Collection<int, Deal>|null null: not yet managed by Doctrine */
     #[ORM\OneToMany(mappedBy: 'company', targetEntity: Deal::class)]
     #[ORM\OrderBy(['name' => 'ASC'])]
     private ?Collection $deals = null;

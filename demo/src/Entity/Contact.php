@@ -8,7 +8,7 @@ use Demo\Contact\ContactDraft;
 use Demo\Record\Draft;
 use Doctrine\ORM\Mapping as ORM;
 
-/** A person, of a company or of none. */
+/** A person, with or without a company. */
 #[ORM\Entity]
 #[ORM\Table(name: 'contact')]
 #[ORM\Index(columns: ['name'])]

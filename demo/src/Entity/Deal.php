@@ -8,7 +8,7 @@ use Demo\Deal\DealDraft;
 use Demo\Record\Draft;
 use Doctrine\ORM\Mapping as ORM;
 
-/** What is sold to a company, and how far that has got. */
+/** An offer to a company, with its stage. */
 #[ORM\Entity]
 #[ORM\Table(name: 'deal')]
 class Deal extends Record

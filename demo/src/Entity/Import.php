@@ -7,7 +7,7 @@ namespace Demo\Entity;
 use Doctrine\ORM\Mapping as ORM;
 use Orosync\ContentTag\Untracked;
 
-/** An import of contacts. No page shows it by its content tags: it has a topic of its own, so its saves are not announced. */
+/** An import of contacts. Pages use its own topic instead of content tags, so its changes are not announced. */
 #[ORM\Entity]
 #[ORM\Table(name: 'import')]
 #[Untracked]

@@ -8,9 +8,10 @@ use Demo\Record\Draft;
 use Doctrine\ORM\Mapping as ORM;
 
 /**
- * What several users edit. Not final, as its children are not: Doctrine may put a proxy in their place.
+ * Base class of records that several users edit. Neither this class nor its children are final, because Doctrine may use
+ * proxies.
  *
- * The version is Doctrine's optimistic lock: every save raises it, and a save of an older version is refused.
+ * The version is for Doctrine's optimistic locking: every save increments it, and a save of an older version is refused.
  */
 #[ORM\MappedSuperclass]
 abstract class Record
@@ -36,13 +37,13 @@ abstract class Record
         $this->sign($savedBy, $savedAt);
     }
 
-    /** What people call it. */
+    /** Name for users. */
     abstract public function getName(): string;
 
-    /** What it says now, for a form. */
+    /** Its current fields, for a form. */
     abstract public function draft(): Draft;
 
-    /** Takes over what the draft says; `false` if that is what the record says already. */
+    /** Applies the draft; `false` if nothing changed. */
     public function change(Draft $draft, string $savedBy, \DateTimeImmutable $savedAt): bool
     {
         if ($draft->differences($this->draft()) === []) {

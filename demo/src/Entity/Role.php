@@ -4,14 +4,14 @@ declare(strict_types=1);
 
 namespace Demo\Entity;
 
-/** What somebody who signs in may do; `access_control` in config/packages.php says which pages that are. */
+/** The role of a user; `access_control` in config/packages.php maps it to pages. */
 enum Role: string
 {
     case Admin = 'admin';
     case Sales = 'sales';
     case Customer = 'customer';
 
-    /** As Symfony's security names it. */
+    /** Its name in Symfony's security. */
     public function name(): string
     {
         return 'ROLE_' . strtoupper($this->value);

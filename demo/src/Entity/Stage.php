@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace Demo\Entity;
 
-/** How far a deal has got: the columns of the board, from left to right. */
+/** The stage of a deal: the columns of the board, from left to right. */
 enum Stage: string
 {
     case Lead = 'lead';
@@ -13,13 +13,13 @@ enum Stage: string
     case Won = 'won';
     case Lost = 'lost';
 
-    /** What the back office calls it. */
+    /** Label for the back office. */
     public function label(): string
     {
         return $this->name;
     }
 
-    /** What the customer calls it. */
+    /** Label for customers. */
     public function labelForCustomer(): string
     {
         return match ($this) {

@@ -8,7 +8,7 @@ use Doctrine\ORM\Mapping as ORM;
 use Symfony\Component\Security\Core\User\PasswordAuthenticatedUserInterface;
 use Symfony\Component\Security\Core\User\UserInterface;
 
-/** Somebody who signs in: of the back office, or a customer's. Not final: Doctrine may put a proxy in its place. */
+/** A user of the back office or of a customer. Not final, because Doctrine may use a proxy. */
 #[ORM\Entity]
 #[ORM\Table(name: 'user')]
 class User implements UserInterface, PasswordAuthenticatedUserInterface
@@ -21,7 +21,7 @@ class User implements UserInterface, PasswordAuthenticatedUserInterface
     #[ORM\Column]
     private string $passwordHash = '';
 
-    /** @param Company|null $company a customer's; null: of the back office */
+    /** @param Company|null $company of a customer; null: back office */
     public function __construct(
         #[ORM\Column(unique: true)]
         private string $username,
@@ -34,7 +34,7 @@ class User implements UserInterface, PasswordAuthenticatedUserInterface
     ) {
     }
 
-    /** The session keeps what tells whether the login still holds; all else is loaded from the database again. */
+    /** Fields stored in the session to check whether the login is still valid; all others are loaded from the database. */
     public function __serialize(): array
     {
         return [$this->id, $this->username, $this->name, $this->role, $this->passwordHash];
@@ -71,7 +71,7 @@ class User implements UserInterface, PasswordAuthenticatedUserInterface
         return $this->username;
     }
 
-    /** Symfony 5.4 still asks by this name. */
+    /** Symfony 5.4 calls this method. */
     public function getUsername(): string
     {
         return $this->username;

@@ -12,7 +12,7 @@ use Symfony\Component\HttpFoundation\Request;
 use Symfony\Component\HttpFoundation\Response;
 use Symfony\Component\Messenger\MessageBusInterface;
 
-/** Imports of contacts: this class starts them and shows how far they are, the worker does them. */
+/** Starts imports of contacts and shows their progress. The worker runs them. */
 final class ImportController extends AbstractController
 {
     public function __construct(private readonly EntityManagerInterface $entityManager)
@@ -54,7 +54,7 @@ final class ImportController extends AbstractController
         ]);
     }
 
-    /** For a page that may have missed what was told: before it listened, or for longer than the server remembers. */
+    /** The current state, for a page that may have missed events. */
     public function state(int $id): Response
     {
         return $this->json(ImportProgress::state($this->find($id)));

@@ -8,14 +8,14 @@ use Demo\Entity\Import;
 use Demo\Entity\ImportState;
 use Orosync\Publishing\PublisherInterface;
 
-/** Tells the open pages of an import how far it is. */
+/** Publishes the progress of an import to its open pages. */
 final class ImportProgress
 {
     public function __construct(private readonly PublisherInterface $publisher)
     {
     }
 
-    /** For whom it was granted: ImportTopics. */
+    /** Topic of an import, granted by ImportTopics. */
     public static function topicOf(Import $import): string
     {
         return "demo/import/{$import->getId()}";
@@ -26,7 +26,7 @@ final class ImportProgress
         $this->publisher->publish(self::topicOf($import), ['done' => $done] + self::state($import));
     }
 
-    /** @return array{state: string, done: int, total: int} as the database has it: a running one has done nothing yet */
+    /** @return array{state: string, done: int, total: int} from the database, where a running import has no rows yet */
     public static function state(Import $import): array
     {
         return [

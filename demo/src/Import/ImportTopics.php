@@ -10,7 +10,7 @@ use Orosync\Ticket\TopicGrantInterface;
 use Orosync\Topic\TopicPattern;
 use Symfony\Component\Security\Core\User\UserInterface;
 
-/** Imports are an administrator's: the server knows users and customers, and no roles beyond. */
+/** Grants administrators the topics of imports: the server itself knows only users and customers. */
 final class ImportTopics implements TopicGrantInterface
 {
     public function topicsFor(UserInterface $user): iterable

@@ -15,17 +15,17 @@ use Symfony\Component\Messenger\Attribute\AsMessageHandler;
 use Symfony\Component\Messenger\Exception\UnrecoverableMessageHandlingException;
 
 /**
- * Does an import, in the worker.
+ * Runs an import in the worker.
  *
- * All rows are one flush, which is one transaction and one announcement: either all of them are there or none, and an open
- * list is told once that it is outdated, not a thousand times.
+ * All rows are one flush, one transaction and one announcement: all rows are saved or none, and an open list is notified once
+ * instead of a thousand times.
  */
 #[AsMessageHandler]
 final class RunImportHandler
 {
     private const BATCH = 25;
 
-    /** @param int $pauseMicroseconds for each batch: stands for what a real import looks up elsewhere */
+    /** @param int $pauseMicroseconds pause after each batch, to simulate the lookups of a real import */
     public function __construct(
         private readonly EntityManagerInterface $entityManager,
         private readonly ManagerRegistry $registry,
@@ -38,7 +38,7 @@ final class RunImportHandler
     public function __invoke(RunImport $message): void
     {
         $import = $this->entityManager->find(Import::class, $message->import);
-        // A worker that is killed has not said that it is done: the message comes again.
+        // A killed worker has not acknowledged the message, which is delivered again.
         if ($import === null || $import->getState()->isOver()) {
             return;
         }
@@ -64,7 +64,7 @@ final class RunImportHandler
                 usleep($this->pauseMicroseconds);
             }
         }
-        // In the same transaction as the rows: an import that comes again is known to be done.
+        // In the same transaction as the rows, so that a repeated message is recognized.
         $import->become(ImportState::Done, new \DateTimeImmutable());
         $this->entityManager->flush();
         $this->progress->tell($import, $import->getTotal());
@@ -83,7 +83,7 @@ final class RunImportHandler
 
     private function fail(int $id): void
     {
-        // A failed flush has closed the manager, which still holds the rows.
+        // A failed flush has closed the manager, which still contains the rows.
         $this->registry->resetManager();
         $import = $this->entityManager->find(Import::class, $id);
         if ($import !== null) {

@@ -8,9 +8,9 @@ use Demo\Company\CompanyDraft;
 use Demo\Contact\ContactDraft;
 
 /**
- * The file that is imported, if there were one: departments of companies, made by rule and alike on each machine.
+ * The imported rows, in place of a file: departments of companies, generated and the same on every machine.
  *
- * Addresses end in .example and telephone numbers are of the block that is kept free for fiction: nobody has them.
+ * Addresses end in .example, and telephone numbers are from the block reserved for fiction.
  */
 final class SampleRows
 {
@@ -26,7 +26,10 @@ final class SampleRows
     private const CITIES = ['Antwerp', 'Bergen', 'Dresden', 'Ghent', 'Graz', 'Leeds', 'Lyon', 'Porto', 'Turin', 'Utrecht'];
     private const DEPARTMENTS = ['Accounts', 'Front desk', 'Purchasing', 'Service', 'Workshop'];
 
-    /** @return iterable<int, array{CompanyDraft, ContactDraft}> by the number of the row, from 1; the contact's company is to be found */
+    /**
+     * @return iterable<int, array{CompanyDraft, ContactDraft}> by row number, from 1; the handler looks up the contact's
+     *   company
+     */
     public function read(): iterable
     {
         $number = 0;

@@ -8,7 +8,7 @@ use Doctrine\Persistence\Proxy;
 use Symfony\Bridge\Doctrine\ManagerRegistry;
 use Symfony\Component\DependencyInjection\ContainerInterface;
 
-/** The one connection and the one entity manager of `config/doctrine.php`, for all who ask for a registry. */
+/** A manager registry with the single connection and entity manager of `config/doctrine.php`. */
 final class Registry extends ManagerRegistry
 {
     public function __construct(ContainerInterface $container)

@@ -4,16 +4,16 @@ declare(strict_types=1);
 
 namespace Demo\Record;
 
-/** What a form says about a record, and the version that its author was looking at; 0 for a new record. */
+/** The fields of a record's form, and the version that its author saw; 0 for a new record. */
 abstract class Draft
 {
     public int $version = 0;
 
-    /** @return array<string, string> by label, as people read it */
+    /** @return array<string, string> values by label */
     abstract public function facts(): array;
 
     /**
-     * Where the two say different things; versions are not compared.
+     * The differing fields; versions are not compared.
      *
      * @return list<array{label: string, mine: string, theirs: string}>
      */

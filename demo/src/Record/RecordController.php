@@ -17,8 +17,8 @@ use Symfony\Component\HttpFoundation\Response;
 /**
  * View, create, edit and delete records of one kind.
  *
- * Nothing in here knows of notifications: the bundle listens to Doctrine, and the templates name what a page shows. The
- * lock stays what protects the data; a notification only spares people the surprise.
+ * It has no code for notifications: the bundle listens to Doctrine, and the templates register the content of a page. The lock
+ * protects the data; notifications only make conflicts rarer.
  */
 abstract class RecordController extends AbstractController
 {
@@ -69,7 +69,7 @@ abstract class RecordController extends AbstractController
             try {
                 $this->entityManager->flush();
             } catch (OptimisticLockException) {
-                // Somebody was faster by a moment. The browser sends it again, to be compared with what was saved then.
+                // Another user saved first. The redirect repeats the request, which is then compared with that save.
                 return $this->redirect($request->getUri(), Response::HTTP_TEMPORARY_REDIRECT);
             }
             if ($changed) {
@@ -116,15 +116,15 @@ abstract class RecordController extends AbstractController
 
     abstract protected function newDraft(Request $request): Draft;
 
-    /** Why it cannot be deleted; null: it can. */
+    /** The reason why it cannot be deleted; null: it can. */
     abstract protected function obstacle(Record $record): ?string;
 
-    /** A record was added or changed, and that is committed. */
+    /** Called after a record was added or changed and committed. */
     protected function saved(Record $record): void
     {
     }
 
-    /** A record was deleted, and that is committed. It has no id any more. */
+    /** Called after a record was deleted and committed. It has no id any more. */
     protected function deleted(Record $record, int $id): void
     {
     }
@@ -145,8 +145,8 @@ abstract class RecordController extends AbstractController
     }
 
     /**
-     * A lost update: shows what the other has saved beside what was refused. The form in that page carries the version
-     * just shown, so saving again is a decision and no accident.
+     * Shows a refused save next to the saved record. The form of that page contains the version just shown, so saving again is
+     * a deliberate decision.
      */
     private function refuse(Record $record, Draft $mine): Response
     {

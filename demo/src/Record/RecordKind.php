@@ -7,7 +7,7 @@ namespace Demo\Record;
 use Demo\Entity\Record;
 use Symfony\Component\Form\FormTypeInterface;
 
-/** A kind of records: by these names its routes and templates are found. */
+/** A kind of records, with the names of its routes and templates. */
 final class RecordKind
 {
     /**

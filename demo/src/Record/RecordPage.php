@@ -8,7 +8,7 @@ use Doctrine\ORM\QueryBuilder;
 use Doctrine\ORM\Tools\Pagination\Paginator;
 use Symfony\Component\HttpFoundation\Request;
 
-/** One page of a list: what a search has found, 25 at a time. */
+/** One page of a list or of search results, with 25 records. */
 final class RecordPage
 {
     private const SIZE = 25;
@@ -23,7 +23,10 @@ final class RecordPage
     ) {
     }
 
-    /** @param QueryBuilder $query its records have the alias `record` and a name; the request says `q` and `page` */
+    /**
+     * @param QueryBuilder $query with the alias `record`, whose entities have a name; `q` and `page` are parameters of the
+     *   request
+     */
     public static function of(QueryBuilder $query, Request $request): self
     {
         $search = trim($request->query->get('q', ''));

@@ -9,7 +9,7 @@ use Symfony\Component\Form\CallbackTransformer;
 use Symfony\Component\Form\Extension\Core\Type\HiddenType;
 use Symfony\Component\Form\FormBuilderInterface;
 
-/** The version that the author of a form saw. Anything but a number becomes 0: refused like any other outdated one. */
+/** The version that the author of a form saw. Anything but a number becomes 0, which is refused as outdated. */
 final class VersionType extends AbstractType
 {
     public function buildForm(FormBuilderInterface $builder, array $options): void

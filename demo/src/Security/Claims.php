@@ -11,8 +11,8 @@ use Symfony\Component\Security\Core\Authentication\Token\Storage\TokenStorageInt
 use Symfony\Component\Security\Core\User\UserInterface;
 
 /**
- * Says to the server who is a customer. The bundle's own claims say `user` of everybody who is signed in, and a user may
- * subscribe to all that the back office sees.
+ * Gives customers the role `customer`. The bundle's own claims use `user` for everybody who is signed in, and a user may
+ * subscribe to all topics of the back office.
  */
 final class Claims implements UserClaimsInterface
 {

@@ -11,7 +11,7 @@ use Symfony\Component\Security\Http\Authentication\AuthenticationUtils;
 
 final class LoginController extends AbstractController
 {
-    /** The form; Symfony's form login does the rest. */
+    /** Shows the form; Symfony's form login handles it. */
     public function login(AuthenticationUtils $authentication): Response
     {
         if ($this->getUser() !== null) {
@@ -26,7 +26,7 @@ final class LoginController extends AbstractController
         ]);
     }
 
-    /** Where somebody begins who has signed in. */
+    /** The first page after signing in. */
     public function start(): Response
     {
         return $this->redirectToRoute($this->isGranted('ROLE_SALES') ? 'board' : 'orders');

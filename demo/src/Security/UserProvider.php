@@ -11,7 +11,7 @@ use Symfony\Component\Security\Core\Exception\UserNotFoundException;
 use Symfony\Component\Security\Core\User\UserInterface;
 use Symfony\Component\Security\Core\User\UserProviderInterface;
 
-/** Finds users in the database, at sign-in and again at each request. */
+/** Loads users from the database, at sign-in and for each request. */
 final class UserProvider implements UserProviderInterface
 {
     public function __construct(private readonly EntityManagerInterface $entityManager)
@@ -31,7 +31,7 @@ final class UserProvider implements UserProviderInterface
         return $user;
     }
 
-    /** Symfony 5.4 still asks by this name. */
+    /** Symfony 5.4 calls this method. */
     public function loadUserByUsername(string $username): User
     {
         return $this->loadUserByIdentifier($username);

@@ -4,13 +4,13 @@ declare(strict_types=1);
 
 namespace Demo\Status;
 
-/** What the server says of itself at its `admin_bind`: its metrics and its rules. Of several nodes those that answer count. */
+/** Metrics and rules from the `admin_bind` of the servers. Nodes that do not answer are left out. */
 final class ServerFacts
 {
     private const TIMEOUT_SECONDS = 2.0;
     private const MAX_BYTES = 1_048_576;
 
-    /** What an administrator wants to see of docs/operate.md, by the metrics that are added up for it. */
+    /** Figures for administrators, with the metrics of docs/operate.md that are added up for each. */
     private const COUNTERS = [
         'Open pages' => ['orosync_sessions_open{protocol="wamp"}', 'orosync_sessions_open{protocol="orosync"}'],
         'Publishers' => ['orosync_sessions_open{protocol="link"}'],
@@ -30,7 +30,7 @@ final class ServerFacts
     }
 
     /**
-     * @return array<string, int> by label, of all nodes together
+     * @return array<string, int> sums over all nodes, by label
      *
      * @throws \RuntimeException none answers
      */
@@ -43,7 +43,7 @@ final class ServerFacts
         $counted = [];
         foreach (explode("\n", implode("\n", $answers)) as $line) {
             if (preg_match('/^(?<metric>[a-z_]+)(?<labels>\{.*})? (?<value>\d+)$/', $line, $sample) === 1) {
-                // By its labels, and for all of them.
+                // Summed over all labels.
                 foreach (array_unique([$sample['metric'], $sample['metric'] . $sample['labels']]) as $name) {
                     $counted[$name] = ($counted[$name] ?? 0) + (int) $sample['value'];
                 }
@@ -57,7 +57,7 @@ final class ServerFacts
     }
 
     /**
-     * @return list<array{pattern: string, subscribe: string, publish: string}> in the order in which they are asked
+     * @return list<array{pattern: string, subscribe: string, publish: string}> in order of evaluation
      *
      * @throws \RuntimeException none answers
      */
@@ -70,7 +70,7 @@ final class ServerFacts
         throw $this->silence();
     }
 
-    /** @return array<string, int> the number of each node, from 1, by the name that `orosync/session` has for it */
+    /** @return array<string, int> numbers of the nodes, from 1, by the name in `orosync/session` */
     public function nodes(): array
     {
         $nodes = [];
@@ -83,7 +83,7 @@ final class ServerFacts
         return $nodes;
     }
 
-    /** @return array<int, string> what they answer, by their places; one that is away has none */
+    /** @return array<int, string> answers by index; a node that does not answer has none */
     private function askEach(string $path): array
     {
         $context = stream_context_create(['http' => ['timeout' => self::TIMEOUT_SECONDS]]);

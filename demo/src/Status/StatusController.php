@@ -8,7 +8,7 @@ use Orosync\Publishing\PublisherInterface;
 use Symfony\Bundle\FrameworkBundle\Controller\AbstractController;
 use Symfony\Component\HttpFoundation\Response;
 
-/** The way of a message: of this page by js/status.js, of PHP and the server by this class. */
+/** Data of the status page about PHP and the servers; js/status.js adds that of the page. */
 final class StatusController extends AbstractController
 {
     public function page(): Response
@@ -16,7 +16,7 @@ final class StatusController extends AbstractController
         return $this->render('status.html.twig');
     }
 
-    /** Of the one process that answers; PHP-FPM has several, each with a connection of its own. */
+    /** The status of the process that answers. PHP-FPM has several, each with its own connection. */
     public function php(PublisherInterface $publisher): Response
     {
         return $this->json([
@@ -37,7 +37,7 @@ final class StatusController extends AbstractController
 
     public function nodes(ServerFacts $server): Response
     {
-        // An object also where there is none.
+        // An object even if empty.
         return $this->json((object) $server->nodes());
     }
 }

@@ -109,7 +109,7 @@ const toldIn = (page) => page.evaluate(() => told);
 const changed = [{ username: 'ben', tagname: 'a' }];
 
 describe('the content of a page', () => {
-  it('is as old as its stamp says, by the clock of PHP alone', async (t) => {
+  it("has the age of its stamp, by PHP's clock alone", async (t) => {
     const site = await startSite(t);
     const start = 1_000_000; // far from the browser's
     site.clock = () => start + HOUR;
@@ -123,7 +123,7 @@ describe('the content of a page', () => {
     assert.deepEqual(await toldIn(page), [{ tags: ['a'], userNames: ['ben'], certain: true }]);
   });
 
-  it('that comes later in the same document is as old as its own stamp', async (t) => {
+  it('that is inserted later has the age of its own stamp', async (t) => {
     const site = await startSite(t);
     const start = 1_000_000;
     site.clock = () => start;
@@ -142,7 +142,7 @@ describe('the content of a page', () => {
     assertAge(await askedBy(session), HOUR);
   });
 
-  it('is no younger than the browser knows, where the clock that stamped it is ahead', async (t) => {
+  it('is never younger than its request when the clock of its stamp is ahead', async (t) => {
     const site = await startSite(t);
     const start = 1_000_000;
     site.clock = () => start;
@@ -166,7 +166,7 @@ describe('the content of a page', () => {
     assert.ok(age < -300 && age > -before - SLACK_MS, `${age} ms`);
   });
 
-  it('is not certain where the answer is incomplete, until it is certain that it was changed', async (t) => {
+  it('is not certain when the answer is incomplete, until a certain change arrives', async (t) => {
     const site = await startSite(t);
     site.pages['/'] = documentOf({ rendered: { at: Date.now() } });
     const page = await site.open('/');
@@ -179,7 +179,7 @@ describe('the content of a page', () => {
     assert.deepEqual((await toldIn(page)).map(({ certain }) => certain), [false, true]);
   });
 
-  it('no longer says that it may be out of date where the application itself says that it is', async (t) => {
+  it('removes its uncertain message when the application shows the certain one itself', async (t) => {
     const site = await startSite(t);
     site.pages['/'] = documentOf({ rendered: { at: Date.now() } }, `<script>
       addEventListener('orosync-outdated', (event) => event.detail.certain && event.preventDefault());
@@ -193,7 +193,7 @@ describe('the content of a page', () => {
     assert.equal(await page.getByText(CHANGED).count(), 0);
   });
 
-  it('without a stamp is as old as its document', async (t) => {
+  it('without a stamp has the age of its document', async (t) => {
     const site = await startSite(t);
     site.pages['/'] = documentOf({});
     const page = await site.open('/');
@@ -203,7 +203,7 @@ describe('the content of a page', () => {
     assert.deepEqual(await toldIn(page), []);
   });
 
-  it('with a stamp, but without a ticket that says the time, is as old as its document', async (t) => {
+  it("with a stamp, but without PHP's time from the ticket endpoint, has the age of its document", async (t) => {
     const site = await startSite(t);
     site.server.answerTicket = (request, response) => answerJson(response, { ticket: 'ticket' });
     site.pages['/'] = documentOf({ rendered: { at: 1 } });
@@ -239,7 +239,7 @@ describe('the content of a page', () => {
     await page.getByText(UNCERTAIN).waitFor();
   });
 
-  it('without a stamp that Turbo brings is as old as its request', async (t) => {
+  it('without a stamp that Turbo inserts has the age of its request', async (t) => {
     const site = await startSite(t);
     site.pages['/'] = documentOf({});
     const page = await site.open('/');
@@ -258,7 +258,7 @@ describe('the content of a page', () => {
     assert.ok(opened > 0 && opened < times.before - 200, `the session was opened at ${opened} ms, and this was asked for at ${times.before}`);
   });
 
-  it('without a stamp does not count from what Turbo has requested for a part of the page, or in advance', async (t) => {
+  it("without a stamp ignores Turbo's requests for frames and prefetches", async (t) => {
     const site = await startSite(t);
     site.pages['/'] = documentOf({});
     const page = await site.open('/');
@@ -285,7 +285,7 @@ describe('the content of a page', () => {
     assert.ok(opened > 0 && opened < requested - 150, `the session was opened at ${opened} ms, and this was asked for at ${requested}`);
   });
 
-  it('that Turbo restores is what it was; as old as its stamp, or not certain, where it was forgotten', async (t) => {
+  it('that Turbo restores keeps its state; if forgotten, it has the age of its stamp or is not certain', async (t) => {
     const site = await startSite(t);
     site.pages['/'] = documentOf({});
     const page = await site.open('/');
@@ -314,8 +314,8 @@ describe('the content of a page', () => {
   });
 });
 
-describe('a page out of the back/forward cache', () => {
-  it('comes back at once by position, although its socket looks open', async (t) => {
+describe('a page from the back/forward cache', () => {
+  it('reconnects at once by position even if its socket looks open', async (t) => {
     const site = await startSite(t);
     site.pages['/'] = documentOf({ rendered: { at: Date.now() } });
     const page = await site.open('/');

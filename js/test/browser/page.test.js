@@ -142,7 +142,7 @@ describe('the client in a page', () => {
     assert.match(await page.evaluate(() => told.at(-1).detail.reason), /redirect, probably to a login page/);
   });
 
-  it('reports what a callback throws as an uncaught error', async (t) => {
+  it('reports an exception of a callback as an uncaught error', async (t) => {
     const { server, page, errors } = await openPage(t);
     await page.evaluate(() => {
       client.subscribe('a', () => {
@@ -158,7 +158,7 @@ describe('the client in a page', () => {
     assert.deepEqual(errors, ['mine']);
   });
 
-  it('comes back at once when the browser is online again', async (t) => {
+  it('reconnects at once when the browser is online again', async (t) => {
     const { server, page } = await openPage(t);
     await connect(page);
     const session = await server.sessions.take();
@@ -178,7 +178,7 @@ describe('the client in a page', () => {
     assert.equal(await page.evaluate(() => stateWhenOnline), 'asking');
   });
 
-  it('comes back at once when the tab becomes visible', async (t) => {
+  it('reconnects at once when the tab becomes visible', async (t) => {
     const { server, page } = await openPage(t);
     await connect(page);
     const session = await server.sessions.take();
@@ -195,7 +195,7 @@ describe('the client in a page', () => {
     await untilState(page, 'open');
   });
 
-  it('does not hurry when the server has asked for later', async (t) => {
+  it('keeps its delay after "try again later"', async (t) => {
     const { server, page } = await openPage(t);
     await connect(page);
     const session = await server.sessions.take();
@@ -210,7 +210,7 @@ describe('the client in a page', () => {
     assert.equal(state, 'waiting');
   });
 
-  it('closes when the page is left and comes back with it out of the back/forward cache', async (t) => {
+  it('closes when the page is left and reconnects when the back/forward cache restores it', async (t) => {
     const { server, page } = await openPage(t);
     await page.evaluate(() =>
       addEventListener('pageshow', ({ persisted }) => {
@@ -231,7 +231,7 @@ describe('the client in a page', () => {
     assert.deepEqual(states, ['asking', 'opening', 'open', 'suspended', 'asking', 'opening', 'open']);
   });
 
-  it('comes back out of the back/forward cache with a resume ticket, without a request to PHP', async (t) => {
+  it('reconnects from the back/forward cache with a resume ticket, without a request to PHP', async (t) => {
     const { server, page } = await openPage(t);
     const session = await resumable(server, page);
     await page.goto(`${server.origin}/page/other`);
@@ -246,7 +246,7 @@ describe('the client in a page', () => {
     assert.equal(server.ticketRequests.size, 1);
   });
 
-  it('comes back out of the back/forward cache by its resume ticket also where its connection looks open', async (t) => {
+  it('reconnects from the back/forward cache with a resume ticket even if its socket looks open', async (t) => {
     const { server, page } = await openPage(t);
     const session = await resumable(server, page);
     await page.evaluate(() => dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true })));
@@ -255,7 +255,7 @@ describe('the client in a page', () => {
     assert.equal(server.ticketRequests.size, 1);
   });
 
-  it('asks PHP at once where its resume ticket is refused', async (t) => {
+  it('asks PHP at once when its resume ticket is rejected', async (t) => {
     const { server, page } = await openPage(t);
     const session = await resumable(server, page);
     server.greets = false;
@@ -266,7 +266,7 @@ describe('the client in a page', () => {
     assert.deepEqual(server.upgradeUrls, ['/ws?ticket=ticket-1', '/ws', '/ws?ticket=ticket-2']);
   });
 
-  it('renews its resume ticket when somebody looks at the page after the machine has slept', async (t) => {
+  it('renews its resume ticket when the page becomes visible after the machine has slept', async (t) => {
     const { server, page } = await openPage(t);
     const session = await resumable(server, page);
     await page.evaluate(() => {
@@ -278,7 +278,7 @@ describe('the client in a page', () => {
     assert.equal(server.upgradeUrls.length, 1);
   });
 
-  it('comes back for another user without the resume ticket of the one before', async (t) => {
+  it('reconnects for another user without the resume ticket of the previous one', async (t) => {
     const { server, page } = await openPage(t);
     answerResume(server);
     const show = (userName) => page.evaluate(async (name) => {
@@ -298,7 +298,7 @@ describe('the client in a page', () => {
     assert.equal(await session.closed, 1000);
   });
 
-  it('takes its listeners off the page when it is closed', async (t) => {
+  it('removes its listeners from the page when it is closed', async (t) => {
     const { server, page } = await openPage(t);
     await connect(page);
     await server.sessions.take();
@@ -314,7 +314,7 @@ describe('the client in a page', () => {
 });
 
 describe('the flash message', () => {
-  it('is a status with its text as text, and a way to load the page anew', async (t) => {
+  it('is a status with its text as text, and a reload button', async (t) => {
     const { server, page, errors } = await openPage(t);
     const text = '<img src=x onerror="document.title=1"> & more';
     await page.evaluate((message) => void showFlash({ kind: 'outdated', texts: { message } }), text);
@@ -329,7 +329,7 @@ describe('the flash message', () => {
     assert.deepEqual(errors, []);
   });
 
-  it('loads a fresh copy of a page that the browser has in its cache', async (t) => {
+  it('reloads a fresh copy of a cached page', async (t) => {
     const { server, page } = await openCachedPage(t);
     await page.evaluate(() => void showFlash({ kind: 'outdated' }));
     await page.getByRole('button', { name: 'Reload the page' }).click();
@@ -337,7 +337,7 @@ describe('the flash message', () => {
     assert.equal(page.url(), `${server.origin}/page?x=1`);
   });
 
-  it('loads what there is where no fresh copy comes', async (t) => {
+  it('reloads the cached page when no fresh copy arrives', async (t) => {
     const { server, page } = await openCachedPage(t);
     await page.evaluate(() => {
       const { timeout } = AbortSignal;
@@ -356,7 +356,7 @@ describe('the flash message', () => {
     }
   });
 
-  it('arrives empty, so that a screen reader knows the region before its text', async (t) => {
+  it('is inserted empty, so that a screen reader knows the region before its text', async (t) => {
     const { page } = await openPage(t);
     const early = await page.evaluate(() => {
       showFlash({ kind: 'outdated' });
@@ -367,7 +367,7 @@ describe('the flash message', () => {
     await page.getByText(CHANGED).waitFor();
   });
 
-  it('of maintenance is an alert without a button that would lose what was typed', async (t) => {
+  it('of maintenance is an alert without a reload button', async (t) => {
     const { page } = await openPage(t);
     await page.evaluate(() => void showFlash({ kind: 'maintenance' }));
     const flash = page.getByRole('alert');
@@ -375,7 +375,7 @@ describe('the flash message', () => {
     assert.deepEqual(await flash.getByRole('button').allInnerTexts(), ['×']);
   });
 
-  it('is dismissed by its button, by Escape and by the function', async (t) => {
+  it('is dismissed by its button, by Escape and by the returned function', async (t) => {
     const { page } = await openPage(t);
     await page.evaluate(() => void showFlash({ kind: 'outdated', texts: { dismiss: 'Weg damit' } }));
     await page.getByRole('button', { name: 'Weg damit' }).click();
@@ -393,7 +393,7 @@ describe('the flash message', () => {
     assert.equal(left, 0);
   });
 
-  it('gives the keyboard back to where it came from', async (t) => {
+  it('returns the focus to the element that had it', async (t) => {
     const { page } = await openPage(t);
     await page.focus('#field');
     await page.evaluate(() => void showFlash({ kind: 'outdated' }));
@@ -405,7 +405,7 @@ describe('the flash message', () => {
     assert.equal(await page.evaluate(() => document.activeElement.id), 'field');
   });
 
-  it('stands once, however often it is shown, and not beside more than three others', async (t) => {
+  it('is visible once, however often it is shown, and with at most three others', async (t) => {
     const { page } = await openPage(t);
     await page.evaluate(() => {
       showFlash({ kind: 'outdated', texts: { message: 'first' } });
@@ -417,7 +417,7 @@ describe('the flash message', () => {
     assert.deepEqual(await page.locator('.orosync-flash__message').allInnerTexts(), ['a', 'b', 'c', 'd']);
   });
 
-  it('of which nobody is certain gives way to one that is, and does not stand beside it', async (t) => {
+  it('that is not certain is replaced by the certain one, and not shown beside it', async (t) => {
     const { page } = await openPage(t);
     await page.evaluate(() => {
       showFlash({ kind: 'outdated', certain: false });
@@ -442,7 +442,7 @@ describe('the flash message', () => {
     await page.getByText('This page may be out of date.').waitFor();
   });
 
-  it('of which nobody is certain stands beside those that say something else', async (t) => {
+  it('that is not certain is shown beside messages with another text', async (t) => {
     const { page } = await openPage(t);
     await page.evaluate(() => {
       showFlash({ kind: 'outdated', texts: { message: 'Ben has written a comment.' } });
@@ -456,7 +456,7 @@ describe('the flash message', () => {
     assert.equal(await messages.count(), 3);
   });
 
-  it('that was shown twice is taken away by either function', async (t) => {
+  it('that was shown twice is removed by either function', async (t) => {
     const { page } = await openPage(t);
     const left = await page.evaluate(() => {
       showFlash({ kind: 'outdated' });
@@ -467,7 +467,7 @@ describe('the flash message', () => {
     assert.equal(left, 0);
   });
 
-  it('says when it was taken away, and is in no copy that Turbo keeps of a page', async (t) => {
+  it("reports its removal, and is not part of Turbo's snapshots", async (t) => {
     const { page } = await openPage(t);
     await page.evaluate(() => {
       globalThis.dismissed = [];
@@ -480,7 +480,7 @@ describe('the flash message', () => {
     assert.equal(await page.locator('.orosync-flashes[data-turbo-temporary]').count(), 1);
   });
 
-  it('calls the function of the application in place of loading anew, and leaves the button out on request', async (t) => {
+  it('calls onReload instead of reloading, and omits the button on request', async (t) => {
     const { page } = await openPage(t);
     await page.evaluate(() => {
       showFlash({ kind: 'outdated', texts: { reload: 'Fetch it' }, onReload: () => (document.title = 'asked') });
@@ -491,7 +491,7 @@ describe('the flash message', () => {
     assert.equal(await page.getByRole('alert').locator('.orosync-flash__reload').count(), 0);
   });
 
-  it('says which kinds there are', async (t) => {
+  it('names the known kinds in the error', async (t) => {
     const { page } = await openPage(t);
     const message = await page.evaluate(() => {
       try {
@@ -503,7 +503,7 @@ describe('the flash message', () => {
     assert.equal(message, 'showFlash: there is no kind "toString"; there are: outdated, maintenance');
   });
 
-  it('is readable in light and in dark, and keeps still for those who asked for it', async (t) => {
+  it('has enough contrast in light and dark, and respects prefers-reduced-motion', async (t) => {
     const { page } = await openPage(t);
     for (const colorScheme of ['light', 'dark']) {
       await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
@@ -522,7 +522,7 @@ describe('the flash message', () => {
     }
   });
 
-  it('takes its colours from the custom properties of the page', async (t) => {
+  it('uses the colours of the custom properties of the page', async (t) => {
     const { page } = await openPage(t);
     const background = await page.evaluate(() => {
       document.documentElement.style.setProperty('--orosync-flash-background', 'rgb(1, 2, 3)');

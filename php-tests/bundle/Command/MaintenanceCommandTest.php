@@ -24,13 +24,13 @@ final class MaintenanceCommandTest extends ApplicationTestCase
         $this->file = getenv('BUNDLE_TEST_DIRECTORY') . '/maintenance-' . bin2hex(random_bytes(4));
     }
 
-    public function testSwitchesAndSaysThatPagesAreTold(): void
+    public function testSwitchesAndReportsThatPagesAreNotified(): void
     {
         $this->boot(['maintenance' => ['flag_file' => $this->file]]);
         $command = new CommandTester((new Application($this->kernel()))->find('orosync:maintenance'));
 
         self::assertSame(0, $command->execute(['mode' => 'on']));
-        self::assertSame("Maintenance mode is on.\nAll open pages are told.\n", $command->getDisplay(true));
+        self::assertSame("Maintenance mode is on.\nAll open pages are notified.\n", $command->getDisplay(true));
         self::assertFileExists($this->file);
         self::assertSame(['{"isOn":true,"userId":null}'], $this->publisher()->take('oro/maintenance'));
 
@@ -42,22 +42,22 @@ final class MaintenanceCommandTest extends ApplicationTestCase
         self::assertFileDoesNotExist($this->file);
     }
 
-    public function testSwitchesAlsoWhereTheServerDoesNotAnswerAndSaysSo(): void
+    public function testSwitchesWithoutAServerAndReportsThat(): void
     {
         $command = $this->command(new RecordingPublisher(acknowledges: false));
 
         self::assertSame(0, $command->execute(['mode' => 'on']));
         self::assertFileExists($this->file);
-        self::assertMatchesRegularExpression('/not told yet: memory: has not\s+acknowledged.+\(connection refused\)\.\s+Is the server running\?/s', $command->getDisplay());
+        self::assertMatchesRegularExpression('/not notified yet: memory: has not\s+acknowledged.+\(connection refused\)\.\s+Is the server running\?/s', $command->getDisplay());
     }
 
-    public function testSwitchesAlsoWhereNothingCanBePublishedAndSaysSo(): void
+    public function testSwitchesWithoutAPublisherAndReportsThat(): void
     {
         $command = $this->command(new RecordingPublisher(accepts: false));
 
         self::assertSame(0, $command->execute(['mode' => 'on']));
         self::assertFileExists($this->file);
-        self::assertStringContainsString('Open pages were not told:', $command->getDisplay());
+        self::assertStringContainsString('Open pages were not notified:', $command->getDisplay());
     }
 
     public function testAnythingElseIsRefused(): void

@@ -51,7 +51,7 @@ final class OperatorCommandsTest extends TestCase
         }
     }
 
-    public function testWhereAllIsWellEachLineSaysSo(): void
+    public function testAWorkingInstallationHasOnlyOkLines(): void
     {
         $this->startServer();
         $check = $this->check();
@@ -73,7 +73,7 @@ final class OperatorCommandsTest extends TestCase
         self::assertStringContainsString('WARNING topics     not compared with the server\'s. No answer from http://127.0.0.1:' . $this->adminPort, $check->getOutput());
     }
 
-    public function testAnotherSecretIsARefusalAndNoSilence(): void
+    public function testAnotherSecretIsReportedAsARefusal(): void
     {
         $this->startServer();
         $this->configure(self::TOPICS . "\n    secret: 'a secret that the server does not have: 0123'");
@@ -81,7 +81,7 @@ final class OperatorCommandsTest extends TestCase
 
         self::assertSame(1, $check->getExitCode());
         self::assertStringContainsString(': the server refuses this publisher (HTTP 401', $check->getOutput());
-        self::assertStringContainsString("refuses a ticket of a browser: it has another secret, or another clock.", $check->getOutput());
+        self::assertStringContainsString("rejects a browser ticket: it has another secret or another clock.", $check->getOutput());
         self::assertStringNotContainsString('does not answer', $check->getOutput() . $check->getErrorOutput());
     }
 
@@ -92,12 +92,12 @@ final class OperatorCommandsTest extends TestCase
         $check = $this->check();
 
         self::assertSame(1, $check->getExitCode());
-        self::assertStringContainsString('ERROR   topics     acme/orders/{uid:int}: the server says subscribe = "owner"', $check->getOutput());
-        self::assertStringContainsString('ERROR   topics     acme/new: the server does not have it.', $check->getOutput());
-        self::assertStringContainsString('Start orosync:server again', $check->getOutput());
+        self::assertStringContainsString('ERROR   topics     acme/orders/{uid:int}: the server has subscribe = "owner"', $check->getOutput());
+        self::assertStringContainsString('ERROR   topics     acme/new: missing on the server.', $check->getOutput());
+        self::assertStringContainsString('Restart orosync:server', $check->getOutput());
     }
 
-    public function testWhatTheServerHasRefusedIsNamed(): void
+    public function testRefusalsOfTheServerAreNamed(): void
     {
         $this->startServer();
         $publish = $this->console(['orosync:publish', 'acme/nobodys', '1']);
@@ -106,12 +106,12 @@ final class OperatorCommandsTest extends TestCase
         self::assertStringContainsString('the server does not deliver 1 message to the topic "acme/nobodys"', $publish->getErrorOutput());
 
         self::assertStringContainsString(
-            'WARNING refusals   acme/nobodys: a message of PHP was delivered to nobody, as no rule of the server has the topic (1 time, the last ',
+            'WARNING refusals   acme/nobodys: a message from PHP was not delivered, because no rule of the server matches the topic (1 time, the last ',
             $this->check()->getOutput(),
         );
     }
 
-    public function testWhatPhpIniSaysInVainIsNamedWithItsFile(): void
+    public function testPhpIniSettingsWithoutEffectAreNamedWithTheirFile(): void
     {
         $this->startServer();
         $this->project->write('php.d/90-orosync.ini', "orosync.endpoint = ws://10.0.0.1:9/\norosync.secret_file = /etc/orosync/secret\n");
@@ -120,7 +120,7 @@ final class OperatorCommandsTest extends TestCase
         self::assertSame(0, $check->getExitCode(), $check->getOutput());
         foreach (['orosync.endpoint = ws://10.0.0.1:9/', 'orosync.secret_file = /etc/orosync/secret'] as $setting) {
             self::assertStringContainsString(
-                'WARNING php.ini    ' . $setting . ' (' . $this->project->directory . '/php.d/90-orosync.ini) does not count here',
+                'WARNING php.ini    ' . $setting . ' (' . $this->project->directory . '/php.d/90-orosync.ini) has no effect here',
                 $check->getOutput(),
             );
         }
@@ -145,7 +145,7 @@ final class OperatorCommandsTest extends TestCase
             "OK      endpoint   ws://127.0.0.1:1/ ws://127.0.0.1:{$this->port}/ (orosync.backend)",
             "OK      server     answers at ws://127.0.0.1:{$this->port}/ and accepts the secret",
             'ERROR   ticket     no connection to ws://127.0.0.1:1/. Is the server running?',
-            "OK      ticket     the server at ws://127.0.0.1:{$this->port}/ accepts a ticket of a browser",
+            "OK      ticket     the server at ws://127.0.0.1:{$this->port}/ accepts a browser ticket",
         ];
         foreach ($lines as $line) {
             self::assertStringContainsString($line, $check->getOutput());
@@ -169,7 +169,7 @@ final class OperatorCommandsTest extends TestCase
     {
         yield 'beside the page' => ['/ws', 'http://127.0.0.1:PORT/orders', 'OK      browsers   a page of http://127.0.0.1:PORT connects to ws://127.0.0.1:PORT/ws (orosync.frontend)'];
         yield 'a page that is encrypted, and a server that is not' => ["'ws://127.0.0.1:1/ws'", 'https://127.0.0.1/', 'ERROR   browsers   a page of https://127.0.0.1 connects to ws://127.0.0.1:1/ws (orosync.frontend), which browsers forbid'];
-        yield 'nobody is there' => ["'ws://127.0.0.1:1/ws'", 'http://127.0.0.1/', 'WARNING browsers   Nobody answers there, as seen from here: a page of http://127.0.0.1 connects to ws://127.0.0.1:1/ws'];
+        yield 'nobody is there' => ["'ws://127.0.0.1:1/ws'", 'http://127.0.0.1/', 'WARNING browsers   No answer from there, as seen from this machine: a page of http://127.0.0.1 connects to ws://127.0.0.1:1/ws'];
         yield 'switched off' => ["''", 'http://127.0.0.1/', 'WARNING browsers   switched off: the frontend is empty (orosync.frontend)'];
     }
 
@@ -186,7 +186,7 @@ final class OperatorCommandsTest extends TestCase
 
     /** @dataProvider commandsThatShowIt */
     #[DataProvider('commandsThatShowIt')]
-    public function testWhatAServerAnswersStartsNothingInATerminal(string ...$command): void
+    public function testAnswersOfAServerAreEscapedForTheTerminal(string ...$command): void
     {
         $this->project->write('admin.php', <<<'PHP'
             <?php
@@ -207,7 +207,7 @@ final class OperatorCommandsTest extends TestCase
         $shown = $this->console([...$command, '--server', 'http://127.0.0.1:' . $this->adminPort]);
         $shown->run();
 
-        self::assertStringContainsString('the server says subscribe = "?[2J<info>?", publish = "a b"', $shown->getOutput());
+        self::assertStringContainsString('the server has subscribe = "?[2J<info>?", publish = "a b"', $shown->getOutput());
         self::assertDoesNotMatchRegularExpression('~[^\P{C}\n]~u', $shown->getOutput());
     }
 
@@ -217,7 +217,7 @@ final class OperatorCommandsTest extends TestCase
         yield ['orosync:topics:export', '--check'];
     }
 
-    public function testAnErrorStartsNothingInATerminalEither(): void
+    public function testErrorsAreEscapedForTheTerminalToo(): void
     {
         $this->project->write('admin.php', "<?php echo \"\\x1b[2J\\xff\\u{202E}no JSON\";\n");
         $admin = $this->project->php(['-S', '127.0.0.1:' . $this->adminPort, 'admin.php']);
@@ -227,7 +227,7 @@ final class OperatorCommandsTest extends TestCase
         $shown = $this->console(['orosync:topics:export', '--check', '--server', 'http://127.0.0.1:' . $this->adminPort]);
         $shown->run();
 
-        self::assertStringContainsString('does not answer as orosync-server does: ?[2J??no JSON', $shown->getErrorOutput());
+        self::assertStringContainsString('is not one of orosync-server: ?[2J??no JSON', $shown->getErrorOutput());
     }
 
     public function testWhatIsPublishedIsWatchedAndTheSecretIsOnNoCommandLine(): void

@@ -82,10 +82,10 @@ final class ServerCommandTest extends TestCase
         $command->wait();
 
         self::assertSame(1, $command->getExitCode());
-        self::assertStringContainsString('Topics are declared in orosync.topics and in ' . $this->directory . '/own.toml', $command->getErrorOutput());
+        self::assertStringContainsString('Topics are declared both in orosync.topics and in ' . $this->directory . '/own.toml', $command->getErrorOutput());
     }
 
-    public function testTheCommandLineIsStrongerThanTheConfiguration(): void
+    public function testTheCommandLineOverridesTheConfiguration(): void
     {
         $output = $this->runUntilReady(['gos:websocket:server', 'default', '--profile', '-a', '127.0.0.1', '--port', '9001'], ['server' => ['bind' => '//0.0.0.0:9000']]);
 
@@ -94,7 +94,7 @@ final class ServerCommandTest extends TestCase
 
     /** @dataProvider names */
     #[DataProvider('names')]
-    public function testTheFamiliarLinesComeFirst(string $name, string $lines): void
+    public function testTheLinesOfTheOldServersComeFirst(string $name, string $lines): void
     {
         self::assertStringMatchesFormat($lines . "\npid %d\n%a", $this->runUntilReady([$name], []));
     }
@@ -156,7 +156,7 @@ final class ServerCommandTest extends TestCase
         self::assertSame(7, $command->getExitCode());
     }
 
-    public function testAnEmptyAddressIsSaidAndEndsWith113(): void
+    public function testAnEmptyAddressExitsWith113(): void
     {
         foreach ([[['server' => ['bind' => '']], []], [[], ['websocket_server_dsn' => '']], [[], ['websocket_bind_address' => '']]] as [$orosync, $parameters]) {
             $command = $this->start(['gos:websocket:server'], $orosync, [], [], $parameters);

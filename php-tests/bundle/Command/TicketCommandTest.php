@@ -28,14 +28,14 @@ final class TicketCommandTest extends ApplicationTestCase
         self::assertNull($this->kernel()->getContainer()->get('security.untracked_token_storage')->getToken(), 'nobody stays logged in');
     }
 
-    public function testWithoutAUserItIsOfNobodyInParticular(): void
+    public function testWithoutAUserTheTicketIsAnonymous(): void
     {
         $this->boot([], [], []);
 
         self::assertSame(['role' => 'anonymous'], $this->ticket([])['claims']);
     }
 
-    public function testAUserWhomNobodyKnowsIsNamedWithWhoWasAsked(): void
+    public function testAnUnknownUserIsNamedWithTheProvidersAsked(): void
     {
         $this->boot();
 
@@ -59,7 +59,7 @@ final class TicketCommandTest extends ApplicationTestCase
         );
         self::assertSame(['sub' => 'ann', 'uid' => 7, 'role' => 'customer'], $this->ticket(['user' => 'ann', '--provider' => 'customers'])['claims']);
         self::assertSame('bob', $this->ticket(['user' => 'bob'])['claims']['sub'], 'only one knows him');
-        self::assertStringContainsString('there is no user provider "staff", but all, customers, users.', $this->failure(['user' => 'ann', '--provider' => 'staff']));
+        self::assertStringContainsString('there is no user provider "staff". Available: all, customers, users.', $this->failure(['user' => 'ann', '--provider' => 'staff']));
     }
 
     /** @param array<string, string> $input */

@@ -216,7 +216,7 @@ final class ContentTagListenerTest extends ApplicationTestCase
         $this->manager->flush();
 
         self::assertNotNull($company->id);
-        self::assertSame(['error: A flush is announced without 1 of its entities: no tags for this company'], $this->logger()->lines('is announced without'));
+        self::assertSame(['error: A flush was announced without 1 of its entities: no tags for this company'], $this->logger()->lines('was announced without'));
     }
 
     public function testAGeneratorThatFailsSilencesItsOwnEntitiesAloneAndTheLogHasOneLine(): void
@@ -228,7 +228,7 @@ final class ContentTagListenerTest extends ApplicationTestCase
         $this->manager->flush();
 
         self::assertSame([self::message('Contact_1')], $this->publisher()->take(self::TOPIC));
-        self::assertSame(['error: A flush is announced without 2 of its entities: no tags for this company'], $this->logger()->lines('is announced without'));
+        self::assertSame(['error: A flush was announced without 2 of its entities: no tags for this company'], $this->logger()->lines('was announced without'));
     }
 
     /**

@@ -143,7 +143,7 @@ class TransactionTest extends ApplicationTestCase
         $connection->commit();
 
         self::assertSame('1', (string) $connection->fetchOne('SELECT COUNT(*) FROM Company'));
-        self::assertSame(['error: A change is not announced: not today'], $this->logger()->lines('not announced'));
+        self::assertSame(['error: A change was not announced: not today'], $this->logger()->lines('not announced'));
     }
 
     private function save(object $entity): void

@@ -54,7 +54,7 @@ final class RegisteredClassesTest extends TestCase
      * @dataProvider oroInstallations
      */
     #[DataProvider('oroInstallations')]
-    public function testSoItIsWithinOro(bool $olderDoctrine, array $lacking): void
+    public function testTheSameHoldsInOro(bool $olderDoctrine, array $lacking): void
     {
         if ($olderDoctrine && !Installation::hasOlderDoctrine()) {
             self::markTestSkipped('DBAL 4 cannot pass for DBAL 2.');

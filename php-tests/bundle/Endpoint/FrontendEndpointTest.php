@@ -47,7 +47,7 @@ final class FrontendEndpointTest extends TestCase
     public function testASocketIsNoPlaceForABrowser(): void
     {
         $this->expectException(InvalidEndpointException::class);
-        $this->expectExceptionMessage('orosync.frontend: "/run/x.sock" is a socket, which no browser can reach.');
+        $this->expectExceptionMessage('orosync.frontend: "/run/x.sock" is a socket, which browsers cannot reach.');
 
         self::endpoint(['dsn' => 'unix:/run/x.sock'], 'http://localhost', [])->resolve();
     }

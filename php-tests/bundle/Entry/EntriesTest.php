@@ -100,7 +100,7 @@ final class EntriesTest extends ApplicationTestCase
 
     /** @dataProvider failures */
     #[DataProvider('failures')]
-    public function testTheApplicationGoesOn(string $action, string $failure): void
+    public function testTheApplicationContinues(string $action, string $failure): void
     {
         $working = \in_array($action, self::WITH_TAGS, true) ? [Failure::NOT_OF_TAGS] : [];
         $this->boot([
@@ -130,7 +130,7 @@ final class EntriesTest extends ApplicationTestCase
         $this->logOut();
 
         self::assertSame(
-            ['error: The websocket sessions of a user who was logged out go on until their pages are left, or until SessionTerminator::endSessionsOf() ends them: it is broken'],
+            ['error: The websocket sessions of a logged-out user continue until their pages are closed or SessionTerminator::endSessionsOf() is called: it is broken'],
             $this->logger()->lines('error: The websocket sessions'),
         );
         self::assertSame(1, $this->kernel()->getContainer()->get('orosync.guard')->count());
@@ -146,7 +146,7 @@ final class EntriesTest extends ApplicationTestCase
 
         self::assertSame(2, $collector->getFailureCount());
         self::assertSame(
-            ['lost' => 'No ticket for a browser', 'reason' => 'LogicException: it is broken'],
+            ['lost' => 'No ticket was issued', 'reason' => 'LogicException: it is broken'],
             $collector->getFailures()[0],
         );
     }
@@ -246,7 +246,7 @@ final class EntriesTest extends ApplicationTestCase
 
         self::assertSame(503, $browser->getResponse()->getStatusCode());
         self::assertSame(
-            ['error' => 'Live notifications are not available; the log of the application says why.'],
+            ['error' => 'Live notifications are not available; the application log contains the reason.'],
             json_decode($browser->getResponse()->getContent(), true),
         );
     }

@@ -19,7 +19,7 @@ trait FailingCommand
         $output = $console->getDisplay() . $console->getErrorOutput();
 
         self::assertSame(1, $console->getStatusCode(), $output);
-        self::assertMatchesRegularExpression('~it is broken|is not an executable file|Is the server running~', $output);
+        self::assertMatchesRegularExpression('~it is broken|is not an executable file|Check that the server is running~', $output);
         self::assertDoesNotMatchRegularExpression('~#0|Exception trace~', $output);
     }
 }

@@ -30,7 +30,7 @@ final class CookbookTest extends TestCase
         }
     }
 
-    public function testTwoProjectsDoNotHearEachOther(): void
+    public function testTwoProjectsDoNotReceiveEachOthersMessages(): void
     {
         [$first, $second] = Project::freePorts(2);
         $recipe = (new Example('docs/recipes.md', 'Two projects on one machine'))->file('config/packages/orosync.yaml');
@@ -96,7 +96,7 @@ final class CookbookTest extends TestCase
         $kernel->shutdown();
     }
 
-    public function testATestOfAnApplicationSaysWhatItHasPublished(): void
+    public function testATestOfAnApplicationCanAssertItsMessages(): void
     {
         $recipe = new Example('docs/symfony.md', 'In the tests of the application');
         $topics = new Example('docs/symfony.md', 'A topic of your own');

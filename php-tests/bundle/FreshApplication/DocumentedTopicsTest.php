@@ -62,7 +62,7 @@ final class DocumentedTopicsTest extends TestCase
         $this->boot($both->write('config/packages/orosync.yaml', $recipe->file('config/packages/orosync.yaml')), 'prod');
     }
 
-    public function testAVoterIsAskedAboutTheOrderThatThePageNames(): void
+    public function testAVoterDecidesAboutTheOrderInTheTicketRequest(): void
     {
         $this->boot(self::application()->write('src/OrderChanged.php', self::recipe('A voter')->phpClass('OrderChanged')));
         $this->save('App\Entity\Order', 'App\Entity\Order');

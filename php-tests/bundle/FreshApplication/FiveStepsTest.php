@@ -62,7 +62,7 @@ final class FiveStepsTest extends TestCase
         // 5. Say something
         $said = $project->console($this->steps->command('orosync:maintenance'))->mustRun();
 
-        self::assertStringContainsString('All open pages are told.', $said->getOutput());
+        self::assertStringContainsString('All open pages are notified.', $said->getOutput());
         self::assertSame(['oro/maintenance', ['isOn' => true, 'userId' => null]], $browser->next());
 
         self::assertStringContainsString('`bin/console orosync:check` says what is', $this->steps->text());
@@ -72,7 +72,7 @@ final class FiveStepsTest extends TestCase
         self::assertSame(['extension', 'endpoint', 'secret', 'binary', 'server', 'ticket', 'topics', 'refusals', 'browsers'], $lines[2]);
     }
 
-    public function testATopicOfOnesOwnIsHeardInThePageOfWhoMayListen(): void
+    public function testAnOwnTopicReachesThePagesOfItsSubscribers(): void
     {
         [, $site] = $this->follow(self::applicationThatShips());
 
@@ -83,7 +83,7 @@ final class FiveStepsTest extends TestCase
         self::assertSame(['acme/orders/7', ['shipped' => 'A-1']], $browser->next());
     }
 
-    public function testWhileDevelopingAMisspeltTopicSaysItselfInTheLog(): void
+    public function testAMisspeltTopicIsLogged(): void
     {
         $project = self::applicationThatShips();
         $publisher = $project->directory . '/src/OrderShipped.php';
@@ -97,7 +97,7 @@ final class FiveStepsTest extends TestCase
         self::request($site . '/ship', 'POST');
 
         Wait::until(
-            static fn (): bool => str_contains($web->getErrorOutput(), '"acme/order/7" is declared nowhere. Did you mean "acme/orders/{uid:int}"?'),
+            static fn (): bool => str_contains($web->getErrorOutput(), '"acme/order/7" is not declared. Did you mean "acme/orders/{uid:int}"?'),
             static fn (): string => $web->getErrorOutput(),
         );
     }

@@ -162,7 +162,7 @@ final class LivePageTest extends TestCase
         self::assertGreaterThan($before + 0.2, microtime(true));
     }
 
-    public function testAPageOfACacheKeepsTheTimeItWasMadeFor(): void
+    public function testACachedPageKeepsTheTimeOfItsRequest(): void
     {
         $this->browser(['home' => '{{ orosync_page() }}']);
         $cache = new HttpCache($this->kernel, new Store($this->kernel->getCacheDir() . '/http_cache'), null, ['debug' => true]);

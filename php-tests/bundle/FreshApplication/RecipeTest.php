@@ -34,7 +34,7 @@ final class RecipeTest extends TestCase
         self::assertSame(['config/' => '%CONFIG_DIR%/'], $manifest['copy-from-recipe']);
     }
 
-    public function testInTestsNothingDials(): void
+    public function testTestsOpenNoConnection(): void
     {
         self::assertInstanceOf(InMemoryPublisher::class, $this->boot('test')->get('seen.publisher'));
     }

@@ -45,7 +45,7 @@ final class MaintenanceModeTest extends ApplicationTestCase
         self::assertSame(['{"isOn":true,"userId":7}'], $this->publisher()->take(self::TOPIC));
     }
 
-    public function testPagesThatHaveMissedItAreToldAgain(): void
+    public function testAnAnnouncementIsRepeatedWhenTheModeIsSwitchedAgain(): void
     {
         $mode = $this->mode();
         $mode->on();
@@ -56,7 +56,7 @@ final class MaintenanceModeTest extends ApplicationTestCase
         self::assertCount(4, $this->publisher()->take(self::TOPIC));
     }
 
-    public function testAFileThatCannotBeWrittenIsNamedAndNobodyIsTold(): void
+    public function testAFileThatCannotBeWrittenIsNamedAndNothingIsAnnounced(): void
     {
         touch(\dirname($this->file, 3) . '/not-a-directory');
         $mode = $this->boot(['maintenance' => ['flag_file' => getenv('BUNDLE_TEST_DIRECTORY') . '/not-a-directory/maintenance']])->get(MaintenanceMode::class);

@@ -41,7 +41,7 @@ final class PublishHandlerTest extends TestCase
         self::assertSame([], $publisher->take('acme/orders/7'), 'a second copy would arrive with the retry');
     }
 
-    public function testAMessageThatIsRefusedForTheMomentIsTriedAgain(): void
+    public function testATemporarilyRefusedMessageIsRetried(): void
     {
         $this->expectException(NotPublishedException::class);
         $this->expectExceptionMessage('it was not accepted');
@@ -49,10 +49,10 @@ final class PublishHandlerTest extends TestCase
         (new PublishHandler(new RecordingPublisher(accepts: false)))(new Publish('acme/orders/7', 1));
     }
 
-    public function testAMessageThatCanNeverBeSentIsNotTriedAgain(): void
+    public function testAnInvalidMessageIsNotRetried(): void
     {
         $this->expectException(UnrecoverableMessageHandlingException::class);
-        $this->expectExceptionMessage('A message to "acme/orders/7" can never be sent: the payload is no JSON: Inf and NaN cannot be JSON encoded.');
+        $this->expectExceptionMessage('A message to "acme/orders/7" can never be sent: the payload cannot be encoded as JSON: Inf and NaN cannot be JSON encoded.');
 
         (new PublishHandler(new InMemoryPublisher()))(new Publish('acme/orders/7', \NAN));
     }

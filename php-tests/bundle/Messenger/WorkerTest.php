@@ -109,7 +109,7 @@ final class WorkerTest extends TestCase
         );
     }
 
-    public function testWhatTheServerDeliversToNobodyIsNotTriedAgain(): void
+    public function testAMessageThatTheServerRefusesIsNotRetried(): void
     {
         $this->server = $this->project->startServer();
         $container = $this->kernel->getContainer();
@@ -120,12 +120,12 @@ final class WorkerTest extends TestCase
         $error = $kept->last(ErrorDetailsStamp::class);
         self::assertSame(UnrecoverableMessageHandlingException::class, $error->getExceptionClass());
         self::assertStringContainsString(
-            'A message to "acme/nobodys" can never be sent: the server delivers it to nobody: Nobody declared the topic "acme/nobodys"',
+            'A message to "acme/nobodys" can never be sent: the server does not deliver it: Nobody declared the topic "acme/nobodys"',
             $error->getExceptionMessage(),
         );
     }
 
-    public function testAWorkerGoesOnByItselfWhenTheServerIsBack(): void
+    public function testAWorkerContinuesWhenTheServerIsBack(): void
     {
         $this->server = $this->project->startServer();
         $container = $this->kernel->getContainer();

@@ -71,7 +71,7 @@ final class LiveChannelTest extends TestCase
         self::assertTrue($channel->supports(new Notification('Hello'), new UserRecipient(7)));
 
         $this->expectException(\LogicException::class);
-        $this->expectExceptionMessage('The channel "orosync" tells users, and Symfony\Component\Notifier\Recipient\NoRecipient is none.');
+        $this->expectExceptionMessage('The channel "orosync" needs a user as the recipient, not Symfony\Component\Notifier\Recipient\NoRecipient.');
         $channel->notify(new Notification('Hello'), new NoRecipient());
     }
 

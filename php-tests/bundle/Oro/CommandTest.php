@@ -12,7 +12,7 @@ use Symfony\Component\DependencyInjection\ParameterBag\ContainerBag;
 final class CommandTest extends OroTestCase
 {
     private const STOCK = "# Topics and origins of this application. Written by: bin/console orosync:topics:export\n"
-        . '# Built into the server, so not here: oro/ping, oro/data/update, oro/maintenance, '
+        . '# Built into the server, therefore omitted: oro/ping, oro/data/update, oro/maintenance, '
         . 'oro/email_event/{user_id:int}/{organization_id:int_or_star}, oro/attribute_import/{user_id:int}/{config_model_id:int}, '
         . 'oro/imap_sync_fail/{user_id:int_or_star}, oro/reminder_remind/{user_id:int}, oro/message_queue_heartbeat, '
         . "oro/outdated_user_page\n\n[auth]\n"
@@ -50,15 +50,15 @@ final class CommandTest extends OroTestCase
         $starts = [
             'Orosync\Tests\Oro\Acme\BrokenTopic: cannot be built (service acme.broken): the event loop is missing',
             'Orosync\Tests\Oro\Acme\ChatTopic::onSubscribe(): decides who may subscribe.',
-            'Orosync\Tests\Oro\Acme\ChatTopic::onPublish(): sees or changes what is published;',
+            'Orosync\Tests\Oro\Acme\ChatTopic::onPublish(): reads or changes messages;',
             'Orosync\Tests\Oro\Acme\ChatTopic::onUnSubscribe(): is not called',
             'Orosync\Tests\Oro\Acme\ProjectTopic::secure(): decides who may subscribe.',
             'Orosync\Tests\Oro\Acme\ProjectTopic::onPush(): was called by a pusher;',
-            'Orosync\Tests\Oro\Acme\TickerTopic::registerPeriodicTimer(): ran within the server;',
-            'route acme.news (acme/news/{language}): {language} is "[a-z]{2}": the server knows whole segments',
-            'route acme.nobodys (acme/nobodys/{folder}): lets in the user of {user_id}, which the channel does not have',
-            'route acme.gone (acme/gone): has no handler called "acme.gone"',
-            'route acme.maybe (acme/maybe/{page}): {page} may be missing.',
+            'Orosync\Tests\Oro\Acme\TickerTopic::registerPeriodicTimer(): ran in the server;',
+            'route acme.news (acme/news/{language}): {language} is "[a-z]{2}": the server supports whole segments',
+            'route acme.nobodys (acme/nobodys/{folder}): allows the user of {user_id}, which the channel lacks',
+            'route acme.gone (acme/gone): has no handler "acme.gone"',
+            'route acme.maybe (acme/maybe/{page}): {page} is optional.',
         ];
         self::assertSame($starts, array_map(
             static fn (string $line, ?string $start): string => substr($line, 0, \strlen((string) $start)),
@@ -91,7 +91,7 @@ final class CommandTest extends OroTestCase
         $translation = (new RouteTranslator())->translate('acme.user', $route, \Oro\Bundle\SyncBundle\Topic\BroadcastTopic::class);
 
         self::assertSame([], $translation->rules);
-        self::assertSame('{name} is a part of a segment and may be any text. The topic is left out.', $translation->findings[0]->advice);
+        self::assertSame('{name} matches any text within a segment, which the server does not support. The topic is omitted.', $translation->findings[0]->advice);
     }
 
     public function testACheckWithoutAServerFailsAndSaysWhereItAsked(): void
@@ -155,7 +155,7 @@ final class CommandTest extends OroTestCase
             'oro/maintenance: built in',
             'acme/news: subscribe = "user", by orosync:topics:export (acme.all_news, Oro\Bundle\SyncBundle\Topic\BroadcastTopic)',
             'Orosync\Tests\Oro\Acme\ChatTopic::onSubscribe(): decides who may subscribe.',
-            'Orosync\Tests\Oro\Acme\AddRpc (RPC handler, service acme.add): no PHP runs in the server: make it an HTTP route',
+            'Orosync\Tests\Oro\Acme\AddRpc (RPC handler, service acme.add): the server runs no PHP: make it an HTTP route',
             'Orosync\Tests\Oro\Acme\OwnClient (service acme.client) decorates oro_sync.websocket_client.basic',
             'crm.example.com',
             'location /ws {',
@@ -166,19 +166,19 @@ final class CommandTest extends OroTestCase
         }
     }
 
-    public function testMigrateSaysWhichParametersThisOroReadsNoMore(): void
+    public function testMigrateReportsParametersThatThisOroIgnores(): void
     {
         $this->boot(parameters: ['websocket_bind_address' => '127.0.0.1']);
         $console = $this->console();
         $console->run(['command' => 'orosync:migrate']);
 
         self::assertStringContainsString(
-            'websocket_bind_address = "127.0.0.1": read here, and not by this version of OroPlatform: its own are websocket_*_dsn',
+            'websocket_bind_address = "127.0.0.1": read by Orosync, but not by this version of OroPlatform, which reads websocket_*_dsn',
             $console->getDisplay(true),
         );
     }
 
-    public function testMigrateSaysWhatASubclassOfOrosTagListenerGoesWithout(): void
+    public function testMigrateReportsTheEffectOfASubclassOfOrosTagListener(): void
     {
         $container = $this->boot();
         $command = new CommandTester(new MigrateCommand(
@@ -194,7 +194,7 @@ final class CommandTest extends OroTestCase
 
         self::assertStringContainsString(
             'Acme\TagListener (service oro_sync.event_listener.doctrine_tag) is in the place of Oro\'s own class, '
-            . 'which keeps working as it does: its tags leave with the flush, not after the commit',
+            . 'which keeps its behaviour: its tags are sent with the flush, not after the commit',
             $command->getDisplay(true),
         );
     }

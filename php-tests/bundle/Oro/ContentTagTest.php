@@ -74,7 +74,7 @@ class ContentTagTest extends OroTestCase
         self::assertSame([self::message(null, self::LABELS)], $this->publisher()->take(self::TOPIC));
     }
 
-    public function testARollbackToASavepointIsNotToldByOroAndItsTagsAreSent(): void
+    public function testARollbackToASavepointIsNotReportedByOroAndItsTagsAreSent(): void
     {
         $this->boot();
         $manager = $this->manager();
@@ -106,7 +106,7 @@ class ContentTagTest extends OroTestCase
         self::assertSame([self::message(null, self::COMPANIES)], $this->publisher()->take(self::TOPIC));
     }
 
-    public function testAnotherConnectionIsNotWatchedAndItsTagsLeaveWithTheFlush(): void
+    public function testAnotherConnectionIsNotWatchedAndItsTagsAreSentWithTheFlush(): void
     {
         $this->boot();
         $default = $this->manager()->getConnection();
@@ -120,7 +120,7 @@ class ContentTagTest extends OroTestCase
         self::assertSame([self::message(null, self::LABELS)], $this->publisher()->take(self::TOPIC));
     }
 
-    public function testACommitThatTheDatabaseRefusesSendsNothingNeitherThenNorLater(): void
+    public function testARefusedCommitNeverSendsTags(): void
     {
         $this->boot();
         $connection = $this->manager()->getConnection();
@@ -137,7 +137,7 @@ class ContentTagTest extends OroTestCase
         self::assertSame([self::message(null, self::LABELS)], $this->publisher()->take(self::TOPIC));
     }
 
-    public function testWithoutAutoCommitTheCommitCannotBeSeenAndTagsLeaveWithTheFlush(): void
+    public function testWithoutAutoCommitTagsAreSentWithTheFlush(): void
     {
         $this->boot();
         $this->manager()->getConnection()->setAutoCommit(false);
@@ -172,7 +172,7 @@ class ContentTagTest extends OroTestCase
         $connection->commit();
 
         self::assertSame('1', (string) $connection->fetchOne('SELECT COUNT(*) FROM Company'));
-        self::assertSame(['error: A change is not announced: not today'], $this->logger()->lines('not announced'));
+        self::assertSame(['error: A change was not announced: not today'], $this->logger()->lines('not announced'));
     }
 
     public function testTheConnectionIsAlwaysOfTheClassThatOroWrites(): void
@@ -196,7 +196,7 @@ class ContentTagTest extends OroTestCase
         self::assertSame([self::message(null, self::COMPANIES)], $this->publisher()->take(self::TOPIC));
     }
 
-    public function testInTheTestEnvironmentEachConnectionIsOneForTestsAndNobodyDials(): void
+    public function testInTheTestEnvironmentEachConnectionIsATestConnectionAndNothingIsPublished(): void
     {
         $container = $this->boot(with: ['publisher', 'tickets'], environment: 'test');
         foreach (['default', 'config'] as $name) {
@@ -212,7 +212,7 @@ class ContentTagTest extends OroTestCase
         self::assertSame('in-memory:', $container->get(PublisherInterface::class)->status()->endpoint);
     }
 
-    public function testDecoratorsOfTheApplicationsStayAroundWhatOursDo(): void
+    public function testDecoratorsOfTheApplicationStayInPlace(): void
     {
         $container = $this->boot(with: ['acme decorators']);
         $manager = $this->manager();
@@ -228,7 +228,7 @@ class ContentTagTest extends OroTestCase
         }
     }
 
-    public function testSubclassesOfTheApplicationsDoWhatOrosDoAndTheirTagsLeaveWithTheFlush(): void
+    public function testSubclassesOfTheApplicationStayAndTheirTagsAreSentWithTheFlush(): void
     {
         $container = $this->boot(with: ['acme subclasses']);
         $this->manager()->getConnection()->beginTransaction();

@@ -46,7 +46,7 @@ final class EntriesTest extends OroTestCase
 
     /** @dataProvider failures */
     #[DataProvider('failures')]
-    public function testOroGoesOn(string $action, string $failure): void
+    public function testOroContinues(string $action, string $failure): void
     {
         $this->boot([], [$failure]);
 

@@ -54,7 +54,7 @@ final class ObstaclesTest extends TestCase
         );
     }
 
-    public function testAServerThatIsNotInstalledIsTold(): void
+    public function testAMissingServerIsReported(): void
     {
         self::assertSame(
             ['orosync.server.binary: "/nowhere/orosync-server" is not an executable file.'],
@@ -62,7 +62,7 @@ final class ObstaclesTest extends TestCase
         );
     }
 
-    public function testAPortOfAnotherProgramIsTold(): void
+    public function testAPortOfAnotherProgramIsReported(): void
     {
         // It accepts connections and never answers; the old server would answer something else than ours.
         $program = stream_socket_server('tcp://127.0.0.1:0');
@@ -70,10 +70,10 @@ final class ObstaclesTest extends TestCase
 
         $found = $this->find(address: '//' . $address);
         self::assertCount(1, $found);
-        self::assertStringStartsWith($address . ' has another program, which is no orosync-server. If it is Oro\'s old server, stop it first;', $found[0]);
+        self::assertStringStartsWith($address . ': another program is running there, not orosync-server. If it is Oro\'s old server, stop it first;', $found[0]);
     }
 
-    public function testAnAddressThatIsNoneIsTold(): void
+    public function testAnInvalidAddressIsReported(): void
     {
         $found = $this->find(address: '//127.0.0.1:http');
 
@@ -81,36 +81,36 @@ final class ObstaclesTest extends TestCase
         self::assertStringStartsWith('websocket_server_dsn', $found[0]);
     }
 
-    public function testOurClientInThePlaceOfOrosJavaScriptIsTold(): void
+    public function testOwnAssetsInPlaceOfOrosJavaScriptAreReported(): void
     {
         (new Filesystem())->mirror(\dirname(__DIR__, 3) . '/js/src', $this->directory . '/bundles/orosync');
 
         self::assertSame(
-            [$this->directory . '/bundles/orosync holds Orosync\'s browser client in the place of Oro\'s JavaScript. Run oro:assets:install.'],
+            [$this->directory . '/bundles/orosync contains Orosync\'s browser client instead of Oro\'s JavaScript. Run oro:assets:install.'],
             $this->find(),
         );
     }
 
-    public function testADefaultConnectionThatTellsOfNoTransactionsIsTold(): void
+    public function testADefaultConnectionThatReportsNoTransactionsIsReported(): void
     {
         $found = $this->find(connection: $this->connection(OwnConnection::class));
 
         self::assertCount(1, $found);
-        self::assertStringStartsWith('The default connection, a ' . OwnConnection::class . ', tells Oro of no transactions:', $found[0]);
+        self::assertStringStartsWith('The default connection (' . OwnConnection::class . ') does not report transactions to Oro:', $found[0]);
     }
 
-    public function testADefaultConnectionWithoutAutoCommitIsTold(): void
+    public function testADefaultConnectionWithoutAutoCommitIsReported(): void
     {
         self::assertSame(
-            ['The default connection has auto_commit: false. Tags leave with the flush, before the commit.'],
+            ['The default connection has auto_commit: false. Tags are sent with the flush, before the commit.'],
             $this->find(connection: $this->connection(WatchedConnection::class, autoCommit: false)),
         );
     }
 
-    public function testFunctionalTestsThatAskForAServerAreTold(): void
+    public function testFunctionalTestsThatNeedAServerAreReported(): void
     {
         self::assertSame(
-            ['In the environment "test" messages go to a server, and functional tests ask for one. Remove orosync.test: false.'],
+            ['In the environment "test" messages are sent to a server, so functional tests need one. Remove orosync.test: false.'],
             $this->find(environment: 'test'),
         );
         self::assertSame([], $this->find(publisher: new InMemoryPublisher(), environment: 'test'));

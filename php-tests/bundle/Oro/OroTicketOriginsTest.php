@@ -30,29 +30,29 @@ final class OroTicketOriginsTest extends TestCase
         self::assertSame([], $this->logger->lines());
     }
 
-    public function testAProviderThatThrowsLeavesTheTicketForAnyPageAndALineInTheLog(): void
+    public function testAFailingProviderLeavesTheTicketUnboundAndIsLogged(): void
     {
         self::assertSame([], $this->claim(static fn (): array => throw new \RuntimeException('no database')));
-        self::assertCount(1, $this->logger->lines('error: Pages of any host may use this ticket: Oro\'s origins cannot be read. no database'));
+        self::assertCount(1, $this->logger->lines('error: The ticket is valid for pages of any host: Oro\'s origins cannot be read: no database'));
     }
 
-    public function testAProviderThatNamesNothingLikewise(): void
+    public function testAProviderWithoutHostsLeavesTheTicketUnbound(): void
     {
         self::assertSame([], $this->claim(static fn (): array => []));
         self::assertSame([], $this->claim(static fn (): array => [null, '', 'https://crm.example.com', "crm.example.com\n"]));
-        self::assertCount(2, $this->logger->lines('warning: Pages of any host may use this ticket: Oro names no host.'));
+        self::assertCount(2, $this->logger->lines('warning: The ticket is valid for pages of any host: Oro has no configured host.'));
     }
 
-    public function testMoreHostsThanATicketHoldsLikewise(): void
+    public function testMoreHostsThanATicketHoldsLeaveTheTicketUnbound(): void
     {
         $named = static fn (int $count): \Closure => static fn (): array => array_map(static fn (int $n): string => "shop$n.example.com", range(1, $count));
         // The host that is asked and the two of this machine come on top.
         self::assertCount(16, $this->claim($named(13))['origins']);
         self::assertSame([], $this->claim($named(14)));
-        self::assertCount(1, $this->logger->lines('warning: Pages of any host may use this ticket: Oro names 17 hosts, and a ticket holds 16.'));
+        self::assertCount(1, $this->logger->lines('warning: The ticket is valid for pages of any host: Oro has 17 hosts, a ticket holds 16.'));
     }
 
-    public function testWhatIsNoHostIsLeftOut(): void
+    public function testInvalidHostsAreLeftOut(): void
     {
         $origins = static fn (): array => ['crm.example.com', 'https://shop.example.com', null];
         self::assertSame(['origins' => ['crm.example.com', 'localhost', '127.0.0.1']], $this->claim($origins, 'b2b.example.com.'));

@@ -32,7 +32,7 @@ final class PublishingTest extends OroTestCase
         self::assertTrue($thirdParty->tags->send(['a']));
     }
 
-    public function testADecoratorOfAThirdPartyStaysInTheWay(): void
+    public function testADecoratorOfAThirdPartyStaysInPlace(): void
     {
         $container = $this->boot([], ['acme decorator']);
         $container->get('oro_sync.websocket_client')->publish('oro/maintenance', ['isOn' => false, 'userId' => null]);
@@ -41,7 +41,7 @@ final class PublishingTest extends OroTestCase
         self::assertCount(1, $this->publisher()->take('oro/maintenance'));
     }
 
-    public function testConnectingAndDisconnectingNeverThrowAndNeverDial(): void
+    public function testConnectingAndDisconnectingNeverThrowAndDoNoIo(): void
     {
         $client = $this->boot()->get('oro_sync.websocket_client');
 
@@ -52,12 +52,12 @@ final class PublishingTest extends OroTestCase
         self::assertTrue($client->prefix('p', 'http://example.com/'));
     }
 
-    public function testACallGoesNowhereAndTheLogSaysSo(): void
+    public function testACallIsIgnoredAndLogged(): void
     {
         $client = $this->boot()->get('oro_sync.websocket_client');
 
         self::assertFalse($client->call('acme/add', [1, 2]));
-        self::assertCount(1, $this->logger()->lines('warning: A call of acme/add goes nowhere'));
+        self::assertCount(1, $this->logger()->lines('warning: The call of acme/add is ignored'));
     }
 
     public function testAnEventIsPublished(): void

@@ -57,7 +57,7 @@ final class RoundTripTest extends OroTestCase
         parent::tearDown();
     }
 
-    public function testWhatOroSavesAndSendsIsInThePagesOfThoseWhomItConcerns(): void
+    public function testOrosChangesAndMessagesReachTheirSubscribers(): void
     {
         $this->startServer();
         $ann = $this->open(new User('ann', 7, new Organization(1), 'a new hash of a new password'));
@@ -90,7 +90,7 @@ final class RoundTripTest extends OroTestCase
 
     /** @dataProvider refusals */
     #[\PHPUnit\Framework\Attributes\DataProvider('refusals')]
-    public function testWhoMayNotIsToldSoAndTheSessionGoesOn(?UserInterface $user, string $topic): void
+    public function testARefusedSubscriptionIsAnsweredAndTheSessionContinues(?UserInterface $user, string $topic): void
     {
         $this->startServer();
         $page = $this->open($user);
@@ -163,24 +163,24 @@ final class RoundTripTest extends OroTestCase
         self::assertTrue($this->container()->get(PublisherInterface::class)->flush(20.0));
     }
 
-    public function testMigrateTellsItsOwnServerFromThatOfAnotherApplication(): void
+    public function testMigrateDistinguishesTheServersOfTwoApplications(): void
     {
         $this->startServer();
-        $another = 'has an orosync-server with another secret.';
+        $another = 'an orosync-server with another secret is running there.';
         self::assertStringNotContainsString($another, $this->migrate());
 
         $this->boot(['secret' => str_repeat('another application\'s ', 2)] + $this->orosync(), self::WITH);
-        self::assertStringContainsString('127.0.0.1:' . $this->port . ' ' . $another, $this->migrate());
+        self::assertStringContainsString('127.0.0.1:' . $this->port . ': ' . $another, $this->migrate());
     }
 
-    public function testADeploymentFindsOutWhetherTheServerHasItsTopicsAndAReloadClosesNoSession(): void
+    public function testTheExportCheckComparesTopicsAndAReloadClosesNoSession(): void
     {
         file_put_contents($this->topics, "[auth]\nallowed_origins = [\"crm.example.com\", \"localhost\", \"127.0.0.1\"]\n");
         $this->startServer();
         $page = $this->open(new User('ann', 7));
         [$code, $said] = $this->check();
         self::assertSame(1, $code);
-        self::assertStringContainsString("acme/chat/{room}: the server does not have it.\n", $said);
+        self::assertStringContainsString("acme/chat/{room}: missing on the server.\n", $said);
 
         $this->export();
         $this->server->signal(\SIGHUP);
@@ -191,7 +191,7 @@ final class RoundTripTest extends OroTestCase
         $page->settle();
     }
 
-    public function testPagesOfOtherSitesAreKeptOutWithoutAWordToTheServer(): void
+    public function testPagesOfOtherSitesAreRefusedWithoutConfigurationOfTheServer(): void
     {
         file_put_contents($this->topics, '');
         $this->startServer();
@@ -212,10 +212,10 @@ final class RoundTripTest extends OroTestCase
         [$code, $said] = $this->check();
 
         self::assertSame(1, $code);
-        self::assertStringContainsString('acme/chat/{room}: the server says subscribe = "user", publish = "publisher", this application "granted" and "publisher".', $said);
-        self::assertStringContainsString('acme/ticker: comes earlier in the server than here', $said);
-        self::assertStringContainsString('origin crm.example.com: the server does not allow it by name.', $said);
-        self::assertStringContainsString('origin shop.example.com: the server allows it, this application does not name it.', $said);
+        self::assertStringContainsString('acme/chat/{room}: the server has subscribe = "user", publish = "publisher"; this application has "granted" and "publisher".', $said);
+        self::assertStringContainsString('acme/ticker: precedes another rule on the server but not here', $said);
+        self::assertStringContainsString('origin crm.example.com: not allowed by name on the server.', $said);
+        self::assertStringContainsString('origin shop.example.com: allowed on the server, but not configured in this application.', $said);
     }
 
     public function testWhatTheExportLeavesOutAsBuiltInIsInTheServer(): void

@@ -19,7 +19,7 @@ final class SessionTest extends OroTestCase
         self::assertSame(['{"role":"user","uid":7}'], $this->endedByLogoutOf(new User('ann', 7)));
     }
 
-    public function testACustomerEndsNoUserOfTheBackOfficeWhoIsCalledTheSame(): void
+    public function testACustomerEndsNoSessionOfABackOfficeUserWithTheSameName(): void
     {
         $this->boot();
 

@@ -97,7 +97,7 @@ final class TicketTest extends OroTestCase
         self::assertNull($this->originsOf(new User('ann', 7)));
     }
 
-    public function testWhereNoneCanBeMintedThePageMayAskAgain(): void
+    public function testWithoutATicketThePageMayRetry(): void
     {
         $this->boot(['backend' => ''], ['publisher', 'tickets']);
         $browser = $this->browser(new User('ann', 7));
@@ -108,7 +108,7 @@ final class TicketTest extends OroTestCase
     }
 
     /** Fact of 5.1: Oro's own functional test takes a ticket with no backend set, and shows it to the old server's listeners. */
-    public function testInTheTestEnvironmentTicketsAreOrosOwnAndTakeNoServer(): void
+    public function testInTheTestEnvironmentTicketsAreOrosOwnAndNeedNoServer(): void
     {
         $container = $this->boot(['backend' => ''], ['publisher', 'tickets'], environment: 'test');
         $browser = $this->browser(new User('ann', 7));

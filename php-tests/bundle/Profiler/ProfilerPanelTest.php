@@ -56,7 +56,7 @@ final class ProfilerPanelTest extends TestCase
         self::assertStringContainsString('acme/orders/7', $panel);
         self::assertStringContainsString('{"note":"<b>shipped</b>"}', $panel);
         self::assertStringContainsString('accepted', $panel);
-        self::assertStringContainsString('Not possible: the payload is no JSON: Malformed UTF-8', $panel);
+        self::assertStringContainsString('Invalid: the payload cannot be encoded as JSON: Malformed UTF-8', $panel);
         self::assertStringContainsString('connected', $panel);
         self::assertStringContainsString('in-memory:', $panel);
         self::assertStringNotContainsString('nothing', $panel);
@@ -66,16 +66,16 @@ final class ProfilerPanelTest extends TestCase
         self::assertStringContainsString('sf-toolbar-status-red', $toolbar->attr('class'));
     }
 
-    public function testATopicThatIsDeclaredNowhereIsSaidInPanelAndToolbar(): void
+    public function testAnUndeclaredTopicIsShownInPanelAndToolbar(): void
     {
         $browser = $this->browser("orosync: {test: true, topics: {'acme/order/{uid:int}': owner}}");
         $panel = $this->panelOf($browser, '/terminate');
 
-        self::assertStringContainsString('accepted but nobody receives it, for "acme/afterwards" is declared nowhere.', $panel);
+        self::assertStringContainsString('accepted but not delivered: "acme/afterwards" is not declared.', $panel);
         self::assertStringContainsString('sf-toolbar-status-yellow', $this->toolbarOf($browser)->attr('class'));
     }
 
-    public function testThePanelSaysWhatThePageShowsToWhomAndWhatItMayListenTo(): void
+    public function testThePanelShowsContentTagsUserAndTopicsOfThePage(): void
     {
         $browser = $this->browser("orosync: {test: true, topics: {'acme/orders/{uid:int}': owner, 'acme/news': anyone}}");
         $panel = $this->panelOf($browser, '/page');
@@ -85,11 +85,11 @@ final class ProfilerPanelTest extends TestCase
         self::assertStringContainsString('<given>', $panel);
         self::assertStringContainsString('roleanonymous', $panel);
         self::assertStringContainsString('oro/data/update built in the page, for its content tags', $panel);
-        self::assertStringContainsString('acme/orders/{uid:int} owner a script of the page may', $panel);
-        self::assertStringContainsString('acme/news anyone a script of the page may', $panel);
+        self::assertStringContainsString('acme/orders/{uid:int} owner scripts of the page', $panel);
+        self::assertStringContainsString('acme/news anyone scripts of the page', $panel);
     }
 
-    public function testThePanelOfATicketSaysWhatThePageHasAskedForAndWhatCameOfIt(): void
+    public function testThePanelOfATicketRequestShowsItsTopicsAndTheirOutcomes(): void
     {
         $this->project = self::profiled(sprintf(
             "orosync: {test: true, topics: {'acme/news': user, 'acme/company/{company}': {voter: VIEW, class: %s}}}",
@@ -113,7 +113,7 @@ final class ProfilerPanelTest extends TestCase
 
         $asked = 'VIEW on ' . Company::class;
         self::assertStringContainsString("acme/company/1 granted $asked acme/company/2 denied $asked acme/news left to the server nothing", $panel);
-        self::assertStringNotContainsString('has asked for', $this->panelOf($browser, '/'), 'the next request has asked for nothing');
+        self::assertStringNotContainsString('Topics of the ticket request', $this->panelOf($browser, '/'), 'the next request has asked for nothing');
     }
 
     /**
@@ -123,7 +123,7 @@ final class ProfilerPanelTest extends TestCase
      */
     #[Group('extension')]
     #[RequiresPhpExtension('orosync')]
-    public function testThePanelSaysWhatPhpIniOfTheWebServerSaysInVain(): void
+    public function testThePanelShowsPhpIniSettingsWithoutEffect(): void
     {
         $project = self::profiled('orosync: {test: true}')
             ->write('php.d/90-orosync.ini', "orosync.endpoint = ws://10.0.0.1:9/\n");
@@ -139,7 +139,7 @@ final class ProfilerPanelTest extends TestCase
         $panel = self::text(file_get_contents("http://127.0.0.1:$port/_profiler/$token?panel=orosync"));
 
         self::assertStringContainsString('(cli-server) extensionorosync ' . phpversion('orosync'), $panel);
-        self::assertStringContainsString("orosync.endpointws://10.0.0.1:9/ ({$project->directory}/php.d/90-orosync.ini) does not count", $panel);
+        self::assertStringContainsString("orosync.endpointws://10.0.0.1:9/ ({$project->directory}/php.d/90-orosync.ini) has no effect", $panel);
     }
 
     public function testAUserIdIsNoReplacementText(): void
@@ -157,16 +157,16 @@ final class ProfilerPanelTest extends TestCase
         $collector->lateCollect();
 
         self::assertNull($collector->getPage());
-        self::assertSame('The profiler does not show what the page is about', $collector->getFailures()[0]['lost']);
+        self::assertSame('The profiler lacks the facts about the page', $collector->getFailures()[0]['lost']);
         self::assertCount(1, $collector->getRecords());
     }
 
-    public function testAPageThatIsNotLiveSaysSo(): void
+    public function testThePanelShowsThatAPageIsNotLive(): void
     {
         $browser = $this->browser('orosync: {test: true}');
 
         self::assertStringContainsString('No template has called orosync_page().', $this->panelOf($browser, '/'));
-        self::assertStringContainsString('so nobody is told of changes to what this page shows', $this->panelOf($browser, '/unheard'));
+        self::assertStringContainsString('so this page receives no changes of its content', $this->panelOf($browser, '/unheard'));
     }
 
     public function testAPayloadIsMarkupOfNobody(): void
@@ -191,7 +191,7 @@ final class ProfilerPanelTest extends TestCase
         $this->panelOf($browser, '/publish');
         $panel = $this->panelOf($browser, '/');
 
-        self::assertStringContainsString('This request has published nothing.', $panel);
+        self::assertStringContainsString('This request published no messages.', $panel);
         self::assertStringNotContainsString('acme/orders/7', $panel);
         self::assertCount(0, $this->toolbarOf($browser));
     }
@@ -215,7 +215,7 @@ final class ProfilerPanelTest extends TestCase
      */
     #[Group('extension')]
     #[RequiresPhpExtension('orosync')]
-    public function testAServerThatDoesNotAnswerIsSaidInTheToolbar(): void
+    public function testTheToolbarShowsAServerThatDoesNotAnswer(): void
     {
         $browser = $this->browser("orosync: {backend: '//127.0.0.1:1'}");
         $browser->disableReboot();
@@ -227,7 +227,7 @@ final class ProfilerPanelTest extends TestCase
         $this->panelOf($browser, '/');
         $toolbar = $this->toolbarOf($browser);
         self::assertStringContainsString('sf-toolbar-status-yellow', $toolbar->attr('class'));
-        self::assertStringContainsString('What was accepted waits for the server.', $toolbar->text());
+        self::assertStringContainsString('Accepted messages wait for the server.', $toolbar->text());
     }
 
     /**
@@ -237,7 +237,7 @@ final class ProfilerPanelTest extends TestCase
      */
     #[Group('extension')]
     #[RequiresPhpExtension('orosync')]
-    public function testWhatTheServerAloneRefusesIsSaidInPanelToolbarAndLog(): void
+    public function testRefusalsOfTheServerAreShownInPanelToolbarAndLog(): void
     {
         $binary = Project::serverBinary();
         [$port] = Project::freePorts(1);
@@ -245,12 +245,12 @@ final class ProfilerPanelTest extends TestCase
         $browser->disableReboot();
         $this->server = $this->project->startServer();
         Wait::until(
-            fn (): bool => str_contains($this->panelOf($browser, '/publish'), 'accepted but the server delivers it to nobody: Nobody declared the topic "acme/orders/7"'),
+            fn (): bool => str_contains($this->panelOf($browser, '/publish'), 'accepted but the server does not deliver it: Nobody declared the topic "acme/orders/7"'),
             static fn (): string => (string) $browser->getResponse()->getContent(),
         );
         self::assertStringContainsString('Refused by the server', $this->panelOf($browser, '/publish'));
-        self::assertSame(1, $this->toolbarOf($browser)->filterXPath('//*[contains(text(), "For nobody")]/following-sibling::span[text() = "1"]')->count());
-        self::assertCount(1, $this->kernel->getContainer()->get('logger')->lines('warning: The server delivers messages to acme/orders/7 to nobody: '));
+        self::assertSame(1, $this->toolbarOf($browser)->filterXPath('//*[contains(text(), "Not delivered")]/following-sibling::span[text() = "1"]')->count());
+        self::assertCount(1, $this->kernel->getContainer()->get('logger')->lines('warning: The server does not deliver messages to acme/orders/7: '));
 
         // Another topic of another request of the same process is not blamed.
         self::assertStringNotContainsString('accepted but', $this->panelOf($browser, '/'));

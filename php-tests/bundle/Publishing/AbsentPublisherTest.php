@@ -50,7 +50,7 @@ final class AbsentPublisherTest extends PublisherContractTestCase
         self::assertSame('it is not there.', $status->lastError);
     }
 
-    public function testMintsNoTicket(): void
+    public function testIssuesNoTicket(): void
     {
         $this->expectException(TicketUnavailableException::class);
         $this->expectExceptionMessage('it is not there.');

@@ -39,7 +39,7 @@ final class ExtensionPublisherTest extends PublisherContractTestCase
     {
         $this->unreachable()->publish('oro/ping', "\xE9");
 
-        self::assertCount(1, $this->logger->lines('error: A message to oro/ping cannot be sent: '));
+        self::assertCount(1, $this->logger->lines('error: A message to oro/ping is invalid: '));
     }
 
     public function testAFullQueueIsLoggedOnceForAllRequests(): void
@@ -72,7 +72,7 @@ final class ExtensionPublisherTest extends PublisherContractTestCase
         self::assertCount(1, $this->logger->lines('error: The server of live notifications does not answer at ws://127.0.0.1:1/ ('));
     }
 
-    public function testSettingsThatCannotWorkAreLoggedOnceAndThrowNothing(): void
+    public function testInvalidSettingsAreLoggedOnceAndDoNotThrow(): void
     {
         $publisher = $this->publisher(['secret' => '', 'secret_file' => '/nonexistent/secret']);
 
@@ -83,7 +83,7 @@ final class ExtensionPublisherTest extends PublisherContractTestCase
         self::assertCount(1, $this->logger->lines('error: Live notifications are not sent: '));
     }
 
-    public function testSettingsThatCannotWorkMintNoTicket(): void
+    public function testInvalidSettingsIssueNoTicket(): void
     {
         $this->expectException(TicketUnavailableException::class);
 

@@ -65,7 +65,7 @@ final class MessageFormTest extends TestCase
 
     public static function messages(): iterable
     {
-        $topic = 'a topic has 1 to 255 bytes of UTF-8, without control characters';
+        $topic = 'a topic must be 1 to 255 bytes of UTF-8 without control characters';
         yield 'a message' => ['acme/orders', 1, null];
         yield 'no topic' => ['', 1, $topic];
         yield 'the longest topic' => [str_repeat('é', 127) . 'e', 1, null];
@@ -73,9 +73,9 @@ final class MessageFormTest extends TestCase
         yield 'a line break at the end of a topic' => ["a\n", 1, $topic];
         yield 'a control character of Unicode' => ["a\u{85}", 1, $topic];
         yield 'a topic that is no UTF-8' => ["\xE9", 1, $topic];
-        yield 'infinity' => ['a', \INF, 'the payload is no JSON: Inf and NaN cannot be JSON encoded'];
-        yield 'a text that is no UTF-8' => ['a', "\xE9", 'the payload is no JSON: Malformed UTF-8 characters, possibly incorrectly encoded'];
+        yield 'infinity' => ['a', \INF, 'the payload cannot be encoded as JSON: Inf and NaN cannot be JSON encoded'];
+        yield 'a text that is no UTF-8' => ['a', "\xE9", 'the payload cannot be encoded as JSON: Malformed UTF-8 characters, possibly incorrectly encoded'];
         yield 'the largest payload' => ['a', str_repeat('x', (1 << 20) - 2), null];
-        yield 'a larger payload' => ['a', str_repeat('x', (1 << 20) - 1), 'the payload has 1048577 bytes of JSON, at most 1048576 are possible'];
+        yield 'a larger payload' => ['a', str_repeat('x', (1 << 20) - 1), 'the payload has 1048577 bytes of JSON; the limit is 1048576'];
     }
 }

@@ -21,7 +21,7 @@ final class OutageLogTest extends TestCase
         $this->logger = new RecordingLogger();
     }
 
-    public function testTheFirstWhoMeetsItLogsIt(): void
+    public function testTheFirstAffectedRequestLogsAnOutage(): void
     {
         $this->meet();
         $this->meet();
@@ -29,7 +29,7 @@ final class OutageLogTest extends TestCase
         self::assertSame(['warning: lost'], $this->logger->lines());
     }
 
-    public function testItIsNotOverWhileSomebodyHasJustMetIt(): void
+    public function testAnOutageContinuesWhileRequestsAreAffected(): void
     {
         $this->meet();
         $this->findWell();
@@ -38,7 +38,7 @@ final class OutageLogTest extends TestCase
         self::assertSame(['warning: lost'], $this->logger->lines());
     }
 
-    public function testItIsOverWhenNobodyHasMetItForAMinute(): void
+    public function testAnOutageEndsAfterAMinuteWithoutAffectedRequests(): void
     {
         $this->meet();
         touch($this->file, time() - 61);
@@ -48,7 +48,7 @@ final class OutageLogTest extends TestCase
         self::assertSame(['warning: lost', 'notice: found'], $this->logger->lines());
     }
 
-    public function testTheNextOneIsLoggedAgain(): void
+    public function testTheNextOutageIsLoggedAgain(): void
     {
         $log = $this->meet();
         touch($this->file, time() - 61);
@@ -58,7 +58,7 @@ final class OutageLogTest extends TestCase
         self::assertSame(['warning: lost', 'notice: found', 'warning: lost'], $this->logger->lines());
     }
 
-    public function testMeetingItAgainKeepsItAlive(): void
+    public function testAnotherAffectedRequestExtendsTheOutage(): void
     {
         $this->meet();
         touch($this->file, time() - 61);
@@ -68,7 +68,7 @@ final class OutageLogTest extends TestCase
         self::assertSame(['warning: lost'], $this->logger->lines());
     }
 
-    public function testOneWhoseEndNobodyHasSeenIsForgottenAfterADay(): void
+    public function testAnOutageWithoutAnObservedEndIsForgottenAfterADay(): void
     {
         $this->meet();
         touch($this->file, time() - 86_401);

@@ -61,7 +61,7 @@ final class PublisherChoiceTest extends ApplicationTestCase
      */
     #[Group('extension')]
     #[RequiresPhpExtension('orosync')]
-    public function testWithTheExtensionItIsUsedAndMintsTheTickets(): void
+    public function testTheExtensionIsUsedAndIssuesTheTickets(): void
     {
         $container = $this->boot([], [], ['publisher', 'tickets']);
 

@@ -20,7 +20,7 @@ final class RefusalLogTest extends TestCase
         $this->logger = new RecordingLogger();
     }
 
-    public function testATopicIsWarnedOfOnceForAllRequests(): void
+    public function testARefusedTopicIsLoggedOnceForAllRequests(): void
     {
         for ($request = 0; $request < 3; ++$request) {
             (new RefusalLog($this->file, $this->logger))->met([self::refusal('acme/x'), self::refusal('acme/y')]);
@@ -28,8 +28,8 @@ final class RefusalLogTest extends TestCase
 
         self::assertSame(
             [
-                'warning: The server delivers messages to acme/x to nobody: nobody declared it',
-                'warning: The server delivers messages to acme/y to nobody: nobody declared it',
+                'warning: The server does not deliver messages to acme/x: nobody declared it',
+                'warning: The server does not deliver messages to acme/y: nobody declared it',
             ],
             $this->logger->lines(),
         );
@@ -123,7 +123,7 @@ final class RefusalLogTest extends TestCase
         }
     }
 
-    public function testWhereNothingCanBeRememberedEachObjectSaysItOnce(): void
+    public function testWithoutAFileEachObjectWarnsOnce(): void
     {
         for ($request = 0; $request < 2; ++$request) {
             $log = new RefusalLog('/proc/nowhere/refused-topics', $this->logger);

@@ -33,7 +33,7 @@ final class SharedSecretTest extends TestCase
         (new SharedSecret('', null, 'kernel'))->forPublisher();
     }
 
-    public function testNothingIsDerivedFromNothing(): void
+    public function testNothingIsDerivedFromAnEmptySecret(): void
     {
         foreach ([null, ''] as $kernelSecret) {
             try {

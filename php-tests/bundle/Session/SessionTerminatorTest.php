@@ -60,7 +60,7 @@ final class SessionTerminatorTest extends ApplicationTestCase
         $this->boot();
         $this->kernel()->getContainer()->get(SessionTerminator::class)->endSessionsOf(new User('ann', 7, null));
 
-        self::assertCount(1, $this->logger()->lines('info: The server is told to end the sessions of {"role":"user","uid":7}'));
+        self::assertCount(1, $this->logger()->lines('info: Ending the sessions of {"role":"user","uid":7}'));
     }
 
     public function testNobodyIsNotEverybody(): void
@@ -77,7 +77,7 @@ final class SessionTerminatorTest extends ApplicationTestCase
     {
         $this->boot();
 
-        $this->expectExceptionMessage('There is no role "admin". Those of tickets are: user, customer, anonymous.');
+        $this->expectExceptionMessage('There is no role "admin". Roles of tickets: user, customer, anonymous.');
         $this->kernel()->getContainer()->get(SessionTerminator::class)->endSessionsOf('bob', 'admin');
     }
 
@@ -98,7 +98,7 @@ final class SessionTerminatorTest extends ApplicationTestCase
         self::assertSame([], $this->published());
     }
 
-    public function testAUserWhoIsNoLongerWhoHeWasLosesTheSessions(): void
+    public function testAUserWhosePasswordOrRolesChangedLosesTheSessions(): void
     {
         $this->boot();
         $token = new UsernamePasswordToken(new User('ann', 7, null), 'main', ['ROLE_USER']);

@@ -30,13 +30,13 @@ final class InMemoryPublisherTest extends PublisherContractTestCase
         self::assertSame([['a'], ['b']], [$message->exclude, $message->eligible]);
     }
 
-    public function testWhatNoServerTakesIsRefusedWithItsReason(): void
+    public function testAnInvalidMessageIsRefusedWithItsReason(): void
     {
         $publisher = new InMemoryPublisher();
 
         self::assertFalse($publisher->publish("a\n", 1));
         self::assertSame([], $publisher->messages());
-        self::assertSame(['"a\n": a topic has 1 to 255 bytes of UTF-8, without control characters'], $publisher->refusals());
+        self::assertSame(['"a\n": a topic must be 1 to 255 bytes of UTF-8 without control characters'], $publisher->refusals());
     }
 
     protected function unreachable(): PublisherInterface

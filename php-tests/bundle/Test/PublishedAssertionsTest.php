@@ -58,7 +58,7 @@ final class PublishedAssertionsTest extends WebTestCase
                 PHP);
     }
 
-    public function testWhatARequestHasPublishedIsFoundByTopicAndByPayload(): void
+    public function testMessagesOfARequestAreFoundByTopicAndPayload(): void
     {
         self::createClient()->request('GET', '/ship/5');
 
@@ -93,7 +93,7 @@ final class PublishedAssertionsTest extends WebTestCase
 
         self::getContainer()->get(PublisherInterface::class)->publish('a', \NAN);
         self::assertStringContainsString(
-            "Nothing was published.\nRefused:\n  \"a\": the payload is no JSON",
+            "Nothing was published.\nRefused:\n  \"a\": the payload cannot be encoded as JSON",
             self::failure(static fn () => self::assertPublished('a')),
         );
     }
@@ -123,11 +123,11 @@ final class PublishedAssertionsTest extends WebTestCase
         self::assertNothingPublished();
     }
 
-    public function testACallableWithoutAnAnswerIsAMistake(): void
+    public function testACallableWithoutAReturnValueIsAnError(): void
     {
         self::createClient()->request('GET', '/ship/5');
         $this->expectException(\LogicException::class);
-        $this->expectExceptionMessage('The callable of assertPublished("acme/orders/7") returns null. Return true');
+        $this->expectExceptionMessage('The callable of assertPublished("acme/orders/7") returned null. Return true');
 
         self::assertPublished('acme/orders/7', static function (): void {
         });
@@ -145,7 +145,7 @@ final class PublishedAssertionsTest extends WebTestCase
     {
         self::bootKernel(['environment' => 'other']);
         $this->expectException(\LogicException::class);
-        $this->expectExceptionMessage('orosync.test is not on in this environment. Write in config/packages/orosync.yaml:');
+        $this->expectExceptionMessage('orosync.test is off in this environment. Add to config/packages/orosync.yaml:');
 
         self::assertNothingPublished();
     }

@@ -45,7 +45,7 @@ final class AskedTopicsTest extends ApplicationTestCase
         }
     }
 
-    public function testNobodyIsAskedForAsNobody(): void
+    public function testWithoutALoginVotersDecideAboutAnAnonymousUser(): void
     {
         $this->boot(['topics' => self::TOPICS], [], self::WITH);
         $this->save('ann');
@@ -65,7 +65,7 @@ final class AskedTopicsTest extends ApplicationTestCase
 
     /** @dataProvider noLists */
     #[DataProvider('noLists')]
-    public function testWhatIsNoListOfTopicsIsRefused(string $body): void
+    public function testABodyThatIsNotAListOfTopicsIsRefused(string $body): void
     {
         $this->boot(['topics' => self::TOPICS], [], self::WITH);
         [$status, $answer] = $this->ticket($body);
@@ -95,7 +95,7 @@ final class AskedTopicsTest extends ApplicationTestCase
 
         self::assertSame([200, 50], [$status, \count($claims['topics'])]);
         self::assertSame(
-            ['error: A ticket goes without topics that a page asks for: voters decide about at most 50 at once, "acme/company/51" is one more'],
+            ['error: A ticket was issued without some topics of the page: voters decide about at most 50 topics per ticket; "acme/company/51" exceeds the limit'],
             $this->logger()->lines('error: '),
         );
 
@@ -128,14 +128,14 @@ final class AskedTopicsTest extends ApplicationTestCase
         }
     }
 
-    public function testAClassThatIsNoEntityIsToldOfAndCostsNobodyTheTicket(): void
+    public function testAClassThatIsNoEntityIsLoggedAndTheTicketIsIssued(): void
     {
         $this->boot(['topics' => ['acme/customer/{id}' => ['voter' => 'VIEW', 'class' => Customer::class]]], [], self::WITH);
         [$status, , $claims] = $this->ticket('{"topics":["acme/customer/1"]}');
 
         self::assertSame([200, 'ann'], [$status, $claims['sub']]);
         self::assertSame(
-            ['error: The voters are not asked for VIEW on the topic "acme/customer/1": "' . Customer::class . '" is no entity of '
+            ['error: The voters were not asked about VIEW on the topic "acme/customer/1": "' . Customer::class . '" is no entity of '
                 . 'Doctrine\'s, so that no object can be found by its id.'],
             $this->logger()->lines('error: '),
         );
@@ -153,7 +153,7 @@ final class AskedTopicsTest extends ApplicationTestCase
         // ROLE_SALES by the hierarchy.
         self::assertSame(['ROLE_SALES', 'ROLE_USER'], $this->ticket()[2]['roles']);
         self::assertSame(
-            ['error: A ticket goes without the role ROLE_BROKEN: the directory of roles is away'],
+            ['error: A ticket was issued without the role ROLE_BROKEN: the directory of roles is away'],
             $this->logger()->lines('error: '),
         );
         $this->boot(['topics' => ['acme/sales' => 'ROLE_SALES']], [], self::WITH);

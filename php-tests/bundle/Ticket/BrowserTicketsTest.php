@@ -39,7 +39,7 @@ use Symfony\Component\Security\Core\User\UserInterface;
 #[RequiresPhpExtension('orosync')]
 final class BrowserTicketsTest extends ApplicationTestCase
 {
-    public function testAStringIsOneTopicToTheLetterAndAPatternIsOneByItsType(): void
+    public function testAStringIsALiteralTopicAndAPatternIsAType(): void
     {
         $room = '{x}';
         $claims = $this->claims([["acme/chat/$room", new TopicPattern('acme/import/{id:int}')]]);
@@ -66,14 +66,14 @@ final class BrowserTicketsTest extends ApplicationTestCase
      * @dataProvider grantsThatDoNotFit
      */
     #[DataProvider('grantsThatDoNotFit')]
-    public function testWhatATicketCannotCarryIsLeftOutAloneAndSaidWhose(array $granted, array $topics, int $count, string $first, string $why): void
+    public function testOnlyInvalidGrantsAreLeftOutAndTheirServiceIsNamed(array $granted, array $topics, int $count, string $first, string $why): void
     {
         $guard = new Guard($logger = new RecordingLogger());
         $claims = $this->claims($granted, $guard);
 
         self::assertSame($topics, $claims['topics'] ?? []);
         self::assertSame([7, 'user'], [$claims['uid'], $claims['role']]);
-        $lost = sprintf('A ticket goes without %d of the topics that %s@anonymous grants, the first is %s', $count, TopicGrantInterface::class, $first);
+        $lost = sprintf('A ticket was issued without %d of the topics granted by %s@anonymous; the first is %s', $count, TopicGrantInterface::class, $first);
         self::assertCount(1, $logger->lines(), implode("\n", $logger->lines()));
         self::assertStringStartsWith('error: ' . $lost . ': ', $logger->lines()[0]);
         self::assertStringContainsString($why, $logger->lines()[0]);

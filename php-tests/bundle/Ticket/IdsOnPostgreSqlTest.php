@@ -43,7 +43,7 @@ final class IdsOnPostgreSqlTest extends TestCase
 
     /** @dataProvider types */
     #[DataProvider('types')]
-    public function testWhatIsNoIdIsDeniedAndNoErrorInTheLog(string $type): void
+    public function testAnInvalidIdIsDeniedWithoutALogLine(string $type): void
     {
         $manager = self::manager($type);
         $registry = $this->createStub(ManagerRegistry::class);

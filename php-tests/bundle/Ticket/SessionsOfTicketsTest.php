@@ -62,7 +62,7 @@ final class SessionsOfTicketsTest extends ApplicationTestCase
         parent::tearDown();
     }
 
-    public function testACustomerHearsNothingOfTheUserWithTheSameId(): void
+    public function testACustomerReceivesNothingForTheUserWithTheSameId(): void
     {
         $tickets = $this->application->get('orosync.browser_tickets');
         $boss = $this->browserWith($tickets->forUser(new User('boss', 7, null)));

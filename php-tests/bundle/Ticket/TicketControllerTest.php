@@ -95,15 +95,15 @@ final class TicketControllerTest extends ApplicationTestCase
         }
     }
 
-    public function testWhereNoneCanBeMintedThePageIsToldSoAndTheLogWhy(): void
+    public function testWithoutATicketThePageGetsAnErrorAndTheReasonIsLogged(): void
     {
         $this->boot(['backend' => ''], [], ['publisher', 'tickets']);
         $browser = $this->browser();
         $browser->request('POST', '/sync/ticket');
 
         self::assertSame(503, $browser->getResponse()->getStatusCode());
-        self::assertSame(['error' => 'Live notifications are not available; the log of the application says why.'], json_decode($browser->getResponse()->getContent(), true));
-        self::assertCount(1, $this->logger()->lines('error: No ticket for a browser: the backend endpoint is empty'));
+        self::assertSame(['error' => 'Live notifications are not available; the application log contains the reason.'], json_decode($browser->getResponse()->getContent(), true));
+        self::assertCount(1, $this->logger()->lines('error: No ticket was issued: the backend endpoint is empty'));
     }
 
     /**

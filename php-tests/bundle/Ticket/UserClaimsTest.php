@@ -50,7 +50,7 @@ final class UserClaimsTest extends TestCase
         $claims = (new UserClaims($tokens, [Account::class => 'user'], $logger = new RecordingLogger()))->claims();
 
         self::assertSame($uid, $claims['uid'] ?? null);
-        self::assertCount(null === $uid && null !== $id ? 1 : 0, $logger->lines('have ids that no topic can name'));
+        self::assertCount(null === $uid && null !== $id ? 1 : 0, $logger->lines('have ids that cannot be used in topics'));
     }
 
     public static function ids(): iterable

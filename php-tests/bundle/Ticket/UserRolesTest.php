@@ -31,7 +31,7 @@ final class UserRolesTest extends ApplicationTestCase
     private const USERS = ['id' => UserProvider::class];
     private const CUSTOMERS = ['entity' => ['class' => Customer::class, 'property' => 'name']];
 
-    public function testUsersOfTwoClassesAreTwoIdentitiesInTicketsAndAtTheEndOfSessions(): void
+    public function testUsersOfTwoClassesAreTwoIdentitiesInTicketsAndEndedSessions(): void
     {
         $this->bootWith(['back' => self::USERS, 'shop' => self::CUSTOMERS], [User::class => 'user', Customer::class => 'customer']);
 
@@ -69,7 +69,7 @@ final class UserRolesTest extends ApplicationTestCase
         yield 'users in memory' => [['few' => ['memory' => ['users' => ['bob' => ['password' => 'x', 'roles' => []]]]]], new InMemoryUser('bob', 'x'), ['sub' => 'bob', 'role' => 'user']];
     }
 
-    public function testSeveralClassesWithoutAWordAreRefusedWithTheLinesToWrite(): void
+    public function testSeveralUnconfiguredClassesAreRefusedWithTheLinesToAdd(): void
     {
         $this->expectException(InvalidConfigurationException::class);
         $this->expectExceptionMessage(sprintf(
@@ -81,7 +81,7 @@ final class UserRolesTest extends ApplicationTestCase
         $this->bootWith(['back' => self::USERS, 'shop' => self::CUSTOMERS]);
     }
 
-    public function testAClassThatIsLeftOutIsRefusedWithTheLinesToWrite(): void
+    public function testAMissingClassIsRefusedWithTheLinesToAdd(): void
     {
         $this->expectException(InvalidConfigurationException::class);
         $this->expectExceptionMessage(sprintf(
@@ -113,11 +113,11 @@ final class UserRolesTest extends ApplicationTestCase
     {
         yield 'one role for two' => [
             [User::class => 'user', Customer::class => 'user'],
-            sprintf('orosync.users: "%s" and "%s" are both "user", so that two users of the same id would be one', User::class, Customer::class),
+            sprintf('orosync.users: "%s" and "%s" are both "user", so the server could not tell two users with the same id apart', User::class, Customer::class),
         ];
-        yield 'a class that is not there' => [['App\Entity\Usr' => 'user'], 'orosync.users: "App\Entity\Usr" is no class of users.'];
-        yield 'a class of something else' => [[self::class => 'user'], sprintf('orosync.users: "%s" is no class of users.', self::class)];
-        yield 'the interface of all' => [[UserInterface::class => 'user'], 'is no class of users.'];
+        yield 'a class that is not there' => [['App\Entity\Usr' => 'user'], 'orosync.users: "App\Entity\Usr" is not a user class.'];
+        yield 'a class of something else' => [[self::class => 'user'], sprintf('orosync.users: "%s" is not a user class.', self::class)];
+        yield 'the interface of all' => [[UserInterface::class => 'user'], 'is not a user class.'];
         yield 'a role that tickets do not have' => [[User::class => 'admin'], 'The value "admin" is not allowed for path "orosync.users.'];
     }
 
@@ -150,7 +150,7 @@ final class UserRolesTest extends ApplicationTestCase
         self::assertSame([], $this->logger()->lines('anonymous to the server'));
     }
 
-    public function testAClassThatOnlyShowsAtRunTimeIsNobodyAndTheLogSaysOnceWhatToWrite(): void
+    public function testAClassKnownOnlyAtRunTimeIsAnonymousAndLoggedOnceWithTheLinesToAdd(): void
     {
         $this->bootWith(['back' => self::USERS, 'any' => ['id' => AnybodyProvider::class]]);
 

@@ -53,10 +53,10 @@ final class VotedTopicsTest extends TestCase
         yield 'a type that refuses some texts' => ['uuid', [$uuid, 'not one'], [$uuid]];
     }
 
-    public function testADatabaseThatDoesNotAnswerIsToldOf(): void
+    public function testADatabaseThatDoesNotAnswerIsLogged(): void
     {
         self::assertSame([], $this->granted($logger = new RecordingLogger(), 'string', ['id'], ['away']));
-        self::assertCount(1, $logger->lines('error: The voters are not asked for VIEW on the topic "acme/company/away": '));
+        self::assertCount(1, $logger->lines('error: The voters were not asked about VIEW on the topic "acme/company/away": '));
     }
 
     public function testTheFirstRuleThatMatchesDecidesAsAtTheServer(): void
@@ -96,11 +96,11 @@ final class VotedTopicsTest extends TestCase
         self::assertCount(100, $this->outcomes->all());
     }
 
-    public function testWhatCannotBeFoundIsToldWithTheNameEscapedAndCut(): void
+    public function testAnUnusableClassIsLoggedWithTheNameEscapedAndTruncated(): void
     {
         self::assertSame([], $this->granted($logger = new RecordingLogger(), 'integer', ['id', 'tenant'], ["7\n" . str_repeat('x', 300)]));
         self::assertSame(
-            ['error: The voters are not asked for VIEW on the topic "acme/company/7\n' . str_repeat('x', 85) . '"...: "' . Company::class
+            ['error: The voters were not asked about VIEW on the topic "acme/company/7\n' . str_repeat('x', 85) . '"...: "' . Company::class
                 . '" has an id of 2 fields, a topic names one.'],
             $logger->lines(),
         );

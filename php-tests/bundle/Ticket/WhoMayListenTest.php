@@ -103,7 +103,7 @@ final class WhoMayListenTest extends ApplicationTestCase
         self::assertSame('oro/ping', $bob->next()[0]);
     }
 
-    public function testAVoterLetsInToTheTopicsThatThePageHasAskedFor(): void
+    public function testAVoterGrantsTheTopicsInTheTicketRequest(): void
     {
         $manager = $this->manager();
         foreach (['ann', 'bob', 'ann'] as $name) {

@@ -44,11 +44,11 @@ final class DeclaredTopicsTest extends ApplicationTestCase
 
     /** @dataProvider topics */
     #[DataProvider('topics')]
-    public function testATopicThatIsDeclaredNowhereIsComplainedOfWithTheNearest(string $topic, ?string $complaint): void
+    public function testAnUndeclaredTopicIsReportedWithTheNearestOne(string $topic, ?string $complaint): void
     {
         $said = $this->declared(self::TOPICS)->complaint($topic);
 
-        self::assertSame($complaint, null === $said ? null : preg_replace('/^nobody receives it, for "[^"]*" is declared nowhere\./', '', $said));
+        self::assertSame($complaint, null === $said ? null : preg_replace('/^not delivered: "[^"]*" is not declared\./', '', $said));
     }
 
     public static function topics(): iterable
@@ -76,7 +76,7 @@ final class DeclaredTopicsTest extends ApplicationTestCase
         self::assertTrue($publisher->publish('acme/order/7', 1), 'as at the server, where PHP is not told');
 
         $this->expectException(ExpectationFailedException::class);
-        $this->expectExceptionMessage('"acme/order/7": nobody receives it, for "acme/order/7" is declared nowhere. Did you mean "acme/orders/{uid:int}"?');
+        $this->expectExceptionMessage('"acme/order/7": not delivered: "acme/order/7" is not declared. Did you mean "acme/orders/{uid:int}"?');
         self::assertThat($publisher, new IsPublished('acme/order/7', null));
     }
 
@@ -88,7 +88,7 @@ final class DeclaredTopicsTest extends ApplicationTestCase
         self::assertCount(1, $publisher->messages());
 
         $this->expectException(UnrecoverableMessageHandlingException::class);
-        $this->expectExceptionMessage('A message to "acme/order/7" can never be sent: nobody receives it');
+        $this->expectExceptionMessage('A message to "acme/order/7" can never be sent: not delivered');
         $handler(new Publish('acme/order/7', 1));
     }
 
@@ -136,7 +136,7 @@ final class DeclaredTopicsTest extends ApplicationTestCase
 
     /** @dataProvider mistakes */
     #[DataProvider('mistakes')]
-    public function testAMistakeIsNamedWhenTheContainerIsBuilt(array $topics, string $message): void
+    public function testAnInvalidDeclarationIsNamedWhenTheContainerIsBuilt(array $topics, string $message): void
     {
         $this->expectException(InvalidConfigurationException::class);
         $this->expectExceptionMessage($message);
@@ -146,23 +146,23 @@ final class DeclaredTopicsTest extends ApplicationTestCase
 
     public static function mistakes(): iterable
     {
-        yield [['acme/{x' => 'user'], 'orosync.topics: the topic "acme/{x": captures look like {name}'];
-        yield [['acme/{x:str}' => 'user'], 'captures look like {name}, {name:int} or {name:int_or_star}'];
+        yield [['acme/{x' => 'user'], 'orosync.topics: the topic "acme/{x": captures are {name}'];
+        yield [['acme/{x:str}' => 'user'], 'captures are {name}, {name:int} or {name:int_or_star}'];
         yield [['acme/x' => 'everybody'], 'everybody'];
-        yield [['acme/x' => 'owner'], 'owner is the user whose id is in the topic. Name it {uid:int}, or {uid} where ids are texts such as UUIDs.'];
-        yield [['acme/x' => ['publish' => 'user']], 'nothing says who may listen. Write subscribe, or voter and class.'];
+        yield [['acme/x' => 'owner'], 'owner is the user whose id is in the topic. Add {uid:int}, or {uid} for ids such as UUIDs.'];
+        yield [['acme/x' => ['publish' => 'user']], 'neither subscribe nor voter is set. Set subscribe, or voter and class.'];
         yield [['acme/x' => 'role:ROLE_SALES'], 'subscribe is "role:ROLE_SALES", not one of anyone, customer, user, owner, granted, nobody, a role such as ROLE_SALES'];
         yield [['acme/x' => 'ROLE_SALES OR ROLE_LEAD'], 'not one of'];
         yield [['acme/x' => ['ROLE_SALES', 'owner']], 'subscribe is "ROLE_SALES,owner", not one of'];
         yield [['acme/x' => 'ROLE_' . str_repeat('X', 100)], 'a role such as ROLE_SALES (of at most 100 bytes)'];
-        yield [['acme/{id}' => ['voter' => 'VIEW', 'class' => Company::class, 'subscribe' => 'user']], 'subscribe and voter both say who may listen.'];
-        yield [['acme/{id}' => ['voter' => 'VIEW']], 'voter and class go together'];
-        yield [['acme/{id}' => ['class' => Company::class, 'subscribe' => 'user']], 'voter and class go together'];
+        yield [['acme/{id}' => ['voter' => 'VIEW', 'class' => Company::class, 'subscribe' => 'user']], 'subscribe and voter are both set.'];
+        yield [['acme/{id}' => ['voter' => 'VIEW']], 'voter and class must be set together'];
+        yield [['acme/{id}' => ['class' => Company::class, 'subscribe' => 'user']], 'voter and class must be set together'];
         yield [['acme/{id}' => ['voter' => 'VIEW', 'class' => 'App\\Entity\\Ordr']], 'the class "App\Entity\Ordr" does not exist'];
         yield [['acme/order' => ['voter' => 'VIEW', 'class' => Company::class]], 'a voter needs one capture, the id of the object'];
         yield [['acme/{a}/{b}' => ['voter' => 'VIEW', 'class' => Company::class]], 'a voter needs one capture'];
-        yield [['acme/{id}' => ['voter' => 'VIEW', 'class' => Company::class]], 'the security bundle decides about it, and is not there'];
-        yield [['acme/x' => 'ROLE_SALES'], 'the security bundle decides about it, and is not there'];
+        yield [['acme/{id}' => ['voter' => 'VIEW', 'class' => Company::class]], 'it needs the security bundle, which is not installed'];
+        yield [['acme/x' => 'ROLE_SALES'], 'it needs the security bundle, which is not installed'];
     }
 
     public function testMoreRolesThanATicketHoldsAreRefused(): void
@@ -171,14 +171,14 @@ final class DeclaredTopicsTest extends ApplicationTestCase
         foreach (range(1, 33) as $number) {
             $topics["acme/$number"] = "ROLE_$number";
         }
-        $this->expectExceptionMessage('The topics of this application name 33 roles, a ticket holds at most 32.');
+        $this->expectExceptionMessage('The topics of this application name 33 roles; a ticket holds at most 32.');
 
         $this->boot(['topics' => $topics], [], ['publisher', 'security']);
     }
 
     public function testWithoutDoctrineNoVoterIsAsked(): void
     {
-        $this->expectExceptionMessage('the object that the voter decides about comes from Doctrine, which is not there');
+        $this->expectExceptionMessage('a voter needs Doctrine to load the object, which is not installed');
 
         $this->boot(['topics' => ['acme/{id}' => ['voter' => 'VIEW', 'class' => Company::class]]], [], ['publisher', 'security']);
     }

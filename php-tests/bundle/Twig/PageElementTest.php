@@ -26,7 +26,7 @@ final class PageElementTest extends ApplicationTestCase
         ],
     ];
 
-    public function testAPageSaysWhoLooksAtItAndWhatItShows(): void
+    public function testAPageContainsItsUserAndItsContentTags(): void
     {
         $this->boot();
         $this->visit('https://shop.example.com/page');
@@ -49,7 +49,7 @@ final class PageElementTest extends ApplicationTestCase
         self::assertSame(self::ENGLISH, $this->json($page, 'texts'));
     }
 
-    public function testAPageSaysWhenItWasAskedFor(): void
+    public function testAPageContainsTheTimeOfItsRequest(): void
     {
         $this->boot();
         $this->requests()->push(self::startedAt(1_790_000_000.1239));
@@ -142,7 +142,7 @@ final class PageElementTest extends ApplicationTestCase
 
     /** @dataProvider languages */
     #[DataProvider('languages')]
-    public function testPeopleReadItInTheirLanguage(string $locale, string $reload): void
+    public function testTextsAreInTheLanguageOfThePage(string $locale, string $reload): void
     {
         $this->boot([], [], ['security', 'twig', 'translator']);
         $this->visit('http://shop.example.com/page');

@@ -34,7 +34,7 @@ final class TwigFunctionsTest extends ApplicationTestCase
         );
     }
 
-    public function testAPageOfNobodySaysSo(): void
+    public function testAPageWithoutAUserIsAnonymous(): void
     {
         $this->boot();
         $this->visit('http://shop.example.com/page');
@@ -92,7 +92,7 @@ final class TwigFunctionsTest extends ApplicationTestCase
         $this->boot(['frontend' => '%env(LIVE_FRONTEND)%'], ['env(LIVE_FRONTEND)' => 'unix:/run/x.sock']);
         $this->render('{{ check_ws() }}');
 
-        self::assertCount(1, $this->logger()->lines('error: Pages do not connect: orosync.frontend: "/run/x.sock" is a socket, which no browser can reach.'));
+        self::assertCount(1, $this->logger()->lines('error: Pages do not connect: orosync.frontend: "/run/x.sock" is a socket, which browsers cannot reach.'));
     }
 
     public function testAPageIsTaggedWithWhatItShowsAndWhatThatRefersTo(): void
@@ -222,7 +222,7 @@ final class TwigFunctionsTest extends ApplicationTestCase
 
     /** @dataProvider mistakes */
     #[DataProvider('mistakes')]
-    public function testAMistakeIsSaidToTheDeveloper(mixed $data, string $message): void
+    public function testAnErrorIsShownToTheDeveloper(mixed $data, string $message): void
     {
         $this->boot();
 
@@ -237,7 +237,7 @@ final class TwigFunctionsTest extends ApplicationTestCase
         $this->boot([], [], ['security', 'twig', 'doctrine', 'no debug']);
 
         self::assertSame('.', $this->render('{{ oro_sync_get_content_tags(data)|join(",") }}.', ['data' => $data]));
-        $lines = $this->logger()->lines('error: A page is not told of changes to a part of what it shows: oro_sync_get_content_tags(): ');
+        $lines = $this->logger()->lines('error: A page does not receive changes of some of its content: oro_sync_get_content_tags(): ');
         self::assertCount(1, $lines);
         self::assertStringContainsString($message, $lines[0]);
     }

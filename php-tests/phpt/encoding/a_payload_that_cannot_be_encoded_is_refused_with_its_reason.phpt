@@ -1,5 +1,5 @@
 --TEST--
-Payloads that JSON does not have, each with its reason; json_last_error() stays as it was
+A payload that cannot be encoded is refused with its reason; json_last_error() is unchanged
 --EXTENSIONS--
 orosync
 --FILE--

@@ -1,5 +1,5 @@
 --TEST--
-A ticket carries its claims, and opens one session
+A ticket contains its claims and opens one session
 --EXTENSIONS--
 orosync
 --SKIPIF--

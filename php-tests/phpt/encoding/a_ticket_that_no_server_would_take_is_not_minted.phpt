@@ -1,5 +1,5 @@
 --TEST--
-A ticket longer than the server takes is an exception that says the bound; the longest is let in
+A ticket over the server's limit throws an exception with the limit; the longest allowed one is accepted
 --EXTENSIONS--
 orosync
 --SKIPIF--

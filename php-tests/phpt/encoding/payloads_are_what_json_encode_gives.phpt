@@ -1,5 +1,5 @@
 --TEST--
-Every payload arrives byte for byte as json_encode() with unescaped slashes and Unicode writes it
+Every payload arrives byte by byte as encoded by json_encode() with unescaped slashes and Unicode
 --EXTENSIONS--
 orosync
 --SKIPIF--

@@ -1,5 +1,5 @@
 --TEST--
-An int, a float, a bool or a Stringable is a topic as for any PHP function, whatever strict_types says
+An int, a float, a bool or a Stringable is accepted as a topic, regardless of strict_types
 --EXTENSIONS--
 orosync
 --SKIPIF--

@@ -1,5 +1,5 @@
 --TEST--
-A JsonSerializable may throw, publish itself, or end the script
+A JsonSerializable may throw, publish, or end the script
 --EXTENSIONS--
 orosync
 --SKIPIF--

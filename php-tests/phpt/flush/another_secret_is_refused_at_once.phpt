@@ -1,5 +1,5 @@
 --TEST--
-A publisher with another secret is told so, also by state and log, and waits for nothing
+A publisher with another secret gets an error, in state and log too, without waiting
 --EXTENSIONS--
 orosync
 --SKIPIF--

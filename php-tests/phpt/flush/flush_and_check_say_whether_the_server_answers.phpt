@@ -1,5 +1,5 @@
 --TEST--
-flush and check are true with a server, false in time without one
+flush and check return true with a server, and false within the timeout without one
 --EXTENSIONS--
 orosync
 --SKIPIF--

@@ -1,5 +1,5 @@
 --TEST--
-The descriptors of the parent's link are closed in its child
+A child closes the descriptors of its parent's link
 --EXTENSIONS--
 orosync
 --SKIPIF--

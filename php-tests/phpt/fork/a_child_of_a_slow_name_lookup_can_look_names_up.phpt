@@ -1,5 +1,5 @@
 --TEST--
-A child that is forked while the link thread waits for the resolver publishes by name, and so does its parent
+A child forked during a DNS lookup of the link thread can publish to a host name, and so can its parent
 --EXTENSIONS--
 orosync
 --SKIPIF--

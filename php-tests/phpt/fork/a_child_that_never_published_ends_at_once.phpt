@@ -1,5 +1,5 @@
 --TEST--
-A child that never published does not wait for what its parent has queued, and loses none of it
+A child that never published does not wait for its parent's messages, and loses none of them
 --EXTENSIONS--
 orosync
 --SKIPIF--

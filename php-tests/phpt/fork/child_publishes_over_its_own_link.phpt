@@ -1,5 +1,5 @@
 --TEST--
-A forked child has a publisher of its own; both arrive, each in its order
+A forked child has its own publisher; the messages of both arrive in order
 --EXTENSIONS--
 orosync
 --SKIPIF--

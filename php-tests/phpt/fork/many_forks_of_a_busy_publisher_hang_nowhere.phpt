@@ -1,5 +1,5 @@
 --TEST--
-Forking while the link thread is busy hangs nobody and loses nothing
+Forking while the link thread is busy neither hangs nor loses messages
 --EXTENSIONS--
 orosync
 --SKIPIF--

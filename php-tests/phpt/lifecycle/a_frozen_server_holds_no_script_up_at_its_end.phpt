@@ -1,5 +1,5 @@
 --TEST--
-However a script ends, a server that does not answer holds it up for orosync.shutdown_timeout, and the log says what was left
+A server that does not answer delays the end of a script by at most orosync.shutdown_timeout, and the log names the remaining messages
 --EXTENSIONS--
 orosync
 --SKIPIF--

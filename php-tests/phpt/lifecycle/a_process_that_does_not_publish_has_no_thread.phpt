@@ -1,5 +1,5 @@
 --TEST--
-The thread starts with the first message, not before, and a ticket or a status needs none
+The thread starts with the first message; tickets and status need none
 --EXTENSIONS--
 orosync
 --SKIPIF--

@@ -1,5 +1,5 @@
 --TEST--
-A server that refuses this PHP is not said to be silent
+A server that refuses this process is reported as refusing
 --EXTENSIONS--
 orosync
 --SKIPIF--

@@ -1,5 +1,5 @@
 --TEST--
-Everything that was accepted arrives, however the script ends
+Every accepted message arrives, however the script ends
 --EXTENSIONS--
 orosync
 --SKIPIF--

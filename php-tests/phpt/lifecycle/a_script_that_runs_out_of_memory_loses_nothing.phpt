@@ -1,5 +1,5 @@
 --TEST--
-What was accepted before a memory limit ended the script arrives, and a shutdown function may still publish
+Messages accepted before the memory limit arrive, and a shutdown function may still publish
 --EXTENSIONS--
 orosync
 --SKIPIF--

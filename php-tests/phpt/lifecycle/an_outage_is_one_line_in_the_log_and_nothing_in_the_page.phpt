@@ -1,5 +1,5 @@
 --TEST--
-Without a server pages stay as they are, and the log of a worker has one line per outage
+Without a server pages are unaffected, and a worker logs one line per outage
 --EXTENSIONS--
 orosync
 --SKIPIF--

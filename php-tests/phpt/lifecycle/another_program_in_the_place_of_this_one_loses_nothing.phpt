@@ -1,5 +1,5 @@
 --TEST--
-pcntl_exec delivers what was accepted before another program begins, and lets this one go on if there is none
+pcntl_exec delivers accepted messages before the other program starts, and the script continues if that fails
 --EXTENSIONS--
 orosync
 --SKIPIF--

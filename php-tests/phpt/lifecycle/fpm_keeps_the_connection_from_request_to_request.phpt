@@ -1,5 +1,5 @@
 --TEST--
-An FPM worker has one publisher over all its requests; its master has none
+An FPM worker has one publisher for all its requests; the master has none
 --EXTENSIONS--
 orosync
 --SKIPIF--

@@ -1,5 +1,5 @@
 --TEST--
-A worker that ends after pm.max_requests has flushed, and the next one goes on
+A worker flushes before it ends after pm.max_requests, and the next one continues
 --EXTENSIONS--
 orosync
 --SKIPIF--

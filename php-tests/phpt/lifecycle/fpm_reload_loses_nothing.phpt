@@ -1,5 +1,5 @@
 --TEST--
-Reloading and stopping FPM gracefully loses nothing that was accepted
+Graceful reload and stop of FPM lose no accepted message
 --EXTENSIONS--
 orosync
 --SKIPIF--

@@ -1,5 +1,5 @@
 --TEST--
-php -S: what its pages published arrives, also when it is stopped with Ctrl-C
+php -S: messages of its pages arrive, even when it is stopped with Ctrl-C
 --EXTENSIONS--
 orosync
 --SKIPIF--

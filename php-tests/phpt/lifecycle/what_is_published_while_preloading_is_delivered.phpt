@@ -1,5 +1,5 @@
 --TEST--
-A script that opcache preloads as another user, in a child that has no end of its modules, loses nothing
+A preload script run as another user, in a child without module shutdown, loses no message
 --EXTENSIONS--
 orosync
 --SKIPIF--

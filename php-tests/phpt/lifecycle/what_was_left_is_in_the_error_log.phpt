@@ -1,5 +1,5 @@
 --TEST--
-A script that ends without its server says once why it could not connect, and once how many messages were left and where
+A script that ends without a server logs once why it could not connect, and once how many messages were left
 --EXTENSIONS--
 orosync
 --SKIPIF--

@@ -1,5 +1,5 @@
 --TEST--
-What __toString and jsonSerialize do to the variables of a message changes nothing in it
+Changes by __toString and jsonSerialize to the variables of a message do not affect it
 --EXTENSIONS--
 orosync
 --SKIPIF--

@@ -1,5 +1,5 @@
 --TEST--
-Settings, claims and names that are references, or run code, are read as they were handed over
+Settings, claims and names that are references, or run code, are read as passed
 --EXTENSIONS--
 orosync
 --SKIPIF--

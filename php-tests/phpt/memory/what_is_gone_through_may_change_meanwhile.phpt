@@ -1,5 +1,5 @@
 --TEST--
-An iterator that loses what it stands at, or is moved on, gives nothing that is gone
+An iterator whose current element is removed, or that is advanced, yields no freed value
 --EXTENSIONS--
 orosync
 --SKIPIF--

@@ -1,5 +1,5 @@
 --TEST--
-A stopped server (SIGSTOP) costs the queue and nothing else; when it goes on, everything arrives in order
+A stopped server (SIGSTOP) only fills the queue; when it continues, all messages arrive in order
 --EXTENSIONS--
 orosync
 --SKIPIF--

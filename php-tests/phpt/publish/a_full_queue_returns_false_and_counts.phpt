@@ -1,5 +1,5 @@
 --TEST--
-Without a server the queue fills, then publishing returns false, at once and counted
+Without a server the queue fills; then publishing returns false at once, and is counted
 --EXTENSIONS--
 orosync
 --SKIPIF--

@@ -1,5 +1,5 @@
 --TEST--
-publish_many lets go of what it went through, however that ended
+publish_many releases its argument, however it ends
 --EXTENSIONS--
 orosync
 --FILE--

@@ -1,5 +1,5 @@
 --TEST--
-An exception in a generator reaches the caller; what came before it was accepted
+An exception in a generator reaches the caller; earlier messages are accepted
 --EXTENSIONS--
 orosync
 --SKIPIF--

@@ -1,5 +1,5 @@
 --TEST--
-Messages that a killed server had not acknowledged go to the next one, in order and without a gap
+Messages that a killed server had not acknowledged are sent to the next one, in order and without a gap
 --EXTENSIONS--
 orosync
 --SKIPIF--

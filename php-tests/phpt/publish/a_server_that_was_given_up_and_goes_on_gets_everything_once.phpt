@@ -1,5 +1,5 @@
 --TEST--
-A server that was frozen until it was given up gets everything once and in order when it goes on
+A server that was frozen until the link was given up receives every message once and in order when it continues
 --EXTENSIONS--
 orosync
 --SKIPIF--

@@ -1,5 +1,5 @@
 --TEST--
-Publishers with equal settings are one; others are not; their number is bounded
+Publishers with equal settings share one link; the number of links is bounded
 --EXTENSIONS--
 orosync
 --SKIPIF--

@@ -1,5 +1,5 @@
 --TEST--
-publish_many takes lists and generators, says how many were accepted, and keeps the order
+publish_many accepts lists and generators, returns the number accepted, and keeps the order
 --EXTENSIONS--
 orosync
 --SKIPIF--

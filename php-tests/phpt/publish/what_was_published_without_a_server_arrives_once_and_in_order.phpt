@@ -1,5 +1,5 @@
 --TEST--
-Messages wait for a server that is not there yet, then arrive once and in order
+Messages wait for a server that is not running yet, then arrive once and in order
 --EXTENSIONS--
 orosync
 --SKIPIF--

@@ -1,5 +1,5 @@
 --TEST--
-A setting that cannot work keeps PHP from nothing, and is named with its value and a remedy
+An invalid setting does not affect PHP, and is reported with its value and a remedy
 --EXTENSIONS--
 orosync
 --SKIPIF--

@@ -1,5 +1,5 @@
 --TEST--
-Options of the constructor: unknown ones are answered with the near name, wrong types are refused, null means php.ini
+Constructor options: unknown ones are answered with the nearest name, wrong types are refused, null means php.ini
 --EXTENSIONS--
 orosync
 --FILE--

@@ -1,5 +1,5 @@
 --TEST--
-A secret in the environment stands in phpinfo(), which says so and names the other way; one in a file does not
+A secret in the environment is visible in phpinfo(), which warns about it; one in a file is not
 --EXTENSIONS--
 orosync
 --SKIPIF--

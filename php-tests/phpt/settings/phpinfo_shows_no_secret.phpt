@@ -1,5 +1,5 @@
 --TEST--
-phpinfo says that a secret is set, and never which
+phpinfo shows that a secret is set, but not its value
 --EXTENSIONS--
 orosync
 --INI--

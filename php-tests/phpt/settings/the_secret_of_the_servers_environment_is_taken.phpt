@@ -1,5 +1,5 @@
 --TEST--
-Without a secret in php.ini, the environment variables of the server are taken
+Without a secret in php.ini, the server's environment variables are used
 --EXTENSIONS--
 orosync
 --SKIPIF--

@@ -1,5 +1,5 @@
 --TEST--
-Of several endpoints the status says which one is in use, and the last error which one it speaks of
+With several endpoints the status names the one in use, and the last error the one that it is about
 --EXTENSIONS--
 orosync
 --SKIPIF--

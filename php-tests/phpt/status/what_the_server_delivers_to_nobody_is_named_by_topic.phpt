@@ -1,5 +1,5 @@
 --TEST--
-orosync_refusals() names the topics whose messages the server has acknowledged and delivers to nobody, the last one first
+orosync_refusals() names the topics whose messages the server acknowledged but did not deliver, the latest first
 --EXTENSIONS--
 orosync
 --SKIPIF--
