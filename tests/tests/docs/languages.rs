@@ -58,7 +58,7 @@ pub(crate) fn check(block: &Block, place: &Place) -> Result<(), String> {
         "twig" => run_php(TWIG, &text).and_then(|()| check_scripts(&text, place)),
         "html" => check_scripts(&text, place),
         "js" => check_javascript(&text, place),
-        "mermaid" if text.starts_with("flowchart ") => Ok(()),
+        "mermaid" if ["flowchart ", "sequenceDiagram\n"].iter().any(|kind| text.starts_with(kind)) => Ok(()),
         "text" if matches!(block.manner.as_str(), "output" | "wamp" | "link") => Ok(()),
         other => Err(format!("nobody checks blocks of the kind \"{other} {}\"", block.manner)),
     }
