@@ -56,8 +56,8 @@ pub(crate) fn failure(error: &io::Error) -> Option<LinkError> {
             other.to_string()
         }
         rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
-            "whoever answers there does not speak TLS. Write ws:// in orosync.endpoint (orosync.backend in Symfony), or the \
-             port that is for TLS"
+            "the server at this address does not speak TLS. Write ws:// in orosync.endpoint (orosync.backend in Symfony), or \
+             the port that is for TLS"
                 .to_owned()
         }
         other => other.to_string(),
@@ -372,7 +372,10 @@ mod tests {
     fn who_does_not_speak_tls_is_told_apart() {
         let error = rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType);
         let said = failure(&io::Error::other(error)).unwrap().to_string();
-        assert!(said.starts_with("TLS: whoever answers there does not speak TLS. Write ws://"), "{said}");
+        assert!(
+            said.starts_with("TLS: the server at this address does not speak TLS. Write ws://"),
+            "{said}"
+        );
         assert!(failure(&io::ErrorKind::ConnectionReset.into()).is_none());
     }
 }

@@ -1,35 +1,35 @@
-//! Who of a topic's subscribers gets a message.
+//! The recipients of a message among the subscribers of its topic.
 
 use crate::ids::SessionId;
 
-/// `exclude` wins over `eligible`; an empty `eligible` means everybody.
+/// The recipients of a message. `exclude` takes precedence over `eligible`; an empty `eligible` means all subscribers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Audience {
-    /// Sessions that are left out.
+    /// Sessions that do not receive the message.
     pub exclude: SessionIds,
-    /// If not empty: the only sessions that receive it.
+    /// If not empty: the only sessions that may receive the message.
     pub eligible: SessionIds,
 }
 
-/// A set of sessions. Sorted, because each subscriber of a message is looked up in it. Bound: [`SessionIds::MAX`].
+/// A set of session ids, sorted for lookup by binary search. Bound: [`SessionIds::MAX`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SessionIds(Vec<SessionId>);
 
-/// Over [`SessionIds::MAX`].
+/// A list with more than [`SessionIds::MAX`] session ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{count} session ids in one list, at most {max} are possible", max = SessionIds::MAX)]
 pub struct TooManySessions {
-    /// How many there were.
+    /// Number of ids in the list.
     pub count: usize,
 }
 
 impl Audience {
-    /// Everybody?
+    /// Whether all subscribers receive the message.
     pub fn is_everybody(&self) -> bool {
         self.exclude.0.is_empty() && self.eligible.0.is_empty()
     }
 
-    /// Whether a session belongs to it that has these ids: its own, and those of the sessions that it has resumed.
+    /// Whether a session receives the message. `ids` are its own id and those of the sessions that it has resumed.
     pub fn includes(&self, ids: impl IntoIterator<Item = SessionId>) -> bool {
         let mut is_eligible = self.eligible.0.is_empty();
         for id in ids {
@@ -43,10 +43,10 @@ impl Audience {
 }
 
 impl SessionIds {
-    /// The most ids of one set.
+    /// Maximum number of ids in a set.
     pub const MAX: usize = 1000;
 
-    /// The set of these.
+    /// A set of these ids. Duplicates are removed.
     pub fn new(mut ids: Vec<SessionId>) -> Result<Self, TooManySessions> {
         if ids.len() > Self::MAX {
             return Err(TooManySessions { count: ids.len() });
@@ -56,19 +56,19 @@ impl SessionIds {
         Ok(Self(ids))
     }
 
-    /// Adds one: the sender itself, beyond the bound if need be.
+    /// Adds the sender's id, even beyond the bound.
     pub fn insert(&mut self, session: SessionId) {
         if let Err(place) = self.0.binary_search(&session) {
             self.0.insert(place, session);
         }
     }
 
-    /// Is this one of them?
+    /// Whether the set contains this session.
     pub fn contains(&self, session: SessionId) -> bool {
         self.0.binary_search(&session).is_ok()
     }
 
-    /// All of them, in order.
+    /// All ids in ascending order.
     pub fn as_slice(&self) -> &[SessionId] {
         &self.0
     }
@@ -83,14 +83,14 @@ mod tests {
     }
 
     #[test]
-    fn exclude_wins_and_an_empty_eligible_list_means_everybody() {
+    fn exclude_takes_precedence_and_an_empty_eligible_list_means_everybody() {
         let (a, b) = (SessionId(1), SessionId(2));
         assert!(Audience::default().includes([a]));
         let audience = Audience { exclude: ids(&[1]), eligible: ids(&[2, 1]) };
         assert!(!audience.includes([a]) && audience.includes([b]) && !audience.includes([SessionId(3)]));
-        assert!(audience.includes([SessionId(3), b]), "it was one of them before it was resumed");
-        assert!(!audience.includes([a, b]), "nor does a session get later what it did not want");
-        // An id that we cannot have issued keeps its meaning: nobody is eligible then.
+        assert!(audience.includes([SessionId(3), b]), "the session that it resumed was eligible");
+        assert!(!audience.includes([a, b]), "the session that it resumed was excluded");
+        // An id that no server issued stays in the list, so nobody is eligible.
         let nobody = SessionIds::new(vec![SessionId::parse_or_nobody("x")]).unwrap();
         assert!(!Audience { exclude: ids(&[]), eligible: nobody }.includes([a]));
     }

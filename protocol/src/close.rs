@@ -1,7 +1,8 @@
-//! The one table of close reasons: code, text, label, and whether a client should come back.
+//! The table of close reasons: code, text, label, and whether the client should reconnect.
 //!
-//! `orosync.1` and the link get the code in a Close frame. A session of `wamp` or without a subprotocol that should
-//! come back is ended without a Close frame: after a clean close of any code Oro's JavaScript never reconnects.
+//! Sessions of `orosync.1` and of the link receive the code in a Close frame. A session of `wamp`, or without a subprotocol,
+//! that should reconnect is ended without a Close frame: Oro's JavaScript never reconnects after a clean close, whatever
+//! its code.
 
 /// Why the server ends a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -10,39 +11,39 @@ pub enum CloseReason {
     GoingAway,
     /// The client broke the WebSocket protocol (RFC 6455).
     ProtocolError,
-    /// Not a message of the subprotocol: not JSON, not UTF-8, an unknown type, a frame of another version.
+    /// The client sent an invalid message of the subprotocol: not JSON, not UTF-8, of an unknown type, or of another version.
     BadMessage,
-    /// Not allowed to stay.
+    /// The session is not allowed to continue.
     Policy,
-    /// A message over the limit.
+    /// A message exceeded the size limit.
     TooBig,
-    /// No room now.
+    /// The server has no capacity at the moment.
     TryAgainLater,
-    /// Did not read as fast as was published.
+    /// The client read more slowly than messages were published.
     TooSlow,
-    /// Sent more messages than the limit.
+    /// The client sent more messages than the rate limit allows.
     TooManyMessages,
-    /// Its ticket no longer stands for somebody: who logged out gets no other, and who did not does.
+    /// The ticket was revoked. A client that is still logged in can get a new one.
     NewTicket,
-    /// What all nodes share is away, so its ticket cannot be checked now; it may be good all the same.
+    /// The broker is unavailable, so the ticket cannot be checked. It may still be valid.
     BrokerUnavailable,
-    /// Events of a topic are missing that it receives with positions: it is to ask what it missed.
+    /// Events of a topic that the session receives with positions were lost. The client should ask for what it missed.
     Incomplete,
 }
 
-/// What a client does after a close.
+/// Whether and when a client reconnects after a close.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ComeBack {
     /// At once, then with backoff.
     Yes,
-    /// After a while.
+    /// After a delay.
     Later,
-    /// Never by itself.
+    /// Not automatically.
     No,
 }
 
 impl CloseReason {
-    /// All of them, in the order of their codes.
+    /// All reasons, in the order of their codes.
     pub const ALL: [Self; 11] = [
         Self::GoingAway,
         Self::ProtocolError,
@@ -57,7 +58,7 @@ impl CloseReason {
         Self::Incomplete,
     ];
 
-    /// The code of the Close frame: RFC 6455 7.4.1, and from 4000 on ours.
+    /// The code of the Close frame: RFC 6455, 7.4.1; codes from 4000 on are specific to Orosync.
     pub fn code(self) -> u16 {
         match self {
             Self::GoingAway => 1001,
@@ -91,7 +92,7 @@ impl CloseReason {
         }
     }
 
-    /// A label for logs and metrics.
+    /// The label in logs and metrics.
     pub fn label(self) -> &'static str {
         match self {
             Self::GoingAway => "going_away",
@@ -108,7 +109,7 @@ impl CloseReason {
         }
     }
 
-    /// Should the client come back?
+    /// Whether and when the client should reconnect.
     pub fn come_back(self) -> ComeBack {
         match self {
             Self::GoingAway
@@ -134,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_are_distinct_and_read_back() {
+    fn codes_are_distinct_and_parse_back() {
         for reason in CloseReason::ALL {
             assert_eq!(CloseReason::from_code(reason.code()), Some(reason));
         }

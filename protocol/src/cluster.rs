@@ -1,13 +1,15 @@
-//! Which cluster a node belongs to, as it says in its answer to the backend link's handshake: a publisher that knows several
-//! nodes notices when they are none of one cluster.
+//! The header of the backend link's handshake response in which a node names its cluster. With it, a publisher that is
+//! configured with several nodes detects that they do not belong to one cluster.
 //!
 //! ```text
 //! Orosync-Cluster: 0123456789abcdef0123456789abcdef 42
 //! ```
 //!
-//! The cluster's id, and for how many seconds this node has been one of it. A header of the 101, and no field of Welcome: an older publisher
-//! passes over a header that it does not know, but gives up a link whose Welcome has a byte more than it knows, or that sends a
-//! frame of another kind; and a newer one that is answered by an older server finds no header, and judges nothing.
+//! The value is the cluster's id and the number of seconds for which this node has been a member.
+//!
+//! It is a header of the 101 response, not a field of Welcome, for compatibility. An older publisher ignores an unknown
+//! header, but would close a link whose Welcome is longer than expected, or that sends an unknown frame. A newer publisher
+//! that gets no header from an older server skips the check.
 
 use std::fmt;
 use std::str::FromStr;
@@ -18,13 +20,13 @@ use crate::ids::ClusterId;
 /// The name of the header.
 pub const HEADER: &str = "Orosync-Cluster";
 
-/// What a node says of itself.
+/// The cluster membership of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Membership {
-    /// The same for all nodes that deliver what any of them accepts, and for no others.
+    /// The cluster: the set of nodes that deliver each other's messages.
     pub cluster: ClusterId,
-    /// For how long this node has been one of it, in whole seconds: one that was started anew, or whose broker has lost its data,
-    /// may have another id for that reason alone.
+    /// How long the node has been a member, in whole seconds. After a restart of the node, or after its broker lost its data,
+    /// the cluster's id may have changed although the nodes belong together.
     pub running: Duration,
 }
 
@@ -40,13 +42,13 @@ impl FromStr for Membership {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (cluster, seconds) = text.split_once(' ').ok_or(NotAMembership)?;
         let cluster = cluster.parse().map_err(|_| NotAMembership)?;
-        // No node runs longer than some hundred years.
+        // A u32 covers 136 years.
         let seconds: u32 = seconds.parse().map_err(|_| NotAMembership)?;
         Ok(Self { cluster, running: Duration::from_secs(seconds.into()) })
     }
 }
 
-/// Not an id and seconds.
+/// The value of the header is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not 32 lower-case hexadecimal digits, a space and a number of seconds")]
 pub struct NotAMembership;
@@ -56,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_node_says_of_itself_reads_back_and_nothing_else_does() {
+    fn a_membership_parses_back_and_nothing_else_does() {
         let said = Membership { cluster: ClusterId(0xabc), running: Duration::from_secs(42) };
         assert_eq!(said.to_string(), "00000000000000000000000000000abc 42");
         assert_eq!(said.to_string().parse(), Ok(said));

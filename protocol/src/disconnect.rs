@@ -1,7 +1,7 @@
-//! "End these sessions", as a publisher says it: a message to a topic of its own.
+//! The request of a publisher to end sessions: a message to the reserved topic [`TOPIC`].
 //!
-//! So it is queued, acknowledged, sent again and dropped when it comes twice like any other, and goes wherever messages go.
-//! Nobody can subscribe to the topic, and only publishers publish to it.
+//! Like any message it is queued, acknowledged, sent again after a failure, deduplicated and carried to all nodes. Nobody can
+//! subscribe to the topic, and only publishers can publish to it.
 
 use std::fmt;
 
@@ -14,31 +14,31 @@ use crate::payload::{Payload, PayloadError};
 use crate::ticket::{Identity, Role, UserId};
 use crate::topic::Topic;
 
-/// Where it goes. No application may declare it for something else.
+/// The topic of the request. Applications cannot declare it.
 pub const TOPIC: &str = "orosync/disconnect";
 
-/// Whose sessions end. Ids and names of users and customers overlap, so neither is said without a role.
+/// The sessions to end. Ids and names of users and customers overlap, so both require a role.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Disconnect {
-    /// This one: `{"session": "0123..."}`.
+    /// A single session: `{"session": "0123..."}`.
     Session(SessionId),
-    /// Those opened by tickets of this role and id: `{"role": "user", "uid": 7}`; the id may be a text.
+    /// All sessions opened with tickets of this role and user id: `{"role": "user", "uid": 7}`. The id may be a text.
     Id {
         /// Never [`Role::Publisher`].
         role: Role,
-        /// The tickets' `uid`.
+        /// The `uid` of the tickets.
         uid: UserId,
     },
-    /// Those opened by tickets of this role and name: `{"role": "customer", "user": "anna"}`.
+    /// All sessions opened with tickets of this role and user name: `{"role": "customer", "user": "anna"}`.
     Name {
         /// Never [`Role::Publisher`].
         role: Role,
-        /// The tickets' `sub`; not empty.
+        /// The `sub` of the tickets. Not empty.
         user: String,
     },
 }
 
-/// As JSON.
+/// The payload's JSON form.
 #[derive(Serialize, Deserialize)]
 #[serde(untagged, deny_unknown_fields)]
 enum Json {
@@ -48,7 +48,7 @@ enum Json {
 }
 
 impl Disconnect {
-    /// As a message of the link.
+    /// The request as a message of the link.
     pub fn message(&self) -> Result<Message, PayloadError> {
         let json = match self.clone() {
             Self::Session(id) => Json::Session { session: id.to_string() },
@@ -60,7 +60,7 @@ impl Disconnect {
         Ok(Message { topic, payload: Payload::from_encoder(json.into())?, audience: Audience::default() })
     }
 
-    /// From a message to [`TOPIC`].
+    /// Parses the payload of a message to [`TOPIC`].
     pub fn parse(payload: &Payload) -> Result<Self, NotADisconnect> {
         let of_browsers = |role| if role == Role::Publisher { Err(NotADisconnect) } else { Ok(role) };
         match serde_json::from_slice(payload.as_bytes()).map_err(|_| NotADisconnect)? {
@@ -71,7 +71,7 @@ impl Disconnect {
         }
     }
 
-    /// All that end the sessions of whoever has this identity, whichever they are.
+    /// All requests, apart from those for a single session, that would end a session of this identity.
     pub fn all_of(identity: &Identity) -> impl Iterator<Item = Self> {
         let role = identity.role;
         let id = identity.uid.clone().map(|uid| Self::Id { role, uid });
@@ -79,7 +79,7 @@ impl Disconnect {
         id.into_iter().chain(name)
     }
 
-    /// Whether it ends the session with this id, opened for this identity.
+    /// Whether the request ends the session with this id and identity.
     pub fn means(&self, session: SessionId, identity: &Identity) -> bool {
         match self {
             Self::Session(id) => *id == session,
@@ -89,7 +89,7 @@ impl Disconnect {
     }
 }
 
-/// Whom it means, for people. The name is as the publisher gave it.
+/// A description for people. The user name is as the publisher sent it, unescaped.
 impl fmt::Display for Disconnect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -100,7 +100,7 @@ impl fmt::Display for Disconnect {
     }
 }
 
-/// A payload that says something else.
+/// The payload is not a valid request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "A message to \"{TOPIC}\" names one session, or a role (user, customer, anonymous) with an id or a name: \
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_reads_back() {
+    fn requests_parse_back() {
         for (disconnect, json) in [
             (Disconnect::Session(SESSION), r#"{"session":"0123456789abcdef0123456789abcdef"}"#),
             (
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn what_names_nobody_or_several_or_no_role_is_refused() {
+    fn requests_without_a_target_or_role_or_with_several_targets_are_refused() {
         for json in [
             "null",
             "{}",
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_of_another_role_is_meant() {
+    fn sessions_of_another_role_are_not_ended() {
         let identity = |role, uid: u64, user: &str| Identity {
             role,
             uid: Some(uid.into()),

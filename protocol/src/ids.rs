@@ -1,10 +1,10 @@
-//! Ids and quantities that must not be mixed up: publishers, sequence numbers, sessions, clusters.
+//! Distinct types for ids and numbers: publishers, sequence numbers, sessions, clusters.
 
 use std::fmt;
 use std::num::NonZeroU64;
 use std::str::FromStr;
 
-/// A publisher's process, from its start (or its fork) to its end. Random, 128 bits; chosen by the publisher.
+/// Id of a publisher: a process from its start (or its fork) to its end. 128 random bits, chosen by the publisher.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PublisherId(pub u128);
 
@@ -14,25 +14,25 @@ impl fmt::Display for PublisherId {
     }
 }
 
-/// Place of a message among all that its publisher has accepted: 1, 2, 3, ... Never reused, also not after a reconnect.
+/// Sequence number of a message among all that its publisher has accepted: 1, 2, 3, ... Never reused, even after a reconnect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Seq(NonZeroU64);
 
 impl Seq {
-    /// The first message of a publisher.
+    /// The number of a publisher's first message.
     pub const FIRST: Self = Self(NonZeroU64::MIN);
 
-    /// The sequence number with this value; none for 0.
+    /// The sequence number with this value. `None` for 0.
     pub fn new(value: u64) -> Option<Self> {
         NonZeroU64::new(value).map(Self)
     }
 
-    /// Its value, from 1.
+    /// The value, at least 1.
     pub fn get(self) -> u64 {
         self.0.get()
     }
 
-    /// The one that is `count` messages later. Saturates at `u64::MAX`, which no process reaches.
+    /// The number `count` messages later. Saturates at `u64::MAX`, which no process reaches.
     #[must_use]
     pub fn plus(self, count: u64) -> Self {
         Self(self.0.saturating_add(count))
@@ -45,15 +45,16 @@ impl fmt::Display for Seq {
     }
 }
 
-/// A session, as WELCOME names it: 32 hexadecimal digits. Random, 128 bits. What `exclude` and `eligible` name.
+/// Id of a session: 128 random bits, written as 32 hexadecimal digits. WELCOME announces it; `exclude` and `eligible` refer
+/// to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(pub u128);
 
 impl SessionId {
-    /// Never given to a session: what an id that we cannot have issued is read as, so that it matches nobody.
+    /// The id that no session has. Ids that no server can have issued are parsed as this one, so that they match no session.
     pub const NOBODY: Self = Self(0);
 
-    /// Reads what a client names in `exclude` or `eligible`. What is no id of ours is [`SessionId::NOBODY`].
+    /// Parses an id in `exclude` or `eligible`. An invalid id becomes [`SessionId::NOBODY`].
     pub fn parse_or_nobody(text: &str) -> Self {
         text.parse().unwrap_or(Self::NOBODY)
     }
@@ -78,7 +79,7 @@ impl FromStr for SessionId {
 #[error("not a session id: 32 lower-case hexadecimal digits")]
 pub struct NotASessionId;
 
-/// The nodes that deliver what any of them accepts: 32 hexadecimal digits, 128 bits, opaque.
+/// Id of a cluster, the set of nodes that deliver each other's messages: 128 opaque bits, written as 32 hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ClusterId(pub u128);
 
@@ -112,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_session_id_reads_back_and_nothing_else_does() {
+    fn a_session_id_parses_back_and_nothing_else_does() {
         let id = SessionId(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef);
         assert_eq!(id.to_string().parse(), Ok(id));
         for other in [

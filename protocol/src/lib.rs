@@ -1,18 +1,18 @@
-//! What is spoken on Orosync's wires, as pure data: no I/O, no clock, no randomness (both come as arguments).
+//! Orosync's wire protocols as pure data: no I/O, no clock, no randomness (time and random values are arguments).
 //!
 //! In reading order:
 //!
-//! - [`topic`]: a checked topic name; [`pattern`]: which topics a policy speaks of, with captures such as `{uid:int}`
-//! - [`origin`]: which sites' pages may connect
-//! - [`payload`]: one JSON value as bytes, checked once at the door and never parsed again
-//! - [`position`]: where an event stands in the history of its topic
-//! - [`ids`]: publishers, sequence numbers, sessions, clusters; [`audience`]: who of a topic's subscribers gets a message
-//! - [`subprotocol`]: what a session may speak
-//! - [`close`]: the one table of close reasons, with what a client should do after each
-//! - [`wamp`]: WAMP v1, what browsers (and Oro's own PHP client) speak
-//! - [`link_frame`]: the backend link, what publishers speak; [`cluster`]: what a node tells them of itself before
-//! - [`disconnect`]: a publisher has sessions ended
-//! - [`ticket`]: who somebody is, as a signed token
+//! - [`topic`]: validated topic names; [`pattern`]: topic patterns of policies, with captures such as `{uid:int}`
+//! - [`origin`]: the sites whose pages may connect
+//! - [`payload`]: one JSON value as bytes, validated once on entry and never parsed again
+//! - [`position`]: the position of an event in the history of its topic
+//! - [`ids`]: publishers, sequence numbers, sessions, clusters; [`audience`]: the recipients of a message
+//! - [`subprotocol`]: the WebSocket subprotocols
+//! - [`close`]: close reasons, with what a client should do after each
+//! - [`wamp`]: WAMP v1, the protocol of browsers and of Oro's own PHP client
+//! - [`link_frame`]: the backend link, the protocol of publishers; [`cluster`]: the cluster id in its handshake
+//! - [`disconnect`]: the request of a publisher to end sessions
+//! - [`ticket`]: signed tokens that carry an identity
 
 pub mod audience;
 pub mod close;

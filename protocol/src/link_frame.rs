@@ -1,4 +1,4 @@
-//! The backend link, version 1: what a publisher and the server say to each other.
+//! The frames of the backend link between publisher and server, version 1.
 //!
 //! Each frame is one binary WebSocket message. Numbers are big-endian. The subprotocol names the version
 //! ([`crate::subprotocol::LINK`]); a change that an older end cannot read gets a new name.
@@ -6,10 +6,10 @@
 //! ```text
 //! publisher                                   server
 //!   Hello { publisher }            ------->
-//!                                  <-------     Welcome { accepted: highest Seq that it already has }
+//!                                  <-------     Welcome { accepted: highest Seq accepted before }
 //!   Publish { first, messages }    ------->
 //!                                  <-------     Ack { accepted }             (cumulative)
-//!                                  <-------     Refused { accepted, refusals } (an Ack that not all of it is delivered)
+//!                                  <-------     Refused { accepted, refusals } (an Ack of messages not all delivered)
 //! ```
 //!
 //! | frame | bytes |
@@ -19,7 +19,7 @@
 //! | a message | topic length (2), topic, payload length (4), payload, exclude count (2), ids (16 each), eligible count (2), ids |
 //! | Welcome | `0x81`, highest accepted Seq or 0 (8) |
 //! | Ack | `0x82`, highest accepted Seq (8) |
-//! | Refused | `0x83`, highest accepted Seq (8), how many are refused (8), Seq of the first of them (8), its reason: UTF-8 to the end |
+//! | Refused | `0x83`, highest accepted Seq (8), count of refused messages (8), Seq of the first (8), reason: UTF-8 to the end |
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
@@ -28,52 +28,52 @@ use crate::ids::{PublisherId, Seq, SessionId};
 use crate::payload::{Payload, PayloadError, PayloadRef};
 use crate::topic::{Topic, TopicError, TopicRef};
 
-/// The largest link frame, in bytes: a batch up to [`BATCH_BYTES`] and one message of any size behind it.
+/// Maximum size of a link frame in bytes: a batch of up to [`BATCH_BYTES`], followed by one message of any size.
 pub const MAX_FRAME_BYTES: usize = 2 << 20;
 
-/// A publisher ends a batch once it holds this many bytes.
+/// Size in bytes at which a publisher completes a batch.
 pub const BATCH_BYTES: usize = 256 << 10;
 
-/// The most messages of one batch.
+/// Maximum number of messages in a batch.
 pub const BATCH_MESSAGES: usize = 1024;
 
-/// One message, as a publisher hands it over.
+/// A message of a publisher.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
-    /// Where it goes.
+    /// The topic.
     pub topic: Topic,
-    /// What it says.
+    /// The payload.
     pub payload: Payload,
-    /// Who does not get it.
+    /// The recipients among the subscribers.
     pub audience: Audience,
 }
 
 impl Message {
-    /// Lends it.
+    /// The message with borrowed parts.
     pub fn lend(&self) -> MessageRef<'_> {
         MessageRef { topic: self.topic.lend(), payload: self.payload.lend(), audience: &self.audience }
     }
 }
 
-/// A message whose parts somebody else owns.
+/// A message with borrowed parts.
 #[derive(Clone, Copy, Debug)]
 pub struct MessageRef<'a> {
-    /// Where it goes.
+    /// The topic.
     pub topic: TopicRef<'a>,
-    /// What it says.
+    /// The payload.
     pub payload: PayloadRef<'a>,
-    /// Who does not get it.
+    /// The recipients among the subscribers.
     pub audience: &'a Audience,
 }
 
 impl MessageRef<'_> {
-    /// How many bytes it takes in a Publish frame.
+    /// Size in a Publish frame, in bytes.
     pub fn encoded_len(&self) -> usize {
         let ids = self.audience.exclude.as_slice().len() + self.audience.eligible.as_slice().len();
         self.topic.as_str().len() + self.payload.as_bytes().len() + ids * size_of::<u128>() + 10
     }
 
-    /// Encodes it behind what `buffer` holds.
+    /// Appends the encoded message to `buffer`.
     pub fn encode(&self, buffer: &mut BytesMut) {
         let (topic, payload) = (self.topic.as_str().as_bytes(), self.payload.as_bytes());
         buffer.reserve(self.encoded_len());
@@ -98,61 +98,61 @@ fn put_sessions(buffer: &mut BytesMut, sessions: &SessionIds) {
     }
 }
 
-/// A message as a Publish frame carries it. Shared by reference count.
+/// A message encoded for a Publish frame. Clones share the bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EncodedMessage(Bytes);
 
 impl EncodedMessage {
-    /// Encodes a message into the rest of `buffer`, which is empty, and takes it from there: messages share its memory.
+    /// Encodes a message into `buffer`, which must be empty, and splits it off. Messages share the memory of the buffer.
     pub fn new(message: MessageRef<'_>, buffer: &mut BytesMut) -> Self {
         message.encode(buffer);
         Self(buffer.split().freeze())
     }
 
-    /// What a Publish frame carries.
+    /// The encoded bytes.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// Bytes in a Publish frame.
+    /// Number of encoded bytes.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Never true: it has a topic.
+    /// Always false: an encoded message contains at least its topic.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Its topic.
+    /// The topic of the message.
     pub fn topic(&self) -> Result<Topic, FrameError> {
         take_topic(&mut self.0.clone())
     }
 }
 
-/// What a publisher sends.
+/// A frame from a publisher.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PublisherFrame {
-    /// First, once for each connection.
+    /// The first frame of each connection.
     Hello {
-        /// The same over all connections of one process.
+        /// The publisher's id, the same for all connections of a process.
         publisher: PublisherId,
     },
     /// Messages with the sequence numbers `first`, `first + 1`, ...
     Publish {
         /// The number of the first message.
         first: Seq,
-        /// At most [`BATCH_MESSAGES`].
+        /// The messages, at most [`BATCH_MESSAGES`].
         messages: Vec<Message>,
     },
 }
 
-/// What the server sends.
+/// A frame from the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ServerFrame {
     /// The answer to Hello.
     Welcome {
-        /// The highest number that it has accepted from this publisher; none if it knows none.
+        /// The highest number accepted from this publisher. `None` if the server knows of none.
         accepted: Option<Seq>,
     },
     /// The broker has accepted all messages up to and including this one.
@@ -160,24 +160,24 @@ pub enum ServerFrame {
         /// The highest accepted number.
         accepted: Seq,
     },
-    /// An Ack of messages of which some cannot be delivered, now or later. One frame, so that no refusal comes without its
-    /// acknowledgement, and an answer is small however many are refused.
+    /// An Ack of messages of which some are permanently refused. A single frame carries both, so that no refusal arrives
+    /// without its acknowledgement, and its size does not depend on the number of refused messages.
     Refused {
         /// The highest accepted number.
         accepted: Seq,
-        /// Those that are not delivered.
+        /// The refused messages.
         refusals: Refusals,
     },
 }
 
-/// Messages that nobody gets, of those that one answer acknowledges.
+/// The refused messages among those that a frame acknowledges. They are delivered to nobody.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusals {
-    /// How many.
+    /// Number of refused messages.
     pub count: u64,
-    /// The first of them.
+    /// The first refused message.
     pub first: Seq,
-    /// Why that one, for a person.
+    /// The reason for refusing the first message, for people.
     pub reason: String,
 }
 
@@ -189,10 +189,10 @@ mod tag {
     pub(super) const REFUSED: u8 = 0x83;
 }
 
-/// Kind, number of the first message, count: what a Publish frame has before its messages.
+/// Length of what precedes the messages of a Publish frame: kind, number of the first message, count.
 const PUBLISH_HEAD: usize = 1 + 8 + 4;
 
-/// What a Publish frame will hold: messages are counted first, so that the frame gets its memory at once.
+/// The size of a Publish frame before it is built, so that its memory is allocated once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Batch {
     messages: usize,
@@ -200,7 +200,7 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Is there room for another message, of any size?
+    /// Whether the batch has room for another message, of any size.
     pub fn has_room(self) -> bool {
         PUBLISH_HEAD + self.bytes < BATCH_BYTES && self.messages < BATCH_MESSAGES
     }
@@ -211,18 +211,18 @@ impl Batch {
         self.bytes += message.len();
     }
 
-    /// How many were counted.
+    /// Number of messages counted so far.
     pub fn messages(self) -> usize {
         self.messages
     }
 
-    /// Bytes of those.
+    /// Total size of the counted messages in bytes.
     pub fn bytes(self) -> usize {
         self.bytes
     }
 }
 
-/// Builds a Publish frame message by message, in memory that it takes once.
+/// Builds a Publish frame message by message, in memory that is allocated once.
 #[derive(Debug)]
 pub struct PublishEncoder {
     frame: BytesMut,
@@ -230,7 +230,7 @@ pub struct PublishEncoder {
 }
 
 impl PublishEncoder {
-    /// A frame whose first message will have this number, with room for so many bytes of messages.
+    /// Begins a frame whose first message has this number. `bytes` is the capacity reserved for messages.
     pub fn new(first: Seq, bytes: usize) -> Self {
         let mut frame = BytesMut::with_capacity(PUBLISH_HEAD + bytes);
         frame.put_u8(tag::PUBLISH);
@@ -245,7 +245,7 @@ impl PublishEncoder {
         self.count += 1;
     }
 
-    /// Appends a message that is encoded already.
+    /// Appends an encoded message.
     pub fn push_encoded(&mut self, message: &EncodedMessage) {
         self.frame.put_slice(&message.0);
         self.count += 1;
@@ -261,7 +261,7 @@ impl PublishEncoder {
 }
 
 impl PublisherFrame {
-    /// The frame as bytes.
+    /// The encoded frame.
     pub fn encode(&self) -> Bytes {
         match self {
             Self::Hello { publisher } => {
@@ -281,7 +281,7 @@ impl PublisherFrame {
         }
     }
 
-    /// Reads a frame. Topics are copied, payloads stay slices of `frame`.
+    /// Parses a frame. Topics are copied; payloads are slices of `frame`.
     pub fn decode(mut frame: Bytes) -> Result<Self, FrameError> {
         match take_u8(&mut frame)? {
             tag::HELLO => {
@@ -305,7 +305,7 @@ impl PublisherFrame {
 }
 
 impl ServerFrame {
-    /// The frame as bytes.
+    /// The encoded frame.
     pub fn encode(&self) -> Bytes {
         let mut frame = BytesMut::with_capacity(9);
         match self {
@@ -328,7 +328,7 @@ impl ServerFrame {
         frame.freeze()
     }
 
-    /// Reads a frame.
+    /// Parses a frame.
     pub fn decode(mut frame: Bytes) -> Result<Self, FrameError> {
         match take_u8(&mut frame)? {
             tag::WELCOME => {
@@ -387,40 +387,40 @@ fn end(frame: &Bytes) -> Result<(), FrameError> {
     if frame.is_empty() { Ok(()) } else { Err(FrameError::Long { bytes: frame.len() }) }
 }
 
-/// Why bytes are no link frame: the two ends do not speak the same version, or one of them is broken.
+/// Why bytes are not a valid link frame. The two ends have different versions, or one is faulty.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
-    /// A first byte that this version does not know.
+    /// The first byte is unknown to this version.
     #[error("unknown frame kind 0x{kind:02X}")]
     Kind {
         /// The first byte.
         kind: u8,
     },
-    /// It ends too early.
+    /// The frame is truncated.
     #[error("the frame ends too early")]
     Short,
-    /// Bytes behind its end.
-    #[error("{bytes} bytes behind the frame's end")]
+    /// The frame is followed by extra bytes.
+    #[error("{bytes} bytes after the end of the frame")]
     Long {
-        /// How many.
+        /// Number of extra bytes.
         bytes: usize,
     },
-    /// Sequence numbers begin at 1.
+    /// The sequence number is 0. Sequence numbers begin at 1.
     #[error("sequence number 0")]
     SeqZero,
-    /// Over [`BATCH_MESSAGES`].
+    /// The frame announces more than [`BATCH_MESSAGES`] messages.
     #[error("{count} messages in one frame, at most {BATCH_MESSAGES} are possible")]
     TooManyMessages {
-        /// How many it announced.
+        /// The announced number of messages.
         count: usize,
     },
-    /// A list over its bound.
+    /// A list of sessions exceeds its bound.
     #[error(transparent)]
     Sessions(#[from] TooManySessions),
-    /// A name that is no topic.
+    /// The topic is invalid.
     #[error("the topic {0}")]
     Topic(#[from] TopicError),
-    /// Bytes that are no payload.
+    /// The payload is invalid.
     #[error("the payload {0}")]
     Payload(#[from] PayloadError),
 }
@@ -458,7 +458,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_a_publisher_encodes_reads_back(first in seq(), messages in vec(message(), 0..5), id in any::<u128>()) {
+        fn publisher_frames_parse_back(first in seq(), messages in vec(message(), 0..5), id in any::<u128>()) {
             let hello = PublisherFrame::Hello { publisher: PublisherId(id) };
             prop_assert_eq!(PublisherFrame::decode(hello.encode()), Ok(hello));
             let publish = PublisherFrame::Publish { first, messages };
@@ -466,7 +466,7 @@ mod tests {
         }
 
         #[test]
-        fn a_message_that_was_encoded_before_is_the_same_in_its_frame(first in seq(), messages in vec(message(), 1..5)) {
+        fn a_message_encoded_in_advance_yields_the_same_frame(first in seq(), messages in vec(message(), 1..5)) {
             let mut buffer = BytesMut::new();
             let mut encoder = PublishEncoder::new(first, 0);
             for message in &messages {
@@ -479,7 +479,7 @@ mod tests {
         }
 
         #[test]
-        fn what_the_server_encodes_reads_back(seq in seq(), count in any::<u64>(), reason in ".{0,40}") {
+        fn server_frames_parse_back(seq in seq(), count in any::<u64>(), reason in ".{0,40}") {
             for frame in [
                 ServerFrame::Welcome { accepted: None },
                 ServerFrame::Welcome { accepted: Some(seq) },
@@ -491,14 +491,14 @@ mod tests {
         }
 
         #[test]
-        fn a_cut_frame_is_refused(messages in vec(message(), 1..4), at in any::<proptest::sample::Index>()) {
+        fn a_truncated_frame_is_refused(messages in vec(message(), 1..4), at in any::<proptest::sample::Index>()) {
             let whole = PublisherFrame::Publish { first: Seq::FIRST, messages }.encode();
             let cut = whole.slice(..at.index(whole.len()));
             prop_assert!(PublisherFrame::decode(cut).is_err());
         }
 
         #[test]
-        fn any_bytes_are_read_without_a_panic(bytes in vec(any::<u8>(), 0..200)) {
+        fn any_bytes_parse_without_a_panic(bytes in vec(any::<u8>(), 0..200)) {
             let _ = PublisherFrame::decode(Bytes::from(bytes.clone()));
             let _ = ServerFrame::decode(Bytes::from(bytes));
         }

@@ -1,21 +1,21 @@
-//! Pages of which sites may connect: how hosts are written, in `auth.allowed_origins` and in tickets, and which `Origin`
-//! each of them allows.
+//! Allowed origins: the notation of hosts in `auth.allowed_origins` and in tickets, and the `Origin` headers that each
+//! allows.
 
 use std::net::Ipv6Addr;
 
-/// Stands for the host that the page connects to: pages of the application itself.
+/// The pattern for the host that the page connects to, which allows the pages of the application itself.
 pub const SAME_HOST: &str = "same host";
 
-/// The longest host name, in bytes (RFC 1035, 2.3.4, as text).
+/// Maximum length of a host name in bytes (RFC 1035, 2.3.4, as text).
 const MAX_HOST_BYTES: usize = 253;
 
-/// Hosts that a page may come from: `*` (any), `example.com` (this host), `*.example.com` (any host below it),
+/// A pattern for the hosts of pages: `*` (any host), `example.com` (this host), `*.example.com` (any subdomain of it) or
 /// [`SAME_HOST`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OriginPattern(String);
 
 impl OriginPattern {
-    /// Reads a pattern as it stands in a configuration or a ticket. Case does not count.
+    /// Parses a pattern from a configuration or a ticket. Case-insensitive.
     pub fn parse(text: &str) -> Result<Self, OriginError> {
         let host = text.strip_prefix("*.").unwrap_or(text);
         if host.len() > MAX_HOST_BYTES {
@@ -33,13 +33,13 @@ impl OriginPattern {
         })
     }
 
-    /// As it was written, in lower case.
+    /// The pattern in lower case.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// May a page with this `Origin` connect to `connects_to`, as its `Host` says? Only the host counts, as in OroSyncBundle:
-    /// its PHP client sends the bare host.
+    /// Whether a page with this `Origin` may connect to the host `connects_to`, taken from the `Host` header. Only the host of
+    /// the origin is compared, as in OroSyncBundle, whose PHP client sends the bare host.
     pub fn allows(&self, origin: &str, connects_to: Option<&str>) -> bool {
         let host = host(origin);
         match self.0.strip_prefix("*.") {
@@ -58,22 +58,22 @@ impl OriginPattern {
     }
 }
 
-/// Why a text is no [`OriginPattern`].
+/// Why a text is not a valid [`OriginPattern`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OriginError {
-    /// A scheme, a port or a path besides.
-    #[error("only the host of an origin counts. Write {host}")]
+    /// The text contains a scheme, a port or a path.
+    #[error("only the host of an origin is compared. Write {host}")]
     MoreThanAHost {
-        /// The host in it.
+        /// The host that the text contains.
         host: String,
     },
-    /// Nothing that a host is written with.
+    /// The text is not a host.
     #[error("not a host. Write crm.example.com, *.example.com, same host or *")]
     NotAHost,
-    /// Longer than any host.
-    #[error("{bytes} bytes long, hosts have at most {MAX_HOST_BYTES}")]
+    /// The text is longer than a host name can be.
+    #[error("{bytes} bytes long, host names have at most {MAX_HOST_BYTES}")]
     TooLong {
-        /// Its length.
+        /// The length of the text.
         bytes: usize,
     },
 }
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wildcard_stands_for_hosts_below_a_domain() {
+    fn a_wildcard_matches_the_subdomains_of_a_host() {
         assert!(allows("*.example.com", "https://crm.example.com"));
         assert!(allows("*.example.com", "https://a.b.example.com:8443"));
         for origin in [
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_host_is_the_one_that_is_connected_to() {
+    fn same_host_is_the_host_that_the_page_connects_to() {
         for origin in ["https://crm.example.com", "http://CRM.example.com:81"] {
             assert!(allows(SAME_HOST, origin), "{origin}");
         }

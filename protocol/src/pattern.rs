@@ -1,15 +1,20 @@
-//! Topic patterns: which topics a policy speaks of.
+//! Topic patterns, with which policies select topics.
 //!
-//! A pattern is a topic with captures. `{name}` takes one whole segment (between slashes), `{name:int}` digits,
-//! `{name:int_or_star}` digits or one literal `*`. The typed two may stand inside a segment, as in the topics of
-//! OroPlatform 1.x: `oro/email_event/user_{uid:int}_org_{org:int}`. A brace that belongs to the topic is written twice: `{{`,
-//! `}}`. Matching covers the whole topic, byte by byte, as OroSyncBundle's router does.
+//! A pattern is a topic with captures:
+//!
+//! - `{name}` matches one whole segment (between slashes);
+//! - `{name:int}` matches digits;
+//! - `{name:int_or_star}` matches digits or a literal `*`.
+//!
+//! The two typed captures may be part of a segment, as in the topics of OroPlatform 1.x:
+//! `oro/email_event/user_{uid:int}_org_{org:int}`. A literal brace is doubled: `{{`, `}}`. A pattern matches the whole topic,
+//! byte by byte, like OroSyncBundle's router.
 
 use std::fmt;
 
 use crate::topic::Topic;
 
-/// A checked pattern.
+/// A valid pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicPattern {
     source: String,
@@ -29,19 +34,19 @@ enum Kind {
     IntOrStar,
 }
 
-/// What a topic gave for the captures of the pattern that it matched, in their order.
+/// The names and values of the captures of a match, in their order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Captures<'a>(Vec<(&'a str, &'a str)>);
 
 impl<'a> Captures<'a> {
-    /// What the capture of this name took.
+    /// The value of the capture with this name.
     pub fn find(&self, name: &str) -> Option<&'a str> {
         self.0.iter().find(|(capture, _)| *capture == name).map(|(_, text)| *text)
     }
 }
 
 impl TopicPattern {
-    /// Reads a pattern as it stands in a configuration.
+    /// Parses a pattern from a configuration or a ticket.
     pub fn parse(source: &str) -> Result<Self, PatternError> {
         if source.is_empty() {
             return Err(PatternError::Empty);
@@ -83,12 +88,12 @@ impl TopicPattern {
         &self.source
     }
 
-    /// Does it have a capture of this name?
+    /// Whether the pattern has a capture with this name.
     pub fn has_capture(&self, wanted: &str) -> bool {
         self.pieces.iter().any(|piece| matches!(piece, Piece::Capture { name, .. } if name == wanted))
     }
 
-    /// Does the whole topic match? With what its captures took.
+    /// The captured values if the whole topic matches.
     pub fn captures<'a>(&'a self, topic: &'a str) -> Option<Captures<'a>> {
         let mut rest = topic;
         let mut taken = Vec::new();
@@ -109,7 +114,7 @@ impl TopicPattern {
         rest.is_empty().then_some(Captures(taken))
     }
 
-    /// What follows a capture must not be something that the capture would have taken: then one pass decides.
+    /// Rejects a capture followed by something that the capture itself could match, so that matching needs no backtracking.
     fn check_neighbours(&self) -> Result<(), PatternError> {
         let mut before: Option<&Piece> = None;
         for (index, piece) in self.pieces.iter().enumerate() {
@@ -143,7 +148,7 @@ impl TopicPattern {
 }
 
 impl Kind {
-    /// How many bytes of `text` it takes from the start; 0: none.
+    /// Number of bytes that the capture matches at the start of `text`. 0: no match.
     fn length(self, text: &str) -> usize {
         let digits = || text.bytes().take_while(u8::is_ascii_digit).count();
         match self {
@@ -154,7 +159,7 @@ impl Kind {
     }
 }
 
-/// The brace that `text` begins with, if it stands there twice; with what follows.
+/// If `text` begins with a doubled brace: the brace, and the text after it.
 fn doubled_brace(text: &str) -> Option<(char, &str)> {
     ['{', '}'].into_iter().find_map(|brace| Some((brace, text.strip_prefix(brace)?.strip_prefix(brace)?)))
 }
@@ -179,37 +184,37 @@ impl fmt::Display for TopicPattern {
     }
 }
 
-/// Why a text is no pattern.
+/// Why a text is not a valid pattern.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PatternError {
-    /// Nothing there.
+    /// The pattern is empty.
     #[error("the pattern is empty. Write a topic, for example acme/orders/{{id:int}}")]
     Empty,
-    /// Longer than any topic.
+    /// The pattern is longer than a topic can be.
     #[error("the pattern is {bytes} bytes long, topics have at most {max}", max = Topic::MAX_BYTES)]
     TooLong {
-        /// Its length.
+        /// The length of the pattern.
         bytes: usize,
     },
-    /// A brace without its partner.
+    /// A brace has no counterpart.
     #[error(
-        "\"{pattern}\": a brace is not closed or not opened. Captures look like {{name}} or {{name:int}}; a brace of the topic is written twice"
+        "\"{pattern}\": a brace is not closed or not opened. Captures look like {{name}} or {{name:int}}; a literal brace is doubled"
     )]
     Braces {
         /// The pattern.
         pattern: String,
     },
-    /// A kind that does not exist.
+    /// The type of a capture does not exist.
     #[error(
-        "\"{pattern}\": there is no capture of the kind \"{kind}\". Write {{name}}, {{name:int}} or {{name:int_or_star}}"
+        "\"{pattern}\": there is no capture type \"{kind}\". Write {{name}}, {{name:int}} or {{name:int_or_star}}"
     )]
     Kind {
         /// The pattern.
         pattern: String,
-        /// The kind that was named.
+        /// The type as written.
         kind: String,
     },
-    /// A name that is empty or has other characters than letters, digits and `_`.
+    /// The name of a capture is empty, or has characters other than letters, digits and `_`.
     #[error("\"{pattern}\": \"{name}\" cannot name a capture. Use letters, digits and _")]
     Name {
         /// The pattern.
@@ -217,22 +222,22 @@ pub enum PatternError {
         /// The name.
         name: String,
     },
-    /// One name for two captures.
-    #[error("\"{pattern}\": the name {{{name}}} stands there twice. Give each capture a name of its own")]
+    /// Two captures have the same name.
+    #[error("\"{pattern}\": the capture {{{name}}} appears twice. Give each capture its own name")]
     Twice {
         /// The pattern.
         pattern: String,
         /// The name.
         name: String,
     },
-    /// It could not be said where a capture ends.
+    /// The extent of a capture would be ambiguous.
     #[error(
-        "\"{pattern}\": where {{{name}}} begins or ends is not clear. {{name}} must be a whole segment; what follows {{name:int}} must not begin with a digit or a capture"
+        "\"{pattern}\": the extent of {{{name}}} is ambiguous. {{name}} must be a whole segment; what follows {{name:int}} must not begin with a digit or a capture"
     )]
     Ambiguous {
         /// The pattern.
         pattern: String,
-        /// The capture.
+        /// The name of the capture.
         name: String,
     },
 }
@@ -276,12 +281,12 @@ mod tests {
     }
 
     #[test]
-    fn a_brace_that_is_written_twice_is_the_topics_own() {
+    fn a_doubled_brace_is_a_literal_brace() {
         assert!(matches("acme/chat/{{x}}", "acme/chat/{x}"));
         assert!(!matches("acme/chat/{{x}}", "acme/chat/general"));
         assert!(!matches("acme/chat/{{x}}", "acme/chat/{{x}}"));
         assert!(matches("{{{{}}}}", "{{}}"));
-        // What is left after the pairs is a capture.
+        // The braces left over after the pairs form a capture.
         assert!(matches("a/{{{id:int}}}", "a/{7}"));
         assert!(!matches("a/{{{id:int}}}", "a/{x}"));
         assert!(matches("}}/{x}/{{", "}/y/{"));
@@ -291,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_says_so() {
+    fn the_error_for_an_invalid_pattern_names_the_problem() {
         assert_eq!(TopicPattern::parse(""), Err(PatternError::Empty));
         assert!(matches!(TopicPattern::parse("a/{b"), Err(PatternError::Braces { .. })));
         assert!(matches!(TopicPattern::parse("a/b}"), Err(PatternError::Braces { .. })));
@@ -306,14 +311,14 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn a_pattern_without_captures_matches_itself_alone(name in "[a-z/*_]{1,40}", other in "[a-z/*_]{1,40}") {
+        fn a_pattern_without_captures_matches_only_itself(name in "[a-z/*_]{1,40}", other in "[a-z/*_]{1,40}") {
             let pattern = TopicPattern::parse(&name).unwrap();
             proptest::prop_assert!(pattern.captures(&name).is_some());
             proptest::prop_assert_eq!(pattern.captures(&other).is_some(), name == other);
         }
 
         #[test]
-        fn a_pattern_of_a_topic_whose_braces_are_doubled_matches_that_topic_alone(
+        fn a_topic_with_doubled_braces_is_a_pattern_that_matches_only_this_topic(
             topic in "[a{}/]{1,20}",
             other in "[a{}/]{1,20}",
         ) {

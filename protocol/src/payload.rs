@@ -1,17 +1,17 @@
-//! A payload: one JSON value as bytes. Checked once at the door; never parsed, re-encoded or copied after it.
+//! A payload: one JSON value as bytes. Validated once on entry; never parsed, re-encoded or copied afterwards.
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
-/// One JSON value, encoded; shared by reference count.
+/// One encoded JSON value. Clones share the bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Payload(Bytes);
 
 impl Payload {
-    /// The largest payload, in bytes of JSON. Both ends refuse more: the publisher before it accepts, the server at its door.
+    /// Maximum size in bytes of JSON. Publisher and server both refuse larger payloads.
     pub const MAX_BYTES: usize = 1 << 20;
 
-    /// Checks that the bytes are one JSON value, by reading through them once. White space around it is dropped.
+    /// Validates in one pass that the bytes are one JSON value. Surrounding white space is removed.
     pub fn check(json: &Bytes) -> Result<Self, PayloadError> {
         let value = serde_json::from_slice::<&RawValue>(json)
             .map_err(|error| PayloadError::NotJson { problem: error.to_string() })?;
@@ -19,13 +19,13 @@ impl Payload {
         Self::from_encoder(value)
     }
 
-    /// Takes what a JSON encoder has just written, without reading it.
+    /// Takes the output of a JSON encoder, which is not validated again.
     pub fn from_encoder(json: Bytes) -> Result<Self, PayloadError> {
         PayloadRef::from_encoder(&json)?;
         Ok(Self(json))
     }
 
-    /// `null`: what an event carries whose publisher gave no payload.
+    /// `null`, the payload of an event that was published without one.
     pub fn null() -> Self {
         Self(Bytes::from_static(b"null"))
     }
@@ -35,28 +35,28 @@ impl Payload {
         &self.0
     }
 
-    /// Lends it.
+    /// The payload as a borrowed slice.
     pub fn lend(&self) -> PayloadRef<'_> {
         PayloadRef(&self.0)
     }
 
-    /// Bytes of JSON.
+    /// Size in bytes of JSON.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Never true: no JSON value is empty.
+    /// Always false: no JSON value is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
 
-/// A payload that somebody else owns: checked, and not copied.
+/// A borrowed payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PayloadRef<'a>(&'a [u8]);
 
 impl<'a> PayloadRef<'a> {
-    /// As [`Payload::from_encoder`].
+    /// The same as [`Payload::from_encoder`], borrowed.
     pub fn from_encoder(json: &'a [u8]) -> Result<Self, PayloadError> {
         if json.len() > Payload::MAX_BYTES {
             return Err(PayloadError::TooLarge { bytes: json.len() });
@@ -64,9 +64,9 @@ impl<'a> PayloadRef<'a> {
         Ok(Self(json))
     }
 
-    /// Bytes that were a payload before.
+    /// Takes bytes that were validated as a payload before.
     pub fn of_checked(json: &'a [u8]) -> Self {
-        debug_assert!(json.len() <= Payload::MAX_BYTES, "it was within the bound");
+        debug_assert!(json.len() <= Payload::MAX_BYTES, "it was validated before");
         Self(json)
     }
 
@@ -76,19 +76,19 @@ impl<'a> PayloadRef<'a> {
     }
 }
 
-/// Why bytes are no payload.
+/// Why bytes are not a valid payload.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PayloadError {
-    /// Not exactly one JSON value.
+    /// The bytes are not exactly one JSON value.
     #[error("is not JSON: {problem}")]
     NotJson {
-        /// What the parser found.
+        /// The parser's error.
         problem: String,
     },
-    /// Over [`Payload::MAX_BYTES`].
+    /// The payload exceeds [`Payload::MAX_BYTES`].
     #[error("is {bytes} bytes of JSON, at most {max} are possible. Publish a reference and let the page fetch the content", max = Payload::MAX_BYTES)]
     TooLarge {
-        /// Its length.
+        /// The length of the payload.
         bytes: usize,
     },
 }
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_one_value_is_refused() {
+    fn anything_but_one_value_is_refused() {
         for bad in ["", "{", "1 2", "nul", "\"\u{1}\""] {
             assert!(
                 matches!(Payload::check(&Bytes::from(bad)), Err(PayloadError::NotJson { .. })),

@@ -1,25 +1,26 @@
-//! A position: where an event stands in the history of its topic. To clients it is an opaque string.
+//! The position of an event in the history of its topic. For clients it is an opaque string.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// Of an event, or of the last one that a session has had.
+/// The position of an event, or of the last event that a session has received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Position {
-    /// The event's number in its topic: one more than that of the event before it.
+    /// The number of the event in its topic, one more than that of the previous event.
     pub offset: u64,
-    /// Tells apart what has the same offset: of a topic's history, or of each event. A history that was begun anew, or went on
-    /// from an earlier event, has other tags behind it, so that nobody takes its offsets for those of the former one.
+    /// A random tag of the topic's history, or of each event, that distinguishes positions with the same offset. A history that
+    /// was restarted, or that continues from an earlier event after a loss, has different tags from there on, so that its
+    /// offsets are not mistaken for those of the previous history.
     pub tag: u64,
 }
 
-/// Not a position that a server has given.
+/// The text is not a position issued by a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("is no position that this server has given")]
+#[error("is not a position issued by this server")]
 pub struct NotAPosition;
 
 impl Position {
-    /// Of a history that keeps nothing: nobody knows what came since.
+    /// The position in a history that keeps no events, so that later events are not known.
     pub const UNKNOWN: Self = Self { offset: 0, tag: 0 };
 }
 
@@ -48,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_position_is_read_as_it_was_written() {
+    fn a_position_parses_back() {
         for position in [Position::UNKNOWN, Position { offset: u64::MAX, tag: 0x9f3a_c2d1_0000_0001 }] {
             assert_eq!(position.to_string().parse(), Ok(position));
         }

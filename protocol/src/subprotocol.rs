@@ -1,24 +1,24 @@
-//! The WebSocket subprotocols (`Sec-WebSocket-Protocol`) of this product, each name written once.
+//! The WebSocket subprotocols (`Sec-WebSocket-Protocol`) of Orosync.
 
 /// WAMP v1, as OroPlatform's JavaScript offers it.
 pub const WAMP: &str = "wamp";
 
-/// The same WAMP v1 messages, from a client that understands our close codes.
+/// The same WAMP v1 messages, for clients that understand Orosync's close codes.
 pub const OROSYNC: &str = "orosync.1";
 
-/// What a resume ticket is offered behind, beside [`OROSYNC`]: browsers can send a header of their own in no other way, and
-/// a URL stands in access logs. Never chosen, never repeated.
+/// The prefix of a resume ticket, which a client offers as a subprotocol in addition to [`OROSYNC`]. Browsers can set no other
+/// header of the handshake, and a URL would appear in access logs. The server never selects it or echoes it.
 pub const RESUME_PREFIX: &str = "orosync.ticket.";
 
 /// The backend link, version 1.
 pub const LINK: &str = "orosync.link.1";
 
-/// What a session speaks.
+/// The protocol of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Subprotocol {
-    /// WAMP v1: [`WAMP`], or nothing that we know was offered.
+    /// WAMP v1: the client offered [`WAMP`], or no known subprotocol.
     Wamp,
-    /// The same messages, from a client that understands our close codes: [`OROSYNC`].
+    /// WAMP v1 for clients that understand Orosync's close codes: [`OROSYNC`].
     Orosync,
     /// The backend link: [`LINK`].
     Link,

@@ -1,26 +1,26 @@
-//! A topic: the name that messages are published to and sessions subscribe to.
+//! A topic: the name to which messages are published and sessions subscribe.
 //!
-//! Checked once, when it enters; cheap to clone (a shared string). Bound: [`Topic::MAX_BYTES`].
+//! Validated once on entry; cheap to clone (a shared string). Bound: [`Topic::MAX_BYTES`].
 
 use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
-/// A topic name: 1 to [`Topic::MAX_BYTES`] bytes of UTF-8, without control characters. Compared byte by byte, as
-/// OroSyncBundle's router does.
+/// A topic name: 1 to [`Topic::MAX_BYTES`] bytes of UTF-8, without control characters. Compared byte by byte, like in
+/// OroSyncBundle's router.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Topic(Arc<str>);
 
 impl Topic {
-    /// The longest topic, in bytes. Oro's own are below 60; a Backbone model's URL fits as well.
+    /// Maximum length in bytes. Oro's topics have fewer than 60; a Backbone model's URL fits as well.
     pub const MAX_BYTES: usize = 255;
 
-    /// Checks a name.
+    /// Validates a name.
     pub fn parse(name: &str) -> Result<Self, TopicError> {
         TopicRef::parse(name).map(Self::from)
     }
 
-    /// The same from bytes that nobody has checked yet.
+    /// Validates a name given as bytes, which may not be UTF-8.
     pub fn parse_bytes(name: &[u8]) -> Result<Self, TopicError> {
         TopicRef::parse_bytes(name).map(Self::from)
     }
@@ -30,18 +30,18 @@ impl Topic {
         &self.0
     }
 
-    /// Lends it.
+    /// The topic as a borrowed string.
     pub fn lend(&self) -> TopicRef<'_> {
         TopicRef(&self.0)
     }
 }
 
-/// A topic that somebody else owns: checked, and not copied.
+/// A borrowed topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TopicRef<'a>(&'a str);
 
 impl<'a> TopicRef<'a> {
-    /// As [`Topic::parse`].
+    /// The same as [`Topic::parse`], borrowed.
     pub fn parse(name: &'a str) -> Result<Self, TopicError> {
         if name.is_empty() {
             return Err(TopicError::Empty);
@@ -49,7 +49,7 @@ impl<'a> TopicRef<'a> {
         if name.len() > Topic::MAX_BYTES {
             return Err(TopicError::TooLong { bytes: name.len() });
         }
-        // Printable ASCII, as most names are, is seen many bytes at a time.
+        // Most names are printable ASCII. The compiler vectorizes this check; the one for control characters is slower.
         let is_plain = name.bytes().fold(true, |is_plain, byte| is_plain & matches!(byte, b' '..=b'~'));
         if !is_plain && let Some((at, character)) = name.char_indices().find(|(_, c)| c.is_control()) {
             return Err(TopicError::ControlCharacter { code: character as u32, at });
@@ -57,7 +57,7 @@ impl<'a> TopicRef<'a> {
         Ok(Self(name))
     }
 
-    /// As [`Topic::parse_bytes`].
+    /// The same as [`Topic::parse_bytes`], borrowed.
     pub fn parse_bytes(name: &'a [u8]) -> Result<Self, TopicError> {
         match std::str::from_utf8(name) {
             Ok(name) => Self::parse(name),
@@ -98,29 +98,29 @@ impl Borrow<str> for Topic {
     }
 }
 
-/// Why a name is no topic. The texts are complete sentences without a subject: "the topic" goes before them.
+/// Why a name is not a valid topic. The messages lack their subject: the caller puts "the topic" before them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TopicError {
-    /// No bytes at all.
+    /// The name is empty.
     #[error("is empty. Give it a name such as oro/data/update")]
     Empty,
-    /// More bytes than [`Topic::MAX_BYTES`].
+    /// The name is longer than [`Topic::MAX_BYTES`].
     #[error("is {bytes} bytes long, at most {max} are possible. Shorten it", max = Topic::MAX_BYTES)]
     TooLong {
-        /// Its length.
+        /// The length of the name.
         bytes: usize,
     },
-    /// Not UTF-8.
+    /// The name is not UTF-8.
     #[error(
         "is not UTF-8 (byte 0x{byte:02X} at position {at}). Convert it first, for example with mb_convert_encoding()"
     )]
     NotUtf8 {
-        /// The first byte that does not fit.
+        /// The first invalid byte.
         byte: u8,
         /// Its position, from 0.
         at: usize,
     },
-    /// A control character, which no log could show.
+    /// The name contains a control character, which logs could not show.
     #[error("has the control character U+{code:04X} at position {at}. Remove it")]
     ControlCharacter {
         /// The character's code point.
@@ -135,14 +135,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_oro_are_topics() {
+    fn oros_names_are_valid_topics() {
         for name in ["oro/data/update", "oro/email_event/5/*", "toString", "ümlaut"] {
             assert_eq!(Topic::parse(name).unwrap().as_str(), name);
         }
     }
 
     #[test]
-    fn what_cannot_be_a_name_says_why() {
+    fn the_error_for_an_invalid_name_says_why() {
         assert_eq!(Topic::parse(""), Err(TopicError::Empty));
         assert_eq!(Topic::parse(&"x".repeat(256)), Err(TopicError::TooLong { bytes: 256 }));
         for control in ['\n', '\u{7f}', '\u{85}'] {

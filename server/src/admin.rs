@@ -1,16 +1,16 @@
-//! What an operator's tools ask: is it alive, is it ready, what has it counted.
+//! The HTTP endpoints for the operator's tools: liveness, readiness, metrics, rules in force and refused topics.
 //!
 //! | path | answer |
 //! | --- | --- |
 //! | `/healthz` | 200: the process answers |
-//! | `/livez` | the same: a process that takes no sessions is no reason to start another one |
-//! | `/readyz` | 200 while it takes sessions and the broker works, 503 before that and from SIGTERM on |
-//! | `/metrics` | all metrics, in the format of `OpenMetrics` |
+//! | `/livez` | the same; it does not depend on readiness, so that a draining process is not restarted |
+//! | `/readyz` | 200 while the server accepts sessions and the broker works; 503 before that and from SIGTERM on |
+//! | `/metrics` | all metrics, as `OpenMetrics` text |
 //! | `/topics` | the rules in force: topics and allowed origins, as JSON |
-//! | `/refusals` | topics that somebody was refused on, as JSON |
+//! | `/refusals` | topics on which subscriptions or messages were refused, as JSON |
 //!
-//! On an address of its own, because nobody else should see it. Bound: [`MAX_CONNECTIONS`] at once, one request each,
-//! within [`CONNECTION_TIME`].
+//! They have a separate address, because the public must not reach them. Bounds: [`MAX_CONNECTIONS`] connections at once,
+//! one request each, within [`CONNECTION_TIME`].
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -29,51 +29,51 @@ use tracing::{debug, warn};
 
 use crate::metrics::Metrics;
 
-/// Connections at once; more wait in the kernel's queue.
+/// Maximum number of concurrent connections. Further ones wait in the kernel's accept queue.
 const MAX_CONNECTIONS: usize = 32;
 
-/// The longest time for a connection: a client that stops reading or writing does not hold its place.
+/// Time limit of a connection, so that a client that stops reading or writing does not occupy a place.
 const CONNECTION_TIME: Duration = Duration::from_secs(10);
 
-/// After a failed accept (no descriptor is left, for example): until the next try.
+/// Delay before the next attempt after `accept` failed, for example because no file descriptor is left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Whether the node takes sessions, and what it is told reaches them; shared by its clones.
+/// Readiness of the node: its phase, and whether the broker works. Clones share the state.
 #[derive(Clone, Debug)]
 pub struct Readiness {
     phase: Arc<AtomicU8>,
-    /// Whether the broker works.
+    /// Set by the broker: whether it works.
     broker: Arc<AtomicBool>,
 }
 
-/// Its states, one after another.
+/// The phases of a node, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Phase {
-    /// Not yet.
+    /// The node does not accept sessions yet.
     Starting,
-    /// Yes.
+    /// The node accepts sessions.
     Serving,
-    /// No longer, or not for long.
+    /// The node shuts down: the grace period or the drain has begun.
     Draining,
 }
 
 impl Readiness {
-    /// Starting, with this broker.
+    /// The phase is [`Phase::Starting`]. `broker` is set while the broker works.
     pub fn new(broker: Arc<AtomicBool>) -> Self {
         Self { phase: Arc::new(AtomicU8::new(Phase::Starting as u8)), broker }
     }
 
-    /// From now on.
+    /// Enters a phase.
     pub fn enter(&self, phase: Phase) {
         self.phase.store(phase as u8, Ordering::Relaxed);
     }
 
-    /// What it is now.
+    /// The current phase.
     pub fn phase(&self) -> Phase {
         let number = self.phase.load(Ordering::Relaxed);
         [Phase::Starting, Phase::Serving]
@@ -82,13 +82,13 @@ impl Readiness {
             .unwrap_or(Phase::Draining)
     }
 
-    /// Whether what is published reaches the sessions.
+    /// Whether the broker works, so that published messages reach the sessions.
     pub fn has_broker(&self) -> bool {
         self.broker.load(Ordering::Relaxed)
     }
 }
 
-/// Answers until it is dropped. `rules` is what `/topics` says.
+/// Serves requests until the future is dropped. `rules` holds the JSON that `/topics` returns.
 pub async fn serve(
     listener: TcpListener,
     metrics: Arc<Metrics>,
@@ -162,7 +162,7 @@ fn answer(
         ("/refusals", _) => with_type(StatusCode::OK, JSON, metrics.refused_topics.describe(Instant::now())),
         _ => plain(
             StatusCode::NOT_FOUND,
-            "There are /healthz, /livez, /readyz, /metrics, /topics and /refusals. Browsers connect to the port of `bind`.\n",
+            "Available paths: /healthz, /livez, /readyz, /metrics, /topics and /refusals. Browsers connect to the port of `bind`.\n",
         ),
     }
 }
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_counted_can_be_fetched() {
+    async fn metrics_are_served_as_openmetrics() {
         let metrics = Arc::new(Metrics::new());
         let address = start(&working(), &metrics).await;
         metrics.deliveries.inc_by(7);
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_refused_is_told_by_topic() {
+    async fn refusals_are_listed_by_topic() {
         let metrics = Arc::new(Metrics::new());
         let address = start(&working(), &metrics).await;
         assert!(ask(address, "GET /refusals").await.ends_with(r#"{"refusals":[]}"#));
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn other_paths_and_methods_are_told_what_there_is() {
+    async fn unknown_paths_and_methods_are_answered_with_the_available_ones() {
         let address = start(&working(), &Arc::new(Metrics::new())).await;
         let answer = ask(address, "GET /").await;
         assert!(answer.starts_with("HTTP/1.1 404 ") && answer.contains("/metrics"), "{answer}");
@@ -259,9 +259,9 @@ mod tests {
         assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("\r\n\r\n"), "{answer}");
     }
 
-    /// On a clock that is held: it jumps to the next timer when all wait.
+    /// With the clock paused, time jumps to the next timer when all tasks wait.
     #[tokio::test(start_paused = true)]
-    async fn clients_that_say_nothing_hold_their_places_for_a_bounded_time() {
+    async fn silent_clients_occupy_their_places_for_a_bounded_time() {
         let address = start(&working(), &Arc::new(Metrics::new())).await;
         let began = tokio::time::Instant::now();
         let mut silent = Vec::new();

@@ -12,48 +12,48 @@ use orosync_protocol::{SessionId, Topic, TopicPattern};
 
 use crate::config::keys::{self, Declaration};
 
-/// The end of `--help`.
+/// The text at the end of `--help`.
 const EXPLANATION: &str = "\
-Every setting can stand in a file (--config), in the environment (OROSYNC_BIND, OROSYNC_AUTH__SECRET_FILE, ...)
-and, the common ones, in a flag; a flag wins over the environment, the environment over the file.
-`orosync-server check-config` shows them all. Exit codes: 0 done, 1 failed, 2 wrong usage or configuration.";
+Settings come from files (--config), from the environment (OROSYNC_BIND, OROSYNC_AUTH__SECRET_FILE, ...) and, for the
+most common ones, from flags. A flag overrides the environment, and the environment overrides the files.
+`orosync-server check-config` lists all settings. Exit codes: 0 success, 1 failure, 2 wrong usage or configuration.";
 
-/// How `publish`, `disconnect` and `watch` explain `--endpoint`.
-const ENDPOINT_HELP: &str = "The server: ws://host:port/, wss://host/ or unix:/path/to/socket; or several nodes of a cluster, \
-    with commas between [default: the first address of bind]";
+/// The help of `--endpoint`, shared by `publish`, `disconnect` and `watch`.
+const ENDPOINT_HELP: &str = "The server: ws://host:port/, wss://host/ or unix:/path/to/socket. Several nodes of a cluster: \
+    separated by commas [default: the first address of bind]";
 
-/// Live notifications for PHP business applications: holds the browsers, takes what PHP publishes, writes it to all who
-/// subscribed.
+/// WebSocket server for live notifications: delivers the messages that a PHP application publishes to the browsers that
+/// subscribed to them.
 #[derive(Debug, Parser)]
 #[command(name = "orosync-server", version, after_help = EXPLANATION)]
 pub struct Cli {
-    /// Flags of all commands.
+    /// The flags that all commands share.
     #[command(flatten)]
     pub flags: Flags,
-    /// What to do.
+    /// The command to run.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// Flags of all commands.
+/// The flags that all commands share.
 #[derive(Debug, Args)]
 pub struct Flags {
-    /// The configuration, in TOML; can be repeated: what a later file says wins
+    /// Configuration file in TOML; can be repeated, later files override earlier ones
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Vec<PathBuf>,
-    /// Where to listen, for example 0.0.0.0:8080, or unix: and a path; can be repeated
+    /// Address to listen on, for example 0.0.0.0:8080, or unix: and a path; can be repeated
     #[arg(long, global = true, value_name = "ADDRESS")]
     bind: Vec<String>,
-    /// Where health and metrics are served; empty: nowhere
+    /// Address for health checks and metrics; empty: none
     #[arg(long, global = true, value_name = "ADDRESS")]
     admin_bind: Option<String>,
-    /// The file that holds the secret shared with PHP
+    /// File with the secret that the server shares with PHP
     #[arg(long, global = true, value_name = "FILE")]
     secret_file: Option<String>,
 }
 
 impl Flags {
-    /// What they say about keys of the configuration.
+    /// The configuration keys that were given as flags, with their values.
     pub fn settings(&self) -> Vec<(Declaration, Value)> {
         let bind = (!self.bind.is_empty()).then(|| (keys::BIND.declaration, Value::from(self.bind.clone())));
         let text =
@@ -65,38 +65,38 @@ impl Flags {
     }
 }
 
-/// What to do.
+/// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the server until SIGTERM or SIGINT
     Serve,
-    /// Check the configuration, and show every key with its value and where it came from
+    /// Check the configuration and print every key with its value and the value's source
     CheckConfig {
-        /// Show the table of all keys and defaults instead, in Markdown
+        /// Print the table of all keys and their defaults in Markdown instead
         #[arg(long)]
         defaults: bool,
     },
-    /// Print a ticket
+    /// Create a ticket and print it
     Ticket(TicketArgs),
-    /// Publish messages, and wait until the server has acknowledged them
+    /// Publish messages and wait until the server has acknowledged them
     Publish(PublishArgs),
-    /// End the sessions of a user, or one session; who is still logged in comes back with a new ticket
+    /// End all sessions of a user, or one session; users who are still logged in reconnect with a new ticket
     Disconnect(DisconnectArgs),
-    /// Print the events of topics, one `TOPIC<TAB>JSON` line each
+    /// Subscribe to topics and print each event as a line `TOPIC<TAB>JSON`
     Watch(WatchArgs),
-    /// List the nodes that share the broker, and whether they agree; 1 if not, or if one is not heard of
+    /// List the nodes that share the broker; exit code 1 if one is silent, or if their versions or rules differ
     Nodes(NodesArgs),
 }
 
-/// How the nodes are listed.
+/// Arguments of `nodes`.
 #[derive(Debug, Args)]
 pub struct NodesArgs {
-    /// As JSON, for programs
+    /// Print JSON instead of a table
     #[arg(long)]
     pub json: bool,
 }
 
-/// Who a ticket is for.
+/// Arguments of `ticket`: the identity that the ticket carries, and its lifetime.
 #[derive(Debug, Args)]
 pub struct TicketArgs {
     /// The user's name
@@ -108,24 +108,25 @@ pub struct TicketArgs {
     /// The organization's id
     #[arg(long, value_name = "ID")]
     pub org: Option<u64>,
-    /// Back office, storefront, nobody, or a program that publishes [default: user with --user or --uid, else anonymous]
+    /// The role: back office user, storefront customer, anonymous visitor or publisher [default: user with --user or --uid,
+    /// else anonymous]
     #[arg(long, value_parser = roles())]
     pub role: Option<Role>,
-    /// Roles of the user in the application, with commas between them
+    /// The user's roles in the application, separated by commas
     #[arg(long, value_name = "ROLES", value_parser = RoleNames::parse)]
     pub roles: Option<RoleNames>,
-    /// A topic that is granted, for example acme/project/7; can be repeated
+    /// A topic that the ticket grants, for example acme/project/7; can be repeated
     #[arg(long, value_name = "TOPIC", value_parser = topic)]
     pub topic: Vec<Topic>,
-    /// A pattern of topics that are granted, for example acme/orders/{id:int}; can be repeated
+    /// A pattern of topics that the ticket grants, for example acme/orders/{id:int}; can be repeated
     #[arg(long, value_name = "PATTERN", value_parser = pattern)]
     pub pattern: Vec<TopicPattern>,
-    /// Seconds until it expires
+    /// Lifetime in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..))]
     pub ttl: u64,
 }
 
-/// What to publish, and where.
+/// Arguments of `publish`.
 #[derive(Debug, Args)]
 pub struct PublishArgs {
     /// The server.
@@ -139,7 +140,7 @@ pub struct PublishArgs {
     pub payload: String,
 }
 
-/// Whose sessions to end, and where.
+/// Arguments of `disconnect`.
 #[derive(Debug, Args)]
 #[group(skip)]
 #[command(group = ArgGroup::new("named").required(true), group = ArgGroup::new("user_named"))]
@@ -147,7 +148,7 @@ pub struct DisconnectArgs {
     /// The server.
     #[arg(long, value_name = "URL", help = ENDPOINT_HELP)]
     pub endpoint: Option<Endpoints>,
-    /// The role of the tickets that opened the sessions; with --uid or --user
+    /// The role that the sessions' tickets carry; required with --uid and --user
     #[arg(long, value_parser = roles_of_browsers(), requires = "user_named")]
     pub role: Option<Role>,
     /// All sessions of the user with this id
@@ -163,7 +164,7 @@ pub struct DisconnectArgs {
 }
 
 impl DisconnectArgs {
-    /// Who is meant.
+    /// The sessions to end, or `None` if the arguments do not name any.
     pub fn who(&self) -> Option<Disconnect> {
         match (self.session, self.role, &self.uid, &self.user) {
             (Some(id), None, None, None) => Some(Disconnect::Session(id)),
@@ -174,7 +175,7 @@ impl DisconnectArgs {
     }
 }
 
-/// What to watch, and where.
+/// Arguments of `watch`.
 #[derive(Debug, Args)]
 pub struct WatchArgs {
     /// The server.
@@ -218,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_may_stand_before_and_behind_the_command() {
+    fn flags_may_stand_before_or_after_the_command() {
         for arguments in [
             ["orosync-server", "--bind", "[::]:1", "serve", "--bind", "[::]:2"],
             ["orosync-server", "serve", "--bind", "[::]:1", "--bind", "[::]:2"],

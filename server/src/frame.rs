@@ -1,4 +1,4 @@
-//! Whole WebSocket frames of a server, header included: not masked, so that the same bytes serve any number of sessions.
+//! Encoded WebSocket frames of a server. They are not masked, so any number of sessions can share the same bytes.
 
 use bytes::Bytes;
 use orosync_protocol::CloseReason;
@@ -14,8 +14,8 @@ pub fn text_frame(text: Bytes) -> Bytes {
     whole_frame(Frame::message(text, OpCode::Data(Data::Text), true))
 }
 
-/// A text frame whose text, of about `length` bytes, `append` writes behind what the buffer holds. For large texts, which
-/// are then copied once and no more.
+/// A text frame whose text is appended by `append` to the buffer that it is given. `length` is the expected number of
+/// bytes. Saves a copy of large texts.
 pub fn text_frame_of(length: usize, append: impl FnOnce(Vec<u8>) -> Vec<u8>) -> Bytes {
     let mut buffer = Vec::with_capacity(MAX_HEADER_BYTES + length);
     buffer.extend([0; MAX_HEADER_BYTES]);
@@ -38,7 +38,7 @@ pub fn ping_frame() -> Bytes {
     whole_frame(Frame::ping(Bytes::new()))
 }
 
-/// A Close frame that gives this reason.
+/// A Close frame with the code and text of this reason.
 pub fn close_frame(reason: CloseReason) -> Bytes {
     let frame = CloseFrame { code: CloseCode::from(reason.code()), reason: reason.text().into() };
     whole_frame(Frame::close(Some(frame)))

@@ -1,5 +1,5 @@
-//! orosync-server: holds the browsers of an application, takes what its PHP processes publish, and writes it to all who
-//! subscribed.
+//! orosync-server: a WebSocket server that delivers the messages of an application's PHP processes to the browsers that
+//! subscribed to them.
 //!
 //! ```text
 //!   browsers, publishers
@@ -14,15 +14,17 @@
 //!
 //! In reading order:
 //!
-//! - [`handshake`], [`auth`]: who gets in; [`policy`]: who may what
-//! - [`session`]: one connection from its first byte to its last, without I/O
-//! - [`shard`]: the sessions of one thread and the fan-out to them; [`shard::run`] does the reads and writes
-//! - [`publication`], [`broker`], [`node`]: from whoever publishes to all shards, once and in order; [`frame`]: encoded once
-//! - [`listen`], [`connection`]: where connections come in, and what one is
-//! - [`config`], [`commands`], [`cli`]: how it is started
-//! - [`metrics`], [`refusals`], [`admin`], [`log`], [`process`], [`supervisor`]: how it is watched
+//! - [`handshake`], [`auth`]: authentication of connections; [`policy`]: authorization of subscriptions and messages
+//! - [`session`]: the protocol of one connection after its handshake, without I/O
+//! - [`shard`]: the sessions of one thread and the fan-out to them; [`shard::run`] is its event loop, with all reads and writes
+//! - [`publication`], [`broker`], [`node`]: the way of a message from its publisher to all shards, once and in order
+//! - [`frame`]: WebSocket frames, encoded once for all sessions
+//! - [`listen`], [`connection`]: listening sockets, and the connections that they accept
+//! - [`config`], [`commands`], [`cli`]: configuration and command line
+//! - [`metrics`], [`refusals`], [`admin`], [`log`], [`process`], [`supervisor`]: monitoring, and the operating system
 //!
-//! Only `shard/run.rs`, `listen`, `admin`, `supervisor`, `commands` and the journal of `auth` wait for anything.
+//! Only `shard/run.rs`, `listen`, `admin`, `supervisor`, `commands`, the Redis broker and the journal of `auth` may block or
+//! await.
 
 pub mod admin;
 pub mod auth;

@@ -1,6 +1,7 @@
-//! What the server says to its operator: one line per thing that happened, on standard error.
+//! The log: one line per event, on standard error.
 //!
-//! Fixed sentences and fields. What a client sent passes [`clip`]; what a client can cause passes [`RateLimited`].
+//! A line is a fixed sentence with fields. Text from clients passes through [`clip`], and lines that clients can cause pass
+//! through [`RateLimited`].
 
 use std::fmt;
 use std::io::{self, IsTerminal};
@@ -12,25 +13,25 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// The most characters of a client's text in a log line.
+/// Maximum number of characters of a client's text in a log line.
 const CLIPPED_CHARACTERS: usize = 100;
 
-/// How lines are written.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
-    /// For people on a terminal, JSON elsewhere.
+    /// Readable text on a terminal, JSON elsewhere.
     Auto,
-    /// For people.
+    /// Readable text.
     Human,
     /// One JSON object per line.
     Json,
 }
 
 impl LogFormat {
-    /// All of them.
+    /// All formats.
     pub const ALL: [Self; 3] = [Self::Auto, Self::Human, Self::Json];
 
-    /// As it stands in a configuration.
+    /// The value in the configuration.
     pub fn label(self) -> &'static str {
         match self {
             Self::Auto => "auto",
@@ -40,16 +41,16 @@ impl LogFormat {
     }
 }
 
-/// What is logged, and how.
+/// Format and filter of the log.
 #[derive(Clone, Debug)]
 pub struct LogSettings {
-    /// How lines are written.
+    /// The format of log lines.
     pub format: LogFormat,
-    /// Which lines: a level, and levels of single modules.
+    /// The minimum level, overall and per module.
     pub filter: Targets,
 }
 
-/// Starts logging, once for the process; a second call changes nothing.
+/// Starts logging for the process. Further calls have no effect.
 pub fn start(settings: &LogSettings) {
     let human = match settings.format {
         LogFormat::Auto => io::stderr().is_terminal(),
@@ -58,7 +59,7 @@ pub fn start(settings: &LogSettings) {
     };
     let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_target(false);
     let registry = tracing_subscriber::registry().with(settings.filter.clone());
-    // An error means that a program that embeds the server logs already, in its own way.
+    // An error means that a program that embeds the server has set up its own logging.
     let _ = if human {
         registry.with(lines.with_ansi(io::stderr().is_terminal())).try_init()
     } else {
@@ -68,7 +69,7 @@ pub fn start(settings: &LogSettings) {
     };
 }
 
-/// A client's text for a log line: control characters escaped, cut after 100 characters.
+/// A client's text for a log line, with control characters escaped and truncated to 100 characters.
 pub fn clip(text: &str) -> impl fmt::Display + '_ {
     Clipped(text)
 }
@@ -79,7 +80,7 @@ impl fmt::Display for Clipped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let end = self.0.char_indices().nth(CLIPPED_CHARACTERS).map_or(self.0.len(), |(at, _)| at);
         let (shown, hidden) = self.0.split_at(end);
-        // Quotes mean nothing in a line, and JSON has escapes of its own for them.
+        // Quotes need no escape: they have no meaning in a text line, and JSON escapes them itself.
         for part in shown.split_inclusive(['\'', '"']) {
             let text = part.trim_end_matches(['\'', '"']);
             write!(f, "{}{}", text.escape_debug(), &part[text.len()..])?;
@@ -88,9 +89,9 @@ impl fmt::Display for Clipped<'_> {
     }
 }
 
-/// Lets some lines of one kind through and counts the rest, so that a client cannot fill a disk.
+/// Rate limit for one kind of log line, so that a client cannot fill the disk. Suppressed lines are counted.
 ///
-/// Bound: `max` lines per `interval`. For any number of threads; costs a lock that nobody holds for long.
+/// Bound: `max` lines per `interval`. Usable from any number of threads; each call takes a lock for a short time.
 #[derive(Debug)]
 pub struct RateLimited {
     max: u32,
@@ -107,14 +108,14 @@ struct Window {
 }
 
 impl RateLimited {
-    /// At most `max` lines per `interval`; what is left out is counted in `left_out_total` as well.
+    /// Allows `max` lines per `interval`. Suppressed lines are also counted in `left_out_total`.
     pub fn new(max: u32, interval: Duration, left_out_total: Counter) -> Self {
         Self { max, interval, left_out_total, window: Mutex::new(None) }
     }
 
-    /// May one more line be written at `now`? If so: how many were left out since the last one that was.
+    /// If a line may be written at `now`: the number of lines suppressed since the previous one. `None`: suppress this line.
     pub fn admit(&self, now: Instant) -> Option<u64> {
-        // A panic elsewhere cannot leave a window half changed.
+        // A panic while the lock is held cannot leave the window inconsistent.
         let mut slot = self.window.lock().unwrap_or_else(PoisonError::into_inner);
         let window = slot.get_or_insert(Window { since: now, passed: 0, left_out: 0 });
         if now.saturating_duration_since(window.since) >= self.interval {
@@ -148,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_beyond_the_rate_are_left_out_and_counted() {
+    fn lines_beyond_the_rate_are_suppressed_and_counted() {
         let total = Counter::default();
         let limited = RateLimited::new(2, Duration::from_secs(10), total.clone());
         let start = Instant::now();

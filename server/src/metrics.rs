@@ -1,8 +1,8 @@
-//! All metrics of a node, each declared once: name, sentence, labels.
+//! All metrics of a node, each declared once with name, help text and labels.
 //!
-//! Labels come from enums and constants of this program, and the node's own name; never from input: their number is bounded
-//! by the source code. What is counted per delivery has no label and is meant to be added once per event and shard
-//! (`deliveries.inc_by(n)`), because all shards share the counter's cache line.
+//! Label values are constants of this program and the node's name, never input. The source code bounds their number.
+//! Counters of deliveries have no label and are incremented once per event and shard (`deliveries.inc_by(n)`), because all
+//! shards share the counter's cache line.
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -18,7 +18,7 @@ use orosync_protocol::Subprotocol;
 use crate::node::name::NodeName;
 use crate::refusals::RefusedTopics;
 
-/// Where an accepted message came from, as a label.
+/// The source of an accepted message, as a label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     /// A publisher, over the backend link.
@@ -29,129 +29,140 @@ pub enum Source {
     Server,
 }
 
-/// All metrics of a node. Cheap to count into from any thread.
+/// All metrics of a node. Counting is cheap from any thread.
 #[derive(Debug)]
 pub struct Metrics {
-    /// Whose they are.
+    /// The node that the metrics belong to.
     pub node: NodeName,
     /// Open sessions.
     pub sessions_open: ByProtocol<Gauge>,
-    /// Sessions since the start.
+    /// Sessions that were opened since the start.
     pub sessions_opened: ByProtocol<Counter>,
-    /// Ended sessions: `CloseReason::label`, or how else they ended.
+    /// Sessions that ended. The label is `CloseReason::label`, or another way in which a session ends.
     pub sessions_closed: ByReason,
-    /// Connections that ended before their session began: `handshake`'s answers.
+    /// Connections that ended before their session began. The label is that of the answer (`handshake/answers.rs`).
     pub handshakes_refused: ByReason,
-    /// Tickets that were refused: `TicketError::label`, or used before.
+    /// Tickets that were refused. The label is `TicketError::label`, or says that the ticket was used before.
     pub tickets_refused: ByReason,
-    /// Resume tickets that sessions were given.
+    /// Resume tickets that were issued to sessions.
     pub resume_tickets_minted: Counter,
     /// Resume tickets that opened a session.
     pub resume_tickets_used: Counter,
-    /// Connections that were closed before a byte was read: over a limit.
+    /// Connections that exceeded a limit and were closed before a byte was read.
     pub connections_refused: ByReason,
     /// Subscriptions of all open sessions.
     pub subscriptions: Gauge,
-    /// Subscriptions that were refused: `policy::Denial::label`, or over the limit.
+    /// Subscriptions that were refused. The label is `policy::Denial::label`, or names the limit.
     pub subscriptions_refused: ByReason,
     /// Messages that the broker accepted.
     pub messages_accepted: BySource<Counter>,
-    /// Messages that a publisher sent again and the broker already had.
+    /// Messages that a publisher sent again although the broker already had them.
     pub messages_duplicate: Counter,
     /// Messages that were refused.
     pub messages_refused: ByReason,
     /// Events appended to a session's outbound queue.
     pub deliveries: Counter,
-    /// Bytes of those, as WebSocket frames.
+    /// Bytes of the deliveries as WebSocket frames.
     pub delivered_bytes: Counter,
-    /// Waits of a publisher's session for credit.
+    /// Times that a publisher's session waited for credit.
     pub credit_waits: Counter,
     /// Topics that have a history.
     pub history_topics: Gauge,
-    /// Events that are kept.
+    /// Events in all histories.
     pub history_events: Gauge,
-    /// What they cost, as it counts against `history.bytes`.
+    /// Memory of these events, as it counts towards `history.bytes`.
     pub history_bytes: Gauge,
-    /// Events that went before their time, for the node's bytes.
+    /// Events that were dropped early because `history.bytes` was reached.
     pub history_dropped: Counter,
-    /// Answers to `orosync/subscribe` that asked for what came since.
+    /// Calls of `orosync/subscribe` that asked for missed events.
     pub recoveries: Counter,
-    /// Those of them that could not say that nothing is missing.
+    /// Those calls whose answer could not guarantee completeness.
     pub recoveries_incomplete: Counter,
-    /// Answers that the broker could not say what came, and that the session is to ask again.
+    /// Those calls that failed because the broker was unavailable; the session has to retry.
     pub recoveries_unavailable: Counter,
-    /// Calls that were made again, because nobody knew what became of them.
+    /// Broker calls that were retried because their outcome was unknown.
     pub broker_calls_again: Counter,
-    /// Messages that the broker had acknowledged, and that its servers have lost.
+    /// Messages that Redis had accepted and lost in a failover.
     pub broker_lost: Counter,
-    /// Reads of topics of which something may have been missed.
+    /// Reads of a topic because pushes may have been missed.
     pub broker_gaps: Counter,
-    /// Topics of which something was missed for good.
+    /// Those reads that found events lost for good.
     pub broker_breaks: Counter,
-    /// Pushes that there was no room for: their topics are read.
+    /// Pushes that were dropped because the buffer was full. Their topics are read instead.
     pub broker_dropped: Counter,
-    /// Whether messages to many are sent by `io_uring`, and why: `shard::trial::Reason::label`.
+    /// Whether messages to many sessions are sent with `io_uring`. The label `reason` is `shard::trial::Reason::label`.
     pub io_uring: StateByReason,
-    /// Log lines that a rate limit left out.
+    /// Log lines that a rate limit suppressed.
     pub log_lines_left_out: Counter,
-    /// Topics that somebody was refused on: names, which no label may be.
+    /// Topics on which something was refused. Topic names are input and must not be labels.
     pub refused_topics: RefusedTopics,
     registry: Registry,
 }
 
 impl Metrics {
-    /// All at zero, of a node that gets a name.
+    /// All metrics at zero, for a node with a new random name.
     pub fn new() -> Self {
         let node = NodeName::random();
         let mut registry = Registry::with_prefix("orosync");
         registry.register(
             "build",
-            "The version that runs",
+            "Version of the server",
             Info::new([("version", env!("CARGO_PKG_VERSION"))]),
         );
-        registry.register("node", "The name of this node", Info::new([("node", node.to_string())]));
+        registry.register("node", "Name of this node", Info::new([("node", node.to_string())]));
         let mut declare = Declare(&mut registry);
         Self {
             node,
             sessions_open: declare.by_protocol("sessions_open", "Open sessions"),
-            sessions_opened: declare.by_protocol("sessions_opened", "Sessions since the start"),
+            sessions_opened: declare.by_protocol("sessions_opened", "Sessions opened since the start"),
             sessions_closed: declare.by_reason("sessions_closed", "Sessions that ended"),
-            handshakes_refused: declare.by_reason("handshakes_refused", "Connections without a session"),
-            tickets_refused: declare.by_reason("tickets_refused", "Tickets that were refused"),
-            resume_tickets_minted: declare.plain("resume_tickets_minted", "Resume tickets given to sessions"),
+            handshakes_refused: declare
+                .by_reason("handshakes_refused", "Connections that ended before a session began"),
+            tickets_refused: declare.by_reason("tickets_refused", "Refused tickets"),
+            resume_tickets_minted: declare
+                .plain("resume_tickets_minted", "Resume tickets issued to sessions"),
             resume_tickets_used: declare.plain("resume_tickets_used", "Resume tickets that opened a session"),
-            connections_refused: declare.by_reason("connections_refused", "Connections closed at once"),
+            connections_refused: declare
+                .by_reason("connections_refused", "Connections closed at once because of a limit"),
             subscriptions: declare.plain("subscriptions", "Subscriptions of all open sessions"),
-            subscriptions_refused: declare
-                .by_reason("subscriptions_refused", "Subscriptions that were refused"),
-            messages_accepted: declare.by_source("messages_accepted", "Messages that the broker accepted"),
-            messages_duplicate: declare.plain("messages_duplicate", "Messages sent again and dropped"),
-            messages_refused: declare.by_reason("messages_refused", "Messages that were refused"),
+            subscriptions_refused: declare.by_reason("subscriptions_refused", "Refused subscriptions"),
+            messages_accepted: declare.by_source("messages_accepted", "Messages accepted by the broker"),
+            messages_duplicate: declare
+                .plain("messages_duplicate", "Duplicate messages from publishers, dropped"),
+            messages_refused: declare.by_reason("messages_refused", "Refused messages"),
             deliveries: declare.plain("deliveries", "Events appended to a session's outbound queue"),
-            delivered_bytes: declare.plain("delivered_bytes", "Bytes of the deliveries, framed"),
-            credit_waits: declare.plain("credit_waits", "Waits of a publisher for credit"),
+            delivered_bytes: declare.plain("delivered_bytes", "Bytes of the deliveries as WebSocket frames"),
+            credit_waits: declare.plain("credit_waits", "Times that a publisher waited for credit"),
             history_topics: declare.plain("history_topics", "Topics that have a history"),
-            history_events: declare.plain("history_events", "Events that are kept"),
-            history_bytes: declare.plain("history_bytes", "What they cost of history.bytes"),
-            history_dropped: declare.plain("history_dropped", "Events dropped early for history.bytes"),
-            recoveries: declare.plain("recoveries", "Answers to who was away"),
+            history_events: declare.plain("history_events", "Events in all histories"),
+            history_bytes: declare
+                .plain("history_bytes", "Memory of all histories, limited by history.bytes"),
+            history_dropped: declare
+                .plain("history_dropped", "Events dropped early because history.bytes was reached"),
+            recoveries: declare.plain("recoveries", "Requests for missed events"),
             recoveries_incomplete: declare
-                .plain("recoveries_incomplete", "Answers that could not say that nothing is missing"),
-            recoveries_unavailable: declare
-                .plain("recoveries_unavailable", "Answers that the broker was away, and to ask again"),
-            broker_calls_again: declare.plain("broker_calls_again", "Calls of the broker made again"),
-            broker_lost: declare.plain("broker_lost", "Messages acknowledged and lost in a failover"),
-            broker_gaps: declare.plain("broker_gaps", "Reads of topics with a gap"),
-            broker_breaks: declare.plain("broker_breaks", "Topics of which something was missed for good"),
-            broker_dropped: declare.plain("broker_dropped", "Pushes of the broker without room"),
-            io_uring: StateByReason(declare.plain("io_uring", "Whether io_uring sends, and why")),
-            log_lines_left_out: declare.plain("log_lines_left_out", "Log lines that a rate limit left out"),
+                .plain("recoveries_incomplete", "Requests for missed events whose answer may be incomplete"),
+            recoveries_unavailable: declare.plain(
+                "recoveries_unavailable",
+                "Requests for missed events that failed because the broker was unavailable",
+            ),
+            broker_calls_again: declare
+                .plain("broker_calls_again", "Broker calls retried because their outcome was unknown"),
+            broker_lost: declare.plain("broker_lost", "Acknowledged messages lost in a Redis failover"),
+            broker_gaps: declare.plain("broker_gaps", "Topic reads because pushes may have been missed"),
+            broker_breaks: declare.plain("broker_breaks", "Topic reads that found events lost for good"),
+            broker_dropped: declare.plain("broker_dropped", "Pushes dropped because the buffer was full"),
+            io_uring: StateByReason(declare.plain(
+                "io_uring",
+                "Whether messages to many sessions are sent with io_uring (1 or 0), by reason of the choice",
+            )),
+            log_lines_left_out: declare.plain("log_lines_left_out", "Log lines suppressed by a rate limit"),
             refused_topics: RefusedTopics::default(),
             registry,
         }
     }
 
-    /// All of them, as text in the format of `OpenMetrics`.
+    /// All metrics as `OpenMetrics` text.
     pub fn encode(&self) -> String {
         let mut text = String::new();
         encode(&mut text, &self.registry).expect("a String takes all that is written to it");
@@ -174,7 +185,7 @@ pub struct ByProtocol<M> {
 }
 
 impl<M> ByProtocol<M> {
-    /// The one of this protocol.
+    /// The metric of this protocol.
     pub fn of(&self, protocol: Subprotocol) -> &M {
         match protocol {
             Subprotocol::Wamp => &self.wamp,
@@ -193,7 +204,7 @@ pub struct BySource<M> {
 }
 
 impl<M> BySource<M> {
-    /// The one of this source.
+    /// The metric of this source.
     pub fn of(&self, source: Source) -> &M {
         match source {
             Source::Link => &self.link,
@@ -208,23 +219,23 @@ impl<M> BySource<M> {
 pub struct ByReason(Family<ReasonLabel, Counter>);
 
 impl ByReason {
-    /// Counts one.
+    /// Increments the counter of this reason.
     pub fn count(&self, reason: &'static str) {
         self.0.get_or_create(&ReasonLabel { reason }).inc();
     }
 
-    /// How many so far.
+    /// The current value of the counter of this reason.
     pub fn total(&self, reason: &'static str) -> u64 {
         self.0.get(&ReasonLabel { reason }).map_or(0, |counter| counter.get())
     }
 }
 
-/// Whether something is so, and the reason for it.
+/// A gauge of 1 or 0 with the reason as its label.
 #[derive(Clone, Debug, Default)]
 pub struct StateByReason(Family<ReasonLabel, Gauge>);
 
 impl StateByReason {
-    /// Once: it stays so.
+    /// Sets the state. Must be called only once, because an earlier reason would remain as a second series.
     pub fn set(&self, is_so: bool, reason: &'static str) {
         self.0.get_or_create(&ReasonLabel { reason }).set(i64::from(is_so));
     }
@@ -245,7 +256,7 @@ struct SourceLabel {
     source: &'static str,
 }
 
-/// Declares metrics; their values are shared with the registry.
+/// Registers metrics. The registry shares their values.
 struct Declare<'a>(&'a mut Registry);
 
 impl Declare<'_> {
@@ -283,7 +294,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_counted_is_shown_under_its_name() {
+    fn counted_values_are_encoded_under_their_names() {
         let metrics = Metrics::new();
         metrics.sessions_open.of(Subprotocol::Wamp).inc();
         metrics.sessions_opened.of(Subprotocol::Link).inc();
@@ -313,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn each_metric_is_declared_once_with_a_sentence() {
+    fn each_metric_is_declared_once_with_a_help_text() {
         let metrics = Metrics::new();
         for by_reason in [
             &metrics.sessions_closed,
@@ -323,7 +334,7 @@ mod tests {
             &metrics.subscriptions_refused,
             &metrics.messages_refused,
         ] {
-            by_reason.count("policy"); // a family without members is not shown
+            by_reason.count("policy"); // a family without members is not encoded
         }
         metrics.io_uring.set(false, "refused");
         let text = metrics.encode();

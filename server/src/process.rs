@@ -1,4 +1,4 @@
-//! What the process asks of its operating system: descriptors, the time of day, and the signals that end it.
+//! Services of the operating system: file descriptor limit, clock, host name and signals.
 
 use std::io;
 use std::os::fd::AsRawFd;
@@ -9,59 +9,61 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// The most descriptors that room is made for at the start: half a megabyte of the kernel's memory.
+/// Maximum number of descriptors that are reserved room for at startup. Their table takes half a megabyte of kernel memory.
 const MOST_ROOM: u64 = 1 << 16;
 
-/// Raises the soft limit of open descriptors to the hard one, and returns it. Without a limit: `u64::MAX`.
+/// Raises the soft limit of open file descriptors to the hard limit and returns it. Without a limit: `u64::MAX`.
 ///
-/// The soft limit is 1,024 on most systems, for the sake of programs that use select(2); each session needs one.
+/// The soft limit is 1,024 on most systems, for programs that use select(2). Each session needs a descriptor.
 pub fn raise_descriptor_limit() -> io::Result<u64> {
     let limit = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })?;
     Ok(limit.maximum.unwrap_or(u64::MAX))
 }
 
-/// Has the kernel make room for as many descriptors as are allowed, up to some ten thousand. It doubles its table when one more
-/// does not fit, and whoever opens that one then sleeps for milliseconds until no other thread looks at the old table (RCU): with a
-/// crowd at the door that would be a shard, with all its sessions. Call it before there are other threads, so that nobody sleeps.
+/// Makes the kernel grow the process's descriptor table to the number of allowed descriptors, at most [`MOST_ROOM`].
+///
+/// The kernel doubles the table when another descriptor does not fit. The thread that opened it then sleeps for milliseconds,
+/// until no other thread uses the old table (RCU). When many clients connect at once, that thread would be a shard with all
+/// its sessions. Must be called before there are other threads: then nothing has to wait.
 pub fn make_room_for_descriptors(allowed: u64) -> io::Result<()> {
     let highest = i32::try_from(allowed.min(MOST_ROOM)).unwrap_or(i32::MAX) - 1;
-    // The table never becomes smaller.
+    // The table never shrinks.
     fcntl_dupfd_cloexec(io::stderr(), highest).map(drop)?;
     Ok(())
 }
 
-/// The time of day, in seconds since 1970. A clock before that refuses every ticket, which is right.
+/// Unix time in seconds. 0 if the clock is before 1970; every ticket is then refused.
 pub fn unix_time() -> u64 {
     since_1970().as_secs()
 }
 
-/// How long 1970 is ago.
+/// Time since the Unix epoch. Zero if the clock is before it.
 pub fn since_1970() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
-/// What this machine is called.
+/// The host name of this machine.
 pub fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
-/// Has tokio tell when a descriptor is readable. Needs a tokio runtime with I/O.
+/// Registers a descriptor with tokio. Needs a tokio runtime with I/O.
 ///
-/// For owners of a descriptor that keep it until they are dropped, such as sockets and epoll sets.
-#[expect(deprecated, reason = "its replacement is unsafe, in order to have just that promised")]
+/// `owner` must keep the same descriptor open until it is dropped, as sockets and epoll sets do.
+#[expect(deprecated, reason = "its replacement is unsafe, and requires just this guarantee")]
 pub fn watch<T: AsRawFd>(owner: T) -> io::Result<AsyncFd<T>> {
     AsyncFd::new(owner)
 }
 
-/// What an operator asks of a running process.
+/// A signal from the operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Request {
-    /// SIGTERM: end, in order.
+    /// SIGTERM: shut down gracefully.
     Terminate,
-    /// SIGINT, Ctrl-C: the same.
+    /// SIGINT (Ctrl-C): shut down gracefully.
     Interrupt,
-    /// SIGHUP: the terminal has gone, or somebody expects that the configuration is read again.
+    /// SIGHUP: the terminal has closed, or the configuration is to be reloaded.
     HangUp,
 }
 
@@ -76,7 +78,7 @@ impl Request {
     }
 }
 
-/// The signals of this process. While it exists, none of them ends the process by itself.
+/// Receives the signals of this process. While it exists, their default action (to end the process) is disabled.
 #[derive(Debug)]
 pub struct Requests {
     terminate: Signal,
@@ -85,7 +87,7 @@ pub struct Requests {
 }
 
 impl Requests {
-    /// Begins to listen. Needs a tokio runtime with I/O.
+    /// Installs the signal handlers. Needs a tokio runtime with I/O.
     pub fn listen() -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
@@ -94,7 +96,7 @@ impl Requests {
         })
     }
 
-    /// The next one.
+    /// Waits for the next signal.
     pub async fn next(&mut self) -> Request {
         tokio::select! {
             _ = self.terminate.recv() => Request::Terminate,
@@ -119,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn the_kernel_has_room_for_descriptors_before_they_are_opened() {
+    fn the_descriptor_table_grows_before_descriptors_are_opened() {
         let allowed = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
         make_room_for_descriptors(allowed).unwrap();
         let status = std::fs::read_to_string("/proc/self/status").unwrap();
@@ -128,7 +130,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_signal_is_a_request_and_not_the_end() {
+    async fn signals_are_received_and_do_not_end_the_process() {
         let mut requests = Requests::listen().unwrap();
         for (number, request) in [
             (Number::HUP, Request::HangUp),

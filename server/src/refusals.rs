@@ -1,7 +1,8 @@
-//! Topics that somebody was refused on, for the operator who looks for a message that nobody gets.
+//! The topics on which subscriptions or messages were refused. `/refusals` shows them to an operator who looks for a message
+//! that does not arrive.
 //!
-//! Owns a table of topics for each [`Action`]. Bound: [`MAX_TOPICS`] of each; a new one takes the place of the one that was
-//! refused longest ago. A browser can make up names, but fills the tables of browsers alone.
+//! Owns a table of topics for each [`Action`]. Bound: [`MAX_TOPICS`] per table; a new topic replaces the one whose last
+//! refusal is oldest. A browser can invent topics, but they only enter the tables of browsers.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -9,10 +10,10 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-/// The most topics of one action.
+/// Maximum number of topics per action.
 const MAX_TOPICS: usize = 64;
 
-/// What was refused.
+/// The kind of action that was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// A publisher's message.
@@ -26,7 +27,7 @@ pub enum Action {
 impl Action {
     const ALL: [Self; 3] = [Self::Publish, Self::BrowserPublish, Self::Subscribe];
 
-    /// As `/refusals` names it.
+    /// The name in the answer of `/refusals`.
     pub fn label(self) -> &'static str {
         match self {
             Self::Publish => "publish",
@@ -36,7 +37,7 @@ impl Action {
     }
 }
 
-/// How often, why and when last each topic was refused.
+/// For each topic: number of refusals, last reason and time of the last one.
 #[derive(Debug, Default)]
 pub struct RefusedTopics([Mutex<HashMap<String, Refused>>; Action::ALL.len()]);
 
@@ -62,7 +63,7 @@ struct Line {
 }
 
 impl RefusedTopics {
-    /// Counts one refusal. `reason` is a label of the metrics.
+    /// Counts a refusal. `reason` is the `reason` label of the metrics.
     pub fn count(&self, action: Action, topic: &str, reason: &'static str, now: Instant) {
         let mut topics = self.0[action as usize].lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(refused) = topics.get_mut(topic) {
@@ -78,7 +79,7 @@ impl RefusedTopics {
         topics.insert(topic.to_owned(), Refused { reason, count: 1, last: now });
     }
 
-    /// All of them, the latest first: `{"refusals": [{"topic", "action", "reason", "count", "seconds_ago"}]}`.
+    /// All topics as JSON, the latest refusal first: `{"refusals": [{"topic", "action", "reason", "count", "seconds_ago"}]}`.
     pub fn describe(&self, now: Instant) -> String {
         let mut refusals: Vec<Line> = Action::ALL
             .into_iter()
@@ -123,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_a_browser_makes_up_are_bounded_and_hide_nothing_of_publishers() {
+    fn topics_invented_by_browsers_are_bounded_and_never_displace_those_of_publishers() {
         let refused = RefusedTopics::default();
         let start = Instant::now();
         refused.count(Action::Publish, "acme/x", "undeclared", start);

@@ -1,4 +1,4 @@
-//! What the server tells systemd (`sd_notify(3)`): ready, reloading, stopping, and that it lives. Without systemd: nothing.
+//! Notifications to systemd (`sd_notify(3)`): ready, reloading, stopping and the watchdog. Without systemd they do nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,26 +10,26 @@ use tracing::warn;
 
 use crate::node::Node;
 
-/// It takes connections, or again: a reload is over.
+/// Notifies that the server accepts connections, or that a reload has finished.
 pub fn ready() {
     tell(&[NotifyState::Ready]);
 }
 
-/// It reads its configuration again; [`ready`] follows.
+/// Notifies that the server reloads its configuration; [`ready`] must follow.
 pub fn reloading() {
     match NotifyState::monotonic_usec_now() {
         Ok(now) => tell(&[NotifyState::Reloading, now]),
-        Err(error) => warn!(%error, "systemd cannot be told of the reload"),
+        Err(error) => warn!(%error, "cannot notify systemd of the reload"),
     }
 }
 
-/// It drains.
+/// Notifies that the server shuts down.
 pub fn stopping() {
     tell(&[NotifyState::Stopping]);
 }
 
-/// Says that the server lives as long as every shard answers, twice as often as systemd wants to hear it. A shard that hangs
-/// lets the time pass: systemd then starts the server anew.
+/// Notifies the watchdog at twice the required rate, each time after every shard has answered. If a shard hangs, the
+/// notification does not come and systemd restarts the server.
 pub async fn watch_shards(node: Arc<Node>) {
     let Some(patience) = sd_notify::watchdog_enabled() else { return };
     let mut tick = interval((patience / 2).max(Duration::from_millis(1)));
@@ -41,7 +41,7 @@ pub async fn watch_shards(node: Arc<Node>) {
             shard.ask_for_life(alive.clone());
         }
         drop(alive);
-        // Every shard drops its sender when it comes to it; none ever sends.
+        // Each shard drops its sender when it handles the request. Nothing is sent: `recv` returns when the last is dropped.
         answered.recv().await;
         tell(&[NotifyState::Watchdog]);
     }
@@ -49,6 +49,6 @@ pub async fn watch_shards(node: Arc<Node>) {
 
 fn tell(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
-        warn!(%error, "systemd cannot be told");
+        warn!(%error, "cannot notify systemd");
     }
 }

@@ -147,7 +147,7 @@ fn a_configuration_that_cannot_be_used_names_key_value_and_fix() {
             "--bind = [\"8080\"]: \"8080\": not an address and a port. Write 0.0.0.0:8080",
         ),
         (vec!["--secret-file", "nowhere"], "--secret-file = \"nowhere\": cannot be read: No such file"),
-        (vec!["--admin-bind", "unix:/x"], "--admin-bind = \"unix:/x\": a unix socket is not possible here"),
+        (vec!["--admin-bind", "unix:/x"], "--admin-bind = \"unix:/x\": a unix socket is not supported here"),
         (vec![], "auth.secret_file is not set"),
     ] {
         let ran = place.run(&[&["check-config"], &arguments[..]].concat());

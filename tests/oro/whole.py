@@ -146,7 +146,7 @@ class Whole:
         """Whose sessions the server was asked to end; waits until there are more than so many."""
         deadline = time.monotonic() + 30
         while True:
-            lines = [json.loads(line) for line in (self.log / "server.log").read_text().splitlines() if "as a publisher has asked" in line]
+            lines = [json.loads(line) for line in (self.log / "server.log").read_text().splitlines() if "at the request of a publisher" in line]
             if len(lines) > more_than or time.monotonic() > deadline:
                 return [line["whom"] for line in lines]
             time.sleep(0.05)

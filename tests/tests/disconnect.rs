@@ -48,7 +48,7 @@ fn all_sessions_of_a_user_are_ended_so_that_they_can_come_back_and_nobody_elses_
     }
     of_others.iter_mut().for_each(Client::sync);
     server.await_metric(r#"orosync_sessions_closed_total{reason="new_ticket"}"#, 8.0);
-    let line = server.await_line("disconnected, as a publisher has asked");
+    let line = server.await_line("sessions ended at the request of a publisher");
     assert!(line.contains(r#""whom":"user 7""#) && line.contains(r#""sessions":8"#), "{line}");
     Client::user(&server, OROSYNC, 7).sync();
 }
@@ -65,7 +65,7 @@ fn a_name_ends_sessions_of_its_role_alone_and_stands_in_one_line_of_the_log() {
     let line = server.await_line("ccc");
     assert!(!line.contains(&"c".repeat(100)) && line.contains(r#""sessions":0"#), "{line}");
     user.sync();
-    let lines = server.log().iter().filter(|line| line.contains("disconnected, as")).count();
+    let lines = server.log().iter().filter(|line| line.contains("sessions ended at the request")).count();
     assert_eq!(lines, 2, "one for each disconnect");
 }
 

@@ -50,7 +50,7 @@ fn rules_are_read_again_in_the_grace_as_well() {
     server.await_line("still serving");
     server.rewrite("[[topics]]\npattern = \"acme/new\"\nsubscribe = \"user\"\n");
     server.signal(Signal::HUP);
-    server.await_line("were read again");
+    server.await_line("were reloaded");
     Client::user(&server, WAMP, 1).subscribe("acme/new");
     assert!(server.is_running());
 }

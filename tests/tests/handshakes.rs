@@ -325,7 +325,7 @@ fn a_foreign_page_is_refused_before_its_ticket_is_used() {
         assert_eq!(answer(&server, &from(origin)), expected(ORIGIN), "{origin:?}");
     }
     server.await_line(
-        "connection refused: pages of https://example.com may not connect. If they should, add the host to auth.allowed_origins",
+        "connection refused: pages of https://example.com may not connect. To allow them, add the host to auth.allowed_origins",
     );
     assert_eq!(answer(&server, &from("https://crm.example.com:8443")), expected(Session));
     assert_eq!(answer(&server, &from("https://crm.example.com:8443")), expected(TICKET), "it was used now");

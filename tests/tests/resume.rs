@@ -201,7 +201,7 @@ fn a_page_of_another_host_than_the_first_tickets_cannot_resume() {
 
 #[test]
 fn a_session_that_is_still_open_where_it_is_resumed_ends_and_the_log_says_so() {
-    const LINE: &str = "it was still open when it was resumed";
+    const LINE: &str = "it was still open when another session resumed it";
     let mut server = Server::start_with("shards = 4\n");
     let mut ticket = {
         let mut gone = Client::user(&server, OROSYNC, 7);
@@ -307,7 +307,7 @@ fn two_servers_cannot_share_a_state_directory() {
         .output()
         .expect("it starts");
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(!output.status.success() && said.contains("is another running server's"), "{said}");
+    assert!(!output.status.success() && said.contains("is in use by another running server"), "{said}");
 }
 
 #[test]
@@ -394,7 +394,7 @@ fn a_secret_that_is_taken_out_takes_with_it_what_it_has_opened_at_its_next_conne
     let by_old = resume_ticket(&mut session);
     fs::write(server.secret_file(), format!("{NEW}\n{SECRET}\n")).expect("the secrets are written");
     server.signal(Signal::HUP);
-    server.await_line("were read again");
+    server.await_line("were reloaded");
     let mut resumed = resume(&server, &by_old);
     let by_new = resume_ticket(&mut resumed);
     let signed = encode(&Header::default(), &claims(8), &EncodingKey::from_secret(NEW.as_bytes()));

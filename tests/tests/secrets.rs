@@ -35,7 +35,7 @@ fn no_secret_and_no_ticket_is_in_anything_that_is_written() {
         Server::start_with("[log]\nlevel = \"trace\"\n[limits]\nmessage_burst = 5\nsubscriptions = 5\n");
     fs::write(server.secret_file(), format!("{SECRET}\n{OLD_SECRET}\n")).expect("the secrets are written");
     server.signal(Signal::HUP);
-    server.await_line("were read again");
+    server.await_line("were reloaded");
     let mut tickets: Vec<String> = (1..=4).map(|uid| ticket(Role::User, Some(uid))).collect();
     let publisher = ticket(Role::Publisher, None);
     let bearer = format!("Authorization: Bearer {publisher}\r\n");

@@ -169,7 +169,7 @@ fn a_secret_is_changed_without_losing_a_session_or_refusing_a_ticket() {
 
     fs::write(&file, format!("{NEW}\n{SECRET}\n")).expect("the secrets are written");
     server.signal(Signal::HUP);
-    server.await_line("were read again");
+    server.await_line("were reloaded");
     assert!(accepted(&server, SECRET) && accepted(&server, NEW));
     // PHP reads the same file, and signs with its first secret.
     let mut publish = php::command(&server.endpoint());

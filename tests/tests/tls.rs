@@ -142,7 +142,7 @@ fn a_new_certificate_is_seen_after_sighup_and_no_session_is_lost() {
     let renewed = Certificate::new();
     renewed.write(place.directory.path());
     place.server.signal(Signal::HUP);
-    place.server.await_line("were read again");
+    place.server.await_line("were reloaded");
     place.certificate = renewed;
     let mut new = place.user(2);
     new.subscribe("oro/ping");
@@ -154,7 +154,7 @@ fn a_new_certificate_is_seen_after_sighup_and_no_session_is_lost() {
 
     fs::write(place.directory.path().join("key.pem"), "no key").expect("a file is written");
     place.server.signal(Signal::HUP);
-    let line = place.server.await_line("the former rules stay");
+    let line = place.server.await_line("the previous rules stay");
     assert!(line.contains("tls.key_file"), "{line}");
     place.user(3);
 }

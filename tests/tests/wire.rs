@@ -237,7 +237,7 @@ fn sighup_has_topics_and_origins_read_again_without_closing_a_session() {
     assert!(client.text().starts_with(r#"[4,"acme\/new""#));
     server.rewrite("[auth]\nallowed_origins = [\"example.com\"]\n[[topics]]\npattern = \"acme/new\"\nsubscribe = \"user\"\n");
     server.signal(Signal::HUP);
-    server.await_line("were read again");
+    server.await_line("were reloaded");
     client.subscribe("acme/new");
     let script = r#"orosync_publish("acme/new", 1); orosync_flush();"#;
     php::output(&server.endpoint(), script);
@@ -251,6 +251,6 @@ fn sighup_has_topics_and_origins_read_again_without_closing_a_session() {
     // A slip changes nothing.
     server.rewrite("[[topics]]\npattern = \"acme/{\"\nsubscribe = \"user\"\n");
     server.signal(Signal::HUP);
-    server.await_line("the former rules stay");
+    server.await_line("the previous rules stay");
     client.sync();
 }

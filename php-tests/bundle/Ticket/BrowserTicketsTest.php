@@ -86,7 +86,7 @@ final class BrowserTicketsTest extends ApplicationTestCase
             static fn (int $number): string => str_pad("acme/$number/", $bytes, 'x'),
             range(1, $count),
         );
-        yield 'a pattern that is wrong' => [[['acme/a'], ['acme/b', new TopicPattern('acme/{name}x')]], ['acme/a', 'acme/b'], 1, '"acme/{name}x"', 'where {name} begins or ends is not clear'];
+        yield 'a pattern that is wrong' => [[['acme/a'], ['acme/b', new TopicPattern('acme/{name}x')]], ['acme/a', 'acme/b'], 1, '"acme/{name}x"', 'the extent of {name} is ambiguous'];
         yield 'a control character' => [[['acme/a'], ["acme/\n", 'acme/b']], ['acme/a', 'acme/b'], 1, '"acme/\n"', 'U+000A'];
         yield 'an empty one' => [[['', 'acme/a']], ['acme/a'], 1, '""', 'is empty'];
         yield 'not UTF-8' => [[["acme/caf\xe9", 'acme/a']], ['acme/a'], 1, "\"acme/caf\u{FFFD}\"", 'not UTF-8'];

@@ -84,10 +84,10 @@ Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the ttl must b
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "origins" must be a list of hosts, string given
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "origins" must be a list of hosts, it holds int
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "origins" must be a list of hosts, "caf�" is in it: not a host. Write crm.example.com, *.example.com, same host or *
-Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "origins" must be a list of hosts, "https://crm.example.com/" is in it: only the host of an origin counts. Write crm.example.com
+Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "origins" must be a list of hosts, "https://crm.example.com/" is in it: only the host of an origin is compared. Write crm.example.com
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "origins" must be a list of hosts, "a b" is in it: not a host. Write crm.example.com, *.example.com, same host or *
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "origins" must be a list of hosts, at most 16, 17 given
-Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "origins" must be a list of hosts, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" is in it: 254 bytes long, hosts have at most 253
+Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "origins" must be a list of hosts, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" is in it: 254 bytes long, host names have at most 253
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "origin" is unknown. Did you mean "origins"?
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "topics" must be a list of topics, string given
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "topics" must be a list of topics, it holds int
@@ -95,13 +95,13 @@ Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "top
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "topics" must be a list of topics, the topic at index 0 is not UTF-8 (byte 0xE9 at position 3). Convert it first, for example with mb_convert_encoding()
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "topics" must be a list of topics, the topic at index 0 has the control character U+000A at position 5. Remove it
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "topics" must be a list of topics, the topic at index 0 is 256 bytes long, at most 255 are possible. Shorten it
-Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "patterns" must be a list of topic patterns, "acme/{": a brace is not closed or not opened. Captures look like {name} or {name:int}; a brace of the topic is written twice
+Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "patterns" must be a list of topic patterns, "acme/{": a brace is not closed or not opened. Captures look like {name} or {name:int}; a literal brace is doubled
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "patterns" must be a list of topic patterns, the pattern at index 0 is not UTF-8
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "until" must be an int from 0 on, -1 given
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "until" must be an int from 0 on, string given
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "roles" must be a list of roles, string given
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "roles" must be a list of roles, it holds int
-Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "roles" must be a list of roles, "ROLE A" is no name of a role. Write letters, digits, _, - and ., at most 100, for example ROLE_SALES
+Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "roles" must be a list of roles, "ROLE A" is not a valid role name. Write letters, digits, _, - and ., at most 100, for example ROLE_SALES
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "roles" must be a list of roles, more than 32 roles
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "topics" must be a list of topics, at most 50, 51 given
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): no ticket could be minted: it would grant 51 topics, at most 50 are taken. Grant fewer, by patterns

@@ -1,4 +1,4 @@
-//! Making tickets.
+//! Minting of tickets: claims and signature.
 
 use std::fmt;
 
@@ -9,12 +9,12 @@ use super::resume::{MAX_RESUME_TICKET_BYTES, ResumeClaims, Resumption};
 use super::{AUDIENCE, Claims, Granted, Identity, MAX_GRANTED, MAX_TICKET_BYTES, MIN_SECRET_BYTES, Role};
 use crate::OriginPattern;
 
-/// For whose pages a ticket is, and how long its session may go on.
+/// Restrictions of a ticket: the sites that may use it, and how long its session may be resumed.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Terms<'a> {
-    /// Hosts whose pages alone may use it, at most [`MAX_ORIGINS`](super::MAX_ORIGINS). None: any.
+    /// The hosts whose pages may use the ticket, at most [`MAX_ORIGINS`](super::MAX_ORIGINS). Empty: any host.
     pub origins: &'a [OriginPattern],
-    /// From when on its session is not resumed without a new ticket, seconds since 1970.
+    /// Unix time in seconds from which on the session cannot be resumed without a new ticket.
     pub until: Option<u64>,
 }
 
@@ -22,14 +22,14 @@ pub struct Terms<'a> {
 pub struct Signer(EncodingKey);
 
 impl Signer {
-    /// A signer with this secret, which must have at least [`MIN_SECRET_BYTES`].
+    /// A signer with this secret. Fails if it is shorter than [`MIN_SECRET_BYTES`].
     pub fn from_secret(secret: &[u8]) -> Result<Self, ShortSecret> {
         check_length(secret)?;
         Ok(Self(EncodingKey::from_secret(secret)))
     }
 
-    /// A ticket for `identity`, from `now` (seconds since 1970) for `ttl_seconds`. `id` is random and makes it one-time.
-    /// Pages of any host may use it.
+    /// Mints a ticket for `identity`, valid from `now` (Unix time in seconds) for `ttl_seconds`. `id` must be random: the
+    /// server accepts each id once. Pages of any host may use the ticket.
     pub fn mint(
         &self,
         identity: &Identity,
@@ -40,7 +40,7 @@ impl Signer {
         self.mint_on(Terms::default(), identity, now, ttl_seconds, id)
     }
 
-    /// The same on these terms.
+    /// Mints a ticket with these restrictions.
     pub fn mint_on(
         &self,
         terms: Terms<'_>,
@@ -53,9 +53,8 @@ impl Signer {
         self.sign(&Claims { until: terms.until, ..claims }, MAX_TICKET_BYTES)
     }
 
-    /// A resume ticket for whoever has this identity, from `now` until `expires` (seconds since 1970): for the next
-    /// connection of the session that `resumption` names, on pages of these hosts alone (none: of any). Never for a
-    /// publisher.
+    /// Mints a resume ticket, valid from `now` until `expires` (Unix times in seconds): for the next connection of the session
+    /// that `resumption` describes, on pages of these hosts (empty: any). Fails for a publisher.
     pub fn mint_resume(
         &self,
         identity: &Identity,
@@ -117,39 +116,39 @@ impl fmt::Debug for Signer {
     }
 }
 
-/// Why there is no ticket.
+/// Why a ticket could not be minted.
 #[derive(Debug, thiserror::Error)]
 pub enum MintError {
-    /// More topics and patterns than anybody takes.
+    /// The ticket would grant more topics and patterns than a server accepts.
     #[error("it would grant {count} topics, at most {MAX_GRANTED} are taken. Grant fewer, by patterns")]
     TooManyGranted {
-        /// How many there are.
+        /// Number of topics and patterns.
         count: usize,
     },
-    /// Longer than anybody takes.
+    /// The ticket would be longer than a server accepts.
     #[error(
         "it would have {bytes} bytes, at most {max_bytes} are taken. Grant fewer topics, by patterns, name fewer \
          roles, or use a shorter user name"
     )]
     TooLong {
-        /// Its length.
+        /// The length of the ticket.
         bytes: usize,
-        /// The longest.
+        /// The maximum length.
         max_bytes: usize,
     },
-    /// A publisher has no session that could be resumed.
-    #[error("a publisher's session is not resumed: its ticket is good for each of its connections")]
+    /// Sessions of publishers cannot be resumed.
+    #[error("a publisher's session is not resumed: its ticket is valid for all its connections")]
     ResumesAPublisher,
-    /// It cannot be signed.
+    /// Signing failed.
     #[error(transparent)]
     Sign(#[from] jsonwebtoken::errors::Error),
 }
 
-/// A secret that could be guessed.
+/// The secret is too short to be safe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("has {bytes} bytes, at least {min} are needed. Make one: openssl rand -hex 32", min = MIN_SECRET_BYTES)]
 pub struct ShortSecret {
-    /// Its length.
+    /// The length of the secret.
     pub bytes: usize,
 }
 

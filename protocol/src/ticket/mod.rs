@@ -1,8 +1,9 @@
-//! Tickets: who somebody is, signed, so that the server needs neither a database nor PHP to know it.
+//! Tickets: signed tokens that carry an identity, so that the server needs neither a database nor PHP to authenticate a
+//! connection.
 //!
-//! A ticket is a JWT with the audience [`AUDIENCE`]. [`mint`] makes one, [`verify`] turns one back into an
-//! [`Identity`]. Both take the time as an argument. The server's own tickets, by which a session is resumed, are
-//! [`resume`]'s: their audience is another one.
+//! A ticket is a JWT with the audience [`AUDIENCE`]. [`mint`] creates tickets, and [`verify`] turns a ticket back into an
+//! [`Identity`]. Both take the time as an argument. [`resume`] has the tickets that the server itself issues to resume a
+//! session; they have a different audience.
 
 pub mod mint;
 pub mod resume;
@@ -24,42 +25,42 @@ pub use role_names::RoleNames;
 pub use user_id::UserId;
 pub use verify::{KeyId, TicketError, Verifier};
 
-/// The audience (`aud`) of all tickets but the server's own.
+/// The audience (`aud`) of the application's tickets.
 pub const AUDIENCE: &str = "orosync";
 
-/// The challenge (`WWW-Authenticate`; RFC 6750, 3) of the server's answer to somebody whose ticket it does not take. Its realm
-/// tells the server's own 401 from that of a proxy in between.
+/// The challenge (`WWW-Authenticate`; RFC 6750, 3) in the server's answer to a refused ticket. Its realm distinguishes the
+/// server's 401 from that of a proxy.
 pub const CHALLENGE: &str = "Bearer realm=\"orosync\"";
 
-/// The shortest secret, in bytes: HS256 wants a key as long as its hash (RFC 7518, 3.2).
+/// Minimum length of a secret in bytes: HS256 requires a key at least as long as its hash (RFC 7518, 3.2).
 pub const MIN_SECRET_BYTES: usize = 32;
 
-/// The most topics and patterns in one ticket, counted together: a ticket travels in a URL.
+/// Maximum number of topics and patterns together in one ticket, since a ticket is part of a URL.
 pub const MAX_GRANTED: usize = 50;
 
-/// The most hosts in one ticket, for the same reason.
+/// Maximum number of hosts in one ticket, for the same reason.
 pub const MAX_ORIGINS: usize = 16;
 
-/// The longest ticket that is minted or looked at, in bytes. Ours are about 300; a user name may be long, and so may what is
-/// granted. The request head, `limits.handshake_bytes`, holds it.
+/// Maximum length in bytes of a ticket that is minted or verified. Typical tickets have about 300; long user names and granted
+/// topics need more. A ticket of this length fits into the default of `limits.handshake_bytes`.
 pub const MAX_TICKET_BYTES: usize = 8192;
 
-/// What kind of party a session is.
+/// The role of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// A user of the back office.
+    /// A back office user.
     User,
-    /// A customer of the storefront.
+    /// A storefront customer.
     Customer,
-    /// Somebody without a login.
+    /// A visitor without a login.
     Anonymous,
-    /// A PHP process, or another program that holds the secret.
+    /// A PHP process, or another program that has the secret.
     Publisher,
 }
 
 impl Role {
-    /// As it stands in a ticket.
+    /// The value in a ticket.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::User => "user",
@@ -76,34 +77,35 @@ impl fmt::Display for Role {
     }
 }
 
-/// Who a session is.
+/// The identity of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// Back office, storefront, nobody, or a publisher.
+    /// The role: back office, storefront, anonymous or publisher.
     pub role: Role,
     /// The user name (`sub`).
     pub user: Option<String>,
-    /// The user's id. Ids of users and customers overlap: it means something together with `role` only.
+    /// The user's id. Ids of users and customers overlap, so it is unique only together with `role`.
     pub uid: Option<UserId>,
     /// The organization's id.
     pub org: Option<u64>,
-    /// Those roles of the user in the application that policies name.
+    /// The user's roles in the application, as far as policies name them.
     pub roles: RoleNames,
-    /// What the application has granted.
+    /// Topics that the application grants to the user.
     pub granted: Granted,
 }
 
-/// Topics that an application grants to one user; they count where a policy says `granted`. At most [`MAX_GRANTED`] of both.
+/// Topics that the application grants to a user, for policies that say `granted`. At most [`MAX_GRANTED`] topics and patterns
+/// together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Granted {
-    /// These topics, to the letter: a name that a user has chosen grants nothing else.
+    /// Topics that are compared literally, so that a topic built from user input cannot act as a pattern.
     pub topics: Box<[Topic]>,
-    /// All topics that match one of these.
+    /// Patterns whose topics are granted.
     pub patterns: Box<[TopicPattern]>,
 }
 
 impl Granted {
-    /// Whether this topic is among them.
+    /// Whether this topic is granted.
     pub fn includes(&self, topic: &str) -> bool {
         self.topics.iter().any(|granted| granted.as_str() == topic)
             || self.patterns.iter().any(|pattern| pattern.captures(topic).is_some())
@@ -111,7 +113,7 @@ impl Granted {
 }
 
 impl Identity {
-    /// Somebody without a ticket.
+    /// The identity of a connection without a ticket.
     pub fn anonymous() -> Self {
         Self {
             role: Role::Anonymous,
@@ -124,7 +126,7 @@ impl Identity {
     }
 }
 
-/// The claims of a ticket, as they stand in the JWT.
+/// The claims of a ticket in the JWT.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claims {
     /// Always [`AUDIENCE`].
@@ -141,28 +143,28 @@ pub struct Claims {
     /// Roles of the user in the application ([`RoleNames`]).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub roles: Vec<String>,
-    /// Topics that the application grants, to the letter; with `patterns` at most [`MAX_GRANTED`].
+    /// Topics that the application grants, compared literally. Together with `patterns` at most [`MAX_GRANTED`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub topics: Vec<String>,
-    /// Patterns of topics that it grants.
+    /// Patterns of topics that the application grants.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub patterns: Vec<String>,
-    /// Hosts whose pages may use it ([`OriginPattern`](crate::OriginPattern)); at most [`MAX_ORIGINS`]. None: any.
+    /// Hosts whose pages may use it ([`OriginPattern`](crate::OriginPattern)), at most [`MAX_ORIGINS`]. Empty: any host.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub origins: Vec<String>,
-    /// What kind of party this is.
+    /// The role.
     pub role: Role,
-    /// When it was minted, seconds since 1970.
+    /// Time of minting, as Unix time in seconds.
     pub iat: u64,
-    /// When it ends, seconds since 1970.
+    /// Time of expiry, as Unix time in seconds.
     pub exp: u64,
-    /// When it begins, seconds since 1970; none: with `iat`. Ours have none.
+    /// Start of validity, as Unix time in seconds. `None`: `iat`. Tickets minted here have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nbf: Option<u64>,
-    /// From when on its session is not resumed without a new ticket, seconds since 1970.
+    /// Unix time in seconds from which on the session cannot be resumed without a new ticket.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<u64>,
-    /// Its own id: a browser's ticket opens one session only.
+    /// The id of the ticket. A browser's ticket opens a single session.
     pub jti: String,
 }
 
@@ -190,13 +192,13 @@ mod tests {
     }
 
     #[test]
-    fn a_ticket_that_nobody_would_take_is_not_minted() {
+    fn a_ticket_that_no_server_would_accept_is_not_minted() {
         let of = |bytes: usize| {
             let identity = Identity { user: Some("x".repeat(bytes)), ..Identity::anonymous() };
             signer().mint(&identity, 1_000_000, 300, 1)
         };
         let around_the_name = of(0).unwrap().len();
-        // Base64: three bytes are four.
+        // Base64 encodes three bytes as four.
         let longest = of((MAX_TICKET_BYTES - around_the_name) / 4 * 3).unwrap();
         assert!(longest.len() <= MAX_TICKET_BYTES && longest.len() > MAX_TICKET_BYTES - 8);
         assert!(verifier().verify(&longest, 1_000_000).is_ok());
@@ -248,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ticket_has_its_time() {
+    fn a_ticket_is_valid_for_its_lifetime() {
         let ticket = signer().mint(&Identity::anonymous(), 1_000_000, 300, 1).unwrap();
         assert!(verifier().verify(&ticket, 1_000_000).is_ok());
         // A clock that is behind by up to 30 s is common and harmless (OroPlatform allows the same since 4.2).
@@ -259,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ticket_of_another_program_may_begin_later_than_it_was_minted() {
+    fn a_ticket_of_another_program_may_become_valid_after_it_was_minted() {
         let ticket = |nbf| {
             let claims = serde_json::json!({
                 "aud": AUDIENCE, "role": "user", "iat": 1_000_000, "exp": 1_000_300, "nbf": nbf, "jti": "1",
@@ -275,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn what_its_header_calls_critical_refuses_a_ticket() {
+    fn a_ticket_with_a_critical_header_parameter_is_refused() {
         let identity = signer().mint(&Identity::anonymous(), 1_000_000, 300, 1).unwrap();
         let claims: Claims = jsonwebtoken::dangerous::insecure_decode(&identity).unwrap().claims;
         let header =
@@ -287,18 +289,18 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_signed_with_the_secret_is_refused() {
+    fn a_ticket_not_signed_with_the_secret_is_refused() {
         let other = Signer::from_secret(b"another secret of more than 32 bytes").unwrap();
         let ticket = other.mint(&Identity::anonymous(), 1_000_000, 300, 1).unwrap();
         assert_eq!(verifier().verify(&ticket, 1_000_000), Err(TicketError::Signature));
-        // {"alg":"none"}: never an algorithm here.
+        // {"alg":"none"} is never accepted.
         let unsigned = format!("eyJhbGciOiJub25lIn0.{}.", ticket.split('.').nth(1).unwrap());
         assert!(matches!(verifier().verify(&unsigned, 1_000_000), Err(TicketError::Malformed { .. })));
         assert!(matches!(verifier().verify("x", 1_000_000), Err(TicketError::Malformed { .. })));
         assert!(matches!(verifier().verify("", 1_000_000), Err(TicketError::Malformed { .. })));
     }
 
-    /// A user's ticket with these claims beside those that each has, as whoever has the secret may write them.
+    /// Verifies a user's ticket with these additional claims, signed with the secret.
     fn verify(more: &serde_json::Value) -> Result<verify::Verified, TicketError> {
         let mut claims = serde_json::json!({
             "aud": AUDIENCE, "role": "user", "iat": 1, "exp": 2_000_000, "jti": "1",
@@ -310,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_granted_is_read_as_topics_or_as_patterns_and_bounded() {
+    fn granted_topics_and_patterns_are_parsed_and_bounded() {
         let verify = |topics: &[&str], patterns: &[&str]| {
             verify(&serde_json::json!({ "topics": topics, "patterns": patterns }))
         };
@@ -334,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn roles_are_read_as_names_and_bounded() {
+    fn role_names_are_parsed_and_bounded() {
         let verify = |roles: &[&str]| verify(&serde_json::json!({ "roles": roles }));
         assert_eq!(verify(&[]).unwrap().identity.roles, RoleNames::default());
         let read = verify(&["ROLE_USER", "ROLE_SALES"]).unwrap().identity.roles;
@@ -342,7 +344,7 @@ mod tests {
         assert!(verify(&["R"; RoleNames::MAX]).is_ok());
         for (roles, problem) in [
             (&["R"; RoleNames::MAX + 1][..], "roles: more than 32 roles"),
-            (&["A,B"], "roles: \"A,B\" is no name of a role. Write letters, digits"),
+            (&["A,B"], "roles: \"A,B\" is not a valid role name. Write letters, digits"),
         ] {
             let error = verify(roles).unwrap_err();
             assert_eq!(error.label(), "malformed");
@@ -369,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn origins_are_read_as_hosts_and_bounded() {
+    fn origins_are_parsed_as_hosts_and_bounded() {
         let verify = |origins: &[&str]| verify(&serde_json::json!({ "origins": origins }));
         assert!(verify(&[]).unwrap().origins.is_empty());
         let read = verify(&["CRM.example.com", "*.example.com"]).unwrap().origins;
@@ -378,8 +380,7 @@ mod tests {
             ["crm.example.com", "*.example.com"].map(|host| OriginPattern::parse(host).unwrap())
         );
         let refused = verify(&["crm.example.com", "https://crm.example.com"]).unwrap_err();
-        let problem =
-            "origins: \"https://crm.example.com\": only the host of an origin counts. Write crm.example.com";
+        let problem = "origins: \"https://crm.example.com\": only the host of an origin is compared. Write crm.example.com";
         assert_eq!(refused, TicketError::Malformed { problem: problem.to_owned() });
         assert!(matches!(verify(&[""]), Err(TicketError::Malformed { .. })));
         assert!(matches!(verify(&["a".repeat(254).as_str()]), Err(TicketError::Malformed { .. })));
@@ -388,8 +389,8 @@ mod tests {
     }
 
     #[test]
-    fn the_id_of_a_key_is_always_the_same_and_its_own() {
-        // Resume tickets carry it from one process to the next.
+    fn the_id_of_a_key_is_stable_and_distinct() {
+        // Resume tickets carry it across processes.
         assert_eq!(verifier().id(), KeyId(5_798_765_193_614_026_820));
         assert_ne!(Verifier::from_secret(b"fedcba9876543210fedcba9876543210").unwrap().id(), verifier().id());
     }

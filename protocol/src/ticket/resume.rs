@@ -1,9 +1,10 @@
-//! Resume tickets: what the server gives a session for its own next connection, so that coming back costs the application
-//! nothing.
+//! Resume tickets: the server issues them to a session for its next connection, so that a reconnect does not involve the
+//! application.
 //!
-//! A JWT like any ticket, with the audience [`RESUME_AUDIENCE`]: neither kind passes for the other. It carries the identity
-//! and the origins of the session, and a [`Resumption`]: which session that is, how long it may go on without the
-//! application, and which revocations it knows of. Only the shared secret signs it, and never for a publisher.
+//! A resume ticket is a JWT like any ticket, but with the audience [`RESUME_AUDIENCE`], so that neither kind is accepted as the
+//! other. It carries the identity and the origins of the session, and a [`Resumption`]: the session's id, how long it may
+//! continue without the application, and the last revocation that it takes into account. It is signed with the shared secret,
+//! and never issued to a publisher.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,82 +16,82 @@ use crate::origin::OriginPattern;
 /// The audience (`aud`) of resume tickets.
 pub const RESUME_AUDIENCE: &str = "orosync.resume";
 
-/// How many of the sessions before it a resume ticket names.
+/// Maximum number of previous sessions in a resume ticket.
 pub const MAX_FORMER: usize = 8;
 
-/// The longest resume ticket, in bytes: that of any session whose own ticket was taken, and what is added to that.
+/// Maximum length of a resume ticket in bytes: the longest ticket, with room for the additional claims.
 pub const MAX_RESUME_TICKET_BYTES: usize = MAX_TICKET_BYTES + 1024;
 
-/// What a session hands on to the one that resumes it, beside its identity and origins.
+/// The data that a session passes to the one that resumes it, in addition to identity and origins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resumption {
-    /// The session that the ticket was given to.
+    /// The session that the ticket was issued to.
     pub session: SessionId,
-    /// Those that were resumed before it, the latest last, at most [`MAX_FORMER`]: whoever disconnects one of them means
-    /// this one as well.
+    /// The sessions that were resumed before, the latest last, at most [`MAX_FORMER`]. Disconnecting one of them also ends this
+    /// session.
     pub former: Vec<SessionId>,
-    /// When the application minted the ticket that opened the first of them, seconds since 1970.
+    /// When the application minted the ticket that opened the first session, as Unix time in seconds.
     pub since: u64,
-    /// The `until` of that ticket, seconds since 1970.
+    /// The `until` of that ticket, as Unix time in seconds.
     pub until: Option<u64>,
-    /// What that ticket was signed with: where this is no longer accepted, nothing is that came of it.
+    /// The key that signed that ticket. Once it is no longer accepted, neither are the resume tickets derived from it.
     pub key: KeyId,
-    /// Who remembers the revocations that are numbered here: nobody else can tell whether it was revoked.
+    /// The store of revocations that `revocations` refers to. Only this store can tell whether the ticket was revoked.
     pub node: u128,
-    /// The number of the last revocation when it was minted: later ones may mean it.
+    /// The number of the last revocation when the ticket was minted. Only later revocations can affect it.
     pub revocations: u64,
-    /// Where on its node the session is.
+    /// The place of the session on its node.
     pub place: SessionPlace,
 }
 
-/// Where a session is on its node: so that nobody has to look for it among all others.
+/// The place of a session on its node, by which it is found without a search.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionPlace {
     /// The number of its shard.
     pub shard: usize,
-    /// Its key there.
+    /// The session's key within the shard.
     pub key: u64,
 }
 
-/// What a good resume ticket says.
+/// The content of a valid resume ticket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifiedResume {
-    /// Who it is. Never a publisher.
+    /// The identity. Never that of a publisher.
     pub identity: Identity,
-    /// Hosts whose pages may use it; none: any.
+    /// Hosts whose pages may use the ticket. Empty: any host.
     pub origins: Vec<OriginPattern>,
-    /// When it ends, seconds since 1970.
+    /// Time of expiry, as Unix time in seconds.
     pub expires: u64,
-    /// What is resumed.
+    /// The session that is resumed.
     pub resumption: Resumption,
 }
 
-/// The claims of a resume ticket, as they stand in the JWT. What is left out is read as what is refused, or resumed for the
-/// shortest time: another kind of ticket is told by its audience.
+/// The claims of a resume ticket in the JWT. A missing claim gets a default that is refused later, or that limits the session
+/// most. Missing claims do not fail here, so that a ticket of another kind is refused for its audience.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResumeClaims {
-    /// Those of any ticket; `aud` is [`RESUME_AUDIENCE`].
+    /// The claims of any ticket. `aud` is [`RESUME_AUDIENCE`].
     #[serde(flatten)]
     pub ticket: Claims,
-    /// [`Resumption::session`].
+    /// The value of [`Resumption::session`].
     #[serde(default)]
     pub sid: String,
-    /// [`Resumption::former`].
+    /// The value of [`Resumption::former`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub former: Vec<String>,
-    /// [`Resumption::since`].
+    /// The value of [`Resumption::since`].
     #[serde(default)]
     pub since: u64,
-    /// [`Resumption::key`].
+    /// The value of [`Resumption::key`].
     #[serde(default)]
     pub key: KeyId,
-    /// [`Resumption::node`], 32 hexadecimal digits.
+    /// The value of [`Resumption::node`] in 32 hexadecimal digits.
     #[serde(default)]
     pub node: String,
-    /// [`Resumption::revocations`].
+    /// The value of [`Resumption::revocations`].
     #[serde(default)]
     pub revocations: u64,
-    /// [`Resumption::place`].
+    /// The value of [`Resumption::place`].
     #[serde(default)]
     pub place: SessionPlace,
 }
@@ -179,7 +180,7 @@ mod tests {
         signer().mint_resume(&Identity::anonymous(), &[], &resumption(), NOW, NOW + 300, 1).unwrap()
     }
 
-    /// The claims of a good one, changed, signed again.
+    /// A resume ticket with changed claims, signed with the secret.
     fn changed(change: impl FnOnce(&mut ResumeClaims)) -> String {
         let mut claims: ResumeClaims = jsonwebtoken::dangerous::insecure_decode(minted()).unwrap().claims;
         change(&mut claims);
@@ -189,7 +190,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_resume_ticket_says_what_it_was_minted_with(
+        fn a_resume_ticket_verifies_to_what_it_was_minted_with(
             user in proptest::option::of(".{0,30}"),
             uid in proptest::option::of(any::<u64>().prop_map(UserId::from)),
             org in proptest::option::of(any::<u64>()),
@@ -221,19 +222,19 @@ mod tests {
     }
 
     #[test]
-    fn neither_kind_of_ticket_passes_for_the_other() {
+    fn neither_kind_of_ticket_is_accepted_as_the_other() {
         let refused = verifier().verify(&minted(), NOW).unwrap_err();
         assert_eq!((refused.label(), refused.to_string().contains("than \"orosync\"")), ("audience", true));
         let ordinary = signer().mint(&Identity::anonymous(), NOW, 300, 1).unwrap();
         let refused = verifier().verify_resume(&ordinary, NOW).unwrap_err();
         assert_eq!((refused.label(), refused.to_string().contains("\"orosync.resume\"")), ("audience", true));
-        // An ordinary one with all that a resume ticket has.
+        // An ordinary ticket with all claims of a resume ticket.
         let disguised = changed(|claims| claims.ticket.aud = crate::ticket::AUDIENCE.to_owned());
         assert_eq!(verifier().verify_resume(&disguised, NOW).unwrap_err().label(), "audience");
     }
 
     #[test]
-    fn whoever_has_another_key_than_the_secret_makes_none() {
+    fn only_the_secret_signs_resume_tickets() {
         // RFC 8410, 10.1 and 10.3.
         let public = "-----BEGIN PUBLIC KEY-----\n\
             MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n-----END PUBLIC KEY-----\n";
@@ -261,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn what_it_names_is_checked_and_bounded() {
+    fn its_claims_are_validated_and_bounded() {
         let refused =
             |change: &dyn Fn(&mut ResumeClaims)| verifier().verify_resume(&changed(change), NOW).unwrap_err();
         assert_eq!(refused(&|claims| claims.sid = "7".to_owned()).label(), "malformed");
@@ -285,7 +286,7 @@ mod tests {
             Identity { user, uid: Some(UserId::from(u64::MAX)), ..Identity::anonymous() }
         };
         let ordinary = |bytes| signer().mint(&of(bytes), u64::MAX - 1, 1, 1).unwrap();
-        // Base64: three bytes are four.
+        // Base64 encodes three bytes as four.
         let longest = (MAX_TICKET_BYTES - ordinary(0).len()) / 4 * 3;
         assert!(ordinary(longest).len() > MAX_TICKET_BYTES - 8);
         let resumption = Resumption {

@@ -1,23 +1,23 @@
-//! Roles that the application gives its users, as a ticket and a policy name them.
+//! Names of the application's roles, in tickets and in policies.
 
 use std::fmt;
 
-/// Names of roles of the application, such as `ROLE_SALES`: at most [`RoleNames::MAX`], of ASCII letters, digits, `_`, `-` and
-/// `.`, of up to [`RoleNames::MAX_BYTES`] each. None takes no memory of its own, several take one allocation.
+/// Names of the application's roles, such as `ROLE_SALES`: at most [`RoleNames::MAX`] names of up to [`RoleNames::MAX_BYTES`]
+/// ASCII letters, digits, `_`, `-` and `.`. An empty list takes no allocation, any other list a single one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RoleNames(Box<str>);
 
-/// Between two names; in none of them.
+/// The separator between names, which names cannot contain.
 const SEPARATOR: char = ',';
 
 impl RoleNames {
-    /// The most names: a ticket travels in a URL.
+    /// Maximum number of names, since a ticket is part of a URL.
     pub const MAX: usize = 32;
 
-    /// The longest name, in bytes.
+    /// Maximum length of a name in bytes.
     pub const MAX_BYTES: usize = 100;
 
-    /// Checks names.
+    /// Validates names.
     pub fn new<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<Self, RoleNamesError> {
         let mut joined = String::new();
         for (index, name) in names.into_iter().enumerate() {
@@ -36,17 +36,17 @@ impl RoleNames {
         Ok(Self(joined.into_boxed_str()))
     }
 
-    /// Reads names with commas between them, at least one.
+    /// Parses a list of names separated by commas, with at least one name.
     pub fn parse(list: &str) -> Result<Self, RoleNamesError> {
         Self::new(list.split(SEPARATOR).map(str::trim))
     }
 
-    /// Each of them.
+    /// The names.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.split(SEPARATOR).filter(|name| !name.is_empty())
     }
 
-    /// Whether at least one name is among those of `other`.
+    /// Whether the two lists have a name in common.
     pub fn meets(&self, other: &Self) -> bool {
         self.iter().any(|name| other.iter().any(|candidate| candidate == name))
     }
@@ -56,26 +56,26 @@ const fn is_of_a_name(c: u8) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, b'_' | b'-' | b'.')
 }
 
-/// With commas between them, as [`RoleNames::parse`] reads them.
+/// The names separated by commas, as [`RoleNames::parse`] expects them.
 impl fmt::Display for RoleNames {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-/// Why these are no names of roles.
+/// Why a list of role names is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RoleNamesError {
-    /// More than anybody takes.
+    /// The list has too many names.
     #[error("more than {max} roles", max = RoleNames::MAX)]
     TooMany,
-    /// A name that is none.
+    /// A name is invalid.
     #[error(
-        "{name:?} is no name of a role. Write letters, digits, _, - and ., at most {max}, for example ROLE_SALES",
+        "{name:?} is not a valid role name. Write letters, digits, _, - and ., at most {max}, for example ROLE_SALES",
         max = RoleNames::MAX_BYTES
     )]
     Name {
-        /// The name, cut where it is too long.
+        /// The name, truncated if it is too long.
         name: String,
     },
 }
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_compared_whole() {
+    fn names_are_compared_as_a_whole() {
         let held = RoleNames::new(["ROLE_USER", "ROLE_SALES_LEAD"]).unwrap();
         assert!(RoleNames::parse("ROLE_SALES, ROLE_SALES_LEAD").unwrap().meets(&held));
         for other in ["ROLE_SALES", "ROLE_USE", "role_user", "ROLE_USER.ROLE_SALES_LEAD"] {

@@ -1,9 +1,9 @@
-//! The file of the shared secret: one secret in each line.
+//! The file with the shared secrets, one per line.
 //!
-//! The first one signs, all are accepted, so that a secret can be changed under way: put the new one in front, and take the old
-//! one out when nobody signs with it any more.
+//! The first secret signs, and all are accepted. This allows rotation without downtime: add the new secret as the first line,
+//! and remove the old one when nothing signs with it any more.
 
-/// The secrets of a file, the one that signs first. Empty lines do not count, nor does the carriage return at a line's end.
+/// The secrets in a file, the signing one first. Empty lines, and carriage returns at the end of lines, are ignored.
 pub fn secrets(content: &[u8]) -> impl Iterator<Item = &[u8]> {
     content
         .split(|byte| *byte == b'\n')

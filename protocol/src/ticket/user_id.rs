@@ -6,23 +6,23 @@ use std::str::FromStr;
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// The id of a user. A text that is a plain decimal number is that number, so each id has one form.
+/// The id of a user. A text that is a canonical decimal number becomes an integer, so each id has one representation.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum UserId {
-    /// From 0 on.
+    /// An integer from 0 on.
     Integer(u64),
-    /// 1 to [`UserId::MAX_BYTES`] bytes that can be one segment of a topic.
+    /// A text of 1 to [`UserId::MAX_BYTES`] bytes that is valid as a segment of a topic.
     Text(Box<str>),
 }
 
-/// Above it JavaScript rounds numbers: those are written as texts, which read back as the same id.
+/// JavaScript rounds larger integers. They are serialized as texts, which parse back to the same id.
 const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
 
 impl UserId {
-    /// The longest text, in bytes. A UUID has 36.
+    /// Maximum length of a text in bytes. A UUID has 36.
     pub const MAX_BYTES: usize = 100;
 
-    /// Whether `text`, a segment of a topic, is this id. "+7" and "007" are other ids than 7.
+    /// Whether `text`, a segment of a topic, is this id. "+7" and "007" are different from 7.
     pub fn is_written(&self, text: &str) -> bool {
         match self {
             Self::Integer(id) => plain_number(text) == Some(*id),
@@ -52,7 +52,7 @@ impl FromStr for UserId {
     }
 }
 
-/// The number that `text` is the shortest decimal form of.
+/// The number whose canonical decimal form `text` is.
 fn plain_number(text: &str) -> Option<u64> {
     let is_plain = text.bytes().all(|c| c.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
     is_plain.then(|| text.parse().ok()).flatten()
@@ -101,14 +101,14 @@ impl Visitor<'_> for UserIdVisitor {
     }
 }
 
-/// A text that cannot be a user's id.
+/// The text is not a valid user id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "a user's id is an integer from 0 on, or 1 to {max} bytes of text without /, * and control characters; {bytes} bytes given",
     max = UserId::MAX_BYTES
 )]
 pub struct NoUserId {
-    /// Its length.
+    /// The length of the text.
     pub bytes: usize,
 }
 

@@ -1,4 +1,4 @@
-//! Checking tickets: signature, audience, time. Whether one was used before is not known here (the server remembers that).
+//! Verification of tickets: signature, audience and time. The server checks whether a ticket was used before.
 
 use std::fmt;
 
@@ -18,61 +18,62 @@ use crate::origin::OriginPattern;
 use crate::pattern::TopicPattern;
 use crate::topic::Topic;
 
-/// How far in the future a ticket may have been minted, or begin, in seconds: clocks differ (OroPlatform 4.2 and later: the same).
+/// Tolerance for differing clocks in seconds: how far in the future a ticket may have been minted or become valid.
+/// OroPlatform has the same since 4.2.
 const CLOCK_SKEW_SECONDS: u64 = 30;
 
-/// The headers of nearly all tickets that are signed with a shared secret, `{"typ":"JWT","alg":"HS256"}` and
-/// `{"alg":"HS256","typ":"JWT"}`, as they stand there.
+/// The encoded headers of nearly all tickets that are signed with a shared secret: `{"typ":"JWT","alg":"HS256"}` and
+/// `{"alg":"HS256","typ":"JWT"}`.
 const USUAL_HEADERS: [&str; 2] =
     ["eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9", "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9"];
 
-/// Room for the signature of HS256, as base64 is decoded: whole groups of three bytes.
+/// Buffer size for decoding an HS256 signature of 32 bytes. The base64 decoder writes whole groups of three bytes.
 const MAC_ROOM: usize = 33;
 
-/// Checks tickets against one key: the shared secret, or the public half of a key pair.
+/// Verifies tickets with one key: the shared secret, or a public key.
 pub struct Verifier {
     id: KeyId,
     key: DecodingKey,
-    /// The shared secret once more, ready to be used; none: a public key.
+    /// HMAC keyed with the shared secret. `None` for a public key.
     mac: Option<Hmac<Sha256>>,
     validation: Validation,
-    /// Of the server's own tickets. None: only a shared secret signs those.
+    /// The validation of resume tickets. `None` for a public key, since only the shared secret signs them.
     resume_validation: Option<Validation>,
 }
 
-/// Tells keys apart, over all processes. Says nothing about the key.
+/// Identifies a key across processes without revealing it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyId(pub u64);
 
 impl KeyId {
-    /// The first bytes of a HMAC with the key.
+    /// The first bytes of an HMAC with the key.
     fn of(key: &[u8]) -> Self {
         let key = EncodingKey::from_secret(key);
         let mac = jsonwebtoken::crypto::sign(b"orosync key id", &key, Algorithm::HS256);
-        let mac = mac.expect("a HMAC takes any key");
+        let mac = mac.expect("an HMAC accepts any key");
         Self(mac.as_bytes().first_chunk().copied().map_or(0, u64::from_le_bytes))
     }
 }
 
-/// What a good ticket says.
+/// The content of a valid ticket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verified {
-    /// Who it is.
+    /// The identity.
     pub identity: Identity,
-    /// Hosts whose pages may use it; none: any. Of interest in the handshake alone.
+    /// Hosts whose pages may use the ticket. Empty: any host. Only the handshake needs them.
     pub origins: Vec<OriginPattern>,
-    /// Its own id.
+    /// The id of the ticket.
     pub jti: String,
-    /// When it was minted, seconds since 1970.
+    /// Time of minting, as Unix time in seconds.
     pub minted: u64,
-    /// When it ends, seconds since 1970.
+    /// Time of expiry, as Unix time in seconds.
     pub expires: u64,
-    /// From when on its session is not resumed without a new ticket, seconds since 1970.
+    /// Unix time in seconds from which on the session cannot be resumed without a new ticket.
     pub until: Option<u64>,
 }
 
 impl Verifier {
-    /// Tickets signed with this shared secret (HS256).
+    /// A verifier for tickets signed with this shared secret (HS256).
     pub fn from_secret(secret: &[u8]) -> Result<Self, ShortSecret> {
         check_length(secret)?;
         let resume_validation = Some(validation(Algorithm::HS256, RESUME_AUDIENCE));
@@ -82,7 +83,7 @@ impl Verifier {
         Ok(Self { mac, resume_validation, ..verifier })
     }
 
-    /// Tickets signed with the private half of this public key, in PEM: RSA (RS256), P-256 (ES256) or Ed25519.
+    /// A verifier for tickets signed with the private key of this public key in PEM: RSA (RS256), P-256 (ES256) or Ed25519.
     pub fn from_public_key(pem: &[u8]) -> Result<Self, NotAPublicKey> {
         let id = KeyId::of(pem);
         if let Ok(key) = DecodingKey::from_rsa_pem(pem) {
@@ -96,18 +97,18 @@ impl Verifier {
         }
     }
 
-    /// Which key it has.
+    /// The id of the key.
     pub fn id(&self) -> KeyId {
         self.id
     }
 
-    /// Checks a ticket at `now`, seconds since 1970. A resume ticket is none.
+    /// Verifies a ticket at `now` (Unix time in seconds). A resume ticket is refused.
     pub fn verify(&self, ticket: &str, now: u64) -> Result<Verified, TicketError> {
         let claims: Claims = self.decode(ticket, &self.validation, AUDIENCE, MAX_TICKET_BYTES)?;
         verified(claims, now)
     }
 
-    /// Checks a resume ticket at `now`, seconds since 1970. Any other ticket is none.
+    /// Verifies a resume ticket at `now` (Unix time in seconds). Any other ticket is refused.
     pub fn verify_resume(&self, ticket: &str, now: u64) -> Result<VerifiedResume, TicketError> {
         let validation = self.resume_validation.as_ref().ok_or(TicketError::Algorithm)?;
         let claims: ResumeClaims =
@@ -130,7 +131,7 @@ impl Verifier {
         }
         let decoded = jsonwebtoken::decode::<T>(ticket, &self.key, validation)
             .map_err(|error| refusal(error, audience))?;
-        // RFC 7515, 4.1.11: whoever does not understand all that is critical refuses the ticket. We know no extension.
+        // RFC 7515, 4.1.11: a ticket with a critical extension that is not understood must be refused. None is understood here.
         if let Some(critical) = decoded.header.crit {
             let critical = critical.join(", ");
             let problem = format!("its header calls \"{critical}\" critical, which is not understood here");
@@ -139,8 +140,8 @@ impl Verifier {
         Ok(decoded.claims)
     }
 
-    /// Does what the library does where nothing is out of the ordinary, for a third of the cost: the header is known, and the
-    /// claims are parsed once. None: the library decides, and says what is wrong.
+    /// Verifies a ticket with one of the usual headers like the library, at a third of its cost, because the claims are parsed
+    /// only once. Returns `None` in all other cases: the library then decides and names the problem.
     fn decode_usual<T: DeserializeOwned + AsRef<Claims>>(
         &self,
         ticket: &str,
@@ -170,11 +171,11 @@ fn validation(algorithm: Algorithm, audience: &str) -> Validation {
     let mut validation = Validation::new(algorithm);
     validation.set_audience(&[audience]);
     validation.set_required_spec_claims(&["exp", "aud"]);
-    validation.validate_exp = false; // by `verified`, which is told the time
+    validation.validate_exp = false; // `verified` checks it with its own clock argument
     validation
 }
 
-/// What these claims say at `now`, seconds since 1970.
+/// Validates claims at `now` (Unix time in seconds).
 pub(super) fn verified(claims: Claims, now: u64) -> Result<Verified, TicketError> {
     if claims.exp <= now {
         return Err(TicketError::Expired { seconds: now - claims.exp });
@@ -257,40 +258,40 @@ fn refusal(error: jsonwebtoken::errors::Error, audience: &'static str) -> Ticket
 /// Why a ticket is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TicketError {
-    /// Not a JWT, or without the claims that a ticket has.
+    /// The text is not a JWT, or lacks claims of a ticket.
     #[error("the ticket cannot be read: {problem}")]
     Malformed {
-        /// What was found.
+        /// The problem.
         problem: String,
     },
-    /// Signed with another key.
+    /// The ticket was signed with another key.
     #[error("the ticket was signed with another secret: compare the application's secret with the server's")]
     Signature,
-    /// Another algorithm than the key's.
+    /// The ticket was signed with an algorithm other than the key's.
     #[error("the ticket was signed with another algorithm than this server's key is for")]
     Algorithm,
-    /// A JWT for somebody else.
+    /// The JWT is for another audience.
     #[error("the ticket is a JWT for another audience than \"{wanted}\"")]
     Audience {
-        /// That of the tickets that belong where it was presented.
+        /// The expected audience.
         wanted: &'static str,
     },
-    /// Its time is over.
-    #[error("the ticket expired {seconds} s ago: a page asks for a new one")]
+    /// The ticket has expired.
+    #[error("the ticket expired {seconds} s ago: request a new one")]
     Expired {
-        /// How long ago.
+        /// Seconds since the expiry.
         seconds: u64,
     },
-    /// From the future.
-    #[error("the ticket begins {seconds} s in the future: compare the clocks of the two machines")]
+    /// The ticket is not valid yet.
+    #[error("the ticket is not valid for another {seconds} s: compare the clocks of the two machines")]
     NotYetValid {
-        /// How far.
+        /// Seconds until it is valid.
         seconds: u64,
     },
 }
 
 impl TicketError {
-    /// A label for metrics.
+    /// The label in metrics.
     pub fn label(&self) -> &'static str {
         match self {
             Self::Malformed { .. } => "malformed",
@@ -303,7 +304,7 @@ impl TicketError {
     }
 }
 
-/// A file that holds no public key that tickets could be checked with.
+/// The file holds no supported public key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("holds no public key in PEM (RSA, P-256 or Ed25519)")]
 pub struct NotAPublicKey;
@@ -330,7 +331,7 @@ mod tests {
         json!({ "aud": AUDIENCE, "role": "user", "sub": "anna", "iat": 1, "exp": 2, "jti": "1" })
     }
 
-    /// Whether the short way decides; where it does, the library must decide alike.
+    /// Whether the fast path decides. If it does, asserts that the library decides alike.
     fn is_decided_alike(ticket: &str) -> bool {
         let verifier = Verifier::from_secret(SECRET).unwrap();
         let by_library = jsonwebtoken::decode::<Claims>(ticket, &verifier.key, &verifier.validation);
@@ -343,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn what_every_library_writes_takes_the_short_way() {
+    fn tickets_with_a_usual_header_take_the_fast_path() {
         let ours = jsonwebtoken::encode(&Header::default(), &claims(), &EncodingKey::from_secret(SECRET));
         assert!(is_decided_alike(&ours.unwrap()));
         for header in [r#"{"typ":"JWT","alg":"HS256"}"#, r#"{"alg":"HS256","typ":"JWT"}"#] {
@@ -354,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn claims_that_are_not_in_order_are_left_to_the_library() {
+    fn invalid_claims_are_left_to_the_library() {
         let with = |name: &str, value: serde_json::Value| {
             let mut claims = claims();
             claims[name] = value;
@@ -380,7 +381,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_ticket_that_was_changed_anywhere_is_decided_as_the_library_decides(
+        fn the_fast_path_decides_like_the_library_on_tickets_with_changes_anywhere(
             changes in proptest::collection::vec((any::<Index>(), "[A-Za-z0-9_.=+-]"), 1..3),
             length in any::<Index>(),
         ) {

@@ -1,5 +1,6 @@
-//! Reading WAMP v1 messages. Takes what Ratchet took (a type as `"5"` or `5.0`, an object with the keys 0 to n-1 in
-//! order) and refuses what it refused. Payloads are slices of the text that was read.
+//! Parsing of WAMP v1 messages. Accepts and refuses the same messages as Ratchet, the old PHP server: it accepts a type
+//! written as `"5"` or `5.0`, and an object with the keys 0 to n-1 in order instead of a list. Payloads are slices of the
+//! parsed text.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,10 +14,10 @@ use crate::audience::{Audience, SessionIds, TooManySessions};
 use crate::ids::SessionId;
 use crate::payload::Payload;
 
-/// The deepest nesting that PHP's `json_decode` takes.
+/// Maximum nesting, the default of PHP's `json_decode`.
 const MAX_DEPTH: usize = 512;
 
-/// Reads what a client sent.
+/// Parses a message from a client.
 pub fn decode_client(text: &Bytes) -> Result<ClientMessage, WampError> {
     let message = Elements::parse(text)?;
     match message.message_type()? {
@@ -35,7 +36,7 @@ pub fn decode_client(text: &Bytes) -> Result<ClientMessage, WampError> {
     }
 }
 
-/// Reads what a server sent.
+/// Parses a message from a server.
 pub fn decode_server(text: &Bytes) -> Result<ServerMessage, WampError> {
     let message = Elements::parse(text)?;
     let payload = |at, what| message.payload(at).ok_or(WampError::Missing { what });
@@ -59,48 +60,48 @@ pub fn decode_server(text: &Bytes) -> Result<ServerMessage, WampError> {
     }
 }
 
-/// Why a text is no message. A session that sends one is closed ([`crate::CloseReason::BadMessage`]).
+/// Why a text is not a valid message. The server closes a session that sends one ([`crate::CloseReason::BadMessage`]).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WampError {
-    /// Not JSON.
+    /// The text is not JSON.
     #[error("not JSON: {problem}")]
     NotJson {
-        /// What the parser found.
+        /// The parser's error.
         problem: String,
     },
-    /// Deeper than PHP reads.
+    /// The text is nested more deeply than [`MAX_DEPTH`].
     #[error("nested deeper than {MAX_DEPTH}")]
     TooDeep,
-    /// Neither a list nor an object with the keys 0 to n-1.
+    /// The text is neither a list nor an object with the keys 0 to n-1.
     #[error("not a list")]
     NotAList,
-    /// A type that this side does not receive.
-    #[error("message type {found} is none that this side receives")]
+    /// The receiving side does not accept this message type.
+    #[error("message type {found} is not accepted by this side")]
     Type {
-        /// As it stands there.
+        /// The type as written.
         found: String,
     },
-    /// An element that is not there.
+    /// An element is missing.
     #[error("the {what} is missing")]
     Missing {
-        /// Which.
+        /// The name of the element.
         what: &'static str,
     },
-    /// An element of another type.
+    /// An element is not a string.
     #[error("the {what} is not a string")]
     NotAString {
         /// Which.
         what: &'static str,
     },
-    /// The fifth element of PUBLISH, which ended the PHP server.
+    /// The fifth element of PUBLISH is not a list. In the PHP server this was fatal.
     #[error("the list of eligible sessions is not a list")]
     Eligible,
-    /// A list over its bound.
+    /// A list of sessions exceeds its bound.
     #[error(transparent)]
     Sessions(#[from] TooManySessions),
 }
 
-/// The elements of a message, unread, and the text that they are slices of.
+/// The unparsed elements of a message, and the text that they are slices of.
 struct Elements<'a> {
     text: &'a Bytes,
     elements: List<'a>,
@@ -169,10 +170,10 @@ impl<'a> Elements<'a> {
     }
 }
 
-/// A list, or an object that PHP reads as one.
+/// A list, or an object that PHP decodes as one.
 struct List<'a> {
     values: Vec<&'a RawValue>,
-    /// False for an object with other keys than 0 to n-1 in order.
+    /// False for an object with keys other than 0 to n-1 in order.
     is_list: bool,
 }
 
@@ -200,7 +201,7 @@ impl<'de> Deserialize<'de> for List<'de> {
                 let mut is_list = true;
                 while let Some((key, value)) = map.next_entry::<Key<'de>, &'de RawValue>()? {
                     match key.as_index() {
-                        // Of two equal keys PHP keeps the first one's place and the last one's value.
+                        // For duplicate keys PHP keeps the position of the first and the value of the last.
                         Some(at) if at < values.len() => values[at] = value,
                         index => {
                             is_list &= index == Some(values.len());
@@ -221,14 +222,14 @@ impl<'de> Deserialize<'de> for List<'de> {
 struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 
 impl Key<'_> {
-    /// The integer that PHP makes of a key written in its canonical form.
+    /// The integer to which PHP converts a key in canonical decimal form.
     fn as_index(&self) -> Option<usize> {
         let index: usize = self.0.parse().ok()?;
         (index.to_string() == self.0).then_some(index)
     }
 }
 
-/// The small number that PHP's `==` would find equal: `5`, `5.0`, `"5"`; `true` is 1.
+/// The small integer that is equal by PHP's `==`: 5 for `5`, `5.0` and `"5"`, 1 for `true`.
 fn loose_number(raw: &RawValue) -> Option<u8> {
     let number = match raw.get().as_bytes().first()? {
         b't' => 1.0,
@@ -242,7 +243,7 @@ fn loose_number(raw: &RawValue) -> Option<u8> {
     (0..=u8::MAX).find(|small| f64::from(*small) == number)
 }
 
-/// PHP's cast to boolean, for anything but lists and objects.
+/// PHP's cast to boolean, except for lists and objects.
 fn is_truthy(raw: &RawValue) -> bool {
     match raw.get() {
         "null" | "false" | "\"\"" | "\"0\"" => false,
@@ -250,7 +251,7 @@ fn is_truthy(raw: &RawValue) -> bool {
     }
 }
 
-/// The session ids of a list (or of an object, which PHP reads as one); none if it is neither.
+/// The session ids in a list, or in an object, which PHP decodes as one. `None` if it is neither.
 fn session_list(raw: &RawValue) -> Result<Option<SessionIds>, WampError> {
     if !raw.get().starts_with(['[', '{']) {
         return Ok(None);
@@ -264,7 +265,8 @@ fn session_list(raw: &RawValue) -> Result<Option<SessionIds>, WampError> {
     Ok(Some(SessionIds::new(list.values.iter().map(id).collect())?))
 }
 
-/// `serde_json` skips raw values without recursion, so depth costs nothing; it is bounded because the old server's was.
+/// Checks the nesting. `serde_json` skips raw values without recursion, so deep nesting would be harmless, but the PHP server
+/// refused it.
 fn check_depth(text: &[u8]) -> Result<(), WampError> {
     let mut depth = 0_usize;
     let mut bytes = text.iter();
@@ -309,14 +311,14 @@ mod tests {
     }
 
     #[test]
-    fn what_ratchet_took_is_taken() {
+    fn messages_that_ratchet_accepted_are_accepted() {
         for text in ["[5,\"t\"]", "[\"5\",\"t\"]", "[5.0,\"t\"]", " [5 , \"t\", 1]\n", r#"{"0":5,"1":"t"}"#] {
             assert_eq!(decode(text), Ok(subscribe("t")), "{text}");
         }
         assert_eq!(
             decode(r#"{"0":6,"1":"t","0":5}"#),
             Ok(subscribe("t")),
-            "of two keys the last value stays"
+            "the last value of duplicate keys counts"
         );
         assert_eq!(
             decode(r#"[true,"p","http://e/x"]"#),
@@ -326,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn what_ratchet_refused_is_refused() {
+    fn messages_that_ratchet_refused_are_refused() {
         for text in [
             "",
             "x",
@@ -366,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn call_arguments_come_in_one_list_or_several() {
+    fn call_arguments_may_be_wrapped_in_a_list() {
         let arguments = |text| match decode(text) {
             Ok(ClientMessage::Call { arguments, .. }) => arguments
                 .iter()
@@ -400,7 +402,7 @@ mod tests {
         assert_eq!(audience.exclude.as_slice(), [a.parse().unwrap()]);
         assert_eq!(audience.eligible.as_slice(), [SessionId::NOBODY, a.parse().unwrap()]);
         let (_, audience, _) = parts(&format!("[7,\"t\",1,{{\"x\":\"{a}\"}}]"));
-        assert_eq!(audience.exclude.as_slice(), [a.parse().unwrap()], "PHP reads an object as a list");
+        assert_eq!(audience.exclude.as_slice(), [a.parse().unwrap()], "PHP decodes an object as a list");
         assert_eq!(parts("[7,\"t\"]").2, Payload::null());
     }
 }

@@ -1,4 +1,4 @@
-//! Writing WAMP v1 messages, byte by byte as PHP's `json_encode` writes them; payloads pass through verbatim.
+//! Encoding of WAMP v1 messages, with the same bytes as PHP's `json_encode`. Payloads are copied verbatim.
 
 use std::io;
 
@@ -13,11 +13,11 @@ use crate::payload::{Payload, PayloadError, PayloadRef};
 use crate::position::Position;
 use crate::topic::Topic;
 
-/// Room for most messages but events, so that their buffer seldom grows.
+/// Initial capacity of the buffer of a message other than EVENT. Most messages fit, so the buffer seldom grows.
 const USUAL_BYTES: usize = 128;
 
-/// EVENT, behind what a buffer holds already: room for a header. For those who have asked for it, with its position. It is
-/// encoded once for all sessions of a topic.
+/// Appends an EVENT to a buffer, which already holds room for the frame header. `position` is added for the sessions that
+/// subscribed with positions. An event is encoded once for all sessions of a topic.
 pub fn append_event(
     buffer: Vec<u8>,
     topic: &Topic,
@@ -31,8 +31,8 @@ pub fn append_event(
     }
 }
 
-/// CALLRESULT of `orosync/subscribe`: where the topic stands, whether these are all the events that were asked for, and
-/// they, the oldest first.
+/// Encodes the CALLRESULT of `orosync/subscribe`: the topic's current position, whether the requested events are complete, and
+/// the events, the oldest first.
 pub fn encode_recovery<'a>(
     call_id: &Payload,
     position: Position,
@@ -52,7 +52,7 @@ pub fn encode_recovery<'a>(
     JsonArray(json).finish()
 }
 
-/// Any message of the server, as JSON text.
+/// Encodes a message of the server as JSON.
 pub fn encode_server(message: &ServerMessage) -> Bytes {
     match message {
         ServerMessage::Welcome { session, ident } => {
@@ -68,7 +68,7 @@ pub fn encode_server(message: &ServerMessage) -> Bytes {
     }
 }
 
-/// Any message of a client, as JSON text.
+/// Encodes a message of a client as JSON.
 pub fn encode_client(message: &ClientMessage) -> Bytes {
     match message {
         ClientMessage::Prefix { prefix, uri } => JsonArray::new(1).string(prefix).string(uri).finish(),
@@ -94,11 +94,11 @@ pub fn encode_client(message: &ClientMessage) -> Bytes {
     }
 }
 
-/// A value of our own as JSON, written as PHP writes it.
+/// Encodes a value as a payload, in the format of PHP's `json_encode`.
 ///
 /// # Errors
 ///
-/// If it is too large for a payload, or cannot be written as JSON at all.
+/// If the JSON is too large for a payload, or the value cannot be serialized.
 pub fn payload_of(value: &(impl Serialize + ?Sized)) -> Result<Payload, PayloadError> {
     let mut json = Vec::with_capacity(USUAL_BYTES);
     value
@@ -111,7 +111,7 @@ fn ids(sessions: &SessionIds) -> Vec<String> {
     sessions.as_slice().iter().map(SessionId::to_string).collect()
 }
 
-/// A JSON array under construction: the one place where commas and brackets are written.
+/// Builder of a JSON array. All commas and brackets are written here.
 struct JsonArray(Vec<u8>);
 
 impl JsonArray {
@@ -155,7 +155,7 @@ impl JsonArray {
     }
 }
 
-/// PHP's `json_encode` without flags: `/` as `\/`, other than ASCII as `\uXXXX`. `serde_json` escapes the rest by itself.
+/// The escapes of PHP's `json_encode` without flags: `/` as `\/`, non-ASCII as `\uXXXX`. `serde_json` escapes the rest itself.
 struct AsPhp;
 
 impl Formatter for AsPhp {
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_are_written_as_php_writes_them() {
+    fn messages_are_encoded_like_in_php() {
         let welcome = ServerMessage::Welcome {
             session: "17923349366b06233d3a0be253797055".into(),
             ident: "Ratchet/0.4.4".into(),
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_payload_passes_through_verbatim() {
+    fn a_payload_is_copied_verbatim() {
         let topic = Topic::parse("t").unwrap();
         let json = r#"{"b":1.0,"a":{},"b":12345678901234567890}"#;
         assert_eq!(event(&topic, json, None), format!(r#"[8,"t",{json}]"#));
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_recovery_has_its_events_with_their_positions() {
+    fn a_recovery_contains_its_events_with_their_positions() {
         let at = |offset| Position { offset, tag: 0xab };
         let recovery = |events: &[(Position, &'static str)], complete| {
             let events = events

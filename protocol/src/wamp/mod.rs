@@ -1,4 +1,4 @@
-//! WAMP v1: what browsers speak, and Oro's own PHP client. All nine messages, both directions.
+//! WAMP v1, the protocol of browsers and of Oro's own PHP client. All nine messages in both directions.
 //!
 //! | id | name | direction | form |
 //! | --- | --- | --- | --- |
@@ -11,8 +11,8 @@
 //! | 7 | PUBLISH | client to server | `[7, topic, event]`, then `excludeMe` or `exclude[]`, then `eligible[]` |
 //! | 8 | EVENT | server to client | `[8, topic, event]` |
 //!
-//! [`decode`] takes what Ratchet took and refuses what it refused; [`encode`] writes JSON as PHP writes it (`/` as
-//! `\/`, other than ASCII as `\uXXXX`), but payloads pass through verbatim. [`prefix`] keeps a session's CURIEs.
+//! [`decode`] accepts and refuses the same messages as Ratchet. [`encode`] writes JSON like PHP (`/` as `\/`, non-ASCII as
+//! `\uXXXX`), except for payloads, which are copied verbatim. [`prefix`] holds a session's CURIE prefixes.
 
 pub mod decode;
 pub mod encode;
@@ -25,88 +25,89 @@ pub use decode::{WampError, decode_client, decode_server};
 pub use encode::{append_event, encode_client, encode_recovery, encode_server, payload_of};
 pub use prefix::PrefixTable;
 
-/// What a client sends. Topics and procedures are as written: a CURIE is not yet expanded, nothing is checked but the form.
+/// A message from a client. Topics and procedures are as sent: CURIEs are not expanded, and only the message's form is
+/// validated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClientMessage {
-    /// Let `prefix:x` mean `uri#x` from now on.
+    /// Declares that `prefix:x` stands for `uri#x`.
     Prefix {
-        /// The short form.
+        /// The prefix.
         prefix: String,
-        /// What it stands for.
+        /// The URI that the prefix stands for.
         uri: String,
     },
-    /// Call a procedure.
+    /// Calls a procedure.
     Call {
-        /// One JSON value, echoed in the answer as it was sent.
+        /// The id of the call: one JSON value, returned verbatim in the answer.
         call_id: Payload,
         /// The procedure.
         procedure: String,
-        /// Its arguments. A single list was unwrapped: `[2,id,uri,[1,2]]` equals `[2,id,uri,1,2]`.
+        /// The arguments. A single list is unwrapped: `[2,id,uri,[1,2]]` equals `[2,id,uri,1,2]`.
         arguments: Vec<Payload>,
     },
-    /// Receive the events of a topic.
+    /// Subscribes to the events of a topic.
     Subscribe {
         /// The topic.
         topic: String,
     },
-    /// No longer receive them.
+    /// Unsubscribes from a topic.
     Unsubscribe {
         /// The topic.
         topic: String,
     },
-    /// Publish to a topic.
+    /// Publishes to a topic.
     Publish {
         /// The topic.
         topic: String,
-        /// `null` where the client sent none.
+        /// The payload; `null` if the client sent none.
         payload: Payload,
-        /// Leave out the sender itself.
+        /// Whether the sender is excluded from the recipients.
         exclude_me: bool,
-        /// Who gets it.
+        /// The recipients among the subscribers.
         audience: Audience,
     },
 }
 
-/// What the server sends.
+/// A message from the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ServerMessage {
     /// The first message of a session.
     Welcome {
-        /// The session's id. Opaque to clients, but a string.
+        /// The session's id, a string that is opaque to clients.
         session: String,
         /// Product and version.
         ident: String,
     },
-    /// As a client's.
+    /// Declares a prefix, like a client's.
     Prefix {
-        /// The short form.
+        /// The prefix.
         prefix: String,
-        /// What it stands for.
+        /// The URI that the prefix stands for.
         uri: String,
     },
-    /// A procedure's answer.
+    /// The result of a call.
     CallResult {
-        /// As the call had it.
+        /// The id that the call had.
         call_id: Payload,
         /// The result.
         result: Payload,
     },
-    /// A call, subscription or publication that failed. For the latter two `call_id` and `error_uri` are the topic.
+    /// The error of a call, subscription or publication. For the latter two, `call_id` and `error_uri` are the topic.
     CallError {
-        /// As the call had it.
+        /// The id that the call had.
         call_id: Payload,
         /// The procedure or topic.
         error_uri: String,
-        /// Why, for a person.
+        /// The reason, for people.
         description: String,
-        /// More, for a program.
+        /// Details for programs.
         details: Option<Payload>,
     },
     /// An event of a topic that the client subscribed to.
     Event {
-        /// The topic, exactly as it was subscribed to.
+        /// The topic, exactly as in the subscription.
         topic: String,
-        /// As it was published.
+        /// The payload as published.
         payload: Payload,
     },
 }
@@ -138,7 +139,7 @@ mod tests {
     }
 
     fn client_message() -> impl Strategy<Value = ClientMessage> {
-        // A single argument that is a list is unwrapped, so only calls without that ambiguity read back unchanged.
+        // A single list argument is unwrapped, so only calls without that ambiguity parse back unchanged.
         let arguments = prop_oneof![Just(vec![]), vec(payload(), 2..4)];
         prop_oneof![
             (".{0,10}", ".{0,10}").prop_map(|(prefix, uri)| ClientMessage::Prefix { prefix, uri }),
@@ -180,24 +181,24 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_a_client_encodes_the_server_reads_back(message in client_message()) {
+        fn client_messages_parse_back(message in client_message()) {
             prop_assert_eq!(decode_client(&encode_client(&message)), Ok(message));
         }
 
         #[test]
-        fn what_the_server_encodes_a_client_reads_back(message in server_message()) {
+        fn server_messages_parse_back(message in server_message()) {
             prop_assert_eq!(decode_server(&encode_server(&message)), Ok(message));
         }
 
         #[test]
-        fn what_is_encoded_is_ascii_json_but_for_payloads(topic in ".{0,20}") {
+        fn encoded_messages_are_ascii_json_except_for_payloads(topic in ".{0,20}") {
             let json = encode_client(&ClientMessage::Subscribe { topic });
             prop_assert!(json.is_ascii());
             prop_assert!(serde_json::from_slice::<serde_json::Value>(&json).is_ok());
         }
 
         #[test]
-        fn any_text_is_read_without_a_panic(text in ".{0,60}", bytes in vec(any::<u8>(), 0..60)) {
+        fn any_text_parses_without_a_panic(text in ".{0,60}", bytes in vec(any::<u8>(), 0..60)) {
             let _ = decode_client(&Bytes::from(text.clone()));
             let _ = decode_server(&Bytes::from(text));
             let _ = decode_client(&Bytes::from(bytes));

@@ -1,6 +1,6 @@
-//! A session's CURIEs: what PREFIX declared, and topics written with it.
+//! The CURIE prefixes of a session, declared by PREFIX, and their expansion in topics.
 //!
-//! Bound: [`PrefixTable::MAX`] prefixes, each with its URI as short as a topic; what is beyond is refused.
+//! Bound: [`PrefixTable::MAX`] prefixes; prefix and URI are at most as long as a topic. Anything beyond is refused.
 
 use crate::topic::Topic;
 
@@ -9,10 +9,10 @@ use crate::topic::Topic;
 pub struct PrefixTable(Vec<(String, String)>);
 
 impl PrefixTable {
-    /// The most prefixes of one session. Oro's clients use none.
+    /// Maximum number of prefixes per session. Oro's clients use none.
     pub const MAX: usize = 16;
 
-    /// Lets `prefix:rest` mean `uri#rest`. A prefix that exists gets the new meaning.
+    /// Declares that `prefix:rest` stands for `uri#rest`. Replaces an existing declaration.
     pub fn declare(&mut self, prefix: String, uri: String) -> Result<(), PrefixError> {
         let bytes = prefix.len().max(uri.len());
         if bytes > Topic::MAX_BYTES {
@@ -29,8 +29,8 @@ impl PrefixTable {
         Ok(())
     }
 
-    /// The full name of what a client wrote: joined with `#`, as Ratchet does (autobahn joins without; Oro uses
-    /// neither). A `http://` or `https://` URI and what has no known prefix stay as they are.
+    /// Expands a CURIE: URI and rest are joined with `#`, as in Ratchet (autobahn joins them without; Oro uses neither). A
+    /// `http://` or `https://` URI, and a name without a known prefix, are returned unchanged.
     pub fn expand(&self, written: String) -> String {
         if self.0.is_empty() || written.starts_with("http://") || written.starts_with("https://") {
             return written;
@@ -45,16 +45,16 @@ impl PrefixTable {
     }
 }
 
-/// Why a prefix is not taken.
+/// Why a prefix is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PrefixError {
-    /// Over [`PrefixTable::MAX`].
-    #[error("a session may have {max} prefixes at most", max = PrefixTable::MAX)]
+    /// The session has [`PrefixTable::MAX`] prefixes already.
+    #[error("a session may have at most {max} prefixes", max = PrefixTable::MAX)]
     TooMany,
-    /// What is longer than a topic cannot be a part of one.
-    #[error("a prefix and its URI may have {max} bytes at most, not {bytes}", max = Topic::MAX_BYTES)]
+    /// The prefix or the URI is longer than a topic, and so cannot be part of one.
+    #[error("a prefix and its URI may have at most {max} bytes each, not {bytes}", max = Topic::MAX_BYTES)]
     TooLong {
-        /// The longer one's length.
+        /// The length of the longer of the two.
         bytes: usize,
     },
 }
@@ -71,7 +71,7 @@ mod tests {
         assert_eq!(table.expand("q:y".into()), "q:y");
         assert_eq!(table.expand("p".into()), "p");
         table.declare("http".into(), "z".into()).unwrap();
-        assert_eq!(table.expand("http://e/".into()), "http://e/", "a URI is left alone");
+        assert_eq!(table.expand("http://e/".into()), "http://e/", "a URI is not expanded");
         table.declare("p".into(), "u".into()).unwrap();
         assert_eq!(table.expand("p:a:b".into()), "u#a:b");
     }

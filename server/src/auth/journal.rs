@@ -1,18 +1,18 @@
-//! The file in `auth.state_directory` that lets revocations outlive the process, also one that is killed.
+//! The journal: the file in `auth.state_directory` that preserves revocations when the process ends or is killed.
 //!
 //! ```text
-//! orosync-revocations 1 0f3c…9a 4294967296 0        who remembers, the last number, the last forgotten number
-//! 4294967297 1764500000 {"role":"user","uid":7}     number, seconds since 1970, whom
+//! orosync-revocations 1 0f3c…9a 4294967296 0        store id, last number, last forgotten number
+//! 4294967297 1764500000 {"role":"user","uid":7}     number, Unix time in seconds, target
 //! ```
 //!
-//! Owns the file, and locks the directory for as long as the process lives: two servers that share it would not hear of
-//! each other's disconnects. A [`Recorder`] appends on a thread of its own, all that has come meanwhile with one fsync, so
-//! no shard waits for the disk; what a revocation holds (the receipt that its publisher waits for) is let go of after that.
-//! Bound: as many wait as the publishers' credit allows. The file is written anew, without what is forgotten, when most of
-//! it is.
+//! Owns the file, and locks the directory while the process lives, because two servers that share it would miss each other's
+//! disconnects. A [`Recorder`] appends on its own thread and batches what arrives meanwhile into one fsync, so no shard waits
+//! for the disk. After that it drops what a revocation holds: the receipt that its publisher waits for. Bound: the publishers'
+//! credit limits the number of waiting revocations. The file is rewritten without forgotten revocations when these are the
+//! majority.
 //!
-//! Where it cannot be written, it is removed, which needs no space: then the resume tickets from before are worthless to
-//! every process. Where that is not possible either, it is tried again each second, and publishers wait.
+//! If the file cannot be written, it is removed, which needs no disk space; all older resume tickets are then invalid for
+//! every process. If it cannot be removed either, this is retried each second, and publishers wait.
 
 use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
@@ -34,27 +34,27 @@ use super::revocations::{Known, Revocation, lock};
 const FILE: &str = "revocations";
 const NEW_FILE: &str = "revocations.new";
 
-/// How the file begins: what it is, and its version.
+/// The beginning of the file: its type and version.
 const HEAD: &str = "orosync-revocations 1";
 
-/// Lines more than twice what is kept, at which the file is written anew.
+/// The file is rewritten when it has this many lines more than twice the number of kept revocations.
 const SPARE_LINES: usize = 1000;
 
 const RETRY: Duration = Duration::from_secs(1);
 
-/// See the module.
+/// The open journal.
 #[derive(Debug)]
 pub(super) struct Journal {
     directory: PathBuf,
-    /// Its lock, held while it is open.
+    /// The lock file, locked while the journal is open.
     locked: File,
-    /// None: what is on the disk does not hold all that it should.
+    /// The file. `None`: the file on disk is incomplete.
     file: Option<File>,
     lines: usize,
 }
 
 impl Journal {
-    /// The journal of this directory; `known` gets what is there and still counts at `unix_now`.
+    /// Opens the journal of this directory and adds its revocations that are still relevant at `unix_now` to `known`.
     pub(super) fn open(directory: &Path, known: &mut Known, unix_now: u64) -> Result<Self, JournalError> {
         let unusable = |error| JournalError::Unusable { directory: directory.to_owned(), error };
         let locked = File::open(directory).map_err(unusable)?;
@@ -70,7 +70,7 @@ impl Journal {
             Ok(bytes) if read(&bytes, known).is_none() => {
                 warn!(
                     file = %journal.path().display(),
-                    "the file of revocations cannot be read: all resume tickets from before are refused"
+                    "the file of revocations is damaged: all earlier resume tickets are refused"
                 );
             }
             Ok(_) => {}
@@ -83,7 +83,7 @@ impl Journal {
         Ok(journal)
     }
 
-    /// Removes the file of this directory, for a server that takes no resume tickets: it does not hear of disconnects.
+    /// Removes the journal of this directory. For a server without resume tickets, which would not keep it up to date.
     pub(super) fn remove(directory: &Path) -> Result<(), JournalError> {
         remove_file(directory)
             .map_err(|error| JournalError::Unusable { directory: directory.to_owned(), error })
@@ -93,7 +93,7 @@ impl Journal {
         self.directory.join(FILE)
     }
 
-    /// Appends these, and returns when they are on the disk, or nothing is that they could be missing from.
+    /// Appends revocations. Returns when they are on disk, or when the file that would lack them has been removed.
     fn append(&mut self, revocations: &[Revocation], known: &Mutex<Known>) {
         if revocations.is_empty() {
             return;
@@ -109,10 +109,10 @@ impl Journal {
                     self.compact(known);
                     return;
                 }
-                // What is there now may end with half a line.
+                // The file may now end with a partial line.
                 Err(error) => {
                     self.file = None;
-                    error!(file = %self.path().display(), %error, "a revocation cannot be written");
+                    error!(file = %self.path().display(), %error, "cannot write a revocation");
                 }
             }
         }
@@ -128,8 +128,8 @@ impl Journal {
         let kept = snapshot.kept.len();
         drop(snapshot);
         if let Err(error) = self.replace(&content, kept) {
-            // The next revocation tries again.
-            warn!(file = %self.path().display(), %error, "the file of revocations cannot be written anew");
+            // The next revocation retries it.
+            warn!(file = %self.path().display(), %error, "cannot rewrite the file of revocations");
         }
     }
 
@@ -140,7 +140,7 @@ impl Journal {
                 (content(&snapshot), snapshot.kept.len())
             };
             let Err(error) = self.replace(&content, kept) else {
-                info!(file = %self.path().display(), "the file of revocations is whole again");
+                info!(file = %self.path().display(), "the file of revocations is complete again");
                 return;
             };
             match remove_file(&self.directory) {
@@ -148,7 +148,7 @@ impl Journal {
                     lock(known).node = rand::random();
                     error!(
                         file = %self.path().display(), %error,
-                        "revocations cannot be written: resume tickets end with this process, those from before now"
+                        "cannot write revocations: earlier resume tickets are invalid now, and current ones become invalid when this process ends"
                     );
                     return;
                 }
@@ -161,11 +161,11 @@ impl Journal {
         self.replace(&content(known), known.kept.len())
     }
 
-    /// Puts a file with this content, so many lines, in the place of the former one: whole, or not at all.
+    /// Atomically replaces the file by one with this content, which has `lines` lines.
     fn replace(&mut self, content: &str, lines: usize) -> io::Result<()> {
         self.file = None;
         let new = self.directory.join(NEW_FILE);
-        // Names of users are nobody else's business.
+        // The file contains user names, so only the server's user may read it.
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
         file.write_all(content.as_bytes())?;
         file.sync_all()?;
@@ -196,7 +196,7 @@ fn content(known: &Known) -> String {
 }
 
 fn write_line(lines: &mut String, revocation: &Revocation) {
-    // Whom a publisher has named fits into a message again.
+    // A target that came in a message fits into a message again.
     if let Ok(message) = revocation.whom.message() {
         let whom = String::from_utf8_lossy(message.payload.as_bytes());
         // Writing into a String cannot fail.
@@ -204,8 +204,8 @@ fn write_line(lines: &mut String, revocation: &Revocation) {
     }
 }
 
-/// Adds what a file holds. None: it is no such file, and nothing of it counts. A last line without its end was never
-/// acknowledged.
+/// Adds the revocations of a file. `None`: the file is invalid, and all of it is ignored. An unterminated last line is ignored,
+/// because it was never acknowledged.
 fn read(bytes: &[u8], known: &mut Known) -> Option<()> {
     let text = std::str::from_utf8(bytes).ok()?;
     let (text, _unfinished) = text.rsplit_once('\n')?;
@@ -216,7 +216,7 @@ fn read(bytes: &[u8], known: &mut Known) -> Option<()> {
     let revocations = lines.map(read_line).collect::<Option<Vec<_>>>()?;
     let mut previous = forgotten;
     for revocation in revocations {
-        // Written anew and appended as well: the same one.
+        // A revocation that was both rewritten and appended occurs twice.
         if revocation.number > previous {
             previous = revocation.number;
             known.keep(revocation);
@@ -234,11 +234,11 @@ fn read_line(line: &str) -> Option<Revocation> {
     Some(Revocation { number, unix, whom: Disconnect::parse(&whom).ok()? })
 }
 
-/// Appends to a journal on a thread of its own, which ends with it.
+/// Appends to a journal on its own thread, which ends when the recorder is dropped.
 #[derive(Debug)]
 pub(super) struct Recorder(mpsc::Sender<Entry>);
 
-/// What is to be recorded, and what is let go of once it is.
+/// A revocation to record, and what to drop afterwards.
 struct Entry {
     revocation: Option<Revocation>,
     held: Box<dyn Send>,
@@ -271,34 +271,34 @@ impl Recorder {
     }
 
     fn send(&self, entry: Entry) {
-        // The thread ends with this sender, or by a panic, which is a bug.
+        // An error means that the thread has panicked, which is a bug: otherwise it lives as long as this sender.
         let _ = self.0.send(entry);
     }
 }
 
-/// Why revocations cannot outlive the process, as `auth.state_directory` asks.
+/// Why the journal in `auth.state_directory` cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
-    /// The directory, or the file in it.
+    /// The directory, or the file in it, cannot be used.
     #[error(
-        "auth.state_directory: {} cannot be used: {error}. Make it, and let the server's user write in it", directory.display()
+        "auth.state_directory: {} cannot be used: {error}. Create it and make it writable for the server's user", directory.display()
     )]
     Unusable {
         /// The directory.
         directory: PathBuf,
-        /// Why not.
+        /// The cause.
         error: io::Error,
     },
-    /// Another process has it.
+    /// Another process has locked the directory.
     #[error(
-        "auth.state_directory: {} is another running server's. Each one needs a directory of its own", directory.display()
+        "auth.state_directory: {} is in use by another running server. Each server needs its own directory", directory.display()
     )]
     InUse {
         /// The directory.
         directory: PathBuf,
     },
-    /// No thread to write with.
-    #[error("no thread to write revocations with: {0}")]
+    /// The recorder's thread could not be started.
+    #[error("cannot start the thread that writes revocations: {0}")]
     NoThread(#[source] io::Error),
 }
 
@@ -326,7 +326,7 @@ mod tests {
         Revocations::open(directory, 300, max, NOW)
     }
 
-    /// Opens it; a former one of this process may have the lock for a moment longer than it lives.
+    /// Opens the revocations. A previous instance in this process may hold the lock for a moment after it was dropped.
     fn open(directory: &Path, max: usize) -> Revocations {
         loop {
             match try_open(directory, max) {
@@ -336,7 +336,7 @@ mod tests {
         }
     }
 
-    /// Records these, and waits until that cannot be forgotten.
+    /// Records disconnects and waits until they are on disk.
     fn record(revocations: &Revocations, whom: impl IntoIterator<Item = Disconnect>) {
         for disconnect in whom {
             revocations.record(&disconnect, (), NOW);
@@ -346,7 +346,7 @@ mod tests {
         assert!(recorded.recv().is_err());
     }
 
-    /// What a ticket carries that is minted now.
+    /// The data of a resume ticket that is minted now.
     fn mint(revocations: &Revocations) -> Resumption {
         let session = SessionId(7);
         let (node, revocations) =
@@ -369,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn revocations_and_the_tickets_that_they_do_not_mean_outlive_the_process() {
+    fn revocations_and_unaffected_tickets_survive_a_restart() {
         let directory = tempfile::tempdir().unwrap();
         let mut revocations = open(directory.path(), 10);
         let ticket = mint(&revocations);
@@ -390,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_held_is_let_go_of_when_the_file_has_the_revocation() {
+    fn the_held_value_is_dropped_once_the_revocation_is_on_disk() {
         struct Reads(PathBuf, Sender<String>);
         impl Drop for Reads {
             fn drop(&mut self) {
@@ -406,14 +406,14 @@ mod tests {
     }
 
     #[test]
-    fn a_ticket_that_knows_of_a_revocation_that_was_lost_is_refused_by_the_next_one() {
+    fn a_ticket_newer_than_a_lost_revocation_is_refused_after_the_next_one() {
         let directory = tempfile::tempdir().unwrap();
         let revocations = open(directory.path(), 10);
         let before = fs::read(file(directory.path())).unwrap();
         record(&revocations, [id(1), id(2)]);
         let ticket = mint(&revocations);
         drop(revocations);
-        // The machine has lost its power before that was on the disk. Their publisher sends both again.
+        // The machine lost power before these were on disk. Their publisher sends both again.
         fs::write(file(directory.path()), before).unwrap();
         let revocations = open(directory.path(), 10);
         record(&revocations, [id(1), id(2)]);
@@ -421,7 +421,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_line_at_the_end_does_not_count_and_any_other_damage_makes_all_tickets_worthless() {
+    fn a_partial_last_line_is_ignored_and_any_other_damage_invalidates_all_tickets() {
         let directory = tempfile::tempdir().unwrap();
         let revocations = open(directory.path(), 10);
         record(&revocations, [id(1)]);
@@ -444,7 +444,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_old_is_not_read_again() {
+    fn expired_revocations_are_not_loaded() {
         let directory = tempfile::tempdir().unwrap();
         let revocations = open(directory.path(), 10);
         let ticket = mint(&revocations);
@@ -465,7 +465,7 @@ mod tests {
     }
 
     #[test]
-    fn the_file_does_not_grow_beyond_what_is_kept() {
+    fn the_size_of_the_file_is_bounded_by_the_kept_revocations() {
         let directory = tempfile::tempdir().unwrap();
         let revocations = open(directory.path(), 10);
         let ticket = mint(&revocations);
@@ -484,7 +484,7 @@ mod tests {
     }
 
     #[test]
-    fn where_nothing_can_be_written_the_tickets_from_before_are_worthless_to_all_and_nobody_waits() {
+    fn if_nothing_can_be_written_earlier_tickets_are_invalid_and_nobody_waits() {
         let parent = tempfile::tempdir().unwrap();
         let directory = parent.path().join("state");
         fs::create_dir(&directory).unwrap();
@@ -497,7 +497,7 @@ mod tests {
         let revocation = lock(&known).record(&id(1), NOW).unwrap();
         journal.append(&[revocation], &known);
         assert_ne!(lock(&known).node, node);
-        // It is there again: what was recorded meanwhile is written with the next one.
+        // The directory is back: the next revocation also writes those recorded meanwhile.
         fs::create_dir(&directory).unwrap();
         let revocation = lock(&known).record(&id(2), NOW).unwrap();
         journal.append(&[revocation], &known);
@@ -505,12 +505,12 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_is_one_servers_and_must_be_there() {
+    fn the_directory_must_exist_and_belongs_to_one_server() {
         let directory = tempfile::tempdir().unwrap();
         let _first = open(directory.path(), 10);
         let error = try_open(directory.path(), 10).unwrap_err().to_string();
-        assert!(error.contains("is another running server's"), "{error}");
+        assert!(error.contains("is in use by another running server"), "{error}");
         let error = try_open(&directory.path().join("missing"), 10).unwrap_err().to_string();
-        assert!(error.contains("Make it, and let the server's user write in it"), "{error}");
+        assert!(error.contains("Create it and make it writable for the server's user"), "{error}");
     }
 }

@@ -1,83 +1,84 @@
-//! A line of disconnects that all nodes share: each has the position that the broker gave it, and none is missing in between.
+//! The line: the sequence of disconnects that all nodes share, with the positions that the broker assigned, without gaps.
 //!
-//! A resume ticket names the last one when it was minted. Who has that position on its line knows all that came behind it, on
-//! whichever node the ticket was minted; a line that the broker has lost has other tags, and so no ticket of it is good.
+//! A resume ticket contains the position of the last disconnect before it was minted. A node that has this position on its line
+//! knows all later disconnects, whichever node minted the ticket. After the broker has lost its data, positions have different
+//! tags, so tickets from before are not valid.
 //!
-//! Bound: whoever has one drops what is old ([`Line::forget`]). A position takes 8 bytes.
+//! Bound: the owner drops old positions ([`Line::forget`]). A position takes 8 bytes.
 
 use std::collections::VecDeque;
 
 use orosync_protocol::Position;
 use orosync_protocol::disconnect::Disconnect;
 
-/// How long before this node began a disconnect may have been accepted that means one of its sessions: clocks differ.
+/// Tolerance for differing clocks: a disconnect accepted up to this time before the node started may affect its sessions.
 pub const CLOCK_SLACK_SECONDS: u64 = 5;
 
-/// A disconnect, where it stands, and when it was accepted: seconds since 1970.
+/// A disconnect with its position and the time at which it was accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Disconnected {
-    /// Whom it means.
+    /// The sessions to end.
     pub whom: Disconnect,
-    /// Its position.
+    /// The position on the line.
     pub at: Position,
-    /// When.
+    /// The time of acceptance, as Unix time in seconds.
     pub unix: u64,
 }
 
-/// Where a line begins, as far as this node knows it.
+/// The start of a line, as far as this node knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Beginning {
-    /// Of the disconnect before the first that is known.
+    /// The position before the first known disconnect.
     pub base: Position,
-    /// Those that are known, in order.
+    /// The known disconnects, in order.
     pub disconnected: Vec<Disconnected>,
-    /// Of those that were accepted up to then some may be unknown, seconds since 1970. 0: none.
+    /// Disconnects accepted up to this Unix time in seconds may be missing. 0: none is missing.
     pub unknown_until: u64,
 }
 
 impl Beginning {
-    /// Whether a disconnect that is not known may mean a session that is open since then (seconds since 1970), or began later.
+    /// Whether an unknown disconnect may affect sessions that were opened at this Unix time in seconds, or later.
     pub fn may_mean_sessions_since(&self, unix: u64) -> bool {
         self.unknown_until > 0 && self.unknown_until.saturating_add(CLOCK_SLACK_SECONDS) >= unix
     }
 }
 
-/// The positions of disconnects that are known, one behind the other.
+/// The consecutive positions of known disconnects.
 #[derive(Clone, Debug)]
 pub struct Line {
     base: Position,
-    /// Of those behind it.
+    /// The tags of the positions after the base.
     tags: VecDeque<u64>,
 }
 
 impl Line {
-    /// One that goes on from here.
+    /// A line that begins after this position.
     pub fn new(base: Position) -> Self {
         Self { base, tags: VecDeque::new() }
     }
 
-    /// Where it stands.
+    /// The last position.
     pub fn last(&self) -> Position {
         let tag = self.tags.back().copied().unwrap_or(self.base.tag);
         Position { offset: self.base.offset.saturating_add(self.tags.len() as u64), tag }
     }
 
-    /// Before the first position that is known, and itself known.
+    /// The earliest known position. No disconnect is known for it, only for those after it.
     pub fn base(&self) -> Position {
         self.base
     }
 
-    /// How many positions are known behind the base.
+    /// Number of known positions after the base.
     pub fn count(&self) -> usize {
         self.tags.len()
     }
 
-    /// Goes on to the next position, which has this tag.
+    /// Appends the next position, which has this tag.
     pub fn push(&mut self, tag: u64) {
         self.tags.push_back(tag);
     }
 
-    /// Whether this position is on it.
+    /// Whether this position is on the line.
     pub fn has(&self, at: Position) -> bool {
         let behind = at.offset.checked_sub(self.base.offset);
         let tag = behind.and_then(|behind| match behind.checked_sub(1) {
@@ -106,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_may_mean_whoever_was_there_then() {
+    fn an_unknown_disconnect_may_affect_sessions_of_its_time() {
         for (unknown_until, begun, expected) in
             [(0, 0, false), (1000, 999, true), (1000, 1005, true), (1000, 1006, false)]
         {
@@ -116,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn it_knows_its_base_and_what_came_behind_it_and_nothing_else() {
+    fn a_line_contains_its_base_and_what_was_appended() {
         let mut line = Line::new(at(5, 50));
         assert!(line.last() == at(5, 50) && line.has(at(5, 50)));
         line.push(60);
@@ -137,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn what_it_forgets_is_no_longer_on_it_but_the_last_before() {
+    fn forgotten_positions_are_removed_except_for_the_last() {
         let mut line = Line::new(at(5, 50));
         for tag in [60, 70, 80] {
             line.push(tag);

@@ -1,4 +1,4 @@
-//! From a ticket to an identity: signature, time, and whether it was used before.
+//! Authentication: turns a ticket into an identity by checking signature, time, origin and first use.
 
 mod journal;
 pub mod line;
@@ -21,23 +21,23 @@ use resume::{Admitted, ResumeTicket, ResumeTickets};
 use revocations::NotResumable;
 use used::{Question, TicketUse, UsedTickets};
 
-/// Where in the request a ticket stood.
+/// The part of the request in which a ticket was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Presented {
-    /// `?ticket=` of the URL: a browser.
+    /// `?ticket=` in the URL, as browsers send it.
     InUrl,
-    /// `Authorization: Bearer`: a publisher.
+    /// `Authorization: Bearer`, as publishers send it.
     AsBearer,
 }
 
-/// What a good ticket leads to.
+/// The result of checking a valid ticket.
 #[derive(Debug)]
 pub enum Checked {
-    /// Somebody may come in.
+    /// The connection is authenticated.
     LetIn(Authenticated),
-    /// Whether it was used before is what others know: [`Authenticator::admit`] decides when they have answered.
+    /// Whether the ticket was used before must be asked first. [`Authenticator::admit`] decides with the answer.
     Unknown {
-        /// What they are asked.
+        /// The question to ask.
         question: Question,
         /// The ticket.
         ticket: Box<OneTime>,
@@ -45,7 +45,7 @@ pub enum Checked {
 }
 
 impl Checked {
-    /// Who presents it.
+    /// The identity in the ticket.
     pub fn identity(&self) -> &Identity {
         match self {
             Self::LetIn(who) => &who.identity,
@@ -57,22 +57,22 @@ impl Checked {
     }
 }
 
-/// A good ticket that opens one session.
+/// A valid ticket that can be used once.
 #[derive(Debug, PartialEq, Eq)]
 pub enum OneTime {
-    /// The application's, and what it is signed with.
+    /// A ticket of the application, and the key that signed it.
     Ticket(Verified, KeyId),
-    /// The server's own.
+    /// A resume ticket of the server.
     Resume(VerifiedResume),
 }
 
 impl OneTime {
-    /// Whether it resumes a session.
+    /// Whether this is a resume ticket.
     pub fn is_resume(&self) -> bool {
         matches!(self, Self::Resume(_))
     }
 
-    /// What is used up. No longer part of it.
+    /// Takes the id that is marked as used out of the ticket.
     fn take_id(&mut self) -> String {
         match self {
             Self::Ticket(verified, _) => std::mem::take(&mut verified.jti),
@@ -81,58 +81,58 @@ impl OneTime {
     }
 }
 
-/// Who presents a good ticket.
+/// The result of a successful authentication.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Authenticated {
-    /// Who it is.
+    /// The identity.
     pub identity: Identity,
-    /// What its session needs to be resumed. None: it is not resumed.
+    /// The data that the session needs to be resumed. `None`: it cannot be resumed.
     pub admitted: Option<Admitted>,
-    /// The session that it resumes.
+    /// The session that this one resumes.
     pub resumes: Option<Resumes>,
 }
 
 impl Authenticated {
-    /// Somebody whose session is not resumed, and resumes none.
+    /// An identity whose session cannot be resumed and does not resume another.
     pub fn once(identity: Identity) -> Self {
         Self { identity, admitted: None, resumes: None }
     }
 }
 
-/// The session that another one resumes, and which ends if it is still open.
+/// A session that another one resumes. It ends if it is still open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Resumes {
-    /// Its id.
+    /// The session's id.
     pub session: SessionId,
-    /// Where it was on its node, perhaps in an earlier process.
+    /// The session's place on its node, possibly in an earlier process.
     pub place: SessionPlace,
 }
 
-/// Checks tickets for all shards of a node.
+/// Authenticates connections for all shards of a node.
 #[derive(Debug)]
 pub struct Authenticator {
     verifiers: Vec<Verifier>,
-    /// Kept when the verifiers change.
+    /// The used tickets. Unaffected by a change of the verifiers.
     used: UsedTickets,
-    /// None: sessions are not resumed.
+    /// Resume tickets. `None`: they are disabled.
     resume: Option<ResumeTickets>,
 }
 
 impl Authenticator {
-    /// Accepts tickets that any of these verifiers accepts, if they were not used before.
+    /// Accepts tickets that any of these verifiers accepts and that were not used before.
     pub fn new(verifiers: Vec<Verifier>, used: UsedTickets, resume: Option<ResumeTickets>) -> Self {
         Self { verifiers, used, resume }
     }
 
-    /// The same with other keys: what was used stays used, what was revoked stays revoked.
+    /// The same authenticator with other keys. Used and revoked tickets are kept.
     #[must_use]
     pub fn with_keys(&self, verifiers: Vec<Verifier>, signer: Option<Signer>) -> Self {
         let resume = self.resume.as_ref().map(|resume| resume.with_signer(signer));
         Self { verifiers, used: self.used.clone(), resume }
     }
 
-    /// Who presents this ticket at `now` (seconds since 1970)? Where the ticket says from which hosts' pages it may be
-    /// used, `comes_from` is asked whether it does. A ticket that is refused is not used up.
+    /// Checks a ticket at `now` (Unix time in seconds). If the ticket is restricted to pages of certain hosts, `comes_from`
+    /// decides whether the request comes from one of them. A refused ticket is not marked as used.
     pub fn authenticate(
         &self,
         ticket: &str,
@@ -143,7 +143,7 @@ impl Authenticator {
         let (verified, key) = self.verify(|verifier| verifier.verify(ticket, now))?;
         check_origins(&verified.origins, comes_from)?;
         if verified.identity.role == Role::Publisher {
-            // Not one-time, so it must not stand where proxies and browsers keep it.
+            // A publisher's ticket is reusable, so it must not be in a URL, which proxies and browsers store.
             return match presented {
                 Presented::AsBearer => Ok(Checked::LetIn(Authenticated::once(verified.identity))),
                 Presented::InUrl => Err(AuthError::PublisherInUrl),
@@ -153,7 +153,7 @@ impl Authenticator {
         self.use_up(OneTime::Ticket(verified, key), expires, now)
     }
 
-    /// The same of a resume ticket. It is used up with all others of its session.
+    /// Checks a resume ticket in the same way. Using it also uses up all other resume tickets of its session.
     pub fn authenticate_resume(
         &self,
         ticket: &str,
@@ -167,15 +167,15 @@ impl Authenticator {
         self.use_up(OneTime::Resume(verified), expires, now)
     }
 
-    /// Who may come in with this ticket, now that others have told whether it is used for the first time. What was revoked
-    /// before they were asked is known by now ([`SharedTickets`](used::SharedTickets)).
+    /// Authenticates with this ticket, given the answer whether it is used for the first time. Revocations from before the
+    /// question are known by then ([`SharedTickets`](used::SharedTickets)).
     pub fn admit(&self, ticket: OneTime, first_use: FirstUse) -> Result<Authenticated, AuthError> {
         first_use_only(first_use)?;
         self.let_in(ticket)
     }
 
-    /// A ticket for the next connection of this session, at `now` (seconds since 1970). None: its client is to ask the
-    /// application.
+    /// Mints a resume ticket for the session's next connection, at `now` (Unix time in seconds). `None`: the client must
+    /// request a ticket from the application.
     pub fn mint_resume(
         &self,
         identity: &Identity,
@@ -188,7 +188,7 @@ impl Authenticator {
         resume.mint(identity, admitted, session, place, now)
     }
 
-    /// How long a resume ticket is good, at most. None: there are none.
+    /// Maximum lifetime of resume tickets in seconds. `None`: they are disabled.
     pub fn resume_seconds(&self) -> Option<u64> {
         self.resume.as_ref().map(ResumeTickets::seconds)
     }
@@ -197,7 +197,7 @@ impl Authenticator {
         self.verifiers.iter().any(|verifier| verifier.id() == key)
     }
 
-    /// Uses it up where this node is the only one, unless it lets nobody in.
+    /// On a single node, marks the ticket as used if it is otherwise accepted. With several nodes, returns the question to ask.
     fn use_up(&self, mut ticket: OneTime, expires: u64, now: u64) -> Result<Checked, AuthError> {
         let id = ticket.take_id();
         match &self.used {
@@ -244,7 +244,7 @@ impl Authenticator {
         for verifier in &self.verifiers {
             match verify(verifier) {
                 Ok(verified) => return Ok((verified, verifier.id())),
-                // "Another key" is what all verifiers but the right one say: anything else is more telling.
+                // All verifiers but the right one report another key, so any other error is more specific.
                 Err(TicketError::Signature | TicketError::Algorithm) => {}
                 Err(error) => refusal = error,
             }
@@ -273,45 +273,45 @@ fn check_origins(
     Err(AuthError::ForeignPage { hosts })
 }
 
-/// Why a ticket lets nobody in.
+/// Why a ticket is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AuthError {
-    /// Not a good ticket.
+    /// The ticket is invalid.
     #[error(transparent)]
     Ticket(#[from] TicketError),
-    /// Used before.
+    /// The ticket was used before.
     #[error("the ticket was used before: each opens one session")]
     Replayed,
-    /// Used by a page of another host than those that it is for.
-    #[error("the ticket is for pages of {hosts} alone, and came from another one")]
+    /// The request comes from a page of a host that the ticket does not allow.
+    #[error("the ticket is only for pages of {hosts}, but was sent by another one")]
     ForeignPage {
-        /// Whom it is for.
+        /// The allowed hosts.
         hosts: String,
     },
-    /// A publisher's ticket in a URL.
-    #[error("a publisher's ticket does not belong into a URL: send it as Authorization: Bearer")]
+    /// A publisher's ticket was sent in a URL.
+    #[error("a publisher's ticket must not be sent in a URL: send it as Authorization: Bearer")]
     PublisherInUrl,
-    /// A resume ticket whose session or user was disconnected since.
+    /// The session or the user of the resume ticket has been disconnected since.
     #[error(
-        "the resume ticket is worthless since its session or its user was disconnected: a page asks for a ticket"
+        "the resume ticket is invalid since its session or its user was disconnected: request a new ticket"
     )]
     Revoked,
-    /// A resume ticket of a session that began with a ticket whose key is no longer accepted.
-    #[error("the session began with a ticket whose secret is no longer accepted: a page asks for a ticket")]
+    /// The session of the resume ticket began with a ticket whose key is no longer accepted.
+    #[error("the session began with a ticket whose secret is no longer accepted: request a new ticket")]
     KeyTakenOut,
-    /// A resume ticket of another server, or of this one before a restart that forgets, or before Redis lost what it knew:
-    /// which ones were revoked is not known here.
+    /// The resume ticket was issued by another server, or by this one before a restart without a state directory, or before
+    /// Redis lost its data. Whether it was revoked is not known.
     #[error(
-        "the resume ticket is another server's, or from before a restart without auth.state_directory, or from before Redis \
-         lost what the nodes share: a page asks for a ticket"
+        "the resume ticket is from another server, from before a restart without auth.state_directory, or from before Redis \
+         lost the nodes' shared data: request a new ticket"
     )]
     OtherServer,
-    /// No memory for another used ticket: `limits.remembered_tickets`.
+    /// `limits.remembered_tickets` used tickets are remembered already.
     #[error("too many tickets at once, try again later")]
     MemoryFull,
-    /// Nobody knows at the moment whether it was used before.
+    /// Whether the ticket was used before cannot be determined at the moment.
     #[error(
-        "the broker is away, or did not answer in time, so nobody knows whether the ticket was used before"
+        "the broker is unavailable or did not answer in time, so first use of the ticket cannot be verified"
     )]
     BrokerUnavailable,
 }
@@ -326,7 +326,7 @@ impl From<NotResumable> for AuthError {
 }
 
 impl AuthError {
-    /// A label for metrics.
+    /// The label in metrics.
     pub fn label(&self) -> &'static str {
         match self {
             Self::Ticket(error) => error.label(),
@@ -363,7 +363,7 @@ mod tests {
         Signer::from_secret(SECRET).unwrap().mint(&identity, NOW, 300, 1).unwrap()
     }
 
-    /// What becomes of the ticket if it says nothing of pages.
+    /// Authenticates with a ticket without restrictions on pages.
     fn authenticate(
         auth: &Authenticator,
         ticket: &str,
@@ -382,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn a_publishers_ticket_is_good_for_reconnects_but_not_in_a_url() {
+    fn a_publishers_ticket_is_reusable_but_refused_in_a_url() {
         let (auth, ticket) = (authenticator(), ticket(Role::Publisher));
         assert_eq!(authenticate(&auth, &ticket, Presented::InUrl, NOW), Err(AuthError::PublisherInUrl));
         for _ in 0..2 {
@@ -391,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ticket_for_pages_of_some_hosts_is_refused_from_others_and_stays_good() {
+    fn a_ticket_for_pages_of_some_hosts_is_refused_from_others_without_being_used() {
         let auth = authenticator();
         let hosts = ["crm.example.com", "*.shop.example"].map(|host| OriginPattern::parse(host).unwrap());
         let signer = Signer::from_secret(SECRET).unwrap();
@@ -405,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn the_most_telling_refusal_is_given() {
+    fn the_most_specific_error_is_reported() {
         let auth = authenticator();
         let expired = authenticate(&auth, &ticket(Role::User), Presented::InUrl, NOW + 400);
         assert_eq!(expired, Err(AuthError::Ticket(TicketError::Expired { seconds: 100 })));

@@ -1,7 +1,7 @@
-//! Which one-time tickets were used.
+//! Replay protection: the one-time tickets that were used.
 //!
-//! Bound: `limits.remembered_tickets`. Expired ones are forgotten first, since no verifier takes them any more; when all
-//! that are remembered could still be replayed, a new one is refused rather than an old one forgotten.
+//! Bound: `limits.remembered_tickets`. Expired tickets are forgotten first, since no verifier accepts them. If all remembered
+//! tickets could still be replayed, a new ticket is refused; none is forgotten early.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashSet};
@@ -12,34 +12,34 @@ pub struct Replay {
     used: HashSet<Box<str>>,
     by_expiry: BinaryHeap<Reverse<(u64, Box<str>)>>,
     max: usize,
-    /// The latest time that anybody has told. Shards ask with clocks of their own, and clocks are set back.
+    /// The latest time of any call. Time must not go backwards here, although clocks of shards differ and may be set back.
     latest: u64,
 }
 
-/// Is this ticket used for the first time?
+/// The answer whether a ticket is used for the first time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FirstUse {
-    /// Yes, and from now on it is used.
+    /// The ticket is used for the first time. It is now marked as used.
     Yes,
-    /// It was used before.
+    /// The ticket was used before.
     No,
-    /// It could not be remembered.
+    /// There is no room to remember the ticket.
     NoRoom,
-    /// Nobody knows: what is shared by all nodes is away. It may be used now, or not.
+    /// The broker is unavailable, so the answer is not known. The ticket may have been marked as used.
     Unavailable,
 }
 
 impl Replay {
-    /// Nothing was used yet; room for `max`.
+    /// An empty memory for up to `max` tickets.
     pub fn new(max: usize) -> Self {
         Self { used: HashSet::new(), by_expiry: BinaryHeap::new(), max, latest: 0 }
     }
 
-    /// Is `jti`, which ends at `expires`, new at `now`? Then it is remembered. Times in seconds since 1970.
+    /// Checks that `jti` is used for the first time and remembers it. `expires` and `now` are Unix times in seconds.
     pub fn first_use(&mut self, jti: &str, expires: u64, now: u64) -> FirstUse {
         self.latest = self.latest.max(now);
         self.forget_expired();
-        // What has expired may have been forgotten already: at an earlier time it would look new.
+        // An expired ticket may have been forgotten already, and would appear new if `now` went backwards.
         if expires <= self.latest || self.used.contains(jti) {
             return FirstUse::No;
         }
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_ticket_is_new_once() {
+    fn a_ticket_is_accepted_once() {
         let mut replay = Replay::new(10);
         assert_eq!(replay.first_use("a", 100, 0), FirstUse::Yes);
         assert_eq!(replay.first_use("a", 100, 99), FirstUse::No);
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_goes_back_makes_no_used_ticket_new() {
+    fn a_clock_set_back_does_not_make_used_tickets_new() {
         let mut replay = Replay::new(10);
         assert_eq!(replay.first_use("a", 100, 0), FirstUse::Yes);
         assert_eq!(replay.first_use("b", 200, 100), FirstUse::Yes);
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_be_replayed_is_never_forgotten_for_room() {
+    fn replayable_tickets_are_never_forgotten_for_lack_of_room() {
         let mut replay = Replay::new(2);
         assert_eq!(replay.first_use("a", 100, 0), FirstUse::Yes);
         assert_eq!(replay.first_use("b", 200, 0), FirstUse::Yes);

@@ -1,10 +1,13 @@
-//! Resume tickets: who gets one for its next connection, and who comes with one.
+//! Resume tickets: which sessions get them, and how they are checked.
 //!
-//! Whoever the application has given a ticket gets one, publishers excepted, as long as the server has a secret to sign with:
-//! until `auth.resume_total_seconds` after the application minted the first ticket, or until that ticket's `until`. None
-//! is good for longer than `auth.resume_seconds`, nor beyond those two ends, nor when what the first ticket was signed with is
-//! no longer accepted. A session is resumed once, and a disconnect ends
-//! what it could be resumed with ([`revocations`](super::revocations)).
+//! If the server has a secret to sign with, every session that was opened with a ticket gets resume tickets, except those of
+//! publishers. Limits:
+//!
+//! - They are issued until `auth.resume_total_seconds` after the application minted the first ticket, and until that
+//!   ticket's `until`. None is valid beyond these times, or for longer than `auth.resume_seconds`.
+//! - None is valid once the key of the first ticket is no longer accepted.
+//! - A session can be resumed once.
+//! - A disconnect revokes the session's resume tickets ([`revocations`](super::revocations)).
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,44 +18,44 @@ use orosync_protocol::{OriginPattern, SessionId};
 
 use super::revocations::{NotResumable, Revocations};
 
-/// For how long sessions are resumed without asking the application.
+/// How long sessions can be resumed without the application.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ResumeTimes {
-    /// How long a resume ticket is good. 0: there are none.
+    /// Lifetime of a resume ticket in seconds. 0: resume tickets are disabled.
     pub seconds: u64,
-    /// How long after the application minted the first ticket its session is resumed.
+    /// How long a session can be resumed after the application minted its first ticket, in seconds.
     pub total_seconds: u64,
 }
 
-/// A session's ticket for its own next connection.
+/// A resume ticket with its lifetime.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResumeTicket {
     /// The JWT.
     pub ticket: String,
-    /// How long it is good.
+    /// Its lifetime in seconds.
     pub seconds: u64,
 }
 
-/// What a session keeps of the ticket that opened it, beside the identity. Each has one, so what only some need is apart.
+/// The data that a session keeps from its ticket, in addition to the identity. Rarely used parts are boxed to keep it small.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Admitted {
-    /// When the application minted the first ticket, seconds since 1970.
+    /// When the application minted the first ticket, as Unix time in seconds.
     since: u64,
-    /// What that was signed with.
+    /// The key that signed the first ticket.
     key: KeyId,
-    /// The number of the last revocation when this session began.
+    /// The number of the last revocation when the session began.
     revocations: u64,
     rest: Option<Box<Rest>>,
 }
 
-/// What a session keeps that was opened by a ticket with more than an identity in it.
+/// The rarely used parts of [`Admitted`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Rest {
-    /// Hosts whose pages may resume it; none: any. Shared by sessions that have the same.
+    /// Hosts whose pages may resume the session. Empty: any. Sessions with equal lists share it.
     origins: Arc<[OriginPattern]>,
-    /// From when on it is not resumed, seconds since 1970.
+    /// Unix time in seconds from which on the session cannot be resumed.
     until: Option<u64>,
-    /// The sessions before it, the latest last.
+    /// The sessions that this one has resumed, the latest last.
     former: Box<[SessionId]>,
 }
 
@@ -62,7 +65,7 @@ impl Admitted {
         Self { since, key, revocations, rest }
     }
 
-    /// What the ticket was signed with that the application minted.
+    /// The key that signed the application's ticket.
     pub(super) fn key(&self) -> KeyId {
         self.key
     }
@@ -73,10 +76,10 @@ impl Admitted {
     }
 }
 
-/// Mints resume tickets, and checks them.
+/// Mints and checks resume tickets.
 #[derive(Debug)]
 pub struct ResumeTickets {
-    /// None: the server has no secret to sign with.
+    /// Signs the tickets. `None`: the server has no secret.
     signer: Option<Signer>,
     times: ResumeTimes,
     revocations: Arc<Revocations>,
@@ -84,12 +87,12 @@ pub struct ResumeTickets {
 }
 
 impl ResumeTickets {
-    /// Tickets of these times, as far as there is somebody to sign them, which these revocations refuse.
+    /// Resume tickets with these lifetimes, checked against these revocations. Without a signer none are minted.
     pub fn new(signer: Option<Signer>, times: ResumeTimes, revocations: Arc<Revocations>) -> Self {
         Self { signer, times, revocations, origins: Arc::default() }
     }
 
-    /// The same, signed by another.
+    /// The same with another signer.
     #[must_use]
     pub(super) fn with_signer(&self, signer: Option<Signer>) -> Self {
         Self {
@@ -100,13 +103,13 @@ impl ResumeTickets {
         }
     }
 
-    /// How long a resume ticket is good, at most.
+    /// Maximum lifetime of a resume ticket in seconds.
     pub(super) fn seconds(&self) -> u64 {
         self.times.seconds
     }
 
-    /// A ticket for the next connection of this session, at `now` (seconds since 1970). None: its client is to ask the
-    /// application.
+    /// Mints a resume ticket for the session's next connection, at `now` (Unix time in seconds). `None`: the client must
+    /// request a ticket from the application.
     pub(super) fn mint(
         &self,
         identity: &Identity,
@@ -137,12 +140,12 @@ impl ResumeTickets {
             place,
         };
         let origins = rest.map_or(&[][..], |rest| &rest.origins);
-        // What came in by a ticket fits into one.
+        // An identity that came in a ticket fits into a ticket.
         let ticket = signer.mint_resume(identity, origins, &resumption, now, expires, rand::random()).ok()?;
         Some(ResumeTicket { ticket, seconds })
     }
 
-    /// What a session keeps that is opened by this ticket of the application's, signed with this key. None: it is not
+    /// The data that a session keeps from this ticket of the application, signed with this key. `None`: the session cannot be
     /// resumed.
     pub(super) fn admit(&self, verified: &Verified, key: KeyId) -> Option<Admitted> {
         if verified.identity.role == Role::Publisher {
@@ -158,7 +161,7 @@ impl ResumeTickets {
         ))
     }
 
-    /// What a session keeps that is opened by this resume ticket.
+    /// The data that a session keeps from this resume ticket.
     pub(super) fn resume(&self, verified: &VerifiedResume) -> Result<Admitted, NotResumable> {
         let VerifiedResume { identity, origins, resumption, .. } = verified;
         let revocations = self.revocations.check(resumption, identity)?;
@@ -172,15 +175,14 @@ impl ResumeTickets {
         Ok(Admitted::new(resumption.since, resumption.key, revocations, rest))
     }
 
-    /// Until when a ticket of this session could be used, of those minted so far: none for longer than it takes to present
-    /// one that is minted now.
+    /// An upper bound for the expiry of all resume tickets of the session minted so far, as Unix time in seconds.
     pub(super) fn end_of_any(&self, verified: &VerifiedResume, now: u64) -> u64 {
         const UNDER_WAY_SECONDS: u64 = 60;
         verified.expires.max(now.saturating_add(self.times.seconds)).saturating_add(UNDER_WAY_SECONDS)
     }
 }
 
-/// The hosts of the last ticket: the tickets of one application name the same.
+/// The hosts of the last ticket, which are reused because tickets of an application usually have the same.
 #[derive(Debug, Default)]
 struct SharedOrigins(Mutex<Arc<[OriginPattern]>>);
 

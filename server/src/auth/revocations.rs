@@ -1,18 +1,18 @@
-//! Revocations: which resume tickets a disconnect has made worthless.
+//! Revocations of resume tickets by disconnects.
 //!
-//! Each disconnect has a number, higher than those of all before it, also of those before a restart. A resume ticket carries
-//! the number of the last one when it was minted, and is refused if a later one means its session or its identity. Numbers
-//! and not times: what happens in the same moment has an order, and clocks are set back.
+//! Each disconnect has a number, higher than those of all earlier ones, including those before a restart. A resume ticket
+//! contains the number of the last disconnect before it was minted, and is refused if a later one targets its session or its
+//! identity. Numbers are used instead of times because they order simultaneous events, and because clocks may be set back.
 //!
-//! A revocation is kept as long as a resume ticket that was minted before it could be used. Bound: [`Revocations::new`]'s
-//! `max`; beyond it the oldest is forgotten early, and every ticket minted before it is refused, whomever it belongs to: one
-//! of them asks the application for a new ticket in vain, none is let in wrongly.
+//! A revocation is kept as long as a resume ticket minted before it could be used. Bound: `max` of [`Revocations::new`]. Beyond
+//! it the oldest is forgotten early, and every ticket minted before it is refused. This costs unaffected clients a new ticket
+//! from the application, but admits nobody wrongly.
 //!
-//! With a [`Journal`] they outlive the process. Without one, a process takes no resume tickets but its own.
+//! With a [`Journal`], revocations survive the process. Without one, a process accepts only its own resume tickets.
 //!
-//! Where several nodes share their disconnects, these have positions that are the same on all of them ([`Line`]): then a ticket
-//! carries the position of the last one, and is good on each node that has it on its line. The numbers stay this node's own; a new
-//! line goes on with higher ones, so that a session from before it is known by its number.
+//! If several nodes share their disconnects, these have the same positions on all nodes ([`Line`]). A ticket then contains the
+//! position of the last disconnect, and is valid on each node that has it on its line. Numbers remain local to the node. A new
+//! line continues with higher numbers, so sessions from before it are recognized by theirs.
 
 use std::collections::{HashMap, VecDeque};
 use std::path::Path;
@@ -25,13 +25,13 @@ use orosync_protocol::{Position, SessionId};
 use super::journal::{Journal, JournalError, Recorder};
 use super::line::{Beginning, Disconnected, Line};
 
-/// How much longer than a resume ticket is good a revocation is kept: for requests under way.
+/// How long a revocation is kept beyond the lifetime of a resume ticket, for requests in flight.
 const SLACK_SECONDS: u64 = 60;
 
-/// How far the clock of the application that mints tickets may be ahead (and [`orosync_protocol::ticket::verify`] allows).
+/// Tolerance for the application's clock, the same as in [`orosync_protocol::ticket::verify`].
 const CLOCK_SKEW_SECONDS: u64 = 30;
 
-/// The bits of a number that count within one process; those above count processes.
+/// Number of low bits that count revocations within a process. The bits above count processes.
 const COUNT_BITS: u32 = 32;
 
 /// The revocations of a node.
@@ -42,12 +42,13 @@ pub struct Revocations {
 }
 
 impl Revocations {
-    /// In memory alone: those of resume tickets that are good for `ticket_seconds`, at most `max`.
+    /// Revocations in memory, for resume tickets with a lifetime of `ticket_seconds`. At most `max` are kept.
     pub fn new(ticket_seconds: u64, max: usize) -> Self {
         Self { known: Arc::new(Mutex::new(Known::new(ticket_seconds, max))), recorder: None }
     }
 
-    /// The same, kept in a file of this directory: with those that are there, at `unix_now`.
+    /// Revocations with a journal in this directory, from which the existing ones are loaded. `unix_now` is Unix time in
+    /// seconds.
     pub fn open(
         directory: &Path,
         ticket_seconds: u64,
@@ -60,59 +61,58 @@ impl Revocations {
         Ok(Self { recorder: Some(Recorder::start(journal, Arc::clone(&known))?), known })
     }
 
-    /// Forgets those of this directory, for a server that takes no resume tickets and so does not keep count.
+    /// Removes the journal of this directory. For a server without resume tickets, which would not keep it up to date.
     pub fn forget(directory: &Path) -> Result<(), JournalError> {
         Journal::remove(directory)
     }
 
-    /// Has `whom`'s resume tickets refused from now on. `held` is let go of when that can no longer be forgotten.
+    /// Revokes the resume tickets of `whom`. `held` is dropped when the revocation is durable.
     pub fn record(&self, whom: &Disconnect, held: impl Send + 'static, unix_now: u64) {
         let mut known = self.lock();
         let recorded = known.record(whom, unix_now);
         if let (Some(recorder), Some(revocation)) = (&self.recorder, recorded) {
-            // Under the lock: the journal has them in the order of their numbers.
+            // While holding the lock, so that the journal has the order of the numbers.
             recorder.record(revocation, Box::new(held));
         }
     }
 
-    /// The same of a disconnect that all nodes share, which stands there: the next one of the line. One that was known when the line
-    /// began is no other.
+    /// Records a shared disconnect with its position, the next one on the line. One that was known when the line began is
+    /// ignored.
     pub fn record_shared(&self, whom: &Disconnect, at: Position, unix_now: u64) {
         self.lock().record_shared(&Disconnected { whom: whom.clone(), at, unix: unix_now });
     }
 
-    /// From now on tickets are good by their position on this line, of disconnects that all nodes share. No session from before
-    /// gets a resume ticket any more.
+    /// Begins a line of shared disconnects. From now on tickets are checked by their position on it, and sessions from before
+    /// get no resume tickets.
     pub fn begin_line(&self, beginning: &Beginning) {
         self.lock().begin_line(beginning);
     }
 
-    /// Lets go of `held` when all that was recorded so far can no longer be forgotten.
+    /// Drops `held` when all revocations recorded so far are durable.
     pub fn hold_until_recorded(&self, held: impl Send + 'static) {
         if let Some(recorder) = &self.recorder {
             recorder.hold(Box::new(held));
         }
     }
 
-    /// The number of the last one, for a session that begins now with a ticket that was minted at `minted`, seconds since
-    /// 1970. None: whoever has this identity was disconnected since, so that ticket is to open this one session and no
-    /// other.
+    /// The number of the last revocation, for a new session whose ticket was minted at `minted` (Unix time in seconds). `None`:
+    /// the identity may have been disconnected since, so the session must not be resumed.
     pub fn of_new_session(&self, identity: &Identity, minted: u64) -> Option<u64> {
         let known = self.lock();
         let is_outdated = |whom: Disconnect| {
             known.latest.get(&whom).is_some_and(|latest| latest.unix + CLOCK_SKEW_SECONDS >= minted)
         };
-        // A ticket that is good for longer than revocations are kept may be older than one that nobody knows any more.
+        // A ticket with a lifetime longer than revocations are kept may be older than a forgotten one.
         let may_be_outdated = known.forgotten_unix > 0 && known.forgotten_unix + CLOCK_SKEW_SECONDS >= minted;
-        // Nearly always nobody was disconnected lately, and nothing needs to be looked up.
+        // Usually there was no recent disconnect, and no lookup is needed.
         let is_outdated =
             may_be_outdated || (!known.latest.is_empty() && Disconnect::all_of(identity).any(is_outdated));
         (!is_outdated).then_some(known.last)
     }
 
-    /// Who remembers these revocations, and the number of the last one: what a resume ticket carries that is minted now for
-    /// one of these sessions, which knows of those up to `since`. Where nodes share them: the tag of the last one, and its offset.
-    /// None: it is disconnected, and does not know it yet, or is about to be ended because it may be.
+    /// The store's id and the number of the last revocation, for a resume ticket that is minted now for one of these sessions,
+    /// which takes revocations up to `since` into account. If nodes share them: the tag and the offset of the last one. `None`:
+    /// the session is disconnected, or may be, and is about to end.
     pub fn of_new_ticket(
         &self,
         mut sessions: impl Iterator<Item = SessionId>,
@@ -124,7 +124,7 @@ impl Revocations {
         is_resumed.then(|| known.named())
     }
 
-    /// Whether a resume ticket is still good, for whoever has this identity: then the number of the last revocation.
+    /// Checks that a resume ticket with this identity is not revoked. Returns the number of the last revocation.
     pub fn check(&self, resumption: &Resumption, identity: &Identity) -> Result<u64, NotResumable> {
         let known = self.lock();
         let since = known.number(resumption)?;
@@ -140,49 +140,49 @@ impl Revocations {
     }
 }
 
-/// A panic while it was locked leaves at worst a revocation that refuses too much: it is numbered first.
+/// Locks, ignoring poison: a panic leaves at worst a revocation that refuses too much, because it is numbered first.
 pub(super) fn lock(known: &Mutex<Known>) -> MutexGuard<'_, Known> {
     known.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Why a resume ticket is refused that was good once.
+/// Why a formerly valid resume ticket is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotResumable {
-    /// Another server has minted it, or this one before it was started anew or what the nodes share was lost: which ones were
-    /// revoked is not known here.
+    /// The ticket was minted by another server, or by this one before a restart or before the nodes' shared data was lost.
+    /// Whether it was revoked is not known.
     OtherServer,
-    /// Its session or its user was disconnected since.
+    /// Its session or its user has been disconnected since.
     Revoked,
 }
 
-/// What is known of revocations.
+/// The known revocations.
 #[derive(Debug)]
 pub(super) struct Known {
-    /// Names this memory in the tickets. Random.
+    /// The random id of this store, contained in tickets.
     pub(super) node: u128,
     /// The number of the last revocation.
     pub(super) last: u64,
-    /// The number of the last one of those that are no longer here.
+    /// The number of the last forgotten revocation.
     pub(super) forgotten: u64,
-    /// When the latest of those was recorded, as far as this process knows: seconds since 1970, or 0.
+    /// When the latest forgotten revocation was recorded, as Unix time in seconds. 0: not known to this process.
     forgotten_unix: u64,
-    /// Where nodes share them.
+    /// The line, if nodes share their disconnects.
     shared: Option<Shared>,
-    /// The number of the last one when the line began: sessions from before may have missed one.
+    /// The number of the last revocation when the line began. Sessions from before may have missed some.
     began: u64,
-    /// In the order of their numbers.
+    /// The kept revocations, in the order of their numbers.
     pub(super) kept: VecDeque<Revocation>,
-    /// The latest of those, by whom they mean.
+    /// The latest kept revocation per target.
     latest: HashMap<Disconnect, Latest>,
     keep_seconds: u64,
     max: usize,
 }
 
-/// Revocations that nodes share.
+/// The line of shared disconnects, with its mapping to numbers.
 #[derive(Debug)]
 struct Shared {
     line: Line,
-    /// The number of offset 0, which is perhaps below 0: all counting wraps.
+    /// The number of offset 0, which may be negative: all arithmetic wraps.
     zero: u64,
 }
 
@@ -196,11 +196,11 @@ impl Shared {
     }
 }
 
-/// One of them.
+/// A revocation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Revocation {
     pub(super) number: u64,
-    /// When, seconds since 1970.
+    /// The time of the disconnect, as Unix time in seconds.
     pub(super) unix: u64,
     pub(super) whom: Disconnect,
 }
@@ -227,7 +227,7 @@ impl Known {
         }
     }
 
-    /// Numbers this one. None: it can mean nobody.
+    /// Numbers and keeps a revocation. `None`: its target cannot match anybody.
     pub(super) fn record(&mut self, whom: &Disconnect, unix: u64) -> Option<Revocation> {
         if can_mean_nobody(whom) {
             return None;
@@ -239,10 +239,10 @@ impl Known {
         Some(revocation)
     }
 
-    /// Adds one that stands on the line, behind all before.
+    /// Adds the next revocation of the line.
     fn record_shared(&mut self, Disconnected { whom, at, unix }: &Disconnected) {
         let Some(shared) = &mut self.shared else {
-            // Too much rather than too little: no line has begun.
+            // No line has begun: revokes locally, rather too much than too little.
             self.record(whom, *unix);
             return;
         };
@@ -267,7 +267,7 @@ impl Known {
         }
     }
 
-    /// As a ticket names the last one.
+    /// The last revocation in the form that tickets contain.
     fn named(&self) -> (u128, u64) {
         self.shared.as_ref().map_or((self.node, self.last), |shared| {
             let Position { offset, tag } = shared.line.last();
@@ -275,7 +275,7 @@ impl Known {
         })
     }
 
-    /// The number of the one that a ticket names.
+    /// The number of the revocation that a ticket contains.
     fn number(&self, ticket: &Resumption) -> Result<u64, NotResumable> {
         let offset = ticket.revocations;
         let Some(shared) = &self.shared else {
@@ -293,14 +293,14 @@ impl Known {
         if is_known { Ok(shared.number(offset)) } else { Err(NotResumable::OtherServer) }
     }
 
-    /// Adds one whose number is higher than all before.
+    /// Adds a revocation whose number is higher than all before.
     pub(super) fn keep(&mut self, revocation: Revocation) {
         let Revocation { number, unix, .. } = revocation;
         self.latest.insert(revocation.whom.clone(), Latest { number, unix });
         self.kept.push_back(revocation);
     }
 
-    /// Forgets those that no ticket of their time could outlive, and the oldest beyond the bound.
+    /// Forgets revocations that can no longer affect a valid ticket, and the oldest beyond the bound.
     pub(super) fn forget_old(&mut self, unix_now: u64) {
         while let Some(oldest) = self.kept.front()
             && (self.kept.len() > self.max || oldest.unix.saturating_add(self.keep_seconds) <= unix_now)
@@ -313,18 +313,18 @@ impl Known {
             }
         }
         let Some(shared) = &mut self.shared else { return };
-        // Those that can mean nobody are among them.
+        // The line also contains disconnects whose target cannot match anybody.
         let beyond = shared.line.count().saturating_sub(self.max) as u64;
         let forgotten = self.forgotten.max(self.began);
         shared.line.forget(shared.offset(forgotten).max(shared.line.base().offset.saturating_add(beyond)));
     }
 
-    /// Begins the numbers of another process: all are higher than any that an earlier one may have given and not recorded.
+    /// Begins the numbers of a new process, higher than any that an earlier one may have assigned without recording it.
     pub(super) fn begin_process(&mut self) {
         self.last = ((self.last >> COUNT_BITS) + 1) << COUNT_BITS;
     }
 
-    /// Whether a revocation after `since` means one of these sessions, or whoever has this identity.
+    /// Whether a revocation after `since` targets one of these sessions or this identity.
     fn means(&self, sessions: &mut dyn Iterator<Item = SessionId>, identity: &Identity, since: u64) -> bool {
         let is_later = |whom| self.latest.get(&whom).is_some_and(|latest| latest.number > since);
         !self.latest.is_empty()
@@ -332,7 +332,7 @@ impl Known {
     }
 }
 
-/// No ticket names somebody at such length.
+/// Whether the target is too long to occur in a ticket.
 fn can_mean_nobody(whom: &Disconnect) -> bool {
     matches!(whom, Disconnect::Name { user, .. } if user.len() > MAX_TICKET_BYTES)
 }

@@ -1,68 +1,67 @@
-//! Who knows which one-time tickets were used: this node, which answers within the call, or all nodes together, whose answer
-//! comes later.
+//! The store of used one-time tickets: in this node, which answers within the call, or shared by all nodes, whose answer comes
+//! later.
 
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 
 use super::replay::{FirstUse, Replay};
 
-/// Who is asked whether a ticket was used before. A clone asks the same.
+/// The store that is asked whether a ticket was used before. Clones share it.
 #[derive(Clone, Debug)]
 pub enum UsedTickets {
-    /// This node, which is the only one.
+    /// The memory of this node, the only one.
     OfThisNode(Arc<Mutex<Replay>>),
-    /// All nodes.
+    /// The store of all nodes.
     OfAllNodes(Arc<dyn SharedTickets>),
 }
 
 impl UsedTickets {
-    /// Those of the only node, which remembers up to `max`.
+    /// A store for a single node, with room for `max` tickets.
     pub fn of_this_node(max: usize) -> Self {
         Self::OfThisNode(Arc::new(Mutex::new(Replay::new(max))))
     }
 }
 
-/// The used tickets of all nodes, wherever they are remembered. What an implementation keeps:
+/// The store of used tickets that all nodes share. The contract of an implementation:
 ///
-/// - **At most one `Yes`**: of all that ask for one [`TicketUse::id`], on all nodes, one is told [`FirstUse::Yes`], and never
-///   two. A question may be sent again, as often as it takes to get an answer: [`TicketUse::nonce`] tells whether what was
-///   used before is this very use. Where that stays unknown (time-out, lost connection, a primary that was replaced), the
-///   answer is [`FirstUse::Unavailable`]. Nobody is let in by any other answer than `Yes`, so a use that was answered in another
-///   way may be taken back, by its nonce and once no question about it is under way: whoever comes back with that ticket then
-///   need not ask the application for one.
-/// - **Remembered** for a minute longer than [`TicketUse::expires`], since the clock of another node may be behind. None is
-///   forgotten for room: then the answer is [`FirstUse::NoRoom`].
-/// - **Disconnects first**: before `Yes` is told, all disconnects that were accepted before the use, on any node, are among
-///   this node's [`Revocations`](super::revocations::Revocations). The session is looked up there when the answer has come,
-///   and not before. A node that cannot prove that it knows them answers `Unavailable`.
-/// - **Nothing waits in the call**: it is made on a shard's thread, and all sessions of that shard would wait with it. So no
-///   I/O, and no lock that is held for longer than it takes to append to a queue.
-/// - **`answer` is called** once, from whatever thread, also within the call, and within seconds: a broker that is away is
-///   `Unavailable` at once or soon. Who is gone meanwhile no longer hears it; the ticket is used up all the same. The others
-///   wait for five seconds at least.
-/// - **Bounded**: who no longer waits leaves his question behind, and one ticket can be presented any number of times, so the
-///   connections of a node bound nothing here. An implementation bounds what it has under way, and answers `NoRoom` beyond.
+/// - **At most one `Yes`**: among all questions about a [`TicketUse::id`], on all nodes, at most one is answered with
+///   [`FirstUse::Yes`]. A question may be repeated until it is answered: [`TicketUse::nonce`] identifies repetitions of the
+///   same use. If the outcome stays unknown (timeout, lost connection, replaced primary), the answer is
+///   [`FirstUse::Unavailable`]. Only `Yes` admits a client, so a use with another answer may be reverted by its nonce once no
+///   question about it is in flight. The client can then retry with the same ticket.
+/// - **Memory**: a use is remembered for a minute longer than [`TicketUse::expires`], since another node's clock may be behind.
+///   None is forgotten for lack of room: the answer is then [`FirstUse::NoRoom`].
+/// - **Disconnects first**: before the answer `Yes`, all disconnects accepted before the use, on any node, are among this
+///   node's [`Revocations`](super::revocations::Revocations), which are checked only after the answer. A node that cannot
+///   prove that it knows them answers `Unavailable`.
+/// - **Non-blocking**: the call is made on a shard's thread and must not delay its sessions. It does no I/O, and holds no lock
+///   for longer than it takes to append to a queue.
+/// - **`answer` is called** once, from any thread, possibly within the call, and within seconds: if the broker is unavailable,
+///   `Unavailable` is answered soon. Clients wait for at least five seconds. If a client has disconnected meanwhile, its ticket
+///   is used nevertheless.
+/// - **Bounds**: the number of connections does not bound pending questions, because clients may disconnect, and may present a
+///   ticket any number of times. An implementation bounds its pending questions and answers `NoRoom` beyond.
 pub trait SharedTickets: Debug + Send + Sync {
-    /// Uses a ticket up, and tells later whether it was the first time.
+    /// Marks a ticket as used. `answer` receives later whether it was the first use.
     fn use_up(&self, ticket: TicketUse, answer: UseAnswer);
 }
 
-/// Takes the answer.
+/// The callback for the answer.
 pub type UseAnswer = Box<dyn FnOnce(FirstUse) + Send>;
 
-/// A ticket that is used.
+/// A use of a ticket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TicketUse {
-    /// What is used up: the `jti` of a ticket, of any characters, or what stands for all resume tickets of one session. At
-    /// most as long as a ticket ([`MAX_TICKET_BYTES`](orosync_protocol::ticket::MAX_TICKET_BYTES)).
+    /// The id that is marked as used: the `jti` of a ticket, with any characters, or an id shared by all resume tickets of a
+    /// session. At most as long as a ticket ([`MAX_TICKET_BYTES`](orosync_protocol::ticket::MAX_TICKET_BYTES)).
     pub id: String,
-    /// When nobody takes it any more, seconds since 1970.
+    /// When the ticket is no longer accepted, as Unix time in seconds.
     pub expires: u64,
-    /// This use. Random, of each handshake another.
+    /// Identifies this use. Random, different for each handshake.
     pub nonce: u128,
 }
 
-/// Whether a ticket was used before: a question to all nodes.
+/// The question to the shared store whether a ticket was used before.
 #[derive(Debug)]
 pub struct Question {
     ticket: TicketUse,
@@ -74,7 +73,7 @@ impl Question {
         Self { ticket, to: Arc::clone(to) }
     }
 
-    /// Asks, which uses the ticket up.
+    /// Asks the question, which marks the ticket as used.
     pub fn ask(self, answer: UseAnswer) {
         self.to.use_up(self.ticket, answer);
     }

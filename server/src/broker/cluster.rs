@@ -1,5 +1,5 @@
-//! The cluster that this node is one of, for whoever tells publishers. It changes where Redis has lost its data and another node began
-//! anew there first.
+//! The cluster that this node belongs to, which is announced to publishers. It changes if Redis loses its data and another
+//! node initializes it first.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -7,24 +7,24 @@ use std::time::Duration;
 use orosync_protocol::ClusterId;
 use orosync_protocol::cluster::Membership;
 
-/// The cluster of a node, once it is known.
+/// The cluster of a node. Unknown until the node has joined one.
 #[derive(Debug, Default)]
 pub struct Cluster(Mutex<Option<Joined>>);
 
 #[derive(Clone, Copy, Debug)]
 struct Joined {
     cluster: ClusterId,
-    /// Seconds since 1970.
+    /// When the node joined, as Unix time in seconds.
     since: u64,
 }
 
 impl Cluster {
-    /// The node has been one of this since then, in seconds since 1970.
+    /// The node joined this cluster at `since` (Unix time in seconds).
     pub fn new(cluster: ClusterId, since: u64) -> Self {
         Self(Mutex::new(Some(Joined { cluster, since })))
     }
 
-    /// The node is one of this cluster from now on.
+    /// Notes that the node joins this cluster now.
     pub fn join(&self, cluster: ClusterId, unix_now: u64) {
         let mut joined = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if joined.is_none_or(|joined| joined.cluster != cluster) {
@@ -32,7 +32,7 @@ impl Cluster {
         }
     }
 
-    /// What a publisher is told.
+    /// The membership that is announced to publishers.
     pub fn membership(&self, unix_now: u64) -> Option<Membership> {
         let joined = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         joined.map(|Joined { cluster, since }| Membership {
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_node_is_one_of_its_cluster_for_as_long_as_it_has_been_in_that() {
+    fn the_membership_lasts_since_the_node_joined_its_current_cluster() {
         let cluster = Cluster::default();
         assert_eq!(cluster.membership(100), None);
         let said =

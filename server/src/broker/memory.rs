@@ -1,6 +1,7 @@
-//! The broker of a single node: everything in memory, and done within the call.
+//! The broker of a single node. It keeps everything in memory and completes each operation within the call.
 //!
-//! Owns what each publisher has had accepted, and the history of the topics with the locks that keep each topic's order.
+//! Owns the accepted sequence numbers of publishers, and the histories of topics with the locks that preserve each topic's
+//! order.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -25,12 +26,12 @@ pub struct MemoryBroker {
     seen: Seen,
     history: History,
     metrics: Arc<Metrics>,
-    /// Nobody else's: a cluster of one node, until that ends.
+    /// A cluster of this node alone, for the lifetime of the process.
     cluster: Arc<Cluster>,
 }
 
 impl MemoryBroker {
-    /// An empty broker that remembers so many publishers, and keeps so much history.
+    /// An empty broker that remembers `max_publishers` publishers and keeps history within `rules`.
     pub fn new(
         events: Arc<dyn EventHandler>,
         max_publishers: usize,
@@ -42,7 +43,7 @@ impl MemoryBroker {
         Self { events, seen: Seen::new(max_publishers), history, metrics, cluster }
     }
 
-    /// Hands an event over while nobody else hands over one of its topic. What is copied of it is copied before.
+    /// Hands over an event while holding the lock of its topic. The payload is copied before the lock is taken.
     fn hand_over(&self, item: Item, receipt: Option<Arc<Receipt>>) {
         let held = Held::new(item.credit, receipt);
         match item.content {
@@ -63,8 +64,9 @@ impl MemoryBroker {
         }
     }
 
-    /// A publisher may have reconnected to another shard while the last messages of its old connection are still taken. So
-    /// it is locked until its events are in the inboxes, which nobody but itself waits for.
+    /// Publishes a publisher's messages while holding the publisher's lock until their events are in the inboxes. After a
+    /// reconnect to another shard, the last messages of the old connection may still be in progress. Only the publisher itself
+    /// waits for this lock.
     fn publish_numbered(&self, publisher: PublisherId, publication: Publication, now: Instant) {
         let Publication { items, receipt, .. } = publication;
         let (mut accepted, mut duplicates) = (0, 0);
@@ -79,7 +81,7 @@ impl MemoryBroker {
             }
         });
         if let (1.., Some(receipt)) = (duplicates, &receipt) {
-            // Accepted over an earlier connection, and perhaps not written yet: nobody knows any more where they are.
+            // Accepted over an earlier connection and possibly not written yet. A barrier waits for all events so far.
             self.events.handle_barrier(receipt);
         }
         self.metrics.messages_accepted.of(Source::Link).inc_by(accepted);
@@ -108,7 +110,7 @@ impl Broker for MemoryBroker {
         }
     }
 
-    /// Who is interested is asked of each event.
+    /// Does nothing: interest is checked for each event.
     fn subscribe(&self, _: &Topic) {}
 
     fn unsubscribe(&self, _: &Topic) {}

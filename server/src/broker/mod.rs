@@ -1,26 +1,25 @@
-//! The broker: what carries all that is published, by whomever, to every node.
+//! The broker, which carries published messages to all nodes.
 //!
-//! The contract, which `contract` tests for whatever carries the messages:
+//! Every implementation keeps this contract, which `contract` tests:
 //!
-//! - **Accepted means accepted.** A publication's receipt is settled when the broker has accepted all of it, not before:
-//!   what dies with the node is sent again. The broker of one node settles it when the events are written as well; one that
-//!   carries them between nodes may settle it before they come.
-//! - **Once.** Of one publisher a sequence number is accepted once; what it sends again after a reconnect is acknowledged
-//!   and dropped. A broker that was started anew has forgotten what it had.
-//! - **In order.** The messages of one publisher are accepted, and become events, in the order of their numbers. All
-//!   shards of all nodes see the events of one topic in the same order.
-//! - **To who has subscribed.** The events of a topic come from the answer to a recovery that was asked for behind
-//!   [`Broker::subscribe`] on, and may come before. After the last [`Broker::unsubscribe`] they need not.
-//! - **No hole.** Of one topic each event's offset is one more than that of the event before it, also where something was
-//!   dropped that the broker had had already. No two events of a topic have the same position.
-//! - **Nothing between.** What a recovery finds is handed over before any event of the topic that it does not have, and behind
-//!   all that it has. It is complete only if that is certain: never from a position with a tag that the event of that offset does
-//!   not have. A broker that cannot find out says so ([`Unavailable`]). The answers of one asker come in the order in which
-//!   it asked.
-//! - **No waiting.** Whoever calls the broker does not wait for it: publishing is answered by the receipt, a recovery by what
-//!   is handed over.
+//! - **Acceptance.** A publication's receipt is settled only after the broker has accepted all of it, so that publishers send
+//!   again what is lost with a node. The broker of a single node settles it when the events are written as well; a broker
+//!   between nodes may settle it before the events arrive.
+//! - **Deduplication.** A sequence number of a publisher is accepted once. Messages sent again after a reconnect are
+//!   acknowledged and dropped. A restarted broker may have lost its memory of numbers.
+//! - **Order.** The messages of a publisher are accepted, and become events, in the order of their numbers. All shards of all
+//!   nodes see the events of a topic in the same order.
+//! - **Subscriptions.** The events of a topic arrive at the latest from the answer to a recovery that was requested after
+//!   [`Broker::subscribe`]. They may arrive earlier, and may stop after the last [`Broker::unsubscribe`].
+//! - **No gaps.** The offset of each event is one more than that of the topic's previous event, even if duplicates were
+//!   dropped in between. No two events of a topic have the same position.
+//! - **Consistent recovery.** The answer to a recovery is handed over after all events that it contains and before all others
+//!   of the topic. It says `complete` only if that is certain, and never for a position whose tag differs from that of the
+//!   event at its offset. A broker that cannot answer says so ([`Unavailable`]). The answers to one caller keep the order of
+//!   its requests.
+//! - **No blocking.** Callers never wait for the broker: a publication is answered by its receipt, a recovery by a callback.
 //!
-//! [`memory`] is the broker of a single node, and needs nothing installed.
+//! [`memory`] is the broker of a single node and has no external dependencies.
 
 pub mod cluster;
 #[cfg(test)]
@@ -43,80 +42,81 @@ use crate::publication::{Event, Publication};
 use cluster::Cluster;
 use history::HistoryRules;
 
-/// Carries all that is published, and keeps the contract of this module.
+/// A broker. Implementations keep the contract of this module.
 pub trait Broker: fmt::Debug + Send + Sync {
-    /// Takes what somebody publishes.
+    /// Publishes messages.
     fn publish(&self, publication: Publication, now: Instant);
 
-    /// A publisher asks what was accepted of it over earlier connections. The receipt says so once all of that would be
-    /// acknowledged, were it sent now. A broker that is spread over several places may say none: then all is sent again.
+    /// Asks for the highest sequence number accepted from a publisher over earlier connections. The receipt carries the answer
+    /// once all messages up to that number can be acknowledged. A partitioned broker may answer `None`; the publisher then
+    /// sends everything again.
     fn ask_highest(&self, publisher: PublisherId, receipt: Arc<Receipt>, now: Instant);
 
-    /// A shard has its first subscriber of this topic. The broker counts: each shard says so for itself.
+    /// Subscribes to a topic. Called by each shard for its first subscriber; the broker counts the calls.
     fn subscribe(&self, topic: &Topic);
 
-    /// A shard has lost its last one.
+    /// Unsubscribes from a topic. Called by each shard after its last subscriber.
     fn unsubscribe(&self, topic: &Topic);
 
-    /// Somebody who was away asks for what came since, at most the latest `most` events. `hand_over` puts the answer where
-    /// the topic's events go. Without `since` nothing is asked for but where the topic stands.
+    /// Requests missed events, at most the latest `most`. `hand_over` delivers the answer in order with the topic's events.
+    /// Without `since`, only the topic's current position is requested.
     fn recover(&self, topic: &Topic, since: Option<Since>, most: usize, hand_over: HandOver);
 
-    /// From now on these rules hold.
+    /// Replaces the history rules.
     fn set_rules(&self, rules: HistoryRules);
 
-    /// Looks at the clock, every few seconds.
+    /// Handles timeouts. Called every few seconds.
     fn handle_timeout(&self);
 
-    /// The cluster that it carries messages within: the same on all its nodes. A broker that asks elsewhere knows it later.
+    /// The cluster that the broker connects, the same on all its nodes. A broker with a remote store learns it later.
     fn cluster(&self) -> Arc<Cluster>;
 }
 
-/// Takes what was recovered. It is called in the middle of the topic's events, so it must not take long.
+/// Receives the answer to a recovery. It is called between the topic's events and must return quickly.
 pub type HandOver = Box<dyn FnOnce(Result<Recovered, Unavailable>) + Send>;
 
-/// The broker cannot say at the moment what came. Who asks again later may be told.
+/// The broker cannot answer a recovery at the moment. A later retry may succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("what came meanwhile cannot be known at the moment: the broker is away. Ask again")]
+#[error("missed events cannot be determined at the moment because the broker is unavailable. Ask again")]
 pub struct Unavailable;
 
-/// From where on somebody asks.
+/// The start of a recovery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Since {
-    /// What came behind this one; none: something that is no position.
+    /// Events after this position. `None`: the client sent something that is not a position.
     Position(Option<Position>),
-    /// What was accepted from then on.
+    /// Events accepted from this time on.
     Instant(Instant),
 }
 
-/// What came of a topic while somebody was away.
+/// The answer to a recovery.
 #[derive(Debug)]
 pub struct Recovered {
-    /// Of the topic's last event.
+    /// The position of the topic's last event.
     pub position: Position,
-    /// Whether nothing of what was asked for is missing.
+    /// Whether the requested events are complete.
     pub complete: bool,
-    /// The oldest first.
+    /// The events with their positions, the oldest first.
     pub events: Vec<(Position, Kept)>,
 }
 
-/// Where a broker's events go: a node.
+/// The recipient of a broker's events: a node.
 pub trait EventHandler: fmt::Debug + Send + Sync {
-    /// Whether any session of the node would get a message of this topic now. If not, there is nothing to handle.
+    /// Whether the node has subscribers of this topic. If not, its events need not be handed over.
     fn is_wanted(&self, topic: &Topic) -> bool;
 
-    /// Takes an event, the next of its topic, to all sessions of the node that are meant. What it holds is let go of when
-    /// it is written to them.
+    /// Delivers the topic's next event to the node's sessions. Credit and receipt of the event are released when it is written.
     fn handle_event(&self, event: Event);
 
-    /// What came of this topic is not all known: whoever can ask what it missed is to ask, and what follows goes on from here.
+    /// Handles a break: events of this topic were lost. Sessions that can ask for missed events are told to; later events
+    /// follow.
     fn handle_break(&self, topic: &Topic);
 
-    /// Where nodes share them, disconnects go on from here, each with its position. Those that are known already mean resume tickets
-    /// alone. Those that are not, and were accepted while this node was there ([`Beginning::may_mean_sessions_since`]), may have meant
-    /// any of its sessions.
+    /// Begins a line of shared disconnects, each with its position. Known disconnects only affect resume tickets. Unknown ones
+    /// that were accepted while this node was running may affect any of its sessions
+    /// ([`Beginning::may_mean_sessions_since`]).
     fn begin_line(&self, beginning: &Beginning);
 
-    /// Lets go of this when all events that were handled before are written.
+    /// Releases the receipt when all events handled before are written.
     fn handle_barrier(&self, receipt: &Arc<Receipt>);
 }

@@ -1,8 +1,9 @@
-//! What each publisher has had accepted, so that what it sends again after a reconnect is not delivered twice.
+//! Deduplication: the highest accepted sequence number of each publisher, so that messages sent again after a reconnect are
+//! not delivered twice.
 //!
-//! Bound: `limits.remembered_publishers`; at the bound the eighth that published longest ago is forgotten, without those
-//! that are publishing now. A forgotten publisher's next message is taken as new: it could only be delivered twice if its
-//! acknowledgement was lost, and that long ago.
+//! Bound: `limits.remembered_publishers`. At the bound, the eighth that published least recently is forgotten, except for
+//! publishers that are publishing at the moment. The next message of a forgotten publisher counts as new. It would be delivered
+//! twice only if its acknowledgement had been lost that long ago.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,12 +24,12 @@ struct Entry {
     last_used: Instant,
 }
 
-/// What one publisher has had accepted, locked: nobody else publishes for it meanwhile.
+/// The highest accepted number of a publisher, locked so that nobody else publishes for it.
 #[derive(Debug)]
 pub struct Numbers<'a>(MutexGuard<'a, Option<Seq>>);
 
 impl Seen {
-    /// Nobody has published yet.
+    /// An empty memory for up to `max_publishers`.
     pub fn new(max_publishers: usize) -> Self {
         Self { publishers: Mutex::default(), max_publishers: max_publishers.max(1) }
     }
@@ -63,7 +64,7 @@ impl Seen {
 }
 
 impl Numbers<'_> {
-    /// Is this number new? Then it counts as accepted from here on.
+    /// Whether this number is new. If so, it counts as accepted.
     pub fn first_time(&mut self, seq: Seq) -> bool {
         let new = self.0.is_none_or(|highest| seq > highest);
         if new {
@@ -85,7 +86,7 @@ fn forget_oldest(publishers: &mut HashMap<PublisherId, Entry>) {
     });
 }
 
-/// A panic in between leaves a number that was either accepted or not: there is nothing to repair.
+/// Locks, ignoring poison: a panic leaves a consistent number.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -101,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_is_new_once_for_each_publisher() {
+    fn a_number_is_accepted_once_per_publisher() {
         let seen = Seen::new(10);
         let now = Instant::now();
         let (a, b) = (PublisherId(1), PublisherId(2));
@@ -114,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_publisher_of_a_former_server_may_begin_anywhere() {
+    fn an_unknown_publisher_may_begin_with_any_number() {
         let seen = Seen::new(10);
         assert!(
             seen.with_publisher(PublisherId(1), Instant::now(), |mut numbers| numbers.first_time(seq(500)))
@@ -122,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn the_memory_is_bounded_and_forgets_the_oldest() {
+    fn the_memory_is_bounded_and_forgets_the_least_recent() {
         let seen = Seen::new(16);
         let start = Instant::now();
         for n in 0..100_u32 {
@@ -135,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn of_publishers_of_the_same_moment_an_eighth_is_forgotten() {
+    fn among_equally_recent_publishers_an_eighth_is_forgotten() {
         let seen = Seen::new(16);
         let now = Instant::now();
         for n in 0..17_u32 {

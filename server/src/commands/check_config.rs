@@ -1,5 +1,5 @@
-//! `check-config`: every key with its value and where it came from, as a file that could be used; the policies that follow;
-//! the table for the documentation.
+//! `check-config`: prints every key with its value and source as a valid configuration file, then the effective topic rules.
+//! Also prints the table of keys for the documentation.
 
 use std::io::Write;
 
@@ -8,7 +8,7 @@ use crate::config::keys::{self, Declaration};
 use crate::config::{HistorySettings, Settings, Written};
 use crate::policy::{HistoryLimits, Policies};
 
-/// Checks all that `serve` would check before it listens, then shows it.
+/// Runs all checks that `serve` runs before it listens, then prints the configuration.
 pub(super) fn check(written: &Written, output: &mut impl Write) -> Result<(), Failure> {
     let settings = Settings::to_serve(written)?;
     for warning in &written.warnings {
@@ -18,7 +18,7 @@ pub(super) fn check(written: &Written, output: &mut impl Write) -> Result<(), Fa
     output.write_all(text.as_bytes()).map_err(|error| output_failed(&error))
 }
 
-/// The table of all keys, in Markdown.
+/// Prints the table of all keys in Markdown.
 pub(super) fn show_defaults(output: &mut impl Write) -> Result<(), Failure> {
     output.write_all(markdown().as_bytes()).map_err(|error| output_failed(&error))
 }
@@ -39,16 +39,16 @@ fn show(written: &Written) -> String {
 fn line(written: &Written, key: &Declaration) -> (String, String) {
     let value = written.shown(key);
     let setting = if key.is_secret() && value != "\"\"" {
-        format!("# {} is set, not shown", key.name)
+        format!("# {} is set, value not shown", key.name)
     } else if written.is_masked(key) {
-        format!("# {} = {value}, the password is not shown", key.name)
+        format!("# {} = {value}, password not shown", key.name)
     } else {
         format!("{} = {value}", key.name)
     };
     (setting, written.place(key))
 }
 
-/// What the rules come to, Oro's included.
+/// All rules in effect, including the built-in rules for Oro.
 fn show_policies(policies: &Policies, history: HistorySettings) -> String {
     let rules = policies.rules().iter().map(|rule| {
         let (pattern, subscribe, publish) =
@@ -121,17 +121,17 @@ mod tests {
         let written = load(&[], [("OROSYNC_AUTH__SECRET".to_owned(), secret.to_owned())], []).unwrap();
         let shown = show(&written);
         assert!(!shown.contains(secret), "{shown}");
-        assert!(shown.contains("# auth.secret is set, not shown"), "{shown}");
+        assert!(shown.contains("# auth.secret is set, value not shown"), "{shown}");
         assert!(shown.contains("# OROSYNC_AUTH__SECRET\n"), "{shown}");
     }
 
     #[test]
-    fn a_url_is_shown_without_its_password_and_is_then_no_setting() {
+    fn a_url_with_a_password_is_shown_masked_and_as_a_comment() {
         let shown =
             |url: &str| show(&load(&[], [("OROSYNC_BROKER__URL".to_owned(), url.to_owned())], []).unwrap());
         let masked = shown("redis://crm:0123456789@redis:6379/1");
         assert!(!masked.contains("0123456789"), "{masked}");
-        let line = "# broker.url = \"redis://crm:***@redis:6379/1\", the password is not shown";
+        let line = "# broker.url = \"redis://crm:***@redis:6379/1\", password not shown";
         assert!(masked.lines().any(|shown| shown.starts_with(line)), "{masked}");
         let whole = shown("redis://redis:6379/1");
         assert!(whole.contains("\nbroker.url = \"redis://redis:6379/1\" "), "{whole}");

@@ -1,4 +1,4 @@
-//! The commands. Each is a function from its arguments to done or [`Failure`], which knows the exit code.
+//! The commands. Each is a function that takes its arguments and returns success or a [`Failure`] with an exit code.
 
 mod check_config;
 mod nodes;
@@ -21,7 +21,7 @@ use crate::config::{ConfigError, Settings, Written, load};
 use crate::listen::address::Address;
 use crate::log;
 
-/// Does what the command line says.
+/// Runs the command that the command line names.
 pub fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command {
         Command::Serve => {
@@ -47,22 +47,22 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
     }
 }
 
-/// Why a command did not do what it was asked for.
+/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// The configuration cannot be used.
+    /// The configuration is invalid.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// An argument cannot be used.
+    /// An argument is invalid.
     #[error("{0}")]
     Usage(String),
-    /// It was tried, and failed.
+    /// The command was run and failed.
     #[error("{0}")]
     Failed(String),
 }
 
 impl Failure {
-    /// 1: failed; 2: wrong usage or configuration.
+    /// The exit code. 1: failure; 2: wrong usage or configuration.
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Failed(_) => ExitCode::from(1),
@@ -81,31 +81,32 @@ fn read_config(flags: &Flags) -> Result<Written, ConfigError> {
     load(&flags.config, environment, flags.settings())
 }
 
-/// What makes tickets: the secret, which a server that has only a public key lacks.
+/// The signer of tickets. Fails if the server has only a public key and no secret.
 fn signer(settings: &Settings) -> Result<&Signer, Failure> {
     settings.auth.signer.as_ref().ok_or_else(no_signer)
 }
 
 fn no_signer() -> Failure {
     Failure::Usage(
-        "tickets are made with the secret, and only a public key is configured. Set auth.secret_file (--secret-file)"
+        "signing tickets requires the secret, but only a public key is configured. Set auth.secret_file (--secret-file)"
             .to_owned(),
     )
 }
 
-/// Where a server with these settings can be reached from this machine: the first address without a reverse proxy in
-/// front, and without a certificate, which is for another name.
+/// The endpoint at which this machine reaches a server with these settings: the first address of `bind` that expects neither
+/// a reverse proxy nor TLS, since the certificate is for another name.
 fn endpoint(settings: &Settings) -> Result<Endpoint, Failure> {
     let bind = settings.bind.iter().find(|bind| !bind.proxy_protocol && !bind.tls);
-    let bind = bind.ok_or_else(|| Failure::Usage("name the server with --endpoint".to_owned()))?;
+    let bind = bind.ok_or_else(|| Failure::Usage("pass the server's address with --endpoint".to_owned()))?;
     let text = match &bind.address {
         Address::Tcp(address) => format!("ws://{}/", reachable(*address)),
         Address::Unix(_) => bind.address.to_string(),
     };
-    text.parse().map_err(|error| Failure::Usage(format!("{error}. Name the server with --endpoint")))
+    text.parse()
+        .map_err(|error| Failure::Usage(format!("{error}. Pass the server's address with --endpoint")))
 }
 
-/// A server that listens on all addresses is found on this machine's own.
+/// Replaces the unspecified address (all interfaces) by the loopback address.
 fn reachable(address: SocketAddr) -> SocketAddr {
     let host = match address.ip() {
         IpAddr::V4(host) if host.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -115,22 +116,22 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(host, address.port())
 }
 
-/// Mints a ticket that begins now.
+/// Mints a ticket that is valid from now on.
 fn mint(signer: &Signer, identity: &Identity, ttl_seconds: u64) -> Result<String, Failure> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     signer
         .mint(identity, now, ttl_seconds, rand::random())
-        .map_err(|error| Failure::Failed(format!("no ticket could be made: {error}")))
+        .map_err(|error| Failure::Failed(format!("no ticket could be minted: {error}")))
 }
 
-/// Who `publish` and `watch` are: they hold the secret.
+/// The identity of `publish` and `watch`, which hold the secret.
 fn publisher() -> Identity {
     Identity { role: Role::Publisher, ..Identity::anonymous() }
 }
 
-/// Standard output, or whatever stands for it, took no more.
+/// Writing to standard output failed.
 fn output_failed(error: &io::Error) -> Failure {
-    Failure::Failed(format!("the output cannot be written: {error}"))
+    Failure::Failed(format!("cannot write the output: {error}"))
 }
 
 #[cfg(test)]
@@ -147,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_is_looked_for_where_it_listens() {
+    fn the_default_endpoint_follows_from_bind() {
         assert_eq!(endpoint_of("0.0.0.0:8080"), "ws://127.0.0.1:8080/");
         assert_eq!(endpoint_of("[::]:8080"), "ws://[::1]:8080/");
         assert_eq!(endpoint_of("10.0.0.5:80,0.0.0.0:1"), "ws://10.0.0.5:80/");

@@ -1,4 +1,4 @@
-//! `nodes`: who shares the broker, as each node has said itself, and whether all of them agree.
+//! `nodes`: lists the nodes that share the broker, as each reports itself, and compares their versions and rules.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -13,13 +13,13 @@ use crate::config::Settings;
 use crate::config::broker::BrokerSettings;
 use crate::process::unix_time;
 
-/// What stands above the columns.
-const HEAD: [&str; 8] = ["HOST", "BIND", "VERSION", "UP", "BROWSERS", "PUBLISHERS", "RULES", "HEARD OF"];
+/// The column headings.
+const HEAD: [&str; 8] = ["HOST", "BIND", "VERSION", "UP", "BROWSERS", "PUBLISHERS", "RULES", "LAST SEEN"];
 
-/// How much of a hash is shown to people.
+/// Number of characters of a hash in the table.
 const SHOWN: usize = 8;
 
-/// Lists them. It fails if there is none, or not all is as it should be.
+/// Prints the nodes. Fails if there is none, or if [`problems`] finds any.
 pub(super) fn nodes(
     arguments: &NodesArgs,
     settings: Settings,
@@ -27,7 +27,7 @@ pub(super) fn nodes(
 ) -> Result<(), Failure> {
     let BrokerSettings::Redis(redis) = settings.broker else {
         return Err(Failure::Usage(
-            "broker.url is not set, so each node stands alone. Name the configuration of one that shares a broker with --config"
+            "broker.url is not set, so there is no broker to share. Use --config with the configuration of a node that has one"
                 .to_owned(),
         ));
     };
@@ -41,34 +41,34 @@ pub(super) fn nodes(
     if problems.is_empty() { Ok(()) } else { Err(Failure::Failed(problems.join("\n"))) }
 }
 
-/// What is not as it should be, a sentence each.
+/// Silent nodes, and differences between the others; a sentence each.
 fn problems(nodes: &[Listed], prefix: &str) -> Vec<String> {
     if nodes.is_empty() {
         return vec![format!(
-            "no node was heard of in the last 10 s under the prefix \"{prefix}\". Does one run with this broker.url and broker.prefix, and is its /readyz 200?"
+            "no node reported itself in the last 10 s under the prefix \"{prefix}\". Check that one runs with this broker.url and broker.prefix, and that its /readyz answers 200"
         )];
     }
     let silent = nodes.iter().filter(|node| !node.is_there).map(|node| {
         format!(
-            "{} {} was not heard of for {}: it has ended, or cannot reach the broker",
+            "{} {} has been silent for {}: it has stopped, or it cannot reach the broker",
             node.host,
             node.bind,
             seconds(node.silent_milliseconds)
         )
     });
     let mut problems: Vec<String> = silent.collect();
-    // One that has ended need not agree.
+    // A node that has stopped need not agree.
     let there = || nodes.iter().filter(|node| node.is_there);
     let versions: BTreeSet<&str> = there().map(|node| node.version.as_str()).collect();
     if versions.len() > 1 {
         let versions: Vec<&str> = versions.into_iter().collect();
-        problems.push(format!("the nodes are of different versions: {}", versions.join(", ")));
+        problems.push(format!("the nodes run different versions: {}", versions.join(", ")));
     }
     let rules: BTreeSet<&str> = there().map(|node| node.rules.as_str()).collect();
     if rules.len() > 1 {
         problems.push(
-            "the nodes have different rules, so it depends on the node who may do what. Compare their [[topics]], auth.allowed_origins \
-             and [history], and send SIGHUP to those that have not read the last change"
+            "the nodes have different rules, so permissions depend on the node. Compare their [[topics]], auth.allowed_origins \
+             and [history], and send SIGHUP to the nodes that have not loaded the last change"
                 .to_owned(),
         );
     }
@@ -82,7 +82,7 @@ struct Json<'a> {
 }
 
 fn json(nodes: &[Listed], problems: &[String]) -> String {
-    // Structs of strings and numbers always serialize.
+    // A struct of strings and numbers always serializes.
     let mut text = serde_json::to_string_pretty(&Json { nodes, problems }).unwrap_or_default();
     text.push('\n');
     text
@@ -115,7 +115,7 @@ fn table(nodes: &[Listed], now: u64) -> String {
     lines.collect()
 }
 
-/// Whoever may write to Redis says what stands there.
+/// Text from Redis, without control characters: any client of Redis may have written it.
 fn printable(text: &str) -> String {
     text.chars().filter(|character| !character.is_control()).collect()
 }
@@ -124,7 +124,7 @@ fn seconds(milliseconds: u64) -> String {
     format!("{}.{} s", milliseconds / 1000, milliseconds % 1000 / 100)
 }
 
-/// A time in its two largest units.
+/// A duration in its two largest units.
 fn time(seconds: u64) -> String {
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
     match () {
@@ -159,7 +159,7 @@ mod tests {
         let nodes = [node("web1"), node("web22")];
         assert_eq!(
             table(&nodes, 1_000_000 + 3 * 3600 + 125),
-            "HOST   BIND          VERSION  UP     BROWSERS  PUBLISHERS  RULES     HEARD OF\n\
+            "HOST   BIND          VERSION  UP     BROWSERS  PUBLISHERS  RULES     LAST SEEN\n\
              web1   0.0.0.0:8080  0.1.0    3h 2m  1203      16          01234567  0.4 s ago\n\
              web22  0.0.0.0:8080  0.1.0    3h 2m  1203      16          01234567  0.4 s ago\n"
         );
@@ -167,15 +167,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_as_it_should_be_is_said() {
+    fn silent_nodes_and_differences_are_reported() {
         let said = |nodes: &[Listed]| problems(nodes, "crm").join("\n");
-        assert!(said(&[]).contains("no node was heard of in the last 10 s under the prefix \"crm\""));
+        assert!(said(&[]).contains("no node reported itself in the last 10 s under the prefix \"crm\""));
         let silent = Listed { silent_milliseconds: 4210, is_there: false, ..node("web2") };
         assert!(
-            said(&[node("web1"), silent.clone()]).starts_with("web2 0.0.0.0:8080 was not heard of for 4.2 s")
+            said(&[node("web1"), silent.clone()]).starts_with("web2 0.0.0.0:8080 has been silent for 4.2 s")
         );
         let newer = Listed { version: "0.2.0".to_owned(), ..node("web2") };
-        assert_eq!(said(&[node("web1"), newer]), "the nodes are of different versions: 0.1.0, 0.2.0");
+        assert_eq!(said(&[node("web1"), newer]), "the nodes run different versions: 0.1.0, 0.2.0");
         let other = Listed { rules: "f".to_owned(), ..node("web2") };
         assert!(said(&[node("web1"), other]).starts_with("the nodes have different rules"));
         let ended = Listed { rules: "f".to_owned(), version: "0.0.9".to_owned(), ..silent };
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_told_in_two_units() {
+    fn durations_are_shown_in_two_units() {
         for (seconds, text) in
             [(0, "0s"), (59, "59s"), (61, "1m 1s"), (7261, "2h 1m"), (86_400 * 3 + 3600, "3d 1h")]
         {

@@ -1,4 +1,4 @@
-//! `publish` and `disconnect`: a publisher like PHP's, over the same link.
+//! `publish` and `disconnect`: both use the backend link, like the PHP extension.
 
 use std::io::{self, BufRead};
 use std::time::Duration;
@@ -13,10 +13,10 @@ use super::{Failure, endpoint, no_signer};
 use crate::cli::{DisconnectArgs, PublishArgs};
 use crate::config::Settings;
 
-/// How long the server may take to answer, and to acknowledge what waits.
+/// Time limit for the server's answers and acknowledgements.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Publishes one payload, or one of each line of standard input; done when all are acknowledged.
+/// Publishes one payload, or one per line of standard input. Returns when all are acknowledged.
 pub(super) fn publish(arguments: PublishArgs, settings: Settings) -> Result<(), Failure> {
     let topic = arguments.topic;
     let mut publication = Publication::open(arguments.endpoint, settings)?;
@@ -27,16 +27,16 @@ pub(super) fn publish(arguments: PublishArgs, settings: Settings) -> Result<(), 
             .map_err(|problem| Failure::Usage(format!("the payload {problem}")))
             .and_then(|payload| publication.publish(&message(&topic, payload)))
     };
-    // What was accepted before a line that cannot be read is delivered all the same.
+    // Messages accepted before an unreadable line are delivered nevertheless.
     let acknowledged = publication.finish();
     sent.and(acknowledged)
 }
 
-/// Has sessions ended; done when that is acknowledged.
+/// Ends sessions. Returns when the server has acknowledged it.
 pub(super) fn disconnect(arguments: DisconnectArgs, settings: Settings) -> Result<(), Failure> {
     let who = arguments
         .who()
-        .ok_or_else(|| Failure::Usage("name a role with an id or a name, or a session".to_owned()))?;
+        .ok_or_else(|| Failure::Usage("pass --role with --uid or --user, or --session".to_owned()))?;
     let message = who.message().map_err(|error| Failure::Usage(format!("the name {error}")))?;
     let mut publication = Publication::open(arguments.endpoint, settings)?;
     let sent = publication.publish(&message);
@@ -63,7 +63,7 @@ impl Publication {
             None => endpoint(&settings)?.into(),
         };
         let signer = settings.auth.signer.ok_or_else(no_signer)?;
-        // `finish` has flushed before it ends the link.
+        // `finish` flushes before it closes the link.
         let options = Options { shutdown_timeout: Duration::ZERO, ..Options::new(endpoints, signer) };
         Ok(Self { publisher: Publisher::new(options) })
     }
@@ -80,7 +80,7 @@ impl Publication {
         Ok(())
     }
 
-    /// Waits while the queue is full.
+    /// Queues a message. Waits while the queue is full.
     fn publish(&mut self, message: &Message) -> Result<(), Failure> {
         while self.publisher.publish(message.lend()).is_err() {
             if !self.publisher.flush(PATIENCE) {
@@ -90,7 +90,7 @@ impl Publication {
         Ok(())
     }
 
-    /// Waits for the last acknowledgement.
+    /// Waits for all acknowledgements and closes the link.
     fn finish(mut self) -> Result<(), Failure> {
         let acknowledged = self.publisher.flush(PATIENCE);
         let outcome = match self.publisher.refusals().last() {

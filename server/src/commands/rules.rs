@@ -1,8 +1,7 @@
-//! What can change while the server runs: `[[topics]]`, `[history]`, `auth.allowed_origins`, secrets, the certificate and the
-//! broker's passwords, read again on SIGHUP.
+//! Reloading of the configuration on SIGHUP: `[[topics]]`, `[history]`, `auth.allowed_origins`, secrets, the certificate and
+//! the broker's passwords.
 //!
-//! No session is closed for it, and what it has subscribed to already stays. Everything else in the configuration needs
-//! a restart.
+//! A reload closes no session and ends no subscription. All other settings need a restart.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -22,23 +21,24 @@ use crate::node::Node;
 use crate::policy::{HistoryOverride, Policies, TopicRule};
 use crate::session::Shared;
 
-/// Reads the configuration once more, from where it was read at the start.
+/// Reads the configuration again, from the same files, environment and flags as at the start.
 pub type ReadAgain = Box<dyn Fn() -> Result<Settings, ConfigError>>;
 
-/// See the module.
+/// The rules in force, and the channels over which a reload distributes new ones.
 pub struct Rules {
     shared: Arc<Shared>,
     tls: watch::Sender<Option<Arc<ServerConfig>>>,
     broker_passwords: watch::Sender<Passwords>,
     secrets: watch::Sender<Vec<String>>,
-    /// Of the rules in force: [`hash`].
+    /// The [`hash`] of the rules in force.
     hash: watch::Sender<String>,
     read_again: ReadAgain,
     described: watch::Sender<String>,
 }
 
 impl Rules {
-    /// The rules that the server was started with. Who holds a certificate, the broker's passwords or the hash subscribes to it.
+    /// The rules that the server was started with. The parts of the server that use the certificate, the broker's passwords,
+    /// the secrets or the hash subscribe to the respective channel.
     pub fn new(
         shared: Arc<Shared>,
         tls: watch::Sender<Option<Arc<ServerConfig>>>,
@@ -51,18 +51,18 @@ impl Rules {
         Self { shared, tls, broker_passwords, secrets, hash, read_again, described }
     }
 
-    /// The rules in force, as JSON: `{"topics": [{"pattern", "subscribe", "publish"}], "allowed_origins": []}`. A rule that
-    /// says something of its history has `"history": {"events", "seconds"}`, or one of the two, as well.
+    /// The rules in force as JSON: `{"topics": [{"pattern", "subscribe", "publish"}], "allowed_origins": []}`. A rule that sets
+    /// bounds of its history also has `"history": {"events", "seconds"}`, or one of the two.
     pub fn described(&self) -> watch::Receiver<String> {
         self.described.subscribe()
     }
 
-    /// Lets what the configuration says now hold in all shards. A configuration that cannot be used changes nothing.
+    /// Reads the configuration again and applies it in all shards. An invalid configuration changes nothing.
     pub fn reload(&mut self, node: &Node) {
         let settings = match (self.read_again)() {
             Ok(settings) => settings,
             Err(error) => {
-                error!("SIGHUP: the configuration cannot be used, the former rules stay: {error}");
+                error!("SIGHUP: the configuration is invalid, the previous rules stay in force: {error}");
                 return;
             }
         };
@@ -77,7 +77,7 @@ impl Rules {
             Arc::new(shared.door.authenticator.with_keys(settings.auth.verifiers, settings.auth.signer));
         shared.door.allowed_origins = settings.auth.allowed_origins;
         self.shared = Arc::new(shared);
-        // A server without an address for TLS has no use for a certificate, nor one with it none.
+        // Without a TLS address at the start a certificate is not used; with one it cannot be removed.
         self.tls.send_if_modified(|tls| {
             let is_used = tls.is_some() && settings.tls.is_some();
             if is_used {
@@ -93,19 +93,19 @@ impl Rules {
         info!(
             topics = self.shared.policies.rules().len(),
             allowed_origins = self.shared.door.allowed_origins.len(),
-            "SIGHUP: topics, history, allowed origins, secrets, certificate and the broker's passwords were read again; anything else \
-             needs a restart"
+            "SIGHUP: topics, history, allowed origins, secrets, certificate and broker passwords were reloaded; all other settings \
+             need a restart"
         );
         self.described.send_replace(describe(&self.shared.policies, &self.shared.door.allowed_origins));
     }
 }
 
-/// By which nodes find out whether they have the same rules.
+/// A hash of the rules, by which nodes compare their rules.
 pub fn hash(settings: &Settings) -> String {
     hash_of_rules(&describe(&settings.policies, &settings.auth.allowed_origins), settings.history)
 }
 
-/// Tells whoever connects to the broker of passwords that have changed. Another broker needs a restart.
+/// Passes changed passwords to the broker's connections. A change of the broker itself needs a restart.
 fn renew_passwords(current: &watch::Sender<Passwords>, read: BrokerSettings) {
     let BrokerSettings::Redis(redis) = read else { return };
     current.send_if_modified(|passwords| {
@@ -115,7 +115,7 @@ fn renew_passwords(current: &watch::Sender<Passwords>, read: BrokerSettings) {
     });
 }
 
-/// By which nodes find out whether they have the same secrets: of all that are accepted, the one that signs first.
+/// The key ids of all accepted secrets, the signing one first, by which nodes compare their secrets.
 pub fn ids_of_secrets(verifiers: &[Verifier]) -> Vec<String> {
     verifiers.iter().map(|verifier| format!("{:016x}", verifier.id().0)).collect()
 }
@@ -144,7 +144,7 @@ struct History {
 }
 
 impl History {
-    /// What a rule says; nothing, where the configuration's `[history]` holds.
+    /// The bounds that a rule sets. `None` if it sets none and `[history]` applies.
     fn of(rule: &TopicRule) -> Option<Self> {
         let HistoryOverride { events, age } = rule.history();
         let says_something = events.is_some() || age.is_some();
@@ -157,7 +157,7 @@ fn describe(policies: &Policies, allowed_origins: &[OriginPattern]) -> String {
         topics: topics(policies),
         allowed_origins: allowed_origins.iter().map(OriginPattern::as_str).collect(),
     };
-    // Structs of strings always serialize.
+    // A struct of strings always serializes.
     serde_json::to_string(&description).unwrap_or_default()
 }
 
@@ -186,7 +186,7 @@ mod tests {
     use crate::policy::{Publish, Subscribe};
 
     #[test]
-    fn only_a_password_that_has_changed_is_told() {
+    fn only_changed_passwords_are_passed_on() {
         let broker = |url: &str| {
             let environment = [("OROSYNC_BROKER__URL", url), ("OROSYNC_AUTH__SECRET", &"x".repeat(32))];
             let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_says_of_its_history_what_it_was_told() {
+    fn a_rule_is_described_with_the_history_bounds_that_it_sets() {
         let age = Some(Duration::from_millis(500));
         for (history, expected) in [
             (HistoryOverride::default(), ""),

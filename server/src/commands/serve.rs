@@ -1,4 +1,4 @@
-//! `serve`: the server itself.
+//! `serve`: starts the node with all its threads and tasks, reloads it on SIGHUP and shuts it down.
 
 use std::io;
 use std::sync::Arc;
@@ -44,59 +44,58 @@ use crate::session::lines::ClientLines;
 use crate::shard::{Shard, run, trial};
 use crate::supervisor;
 
-/// Descriptors that are not for sessions: listeners, logs, health checks.
+/// File descriptors reserved for listeners, logs and health checks.
 const RESERVED_DESCRIPTORS: usize = 64;
 
-/// The same for each shard: epoll sets and wake-ups.
+/// File descriptors reserved per shard, for epoll sets and wake-ups.
 const DESCRIPTORS_PER_SHARD: usize = 5;
 
-/// Log lines of one kind that clients can cause, per interval.
+/// Maximum number of log lines per kind and interval that clients can cause.
 const CLIENT_LINES: u32 = 10;
 const CLIENT_LINES_INTERVAL: Duration = Duration::from_secs(10);
 
-/// The fewest revocations that are remembered, however few publishers may have under way.
+/// Minimum capacity for revocations, even if `limits.publisher_messages` is lower.
 const LEAST_REVOCATIONS: usize = 10_000;
 
-/// Beyond `drain_seconds`: for the threads to end.
+/// Time limit for the threads to end, after `drain_seconds`.
 const LAST_WAIT: Duration = Duration::from_secs(1);
 
-/// How often the node looks at the clock.
+/// Interval of [`Node::handle_timeout`].
 const NODE_TICK: Duration = Duration::from_secs(5);
 
-/// What OroPlatform's pages expect on `oro/ping`.
+/// The topic and payload that OroPlatform's pages expect.
 const PING_TOPIC: &str = "oro/ping";
 const PING_PAYLOAD: &[u8] = b"\"Connection keep alive\"";
 
-/// Runs the server until SIGTERM or SIGINT, for `drain_grace_seconds` more, then until everything accepted is written, or
-/// `drain_seconds` are over.
-/// SIGHUP has the rules read again.
+/// Runs the server until SIGTERM or SIGINT. It then serves for another `drain_grace_seconds`, and ends when everything that was
+/// accepted is written, or after `drain_seconds`. SIGHUP reloads the rules.
 pub fn serve(settings: Settings, read_again: ReadAgain) -> Result<(), ServeError> {
     let runtime = Builder::new_current_thread().enable_all().build().map_err(ServeError::Start)?;
     runtime.block_on(run_node(settings, read_again))
 }
 
-/// Why the server could not start, or ended early.
+/// Why the server could not start, or ended unexpectedly.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// A listening socket could not be opened.
     #[error(transparent)]
     Listen(#[from] ListenError),
-    /// The service manager passed a socket that the configuration does not know.
+    /// systemd passed a socket whose address `bind` does not contain.
     #[error(
-        "bind does not name {address}, which systemd listens on for this server. Add it to bind, or take it out of the .socket unit"
+        "bind does not name {address}, on which systemd listens for this server. Add it to bind, or remove it from the .socket unit"
     )]
     NotInBind {
-        /// Where it listens.
+        /// The address of the socket.
         address: Address,
     },
-    /// Revocations cannot be kept.
+    /// The journal of revocations cannot be opened.
     #[error(transparent)]
     State(#[from] JournalError),
     /// The kernel refused a thread, a descriptor or a signal handler.
     #[error("the server cannot start: {0}")]
     Start(#[source] io::Error),
-    /// A shard ended by itself, which is a bug. The supervisor starts the server again.
-    #[error("a shard ended unexpectedly; the lines before this one say why")]
+    /// A shard ended unexpectedly, which is a bug. systemd restarts the server.
+    #[error("a shard ended unexpectedly; the log lines above give the reason")]
     Shard,
 }
 
@@ -183,7 +182,7 @@ async fn run_node(settings: Settings, read_again: ReadAgain) -> Result<(), Serve
         let seconds = drain_grace.as_secs_f64();
         info!(
             signal = request.label(),
-            seconds, "not ready any more, and still serving until load balancers know"
+            seconds, "no longer ready, still serving until load balancers have noticed"
         );
         tokio::select! {
             again = end_requested(&mut requests, &mut shards, &mut rules, &node) => request = again?,
@@ -196,13 +195,13 @@ async fn run_node(settings: Settings, read_again: ReadAgain) -> Result<(), Serve
     tasks.shutdown().await;
     drain::drain(node.shards(), until.into_std()).await;
     if timeout_at(until + LAST_WAIT, shards.all_ended()).await.is_err() {
-        warn!("a shard was too busy to end in time");
+        warn!("a shard did not end in time");
     }
     info!("stopped");
     Ok(())
 }
 
-/// Waits until SIGTERM or SIGINT comes. SIGHUP has the rules read again meanwhile.
+/// Waits for SIGTERM or SIGINT. Meanwhile SIGHUP reloads the rules.
 async fn end_requested(
     requests: &mut Requests,
     shards: &mut Shards,
@@ -246,8 +245,8 @@ async fn bind_admin(settings: &Settings) -> Result<Option<TcpListener>, ServeErr
     Ok(Some(bound))
 }
 
-/// As configured, but not more than there are descriptors for; and some beyond for publishers, which number in the hundreds
-/// where browsers number in the thousands.
+/// The maximum numbers of sessions: for browsers as configured, but at most as many as file descriptors allow; for publishers
+/// an eighth of the descriptors, at most 256, since there are far fewer of them.
 fn places(settings: &Settings, descriptors: u64) -> Places {
     const MAX_FOR_PUBLISHERS: usize = 256;
     let descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX);
@@ -260,7 +259,8 @@ fn places(settings: &Settings, descriptors: u64) -> Places {
         wanted if wanted > possible => {
             warn!(
                 wanted,
-                possible, "limits.sessions: more than descriptors allow; raise the limit of open files"
+                possible,
+                "limits.sessions is higher than the file descriptor limit allows. Raise the limit of open files"
             );
             possible
         }
@@ -269,10 +269,10 @@ fn places(settings: &Settings, descriptors: u64) -> Places {
     Places { browsers, for_publishers }
 }
 
-/// The revocations of resume tickets; none: there are no such tickets. Those that nodes share are kept by Redis alone.
+/// The revocations of resume tickets. `None` if resume tickets are disabled. With Redis, only Redis stores them.
 fn revocations(settings: &Settings) -> Result<Option<Arc<Revocations>>, JournalError> {
     let (seconds, directory) = (settings.auth.resume.as_secs(), settings.auth.state_directory.as_deref());
-    // As many disconnects as may be on their way to the shards: none of those is forgotten before its sessions have ended.
+    // As many disconnects as may be in flight, so that none is forgotten before its sessions have ended.
     let max = settings.limits.publisher_messages.max(LEAST_REVOCATIONS);
     let is_shared = matches!(settings.broker, BrokerSettings::Redis(_));
     let revocations = match directory {
@@ -280,7 +280,7 @@ fn revocations(settings: &Settings) -> Result<Option<Arc<Revocations>>, JournalE
             Revocations::open(directory, seconds, max, process::unix_time())?
         }
         _ => {
-            // What is there is not kept up to date.
+            // An existing journal would become outdated.
             directory.map_or(Ok(()), Revocations::forget)?;
             if seconds == 0 {
                 return Ok(None);
@@ -291,22 +291,22 @@ fn revocations(settings: &Settings) -> Result<Option<Arc<Revocations>>, JournalE
     Ok(Some(Arc::new(revocations)))
 }
 
-/// A node, and what it shares with others.
+/// A node with the state that it shares with other nodes.
 struct Joined {
     node: Node,
     used_tickets: UsedTickets,
-    /// Whether the broker works.
+    /// Set by the broker: whether it works.
     has_broker: Arc<AtomicBool>,
 }
 
-/// What SIGHUP may renew for the broker.
+/// Settings of the broker that SIGHUP may change.
 struct Renewed {
     passwords: watch::Receiver<Passwords>,
     secrets: watch::Receiver<Vec<String>>,
     rules_hash: watch::Receiver<String>,
 }
 
-/// A node of its own, or one that joins those that share its Redis.
+/// Creates a single node with the memory broker, or a node that joins the others on its Redis.
 fn join(
     settings: &Settings,
     shards: Vec<ShardHandle>,
@@ -345,11 +345,11 @@ fn join(
         Ok(Box::new(broker) as Box<dyn Broker>)
     };
     let node = Node::with_broker(shards, limits, revocations, open).map_err(ServeError::Start)?;
-    let (used_tickets, has_broker) = shared.expect("it was opened");
+    let (used_tickets, has_broker) = shared.expect("with_broker calls open");
     Ok(Joined { node, used_tickets: UsedTickets::OfAllNodes(used_tickets), has_broker })
 }
 
-/// What all sessions of a node with these settings share. Without revocations there are no resume tickets.
+/// The state that all sessions of a node share. Without `revocations`, resume tickets are disabled.
 pub fn shared(
     settings: Settings,
     cluster: Arc<Cluster>,
@@ -381,11 +381,11 @@ pub fn shared(
 async fn accept_connections(listener: Listener, spread: Arc<Spread>) {
     let address = listener.address().clone();
     if let Err(error) = listener.run(spread).await {
-        error!(%address, %error, "no longer listening");
+        error!(%address, %error, "stopped listening after an error");
     }
 }
 
-/// Has the node drop what has become too old.
+/// Calls [`Node::handle_timeout`] periodically, so that the node drops expired state.
 async fn look_at_the_clock(node: Arc<Node>) {
     let mut tick = interval_at(Instant::now() + NODE_TICK, NODE_TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -395,7 +395,8 @@ async fn look_at_the_clock(node: Arc<Node>) {
     }
 }
 
-/// Publishes `oro/ping` while somebody has subscribed to it: pages of OroPlatform do, to keep proxies from closing.
+/// Publishes `oro/ping` while it has subscribers. OroPlatform's pages subscribe to it so that proxies keep idle connections
+/// open.
 async fn publish_pings(node: Arc<Node>, every: Duration) {
     let (Ok(topic), Ok(payload)) =
         (Topic::parse(PING_TOPIC), Payload::from_encoder(Bytes::from_static(PING_PAYLOAD)))
@@ -403,8 +404,8 @@ async fn publish_pings(node: Arc<Node>, every: Duration) {
         return;
     };
     loop {
-        // All nodes of a cluster number their pings by the time at which they are due, so that each goes out once, whichever says it
-        // first, and none is taken for an earlier one when the interval is changed.
+        // All nodes of a cluster number their pings by the time at which they are due. The broker drops duplicates, so each
+        // ping is delivered once, and a changed interval cannot reuse an earlier number.
         let (now, length) = (milliseconds(process::since_1970()), milliseconds(every).max(1));
         let due = (now / length + 1) * length;
         sleep(Duration::from_millis(due - now)).await;
@@ -416,7 +417,7 @@ async fn publish_pings(node: Arc<Node>, every: Duration) {
     }
 }
 
-/// As a number that lasts for centuries.
+/// The duration in milliseconds; saturates at `u64::MAX`.
 fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
@@ -427,12 +428,12 @@ struct Shards {
     ended: mpsc::UnboundedReceiver<()>,
 }
 
-/// Tells when a shard's thread ends, in whatever way.
+/// Reports the end of a shard's thread when it is dropped, also after a panic.
 struct TellsTheEnd(mpsc::UnboundedSender<()>);
 
 impl Drop for TellsTheEnd {
     fn drop(&mut self) {
-        // An error means that the process ends already.
+        // An error means that the process is already ending.
         let _ = self.0.send(());
     }
 }
@@ -454,7 +455,7 @@ impl Shards {
             thread::Builder::new()
                 .name(format!("shard-{number}"))
                 .spawn(move || {
-                    // Made in its thread, which its sessions never leave.
+                    // Created in its thread, which its sessions never leave.
                     let made = Shard::new(number, node, shared);
                     run_shard(number, &runtime, run::run(made, inbox, send_together), &tells);
                 })
@@ -463,8 +464,8 @@ impl Shards {
         Ok(Self { runtimes, ended })
     }
 
-    /// Where connections are accepted: by the only shard itself, which saves it a thread to wait for and to share a processor
-    /// with; of several shards by none, because one would do it for all.
+    /// The runtime that accepts connections. A single shard accepts them itself, which saves a second thread and its wake-ups.
+    /// With several shards it is the main thread's, because a shard would accept for all others.
     fn accepting(&self) -> Handle {
         match &self.runtimes[..] {
             [only] => only.clone(),

@@ -1,4 +1,4 @@
-//! `ticket`: prints one ticket, for tests and for the curious.
+//! `ticket`: mints a ticket and prints it, for tests and for debugging.
 
 use std::io::Write;
 
@@ -8,7 +8,7 @@ use super::{Failure, mint, output_failed, signer};
 use crate::cli::TicketArgs;
 use crate::config::Settings;
 
-/// Prints it on a line of its own.
+/// Prints a ticket on a line of its own.
 pub(super) fn ticket(
     arguments: &TicketArgs,
     settings: &Settings,

@@ -1,7 +1,8 @@
-//! `watch`: subscribes like a browser, as a publisher who may see every declared topic, and prints what comes.
+//! `watch`: subscribes to topics and prints their events. It speaks WAMP like a browser, with the identity of a publisher,
+//! which may subscribe to every declared topic.
 //!
-//! The socket is read on a thread of its own; the first waits for a signal or for that thread's end. Bound: one message in
-//! memory, of at most [`MAX_MESSAGE_BYTES`].
+//! A separate thread reads the socket; the main thread waits for a signal or for the end of that thread. Bound: one message
+//! in memory, of at most [`MAX_MESSAGE_BYTES`].
 
 use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
@@ -30,20 +31,20 @@ use crate::cli::WatchArgs;
 use crate::config::Settings;
 use crate::process::Requests;
 
-/// For the connection and for each answer of the handshake. After so long a silence we ask with a ping; after as long again
-/// the server is gone.
+/// Time limit for the connection and for each answer of the handshake. Also the idle time after which a ping is sent, and the
+/// time limit for its answer.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The ticket is used at once.
+/// Lifetime of the ticket, which is used at once.
 const TICKET_SECONDS: u64 = 60;
 
-/// An EVENT with the largest payload, its topic in escapes, and room.
+/// Maximum size of a message: an EVENT with the largest payload and a fully escaped topic, with a margin.
 const MAX_MESSAGE_BYTES: usize = Payload::MAX_BYTES + (64 << 10);
 
-/// The most characters of a server's text in a line of ours.
+/// Maximum number of characters of the server's text in an error.
 const MAX_SHOWN_CHARACTERS: usize = 500;
 
-/// Answered behind all subscriptions that were sent before it.
+/// Called after the subscriptions: the server answers in order, so its result means that they have been handled.
 const PROCEDURE: &str = "orosync/session";
 
 /// Prints the events of the topics until SIGTERM, SIGINT or SIGHUP.
@@ -79,7 +80,7 @@ fn connect_and_print(endpoints: &Endpoints, ticket: &str, topics: &BTreeSet<Topi
         match watched.next_message().map_err(|problem| at(endpoint, &problem))? {
             ServerMessage::Event { topic, payload } => match print(&topic, &payload, &mut output) {
                 Ok(()) => {}
-                // Whoever read has seen enough.
+                // The reader of the pipe has ended.
                 Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
                 Err(error) => return Err(output_failed(&error)),
             },
@@ -93,7 +94,7 @@ fn connect_and_print(endpoints: &Endpoints, ticket: &str, topics: &BTreeSet<Topi
     }
 }
 
-/// The first one that answers: of one cluster each has all events.
+/// Connects to the first endpoint that answers. Each node of a cluster has all events.
 fn connect_to_one<'a>(endpoints: &'a Endpoints, ticket: &str) -> Result<(&'a Endpoint, Watched), Failure> {
     let mut problems = Vec::new();
     for endpoint in endpoints.as_slice() {
@@ -105,12 +106,12 @@ fn connect_to_one<'a>(endpoints: &'a Endpoints, ticket: &str) -> Result<(&'a End
     Err(Failure::Failed(problems.join("\n")))
 }
 
-/// One line, whatever white space the publisher's encoder left between the tokens.
+/// Prints an event as one line. Line breaks between the JSON tokens are replaced by spaces.
 fn print(topic: &str, payload: &Payload, output: &mut impl Write) -> io::Result<()> {
     let mut line = Vec::with_capacity(topic.len() + payload.len() + 2);
     line.extend_from_slice(topic.as_bytes());
     line.push(b'\t');
-    // JSON has no line break within a string: those that are left stand between tokens.
+    // JSON strings contain no raw line breaks, so every line break is between tokens.
     line.extend(
         payload.as_bytes().iter().map(|byte| if matches!(byte, b'\n' | b'\r') { b' ' } else { *byte }),
     );
@@ -123,7 +124,7 @@ trait Stream: Read + Write {}
 impl Stream for TcpStream {}
 impl Stream for UnixStream {}
 
-/// A session that receives.
+/// The connection of `watch`.
 struct Watched {
     websocket: WebSocket<MaybeTlsStream<Box<dyn Stream>>>,
     asked: bool,
@@ -148,15 +149,15 @@ fn connect(endpoint: &Endpoint, ticket: &str) -> Result<Watched, String> {
             ))
         }
         Err(HandshakeError::Failure(error)) if is_no_tls(&error) => Err(
-            "TLS: whoever answers there does not speak TLS. Write ws:// in --endpoint (orosync.backend in Symfony), or the port \
-             that is for TLS"
+            "TLS: the server at this address does not speak TLS. Write ws:// in --endpoint (orosync.backend in Symfony), or the \
+             port that does"
                 .to_owned(),
         ),
         Err(HandshakeError::Failure(error)) => Err(format!("the handshake failed: {error}")),
     }
 }
 
-/// Whether what came was no TLS at all.
+/// Whether the other end answered with something other than TLS.
 fn is_no_tls(error: &Error) -> bool {
     let Error::Io(error) = error else { return false };
     let error = error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>());
@@ -226,7 +227,7 @@ impl Watched {
                 Ok(Message::Text(text)) => {
                     self.asked = false;
                     return decode_server(&Bytes::from(text))
-                        .map_err(|error| format!("the server sent what is not WAMP v1: {error}"));
+                        .map_err(|error| format!("the server sent an invalid WAMP v1 message: {error}"));
                 }
                 Ok(Message::Close(Some(frame))) => {
                     let code = u16::from(frame.code);
@@ -263,7 +264,7 @@ fn at(endpoint: &Endpoint, problem: &str) -> Failure {
     Failure::Failed(format!("{endpoint}: {problem}"))
 }
 
-/// A server's text, on one line, cut.
+/// Text from the server on one line, truncated to [`MAX_SHOWN_CHARACTERS`].
 fn shown(text: &str) -> String {
     text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_SHOWN_CHARACTERS).collect()
 }
@@ -281,17 +282,20 @@ mod tests {
     }
 
     #[test]
-    fn a_port_without_tls_is_named_as_one() {
+    fn the_error_for_a_port_without_tls_says_so() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = format!("wss://{}/", listener.local_addr().unwrap()).parse().unwrap();
         thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
             stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
-            // Until the other side has had enough.
+            // Reads until the other end closes the connection.
             let _ = io::copy(&mut stream, &mut io::sink());
         });
         let Err(said) = connect(&endpoint, "a ticket") else { panic!("it is connected") };
-        assert!(said.starts_with("TLS: whoever answers there does not speak TLS. Write ws://"), "{said}");
+        assert!(
+            said.starts_with("TLS: the server at this address does not speak TLS. Write ws://"),
+            "{said}"
+        );
     }
 
     #[test]
@@ -301,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_servers_text_is_one_cut_line() {
+    fn text_from_the_server_is_truncated_to_one_line() {
         assert_eq!(shown("\n no \u{1b}[31m such\r\ntopic \n"), "no  [31m such  topic");
         assert_eq!(shown(&"x".repeat(5000)).len(), MAX_SHOWN_CHARACTERS);
     }

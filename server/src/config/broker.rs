@@ -1,7 +1,7 @@
-//! The broker: memory, or the Redis servers of `broker.url` with all that a connection to them needs.
+//! Broker settings: memory, or the Redis servers of `broker.url` with TLS, users and passwords.
 //!
-//! Nothing is connected to or looked up here. The files that are named are read with the rest of the configuration, so
-//! that a changed password is found on SIGHUP.
+//! This module opens no connection and resolves no host name. It reads the files that the settings name together with the
+//! rest of the configuration, so a changed password takes effect on SIGHUP.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -12,17 +12,17 @@ use super::redis_url::RedisUrl;
 use super::settings::read_file;
 use super::tls;
 
-/// What carries published messages to the nodes.
+/// The broker, which carries published messages to all nodes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BrokerSettings {
-    /// This process alone.
+    /// Within this process, for a single node.
     Memory,
     /// Redis or Valkey, for any number of nodes.
     Redis(Box<RedisSettings>),
 }
 
 impl BrokerSettings {
-    /// What opens the connections to it.
+    /// The passwords for its connections.
     pub fn passwords(&self) -> Passwords {
         match self {
             Self::Memory => Passwords::default(),
@@ -34,58 +34,58 @@ impl BrokerSettings {
 /// Redis servers, and how to connect to them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RedisSettings {
-    /// Where they are.
+    /// The servers' addresses.
     pub servers: RedisServers,
-    /// None: plain TCP, or a unix socket.
+    /// TLS. `None`: plain TCP, or a unix socket.
     pub tls: Option<RedisTls>,
-    /// What all keys and channels begin with.
+    /// The prefix of all keys and channels.
     pub prefix: String,
-    /// The user of Redis' ACL; none: its default user.
+    /// The Redis ACL user. `None`: the default user.
     pub username: Option<String>,
-    /// Where the password was read; none: it stands in the URL, or there is none.
+    /// The file with the password. `None`: the URL holds it, or there is none.
     pub password_file: Option<PathBuf>,
-    /// The user of the Sentinels' ACL; none: their default user.
+    /// The ACL user of the Sentinels. `None`: the default user.
     pub sentinel_username: Option<String>,
-    /// Wherever they came from.
+    /// The passwords, from files or from the URL.
     pub passwords: Passwords,
-    /// How many replicas must have a message before it is acknowledged.
+    /// Number of replicas that must have a message before it is acknowledged.
     pub wait_replicas: u32,
 }
 
-/// TLS to all servers.
+/// Settings for TLS to all servers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RedisTls {
-    /// Certificates in PEM that are trusted in place of the system's; at least one can be read.
+    /// CA certificates in PEM, at least one, that replace the system's.
     pub root_certificates: Option<Vec<u8>>,
 }
 
-/// Which servers there are, and how they belong together.
+/// The Redis servers and their topology.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RedisServers {
-    /// One.
+    /// A single server, with its database number.
     Single(RedisAddress, i64),
-    /// A primary that is known to Sentinels.
+    /// A primary that Sentinels monitor.
     Sentinel {
         /// Hosts and ports of the Sentinels; at least one.
         sentinels: Vec<(String, u16)>,
-        /// The primary's name there.
+        /// The name under which they monitor it.
         master: String,
-        /// Its database.
+        /// The primary's database number.
         db: i64,
     },
-    /// A Cluster.
+    /// A Redis Cluster.
     Cluster {
         /// Hosts and ports of some of its nodes; at least one.
         seeds: Vec<(String, u16)>,
     },
 }
 
-/// Where a single server listens.
+/// The address of a single server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RedisAddress {
     /// A host name or an IP address without brackets, and a port.
     Tcp {
-        /// Looked up with each connection.
+        /// Resolved for each connection.
         host: String,
         /// Never 0.
         port: u16,
@@ -94,16 +94,16 @@ pub enum RedisAddress {
     Unix(PathBuf),
 }
 
-/// What opens connections.
+/// Passwords for connections.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Passwords {
-    /// To the servers.
+    /// For the Redis servers.
     pub redis: Option<Password>,
-    /// To their Sentinels.
+    /// For their Sentinels.
     pub sentinel: Option<Password>,
 }
 
-/// A password that is not printed.
+/// A password whose `Debug` output is masked.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Password(String);
 
@@ -124,7 +124,7 @@ impl fmt::Debug for Password {
     }
 }
 
-/// From the keys of `[broker]`; without a URL the others are not looked at.
+/// Reads the keys of `[broker]`. Without a URL the other keys are ignored.
 pub(super) fn read(written: &Written) -> Result<BrokerSettings, ConfigError> {
     let Some(url) = written.read(&keys::BROKER_URL)? else { return Ok(BrokerSettings::Memory) };
     let login = both(username(written, &url), password(written, &url));
@@ -146,7 +146,7 @@ pub(super) fn read(written: &Written) -> Result<BrokerSettings, ConfigError> {
     })))
 }
 
-/// The user, and the key that names it.
+/// The user name, and the key that it came from.
 fn username(
     written: &Written,
     url: &RedisUrl,
@@ -154,7 +154,9 @@ fn username(
     const KEY: &keys::Declaration = &keys::BROKER_USERNAME.declaration;
     const URL: &keys::Declaration = &keys::BROKER_URL.declaration;
     match (&url.username, written.read(&keys::BROKER_USERNAME)?) {
-        (Some(_), Some(_)) => Err(written.error(KEY, "broker.url names a user as well. Keep one of the two")),
+        (Some(_), Some(_)) => {
+            Err(written.error(KEY, "broker.url contains a user as well. Keep one of the two"))
+        }
         (Some(name), None) => Ok(Some((name.clone(), URL))),
         (None, Some(name)) => Ok(Some((name, KEY))),
         (None, None) => Ok(None),
@@ -165,7 +167,7 @@ fn password(written: &Written, url: &RedisUrl) -> Result<Option<Password>, Confi
     let key = &keys::BROKER_PASSWORD_FILE;
     let problem = match (&url.password, written.read(key)?) {
         (Some(_), Some(_)) => {
-            "broker.url holds a password as well. Keep the file, and take the password out of the URL"
+            "broker.url contains a password as well. Keep the file and remove the password from the URL"
                 .to_owned()
         }
         (None, Some(file)) => match password_of(&file) {
@@ -183,7 +185,7 @@ fn sentinel_login(
     url: &RedisUrl,
 ) -> Result<(Option<String>, Option<Password>), ConfigError> {
     const NO_SENTINELS: &str =
-        "broker.url names no Sentinels. Write redis+sentinel: there, or leave this out";
+        "broker.url names no Sentinels. Write redis+sentinel: there, or remove this setting";
     const NO_PASSWORD: &str =
         "this user has no password. Name the file that holds it in broker.sentinel_password_file";
     let (user_key, file_key) = (&keys::BROKER_SENTINEL_USERNAME, &keys::BROKER_SENTINEL_PASSWORD_FILE);
@@ -212,7 +214,7 @@ fn password_of(file: &Path) -> Result<Password, String> {
     match text {
         "" => Err("is empty. Write the password into it, on one line".to_owned()),
         text if text.contains(['\n', '\r']) => {
-            Err("holds several lines. Write the password alone, on one line".to_owned())
+            Err("holds several lines. Write only the password, on one line".to_owned())
         }
         text => Ok(Password::new(text.to_owned())),
     }
@@ -224,7 +226,8 @@ fn tls_of(written: &Written, url: &RedisUrl) -> Result<Option<RedisTls>, ConfigE
         (false, None) => return Ok(None),
         (true, None) => return Ok(Some(RedisTls { root_certificates: None })),
         (false, Some(_)) => {
-            "broker.url asks for no TLS. Write rediss: in place of redis: there, or leave this out".to_owned()
+            "broker.url does not use TLS. Write rediss: instead of redis: there, or remove this setting"
+                .to_owned()
         }
         (true, Some(file)) => match tls::certificates(&file) {
             Ok(pem) => return Ok(Some(RedisTls { root_certificates: Some(pem) })),
@@ -273,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_is_all_that_must_be_set() {
+    fn only_the_url_is_required() {
         let settings = redis(&[("URL", "redis://crm-redis")]);
         let address = RedisAddress::Tcp { host: "crm-redis".to_owned(), port: 6379 };
         assert_eq!(
@@ -309,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_of_the_url_may_have_its_password_in_a_file() {
+    fn a_user_in_the_url_may_have_its_password_in_a_file() {
         let file = file(b"pw");
         let settings = redis(&[("URL", "redis://orosync:@x"), ("PASSWORD_FILE", path(&file))]);
         assert_eq!(settings.username.as_deref(), Some("orosync"));
@@ -332,17 +335,17 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_twice_or_not_at_all_is_told() {
+    fn duplicate_and_missing_settings_are_reported() {
         let password = file(b"pw");
         let password = path(&password);
         for (pairs, expected) in [
             (
                 &[("URL", "redis://:secret@x"), ("PASSWORD_FILE", password)][..],
-                "broker.url holds a password as well. Keep the file, and take the password out of the URL",
+                "broker.url contains a password as well. Keep the file and remove the password from the URL",
             ),
             (
                 &[("URL", "redis://crm:secret@x"), ("USERNAME", "crm")],
-                "OROSYNC_BROKER__USERNAME = \"crm\": broker.url names a user as well. Keep one of the two",
+                "OROSYNC_BROKER__USERNAME = \"crm\": broker.url contains a user as well. Keep one of the two",
             ),
             (
                 &[("URL", "redis://x"), ("USERNAME", "crm")],
@@ -364,11 +367,11 @@ mod tests {
             ),
             (
                 &[("URL", "redis+cluster://x"), ("SENTINEL_PASSWORD_FILE", password)],
-                "broker.url names no Sentinels. Write redis+sentinel: there, or leave this out",
+                "broker.url names no Sentinels. Write redis+sentinel: there, or remove this setting",
             ),
             (
                 &[("URL", "redis://x"), ("CA_FILE", "/missing")],
-                "broker.url asks for no TLS. Write rediss: in place of redis: there, or leave this out",
+                "broker.url does not use TLS. Write rediss: instead of redis: there, or remove this setting",
             ),
         ] {
             let error = broker(pairs).unwrap_err();
@@ -378,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn files_that_cannot_be_used_are_all_told_at_once() {
+    fn unusable_files_are_all_reported_at_once() {
         let pairs = [
             ("URL", "rediss+sentinel://x/oro"),
             ("PASSWORD_FILE", "/missing/password"),
@@ -408,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn certificates_to_trust_are_kept_as_they_are_and_must_be_some() {
+    fn trusted_certificates_are_kept_unchanged_and_at_least_one_is_required() {
         let made = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
         let pem = made.cert.pem();
         let ca = file(pem.as_bytes());
@@ -420,7 +423,7 @@ mod tests {
     }
 
     #[test]
-    fn prefixes_and_numbers_of_replicas_are_bounded() {
+    fn the_prefix_and_the_number_of_replicas_are_bounded() {
         let url = ("URL", "redis://x");
         assert_eq!(redis(&[url, ("PREFIX", "crm:live_2.0-b")]).prefix, "crm:live_2.0-b");
         assert_eq!(redis(&[url, ("WAIT_REPLICAS", "16")]).wait_replicas, 16);

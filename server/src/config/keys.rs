@@ -1,6 +1,6 @@
-//! Every key of the configuration, declared once: name, kind, bounds, default, sentence.
+//! Every configuration key, declared once: name, type, bounds, default and description.
 //!
-//! The file, the environment, flags, `check-config` and the table in the documentation all follow from here.
+//! The configuration file, environment variables, flags, `check-config` and the table in the documentation derive from this.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -18,26 +18,26 @@ use crate::log::LogFormat;
 use crate::node::interest::ShardSet;
 use crate::policy::TopicRule;
 
-/// A key whose values are read as `T`.
+/// A configuration key with values of type `T`.
 #[derive(Clone, Copy, Debug)]
 pub struct Key<T: 'static> {
-    /// What is known without `T`.
+    /// The parts of the key that do not depend on `T`.
     pub declaration: Declaration,
     pub(super) kind: Kind<T>,
 }
 
-/// What there is to say about a key.
+/// Name, documentation and default of a configuration key.
 #[derive(Clone, Copy, Debug)]
 pub struct Declaration {
-    /// As in the file, with a dot after its table.
+    /// The name in the file, preceded by its table: `auth.secret_file`.
     pub name: &'static str,
-    /// How values are written.
+    /// The name of its [`Kind`] for the documentation, for example `size`.
     pub kind: &'static str,
-    /// Without a setting; as it would stand in the file.
+    /// The default, in the notation of the file.
     pub default: &'static str,
-    /// What it is for.
+    /// Its description in the documentation.
     pub sentence: &'static str,
-    /// Reads a value for its problems alone.
+    /// Validates a value. The error is a sentence that says what to write instead.
     pub(super) check: fn(&Value) -> Result<(), String>,
 }
 
@@ -53,18 +53,18 @@ impl Declaration {
         format!("--{}", last.replace('_', "-"))
     }
 
-    /// Must its value never be printed?
+    /// Whether the value must never be printed.
     pub fn is_secret(&self) -> bool {
         self.name == AUTH_SECRET.declaration.name
     }
 
-    /// Its value, without the part that must never be printed.
+    /// The value with its secret part masked, if it has one.
     pub(super) fn public(&self, value: Value) -> Value {
         if self.name == BROKER_URL.declaration.name { redis_url::without_password(&value) } else { value }
     }
 }
 
-/// What the names of our environment variables begin with.
+/// The prefix of the server's environment variables.
 pub const VARIABLE_PREFIX: &str = "OROSYNC_";
 
 const KIB: usize = 1 << 10;
@@ -95,110 +95,110 @@ macro_rules! keys {
 
 keys! {
     BIND: Vec<Bind> = kinds::BINDS, "bind", "['0.0.0.0:8080']",
-        "Where browsers and publishers connect: addresses of IPv4 or IPv6 with a port, or `unix:` and a path; words such as `tls` may follow.";
+        "Addresses on which browsers and publishers connect: an IPv4 or IPv6 address with a port, or `unix:` and a path. Options such as `tls` may follow.";
     TRUSTED_PROXIES: TrustedProxies = kinds::PROXIES, "trusted_proxies", "[]",
-        "Reverse proxies that are believed when they say whom they speak for (`X-Forwarded-For`, `X-Real-IP`, PROXY protocol): addresses, networks, or `unix:`.";
+        "Reverse proxies whose forwarded client addresses are trusted (`X-Forwarded-For`, `X-Real-IP`, PROXY protocol): addresses, networks, or `unix:`.";
     ADMIN_BIND: AdminBind = kinds::ADMIN_BIND, "admin_bind", "'auto'",
-        "Where `/healthz`, `/livez`, `/readyz`, `/metrics`, `/topics` and `/refusals` are served, for the operator's tools alone. `auto`: 127.0.0.1 and the port after the highest of `bind` (8081), if it is free. Empty: nowhere.";
+        "The address of `/healthz`, `/livez`, `/readyz`, `/metrics`, `/topics` and `/refusals`, which only the operator's tools should reach. `auto`: 127.0.0.1 and the port after the highest of `bind` (8081), if it is free. Empty: no such address.";
     SHARDS: usize = kinds::COUNT.within(|count| *count <= ShardSet::MAX_SHARDS, "0 to 64"), "shards", "0",
-        "Threads that hold sessions. 0: one for each core.";
+        "Number of threads that serve sessions. 0: one per core.";
     IO_URING: SendTogether = kinds::SEND_TOGETHER, "io_uring", "'auto'",
-        "Whether a message to many browsers is sent with one system call for all, which takes Linux 6.1. `auto`: where the kernel allows it and it costs less, which the server measures when it starts. `on`: where the kernel allows it. `off`: never.";
+        "Whether a message to many browsers is sent with a single system call (`io_uring`), which requires Linux 6.1 or later. `auto`: if the kernel allows it and it costs less, which the server measures at startup. `on`: if the kernel allows it. `off`: never.";
     DRAIN_SECONDS: Duration = kinds::TIME, "drain_seconds", "5",
-        "The longest time between SIGTERM, or the end of `drain_grace_seconds`, and the end of the process, in which all that was accepted is written.";
+        "Time limit of the graceful shutdown, in which everything that was accepted is written. It begins at SIGTERM, or at the end of `drain_grace_seconds`.";
     DRAIN_GRACE_SECONDS: Duration = kinds::TIME, "drain_grace_seconds", "0",
-        "How long after SIGTERM connections are still taken and served, while `/readyz` says 503 so that load balancers send no more. A second SIGTERM ends this time.";
+        "How long the server still accepts and serves connections after SIGTERM, while `/readyz` answers 503 so that load balancers send no new ones. A second SIGTERM ends this period.";
     ORO_PING_SECONDS: Duration = kinds::TIME, "oro_ping_seconds", "45",
-        "How often `oro/ping` is published while a session subscribes to it. 0: never.";
+        "Interval at which `oro/ping` is published while a session subscribes to it. 0: never.";
 
     AUTH_SECRET: Option<String> = kinds::SECRET, "auth.secret", "''",
-        "The secret shared with PHP, at least 32 bytes. A file is safer: see `auth.secret_file`.";
+        "The secret that the server shares with PHP, at least 32 bytes. `auth.secret_file` is safer.";
     AUTH_SECRET_FILE: Option<PathBuf> = kinds::FILE, "auth.secret_file", "''",
-        "The file that holds the secret, or several, one a line: the first signs, all are accepted. Make one with `openssl rand -hex 32`.";
+        "The file with the secret. It may hold several secrets, one per line: the first signs tickets, and all are accepted. Create a secret with `openssl rand -hex 32`.";
     AUTH_PUBLIC_KEY_FILE: Option<PathBuf> = kinds::FILE, "auth.public_key_file", "''",
-        "A public key in PEM (RSA, P-256 or Ed25519): tickets that its private half signed are accepted as well.";
+        "A file with a public key in PEM (RSA, P-256 or Ed25519). Tickets signed with its private key are accepted as well.";
     AUTH_ANONYMOUS: Anonymous = kinds::ANONYMOUS, "auth.anonymous", "'accept'",
-        "What a connection without a ticket gets: a session for the topics that `anyone` may have, or an answer 401.";
+        "Answer to a connection without a ticket. `accept`: a session that may use the topics open to `anyone`. `refuse`: status 401.";
     AUTH_ALLOWED_ORIGINS: Vec<OriginPattern> = kinds::ORIGINS, "auth.allowed_origins", "['*']",
-        "Hosts of the sites whose pages may connect: `crm.example.com`, `*.example.com`, `same host` (the one that is connected to) or `*`.";
+        "Hosts of the sites whose pages may connect: `crm.example.com`, `*.example.com`, `same host` (the host that the page connects to) or `*`.";
 
     AUTH_RESUME_SECONDS: Duration = kinds::TIME.within(|time| time.is_zero() || *time >= SECOND, "0, or 1 or more"), "auth.resume_seconds", "300",
-        "How long a resume ticket is good: with one, a page comes back without asking PHP for a ticket. 0: there are none.";
+        "Lifetime of a resume ticket, with which a page reconnects without requesting a new ticket from PHP. 0: no resume tickets.";
     AUTH_RESUME_TOTAL_SECONDS: Duration = kinds::TIME.within(|time| *time >= SECOND, "1 or more"), "auth.resume_total_seconds", "28800",
-        "How long after PHP's ticket a page gets resume tickets; then it asks PHP again.";
+        "How long a page receives resume tickets after its ticket from PHP. After that it must request a new ticket from PHP.";
     AUTH_STATE_DIRECTORY: Option<PathBuf> = kinds::FILE, "auth.state_directory", "''",
-        "A directory that the server may write to, for what must survive it: which resume tickets are no longer good. Without it, none is good after a restart. Not used with `broker.url`: Redis knows.";
+        "A writable directory in which the server stores revoked resume tickets across restarts. Without it, a restart invalidates all resume tickets. Not used with `broker.url`, where Redis stores them.";
 
     TLS_CERTIFICATE_FILE: Option<PathBuf> = kinds::FILE, "tls.certificate_file", "''",
-        "The certificate in PEM, the server's own first, for addresses of `bind` with the word `tls`. Read again on SIGHUP.";
+        "The certificate chain in PEM, the server's own certificate first, for addresses of `bind` with the option `tls`. Reloaded on SIGHUP.";
     TLS_KEY_FILE: Option<PathBuf> = kinds::FILE, "tls.key_file", "''",
-        "Its private key in PEM.";
+        "The private key of the certificate in PEM. Reloaded on SIGHUP.";
 
     BROKER_URL: Option<RedisUrl> = kinds::REDIS_URL, "broker.url", "''",
-        "Redis or Valkey, for more than one node: `redis://host:6379/0`, and see below. Empty: one node, which keeps all in its memory.";
+        "The Redis or Valkey that several nodes share: `redis://host:6379/0`; other forms are below. Empty: a single node, which keeps everything in memory.";
     BROKER_PREFIX: String = kinds::PREFIX, "broker.prefix", "'orosync'",
-        "What the names of all keys and channels in Redis begin with; one for each application.";
+        "The prefix of all keys and channels in Redis. Each application needs its own.";
     BROKER_USERNAME: Option<String> = kinds::TEXT, "broker.username", "''",
-        "The user of Redis' ACL, if it does not stand in `broker.url`. Empty: its user `default`.";
+        "The Redis ACL user, unless `broker.url` names it. Empty: the user `default`.";
     BROKER_PASSWORD_FILE: Option<PathBuf> = kinds::FILE, "broker.password_file", "''",
-        "The file that holds Redis' password alone. Read again on SIGHUP.";
+        "A file that holds only the Redis password. Reloaded on SIGHUP.";
     BROKER_SENTINEL_USERNAME: Option<String> = kinds::TEXT, "broker.sentinel_username", "''",
-        "The user of the Sentinels' own ACL. Empty: their user `default`.";
+        "The ACL user of the Sentinels. Empty: the user `default`.";
     BROKER_SENTINEL_PASSWORD_FILE: Option<PathBuf> = kinds::FILE, "broker.sentinel_password_file", "''",
-        "The file that holds the Sentinels' own password alone, if they want one (`requirepass`). Read again on SIGHUP.";
+        "A file that holds only the password of the Sentinels, if they require one (`requirepass`). Reloaded on SIGHUP.";
     BROKER_CA_FILE: Option<PathBuf> = kinds::FILE, "broker.ca_file", "''",
-        "Certificates in PEM, one of which must have signed Redis' certificate, for URLs with TLS. Empty: those that the system trusts.";
+        "A file with the CA certificates in PEM that are trusted for Redis, for URLs with TLS. Empty: the CAs that the system trusts.";
     BROKER_WAIT_REPLICAS: u32 = kinds::REPLICAS, "broker.wait_replicas", "0",
-        "How many replicas of Redis must have a message before it is acknowledged, up to 16.";
+        "Number of Redis replicas that must have a message before it is acknowledged, at most 16.";
 
     HANDSHAKE_TIMEOUT: Duration = kinds::TIME.within(|time| *time >= MILLISECOND, "0.001 or more"), "limits.handshake_seconds", "10",
-        "The longest time from a connection to the end of its handshake.";
+        "Time limit of the handshake, from the accepted connection on.";
     HANDSHAKE_BYTES: usize = kinds::SIZE.within(|bytes| (KIB..=MIB).contains(bytes), "1K to 1M"), "limits.handshake_bytes", "'16K'",
-        "The largest request of a handshake.";
+        "Maximum size of the handshake request.";
     SESSIONS: usize = kinds::COUNT, "limits.sessions", "0",
-        "Open sessions of browsers. 0: as many as the process may have descriptors. Publishers have a few places more.";
+        "Maximum number of open browser sessions. 0: as many as the file descriptor limit of the process allows. Publishers have a small number of additional sessions.";
     SESSIONS_PER_ADDRESS: usize = kinds::COUNT.within(|count| *count >= 1, "1 or more"), "limits.sessions_per_address", "10000",
-        "Open sessions per address of a client. Those from this machine, unix sockets and `trusted_proxies` are not counted: they are reverse proxies.";
+        "Maximum number of open sessions per client address. Connections from this machine, from unix sockets and from `trusted_proxies` are not counted, because they come from reverse proxies.";
     MESSAGE_BYTES: usize = kinds::SIZE.within(|bytes| (KIB..=Payload::MAX_BYTES).contains(bytes), "1K to 1M"), "limits.message_bytes", "'64K'",
         "The largest message from a browser, at most 1M.";
     OUTBOUND_BYTES: usize = kinds::SIZE.within(|bytes| (64 * KIB..=1024 * MIB).contains(bytes), "64K to 1G"), "limits.outbound_bytes", "'1M'",
-        "What may wait for one session's socket; a reader that is slower is closed (4008).";
+        "Maximum size of a session's outbound queue. A session whose client reads too slowly is closed (4008).";
     SUBSCRIPTIONS: usize = kinds::COUNT.within(|count| *count >= 1, "1 or more"), "limits.subscriptions", "100",
-        "Subscriptions per session.";
+        "Maximum number of subscriptions per session.";
     MESSAGES_PER_SECOND: u32 = kinds::RATE, "limits.messages_per_second", "50",
-        "Messages per second from one browser in the long run; one that sends more is closed (4009).";
+        "Maximum sustained rate of messages per second from one browser. A session that sends more is closed (4009).";
     MESSAGE_BURST: u32 = kinds::RATE, "limits.message_burst", "200",
-        "Messages that one browser may send at once; not below `limits.subscriptions`.";
+        "Maximum number of messages that one browser may send in a burst; at least `limits.subscriptions`.";
     PUBLISHER_MESSAGES: usize = kinds::COUNT.within(|count| *count >= 1, "1 or more"), "limits.publisher_messages", "10000",
-        "Messages of publishers on their way through the node; while there are more, publishers wait.";
+        "Maximum number of publishers' messages in flight in the node. Beyond it, backpressure delays the publishers.";
     PUBLISHER_BYTES: usize = kinds::SIZE.within(|bytes| *bytes >= MIB, "1M or more"), "limits.publisher_bytes", "'64M'",
-        "Bytes of those messages.";
+        "Maximum size of all publishers' messages in flight.";
     REMEMBERED_TICKETS: usize = kinds::COUNT.within(|count| *count >= 1, "1 or more"), "limits.remembered_tickets", "1000000",
-        "Used tickets that are remembered until they expire; while there are more, no ticket is accepted.";
+        "Maximum number of used tickets that are remembered until they expire. While the limit is reached, no ticket is accepted.";
     REMEMBERED_PUBLISHERS: usize = kinds::COUNT.within(|count| *count >= 1, "1 or more"), "limits.remembered_publishers", "100000",
-        "Publishers whose last message is remembered, so that what they send again is dropped.";
+        "Number of publishers whose last message is remembered, so that messages sent again are recognized and dropped.";
     PING_INTERVAL: Duration = kinds::TIME.within(|time| *time >= MILLISECOND, "0.001 or more"), "limits.ping_interval_seconds", "30",
-        "How long a session may be silent until it gets a ping. Keep it below the reverse proxy's timeout.";
+        "How long a session may be silent before it is sent a ping. Must be below the idle timeout of the reverse proxy.";
     PING_TIMEOUT: Duration = kinds::TIME.within(|time| *time >= MILLISECOND, "0.001 or more"), "limits.ping_timeout_seconds", "15",
-        "How long a session may take to answer a ping.";
+        "Time limit for the answer to a ping. A session that does not answer is closed.";
 
     HISTORY_EVENTS: usize = kinds::COUNT, "history.events", "1000",
-        "Latest events that are kept of each topic, so that a page that was away learns what it missed. 0: none, except for topics whose rule says otherwise.";
+        "Number of the latest events kept per topic, from which a page that was disconnected gets what it missed. 0: none, except for topics whose rule says otherwise.";
     HISTORY_SECONDS: Duration = kinds::HISTORY_AGE, "history.seconds", "600",
-        "How long they are kept.";
+        "How long the events of a topic are kept.";
     HISTORY_BYTES: usize = kinds::SIZE.within(|bytes| *bytes == 0 || *bytes >= MIB, "0, or 1M or more"), "history.bytes", "'64M'",
-        "Memory of all kept events: beyond it the oldest event is dropped first, and no topic has more than a quarter. 0: no topic has a history.";
+        "Memory for the kept events of all topics. When it is full, the oldest event is dropped first. One topic uses at most a quarter. 0: no topic has a history.";
 
     LOG_FORMAT: LogFormat = kinds::LOG_FORMAT, "log.format", "'auto'",
-        "How log lines are written on standard error. `auto`: for people on a terminal, JSON elsewhere.";
+        "Format of the log on standard error. `auto`: readable text on a terminal, JSON elsewhere.";
     LOG_LEVEL: Targets = kinds::LOG_LEVEL, "log.level", "'info'",
-        "Which lines: `error`, `warn`, `info`, `debug`, `trace`; also `info,orosync_server::session=debug`.";
+        "Minimum level of log lines: `error`, `warn`, `info`, `debug` or `trace`. Modules can have levels of their own: `info,orosync_server::session=debug`.";
 
     TOPICS: Vec<TopicRule> = kinds::TOPICS, "topics", "[]",
-        "Who may subscribe and publish, and what history is kept, by topic; OroPlatform's topics are built in, behind these.";
+        "Rules per topic pattern: who may subscribe, who may publish, and how much history is kept. The first match decides. The built-in rules for OroPlatform's topics come after these.";
 }
 
-/// The key with this name.
+/// The declaration of the key with this name.
 pub fn find(name: &str) -> Option<&'static Declaration> {
     ALL.iter().find(|declaration| declaration.name == name)
 }

@@ -1,7 +1,7 @@
-//! How values are written: a kind of value is its name in the documentation and the function that reads it.
+//! The types of configuration values. A [`Kind`] has a name for the documentation and a function that parses a value.
 //!
-//! A file may hold the types of TOML; the environment and flags hold texts. Each kind reads both. A problem is a
-//! sentence that follows the value, and says what to write instead.
+//! A file holds TOML values; environment variables and flags hold text. Each kind parses both. An error is a sentence that
+//! follows the value and says what to write instead.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -21,10 +21,10 @@ use crate::listen::bind::Bind;
 use crate::log::LogFormat;
 use crate::policy::{HistoryOverride, Publish, ROLE_PREFIX, Subscribe, TopicRule};
 
-/// One way to write a value.
+/// The notation of a value that is parsed into `T`.
 #[derive(Clone, Copy, Debug)]
 pub struct Kind<T: 'static> {
-    /// For the documentation.
+    /// The name in the documentation.
     pub label: &'static str,
     parse: fn(&Value) -> Result<T, String>,
     bounds: Option<Bounds<T>>,
@@ -33,7 +33,7 @@ pub struct Kind<T: 'static> {
 #[derive(Clone, Copy, Debug)]
 struct Bounds<T: 'static> {
     hold: fn(&T) -> bool,
-    /// After "Write".
+    /// The allowed values, as the text after "Write" in an error.
     words: &'static str,
 }
 
@@ -42,13 +42,13 @@ impl<T> Kind<T> {
         Self { label, parse, bounds: None }
     }
 
-    /// The same kind, for values that `hold` accepts. `words` say which those are.
+    /// The same kind, restricted to values for which `hold` returns true. `words` describes them for the error.
     pub(super) const fn within(mut self, hold: fn(&T) -> bool, words: &'static str) -> Self {
         self.bounds = Some(Bounds { hold, words });
         self
     }
 
-    /// Reads a value, or says what is wrong with it.
+    /// Parses a value. The error says what is wrong with it and what to write instead.
     pub fn read(&self, value: &Value) -> Result<T, String> {
         let read = (self.parse)(value)?;
         match &self.bounds {
@@ -58,51 +58,51 @@ impl<T> Kind<T> {
     }
 }
 
-/// Addresses to listen on; at least one.
+/// Addresses to listen on, at least one.
 pub const BINDS: Kind<Vec<Bind>> = Kind::new("list of addresses", binds);
-/// An IP address and a port, or `auto`; empty: none.
+/// An IP address with a port, or `auto`. Empty: none.
 pub const ADMIN_BIND: Kind<AdminBind> = Kind::new("address or `auto`", admin_bind);
-/// A number of things.
+/// A whole number from 0 on.
 pub const COUNT: Kind<usize> = Kind::new("number", count);
-/// A number of things, at least one and below 2^32.
+/// A whole number from 1 to 2^32 - 1.
 pub const RATE: Kind<u32> = Kind::new("number", rate);
-/// A number of bytes.
+/// A number of bytes, with an optional unit: `64K`, `1M`.
 pub const SIZE: Kind<usize> = Kind::new("size", size);
-/// A time.
+/// A duration of at most a year: seconds, or a number with a unit (`500ms`, `5m`).
 pub const TIME: Kind<Duration> = Kind::new("seconds", time);
-/// How long events are kept. Not 0: that no event is kept is said by their number.
+/// How long events are kept. Never 0: to keep no events, set their number to 0.
 pub const HISTORY_AGE: Kind<Duration> = TIME.within(|age| *age >= Duration::from_millis(1), "0.001 or more");
-/// A text that must not be seen; empty: none.
+/// A text that must not be printed. Empty: none.
 pub const SECRET: Kind<Option<String>> = Kind::new("text", optional_text);
-/// A text; empty: none.
+/// A text. Empty: none.
 pub const TEXT: Kind<Option<String>> = Kind::new("text", optional_text);
-/// The path of a file; empty: none.
+/// The path of a file or directory. Empty: none.
 pub const FILE: Kind<Option<PathBuf>> = Kind::new("path", file);
-/// Redis servers; empty: none.
+/// The URL of one or several Redis servers. Empty: none.
 pub const REDIS_URL: Kind<Option<RedisUrl>> = Kind::new("URL", redis_url);
-/// What names of keys in Redis begin with.
+/// The prefix of the keys in Redis.
 pub const PREFIX: Kind<String> = Kind::new("text", prefix);
-/// A number of replicas.
+/// A number of replicas, 0 to 16.
 pub const REPLICAS: Kind<u32> = Kind::new("number", replicas);
-/// Hosts that pages may come from.
+/// Hosts of the pages that may connect.
 pub const ORIGINS: Kind<Vec<OriginPattern>> = Kind::new("list of hosts", origins);
-/// Reverse proxies that are believed.
+/// Reverse proxies whose forwarded client addresses are trusted.
 pub const PROXIES: Kind<TrustedProxies> = Kind::new("list of networks", proxies);
-/// What a connection without a ticket gets.
+/// The answer to a connection without a ticket.
 pub const ANONYMOUS: Kind<Anonymous> = Kind::new("`accept` or `refuse`", anonymous);
 /// Whether `io_uring` is used.
 pub const SEND_TOGETHER: Kind<SendTogether> = Kind::new("`auto`, `on` or `off`", send_together);
-/// How log lines are written.
+/// The format of the log.
 pub const LOG_FORMAT: Kind<LogFormat> = Kind::new("`auto`, `human` or `json`", log_format);
-/// Which log lines are written.
+/// The minimum level of log lines, overall and per module.
 pub const LOG_LEVEL: Kind<Targets> = Kind::new("level", log_level);
-/// Rules for topics.
+/// Rules for topics, in order.
 pub const TOPICS: Kind<Vec<TopicRule>> = Kind::new("list of tables", topics);
 
 fn binds(value: &Value) -> Result<Vec<Bind>, String> {
     let texts = list(value, "addresses such as 0.0.0.0:8080")?;
     if texts.is_empty() {
-        return Err("no address at all. Write one, for example 0.0.0.0:8080".to_owned());
+        return Err("the list is empty. Write an address, for example 0.0.0.0:8080".to_owned());
     }
     texts.iter().map(|text| text.parse().map_err(|error| in_list(value, text, &error))).collect()
 }
@@ -112,14 +112,14 @@ fn admin_bind(value: &Value) -> Result<AdminBind, String> {
         None => Ok(AdminBind::Off),
         Some(text) if text == "auto" => Ok(AdminBind::Auto),
         Some(text) if text.starts_with("unix:") => {
-            Err("a unix socket is not possible here. Write an address such as 127.0.0.1:8081".to_owned())
+            Err("a unix socket is not supported here. Write an address such as 127.0.0.1:8081".to_owned())
         }
         Some(text) => parse_tcp(&text).map(AdminBind::At).map_err(|error| error.to_string()),
     }
 }
 
 fn count(value: &Value) -> Result<usize, String> {
-    const PROBLEM: &str = "not a number of things. Write digits, for example 1000";
+    const PROBLEM: &str = "not a whole number. Write digits, for example 1000";
     match value {
         Value::Num(_, number) => whole(number),
         Value::String(_, text) => text.trim().replace('_', "").parse().ok(),
@@ -157,7 +157,7 @@ fn size_of_text(text: &str) -> Option<usize> {
 
 fn time(value: &Value) -> Result<Duration, String> {
     const PROBLEM: &str = "not a time. Write seconds (5 or 0.5), 30s, 500ms, 5m or 1h";
-    /// A year: what is longer is a mistake, and would not fit into all clocks.
+    /// A year. Longer durations are mistakes and would overflow some clocks.
     const MAX_SECONDS: f64 = 366.0 * 86_400.0;
     let seconds = match value {
         Value::Num(_, number) => decimal(number),
@@ -198,7 +198,7 @@ fn redis_url(value: &Value) -> Result<Option<RedisUrl>, String> {
     optional_text(value)?.map(|text| RedisUrl::parse(&text)).transpose()
 }
 
-/// Without braces: a Cluster places a key by what stands in its first pair of them.
+/// Rejects braces, because a Redis Cluster assigns a key to a slot by the text in the first pair of them.
 fn prefix(value: &Value) -> Result<String, String> {
     const MAX_BYTES: usize = 64;
     let known = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b':' | b'_' | b'.' | b'-');
@@ -242,7 +242,7 @@ fn log_level(value: &Value) -> Result<Targets, String> {
     const PROBLEM: &str = "not a level. Write error, warn, info, debug or trace; for single modules info,orosync_server::session=debug";
     let text = optional_text(value)?.ok_or_else(|| PROBLEM.to_owned())?;
     let known = ["off", "error", "warn", "info", "debug", "trace"];
-    // `Targets` takes a lone word that is no level for the name of a module, and then logs nothing else.
+    // `Targets` parses a single word that is not a level as the name of a module, and would then log nothing else.
     let is_level =
         |part: &str| part.contains('=') || known.contains(&part.trim().to_ascii_lowercase().as_str());
     if !text.split(',').all(is_level) {
@@ -283,9 +283,7 @@ fn topic_rule(value: &Value) -> Result<TopicRule, String> {
             return Err(about("pattern")(format!("{}: not a text. Write it in quotes", shown(other))));
         }
         None => {
-            return Err(
-                "has no pattern. Say which topics it is for, for example acme/orders/{id:int}".to_owned()
-            );
+            return Err("has no pattern. Name its topics, for example acme/orders/{id:int}".to_owned());
         }
     };
     let subscribe = match rule.get("subscribe") {
@@ -345,7 +343,7 @@ fn subscribe(value: &Value) -> Result<Subscribe, String> {
     Err(format!("not one of {}, {ROLE_PREFIX}NAME{meant}", words.join(", ")))
 }
 
-/// One of several words.
+/// Parses one of several words.
 fn word<T: Copy>(value: &Value, all: &[T], label: impl Fn(T) -> &'static str) -> Result<T, String> {
     let text = value.as_str().unwrap_or_default();
     all.iter().copied().find(|candidate| label(*candidate) == text).ok_or_else(|| {
@@ -354,7 +352,7 @@ fn word<T: Copy>(value: &Value, all: &[T], label: impl Fn(T) -> &'static str) ->
     })
 }
 
-/// A list of texts: of TOML, also within a text, or with commas between them.
+/// A list of texts: a TOML array, a TOML array written as text, or a text with commas.
 fn list(value: &Value, of: &str) -> Result<Vec<String>, String> {
     let from_text;
     let items = match value {
@@ -385,13 +383,13 @@ fn list(value: &Value, of: &str) -> Result<Vec<String>, String> {
         .collect()
 }
 
-/// A list of TOML within a text.
+/// Parses a TOML array from a text.
 fn toml_list(text: &str) -> Option<Vec<Value>> {
     let document: Dict = Toml::from_str(&format!("list = {text}")).ok()?;
     document.get("list").and_then(Value::as_array).map(<[Value]>::to_vec)
 }
 
-/// A problem with one item, which is named unless it is the only one.
+/// The error for one item of a list. It quotes the item unless the list has only this one.
 fn in_list(value: &Value, item: &str, problem: &dyn std::fmt::Display) -> String {
     if value.as_str() == Some(item) { problem.to_string() } else { format!("\"{item}\": {problem}") }
 }
@@ -407,10 +405,10 @@ fn decimal(number: &Num) -> Option<f64> {
     number.to_f64().or_else(|| whole(number).and_then(|number| u32::try_from(number).ok()).map(f64::from))
 }
 
-/// A value as it would stand in a file, on one line.
+/// A value in the notation of the configuration file, on one line.
 pub fn shown(value: &Value) -> String {
     match value {
-        // Text of JSON is text of TOML but for one control character, which JSON leaves as it is.
+        // A JSON string is a valid TOML string except for one control character, which JSON does not escape.
         Value::String(_, text) => {
             serde_json::Value::from(text.as_str()).to_string().replace('\u{7f}', "\\u007f")
         }
@@ -444,7 +442,7 @@ mod tests {
         kind.read(&Value::from(text))
     }
 
-    /// As in a file.
+    /// Parses a value as it is written in a file.
     fn toml<T>(kind: &Kind<T>, literal: &str) -> Result<T, String> {
         let document: Dict = Toml::from_str(&format!("value = {literal}")).unwrap();
         kind.read(&document["value"])
@@ -503,13 +501,13 @@ mod tests {
     }
 
     #[test]
-    fn lists_have_commas_or_are_toml() {
+    fn lists_are_toml_or_separated_by_commas() {
         let two = vec!["[::]:8080".parse().unwrap(), "unix:/run/x.sock".parse().unwrap()];
         assert_eq!(text(&BINDS, "[::]:8080, unix:/run/x.sock"), Ok(two.clone()));
         assert_eq!(text(&BINDS, "[\"[::]:8080\", \"unix:/run/x.sock\"]"), Ok(two.clone()));
         assert_eq!(toml(&BINDS, "[\"[::]:8080\", \"unix:/run/x.sock\"]"), Ok(two));
         assert_eq!(toml(&BINDS, "\"[::]:8080\""), Ok(vec!["[::]:8080".parse().unwrap()]));
-        assert!(text(&BINDS, "").unwrap_err().starts_with("no address at all"));
+        assert!(text(&BINDS, "").unwrap_err().starts_with("the list is empty"));
         assert!(toml(&BINDS, "[8080]").is_err());
         assert!(toml(&BINDS, "8080").is_err());
         let error = text(&BINDS, "0.0.0.0:8080,localhost").unwrap_err();
@@ -524,11 +522,11 @@ mod tests {
             ["*", "crm.example.com", "same host"]
         );
         let error = text(&ORIGINS, "https://crm.example.com").unwrap_err();
-        assert_eq!(error, "only the host of an origin counts. Write crm.example.com");
+        assert_eq!(error, "only the host of an origin is compared. Write crm.example.com");
     }
 
     #[test]
-    fn words_are_known_or_near_ones_are_named() {
+    fn the_error_for_an_unknown_word_suggests_a_similar_one() {
         assert_eq!(text(&ANONYMOUS, "refuse"), Ok(Anonymous::Refuse));
         assert_eq!(text(&ANONYMOUS, "reject").unwrap_err(), "not one of accept, refuse");
         assert_eq!(
@@ -564,7 +562,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_says_what_it_likes_of_its_history() {
+    fn a_rule_may_set_each_bound_of_its_history() {
         let hour = Some(Duration::from_hours(1));
         for (written, events, age) in [
             ("", None, None),
@@ -582,10 +580,10 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_that_cannot_be_read_is_named_by_its_place() {
+    fn the_error_for_an_invalid_rule_names_its_position() {
         let chat = "{pattern = \"acme/chat\", subscribe = \"user\"}";
         for (rule, problem) in [
-            ("{subscribe = \"user\"}", "has no pattern. Say which"),
+            ("{subscribe = \"user\"}", "has no pattern. Name its"),
             ("{pattern = \"acme/{x\", subscribe = \"user\"}", "\"acme/{x\": a brace is not closed"),
             ("{pattern = 5, subscribe = \"user\"}", "pattern = 5: not a text"),
             ("{pattern = \"acme/x\"}", "\"acme/x\" does not say who may subscribe"),
@@ -599,15 +597,15 @@ mod tests {
             ),
             (
                 "{pattern = \"acme/x\", subscribe = \"role:\"}",
-                "subscribe = \"role:\": \"\" is no name of a role. Write letters, digits, _, - and ., at most 100, for example ROLE_SALES",
+                "subscribe = \"role:\": \"\" is not a valid role name. Write letters, digits, _, - and ., at most 100, for example ROLE_SALES",
             ),
             (
                 "{pattern = \"acme/x\", subscribe = \"role:ROLE_SALES ROLE_USER\"}",
-                "subscribe = \"role:ROLE_SALES ROLE_USER\": \"ROLE_SALES ROLE_USER\" is no name of a role",
+                "subscribe = \"role:ROLE_SALES ROLE_USER\": \"ROLE_SALES ROLE_USER\" is not a valid role name",
             ),
             (
                 "{pattern = \"acme/x\", subscribe = \"owner\"}",
-                "subscribe = \"owner\": \"acme/x\" does not say who the owner is",
+                "subscribe = \"owner\": \"acme/x\" does not name the owner",
             ),
             (
                 "{pattern = \"acme/x\", subscribe = \"user\", publish = 1}",
@@ -631,7 +629,7 @@ mod tests {
             ),
             (
                 "{pattern = \"acme/x\", subscribe = \"user\", history = {events = -1}}",
-                "history.events = -1: not a number of things. Write digits, for example 1000",
+                "history.events = -1: not a whole number. Write digits, for example 1000",
             ),
             (
                 "{pattern = \"acme/x\", subscribe = \"user\", history = {seconds = 0}}",
@@ -646,7 +644,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_shown_as_it_would_stand_in_a_file() {
+    fn a_value_is_shown_in_the_notation_of_the_file() {
         for literal in [
             "\"a \\\"b\\\" \\n\"",
             "5",

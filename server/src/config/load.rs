@@ -1,7 +1,8 @@
-//! Puts the layers on top of each other: defaults < files, in their order < environment < flags.
+//! Merges the layers of the configuration, each overriding the previous one: defaults, files in their order, environment,
+//! flags.
 //!
-//! Owns the values as they were written, and where each came from. What is no key, or cannot be read, is a problem that
-//! names key, value and fix; all of these are told at once.
+//! Owns the values as they were written, with the source of each. Unknown keys and invalid values are errors that name key,
+//! value and fix. All errors are reported at once.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -15,16 +16,16 @@ use super::keys::{self, Declaration, Key, VARIABLE_PREFIX};
 use super::kinds::shown;
 use super::near::nearest;
 
-/// Where a value came from; a later one wins over an earlier one.
+/// The source of a value, in ascending order of precedence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Origin {
-    /// Built in.
+    /// The built-in default.
     Default,
-    /// The configuration's file.
+    /// A configuration file.
     File,
     /// An environment variable.
     Environment,
-    /// A flag of the command line.
+    /// A command line flag.
     Flag,
 }
 
@@ -41,16 +42,16 @@ impl Origin {
     }
 }
 
-/// The configuration as it was written: each key has a value of its kind.
+/// The merged configuration. Each key has a valid value of its kind, and the value's source is known.
 #[derive(Debug)]
 pub struct Written {
     figment: Figment,
     files: Vec<(PathBuf, Dict)>,
-    /// What is probably not meant, but harms nobody.
+    /// Probable mistakes that do no harm, a sentence each.
     pub warnings: Vec<String>,
 }
 
-/// Reads the files that are named, and puts the environment and the flags over them.
+/// Reads the configuration files and merges environment and flags into them.
 pub fn load(
     files: &[PathBuf],
     environment: impl IntoIterator<Item = (String, String)>,
@@ -74,7 +75,7 @@ pub fn load(
         figment = figment.merge(Layer::of(Origin::Flag, &key, value));
     }
     let written = Written { figment, files: tables, warnings };
-    // A file that says `limits = 5` has been told so above: its keys cannot be looked at.
+    // `limits = 5` was reported above; the keys of that table cannot be checked.
     problems.extend(keys::ALL.iter().filter_map(|key| {
         let value = written.figment.find_value(key.name).ok()?;
         (key.check)(&value).err().map(|problem| written.problem(key, &problem))
@@ -83,7 +84,7 @@ pub fn load(
 }
 
 impl Written {
-    /// The defaults alone.
+    /// The defaults, without files, environment or flags.
     pub fn defaults() -> Self {
         Self { figment: Figment::from(defaults()), files: vec![], warnings: vec![] }
     }
@@ -93,7 +94,7 @@ impl Written {
         key.kind.read(&self.value(&key.declaration)).map_err(|problem| self.error(&key.declaration, &problem))
     }
 
-    /// Where the value of a key came from.
+    /// The source of a key's value.
     pub fn origin(&self, key: &Declaration) -> Origin {
         let name = self.figment.find_metadata(key.name).map(|metadata| metadata.name.clone());
         Origin::ALL
@@ -102,7 +103,7 @@ impl Written {
             .unwrap_or(Origin::Default)
     }
 
-    /// The same for a person: the file's path, the variable's name, the flag.
+    /// The source as text: the file's path, the variable's name or the flag.
     pub fn place(&self, key: &Declaration) -> String {
         match (self.origin(key), self.file_of(key)) {
             (Origin::File, Some(file)) => file.display().to_string(),
@@ -112,23 +113,23 @@ impl Written {
         }
     }
 
-    /// The value of a key as it would stand in a file; a URL without its password.
+    /// A key's value in the notation of the file; a password in a URL is masked.
     pub fn shown(&self, key: &Declaration) -> String {
         shown(&key.public(self.value(key)))
     }
 
-    /// Is a part of its value not shown?
+    /// Whether a part of the value is masked when it is shown.
     pub fn is_masked(&self, key: &Declaration) -> bool {
         let value = self.value(key);
         key.public(value.clone()) != value
     }
 
-    /// A problem with what a key's value stands for, for example a file.
+    /// An error about what a key's value refers to, for example a file.
     pub fn error(&self, key: &Declaration, problem: &str) -> ConfigError {
         ConfigError { problems: vec![self.problem(key, problem)] }
     }
 
-    /// Names the key as whoever wrote it knows it.
+    /// The error text, with the key named as in its source: key, variable or flag.
     fn problem(&self, key: &Declaration, problem: &str) -> String {
         let value = if key.is_secret() { "(not shown)".to_owned() } else { self.shown(key) };
         let name = match self.origin(key) {
@@ -143,7 +144,7 @@ impl Written {
         format!("{name} = {value}: {problem}{at}")
     }
 
-    /// The file that had the last word about a key.
+    /// The file that a key's value came from.
     fn file_of(&self, key: &Declaration) -> Option<&Path> {
         let says = |table: &Dict| Value::from(table.clone()).find_ref(key.name).is_some();
         self.files.iter().rev().find(|(_, table)| says(table)).map(|(file, _)| file.as_path())
@@ -185,19 +186,19 @@ fn defaults() -> Layer {
 fn read_file(file: &Path) -> Result<Dict, ConfigError> {
     let problem = |problem: String| ConfigError { problems: vec![format!("{}: {problem}", file.display())] };
     let text = std::fs::read_to_string(file).map_err(|error| {
-        problem(format!("cannot be read: {error}. Check --config and the file's permissions"))
+        problem(format!("cannot be read: {error}. Check --config and the permissions of the file"))
     })?;
     Toml::from_str(&text).map_err(|error| {
-        // Without the line itself, which may hold the secret.
+        // The line itself may hold the secret and is not quoted.
         let line = error
             .span()
             .and_then(|span| text.get(..span.start))
             .map_or(1, |before| before.split('\n').count());
-        problem(format!("is not TOML, see line {line}: {}", error.message().replace('\n', ", ")))
+        problem(format!("is not valid TOML in line {line}: {}", error.message().replace('\n', ", ")))
     })
 }
 
-/// Collects what is no key.
+/// Collects errors about unknown keys.
 fn find_unknown(table: &Dict, above: &str, file: &Path, problems: &mut Vec<String>) {
     for (key, value) in table {
         let name = if above.is_empty() { key.clone() } else { format!("{above}.{key}") };
@@ -210,7 +211,7 @@ fn find_unknown(table: &Dict, above: &str, file: &Path, problems: &mut Vec<Strin
                 let place = file.display();
                 problems.push(format!("{name}: is a table. Write [{name}] (in {place})"));
             }
-            // Without its value, which may be the secret.
+            // The value may be the secret and is not quoted.
             _ => {
                 let hint = match nearest(&name, keys::ALL.iter().map(|known| known.name)) {
                     Some(near) => format!("Did you mean {near}?"),
@@ -222,8 +223,8 @@ fn find_unknown(table: &Dict, above: &str, file: &Path, problems: &mut Vec<Strin
     }
 }
 
-/// The variables that are keys. One that is nearly a key is a problem; any other is a warning, because others may choose
-/// such names too: Kubernetes sets `OROSYNC_PORT` for a service that is called `orosync`.
+/// The environment variables that name keys. A variable similar to a key is an error. Any other is a warning, because other
+/// software may set such names: Kubernetes sets `OROSYNC_PORT` for a service named `orosync`.
 fn known_variables(
     environment: impl IntoIterator<Item = (String, String)>,
     problems: &mut Vec<String>,
@@ -248,14 +249,14 @@ fn known_variables(
     known
 }
 
-/// Why the configuration cannot be used: one line, or several.
+/// The configuration is invalid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
-    /// Each a sentence that names key, value and fix.
+    /// The errors, one sentence each with key, value and fix.
     pub problems: Vec<String>,
 }
 
-/// Both values, or the problems of both.
+/// Both values, or the errors of both.
 pub(super) fn both<A, B>(
     first: Result<A, ConfigError>,
     second: Result<B, ConfigError>,
@@ -311,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn a_later_file_wins_and_is_named() {
+    fn a_later_file_overrides_an_earlier_one_and_is_named() {
         let first = file("drain_seconds = 1\noro_ping_seconds = 2\n[auth]\nanonymous = \"refuse\"\n");
         let second = file("drain_seconds = 3\n[auth]\nallowed_origins = [\"example.com\"]\n");
         let paths = [first.path().to_owned(), second.path().to_owned()];
@@ -325,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_win_over_the_environment_and_the_environment_over_the_file() {
+    fn flags_override_the_environment_and_the_environment_overrides_the_file() {
         let file =
             file("drain_seconds = 1\noro_ping_seconds = 2\nadmin_bind = \"\"\n[limits]\nsubscriptions = 3\n");
         let environment =
@@ -358,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_is_refused_with_the_one_that_was_meant() {
+    fn an_unknown_key_is_refused_with_a_suggestion() {
         assert_eq!(
             problems("message_bytes = 1\nport = 80\n[auth]\nsecretfile = \"x\"\n[limit]\ntopics = 1\n", &[]),
             [
@@ -380,20 +381,20 @@ mod tests {
     }
 
     #[test]
-    fn all_problems_are_told_at_once() {
+    fn all_errors_are_reported_at_once() {
         let found = problems("prot = 1\nshards = -1\n", &[("OROSYNC_DRAIN_SECONDS", "soon")]);
         assert_eq!(
             found,
             [
                 "prot: is not a key. All keys: orosync-server check-config --defaults (in FILE)",
-                "shards = -1: not a number of things. Write digits, for example 1000 (in FILE)",
+                "shards = -1: not a whole number. Write digits, for example 1000 (in FILE)",
                 "OROSYNC_DRAIN_SECONDS = \"soon\": not a time. Write seconds (5 or 0.5), 30s, 500ms, 5m or 1h",
             ]
         );
     }
 
     #[test]
-    fn variables_that_others_set_are_told_but_harmless() {
+    fn variables_of_other_software_only_cause_a_warning() {
         let environment = variables(&[("OROSYNC_PORT", "tcp://10.0.0.1:8080"), ("PATH", "/bin")]);
         let written = load(&[], environment, []).unwrap();
         assert_eq!(
@@ -407,7 +408,7 @@ mod tests {
         let error = load(&["/nonexistent/orosync.toml".into()], [], []).unwrap_err().to_string();
         assert!(error.starts_with("/nonexistent/orosync.toml: cannot be read: No such file"), "{error}");
         let found = problems("shards = 1\n[auth]\nsecret = 0123-secret\n", &[]);
-        assert!(found[0].contains("is not TOML, see line 3: "), "{found:?}");
+        assert!(found[0].contains("is not valid TOML in line 3: "), "{found:?}");
         assert!(!found[0].contains("0123"), "{found:?}");
     }
 }

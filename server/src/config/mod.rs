@@ -1,14 +1,14 @@
-//! The configuration: a TOML file, over it the environment (`OROSYNC_...`), over it flags.
+//! The configuration: TOML files, overridden by environment variables (`OROSYNC_...`), overridden by flags.
 //!
-//! - [`keys`]: every key, declared once
-//! - [`kinds`]: how values are written
-//! - [`load`]: the layers on top of each other, as written, with where each value came from
-//! - [`settings`]: what the server runs with, checked
-//! - `state_directory`: whether the server can use it
-//! - `tls`: the certificate
-//! - [`broker`]: memory, or Redis and how to connect to it
-//! - `redis_url`: how `broker.url` is written
-//! - [`near`]: "did you mean"
+//! - [`keys`]: the declarations of all keys
+//! - [`kinds`]: the types of values and their notation
+//! - [`load`]: merges the layers; values as written, with their sources
+//! - [`settings`]: the validated settings that the server runs with
+//! - `state_directory`: the check of `auth.state_directory`
+//! - `tls`: the certificate and its key
+//! - [`broker`]: the broker's settings: memory, or Redis and its connections
+//! - `redis_url`: the parser of `broker.url`
+//! - [`near`]: "did you mean" suggestions
 
 pub mod broker;
 pub mod keys;

@@ -1,12 +1,12 @@
-//! "Did you mean": the known name that is nearest to an unknown one.
+//! Suggestions for misspelled names: "Did you mean ...?"
 
 use strsim::normalized_damerau_levenshtein;
 
-/// How alike two names must be, from 0 to 1: `anonymos` and `anonymous` are 0.89, `limit.topics` and `limits.topics`
-/// 0.92, `port` and `bind` 0.
+/// Minimum similarity of two names, from 0 to 1 (normalized Damerau-Levenshtein). `anonymos` and `anonymous` have 0.89,
+/// `limit.topics` and `limits.topics` 0.92, `port` and `bind` 0.
 const ALIKE: f64 = 0.6;
 
-/// The name of `known` that was probably meant.
+/// The name of `known` that is most similar to `name`, if any is similar enough.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     known
         .into_iter()
@@ -16,12 +16,12 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         .map(|(_, candidate)| candidate)
 }
 
-/// The end of a sentence: a question if a name is near, else the full stop is the caller's.
+/// The suggestion that ends an error sentence, or an empty text if no known name is similar enough.
 pub fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     nearest(name, known).map_or_else(String::new, |candidate| format!(". Did you mean \"{candidate}\"?"))
 }
 
-/// A name without its table counts nearly as much as the whole: `message_bytes` is meant for `limits.message_bytes`.
+/// The similarity of two names. A match without the table counts almost fully: `message_bytes` suggests `limits.message_bytes`.
 fn alike(name: &str, candidate: &str) -> f64 {
     let last = |name: &str| name.rsplit('.').next().unwrap_or_default().to_owned();
     let whole = normalized_damerau_levenshtein(name, candidate);
@@ -36,7 +36,7 @@ mod tests {
     const KNOWN: [&str; 4] = ["bind", "admin_bind", "limits.message_bytes", "limits.message_burst"];
 
     #[test]
-    fn a_slip_is_recognised() {
+    fn a_misspelled_name_is_recognized() {
         for (written, meant) in [
             ("bnid", "bind"),
             ("adminbind", "admin_bind"),

@@ -1,14 +1,14 @@
-//! `broker.url`: reads it, and writes it without its password.
+//! The parser of `broker.url`, and its output with the password masked.
 //!
 //! | URL | servers |
 //! | --- | --- |
 //! | `redis://[user:password@]host[:port][/db]` | one |
-//! | `redis+unix:/path[?db=N]` | one of this machine |
-//! | `redis+sentinel://[user:password@]host[:port],.../master[?db=N]` | the primary that Sentinels know by that name |
-//! | `redis+cluster://[user:password@]host[:port],...` | a Cluster |
+//! | `redis+unix:/path[?db=N]` | one on this machine, on a unix socket |
+//! | `redis+sentinel://[user:password@]host[:port],.../master[?db=N]` | the primary that Sentinels monitor as `master` |
+//! | `redis+cluster://[user:password@]host[:port],...` | a Redis Cluster |
 //!
-//! `rediss` in the place of `redis`: TLS. Bounds: [`MAX_SERVERS`] hosts of [`MAX_HOST_BYTES`]. Any part of a URL that cannot
-//! be read may be a misplaced password, so a problem quotes nothing of it.
+//! `rediss` instead of `redis` selects TLS. Bounds: [`MAX_SERVERS`] hosts of [`MAX_HOST_BYTES`] each. Errors quote no part of
+//! the URL, because any part that cannot be parsed may be a misplaced password.
 
 use std::net::Ipv6Addr;
 use std::path::PathBuf;
@@ -21,7 +21,7 @@ use super::broker::{Password, RedisAddress, RedisServers};
 
 const MAX_SERVERS: usize = 64;
 
-/// As in DNS.
+/// Maximum length of a host name in DNS, in bytes (RFC 1035, 2.3.4, as text).
 const MAX_HOST_BYTES: usize = 253;
 
 /// The longest path of a unix socket (`sun_path` of Linux, without its closing zero).
@@ -32,7 +32,7 @@ const MAX_MASTER_BYTES: usize = 128;
 const PORT: u16 = 6379;
 const SENTINEL_PORT: u16 = 26379;
 
-/// What stands for a password.
+/// The replacement for a password.
 const HIDDEN: &str = "***";
 
 const SCHEMES: [&str; 7] =
@@ -42,17 +42,17 @@ const NO_SCHEME: &str = "not a URL of Redis. Write redis://host:6379/0, rediss:/
      redis+unix:/run/redis/redis.sock, redis+sentinel://host:26379,host:26379/master or redis+cluster://host:6379,host:6379; \
      rediss+sentinel: and rediss+cluster: have TLS";
 const NO_SLASHES: &str = "two slashes are missing before the host. Write redis://host:6379/0";
-const ESCAPES: &str = "a user or password has characters that end it early. Write %2F for /, %3F for ?, %23 for #, %40 for @ \
+const ESCAPES: &str = "a user or password contains reserved characters. Write %2F for /, %3F for ?, %23 for #, %40 for @ \
      and %25 for %, or put the password into broker.password_file";
-const LONE_NAME: &str = "what stands before the @ may be a user or a password. Write user:password@, :password@, or the user \
+const LONE_NAME: &str = "the text before the @ may be a user or a password. Write user:password@, :password@, or the user \
      in broker.username";
-const NO_MASTER: &str = "the primary's name is missing, or has other characters than letters, digits, ., - and _. Write it as it \
-     stands in the Sentinels' sentinel monitor: redis+sentinel://host:26379,host:26379/master";
+const NO_MASTER: &str = "the primary's name is missing, or has characters other than letters, digits, ., - and _. Write it as it \
+ appears in the Sentinels' sentinel monitor: redis+sentinel://host:26379,host:26379/master";
 const NO_DB: &str = "the database is not a number. Write one from 0, for example redis://host:6379/0";
-const NO_QUERY: &str = "only ?db=0 may follow, or another number, and only with redis+unix: and redis+sentinel:. Users and \
-     passwords have their place before the host, or in broker.username and broker.password_file";
+const NO_QUERY: &str = "only ?db=0 may follow, or another number, and only for redis+unix: and redis+sentinel:. Users and \
+     passwords belong before the host, or in broker.username and broker.password_file";
 
-/// What a URL says.
+/// The parsed URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RedisUrl {
     pub(super) servers: RedisServers,
@@ -62,7 +62,7 @@ pub struct RedisUrl {
 }
 
 impl RedisUrl {
-    /// Reads a URL, or says what is wrong with it, without quoting it.
+    /// Parses a URL. The error says what is wrong without quoting the URL.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let (scheme, rest) = text.split_once(':').ok_or(NO_SCHEME)?;
         match scheme {
@@ -71,18 +71,20 @@ impl RedisUrl {
             "redis+sentinel" | "rediss+sentinel" => Parts::of(rest)?.sentinel(scheme == "rediss+sentinel"),
             "redis+cluster" | "rediss+cluster" => Parts::of(rest)?.cluster(scheme == "rediss+cluster"),
             "valkey" | "valkeys" => {
-                Err("Valkey is spoken to as Redis is. Write redis:// in place of valkey://, or \
+                Err("Valkey uses the URLs of Redis. Write redis:// in place of valkey://, or \
                                          rediss:// for TLS"
                     .to_owned())
             }
-            "unix" => Err("which server is it? Write redis+unix: before the path".to_owned()),
+            "unix" => {
+                Err("the scheme does not name the server. Write redis+unix: before the path".to_owned())
+            }
             "rediss+unix" => Err("a unix socket has no TLS. Write redis+unix:".to_owned()),
             _ => Err(NO_SCHEME.to_owned()),
         }
     }
 }
 
-/// The same value without what may be a password.
+/// The value with everything that may be a password masked.
 pub(super) fn without_password(value: &Value) -> Value {
     match value {
         Value::String(_, text) if text.is_empty() => value.clone(),
@@ -93,7 +95,7 @@ pub(super) fn without_password(value: &Value) -> Value {
 
 fn masked(text: &str) -> String {
     if let Ok(url) = RedisUrl::parse(text) {
-        // One that can be read has no other @ than that before its hosts.
+        // A valid URL contains no other @ than the one before its hosts.
         let hidden = url.password.and_then(|_| {
             let (before, hosts) = text.split_once('@')?;
             let (scheme, user_info) = before.split_once("//")?;
@@ -108,12 +110,12 @@ fn masked(text: &str) -> String {
     }
 }
 
-/// A URL behind its scheme and the two slashes.
+/// The parts of a URL after the scheme and the two slashes.
 struct Parts<'a> {
     username: Option<String>,
     password: Option<Password>,
     hosts: &'a str,
-    /// Without the slash before it.
+    /// The path, without its leading slash.
     path: &'a str,
     query: Option<&'a str>,
 }
@@ -182,7 +184,7 @@ fn unix(rest: &str) -> Result<RedisUrl, String> {
     const RELATIVE: &str =
         "the path of a unix socket begins with a slash. Write redis+unix:/run/redis/redis.sock";
     let (path, query) = split_off(rest, '?');
-    // The long form has an empty host.
+    // `redis+unix:///path` has an empty host.
     let path = path.strip_prefix("//").unwrap_or(path);
     if !path.starts_with('/') {
         return Err(RELATIVE.to_owned());
@@ -190,7 +192,7 @@ fn unix(rest: &str) -> Result<RedisUrl, String> {
     if path.len() > MAX_PATH_BYTES {
         let bytes = path.len();
         return Err(format!(
-            "the path has {bytes} bytes, a unix socket's at most {MAX_PATH_BYTES}. Choose a shorter one"
+            "the path has {bytes} bytes, at most {MAX_PATH_BYTES} are possible for a unix socket. Choose a shorter one"
         ));
     }
     let db = database_of_query(query)?;
@@ -201,7 +203,9 @@ fn unix(rest: &str) -> Result<RedisUrl, String> {
 fn servers(hosts: &str, port: u16) -> Result<Vec<(String, u16)>, String> {
     let number = hosts.split(',').count();
     if number > MAX_SERVERS {
-        return Err(format!("names {number} servers. Write at most {MAX_SERVERS}: they know the others"));
+        return Err(format!(
+            "names {number} servers. Write at most {MAX_SERVERS}; the server finds the others through them"
+        ));
     }
     (1..)
         .zip(hosts.split(','))
@@ -211,7 +215,7 @@ fn servers(hosts: &str, port: u16) -> Result<Vec<(String, u16)>, String> {
         .collect()
 }
 
-/// An IPv6 address loses its brackets.
+/// Parses a host and an optional port. The brackets of an IPv6 address are removed.
 fn host_and_port(text: &str, default_port: u16) -> Result<(String, u16), &'static str> {
     const NO_HOST: &str =
         "there is no host name or IP address. Write redis.example.com:6379, 10.0.0.5:6379 or [fd00::5]:6379";
@@ -247,17 +251,17 @@ fn database_of_query(query: Option<&str>) -> Result<i64, String> {
     }
 }
 
-/// As many as Redis can be told to have.
+/// A database number, up to the maximum that Redis can be configured with.
 fn database(digits: &str) -> Result<i64, String> {
     number::<i32>(digits).map(i64::from).ok_or_else(|| NO_DB.to_owned())
 }
 
-/// Digits alone: no sign.
+/// Parses a number of digits only, without a sign.
 fn number<T: FromStr>(digits: &str) -> Option<T> {
     digits.parse().ok().filter(|_| digits.bytes().all(|c| c.is_ascii_digit()))
 }
 
-/// A user or password; none: empty.
+/// The percent-decoded user or password. `None` if it is empty.
 fn decoded(text: &str) -> Result<Option<String>, String> {
     let whole = text.split('%').skip(1).all(|after| {
         after.as_bytes().get(..2).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
@@ -269,7 +273,7 @@ fn decoded(text: &str) -> Result<Option<String>, String> {
     Ok(Some(text.into_owned()).filter(|text| !text.is_empty()))
 }
 
-/// What is before the first separator, and what is behind it.
+/// The text before the first separator, and the text after it.
 fn split_off(text: &str, separator: char) -> (&str, Option<&str>) {
     text.split_once(separator).map_or((text, None), |(before, behind)| (before, Some(behind)))
 }
@@ -351,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_url_of_redis_says_what_to_write() {
+    fn the_error_for_an_invalid_url_says_what_to_write() {
         let too_many = format!("redis+cluster://{}", vec!["x"; 65].join(","));
         let long_path = format!("redis+unix:/{}", "x".repeat(107));
         for (text, expected) in [
@@ -420,7 +424,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_not_shown_at_all() {
+    fn an_invalid_url_is_masked_entirely() {
         for (text, shown) in [
             ("secret@x", "***"),
             ("redis:secret@x", "redis:***"),

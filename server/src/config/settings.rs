@@ -1,4 +1,4 @@
-//! What the server runs with: every value checked, ready to be used.
+//! The validated settings that the server runs with.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -27,46 +27,46 @@ use crate::policy::{HistoryLimits, Policies};
 /// All settings of a node.
 #[derive(Debug)]
 pub struct Settings {
-    /// Where browsers and publishers connect.
+    /// Addresses on which browsers and publishers connect.
     pub bind: Vec<Bind>,
-    /// Reverse proxies that are believed when they say whom they speak for.
+    /// Reverse proxies whose forwarded client addresses are trusted.
     pub trusted_proxies: TrustedProxies,
-    /// Where the operator's tools connect.
+    /// The address for the operator's tools.
     pub admin_bind: AdminBind,
-    /// The certificate of addresses with `tls`; none: there is no such address.
+    /// The certificate for addresses with the option `tls`. `None`: there is no such address.
     pub tls: Option<Arc<ServerConfig>>,
-    /// Threads that hold sessions.
+    /// Number of threads that serve sessions.
     pub shards: NonZeroUsize,
-    /// How a message goes to many sessions.
+    /// Whether `io_uring` is used to send a message to many sessions.
     pub send_together: SendTogether,
-    /// Who is who.
+    /// Authentication.
     pub auth: AuthSettings,
-    /// What carries published messages to the nodes.
+    /// The broker.
     pub broker: BrokerSettings,
     /// All bounds.
     pub limits: Limits,
-    /// What is kept of the events of all topics.
+    /// Bounds of the topics' histories.
     pub history: HistorySettings,
-    /// Who may subscribe and publish, and the histories of single topics.
+    /// The rules per topic: who may subscribe and publish, and history bounds of their own.
     pub policies: Policies,
-    /// From SIGTERM to the drain; connections are still taken.
+    /// Time from SIGTERM to the drain. Connections are still accepted.
     pub drain_grace: Duration,
-    /// The longest time from the beginning of the drain to the end.
+    /// Time limit of the drain.
     pub drain: Duration,
-    /// How often `oro/ping` is published; zero: never.
+    /// Interval at which `oro/ping` is published. Zero: never.
     pub oro_ping: Duration,
-    /// What is logged, and how.
+    /// Format and filter of the log.
     pub log: LogSettings,
 }
 
 impl Settings {
-    /// The settings of a server that is to start: what it will write to must be there as well.
+    /// The settings to start a server with. In addition to [`Settings::new`], checks that the state directory is writable.
     pub fn to_serve(written: &Written) -> Result<Self, ConfigError> {
         let (settings, ()) = both(Self::new(written), state_directory::check(written))?;
         Ok(settings)
     }
 
-    /// Checks what was written, and reads the files that it names.
+    /// Validates the configuration and reads the files that it names.
     pub fn new(written: &Written) -> Result<Self, ConfigError> {
         let bind = written.read(&keys::BIND)?;
         let trusted_proxies = written.read(&keys::TRUSTED_PROXIES)?;
@@ -108,10 +108,10 @@ impl Settings {
 }
 
 const NO_CERTIFICATE: &str =
-    "the words tls need a certificate. Set tls.certificate_file and tls.key_file, or leave them out";
-const NOBODY_TRUSTED: &str = "proxy_protocol means that somebody is believed, and trusted_proxies names nobody. Name the reverse proxies there";
+    "the option tls needs a certificate. Set tls.certificate_file and tls.key_file, or remove the option";
+const NOBODY_TRUSTED: &str = "the option proxy_protocol needs trusted proxies, but trusted_proxies is empty. List the reverse proxies there";
 
-/// 0 stands for one shard per core that this process may use, as far as there can be.
+/// The number of shards. 0 stands for one per core available to this process, up to the maximum.
 fn shards(number: usize) -> NonZeroUsize {
     const MAX: NonZeroUsize = NonZeroUsize::new(ShardSet::MAX_SHARDS).expect("more than none");
     NonZeroUsize::new(number)
@@ -119,22 +119,22 @@ fn shards(number: usize) -> NonZeroUsize {
         .map_or(NonZeroUsize::MIN, |shards| shards.min(MAX))
 }
 
-/// Who is who.
+/// Settings of authentication.
 #[derive(Debug)]
 pub struct AuthSettings {
-    /// A ticket that one of these accepts is good. Never empty.
+    /// A ticket is valid if one of these accepts it. Never empty.
     pub verifiers: Vec<Verifier>,
-    /// Makes tickets, if there is a secret.
+    /// Signs tickets. `None` if there is no secret.
     pub signer: Option<Signer>,
-    /// What a connection without a ticket gets.
+    /// The answer to a connection without a ticket.
     pub anonymous: Anonymous,
     /// Sites whose pages may connect.
     pub allowed_origins: Vec<OriginPattern>,
-    /// How long a resume ticket is good; zero: there are none.
+    /// Lifetime of a resume ticket. Zero: no resume tickets.
     pub resume: Duration,
-    /// How long after the ticket of PHP resume tickets are given.
+    /// How long a page receives resume tickets after its ticket from PHP.
     pub resume_total: Duration,
-    /// Where the revocations of resume tickets are kept; none: no resume ticket outlives the process.
+    /// The directory for revocations of resume tickets. `None`: no resume ticket is valid after a restart.
     pub state_directory: Option<PathBuf>,
 }
 
@@ -160,7 +160,7 @@ impl AuthSettings {
     }
 }
 
-/// The secrets that the server shares with PHP, each long enough. The first one signs, all are accepted.
+/// The secrets that the server shares with PHP, each long enough. The first signs tickets; all are accepted.
 #[derive(Debug)]
 struct Secrets {
     first: Secret,
@@ -168,8 +168,8 @@ struct Secrets {
 }
 
 impl Secrets {
-    /// From the configuration, or from the file that it names. If it has both, what was written in the stronger place
-    /// (flag, environment, file) counts.
+    /// Reads the secret from the configuration, or from the file that it names. If both are set, the source with the higher
+    /// precedence (flag, environment, file) decides.
     fn read(written: &Written) -> Result<Option<Self>, ConfigError> {
         let (inline, file) = (written.read(&keys::AUTH_SECRET)?, written.read(&keys::AUTH_SECRET_FILE)?);
         let (inline_key, file_key) = (&keys::AUTH_SECRET.declaration, &keys::AUTH_SECRET_FILE.declaration);
@@ -217,7 +217,7 @@ impl Secrets {
     }
 }
 
-/// One of them.
+/// A secret of sufficient length.
 struct Secret(Vec<u8>);
 
 impl Secret {
@@ -232,11 +232,11 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// What somebody reads who starts a server for the first time.
+/// The error on the first start of a server that has no secret.
 fn no_secret() -> ConfigError {
     ConfigError {
         problems: vec![
-            "auth.secret_file is not set: without a secret nobody's ticket can be checked. Make one, for the server and for PHP:\n\
+            "auth.secret_file is not set: the server cannot verify tickets without a secret. Create one for the server and PHP:\n\
              \x20 openssl rand -hex 32 > /etc/orosync/secret\n\
              then name it with --secret-file /etc/orosync/secret, OROSYNC_AUTH__SECRET_FILE or [auth] secret_file."
                 .to_owned(),
@@ -252,24 +252,24 @@ fn public_key_of(written: &Written, file: &Path) -> Result<Verifier, ConfigError
 
 pub(super) fn read_file(file: &Path) -> Result<Vec<u8>, String> {
     std::fs::read(file).map_err(|error| {
-        format!("cannot be read: {error}. Check the path, and that the server's user may read it")
+        format!("cannot be read: {error}. Check the path, and that the server's user has read permission")
     })
 }
 
-/// What a connection without a ticket gets.
+/// The answer to a connection without a ticket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Anonymous {
-    /// A session, for the topics that anyone may have.
+    /// A session that may use the topics open to `anyone`.
     Accept,
-    /// An HTTP answer 401.
+    /// HTTP status 401.
     Refuse,
 }
 
 impl Anonymous {
-    /// All of them.
+    /// All values.
     pub const ALL: [Self; 2] = [Self::Accept, Self::Refuse];
 
-    /// As it stands in a configuration.
+    /// The value in the configuration.
     pub fn label(self) -> &'static str {
         match self {
             Self::Accept => "accept",
@@ -278,22 +278,23 @@ impl Anonymous {
     }
 }
 
-/// Where the operator's tools connect.
+/// The address for the operator's tools.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AdminBind {
-    /// At 127.0.0.1 and a port of its own for each server of a machine, if that is free: nobody has asked for it.
+    /// 127.0.0.1 and a port derived from `bind`, so that several servers on a machine differ. If the port is taken, the server
+    /// starts without an admin address.
     Auto,
-    /// There, or the server does not start.
+    /// This address. If it is taken, the server does not start.
     At(SocketAddr),
-    /// Nowhere.
+    /// No admin address.
     Off,
 }
 
 impl AdminBind {
-    /// The port where `bind` has none: that after the default one.
+    /// The port if `bind` has none: the one after the default port.
     const PORT: u16 = 8081;
 
-    /// The address of `Auto`: the port after the highest of `bind`, 0 for one that the kernel chooses.
+    /// The address of `Auto`: 127.0.0.1 and the port after the highest of `bind`. Port 0 lets the kernel choose.
     pub fn auto(bind: &[Bind]) -> SocketAddr {
         let ports = bind.iter().filter_map(|bind| match bind.address {
             Address::Tcp(address) => Some(address.port()),
@@ -308,22 +309,22 @@ impl AdminBind {
     }
 }
 
-/// Whether a message to many sessions is sent with one system call, by `io_uring`.
+/// Whether a message to many sessions is sent with a single system call (`io_uring`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SendTogether {
-    /// Where the kernel allows it and it costs less, which is measured at the start.
+    /// If the kernel allows it and it costs less, which is measured at startup.
     Auto,
-    /// Where the kernel allows it.
+    /// If the kernel allows it.
     On,
     /// Never.
     Off,
 }
 
 impl SendTogether {
-    /// All of them.
+    /// All values.
     pub const ALL: [Self; 3] = [Self::Auto, Self::On, Self::Off];
 
-    /// As it stands in a configuration.
+    /// The value in the configuration.
     pub fn label(self) -> &'static str {
         match self {
             Self::Auto => "auto",
@@ -336,35 +337,35 @@ impl SendTogether {
 /// All bounds of a node.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// From the connection to the end of its handshake.
+    /// Time limit of the handshake, from the accepted connection on.
     pub handshake_timeout: Duration,
-    /// Bytes of the handshake's request.
+    /// Maximum size of the handshake request in bytes.
     pub handshake_bytes: usize,
-    /// Sessions of browsers; 0: as many as the process may have descriptors.
+    /// Maximum number of browser sessions. 0: as many as the file descriptor limit allows.
     pub sessions: usize,
-    /// Sessions per address of a peer. Loopback and unix peers and trusted proxies are not counted.
+    /// Maximum number of sessions per peer address. Loopback peers, unix sockets and trusted proxies are not counted.
     pub sessions_per_address: usize,
-    /// Bytes of one message from a browser.
+    /// Maximum size of a message from a browser in bytes.
     pub message_bytes: usize,
-    /// Bytes that wait for one session's socket.
+    /// Maximum size of a session's outbound queue in bytes.
     pub outbound_bytes: usize,
-    /// Subscriptions per session.
+    /// Maximum number of subscriptions per session.
     pub subscriptions: usize,
-    /// Messages per second from one browser, in the long run.
+    /// Maximum sustained rate of messages per second from one browser.
     pub messages_per_second: u32,
-    /// Messages at once from one browser.
+    /// Maximum number of messages in a burst from one browser.
     pub message_burst: u32,
-    /// Messages of publishers in flight, per node.
+    /// Maximum number of publishers' messages in flight in the node.
     pub publisher_messages: usize,
-    /// Bytes of those.
+    /// Maximum size of these messages in bytes.
     pub publisher_bytes: usize,
-    /// Used tickets that are remembered until they expire.
+    /// Maximum number of used tickets that are remembered until they expire.
     pub remembered_tickets: usize,
-    /// Publishers whose highest sequence number is remembered.
+    /// Maximum number of publishers whose highest sequence number is remembered.
     pub remembered_publishers: usize,
-    /// From the last word of a session to a ping.
+    /// Idle time of a session before it is sent a ping.
     pub ping_interval: Duration,
-    /// From a ping to the end of a session that does not answer.
+    /// Time limit for the answer to a ping, after which the session is closed.
     pub ping_timeout: Duration,
 }
 
@@ -391,12 +392,12 @@ impl Limits {
         Ok(limits)
     }
 
-    /// A page that comes back subscribes to all its topics at once.
+    /// Checks that a page that reconnects can subscribe to all its topics at once.
     fn check_burst(&self, written: &Written) -> Result<(), ConfigError> {
         if usize::try_from(self.message_burst).is_ok_and(|burst| burst < self.subscriptions) {
             let problem = format!(
-                "a page that comes back subscribes to all its topics at once, and limits.message_burst = {} ends it \
-                 before. Raise limits.message_burst, or write at most that here",
+                "a page that reconnects subscribes to all its topics at once, and limits.message_burst = {} would \
+                 close it. Raise limits.message_burst, or lower this limit to it",
                 self.message_burst
             );
             return Err(written.error(&keys::SUBSCRIPTIONS.declaration, &problem));
@@ -405,19 +406,19 @@ impl Limits {
     }
 }
 
-/// What a configuration that says nothing of limits has.
+/// The defaults of the configuration.
 impl Default for Limits {
     fn default() -> Self {
         Self::new(&Written::defaults()).expect("constants that the tests below read")
     }
 }
 
-/// What is kept of the events of all topics.
+/// Bounds of the topics' histories.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HistorySettings {
-    /// Of each topic whose rule does not say otherwise.
+    /// The bounds of each topic whose rule does not set its own.
     pub limits: HistoryLimits,
-    /// Of all topics together; 0: nothing is kept.
+    /// Maximum memory of all topics together in bytes. 0: no events are kept.
     pub bytes: usize,
 }
 
@@ -433,7 +434,7 @@ impl HistorySettings {
     }
 }
 
-/// What a configuration that says nothing of history has.
+/// The defaults of the configuration.
 impl Default for HistorySettings {
     fn default() -> Self {
         Self::new(&Written::defaults()).expect("constants that the tests below read")
@@ -469,11 +470,11 @@ mod tests {
     }
 
     #[test]
-    fn a_session_may_subscribe_to_all_it_may_at_once() {
+    fn the_message_burst_allows_all_subscriptions_at_once() {
         assert_eq!(
             problem(&[("OROSYNC_LIMITS__SUBSCRIPTIONS", "500")]),
-            "OROSYNC_LIMITS__SUBSCRIPTIONS = \"500\": a page that comes back subscribes to all its topics at once, and \
-             limits.message_burst = 200 ends it before. Raise limits.message_burst, or write at most that here"
+            "OROSYNC_LIMITS__SUBSCRIPTIONS = \"500\": a page that reconnects subscribes to all its topics at once, and \
+             limits.message_burst = 200 would close it. Raise limits.message_burst, or lower this limit to it"
         );
         assert!(problem(&[("OROSYNC_LIMITS__MESSAGE_BURST", "99")]).contains("limits.subscriptions = 100: "));
         let both = [("OROSYNC_LIMITS__SUBSCRIPTIONS", "500"), ("OROSYNC_LIMITS__MESSAGE_BURST", "500")];
@@ -482,7 +483,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_that_is_wrong_is_told_at_once() {
+    fn all_errors_are_reported_at_once() {
         let bounds = problem(&[
             ("OROSYNC_SHARDS", "65"),
             ("OROSYNC_LIMITS__SUBSCRIPTIONS", "0"),
@@ -528,7 +529,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_all_that_must_be_set() {
+    fn only_a_secret_is_required() {
         let settings = settings(&[("OROSYNC_AUTH__SECRET", SECRET)]).unwrap();
         assert_eq!(settings.bind, vec!["0.0.0.0:8080".parse().unwrap()]);
         assert_eq!(settings.admin_bind, AdminBind::Auto);
@@ -572,7 +573,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_secret_it_says_how_to_make_one() {
+    fn the_error_for_a_missing_secret_says_how_to_create_one() {
         let error = settings(&[]).unwrap_err().to_string();
         assert!(error.contains("openssl rand -hex 32"), "{error}");
         assert!(error.contains("--secret-file"), "{error}");
@@ -605,7 +606,7 @@ mod tests {
     }
 
     #[test]
-    fn a_short_secret_among_several_is_named_by_its_place() {
+    fn the_error_for_a_short_secret_among_several_names_its_position() {
         let file = file(format!("{SECRET}\nshort\n").as_bytes());
         let path = file.path().display().to_string();
         let error = settings(&[("OROSYNC_AUTH__SECRET_FILE", &path)]).unwrap_err().to_string();
@@ -632,7 +633,7 @@ mod tests {
     }
 
     #[test]
-    fn the_stronger_of_two_secrets_counts_and_two_of_one_place_are_refused() {
+    fn the_secret_of_higher_precedence_counts_and_two_from_one_source_are_refused() {
         let file = file(b"another secret of more than 32 bytes");
         let path = file.path().display().to_string();
         let both = [
@@ -651,7 +652,7 @@ mod tests {
     }
 
     #[test]
-    fn a_public_key_alone_verifies_and_signs_nothing() {
+    fn a_public_key_alone_verifies_and_does_not_sign() {
         // RFC 8410, 10.1.
         let pem = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n-----END PUBLIC KEY-----\n";
         let key = file(pem.as_bytes());
@@ -665,7 +666,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_out_of_bounds_says_what_is_possible() {
+    fn the_error_for_a_value_out_of_bounds_names_the_bounds() {
         for (variable, value, expected) in [
             ("OROSYNC_LIMITS__MESSAGE_BYTES", "2M", "out of bounds. Write 1K to 1M"),
             ("OROSYNC_LIMITS__OUTBOUND_BYTES", "1K", "out of bounds. Write 64K to 1G"),
@@ -678,7 +679,7 @@ mod tests {
             (
                 "OROSYNC_BIND",
                 "0.0.0.0:8082 proxy_protocol",
-                "proxy_protocol means that somebody is believed, and trusted_proxies names nobody. Name the reverse proxies there",
+                "the option proxy_protocol needs trusted proxies, but trusted_proxies is empty. List the reverse proxies there",
             ),
             (
                 "OROSYNC_TRUSTED_PROXIES",

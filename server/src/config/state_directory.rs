@@ -1,6 +1,6 @@
-//! Whether the server can use `auth.state_directory`.
+//! The check that `auth.state_directory` is a writable directory.
 //!
-//! Asked where a server is to start, and by no other command: those may run as users who have no business there.
+//! Only the start of a server runs it. Other commands may run as users without access to the directory.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use rustix::fs::{Access, access};
 use super::keys;
 use super::load::{ConfigError, Written};
 
-/// Refuses a directory in which this process could not keep a file.
+/// Fails if this process cannot create a file in the directory.
 pub(super) fn check(written: &Written) -> Result<(), ConfigError> {
     let Some(directory) = written.read(&keys::AUTH_STATE_DIRECTORY)? else { return Ok(()) };
     problem_of(&directory)
@@ -20,11 +20,13 @@ fn problem_of(directory: &Path) -> Option<String> {
     let shown = directory.display();
     match std::fs::metadata(directory) {
         Err(error) => Some(format!(
-            "cannot be used: {error}. Make it for the server's user: install -d -m 700 -o orosync {shown}"
+            "cannot be used: {error}. Create it for the server's user: install -d -m 700 -o orosync {shown}"
         )),
-        Ok(metadata) if !metadata.is_dir() => Some("is not a directory. Name one".to_owned()),
+        Ok(metadata) if !metadata.is_dir() => {
+            Some("is not a directory. Write the path of a directory".to_owned())
+        }
         Ok(_) => access(directory, Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK).err().map(|error| {
-            format!("cannot be written to: {error}. Give it to the server's user: chown orosync {shown}")
+            format!("is not writable: {error}. Make the server's user its owner: chown orosync {shown}")
         }),
     }
 }
@@ -40,7 +42,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_that_can_be_written_to_is_taken_and_none_need_be_named() {
+    fn a_writable_directory_is_accepted_and_none_is_required() {
         let directory = tempfile::tempdir().unwrap();
         assert_eq!(problem(directory.path()), Ok(()));
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0, "it is left as it was");
@@ -48,7 +50,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_that_cannot_be_used_says_what_to_do() {
+    fn the_error_for_an_unusable_directory_says_what_to_do() {
         let directory = tempfile::tempdir().unwrap();
         let missing = directory.path().join("missing");
         let shown = missing.display();
@@ -56,15 +58,15 @@ mod tests {
             problem(&missing).unwrap_err(),
             format!(
                 "OROSYNC_AUTH__STATE_DIRECTORY = \"{shown}\": cannot be used: No such file or directory (os error 2). \
-                 Make it for the server's user: install -d -m 700 -o orosync {shown}"
+                 Create it for the server's user: install -d -m 700 -o orosync {shown}"
             )
         );
         let file = tempfile::NamedTempFile::new().unwrap();
         let error = problem(file.path()).unwrap_err();
-        assert!(error.ends_with(": is not a directory. Name one"), "{error}");
+        assert!(error.ends_with(": is not a directory. Write the path of a directory"), "{error}");
         // Nobody can make a file there, root included.
         let error = problem(Path::new("/proc/sys")).unwrap_err();
-        assert!(error.contains("\"/proc/sys\": cannot be written to: "), "{error}");
-        assert!(error.ends_with("Give it to the server's user: chown orosync /proc/sys"), "{error}");
+        assert!(error.contains("\"/proc/sys\": is not writable: "), "{error}");
+        assert!(error.ends_with("Make the server's user its owner: chown orosync /proc/sys"), "{error}");
     }
 }

@@ -1,4 +1,4 @@
-//! The certificate that browsers see: read, checked against its key, ready to be used.
+//! The server's certificate: reads it, and checks that it matches its key.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,10 +11,10 @@ use super::keys;
 use super::load::{ConfigError, Written, both};
 use super::settings::read_file;
 
-/// All that is spoken behind the handshake. A client that speaks only something else is told so by TLS.
+/// The only protocol offered by ALPN (RFC 7301). TLS refuses a client that offers only others, such as HTTP/2.
 const APPLICATION_PROTOCOL: &[u8] = b"http/1.1";
 
-/// From `tls.certificate_file` and `tls.key_file`; none if neither is set.
+/// Reads `tls.certificate_file` and `tls.key_file`. `None` if neither is set.
 pub(super) fn read(written: &Written) -> Result<Option<Arc<ServerConfig>>, ConfigError> {
     let (certificate_key, key_key) = (&keys::TLS_CERTIFICATE_FILE, &keys::TLS_KEY_FILE);
     match (written.read(certificate_key)?, written.read(key_key)?) {
@@ -49,7 +49,7 @@ fn chain(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     }
 }
 
-/// The content of a file that holds certificates to trust.
+/// The content of a file with trusted certificates. At least one must be readable.
 pub(super) fn certificates(file: &Path) -> Result<Vec<u8>, String> {
     let pem = read_file(file)?;
     let certificates = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>();
@@ -74,7 +74,9 @@ fn config(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> R
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?;
     let mut config = builder.with_no_client_auth().with_single_cert(chain, key).map_err(|error| {
-        format!("does not belong to tls.key_file ({error}). Name the two that were made together")
+        format!(
+            "does not match tls.key_file ({error}). Name a certificate and the key that it was created for"
+        )
     })?;
     config.alpn_protocols = vec![APPLICATION_PROTOCOL.to_vec()];
     Ok(config)
@@ -118,23 +120,23 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_and_its_key_are_taken() {
+    fn a_certificate_and_its_key_are_accepted() {
         let (certificate, key) = pair();
         assert!(settings(path(&certificate), path(&key)).unwrap().tls.is_some());
     }
 
     #[test]
-    fn what_cannot_work_is_named_before_the_server_starts() {
+    fn unusable_certificates_and_keys_are_reported_before_the_server_starts() {
         let (certificate, key) = pair();
         let (_, other) = pair();
         let (certificate, key, other) = (path(&certificate), path(&key), path(&other));
         for (certificate, key, expected) in [
-            ("", "", "the words tls need a certificate"),
+            ("", "", "the option tls needs a certificate"),
             (certificate, "", "its key is missing"),
             ("", key, "its certificate is missing"),
             (key, key, "holds no certificate in PEM"),
             (certificate, certificate, "holds no private key in PEM"),
-            (certificate, other, "does not belong to tls.key_file"),
+            (certificate, other, "does not match tls.key_file"),
             ("/nonexistent/x.pem", key, "cannot be read"),
         ] {
             let error = settings(certificate, key).unwrap_err();

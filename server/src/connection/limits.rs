@@ -1,4 +1,4 @@
-//! How many connections there may be: in all, and from one address.
+//! Limits on the number of connections, in total and per address.
 //!
 //! Loopback and unix peers are not counted by address: they are reverse proxies, behind which everybody is. Nor are the
 //! proxies of `trusted_proxies`; whom those name is.
@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Peer;
 
-/// See the module.
+/// Counts connections against the limits. Shared by all listeners and shards.
 #[derive(Debug)]
 pub struct ConnectionLimits {
     open: AtomicUsize,
@@ -23,16 +23,16 @@ pub struct ConnectionLimits {
     max_per_address: usize,
 }
 
-/// Connections at once.
+/// Maximum numbers of concurrent connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Places {
-    /// Of anybody.
+    /// Connections of any kind.
     pub browsers: usize,
-    /// Beyond those, of publishers alone.
+    /// Additional connections for publishers only.
     pub for_publishers: usize,
 }
 
-/// One open connection. Dropped: counted no more.
+/// An open connection, counted until it is dropped.
 #[derive(Debug)]
 pub struct ConnectionCount {
     limits: Arc<ConnectionLimits>,
@@ -40,13 +40,13 @@ pub struct ConnectionCount {
     is_browser: bool,
 }
 
-/// Why one more is too many.
+/// The limit that a connection exceeds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Full {
-    /// In all.
+    /// The total number of connections.
     #[error("there are as many connections as limits.sessions or the descriptors of this process allow")]
     InAll,
-    /// From this address.
+    /// The number of connections from this address.
     #[error("there are as many connections from this address as limits.sessions_per_address allows")]
     FromThisAddress,
 }

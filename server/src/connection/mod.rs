@@ -1,4 +1,4 @@
-//! A connection as it was accepted: its socket, who is at its other end, and its place within the limits.
+//! An accepted connection: its socket, its peer, and its place within the limits.
 
 pub mod limits;
 pub mod proxies;
@@ -17,36 +17,36 @@ use socket::Socket;
 pub struct Accepted {
     /// Its socket.
     pub socket: Socket,
-    /// Who it is.
+    /// Its peer, and its place within the limits.
     pub caller: Caller,
 }
 
-/// Who a connection is from, and its place within the limits until it is dropped.
+/// The peer of a connection, with its place within the limits until it is dropped.
 #[derive(Debug)]
 pub struct Caller {
-    /// Who it is; behind a reverse proxy that is trusted: whom that one names.
+    /// The peer, or the client that a trusted proxy forwards.
     pub peer: Peer,
     count: ConnectionCount,
 }
 
 impl Caller {
-    /// Who `peer` is as long as nobody names another.
+    /// A caller with the connection's own peer, until a proxy names another.
     pub fn new(peer: Peer, count: ConnectionCount) -> Self {
         Self { peer, count }
     }
 
-    /// May it speak for others?
+    /// Whether this peer is a trusted proxy.
     pub fn is_trusted(&self, proxies: &TrustedProxies) -> bool {
         proxies.trusts(self.peer)
     }
 
-    /// A reverse proxy that is trusted says who is behind it.
+    /// Replaces the peer by the client that a trusted proxy forwards.
     pub fn stands_for(&mut self, peer: Peer) -> Result<(), Full> {
         self.peer = peer;
         self.count.move_to(peer)
     }
 
-    /// It is a browser: the places that are kept for publishers are not for it.
+    /// Notes that this is a browser, which must not occupy the places reserved for publishers.
     pub fn admit_browser(&mut self) -> Result<(), Full> {
         self.count.admit_browser()
     }

@@ -1,8 +1,8 @@
-//! Which reverse proxies are believed when they say whom they speak for.
+//! Proxies whose forwarded client addresses are trusted.
 //!
-//! Only the nearest hop can be checked: it is the peer of our own socket. So the list of `X-Forwarded-For` is read from its
-//! end, over the proxies that are trusted, to the first that is not. What stands before that one was written by the client
-//! itself, or by whomever it likes.
+//! Only the nearest hop can be verified, because it is the peer of the socket. `X-Forwarded-For` is therefore evaluated from
+//! its end, past trusted proxies, to the first address that is not trusted. Entries before it may have been forged by the
+//! client.
 
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
@@ -14,14 +14,14 @@ use super::Peer;
 /// How unix sockets are named, as in NGINX's `set_real_ip_from`.
 const UNIX: &str = "unix:";
 
-/// `trusted_proxies`: see the module.
+/// The proxies of `trusted_proxies`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedProxies {
     networks: Vec<IpNet>,
     unix: bool,
 }
 
-/// Not an address, a network or `unix:`.
+/// The text is not an address, a network or `unix:`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "not an address or a network. Write 10.0.0.7, 10.0.0.0/8, fd00::/8, or unix: for reverse proxies on unix sockets"
@@ -29,7 +29,7 @@ pub struct TrustedProxies {
 pub struct NotAProxy;
 
 impl TrustedProxies {
-    /// From the configuration's texts.
+    /// Parses the texts of the configuration.
     pub fn parse<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Self, (&'a str, NotAProxy)> {
         let mut proxies = Self::default();
         for text in texts {
@@ -43,12 +43,12 @@ impl TrustedProxies {
         Ok(proxies)
     }
 
-    /// Is nobody trusted?
+    /// Whether no proxy is trusted.
     pub fn is_empty(&self) -> bool {
         self.networks.is_empty() && !self.unix
     }
 
-    /// Is this peer believed?
+    /// Whether this peer is a trusted proxy.
     pub fn trusts(&self, peer: Peer) -> bool {
         match peer.address() {
             Some(address) => self.trusts_address(address),
@@ -56,8 +56,9 @@ impl TrustedProxies {
         }
     }
 
-    /// Who is behind a proxy that is trusted: the last address of `X-Forwarded-For` that is not a trusted proxy's, or the one
-    /// of `X-Real-IP` where that header is missing. None if neither names one.
+    /// The client behind a trusted proxy: the last address of `X-Forwarded-For` that is not a trusted proxy's, or the address
+    /// of
+    /// `X-Real-IP` if that header is missing. `None` if neither has one.
     pub fn client<'a>(
         &self,
         forwarded_for: impl DoubleEndedIterator<Item = &'a str>,

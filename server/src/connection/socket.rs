@@ -11,19 +11,19 @@ use socket2::SockRef;
 
 use super::tls::Tls;
 
-/// See the module.
+/// The socket of a session.
 #[derive(Debug)]
 pub enum Socket {
     /// A TCP connection.
     Tcp(TcpStream),
-    /// The same with TLS on it.
+    /// A TCP connection with TLS.
     Tls(Box<Tls>),
     /// A unix stream connection.
     Unix(UnixStream),
 }
 
 impl Socket {
-    /// Has the kernel tell about it.
+    /// Registers the socket for readiness events.
     pub fn register(&mut self, registry: &Registry, token: Token, interest: Interest) -> io::Result<()> {
         match self {
             Self::Tcp(socket) => socket.register(registry, token, interest),
@@ -32,7 +32,7 @@ impl Socket {
         }
     }
 
-    /// Takes what has come.
+    /// Reads received data.
     pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(socket) => socket.read(buffer),
@@ -41,7 +41,7 @@ impl Socket {
         }
     }
 
-    /// Hands over what waits, in one system call. For a single frame `write` is the cheaper one.
+    /// Writes the slices with one system call. For a single slice `write` is cheaper than `writev`.
     pub fn write(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         match (self, slices) {
             (Self::Tcp(socket), [only]) => socket.write(only),
@@ -52,15 +52,15 @@ impl Socket {
         }
     }
 
-    /// Has the kernel acknowledge at once what has come, this once.
+    /// Makes the kernel acknowledge the received data at once, this time only.
     pub fn acknowledge_now(&self) {
         if let Self::Tcp(socket) = self {
-            // A socket that does not take it only answers later.
+            // On failure the acknowledgement is only delayed.
             let _ = SockRef::from(socket).set_tcp_quickack(true);
         }
     }
 
-    /// Its descriptor, if what is written goes to the kernel as it is.
+    /// The descriptor, if data is written to the kernel unencrypted.
     pub fn plain_fd(&self) -> Option<BorrowedFd<'_>> {
         match self {
             Self::Tcp(_) | Self::Unix(_) => Some(self.as_fd()),
@@ -68,17 +68,17 @@ impl Socket {
         }
     }
 
-    /// After a short read: may there be more to read, of which the kernel does not tell again?
+    /// Whether more data may be readable after a short read, without another event from the kernel.
     pub fn reads_in_pieces(&self) -> bool {
         matches!(self, Self::Tls(_))
     }
 
-    /// Is a handshake of TLS still going on, which is work to read?
+    /// Whether a TLS handshake is in progress, which makes reading expensive.
     pub fn is_in_tls_handshake(&self) -> bool {
         matches!(self, Self::Tls(socket) if socket.is_handshaking())
     }
 
-    /// Was something taken that the kernel has not taken yet? Then a write of nothing goes on with it.
+    /// Whether accepted output is still pending. An empty write continues it.
     pub fn has_pending(&self) -> bool {
         match self {
             Self::Tcp(_) | Self::Unix(_) => false,
@@ -86,7 +86,7 @@ impl Socket {
         }
     }
 
-    /// Sends the FIN. What comes can still be read.
+    /// Sends the FIN. Received data can still be read.
     pub fn finish(&mut self) -> io::Result<()> {
         match self {
             Self::Tcp(socket) => socket.shutdown(Shutdown::Write),

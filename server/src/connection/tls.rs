@@ -1,9 +1,8 @@
-//! TLS on a TCP connection, by rustls: what is read is decrypted, what is written is encrypted, and the handshake happens on
-//! the way.
+//! TLS on a TCP connection, by rustls. Reads decrypt, writes encrypt, and both advance the TLS handshake.
 //!
-//! Nothing here waits. Owns rustls' state and what it has encrypted and the kernel has not taken. Bound: rustls' own of what
-//! it reads (a record, or a handshake message of 64 KiB), [`MAX_PENDING_BYTES`] of what it writes. Time is the session's: its
-//! handshake includes this one.
+//! Non-blocking. Owns rustls' state, and encrypted output that the kernel has not accepted. Bounds: rustls' own for input (a
+//! record, or a handshake message of 64 KiB), and [`MAX_PENDING_BYTES`] for output. The time limit of the session's handshake
+//! includes the TLS handshake.
 
 use std::io::{self, IoSlice, Read, Write};
 use std::net::Shutdown;
@@ -14,13 +13,13 @@ use rustls::{ServerConfig, ServerConnection};
 
 use crate::session::outbound::MAX_SLICES;
 
-/// What may be encrypted ahead of the kernel.
+/// Maximum size of encrypted output that the kernel has not accepted, in bytes.
 const MAX_PENDING_BYTES: usize = 64 << 10;
 
-/// Reads of one call that may bring no data (handshake, key updates): more get their turn after others.
+/// Maximum number of reads per call that yield no data (handshake, key updates). Further ones wait for the next iteration.
 const READS_WITHOUT_DATA: usize = 8;
 
-/// See the module.
+/// A TLS connection over TCP.
 #[derive(Debug)]
 pub struct Tls {
     tcp: TcpStream,
@@ -45,7 +44,7 @@ impl Tls {
         &mut self.tcp
     }
 
-    /// Is its handshake still going on?
+    /// Whether the TLS handshake is in progress.
     pub fn is_handshaking(&self) -> bool {
         self.connection.is_handshaking()
     }
@@ -95,7 +94,7 @@ impl Tls {
         Ok(taken)
     }
 
-    /// Is there something that the kernel has not taken?
+    /// Whether encrypted output is pending that the kernel has not accepted.
     pub fn has_pending(&self) -> bool {
         self.connection.wants_write()
     }

@@ -1,4 +1,4 @@
-//! What is answered instead of a WebSocket: each refusal with its status and a sentence that says what to do.
+//! Answers to refused handshakes: each refusal has a status and a sentence that says what to do.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,7 @@ use orosync_protocol::ticket::CHALLENGE;
 
 use crate::connection::limits::Full;
 
-/// Why there is no WebSocket.
+/// The reason for refusing a handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// Not HTTP.
@@ -18,32 +18,32 @@ pub enum Refusal {
     Method,
     /// A plain HTTP request.
     NotWebSocket,
-    /// Another version than 13.
+    /// A WebSocket version other than 13.
     WebSocketVersion,
-    /// A head over the limit.
+    /// The request head exceeds the limit.
     HeadTooLarge,
-    /// The head did not come in time.
+    /// The request head did not arrive in time.
     Timeout,
-    /// From a page of another site.
+    /// The page's site may not connect.
     Origin,
-    /// With a ticket for pages of other sites.
+    /// The ticket is for pages of other sites.
     OriginOfTicket,
-    /// Without a ticket, where one is needed.
+    /// A ticket is required and missing.
     TicketMissing,
-    /// With a ticket that lets nobody in.
+    /// The ticket was refused.
     TicketRefused,
-    /// The link, without a publisher's ticket.
+    /// The backend link was requested without a publisher's ticket.
     NotAPublisher,
-    /// No room for another ticket.
+    /// The maximum number of remembered tickets is reached.
     Busy,
-    /// Whether the ticket was used before is not known at the moment.
+    /// The broker is unavailable, so the first use of the ticket cannot be verified.
     BrokerUnavailable,
-    /// No room for another connection.
+    /// The maximum number of connections is reached.
     Full(Full),
 }
 
 impl Refusal {
-    /// A label for metrics.
+    /// The label in metrics.
     pub fn label(self) -> &'static str {
         match self {
             Self::BadRequest => "bad_request",
@@ -63,7 +63,7 @@ impl Refusal {
         }
     }
 
-    /// The whole answer, after which the connection ends.
+    /// The complete HTTP response, after which the connection is closed.
     pub fn answer(self) -> Bytes {
         let (status, headers, sentence) = self.parts();
         let mut answer = String::with_capacity(400);
@@ -73,7 +73,7 @@ impl Refusal {
             }
             _ => String::new(),
         };
-        // Writing into a String cannot fail. No header may hold a bracket: OroPlatform's PHP client looks for the first.
+        // Writing into a String cannot fail. No header may contain a bracket: OroPlatform's PHP client searches for the first.
         let _ = write!(
             answer,
             "HTTP/1.1 {status}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\n\

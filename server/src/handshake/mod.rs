@@ -1,8 +1,10 @@
-//! The opening handshake, without I/O: bytes in; out comes an upgrade, a refusal, or "more".
+//! The opening handshake, without I/O: parses a request and returns an upgrade, a refusal, or the need for more bytes.
 //!
-//! Two traps of OroPlatform's clients live here. Its PHP client reads the 101 and WELCOME in one read, and looks for the
-//! first `[`: both leave in one write, and no header may hold a bracket. Its oldest clients send frames right behind the
-//! request head: those bytes are kept ([`Upgrade::rest`]).
+//! Two peculiarities of OroPlatform's clients are handled here:
+//!
+//! - Its PHP client reads the 101 and WELCOME in one read, and searches for the first `[`. Both are therefore sent in one
+//!   write, and no header contains a bracket.
+//! - Its oldest clients send frames directly after the request head. These bytes are kept ([`Upgrade::rest`]).
 
 pub mod answers;
 
@@ -30,49 +32,49 @@ use orosync_protocol::Subprotocol;
 
 use answers::Refusal;
 
-/// More headers than any browser behind any chain of proxies sends.
+/// Maximum number of headers, more than any browser behind any chain of proxies sends.
 const MAX_HEADERS: usize = 100;
 
-/// What decides about a handshake; the same for all.
+/// The settings and state by which handshakes are decided, shared by all sessions.
 #[derive(Clone, Debug)]
 pub struct Door {
-    /// Tickets.
+    /// Authenticates tickets.
     pub authenticator: Arc<Authenticator>,
-    /// Who comes without one.
+    /// The answer to a connection without a ticket.
     pub anonymous: Anonymous,
     /// Sites whose pages may connect.
     pub allowed_origins: Vec<OriginPattern>,
-    /// Who may say whom he speaks for.
+    /// Proxies whose forwarded client addresses are trusted.
     pub trusted_proxies: TrustedProxies,
-    /// `limits.handshake_bytes`.
+    /// Maximum size of the request head in bytes: `limits.handshake_bytes`.
     pub max_head_bytes: usize,
-    /// What a publisher is told of this node, once it is known.
+    /// The cluster, which the response announces to publishers once it is known.
     pub cluster: Arc<Cluster>,
 }
 
-/// What came of the bytes so far.
+/// The outcome of the bytes so far.
 #[derive(Debug)]
 pub enum Outcome {
-    /// The head is not complete.
+    /// The request head is not complete.
     More,
-    /// A session begins, if others say that its ticket was not used before.
+    /// The handshake is accepted if its ticket was not used before, which must be asked.
     Asks {
-        /// What they are asked.
+        /// The question to ask.
         question: Question,
-        /// What waits for their answer.
+        /// The handshake that waits for the answer.
         candidate: Box<Candidate>,
     },
-    /// A session begins.
+    /// The handshake is accepted.
     Upgrade(Box<Upgrade>),
     /// It does not.
     Refused {
         /// The answer.
         refusal: Refusal,
-        /// For the log, where that has more to say than the answer.
+        /// Details for the log, beyond those in the answer.
         cause: Option<Cause>,
     },
-    /// It does not, by a resume ticket that lets nobody in. A page is not told how a handshake was answered, and would take
-    /// a refusal for a server that is away: so this one is a Close frame behind the 101.
+    /// A resume ticket is refused. Browsers do not expose the status of a handshake, so a page would take an HTTP refusal for
+    /// an unavailable server. The refusal is therefore a Close frame after the 101.
     NotResumed {
         /// The 101.
         response: Vec<u8>,
@@ -84,26 +86,26 @@ pub enum Outcome {
 /// Why a handshake was refused.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// By its ticket.
+    /// The ticket was refused.
     Ticket(AuthError),
-    /// By the site that its page is from: the `Origin` headers.
+    /// The page's site may not connect. Carries the `Origin` headers.
     Origin(String),
 }
 
-/// A session begins.
+/// An accepted handshake.
 #[derive(Debug)]
 pub struct Upgrade {
-    /// The 101, without a WELCOME.
+    /// The 101 response, without WELCOME.
     pub response: Vec<u8>,
-    /// What is spoken from here on.
+    /// The protocol of the session.
     pub protocol: Subprotocol,
-    /// Who it is.
+    /// The result of the authentication.
     pub who: Authenticated,
-    /// What came behind the request head: frames already.
+    /// Bytes received after the request head, which are frames already.
     pub rest: Bytes,
 }
 
-/// A handshake of which all is decided but whether its ticket was used before.
+/// A handshake that is accepted unless its ticket was used before.
 #[derive(Debug)]
 pub struct Candidate {
     response: Vec<u8>,
@@ -113,7 +115,7 @@ pub struct Candidate {
 }
 
 impl Candidate {
-    /// What comes of it, now that this is known.
+    /// The outcome, given the answer whether the ticket is used for the first time.
     pub fn handle_answer(self, first_use: FirstUse, door: &Door) -> Outcome {
         let Self { response, protocol, ticket, rest } = self;
         let is_resumed = ticket.is_resume();
@@ -124,16 +126,16 @@ impl Candidate {
     }
 }
 
-/// A handshake under way: the bytes of the head so far.
+/// A handshake in progress: the bytes of the request head so far.
 #[derive(Debug, Default)]
 pub struct Handshake {
     head: Vec<u8>,
 }
 
 impl Handshake {
-    /// Takes bytes from the client, at `unix_now` (seconds since 1970).
+    /// Handles bytes from the client at `unix_now` (Unix time in seconds).
     pub fn handle_bytes(&mut self, bytes: &[u8], door: &Door, caller: &mut Caller, unix_now: u64) -> Outcome {
-        // Nearly always all of it comes at once, and is read where it is.
+        // A request nearly always arrives in one piece, and is then parsed without a copy.
         if !self.head.is_empty() {
             self.head.extend_from_slice(bytes);
         }
@@ -171,8 +173,8 @@ impl Handshake {
     }
 }
 
-/// Does the request line have its version where it belongs, if not ours? A target with a space has not (RFC 9112, 3).
-/// Judged by the bytes that are enough to see that it is not ours, so that it does not matter in what pieces they come.
+/// Whether the request line has an HTTP version in its place, if not a supported one. A target with a space has none (RFC 9112,
+/// 3). Judged by the bytes that are enough to see that it is not ours, so that it does not matter in what pieces they come.
 fn names_a_version(head: &[u8]) -> bool {
     head.split(|byte| *byte == b' ').nth(2).is_some_and(|word| word.starts_with(b"HTTP/"))
 }
@@ -206,7 +208,7 @@ fn decide(request: &Request<'_, '_>, door: &Door, caller: &mut Caller, unix_now:
     Ok((response(), protocol, checked))
 }
 
-/// Who it is; or what is answered in place of `response`, the 101.
+/// Authenticates the client, or returns the refusal to send instead of `response`, the 101.
 fn identify(
     request: &Request<'_, '_>,
     headers: &Headers<'_, '_>,
@@ -244,7 +246,7 @@ fn identify(
     Ok(checked)
 }
 
-/// What is answered, in place of `response`, to a ticket that lets nobody in.
+/// The refusal to send instead of `response` for a refused ticket.
 fn refused_with_ticket(error: AuthError, is_resumed: bool, response: impl FnOnce() -> Vec<u8>) -> Outcome {
     let refusal = match error {
         AuthError::MemoryFull => Refusal::Busy,
@@ -266,12 +268,12 @@ fn refused_with_ticket(error: AuthError, is_resumed: bool, response: impl FnOnce
 fn ticket_of(target: &str) -> Option<Cow<'_, str>> {
     let (_, query) = target.split_once('?')?;
     let query = query.split('#').next().unwrap_or(query);
-    // Counted rather than looked for: for that the compiler takes many bytes at once.
+    // Counting is faster than a search, because the compiler vectorizes it.
     let encoded = query.bytes().filter(|byte| matches!(byte, b'%' | b'+')).count();
     let ticket = if encoded > 0 {
         form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "ticket")?.1
     } else {
-        // Nothing is encoded: a ticket's own characters never are, unless by somebody who encodes everything.
+        // A ticket has no characters that need percent-encoding, so nothing is decoded.
         query.split('&').find_map(|pair| pair.strip_prefix("ticket="))?.into()
     };
     (!ticket.is_empty()).then_some(ticket)
@@ -280,7 +282,7 @@ fn ticket_of(target: &str) -> Option<Cow<'_, str>> {
 struct Headers<'a, 'b>(&'a Request<'a, 'b>);
 
 impl Headers<'_, '_> {
-    /// RFC 6455, 4.2.1. In the order that tells a person most: first what kind of request this is at all.
+    /// Validates the headers of RFC 6455, 4.2.1, in the order of the most helpful error: the kind of request first.
     fn websocket_key(&self) -> Result<Cow<'_, str>, Refusal> {
         if self.0.version != Some(1) {
             return Err(Refusal::HttpVersion);
@@ -297,7 +299,7 @@ impl Headers<'_, '_> {
         if self.one("sec-websocket-version").as_deref() != Some("13") {
             return Err(Refusal::WebSocketVersion);
         }
-        // 16 bytes in base64. A body is nothing that a handshake has; whoever announces one means another protocol.
+        // The key is 16 bytes in base64. A handshake has no body; a request that announces one is for another protocol.
         let key = self.one("sec-websocket-key").filter(|key| is_key(key)).ok_or(Refusal::BadRequest)?;
         if self.all("transfer-encoding").next().is_some()
             || self.all("content-length").any(|length| length != "0")
@@ -307,7 +309,7 @@ impl Headers<'_, '_> {
         Ok(key)
     }
 
-    /// What is spoken, and what the answer repeats of the offer. Whoever offers nothing we know, or nothing, gets WAMP v1.
+    /// The protocol, and the subprotocol that the answer selects. A client that offers no known subprotocol gets WAMP v1.
     fn protocol(&self) -> (Subprotocol, Option<&'static str>) {
         let offers = |wanted: &str| self.has_token("sec-websocket-protocol", wanted);
         if offers(subprotocol::LINK) {
@@ -321,8 +323,8 @@ impl Headers<'_, '_> {
         }
     }
 
-    /// The resume ticket that is offered beside the subprotocol that is chosen. Any other client of ours knows none, so one
-    /// that is offered beside another one, or twice, is refused rather than taken for a subprotocol that we do not know.
+    /// The resume ticket, offered in addition to the subprotocol `orosync.1`. One that is offered with another subprotocol, or
+    /// twice, is refused rather than ignored as an unknown subprotocol.
     fn resume_ticket(&self, chosen: Subprotocol) -> Option<Result<String, AuthError>> {
         let mut offered = None;
         for value in self.all("sec-websocket-protocol") {
@@ -339,20 +341,20 @@ impl Headers<'_, '_> {
         offered.map(Ok)
     }
 
-    /// Is this a page of an allowed site? Of several `Origin`s none may be foreign: they must not pass for none at all. No
-    /// such header is no page: programs may always connect, their ticket decides.
+    /// Whether the request comes from a page of an allowed site. With several `Origin` headers, each must be allowed. A request
+    /// without the header does not come from a page: programs may always connect, and their ticket decides.
     fn come_from(&self, allowed: &[OriginPattern]) -> bool {
         let host = self.one("host");
         self.all("origin")
             .all(|origin| allowed.iter().any(|pattern| pattern.allows(&origin, host.as_deref())))
     }
 
-    /// The sites that the page claims to be from.
+    /// The values of the `Origin` headers.
     fn origins(&self) -> String {
         self.all("origin").collect::<Vec<_>>().join(", ")
     }
 
-    /// Whom a reverse proxy names.
+    /// The client's address as forwarded by a trusted proxy.
     fn client(&self, trusted: &TrustedProxies) -> Option<IpAddr> {
         let lists: Vec<_> = self.all("x-forwarded-for").collect();
         let hops: Vec<_> = lists.iter().flat_map(|list| list.split(',')).collect();
@@ -363,12 +365,12 @@ impl Headers<'_, '_> {
         let named = self.0.headers.iter().filter(move |header| header.name.eq_ignore_ascii_case(name));
         named.map(|header| {
             let value = header.value.trim_ascii();
-            // Nearly always; what makes the best of anything else is three times as slow.
+            // Valid UTF-8 is the usual case; the lossy conversion is three times as slow.
             str::from_utf8(value).map_or_else(|_| String::from_utf8_lossy(value), Cow::Borrowed)
         })
     }
 
-    /// The value of a header that stands there exactly once.
+    /// The value of a header that occurs exactly once.
     fn one<'s>(&'s self, name: &'s str) -> Option<Cow<'s, str>> {
         let mut values = self.all(name);
         let value = values.next()?;

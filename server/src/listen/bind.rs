@@ -1,5 +1,5 @@
-//! One entry of `bind`: an address, then words that say how connections are taken there, as on a line `listen` of NGINX or
-//! `bind` of HAProxy: `0.0.0.0:8443 tls`, `unix:/run/orosync/orosync.sock group=www-data mode=0660`.
+//! An entry of `bind`: an address, followed by options as in `listen` of NGINX or `bind` of HAProxy: `0.0.0.0:8443 tls`,
+//! `unix:/run/orosync/orosync.sock group=www-data mode=0660`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,10 +8,10 @@ use nix::unistd::{Group, User};
 
 use super::address::{Address, AddressError};
 
-/// PHP runs as another user. Who may connect is decided by tickets, as on TCP.
+/// Anyone may open the socket, because PHP runs as another user. Tickets decide who gets a session, as on TCP.
 const DEFAULT_MODE: u32 = 0o666;
 
-/// See the module.
+/// An entry of `bind`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bind {
     /// Where.
@@ -20,7 +20,7 @@ pub struct Bind {
     pub proxy_protocol: bool,
     /// Connections speak TLS.
     pub tls: bool,
-    /// Whose a unix socket is.
+    /// Owner and mode of a unix socket.
     pub file: FileAccess,
 }
 
@@ -29,9 +29,9 @@ pub struct Bind {
 pub struct FileAccess {
     /// Permissions.
     pub mode: u32,
-    /// The owner; none: who runs the server.
+    /// The owner. `None`: the server's user.
     pub user: Option<Named>,
-    /// The group; none: that of who runs the server.
+    /// The group. `None`: that of the server's user.
     pub group: Option<Named>,
 }
 

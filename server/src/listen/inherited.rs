@@ -1,8 +1,8 @@
 //! Listening sockets that a service manager has opened and keeps (`LISTEN_FDS`, `systemd.socket(5)`): while the server
 //! restarts, connections wait in them.
 //!
-//! Each one takes the place of the address in `bind` that it listens on. One that `bind` does not name is a mistake in one of
-//! the two, and told.
+//! Each replaces the socket for the same address in `bind`. A socket whose address `bind` does not contain is reported as a
+//! mistake in one of the two.
 
 use std::io;
 use std::net::TcpListener;
@@ -12,11 +12,11 @@ use listenfd::ListenFd;
 
 use super::address::Address;
 
-/// See the module.
+/// The inherited sockets that are not in use yet.
 #[derive(Debug, Default)]
 pub struct Inherited(Vec<(Address, Open)>);
 
-/// One of them.
+/// An inherited socket.
 #[derive(Debug)]
 pub(super) enum Open {
     Tcp(TcpListener),
@@ -39,7 +39,7 @@ impl Inherited {
         Some(self.0.swap_remove(at).1)
     }
 
-    /// One that nobody has asked for.
+    /// A socket that no entry of `bind` uses.
     pub fn left(&self) -> Option<&Address> {
         self.0.first().map(|(address, _)| address)
     }

@@ -1,4 +1,4 @@
-//! Where connections come in: accepts them, bounds their number, spreads them over the shards.
+//! Listening sockets: accept connections, limit their number and spread them over the shards.
 
 pub mod address;
 pub mod bind;
@@ -44,7 +44,7 @@ use inherited::{Inherited, Open};
 /// kernel caps it at `net.core.somaxconn` (4096 by default).
 const BACKLOG: i32 = 4096;
 
-/// Connections that are accepted before the thread does something else: as many as a shard takes in an iteration.
+/// Maximum number of connections accepted before the thread yields: as many as a shard takes in an iteration.
 const ACCEPTED_TOGETHER: usize = 16;
 
 /// The pause when the kernel has no descriptor or memory for a connection: some session has to end first.
@@ -63,10 +63,10 @@ enum Inner {
     Unix { listener: mio::net::UnixListener, _file: Option<SocketFile> },
 }
 
-/// The certificate that new connections see.
+/// The certificate for new connections.
 pub type CurrentTls = watch::Receiver<Option<Arc<ServerConfig>>>;
 
-/// What a connection speaks first.
+/// The protocol at the start of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Security {
     Plain,
@@ -131,8 +131,8 @@ impl Listener {
         &self.bind
     }
 
-    /// Accepts until the future is dropped. Needs a tokio runtime: best that of the shard that gets the connections, if there is
-    /// only one.
+    /// Accepts connections until the future is dropped. Requires a tokio runtime. With a single shard it should be the shard's,
+    /// so that accepting needs no other thread.
     pub async fn run(self, spread: Arc<Spread>) -> io::Result<()> {
         match self.inner {
             Inner::Tcp(listener) => {
@@ -153,7 +153,7 @@ impl Listener {
     }
 }
 
-/// Accepts what comes in at `bind`, until the future is dropped.
+/// Accepts the connections of one address until the future is dropped.
 async fn accept_all<T: AsRawFd>(
     listener: &AsyncFd<T>,
     accept: impl Fn(&T) -> io::Result<(Socket, Peer)>,
@@ -169,7 +169,7 @@ async fn accept_all<T: AsRawFd>(
                 Err(_would_block) => continue 'waiting,
             }
         }
-        // The thread has other things to do.
+        // Other tasks of this thread must run between batches.
         yield_now().await;
     }
 }

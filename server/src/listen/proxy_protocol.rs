@@ -1,4 +1,4 @@
-//! The PROXY protocol, versions 1 and 2: a reverse proxy's first bytes, which say whom it speaks for (HAProxy's
+//! The PROXY protocol, versions 1 and 2: the header in which a reverse proxy forwards the client's address (HAProxy's
 //! `doc/proxy-protocol.txt`).
 //!
 //! Read before the connection goes to a shard, on the thread that accepts: what follows the header is untouched. Bound:

@@ -1,7 +1,7 @@
-//! A disconnect on its way to the shards, and how many sessions it has ended so far.
+//! A disconnect on its way to the shards, with the number of sessions that it has ended so far.
 //!
-//! Each shard has any number of the sessions that are meant, and no shard knows of the others': the last one to let go
-//! writes the line in the log, with the sum.
+//! Each shard ends its own matching sessions without knowledge of the others. The last shard to drop the disconnect logs the
+//! total.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -11,22 +11,22 @@ use tracing::info;
 use crate::log::clip;
 use crate::publication::Held;
 
-/// What a publisher has asked for, shared by all shards. Dropped: done, and logged.
+/// A disconnect shared by all shards. Logged on drop, when all shards have handled it.
 #[derive(Debug)]
 pub struct Disconnection {
-    /// Whose sessions end.
+    /// The sessions to end.
     pub whom: Disconnect,
     ended: AtomicUsize,
     _held: Held,
 }
 
 impl Disconnection {
-    /// One that has ended no session yet.
+    /// A disconnect that has ended no session yet.
     pub fn new(whom: Disconnect, held: Held) -> Self {
         Self { whom, ended: AtomicUsize::new(0), _held: held }
     }
 
-    /// Adds what one shard has ended.
+    /// Adds the number of sessions that a shard has ended.
     pub fn add_ended(&self, sessions: usize) {
         self.ended.fetch_add(sessions, Ordering::Relaxed);
     }
@@ -35,6 +35,6 @@ impl Disconnection {
 impl Drop for Disconnection {
     fn drop(&mut self) {
         let (whom, sessions) = (self.whom.to_string(), *self.ended.get_mut());
-        info!(whom = %clip(&whom), sessions, "disconnected, as a publisher has asked");
+        info!(whom = %clip(&whom), sessions, "sessions ended at the request of a publisher");
     }
 }

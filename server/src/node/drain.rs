@@ -1,8 +1,8 @@
-//! Going away without losing what was accepted.
+//! Graceful shutdown without losing accepted messages.
 //!
-//! Two steps, because an event may still be on its way from the shard of its publisher to the shard of its subscribers:
-//! first every shard stops publishing and says so; then, behind the last delivery in each inbox, every shard writes what
-//! waits, ends its sessions and itself.
+//! It has two steps, because an event may still be on its way from its publisher's shard to its subscribers' shards. First
+//! every shard stops publishing and confirms it. Then, after the last delivery in its inbox, every shard writes the remaining
+//! output, ends its sessions and stops.
 
 use std::time::Instant;
 
@@ -12,19 +12,21 @@ use tracing::warn;
 
 use super::handle::ShardHandle;
 
-/// Tells all shards to end, by `until` at the latest. Returns when the second step has begun.
+/// Shuts down all shards; the deadline is `until`. Returns when the second step has begun.
 pub async fn drain(shards: &[ShardHandle], until: Instant) {
     let (done, mut stopped) = mpsc::channel(1);
     for shard in shards {
         shard.stop_publishing(done.clone());
     }
     drop(done);
-    // Half of the time is for the sessions: what is not acknowledged by then, because the broker is away, is sent again elsewhere.
+    // Half of the time is reserved for the sessions. Publishers send messages not acknowledged by then to another node.
     let now = Instant::now();
     let acknowledged_by = now + until.saturating_duration_since(now) / 2;
-    // Every shard drops its sender when it has stopped publishing; none ever sends.
+    // Each shard drops its sender when it has stopped publishing. Nothing is sent.
     if timeout_at(acknowledged_by.into(), stopped.recv()).await.is_err() {
-        warn!("not all that was published could be acknowledged in time: publishers send it to another node");
+        warn!(
+            "some published messages could not be acknowledged in time; publishers send them to another node"
+        );
     }
     for shard in shards {
         shard.stop(until);
@@ -39,12 +41,12 @@ mod tests {
     use crate::node::handle::ShardMessage;
 
     #[tokio::test(start_paused = true)]
-    async fn what_cannot_be_acknowledged_leaves_half_of_the_time_to_the_sessions() {
+    async fn unacknowledged_messages_leave_half_of_the_time_to_the_sessions() {
         let (handle, mut inbox) = ShardHandle::new();
         let begin = tokio::time::Instant::now();
         let until = begin + Duration::from_secs(10);
         let draining = drain(std::slice::from_ref(&handle), until.into_std());
-        // The shard never comes to say that all is acknowledged.
+        // The shard never confirms that everything is acknowledged.
         let awaits = async {
             let stopping = inbox.recv().await;
             let stop = inbox.recv().await;

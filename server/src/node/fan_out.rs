@@ -1,4 +1,4 @@
-//! From the broker's events to the inboxes of the shards: the only way there.
+//! Fan-out: hands the broker's events to the inboxes of the shards. Events reach shards in no other way.
 
 use std::sync::Arc;
 
@@ -15,19 +15,19 @@ use crate::process::unix_time;
 use crate::publication::Event;
 use crate::publication::receipt::Receipt;
 
-/// Which shards there are, and which have subscribers of what.
+/// The shards, and which of them have subscribers of which topics.
 #[derive(Debug)]
 pub struct FanOut {
     interest: Interest,
     shards: Vec<ShardHandle>,
-    /// None: sessions are not resumed.
+    /// The revocations. `None`: resume tickets are disabled.
     revocations: Option<Arc<Revocations>>,
-    /// Seconds since 1970.
+    /// The start of this node, as Unix time in seconds.
     begun: u64,
 }
 
 impl FanOut {
-    /// To these shards, of which none has subscribers yet.
+    /// The fan-out to these shards, which have no subscribers yet.
     pub fn new(shards: Vec<ShardHandle>, revocations: Option<Arc<Revocations>>) -> Self {
         Self { interest: Interest::new(), shards, revocations, begun: unix_time() }
     }
@@ -42,12 +42,12 @@ impl FanOut {
         !self.interest.shards(topic).is_empty()
     }
 
-    /// `shard` has its first subscriber of `topic`.
+    /// Adds `shard` to the shards with subscribers of `topic`.
     pub fn add_interest(&self, topic: &Topic, shard: usize) {
         self.interest.add(topic, shard);
     }
 
-    /// `shard` has lost its last one.
+    /// Removes `shard` from the shards with subscribers of `topic`.
     pub fn remove_interest(&self, topic: &Topic, shard: usize) {
         self.interest.remove(topic, shard);
     }
@@ -62,8 +62,8 @@ impl EventHandler for FanOut {
         self.has_subscribers(topic)
     }
 
-    /// A message to each shard that has subscribers now, a disconnect to each, because any may have sessions that are
-    /// meant.
+    /// Hands a message to each shard that has subscribers, and a disconnect to all shards, because any may have matching
+    /// sessions.
     fn handle_event(&self, event: Event) {
         match event {
             Event::Message(delivery) => {
@@ -75,8 +75,8 @@ impl EventHandler for FanOut {
             }
             Event::Disconnect(whom, at, held) => {
                 let disconnection = Arc::new(Disconnection::new(whom, held));
-                // First: a session that is opened by a resume ticket from now on would not hear of it. Who published it is
-                // answered when the disk has it as well, which no shard waits for.
+                // Recorded first, because shards may open sessions with resume tickets from now on. The publisher is answered
+                // once the revocation is on disk; no shard waits for that.
                 if let Some(revocations) = &self.revocations {
                     let whom = &disconnection.whom;
                     match at {
@@ -89,7 +89,7 @@ impl EventHandler for FanOut {
         }
     }
 
-    /// To the shards with subscribers.
+    /// Hands a break to the shards with subscribers.
     fn handle_break(&self, topic: &Topic) {
         let interested = self.interest.shards(topic);
         for handle in interested.iter().filter_map(|shard| self.shards.get(shard)) {
@@ -101,17 +101,17 @@ impl EventHandler for FanOut {
         if let Some(revocations) = &self.revocations {
             revocations.begin_line(beginning);
         }
-        // First, no ticket from before is good.
+        // Old tickets are invalidated first.
         if beginning.may_mean_sessions_since(self.begun) {
             warn!(
-                "sessions of browsers end, and come back with a new ticket: a disconnect that is not known may mean them"
+                "ending all browser sessions, which reconnect with a new ticket: this node may have missed disconnects"
             );
             self.end_browsers();
         }
     }
 
     fn handle_barrier(&self, receipt: &Arc<Receipt>) {
-        // A disconnect may be among what came twice.
+        // A disconnect may be among the duplicates.
         if let Some(revocations) = &self.revocations {
             revocations.hold_until_recorded(Arc::clone(receipt));
         }
@@ -133,7 +133,7 @@ mod tests {
     use crate::publication::credit::CreditPool;
 
     #[test]
-    fn a_disconnect_refuses_resume_tickets_before_any_shard_has_heard_of_it() {
+    fn a_disconnect_revokes_resume_tickets_before_any_shard_handles_it() {
         let (handle, mut inbox) = ShardHandle::new();
         let revocations = Arc::new(Revocations::new(300, 10));
         let fan_out = FanOut::new(vec![handle], Some(Arc::clone(&revocations)));
@@ -155,11 +155,11 @@ mod tests {
         fan_out.handle_event(Event::Disconnect(Disconnect::Session(session), None, Held::new(credit, None)));
         assert!(revocations.check(&ticket, &identity).is_err());
         assert!(revocations.of_new_ticket([session].into_iter(), &identity, number).is_none());
-        assert!(inbox.try_recv().is_ok(), "it hears of it now");
+        assert!(inbox.try_recv().is_ok(), "now the shard is notified");
     }
 
     #[test]
-    fn sessions_that_an_unknown_disconnect_may_mean_end_when_no_ticket_from_before_is_good() {
+    fn sessions_possibly_affected_by_a_missed_disconnect_end_after_their_tickets_are_invalid() {
         let (handle, mut inbox) = ShardHandle::new();
         let revocations = Arc::new(Revocations::new(300, 10));
         let fan_out = FanOut::new(vec![handle], Some(Arc::clone(&revocations)));
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_break_goes_to_those_who_can_ask() {
+    fn a_break_is_handed_to_shards_with_subscribers() {
         let (handles, mut inboxes): (Vec<_>, Vec<_>) = (0..2).map(|_| ShardHandle::new()).unzip();
         let fan_out = FanOut::new(handles, None);
         let topic = Topic::parse("t").unwrap();

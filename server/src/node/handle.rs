@@ -1,4 +1,4 @@
-//! All that one may say to a shard.
+//! The messages to a shard, and the handle that sends them.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,74 +14,75 @@ use crate::publication::delivery::Delivery;
 use crate::publication::receipt::{Receipt, Settled, Waiter};
 use crate::session::{SessionKey, Shared};
 
-/// Something for a shard to do.
+/// A message to a shard.
 #[derive(Debug)]
 pub enum ShardMessage {
-    /// Own this new connection.
+    /// A new connection, which the shard takes over.
     Accepted(Accepted),
-    /// Write this to those who subscribed, then let go of it.
+    /// A message to write to the subscribers and then drop.
     Delivery(Arc<Delivery>),
-    /// Let go of this when everything before it is written.
+    /// A receipt to drop when everything before it is written.
     Barrier(Arc<Receipt>),
-    /// What a session has asked for: it registers, and is told.
+    /// The missed events that a session asked for. The shard registers the subscription and answers the session.
     Recovered {
-        /// Who, and which question.
+        /// The session, and the number of its request.
         awaited: Awaited,
-        /// What there is, if that can be known.
+        /// The events, unless the broker is unavailable.
         recovered: Result<Recovered, Unavailable>,
     },
-    /// What a session waits for is true.
+    /// A receipt that a session waits for is settled.
     Settled {
-        /// Who, and what.
+        /// The session, and the number of its request.
         awaited: Awaited,
-        /// What its receipt says.
+        /// The receipt's result.
         settled: Settled,
     },
-    /// Whether the ticket of a handshake is used for the first time.
+    /// The answer whether the ticket of a handshake is used for the first time.
     TicketUsed {
-        /// Whose handshake waits for it.
+        /// The session whose handshake waits for the answer.
         session: SessionKey,
         /// The answer.
         first_use: FirstUse,
     },
-    /// End the sessions that are meant.
+    /// Ends the matching sessions.
     Disconnect(Arc<Disconnection>),
-    /// End this session, which another one has resumed.
+    /// Ends this session, which another one has resumed.
     EndResumed(SessionKey, SessionId),
-    /// End all sessions of browsers, one after the other: any may have been disconnected.
+    /// Ends all browser sessions gradually, because any may have been disconnected.
     EndBrowsers,
-    /// Events of this topic are missing: end the sessions that can ask for them when they come back, one after the other.
+    /// Events of this topic were lost: ends gradually the sessions that can ask for them after a reconnect.
     EndIncomplete(Topic),
-    /// Sessions that wait for credit may ask again.
+    /// Credit was returned: sessions that wait for it may ask again.
     CreditReturned,
-    /// From now on these rules hold.
+    /// Replaces the rules.
     Rules(Arc<Shared>),
-    /// Say that you live, by dropping this.
+    /// A liveness check, answered by dropping the sender.
     AskForLife(mpsc::Sender<()>),
-    /// Take no more from anybody, acknowledge what was taken, end the publishers' sessions; say so when it is done.
+    /// Stops accepting messages, acknowledges the accepted ones and ends the publishers' sessions. Confirmed by dropping the
+    /// sender.
     StopPublishing(mpsc::Sender<()>),
-    /// Write what is waiting, end all sessions, then yourself.
+    /// Writes the remaining output, ends all sessions and then the shard.
     Stop {
-        /// By then at the latest.
+        /// The deadline.
         until: Instant,
     },
 }
 
-/// The way into a shard's inbox. The inbox needs no bound of its own: deliveries are bounded by credit, which every session
-/// asks for, new connections by the limits of the listener.
+/// The sender to a shard's inbox. The inbox needs no bound of its own: credit bounds the deliveries, and the limits of the
+/// listener bound new connections.
 #[derive(Clone, Debug)]
 pub struct ShardHandle(mpsc::UnboundedSender<ShardMessage>);
 
-/// What a session waits for.
+/// Identifies a pending request of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Awaited {
     /// The session, within its shard.
     pub session: SessionKey,
-    /// The number of what it waits for.
+    /// The number of the request.
     pub number: u64,
 }
 
-/// Tells a shard that what one of its sessions waits for is true.
+/// Notifies a shard that a receipt of one of its sessions is settled.
 #[derive(Debug)]
 pub struct ShardWaiter {
     shard: ShardHandle,
@@ -94,11 +95,11 @@ impl Waiter for ShardWaiter {
     }
 }
 
-/// The shard's end of it.
+/// The receiving end of a shard's messages.
 pub type Inbox = mpsc::UnboundedReceiver<ShardMessage>;
 
 impl ShardHandle {
-    /// A handle and the inbox that it leads to.
+    /// A handle and its inbox.
     pub fn new() -> (Self, Inbox) {
         let (sender, inbox) = mpsc::unbounded_channel();
         (Self(sender), inbox)
@@ -114,73 +115,73 @@ impl ShardHandle {
         self.send(ShardMessage::Delivery(delivery));
     }
 
-    /// Asks to let go of this when everything before it is written.
+    /// Hands over a receipt, to be dropped when everything before it is written.
     pub fn barrier(&self, receipt: Arc<Receipt>) {
         self.send(ShardMessage::Barrier(receipt));
     }
 
-    /// A receipt's waiter: this shard, for one of its sessions.
+    /// A waiter for a receipt that notifies this shard for one of its sessions.
     pub fn waiter(&self, awaited: Awaited) -> ShardWaiter {
         ShardWaiter { shard: self.clone(), awaited }
     }
 
-    /// Hands over what one of the sessions has asked for, in the order of the topic's events.
+    /// Hands over the missed events that a session asked for, in order with the topic's other events.
     pub fn recovered(&self, awaited: Awaited, recovered: Result<Recovered, Unavailable>) {
         self.send(ShardMessage::Recovered { awaited, recovered });
     }
 
-    /// Hands over whether the ticket of a handshake is used for the first time.
+    /// Hands over the answer whether the ticket of a handshake is used for the first time.
     pub fn ticket_used(&self, session: SessionKey, first_use: FirstUse) {
         self.send(ShardMessage::TicketUsed { session, first_use });
     }
 
-    /// Has sessions ended.
+    /// Ends the sessions that match a disconnect.
     pub fn disconnect(&self, disconnection: Arc<Disconnection>) {
         self.send(ShardMessage::Disconnect(disconnection));
     }
 
-    /// Has the session of this key ended if it has this id, because another one has resumed it.
+    /// Ends the session with this key if it has this id, because another one has resumed it.
     pub fn end_resumed(&self, key: SessionKey, session: SessionId) {
         self.send(ShardMessage::EndResumed(key, session));
     }
 
-    /// Has all sessions of browsers ended.
+    /// Ends all browser sessions.
     pub fn end_browsers(&self) {
         self.send(ShardMessage::EndBrowsers);
     }
 
-    /// Has the sessions ended that can ask for what they missed of this topic.
+    /// Ends the sessions that can ask for the lost events of this topic after a reconnect.
     pub fn end_incomplete(&self, topic: Topic) {
         self.send(ShardMessage::EndIncomplete(topic));
     }
 
-    /// Tells that credit has come back.
+    /// Notifies the shard that credit was returned.
     pub fn credit_returned(&self) {
         self.send(ShardMessage::CreditReturned);
     }
 
-    /// Hands over other rules.
+    /// Replaces the rules.
     pub fn rules(&self, shared: Arc<Shared>) {
         self.send(ShardMessage::Rules(shared));
     }
 
-    /// Asks whether it lives: then it drops `alive`.
+    /// Checks that the shard is alive: it then drops `alive`.
     pub fn ask_for_life(&self, alive: mpsc::Sender<()>) {
         self.send(ShardMessage::AskForLife(alive));
     }
 
-    /// First half of a drain: no more publishing; `done` hears of it.
+    /// Begins the first step of a drain, in which the shard stops publishing. It then drops `done`.
     pub fn stop_publishing(&self, done: mpsc::Sender<()>) {
         self.send(ShardMessage::StopPublishing(done));
     }
 
-    /// Second half of a drain; over by `until`.
+    /// Begins the second step of a drain. The deadline is `until`.
     pub fn stop(&self, until: Instant) {
         self.send(ShardMessage::Stop { until });
     }
 
     fn send(&self, message: ShardMessage) {
-        // A shard that has ended has no sessions: what was meant for them has nowhere to go.
+        // A shard that has ended has no sessions, so the message can be dropped.
         let _ = self.0.send(message);
     }
 }

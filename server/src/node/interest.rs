@@ -1,6 +1,6 @@
-//! Which shards have subscribers of a topic. A shard says so for its first subscriber and for its last.
+//! The shards that have subscribers of each topic. A shard registers with its first subscriber and unregisters with its last.
 //!
-//! Grows and shrinks with the topics that are subscribed to: at most `limits.sessions` x `limits.subscriptions`.
+//! Bound: the number of topics with subscribers, at most `limits.sessions` x `limits.subscriptions`.
 
 use std::collections::HashMap;
 use std::hash::BuildHasher;
@@ -13,35 +13,35 @@ use orosync_protocol::Topic;
 pub struct ShardSet(u64);
 
 impl ShardSet {
-    /// The most shards of one node.
+    /// Maximum number of shards per node.
     pub const MAX_SHARDS: usize = u64::BITS as usize;
 
-    /// The numbers of the shards in it.
+    /// The numbers of the shards in the set.
     pub fn iter(self) -> impl Iterator<Item = usize> {
         (0..Self::MAX_SHARDS).filter(move |shard| self.0 & (1 << shard) != 0)
     }
 
-    /// No shard at all?
+    /// Whether the set is empty.
     pub fn is_empty(self) -> bool {
         self.0 == 0
     }
 }
 
-/// The shards with subscribers, by topic. Striped, so that shards that subscribe do not wait for each other.
+/// The shards with subscribers, by topic. Lock striping reduces contention between subscribing shards.
 #[derive(Debug)]
 pub struct Interest {
     hasher: std::hash::RandomState,
     stripes: [RwLock<HashMap<Topic, ShardSet>>; STRIPES],
 }
 
-/// Many, because one that grows or shrinks moves all that it holds, and shards wait for it.
+/// There are many, because a map that grows or shrinks moves all its entries while shards wait for its lock.
 const STRIPES: usize = 256;
 
-/// A stripe that could hold this many times what it does is made smaller: seldom enough to cost nothing per topic.
+/// A stripe is shrunk when its capacity is this many times its length. The factor keeps shrinking rare.
 const SPARSE: usize = 16;
 
 impl Interest {
-    /// Nobody is interested in anything.
+    /// A table without subscribers.
     pub fn new() -> Self {
         Self { hasher: std::hash::RandomState::new(), stripes: std::array::from_fn(|_| RwLock::default()) }
     }
@@ -51,13 +51,13 @@ impl Interest {
         read(self.stripe(topic)).get(topic).copied().unwrap_or_default()
     }
 
-    /// `shard` has its first subscriber of `topic`.
+    /// Registers `shard` with its first subscriber of `topic`.
     pub fn add(&self, topic: &Topic, shard: usize) {
         let mut stripe = write(self.stripe(topic));
         stripe.entry(topic.clone()).or_default().0 |= 1 << shard;
     }
 
-    /// `shard` has lost its last one.
+    /// Unregisters `shard` after its last subscriber of `topic`.
     pub fn remove(&self, topic: &Topic, shard: usize) {
         let mut stripe = write(self.stripe(topic));
         if let Some(set) = stripe.get_mut(topic) {
@@ -85,7 +85,7 @@ impl Default for Interest {
     }
 }
 
-// A panic while a stripe was locked leaves a map that is whole: each change is one operation.
+// A panic while a stripe is locked leaves a consistent map, because each change is a single operation.
 fn read<T>(lock: &RwLock<T>) -> std::sync::RwLockReadGuard<'_, T> {
     lock.read().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_topic_is_forgotten_with_its_last_shard() {
+    fn a_topic_is_removed_with_its_last_shard() {
         let interest = Interest::new();
         let topic = Topic::parse("t").unwrap();
         assert!(interest.shards(&topic).is_empty());

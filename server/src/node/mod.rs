@@ -1,7 +1,6 @@
-//! A node: one running server. Takes what is published to the broker, and the broker's events to the shards with
-//! subscribers.
+//! A node: one running server. It passes publications to the broker, and the broker's events to the shards with subscribers.
 //!
-//! Not a thread: a shard calls it. It never names a shard, only its handle.
+//! It has no thread of its own: shards call it. It knows shards only by their handles.
 
 pub mod disconnection;
 pub mod drain;
@@ -30,7 +29,7 @@ use crate::publication::{Author, Content, Item, Publication};
 use fan_out::FanOut;
 use handle::{Awaited, ShardHandle};
 
-/// See the module.
+/// The node, shared by all shards.
 #[derive(Debug)]
 pub struct Node {
     broker: Box<dyn Broker>,
@@ -39,8 +38,8 @@ pub struct Node {
 }
 
 impl Node {
-    /// A node of its own with these shards: at most [`interest::ShardSet::MAX_SHARDS`].
-    /// Disconnects are among these revocations before a shard hears of them; none: sessions are not resumed.
+    /// A single node with the memory broker and these shards, at most [`interest::ShardSet::MAX_SHARDS`]. Disconnects are
+    /// recorded in `revocations` before they reach a shard. `None`: resume tickets are disabled.
     pub fn new(
         shards: Vec<ShardHandle>,
         limits: &Limits,
@@ -58,7 +57,7 @@ impl Node {
         }
     }
 
-    /// A node whose events come from this broker.
+    /// A node with the broker that `open` returns.
     pub fn with_broker<E>(
         shards: Vec<ShardHandle>,
         limits: &Limits,
@@ -79,68 +78,69 @@ impl Node {
         self.fan_out.shards()
     }
 
-    /// The nodes that deliver what this one accepts.
+    /// The cluster that this node belongs to.
     pub fn cluster(&self) -> Arc<Cluster> {
         self.broker.cluster()
     }
 
-    /// May somebody publish now? If not, the shards hear when it is worth asking again.
+    /// Whether credit is available. If not, the shards are notified when it is worth asking again.
     pub fn has_credit(&self) -> bool {
         self.credit.is_available()
     }
 
-    /// Takes the credit of what is about to be published.
+    /// Takes credit for content that is about to be published.
     pub fn take_credit(&self, content: &Content) -> Credit {
         self.credit.take(content.bytes())
     }
 
-    /// Publishes what a session has taken credit for.
+    /// Publishes messages for which a session has taken credit.
     pub fn publish(&self, publication: Publication, now: Instant) {
         self.broker.publish(publication, now);
     }
 
-    /// Publishes one message of the server itself, which needs no credit to begin. With a number it is published once by all
-    /// nodes of the cluster together.
+    /// Publishes a message of the server itself, which need not wait for credit. With a number, all nodes of the cluster
+    /// together publish it once.
     pub fn publish_own(&self, content: Content, number: Option<Seq>) {
         let credit = self.take_credit(&content);
         let items = vec![Item { seq: number, content, credit }];
         self.publish(Publication { author: Author::Server, items, receipt: None }, Instant::now());
     }
 
-    /// Asks what was accepted of this publisher: the receipt says so when all of that has been written.
+    /// Asks for the highest sequence number accepted from this publisher. `receipt` carries the answer when all is written.
     pub fn ask_highest(&self, publisher: PublisherId, receipt: Arc<Receipt>, now: Instant) {
         self.broker.ask_highest(publisher, receipt, now);
     }
 
-    /// Asks for what came of a topic, for a session of this shard, which gets it in its inbox in the order of the topic's events.
+    /// Asks for missed events of a topic, for a session of `shard`. The answer reaches its inbox in order with the topic's
+    /// other events.
     pub fn recover(&self, topic: &Topic, since: Option<Since>, most: usize, shard: usize, awaited: Awaited) {
         let handle = self.shards()[shard].clone();
         let hand_over = Box::new(move |recovered| handle.recovered(awaited, recovered));
         self.broker.recover(topic, since, most, hand_over);
     }
 
-    /// From now on this much history is kept.
+    /// Replaces the bounds of the histories.
     pub fn set_history(&self, rules: HistoryRules) {
         self.broker.set_rules(rules);
     }
 
-    /// Looks at the clock, every few seconds.
+    /// Handles timeouts. Called every few seconds.
     pub fn handle_timeout(&self) {
         self.broker.handle_timeout();
     }
 
-    /// Has anybody on this node subscribed to this topic?
+    /// Whether this node has subscribers of this topic.
     pub fn has_subscribers(&self, topic: &Topic) -> bool {
         self.fan_out.has_subscribers(topic)
     }
 
-    /// `shard` has its first subscriber of `topic`. It is told of what the broker sends from then on.
+    /// Registers `shard` with its first subscriber of `topic`. From then on it receives the topic's events.
     pub fn add_interest(&self, topic: &Topic, shard: usize) {
         self.fan_out.add_interest(topic, shard);
         self.broker.subscribe(topic);
     }
 
-    /// `shard` has lost its last one.
+    /// Unregisters `shard` after its last subscriber of `topic`.
     pub fn remove_interest(&self, topic: &Topic, shard: usize) {
         self.fan_out.remove_interest(topic, shard);
         self.broker.unsubscribe(topic);
@@ -154,7 +154,7 @@ mod tests {
     use super::*;
     use crate::broker::HandOver;
 
-    /// What a broker is told of subscriptions, and whether events were wanted by then.
+    /// A broker that records the subscriptions, and whether the fan-out accepted events by then.
     #[derive(Debug)]
     struct Told {
         fan_out: Arc<FanOut>,
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn the_broker_hears_of_each_shard_when_its_events_have_where_to_go() {
+    fn the_broker_is_told_of_a_subscription_once_its_shard_is_registered() {
         let told = Arc::new(Mutex::default());
         let fan_out = Arc::new(FanOut::new(Vec::new(), None));
         let broker = Box::new(Told { fan_out: Arc::clone(&fan_out), told: Arc::clone(&told) });

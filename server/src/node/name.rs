@@ -1,7 +1,7 @@
-//! A node's name: what tells it from the others in the log, in `orosync_node_info` and in the answer to `orosync/session`.
+//! A node's name, which identifies it in the log, in `orosync_node_info` and in the answer to `orosync/session`.
 //!
-//! Random, and another one after each start: machines may share a host name and their ports, and whoever connects may ask for
-//! it, whom the names of machines do not concern.
+//! It is random and changes with each start. A host name would not do: several machines may have the same one, and any client
+//! can ask for the node's name but should not learn host names.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,9 +11,9 @@ use std::sync::Arc;
 pub struct NodeName(Arc<str>);
 
 impl NodeName {
-    /// One that no other node has.
+    /// A new random name.
     pub fn random() -> Self {
-        // 48 bits: among 1,000 nodes two are the same once in half a billion clusters.
+        // 48 bits: in a cluster of 1,000 nodes, the probability of a duplicate is one in half a billion.
         Self(format!("{:012x}", rand::random::<u64>() >> 16).into())
     }
 

@@ -1,30 +1,30 @@
-//! How many of a topic's latest events are kept, and for how long.
+//! Bounds of a topic's history: number of events and age.
 
 use std::time::Duration;
 
-/// The bounds of a topic's history. What crosses either of them is forgotten, the oldest event first.
+/// The bounds of a topic's history. Beyond either of them the oldest events are dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HistoryLimits {
-    /// Events that are kept at most; 0: the topic has no history.
+    /// Maximum number of events. 0: the topic has no history.
     pub events: usize,
-    /// How long each is kept at most.
+    /// Maximum age of an event.
     pub age: Duration,
 }
 
-/// What a rule says of the history of its topics; the configuration's `[history]` says the rest.
+/// Bounds set by a rule for its topics. `None` values are taken from `[history]` in the configuration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HistoryOverride {
-    /// In place of [`HistoryLimits::events`].
+    /// Replaces [`HistoryLimits::events`].
     pub events: Option<usize>,
-    /// In place of [`HistoryLimits::age`].
+    /// Replaces [`HistoryLimits::age`].
     pub age: Option<Duration>,
 }
 
 impl HistoryOverride {
-    /// No history, whatever the configuration says.
+    /// No history, regardless of the configuration.
     pub const NONE: Self = Self { events: Some(0), age: None };
 
-    /// The limits of a topic whose rule says this.
+    /// The effective bounds, with `default` for those that are not set.
     pub fn over(self, default: HistoryLimits) -> HistoryLimits {
         HistoryLimits { events: self.events.unwrap_or(default.events), age: self.age.unwrap_or(default.age) }
     }

@@ -1,7 +1,7 @@
-//! Who may subscribe, who may publish, and how much history is kept, per topic pattern.
+//! Policies: who may subscribe, who may publish, and how much history is kept, per topic pattern.
 //!
-//! Owns the list of rules: what is reserved, those of the configuration, then Oro's ([`oro`]). The first rule whose pattern matches
-//! decides; a topic that no rule matches is refused for everybody. No state: the same question has the same answer.
+//! Owns the list of rules: the reserved ones, those of the configuration, then Oro's ([`oro`]). The first rule whose pattern
+//! matches decides; a topic that no rule matches is refused for everybody. Decisions are stateless.
 
 mod history;
 mod oro;
@@ -16,16 +16,16 @@ pub use history::{HistoryLimits, HistoryOverride};
 
 use crate::log::clip;
 
-/// The captures that name a topic's owner; the first one that a pattern has counts.
+/// The captures that name a topic's owner. The first one that occurs in a pattern counts.
 const OWNER_CAPTURES: [&str; 2] = ["uid", "user_id"];
 
-/// How a configuration begins what names roles of the application.
+/// The prefix of role names in the configuration.
 pub const ROLE_PREFIX: &str = "role:";
 
-/// Who may subscribe. Publishers hold the secret: they may wherever anybody may.
+/// Who may subscribe. Publishers hold the secret and may subscribe wherever anybody may.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Subscribe {
-    /// Everybody, also without a ticket.
+    /// Everybody, including connections without a ticket.
     Anyone,
     /// Customers of the storefront and users of the back office.
     Customer,
@@ -33,31 +33,31 @@ pub enum Subscribe {
     User,
     /// The user of the back office whose id is in the topic (`{uid}` or `{user_id}`).
     Owner,
-    /// Whoever's ticket says one of these roles of the application.
+    /// Users whose ticket contains one of these roles of the application.
     Role(RoleNames),
-    /// Whoever's ticket grants the topic: what the application has decided when it minted the ticket.
+    /// Users whose ticket grants the topic.
     Granted,
-    /// Nobody at all.
+    /// Nobody.
     Nobody,
 }
 
 /// Who may publish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Publish {
-    /// Publishers: whoever holds the secret.
+    /// Publishers, which hold the secret.
     Publisher,
-    /// Publishers, and users of the back office from their browsers.
+    /// Publishers, and back office users from their browsers.
     User,
-    /// Nobody but the server itself.
+    /// Only the server itself.
     Nobody,
 }
 
 impl Subscribe {
-    /// All that are one word, from many to nobody.
+    /// All values that are a single word, from the widest to the narrowest.
     pub const WORDS: [Self; 6] =
         [Self::Anyone, Self::Customer, Self::User, Self::Owner, Self::Granted, Self::Nobody];
 
-    /// As it stands in a configuration.
+    /// The value in the configuration.
     pub fn label(&self) -> Cow<'static, str> {
         Cow::Borrowed(match self {
             Self::Anyone => "anyone",
@@ -72,10 +72,10 @@ impl Subscribe {
 }
 
 impl Publish {
-    /// All of them.
+    /// All values.
     pub const ALL: [Self; 3] = [Self::Publisher, Self::User, Self::Nobody];
 
-    /// As it stands in a configuration.
+    /// The value in the configuration.
     pub fn label(self) -> &'static str {
         match self {
             Self::Publisher => "publisher",
@@ -85,7 +85,7 @@ impl Publish {
     }
 }
 
-/// One rule.
+/// A rule: a topic pattern, who may subscribe and publish, and bounds of the history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicRule {
     pattern: TopicPattern,
@@ -95,7 +95,7 @@ pub struct TopicRule {
 }
 
 impl TopicRule {
-    /// A rule that leaves the history to the configuration; `owner` needs a pattern that says whose topic it is.
+    /// A rule without history bounds of its own. Fails for `owner` if the pattern does not name an owner.
     pub fn new(pattern: TopicPattern, subscribe: Subscribe, publish: Publish) -> Result<Self, NoOwner> {
         let rule = Self { pattern, subscribe, publish, history: HistoryOverride::default() };
         if rule.subscribe == Subscribe::Owner && rule.owner_capture().is_none() {
@@ -104,28 +104,28 @@ impl TopicRule {
         Ok(rule)
     }
 
-    /// The same rule with what it says of the history of its topics.
+    /// The same rule with these history bounds.
     #[must_use]
     pub fn with_history(self, history: HistoryOverride) -> Self {
         Self { history, ..self }
     }
 
-    /// Which topics it speaks of.
+    /// The pattern of the topics.
     pub fn pattern(&self) -> &TopicPattern {
         &self.pattern
     }
 
-    /// Who may subscribe to them.
+    /// Who may subscribe to the topics.
     pub fn subscribe(&self) -> &Subscribe {
         &self.subscribe
     }
 
-    /// Who may publish to them.
+    /// Who may publish to the topics.
     pub fn publish(&self) -> Publish {
         self.publish
     }
 
-    /// What it says of their history.
+    /// The history bounds that the rule sets.
     pub fn history(&self) -> HistoryOverride {
         self.history
     }
@@ -134,7 +134,7 @@ impl TopicRule {
         OWNER_CAPTURES.into_iter().find(|name| self.pattern.has_capture(name))
     }
 
-    /// Does the topic, which the pattern matches, belong to this identity?
+    /// Whether this identity owns the topic, which must match the pattern.
     fn owns(&self, identity: &Identity, topic: &str) -> bool {
         let Some(uid) = identity.uid.as_ref().filter(|uid| **uid != UserId::Integer(0)) else { return false };
         let owner = self
@@ -144,17 +144,15 @@ impl TopicRule {
     }
 }
 
-/// `owner` for a pattern without a user's id.
+/// `subscribe = "owner"` was used with a pattern without a user id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "\"{pattern}\" does not say who the owner is. Name the user's id in it, for example acme/inbox/{{uid:int}}"
-)]
+#[error("\"{pattern}\" does not name the owner. Add the user's id, for example acme/inbox/{{uid:int}}")]
 pub struct NoOwner {
     /// The pattern.
     pub pattern: String,
 }
 
-/// What no configuration may give away.
+/// Rules for reserved topics, which the configuration cannot override.
 fn reserved() -> impl Iterator<Item = TopicRule> {
     let pattern = TopicPattern::parse(disconnect::TOPIC).expect("a constant that is a topic");
     let rule = TopicRule::new(pattern, Subscribe::Nobody, Publish::Publisher).expect("nobody's");
@@ -166,17 +164,17 @@ fn reserved() -> impl Iterator<Item = TopicRule> {
 pub struct Policies(Vec<TopicRule>);
 
 impl Policies {
-    /// What is reserved, then these rules, then Oro's.
+    /// The reserved rules, then these, then Oro's.
     pub fn new(rules: Vec<TopicRule>) -> Self {
         Self(reserved().chain(rules).chain(oro::rules()).collect())
     }
 
-    /// The rules, in the order in which they are asked.
+    /// The rules in the order of evaluation.
     pub fn rules(&self) -> &[TopicRule] {
         &self.0
     }
 
-    /// May this identity receive the topic's events?
+    /// Whether this identity may receive the topic's events.
     pub fn may_subscribe(&self, identity: &Identity, topic: &str) -> Decision {
         self.decide(topic, |rule| match (&rule.subscribe, identity.role) {
             (Subscribe::Nobody, _) => false,
@@ -189,7 +187,7 @@ impl Policies {
         })
     }
 
-    /// May this identity publish to the topic?
+    /// Whether this identity may publish to the topic.
     pub fn may_publish(&self, identity: &Identity, topic: &str) -> Decision {
         self.decide(topic, |rule| match rule.publish {
             Publish::Nobody => false,
@@ -198,12 +196,12 @@ impl Policies {
         })
     }
 
-    /// How much of the topic's history is kept, where `default` holds for all that no rule says.
+    /// The bounds of the topic's history, with `default` for those that no rule sets.
     pub fn history(&self, topic: &str, default: HistoryLimits) -> HistoryLimits {
         self.rule_of(topic).map_or(default, |rule| rule.history.over(default))
     }
 
-    /// The rule that decides about the topic.
+    /// The first rule that matches the topic.
     fn rule_of(&self, topic: &str) -> Option<&TopicRule> {
         self.0.iter().find(|rule| rule.pattern.captures(topic).is_some())
     }
@@ -217,26 +215,26 @@ impl Policies {
     }
 }
 
-/// A policy's answer.
+/// The decision of a policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// Yes.
+    /// The request is allowed.
     Allowed,
-    /// No.
+    /// The request is refused.
     Refused(Denial),
 }
 
-/// Why not.
+/// Why a policy refuses a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Denial {
-    /// No rule speaks of the topic.
+    /// No rule matches the topic.
     Undeclared,
-    /// The rule is for others.
+    /// The rule does not allow this identity.
     NotAllowed,
 }
 
 impl Denial {
-    /// A label for logs and metrics.
+    /// The label in logs and metrics.
     pub fn label(self) -> &'static str {
         match self {
             Self::Undeclared => "undeclared",
@@ -244,7 +242,7 @@ impl Denial {
         }
     }
 
-    /// What the client is told; a person reads it in a browser's developer tools.
+    /// The sentence for the client, read in the browser's developer tools.
     pub fn sentence(self, topic: &str) -> String {
         let topic = clip(topic);
         match self {
@@ -282,7 +280,7 @@ mod tests {
         Subscribe::Role(RoleNames::parse(names).unwrap())
     }
 
-    /// Everybody who is not the owner of anything of user 7, then user 7.
+    /// Identities of all kinds that do not own the topics of user 7, then user 7.
     fn parties() -> [(&'static str, Identity); 7] {
         [
             ("anonymous", Identity::anonymous()),
@@ -296,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn each_word_lets_in_exactly_whom_it_names() {
+    fn each_subscribe_value_admits_exactly_those_it_names() {
         let table = [
             (Subscribe::Anyone, [true, true, true, true, true, true, true]),
             (Subscribe::Customer, [false, true, true, true, true, true, true]),
@@ -316,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn no_rule_gives_away_what_ends_sessions() {
+    fn no_rule_can_open_the_disconnect_topic() {
         let policies = Policies::new(vec![
             rule("orosync/{any}", Subscribe::Anyone, Publish::User),
             rule(disconnect::TOPIC, Subscribe::Anyone, Publish::User),
@@ -347,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn each_word_lets_publish_exactly_whom_it_names() {
+    fn each_publish_value_admits_exactly_those_it_names() {
         let table = [
             (Publish::Publisher, [false, false, false, false, false, false, true]),
             (Publish::User, [false, false, true, true, true, true, true]),
@@ -411,7 +409,7 @@ mod tests {
             ("acme/none", 0, default.age),
             ("acme/other", 1000, default.age),
             ("acme/hidden", 1000, default.age),
-            // A rule of the configuration stands in the place of the built-in one, its history included.
+            // A rule of the configuration replaces the built-in rule, including its history.
             ("oro/data/update", 1000, default.age),
             ("nobody/declared/this", 1000, default.age),
             (disconnect::TOPIC, 0, default.age),
@@ -421,7 +419,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_default_only_what_a_rule_says_is_kept() {
+    fn without_a_default_only_topics_with_a_rule_have_a_history() {
         let chat = rule("acme/chat", Subscribe::User, Publish::User)
             .with_history(HistoryOverride { events: Some(5), age: None });
         let aged = rule("acme/aged", Subscribe::User, Publish::User)
@@ -461,7 +459,7 @@ mod tests {
     }
 
     #[test]
-    fn a_role_of_the_application_lets_in_whoever_has_it() {
+    fn a_role_of_the_application_admits_users_who_have_it() {
         let policies = Policies::new(vec![
             rule("acme/sales", role_names("ROLE_SALES"), Publish::Publisher),
             rule("acme/help", role_names("ROLE_SUPPORT,ROLE_SALES"), Publish::Publisher),
@@ -488,12 +486,12 @@ mod tests {
         let error = TopicRule::new(pattern, Subscribe::Owner, Publish::Publisher).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "\"acme/{id:int}\" does not say who the owner is. Name the user's id in it, for example acme/inbox/{uid:int}"
+            "\"acme/{id:int}\" does not name the owner. Add the user's id, for example acme/inbox/{uid:int}"
         );
     }
 
     #[test]
-    fn a_refusal_tells_a_person_why_without_echoing_everything() {
+    fn a_refusal_gives_the_reason_and_a_truncated_topic() {
         let long = format!("acme/\u{7}{}", "x".repeat(200));
         let sentence = Denial::NotAllowed.sentence(&long);
         assert!(sentence.starts_with("You are not allowed on the topic \"acme/\\u{7}xxx"), "{sentence}");

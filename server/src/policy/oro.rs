@@ -1,9 +1,11 @@
 //! The topics of OroPlatform, as its `websocket_routing.yml` files declare them (the same from 3.1 to 7.0), and the
 //! names that 1.x and 2.x used for some of them.
 //!
-//! Stricter than OroSyncBundle in two places: what its `BroadcastTopic` gave every session (data updates, the
-//! consumer's heartbeat, outdated user pages) needs a user of the back office here, because these tell what
-//! the office does; and publishing, which any session could, needs the secret.
+//! Two rules are stricter than in OroSyncBundle:
+//!
+//! - The topics that its `BroadcastTopic` opened to every session (data updates, the consumer's heartbeat, outdated user pages)
+//!   require a back office user, because they reveal what the back office does.
+//! - Publishing, which any session could do, requires the secret.
 
 use std::time::Duration;
 
@@ -11,7 +13,7 @@ use orosync_protocol::TopicPattern;
 
 use super::{HistoryOverride, Publish, Subscribe, TopicRule};
 
-/// Pattern, who may subscribe. Publishing is for publishers in all of them.
+/// Patterns, and who may subscribe. Only publishers may publish to them.
 const TOPICS: [(&str, Subscribe); 15] = [
     ("oro/ping", Subscribe::Anyone),
     ("oro/maintenance", Subscribe::Anyone),
@@ -21,7 +23,7 @@ const TOPICS: [(&str, Subscribe); 15] = [
     ("oro/email_event/{user_id:int}/{organization_id:int_or_star}", Subscribe::Owner),
     ("oro/attribute_import/{user_id:int}/{config_model_id:int}", Subscribe::Owner),
     ("oro/reminder_remind/{user_id:int}", Subscribe::Owner),
-    // System mailboxes; only the page checks the permission to see them.
+    // System mailboxes. Only the page checks the permission to see them.
     ("oro/imap_sync_fail/*", Subscribe::User),
     ("oro/imap_sync_fail/{user_id:int}", Subscribe::Owner),
     // OroPlatform 1.x and 2.x.
@@ -32,13 +34,13 @@ const TOPICS: [(&str, Subscribe); 15] = [
     ("oro/imap_sync_fail_system", Subscribe::User),
 ];
 
-/// Each save in the back office is one event here, so a busy office crosses the bounds of other topics within minutes.
+/// Each save in the back office is an event on this topic, so a busy office would exceed the default bounds within minutes.
 const DATA_UPDATES: HistoryOverride =
     HistoryOverride { events: Some(20_000), age: Some(Duration::from_hours(1)) };
 
-/// Topics whose history is not what the configuration says of all.
+/// Topics with history bounds of their own.
 const HISTORIES: [(&str, HistoryOverride); 2] =
-    // Nobody misses a ping.
+    // Missed pings are of no interest.
     [("oro/ping", HistoryOverride::NONE), ("oro/data/update", DATA_UPDATES)];
 
 /// The built-in rules.
@@ -59,7 +61,7 @@ mod tests {
     use super::*;
     use crate::policy::{Decision, HistoryLimits, Policies};
 
-    /// Who may subscribe: everybody, users, the user 7 alone.
+    /// Expected results for the identities of `browsers`: everybody, back office users, user 7 only.
     const ANYONE: [bool; 4] = [true, true, true, true];
     const USERS: [bool; 4] = [false, false, true, true];
     const USER_7: [bool; 4] = [false, false, false, true];
@@ -93,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn each_topic_of_oro_is_for_those_whom_it_concerns() {
+    fn each_oro_topic_admits_those_it_is_meant_for() {
         let policies = Policies::new(vec![]);
         for (topic, expected) in TABLE {
             for (browser, expected) in browsers().iter().zip(expected) {
@@ -104,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn publishers_publish_and_watch_all_of_them_and_browsers_publish_none() {
+    fn publishers_may_publish_and_subscribe_to_all_and_browsers_may_publish_to_none() {
         let policies = Policies::new(vec![]);
         let publisher = Identity { role: Role::Publisher, ..Identity::anonymous() };
         for (topic, _) in TABLE {
@@ -117,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn near_names_are_nobodys() {
+    fn similar_names_match_no_rule() {
         let policies = Policies::new(vec![]);
         let user = identity(Role::User, 7);
         for topic in [

@@ -1,30 +1,30 @@
-//! Credit: how many messages and bytes may be on their way through this node at once.
+//! Credit: flow control for publishers, a bound on the messages and bytes in flight in this node.
 //!
-//! A session asks before it publishes; without credit its socket is not read, and the wait travels back to the queue in
-//! the PHP process. The credit of a message comes back when the last shard has written it to its sessions, or left it
-//! waiting behind what a slow reader has not read. Bound: `limits.publisher_messages` and `limits.publisher_bytes`; since each shard asks once per
-//! batch, what is really in flight may exceed them by one batch per shard.
+//! A session takes credit before it publishes. Without credit its socket is not read, so the backpressure reaches the queue in
+//! the PHP process. The credit of a message is returned when the last shard has written it to its sessions, or has queued it
+//! behind earlier output for a slow reader. Bound: `limits.publisher_messages` and `limits.publisher_bytes`. Each shard checks
+//! once per batch, so the bounds may be exceeded by one batch per shard.
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// What is done when awaited credit has come back.
+/// The callback for the return of awaited credit.
 type Tell = Box<dyn Fn() + Send + Sync>;
 
-/// What all publishers of a node share.
+/// The credit that all publishers of a node share.
 pub struct CreditPool {
     messages: AtomicUsize,
     bytes: AtomicUsize,
     max_messages: usize,
     max_bytes: usize,
-    /// A session waits: who returns credit tells.
+    /// Whether a session waits for credit. Whoever returns credit then calls `tell`.
     awaited: AtomicBool,
     tell: Tell,
 }
 
 impl CreditPool {
-    /// A pool with nothing in flight. `tell` is done when awaited credit has come back.
+    /// A pool with nothing in flight. `tell` is called when awaited credit has been returned.
     pub fn new(max_messages: usize, max_bytes: usize, tell: impl Fn() + Send + Sync + 'static) -> Arc<Self> {
         Arc::new(Self {
             messages: AtomicUsize::new(0),
@@ -36,13 +36,13 @@ impl CreditPool {
         })
     }
 
-    /// May somebody publish now? If not, it is told once it is worth asking again.
+    /// Whether credit is available. If not, `tell` is called as soon as it is worth asking again.
     pub fn is_available(&self) -> bool {
         if self.has_room() {
             return true;
         }
         self.awaited.store(true, Ordering::SeqCst);
-        // What came back between the two lines above told nobody.
+        // Credit returned between the two lines above did not call `tell`.
         self.has_room()
     }
 
@@ -65,7 +65,7 @@ impl fmt::Debug for CreditPool {
     }
 }
 
-/// The credit of one message. Dropped: returned.
+/// The credit of one message. Returned on drop.
 #[derive(Debug)]
 pub struct Credit {
     pool: Arc<CreditPool>,
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn credit_ends_at_either_bound_and_comes_back() {
+    fn credit_is_limited_by_both_bounds_and_returned() {
         let pool = CreditPool::new(2, 100, || {});
         let first = pool.take(10);
         assert!(pool.is_available());
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_is_told_once() {
+    fn a_waiting_session_is_notified_once() {
         let told = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&told);
         let pool = CreditPool::new(1, 100, move || {

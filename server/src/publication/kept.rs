@@ -1,7 +1,7 @@
-//! What is kept of a message from its acceptance on: for the frames of an event, and for the history of its topic.
+//! The payload and audience of an accepted message, kept for the frames of its event and for the history of its topic.
 //!
-//! One allocation, shared by all who hold it. Of the link frame that the message came in, which may be much larger, nothing
-//! is kept.
+//! A single allocation, shared by all holders. It is a copy, so the link frame that the message came in, which may be much
+//! larger, is freed.
 
 use std::fmt;
 
@@ -11,41 +11,41 @@ use triomphe::ThinArc;
 
 use super::tags::{Tag, may_name_tags, tags_of};
 
-/// See the module.
+/// Payload and audience of an accepted message. Clones share the allocation.
 #[derive(Clone)]
 pub struct Kept(ThinArc<Head, u8>);
 
 struct Head {
-    /// None: everybody, which is nearly always so.
+    /// The recipients. `None`, the usual case: all subscribers.
     audience: Option<Box<Audience>>,
-    /// Read when somebody asks for them first.
+    /// The content tags, parsed on first use.
     tags: OnceBox<Option<Box<[Tag]>>>,
 }
 
 impl Kept {
-    /// A copy of what a message says, and to whom.
+    /// Copies the payload of a message, and takes its audience.
     pub fn new(payload: &Payload, audience: Audience) -> Self {
         let audience = (!audience.is_everybody()).then(|| Box::new(audience));
         let head = Head { audience, tags: OnceBox::new() };
         Self(ThinArc::from_header_and_slice(head, payload.as_bytes()))
     }
 
-    /// What it says.
+    /// The payload.
     pub fn payload(&self) -> PayloadRef<'_> {
         PayloadRef::of_checked(&self.0.slice)
     }
 
-    /// Whether it is for all subscribers.
+    /// Whether all subscribers receive the message.
     pub fn is_for_everybody(&self) -> bool {
         self.0.header.header.audience.is_none()
     }
 
-    /// Whether it is for the one of them that has these ids: its own, and those of the sessions that it has resumed.
+    /// Whether a session receives the message. `ids` are its own id and those of the sessions that it has resumed.
     pub fn is_for(&self, ids: impl IntoIterator<Item = SessionId>) -> bool {
         self.0.header.header.audience.as_ref().is_none_or(|audience| audience.includes(ids))
     }
 
-    /// What it takes in memory beside a fixed amount, at most.
+    /// Upper bound of its memory in bytes, apart from a fixed amount.
     pub fn cost(&self) -> usize {
         let payload = &self.0.slice;
         let ids = self
@@ -55,12 +55,12 @@ impl Kept {
             .audience
             .as_ref()
             .map_or(0, |audience| audience.exclude.as_slice().len() + audience.eligible.as_slice().len());
-        // A tag is 8 bytes, and its entry at least 16.
+        // A tag has 8 bytes, and its entry in the payload at least 16.
         let tags = if may_name_tags(payload) { payload.len() / 2 } else { 0 };
         payload.len() + tags + ids * size_of::<SessionId>()
     }
 
-    /// The content tags that it names; none if it is no list of them. It is read once, whoever asks how often.
+    /// The content tags in the payload. `None` if it is not a list of tags. The payload is parsed once.
     pub fn tags(&self) -> Option<&[Tag]> {
         self.0.header.header.tags.get_or_init(|| Box::new(tags_of(&self.0.slice))).as_deref()
     }
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_keeps_the_payload_and_the_audience() {
+    fn payload_and_audience_are_kept() {
         let payload = Payload::check(&Bytes::from_static(b"[1,2]")).unwrap();
         let kept = Kept::new(&payload, Audience::default());
         assert_eq!(kept.payload().as_bytes(), b"[1,2]");
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn it_costs_what_it_takes_whoever_it_is_for_and_whatever_it_may_name() {
+    fn the_cost_covers_payload_audience_and_tags() {
         let cost = |json: &'static str, audience| {
             Kept::new(&Payload::check(&Bytes::from_static(json.as_bytes())).unwrap(), audience).cost()
         };

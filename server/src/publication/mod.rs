@@ -1,6 +1,6 @@
-//! What is published, by whomever: on its way to the broker a [`Publication`], from it an [`Event`].
+//! Published messages: a [`Publication`] on its way to the broker, an [`Event`] on its way from it.
 //!
-//! Whoever publishes has taken [`credit`] before, and may hear by a [`receipt`] that all of it is written.
+//! A publisher takes [`credit`] first, and a [`receipt`] can notify it when everything has been written.
 
 pub mod credit;
 pub mod delivery;
@@ -18,19 +18,19 @@ use credit::Credit;
 use delivery::Delivery;
 use receipt::Receipt;
 
-/// What is published.
+/// The content of a published message.
 #[derive(Clone, Debug)]
 pub enum Content {
-    /// For those who have subscribed to its topic.
+    /// A message for the subscribers of its topic.
     Message(Message),
-    /// Ends sessions, whatever they have subscribed to.
+    /// A request to end sessions.
     Disconnect(Disconnect),
 }
 
-/// Who publishes.
+/// The author of a publication.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Author {
-    /// A publisher, which numbers what it publishes and sends again what was not acknowledged.
+    /// A publisher, which numbers its messages and sends unacknowledged ones again.
     Publisher(PublisherId),
     /// A browser.
     Browser,
@@ -38,38 +38,38 @@ pub enum Author {
     Server,
 }
 
-/// What somebody publishes at once.
+/// Messages that an author publishes together.
 #[derive(Debug)]
 pub struct Publication {
-    /// Who.
+    /// The author.
     pub author: Author,
-    /// What, in order.
+    /// The messages, in order.
     pub items: Vec<Item>,
-    /// Let go of by the broker when all of it is accepted, and by each event when that is written.
+    /// The receipt, released by the broker when all messages are accepted, and by each event when it is written.
     pub receipt: Option<Arc<Receipt>>,
 }
 
 /// One message of a publication.
 #[derive(Debug)]
 pub struct Item {
-    /// The author's number: higher than that of the item before. None of whom sends nothing again.
+    /// The author's sequence number, higher than that of the previous item. `None` if the author sends nothing again.
     pub seq: Option<Seq>,
-    /// What it is.
+    /// The content.
     pub content: Content,
-    /// What was taken for it at the door.
+    /// The credit that was taken for the message.
     pub credit: Credit,
 }
 
-/// What a broker has accepted.
+/// A message that the broker has accepted.
 #[derive(Debug)]
 pub enum Event {
-    /// A message, as its subscribers get it.
+    /// A message for its subscribers.
     Message(Delivery),
-    /// Ends sessions. Its position among all disconnects, where nodes share them.
+    /// A request to end sessions, with its position among all disconnects if nodes share them.
     Disconnect(Disconnect, Option<Position>, Held),
 }
 
-/// What is held while an event is on its way. Dropped: returned, and settled.
+/// Credit and receipt of an event in flight. On drop the credit is returned and the receipt released.
 #[derive(Debug)]
 pub struct Held {
     _credit: Credit,
@@ -77,7 +77,7 @@ pub struct Held {
 }
 
 impl Held {
-    /// The credit of one message, and the receipt of the publication that it is of.
+    /// The credit of a message, and the receipt of its publication.
     pub fn new(credit: Credit, receipt: Option<Arc<Receipt>>) -> Self {
         Self { _credit: credit, _receipt: receipt }
     }
@@ -86,7 +86,7 @@ impl Held {
 impl TryFrom<Message> for Content {
     type Error = NotADisconnect;
 
-    /// What a message is by its topic.
+    /// Converts a message by its topic.
     fn try_from(message: Message) -> Result<Self, NotADisconnect> {
         if message.topic.as_str() != disconnect::TOPIC {
             return Ok(Self::Message(message));
@@ -96,7 +96,7 @@ impl TryFrom<Message> for Content {
 }
 
 impl Content {
-    /// How much credit it takes.
+    /// The credit that the content takes, in bytes.
     pub fn bytes(&self) -> usize {
         match self {
             Self::Message(message) => message.payload.len(),

@@ -1,9 +1,9 @@
-//! Receipts: how a publisher's session learns that what it has handed over has been written.
+//! Receipts, which notify a publisher's session when its publication has been written.
 //!
-//! Each event of a publication holds its receipt, and each shard lets go of an event when it has written it to the
-//! sessions that subscribed: the kernel has it, or it waits in order behind what a slow reader has not read. When the
-//! last one lets go, who waits is told. Costs one allocation per publication and a reference per event, no lock.
-//! Bound: receipts exist as long as their events, which credit bounds.
+//! Each event of a publication holds a reference to its receipt, and each shard drops an event when it has written it to the
+//! subscribed sessions: the kernel has accepted it, or it is queued behind earlier output for a slow reader. When the last
+//! reference is dropped, the waiter is notified. Costs one allocation per publication and a reference per event, without a
+//! lock. Bound: receipts exist as long as their events, which credit bounds.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,36 +11,35 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use orosync_protocol::Seq;
 
-/// What a receipt says once it is settled.
+/// The result of a settled receipt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settled {
-    /// The highest number that the broker has accepted of a publisher, if that was asked and there is one.
+    /// The highest sequence number that the broker has accepted from a publisher, if it was asked for and exists.
     pub highest: Option<Seq>,
 }
 
-/// Who waits for a receipt.
+/// The waiter of a receipt.
 pub trait Waiter: fmt::Debug + Send + Sync {
-    /// It is settled.
+    /// Called once when the receipt is settled.
     fn tell(&self, settled: Settled);
 }
 
-/// Held by all that must happen before its waiter is told. Dropped: settled.
+/// Held by everything that must happen before the waiter is notified. Settled on drop.
 #[derive(Debug)]
 pub struct Receipt<W: Waiter + ?Sized = dyn Waiter> {
-    /// 0: none.
+    /// The highest accepted sequence number. 0: none.
     highest: AtomicU64,
     is_told: bool,
     waiter: W,
 }
 
 impl<W: Waiter> Receipt<W> {
-    /// A receipt that tells this waiter.
+    /// A receipt that notifies this waiter.
     pub fn new(waiter: W) -> Arc<Self> {
         Arc::new(Self { highest: AtomicU64::new(0), is_told: false, waiter })
     }
 
-    /// Lets go of a receipt. If nobody else holds it, it is settled, nobody needs to be told, and here is what there
-    /// would have been to tell.
+    /// Drops a reference. If it was the last, the receipt is settled: its result is returned, and the waiter is not called.
     pub fn settle_now(receipt: Arc<Self>) -> Option<Settled> {
         Arc::into_inner(receipt).map(|mut receipt| {
             receipt.is_told = true;
@@ -50,7 +49,7 @@ impl<W: Waiter> Receipt<W> {
 }
 
 impl<W: Waiter + ?Sized> Receipt<W> {
-    /// Answers, with the receipt, what was accepted of a publisher.
+    /// Sets the highest sequence number accepted from a publisher, as part of the result.
     pub fn set_highest(&self, highest: Option<Seq>) {
         self.highest.store(highest.map_or(0, Seq::get), Ordering::Relaxed);
     }
@@ -81,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_one_to_let_go_tells_the_waiter() {
+    fn dropping_the_last_reference_notifies_the_waiter() {
         let (waiter, told) = channel();
         let receipt = Receipt::new(waiter);
         let event: Arc<Receipt> = Arc::<Receipt<Sender<_>>>::clone(&receipt);
@@ -93,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_receipt_that_nobody_else_holds_is_settled_at_once_and_without_a_word() {
+    fn a_receipt_without_other_holders_is_settled_at_once_without_a_notification() {
         let (waiter, told) = channel();
         assert_eq!(Receipt::settle_now(Receipt::new(waiter)), Some(Settled { highest: None }));
         assert!(told.try_recv().is_err());

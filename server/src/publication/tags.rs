@@ -1,7 +1,7 @@
-//! Content tags: which pieces of content an event speaks of, as the payload of `oro/data/update` names them.
+//! Content tags: names of pieces of content in the payload of `oro/data/update`.
 //!
-//! A tag is kept as 64 bits of its hash. Two tags of the same hash would cost a page that shows one of them an event that
-//! speaks of the other, which it passes over: it compares names.
+//! A tag is stored as a 64-bit hash. On a collision, a page also receives events about the other tag; it ignores them, because
+//! it compares names.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -11,24 +11,24 @@ use std::sync::LazyLock;
 
 use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 
-/// The most content tags of one subscription: a page that shows more takes all events.
+/// Maximum number of content tags per subscription. A page that shows more receives all events.
 pub const MAX_TAGS: usize = 200;
 
 /// A content tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Tag(u64);
 
-/// The same for all shards of a node.
+/// The hasher, shared by all shards of a node.
 static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
 impl Tag {
-    /// That of this name.
+    /// The tag with this name.
     pub fn new(name: &str) -> Self {
         Self(HASHER.hash_one(name))
     }
 }
 
-/// `{"username": …, "tagname": …}`: an object, where serde would take a list as well.
+/// `{"username": …, "tagname": …}`. Deserialized by hand, because derived code would accept a list as well.
 struct Entry {
     tagname: String,
 }
@@ -61,8 +61,8 @@ impl<'de> Deserialize<'de> for Entry {
     }
 }
 
-/// A list of entries; an object with such values, which is what PHP makes of a list with gaps; or, as up to `OroPlatform` 2.6,
-/// either of them encoded as JSON once more.
+/// The forms of the payload: a list of entries; an object with entries as values, as PHP encodes a list with gaps; or either
+/// of them encoded as JSON twice, as in `OroPlatform` up to 2.6.
 #[derive(serde::Deserialize)]
 #[serde(untagged)]
 enum Entries {
@@ -76,7 +76,7 @@ pub fn may_name_tags(payload: &[u8]) -> bool {
     matches!(payload.first(), Some(b'[' | b'{' | b'"'))
 }
 
-/// The tags that a payload names, each once and in order; none if it is anything else, or names none.
+/// The tags in a payload, sorted and without duplicates. `None` if the payload has another form or contains no tag.
 pub fn tags_of(payload: &[u8]) -> Option<Box<[Tag]>> {
     if !may_name_tags(payload) {
         return None;
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_objects_and_what_is_encoded_twice_name_tags() {
+    fn tags_are_found_in_lists_objects_and_double_encoded_json() {
         for payload in [
             r#"[{"username":"ben","tagname":"A_7"},{"username":null,"tagname":"B"},{"tagname":"A_7"}]"#,
             r#"{"0":{"username":"ben","tagname":"A_7"},"2":{"tagname":"B","more":[1]}}"#,
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_names_none() {
+    fn other_payloads_have_no_tags() {
         for payload in [
             "null",
             "[]",

@@ -1,6 +1,6 @@
-//! What a session may do with a topic, and what it is told where it may not: the same for browsers and publishers.
+//! Authorization of a session's subscriptions and messages, for browsers and publishers alike.
 //!
-//! What is refused is counted, and told to the operator in the log and by topic ([`crate::refusals`]).
+//! Refusals are counted, logged and recorded by topic ([`crate::refusals`]).
 
 use std::time::Instant;
 
@@ -19,52 +19,52 @@ use crate::refusals::Action;
 
 const NOT_A_TOPIC: &str = "not_a_topic";
 
-/// Who asks, by which rules, and when.
+/// The context of a request: identity, peer, rules and time.
 #[derive(Clone, Copy, Debug)]
 pub struct Admission<'a> {
-    /// Who.
+    /// The session's identity.
     pub identity: &'a Identity,
-    /// From where.
+    /// The session's peer address.
     pub peer: Peer,
-    /// The rules, and what counts.
+    /// The rules and the metrics.
     pub shared: &'a Shared,
-    /// When.
+    /// The current time.
     pub now: Instant,
 }
 
-/// What is told in place of doing what was asked.
+/// A refused request, with the answer for the client.
 #[derive(Debug)]
 pub struct Refused {
-    /// What was named, as it was sent.
+    /// The topic or procedure as the client sent it.
     pub topic: String,
-    /// Why not.
+    /// The reason, a sentence for people.
     pub sentence: String,
-    /// After HTTP's, as the old server gave.
+    /// The code, modeled on HTTP status codes like those of the old PHP server.
     pub code: u16,
 }
 
 impl Admission<'_> {
-    /// The topic that is named so, if it may subscribe to that.
+    /// Parses the topic and checks that the session may subscribe to it.
     pub fn subscribe(self, name: &str) -> Result<Topic, Refused> {
         let topic = self.topic(Action::Subscribe, name)?;
         self.check(Action::Subscribe, name, self.shared.policies.may_subscribe(self.identity, name))?;
         Ok(topic)
     }
 
-    /// What it is told where it may, and has as many subscriptions as a session may have.
+    /// The refusal for a session that is allowed to subscribe but has reached its maximum number of subscriptions.
     pub fn refuse_one_more(self, topic: &Topic) -> Refused {
         let sentence =
-            format!("a session may have {} subscriptions at most", self.shared.limits.subscriptions);
+            format!("a session may have at most {} subscriptions", self.shared.limits.subscriptions);
         self.refuse(Action::Subscribe, topic.as_str(), "too_many", sentence, 429)
     }
 
-    /// The topic that a browser has named so, if that is one.
+    /// Parses the name of a topic sent by a browser.
     pub fn topic(self, action: Action, name: &str) -> Result<Topic, Refused> {
         Topic::parse(name)
             .map_err(|error| self.refuse(action, name, NOT_A_TOPIC, format!("the topic {error}"), 400))
     }
 
-    /// What a message is by its topic, if it may be published.
+    /// Checks that the session may publish the message, and converts it by its topic.
     pub fn publish(self, action: Action, message: Message) -> Result<Content, Refused> {
         let topic = message.topic.as_str();
         self.check(action, topic, self.shared.policies.may_publish(self.identity, topic))?;
@@ -103,7 +103,7 @@ impl Admission<'_> {
             }
         };
         counted.count(reason);
-        // What is no topic may hold control characters, and no rule could speak of it.
+        // An invalid topic may contain control characters, and no rule could match it.
         if reason != NOT_A_TOPIC {
             metrics.refused_topics.count(action, topic, reason, now);
         }

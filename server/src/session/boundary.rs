@@ -1,29 +1,29 @@
-//! Where one WebSocket frame ends and the next one begins, in bytes that come in any pieces.
+//! Boundaries of WebSocket frames in a byte stream that arrives in arbitrary pieces.
 //!
-//! tungstenite keeps a buffer as large as the largest amount of bytes that it was ever given at once, and swallows all
-//! fragments of a message in one call. So it is given one frame at a time, and the frames are counted.
+//! tungstenite keeps a buffer as large as the largest input that it was ever given, and consumes all fragments of a message in
+//! one call. It is therefore given one frame at a time, which also allows the frames to be counted.
 
 use std::io::Cursor;
 
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::OpCode;
 
-/// The longest header: RFC 6455, 5.2.
+/// Maximum length of a frame header: RFC 6455, 5.2.
 const MAX_HEADER_BYTES: usize = 14;
 
-/// See the module.
+/// Tracks the frame boundaries of one session's input.
 #[derive(Debug, Default)]
 pub struct FrameBoundary {
     header: [u8; MAX_HEADER_BYTES],
     header_bytes: usize,
     payload_left: u64,
     frames: u32,
-    /// A message has begun whose last fragment has not.
+    /// Whether a fragmented message has begun whose last fragment has not.
     is_fragmented: bool,
 }
 
 impl FrameBoundary {
-    /// How many of the first bytes of `input` belong to the frame that is being read. At least one, if there is any.
+    /// Number of bytes at the start of `input` that belong to the current frame. At least one if `input` is not empty.
     pub fn split(&mut self, input: &[u8]) -> usize {
         if self.payload_left > 0 {
             return self.split_payload(input);
@@ -47,7 +47,7 @@ impl FrameBoundary {
                 self.header_bytes = before + added;
                 added
             }
-            // Not a frame: tungstenite says so as soon as it has it, and nothing is read behind it.
+            // Not a valid frame: tungstenite reports the error, and nothing after it is read.
             Err(_) => input.len(),
         }
     }
@@ -58,12 +58,12 @@ impl FrameBoundary {
         taken
     }
 
-    /// Is nothing begun, neither a frame nor a message of several?
+    /// Whether neither a frame nor a fragmented message is incomplete.
     pub fn is_between_messages(&self) -> bool {
         self.header_bytes == 0 && self.payload_left == 0 && !self.is_fragmented
     }
 
-    /// The frames that have begun since the last call.
+    /// Number of frames that have begun since the last call.
     pub fn take_frames(&mut self) -> u32 {
         std::mem::take(&mut self.frames)
     }
@@ -95,7 +95,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_piece_holds_bytes_of_two_frames(
+        fn no_piece_contains_bytes_of_two_frames(
             sizes in proptest::collection::vec(prop_oneof![0_usize..300, 65_530_usize..65_540], 1..6),
             cuts in proptest::collection::vec(1_usize..5000, 1..50),
         ) {

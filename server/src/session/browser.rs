@@ -1,7 +1,8 @@
-//! WAMP v1 on the server's side: what a browser (or another WAMP client) asks for.
+//! The server's side of WAMP v1: handles the messages of a browser or another WAMP client.
 //!
-//! What a policy refuses is answered with `[4, topic, topic, reason, details]` and never closes the session: OroPlatform's
-//! JavaScript ignores it in silence, a person sees it in the developer tools. What is no message closes the session.
+//! A request that a policy refuses is answered with `[4, topic, topic, reason, details]` and never closes the session:
+//! OroPlatform's JavaScript ignores the answer, and developers see it in the browser's tools. An invalid message closes the
+//! session.
 
 use std::time::Instant;
 
@@ -17,23 +18,23 @@ use super::outbound::{Outbound, TooSlow};
 use super::{SessionEvent, Shared};
 use crate::refusals::Action;
 
-/// Events that are looked at for a recovery and count as much as a message.
+/// Number of events examined for a recovery that count as one message in the rate limit.
 const EVENTS_FOR_A_MESSAGE: usize = 1000;
 
-/// What a browser's session keeps between messages.
+/// The state of a browser's session.
 #[derive(Debug)]
 pub struct Browser {
     prefixes: PrefixTable,
     budget: Budget,
-    /// Calls that others answer, or that wait behind such a one.
+    /// Number of calls that the shard has yet to answer, or that wait for the answer to an earlier call.
     unanswered: u32,
 }
 
-/// Whose message it is, and where answers go.
+/// The context of a message: its session, and the destination of answers.
 #[derive(Debug)]
 pub struct Conversation<'a> {
     pub(super) session: SessionId,
-    /// When its 101 was ready to leave.
+    /// The time at which the session's 101 response was ready to be sent.
     pub(super) since: Instant,
     pub(super) admission: Admission<'a>,
     pub(super) outbound: &'a mut Outbound,
@@ -41,13 +42,13 @@ pub struct Conversation<'a> {
 }
 
 impl Browser {
-    /// A session that has said nothing yet.
+    /// The state of a new session.
     pub fn new(shared: &Shared, now: Instant) -> Self {
         let budget = Budget::new(shared.limits.message_burst, now);
         Self { prefixes: PrefixTable::default(), budget, unanswered: 0 }
     }
 
-    /// Pays for frames: messages, pings, fragments.
+    /// Charges frames (messages, pings, fragments) to the rate limit.
     pub fn spend(&mut self, frames: u32, shared: &Shared, now: Instant) -> Result<(), CloseReason> {
         let limits = &shared.limits;
         if self.budget.try_spend(frames, limits.message_burst, limits.messages_per_second, now) {
@@ -57,7 +58,7 @@ impl Browser {
         }
     }
 
-    /// Takes one message.
+    /// Handles a message.
     pub fn handle_message(&mut self, text: &Bytes, with: &mut Conversation<'_>) -> Result<(), CloseReason> {
         match wamp::decode_client(text).map_err(|_| CloseReason::BadMessage)? {
             ClientMessage::Prefix { prefix, uri } => {
@@ -98,13 +99,13 @@ impl Browser {
         Ok(())
     }
 
-    /// Pays for events that were looked at for it, beyond what a message pays for.
+    /// Charges events that were examined for a recovery to the rate limit, beyond those that a message covers.
     pub fn charge_for_events(&mut self, events: usize, shared: &Shared) {
         let messages = u32::try_from(events / EVENTS_FOR_A_MESSAGE).unwrap_or(u32::MAX);
         self.budget.owe(messages, shared.limits.message_burst);
     }
 
-    /// A call has its answer, which had to wait.
+    /// Notes that a pending call was answered.
     pub fn answered(&mut self) {
         self.unanswered = self.unanswered.saturating_sub(1);
     }
@@ -135,8 +136,8 @@ impl Browser {
     }
 }
 
-/// Says why something is not done. Nothing depends on it, so a client that does not read is not told of all: what it causes
-/// costs it neither its session nor its events.
+/// Sends a refusal. It is dropped if the outbound queue is rather full, since nothing depends on it: refusals must not end the
+/// session or displace events.
 pub fn refuse(refused: &Refused, outbound: &mut Outbound) {
     outbound.push_if_spare(calls::refusal(json(shortened(&refused.topic)), refused));
 }

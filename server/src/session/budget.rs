@@ -1,11 +1,11 @@
-//! How many messages a browser may send: a bucket of tokens that fills again with time.
+//! The rate limit for a browser's messages: a token bucket.
 //!
-//! Bound: `limits.message_burst` at once, `limits.messages_per_second` in the long run. A page of OroPlatform subscribes
-//! to about ten topics in its first burst.
+//! Bound: a burst of `limits.message_burst`, and a sustained rate of `limits.messages_per_second`. A page of OroPlatform
+//! subscribes to about ten topics in its first burst.
 
 use std::time::Instant;
 
-/// See the module.
+/// The token bucket of one session.
 #[derive(Debug)]
 pub struct Budget {
     tokens: f32,
@@ -19,7 +19,7 @@ impl Budget {
         Self { tokens: burst as f32, filled: now }
     }
 
-    /// Pays for so many messages; false when there is not enough left to pay with.
+    /// Takes tokens for messages. Returns false if there are not enough.
     #[expect(clippy::cast_precision_loss, reason = "a rate limit need not be exact beyond 16 million")]
     pub fn try_spend(&mut self, messages: u32, burst: u32, per_second: u32, now: Instant) -> bool {
         let elapsed = now.saturating_duration_since(self.filled).as_secs_f32();
@@ -33,7 +33,7 @@ impl Budget {
         enough
     }
 
-    /// Pays for what was more than a message, if need be with what comes later: at most a burst of that.
+    /// Takes tokens for additional work, if necessary from the future: the debt is at most one burst.
     #[expect(clippy::cast_precision_loss, reason = "a rate limit need not be exact beyond 16 million")]
     pub fn owe(&mut self, messages: u32, burst: u32) {
         self.tokens = (self.tokens - messages as f32).max(-(burst as f32));
@@ -57,12 +57,12 @@ mod tests {
         assert_eq!(spent, 10);
         let much_later = later + Duration::from_secs(1000);
         let spent = (0..30).filter(|_| budget.try_spend(1, 20, 5, much_later)).count();
-        assert_eq!(spent, 20, "it never holds more than a burst");
+        assert_eq!(spent, 20, "the bucket never holds more than a burst");
         assert!(!budget.try_spend(u32::MAX, 20, 5, much_later));
     }
 
     #[test]
-    fn what_is_owed_is_paid_with_what_comes_later() {
+    fn a_debt_is_paid_with_later_tokens() {
         let start = Instant::now();
         let mut budget = Budget::new(20, start);
         budget.owe(30, 20);

@@ -1,15 +1,15 @@
-//! Remote procedures: what a browser may ask beyond WAMP v1's publish and subscribe.
+//! Remote procedures for browsers, in addition to WAMP v1's publish and subscribe.
 //!
 //! | procedure | arguments | result |
 //! | --- | --- | --- |
-//! | `orosync/ping` | none | `null`: a browser tells a page nothing of pings, so a page asks by a call whether the path still works |
-//! | `orosync/resume` | none | a ticket for this session's own next connection: `{ticket, seconds, positions}` |
-//! | `orosync/session` | none | who this session is to the server: `{session, role, user, uid, org, server, node}` |
-//! | `orosync/subscribe` | topic, `{since, tags}` | what came while it was away: `{position, complete, events}` |
-//! | `orosync/tags` | topic, tags | `null`: from now on what names one of these |
+//! | `orosync/ping` | none | `null`; lets a page test the connection, since browsers do not expose WebSocket pings |
+//! | `orosync/resume` | none | a ticket for this session's next connection: `{ticket, seconds, positions}` |
+//! | `orosync/session` | none | the session's identity, and the server: `{session, role, user, uid, org, server, node}` |
+//! | `orosync/subscribe` | topic, `{since, tags}` | the missed events: `{position, complete, events}` |
+//! | `orosync/tags` | topic, tags | `null`; restricts the subscription to events with one of these tags |
 //!
-//! `ping` and `session` are answered by the session itself, the others by its shard ([`Request`]). `OroPlatform` calls none
-//! and ships none, so our names cannot collide.
+//! The session itself answers `ping` and `session`; its shard answers the others ([`Request`]). `OroPlatform` calls and ships
+//! no procedures, so these names cannot collide.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -27,50 +27,50 @@ use crate::broker::{Since, Unavailable};
 use crate::frame::text_frame;
 use crate::publication::tags::{MAX_TAGS, Tag};
 
-/// Something that the session's shard does, and answers.
+/// A call that the session's shard executes and answers.
 #[derive(Debug)]
 pub enum Request {
     /// `orosync/subscribe`.
     Subscribe {
-        /// It may receive this one.
+        /// The topic, which the session may subscribe to.
         topic: Topic,
-        /// From where on it wants to know what it missed.
+        /// Start of the missed events. `None`: none are requested.
         since: Option<Since>,
-        /// What it wants alone: in order, each once.
+        /// If given, only events with one of these tags are delivered. Sorted, without duplicates.
         tags: Option<Box<[Tag]>>,
     },
     /// `orosync/resume`.
     Resume,
     /// `orosync/tags`.
     Tags {
-        /// Of the subscription to this one.
+        /// The topic of the subscription.
         topic: Topic,
-        /// As above.
+        /// The new tags, as in `Subscribe`.
         tags: Option<Box<[Tag]>>,
     },
 }
 
-/// What becomes of a call.
+/// The outcome of a call.
 #[derive(Debug)]
 pub enum Called {
-    /// It is answered.
+    /// The call's result.
     Result(Payload),
-    /// The shard answers it.
+    /// The shard executes the call and answers it.
     Requested(Request),
 }
 
-/// Who asks.
+/// The session that calls.
 #[derive(Clone, Copy, Debug)]
 pub struct Asker<'a> {
-    /// Its id.
+    /// The session's id.
     pub session: SessionId,
-    /// When its 101 was ready to leave.
+    /// The time at which the session's 101 response was ready to be sent.
     pub since: Instant,
-    /// What it may.
+    /// The session's permissions.
     pub admission: Admission<'a>,
 }
 
-/// Calls a procedure. Topics among the arguments are given as `expand` has them.
+/// Calls a procedure. `expand` expands CURIEs in topics among the arguments.
 pub fn call(
     procedure: &str,
     arguments: &[Payload],
@@ -106,12 +106,12 @@ pub fn call(
     }
 }
 
-/// A call's answer as a frame.
+/// Encodes the result of a call as a frame.
 pub fn result(call_id: Payload, result: Payload) -> Bytes {
     text_frame(wamp::encode_server(&ServerMessage::CallResult { call_id, result }))
 }
 
-/// The same of a call that is refused.
+/// Encodes the refusal of a call as a frame.
 pub fn refusal(call_id: Payload, refused: &Refused) -> Bytes {
     let error = ServerMessage::CallError {
         call_id,
@@ -122,14 +122,15 @@ pub fn refusal(call_id: Payload, refused: &Refused) -> Bytes {
     text_frame(wamp::encode_server(&error))
 }
 
-/// The most positions of an answer: more topics than a session may subscribe to by default.
+/// Maximum number of positions in an answer. By default a session may subscribe to fewer topics.
 const MAX_POSITIONS: usize = 1000;
 
-/// How soon a page asks again that gets no ticket from a server that has none for anybody, in seconds.
+/// Retry interval in seconds for a page that got no ticket because the server issues none.
 const ASK_AGAIN_SECONDS: u64 = 300;
 
-/// The answer to `orosync/resume`: a ticket, none of which is good for longer than `max_seconds`, or none, so that the page
-/// asks the application for its next connection; and where the topics stand that it receives with positions.
+/// The answer to `orosync/resume`: a ticket, and the current positions of the topics that the session receives with positions.
+/// Without a ticket the page requests one from the application for its next connection. `max_seconds` is the maximum
+/// lifetime of resume tickets.
 pub fn resumption<'a>(
     ticket: Option<ResumeTicket>,
     max_seconds: Option<u64>,
@@ -146,19 +147,18 @@ pub fn resumption<'a>(
     json(&ResumeAnswer { ticket: ticket.map(|ticket| ticket.ticket), seconds, positions })
 }
 
-/// A name that a client made up, for an answer: not longer than any name of ours.
+/// A procedure name from a client, truncated for an answer to the longest name of an existing procedure.
 pub fn shortened(name: &str) -> &str {
     name.get(..name.floor_char_boundary(Topic::MAX_BYTES)).unwrap_or_default()
 }
 
-/// What a session is told that gives tags to a subscription that it does not have.
+/// The refusal of `orosync/tags` for a topic that the session has not subscribed to with `orosync/subscribe`.
 pub fn not_recovering(topic: &Topic) -> Refused {
     let sentence = format!("there is no subscription to \"{}\" by orosync/subscribe", topic.as_str());
     Refused { topic: topic.as_str().to_owned(), sentence, code: 404 }
 }
 
-/// What a session is told that has called `orosync/subscribe` while the broker is away. It names the procedure: nothing is wrong
-/// with the topic.
+/// The refusal of `orosync/subscribe` while the broker is unavailable. It names the procedure, because the topic is valid.
 pub fn unavailable() -> Refused {
     Refused { topic: SUBSCRIBE.to_owned(), sentence: Unavailable.to_string(), code: 503 }
 }
@@ -167,7 +167,7 @@ const SUBSCRIBE: &str = "orosync/subscribe";
 
 const TAGS: &str = "a list of content tags";
 
-/// What `orosync/subscribe` may be told beside the topic.
+/// The options of `orosync/subscribe`.
 #[derive(Default, Deserialize)]
 struct Options {
     since: Option<SinceArgument>,
@@ -177,25 +177,25 @@ struct Options {
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum SinceArgument {
-    /// As the server gave it.
+    /// A position issued by the server.
     Position(String),
-    /// So much before the 101, or after it if it is less than 0.
+    /// Milliseconds before the 101 response; a negative number means after it.
     Milliseconds { milliseconds: f64 },
 }
 
-/// What came with a call.
+/// The arguments of a call.
 struct Arguments<'a> {
     procedure: &'a str,
     arguments: &'a [Payload],
 }
 
 impl Arguments<'_> {
-    /// The argument at this place, which has to be there.
+    /// The required argument at this index.
     fn required(&self, at: usize, what: &str) -> Result<String, Refused> {
         self.read(at, what)?.ok_or_else(|| self.wrong(&format!("{what} is missing")))
     }
 
-    /// The argument at this place.
+    /// The optional argument at this index.
     fn read<'de, T: Deserialize<'de>>(&'de self, at: usize, what: &str) -> Result<Option<T>, Refused> {
         let Some(argument) = self.arguments.get(at) else { return Ok(None) };
         serde_json::from_slice(argument.as_bytes())
@@ -244,7 +244,7 @@ impl Arguments<'_> {
 struct ResumeAnswer<'a> {
     ticket: Option<String>,
     seconds: u64,
-    /// By topic.
+    /// Positions by topic.
     positions: BTreeMap<&'a str, String>,
 }
 
@@ -274,15 +274,15 @@ impl<'a> Description<'a> {
     }
 }
 
-/// The details of a CALLERROR, with a code after HTTP's, as the old server gave.
+/// The details of a CALLERROR, with a code modeled on HTTP status codes like those of the old PHP server.
 #[derive(Serialize)]
 struct Details {
     code: u16,
 }
 
-/// Our own small values as payloads.
+/// Encodes a small value of the server as a payload.
 pub(super) fn json(value: &(impl Serialize + ?Sized)) -> Payload {
-    // Structs of strings and numbers always serialize, and a message of a browser is below a payload's bound.
+    // A struct of strings and numbers always serializes, and a browser's message is below the bound of a payload.
     payload_of(value).unwrap_or_else(|_| Payload::null())
 }
 
@@ -291,7 +291,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_renewal_names_as_many_positions_as_fit_into_an_answer() {
+    fn a_resume_answer_contains_as_many_positions_as_fit() {
         let name = |number: usize| Topic::parse(&format!("{number:0>255}")).unwrap();
         let topics: Vec<Topic> = (0..2 * MAX_POSITIONS).map(name).collect();
         let position = Position { offset: u64::MAX, tag: u64::MAX };

@@ -1,6 +1,6 @@
-//! For conformance suites, with the feature `echo` alone: a session without a subprotocol answers each message with itself.
+//! Echo sessions for conformance suites (feature `echo`): a session without a subprotocol returns each message.
 //!
-//! Bound: messages of [`MAX_MESSAGE_BYTES`], the suite's largest, whatever is configured. No rate limit, no WELCOME.
+//! Bound: messages of [`MAX_MESSAGE_BYTES`], the suite's largest, regardless of the configuration. No rate limit, no WELCOME.
 
 use orosync_protocol::CloseReason;
 
@@ -12,17 +12,17 @@ use crate::frame::{binary_frame, text_frame};
 /// The largest message of the Autobahn test suite (cases 9.1.6 and 9.2.6).
 const MAX_MESSAGE_BYTES: usize = 16 << 20;
 
-/// Was no subprotocol agreed on?
+/// Whether the handshake response selects no subprotocol.
 pub(super) fn is_wanted(response: &[u8]) -> bool {
     !String::from_utf8_lossy(response).contains("Sec-WebSocket-Protocol:")
 }
 
-/// Instead of a browser.
+/// Opens an echo session in place of a browser's session.
 pub(super) fn open() -> (WebSocket, Party) {
     (WebSocket::new(MAX_MESSAGE_BYTES), Party::Echo)
 }
 
-/// The same message again.
+/// Sends the received message back.
 pub(super) fn answer(incoming: Option<Incoming>, outbound: &mut Outbound) -> Result<(), CloseReason> {
     let frame = match incoming {
         Some(Incoming::Message(text, Kind::Text)) => text_frame(text),

@@ -1,29 +1,29 @@
-//! The log lines that clients cause, and their bounds.
+//! Rate limits for the log lines that clients cause.
 
 use std::time::Duration;
 
 use crate::log::RateLimited;
 use crate::metrics::Metrics;
 
-/// The log lines that clients cause, each kind with a bound of its own: a flood of one hides no other.
+/// The rate limits of the log lines that clients cause. Each kind has its own, so that a flood of one does not hide others.
 #[derive(Debug)]
 pub struct ClientLines {
-    /// Tickets that were refused.
+    /// Refused tickets.
     pub tickets: RateLimited,
-    /// Connections that were refused: no place, no TLS.
+    /// Refused connections: no capacity, no TLS.
     pub connections: RateLimited,
-    /// Subscriptions that were refused.
+    /// Refused subscriptions.
     pub subscriptions: RateLimited,
-    /// Publications of browsers that were refused.
+    /// Refused messages of browsers.
     pub publications: RateLimited,
-    /// Messages of publishers that were refused.
+    /// Refused messages of publishers.
     pub publishers: RateLimited,
-    /// Frames of publishers that cannot be read.
+    /// Invalid frames of publishers.
     pub broken_frames: RateLimited,
 }
 
 impl ClientLines {
-    /// At most `max` lines of each kind per `interval`; what is left out is counted.
+    /// Allows `max` lines of each kind per `interval`. Suppressed lines are counted.
     pub fn new(max: u32, interval: Duration, metrics: &Metrics) -> Self {
         let limited = || RateLimited::new(max, interval, metrics.log_lines_left_out.clone());
         Self {

@@ -1,5 +1,5 @@
-//! One session: a connection from its first byte to its last, without I/O. Bytes, time and deliveries come in as
-//! arguments; what must leave waits in [`Outbound`]; what concerns others leaves as [`SessionEvent`]s.
+//! A session: the state machine of a connection from its first byte to its last, without I/O. Input, time and deliveries are
+//! arguments; output waits in [`Outbound`]; requests to the rest of the server are [`SessionEvent`]s.
 //!
 //! ```text
 //!            upgrade             101 + WELCOME written       end, with a Close frame
@@ -16,7 +16,8 @@
 //!   gone
 //! ```
 //!
-//! A publisher's session goes from Open to Ending with a Close frame: the link thread sleeps until the FIN.
+//! A publisher's session goes from Open directly to Ending when the server sends its Close frame, because the link thread may
+//! sleep until the FIN arrives.
 
 pub mod admission;
 pub mod boundary;
@@ -66,73 +67,73 @@ use outbound::{Outbound, SharedFrame, TooSlow};
 use publisher::{Answer, Batch, Publisher};
 use websocket::{Incoming, WebSocket};
 
-/// Product and version, as WELCOME names them.
+/// Product and version, announced in WELCOME.
 pub const SERVER_IDENT: &str = concat!("Orosync/", env!("CARGO_PKG_VERSION"));
 
-/// How long an ended session's peer may take to read what is left for it, and then for its own Close frame and FIN.
+/// Time limit for the peer of an ended session to read the remaining output, and again for its Close frame and FIN.
 pub const FAREWELL: Duration = Duration::from_secs(2);
 
-/// How a session ended whose peer went without a word, as a metric's label.
+/// The metrics label of a session whose peer disconnected without a closing handshake.
 const GONE: &str = "gone";
 
-/// What a handshake gets, beyond its time, that has come and was not read yet.
+/// Extra time for a handshake whose bytes arrived but were not read yet.
 const UNREAD: Duration = Duration::from_secs(1);
 
 new_key_type! {
-    /// Names a session within its shard: its place there, and how often that was given away before.
+    /// Key of a session within its shard: a slot, and the slot's generation.
     pub struct SessionKey;
 }
 
-/// What all sessions of a node share. A clone shares what counts and remembers, and may have other rules.
+/// The state that all sessions of a node share. A clone shares counters and memories, and may have different rules.
 #[derive(Clone, Debug)]
 pub struct Shared {
-    /// Who gets in.
+    /// Authentication and admission of connections.
     pub door: Door,
-    /// Who may what.
+    /// The rules for topics.
     pub policies: Policies,
     /// All bounds.
     pub limits: Limits,
-    /// All counters.
+    /// The metrics.
     pub metrics: Arc<Metrics>,
-    /// Bounds the log lines that clients cause.
+    /// Rate limits for log lines that clients cause.
     pub lines: Arc<ClientLines>,
-    /// Whether what is published comes back: if not, another node may do what this one cannot.
+    /// Whether the broker works. If not, clients are sent to another node.
     pub has_broker: Arc<AtomicBool>,
 }
 
-/// The time, both ways.
+/// The current time, on both clocks.
 #[derive(Clone, Copy, Debug)]
 pub struct Now {
-    /// For what lasts.
+    /// The monotonic clock, for durations.
     pub instant: Instant,
-    /// For tickets: seconds since 1970.
+    /// Unix time in seconds, for tickets.
     pub unix: u64,
 }
 
-/// What a session wants from others. The shard passes it on.
+/// A request of a session to the rest of the server, which the shard handles.
 #[derive(Debug)]
 pub enum SessionEvent {
-    /// It may receive this topic, and wants to.
+    /// Subscribes to this topic, which the session is allowed to.
     Subscribe(Topic),
-    /// It no longer wants to.
+    /// Unsubscribes from this topic.
     Unsubscribe(Topic),
-    /// Its handshake waits for the answer to this: [`Session::handle_ticket_used`].
+    /// Asks whether the handshake's ticket was used before. The answer goes to [`Session::handle_ticket_used`].
     Asks(Question),
-    /// It resumes this one, which ends.
+    /// Ends this session, which the new one resumes.
     Resumes(Resumes),
-    /// The answer to a call, as a frame, for one who waits for others.
+    /// The answer to a call as a frame, which must wait for the answers to earlier calls.
     Answer(Bytes),
-    /// It has called for something that others know.
+    /// A call that the shard answers.
     Call(Payload, Request),
-    /// Somebody who speaks WAMP publishes, and may.
+    /// Publishes a message of a WAMP client, which is allowed to.
     Publish(Content),
-    /// A publisher asks what was accepted of it.
+    /// A publisher's Hello: asks for the highest accepted sequence number.
     Hello(PublisherId),
-    /// A publisher publishes, and hears of it by [`Session::acknowledge`].
+    /// Publishes a publisher's batch, which [`Session::acknowledge`] acknowledges later.
     PublishAll(PublisherId, Batch),
 }
 
-/// See the module.
+/// A connection from its first byte to its last.
 #[derive(Debug)]
 pub struct Session {
     state: State,
@@ -141,8 +142,8 @@ pub struct Session {
     last_heard: Instant,
 }
 
-/// Where a session stands, and what belongs to that alone. Its tag is a byte of its own: each delivery looks at it several
-/// times, and one that hides in a field's unused values takes arithmetic to read.
+/// The state of a session. `repr(u8)` gives the discriminant a byte of its own: each delivery reads it several times, and a
+/// discriminant encoded in the unused values of a field would need arithmetic.
 #[derive(Debug)]
 #[repr(u8)]
 enum State {
@@ -150,25 +151,25 @@ enum State {
         handshake: Box<Handshake>,
         deadline: Instant,
     },
-    /// Others are asked whether the ticket was used before.
+    /// Waits for the answer whether the ticket was used before.
     Waiting {
         candidate: Box<Candidate>,
-        /// That of the handshake, or some seconds more.
+        /// The deadline of the handshake, or a few seconds later.
         deadline: Instant,
     },
     Greeting {
         open: Box<Open>,
-        /// What came behind the handshake.
+        /// Bytes received after the handshake.
         rest: Bytes,
-        /// By then it is written.
+        /// The deadline for writing the greeting.
         deadline: Instant,
     },
     Open {
         open: Box<Open>,
-        /// By then a ping is answered that was sent.
+        /// The deadline for the answer to a ping. `None`: no ping is pending.
         pong_deadline: Option<Instant>,
-        /// What a publisher is told when it has read what it was told before: so its answers need room for one, however
-        /// many it causes.
+        /// The answer for a publisher that has not read the previous one yet. Further answers are merged into it, so that any
+        /// number of answers needs room for one.
         owed: Option<Box<Answer>>,
     },
     Closing {
@@ -178,7 +179,7 @@ enum State {
     Ending {
         protocol: Option<Subprotocol>,
         end: End,
-        /// The peer has sent its FIN.
+        /// Whether the peer has sent its FIN.
         input_ended: bool,
     },
 }
@@ -186,23 +187,23 @@ enum State {
 /// How a session ended.
 #[derive(Clone, Copy, Debug)]
 struct End {
-    /// As a metric's label.
+    /// The reason as a metrics label.
     label: &'static str,
-    /// Everything is written, and the peer's own end is awaited.
+    /// Whether everything is written and only the peer's FIN is awaited.
     awaits_peer: bool,
-    /// By then everything is written; and once it is, by then the peer has ended as well.
+    /// The deadline for writing everything, and afterwards for the peer's FIN.
     deadline: Instant,
 }
 
-/// What a session is after its handshake.
+/// The data of a session after its handshake.
 #[derive(Debug)]
 struct Open {
     id: SessionId,
-    /// When its 101 was ready to leave: the client has it later.
+    /// The time at which the 101 response was ready to be sent. The client receives it later.
     since: Instant,
     protocol: Subprotocol,
     identity: Identity,
-    /// None: it is not resumed. Boxed: sessions without it are no larger for it.
+    /// `None`: the session cannot be resumed. Boxed to keep other sessions small.
     admitted: Option<Box<Admitted>>,
     socket: WebSocket,
     party: Party,
@@ -217,7 +218,7 @@ enum Party {
 }
 
 impl Session {
-    /// A connection that was just accepted.
+    /// A session for a connection that was just accepted.
     pub fn new(caller: Caller, shared: &Shared, now: Instant) -> Self {
         Self {
             state: State::Handshake {
@@ -230,22 +231,22 @@ impl Session {
         }
     }
 
-    /// What must leave.
+    /// The outbound queue.
     pub fn outbound(&mut self) -> &mut Outbound {
         &mut self.outbound
     }
 
-    /// What must leave next, for one write.
+    /// The buffers for the next write.
     pub fn slices(&self) -> impl Iterator<Item = IoSlice<'_>> {
         self.outbound.slices()
     }
 
-    /// Its id, once it has one.
+    /// The session's id. `None` before the greeting.
     pub fn id(&self) -> Option<SessionId> {
         self.open().map(|open| open.id)
     }
 
-    /// What it speaks, once that is known.
+    /// The session's protocol. `None` before the greeting.
     pub fn protocol(&self) -> Option<Subprotocol> {
         match &self.state {
             State::Handshake { .. } | State::Waiting { .. } => None,
@@ -256,7 +257,7 @@ impl Session {
         }
     }
 
-    /// How it ended, for the metrics.
+    /// How the session ended, as a metrics label.
     pub fn ended_as(&self) -> &'static str {
         match &self.state {
             State::Closing { end, .. } | State::Ending { end, .. } => end.label,
@@ -266,18 +267,18 @@ impl Session {
         }
     }
 
-    /// Is its greeting still to be written?
+    /// Whether the greeting is still being written.
     pub fn is_greeting(&self) -> bool {
         matches!(self.state, State::Greeting { .. })
     }
 
-    /// Is it over, but for what waits to be written?
+    /// Whether the session has ended, except for output that is still to be written.
     pub fn is_ending(&self) -> bool {
         matches!(self.state, State::Ending { .. })
     }
 
-    /// Whether `disconnect` ends this session, by its own id or that of one that it has resumed. A publisher's is never
-    /// ended by another publisher.
+    /// Whether `disconnect` targets this session, by its own id or that of a session that it has resumed. A publisher's session
+    /// is never a target.
     pub fn is_meant_by(&self, disconnect: &Disconnect) -> bool {
         self.open().is_some_and(|open| match open.party {
             Party::Publisher(_) => false,
@@ -287,32 +288,32 @@ impl Session {
         })
     }
 
-    /// A publisher's session?
+    /// Whether this is a publisher's session.
     pub fn is_publisher(&self) -> bool {
         self.open().is_some_and(|open| matches!(open.party, Party::Publisher(_)))
     }
 
-    /// Is it a browser's, or that of another client of WAMP?
+    /// Whether this is the session of a browser or another WAMP client.
     pub fn is_browser(&self) -> bool {
         self.open().is_some_and(|open| matches!(open.party, Party::Browser(_)))
     }
 
-    /// May its socket be read? Not between the head of its handshake and the greeting's end.
+    /// Whether to read from this session's socket. False from the end of the handshake request until the greeting is written.
     pub fn wants_input(&self) -> bool {
         !matches!(self.state, State::Waiting { .. } | State::Greeting { .. })
     }
 
-    /// Should the FIN be sent now?
+    /// Whether to send the FIN now.
     pub fn wants_fin(&self) -> bool {
         self.is_ending() && self.outbound.is_empty()
     }
 
-    /// Is there nothing left to do, so that the connection can be dropped?
+    /// Whether the session is finished and the connection can be dropped.
     pub fn is_gone(&self) -> bool {
         matches!(self.state, State::Ending { input_ended: true, .. }) && self.outbound.is_empty()
     }
 
-    /// Takes bytes from the client.
+    /// Handles bytes from the client.
     pub fn handle_bytes(&mut self, bytes: &[u8], shared: &Shared, events: &mut Vec<SessionEvent>, now: Now) {
         self.hear(now.instant);
         match &mut self.state {
@@ -324,12 +325,12 @@ impl Session {
             State::Open { .. } | State::Closing { .. } => {
                 self.read_messages(bytes, shared, events, now.instant);
             }
-            // Not read while waiting and greeting, and of no interest at the end.
+            // Nothing is read while waiting and greeting, and input is ignored at the end.
             State::Waiting { .. } | State::Greeting { .. } | State::Ending { .. } => {}
         }
     }
 
-    /// Something came from the client that was not read yet, which is not its fault.
+    /// Extends the deadline of a handshake whose bytes arrived but were not read yet, since that is not the client's fault.
     pub fn handle_unread(&mut self, now: Instant) {
         match &mut self.state {
             State::Handshake { deadline, .. } => *deadline = (*deadline).max(now + UNREAD),
@@ -339,22 +340,22 @@ impl Session {
         }
     }
 
-    /// The client will send nothing more.
+    /// Handles the end of input: the client will send nothing more.
     pub fn handle_end_of_input(&mut self) {
         if !self.is_ending() {
-            // Without a closing handshake nobody is there any more who would read.
+            // Without a closing handshake the peer is assumed to be gone and reads nothing more.
             self.outbound.clear();
         }
         self.lose_peer(GONE);
     }
 
-    /// The connection broke.
+    /// Handles a failed connection.
     pub fn handle_error(&mut self) {
         self.outbound.clear();
         self.lose_peer(GONE);
     }
 
-    /// The connection broke, or what came is no TLS.
+    /// Handles a read error: a failed connection, or invalid TLS.
     pub fn handle_read_error(&mut self, error: &io::Error, shared: &Shared, now: Instant) {
         if error.kind() == io::ErrorKind::InvalidData && self.protocol().is_none() && !self.is_ending() {
             shared.metrics.handshakes_refused.count("tls");
@@ -366,7 +367,7 @@ impl Session {
         self.handle_error();
     }
 
-    /// Does it matter that everything has been written?
+    /// Whether the session needs a call of [`Session::handle_written`].
     pub fn awaits_written(&self) -> bool {
         match &self.state {
             State::Handshake { .. } | State::Waiting { .. } => false,
@@ -376,7 +377,7 @@ impl Session {
         }
     }
 
-    /// Everything in the outbound queue has been written.
+    /// Handles that the outbound queue has been written completely.
     pub fn handle_written(&mut self, shared: &Shared, events: &mut Vec<SessionEvent>, now: Now) {
         match &mut self.state {
             State::Handshake { .. } | State::Waiting { .. } => {}
@@ -399,7 +400,7 @@ impl Session {
         }
     }
 
-    /// Looks at the clock, about once a second.
+    /// Handles timeouts. Called about once a second.
     pub fn handle_timeout(&mut self, shared: &Shared, now: Instant) {
         self.outbound.release_memory();
         let silence = now.saturating_duration_since(self.last_heard);
@@ -408,7 +409,7 @@ impl Session {
                 self.refuse_handshake(Refusal::Timeout, shared, now);
             }
             State::Waiting { deadline, .. } if now >= *deadline => {
-                // Refused, so nothing else comes of it.
+                // A refusal causes no further event.
                 let _ = self.handle_ticket_used(FirstUse::Unavailable, shared, now);
             }
             State::Open { pong_deadline: Some(deadline), .. } if now >= *deadline => {
@@ -439,7 +440,7 @@ impl Session {
         }
     }
 
-    /// Appends an event for this session's client. If it does not fit, the session ends.
+    /// Queues an event for the client. If it does not fit, the session ends.
     pub fn deliver(&mut self, frame: &SharedFrame, now: Instant) -> bool {
         if !self.is_open() {
             return false;
@@ -451,10 +452,10 @@ impl Session {
         taken
     }
 
-    /// Ends the session; what waits for it has until `write_until` to be written.
+    /// Ends the session. `write_until` is the deadline for the remaining output.
     ///
-    /// With a Close frame, unless the client would then never come back although it should: after a clean close of any
-    /// code OroPlatform's JavaScript does not. A publisher gets the FIN right behind it.
+    /// Sends a Close frame, except to clients that should reconnect but would not after one: OroPlatform's JavaScript never
+    /// reconnects after a clean close, whatever its code. For a publisher, the FIN follows the Close frame at once.
     pub fn end(&mut self, reason: CloseReason, write_until: Instant) {
         let State::Open { open, .. } = &self.state else {
             if matches!(self.state, State::Handshake { .. } | State::Waiting { .. } | State::Greeting { .. })
@@ -478,7 +479,7 @@ impl Session {
                 self.outbound.push_last(owed.into_frame());
             }
             open.socket.close(reason, &mut self.outbound);
-            // A publisher's answer is of no use, and its link thread may sleep until the FIN.
+            // The answer of a publisher is not needed, and its link thread may sleep until the FIN arrives.
             if open.protocol == Subprotocol::Link {
                 return;
             }
@@ -487,18 +488,18 @@ impl Session {
         }
     }
 
-    /// Tells a publisher that what it waits for takes its time: it would take a server that is silent for a frozen one.
+    /// Sends a sign of life to a publisher that waits for an acknowledgement, so that it does not consider the server frozen.
     pub fn ask_for_patience(&mut self, now: Instant) {
-        // One that has not read the last word need not be told to wait for the next.
+        // A publisher that has not read the previous output needs no further sign of life.
         if self.is_publisher() && self.is_open() && self.outbound.is_empty() {
             let told = self.outbound.push(ping_frame());
             self.end_if_too_slow(told, now);
         }
     }
 
-    /// Tells a publisher that a batch is accepted and written.
+    /// Acknowledges a batch that has been accepted and written.
     pub fn acknowledge(&mut self, batch: Batch) {
-        // A publisher that is going sends again, to whomever it finds, what it was not told of.
+        // The publisher sends unacknowledged messages again over its next connection.
         let State::Open { owed, .. } = &mut self.state else { return };
         let answer = batch.into_answer();
         match owed {
@@ -508,7 +509,7 @@ impl Session {
         }
     }
 
-    /// Tells a publisher what was accepted of it so far, and written.
+    /// Sends Welcome to a publisher, with the highest sequence number that was accepted and written.
     pub fn welcome_publisher(&mut self, accepted: Option<Seq>, now: Instant) {
         if self.is_open() {
             let told = publisher::welcome(accepted, &mut self.outbound);
@@ -516,17 +517,17 @@ impl Session {
         }
     }
 
-    /// All ids that it has: its own, and those of the sessions that it has resumed.
+    /// The session's own id, and those of the sessions that it has resumed.
     pub fn ids(&self) -> impl Iterator<Item = SessionId> {
         self.open().into_iter().flat_map(Open::ids)
     }
 
-    /// How many bytes an answer may have: half of what may wait for it still, so that others and events fit behind it.
+    /// Maximum size of an answer in bytes: half of the free space in the outbound queue, so that events still fit.
     pub fn room_for_an_answer(&self) -> usize {
         self.outbound.room() / 2
     }
 
-    /// Pays for events that were looked at for it.
+    /// Charges events that were examined for this session to its rate limit.
     pub fn charge_for_events(&mut self, events: usize, shared: &Shared) {
         if let State::Open { open, .. } = &mut self.state
             && let Party::Browser(browser) = &mut open.party
@@ -535,7 +536,7 @@ impl Session {
         }
     }
 
-    /// Answers a call of a browser that had to wait.
+    /// Answers a browser's pending call.
     pub fn answer(&mut self, frame: Bytes, now: Instant) {
         let State::Open { open, .. } = &mut self.state else { return };
         if let Party::Browser(browser) = &mut open.party {
@@ -545,14 +546,14 @@ impl Session {
         self.end_if_too_slow(told, now);
     }
 
-    /// What a browser is told that has too many subscriptions, in answer to a call.
+    /// The refusal of a call by a browser that has too many subscriptions.
     pub fn refuse_one_more(&self, topic: &Topic, shared: &Shared, now: Instant) -> Option<Refused> {
         let open = self.open()?;
         let admission = Admission { identity: &open.identity, peer: self.caller.peer, shared, now };
         Some(admission.refuse_one_more(topic))
     }
 
-    /// Tells a browser that it has too many subscriptions.
+    /// Refuses a subscription of a browser that has too many.
     pub fn refuse_subscription(&mut self, topic: &Topic, shared: &Shared, now: Instant) {
         if self.is_open()
             && let Some(refused) = self.refuse_one_more(topic, shared, now)
@@ -561,7 +562,7 @@ impl Session {
         }
     }
 
-    /// A ticket for its own next connection, if it is at this place of its node. None: its client is to ask the application.
+    /// Mints a ticket for the session's next connection. `None`: the client must request one from the application.
     pub fn resume_ticket(&self, place: SessionPlace, shared: &Shared, unix_now: u64) -> Option<ResumeTicket> {
         let open = self.open()?;
         let admitted = open.admitted.as_ref()?;
@@ -571,11 +572,11 @@ impl Session {
         Some(minted)
     }
 
-    /// Ends this session if it is still open and has this id, because another one has resumed it. Its client has gone on
-    /// there, so whoever is still here needs a ticket of its own.
+    /// Ends this session if it is still open and has this id, because another session has resumed it. The client has moved
+    /// there, so anyone still on this connection needs a ticket of their own.
     pub fn end_resumed(&mut self, id: SessionId, write_until: Instant) {
         if self.id() == Some(id) && !matches!(self.state, State::Closing { .. }) {
-            info!(peer = %self.caller.peer, session = %id, "session ended: it was still open when it was resumed");
+            info!(peer = %self.caller.peer, session = %id, "session ended: it was still open when another session resumed it");
             self.end(CloseReason::NewTicket, write_until);
         }
     }
@@ -583,12 +584,12 @@ impl Session {
     fn hear(&mut self, now: Instant) {
         self.last_heard = now;
         if let State::Open { pong_deadline, .. } = &mut self.state {
-            // Whatever it was, it answers a ping.
+            // Any input counts as the answer to a ping.
             *pong_deadline = None;
         }
     }
 
-    /// Whether it takes events: its greeting has left, and it has not ended.
+    /// Whether the session receives events: its greeting is written and it has not ended.
     fn is_open(&self) -> bool {
         matches!(self.state, State::Open { .. })
     }
@@ -618,7 +619,7 @@ impl Session {
                     self.finish("client", now + FAREWELL);
                     return;
                 }
-                // What a client says between our Close frame and its own is of no interest, nor how it says it.
+                // Messages between the server's Close frame and the client's are ignored, valid or not.
                 Ok(Some(_)) if closing => Ok(()),
                 Ok(None) if closing => return,
                 Err(_) if closing => {
@@ -632,8 +633,8 @@ impl Session {
                         result => result,
                     }
                 }
-                // RFC 6455, 7.1.7: a peer that broke the protocol is not read any more, its Close frame neither. Some
-                // believe to have sent it: the one that broke the protocol.
+                // RFC 6455, 7.1.7: after a protocol violation nothing more is read, not even a Close frame, which the peer
+                // may believe to have sent with the invalid data.
                 Err(reason) => {
                     self.end(reason, now + FAREWELL);
                     self.finish(reason.label(), now + FAREWELL);
@@ -652,7 +653,7 @@ impl Session {
         }
     }
 
-    /// The peer will not be heard any more.
+    /// Ends the session after the peer has disconnected.
     fn lose_peer(&mut self, label: &'static str) {
         if !self.is_ending() {
             self.finish(label, self.last_heard);
@@ -662,8 +663,8 @@ impl Session {
         }
     }
 
-    /// Ends the session, once what waits for it is written or `write_until` has come; the state that it was in. What ended
-    /// it first is what it ended of.
+    /// Ends the session once the remaining output is written, or at `write_until`. Returns the previous state. If the session
+    /// has ended already, its first reason is kept.
     fn finish(&mut self, label: &'static str, write_until: Instant) -> State {
         let end = match &self.state {
             State::Closing { end, .. } | State::Ending { end, .. } => End { deadline: write_until, ..*end },
@@ -682,7 +683,7 @@ impl Open {
         former.iter().copied().chain([self.id])
     }
 
-    /// Takes what a client sent; with nothing, only what it cost to find out: fragments are paid for as well.
+    /// Handles input of the client. Without a complete message, only its frames are charged to the rate limit.
     fn take(
         &mut self,
         incoming: Option<Incoming>,

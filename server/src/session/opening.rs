@@ -1,4 +1,4 @@
-//! What a session's handshake comes to: a question to others, a greeting, or a refusal.
+//! The outcome of a session's handshake: a pending ticket check, a greeting or a refusal.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -21,13 +21,13 @@ use crate::handshake::answers::Refusal;
 use crate::handshake::{Cause, Outcome, Upgrade};
 use crate::log::clip;
 
-/// The shortest time that a handshake waits for others to say whether its ticket was used: they answer within seconds, and whoever
-/// hangs up before that leaves a ticket behind that is used up.
+/// Minimum time that a handshake waits for the answer whether its ticket was used. Answers come within seconds; a handshake
+/// that ended earlier would leave a used ticket behind.
 const TICKET_PATIENCE: Duration = Duration::from_secs(5);
 
 impl Session {
-    /// Others have told whether the ticket of its handshake is used for the first time. What that means to the session that it
-    /// resumes, if it does. An answer that comes too late finds nothing that waits for it.
+    /// Handles the answer whether the handshake's ticket is used for the first time. Returns the session that this one resumes,
+    /// if any. An answer that comes too late has no effect.
     pub fn handle_ticket_used(
         &mut self,
         first_use: FirstUse,
@@ -42,7 +42,7 @@ impl Session {
         self.go_on(candidate.handle_answer(first_use, &shared.door), deadline, shared, now)
     }
 
-    /// Does what the handshake, which ends by `deadline`, has come to.
+    /// Acts on the outcome of the handshake, whose time limit is `deadline`.
     pub(super) fn go_on(
         &mut self,
         outcome: Outcome,
@@ -86,21 +86,21 @@ impl Session {
                     let origin = clip(origin);
                     warn!(
                         %peer, reason = "origin", left_out,
-                        "connection refused: pages of {origin} may not connect. If they should, add the host to auth.allowed_origins"
+                        "connection refused: pages of {origin} may not connect. To allow them, add the host to auth.allowed_origins"
                     );
                 }
             }
         }
     }
 
-    /// Greets the client. The session that this one resumes.
+    /// Sends the greeting. Returns the session that this one resumes, if any.
     fn greet(&mut self, upgrade: Upgrade, shared: &Shared, now: Instant) -> Option<Resumes> {
         let Upgrade { mut response, protocol, who: Authenticated { identity, admitted, resumes }, rest } =
             upgrade;
         if resumes.is_some() {
             shared.metrics.resume_tickets_used.inc();
         }
-        // 0 is nobody's id; that it should come up is as likely as that two sessions get the same.
+        // 0 is reserved. A random 0 is as unlikely as two sessions with the same id.
         let id = SessionId(rand::random());
         debug!(peer = %self.caller.peer, session = %id, ?protocol, role = %identity.role, "session begins");
         let (socket, party) = match protocol {
@@ -116,7 +116,7 @@ impl Session {
             }
         };
         let greeted = self.outbound.push(response.into());
-        debug_assert!(greeted.is_ok(), "an empty queue takes any frame");
+        debug_assert!(greeted.is_ok(), "an empty queue accepts any frame");
         let admitted = admitted.map(Box::new);
         let open = Box::new(Open { id, since: now, protocol, identity, admitted, socket, party });
         self.state = State::Greeting { open, rest, deadline: now + shared.limits.handshake_timeout };
@@ -132,7 +132,7 @@ impl Session {
             warn!(peer = %self.caller.peer, reason = full.label(), left_out, "connection refused: {full}");
         }
         let answered = self.outbound.push(refusal.answer());
-        debug_assert!(answered.is_ok(), "an empty queue takes any frame");
+        debug_assert!(answered.is_ok(), "an empty queue accepts any frame");
         self.finish(refusal.label(), now + FAREWELL);
     }
 
@@ -144,14 +144,14 @@ impl Session {
         };
         self.tell_cause(&Cause::Ticket(error), shared, now);
         if refusal == Refusal::BrokerUnavailable && !shared.has_broker.load(Ordering::Relaxed) {
-            // A load balancer that sees it asks another node, which a Close frame behind a 101 would not have it do.
+            // A load balancer that sees this status tries another node, which a Close frame after a 101 would not cause.
             self.refuse_handshake(refusal, shared, now);
             return;
         }
         shared.metrics.handshakes_refused.count(refusal.label());
         response.extend_from_slice(&close_frame(reason));
         let answered = self.outbound.push(response.into());
-        debug_assert!(answered.is_ok(), "an empty queue takes any frame");
+        debug_assert!(answered.is_ok(), "an empty queue accepts any frame");
         self.finish(refusal.label(), now + FAREWELL);
     }
 }

@@ -1,9 +1,9 @@
-//! What waits for one session's socket, in order.
+//! The outbound queue of a session: frames that wait for its socket, in order.
 //!
-//! Owns the frames that the kernel has not taken. Bound: `limits.outbound_bytes`, in which each frame counts
-//! [`FRAME_COST`] bytes more than it has, so that many small ones are bounded as well; the frame that would cross it is not
-//! taken, and the session closes with `CloseReason::TooSlow`. An empty queue takes one frame of any size, so that the
-//! bound never closes a session that reads. No I/O: `slices` lends, `advance` forgets.
+//! Owns the frames that the kernel has not accepted. Bound: `limits.outbound_bytes`. Each frame counts [`FRAME_COST`] bytes
+//! more than its length, so that many small frames are bounded as well. A frame that would exceed the bound is refused, and
+//! the session closes with `CloseReason::TooSlow`. An empty queue accepts one frame of any size, so that the bound never
+//! closes a session that reads. No I/O: `slices` lends the bytes, `advance` removes them.
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -12,32 +12,31 @@ use std::rc::Rc;
 use arrayvec::ArrayVec;
 use bytes::Bytes;
 
-/// The most frames that are lent for one write. The kernel takes up to 1024 (`IOV_MAX`); beyond some tens a
-/// longer list saves nothing any more.
+/// Maximum number of frames per write. The kernel allows 1024 (`IOV_MAX`), but beyond a few dozen a longer list saves nothing.
 pub const MAX_SLICES: usize = 64;
 
-/// What a waiting frame costs beside its bytes: its place in the queue, and the heads of its allocations.
+/// Memory of a waiting frame in addition to its bytes: its place in the queue, and the headers of its allocations.
 const FRAME_COST: usize = 64;
 
-/// A frame that many sessions of one shard write. Counted without atomic instructions, which would be a third of what a
-/// delivery costs in a burst: sessions never leave their thread.
+/// A frame that many sessions of one shard write. `Rc` suffices because sessions never leave their thread; atomic reference
+/// counts would be a third of the cost of a delivery in a burst.
 pub type SharedFrame = Rc<Bytes>;
 
-/// See the module.
+/// The outbound queue of a session.
 #[derive(Debug)]
 pub struct Outbound {
-    /// Stands apart, because there is seldom more: a session to which one event at a time is written needs no queue.
+    /// The first frame. Usually the only one, so that most sessions need no allocation for `rest`.
     first: Option<SharedFrame>,
-    /// Empty if there is no first. Keeps its memory while bursts come, until [`Outbound::release_memory`].
+    /// The other frames. Empty if there is no first. Keeps its capacity during bursts, until [`Outbound::release_memory`].
     rest: VecDeque<SharedFrame>,
-    /// Bytes of the first frame that the kernel has taken.
+    /// Number of bytes of the first frame that the kernel has accepted.
     taken: usize,
-    /// What waits, as it counts against the bound.
+    /// The cost of all frames, as it counts towards the bound.
     cost: usize,
     max_cost: usize,
 }
 
-/// The bound would have been crossed.
+/// The frame would exceed the bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooSlow;
 
@@ -47,22 +46,22 @@ impl Outbound {
         Self { first: None, rest: VecDeque::new(), taken: 0, cost: 0, max_cost: max_bytes }
     }
 
-    /// Appends a frame of this session's own.
+    /// Appends a frame of this session.
     pub fn push(&mut self, frame: Bytes) -> Result<(), TooSlow> {
         self.has_room(frame.len())?;
         self.push_last(frame);
         Ok(())
     }
 
-    /// Appends a frame that others write as well.
+    /// Appends a frame shared with other sessions.
     pub fn push_shared(&mut self, frame: &SharedFrame) -> Result<(), TooSlow> {
         self.has_room(frame.len())?;
         self.append(Rc::clone(frame));
         Ok(())
     }
 
-    /// Appends a frame of which the session can do without, unless it leaves less than half of the bound for the others.
-    /// Returns whether it was taken.
+    /// Appends an optional frame, unless less than half of the bound would remain for other frames. Returns whether it was
+    /// appended.
     pub fn push_if_spare(&mut self, frame: Bytes) -> bool {
         let spare = self.is_empty() || self.cost + frame.len() + FRAME_COST <= self.max_cost / 2;
         if spare {
@@ -71,23 +70,23 @@ impl Outbound {
         spare
     }
 
-    /// Appends a frame beyond the bound, if need be: the Close frame, behind which nothing comes, the pong before it, or the
-    /// one answer that a publisher is owed. Each has less than 1 KiB.
+    /// Appends a frame even beyond the bound: the Close frame, which is the last one; the pong before it; or the single pending
+    /// answer to a publisher. Each has less than 1 KiB.
     pub fn push_last(&mut self, frame: Bytes) {
         self.append(Rc::new(frame));
     }
 
-    /// Nothing waits?
+    /// Whether no frame waits.
     pub fn is_empty(&self) -> bool {
         self.first.is_none()
     }
 
-    /// What waits, as it counts against the bound: bytes, and a little for each frame.
+    /// The cost of all frames, as it counts towards the bound: their bytes and [`FRAME_COST`] for each.
     pub fn cost(&self) -> usize {
         self.cost
     }
 
-    /// How many bytes may still wait.
+    /// Number of bytes that may still be queued.
     pub fn room(&self) -> usize {
         self.max_cost.saturating_sub(self.cost + FRAME_COST)
     }
@@ -98,7 +97,7 @@ impl Outbound {
         first.chain(self.rest.iter().map(|frame| IoSlice::new(frame))).take(MAX_SLICES)
     }
 
-    /// Lends the same for a write. Nearly always it is one frame, for which no list is made.
+    /// Passes the same buffers to `write`. Avoids the list if there is a single frame, which is the usual case.
     pub fn lend<T>(&self, mut write: impl FnMut(&[IoSlice<'_>]) -> T) -> T {
         match &self.first {
             Some(only) if self.rest.is_empty() => write(&[IoSlice::new(&only[self.taken..])]),
@@ -106,10 +105,10 @@ impl Outbound {
         }
     }
 
-    /// The kernel has taken so many bytes.
+    /// Removes bytes that the kernel has accepted.
     pub fn advance(&mut self, bytes: usize) {
         self.cost -= bytes;
-        // Nearly always that was all.
+        // Usually that was everything.
         let frames = usize::from(self.first.is_some()) + self.rest.len();
         if self.cost == frames * FRAME_COST {
             self.first = None;
@@ -127,21 +126,21 @@ impl Outbound {
         }
     }
 
-    /// Gives back what a burst took, unless another one is under way.
+    /// Releases the memory of a burst, unless frames are waiting.
     pub fn release_memory(&mut self) {
         if self.rest.is_empty() && self.rest.capacity() > 0 {
             self.rest = VecDeque::new();
         }
     }
 
-    /// Forgets all frames but the rest of one that the kernel has begun to take: a Close frame may follow it.
+    /// Drops all frames except one that has been written in part, so that a Close frame may follow.
     pub fn keep_only_what_has_begun(&mut self) {
         self.first.take_if(|_| self.taken == 0);
         self.rest = VecDeque::new();
         self.cost = self.first.as_ref().map_or(0, |frame| frame.len() - self.taken + FRAME_COST);
     }
 
-    /// Forgets everything: the connection ends here, in the middle of a frame or not.
+    /// Drops everything, including a frame that has been written in part. The connection must end.
     pub fn clear(&mut self) {
         *self = Self::new(self.max_cost);
     }
@@ -177,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn the_frame_that_would_cross_the_bound_is_not_taken() {
+    fn a_frame_that_would_exceed_the_bound_is_refused() {
         let mut outbound = Outbound::new(200);
         outbound.push(frame(30)).unwrap();
         outbound.push(frame(30)).unwrap();
@@ -190,14 +189,14 @@ mod tests {
     }
 
     #[test]
-    fn many_small_frames_are_bounded_by_what_they_really_cost() {
+    fn many_small_frames_are_bounded_by_their_memory() {
         let mut outbound = Outbound::new(1 << 20);
         let taken = (0..1 << 20).take_while(|_| outbound.push(frame(2)).is_ok()).count();
         assert_eq!(taken, (1 << 20) / 66);
     }
 
     #[test]
-    fn an_empty_queue_takes_one_frame_of_any_size() {
+    fn an_empty_queue_accepts_one_frame_of_any_size() {
         let mut outbound = Outbound::new(10);
         outbound.push(frame(1000)).unwrap();
         assert_eq!(outbound.push(frame(1)), Err(TooSlow));
@@ -206,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_be_done_without_leaves_half_of_the_bound() {
+    fn optional_frames_leave_half_of_the_bound() {
         let mut outbound = Outbound::new(400);
         assert!(outbound.push_if_spare(frame(30)));
         assert!(outbound.push_if_spare(frame(30)));
@@ -216,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_begun_stays_whole() {
+    fn a_partly_written_frame_is_kept() {
         let mut outbound = Outbound::new(1000);
         for _ in 0..3 {
             outbound.push(frame(10)).unwrap();
@@ -233,7 +232,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn bytes_leave_in_the_order_they_came(
+        fn bytes_are_written_in_the_order_of_their_frames(
             frames in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 1..20), 1..100),
             steps in proptest::collection::vec(1_usize..60, 1..200),
         ) {

@@ -1,4 +1,4 @@
-//! The backend link on the server's side: what a publisher sends, and what it is told.
+//! The server's side of the backend link: a publisher's frames, and the answers to them.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ use crate::frame::binary_frame;
 use crate::publication::Content;
 use crate::refusals::Action;
 
-/// What a publisher's session keeps between frames.
+/// The state of a publisher's session.
 #[derive(Debug, Default)]
 pub struct Publisher {
     id: Option<PublisherId>,
@@ -23,22 +23,22 @@ pub struct Publisher {
 /// The messages of one frame.
 #[derive(Debug)]
 pub struct Batch {
-    /// What may be published.
+    /// The messages that may be published, with their sequence numbers.
     pub contents: Vec<(Seq, Content)>,
     answer: Answer,
 }
 
-/// What a publisher is told of its messages: one frame for any number of batches.
+/// The answer to a publisher: one frame that acknowledges any number of batches.
 #[derive(Debug)]
 pub struct Answer {
-    /// All up to this one are accepted and written.
+    /// The highest sequence number accepted and written.
     accepted: Seq,
-    /// Those of them that nobody gets.
+    /// The refused messages among those.
     refusals: Option<Refusals>,
 }
 
 impl Publisher {
-    /// Takes one frame.
+    /// Handles a frame.
     pub fn handle_frame(
         &mut self,
         frame: Bytes,
@@ -47,7 +47,7 @@ impl Publisher {
     ) -> Result<(), CloseReason> {
         let broken = |problem: &dyn fmt::Display| {
             if let Some(left_out) = admission.shared.lines.broken_frames.admit(admission.now) {
-                warn!(peer = %admission.peer, left_out, "a publisher's frame cannot be read: {problem}");
+                warn!(peer = %admission.peer, left_out, "invalid frame from a publisher: {problem}");
             }
             CloseReason::BadMessage
         };
@@ -65,21 +65,21 @@ impl Publisher {
                 Ok(())
             }
             (PublisherFrame::Hello { .. }, Some(_)) | (PublisherFrame::Publish { .. }, None) => {
-                Err(broken(&"Hello is said once, and first"))
+                Err(broken(&"Hello must be the first frame, and only that"))
             }
         }
     }
 }
 
 impl Batch {
-    /// What the publisher is told once all of it is accepted and written.
+    /// The answer to send once the whole batch is accepted and written.
     pub fn into_answer(self) -> Answer {
         self.answer
     }
 }
 
 impl Answer {
-    /// Says of later messages as well what there is to say.
+    /// Merges a later answer into this one.
     pub fn append(&mut self, later: Self) {
         self.accepted = later.accepted;
         if let Some(refusals) = later.refusals {
@@ -87,7 +87,7 @@ impl Answer {
         }
     }
 
-    /// As a WebSocket frame.
+    /// Encodes the answer as a WebSocket frame.
     pub fn into_frame(self) -> Bytes {
         let accepted = self.accepted;
         let frame = match self.refusals {
@@ -105,12 +105,12 @@ impl Answer {
     }
 }
 
-/// Tells a publisher what was accepted of it so far, and written.
+/// Sends Welcome, with the highest sequence number that was accepted and written.
 pub fn welcome(accepted: Option<Seq>, outbound: &mut Outbound) -> Result<(), TooSlow> {
     outbound.push(binary_frame(ServerFrame::Welcome { accepted }.encode()))
 }
 
-/// Numbers the messages, and takes out what nobody could ever receive.
+/// Numbers the messages and separates those that the policies refuse.
 fn sort(first: Seq, messages: Vec<Message>, admission: Admission<'_>) -> Option<Batch> {
     let count = u64::try_from(messages.len()).unwrap_or(u64::MAX);
     let last = first.plus(count.checked_sub(1)?);

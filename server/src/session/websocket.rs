@@ -1,5 +1,5 @@
-//! RFC 6455 by tungstenite, without giving it the socket: it reads from the bytes that the shard has just received, and
-//! what it has to say (pongs, Close frames) joins the session's outbound queue, in order with everything else.
+//! RFC 6455 by tungstenite, without access to the socket: it reads the bytes that the shard has just received, and its output
+//! (pongs, Close frames) is appended to the session's outbound queue, in order with everything else.
 
 use std::io::{self, Read, Write};
 
@@ -12,16 +12,16 @@ use tungstenite::protocol::{CloseFrame, Message, Role, WebSocketConfig, WebSocke
 use super::boundary::FrameBoundary;
 use super::outbound::Outbound;
 
-/// tungstenite's read buffer, which it allocates for a context and clears at each read, of which a frame takes one at least:
-/// between these bounds, as much as there is to be read. Not less, because a message may come in pieces; and not much more
-/// than most frames are long, or a burst of short ones costs more to clear for than to read.
+/// Bounds of tungstenite's read buffer; within them it is as large as the available input. tungstenite allocates the buffer
+/// with its context and clears it at each read, at least once per frame. A smaller buffer would be slow for messages that
+/// arrive in pieces; with a much larger one, clearing would cost more than reading in a burst of short frames.
 const LEAST_BUFFER_BYTES: usize = 512;
 const MOST_BUFFER_BYTES: usize = 2 << 10;
 
 /// One session's WebSocket.
 ///
-/// Between messages, which is nearly always, tungstenite has nothing to remember, and there is no context: an idle session
-/// pays for none, and what a large message took is given back with it.
+/// Between messages there is no tungstenite context, because it would hold no state. An idle session needs no memory for it,
+/// and the memory of a large message is released with the context.
 #[derive(Debug)]
 pub struct WebSocket {
     context: Option<Box<WebSocketContext>>,
@@ -29,21 +29,21 @@ pub struct WebSocket {
     max_message_bytes: usize,
 }
 
-/// Something that a client sent.
+/// Input from a client.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Incoming {
-    /// A text or binary message. The old server read both alike.
+    /// A text or binary message. The old PHP server treated both alike.
     Message(Bytes, Kind),
     /// A ping (already answered) or a pong.
     Control,
-    /// The closing handshake is complete: nothing more can be sent.
+    /// The closing handshake is complete, and nothing more can be sent.
     Closed,
 }
 
-/// What kind of message it was.
+/// The kind of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Text: it is UTF-8.
+    /// Text, validated as UTF-8.
     Text,
     /// Bytes.
     Binary,
@@ -55,7 +55,7 @@ impl WebSocket {
         Self { context: None, boundary: FrameBoundary::default(), max_message_bytes }
     }
 
-    /// The next thing in `input`; none when it is used up. An error is what the session closes with.
+    /// The next item in `input`; `None` when `input` is exhausted. An error is the reason with which to close the session.
     pub fn next(
         &mut self,
         input: &mut &[u8],
@@ -66,12 +66,12 @@ impl WebSocket {
         match open.read(&mut Lent { input, boundary, outbound }) {
             Ok(Message::Text(text)) => Ok(Some(Incoming::Message(text.into(), Kind::Text))),
             Ok(Message::Binary(bytes)) => Ok(Some(Incoming::Message(bytes, Kind::Binary))),
-            // The answer to a Close frame leaves with the next call, which then says `ConnectionClosed`.
+            // The answer to a Close frame is written by the next call, which then returns `ConnectionClosed`.
             Ok(Message::Ping(_) | Message::Pong(_) | Message::Close(_) | Message::Frame(_)) => {
                 Ok(Some(Incoming::Control))
             }
             Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => {
-                // It was given no byte of the next frame, and its pongs have left.
+                // tungstenite holds no byte of the next frame, and its pongs are written.
                 if boundary.is_between_messages() && open.can_write() {
                     *context = None;
                 }
@@ -85,7 +85,7 @@ impl WebSocket {
         }
     }
 
-    /// The frames that the client has begun since the last call: messages, pings, and fragments of a message.
+    /// Number of frames (messages, pings, fragments) that have begun since the last call.
     pub fn take_frames(&mut self) -> u32 {
         self.boundary.take_frames()
     }
@@ -94,14 +94,14 @@ impl WebSocket {
     pub fn close(&mut self, reason: CloseReason, outbound: &mut Outbound) {
         let frame = CloseFrame { code: CloseCode::from(reason.code()), reason: reason.text().into() };
         let open = self.context.get_or_insert_with(|| new_context(self.max_message_bytes, 0));
-        // Both fail only if the closing handshake is complete already. A pong that is still to be sent would come behind the
-        // Close frame, where nothing may come.
+        // Both fail only if the closing handshake is complete already. The flush writes a pending pong first, because nothing
+        // may follow the Close frame.
         let _ = open.flush(&mut LastWord(outbound));
         let _ = open.close(&mut LastWord(outbound), Some(frame));
     }
 }
 
-/// `input_bytes`: how many there are to be read now.
+/// Creates a tungstenite context. `input_bytes` is the number of bytes available to be read.
 fn new_context(max_message_bytes: usize, input_bytes: usize) -> Box<WebSocketContext> {
     let config = WebSocketConfig::default()
         .read_buffer_size(input_bytes.clamp(LEAST_BUFFER_BYTES, MOST_BUFFER_BYTES))
@@ -111,7 +111,7 @@ fn new_context(max_message_bytes: usize, input_bytes: usize) -> Box<WebSocketCon
     Box::new(WebSocketContext::new(Role::Server, Some(config)))
 }
 
-/// The session's two ends, lent to tungstenite for one call.
+/// The session's input and output, lent to tungstenite for one call.
 struct Lent<'a, 'b> {
     input: &'a mut &'b [u8],
     boundary: &'a mut FrameBoundary,
@@ -133,7 +133,7 @@ impl Read for Lent<'_, '_> {
 }
 
 impl Write for Lent<'_, '_> {
-    /// Called with whole frames only, because its write buffer has no target size.
+    /// tungstenite writes only whole frames, because its write buffer has no target size.
     fn write(&mut self, frame: &[u8]) -> io::Result<usize> {
         self.outbound.push(Bytes::copy_from_slice(frame)).map_err(|_| io::ErrorKind::StorageFull)?;
         Ok(frame.len())
@@ -144,7 +144,7 @@ impl Write for Lent<'_, '_> {
     }
 }
 
-/// The way out for a Close frame, and a pong before it, which always fit.
+/// Output for a Close frame and a preceding pong, which are appended even beyond the bound.
 struct LastWord<'a>(&'a mut Outbound);
 
 impl Read for LastWord<'_> {
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_come_whole_and_pings_are_answered_in_order() {
+    fn messages_are_reassembled_and_pings_answered_in_order() {
         let input = [masked(1, b"a"), masked(9, b"p"), masked(2, b"b")].concat();
         let (received, sent) = all(&input);
         let expected = [
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pong_never_comes_behind_a_close() {
+    fn a_pong_never_follows_a_close_frame() {
         let mut socket = WebSocket::new(100);
         let mut outbound = Outbound::new(10_000);
         let ping = masked(9, b"p");
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_of_wrong_bytes_has_its_reason() {
+    fn each_kind_of_invalid_input_has_its_close_reason() {
         let refused = |input: &[u8]| all(input).0.pop().unwrap().unwrap_err();
         assert_eq!(refused(&masked(1, b"\xff")), CloseReason::BadMessage);
         assert_eq!(refused(&masked(1, &[b'x'; 101])), CloseReason::TooBig);

@@ -1,41 +1,41 @@
-//! When each session ends, of many that are to end: because the node drains, or because something was missed.
+//! The schedule for ending many sessions, when the node drains or events were lost.
 //!
-//! Spread over the time that there is, because each browser that comes back may ask PHP for a ticket: ten thousand of them in
-//! one second would be the storm that a restart must not be. A few sessions are ended quickly: nobody waits for them.
+//! The ends are spread over the available time, because each browser that reconnects may request a ticket from PHP: ten
+//! thousand requests in one second would be a storm. A few sessions are ended quickly.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::SessionKey;
 
-/// The longest pause between two sessions of a shard, where those of all shards together are no storm: 50 a second.
+/// Maximum pause between the ends of two sessions of a shard: at this rate, 50 per second, all shards together cause no storm.
 const MAX_PAUSE: Duration = Duration::from_millis(20);
 
-/// Sessions of a node that end in a second, where nothing but the application's patience hurries: for each of them PHP makes a ticket,
-/// which takes it some milliseconds of a core.
+/// Maximum number of sessions of a node that end per second without a deadline. For each, PHP mints a ticket, which takes some
+/// milliseconds of a core.
 const MOST_A_SECOND: u32 = 500;
 
-/// How long that takes at least, but of a few: nothing is gained by the pace that PHP could just bear.
+/// Minimum duration without a deadline, except for a few sessions: there is no need to load PHP to its limit.
 const LEAST_SPREAD: Duration = Duration::from_secs(10);
 
-/// And at most: until then sessions are open of whom somebody may have wanted that they are not.
+/// Maximum duration without a deadline: until then, sessions may be open that were meant to be disconnected.
 const MOST_SPREAD: Duration = Duration::from_mins(1);
 
-/// How much of a drain's time is left when the last session ends, for what waits to be written: a fifth.
+/// The share of a drain's time that is reserved for writing after the last session has ended: a fifth.
 const LEFT_TO_WRITE: f64 = 0.2;
 
-/// How long it takes to end so many sessions of a shard that has no deadline, each other one of so many shards doing the same.
+/// The time over which a shard without a deadline ends its sessions, if every shard does the same.
 pub fn spread(sessions: usize, shards: usize) -> Duration {
     let sessions_of_node = u32::try_from(sessions.saturating_mul(shards)).unwrap_or(u32::MAX);
     (Duration::from_secs(1) / MOST_A_SECOND).saturating_mul(sessions_of_node).clamp(LEAST_SPREAD, MOST_SPREAD)
 }
 
-/// When the last session ends of a drain that is over by `until`.
+/// When the last session ends in a drain with the deadline `until`.
 pub fn last_of_drain(now: Instant, until: Instant) -> Instant {
     now + until.saturating_duration_since(now).mul_f64(1.0 - LEFT_TO_WRITE)
 }
 
-/// Sessions of a shard that end one after the other.
+/// The sessions of a shard that are scheduled to end.
 #[derive(Debug)]
 pub struct Farewells {
     sessions: VecDeque<SessionKey>,
@@ -51,15 +51,15 @@ struct Schedule {
 }
 
 impl Farewells {
-    /// None yet, of one of so many shards.
+    /// An empty schedule, for one of `shards` shards.
     pub fn new(shards: usize) -> Self {
         let shards = u32::try_from(shards).unwrap_or(u32::MAX);
         let max_pause = MAX_PAUSE.max(Duration::from_secs(1).saturating_mul(shards) / MOST_A_SECOND);
         Self { sessions: VecDeque::new(), schedule: None, max_pause }
     }
 
-    /// These as well, none of which is here, one after the other from `now` on, the last of them by `last`. Those that had more time
-    /// keep it.
+    /// Schedules further sessions between `now` and `last`. They must not be scheduled already. Sessions with a later time keep
+    /// it.
     pub fn add(&mut self, sessions: impl IntoIterator<Item = SessionKey>, now: Instant, mut last: Instant) {
         let mut next = now;
         if let Some(schedule) = self.schedule.filter(|_| !self.sessions.is_empty()) {
@@ -71,7 +71,7 @@ impl Farewells {
         self.schedule = Some(Schedule { next, pause: (window / count).min(self.max_pause), last });
     }
 
-    /// The next session whose turn has come.
+    /// The next session that is due.
     pub fn pop_due(&mut self, now: Instant) -> Option<SessionKey> {
         let schedule = self.schedule.as_mut()?;
         if now < schedule.next {
@@ -81,7 +81,7 @@ impl Farewells {
         self.sessions.pop_front()
     }
 
-    /// When the next one's turn comes.
+    /// The time of the next session.
     pub fn next(&self) -> Option<Instant> {
         let schedule = self.schedule?;
         (!self.sessions.is_empty()).then_some(schedule.next)

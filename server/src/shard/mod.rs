@@ -1,8 +1,7 @@
-//! A shard: one thread of a node, with its own event loop and its own sessions. This half decides, without I/O; [`run`]
-//! waits, reads and lends its sockets to be written to ([`write`]).
+//! A shard: one thread of a node, with its own event loop and its own sessions. This module has the logic without I/O; [`run`]
+//! has the event loop with all reads, and lends sockets for writing ([`write`]).
 //!
-//! Sessions are named by their [`SessionKey`], which is never given to another: what comes late for a session that is gone
-//! finds nobody.
+//! Sessions are identified by a [`SessionKey`], which is never reused, so late messages for an ended session have no effect.
 
 pub mod farewells;
 mod names;
@@ -48,14 +47,14 @@ use publishing::Unpublished;
 use replies::{Recovery, Replies, Reply};
 use subscribers::{Subscribed, Subscribers};
 
-/// Recoveries that may be on their way from the broker, and so the most that a turn answers: each may hold thousands of events,
-/// which take their time to look through.
+/// Maximum number of recoveries in flight from the broker, and thus answered per iteration: each may contain thousands of
+/// events, which take time to filter.
 const RECOVERIES: usize = 16;
 
-/// How long it takes at most until those sessions are ended that are to ask what they missed. Each comes back by its resume ticket.
+/// Time over which sessions are ended that must ask for lost events. Each reconnects with its resume ticket.
 const INCOMPLETE_END: Duration = Duration::from_secs(2);
 
-/// See the module.
+/// The state of a shard: its sessions, their subscriptions and pending work.
 #[derive(Debug)]
 pub struct Shard {
     number: usize,
@@ -63,31 +62,31 @@ pub struct Shard {
     shared: Arc<Shared>,
     sessions: SlotMap<SessionKey, Entry>,
     subscribers: Subscribers,
-    /// What is to be done about writing, in order. Each session stands here once.
+    /// Pending writes, in order. Each session occurs once.
     dirty: VecDeque<Due>,
-    /// What to let go of when the sessions that were polled are written.
+    /// What to release when the polled sessions are written.
     written_next: Vec<Due>,
     /// Sessions that wait for credit.
     waiting: Vec<SessionKey>,
     /// The number of the last reply that a session waited for.
     last_reply: u64,
-    /// How many replies to publishers wait, of all sessions.
+    /// Number of pending replies to publishers, of all sessions.
     replies: usize,
-    /// What sessions have asked for and the broker was not asked yet, in order. Bound: the replies of each session.
+    /// Recoveries not yet requested from the broker, in order. Bound: the pending replies of each session.
     recoveries: VecDeque<Awaited>,
-    /// How many recoveries the broker was asked for and has not handed over: at most [`RECOVERIES`].
+    /// Number of recoveries requested from the broker and not answered: at most [`RECOVERIES`].
     recovering: usize,
     /// New connections, which wait to be accepted. Bound: the limits of the listener.
     arrived: VecDeque<Accepted>,
-    /// No more publishing: the node drains.
+    /// Whether the node drains, so that nothing more is published.
     draining: bool,
-    /// Hears, by its end, that no reply waits any more.
+    /// Dropped when no reply is pending any more, which notifies the drain.
     stopped: Option<mpsc::Sender<()>>,
-    /// It was told to stop, by then at the latest.
+    /// The deadline for stopping, once requested.
     stop_until: Option<Instant>,
-    /// Sessions that are still to be ended, one after the other.
+    /// Sessions that are scheduled to end.
     farewells: Farewells,
-    /// Kept from call to call for their memory.
+    /// Reused between calls to save allocations.
     events: Vec<SessionEvent>,
     tagged: Vec<SessionKey>,
 }
@@ -96,31 +95,30 @@ pub struct Shard {
 #[expect(clippy::struct_excessive_bools, reason = "facts that are independent of each other")]
 struct Entry {
     session: Session,
-    /// What it wants to publish and there is no credit for. Bound: what came in one read, because its socket is not read
-    /// meanwhile.
+    /// Messages that wait for credit. Bound: the input of one read, because the socket is not read meanwhile.
     unpublished: VecDeque<Unpublished>,
-    /// What it is told when what it has published is written.
+    /// Replies that wait until published messages are written.
     replies: Replies,
     is_dirty: bool,
-    /// Its outlet takes no more for now.
+    /// Whether its outlet accepts no more data at the moment.
     is_blocked: bool,
     fin_sent: bool,
-    /// The metrics count it among the open sessions.
+    /// Whether the metrics count it as an open session.
     is_counted: bool,
-    /// It has published as a WAMP client.
+    /// Whether it has published as a WAMP client.
     publishes: bool,
-    /// It is to be ended, and told this.
+    /// The reason with which it will be ended, if it is scheduled to.
     farewell: Option<CloseReason>,
 }
 
-/// Something to write, or to let go of once everything before it is written.
+/// A session to write, or something to release once everything before it is written.
 #[derive(Debug)]
 enum Due {
     /// This session's outbound queue or state has changed since it was last written.
     Session(SessionKey),
-    /// This event stands in the queues of all sessions before it.
+    /// This event is in the queues of all sessions before it.
     Event(Arc<Delivery>),
-    /// The sessions that it ends are before it.
+    /// The sessions that this disconnect ends are before it.
     Disconnection(Arc<Disconnection>),
     /// A session waits for all events before it.
     Barrier(Arc<Receipt>),
@@ -152,7 +150,7 @@ impl Shard {
         }
     }
 
-    /// Does what comes in the inbox.
+    /// Handles a message from the inbox.
     pub fn handle_message(&mut self, message: ShardMessage, now: Instant) {
         match message {
             ShardMessage::Accepted(accepted) => self.arrived.push_back(accepted),
@@ -173,7 +171,7 @@ impl Shard {
             ShardMessage::EndBrowsers => self.end_browsers(now),
             ShardMessage::EndIncomplete(topic) => self.end_incomplete(&topic, now),
             ShardMessage::CreditReturned => self.handle_credit(now),
-            // What sessions have subscribed to already stays.
+            // Existing subscriptions are kept.
             ShardMessage::Rules(shared) => self.shared = shared,
             ShardMessage::AskForLife(alive) => drop(alive),
             ShardMessage::StopPublishing(done) => self.stop_publishing(now, done),
@@ -184,7 +182,7 @@ impl Shard {
         }
     }
 
-    /// The next connection that came in the inbox and waits to be accepted.
+    /// The next new connection.
     pub fn next_arrived(&mut self) -> Option<Accepted> {
         self.arrived.pop_front()
     }
@@ -194,12 +192,12 @@ impl Shard {
         !self.arrived.is_empty()
     }
 
-    /// By when it has been told to stop.
+    /// The deadline for stopping, once requested.
     pub fn stop_until(&self) -> Option<Instant> {
         self.stop_until
     }
 
-    /// Takes a new connection; its session.
+    /// Creates a session for a new connection.
     pub fn accept(&mut self, caller: Caller, now: Instant) -> SessionKey {
         let session = Session::new(caller, &self.shared, now);
         let key = self.sessions.insert(Entry {
@@ -219,19 +217,19 @@ impl Shard {
         key
     }
 
-    /// Has it no sessions?
+    /// Whether the shard has no sessions.
     pub fn is_empty(&self) -> bool {
         self.sessions.is_empty()
     }
 
-    /// Whether this session's socket is to be read.
+    /// Whether to read from this session's socket.
     pub fn wants_input(&self, key: SessionKey) -> bool {
         self.sessions.get(key).is_some_and(|entry| entry.is_read() && entry.session.wants_input())
     }
 
-    /// Should TCP acknowledge at once what came from this session's client? OroPlatform's PHP client leaves Nagle's algorithm on,
-    /// which holds its second message back until the first is acknowledged, and we say nothing that would carry
-    /// that: each message would be 40 ms late.
+    /// Whether TCP should acknowledge this client's data at once. OroPlatform's PHP client uses Nagle's algorithm, which holds
+    /// its second message back until the first is acknowledged. The server sends no data that would carry the acknowledgement,
+    /// so each message would be delayed by 40 ms.
     pub fn wants_acknowledgement(&self, key: SessionKey) -> bool {
         self.sessions.get(key).is_some_and(|entry| entry.publishes)
     }
@@ -258,7 +256,7 @@ impl Shard {
         }
     }
 
-    /// A session's connection broke, or what came is no TLS.
+    /// Handles a read error: a failed connection, or invalid TLS.
     pub fn handle_read_error(&mut self, key: SessionKey, error: &io::Error, now: Instant) {
         if let Some(entry) = self.sessions.get_mut(key) {
             entry.session.handle_read_error(error, &self.shared, now);
@@ -266,7 +264,7 @@ impl Shard {
         }
     }
 
-    /// Fan-out: appends an event to the queues of all who subscribed, and lets go of it once those are written.
+    /// Fan-out: appends an event to the queues of all subscribers, and releases it once these are written.
     fn handle_delivery(&mut self, delivery: Arc<Delivery>, now: Instant) {
         let Self { subscribers, sessions, dirty, shared, tagged, .. } = self;
         let receivers = subscribers.of(&delivery.topic, delivery.position);
@@ -290,7 +288,7 @@ impl Shard {
         self.dirty.push_back(Due::Event(delivery));
     }
 
-    /// What a session has missed is here, or cannot be known.
+    /// Handles the broker's answer to a recovery.
     fn handle_recovered(
         &mut self,
         awaited: Awaited,
@@ -305,7 +303,7 @@ impl Shard {
         self.reply(awaited.session, now);
     }
 
-    /// A session receives what follows, and is told what it has missed.
+    /// Sends a session its missed events. From now on it receives later ones.
     fn answer_recovery(&mut self, Awaited { session: key, number }: Awaited, recovered: &Recovered) {
         let Some(entry) = self.sessions.get_mut(key) else { return };
         let Some(recovery) = entry.replies.recovery(number) else { return };
@@ -316,14 +314,14 @@ impl Shard {
             self.shared.metrics.recoveries.inc();
             self.shared.metrics.recoveries_incomplete.inc_by(u64::from(!answer.complete));
         }
-        // One that has unsubscribed meanwhile is told all the same.
+        // A session that has unsubscribed meanwhile is answered nevertheless.
         if recovery.is_wanted {
             self.subscribers.settle(key, &recovery.topic, recovery.tags.take(), recovered.position);
         }
         entry.replies.answer(number, answer.frame);
     }
 
-    /// A session is told to ask again. It is subscribed as it was before it asked, unless another call of it waits.
+    /// Tells a session to retry. Its subscription is restored, unless another call of it is pending.
     fn refuse_recovery(&mut self, Awaited { session: key, number }: Awaited) {
         let Some(entry) = self.sessions.get_mut(key) else { return };
         let Some(recovery) = entry.replies.recovery(number) else { return };
@@ -337,7 +335,7 @@ impl Shard {
         }
     }
 
-    /// What a session waits for is true: tells it what that means.
+    /// Handles a settled receipt of a session.
     fn handle_settled(&mut self, awaited: Awaited, settled: Settled, now: Instant) {
         if let Some(entry) = self.sessions.get_mut(awaited.session) {
             entry.replies.settle(awaited.number, settled);
@@ -345,7 +343,7 @@ impl Shard {
         }
     }
 
-    /// Others have told whether the ticket of a handshake is used for the first time.
+    /// Handles the answer whether the ticket of a handshake is used for the first time.
     fn handle_ticket_used(&mut self, key: SessionKey, first_use: FirstUse, now: Instant) {
         let Some(entry) = self.sessions.get_mut(key) else { return };
         let event = entry.session.handle_ticket_used(first_use, &self.shared, now);
@@ -356,8 +354,8 @@ impl Shard {
         }
     }
 
-    /// Ends the sessions that are meant: their clients come back if the application gives them a new ticket. Costs a look at
-    /// each session: a disconnect is rare.
+    /// Ends the matching sessions. Their clients reconnect if the application gives them a new ticket. Checks every session,
+    /// which is acceptable because disconnects are rare.
     fn handle_disconnect(&mut self, disconnection: Arc<Disconnection>, now: Instant) {
         let mut ended = 0;
         for (key, entry) in &mut self.sessions {
@@ -365,7 +363,7 @@ impl Shard {
                 continue;
             }
             ended += 1;
-            // What it wanted to publish meanwhile is no longer its to publish.
+            // The session may no longer publish its pending messages.
             entry.unpublished.clear();
             entry.session.end(CloseReason::NewTicket, now + FAREWELL);
             entry.mark_dirty(key, &mut self.dirty);
@@ -374,7 +372,7 @@ impl Shard {
         self.dirty.push_back(Due::Disconnection(disconnection));
     }
 
-    /// Ends the sessions of all browsers, of which any may have been disconnected: who comes back needs a new ticket.
+    /// Ends all browser sessions, because any may have been disconnected. Their clients need a new ticket.
     fn end_browsers(&mut self, now: Instant) {
         let browsers = self.sessions.iter().filter(|(_, entry)| entry.session.is_browser());
         let keys: Vec<_> = browsers.map(|(key, _)| key).collect();
@@ -382,17 +380,17 @@ impl Shard {
         self.add_farewells(keys, CloseReason::NewTicket, now, last);
     }
 
-    /// Ends the sessions that can ask what they missed of this topic. Until then they hear no more of it: what follows would hide
-    /// that there is something to ask for.
+    /// Ends the sessions that can ask for missed events of this topic. Until then they receive no more of its events, because
+    /// later positions would hide the gap.
     fn end_incomplete(&mut self, topic: &Topic, now: Instant) {
         let keys = self.subscribers.hold_back(topic);
         self.add_farewells(keys, CloseReason::Incomplete, now, now + INCOMPLETE_END);
     }
 
-    /// Sessions are to end one after the other, the last of them by then. Who is to come with a new ticket is told so, whatever else
-    /// is a reason.
+    /// Schedules sessions to end one after the other, the last of them at `last`. A reason that requires a new ticket takes
+    /// precedence over others.
     fn add_farewells(&mut self, mut keys: Vec<SessionKey>, reason: CloseReason, now: Instant, last: Instant) {
-        // One that drains ends all of them.
+        // A drain ends all sessions anyway.
         if self.stop_until.is_some() {
             return;
         }
@@ -407,22 +405,22 @@ impl Shard {
             }
             !is_known
         });
-        // Those that are to end for this reason already are not put off.
+        // Sessions already scheduled for this reason are not postponed.
         if is_new {
             self.farewells.add(keys, now, last);
         }
     }
 
-    /// Looks at the clock, about once a second.
+    /// Handles timeouts. Called about once a second.
     pub fn handle_timeout(&mut self, now: Instant) {
-        // A burst to many sessions made them long. What this second needs is kept.
+        // Releases memory after a burst to many sessions, except for what is in use.
         self.dirty.shrink_to(2 * self.dirty.len());
         self.written_next.shrink_to(2 * self.written_next.len());
         for (key, entry) in &mut self.sessions {
             if !entry.unpublished.is_empty() || !entry.replies.is_empty() {
                 entry.session.ask_for_patience(now);
             }
-            // One whose socket is not read cannot be heard.
+            // A session whose socket is not read cannot answer a ping.
             if entry.is_read() {
                 entry.session.handle_timeout(&self.shared, now);
             }
@@ -433,8 +431,8 @@ impl Shard {
         }
     }
 
-    /// Second half: everybody goes, one after the other, so that they do not come back in one second; what waits for them
-    /// has until then to be written.
+    /// Second step of a drain: ends all sessions one after the other, so that clients do not reconnect at the same time. The
+    /// deadline for their output is `until`.
     fn spread_farewells(&mut self, now: Instant, until: Instant) {
         for entry in self.sessions.values_mut() {
             entry.farewell.get_or_insert(CloseReason::GoingAway);
@@ -443,14 +441,14 @@ impl Shard {
         self.farewells.add(self.sessions.keys(), now, last_of_drain(now, until));
     }
 
-    /// Ends the sessions whose turn it is. When the next one's is.
+    /// Ends the sessions that are due. Returns the time of the next one.
     pub fn end_due(&mut self, now: Instant) -> Option<Instant> {
         while let Some(key) = self.farewells.pop_due(now) {
             if let Some(entry) = self.sessions.get_mut(key)
                 && let Some(reason) = entry.farewell
             {
                 if reason == CloseReason::NewTicket {
-                    // What it wanted to publish meanwhile is perhaps no longer its to publish.
+                    // The session may no longer be allowed to publish its pending messages.
                     entry.unpublished.clear();
                 }
                 entry.session.end(reason, self.stop_until.unwrap_or(now + FAREWELL));
@@ -460,7 +458,7 @@ impl Shard {
         self.farewells.next()
     }
 
-    /// The session that is named so, if it is still there.
+    /// The session with this key, if it still exists.
     pub fn session(&mut self, key: SessionKey) -> Option<&mut Session> {
         self.sessions.get_mut(key).map(|entry| &mut entry.session)
     }
@@ -541,14 +539,14 @@ impl Shard {
         }
     }
 
-    /// Has the session ended that another one has resumed.
+    /// Ends the session that another one has resumed.
     fn end_resumed(&self, Resumes { session, place }: Resumes) {
         if let Some(shard) = self.node.shards().get(place.shard) {
             shard.end_resumed(KeyData::from_ffi(place.key).into(), session);
         }
     }
 
-    /// Whether there is such a subscription now.
+    /// Counts a subscription. Returns whether the session is subscribed now.
     fn count_subscription(&mut self, subscribed: Subscribed, topic: &Topic) -> bool {
         match subscribed {
             Subscribed::First => {
@@ -564,7 +562,7 @@ impl Shard {
         true
     }
 
-    /// One subscription less, perhaps the topic's last in this shard.
+    /// Counts the end of a subscription, possibly the topic's last in this shard.
     fn count_unsubscription(&mut self, was_last: bool, topic: &Topic) {
         self.shared.metrics.subscriptions.dec();
         if was_last {
@@ -572,7 +570,7 @@ impl Shard {
         }
     }
 
-    /// Does what a session has called for.
+    /// Executes a session's call.
     fn handle_request(&mut self, key: SessionKey, call_id: Payload, request: Request, at: Now) {
         let now = at.instant;
         match request {
@@ -599,7 +597,7 @@ impl Shard {
         }
     }
 
-    /// Has a subscription, or one that a session has just called for, hold for these tags. Whether there is one.
+    /// Sets the tags of a subscription, or of one that is still pending. Returns whether there is one.
     fn set_tags(&mut self, key: SessionKey, topic: &Topic, tags: Option<Box<[Tag]>>) -> bool {
         let Some(entry) = self.sessions.get_mut(key) else { return false };
         match entry.replies.recoveries_of(topic).next() {
@@ -609,7 +607,7 @@ impl Shard {
         true
     }
 
-    /// Has the broker asked what a session has missed.
+    /// Queues a recovery for a session.
     fn recover(&mut self, key: SessionKey, recovery: Recovery) {
         let Some(entry) = self.sessions.get_mut(key) else { return };
         self.last_reply += 1;
@@ -617,7 +615,7 @@ impl Shard {
         self.recoveries.push_back(Awaited { session: key, number: self.last_reply });
     }
 
-    /// Asks the broker what sessions have missed, as far as a turn has time for it. The answers come in the inbox.
+    /// Requests queued recoveries from the broker, as many as an iteration allows. The answers arrive in the inbox.
     pub fn ask_recoveries(&mut self) {
         while self.recovering < RECOVERIES
             && let Some(awaited) = self.recoveries.pop_front()
@@ -632,17 +630,17 @@ impl Shard {
         }
     }
 
-    /// Whether the broker can be asked for more.
+    /// Whether a recovery is queued and may be requested.
     pub fn has_recoveries(&self) -> bool {
         self.recovering < RECOVERIES && !self.recoveries.is_empty()
     }
 
-    /// Answers a call, behind those that were made before.
+    /// Answers a call, after the answers to earlier calls.
     fn answer(&mut self, key: SessionKey, frame: Bytes, now: Instant) {
         self.reply_in_turn(key, Reply::Answer(frame), now);
     }
 
-    /// Replies, behind what the session has asked before.
+    /// Sends a reply, after those to earlier requests.
     fn reply_in_turn(&mut self, key: SessionKey, reply: Reply, now: Instant) {
         let Some(entry) = self.sessions.get_mut(key) else { return };
         self.last_reply += 1;
@@ -651,7 +649,7 @@ impl Shard {
         self.reply(key, now);
     }
 
-    /// A receipt that tells this session, and its number.
+    /// A receipt that notifies this session, and its number.
     fn receipt(&mut self, key: SessionKey) -> (u64, Arc<Receipt<ShardWaiter>>) {
         self.last_reply += 1;
         let awaited = Awaited { session: key, number: self.last_reply };
@@ -675,7 +673,7 @@ impl Shard {
         }
     }
 
-    /// Tells a session what is true now.
+    /// Sends a session its settled replies.
     fn reply(&mut self, key: SessionKey, now: Instant) {
         let Some(entry) = self.sessions.get_mut(key) else { return };
         let (waited, mut to_publishers) = (entry.replies.len(), 0);
@@ -697,7 +695,7 @@ impl Shard {
                     let answer = calls::resumption(ticket, max_seconds, self.subscribers.positions(key));
                     entry.session.answer(calls::result(call_id, answer), now);
                 }
-                // It becomes an answer before it is settled.
+                // A recovery is replaced by its answer before it is settled.
                 Reply::Recovery(_) => {}
             }
         }
@@ -722,12 +720,12 @@ impl Shard {
         self.shared.metrics.subscriptions.dec_by(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
-    /// How many subscriptions of sessions that have ended are still to be dropped.
+    /// Number of subscriptions of ended sessions that are still to be dropped.
     pub fn subscriptions_to_drop(&self) -> usize {
         self.subscribers.to_drop()
     }
 
-    /// Drops subscriptions of sessions that have ended, at most so many. How many.
+    /// Drops at most `most` subscriptions of ended sessions. Returns the number dropped.
     pub fn drop_subscriptions(&mut self, most: usize) -> usize {
         for dropped in 0..most {
             match self.subscribers.drop_next() {
@@ -756,12 +754,12 @@ struct Queues<'a> {
 }
 
 impl Queues<'_> {
-    /// Appends one of the event's frames, which is encoded if there is anybody who gets it.
+    /// Appends one of the event's frames to these sessions' queues. It is encoded only if there are any.
     fn append(&mut self, keys: &[SessionKey], frame: fn(&Delivery) -> &Bytes) {
         if keys.is_empty() {
             return;
         }
-        // Local, because the loop is the hottest there is.
+        // Local variables, because this is the hottest loop of the server.
         let (sessions, dirty, now) = (&mut *self.sessions, &mut *self.dirty, self.now);
         let frame = SharedFrame::new(frame(self.delivery).clone());
         let kept = &self.delivery.kept;
@@ -781,12 +779,12 @@ impl Queues<'_> {
 }
 
 impl Entry {
-    /// Is its socket read? Not while what it wants to publish waits for credit, nor while too much of it is unanswered.
+    /// Whether to read from its socket. False while its messages wait for credit, or too many replies are pending.
     fn is_read(&self) -> bool {
         self.unpublished.is_empty() && !self.replies.is_full()
     }
 
-    /// Has the metrics count it once its handshake is over.
+    /// Counts it as an open session once its handshake is complete.
     fn count_once(&mut self, metrics: &Metrics) {
         if let (false, Some(protocol)) = (self.is_counted, self.session.protocol()) {
             self.is_counted = true;
@@ -795,7 +793,7 @@ impl Entry {
         }
     }
 
-    /// Ends a publisher's session for a drain, unless it is still to be told something.
+    /// Ends a publisher's session for a drain, unless replies are pending.
     fn end_publisher(&mut self, now: Instant) {
         if self.replies.is_empty() {
             self.session.end(CloseReason::GoingAway, now + FAREWELL);

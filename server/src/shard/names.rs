@@ -1,23 +1,22 @@
-//! The names of a shard's topics, and where each stands.
+//! Maps the names of a shard's topics to their indices in its list of topics.
 //!
-//! Many small maps in place of a large one: a map that grows or shrinks moves all that it holds at once, and with a hundred
-//! thousand topics in one map every session of the shard would wait for milliseconds. What many topics took is given back when
-//! few are left.
+//! Uses many small maps instead of a large one. A map that grows or shrinks moves all its entries at once: with 100,000 topics
+//! in one map, all sessions of the shard would be delayed by milliseconds. Memory is released when few topics are left.
 
 use std::collections::HashMap;
 
 use orosync_protocol::Topic;
 
-/// How many maps.
+/// Number of maps.
 const STRIPES: usize = 256;
 
-/// A map that could hold this many times what it does is made smaller: seldom enough to cost nothing per topic.
+/// A map is shrunk when its capacity is this many times its length. The factor keeps shrinking rare.
 const SPARSE: usize = 16;
 
-/// Spreads the ends of names, which is where they differ, over the highest bits (Knuth's multiplicative hashing).
+/// Multiplier that spreads the ends of names, where they differ, over the highest bits (Knuth's multiplicative hashing).
 const SPREADING: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// See the module.
+/// The index of each topic, by name.
 #[derive(Debug)]
 pub(super) struct Names(Box<[HashMap<Topic, usize>]>);
 
@@ -28,17 +27,17 @@ impl Default for Names {
 }
 
 impl Names {
-    /// Where this topic stands.
+    /// The index of this topic.
     pub(super) fn get(&self, topic: &Topic) -> Option<usize> {
         self.0[stripe(topic)].get(topic).copied()
     }
 
-    /// A topic that is new stands there.
+    /// Adds a new topic with its index.
     pub(super) fn insert(&mut self, topic: Topic, at: usize) {
         self.0[stripe(&topic)].insert(topic, at);
     }
 
-    /// A topic is gone.
+    /// Removes a topic.
     pub(super) fn remove(&mut self, topic: &Topic) {
         let names = &mut self.0[stripe(topic)];
         names.remove(topic);
@@ -52,20 +51,20 @@ impl Names {
         self.0.iter().all(HashMap::is_empty)
     }
 
-    /// What the fullest map holds.
+    /// Number of entries of the largest map.
     #[cfg(test)]
     pub(super) fn most_together(&self) -> usize {
         self.0.iter().map(HashMap::len).max().unwrap_or_default()
     }
 
-    /// How many names there is room for.
+    /// Total capacity of the maps.
     #[cfg(test)]
     pub(super) fn capacity(&self) -> usize {
         self.0.iter().map(HashMap::capacity).sum()
     }
 }
 
-/// Which map has this topic. Whoever chooses names that share one gains nothing but a large map.
+/// The number of the map that holds this topic. Names that are chosen to collide only make one map large.
 fn stripe(topic: &Topic) -> usize {
     let name = topic.as_str().as_bytes();
     let end = name.last_chunk().map_or_else(
@@ -82,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_hundred_thousand_names_are_never_moved_at_once_and_leave_nothing() {
+    fn a_hundred_thousand_names_are_spread_over_the_maps_and_their_memory_is_released() {
         let topic = |number: usize| Topic::parse(&format!("acme/{number}")).unwrap();
         let mut names = Names::default();
         for number in 0..100_000 {

@@ -1,4 +1,4 @@
-//! What the sessions of a shard publish: in order, as far as there is credit, and nothing any more once the node drains.
+//! Publishing for the sessions of a shard: in order, as far as credit allows, and not at all once the node drains.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,17 +14,17 @@ use crate::publication::{Author, Content, Item, Publication};
 use crate::session::SessionKey;
 use crate::session::publisher::Batch;
 
-/// What a session wants to publish.
+/// Messages of a session that wait to be published.
 #[derive(Debug)]
 pub(super) enum Unpublished {
-    /// A publisher's, which is acknowledged.
+    /// A publisher's batch, which is acknowledged.
     Batch(PublisherId, Batch),
-    /// Of somebody who speaks WAMP.
+    /// A message of a WAMP client.
     Content(Content),
 }
 
 impl Shard {
-    /// A session wants to publish.
+    /// Publishes messages of a session, or queues them until there is credit.
     pub(super) fn publish(&mut self, key: SessionKey, unpublished: Unpublished, now: Instant) {
         if let Some(entry) = self.sessions.get_mut(key) {
             entry.unpublished.push_back(unpublished);
@@ -32,10 +32,10 @@ impl Shard {
         }
     }
 
-    /// Publishes what a session wants to publish, as far as there is credit.
+    /// Publishes a session's waiting messages, as far as credit allows.
     fn publish_what_waits(&mut self, key: SessionKey, now: Instant) {
         while let Some(entry) = self.sessions.get_mut(key).filter(|entry| !entry.unpublished.is_empty()) {
-            // A publisher gets no acknowledgement and sends it again, to the next server.
+            // The publisher gets no acknowledgement, and sends it again to another server.
             if self.draining {
                 entry.unpublished.clear();
                 return;
@@ -70,7 +70,7 @@ impl Shard {
         Item { seq, credit: self.node.take_credit(&content), content }
     }
 
-    /// Publishers may ask for credit again.
+    /// Handles returned credit: waiting sessions publish again.
     pub(super) fn handle_credit(&mut self, now: Instant) {
         for key in std::mem::take(&mut self.waiting) {
             self.publish_what_waits(key, now);
@@ -78,8 +78,8 @@ impl Shard {
         }
     }
 
-    /// First half of a drain: nothing is published any more, and publishers go, each when it has been told of what was.
-    /// `done` is dropped when all have been.
+    /// First step of a drain: nothing more is published, and each publisher's session ends once its published messages are
+    /// acknowledged. `done` is dropped when all are.
     pub(super) fn stop_publishing(&mut self, now: Instant, done: mpsc::Sender<()>) {
         self.draining = true;
         self.stopped = (self.replies > 0).then_some(done);

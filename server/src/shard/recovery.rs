@@ -1,7 +1,7 @@
-//! The answer to `orosync/subscribe`: of what came while a session was away, what it gets.
+//! The answer to `orosync/subscribe`: selects the missed events that a session receives.
 //!
-//! Bounds: [`MAX_EVENTS`], [`MAX_BYTES`], and the room that the session's outbound queue has for it. Beyond them the latest
-//! events come, and the answer says that it is not complete.
+//! Bounds: [`MAX_EVENTS`], [`MAX_BYTES`], and the room in the session's outbound queue. Beyond them only the latest
+//! events are sent, and the answer is marked as incomplete.
 
 use bytes::Bytes;
 use orosync_protocol::{SessionId, wamp};
@@ -12,25 +12,25 @@ use crate::frame::text_frame;
 use crate::publication::kept::Kept;
 use crate::publication::tags::Tag;
 
-/// The most events of an answer. A page that missed more is better loaded anew.
+/// Maximum number of events in an answer. A page that missed more should be reloaded.
 pub const MAX_EVENTS: usize = 1000;
 
-/// The most bytes of them.
+/// Maximum size of the events in bytes.
 pub const MAX_BYTES: usize = 256 * 1024;
 
-/// What a session is told.
+/// The answer for a session.
 #[derive(Debug)]
 pub struct RecoveryAnswer {
-    /// As a WebSocket frame.
+    /// The answer as a WebSocket frame.
     pub frame: Bytes,
-    /// Whether it says that nothing is missing.
+    /// Whether the answer is complete.
     pub complete: bool,
 }
 
-/// What beside its payload an event takes in an answer: brackets, quotes, its position.
+/// Overhead of an event in an answer in addition to its payload: brackets, quotes, position.
 const EVENT_BYTES: usize = 48;
 
-/// What a session is told that has these ids, its own and those that it has resumed, and so much room.
+/// Builds the answer. `ids` are the session's own id and those that it has resumed; `room` is its free queue space in bytes.
 pub fn answer(recovery: &Recovery, recovered: &Recovered, ids: &[SessionId], room: usize) -> RecoveryAnswer {
     let max_bytes = MAX_BYTES.min(room);
     let mut meant =
@@ -53,7 +53,7 @@ pub fn answer(recovery: &Recovery, recovered: &Recovered, ids: &[SessionId], roo
     RecoveryAnswer { frame: text_frame(text), complete }
 }
 
-/// Whether somebody who wants these tags alone wants this event. What names none is for all.
+/// Whether an event matches the wanted tags. An event without tags matches all.
 fn is_wanted(wanted: Option<&[Tag]>, kept: &Kept) -> bool {
     let Some(wanted) = wanted else { return true };
     kept.tags().is_none_or(|tags| tags.iter().any(|tag| wanted.binary_search(tag).is_ok()))

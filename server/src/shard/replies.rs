@@ -1,8 +1,8 @@
-//! What a session is told once it is true, in the order in which it asked: a publisher of what it has published, a browser of
-//! what it has called.
+//! Pending replies of a session, in the order of its requests: acknowledgements for a publisher, answers to calls for a
+//! browser.
 //!
-//! Owns the replies that wait until the events they speak of have been written, or until the broker has answered. Bound:
-//! [`MAX_WAITING`]; at the bound the session's socket is not read.
+//! Owns the replies until their events have been written, or until the broker has answered. Bound: [`MAX_WAITING`]; at the
+//! bound the session's socket is not read.
 
 use std::collections::VecDeque;
 
@@ -14,11 +14,11 @@ use crate::publication::receipt::Settled;
 use crate::publication::tags::Tag;
 use crate::session::publisher::Batch;
 
-/// Replies that may wait before the session is read again. Of a publisher each is for a batch, at least a message, and credit
-/// bounds those; this bounds batches of which nothing is delivered. Of a browser each is for a call.
+/// Maximum number of pending replies, above which the session's socket is not read. For a publisher each is for a batch: credit
+/// bounds batches with deliverable messages, and this bounds all others. For a browser each is for a call.
 pub const MAX_WAITING: usize = 4096;
 
-/// See the module.
+/// The pending replies of a session.
 #[derive(Debug, Default)]
 pub struct Replies(VecDeque<Waiting>);
 
@@ -29,10 +29,10 @@ struct Waiting {
     reply: Reply,
 }
 
-/// What is said.
+/// A reply.
 #[derive(Debug)]
 pub enum Reply {
-    /// So much was accepted over earlier connections, and is written.
+    /// The highest number accepted over earlier connections, all of which is written.
     Welcome,
     /// This batch is accepted, and written.
     Acknowledged(Batch),
@@ -56,7 +56,7 @@ pub struct Recovery {
     pub since: Option<Since>,
     /// The tags that it wants alone.
     pub tags: Option<Box<[Tag]>>,
-    /// Whether it has not unsubscribed since.
+    /// Whether the session has not unsubscribed since.
     pub is_wanted: bool,
 }
 
@@ -101,24 +101,24 @@ impl Replies {
         self.0.pop_front().map(|waiting| (waiting.reply, settled))
     }
 
-    /// How many wait.
+    /// Number of pending replies.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// How many of them are for a publisher.
+    /// Number of pending replies to a publisher.
     pub fn to_publishers(&self) -> usize {
         let is_to_publisher =
             |waiting: &&Waiting| matches!(waiting.reply, Reply::Welcome | Reply::Acknowledged(_));
         self.0.iter().filter(is_to_publisher).count()
     }
 
-    /// Does none wait?
+    /// Whether no reply is pending.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// May no more wait?
+    /// Whether the bound is reached.
     pub fn is_full(&self) -> bool {
         self.0.len() >= MAX_WAITING
     }

@@ -1,8 +1,8 @@
-//! Many sends with one system call, where the kernel allows it: `io_uring`, since Linux 6.1.
+//! Sends to many sockets with one system call, by `io_uring` (Linux 6.1 or later).
 //!
-//! A fan-out to a thousand sessions is a thousand sends of a few microseconds each, and entering the kernel is a fifth of
-//! it. Owns the shard's ring, of [`SendRing::ENTRIES`] entries. Each send is one that never waits, so all that was submitted has
-//! been answered when [`SendRing::send_all`] returns: callers see a plain function.
+//! A fan-out to a thousand sessions is a thousand sends of a few microseconds each, a fifth of which is the system call's own
+//! cost. Owns the shard's ring of [`SendRing::ENTRIES`] entries. No send waits, so every submitted send is complete when
+//! [`SendRing::send_all`] returns, and callers see a plain function.
 
 #![expect(
     unsafe_code,
@@ -16,27 +16,27 @@ use std::ptr;
 use io_uring::squeue::Entry;
 use io_uring::{IoUring, opcode, types};
 
-/// See the module.
+/// The shard's `io_uring`, used for sends only.
 pub struct SendRing {
     ring: IoUring,
-    /// What the kernel is told of sends of several slices. Kept from call to call for its memory.
+    /// Message headers of sends with several slices. Kept between calls to reuse their memory.
     messages: Vec<libc::msghdr>,
 }
 
 /// Bytes for one socket.
 #[derive(Clone, Copy, Debug)]
 pub struct Send<'a> {
-    /// Where to.
+    /// The destination.
     pub socket: BorrowedFd<'a>,
-    /// How many of the slices; the first send has the first ones. Not none.
+    /// Number of slices of this send, at least one. Sends take their slices in order from a common list.
     pub slices: usize,
 }
 
 impl SendRing {
-    /// The most sends of one call. With 512 a fan-out to 1,000 costs a tenth more.
+    /// Maximum number of sends per call. With 512, a fan-out to 1,000 sessions costs a tenth more.
     pub const ENTRIES: usize = 1024;
 
-    /// A ring for this thread alone. Fails where the kernel is older, or an administrator or a container forbids it.
+    /// Creates a ring for the calling thread. Fails if the kernel is too old, or if an administrator or a container forbids it.
     pub fn new() -> io::Result<Self> {
         let entries = u32::try_from(Self::ENTRIES).unwrap_or(u32::MAX);
         let ring = IoUring::builder()
@@ -47,8 +47,8 @@ impl SendRing {
         Ok(Self { ring, messages: Vec::with_capacity(Self::ENTRIES) })
     }
 
-    /// Sends all, at most [`Self::ENTRIES`], and hands the outcome of each to `answered`, with its number: how many bytes the
-    /// kernel took, or why none. After an error the ring is of no use any more.
+    /// Sends all, at most [`Self::ENTRIES`]. Calls `answered` with the index and outcome of each send: the number of bytes that
+    /// the kernel accepted, or the error. If it returns an error, the ring must not be used again.
     pub fn send_all(
         &mut self,
         sends: &[Send<'_>],
@@ -88,7 +88,7 @@ impl SendRing {
     }
 }
 
-/// One send as the kernel is told of it. For a single slice there is a shorter way.
+/// The ring entry of one send. A single slice needs no message header.
 fn entry(socket: BorrowedFd<'_>, slices: &[IoSlice<'_>], messages: &mut Vec<libc::msghdr>) -> Entry {
     const FLAGS: i32 = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
     let socket = types::Fd(socket.as_raw_fd());
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn each_socket_gets_its_bytes_in_order_and_each_send_its_answer() {
-        // Where there is no ring there is nothing to test: the server then writes in the other way.
+        // Without rings there is nothing to test: the server then writes to each socket separately.
         let Ok(mut ring) = SendRing::new() else { return };
         let pairs: Vec<_> = (0..300).map(|_| UnixStream::pair().unwrap()).collect();
         let texts: Vec<String> = (0..pairs.len()).map(|number| format!("for {number}")).collect();

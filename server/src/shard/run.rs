@@ -24,7 +24,7 @@ use crate::node::handle::Inbox;
 use crate::process::{unix_time, watch};
 use crate::session::Now;
 
-/// How often the clock is looked at.
+/// The interval of timeouts.
 const TICK: Duration = Duration::from_secs(1);
 
 /// Whose sockets are read: two queues.
@@ -91,7 +91,7 @@ pub(super) struct EventLoop {
     readable: [VecDeque<SessionKey>; 2],
     /// What is read of others than publishers in this turn.
     pub(super) reading_of_others: usize,
-    /// When the clock was looked at.
+    /// When timeouts were last handled.
     ticked: Instant,
     buffer: Box<[u8]>,
     /// There may be more events of the kernel than were taken.

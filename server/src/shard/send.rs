@@ -1,8 +1,8 @@
-//! The end of a shard's iteration: what waits for its sessions is handed to the kernel.
+//! The end of a shard's iteration: the queued output of its sessions is passed to the kernel.
 //!
-//! Each dirty session is written once, with up to 64 frames of all that waits. Where many sessions are to be written, first all
-//! of their frames are looked up, then all are sent, then each session goes on from what was taken: so that what is sent stays
-//! ahead of those who read it, whom it wakes up only once. Where there is a ring, one system call sends to hundreds.
+//! Each dirty session is written once, with up to 64 of its queued frames. For many sessions this takes three passes: collect
+//! the frames of all, send them all, then update each session with the outcome. The sends then run ahead of the readers, so
+//! each reading process is woken only once. With a ring, one system call sends to hundreds of sessions.
 
 use std::io::{self, IoSlice};
 
@@ -17,29 +17,29 @@ use super::{SessionKey, turn};
 use crate::connection::socket::Socket;
 use crate::session::outbound::MAX_SLICES;
 
-/// Sessions that are written before the shard looks at its inbox and sockets again, so that a fan-out to many does not
-/// delay acknowledgements, pings and handshakes until its end.
+/// Maximum number of sessions written per iteration, so that a fan-out to many does not delay acknowledgements, pings and
+/// handshakes until its end.
 const WRITES_PER_TURN: usize = 1024;
 
-/// Sessions that are written together.
+/// Maximum number of sessions written in one batch.
 const SENDS_TOGETHER: usize = SendRing::ENTRIES;
 
-/// Fewer are written one after the other.
+/// Minimum number of sessions for a batch. Fewer are written one after the other.
 const MIN_TOGETHER: usize = 4;
 
-/// Frames that are handed over together: 64 KiB of addresses.
+/// Maximum number of frames in one batch: 64 KiB of slices.
 const SLICES_TOGETHER: usize = 4096;
 
-/// A send that was made together with others.
+/// A send that was made in a batch.
 struct Attempt {
     key: SessionKey,
-    /// Its socket may have something to read.
+    /// Whether its socket may have data to read.
     is_readable: bool,
-    /// There is nothing more to write, nor to do about it.
+    /// Whether the send left nothing more to write or to update.
     is_all: bool,
 }
 
-/// The sessions that are written to in one turn.
+/// The sessions that are written to in one iteration.
 type Keys = ArrayVec<SessionKey, WRITES_PER_TURN>;
 
 impl Outlet for Socket {
@@ -57,7 +57,7 @@ impl Outlet for Socket {
 }
 
 impl EventLoop {
-    /// Writes what waits, for so many sessions as fit into a turn.
+    /// Writes the queued output of at most [`WRITES_PER_TURN`] sessions.
     pub(super) fn write_sockets(&mut self) {
         if !self.shard.has_dirty() {
             self.reading_of_others = turn::LEAST_READING_OF_OTHERS;
@@ -87,8 +87,8 @@ impl EventLoop {
         self.reading_of_others = turn::reading_of_others(now.instant.elapsed());
     }
 
-    /// Sends to the first of these sessions together. To how many: at least one. Those of them for which there is more to do go into
-    /// `unfinished`.
+    /// Sends to the first of these sessions in one batch, and returns their number, at least one. Sessions that need a further
+    /// write or read are added to `unfinished`.
     fn send_together(&mut self, keys: &[SessionKey], unfinished: &mut Keys) -> usize {
         let mut slices = ArrayVec::<IoSlice<'_>, SLICES_TOGETHER>::new();
         let mut sends = ArrayVec::<Send<'_>, SENDS_TOGETHER>::new();
@@ -129,15 +129,17 @@ impl EventLoop {
         let not_all = attempts.iter().filter(|attempt| !attempt.is_all || attempt.is_readable);
         unfinished.extend(not_all.map(|attempt| attempt.key));
         if let Err(error) = sent {
-            warn!(%error, "io_uring failed; from here on each socket is written to by itself");
+            warn!(%error, "io_uring failed: from now on each socket is written to separately");
             self.ring = None;
         }
         considered
     }
 }
 
-/// Sends all, each with a system call of its own: what [`SendRing::send_all`] does with one. No send waits, because no socket does.
-/// Without the C library, which makes a send a point where a thread may be cancelled: that is a twentieth of what it costs.
+/// Sends all like [`SendRing::send_all`], but with one system call per send. No send waits: the sockets are nonblocking.
+///
+/// Makes the system calls without the C library, in which a send is a cancellation point of the thread. That costs a twentieth
+/// of a send.
 pub(super) fn send_each(
     sends: &[Send<'_>],
     slices: &[IoSlice<'_>],
@@ -164,7 +166,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_socket_is_sent_its_slices_and_one_that_takes_nothing_holds_up_no_other() {
+    fn each_socket_is_sent_its_slices_and_a_full_one_delays_no_other() {
         let pairs: [_; 3] = std::array::from_fn(|_| UnixStream::pair().unwrap());
         for (ours, _) in &pairs {
             ours.set_nonblocking(true).unwrap();
@@ -191,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_without_a_reader_is_an_error_and_no_signal() {
+    fn a_send_to_a_closed_socket_is_an_error_and_no_signal() {
         let (ours, theirs) = UnixStream::pair().unwrap();
         drop(theirs);
         for slices in [&[IoSlice::new(b"x")][..], &[IoSlice::new(b"x"), IoSlice::new(b"y")]] {

@@ -1,14 +1,13 @@
-//! Which of a shard's sessions receive which topics, and how.
+//! The subscriptions of a shard's sessions.
 //!
-//! Dense arrays both ways, so that a fan-out walks arrays and the end of a session costs what it had subscribed to, however
-//! many others share its topics. Who wants the events of some content tags alone is found by the tags, so that an event costs
-//! those who show what it speaks of and nobody else. Bounds: `limits.subscriptions` per session,
-//! [`MAX_TAGS`](crate::publication::tags::MAX_TAGS) tags for each.
-//! What many topics took is given back when few are left.
+//! Dense arrays in both directions: a fan-out iterates over arrays, and ending a session costs as much as it has subscriptions,
+//! however many sessions share its topics. Subscriptions with content tags are indexed by tag, so the cost of an event depends
+//! only on the number of matching sessions. Bounds: `limits.subscriptions` per session,
+//! [`MAX_TAGS`](crate::publication::tags::MAX_TAGS) tags for each. Memory is released when few topics are left.
 //!
-//! A session that ends leaves behind what it had subscribed to, to be dropped one by one: whoever had very many holds nobody up.
-//! Until then it counts as a subscriber of those topics that receives nothing, and whoever subscribes to one meanwhile is not
-//! its first.
+//! The subscriptions of an ended session are queued and dropped one by one, so that the end of a session with very many of
+//! them delays nobody. Until then the session counts as a subscriber of those topics that receives nothing, and a session that
+//! subscribes to one of them is not its first subscriber.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
@@ -20,38 +19,38 @@ use super::SessionKey;
 use super::names::Names;
 use crate::publication::tags::Tag;
 
-/// Room for this many times the topics that there are is given back: seldom enough to cost nothing per topic.
+/// Memory is released when its capacity is this many times the number of topics. The factor keeps shrinking rare.
 const SPARSE: usize = 16;
 
-/// See the module.
+/// The subscriptions of a shard's sessions.
 #[derive(Debug, Default)]
 pub struct Subscribers {
     names: Names,
-    /// Boxed, so that little is moved when there are more.
+    /// Boxed, so that growing the list moves little memory.
     topics: Slab<Box<Members>>,
     sessions: SecondaryMap<SessionKey, Vec<Membership>>,
-    /// The same of sessions that have ended: a new one may have their place in the map above.
+    /// Memberships of ended sessions. Kept apart because a new session may already use their place in `sessions`.
     ended: HashMap<SessionKey, Vec<Membership>>,
-    /// They, in the order in which they ended.
+    /// Keys of `ended`, in the order in which the sessions ended.
     next_to_drop: VecDeque<SessionKey>,
-    /// How many subscriptions they have together.
+    /// Total number of memberships in `ended`.
     to_drop: usize,
 }
 
-/// How a session receives a topic.
+/// The mode in which a session receives a topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Manner {
-    /// Not yet: it has asked for what it missed, or is to ask.
+    /// Receives no events: a recovery is pending, or must be requested.
     Awaiting,
-    /// As WAMP says.
+    /// Events as in WAMP v1.
     Plain,
-    /// With positions.
+    /// Events with positions.
     Positioned,
-    /// With positions, and only what names one of its tags or none at all.
+    /// Events with positions, restricted to those with one of its tags or without tags.
     Tagged,
 }
 
-/// How many there are.
+/// Number of variants of [`Manner`].
 const MANNERS: usize = 4;
 
 /// The sessions of one topic.
@@ -60,13 +59,13 @@ struct Members {
     topic: Topic,
     /// By manner.
     by_manner: [List; MANNERS],
-    /// What those in the last manner want; none, as for nearly all topics, if nobody is.
+    /// Tags wanted by the sessions of [`Manner::Tagged`]. `None` if there are no such sessions, as for nearly all topics.
     wanted: Option<Box<Wanted>>,
-    /// Of the last event that came, or was recovered.
+    /// Position of the last event that was delivered or recovered.
     position: Option<Position>,
 }
 
-/// Who wants which tags of one topic: both ways.
+/// The tags that sessions want of one topic, indexed in both directions.
 #[derive(Debug, Default)]
 struct Wanted {
     sessions: BTreeSet<(Tag, SessionKey)>,
@@ -77,11 +76,11 @@ struct Wanted {
 #[derive(Debug, Default)]
 struct List {
     sessions: Vec<SessionKey>,
-    /// Where each stands in the session's own list.
+    /// Index of the topic in each session's own list of memberships.
     memberships: Vec<u32>,
 }
 
-/// One topic of a session, and where that stands in the topic's own lists.
+/// One topic of a session, and the index of the session in the topic's list.
 #[derive(Clone, Copy, Debug)]
 struct Membership {
     topic: u32,
@@ -89,20 +88,20 @@ struct Membership {
     manner: Manner,
 }
 
-/// What became of a subscription.
+/// Outcome of a subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subscribed {
-    /// The first of its topic in this shard.
+    /// The topic's first subscription in this shard.
     First,
-    /// One more.
+    /// The topic already has subscriptions in this shard.
     Another,
-    /// It was there already.
+    /// The session is already subscribed.
     Already,
-    /// The session has too many.
+    /// The session has reached its maximum number of subscriptions.
     TooMany,
 }
 
-/// Who receives the events of a topic.
+/// The sessions that receive the events of a topic.
 #[derive(Clone, Copy, Debug)]
 pub struct Receivers<'a>(Option<&'a Members>);
 
@@ -112,14 +111,14 @@ impl Subscribers {
         self.enter(key, topic, Manner::Plain, max)
     }
 
-    /// A session has asked for what it missed of a topic: it has its place, and receives nothing before [`Self::settle`],
-    /// unless it did before.
+    /// Adds a subscription that awaits the recovery of missed events. It receives nothing before [`Self::settle`]; an existing
+    /// subscription is not changed.
     pub fn await_recovery(&mut self, key: SessionKey, topic: &Topic, max: usize) -> Subscribed {
         self.enter(key, topic, Manner::Awaiting, max)
     }
 
-    /// What a session missed was handed over, up to here: from now on it receives what follows, with these tags or all, unless
-    /// it has unsubscribed.
+    /// Ends a recovery: the session has the missed events up to `position` and receives later events, restricted to these tags
+    /// if any are given. Does nothing if the session has unsubscribed.
     pub fn settle(&mut self, key: SessionKey, topic: &Topic, tags: Option<Box<[Tag]>>, position: Position) {
         let Some(at) = self.find(key, topic) else { return };
         self.move_to(key, at, tags);
@@ -127,15 +126,16 @@ impl Subscribers {
         self.topics[topic].position = Some(position);
     }
 
-    /// What a session missed cannot be known: it loses its place if that waited for this alone. If so: was it the topic's last
-    /// in this shard?
+    /// Ends a subscription that only waited for a failed recovery. Returns whether it was the topic's last in this shard;
+    /// `None` if the subscription remains.
     pub fn give_up(&mut self, key: SessionKey, topic: &Topic) -> Option<bool> {
         let at = self.find(key, topic)?;
         let is_awaiting = self.sessions[key][at].manner == Manner::Awaiting;
         is_awaiting.then(|| self.remove(key, at).is_some())
     }
 
-    /// Events of this topic are missing. Who received it with positions, and receives it no longer before [`Self::settle`].
+    /// Suspends the delivery of a topic of which events are missing. Returns the sessions that received it with positions; they
+    /// receive no events before [`Self::settle`].
     pub fn hold_back(&mut self, topic: &Topic) -> Vec<SessionKey> {
         let Some(at) = self.names.get(topic) else { return Vec::new() };
         let manners =
@@ -149,7 +149,8 @@ impl Subscribers {
         keys
     }
 
-    /// Gives a subscription other tags, or none. Whether there is one that had positions.
+    /// Replaces the tags of a subscription; `None` removes them. Returns whether the session has such a subscription with
+    /// positions.
     pub fn set_tags(&mut self, key: SessionKey, topic: &Topic, tags: Option<Box<[Tag]>>) -> bool {
         let at = self
             .find(key, topic)
@@ -157,13 +158,13 @@ impl Subscribers {
         at.map(|at| self.move_to(key, at, tags)).is_some()
     }
 
-    /// Ends one subscription. If it was there: was it the topic's last in this shard?
+    /// Ends a subscription. Returns whether it was the topic's last in this shard; `None` if there was none.
     pub fn unsubscribe(&mut self, key: SessionKey, topic: &Topic) -> Option<bool> {
         let membership = self.find(key, topic)?;
         Some(self.remove(key, membership).is_some())
     }
 
-    /// A session has ended, and is named no more. How many subscriptions it had: [`Self::drop_next`] drops them.
+    /// Queues the subscriptions of an ended session for [`Self::drop_next`]. Returns their number.
     pub fn leave_to_drop(&mut self, key: SessionKey) -> usize {
         let memberships = self.sessions.remove(key).unwrap_or_default();
         let count = memberships.len();
@@ -175,12 +176,13 @@ impl Subscribers {
         count
     }
 
-    /// How many subscriptions of sessions that have ended are still to be dropped.
+    /// Number of subscriptions of ended sessions that are still to be dropped.
     pub fn to_drop(&self) -> usize {
         self.to_drop
     }
 
-    /// Drops one subscription of a session that has ended, if there is one: its topic, if that was its last.
+    /// Drops one subscription of an ended session. Returns its topic if that has no other subscription left; `None` if there
+    /// was nothing to drop.
     pub fn drop_next(&mut self) -> Option<Option<Topic>> {
         let key = *self.next_to_drop.front()?;
         let memberships = self.ended.get_mut(&key)?;
@@ -194,7 +196,7 @@ impl Subscribers {
         Some(self.forget_if_empty(left.topic))
     }
 
-    /// The topics that a session receives with positions, and where each stands: up to there it has had all that it wants.
+    /// The topics that a session receives with positions, and the position up to which it has all the events that it wants.
     pub fn positions(&self, key: SessionKey) -> impl Iterator<Item = (&Topic, Position)> {
         let memberships = self.sessions.get(key).map_or(&[][..], Vec::as_slice);
         memberships
@@ -206,7 +208,7 @@ impl Subscribers {
             })
     }
 
-    /// An event of a topic has come that stands there. Who receives it.
+    /// Records the position of a new event of a topic. Returns the sessions that receive it.
     pub fn of(&mut self, topic: &Topic, position: Position) -> Receivers<'_> {
         let members = self.names.get(topic).map(|at| &mut *self.topics[at]);
         Receivers(members.map(|members| {
@@ -215,7 +217,7 @@ impl Subscribers {
         }))
     }
 
-    /// Which of a session's memberships is that of this topic.
+    /// The index of this topic in the session's memberships.
     fn find(&self, key: SessionKey, topic: &Topic) -> Option<usize> {
         let known = self.names.get(topic)?;
         self.sessions.get(key)?.iter().position(|membership| membership.topic as usize == known)
@@ -225,7 +227,7 @@ impl Subscribers {
         if self.find(key, topic).is_some() {
             return Subscribed::Already;
         }
-        // One that is gone has place for none.
+        // A session that has ended cannot subscribe.
         let Some(entry) = self.sessions.entry(key) else { return Subscribed::TooMany };
         let memberships = entry.or_default();
         if memberships.len() >= max {
@@ -242,7 +244,7 @@ impl Subscribers {
         if members.is_alone() { Subscribed::First } else { Subscribed::Another }
     }
 
-    /// Moves a subscription to the manner that has these tags, or all events.
+    /// Moves a subscription to [`Manner::Tagged`] with these tags, or to [`Manner::Positioned`] without tags.
     fn move_to(&mut self, key: SessionKey, at: usize, tags: Option<Box<[Tag]>>) {
         self.change_manner(key, at, if tags.is_some() { Manner::Tagged } else { Manner::Positioned });
         if let Some(tags) = tags {
@@ -259,7 +261,7 @@ impl Subscribers {
         self.sessions[key][at] = Membership { topic: membership.topic, member, manner };
     }
 
-    /// Takes a subscription out of the topic's lists.
+    /// Removes a subscription from the topic's list.
     fn leave_manner(&mut self, Membership { topic, member, manner }: Membership) {
         let members = &mut self.topics[topic as usize];
         let list = &mut members.by_manner[manner as usize];
@@ -279,7 +281,7 @@ impl Subscribers {
         }
     }
 
-    /// Takes a subscription out of both lists. The topic, if that was its last.
+    /// Removes a subscription from both lists. Returns the topic if that was its last subscription.
     fn remove(&mut self, key: SessionKey, membership: usize) -> Option<Topic> {
         let left = self.sessions[key][membership];
         self.leave_manner(left);
@@ -291,7 +293,7 @@ impl Subscribers {
         self.forget_if_empty(left.topic)
     }
 
-    /// Forgets a topic that has no subscribers any more, and returns it.
+    /// Removes a topic without subscribers and returns it.
     fn forget_if_empty(&mut self, topic: u32) -> Option<Topic> {
         if !self.topics[topic as usize].is_empty() {
             return None;
@@ -306,27 +308,27 @@ impl Subscribers {
 }
 
 impl<'a> Receivers<'a> {
-    /// Who gets it as WAMP says.
+    /// Sessions that receive it as in WAMP v1.
     pub fn plain(self) -> &'a [SessionKey] {
         self.in_manner(Manner::Plain)
     }
 
-    /// Who gets it with its position, whatever it speaks of.
+    /// Sessions that receive it with its position, whatever its tags.
     pub fn positioned(self) -> &'a [SessionKey] {
         self.in_manner(Manner::Positioned)
     }
 
-    /// Whether anybody wants some tags alone.
+    /// Whether any session wants only certain tags.
     pub fn has_tagged(self) -> bool {
         self.0.is_some_and(|members| members.wanted.is_some())
     }
 
-    /// Who wants some tags alone, whichever.
+    /// Sessions that want only certain tags, whichever.
     pub fn tagged(self) -> &'a [SessionKey] {
         self.in_manner(Manner::Tagged)
     }
 
-    /// Who wants this tag.
+    /// Sessions that want this tag.
     pub fn tagged_with(self, tag: Tag) -> impl Iterator<Item = SessionKey> + use<'a> {
         let wanted = self.0.and_then(|members| members.wanted.as_ref());
         let lowest = SessionKey::from(KeyData::from_ffi(0));
@@ -356,7 +358,7 @@ impl Members {
 }
 
 impl List {
-    /// Where it stands here.
+    /// Adds a session and returns its index.
     fn push(&mut self, session: SessionKey, membership: u32) -> u32 {
         self.sessions.push(session);
         self.memberships.push(membership);
@@ -367,7 +369,7 @@ impl List {
         Some((*self.sessions.get(at as usize)?, self.memberships[at as usize]))
     }
 
-    /// Takes one out; the last one takes its place.
+    /// Removes an element; the last one takes its place.
     fn swap_remove(&mut self, at: u32) -> SessionKey {
         self.memberships.swap_remove(at as usize);
         self.sessions.swap_remove(at as usize)
@@ -387,7 +389,7 @@ impl Wanted {
     }
 }
 
-/// An index of a list of sessions or topics, of which there are fewer than 2^32.
+/// Converts an index of a list of sessions or topics. There are fewer than 2^32 of each.
 fn narrow(index: usize) -> u32 {
     u32::try_from(index).expect("there are fewer")
 }

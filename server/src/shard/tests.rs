@@ -139,7 +139,7 @@ impl Stage {
         self.send(key, &masked(1, text.as_bytes()));
     }
 
-    /// Does what the event loop would: passes on what is in the inbox, writes, and drops what those have left who ended.
+    /// Does what the event loop would: processes the inbox, writes, and drops the subscriptions of ended sessions.
     fn pass_on(&mut self) {
         while self.pass_on_without_writing() {
             self.write();
@@ -398,7 +398,7 @@ fn an_event_reaches_all_who_subscribed_and_nobody_else() {
 }
 
 #[test]
-fn a_send_ahead_of_the_write_says_whether_that_has_anything_left_to_do() {
+fn a_send_ahead_of_the_write_returns_whether_the_write_is_still_needed() {
     let mut stage = Stage::new();
     let key = stage.browser(OROSYNC, &user(1));
     stage.say(key, r#"[5,"oro/ping"]"#);
@@ -412,7 +412,7 @@ fn a_send_ahead_of_the_write_says_whether_that_has_anything_left_to_do() {
     assert_eq!(waiting(&stage), length - 5);
     assert!(stage.shard.handle_attempt(key, Ok(length - 5)), "that was all");
 
-    // The greeting of a session that begins is followed by its state, the last words of one that ends by its FIN.
+    // A new session changes its state after its greeting is written. An ending session sends its FIN after its last frame.
     let begins = stage.connect();
     stage.send(begins, request("/", WAMP).as_bytes());
     let greeting = stage.shard.slices(begins).map(|slice| slice.len()).sum();
@@ -498,7 +498,7 @@ fn a_wamp_session_that_should_come_back_ends_without_a_close_frame() {
 }
 
 #[test]
-fn a_publisher_gets_its_close_frame_and_the_fin_behind_it() {
+fn a_publisher_gets_the_fin_right_behind_its_close_frame() {
     let mut stage = Stage::new();
     let publisher = stage.publisher(1);
     stage.link_frames(publisher);
@@ -507,7 +507,10 @@ fn a_publisher_gets_its_close_frame_and_the_fin_behind_it() {
     assert_eq!((sent[0].0, &sent[0].1[..2]), (8, &1001_u16.to_be_bytes()[..]));
     assert!(stage.shard.session(publisher).unwrap().wants_fin());
     stage.link(publisher, &batch(1, vec![message("oro/ping", "1")]));
-    assert!(stage.written(publisher).is_empty(), "it sends again to the next one what it was not told of");
+    assert!(
+        stage.written(publisher).is_empty(),
+        "a publisher resends unacknowledged messages to the next server"
+    );
     stage.shard.handle_end_of_input(publisher);
     stage.written(publisher);
     assert!(stage.shard.session(publisher).is_none());
@@ -906,7 +909,7 @@ fn a_session_leaves_nothing_behind() {
 }
 
 #[test]
-fn what_a_session_had_subscribed_to_is_dropped_in_pieces_and_is_there_for_whoever_comes_meanwhile() {
+fn subscriptions_of_an_ended_session_are_dropped_in_pieces_and_others_can_subscribe_meanwhile() {
     let mut stage = Stage::with(|limits| {
         limits.subscriptions = 1000;
         limits.message_burst = 1000;

@@ -1,12 +1,13 @@
-//! Whether `io_uring` pays here: measured once, at the start.
+//! Measures once, at startup, whether sending with `io_uring` is faster on this machine.
 //!
-//! What one system call for many sends saves depends on the kernel, the processor and the hypervisor: a third of a send, a
-//! twentieth, or nothing. So both ways send the same to the same connections over loopback, in turn. Each is judged by its
-//! best round: whatever else the machine does makes a round longer, never shorter. It pays if it saves more than such rounds
-//! differ by, which is [`MARGIN_PER_MILLE`]; in doubt each socket is written to by itself, which every kernel does well. By the time
-//! that passes: the CPU time that a kernel charges for one long system call is not always all that it took.
+//! The savings of one system call for many sends depend on the kernel, the processor and the hypervisor: a third of a send, a
+//! twentieth, or nothing. Both methods therefore send the same data to the same loopback connections, alternately. The fastest
+//! round of each method counts, because other load on the machine only makes rounds longer. `io_uring` is used if it saves more
+//! than [`MARGIN_PER_MILLE`], by which such rounds differ at random. Otherwise each socket is written to separately, which is
+//! fast on every kernel. Rounds are measured in elapsed time, because some kernels do not charge a long system call with all of
+//! its CPU time.
 //!
-//! Bounds: [`TIME`], `2 * SOCKETS` descriptors and two more, all of them closed at the end.
+//! Bounds: [`TIME`], and `2 * SOCKETS` descriptors and two more, which are all closed at the end.
 
 use std::io::{self, IoSlice, Read};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -21,50 +22,50 @@ use super::ring::{Send, SendRing};
 use super::send::send_each;
 use crate::config::settings::SendTogether;
 
-/// Connections that are sent to. With so many a send costs as much as with more.
+/// Number of connections that are sent to. With more, the cost per send is the same.
 const SOCKETS: usize = 32;
 #[expect(clippy::cast_possible_truncation, reason = "a small number")]
 const SENDS: u32 = SOCKETS as u32;
 
-/// Rounds: a few milliseconds.
+/// Maximum number of rounds. They take a few milliseconds.
 const ROUNDS: usize = 32;
 
-/// With fewer, none of them may have been left alone.
+/// Minimum number of rounds for a result. With fewer, other load may have disturbed all of them.
 const LEAST_ROUNDS: usize = 8;
 
-/// No round begins after it: on a machine so busy that a few milliseconds take so long.
+/// Time limit after which no round begins. It is reached only on a very busy machine.
 const TIME: Duration = Duration::from_millis(50);
 
-/// Best rounds that differ by less cost the same: by so much they differ from one start to the next, also on a busy machine.
+/// Minimum savings per mille. The fastest rounds differ by less than this between two startups, even on a busy machine.
 const MARGIN_PER_MILLE: u32 = 5;
 
-/// What is sent: a small event.
+/// The data of each send, the size of a small event.
 const FRAME: [u8; 128] = [b'x'; 128];
 
-/// How a message to many sessions is sent, and why so.
+/// The method by which messages are sent to many sessions, and the reason for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Choice {
-    /// With one system call for all.
+    /// Whether one system call sends to many sessions.
     pub together: bool,
-    /// Why.
+    /// The reason for the choice.
     pub reason: Reason,
 }
 
-/// Why messages are sent as they are.
+/// The reason for a [`Choice`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// The configuration says so.
+    /// The configuration determines the method.
     Configured,
-    /// The kernel, an administrator or a container allows nothing else.
+    /// The kernel does not support rings, or an administrator or a container forbids them.
     Refused,
-    /// It is what costs less here.
+    /// The measurement determined the method.
     Measured,
-    /// What costs less could not be measured.
+    /// The measurement failed.
     Unmeasured,
 }
 
 impl Reason {
-    /// As metrics name it.
+    /// The label of the reason in metrics.
     pub fn label(self) -> &'static str {
         match self {
             Self::Configured => "configured",
@@ -75,13 +76,13 @@ impl Reason {
     }
 }
 
-/// How messages are to be sent here. Says so in the log, unless the configuration forbids rings.
+/// Chooses the method, measuring if necessary. Logs the choice, unless the configuration determines it.
 pub fn choose(wanted: SendTogether) -> Choice {
     if wanted == SendTogether::Off {
         return Choice { together: false, reason: Reason::Configured };
     }
     if let Err(error) = SendRing::new() {
-        const LINE: &str = "io_uring is not allowed here: each socket is written to by itself";
+        const LINE: &str = "io_uring is not allowed here: each socket is written to separately";
         if wanted == SendTogether::On {
             warn!(%error, "{LINE}");
         } else {
@@ -97,31 +98,34 @@ pub fn choose(wanted: SendTogether) -> Choice {
             let (together_ns, by_itself_ns) = (figures.together.as_nanos(), figures.by_itself.as_nanos());
             let together = figures.pay();
             if together {
-                info!(together_ns, by_itself_ns, "io_uring pays here: many sockets are written to at once");
+                info!(
+                    together_ns,
+                    by_itself_ns, "io_uring is faster here: many sockets are written to with one system call"
+                );
             } else {
                 info!(
                     together_ns,
-                    by_itself_ns, "io_uring does not pay here: each socket is written to by itself"
+                    by_itself_ns, "io_uring is not faster here: each socket is written to separately"
                 );
             }
             Choice { together, reason: Reason::Measured }
         }
         unknown => {
             let error = unknown.err().unwrap_or_else(|| io::Error::other("the machine is too busy"));
-            info!(%error, "whether io_uring pays could not be measured: each socket is written to by itself");
+            info!(%error, "cannot measure whether io_uring is faster: each socket is written to separately");
             Choice { together: false, reason: Reason::Unmeasured }
         }
     }
 }
 
-/// What a send to each connection took, in each way.
+/// Elapsed time of a send to each connection, by method.
 #[derive(Clone, Copy, Debug)]
 struct Round {
     together: Duration,
     by_itself: Duration,
 }
 
-/// What one send costs in each way, when nothing comes between.
+/// Cost of one send without interference, by method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Figures {
     together: Duration,
@@ -129,7 +133,7 @@ struct Figures {
 }
 
 impl Figures {
-    /// None: too few rounds to tell.
+    /// Evaluates the rounds. Returns `None` if there are too few.
     fn of(rounds: &[Round]) -> Option<Self> {
         if rounds.len() < LEAST_ROUNDS {
             return None;
@@ -139,27 +143,27 @@ impl Figures {
         Some(Self { together, by_itself })
     }
 
-    /// Does it save enough to send together?
+    /// Whether sending with one system call saves enough.
     fn pay(self) -> bool {
         self.together * 1000 <= self.by_itself * (1000 - MARGIN_PER_MILLE)
     }
 }
 
-/// Measures in a thread of its own, as shards are: where a process has several, the kernel counts who uses a socket with each system
-/// call, which one that has a single thread is spared.
+/// Measures in a separate thread, under the conditions of a shard. In a process with several threads, the kernel counts the
+/// users of a socket at each system call; in one with a single thread it does not.
 fn measure_as_a_shard() -> io::Result<Vec<Round>> {
     let measuring = thread::Builder::new().name("trial".to_owned()).spawn(measure)?;
-    measuring.join().unwrap_or_else(|_| Err(io::Error::other("a panic")))
+    measuring.join().unwrap_or_else(|_| Err(io::Error::other("the measuring thread panicked")))
 }
 
-/// As many rounds as there is time for.
+/// Measures at most [`ROUNDS`] rounds within [`TIME`].
 fn measure() -> io::Result<Vec<Round>> {
     let mut ring = SendRing::new()?;
     let begun = Instant::now();
     let mut connections = Connections::open()?;
     let mut rounds = Vec::with_capacity(ROUNDS);
     while rounds.len() < ROUNDS && begun.elapsed() < TIME {
-        // Each is the first as often as the other.
+        // The methods alternate in going first.
         rounds.push(if rounds.len() % 2 == 0 {
             let together = connections.time(Some(&mut ring))?;
             Round { together, by_itself: connections.time(None)? }
@@ -171,9 +175,9 @@ fn measure() -> io::Result<Vec<Round>> {
     Ok(rounds)
 }
 
-/// Connections of this process with itself.
+/// Loopback connections of this process with itself.
 struct Connections {
-    /// Dropped first, with something that was not read: so no end of a connection is kept by the kernel for a minute.
+    /// The receiving ends. Dropped first, with unread data, which resets the connections: none stays in `TIME_WAIT`.
     theirs: ArrayVec<TcpStream, SOCKETS>,
     ours: ArrayVec<TcpStream, SOCKETS>,
 }
@@ -194,7 +198,7 @@ impl Connections {
         let theirs = TcpStream::connect_timeout(address, TIME)?;
         let (ours, peer) = listener.accept()?;
         if peer != theirs.local_addr()? {
-            return Err(io::Error::other("somebody else has connected"));
+            return Err(io::Error::other("another process has connected"));
         }
         theirs.set_nonblocking(true)?;
         ours.set_nonblocking(true)?;
@@ -204,7 +208,7 @@ impl Connections {
         Ok(())
     }
 
-    /// How long it takes to send to each, once what was sent before is read.
+    /// Reads earlier data, then measures the elapsed time of a send to each connection.
     fn time(&mut self, ring: Option<&mut SendRing>) -> io::Result<Duration> {
         let mut buffer = [0; 4 * FRAME.len()];
         for socket in &mut self.theirs {
@@ -220,7 +224,7 @@ impl Connections {
         let mut failure = None;
         let answered = |_, outcome| match outcome {
             Ok(taken) if taken == FRAME.len() => {}
-            Ok(_) => failure = Some(io::Error::other("a send was taken in part")),
+            Ok(_) => failure = Some(io::Error::other("a send was incomplete")),
             Err(error) => failure = Some(error),
         };
         let begun = Instant::now();
@@ -254,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn what_saves_more_than_the_margin_pays() {
+    fn a_saving_above_the_margin_is_enough() {
         assert_eq!(pays(&[320; 8], &[640; 8]), Some(true));
         assert_eq!(pays(&[31_840; 8], &[32_000; 8]), Some(true));
         assert_eq!(pays(&[3200; 8], &[3200; 8]), Some(false));
@@ -263,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn noise_that_leaves_each_way_one_round_alone_changes_nothing() {
+    fn noise_does_not_matter_if_each_method_has_one_undisturbed_round() {
         let noisy = |quiet: u64, at: usize| -> Vec<u64> {
             (0..8).map(|round| if round == at { quiet } else { quiet * 3 + round as u64 * 977 }).collect()
         };
@@ -274,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn too_few_rounds_tell_nothing() {
+    fn too_few_rounds_give_no_result() {
         assert_eq!(pays(&[320; 7], &[640; 7]), None);
         assert_eq!(pays(&[], &[]), None);
     }
@@ -289,8 +293,8 @@ mod tests {
     }
 
     #[test]
-    fn measuring_is_over_soon_and_says_what_it_found() {
-        // Where there is no ring there is nothing to measure.
+    fn measuring_ends_soon_with_a_result() {
+        // Without rings there is nothing to measure.
         if SendRing::new().is_err() {
             return;
         }
@@ -306,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn measuring_takes_a_bounded_number_of_descriptors_and_gives_them_back() {
+    fn measuring_opens_a_bounded_number_of_descriptors_and_closes_them() {
         let counts = thread::spawn(|| {
             // SAFETY: from here on this thread has descriptors of its own, which no other thread opens or closes.
             assert_eq!(unsafe { libc::unshare(libc::CLONE_FILES) }, 0);
@@ -333,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn where_a_container_forbids_rings_each_socket_is_written_to_by_itself() {
+    fn each_socket_is_written_to_separately_where_a_container_forbids_rings() {
         let refused = Choice { together: false, reason: Reason::Refused };
         for wanted in [SendTogether::Auto, SendTogether::On] {
             let chosen = thread::spawn(move || {
@@ -344,7 +348,7 @@ mod tests {
         }
     }
 
-    /// As container runtimes do it, for this thread alone.
+    /// Forbids `io_uring` for this thread, with a seccomp filter like that of container runtimes.
     fn forbid_rings() {
         #[expect(clippy::cast_possible_truncation, reason = "numbers of system calls")]
         let io_uring_setup = libc::SYS_io_uring_setup as u32;

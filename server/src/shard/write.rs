@@ -1,6 +1,6 @@
-//! Writing, session by session: what waits is handed to an [`Outlet`], and the session goes on from what that took.
+//! Writing to sessions: passes a session's output to an [`Outlet`], and updates the session with the outcome.
 //!
-//! No I/O of its own: the outlet is a socket in the event loop, and stands for one in tests.
+//! No I/O of its own: the outlet is a socket in the event loop, and a substitute in tests.
 
 use std::io::{self, IoSlice};
 
@@ -86,24 +86,24 @@ impl Shard {
         }
     }
 
-    /// A session's outlet takes nothing more until [`Self::handle_writable`].
+    /// Marks a session's outlet as full until [`Self::handle_writable`].
     pub fn handle_blocked(&mut self, key: SessionKey) {
         if let Some(entry) = self.sessions.get_mut(key) {
             entry.is_blocked = true;
         }
     }
 
-    /// What a session has to write next, if its outlet takes it.
+    /// The next output of a session. Empty while its outlet is full.
     pub fn slices(&self, key: SessionKey) -> impl Iterator<Item = IoSlice<'_>> {
         let entry = self.sessions.get(key).filter(|entry| !entry.is_blocked);
         entry.into_iter().flat_map(|entry| entry.session.slices())
     }
 
-    /// Takes the outcome of a write of [`Self::slices`] that was made ahead of [`Self::write`]. Returns whether there is nothing left for
-    /// that one to do.
+    /// Records the outcome of a write of [`Self::slices`] that was made ahead of [`Self::write`]. Returns whether a call of
+    /// [`Self::write`] is no longer needed.
     pub fn handle_attempt(&mut self, key: SessionKey, outcome: io::Result<usize>) -> bool {
         let Some(entry) = self.sessions.get_mut(key) else { return false };
-        // Does not count as blocked where something is left: that is tried again by itself.
+        // An incomplete write does not mark the session as blocked, because the rest is written separately.
         entry.handle_outcome(outcome, 0);
         let session = &mut entry.session;
         session.outbound().is_empty() && !session.awaits_written() && !session.is_ending()

@@ -173,7 +173,7 @@ fn the_nodes_of_the_document_deliver_behind_its_nginx_and_a_dead_one_costs_no_se
         let has_two = |row: &Vec<String>| row[4] == "2";
         (rows.len() == 3 && rows[1..].iter().all(has_two)).then_some(rows)
     });
-    let documented = block("text", "output", "HEARD OF");
+    let documented = block("text", "output", "LAST SEEN");
     for line in documented.lines() {
         let cells: Vec<&str> = line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect();
         assert_eq!(cells.len(), listed[0].len(), "{line}");
@@ -191,7 +191,7 @@ fn the_nodes_of_the_document_deliver_behind_its_nginx_and_a_dead_one_costs_no_se
         let (is_well, json, complaint) = ask_nodes(&files, &toml, true);
         (!is_well).then_some((json, complaint))
     });
-    assert!(complaint.contains("was not heard of for "), "{complaint}");
+    assert!(complaint.contains("has been silent for "), "{complaint}");
     let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
     let there: Vec<bool> = json["nodes"]
         .as_array()
@@ -227,7 +227,7 @@ fn nodes_are_listed_only_where_there_are_any() {
     let toml =
         |broker: &str| format!("[auth]\nsecret_file = \"{}/secret\"\n{broker}", files.0.path().display());
     let (is_well, table, complaint) = ask_nodes(&files, &toml(&broker(&redis.url())), false);
-    assert!(!is_well && table.is_empty() && complaint.contains("no node was heard of"), "{complaint}");
+    assert!(!is_well && table.is_empty() && complaint.contains("no node reported itself"), "{complaint}");
     let (is_well, _, complaint) = ask_nodes(&files, &toml(""), false);
     assert!(!is_well && complaint.contains("broker.url is not set"), "{complaint}");
     let nowhere = broker("redis://127.0.0.1:1");

@@ -23,7 +23,7 @@ fn set_secrets(nodes: &mut Nodes, secrets: &str) {
         nodes.node(number).signal(Signal::HUP);
         wait::until("the secrets are read again", || {
             let log = &nodes.node_mut(number).log()[lines..];
-            log.iter().any(|line| line.contains("were read again")).then_some(())
+            log.iter().any(|line| line.contains("were reloaded")).then_some(())
         });
     }
 }

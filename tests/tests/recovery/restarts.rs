@@ -98,7 +98,7 @@ fn a_reload_that_keeps_the_bounds_keeps_what_was_kept_and_one_that_changes_them_
     let live: Vec<_> = (1..=3).map(|_| page.event(TOPIC)).collect();
     server.rewrite(&open("[limits]\nsubscriptions = 50\n"));
     server.signal(Signal::HUP);
-    server.await_line("were read again");
+    server.await_line("were reloaded");
     let kept = Client::anonymous(&server, OROSYNC).recover_since(TOPIC, &start);
     assert!(kept.complete);
     assert_eq!(kept.events, live);

@@ -1,5 +1,5 @@
-//! Brokers of several nodes that do their work on a thread of their own, settle a receipt when they have accepted, and carry only
-//! what was subscribed to: a broker in memory behind a queue. By it the contract proves that it asks no more of anybody.
+//! A broker for several nodes, built from memory brokers behind a queue: it works on its own thread, settles receipts on
+//! acceptance, and carries only subscribed topics. It shows that the contract requires no more than that.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -34,7 +34,7 @@ fn brokers_that_do_their_work_elsewhere_can_keep_the_contract() {
 
 type Call = Box<dyn FnOnce(&MemoryBroker) + Send>;
 
-/// What the brokers share.
+/// The state that the brokers share.
 struct Store {
     calls: Sender<Call>,
     hub: Arc<Hub>,
@@ -64,17 +64,17 @@ impl Store {
     }
 }
 
-/// How often each topic is subscribed to.
+/// Number of subscriptions per topic.
 type Subscribed = Arc<Mutex<HashMap<Topic, usize>>>;
 
-/// One of the nodes, until its test is over.
+/// One of the nodes, for the duration of its test.
 #[derive(Debug)]
 struct Member {
     events: Weak<dyn EventHandler>,
     subscribed: Subscribed,
 }
 
-/// To all nodes.
+/// Hands events to all nodes.
 #[derive(Debug, Default)]
 struct Hub(Mutex<Vec<Member>>);
 
@@ -144,7 +144,7 @@ impl Broker for Elsewhere {
         let (subscribed, topic) = (Arc::clone(&self.subscribed), topic.clone());
         self.call(move |_| {
             let mut subscribed = subscribed.lock().unwrap();
-            let count = subscribed.get_mut(&topic).expect("who unsubscribes has subscribed");
+            let count = subscribed.get_mut(&topic).expect("unsubscribing follows subscribing");
             *count -= 1;
             if *count == 0 {
                 subscribed.remove(&topic);

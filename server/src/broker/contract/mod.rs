@@ -1,7 +1,7 @@
-//! What any broker must do: its tests call [`test`], and [`test_nodes`] if it joins several nodes.
+//! The tests of the broker's contract. Each broker's tests call [`test`], and also [`test_nodes`] if it connects several nodes.
 //!
-//! A broker may do its work within the call or later, settle a receipt when it has accepted or when all is written, and keep
-//! what earlier tests published: each test has topics and publishers of its own.
+//! A broker may work within the call or later, settle receipts on acceptance or when everything is written, and keep data of
+//! earlier tests: each test has its own topics and publishers.
 
 mod elsewhere;
 mod nodes;
@@ -19,12 +19,12 @@ use stage::{KEPT, Names, Said, Stage, numbers, said_by, settled};
 
 pub(super) use nodes::test_nodes;
 
-/// What a broker answers a publisher that asks what was accepted of it.
+/// A broker's answer to a publisher that asks for its highest accepted number.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Highest {
     /// The highest number.
     Known,
-    /// None: the publisher is to send all again. Of a broker that is spread over several places, each knows a number of its own.
+    /// `None`, so that the publisher sends everything again: in a partitioned broker each partition has its own number.
     Unknown,
 }
 
@@ -37,7 +37,7 @@ impl Highest {
     }
 }
 
-/// Tests a broker that remembers ten publishers and keeps [`KEPT`] events of each topic. Of `open` it gets one for each test.
+/// Tests a broker that remembers ten publishers and keeps [`KEPT`] events per topic. `open` creates one for each test.
 pub(super) fn test(open: impl Fn(Arc<dyn EventHandler>) -> Box<dyn Broker>, highest: Highest) {
     let stage = || Stage::new(&open, Names::new());
     what_is_sent_again_is_published_once_and_in_order(&stage(), highest);
@@ -50,7 +50,7 @@ pub(super) fn test(open: impl Fn(Arc<dyn EventHandler>) -> Box<dyn Broker>, high
     a_recovery_is_complete_only_from_a_position_of_the_topic(&stage());
 }
 
-/// Tests a broker that keeps the order of a publisher's messages over all topics: one that is not spread over several places.
+/// Tests that a broker keeps the order of a publisher's messages across topics, as one without partitions does.
 pub(super) fn test_order_over_topics(open: impl Fn(Arc<dyn EventHandler>) -> Box<dyn Broker>) {
     let stage = Stage::new(&open, Names::new());
     let disconnect = stage.names.whom().to_string();
@@ -77,7 +77,7 @@ fn what_is_sent_again_is_not_acknowledged_before_it_is_accepted(stage: &Stage, k
     let (again, highest) = (stage.publish(1, 1, 1), stage.highest(1));
     assert_eq!(stage.came(1).len(), 1);
     if again.is_settled() || highest.is_settled() {
-        // Then it does not wait for the events to be written, which they are not.
+        // The broker does not wait for the events to be written: they are not.
         stage.wait_for(|| first.is_settled().then_some(()));
     }
     for answer in [&first, &again] {
@@ -101,7 +101,7 @@ fn everything_published_is_an_event(stage: &Stage) {
     stage.assert_nothing_more();
 }
 
-/// To two topics, and a disconnect between that is sent again.
+/// Publishes to two topics, and a disconnect in between, which is sent again.
 fn publish_to_everything(stage: &Stage) {
     let publisher = Author::Publisher(stage.names.publisher(1));
     let disconnect = || Content::Disconnect(stage.names.whom());
@@ -139,7 +139,7 @@ fn events_of_a_topic_come_one_after_the_other(stage: &Stage) {
             scope.spawn(move || {
                 start.wait();
                 for n in 1..=EACH {
-                    // No two say the same.
+                    // All payloads differ.
                     drop(stage.publish_more(publisher, n..=n, publisher * EACH));
                     stage.keep_pace(n * PUBLISHERS);
                 }
@@ -164,13 +164,13 @@ fn offsets_have_no_hole_where_duplicates_were_dropped(stage: &Stage) {
     stage.assert_nothing_more();
 }
 
-/// Of one topic: so no two have the same position either.
+/// Checks the offsets of one topic, which also shows that no two positions are the same.
 fn assert_no_hole(events: &[Said]) {
     let offsets: Vec<_> = events.iter().map(|said| said.position.unwrap().offset).collect();
     assert!(offsets.windows(2).all(|pair| pair[1] == pair[0] + 1), "{offsets:?}");
 }
 
-/// While others publish: all that a recovery has was handed over before it, and all that it lacks after it.
+/// While others publish, all events in a recovery are handed over before it, and all others after it.
 fn a_recovery_has_what_came_before_it_and_nothing_else(stage: &Stage) {
     const ALL: u64 = 2000;
     let topic = stage.names.topic("t");
@@ -190,7 +190,7 @@ fn a_recovery_has_what_came_before_it_and_nothing_else(stage: &Stage) {
                 // On a busy machine Redis may not answer in time.
                 Some((recovered.ok()?, before))
             });
-            // What comes while it is on its way belongs to it as well, beyond what is kept.
+            // The recovery also contains events that arrive while it is in progress, beyond those that are kept.
             let events = recovered.events.len();
             assert!((before.min(KEPT)..=before).contains(&events), "{events} of {before}");
             assert_eq!(recovered.complete, events == before);

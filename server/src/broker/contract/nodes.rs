@@ -1,4 +1,4 @@
-//! What a broker must do that joins several nodes.
+//! The contract's tests for a broker that connects several nodes.
 
 use std::sync::Arc;
 use std::thread;
@@ -7,7 +7,7 @@ use super::stage::{Names, Said, Stage, numbers, said_by, settled};
 use super::{Highest, assert_no_hole};
 use crate::broker::{Broker, EventHandler, Since};
 
-/// Tests brokers of two nodes that carry what is published to both: of `open` it gets two for each test.
+/// Tests the brokers of two nodes, which carry messages to both. `open` creates two for each test.
 pub(in crate::broker) fn test_nodes(
     open: impl Fn(Arc<dyn EventHandler>) -> Box<dyn Broker>,
     highest: Highest,
@@ -27,7 +27,7 @@ fn what_is_published_at_either_is_an_event_of_both_once_and_in_one_order(nodes: 
     const ALL: usize = 1000;
     thread::scope(|scope| {
         for (publisher, node) in (0..).zip(nodes) {
-            // No two say the same.
+            // All payloads differ.
             scope.spawn(move || {
                 (1..=EACH).for_each(|n| drop(node.publish_more(publisher, n..=n, publisher * EACH)));
             });
@@ -65,7 +65,7 @@ fn what_is_sent_again_to_another_before_it_was_accepted_is_accepted_once(nodes: 
     assert_came_once(nodes, 5);
 }
 
-/// Both have the numbers up to there.
+/// Checks that both nodes received the numbers up to `last` once.
 fn assert_came_once(nodes: &[Stage; 2], last: u64) {
     let expected = numbers(1..=last);
     for node in nodes {

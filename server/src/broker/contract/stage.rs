@@ -1,4 +1,4 @@
-//! What the contract's tests stand on: a broker, its node, and who publishes.
+//! The test fixture of the contract: a broker, its node and publishers.
 
 use std::hash::{BuildHasher, RandomState};
 use std::ops::RangeInclusive;
@@ -19,23 +19,22 @@ use crate::publication::kept::Kept;
 use crate::publication::receipt::{Receipt, Settled, Waiter};
 use crate::publication::{Author, Content, Event, Item, Publication};
 
-/// How long a broker that does not do its work within the call may take for all that a test gives it: thousands of messages, on a
-/// machine that has other things to do.
+/// Time limit for a broker to handle everything that a test publishes: thousands of messages, on a machine under load.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Until one looks again.
+/// The polling interval.
 const AGAIN: Duration = Duration::from_micros(200);
 
 /// Events of a topic that the tested broker keeps.
 pub(super) const KEPT: usize = 1000;
 
-/// Messages that may be on their way.
+/// Maximum number of messages in flight.
 pub(super) const CREDIT: usize = 10;
 
 /// The topics of a test.
 const TOPICS: [&str; 3] = ["t", "a", "b"];
 
-/// The names of one test, which no other has.
+/// The names of topics and publishers of one test, distinct from those of all others.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Names(u64);
 
@@ -52,36 +51,36 @@ impl Names {
         PublisherId(u128::from(self.0) << 64 | u128::from(number))
     }
 
-    /// Who is disconnected.
+    /// The target of the test's disconnects.
     pub(super) fn whom(self) -> Disconnect {
         Disconnect::Session(SessionId(self.0.into()))
     }
 }
 
-/// What an event said: the payload of a message, or whom a disconnect means.
+/// The content of an event: the payload of a message, or the target of a disconnect.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Said {
     pub(super) what: String,
     pub(super) position: Option<Position>,
 }
 
-/// A node that holds every event until it is told that all are written.
+/// A node that holds every event until the test marks all as written.
 #[derive(Debug)]
 pub(super) struct Node {
     names: Names,
-    /// What the events said, in the order in which one receiver and another got them.
+    /// The contents of the events, in the order in which each of two receivers got them.
     said: [Mutex<Vec<Said>>; 2],
     events: Mutex<Vec<Event>>,
     barriers: Mutex<Vec<Arc<Receipt>>>,
 }
 
 impl Node {
-    /// What one of the receivers got.
+    /// The contents that one of the receivers got.
     pub(super) fn said(&self, receiver: usize) -> Vec<Said> {
         self.said[receiver].lock().unwrap().clone()
     }
 
-    /// How many events both receivers got.
+    /// Number of events that both receivers got.
     fn count(&self) -> usize {
         self.said[1].lock().unwrap().len()
     }
@@ -97,7 +96,7 @@ impl EventHandler for Node {
             Event::Message(delivery) => {
                 Said { what: said_by(&delivery.kept), position: Some(delivery.position) }
             }
-            // Of a test that goes on beside this one.
+            // An event of another test that runs concurrently.
             Event::Disconnect(whom, ..) if *whom != self.names.whom() => return,
             Event::Disconnect(whom, ..) => Said { what: whom.to_string(), position: None },
         };
@@ -117,7 +116,7 @@ impl EventHandler for Node {
     }
 }
 
-/// What a receipt says, once it is settled.
+/// The result of a receipt, once it is settled.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Answer(Arc<OnceLock<Option<Seq>>>);
 
@@ -129,11 +128,11 @@ impl Answer {
 
 impl Waiter for Answer {
     fn tell(&self, settled: Settled) {
-        self.0.set(settled.highest).expect("a receipt tells once");
+        self.0.set(settled.highest).expect("a receipt notifies once");
     }
 }
 
-/// Waits until a receipt is settled, while all that comes to these nodes is written. What it says.
+/// Waits until a receipt is settled, while marking all events of these nodes as written. Returns the result.
 pub(super) fn settled<const N: usize>(stages: [&Stage; N], answer: &Answer) -> Option<Seq> {
     stages[0].wait_for(|| {
         stages.iter().copied().for_each(Stage::write);
@@ -141,19 +140,19 @@ pub(super) fn settled<const N: usize>(stages: [&Stage; N], answer: &Answer) -> O
     })
 }
 
-/// See the module.
+/// A broker under test, with its node.
 #[derive(Debug)]
 pub(super) struct Stage {
     pub(super) names: Names,
     pub(super) broker: Box<dyn Broker>,
     pub(super) node: Arc<Node>,
     pub(super) credit: Arc<CreditPool>,
-    /// How many events the test has looked at.
+    /// Number of events that the test has examined.
     looked_at: AtomicUsize,
 }
 
 impl Stage {
-    /// One that receives the topics of these names.
+    /// A fixture that subscribes to the topics of these names.
     pub(super) fn new(open: &impl Fn(Arc<dyn EventHandler>) -> Box<dyn Broker>, names: Names) -> Self {
         let node = Arc::new(Node {
             names,
@@ -191,7 +190,7 @@ impl Stage {
         self.publish_more(publisher, from..=to, 0)
     }
 
-    /// Publishes these numbers, each with so much more as its payload.
+    /// Publishes these numbers, each with itself plus `more` as its payload.
     pub(super) fn publish_more(&self, publisher: u64, numbers: RangeInclusive<u64>, more: u64) -> Answer {
         let answer = Answer::default();
         let items = numbers.map(|n| self.item(Some(n), self.message("t", n + more))).collect();
@@ -208,7 +207,7 @@ impl Stage {
         answer
     }
 
-    /// Waits for so many events. What has come that the test has not looked at; it is not written yet.
+    /// Waits for `count` events. Returns the events not examined before, without marking them as written.
     pub(super) fn came(&self, count: usize) -> Vec<Said> {
         let before = self.looked_at.load(Ordering::Relaxed);
         self.wait_for(|| (self.node.count() >= before + count).then_some(()));
@@ -217,35 +216,35 @@ impl Stage {
         all.split_off(before)
     }
 
-    /// The same, and takes all as written. What the events said.
+    /// Waits for `count` events and marks all as written. Returns their contents.
     pub(super) fn written(&self, count: usize) -> Vec<String> {
         let said = self.came(count).into_iter().map(|said| said.what).collect();
         self.write();
         said
     }
 
-    /// Takes all that came as written.
+    /// Marks all received events as written.
     fn write(&self) {
         let events = std::mem::take(&mut *self.node.events.lock().unwrap());
         drop(events);
         self.node.barriers.lock().unwrap().clear();
     }
 
-    /// Nothing was published that the test has not looked at.
+    /// Checks that no further event was published.
     pub(super) fn assert_nothing_more(&self) {
-        // An answer is behind all that was accepted.
+        // The answer to a recovery arrives after all accepted events.
         for name in TOPICS {
             self.recover(&self.names.topic(name), None);
         }
         assert_eq!(self.came(0), []);
     }
 
-    /// Asks until there is an answer.
+    /// Retries a recovery until there is an answer.
     pub(super) fn recover(&self, topic: &Topic, since: Option<Since>) -> Recovered {
         self.wait_for(|| self.ask(topic, since, usize::MAX).0.ok())
     }
 
-    /// What is handed over, and how many events one receiver had got by then.
+    /// Requests a recovery. Returns the answer, and the number of events that one receiver had got by then.
     pub(super) fn ask(
         &self,
         topic: &Topic,
@@ -261,8 +260,8 @@ impl Stage {
         self.wait_for(|| handed_over.lock().unwrap().take())
     }
 
-    /// Waits until at most half of what a topic keeps is on its way, of so many events that were published. On a busy machine Redis may
-    /// not answer for so long that its connections are replaced: what is kept can be read then, and more would be a break.
+    /// Waits until at most half as many of the `published` events are in flight as a topic keeps. On a busy machine Redis may
+    /// be silent for so long that its connections are replaced. Kept events can then be read again; more would be a break.
     pub(super) fn keep_pace(&self, published: u64) {
         let published = usize::try_from(published).unwrap();
         self.wait_for(|| (published <= self.node.count() + KEPT / 2).then_some(()));
@@ -280,7 +279,7 @@ impl Stage {
     }
 }
 
-/// What messages say that were published by [`Stage::publish`].
+/// The payloads of messages published by [`Stage::publish`].
 pub(super) fn numbers(numbers: RangeInclusive<u64>) -> Vec<String> {
     numbers.map(|n| n.to_string()).collect()
 }

@@ -1,13 +1,15 @@
-//! The history of a node in memory: the latest events of each topic, for those who were away.
+//! The histories of a node in memory: the latest events of each topic, for sessions that were disconnected.
 //!
-//! Owns each topic's events, and the lock under which a topic's events are handed over, so that all see the same order.
-//! Bounds: of each topic, what the configuration says ([`HistoryRules`]) and a quarter of the node's bytes, so that a noisy
-//! topic does not erase the quiet ones; of the node, its bytes, in which each event and each topic counts for more than it
-//! says ([`topic::EVENT_COST`], [`topic::TOPIC_COST`]). Over them the oldest event of the node goes first, and a topic of
-//! which nothing is left goes when the last event that it had would be the oldest.
+//! Owns each topic's events, and the lock under which they are handed over, so that all shards see the same order. Bounds:
 //!
-//! A topic that is not here stands where the last one stood that was forgotten: who was told of that place and comes back is
-//! told that nothing came, unless another was forgotten meanwhile, for that may have been this one.
+//! - per topic: the bounds of the configuration ([`HistoryRules`]), and a quarter of the node's bytes, so that a busy topic
+//!   does not displace quiet ones;
+//! - per node: `history.bytes`, including the overhead of each event and topic ([`topic::EVENT_COST`],
+//!   [`topic::TOPIC_COST`]). Beyond it the node's oldest event is dropped first. A topic without events is forgotten when its
+//!   last event would be the oldest.
+//!
+//! A topic that is not stored has the position at which the last forgotten topic stood. A session that returns with this
+//! position is told that it missed nothing, unless another topic was forgotten since, which may have been this one.
 
 pub mod topic;
 
@@ -28,33 +30,33 @@ use crate::policy::Policies;
 use crate::publication::kept::Kept;
 use topic::{Moment, Start, TOPIC_COST, TopicHistory};
 
-/// How many locks the topics share. One is held until an event of its topics is in the last shard's inbox.
+/// Number of locks that the topics share. A lock is held until an event of its topics is in the last shard's inbox.
 const STRIPES: usize = 64;
 
-/// How many of them one topic may have of the node's bytes, as a divisor.
+/// Divisor for the maximum share of one topic in the node's bytes.
 const SHARE: usize = 4;
 
-/// How much is kept.
+/// The bounds of all histories.
 #[derive(Clone, Debug)]
 pub struct HistoryRules {
-    /// Of the node, and of a topic that no policy speaks of.
+    /// The bounds of the node, and of topics without bounds of their own.
     pub settings: HistorySettings,
-    /// Of single topics.
+    /// The policies with the bounds of single topics.
     pub policies: Policies,
 }
 
-/// See the module.
+/// The histories of all topics of a node.
 #[derive(Debug)]
 pub struct History {
     start: Instant,
     rules: RwLock<HistoryRules>,
     hasher: std::hash::RandomState,
     stripes: [Mutex<Stripe>; STRIPES],
-    /// `history.bytes`.
+    /// The value of `history.bytes`.
     max_bytes: AtomicUsize,
-    /// What all of it costs.
+    /// The memory of all histories.
     bytes: AtomicUsize,
-    /// When the oldest event of each topic was accepted, or earlier: one place for each. Locked before a stripe.
+    /// For each topic, a lower bound for the acceptance time of its oldest event. Locked before a stripe.
     ages: Mutex<BinaryHeap<Reverse<(Moment, usize, DefaultKey)>>>,
     metrics: Arc<Metrics>,
 }
@@ -64,18 +66,18 @@ pub struct History {
 struct Stripe {
     names: HashMap<Topic, DefaultKey>,
     topics: SlotMap<DefaultKey, TopicHistory>,
-    /// With the hash of a topic: what its offsets count in, so that no other topic's position passes for one of it.
+    /// Combined with the hash of a topic into the tag of its positions, so that they are not valid for other topics.
     tag: u64,
-    /// The highest offset of topics that were forgotten.
+    /// The highest offset of all forgotten topics.
     forgotten: u64,
-    /// When the youngest of their events was accepted.
+    /// When the latest of their events was accepted.
     forgotten_at: Option<Moment>,
-    /// Nothing is kept.
+    /// Whether no events are kept.
     is_off: bool,
 }
 
 impl History {
-    /// Nothing was published yet.
+    /// Empty histories.
     pub fn new(rules: HistoryRules, metrics: Arc<Metrics>) -> Self {
         let max_bytes = rules.settings.bytes;
         Self {
@@ -90,7 +92,7 @@ impl History {
         }
     }
 
-    /// From now on these rules hold, also for what was kept by others.
+    /// Replaces the rules, also for events that are already kept.
     pub fn set_rules(&self, rules: HistoryRules) {
         let max_bytes = rules.settings.bytes;
         *self.rules.write().unwrap_or_else(PoisonError::into_inner) = rules;
@@ -99,7 +101,7 @@ impl History {
             let mut stripe = locked(stripe);
             let now = self.start.elapsed();
             if max_bytes == 0 || stripe.is_off {
-                // Nobody knows what comes while nothing is kept.
+                // Events that arrive while nothing is kept are not known later.
                 for history in stripe.topics.values() {
                     self.count(Size::of(history), Size::default());
                 }
@@ -116,12 +118,12 @@ impl History {
         self.drop_what_is_over(max_bytes);
     }
 
-    /// Whether nothing is kept of any topic.
+    /// Whether no topic keeps events.
     pub fn is_off(&self) -> bool {
         self.max_bytes.load(Ordering::Relaxed) == 0
     }
 
-    /// Takes an event, and hands it over with its position before another one of its topic.
+    /// Appends an event and hands over its position, in order with the topic's other events.
     pub fn append(&self, topic: &Topic, kept: Kept, hand_over: impl FnOnce(Position)) {
         let (hash, number) = self.place_of(topic);
         let mut stripe = locked(&self.stripes[number]);
@@ -147,7 +149,7 @@ impl History {
         }
     }
 
-    /// Hands over what there is of a topic, the latest `most` events of what is asked for, before the next event of it.
+    /// Hands over the requested events of a topic, at most the latest `most`, before the topic's next event.
     pub fn recover(
         &self,
         topic: &Topic,
@@ -178,13 +180,13 @@ impl History {
             Some(Since::Instant(instant)) => instant.checked_duration_since(self.start).map(Start::Moment),
         };
         let mut latest = history.latest(from.unwrap_or(Start::Moment(Moment::ZERO)), most, tag);
-        // Of another history, or before this one began.
+        // `None`: a position of another history, or a time before this one began.
         latest.complete &= from.is_some();
         let position = Position { offset: history.last(), tag };
         hand_over(Recovered { position, complete: latest.complete, events: latest.events });
     }
 
-    /// Drops what has become too old. To be called every few seconds.
+    /// Drops expired events. To be called every few seconds.
     pub fn drop_expired(&self) {
         for stripe in &self.stripes {
             let mut stripe = locked(stripe);
@@ -197,7 +199,7 @@ impl History {
         }
     }
 
-    /// Drops the oldest of all, until the rest is within the bound.
+    /// Drops the oldest events of all topics until the rest is within the bound.
     #[cold]
     fn drop_what_is_over(&self, max_bytes: usize) {
         let mut ages = locked(&self.ages);
@@ -208,7 +210,7 @@ impl History {
             let Some(history) = stripe.topics.get_mut(key) else { continue };
             let oldest = history.oldest().unwrap_or(age);
             if oldest > age {
-                // That one has gone already: its topic stands elsewhere now.
+                // That event is gone already; its topic has a new place in the heap.
                 ages.push(Reverse((oldest, number, key)));
                 continue;
             }
@@ -228,7 +230,7 @@ impl History {
         self.bytes.load(Ordering::Relaxed) > max_bytes
     }
 
-    /// Counts what a change of a topic's history has added or taken away.
+    /// Updates the totals after a change of a topic's history.
     fn count(&self, before: Size, after: Size) {
         let Metrics { history_topics, history_events, history_bytes, .. } = &*self.metrics;
         for (gauge, before, after) in [
@@ -240,7 +242,7 @@ impl History {
                 gauge.inc_by(counted(after) - counted(before));
             }
         }
-        // Wraps around where it becomes less, and so does the sum.
+        // A decrease wraps around, and so does the sum.
         self.bytes.fetch_add(after.bytes.wrapping_sub(before.bytes), Ordering::Relaxed);
     }
 
@@ -271,7 +273,7 @@ impl Stripe {
         }
     }
 
-    /// The key of a topic, and whether it is new here.
+    /// The key of a topic, and whether it was added.
     fn key(&mut self, topic: &Topic, limits: impl FnOnce() -> (usize, Duration)) -> (DefaultKey, bool) {
         if let Some(key) = self.names.get(topic) {
             return (*key, false);
@@ -282,7 +284,7 @@ impl Stripe {
         (key, true)
     }
 
-    /// The history of a topic that is not here.
+    /// The history of a topic that is not stored.
     fn without_events(&self, topic: &Topic, max_events: usize, max_age: Duration) -> TopicHistory {
         TopicHistory::new(topic.clone(), max_events, max_age, self.forgotten, self.forgotten_at)
     }
@@ -296,7 +298,7 @@ impl Stripe {
     }
 }
 
-/// What counts of a topic's history.
+/// The size of a topic's history.
 #[derive(Clone, Copy, Debug, Default)]
 struct Size {
     topics: usize,
@@ -311,12 +313,12 @@ impl Size {
     }
 }
 
-/// As a gauge counts.
+/// Converts a count for a gauge.
 fn counted(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-/// What is under these locks is whole between two calls, and the calls do not panic.
+/// Locks, ignoring poison: the state is consistent between calls, and the calls do not panic.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -378,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn positions_have_no_hole_and_are_known_to_this_history_alone() {
+    fn positions_have_no_gaps_and_belong_to_this_history() {
         let history = history(3, 1 << 20);
         let first = publish(&history, "a", "1");
         assert_eq!(publish(&history, "a", "2"), Position { offset: first.offset + 1, ..first });
@@ -394,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn a_topic_of_which_nothing_came_is_known_to_have_had_nothing() {
+    fn a_topic_without_events_is_known_to_have_had_none() {
         let history = history(3, 1 << 20);
         let before = position(&history, "quiet");
         assert_eq!(recover(&history, "quiet", since(before)), (true, vec![]));
@@ -414,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_says_otherwise_for_its_topics() {
+    fn a_rule_sets_the_bounds_of_its_topics() {
         let history = history(0, 1 << 20);
         let first = publish(&history, "a", "1");
         assert_eq!(recover(&history, "a", since(first)), (true, vec![]));
@@ -437,7 +439,7 @@ mod tests {
     }
 
     #[test]
-    fn over_the_nodes_bytes_the_oldest_goes_first_and_a_noisy_topic_has_a_quarter() {
+    fn beyond_the_nodes_bytes_the_oldest_event_is_dropped_and_one_topic_has_at_most_a_quarter() {
         let large = "1".repeat(10_000 - EVENT_COST);
         let history = history(1000, 100_000);
         let quiet = position(&history, "quiet");
@@ -457,7 +459,7 @@ mod tests {
     }
 
     #[test]
-    fn any_number_of_topics_takes_bounded_memory_and_is_never_wrong() {
+    fn any_number_of_topics_takes_bounded_memory_and_never_claims_completeness_wrongly() {
         let history = history(1000, 100_000);
         let first = publish(&history, "t/0", "0");
         for n in 1..5000 {
@@ -471,7 +473,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_old_goes_by_itself() {
+    fn expired_events_are_dropped() {
         let history = history(1000, 100_000);
         publish(&history, "a", "1");
         history.stripes.iter().for_each(|stripe| {
@@ -486,7 +488,7 @@ mod tests {
     }
 
     #[test]
-    fn other_rules_hold_for_what_was_kept_and_forget_nothing_else() {
+    fn new_rules_apply_to_kept_events_and_drop_nothing_else() {
         let history = history(1000, 100_000);
         let first = publish(&history, "a", "1");
         (2..=4).for_each(|n| assert_eq!(publish(&history, "a", &n.to_string()).offset, n));
@@ -508,7 +510,7 @@ mod tests {
     }
 
     #[test]
-    fn a_position_is_of_one_topic_alone() {
+    fn a_position_is_valid_for_one_topic_only() {
         let history = history(1000, 1 << 20);
         let first = publish(&history, "t/0", "1");
         for n in 1..500 {
@@ -519,9 +521,9 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is published and forgotten: an answer that is said to be complete has all that was published since.
+        /// Whatever is published and forgotten, a complete answer contains everything that was published since.
         #[test]
-        fn complete_is_never_said_wrongly(
+        fn completeness_is_never_claimed_wrongly(
             steps in proptest::collection::vec((0_usize..8, 0_usize..1500), 1..120),
             bytes in 1_000_usize..20_000,
             events in 0_usize..6,

@@ -1,4 +1,4 @@
-//! The history of one topic: its latest events, by offset and by the time of their acceptance. Pure.
+//! The history of one topic: its latest events, by offset and by time of acceptance. No I/O and no clock.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -7,34 +7,34 @@ use orosync_protocol::{Position, Topic};
 
 use crate::publication::kept::Kept;
 
-/// A time by a clock that never goes back: since the history began.
+/// A time on a monotonic clock, as the duration since the history began.
 pub type Moment = Duration;
 
-/// What an event costs beside [`Kept::cost`], as it counts against the bounds: its place, and the heads of its allocations.
+/// Overhead of an event in addition to [`Kept::cost`]: its place in the queue, and the headers of its allocations.
 pub const EVENT_COST: usize = 128;
 
-/// What a topic costs beside its events and its name.
+/// Overhead of a topic in addition to its events and its name.
 pub const TOPIC_COST: usize = 256;
 
-/// See the module.
+/// The latest events of one topic.
 #[derive(Debug)]
 pub struct TopicHistory {
-    /// Whose it is.
+    /// The topic.
     pub topic: Topic,
     max_events: usize,
     max_age: Duration,
     events: VecDeque<Entry>,
     /// The offset of the last event, kept or not.
     last: u64,
-    /// What the events cost.
+    /// The memory of the events in bytes.
     cost: usize,
-    /// When the youngest event that is no longer here was accepted.
+    /// When the latest dropped event was accepted.
     dropped: Option<Moment>,
 }
 
 #[derive(Debug)]
 struct Entry {
-    /// In nanoseconds, which take half of a [`Moment`]'s room, and last for centuries.
+    /// The time in nanoseconds, which takes half the memory of a [`Moment`] and lasts for centuries.
     accepted: u64,
     kept: Kept,
 }
@@ -49,27 +49,27 @@ impl Entry {
     }
 }
 
-/// What somebody asks for.
+/// The start of the requested events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
-    /// What came behind this offset.
+    /// Events after this offset.
     Offset(u64),
-    /// What was accepted from then on.
+    /// Events accepted from this time on.
     Moment(Moment),
 }
 
-/// The end of a topic's history.
+/// The requested part of a topic's history.
 #[derive(Debug)]
 pub struct Latest {
-    /// Whether it is all that was asked for.
+    /// Whether the requested events are complete.
     pub complete: bool,
-    /// With their positions, the oldest first.
+    /// The events with their positions, the oldest first.
     pub events: Vec<(Position, Kept)>,
 }
 
 impl TopicHistory {
-    /// Of a topic of which offsets up to `last` may have been given to events that nobody has any more, the youngest of them
-    /// accepted at `dropped`.
+    /// An empty history. Offsets up to `last` may have been assigned to events that are lost, the latest of which was accepted
+    /// at `dropped`.
     pub fn new(
         topic: Topic,
         max_events: usize,
@@ -80,7 +80,7 @@ impl TopicHistory {
         Self { topic, max_events, max_age, events: VecDeque::new(), last, cost: 0, dropped }
     }
 
-    /// From now on so many events are kept, for so long.
+    /// Replaces the bounds.
     pub fn set_limits(&mut self, max_events: usize, max_age: Duration, now: Moment) {
         (self.max_events, self.max_age) = (max_events, max_age);
         while self.events.len() > max_events {
@@ -94,27 +94,27 @@ impl TopicHistory {
         self.last
     }
 
-    /// When the youngest event that is no longer here was accepted.
+    /// When the latest dropped event was accepted.
     pub fn dropped(&self) -> Option<Moment> {
         self.dropped
     }
 
-    /// What its events cost.
+    /// The memory of the events in bytes.
     pub fn cost(&self) -> usize {
         self.cost
     }
 
-    /// How many events there are.
+    /// Number of events.
     pub fn count(&self) -> usize {
         self.events.len()
     }
 
-    /// When the oldest event was accepted; of none, when the last one was that is no longer here.
+    /// When the oldest event was accepted. Without events: when the latest dropped one was.
     pub fn oldest(&self) -> Option<Moment> {
         self.events.front().map(Entry::accepted).or(self.dropped)
     }
 
-    /// Appends an event that was accepted `now`, and drops what is over the topic's bounds, among them `max_cost`. Its offset.
+    /// Appends an event accepted at `now` and drops events beyond the bounds, including `max_cost`. Returns its offset.
     pub fn append(&mut self, kept: Kept, now: Moment, max_cost: usize) -> u64 {
         self.last += 1;
         if self.max_events == 0 {
@@ -130,7 +130,7 @@ impl TopicHistory {
         self.last
     }
 
-    /// Drops what is too old.
+    /// Drops expired events.
     pub fn drop_expired(&mut self, now: Moment) {
         while self.events.front().is_some_and(|oldest| now.saturating_sub(oldest.accepted()) > self.max_age) {
             self.drop_oldest();
@@ -140,7 +140,7 @@ impl TopicHistory {
         }
     }
 
-    /// Drops the oldest event. Whether there was one.
+    /// Drops the oldest event. Returns whether there was one.
     pub fn drop_oldest(&mut self) -> bool {
         let Some(oldest) = self.events.pop_front() else { return false };
         self.cost -= cost_of(&oldest.kept);
@@ -148,7 +148,7 @@ impl TopicHistory {
         true
     }
 
-    /// What is here of that, the latest `most`, with positions of this tag.
+    /// The requested events, at most the latest `most`, with positions of this tag.
     pub fn latest(&self, from: Start, most: usize, tag: u64) -> Latest {
         let length = self.events.len();
         let kept_from = self.last - length as u64;
@@ -197,12 +197,12 @@ mod tests {
         Kept::new(&Payload::from_encoder(Bytes::from(n.to_string())).unwrap(), Audience::default())
     }
 
-    /// Appends the numbers from `from` to `to`, each at the second that it says.
+    /// Appends the numbers from `from` to `to`, each at the second of the same number.
     fn append(history: &mut TopicHistory, from: u64, to: u64) {
         (from..=to).for_each(|n| assert_eq!(history.append(kept(n), at(n), usize::MAX), n));
     }
 
-    /// Offsets, which are what the payloads say.
+    /// The offsets, which equal the payloads.
     fn offsets(latest: &Latest) -> Vec<u64> {
         for (at, kept) in &latest.events {
             assert_eq!(kept.payload().as_bytes(), at.offset.to_string().as_bytes());
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn what_came_since_an_offset_is_complete_as_long_as_nothing_of_it_was_dropped() {
+    fn events_since_an_offset_are_complete_unless_one_of_them_was_dropped() {
         let mut history = history(5);
         let ask = |history: &TopicHistory, offset| {
             let latest = history.latest(Start::Offset(offset), 100, 7);
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn what_came_since_a_time_is_complete_if_what_was_dropped_is_older() {
+    fn events_since_a_time_are_complete_if_dropped_events_are_older() {
         let mut history = history(3);
         append(&mut history, 1, 5);
         let ask = |from| {
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn at_most_so_many_come_and_they_are_the_latest() {
+    fn a_limited_answer_has_the_latest_events() {
         let mut history = history(100);
         append(&mut history, 1, 10);
         let latest = history.latest(Start::Offset(4), 3, 7);
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn events_go_with_age_and_cost_and_without_room_for_any() {
+    fn events_are_dropped_by_age_and_cost_and_if_none_may_be_kept() {
         let mut history = history(100);
         append(&mut history, 1, 3);
         history.append(kept(3602), at(3602), usize::MAX);
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn offsets_go_on_behind_those_that_were_forgotten() {
+    fn offsets_continue_after_forgotten_ones() {
         let mut history = TopicHistory::new(Topic::parse("t").unwrap(), 5, HOUR, 7, Some(at(3)));
         assert!(
             !history.latest(Start::Offset(6), 9, 7).complete

@@ -1,4 +1,4 @@
-//! What is asked of Redis: the commands, and how their answers are read. Pure.
+//! The commands to Redis, and the parsing of their answers. No I/O.
 
 use std::time::Duration;
 
@@ -14,23 +14,23 @@ use super::topics::{Excerpt, Read, ReadSince};
 use super::trouble::Trouble;
 use crate::broker::history::HistoryRules;
 
-/// How long the head of a topic is kept that nobody publishes to or asks of.
+/// How long the head of an unused topic is kept.
 pub(super) const HEAD_KEPT: Duration = Duration::from_hours(24);
 
-/// The fewest events that are kept of a topic: what a node reads that has missed a push.
+/// Minimum number of events kept per topic, which a node reads after it has missed a push.
 const LEAST_EVENTS: usize = 100;
 
-/// How often, at most, the time is renewed for which the entries of a topic are kept, and their share of that time.
+/// Minimum interval at which the expiry of a topic's entries is renewed, and the margin added to it.
 const RENEWED: Duration = Duration::from_mins(1);
 const RENEWED_SHARE: u32 = 8;
 
-/// The most bytes of the entries that a read returns.
+/// Maximum size of the entries that a read returns, in bytes.
 const READ_BYTES: usize = 4 << 20;
 
-/// How much of `history.bytes` one topic may have, as a divisor: as in memory.
+/// Divisor for the maximum share of one topic in `history.bytes`, as in the memory broker.
 const SHARE: usize = 4;
 
-/// How messages and subscriptions are called: in a Cluster they stay with the primary of their slot.
+/// The commands for messages and subscriptions: sharded pub/sub in a Cluster, plain pub/sub otherwise.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Verbs {
     pub(super) publish: &'static str,
@@ -45,7 +45,7 @@ impl Verbs {
         Self { publish: "SPUBLISH", subscribe: "SSUBSCRIBE", unsubscribe: "SUNSUBSCRIBE" };
 }
 
-/// Reads what a script returns.
+/// Parses the result of a script.
 pub(super) fn answer<T: redis::FromRedisValue>(value: Result<Value, Trouble>) -> Result<T, Trouble> {
     redis::from_redis_value(value?).map_err(|_| Trouble::unexpected("a script in Redis"))
 }
@@ -54,7 +54,7 @@ pub(super) fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The call of the script that lets a node into a partition, unless the nodes of its prefix have another secret.
+/// The call of the script that admits a node to a partition, unless the nodes with its prefix have another secret.
 pub(super) fn enter(
     keys: &Keys,
     partition: Partition,
@@ -68,27 +68,27 @@ pub(super) fn enter(
     command
 }
 
-/// The cluster's id. None: other nodes have another secret.
+/// Parses the cluster's id. `None`: other nodes have another secret.
 pub(super) fn entered(value: Result<Value, Trouble>) -> Result<Option<ClusterId>, Trouble> {
     let entered: Vec<Value> = answer(value)?;
     let id: Option<String> = entered.get(1).and_then(|value| redis::from_redis_value_ref(value).ok());
     Ok(id.and_then(|id| id.parse().ok()))
 }
 
-/// Redis' clock, and the cluster's id. None: Redis has lost it.
+/// Parses Redis' clock, and the cluster's id. `None`: Redis has lost it.
 pub(super) fn canary(value: Result<Value, Trouble>) -> Result<(u64, Option<ClusterId>), Trouble> {
     let (time, id): (u64, String) = answer(value)?;
     Ok((time, id.parse().ok()))
 }
 
-/// What is kept of a topic.
+/// Bounds of a topic's entries in Redis.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Kept {
-    /// So many of the latest.
+    /// Maximum number of entries.
     pub(super) events: usize,
-    /// Since the latest.
+    /// How long entries are kept after the latest one.
     pub(super) age: Duration,
-    /// At most.
+    /// Maximum size in bytes.
     pub(super) bytes: usize,
 }
 
@@ -106,16 +106,16 @@ impl Kept {
         }
     }
 
-    /// As the script takes it.
+    /// The bounds as arguments of the script.
     fn bounds(self) -> [u64; 4] {
-        // No entry outlives the head that says what it is.
+        // Entries must not outlive their head, which describes them.
         let age = self.age.min(HEAD_KEPT.saturating_sub(RENEWED));
         let renewed = (age / RENEWED_SHARE).min(RENEWED);
         [self.events as u64, milliseconds(age).max(1), milliseconds(renewed).max(1), self.bytes as u64]
     }
 }
 
-/// The call of the script that accepts these messages.
+/// The call of the script that accepts messages.
 pub(super) fn publish(
     keys: &Keys,
     verbs: Verbs,
@@ -126,7 +126,7 @@ pub(super) fn publish(
     publish_kept(keys, verbs, due, |topic| Kept::new(rules, resume, topic))
 }
 
-/// The same, where so much is kept of each topic.
+/// The same call, with bounds per topic.
 pub(super) fn publish_kept(keys: &Keys, verbs: Verbs, due: &Due<'_>, kept: impl Fn(&Topic) -> Kept) -> Cmd {
     let mut topics: Vec<&Topic> = Vec::new();
     let (mut numbers, mut tags, mut runs) = (Vec::new(), Vec::new(), Vec::<[u16; 2]>::new());
@@ -167,7 +167,7 @@ pub(super) fn publish_kept(keys: &Keys, verbs: Verbs, due: &Due<'_>, kept: impl 
     command
 }
 
-/// How such a call ended, and what is to be said of it.
+/// Parses the outcome of such a call, with a problem to log, if any.
 pub(super) fn call_end(value: Result<Value, Trouble>) -> Result<(CallEnd, Option<Trouble>), Trouble> {
     let answer: Vec<Value> = answer(value)?;
     let number = |at: usize| answer.get(at).and_then(|value| redis::from_redis_value_ref::<u64>(value).ok());
@@ -186,21 +186,21 @@ pub(super) fn call_end(value: Result<Value, Trouble>) -> Result<(CallEnd, Option
     }
 }
 
-/// What was accepted of a publisher.
+/// The command that returns the highest accepted number of a publisher.
 pub(super) fn ask_highest(keys: &Keys, publisher: PublisherId, partition: Partition) -> Cmd {
-    // It is kept for as long as if something were accepted: what is not there later is lost.
+    // Renews the expiry as if a message were accepted, so that a missing number later means a loss.
     let mut command = redis::cmd("GETEX");
     command.arg(keys.number(publisher, partition)).arg("EX").arg(NUMBER_KEPT.as_secs());
     command
 }
 
-/// The number that this says.
+/// Parses the highest accepted number.
 pub(super) fn highest(value: Result<Value, Trouble>) -> Result<Option<Seq>, Trouble> {
     let highest: Option<u64> = answer(value)?;
     Ok(highest.and_then(Seq::new))
 }
 
-/// Where a topic stands, and what came.
+/// The call of the script that reads a topic's position and entries.
 pub(super) fn read(keys: &Keys, topic: &Topic, since: ReadSince, most: usize, excerpt: Excerpt) -> Cmd {
     let names = [keys.entries(topic), keys.head(topic), keys.epoch(keys.partition(topic))];
     let mut command = scripts::call(&scripts::READ, &names);
@@ -217,7 +217,7 @@ pub(super) fn read(keys: &Keys, topic: &Topic, since: ReadSince, most: usize, ex
     command
 }
 
-/// What such a read says.
+/// Parses the result of a read.
 pub(super) fn read_of(value: Result<Value, Trouble>) -> Result<Read, Trouble> {
     type Answer = (u64, Vec<u8>, u8, u64, Vec<Vec<u8>>);
     let unexpected = || Trouble::unexpected("a script in Redis");
@@ -233,7 +233,7 @@ pub(super) fn read_of(value: Result<Value, Trouble>) -> Result<Read, Trouble> {
     })
 }
 
-/// Do these topics of one partition stand at these tags? Their heads are kept for so long from now on.
+/// The call of the script that compares the tags of topics in one partition. With `kept`, it renews the expiry of their heads.
 pub(super) fn sweep(keys: &Keys, topics: &[(Topic, u64)], kept: Option<Duration>) -> Cmd {
     let heads: Vec<_> = topics.iter().map(|(topic, _)| keys.head(topic)).collect();
     let mut command = scripts::call(&scripts::SWEEP, &heads);
@@ -247,7 +247,7 @@ pub(super) fn sweep(keys: &Keys, topics: &[(Topic, u64)], kept: Option<Duration>
     command
 }
 
-/// Which of them (from 0) do not.
+/// Parses the indexes (from 0) of the topics whose tags differ.
 pub(super) fn swept(value: Result<Value, Trouble>) -> Result<Vec<usize>, Trouble> {
     let differ: Vec<usize> = answer(value)?;
     Ok(differ.into_iter().map(|number| number.wrapping_sub(1)).collect())

@@ -1,40 +1,39 @@
-//! The canary: each second something is published that only this node hears, so that it knows that what is published comes back.
-//! Pure.
+//! The canary: a message that the node publishes to itself each second, to verify that published messages come back. No I/O.
 
 use std::time::{Duration, Instant};
 
-/// How often.
+/// The interval between canaries.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// How long nothing may come back until the connection for it is replaced, and nothing may be answered until both are.
+/// How long no canary may come back before the push connection is replaced, and no answer before both connections are.
 pub(super) const PATIENCE: Duration = Duration::from_secs(3);
 
-/// How long a node counts as there without a canary, in milliseconds.
+/// How long a node is listed after its last canary, in milliseconds.
 pub(super) const NODE_KEPT_MS: u64 = 10_000;
 
-/// What was sent to a primary to see whether it comes back, and what has.
+/// The canaries sent to a primary, and those that came back.
 #[derive(Debug)]
 pub(super) struct Canary {
     sent: u64,
-    /// The last that was sent before this connection for pushes.
+    /// The last canary sent before the current push connection was opened.
     sent_before: u64,
     next: Instant,
-    /// When something came back last, or could begin to.
+    /// When a canary last came back, or when the push connection was opened.
     back: Instant,
-    /// When something was answered last.
+    /// When Redis last answered.
     answered: Instant,
 }
 
-/// What to do.
+/// The action to take.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// Nothing.
     Well,
-    /// Publish this.
+    /// Publish this canary.
     Send(String),
-    /// Replace the connection for pushes.
+    /// Replace the push connection.
     NothingComesBack,
-    /// Replace both.
+    /// Replace both connections.
     NoAnswer,
 }
 
@@ -43,20 +42,20 @@ impl Canary {
         Self { sent: 0, sent_before: 0, next: now, back: now, answered: now }
     }
 
-    /// There is another connection for pushes.
+    /// Notes that the push connection was replaced.
     pub(super) fn begin(&mut self, now: Instant) {
         self.sent_before = self.sent;
         self.back = now;
         self.next = now;
     }
 
-    /// Looks at the clock.
+    /// Decides what to do at `now`.
     pub(super) fn look(&mut self, now: Instant) -> Verdict {
         if now.saturating_duration_since(self.answered) > PATIENCE {
             return Verdict::NoAnswer;
         }
         if now.saturating_duration_since(self.back) > PATIENCE {
-            // Not again before the next one had its time.
+            // Gives the next connection its full time.
             self.back = now;
             return Verdict::NothingComesBack;
         }
@@ -68,20 +67,20 @@ impl Canary {
         Verdict::Send(self.sent.to_string())
     }
 
-    /// What was published is answered.
+    /// Notes that Redis answered the publication.
     pub(super) fn answer(&mut self, now: Instant) {
         self.answered = now;
     }
 
-    /// It was refused: something answers, and nothing can come back.
+    /// Notes that Redis refused the publication: it answers, but no canary can come back.
     pub(super) fn refuse(&mut self, now: Instant) {
         (self.answered, self.back) = (now, now);
     }
 
-    /// This has come back.
+    /// Notes that a canary came back.
     pub(super) fn come_back(&mut self, nonce: &[u8], now: Instant) {
         let nonce = std::str::from_utf8(nonce).ok().and_then(|nonce| nonce.parse::<u64>().ok());
-        // One of an earlier connection says nothing of this one; one that took longer than to the next does.
+        // A canary from before this connection proves nothing about it. One overtaken by later canaries does.
         if nonce.is_some_and(|nonce| nonce > self.sent_before) {
             self.back = now;
         }
@@ -97,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_sent_each_second_and_what_stays_away_for_three_is_replaced() {
+    fn a_canary_is_sent_each_second_and_a_silent_connection_is_replaced_after_three() {
         let start = Instant::now();
         let mut canary = Canary::new(start);
         assert_eq!(canary.look(start), Verdict::Send("1".to_owned()));
@@ -117,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_refused_has_nothing_replaced() {
+    fn a_refused_canary_replaces_no_connection() {
         let start = Instant::now();
         let mut canary = Canary::new(start);
         for at in 0..10 {
@@ -127,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_slow_comes_back_and_one_of_an_earlier_connection_does_not() {
+    fn a_slow_canary_counts_and_one_of_an_earlier_connection_does_not() {
         let start = Instant::now();
         let mut canary = Canary::new(start);
         for at in 0..10 {

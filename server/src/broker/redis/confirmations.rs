@@ -1,35 +1,35 @@
-//! How far the confirmations of the subscriptions have come that were asked for on one connection. Pure.
+//! The progress of subscription confirmations on one connection. No I/O.
 //!
-//! Redis answers in order: while confirmations come, a subscription without one waits for its turn, however long that takes. It is late
-//! if one that was asked for after it is confirmed, or if none comes any more.
+//! Redis answers in order: while confirmations arrive, an unconfirmed subscription waits for its turn, however long that takes.
+//! It is overdue if a later request was confirmed, or if confirmations have stopped arriving.
 
 use std::time::{Duration, Instant};
 
-/// How long a subscription waits at least, and for how long no confirmation may come.
+/// Minimum time before a subscription is overdue, and the time after which confirmations have stopped.
 const CONFIRM: Duration = Duration::from_secs(2);
 
 /// When the subscriptions on one connection were last confirmed.
 #[derive(Debug)]
 pub(super) struct Confirmations {
-    /// When the latest was asked for that is confirmed.
+    /// Request time of the latest confirmed subscription.
     asked: Option<Instant>,
-    /// When the last one came.
+    /// When the last confirmation arrived.
     came: Option<Instant>,
 }
 
 impl Confirmations {
-    /// Of a connection on which nothing was asked for.
+    /// The state of a new connection.
     pub(super) fn new() -> Self {
         Self { asked: None, came: None }
     }
 
-    /// A subscription is confirmed that was asked for then.
+    /// Notes the confirmation of a subscription requested at `asked`.
     pub(super) fn come(&mut self, asked: Instant, now: Instant) {
         self.asked = self.asked.max(Some(asked));
         self.came = Some(now);
     }
 
-    /// Whether a subscription is to be asked for again that was asked for then, and is not confirmed.
+    /// Whether an unconfirmed subscription requested at `asked` must be requested again.
     pub(super) fn is_late(&self, asked: Instant, now: Instant) -> bool {
         let is_over = |since: Instant| now.saturating_duration_since(since) > CONFIRM;
         is_over(asked) && (self.asked > Some(asked) || self.came.is_none_or(is_over))
@@ -43,7 +43,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn while_confirmations_come_none_is_late_and_when_they_stay_away_all_are() {
+    fn subscriptions_are_overdue_only_after_confirmations_have_stopped() {
         let start = Instant::now();
         let mut confirmations = Confirmations::new();
         assert!(!confirmations.is_late(start, start + CONFIRM));
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_others_have_overtaken_is_late_however_many_come() {
+    fn a_subscription_overtaken_by_later_ones_is_overdue() {
         let start = Instant::now();
         let mut confirmations = Confirmations::new();
         confirmations.come(start + SECOND, start + SECOND);

@@ -1,4 +1,4 @@
-//! Connections to Redis: where the primaries are, and whether they are such that nodes can share them.
+//! Connections to Redis: finds the primaries, opens connections, and checks that nodes can share the primary.
 
 mod sentinels;
 
@@ -19,50 +19,50 @@ use super::slots::SlotMap;
 use super::trouble::Trouble;
 use crate::config::broker::{Password, Passwords, RedisAddress, RedisServers, RedisSettings};
 
-/// How long a connection may take, the greeting included.
+/// Time limit for opening a connection, including its greeting.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
-/// How often a Cluster is asked where its slots are, if nothing says before that they have moved.
+/// Interval at which the slots of a Cluster are looked up, unless an error shows earlier that they have moved.
 const FIND_IN_CLUSTER: Duration = Duration::from_secs(30);
 
-/// How often the Sentinels are asked whether the primary is still the same: one that was demoted while nobody could reach it takes
-/// for a while what will be lost.
+/// Interval at which the Sentinels are asked for the primary. A primary that was demoted while unreachable accepts writes for
+/// a while, and these will be lost.
 const FIND_BY_SENTINEL: Duration = Duration::from_secs(2);
 
-/// How long a Sentinel may take, or a node of a Cluster that is asked for the others.
+/// Time limit for an answer of a Sentinel, or of a Cluster node that is asked for the slots.
 const ASKED_PATIENCE: Duration = Duration::from_secs(1);
 
-/// Requests of a connection that may wait to be written.
+/// Maximum number of requests per connection that wait to be written.
 const WAITING: usize = 4096;
 
-/// The first version that has what a node uses (`GETEX`).
+/// Minimum version of Redis, which introduced `GETEX`.
 const OLDEST: (u32, u32) = (6, 2);
 
-/// The first version of a Cluster that has `SPUBLISH`.
+/// Minimum version of Redis Cluster, which introduced `SPUBLISH`.
 const OLDEST_CLUSTER: (u32, u32) = (7, 0);
 
-/// Where a primary is.
+/// The address of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     Tcp(String, u16),
     Unix(std::path::PathBuf),
 }
 
-/// Where the primaries are.
+/// The result of a lookup.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Found {
-    /// Of each partition. None: nobody serves it.
+    /// The primary of each partition. `None`: no primary serves it.
     pub(super) primaries: Vec<Option<Place>>,
     /// All nodes of a Cluster.
     pub(super) nodes: Vec<Place>,
 }
 
-/// What a primary says of itself.
+/// The identity of a primary.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct About {
-    /// Of this process of it.
+    /// The run id of its process.
     pub(super) run_id: String,
-    /// For the log.
+    /// Product and version, for the log.
     pub(super) version: String,
 }
 
@@ -77,7 +77,7 @@ impl Connector {
         Self { settings }
     }
 
-    /// From now on connections are opened with these.
+    /// Replaces the passwords for new connections.
     pub(super) fn set_passwords(&mut self, passwords: Passwords) {
         self.settings.passwords = passwords;
     }
@@ -87,7 +87,7 @@ impl Connector {
         matches!(self.settings.servers, RedisServers::Cluster { .. })
     }
 
-    /// How often the primaries are looked for while nothing is wrong. None: there is only one place for them.
+    /// Interval of lookups during normal operation. `None`: a single server needs none.
     pub(super) fn finds_every(&self) -> Option<Duration> {
         match self.settings.servers {
             RedisServers::Single(..) => None,
@@ -96,14 +96,14 @@ impl Connector {
         }
     }
 
-    /// Whether what is written is acknowledged only once replicas have it.
+    /// Whether writes are acknowledged only after replicas have them.
     pub(super) fn waits_for_replicas(&self) -> bool {
         self.settings.wait_replicas > 0
     }
 
-    /// Where the primary is now, or those of these partitions. Of Sentinels, all are asked ([`sentinels`]). Of a Cluster, these nodes
-    /// and those of the configuration are asked one after the other, beginning with another one each `turn`: one may have missed what
-    /// the others know.
+    /// Looks up the primaries of all partitions. All Sentinels are asked ([`sentinels`]). In a Cluster, the known nodes and
+    /// those of the configuration are asked one after the other, starting with another one each `turn`, because a node may
+    /// have outdated information.
     pub(super) async fn find(
         &self,
         partitions: &[Partition],
@@ -128,12 +128,12 @@ impl Connector {
         Ok(Found { primaries: vec![Some(place); partitions.len()], nodes: Vec::new() })
     }
 
-    /// A connection for commands.
+    /// Opens a connection for commands.
     pub(super) async fn commands(&self, place: &Place) -> Result<MultiplexedConnection, Trouble> {
         self.open(place, AsyncConnectionConfig::new()).await
     }
 
-    /// A connection for subscriptions alone, whose pushes go there.
+    /// Opens a connection for subscriptions only, whose pushes go to the given sender.
     pub(super) async fn pushes(
         &self,
         place: &Place,
@@ -167,9 +167,9 @@ impl Connector {
                 ConnectionAddr::TcpTls { host: host.clone(), port: *port, insecure: false, tls_params: None }
             }
         };
-        // Several calls are on their way at once, each of which is written as a whole.
+        // Several calls are in flight at once, and each is written as a whole.
         let tcp = TcpSettings::default().set_nodelay(true);
-        // Redis 7.0 does not know what it would say, and a newer one would ask for a right more.
+        // Redis 7.0 does not know CLIENT SETINFO, and newer versions would need an additional ACL right for it.
         let redis = redis.set_skip_set_lib_name();
         let info = address.into_connection_info()?.set_redis_settings(redis).set_tcp_settings(tcp);
         let client = match &self.settings.tls {
@@ -214,7 +214,7 @@ impl Connector {
     }
 }
 
-/// The same with a user and a password.
+/// Adds a user and a password.
 fn as_user(
     mut login: RedisConnectionInfo,
     username: Option<&String>,
@@ -229,7 +229,7 @@ fn as_user(
     login
 }
 
-/// Whether nodes can share this primary.
+/// Checks that nodes can share this primary.
 pub(super) async fn examine(
     connection: &mut MultiplexedConnection,
     is_cluster: bool,
@@ -239,7 +239,7 @@ pub(super) async fn examine(
     examine_info(&text, is_cluster)
 }
 
-/// The same by what INFO says.
+/// The same check, based on the output of INFO.
 fn examine_info(info: &str, is_cluster: bool) -> Result<About, Trouble> {
     let field =
         |name: &str| info.lines().find_map(|line| line.trim_end().strip_prefix(name)?.strip_prefix(':'));
@@ -292,7 +292,7 @@ fn examine_info(info: &str, is_cluster: bool) -> Result<About, Trouble> {
     Ok(About { run_id, version: shown })
 }
 
-/// One command, and its answer within a time.
+/// Sends a command and waits for its answer, with a time limit.
 pub(super) async fn request(connection: &mut MultiplexedConnection, command: &Cmd) -> Result<Value, Trouble> {
     let answer = in_time(PATIENCE, "Redis", connection.req_packed_command(command)).await?;
     Ok(answer.extract_error()?)

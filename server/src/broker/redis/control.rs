@@ -1,10 +1,10 @@
-//! The disconnects' topic, which each node reads from its oldest entry on, and whose positions it remembers: by them it knows
-//! whether it has heard of all disconnects before a ticket was used, and on whichever node that ticket was minted.
+//! The topic of disconnects. Each node reads it from its oldest entry on and remembers the positions. With them it can tell
+//! whether it knows all disconnects from before a ticket was used, whichever node minted the ticket.
 //!
-//! Kept in Redis: [`MOST_DISCONNECTS`], for an hour or for as long as resume tickets are good ([`limits`]). A node that was away for
-//! longer finds that its line does not go on, as after any other break. What a node does not understand, since a newer one has sent it,
-//! may mean anybody: there a line begins anew, and the sessions of browsers end. Nobody but a node can send such a thing: what is
-//! published is parsed at the door, and the topic is written to by whoever has Redis' password.
+//! Redis keeps [`MOST_DISCONNECTS`] for an hour, or for as long as resume tickets are valid ([`limits`]). A node that was
+//! disconnected for longer cannot continue its line, as after any other break. A disconnect in an unknown format, sent by a
+//! newer node, may affect anybody: a new line begins there, and all browser sessions end. Only nodes can send such an entry,
+//! because messages of publishers are parsed on entry, and writing to the topic directly takes Redis' password.
 
 use std::time::Duration;
 
@@ -16,30 +16,30 @@ pub(super) use crate::auth::line::CLOCK_SLACK_SECONDS;
 use crate::auth::line::{Beginning, Disconnected, Line};
 use crate::policy::HistoryLimits;
 
-/// The most disconnects that are kept, and whose positions a node knows.
+/// Maximum number of disconnects that Redis keeps, and of positions that a node knows.
 pub const MOST_DISCONNECTS: usize = 100_000;
 
-/// The most bytes of them.
+/// Maximum size of these disconnects in bytes.
 pub(super) const MOST_BYTES: usize = 16 << 20;
 
-/// How long they are kept at least, and how much longer than a resume ticket is good.
+/// Minimum time for which they are kept, and the margin beyond the lifetime of resume tickets.
 const KEPT: Duration = Duration::from_hours(1);
 const SLACK: Duration = Duration::from_mins(2);
 
-/// Whether this is the topic of the disconnects.
+/// Whether this is the topic of disconnects.
 pub(super) fn is_control(topic: &Topic) -> bool {
     topic.as_str() == disconnect::TOPIC
 }
 
-/// How many are kept, and for how long, where resume tickets are good for so long.
+/// The bounds of the topic, given the lifetime of resume tickets.
 pub(super) fn limits(resume: Duration) -> HistoryLimits {
     HistoryLimits { events: MOST_DISCONNECTS, age: KEPT.max(resume.saturating_add(SLACK)) }
 }
 
-/// From where on a read of all that is kept knows the disconnects. `unix`: seconds since 1970, of Redis' milliseconds. `broken`: when it
-/// was found, if it was, that some may have been missed.
+/// The beginning of the line after a read of all entries. `unix` converts Redis' milliseconds to Unix time in seconds. `broken`
+/// is the time at which a possible loss of disconnects was detected, if any.
 pub(super) fn beginning(read: &Read, unix: impl Fn(u64) -> u64, broken: Option<u64>) -> Beginning {
-    // Of those before the first of a topic none is unknown.
+    // Before the first entry of a topic nothing can be missing.
     let unknown_until = |base: Position, accepted| if base.offset == 0 { 0 } else { unix(accepted) };
     let mut begun: Option<Beginning> = None;
     let mut last = None;
@@ -47,7 +47,7 @@ pub(super) fn beginning(read: &Read, unix: impl Fn(u64) -> u64, broken: Option<u
         let Position { offset, .. } = entry.position;
         let before = Position { offset: offset.saturating_sub(1), tag: entry.before };
         let whom = Disconnect::parse(&entry.payload()).ok();
-        // Anew behind a hole, and behind what is not understood.
+        // A new line begins after a gap, and after an entry in an unknown format.
         if begun.is_none() || last != Some(before) || whom.is_none() {
             let base = if whom.is_some() { before } else { entry.position };
             let is_first = last.is_none() && whom.is_some() && read.complete;
@@ -61,7 +61,7 @@ pub(super) fn beginning(read: &Read, unix: impl Fn(u64) -> u64, broken: Option<u
             begun.disconnected.push(Disconnected { whom, at: entry.position, unix });
         }
     }
-    // What does not lead to where the topic stands is not of its line.
+    // Entries that do not lead to the topic's current position are not on its line.
     let begun = begun.filter(|_| last == Some(read.position));
     let mut beginning = begun.unwrap_or_else(|| Beginning {
         base: read.position,
@@ -72,14 +72,14 @@ pub(super) fn beginning(read: &Read, unix: impl Fn(u64) -> u64, broken: Option<u
     beginning
 }
 
-/// The positions of such a beginning.
+/// The positions of a beginning.
 pub(super) fn line(beginning: &Beginning) -> Line {
     let mut line = Line::new(beginning.base);
     beginning.disconnected.iter().for_each(|disconnected| line.push(disconnected.at.tag));
     line
 }
 
-/// Goes on to the next one.
+/// Appends the next position to the line.
 pub(super) fn go_on(line: &mut Line, next: Position) {
     line.push(next.tag);
     line.forget(next.offset.saturating_sub(MOST_DISCONNECTS as u64));

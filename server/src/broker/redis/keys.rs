@@ -1,32 +1,32 @@
-//! How things are called in Redis. All names of a cluster of nodes begin with its prefix, which may be shared with nobody else.
+//! The names of keys and channels in Redis. All names of a cluster of nodes begin with its prefix, which nothing else may use.
 //!
 //! | key or channel | what it is |
 //! | --- | --- |
 //! | `P:{N}:e:TOPIC` | list: the topic's entries ([`super::record`]) |
-//! | `P:{N}:h:TOPIC` | string: its head, as `scripts/publish.lua` writes it: where the topic stands, and what is kept |
-//! | `P:{N}:p:PUBLISHER` | string: the highest number accepted of a publisher in this partition |
+//! | `P:{N}:h:TOPIC` | string: its head, written by `scripts/publish.lua`: the topic's position, and what is kept | |
+//! | `P:{N}:p:PUBLISHER` | string: the highest number accepted from a publisher in this partition | |
 //! | `P:{N}:c:TOPIC` | channel: entries, as they are accepted |
-//! | `P:{N}:t:TICKET` | string: what the ticket's only use was called |
-//! | `P:{N}:epoch` | string: since when this Redis process has all that it was told, and its run id |
+//! | `P:{N}:t:TICKET` | string: the name of the ticket's only use |
+//! | `P:{N}:epoch` | string: since when this Redis process has lost nothing, and its run id |
 //! | `P:{N}:id`, `P:{N}:secret` | strings: the id of the cluster, and of its secret |
-//! | `P:{N}:nodes` | hash: the nodes, and what they say of themselves |
+//! | `P:{N}:nodes` | hash: the nodes, with their descriptions |
 //! | `P:{N}:n:NODE` | channel: a node's canary |
-//! | `P:{N}:trial:KIND` | of a node that tries what it may ([`super::rights`]) |
+//! | `P:{N}:trial:KIND` | for a node that checks its permissions ([`super::rights`]) |
 //!
-//! `{N}` is the partition's hash tag: all that one script call touches lies in one slot of a Redis Cluster.
+//! `{N}` is the partition's hash tag, so that all keys of one script call are in the same slot of a Redis Cluster.
 
 use orosync_protocol::{PublisherId, Topic, disconnect};
 
 use super::fnv1a::fnv1a;
 
-/// Makes the names of a prefix, in so many partitions.
+/// Builds the names for a prefix and a number of partitions.
 #[derive(Clone, Debug)]
 pub(super) struct Keys {
     prefix: String,
     hash_tags: Vec<String>,
 }
 
-/// The partitions of a Cluster: the hash tag of number n has slot [`Partition::slot`] of n. Topics stay where this table puts them.
+/// The hash tags of a Cluster's partitions: number n is in slot [`Partition::slot`] of n. Changing the table would move topics.
 #[rustfmt::skip]
 const HASH_TAGS: [&str; 64] = [
     "53t", "j3j", "if5", "kec", "574", "74b", "akm", "6bk", "96a", "frw", "0ip", "oin", "d1i", "38o", "0m0", "xw",
@@ -35,7 +35,7 @@ const HASH_TAGS: [&str; 64] = [
     "7d8", "5gn", "621", "41g", "jc0", "qkn", "66q", "i6o", "3h5", "1kc", "2z4", "0yb", "3lu", "des", "he", "802",
 ];
 
-/// How many slots a Cluster has.
+/// Number of slots of a Cluster.
 pub(super) const SLOTS: u16 = 16_384;
 
 /// The number of a partition.
@@ -43,10 +43,10 @@ pub(super) const SLOTS: u16 = 16_384;
 pub(super) struct Partition(pub(super) usize);
 
 impl Partition {
-    /// Where tickets, disconnects and the nodes are.
+    /// The partition of tickets, disconnects and nodes.
     pub(super) const CONTROL: Self = Self(0);
 
-    /// Where it is in a Cluster: in the middle of its part of the slots, which are mostly given out in large ranges.
+    /// The partition's slot in a Cluster: the middle of its share, because slots are usually assigned in large ranges.
     pub(super) fn slot(self) -> u16 {
         const SHARE: usize = SLOTS as usize / HASH_TAGS.len();
         u16::try_from(self.0 * SHARE + SHARE / 2).unwrap_or(SLOTS)
@@ -54,7 +54,7 @@ impl Partition {
 }
 
 impl Keys {
-    /// Names with this prefix, on a single primary: it has one partition.
+    /// Names with this prefix on a single primary, which has one partition.
     pub(super) fn single(prefix: &str) -> Self {
         Self { prefix: prefix.to_owned(), hash_tags: vec!["0".to_owned()] }
     }
@@ -69,7 +69,7 @@ impl Keys {
         (0..self.hash_tags.len()).map(Partition)
     }
 
-    /// Where a topic is.
+    /// The partition of a topic.
     pub(super) fn partition(&self, topic: &Topic) -> Partition {
         if topic.as_str() == disconnect::TOPIC {
             return Partition::CONTROL;
@@ -91,7 +91,7 @@ impl Keys {
         self.of_topic(topic, 'c')
     }
 
-    /// The topic of a channel.
+    /// The topic that a channel belongs to.
     pub(super) fn topic(&self, channel: &str) -> Option<Topic> {
         let (_, name) = channel.strip_prefix(&self.prefix)?.strip_prefix(":{")?.split_once("}:c:")?;
         Topic::parse(name).ok()
@@ -125,12 +125,12 @@ impl Keys {
         self.name(partition, &format!("n:{node}"))
     }
 
-    /// What only a try at the start has.
+    /// The key for a permission check at the start.
     pub(super) fn trial(&self, partition: Partition, kind: &str) -> String {
         self.name(partition, &format!("trial:{kind}"))
     }
 
-    /// All names, as a pattern.
+    /// The pattern of all names.
     pub(super) fn all(&self) -> String {
         format!("{}:*", self.prefix)
     }

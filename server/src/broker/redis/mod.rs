@@ -1,14 +1,14 @@
 //! The broker of several nodes: Redis or Valkey.
 //!
-//! What is published is accepted by a script there, which numbers it, keeps it and pushes it to all nodes ([`outbox`]); a node
-//! delivers what is pushed, as far as nothing is missing before it, and reads what is ([`topics`]). All of it happens on one
-//! thread ([`worker`]); a shard only gives it orders.
+//! A script in Redis accepts messages, assigns their positions, stores them and pushes them to all nodes ([`outbox`]). A node
+//! delivers pushed entries in order, and reads missing ones ([`topics`]). One thread does all of this ([`worker`]); shards
+//! send it orders.
 //!
-//! Disconnects are a topic that each node reads from the oldest that is kept ([`control`]), and tickets are used up by a script
-//! ([`tickets`]), which says up to where a node must have read them.
+//! Disconnects are entries of a topic that each node reads from the oldest one on ([`control`]). Another script marks tickets
+//! as used ([`tickets`]), and returns the position up to which a node must have read the disconnects.
 //!
-//! Acknowledged means: Redis has it, and `broker.wait_replicas` of its replicas. While Redis is away nothing is acknowledged;
-//! publishers keep what they have, and sessions stay open.
+//! A message is acknowledged when Redis and `broker.wait_replicas` of its replicas have it. While Redis is unavailable nothing
+//! is acknowledged: publishers keep their messages, and sessions stay open.
 
 mod calls;
 mod canary;
@@ -56,36 +56,36 @@ use worker::Worker;
 
 pub use control::MOST_DISCONNECTS;
 
-/// What may be pushed and not written yet.
+/// Maximum size of pushed entries that are not written to sessions yet.
 const INBOUND_BYTES: usize = 16 << 20;
 
-/// The publisher of what the nodes publish themselves, and number alike.
+/// The publisher id for messages that all nodes publish with the same numbers.
 const ALL_NODES: PublisherId = PublisherId(0);
 
-/// What the broker is started with.
+/// The settings of the broker.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Where Redis is, and how to get in.
+    /// The Redis servers, and how to connect to them.
     pub redis: RedisSettings,
-    /// The passwords, as the configuration has them now.
+    /// The current passwords.
     pub passwords: watch::Receiver<Passwords>,
-    /// How much history is kept.
+    /// The bounds of the histories.
     pub rules: HistoryRules,
-    /// How long a resume ticket is good.
+    /// Lifetime of a resume ticket.
     pub resume: Duration,
-    /// Publishers that are remembered.
+    /// Maximum number of remembered publishers.
     pub max_publishers: usize,
-    /// The ids of the secrets that this node accepts, the one that it signs with first.
+    /// The ids of the secrets that this node accepts, the signing one first.
     pub secrets: watch::Receiver<Vec<String>>,
-    /// This node's name. No two have the same.
+    /// This node's unique name.
     pub node: String,
-    /// Where it listens, as it is told to whoever asks for the nodes.
+    /// The address that the list of nodes shows for this node.
     pub bind: String,
-    /// The hash of the rules that it has now: [`nodes::hash_of_rules`].
+    /// The hash of the current rules: [`nodes::hash_of_rules`].
     pub rules_hash: watch::Receiver<String>,
 }
 
-/// Something for the broker's thread to do.
+/// A message to the broker's thread.
 enum Order {
     Publish { messages: Vec<Numbered>, receipt: Option<Arc<Receipt>> },
     AskHighest(PublisherId, Arc<Receipt>),
@@ -96,25 +96,25 @@ enum Order {
     UseTicket(TicketUse, UseAnswer),
 }
 
-/// A message of a publication, as it will be kept.
+/// A message of a publication, in the form in which it is stored.
 #[derive(Debug)]
 struct Numbered {
-    /// Its publisher's number. None: the node itself numbers it.
+    /// The publisher and its sequence number. `None`: the node numbers the message.
     number: Option<(PublisherId, Seq)>,
     topic: Topic,
     body: Vec<u8>,
     credit: Credit,
 }
 
-/// What the broker's thread tells others.
+/// The state that the broker's thread reports.
 #[derive(Debug)]
 struct Report {
-    /// Whether what is published comes back.
+    /// Whether published messages come back.
     is_up: Arc<AtomicBool>,
     cluster: Arc<Cluster>,
 }
 
-/// Gives orders to the broker's thread, which carries them out.
+/// The broker's handle, which sends orders to its thread.
 #[derive(Debug)]
 pub struct RedisBroker {
     orders: UnboundedSender<Order>,
@@ -123,7 +123,7 @@ pub struct RedisBroker {
 }
 
 impl RedisBroker {
-    /// Starts the broker's thread, which connects by itself and goes on trying.
+    /// Starts the broker's thread, which connects to Redis and retries without end.
     pub fn start(
         settings: Settings,
         events: Arc<dyn EventHandler>,
@@ -136,33 +136,34 @@ impl RedisBroker {
         let cluster = Arc::<Cluster>::default();
         let report = Report { is_up: Arc::clone(&is_up), cluster: Arc::clone(&cluster) };
         thread::Builder::new().name("broker".to_owned()).spawn(move || {
-            // The connections' tasks are of this runtime.
+            // The connections' tasks run on this runtime.
             runtime.block_on(async {
                 let worker = Worker::new(settings, events, taken, inbound, report, metrics);
-                // As a task it goes on as soon as theirs have something for it; what is blocked on waits for a look at the sockets.
+                // A task is scheduled as soon as the connections' tasks wake it. The future of `block_on` would first wait for
+                // a poll of the sockets.
                 let _ = tokio::spawn(worker.run()).await;
             });
         })?;
         Ok(Self { orders, is_up, cluster })
     }
 
-    /// Whether what is published comes back.
+    /// Whether published messages come back.
     pub fn is_up(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.is_up)
     }
 
-    /// Which tickets were used, on all nodes.
+    /// The used tickets of all nodes.
     pub fn used_tickets(&self) -> Arc<dyn SharedTickets> {
         Arc::new(RedisTickets(self.orders.clone()))
     }
 
     fn give(&self, order: Order) {
-        // Its thread ends with the process.
+        // The thread runs until the process ends.
         let _ = self.orders.send(order);
     }
 }
 
-/// The tickets of all nodes.
+/// The used tickets of all nodes.
 #[derive(Debug)]
 struct RedisTickets(UnboundedSender<Order>);
 
@@ -220,7 +221,7 @@ impl Broker for RedisBroker {
         self.give(Order::SetRules(rules));
     }
 
-    // Its thread has a clock of its own.
+    // The broker's thread has its own timer.
     fn handle_timeout(&self) {}
 
     fn cluster(&self) -> Arc<Cluster> {

@@ -1,6 +1,6 @@
-//! The nodes that share a Redis: what each says of itself with its canary, and the list of those that were heard of.
+//! The nodes that share a Redis: the description that each node stores with its canary, and the list of nodes.
 //!
-//! A node is in the list for [`NODE_KEPT_MS`] after its last word, and counts as there while it speaks each second.
+//! A node is listed for [`NODE_KEPT_MS`] after its last canary, and counts as present while it sends one each second.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use crate::metrics::Metrics;
 use crate::process;
 use orosync_protocol::Subprotocol;
 
-/// What a node says of itself.
+/// The description of this node.
 #[derive(Debug)]
 pub(super) struct Description {
     host: String,
@@ -27,7 +27,7 @@ pub(super) struct Description {
     started: u64,
 }
 
-/// The same on its way. A node of another version may say more, or less.
+/// The serialized description. Nodes of other versions may have more or fewer fields.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 struct Said {
@@ -40,18 +40,18 @@ struct Said {
     rules: String,
 }
 
-/// A node that was heard of.
+/// A listed node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Listed {
-    /// Random, another one after a restart.
+    /// The node's name, random and different after each start.
     pub name: String,
-    /// What its machine is called.
+    /// The host name of its machine.
     pub host: String,
     /// The first address of its `bind`.
     pub bind: String,
-    /// Its version.
+    /// The server's version.
     pub version: String,
-    /// When it was started, by its own clock: seconds since 1970.
+    /// When it was started, as Unix time in seconds on its own clock.
     pub started: u64,
     /// Open sessions of browsers.
     pub sessions: i64,
@@ -59,9 +59,9 @@ pub struct Listed {
     pub publishers: i64,
     /// The hash of its rules.
     pub rules: String,
-    /// How long ago it was heard of.
+    /// Time since its last canary, in milliseconds.
     pub silent_milliseconds: u64,
-    /// Whether that is as it should be.
+    /// Whether the node counts as present.
     pub is_there: bool,
 }
 
@@ -70,14 +70,14 @@ pub struct Listed {
 #[error("{0}")]
 pub struct NotListed(Trouble);
 
-/// By which nodes find out whether they have the same rules: what `/topics` describes, and the history that it leaves out.
+/// A hash of the rules, by which nodes compare them: the content of `/topics`, and the default history bounds.
 pub fn hash_of_rules(described: &str, history: HistorySettings) -> String {
     let HistorySettings { limits, bytes } = history;
     let all = format!("{described} {} {} {bytes}", limits.events, limits.age.as_millis());
     format!("{:016x}", fnv1a(&all))
 }
 
-/// The nodes that were heard of, in the order of their hosts.
+/// The listed nodes, ordered by host.
 pub async fn list(settings: RedisSettings) -> Result<Vec<Listed>, NotListed> {
     let prefix = settings.prefix.clone();
     let connector = Connector::new(settings);
@@ -105,7 +105,7 @@ fn decode<T: redis::FromRedisValue>(value: Value) -> Result<T, Trouble> {
     from_redis_value(value).map_err(|_| Trouble::unexpected("Redis"))
 }
 
-/// Of the fields of the nodes' hash, those that have not expired at `now`, in milliseconds since 1970.
+/// The nodes in the fields of the hash that have not expired at `now` (Unix time in milliseconds).
 fn listed(fields: HashMap<String, String>, now: u64) -> Vec<Listed> {
     let mut nodes: Vec<_> = fields
         .into_iter()
@@ -136,12 +136,12 @@ fn listed(fields: HashMap<String, String>, now: u64) -> Vec<Listed> {
 }
 
 impl Description {
-    /// Of this process, which begins to listen at this address.
+    /// The description of this process, which listens on this address.
     pub(super) fn new(bind: String) -> Self {
         Self { host: process::host_name(), bind, started: process::unix_time() }
     }
 
-    /// What is so now, as JSON.
+    /// The current description as JSON.
     pub(super) fn text(&self, metrics: &Metrics, rules: &str) -> String {
         let open = |protocol| metrics.sessions_open.of(protocol).get();
         let said = Said {

@@ -1,25 +1,25 @@
-//! The partitions: which primary serves each, and what is to be tried again in it. Pure.
+//! The partitions: which primary serves each, and what must be retried in it. No I/O.
 //!
 //! ```text
 //! nobody --assign--> assigned --enter--> served --lose--> nobody
 //! ```
 //!
-//! A partition that nobody serves waits; the others go on. Outside a Cluster there is one.
+//! A partition without a primary waits while the others continue. Outside a Cluster there is a single partition.
 
 use std::time::{Duration, Instant};
 
 use super::keys::Partition;
 use super::primary::PrimaryId;
 
-/// Between a failed call and the next try.
+/// The first retry delay after a failed call.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// How long the topics of a partition wait to be asked where they stand, until all are confirmed: long enough for a confirmation that
-/// is asked for a second time.
+/// How long a sweep of a partition waits until all its subscriptions are confirmed: long enough for a subscription that is
+/// requested a second time.
 const CONFIRMED_WITHIN: Duration = Duration::from_secs(3);
 
-/// How long nothing may come back until the node is not ready.
+/// How long no canary may come back before the node is not ready.
 pub(super) const NOT_READY: Duration = Duration::from_secs(8);
 
 /// All partitions of this node: one, or those of a Cluster.
@@ -29,12 +29,12 @@ pub(super) struct Partitions(Vec<State>);
 #[derive(Debug)]
 struct State {
     server: Server,
-    /// When what has failed is tried again.
+    /// When failed calls are retried.
     try_again: Option<Instant>,
     pause: Duration,
-    /// When its topics are asked where they stand, before their turn.
+    /// When an additional sweep of its topics is due.
     sweep: Sweep,
-    /// When its primary's canary came back last.
+    /// When the canary of its primary last came back.
     back: Option<Instant>,
 }
 
@@ -48,7 +48,7 @@ enum Server {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sweep {
     No,
-    /// When all are confirmed, or then at the latest. None: from the next look at the clock, for [`CONFIRMED_WITHIN`].
+    /// When all subscriptions are confirmed, at the latest at this time. `None`: [`CONFIRMED_WITHIN`] after the next tick.
     WhenConfirmed(Option<Instant>),
     At(Instant),
 }
@@ -65,7 +65,7 @@ impl Partitions {
         Self((0..count).map(|_| state()).collect())
     }
 
-    /// The primary that serves it.
+    /// The primary that serves the partition.
     pub(super) fn server(&self, partition: Partition) -> Option<PrimaryId> {
         match self.0[partition.0].server {
             Server::Serves(primary) => Some(primary),
@@ -73,7 +73,7 @@ impl Partitions {
         }
     }
 
-    /// The primary that serves it, or is to.
+    /// The primary that serves the partition, or is assigned to it.
     pub(super) fn assigned(&self, partition: Partition) -> Option<PrimaryId> {
         match self.0[partition.0].server {
             Server::Assigned(primary) | Server::Serves(primary) => Some(primary),
@@ -81,22 +81,22 @@ impl Partitions {
         }
     }
 
-    /// Those that this primary serves, or is to.
+    /// The partitions that this primary serves, or is assigned to.
     pub(super) fn of(&self, primary: PrimaryId) -> impl Iterator<Item = Partition> {
         self.all().filter(move |partition| self.assigned(*partition) == Some(primary))
     }
 
-    /// Whether each is served.
+    /// Whether all partitions are served.
     pub(super) fn are_served(&self) -> bool {
         self.all().all(|partition| self.server(partition).is_some())
     }
 
-    /// This primary is to serve it.
+    /// Assigns the partition to this primary.
     pub(super) fn assign(&mut self, partition: Partition, primary: PrimaryId) {
         self.0[partition.0].server = Server::Assigned(primary);
     }
 
-    /// That primary has let the node in. Whether it serves the partition now.
+    /// Notes that this primary has admitted the node. Returns whether it serves the partition now.
     pub(super) fn enter(&mut self, partition: Partition, primary: PrimaryId) -> bool {
         let state = &mut self.0[partition.0];
         let is_assigned = state.server == Server::Assigned(primary);
@@ -109,12 +109,12 @@ impl Partitions {
         is_assigned
     }
 
-    /// Nobody serves it any more.
+    /// Notes that no primary serves the partition.
     pub(super) fn lose(&mut self, partition: Partition) {
         self.0[partition.0].server = Server::Nobody;
     }
 
-    /// What was asked has failed, and will be tried again.
+    /// Notes a failure and schedules a retry.
     pub(super) fn fail(&mut self, partition: Partition, now: Instant) {
         let state = &mut self.0[partition.0];
         if state.try_again.is_none() {
@@ -123,22 +123,22 @@ impl Partitions {
         }
     }
 
-    /// What has failed is worth another try.
+    /// Schedules a retry now.
     pub(super) fn try_now(&mut self, partition: Partition, now: Instant) {
         self.0[partition.0].try_again = Some(now);
     }
 
-    /// What was asked has succeeded.
+    /// Notes a success.
     pub(super) fn succeed(&mut self, partition: Partition) {
         self.0[partition.0].pause = FIRST_PAUSE;
     }
 
-    /// Whether something may be asked: it is served, and nothing waits to be tried again.
+    /// Whether calls may be made: the partition is served, and no retry is scheduled.
     pub(super) fn may_ask(&self, partition: Partition) -> bool {
         self.server(partition).is_some() && self.0[partition.0].try_again.is_none()
     }
 
-    /// Those in which what has failed is to be tried again now.
+    /// Takes the partitions whose retry is due.
     pub(super) fn take_tries(&mut self, now: Instant) -> Vec<Partition> {
         let due: Vec<_> = self.all().filter(|partition| self.is_due(*partition, now)).collect();
         for partition in &due {
@@ -152,19 +152,19 @@ impl Partitions {
         self.server(partition).is_some() && try_again.is_some_and(|at| now >= at)
     }
 
-    /// Its topics are to be asked where they stand once all are confirmed. For one that is not by [`CONFIRMED_WITHIN`] the others wait
-    /// no longer.
+    /// Schedules a sweep of the partition for when all its subscriptions are confirmed, at the latest after
+    /// [`CONFIRMED_WITHIN`].
     pub(super) fn sweep_when_confirmed(&mut self, partition: Partition) {
         self.0[partition.0].sweep = Sweep::WhenConfirmed(None);
     }
 
-    /// Those whose topics can be asked now, whoever's turn it is: not where they are about to be, once they are confirmed.
+    /// The partitions to include in a regular sweep: those without a scheduled sweep of their own.
     pub(super) fn to_sweep(&self) -> impl Iterator<Item = Partition> {
         let waits = |partition: &Partition| matches!(self.0[partition.0].sweep, Sweep::WhenConfirmed(_));
         self.all().filter(move |partition| self.server(*partition).is_some() && !waits(partition))
     }
 
-    /// An answer about its topics is missing: they are to be asked again where they stand.
+    /// Schedules another sweep, because an answer is missing.
     pub(super) fn sweep_again(&mut self, partition: Partition, now: Instant) {
         let sweep = &mut self.0[partition.0].sweep;
         if *sweep == Sweep::No {
@@ -172,7 +172,7 @@ impl Partitions {
         }
     }
 
-    /// Those whose topics are to be asked now; `waits` says of which some are not confirmed.
+    /// Takes the partitions whose scheduled sweep is due. `waits` tells whether a partition has unconfirmed subscriptions.
     pub(super) fn take_sweeps(&mut self, now: Instant, waits: impl Fn(Partition) -> bool) -> Vec<Partition> {
         for state in &mut self.0 {
             if let (Server::Serves(_), Sweep::WhenConfirmed(until @ None)) = (state.server, &mut state.sweep)
@@ -193,7 +193,7 @@ impl Partitions {
         due
     }
 
-    /// The canary of this primary has come back.
+    /// Notes that the canary of this primary came back.
     pub(super) fn come_back(&mut self, primary: PrimaryId, now: Instant) {
         for state in &mut self.0 {
             if state.server == Server::Serves(primary) {
@@ -202,7 +202,7 @@ impl Partitions {
         }
     }
 
-    /// How many are not known to carry what is published: nothing has come back of them for [`NOT_READY`].
+    /// Number of partitions from which no canary has come back for [`NOT_READY`].
     pub(super) fn count_silent(&self, now: Instant) -> usize {
         let is_back = |back: Instant| now.saturating_duration_since(back) <= NOT_READY;
         self.0.iter().filter(|state| !state.back.is_some_and(is_back)).count()

@@ -1,13 +1,13 @@
-//! A primary that is connected: a connection for commands and one for what it pushes; where `broker.wait_replicas` is set, another
-//! for what is written: Redis answers nothing on a connection on which somebody waits for replicas.
+//! A connected primary. It has a connection for commands and one for pushes. If `broker.wait_replicas` is set, it has another
+//! one for writes, because WAIT blocks a connection.
 //!
-//! On the connection for pushes nothing is sent but (UN)SUBSCRIBE, or S(UN)SUBSCRIBE in a Cluster. What confirms a subscription is
-//! the push that says so, not the answer: the client takes the first push of a kind that confirms for the answer, whichever request
-//! it belongs to, and a slot that moves brings such pushes unasked. An error may so be taken for that of another request, or be lost.
-//! Therefore an error here is only told, and what stays unconfirmed is asked for again.
+//! Only (UN)SUBSCRIBE, or S(UN)SUBSCRIBE in a Cluster, is sent on the push connection. A subscription is confirmed by the push
+//! that says so, not by the answer: the client library takes the first confirming push for the answer, whichever request it
+//! belongs to, and a moving slot causes such pushes unasked. An error may therefore be attributed to another request, or be
+//! lost. So errors are only logged here, and unconfirmed subscriptions are requested again.
 //!
-//! Bounds: [`CALLS`] calls under way. Each request ends: with its connection at the latest, which is given up when the canary is not
-//! answered ([`super::canary`]), or nothing of what is written for [`WRITE_PATIENCE`].
+//! Bounds: [`CALLS`] calls in flight. Every request ends, at the latest with its connection, which is closed when the canary
+//! gets no answer ([`super::canary`]), or writes get none for [`WRITE_PATIENCE`].
 
 use std::future::Future;
 use std::time::{Duration, Instant};
@@ -25,47 +25,47 @@ use super::pushes::Pushes;
 use super::trouble::Trouble;
 use super::{rights, scripts};
 
-/// Calls that may be under way. More do not make Redis faster.
+/// Maximum number of calls in flight. More do not increase the throughput of Redis.
 const CALLS: usize = 128;
 
-/// Channels of one SUBSCRIBE.
+/// Maximum number of channels per SUBSCRIBE.
 pub(super) const CHANNELS: usize = 500;
 
-/// How long WAIT waits for replicas; then what was written is sent again.
+/// Time limit of WAIT. After it the write is sent again.
 const REPLICAS_PATIENCE: Duration = Duration::from_secs(1);
 
-/// How long nothing may be answered of what is being written. Each write takes as long as [`REPLICAS_PATIENCE`], and they follow one
-/// another.
+/// How long writes may get no answer. Each write may take up to [`REPLICAS_PATIENCE`], and they are executed one after the
+/// other.
 const WRITE_PATIENCE: Duration = Duration::from_secs(4);
 
-/// Which of several connections, over time, to all primaries.
+/// Id of the connections to a primary. Never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct PrimaryId(pub(super) u64);
 
-/// The connections to one primary, and what is known of it.
+/// The connections to a primary, and its state.
 #[derive(Debug)]
 pub(super) struct Primary {
-    /// Of its process.
+    /// The run id of its process.
     pub(super) run_id: String,
     pub(super) commands: Commands,
     pub(super) writes: Writes,
-    /// None: it is being replaced.
+    /// The push connection. `None`: it is being replaced.
     pub(super) pushes: Option<MultiplexedConnection>,
     pub(super) pushes_number: u64,
-    /// When that was opened.
+    /// When the push connection was opened.
     pub(super) pushes_since: Instant,
-    /// Of what was asked for on that connection.
+    /// The confirmations of subscriptions on the push connection.
     pub(super) confirmations: Confirmations,
-    /// Where its canary is published. None: it has no partition.
+    /// The partition in which its canary is published. `None`: it serves no partition.
     pub(super) canary_at: Option<Partition>,
     pub(super) canary: Canary,
-    /// What its clock said when: milliseconds since 1970.
+    /// The last reading of its clock (Unix time in milliseconds), and when it was taken.
     pub(super) clock: Option<(Instant, u64)>,
-    /// Dropped with it: that ends what is under way.
+    /// Dropped with the primary, which cancels everything in flight.
     _end: watch::Sender<()>,
 }
 
-/// Connections that were opened, and are not in use yet.
+/// Connections that are open but not in use yet.
 pub(super) struct Connected {
     pub(super) about: String,
     run_id: String,
@@ -75,7 +75,7 @@ pub(super) struct Connected {
     pushes_number: u64,
 }
 
-/// Opens the connections of a primary that nodes can share, and tells it the scripts.
+/// Opens the connections to a primary, checks that nodes can share it, and loads the scripts.
 pub(super) async fn connect(
     connector: &Connector,
     keys: &Keys,
@@ -116,12 +116,12 @@ impl Primary {
     }
 }
 
-/// What is being written.
+/// The writes in flight.
 #[derive(Debug)]
 pub(super) struct Writes {
     commands: Commands,
     under_way: usize,
-    /// When one was answered last, or the first of them began.
+    /// When the last answer arrived, or when the first of the writes began.
     progress: Instant,
 }
 
@@ -131,7 +131,7 @@ impl Writes {
         self.under_way < CALLS
     }
 
-    /// One begins, on this connection.
+    /// Notes the begin of a write. Returns its connection.
     pub(super) fn begin(&mut self, now: Instant) -> Commands {
         if self.under_way == 0 {
             self.progress = now;
@@ -140,19 +140,19 @@ impl Writes {
         self.commands.clone()
     }
 
-    /// One was answered.
+    /// Notes the answer to a write.
     pub(super) fn end(&mut self, now: Instant) {
         self.under_way -= 1;
         self.progress = now;
     }
 
-    /// Whether nothing is answered any more.
+    /// Whether writes have got no answer for [`WRITE_PATIENCE`].
     pub(super) fn are_stuck(&self, now: Instant) -> bool {
         self.under_way > 0 && now.saturating_duration_since(self.progress) > WRITE_PATIENCE
     }
 }
 
-/// A connection for commands. Its clones share it.
+/// A connection for commands. Clones share it.
 #[derive(Clone, Debug)]
 pub(super) struct Commands {
     connection: MultiplexedConnection,
@@ -160,13 +160,13 @@ pub(super) struct Commands {
 }
 
 impl Commands {
-    /// One command, and what it answers.
+    /// Sends a command and returns its answer.
     pub(super) async fn ask(mut self, command: Cmd) -> Result<Value, Trouble> {
         let asking = self.connection.req_packed_command(&command);
         Ok(until_ended(&mut self.ended, asking).await?.extract_error()?)
     }
 
-    /// A command that writes, and whose effect is acknowledged when so many replicas have it.
+    /// Sends a write, and waits until this many replicas have it.
     pub(super) async fn write(mut self, command: Cmd, replicas: u32) -> Result<Value, Trouble> {
         if replicas == 0 {
             return self.ask(command).await;
@@ -192,7 +192,7 @@ impl Commands {
         Ok(answer)
     }
 
-    /// Tells it all scripts, in order with what is asked behind it.
+    /// Loads all scripts, in order before later commands.
     pub(super) async fn load_scripts(mut self) {
         for script in scripts::all() {
             let loading = script.load_async(&mut self.connection);

@@ -1,8 +1,8 @@
-//! What Redis pushes, from the connection's task to the broker's loop. The socket is always read, because Redis cuts off whoever
-//! does not.
+//! The queue of pushes from the connections' tasks to the broker's loop. The sockets are always read, because Redis disconnects
+//! slow readers.
 //!
-//! Bound: `inbound`, the credit of what is pushed, handed over and not written to the sessions yet. Beyond it a payload is dropped,
-//! and its topic is read later.
+//! Bound: `inbound`, the credit for pushed entries that are not written to sessions yet. Beyond it payloads are dropped, and
+//! their topics are read later.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,13 +14,13 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::publication::credit::{Credit, CreditPool};
 
-/// Connections that have ended and are remembered: more than are opened at a time.
+/// Maximum number of remembered ended connections, more than are ever opened at the same time.
 const MAX_ENDED: usize = 1000;
 
-/// More than a canary's number takes.
+/// Maximum size of a canary.
 const CANARY_BYTES: usize = 20;
 
-/// Something that was pushed.
+/// A push from Redis.
 #[derive(Debug)]
 pub(super) enum Push {
     Message {
@@ -28,16 +28,16 @@ pub(super) enum Push {
         payload: Bytes,
         credit: Credit,
     },
-    /// There was no room for a message of this channel.
+    /// A message of this channel was dropped for lack of room.
     Dropped {
         channel: String,
     },
-    /// This channel is subscribed to on the connection of this number.
+    /// The subscription to this channel is confirmed on the connection with this number.
     Confirmed {
         channel: String,
         connection: u64,
     },
-    /// This channel is not subscribed to any more on that connection: it was given up, or its slot has moved.
+    /// The subscription to this channel has ended on that connection: it was cancelled, or its slot has moved.
     Lost {
         channel: String,
         connection: u64,
@@ -48,7 +48,7 @@ pub(super) enum Push {
     },
 }
 
-/// The way from the connections to the loop, with its bound. Clones share it.
+/// The sending end of the queue, with its bound. Clones share it.
 #[derive(Clone, Debug)]
 pub(super) struct Pushes {
     sender: UnboundedSender<Push>,
@@ -57,18 +57,18 @@ pub(super) struct Pushes {
 }
 
 impl Pushes {
-    /// Without a connection, and where what is pushed arrives.
+    /// A new queue, with its receiving end.
     pub(super) fn new(inbound: Arc<CreditPool>) -> (Self, UnboundedReceiver<Push>) {
         let (sender, receiver) = unbounded_channel();
         (Self { sender, inbound, last_number: Arc::default() }, receiver)
     }
 
-    /// A number for another connection.
+    /// The number for a new connection.
     pub(super) fn next_number(&self) -> u64 {
         self.last_number.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    /// Takes what is pushed on the connection of this number.
+    /// A sender for the pushes on the connection with this number.
     pub(super) fn sender(
         &self,
         connection: u64,
@@ -93,14 +93,14 @@ impl Pushes {
     }
 }
 
-/// Connections that have ended before they were in use: what says so may come before the answer that brings the connection.
+/// Connections that ended before they were in use. The push about their end may arrive before the connection itself.
 ///
-/// Bound: [`MAX_ENDED`]. Those of the lowest numbers are the oldest, and no longer wanted.
+/// Bound: [`MAX_ENDED`]. The lowest numbers are the oldest and are dropped first.
 #[derive(Debug, Default)]
 pub(super) struct Ended(BTreeSet<u64>);
 
 impl Ended {
-    /// The connection of this number has ended.
+    /// Notes that the connection with this number has ended.
     pub(super) fn note(&mut self, connection: u64) {
         self.0.insert(connection);
         if self.0.len() > MAX_ENDED {
@@ -108,13 +108,13 @@ impl Ended {
         }
     }
 
-    /// Whether the connection of this number, which is to be used, has ended.
+    /// Whether the connection with this number has ended before its use.
     pub(super) fn take(&mut self, connection: u64) -> bool {
         self.0.remove(&connection)
     }
 }
 
-/// What says that pushes come is taken in any case.
+/// Whether a push is a canary, which is accepted even without room.
 fn is_canary(channel: &str, payload: &[u8]) -> bool {
     payload.len() <= CANARY_BYTES && channel.contains("}:n:")
 }

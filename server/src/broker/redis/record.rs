@@ -1,20 +1,21 @@
-//! Entries: events as Redis keeps and pushes them.
+//! The binary format of entries: events as stored and pushed by Redis.
 //!
 //! | bytes | what |
 //! | --- | --- |
-//! | 8 | the tag of the event before it in its topic |
+//! | 8 | the tag of the topic's previous event |
 //! | 8 | its own tag, random |
 //! | 8 | its offset |
-//! | 8 | when it was accepted, by the clock of Redis: milliseconds since 1970 |
-//! | 4 | how many bytes follow |
-//! | 2, 2 | how many sessions are excluded, how many eligible |
+//! | 8 | time of acceptance on Redis' clock, as Unix time in milliseconds |
+//! | 4 | number of bytes that follow |
+//! | 2, 2 | number of excluded and of eligible sessions |
 //! | 16 each | their ids |
 //! | the rest | the payload |
 //!
-//! The last four are the body, which the node that publishes writes; the script puts the others before it. Numbers are big-endian.
-//! Entries that are pushed at once follow one another.
-//! Tags chain the events of a topic: a node knows by them that it has missed none, also where a promoted replica has begun another
-//! line of events at offsets that were given before.
+//! The publishing node writes the body, which is the last four fields; the script prepends the others. Numbers are big-endian.
+//! Entries that are pushed together are concatenated.
+//!
+//! Tags chain the events of a topic. With them a node detects missed events, even if a promoted replica reuses offsets for a
+//! different line of events.
 
 use bytes::Bytes;
 use orosync_protocol::link_frame::Message;
@@ -27,20 +28,20 @@ const LENGTH: usize = 4;
 const COUNTS: usize = 4;
 const ID: usize = size_of::<u128>();
 
-/// An event as Redis keeps and pushes it.
+/// An event as stored and pushed by Redis.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
-    /// The tag of the event before it.
+    /// The tag of the previous event.
     pub(super) before: u64,
     pub(super) position: Position,
-    /// Milliseconds since 1970, by Redis' clock.
+    /// Time of acceptance on Redis' clock, as Unix time in milliseconds.
     pub(super) accepted: u64,
     body: Bytes,
 }
 
-/// What is no entry: somebody else writes to our keys, or another version does.
+/// The bytes are not an entry: other software, or another version, writes to these keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("is no entry of a topic")]
+#[error("is not a valid entry of a topic")]
 pub(super) struct NotAnEntry;
 
 impl Entry {
@@ -55,11 +56,11 @@ impl Entry {
         }
         let body = bytes.slice(HEADER + LENGTH..);
         let entry = Self { before, position: Position { offset, tag }, accepted, body };
-        // What can be read now can be read later.
+        // Validates the parts, so that decoding them later cannot fail.
         entry.parts().map(|_| entry)
     }
 
-    /// Several, one behind the other.
+    /// Decodes concatenated entries.
     pub(super) fn decode_run(mut bytes: Bytes) -> Result<Vec<Self>, NotAnEntry> {
         let mut entries = Vec::new();
         while !bytes.is_empty() {
@@ -69,17 +70,17 @@ impl Entry {
         Ok(entries)
     }
 
-    /// What it takes in memory.
+    /// The memory of the entry in bytes.
     pub(super) fn bytes(&self) -> usize {
         HEADER + LENGTH + self.body.len()
     }
 
-    /// What it says.
+    /// The payload.
     pub(super) fn payload(&self) -> Payload {
         self.parts().map_or_else(|_| Payload::null(), |(_, payload)| payload)
     }
 
-    /// As the sessions get it.
+    /// Payload and audience, in the form for delivery to sessions.
     pub(super) fn kept(&self) -> Kept {
         let (audience, payload) = self.parts().unwrap_or_else(|_| (Audience::default(), Payload::null()));
         Kept::new(&payload, audience)
@@ -93,7 +94,7 @@ impl Entry {
             let ids = rest.split_to_checked(count * ID)?;
             let ids = ids.chunks_exact(ID).filter_map(|id| id.try_into().ok());
             let mut ids: Vec<_> = ids.map(|id| SessionId(u128::from_be_bytes(id))).collect();
-            // The sender itself may be one beyond the bound.
+            // The sender's own id may be one beyond the bound.
             let sender = if ids.len() > SessionIds::MAX { ids.pop() } else { None };
             let mut ids = SessionIds::new(ids).map_err(|_| NotAnEntry)?;
             if let Some(sender) = sender {
@@ -107,14 +108,14 @@ impl Entry {
     }
 }
 
-/// How long the entry is that these bytes begin with.
+/// The length of the entry at the start of these bytes.
 fn length(bytes: &Bytes) -> Result<usize, NotAnEntry> {
     let length = bytes.get(HEADER..HEADER + LENGTH).and_then(|length| length.try_into().ok());
     let length = u32::from_be_bytes(length.ok_or(NotAnEntry)?);
     Ok(HEADER + LENGTH + length as usize)
 }
 
-/// The body of a message.
+/// Encodes the body of a message.
 pub(super) fn body(message: &Message) -> Vec<u8> {
     let Audience { exclude, eligible } = &message.audience;
     let sets = [exclude, eligible].map(SessionIds::as_slice);
@@ -142,7 +143,7 @@ impl SplitChecked for Bytes {
     }
 }
 
-/// An entry as the script writes it.
+/// Encodes an entry like the script.
 #[cfg(test)]
 pub(super) fn encode(before: u64, position: Position, accepted: u64, message: &Message) -> Vec<u8> {
     let numbers = [before, position.tag, position.offset, accepted];

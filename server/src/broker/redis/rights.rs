@@ -1,7 +1,7 @@
-//! What a user of Redis' ACL must be allowed, and which of it he is not.
+//! The check of the Redis ACL permissions that the server needs.
 //!
-//! A script that is refused a command does not say which, and may be refused in the middle. So each command is given once at the
-//! start, on keys that nothing else has, and all that is missing is told at once. docs/scale.md has these rules in a line.
+//! A script whose command is refused does not name the command, and may fail halfway. Therefore each command is tried once at
+//! the start, on dedicated keys, and all missing permissions are reported together. docs/scale.md has the rules in one line.
 
 use redis::aio::{ConnectionLike as _, MultiplexedConnection};
 use redis::{Cmd, Pipeline, RedisResult, Value};
@@ -12,10 +12,10 @@ use super::connect::PATIENCE;
 use super::keys::{Keys, Partition};
 use super::trouble::Trouble;
 
-/// A command, the kind of its key, if it has one, and what stands behind it.
+/// A command, the kind of its key if it has one, and its further arguments.
 type Try = (&'static str, Option<&'static str>, &'static [&'static str]);
 
-/// In this order each finds what it needs, and what cannot be removed expires.
+/// In an order in which each command finds what it needs. Keys that cannot be removed expire.
 const COMMANDS: &[Try] = &[
     ("TIME", None, &[]),
     ("SET", Some("text"), &["", "PX", "1000"]),
@@ -37,10 +37,10 @@ const COMMANDS: &[Try] = &[
     ("HDEL", Some("hash"), &["field"]),
 ];
 
-/// Behind what is written where `broker.wait_replicas` says so.
+/// Needed if `broker.wait_replicas` is set.
 const WAIT: Try = ("WAIT", None, &["0", "1"]);
 
-/// Tries all that a node needs beside `INFO`, `SCRIPT LOAD` and `EVALSHA`, which say themselves what they are refused.
+/// Tries all commands that a node needs, except `INFO`, `SCRIPT LOAD` and `EVALSHA`, whose own errors are clear.
 pub(super) async fn check(
     commands: &mut MultiplexedConnection,
     pushes: &mut MultiplexedConnection,
@@ -49,7 +49,7 @@ pub(super) async fn check(
     waits: bool,
 ) -> Result<(), Trouble> {
     let trying = async {
-        // Of a Cluster another primary may have it: whether the user may is said before that.
+        // In a Cluster another primary may serve this partition. Permissions are checked before that is reported.
         let at = Partition::CONTROL;
         let publish: Try = (verbs.publish, Some("channel"), &[""]);
         let tried: Vec<_> = COMMANDS.iter().chain([&publish]).chain(waits.then_some(&WAIT)).collect();
@@ -84,7 +84,7 @@ pub(super) async fn check(
     ))
 }
 
-/// What a user may not.
+/// A missing permission.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Refusal {
     Command(String),
@@ -93,7 +93,7 @@ enum Refusal {
 }
 
 impl Refusal {
-    /// The rule that allows it.
+    /// The ACL rule that grants it.
     fn rule(self, all: &str) -> String {
         match self {
             Self::Command(name) => format!("+{name}"),
@@ -103,7 +103,7 @@ impl Refusal {
     }
 }
 
-/// What the ACL has to do with an answer. Any other error is told where the command is needed.
+/// The missing permission that an answer reports. Other errors are reported where the command is used.
 fn refusal(name: &str, answer: RedisResult<Value>) -> Option<Refusal> {
     let error = answer.and_then(Value::extract_error).err()?;
     if error.code() != Some("NOPERM") {

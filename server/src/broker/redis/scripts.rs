@@ -1,4 +1,4 @@
-//! The scripts that run in Redis. Each says itself what it takes and returns.
+//! The scripts that run in Redis. Each documents its arguments and result at its head.
 
 use once_cell::sync::Lazy;
 use redis::{Cmd, Script, ToRedisArgs};
@@ -12,19 +12,19 @@ macro_rules! script {
 }
 
 script!(PUBLISH, "publish", "Accepts messages.");
-script!(READ, "read", "Says where a topic stands, and what came.");
-script!(SWEEP, "sweep", "Says which topics stand elsewhere.");
-script!(TICKET, "ticket", "Uses up a ticket.");
-script!(TICKET_BACK, "ticket_back", "Takes the use of a ticket back.");
-script!(ENTER, "enter", "Lets a node in.");
-script!(CANARY, "canary", "Shows that what is published comes back.");
+script!(READ, "read", "Reads a topic's position and entries.");
+script!(SWEEP, "sweep", "Compares the tags of topics.");
+script!(TICKET, "ticket", "Marks a ticket as used.");
+script!(TICKET_BACK, "ticket_back", "Reverts the use of a ticket.");
+script!(ENTER, "enter", "Admits a node to a partition.");
+script!(CANARY, "canary", "Publishes a canary.");
 
-/// All of them.
+/// All scripts.
 pub(super) fn all() -> [&'static Script; 7] {
     [&PUBLISH, &READ, &SWEEP, &TICKET, &TICKET_BACK, &ENTER, &CANARY]
 }
 
-/// A call of a script that Redis has been told before.
+/// The call of a loaded script.
 pub(super) fn call<K: AsRef<str>>(script: &Script, keys: &[K]) -> Cmd {
     let mut command = redis::cmd("EVALSHA");
     command.arg(script.get_hash()).arg(keys.len());
@@ -34,7 +34,7 @@ pub(super) fn call<K: AsRef<str>>(script: &Script, keys: &[K]) -> Cmd {
     command
 }
 
-/// 8 bytes, as the scripts take tags.
+/// A tag as an argument of a script: 8 bytes.
 pub(super) struct Tag(pub(super) u64);
 
 impl ToRedisArgs for Tag {

@@ -1,22 +1,22 @@
-//! Where the slots of a Cluster are, as one of its nodes knows it (`CLUSTER SLOTS`).
+//! The slot map of a Cluster, as one of its nodes reports it (`CLUSTER SLOTS`).
 
 use redis::{FromRedisValue as _, Value};
 
 use super::connect::Place;
 
-/// The ranges of slots, and the primary of each.
+/// The ranges of slots, with the primary of each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct SlotMap {
-    /// The first and the last slot of each range, and their primary.
+    /// The first and last slot of each range, and its primary.
     ranges: Vec<(u16, u16, Place)>,
     /// All nodes that serve slots: primaries, and replicas that may become one.
     pub(super) nodes: Vec<Place>,
 }
 
 impl SlotMap {
-    /// Reads the answer of a node. A node that was announced without an address is where `asked` is.
+    /// Parses the answer of a node. A node reported without an address has the address of `asked`.
     ///
-    /// None: it is no such answer.
+    /// `None`: the answer is invalid.
     pub(super) fn read(answer: &Value, asked: &str) -> Option<Self> {
         let mut map = Self::default();
         let Value::Array(ranges) = answer else { return None };
@@ -37,7 +37,7 @@ impl SlotMap {
         Some(map)
     }
 
-    /// The primary of a slot. None: it has none.
+    /// The primary of a slot. `None`: no primary serves it.
     pub(super) fn primary(&self, slot: u16) -> Option<&Place> {
         let range = self.ranges.iter().find(|(first, last, _)| (*first..=*last).contains(&slot))?;
         Some(&range.2)
@@ -49,7 +49,7 @@ fn number(value: &Value) -> Option<u16> {
     u16::try_from(*number).ok()
 }
 
-/// Host and port come first; then, by version, an id and other names.
+/// Parses a node. Host and port come first; an id and other names follow, depending on the version.
 fn place(node: &Value, asked: &str) -> Option<Place> {
     let Value::Array(node) = node else { return None };
     let [host, port, ..] = node.as_slice() else { return None };

@@ -1,15 +1,15 @@
-//! Tickets that are being used: good once on all nodes. Pure: it says which are to be asked for, and hears the answers.
+//! One-time use of tickets across all nodes. No I/O: it decides which questions to send, and handles the answers.
 //!
-//! A question is asked again until it is answered, or its time is over: its nonce tells a use from a replay. `Yes` is told when
-//! this node has heard of all disconnects that were accepted before. Looking at what has changed costs nothing that grows with what
-//! has not.
+//! A question is repeated until it is answered or times out; its nonce distinguishes a repetition from a replay. The answer is
+//! `Yes` only once this node knows all disconnects accepted before the use. The cost of handling a change does not depend on
+//! the number of unaffected questions.
 //!
-//! Whoever is told that nobody knows comes back with the same ticket, which may be used up by then: the question was under way, or its
-//! answer could not be told. So such a use is taken back, by its nonce: nobody was let in by it, and nobody will be. This is sent
-//! behind the question, on the same connection where that still is, and again until Redis has answered it or [`BACK_PATIENCE`] is over.
-//! Where it fails (the node has ended, Redis was away for longer, or executes the question of a lost connection afterwards), or the
-//! page comes to another node before it is done, the ticket counts as used: the page is told so, and asks the application for
-//! another one.
+//! A client that is told `Unavailable` retries with the same ticket. By then the ticket may be marked as used, because the
+//! question was in flight or its answer came too late. Such a use is reverted by its nonce, since it admitted nobody. The
+//! reversal is sent after the question, on the same connection if possible, and repeated until Redis answers or
+//! [`BACK_PATIENCE`] is over. The ticket still counts as used if the reversal fails (the node has ended, Redis was unavailable
+//! for longer, or it executes the question of a lost connection later), or if the page reaches another node first. The page
+//! then requests another ticket from the application.
 //!
 //! Bounds: [`MAX_ASKED`], [`PATIENCE`], [`MAX_BACK`].
 
@@ -21,37 +21,37 @@ use orosync_protocol::Position;
 use crate::auth::replay::FirstUse;
 use crate::auth::used::{TicketUse, UseAnswer};
 
-/// The most questions under way.
+/// Maximum number of pending questions.
 const MAX_ASKED: usize = 10_000;
 
-/// How long one may take.
+/// Time limit of a question.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// The most uses that wait to be taken back.
+/// Maximum number of pending reversals.
 const MAX_BACK: usize = 10_000;
 
-/// How long taking one back is tried. By then whoever waits for it has another ticket.
+/// Time limit of a reversal. By then the client has another ticket.
 const BACK_PATIENCE: Duration = Duration::from_mins(5);
 
-/// How much longer than it is good a ticket is remembered: clocks differ.
+/// How long a ticket is remembered after its expiry, because clocks differ.
 const SLACK_SECONDS: u64 = 60;
 
 /// The questions whether tickets are used for the first time.
 #[derive(Default)]
 pub(super) struct Tickets {
-    /// By number, and so in order of time.
+    /// Pending questions by number, which is also the order of their times.
     asked: BTreeMap<u64, Asked>,
-    /// Which are to be sent.
+    /// Questions to be sent.
     due: BTreeSet<u64>,
-    /// The first uses.
+    /// First uses that wait for disconnects to become known.
     first: HashMap<Behind, BTreeSet<u64>>,
-    /// This node has read the disconnects. Before that a question would use the ticket up, and could not be answered.
+    /// Whether this node has read the disconnects. Before that, a question would use the ticket but could not be answered.
     is_open: bool,
-    /// Some of these disconnects may be known by now.
+    /// Whether further disconnects may be known since the last check.
     is_line_changed: bool,
-    /// Uses that are taken back, by the number of their question, and so in order of time.
+    /// Pending reversals by the number of their question, which is also the order of their times.
     back: BTreeMap<u64, Back>,
-    /// Which of them are to be sent.
+    /// Reversals to be sent.
     back_due: BTreeSet<u64>,
     last: u64,
 }
@@ -60,9 +60,9 @@ struct Asked {
     ticket: TicketUse,
     answer: UseAnswer,
     until: Instant,
-    /// The ticket may be used up.
+    /// Whether the question was sent, so that the ticket may be marked as used.
     is_sent: bool,
-    /// It is the first use, once these disconnects are known.
+    /// Set for a first use: the disconnects that must be known before the answer.
     first_behind: Option<Behind>,
 }
 
@@ -71,32 +71,32 @@ struct Back {
     until: Instant,
 }
 
-/// The disconnects up to this position, or none, because there was none.
+/// The disconnects up to this position. `None`: there were none.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct Behind(Option<Position>);
 
 /// A question to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct DueTicket {
-    /// What its answer is told by.
+    /// The number that identifies its answer.
     pub(super) number: u64,
     pub(super) id: String,
     pub(super) nonce: String,
-    /// For how long it is remembered.
+    /// How long the use is remembered.
     pub(super) kept: Duration,
 }
 
-/// A use to be taken back.
+/// A reversal to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct DueBack {
-    /// What its answer is told by.
+    /// The number that identifies its answer.
     pub(super) number: u64,
     pub(super) id: String,
     pub(super) nonce: String,
 }
 
 impl Tickets {
-    /// Somebody presents a ticket.
+    /// Asks whether a ticket is used for the first time.
     pub(super) fn ask(&mut self, ticket: TicketUse, answer: UseAnswer, now: Instant) {
         if self.asked.len() >= MAX_ASKED {
             answer(FirstUse::NoRoom);
@@ -110,12 +110,12 @@ impl Tickets {
         self.due.insert(self.last);
     }
 
-    /// The disconnects were read: from now on tickets are asked for.
+    /// Notes that the disconnects have been read. From now on questions are sent.
     pub(super) fn open(&mut self) {
         self.is_open = true;
     }
 
-    /// What is to be sent, at `unix_now` (seconds since 1970).
+    /// Takes the questions to be sent at `unix_now` (Unix time in seconds).
     pub(super) fn take_due(&mut self, unix_now: u64) -> Vec<DueTicket> {
         if !self.is_open {
             return Vec::new();
@@ -136,7 +136,7 @@ impl Tickets {
         .collect()
     }
 
-    /// What is to be sent as well, and before: the same tickets may be among what is asked for.
+    /// Takes the reversals to be sent. They must be sent before the questions, which may be about the same tickets.
     pub(super) fn take_back_due(&mut self) -> Vec<DueBack> {
         let due = std::mem::take(&mut self.back_due).into_iter();
         due.filter_map(|number| {
@@ -146,19 +146,19 @@ impl Tickets {
         .collect()
     }
 
-    /// A use is taken back.
+    /// Notes that a reversal was executed.
     pub(super) fn end_back(&mut self, number: u64) {
         self.back.remove(&number);
     }
 
-    /// Nobody knows whether it is: it is sent again.
+    /// Notes that the outcome of a reversal is unknown. It is sent again.
     pub(super) fn fail_back(&mut self, number: u64) {
         if self.back.contains_key(&number) {
             self.back_due.insert(number);
         }
     }
 
-    /// Whether it was the first use, and the position of the last disconnect then, if there was one.
+    /// Handles an answer: whether it was the first use, and the position of the last disconnect before it, if any.
     pub(super) fn answer(&mut self, number: u64, is_first: bool, control: Option<Position>) {
         if is_first {
             if let Some(asked) = self.asked.get_mut(&number) {
@@ -172,19 +172,19 @@ impl Tickets {
         }
     }
 
-    /// Nobody knows: it is asked again.
+    /// Notes that the outcome of a question is unknown. It is sent again.
     pub(super) fn fail(&mut self, number: u64) {
         if self.asked.contains_key(&number) {
             self.due.insert(number);
         }
     }
 
-    /// More disconnects may be known than before.
+    /// Notes that further disconnects may be known.
     pub(super) fn handle_line(&mut self) {
         self.is_line_changed = true;
     }
 
-    /// Tells those whose disconnects are known by now, and those whose time is over.
+    /// Answers questions whose disconnects are known by now, and those that have timed out.
     pub(super) fn settle(&mut self, knows: impl Fn(Option<Position>) -> bool, now: Instant) {
         if std::mem::take(&mut self.is_line_changed) {
             let settled = self.first.extract_if(|Behind(control), _| knows(*control));
@@ -213,7 +213,7 @@ impl Tickets {
         }
     }
 
-    /// A first use is told nobody.
+    /// Forgets a first use that was not reported.
     fn forget_first(&mut self, number: u64, behind: Option<Behind>) {
         if let Some(behind) = behind
             && let Some(numbers) = self.first.get_mut(&behind)
@@ -225,18 +225,18 @@ impl Tickets {
         }
     }
 
-    /// Whether a first use is told only when more disconnects are known.
+    /// Whether a first use waits for further disconnects to become known.
     pub(super) fn wait_for_line(&self) -> bool {
         !self.first.is_empty()
     }
 
-    /// Whether nothing is asked, and nothing taken back.
+    /// Whether no question and no reversal is pending.
     pub(super) fn is_empty(&self) -> bool {
         self.asked.is_empty() && self.back.is_empty()
     }
 }
 
-/// What a use is called in Redis.
+/// The name of a use in Redis.
 fn name(nonce: u128) -> String {
     format!("{nonce:032x}")
 }

@@ -1,13 +1,13 @@
-//! Why Redis cannot be used at the moment, in a sentence that says what to do.
+//! Problems with Redis, each with a sentence that says what to do.
 
 use std::fmt;
 
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
-/// A reason why Redis cannot be used, for the log.
+/// A problem with Redis, for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Trouble {
-    /// A word for logs, one for each cause.
+    /// The cause as a word for logs.
     pub(super) cause: &'static str,
     /// What happened, and what to do.
     pub(super) sentence: String,
@@ -24,7 +24,7 @@ impl Trouble {
         Self { cause, sentence: sentence.into() }
     }
 
-    /// It did not answer in time.
+    /// A timeout: `what` did not answer.
     pub(super) fn timeout(what: &str) -> Self {
         Self::new(
             "timeout",
@@ -32,7 +32,7 @@ impl Trouble {
         )
     }
 
-    /// What a Sentinel, not Redis itself, has answered.
+    /// An error from a Sentinel rather than from Redis.
     pub(super) fn of_sentinel(sentinel: &impl fmt::Display, error: &RedisError) -> Self {
         let trouble = Self::from(error);
         match trouble.cause {
@@ -57,12 +57,12 @@ impl Trouble {
         }
     }
 
-    /// Its connection was given up.
+    /// The connection was closed.
     pub(super) fn ended() -> Self {
         Self::new("ended", "the connection to Redis was given up")
     }
 
-    /// What was accepted could not be told to the nodes.
+    /// Accepted messages could not be pushed to the nodes.
     pub(super) fn untold(problem: &str) -> Self {
         Self::new(
             "untold",
@@ -70,7 +70,7 @@ impl Trouble {
         )
     }
 
-    /// These keys held something that is none of ours.
+    /// Keys held foreign data.
     pub(super) fn of_foreign(keys: &[String]) -> Option<Self> {
         let sentence = format!(
             "{} held something that is no history, and was deleted: what is published is kept there again. Does something else \
@@ -80,7 +80,7 @@ impl Trouble {
         Some(Self::new("foreign", sentence))
     }
 
-    /// It answered something that this version does not understand.
+    /// An answer that this version does not understand.
     pub(super) fn unexpected(what: &str) -> Self {
         Self::new(
             "unexpected",
@@ -93,7 +93,7 @@ pub(super) const NODE_OF_A_CLUSTER: &str = "this Redis is a node of a Cluster. W
 
 const MIGRATING: &str = "a slot of the Cluster is being moved: what is in it waits until it has. If that does not end: redis-cli --cluster fix";
 
-/// What is done about each error, by the code that Redis gives it.
+/// Causes and sentences by Redis' error code.
 const KNOWN: &[(&str, &str, &str)] = &[
     (
         "NOAUTH",
@@ -144,7 +144,7 @@ impl From<&RedisError> for Trouble {
                 ),
             );
         }
-        // A script's error has the code of what failed within it in its text.
+        // The error of a script contains the code of the failed command in its text.
         let found = KNOWN.iter().find(|(known, ..)| *known == code).or_else(|| {
             KNOWN.iter().find(|(known, ..)| detail.split([' ', ':', '-']).any(|word| word == *known))
         });

@@ -1,14 +1,14 @@
-//! The broker's thread: the only place that speaks to Redis. What is to be said is decided by [`Outbox`] and [`Topics`]; to whom, by
-//! [`Partitions`].
+//! The broker's thread, which does all communication with Redis. [`Outbox`] and [`Topics`] decide what to send, and
+//! [`Partitions`] decides where.
 //!
-//! It asks where the primaries are (Sentinel, a Cluster's nodes), connects to each ([`super::primary`]), has each let the node into
-//! its partitions, and then sends it what is theirs. A primary that is lost, and a partition that has moved, is looked for anew,
-//! without end; meanwhile what belongs there waits, and the rest goes on.
+//! It looks up the primaries (from Sentinels or Cluster nodes), connects to each ([`super::primary`]), has each admit the node
+//! to its partitions, and then sends requests. Lost primaries and moved partitions are looked up again without end. Meanwhile
+//! their requests wait, and all others continue.
 //!
-//! While a slot is being moved, its primary answers ASK about keys that it has no more, or never had. Such a call is made again until
-//! the slot has moved: the scripts take several keys, which the other primary would not serve before it has them all.
+//! While a slot is being moved, its primary answers ASK for keys that it no longer has, or never had. Such calls are retried
+//! until the slot has moved: the scripts use several keys, and the new primary would not serve them before it has all.
 //!
-//! Bounds: what publishers wait for is held by their credit; pushes that wait to be looked at are bounded by `inbound` ([`Pushes`]).
+//! Bounds: the publishers' credit bounds pending publications, and `inbound` bounds pending pushes ([`Pushes`]).
 
 mod primaries;
 mod requests;
@@ -43,25 +43,25 @@ use crate::metrics::{Metrics, Source};
 use crate::publication::credit::CreditPool;
 use crate::publication::receipt::Receipt;
 
-/// How often the clock is looked at.
+/// The interval of the timer.
 const TICK: Duration = Duration::from_millis(100);
 
-/// How often every topic is asked where it stands.
+/// The interval of sweeps, which check the position of every topic.
 const SWEEP: Duration = Duration::from_secs(15);
 
-/// How often the heads of the topics are kept for longer.
+/// The interval at which the expiry of the topics' heads is renewed.
 const KEEP: Duration = Duration::from_hours(1);
 
-/// Between two times that the primaries are looked for, at first.
+/// The first delay between two lookups of the primaries.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
-/// How often trouble is told again that lasts.
+/// The interval at which a persisting problem is logged again.
 const TELL_AGAIN: Duration = Duration::from_secs(30);
 
-/// Orders, answers or pushes that are taken at once.
+/// Maximum number of orders, answers or pushes handled per iteration.
 const BATCH: usize = 512;
 
-/// How something ended that was asked of Redis.
+/// The outcome of an asynchronous request.
 enum Done {
     Found(Result<Found, Trouble>),
     Connected(PrimaryId, Box<Result<Connected, Trouble>>),
@@ -69,7 +69,7 @@ enum Done {
     Asked { primary: PrimaryId, partition: Partition, answer: Answer },
 }
 
-/// What a primary says about something in one of its partitions.
+/// An answer of a primary about one of its partitions.
 enum Answer {
     Entered(Result<Option<ClusterId>, Trouble>),
     Called { chain: ChainKey, number: u64, end: Result<(CallEnd, Option<Trouble>), Trouble> },
@@ -82,22 +82,22 @@ enum Answer {
     Subscribed(Result<(), Trouble>),
 }
 
-/// A primary that serves partitions, or is to.
+/// A primary that serves partitions, or is assigned to some.
 struct Member {
     place: Place,
-    /// None: it is being connected to.
+    /// The connected primary. `None`: the connection is being opened.
     up: Option<Primary>,
 }
 
-/// When the primaries are looked for.
+/// The schedule of lookups of the primaries.
 struct Finding {
-    /// None: it happens now, or is not needed.
+    /// The time of the next lookup. `None`: one is in progress, or none is needed.
     next: Option<Instant>,
     is_under_way: bool,
-    /// How often it has happened.
+    /// Number of lookups so far.
     turn: usize,
     pause: Duration,
-    /// The nodes of the Cluster, as they were known last.
+    /// The last known nodes of the Cluster.
     nodes: Vec<Place>,
 }
 
@@ -106,32 +106,32 @@ pub(super) struct Worker {
     settings: Settings,
     connector: Connector,
     keys: Keys,
-    /// What this node says of itself.
+    /// The description of this node.
     description: Description,
     verbs: Verbs,
     rules: HistoryRules,
     outbox: Outbox,
     topics: Topics,
-    /// Of disconnects.
+    /// The topic of disconnects.
     control: Topic,
     tickets: Tickets,
     finding: Finding,
     members: BTreeMap<PrimaryId, Member>,
     partitions: Partitions,
-    /// The id of the nodes' cluster: one of its own until it hears of another.
+    /// The cluster's id. The node starts with a new one, until it learns of an existing one.
     cluster: ClusterId,
-    /// Publishers that ask what was accepted of them, while nobody can say.
+    /// Pending requests of publishers for their highest accepted number.
     asking: HashMap<PublisherId, Arc<Receipt>>,
-    /// What the node itself publishes.
+    /// The publisher id for messages of this node itself.
     own: PublisherId,
     own_seq: u64,
-    /// Partitions whose topics are to be subscribed to anew.
+    /// Partitions whose topics must be subscribed to again.
     resubscribe: HashSet<Partition>,
-    /// Subscriptions that are not confirmed, and when they were asked for.
+    /// Unconfirmed subscriptions, with the time of their request.
     awaited: HashMap<Topic, Instant>,
     next_sweep: Instant,
     next_keep: Instant,
-    /// Sweeps keep the heads for longer now.
+    /// Whether the current sweep also renews the expiry of the heads.
     is_keeping: bool,
     complaints: Complaints,
     last_primary: u64,
@@ -145,7 +145,7 @@ pub(super) struct Worker {
     metrics: Arc<Metrics>,
 }
 
-/// Which trouble was told, and when: what lasts is told once in a while.
+/// Problems that were logged, with the time. A persisting problem is logged again after [`TELL_AGAIN`].
 #[derive(Default)]
 struct Complaints(HashMap<&'static str, Instant>);
 
@@ -227,14 +227,14 @@ impl Worker {
         }
     }
 
-    /// Until nobody gives orders any more.
+    /// Runs until all senders of orders are dropped.
     pub(super) async fn run(mut self) {
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while self.turn(&mut tick).await {}
     }
 
-    /// Waits for something to do, and does it. False: nobody gives orders any more.
+    /// Runs one iteration: waits for events and handles them. Returns false when all senders of orders are dropped.
     async fn turn(&mut self, tick: &mut Interval) -> bool {
         tokio::select! {
             order = self.orders.recv() => match order {
@@ -282,13 +282,13 @@ impl Worker {
     fn handle_order(&mut self, order: Order, now: Instant) {
         match order {
             Order::Publish { messages, receipt } => self.publish(messages, receipt.as_ref(), now),
-            // Each partition knows a number of its own. The publisher sends all again that it has not heard of, and Redis drops what it
-            // has.
+            // Each partition has its own number. The publisher sends all unacknowledged messages again, and Redis drops
+            // duplicates.
             Order::AskHighest(publisher, receipt) if self.connector.is_cluster() => {
                 self.outbox.come_back(publisher, self.keys.partitions());
                 receipt.set_highest(None);
             }
-            // Of a publisher that has come back meanwhile nobody hears the first answer.
+            // If the publisher has reconnected meanwhile, nobody waits for the earlier answer.
             Order::AskHighest(publisher, receipt) => drop(self.asking.insert(publisher, receipt)),
             Order::Subscribe(topic) => self.topics.subscribe(&topic),
             Order::Unsubscribe(topic) => self.topics.unsubscribe(&topic, now),
@@ -328,8 +328,8 @@ impl Worker {
         }
     }
 
-    /// What an answer knows of may have been pushed before it, and have arrived on the other connection: what has is not read again,
-    /// nor taken for lost.
+    /// Handles pending pushes before an answer. Entries that the answer covers may have arrived on the push connection already,
+    /// and must not be read again or be considered lost.
     fn take_pushes_first(&mut self) {
         while let Ok(push) = self.arriving.try_recv() {
             self.handle_push(push);
@@ -341,7 +341,7 @@ impl Worker {
         match answer {
             Answer::Entered(entered) => self.handle_entered(primary, partition, entered),
             Answer::Called { chain, number, end } => {
-                // Sessions get it before its publisher hears that they do.
+                // Sessions receive the event before its publisher receives the acknowledgement.
                 self.take_pushes_first();
                 self.end_write(primary, now);
                 let end = match end {
@@ -367,7 +367,7 @@ impl Worker {
             }
             Answer::Read { number, is_control, read } => {
                 self.take_pushes_first();
-                // Its topic is read again by itself.
+                // The topic is read again anyway.
                 let read = read.map_err(|trouble| {
                     self.handle_trouble(primary, partition, &trouble);
                     Unavailable
@@ -392,7 +392,7 @@ impl Worker {
                 self.end_write(primary, now);
                 match used {
                     Ok((is_first, offset, tag)) => {
-                        // No tag: nobody was disconnected yet.
+                        // Without a tag: nobody was disconnected yet.
                         let tag = tag.try_into().ok().map(u64::from_be_bytes);
                         let control = tag.map(|tag| Position { offset, tag });
                         self.tickets.answer(number, is_first == 1, control);
@@ -430,7 +430,8 @@ impl Worker {
                 }
             }
             Answer::Canary(answer) => self.handle_canary(primary, partition, answer),
-            // It may be the error of another request on that connection: it is told, and what is not confirmed is asked for again.
+            // The error may belong to another request on that connection. It is logged; unconfirmed subscriptions are requested
+            // again.
             Answer::Subscribed(Ok(())) => {}
             Answer::Subscribed(Err(trouble)) => {
                 if trouble.cause == "moved" {
@@ -442,7 +443,7 @@ impl Worker {
         }
     }
 
-    /// Something that must not be left out has failed, or nobody knows: it is done again.
+    /// Handles a required request that failed, or whose outcome is unknown: it is retried.
     fn handle_failure(&mut self, primary: PrimaryId, partition: Partition, trouble: &Trouble) {
         self.partitions.fail(partition, Instant::now());
         self.handle_trouble(primary, partition, trouble);
@@ -450,7 +451,7 @@ impl Worker {
 
     fn handle_trouble(&mut self, primary: PrimaryId, partition: Partition, trouble: &Trouble) {
         match trouble.cause {
-            // It was told why.
+            // The cause was logged before.
             "ended" => return,
             "moved" if self.connector.is_cluster() => {
                 if self.partitions.assigned(partition) == Some(primary) {
@@ -509,7 +510,7 @@ impl Worker {
                 }
             }
             Push::Lost { channel, connection } => {
-                // What was given up is not confirmed; nor is what was subscribed to again since.
+                // Ignores confirmations on closed connections, and of subscriptions that were requested again since.
                 if let Some(topic) = self.keys.topic(&channel)
                     && self.is_in_use(connection, &topic)
                     && self.topics.is_confirmed(&topic)
@@ -530,7 +531,7 @@ impl Worker {
         }
     }
 
-    /// Whether this connection is the one on which this topic is pushed.
+    /// Whether this is the connection on which this topic is pushed.
     fn is_in_use(&self, connection: u64, topic: &Topic) -> bool {
         let server = self.server(self.keys.partition(topic));
         server.is_some_and(|(_, primary)| primary.pushes_number == connection)
@@ -562,14 +563,14 @@ impl Worker {
         self.count();
     }
 
-    /// Asks where topics stand: all of them each [`SWEEP`], and those of partitions that are served anew.
+    /// Starts due sweeps: of all topics each [`SWEEP`], and of partitions with a new primary.
     fn sweep_due(&mut self, now: Instant) {
         let (keys, awaited) = (&self.keys, &self.awaited);
         let waits = |partition| awaited.keys().any(|topic| keys.partition(topic) == partition);
         let mut due = self.partitions.take_sweeps(now, waits);
         if now >= self.next_sweep {
             self.next_sweep = now + SWEEP;
-            // Until the next one begins: it is asked in parts.
+            // Holds until the next sweep begins, because a sweep is sent in parts.
             self.is_keeping = now >= self.next_keep;
             if self.is_keeping {
                 self.next_keep = now + KEEP;

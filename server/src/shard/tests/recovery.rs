@@ -211,7 +211,7 @@ fn who_is_gone_before_the_answer_leaves_nothing_behind() {
     assert_eq!(stage.metrics.subscriptions.get(), 0);
 }
 
-const ASK_AGAIN: &str = r#"[4,"1","orosync\/subscribe","what came meanwhile cannot be known at the moment: the broker is away. Ask again",{"code":503}]"#;
+const ASK_AGAIN: &str = r#"[4,"1","orosync\/subscribe","missed events cannot be determined at the moment because the broker is unavailable. Ask again",{"code":503}]"#;
 
 #[test]
 fn while_the_broker_is_away_a_call_subscribes_to_nothing_and_may_be_made_again() {
@@ -345,7 +345,7 @@ fn what_cannot_be_done_is_answered_with_a_sentence() {
     stage.recovered(key, "{}");
     let told = stage.called(key, "orosync/subscribe", r#""oro/maintenance""#);
     assert!(
-        told.contains("may have 1 subscriptions at most") && told.ends_with(r#"{"code":429}]"#),
+        told.contains("may have at most 1 subscriptions") && told.ends_with(r#"{"code":429}]"#),
         "{told}"
     );
 }

@@ -1,12 +1,12 @@
-//! Where the primary is, as the Sentinels say.
+//! Lookup of the primary by Sentinels.
 //!
-//! All Sentinels of the URL are asked side by side, and the latest configuration is believed. Each failover gives the primary a
-//! higher epoch (`config-epoch`), by which the Sentinels themselves decide which of two configurations holds; among those of one
-//! epoch the primary that most of them name counts. `redis::sentinel` takes the first answer whose primary calls itself one, as most
-//! clients do: that may be a Sentinel that was cut off together with the old primary, or was started anew with an old configuration.
-//! What is found is examined by whoever connects to it ([`super::examine`]): a replica is refused.
+//! All Sentinels of the URL are asked concurrently, and the latest configuration is used. Each failover increases the
+//! primary's epoch (`config-epoch`), by which the Sentinels themselves decide between configurations. Within an epoch the
+//! primary that most Sentinels name counts. `redis::sentinel`, like most clients, uses the first answer whose primary reports
+//! itself as one: this Sentinel may have been cut off together with the old primary, or been restarted with an old
+//! configuration. The result is checked on connecting ([`super::examine`]), which refuses replicas.
 //!
-//! Bounds: a Sentinel has [`ASKED_PATIENCE`], and all of them have it at once.
+//! Bound: [`ASKED_PATIENCE`] for all Sentinels together.
 
 use std::collections::HashMap;
 
@@ -22,16 +22,16 @@ use super::{ASKED_PATIENCE, Connector, Place, as_user};
 use crate::broker::redis::trouble::Trouble;
 use crate::config::broker::RedisSettings;
 
-/// What a Sentinel says.
+/// The answer of a Sentinel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Said {
-    /// Of the configuration that it has.
+    /// The epoch of its configuration.
     epoch: u64,
     primary: Place,
 }
 
 impl Connector {
-    /// Where the primary of this name is.
+    /// Looks up the primary with this name.
     pub(super) async fn ask_sentinels(
         &self,
         sentinels: &[(String, u16)],
@@ -83,8 +83,8 @@ impl Connector {
     }
 }
 
-/// What a Sentinel knows of a primary, and where that is. In this order the address may be newer than the epoch, never older. While
-/// a failover ends, only the address is that of the new primary.
+/// Asks a Sentinel for a primary's state and then for its address. In this order the address may be newer than the epoch, but
+/// never older. At the end of a failover, only the address already belongs to the new primary.
 async fn ask(client: &Client, master: &str) -> RedisResult<[Value; 2]> {
     let config = AsyncConnectionConfig::new().set_response_timeout(None).set_connection_timeout(None);
     let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
@@ -95,7 +95,7 @@ async fn ask(client: &Client, master: &str) -> RedisResult<[Value; 2]> {
     answers.try_into().map_err(|_| (ErrorKind::UnexpectedReturnType, "not two answers").into())
 }
 
-/// The primary of the latest configuration: of several in one epoch the one that is named most, then the one that is named first.
+/// The primary of the latest epoch. Among several, the one named most often, then the one named first.
 fn latest(said: Vec<Said>) -> Option<Place> {
     let epoch = said.iter().map(|said| said.epoch).max()?;
     let named: Vec<Place> =
@@ -104,7 +104,7 @@ fn latest(said: Vec<Said>) -> Option<Place> {
     named.iter().rev().max_by_key(|place| count(place)).cloned()
 }
 
-/// Of the reasons why nobody names a primary, one that a Sentinel has given, if any has.
+/// The most specific error: preferably one that a Sentinel has answered.
 fn telling(mut troubles: Vec<Trouble>) -> Trouble {
     let given = troubles.iter().position(|trouble| !matches!(trouble.cause, "connection" | "timeout"));
     match given {

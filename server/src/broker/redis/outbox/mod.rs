@@ -1,17 +1,17 @@
-//! What is on its way to Redis: of each publisher and partition a chain of calls, each of which names the number before its first
-//! message. Pure: it says which call is to be made, and hears how it ended.
+//! The outbox: messages on their way to Redis. Each publisher and partition has a chain of calls, each of which contains the
+//! number before its first message. No I/O: the outbox decides which call to make, and handles its outcome.
 //!
-//! The script accepts a call only behind the one before it, so several may be under way at once: if one fails, or nobody knows what
-//! became of it, those behind it write nothing. Then nothing more of this chain is sent until all have ended, and all that was not
-//! acknowledged is sent again, in order. What Redis had accepted after all is dropped there.
+//! The script accepts a call only directly after the previous one, so several calls of a chain may be in flight: if one fails,
+//! or its outcome is unknown, later ones write nothing. The chain then sends nothing more until all calls in flight have ended,
+//! and sends everything unacknowledged again, in order. Redis drops messages that it had accepted after all.
 //!
-//! A publisher that comes back sends again what it has not heard of. Of that, a failover may have lost what was accepted: where there
-//! is one partition, Redis is asked before ([`Outbox::welcome`]); in a Cluster, which would have to be asked for each, all of it is
-//! sent to Redis again ([`Outbox::come_back`]).
+//! A publisher that reconnects sends unacknowledged messages again. A failover may have lost some that were accepted. With a
+//! single partition, Redis is asked for the highest number first ([`Outbox::welcome`]). In a Cluster every partition would have
+//! to be asked, so everything is sent to Redis again instead ([`Outbox::come_back`]).
 //!
-//! Bounds: a call has at most [`MAX_MESSAGES`] and [`MAX_BYTES`], a chain [`MAX_UNDER_WAY`] calls that were sent and are not settled;
-//! messages wait in the calls behind them, held by the credit of whoever published them. Chains without a call are forgotten beyond
-//! `limits.remembered_publishers`; each knows [`MAX_SETTLED`] calls that were settled.
+//! Bounds: a call has at most [`MAX_MESSAGES`] and [`MAX_BYTES`], and a chain has at most [`MAX_UNDER_WAY`] unsettled calls in
+//! flight. Further messages wait in later calls, bounded by the publishers' credit. Chains without calls are forgotten beyond
+//! `limits.remembered_publishers`; each remembers [`MAX_SETTLED`] settled calls.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::ops::Bound;
@@ -24,36 +24,36 @@ use super::keys::Partition;
 use crate::publication::credit::Credit;
 use crate::publication::receipt::Receipt;
 
-/// The most messages of a call.
+/// Maximum number of messages per call.
 pub(super) const MAX_MESSAGES: usize = 64;
 
-/// The most bytes of a call, unless a single message is larger.
+/// Maximum size of a call in bytes, unless a single message is larger.
 pub(super) const MAX_BYTES: usize = 256 * 1024;
 
-/// Calls of a chain that may be sent and not settled: one more than what keeps Redis busy while an answer is on its way back.
+/// Maximum number of unsettled calls in flight per chain: one more than keeps Redis busy during a round trip.
 const MAX_UNDER_WAY: usize = 4;
 
-/// Settled calls that a chain knows, to count what a failover loses. Beyond that two of them are one.
+/// Maximum number of remembered settled calls per chain, for counting the losses of a failover. Beyond it two are merged.
 const MAX_SETTLED: usize = 16;
 
-/// How long Redis keeps the number of a publisher. After half of it, a chain that nothing was sent of asks for none.
+/// How long Redis keeps a publisher's number. After half of this time, an idle chain no longer relies on it.
 pub(super) const NUMBER_KEPT: Duration = Duration::from_hours(24);
 
-/// A publisher's messages of a partition.
+/// Identifies a chain: a publisher and a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct ChainKey {
     pub(super) publisher: PublisherId,
     pub(super) partition: Partition,
 }
 
-/// A message on its way.
+/// A message on its way to Redis.
 #[derive(Debug)]
 pub(super) struct Outgoing {
     pub(super) seq: Seq,
     pub(super) topic: Topic,
-    /// Its event's tag. It keeps it when it is sent again.
+    /// The tag of its event, the same when it is sent again.
     pub(super) tag: u64,
-    /// See [`super::record`].
+    /// The body of its entry, encoded as in [`super::record`].
     pub(super) body: Vec<u8>,
     pub(super) _credit: Credit,
 }
@@ -64,13 +64,13 @@ struct Call {
     state: CallState,
     bytes: usize,
     messages: Vec<Outgoing>,
-    /// How many of them were settled before already.
+    /// Number of its messages that had been settled before.
     again: u64,
-    /// Of the publications that these messages are of.
+    /// The receipts of the messages' publications.
     receipts: Vec<Arc<Receipt>>,
 }
 
-/// Messages that were settled.
+/// A settled call.
 #[derive(Clone, Copy, Debug)]
 struct SettledCall {
     /// The highest number.
@@ -81,7 +81,7 @@ struct SettledCall {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum CallState {
     Waiting,
-    /// Its answer is told by this number.
+    /// In flight, with the number that identifies its answer.
     UnderWay(u64),
     Accepted,
     Failed,
@@ -91,51 +91,51 @@ enum CallState {
 #[derive(Debug)]
 pub(super) struct Due<'a> {
     pub(super) chain: ChainKey,
-    /// What its answer is told by.
+    /// The number that identifies its answer.
     pub(super) number: u64,
-    /// The number that must have been accepted before. None: any.
+    /// The sequence number that must have been accepted before. `None`: any.
     pub(super) before: Option<Seq>,
     pub(super) messages: &'a [Outgoing],
 }
 
-/// How a call ended.
+/// The outcome of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CallEnd {
-    /// All of it is accepted.
+    /// All messages are accepted.
     Accepted,
-    /// Something before it is missing: this is the highest number that was accepted, or 0.
+    /// A previous message is missing. Carries the highest accepted number, or 0.
     Missing {
-        /// That number.
+        /// The highest accepted number, or 0.
         highest: u64,
     },
-    /// It was refused, or nobody knows.
+    /// The call was refused, or its outcome is unknown.
     Unknown,
 }
 
-/// What is counted.
+/// Counts for the metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct OutboxCounts {
-    /// Messages that came again.
+    /// Duplicate messages.
     pub(super) duplicates: u64,
-    /// Calls that were made again.
+    /// Retried calls.
     pub(super) again: u64,
-    /// Messages that were acknowledged, and that Redis no longer knows of: a failover lost them. Where those calls are not all known any
-    /// more, at most as many as their numbers allow.
+    /// Acknowledged messages that a failover lost. If not all of their calls are remembered, an upper bound derived from their
+    /// numbers.
     pub(super) lost: u64,
 }
 
-/// The chains of all publishers, and which of them have a call to be made.
+/// The chains of all publishers, and which of them have a call to send.
 #[derive(Debug)]
 pub(super) struct Outbox {
     chains: HashMap<ChainKey, Chain>,
-    /// Chains that may have a call to be made, by partition; none is empty. Each chain stands here once.
+    /// Chains that may have a call to send, by partition. No queue is empty, and each chain occurs once.
     ready: BTreeMap<Partition, VecDeque<ChainKey>>,
-    /// The partition that had its turn last.
+    /// The partition that was served last, for round robin.
     turn: Partition,
-    /// Chains of which something failed. They wait for [`Outbox::resume`].
+    /// Chains with a failed call, which wait for [`Outbox::resume`].
     paused: HashSet<ChainKey>,
     max_chains: usize,
-    /// How many there may be until it is worth looking for some to forget.
+    /// Number of chains above which it is worth looking for some to forget.
     forget_beyond: usize,
     last_call: u64,
     counts: OutboxCounts,
@@ -144,29 +144,29 @@ pub(super) struct Outbox {
 #[derive(Debug)]
 struct Chain {
     calls: VecDeque<Call>,
-    /// How many of them, the first, were sent and are not settled: at most [`MAX_UNDER_WAY`].
+    /// Number of calls, from the first on, that were sent and are not settled. At most [`MAX_UNDER_WAY`].
     sent: usize,
-    /// A call has not ended well: nothing is sent until none is under way.
+    /// Whether a call has failed. Nothing is sent until no call is in flight.
     is_stalled: bool,
-    /// What the script said where something was missing.
+    /// The number that the script returned when a message was missing.
     missing_behind: Option<u64>,
-    /// It stands in [`Outbox::paused`].
+    /// Whether the chain is in [`Outbox::paused`].
     is_paused: bool,
-    /// It stands in [`Outbox::ready`].
+    /// Whether the chain is in [`Outbox::ready`].
     is_ready: bool,
-    /// The highest number that is known to be accepted. None: the next call is accepted behind any.
+    /// The highest number known to be accepted. `None`: the next call is accepted after any number.
     known: Option<Seq>,
-    /// The last calls up to that, and what was accepted of the publisher elsewhere.
+    /// The last settled calls up to that number, including those accepted over other nodes.
     settled: VecDeque<SettledCall>,
-    /// The highest number that was taken since the publisher came back.
+    /// The highest number received since the publisher reconnected.
     taken: Option<Seq>,
-    /// The highest number that was settled before it did.
+    /// The highest number settled before the publisher reconnected.
     settled_before: Option<Seq>,
     used: Instant,
 }
 
 impl Outbox {
-    /// Nothing is on its way; room for so many chains.
+    /// An empty outbox for `max_chains` chains.
     pub(super) fn new(max_chains: usize) -> Self {
         let max_chains = max_chains.max(1);
         Self {
@@ -181,12 +181,12 @@ impl Outbox {
         }
     }
 
-    /// What was counted since the last time.
+    /// Takes the counts since the last call.
     pub(super) fn take_counts(&mut self) -> OutboxCounts {
         std::mem::take(&mut self.counts)
     }
 
-    /// Takes messages of a publication, in the order of their numbers.
+    /// Appends messages of a publication, in the order of their numbers.
     pub(super) fn push(
         &mut self,
         key: ChainKey,
@@ -212,7 +212,7 @@ impl Outbox {
         if dropped > 0
             && let (Some(receipt), Some(last)) = (receipt, chain.calls.back_mut())
         {
-            // Perhaps not accepted yet.
+            // The message may not be accepted yet.
             last.hold(receipt);
         }
         self.counts.duplicates += duplicates;
@@ -220,13 +220,13 @@ impl Outbox {
         self.forget_some_beyond_the_bound(key);
     }
 
-    /// A publisher has come to this node, and is told that this was accepted of it: what is behind it comes again.
+    /// Notes that a publisher connected and was sent this highest accepted number. It sends all later messages again.
     pub(super) fn welcome(&mut self, key: ChainKey, highest: Option<Seq>, now: Instant) {
         let chain = self.chains.entry(key).or_insert_with(|| Chain::new(now));
         chain.doubt_what_is_old(now);
         chain.used = now;
         if chain.calls.is_empty() {
-            // A failover may have lost what was acknowledged, and the publisher may not have heard of it: it is taken again.
+            // A failover may have lost messages whose acknowledgement the publisher did not receive. They are accepted again.
             self.counts.lost += chain.lower_known(highest.map_or(0, Seq::get));
             chain.raise_known(highest);
             chain.taken = highest;
@@ -236,8 +236,8 @@ impl Outbox {
         self.forget_some_beyond_the_bound(key);
     }
 
-    /// A publisher has come to this node, and sends all again that it has not heard of: where nothing is on its way, all of it is taken
-    /// again.
+    /// Notes that a publisher connected and sends all unacknowledged messages again. Chains without calls in flight send all of
+    /// them to Redis.
     pub(super) fn come_back(
         &mut self,
         publisher: PublisherId,
@@ -253,21 +253,21 @@ impl Outbox {
         }
     }
 
-    /// The next call to be made in a partition for which `may_send` is true.
+    /// The next call to send, in a partition for which `may_send` is true.
     pub(super) fn next(&mut self, may_send: impl Fn(Partition) -> bool) -> Option<Due<'_>> {
         let key = self.next_chain(may_send)?;
         let chain = self.chains.get_mut(&key)?;
         self.last_call += 1;
         let (at, before) = chain.send_next(self.last_call)?;
         if chain.may_send() {
-            // The others have their turn before its next call.
+            // Other chains have their turn before the next call of this one.
             chain.is_ready = true;
             self.ready.entry(key.partition).or_default().push_back(key);
         }
         Some(Due { chain: key, number: self.last_call, before, messages: &chain.calls[at].messages })
     }
 
-    /// Takes the next chain that may send from those that are ready. All partitions have their turn.
+    /// Takes the next ready chain that may send, with round robin over the partitions.
     fn next_chain(&mut self, may_send: impl Fn(Partition) -> bool) -> Option<ChainKey> {
         loop {
             let behind = self.ready.range((Bound::Excluded(self.turn), Bound::Unbounded));
@@ -291,7 +291,7 @@ impl Outbox {
         }
     }
 
-    /// Takes how a call ended: how many messages are settled by it.
+    /// Handles the outcome of a call. Returns the number of newly settled messages.
     pub(super) fn end_call(&mut self, key: ChainKey, number: u64, end: CallEnd) -> u64 {
         let mut accepted = 0;
         let Some(chain) = self.chains.get_mut(&key) else { return accepted };
@@ -323,7 +323,7 @@ impl Outbox {
         accepted
     }
 
-    /// What failed in a partition is worth another try.
+    /// Retries failed calls in a partition.
     pub(super) fn resume(&mut self, partition: Partition) {
         for key in self.paused.extract_if(|key| key.partition == partition).collect::<Vec<_>>() {
             if let Some(chain) = self.chains.get_mut(&key) {
@@ -333,7 +333,7 @@ impl Outbox {
         }
     }
 
-    /// Whether something of this chain was not sent yet, or has failed.
+    /// Whether the chain has calls that were not sent, or that failed.
     pub(super) fn has_waiting(&self, key: ChainKey) -> bool {
         self.chains.get(&key).is_some_and(|chain| chain.is_stalled || chain.sent < chain.calls.len())
     }
@@ -351,12 +351,12 @@ impl Outbox {
     fn forget_some_beyond_the_bound(&mut self, spared: ChainKey) {
         if self.chains.len() > self.forget_beyond {
             self.forget_oldest(spared);
-            // Where all are busy, the next look would find as little.
+            // If all chains are busy, looking again soon would find nothing either.
             self.forget_beyond = self.max_chains.max(self.chains.len() + self.chains.len() / 8);
         }
     }
 
-    /// Forgets the chains that published longest ago, as far as nothing of them is under way: an eighth more than there must be.
+    /// Forgets the least recently used idle chains: an eighth more than necessary.
     #[cold]
     fn forget_oldest(&mut self, spared: ChainKey) {
         let mut idle: Vec<_> = self
@@ -392,7 +392,7 @@ impl Chain {
         }
     }
 
-    /// Redis does not keep the number for ever.
+    /// Stops relying on the known number if Redis may have expired it.
     fn doubt_what_is_old(&mut self, now: Instant) {
         if now.saturating_duration_since(self.used) > NUMBER_KEPT / 2 {
             self.known = None;
@@ -402,7 +402,7 @@ impl Chain {
 
     fn push(&mut self, message: Outgoing, receipt: Option<&Arc<Receipt>>) {
         if self.calls.is_empty() && Some(message.seq) <= self.known {
-            // It is sent again, and only what is before it must have been accepted.
+            // The message is sent again, and only earlier messages must have been accepted.
             while self.forget_settled(message.seq.get()).is_some() {}
             self.known = self.settled.back().map(|settled| settled.last);
         }
@@ -433,7 +433,7 @@ impl Chain {
         self.calls.iter().take(self.sent).any(|call| matches!(call.state, CallState::UnderWay(_)))
     }
 
-    /// Marks the next call as under way: where it is, and the number before it.
+    /// Marks the next call as in flight. Returns its index and the number before it.
     fn send_next(&mut self, number: u64) -> Option<(usize, Option<Seq>)> {
         let at = self.sent;
         self.calls.get_mut(at)?.state = CallState::UnderWay(number);
@@ -445,7 +445,7 @@ impl Chain {
         Some((at, before))
     }
 
-    /// Lets go of the first calls that are accepted. How many messages they had.
+    /// Removes accepted calls from the front. Returns their number of messages.
     fn settle(&mut self) -> u64 {
         let mut accepted = 0;
         while self.calls.front().is_some_and(|call| call.state == CallState::Accepted)
@@ -462,9 +462,8 @@ impl Chain {
         accepted
     }
 
-    /// None is under way: all that is not settled will be sent again, also what was accepted behind something that nobody knows of.
-    /// A failover may have lost it, and nobody was told. How many calls, and how many messages of those that were acknowledged are
-    /// lost.
+    /// Prepares to send all unsettled calls again when none is in flight, including those accepted after a call of unknown
+    /// outcome, which a failover may have lost. Returns the number of these calls, and of acknowledged messages that are lost.
     fn begin_again(&mut self) -> (u64, u64) {
         for call in self.calls.iter_mut().take(self.sent) {
             call.state = CallState::Waiting;
@@ -475,8 +474,8 @@ impl Chain {
         (again, lost)
     }
 
-    /// Redis says that this is the highest number that it has accepted. How many it has forgotten: nobody has them any more, and what
-    /// follows is not held up.
+    /// Lowers the known number to the highest one that Redis reports. Returns the number of messages that it has lost. Later
+    /// messages are not held up.
     fn lower_known(&mut self, highest: u64) -> u64 {
         match self.known {
             Some(known) if highest < known.get() => {
@@ -496,8 +495,8 @@ impl Chain {
         }
     }
 
-    /// Redis says that this is the highest number that it has accepted, of whatever node. Where there is one partition there are as many
-    /// messages.
+    /// Raises the known number to the highest one that Redis reports, including messages accepted over other nodes. With a
+    /// single partition, the difference is the number of messages.
     fn raise_known(&mut self, highest: Option<Seq>) {
         let number = |seq: Option<Seq>| seq.map_or(0, Seq::get);
         if let Some(last) = highest
@@ -508,7 +507,7 @@ impl Chain {
         self.known = highest;
     }
 
-    /// Forgets the last settled call, if it goes up to this number or beyond.
+    /// Removes the last settled call if it reaches this number.
     fn forget_settled(&mut self, number: u64) -> Option<SettledCall> {
         self.settled.back().filter(|settled| settled.last.get() >= number)?;
         self.settled.pop_back()

@@ -1,4 +1,4 @@
--- Shows that what is published comes back, and that this node is there.
+-- Publishes a node's canary and renews the node's description.
 --
 -- KEYS: the nodes, the cluster's id. ARGV: PUBLISH or SPUBLISH, the node's own channel, what comes back on it, the node's name, what it says of itself,
 -- how long (milliseconds) it is there without saying it again.

@@ -1,4 +1,4 @@
--- A node comes in: is this prefix its own, and since when is it certain what was published?
+-- Admits a node: checks that the prefix belongs to it, and returns the time since which the stored data is complete.
 --
 -- KEYS: the epoch, the cluster's id, the cluster's secret.
 -- ARGV: the run id of this Redis, the id of the node's cluster, for a Redis that has none, the ids of the secrets that the node accepts,

@@ -1,4 +1,4 @@
--- Says where a topic stands, and what came since.
+-- Returns the position of a topic, and its entries since another position.
 --
 -- KEYS: the topic's entries, its head, the epoch.
 -- ARGV: since which offset ('': nothing is asked for; '*': all that is kept), the tag of that event (8 bytes), the most entries,

@@ -1,4 +1,4 @@
--- Says which of these topics do not stand where a node takes them to stand.
+-- Compares the tags of topics with those that a node knows.
 --
 -- KEYS: heads. ARGV: of each the tag (8 bytes) of its last event, as the node knows it; then, for how long (milliseconds) the heads
 -- are kept from now on, or ''.

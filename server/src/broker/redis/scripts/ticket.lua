@@ -1,4 +1,4 @@
--- Uses up a ticket, which is good once on all nodes.
+-- Marks a ticket as used. A ticket is valid once across all nodes.
 --
 -- KEYS: the ticket, the head of the control topic.
 -- ARGV: what this use is called, and until when the ticket is remembered (milliseconds from now).

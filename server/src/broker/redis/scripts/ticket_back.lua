@@ -1,8 +1,8 @@
--- Takes a use of a ticket back that was told nobody.
+-- Reverts a use of a ticket that was not reported to anybody.
 --
 -- KEYS: the ticket.
 -- ARGV: what the use is called.
--- Returns 1 if it was taken back, and 0 if the ticket was not used, or by somebody else.
+-- Returns 1 if it was reverted, and 0 if the ticket was not used, or used by another connection.
 
 if redis.call('GET', KEYS[1]) == ARGV[1] then
   return redis.call('DEL', KEYS[1])

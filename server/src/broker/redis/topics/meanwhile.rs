@@ -1,6 +1,6 @@
-//! What is delivered of a topic while it is read, so that an answer can be given where the topic stands by then.
+//! The events that a topic delivers while it is being read, so that the answer can be extended to the current position.
 //!
-//! Bound: [`MAX_KEPT_BYTES`], and what the pool of all topics has. Beyond it the oldest are dropped.
+//! Bound: [`MAX_KEPT_BYTES`], and the shared pool of all topics. Beyond it the oldest events are dropped.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,20 +11,20 @@ use crate::broker::redis::record::Entry;
 use crate::publication::credit::{Credit, CreditPool};
 use crate::publication::kept::Kept;
 
-/// What may be kept of a topic while it is read: of what came early, and of what was delivered meanwhile.
+/// Maximum size, per topic being read, of early entries, and of events delivered meanwhile; in bytes each.
 pub(super) const MAX_KEPT_BYTES: usize = 1 << 20;
 
-/// What is counted of an event that is kept beside its entry.
+/// Overhead of a kept event in addition to its entry.
 pub(super) const KEPT_COST: usize = 96;
 
-/// What was delivered while something is read, for those whose read did not have it. The offsets have no hole.
+/// The events delivered during a read, for recoveries whose read did not contain them. Offsets have no gaps.
 #[derive(Debug, Default)]
 pub(super) struct Meanwhile {
-    /// Where the topic stood before the first of these.
+    /// The topic's position before the first of these events.
     pub(super) from: Option<Position>,
     pub(super) events: VecDeque<Delivered>,
     pub(super) bytes: usize,
-    /// Some had to be dropped.
+    /// Whether events were dropped.
     pub(super) is_cut: bool,
 }
 
@@ -56,7 +56,7 @@ impl Meanwhile {
         }
     }
 
-    /// How many of these came up to this position. None: the topic has not stood there.
+    /// Number of events up to this position. `None`: the topic was not at this position.
     pub(super) fn index(&self, position: Position) -> Option<usize> {
         let from = self.from?;
         let index = usize::try_from(position.offset.checked_sub(from.offset)?).ok()?;

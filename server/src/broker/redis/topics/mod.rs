@@ -1,32 +1,35 @@
-//! The topics that this node subscribes to, and where it stands in each. Pure: it says what is to be asked of Redis, and hears the
-//! answers and the pushes.
+//! The topics that this node subscribes to, with its position in each. No I/O: it decides what to request from Redis, and
+//! handles answers and pushes.
 //!
 //! ```text
 //! first subscriber --> Subscribe --> confirmed --> Read --> stands: pushes that continue the chain of tags are delivered
 //! last subscriber, 10 s ago --> Unsubscribe                 a push that does not: Read
 //! ```
 //!
-//! A node delivers only what continues the chain: each entry names the tag of the one before it. What does not fit (a push was
-//! lost, or a promoted replica has begun another line of events) is kept as early, and the topic is read. What a read says is the
-//! truth: entries that continue the chain are delivered as if they had been pushed; if none does, the topic is broken: sessions
-//! that could recover are told to, and the node goes on along the new line. A read that was begun before the node has changed its
-//! line says nothing any more.
+//! Each entry contains the tag of the previous one, and a node delivers only entries that continue this chain. Any other entry
+//! (a push was lost, or a promoted replica has begun another line of events) is kept as early, and the topic is read. A read is
+//! authoritative: its entries that continue the chain are delivered as if they had been pushed. If none does, the topic is
+//! broken: sessions that can recover are told to, and the node continues along the new line. A read that began before the node
+//! changed its line is ignored.
 //!
-//! What a node has missed may be more than one read says. It is read page by page then, each from where the node has come to, until a
-//! read says that nothing follows. Recoveries that do not fit in before wait until then.
+//! If a node has missed more than one read returns, it reads page by page, each from its current position, until a read says
+//! that nothing follows. Recoveries that cannot be answered before wait until then.
 //!
-//! A recovery is answered by a read of its own, at a place in the events where the node has come to where that read ended: what
-//! was delivered since the read began is kept until then, and is part of the answer.
+//! A recovery has its own read. It is answered at the point in the event order where the node has reached the end of that read.
+//! Events delivered since the read began are kept until then, and are part of the answer.
 //!
-//! Of the disconnects' topic all that is kept is read at the start, without a subscriber: which positions it has had
-//! ([`Topics::knows`]) says whether a ticket may be used here. Where it is broken, the node goes on along a new line, and its sessions
-//! end, since any may have been meant by what was missed.
+//! The topic of disconnects is read completely at the start, without a subscriber. Its known positions ([`Topics::knows`])
+//! decide whether a ticket may be used on this node. If it is broken, the node continues along a new line and ends its
+//! sessions, since the missed disconnects may affect any of them.
 //!
-//! Bounds: of what is early, and of what is kept for recoveries, [`meanwhile::MAX_KEPT_BYTES`] per topic and
-//! [`MAX_KEPT_BYTES_IN_ALL`]; beyond it the topic is read again. Of reads, [`MAX_CATCH_UPS`] and those of recoveries: as many as the
-//! shards have under way, each for [`PATIENCE`] at most. What is under way and what has failed counts for its partition alone, so that
-//! a primary that is away holds up no others. Whatever looks at all topics does so in small parts; time and pushes cost nothing that
-//! grows with them.
+//! Bounds:
+//!
+//! - early entries and events kept for recoveries: [`meanwhile::MAX_KEPT_BYTES`] per topic, and [`MAX_KEPT_BYTES_IN_ALL`];
+//!   beyond these the topic is read again;
+//! - reads: [`MAX_CATCH_UPS`], and those of recoveries, which the shards bound, each for at most [`PATIENCE`].
+//!
+//! Requests in flight and failures are accounted per partition, so that an unavailable primary does not hold up others. Work
+//! over all topics is done in small parts; the cost of timers and pushes does not grow with the number of topics.
 
 mod clock;
 mod meanwhile;
@@ -52,32 +55,32 @@ use partition::{InPartition, Rest, Ring, SWEEP};
 use recovery::{Asked, recovered};
 use state::{At, Sink, Standing, State, continues};
 
-/// How long a recovery may wait until it is told that nobody knows.
+/// Time limit of a recovery, after which it is answered with [`Unavailable`].
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long a topic without subscribers stays subscribed to: pages are loaded anew all the time.
+/// How long a topic without subscribers stays subscribed, because pages are often reloaded.
 const LINGER: Duration = Duration::from_secs(10);
 
-/// What may be kept of all topics together while they are read.
+/// Maximum size of early and kept events of all topics together, in bytes.
 const MAX_KEPT_BYTES_IN_ALL: usize = 16 << 20;
 
-/// Reads under way that no recovery has asked for. Each partition has its share, and at least one.
+/// Maximum number of concurrent reads apart from recoveries. Each partition has its share, and at least one.
 ///
-/// Each answer may have 4 MiB: 64 MiB in all, and 256 MiB from the 64 partitions of a Cluster. Most have next to nothing, and where
-/// a round trip takes 100 us, 16 at once are 160,000 a second, more than Redis does; where it takes 1 ms, 100,000 topics are read in
-/// 6 s.
+/// An answer may have up to 4 MiB: 64 MiB for all, and 256 MiB with the 64 partitions of a Cluster. Most answers are nearly
+/// empty. With a round trip of 100 us, 16 concurrent reads are 160,000 per second, more than Redis handles; with 1 ms, 100,000
+/// topics are read in 6 s.
 const MAX_CATCH_UPS: usize = 16;
 
-/// How long no topic of a partition is read, but for recoveries, after a read has failed there.
+/// How long a partition's topics are not read after a failed read, except for recoveries.
 const REST: Duration = Duration::from_millis(500);
 
-/// What a read asks for at most that is to close a gap.
+/// Maximum number of entries per read that closes a gap.
 const MOST: usize = 10_000;
 
-/// Sweeps that may be under way. Each partition has its share, and at least one.
+/// Maximum number of concurrent sweeps. Each partition has its share, and at least one.
 const MAX_SWEEPS: usize = 16;
 
-/// Something to ask of Redis.
+/// A request to Redis.
 #[derive(Debug)]
 pub(super) enum Action {
     Subscribe(Topic),
@@ -89,98 +92,98 @@ pub(super) enum Action {
         most: usize,
         excerpt: Excerpt,
     },
-    /// Do these stand at these tags?
+    /// Compare the tags of these topics with those in Redis.
     Sweep {
         number: u64,
         topics: Arc<[(Topic, u64)]>,
     },
 }
 
-/// From where on a read asks.
+/// The start of a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ReadSince {
-    /// It asks for nothing but where the topic stands.
+    /// Only the topic's current position.
     Now,
     Position(Position),
-    /// All that is kept.
+    /// All stored entries.
     Everything,
 }
 
-/// Which entries a read returns where there are more than it may return.
+/// Which entries a read returns if not all fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Excerpt {
-    /// For a recovery: its read is then incomplete.
+    /// The latest ones, for a recovery. The read is then incomplete.
     Latest,
-    /// To close a gap: its read is then a page.
+    /// The oldest ones, to close a gap. The read is then a page.
     Oldest,
 }
 
-/// What a read says.
+/// The result of a read.
 #[derive(Debug)]
 pub(super) struct Read {
-    /// Of the topic's last entry, or of the last of the page.
+    /// The position of the topic's last entry, or of the last entry of the page.
     pub(super) position: Position,
-    /// Whether the entries are all that came since.
+    /// Whether the entries are complete since the start of the read.
     pub(super) complete: bool,
-    /// Whether the entries are the oldest that came since, and more follow. Nothing is missing before them.
+    /// Whether more entries follow after these. None is missing before them.
     pub(super) is_page: bool,
-    /// From when on, by Redis' clock (milliseconds), nothing is missing in what is kept.
+    /// The time on Redis' clock, in milliseconds, since which the stored entries are complete.
     pub(super) certain_from: u64,
-    /// The oldest first.
+    /// The entries, the oldest first.
     pub(super) entries: Vec<Entry>,
 }
 
-/// What is counted.
+/// Counts for the metrics.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct TopicCounts {
     /// Reads that closed a gap, or found that there was none.
     pub(super) gaps: u64,
-    /// Topics that no read could continue.
+    /// Topics that a read could not continue.
     pub(super) breaks: u64,
-    /// How many of these are not the disconnects', and the first of them.
+    /// Number of broken topics other than that of disconnects, and the first of them.
     pub(super) broken: Option<(u64, Topic)>,
 }
 
-/// The topics that this node subscribes to, with where it stands in each and what it waits for.
+/// The topics that this node subscribes to, with its positions and pending requests.
 #[derive(Debug)]
 pub(super) struct Topics {
     states: HashMap<Topic, State>,
     keys: Keys,
-    /// By number.
+    /// The partitions by number.
     partitions: Vec<InPartition>,
-    /// The partition whose turn it is to read a topic.
+    /// The partition that reads a topic next, for round robin.
     turn: usize,
     sweeps: HashMap<u64, Arc<[(Topic, u64)]>>,
-    /// Topics that had no subscribers, and when to look whether they still have none.
+    /// Topics without subscribers, with the time at which to check them again.
     leaving: VecDeque<(Instant, Topic)>,
     reads: HashMap<u64, Reading>,
-    /// Recoveries that are not answered, in the order in which they were asked for.
+    /// Pending recoveries, in the order of their requests.
     asked: BTreeMap<u64, Asked>,
-    /// Of subscriptions, recoveries, reads and sweeps.
+    /// The last number assigned to a subscription, recovery, read or sweep.
     last_number: u64,
     events: Arc<dyn EventHandler>,
-    /// What is handed over and not written yet.
+    /// The credit for events that are handed over and not written yet.
     inbound: Arc<CreditPool>,
-    /// What is kept while topics are read.
+    /// The credit for events kept while topics are read.
     kept: Arc<CreditPool>,
     clock: RedisClock,
     actions: Vec<Action>,
     counts: TopicCounts,
-    /// When this node began, seconds since 1970.
+    /// The start of this node, as Unix time in seconds.
     begun: u64,
 }
 
-/// A read under way.
+/// A read in flight.
 #[derive(Debug)]
 struct Reading {
     topic: Topic,
     since: ReadSince,
-    /// The recovery that it is for. None: it is to know where the topic stands.
+    /// The recovery that it serves. `None`: it serves the topic's own position.
     asked: Option<u64>,
 }
 
 impl Topics {
-    /// None yet. Events go to `events`, each with credit of `inbound`.
+    /// No topics. Events go to `events`, each with credit of `inbound`.
     pub(super) fn new(keys: Keys, events: Arc<dyn EventHandler>, inbound: Arc<CreditPool>) -> Self {
         Self {
             states: HashMap::new(),
@@ -202,17 +205,17 @@ impl Topics {
         }
     }
 
-    /// What is to be asked of Redis now.
+    /// Takes the pending requests to Redis.
     pub(super) fn take_actions(&mut self) -> Vec<Action> {
         std::mem::take(&mut self.actions)
     }
 
-    /// What was counted since the last time.
+    /// Takes the counts since the last call.
     pub(super) fn take_counts(&mut self) -> TopicCounts {
         std::mem::take(&mut self.counts)
     }
 
-    /// Whether all disconnects up to this position are known. None: when there was none yet.
+    /// Whether all disconnects up to this position are known. `None`: the state before the first disconnect.
     pub(super) fn knows(&self, control: &Topic, position: Option<Position>) -> bool {
         let line = self.states.get(control).and_then(|state| state.line.as_deref());
         line.is_some_and(|line| match position {
@@ -221,19 +224,19 @@ impl Topics {
         })
     }
 
-    /// Something is known of this topic that was not pushed yet: reads it, unless that is under way.
+    /// Reads a topic that is known to have unpushed entries, unless a read is in flight.
     pub(super) fn look(&mut self, topic: &Topic) {
         if self.states.get(topic).is_some_and(|state| state.at.is_some() && state.reads == 0) {
             self.catch_up(topic);
         }
     }
 
-    /// Redis' clock says this at this time.
+    /// Sets Redis' clock: its Unix time in milliseconds at a time of this node.
     pub(super) fn set_clock(&mut self, at: Instant, milliseconds: u64) {
         self.clock = RedisClock(Some((at, milliseconds)));
     }
 
-    /// A shard has its first subscriber.
+    /// Adds a shard with its first subscriber.
     pub(super) fn subscribe(&mut self, topic: &Topic) {
         if let Some(state) = self.states.get_mut(topic) {
             state.shards += 1;
@@ -256,7 +259,7 @@ impl Topics {
         }
     }
 
-    /// A shard has lost its last one.
+    /// Removes a shard after its last subscriber.
     pub(super) fn unsubscribe(&mut self, topic: &Topic, now: Instant) {
         if let Some(state) = self.states.get_mut(topic) {
             state.shards = state.shards.saturating_sub(1);
@@ -270,7 +273,7 @@ impl Topics {
         }
     }
 
-    /// Somebody asks what came, and gets an answer within [`PATIENCE`].
+    /// Requests missed events. The answer comes within [`PATIENCE`].
     pub(super) fn recover(
         &mut self,
         topic: &Topic,
@@ -286,12 +289,12 @@ impl Topics {
             Some(state) if !state.is_confirmed() || state.is_paging || !state.asked.is_empty() => {
                 state.asked.push_back(number);
             }
-            // Without a subscription, for a session that has gone meanwhile: it is answered all the same.
+            // Without a subscription the session has ended meanwhile. It is answered nevertheless.
             Some(_) | None => self.begin_recovery(topic, number),
         }
     }
 
-    /// Redis pushes this topic from now on.
+    /// Notes that the subscription to this topic is confirmed.
     pub(super) fn handle_confirmed(&mut self, topic: &Topic) {
         let Some(state) = self.states.get_mut(topic) else { return };
         if !state.is_confirmed() {
@@ -306,7 +309,7 @@ impl Topics {
         self.catch_up_behind();
     }
 
-    /// Redis pushes the topics of these partitions no more. Who asks for what came of them waits.
+    /// Notes that Redis no longer pushes the topics of these partitions. Their recoveries wait.
     pub(super) fn handle_lost(&mut self, lost: &[Partition]) {
         for Partition(place) in lost {
             for (number, topic) in &self.partitions[*place].ring.topics {
@@ -317,8 +320,8 @@ impl Topics {
         }
     }
 
-    /// The connection that pushes the topics of these partitions is another one: they are to be subscribed to anew. What was asked of
-    /// the old one is asked again.
+    /// Notes that the push connection of these partitions was replaced: their topics must be subscribed to again. Requests made
+    /// on the old connection are repeated.
     pub(super) fn handle_reconnected(&mut self, anew: &[Partition]) {
         let (keys, states) = (&self.keys, &self.states);
         let is_anew = |topic: &Topic| anew.contains(&keys.partition(topic));
@@ -347,7 +350,7 @@ impl Topics {
             }
             *partition = InPartition { ring, ..InPartition::default() };
         }
-        // They were asked for before those that wait already.
+        // These were requested before those that already wait.
         again.sort_unstable();
         for number in again.into_iter().rev() {
             let state = self.asked.get(&number).and_then(|asked| self.states.get_mut(&asked.topic));
@@ -357,12 +360,12 @@ impl Topics {
         }
     }
 
-    /// Whether Redis pushes this topic, as far as is known.
+    /// Whether the subscription to this topic is confirmed.
     pub(super) fn is_confirmed(&self, topic: &Topic) -> bool {
         self.states.get(topic).is_some_and(State::is_confirmed)
     }
 
-    /// Entries of a topic were pushed, in order.
+    /// Handles pushed entries of a topic, in order.
     pub(super) fn handle_push(&mut self, topic: &Topic, entries: Vec<Entry>) {
         let Some(state) = self.states.get_mut(topic) else { return };
         let sink = Sink::new(topic, state, &*self.events, &self.inbound, &self.kept);
@@ -372,12 +375,12 @@ impl Topics {
                 Some(at) if continues(&at, &entry) => state.deliver(&entry, &sink),
                 Some(at) if entry.position == at.position => {}
                 Some(at) if entry.position.offset <= state.read_to => {
-                    // It repeats what was read; or it is of a new line, which the read under way may have been too early for.
+                    // The entry repeats what was read, or belongs to a new line that the read in flight may not contain.
                     state.is_behind |= state.doubted == Some(at.position);
                 }
                 _ => {
                     let is_kept = state.push_early(entry, self.last_number, &self.kept);
-                    // What is read at the moment may say where it belongs.
+                    // The read in flight may show where the entry belongs.
                     is_behind |= !is_kept || state.reads == 0;
                 }
             }
@@ -388,7 +391,7 @@ impl Topics {
         }
     }
 
-    /// Something was pushed that there was no room for.
+    /// Notes that a push was dropped for lack of room.
     pub(super) fn handle_dropped(&mut self, topic: &Topic) {
         if let Some(state) = self.states.get_mut(topic) {
             Self::mark_behind(topic, state, &mut self.partitions);
@@ -400,14 +403,14 @@ impl Topics {
         Self::queue_behind(topic, state, partitions);
     }
 
-    /// Has a topic wait until it is read, if it is behind and can be read.
+    /// Queues a topic for reading if it is behind and can be read.
     fn queue_behind(topic: &Topic, state: &mut State, partitions: &mut [InPartition]) {
         if state.is_behind && state.is_idle() && !std::mem::replace(&mut state.is_queued, true) {
             partitions[state.partition.0].behind.push_back(topic.clone());
         }
     }
 
-    /// Reads the topics that are behind, one of each partition in turn, as long as there is room for what comes.
+    /// Reads topics that are behind, with round robin over the partitions, while there is room for their events.
     pub(super) fn catch_up_behind(&mut self) {
         let count = self.partitions.len();
         let most = (MAX_CATCH_UPS / count).max(1);
@@ -427,7 +430,7 @@ impl Topics {
         }
     }
 
-    /// Asks of all topics of these partitions whether they stand where this node takes them to stand.
+    /// Sweeps these partitions: compares this node's position in each topic with Redis.
     pub(super) fn sweep(&mut self, partitions: impl IntoIterator<Item = Partition>) {
         for Partition(place) in partitions {
             let ring = &mut self.partitions[place].ring;
@@ -452,7 +455,7 @@ impl Topics {
         }
     }
 
-    /// Which topics of a sweep (from 0) stand elsewhere, in order. Err: nobody knows.
+    /// Handles the result of a sweep: the indexes (from 0) of topics that differ, in order. `Err`: unknown.
     pub(super) fn handle_sweep(&mut self, number: u64, differ: Result<Vec<usize>, Unavailable>) {
         let Some(topics) = self.sweeps.remove(&number) else { return };
         if let Some((topic, _)) = topics.first() {
@@ -460,7 +463,7 @@ impl Topics {
             let partition = &mut self.partitions[place];
             partition.sweeps = partition.sweeps.saturating_sub(1);
             if differ.is_err() {
-                // It is swept anew when it answers again. The others go on.
+                // The partition is swept again when it answers. Others continue.
                 partition.ring.to_sweep = 0;
             }
         }
@@ -475,7 +478,7 @@ impl Topics {
             if !differs {
                 state.be_sure();
             } else if state.standing != Standing::Sure || state.at.is_some_and(|at| at.position.tag == *tag) {
-                // Otherwise pushes have come that were faster.
+                // Otherwise pushes have arrived before the result.
                 Self::mark_behind(topic, state, &mut self.partitions);
             }
         }
@@ -483,7 +486,7 @@ impl Topics {
         self.catch_up_behind();
     }
 
-    /// What a read says. Err: nobody knows.
+    /// Handles the result of a read. `Err`: unknown.
     pub(super) fn handle_read(&mut self, number: u64, read: Result<Read, Unavailable>) {
         let Some(reading) = self.reads.remove(&number) else { return };
         let topic = &reading.topic;
@@ -493,7 +496,7 @@ impl Topics {
             *catch_ups = catch_ups.saturating_sub(1);
         }
         let Some(state) = self.states.get_mut(topic).filter(|state| number > state.number) else {
-            // Its subscribers are gone.
+            // The topic has no subscribers any more.
             if let Some(asked) = reading.asked.and_then(|asked| self.asked.remove(&asked)) {
                 let answer = read.map(|read| recovered(&read, &asked, self.clock, std::iter::empty()));
                 (asked.hand_over)(answer);
@@ -530,7 +533,7 @@ impl Topics {
         self.catch_up_behind();
     }
 
-    /// Looks at the clock.
+    /// Handles timeouts.
     pub(super) fn handle_timeout(&mut self, now: Instant) {
         while self.leaving.front().is_some_and(|(due, _)| now >= *due)
             && let Some((_, topic)) = self.leaving.pop_front()
@@ -558,7 +561,7 @@ impl Topics {
         self.catch_up_behind();
     }
 
-    /// Unsubscribes from a topic, if it has had no subscribers for long enough.
+    /// Unsubscribes from a topic that has had no subscribers for long enough.
     fn leave(&mut self, topic: Topic, now: Instant) {
         let Some(state) = self.states.get_mut(&topic) else { return };
         match state.unwanted_since.map(|since| since + LINGER) {
@@ -580,7 +583,7 @@ impl Topics {
         self.last_number
     }
 
-    /// Has a topic read, to know what comes behind what was delivered.
+    /// Reads a topic from the last delivered event on.
     fn catch_up(&mut self, topic: &Topic) {
         let Some(state) = self.states.get_mut(topic) else { return };
         state.is_behind = false;
@@ -589,7 +592,7 @@ impl Topics {
         self.read(topic, None, since, MOST);
     }
 
-    /// Answers who asks only where the topic stands, if that is known and nobody has asked before; else has it read.
+    /// Answers a request for the position alone if it is certain and no earlier recovery is pending. Otherwise reads the topic.
     fn begin_recovery(&mut self, topic: &Topic, number: u64) {
         let stands = self.states.get(topic).filter(|state| state.reads == 0).and_then(|state| state.at);
         if let Some(at) = stands
@@ -608,8 +611,8 @@ impl Topics {
         }
     }
 
-    /// Has a topic read again for a recovery whose read did not say what belongs here: behind those that were asked for before, which
-    /// are read again too.
+    /// Reads a topic again for a recovery whose read could not be placed in the event order. Earlier recoveries are also read
+    /// again, to keep their order.
     fn read_again(&mut self, topic: &Topic, number: u64) {
         match self.states.get_mut(topic) {
             Some(state) if state.is_paging => {
@@ -621,7 +624,7 @@ impl Topics {
         }
     }
 
-    /// Has a topic read for a recovery, if that still waits: of as many events as it asks for, or so many.
+    /// Reads a topic for a pending recovery, for as many events as it requests, or at most `most`.
     fn read_for(&mut self, topic: &Topic, number: u64, most: Option<usize>) {
         let Some(asked) = self.asked.get(&number) else { return };
         let most = most.unwrap_or(asked.most).min(MOST);
@@ -681,7 +684,7 @@ impl Topics {
                     state.begin_control(&read, self.clock, self.begun, &sink);
                 }
             }
-            // Nothing new, or pushes were faster.
+            // Nothing new, or pushes have arrived before the answer.
             Some(_) if state.has_stood_at(read.position) => {}
             Some(at) => {
                 if let Some(next) = read.entries.iter().position(|entry| continues(&at, entry)) {
@@ -693,14 +696,14 @@ impl Topics {
                     } else if state.is_paging {
                         self.read_again(topic, asked);
                     } else {
-                        // It asked from elsewhere. First it must be known what this node has missed.
+                        // The read had another start. What this node has missed must be read first.
                         state.valid_from = self.last_number + 1;
                         self.catch_up(topic);
                         self.read_for(topic, asked, Some(MOST));
                     }
                     return;
                 } else if state.meanwhile.is_cut || reading.since == ReadSince::Now {
-                    // Too much was delivered meanwhile to tell.
+                    // Too many events were delivered meanwhile to decide.
                     state.is_behind = true;
                     return;
                 } else if state.doubted != Some(at.position) {

@@ -1,4 +1,4 @@
-//! The topics of one partition: in which order they are compared and read.
+//! The topics of one partition, with the order in which they are swept and read.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
@@ -7,30 +7,30 @@ use orosync_protocol::Topic;
 
 use super::state::State;
 
-/// Topics that are asked for at once in a sweep.
+/// Number of topics per request of a sweep.
 pub(super) const SWEEP: usize = 500;
 
-/// What is known of a partition, and under way there.
+/// The state of a partition.
 #[derive(Debug, Default)]
 pub(super) struct InPartition {
     pub(super) ring: Ring,
-    /// Sweeps under way.
+    /// Number of sweep requests in flight.
     pub(super) sweeps: usize,
     /// Topics that are behind and can be read. Others that are behind come here when they can.
     pub(super) behind: VecDeque<Topic>,
-    /// Reads under way that no recovery has asked for.
+    /// Number of reads in flight, apart from recoveries.
     pub(super) catch_ups: usize,
     pub(super) rest: Rest,
 }
 
-/// The topics of a partition, for the sweep. One that is gone is dropped when its turn comes.
+/// The topics of a partition in sweep order. A removed topic is dropped at its turn.
 #[derive(Debug, Default)]
 pub(super) struct Ring {
     /// Each with the number of its subscription.
     pub(super) topics: VecDeque<(u64, Topic)>,
-    /// How many of them the sweep has still to come to.
+    /// Number of topics that the sweep has yet to reach.
     pub(super) to_sweep: usize,
-    /// How many of them there are still.
+    /// Number of topics that have not been removed.
     pub(super) count: usize,
 }
 
@@ -39,14 +39,14 @@ pub(super) struct Ring {
 pub(super) enum Rest {
     #[default]
     No,
-    /// A read has failed: the pause begins with the next look at the clock.
+    /// A read has failed. The pause begins with the next tick.
     Due,
-    /// It ends then.
+    /// The pause ends at this time.
     Until(Instant),
 }
 
 impl InPartition {
-    /// The next topic that is behind and can be read, if so many reads may be under way.
+    /// The next topic that is behind and can be read, if fewer than `most` reads are in flight.
     pub(super) fn next_behind(&mut self, most: usize, states: &mut HashMap<Topic, State>) -> Option<Topic> {
         if self.rest != Rest::No || self.catch_ups >= most {
             return None;
@@ -61,8 +61,8 @@ impl InPartition {
 }
 
 impl Ring {
-    /// The next topics to compare together, each with the tag of the last event delivered. A topic that is not confirmed yet is marked
-    /// as behind instead, so that it is read once it is confirmed.
+    /// The next topics to compare together, each with the tag of the last event delivered. A topic that is not confirmed yet is
+    /// marked as behind instead, so that it is read once it is confirmed.
     pub(super) fn next(&mut self, states: &mut HashMap<Topic, State>) -> Vec<(Topic, u64)> {
         let mut next = Vec::with_capacity(SWEEP.min(self.to_sweep));
         while self.to_sweep > 0

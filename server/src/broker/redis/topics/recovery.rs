@@ -1,4 +1,4 @@
-//! Recoveries: what was asked for, and the answer.
+//! Recoveries: pending requests and their answers.
 
 use std::time::Instant;
 
@@ -9,15 +9,15 @@ use super::clock::RedisClock;
 use super::meanwhile::Delivered;
 use crate::broker::{HandOver, Recovered, Since};
 
-/// A recovery that is not answered.
+/// A pending recovery.
 pub(super) struct Asked {
     pub(super) topic: Topic,
-    /// None: only where the topic stands is asked for.
+    /// The start. `None`: only the topic's position is requested.
     pub(super) since: Option<Since>,
-    /// The most events to return.
+    /// Maximum number of events to return.
     pub(super) most: usize,
     pub(super) hand_over: HandOver,
-    /// When it is answered that nobody knows.
+    /// The deadline, at which it is answered with [`Unavailable`](crate::broker::Unavailable).
     pub(super) until: Instant,
 }
 
@@ -27,7 +27,7 @@ impl std::fmt::Debug for Asked {
     }
 }
 
-/// The answer to a recovery: what its read returned, and what was delivered behind it.
+/// The answer to a recovery: the events of its read, and those delivered after it.
 pub(super) fn recovered<'a>(
     read: &Read,
     asked: &Asked,
@@ -41,7 +41,7 @@ pub(super) fn recovered<'a>(
         Some(Since::Position(position)) => (0, read.complete && position.is_some()),
         Some(Since::Instant(instant)) => match clock.milliseconds(instant) {
             Some(from) => {
-                // It asked for all that is kept: what is not here may be older.
+                // All stored entries were requested; older ones may have been dropped.
                 let has_all =
                     read.complete || read.entries.first().is_some_and(|first| first.accepted < from);
                 (from, has_all && from > read.certain_from)

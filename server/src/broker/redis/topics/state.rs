@@ -1,6 +1,6 @@
-//! Where this node stands in one topic, and what it does with the entries that come.
+//! The state of one topic: this node's position, and the handling of incoming entries.
 //!
-//! Bound: [`MAX_KEPT_BYTES`] of what came early.
+//! Bound: [`MAX_KEPT_BYTES`] of early entries.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -23,14 +23,14 @@ use crate::publication::credit::{Credit, CreditPool};
 use crate::publication::delivery::Delivery;
 use crate::publication::{Event, Held};
 
-/// A subscribed topic: who wants it, how far its events have been delivered, and what is missing.
+/// A subscribed topic: its subscribers, its last delivered event, and missing events.
 #[expect(clippy::struct_excessive_bools, reason = "facts that are independent of each other")]
 #[derive(Debug)]
 pub(super) struct State {
     /// The number of this subscription. A read that was begun for an earlier subscription has a lower one, and is ignored.
     pub(super) number: u64,
     pub(super) partition: Partition,
-    /// How many shards have subscribers.
+    /// Number of shards with subscribers.
     pub(super) shards: usize,
     /// When the last shard lost its last subscriber, if none has any.
     pub(super) unwanted_since: Option<Instant>,
@@ -41,7 +41,7 @@ pub(super) struct State {
     pub(super) at: Option<At>,
     /// The highest offset that was delivered from a read. Pushes up to there repeat it, and are ignored.
     pub(super) read_to: u64,
-    /// How many reads of this topic are under way, recoveries included.
+    /// Number of reads of this topic in flight, including recoveries.
     pub(super) reads: usize,
     /// The answers of reads with a lower number are ignored: the node has gone on to another line since.
     pub(super) valid_from: u64,
@@ -49,8 +49,8 @@ pub(super) struct State {
     pub(super) is_behind: bool,
     /// Whether the topic is in [`super::partition::InPartition::behind`].
     pub(super) is_queued: bool,
-    /// The last event delivered when a read did not continue from it. What lies between may have been pushed and be on its way, so
-    /// only a second read that does not continue from the same event breaks the topic.
+    /// The last event delivered when a read did not continue from it. What lies between may have been pushed and be on its way,
+    /// so only a second read that does not continue from the same event breaks the topic.
     pub(super) doubted: Option<Position>,
     /// Pushed entries that do not continue the chain. They are delivered once a read has closed the gap before them.
     pub(super) early: VecDeque<Early>,
@@ -58,8 +58,8 @@ pub(super) struct State {
     pub(super) early_bytes: usize,
     /// What was delivered since the first of the reads under way began.
     pub(super) meanwhile: Meanwhile,
-    /// Whether the last read that was to close a gap returned a page: then the read of the next page is under way, or the topic is
-    /// behind.
+    /// Whether the last read that was to close a gap returned a page: then the read of the next page is under way, or the topic
+    /// is behind.
     pub(super) is_paging: bool,
     /// For the disconnects' topic: the pages read at the start, until the last of them has come.
     pub(super) first_pages: Vec<Entry>,
@@ -69,12 +69,12 @@ pub(super) struct State {
     pub(super) line: Option<Box<Line>>,
 }
 
-/// How far the subscription has come on the connection in use.
+/// The progress of the subscription on the current connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
     /// Redis has not confirmed it.
     Awaited,
-    /// Redis has confirmed it, and pushes. What came before may be missing.
+    /// Redis has confirmed it and pushes. Earlier events may be missing.
     Confirmed,
     /// A read or a sweep has said since that nothing is missing.
     Sure,
@@ -98,15 +98,15 @@ pub(super) struct Early {
     _credit: Credit,
 }
 
-/// Where events of a topic go.
+/// The destination of a topic's events.
 pub(super) struct Sink<'a> {
     pub(super) topic: &'a Topic,
-    /// Whether any session gets them.
+    /// Whether any session receives them.
     pub(super) is_wanted: bool,
     pub(super) events: &'a dyn EventHandler,
-    /// The credit of what is handed over.
+    /// The credit of events that are handed over.
     pub(super) inbound: &'a Arc<CreditPool>,
-    /// The credit of what is kept while the topic is read.
+    /// The credit of events kept while the topic is read.
     pub(super) kept: &'a Arc<CreditPool>,
 }
 
@@ -201,7 +201,7 @@ impl State {
         self.at.is_some_and(|at| at.position == position) || self.meanwhile.index(position).is_some()
     }
 
-    /// What was delivered behind this position.
+    /// The events delivered after this position.
     pub(super) fn later(&self, position: Position) -> impl Iterator<Item = &Delivered> {
         let count = self.meanwhile.events.len();
         let is_now = self.at.is_some_and(|at| at.position == position);
@@ -248,8 +248,8 @@ impl State {
         }
     }
 
-    /// Delivers what came early, as far as it continues the chain. What came before the read of this number began, and was not in it,
-    /// is dropped: it is of another line, or the next page has it.
+    /// Delivers what came early, as far as it continues the chain. What came before the read of this number began, and was not
+    /// in it, is dropped: it is of another line, or the next page has it.
     pub(super) fn deliver_early(&mut self, number: u64, sink: &Sink<'_>) {
         for early in self.take_early() {
             let Some(at) = self.at else { return };
@@ -262,8 +262,8 @@ impl State {
         }
     }
 
-    /// A topic that Redis had no memory for stands at offset 0 without a tag, until something is written of it. Takes over the tag
-    /// that it has got since: before it there was nothing that could be missed.
+    /// A topic that Redis had no memory for stands at offset 0 without a tag, until something is written of it. Takes over the
+    /// tag that it has got since: before it there was nothing that could be missed.
     pub(super) fn find_beginning(&mut self, read: &Read, sink: &Sink<'_>) {
         let is_without_tag = |at: &&mut At| at.position == Position { offset: 0, tag: 0 };
         let Some(at) = self.at.as_mut().filter(is_without_tag) else { return };
@@ -284,8 +284,8 @@ impl State {
         }
     }
 
-    /// The topic is broken: tells its sessions, and goes on along the line of this read with what was accepted later than the last
-    /// event delivered.
+    /// The topic is broken: tells its sessions, and goes on along the line of this read with what was accepted later than the
+    /// last event delivered.
     pub(super) fn begin_line(
         &mut self,
         number: u64,

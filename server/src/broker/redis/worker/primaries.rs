@@ -1,4 +1,4 @@
-//! The primaries: they are looked for, connected to, let the node into their partitions, and are lost.
+//! The life cycle of primaries: lookup, connection, admission to their partitions, and loss.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::Ordering;
@@ -20,16 +20,17 @@ use crate::broker::redis::scripts;
 use crate::broker::redis::trouble::Trouble;
 use crate::process::unix_time;
 
-/// Between two times that the primaries are looked for, at most.
+/// The maximum delay between two lookups of the primaries.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// How long a primary may take until it is connected to, and has been told the scripts.
+/// Time limit for connecting to a primary and loading the scripts.
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// How long a primary may take to let the node into a partition.
+/// Time limit for the admission to a partition.
 const ENTER: Duration = Duration::from_secs(2);
 
-/// A connection for pushes that ends sooner is not replaced at once: the primary, or what is before it, takes none for long.
+/// A push connection that ends sooner than this is not replaced at once, because the primary, or a proxy before it, does not
+/// keep connections open.
 pub(super) const SHORT_LIVED: Duration = Duration::from_secs(1);
 
 impl Worker {
@@ -110,7 +111,7 @@ impl Worker {
         self.members.retain(|id, _| partitions.of(*id).next().is_some());
     }
 
-    /// The primary at this place, which is connected to if it is new.
+    /// The primary at this address. Opens a connection if it is new.
     fn member(&mut self, place: Place) -> PrimaryId {
         if let Some((id, _)) = self.members.iter().find(|(_, member)| member.place == place) {
             return *id;
@@ -131,7 +132,7 @@ impl Worker {
     }
 
     pub(super) fn handle_connected(&mut self, id: PrimaryId, connected: Result<Connected, Trouble>) {
-        // It may have lost all its partitions meanwhile.
+        // The primary may have lost all its partitions meanwhile.
         let Some(member) = self.members.get_mut(&id) else { return };
         match connected {
             Err(trouble) => {
@@ -151,7 +152,8 @@ impl Worker {
         }
     }
 
-    /// This node has other secrets: Redis is to know them while all nodes accept those of before as well.
+    /// Enters all partitions again after the secrets changed. Redis must learn the new ones while all nodes accept the old
+    /// ones.
     pub(super) fn enter_again(&mut self) {
         let up = self.members.iter().filter(|(_, member)| member.up.is_some()).map(|(id, _)| *id);
         for id in up.collect::<Vec<_>>() {
@@ -159,7 +161,7 @@ impl Worker {
         }
     }
 
-    /// Has a primary let the node into these of its partitions, once it is connected.
+    /// Requests admission to these partitions of a primary, once it is connected.
     fn enter(&mut self, id: PrimaryId, partitions: &[Partition]) {
         let Some(primary) = self.members.get(&id).and_then(|member| member.up.as_ref()) else { return };
         for partition in partitions.iter().copied() {
@@ -217,7 +219,7 @@ impl Worker {
             return;
         }
         if matches!(trouble.cause, "migrating" | "clusterdown" | "noscript") {
-            // The others of this primary are not concerned.
+            // Other partitions of this primary are not affected.
             self.lose(&[partition]);
             self.find_soon();
         } else {
@@ -225,19 +227,19 @@ impl Worker {
         }
     }
 
-    /// The node is one of this cluster. Another one than before: Redis has lost its data, and another node has begun anew there.
+    /// Joins a cluster. If it differs from the previous one, Redis has lost its data and another node has initialized it.
     fn join(&mut self, cluster: ClusterId) {
         let now = unix_time();
         if self.report.cluster.membership(now).is_none() {
-            info!(%cluster, "broker: this node is one of a cluster");
+            info!(%cluster, "broker: this node has joined a cluster");
         } else if self.cluster != cluster {
-            warn!(%cluster, before = %self.cluster, "broker: Redis has lost its data: this node is one of another cluster");
+            warn!(%cluster, before = %self.cluster, "broker: Redis has lost its data: this node has joined another cluster");
         }
         self.cluster = cluster;
         self.report.cluster.join(cluster, now);
     }
 
-    /// Nobody serves these any more.
+    /// Notes that these partitions have lost their primary.
     pub(super) fn lose(&mut self, lost: &[Partition]) {
         if lost.is_empty() {
             return;
@@ -256,7 +258,7 @@ impl Worker {
         }
     }
 
-    /// Lets go of a primary: what is under way there ends.
+    /// Disconnects a primary, which cancels its requests.
     pub(super) fn disconnect(&mut self, id: PrimaryId) {
         if self.members.remove(&id).is_some() {
             self.lose(&self.partitions.of(id).collect::<Vec<_>>());
@@ -268,11 +270,11 @@ impl Worker {
         let Some(member) = self.members.get_mut(&id) else { return };
         let Some(primary) = &mut member.up else { return };
         if primary.pushes_since.elapsed() < SHORT_LIVED {
-            // It is looked for again, after a pause.
+            // The primaries are looked up again after a delay.
             self.disconnect(id);
             return;
         }
-        warn!(primary = %member.place, "what is published does not come back: the connection for it is replaced");
+        warn!(primary = %member.place, "published messages do not come back: replacing the push connection");
         primary.pushes = None;
         let number = self.pushes.next_number();
         let (connector, place) = (self.connector.clone(), member.place.clone());
@@ -315,7 +317,7 @@ impl Worker {
         }
     }
 
-    /// A primary's canary is published in the first partition that it serves.
+    /// Assigns the primary's canary to the first partition that it serves.
     fn place_canary(&mut self, id: PrimaryId) {
         let first = self.partitions.of(id).find(|at| self.partitions.server(*at) == Some(id));
         let Some(primary) = self.members.get_mut(&id).and_then(|member| member.up.as_mut()) else { return };
@@ -362,7 +364,7 @@ impl Worker {
         self.ask(at, command, |answer| Answer::Canary(calls::canary(answer)));
     }
 
-    /// A canary has come back.
+    /// Handles a canary that came back.
     pub(super) fn come_back(&mut self, channel: &str, nonce: &[u8]) {
         let now = Instant::now();
         let (keys, node) = (&self.keys, &self.settings.node);
@@ -376,7 +378,7 @@ impl Worker {
         primary.canary.come_back(nonce, now);
         self.partitions.come_back(id, now);
         if self.partitions.count_silent(now) == 0 && !self.report.is_up.swap(true, Ordering::Relaxed) {
-            info!("broker: what is published comes back");
+            info!("broker: published messages come back");
             self.complaints = Complaints::default();
         }
     }
@@ -397,7 +399,7 @@ impl Worker {
                 match cluster {
                     Some(cluster) if partition == Partition::CONTROL => self.join(cluster),
                     Some(_) => {}
-                    // Since when all is known, and whose prefix it is, are lost too.
+                    // The epoch and the owner of the prefix are lost as well.
                     None => self.enter(id, &self.partitions.of(id).collect::<Vec<_>>()),
                 }
             }
@@ -412,7 +414,8 @@ impl Worker {
         }
     }
 
-    /// Of several clocks, the one that is behind counts: who asks for what came since an instant gets too much rather than too little.
+    /// Uses the clock of the primary that is furthest behind, so that a recovery by time returns too much rather than too
+    /// little.
     fn set_clock(&mut self, now: Instant) {
         let clocks = self.members.values().filter_map(|member| member.up.as_ref()?.clock);
         let shows = clocks.map(|(then, said)| said + milliseconds(now.saturating_duration_since(then)));

@@ -1,4 +1,4 @@
-//! What is asked of Redis, once it is decided.
+//! Sends the requests to Redis that the other parts have decided on.
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::Instant;
@@ -19,7 +19,7 @@ use crate::broker::redis::trouble::Trouble;
 use crate::process::unix_time;
 
 impl Worker {
-    /// Does what was decided.
+    /// Sends all pending requests.
     pub(super) fn act(&mut self) {
         if !self.resubscribe.is_empty() {
             let anew: Vec<_> = std::mem::take(&mut self.resubscribe).into_iter().collect();
@@ -33,7 +33,7 @@ impl Worker {
                 }
                 Action::Unsubscribe(topic) => {
                     self.awaited.remove(&topic);
-                    // It may have been taken back at once.
+                    // The subscription may have been cancelled at once.
                     subscribe.remove(&topic);
                     unsubscribe.push(topic);
                 }
@@ -50,7 +50,7 @@ impl Worker {
         self.use_tickets();
     }
 
-    /// Subscribes to topics, as far as somebody serves them: the others are subscribed to when somebody does.
+    /// Subscribes to topics whose partition is served. Others are subscribed to once it is.
     pub(super) fn subscribe(&mut self, topics: Vec<Topic>) {
         let now = Instant::now();
         self.ask_for_topics(self.verbs.subscribe, &topics);
@@ -62,7 +62,7 @@ impl Worker {
         }
     }
 
-    /// A subscription is confirmed, on the connection in use.
+    /// Notes a confirmation on the current connection.
     pub(super) fn note_confirmation(&mut self, topic: &Topic, now: Instant) {
         if let Some(asked) = self.awaited.remove(topic)
             && let Some(id) = self.partitions.server(self.keys.partition(topic))
@@ -72,7 +72,8 @@ impl Worker {
         }
     }
 
-    /// A confirmation may stay away, where the slot has moved and the error was taken for another's.
+    /// Requests overdue subscriptions again. A confirmation is missing if a slot moved and the error was attributed to another
+    /// request.
     pub(super) fn ask_again_for_pushes(&mut self, now: Instant) {
         let is_late = |topic: &Topic, asked: Instant| {
             let server = self.server(self.keys.partition(topic));
@@ -134,7 +135,7 @@ impl Worker {
         }
     }
 
-    /// Of topics of one partition.
+    /// Sends a sweep of topics in one partition.
     pub(super) fn sweep(&mut self, number: u64, topics: &[(Topic, u64)]) {
         let partition = topics.first().map_or(Partition::CONTROL, |(topic, _)| self.keys.partition(topic));
         let command = calls::sweep(&self.keys, topics, self.is_keeping.then_some(HEAD_KEPT));
@@ -144,7 +145,7 @@ impl Worker {
         }
     }
 
-    /// Makes the calls that are due.
+    /// Sends the due calls of the outbox.
     fn call(&mut self) {
         let has_room = |member: &Member| member.up.as_ref().is_some_and(|up| up.writes.have_room());
         while self.members.values().any(has_room) {
@@ -164,7 +165,7 @@ impl Worker {
         }
     }
 
-    /// Asks what was accepted of publishers of which nothing waits to be sent: what is on its way is counted then.
+    /// Requests the highest accepted numbers of publishers without waiting calls, so that calls in flight are included.
     fn ask_highest(&mut self) {
         let partition = Partition::CONTROL;
         if self.asking.is_empty() || !self.partitions.may_ask(partition) {
@@ -211,7 +212,7 @@ impl Worker {
         }
     }
 
-    /// Asks something of a partition, and hears the answer. False: nobody serves it.
+    /// Sends a request to a partition, whose answer is handled later. Returns false if no primary serves it.
     pub(super) fn ask(
         &self,
         partition: Partition,
@@ -227,7 +228,7 @@ impl Worker {
         true
     }
 
-    /// Writes something in a partition that is served, and hears when as many replicas have it as the configuration says.
+    /// Sends a write to a partition that is served. It is answered once as many replicas have it as configured.
     fn write(
         &mut self,
         partition: Partition,
