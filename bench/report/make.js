@@ -1,7 +1,7 @@
 /**
- * docs/performance.md, the pages behind it, their pictures, and the README's figures: node bench/report/make.js
+ * Writes docs/performance.md, the pages behind it, their charts, and the README's figures: node bench/report/make.js
  *
- * Takes what `make bench` has left in bench/results/, if anything, to bench/results-published/, and writes all of them from there.
+ * Copies the results of `make bench` from bench/results/, if any, to bench/results-published/, and generates everything from there.
  */
 
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

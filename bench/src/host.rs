@@ -1,6 +1,6 @@
-//! The machine that a run takes place on: what results depend on, and how it differs from that of the published results.
+//! Description of the machine: the properties that results depend on, and how they differ from those of the published results.
 //!
-//! Asked once for each run: `bench/run` hands what [`Host::ask`] found to all programs, in the variable [`VARIABLE`].
+//! `bench/run` calls [`Host::ask`] once per run and passes the description to all programs in the variable [`VARIABLE`].
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -22,47 +22,47 @@ use crate::report::{median, quotient};
 /// The environment variable that holds the description of this machine, as JSON.
 pub const VARIABLE: &str = "BENCH_MACHINE";
 
-/// Rounds of each small measurement; together they take some milliseconds.
+/// Rounds of each small measurement; together they take a few milliseconds.
 const ROUNDS: usize = 400;
 
 /// System calls in one round.
 const CALLS: u64 = 1000;
 
-/// A measured property differs if it is so many times as large, or as small.
+/// Factor by which a measured property must be larger or smaller to count as different.
 const DIFFERS_FROM: f64 = 1.5;
 
-/// What results depend on.
+/// The properties of a machine that results depend on.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Host {
     /// The processor's name.
     pub cpu: String,
-    /// How many cores this process may use.
+    /// Number of cores that this process may use.
     pub cores: usize,
     /// The kernel's release.
     pub kernel: String,
-    /// The day of the run, UTC.
+    /// Date of the run, UTC.
     pub date: String,
-    /// What the kernel runs on: the hypervisor's vendor, or `none`.
+    /// The hypervisor's vendor, or `none`.
     pub hypervisor: String,
-    /// Whether this process may use `io_uring` as the server does: `allowed`, or why not.
+    /// `allowed` if this process may use `io_uring` as the server does, else the reason.
     pub io_uring: String,
     /// The kernel's clock source.
     pub clock: String,
-    /// Nanoseconds of the cheapest system call.
+    /// Cost of the cheapest system call in nanoseconds.
     pub system_call_ns: f64,
-    /// Microseconds from waking a thread on another core until it runs.
+    /// Time from waking a thread on another core until it runs, in microseconds.
     pub wake_us: f64,
 }
 
 impl Host {
-    /// This machine, as the start of the run described it; asked anew where nobody did.
+    /// The description from the start of the run, or a new one if there is none.
     pub fn here() -> Self {
         static HERE: OnceLock<Host> = OnceLock::new();
         let told = || serde_json::from_str(&std::env::var(VARIABLE).ok()?).ok();
         HERE.get_or_init(|| told().unwrap_or_else(Self::ask)).clone()
     }
 
-    /// Looks and measures.
+    /// Reads and measures all properties.
     pub fn ask() -> Self {
         let lscpu = output("lscpu", &[]);
         let of_cpu = |name: &str| {
@@ -86,7 +86,7 @@ impl Host {
         }
     }
 
-    /// Each property beside those of the published results, which are in this directory.
+    /// Compares each property with the published results in this directory.
     pub fn beside(&self, published: &Path) -> io::Result<Vec<Property>> {
         let mut others = Vec::new();
         for entry in fs::read_dir(published)? {
@@ -118,47 +118,47 @@ impl fmt::Display for Host {
     }
 }
 
-/// A property of this machine beside those of the published results.
+/// One property, here and in the published results.
 #[derive(Debug, PartialEq)]
 pub struct Property {
-    /// What it is.
+    /// Its name.
     pub name: &'static str,
     /// Its value here.
     pub here: String,
-    /// Its values there, several if the results come from several machines; none if they do not say.
+    /// Its values there: several if the results come from several machines, none if they do not contain it.
     pub published: Vec<String>,
-    /// What a difference does to figures; none if there is no difference.
+    /// The effect of the difference on the figures; `None` if there is no difference.
     pub effect: Option<&'static str>,
 }
 
 /// Key in results, name, effect of a difference.
 const PROPERTIES: [(&str, &str, &str); 8] = [
-    ("cpu", "processor", "All absolute figures differ; ratios of one run compare."),
+    ("cpu", "processor", "All absolute figures differ; compare ratios within one run."),
     (
         "cores",
         "cores",
-        "With two cores, server and load generator have one each, and pages of FPM share both with everything else. With more, \
-         shards have cores of their own.",
+        "With two cores, server and load generator have one each, and FPM pages share both with everything else. With more, \
+         shards have their own cores.",
     ),
-    ("kernel", "kernel", "The cost of a send, of a wake-up and of io_uring is the kernel's."),
+    ("kernel", "kernel", "The kernel determines the cost of a send, a wake-up and io_uring."),
     (
         "hypervisor",
         "hypervisor",
-        "Waking a thread on an idle core leaves the guest: the first message of a request, and every round trip, pays for it.",
+        "Waking a thread on an idle core causes a VM exit, which adds to the first message of a request and to every round trip.",
     ),
     (
         "io_uring",
         "io_uring",
-        "Lone events leave through io_uring, many sessions with one system call. Without it each session costs a system call, and \
-         the goals of 0.85 for lone events are out of reach.",
+        "Lone events are written through io_uring, to many sessions with one system call. Without it each session costs one, and \
+         the goals of 0.85 for lone events cannot be reached.",
     ),
-    ("clock", "clock source", "Other clocks than tsc and kvm-clock cost a system call for each reading."),
+    ("clock", "clock source", "Clock sources other than tsc and kvm-clock cost a system call per reading."),
     (
         "system_call_ns",
         "a system call, ns",
-        "All that makes system calls costs that much more or less: lone events, handshakes, Redis.",
+        "The cost of everything with system calls changes accordingly: lone events, handshakes, Redis.",
     ),
-    ("wake_us", "a wake-up, us", "Latencies of idle servers consist of wake-ups: they differ as much."),
+    ("wake_us", "a wake-up, us", "Latencies of idle servers consist of wake-ups and change accordingly."),
 ];
 
 fn properties(here: &Value, others: &[Value]) -> Vec<Property> {
@@ -184,13 +184,13 @@ fn properties(here: &Value, others: &[Value]) -> Vec<Property> {
     PROPERTIES.into_iter().map(property).collect()
 }
 
-/// What a program prints; nothing if it is not there.
+/// The output of a program; empty if it is not installed.
 fn output(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).env("LC_ALL", "C").output();
     output.map_or_else(|_| String::new(), |output| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// A ring as the server's.
+/// Creates a ring with the server's flags.
 fn ring() -> io::Result<()> {
     let mut builder = IoUring::builder();
     builder.setup_single_issuer().setup_defer_taskrun().setup_submit_all();
@@ -198,7 +198,7 @@ fn ring() -> io::Result<()> {
     Ok(())
 }
 
-/// The fastest round counts: whatever interrupts one is not the call's cost.
+/// Time of the fastest round, because interruptions are not part of the call's cost.
 fn system_call_ns() -> f64 {
     let round = || {
         let began = Instant::now();
@@ -212,7 +212,7 @@ fn system_call_ns() -> f64 {
     (0..ROUNDS / 10).map(|_| round()).fold(f64::INFINITY, f64::min)
 }
 
-/// Half the time of a round trip between two threads that sleep, each on its core.
+/// Half the round-trip time between two sleeping threads, each on its own core.
 fn wake_us() -> io::Result<f64> {
     let (mut question, mut ask) = io::pipe()?;
     let (mut reply, mut answer) = io::pipe()?;

@@ -1,15 +1,15 @@
-//! What the bench programs share. One question per program in `src/bin`.
+//! Shared code of the benchmarks. Each program in `src/bin` answers one question.
 //!
-//! - [`load`]: the load generator; [`wire`] is what it speaks, to us and to every peer; [`pages`]: the same of pages that show
+//! - [`load`]: the load generator; [`wire`]: the protocols that it speaks with each peer; [`pages`]: the same for pages that show
 //!   content
-//! - [`peers`]: who is measured; [`process`]: one of them, running
-//! - [`others`]: what sessions notice of what else happens
-//! - [`redis`]: a client of Redis
-//! - [`report`]: medians, spreads, ratios; a table and a file of JSON
-//! - [`question`]: the command line; [`host`]: what this machine is; [`machine`]: cores, clocks, descriptors
+//! - [`peers`]: the measured servers; [`process`]: a running one
+//! - [`others`]: latency of sessions while something else happens on their server
+//! - [`redis`]: a Redis client
+//! - [`report`]: medians, spreads, ratios; a table and a JSON file
+//! - [`question`]: the command line; [`host`]: the description of this machine; [`machine`]: cores, clocks, descriptors
 //!
-//! Everybody is measured in turn, in one run: machines are shared and noisy, and only ratios of one run mean anything.
-//! Nothing is asserted here.
+//! All peers are measured in turn within one run: machines are shared and noisy, so only ratios within a run are meaningful.
+//! The benchmarks assert nothing.
 
 pub mod host;
 pub mod load;

@@ -1,4 +1,4 @@
-//! Servers under load, with their sessions open; measured again and again, in turn.
+//! Repeated measurements of servers under load, in turn.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,35 +11,35 @@ use crate::peers::{Peer, Selection};
 use crate::process::Process;
 use crate::report::quotient;
 
-/// Before each measurement.
+/// Warm-up before each measurement.
 const WARM_UP: Duration = Duration::from_millis(100);
 
-/// How long a server is watched to see whether it is idle.
+/// Time over which a server is checked for being idle.
 const SETTLE_STEP: Duration = Duration::from_millis(20);
 
-/// The longest time that is given to it; some servers never are quite idle.
+/// Maximum wait for an idle server; some are never quite idle.
 const SETTLE_LIMIT: Duration = Duration::from_secs(2);
 
-/// Descriptors that a server and its load need beside one for each session.
+/// Descriptors that a server and its load need in addition to one per session.
 pub const DESCRIPTORS_BESIDE: usize = 20;
 
-/// One server, its sessions open.
+/// A server with open sessions.
 #[derive(Debug)]
 pub struct Subject {
-    /// As results name it.
+    /// Its name in the results.
     pub name: String,
-    /// Its sessions. They end before the server: one that drains would wait for them.
+    /// Its sessions. They must end before the server, because a draining server waits for them.
     pub load: Load,
     /// Its process.
     pub process: Process,
 }
 
-/// What a fan-out cost.
+/// The cost of a fan-out.
 #[derive(Clone, Copy, Debug)]
 pub struct FanOut {
-    /// Microseconds of the server's CPU for each delivery.
+    /// Microseconds of server CPU per delivery.
     pub cpu_us: f64,
-    /// Deliveries in a second of wall time.
+    /// Deliveries per second of wall time.
     pub per_second: f64,
 }
 
@@ -49,7 +49,7 @@ impl Subject {
         Self::start_on(&[Cores::all().server()], peer, sessions, topics)
     }
 
-    /// The same on these cores.
+    /// Like the method above, on these cores.
     pub fn start_on(cores: &[usize], peer: &Peer, sessions: usize, topics: usize) -> io::Result<Self> {
         let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", peer.name));
         let process = peer.start_on(cores)?;
@@ -57,7 +57,7 @@ impl Subject {
         Ok(Self { name: peer.name.clone(), load, process })
     }
 
-    /// Opens the sessions of a server that runs, to which messages come over another one.
+    /// Opens the sessions on a running server whose messages are published to another one.
     pub fn behind(
         peer: &Peer,
         process: Process,
@@ -70,7 +70,7 @@ impl Subject {
         Ok(Self { name: peer.name.clone(), load, process })
     }
 
-    /// Publishes for so long, waits for the last delivery, and says what it cost.
+    /// Publishes for this time, waits for the last delivery, and returns the cost.
     pub fn fan_out(&mut self, traffic: Traffic, time: Duration) -> io::Result<FanOut> {
         self.publish(traffic, time)
             .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", self.name)))
@@ -78,8 +78,8 @@ impl Subject {
 
     fn publish(&mut self, traffic: Traffic, time: Duration) -> io::Result<FanOut> {
         self.load.publish_until(Instant::now() + WARM_UP, traffic)?;
-        // From one moment at which nothing is on its way to another: a server may work for long before the first delivery
-        // of a burst is seen.
+        // Nothing is in flight at either end of the measured time, because a server may work for long before the first delivery
+        // of a burst arrives.
         self.load.drain()?;
         let (began, cpu, delivered) = (Instant::now(), self.process.cpu_ns()?, self.load.delivered());
         self.load.publish_until(began + time, traffic)?;
@@ -92,19 +92,18 @@ impl Subject {
     }
 }
 
-/// Measures peers in turn, with their sessions open all the time if there are descriptors for that, and else opened anew
-/// for each turn.
+/// Measures peers in turn. Sessions stay open if there are enough descriptors; otherwise they are opened for each round.
 #[derive(Debug)]
 pub struct Turns<'a> {
     selection: &'a Selection,
     sessions: usize,
     topics: usize,
-    /// Of each peer, if they are kept.
+    /// The open stage of each peer, if stages stay open.
     kept: Option<Vec<Subject>>,
 }
 
 impl<'a> Turns<'a> {
-    /// With so many sessions for each peer.
+    /// Measurements with so many sessions per peer.
     pub fn new(selection: &'a Selection, sessions: usize, topics: usize) -> io::Result<Self> {
         let needed = (sessions + DESCRIPTORS_BESIDE) * selection.peers.len();
         let start = || selection.peers.iter().map(|peer| Subject::start(peer, sessions, topics)).collect();
@@ -112,7 +111,7 @@ impl<'a> Turns<'a> {
         Ok(Self { selection, sessions, topics, kept })
     }
 
-    /// Measures every peer with each traffic; calls `found` with the traffic's index, the peer's name and what it cost.
+    /// Measures every peer with each traffic pattern. Calls `found` with the pattern's index, the peer's name and the cost.
     pub fn take(
         &mut self,
         traffics: &[Traffic],
@@ -143,7 +142,7 @@ pub fn thousands(count: usize) -> String {
     if count < 1000 { count.to_string() } else { format!("{},{:03}", count / 1000, count % 1000) }
 }
 
-/// Waits until a server has nothing to do any more: closing the sessions of one round is not the next one's cost.
+/// Waits until a server is idle, so that closing the sessions of one round does not count for the next.
 pub fn settle(process: &Process) -> io::Result<()> {
     let end = Instant::now() + SETTLE_LIMIT;
     loop {

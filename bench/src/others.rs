@@ -1,4 +1,4 @@
-//! What sessions that were there before notice of what else happens to their server.
+//! Latency of connected sessions while something else happens on their server.
 
 use std::io;
 use std::process::Command;
@@ -12,7 +12,7 @@ use rustix::thread::gettid;
 use crate::load::Load;
 use crate::machine::monotonic_ns;
 
-/// The nanoseconds from a publish to each of these sessions, 99th percentile, while `act` runs. One message in each interval.
+/// Nanoseconds from a publish to each of these sessions, 99th percentile, while `act` runs. One message per interval.
 pub fn p99_during(
     others: Load,
     interval: Duration,
@@ -33,17 +33,18 @@ pub fn p99_during(
     })
 }
 
-/// Has this thread run only while no other one wants its processor: where the others' reader would wait for that, it were not
-/// the server's doing. A nice value is not enough: the kernel lets whoever runs finish a slice of some milliseconds.
+/// Switches this thread to the idle scheduling class, so that it never delays the thread that reads the other sessions; such a
+/// delay would be counted as the server's. A nice value is not enough: the kernel lets a running thread finish its slice of
+/// some milliseconds.
 fn let_others_go_first() -> io::Result<()> {
     let thread = gettid().as_raw_nonzero().to_string();
     let status = Command::new("chrt").args(["--idle", "--pid", "0", &thread]).status()?;
     if status.success() { Ok(()) } else { Err(io::Error::other(format!("chrt: {status}"))) }
 }
 
-/// Publishes to the others, and reads, until that is over.
+/// Publishes to the other sessions and reads them until the action has ended.
 fn read(mut others: Load, interval: Duration, bytes: usize, ended: &AtomicBool) -> io::Result<u64> {
-    // Nanoseconds, three digits, up to a minute.
+    // Nanoseconds with three significant digits, up to one minute.
     let mut waited = Histogram::<u64>::new_with_bounds(1, 60_000_000_000, 3).map_err(io::Error::other)?;
     let mut next = Instant::now();
     while !ended.load(Ordering::Acquire) {

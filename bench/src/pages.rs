@@ -1,43 +1,43 @@
-//! Pages of a back office: each shows five records, as content tags, and hears of saves. A save names the record and the list
-//! that it stands in, as OroPlatform's content tags do.
+//! Pages of a back office: each shows five records as content tags and receives saves. A save names the record and its list, as
+//! OroPlatform's content tags do.
 //!
-//! Pages come in groups that show the same records, so that of each message it is known who must get it: the number of the
-//! topic, where [`crate::wire`] speaks of one, is that of a group. Records have four digits, `0000` to `9999`.
+//! Pages form groups that show the same records, so the receivers of each message are known. What [`crate::wire`] calls the
+//! number of a topic is the number of a group here. Records have four digits, `0000` to `9999`.
 
 use orosync_protocol::link_frame::{Message, PublishEncoder};
 use orosync_protocol::{Audience, Payload, Seq, Topic};
 
 use crate::wire::{Counting, Step, Tickets, Wire, frame, page, resp, upgrade};
 
-/// Records that a page shows.
+/// Records per page.
 pub const TAGS: usize = 5;
 
-/// Pages that show the same.
+/// Pages per group.
 pub const GROUP: usize = 5;
 
 /// The topic of all saves.
 const TOPIC: &str = "oro/data/update";
 
-/// The channel of the list that every record stands in, which no page here shows.
+/// The channel of the list that contains every record; no page here shows it.
 const LIST: &str = "list";
 
-/// Who tells the pages of a save, and how.
+/// The way a save reaches the pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pages {
-    /// Ours: one topic; pages say which tags they show.
+    /// Orosync: one topic; pages subscribe with their tags.
     Tags,
-    /// The same without tags: every page gets everything, with its position.
+    /// Orosync without tags: every page gets every save, with its position.
     Positions,
-    /// Ours: one topic; every page gets everything, as OroPlatform's JavaScript does.
+    /// Orosync: one topic; every page gets every save, as with OroPlatform's JavaScript.
     Broadcast,
-    /// A channel per tag, where a page subscribes by its URL, as with [`Wire::Plain`].
+    /// A channel per tag; a page subscribes by its URL, as with [`Wire::Plain`].
     PlainChannels,
-    /// A channel per tag, of Redis.
+    /// A Redis channel per tag.
     RedisChannels,
 }
 
 impl Pages {
-    /// How a page of this group opens its session.
+    /// The steps by which a page of this group opens its session.
     pub(crate) fn subscriber(self, group: usize, tickets: &mut Tickets) -> Vec<Step> {
         match self {
             Self::Tags => {
@@ -64,7 +64,7 @@ impl Pages {
         }
     }
 
-    /// Whose connection of a publisher it is.
+    /// The protocol of the publisher's connection.
     pub(crate) fn publisher(self) -> Wire {
         match self {
             Self::Tags | Self::Positions | Self::Broadcast => Wire::Orosync,
@@ -73,7 +73,7 @@ impl Pages {
         }
     }
 
-    /// Appends saves, each of a record that the group shows.
+    /// Appends saves, each of a record that its group shows.
     pub(crate) fn publish(
         self,
         first: u64,
@@ -95,7 +95,7 @@ impl Pages {
                 }
                 frame(out, 2, &encoder.finish());
             }
-            // Whoever publishes does not know which of the two somebody shows.
+            // The publisher does not know which of the two a page shows.
             Self::PlainChannels => {
                 for channel in saves.flat_map(|record| [record, LIST.to_owned()]) {
                     frame(out, 1, format!("{channel:x<bytes$}").as_bytes());
@@ -134,7 +134,7 @@ fn records(group: usize) -> impl Iterator<Item = String> {
     (0..TAGS).map(move |place| format!("{:04}", group * TAGS + place))
 }
 
-/// The record of a group that message `number` saves: each in turn.
+/// The record of a group that message `number` saves; the records take turns.
 fn record(group: usize, number: u64) -> String {
     let place = usize::try_from(number % TAGS as u64).unwrap_or_default();
     format!("{:04}", group * TAGS + place)
@@ -144,7 +144,7 @@ fn tag(record: &str) -> String {
     format!("App_Entity_Contact_{record}")
 }
 
-/// What OroPlatform publishes for a save, with a user whose name makes it so long.
+/// OroPlatform's payload for a save, padded to this size by the user's name.
 fn save(record: &str, bytes: usize) -> String {
     let of = |user: &str| {
         let entry = |tag: String| serde_json::json!({ "username": user, "tagname": tag });

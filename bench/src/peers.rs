@@ -1,4 +1,4 @@
-//! Who is measured: this server, the raw limits, and the peers that `bench/peers/peer` installs and starts.
+//! The measured servers: this one, the raw limits, and the peers that `bench/peers/peer` installs and starts.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -13,12 +13,12 @@ use crate::machine::Cores;
 use crate::process::Process;
 use crate::wire::{SECRET, Wire};
 
-/// One that is measured.
+/// A measured server.
 #[derive(Clone, Debug)]
 pub struct Peer {
-    /// As results name it.
+    /// Its name in the results.
     pub name: String,
-    /// What it speaks.
+    /// Its protocol.
     pub wire: Wire,
     /// Its version.
     pub version: String,
@@ -32,13 +32,13 @@ enum Program {
     Script { name: &'static str, environment: Vec<(&'static str, String)> },
 }
 
-/// The raw limits: name, mode of the program `raw`.
+/// The raw limits: name, and mode of the program `raw`.
 const RAW: [(&str, &str); 3] = [("raw_write", "write"), ("raw_batch", "batch"), ("raw_uring", "uring")];
 
 /// The names of the raw limits.
 pub const RAW_NAMES: [&str; 3] = [RAW[0].0, RAW[1].0, RAW[2].0];
 
-/// What `bench/peers/peer` knows.
+/// The peers that `bench/peers/peer` supports.
 const SCRIPTS: [(&str, Wire); 9] = [
     ("bun", Wire::Plain),
     ("socketify", Wire::Plain),
@@ -51,7 +51,7 @@ const SCRIPTS: [(&str, Wire); 9] = [
     ("sockudo", Wire::Pusher),
 ];
 
-/// The same, which several servers share their messages with each other by Redis: nodes alone are measured beside it.
+/// Peers whose servers share messages through Redis; compared with nodes only.
 const SOCKET_IO_REDIS: (&str, Wire) = ("socket_io_redis", Wire::SocketIo);
 
 /// The names of all peers.
@@ -59,13 +59,13 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     RAW_NAMES.into_iter().chain(SCRIPTS.map(|(name, _)| name))
 }
 
-/// Is this one of the other servers?
+/// Whether this is one of the other servers, not Orosync or a raw limit.
 pub fn is_script(name: &str) -> bool {
     SCRIPTS.iter().any(|(script, _)| *script == name)
 }
 
 impl Peer {
-    /// Our own server, named `orosync` or as its argument says: `NAME=PATH` or `PATH`.
+    /// Orosync, named `orosync`, or as the argument says: `NAME=PATH` or `PATH`.
     pub fn orosync(argument: Option<&str>) -> io::Result<Self> {
         let (name, binary) = match argument.map(|argument| argument.split_once('=').unwrap_or(("", argument)))
         {
@@ -81,21 +81,21 @@ impl Peer {
         Ok(Self { name, wire: Wire::Orosync, version, program })
     }
 
-    /// The same under another name.
+    /// This server under another name.
     #[must_use]
     pub fn called(mut self, name: &str) -> Self {
         name.clone_into(&mut self.name);
         self
     }
 
-    /// The same, spoken to in another way.
+    /// This server with another protocol.
     #[must_use]
     pub fn speaking(mut self, wire: Wire) -> Self {
         self.wire = wire;
         self
     }
 
-    /// The same server with a setting changed, under another name.
+    /// This server with a changed setting, under another name.
     #[must_use]
     pub fn with(mut self, name: &str, variable: &'static str, value: &str) -> Self {
         self = self.called(name);
@@ -108,7 +108,7 @@ impl Peer {
         self
     }
 
-    /// The same server as an argument of another program, which becomes it or runs it.
+    /// This server as an argument of another program, which executes it.
     #[must_use]
     pub fn under(mut self, command: &[&str]) -> Self {
         if let Program::Orosync { before, .. } = &mut self.program {
@@ -117,7 +117,11 @@ impl Peer {
         self
     }
 
-    /// A raw limit or a peer. The error says why it cannot be started here.
+    /// A raw limit or a peer.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be started here; the error says why.
     pub fn named(name: &str) -> Result<Self, String> {
         if let Some((name, mode)) = RAW.into_iter().find(|(raw, _)| *raw == name) {
             let version = env!("CARGO_PKG_VERSION").to_owned();
@@ -149,12 +153,12 @@ impl Peer {
         })
     }
 
-    /// Starts it on the server's core.
+    /// Starts this server on the server's core.
     pub fn start(&self) -> io::Result<Process> {
         self.start_on(&[Cores::all().server()])
     }
 
-    /// Starts it on these cores.
+    /// Starts this server on these cores.
     pub fn start_on(&self, cores: &[usize]) -> io::Result<Process> {
         let process = Process::start(cores, |port, directory| match &self.program {
             Program::Orosync { before, binary, environment } => {
@@ -178,14 +182,14 @@ impl Peer {
     }
 }
 
-/// Peers that are there, and why the others are not.
+/// The available peers, and why the others are missing.
 #[derive(Debug)]
 pub struct Selection {
-    /// In the order in which they are measured.
+    /// The peers, in measuring order.
     pub peers: Vec<Peer>,
-    /// By name.
+    /// The reason why a peer is missing, by its name.
     pub missing: BTreeMap<String, String>,
-    /// That this process and each server may have.
+    /// Descriptor limit of this process and of each server.
     pub descriptors: usize,
 }
 

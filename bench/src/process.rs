@@ -1,4 +1,4 @@
-//! A server that runs: started on its core, ended when it goes out of scope.
+//! A running server process: started on its core, ended on drop.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -13,13 +13,13 @@ use tempfile::TempDir;
 
 use crate::machine::{Cores, cpu_ns, pin};
 
-/// The longest time that a server may take until it listens.
+/// Maximum time until a server accepts connections.
 const START_LIMIT: Duration = Duration::from_secs(20);
 
-/// The longest time that it may take to end.
+/// Maximum time until it has ended.
 const END_LIMIT: Duration = Duration::from_secs(3);
 
-/// See the module.
+/// A running server process. Ended on drop.
 #[derive(Debug)]
 pub struct Process {
     child: Child,
@@ -28,7 +28,8 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts what `command` makes for a free port and a directory of its own, on these cores, and waits until it listens.
+    /// Starts the command that `command` returns for a free port and a new directory, on these cores, and waits until it
+    /// accepts connections.
     pub fn start(
         cores: &[usize],
         command: impl FnOnce(u16, &TempDir) -> io::Result<Command>,
@@ -36,7 +37,7 @@ impl Process {
         let directory = tempfile::tempdir()?;
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
         let program = command(address.port(), &directory)?;
-        // It ends with this process, however that ends.
+        // The child ends with this process, however that ends.
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "TERM", "--"]).arg(program.get_program()).args(program.get_args());
         command.env_clear().envs(environment(&program));
@@ -53,17 +54,17 @@ impl Process {
         Ok(process)
     }
 
-    /// Where it listens.
+    /// Its listening address.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Its CPU time so far, in nanoseconds.
+    /// CPU time so far, in nanoseconds.
     pub fn cpu_ns(&self) -> io::Result<u64> {
         self.ids().map(cpu_ns).sum()
     }
 
-    /// Its resident memory that is no file's, in bytes.
+    /// Resident memory that is not file-backed, in bytes.
     pub fn resident_bytes(&self) -> io::Result<u64> {
         let of = |id: u32| {
             let status = fs::read_to_string(format!("/proc/{id}/status"))?;
@@ -76,7 +77,7 @@ impl Process {
         self.ids().map(of).sum()
     }
 
-    /// Ends it as a service manager does, and gives what it has written to its log.
+    /// Ends the server with SIGTERM, as a service manager does, and returns its log.
     pub fn end(mut self) -> io::Result<String> {
         kill_process(Pid::from_child(&self.child), Signal::TERM)?;
         let end = Instant::now() + START_LIMIT;
@@ -92,7 +93,7 @@ impl Process {
         Ok(self.log())
     }
 
-    /// What it has written to its log.
+    /// Its log so far.
     pub fn log(&self) -> String {
         fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
     }
@@ -112,7 +113,7 @@ impl Process {
         }
     }
 
-    /// It and its children.
+    /// The ids of the process and its children.
     fn ids(&self) -> impl Iterator<Item = u32> {
         let id = self.child.id();
         let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
@@ -121,7 +122,7 @@ impl Process {
     }
 }
 
-/// This process's environment, changed as the command says; nothing of ours, which is set by who starts a server.
+/// This process's environment with the command's changes. Variables of Orosync are left out: only the command sets them.
 fn environment(command: &Command) -> impl Iterator<Item = (OsString, OsString)> {
     let inherited = std::env::vars_os().filter(|(name, _)| !name.to_string_lossy().starts_with("OROSYNC_"));
     let own = command.get_envs().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())));
@@ -130,7 +131,7 @@ fn environment(command: &Command) -> impl Iterator<Item = (OsString, OsString)> 
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // These fail only if it has ended already.
+        // These fail only if it has already ended.
         let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
         let end = Instant::now() + END_LIMIT;
         while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < end {

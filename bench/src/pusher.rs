@@ -1,4 +1,4 @@
-//! Pusher's HTTP interface: a message is a POST, signed with HMAC-SHA256 over its method, path and sorted parameters.
+//! Pusher's HTTP interface: a message is a POST request, signed with HMAC-SHA256 over method, path and sorted parameters.
 
 use std::fmt::Write;
 
@@ -6,7 +6,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use md5::{Digest, Md5};
 use sha2::Sha256;
 
-/// The application that the peer is started with.
+/// The id of the application that the peer is started with.
 const APP: &str = "bench-app";
 
 /// Its key.
@@ -15,7 +15,7 @@ const KEY: &str = "bench-key";
 /// Its secret.
 const SECRET: &str = "bench-secret";
 
-/// The request that publishes a text on a topic.
+/// The request that publishes a text to a topic.
 pub(crate) fn request(topic: usize, text: &str) -> Vec<u8> {
     let body = format!(r#"{{"name":"e","channel":"{topic:04}","data":"{text}"}}"#);
     let path = format!("/apps/{APP}/events");

@@ -1,4 +1,4 @@
-//! What the programs have in common: how a question is asked on the command line.
+//! The command line that all programs share.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -8,22 +8,22 @@ use clap::{Args, ValueEnum};
 use crate::machine::{Cores, pin, raise_descriptors};
 use crate::peers::{self, Peer, RAW_NAMES, Selection};
 
-/// How much is asked. The results of all that is asked are kept; those of a quick run are printed alone.
+/// Extent of a run. A full run writes its results to files; a quick run only prints them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Extent {
-    /// This server and the raw limits, a few seconds.
+    /// This server and the raw limits; takes a few seconds.
     Quick,
-    /// Every peer that is there.
+    /// All available peers.
     Full,
 }
 
-/// Ten thousand sessions of every peer at the same time.
+/// Enough descriptors for 10,000 sessions of every peer at the same time.
 const WANTED_DESCRIPTORS: u64 = 150_000;
 
-/// The arguments that every program takes.
+/// The arguments of every program.
 #[derive(Args, Debug)]
 pub struct Question {
-    /// How much is asked.
+    /// Extent of the run.
     #[arg(value_enum, default_value = "full")]
     pub extent: Extent,
     /// Compare with these raw limits and peers only.
@@ -38,7 +38,7 @@ pub struct Question {
 }
 
 impl Question {
-    /// Binds this process to the load generator's core, allows descriptors, and looks who is there.
+    /// Binds this process to the load generator's core, raises the descriptor limit, and finds the available peers.
     pub fn prepare(&self) -> io::Result<Selection> {
         pin(&[Cores::all().load()])?;
         let descriptors = usize::try_from(raise_descriptors(WANTED_DESCRIPTORS)).unwrap_or(usize::MAX);
@@ -60,7 +60,7 @@ impl Question {
         Ok(Selection { peers, missing, descriptors })
     }
 
-    /// How often each measurement is repeated.
+    /// Number of repetitions of each measurement.
     pub fn repetitions(&self, full: usize) -> usize {
         self.repetitions.unwrap_or(match self.extent {
             Extent::Quick => 2,

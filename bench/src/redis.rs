@@ -1,44 +1,44 @@
-//! Redis, as a client that waits for each answer sees it.
+//! A blocking Redis client that waits for each answer.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
 use crate::wire::resp;
 
-/// A connection.
+/// A connection to Redis.
 #[derive(Debug)]
 pub struct Client {
     stream: BufReader<TcpStream>,
 }
 
-/// An answer.
+/// An answer of Redis.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
-    /// There is none.
+    /// Null.
     Nothing,
     /// A status or a string.
     Text(Vec<u8>),
-    /// A number.
+    /// An integer.
     Number(i64),
-    /// Several.
+    /// An array.
     Array(Vec<Reply>),
 }
 
 impl Client {
-    /// Connects.
+    /// Connects to Redis.
     pub fn connect(address: SocketAddr) -> io::Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         Ok(Self { stream: BufReader::with_capacity(64 << 10, stream) })
     }
 
-    /// Asks, and waits for the answer.
+    /// Sends a command and waits for its answer.
     pub fn ask(&mut self, words: &[&[u8]]) -> io::Result<Reply> {
         self.send(&resp(words))?;
         self.reply()
     }
 
-    /// The same where the answer is text.
+    /// Sends a command whose answer is a string.
     pub fn ask_text(&mut self, words: &[&[u8]]) -> io::Result<String> {
         match self.ask(words)? {
             Reply::Text(text) => Ok(String::from_utf8_lossy(&text).into_owned()),
@@ -46,19 +46,19 @@ impl Client {
         }
     }
 
-    /// A number of what `INFO` says of a section: what stands behind `name`.
+    /// The number of the field `name` in a section of `INFO`.
     pub fn info(&mut self, section: &str, name: &str) -> io::Result<u64> {
         let text = self.ask_text(&[b"INFO", section.as_bytes()])?;
         let found = text.split(['\r', '\n', ',']).find_map(|line| line.strip_prefix(name));
         Ok(found.and_then(|number| number.parse().ok()).unwrap_or(0))
     }
 
-    /// Sends commands as they are.
+    /// Sends encoded commands.
     pub fn send(&mut self, commands: &[u8]) -> io::Result<()> {
         self.stream.get_mut().write_all(commands)
     }
 
-    /// The next answer.
+    /// Reads the next answer.
     pub fn reply(&mut self) -> io::Result<Reply> {
         let mut line = Vec::new();
         self.stream.read_until(b'\n', &mut line)?;
@@ -82,9 +82,9 @@ impl Client {
         }
     }
 
-    /// Reads whatever comes, until the connection ends.
+    /// Reads and discards everything until the connection ends.
     pub fn swallow(self) {
-        // That it has ended is all that there is to know.
+        // However it ended, there is nothing left to do.
         let _ = io::copy(&mut self.stream.into_inner(), &mut io::sink());
     }
 }

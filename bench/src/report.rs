@@ -1,4 +1,4 @@
-//! What a question found out: a table for people, JSON for plots and documents.
+//! The results of a benchmark: a table for people, JSON for charts and documents.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,10 +11,10 @@ use crate::host::Host;
 use crate::peers::Selection;
 use crate::question::Extent;
 
-/// Stands beside a missed goal that nobody has explained.
-const UNEXPLAINED: &str = "No reason is known. `make profile` shows where the server's time goes.";
+/// The reason of a missed goal that has none.
+const UNEXPLAINED: &str = "No known reason. `make profile` shows where the server's time goes.";
 
-/// A question and its answer.
+/// The cases and goals of one benchmark.
 #[derive(Debug, Serialize)]
 pub struct Report {
     question: &'static str,
@@ -22,13 +22,13 @@ pub struct Report {
     unit: &'static str,
     machine: Host,
     versions: BTreeMap<String, String>,
-    /// Peers that were not measured, and why.
+    /// Peers that were not measured, with the reason.
     missing: BTreeMap<String, String>,
     cases: Vec<Case>,
     goals: Vec<Goal>,
 }
 
-/// One way of asking it.
+/// One case: the values of all peers under the same conditions.
 #[derive(Debug, Serialize)]
 pub struct Case {
     name: String,
@@ -48,17 +48,17 @@ struct Goal {
     value: f64,
     limit: f64,
     reached: bool,
-    /// Why it is missed.
+    /// Why the goal is missed.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
 }
 
-/// A goal that was just added, if what it compares was measured.
+/// A newly added goal; `None` if the values that it compares were not measured.
 #[derive(Debug)]
 pub struct Stated<'a>(Option<&'a mut Goal>);
 
 impl Stated<'_> {
-    /// Keeps the reason if the goal is missed.
+    /// Sets the reason if the goal is missed.
     pub fn if_missed(self, reason: impl Into<String>) {
         if let Some(goal) = self.0.filter(|goal| !goal.reached) {
             goal.reason = Some(reason.into());
@@ -67,17 +67,17 @@ impl Stated<'_> {
 }
 
 impl Case {
-    /// Nothing measured yet.
+    /// A case without values.
     pub fn new(name: impl Into<String>) -> Self {
         Self { name: name.into(), rows: Vec::new() }
     }
 
-    /// How it is asked.
+    /// Its name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Adds one repetition of a peer. Peers are measured in turn, so the n-th of each are neighbours in time.
+    /// Adds one repetition of a peer. Peers are measured in turn, so the n-th repetitions of all peers are close in time.
     pub fn add(&mut self, peer: &str, value: f64) {
         if let Some(row) = self.rows.iter_mut().find(|row| row.peer == peer) {
             row.repetitions.push(value);
@@ -87,31 +87,31 @@ impl Case {
         }
     }
 
-    /// The median of the ratios of neighbouring repetitions.
+    /// Median of the ratios of corresponding repetitions.
     pub fn ratio(&self, peer: &str, other: &str) -> Option<f64> {
         let of = |name| self.rows.iter().find(|row| row.peer == name);
         of(peer)?.ratio(of(other)?)
     }
 
-    /// The median of a peer's repetitions.
+    /// Median of a peer's repetitions.
     pub fn median(&self, peer: &str) -> Option<f64> {
         self.rows.iter().find(|row| row.peer == peer).map(|row| median(&row.repetitions))
     }
 
-    /// A peer here and in another case, whose repetitions were measured in turn with these.
+    /// Ratio of a peer here to the same peer in another case, whose repetitions were measured in turn with these.
     pub fn ratio_to(&self, other: &Self, peer: &str) -> Option<f64> {
         let of =
             |case: &'_ Self| case.rows.iter().find(|row| row.peer == peer).map(|row| row.repetitions.clone());
         ratio(&of(self)?, &of(other)?)
     }
 
-    /// The same ratio in words; empty if one of the two was not measured.
+    /// The ratio of two peers as a sentence; empty if one of them was not measured.
     pub fn ratio_in_words(&self, peer: &str, other: &str) -> String {
         self.ratio(peer, other)
             .map_or_else(String::new, |ratio| format!("{peer} takes {ratio:.2} x {other} here. "))
     }
 
-    /// A peer's ratio to the best of the other servers; raw limits are none.
+    /// A peer's ratio to the best of the other servers, without the raw limits.
     pub fn ratio_to_best_peer(&self, peer: &str) -> Option<f64> {
         let servers = self.rows.iter().filter(|row| crate::peers::is_script(&row.peer));
         servers.filter_map(|row| self.ratio(peer, &row.peer)).reduce(f64::max)
@@ -187,7 +187,7 @@ impl Serialize for Row {
 }
 
 impl Report {
-    /// A question, measured in this unit.
+    /// A report in this unit.
     pub fn new(
         question: &'static str,
         title: &'static str,
@@ -198,7 +198,7 @@ impl Report {
         Self::of(question, title, unit, versions, selection.missing.clone())
     }
 
-    /// The same about peers of the program's own, by name: their versions, and why others are missing.
+    /// A report about the program's own peers: their versions by name, and why others are missing.
     pub fn of(
         question: &'static str,
         title: &'static str,
@@ -210,18 +210,18 @@ impl Report {
         Self { question, title, unit, machine, versions, missing, cases: Vec::new(), goals: Vec::new() }
     }
 
-    /// Adds a case that is complete.
+    /// Adds a complete case.
     pub fn add(&mut self, mut case: Case) {
         case.compare();
         self.cases.push(case);
     }
 
-    /// Adds a goal: the value is at most the limit. Without a value nothing is said: what it compares was not measured.
+    /// Adds the goal that the value is at most the limit. Without a value no goal is added.
     pub fn at_most(&mut self, text: impl Into<String>, value: Option<f64>, limit: f64) -> Stated<'_> {
         self.state(text.into(), value, limit, |value| value <= limit)
     }
 
-    /// The same with a value that is at least the limit.
+    /// Adds the goal that the value is at least the limit. Without a value no goal is added.
     pub fn at_least(&mut self, text: impl Into<String>, value: Option<f64>, limit: f64) -> Stated<'_> {
         self.state(text.into(), value, limit, |value| value >= limit)
     }
@@ -239,7 +239,7 @@ impl Report {
         Stated(self.goals.last_mut().filter(|_| is_stated))
     }
 
-    /// Prints it; a full run also writes `bench/results/<question>.json`.
+    /// Prints the report; a full run also writes `bench/results/<id>.json`.
     pub fn finish(self, extent: Extent) -> io::Result<()> {
         println!("\n# {}: {}", self.title, self.unit);
         println!("{}", self.machine);
@@ -278,7 +278,7 @@ fn ratio(values: &[f64], others: &[f64]) -> Option<f64> {
     (!ratios.is_empty() && ratios.iter().all(|ratio| ratio.is_finite())).then(|| median(&ratios))
 }
 
-/// The middle value, or the mean of the two in the middle.
+/// Median: the middle value, or the mean of the two middle ones.
 pub fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -290,7 +290,7 @@ pub fn median(values: &[f64]) -> f64 {
     }
 }
 
-/// Three digits that matter.
+/// A number with three significant digits.
 fn digits(value: f64) -> String {
     match value.abs() {
         small if small < 10.0 => format!("{value:.3}"),

@@ -1,7 +1,6 @@
-//! What a server and its clients say to each other: how a session opens, how a message is published, how a delivery is
-//! told from everything else.
+//! The protocols of the measured servers: opening a session, publishing a message, recognizing a delivery.
 //!
-//! Topics have numbers here, and messages are text that begins with the number of their topic.
+//! Topics are numbers, and a message is text that begins with the number of its topic.
 
 use orosync_protocol::link_frame::{Message, PublishEncoder, PublisherFrame};
 use orosync_protocol::ticket::{Granted, Identity, Role, RoleNames, Signer};
@@ -9,53 +8,53 @@ use orosync_protocol::{Audience, Payload, PublisherId, Seq, Topic};
 
 use crate::pages::Pages;
 
-/// The secret of the servers that are started here.
+/// The secret of all servers that the benchmarks start.
 pub const SECRET: &str = "a secret for benchmarks, longer than 32 bytes";
 
-/// One of the protocols.
+/// A protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wire {
-    /// Ours: WAMP v1 with a verified ticket; messages come over the backend link.
+    /// Orosync: WAMP v1 with a verified ticket; messages are published over the backend link.
     Orosync,
-    /// `/sub/NNNN` subscribes, text on `/pub` is published: the raw limits, and libraries whose program is ours.
+    /// `/sub/NNNN` subscribes, text on `/pub` is published: the raw limits, and libraries with a server program of ours.
     Plain,
-    /// WAMP v1 for publishing as well; the topic is the number.
+    /// WAMP v1 in both directions; the topic is the number.
     Wamp,
-    /// Engine.IO 4 and Socket.IO 5 over WebSocket: `?topic=NNNN` joins a room.
+    /// Engine.IO 4 and Socket.IO 5 over WebSocket; `?topic=NNNN` joins a room.
     SocketIo,
-    /// Subscribers as `Plain`; messages are HTTP requests to `/pub/NNNN` on a kept connection.
+    /// Subscribers as `Plain`; messages are HTTP requests to `/pub/NNNN` on a persistent connection.
     HttpPost,
     /// The protocol of NATS in WebSocket frames.
     Nats,
     /// RESP over TCP.
     Redis,
-    /// Pusher's protocol; messages are signed HTTP requests, each on a connection of its own.
+    /// Pusher's protocol; messages are signed HTTP requests, each on a new connection.
     Pusher,
-    /// Pages that show content, and hear of saves.
+    /// Pages that show content and receive saves.
     Pages(Pages),
 }
 
-/// One step of opening a session: what is said, and what is waited for.
+/// One step of opening a session: bytes to send and bytes to wait for.
 #[derive(Clone, Debug)]
 pub struct Step {
-    /// Bytes for the server.
+    /// Bytes to send.
     pub say: Vec<u8>,
-    /// The answer is there once this has come.
+    /// The step is done when these bytes have arrived.
     pub until: &'static [u8],
 }
 
-/// How deliveries are counted.
+/// The way deliveries are counted.
 #[derive(Clone, Copy, Debug)]
 pub enum Counting {
     /// Text or binary frames with at least this many bytes.
     Frames(usize),
-    /// Bytes of payload in frames, so many for each delivery: messages may share a frame.
+    /// Payload bytes in frames, so many per delivery; messages may share a frame.
     FrameBytes(usize),
-    /// Bytes of the stream, so many for each delivery.
+    /// Bytes of the stream, so many per delivery.
     StreamBytes(usize),
 }
 
-/// Makes tickets, one for each session.
+/// Issues tickets, one per session.
 #[derive(Debug)]
 pub struct Tickets {
     signer: Signer,
@@ -81,7 +80,7 @@ impl Tickets {
         self.signer.mint(identity, self.now, 3600, self.next).expect("claims that can be signed")
     }
 
-    /// One of a back-office user.
+    /// A ticket for a back-office user.
     pub fn user(&mut self) -> String {
         let uid = u64::try_from(self.next % 1_000_000).unwrap_or_default();
         self.mint(&Identity {
@@ -94,14 +93,14 @@ impl Tickets {
         })
     }
 
-    /// One of a publisher.
+    /// A ticket for a publisher.
     pub fn publisher(&mut self) -> String {
         self.mint(&Identity { role: Role::Publisher, ..Identity::anonymous() })
     }
 }
 
 impl Wire {
-    /// How a session opens that subscribes to nothing yet; with most servers there is no such thing.
+    /// Steps to open a session without a subscription; with one for servers other than Orosync.
     pub fn greeting(self, topic: usize, tickets: &mut Tickets) -> Vec<Step> {
         match self {
             Self::Orosync => {
@@ -111,8 +110,8 @@ impl Wire {
         }
     }
 
-    /// How a session opens that was away, and recovers what there is of [`RETURNING_TOPIC`]: a server that was started anew
-    /// knows no position of the one before. Other servers have no such thing.
+    /// Steps to open a session that reconnects and recovers all events of [`RETURNING_TOPIC`], because a restarted server does not
+    /// know the position that it sends. Orosync only.
     pub fn returning(self, _: usize, tickets: &mut Tickets) -> Vec<Step> {
         let mut say = page(tickets);
         let call =
@@ -121,7 +120,7 @@ impl Wire {
         vec![Step { say, until: br#"[3,"ready","# }]
     }
 
-    /// How a session opens that subscribes to [`TOPICS_OF_ONE`] topics which no other one subscribes to. Other servers are not asked.
+    /// Steps to open a session that subscribes to [`TOPICS_OF_ONE`] topics of its own. Orosync only.
     pub fn many_topics(self, session: usize, tickets: &mut Tickets) -> Vec<Step> {
         let mut say = page(tickets);
         for number in 0..TOPICS_OF_ONE {
@@ -131,7 +130,7 @@ impl Wire {
         vec![Step { say, until: br#"[3,"ready","# }]
     }
 
-    /// How a session opens that subscribes to a topic.
+    /// Steps to open a session that subscribes to a topic.
     pub fn subscriber(self, topic: usize, tickets: &mut Tickets) -> Vec<Step> {
         const HEAD_END: &[u8] = b"\r\n\r\n";
         match self {
@@ -180,7 +179,7 @@ impl Wire {
         }
     }
 
-    /// How the publisher's connection opens.
+    /// Steps to open the publisher's connection.
     pub fn publisher(self, tickets: &mut Tickets) -> Vec<Step> {
         const HEAD_END: &[u8] = b"\r\n\r\n";
         match self {
@@ -192,14 +191,14 @@ impl Wire {
                 let mut hello = Vec::new();
                 let publisher = PublisherId(rand::random());
                 frame(&mut hello, 2, &PublisherFrame::Hello { publisher }.encode());
-                // A Welcome is one binary frame of nine bytes, of which 0x81 is the first.
+                // A Welcome is one binary frame of nine bytes whose first byte is 0x81.
                 vec![
                     Step { say: upgrade("/", &authorization), until: HEAD_END },
                     Step { say: hello, until: &[0x82, 9, 0x81] },
                 ]
             }
             Self::Plain => vec![Step { say: upgrade("/pub", ""), until: HEAD_END }],
-            // A room that nobody publishes to.
+            // A room without messages.
             Self::Wamp | Self::SocketIo | Self::Nats => self.subscriber(NO_TOPIC, tickets),
             Self::Redis => vec![Step { say: resp(&[b"PING"]), until: b"+PONG\r\n" }],
             Self::HttpPost | Self::Pusher => Vec::new(),
@@ -207,7 +206,7 @@ impl Wire {
         }
     }
 
-    /// Appends to `out` what publishes messages `first`, `first + 1`, ..., each on the topic that the iterator names.
+    /// Appends to `out` the bytes that publish messages `first`, `first + 1`, ..., each to the next topic of the iterator.
     pub fn publish(self, first: u64, topics: impl Iterator<Item = usize>, bytes: usize, out: &mut Vec<u8>) {
         if let Self::Pages(pages) = self {
             return pages.publish(first, topics, bytes, out);
@@ -248,12 +247,12 @@ impl Wire {
         }
     }
 
-    /// Does each message need a connection of its own?
+    /// Whether each message needs a new connection.
     pub fn publishes_on_new_connections(self) -> bool {
         self == Self::Pusher
     }
 
-    /// How deliveries of messages of this size are counted.
+    /// The way deliveries of messages of this size are counted.
     pub fn counting(self, bytes: usize) -> Counting {
         match self {
             Self::Nats => Counting::FrameBytes(format!("MSG 0000 1 {bytes}\r\n\r\n").len() + bytes),
@@ -263,22 +262,22 @@ impl Wire {
         }
     }
 
-    /// Does the stream begin with the head of an HTTP answer?
+    /// Whether the stream begins with the head of an HTTP response.
     pub fn has_head(self) -> bool {
         !matches!(self, Self::Redis | Self::Pages(Pages::RedisChannels))
     }
 }
 
-/// The topic whose sessions are publishers: nothing is published there.
+/// The topic that publishers join as sessions; nothing is published to it.
 const NO_TOPIC: usize = 9999;
 
-/// The topics of a session that has many: `limits.subscriptions`.
+/// Topics of a session with many subscriptions; equals `limits.subscriptions`.
 pub const TOPICS_OF_ONE: usize = 100;
 
-/// The topic of sessions that were away; no number has this name.
+/// The topic of reconnecting sessions; no numbered topic has this name.
 pub const RETURNING_TOPIC: &str = "bench/returning";
 
-/// The name of a topic of ours.
+/// The name of a numbered topic in Orosync.
 pub fn topic_name(number: usize) -> String {
     format!("bench/{number:04}")
 }
@@ -287,7 +286,7 @@ fn text(topic: usize, bytes: usize) -> String {
     format!("{topic:04}{:x<1$}", "", bytes.saturating_sub(4))
 }
 
-/// The handshake of a page with a ticket of its own.
+/// The handshake of a page with a new ticket.
 pub(crate) fn page(tickets: &mut Tickets) -> Vec<u8> {
     let target = format!("/ws?ticket={}", tickets.user());
     upgrade(&target, "Sec-WebSocket-Protocol: orosync.1, wamp\r\n")
@@ -302,12 +301,12 @@ pub(crate) fn upgrade(target: &str, more_headers: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-/// Appends a client's frame, masked with zeros.
+/// Appends a client frame, masked with zeros.
 pub(crate) fn frame(out: &mut Vec<u8>, opcode: u8, payload: &[u8]) {
     out.extend(orosync_tests::client::frame(opcode, payload));
 }
 
-/// An array of bulk strings.
+/// Encodes a RESP array of bulk strings.
 pub fn resp(words: &[&[u8]]) -> Vec<u8> {
     let mut out = format!("*{}\r\n", words.len()).into_bytes();
     for word in words {

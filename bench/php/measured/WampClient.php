@@ -5,8 +5,8 @@ declare(strict_types=1);
 namespace Orosync\Bench\Measured;
 
 /**
- * A WAMP client as OroPlatform has one: a socket for each request, a handshake with a ticket, then a masked text frame for each
- * message, written where it is published. No TCP_NODELAY, and no answer to wait for.
+ * A WAMP client like OroPlatform's: a socket per request, a handshake with a ticket, then one masked text frame per message,
+ * written by the publishing call. It does not set TCP_NODELAY and waits for no answer.
  */
 final class WampClient
 {
@@ -29,7 +29,7 @@ final class WampClient
             'Origin: 127.0.0.1',
         ];
         fwrite($this->socket, implode("\r\n", $lines) . "\r\n\r\n");
-        // The 101 and the WELCOME, whose frame ends with its JSON array.
+        // The 101 response and the WELCOME frame, which ends with its JSON array.
         $answer = '';
         while (!str_contains($answer, '[0,') || !str_ends_with($answer, ']')) {
             $read = (string) fread($this->socket, 8192);
@@ -52,7 +52,7 @@ final class WampClient
         fwrite($this->socket, $head . $mask . $text);
     }
 
-    /** As Oro's: no Close frame, the socket is dropped. */
+    /** Drops the socket without a Close frame, as Oro's client does. */
     public function disconnect(): void
     {
         fclose($this->socket);

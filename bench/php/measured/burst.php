@@ -1,8 +1,8 @@
 <?php
 
 /**
- * Many messages in a row over one connection, each way in turn: nanoseconds per call, and of its slowest hundredth. What was
- * published is delivered before the next way has its turn.
+ * Publishes many messages in a row over one connection, each way in turn. Result: nanoseconds per call, and the 99th percentile.
+ * All messages are delivered before the next way starts.
  */
 
 declare(strict_types=1);
@@ -13,12 +13,12 @@ const BLOCK = 50;
 
 $arguments = json_decode($argv[1], true);
 $peers = peers($arguments);
-// Each repetition begins with another way.
+// Each repetition starts with another way.
 $names = array_keys($peers);
 $turn = $arguments['turn'] % count($names);
 $names = [...array_slice($names, $turn), ...array_slice($names, 0, $turn)];
 
-/** The value below which so many of the others are. */
+/** A quantile of the values. */
 function quantile(array $values, float $quantile): float
 {
     sort($values);
@@ -32,7 +32,7 @@ foreach (payloads() as $kind => $payload) {
         ['open' => $open, 'publish' => $publish, 'close' => $close] = $peers[$name];
         $local = in_array($name, ['json_encode', 'orosync'], true);
         $connection = $open();
-        // Warm: code, connection, memory of a burst of this size.
+        // Warm-up: code, connection, memory of a burst of this size.
         $publish($connection, $payload, $local ? 1000 : BLOCK);
         orosync_flush(5.0);
         $blocks = [];

@@ -1,8 +1,8 @@
 <?php
 
 /**
- * A request that publishes three messages, each of which says when it was published. It goes on for a while, as requests do: the
- * end of a connection would push out what Nagle's algorithm holds back.
+ * A request that publishes three messages, each with the time of its call. The request continues for a while afterwards, because
+ * closing the connection would flush the data that Nagle's algorithm holds back.
  */
 
 declare(strict_types=1);

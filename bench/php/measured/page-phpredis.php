@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 require __DIR__ . '/page.php';
 
-// The same message, at the same place, over a connection that the worker keeps.
+// The same message at the same place, over a persistent connection of the worker.
 [$host, $port] = explode(':', $_GET['redis']);
 $redis = new Redis();
 $redis->pconnect($host, (int) $port, 1.0, 'page');

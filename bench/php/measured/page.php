@@ -2,7 +2,7 @@
 
 declare(strict_types=1);
 
-/** A light page: a table of a few hundred rows. An application's own takes ten times as long. */
+/** A light page: a table of a few hundred rows. Pages of real applications take ten times as long. */
 function page(): string
 {
     $rows = '';

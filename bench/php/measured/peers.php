@@ -1,10 +1,10 @@
 <?php
 
 /**
- * The ways to publish that are compared. Each has three functions: `open` (what a request does before its first message; on a
- * kept connection: nothing, or before time is taken, `is_kept`), `publish` ($count messages in a row, as fast as they go), `close`.
+ * The compared ways to publish. Each has three functions: `open` prepares a request's first message (not measured if `is_kept`,
+ * because the connection is persistent), `publish` sends $count messages in a row without a pause, and `close` ends the connection.
  *
- * The application's payload is a PHP value: what does not encode it itself gets json_encode() in its loop.
+ * The application's payload is a PHP value; ways that do not encode it call json_encode() in their loop.
  */
 
 declare(strict_types=1);
@@ -15,7 +15,7 @@ require_once __DIR__ . '/WampClient.php';
 
 const TOPIC = 'bench/topic';
 
-/** As many bytes as the small payload has on the backend link: the head of a masked frame, then that of Publish. */
+/** The small payload with its overhead on the backend link: the head of a masked frame and that of a Publish frame. */
 const SENT = '......' . '.............' . '..' . TOPIC . '....' . '{"id":7,"on":true}' . '....';
 
 /** @return array<string, mixed> */
@@ -32,7 +32,7 @@ function payloads(): array
     return ['small' => ['id' => 7, 'on' => true], '5 content tags' => $tags];
 }
 
-/** cURL to nchan; the handle keeps its connection unless it is told not to. */
+/** cURL to nchan; the handle keeps its connection by default. */
 function nchan(string $address, bool $keeps): CurlHandle
 {
     $handle = curl_init("http://$address/publish/topic");
@@ -42,7 +42,7 @@ function nchan(string $address, bool $keeps): CurlHandle
         CURLOPT_FORBID_REUSE => !$keeps,
         CURLOPT_FRESH_CONNECT => !$keeps,
         CURLOPT_CONNECTTIMEOUT_MS => 1000,
-        // One body, no "Expect: 100-continue", no multipart.
+        // A plain body without "Expect: 100-continue" and multipart.
         CURLOPT_HTTPHEADER => ['Content-Type: application/json', 'Expect:'],
     ]);
 
@@ -73,7 +73,7 @@ function to_redis(Redis $redis, mixed $payload, int $count): void
 function peers(array $addresses): array
 {
     $nothing = static fn (): mixed => null;
-    // A ticket is good once. It is the application's cost on every way to a browser, so it is made beforehand.
+    // A ticket is valid once. Every way to a browser needs one, so it is issued before the measurement.
     $tickets = [];
     foreach (payloads() as $ignored) {
         $tickets[] = orosync_ticket(['sub' => 'bench', 'uid' => 1, 'role' => 'user']);
@@ -98,7 +98,7 @@ function peers(array $addresses): array
             },
             'close' => $nothing,
         ],
-        // From a stream on a kept connection to send() is a short way; it opens before time is taken.
+        // A bare send() on a persistent connection; it connects before the measurement.
         'send' => [
             'is_kept' => true,
             'open' => static fn (): mixed => pfsockopen("tcp://{$addresses['sink']}"),

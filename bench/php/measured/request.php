@@ -1,8 +1,8 @@
 <?php
 
 /**
- * A request that publishes: nanoseconds until its first message is away, connecting included, and for each later one. By
- * FPM; from the command line it is the first of a process.
+ * A request that publishes. Result: nanoseconds of the first message, connecting included, and of each later one. Runs in FPM;
+ * on the command line it measures the first request of a process.
  */
 
 declare(strict_types=1);
@@ -13,7 +13,7 @@ const LATER = 5;
 
 $arguments = isset($argv) ? json_decode($argv[1], true) : $_GET;
 if (isset($arguments['away'])) {
-    // The same ways, and nobody listens.
+    // The same ways, with unreachable servers.
     $away = $arguments['nowhere'];
     $arguments = ['redis' => $away, 'nchan' => $away, 'orosync' => $away] + $arguments;
 }
@@ -27,7 +27,7 @@ try {
     $connection ??= $peer['open']();
     $peer['publish']($connection, $payload, 1);
 } catch (Throwable $refused) {
-    // What an application does with it is not measured.
+    // The application's handling of the error is not measured.
     isset($arguments['away']) || throw $refused;
     $reached = false;
 }

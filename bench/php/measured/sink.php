@@ -1,6 +1,6 @@
 <?php
 
-/** Takes whatever is sent to its address, and answers nothing: what a bare send() is measured with. */
+/** A sink for the measurement of a bare send(): accepts all data and answers nothing. */
 
 declare(strict_types=1);
 

@@ -1,8 +1,8 @@
 <?php
 
 /**
- * Messages between two system calls that a trace shows: /nowhere/begin and /nowhere/end. Bursts of the same size went before, so
- * that connections and memory are there. Between messages it waits by looking at the clock, which is no system call.
+ * Publishes messages between two system calls that mark the trace: /nowhere/begin and /nowhere/end. Bursts of the same size run
+ * before, so that connections and memory exist. It waits between messages by polling the clock, which is not a system call.
  */
 
 declare(strict_types=1);
@@ -18,7 +18,7 @@ for ($burst = 0; $burst < 8; ++$burst) {
     orosync_flush(20.0);
 }
 if ($arguments['peer'] === 'orosync') {
-    // Awake.
+    // Burst: the link thread is awake.
     $publish($connection, $payload, 1);
 }
 @mkdir('/nowhere/begin');

@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace Orosync\Bench;
 
-/** How much is measured: enough to see that it works, or enough to publish. */
+/** Extent of a run: enough to see that everything works, or enough to publish the results. */
 enum Effort: string
 {
     case Quick = 'quick';

@@ -4,15 +4,15 @@ declare(strict_types=1);
 
 namespace Orosync\Bench;
 
-/** What results depend on, as the program `machine` found it: at the start of the run, or now. */
+/** The machine's properties that results depend on, from the program `machine`: at the start of the run, or now. */
 final class Machine
 {
-    /** @param array<string, string|int|float> $properties as results keep them */
+    /** @param array<string, string|int|float> $properties by their keys in the results */
     private function __construct(public readonly array $properties)
     {
     }
 
-    /** @param string $program the compiled program, asked where nobody says */
+    /** @param string $program the compiled program, run if the environment has no description */
     public static function here(string $program): self
     {
         $told = getenv('BENCH_MACHINE') ?: '';

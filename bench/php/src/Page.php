@@ -5,11 +5,11 @@ declare(strict_types=1);
 namespace Orosync\Bench;
 
 /**
- * Does a page of FPM behind NGINX take longer because it publishes? Milliseconds of a page's time, at 1 and at 20 requests at a
- * time.
+ * Measures how much publishing adds to the time of an FPM page behind NGINX, in milliseconds, with 1 and with 20 concurrent
+ * requests.
  *
- * Beside it, in turn, twice the same page without, which differ by noise alone, and the page that publishes with phpredis, over a
- * connection that each worker keeps. Nobody has subscribed, neither here nor there.
+ * Measured in turn: the page that publishes, two equal pages that do not (they differ by noise only), and a page that publishes
+ * with phpredis over a persistent connection of each worker. There are no subscribers in any case.
  */
 final class Page
 {
@@ -50,7 +50,7 @@ final class Page
             $text = "$case, ms added by publishing; difference of equal pages, or a fifth of what phpredis adds";
             $cores = $this->stage->machine->properties['cores'];
             $result->goalAtMost($text, $ours, max($noise, $redis / 5), sprintf(
-                'phpredis adds %.3f ms, and equal pages differ by %.3f ms. The script waits for nothing; what is added is the CPU time of '
+                'phpredis adds %.3f ms, and equal pages differ by %.3f ms. The script does not wait. The addition is the CPU time of '
                     . 'link thread and server, which share %d cores with NGINX, FPM and the load.',
                 $redis,
                 $noise,
@@ -61,7 +61,7 @@ final class Page
         return $result;
     }
 
-    /** One second of requests; the time of one, in milliseconds. */
+    /** Sends requests for one second. Returns the time of one request in milliseconds. */
     private function load(string $page, int $parallel): float
     {
         $command = ['wrk', '--threads', '1', '--connections', (string) $parallel, '--duration', '1s'];

@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace Orosync\Bench;
 
-/** A program that runs until it is stopped, at the latest when its object goes. Its output is in a file. */
+/** A running program with its output in a file. Stopped on destruction at the latest. */
 final class Process
 {
     private const LIMIT_SECONDS = 20.0;
@@ -15,7 +15,7 @@ final class Process
 
     /**
      * @param list<string> $command
-     * @param array<string, string> $environment besides the inherited one
+     * @param array<string, string> $environment added to the inherited one
      */
     public function __construct(private readonly array $command, private readonly string $log, array $environment = [])
     {
@@ -24,7 +24,7 @@ final class Process
             ?: throw new \RuntimeException("cannot start $command[0]");
     }
 
-    /** Runs a program to its end, and returns what it printed. */
+    /** Runs a program to its end and returns its output. */
     public static function run(array $command, array $environment = []): string
     {
         $files = [['file', '/dev/null', 'r'], ['pipe', 'w'], ['pipe', 'w']];
@@ -40,7 +40,7 @@ final class Process
         return $output;
     }
 
-    /** Waits until the condition gives something true, and returns that. */
+    /** Waits until the condition returns a truthy value, and returns it. */
     public function await(string $what, callable $condition): mixed
     {
         $deadline = hrtime(true) + (int) (self::LIMIT_SECONDS * 1e9);

@@ -5,18 +5,18 @@ declare(strict_types=1);
 namespace Orosync\Bench;
 
 /**
- * How long does a publishing call keep the script? Wall time in the script, in microseconds.
+ * Measures the duration of a publishing call: wall time in the script, in microseconds.
  *
- * Beside it, in turn: PHP's own json_encode() of the same payload, one send() of the same bytes, phpredis PUBLISH, a POST to nchan
- * by cURL, and a WAMP client that opens a socket in each request, as OroPlatform's does. Nobody has subscribed: what a subscriber
- * costs is the server's.
+ * Measured in turn: the call, PHP's own json_encode() of the same payload, one send() of the same bytes, phpredis PUBLISH, a POST
+ * to nchan by cURL, and a WAMP client that opens a socket in each request, as OroPlatform's does. There are no subscribers,
+ * because deliveries are the server's cost.
  */
 final class PublishCall
 {
     private const REMOTE = ['phpredis', 'phpredis_persistent', 'curl_nchan_kept', 'curl_nchan_new', 'wamp_client'];
     private const PAYLOADS = ['small', '5 content tags'];
 
-    /** Longer than the link thread naps: it sleeps when the next request comes. */
+    /** Pause between two requests; longer than the link thread's nap, so that it sleeps when the next request comes. */
     private const PAUSE_MICROSECONDS = 10_000;
 
     private Result $result;
@@ -52,7 +52,7 @@ final class PublishCall
         }
     }
 
-    /** One worker of FPM; each request is the first after a pause. */
+    /** Requests of one FPM worker, each after a pause. */
     private function requests(int $turn): void
     {
         $found = [];
@@ -109,11 +109,11 @@ final class PublishCall
             $limit = 1.5 * $result->median("burst, $payload", 'json_encode') + 0.15;
             $value = $result->median("burst, $payload", 'orosync');
             $text = "burst, $payload, us; 1.5 x json_encode() + 150 ns";
-            $result->goalAtMost($text, $value, $limit, 'The queue\'s memory is shared with the link thread, which runs on another core: '
-                . 'each message moves between their caches, which some machines do more slowly.');
+            $result->goalAtMost($text, $value, $limit, 'The queue\'s memory is shared with the link thread on another core: '
+                . 'each message moves between their caches, which is slower on some machines.');
             $ratio = $result->ratio("burst, $payload", 'phpredis', 'orosync');
             $result->goalAtLeast("burst, $payload: phpredis / orosync", $ratio, 40.0, sprintf(
-                'Redis stays awake in a burst, and answers a PUBLISH after %.1f us here; the call takes %.2f us.',
+                'Redis stays awake in a burst and answers a PUBLISH after %.1f us here; the call takes %.2f us.',
                 $result->median("burst, $payload", 'phpredis'),
                 $value
             ));
@@ -122,7 +122,7 @@ final class PublishCall
             $case = "first of a request, after idle, $payload";
             $call = $result->median($case, 'orosync');
             $reason = sprintf(
-                'The call takes %.1f us: it encodes and queues with cold caches, and either sends or wakes the link thread; a wake-up takes '
+                'The call takes %.1f us: it encodes and queues with cold caches, and sends the message or wakes the link thread; a wake-up takes '
                     . '%.1f us here.',
                 $call,
                 $this->stage->machine->properties['wake_us']
@@ -138,13 +138,13 @@ final class PublishCall
         }
     }
 
-    /** @return list<string> who publishes this payload in requests: the bare send() has the bytes of the small one */
+    /** @return list<string> the peers that publish this payload in requests; the bare send() exists for the small one only */
     private static function inRequests(string $payload): array
     {
         return ['json_encode', ...($payload === 'small' ? ['send'] : []), 'orosync', ...self::REMOTE];
     }
 
-    /** The order of the results is always the same, whoever came first. */
+    /** Sorts the peers into the order of the results, which does not depend on the measuring order. */
     private static function inOrder(array $peers, string $payload): array
     {
         return array_replace(array_flip(self::inRequests($payload)), $peers);

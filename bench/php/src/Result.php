@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace Orosync\Bench;
 
-/** The answer to one question: rows of repetitions, ratios within the run, goals. Written as JSON, printed as a table. */
+/** The results of one benchmark: repetitions, ratios within the run, goals. Written as JSON, printed as a table. */
 final class Result
 {
     /** @var array<string, array<string, list<float>>> repetitions by case and peer */
@@ -20,7 +20,7 @@ final class Result
     ) {
     }
 
-    /** Adds one repetition. Peers appear in the order in which they came first. */
+    /** Adds one repetition. Peers appear in the order of their first repetition. */
     public function add(string $case, string $peer, float $value): void
     {
         $this->cases[$case][$peer][] = $value;
@@ -31,7 +31,7 @@ final class Result
         return self::medianOf($this->cases[$case][$peer]);
     }
 
-    /** The median of the ratios of neighbouring repetitions: what is noise for both of them is in neither. */
+    /** Median of the ratios of corresponding repetitions, which cancels noise that affects both. */
     public function ratio(string $case, string $peer, string $other): float
     {
         return self::medianOf(array_map(
@@ -41,7 +41,7 @@ final class Result
         ));
     }
 
-    /** The reason is kept, and shown, if the goal is missed. */
+    /** Adds a goal. The reason is kept and shown only if the goal is missed. */
     public function goalAtMost(string $text, float $value, float $limit, string $reason): void
     {
         $this->addGoal("$text: at most", $value, $limit, $value <= $limit, $reason);
@@ -52,7 +52,7 @@ final class Result
         $this->addGoal("$text: at least", $value, $limit, $value >= $limit, $reason);
     }
 
-    /** The same peers, another one first each time. */
+    /** The same peers, rotated by one for each repetition. */
     public static function rotated(array $peers, int $turn): array
     {
         $turn %= count($peers);
@@ -99,7 +99,7 @@ final class Result
             foreach ($peers as $peer => $values) {
                 $ratios = [];
                 foreach (array_keys($peers) as $other) {
-                    // A cost of nothing has no ratio.
+                    // There is no ratio to zero.
                     if ($other !== $peer && min($peers[$other]) > 0.0) {
                         $ratios[$other] = self::rounded($this->ratio($case, $peer, $other));
                     }
@@ -138,7 +138,7 @@ final class Result
         $this->goals[] = $reached ? $goal : $goal + ['reason' => $reason];
     }
 
-    /** Four digits: more is noise. */
+    /** Rounds to four significant digits; more would be noise. */
     private static function rounded(float $value): float
     {
         return (float) sprintf('%.4g', $value);

@@ -5,11 +5,11 @@ declare(strict_types=1);
 namespace Orosync\Bench;
 
 /**
- * A request publishes three messages: when has a browser each of them? Milliseconds from the call to the event.
+ * Measures the latency of three messages of one request: milliseconds from each call to the browser's event.
  *
- * OroPlatform's own client leaves Nagle's algorithm on: the kernel keeps its second small frame until the first is acknowledged,
- * which a server that has nothing to send puts off for 40 ms, unless it asks for quick acknowledgements. Beside it: the same
- * client with TCP_NODELAY, and orosync_publish().
+ * OroPlatform's own client leaves Nagle's algorithm on: the kernel holds its second small frame back until the first is
+ * acknowledged. A server without data to send delays its acknowledgement by 40 ms, unless it asks for quick acknowledgements.
+ * Compared with the same client with TCP_NODELAY, and with orosync_publish().
  */
 final class SecondMessage
 {
@@ -39,7 +39,7 @@ final class SecondMessage
         }
         foreach (['second', 'third'] as $message) {
             $value = $result->median("$message message", 'wamp_client');
-            $reason = 'The kernel delays its acknowledgement (40 ms), and Nagle\'s algorithm of the client waits for it: the '
+            $reason = 'The kernel delays its acknowledgement (40 ms), and the client\'s Nagle algorithm waits for it: the '
                 . 'server\'s request for quick acknowledgements has no effect here.';
             $result->goalAtMost("$message message of the WAMP client, ms", $value, 5.0, $reason);
         }

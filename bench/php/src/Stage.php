@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace Orosync\Bench;
 
-/** Where everything is, what runs for all questions, and how PHP is started. Gone when its object goes. */
+/** The environment of all benchmarks: paths, running servers, and how PHP is started. Stopped on destruction. */
 final class Stage
 {
     public readonly string $directory;
@@ -12,14 +12,14 @@ final class Stage
     public readonly string $extension;
     public readonly string $secretFile;
     public readonly Machine $machine;
-    /** Where orosync-server listens: host and port. */
+    /** Address of orosync-server: host and port. */
     public readonly string $orosync;
     public readonly string $redis;
-    /** NGINX: pages of FPM, and nchan below /publish/. */
+    /** Address of NGINX: FPM pages, and nchan below /publish/. */
     public readonly string $web;
-    /** Takes whatever is sent, and answers nothing. */
+    /** Address of a sink that accepts all data and answers nothing. */
     public readonly string $sink;
-    /** Nobody listens there. */
+    /** An address without a server. */
     public readonly string $nowhere;
     private readonly int $cores;
     /** @var list<Process> */
@@ -49,7 +49,7 @@ final class Stage
         $this->startRedis();
         $this->startSink();
         $this->startFpm('requests', 1, $this->onOtherCores());
-        // Pages use all that the machine has, as in production.
+        // Pages use all cores of the machine, as in production.
         $this->startFpm('pages', 4, []);
         $this->startWeb();
     }
@@ -62,7 +62,7 @@ final class Stage
         Process::run(['rm', '-r', $this->directory]);
     }
 
-    /** @return array<string, string> what was measured, by its name in the results */
+    /** @return array<string, string> versions of the measured programs, by their names in the results */
     public function versions(): array
     {
         $nginx = Process::run(['sh', '-c', '/usr/sbin/nginx -v 2>&1']);
@@ -79,7 +79,7 @@ final class Stage
     }
 
     /**
-     * A PHP command line with what an application has: opcache, the clients of all peers, and the extension.
+     * A PHP command line as for an application: opcache, the clients of all peers, and the extension.
      *
      * @param array<string, string> $settings
      * @return list<string>
@@ -90,7 +90,7 @@ final class Stage
     }
 
     /**
-     * Runs one of the measured scripts, and returns what it found.
+     * Runs one of the measured scripts and returns its results.
      *
      * @param array<string, string> $settings
      * @param list<string> $under a program that runs PHP
@@ -103,13 +103,13 @@ final class Stage
         return json_decode(Process::run($command), true, 512, JSON_THROW_ON_ERROR);
     }
 
-    /** The URL of a page of FPM, by NGINX; it is told where the peers are. */
+    /** The URL of an FPM page behind NGINX, with the addresses of the peers. */
     public function url(string $script, array $query = []): string
     {
         return "http://$this->web/$script?" . http_build_query($query + $this->addresses());
     }
 
-    /** Asks FPM for a page, by NGINX. */
+    /** Requests an FPM page through NGINX. */
     public function request(string $script, array $query): array
     {
         $page = file_get_contents($this->url($script, $query));
@@ -118,7 +118,7 @@ final class Stage
     }
 
     /**
-     * The same, without waiting for the answer.
+     * Requests a page without waiting for the response.
      *
      * @return resource
      */
@@ -132,7 +132,7 @@ final class Stage
     }
 
     /**
-     * Servers and what loads them have the first core, PHP has the others: as if they were two machines.
+     * Servers and their load run on the first core, PHP on the others, as if they were two machines.
      *
      * @return list<string>
      */
@@ -152,19 +152,19 @@ final class Stage
         return dirname(__DIR__) . "/measured/$script";
     }
 
-    /** A file that is gone afterwards. */
+    /** A temporary file, deleted afterwards. */
     public function file(string $name): string
     {
         return "$this->directory/$name";
     }
 
-    /** Host and port that are free now. */
+    /** A free host and port. */
     public static function freeAddress(): string
     {
         return stream_socket_get_name(stream_socket_server('tcp://127.0.0.1:0'), false);
     }
 
-    /** @return array<string, string> where the peers are, for the measured scripts */
+    /** @return array<string, string> the peers' addresses, for the measured scripts */
     private function addresses(): array
     {
         return [
@@ -180,12 +180,12 @@ final class Stage
     private function options(array $settings): array
     {
         $options = ['-d', 'zend_extension=opcache'];
-        // phpredis of Debian is built with igbinary, and needs it loaded before.
+        // Debian's phpredis is built with igbinary and needs it loaded first.
         foreach (['igbinary', 'redis', 'curl', $this->extension] as $extension) {
             array_push($options, '-d', "extension=$extension");
         }
         $settings += ['orosync.endpoint' => "ws://$this->orosync/", 'orosync.secret_file' => $this->secretFile];
-        // What a script prints is its answer.
+        // The output of a script is its result.
         $settings += ['display_errors' => 'stderr'];
         foreach ($settings as $name => $value) {
             array_push($options, '-d', "$name=\"$value\"");
@@ -201,7 +201,7 @@ final class Stage
 
     private function startServer(): void
     {
-        // A PHP client of the old kind publishes as a WAMP session with a user's ticket: faster than a browser may.
+        // The WAMP client publishes as a session with a user's ticket, at a higher rate than browsers are allowed.
         file_put_contents($this->file('orosync.toml'), <<<TOML
             bind = ["$this->orosync"]
             admin_bind = ""
@@ -235,7 +235,7 @@ final class Stage
     }
 
     /**
-     * PHP-FPM with so many workers, on these cores.
+     * Starts PHP-FPM with so many workers on these cores.
      *
      * @param list<string> $onCores
      */

@@ -5,8 +5,8 @@ declare(strict_types=1);
 namespace Orosync\Bench;
 
 /**
- * How long does a start take? Milliseconds until orosync-server answers /readyz; beside it, until Redis and NGINX take a
- * connection. And of PHP, from the command line to the end of an empty script, with and without the extension.
+ * Measures start-up times in milliseconds: orosync-server until it answers /readyz, Redis and NGINX until they accept a
+ * connection, and PHP from the command line to the end of an empty script, with and without the extension.
  */
 final class StartUp
 {

@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace Orosync\Bench;
 
-/** A browser, as far as receiving goes. */
+/** A minimal browser that only receives. */
 final class Subscriber
 {
     /** @var resource */
@@ -25,12 +25,12 @@ final class Subscriber
         }
         $this->message();
         $this->send(json_encode([5, $topic]));
-        // The answer to a question that was asked after it: the subscription is there.
+        // The answer to a later call confirms the subscription.
         $this->send('[2,"ready","orosync/session"]');
         $this->message();
     }
 
-    /** The payload of the next event, and when it came on the clock of hrtime(). */
+    /** The payload of the next event, and its arrival time on the clock of hrtime(). */
     public function event(): array
     {
         $message = $this->message();
@@ -48,7 +48,7 @@ final class Subscriber
         return json_decode($this->read($length), true, 512, JSON_THROW_ON_ERROR);
     }
 
-    /** A short text, under a mask of zeros. */
+    /** Sends a short text frame, masked with zeros. */
     private function send(string $text): void
     {
         fwrite($this->socket, pack('CCN', 0x81, 0x80 | strlen($text), 0) . $text);

@@ -5,9 +5,9 @@ declare(strict_types=1);
 namespace Orosync\Bench;
 
 /**
- * Does a publishing call enter the kernel? System calls of the script's own thread, as strace counts them, per 1,000 messages.
+ * Counts the system calls of the script's own thread per 1,000 messages, with strace.
  *
- * At three paces: a burst, in which the link thread is awake; one message each 300 us, between which it naps; one each 5 ms,
+ * Three rates: a burst, in which the link thread is awake; one message every 300 us, between which it naps; and one every 5 ms,
  * between which it sleeps.
  */
 final class SystemCalls

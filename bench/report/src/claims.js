@@ -1,6 +1,6 @@
 /**
- * What is claimed, in the order of docs/performance.md: which figure of ours, beside which in the same run. Each is told with its
- * spread, and beside what other machines gave.
+ * The claims of docs/performance.md, in order: a figure of Orosync, compared with another one of the same run. Each is shown with
+ * its spread and with the figures of other machines.
  */
 
 import { figure, times } from './figures.js';
@@ -11,18 +11,18 @@ import { caseOf, rowOf } from './results.js';
 
 /**
  * @typedef {object} Claim
- * @property {string} id  by which other machines name it
+ * @property {string} id  its key in the results of other machines
  * @property {string} text
- * @property {string} question  id of its result, on whose page all figures are
+ * @property {string} question  id of its result, whose page has all figures
  * @property {string} inCase
  * @property {string} ours
  * @property {string} beside
- * @property {string} [besideText]  what that is, where its name does not say it
- * @property {boolean} [added]  what ours and the other add to the mean of `page` and `the_same_page` is compared
+ * @property {string} [besideText]  description of `beside`, where its name is not enough
+ * @property {boolean} [added]  whether to compare what both add to the mean of `page` and `the_same_page`
  * @property {boolean} [inReadme]
  */
 
-/** Stands for the other server that did best. */
+/** Placeholder for the best of the other servers. */
 const BEST = 'best_other_server';
 
 /** @type {Claim[]} */
@@ -49,7 +49,7 @@ const CLAIMS = [
   { id: 'dropped_topics', text: 'Latency of others, p99, while 1,000 sessions with 100,000 topics leave', question: 'crowds', inCase: '100,000 topics go', ours: 'orosync', beside: 'quiet', besideText: 'just before' },
 ];
 
-/** Units as the table says them. @type {Record<string, string>} */
+/** Units as shown in the table. @type {Record<string, string>} */
 const UNITS = {
   us: 'µs',
   'us in the script': 'µs',
@@ -64,19 +64,19 @@ const UNITS = {
 const isServer = (peer) => !/^(orosync|raw_|page|php|json_encode|send|bare_socket)/.test(peer);
 
 /**
- * A claim as a row tells it.
+ * The row of a claim.
  *
  * @typedef {object} Told
  * @property {Claim} claim
- * @property {string} ours  empty if one of the two was not measured
+ * @property {string} ours  empty if either was not measured
  * @property {string} beside
  * @property {number | undefined} ratio
  * @property {[number, number] | undefined} spread  of the ratio, over the repetitions
- * @property {string} other  what the other machine gave; empty if it was not measured there
- * @property {[number, number] | undefined} otherRatio  unless it is of an earlier version
+ * @property {string} other  the figure of the other machine; empty if it was not measured there
+ * @property {[number, number] | undefined} otherRatio  undefined if measured with an earlier version
  */
 
-/** All claims that some machine has a figure for. @type {(results: Results, other: OtherMachine | undefined) => Told[]} */
+/** All claims with a figure of some machine. @type {(results: Results, other: OtherMachine | undefined) => Told[]} */
 export const told = (results, other) =>
   CLAIMS.map((claim) => tell(claim, results.get(claim.question), other)).filter(({ ours, other }) => ours !== '' || other !== '');
 
@@ -99,7 +99,7 @@ const tell = (claim, result, machine) => {
   const ours = claim.added ? `${figure(median(values))} ${unit} of ${figure(mine.median)}` : `${figure(mine.median)} ${unit}`;
   const others = claim.added ? added(one, peer) : rowOf(one, peer)?.repetitions ?? [];
   const ratios = values.map((value, index) => value / (others[index] ?? Number.NaN)).filter(Number.isFinite);
-  // What is added is the difference of large figures: its ratio is that of the medians.
+  // An addition is the difference of large figures, so its ratio is that of the medians.
   const ratio = claim.added ? median(values) / median(others) : median(ratios);
   const spread = claim.added || ratios.length < 2 ? undefined : range([Math.min(...ratios), Math.max(...ratios)]);
   return { claim, ours, beside, ratio, spread, other, otherRatio };

@@ -1,8 +1,8 @@
-/** Figures as people read them. */
+/** Formatting of figures. */
 
 const THOUSANDS = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });
 
-/** Three digits; no fraction from a hundred on. @type {(value: number) => string} */
+/** Three significant digits; no fraction from 100 up. @type {(value: number) => string} */
 export const figure = (value) => {
   if (value === 0) {
     return '0';
@@ -11,7 +11,7 @@ export const figure = (value) => {
   return size >= 100 ? THOUSANDS.format(value) : value.toFixed(Math.min(6, Math.max(0, 2 - Math.floor(Math.log10(size)))));
 };
 
-/** A ratio: two digits behind the point, small ones two that matter. @type {(value: number) => string} */
+/** A ratio with two decimals; small ones with two significant digits. @type {(value: number) => string} */
 export const times = (value) => `${ratio(value)} x`;
 
 /** @type {(value: number) => string} */

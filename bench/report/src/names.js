@@ -1,4 +1,4 @@
-/** How peers are called on the page. */
+/** The peers' names on the pages. */
 
 /** @type {Record<string, string>} */
 const NAMES = {
@@ -61,8 +61,8 @@ const NAMES = {
 /** @type {(peer: string) => string} */
 export const nameOf = (peer) => NAMES[peer] ?? peer.replaceAll('_', ' ');
 
-/** Is this one ours? @type {(peer: string) => boolean} */
+/** Whether this peer is Orosync. @type {(peer: string) => boolean} */
 export const isOurs = (peer) => /^orosync|^(one|two)_shards?$|_publishes$|_with_orosync$/.test(peer);
 
-/** Is this what the kernel or PHP takes, and not somebody who does the same work? @type {(peer: string) => boolean} */
+/** Whether this peer is a raw limit of the kernel or PHP, not a competitor. @type {(peer: string) => boolean} */
 export const isLimit = (peer) => peer.startsWith('raw_') || ['json_encode', 'send', 'bare_socket', 'page', 'the_same_page', 'php_alone'].includes(peer);

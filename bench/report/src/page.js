@@ -1,6 +1,6 @@
 /**
- * The pages, whole, from the results: docs/performance.md, which fits on a screen; behind it, in docs/performance/, one for each
- * question and one of the goals; and the table in the README.
+ * Generates the pages from the results: docs/performance.md, which fits on a screen; in docs/performance/, one page per question
+ * and one with the goals; and the table in the README.
  */
 
 import { inWords, told } from './claims.js';
@@ -13,17 +13,17 @@ import { caseOf, rowOf } from './results.js';
 /** @import { Case, Goal, Machine, OtherMachine, Result, Results } from './results.js' */
 /** @import { Question } from './questions.js' */
 
-/** The page of the goals, as a question's page is named. */
+/** The page name of the goals. */
 const GOALS = 'goals';
 
-/** The head and the rule of a table of goals. */
+/** The header and the delimiter row of a table of goals. */
 const GOAL_HEAD = ['| goal | measured | limit | |', '| --- | ---: | ---: | --- |'];
 
-/** Beside a missed goal that nobody has explained. */
-const UNEXPLAINED = 'no reason is known';
+/** The reason of a missed goal that has none. */
+const UNEXPLAINED = 'no known reason';
 
 /**
- * All pages below docs/, by their paths from there.
+ * All pages by their paths below docs/.
  *
  * @type {(results: Results, other: OtherMachine | undefined) => Map<string, string>}
  */
@@ -36,7 +36,7 @@ export const pages = (results, other) => {
   ]);
 };
 
-/** The name of a question's page. @type {(id: string) => string} */
+/** The file name of a question's page. @type {(id: string) => string} */
 const fileOf = (id) => `${id.replaceAll('_', '-')}.md`;
 
 /** @type {(blocks: string[]) => string} */
@@ -81,7 +81,7 @@ const claims = (results, other) => [
 ].join('\n');
 
 /**
- * The figures of the README, with the range of the machines.
+ * The README's table, with the range over the machines.
  *
  * @type {(results: Results, other: OtherMachine | undefined) => string}
  */
@@ -102,7 +102,7 @@ const overMachines = ({ ratio, otherRatio }) => {
   return inWords([Math.min(...all), Math.max(...all)]);
 };
 
-/** The machines of these results; those of one processor and number of cores are one. @type {(results: Results) => string} */
+/** The machines of these results, merged by processor and number of cores. @type {(results: Results) => string} */
 const machines = (results) => {
   const all = [...results.values()].map(({ machine }) => machine);
   const kinds = new Set(all.map(({ cores, cpu }) => `${cores} cores (${cpu})`));
@@ -203,7 +203,7 @@ const versions = (result) =>
     .join(', ') || result.versions.one_shard?.replace(/^orosync-server /, 'Orosync ') || 'Orosync';
 
 /**
- * The ratios of the first pictured case, in words: to the bare work, and to the nearest of the others.
+ * The ratios of the first pictured case as a sentence: to the raw limit, and to the best of the other servers.
  *
  * @type {(question: Question, result: Result) => string}
  */

@@ -1,6 +1,6 @@
 /**
- * The picture of a question: a bar for each peer, whiskers from the smallest to the largest repetition. Ours in one hue, others
- * grey. Readable on light and on dark ground: the ground is left out, and ink follows the reader's colour scheme.
+ * The chart of a question: a bar per peer, with whiskers from the smallest to the largest repetition. Orosync is coloured, others
+ * are grey. Works on light and dark backgrounds: the background is transparent, and text follows the reader's colour scheme.
  */
 
 import * as vega from 'vega';
@@ -19,10 +19,10 @@ const BARS = WIDTH - LABELS - FIGURES;
 const ROW = 22;
 const HEAD = 34;
 
-/** Above this ratio of the longest bar to the reference, lengths are logarithmic. */
+/** Ratio of the longest bar to the reference above which the scale is logarithmic. */
 const LINEAR_UP_TO = 25;
 
-/** Ink on light ground, and what becomes of it on dark ground. */
+/** Colours on a light background, and their counterparts on a dark one. */
 const INK = { text: '#1f2328', quiet: '#59636e', line: '#818b98', peer: '#afb8c1', ours: '#0a7ea4' };
 const DARK = { text: '#f0f6fc', quiet: '#9198a1', line: '#767e88', peer: '#59626d', ours: '#35b6de' };
 
@@ -49,7 +49,7 @@ export const picture = async (question, result) => {
 };
 
 /**
- * Where everything goes, from top to bottom.
+ * The layout, from top to bottom.
  *
  * @param {Question} question
  * @param {Case[]} cases
@@ -83,7 +83,7 @@ const place = (question, cases) => {
   return { heads, bars, height: y + HEAD };
 };
 
-/** What the reader must know of bars and figures. @type {(unit: string, isRatio: boolean, isLogarithmic: boolean) => string} */
+/** The legend of bars and figures. @type {(unit: string, isRatio: boolean, isLogarithmic: boolean) => string} */
 const legend = (unit, isRatio, isLogarithmic) => {
   const figures = isRatio ? `bars: ratio${isLogarithmic ? ', logarithmic' : ''}; in brackets: ${unit}` : unit;
   return `${figures}; medians, whiskers from the least to the most of all repetitions`;
@@ -112,7 +112,7 @@ const specification = (title, heads, bars, { low, high, height, isLogarithmic, i
   const range = [0, BARS];
   return {
     description: title,
-    // Widths of text are guesses here: nothing is made to fit them.
+    // Text widths are estimates here, so no layout depends on them.
     autosize: 'none',
     width: WIDTH,
     height,
@@ -190,7 +190,7 @@ const specification = (title, heads, bars, { low, high, height, isLogarithmic, i
 };
 
 /**
- * Adds the inks of the dark scheme and a title, and takes the ground away.
+ * Adds the colours of the dark scheme and a title, and removes the background.
  *
  * @param {string} svg
  * @param {string} title

@@ -1,17 +1,17 @@
 /**
- * The questions, in the order of the page: what was asked, in which picture, and beside what.
+ * The questions in the order of the page: what was measured, what the chart shows, and what it compares with.
  */
 
 /** @import { Case } from './results.js' */
 
 /**
  * @typedef {object} Question
- * @property {string} id  of its result, and of its picture
+ * @property {string} id  id of its result and of its chart
  * @property {string[]} also  further results of the same run
- * @property {string} asked
- * @property {[RegExp, string][]} beside  which peer is one in the picture, by the case's name; none: absolute figures
- * @property {RegExp} pictured  the cases in the picture
- * @property {string} reading  what a reader must know to read it rightly, whatever the figures are
+ * @property {string} asked  what was measured
+ * @property {[RegExp, string][]} beside  the reference peer of the chart by the case's name; if empty, figures are absolute
+ * @property {RegExp} pictured  the cases in the chart
+ * @property {string} reading  how to interpret the figures, whatever their values
  */
 
 /** @type {Question[]} */
@@ -24,7 +24,7 @@ export const QUESTIONS = [
     beside: [[/burst|request/, 'json_encode'], [/./, 'orosync']],
     pictured: /^(burst|first of a request).*(small|tags)$/,
     reading:
-      'A call encodes the payload and puts it into a queue. In a burst the link thread does the rest. The first call after a pause sends the message itself or wakes that thread, and finds cold caches. All others wait for an answer, or at least for the kernel.',
+      'A call encodes the payload and puts it into a queue. In a burst the link thread does the rest. The first call after a pause sends the message itself or wakes that thread, with cold caches. All other ways wait for an answer, or at least for the kernel.',
   },
   {
     id: 'system_calls',
@@ -34,7 +34,7 @@ export const QUESTIONS = [
     beside: [],
     pictured: /./,
     reading:
-      'What is left: while the link thread sleeps, the call sends the message itself, or wakes the thread.',
+      'The remaining system calls: while the link thread sleeps, the call sends the message itself or wakes the thread.',
   },
   {
     id: 'publish_to_browser',
@@ -44,7 +44,7 @@ export const QUESTIONS = [
     beside: [[/./, 'bare_socket']],
     pictured: /./,
     reading:
-      'With Orosync the script waits for none of it; with the WAMP client it waits for the connection and for each write. The bare socket is what the kernel takes without a server.',
+      'With Orosync the script does not wait for any of this; with the WAMP client it waits for the connection and for each write. The bare socket shows the kernel\'s time without a server.',
   },
   {
     id: 'page',
@@ -54,7 +54,7 @@ export const QUESTIONS = [
     beside: [[/./, 'page']],
     pictured: /./,
     reading:
-      'Two equal pages differ by noise; what publishing adds is compared with that, and with a fifth of what phpredis adds. With Orosync the script waits for nothing. The CPU time of link thread and server shows where they share busy cores with the page.',
+      'Two equal pages differ by noise. The addition by publishing is compared with that difference, and with a fifth of the addition by phpredis. With Orosync the script does not wait. The CPU time of link thread and server matters where they share busy cores with the page.',
   },
   {
     id: 'second_message',
@@ -70,11 +70,11 @@ export const QUESTIONS = [
     id: 'fan_out',
     also: ['fan_out_rate'],
     asked:
-      'CPU time of the server, user and kernel, for each delivery of a published message. "In flight" is the number of messages that not all subscribers have yet: with 1 nothing can be batched, with 32 much can.',
+      'CPU time of the server, user and kernel, for each delivery of a published message. "In flight" is the number of messages that not all subscribers have received: with 1 nothing can be batched, with 32 much can.',
     beside: [[/ 1 in flight/, 'raw_write'], [/./, 'raw_batch']],
     pictured: /^(1,000 subscribers, 120 bytes|10,000 subscribers, 120 bytes|1,000 subscribers, 1,?000 bytes)/,
     reading:
-      'A lone event costs a system call for each socket, or a request of `io_uring`; messages that wait for a socket together leave in one call. Only both cases together compare two servers.',
+      'A lone event costs one system call or `io_uring` request per socket; messages that wait for the same socket are written with one call. To compare two servers, look at both cases.',
   },
   {
     id: 'latency',
@@ -84,7 +84,7 @@ export const QUESTIONS = [
     beside: [],
     pictured: /^(first|median|last), p(50|99)$/,
     reading:
-      'The time to the last subscriber is the number of sessions on its shard times the cost of a delivery: more shards make it shorter. The load generator\'s reading is included, for all alike.',
+      'The time to the last subscriber is the number of sessions on its shard times the cost of a delivery, so more shards shorten it. The figures include the load generator\'s reading, for all servers alike.',
   },
   {
     id: 'shards',
@@ -94,7 +94,7 @@ export const QUESTIONS = [
     beside: [[/./, 'one_shard']],
     pictured: /./,
     reading:
-      'On a machine with two cores the load generator shares them: then only the CPU time says something.',
+      'On a machine with two cores the load generator shares them; then only the CPU time is meaningful.',
   },
   {
     id: 'growth',
@@ -104,13 +104,13 @@ export const QUESTIONS = [
     beside: [],
     pictured: /./,
     reading:
-      'The kernel\'s structures leave the processor\'s caches as well: the raw limit grows too.',
+      'The kernel\'s structures do not fit into the CPU caches either, so the raw limit grows too.',
   },
   {
     id: 'crowds',
     also: [],
     asked:
-      'Milliseconds from a publish to each of 200 sessions, 99th percentile, while a crowd does something else on the same server.',
+      'Milliseconds from a publish to each of 200 sessions, 99th percentile, while a crowd of other clients acts on the same server.',
     beside: [[/./, 'quiet']],
     pictured: /./,
     reading:
@@ -120,11 +120,11 @@ export const QUESTIONS = [
     id: 'handshakes',
     also: ['handshake_rate'],
     asked:
-      'CPU time of the server for a session\'s beginning: accept, HTTP upgrade, a ticket whose signature is verified, and a subscription.',
+      'CPU time of the server to open a session: accept, HTTP upgrade, verification of the ticket\'s signature, and a subscription.',
     beside: [[/./, 'raw_write']],
     pictured: /./,
     reading:
-      'The raw limit accepts and upgrades, and verifies nothing.',
+      'The raw limit accepts and upgrades; it verifies nothing.',
   },
   {
     id: 'memory',
@@ -134,27 +134,27 @@ export const QUESTIONS = [
     beside: [],
     pictured: /./,
     reading:
-      'The kernel\'s memory for a connection comes on top, for every server alike.',
+      'The kernel\'s memory for a connection is additional, for every server alike.',
   },
   {
     id: 'saves',
     also: ['save_deliveries'],
     asked:
-      'CPU time of the server for each save, in an office with so many pages open. Each page shows five records, and each record is shown by five pages; a save names the record and its list. Compared: by content tags, as our browser client subscribes; to every page, as OroPlatform\'s JavaScript does; and servers with a channel for each tag, where a save is published to two channels.',
+      'CPU time of the server for each save, by the number of open pages. Each page shows five records, and each record is shown by five pages; a save names the record and its list. Compared: delivery by content tags, as with our browser client; delivery to every page, as with OroPlatform\'s JavaScript; and servers with a channel for each tag, where a save is published to two channels.',
     beside: [],
     pictured: /^10,000 pages/,
     reading:
-      'By tags a save reaches only the pages that show the record. Orosync\'s figures include the history and the acknowledgement; the others keep and acknowledge nothing.',
+      'By tags a save reaches only the pages that show the record. Orosync\'s figures include history and acknowledgement; the others store and acknowledge nothing.',
   },
   {
     id: 'recovery',
     also: ['recovery_cpu'],
     asked:
-      'The server was restarted, and all sessions come back within five seconds. Latency of 100 other sessions that get 50 messages a second, and CPU time for each session that comes back, subscribes, and recovers the 20 events that it missed.',
+      'After a restart of the server all sessions reconnect within five seconds. Latency of 100 other sessions that get 50 messages a second, and CPU time for each session that reconnects, subscribes, and recovers the 20 events that it missed.',
     beside: [],
     pictured: /./,
     reading:
-      'The load generator opens the sessions and reads the events of the others on one core: its own work is in the latencies. The cost of recovery is the difference between the two rows of CPU time.',
+      'The load generator opens the sessions and reads the events of the others on one core, so the latencies include its own work. The cost of recovery is the difference between the two rows of CPU time.',
   },
   {
     id: 'history',
@@ -170,11 +170,11 @@ export const QUESTIONS = [
     id: 'nodes_script',
     also: [],
     asked:
-      'CPU time of Redis, on a core of its own, for each message that several nodes share: a script accepts it once and in order, keeps it and pushes it to the nodes. Compared with a plain PUBLISH, which neither keeps nor numbers anything, with so many sent before the answers are read.',
+      'CPU time of Redis, on its own core, for each message that several nodes share: a script accepts it once and in order, stores it and pushes it to the nodes. Compared with a plain PUBLISH, which neither stores nor numbers messages, by the number of commands sent before their answers are read.',
     beside: [[/./, 'raw_publish_32']],
     pictured: /./,
     reading:
-      'A node puts messages of the same moment into one call, up to 64: the busier it is, the cheaper each one gets.',
+      'A node batches up to 64 waiting messages in one call: the busier it is, the cheaper each message gets.',
   },
   {
     id: 'nodes',
@@ -184,7 +184,7 @@ export const QUESTIONS = [
     beside: [[/./, 'orosync']],
     pictured: /p50$/,
     reading:
-      'Nodes and Redis share one core here and wake each other; on machines of their own the network\'s time takes that place. Socket.IO keeps, numbers and acknowledges nothing, and serves its own sessions without waiting for Redis.',
+      'Nodes and Redis share one core here and wake each other; on separate machines the network\'s latency takes that place. Socket.IO does not store, number or acknowledge messages, and serves its own sessions without waiting for Redis.',
   },
   {
     id: 'nodes_cpu',
@@ -194,7 +194,7 @@ export const QUESTIONS = [
     beside: [[/delivery/, 'orosync']],
     pictured: /delivery/,
     reading:
-      'Each message comes from Redis once, however many sessions the node has. A node subscribes to a topic in Redis only if a session wants it.',
+      'A node receives each message from Redis once, however many sessions it has. It subscribes to a topic in Redis only if one of its sessions does.',
   },
   {
     id: 'nodes_topics',
@@ -204,7 +204,7 @@ export const QUESTIONS = [
     beside: [],
     pictured: /./,
     reading:
-      'A sweep asks for 500 topics with each call; Redis serves others between two calls.',
+      'A sweep checks 500 topics with each call; Redis serves other clients between two calls.',
   },
   {
     id: 'start_up',
@@ -219,7 +219,7 @@ export const QUESTIONS = [
 ];
 
 /**
- * The peer that is one: what the question names for this case, if it was measured and is more than nothing.
+ * The reference peer of this case, if it was measured and is above zero.
  *
  * @param {Question} question
  * @param {Case} one

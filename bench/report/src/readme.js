@@ -1,6 +1,6 @@
 /** The figures in the README, between two marks. */
 
-/** Where the README's table stands. */
+/** The marks around the README's table. */
 const [BEGIN, END] = ['<!-- figures -->\n\n', '\n\n<!-- /figures -->'];
 
 /**

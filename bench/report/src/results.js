@@ -1,12 +1,12 @@
 /**
- * What the benchmarks have found out, as they write it: one JSON file for each question.
+ * Reads the results of the benchmarks: one JSON file per question.
  */
 
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /**
- * What results before say nothing of is not there.
+ * A machine. Optional properties are missing in older results.
  *
  * @typedef {object} Machine
  * @property {string} cpu
@@ -26,7 +26,7 @@ import { join } from 'node:path';
  * @property {number} value
  * @property {number} limit
  * @property {boolean} reached
- * @property {string} [reason]  why it is missed
+ * @property {string} [reason]  why the goal is missed
  */
 
 /**
@@ -36,7 +36,7 @@ import { join } from 'node:path';
  * @property {number} median
  * @property {number} min
  * @property {number} max
- * @property {Record<string, number>} ratio_to  by peer: the median of the ratios of neighbouring repetitions
+ * @property {Record<string, number>} ratio_to  by peer: the median of the ratios of corresponding repetitions
  */
 
 /** @typedef {{ name: string, rows: Row[] }} Case */
@@ -56,14 +56,14 @@ import { join } from 'node:path';
 /** @typedef {Map<string, Result>} Results  by question */
 
 /**
- * What another machine gave, of which the ratios alone are known.
+ * The figures of another machine; only ratios are known.
  *
  * @typedef {object} OtherMachine
  * @property {string} name
  * @property {string} machine
  * @property {string} measured  how and when
- * @property {Record<string, number | number[] | string>} figures  by claim: a ratio, the least and the greatest, or words
- * @property {string[]} before  claims whose figures are of an earlier version
+ * @property {Record<string, number | number[] | string>} figures  by claim: a ratio, its minimum and maximum, or text
+ * @property {string[]} before  claims whose figures were measured with an earlier version
  */
 
 /**

@@ -1,8 +1,9 @@
-//! The instructions that a handshake, a delivery, a message, a publishing call and a recovery take.
+//! Counts the instructions of a handshake, a delivery, a message, a publishing call and a recovery.
 //!
-//! Counted by callgrind, in user space alone: a count hardly depends on the machine, and not at all on its load. The released
-//! server runs under callgrind twice, with more of the same the second time; the difference, divided, is what one costs.
-//! `budgets check` compares with `bench/budgets.json`, `budgets renew` writes it.
+//! callgrind counts user space only, so a count hardly depends on the machine, and not at all on its load. The release build of
+//! the server runs under callgrind twice, with more operations the second time; the cost of one operation is the difference of
+//! the counts divided by the number of additional operations.
+//! `budgets check` compares the counts with `bench/budgets.json`; `budgets renew` writes that file.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -30,9 +31,9 @@ const TOLERANCE_PERCENT: f64 = 5.0;
 const BYTES: usize = 120;
 const BURST: usize = 32;
 const SUBSCRIBERS: usize = 100;
-/// Events that a session which comes back has missed.
+/// Missed events of a session that reconnects.
 const MISSED: usize = 5;
-/// Settings of a server that is counted, as variables.
+/// Settings of the measured server, as environment variables.
 type Settings = [(&'static str, &'static str)];
 const LONG_HISTORY: [(&str, &str); 3] = [
     ("OROSYNC_HISTORY__EVENTS", "1000000"),
@@ -41,28 +42,28 @@ const LONG_HISTORY: [(&str, &str); 3] = [
 ];
 const CALLGRIND: [&str; 3] = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"];
 
-/// The instructions that a handshake, a delivery, a message, a publishing call and a recovery take.
+/// Counts the instructions of a handshake, a delivery, a message, a publishing call and a recovery.
 #[derive(Debug, Parser)]
 struct Arguments {
     #[arg(value_enum)]
     act: Act,
-    /// Publishing calls of the run that is counted.
+    /// Number of publishing calls in the measured run.
     #[arg(hide = true, default_value_t = 0)]
     calls: usize,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Act {
-    /// Compare with the budgets.
+    /// Compare the counts with the budgets.
     Check,
-    /// Write the budgets anew.
+    /// Count again and write the budgets.
     Renew,
-    /// Publish: what the other two run under callgrind.
+    /// Publish; the other two commands run this under callgrind.
     #[value(hide = true)]
     Publish,
 }
 
-/// What is counted, per what.
+/// Instructions per operation, by the operation's name.
 type Counts = BTreeMap<String, f64>;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -102,7 +103,7 @@ fn check(budgets: &Counts, counted: &Counts) -> Result<(), Box<dyn Error>> {
 }
 
 fn count() -> Result<Counts, Box<dyn Error>> {
-    // Every step waits for the one before it, so that the server always does the same.
+    // Each step waits for the previous one, so the server does the same work in each run.
     let mut counts = Counts::new();
     let handshakes = |load: &mut Load, count| {
         let steps = load.steps(count, Wire::subscriber);
@@ -118,7 +119,7 @@ fn count() -> Result<Counts, Box<dyn Error>> {
         "delivery in a burst".to_owned(),
         of_server(SUBSCRIBERS, [2, 22], SUBSCRIBERS * BURST, bursts)?,
     );
-    // The same, however long the history is.
+    // The cost must not depend on the length of the history.
     for kept in [1000, 100_000] {
         counts.insert(format!("recovery, {kept} kept"), of_recoveries(kept, [100, 3100])?);
     }
@@ -126,7 +127,7 @@ fn count() -> Result<Counts, Box<dyn Error>> {
     Ok(counts)
 }
 
-/// Instructions of the server for one of `units` that each step consists of; steps are done less often, then more often.
+/// Server instructions per unit, from a run with `steps[0]` steps and one with `steps[1]`. Each step consists of `units` units.
 fn of_server(
     sessions: usize,
     steps: [usize; 2],
@@ -143,7 +144,7 @@ fn of_server(
     Ok(quotient(more? - less?, ((steps[1] - steps[0]) * units) as u64))
 }
 
-/// Instructions of the server for the answer to a session that missed the last five of so many kept events.
+/// Server instructions for the answer to a session that missed the last five of `kept` stored events.
 fn of_recoveries(kept: usize, calls: [usize; 2]) -> io::Result<f64> {
     let [less, more] = calls.map(|count| {
         let process = start(&LONG_HISTORY)?;
@@ -174,11 +175,11 @@ fn of_recoveries(kept: usize, calls: [usize; 2]) -> io::Result<f64> {
 fn start(settings: &Settings) -> io::Result<Process> {
     let peer = Peer::orosync(None)?.under(&CALLGRIND);
     let with = |peer: Peer, (variable, value): &(&'static str, &str)| peer.with("orosync", variable, value);
-    // Callgrind does not know io_uring; what is before and after the system calls is the same without it.
+    // callgrind does not support io_uring. The code around the system calls is the same without it.
     settings.iter().fold(peer.with("orosync", "OROSYNC_IO_URING", "off"), with).start()
 }
 
-/// Instructions of a publishing call, in a process of its own.
+/// Instructions of a publishing call, measured in a separate process.
 fn of_calls(calls: [usize; 2]) -> io::Result<f64> {
     let [less, more] = calls.map(|count| {
         let output = Command::new(CALLGRIND[0])
@@ -191,14 +192,14 @@ fn of_calls(calls: [usize; 2]) -> io::Result<f64> {
     Ok(quotient(more? - less?, (calls[1] - calls[0]) as u64))
 }
 
-/// What callgrind says at its end.
+/// The instruction count in callgrind's output.
 fn collected(log: &str) -> io::Result<u64> {
     let line = log.lines().find_map(|line| line.split_once("Collected : "));
     line.and_then(|(_, count)| count.trim().parse().ok())
         .ok_or_else(|| io::Error::other(format!("callgrind has counted nothing: {}", log.trim())))
 }
 
-/// Publishes where nobody listens: the call alone, because the link's thread waits before it tries again.
+/// Publishes to an address without a server. This measures the call only, because the link thread waits before it retries.
 fn publish(calls: usize) -> Result<(), Box<dyn Error>> {
     let signer = Signer::from_secret(SECRET.as_bytes())?;
     let mut publisher = Publisher::new(Options::new("unix:/nonexistent/orosync.sock".parse()?, signer));

@@ -1,8 +1,8 @@
-//! What everybody else notices of a crowd: of 1,000 sessions that come and subscribe to 100,000 topics, of their going, and of
-//! 5,000 connections that come and go without a word.
+//! Latency of other sessions while a crowd acts on the same server: 1,000 sessions subscribe to 100,000 topics, they leave, or
+//! 5,000 connections open and close without sending anything.
 //!
-//! Milliseconds from a publish to each of 200 sessions that were there before, 99th percentile; beside each figure, one of the
-//! same server just before, to which nothing happens for as long. No other server is measured: none is asked about its topics.
+//! Unit: milliseconds from a publish to each of 200 sessions that were connected before, 99th percentile. Beside each figure
+//! stands one of the same server just before, idle for the same time. Only Orosync is measured: the crowd uses its protocol.
 
 use std::error::Error;
 use std::io;
@@ -25,20 +25,20 @@ const BYTES: usize = 120;
 const SESSIONS: usize = 1000;
 const CONNECTIONS: usize = 5000;
 
-/// As long as it takes at least: what follows a crowd is part of it.
+/// Minimum duration of a measurement, so that the aftermath of a crowd is included.
 const LEAST: Duration = Duration::from_millis(500);
 
-/// A crowd's goal: p99 of the others, while it is there and before.
+/// Goal: the highest ratio of the other sessions' p99 with the crowd to that before it.
 const LIMIT: f64 = 2.0;
 
-/// What everybody else notices of a crowd.
+/// Latency of other sessions while a crowd acts on the same server.
 #[derive(Debug, Parser)]
 struct Arguments {
     #[command(flatten)]
     question: Question,
 }
 
-/// What a crowd does.
+/// An action of the crowd.
 #[derive(Clone, Copy, Debug)]
 enum Act {
     Subscribe,
@@ -73,7 +73,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for case in cases {
         let text = format!("{}: p99 of others / before", case.name());
         report.at_most(text, case.ratio("orosync", "quiet"), LIMIT).if_missed(
-            "Load generator, crowd and server share the processors: what one of them takes, the others wait for.",
+            "Load generator, crowd and server share the processors, so each of them delays the others.",
         );
         report.add(case);
     }
@@ -81,12 +81,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The row of a server before the crowd.
+/// The name of the row for a server before the crowd.
 fn quiet(server: &str) -> String {
     if server == "orosync" { "quiet".to_owned() } else { format!("{server}, quiet") }
 }
 
-/// What others wait before this, and meanwhile.
+/// Latency of the other sessions in nanoseconds, p99: before the action and during it.
 fn notice(peer: &Peer, act: Act) -> io::Result<[u64; 2]> {
     let process = peer.start()?;
     let mut crowd = Load::without_sessions(peer.wire, process.address(), SESSIONS)?;

@@ -1,7 +1,7 @@
-//! What does one delivery cost the server?
+//! Measures the server's CPU time per delivery.
 //!
-//! Microseconds of the server's CPU time for each delivery, and deliveries per second of one core, beside the raw limits
-//! and the peers. With one message in flight a server cannot save anything; with 32 it can write what waits at once.
+//! Units: microseconds of server CPU time per delivery, and deliveries per second on one core; compared with the raw limits and
+//! the peers. With one message in flight a server cannot batch; with 32 it can write all waiting messages at once.
 
 use std::error::Error;
 use std::time::Duration;
@@ -12,29 +12,29 @@ use orosync_bench::measure::{Turns, thousands};
 use orosync_bench::question::{Extent, Question};
 use orosync_bench::report::{Case, Report};
 
-/// What does one delivery cost the server?
+/// Measures the server's CPU time per delivery.
 #[derive(Debug, Parser)]
 struct Arguments {
     #[command(flatten)]
     question: Question,
-    /// Ask only this: so many sessions.
+    /// Measure one case only: number of sessions.
     #[arg(long, default_value_t = 1000)]
     subscribers: usize,
-    /// Spread over so many topics.
+    /// Number of topics that the sessions are spread over.
     #[arg(long, default_value_t = 1)]
     topics: usize,
-    /// Bytes of a payload.
+    /// Payload size in bytes.
     #[arg(long, default_value_t = 120)]
     bytes: usize,
-    /// Messages in flight; asks this one case.
+    /// Messages in flight; if set, measures this case only.
     #[arg(long)]
     in_flight: Option<usize>,
-    /// Seconds of one measurement.
+    /// Duration of one measurement in seconds.
     #[arg(long)]
     seconds: Option<f64>,
 }
 
-/// Sessions, topics, and the traffic that they get in turn.
+/// Number of sessions, number of topics, and the traffic patterns that are measured in turn.
 type Scene = (usize, usize, Vec<Traffic>);
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -109,20 +109,20 @@ fn goals(report: &mut Report, case: &Case, name: &str, sessions: usize, traffic:
     }
 }
 
-/// What a goal of this case is missed by: with one message in flight the kernel, beyond 1,000 sessions the caches.
+/// Why a goal of this case is missed: with one message in flight the kernel, beyond 1,000 sessions the CPU caches.
 fn reason(case: &Case, sessions: usize, traffic: Traffic) -> String {
     let mut reason = match case.ratio("raw_uring", "raw_write") {
         Some(ratio) if traffic.in_flight == 1 && ratio > 0.9 => {
-            format!("io_uring does not pay here: raw_uring takes {ratio:.2} x raw_write. Without it each session costs a send of its own.")
+            format!("io_uring does not pay here: raw_uring takes {ratio:.2} x raw_write. Without io_uring each session costs one send.")
         }
         Some(ratio) if traffic.in_flight == 1 => {
-            format!("io_uring pays here: raw_uring takes {ratio:.2} x raw_write. What is beyond that is the server's own: queues, bounds, order.")
+            format!("io_uring pays here: raw_uring takes {ratio:.2} x raw_write. The rest is the server's own work: queues, limits, order.")
         }
-        _ => "Beside the kernel's work each session has its queue, its bounds and its place among the subscribers.".to_owned(),
+        _ => "In addition to the kernel's work, Orosync maintains a queue, limits and subscriptions for each session.".to_owned(),
     };
     if sessions > 1000 {
         reason.push_str(
-            " So many sockets do not fit into the processor's caches, and neither do their sessions: both are read from memory.",
+            " So many sockets and sessions do not fit into the CPU caches and are read from memory.",
         );
     }
     reason

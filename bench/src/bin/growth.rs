@@ -1,7 +1,7 @@
-//! Does the cost of a delivery grow with the number of subscribers?
+//! Measures how the cost of a delivery grows with the number of subscribers.
 //!
-//! Microseconds of the server's CPU for each delivery, from 100 subscribers of a topic to 10,000. The raw limits grow as
-//! well, because 10,000 sockets do not fit into the processor's caches: what a server adds is what is beyond them.
+//! Unit: microseconds of server CPU per delivery, for 100 to 10,000 subscribers of a topic. The raw limits grow too, because
+//! 10,000 sockets do not fit into the CPU caches; only growth beyond theirs is caused by the server.
 
 use std::error::Error;
 use std::time::Duration;
@@ -18,7 +18,7 @@ const QUICK_PEERS: [&str; 2] = ["orosync", "raw_write"];
 const PEERS: [&str; 6] = ["orosync", "orosync_writev", "raw_write", "raw_batch", "raw_uring", "bun"];
 const LIMIT: f64 = 1.2;
 
-/// Does the cost of a delivery grow with the number of subscribers?
+/// Measures how the cost of a delivery grows with the number of subscribers.
 #[derive(Debug, Parser)]
 struct Arguments {
     #[command(flatten)]
@@ -62,11 +62,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         let text = format!("{in_flight} in flight: cost at 10,000 subscribers / at 1,000");
         let raw = if in_flight == 1 { "raw_write" } else { "raw_batch" };
         let kernel = large.ratio_to(middle, raw).map_or_else(String::new, |ratio| {
-            format!(" The kernel's part grows as well: {raw}, which has no sessions, by {ratio:.2} x.")
+            format!(" The kernel's cost grows too: {raw}, which has no sessions, grows by {ratio:.2} x.")
         });
-        report.at_most(text, large.ratio_to(middle, "orosync"), LIMIT).if_missed(format!(
-            "10,000 sockets and their sessions do not fit into the processor's caches.{kernel}"
-        ));
+        report
+            .at_most(text, large.ratio_to(middle, "orosync"), LIMIT)
+            .if_missed(format!("10,000 sockets and their sessions do not fit into the CPU caches.{kernel}"));
         for case in cases {
             report.add(case);
         }

@@ -1,7 +1,7 @@
-//! What does a handshake cost the server?
+//! Measures the server's CPU time per handshake.
 //!
-//! Microseconds of the server's CPU time for each, and handshakes per second of one core, 64 at the same time, beside a
-//! bare accept and upgrade (which the raw limits do) and the peers. Ours has a ticket, whose signature is verified.
+//! Units: microseconds of server CPU time per handshake, and handshakes per second on one core, 64 at the same time. Compared
+//! with a bare accept and upgrade (the raw limits) and the peers. Orosync's handshake includes verifying a ticket's signature.
 
 use std::error::Error;
 use std::io;
@@ -18,14 +18,14 @@ use orosync_bench::wire::{Step, Tickets, Wire};
 
 const HANDSHAKES: usize = 2000;
 
-/// What does a handshake cost the server?
+/// Measures the server's CPU time per handshake.
 #[derive(Debug, Parser)]
 struct Arguments {
     #[command(flatten)]
     question: Question,
 }
 
-/// How sessions open.
+/// The steps that open a session.
 type How = fn(Wire, usize, &mut Tickets) -> Vec<Step>;
 
 const CASES: [(&str, How); 2] =
@@ -34,7 +34,7 @@ const CASES: [(&str, How); 2] =
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::parse();
     let mut selection = arguments.question.prepare()?;
-    // The raw limits accept and upgrade alike.
+    // All raw limits accept and upgrade in the same way, so one is enough.
     selection.peers.retain(|peer| !RAW_NAMES[1..].contains(&&*peer.name));
     let mut cpu = Report::new("handshakes", "Handshakes", "us of server CPU per handshake", &selection);
     let mut rate =
@@ -52,8 +52,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         let text = format!("{name}: orosync / raw_write (bare accept and upgrade)");
         cpu.at_most(text, cpu_case.ratio("orosync", "raw_write"), 1.6).if_missed(
-            "The raw limit accepts and answers. Orosync verifies the ticket's signature, keeps that it was used, hands the session to \
-             its shard and greets it; with a subscription it reads, answers and registers that too.",
+            "The raw limit accepts and answers. Orosync verifies the ticket's signature, records its use, passes the session to \
+             its shard and sends the greeting; a subscription is also read, registered and answered.",
         );
         cpu.add(cpu_case);
         rate.add(rate_case);
@@ -67,7 +67,7 @@ fn start(selection: &Selection) -> io::Result<Vec<(&Peer, Process)>> {
     selection.peers.iter().map(|peer| Ok((peer, peer.start()?))).collect()
 }
 
-/// CPU of one, and how many in a second.
+/// CPU time of one handshake in microseconds, and handshakes per second.
 fn handshakes(peer: &Peer, process: &Process, how: How) -> io::Result<(f64, f64)> {
     let mut load = Load::without_sessions(peer.wire, process.address(), 1)?;
     let steps = load.steps(HANDSHAKES, how);

@@ -1,7 +1,7 @@
-//! The memory that history takes.
+//! Measures the memory of the history.
 //!
-//! Bytes of the server's resident memory: for each kept event beside its payload, and for each content tag that a page shows.
-//! No limit or peer stands beside it: the goal is what was set for it.
+//! Unit: bytes of the server's resident memory per stored event, less its payload, and per content tag of a page. Compared with
+//! fixed goals, not with a raw limit or a peer.
 
 use std::error::Error;
 use std::io;
@@ -16,10 +16,10 @@ use orosync_bench::report::{Case, Report};
 use orosync_bench::wire::{SECRET, Wire, topic_name};
 use orosync_tests::source::Source;
 
-/// Kept beforehand, so that what grows later is the events' alone.
+/// Events stored before the measurement, so that only events add to the memory afterwards.
 const WARM_UP: usize = 1000;
 
-/// The memory that history takes.
+/// Measures the memory of the history.
 #[derive(Debug, Parser)]
 struct Arguments {
     #[command(flatten)]
@@ -37,7 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Extent::Full => (100_000, 10_000),
     };
     let mut report = Report::new("history", "Memory of the history", "bytes of the server", &selection);
-    // Once each: memory does not depend on what else the machine does.
+    // One repetition: memory does not depend on the load of the machine.
     for peer in &selection.peers {
         for (topics, bytes) in [(1, 120), (1, 1000), (1000, 120)] {
             let of = if topics == 1 { "1 topic".to_owned() } else { format!("{} topics", thousands(topics)) };
@@ -59,7 +59,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What one of these events takes beside its payload.
+/// Bytes per event, less its payload.
 fn kept(peer: &Peer, events: usize, topics: usize, bytes: usize) -> io::Result<f64> {
     let peer = peer.clone().with(&peer.name, "OROSYNC_HISTORY__EVENTS", "10000000");
     let process = peer.with("orosync", "OROSYNC_HISTORY__BYTES", "4G").start()?;
@@ -82,7 +82,7 @@ fn kept(peer: &Peer, events: usize, topics: usize, bytes: usize) -> io::Result<f
     Ok(each - count(bytes))
 }
 
-/// What one page takes.
+/// Bytes per page.
 fn sessions(peer: &Peer, wire: Wire, pages: usize) -> io::Result<f64> {
     let process = peer.start()?;
     let mut load = Load::without_sessions(wire, process.address(), pages / orosync_bench::pages::GROUP)?;

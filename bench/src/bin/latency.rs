@@ -1,7 +1,7 @@
-//! How long is it from a publish to the first, the median and the last of 1,000 subscribers?
+//! Measures the time from a publish to the first, the median and the last of 1,000 subscribers.
 //!
-//! In milliseconds, ten messages a second to a server that has nothing else to do. The servers get their messages in turn
-//! within each tenth of a second. The time until the load generator has read an event is in it, for all alike.
+//! Unit: milliseconds. Each server is otherwise idle and gets ten messages a second; the servers get theirs in turn within each
+//! tenth of a second. The figures include the load generator's reading, for all servers alike.
 
 use std::error::Error;
 use std::thread;
@@ -18,14 +18,14 @@ const SUBSCRIBERS: usize = 1000;
 const BYTES: usize = 120;
 const INTERVAL: Duration = Duration::from_millis(100);
 
-/// How long is it from a publish to the first, the median and the last of 1,000 subscribers?
+/// Measures the time from a publish to the first, the median and the last of 1,000 subscribers.
 #[derive(Debug, Parser)]
 struct Arguments {
     #[command(flatten)]
     question: Question,
 }
 
-/// Of one subscriber: the first, the median or the last.
+/// Latencies of one subscriber: the first, the median or the last.
 struct Series {
     name: &'static str,
     histogram: Histogram<u64>,
@@ -33,7 +33,7 @@ struct Series {
 
 impl Series {
     fn new(name: &'static str) -> Self {
-        // Nanoseconds, three digits, up to a minute.
+        // Nanoseconds with three significant digits, up to one minute.
         let histogram = Histogram::new_with_bounds(1, 60_000_000_000, 3).expect("bounds that fit");
         Self { name, histogram }
     }
@@ -79,7 +79,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         if let name @ ("last, p50" | "last, p99") = case.name() {
             let text = format!("to the {name}: orosync / best peer");
             report.at_most(text, case.ratio_to_best_peer("orosync"), 1.0).if_missed(format!(
-                "The last of {SUBSCRIBERS} waits for all others: what a lone event costs, and how long the idle server takes to wake up. {}",
+                "The last of {SUBSCRIBERS} waits for all others. The latency depends on the cost of a lone event and on the wake-up of the idle server. {}",
                 case.ratio_in_words("orosync", "raw_write")
             ));
         }
@@ -91,7 +91,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 type Statistics = Vec<(String, f64)>;
 
-/// So many messages to everybody, and what they took.
+/// Publishes so many messages to all subscribers of each server and records their latencies.
 fn round(subjects: &mut [Subject], messages: usize) -> Result<Vec<(String, Statistics)>, Box<dyn Error>> {
     let mut all: Vec<[Series; 3]> =
         subjects.iter().map(|_| ["first", "median", "last"].map(Series::new)).collect();

@@ -1,5 +1,5 @@
-//! What differs on this machine from that of the published results? Asked before a run; `--json` prints what the other
-//! programs are told.
+//! Compares this machine with that of the published results. Runs before the benchmarks; `--json` prints the description that
+//! they get.
 
 use std::error::Error;
 use std::fs;
@@ -8,13 +8,13 @@ use std::path::Path;
 use clap::Parser;
 use orosync_bench::host::Host;
 
-/// Above so many processes that run at the same time, on average over a minute, results are noise.
+/// Load average over one minute above which results are too noisy.
 const QUIET: f64 = 0.5;
 
-/// What differs on this machine from that of the published results?
+/// Compares this machine with that of the published results.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// Print this machine as JSON, and nothing else.
+    /// Print the description of this machine as JSON only.
     #[arg(long)]
     json: bool,
 }
@@ -37,7 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         };
         println!("  {:<20} {:<34} {published}", property.name, property.here);
     }
-    println!("\nWhat differs, and what that does to figures:");
+    println!("\nDifferences and their effect on figures:");
     let mut same = true;
     for property in &properties {
         if let Some(effect) = property.effect {
@@ -52,7 +52,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let load: f64 = load.split(' ').next().and_then(|load| load.parse().ok()).unwrap_or(0.0);
     if load > QUIET {
         println!(
-            "  Other programs are running ({load:.1} on average): figures will be noisy. Let nothing else run meanwhile."
+            "  Other programs are running (load average {load:.1}), so figures will be noisy. Stop them during the run."
         );
     }
     Ok(())

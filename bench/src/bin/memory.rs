@@ -1,8 +1,8 @@
-//! What does an idle session cost in memory?
+//! Measures the memory of an idle session.
 //!
-//! Bytes of the server's own memory for each session with an identity and one subscription: the growth from 100 sessions
-//! to 10,000 or 50,000 more, divided; again after each has had 100 events. And bytes of the kernel's slab, where both
-//! ends of each connection count, because both are on this machine.
+//! Unit: bytes of the server's own memory per session with an identity and one subscription: the growth from 100 sessions to
+//! 10,000 or 50,000 more, divided by their number; measured again after each session has received 100 events. Also bytes of the
+//! kernel's slab, which includes both ends of each connection, because both are on this machine.
 
 use std::error::Error;
 use std::fs;
@@ -17,28 +17,28 @@ use orosync_bench::peers::{Peer, RAW_NAMES};
 use orosync_bench::question::{Extent, Question};
 use orosync_bench::report::{Case, Report, quotient};
 
-/// What the first sessions bring along (tables, buffers of the allocator) is not a session's.
+/// Sessions opened before the measurement, so that tables and allocator buffers are not counted.
 const WARM_UP: usize = 100;
 
 const SESSIONS: usize = 10_000;
 
-/// Asked of those that take so many connections at their defaults.
+/// Measured only for servers that accept so many connections with their defaults.
 const MANY_SESSIONS: usize = 50_000;
 const TAKE_MANY: [&str; 2] = ["orosync", "raw_write"];
 
 const EVENTS: usize = 100;
-/// Allocators give memory back a little later.
+/// Time for the allocators to return memory.
 const AFTERWARDS: Duration = Duration::from_secs(5);
 const TRAFFIC: Traffic = Traffic { bytes: 120, in_flight: 32 };
 
-/// What does an idle session cost in memory?
+/// Measures the memory of an idle session.
 #[derive(Debug, Parser)]
 struct Arguments {
     #[command(flatten)]
     question: Question,
 }
 
-/// Bytes for each session.
+/// Bytes per session.
 struct Cost {
     idle: f64,
     kernel: f64,
@@ -48,7 +48,7 @@ struct Cost {
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments = Arguments::parse();
     let mut selection = arguments.question.prepare()?;
-    // The raw limits hold sessions alike.
+    // All raw limits keep sessions in the same way, so one is enough.
     selection.peers.retain(|peer| !RAW_NAMES[1..].contains(&&*peer.name));
     let may_have_many = selection.descriptors > MANY_SESSIONS + WARM_UP + 50;
     if !may_have_many && arguments.question.extent == Extent::Full {
@@ -71,7 +71,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let name = format!("{} sessions", thousands(*count));
         let (mut idle, mut slab) = (Case::new(&name), Case::new(&name));
         let mut later = Case::new(format!("{name}, after {EVENTS} events each"));
-        // Once each: memory does not depend on what else the machine does.
+        // One repetition: memory does not depend on the load of the machine.
         for peer in &selection.peers {
             if *count == MANY_SESSIONS && !TAKE_MANY.contains(&&*peer.name) {
                 continue;
@@ -83,7 +83,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             slab.add(&peer.name, cost.kernel);
         }
         own.at_most(format!("{name}: bytes for each"), idle.median("orosync"), 1000.0).if_missed(
-            "What the allocator keeps for growth is counted as well; it is less for each session the more there are.",
+            "Memory that the allocator reserves for growth is included; its share per session falls with the number of sessions.",
         );
         let returned = later.ratio_to(&idle, "orosync");
         own.at_most(format!("{name}: after {EVENTS} events / before"), returned, 1.2).if_missed(

@@ -1,10 +1,10 @@
-//! How long is it from the first message of a request to the browser's event?
+//! Measures the time from the first message of a request to the browser's event.
 //!
-//! Each message is the time at which PHP published it; the browser, one session, reads the same clock when the event is there.
-//! In turn: `orosync_publish()`, OroPlatform's own WAMP client through the same server, and the same bytes straight from PHP
-//! into a socket of the reader, which is what the kernel takes without any server between.
+//! Each message contains the time of its publishing call in PHP; the browser (one session) reads the same clock when the event
+//! arrives. Measured in turn: `orosync_publish()`, OroPlatform's own WAMP client through the same server, and the same bytes
+//! written by PHP to a socket of the reader, which is the kernel's time without a server.
 //!
-//! Requests of one FPM worker, whose connection was idle for [`IDLE`] when they publish: everybody's threads sleep. And new
+//! Two cases: requests of one FPM worker whose connection was idle for [`IDLE`], so all threads on the way sleep; and new
 //! processes, which connect first. OroPlatform's client comes from clones of its sources: `--oro DIR`.
 
 use std::collections::BTreeMap;
@@ -28,41 +28,41 @@ use orosync_tests::server::{Server, ticket};
 
 use orosync_protocol::ticket::Role;
 
-/// Longer than the link thread naps after its work.
+/// Idle time before a publish; longer than the link thread's nap after its work.
 const IDLE: Duration = Duration::from_millis(5);
 
-/// Where messages go.
+/// The topic of all messages.
 const TOPIC: &str = "bench/times";
 
-/// As results name it.
+/// Its name in the results.
 const ORO: &str = "oro_wamp_client";
 
-/// How long is it from the first message of a request to the browser's event?
+/// Measures the time from the first message of a request to the browser's event.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// How much is asked.
+    /// Extent of the run.
     #[arg(value_enum, default_value = "full")]
     extent: Extent,
-    /// Directory of clones, as `make test-oro` needs them: OroPlatform's WAMP client is measured as well.
+    /// Directory of clones, as for `make test-oro`; if set, OroPlatform's WAMP client is measured too.
     #[arg(long, value_name = "DIR")]
     oro: Option<String>,
 }
 
-/// A way to publish: its name in results, and what it does in PHP.
+/// A way to publish: its name in the results, and its PHP code.
 struct Way {
     name: &'static str,
-    /// Loads code.
+    /// PHP code that loads the client.
     prepare: String,
-    /// Opens what the first message needs, in each request; empty where a process keeps it.
+    /// PHP code that connects in each request; empty where the process keeps its connection.
     open: String,
-    /// Publishes `$time`.
+    /// PHP code that publishes `$time`.
     publish: String,
 }
 
-/// Who receives.
+/// The receiver.
 struct Readers {
     browser: Client,
-    /// The end of the bare socket that PHP keeps; known once it was used.
+    /// The accepted end of PHP's persistent bare socket; set on its first use.
     bare: Option<TcpStream>,
     listener: TcpListener,
 }
@@ -122,7 +122,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             for _ in 0..processes {
                 let script =
                     format!("$_GET['ticket'] = '{}'; {}", ticket(Role::User, Some(7)), script(way, false));
-                // A new process has no socket from before.
+                // A new process has no persistent socket yet.
                 readers.bare = None;
                 times.push(readers.await_message(way, || php::output(&endpoint, &script))?);
             }
@@ -142,11 +142,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Why Orosync may take longer where both have a connection.
-const OPEN: &str = "Where the link thread sends, it has to be woken first.";
+/// Why Orosync may take longer when both clients have an open connection.
+const OPEN: &str = "If the link thread sends, it must be woken first.";
 
-/// The same where both have to connect.
-const NEW_PROCESS: &str = "The process starts its link thread, and that publishes only after the server's Welcome has told it what was \
+/// Why Orosync may take longer when both clients have to connect.
+const NEW_PROCESS: &str = "The process starts its link thread, which publishes only after the server's Welcome has reported what was \
                            accepted before; the script itself does not wait for it.";
 
 fn reason(case: &Case, why: &str) -> String {
@@ -158,7 +158,7 @@ fn reason(case: &Case, why: &str) -> String {
 }
 
 impl Readers {
-    /// Milliseconds from the time that the message names to its arrival.
+    /// Milliseconds from the time in the message to its arrival.
     fn await_message(
         &mut self,
         way: &Way,
@@ -198,13 +198,13 @@ impl Readers {
 }
 
 impl Way {
-    /// Digits of a message before those of the time: an event begins with `[8,`.
+    /// Digits in a message before those of the time: an event begins with `[8,`.
     fn digits_before(&self) -> usize {
         usize::from(self.name != "bare_socket")
     }
 }
 
-/// Opens and publishes. The time is taken before, or after the open connection was idle.
+/// PHP code that connects and publishes. It reads the clock first, or, with an open connection, after the idle time.
 fn script(way: &Way, is_idle: bool) -> String {
     let Way { prepare, open, publish, .. } = way;
     let take_time = "$time = hrtime(true);";
@@ -230,8 +230,8 @@ fn bare_socket(readers: &Readers) -> io::Result<Way> {
     })
 }
 
-/// OroPlatform's `WebsocketClient`, its service, with a ticket from the test. The request goes on for a while: the end of its
-/// connection would push out what Nagle's algorithm holds back.
+/// OroPlatform's `WebsocketClient` service with a ticket from the test. The request continues for a while after publishing,
+/// because closing its connection would flush the data that Nagle's algorithm holds back.
 fn oro(server: &Server, autoload: &str) -> Way {
     let address = server.address();
     Way {
@@ -246,7 +246,7 @@ fn oro(server: &Server, autoload: &str) -> Way {
     }
 }
 
-/// The version of OroPlatform's client in these clones, and the file that makes one; or why it is not measured.
+/// The version of OroPlatform's client in these clones, and the file that creates one; or why it is not measured.
 fn oro_client(clones: Option<&str>) -> Result<(String, String), String> {
     let clones = clones.filter(|clones| !clones.is_empty()).ok_or(
         "it comes from clones of OroPlatform and Gos' client, as tests/oro/README.md describes them: make bench ORO=DIR",

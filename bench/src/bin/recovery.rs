@@ -1,9 +1,9 @@
-//! What everybody else notices, and what it costs the server, when 10,000 sessions come back within five seconds after a restart
-//! and each recovers 20 events.
+//! Latency of other sessions, and the server's cost, when 10,000 sessions reconnect within five seconds after a restart and
+//! each recovers 20 events.
 //!
-//! Milliseconds from a publish to each of 100 sessions that were there before, 99th percentile, and microseconds of the server's
-//! CPU for each session that comes back: on a quiet server, while as many come back and only subscribe, and while they recover.
-//! No other server is measured beside it: none has a history for 10,000 sessions that is asked within the connection.
+//! Units: milliseconds from a publish to each of 100 sessions that were connected before, 99th percentile, and microseconds of
+//! server CPU per reconnecting session. Three cases: no reconnects, reconnects that only subscribe, reconnects that recover.
+//! No other server is measured: none has a history that 10,000 sessions can query over their connection.
 
 use std::error::Error;
 use std::io;
@@ -25,29 +25,29 @@ const INTERVAL: Duration = Duration::from_millis(20);
 const EVENTS: usize = 20;
 const BYTES: usize = 120;
 
-/// What everybody notices when 10,000 sessions come back at once.
+/// Latency of other sessions when 10,000 sessions reconnect at once.
 #[derive(Debug, Parser)]
 struct Arguments {
     #[command(flatten)]
     question: Question,
-    /// Ask only this: so many come back.
+    /// Measure one case only: number of sessions that reconnect.
     #[arg(long)]
     sessions: Option<usize>,
-    /// Within so many seconds.
+    /// Seconds within which they reconnect.
     #[arg(long)]
     seconds: Option<u64>,
 }
 
-/// How a session comes back.
+/// The steps by which a session reconnects.
 type How = fn(Wire, usize, &mut Tickets) -> Vec<Step>;
 
-/// What others waited, and what the server did.
+/// Latency of the other sessions, and cost of the server.
 struct Cost {
-    /// Nanoseconds, 99th percentile.
+    /// Latency in nanoseconds, 99th percentile.
     p99: u64,
-    /// Of the server's CPU, in nanoseconds.
+    /// CPU time of the server, in nanoseconds.
     cpu: u64,
-    /// How long it took, in nanoseconds.
+    /// Duration in nanoseconds.
     elapsed: u64,
 }
 
@@ -91,7 +91,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         recover.ratio_to(&quiet, "orosync"),
         2.0,
     )
-    .if_missed("The load generator opens the sessions and reads the others' events on one core: its own work is in the latency.");
+    .if_missed("The load generator opens the sessions and reads the others' events on one core; the latency includes its own work.");
     let [plain, recover] = &costs;
     cpu.at_most("CPU: recover 20 events / subscribe", recover.ratio_to(plain, "orosync"), 1.5)
         .if_missed("20 events are copied into one answer for each session.");
@@ -105,7 +105,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// As they would without recovery, to a topic of which nothing comes.
+/// Reconnects without recovery, to a topic without events.
 fn subscribe(wire: Wire, _: usize, tickets: &mut Tickets) -> Vec<Step> {
     wire.subscriber(1, tickets)
 }

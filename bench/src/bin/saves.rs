@@ -1,8 +1,8 @@
-//! The cost of a save in an office of 10,000 pages.
+//! Measures the cost of a save in an office with 10,000 open pages.
 //!
-//! Microseconds of the server's CPU for each save, and deliveries. Each page shows five records as content tags, and each record
-//! is shown by five pages; a save names the record and its list. Beside it: the same server where every page gets everything, as
-//! OroPlatform's JavaScript does, and servers with a channel for each tag, where whoever saves publishes to two channels.
+//! Units: microseconds of server CPU per save, and deliveries. Each page shows five records as content tags, and each record is
+//! shown by five pages; a save names the record and its list. Compared with the same server where every page gets every save
+//! (as with OroPlatform's JavaScript), and with servers that have a channel per tag, where a save is published to two channels.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -22,14 +22,14 @@ const SIZES: [usize; 2] = [1000, 10_000];
 const IN_FLIGHT: [usize; 2] = [1, 32];
 const BYTES: usize = 160;
 
-/// The cost of a save in an office of 10,000 pages.
+/// Measures the cost of a save in an office with 10,000 open pages.
 #[derive(Debug, Parser)]
 struct Arguments {
     #[command(flatten)]
     question: Question,
 }
 
-/// A server and how many pages hear of each save.
+/// A server, and the number of pages that receive each save.
 struct Office {
     subject: Subject,
     hearers: usize,
@@ -70,11 +70,12 @@ fn main() -> Result<(), Box<dyn Error>> {
             let name = cpu_case.name().to_owned();
             if size == SIZES[1] {
                 let to_broadcast = cpu_case.ratio("orosync", "orosync_broadcast");
-                cpu.at_most(format!("{name}: by tags / to everybody"), to_broadcast, 0.1)
-                    .if_missed("A save costs its own handling beside its five deliveries: history, position and acknowledgement.");
+                cpu.at_most(format!("{name}: by tags / to everybody"), to_broadcast, 0.1).if_missed(
+                    "A save costs more than its five deliveries: history, position and acknowledgement.",
+                );
                 let best = cpu_case.ratio_to_best_peer("orosync");
                 cpu.at_most(format!("{name}: by tags / best peer with a channel for each tag"), best, 1.0)
-                    .if_missed("The others keep no history and acknowledge nothing; Orosync does both for each save.");
+                    .if_missed("The others store no history and acknowledge nothing; Orosync does both for each save.");
             }
             deliveries.add(deliveries_case);
             cases.push(cpu_case);
@@ -83,7 +84,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     if let [small, _, large, _] = cases.as_slice() {
         let grows = large.ratio_to(small, "orosync");
         cpu.at_most("1 in flight: cost of 10,000 pages / of 1,000, by tags", grows, 1.2).if_missed(
-            "A save wakes five pages, others each time: of 10,000 pages their sockets and sessions are no longer in the processor's caches.",
+            "Each save wakes five other pages. With 10,000 pages their sockets and sessions are no longer in the CPU caches.",
         );
     }
     for case in cases {
@@ -94,7 +95,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The offices of all peers, open all the time if there are descriptors for that, and else opened anew for each turn.
+/// The offices of all peers. They stay open if there are enough descriptors; otherwise they are opened for each round.
 struct Kept {
     pages: usize,
     offices: Option<BTreeMap<String, Office>>,
@@ -124,7 +125,7 @@ fn open(peer: &Peer, pages: usize) -> io::Result<Office> {
     Ok(Office { subject: Subject::start(peer, pages, groups)?, hearers })
 }
 
-/// Our server twice, and the peers that can have a channel for each tag.
+/// Our server in two modes, and the peers that can have a channel per tag.
 fn with_pages(selection: Selection) -> Selection {
     let pages = |peer: &Peer| match peer.name.as_str() {
         "orosync" => vec![

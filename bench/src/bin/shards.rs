@@ -1,7 +1,7 @@
-//! What do two shards give, and what do they cost?
+//! Compares two shards with one.
 //!
-//! Deliveries per second, and microseconds of the server's CPU for each, with one shard and with two, both on the same
-//! cores. On a machine with two of them the load generator runs there as well: then only the CPU tells something.
+//! Units: deliveries per second, and microseconds of server CPU per delivery, with one shard and with two on the same cores. On
+//! a machine with two cores the load generator shares them; then only the CPU time is meaningful.
 
 use std::error::Error;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use orosync_bench::report::{Case, Report};
 
 const SUBSCRIBERS: usize = 1000;
 
-/// What do two shards give, and what do they cost?
+/// Compares two shards with one.
 #[derive(Debug, Parser)]
 struct Arguments {
     #[command(flatten)]
@@ -58,7 +58,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ));
         if cores.count() > 2 {
             rate.at_least(format!("{name}: deliveries of two shards / one"), of(&rate_case), 1.8)
-                .if_missed("The load generator, on one core, reads what both shards send.");
+                .if_missed("The load generator has one core for the deliveries of both shards.");
         }
         cpu.add(cpu_case);
         rate.add(rate_case);
@@ -68,7 +68,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Our server twice.
+/// Our server with one shard and with two.
 fn with_shards(selection: Selection) -> Selection {
     let with = |peer: &Peer| {
         [("one_shard", "1"), ("two_shards", "2")]

@@ -1,4 +1,4 @@
-//! A connection of the load generator, from `connect` to the end of its opening.
+//! A connection of the load generator, from `connect` until its session is open.
 
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
@@ -10,7 +10,7 @@ use socket2::SockRef;
 use super::frames::Frames;
 use crate::wire::Step;
 
-/// A socket, and what is still to be said until its session is open.
+/// A socket, and the remaining steps until its session is open.
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) stream: TcpStream,
@@ -19,16 +19,16 @@ pub(super) struct Connection {
 
 #[derive(Debug)]
 struct Opening {
-    /// The next one is the last.
+    /// Remaining steps in reverse order: the next one is the last.
     steps: Vec<Step>,
     connected: bool,
     received: Vec<u8>,
-    /// Where in it the answer to the step that is being done begins.
+    /// Offset in `received` where the answer to the current step begins.
     answer: usize,
 }
 
 impl Connection {
-    /// Begins to connect. The connection ends with a reset, so that its port is free at once.
+    /// Starts to connect. The connection will be closed with RST, so that its port is free at once.
     pub(super) fn begin(address: SocketAddr, mut steps: Vec<Step>) -> io::Result<Self> {
         let stream = TcpStream::connect(address)?;
         let socket = SockRef::from(&stream);
@@ -39,12 +39,12 @@ impl Connection {
         Ok(Self { stream, opening: Some(Box::new(opening)) })
     }
 
-    /// Has every step been done?
+    /// Whether all steps are done.
     pub(super) fn is_open(&self) -> bool {
         self.opening.is_none()
     }
 
-    /// Goes on after an event of its socket. What follows the head of the upgrade goes through `frames`.
+    /// Continues after an event of its socket. Data after the head of the upgrade response goes to `frames`.
     pub(super) fn go_on(&mut self, buffer: &mut [u8], frames: &mut Frames) -> io::Result<()> {
         let Some(opening) = &mut self.opening else { return Ok(()) };
         if !opening.connected {

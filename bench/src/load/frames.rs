@@ -1,20 +1,20 @@
-//! WebSocket frames of a server by their heads alone: what they carry is skipped, not looked at.
+//! Parser for a server's WebSocket frames that reads the heads and skips the payloads.
 
-/// The longest head of a frame that is not masked (RFC 6455, 5.2).
+/// Maximum head length of an unmasked frame (RFC 6455, 5.2).
 const MAX_HEAD: usize = 10;
 
-/// Where a stream of frames stands.
+/// Parser state of a stream of frames.
 #[derive(Debug, Default)]
 pub(super) struct Frames {
     head: [u8; MAX_HEAD],
     have: usize,
-    /// Of the frame whose head is complete.
+    /// Remaining payload bytes of the frame whose head is complete.
     length: usize,
     missing: usize,
 }
 
 impl Frames {
-    /// Takes bytes; calls `ended` with the length of the payload of each text or binary frame that ends in them.
+    /// Consumes bytes. Calls `ended` with the payload length of each text or binary frame that ends in them.
     pub(super) fn take(&mut self, mut bytes: &[u8], mut ended: impl FnMut(usize)) {
         while !bytes.is_empty() {
             if self.missing == 0 {
@@ -35,7 +35,7 @@ impl Frames {
         }
     }
 
-    /// The length of the payload, once the head is complete.
+    /// The payload length, once the head is complete.
     fn announced(&self) -> Option<usize> {
         let head = &self.head[..self.have];
         match head {

@@ -1,25 +1,26 @@
-//! The messages that are on their way, matched to deliveries by order: it holds per topic, so the k-th delivery on a
-//! session is the k-th message of its topic. Messages go over the topics in turn.
+//! Messages in flight. Deliveries are matched to messages by order, which holds per topic: the k-th delivery on a session is
+//! the k-th message of its topic. Messages go to the topics in turn.
 
 use std::collections::VecDeque;
 
-/// See the module.
+/// The messages in flight, and how many deliveries of each are missing.
 #[derive(Debug)]
 pub(super) struct Messages {
-    /// By topic.
+    /// Number of subscribers by topic.
     subscribers: Vec<usize>,
     /// The number of the next message, from 0.
     next: u64,
-    /// The number of the first message since the counting began.
+    /// The number of the first message since counting started.
     base: u64,
-    /// The oldest that is not complete, and how many subscribers still miss it and those behind it.
+    /// The number of the oldest incomplete message. For it and each later one, `missing` has the number of subscribers that have
+    /// not received it.
     oldest: u64,
     missing: VecDeque<usize>,
     incomplete: usize,
     delivered: u64,
 }
 
-/// A delivery of a message that was never published: two were counted as one, or the server sent one twice.
+/// Error: a delivery of a message that was not published. Two messages were counted as one, or the server sent one twice.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error(
     "topic {topic} delivered message {number} of this round, which was not published or had arrived everywhere"
@@ -42,12 +43,12 @@ impl Messages {
         }
     }
 
-    /// One more session subscribes to a topic.
+    /// Records that one more session subscribes to a topic.
     pub(super) fn subscribe(&mut self, topic: usize) {
         self.subscribers[topic] += 1;
     }
 
-    /// Begins to count anew; nothing is on its way.
+    /// Resets the counters. Nothing may be in flight.
     pub(super) fn begin(&mut self) {
         self.base = self.next;
         self.oldest = self.next;
@@ -55,7 +56,7 @@ impl Messages {
         self.incomplete = 0;
     }
 
-    /// Publishes so many more: the number of the first, and their topics.
+    /// Records that `count` more messages are published. Returns the number of the first, and their topics.
     pub(super) fn publish(&mut self, count: usize) -> (u64, impl Iterator<Item = usize> + use<>) {
         let (first, topics) = (self.next, self.subscribers.len());
         #[expect(clippy::cast_possible_truncation, reason = "a remainder by a length")]
@@ -67,7 +68,7 @@ impl Messages {
         (first, (0..count).map(of))
     }
 
-    /// The `number`-th message of a topic has reached one more session.
+    /// Records that one more session has received the `number`-th message of a topic.
     pub(super) fn arrived(&mut self, topic: usize, number: u64) -> Result<(), Surplus> {
         let message = self.base + number * self.subscribers.len() as u64 + topic as u64;
         let index = message.checked_sub(self.oldest).and_then(|index| usize::try_from(index).ok());
@@ -85,17 +86,17 @@ impl Messages {
         Ok(())
     }
 
-    /// Messages that some subscriber still misses.
+    /// Number of messages that some subscriber has not received.
     pub(super) fn incomplete(&self) -> usize {
         self.incomplete
     }
 
-    /// Deliveries that are still to come.
+    /// Number of outstanding deliveries.
     pub(super) fn outstanding(&self) -> usize {
         self.missing.iter().sum()
     }
 
-    /// All deliveries so far.
+    /// Number of deliveries so far.
     pub(super) fn delivered(&self) -> u64 {
         self.delivered
     }

@@ -1,7 +1,7 @@
 //! The load generator: subscribers and one publisher of one server, in one epoll loop with one read buffer.
 //!
-//! It never is the bottleneck: of what comes only the heads of frames are looked at, and a socket is read once per event
-//! (events are edge-triggered, and a read that does not fill the buffer has emptied the socket).
+//! It is never the bottleneck: it parses only the heads of frames and reads a socket once per event (events are edge-triggered,
+//! and a read that does not fill the buffer has emptied the socket).
 
 mod connection;
 mod frames;
@@ -19,35 +19,35 @@ use connection::Connection;
 use frames::Frames;
 use messages::Messages;
 
-/// Handshakes at the same time, where nothing else is said.
+/// Default number of concurrent handshakes.
 pub const OPENING_AT_ONCE: usize = 64;
 
-/// Sessions to one address of loopback: the kernel has about 28,000 ports for each.
+/// Maximum sessions per loopback address: the kernel has about 28,000 ports for each.
 const SESSIONS_PER_ADDRESS: usize = 20_000;
 
-/// A server that is silent for so long has lost something.
+/// Silence after which the server is assumed to have lost a message.
 const SILENCE: Duration = Duration::from_secs(20);
 
 const BUFFER_BYTES: usize = 256 << 10;
 
 const EVENTS_PER_TURN: usize = 4096;
 
-/// Connections of one message each that are kept until their answers have come for sure.
+/// Number of one-message connections that are kept, so that their answers have certainly arrived.
 const KEPT_CONNECTIONS: usize = 128;
 
-/// The publisher's token; sessions have their index.
+/// The publisher's epoll token; a session's token is its index.
 const PUBLISHER: Token = Token(usize::MAX - 1);
 
-/// What is published.
+/// A traffic pattern.
 #[derive(Clone, Copy, Debug)]
 pub struct Traffic {
-    /// Of one message's payload.
+    /// Payload size of one message.
     pub bytes: usize,
-    /// Messages that have not reached all their subscribers: another one is published when one has.
+    /// Number of messages that not all subscribers have received; when one is complete, another is published.
     pub in_flight: usize,
 }
 
-/// See the module.
+/// The load generator for one server: its subscribers and its publisher.
 #[derive(Debug)]
 pub struct Load {
     wire: Wire,
@@ -63,7 +63,7 @@ pub struct Load {
     counting: Counting,
 }
 
-/// What sessions say that are still to be opened.
+/// The opening steps of sessions that are not open yet.
 #[derive(Debug)]
 pub struct Steps(VecDeque<Vec<Step>>);
 
@@ -72,9 +72,9 @@ struct Session {
     connection: Connection,
     topic: usize,
     frames: Frames,
-    /// Bytes of a delivery that is not complete, where they are counted by bytes.
+    /// Received bytes of an incomplete delivery, where deliveries are counted by bytes.
     part: usize,
-    /// Deliveries since the counting began.
+    /// Deliveries since counting started.
     received: u64,
 }
 
@@ -87,12 +87,12 @@ struct Publisher {
 }
 
 impl Load {
-    /// Opens so many sessions, which subscribe to so many topics in turn, and the publisher.
+    /// Opens the sessions, spread over the topics in turn, and the publisher.
     pub fn open(wire: Wire, address: SocketAddr, sessions: usize, topics: usize) -> io::Result<Self> {
         Self::open_between(wire, address, address, sessions, topics)
     }
 
-    /// The same where the publisher's server is another one than that of the sessions.
+    /// Like [`Load::open`], with the publisher on another server than the sessions.
     pub fn open_between(
         wire: Wire,
         publisher: SocketAddr,
@@ -106,7 +106,7 @@ impl Load {
         Ok(load)
     }
 
-    /// Knows a server, and has not connected.
+    /// A load generator for a server, without connections.
     pub fn without_sessions(wire: Wire, address: SocketAddr, topics: usize) -> io::Result<Self> {
         Ok(Self {
             wire,
@@ -123,29 +123,29 @@ impl Load {
         })
     }
 
-    /// How many sessions are open.
+    /// Number of open sessions.
     pub fn sessions(&self) -> usize {
         self.sessions.len()
     }
 
-    /// All deliveries so far.
+    /// Number of deliveries so far.
     pub fn delivered(&self) -> u64 {
         self.messages.delivered()
     }
 
-    /// Opens more sessions, [`OPENING_AT_ONCE`] at the same time.
+    /// Opens more sessions, [`OPENING_AT_ONCE`] at a time.
     pub fn open_sessions(&mut self, count: usize) -> io::Result<()> {
         let steps = self.steps(count, Wire::subscriber);
         self.open_all(steps, OPENING_AT_ONCE)
     }
 
-    /// What so many sessions say that are still to be opened. Tickets are made here, and not while time is taken.
+    /// Prepares the opening steps of so many sessions. Tickets are issued here, outside the measured time.
     pub fn steps(&mut self, count: usize, how: fn(Wire, usize, &mut Tickets) -> Vec<Step>) -> Steps {
         let all = self.sessions.len()..self.sessions.len() + count;
         Steps(all.map(|index| how(self.wire, index % self.topics, &mut self.tickets)).collect())
     }
 
-    /// Opens these sessions, so many at the same time.
+    /// Opens these sessions, so many at a time.
     pub fn open_all(&mut self, Steps(mut waiting): Steps, at_once: usize) -> io::Result<()> {
         let mut opening = 0;
         while opening > 0 || !waiting.is_empty() {
@@ -167,7 +167,7 @@ impl Load {
         Ok(())
     }
 
-    /// Opens these sessions, one after the other, evenly spread over this time.
+    /// Opens these sessions one after the other, spread evenly over this time.
     pub fn open_within(&mut self, Steps(mut waiting): Steps, time: Duration) -> io::Result<()> {
         let interval = time / u32::try_from(waiting.len().max(1)).unwrap_or(u32::MAX);
         let (mut opening, mut due) = (0, Instant::now());
@@ -195,13 +195,13 @@ impl Load {
         Ok(())
     }
 
-    /// Ends all sessions.
+    /// Closes all sessions.
     pub fn close_sessions(&mut self) {
         self.sessions.clear();
         self.messages = Messages::new(self.topics);
     }
 
-    /// Publishes for a while, so that so many messages are always on their way.
+    /// Publishes for this time, keeping the pattern's number of messages in flight.
     pub fn publish_until(&mut self, end: Instant, traffic: Traffic) -> io::Result<()> {
         self.counting = self.wire.counting(traffic.bytes);
         while Instant::now() < end {
@@ -224,7 +224,7 @@ impl Load {
         Ok(())
     }
 
-    /// Publishes so many messages, and waits for the end of them.
+    /// Publishes so many messages and waits until all are delivered.
     pub fn publish_all(&mut self, count: usize, traffic: Traffic) -> io::Result<()> {
         self.counting = self.wire.counting(traffic.bytes);
         let mut left = count;
@@ -239,7 +239,7 @@ impl Load {
         self.drain()
     }
 
-    /// Waits until everything that was published has arrived, and begins to count anew.
+    /// Waits until everything published has arrived, then resets the counters.
     pub fn drain(&mut self) -> io::Result<()> {
         while self.messages.incomplete() > 0 {
             self.turn(&mut || ())?;
@@ -298,7 +298,7 @@ impl Load {
         publisher.write()
     }
 
-    /// Waits for events, at least one.
+    /// Waits for at least one event.
     fn wait(&mut self) -> io::Result<()> {
         loop {
             match self.poll.poll(&mut self.events, Some(SILENCE)) {
@@ -315,7 +315,7 @@ impl Load {
         }
     }
 
-    /// Waits for events and counts what has come.
+    /// Waits for events and counts the deliveries.
     fn turn(&mut self, arrived: &mut impl FnMut()) -> io::Result<()> {
         self.wait()?;
         for event in &self.events {
@@ -382,7 +382,7 @@ impl Session {
 }
 
 impl Publisher {
-    /// Writes what the kernel takes; an event says when it takes more.
+    /// Writes as much as the kernel accepts; an event reports when it accepts more.
     fn write(&mut self) -> io::Result<()> {
         while self.sent < self.out.len() {
             match self.connection.stream.write(&self.out[self.sent..]) {
@@ -396,7 +396,7 @@ impl Publisher {
         Ok(())
     }
 
-    /// Acknowledgements and answers: nobody waits for them, deliveries say it all.
+    /// Reads and discards acknowledgements and answers; deliveries are counted instead.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<()> {
         loop {
             match self.connection.stream.read(buffer) {

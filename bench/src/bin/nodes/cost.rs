@@ -1,5 +1,6 @@
-//! What a delivery costs a node: as without Redis, because what comes from there is handed over as what comes from a publisher is.
-//! And what messages cost a node whose sessions do not want them: nothing, because Redis does not push them to it.
+//! CPU cost of a delivery on a node with Redis. It should equal the cost without Redis, because messages from Redis and from
+//! publishers take the same path. Also the cost of messages that no session of the node subscribes to. It should be zero,
+//! because Redis does not push them to the node.
 
 use std::io;
 use std::thread;
@@ -17,7 +18,7 @@ use super::path::Paths;
 const SUBSCRIBERS: usize = 1000;
 const BYTES: usize = 120;
 
-/// Messages to others: so many, so often, are 10,000 a second.
+/// Messages for other nodes: this batch size and interval make 10,000 a second.
 const BURST: usize = 100;
 const INTERVAL: Duration = Duration::from_millis(10);
 
@@ -44,14 +45,15 @@ fn deliveries(run: &Run<'_>, report: &mut Report) -> io::Result<()> {
         for (peer, which) in [("orosync_redis_same", "publisher's"), ("orosync_redis_other", "another")] {
             let text = format!("{}: {which} node on Redis / one node", case.name());
             report.at_most(text, case.ratio(peer, "orosync"), 1.1)
-                .if_missed("A node reads each message from Redis and parses it before it delivers it; few deliveries share that.");
+                .if_missed("A node reads each message from Redis and parses it before delivery; with few deliveries this cost is shared by few.");
         }
         report.add(case);
     }
     Ok(())
 }
 
-/// Microseconds of CPU for each delivery, where each burst waits for the one before: so everybody can put as many into one write.
+/// Microseconds of CPU per delivery. Each burst waits for the previous one, so that all servers can batch the same number of
+/// messages in one write.
 fn bursts(subject: &mut Subject, burst: usize, time: Duration) -> io::Result<f64> {
     let traffic = Traffic { bytes: BYTES, in_flight: burst };
     subject.load.publish_all(burst, traffic)?;
@@ -88,7 +90,7 @@ fn others(run: &Run<'_>, report: &mut Report) -> io::Result<()> {
             next += INTERVAL;
             thread::sleep(next.saturating_duration_since(Instant::now()));
         }
-        // What was late took longer.
+        // A late batch extends the measured time.
         let share = begun.elapsed().div_duration_f64(time);
         let meanwhile = idle.cpu_ns()? - before;
         quiet.add(&peer.name, quotient(nothing, 1000) / time.as_secs_f64());
@@ -98,7 +100,7 @@ fn others(run: &Run<'_>, report: &mut Report) -> io::Result<()> {
         );
     }
     report.at_most(each.name().to_owned(), each.median(&peer.name), 0.05).if_missed(
-        "It is the difference of two small figures; work of other processes on this core is in it.",
+        "It is the difference of two small figures and includes the work of other processes on this core.",
     );
     report.add(quiet);
     report.add(each);

@@ -1,11 +1,11 @@
-//! What do several nodes cost that share their messages over Redis?
+//! Measures the cost of several nodes that share messages through Redis.
 //!
-//! - [`script`]: what one message costs Redis, beside a plain PUBLISH
-//! - [`path`]: from a publisher to a browser: how long, and how many messages a second
-//! - [`cost`]: what a delivery costs a node, and what others' messages do
-//! - [`topics`]: what a node does that subscribes to 100,000 topics
+//! - [`script`]: Redis' CPU time per message, compared with a plain PUBLISH
+//! - [`path`]: latency and throughput from a publisher to a browser
+//! - [`cost`]: a node's CPU time per delivery, and per message that none of its sessions subscribes to
+//! - [`topics`]: time and memory of a node that subscribes to 100,000 topics
 //!
-//! Everything but the load generator runs on the server's core: two nodes and Redis share it.
+//! Both nodes and Redis share the server's core; the load generator has its own.
 
 mod cost;
 mod path;
@@ -19,12 +19,12 @@ use orosync_bench::peers::{Peer, Selection};
 use orosync_bench::process::Process;
 use orosync_bench::question::{Extent, Question};
 
-/// What do several nodes cost that share their messages over Redis?
+/// Measures the cost of several nodes that share messages through Redis.
 #[derive(Debug, Parser)]
 struct Arguments {
     #[command(flatten)]
     question: Question,
-    /// Ask only this.
+    /// Measure this part only.
     #[arg(long, value_enum)]
     only: Vec<Part>,
 }
@@ -37,7 +37,7 @@ enum Part {
     Topics,
 }
 
-/// Who is measured, and how much.
+/// The peers to measure, and the extent of the run.
 struct Run<'a> {
     question: &'a Question,
     selection: Selection,
@@ -51,7 +51,7 @@ impl Run<'_> {
         self.question.extent == Extent::Quick
     }
 
-    /// A node on this Redis, of the nodes with this prefix.
+    /// Starts a node on this Redis, with this `broker.prefix`.
     fn node(&self, redis: &Process, prefix: &str) -> Peer {
         let url = format!("redis://{}/0", redis.address());
         let name = format!("orosync_{prefix}");
@@ -62,7 +62,7 @@ impl Run<'_> {
         )
     }
 
-    /// A server of Socket.IO in the same way.
+    /// Starts a Socket.IO server on this Redis.
     fn socket_io(&self, redis: &Process, prefix: &str) -> Option<Peer> {
         let port = redis.address().port().to_string();
         let name = format!("socket_io_{prefix}");

@@ -1,8 +1,8 @@
-//! From a publisher to a browser, through a node, Redis and a node: how long, and how many messages a second.
+//! Latency and throughput from a publisher to a browser, through a node, Redis and a node.
 //!
-//! Beside it the same server without Redis, Redis' own round trip (PING, and a call of the script that accepts a message), and Socket.IO with its adapter for Redis, which keeps and
-//! acknowledges nothing, and hands what is for its own sessions over without asking Redis. `same`: publisher and browser are at the
-//! same node; `other`: at two.
+//! Compared with the same server without Redis, with Redis' own round trip (PING, and a call of the script that accepts a
+//! message), and with Socket.IO and its Redis adapter, which stores and acknowledges nothing and serves its own sessions
+//! without asking Redis. `same`: publisher and browser use the same node; `other`: they use two.
 
 use std::io;
 use std::thread;
@@ -21,12 +21,12 @@ use super::script::Sender;
 
 const BYTES: usize = 200;
 
-/// Nobody has anything to do any more when the next message comes.
+/// Pause between two messages; all processes are idle again when the next one is published.
 const PAUSE: Duration = Duration::from_millis(2);
 
 const RATE: Traffic = Traffic { bytes: BYTES, in_flight: 1000 };
 
-/// What the two paths over Redis may take: what one node does, and two round trips of Redis; by PING, and by calls of the script.
+/// Limits for the two paths through Redis: the latency of one node plus two round trips of Redis, by PING and by the script.
 const BOUNDS: [&str; 2] = ["raw_two_trips", "raw_two_calls"];
 
 pub(super) fn ask(run: &Run<'_>) -> io::Result<()> {
@@ -36,14 +36,14 @@ pub(super) fn ask(run: &Run<'_>) -> io::Result<()> {
     rate(run, &mut paths.subjects)
 }
 
-/// The subjects, and the nodes to which their messages come if they are others.
+/// The measured servers, and the nodes that their messages are published to where those differ.
 pub(super) struct Paths {
     pub(super) subjects: Vec<Subject>,
     _publishers: Vec<Process>,
 }
 
 impl Paths {
-    /// With so many sessions of one topic each.
+    /// Opens so many sessions, each subscribed to one topic.
     pub(super) fn start(run: &Run<'_>, redis: &Process, sessions: usize) -> io::Result<Self> {
         let mut subjects = vec![Subject::start(&run.orosync, sessions, 1)?];
         let mut publishers = Vec::new();
@@ -111,7 +111,7 @@ fn latency(run: &Run<'_>, redis: &Process, subjects: &mut [Subject]) -> io::Resu
             let text =
                 format!("{}, {which}: through Redis / one node + 2 round trips of {trip}", median.name());
             report.at_most(text, median.ratio(peer, bound), 1.0).if_missed(
-                "Redis runs a script for each message, which takes it longer than PING; and nodes and Redis, which share a core here, \
+                "Redis runs a script for each message, which takes longer than PING. Nodes and Redis share a core here and \
                  wake each other.",
             );
         }
@@ -123,7 +123,7 @@ fn latency(run: &Run<'_>, redis: &Process, subjects: &mut [Subject]) -> io::Resu
 }
 
 fn histogram() -> io::Result<Histogram<u64>> {
-    // Nanoseconds, three digits, up to a minute.
+    // Nanoseconds with three significant digits, up to one minute.
     Histogram::new_with_bounds(1, 60_000_000_000, 3).map_err(io::Error::other)
 }
 

@@ -1,7 +1,7 @@
-//! What one message costs Redis: by the script that accepts it, with so many messages a call, and by a plain PUBLISH, with so many
-//! before their answers are read.
+//! Redis' CPU time per message: with the script that accepts messages, by the number of messages per call, and with a plain
+//! PUBLISH, by the number of commands sent before their answers are read.
 //!
-//! Microseconds of Redis' CPU. Its inverse is what one core of Redis carries.
+//! Unit: microseconds of Redis' CPU. The inverse is the throughput of one Redis core.
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,24 +14,25 @@ use orosync_bench::wire::resp;
 
 use super::Run;
 
-/// What nodes send.
+/// The script that nodes call.
 const SCRIPT: &str = include_str!("../../../../server/src/broker/redis/scripts/publish.lua");
 
 const BYTES: usize = 200;
 
-/// A body begins with how many bytes follow.
+/// A body begins with the number of bytes that follow.
 const LENGTH: usize = size_of::<u32>();
 
-/// How messages are sent.
+/// A way to send messages.
 #[derive(Clone, Copy)]
 enum Way {
-    /// So many commands, then their answers are read.
+    /// So many PUBLISH commands are pipelined before their answers are read.
     Publish(usize),
-    /// So many messages a call, and [`CALLS_UNDER_WAY`].
+    /// So many messages per script call, with [`CALLS_UNDER_WAY`] calls pipelined.
     Script(usize),
 }
 
-/// By PUBLISH: as a client does that waits for each answer, as many as our calls have, and as many as Redis likes best.
+/// The measured ways. Batches of PUBLISH: one, as for a client that waits for each answer; as many as our calls have; and the size
+/// with the best throughput of Redis.
 const WAYS: [Way; 7] = [
     Way::Publish(1),
     Way::Publish(32),
@@ -42,7 +43,7 @@ const WAYS: [Way; 7] = [
     Way::Script(64),
 ];
 
-/// As many as a node has under way of one publisher.
+/// Calls that a node has in flight for one publisher.
 const CALLS_UNDER_WAY: usize = 4;
 
 impl Way {
@@ -54,10 +55,10 @@ impl Way {
     }
 }
 
-/// What is kept of a topic, as the configuration has it if nobody changes it.
+/// History per topic, as in the default configuration.
 const KEPT_EVENTS: usize = 1000;
 
-/// The same as the script takes it: events, milliseconds, after how many that is renewed, bytes.
+/// The same as script arguments: events, milliseconds, milliseconds after which the expiry is renewed, bytes.
 const KEPT: [u64; 4] = [KEPT_EVENTS as u64, 600_000, 60_000, 16 << 20];
 
 pub(super) fn ask(run: &Run<'_>) -> io::Result<()> {
@@ -88,16 +89,16 @@ pub(super) fn ask(run: &Run<'_>) -> io::Result<()> {
             for at_once in [32, 2048] {
                 let text = format!("{name}: throughput of 32 a call / of PUBLISH, {at_once} at once");
                 report.at_least(text, throughput(Way::Publish(at_once)), 0.3).if_missed(if topics == 1 {
-                    "Redis looks for repetitions, numbers, keeps and pushes each message, by a script. PUBLISH only pushes."
+                    "A script in Redis detects duplicates and numbers, stores and pushes each message. PUBLISH only pushes."
                 } else {
-                    "Each topic is a stream of its own in Redis: messages of different topics share the call, but not the commands that \
-                     keep, number and push them. PUBLISH neither keeps nor numbers."
+                    "Each topic is a separate stream in Redis: messages of different topics share the call, but not the commands that \
+                     number, store and push them. PUBLISH neither numbers nor stores."
                 });
             }
             let text = format!("{name}: throughput of 32 a call / of 1 a call");
-            report.at_least(text, throughput(Way::Script(1)), 1.7).if_missed(
-                "Where the commands of each topic take most of a call, sharing the call saves little.",
-            );
+            report
+                .at_least(text, throughput(Way::Script(1)), 1.7)
+                .if_missed("When the commands per topic take most of a call, batching saves little.");
             report.add(case);
         }
     }
@@ -108,7 +109,7 @@ fn channel(topic: usize) -> String {
     format!("script:{{0}}:c:bench/{topic:04}")
 }
 
-/// Somebody who hears of these topics, and reads as fast as it can.
+/// A subscriber to these topics that reads as fast as it can.
 fn listen(redis: SocketAddr, topics: usize) -> io::Result<()> {
     let mut client = Client::connect(redis)?;
     let channels: Vec<String> = (0..topics).map(channel).collect();
@@ -119,12 +120,12 @@ fn listen(redis: SocketAddr, topics: usize) -> io::Result<()> {
     Ok(())
 }
 
-/// Speaks to Redis as a node does.
+/// A client that calls Redis as a node does.
 pub(super) struct Sender {
     client: Client,
     hash: String,
     seq: u64,
-    /// Messages so far: they go over the topics in turn.
+    /// Messages sent so far; they go to the topics in turn.
     published: usize,
     body: Vec<u8>,
 }
@@ -138,7 +139,7 @@ impl Sender {
         Ok(Self { client, hash, seq: 0, published: 0, body })
     }
 
-    /// Until the histories of these topics are full: then each message pushes one out.
+    /// Fills the histories of these topics, so that from then on each message evicts one.
     fn fill(&mut self, topics: usize) -> io::Result<()> {
         let mut left = (topics * KEPT_EVENTS) as u64;
         while left > 0 {
@@ -147,7 +148,7 @@ impl Sender {
         Ok(())
     }
 
-    /// A call with one message, and its answer.
+    /// Makes a call with one message and reads its answer.
     pub(super) fn send_one(&mut self) -> io::Result<()> {
         let mut out = Vec::new();
         self.call(1, 1, &mut out);
@@ -155,7 +156,7 @@ impl Sender {
         self.client.reply().map(drop)
     }
 
-    /// Sends messages in this way, and reads the answers. How many messages it were.
+    /// Sends messages in this way and reads the answers. Returns the number of messages.
     fn send(&mut self, way: Way, topics: usize) -> io::Result<u64> {
         let mut out = Vec::new();
         let (commands, messages) = match way {
@@ -186,7 +187,7 @@ impl Sender {
         Ok(messages as u64)
     }
 
-    /// Appends a call with so many messages, which go over the topics in turn.
+    /// Appends a call with so many messages, which go to the topics in turn.
     fn call(&mut self, messages: usize, topics: usize, out: &mut Vec<u8>) {
         let before = self.published;
         self.published += messages;

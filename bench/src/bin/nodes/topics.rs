@@ -1,6 +1,9 @@
-//! A node that subscribes to 100,000 topics: how long until each subscription is answered, how long until everything is subscribed to
-//! anew after Redis has cut the connection, how long the sweep of all topics takes, which finds what was missed, and the memory of
-//! each topic.
+//! A node that subscribes to 100,000 topics. Measures:
+//!
+//! - the time until each subscription is answered
+//! - the time until all topics are subscribed again after Redis has cut the connection
+//! - the cost of the sweep over all topics, which finds missed events
+//! - the memory per topic
 
 use std::io;
 use std::thread;
@@ -17,17 +20,17 @@ use orosync_tests::source::Source;
 
 use super::Run;
 
-/// Of one session.
+/// Topics of one session.
 const SUBSCRIPTIONS: usize = 10_000;
 
-/// Calls of a session that are not answered.
+/// Unanswered calls of a session at a time.
 const AT_ONCE: usize = 500;
 
-/// Topics of one call of the sweep, see the server.
+/// Topics per call of the sweep; the same number as in the server.
 const SWEPT: u64 = 500;
 
 const BYTES: usize = 120;
-/// Between two sweeps, so that none is in it.
+/// Measuring time without a sweep; shorter than the interval between two sweeps.
 const AT_REST: Duration = Duration::from_secs(3);
 
 const STEP: Duration = Duration::from_millis(2);
@@ -105,7 +108,7 @@ pub(super) fn ask(run: &Run<'_>) -> io::Result<()> {
     memory.finish(run.question.extent)
 }
 
-/// Sessions may have as many subscriptions.
+/// The peer with limits that allow a session [`SUBSCRIPTIONS`].
 fn limits(peer: Peer) -> Peer {
     let name = peer.name.clone();
     let limits = [
@@ -116,12 +119,12 @@ fn limits(peer: Peer) -> Peer {
     limits.into_iter().fold(peer, |peer, limit| peer.with(&name, limit, "1000000"))
 }
 
-/// More than four digits.
+/// The name of a topic whose number has more than four digits.
 fn name(topic: usize) -> String {
     format!("{}{:05}", topic_name(0), topic)
 }
 
-/// Sessions that subscribe to these topics, and the milliseconds until each subscription was answered.
+/// Opens sessions that subscribe to these topics. Returns them, and the milliseconds until each subscription was answered.
 fn sessions(node: &Process, topics: usize) -> io::Result<(Vec<Client>, f64)> {
     let mut tickets = Tickets::default();
     let mut sessions: Vec<Client> = Vec::new();
@@ -151,13 +154,13 @@ fn sessions(node: &Process, topics: usize) -> io::Result<(Vec<Client>, f64)> {
     Ok((sessions, begun.elapsed().as_secs_f64() * 1e3))
 }
 
-/// Resident bytes, once there is nothing to do.
+/// Resident bytes, once the process is idle.
 fn settled(process: &Process) -> io::Result<u64> {
     settle(process)?;
     process.resident_bytes()
 }
 
-/// How many channels Redis pushes to the connection that has the most.
+/// The highest number of channels that one connection of Redis subscribes to.
 fn pushed(redis: &mut Redis) -> io::Result<u64> {
     let list = redis.ask_text(&[b"CLIENT", b"LIST", b"TYPE", b"pubsub"])?;
     let channels = list.split_whitespace().filter_map(|word| word.strip_prefix("sub=")?.parse().ok());

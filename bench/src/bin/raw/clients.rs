@@ -1,4 +1,4 @@
-//! Accepts, upgrades and reads, as little as can be.
+//! The connections of the raw limits: minimal accept, upgrade and read.
 
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
@@ -12,7 +12,7 @@ use tungstenite::handshake::derive_accept_key;
 
 const LISTENER: Token = Token(usize::MAX - 1);
 
-/// Topics are four digits.
+/// Length of a topic: four digits.
 const TOPICS: usize = 10_000;
 
 const BACKLOG: i32 = 4096;
@@ -28,7 +28,7 @@ pub(super) struct Clients {
     listener: TcpListener,
     registry: Registry,
     by_slot: Slab<Client>,
-    /// Slots, by topic.
+    /// Connection slots by topic.
     subscribers: Vec<Vec<usize>>,
     buffer: Vec<u8>,
 }
@@ -39,10 +39,10 @@ struct Client {
 }
 
 enum Is {
-    /// Its request has not come as a whole.
+    /// The request is incomplete.
     New(Vec<u8>),
     Subscriber(u16),
-    /// With what has come of its next frame.
+    /// A publisher, with the received part of its next frame.
     Publisher(Vec<u8>),
 }
 
@@ -50,7 +50,7 @@ impl Clients {
     pub(super) fn listen(address: SocketAddr, registry: Registry) -> io::Result<Self> {
         let socket = Socket::new(Domain::IPV4, Type::STREAM.nonblocking().cloexec(), None)?;
         socket.set_reuse_address(true)?;
-        // Accepted sockets inherit it.
+        // Accepted sockets inherit this option.
         socket.set_tcp_nodelay(true)?;
         socket.bind(&address.into())?;
         socket.listen(BACKLOG)?;
@@ -70,7 +70,7 @@ impl Clients {
         self.subscribers[topic].iter().map(|slot| &self.by_slot[*slot].stream)
     }
 
-    /// Does what the events ask for; what was published.
+    /// Handles the events. Returns the published messages.
     pub(super) fn handle(&mut self, events: &Events) -> io::Result<Vec<Message>> {
         let mut messages = Vec::new();
         for event in events {
@@ -145,7 +145,7 @@ impl Client {
     }
 }
 
-/// Answers a request that is complete; what its client is from now on.
+/// Answers a complete request. Returns the client's new state.
 fn upgrade(request: &[u8], stream: &mut TcpStream) -> Option<Is> {
     let request = std::str::from_utf8(request).ok()?;
     let head = request.strip_suffix("\r\n\r\n")?;
@@ -161,13 +161,13 @@ fn upgrade(request: &[u8], stream: &mut TcpStream) -> Option<Is> {
     Some(topic.map_or_else(|| Is::Publisher(Vec::new()), Is::Subscriber))
 }
 
-/// The topic that a text begins with.
+/// The topic at the start of a message.
 fn number(text: &[u8]) -> usize {
     let digits = text.get(..4).and_then(|digits| std::str::from_utf8(digits).ok());
     digits.and_then(|digits| digits.parse().ok()).unwrap_or(0)
 }
 
-/// The first frame of a client: its length, and its payload unmasked.
+/// The first frame in a client's data: its length and its unmasked payload.
 fn client_frame(bytes: &[u8]) -> Option<(usize, Vec<u8>)> {
     let (length, head) = match bytes.get(1)? & 0x7f {
         126 => (usize::from(u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?)), 4),

@@ -1,11 +1,11 @@
-//! The raw limits: what the kernel takes for a fan-out and nothing else. `raw write|batch|uring PORT`
+//! The raw limits: a fan-out with the kernel's work only. `raw write|batch|uring PORT`
 //!
-//! - `write`: one `send` for each subscriber and message
-//! - `batch`: all that waits for a subscriber in one `writev`, once a turn of the loop
-//! - `uring`: the same as requests of `io_uring`, many in one system call
+//! - `write`: one `send` per subscriber and message
+//! - `batch`: all waiting messages of a subscriber in one `writev` per loop iteration
+//! - `uring`: the same as `io_uring` requests, many in one system call
 //!
-//! `GET /sub/NNNN` subscribes to topic NNNN; text on `/pub` goes to the topic that it begins with. There is no queue
-//! behind a socket: a reader that is too slow ends the program.
+//! `GET /sub/NNNN` subscribes to topic NNNN; a text on `/pub` is published to the topic that it begins with. Sockets have no
+//! queue: a reader that is too slow ends the program.
 
 mod clients;
 mod uring;
@@ -18,10 +18,10 @@ use mio::{Events, Poll};
 use clients::{Clients, Message};
 use uring::Ring;
 
-/// The most slices of one write.
+/// Maximum number of slices in one write.
 const MAX_SLICES: usize = 64;
 
-/// How messages leave.
+/// The way messages are written.
 enum Mode {
     Write,
     Batch,
@@ -81,7 +81,7 @@ fn write_batch(clients: &Clients, messages: &[Message]) -> io::Result<()> {
     Ok(())
 }
 
-/// Each topic's messages, in their order.
+/// The messages of each topic, in order.
 fn by_topic(mut messages: Vec<Message>) -> Vec<Vec<Message>> {
     let mut topics = Vec::new();
     // A stable sort keeps the order within a topic.

@@ -1,4 +1,4 @@
-//! Sends through `io_uring`: a request for each subscriber, [`REQUESTS`] of them in one system call.
+//! Sends through `io_uring`: one request per subscriber, [`REQUESTS`] of them in one system call.
 #![expect(unsafe_code, reason = "requests of io_uring carry addresses, for whose life their maker answers")]
 
 use std::io;
@@ -11,10 +11,10 @@ use mio::net::TcpStream;
 
 use super::{MAX_SLICES, Message};
 
-/// Requests that are submitted at once.
+/// Requests per submission.
 const REQUESTS: u32 = 1024;
 
-/// A ring, and what its requests point to.
+/// A ring, and the memory that its requests point to.
 pub(super) struct Ring {
     requests: IoUring,
     messages: Vec<Message>,
@@ -62,7 +62,7 @@ impl Ring {
         let entry = if let [slice] = slices {
             #[expect(clippy::cast_possible_truncation, reason = "messages are read from a buffer of 64 KiB")]
             let length = slice.iov_len as u32;
-            // Only with MSG_WAITALL a short send counts as a failure.
+            // A short send counts as a failure only with MSG_WAITALL.
             opcode::Send::new(Fd(socket), slice.iov_base.cast(), length)
                 .flags(libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL | libc::MSG_WAITALL)
                 .build()
@@ -74,7 +74,7 @@ impl Ring {
         entry.flags(Flags::SKIP_SUCCESS)
     }
 
-    /// Has the kernel carry out what was pushed. Only failures are reported.
+    /// Submits the pushed requests. The ring reports failures only.
     fn submit(&mut self) -> io::Result<()> {
         self.requests.submit()?;
         match self.requests.completion().next() {
