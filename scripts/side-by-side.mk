@@ -1,7 +1,6 @@
-# Most of `make test`, in two lanes: what compiles fills the time in which the other lane waits for browsers, PHP, Redis and time
-# that passes. The waiting lane goes first where both want a processor: its parts, which run one after the other, are on time
-# whatever is compiled beside them. What a target says is shown when it has ended.
-# The attacks stay apart: they share out the processors, and need the machine for themselves.
+# Most of `make test`, in two lanes: one compiles while the other waits for browsers, PHP, Redis and timers. The waiting lane has
+# priority, so that its sequential parts meet their deadlines during compilation. A target's output is shown when it has ended.
+# The attacks run separately: they divide the processors and need the whole machine.
 
 .PHONY: all compiling waiting
 all: waiting compiling

@@ -1,5 +1,5 @@
-//! The configuration: a file, and behind a line of three dashes environment variables, one a line. What is taken is within
-//! its bounds, and reads back from what `check-config` shows; nothing that is shown holds the secret.
+//! Fuzzes the configuration: a file, then a line of three dashes, then environment variables, one per line. Accepted values are
+//! within their bounds and can be read back from the output of `check-config`; no output contains the secret.
 
 #![no_main]
 

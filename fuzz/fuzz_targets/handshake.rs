@@ -1,5 +1,5 @@
-//! The opening handshake. The first byte says in what pieces the rest comes: the outcome must not depend on it. What is
-//! answered is well-formed, and holds nothing that the client sent.
+//! Fuzzes the opening handshake. The first byte determines how the rest is split; the outcome must not depend on it. The
+//! response is well-formed and contains nothing that the client sent.
 
 #![no_main]
 
@@ -59,7 +59,7 @@ fuzz_target!(|input: &[u8]| {
     }
 });
 
-/// What a client is told that sends these bytes in pieces of this length; none if more is awaited.
+/// The response to these bytes in pieces of this length; `None` if more is awaited.
 fn answer(request: &[u8], piece: usize) -> Option<Answer> {
     let door = door();
     let limits = ConnectionLimits::new(Places { browsers: 1, for_publishers: 1 }, 1);

@@ -1,5 +1,5 @@
-//! Histories beside a model that forgets nothing. Of one topic, with a clock: an answer is said to be complete exactly if it
-//! has all that was asked for. Of a node: it is never said wrongly, and the bounds hold.
+//! Fuzzes histories against a model that forgets nothing. One topic with a clock: an answer is marked complete exactly if it
+//! contains everything asked for. A node: an answer is never marked complete wrongly, and the limits hold.
 
 #![no_main]
 

@@ -1,5 +1,4 @@
-//! Frames of the backend link, of both directions: what is read stays within its bounds, and means the same when it is
-//! written and read again.
+//! Fuzzes link frames of both directions: parsed values are within their bounds and equal after writing and reading again.
 
 #![no_main]
 

@@ -1,5 +1,5 @@
-//! Topic patterns: a pattern on the first line, a topic on the second. Whether the topic matches is compared with a
-//! second matcher, which tries every way to divide the topic.
+//! Fuzzes topic patterns: a pattern on the first line, a topic on the second. The result is compared with a second matcher that
+//! tries every way to split the topic.
 
 #![no_main]
 
@@ -65,7 +65,7 @@ fn doubled(source: &str) -> Option<(&'static str, &str)> {
         .or_else(|| source.strip_prefix("}}").map(|after| ("}", after)))
 }
 
-/// Is there a way to divide `topic` among the pieces of the pattern? The captures of the first one found, last first.
+/// Splits `topic` among the pieces of the pattern. Returns the captures of the first way found, last first.
 fn divides<'a>(source: &'a str, topic: &'a str, taken: &mut Vec<(&'a str, &'a str)>) -> bool {
     let Some(at) = source.find(['{', '}']) else { return source == topic };
     let Some(rest) = topic.strip_prefix(&source[..at]) else { return false };

@@ -1,6 +1,5 @@
-//! Sessions of one shard: bytes, publishes, time and write readiness in any order. What must hold is in
-//! `orosync_fuzz::stage` and `orosync_fuzz::client`: bounds, order, nothing twice, nothing after an unsubscribe, nothing
-//! left behind.
+//! Fuzzes sessions of one shard: bytes, publishes, time and write readiness in any order. `orosync_fuzz::stage` and
+//! `orosync_fuzz::client` check the invariants: limits, order, no duplicates, nothing after an unsubscribe, no leaks.
 
 #![no_main]
 

@@ -1,6 +1,6 @@
-//! Tickets. An input that begins with `{` is a header and claims, one a line, which are signed here with the right
-//! secret: what is then accepted is for us, in its time, within its bounds, and a ticket of one kind alone. Any other input
-//! is a ticket as it came: without the secret nobody makes one.
+//! Fuzzes tickets. An input that begins with `{` is a header and claims, one per line, signed here with the right secret: an
+//! accepted ticket has the right audience, is within its validity and limits, and is of one kind only. Any other input is a
+//! raw ticket, which must be rejected because the fuzzer does not know the secret.
 
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! WAMP v1 messages, of both directions: what is read is JSON, and means the same when it is written and read again.
+//! Fuzzes WAMP v1 messages of both directions: parsed messages are JSON and equal after writing and reading again.
 
 #![no_main]
 

@@ -1,8 +1,8 @@
-//! The far end of one session: what it was sent, and what it should have been sent.
+//! The client of one session: what it has received, and what it should have received.
 //!
-//! A *tame* client has only said what the stage had it say, so the stage knows its subscriptions: it must receive exactly
-//! the events of those and the answers to what it missed, in order. Of a *wild* one, which has sent bytes of its own, only the
-//! form of what it receives is known, and that events come in order.
+//! A *tame* client has sent only messages of the stage, which therefore knows its subscriptions: it must receive exactly their
+//! events and the answers of its recoveries, in order. A *wild* client has sent arbitrary bytes; for it only the form of the
+//! output and the order of events are checked.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, IoSlice};
@@ -14,42 +14,42 @@ use orosync_protocol::ticket::Identity;
 use orosync_server::session::SessionKey;
 use orosync_server::shard::write::Outlet;
 
-/// See the module.
+/// The client of one session.
 #[derive(Debug)]
 pub struct Client {
     /// Its session in the shard.
     pub key: SessionKey,
-    /// Who it is, once it has sent a handshake that is good.
+    /// Its identity, once it has sent a valid handshake.
     pub identity: Option<Identity>,
-    /// Has it said nothing but what the stage knows of?
+    /// Whether it has sent only messages of the stage.
     pub is_tame: bool,
-    /// Of a publisher: its number, which is its [`orosync_protocol::PublisherId`] too.
+    /// A publisher's number, which is also its [`orosync_protocol::PublisherId`].
     pub publisher: Option<u8>,
-    /// How many bytes the kernel still takes for it.
+    /// Number of bytes that the kernel still accepts for it.
     pub room: usize,
-    /// What it has sent and the session has not read yet.
+    /// Sent bytes that the session has not read yet.
     pub unread: Vec<u8>,
-    /// Topics that a tame one has subscribed to.
+    /// Topics that a tame client has subscribed to.
     pub subscribed: BTreeMap<usize, Subscription>,
-    /// How many subscriptions it has had.
+    /// Number of subscriptions so far.
     pub subscriptions: u64,
-    /// What a tame one has asked by `orosync/subscribe`, and what has not been handed over.
+    /// Calls of `orosync/subscribe` by a tame client that were not delivered yet.
     pub asked: VecDeque<Asked>,
-    /// What was put into its queue and it has not received.
+    /// Queued output that it has not received.
     pub expected: VecDeque<Expected>,
-    /// By topic: the position of the last answer or event.
+    /// The position of the last answer or event, by topic.
     pub positions: BTreeMap<usize, Position>,
-    /// Of a publisher: the highest number that it has sent over this connection.
+    /// The highest number that a publisher has sent over this connection.
     pub sent: u64,
     /// The highest number that its session has acknowledged.
     pub acknowledged: u64,
-    /// It will send nothing more.
+    /// Whether it has stopped sending.
     pub has_ended: bool,
-    /// The server will send nothing more.
+    /// Whether the server has stopped sending.
     is_finished: bool,
     phase: Phase,
     received: Vec<u8>,
-    /// Of a wild one: the place of the last event that it received among all that there were.
+    /// The index among all events of the last one that a wild client received.
     last_event: usize,
 }
 
@@ -58,11 +58,11 @@ pub struct Client {
 pub struct Subscription {
     /// Among all of the client.
     pub number: u64,
-    /// What it gets.
+    /// The events it gets.
     pub wants: Wants,
 }
 
-/// What a subscription gets.
+/// The events that a subscription gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wants {
     /// Nothing before the answer.
@@ -71,22 +71,22 @@ pub enum Wants {
     Plain,
     /// All events.
     Positioned,
-    /// What names one of these tags, or none at all.
+    /// Events that name one of these tags, or none at all.
     Tagged(Vec<String>),
 }
 
-/// What somebody asks by `orosync/subscribe`.
+/// A call of `orosync/subscribe`.
 #[derive(Clone, Debug)]
 pub struct Asked {
     /// Of the topic.
     pub topic: usize,
-    /// The subscription that becomes this one.
+    /// The subscription that is converted to this one.
     pub subscription: u64,
-    /// What it gets from the answer on.
+    /// The events it gets after the answer.
     pub wants: Wants,
 }
 
-/// What a tame client must receive next.
+/// Output that a tame client must receive.
 #[derive(Clone, Debug)]
 pub enum Expected {
     /// An event, as this frame; of a subscription with positions, where it stands.
@@ -133,7 +133,7 @@ impl Outlet for Wire<'_> {
 }
 
 impl Client {
-    /// A connection that has not said anything.
+    /// A connection that has not sent anything.
     pub fn new(key: SessionKey) -> Self {
         Self {
             key,
@@ -157,12 +157,12 @@ impl Client {
         }
     }
 
-    /// Has it seen the 101, and no Close frame?
+    /// Whether it has received the 101 and no Close frame.
     pub fn is_open(&self) -> bool {
         self.phase == Phase::Frames
     }
 
-    /// Takes what the session has written. `events` are all that there were for anybody.
+    /// Receives the session's output. `events` are all events so far.
     pub fn receive(&mut self, bytes: &[u8], events: &[Bytes]) {
         self.received.extend_from_slice(bytes);
         if self.phase == Phase::Head {
@@ -179,7 +179,7 @@ impl Client {
         }
     }
 
-    /// Nothing more was written, and the session is still open: it must have received all that it should.
+    /// Checks that an open session without pending output has received everything it should.
     pub fn assert_complete(&self) {
         assert!(!self.is_tame || self.expected.is_empty(), "events are missing: {:?}", self.expected);
         assert!(self.received.is_empty(), "a frame is cut: {:?}", self.received);

@@ -1,4 +1,4 @@
-//! The histories of topics, driven step by step beside a model that forgets nothing.
+//! Drives histories of topics step by step and compares them with a model that forgets nothing.
 
 use std::sync::Arc;
 use std::time::Duration;

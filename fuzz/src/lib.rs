@@ -1,5 +1,4 @@
-//! What several fuzz targets share: the secret and what follows from it, the [`stage`] on which sessions are driven, and the
-//! model beside which a [`history`] is.
+//! Shared code of the fuzz targets: the secret and keys, the [`stage`] that drives sessions, and the model of a [`history`].
 
 pub mod client;
 pub mod history;
@@ -22,14 +21,14 @@ use orosync_server::session::Shared;
 /// The secret of all seeds.
 pub const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
-/// When everything happens, in seconds since 1970. The tickets of the seeds are good then.
+/// The time of all runs, in seconds since 1970. The tickets of the seeds are valid then.
 pub const UNIX_NOW: u64 = 1_000_000;
 
-/// The public halves of keys that nobody has: what a server checks tickets with beside its secret.
+/// Public keys, without known private keys, that a server verifies tickets with in addition to its secret.
 const PUBLIC_KEYS: [&str; 3] =
     [include_str!("../keys/rsa.pem"), include_str!("../keys/p256.pem"), include_str!("../keys/ed25519.pem")];
 
-/// One for each algorithm.
+/// One key per algorithm.
 pub fn verifiers() -> &'static [Verifier] {
     static VERIFIERS: LazyLock<Vec<Verifier>> = LazyLock::new(|| {
         let public =
@@ -39,12 +38,12 @@ pub fn verifiers() -> &'static [Verifier] {
     &VERIFIERS
 }
 
-/// Makes good tickets.
+/// Issues valid tickets.
 pub fn signer() -> Signer {
     Signer::from_secret(SECRET.as_bytes()).expect("long enough")
 }
 
-/// What the sessions of a server without a configuration share. No ticket was used yet.
+/// The state that sessions of a server with default configuration share, without used tickets.
 pub fn default_shared(metrics: &Arc<Metrics>) -> Shared {
     static DEFAULTS: LazyLock<Shared> = LazyLock::new(|| {
         let environment = [("OROSYNC_AUTH__SECRET".to_owned(), SECRET.to_owned())];
@@ -65,7 +64,7 @@ pub fn default_shared(metrics: &Arc<Metrics>) -> Shared {
     shared
 }
 
-/// The door of such a server, with a bound that short inputs reach.
+/// The handshake of such a server, with a limit that short inputs reach.
 pub fn door() -> Door {
     static METRICS: LazyLock<Arc<Metrics>> = LazyLock::new(Arc::default);
     Door { max_head_bytes: 1024, ..default_shared(&METRICS).door }

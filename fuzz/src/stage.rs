@@ -1,5 +1,5 @@
-//! A node with one shard, driven step by step as its event loop would: what comes from sockets, what goes to them, the
-//! inbox and the clock, in any order. After each step what must always hold is checked; at the end, that nothing is left.
+//! A node with one shard, driven step by step as its event loop would: reads, writes, inbox and clock in any order. The
+//! invariants are checked after each step; at the end, that nothing is left.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -32,7 +32,7 @@ use tokio::sync::mpsc;
 use crate::client::{Asked, Client, Expected, Subscription, Wants, Wire};
 use crate::{UNIX_NOW, default_shared, signer};
 
-/// What users may subscribe to; the first two anybody, the last of them is also open to what browsers publish.
+/// Topics that users may subscribe to. Anyone may subscribe to the first two; browsers may also publish to the last.
 const TOPICS: [&str; 5] =
     ["oro/ping", "oro/maintenance", "oro/data/update", "oro/email_event/1/1", "acme/chat"];
 const CHAT: usize = 4;
@@ -45,48 +45,48 @@ const PUBLISHER_MESSAGES: usize = 4;
 /// Tags that events name.
 const TAGS: u8 = 3;
 
-/// What an answer takes at most, of a history of 3,000 bytes.
+/// Maximum size of an answer, for a history of 3,000 bytes.
 const LARGEST_ANSWER: usize = 4096;
 
-/// A Close frame and a pong before it, with what each waiting frame counts beside its bytes.
+/// Size of a Close frame and a pong before it, including the overhead counted for each queued frame.
 const LAST_WORD: usize = 2 * (127 + 64);
 
-/// What the event loop, or somebody at the far end of a socket, does.
+/// A step of the event loop or of a peer.
 #[derive(Arbitrary, Debug)]
 pub enum Step {
-    /// Somebody connects, and says nothing.
+    /// A client connects and sends nothing.
     Connect,
-    /// Somebody connects and shakes hands.
+    /// A client connects and makes its handshake.
     Open { offer: Offer, is_anonymous: bool },
-    /// A publisher connects, shakes hands and says Hello.
+    /// A publisher connects, makes its handshake and sends Hello.
     Link { publisher: u8 },
-    /// A client says something in one frame, which arrives in pieces.
+    /// A client sends a message in one frame that arrives in pieces.
     Say { client: u8, words: Words, piece: u8 },
     /// A client sends a frame.
     Frame { client: u8, first: u8, payload: Vec<u8> },
     /// A client sends bytes.
     Bytes { client: u8, bytes: Vec<u8> },
-    /// A publisher sends what it has, from so far back.
+    /// A publisher sends its messages, starting so many back.
     Send { client: u8, back: u8, messages: u8, size: u16 },
     /// The server publishes.
     Publish { topic: u8, size: u16, excluded: u8 },
-    /// The kernel takes so many bytes more for a client.
+    /// The kernel accepts so many more bytes for a client.
     Take { client: u8, bytes: u16 },
-    /// The shard looks into its inbox.
+    /// The shard reads its inbox.
     PassOn { messages: u8 },
     /// Time passes.
     Wait { seconds: u8 },
-    /// A client ends its half of the connection.
+    /// A client shuts down its half of the connection.
     End { client: u8 },
     /// A connection breaks.
     Break { client: u8 },
-    /// Other rules hold.
+    /// The policies are reloaded.
     Follow { is_strict: bool },
-    /// The node goes away.
+    /// The node drains.
     Drain,
 }
 
-/// What a browser offers.
+/// The subprotocols that a browser offers.
 #[derive(Arbitrary, Clone, Copy, Debug)]
 pub enum Offer {
     Nothing,
@@ -94,7 +94,7 @@ pub enum Offer {
     Orosync,
 }
 
-/// What a browser says.
+/// A message of a browser.
 #[derive(Arbitrary, Debug)]
 pub enum Words {
     Subscribe(u8),
@@ -109,29 +109,29 @@ pub enum Words {
     Nonsense,
 }
 
-/// From where on a browser wants to know what it missed.
+/// The `since` of a browser's recovery.
 #[derive(Arbitrary, Clone, Copy, Debug)]
 pub enum Since {
-    /// It does not ask.
+    /// No recovery.
     Nowhere,
-    /// A position that nobody has given.
+    /// A position that the server never issued.
     Unknown,
-    /// The last that it has had of the topic.
+    /// The client's last position of the topic.
     Last,
     /// A time.
     Milliseconds(i16),
 }
 
-/// How the far ends of all sessions end.
+/// The way all clients end.
 #[derive(Arbitrary, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
     /// Every connection breaks.
     Break,
-    /// Nobody says anything any more, or reads.
+    /// All clients stop sending and reading.
     Silence,
 }
 
-/// See the module.
+/// The node, its clients, and the model of what they must receive.
 pub struct Stage {
     shard: Shard,
     inbox: Inbox,
@@ -140,18 +140,18 @@ pub struct Stage {
     shared: Arc<Shared>,
     connections: Arc<ConnectionLimits>,
     clients: Vec<Client>,
-    /// What has left the inbox and is not handed over yet.
+    /// Events taken from the inbox and not delivered yet.
     pending: VecDeque<ShardMessage>,
-    /// All that was handed over, in order.
+    /// All delivered events, in order.
     events: Vec<Bytes>,
-    /// The last number of each publisher that was handed over; 255 is the server.
+    /// The last delivered number of each publisher; 255 is the server.
     delivered: HashMap<u8, u64>,
     /// The last number that each publisher has sent.
     sent: HashMap<u8, u64>,
     largest_frame: usize,
     now: Instant,
     tickets: u128,
-    /// A publisher has sent bytes of its own: what is published may be anything.
+    /// Whether a publisher has sent arbitrary bytes, so that any message may be published.
     has_wild_publisher: bool,
     is_draining: bool,
 }
@@ -193,7 +193,7 @@ impl Stage {
         }
     }
 
-    /// Does one step, and what the event loop does behind it.
+    /// Performs one step, and the event loop's work after it.
     pub fn step(&mut self, step: Step) {
         match step {
             Step::Connect => {

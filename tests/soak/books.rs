@@ -1,4 +1,4 @@
-//! What has come of what was accepted. Bound: one bit per message and auditor.
+//! Records which accepted messages have arrived. Memory: one bit per message and auditor.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -11,22 +11,22 @@ use crate::pages::PAGES;
 /// The two PHP processes are 0 and 1, the pages [`PAGES`].
 const PUBLISHERS: usize = PAGES + 1;
 
-/// Auditors at the same time: one for each way in which sessions end.
+/// Number of concurrent auditors: one for each way in which sessions end.
 const COLUMNS: usize = 2;
 
-/// See the module.
+/// The record of arrived messages.
 #[derive(Debug, Default)]
 pub(crate) struct Books(Mutex<Entries>);
 
 #[derive(Debug, Default)]
 struct Entries {
-    /// By auditor, publisher and number.
+    /// Arrived messages by auditor, publisher and number.
     seen: [[Vec<bool>; PUBLISHERS]; COLUMNS],
     disorder: Vec<String>,
 }
 
 impl Books {
-    /// What is missing or was out of order. `page` is how many messages the pages published.
+    /// Missing messages and order violations. `page` is the number of messages that the pages published.
     pub(crate) fn problems(&self, processes: &[Ended], page: usize) -> Vec<String> {
         let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut problems = entries.disorder.clone();
@@ -49,16 +49,16 @@ impl Books {
     }
 }
 
-/// A session that takes everything.
+/// A session that receives everything.
 #[derive(Debug)]
 pub(crate) struct Auditor(JoinHandle<Received>);
 
 impl Auditor {
-    /// Subscribes, and waits until that is in force.
+    /// Subscribes, and waits until the server has processed it.
     pub(crate) fn of(mut client: Client, books: Arc<Books>, column: usize) -> Self {
         client.subscribe(TOPIC);
         Self(thread::spawn(move || {
-            // The pages come from several processes, whose numbers are not in order.
+            // The pages run in several processes, so their numbers are not in order.
             let mut last: [Option<usize>; PAGES] = [None; PAGES];
             loop {
                 let (publisher, number) = match client.receive() {
@@ -81,7 +81,7 @@ impl Auditor {
         }))
     }
 
-    /// How its session ended. Waits until it has.
+    /// Waits until its session has ended, and returns how.
     pub(crate) fn ended(self) -> Received {
         self.0.join().expect("every event is one of the publishers'")
     }

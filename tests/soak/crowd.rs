@@ -1,5 +1,5 @@
-//! Ten thousand browsers in one thread: they come, subscribe, listen, answer pings and go; and come back, not all at once, when
-//! the server goes.
+//! 10,000 browsers in one thread: they connect, subscribe, receive, answer pings and leave; when the server ends, they reconnect
+//! with jitter.
 
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
@@ -19,24 +19,24 @@ use rand::{RngExt as _, SeedableRng as _};
 
 use crate::BROADCAST;
 
-/// New connections of one turn of the loop: some hundred a second, as pages of an office that come back.
+/// New connections per loop iteration: a few hundred a second, like the reconnecting pages of an office.
 const OPENED_PER_TURN: usize = 10;
 const TURN: Duration = Duration::from_millis(10);
 
-/// How long a page stays open.
+/// Time that a page stays open.
 const STAY: std::ops::Range<f64> = 10.0..300.0;
 
-/// How long a browser waits before it comes back.
+/// Delay before a browser reconnects.
 const BACK_AFTER: std::ops::Range<f64> = 0.2..10.0;
 
-/// See the module.
+/// The browsers of a soak run.
 #[derive(Debug)]
 pub(crate) struct Crowd {
-    /// Sessions that were opened so far.
+    /// Number of sessions opened so far.
     pub(crate) opened: Arc<AtomicUsize>,
-    /// Announcements that have come, in all sessions.
+    /// Announcements received by all sessions.
     pub(crate) events: Arc<AtomicUsize>,
-    /// Announcements that a session has missed, or has seen twice.
+    /// Announcements that a session has missed or received twice.
     pub(crate) gaps: Arc<AtomicUsize>,
     ended: Arc<AtomicBool>,
     thread: JoinHandle<()>,
@@ -46,7 +46,7 @@ struct Loop {
     server: SocketAddr,
     poll: Poll,
     browsers: HashMap<usize, Browser>,
-    /// Those who are away, and until when.
+    /// Disconnected browsers, and when they reconnect.
     away: Vec<(Instant, usize)>,
     random: SmallRng,
     opened: Arc<AtomicUsize>,
@@ -56,7 +56,7 @@ struct Loop {
 
 struct Browser {
     stream: TcpStream,
-    /// Said once it is connected.
+    /// Bytes to send once connected.
     hello: Option<Vec<u8>>,
     received: Vec<u8>,
     is_open: bool,
@@ -65,7 +65,7 @@ struct Browser {
 }
 
 impl Crowd {
-    /// So many browsers of this server, and of the one that takes its place.
+    /// Creates so many browsers of this server and its successors.
     pub(crate) fn start(count: u32, server: SocketAddr) -> Self {
         let (opened, events, gaps, ended) = (Arc::default(), Arc::default(), Arc::default(), Arc::default());
         let mut crowd = Loop {
@@ -87,7 +87,7 @@ impl Crowd {
         Self { opened, events, gaps, ended, thread }
     }
 
-    /// Everybody goes.
+    /// Closes all sessions.
     pub(crate) fn end(self) {
         self.ended.store(true, Ordering::Release);
         self.thread.join().expect("the crowd does not panic");
@@ -145,7 +145,7 @@ impl Loop {
         self.away.push((Instant::now() + back, number));
     }
 
-    /// Does what the kernel has told about. Is the session still there?
+    /// Handles the session's socket event. Returns whether the session is still open.
     fn serve(&mut self, number: usize) -> bool {
         let Some(browser) = self.browsers.get_mut(&number) else { return true };
         if browser.hello.is_some() && browser.stream.peer_addr().is_ok() {

@@ -1,12 +1,12 @@
-//! A soak: hours of a working day in minutes. `soak MINUTES [DIRECTORY]`; `make soak` builds and runs it.
+//! A soak test: hours of a working day in minutes. `soak MINUTES [DIRECTORY]`; `make soak` builds and runs it.
 //!
 //! 10,000 sessions come and go; two PHP processes and the pages of a PHP-FPM publish 2,000 messages a second; the server is
 //! restarted every five minutes, by turns as planned (SIGTERM) and as by a crash (SIGKILL); PHP-FPM is reloaded each minute.
-//! Two auditors subscribe to everything and keep the books. At the end: nothing is lost, nothing is out of order, and
-//! neither the server nor a PHP process has grown, or kept a descriptor or a thread.
+//! Two auditors subscribe to everything and record it. At the end nothing may be lost or out of order, and neither the server
+//! nor a PHP process may have grown, or leaked a descriptor or a thread.
 //!
-//! Writes `samples.csv` into the directory, from which `plot.py` draws the curves of docs/reliability.md. Fails with what
-//! was wrong.
+//! Writes `samples.csv` to the directory; `plot.py` draws the curves of docs/reliability.md from it. Fails with a list of
+//! problems.
 
 mod books;
 mod crowd;
@@ -40,19 +40,19 @@ use samples::Samples;
 /// Sessions that come and go.
 const SESSIONS: u32 = 10_000;
 
-/// Messages a second of each of two PHP processes; the pages publish as many as both.
+/// Messages a second of each of the two PHP processes; the pages publish as many as both together.
 const RATE_OF_ONE: usize = 500;
 
-/// Between two restarts, unless the soak is shorter than four times that.
+/// Time between two restarts, unless the soak is shorter than four times that.
 const RESTART_EVERY: Duration = Duration::from_mins(5);
 
 const RELOAD_EVERY: Duration = Duration::from_mins(1);
 const SAMPLE_EVERY: Duration = Duration::from_secs(5);
 
-/// All 10,000 come from one address here, and each restart brings them back.
+/// Limits for 10,000 sessions from one address that reconnect after each restart.
 const CONFIGURATION: &str = "[limits]\nsessions_per_address = 20000\n";
 
-/// Every session of the crowd hears of it, once a second.
+/// The topic of the announcements, which every session of the crowd receives once a second.
 pub(crate) const BROADCAST: &str = "oro/maintenance";
 
 fn main() -> ExitCode {
@@ -70,7 +70,7 @@ fn main() -> ExitCode {
     if problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Runs it; what was wrong.
+/// Runs the soak and returns the problems.
 fn soak(time: Duration, directory: &std::path::Path) -> Vec<String> {
     fs::create_dir_all(directory).expect("a directory for the samples");
     let restart_every = RESTART_EVERY.min(time / 4);
@@ -115,14 +115,14 @@ fn soak(time: Duration, directory: &std::path::Path) -> Vec<String> {
             next_sample += SAMPLE_EVERY;
             samples.take(&server, &crowd);
         }
-        // Refused while the queue is full, which its books then do not have.
+        // Refused while the queue is full; such messages are not counted.
         announcements += usize::from(announcer.publish(announcement(announcements).lend()).is_ok());
         thread::sleep(Duration::from_secs(1));
     }
     samples.end_life();
     let page = pages.finish();
     let ended = publishers.finish();
-    // A shorter one has too few samples to say what has grown.
+    // A shorter soak has too few samples to judge growth.
     let mut problems = if time < RESTART_EVERY { Vec::new() } else { samples.problems() };
     if !announcer.flush(Duration::from_secs(15)) {
         problems.push("the announcements were not acknowledged".to_owned());

@@ -1,4 +1,4 @@
-//! Pages of a PHP-FPM that publish, at a steady rate.
+//! Pages of a PHP-FPM that publish at a steady rate.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 
 use orosync_tests::php::Fpm;
 
-/// The pages' number among the publishers: behind the two PHP processes.
+/// The pages' publisher number; the two PHP processes come before.
 pub(crate) const PAGES: usize = 2;
 
-/// Messages of one page.
+/// Messages per page.
 const MESSAGES: usize = 20;
 
-/// See the module.
+/// The publishing pages of a soak run.
 #[derive(Debug)]
 pub(crate) struct Pages {
     ended: Arc<AtomicBool>,
@@ -22,9 +22,9 @@ pub(crate) struct Pages {
 }
 
 impl Pages {
-    /// `rate` messages a second, in all.
+    /// Starts pages that publish `rate` messages a second in total.
     pub(crate) fn start(fpm: &Arc<Fpm>, rate: usize) -> Self {
-        // A full queue is waited for: what a page was told is accepted is what is counted.
+        // Waits while the queue is full; only accepted messages are counted.
         fpm.write(
             "publish.php",
             &format!(
@@ -56,7 +56,7 @@ impl Pages {
         Self { ended, requested, drivers }
     }
 
-    /// Ends them; how many messages were accepted.
+    /// Stops the pages and returns the number of accepted messages.
     pub(crate) fn finish(self) -> usize {
         self.ended.store(true, Ordering::Release);
         for driver in self.drivers {

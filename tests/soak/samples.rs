@@ -1,7 +1,7 @@
-//! What server and PHP processes hold, every few seconds: memory, descriptors, threads. And whether that grows.
+//! Samples of memory, descriptors and threads of server and PHP processes every few seconds, and whether they grow.
 //!
-//! The server is another process after each restart, so each of its lives is compared with itself, from when all sessions
-//! were back. The two PHP processes live as long as the soak.
+//! The server is another process after each restart, so growth is judged within each of its lives, from the time when all
+//! sessions have reconnected. The two PHP processes live as long as the soak.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -14,13 +14,13 @@ use orosync_tests::server::Server;
 use crate::SESSIONS;
 use crate::crowd::Crowd;
 
-/// By how much the memory at the end may be above that after warm-up: allocators are not exact.
+/// Allowed growth of memory between warm-up and end, because allocators are not exact.
 const GROWTH: f64 = 1.10;
 
-/// After warm-up: all but a few of the crowd are there. Some are always between two pages.
+/// Share of the crowd that is connected after warm-up; some browsers are always between two pages.
 const FULL: f64 = 0.9;
 
-/// See the module.
+/// The samples of a soak run.
 #[derive(Debug)]
 pub(crate) struct Samples {
     file: File,
@@ -28,7 +28,7 @@ pub(crate) struct Samples {
     processes: Vec<u32>,
     fpm: u32,
     last: Option<(Instant, f64, f64)>,
-    /// Of this life of the server.
+    /// Samples of the current server process.
     life: Vec<Sample>,
     lives: Vec<Vec<Sample>>,
 }
@@ -41,7 +41,7 @@ struct Sample {
     fpm: Usage,
 }
 
-/// What processes hold together.
+/// Sums over several processes.
 #[derive(Clone, Copy, Debug, Default)]
 struct Usage {
     kib: f64,
@@ -99,20 +99,20 @@ impl Samples {
         self.life.push(sample);
     }
 
-    /// The server is about to be restarted.
+    /// Records that the server is about to be restarted.
     pub(crate) fn end_life(&mut self) {
         self.lives.push(std::mem::take(&mut self.life));
         self.last = None;
     }
 
-    /// What has grown.
+    /// Returns everything that has grown.
     pub(crate) fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
         for (life, samples) in self.lives.iter().enumerate() {
             let server: Vec<Usage> = samples
                 .iter()
                 .filter(|sample| sample.sessions >= FULL * f64::from(SESSIONS))
-                // Those of the sessions come and go with them.
+                // Descriptors of sessions vary with the sessions.
                 .map(|sample| sample.server.beside(sample.sessions))
                 .collect();
             problems.extend(growth(&format!("the server in life {life}"), &server));
@@ -131,8 +131,8 @@ impl Usage {
     }
 }
 
-/// Compares the second quarter with the last one. What moves up and down has not grown: what has is never as little again as
-/// it was at most before.
+/// Compares the second quarter of the samples with the last. A value has grown only if its minimum in the last quarter exceeds its
+/// maximum in the second; values that go up and down have not.
 fn growth(who: &str, usages: &[Usage]) -> Vec<String> {
     let quarter = usages.len() / 4;
     if quarter == 0 {
@@ -158,7 +158,7 @@ fn growth(who: &str, usages: &[Usage]) -> Vec<String> {
 fn usage(pids: impl IntoIterator<Item = u32>) -> Usage {
     let mut usage = Usage::default();
     for pid in pids {
-        // A worker that has just ended holds nothing any more.
+        // A worker that has just ended holds nothing.
         let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
         let value = |name: &str| {
             let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));

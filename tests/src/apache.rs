@@ -1,4 +1,4 @@
-//! Apache with PHP as its module, in the prefork MPM, or another one that `OROSYNC_APACHE_MPM` names.
+//! Apache with PHP as a module, in the prefork MPM or the one that `OROSYNC_APACHE_MPM` names.
 
 use std::fs::{self, Permissions};
 use std::io::{Read, Write as _};
@@ -13,10 +13,10 @@ use tempfile::TempDir;
 
 use crate::{address, php, wait};
 
-/// What Apache says once it serves, at the start and after each restart.
+/// Apache's log message when it starts to serve, at the start and after each restart.
 const SERVES: &str = "resuming normal operations";
 
-/// An Apache of its own, in the foreground. Stopped when it goes out of scope.
+/// An Apache in the foreground. Stopped on drop.
 #[derive(Debug)]
 pub struct Apache {
     child: Child,
@@ -25,7 +25,7 @@ pub struct Apache {
 }
 
 impl Apache {
-    /// Children that publish to `endpoint`, with more lines of configuration.
+    /// Starts Apache with children that publish to `endpoint`, and additional configuration lines.
     pub fn start(endpoint: &str, configuration: &str) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let path = directory.path().display();
@@ -34,9 +34,9 @@ impl Apache {
         fs::write(directory.path().join("php.ini"), [php::settings(endpoint), vec![log]].concat().join("\n"))
             .expect("php.ini is written");
         fs::write(directory.path().join("php.log"), "").expect("the log is there");
-        // A PHP with threads runs in the one that has threads.
+        // A PHP with threads (ZTS) runs in an MPM with threads.
         let mpm = mpm();
-        // Debian's PHP is called php_module in every version.
+        // Debian's PHP module is named php_module in every version.
         let mut text = format!(
             "LoadModule mpm_{mpm}_module {MODULES}/mod_mpm_{mpm}.so\n\
              LoadModule authz_core_module {MODULES}/mod_authz_core.so\n\
@@ -47,7 +47,7 @@ impl Apache {
             module().display(),
         );
         if geteuid().is_root() {
-            // Its children never are root.
+            // Children never run as root.
             text.push_str("User www-data\nGroup www-data\n");
             fs::set_permissions(&directory, Permissions::from_mode(0o755)).expect("it is ours");
             fs::set_permissions(directory.path().join("php.log"), Permissions::from_mode(0o666))
@@ -60,9 +60,9 @@ impl Apache {
             .arg("-DFOREGROUND")
             .arg("-f")
             .arg(&file)
-            // What Debian would load besides: nothing of it is needed.
+            // Debian loads more modules; none of them is needed.
             .env("PHP_INI_SCAN_DIR", "")
-            // Some of the signals it sends on to all of its process group.
+            // Apache forwards some signals to its whole process group.
             .process_group(0)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -78,13 +78,13 @@ impl Apache {
         apache
     }
 
-    /// Writes a script (without `<?php`) that requests can name.
+    /// Writes a script (without `<?php`) for requests.
     pub fn write(&self, name: &str, script: &str) {
         fs::write(self.directory.path().join(name), format!("<?php {script}"))
             .expect("the script is written");
     }
 
-    /// A file of scripts, which may write to it.
+    /// The path of a file that scripts may write to.
     pub fn file(&self, name: &str) -> PathBuf {
         let path = self.directory.path().join(name);
         fs::write(&path, "").expect("the file is written");
@@ -92,7 +92,7 @@ impl Apache {
         path
     }
 
-    /// Requests a script; the body of its answer. `None` if there was no whole answer of success.
+    /// Requests a script and returns the response body; `None` without a complete, successful response.
     pub fn get(&self, name: &str, query: &str) -> Option<String> {
         let mut stream = TcpStream::connect(self.address).ok()?;
         stream.set_read_timeout(Some(wait::LIMIT)).expect("a socket option");
@@ -105,30 +105,30 @@ impl Apache {
         (head.starts_with("HTTP/1.1 200 ") && length.parse() == Ok(body.len())).then(|| body.to_owned())
     }
 
-    /// Is each of its children one thread?
+    /// Whether each child has one thread.
     pub fn is_prefork(&self) -> bool {
         mpm() == "prefork"
     }
 
-    /// Does it take requests?
+    /// Whether it accepts requests.
     pub fn listens(&self) -> bool {
         TcpStream::connect(self.address).is_ok()
     }
 
-    /// Sends a signal to the parent: USR1 is a graceful restart, HUP a restart, WINCH a graceful stop, TERM a stop.
+    /// Sends a signal to the parent process: USR1 is a graceful restart, HUP a restart, WINCH a graceful stop, TERM a stop.
     pub fn signal(&self, signal: Signal) {
-        // An error means that it has ended already.
+        // An error means that it has already ended.
         let _ = kill_process(Pid::from_child(&self.child), signal);
     }
 
-    /// The same for a signal that restarts it; waits until it has.
+    /// Sends a signal that restarts it, and waits for the restart.
     pub fn restart(&self, signal: Signal) {
         let so_far = self.starts();
         self.signal(signal);
         wait::until_true("Apache has started anew", || self.starts() > so_far);
     }
 
-    /// How often it has started.
+    /// Number of starts and restarts.
     pub fn starts(&self) -> usize {
         self.log().matches(SERVES).count()
     }
@@ -138,12 +138,12 @@ impl Apache {
         wait::until("Apache ends", || self.child.try_wait().ok().flatten())
     }
 
-    /// What PHP has logged, in all children.
+    /// PHP's error log of all children.
     pub fn php_log(&self) -> String {
         self.read("php.log")
     }
 
-    /// What Apache has logged.
+    /// Apache's error log.
     pub fn log(&self) -> String {
         self.read("error.log")
     }
@@ -156,7 +156,7 @@ impl Apache {
 impl Drop for Apache {
     fn drop(&mut self) {
         self.signal(Signal::TERM);
-        // An error means that it has ended already.
+        // An error means that it has already ended.
         let _ = self.child.wait();
     }
 }
@@ -167,7 +167,7 @@ fn mpm() -> String {
     std::env::var("OROSYNC_APACHE_MPM").unwrap_or_else(|_| "prefork".into())
 }
 
-/// Debian names it after PHP's version. `OROSYNC_APACHE_PHP` names another one.
+/// Path of the PHP module, which Debian names after PHP's version; `OROSYNC_APACHE_PHP` names another one.
 fn module() -> PathBuf {
     if let Some(module) = std::env::var_os("OROSYNC_APACHE_PHP") {
         return module.into();

@@ -1,4 +1,4 @@
-//! A session that moves from node to node and recovers by position, and the books about what it has seen.
+//! A session that moves from node to node and recovers by position, and its record of received events.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, ErrorKind};
@@ -21,8 +21,8 @@ use crate::server::ticket;
 use crate::traffic::{self, Ended, Events};
 use crate::wait;
 
-/// A session that subscribes to topics at one node, and when that is lost comes back at the next of its nodes and asks for
-/// what came since its last position. It ends when it goes out of scope.
+/// A session that subscribes to topics at one node. When it loses the node, it reconnects to the next one and recovers from its
+/// last position. Ends on drop.
 #[derive(Debug)]
 pub struct Auditor {
     shared: Arc<Shared>,
@@ -30,16 +30,16 @@ pub struct Auditor {
     topics: usize,
 }
 
-/// What an auditor has seen.
+/// The record of an auditor.
 #[derive(Debug, Default)]
 pub struct Books {
-    /// The events of each topic, in the order in which they came.
+    /// The events of each topic, in order of arrival.
     pub topics: BTreeMap<String, Vec<Event>>,
-    /// Recoveries that were not complete: the topic, and the position from which on something may be missing.
+    /// Incomplete recoveries: the topic, and the position after which events may be missing.
     pub incomplete: Vec<(String, String)>,
-    /// Why it left a node, each time.
+    /// The reason for each change of the node.
     pub moves: Vec<String>,
-    /// Subscriptions that were refused with 503, and asked for again.
+    /// Number of subscriptions that were refused with 503 and retried.
     pub refusals: usize,
 }
 
@@ -47,22 +47,22 @@ pub struct Books {
 struct Shared {
     events: AtomicUsize,
     moves: AtomicUsize,
-    /// Topics of the session that it has now which were answered.
+    /// Number of confirmed topics of the current session.
     subscribed: AtomicUsize,
     leaves: AtomicBool,
     ends: AtomicBool,
 }
 
-/// What the auditor's thread carries from node to node.
+/// The state that the auditor's thread keeps across nodes.
 struct Course {
     nodes: VecDeque<SocketAddr>,
-    /// The position of each topic, where there is one.
+    /// The last position of each topic, if any.
     positions: BTreeMap<String, Option<String>>,
     books: Books,
     shared: Arc<Shared>,
 }
 
-/// A session, and the refused subscriptions that are to be asked for again.
+/// A session, and its refused subscriptions to retry.
 struct Session {
     socket: WebSocket<TcpStream>,
     again: VecDeque<(Instant, String)>,
@@ -70,20 +70,20 @@ struct Session {
     asked: Instant,
 }
 
-/// A node that says nothing for so long, asked each second, is given up.
+/// Silence after which a node is given up; it is pinged each second.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Between two questions whether the node is there.
+/// Interval between two pings of the node.
 const QUESTION: Duration = Duration::from_secs(1);
 
-/// Between two looks at what the test wants.
+/// Interval at which the test's wishes are polled.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// From a refusal to the next question, and from one node to the next.
+/// Delay before a retry, and before connecting to the next node.
 const RETRY: Duration = Duration::from_millis(100);
 
 impl Auditor {
-    /// Subscribes to these topics at the first of these nodes, and waits until that is in force.
+    /// Subscribes to these topics at the first of these nodes, and waits for the confirmation.
     pub fn start(nodes: Vec<SocketAddr>, topics: &[&str]) -> Self {
         let shared = Arc::new(Shared::default());
         let course = Course {
@@ -98,24 +98,24 @@ impl Auditor {
         auditor
     }
 
-    /// How many events it has seen.
+    /// Number of received events.
     pub fn count(&self) -> usize {
         self.shared.events.load(Ordering::Acquire)
     }
 
-    /// How often it has left a node.
+    /// Number of node changes.
     pub fn moves(&self) -> usize {
         self.shared.moves.load(Ordering::Acquire)
     }
 
-    /// Leaves its node for the next, without a word.
+    /// Leaves its node for the next one without a Close frame.
     pub fn leave(&self) {
         let moves = self.moves();
         self.shared.leaves.store(true, Ordering::Release);
         wait::until_true("the auditor leaves", || self.moves() > moves);
     }
 
-    /// Waits until it has subscribed to all topics at the node where it is.
+    /// Waits until it has subscribed to all topics at its current node.
     pub fn await_subscribed(&self) {
         wait::until_within(LIMIT, "the auditor has subscribed", || {
             let subscribed = self.shared.subscribed.load(Ordering::Acquire);
@@ -123,21 +123,21 @@ impl Auditor {
         });
     }
 
-    /// Waits until it has seen so many events.
+    /// Waits until it has received so many events.
     pub fn await_count(&self, count: usize) {
         wait::until_within(LIMIT, "the auditor has seen all events", || {
             (self.count() >= count || self.has_failed()).then_some(())
         });
     }
 
-    /// Ends it: its books.
+    /// Ends it and returns its record.
     pub fn finish(mut self) -> Books {
         self.shared.ends.store(true, Ordering::Release);
         let thread = self.thread.take().expect("it ends once");
         thread.join().expect("the auditor has seen what it should not: see above")
     }
 
-    /// It has panicked; [`Auditor::finish`] says so.
+    /// Whether its thread has panicked; [`Auditor::finish`] reports it.
     fn has_failed(&self) -> bool {
         self.thread.as_ref().is_some_and(JoinHandle::is_finished)
     }
@@ -147,14 +147,14 @@ impl Drop for Auditor {
     fn drop(&mut self) {
         self.shared.ends.store(true, Ordering::Release);
         if let Some(thread) = self.thread.take() {
-            // A panic there has been told by then.
+            // A panic of the thread has been reported by then.
             let _ = thread.join();
         }
     }
 }
 
 impl Books {
-    /// The events of a topic, as publishers of tests number theirs: `[publisher, number]`.
+    /// The events of a topic as the tests' publishers number them: `[publisher, number]`.
     pub fn events(&self, topic: &str) -> Events {
         let events = self.topics.get(topic).into_iter().flatten();
         let numbers = |event: &Event| {
@@ -164,13 +164,13 @@ impl Books {
         events.map(numbers).collect()
     }
 
-    /// Every accepted message was seen, none twice, and in each topic those of a publisher in order.
+    /// Asserts that every accepted message was received once, and in each topic those of a publisher in order.
     pub fn assert_whole(&self, publishers: &[Ended]) {
         traffic::assert_flushed(publishers);
         self.assert_accepted(publishers.iter().map(|ended| ended.accepted));
     }
 
-    /// The same of publishers that have had so many messages accepted, each from number 0 on.
+    /// The same for publishers with so many accepted messages each, numbered from 0.
     pub fn assert_accepted(&self, accepted: impl IntoIterator<Item = usize>) {
         assert_eq!(self.incomplete, [], "the auditor was told that something may be missing");
         let topics: Vec<Events> = self.topics.keys().map(|topic| self.events(topic)).collect();
@@ -191,7 +191,7 @@ impl Course {
         self.books
     }
 
-    /// Stays at a node until the auditor ends. An error is why it had to leave.
+    /// Stays at a node until the auditor ends. The error is the reason why it had to leave.
     fn visit(&mut self, node: SocketAddr) -> Result<(), Error> {
         if self.ends() {
             return Ok(());
@@ -273,7 +273,7 @@ impl Session {
         self.say(&json!([2, topic, "orosync/subscribe", topic, options]))
     }
 
-    /// The next message, if it comes soon.
+    /// The next message, if one arrives soon.
     fn read(&mut self) -> Result<Option<String>, Error> {
         match self.socket.read() {
             Ok(message) => {
@@ -287,14 +287,14 @@ impl Session {
         }
     }
 
-    /// A topic whose time to be asked for again has come.
+    /// A refused topic that is due for a retry.
     fn due(&mut self) -> Option<String> {
         let now = Instant::now();
         let is_due = self.again.front().is_some_and(|(due, _)| *due <= now);
         is_due.then(|| self.again.pop_front()).flatten().map(|(_, topic)| topic)
     }
 
-    /// Asks a node that says nothing whether it is there, and gives it up in the end.
+    /// Pings a silent node, and finally gives it up.
     fn ask_if_quiet(&mut self) -> Result<(), Error> {
         if self.heard.elapsed() > PATIENCE {
             return Err(left("it says nothing"));

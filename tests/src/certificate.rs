@@ -1,4 +1,4 @@
-//! A certificate that nobody else trusts, made anew for each test.
+//! A self-signed certificate, generated for each test.
 
 use std::fs;
 use std::net::IpAddr;
@@ -9,7 +9,7 @@ use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
 
-/// See the module.
+/// A self-signed certificate and its key.
 #[derive(Debug)]
 pub struct Certificate {
     pem: String,
@@ -18,15 +18,15 @@ pub struct Certificate {
 }
 
 impl Certificate {
-    /// Whom it is for.
+    /// The host name in the certificate.
     pub const NAME: &'static str = "localhost";
 
-    /// A new one.
+    /// Generates a certificate.
     pub fn new() -> Self {
         Self::of(vec![Self::NAME.to_owned()])
     }
 
-    /// A new one, also for this address.
+    /// Generates a certificate that is also valid for this address.
     pub fn with_address(address: IpAddr) -> Self {
         Self::of(vec![Self::NAME.to_owned(), address.to_string()])
     }
@@ -36,7 +36,7 @@ impl Certificate {
         Self { pem: cert.pem(), key_pem: signing_key.serialize_pem(), der: cert.der().clone() }
     }
 
-    /// Writes it and its key into a directory: their paths.
+    /// Writes the certificate and its key to a directory and returns their paths.
     pub fn write(&self, directory: &Path) -> (PathBuf, PathBuf) {
         let (certificate, key) = (directory.join("certificate.pem"), directory.join("key.pem"));
         fs::write(&certificate, &self.pem).expect("the certificate is written");
@@ -44,7 +44,7 @@ impl Certificate {
         (certificate, key)
     }
 
-    /// What a client needs that trusts it and nothing else.
+    /// The configuration of a TLS client that trusts this certificate only.
     pub fn client_config(&self) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();
         roots.add(self.der.clone()).expect("a certificate");

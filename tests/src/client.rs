@@ -1,4 +1,4 @@
-//! A WAMP v1 client that sees every byte: its own handshake, its own frames. Masks with zeros, which is allowed.
+//! A WAMP v1 client that implements handshake and frames itself, so tests see every byte. Masks with zeros, which is allowed.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
@@ -17,15 +17,15 @@ use crate::wait::LIMIT;
 /// `Sec-WebSocket-Protocol` of OroPlatform's JavaScript.
 pub const WAMP: &str = "Sec-WebSocket-Protocol: wamp\r\n";
 
-/// The same of our own browser client.
+/// `Sec-WebSocket-Protocol` of our own browser client.
 pub const OROSYNC: &str = "Sec-WebSocket-Protocol: orosync.1, wamp\r\n";
 
-/// See the module.
+/// A connection to a server, before or after its handshake.
 #[derive(Debug)]
 pub struct Client {
     stream: Stream,
     received: Vec<u8>,
-    /// The head of the answer to the handshake.
+    /// The head of the handshake response.
     pub head: String,
 }
 
@@ -36,7 +36,7 @@ enum Stream {
     Unix(UnixStream),
 }
 
-/// What a server sends.
+/// A received frame, or the end of the stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Received {
     /// A text frame.
@@ -47,51 +47,51 @@ pub enum Received {
     Ping,
     /// A pong.
     Pong,
-    /// The end of the stream, without a frame.
+    /// The end of the stream, without a Close frame.
     End,
 }
 
 impl Client {
-    /// A session of a back-office user, greeting read.
+    /// A session of a back-office user; the greeting is read.
     pub fn user(server: &Server, offer: &str, uid: u64) -> Self {
         Self::with_ticket(server, offer, &ticket(Role::User, Some(uid)))
     }
 
-    /// A session without a ticket, greeting read.
+    /// A session without a ticket; the greeting is read.
     pub fn anonymous(server: &Server, offer: &str) -> Self {
         Self::anonymous_at(server.address(), offer)
     }
 
-    /// The same at another of the server's addresses.
+    /// The same at another address of the server.
     pub fn anonymous_at(address: SocketAddr, offer: &str) -> Self {
         let mut client = Self::connect_to(address);
         client.greet("/", offer);
         client
     }
 
-    /// A session with this ticket, greeting read.
+    /// A session with this ticket; the greeting is read.
     pub fn with_ticket(server: &Server, offer: &str, ticket: &str) -> Self {
         let mut client = Self::connect(server);
         client.greet(&format!("/ws?ticket={ticket}"), offer);
         client
     }
 
-    /// A connection that has not said anything.
+    /// A connection that has not sent anything.
     pub fn connect(server: &Server) -> Self {
         Self::connect_to(server.address())
     }
 
-    /// The same to another of the server's addresses.
+    /// The same to another address of the server.
     pub fn connect_to(address: SocketAddr) -> Self {
         Self::over(Stream::Tcp(tcp_to(address)))
     }
 
-    /// The same over TLS, with a server that has this certificate.
+    /// The same over TLS, to a server with this certificate.
     pub fn connect_tls(address: SocketAddr, certificate: &Certificate) -> Self {
         Self::over_tls(tcp_to(address), certificate)
     }
 
-    /// The same from this address of the machine.
+    /// The same from this local address.
     pub fn connect_tls_from(source: IpAddr, address: SocketAddr, certificate: &Certificate) -> Self {
         Self::over_tls(tcp_from(source, address), certificate)
     }
@@ -113,7 +113,7 @@ impl Client {
         Self::over(Stream::Unix(stream))
     }
 
-    /// Has the kernel keep little of what this client does not read.
+    /// Reduces the kernel's receive buffer of this connection.
     pub fn keep_little(&self) {
         match &self.stream {
             Stream::Tcp(stream) => sockopt::set_socket_recv_buffer_size(stream, 4096),
@@ -123,12 +123,12 @@ impl Client {
         .expect("a socket option");
     }
 
-    /// Sends bytes as they are.
+    /// Sends raw bytes.
     pub fn send(&mut self, bytes: &[u8]) {
         self.try_send(bytes).expect("the server reads");
     }
 
-    /// The same, where the server may have gone.
+    /// Sends raw bytes; the server may have closed the connection.
     pub fn try_send(&mut self, bytes: &[u8]) -> io::Result<()> {
         match &mut self.stream {
             Stream::Tcp(stream) => stream.write_all(bytes),
@@ -142,14 +142,14 @@ impl Client {
         self.send(&frame(1, text.as_bytes()));
     }
 
-    /// Subscribes, and waits until that is in force.
+    /// Subscribes, and waits until the server has processed it.
     pub fn subscribe(&mut self, topic: &str) {
         let topic = serde_json::to_string(topic).expect("a string");
         self.say(&format!("[5,{topic}]"));
         self.sync();
     }
 
-    /// Waits until the server has taken everything that was sent so far.
+    /// Waits until the server has processed everything sent so far.
     pub fn sync(&mut self) {
         self.say(r#"[2,"sync","orosync/session"]"#);
         loop {
@@ -160,7 +160,7 @@ impl Client {
         }
     }
 
-    /// The next text frame; pings are answered on the way.
+    /// The next text frame; pings before it are answered.
     pub fn text(&mut self) -> String {
         match self.receive() {
             Received::Text(text) => text,
@@ -168,7 +168,7 @@ impl Client {
         }
     }
 
-    /// The next frame that is no ping, or the end.
+    /// The next frame that is not a ping, or the end.
     pub fn receive(&mut self) -> Received {
         loop {
             match self.next_frame() {
@@ -178,12 +178,12 @@ impl Client {
         }
     }
 
-    /// The same of a server that may have ended the session while it was still being written to.
+    /// The same for a server that may have closed the session while this client was still writing.
     pub fn receive_or_reset(&mut self) -> Received {
         loop {
             match self.next_frame() {
                 Received::Ping => {
-                    // An error means that the end is what comes next.
+                    // After an error the end comes next.
                     let _ = self.try_send(&frame(10, b""));
                 }
                 other => return other,
@@ -212,14 +212,14 @@ impl Client {
         }
     }
 
-    /// Sends an upgrade request and reads its answer's head. What came with it stays unread.
+    /// Sends an upgrade request and reads the head of the response. Data after the head stays unread.
     pub fn handshake(&mut self, target: &str, more_headers: &str) -> &str {
         self.send(request(target, more_headers).as_bytes());
         self.read_head();
         &self.head
     }
 
-    /// Reads the head of an HTTP answer.
+    /// Reads the head of an HTTP response.
     pub fn read_head(&mut self) {
         let end = loop {
             if let Some(at) = self.received.windows(4).position(|window| window == b"\r\n\r\n") {
@@ -230,28 +230,28 @@ impl Client {
         self.head = String::from_utf8(self.received.drain(..end).collect()).expect("a head is ASCII");
     }
 
-    /// One read, as large as it comes: to see what left the server in one write.
+    /// The result of one read, to see what the server sent in one write.
     pub fn read_once(&mut self) -> Vec<u8> {
         self.read_more().expect("bytes come");
         std::mem::take(&mut self.received)
     }
 
-    /// The same, where the server may end the connection.
+    /// The same; the server may close the connection.
     pub fn read_once_or_end(&mut self) -> Vec<u8> {
-        // Nothing was read: the connection was reset.
+        // The connection was reset before anything was read.
         let _ = self.read_more();
         std::mem::take(&mut self.received)
     }
 
-    /// Everything until the server ends the connection.
+    /// Everything until the server closes the connection.
     pub fn read_to_end(&mut self) -> Vec<u8> {
         while self.read_more().is_ok_and(|length| length > 0) {}
         std::mem::take(&mut self.received)
     }
 
-    /// Ends the connection's writing half.
+    /// Shuts down the writing half of the connection.
     pub fn finish(&self) {
-        // An error means that the other end has closed it already.
+        // An error means that the other end has already closed it.
         let _ = match &self.stream {
             Stream::Tcp(stream) => stream.shutdown(Shutdown::Write),
             Stream::Tls(stream) => stream.sock.shutdown(Shutdown::Write),
@@ -259,7 +259,7 @@ impl Client {
         };
     }
 
-    /// Breaks the connection: what was sent may still be read, and then nobody is there.
+    /// Closes the connection with RST; the peer may still read data that was sent before.
     pub fn reset(self) {
         match &self.stream {
             Stream::Tcp(stream) => sockopt::set_socket_linger(stream, Some(Duration::ZERO)),
@@ -269,7 +269,7 @@ impl Client {
         .expect("a socket option");
     }
 
-    /// The connection itself, of which everything that came was read.
+    /// The underlying connection, after everything received was read.
     pub fn into_tcp(self) -> TcpStream {
         assert!(self.received.is_empty(), "something came that nobody has read");
         match self.stream {
@@ -336,7 +336,7 @@ pub fn request(target: &str, more_headers: &str) -> String {
     )
 }
 
-/// A client's frame.
+/// A client frame.
 pub fn frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
     const MASKED: u8 = 0b1000_0000;
     const FINAL: u8 = 0b1000_0000;

@@ -1,5 +1,5 @@
-//! Sessions that behave well while something else happens: they read what is published at a steady rate, and note whether
-//! all of it came, in order, and how late.
+//! Well-behaved sessions that receive a steady stream of numbers while something else happens, and check completeness, order
+//! and latency.
 //!
 //! One thread publishes a number every few milliseconds, another reads all sessions. Both end with the crowd.
 
@@ -20,13 +20,13 @@ use crate::client::{Client, OROSYNC};
 use crate::server::Server;
 use crate::{SECRET, wait};
 
-/// Where the numbers go.
+/// The topic of the numbers.
 const TOPIC: &str = "oro/data/update";
 
-/// Between two numbers.
+/// Interval between two numbers.
 const INTERVAL: Duration = Duration::from_millis(5);
 
-/// See the module.
+/// Well-behaved sessions, the thread that publishes to them, and the thread that reads them.
 #[derive(Debug)]
 pub struct Crowd {
     shared: Arc<Shared>,
@@ -38,16 +38,16 @@ pub struct Crowd {
 struct Shared {
     begin: Instant,
     published: AtomicUsize,
-    /// The number that the slowest of the sessions has received.
+    /// The last number that all sessions have received.
     received: AtomicUsize,
-    /// Microseconds from publishing to receiving, of all sessions, since the last look.
+    /// Latencies of all sessions since the last query, in microseconds.
     latencies: Mutex<Vec<u64>>,
-    /// What should not have happened.
+    /// Violations: what should not have happened.
     complaints: Mutex<Vec<String>>,
     ends: AtomicBool,
 }
 
-/// How late numbers came, in microseconds.
+/// Latencies in microseconds.
 #[derive(Debug, Default)]
 pub struct Latencies(Vec<u64>);
 
@@ -58,7 +58,7 @@ struct Member {
 }
 
 impl Crowd {
-    /// So many sessions of as many users, subscribed; the numbers begin.
+    /// Opens so many subscribed sessions, each of another user, and starts to publish numbers.
     pub fn gather(server: &Server, sessions: u64) -> Self {
         let members = (1..=sessions)
             .map(|uid| {
@@ -88,7 +88,7 @@ impl Crowd {
         }
     }
 
-    /// How late the numbers come while `act` runs, and until at least `numbers` have come.
+    /// Latencies while `act` runs, and until at least `numbers` numbers have been received.
     pub fn during(&self, numbers: usize, act: impl FnOnce()) -> Latencies {
         self.take_latencies();
         let from = self.shared.received.load(Ordering::SeqCst);
@@ -100,13 +100,13 @@ impl Crowd {
         Latencies(self.take_latencies())
     }
 
-    /// Has everybody received all numbers so far, in order, and is nobody closed?
+    /// Whether all sessions are open and have received all numbers so far, in order.
     pub fn assert_content(&self) {
         let complaints = self.shared.complaints.lock().expect("no reader has panicked");
         assert!(complaints.is_empty(), "{complaints:#?}");
     }
 
-    /// Ends it: everybody must have received everything that was published.
+    /// Ends the crowd. Asserts that every session has received everything published.
     pub fn dismiss(mut self) {
         self.shared.ends.store(true, Ordering::SeqCst);
         if let Some(publisher) = self.publisher.take() {
@@ -127,7 +127,7 @@ impl Crowd {
 impl Drop for Crowd {
     fn drop(&mut self) {
         self.shared.ends.store(true, Ordering::SeqCst);
-        // The reader ends with the sessions; a panic of either thread has been told by then.
+        // The reader ends with the sessions; a panic of either thread has been reported by then.
         for thread in [self.publisher.take(), self.reader.take()].into_iter().flatten() {
             let _ = thread.join();
         }
@@ -135,12 +135,12 @@ impl Drop for Crowd {
 }
 
 impl Latencies {
-    /// Adds those of another while.
+    /// Adds the latencies of another period.
     pub fn append(&mut self, mut others: Self) {
         self.0.append(&mut others.0);
     }
 
-    /// Within so many microseconds came 99 of 100.
+    /// 99th percentile in microseconds.
     pub fn p99(&mut self) -> u64 {
         self.0.sort_unstable();
         self.0.get(self.0.len() * 99 / 100).copied().unwrap_or_default()
@@ -197,7 +197,7 @@ impl Member {
             Err(error) => return Err(format!("a session of the crowd broke: {error}")),
         }
         while let Some(frame) = self.take_frame() {
-            // A ping needs no answer: the test is over before it is missed.
+            // Pings need no answer: the test ends before the server's timeout.
             if frame.0 != 0x81 {
                 if frame.0 == 0x89 {
                     continue;
@@ -219,7 +219,7 @@ impl Member {
         Ok(())
     }
 
-    /// A short frame: the numbers are.
+    /// Parses a short frame; frames with numbers are short.
     fn take_frame(&mut self) -> Option<(u8, Vec<u8>)> {
         let (first, length) = (*self.unread.first()?, usize::from(*self.unread.get(1)?));
         let payload = self.unread.get(2..2 + length)?.to_vec();

@@ -1,22 +1,22 @@
-//! What end-to-end tests need: the real programs, started on free ports and stopped when they go out of scope.
+//! Harness of the end-to-end tests: starts the real programs on free ports and stops them on drop.
 //!
-//! - [`address`]: addresses that nobody else uses
+//! - [`address`]: addresses that no other program uses
 //! - [`apache`]: Apache with PHP as its module
-//! - [`auditor`]: a session that moves from node to node, and the books about what it has seen
+//! - [`auditor`]: a session that moves from node to node and records received events
 //! - [`certificate`]: a certificate for TLS
-//! - [`client`]: a WAMP v1 client that sees every byte
-//! - [`crowd`]: sessions that behave well while something else happens
+//! - [`client`]: a WAMP v1 client for byte-exact tests
+//! - [`crowd`]: well-behaved sessions while something else happens
 //! - [`network`]: network namespaces that drop packets
 //! - [`nodes`]: several servers on one Redis
 //! - [`php`]: PHP on the command line, and PHP-FPM
-//! - [`proxy`]: a proxy that fails as networks do
-//! - [`recovery`]: what a session asks about a topic's history
-//! - [`redis`]: real Redis: one server, with Sentinels, a Cluster, and a network that fails
-//! - [`resumption`]: sessions that come back by the server's own tickets
+//! - [`proxy`]: a proxy that simulates network failures
+//! - [`recovery`]: calls of a session about a topic's history
+//! - [`redis`]: real Redis: one server, Sentinels, a Cluster, and a proxy that simulates network failures
+//! - [`resumption`]: sessions that reconnect with resume tickets
 //! - [`server`]: a running `orosync-server`
-//! - [`source`]: a publisher of the test's own process
-//! - [`traffic`]: steady traffic of PHP processes, and the books about it
-//! - [`wait`]: conditions instead of sleeps
+//! - [`source`]: a publisher in the test's own process
+//! - [`traffic`]: steady traffic of PHP processes, and checks of its delivery
+//! - [`wait`]: waiting for conditions instead of sleeping
 
 pub mod address;
 pub mod apache;
@@ -42,7 +42,7 @@ use std::path::{Path, PathBuf};
 /// The secret of all tests.
 pub const SECRET: &str = "a secret for tests, longer than 32 bytes";
 
-/// A release artefact: named by the environment variable (`make` sets it), or in `target/release`.
+/// Path of a release artefact: from the environment variable (which `make` sets), or in `target/release`.
 fn artefact(variable: &str, file: &str) -> PathBuf {
     let path = std::env::var_os(variable).map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/release").join(file),

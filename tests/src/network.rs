@@ -1,6 +1,6 @@
-//! Two network namespaces with a router between them, which can drop every packet: a link that is open on one side only.
+//! Two network namespaces with a router between them that can drop all packets, to make links half-open.
 //!
-//! Needs root and the programs `unshare`, `nsenter` (util-linux) and `ip` (iproute2). The machine's own network is left alone.
+//! Needs root and the programs `unshare`, `nsenter` (util-linux) and `ip` (iproute2). The machine's own network is unchanged.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -10,7 +10,7 @@ use std::thread;
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-/// See the module. Gone when it goes out of scope.
+/// Two network namespaces and the router between them. Removed on drop.
 #[derive(Debug)]
 pub struct Network {
     near: Namespace,
@@ -18,15 +18,15 @@ pub struct Network {
     far: Namespace,
 }
 
-/// A network namespace, kept by a process that sleeps in it.
+/// A network namespace, kept alive by a sleeping process.
 #[derive(Debug)]
 struct Namespace(Child);
 
-/// The far side's address.
+/// Address of the far side.
 const FAR: &str = "10.77.1.1";
 
 impl Network {
-    /// Two sides that reach each other. An error says why there can be none here.
+    /// Creates two connected sides. The error says why this is not possible here.
     pub fn new() -> Result<Self, String> {
         let network = Self { near: Namespace::new()?, router: Namespace::new()?, far: Namespace::new()? };
         let (router, forward) = (&network.router, "/proc/sys/net/ipv4/ip_forward");
@@ -40,22 +40,22 @@ impl Network {
         Ok(network)
     }
 
-    /// From now on every packet between the two sides is dropped, and nobody is told.
+    /// Drops all packets between the two sides silently from now on.
     pub fn drop_packets(&self) {
         self.router.run("echo 0 > /proc/sys/net/ipv4/ip_forward").expect("it was possible before");
     }
 
-    /// From now on packets pass again.
+    /// Lets packets pass again.
     pub fn pass_packets(&self) {
         self.router.run("echo 1 > /proc/sys/net/ipv4/ip_forward").expect("it was possible before");
     }
 
-    /// Listens on the far side.
+    /// Opens a listener on the far side.
     pub fn listen_far(&self) -> TcpListener {
         self.far.enter(|| TcpListener::bind((FAR, 0)).expect("a free port"))
     }
 
-    /// Does something on the near side, on a thread of its own: sockets that are opened there belong there.
+    /// Runs a function on the near side, on its own thread; sockets that it opens belong to that side.
     pub fn near<T: Send>(&self, act: impl FnOnce() -> T + Send) -> T {
         self.near.enter(act)
     }
@@ -102,7 +102,7 @@ impl Namespace {
 
 impl Drop for Namespace {
     fn drop(&mut self) {
-        // Both fail only if it has ended already.
+        // Both fail only if it has already ended.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }

@@ -9,19 +9,19 @@ use crate::redis::LIMIT;
 use crate::server::Server;
 use crate::wait;
 
-/// Nodes with the same secret, named by their number. Killed when it goes out of scope.
+/// Nodes with the same secret, named by their number. Killed on drop.
 #[derive(Debug)]
 pub struct Nodes(Vec<Option<Server>>);
 
 impl Nodes {
-    /// So many nodes on the Redis of this URL, with more lines of configuration (TOML, all but `[broker]`). Waits until
-    /// they are ready.
+    /// Starts so many nodes on the Redis of this URL, with additional configuration (TOML without `[broker]`). Waits until they
+    /// are ready.
     pub fn start(count: usize, url: &str, configuration: &str) -> Self {
         let configuration = format!("{configuration}\n{}", broker(url));
         Self::start_each((0..count).map(|_| configuration.clone()))
     }
 
-    /// A node with each of these configurations, for nodes that are not alike. Waits until they are ready.
+    /// Starts one node per configuration, for nodes that differ. Waits until they are ready.
     pub fn start_each(configurations: impl IntoIterator<Item = String>) -> Self {
         let start = |configuration: String| Some(Server::start_with(&configuration));
         let nodes = Self(configurations.into_iter().map(start).collect());
@@ -29,17 +29,17 @@ impl Nodes {
         nodes
     }
 
-    /// One of them.
+    /// The node of this number.
     pub fn node(&self, number: usize) -> &Server {
         self.0[number].as_ref().expect("it was started")
     }
 
-    /// The same, to read its log.
+    /// The node of this number, mutable, to read its log.
     pub fn node_mut(&mut self, number: usize) -> &mut Server {
         self.0[number].as_mut().expect("it was started")
     }
 
-    /// Where each of them takes sessions and publishers.
+    /// Addresses of all nodes, for sessions and publishers.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         self.0.iter().flatten().map(Server::address).collect()
     }
@@ -51,18 +51,18 @@ impl Nodes {
         node.wait();
     }
 
-    /// Starts a node again that has ended, on the same port. Waits until it is ready.
+    /// Restarts an ended node on the same port. Waits until it is ready.
     pub fn start_again(&mut self, number: usize) {
         self.0[number] = self.0[number].take().map(Server::start_again);
         self.await_ready(number);
     }
 
-    /// Waits until a node says that it is ready.
+    /// Waits until a node reports that it is ready.
     pub fn await_ready(&self, number: usize) {
         wait::until_within(LIMIT, "the node is ready", || is_ready(self.node(number)).then_some(()));
     }
 
-    /// Waits until a node says that it is not ready: what it says.
+    /// Waits until a node reports that it is not ready, and returns the reason.
     pub fn await_not_ready(&self, number: usize) -> String {
         wait::until_within(LIMIT, "the node is not ready", || {
             let answer = self.node(number).admin("/readyz");
@@ -72,7 +72,7 @@ impl Nodes {
 }
 
 impl Drop for Nodes {
-    /// Whoever looks for the cause of a failure needs to know what the nodes saw.
+    /// Prints the nodes' logs when a test fails.
     fn drop(&mut self) {
         if thread::panicking() {
             for node in self.0.iter_mut().flatten() {

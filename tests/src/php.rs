@@ -12,12 +12,12 @@ use tempfile::TempDir;
 
 use crate::{SECRET, artefact, wait};
 
-/// Runs a script (without `<?php`) on the command line. `endpoint` is where it publishes.
+/// Runs a script (without `<?php`) on the command line. It publishes to `endpoint`.
 pub fn run(endpoint: &str, script: &str) -> Output {
     command(endpoint).arg("-r").arg(script).output().expect("php starts")
 }
 
-/// The same, and its standard output. It must have ended well and have said nothing on standard error.
+/// Runs a script and returns its standard output. Asserts success and an empty standard error.
 pub fn output(endpoint: &str, script: &str) -> String {
     let output = run(endpoint, script);
     let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -35,7 +35,7 @@ pub fn command(endpoint: &str) -> Command {
     command
 }
 
-/// What php.ini says of the extension.
+/// The extension's php.ini settings.
 pub fn settings(endpoint: &str) -> Vec<String> {
     let extension = artefact("OROSYNC_EXTENSION", "liborosync.so");
     vec![
@@ -47,7 +47,7 @@ pub fn settings(endpoint: &str) -> Vec<String> {
     ]
 }
 
-/// A PHP-FPM of its own, in the foreground. Stopped when it goes out of scope.
+/// A PHP-FPM in the foreground. Stopped on drop.
 #[derive(Debug)]
 pub struct Fpm {
     child: Child,
@@ -55,7 +55,7 @@ pub struct Fpm {
 }
 
 impl Fpm {
-    /// `workers` workers that publish to `endpoint`, with more lines for the pool.
+    /// Starts PHP-FPM with `workers` workers that publish to `endpoint`, and additional lines for the pool.
     pub fn start(endpoint: &str, workers: usize, pool: &str) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let path = directory.path();
@@ -88,13 +88,13 @@ impl Fpm {
         fpm
     }
 
-    /// Writes a script (without `<?php`) that requests can name.
+    /// Writes a script (without `<?php`) for requests.
     pub fn write(&self, name: &str, script: &str) {
         fs::write(self.directory.path().join(name), format!("<?php {script}"))
             .expect("the script is written");
     }
 
-    /// Requests a script; the body of its answer.
+    /// Requests a script and returns the response body.
     pub fn get(&self, name: &str, query: &str) -> String {
         let path = self.directory.path().join(name);
         let parameters = [
@@ -113,11 +113,11 @@ impl Fpm {
 
     /// Sends a signal to the master.
     pub fn signal(&self, signal: Signal) {
-        // An error means that it has ended already.
+        // An error means that it has already ended.
         let _ = kill_process(Pid::from_child(&self.child), signal);
     }
 
-    /// Ends it as a service does, SIGQUIT: what is under way is finished first.
+    /// Stops it gracefully with SIGQUIT, as a service manager does: running requests finish first.
     pub fn quit(&mut self) -> ExitStatus {
         self.signal(Signal::QUIT);
         wait::until("php-fpm ends", || self.child.try_wait().ok().flatten())
@@ -128,12 +128,12 @@ impl Fpm {
         self.child.id()
     }
 
-    /// What PHP has logged, in all workers.
+    /// PHP's error log of all workers.
     pub fn php_log(&self) -> String {
         fs::read_to_string(self.directory.path().join("php.log")).unwrap_or_default()
     }
 
-    /// What the master has logged.
+    /// The master's log.
     pub fn log(&self) -> String {
         fs::read_to_string(self.directory.path().join("fpm.log")).unwrap_or_default()
     }
@@ -146,12 +146,12 @@ impl Fpm {
 impl Drop for Fpm {
     fn drop(&mut self) {
         self.signal(Signal::TERM);
-        // An error means that it has ended already.
+        // An error means that it has already ended.
         let _ = self.child.wait();
     }
 }
 
-/// Debian names it after PHP's version. One that was compiled for a root of `make test-matrix` goes first.
+/// Path of PHP-FPM, which Debian names after PHP's version. A PHP compiled for a root of `make test-matrix` has precedence.
 fn program() -> PathBuf {
     ["php-fpm", "php-fpm8.2", "php-fpm8.3", "php-fpm8.4", "php-fpm8.5", "php-fpm8.6"]
         .iter()
@@ -163,7 +163,7 @@ fn program() -> PathBuf {
         .expect("php-fpm is installed: scripts/install-deps test")
 }
 
-/// As much of `FastCGI` 1.0 as one request of a responder needs.
+/// The part of `FastCGI` 1.0 that one request to a responder needs.
 mod fast_cgi {
     const BEGIN_REQUEST: u8 = 1;
     const PARAMS: u8 = 4;

@@ -1,4 +1,4 @@
-//! Signals to the processes of tests.
+//! Signals to processes of the tests.
 
 use std::fs;
 
@@ -6,11 +6,11 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::wait;
 
-/// Stops all threads of a process where they are, and returns once they stand. SIGCONT lets them go on.
+/// Stops all threads of a process with SIGSTOP and returns when they have stopped. SIGCONT continues them.
 pub(crate) fn freeze(pid: Pid) {
-    // An error means that it has ended already.
+    // An error means that it has already ended.
     let _ = kill_process(pid, Signal::STOP);
-    // The signal is sent before each of the threads has heard of it.
+    // Threads stop some time after the signal is sent.
     let tasks = format!("/proc/{}/task", pid.as_raw_nonzero());
     wait::until_true("every thread stands", || {
         fs::read_dir(&tasks).expect("it runs").all(|task| {

@@ -1,4 +1,4 @@
-//! A proxy of the test's own between publishers and a server: it passes bytes on, and fails in the ways in which networks do.
+//! A TCP proxy between publishers and a server that forwards bytes and simulates network failures.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -9,38 +9,37 @@ use std::time::{Duration, Instant};
 
 use rustix::net::sockopt;
 
-/// See the module. It ends with the test: its connections are closed when it goes out of scope.
+/// A TCP proxy that simulates network failures. Its connections are closed on drop.
 #[derive(Debug)]
 pub struct Proxy {
     address: SocketAddr,
     shared: Arc<Shared>,
 }
 
-/// What becomes of one connection.
+/// The fate of one connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// Nothing: it is passed on as it is.
+    /// It is forwarded unchanged.
     None,
-    /// After so many bytes of the publisher it is reset on both sides, in the middle of whatever frame it is.
+    /// It is reset on both sides after so many bytes of the publisher, even within a frame.
     Reset {
-        /// The bytes that are still passed on.
+        /// Bytes that are forwarded before.
         after: usize,
     },
-    /// After so many bytes of the server nothing of what it says is passed on; the next thing that it would have said is
-    /// lost with the connection.
+    /// Nothing is forwarded after so many bytes of the server; its next message is lost with the connection.
     LoseAnswer {
-        /// The bytes that are still passed on.
+        /// Bytes that are forwarded before.
         after: usize,
     },
-    /// It is accepted and read, and nobody ever answers.
+    /// It is accepted and read, but never answered.
     Mute,
-    /// It is closed when nothing came from either side for so long.
+    /// It is closed when both sides were silent for so long.
     CloseIdle(Duration),
 }
 
 #[derive(Debug)]
 struct Shared {
-    /// Where to; nobody is let in without.
+    /// The server's address; `None` closes new connections.
     target: Mutex<Option<SocketAddr>>,
     faults: Mutex<Faults>,
     attempts: Mutex<Vec<Instant>>,
@@ -57,19 +56,19 @@ impl std::fmt::Debug for Faults {
 }
 
 impl Proxy {
-    /// A proxy that lets nobody in yet: each connection is closed at once.
+    /// A proxy without a server: it closes each connection at once.
     pub fn closed() -> Self {
         Self::behind(TcpListener::bind("127.0.0.1:0").expect("a free port"))
     }
 
-    /// One that leads to this server.
+    /// A proxy to this server.
     pub fn to(server: SocketAddr) -> Self {
         let proxy = Self::closed();
         proxy.open(server);
         proxy
     }
 
-    /// The same behind this listener.
+    /// A proxy to this server, with this listener.
     pub fn behind(listener: TcpListener) -> Self {
         let address = listener.local_addr().expect("it is bound");
         let shared = Arc::new(Shared {
@@ -94,37 +93,37 @@ impl Proxy {
         Self { address, shared }
     }
 
-    /// Where publishers connect.
+    /// The proxy's address.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// As an endpoint of the link.
+    /// The proxy's address as an endpoint of the link.
     pub fn endpoint(&self) -> String {
         format!("ws://{}/", self.address)
     }
 
-    /// New connections lead there from now on.
+    /// Forwards new connections to this server from now on.
     pub fn open(&self, server: SocketAddr) {
         *locked(&self.shared.target) = Some(server);
     }
 
-    /// New connections are closed at once from now on.
+    /// Closes new connections at once from now on.
     pub fn close(&self) {
         *locked(&self.shared.target) = None;
     }
 
-    /// What becomes of the connections from now on: asked for each.
+    /// Sets the function that decides the fate of each new connection.
     pub fn fail(&self, faults: impl FnMut() -> Fault + Send + 'static) {
         locked(&self.shared.faults).0 = Box::new(faults);
     }
 
-    /// When there was a connection, those that were not let in included.
+    /// Times of all connections, including those closed at once.
     pub fn attempts(&self) -> Vec<Instant> {
         locked(&self.shared.attempts).clone()
     }
 
-    /// How many are open.
+    /// Number of open connections.
     pub fn connections(&self) -> usize {
         self.shared.open.load(Ordering::Acquire)
     }
@@ -133,7 +132,7 @@ impl Proxy {
 impl Drop for Proxy {
     fn drop(&mut self) {
         self.shared.ended.store(true, Ordering::Release);
-        // Wakes the accepting thread; where it cannot be reached from here it ends with the test.
+        // Wakes the accepting thread; if it cannot be reached from here, it ends with the test.
         let _ = TcpStream::connect_timeout(&self.address, Duration::from_millis(100));
     }
 }
@@ -144,7 +143,7 @@ impl Shared {
         let target = *locked(&self.target);
         let Some(target) = target else { return };
         self.open.fetch_add(1, Ordering::AcqRel);
-        // A connection that breaks has ended, in whatever way: that is what the proxy is for.
+        // Errors of a connection are expected: the proxy breaks connections.
         let _ = self.pass_on(publisher, target, fault);
         self.open.fetch_sub(1, Ordering::AcqRel);
     }
@@ -164,7 +163,7 @@ impl Shared {
         };
         for end in [publisher, &server] {
             end.set_nodelay(true)?;
-            // A read that takes longer looks whether the test has ended, and whether the connection is idle.
+            // On a timeout it checks whether the test has ended and whether the connection is idle.
             end.set_read_timeout(Some(match fault {
                 Fault::CloseIdle(patience) => patience,
                 _ => Duration::from_millis(200),
@@ -177,7 +176,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Passes on what one side says, up to a limit; then the connection is cut.
+    /// Forwards the bytes of one side up to a limit, then cuts the connection.
     fn copy(&self, pair: &Pair<'_>, mut from: &TcpStream, mut to: &TcpStream, fault: Fault, limit: usize) {
         let mut buffer = vec![0; 64 << 10];
         let mut left = limit;
@@ -217,24 +216,25 @@ struct Pair<'a> {
 }
 
 impl Pair<'_> {
-    /// Ends both as a server that closes does.
+    /// Closes both with FIN, as a server does.
     fn end(&self) {
         if self.is_reset.load(Ordering::Acquire) {
             return;
         }
         for end in [self.publisher, self.server] {
-            // It may have ended already.
+            // It may have already ended.
             let _ = end.shutdown(Shutdown::Both);
         }
     }
 
-    /// Ends both with RST: what is on its way is lost.
+    /// Closes both with RST: data in flight is lost.
     fn reset(&self) {
         self.is_reset.store(true, Ordering::Release);
         for end in [self.publisher, self.server] {
-            // Closed with this, or broken already. The RST leaves with the last close, so shut down for the other thread.
+            // Fails only if it is already broken. The RST is sent with the last close; the shutdown ends the other thread's
+            // read.
             let _ = sockopt::set_socket_linger(end, Some(Duration::ZERO));
-            // Reading only: a shutdown of the writing half would send what waits, and a FIN.
+            // Reading half only: a shutdown of the writing half would send buffered data and a FIN.
             let _ = end.shutdown(Shutdown::Read);
         }
     }

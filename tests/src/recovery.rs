@@ -1,4 +1,4 @@
-//! What a session asks about a topic's history: `orosync/subscribe`, and events with positions.
+//! Calls of a session about a topic's history: `orosync/subscribe`, and events with positions.
 
 use serde_json::{Value, json};
 
@@ -9,16 +9,16 @@ use crate::client::Client;
 pub struct Event {
     /// Opaque to clients.
     pub position: String,
-    /// As published.
+    /// The payload as published.
     pub payload: Value,
 }
 
 /// The answer of `orosync/subscribe`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recovery {
-    /// What follows comes as an event.
+    /// The topic's position; later messages arrive as events.
     pub position: String,
-    /// Whether `events` is all that there was.
+    /// Whether `events` contains all missed events.
     pub complete: bool,
     /// Oldest first.
     pub events: Vec<Event>,
@@ -27,23 +27,23 @@ pub struct Recovery {
 /// A CALLERROR.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
-    /// The procedure, or the topic that was refused.
+    /// The procedure, or the refused topic.
     pub uri: String,
-    /// For people.
+    /// The reason for people.
     pub sentence: String,
-    /// As of HTTP.
+    /// The code, like an HTTP status.
     pub code: u64,
 }
 
 impl Recovery {
-    /// The payloads of the events.
+    /// Payloads of the events.
     pub fn payloads(&self) -> Vec<Value> {
         self.events.iter().map(|event| event.payload.clone()).collect()
     }
 }
 
 impl Client {
-    /// Calls a procedure. Nothing else may come before the answer.
+    /// Calls a procedure. Asserts that nothing arrives before the answer.
     pub fn call(&mut self, procedure: &str, arguments: &[Value]) -> Result<Value, Refused> {
         let mut call = vec![json!(2), json!(procedure), json!(procedure)];
         call.extend_from_slice(arguments);
@@ -70,23 +70,23 @@ impl Client {
         recovery(&answer.unwrap_or_else(|refused| panic!("{topic}: {refused:?}")))
     }
 
-    /// What came since this position.
+    /// Subscribes and recovers the events since this position.
     pub fn recover_since(&mut self, topic: &str, position: &str) -> Recovery {
         self.recover(topic, &json!({ "since": position }))
     }
 
-    /// Nothing has come that was not taken.
+    /// Asserts that no message is unread.
     pub fn expect_nothing(&mut self) {
         assert_eq!(self.call("orosync/ping", &[]), Ok(Value::Null));
     }
 
-    /// The next message, which is an event of this topic with a position.
+    /// The next message. Asserts that it is an event of this topic with a position.
     pub fn event(&mut self, topic: &str) -> Event {
         event(topic, &self.text())
     }
 }
 
-/// What `orosync/subscribe` answers, and nothing more.
+/// The result of `orosync/subscribe`; asserts that it has no other members.
 pub fn recovery(answer: &Value) -> Recovery {
     let mut members: Vec<&String> = answer.as_object().into_iter().flat_map(serde_json::Map::keys).collect();
     members.sort();
@@ -98,7 +98,7 @@ pub fn recovery(answer: &Value) -> Recovery {
     }
 }
 
-/// `[8, topic, payload, position]`, and nothing more.
+/// `[8, topic, payload, position]`; asserts that there are no other elements.
 pub fn event(topic: &str, text: &str) -> Event {
     match serde_json::from_str::<Vec<Value>>(text).unwrap_or_default().as_slice() {
         [kind, of, payload, at] if *kind == 8 && *of == topic => {

@@ -1,4 +1,4 @@
-//! Sessions that are resumed by the server's own tickets, and disconnects, which make these worthless.
+//! Sessions that are resumed with resume tickets, and disconnects, which revoke these tickets.
 
 use orosync_link::{Options, Publisher};
 use orosync_protocol::disconnect::Disconnect;
@@ -9,7 +9,7 @@ use crate::client::{Client, Received};
 use crate::server::Server;
 use crate::{SECRET, wait};
 
-/// "Come back with a new ticket".
+/// The close code for "reconnect with a new ticket".
 pub const NEW_TICKET: Received = Received::Close(4010);
 
 /// The result of a procedure without arguments.
@@ -25,23 +25,23 @@ pub fn session_id(client: &mut Client) -> String {
     call(client, "orosync/session")["session"].as_str().expect("an id").to_owned()
 }
 
-/// A resume ticket of this session.
+/// Requests a resume ticket for this session.
 pub fn resume_ticket(client: &mut Client) -> String {
     let answer = call(client, "orosync/resume");
     answer["ticket"].as_str().unwrap_or_else(|| panic!("no ticket: {answer}")).to_owned()
 }
 
-/// The header by which this resume ticket is presented.
+/// The request header that presents this resume ticket.
 pub fn offer(ticket: &str) -> String {
     format!("Sec-WebSocket-Protocol: orosync.1, wamp, orosync.ticket.{ticket}\r\n")
 }
 
-/// The session that a resume ticket opens.
+/// Opens a session with a resume ticket.
 pub fn resume(server: &Server, ticket: &str) -> Client {
     Client::anonymous(server, &offer(ticket))
 }
 
-/// Presents a resume ticket that must be refused for this reason, which is counted.
+/// Presents a resume ticket and asserts that it is rejected and counted with this reason.
 pub fn assert_refused(server: &Server, ticket: &str, reason: &str) {
     let metric = format!("orosync_tickets_refused_total{{reason=\"{reason}\"}}");
     let before = server.metric(&metric);
@@ -52,7 +52,7 @@ pub fn assert_refused(server: &Server, ticket: &str, reason: &str) {
     server.await_metric(&metric, before + 1.0);
 }
 
-/// Has sessions ended, and waits until that is acknowledged.
+/// Publishes a disconnect and waits for its acknowledgement.
 pub fn disconnect(server: &Server, whom: &Disconnect) {
     let options = Options::new(server.endpoint().parse().expect("an endpoint"), signer());
     let mut publisher = Publisher::new(options);
@@ -60,12 +60,12 @@ pub fn disconnect(server: &Server, whom: &Disconnect) {
     assert!(publisher.flush(wait::LIMIT), "it was not acknowledged");
 }
 
-/// What publishers' tickets are signed by.
+/// The signer of publishers' tickets.
 pub fn signer() -> Signer {
     Signer::from_secret(SECRET.as_bytes()).expect("long enough")
 }
 
-/// All sessions of this user.
+/// The disconnect for all sessions of this user.
 pub fn user(uid: u64) -> Disconnect {
     Disconnect::Id { role: Role::User, uid: uid.into() }
 }

@@ -15,10 +15,10 @@ use tempfile::TempDir;
 
 use crate::{SECRET, artefact, process, wait};
 
-/// The file of what a test adds to the configuration.
+/// File name of the configuration that a test adds.
 const OWN_CONFIGURATION: &str = "own.toml";
 
-/// See the module. Killed when it goes out of scope.
+/// A running `orosync-server`. Killed on drop.
 #[derive(Debug)]
 pub struct Server {
     child: Child,
@@ -30,13 +30,12 @@ pub struct Server {
 }
 
 impl Server {
-    /// One that listens on a free port of loopback and on a unix socket, with the defaults otherwise; `oro/ping` is left
-    /// to the test.
+    /// Starts a server on a free loopback port and a unix socket, with the defaults otherwise, but without its own `oro/ping`.
     pub fn start() -> Self {
         Self::start_with("")
     }
 
-    /// The same with more lines of configuration (TOML).
+    /// The same with additional configuration (TOML).
     pub fn start_with(configuration: &str) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         Self::launch(directory, "127.0.0.1:0", configuration, &[])
@@ -48,13 +47,13 @@ impl Server {
         Self::launch(directory, "127.0.0.1:0", "", environment)
     }
 
-    /// Writes the lines of [`Server::start_with`] anew.
+    /// Replaces the configuration given to [`Server::start_with`].
     pub fn rewrite(&self, configuration: &str) {
         fs::write(self.directory.path().join(OWN_CONFIGURATION), configuration)
             .expect("the configuration is written");
     }
 
-    /// Kills it and starts another one, on the same port and the same unix socket.
+    /// Kills the server and starts another one on the same port and unix socket.
     #[must_use]
     pub fn restart(mut self) -> Self {
         self.signal(Signal::KILL);
@@ -62,7 +61,7 @@ impl Server {
         self.start_again()
     }
 
-    /// Starts another one in the place of one that has ended.
+    /// Starts another server in place of one that has ended.
     #[must_use]
     pub fn start_again(mut self) -> Self {
         let address = self.address.to_string();
@@ -74,13 +73,13 @@ impl Server {
         Self::launch(directory, &address, &configuration, &[])
     }
 
-    /// The same with more lines of configuration, where it may have so many descriptors and no more.
+    /// The same with additional configuration and this descriptor limit.
     pub fn start_with_descriptors(descriptors: u64, configuration: &str) -> Self {
         let script = format!("ulimit -n {descriptors} && exec \"$@\"");
         Self::start_through(&script, Stdio::null(), configuration)
     }
 
-    /// The same as the last step of a shell script, which sees it as `"$@"`, with this standard input.
+    /// The same, started by a shell script that gets the command as `"$@"`, with this standard input.
     pub fn start_through(script: &str, input: impl Into<Stdio>, configuration: &str) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let mut shell = Command::new("sh");
@@ -138,55 +137,55 @@ impl Server {
         server
     }
 
-    /// Where browsers connect.
+    /// Address for browsers.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Where it takes connections in the way that these words behind an address of `bind` ask for.
+    /// The listening address with these words in `bind`.
     pub fn address_with(&self, words: &str) -> SocketAddr {
         let mut lines = self.listening("listening").into_iter();
         let found = lines.find_map(|address| address.strip_suffix(words)?.trim_end().parse().ok());
         found.unwrap_or_else(|| panic!("no address with {words}"))
     }
 
-    /// Its unix socket.
+    /// Path of its unix socket.
     pub fn socket(&self) -> PathBuf {
         self.directory.path().join("socket")
     }
 
-    /// As an endpoint of the link, over TCP.
+    /// The link endpoint over TCP.
     pub fn endpoint(&self) -> String {
         format!("ws://{}/", self.address)
     }
 
-    /// As an endpoint of the link, over the unix socket.
+    /// The link endpoint over the unix socket.
     pub fn unix_endpoint(&self) -> String {
         format!("unix:{}", self.socket().display())
     }
 
-    /// Where the secret stands.
+    /// Path of the secret's file.
     pub fn secret_file(&self) -> PathBuf {
         self.directory.path().join("secret")
     }
 
-    /// A directory for the test's own files; ends with the server.
+    /// A directory for the test's own files, removed with the server.
     pub fn directory(&self) -> &Path {
         self.directory.path()
     }
 
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
-        // An error means that it has ended already.
+        // An error means that it has already ended.
         let _ = kill_process(self.pid(), signal);
     }
 
-    /// Stops all its threads where they are, until [`Server::thaw`].
+    /// Stops all its threads until [`Server::thaw`].
     pub fn freeze(&self) {
         process::freeze(self.pid());
     }
 
-    /// Lets it go on.
+    /// Continues after [`Server::freeze`].
     pub fn thaw(&self) {
         self.signal(Signal::CONT);
     }
@@ -196,12 +195,12 @@ impl Server {
         wait::until("the server ends", || self.child.try_wait().ok().flatten())
     }
 
-    /// Still running?
+    /// Whether the server is still running.
     pub fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// Its process.
+    /// Its process id.
     pub fn pid(&self) -> Pid {
         Pid::from_child(&self.child)
     }
@@ -216,7 +215,7 @@ impl Server {
         kilobytes.expect("a running process has memory") * 1024
     }
 
-    /// How many descriptors it has open.
+    /// Number of its open descriptors.
     pub fn descriptors(&self) -> usize {
         let open = fs::read_dir(format!("/proc/{}/fd", self.pid().as_raw_nonzero()));
         open.expect("it runs").count()
@@ -244,14 +243,14 @@ impl Server {
             .unwrap_or(0.0)
     }
 
-    /// Waits until a metric has this value: what it counts may come a moment after what a client sees.
+    /// Waits until a metric has this value; it may change a moment after a client sees the effect.
     pub fn await_metric(&self, name_and_labels: &str, value: f64) {
         wait::until_true(&format!("{name_and_labels} is {value}"), || {
             (self.metric(name_and_labels) - value).abs() < f64::EPSILON
         });
     }
 
-    /// What the admin port answers.
+    /// Requests a path from the admin port.
     pub fn admin(&self, path: &str) -> String {
         http_get(self.admin, path)
     }
@@ -275,13 +274,13 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.signal(Signal::CONT);
-        // Both fail only if it has ended already.
+        // Both fail only if it has already ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// The program, without arguments and without settings from this environment.
+/// The program, without arguments and without `OROSYNC_` variables of this environment.
 pub fn command() -> Command {
     let mut command = Command::new(artefact("OROSYNC_SERVER_BIN", "orosync-server"));
     without_settings(&mut command);
@@ -297,7 +296,7 @@ fn without_settings(command: &mut Command) {
     }
 }
 
-/// A ticket for this role; `uid` also makes the user name.
+/// A ticket for this role; the user name is derived from `uid`.
 pub fn ticket(role: Role, uid: Option<u64>) -> String {
     let identity = Identity {
         role,
@@ -310,7 +309,7 @@ pub fn ticket(role: Role, uid: Option<u64>) -> String {
     signer().mint(&identity, now(), 300, rand::random()).expect("a ticket")
 }
 
-/// A ticket of somebody unknown, for pages of these hosts.
+/// An anonymous ticket for pages of these hosts.
 pub fn ticket_for_pages(hosts: &[&str]) -> String {
     let origins: Vec<_> = hosts.iter().map(|host| OriginPattern::parse(host).expect("a host")).collect();
     let terms = Terms { origins: &origins, until: None };
@@ -327,7 +326,7 @@ pub fn now() -> u64 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs()
 }
 
-/// Raises the soft limit of open descriptors of this process, for tests with thousands of clients.
+/// Raises this process's soft limit of open descriptors, for tests with thousands of clients.
 ///
 /// # Panics
 ///

@@ -1,4 +1,4 @@
-//! A publisher of the test's own process.
+//! A publisher in the test's own process.
 
 use orosync_link::{Options, Publisher};
 use orosync_protocol::link_frame::Message;
@@ -8,28 +8,28 @@ use serde_json::Value;
 
 use crate::{SECRET, wait};
 
-/// See the module.
+/// A publisher in the test's own process.
 #[derive(Debug)]
 pub struct Source(Publisher);
 
 impl Source {
-    /// One that publishes to this endpoint.
+    /// A publisher to this endpoint.
     pub fn to(endpoint: &str) -> Self {
         Self::with_secret(endpoint, SECRET)
     }
 
-    /// The same of a server with another secret.
+    /// A publisher to a server with this secret.
     pub fn with_secret(endpoint: &str, secret: &str) -> Self {
         let signer = Signer::from_secret(secret.as_bytes()).expect("long enough");
         Self(Publisher::new(Options::new(endpoint.parse().expect("an endpoint"), signer)))
     }
 
-    /// Publishes to everybody.
+    /// Publishes to all subscribers.
     pub fn publish(&mut self, topic: &str, payload: &Value) {
         self.publish_to(topic, payload, Audience::default());
     }
 
-    /// Publishes to these sessions. Where the queue is full, what is in it has to be acknowledged first.
+    /// Publishes to these sessions. Waits for acknowledgements if the queue is full.
     pub fn publish_to(&mut self, topic: &str, payload: &Value, audience: Audience) {
         let message = Message {
             topic: Topic::parse(topic).expect("a topic"),
@@ -42,8 +42,8 @@ impl Source {
         }
     }
 
-    /// Publishes each of these to everybody, and waits until they are acknowledged: kept in the history, and written to
-    /// every session that has subscribed.
+    /// Publishes each payload to all subscribers and waits for the acknowledgements: then all are in the history and written to
+    /// every subscribed session.
     pub fn publish_all(&mut self, topic: &str, payloads: impl IntoIterator<Item = impl Into<Value>>) {
         for payload in payloads {
             self.publish(topic, &payload.into());
@@ -56,7 +56,7 @@ impl Source {
         assert!(self.0.flush(wait::LIMIT), "not everything was acknowledged: {:?}", self.0.status());
     }
 
-    /// How often it has connected again.
+    /// Number of reconnects.
     pub fn reconnects(&self) -> u64 {
         self.0.status().reconnects
     }

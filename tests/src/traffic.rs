@@ -1,4 +1,4 @@
-//! Steady traffic of real PHP processes, and the books about what of it arrived: nothing missing, nothing two times, in order.
+//! Steady traffic of real PHP processes, and checks of its delivery: nothing missing, nothing duplicated, everything in order.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -10,10 +10,10 @@ use std::thread::{self, JoinHandle};
 use crate::client::{Client, Received};
 use crate::php;
 
-/// The topic of all of it: anyone may subscribe.
+/// The topic of all traffic; anyone may subscribe.
 pub const TOPIC: &str = "oro/ping";
 
-/// Publishes `[publisher, 0]`, `[publisher, 1]`, ... until its standard input ends; then says how many were accepted.
+/// Publishes `[publisher, 0]`, `[publisher, 1]`, ... until its standard input ends, then prints the number of accepted messages.
 const PUBLISHER: &str = r#"
     [$publisher, $rate] = [(int) $argv[1], (int) $argv[2]];
     stream_set_blocking(STDIN, false);
@@ -36,23 +36,23 @@ struct Publisher {
     input: Option<ChildStdin>,
 }
 
-/// How a publisher has ended.
+/// The final report of a publisher.
 #[derive(Debug, Default)]
 pub struct Ended {
-    /// How many messages `orosync_publish()` has accepted.
+    /// Number of messages that `orosync_publish()` accepted.
     pub accepted: usize,
-    /// Were all acknowledged?
+    /// Whether all were acknowledged.
     pub flushed: bool,
-    /// How often it has connected again.
+    /// Number of reconnects.
     pub reconnects: u64,
-    /// What it says about what went wrong last.
+    /// Its last error.
     pub last_error: String,
     /// PHP's error log.
     pub log: String,
 }
 
 impl Publishers {
-    /// `count` processes that publish `rate` messages a second each. `settings` are those of php.ini.
+    /// Starts `count` processes that publish `rate` messages a second each. `settings` are php.ini settings.
     pub fn start(endpoint: &str, count: usize, rate: usize, settings: &[&str]) -> Self {
         let publisher = |number: usize| {
             let mut command: Command = php::command(endpoint);
@@ -71,11 +71,11 @@ impl Publishers {
         Self((0..count).map(publisher).collect())
     }
 
-    /// Has them end, and waits until they have.
+    /// Ends them, and waits until they have ended.
     pub fn finish(mut self) -> Vec<Ended> {
         for publisher in &mut self.0 {
             let mut input = publisher.input.take().expect("it was not finished before");
-            // Has it ended before, its answer is missing below.
+            // If it has ended before, its report is missing below.
             let _ = input.write_all(b"end\n");
         }
         let end = |publisher: &mut Publisher| {
@@ -107,17 +107,17 @@ impl Publishers {
 impl Drop for Publishers {
     fn drop(&mut self) {
         for publisher in &mut self.0 {
-            // Both fail only if it has ended already.
+            // Both fail only if it has already ended.
             let _ = publisher.child.kill();
             let _ = publisher.child.wait();
         }
     }
 }
 
-/// One session's events, in the order in which they came: publisher and number.
+/// One session's events in order of arrival: publisher and number.
 pub type Events = Vec<(usize, usize)>;
 
-/// A session that takes events on a thread of its own until it ends.
+/// A session that receives events on its own thread until it ends.
 #[derive(Debug)]
 pub struct Subscriber {
     reader: JoinHandle<(Events, Received)>,
@@ -125,7 +125,7 @@ pub struct Subscriber {
 }
 
 impl Subscriber {
-    /// Subscribes, and waits until that is in force.
+    /// Subscribes, and waits until the server has processed it.
     pub fn of(mut client: Client) -> Self {
         client.subscribe(TOPIC);
         let count = Arc::new(AtomicUsize::new(0));
@@ -143,12 +143,12 @@ impl Subscriber {
         Self { reader, count }
     }
 
-    /// How many events have come so far.
+    /// Number of received events.
     pub fn count(&self) -> usize {
         self.count.load(Ordering::Acquire)
     }
 
-    /// All events, and how the session ended. Waits until it has.
+    /// Waits until the session has ended. Returns all events, and how it ended.
     pub fn ended(self) -> (Events, Received) {
         self.reader.join().expect("every event is one of the publishers'")
     }
@@ -161,8 +161,7 @@ pub fn event(text: &str) -> (usize, usize) {
     event
 }
 
-/// Within one session the numbers of each publisher follow each other without a gap: nothing two times, in order. With a
-/// first number each where nobody said otherwise.
+/// Asserts that the numbers of each publisher are consecutive within one session, starting with any number.
 pub fn assert_contiguous(events: &Events) {
     let mut last: BTreeMap<usize, usize> = BTreeMap::new();
     for (publisher, number) in events {
@@ -172,7 +171,7 @@ pub fn assert_contiguous(events: &Events) {
     }
 }
 
-/// Within one session the numbers of each publisher rise: nothing two times, in order. Some may be elsewhere.
+/// Asserts that the numbers of each publisher increase within one session; some may be missing.
 pub fn assert_in_order(events: &Events) {
     let mut last: BTreeMap<usize, usize> = BTreeMap::new();
     for (publisher, number) in events {
@@ -182,20 +181,20 @@ pub fn assert_in_order(events: &Events) {
     }
 }
 
-/// All that was accepted has come, in one of the sessions.
+/// Asserts that everything accepted has arrived in one of the sessions.
 pub fn assert_complete<'a>(sessions: impl IntoIterator<Item = &'a Events>, publishers: &[Ended]) {
     assert_flushed(publishers);
     assert_accepted(sessions, publishers.iter().map(|ended| ended.accepted));
 }
 
-/// All that was accepted was acknowledged.
+/// Asserts that everything accepted was acknowledged.
 pub fn assert_flushed(publishers: &[Ended]) {
     for (publisher, ended) in publishers.iter().enumerate() {
         assert!(ended.flushed, "publisher {publisher} was not acknowledged everything: {ended:?}");
     }
 }
 
-/// All has come, in one of the sessions, of publishers that have had so many messages accepted.
+/// Asserts that everything has arrived in one of the sessions, for publishers with so many accepted messages.
 pub fn assert_accepted<'a>(
     sessions: impl IntoIterator<Item = &'a Events>,
     accepted: impl IntoIterator<Item = usize>,

@@ -1,21 +1,21 @@
-//! Waiting for a condition, with a limit, instead of sleeping for a while.
+//! Waiting for a condition with a limit, instead of sleeping.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The longest that a test waits for anything. Far beyond what it takes: it bounds a failure, not a success.
+/// Maximum wait of a test for anything. Far longer than needed: it bounds failures, not successes.
 pub const LIMIT: Duration = Duration::from_secs(20);
 
-/// Waits until `condition` gives something.
+/// Waits until `condition` returns a value.
 ///
 /// # Panics
 ///
-/// After [`LIMIT`], with what was waited for.
+/// After [`LIMIT`], naming what it waited for.
 pub fn until<T>(what: &str, condition: impl FnMut() -> Option<T>) -> T {
     until_within(LIMIT, what, condition)
 }
 
-/// The same with a limit of its own, for what takes other programs long.
+/// The same with another limit, for slow programs.
 pub fn until_within<T>(limit: Duration, what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     let end = Instant::now() + limit;
     loop {
@@ -27,7 +27,7 @@ pub fn until_within<T>(limit: Duration, what: &str, mut condition: impl FnMut() 
     }
 }
 
-/// Lets time pass, for a test of what must not happen meanwhile; `why` says what that is.
+/// Lets time pass in a test of something that must not happen; `why` says what.
 pub fn let_pass(time: Duration, why: &str) {
     println!("{time:?} pass: {why}");
     thread::sleep(time);

@@ -6,13 +6,13 @@ use super::LIMIT;
 use super::server::{HARNESS, Redis};
 use crate::wait;
 
-/// How many slots a Cluster has.
+/// Number of slots of a Cluster.
 pub const SLOTS: u16 = 16_384;
 
-/// A Cluster of three primaries with a third of the slots each, and so many replicas each as it was started with.
+/// A Cluster of three primaries with a third of the slots each, and with a number of replicas each.
 ///
-/// Servers are named by their number, which they keep whatever they become; 0, 1 and 2 begin as primaries, 3, 4 and 5 as
-/// their replicas.
+/// Servers are named by their number, which does not change with their role; 0, 1 and 2 start as primaries, 3, 4 and 5 as their
+/// replicas.
 #[derive(Debug)]
 pub struct Cluster {
     servers: Vec<Redis>,
@@ -20,7 +20,7 @@ pub struct Cluster {
 
 const PRIMARIES: usize = 3;
 
-/// Keys that are moved with one command.
+/// Number of keys moved with one command.
 const MOVED_AT_ONCE: &str = "100";
 
 /// A range of slots, and the port of their primary.
@@ -36,7 +36,7 @@ impl Cluster {
         Self::start_with(0, "")
     }
 
-    /// One with so many replicas of each primary, and with more lines of `redis.conf` for each of the servers.
+    /// A Cluster with so many replicas per primary, and additional lines of `redis.conf` for each server.
     pub fn start_with(replicas: usize, configuration: &str) -> Self {
         let configuration = format!("cluster-enabled yes\ncluster-node-timeout 1000\n{configuration}");
         let number_of_servers = PRIMARIES * (1 + replicas);
@@ -46,19 +46,19 @@ impl Cluster {
         cluster
     }
 
-    /// The `redis+cluster:` URL, with the first three servers.
+    /// The `redis+cluster:` URL of the first three servers.
     pub fn url(&self) -> String {
         let addresses: Vec<String> =
             self.servers[..PRIMARIES].iter().map(|server| server.address().to_string()).collect();
         format!("redis+cluster://{}", addresses.join(","))
     }
 
-    /// One of the servers.
+    /// The server of this number.
     pub fn server(&self, number: usize) -> &Redis {
         &self.servers[number]
     }
 
-    /// The same, to end it and to start it again.
+    /// The server of this number, mutable, to stop and restart it.
     pub fn server_mut(&mut self, number: usize) -> &mut Redis {
         &mut self.servers[number]
     }
@@ -68,7 +68,7 @@ impl Cluster {
         self.running().next().expect("one runs").ask(&["CLUSTER", "KEYSLOT", key])
     }
 
-    /// The number of the server that all servers that run take for this slot's primary, once they agree.
+    /// The number of this slot's primary, once all running servers agree.
     pub fn owner(&self, slot: u16) -> usize {
         wait::until_within(LIMIT, "the servers agree about a slot", || {
             let mut owners = self
@@ -85,7 +85,7 @@ impl Cluster {
         self.finish_move(slot, to);
     }
 
-    /// Begins to move a slot: its primary answers ASK about keys that it does not have (any more).
+    /// Starts to move a slot: its primary answers ASK for keys that it does not have.
     pub fn begin_move(&self, slot: u16, to: usize) {
         let from = self.owner(slot);
         assert_ne!(from, to, "slot {slot} is there already");
@@ -95,7 +95,7 @@ impl Cluster {
         from.run(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &id(to)]);
     }
 
-    /// Moves the keys of such a slot, then the slot itself.
+    /// Finishes the move: moves the keys of the slot, then the slot itself.
     pub fn finish_move(&self, slot: u16, to: usize) {
         let from = self.owner(slot);
         let name = slot.to_string();
@@ -105,13 +105,13 @@ impl Cluster {
         wait::until_within(LIMIT, "a slot has moved", || {
             move_keys(source, target, &name);
             target.run(&command);
-            // It refuses while it has keys.
+            // The server refuses while it has keys.
             source.try_ask::<()>(&command).ok()
         });
         assert_eq!(self.owner(slot), to);
     }
 
-    /// Waits until a replica of each of its slots has taken the place of this server, and the whole Cluster is served.
+    /// Waits until a replica has taken over all slots of this server and the whole Cluster is available.
     pub fn await_failover(&self, from: usize) {
         let port = self.servers[from].address().port();
         wait::until_within(LIMIT, "a replica was promoted", || {
@@ -125,7 +125,7 @@ impl Cluster {
         });
     }
 
-    /// Waits until all servers that run know all servers, all slots are served, and replicas have what their primaries have.
+    /// Waits until all running servers know all servers, all slots are available, and replicas are in sync.
     pub fn wait_until_settled(&self) {
         let known = self.servers.len().to_string();
         for server in self.running() {
@@ -160,7 +160,7 @@ impl Cluster {
         }
     }
 
-    /// Those that were not ended.
+    /// The servers that were not stopped.
     fn running(&self) -> impl Iterator<Item = &Redis> {
         self.servers.iter().filter(|server| server.is_started())
     }
@@ -196,7 +196,7 @@ fn state(server: &Redis, field: &str) -> RedisResult<String> {
     Ok(value.unwrap_or_else(|| panic!("CLUSTER INFO has no {field}:\n{info}")).to_owned())
 }
 
-/// Which slots are whose, for this server.
+/// The slot ranges and their primaries, as this server sees them.
 fn ranges(server: &Redis) -> RedisResult<Vec<Range>> {
     let slots: Vec<Vec<Value>> = server.try_ask(&["CLUSTER", "SLOTS"])?;
     let range = |slots: Vec<Value>| {

@@ -1,27 +1,27 @@
-//! Cuts what a Redis server says, in RESP2 or RESP3, into its answers and pushes.
+//! Splits the output of a Redis server, in RESP2 or RESP3, into answers and pushes.
 
-/// What came of a frame that has not ended, and where in it the reading goes on.
+/// The received part of an incomplete frame, and the offset where parsing continues.
 #[derive(Debug, Default)]
 pub(super) struct Frames {
     bytes: Vec<u8>,
     at: usize,
-    /// Elements that each of the arrays around this place still has.
+    /// Remaining elements of each enclosing array.
     open: Vec<usize>,
-    /// This is no RESP, TLS for example: it is taken as it comes.
+    /// Not RESP (TLS, for example): bytes are passed through.
     is_opaque: bool,
 }
 
-/// The header of an element, whose end is `end`.
+/// The header of an element; `end` is the offset after it.
 struct Header {
     kind: u8,
     number: i64,
     end: usize,
 }
 
-/// Kinds of pushes that are messages, and how many elements those have.
+/// Kinds of message pushes, and their number of elements.
 const MESSAGES: [(&[u8], usize); 3] = [(b"message", 3), (b"smessage", 3), (b"pmessage", 4)];
 
-/// Confirmations, which RESP3 also has as pushes.
+/// Kinds of confirmations, which RESP3 also sends as pushes.
 const CONFIRMATIONS: [&[u8]; 6] =
     [b"subscribe", b"ssubscribe", b"psubscribe", b"unsubscribe", b"sunsubscribe", b"punsubscribe"];
 
@@ -31,7 +31,7 @@ impl Frames {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// The next frame that is there in full.
+    /// The next complete frame.
     pub(super) fn next(&mut self) -> Option<Vec<u8>> {
         while !self.is_opaque && !self.bytes[self.at..].is_empty() {
             let Ok(header) = header(&self.bytes, self.at) else {
@@ -51,7 +51,7 @@ impl Frames {
                     self.at = header.end;
                     self.open.push(match header.kind {
                         b'%' => 2 * length(header.number),
-                        // Attributes, and what they belong to.
+                        // Attributes precede the element that they belong to.
                         b'|' => 2 * length(header.number) + 1,
                         _ => length(header.number),
                     });
@@ -68,7 +68,7 @@ impl Frames {
         (self.is_opaque && !self.bytes.is_empty()).then(|| std::mem::take(&mut self.bytes))
     }
 
-    /// An element has ended: whether the frame has, too.
+    /// Records the end of an element. Returns whether the frame has ended too.
     fn close(&mut self) -> bool {
         while let Some(left) = self.open.last_mut() {
             *left -= 1;
@@ -81,8 +81,8 @@ impl Frames {
     }
 }
 
-/// Whether a frame is a push that no command asked for: in RESP3 every push but the confirmations of subscriptions, in RESP2
-/// a message. There an answer that looks like a message is taken for one.
+/// Whether a frame is an unsolicited push: in RESP3 every push except confirmations of subscriptions, in RESP2 a message. In
+/// RESP2 an answer that looks like a message is taken for one.
 pub(super) fn is_push(frame: &[u8]) -> bool {
     let Some(array) = header(frame, 0).ok().flatten() else { return false };
     let first = || {
@@ -96,7 +96,7 @@ pub(super) fn is_push(frame: &[u8]) -> bool {
     }
 }
 
-/// The header that begins at `at`, once its line has ended. An error means that this is no RESP.
+/// The header at offset `at`, once its line is complete. An error means that this is not RESP.
 fn header(bytes: &[u8], at: usize) -> Result<Option<Header>, ()> {
     let Some(&kind) = bytes.get(at) else { return Ok(None) };
     if !b"+-:_,#(!=$*~>%|".contains(&kind) {

@@ -1,12 +1,12 @@
-//! Real Redis for tests: one server, a primary with replicas and Sentinels, a Cluster, and a proxy before any of them.
+//! Real Redis for tests: one server, a primary with replicas and Sentinels, a Cluster, and a proxy in front of any of them.
 //!
 //! - [`Redis`]: one server
 //! - [`ReplicaSet`]: a primary, two replicas, three Sentinels
 //! - [`Cluster`]: three primaries, with or without a replica each
-//! - [`RedisProxy`]: a network that fails between a client and a server
+//! - [`RedisProxy`]: simulates network failures between a client and a server
 //!
-//! The programs are Debian's `redis-server`, or what `OROSYNC_REDIS_SERVER` names, such as `valkey-server`. All of them
-//! listen on loopback and end when they go out of scope.
+//! The program is Debian's `redis-server`, or the one that `OROSYNC_REDIS_SERVER` names, such as `valkey-server`. All servers
+//! listen on loopback and end on drop.
 
 mod cluster;
 mod frames;
@@ -24,11 +24,11 @@ use std::env;
 use std::ffi::OsString;
 use std::time::Duration;
 
-/// The longest that a test waits for something that several servers have to agree on. A Sentinel whose machine stood still
-/// does nothing for 30 s; so this is far beyond that.
+/// Maximum wait for an agreement of several servers. A Sentinel pauses for 30 s after its machine stood still, so the limit is
+/// far beyond that.
 pub const LIMIT: Duration = Duration::from_mins(2);
 
-/// The program of all servers and Sentinels.
+/// The program for all servers and Sentinels.
 fn program() -> OsString {
     env::var_os("OROSYNC_REDIS_SERVER").unwrap_or_else(|| "redis-server".into())
 }

@@ -1,22 +1,22 @@
-//! Ports that stay free while their server is away.
+//! Ports that stay reserved while their server is down.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 
-/// A TCP port of loopback that no other test takes until this goes out of scope, even while nobody listens there: each
-/// claims the UDP port of the same number.
+/// A TCP port on loopback, reserved against other tests until drop, even while no server listens. The reservation is the UDP
+/// port of the same number.
 ///
-/// It is below the ports that connections get, and so is the Cluster bus's, which is [`BUS`] above it.
+/// It is below the ephemeral ports, and so is the port of the Cluster bus, which is [`BUS`] above it.
 #[derive(Debug)]
 pub(super) struct Port {
     number: u16,
     _claim: UdpSocket,
 }
 
-/// From a server's port to the one of its Cluster bus.
+/// Offset from a server's port to that of its Cluster bus.
 const BUS: u16 = 10_000;
 
 impl Port {
-    /// One where nobody listens, on the bus's port neither.
+    /// Reserves a port that is free, with a free bus port.
     pub(super) fn claim() -> Self {
         let is_free = |number: u16| TcpListener::bind((Ipv4Addr::LOCALHOST, number)).is_ok();
         let claim = || {

@@ -1,4 +1,4 @@
-//! A network between a client and a Redis server that fails when a test says so.
+//! A proxy between a client and a Redis server that simulates network failures.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -14,10 +14,10 @@ use super::frames::{Frames, is_push};
 use super::port::Port;
 use crate::wait;
 
-/// A proxy before one Redis server. What it does changes while connections are open, and holds for all of them; it ends
-/// with its connections when it goes out of scope.
+/// A proxy in front of one Redis server. Its behaviour can be changed while connections are open and applies to all of them.
+/// Its connections are closed on drop.
 ///
-/// TLS passes, but its pushes cannot be told from answers.
+/// TLS is forwarded, but its pushes cannot be distinguished from answers.
 #[derive(Debug)]
 pub struct RedisProxy {
     port: Port,
@@ -42,7 +42,7 @@ struct State {
     connections: Vec<Arc<Connection>>,
 }
 
-/// The two ends of a connection, and what becomes of what is said.
+/// The two ends of a connection, and what is done with its data.
 #[derive(Debug)]
 struct Connection {
     client: TcpStream,
@@ -57,14 +57,14 @@ enum Direction {
     ToClient,
 }
 
-/// Between two looks at what a test wants.
+/// Interval at which the test's wishes are polled.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Pieces of at most 64 KiB that wait for their time in one direction.
+/// Maximum number of delayed chunks (up to 64 KiB each) per direction.
 const DELAYED: usize = 256;
 
 impl RedisProxy {
-    /// A proxy that passes everything on to this server.
+    /// A proxy that forwards everything to this server.
     pub fn to(target: SocketAddr) -> Self {
         let port = Port::claim();
         let state =
@@ -84,22 +84,22 @@ impl RedisProxy {
         proxy
     }
 
-    /// Where clients connect.
+    /// The proxy's address.
     pub fn address(&self) -> SocketAddr {
         self.port.address()
     }
 
-    /// As a `redis:` URL.
+    /// The proxy's `redis:` URL.
     pub fn url(&self) -> String {
         format!("redis://{}", self.address())
     }
 
-    /// How many connections are open, silent ones included.
+    /// Number of open connections, silent ones included.
     pub fn connections(&self) -> usize {
         self.shared.state().connections.len()
     }
 
-    /// Refuses new connections, as a machine does on which nobody listens; those that are open stay.
+    /// Refuses new connections, like a port without a listener; open connections stay.
     pub fn refuse(&self) {
         self.shared.state().is_refusing = true;
         self.await_listening(false);
@@ -112,8 +112,8 @@ impl RedisProxy {
         }
     }
 
-    /// Passes nothing on from now on and tells nobody: the connections that are open, and new ones, take what they are sent
-    /// and stay open, whatever becomes of the other side. They are lost, even after [`RedisProxy::restore`].
+    /// Silently forwards nothing from now on: open and new connections accept data and stay open, whatever the other side does.
+    /// These connections stay dead, even after [`RedisProxy::restore`].
     pub fn silence(&self) {
         let mut state = self.shared.state();
         state.is_silent = true;
@@ -122,22 +122,22 @@ impl RedisProxy {
         }
     }
 
-    /// Passes each byte on so much later, in both directions.
+    /// Delays all bytes by this time, in both directions.
     pub fn delay(&self, delay: Duration) {
         self.shared.state().delay = delay;
     }
 
-    /// Drops what the server pushes, and passes answers on, those to subscriptions included.
+    /// Drops the server's pushes and forwards answers, including confirmations of subscriptions.
     pub fn swallow_pushes(&self) {
         self.shared.swallows.store(true, Ordering::Release);
     }
 
-    /// How many pushes were dropped so far.
+    /// Number of dropped pushes.
     pub fn swallowed(&self) -> usize {
         self.shared.swallowed.load(Ordering::Acquire)
     }
 
-    /// Takes all of this back: new connections are taken and pass, and so do pushes.
+    /// Ends all failures: new connections and pushes are forwarded again.
     pub fn restore(&self) {
         let mut state = self.shared.state();
         (state.is_refusing, state.is_silent, state.delay) = (false, false, Duration::ZERO);
@@ -165,7 +165,7 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Listens, and does not while it refuses.
+    /// Accepts connections; closes its listener while it refuses.
     fn accept(self: Arc<Self>, address: SocketAddr) {
         while !self.has_ended.load(Ordering::Acquire) {
             if self.state().is_refusing {
@@ -187,7 +187,7 @@ impl Shared {
     }
 
     fn connect(self: &Arc<Self>, client: TcpStream) {
-        // Where the server is away, the connection ends at once.
+        // If the server is down, the connection ends at once.
         let Ok(server) = TcpStream::connect(self.target) else { return };
         for end in [&client, &server] {
             end.set_nonblocking(false).expect("a socket option");
@@ -217,7 +217,7 @@ impl Shared {
         });
     }
 
-    /// Reads one side until its end, and hands on what the other side is to get.
+    /// Reads one side until its end and passes on what the other side is to receive.
     fn read(&self, connection: &Connection, direction: Direction, pieces: &SyncSender<(Instant, Vec<u8>)>) {
         let mut from = connection.source(direction);
         let mut buffer = vec![0; 64 << 10];
@@ -240,7 +240,7 @@ impl Shared {
                         .collect()
                 }
             };
-            // Nobody takes it where the other side has gone.
+            // The receiver is gone if the other side has closed.
             if pieces.send((due, piece)).is_err() {
                 return;
             }
@@ -265,7 +265,7 @@ impl Connection {
         if direction == Direction::ToServer { &self.server } else { &self.client }
     }
 
-    /// Writes pieces when they are due. With the last of them the other side hears of the end.
+    /// Writes chunks when they are due, then closes the other side.
     fn write(&self, direction: Direction, pieces: &Receiver<(Instant, Vec<u8>)>) {
         let to = self.target(direction);
         for (due, piece) in pieces {
@@ -275,7 +275,7 @@ impl Connection {
             }
         }
         if !self.is_silent() {
-            // It may have ended already.
+            // It may have already ended.
             let _ = to.shutdown(Shutdown::Write);
         }
     }
@@ -295,26 +295,26 @@ impl Connection {
         self.is_silent.load(Ordering::Acquire)
     }
 
-    /// One side is broken: so is the other, unless nobody is told.
+    /// Breaks the other side after one has broken, unless the proxy is silent.
     fn fail(&self) {
         if !self.is_silent() {
             self.reset();
         }
     }
 
-    /// Ends both sides with RST: what is on its way is lost.
+    /// Closes both sides with RST: data in flight is lost.
     fn reset(&self) {
         self.is_reset.store(true, Ordering::Release);
         for end in [&self.client, &self.server] {
-            // Both fail only if it is broken already. The RST leaves with the last close; a shutdown of the writing half
-            // would send what waits, and a FIN.
+            // Both fail only if it is already broken. The RST is sent with the last close; a shutdown of the writing half would
+            // send buffered data and a FIN.
             let _ = sockopt::set_socket_linger(end, Some(Duration::ZERO));
             let _ = end.shutdown(Shutdown::Read);
         }
     }
 }
 
-/// Nothing was wrong: it took longer than to the next look.
+/// Whether the error is only a polling timeout.
 fn is_early(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }

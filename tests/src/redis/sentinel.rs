@@ -1,4 +1,4 @@
-//! A primary with replicas, and the Sentinels that watch them.
+//! A primary with replicas, and the Sentinels that monitor them.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -10,32 +10,32 @@ use super::LIMIT;
 use super::server::{HARNESS, REPLICATION, Redis};
 use crate::wait;
 
-/// Three servers, of which one is the primary, and three Sentinels, of which two must agree that it is down.
+/// Three servers, one of them the primary, and three Sentinels with a quorum of two.
 ///
-/// Servers are named by their number, which they keep whatever they become; server 0 begins as the primary.
+/// Servers are named by their number, which does not change with their role; server 0 starts as the primary.
 #[derive(Debug)]
 pub struct ReplicaSet {
     servers: Vec<Redis>,
     sentinels: Vec<Redis>,
 }
 
-/// As the Sentinels know it.
+/// The name by which the Sentinels know the primary.
 const NAME: &str = "oro";
 
 const SERVERS: usize = 3;
 
 impl ReplicaSet {
-    /// A replica set that has settled.
+    /// Starts a replica set and waits until it has settled.
     pub fn start() -> Self {
         Self::start_with("")
     }
 
-    /// The same with more lines of `redis.conf` for each of the servers.
+    /// The same with additional lines of `redis.conf` for each server.
     pub fn start_with(configuration: &str) -> Self {
         Self::start_each_with(configuration, "")
     }
 
-    /// One whose Sentinels want this password.
+    /// A replica set whose Sentinels require this password.
     pub fn start_with_sentinel_password(password: &str) -> Self {
         Self::start_each_with("", &format!("requirepass {password}\n"))
     }
@@ -47,7 +47,7 @@ impl ReplicaSet {
             replica.run(&["REPLICAOF", &host, &port]);
         }
         let mut replica_set = Self { servers, sentinels: Vec::new() };
-        // The first look of a Sentinel at the primary finds the replicas that are there; the next comes after 10 s.
+        // A Sentinel's first query of the primary finds the existing replicas; the next one comes after 10 s.
         replica_set.await_replicas(0);
         let sentinel = format!(
             "sentinel monitor {NAME} {host} {port} 2\n\
@@ -60,7 +60,7 @@ impl ReplicaSet {
         );
         for _ in 0..3 {
             let sentinel = Redis::start_sentinel(&sentinel);
-            // A machine that stands still for 2 s would have it do nothing for 30.
+            // A pause of the machine of 2 s would disable the Sentinel for 30 s.
             sentinel.run(&["SENTINEL", "DEBUG", "tilt-trigger", "20000"]);
             replica_set.sentinels.push(sentinel);
         }
@@ -75,27 +75,27 @@ impl ReplicaSet {
         format!("redis+sentinel://{}/{NAME}", addresses.join(","))
     }
 
-    /// One of the servers.
+    /// The server of this number.
     pub fn server(&self, number: usize) -> &Redis {
         &self.servers[number]
     }
 
-    /// The same, to end it and to start it again.
+    /// The same, mutable, to stop and restart it.
     pub fn server_mut(&mut self, number: usize) -> &mut Redis {
         &mut self.servers[number]
     }
 
-    /// One of the Sentinels.
+    /// The Sentinel of this number.
     pub fn sentinel(&self, number: usize) -> &Redis {
         &self.sentinels[number]
     }
 
-    /// The same, to end it and to start it again.
+    /// The same, mutable, to stop and restart it.
     pub fn sentinel_mut(&mut self, number: usize) -> &mut Redis {
         &mut self.sentinels[number]
     }
 
-    /// The number of the primary, once all Sentinels that run agree about it.
+    /// The number of the primary, once all running Sentinels agree.
     pub fn primary(&self) -> usize {
         wait::until_within(LIMIT, "all Sentinels name the same primary", || {
             let mut named = self.named();
@@ -104,32 +104,32 @@ impl ReplicaSet {
         })
     }
 
-    /// Kills the primary: its number.
+    /// Kills the primary and returns its number.
     pub fn kill_primary(&mut self) -> usize {
         let primary = self.primary();
         self.servers[primary].kill();
         primary
     }
 
-    /// Freezes the primary, so that it is demoted while it lives: its number. After [`Redis::thaw`] it is a primary still,
-    /// until a Sentinel tells it otherwise some seconds later.
+    /// Freezes the primary, so that it is demoted while alive, and returns its number. After [`Redis::thaw`] it still acts as a
+    /// primary until a Sentinel demotes it some seconds later.
     pub fn freeze_primary(&self) -> usize {
         let primary = self.primary();
         self.servers[primary].freeze();
         primary
     }
 
-    /// Has the Sentinels promote a replica although the primary lives and answers: the number of the primary so far.
+    /// Makes the Sentinels promote a replica although the primary is alive. Returns the number of the old primary.
     pub fn demote_primary(&self) -> usize {
         let primary = self.primary();
         wait::until_within(LIMIT, "a failover that was asked for", || {
-            // It is refused while another is at work and while no replica is good enough, and may be given up.
+            // The command is refused during another failover and without a suitable replica, and the failover may be aborted.
             let _ = self.sentinels[0].try_ask::<()>(&["SENTINEL", "FAILOVER", NAME]);
             self.named().into_iter().any(|named| named != primary).then_some(primary)
         })
     }
 
-    /// Waits until a Sentinel names another primary than this one, which has taken the role: its number.
+    /// Waits until a Sentinel names another primary that has taken the role, and returns its number.
     pub fn await_failover(&self, from: usize) -> usize {
         wait::until_within(LIMIT, "another primary", || {
             let primary = self.named().into_iter().find(|named| *named != from)?;
@@ -137,8 +137,8 @@ impl ReplicaSet {
         })
     }
 
-    /// Cuts the replicas off: what the primary writes from now on, only the primary has. For the Sentinels they stay good
-    /// enough to be promoted for 10 s; the primary must go, or be demoted, before.
+    /// Detaches the replicas from the primary, so that they do not get its later writes. The Sentinels consider them suitable for
+    /// promotion for 10 s; the primary must be stopped or demoted before.
     pub fn detach_replicas(&self) {
         let primary = self.primary();
         let primary = &self.servers[primary];
@@ -149,15 +149,14 @@ impl ReplicaSet {
         });
     }
 
-    /// Takes back [`ReplicaSet::detach_replicas`] at all servers that run.
+    /// Undoes [`ReplicaSet::detach_replicas`] at all running servers.
     pub fn attach_replicas(&self) {
         for server in self.servers.iter().filter(|server| server.is_started()) {
             server.run(&["ACL", "SETUSER", REPLICATION, "on"]);
         }
     }
 
-    /// Waits until each Sentinel knows all servers and all Sentinels and sees a quorum, and all replicas that run have what
-    /// the primary has.
+    /// Waits until each Sentinel knows all servers and Sentinels and has a quorum, and all running replicas are in sync.
     pub fn wait_until_settled(&self) {
         let primary = self.primary();
         self.await_replicas(primary);
@@ -168,7 +167,7 @@ impl ReplicaSet {
         }
     }
 
-    /// Waits until all servers that run follow this one.
+    /// Waits until all running servers are replicas of this one.
     fn await_replicas(&self, primary: usize) {
         let (_, port) = host_and_port(self.servers[primary].address());
         let mut attached = 0;
@@ -178,7 +177,7 @@ impl ReplicaSet {
             }
             attached += 1;
             wait::until_within(LIMIT, "a replica follows the primary", || {
-                // Before it is a replica it has no such fields.
+                // A server has these fields only as a replica.
                 let info: String = server.try_ask(&["INFO", "replication"]).ok()?;
                 let has = |line: &str| info.lines().any(|found| found == line);
                 (has(&format!("master_port:{port}")) && has("master_link_status:up")).then_some(())
@@ -189,7 +188,7 @@ impl ReplicaSet {
         });
     }
 
-    /// What each of the Sentinels that run and answer takes for the primary.
+    /// The primary according to each running Sentinel that answers.
     fn named(&self) -> Vec<usize> {
         let servers = &self.servers;
         let named = |sentinel: &Redis| {
@@ -202,7 +201,7 @@ impl ReplicaSet {
 }
 
 impl Drop for ReplicaSet {
-    /// Whoever looks for the cause of a failure needs to know what the Sentinels saw.
+    /// Prints the Sentinels' logs when a test fails.
     fn drop(&mut self) {
         if thread::panicking() {
             for sentinel in &self.sentinels {
@@ -214,7 +213,7 @@ impl Drop for ReplicaSet {
 
 fn knows_all(sentinel: &Redis) -> RedisResult<bool> {
     let known: BTreeMap<String, String> = sentinel.try_ask(&["SENTINEL", "MASTER", NAME])?;
-    // It is an error where there is no quorum.
+    // It is an error without a quorum.
     let _: Value = sentinel.try_ask(&["SENTINEL", "CKQUORUM", NAME])?;
     let is = |field: &str, value: &str| known.get(field).is_some_and(|found| found == value);
     Ok(is("num-slaves", "2") && is("num-other-sentinels", "2") && is("flags", "master"))

@@ -18,28 +18,27 @@ use super::{LIMIT, program};
 use crate::certificate::Certificate;
 use crate::{process, wait};
 
-/// A Redis server with a temporary directory, on a free port of loopback and on a unix socket. Killed when it goes out of
-/// scope.
+/// A Redis server with a temporary directory, on a free loopback port and a unix socket. Killed on drop.
 ///
-/// The harness speaks with it over the unix socket, as a user who may do everything: whatever a test does to passwords, TLS
-/// or the network, its commands arrive.
+/// The harness connects over the unix socket as an unrestricted user, so that its commands work whatever a test does to
+/// passwords, TLS or the network.
 #[derive(Debug)]
 pub struct Redis {
     child: Option<Child>,
-    /// More of the command line.
+    /// Additional command line arguments.
     arguments: &'static [&'static str],
     port: Port,
     tls_port: Option<Port>,
     directory: TempDir,
 }
 
-/// The harness' own user, without a password.
+/// The harness's user, without a password.
 pub(super) const HARNESS: &str = "harness";
 
-/// The user of replicas, whom a test can lock out.
+/// The user of replicas, which a test can disable.
 pub(super) const REPLICATION: &str = "replication";
 
-/// What all servers are started with. Whatever a test adds stands behind it.
+/// The configuration of all servers; a test's own lines follow it.
 const SERVER: &str = "\
     enable-debug-command yes\n\
     repl-diskless-sync-delay 0\n\
@@ -47,21 +46,21 @@ const SERVER: &str = "\
     masteruser replication\n\
     masterauth replication\n";
 
-/// How long a command of the harness may take.
+/// Timeout of the harness's commands.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Redis {
-    /// One with the defaults.
+    /// Starts a server with the defaults.
     pub fn start() -> Self {
         Self::start_with("")
     }
 
-    /// The same with more lines of `redis.conf`, such as `appendonly yes` or those of [`Redis::user`].
+    /// The same with additional lines of `redis.conf`, such as `appendonly yes` or those of [`Redis::user`].
     pub fn start_with(configuration: &str) -> Self {
         Self::launch(directory(), None, &[], &format!("{SERVER}{configuration}"))
     }
 
-    /// The same, which listens on another port with TLS too and shows this certificate there.
+    /// The same with an additional TLS port and this certificate.
     pub fn start_with_tls(certificate: &Certificate, configuration: &str) -> Self {
         let directory = directory();
         let (file, key) = certificate.write(directory.path());
@@ -75,7 +74,7 @@ impl Redis {
         Self::launch(directory, Some(tls_port), &[], &format!("{SERVER}{tls}{configuration}"))
     }
 
-    /// A Sentinel, which the harness treats as a server.
+    /// Starts a Sentinel, which the harness treats as a server.
     pub(super) fn start_sentinel(configuration: &str) -> Self {
         Self::launch(directory(), None, &["--sentinel"], configuration)
     }
@@ -100,13 +99,13 @@ impl Redis {
         server
     }
 
-    /// A line of the configuration: a user with this password and exactly these rules, such as `~oro:* &oro:* +ping`.
+    /// A configuration line for a user with this password and exactly these rules, such as `~oro:* &oro:* +ping`.
     pub fn user(name: &str, password: &str, rules: &str) -> String {
         format!("user {name} on >{password} {rules}\n")
     }
 
-    /// Starts it again after its end: on the same port, in the same directory, with the configuration as it stands there,
-    /// which Sentinel and `CONFIG REWRITE` change. Waits until it has read its data.
+    /// Restarts it after its end on the same port and in the same directory, with the configuration in that directory, which
+    /// Sentinel and `CONFIG REWRITE` change. Waits until it has loaded its data.
     pub fn start_again(&mut self) {
         assert!(self.child.is_none(), "it runs");
         let child = Command::new(program())
@@ -124,24 +123,24 @@ impl Redis {
         });
     }
 
-    /// Ends it as the system does, with SIGTERM: it saves what it has.
+    /// Stops it with SIGTERM, as the system does; it saves its data.
     pub fn stop(&mut self) {
         self.signal(Signal::TERM);
         assert!(self.wait().success(), "Redis was to end well:\n{}", self.log());
     }
 
-    /// Ends it with SIGKILL: of its data only that is left which `appendonly` wrote.
+    /// Ends it with SIGKILL; only data that `appendonly` wrote is left.
     pub fn kill(&mut self) {
         self.signal(Signal::KILL);
         self.wait();
     }
 
-    /// Stops it where it is, until [`Redis::thaw`]: away but alive, and its connections stay open.
+    /// Freezes it until [`Redis::thaw`]: it is alive but does not answer, and its connections stay open.
     pub fn freeze(&self) {
         process::freeze(self.pid());
     }
 
-    /// Lets it go on.
+    /// Continues after [`Redis::freeze`].
     pub fn thaw(&self) {
         self.signal(Signal::CONT);
     }
@@ -151,16 +150,16 @@ impl Redis {
         self.child.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None)))
     }
 
-    /// Whether it was started and not ended since by the test.
+    /// Whether the test has started and not stopped it.
     pub(super) fn is_started(&self) -> bool {
         self.child.is_some()
     }
 
-    /// Its process.
+    /// Its process id.
     ///
     /// # Panics
     ///
-    /// If it was ended.
+    /// If it was stopped.
     pub fn pid(&self) -> Pid {
         Pid::from_child(self.child.as_ref().expect("it runs"))
     }
@@ -200,12 +199,12 @@ impl Redis {
         self.directory.path()
     }
 
-    /// All that it has logged.
+    /// Its log.
     pub fn log(&self) -> String {
         fs::read_to_string(self.directory().join("redis.log")).unwrap_or_default()
     }
 
-    /// Runs a command as a user who may do everything.
+    /// Runs a command as an unrestricted user.
     ///
     /// # Panics
     ///
@@ -214,7 +213,7 @@ impl Redis {
         let () = self.ask(command);
     }
 
-    /// The same, and its answer.
+    /// Runs a command and returns its answer.
     ///
     /// # Panics
     ///
@@ -226,19 +225,19 @@ impl Redis {
         })
     }
 
-    /// The same, where the server may be away or refuse it.
+    /// Runs a command that the server may refuse or not answer.
     pub fn try_ask<T: FromRedisValue>(&self, command: &[&str]) -> RedisResult<T> {
         query(&mut self.connect()?, command)
     }
 
-    /// Runs a command that writes, and waits until so many replicas have what it wrote.
+    /// Runs a write command and waits until so many replicas have the write.
     ///
     /// # Panics
     ///
     /// If the server refuses it, or a replica does not get it.
     pub fn run_replicated(&self, command: &[&str], replicas: usize) {
         let has = |replicas: usize| {
-            // WAIT knows what its own connection has written.
+            // WAIT covers the writes of its own connection.
             let mut connection = self.connect()?;
             let () = query(&mut connection, command)?;
             let milliseconds = PATIENCE.as_millis() / 2;
@@ -258,7 +257,7 @@ impl Redis {
         Ok(connection)
     }
 
-    /// A field of `INFO`, of the sections that it shows without being asked.
+    /// A field of the default sections of `INFO`.
     ///
     /// # Panics
     ///
@@ -267,41 +266,41 @@ impl Redis {
         self.try_info(field).unwrap_or_else(|error| panic!("{field}: {error}"))
     }
 
-    /// The same, where the server may cut its clients off: a primary that is demoted does.
+    /// The same for a server that may disconnect its clients, as a demoted primary does.
     pub fn try_info(&self, field: &str) -> RedisResult<String> {
         let info: String = self.try_ask(&["INFO"])?;
         let value = info.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
         Ok(value.unwrap_or_else(|| panic!("INFO has no {field}:\n{info}")).to_owned())
     }
 
-    /// Changes a setting while it runs.
+    /// Changes a setting of the running server.
     pub fn set(&self, setting: &str, value: &str) {
         self.run(&["CONFIG", "SET", setting, value]);
     }
 
-    /// Cuts every connection that has subscribed to something: how many there were.
+    /// Closes every connection with a subscription and returns their number.
     pub fn kill_subscribers(&self) -> usize {
         self.ask(&["CLIENT", "KILL", "TYPE", "pubsub"])
     }
 
-    /// Forgets every script.
+    /// Flushes the script cache.
     pub fn flush_scripts(&self) {
         self.run(&["SCRIPT", "FLUSH"]);
     }
 
-    /// Answers no command for so long, those of the harness included.
+    /// Pauses all commands for so long, including the harness's.
     pub fn pause_clients(&self, time: Duration) {
         self.run(&["CLIENT", "PAUSE", &time.as_millis().to_string()]);
     }
 
-    /// Keeps no more memory than it has now and so many bytes, and refuses what would need more.
+    /// Limits memory to the current usage plus so many bytes; commands that need more are refused.
     pub fn limit_memory(&self, more: u64) {
         let used: u64 = self.info("used_memory").parse().expect("a number");
         self.set("maxmemory", &(used + more).to_string());
     }
 
     fn signal(&self, signal: Signal) {
-        // An error means that it has ended already.
+        // An error means that it has already ended.
         let _ = kill_process(self.pid(), signal);
     }
 
@@ -314,7 +313,7 @@ impl Redis {
 impl Drop for Redis {
     fn drop(&mut self) {
         if let Some(child) = &mut self.child {
-            // Both fail only if it has ended already.
+            // Both fail only if it has already ended.
             let _ = child.kill();
             let _ = child.wait();
         }

@@ -134,7 +134,7 @@ impl Document {
     }
 }
 
-/// Does the text have this pattern, in which `…` stands for anything?
+/// Whether the text matches the pattern, in which `…` stands for any text.
 pub(crate) fn matches(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('…');
     let Some(mut rest) = parts.next().and_then(|first| text.strip_prefix(first)) else { return false };

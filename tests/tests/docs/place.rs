@@ -20,7 +20,7 @@ const LIMIT_SECONDS: &str = "60";
 /// The server's unix socket.
 const SOCKET: &str = "socket";
 
-/// See the module.
+/// The running server and the directory of the examples.
 pub(crate) struct Place {
     server: Server,
     admin: String,

@@ -18,7 +18,7 @@ const RATE: usize = 50;
 /// More than can be on the way while all is well.
 const GOES_ON: usize = 100;
 
-/// See the module.
+/// The publishing PHP processes and the auditors.
 pub(crate) struct Load {
     publishers: Publishers,
     auditors: Vec<Auditor>,
