@@ -1,28 +1,28 @@
-# What to run: `make help`. Each target first installs what it needs and this machine lacks (scripts/install-deps).
+# `make help` lists the targets. Each target first installs its missing dependencies (scripts/install-deps).
 
 PREFIX ?= /usr/local
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 RELEASE := $(abspath $(TARGET))/release
 
-# The tests of the extension and the end-to-end tests run what is shipped: the release artefacts.
+# The tests of the extension and the end-to-end tests run the release artefacts.
 export OROSYNC_SERVER_BIN = $(RELEASE)/orosync-server
 export OROSYNC_EXTENSION = $(RELEASE)/liborosync.so
 
-# All but the extension, which needs PHP's headers. What is named together is compiled with the same features: once, whatever
-# of it a target runs.
+# All crates except the extension, which needs PHP's headers. Naming them together compiles them with the same features, so only
+# once for all targets.
 CRATES := --workspace --exclude orosync
 
 # The extension for a PHP with threads shares its link between them.
 ZTS = $(if $(filter 1,$(shell $(or $(PHP),php) -n -r 'echo PHP_ZTS;' 2>/dev/null)),--features orosync/zts)
 NAMES = $(basename $(notdir $(1:/main.rs=.rs)))
-# Threads need a PHP that has them: scripts/matrix/in-zts.
+# These tests need a PHP with threads: scripts/matrix/in-zts.
 END_TO_END := $(filter-out threads,$(call NAMES,$(wildcard tests/tests/*.rs tests/tests/*/main.rs)))
 OTHER_TESTS := $(call NAMES,$(filter-out tests/%,$(wildcard */tests/*.rs)))
 
-# With how many servers `make demo` runs.
+# Number of servers of `make demo`.
 NODES ?= 1
 
-# How long `make soak` runs.
+# Duration of `make soak` in minutes.
 MINUTES ?= 30
 
 .DEFAULT_GOAL := help
@@ -32,18 +32,18 @@ MINUTES ?= 30
 	test-conformance test-fuzz test-memory test-valgrind fuzz test-budgets test-performance-page \
 	bench bench-quick bench-programs bench-peers profile budgets performance-page
 
-help: ## Say what there is to run
+help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
-build: ## Compile orosync-server and the PHP extension, as released
+build: ## Compile release builds of orosync-server and the PHP extension
 	@scripts/install-deps build
 	cargo build --release --package orosync-server --package orosync $(ZTS)
 
-client: ## Copy the browser client to bundle/public, where it is the bundle's asset
+client: ## Copy the browser client to bundle/public, as the bundle's asset
 	rm -rf bundle/public
 	cp -R js/src bundle/public
 
-demo: build ## Run the demo, a small CRM; Ctrl-C stops it. APP_ENV=dev: with the profiler. NODES=2: with two servers on Redis
+demo: build ## Run the demo, a small CRM; Ctrl-C stops it. APP_ENV=dev adds the profiler, NODES=2 runs two servers on Redis
 	@scripts/install-deps demo
 	DEMO_NODES=$(NODES) demo/bin/demo
 
@@ -53,22 +53,22 @@ test: js/node_modules/.package-lock.json tests/browser/node_modules/.package-loc
 	$(MAKE) --no-print-directory test-attacks
 	@echo 'All tests have passed.'
 
-test-rust: ## Test the Rust crates, all but the extension
+test-rust: ## Test the Rust crates except the extension
 	@scripts/install-deps build test
 	cargo test $(CRATES) --lib --bins $(addprefix --test ,$(OTHER_TESTS))
 	cargo test $(CRATES) --doc
 	cargo test --package orosync-link --features threads --lib --test link
 
-test-conformance: ## Test the WebSockets of server and publishers with the Autobahn suite
+test-conformance: ## Test the WebSocket code of server and publishers with the Autobahn suite
 	@scripts/install-deps build conformance
 	cargo build $(CRATES) --features orosync-server/echo,orosync-link/echo --example echo_server --example echo_client
 	tests/conformance/run $(TARGET)/debug/examples/echo_server $(TARGET)/debug/examples/echo_client $(TARGET)/conformance
 
-test-fuzz: ## Fuzz everything that reads foreign bytes, for half a minute each
+test-fuzz: ## Fuzz all parsers of untrusted input, for half a minute each
 	@scripts/install-deps build fuzz
 	SANITIZER=none JOBS=2 CARGO_PROFILE_RELEASE_OPT_LEVEL=1 scripts/fuzz 30 $(TARGET)/test-fuzz
 
-fuzz: ## The same with AddressSanitizer, for SECONDS_EACH (600); TARGETS="session wamp" limits it
+fuzz: ## Fuzz with AddressSanitizer, for SECONDS_EACH=600 each; TARGETS="session wamp" selects targets
 	@scripts/install-deps build fuzz
 	scripts/fuzz $(or $(SECONDS_EACH),600) $(TARGET)/fuzz $(TARGETS)
 
@@ -77,7 +77,7 @@ test-valgrind: ## Run the extension's tests, and server and PHP together, under 
 	cargo build --profile profiling --no-default-features --package orosync-server --package orosync
 	scripts/test-valgrind $(abspath $(TARGET))/profiling/orosync-server $(abspath $(TARGET))/profiling/liborosync.so
 
-test-memory: build ## Test under valgrind what PHP code can do while the extension reads its values
+test-memory: build ## Test under valgrind that PHP code may change values while the extension reads them
 	@scripts/install-deps test valgrind
 	scripts/test-valgrind $(OROSYNC_SERVER_BIN) $(OROSYNC_EXTENSION) memory
 
@@ -103,11 +103,11 @@ test-js: js/node_modules/.package-lock.json ## Test the browser client
 
 test-end-to-end: test-without-attacks test-attacks ## Test server, PHP and clients together
 
-test-without-attacks: build ## The same without the attacks
+test-without-attacks: build ## Run the end-to-end tests without the attacks
 	@scripts/install-deps test node browser
 	cargo test $(CRATES) $(addprefix --test ,$(filter-out attacks,$(END_TO_END)))
 
-test-attacks: build ## Test that an attacker disturbs nobody; needs the machine for itself
+test-attacks: build ## Test that attacks do not disturb other sessions; needs the whole machine
 	@scripts/install-deps test
 	cargo test $(CRATES) --test attacks
 
@@ -115,24 +115,24 @@ test-browser: build tests/browser/node_modules/.package-lock.json ## Test the de
 	@scripts/install-deps demo browser
 	cd tests/browser && npm test
 
-test-matrix: build ## Test with the PHP and Symfony of other Debian releases; as root; ROOTS="trixie sid" limits it, PHP_SOURCES=DIR adds 8.1 and 8.3
+test-matrix: build ## Test with the PHP and Symfony of other Debian releases; as root; ROOTS="trixie sid" selects releases, PHP_SOURCES=DIR adds PHP 8.1 and 8.3
 	@scripts/install-deps roots
 	PHP_SOURCES='$(PHP_SOURCES)' scripts/test-matrix $(ROOTS)
 
-test-deploy: build ## Follow docs/deploy.md in a bare Debian, from nothing to an event behind NGINX; as root
+test-deploy: build ## Follow docs/deploy.md in a bare Debian, up to an event behind NGINX; as root
 	@scripts/install-deps deploy
 	tests/deploy/run $(TARGET)/deploy
 	tests/deploy/image $(TARGET)/deploy
 
-test-oro: build tests/oro/js/node_modules/.package-lock.json ## Test in Oro's own code; as root; ORO=DIR has clones, ORO_APPLICATIONS="DIR ..." applications; PARTS="5.1 js" limits it
-	@test -n '$(ORO)$(ORO_APPLICATIONS)' || { echo 'Say where the clones are: make test-oro ORO=DIR. What is needed there: tests/oro/README.md'; exit 1; }
+test-oro: build tests/oro/js/node_modules/.package-lock.json ## Test in Oro's own code; as root; ORO=DIR has clones, ORO_APPLICATIONS="DIR ..." applications; PARTS="5.1 js" selects parts
+	@test -n '$(ORO)$(ORO_APPLICATIONS)' || { echo 'ORO is not set. Run: make test-oro ORO=DIR, where DIR has the clones that tests/oro/README.md lists'; exit 1; }
 	@scripts/install-deps oro roots browser
 	ORO_APPLICATIONS='$(ORO_APPLICATIONS)' tests/oro/run '$(ORO)' $(TARGET)/oro $(PARTS)
 
-compatibility-page: ## Write the tables of docs/compatibility.md from what test-matrix and test-oro have found
+compatibility-page: ## Write the tables of docs/compatibility.md from the results of test-matrix and test-oro
 	scripts/compatibility-page $(TARGET)
 
-test-long-targets: build ## Run the first minute of what takes longer, unoptimized: matrix, valgrind, bench, soak
+test-long-targets: build ## Run a short, unoptimized version of the long targets: matrix, valgrind, bench, soak
 	@scripts/install-deps test valgrind bench soak
 	scripts/test-matrix --share
 	cargo check --no-default-features --package orosync-server --package orosync
@@ -141,7 +141,7 @@ test-long-targets: build ## Run the first minute of what takes longer, unoptimiz
 	$(TARGET)/debug/soak 1 $(TARGET)/soak-minute
 	/usr/bin/python3 tests/soak/plot.py $(TARGET)/soak-minute/samples.csv $(TARGET)/soak-minute/soak.svg
 
-soak: build ## Let 10,000 sessions come and go for MINUTES=30, with restarts; draws docs/images/soak.svg
+soak: build ## Run a soak test with 10,000 sessions and restarts for MINUTES=30; draws docs/images/soak.svg
 	@scripts/install-deps test soak
 	cargo run --release --package orosync-tests --bin soak -- $(MINUTES) $(TARGET)/soak
 	/usr/bin/python3 tests/soak/plot.py $(TARGET)/soak/samples.csv docs/images/soak.svg
@@ -164,11 +164,11 @@ lint: js/node_modules/.package-lock.json tests/browser/node_modules/.package-loc
 	shellcheck scripts/install-deps scripts/enable-extension scripts/build-php scripts/fuzz scripts/test-valgrind scripts/test-matrix scripts/matrix/* \
 		tests/conformance/run tests/valgrind/bin/valgrind tests/oro/in-root tests/oro/build-in-root tests/deploy/boot bench/run bench/profile bench/peers/peer demo/bin/demo demo/bin/console .ci/run
 
-performance-page: bench/report/node_modules/.package-lock.json ## Write docs/performance.md from what `make bench` has measured
+performance-page: bench/report/node_modules/.package-lock.json ## Write docs/performance.md from the results of `make bench`
 	@scripts/install-deps node
 	node bench/report/make.js
 
-test-performance-page: bench/report/node_modules/.package-lock.json ## Test that docs/performance.md is what the published results say
+test-performance-page: bench/report/node_modules/.package-lock.json ## Test that docs/performance.md matches the published results
 	@scripts/install-deps node
 	cd bench/report && npm test
 
@@ -179,29 +179,29 @@ bench-peers: bench/peers/node_modules/.package-lock.json
 	@scripts/install-deps bench
 	bench/peers/peer install $(BENCH_PEERS)
 
-bench: bench-programs bench-peers ## Measure beside raw limits and others; ORO=DIR has clones of Oro; BENCH_PEERS=--sockudo builds that too
+bench: bench-programs bench-peers ## Run all benchmarks, with raw limits and other servers; ORO=DIR has clones of Oro, BENCH_PEERS=--sockudo adds sockudo
 	ORO='$(ORO)' bench/run full
 
-bench-quick: bench-programs ## Measure beside the raw limits alone, in a minute
+bench-quick: bench-programs ## Run the benchmarks with the raw limits only, in a minute
 	@scripts/install-deps bench
 	ORO='$(ORO)' bench/run quick
 
-profile: bench-programs ## Say where the server's time goes
+profile: bench-programs ## Profile the server
 	@scripts/install-deps bench
 	bench/profile
 
-budgets: build ## Count the instructions of each path anew, and keep them as budgets
+budgets: build ## Count the instructions of each path and store them as budgets
 	@scripts/install-deps valgrind
 	cargo build --release --package orosync-bench --bin budgets
 	$(RELEASE)/budgets renew
 
-test-budgets: build ## Test that no path takes more instructions than its budget
+test-budgets: build ## Test that no path exceeds its instruction budget
 	@scripts/install-deps valgrind
 	cargo build --release --package orosync-bench --bin budgets
 	$(RELEASE)/budgets check
 
 install: ## Install the server and its systemd units below PREFIX, and the extension for this PHP (DESTDIR is honoured)
-	@test -f $(OROSYNC_SERVER_BIN) -a -f $(OROSYNC_EXTENSION) || { echo 'Nothing is built yet. First run: make build'; exit 1; }
+	@test -f $(OROSYNC_SERVER_BIN) -a -f $(OROSYNC_EXTENSION) || { echo 'The build is missing. Run first: make build'; exit 1; }
 	install -D -m 755 $(OROSYNC_SERVER_BIN) '$(DESTDIR)$(PREFIX)/bin/orosync-server'
 	install -D -m 644 $(OROSYNC_EXTENSION) "$(DESTDIR)$$(php-config --extension-dir)/orosync.so"
 	install -D -m 644 -t '$(DESTDIR)$(PREFIX)/lib/systemd/system' packaging/systemd/orosync-server.service packaging/systemd/orosync-server.socket
@@ -209,7 +209,7 @@ install: ## Install the server and its systemd units below PREFIX, and the exten
 	install -D -m 644 packaging/systemd/orosync.sysusers '$(DESTDIR)$(PREFIX)/lib/sysusers.d/orosync.conf'
 	@scripts/enable-extension '$(DESTDIR)'
 
-screenshots: build tests/browser/node_modules/.package-lock.json ## Make the pictures of docs/images anew
+screenshots: build tests/browser/node_modules/.package-lock.json ## Update the screenshots of docs/images
 	@scripts/install-deps demo browser
 	cd tests/browser && npm run screenshots
 

@@ -98,10 +98,10 @@ pub enum Expected {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Head,
-    /// What follows an HTTP answer that is no 101.
+    /// After an HTTP response other than 101.
     Body,
     Frames,
-    /// Behind a Close frame.
+    /// After a Close frame.
     Closed,
 }
 

@@ -17,7 +17,7 @@ use crate::crowd::Crowd;
 /// Allowed growth of memory between warm-up and end, because allocators are not exact.
 const GROWTH: f64 = 1.10;
 
-/// Share of the crowd that is connected after warm-up; some browsers are always between two pages.
+/// Share of the crowd whose connection ends the warm-up; some browsers are always between two pages.
 const FULL: f64 = 0.9;
 
 /// The samples of a soak run.
