@@ -1,4 +1,4 @@
-//! PHP as a module of Apache, whose children end in every way that Apache has: whatever `orosync_publish()` has accepted arrives.
+//! PHP as an Apache module: messages that `orosync_publish()` accepted arrive, however Apache ends its children.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,13 +14,13 @@ use orosync_tests::traffic::Subscriber;
 use orosync_tests::wait::{self, let_pass};
 use rustix::process::Signal;
 
-/// How many messages a page publishes.
+/// Messages per page.
 const EACH: usize = 5;
 
-/// How many browsers load pages.
+/// Number of browsers that load pages.
 const BROWSERS: usize = 3;
 
-/// Publishes, and writes to a file what was accepted, before anybody else is told.
+/// Publishes, and records the accepted messages in a file before it sends the response.
 const PAGE: &str = r#"
     $accepted = fopen($_GET["file"], "a");
     for ($i = 0; $i < 5; $i++) {

@@ -1,8 +1,8 @@
-//! One attacker, bounded by what one machine can do, beside 200 sessions that behave well: they receive everything in
-//! order, none is closed, and afterwards the memory is what it was.
+//! Attacks from one machine beside 200 well-behaved sessions: these receive everything in order, none is closed, and the
+//! server's memory returns to its previous level.
 //!
-//! How late their events come is printed, quiet and under attack, and not judged here: `cargo test --package orosync-tests
-//! --test attacks -- --nocapture --test-threads 1`.
+//! Latencies with and without the attack are printed but not asserted: `cargo test --package orosync-tests --test attacks --
+//! --nocapture --test-threads 1`.
 
 use std::net::TcpStream;
 use std::process::Stdio;
@@ -19,26 +19,26 @@ use orosync_tests::wait;
 use rustix::process::setpriority_process;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-/// Sessions that behave well.
+/// Number of well-behaved sessions.
 const CROWD: u64 = 200;
 
-/// How often each attack is made.
+/// Repetitions of each attack.
 const ATTACKS: usize = 3;
 
-/// Numbers that the crowd receives meanwhile, at least.
+/// Minimum count of numbers that the crowd receives during an attack.
 const NUMBERS: usize = 100;
 
-/// Within this the server's allocator gives back what is free (`.cargo/config.toml`).
+/// Time within which the server's allocator returns free memory (`.cargo/config.toml`).
 const GIVEN_BACK: Duration = Duration::from_secs(2);
 
-/// Of a thread, as `nice` counts.
+/// Nice value of a thread.
 const LOWEST_PRIORITY: i32 = 19;
 
 /// A topic of any name, for the attacks that need many.
 const CONFIGURATION: &str = "[[topics]]\npattern = \"acme/{name}\"\nsubscribe = \"user\"\n";
 
-/// Held by the attack that is under way. On a small machine two at once would share the processor of the crowds, and each
-/// would be disturbed by the other.
+/// Held by the running attack. On a small machine two concurrent attacks would share the crowds' processor and disturb each
+/// other.
 static UNDER_WAY: Mutex<()> = Mutex::new(());
 
 /// Runs an attack several times, beside the crowd.
@@ -55,8 +55,8 @@ fn withstand(what: &str, attack: impl Fn(&Server) + Send) {
     });
 }
 
-/// A server on one half of the processors, while this thread and those that it starts afterwards are on the other: browsers
-/// have machines of their own, and attackers too.
+/// Starts a server on one half of the processors, and moves this thread and its later threads to the other half, because real
+/// browsers and attackers run on other machines.
 fn start_apart() -> Server {
     let all = sched_getaffinity(None).expect("a thread may ask for that");
     let processors: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|processor| all.is_set(*processor)).collect();
@@ -104,7 +104,7 @@ fn ratio(this: u64, that: u64) -> f64 {
     this as f64 / that.max(1) as f64
 }
 
-/// The server's memory once only the crowd is left and it gives nothing back any more.
+/// The server's memory when only the crowd is left and no more memory is returned.
 fn settled_bytes(server: &Server) -> u64 {
     #[expect(clippy::cast_precision_loss, reason = "a few hundred")]
     server.await_metric(r#"orosync_sessions_open{protocol="orosync"}"#, CROWD as f64);
@@ -127,7 +127,7 @@ fn users(server: &Server, count: u64) -> Vec<Client> {
     (0..count).map(|uid| Client::user(server, OROSYNC, 10_000 + uid)).collect()
 }
 
-/// Floods from so many sessions, each of which is closed with this code.
+/// Floods from so many sessions; asserts that each is closed with this code.
 fn flood(server: &Server, sessions: u64, bytes: &[u8], code: u16) {
     for mut client in users(server, sessions) {
         // The server may close before it has everything.
@@ -294,7 +294,7 @@ fn what_looks_compressed_is_closed_with_1002() {
     });
 }
 
-/// Not an attack: what 500 pages behind one address do in the second after a restart.
+/// Not an attack: 500 pages behind one address in the second after a restart.
 #[test]
 fn five_hundred_pages_that_come_back_at_once_with_twenty_subscriptions_each_are_served() {
     let server = Server::start();

@@ -1,4 +1,4 @@
-//! From a PHP call to every subscriber: nothing lost, nothing twice, in order.
+//! Delivery from a PHP call to every subscriber: no loss, no duplicates, in order.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};

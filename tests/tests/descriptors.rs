@@ -1,4 +1,4 @@
-//! Each session costs a descriptor. When there are no more, the others are served, and publishers get in.
+//! Descriptor limits: without free descriptors, open sessions are still served and publishers can connect.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -11,7 +11,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, prlimit};
 
 const SESSIONS: &str = r#"orosync_sessions_open{protocol="wamp"}"#;
 
-/// A session, or nothing where the server has no place for one.
+/// A session, or `None` if the server has no room for one.
 fn try_session(server: &Server, headers: &str) -> Option<Client> {
     let mut client = Client::connect(server);
     let asked = client.try_send(request("/", &format!("{WAMP}{headers}")).as_bytes());
@@ -33,7 +33,7 @@ fn try_session(server: &Server, headers: &str) -> Option<Client> {
     None
 }
 
-/// What the unit lets the server have, as far as this process may give it.
+/// The unit's descriptor limit, or this process's hard limit if that is lower.
 fn descriptors_of_the_unit() -> u64 {
     let unit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/systemd/orosync-server.service");
     let unit = fs::read_to_string(unit).expect("the unit");

@@ -1,5 +1,5 @@
-//! A session outlives the ticket that opened it. Whoever publishes can have it ended: by role and user, or alone. Whoever is
-//! still logged in comes back with a new ticket.
+//! Disconnects: a session outlives the ticket that opened it, but a publisher can end it, by role and user or by session id.
+//! Users who are still logged in reconnect with a new ticket.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Output, Stdio};
@@ -9,7 +9,7 @@ use orosync_tests::client::{Client, OROSYNC, Received, WAMP};
 use orosync_tests::php;
 use orosync_tests::server::{self, Server, ticket};
 
-/// "Come back with a new ticket".
+/// The close code for "reconnect with a new ticket".
 const NEW_TICKET: Received = Received::Close(4010);
 
 /// `orosync-server disconnect` against a running server.
@@ -22,7 +22,7 @@ fn disconnect(server: &Server, arguments: &[&str]) -> Output {
         .expect("it starts")
 }
 
-/// The id that WELCOME named.
+/// The session id in WELCOME.
 fn session_id(client: &mut Client) -> String {
     client.say(r#"[2,"1","orosync/session"]"#);
     let answer = client.text();

@@ -1,4 +1,4 @@
-//! One event to many sessions: to all of them, in order, in both of the ways in which a shard writes.
+//! Fan-out to many sessions: all receive all events in order, with both ways in which a shard writes.
 
 use orosync_tests::client::{Client, OROSYNC};
 use orosync_tests::php;

@@ -1,4 +1,4 @@
-//! The time after SIGTERM in which load balancers find out: not ready, and still serving.
+//! The grace period after SIGTERM, in which load balancers notice: the server is not ready but still serves.
 
 use std::time::{Duration, Instant};
 

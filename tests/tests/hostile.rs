@@ -1,4 +1,4 @@
-//! Whatever a client sends, the server survives it, says so where it can, and goes on serving the others.
+//! Hostile clients: the server survives any input, reports it where possible, and continues to serve other clients.
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;

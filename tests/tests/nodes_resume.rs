@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 const TOPIC: &str = "oro/data/update";
 
-/// "Come back and ask what you missed".
+/// The close code for "reconnect and recover".
 const INCOMPLETE: Received = Received::Close(4012);
 
 /// What Redis keeps of a topic: its entries and its head.

@@ -1,4 +1,4 @@
-//! Who may what, from the outside: every topic of Oro, every kind of identity, both directions; and pages of which sites.
+//! Permissions, end to end: every topic of Oro, every kind of identity, both directions; and allowed origins.
 
 use orosync_protocol::ticket::Role;
 use orosync_tests::client::{Client, WAMP};
@@ -52,7 +52,7 @@ fn parties(server: &Server) -> [Client; 4] {
     ]
 }
 
-/// Is this message taken? A refusal is answered with `[4,`.
+/// Whether this message is accepted; a refusal is answered with `[4,`.
 fn is_taken(client: &mut Client, message: &str) -> bool {
     client.say(message);
     client.say(r#"[2,"sync","orosync/session"]"#);

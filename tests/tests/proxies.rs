@@ -1,4 +1,4 @@
-//! Behind a reverse proxy everybody has the proxy's address. Whom it names counts, if it is trusted; nobody else's word does.
+//! Client addresses behind a reverse proxy: the address that a trusted proxy names counts, and no other.
 
 use orosync_tests::client::{Client, WAMP, request};
 use orosync_tests::server::Server;

@@ -1,5 +1,5 @@
-//! A session is given tickets for its own next connection: with one it comes back as who it was, once, without asking the
-//! application. A disconnect makes them worthless, also if the server is killed right after it.
+//! Resume tickets: with one a session reconnects once under its identity, without asking the application. A disconnect revokes
+//! them, even if the server is killed right afterwards.
 
 use std::fs;
 

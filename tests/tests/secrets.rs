@@ -1,4 +1,4 @@
-//! Secrets and tickets appear nowhere, whatever goes wrong; and what clients send reaches the log escaped, cut and counted.
+//! Secrets and tickets appear in no output, whatever fails; client data in the log is escaped, truncated and rate-limited.
 
 use std::fs;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! Under systemd: a port that outlives the server, what it is told, and a unit that leaves the server little to break.
+//! Under systemd: socket activation, notifications, and the sandbox of the unit.
 
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;

@@ -1,4 +1,4 @@
-//! Each wrong ticket is refused by HTTP, with its reason counted and logged, and never shown.
+//! Invalid tickets are rejected with an HTTP status; the reason is counted and logged, but not sent.
 
 use std::fs;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! `wss://` without a reverse proxy: for browsers and publishers, and with a certificate that can change under way.
+//! `wss://` without a reverse proxy, for browsers and publishers, with a certificate that can be replaced at run time.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};

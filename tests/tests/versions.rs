@@ -1,4 +1,4 @@
-//! Server and extension of different versions: what `docs/deploy.md` says of the order of an upgrade.
+//! Server and extension of different versions: the upgrade order in `docs/deploy.md`.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

@@ -1,4 +1,4 @@
-//! A raw WAMP v1 session, byte by byte: what OroPlatform's clients rely on.
+//! A WAMP v1 session byte by byte, as OroPlatform's clients rely on.
 
 use orosync_protocol::ticket::Role;
 use orosync_tests::client::{Client, OROSYNC, Received, WAMP, frame, request};

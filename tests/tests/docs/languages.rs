@@ -1,4 +1,4 @@
-//! A checker for each language of a block: whatever knows the language best and is at hand.
+//! A checker for each language of a code block: the best available parser of that language.
 
 use std::process::Command;
 
@@ -9,7 +9,7 @@ use crate::place::{Place, as_php, extension_setting, run};
 use crate::reverse_proxies;
 use crate::scale;
 
-/// Names that exist, and values that can work.
+/// Checks that names exist and values are valid.
 const PHP_INI: &str = r#"
     $settings = parse_ini_string(stream_get_contents(STDIN), false, INI_SCANNER_RAW);
     foreach (array_diff(preg_grep('/^orosync/', array_keys($settings)), array_keys(ini_get_all('orosync'))) as $name) {
@@ -18,7 +18,7 @@ const PHP_INI: &str = r#"
     orosync_status();
 "#;
 
-/// The syntax; the keys of the bundle by its own tree.
+/// Checks the syntax, and the bundle's keys with its configuration tree.
 const YAML: &str = r"
     foreach (['Yaml', 'Config', 'DependencyInjection', 'HttpKernel'] as $component) {
         require_once '/usr/share/php/Symfony/Component/' . $component . '/autoload.php';
@@ -31,7 +31,7 @@ const YAML: &str = r"
     }
 ";
 
-/// The syntax, and that the bundle has the functions.
+/// Checks the syntax, and that the bundle defines the functions.
 const TWIG: &str = r"
     require_once '/usr/share/php/Twig/autoload.php';
     require_once $argv[1] . '/bundle/Twig/OrosyncExtension.php';
@@ -40,7 +40,7 @@ const TWIG: &str = r"
     $twig->parse($twig->tokenize(new Twig\Source(stream_get_contents(STDIN), 'block')));
 ";
 
-/// Checks a block; what is wrong with it.
+/// Checks a block and returns its errors.
 pub(crate) fn check(block: &Block, place: &Place) -> Result<(), String> {
     let text = place.translate(&block.text);
     match block.language.as_str() {
@@ -64,7 +64,7 @@ pub(crate) fn check(block: &Block, place: &Place) -> Result<(), String> {
     }
 }
 
-/// Its instructions; `make test-deploy` runs their commands.
+/// Checks the instructions; `make test-deploy` runs their commands.
 fn check_dockerfile(text: &str) -> Result<(), String> {
     let known = ["FROM", "RUN", "COPY", "WORKDIR", "USER", "ENTRYPOINT", "CMD", "#"];
     let instruction = |line: &str| line.split(' ').next().unwrap_or_default().to_owned();
@@ -73,7 +73,7 @@ fn check_dockerfile(text: &str) -> Result<(), String> {
     if unknown.is_empty() { Ok(()) } else { Err(format!("nobody runs {unknown:?}")) }
 }
 
-/// Where the server is called, its command and flags are known to it.
+/// Checks that commands and flags in calls of the server exist.
 pub(crate) fn check_server_calls(block: &Block, place: &Place) -> Result<(), String> {
     if block.language == "dockerfile" {
         return Ok(());
@@ -93,7 +93,7 @@ pub(crate) fn check_server_calls(block: &Block, place: &Place) -> Result<(), Str
     Ok(())
 }
 
-/// As a whole configuration; where it does not say what the secret is, it gets one.
+/// Checks the block as a complete configuration; a secret is added if it has none.
 fn check_toml(text: &str, place: &Place) -> Result<(), String> {
     let file = place.write("orosync.toml", text);
     let mut command = place.command("orosync-server");
@@ -108,7 +108,7 @@ fn check_toml(text: &str, place: &Place) -> Result<(), String> {
     run(&mut command, "").map(drop)
 }
 
-/// The syntax; and the settings of a php.ini that are ours.
+/// Checks the syntax, and the extension's settings of a php.ini.
 fn check_ini(text: &str, place: &Place) -> Result<(), String> {
     run_php(
         "exit(parse_ini_string(stream_get_contents(STDIN), true, INI_SCANNER_RAW) === false ? 1 : 0);",
@@ -133,17 +133,17 @@ fn check_scripts(html: &str, place: &Place) -> Result<(), String> {
     Ok(())
 }
 
-/// What a module that defines an element needs of a browser.
+/// Stubs of the browser API for a module that defines an element.
 const ELEMENTS: &str = "data:text/javascript,globalThis.HTMLElement = class {}; globalThis.customElements = new Map(); \
     globalThis.customElements.define = globalThis.customElements.set;";
 
-/// The modules of the browser client, by the names that pages and builds have for them.
+/// The modules of the browser client, by the names that pages and bundlers use.
 const MODULES: [(&str, &[&str]); 2] = [
     ("index.js", &["'/orosync/index.js'", "'/bundles/orosynclive/index.js'", "'@orosync/client'"]),
     ("page.js", &["'/orosync/page.js'", "'/bundles/orosynclive/page.js'", "'@orosync/client/page'"]),
 ];
 
-/// The syntax, and that the browser client has what is imported from it.
+/// Checks the syntax, and that the browser client exports what is imported from it.
 fn check_javascript(text: &str, place: &Place) -> Result<(), String> {
     let file = place.write("script.mjs", text);
     run(Command::new("node").arg("--check").arg(file), "")?;
@@ -162,7 +162,7 @@ fn check_javascript(text: &str, place: &Place) -> Result<(), String> {
     run(Command::new("node").args(["--import", ELEMENTS]).arg(file), "").map(drop)
 }
 
-/// Runs a checker written in PHP, with the repository as its argument and the text on standard input.
+/// Runs a checker in PHP, with the repository as its argument and the text on standard input.
 fn run_php(checker: &str, text: &str) -> Result<(), String> {
     let settings = ["-d", "display_errors=stderr", "-d", "error_reporting=24575"];
     run(Command::new("php").args(settings).args(["-r", checker, "--"]).arg(repository()), text).map(drop)

@@ -1,7 +1,7 @@
-//! The documents say what is so: examples run, tables are what the programs print, links lead somewhere.
+//! Checks the documents: examples run, tables match the programs' output, links have targets.
 //!
-//! The word behind a block's language says how it is tested. `sh run` and `php run` are executed; a `text output` behind one
-//! is what it prints. `text wamp` and `text link` are replayed on the wire. All others are checked in their language.
+//! The word after a block's language says how it is tested. `sh run` and `php run` are executed; a following `text output` is
+//! the expected output. `text wamp` and `text link` are replayed on the wire. All others are checked in their language.
 
 mod languages;
 mod markdown;
@@ -24,7 +24,7 @@ use orosync_tests::wait;
 use markdown::{Document, matches, repository};
 use place::{Place, extension_setting, run};
 
-/// The head of a table of settings and the like.
+/// The header of a table of settings.
 const SETTINGS: &str = "| key | value | default | meaning |";
 
 #[test]

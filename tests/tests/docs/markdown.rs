@@ -1,10 +1,10 @@
-//! The repository's documents: their blocks of code, their tables, their links.
+//! Parser of the repository's documents: code blocks, tables, links.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Where documents are, from the root of the repository.
+/// Directories with documents, relative to the repository's root.
 const DIRECTORIES: [&str; 7] = ["", "docs", "docs/performance", "bench", "bundle", "demo", "js"];
 
 /// One document.

@@ -1,7 +1,7 @@
-//! Where examples run: a running server, and a folder in place of what the documents assume of a machine.
+//! The environment of examples: a running server, and a directory that replaces the paths in the documents.
 //!
-//! `/etc/orosync` is a folder of the test with a secret in it; the addresses of the defaults are those of the running server;
-//! `orosync-server` and `php` are those that were built here, with settings to reach that server.
+//! `/etc/orosync` is a directory of the test with a secret; default addresses are replaced by those of the running server;
+//! `orosync-server` and `php` are the local builds, with settings to reach that server.
 
 use std::fs;
 use std::io::Write as _;
@@ -14,7 +14,7 @@ use orosync_tests::server::{self, Server};
 use orosync_tests::{SECRET, php};
 use tempfile::TempDir;
 
-/// The longest that an example may take.
+/// Time limit of an example.
 const LIMIT_SECONDS: &str = "60";
 
 /// The server's unix socket.
@@ -132,7 +132,7 @@ pub(crate) fn as_php(script: &str) -> String {
     if script.starts_with("<?php") { script.to_owned() } else { format!("<?php\n{script}") }
 }
 
-/// Runs a command with this standard input: what it prints. What it says on standard error of a success is a failure.
+/// Runs a command with this standard input and returns its output. Output on standard error is a failure, even on success.
 pub(crate) fn run(command: &mut Command, input: &str) -> Result<String, String> {
     let mut child = command
         .stdin(Stdio::piped())
@@ -153,7 +153,7 @@ pub(crate) fn run(command: &mut Command, input: &str) -> Result<String, String> 
     }
 }
 
-/// The extension of the harness, as `-d` takes it.
+/// The harness's extension as an argument of `-d`.
 pub(crate) fn extension_setting() -> String {
     let command = php::command("ws://127.0.0.1:1/");
     let setting = command.get_args().find(|word| word.to_string_lossy().starts_with("extension="));

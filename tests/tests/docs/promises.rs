@@ -1,14 +1,14 @@
-//! docs/reliability.md and docs/security.md name a test for each promise: each of them is there.
+//! Checks that the tests that docs/reliability.md and docs/security.md name for each guarantee exist.
 
 use std::fs;
 
 use super::markdown::repository;
 
-/// The tables of promises, by what stands above the tests.
+/// Headers of the tests' column, by which tables of guarantees are recognized.
 const HEADS: [&str; 2] = [" shown by ", " test "];
 
-/// The last cell of each row: links to files of tests, each with the names of those of its tests that are meant; or a target
-/// of `make`, which `every_target_of_make_is_there` looks for.
+/// The last cell of each row: links to test files, each followed by names of its tests; or a target of `make`, which
+/// `every_target_of_make_is_there` checks.
 fn cells(text: &str) -> Vec<&str> {
     let mut cells = Vec::new();
     let mut of_promises = false;

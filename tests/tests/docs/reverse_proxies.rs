@@ -1,5 +1,5 @@
-//! The reverse proxies of `docs/deploy.md`, really run: each block of their languages within the smallest configuration that
-//! it needs, on an address of its own, with TLS before it.
+//! Runs the reverse proxies of `docs/deploy.md`: each configuration block within the minimal configuration that it needs, on its
+//! own address, with TLS.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -19,17 +19,17 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::markdown::{Block, Document};
 use crate::place::Place;
 
-/// Where the browser is: another address of loopback than that of the reverse proxy, which is trusted.
+/// The browser's address: another loopback address than the trusted one of the reverse proxy.
 const BROWSER: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 
-/// What a client claims itself.
+/// The forwarded address that a client claims.
 const FORGED: &str = "X-Forwarded-For: 203.0.113.9\r\nX-Real-IP: 203.0.113.9\r\n";
 
-/// The timeout of the examples, and the one of the test in its place.
+/// The timeout in the examples, and the test's replacement.
 const TIMEOUT_SECONDS: &str = "75";
 const SHORT_TIMEOUT_SECONDS: u64 = 3;
 
-/// The languages of blocks, each with the program that reads such a block.
+/// The languages of blocks, each with its program.
 const LANGUAGES: [(&str, Program); 4] = [
     ("nginx", Program::Nginx),
     ("apache", Program::Apache),
@@ -37,10 +37,10 @@ const LANGUAGES: [(&str, Program); 4] = [
     ("caddy", Program::Caddy),
 ];
 
-/// The manner of a block that is a whole server of NGINX: `make test-deploy` runs it.
+/// The marker of a block with a whole NGINX server, which `make test-deploy` runs.
 const WHOLE_SERVER: &str = "server";
 
-/// What stands before a backend that comes alone.
+/// Configuration before a backend without a frontend.
 const HAPROXY_FRONTEND: &str = "
 frontend web
     mode http
@@ -164,7 +164,7 @@ impl Program {
     }
 }
 
-/// A running reverse proxy. Killed when it goes out of scope.
+/// A running reverse proxy. Killed on drop.
 pub(crate) struct ReverseProxy {
     child: Child,
     address: SocketAddr,
@@ -232,7 +232,7 @@ impl Drop for ReverseProxy {
     }
 }
 
-/// Everything that it has written to its logs and its standard output.
+/// Its logs and its standard output.
 fn said(folder: &Path) -> String {
     ["access.log", "error.log", "output"]
         .iter()
@@ -241,7 +241,7 @@ fn said(folder: &Path) -> String {
         .join("\n")
 }
 
-/// Writes the configuration and a certificate, for an address of its own.
+/// Writes the configuration and a certificate for its own address.
 fn write(program: Program, text: &str, place: &Place) -> (PathBuf, PathBuf, SocketAddr, Certificate) {
     let folder = place.path("proxy");
     fs::create_dir_all(&folder).expect("a directory");
@@ -256,7 +256,7 @@ fn write(program: Program, text: &str, place: &Place) -> (PathBuf, PathBuf, Sock
     (file, folder, address, certificate)
 }
 
-/// Has the program check a block.
+/// Checks a block with the program.
 pub(crate) fn check(block: &Block, place: &Place) -> Result<(), String> {
     let program = Program::of(block).expect("one of the languages");
     let (file, folder, ..) = write(program, &block.text, place);
@@ -265,7 +265,7 @@ pub(crate) fn check(block: &Block, place: &Place) -> Result<(), String> {
     if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
 }
 
-/// All blocks of the languages in `docs/deploy.md` that pass sessions on.
+/// All configuration blocks of `docs/deploy.md` that forward sessions.
 fn blocks() -> Vec<(Program, Block)> {
     let blocks = Document::named("docs/deploy.md").blocks().into_iter();
     let blocks = blocks.filter(|block| block.manner != WHOLE_SERVER);

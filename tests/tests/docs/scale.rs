@@ -1,4 +1,4 @@
-//! `docs/scale.md`, really run: its nodes behind its load balancer, its Redis with its user, its Sentinel, its passwords.
+//! Runs `docs/scale.md`: its nodes behind its load balancer, its Redis with its user, its Sentinel, its passwords.
 
 use std::fs;
 
@@ -20,26 +20,26 @@ use crate::place::Place;
 use crate::reverse_proxies::{Program, ReverseProxy};
 use crate::statements::sources;
 
-/// The user of the document.
+/// The Redis user in the document.
 const USER: &str = "orosync";
 
-/// Whatever stands for a password there.
+/// The placeholder for a password.
 const PASSWORD: &str = "PASSWORD";
 
-/// Whether a node is ready, and if not why.
+/// Whether a node is ready; the error is the reason if not.
 const READY: &str = "/readyz";
 
 fn document() -> Document {
     Document::named("docs/scale.md")
 }
 
-/// The blocks of this language and manner.
+/// The blocks with this language and marker.
 fn blocks(language: &str, manner: &str) -> Vec<Block> {
     let blocks = document().blocks().into_iter();
     blocks.filter(|block| block.language == language && block.manner == manner).collect()
 }
 
-/// The one of this language and manner that has this in it.
+/// The block with this language and marker that contains this text.
 fn block(language: &str, manner: &str, text: &str) -> String {
     let mut found = blocks(language, manner).into_iter().filter(|block| block.text.contains(text));
     let block =
@@ -48,7 +48,7 @@ fn block(language: &str, manner: &str, text: &str) -> String {
     block.text
 }
 
-/// The rules of the line that is enough.
+/// The ACL rules in the document.
 fn rules() -> Vec<String> {
     let line = block("redis", "acl", "user ");
     let rules = line.split_whitespace().skip(4).map(str::to_owned).collect();
@@ -56,7 +56,7 @@ fn rules() -> Vec<String> {
     rules
 }
 
-/// Checks a block about Redis: it starts with it.
+/// Checks that Redis starts with a configuration block.
 pub(crate) fn check(block: &Block) {
     match (block.language.as_str(), block.manner.as_str()) {
         // Run by the tests below, on a running server.
@@ -65,7 +65,7 @@ pub(crate) fn check(block: &Block) {
     }
 }
 
-/// Where the files of the document are.
+/// The directory of the document's files.
 struct Files(TempDir);
 
 impl Files {
@@ -102,7 +102,7 @@ fn nodes(files: &Files, redis: &Redis, count: usize) -> (Nodes, String) {
     (Nodes::start_each((0..count).map(|_| toml.clone())), toml)
 }
 
-/// What `nodes` answers with this configuration: whether it is content, what it prints, and what it complains of.
+/// Runs `nodes` with this configuration. Returns success, standard output and standard error.
 fn ask_nodes(files: &Files, toml: &str, json: bool) -> (bool, String, String) {
     files.write("orosync.toml", toml);
     let mut command = server::command();
@@ -123,7 +123,7 @@ fn subscribed(server: &Server) -> Client {
     session
 }
 
-/// Waits until Redis tells this node of the topic: only then can it say where the topic stands.
+/// Waits until this node is subscribed to the topic in Redis; only then it knows the topic's position.
 fn settle(node: &Server) {
     Client::user(node, OROSYNC, 9).recover("oro/ping", &json!({}));
 }

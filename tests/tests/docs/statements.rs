@@ -1,4 +1,4 @@
-//! What the documents say of the code itself: where `unsafe` stands, which close codes are sent, that no test sleeps.
+//! Checks statements about the code: the locations of `unsafe`, the close codes that are sent, no sleeps in tests.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,7 +8,7 @@ use orosync_protocol::close::{CloseReason, ComeBack};
 
 use super::markdown::{Document, repository};
 
-/// The Rust files below a directory of the repository, by their paths in it, with what they hold.
+/// Paths and contents of the Rust files below a directory of the repository.
 pub(crate) fn sources(directory: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut directories = vec![PathBuf::from(directory)];

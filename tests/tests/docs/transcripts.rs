@@ -1,4 +1,4 @@
-//! What a document says of the wire, replayed: `>` is sent, `<` must come, `$` is run on the server's machine.
+//! Replays protocol transcripts of the documents: `>` is sent, `<` is expected, `$` is run on the server's machine.
 
 use std::net::TcpStream;
 

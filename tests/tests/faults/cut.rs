@@ -1,4 +1,4 @@
-//! A link that is cut in other ways than by the end of the server, which remembers what it has had.
+//! Links that break while the server keeps running, so it still knows the messages it has received.
 
 use std::thread;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! A server that is asked to end (SIGTERM) in the middle of the traffic.
+//! A graceful shutdown (SIGTERM) under traffic.
 
 use orosync_tests::client::{Client, OROSYNC, Received, WAMP};
 use orosync_tests::proxy::Proxy;

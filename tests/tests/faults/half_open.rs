@@ -1,4 +1,4 @@
-//! A link whose packets are dropped, of which nobody is told: a cable, a firewall that has forgotten, a machine that is gone.
+//! A half-open link, whose packets are dropped silently: an unplugged cable, a firewall that lost its state, a lost machine.
 
 use std::io::Write as _;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! A server that is killed, as a crash would end it.
+//! A server that is killed, as in a crash.
 
 use orosync_tests::client::{Client, OROSYNC, Received};
 use orosync_tests::proxy::Proxy;

@@ -1,5 +1,5 @@
-//! What is cut, killed, lost, closed, frozen or too slow between a publisher and its subscribers: docs/reliability.md says
-//! what is promised, and names the tests of this folder that show it.
+//! Faults between a publisher and its subscribers: cut, killed, lost, closed, frozen or slow parts. docs/reliability.md states
+//! the guarantees and names the tests of this directory.
 
 mod cut;
 mod drain;
@@ -23,18 +23,18 @@ use orosync_tests::traffic::TOPIC;
 use rand::SeedableRng as _;
 use rand::rngs::SmallRng;
 
-/// Held by tests that need the machine for themselves: side by side they would only wait for each other.
+/// Held by tests that need the whole machine, so that they do not run concurrently.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A number of the issue that would take too long each time: the default, or what the environment says.
+/// A parameter of a test from the environment, or its default, which keeps the test short.
 fn amount(variable: &str, default: usize) -> usize {
     std::env::var(variable).map_or(default, |amount| amount.parse().expect("a number"))
 }
 
-/// Processor time of all threads of a process so far, in nanoseconds.
+/// CPU time of all threads of a process so far, in nanoseconds.
 fn processor_time(pid: u32) -> u64 {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("it runs");
     let of = |task: fs::DirEntry| -> u64 {
@@ -44,20 +44,20 @@ fn processor_time(pid: u32) -> u64 {
     tasks.map(|task| of(task.expect("it runs"))).sum()
 }
 
-/// A generator whose seed a failure shows.
+/// A random generator that prints its seed on failure.
 fn random() -> SmallRng {
     let seed = rand::random();
     println!("seed {seed}");
     SmallRng::seed_from_u64(seed)
 }
 
-/// A publisher of this process.
+/// A publisher in this process.
 fn publisher(endpoint: &str) -> Publisher {
     let signer = Signer::from_secret(SECRET.as_bytes()).expect("long enough");
     Publisher::new(Options::new(endpoint.parse().expect("an endpoint"), signer))
 }
 
-/// As PHP's publishers number theirs.
+/// A payload numbered like those of PHP's publishers.
 fn message(publisher: usize, number: usize) -> Message {
     Message {
         topic: Topic::parse(TOPIC).expect("a topic"),

@@ -1,4 +1,4 @@
-//! Publishers that are faster than the server, for longer than their queues can hide it.
+//! Publishers that are faster than the server for longer than their queues can absorb.
 
 use std::fs;
 use std::io::{BufRead, BufReader};

@@ -1,4 +1,4 @@
-//! Pages that hear nothing ask whether the path to the server still works.
+//! Heartbeats of idle pages, which check that their connection is alive.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! PHP processes that end, in the middle of the traffic, in the ways in which PHP-FPM ends them.
+//! PHP processes that PHP-FPM ends under traffic.
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;

@@ -1,4 +1,4 @@
-//! Sessions that do not read, or are no longer there.
+//! Sessions that do not read, and dead peers.
 
 use std::time::{Duration, Instant};
 

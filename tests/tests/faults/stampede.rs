@@ -1,4 +1,4 @@
-//! Many publishers that lose the same server in the same moment: the workers of a PHP-FPM.
+//! Many publishers that lose the same server at the same moment, like the workers of a PHP-FPM.
 
 use std::collections::BTreeSet;
 use std::fs;

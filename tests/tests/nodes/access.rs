@@ -1,4 +1,4 @@
-//! How a node gets in: TLS, unix sockets, users and passwords.
+//! Access of nodes to Redis: TLS, unix sockets, users and passwords.
 
 use std::fs;
 use std::time::Instant;

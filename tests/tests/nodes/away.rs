@@ -1,4 +1,4 @@
-//! Redis is away.
+//! Outages of Redis.
 
 use std::ops::Range;
 use std::time::{Duration, Instant};

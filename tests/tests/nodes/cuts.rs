@@ -1,4 +1,4 @@
-//! Redis is there, but something between it and the nodes is not as it was.
+//! Faults between nodes and a running Redis.
 
 use std::io::Read;
 use std::process::Stdio;

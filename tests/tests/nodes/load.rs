@@ -1,4 +1,4 @@
-//! PHP processes that publish through all nodes, and sessions at each of them that keep books.
+//! PHP processes that publish through all nodes, and an auditor at each node.
 
 use std::time::Instant;
 
@@ -9,13 +9,13 @@ use orosync_tests::traffic::{self, Ended, Events, Publishers, TOPIC};
 
 use super::SOON;
 
-/// PHP processes.
+/// Number of PHP processes.
 const PUBLISHERS: usize = 4;
 
-/// Messages that each of them publishes in a second.
+/// Messages per second and process.
 const RATE: usize = 50;
 
-/// More than can be on the way while all is well.
+/// A number of messages that exceeds those in flight without a fault.
 const GOES_ON: usize = 100;
 
 /// The publishing PHP processes and the auditors.

@@ -1,6 +1,6 @@
-//! Several nodes on a real Redis, while something fails: what was accepted is delivered, once and in order.
+//! Several nodes on a real Redis under faults: accepted messages are delivered once and in order.
 //!
-//! `NODES_AWAY_SECONDS` is how long Redis is away in the test of that (20).
+//! `NODES_AWAY_SECONDS` is the duration of the long outage of Redis (default 20).
 
 mod access;
 mod applications;
@@ -17,12 +17,12 @@ use std::time::Duration;
 use orosync_tests::nodes::Nodes;
 use orosync_tests::server::Server;
 
-/// How soon delivery goes on once Redis is able to.
+/// Time within which delivery resumes once Redis is available.
 const SOON: Duration = Duration::from_secs(5);
 
 const LOST: &str = "orosync_broker_lost_total";
 
-/// The configuration of nodes whose sessions may be away for long.
+/// Configuration with a long history, for sessions that reconnect late.
 const KEEPS: &str = "\
     [history]\nevents = 10000\n\
     [[topics]]\npattern = \"oro/ping\"\nsubscribe = \"anyone\"\npublish = \"publisher\"\n\

@@ -1,4 +1,4 @@
-//! Redis has no memory left.
+//! Redis without free memory.
 
 use std::time::{Duration, Instant};
 

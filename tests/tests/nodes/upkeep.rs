@@ -1,4 +1,4 @@
-//! What an operator does to nodes: other secrets, another configuration, the end.
+//! Maintenance of nodes: new secrets, a new configuration, shutdown.
 
 use std::fs;
 use std::time::Duration;

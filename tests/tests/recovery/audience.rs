@@ -1,4 +1,4 @@
-//! Events for some sessions alone: in nobody else's answer, and no gap to the others.
+//! Events for certain sessions only: not in the answers to others, and not a gap for them.
 
 use orosync_protocol::{Audience, SessionId, SessionIds};
 use orosync_tests::client::{Client, OROSYNC};

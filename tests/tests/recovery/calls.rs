@@ -1,4 +1,4 @@
-//! What is refused, with which code and whose name, and the bounds of an answer. No refusal ends a session.
+//! Refused calls with their codes and URIs, and the limits of an answer. No refusal ends a session.
 
 use orosync_tests::client::{Client, OROSYNC};
 use orosync_tests::recovery::Refused;

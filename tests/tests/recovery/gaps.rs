@@ -1,4 +1,4 @@
-//! A session that was away and comes back with its last position.
+//! A session that reconnects with its last position.
 
 use orosync_tests::client::{Client, OROSYNC, WAMP};
 use orosync_tests::proxy::{Fault, Proxy};

@@ -1,5 +1,5 @@
-//! A page that was away learns what it missed, or that nobody can know: positions, history, and what
-//! `orosync/subscribe`, `orosync/tags` and `orosync/resume` say about them.
+//! A page that reconnects learns which events it missed, or that the answer is incomplete: positions, history, and the answers
+//! of `orosync/subscribe`, `orosync/tags` and `orosync/resume`.
 
 mod audience;
 mod calls;

@@ -1,4 +1,4 @@
-//! `history.bytes` bounds what all topics keep together.
+//! `history.bytes` bounds the histories of all topics together.
 
 use orosync_tests::client::{Client, OROSYNC};
 use orosync_tests::recovery::Recovery;

@@ -1,4 +1,4 @@
-//! `{"since": {"milliseconds": n}}`: what was accepted from n milliseconds before this session's 101 on.
+//! `{"since": {"milliseconds": n}}`: recovery of events accepted since n milliseconds before this session's 101 response.
 
 use std::time::{Duration, Instant};
 

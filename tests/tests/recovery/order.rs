@@ -1,4 +1,4 @@
-//! Nothing falls between an answer and the events behind it, and nothing comes twice.
+//! No event is lost between an answer and the events after it, and none is received twice.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};

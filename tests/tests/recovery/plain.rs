@@ -1,4 +1,4 @@
-//! A session that asks for nothing of this: not one byte is different, whoever else asks.
+//! Sessions without recovery: their bytes do not change, whether or not others recover.
 
 use orosync_tests::client::{Client, OROSYNC, WAMP};
 use orosync_tests::recovery::event;

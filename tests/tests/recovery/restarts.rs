@@ -1,4 +1,4 @@
-//! A server that was started anew knows no position of the one before.
+//! A restarted server does not know the positions of its predecessor.
 
 use orosync_tests::client::{Client, OROSYNC, Received};
 use orosync_tests::php;

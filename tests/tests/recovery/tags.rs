@@ -1,4 +1,4 @@
-//! Tags: changes of what a page does not show are left out, in the answer and afterwards. Everything else comes.
+//! Content tags: events about content that a page does not show are skipped, in the answer and later; all others are delivered.
 
 use orosync_tests::client::{Client, OROSYNC, WAMP};
 use orosync_tests::php;

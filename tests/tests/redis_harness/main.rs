@@ -1,4 +1,4 @@
-//! The harness' own promises about real Redis: what other tests build on.
+//! Tests of the Redis harness that other tests rely on.
 
 mod auditor;
 mod cluster;
