@@ -39,7 +39,7 @@ describe('the board', () => {
     await ben.listens();
   }
 
-  it('shows at once what somebody else drags to another stage', async () => {
+  it('shows at once a deal that another user drags to another stage', async () => {
     await card(ben, '88 channels').dragTo(column(ben, 'proposal'));
 
     await column(anna, 'proposal').getByText('88 channels').waitFor();
@@ -53,7 +53,7 @@ describe('the board', () => {
     assert.equal(await anna.flashes('outdated').count(), 0);
   });
 
-  it('moves a deal by the keyboard, which goes along with it', async () => {
+  it('moves a deal by the keyboard and keeps the focus on it', async () => {
     await ben.page.getByRole('button', { name: 'Move Second loom to Proposal' }).focus();
 
     await ben.page.keyboard.press('Enter');
@@ -83,7 +83,7 @@ describe('the board', () => {
     await column(ben, 'won').getByText('Compiler licences').waitFor();
   });
 
-  it('works without a script, too', async () => {
+  it('works without JavaScript', async () => {
     const carla = await people.signedIn('carla', { javaScriptEnabled: false });
     await carla.goto('/board');
 
@@ -101,7 +101,7 @@ describe('the board', () => {
     assert.match(await column(anna, 'lead').locator('.deal').first().innerText(), /Two thousand/, 'the dearest comes first');
   });
 
-  it('hears after a time without a connection what was moved meanwhile', async () => {
+  it('receives after an outage the moves that it missed', async () => {
     await anna.disconnects();
     await ben.moves('Renewal of two licences', 'Won');
 
@@ -111,7 +111,7 @@ describe('the board', () => {
     await column(anna, 'won').getByText('Renewal of two licences').waitFor();
   });
 
-  it('is loaded anew where nobody knows any more what was moved meanwhile', async () => {
+  it('is reloaded if the history no longer has the moves', async () => {
     await anna.disconnects();
     await ben.moves('Renewal of two licences', 'Lost');
     await serverForgets();
@@ -122,7 +122,7 @@ describe('the board', () => {
     assert.equal(await anna.page.getByText('Ben moved Renewal of two licences').count(), 0);
   });
 
-  it('keeps what it hears while it is loaded anew', async () => {
+  it('keeps events that arrive during a reload', async () => {
     await anna.disconnects();
     await serverForgets();
     const answer = new Gate();
@@ -147,7 +147,7 @@ describe('the board', () => {
     await anna.page.unroute('/board');
   });
 
-  it('hears what was moved between its request and its connection', async () => {
+  it('receives moves between its request and its connection', async () => {
     const ticket = new Gate();
     await anna.page.route('/sync/ticket', async (route) => {
       await ticket.pass();

@@ -27,7 +27,7 @@ describe('the demo', () => {
     });
   }
 
-  it('starts its worker again when that has ended', async (t) => {
+  it('restarts its worker when it has ended', async (t) => {
     const demo = await Demo.start();
     t.after(() => demo.stop());
     const killed = await demo.pid('worker');
@@ -37,7 +37,7 @@ describe('the demo', () => {
     await until(async () => await demo.pid('worker') !== killed);
   });
 
-  it('starts its worker again when that has ended before all others had begun', async (t) => {
+  it('restarts its worker if it ends before the others have started', async (t) => {
     const directory = await newDirectory();
     const starting = Demo.startIn(directory);
     t.after(async () => (await starting).stop());
@@ -51,7 +51,7 @@ describe('the demo', () => {
     await until(async () => await demo.pid('worker') !== killed);
   });
 
-  it('makes a database of another version anew', async (t) => {
+  it('recreates a database of another version', async (t) => {
     const directory = await newDirectory();
     const database = join(directory, 'demo.sqlite');
     await sql(database, 'CREATE TABLE contact (id INTEGER PRIMARY KEY, company TEXT)');
@@ -62,7 +62,7 @@ describe('the demo', () => {
     assert.equal(await sql(database, 'SELECT COUNT(*) FROM contact JOIN company ON company.id = contact.company_id'), '12');
   });
 
-  it('leaves nothing running after its terminal was closed', async (t) => {
+  it('leaves no process running after its terminal was closed', async (t) => {
     const demo = await Demo.startInTerminal();
     t.after(() => demo.stop());
     const sessions = await workingSessions(demo);

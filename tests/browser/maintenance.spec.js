@@ -50,7 +50,7 @@ describe('maintenance', () => {
     }
   });
 
-  it('from the page reaches everybody but the one who switched it on', async (t) => {
+  it('from the page reaches everybody except the user who switched it on', async (t) => {
     const otherTab = await anna.inAnotherTab();
     t.after(() => otherTab.close());
     await otherTab.open('/contacts');
@@ -70,7 +70,7 @@ describe('maintenance', () => {
     await anna.page.getByText('Maintenance is off').waitFor();
   });
 
-  it('is what a page without a login hears of, while changes of the data are kept from it', async () => {
+  it('reaches a page without a login, which gets no data changes', async () => {
     // The same page, with the same tags, with and without a login.
     await anna.open('/');
     await visitor.open('/');
@@ -86,7 +86,7 @@ describe('maintenance', () => {
     assert.equal(await visitor.flashes('outdated').count(), 0);
   });
 
-  it('is said by a page that is opened while it is on, until it ends', async () => {
+  it('is shown by a page that is opened during it, until it ends', async () => {
     await demo.console('orosync:maintenance', 'on');
     await ben.open('/contacts');
     const notice = ben.page.getByText('The site is in maintenance.');

@@ -110,7 +110,7 @@ describe('a page', () => {
       });
     }
 
-    it('is outdated by what was saved while the machine slept before the socket was open', async () => {
+    it('is outdated by saves while the machine slept before the socket was open', async () => {
       await anna.page.addInitScript(sleepily);
       const gate = path.hold('GET /ws', 'request');
       await anna.page.goto('/contacts/1');
@@ -158,7 +158,7 @@ describe('a page', () => {
         assert.equal(bytes === 0, where === 'browser', `${bytes} bytes came over the network`);
       }
 
-      it('is outdated by what was saved since it was made', async () => {
+      it('is outdated by saves since it was rendered', async () => {
         await anna.open('/contacts/2');
         await anna.open('/contacts');
         await ben.save(2, { Notes: `Not in the cache of the ${where}.` });
@@ -170,7 +170,7 @@ describe('a page', () => {
         assert.equal(await anna.flashes('outdated').count(), 1);
       });
 
-      it('is current in spite of what was saved before it was made', async () => {
+      it('is not outdated by saves before it was rendered', async () => {
         await benSavesLongBefore(3);
         await anna.open('/contacts/3');
         await anna.open('/contacts');
@@ -211,7 +211,7 @@ describe('a page', () => {
     }
   });
 
-  it('that is frozen for longer than the history says once that it may be out of date', async (t) => {
+  it('that is frozen for longer than the history reports once that it may be outdated', async (t) => {
     const anna = await afar.signedIn('anna');
     t.after(() => anna.leave());
     await anna.open('/contacts/1');

@@ -65,7 +65,7 @@ describe('two nodes', () => {
     return { session, node };
   }
 
-  it('show each other what their people move', async () => {
+  it('deliver moves to users of the other node', async () => {
     await areApart('/board', '/board');
 
     await ben.moves('Second loom', 'Proposal');
@@ -85,7 +85,7 @@ describe('two nodes', () => {
     await anna.page.locator('#server > div', { hasText: `node${name}` }).waitFor();
   });
 
-  it('have the pages of one that is killed go on at the other, which tells what they missed', async () => {
+  it('take over the pages of a killed node and deliver missed events', async () => {
     await areApart('/board', '/board');
     const { session: bens } = await ben.session();
 
@@ -106,7 +106,7 @@ describe('two nodes', () => {
     assert.equal((await ben.session()).session, bens, 'Ben was not disturbed');
   });
 
-  it('leave a page in peace that missed nothing while its node was killed, and tell it of the next save', async () => {
+  it('do not mark a page outdated that missed nothing, and deliver the next save', async () => {
     await areApart('/contacts/1', '/contacts/2');
 
     const was = await killAnnasNode();
@@ -120,7 +120,7 @@ describe('two nodes', () => {
     assert.equal(await anna.isTold('outdated'), 'Ben changed what you see here.');
   });
 
-  it('have pages again on one that was killed, once it is back', async () => {
+  it('accept pages on a killed node after its restart', async () => {
     await areApart('/board', '/contacts');
     const { node } = await killAnnasNode();
     await bothServe();
@@ -133,7 +133,7 @@ describe('two nodes', () => {
     await ben.page.getByText('Anna moved 88 channels to Proposal.').waitFor();
   });
 
-  it('leave nothing running after Ctrl-C, even while one of them is away', async (t) => {
+  it('leave no process running after Ctrl-C, even with one node stopped', async (t) => {
     const other = await Demo.startWith(NODES);
     t.after(() => other.stop());
     const sessions = await other.sessions();

@@ -16,7 +16,7 @@ export const tellOfOutdatedContent = (stage) => describe('a contact that two peo
   });
   after(() => Promise.all([anna, ben].map((person) => person?.leave())));
 
-  it('is outdated for the one when the other saves, and loads anew by the link in the notice', async () => {
+  it('is outdated for one user when the other saves, and reloads by the link in the notice', async () => {
     await anna.open('/contacts/1/edit');
 
     await ben.save(1, { Phone: '+44 20 7946 0199' });

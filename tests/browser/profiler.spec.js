@@ -20,7 +20,7 @@ describe('in development', () => {
     await demo?.stop();
   });
 
-  it('the profiler shows what a save has published', async () => {
+  it('the profiler shows the messages of a save', async () => {
     const ben = await people.signedIn('ben');
     const saved = ben.page.waitForResponse((response) => response.request().method() === 'POST' && response.url().endsWith('/contacts/1/edit'));
     await ben.save(1, { Notes: 'Profiled.' });
@@ -32,7 +32,7 @@ describe('in development', () => {
     assert.match(await record.innerText(), /\{"username":"ben","tagname":"Demo_Entity_Contact_1"\}.*accepted/s);
   });
 
-  it('the toolbar stands in the page, and the page is live', async () => {
+  it('the toolbar is shown and the page gets live updates', async () => {
     const anna = await people.signedIn('anna');
     /** @type {string[]} */
     const errors = [];

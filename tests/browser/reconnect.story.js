@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 
 /** @param {() => import('./stage.js').Stage} stage */
 export const tellOfReconnecting = (stage) => describe('pages that are open while the server is killed', () => {
-  it('come back by themselves when it is there again, say that they may be out of date, and hear of the next save', async () => {
+  it('reconnect after its restart, report that they may be outdated, and receive the next save', async () => {
     const { demo, people } = stage();
     const [anna, ben] = await Promise.all([people.signedIn('anna'), people.signedIn('ben')]);
     await anna.open('/contacts/1');

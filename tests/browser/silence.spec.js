@@ -9,7 +9,7 @@ import { People } from './people.js';
 /** 25 s of silence, 5 s without an answer, then what the browser's dead connections for requests take; and a busy machine. */
 const LONGEST_MS = 40_000;
 
-describe('a page whose path has gone silent', () => {
+describe('a page with a dead connection', () => {
   /** @type {Demo} */
   let demo;
   /** @type {Path} */

@@ -129,7 +129,7 @@ describe('a topic of an application', () => {
     await client.call('orosync/session');
   });
 
-  it('is heard in the page, by the example of the documents', async (t) => {
+  it('is received in the page with the example of the documents', async (t) => {
     const { page, said } = await open('orders', t);
     await listens(page);
 
@@ -141,7 +141,7 @@ describe('a topic of an application', () => {
     assert.deepEqual(said, []);
   });
 
-  it('is heard by a script that was there before the element', async (t) => {
+  it('is received by a script that was loaded before the element', async (t) => {
     const { page } = await open('late', t);
     await listens(page);
 
@@ -174,7 +174,7 @@ describe('a topic of an application', () => {
     }), true);
   });
 
-  it('that is refused is a warning in the console, where that is not switched off', async (t) => {
+  it('logs a warning in the console if it is refused, unless switched off', async (t) => {
     for (const [name, warnings] of /** @type {const} */ ([['quiet', 0], ['quiet?loud', 1]])) {
       const { page, said } = await open(name, t);
       await page.waitForFunction(() => document.title === 'acme/nobody');
