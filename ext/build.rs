@@ -1,4 +1,4 @@
-//! Never unmap the library: PHP unloads modules at its end, when the link thread may still be in it.
+//! Link with `nodelete`: PHP unloads modules when it ends, while the link thread may still run this library's code.
 
 fn main() {
     println!("cargo:rustc-cdylib-link-arg=-Wl,-z,nodelete");

@@ -1,4 +1,4 @@
-//! `Orosync\Exception\*`: what the extension throws. Plain PHP exceptions, so that applications may extend and create them.
+//! `Orosync\Exception\*`, the extension's exceptions: plain PHP exceptions that applications may extend and create.
 
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
@@ -10,7 +10,7 @@ use ext_php_rs::zend::{ClassEntry, ce};
 
 use crate::zend;
 
-/// Class entries are made anew when a SAPI starts the module again; each start stores its own.
+/// Class entries are created again when a SAPI restarts the module; each start stores its own.
 static OROSYNC: AtomicPtr<ClassEntry> = AtomicPtr::new(ptr::null_mut());
 static CONFIGURATION: AtomicPtr<ClassEntry> = AtomicPtr::new(ptr::null_mut());
 static ENCODING: AtomicPtr<ClassEntry> = AtomicPtr::new(ptr::null_mut());
@@ -33,22 +33,22 @@ pub(crate) fn register() -> ext_php_rs::error::Result<()> {
         .register()
 }
 
-/// A setting cannot work. `problem` names it, its value and what to change.
+/// An invalid setting. `problem` names it, its value and what to change.
 pub(crate) fn configuration(problem: &str) -> PhpException {
     from_active_function(problem, entry(&CONFIGURATION))
 }
 
-/// A topic, a payload or a ticket cannot be encoded. `problem` says why.
+/// A topic, payload or ticket that cannot be encoded. `problem` gives the reason.
 pub(crate) fn encoding(problem: &str) -> PhpException {
     from_active_function(problem, entry(&ENCODING))
 }
 
-/// A parameter has the wrong type.
+/// A parameter of the wrong type.
 pub(crate) fn wrong_type(problem: &str) -> PhpException {
     from_active_function(problem, ce::type_error())
 }
 
-/// Another exception is pending: it is the one that PHP sees, whatever is thrown now.
+/// Placeholder while another exception is pending: PHP reports the pending one, whatever is thrown now.
 pub(crate) fn pending() -> PhpException {
     PhpException::new("an exception is pending".to_owned(), 0, entry(&OROSYNC))
 }

@@ -1,5 +1,5 @@
-//! `pcntl_exec()`: another program takes the place of this one, and no hook of PHP's runs. So the function has one of ours before
-//! it.
+//! `pcntl_exec()` replaces this program without running any of PHP's shutdown hooks. This file wraps that function so that
+//! accepted messages are flushed first.
 
 use std::mem;
 use std::ptr;
@@ -16,11 +16,11 @@ const NAME: &str = "pcntl_exec";
 
 type Handler = unsafe extern "C" fn(*mut zend_execute_data, *mut Zval);
 
-/// The function as PHP has it.
+/// PHP's own handler of the function.
 static REPLACED: AtomicPtr<()> = AtomicPtr::new(ptr::null_mut());
 
-/// Puts ours before PHP's, if this PHP has the function. Only while the module starts: the functions of all modules are there
-/// before the first of them does.
+/// Installs our handler in front of PHP's, if this PHP has the function. Only while the module starts: by then, the functions
+/// of all modules are registered.
 pub(crate) fn register() {
     // SAFETY: PHP's thread, while it starts: the table is there and nobody else uses it. It holds functions, and those of a
     // module have a handler.

@@ -1,4 +1,4 @@
-//! The PHP functions: the publisher of php.ini's settings. `ext/orosync.stub.php` is their documentation.
+//! The PHP functions, which use the publisher of php.ini's settings. `ext/orosync.stub.php` documents them.
 #![expect(elided_lifetimes_in_paths, reason = "the macros of ext-php-rs drop lifetimes")]
 
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -15,10 +15,10 @@ use crate::zval::{Messages, Seconds, Table, Text};
 use crate::{exceptions, zval};
 use orosync_protocol::ticket::Terms;
 
-/// The longest that a browser's ticket may be good, in seconds: the server remembers each used one until it expires.
+/// Longest lifetime of a browser's ticket, in seconds: the server remembers each used ticket until it expires.
 const MAX_TTL: i64 = 86_400;
 
-/// All of them.
+/// Registers all functions.
 pub(crate) fn register(module: ModuleBuilder<'_>) -> ModuleBuilder<'_> {
     module
         .function(wrap_function!(orosync_publish))
@@ -87,7 +87,7 @@ pub(crate) fn publish(
 pub(crate) fn publish_many(handle: Handle, mut messages: Messages<'_>) -> PhpResult<i64> {
     let mut accepted = 0;
     for (index, value) in messages.begin()?.enumerate() {
-        // A generator may have thrown while it made this one.
+        // A generator may have thrown while it produced this message.
         zval::check_pending()?;
         if !zval::with_message_of_many(index, &value, |message| handle.publish(message))? {
             break;
@@ -122,7 +122,7 @@ pub(crate) fn ticket(handle: Handle, claims: Table<'_>, ttl: i64) -> PhpResult<S
         exceptions::encoding(&format!("no ticket could be minted: {problem}"))
     };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_err(|error| problem(&error))?.as_secs();
-    // From the kernel: a generator in memory would give the same ids to a parent and its forked child.
+    // From the kernel: an in-memory generator would give the same ids to a parent and its forked child.
     let mut id = [0; 16];
     SysRng.try_fill_bytes(&mut id).map_err(|error| problem(&error))?;
     let id = u128::from_ne_bytes(id);

@@ -1,5 +1,5 @@
-//! What `phpinfo()` and `php --ri orosync` show of this module. No secret: whether one is set, and where. (`phpinfo()` shows the
-//! environment too, with whatever is in it.)
+//! The output of `phpinfo()` and `php --ri orosync` for this module. It shows whether and where a secret is set.
+//! (`phpinfo()` also shows the environment with all its values.)
 
 use std::panic::catch_unwind;
 
@@ -11,14 +11,14 @@ use crate::settings::Settings;
 use crate::{OROSYNC_VERSION, lifecycle, zend};
 
 pub(crate) extern "C" fn show(module: *mut ModuleEntry) {
-    // A panic must not reach PHP; what was printed until then stays.
+    // A panic must not reach PHP; the output so far remains.
     let _ = catch_unwind(|| {
         info_table_start!();
         info_table_row!("Orosync", "enabled");
         info_table_row!("Version", OROSYNC_VERSION);
         match Settings::from_ini() {
             Ok(settings) => info_table_row!("Secret", settings.secret_source()),
-            Err(problem) => info_table_row!("Settings cannot work", problem.as_str()),
+            Err(problem) => info_table_row!("Invalid settings", problem.as_str()),
         }
         for (endpoint, state) in lifecycle::endpoints() {
             info_table_row!("Publisher of this process", format!("{endpoint}: {}", state.as_str()));
@@ -28,10 +28,10 @@ pub(crate) extern "C" fn show(module: *mut ModuleEntry) {
     });
 }
 
-/// Shows `orosync.secret` in the list of settings.
+/// Displays `orosync.secret` in the list of settings without its value.
 pub(crate) unsafe extern "C" fn show_secret(entry: *mut zend_ini_entry, _which: i32) {
     // SAFETY: PHP calls a displayer with the entry that it was registered for.
     let text = if unsafe { zend::is_set(entry) } { "(set, not shown)" } else { "no value" };
-    // How much was taken: the rest is lost with the page.
+    // The return value is the number of bytes written: there is nothing to do if it is short.
     let _ = ext_php_rs::zend::output_write(text.as_bytes());
 }

@@ -1,4 +1,4 @@
-//! Payloads: PHP values as JSON, by PHP's own encoder, byte for byte what `json_encode()` gives.
+//! Payloads: PHP values as JSON from PHP's own encoder, byte for byte as `json_encode()` returns them.
 
 use ext_php_rs::exception::PhpException;
 use ext_php_rs::types::Zval;
@@ -8,14 +8,14 @@ use orosync_protocol::payload::PayloadRef;
 use crate::exceptions;
 use crate::zend::{self, JsonErrorCode};
 
-/// `JSON_UNESCAPED_SLASHES | JSON_UNESCAPED_UNICODE`: the shortest text.
+/// `JSON_UNESCAPED_SLASHES | JSON_UNESCAPED_UNICODE`, the shortest output.
 const OPTIONS: i32 = 64 | 256;
 
-/// As deep as `json_encode()` goes by default.
+/// Maximum nesting depth, the default of `json_encode()`.
 const DEPTH: u16 = 512;
 
-/// Encodes a payload and gives it to `take`, which runs no PHP code: the text is request memory. If the payload's own code
-/// (`JsonSerializable`) has thrown, that exception stays pending.
+/// Encodes a payload and passes it to `take`, which must not run PHP code: the text is request memory. An exception thrown by
+/// the payload's own code (`JsonSerializable`) stays pending.
 pub(crate) fn with_payload<T>(
     value: &Zval,
     take: impl FnOnce(PayloadRef<'_>) -> Result<T, PhpException>,
@@ -40,7 +40,7 @@ fn problem(problem: &dyn std::fmt::Display) -> PhpException {
 }
 
 fn cannot_be_encoded(JsonErrorCode(code): JsonErrorCode) -> String {
-    // ext/json/php_json.h, php_json_error_code. The others are the decoder's.
+    // ext/json/php_json.h, php_json_error_code. The remaining codes are the decoder's.
     match code {
         1 => format!("is nested deeper than {DEPTH} levels. Publish less of it"),
         5 => "holds a string that is not UTF-8. Convert it first, for example with mb_convert_encoding()"

@@ -1,15 +1,15 @@
-//! `orosync.so`: a thin skin of PHP functions and classes over `orosync-link`.
+//! `orosync.so`: a thin layer of PHP functions and classes over `orosync-link`.
 //!
 //! In reading order:
 //!
 //! - [`functions`]: the functions; [`publisher_class`]: `Orosync\Publisher`, the same as methods; [`exceptions`]
-//! - [`zval`]: PHP values to topics, options, claims; [`json`]: payloads, by PHP's own encoder
-//! - [`settings`]: php.ini, environment and constructor options to a publisher's options
-//! - [`lifecycle`]: the publishers of this process, and what happens when requests, modules and processes begin and end;
-//!   `lines`, what they share in a PHP with threads
-//! - [`exec`]: the end that PHP does not tell of, `pcntl_exec()`
-//! - [`info`]: what `phpinfo()` shows
-//! - [`zend`]: declarations of PHP's functions that `ext-php-rs` lacks
+//! - [`zval`]: converts PHP values to topics, options and claims; [`json`]: encodes payloads with PHP's own encoder
+//! - [`settings`]: reads a publisher's options from php.ini, the environment and constructor arguments
+//! - [`lifecycle`]: the publishers of this process and the hooks of module, request and process; `lines`: the links that the
+//!   threads of a PHP with threads share
+//! - [`exec`]: flushes before `pcntl_exec()`, which runs none of PHP's shutdown hooks
+//! - [`info`]: the output of `phpinfo()`
+//! - [`zend`]: declarations of PHP functions that `ext-php-rs` lacks
 #![expect(unsafe_code, reason = "PHP is a C library; each block says why it is sound")]
 #![cfg_attr(
     debug_assertions,
@@ -41,7 +41,7 @@ use publisher_class::Publisher;
 #[php_const]
 pub const OROSYNC_VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Everything that PHP sees. The startup hook registers the settings and the exceptions.
+/// Registers everything that PHP sees. The startup hook registers the settings and the exceptions.
 #[php_module]
 #[php(startup = "startup")]
 pub fn get_module(module: ModuleBuilder<'_>) -> ModuleBuilder<'_> {

@@ -1,15 +1,15 @@
-//! The publishers of this process, and what happens when requests, modules and processes begin and end.
+//! The publishers of this process, and the hooks that run when modules, requests and processes begin and end.
 //!
-//! Owns the publishers: made on first use, shared by equal settings, kept from request to request until the module ends. Bound:
-//! [`MAX_PUBLISHERS`]. A publisher belongs to the thread that runs PHP, so the table does too.
+//! Owns the publishers: created on first use, shared by equal settings, kept from request to request until the module ends.
+//! Bound: [`MAX_PUBLISHERS`]. A publisher belongs to the thread that runs PHP, and so does the table.
 //!
-//! In a PHP with threads (ZTS) each of them has such a table, and what its publishers share is the process's: see `lines.rs`. The
-//! table is the thread's own and no module global of TSRM's: nothing in it is PHP's, and a SAPI may end a thread without telling
-//! PHP. A request, a context and a thread may end while others publish: the links end with the module, or with the program.
+//! In a PHP with threads (ZTS) each thread has its own table; the links behind its publishers belong to the process: see
+//! `lines.rs`. The table is a Rust thread-local, not a TSRM module global: nothing in it is PHP's, and a SAPI may end a thread
+//! without notifying PHP. Requests and threads may end while others publish: the links end with the module or the process.
 //!
-//! PHP calls the hooks of this file across C frames, where a panic would abort the process: each catches its own. A request
-//! never waits for a publisher; only the end of the module does, or of the program, bounded. That end may come in a process that
-//! has started nothing (the FPM master, a forked child), and is harmless there.
+//! PHP calls the hooks of this file from C, where a panic would abort the process: each hook catches its own. A request never
+//! waits for a publisher; only the end of the module or of the process does, with a time limit. That end may also come in a
+//! process that has started nothing (the FPM master, a forked child), and does nothing there.
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -25,7 +25,7 @@ use crate::lines;
 use crate::settings::Settings;
 use crate::{exceptions, exec, settings, zend};
 
-/// The most publishers of one process: each has a thread and a connection.
+/// Maximum number of publishers in a process: each has a thread and a connection.
 pub(crate) const MAX_PUBLISHERS: usize = 32;
 
 thread_local! {
@@ -40,23 +40,23 @@ thread_local! {
 }
 
 struct Publishers {
-    /// Never shortened before the module ends: a handle stays good.
+    /// Never shortened before the module ends, so that handles stay valid.
     entries: Vec<Entry>,
-    /// The one of php.ini's settings, once this request has looked at them. All else here belongs to its own settings.
+    /// The publisher of php.ini's settings, once this request has used it. Everything else here belongs to its own settings.
     of_ini: Option<Handle>,
-    /// How often the module had ended when the entries were made.
+    /// [`lines::ends`] at the time when the entries were created.
     #[cfg(feature = "zts")]
     ends: u64,
 }
 
-/// A process that ends by `exit()` without an end of the module, as the one that opcache preloads in as another user.
+/// Covers a process that ends by `exit()` without a module shutdown, such as opcache's child that preloads as another user.
 impl Drop for Publishers {
     fn drop(&mut self) {
         #[cfg(feature = "zts")]
         if !lines::is_first_thread() {
             return;
         }
-        // A panic has nobody to be told to; the process ends.
+        // Nobody could handle a panic; the process ends.
         let _ = catch_unwind(AssertUnwindSafe(|| end(&mut self.entries)));
     }
 }
@@ -68,7 +68,7 @@ struct Entry {
     strangers_logged: bool,
 }
 
-/// Names a publisher of this process.
+/// Index of a publisher of this process.
 #[derive(Clone, Copy)]
 pub(crate) struct Handle(usize);
 
@@ -84,19 +84,19 @@ impl Handle {
         Ok(handle)
     }
 
-    /// The publisher of these settings: an earlier one, or a new one that has no thread and no connection yet.
+    /// The publisher of these settings: an existing one, or a new one without thread and connection.
     pub(crate) fn of(settings: Settings) -> Result<Self, PhpException> {
         PUBLISHERS
             .with_borrow_mut(|publishers| publishers.open(settings))
             .map_err(|problem| exceptions::configuration(&problem))
     }
 
-    /// Lends the publisher. `use_it` runs no PHP code: that could come back here, or jump over the loan's end.
+    /// Lends the publisher. `use_it` must not run PHP code, which could re-enter here or jump over the borrow's end.
     pub(crate) fn with<T>(self, use_it: impl FnOnce(&mut Publisher) -> T) -> T {
         PUBLISHERS.with_borrow_mut(|publishers| use_it(&mut publishers.entries[self.0].publisher))
     }
 
-    /// Accepts a message, or refuses it where the queue is full.
+    /// Accepts a message. Returns false if the queue is full.
     pub(crate) fn publish(self, message: MessageRef<'_>) -> bool {
         let (accepted, news) = PUBLISHERS.with_borrow_mut(|publishers| {
             let entry = &mut publishers.entries[self.0];
@@ -106,14 +106,14 @@ impl Handle {
         accepted
     }
 
-    /// Writes what is new of this publisher's link into PHP's error log, once.
+    /// Writes new outages and warnings of this publisher's link to PHP's error log, each once.
     pub(crate) fn log_news(self) {
         PUBLISHERS.with_borrow_mut(|publishers| publishers.entries[self.0].news()).log();
     }
 }
 
 impl Publishers {
-    /// In a thread that was there before the module was ended and started again.
+    /// Drops publishers that a thread has kept from before the module was shut down and restarted.
     #[cfg(feature = "zts")]
     fn forget_closed(&mut self) {
         let ends = lines::ends();
@@ -139,15 +139,15 @@ impl Publishers {
     }
 }
 
-/// What is thrown where one more does not fit.
+/// The error for a publisher beyond [`MAX_PUBLISHERS`].
 pub(crate) fn too_many() -> String {
     format!(
-        "this process has {MAX_PUBLISHERS} publishers with different settings already, and keeps them. Use the same endpoint and \
-         options again instead of new ones"
+        "this process already has {MAX_PUBLISHERS} publishers with different settings, which is the maximum. Use the same \
+         endpoint and options again"
     )
 }
 
-/// What PHP's error log should say of a publisher's link.
+/// New lines for PHP's error log about a publisher's link.
 #[must_use]
 struct News {
     outage: Option<String>,
@@ -155,7 +155,7 @@ struct News {
 }
 
 impl News {
-    /// While no publisher is lent: PHP may run code of its own for a line.
+    /// Call only while no publisher is lent: PHP may run its own code for a log line.
     fn log(self) {
         for line in self.strangers.into_iter().chain(self.outage) {
             zend::log(&line);
@@ -164,12 +164,12 @@ impl News {
 }
 
 impl Entry {
-    /// Cheap where there is nothing new: it is asked after each message.
+    /// Cheap if there is nothing new: called after each message.
     fn news(&mut self) -> News {
         News { outage: self.new_outage(), strangers: self.new_strangers() }
     }
 
-    /// Once for each publisher: what is wrong is in its settings, and stays so.
+    /// Reported once per publisher: the cause is in its settings, which do not change.
     fn new_strangers(&mut self) -> Option<String> {
         let strangers = self.publisher.strangers().filter(|_| !self.strangers_logged)?;
         self.strangers_logged = true;
@@ -182,7 +182,7 @@ impl Entry {
 
     fn new_outage(&mut self) -> Option<String> {
         let outages = self.publisher.outages();
-        // Fewer than before: this is a forked child, whose publisher counts anew.
+        // Fewer than before: this is a forked child, whose publisher starts its counters at 0.
         let is_new = outages > self.outages_logged;
         self.outages_logged = outages;
         #[cfg(feature = "zts")]
@@ -191,23 +191,24 @@ impl Entry {
             let status = self.publisher.status();
             let endpoints = self.settings.endpoints();
             let are_several = endpoints.are_several();
-            let why = status.last_error.as_deref().unwrap_or("not known why");
+            let why = status.last_error.as_deref().unwrap_or("unknown reason");
             if status.state == State::Connected && !status.nobody_acknowledges {
-                let does = if are_several { "one of them does" } else { "does" };
-                return format!("orosync: {endpoints} did not answer for a while, and {does} again: {why}");
+                let who = if are_several { "one of them " } else { "" };
+                return format!(
+                    "orosync: {endpoints} did not answer for a while, and {who}answers again: {why}"
+                );
             }
             let waiting = status.queued + status.unacknowledged;
-            let for_whom = if are_several { "" } else { " for it" };
             let waits = match waiting {
                 0 => String::new(),
-                1 => format!(", 1 message waits{for_whom}"),
-                several => format!(", {several} messages wait{for_whom}"),
+                1 => ", 1 message waits".to_owned(),
+                several => format!(", {several} messages wait"),
             };
             let do_they = match (status.state == State::Refused, are_several) {
                 (_, false) if status.nobody_acknowledges => "does not acknowledge",
                 (_, true) if status.nobody_acknowledges => "do not acknowledge",
-                (true, false) => "refuses this PHP",
-                (true, true) => "all refuse this PHP",
+                (true, false) => "refuses this PHP process",
+                (true, true) => "all refuse this PHP process",
                 (false, false) => "does not answer",
                 (false, true) => "do not answer",
             };
@@ -216,19 +217,19 @@ impl Entry {
     }
 }
 
-/// The endpoint that is tried, or in use; before that is decided, all of them.
+/// The endpoint in use or being tried; all of them before one is chosen.
 pub(crate) fn endpoint_of(publisher: &Publisher) -> String {
     let all = || publisher.options().endpoints.to_string();
     publisher.endpoint().map_or_else(all, ToString::to_string)
 }
 
-/// Where this process publishes to, and how that is going.
+/// Endpoint and state of each publisher of this process.
 #[cfg(feature = "zts")]
 pub(crate) fn endpoints() -> Vec<(String, State)> {
     lines::publishers().map(|publisher| (endpoint_of(&publisher), publisher.status().state)).collect()
 }
 
-/// Where this process publishes to, and how that is going.
+/// Endpoint and state of each publisher of this process.
 #[cfg(not(feature = "zts"))]
 pub(crate) fn endpoints() -> Vec<(String, State)> {
     PUBLISHERS.with_borrow(|publishers| {
@@ -240,10 +241,10 @@ pub(crate) fn endpoints() -> Vec<(String, State)> {
     })
 }
 
-/// MINIT. In FPM it runs once, in the master: no thread and no connection may begin here.
+/// MINIT. In FPM it runs once, in the master: it must not start a thread or a connection.
 pub(crate) extern "C" fn startup(_type: i32, module_number: i32) -> i32 {
     let started = catch_unwind(|| {
-        // The default hook prints into PHP's standard error; what panics is reported by an exception or by last_error.
+        // The default hook would print to PHP's standard error. Panics are reported as exceptions or in last_error.
         std::panic::set_hook(Box::new(|_| {}));
         settings::register(module_number);
         exec::register();
@@ -252,8 +253,8 @@ pub(crate) extern "C" fn startup(_type: i32, module_number: i32) -> i32 {
     if let Ok(true) = started { 0 } else { -1 }
 }
 
-/// RINIT: the beginning of a request, which may have other settings than the last one (`PHP_ADMIN_VALUE`). The last one may have
-/// published after our part of its end: a session handler does.
+/// RINIT: the beginning of a request, which may have other settings than the last one (`PHP_ADMIN_VALUE`). The last request may
+/// have published after our RSHUTDOWN: a session handler does.
 pub(crate) unsafe extern "C" fn request_startup(_type: i32, _module_number: i32) -> i32 {
     let begun = catch_unwind(|| {
         PUBLISHERS.with_borrow_mut(|publishers| {
@@ -265,9 +266,9 @@ pub(crate) unsafe extern "C" fn request_startup(_type: i32, _module_number: i32)
     if begun.is_ok() { 0 } else { -1 }
 }
 
-/// RSHUTDOWN: the end of a request. It waits for nothing.
+/// RSHUTDOWN: the end of a request. Does not wait.
 pub(crate) unsafe extern "C" fn request_shutdown(_type: i32, _module_number: i32) -> i32 {
-    // A panic here has nobody to be told to; the request is over.
+    // Nobody could handle a panic; the request is over.
     let _ = catch_unwind(|| {
         let news = PUBLISHERS
             .with_borrow_mut(|publishers| publishers.entries.iter_mut().map(Entry::news).collect::<Vec<_>>());
@@ -276,9 +277,9 @@ pub(crate) unsafe extern "C" fn request_shutdown(_type: i32, _module_number: i32
     0
 }
 
-/// MSHUTDOWN: the end of the process, or of a master that only started it. Flushes, bounded.
+/// MSHUTDOWN: the end of the process, or of a master that only started it. Flushes within `orosync.shutdown_timeout`.
 pub(crate) unsafe extern "C" fn shutdown(_type: i32, module_number: i32) -> i32 {
-    // As above: PHP ends, whatever happens.
+    // As above: PHP ends in any case.
     let _ = catch_unwind(|| {
         let mut publishers = PUBLISHERS.with_borrow_mut(|publishers| {
             publishers.of_ini = None;
@@ -300,7 +301,7 @@ fn end(entries: &mut [Entry]) {
     }
 }
 
-/// Of the process, not of the thread alone: it is the last one that publishes.
+/// Ends the links of the whole process: this is the last thread that publishes.
 #[cfg(feature = "zts")]
 fn end(_of_thread: &mut [Entry]) {
     for leftover in lines::end() {
@@ -308,8 +309,8 @@ fn end(_of_thread: &mut [Entry]) {
     }
 }
 
-/// `pcntl_exec()`: another program takes the place of this one, whose module never ends. Flushes as that would; if the other one
-/// cannot be started, this one goes on.
+/// Flushes before `pcntl_exec()` replaces this program, whose module never shuts down. If the other program cannot be started,
+/// this one continues to publish.
 pub(crate) fn before_exec() {
     // As above: the program ends.
     let _ = catch_unwind(|| {

@@ -1,8 +1,8 @@
-//! The links of a process whose PHP has threads: a thread has publishers of its own, equal settings share a link.
+//! The links of a process whose PHP has threads: each thread has its own publishers, and equal settings share a link.
 //!
-//! Owns the table of them, from the first use until the module ends. Bound: [`MAX_PUBLISHERS`]. Any thread may add to it and look
-//! into it at any time, without a lock: a fork would copy one that another thread holds. What was in it is not given back when
-//! the module ends, as somebody may be looking: a few hundred bytes, where a SAPI starts the module again.
+//! Owns the table of links, from first use until the module ends. Bound: [`MAX_PUBLISHERS`]. Any thread may read or extend it
+//! at any time, without a lock: a fork could copy a lock that another thread holds. Entries are not freed when the module ends,
+//! because another thread may be reading them: a few hundred bytes each time a SAPI restarts the module.
 
 use std::ptr;
 use std::sync::Arc;
@@ -19,11 +19,11 @@ struct Entry {
     line: Arc<Line>,
 }
 
-/// From the first on; behind the last, null.
+/// Filled from the start; null behind the last entry.
 static ENTRIES: [AtomicPtr<Entry>; MAX_PUBLISHERS] =
     [const { AtomicPtr::new(ptr::null_mut()) }; MAX_PUBLISHERS];
 
-/// How often the module has ended: the publishers that a thread has kept from before are closed.
+/// Number of times that the module has ended. Publishers that a thread has kept from before are closed.
 static ENDS: AtomicU64 = AtomicU64::new(0);
 
 /// A publisher for the calling thread.
@@ -50,18 +50,18 @@ pub(crate) fn publisher(settings: &Settings) -> Result<Publisher, String> {
     Err(too_many())
 }
 
-/// For a look at each link of the process.
+/// A publisher for each link of the process, to read its status.
 pub(crate) fn publishers() -> impl Iterator<Item = Publisher> {
     lines().map(Line::publisher)
 }
 
-/// A last flush of all links. What is left of each.
+/// Flushes all links a last time. Returns the undelivered messages of each.
 pub(crate) fn flush() -> impl Iterator<Item = Leftover> {
     let begun = Instant::now();
     lines().filter_map(move |line| line.flush_since(begun))
 }
 
-/// The end of all links. What is left of each.
+/// Ends all links. Returns the undelivered messages of each.
 pub(crate) fn end() -> impl Iterator<Item = Leftover> {
     let begun = Instant::now();
     ENDS.fetch_add(1, Ordering::AcqRel);
@@ -71,14 +71,14 @@ pub(crate) fn end() -> impl Iterator<Item = Leftover> {
         .filter_map(move |entry| entry.line.shutdown_since(begun))
 }
 
-/// How often that was.
+/// Number of calls of [`end`].
 pub(crate) fn ends() -> u64 {
     ENDS.load(Ordering::Acquire)
 }
 
-/// Does the process end with the calling thread?
+/// Whether the process ends with the calling thread.
 pub(crate) fn is_first_thread() -> bool {
-    // SAFETY: both only read what the kernel knows of the caller.
+    // SAFETY: both calls only read the caller's ids from the kernel.
     unsafe { libc::gettid() == libc::getpid() }
 }
 
@@ -87,6 +87,6 @@ fn lines() -> impl Iterator<Item = &'static Arc<Line>> {
 }
 
 fn entry(pointer: *mut Entry) -> Option<&'static Entry> {
-    // SAFETY: null, or a box that was never changed after it got into the table, and is never given back.
+    // SAFETY: null, or a box that never changes after it was put into the table, and is never freed.
     unsafe { pointer.as_ref() }
 }

@@ -1,7 +1,7 @@
 //! `Orosync\Publisher`: the functions as methods, for several endpoints in one process.
 //!
-//! An object is only a name: the publisher belongs to the process and outlives it, so that its connection is still there in the
-//! next request.
+//! An object is only a handle: its publisher belongs to the process and outlives it, so that the connection is still open in
+//! the next request.
 #![expect(elided_lifetimes_in_paths, reason = "the macros of ext-php-rs drop lifetimes")]
 
 use ext_php_rs::boxed::ZBox;
@@ -14,7 +14,7 @@ use crate::lifecycle::Handle;
 use crate::settings::Settings;
 use crate::zval::{Messages, Seconds, Table, Text};
 
-/// A publisher of the process.
+/// A PHP object that refers to a publisher of the process.
 #[php_class]
 #[php(name = "Orosync\\Publisher")]
 #[php(flags = ClassFlags::Final)]

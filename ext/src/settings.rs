@@ -1,8 +1,8 @@
-//! From php.ini, the environment and the options of `Orosync\Publisher` to what a publisher needs.
+//! Settings of a publisher: from php.ini, the environment and the options of `Orosync\Publisher`.
 //!
-//! A bad value never keeps PHP from starting: it becomes a `ConfigurationException` on first use, which names the setting, the
-//! value and what to write instead. Where neither `orosync.secret` nor `orosync.secret_file` is set, the server's own
-//! environment variables are taken, so that one `export` serves both in development.
+//! An invalid value never prevents PHP from starting: it becomes a `ConfigurationException` on first use, which names the
+//! setting, its value and a valid one. If neither `orosync.secret` nor `orosync.secret_file` is set, the server's environment
+//! variables are used, so that in development one `export` configures both.
 
 use std::ffi::CStr;
 use std::fs;
@@ -18,14 +18,14 @@ use orosync_protocol::ticket::{Signer, secret_file};
 use crate::zval::{Table, Text, key_text, near, type_name};
 use crate::{exceptions, info, zend};
 
-/// The environment variables that the server reads too.
+/// Environment variables that the server reads too.
 const SECRET_VARIABLE: &str = "OROSYNC_AUTH__SECRET";
 const SECRET_FILE_VARIABLE: &str = "OROSYNC_AUTH__SECRET_FILE";
 
-/// The longest time that can be set, in seconds.
+/// Maximum of the timeouts, in seconds.
 const LONGEST: f64 = 60.0;
 
-/// A setting: of php.ini with the prefix `orosync.`, of `Orosync\Publisher` without it.
+/// A setting. php.ini names have the prefix `orosync.`, the options of `Orosync\Publisher` do not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(usize)]
 enum Key {
@@ -53,7 +53,7 @@ impl Key {
         Self::ShutdownTimeout,
     ];
 
-    /// Its name in php.ini, and its default there.
+    /// Its name and default in php.ini.
     const fn ini(self) -> (&'static CStr, &'static CStr) {
         match self {
             Self::Endpoint => (c"orosync.endpoint", c"ws://127.0.0.1:8080/"),
@@ -97,12 +97,12 @@ static DEFINITIONS: IniEntryDefs<{ KEYS + 1 }> = IniEntryDefs::new([
     IniEntryDef::end(),
 ]);
 
-/// Makes the settings known to PHP. Only while the module starts.
+/// Registers the settings with PHP. Only while the module starts.
 pub(crate) fn register(module_number: i32) {
     IniEntryDef::register(DEFINITIONS.as_slice(), module_number);
 }
 
-/// Settings that can work, but for the secret, which is read when a publisher is made.
+/// Validated settings, except the secret, which is read when a publisher is created.
 #[derive(Clone, PartialEq)]
 pub(crate) struct Settings {
     endpoints: Endpoints,
@@ -121,14 +121,14 @@ enum Secret {
 }
 
 impl Settings {
-    /// What php.ini says.
+    /// The settings of php.ini.
     pub(crate) fn from_ini() -> Result<Self, String> {
         Written::from_ini().check()
     }
 
-    /// What the constructor of `Orosync\Publisher` got; the rest from php.ini.
+    /// The arguments of `Orosync\Publisher`'s constructor, completed from php.ini.
     pub(crate) fn from_options(endpoint: Text<'_>, options: Table<'_>) -> Result<Self, PhpException> {
-        // Before anything else is owned: PHP code runs here, and may jump over this frame.
+        // Before anything else is owned: PHP code runs here and may jump over this frame.
         let text = endpoint.convert("endpoint")?;
         let text = String::from_utf8_lossy(text.as_bytes()).into_owned();
         let mut written = Written::from_ini();
@@ -139,13 +139,13 @@ impl Settings {
             .map_err(|problem| exceptions::configuration(&problem))
     }
 
-    /// Reads the secret.
+    /// Reads the secret and returns the publisher's options.
     pub(crate) fn options(&self) -> Result<Options, String> {
         let (written_in, secret) = match &self.secret {
             Secret::None => {
                 return Err(format!(
-                    "no secret is set. Make one (openssl rand -hex 32 > /etc/orosync/secret) and name its file in \
-                     {} in php.ini, or in the environment variable {SECRET_FILE_VARIABLE}; the server gets the same",
+                    "no secret is set. Create one (openssl rand -hex 32 > /etc/orosync/secret) and name its file in \
+                     {} in php.ini, or in the environment variable {SECRET_FILE_VARIABLE}. The server needs the same secret",
                     Key::SecretFile.ini_name()
                 ));
             }
@@ -175,7 +175,7 @@ impl Settings {
         &self.endpoints
     }
 
-    /// Where the secret comes from, for `phpinfo()`, which shows the environment itself.
+    /// Where the secret comes from, for `phpinfo()`, which itself shows the environment.
     pub(crate) fn secret_source(&self) -> String {
         match &self.secret {
             Secret::None => "none".to_owned(),
@@ -189,7 +189,7 @@ impl Settings {
     }
 }
 
-/// The settings as somebody wrote them, each with the name of the place.
+/// The settings as written, each with the name of its source.
 struct Written([Value; KEYS]);
 
 struct Value {
@@ -234,7 +234,7 @@ impl Written {
                     format!("the option \"{name}\" must be a string or a number, {} given", type_name(value))
                 })?;
             if matches!(key, Key::Secret | Key::SecretFile) && !secret_is_ours {
-                // A secret of php.ini would contradict the one that is given here.
+                // A secret from php.ini would conflict with the one given here.
                 secret_is_ours = true;
                 self.set(Key::Secret, "", String::new());
                 self.set(Key::SecretFile, "", String::new());
@@ -292,7 +292,7 @@ impl Written {
             .ok_or_else(|| bytes.problem("not a size. Write 16M, 1G or a number of bytes"))?;
         Bounds::new(count, size).ok_or_else(|| {
             bytes.problem(&format!(
-                "too small, a message of any allowed size must fit. Write at least {}M",
+                "too small for a message of the maximum size. Write at least {}M",
                 Bounds::MIN_BYTES >> 20
             ))
         })
@@ -319,7 +319,7 @@ fn environment(variable: &str) -> String {
 
 fn secret_of_environment() -> Secret {
     let variable = |name: &str| zend::environment_variable(name).filter(|value| !value.is_empty());
-    // The file first: its name alone shows where the environment does.
+    // The file first: `phpinfo()` shows the environment, and a path reveals no secret.
     if let Some(path) = variable(SECRET_FILE_VARIABLE) {
         Secret::File { written_in: environment(SECRET_FILE_VARIABLE), path: PathBuf::from(path) }
     } else if let Some(text) = variable(SECRET_VARIABLE) {
@@ -330,7 +330,7 @@ fn secret_of_environment() -> Secret {
     }
 }
 
-/// A size as php.ini writes it: `16M`, `1G`, `65536`.
+/// Parses a size as php.ini writes it: `16M`, `1G`, `65536`.
 fn size(text: &str) -> Option<u64> {
     let text = text.trim();
     let (digits, shift) = match text.as_bytes().last()? {

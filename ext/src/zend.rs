@@ -1,4 +1,4 @@
-//! Declarations of PHP's own functions that `ext-php-rs` lacks, each behind a safe function. Every SAPI exports them.
+//! Declarations of PHP functions that `ext-php-rs` lacks, each behind a safe function. Every SAPI exports them.
 
 use std::env;
 #[cfg(feature = "zts")]
@@ -21,7 +21,7 @@ struct SmartStr {
     a: usize,
 }
 
-// The two builds differ in what the threads share, down to the link.
+// The two builds differ in what the threads share, including the link.
 const _: () = assert!(
     !(ext_php_rs::PHP_ZTS && cfg!(not(feature = "zts"))),
     "this PHP is built with threads (ZTS): build with --features zts"
@@ -46,10 +46,10 @@ unsafe extern "C" {
 
 #[cfg(feature = "zts")]
 unsafe extern "C" {
-    /// Where a thread's are among its globals. Set before any module of ours starts.
+    /// Id of the thread-local JSON globals. Set before this module starts.
     static json_globals_id: c_int;
 
-    /// The globals of the calling thread, by their number: of `ext-php-rs`.
+    /// Returns the calling thread's globals with this id. Provided by `ext-php-rs`.
     fn ext_php_rs_tsrmg_bulk(id: c_int) -> *mut c_void;
     fn virtual_cwd_activate() -> c_int;
     fn tsrm_env_lock();
@@ -88,7 +88,7 @@ fn json_globals_of_thread() -> *mut JsonGlobals {
     }
 }
 
-/// A variable of the environment. PHP's `putenv()` changes it with the same lock held, where PHP has threads.
+/// Reads an environment variable. In a PHP with threads this holds the lock under which `putenv()` changes it.
 pub(crate) fn environment_variable(name: &str) -> Option<OsString> {
     #[cfg(feature = "zts")]
     let _unlocked_when_dropped = {
@@ -106,14 +106,15 @@ pub(crate) fn environment_variable(name: &str) -> Option<OsString> {
     env::var_os(name)
 }
 
-/// What PHP's JSON encoder says (`ext/json/php_json.h`, `php_json_error_code`), or that the payload's own code has thrown.
+/// Error of PHP's JSON encoder (`ext/json/php_json.h`, `php_json_error_code`), or an exception from the payload's own code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct JsonErrorCode(pub(crate) c_int);
 
-/// Encodes a value and gives the text to `take`: it is request memory. The script's `json_last_error()` stays as it was.
+/// Encodes a value and passes the text, which is request memory, to `take`. The script's `json_last_error()` is unchanged.
 ///
-/// The value's own code may run (`JsonSerializable`), and a fatal error in it jumps over the caller's frame: own nothing
-/// that must be dropped, and hold no borrow. The value is an argument of the call or held: that code may free every other.
+/// The value's own code may run (`JsonSerializable`), and a fatal error in it jumps over the caller's frame: the caller must
+/// own nothing that needs dropping and hold no borrow. The value must be an argument of the call, or held: that code may free
+/// any other value.
 pub(crate) fn json_encode<T>(
     value: &Zval,
     options: c_int,
@@ -129,7 +130,7 @@ pub(crate) fn json_encode<T>(
         let value = ptr::from_ref(value).cast_mut();
         let returned = php_json_encode_ex(&raw mut buffer, value, options, i64::from(depth));
         let code = (*globals).error_code;
-        // For INF and NAN it writes a 0, sets the code and returns success.
+        // For INF and NAN it writes 0, sets the code and returns success.
         let failed = returned != 0 || code != 0;
         (*globals).error_code = saved_code;
         (*globals).encode_max_depth = saved_depth;
@@ -150,8 +151,7 @@ pub(crate) fn json_encode<T>(
     taken
 }
 
-/// A value as PHP converts it to a string, or the string that it is, with a reference of ours; none if that has thrown. Runs
-/// `__toString`.
+/// Converts a value to a string as PHP does, with a reference of our own. `None` if the conversion threw. Runs `__toString`.
 pub(crate) fn to_string(value: &Zval) -> Option<ZBox<ZendStr>> {
     // SAFETY: the function reads the value and returns a string with a reference of ours, or null.
     unsafe {
@@ -160,7 +160,7 @@ pub(crate) fn to_string(value: &Zval) -> Option<ZBox<ZendStr>> {
     }
 }
 
-/// What an iterator stands at, until PHP code runs again; none if there is nothing, or if that has thrown.
+/// The current value of an iterator, valid until PHP code runs again. `None` at the end or after an exception.
 pub(crate) fn current(iterator: &mut ZendIterator) -> Option<&Zval> {
     // SAFETY: an iterator's functions are there as long as it is, and this one is mandatory. It returns null or a value of the
     // iterator's, which only PHP code changes.
@@ -168,7 +168,7 @@ pub(crate) fn current(iterator: &mut ZendIterator) -> Option<&Zval> {
     value.filter(|_| !ExecutorGlobals::has_exception())
 }
 
-/// Gives back an iterator, and with it its hold on the object that it goes through.
+/// Releases an iterator and its reference to the object that it traverses.
 ///
 /// # Safety
 ///
@@ -178,7 +178,7 @@ pub(crate) unsafe fn release_iterator(iterator: &mut ZendIterator) {
     unsafe { zend_iterator_dtor(iterator) };
 }
 
-/// A setting of php.ini; empty if there is none.
+/// The value of a php.ini setting; empty if it does not exist.
 pub(crate) fn ini_string(name: &CStr) -> String {
     // SAFETY: the name is a C string of the given length; what is returned lives until the setting is changed, which
     // only this thread does.
@@ -188,23 +188,23 @@ pub(crate) fn ini_string(name: &CStr) -> String {
     }
 }
 
-/// The part of `phpinfo()` that lists the settings.
+/// Prints the part of `phpinfo()` that lists the settings.
 pub(crate) fn display_settings(module: *mut ModuleEntry) {
     // SAFETY: called by the info hook with the module that PHP gave it.
     unsafe { display_ini_entries(module) };
 }
 
-/// Forgets the settings of a module that ends.
+/// Unregisters the settings of a module that shuts down.
 pub(crate) fn unregister_settings(module_number: c_int) {
     // SAFETY: called by the shutdown hook with the number that PHP gave it.
     unsafe { zend_unregister_ini_entries(module_number) };
 }
 
-/// Has this setting a value?
+/// Whether this setting has a value.
 ///
 /// # Safety
 ///
-/// `entry` is a valid entry, as PHP gives it to a displayer.
+/// `entry` is a valid entry, as PHP passes it to a displayer.
 pub(crate) unsafe fn is_set(entry: *const zend_ini_entry) -> bool {
     // SAFETY: the caller's promise; `value` is null or a string.
     unsafe {
@@ -213,15 +213,15 @@ pub(crate) unsafe fn is_set(entry: *const zend_ini_entry) -> bool {
     }
 }
 
-/// A line in PHP's error log, unless `log_errors` is off.
+/// Writes a line to PHP's error log, unless `log_errors` is off.
 pub(crate) fn log(line: &str) {
     if matches!(ini_string(c"log_errors").as_str(), "" | "0") {
         return;
     }
     let line: String = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let Ok(line) = CString::new(line) else { return };
-    // SAFETY: PHP's thread. Between requests it has no directory of its own, which a log's file is looked for from; where it has
-    // one, nothing is done.
+    // SAFETY: PHP's thread. Between requests it has no working directory, which a relative log path needs; with one, this does
+    // nothing.
     #[cfg(feature = "zts")]
     unsafe {
         virtual_cwd_activate();
@@ -230,7 +230,7 @@ pub(crate) fn log(line: &str) {
     unsafe { php_log_err_with_severity(line.as_ptr(), LOG_WARNING) };
 }
 
-/// The PHP function that runs now, as error messages name it: `orosync_publish()` or `Orosync\Publisher::publish()`.
+/// The running PHP function, as error messages name it: `orosync_publish()` or `Orosync\Publisher::publish()`.
 pub(crate) fn active_function() -> String {
     // SAFETY: the functions return null or strings that live as long as the running function; `space` is "" or "::".
     unsafe {

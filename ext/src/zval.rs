@@ -1,9 +1,9 @@
-//! PHP values to what the link and the tickets speak of.
+//! Conversion of PHP values to the types of the link and of tickets.
 //!
-//! PHP code runs in four places: a `__toString` ([`Text::convert`]), a payload's `jsonSerialize` ([`crate::json`]), an iterator
-//! ([`Messages`]), and a destructor, wherever a value is let go. It may change or free any variable. What is used after it
-//! is therefore an argument, which PHP holds for the whole call, or [held](hold) by us; what lies in an argument's
-//! references is read when no more PHP code can run before its use.
+//! PHP code runs in four places: `__toString` ([`Text::convert`]), a payload's `jsonSerialize` ([`crate::json`]), an iterator
+//! ([`Messages`]), and a destructor, wherever a value is released. It may change or free any variable. Whatever is used after
+//! it must therefore be an argument, which PHP holds for the whole call, or [held](hold) by us; references inside an argument
+//! are read only once no more PHP code can run before their use.
 
 use std::iter;
 
@@ -22,8 +22,8 @@ use orosync_protocol::{Audience, OriginPattern, SessionId, SessionIds, Topic, To
 
 use crate::{exceptions, json, zend};
 
-/// A `string` parameter, before PHP's own conversion. Declared as `string`, as editors expect it; takes what a PHP function
-/// takes without strict types: an int, a float, a bool, a Stringable.
+/// A `string` parameter before conversion. Declared as `string`, as editors expect; accepts what PHP functions accept without
+/// strict types: int, float, bool and Stringable.
 #[derive(Clone, Copy)]
 pub(crate) struct Text<'a>(&'a Zval);
 
@@ -36,8 +36,7 @@ impl<'a> FromZval<'a> for Text<'a> {
 }
 
 impl Text<'_> {
-    /// As PHP converts it, held; its bytes need not be UTF-8. An object's `__toString` runs here, and an object without one
-    /// throws.
+    /// Converts as PHP does. The result is held; its bytes need not be UTF-8. Runs `__toString`; an object without it throws.
     pub(crate) fn convert(self, name: &str) -> Result<ZBox<ZendStr>, PhpException> {
         let value = self.0.dereference();
         if value.is_string() || value.is_long() || value.is_double() || value.is_bool() || value.is_object() {
@@ -47,7 +46,7 @@ impl Text<'_> {
     }
 }
 
-/// An `array` parameter that may be left out.
+/// An optional `array` parameter.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Table<'a>(Option<&'a ZendHashTable>);
 
@@ -71,7 +70,7 @@ impl<'a> Table<'a> {
     }
 }
 
-/// A `float` parameter in seconds. Takes an int as well, as PHP does.
+/// A `float` parameter in seconds. Accepts an int as well, as PHP does.
 #[derive(Clone, Copy)]
 pub(crate) struct Seconds(pub(crate) f64);
 
@@ -95,7 +94,7 @@ impl StubLiteral for Seconds {
 }
 
 impl Seconds {
-    /// The longest wait, in seconds: a year, so that no deadline overflows.
+    /// The longest wait in seconds: one year, so that no deadline overflows.
     const LONGEST: f64 = 366.0 * 86_400.0;
 
     pub(crate) fn duration(self) -> std::time::Duration {
@@ -104,7 +103,7 @@ impl Seconds {
     }
 }
 
-/// An `iterable` parameter. `ext-php-rs` makes an iterator of an object, and never gives it back.
+/// An `iterable` parameter. `ext-php-rs` creates an iterator for an object and never releases it; this type does.
 pub(crate) struct Messages<'a>(Iterable<'a>);
 
 impl<'a> FromZvalMut<'a> for Messages<'a> {
@@ -116,7 +115,7 @@ impl<'a> FromZvalMut<'a> for Messages<'a> {
 }
 
 impl Messages<'_> {
-    /// One after the other, each held: PHP code may run between two. An object that cannot be gone through throws.
+    /// Iterates over the messages, each held: PHP code may run between two of them. An object that cannot be traversed throws.
     pub(crate) fn begin(&mut self) -> Result<impl Iterator<Item = Zval>, PhpException> {
         let (array, object) = match &mut self.0 {
             Iterable::Array(array) => (Some(array.values().map(hold)), None),
@@ -128,8 +127,8 @@ impl Messages<'_> {
     }
 }
 
-/// What an object gives, as `foreach` without a key goes through it. None if it cannot be begun with. It ends with an exception,
-/// which stays pending.
+/// Iterates over an object like `foreach` without a key. `None` if the iterator cannot start. An exception ends the iteration
+/// and stays pending.
 fn traverse(iterator: &mut ZendIterator) -> Option<impl Iterator<Item = Zval>> {
     let mut begun = false;
     iterator.rewind().then(|| {
@@ -141,7 +140,7 @@ fn traverse(iterator: &mut ZendIterator) -> Option<impl Iterator<Item = Zval>> {
     })
 }
 
-/// A reference of ours to the value: whatever happens to the variable that it was read from, this stays as it is.
+/// Takes a reference of our own: the value stays as it is, whatever happens to the variable that it was read from.
 fn hold(value: &Zval) -> Zval {
     value.dereference().shallow_clone()
 }
@@ -149,14 +148,14 @@ fn hold(value: &Zval) -> Zval {
 impl Drop for Messages<'_> {
     fn drop(&mut self) {
         if let Iterable::Traversable(iterator) = &mut self.0 {
-            // SAFETY: `from_zval_mut` got it from the object's class; what borrows it ends before we do.
+            // SAFETY: `from_zval_mut` got it from the object's class; its borrower ends before us.
             unsafe { zend::release_iterator(iterator) };
         }
     }
 }
 
-/// Gives the message that `publish($topic, $payload, $options)` speaks of to `take`, which runs no PHP code. Runs some before
-/// (`__toString`, `jsonSerialize`), while nothing but request memory is owned: the three are arguments, or held.
+/// Builds the message of `publish($topic, $payload, $options)` and passes it to `take`, which must not run PHP code. PHP code
+/// (`__toString`, `jsonSerialize`) runs before, while only request memory is owned. All three are arguments, or held.
 pub(crate) fn with_message<T>(
     topic: Text<'_>,
     payload: &Zval,
@@ -172,7 +171,7 @@ pub(crate) fn with_message<T>(
     })
 }
 
-/// The same for one `[topic, payload, options?]` of `publishMany()`, the one with this index.
+/// Builds one `[topic, payload, options?]` of `publishMany()`. `index` is its position, for error messages.
 pub(crate) fn with_message_of_many<T>(
     index: usize,
     value: &Zval,
@@ -180,17 +179,17 @@ pub(crate) fn with_message_of_many<T>(
 ) -> Result<T, PhpException> {
     let shape = || {
         exceptions::encoding(&format!(
-            "message {index} is no [topic, payload] or [topic, payload, options], but {}",
+            "message {index} is not [topic, payload] or [topic, payload, options], but {}",
             type_name(value)
         ))
     };
     let list = value.array().ok_or_else(shape)?;
     let (Some(topic), Some(payload), 2..=3) = (list.get_index(0), list.get_index(1), list.len()) else {
         return Err(exceptions::encoding(&format!(
-            "message {index} is no list of [topic, payload] or [topic, payload, options]"
+            "message {index} is not a list of [topic, payload] or [topic, payload, options]"
         )));
     };
-    // Each of the three may be a reference, which the code of another one changes.
+    // Each of the three may be a reference that the code of another one changes.
     let (topic, payload, options) = (hold(topic), hold(payload), list.get_index(2).map(hold));
     let options = match &options {
         Some(options) => Table::from_zval(options).ok_or_else(|| {
@@ -202,7 +201,7 @@ pub(crate) fn with_message_of_many<T>(
         None if list.len() == 2 => Table::default(),
         None => {
             return Err(exceptions::encoding(&format!(
-                "message {index} is no list of [topic, payload] or [topic, payload, options]"
+                "message {index} is not a list of [topic, payload] or [topic, payload, options]"
             )));
         }
     };
@@ -251,7 +250,7 @@ fn session_ids(option: &str, value: &Zval) -> Result<SessionIds, PhpException> {
     })
 }
 
-/// Whose sessions are to end: `session`, or `role` with one of `uid` and `user`.
+/// The sessions to end: `session`, or `role` with either `uid` or `user`.
 pub(crate) fn disconnect(who: Table<'_>) -> Result<Message, PhpException> {
     const KNOWN: [&str; 4] = ["session", "role", "uid", "user"];
     const SHAPE: &str = "it takes ['role' => 'user', 'uid' => 7], ['role' => 'user', 'user' => 'NAME'] or \
@@ -303,14 +302,14 @@ pub(crate) fn disconnect(who: Table<'_>) -> Result<Message, PhpException> {
     disconnect.message().map_err(|error| exceptions::encoding(&format!("the name {error}")))
 }
 
-/// Whose ticket it is to be, from which hosts' pages it may be used (none is any), and until when its session is resumed.
+/// Claims of a ticket: its user, the hosts whose pages may use it (empty means any), and until when its session is resumed.
 pub(crate) struct TicketClaims {
     pub(crate) identity: Identity,
     pub(crate) origins: Vec<OriginPattern>,
     pub(crate) until: Option<u64>,
 }
 
-/// What the claims of a ticket say. A claim that is null counts as left out.
+/// Reads the claims of a ticket. A null claim counts as absent.
 pub(crate) fn ticket_claims(claims: Table<'_>) -> Result<TicketClaims, PhpException> {
     const KNOWN: [&str; 9] = ["sub", "uid", "org", "role", "roles", "topics", "patterns", "origins", "until"];
     let mut identity = Identity::anonymous();
@@ -359,7 +358,7 @@ fn user_name(value: &Zval) -> Result<String, PhpException> {
     })
 }
 
-/// A user's id: an int, or a string such as a UUID.
+/// A user id: an int, or a string such as a UUID.
 fn user_id(value: &Zval) -> Result<UserId, String> {
     let value = value.dereference();
     if let Some(id) = value.long() {
@@ -466,7 +465,7 @@ fn role(value: &Zval) -> Result<Role, PhpException> {
     })
 }
 
-/// `orosync_status()`'s array.
+/// The array that `orosync_status()` returns.
 pub(crate) fn status_table(
     status: Status,
     endpoint: &str,
@@ -487,7 +486,7 @@ pub(crate) fn status_table(
     filled.map(|()| table).map_err(PhpException::from)
 }
 
-/// What `orosync_refusals()` gives, the last first.
+/// The list that `orosync_refusals()` returns, latest first.
 pub(crate) fn refusals_list(refusals: &[Refusal]) -> Result<ZBox<ZendHashTable>, PhpException> {
     let mut list = ZendHashTable::with_capacity(u32::try_from(refusals.len()).unwrap_or(0));
     for refusal in refusals.iter().rev() {
@@ -502,12 +501,12 @@ pub(crate) fn refusals_list(refusals: &[Refusal]) -> Result<ZBox<ZendHashTable>,
     Ok(list)
 }
 
-/// An array's key as text.
+/// An array key as text.
 pub(crate) fn key_text(key: &ArrayKey<'_>) -> String {
     key.to_string()
 }
 
-/// What a value is, as PHP's own messages say it.
+/// The type of a value, named as in PHP's own messages.
 pub(crate) fn type_name(value: &Zval) -> String {
     let value = value.dereference();
     match value.get_type() {
@@ -526,9 +525,9 @@ pub(crate) fn type_name(value: &Zval) -> String {
     }
 }
 
-/// The end of a sentence about an unknown name: the one that was probably meant, and all that there are.
+/// The end of a message about an unknown name: the most similar valid name, or all valid names.
 pub(crate) fn near(name: &str, known: &[&str]) -> String {
-    /// How alike two names must be, from 0 to 1.
+    /// Least similarity of two names, from 0 to 1.
     const ALIKE: f64 = 0.6;
     let nearest = known
         .iter()
@@ -537,11 +536,11 @@ pub(crate) fn near(name: &str, known: &[&str]) -> String {
         .max_by(|(a, _), (b, _)| a.total_cmp(b));
     match nearest {
         Some((_, candidate)) => format!(". Did you mean \"{candidate}\"?"),
-        None => format!(". There are: {}", known.join(", ")),
+        None => format!(". Valid names: {}", known.join(", ")),
     }
 }
 
-/// Has PHP code that ran meanwhile thrown?
+/// Returns an error if PHP code has thrown meanwhile.
 pub(crate) fn check_pending() -> Result<(), PhpException> {
     if ExecutorGlobals::has_exception() { Err(exceptions::pending()) } else { Ok(()) }
 }

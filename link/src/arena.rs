@@ -1,12 +1,10 @@
-//! Memory for what waits, written through in chunks that are used again.
+//! Memory for queued messages, in chunks that are reused.
 //!
-//! Taking memory for each message in the publisher's thread and giving it back in the link thread costs what `malloc()` costs
-//! when two threads meet in one heap: locks (system calls, where both come at once), page faults, and a heap that grows and
-//! shrinks with each burst. Here a message is a slice of a chunk; a chunk whose messages are all acknowledged is written
-//! again by its one writer, so that in the steady state nothing is taken and nothing given back.
+//! To allocate each message in the publisher's thread and free it in the link thread would cost lock contention in `malloc()`,
+//! page faults, and a heap that grows and shrinks with each burst. Here a message is a slice of a chunk. Once all messages of a
+//! chunk are acknowledged, its only writer reuses it, so that the steady state has no allocation.
 //!
-//! Owns the chunks. Bound: what waits is bounded by the queue; at most [`KEPT`] chunks are kept besides, so that a burst is
-//! as cheap as the one before it.
+//! Owns the chunks. Bound: the queue's bound, plus at most [`KEPT`] chunks that are kept for the next burst.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -14,19 +12,19 @@ use std::mem;
 use bytes::BytesMut;
 use orosync_protocol::link_frame::{EncodedMessage, MessageRef};
 
-/// One chunk: about a hundred messages of a usual size.
+/// Size of a chunk: about a hundred messages of a usual size.
 const CHUNK_BYTES: usize = 32 << 10;
 
-/// A larger message has memory of its own, which goes with it.
+/// A larger message gets its own allocation, which is freed with it.
 const LARGE_BYTES: usize = CHUNK_BYTES / 4;
 
-/// The most chunks that wait to be written again: 2 MiB, in a process that has once published so much at a time. In a PHP with
-/// threads, 512 KiB of each that has.
+/// Maximum number of chunks kept for reuse: 2 MiB, in a process that has once published that much at a time. In a PHP with
+/// threads, 512 KiB per thread that has.
 const KEPT: usize = if cfg!(feature = "threads") { 16 } else { 64 };
 
 #[derive(Debug)]
 pub(crate) struct Arena {
-    /// The rest of the chunk that is written.
+    /// The unused rest of the current chunk.
     open: BytesMut,
     /// Chunks that are full, oldest first. None of them has a free byte before its last message is acknowledged.
     full: VecDeque<BytesMut>,
@@ -49,7 +47,7 @@ impl Arena {
         EncodedMessage::new(message, &mut self.open)
     }
 
-    /// Goes on with an empty chunk: the one that was just filled, if all of it is acknowledged; or the oldest; or a new one.
+    /// Switches to an empty chunk: the one just filled, if all of it is acknowledged; or the oldest; or a new one.
     fn turn(&mut self) {
         if self.open.try_reclaim(CHUNK_BYTES) {
             return;
@@ -72,7 +70,7 @@ mod tests {
     use super::*;
     use crate::queue::{large_message, message};
 
-    /// Encodes messages that are acknowledged when `behind` newer ones exist; returns where they were.
+    /// Encodes messages that are acknowledged once `behind` newer ones exist. Returns their addresses.
     fn places(arena: &mut Arena, messages: usize, behind: usize) -> HashSet<*const u8> {
         let message = message("t", "\"something\"");
         let mut waiting = VecDeque::new();

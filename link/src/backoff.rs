@@ -1,7 +1,8 @@
-//! How long to wait before the next attempt to connect.
+//! Backoff between attempts to connect.
 //!
-//! The first retry after a good connection is immediate; then 50 ms, doubled each time up to 5 s, each with jitter, so that some
-//! hundred PHP workers that lost the same server do not come back in the same moment. No clock and no randomness of its own.
+//! The first retry after a good connection is immediate. Then the delay is 50 ms, doubled each time up to 5 s, each with
+//! jitter, so that hundreds of PHP workers do not reconnect to a lost server all at once. The caller passes in randomness;
+//! there is no clock.
 
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use crate::error::Retry;
 /// The delay before the second attempt.
 const FIRST: Duration = Duration::from_millis(50);
 
-/// No delay is longer.
+/// Maximum delay.
 const LONGEST: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Default)]
@@ -19,12 +20,12 @@ pub(crate) struct Backoff {
 }
 
 impl Backoff {
-    /// The connection was good: what comes next is a new trouble.
+    /// Resets the backoff after a good connection.
     pub(crate) fn reset(&mut self) {
         self.failures = 0;
     }
 
-    /// The delay before the next attempt. `random` is in 0..1.
+    /// Returns the delay before the next attempt. `random` is in 0..1.
     pub(crate) fn next(&mut self, retry: Retry, random: f64) -> Duration {
         let failures = self.failures;
         if retry != Retry::Elsewhere {
@@ -39,7 +40,7 @@ impl Backoff {
     }
 }
 
-/// Between half of `delay` and all of it.
+/// A random delay from half of `delay` to all of it.
 fn jitter(delay: Duration, random: f64) -> Duration {
     delay.mul_f64(0.5 + random.clamp(0.0, 1.0) / 2.0)
 }

@@ -1,6 +1,6 @@
-//! What wakes the link thread: a bell (an eventfd) at once, an alarm (a timerfd) later, and the socket.
+//! Wakeups of the link thread: the bell (an eventfd) at once, the alarm (a timerfd) later, and the socket.
 //!
-//! Owns the two descriptors. When to ring is [`crate::doorbell`]'s to say.
+//! Owns the two descriptors. [`crate::doorbell`] decides when to ring.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -21,12 +21,12 @@ pub(crate) struct Bell {
     alarm: OwnedFd,
 }
 
-/// Why a wait was over, besides its time.
+/// Why a wait ended, apart from its timeout.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Woken {
     /// The alarm has gone off.
     pub(crate) by_alarm: bool,
-    /// The socket is ready, or may be.
+    /// The socket may be ready.
     pub(crate) by_socket: bool,
 }
 
@@ -43,13 +43,13 @@ impl Bell {
         })
     }
 
-    /// Wakes whoever waits, or will.
+    /// Wakes the waiting thread, or its next wait.
     pub(crate) fn ring(&self) {
-        // It fails only when the counter is full (2^64 - 2 rings), and then the bell rings already.
+        // It fails only if the counter is full (2^64 - 2 rings), and then the bell is ringing already.
         let _ = rustix::io::write(&self.event, &1_u64.to_ne_bytes());
     }
 
-    /// The same after `time`.
+    /// Sets the alarm, which wakes the thread after `time`.
     pub(crate) fn ring_in(&self, time: Duration) {
         let once = Timespec::try_from(time)
             .map(|it_value| Itimerspec { it_interval: Timespec::default(), it_value });
@@ -60,29 +60,28 @@ impl Bell {
         }
     }
 
-    /// Waits until the bell rings, the alarm goes off, `socket` is ready for what is asked, or the time is over. Silences bell
-    /// and alarm.
+    /// Waits until the bell rings, the alarm goes off, `socket` is ready or the timeout expires. Resets bell and alarm.
     pub(crate) fn wait(
         &self,
         socket: Option<(BorrowedFd<'_>, PollFlags)>,
         timeout: Option<Duration>,
     ) -> Woken {
         let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
-        // Without a socket: the bell once more, for nothing.
+        // Without a socket, the bell takes its place in the list.
         let (watched, interest) = socket.unwrap_or((self.event.as_fd(), PollFlags::empty()));
         let mut all = [
             PollFd::from_borrowed_fd(self.event.as_fd(), PollFlags::IN),
             PollFd::from_borrowed_fd(self.alarm.as_fd(), PollFlags::IN),
             PollFd::from_borrowed_fd(watched, interest),
         ];
-        // A failed poll (EINTR cannot happen: the thread has no signals; ENOMEM might) is a short rest: the loop asks again.
+        // If poll fails (ENOMEM; EINTR cannot happen, signals are blocked), the wait ends early and the loop calls again.
         if poll(&mut all, timeout.as_ref()).is_err() {
             return Woken { by_alarm: false, by_socket: true };
         }
         let [rang, by_alarm, by_socket] = all.map(|fd| !fd.revents().is_empty());
         for (silence, descriptor) in [(rang, &self.event), (by_alarm, &self.alarm)] {
             if silence {
-                // Empty already: nothing to silence.
+                // Already empty: nothing to reset.
                 let _ = rustix::io::read(descriptor, &mut [0_u8; 8]);
             }
         }
@@ -100,7 +99,7 @@ mod tests {
     use crate::doorbell::{Doorbell, hold};
     use crate::sync::Mutex;
 
-    /// No test waits longer, unless it fails.
+    /// Timeout of each wait in the tests.
     const LIMIT: Option<Duration> = Some(Duration::from_secs(20));
 
     #[test]
@@ -131,8 +130,8 @@ mod tests {
         assert!(doorbell.wait(None, None));
     }
 
-    /// The hand-over with real threads: if a push could slip between the look and the sleep, this hangs. Each other one can be sent
-    /// by the publisher.
+    /// The hand-over with real threads: this hangs if a push could slip between the check and the sleep. Every other message
+    /// can be sent by the publisher.
     #[test]
     fn no_push_is_slept_through() {
         const PUSHES: u64 = 50_000;

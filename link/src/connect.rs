@@ -1,6 +1,6 @@
-//! Making a connection to the server: name, TCP, TLS or unix socket, and the client's half of the WebSocket handshake.
+//! Connecting to the server: DNS, TCP, TLS or unix socket, and the client side of the WebSocket handshake.
 //!
-//! Everything is non-blocking; whoever waits, waits on the doorbell as well, so that a stop is heard during a handshake.
+//! All I/O is non-blocking. Every wait also watches the doorbell, so that a stop interrupts a handshake.
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -32,36 +32,36 @@ use crate::transport::Transport;
 use crate::trust;
 use crate::wire::{Socket, Wire};
 
-/// The largest message that a server has for us: a Refused with its reason.
+/// Maximum size of a message from the server: a Refused frame with its reason.
 const MAX_SERVER_MESSAGE_BYTES: usize = 64 << 10;
 
-/// tungstenite's read buffer, allocated for the life of a connection. What we read are acknowledgements of 9 bytes.
+/// tungstenite's read buffer, allocated per connection. It receives acknowledgements of 9 bytes.
 const READ_BUFFER_BYTES: usize = 4 << 10;
 
-/// What may end an attempt early. Asked whenever the doorbell rings.
+/// Conditions that end an attempt early. Checked whenever the doorbell rings.
 pub(crate) trait Interruption {
-    /// The publisher ends.
+    /// Whether the publisher is shutting down.
     fn is_stopped(&self) -> bool;
 
-    /// When the attempt that was begun at `begun` must be over, for the sake of whoever waits and of another endpoint.
+    /// Deadline of an attempt started at `begun`, such that a waiting requester still has time for another endpoint.
     fn latest(&self, begun: Instant, now: Instant) -> Option<Instant>;
 }
 
-/// What came of an attempt.
+/// A successful attempt.
 pub(crate) struct Connected {
-    /// When its time began: the name was resolved by then.
+    /// Start of the attempt's timeout, after the name was resolved.
     pub(crate) begun: Instant,
     pub(crate) transport: Transport,
-    /// What the node has said of itself.
+    /// What the node reported about its cluster.
     pub(crate) membership: Option<Membership>,
 }
 
-/// Makes connections.
+/// Opens connections.
 pub(crate) struct Connector {
     ca_file: Option<PathBuf>,
     timeout: Duration,
-    /// Made at the first `wss://` attempt: reading the system's certificates takes milliseconds. Not shared by the process:
-    /// a fork in the middle of making it would leave the child waiting for ever.
+    /// Created at the first `wss://` attempt: reading the system's certificates takes milliseconds. Not shared by the process:
+    /// a fork while it is created would leave the child waiting for ever.
     tls: Option<Arc<ClientConfig>>,
 }
 
@@ -70,7 +70,7 @@ impl Connector {
         Self { ca_file: options.ca_file.clone(), timeout: options.connect_timeout, tls: None }
     }
 
-    /// Connects to this endpoint and shakes hands, with `ticket` as the bearer. None if it was stopped.
+    /// Connects to this endpoint and performs the handshake, with `ticket` as the bearer token. `None` if it was stopped.
     pub(crate) fn connect(
         &mut self,
         endpoint: &Endpoint,
@@ -81,8 +81,8 @@ impl Connector {
         self.connect_by(resolve, endpoint, ticket, doorbell, interruption)
     }
 
-    /// The same with another resolver. Nothing can interrupt that, and a dead nameserver costs it 5 s: the time of an attempt
-    /// begins behind it, or no attempt would ever have any.
+    /// [`Connector::connect`] with the given resolver. Name resolution cannot be interrupted, and a dead nameserver takes 5 s,
+    /// so the timeout starts only after it.
     fn connect_by(
         &mut self,
         resolve: impl FnOnce(&str, u16) -> io::Result<Vec<SocketAddr>>,
@@ -120,10 +120,10 @@ impl Connector {
     }
 }
 
-/// Where the sockets of an endpoint are.
+/// Resolved addresses of an endpoint.
 enum Target {
     Unix(SocketAddrUnix),
-    /// At least one.
+    /// Never empty.
     Tcp(Vec<SocketAddr>),
 }
 
@@ -175,7 +175,7 @@ fn open_socket(target: &Target, attempt: &Waiter<'_>) -> Result<Option<Socket>, 
 fn open_tcp(address: SocketAddr, attempt: &Waiter<'_>) -> Result<Option<Socket>, LinkError> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let socket = Socket::new(family)?;
-    // Without it a batch that ends in a small packet waits for the acknowledgement of the packet before.
+    // Without TCP_NODELAY, a batch that ends in a small packet waits for the acknowledgement of the previous packet.
     sockopt::set_tcp_nodelay(&socket, true).map_err(|error| LinkError::Connect(error.into()))?;
     complete(socket, |socket| rustix::net::connect(socket, &address), attempt)
 }
@@ -221,7 +221,7 @@ fn shake_hands(wire: Wire, request: Request, attempt: &Waiter<'_>) -> Result<Opt
     }
 }
 
-/// What is none says nothing: the header is a proxy's own, or of a version to come.
+/// Parses the cluster header. An invalid value is ignored: it may be a proxy's, or from a later version.
 fn membership(headers: &HeaderMap) -> Option<Membership> {
     headers.get(cluster::HEADER)?.to_str().ok()?.parse().ok()
 }
@@ -231,7 +231,7 @@ fn handshake_error(error: tungstenite::Error) -> LinkError {
         tungstenite::Error::Http(response) => {
             let status = response.status();
             let answer = Answer::from_body(response.body().as_deref().unwrap_or_default());
-            // A proxy in between has answers of its own, for as long as it does not reach the server.
+            // A proxy sends its own responses while it cannot reach the server.
             let is_challenge = |value: &HeaderValue| value == CHALLENGE;
             match status {
                 StatusCode::UNAUTHORIZED
@@ -254,7 +254,7 @@ fn handshake_error(error: tungstenite::Error) -> LinkError {
     }
 }
 
-/// Waits for a socket during an attempt: with its deadline, and with an ear for the doorbell.
+/// Waits for a socket during an attempt, until its deadline or a ring of the doorbell.
 struct Waiter<'a> {
     doorbell: &'a Doorbell,
     interruption: &'a dyn Interruption,
@@ -276,14 +276,14 @@ impl Woken {
 }
 
 impl Waiter<'_> {
-    /// The same attempt with only its share of the time: a first address that never answers must not use up all of it.
+    /// Limits the attempt to its share of the time: a first address that never answers must not use up all of it.
     fn share(&self, addresses: usize) -> Self {
         let left = self.deadline.saturating_duration_since(Instant::now());
         let share = left / u32::try_from(addresses).unwrap_or(u32::MAX).max(1);
         Self { deadline: Instant::now() + share, ..*self }
     }
 
-    /// Returns when the socket is ready, or perhaps is: the caller tries again.
+    /// Returns when the socket may be ready; the caller tries again.
     fn wait(&self, socket: (BorrowedFd<'_>, PollFlags)) -> Result<Woken, LinkError> {
         if self.interruption.is_stopped() {
             return Ok(Woken::Stopped);
@@ -302,7 +302,7 @@ impl Waiter<'_> {
     }
 }
 
-/// Connects a socket: `begin` has the kernel begin with it.
+/// Connects a socket. `begin` starts the connect in the kernel.
 fn complete(
     socket: Socket,
     begin: impl FnOnce(&Socket) -> rustix::io::Result<()>,
@@ -312,7 +312,7 @@ fn complete(
     match begin(&socket) {
         Ok(()) => return Ok(Some(socket)),
         Err(Errno::INPROGRESS) => {}
-        // A unix socket's backlog is full: there is nothing to wait on, so this attempt has failed.
+        // A unix socket's backlog is full. There is nothing to wait for, so this attempt has failed.
         Err(error) => return Err(failed(error)),
     }
     loop {
@@ -346,8 +346,8 @@ mod tests {
     use super::*;
     use crate::transport::Incoming;
 
-    /// A server for one `wss://` connection to "localhost": it sends one message. Returns its endpoint and its certificate,
-    /// which is made as `openssl req -x509` makes it.
+    /// A TLS server for one connection to "localhost" that sends one message. Returns its endpoint and its certificate, created
+    /// as `openssl req -x509` does.
     fn tls_server() -> (Endpoint, String) {
         let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -373,7 +373,7 @@ mod tests {
                 response.headers_mut().insert("sec-websocket-protocol", protocol);
                 Ok(response)
             };
-            // A client that does not trust us hangs up during the handshake.
+            // A client that does not trust the certificate disconnects during the handshake.
             if let Ok(mut websocket) = tungstenite::accept_hdr(stream, answer) {
                 websocket.send(Message::Binary(Bytes::from_static(b"hello"))).unwrap();
             }
@@ -386,7 +386,7 @@ mod tests {
         Options { connect_timeout: Duration::from_secs(20), ..Options::new(endpoint.clone().into(), signer) }
     }
 
-    /// Nobody interrupts, or somebody who ends, or somebody who waits for so long.
+    /// Interrupts with fixed answers: whether stopped, and the time allowed.
     struct Interrupts {
         stopped: bool,
         latest: Option<Duration>,
@@ -449,7 +449,7 @@ mod tests {
         let (endpoint, certificate) = tls_server();
         let begun = connect_by(resolve_slowly, &endpoint, &certificate).unwrap().unwrap().begun;
         assert!(begun >= resolved.get().unwrap());
-        // One that never answers has the whole time for it.
+        // A server that never answers gets the whole timeout.
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = format!("ws://{}/", listener.local_addr().unwrap()).parse().unwrap();
         let options = Options { connect_timeout: timeout, ..options(&endpoint) };

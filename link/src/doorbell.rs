@@ -1,9 +1,9 @@
-//! The hand-over between a publisher and the link thread: who sends a message, and who wakes whom.
+//! The hand-over between publishers and the link thread: who sends a message, and who wakes whom.
 //!
-//! Pushing to a thread that is awake costs the publisher 30 to 160 nanoseconds, waking one some microseconds, and the message a
-//! context switch on its way, and its acknowledgement another one. So the thread says when it sleeps (a flag). To one that is
-//! awake a publisher says nothing. While it sleeps, the pump's lock is free: a publisher that finds the flag up takes it if
-//! nobody else has, sends its message itself, and has the thread look for the acknowledgement later; or else it rings.
+//! Pushing while the thread is awake costs the publisher 30 to 160 ns. Waking it costs microseconds, plus a context switch for
+//! the message and another one for its acknowledgement. So the thread sets a flag while it sleeps. A publisher that finds the
+//! flag down does nothing more. If the flag is up, the pump's lock is free: a publisher that gets it sends its message itself
+//! and sets an alarm, so that the thread reads the acknowledgement later; otherwise it rings the bell.
 //!
 //! ```text
 //! publisher: push; flag up? -- no ---> done, the thread is awake
@@ -12,10 +12,10 @@
 //! thread:    flag up; queue empty? --> unlock; wait for bell, alarm, socket; flag down; lock
 //! ```
 //!
-//! Nothing is lost in between: the publisher pushes, then reads the flag; the thread raises the flag, then looks into the
-//! queue once more. `tests/hand_over.rs` goes through the interleavings of this file.
+//! No wakeup is lost: the publisher pushes, then reads the flag; the thread raises the flag, then checks the queue once more.
+//! `tests/hand_over.rs` explores the interleavings of this file.
 //!
-//! Owns the flag, and bell and alarm. Those are made before the thread starts; until then nobody sleeps and nothing is rung.
+//! Owns the flag, the bell and the alarm. The latter two are created before the thread starts; until then nobody sleeps.
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -27,14 +27,14 @@ use rustix::event::PollFlags;
 use crate::bell::Bell;
 use crate::sync::{AtomicBool, Mutex, MutexGuard, Ordering, PoisonError, fence};
 
-/// How long an acknowledgement may lie there that nobody waits for. Many messages may share one look, and a person who reads
-/// the status does not notice.
+/// Maximum delay before an acknowledgement is read that nobody waits for. Many messages may share one read, and a person who
+/// reads the status does not notice.
 const LATER: Duration = Duration::from_millis(50);
 
 #[derive(Debug)]
 pub(crate) struct Doorbell {
     asleep: AtomicBool,
-    /// It was set, and the thread has not heard it yet.
+    /// Whether the alarm was set and the thread has not handled it yet.
     alarm_is_set: AtomicBool,
     bell: OnceCell<Bell>,
 }
@@ -44,36 +44,37 @@ impl Doorbell {
         Self { asleep: AtomicBool::new(false), alarm_is_set: AtomicBool::new(false), bell: OnceCell::new() }
     }
 
-    /// Makes bell and alarm, if there are none yet.
+    /// Creates bell and alarm, if they do not exist yet.
     pub(crate) fn install(&self) -> io::Result<()> {
         self.bell.get_or_try_init(Bell::new)?;
         Ok(())
     }
 
-    /// A publisher, after a push: must somebody send it, or wake the thread?
+    /// Whether the link thread sleeps. A publisher calls this after a push: if so, the message must be sent, or the thread
+    /// woken.
     pub(crate) fn is_asleep(&self) -> bool {
-        // Orders the push before the look at the flag; `sleep` has the other half.
+        // Orders the push before reading the flag; `sleep` has the other half.
         fence(Ordering::SeqCst);
         self.asleep.load(Ordering::Relaxed)
     }
 
-    /// A publisher that found the thread asleep: sends by itself if it can, or wakes the thread. Never waits.
+    /// For a publisher that found the thread asleep: sends the message if it can, otherwise wakes the thread. Never blocks.
     pub(crate) fn send_or_wake<T>(&self, pump: &Mutex<T>, send_alone: impl FnOnce(&mut T) -> bool) {
-        // The lock is held: by the thread, which is on its way to sleep or awake again; by another publisher. Poisoned: the thread
-        // has panicked, and has not cleaned up yet.
+        // The lock may be held by the thread, which is about to sleep or awake again, or by another publisher. It is poisoned
+        // if the thread has panicked and not cleaned up yet.
         let has_sent = pump.try_lock().is_ok_and(|mut pump| send_alone(&mut pump));
         if has_sent { self.ring_later() } else { self.ring_if_asleep() }
     }
 
-    /// Wakes the thread, whatever it does: for requests that are not in the queue.
+    /// Wakes the thread, whatever it does: for requests, which are not in the queue.
     pub(crate) fn ring(&self) {
         if let Some(bell) = self.bell.get() {
             bell.ring();
         }
     }
 
-    /// The thread: gives the pump away, and sleeps until the bell rings, the alarm goes off, `socket` is ready for what is asked,
-    /// or the time is over; not at all if there is something in the queue. Returns whether the socket is ready, or may be.
+    /// For the thread: releases the pump, and sleeps until the bell rings, the alarm goes off, `socket` is ready or the timeout
+    /// expires. Does not sleep if the queue is not empty. Returns whether the socket may be ready.
     pub(crate) fn sleep<'a, T>(
         &self,
         pump: &'a Mutex<T>,
@@ -83,7 +84,7 @@ impl Doorbell {
         timeout: Option<Duration>,
     ) -> (MutexGuard<'a, T>, bool) {
         self.asleep.store(true, Ordering::Relaxed);
-        // Orders the flag before the look into the queue; `is_asleep` has the other half.
+        // Orders the flag before checking the queue; `is_asleep` has the other half.
         fence(Ordering::SeqCst);
         let mut is_ready = false;
         if is_queue_empty(&held) {
@@ -97,7 +98,7 @@ impl Doorbell {
         (held, is_ready)
     }
 
-    /// The same without giving anything away: no publisher rings for its message.
+    /// [`Doorbell::sleep`] without releasing the pump: publishers do not ring for their messages.
     pub(crate) fn wait(
         &self,
         socket: Option<(BorrowedFd<'_>, PollFlags)>,
@@ -106,14 +107,14 @@ impl Doorbell {
         let Some(bell) = self.bell.get() else { return true };
         let woken = bell.wait(socket, timeout);
         if woken.by_alarm {
-            // Before the pump is looked at: whoever has sent, and found it set still, has sent by then.
+            // Cleared before the pump is inspected: a publisher that found it still set has sent its message by then.
             self.alarm_is_set.store(false, Ordering::Relaxed);
         }
         woken.by_socket
     }
 
     fn ring_if_asleep(&self) {
-        // Writes nothing where somebody else has woken it: it may lie down again at any time.
+        // No write if somebody else has woken the thread: it may sleep again at any time.
         if self.asleep.compare_exchange(true, false, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
             self.ring();
         }
@@ -128,7 +129,7 @@ impl Doorbell {
     }
 }
 
-/// Waits for the pump. One that a panic has left behind is as good as any other: its connection is given up.
+/// Locks the pump. A pump poisoned by a panic is still usable: its connection is dropped.
 pub(crate) fn hold<T>(pump: &Mutex<T>) -> MutexGuard<'_, T> {
     pump.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,5 +1,5 @@
-//! For conformance suites, with the feature `echo` alone: one connection to a server, on which each message is answered with
-//! itself until the server closes it. The publisher's own connection, without its thread.
+//! An echo client for conformance suites, with the feature `echo` only: it returns each message until the server closes the
+//! connection. It uses the publisher's own connection, without the link thread.
 
 use std::error::Error;
 use std::time::Instant;
@@ -22,7 +22,7 @@ impl Interruption for Uninterrupted {
     }
 }
 
-/// Connects, and answers until the connection is closed, or breaks.
+/// Connects, and echoes messages until the connection is closed or broken.
 pub fn echo(options: &Options) -> Result<(), Box<dyn Error>> {
     let doorbell = Doorbell::new();
     doorbell.install()?;

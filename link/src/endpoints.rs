@@ -1,4 +1,4 @@
-//! The servers that a publisher may publish to: the nodes of one cluster, or one server.
+//! The endpoints of a publisher: one server, or the nodes of one cluster.
 //!
 //! Bound: [`Endpoints::MAX`].
 
@@ -8,15 +8,15 @@ use std::str::FromStr;
 use crate::error::EndpointError;
 use crate::options::Endpoint;
 
-/// One endpoint, or several different ones.
+/// A list of distinct endpoints, at least one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoints(Vec<Endpoint>);
 
 impl Endpoints {
-    /// The most of one publisher.
+    /// Maximum number of endpoints.
     pub const MAX: usize = 16;
 
-    /// These endpoints; an error for none, too many, or one that stands there twice.
+    /// Creates a list. Fails if it is empty, too long, or contains an endpoint twice.
     pub fn new(endpoints: Vec<Endpoint>) -> Result<Self, EndpointError> {
         if endpoints.is_empty() {
             return Err(EndpointError::None);
@@ -32,17 +32,17 @@ impl Endpoints {
         Ok(Self(endpoints))
     }
 
-    /// All of them, as written: at least one.
+    /// All endpoints in the given order, at least one.
     pub fn as_slice(&self) -> &[Endpoint] {
         &self.0
     }
 
-    /// More than one?
+    /// Whether there is more than one endpoint.
     pub fn are_several(&self) -> bool {
         self.0.len() > 1
     }
 
-    /// The one with this number, from 0.
+    /// The endpoint with this index.
     pub(crate) fn get(&self, index: usize) -> Option<&Endpoint> {
         self.0.get(index)
     }
@@ -54,8 +54,8 @@ impl From<Endpoint> for Endpoints {
     }
 }
 
-/// Reads a list with spaces or commas between. The path of a unix socket may hold both: it ends where another endpoint begins.
-/// In a URL they are written `%20` and `%2C`.
+/// Parses a list separated by spaces or commas. The path of a unix socket may contain both: it extends to the next endpoint. In
+/// a URL they are written as `%20` and `%2C`.
 impl FromStr for Endpoints {
     type Err = EndpointError;
 
@@ -87,7 +87,7 @@ fn begins_an_endpoint(text: &str) -> bool {
     text.starts_with("unix:") || !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
-/// With commas between, as a sentence has them.
+/// Separated by commas, for use in messages.
 impl fmt::Display for Endpoints {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, endpoint) in self.0.iter().enumerate() {

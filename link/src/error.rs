@@ -1,4 +1,4 @@
-//! What goes wrong on the publisher's side, in sentences that say what to do.
+//! Errors of the publisher's side. Each message says what to do.
 
 use std::any::Any;
 use std::io;
@@ -7,26 +7,26 @@ use std::time::Duration;
 use orosync_protocol::close::{CloseReason, ComeBack};
 use orosync_protocol::link_frame::FrameError;
 
-/// The queue holds as much as its bounds allow. The message was not accepted; it was counted as refused.
+/// The queue is at its bounds. The message was not accepted and was counted as refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the queue is full: the server is not reachable, or slower than this publisher")]
 pub struct QueueFull;
 
-/// A text that is no endpoint. The texts go behind the name of the setting.
+/// An invalid endpoint. Each message follows the name of the setting.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointError {
-    /// Another scheme, or none.
-    #[error("\"{endpoint}\" is no endpoint. Write ws://host:port/, wss://host/ or unix:/path/to/socket")]
+    /// An unknown scheme, or none.
+    #[error("\"{endpoint}\" is not an endpoint. Write ws://host:port/, wss://host/ or unix:/path/to/socket")]
     Scheme {
         /// As written.
         endpoint: String,
     },
-    /// A URL that does not parse.
-    #[error("\"{endpoint}\" is no URL: {problem}. Write it like ws://127.0.0.1:8080/")]
+    /// A URL that cannot be parsed.
+    #[error("\"{endpoint}\" is not a valid URL: {problem}. Write it like ws://127.0.0.1:8080/")]
     Url {
         /// As written.
         endpoint: String,
-        /// What the parser said.
+        /// The parser's message.
         problem: String,
     },
     /// `ws://user:password@host/`.
@@ -34,38 +34,38 @@ pub enum EndpointError {
         "the endpoint has a user name or password. Remove it: the shared secret authenticates publishers"
     )]
     Credentials,
-    /// `unix:socket`: PHP's working directory changes.
+    /// `unix:socket`, a relative path: PHP's working directory changes.
     #[error("\"{endpoint}\" is not an absolute path. Write unix:/path/to/socket")]
     RelativePath {
         /// As written.
         endpoint: String,
     },
-    /// A list without any.
-    #[error("no endpoint is named. Write ws://host:port/, wss://host/ or unix:/path/to/socket")]
+    /// An empty list.
+    #[error("no endpoint is set. Write ws://host:port/, wss://host/ or unix:/path/to/socket")]
     None,
-    /// A list that is longer than any cluster needs.
-    #[error("{count} endpoints are named, at most {max} are possible. Name some nodes of the cluster", max = crate::endpoints::Endpoints::MAX)]
+    /// A list longer than [`Endpoints::MAX`](crate::Endpoints::MAX).
+    #[error("{count} endpoints are listed, at most {max} are allowed. List only some nodes of the cluster", max = crate::endpoints::Endpoints::MAX)]
     TooMany {
-        /// How many.
+        /// Number of endpoints in the list.
         count: usize,
     },
-    /// The same twice.
-    #[error("\"{endpoint}\" is named twice. Name each node once")]
+    /// The same endpoint twice.
+    #[error("\"{endpoint}\" is listed twice. List each node once")]
     Twice {
-        /// As it is shown.
+        /// As displayed, with port and path.
         endpoint: String,
     },
-    /// The kernel has room for so much and no more.
-    #[error("the path of \"{endpoint}\" has {bytes} bytes, at most {max} are possible", max = crate::options::MAX_SOCKET_PATH_BYTES)]
+    /// A socket path longer than the kernel allows.
+    #[error("the path of \"{endpoint}\" has {bytes} bytes, at most {max} are allowed", max = crate::options::MAX_SOCKET_PATH_BYTES)]
     LongPath {
         /// As written.
         endpoint: String,
-        /// The length of its path.
+        /// Length of the path.
         bytes: usize,
     },
 }
 
-/// Why a link could not be opened, or ended. What `last_error` says.
+/// Why a link could not be opened, or was lost. Its message becomes `last_error`.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LinkError {
     #[error("the host \"{host}\" cannot be resolved: {problem}")]
@@ -74,7 +74,7 @@ pub(crate) enum LinkError {
     Connect(io::Error),
     #[error("no answer within {0:?} (orosync.connect_timeout)")]
     NoAnswer(Duration),
-    #[error("no answer within {0:?}, in which another one may answer whoever waits")]
+    #[error("no answer within {0:?}. Another endpoint is tried in the time that is left to the caller")]
     NotInTime(Duration),
     #[error("TLS: {0}")]
     Tls(String),
@@ -82,10 +82,10 @@ pub(crate) enum LinkError {
         "the server refuses this publisher (HTTP {status}{answer}). Compare the secret with the server's"
     )]
     Refused { status: u16, answer: Answer },
-    #[error("the server takes no connection now (HTTP {status}{answer})")]
+    #[error("the server accepts no connections now (HTTP {status}{answer})")]
     Unavailable { status: u16, answer: Answer },
     #[error(
-        "this is no orosync-server, or a proxy that does not reach it (HTTP {status}{answer}). Compare the endpoint with the \
+        "this is not an orosync-server, or a proxy that cannot reach it (HTTP {status}{answer}). Compare the endpoint with the \
          server's `bind`"
     )]
     NotOurs { status: u16, answer: Answer },
@@ -95,11 +95,11 @@ pub(crate) enum LinkError {
     Broken(String),
     #[error("the server closed the connection ({code}: {reason})")]
     Closed { code: u16, reason: String },
-    #[error("the server sent what is no frame of the backend link: {0}. Is it of the same version?")]
+    #[error("the server sent an invalid link frame: {0}. Is it of the same version?")]
     Frame(#[from] FrameError),
     #[error("the server acknowledged message {accepted}, but only {sent} were sent")]
     BeyondSent { accepted: u64, sent: u64 },
-    #[error("a {frame} came when none was due. Is the server of the same version?")]
+    #[error("the server sent an unexpected {frame} frame. Is it of the same version?")]
     OutOfTurn { frame: &'static str },
     #[error("no acknowledgement for {0:?}: the server is frozen, overloaded or no longer reachable")]
     NotAcknowledged(Duration),
@@ -107,9 +107,9 @@ pub(crate) enum LinkError {
         "the server answers, but has acknowledged nothing for {0:.0?}: it has lost Redis, or is overloaded"
     )]
     Unacknowledged(Duration),
-    #[error("no sign of life for {0:?}: the server is frozen or no longer reachable")]
+    #[error("no answer to a ping for {0:?}: the server is frozen or no longer reachable")]
     Silent(Duration),
-    #[error("the link thread panicked and was started again: {0}")]
+    #[error("the link thread panicked and was restarted: {0}")]
     Panic(String),
     #[error("the link thread cannot be started: {0}")]
     NoThread(io::Error),
@@ -117,24 +117,24 @@ pub(crate) enum LinkError {
     Ticket(String),
 }
 
-/// What a panic said.
+/// The message of a panic.
 pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no text").to_owned()
 }
 
-/// When to try again, the most hopeful first.
+/// When to retry, soonest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Retry {
-    /// At once, for this attempt has waited long enough, and with any other endpoint first: this one was there and did not
-    /// acknowledge.
+    /// At once, because this attempt has waited long enough, and with all other endpoints first: this one was reachable but did
+    /// not acknowledge.
     Elsewhere,
-    /// At once if the link had been good, then with backoff.
+    /// At once after a good connection, then with backoff.
     Soon,
-    /// With the longest delay: trying again does not help until somebody changes something.
+    /// With the longest delay: retries fail until the configuration changes.
     Late,
-    /// Likewise, for the server itself has said no to this publisher: waiting longer does not help. All else may be over with
-    /// the next attempt: a proxy answers 404 or shows another certificate while its upstream restarts.
+    /// With the longest delay, because the server itself refuses this publisher; requesters stop waiting. Any other error may be
+    /// gone with the next attempt: a proxy answers 404 or shows another certificate while its upstream restarts.
     Refused,
 }
 
@@ -170,7 +170,7 @@ impl LinkError {
     }
 }
 
-/// The body of an HTTP answer, as far as it can be shown: one line, cut.
+/// The first line of an HTTP response body, without control characters and truncated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Answer(String);
 

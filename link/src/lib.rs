@@ -1,4 +1,4 @@
-//! The publisher's side of the backend link: accept a message in well under a microsecond, deliver it in the background.
+//! The publisher's side of the backend link: accepts a message in well under a microsecond and delivers it in the background.
 //!
 //! ```text
 //!   the publisher's own thread              |  the link thread (one per publisher and process)
@@ -13,37 +13,37 @@
 //!       `---- [ answer: crossbeam ] <-------|--------'
 //! ```
 //!
-//! Two ways lead to the thread. A message takes the ring (rtrb): one writer, one reader, neither lock nor wait, because every page
-//! of an application publishes. A request (flush, check, the end) takes a channel (crossbeam-channel), because whoever asks waits
-//! for the answer, with a time limit.
+//! Messages reach the thread through a ring (rtrb) with one writer and one reader, without lock or wait, because every page of an
+//! application publishes. Requests (flush, check, shutdown) use a channel (crossbeam-channel), because the requester blocks until
+//! the answer or its deadline.
 //!
-//! While the thread sleeps, a publisher takes the pump for a moment and sends its message by itself: one write, no thread woken,
-//! neither for it nor for its acknowledgement, for which the thread looks 50 ms later.
+//! While the thread sleeps, a publisher briefly takes the pump and sends its message itself: one write and no wakeup. The thread
+//! reads the acknowledgement 50 ms later.
 //!
-//! That is the build for a PHP without threads (NTS), whose process has one thread that publishes. In a PHP with threads (ZTS; the
-//! feature `threads`) several publish at once over the one link of their process, which a ring of one writer cannot serve: there
-//! messages take a bounded channel of many writers (crossbeam-channel), which keeps each thread's order and has no lock either.
-//! It is not used for both, because its writers pay for each other: a compare and exchange for the budget, and one for the place.
+//! This describes a PHP without threads (NTS), whose process has one publishing thread. In a PHP with threads (ZTS, feature
+//! `threads`) several threads publish over one link, which needs many writers: there messages use a bounded channel
+//! (crossbeam-channel), which keeps each thread's order and has no lock either. It is not used for both, because its writers
+//! contend: a compare-exchange for the budget, and another one for the slot.
 //!
 //! In reading order:
 //!
-//! - [`publisher`]: what an application holds: publish, flush, check, status, shut down
-//! - [`options`]: where to, with which secret, within which bounds; [`endpoints`]: the nodes of a cluster
-//! - [`queue`]: the bounded queue and the counters behind "accepted = acknowledged + unacknowledged + queued"; `many`: the entrances
-//!   of threads; `publisher/line.rs`: the link that they share
-//! - [`arena`]: the memory of what waits, used again and again
-//! - [`doorbell`]: the hand-over: who sends a message, and who wakes whom; [`bell`]: what wakes the thread; [`sync`]: locks and
+//! - [`publisher`]: the application's interface: publish, flush, check, status, shutdown
+//! - [`options`]: endpoint, secret, bounds and timeouts; [`endpoints`]: the nodes of a cluster
+//! - [`queue`]: the bounded queue and the counters behind "accepted = acknowledged + unacknowledged + queued"; `many`: the same
+//!   for several threads; `publisher/line.rs`: the link that they share
+//! - [`arena`]: reusable memory for queued messages
+//! - [`doorbell`]: the hand-over: who sends a message, and who wakes whom; [`bell`]: wakeups of the thread; [`sync`]: locks and
 //!   atomics, which a test replaces
-//! - [`machine`]: the states of the link, without I/O; [`window`]: what was sent and not acknowledged; [`rotation`]: which
-//!   endpoint is next; [`backoff`]: when to try again; [`neighbours`]: whether the endpoints are one cluster
-//! - [`pump`]: queue, machine and wire joined, for whoever holds it
-//! - [`thread`]: the one loop of the thread; [`connect`]: making a connection;
-//!   [`trust`]: whom it believes over TLS; [`transport`]: an open one; [`wire`]: the only sockets
-//! - [`request`]: what flush and check ask of the thread; [`status`]: a snapshot; [`shutdown`]: a bounded end
+//! - [`machine`]: the states of the link, without I/O; [`window`]: unacknowledged messages; [`rotation`]: failover
+//!   between endpoints; [`backoff`]: retry delays; [`neighbours`]: whether the endpoints are one cluster
+//! - [`pump`]: moves messages between queue, machine and wire
+//! - [`thread`]: the thread's main loop; [`connect`]: opens connections; [`trust`]: verifies certificates; [`transport`]: an open
+//!   connection; [`wire`]: the only sockets
+//! - [`request`]: requests of flush and check to the thread; [`status`]: snapshots; [`shutdown`]: shutdown with a timeout
 //! - [`process`]: forks and signals; all `unsafe` of this crate
-//! - [`error`]: what goes wrong, in sentences
+//! - [`error`]: error messages
 //!
-//! No PHP and no async runtime: plain threads, so that `cargo test` can test all of it.
+//! It uses plain threads, without PHP or an async runtime, so that `cargo test` can test all of it.
 
 mod arena;
 mod backoff;

@@ -1,4 +1,4 @@
-//! The states of the link. No I/O, no clock, no randomness: what happened comes in by `handle_`, what is due leaves by `poll_`.
+//! State machine of the link. No I/O, clock or randomness: events enter by `handle_`, actions leave by `poll_`.
 //!
 //! ```text
 //!      .-> Connecting --connected--> Greeting --Welcome--> Open
@@ -10,7 +10,7 @@
 //!      `----------- time ---------- Waiting                     any --stop--> Closing
 //! ```
 //!
-//! Owns the window of unacknowledged messages, whose turn it is among the endpoints, and the delays between attempts.
+//! Owns the window of unacknowledged messages, the choice of the endpoint, and the delays between attempts.
 
 use std::num::NonZeroU64;
 use std::time::{Duration, Instant};
@@ -28,27 +28,27 @@ use crate::rotation::Rotation;
 use crate::status::{Refusal, State, Undeliverable};
 use crate::window::Window;
 
-/// Something was sent, and for so long nothing was acknowledged nor taken by the kernel, and the server did not ask for
-/// patience: the link is given up.
+/// The link is given up if it has sent messages and for this time nothing was acknowledged or taken by the kernel, and the
+/// server did not ask for patience.
 const ACKNOWLEDGEMENT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Of several endpoints, one that asks for patience gets so much of it until something is acknowledged or taken by the kernel, or
-/// until its Welcome: then another one may take at once what this one cannot. It is when a node's `/readyz` says that the node has
-/// lost Redis, and longer than what all nodes are through in 5 s, as a failover. The only one is kept; that it does not
-/// acknowledge is said.
+/// With several endpoints, the time for which one may ask for patience until it sends its Welcome, or acknowledges something,
+/// or the kernel takes bytes. Then another endpoint is tried, which may accept the messages at once. After this time a node's
+/// `/readyz` reports that it has lost Redis. It is longer than outages of all nodes that last 5 s, such as a failover. A sole
+/// endpoint is kept; that it does not acknowledge is reported.
 const PATIENCE: Duration = Duration::from_secs(8);
 
-/// Nothing was heard for so long: a ping is sent. With [`PING_TIMEOUT`] it makes the 5 s in which a link that is open on one
-/// side only is noticed, and is far below the 60 s after which common proxies close an idle connection.
+/// Idle time after which a ping is sent. Together with [`PING_TIMEOUT`], a half-open link is noticed within 5 s. It is far
+/// below the 60 s after which common proxies close an idle connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(3);
 
-/// A ping was not answered for so long: the link is given up.
+/// The link is given up if a ping is not answered within this time.
 const PING_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A connection that was open for so long was a good one: the next trouble begins with an immediate retry.
+/// A connection open for this time was good: when it is lost, the first retry is immediate.
 const GOOD_CONNECTION: Duration = Duration::from_secs(1);
 
-/// While somebody waits in `flush()` or `check()`, the next attempt is never further away.
+/// Maximum delay of the next attempt while somebody waits in `flush()` or `check()`.
 const HURRY: Duration = Duration::from_millis(100);
 
 #[derive(Debug)]
@@ -60,19 +60,19 @@ pub(crate) struct Machine {
     rotation: Rotation,
     neighbours: Neighbours,
     backoff: Backoff,
-    /// How many attempts have failed since one succeeded, links included that were given up because patience had ended.
+    /// Failed attempts since the last success, including links given up after [`PATIENCE`].
     failed_attempts: usize,
     doubt: Doubt,
-    /// The last probe that somebody asked for.
+    /// The last requested probe.
     probe: u64,
 }
 
-/// What was waited for when patience ended last. It ends the doubt.
+/// What was missing when [`PATIENCE`] last expired. Its arrival resets the doubt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Doubt {
     None,
     Welcome,
-    /// A node of a Cluster welcomes also where it does not acknowledge.
+    /// A clustered node sends its Welcome even while it does not acknowledge.
     Acknowledgement,
 }
 
@@ -88,77 +88,78 @@ enum Phase {
 #[derive(Debug)]
 struct Greeting {
     hello_sent: bool,
-    /// The attempt began.
+    /// Start of the attempt.
     started: Instant,
-    /// The server asked for patience; or the attempt began.
+    /// When the server last asked for patience, or the start of the attempt.
     plea: Instant,
-    /// When it must be over, for the sake of whoever waits.
+    /// Deadline for the sake of a waiting requester.
     hurry: Option<Instant>,
 }
 
 #[derive(Debug)]
 struct Open {
     since: Instant,
-    /// Anything came from the server.
+    /// When anything was last received.
     heard: Instant,
-    /// An acknowledgement came, or the kernel took bytes; or the first message since all were acknowledged was sent.
+    /// When a message was last acknowledged, or the kernel last took bytes, or the first message was sent after a full
+    /// acknowledgement.
     progress: Instant,
-    /// Something was acknowledged; or the first message since all were was sent.
+    /// When a message was last acknowledged, or the first message was sent after a full acknowledgement.
     acknowledged: Instant,
-    /// The server asked for patience.
+    /// When the server last asked for patience.
     plea: Instant,
-    /// When to go on to another endpoint, for the sake of whoever waits, if the server asks for patience.
+    /// When to switch to another endpoint for the sake of a waiting requester, if the server asks for patience.
     hurry: Option<Instant>,
-    /// A ping is to be sent.
+    /// Whether a ping must be sent.
     ping_due: bool,
-    /// Since when a ping waits for its answer: a newer one, which a probe sends, does not make it younger.
+    /// When the oldest unanswered ping was sent. A newer ping, sent by a probe, does not reset it.
     unanswered: Option<Instant>,
 }
 
-/// What must be written, as one WebSocket message.
+/// A WebSocket message to write.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Transmit {
     Frame(Bytes),
     Ping(Bytes),
 }
 
-/// What must be done besides writing.
+/// The next action besides writing.
 #[derive(Debug)]
 pub(crate) enum Step {
     /// Open a connection, then `handle_connected` or `handle_lost`.
     Connect,
     /// Drop the connection for this reason, then `handle_lost`.
     GiveUp(LinkError),
-    /// Write down what is wrong with a connection that is kept, and whether an outage begins with it.
+    /// Record the error of a connection that is kept, and whether an outage begins with it.
     Complain { error: LinkError, outage_begins: bool },
-    /// Wait for bytes, messages or requests; at most until then.
+    /// Wait for bytes, messages or requests, at most until this time.
     Rest(Option<Instant>),
     /// Drop the connection and end.
     End,
 }
 
-/// What a frame of the server meant.
+/// Effect of a frame from the server.
 #[derive(Debug, Default)]
 pub(crate) struct Heard {
-    /// Budget for the queue.
+    /// Budget to return to the queue.
     pub(crate) freed: Budget,
-    /// The link is open.
+    /// The link has become open.
     pub(crate) welcomed: bool,
-    /// Messages that the server will not deliver.
+    /// Messages that the server does not deliver.
     pub(crate) undeliverable: Option<Undeliverable>,
 }
 
-/// What the loss of a connection means, or of an attempt.
+/// Effect of a lost connection or a failed attempt.
 #[derive(Debug, Default)]
 pub(crate) struct Lost {
-    /// An outage begins with it: attempts have failed with all endpoints, after one had succeeded, or none was made.
+    /// Whether an outage begins: attempts with all endpoints have failed, after one had succeeded or for the first time.
     pub(crate) outage_begins: bool,
-    /// All endpoints have said no to this publisher.
+    /// Whether all endpoints refuse this publisher.
     pub(crate) all_refuse: bool,
 }
 
 impl Machine {
-    /// A link that is wanted now, to so many endpoints.
+    /// Creates a link to the endpoints of `rotation` that connects at once.
     pub(crate) fn new(publisher: PublisherId, connect_timeout: Duration, rotation: Rotation) -> Self {
         Self {
             publisher,
@@ -174,7 +175,7 @@ impl Machine {
         }
     }
 
-    /// The number of the endpoint whose turn it is, and how many have not failed in this round, it included.
+    /// Index of the current endpoint, and the number of endpoints that have not failed in this round, including it.
     pub(crate) fn endpoint(&self) -> (usize, usize) {
         (self.rotation.current(), self.rotation.left())
     }
@@ -189,41 +190,41 @@ impl Machine {
         }
     }
 
-    /// Would a new message be sent at once?
+    /// Whether the link is open, so that a new message would be sent at once.
     pub(crate) fn is_open(&self) -> bool {
         matches!(self.phase, Phase::Open(_))
     }
 
-    /// Whether the link is open, and nothing is on its way on it in either direction.
+    /// Whether the link is open and idle in both directions.
     pub(crate) fn is_idle(&self) -> bool {
         matches!(self.phase, Phase::Open(Open { ping_due: false, unanswered: None, .. }))
             && self.window.len() == 0
     }
 
-    /// How many messages would be on their way with one more, if that is what is sent next.
+    /// The number of unacknowledged messages after one more is sent; `None` if a ping is due first or the link is not open.
     pub(crate) fn with_one_more(&self) -> Option<usize> {
         matches!(self.phase, Phase::Open(Open { ping_due: false, .. })).then_some(self.window.len() + 1)
     }
 
-    /// Whether all endpoints have failed, some of them because they do not acknowledge, and nothing was acknowledged since.
+    /// Whether all endpoints have failed, some because they do not acknowledge, and nothing was acknowledged since.
     pub(crate) fn nobody_acknowledges(&self) -> bool {
         self.doubt > Doubt::None && self.failed_attempts >= self.rotation.count()
     }
 
-    /// The handshake is done; `started` is when the attempt began.
+    /// The handshake is complete. `started` is the start of the attempt.
     pub(crate) fn handle_connected(&mut self, started: Instant) {
         if let Phase::Connecting = self.phase {
             self.phase = Phase::Greeting(Greeting { hello_sent: false, started, plea: started, hurry: None });
         }
     }
 
-    /// What the node has said of itself in the handshake. Returns the number of an endpoint that is in another cluster.
+    /// Handles a node's cluster membership, sent in the handshake. Returns the index of an endpoint in another cluster.
     pub(crate) fn handle_membership(&mut self, now: Instant, said: Membership) -> Option<usize> {
         self.neighbours.handle_answer(now, self.rotation.current(), said)
     }
 
-    /// There is no connection, or none any more: it is the next endpoint's turn, at once if that has not failed as well. `random`
-    /// is in 0..1.
+    /// An attempt failed, or the connection was lost: moves on to the next endpoint, at once unless that has failed as well.
+    /// `random` is in 0..1.
     pub(crate) fn handle_lost(&mut self, now: Instant, retry: Retry, random: f64) -> Lost {
         let has_failed = retry == Retry::Elsewhere || !self.is_open();
         if retry == Retry::Elsewhere {
@@ -251,12 +252,12 @@ impl Machine {
         Lost { outage_begins, all_refuse: retry == Retry::Refused }
     }
 
-    /// Patience has ended.
+    /// Records that [`PATIENCE`] has expired.
     fn doubt(&mut self) {
         self.doubt = self.doubt.max(if self.is_open() { Doubt::Acknowledgement } else { Doubt::Welcome });
     }
 
-    /// A frame came.
+    /// Handles a frame from the server.
     pub(crate) fn handle_frame(&mut self, now: Instant, frame: ServerFrame) -> Result<Heard, LinkError> {
         match (&mut self.phase, frame) {
             (Phase::Greeting(Greeting { hello_sent: true, .. }), ServerFrame::Welcome { accepted }) => {
@@ -290,7 +291,7 @@ impl Machine {
         }
     }
 
-    /// So much was acknowledged.
+    /// This budget was acknowledged.
     fn handle_freed(&mut self, freed: Budget) {
         if freed.messages > 0 {
             (self.failed_attempts, self.doubt) = (0, Doubt::None);
@@ -298,20 +299,20 @@ impl Machine {
         }
     }
 
-    /// A pong came. Returns the probe that it answers.
+    /// Handles a pong. Returns the probe that it answers.
     pub(crate) fn handle_pong(&mut self, now: Instant, payload: &[u8]) -> Option<u64> {
         self.handle_sign_of_life(now);
         let probe = u64::from_be_bytes(payload.try_into().ok()?);
         if let Phase::Open(open) = &mut self.phase {
-            // Of an older one: a newer one is on its way since.
+            // The answer to an older ping: a newer one has been sent since.
             let is_last = probe == self.probe || open.ping_due;
             open.unanswered = open.unanswered.filter(|_| !is_last).map(|_| now);
         }
         Some(probe)
     }
 
-    /// A ping came: the server is there and asks for patience. It sends one a second while messages of ours wait in it, and
-    /// does not read ours meanwhile.
+    /// Handles a ping, by which the server asks for patience. It sends one per second while our messages wait in it, and does
+    /// not read further ones meanwhile.
     pub(crate) fn handle_server_ping(&mut self, now: Instant) {
         match &mut self.phase {
             Phase::Greeting(greeting) => greeting.plea = now,
@@ -324,21 +325,21 @@ impl Machine {
         }
     }
 
-    /// Anything else came.
+    /// Anything else was received.
     pub(crate) fn handle_sign_of_life(&mut self, now: Instant) {
         if let Phase::Open(open) = &mut self.phase {
             open.heard = now;
         }
     }
 
-    /// The kernel took bytes of a batch: a slow network is not a frozen server.
+    /// The kernel took bytes of a batch: a slow network is distinct from a frozen server.
     pub(crate) fn handle_written(&mut self, now: Instant) {
         if let Phase::Open(open) = &mut self.phase {
             open.progress = now;
         }
     }
 
-    /// Somebody wants to know whether the server answers. The number grows with each request.
+    /// Requests a probe of the server. Numbers increase with each request.
     pub(crate) fn handle_probe(&mut self, probe: u64) {
         if probe > self.probe {
             self.probe = probe;
@@ -348,16 +349,16 @@ impl Machine {
         }
     }
 
-    /// Somebody waits for the link, until the next step at least. `latest` says when an attempt that began then must be over, if so
-    /// many endpoints have not failed, it included.
+    /// Somebody waits for the link, at least until the next step. `latest` returns the deadline of an attempt, given its start
+    /// and the number of endpoints that have not failed, including the current one.
     pub(crate) fn handle_hurry(&mut self, now: Instant, latest: impl Fn(Instant, usize) -> Option<Instant>) {
         let left = self.rotation.left();
         match &mut self.phase {
             Phase::Waiting { until, .. } => *until = (*until).min(now + HURRY),
             Phase::Greeting(greeting) => greeting.hurry = latest(greeting.started, left),
             Phase::Open(open) => {
-                // As if it was lost now: those that had failed before a good connection may be back. Not if one has just been
-                // left for this one: then it has all the time there is.
+                // Counts all endpoints, as if the connection were lost now: those that had failed before a good connection may
+                // be available again. Not if another endpoint was just left for this one: then this one gets all the time.
                 let are_all_left = self.failed_attempts == 0 && open.is_good(now);
                 let left = if are_all_left { self.rotation.count() } else { left };
                 open.hurry = latest(open.acknowledged, left);
@@ -366,12 +367,12 @@ impl Machine {
         }
     }
 
-    /// The publisher ends.
+    /// The publisher shuts down.
     pub(crate) fn handle_stop(&mut self) {
         self.phase = Phase::Closing;
     }
 
-    /// The next message to write, if the last one has left. `next` gives new messages.
+    /// Returns the next message to write, if the last one was written. `next` yields new messages.
     pub(crate) fn poll_transmit(
         &mut self,
         now: Instant,
@@ -399,7 +400,7 @@ impl Machine {
         }
     }
 
-    /// What is due now, besides writing.
+    /// Returns the next action besides writing.
     pub(crate) fn poll_step(&mut self, now: Instant) -> Step {
         let patience = self.patience();
         let step = match &mut self.phase {
@@ -431,7 +432,7 @@ impl Machine {
         }
     }
 
-    /// How long an endpoint may ask for patience: the only one without end, once that was said.
+    /// How long an endpoint may ask for patience. No limit for a sole endpoint once its silence was reported.
     fn patience(&self) -> Option<Duration> {
         (!self.is_only() || !self.nobody_acknowledges()).then_some(PATIENCE)
     }
@@ -441,7 +442,7 @@ impl Machine {
     }
 }
 
-/// Each message counts once, with its acknowledgement.
+/// Counts each refused message once, with its acknowledgement.
 fn undeliverable(refusals: &Refusals, topic: &str, freed: Budget) -> Option<Undeliverable> {
     let messages = NonZeroU64::new(refusals.count.min(freed.messages))?;
     let Refusals { first, reason, .. } = refusals;
@@ -502,8 +503,8 @@ impl Open {
         }
     }
 
-    /// What is due while something is not acknowledged. An endpoint that asks for patience gets so much of it, and less while
-    /// somebody waits.
+    /// The next action while messages are unacknowledged. `patience` limits how long an endpoint may ask for patience; a
+    /// waiting requester shortens it.
     fn poll_overdue(&mut self, now: Instant, patience: Option<Duration>, hurry: Option<Instant>) -> Step {
         let hurry = hurry.filter(|_| self.plea > self.acknowledged);
         if let Some(latest) = hurry
@@ -538,7 +539,7 @@ impl Open {
                 Step::Rest(Some(deadline))
             };
         }
-        // Not written yet because a batch is on its way: that one's acknowledgement is waited for instead.
+        // The ping waits behind a batch, whose acknowledgement is awaited instead.
         if self.ping_due {
             return Step::Rest(Some(now + PING_TIMEOUT));
         }

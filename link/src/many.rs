@@ -1,12 +1,11 @@
-//! The queue's first half in a PHP with threads: many writers, one reader.
+//! The publishers' side of the queue in a PHP with threads: many writers, one reader.
 //!
-//! Each thread has an entrance of its own, with memory of its own for what it writes, so that threads meet in three atomics and
-//! nowhere else: the bytes and the messages that are taken of the budget, and the place in the channel. What one thread publishes
-//! stays in order. Bound: the same for all threads together, compared before anything is taken; the channel's memory is there from
-//! the beginning.
+//! Each thread has its own entrance with its own arena. Threads share only three atomics: the bytes and the messages taken from
+//! the budget, and the position in the channel. The messages of one thread stay in order. Bound: one budget for all threads,
+//! checked before anything is taken; the channel's memory is allocated at the start.
 //!
-//! Owns the end of accepting as well: after [`Entrance::close`] no thread gets a message in, and all that was accepted before
-//! counts. Where it is asked for one message at a time, that is a bit of the counter itself, so that nothing comes between.
+//! Also owns the end of accepting: after [`Entrance::close`] no thread's message is accepted, and all accepted before are
+//! counted. The closed flag is a bit of the message counter itself, so that closing and accepting cannot interleave.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,19 +18,19 @@ use crate::error::QueueFull;
 use crate::options::Bounds;
 use crate::queue::{Budget, Counts};
 
-/// In the counter of accepted messages: there are no more to come. No process accepts so many.
+/// Bit in the counter of accepted messages: the queue is closed. No process accepts that many messages.
 const CLOSED: u64 = 1 << 63;
 
-/// How many messages a counter's value stands for.
+/// The number of messages in a counter value.
 pub(crate) fn messages(accepted: u64) -> u64 {
     accepted & !CLOSED
 }
 
-/// Where they are taken out, by one thread at a time.
+/// The reading end, used by one thread at a time.
 #[derive(Debug)]
 pub(crate) struct Consumer {
     channel: Receiver<EncodedMessage>,
-    /// The one that was looked at and not taken.
+    /// A message that was peeked but not taken.
     next: Option<EncodedMessage>,
 }
 
@@ -40,7 +39,7 @@ impl Consumer {
         self.next.take().map_or_else(|| self.channel.try_recv(), Ok)
     }
 
-    /// The next message, which stays there.
+    /// Returns the next message without taking it.
     pub(crate) fn peek(&mut self) -> Result<&EncodedMessage, TryRecvError> {
         match &mut self.next {
             Some(next) => Ok(next),
@@ -53,21 +52,21 @@ impl Consumer {
     }
 }
 
-/// One thread's end.
+/// One thread's writing end.
 #[derive(Debug)]
 pub(crate) struct Entrance {
     arena: Arena,
     channel: Sender<EncodedMessage>,
     pub(crate) counts: Arc<Counts>,
-    /// The bytes that were ever taken of the budget, by all threads.
+    /// Total bytes ever taken from the budget by all threads.
     bytes: Arc<AtomicU64>,
     bounds: Bounds,
-    /// As it was when this thread last looked.
+    /// The acknowledged budget when this thread last read it.
     acknowledged: Budget,
 }
 
 impl Entrance {
-    /// The first one, and where its messages come out.
+    /// Creates the first entrance and the reading end.
     pub(crate) fn new(counts: Arc<Counts>, bounds: Bounds) -> (Self, Consumer) {
         let (sender, receiver) = bounded(bounds.messages());
         let entrance = Self {
@@ -81,7 +80,7 @@ impl Entrance {
         (entrance, Consumer { channel: receiver, next: None })
     }
 
-    /// One for another thread.
+    /// Creates an entrance for another thread.
     pub(crate) fn another(&self) -> Self {
         Self {
             arena: Arena::new(),
@@ -93,7 +92,7 @@ impl Entrance {
         }
     }
 
-    /// Accepts a message, or refuses it and counts that. Never waits.
+    /// Accepts a message, or refuses and counts it. Never blocks.
     pub(crate) fn try_push(&mut self, message: MessageRef<'_>) -> Result<(), QueueFull> {
         let bytes = message.encoded_len() as u64;
         if !self.try_take(bytes) {
@@ -103,14 +102,14 @@ impl Entrance {
                 return Err(QueueFull);
             }
         }
-        // There is room: the budget is no larger than the channel. Nobody is at its other end where the time of the last flush was
-        // over before this: then it was accepted, and counts as left.
+        // There is room: the budget is no larger than the channel. The channel has no reader only if the last flush timed out
+        // before this: then the message counts as accepted and left over.
         let _ = self.channel.try_send(self.arena.encode(message));
         Ok(())
     }
 
-    /// Takes the budget of a message. The bytes first: where there is no room for the message, they are given back, and nobody
-    /// else has counted with them. A message that is counted is pushed.
+    /// Takes the budget of a message, bytes first. If there is no room for the message, the bytes are given back, and no other
+    /// thread has relied on them. A counted message is always pushed.
     fn try_take(&self, bytes: u64) -> bool {
         let within = |taken: u64, more: u64, given_back: u64, bound: u64| {
             let taken = taken.checked_add(more)?;
@@ -132,12 +131,12 @@ impl Entrance {
         accepted.is_ok()
     }
 
-    /// Refuses everything from here on, in all threads. What they have taken their budget for is still pushed.
+    /// Refuses all further messages in all threads. Messages whose budget is already taken are still pushed.
     pub(crate) fn close(&self) {
         self.counts.accepted().fetch_or(CLOSED, Ordering::AcqRel);
     }
 
-    /// How many messages were accepted so far, in all threads.
+    /// Number of messages accepted so far, in all threads.
     pub(crate) fn accepted(&self) -> u64 {
         messages(self.counts.accepted().load(Ordering::Acquire))
     }
@@ -165,7 +164,7 @@ mod tests {
         exit.give_back(freed);
     }
 
-    /// A message of a thread, with a number.
+    /// A numbered message of a thread.
     fn numbered(thread: usize, number: usize) -> orosync_protocol::link_frame::Message {
         message(&format!("of/{thread}"), Box::leak(number.to_string().into_boxed_str()))
     }

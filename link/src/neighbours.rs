@@ -1,28 +1,28 @@
-//! Whether endpoints that stand for one cluster are one: what each of them said of its cluster last, and how long ago. No I/O
-//! and no clock of its own.
+//! Detects endpoints that are not nodes of one cluster, from what each reported about its cluster and when. No I/O; the caller
+//! passes in the time.
 //!
-//! Different ids alone prove nothing: the node behind an endpoint may have been started anew, which gives a node without
-//! a cluster another id, and two endpoints may be two ways to the same node. But two nodes that ran at the same time and had
-//! different ids are two clusters.
+//! Different cluster ids alone prove nothing: the node behind an endpoint may have restarted, which gives a node without a
+//! cluster a new id, and two endpoints may lead to the same node. But two nodes that ran at the same time with different ids
+//! belong to different clusters.
 
 use std::time::{Duration, Instant};
 
 use orosync_protocol::ClusterId;
 use orosync_protocol::cluster::Membership;
 
-/// A node says in whole seconds for how long it has run.
+/// Resolution of a node's reported uptime.
 const INACCURACY: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(crate) struct Neighbours {
-    /// Of each endpoint.
+    /// Last report of each endpoint.
     seen: Vec<Option<Seen>>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Seen {
     cluster: ClusterId,
-    /// Until then at least it ran.
+    /// When the node was last known to run.
     alive: Instant,
 }
 
@@ -31,11 +31,11 @@ impl Neighbours {
         Self { seen: vec![None; endpoints] }
     }
 
-    /// What an endpoint says of its node. Returns another endpoint whose node was in another cluster while this one ran.
+    /// Records a node's report. Returns another endpoint whose node was in another cluster while this one was running.
     pub(crate) fn handle_answer(&mut self, now: Instant, endpoint: usize, said: Membership) -> Option<usize> {
         let began = now.checked_sub(said.running).map(|began| began + INACCURACY);
         let is_stranger = |seen: &Seen| {
-            // Longer than this machine's clock: longer than anything that we have seen.
+            // The uptime exceeds this machine's clock, so the node was running all the time.
             seen.cluster != said.cluster && began.is_none_or(|began| began < seen.alive)
         };
         let stranger = self
@@ -49,7 +49,7 @@ impl Neighbours {
         stranger
     }
 
-    /// The connection to an endpoint is lost, from which something came last then.
+    /// The connection to an endpoint was lost; `heard` is when it last sent anything.
     pub(crate) fn handle_lost(&mut self, endpoint: usize, heard: Instant) {
         if let Some(Some(seen)) = self.seen.get_mut(endpoint) {
             seen.alive = heard;
@@ -61,7 +61,7 @@ impl Neighbours {
 mod tests {
     use super::*;
 
-    /// One hour, minute by minute.
+    /// A time in the test's hour.
     fn minute(minute: u32) -> Instant {
         use std::sync::LazyLock;
         static BEGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
@@ -100,7 +100,7 @@ mod tests {
         let mut neighbours = Neighbours::new(1);
         assert_eq!(neighbours.handle_answer(minute(0), 0, since(60, 7)), None);
         assert_eq!(neighbours.handle_answer(minute(9), 0, since(1, 8)), None);
-        // Two ways to one node.
+        // Two endpoints of one node.
         let mut neighbours = Neighbours::new(2);
         neighbours.handle_answer(minute(0), 0, since(60, 7));
         neighbours.handle_lost(0, minute(5));

@@ -1,4 +1,4 @@
-//! Where a publisher publishes to, with which secret, within which bounds. All of it checked before it gets here.
+//! Options of a publisher: endpoints, secret, bounds and timeouts. They are validated before they get here.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -12,21 +12,21 @@ use tungstenite::http::Uri;
 use crate::endpoints::Endpoints;
 use crate::error::EndpointError;
 
-/// The longest path of a unix socket, in bytes: `sun_path` is 108 and ends with a zero (unix(7)).
+/// Maximum path length of a unix socket in bytes: `sun_path` has 108, including the final zero (unix(7)).
 pub(crate) const MAX_SOCKET_PATH_BYTES: usize = 107;
 
-/// Everything that a [`crate::Publisher`] needs to know.
+/// Options of a [`crate::Publisher`].
 #[derive(Debug)]
 pub struct Options {
-    /// Where the server listens, or the nodes of its cluster.
+    /// The server, or several nodes of its cluster.
     pub endpoints: Endpoints,
-    /// Certificate authorities in PEM that may vouch for a `wss://` server, and no others; none: those of the system.
+    /// PEM file with the only certificate authorities trusted for a `wss://` server; `None`: those of the system.
     pub ca_file: Option<PathBuf>,
-    /// Signs the publisher's tickets with the secret that is shared with the server.
+    /// Signs the publisher's tickets with the secret shared with the server.
     pub signer: Signer,
-    /// How much may wait.
+    /// Bounds of the queue.
     pub bounds: Bounds,
-    /// From the first packet to the server's Welcome, for each endpoint.
+    /// Time from the first packet to the server's Welcome, for each endpoint.
     pub connect_timeout: Duration,
     /// How long [`crate::Publisher::shutdown`] waits for the last acknowledgement.
     pub shutdown_timeout: Duration,
@@ -51,7 +51,7 @@ impl Options {
     }
 }
 
-/// How much may wait in this process until the server has acknowledged it, sent or not.
+/// Maximum size of the queue. Messages count until the server has acknowledged them, sent or not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
     messages: usize,
@@ -59,23 +59,23 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// The most messages that can be asked for: a slot of 16 bytes is reserved for each.
+    /// Upper limit of `messages`: a slot of 16 bytes is reserved for each.
     pub const MAX_MESSAGES: usize = 1_000_000;
-    /// The fewest bytes that make sense: a message of any allowed size must fit.
+    /// Lower limit of `bytes`: a message of the maximum size must fit.
     pub const MIN_BYTES: u64 = MAX_FRAME_BYTES as u64;
 
-    /// Bounds; none if `messages` is not in 1..=[`Bounds::MAX_MESSAGES`] or `bytes` is below [`Bounds::MIN_BYTES`].
+    /// Creates bounds; `None` if `messages` is not in 1..=[`Bounds::MAX_MESSAGES`] or `bytes` is below [`Bounds::MIN_BYTES`].
     pub fn new(messages: usize, bytes: u64) -> Option<Self> {
         let possible = (1..=Self::MAX_MESSAGES).contains(&messages) && bytes >= Self::MIN_BYTES;
         possible.then_some(Self { messages, bytes })
     }
 
-    /// Messages, at most.
+    /// Maximum number of messages.
     pub fn messages(self) -> usize {
         self.messages
     }
 
-    /// Bytes of topics, payloads and session ids, at most.
+    /// Maximum size of topics, payloads and session ids in bytes.
     pub fn bytes(self) -> u64 {
         self.bytes
     }
@@ -87,21 +87,21 @@ impl Default for Bounds {
     }
 }
 
-/// Where a server listens: `ws://host:port/path`, `wss://...` or `unix:/path`.
+/// Address of a server: `ws://host:port/path`, `wss://...` or `unix:/path`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Endpoint {
     /// TCP, with TLS or without.
     Web {
-        /// `wss`?
+        /// Whether TLS is used (`wss`).
         tls: bool,
-        /// A name or an address (IPv6 without brackets).
+        /// Host name or IP address (IPv6 without brackets).
         host: String,
-        /// 80 or 443 where none is written.
+        /// Port; by default 80, or 443 with TLS.
         port: u16,
-        /// What stands in the request line, from `/` on.
+        /// Path of the HTTP request, starting with `/`.
         path: String,
     },
-    /// A socket in the file system.
+    /// A unix socket.
     Unix {
         /// An absolute path.
         path: PathBuf,

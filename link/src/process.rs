@@ -1,13 +1,13 @@
-//! The process below the link: forks, signals and whose turn it is. All `unsafe` of this crate is here.
+//! Process-level code of the link: forks, signals and scheduling. All `unsafe` of this crate is here.
 //!
-//! A fork copies a publisher's memory, but not its thread. In the child the copy is dead: its locks may be held for ever,
-//! its socket is the parent's. So everybody asks [`generation`] first (2 ns; `getpid()` is a system call of 160) and
-//! forgets what an earlier generation made. The descriptors of such copies are closed in the child at once, by way of a
-//! bounded table of atomics: while the child kept the parent's socket, the server could not see the parent's end.
+//! A fork copies a publisher's memory, but not its thread. The child's copy is unusable: its locks may be held for ever, its
+//! socket is the parent's. So every access first compares [`generation`] (2 ns; the system call `getpid()` takes 160) and
+//! forgets what an earlier generation created. The copied descriptors are closed in the child at once, with the help of a
+//! bounded table of atomics: if the child kept the parent's socket, the server could not see the parent's end.
 //!
-//! glibc's resolver has locks that a fork copies as they are: a child could never look up a name again. So a fork waits for a
-//! link thread that is in there, and none goes in meanwhile. It waits [`RESOLVER_PATIENCE`] at most: whoever is in there for
-//! longer waits for the network, and holds no lock.
+//! glibc's resolver has locks that a fork copies in their current state: the child could never resolve a name again. So a fork
+//! waits for a link thread in the resolver, and no thread enters it meanwhile. The fork waits at most [`RESOLVER_PATIENCE`]: a
+//! thread that stays longer waits for the network and holds no lock.
 #![expect(
     unsafe_code,
     reason = "pthread_atfork, pthread_sigmask and sched_setscheduler have no safe counterpart"
@@ -25,45 +25,45 @@ use std::time::{Duration, Instant};
 
 use once_cell::sync::Lazy;
 
-/// How many descriptors are closed in a child. A publisher has three: its socket, its bell and its alarm. What does not fit
-/// stays open in the child until it ends.
+/// Size of the table of descriptors to close in a child. A publisher has three: socket, bell and alarm. Descriptors beyond it
+/// stay open in the child until it ends.
 const MAX_DESCRIPTORS: usize = 128;
 
 const NONE: i32 = -1;
 
-/// How long a fork waits for the resolver.
+/// Maximum time that a fork waits for the resolver.
 const RESOLVER_PATIENCE: Duration = Duration::from_millis(100);
 
-/// Between two looks of somebody who waits for the resolver, or for a fork.
+/// Polling interval while waiting for the resolver, or for a fork.
 const RESOLVER_NAP: Duration = Duration::from_micros(100);
 
-/// The link thread's stack, as large as the standard library makes it.
+/// Stack size of the link thread, the standard library's default.
 const STACK_BYTES: usize = 2 << 20;
 
-/// As large as pages are anywhere: what a stack is rounded up to.
+/// The largest page size on any supported system. Stack sizes are rounded up to it.
 const PAGE_BYTES: usize = 64 << 10;
 
-/// How many threads are in the resolver, and how many forks are under way.
+/// Number of threads in the resolver, and of forks in progress.
 static RESOLVING: AtomicU32 = AtomicU32::new(0);
 static FORKING: AtomicU32 = AtomicU32::new(0);
 
 static FORKS: AtomicU64 = AtomicU64::new(0);
 static DESCRIPTORS: [AtomicI32; MAX_DESCRIPTORS] = [const { AtomicI32::new(NONE) }; MAX_DESCRIPTORS];
 
-/// Whether glibc tells us about forks. It does unless it is out of memory.
+/// Whether glibc calls the fork handlers. It does unless it is out of memory.
 static FORKS_ARE_SEEN: Lazy<bool> = Lazy::new(|| {
     // SAFETY: functions of this library, which is never unmapped (ext/build.rs). `in_child` does only what is allowed in a
     // child right after fork().
     unsafe { libc::pthread_atfork(Some(before_fork), Some(in_parent), Some(in_child)) == 0 }
 });
 
-/// A number that is another one in a forked child than in its parent. The first call makes it so.
+/// The process's generation, a number that differs between a forked child and its parent. The first call installs the handlers.
 pub(crate) fn generation() -> u64 {
     if *FORKS_ARE_SEEN { FORKS.load(Ordering::Relaxed) } else { u64::from(std::process::id()) }
 }
 
 extern "C" fn before_fork() {
-    // Before the look at the other counter; `between_forks` has the other half.
+    // Before reading the other counter; `between_forks` has the other half.
     FORKING.fetch_add(1, Ordering::SeqCst);
     let begun = Instant::now();
     while RESOLVING.load(Ordering::SeqCst) > 0 && begun.elapsed() < RESOLVER_PATIENCE {
@@ -75,15 +75,15 @@ extern "C" fn in_parent() {
     FORKING.fetch_sub(1, Ordering::SeqCst);
 }
 
-/// The size of a stack that no thread of a parent has had. glibc gives a new thread the stack of one that a fork has left behind if
-/// it is large enough, and with it the state of its resolver: the child would send its questions through the parent's socket,
-/// and take the parent's answers.
+/// A stack size that no thread of a parent has had. glibc reuses the stack of a thread that a fork left behind if it is large
+/// enough, and with it the state of its resolver: the child would send its queries through the parent's socket and receive the
+/// parent's answers.
 pub(crate) fn stack_bytes() -> usize {
     let forks = usize::try_from(FORKS.load(Ordering::Relaxed)).unwrap_or(0);
     STACK_BYTES + forks * PAGE_BYTES
 }
 
-/// Runs `resolve`, which uses the resolver, so that no fork copies its locks while they are held.
+/// Runs `resolve`, which uses the resolver, while no fork can copy its locks.
 pub(crate) fn between_forks<T>(resolve: impl FnOnce() -> T) -> T {
     struct Resolving;
     impl Drop for Resolving {
@@ -106,7 +106,7 @@ pub(crate) fn between_forks<T>(resolve: impl FnOnce() -> T) -> T {
 
 extern "C" fn in_child() {
     FORKS.fetch_add(1, Ordering::Relaxed);
-    // The threads that were counted do not exist here.
+    // The counted threads do not exist in the child.
     RESOLVING.store(0, Ordering::Relaxed);
     FORKING.store(0, Ordering::Relaxed);
     for slot in &DESCRIPTORS {
@@ -119,8 +119,8 @@ extern "C" fn in_child() {
     }
 }
 
-/// Has the calling thread interrupt nobody when it is woken: it takes a core that is free, or its turn. A link thread would
-/// otherwise interrupt the request that has just published, where all cores are busy.
+/// Switches the calling thread to `SCHED_BATCH`, so that waking it never preempts another thread. A link thread would otherwise
+/// preempt the request that has just published if all cores are busy.
 pub(crate) fn interrupt_nobody() {
     let parameters = libc::sched_param { sched_priority: 0 };
     // SAFETY: 0 is the calling thread, and the parameters are there until the call returns. One that is refused changes
@@ -132,8 +132,8 @@ pub(crate) fn interrupt_nobody() {
     }
 }
 
-/// A value that the threads of one process share. A forked child has another one: a thread that does not exist there may have held
-/// what is in the parent's. That one is never touched again, nor given back.
+/// A value shared by the threads of one process. A forked child gets a new one: a thread that does not exist there may have
+/// locked the parent's, which is never used or freed in the child.
 #[cfg(feature = "threads")]
 #[derive(Debug)]
 pub(crate) struct OfProcess<T> {
@@ -147,7 +147,7 @@ impl<T: Default> OfProcess<T> {
         Self { current: AtomicPtr::new(std::ptr::null_mut()), owned: PhantomData }
     }
 
-    /// This process's, made when it is first needed.
+    /// The value of this process, created on first use.
     pub(crate) fn get(&self) -> &T {
         let generation = generation();
         let mut current = self.current.load(Ordering::Acquire);
@@ -183,14 +183,14 @@ impl<T> Drop for OfProcess<T> {
     }
 }
 
-/// A descriptor that a forked child does not keep. Drop it before the descriptor is closed.
+/// A descriptor that is closed in forked children. Drop this before the descriptor itself is closed.
 #[derive(Debug)]
 pub(crate) struct ClosedInChild {
     slot: Option<usize>,
 }
 
 impl ClosedInChild {
-    /// Enters `descriptor` into the table.
+    /// Adds `descriptor` to the table.
     pub(crate) fn enter(descriptor: &impl AsFd) -> Self {
         let raw = descriptor.as_fd().as_raw_fd();
         let slot = DESCRIPTORS
@@ -208,8 +208,8 @@ impl Drop for ClosedInChild {
     }
 }
 
-/// Runs `spawn` with all signals blocked, so that the thread that it starts never gets one: it would take it away from
-/// PHP, which blocks and waits for signals in its own thread. It also keeps SIGPROF, PHP's time limit, and SIGPIPE out.
+/// Runs `spawn` with all signals blocked, so that the thread it starts never receives one: PHP blocks and waits for signals in
+/// its own thread. This also keeps out SIGPROF, PHP's time limit, and SIGPIPE.
 pub(crate) fn with_signals_blocked<T>(spawn: impl FnOnce() -> T) -> T {
     let _restored_when_dropped = SignalMask::block_all();
     spawn()
@@ -306,7 +306,7 @@ mod tests {
 
     #[test]
     fn a_child_finds_no_lock_of_the_resolver_held() {
-        /// As one of glibc's.
+        /// Stands for a lock of glibc's resolver.
         static LOCK: Mutex<()> = Mutex::new(());
         generation();
         let ended = AtomicBool::new(false);
@@ -336,7 +336,7 @@ mod tests {
             scope.spawn(move || {
                 between_forks(|| {
                     enter.send(()).unwrap();
-                    // Until the sender is gone.
+                    // Until the sender is dropped.
                     let _ = answered.recv();
                 });
             });

@@ -1,8 +1,8 @@
-//! What an application holds: publish, flush, check, status.
+//! The publisher that an application holds: publish, flush, check, status, shutdown.
 //!
-//! Owns the entrance of the queue and the handle of the link thread, both made when they are first needed and made anew in a
-//! forked child: the child's publisher has an id, a queue and a connection of its own; what the parent had queued is the
-//! parent's to send. In a PHP with threads, each thread has a publisher of its own, and they share these: see [`Line`].
+//! Owns the queue's entrance and the handle of the link thread. Both are created on first use, and again in a forked child,
+//! which gets its own publisher id, queue and connection; the parent delivers what it had queued. In a PHP with threads, each
+//! thread has its own publisher, and they share these: see [`Line`].
 
 #[cfg(feature = "threads")]
 mod line;
@@ -29,7 +29,7 @@ use crate::thread::{self, Shared, Worker};
 #[cfg(feature = "threads")]
 pub use line::Line;
 
-/// A publisher of one server, or of one cluster. It belongs to one thread at a time; messages leave in the order in which they were accepted.
+/// A publisher to one server or one cluster, used by one thread at a time. Messages are sent in the order of acceptance.
 #[derive(Debug)]
 pub struct Publisher {
     options: Arc<Options>,
@@ -40,7 +40,7 @@ pub struct Publisher {
     line: Arc<Line>,
 }
 
-/// The living part: of this process, from the first message on.
+/// Queue, link thread and connection of this process, created for the first message.
 pub(crate) struct Link {
     pub(crate) entrance: Entrance,
     pub(crate) shared: Arc<Shared>,
@@ -48,27 +48,27 @@ pub(crate) struct Link {
     /// Disconnected once the worker is gone.
     pub(crate) ended: Receiver<Infallible>,
     pub(crate) thread: Option<JoinHandle<()>>,
-    /// What the thread will work with, until there is one.
+    /// The worker, until it is handed to the thread.
     worker: Option<Worker>,
-    /// Whether the thread was started: in a PHP with threads, the first link has started it for all.
+    /// Whether the thread was started. In a PHP with threads, the first link starts it for all.
     #[cfg(feature = "threads")]
     has_thread: bool,
 }
 
 impl Publisher {
-    /// A publisher that does nothing yet: no thread, no connection.
+    /// Creates a publisher without starting a thread or a connection.
     #[cfg(not(feature = "threads"))]
     pub fn new(options: Options) -> Self {
         Self { options: Arc::new(options), generation: process::generation(), link: None, closed: false }
     }
 
-    /// Where it publishes to, and how.
+    /// Endpoints, secret and bounds.
     pub fn options(&self) -> &Options {
         &self.options
     }
 
-    /// Accepts a message for delivery. No lock, no I/O, no wait while the link thread is awake. If it sleeps, the message is
-    /// offered to the kernel once, or the thread is woken.
+    /// Accepts a message for delivery. Takes no lock and does no I/O while the link thread is awake. If it sleeps, this thread
+    /// tries one non-blocking write, or wakes it.
     pub fn publish(&mut self, message: MessageRef<'_>) -> Result<(), QueueFull> {
         let link = self.link()?;
         link.entrance.try_push(message)?;
@@ -78,8 +78,8 @@ impl Publisher {
         Ok(())
     }
 
-    /// Waits until the server has acknowledged all that this process has accepted so far. False when the time is over
-    /// before, or at once when the server refuses this publisher.
+    /// Waits until the server has acknowledged everything that this process has accepted. Returns false on timeout, or at once
+    /// if the server refuses this publisher.
     pub fn flush(&mut self, timeout: Duration) -> bool {
         if !self.has_link() {
             return true;
@@ -87,8 +87,8 @@ impl Publisher {
         self.link().is_ok_and(|link| link.flush(Instant::now() + timeout))
     }
 
-    /// A last flush of at most `shutdown_timeout`, counted from `begun`, before another program takes the place of this one.
-    /// Returns what was left, if anything. Everything goes on if that program cannot be started.
+    /// Flushes before another program replaces this one: at most `shutdown_timeout` from `begun`. Returns the undelivered
+    /// messages, if any. The publisher continues to work if that program cannot be started.
     pub fn flush_since(&mut self, begun: Instant) -> Option<Leftover> {
         if !self.has_link() {
             return None;
@@ -100,13 +100,13 @@ impl Publisher {
         self.link.as_ref().and_then(|link| shutdown::leftover(&link.entrance, &link.shared, &self.options))
     }
 
-    /// Does the server answer, and does it accept us? Asks it, over the connection that there is or over a new one. False
-    /// when the time is over before, or at once when the server refuses this publisher.
+    /// Checks over an open or new connection that the server answers and accepts this publisher. Returns false on timeout, or
+    /// at once if the server refuses it.
     pub fn check(&mut self, timeout: Duration) -> bool {
         self.link().is_ok_and(|link| link.check(Instant::now() + timeout))
     }
 
-    /// A snapshot. No I/O.
+    /// Returns a snapshot of state and counters. No I/O.
     pub fn status(&self) -> Status {
         self.look(Link::status).unwrap_or_else(|| {
             let state = if self.closed { State::Closed } else { State::Idle };
@@ -114,40 +114,39 @@ impl Publisher {
         })
     }
 
-    /// The endpoint that is tried, or in use; none before the first message and after the end.
+    /// The endpoint in use or being tried; `None` before the first message and after shutdown.
     pub fn endpoint(&self) -> Option<&Endpoint> {
         let index = self.look(|link| link.shared.record.endpoint())?;
         self.options.endpoints.get(index)
     }
 
-    /// That two of the endpoints are no nodes of one cluster, as a sentence, once that is known. Cheap enough to be asked after
-    /// each message.
+    /// A warning that two of the endpoints are not nodes of one cluster, once that is known. Cheap enough to call after each
+    /// message.
     pub fn strangers(&self) -> Option<&str> {
         let link = self.link.as_ref().filter(|_| self.generation == process::generation())?;
         link.shared.record.strangers()
     }
 
-    /// What the server has refused lately, by topic: at most [`MAX_REFUSALS`](crate::status::MAX_REFUSALS), the last at the end.
-    /// No I/O.
+    /// The latest refusals by topic, at most [`MAX_REFUSALS`](crate::status::MAX_REFUSALS), latest last. No I/O.
     pub fn refusals(&self) -> Vec<Refusal> {
         self.look(|link| link.shared.record.refusals()).unwrap_or_default()
     }
 
-    /// How many outages have begun: what [`Publisher::status`] says, cheap enough to be asked after each message.
+    /// The number of outages as in [`Publisher::status`], but cheap enough to call after each message.
     pub fn outages(&self) -> u64 {
         let link = self.link.as_ref().filter(|_| self.generation == process::generation());
         link.map_or(0, |link| link.shared.record.outages())
     }
 
-    /// Ends the link: a last flush of at most `shutdown_timeout`, then the thread is joined, or let go if it cannot end now.
-    /// Returns what was left, if anything. Harmless where nothing was published, and in a forked child. Afterwards
-    /// everything is refused.
+    /// Ends the link: flushes for at most `shutdown_timeout`, then joins the thread, or detaches it if it cannot end now.
+    /// Returns the undelivered messages, if any. Does nothing if nothing was published, and in a forked child. Afterwards every
+    /// message is refused.
     pub fn shutdown(&mut self) -> Option<Leftover> {
         self.shutdown_since(Instant::now())
     }
 
-    /// The same for one of several publishers that end together: the time counts from `begun`, so that they do not wait one
-    /// after the other.
+    /// [`Publisher::shutdown`] for one of several publishers that end together: the timeout counts from `begun`, so that their
+    /// waits do not add up.
     #[cfg(not(feature = "threads"))]
     pub fn shutdown_since(&mut self, begun: Instant) -> Option<Leftover> {
         self.forget_inherited();
@@ -156,20 +155,20 @@ impl Publisher {
         shutdown::shutdown(link, &self.options, begun)
     }
 
-    /// Has this process a link?
+    /// Whether this process has a link.
     #[cfg(not(feature = "threads"))]
     fn has_link(&mut self) -> bool {
         self.forget_inherited();
         self.link.is_some()
     }
 
-    /// Looks at the link of this process, if it has one.
+    /// Reads the link of this process, if it has one.
     #[cfg(not(feature = "threads"))]
     fn look<T>(&self, look: impl FnOnce(&Link) -> T) -> Option<T> {
         self.link.as_ref().filter(|_| self.generation == process::generation()).map(look)
     }
 
-    /// The link of this process, its thread running.
+    /// The link of this process, with a running thread.
     #[cfg(not(feature = "threads"))]
     fn link(&mut self) -> Result<&mut Link, QueueFull> {
         self.forget_inherited();
@@ -184,8 +183,8 @@ impl Publisher {
         Ok(link)
     }
 
-    /// After a fork, what was inherited is dead: it must not even be dropped, its locks may be held by a thread that does
-    /// not exist here.
+    /// Forgets a link inherited by a fork. It must not even be dropped: its locks may be held by a thread that does not exist
+    /// in the child.
     fn forget_inherited(&mut self) {
         let generation = process::generation();
         if self.generation != generation {
@@ -198,7 +197,7 @@ impl Publisher {
 impl Drop for Publisher {
     fn drop(&mut self) {
         self.forget_inherited();
-        // Where threads share the link, the line has it end, with the last of them.
+        // If threads share the link, the line ends it with the last of them.
         #[cfg(not(feature = "threads"))]
         if let Some(link) = self.link.take() {
             link.stop();
@@ -226,7 +225,7 @@ impl Link {
         })
     }
 
-    /// Starts the thread if there is none: at first, and after one could not be started. What was accepted waits for it.
+    /// Starts the thread if it is not running: on first use, and after a failed start. Accepted messages wait for it.
     fn start_thread(&mut self) {
         if self.worker.is_none() {
             return;
@@ -237,7 +236,7 @@ impl Link {
         }
     }
 
-    /// The link thread sleeps: sends what was just accepted, or wakes the thread for it.
+    /// Called while the link thread sleeps: sends the message just accepted, or wakes the thread.
     #[cold]
     fn send_or_wake(&self) {
         let shared = &self.shared;
@@ -279,7 +278,7 @@ impl Link {
         self.asker.ask(asked, deadline, || self.shared.doorbell.ring())
     }
 
-    /// Has the thread end, without waiting for it.
+    /// Tells the thread to end, without waiting for it.
     fn stop(self) {
         let Self { asker, shared, .. } = self;
         drop(asker);
@@ -327,7 +326,7 @@ mod tests {
         shared.doorbell.ring();
         until(|| !shared.panic_once.load(Ordering::Relaxed));
         assert_eq!(publisher.status().queued, 1);
-        // It still tries to deliver.
+        // The link still tries to deliver.
         let listener = UnixListener::bind(path).unwrap();
         listener.accept().unwrap();
         assert_eq!(publisher.shutdown().unwrap().messages, 1);
@@ -340,7 +339,7 @@ mod tests {
         let endpoint = Endpoint::Unix { path: directory.path().join("nobody") };
         let mut publisher = Publisher::new(Options::new(endpoint.into(), signer));
         publisher.publish(message("t", "1").lend()).unwrap();
-        // proc(5): the policy is the 39th word behind the name.
+        // proc(5): the policy is the 39th field after the name.
         let is_batch = |stat: &str| {
             let (_, behind) = stat.rsplit_once(')').unwrap();
             stat.contains("(orosync-link)")
@@ -363,7 +362,7 @@ mod tests {
         let mut publisher = Publisher::new(Options::new(endpoint.into(), signer));
         publisher.publish(message("t", "1").lend()).unwrap();
         let link = publisher.link.as_ref().unwrap();
-        // In a PHP with threads, the first link has it, which is the line's.
+        // In a PHP with threads, the line's first link has the thread.
         #[cfg(not(feature = "threads"))]
         assert_eq!(link.thread.as_ref().unwrap().thread().name(), Some("orosync-link"));
         let ended = link.ended.clone();

@@ -1,9 +1,9 @@
-//! Moves messages and acknowledgements: queue, machine and wire joined, for whoever holds it.
+//! The pump: joins queue, machine and connection, and moves messages and acknowledgements between them.
 //!
-//! Owned by one thread at a time, through a lock. The link thread holds it whenever it is awake; while it sleeps, a publisher
-//! may take it to send a lone message itself ([`Pump::send_alone`]): the message is in the browser earlier by an eighth (bench
-//! `publish_to_browser`), and no thread is woken, for a call that takes some 10 microseconds more than a bare write to a socket.
-//! A publisher never waits for the lock, nor for the kernel: what it cannot send at once is left to the thread. Bounds are those
+//! Held by one thread at a time, through a lock. The link thread holds it whenever it is awake; while it sleeps, a publisher
+//! may take it to send a lone message itself ([`Pump::send_alone`]). The message then reaches the browser in an eighth less
+//! time (bench `publish_to_browser`) and wakes no thread, for a call that takes some 10 microseconds longer than a bare write
+//! to a socket. A publisher never waits for the lock or the kernel: the thread sends what it cannot send at once. Bounds: those
 //! of the queue, the window and the transport.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,47 +19,46 @@ use crate::queue::Exit;
 use crate::status::Record;
 use crate::transport::{Incoming, Transport, Watched};
 
-/// The largest message that a publisher sends itself. A larger one takes the publisher longer to mask and to copy than waking
-/// the thread for it.
+/// Largest message that a publisher sends itself. Masking and copying a larger one takes it longer than waking the thread.
 const ALONE_BYTES: usize = 8 << 10;
 
-/// The most acknowledgements that may lie there unread, of lone messages within the 50 ms between two looks of the thread. The
-/// messages count for the queue meanwhile: one with little room leaves all to the thread.
+/// Maximum number of unread acknowledgements of lone messages in the 50 ms between two reads by the thread. Their messages
+/// still count in the queue: a queue with little room leaves everything to the thread.
 const MOST_UNREAD: usize = 16;
 
-/// A message that follows another one so soon is no lone one: more may follow, and the thread takes them without a system call of
-/// the publisher.
+/// A message that follows another one within this time is not a lone one: more may follow, and the thread takes them without a
+/// system call in the publisher.
 pub(crate) const FOLLOWS: Duration = Duration::from_millis(1);
 
 pub(crate) struct Pump {
     pub(crate) machine: Machine,
     pub(crate) exit: Exit,
     pub(crate) transport: Option<Transport>,
-    /// The last probe that the server was asked.
+    /// The last probe sent to the server.
     pub(crate) probe: u64,
-    /// When a publisher sent a message itself, the last time.
+    /// When a publisher last sent a message itself.
     pub(crate) sent_alone: Option<Instant>,
-    /// Somebody waits for an answer of the link thread, which therefore has to read it.
+    /// Whether somebody waits for an answer from the link thread, which therefore must read it.
     pub(crate) is_awaited: bool,
-    /// [`MOST_UNREAD`], or none.
+    /// [`MOST_UNREAD`], or 0 if the queue is too small.
     most_unread: usize,
-    /// What went wrong while a publisher sent: the connection is the thread's to give up.
+    /// An error that occurred while a publisher was sending. The thread drops the connection.
     failed: Option<LinkError>,
     options: Arc<Options>,
     record: Arc<Record>,
 }
 
-/// What came of [`Pump::exchange`].
+/// Result of [`Pump::exchange`].
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Exchanged {
-    /// There was something to do.
+    /// Whether anything was read or written.
     pub(crate) worked: bool,
-    /// The latest probe that the server has answered, by a pong or by its welcome.
+    /// The latest probe that the server has answered, by a pong or by its Welcome.
     pub(crate) answered: Option<u64>,
 }
 
 impl Pump {
-    /// Without a connection.
+    /// Creates a pump without a connection.
     pub(crate) fn new(machine: Machine, exit: Exit, options: Arc<Options>, record: Arc<Record>) -> Self {
         Self {
             machine,
@@ -75,7 +74,7 @@ impl Pump {
         }
     }
 
-    /// The link thread: reads all there is, writes what the kernel takes.
+    /// For the link thread: reads all available messages and writes what the kernel takes.
     pub(crate) fn exchange(&mut self, now: Instant) -> Result<Exchanged, LinkError> {
         if let Some(error) = self.failed.take() {
             return Err(error);
@@ -93,14 +92,14 @@ impl Pump {
         Ok(exchanged)
     }
 
-    /// Drops the connection, if there is one.
+    /// Drops the connection, if any.
     pub(crate) fn disconnect(&mut self) {
         self.transport = None;
         self.failed = None;
     }
 
-    /// A publisher, while the link thread sleeps: sends the one message that waits, if that is all there is to do. Returns
-    /// whether it has left. If not, the thread has to be woken; it also learns what went wrong.
+    /// For a publisher, while the link thread sleeps: sends the only waiting message, if there is nothing else to do. Returns
+    /// whether it was sent. If not, the thread must be woken; it also handles an error.
     pub(crate) fn send_alone(&mut self, now: Instant) -> bool {
         let outcome = catch_unwind(AssertUnwindSafe(|| self.try_send_alone(now)));
         let error = match outcome {
@@ -139,33 +138,33 @@ impl Pump {
         };
         self.sent_alone = Some(now);
         transport.send_frame(frame)?;
-        // Others may have published meanwhile: they have not got the lock, and rely on a look into the queue.
+        // Other threads may have published meanwhile: they did not get the lock and rely on this check of the queue.
         Ok(transport.is_drained() && self.exit.is_empty())
     }
 
-    /// Would a message leave at once?
+    /// Whether a message would be sent at once.
     pub(crate) fn sends_at_once(&self) -> bool {
         self.machine.is_open() && self.transport.as_ref().is_some_and(Transport::is_drained)
     }
 
-    /// Whether nothing is expected from the server but the end of the connection.
+    /// Whether nothing but the end of the connection is expected from the server.
     pub(crate) fn expects_nothing(&self) -> bool {
         self.machine.is_idle() && !self.is_awaited
     }
 
-    /// The socket, and what to wait for.
+    /// The socket and the events to wait for.
     pub(crate) fn watch(&self, expects_nothing: bool) -> Option<Watched> {
         self.transport.as_ref().map(|transport| transport.watch(expects_nothing))
     }
 
-    /// The socket is readable, or nobody has looked.
+    /// The socket is readable, or may be.
     pub(crate) fn handle_readable(&mut self) {
         if let Some(transport) = &mut self.transport {
             transport.handle_readable();
         }
     }
 
-    /// A sentence about the endpoint whose turn it is; of several it says which.
+    /// Prefixes a message with the current endpoint, if there are several.
     pub(crate) fn of_endpoint(&self, sentence: String) -> String {
         match self.options.endpoints.get(self.machine.endpoint().0) {
             Some(endpoint) if self.options.endpoints.are_several() => format!("{endpoint}: {sentence}"),
@@ -173,7 +172,7 @@ impl Pump {
         }
     }
 
-    /// Reads one message of the server, if there is one.
+    /// Reads one message from the server, if available.
     fn read(&mut self, now: Instant) -> Result<Exchanged, LinkError> {
         let Some(transport) = &mut self.transport else { return Ok(Exchanged::default()) };
         let Some(incoming) = transport.read()? else { return Ok(Exchanged::default()) };
@@ -181,7 +180,7 @@ impl Pump {
         match incoming {
             Incoming::Frame(frame) => {
                 let heard = self.machine.handle_frame(now, ServerFrame::decode(frame)?)?;
-                // Before who waits for the acknowledgement hears of it.
+                // Before requesters learn of the acknowledgement.
                 if let Some(mut undeliverable) = heard.undeliverable {
                     undeliverable.sentence = self.of_endpoint(undeliverable.sentence);
                     self.record.add_undeliverable(undeliverable);
@@ -202,7 +201,7 @@ impl Pump {
         Ok(Exchanged { worked: true, answered })
     }
 
-    /// Writes what there is and the kernel takes. Returns whether there was anything.
+    /// Writes pending messages as far as the kernel takes them. Returns whether there were any.
     fn write(&mut self, now: Instant) -> Result<bool, LinkError> {
         let Some(transport) = &mut self.transport else { return Ok(false) };
         let mut worked = false;
@@ -244,7 +243,7 @@ mod tests {
     use crate::rotation::Rotation;
     use crate::wire::{Socket, Wire};
 
-    /// A pump whose link is open, the queue's entrance, and the server's end.
+    /// A pump with an open link, the queue's entrance, and the server's end.
     fn open() -> (Pump, Entrance, WebSocket<UnixStream>) {
         open_with(Bounds::default())
     }
@@ -286,7 +285,7 @@ mod tests {
         say(server, &ServerFrame::Ack { accepted: Seq::new(accepted).unwrap() });
     }
 
-    /// As the thread does that has slept.
+    /// Does what the thread does after it has slept.
     fn hear(pump: &mut Pump) {
         pump.handle_readable();
         pump.exchange(Instant::now()).unwrap();

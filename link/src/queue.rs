@@ -1,13 +1,13 @@
-//! The bounded queue between the publisher's thread and the link thread, and the counters of both.
+//! The bounded queue between publisher and link thread, and its counters.
 //!
-//! Owns what was accepted and not yet sent. Bound: [`Bounds`], which count what was sent and not acknowledged as well: a
-//! message takes its budget when it enters and gives it back when it is acknowledged. The bound is compared before
-//! anything is taken. A ring of one writer and one reader, whose memory is touched as far as it is used. For a PHP with threads
-//! (the feature `threads`) it has many writers: see `many.rs`, which owns their end.
+//! Owns messages accepted but not yet sent. Bound: [`Bounds`], which include sent but unacknowledged messages: a message takes
+//! its budget when it enters and returns it when it is acknowledged. The bound is checked before anything is taken. The queue
+//! is a ring with one writer and one reader, whose memory is touched only as far as it is used. With the feature `threads` it
+//! has many writers: see `many.rs`, which owns their side.
 //!
-//! Each counter has one writer and only grows, so neither side needs a lock or a read-modify-write, and what waits is always
-//! a difference: accepted - taken are queued, taken - acknowledged are unacknowledged. With many writers, only what they count is
-//! read and modified.
+//! Each counter has one writer and only grows, so neither side needs a lock or a read-modify-write. Sizes are differences:
+//! accepted - taken are queued, taken - acknowledged are unacknowledged. With many writers, only the writers' counters need
+//! read-modify-write.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,14 +28,14 @@ pub(crate) use crate::many::Entrance;
 use crate::many::{self, Consumer};
 use crate::options::Bounds;
 
-/// The two ends of a new queue.
+/// Creates the two ends of a queue.
 pub(crate) fn queue(bounds: Bounds) -> (Entrance, Exit) {
     let counts = Arc::new(Counts::default());
     let (entrance, ring) = Entrance::new(Arc::clone(&counts), bounds);
     (entrance, Exit { ring, counts })
 }
 
-/// The publisher's end.
+/// The publisher's end of the queue.
 #[cfg(not(feature = "threads"))]
 #[derive(Debug)]
 pub(crate) struct Entrance {
@@ -44,8 +44,8 @@ pub(crate) struct Entrance {
     counts: Arc<Counts>,
     bounds: Bounds,
     accepted: Budget,
-    /// As it was when it was last looked at: only where that is not enough is there a new look, because each takes a cache line
-    /// from the link thread.
+    /// The last known value. It is read again only if it leaves too little room, because each read takes a cache line from the
+    /// link thread.
     acknowledged: Budget,
 }
 
@@ -64,7 +64,7 @@ impl Entrance {
         (entrance, consumer)
     }
 
-    /// Accepts a message, or refuses it and counts that. Never waits.
+    /// Accepts a message, or refuses and counts it. Never blocks.
     pub(crate) fn try_push(&mut self, message: MessageRef<'_>) -> Result<(), QueueFull> {
         let accepted = Budget {
             messages: self.accepted.messages + 1,
@@ -78,19 +78,19 @@ impl Entrance {
             }
         }
         self.accepted = accepted;
-        // Before the push: the link thread may take the message at once, and nobody may see more taken than accepted.
+        // Before the push: the link thread may take the message at once, and nobody may see more messages taken than accepted.
         self.counts.publisher.accepted.store(accepted.messages, Ordering::Release);
         self.ring.push(self.arena.encode(message)).expect("the budget is no larger than the ring");
         Ok(())
     }
 
-    /// Is so much within the bounds?
+    /// Whether this total is within the bounds.
     fn has_room(&self, accepted: Budget) -> bool {
         accepted.messages - self.acknowledged.messages <= self.bounds.messages() as u64
             && accepted.bytes - self.acknowledged.bytes <= self.bounds.bytes()
     }
 
-    /// How many messages were accepted so far.
+    /// Number of messages accepted so far.
     pub(crate) fn accepted(&self) -> u64 {
         self.accepted.messages
     }
@@ -101,7 +101,7 @@ impl Entrance {
     }
 }
 
-/// The link thread's end.
+/// The link thread's end of the queue.
 #[derive(Debug)]
 pub(crate) struct Exit {
     #[cfg(not(feature = "threads"))]
@@ -112,7 +112,7 @@ pub(crate) struct Exit {
 }
 
 impl Exit {
-    /// The oldest message that was not taken yet. It counts as unacknowledged from here on.
+    /// Takes the oldest message. From here on it counts as unacknowledged.
     pub(crate) fn take(&mut self) -> Option<EncodedMessage> {
         let message = self.ring.pop().ok()?;
         let taken = &self.counts.link.taken;
@@ -120,17 +120,17 @@ impl Exit {
         Some(message)
     }
 
-    /// How many messages were taken so far.
+    /// Number of messages taken so far.
     pub(crate) fn taken(&self) -> u64 {
         self.counts.link.taken.load(Ordering::Relaxed)
     }
 
-    /// How many messages were acknowledged so far.
+    /// Number of messages acknowledged so far.
     pub(crate) fn acknowledged(&self) -> u64 {
         self.counts.acknowledged()
     }
 
-    /// The size of the next message to take, if there is one.
+    /// The size of the next message, if there is one.
     #[cfg_attr(
         not(feature = "threads"),
         expect(clippy::needless_pass_by_ref_mut, reason = "many writers' end is changed")
@@ -139,12 +139,12 @@ impl Exit {
         self.ring.peek().ok().map(EncodedMessage::len)
     }
 
-    /// Is there nothing to take?
+    /// Whether the queue is empty.
     pub(crate) fn is_empty(&self) -> bool {
         self.ring.is_empty()
     }
 
-    /// The budget of acknowledged messages, for new ones.
+    /// Returns the budget of acknowledged messages.
     pub(crate) fn give_back(&self, freed: Budget) {
         let counts = &self.counts.link;
         let bytes = counts.acknowledged_bytes.load(Ordering::Relaxed) + freed.bytes;
@@ -154,7 +154,7 @@ impl Exit {
     }
 }
 
-/// Budget: of messages, and of their bytes in a Publish frame.
+/// A number of messages, and their size in a Publish frame in bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Budget {
     pub(crate) messages: u64,
@@ -169,7 +169,7 @@ impl Budget {
     }
 }
 
-/// The counters of a queue: each with one writer, each only growing. What one thread writes is on cache lines of its own.
+/// The counters of a queue. Each has one writer and only grows. Each writing thread has its own cache lines.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
     publisher: PublisherCounts,
@@ -191,7 +191,7 @@ struct LinkCounts {
     acknowledged_bytes: AtomicU64,
 }
 
-/// The counters at one moment.
+/// A consistent snapshot of the counters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Tally {
     pub(crate) accepted: u64,
@@ -202,8 +202,8 @@ pub(crate) struct Tally {
 }
 
 impl Counts {
-    /// accepted = acknowledged + unacknowledged + queued, whoever reads and whenever: the counters are read in the order
-    /// in which a message reaches them last, so that each difference is at least 0.
+    /// accepted = acknowledged + unacknowledged + queued for every reader at any time: the counters are read in the reverse
+    /// order of a message's way, so that no difference is negative.
     pub(crate) fn tally(&self) -> Tally {
         let acknowledged = self.acknowledged();
         let taken = self.link.taken.load(Ordering::Acquire);
@@ -219,12 +219,12 @@ impl Counts {
         }
     }
 
-    /// How many messages the server has acknowledged.
+    /// Number of messages that the server has acknowledged.
     pub(crate) fn acknowledged(&self) -> u64 {
         self.link.acknowledged.load(Ordering::Acquire)
     }
 
-    /// What acknowledgements have given back. The bytes were stored first, so there is never more given back than was taken.
+    /// Budget returned by acknowledgements. The bytes are stored first, so never more is returned than was taken.
     pub(crate) fn given_back(&self) -> Budget {
         let messages = self.acknowledged();
         Budget { messages, bytes: self.link.acknowledged_bytes.load(Ordering::Acquire) }

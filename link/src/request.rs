@@ -1,10 +1,9 @@
-//! What the publisher asks of the link thread besides its messages, and the answers: all is acknowledged, the server answers,
-//! the thread has ended.
+//! Requests of publishers to the link thread, and their answers.
 //!
-//! Whoever asks waits, with a time limit: a request takes a channel, and carries one for its answer. Each thread of PHP asks one
-//! thing at a time, so as many requests are kept as there are such threads. Bound: [`MAX_UNHEARD`] that the thread could not look
-//! at yet, because it resolves a name; the next one waits its time in vain. The thread ends when somebody says so, or nobody can
-//! ask any more.
+//! A requester blocks until its deadline, so a request uses a channel and carries another one for its answer. Each PHP thread
+//! has one request at a time, so at most as many are kept as there are such threads. Bound: [`MAX_UNHEARD`] requests that the
+//! thread cannot read yet because it is resolving a name; further ones time out. The thread ends on [`Asker::end`], or when all
+//! askers are dropped.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -16,36 +15,36 @@ use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 
 const MAX_UNHEARD: usize = 16;
 
-/// What is asked.
+/// The condition that a requester waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Asked {
-    /// That so many messages are acknowledged.
+    /// This number of messages is acknowledged.
     Acknowledged(u64),
-    /// That the server answers.
+    /// The server answers.
     Answers,
 }
 
-/// What is answered.
+/// The outcome of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
-    /// It is so.
+    /// The condition holds.
     Yes,
     /// The server refuses this publisher: waiting longer does not help.
     Refused,
 }
 
-/// A request, while somebody waits for its answer.
+/// A request whose sender still waits.
 #[derive(Debug)]
 struct Request {
     asked: Asked,
     begun: Instant,
     deadline: Instant,
     answer: Sender<Answer>,
-    /// Of those that ask whether the server answers: what it is asked.
+    /// The number of its probe, for requests of [`Asked::Answers`].
     probe: u64,
 }
 
-/// The two ends of a new channel.
+/// Creates the two ends of a channel.
 pub(crate) fn requests() -> (Asker, Requests) {
     let (sender, receiver) = bounded(MAX_UNHEARD);
     let over = Arc::new(AtomicBool::new(false));
@@ -67,12 +66,12 @@ pub(crate) struct Asker {
 }
 
 impl Asker {
-    /// The link shall end, whoever else could ask. It looks when it is woken.
+    /// Tells the link thread to end, even if there are other askers. It notices when it is woken next.
     pub(crate) fn end(self) {
         self.over.store(true, Ordering::Release);
     }
 
-    /// Asks, has `wake` wake the link thread, and waits for the answer. None if there is none until `deadline`.
+    /// Sends a request, wakes the link thread with `wake`, and waits for the answer. `None` on timeout.
     pub(crate) fn ask(&self, asked: Asked, deadline: Instant, wake: impl FnOnce()) -> Option<Answer> {
         let (answer, answered) = bounded(1);
         let begun = Instant::now();
@@ -87,13 +86,13 @@ impl Asker {
 pub(crate) struct Requests {
     channel: Receiver<Request>,
     over: Arc<AtomicBool>,
-    /// Those that came and were not begun with.
+    /// Requests that have arrived but were not started.
     heard: RefCell<VecDeque<Request>>,
     awaited: Vec<Request>,
 }
 
 impl Requests {
-    /// Whether the link shall end. Takes what was asked, and may be called while something else is under way.
+    /// Whether the link must end. Receives pending requests; may be called in the middle of other work.
     pub(crate) fn are_over(&self) -> bool {
         loop {
             match self.channel.try_recv() {
@@ -104,14 +103,14 @@ impl Requests {
         }
     }
 
-    /// Keeps a request; not those whose time was over before anybody looked: their threads ask again.
+    /// Keeps a request, unless its deadline has already passed.
     fn hear(&self, request: Request) {
         let mut heard = self.heard.borrow_mut();
         heard.retain(|before| before.deadline > request.begun);
         heard.push_back(request);
     }
 
-    /// What to begin with, if anything new was asked.
+    /// The condition to start working on, if there is a new request.
     pub(crate) fn next(&mut self) -> Option<Asked> {
         let request = self.heard.borrow_mut().pop_front()?;
         let asked = request.asked;
@@ -119,21 +118,21 @@ impl Requests {
         Some(asked)
     }
 
-    /// What the server is asked for the request that was begun with last. Each number is larger than the one before.
+    /// Assigns a probe number to the request started last. Numbers increase.
     pub(crate) fn handle_probe(&mut self, probe: u64) {
         if let Some(request) = self.awaited.last_mut() {
             request.probe = probe;
         }
     }
 
-    /// Whether somebody waits for an answer.
+    /// Whether anyone waits for an answer.
     pub(crate) fn is_awaited(&mut self, now: Instant) -> bool {
         self.awaited.retain(|request| request.deadline > now);
         !self.awaited.is_empty()
     }
 
-    /// From when until when somebody waits; of several, whose time is over first. Like [`Requests::are_over`] it may be asked while
-    /// something else is under way.
+    /// Start and deadline of the waiting request with the earliest deadline. Like [`Requests::are_over`], it may be called in
+    /// the middle of other work.
     pub(crate) fn time(&self, now: Instant) -> Option<(Instant, Instant)> {
         let heard = self.heard.borrow();
         let waiting = heard.iter().chain(&self.awaited).filter(|request| request.deadline > now);
@@ -141,7 +140,7 @@ impl Requests {
         Some((first.begun, first.deadline))
     }
 
-    /// So many messages are acknowledged.
+    /// This number of messages is acknowledged.
     pub(crate) fn handle_acknowledged(&mut self, messages: u64) {
         self.answer_if(
             Answer::Yes,
@@ -149,19 +148,19 @@ impl Requests {
         );
     }
 
-    /// The server has answered this probe, and with it all before it.
+    /// The server has answered this probe, and thereby all earlier ones.
     pub(crate) fn handle_answered(&mut self, probe: u64) {
         self.answer_if(Answer::Yes, |request| request.asked == Asked::Answers && request.probe <= probe);
     }
 
-    /// The server has said no.
+    /// The server refuses this publisher.
     pub(crate) fn handle_refused(&mut self) {
         self.answer_if(Answer::Refused, |_| true);
     }
 
     fn answer_if(&mut self, answer: Answer, is_answered: impl Fn(&Request) -> bool) {
         for request in self.awaited.extract_if(.., |request| is_answered(request)) {
-            // Whoever has given up does not hear it.
+            // A requester that has timed out does not receive it.
             let _ = request.answer.send(answer);
         }
     }
@@ -180,7 +179,7 @@ mod tests {
         Instant::now() + LIMIT
     }
 
-    /// Waits until something new was asked.
+    /// Waits for a new request.
     fn next(requests: &mut Requests) -> Asked {
         let deadline = soon();
         loop {

@@ -1,30 +1,31 @@
-//! Which of several endpoints is tried next: they follow each other, from a random one on; one that did not acknowledge comes
-//! behind the others until it does, or until they have failed as often as there are endpoints. A round is over when each of them
-//! has failed; only then is there a delay. No I/O, no clock and no randomness of its own. With one endpoint each failure is a
-//! round.
+//! Failover between endpoints: which one is tried next. No I/O, no clock; the caller passes in randomness.
+//!
+//! Endpoints are tried in order, starting with a random one. One that did not acknowledge is tried after all others, until it
+//! acknowledges or the others have failed as often as there are endpoints. A round ends when each endpoint has failed; only
+//! then is there a delay. With one endpoint, each failure ends a round.
 
 use crate::error::Retry;
 
 #[derive(Debug)]
 pub(crate) struct Rotation {
-    /// At least one.
+    /// Never empty.
     endpoints: Vec<Standing>,
     current: usize,
-    /// When to try again, by the most hopeful failure of this round.
+    /// When to retry: the soonest of this round's failures.
     retry: Retry,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Standing {
-    /// In this round.
+    /// Whether it has failed in this round.
     has_failed: bool,
-    /// It was there and did not acknowledge, and has not acknowledged since. So many failures of others end that: meanwhile it may
-    /// have recovered.
+    /// Positive if the endpoint was reachable but did not acknowledge, until it does. Counts down with failures of others: it
+    /// may have recovered meanwhile.
     doubts: usize,
 }
 
 impl Rotation {
-    /// So many endpoints, at least one; `random` says with which of them to begin.
+    /// Creates a rotation over `count` endpoints, at least one. `random` selects the first.
     pub(crate) fn new(count: usize, random: u32) -> Self {
         let count = count.max(1);
         Self {
@@ -34,34 +35,34 @@ impl Rotation {
         }
     }
 
-    /// The number of the one that is tried, or in use.
+    /// Index of the endpoint in use or being tried.
     pub(crate) fn current(&self) -> usize {
         self.current
     }
 
-    /// How many there are.
+    /// Number of endpoints.
     pub(crate) fn count(&self) -> usize {
         self.endpoints.len()
     }
 
-    /// How many have not failed in this round, the current one included.
+    /// Number of endpoints that have not failed in this round, including the current one.
     pub(crate) fn left(&self) -> usize {
         self.endpoints.iter().filter(|endpoint| !endpoint.has_failed).count()
     }
 
-    /// The connection was good: what comes next is a new trouble.
+    /// Starts a new round after a good connection.
     pub(crate) fn reset(&mut self) {
         for endpoint in &mut self.endpoints {
             endpoint.has_failed = false;
         }
     }
 
-    /// The current one acknowledges.
+    /// The current endpoint has acknowledged messages.
     pub(crate) fn handle_acknowledged(&mut self) {
         self.endpoints[self.current].doubts = 0;
     }
 
-    /// The current one has failed: the next one's turn. If the round is over: when to begin another one.
+    /// The current endpoint has failed: moves on to the next. Returns when to start another round if this one is over.
     pub(crate) fn handle_failed(&mut self, retry: Retry) -> Option<Retry> {
         let is_first = self.left() == self.count();
         self.retry = if is_first { retry } else { self.retry.min(retry) };
@@ -84,7 +85,7 @@ impl Rotation {
         is_over.then_some(self.retry)
     }
 
-    /// The next one that has not failed, of those that acknowledge if there are any.
+    /// The next endpoint that has not failed, preferably one that acknowledges.
     fn next(&self) -> usize {
         let count = self.count();
         let behind = (1..=count).map(|distance| (self.current + distance) % count);

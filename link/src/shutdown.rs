@@ -1,4 +1,4 @@
-//! The end of a publisher: a bounded flush, then the thread is joined, or let go.
+//! Shutdown of a publisher: a flush with a timeout, then the thread is joined or detached.
 
 use std::time::{Duration, Instant};
 
@@ -10,18 +10,18 @@ use crate::publisher::Link;
 use crate::queue::Entrance;
 use crate::thread::Shared;
 
-/// How long the thread may take to notice that it shall end, whatever the flush has used up. It takes microseconds, unless it
-/// is resolving a name.
+/// Extra time for the thread to end, even if the flush has used up the timeout. The thread needs microseconds, unless it is
+/// resolving a name.
 const GRACE: Duration = Duration::from_millis(50);
 
-/// Messages that were accepted and, as far as this process knows, not delivered when it ended.
+/// Messages accepted but, as far as this process knows, not delivered when it ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Leftover {
-    /// How many.
+    /// Number of messages.
     pub messages: u64,
-    /// Where they should have gone.
+    /// Their destination.
     pub endpoints: Endpoints,
-    /// The last thing that went wrong.
+    /// Message of the last error.
     pub last_error: Option<String>,
 }
 
@@ -33,14 +33,14 @@ pub(crate) fn shutdown(link: Link, options: &Options, begun: Instant) -> Option<
     shared.doorbell.ring();
     let outcome = ended.recv_deadline(deadline.max(Instant::now() + GRACE));
     if let Some(thread) = thread.filter(|_| outcome == Err(RecvTimeoutError::Disconnected)) {
-        // Its work is over, and it catches its own panics.
+        // Its work is done, and it catches its own panics.
         let _ = thread.join();
     }
-    // Counted after the end: an acknowledgement may have come during it.
+    // Counted last: acknowledgements may have arrived meanwhile.
     leftover(&entrance, &shared, options)
 }
 
-/// What was accepted and not acknowledged until now.
+/// The messages accepted but not acknowledged so far; `None` if there are none.
 pub(crate) fn leftover(entrance: &Entrance, shared: &Shared, options: &Options) -> Option<Leftover> {
     let tally = entrance.counts().tally();
     let messages = tally.accepted - tally.acknowledged;

@@ -1,4 +1,4 @@
-//! How a publisher's link is doing: a snapshot for the application, and the record behind it that the link thread keeps.
+//! Status of a publisher's link: a snapshot for the application, and the shared record behind it.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -6,23 +6,23 @@ use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-/// The most topics whose refusals are remembered: the latest.
+/// Maximum number of topics whose refusals are remembered; the oldest are dropped.
 pub const MAX_REFUSALS: usize = 32;
 
-/// What the link is doing.
+/// State of the link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum State {
     /// Nothing was published yet: no thread, no connection.
     Idle,
-    /// An attempt to connect is under way.
+    /// Connecting to an endpoint.
     Connecting,
     /// The server has welcomed this publisher.
     Connected,
-    /// An attempt has failed, with every endpoint; the next one follows by itself.
+    /// All endpoints have failed; the next attempt follows automatically.
     Waiting,
-    /// The server has said no to this publisher: another secret, most of the time. The next attempt follows by itself, and fails
-    /// until somebody changes something.
+    /// The server refuses this publisher, usually because of a different secret. It is retried automatically, but fails until
+    /// the configuration is corrected.
     Refused,
     /// Shut down.
     Closed,
@@ -32,7 +32,7 @@ impl State {
     const ALL: [Self; 6] =
         [Self::Idle, Self::Connecting, Self::Connected, Self::Waiting, Self::Refused, Self::Closed];
 
-    /// As `orosync_status()` shows it.
+    /// Name of the state in `orosync_status()`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Idle => "idle",
@@ -45,42 +45,42 @@ impl State {
     }
 }
 
-/// A snapshot. At every moment accepted = acknowledged + unacknowledged + queued.
+/// Snapshot of a link. At every moment accepted = acknowledged + unacknowledged + queued.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Status {
-    /// What the link is doing.
+    /// State of the link.
     pub state: State,
-    /// Messages that were not sent yet.
+    /// Messages not sent yet.
     pub queued: u64,
-    /// Messages that were sent, and not acknowledged yet.
+    /// Messages sent but not acknowledged yet.
     pub unacknowledged: u64,
     /// Messages that this process has accepted.
     pub accepted: u64,
     /// Messages that the server has acknowledged.
     pub acknowledged: u64,
-    /// Messages that were not accepted, because the queue was full.
+    /// Messages refused because the queue was full.
     pub refused: u64,
-    /// How often the link was opened again.
+    /// Number of reconnects.
     pub reconnects: u64,
-    /// How many outages have begun: an attempt to connect failed with every endpoint, after one had succeeded; or one that answers
-    /// did not acknowledge in time, and the others, if there are any, did not either, or were not there.
+    /// Number of outages. One begins when an attempt to connect has failed with every endpoint after an earlier success, or
+    /// when an endpoint that answers did not acknowledge in time and no other endpoint was available or acknowledged either.
     pub outages: u64,
-    /// Such an outage lasts: nothing is acknowledged, whatever the state.
+    /// Whether an outage of the second kind lasts: nothing is acknowledged, whatever the state.
     pub nobody_acknowledges: bool,
-    /// How many messages were acknowledged that the server delivers to nobody.
+    /// Messages that the server acknowledged but does not deliver.
     pub undeliverable: u64,
-    /// The last thing that went wrong, as a sentence. It stays after the link has recovered.
+    /// Message of the last error. It remains after the link has recovered.
     pub last_error: Option<String>,
 }
 
-/// Messages that the server delivers to nobody: their topic is not declared, or not for publishers.
+/// Messages that the server does not deliver, because their topic is not declared or not open to publishers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// Their topic. The server names one for each acknowledgement: further ones of the same batch are counted here.
+    /// The topic. The server names only the first topic for each acknowledgement; other messages of the batch count here too.
     pub topic: String,
-    /// Why, in the server's words.
+    /// The server's reason.
     pub reason: String,
-    /// How many.
+    /// Number of messages.
     pub messages: NonZeroU64,
 }
 
@@ -92,16 +92,16 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// What one acknowledgement says of messages that the server does not deliver.
+/// Undelivered messages of one acknowledgement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Undeliverable {
     pub(crate) refusal: Refusal,
-    /// The same for `last_error`.
+    /// The refusal as a message for `last_error`.
     pub(crate) sentence: String,
 }
 
 impl Status {
-    /// Before the first message.
+    /// Status before the first message.
     pub(crate) fn idle() -> Self {
         Self {
             state: State::Idle,
@@ -119,7 +119,7 @@ impl Status {
     }
 }
 
-/// What the link thread writes down, or a publisher that reads an acknowledgement, and others read.
+/// Shared record of the link. Written by the link thread, or by a publisher that reads an acknowledgement.
 #[derive(Debug)]
 pub(crate) struct Record {
     state: AtomicU8,
@@ -128,7 +128,7 @@ pub(crate) struct Record {
     nobody_acknowledges: AtomicBool,
     undeliverable: AtomicU64,
     refusals: Mutex<VecDeque<Refusal>>,
-    /// The number of the endpoint that is tried, or in use.
+    /// Index of the endpoint in use or being tried.
     endpoint: AtomicUsize,
     strangers: OnceLock<String>,
     #[cfg(feature = "threads")]
@@ -136,7 +136,7 @@ pub(crate) struct Record {
     last_error: Mutex<Option<String>>,
 }
 
-/// What the threads of PHP have told of already.
+/// What the threads of PHP have already reported.
 #[cfg(feature = "threads")]
 #[derive(Debug, Default)]
 struct Told {
@@ -177,7 +177,7 @@ impl Record {
         self.outages.fetch_add(1, Ordering::Release);
     }
 
-    /// Adds messages that the server does not deliver, which is also the last thing that went wrong.
+    /// Adds undelivered messages, and sets them as the last error.
     pub(crate) fn add_undeliverable(&self, more: Undeliverable) {
         let Undeliverable { mut refusal, sentence } = more;
         self.set_last_error(sentence);
@@ -198,7 +198,7 @@ impl Record {
         self.endpoint.store(index, Ordering::Release);
     }
 
-    /// Two endpoints are no nodes of one cluster, which is also the last thing that went wrong. Said once.
+    /// Sets the warning that two endpoints are not nodes of one cluster, also as the last error. Only the first call counts.
     pub(crate) fn set_strangers(&self, sentence: &str) {
         if self.strangers.set(sentence.to_owned()).is_ok() {
             self.set_last_error(sentence.to_owned());
@@ -231,7 +231,7 @@ impl Record {
         !self.told.strangers.swap(true, Ordering::Relaxed)
     }
 
-    /// How often the link was opened again.
+    /// Number of reconnects.
     pub(crate) fn reconnects(&self) -> u64 {
         self.opened.load(Ordering::Acquire).saturating_sub(1)
     }
@@ -248,7 +248,7 @@ impl Record {
         self.undeliverable.load(Ordering::Acquire)
     }
 
-    /// By topic, the one that was refused last at the end.
+    /// Refusals by topic, latest last.
     pub(crate) fn refusals(&self) -> Vec<Refusal> {
         self.refusals.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }

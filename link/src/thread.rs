@@ -1,9 +1,9 @@
-//! The one loop of the link thread: connections, requests, and whose turn it is to pump.
+//! The link thread's main loop: connections, requests, and when to hold the pump.
 //!
-//! Owns the worker, which is handed to the thread once that lives: window and queue outlive a thread that could not be started,
-//! and a panic. The thread holds the pump but while it sleeps in `poll()`. While messages follow each other it naps instead,
-//! because waking it costs the publisher microseconds. It never spins: PHP's time limit counts this thread's CPU time too. It
-//! never interrupts a request either, but waits its turn where all cores are busy.
+//! Owns the worker, which is handed over once the thread has started: window and queue survive a failed start, and a panic. The
+//! thread holds the pump except while it sleeps in `poll()`. During bursts it naps instead, because waking it costs the
+//! publisher microseconds. It never spins: PHP's time limit counts this thread's CPU time too. It never preempts a request
+//! either, but waits for its turn if all cores are busy.
 
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -33,21 +33,21 @@ use crate::status::Record;
 use crate::sync::{Mutex, MutexGuard};
 use crate::transport::Watched;
 
-/// One nap.
+/// Length of a nap.
 const NAP: Duration = Duration::from_micros(100);
 
-/// Naps after a message that followed another one within the time that they take, [`FOLLOWS`]: more may follow. After a lone one
-/// there is none: most requests publish once, and a nap costs the machine as much as a wake that it may save.
+/// Number of naps after a message that followed another one within [`FOLLOWS`], since more may follow. None after a lone
+/// message: most requests publish once, and a nap costs the machine as much as the wakeup that it may save.
 const NAPS_IN_A_ROW: u32 = 10;
 
-/// While somebody waits in `flush()` or `check()`, an attempt gets its share of that time, but so much at least: enough for
-/// a handshake with TLS around the world.
+/// Minimum time of an attempt while somebody waits in `flush()` or `check()`, even if its share of that time is less. Enough
+/// for a TLS handshake around the world.
 const LEAST_SHARE: Duration = Duration::from_millis(500);
 
-/// How long a publisher's ticket is good. It is minted for the attempt that uses it at once.
+/// Lifetime of a publisher's ticket, in seconds. It is issued just before the attempt that uses it.
 const TICKET_TTL_SECONDS: u64 = 60;
 
-/// What the publisher and the link thread share, besides the queue and the requests.
+/// State shared by the publisher and the link thread, besides the queue and the requests.
 pub(crate) struct Shared {
     pub(crate) doorbell: Doorbell,
     pub(crate) pump: Mutex<Pump>,
@@ -58,7 +58,7 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(publisher: PublisherId, options: &Arc<Options>, exit: Exit) -> Self {
-        // Each process begins with another one, so that they spread.
+        // Each process starts with a random endpoint, to spread the load.
         let random = SysRng.try_next_u32().unwrap_or_else(|_| std::process::id());
         let rotation = Rotation::new(options.endpoints.as_slice().len(), random);
         let machine = Machine::new(publisher, options.connect_timeout, rotation);
@@ -73,8 +73,8 @@ impl Shared {
     }
 }
 
-/// Starts the link thread and hands `worker` over to it; leaves it there if there is no thread to be had. All signals are blocked
-/// in it.
+/// Starts the link thread, with all signals blocked, and hands `worker` over to it. If no thread can be started, `worker`
+/// stays.
 pub(crate) fn start(worker: &mut Option<Worker>, shared: &Shared) -> Result<JoinHandle<()>, LinkError> {
     shared.doorbell.install().map_err(LinkError::NoThread)?;
     let (hand_over, handed_over) = bounded::<Worker>(1);
@@ -87,23 +87,23 @@ pub(crate) fn start(worker: &mut Option<Worker>, shared: &Shared) -> Result<Join
     let builder = thread::Builder::new().name("orosync-link".to_owned()).stack_size(stack_bytes());
     let thread = with_signals_blocked(|| builder.spawn(body)).map_err(LinkError::NoThread)?;
     if let Some(worker) = worker.take() {
-        // There is room for it, and the thread waits for it.
+        // The channel has room, and the thread waits for it.
         let _ = hand_over.send(worker);
     }
     Ok(thread)
 }
 
-/// What the thread works with, besides the pump.
+/// The thread's own state, besides the pump.
 pub(crate) struct Worker {
     shared: Arc<Shared>,
     requests: Requests,
     options: Arc<Options>,
     connector: Connector,
     naps_left: u32,
-    /// How many messages had left the queue when it last rested, and since when.
+    /// Number of messages taken from the queue when it last rested, and since when.
     taken: u64,
     taken_at: Option<Instant>,
-    /// The last field: it says that all others are gone.
+    /// The last field, dropped last: it signals that all others are dropped.
     _end: Sender<Infallible>,
 }
 
@@ -126,7 +126,7 @@ impl Worker {
         }
     }
 
-    /// Works until it is stopped. A panic costs the connection and nothing else.
+    /// Runs until stopped. A panic drops the connection and nothing else.
     fn run(&mut self) {
         let shared = Arc::clone(&self.shared);
         while let Err(panic) = catch_unwind(AssertUnwindSafe(|| self.work(&shared.pump))) {
@@ -222,14 +222,14 @@ impl Worker {
         }
     }
 
-    /// Drops the connection, writes down why, and leaves the rest to the machine.
+    /// Drops the connection, records the error, and lets the machine decide what follows.
     fn lose(&mut self, pump: &mut Pump, error: &LinkError) {
         pump.disconnect();
         self.set_last_error(pump, error);
         let lost = pump.machine.handle_lost(Instant::now(), error.retry(), random());
         self.record_outage(pump, lost.outage_begins);
         self.shared.record.set_state(pump.machine.state());
-        // After the record: who is told reads that next.
+        // After the record, which a notified requester reads next.
         if lost.all_refuse {
             self.requests.handle_refused();
         }
@@ -239,7 +239,7 @@ impl Worker {
         self.shared.record.set_last_error(pump.of_endpoint(error.to_string()));
     }
 
-    /// After its error: who reads of an outage reads that next.
+    /// Called after the error is recorded, which whoever sees the outage reads next.
     fn record_outage(&self, pump: &Pump, begins: bool) {
         self.shared.record.set_nobody_acknowledges(pump.machine.nobody_acknowledges());
         if begins {
@@ -247,8 +247,8 @@ impl Worker {
         }
     }
 
-    /// Waits for bytes, messages, requests or time. Naps while messages follow each other. Publishers get the pump while it
-    /// sleeps longer.
+    /// Waits for bytes, messages, requests or a deadline. Naps during bursts. During longer waits, publishers may take the
+    /// pump.
     fn rest<'a>(
         &mut self,
         shared: &'a Mutex<Pump>,
@@ -258,7 +258,7 @@ impl Worker {
     ) -> MutexGuard<'a, Pump> {
         let left = until.map(|until| until.saturating_duration_since(now));
         if !held.sends_at_once() {
-            // A new message could not leave now: nobody needs to wake us for it.
+            // A new message could not be sent now, so publishers need not wake the thread.
             self.wait(&mut held, left);
             return held;
         }
@@ -281,11 +281,11 @@ impl Worker {
         let socket = watched.as_ref().map(Watched::as_poll);
         let (mut held, is_ready) =
             self.shared.doorbell.sleep(shared, held, |pump| pump.exit.is_empty(), socket, left);
-        // What lies there may be unseen: nobody was woken for it.
+        // The queue may hold messages: nobody rang for them.
         if is_ready || expects_nothing {
             held.handle_readable();
         }
-        // What publishers have sent meanwhile is no burst.
+        // Messages that publishers have sent meanwhile do not count as a burst.
         self.taken = held.exit.taken();
         held
     }
@@ -298,10 +298,10 @@ impl Worker {
     }
 }
 
-/// Who ends an attempt early: the publisher that ends; and one that waits, where another endpoint may answer in time.
+/// Ends an attempt early: on shutdown, or when a waiting requester needs the remaining time for another endpoint.
 struct Hurry<'a> {
     requests: &'a Requests,
-    /// That have not failed in this round, the one that is tried included.
+    /// Number of endpoints that have not failed in this round, including the current one.
     endpoints: usize,
 }
 
@@ -321,12 +321,12 @@ impl Interruption for Hurry<'_> {
 
 fn strangers(one: &Endpoint, other: &Endpoint) -> String {
     format!(
-        "{one} and {other} are no nodes of one cluster: browsers of the one do not get what the other takes. Have both use the \
-         same broker, or name one of them only"
+        "{one} and {other} are not nodes of one cluster: messages published to one do not reach browsers of the other. Give both the \
+         same broker, or list only one of them"
     )
 }
 
-/// A ticket for one attempt.
+/// Issues a ticket for one attempt.
 fn ticket(options: &Options) -> Result<String, LinkError> {
     let failed = |problem: String| LinkError::Ticket(problem);
     let now =
@@ -336,14 +336,14 @@ fn ticket(options: &Options) -> Result<String, LinkError> {
     options.signer.mint(&publisher, now, TICKET_TTL_SECONDS, id).map_err(|error| failed(error.to_string()))
 }
 
-/// 128 bits from the kernel: never the same in a parent and its forked child, as a generator's in memory would be.
+/// 128 random bits from the kernel: an in-memory generator could repeat in a forked child.
 pub(crate) fn random_id() -> Result<u128, rand::rngs::SysError> {
     let mut bytes = [0; 16];
     SysRng.try_fill_bytes(&mut bytes)?;
     Ok(u128::from_ne_bytes(bytes))
 }
 
-/// In 0..1, for jitter. Without randomness: the middle.
+/// A random number in 0..1 for jitter; 0.5 if the kernel provides none.
 fn random() -> f64 {
     SysRng.try_next_u32().map_or(0.5, |number| f64::from(number) / f64::from(u32::MAX))
 }

@@ -1,7 +1,7 @@
-//! One open connection to the server: messages in and out, as far as the kernel gives and takes them.
+//! An open connection to the server: non-blocking reads and writes of WebSocket messages.
 //!
-//! At most one message of ours is on its way to the kernel at a time: `is_drained` says when the next may follow, so that a
-//! frozen server costs one batch and no more. How a connection comes about: [`crate::connect`].
+//! At most one outgoing message is buffered outside the kernel: `is_drained` tells when the next may follow, so that a frozen
+//! server holds at most one batch. [`crate::connect`] opens connections.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -20,11 +20,11 @@ use crate::wire::Wire;
 pub(crate) struct Transport {
     websocket: WebSocket<Wire>,
     drained: bool,
-    /// There may be something to read.
+    /// Whether there may be something to read.
     readable: bool,
 }
 
-/// What came in.
+/// A received message.
 #[derive(Debug)]
 pub(crate) enum Incoming {
     Frame(Bytes),
@@ -33,7 +33,7 @@ pub(crate) enum Incoming {
     Other,
 }
 
-/// A socket to wait for, and until when.
+/// A socket and the events to wait for.
 pub(crate) struct Watched {
     socket: Arc<OwnedFd>,
     interest: PollFlags,
@@ -46,12 +46,12 @@ impl Watched {
 }
 
 impl Transport {
-    /// After the handshake.
+    /// Wraps a WebSocket after its handshake.
     pub(crate) fn new(websocket: WebSocket<Wire>) -> Self {
         Self { websocket, drained: true, readable: true }
     }
 
-    /// What came next, if anything did. Asks the kernel only after [`Transport::handle_readable`].
+    /// Returns the next frame, ping or pong, if available. Reads from the kernel only after [`Transport::handle_readable`].
     pub(crate) fn read(&mut self) -> Result<Option<Incoming>, LinkError> {
         let Some(message) = self.receive()? else { return Ok(None) };
         match message {
@@ -64,7 +64,7 @@ impl Transport {
         }
     }
 
-    /// The same for any message.
+    /// Returns the next message of any kind, if available.
     pub(crate) fn receive(&mut self) -> Result<Option<Message>, LinkError> {
         if !self.readable {
             return Ok(None);
@@ -72,9 +72,9 @@ impl Transport {
         match self.websocket.read() {
             Ok(message) => {
                 match message {
-                    // tungstenite answers with the next write: let that be now.
+                    // tungstenite sends the pong with the next write: request one now.
                     Message::Ping(_) => self.drained = false,
-                    // The same, as far as the kernel takes it now: nobody waits for a connection that ends.
+                    // tungstenite's reply, as far as the kernel takes it now: nobody waits for a connection that ends.
                     Message::Close(_) => {
                         let _ = self.websocket.flush();
                     }
@@ -90,22 +90,22 @@ impl Transport {
         }
     }
 
-    /// The socket is readable, or nobody has looked.
+    /// The socket is readable, or may be.
     pub(crate) fn handle_readable(&mut self) {
         self.readable = true;
     }
 
-    /// Hands a link frame over. Only when drained.
+    /// Sends a link frame. Only when drained.
     pub(crate) fn send_frame(&mut self, frame: Bytes) -> Result<(), LinkError> {
         self.send(Message::Binary(frame))
     }
 
-    /// Hands a ping over. Only when drained.
+    /// Sends a ping. Only when drained.
     pub(crate) fn send_ping(&mut self, payload: Bytes) -> Result<(), LinkError> {
         self.send(Message::Ping(payload))
     }
 
-    /// Has the kernel taken all that was handed over?
+    /// Whether the kernel has taken everything sent.
     pub(crate) fn is_drained(&self) -> bool {
         self.drained
     }
@@ -117,15 +117,15 @@ impl Transport {
         Ok(self.websocket.get_ref().written() != before)
     }
 
-    /// Says goodbye, as far as the kernel takes it now.
+    /// Sends a Close frame, as far as the kernel takes it now.
     pub(crate) fn close(&mut self) {
         let goodbye = CloseFrame { code: CloseCode::Normal, reason: "".into() };
-        // All that matters was acknowledged, or is reported as left: nobody waits for this.
+        // Every message was acknowledged, or is reported as undelivered: nobody waits for this.
         let _ = self.websocket.close(Some(goodbye));
         let _ = self.websocket.flush();
     }
 
-    /// The socket, and what to wait for. If nothing is expected but the end of the connection, what comes may wait.
+    /// The socket and the events to wait for. If only the end of the connection is expected, incoming data does not wake.
     pub(crate) fn watch(&self, expects_nothing: bool) -> Watched {
         let interest = match (self.drained, expects_nothing) {
             (true, true) => PollFlags::RDHUP,
@@ -135,12 +135,12 @@ impl Transport {
         Watched { socket: self.websocket.get_ref().socket().share(), interest }
     }
 
-    /// Whether a write costs no encryption.
+    /// Whether the connection has no TLS.
     pub(crate) fn is_plain(&self) -> bool {
         matches!(self.websocket.get_ref(), Wire::Plain(_))
     }
 
-    /// Hands a message over. Only when drained.
+    /// Sends a message. Only when drained.
     pub(crate) fn send(&mut self, message: Message) -> Result<(), LinkError> {
         // Before the write, which may fail half-way.
         self.drained = false;

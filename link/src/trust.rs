@@ -1,7 +1,7 @@
-//! Which servers a publisher believes over TLS; and why it does not believe one, as a sentence that says what to do.
+//! Certificate verification of a publisher's TLS connections, with error messages that say what to do.
 //!
-//! Believed is a certificate that an authority vouches for: one of `orosync.ca_file`, else of this system. Also one that
-//! stands in that file itself: `openssl req -x509` makes it as an authority's, which rustls takes for no server's.
+//! A certificate is trusted if an authority has signed it: one of `orosync.ca_file`, or of the system if that is not set. A
+//! certificate in that file is trusted itself: `openssl req -x509` creates it as a CA, which rustls rejects as a server's.
 
 use std::error::Error;
 use std::fmt;
@@ -24,8 +24,8 @@ use rustls::{
 
 use crate::error::LinkError;
 
-/// How to shake hands with servers that this file vouches for; without one, the authorities of this system. The file is
-/// read at each attempt until there is a good one: what is corrected meanwhile counts.
+/// TLS configuration that trusts the authorities in this file, or without one the system's. The file is read at each attempt
+/// until a certificate in it is valid, so that a correction takes effect.
 pub(crate) fn client_config(ca_file: Option<&Path>) -> Result<ClientConfig, LinkError> {
     let trusted = match ca_file {
         Some(file) => certificates_of(file)?,
@@ -46,7 +46,7 @@ fn config_of(
     Ok(config.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth())
 }
 
-/// Why a TLS handshake has failed, if it was TLS that failed.
+/// The error of a TLS handshake; `None` if TLS did not cause the failure.
 pub(crate) fn failure(error: &io::Error) -> Option<LinkError> {
     let error = error.get_ref()?.downcast_ref::<rustls::Error>()?;
     let sentence = match error {
@@ -81,7 +81,7 @@ fn certificates_of(file: &Path) -> Result<Vec<CertificateDer<'static>>, LinkErro
     let pem = fs::read(file).map_err(|error| {
         problem(&format!("cannot be read: {error}. Check the path, and that PHP's user may read it"))
     })?;
-    // What is no certificate is left out, as in the system's list.
+    // Invalid certificates are skipped, as in the system's list.
     let found: Vec<_> = CertificateDer::pem_slice_iter(&pem).filter_map(Result::ok).collect();
     if found.is_empty() {
         return Err(problem("holds no certificate in PEM. Name the file of the authority's certificate"));
@@ -93,7 +93,7 @@ fn certificates_of(file: &Path) -> Result<Vec<CertificateDer<'static>>, LinkErro
 struct Verifier {
     authorities: Arc<WebPkiServerVerifier>,
     provider: Arc<CryptoProvider>,
-    /// What `ca_file` holds; empty without one: a server never has a certificate of the system's list.
+    /// Certificates in `ca_file`; empty without one: no server has a certificate of the system's list.
     own: Vec<CertificateDer<'static>>,
     ca_file: Option<PathBuf>,
 }
@@ -109,7 +109,7 @@ impl Verifier {
         Ok(Self { authorities, provider: Arc::clone(provider), own, ca_file })
     }
 
-    /// What a person should know; none if the error says it well enough.
+    /// A message that explains the error; `None` if the error is clear by itself.
     fn sentence(
         &self,
         error: &rustls::Error,
@@ -132,7 +132,7 @@ impl Verifier {
             CertificateError::NotValidForNameContext { expected, presented } => {
                 Some(wrong_name(&expected.to_str(), presented))
             }
-            // A signature is bad where only the name is the authority's, as after a renewal of what is self-signed.
+            // A bad signature means that only the authority's name matches, as after a self-signed certificate was renewed.
             CertificateError::UnknownIssuer | CertificateError::BadSignature | CertificateError::Other(_) => {
                 Some(if self.is_self_signed(certificate, name, now) {
                     self.self_signed()
@@ -148,7 +148,7 @@ impl Verifier {
         match &self.ca_file {
             Some(file) => format!(
                 "the server's certificate is self-signed, and orosync.ca_file = \"{}\" holds another one. Name the \
-                 file of the server's own there",
+                 file of the server's certificate there",
                 file.display()
             ),
             None => "the server's certificate is self-signed. Name its file in orosync.ca_file".to_owned(),
@@ -158,18 +158,17 @@ impl Verifier {
     fn unknown_issuer(&self) -> String {
         match &self.ca_file {
             Some(file) => format!(
-                "no authority in orosync.ca_file = \"{}\" vouches for the server's certificate. Name the file of the \
-                 authority that has signed it there, and let the server send the certificates in between",
+                "no authority in orosync.ca_file = \"{}\" has signed the server's certificate. Name the file of the \
+                 authority that has signed it there, and have the server send the intermediate certificates",
                 file.display()
             ),
-            None => "no authority that this system knows vouches for the server's certificate. Name the file of an \
-                     authority of your own in orosync.ca_file; one that is public needs the certificates in between \
-                     from the server"
+            None => "no authority that this system trusts has signed the server's certificate. For an authority of your own, name \
+                     its file in orosync.ca_file; for a public one, have the server send the intermediate certificates"
                 .to_owned(),
         }
     }
 
-    /// Whether it vouches for itself.
+    /// Whether the certificate is self-signed.
     fn is_self_signed(&self, certificate: &CertificateDer<'_>, name: &ServerName<'_>, now: UnixTime) -> bool {
         let itself = authorities(vec![certificate.clone().into_owned()], &self.provider);
         itself.is_ok_and(|itself| {
@@ -197,7 +196,7 @@ fn authorities(
 fn wrong_name(expected: &str, presented: &[String]) -> String {
     if presented.is_empty() {
         return format!(
-            "the server's certificate has no name that counts (subjectAltName). Have one made for \"{expected}\""
+            "the server's certificate has no subjectAltName, the only name that counts. Issue a new one for \"{expected}\""
         );
     }
     // `DnsName("crm.example.com")`, `IpAddress(192.0.2.1)`.
@@ -207,12 +206,12 @@ fn wrong_name(expected: &str, presented: &[String]) -> String {
     };
     let names = presented.iter().map(bare).collect::<Vec<_>>().join(", ");
     format!(
-        "the server's certificate is for {names}, not for \"{expected}\". Write such a name in orosync.endpoint, or have \
-         a certificate made for this one"
+        "the server's certificate is for {names}, not for \"{expected}\". Use one of its names in orosync.endpoint, or \
+         issue a certificate for this one"
     )
 }
 
-/// A time in words, for orders of magnitude.
+/// A duration in words, rounded to its largest unit.
 fn span(seconds: u64) -> String {
     match seconds {
         172_800.. => format!("{} days", seconds / 86_400),
@@ -233,7 +232,7 @@ impl ServerCertVerifier for Verifier {
         let checked =
             self.authorities.verify_server_cert(certificate, intermediates, name, ocsp_response, now);
         let checked = match checked {
-            // An authority's certificate as a server's has no error of its own. Its time was checked before that.
+            // A CA certificate used as a server's has no error variant of its own. Its validity period was checked before.
             Err(rustls::Error::InvalidCertificate(CertificateError::Other(_)))
                 if self.own.contains(certificate) =>
             {
@@ -271,7 +270,7 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-/// A sentence of ours on its way through rustls.
+/// Carries our message through rustls.
 #[derive(Debug)]
 struct Untrusted(String);
 
@@ -289,7 +288,7 @@ mod tests {
 
     use super::*;
 
-    /// As `openssl req -x509` makes it: a CA by its basic constraints.
+    /// As `openssl req -x509` creates it: a CA by its basic constraints.
     fn self_signed(change: impl FnOnce(&mut CertificateParams)) -> CertificateDer<'static> {
         let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -326,7 +325,7 @@ mod tests {
         let own = self_signed(|_| {});
         assert_eq!(
             verify(&own, &own, Some("ca.pem"), "crm.example.com").unwrap_err(),
-            "the server's certificate is for \"localhost\", not for \"crm.example.com\". Write such a name in \
+            "the server's certificate is for \"localhost\", not for \"crm.example.com\". Use one of its names in \
              orosync.endpoint, or have a certificate made for this one"
         );
         let expired = self_signed(|params| params.not_after = date_time_ymd(2020, 1, 1));
@@ -340,7 +339,7 @@ mod tests {
         assert!(said.ends_with("Compare the clocks of the two machines"), "{said}");
         let nameless = self_signed(|params| params.subject_alt_names = Vec::new());
         let said = verify(&nameless, &nameless, Some("ca.pem"), "localhost").unwrap_err();
-        assert!(said.ends_with("Have one made for \"localhost\""), "{said}");
+        assert!(said.ends_with("Issue a new one for \"localhost\""), "{said}");
     }
 
     #[test]
@@ -363,9 +362,9 @@ mod tests {
         let params = CertificateParams::new(["localhost".to_owned()]).unwrap();
         let leaf = params.signed_by(&KeyPair::generate().unwrap(), &issuer).unwrap().der().clone();
         let said = verify(&leaf, &other, Some("ca.pem"), "localhost").unwrap_err();
-        assert!(said.starts_with("no authority in orosync.ca_file = \"ca.pem\" vouches for"), "{said}");
+        assert!(said.starts_with("no authority in orosync.ca_file = \"ca.pem\" has signed"), "{said}");
         let said = verify(&leaf, &other, None, "localhost").unwrap_err();
-        assert!(said.starts_with("no authority that this system knows vouches for"), "{said}");
+        assert!(said.starts_with("no authority that this system trusts has signed"), "{said}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! What was sent and not acknowledged, by sequence number; sent again after a reconnect.
+//! The window: messages sent but not acknowledged, by sequence number. They are resent after a reconnect.
 //!
 //! Owns each message from the moment it leaves the queue until the server has acknowledged it. Bound: the queue's, which
-//! counts these too. No I/O: `batch` puts together what is due, the caller writes it.
+//! includes these messages. No I/O: `batch` encodes the next frame, the caller writes it.
 
 use std::collections::VecDeque;
 
@@ -14,7 +14,7 @@ use crate::queue::Budget;
 
 #[derive(Debug)]
 pub(crate) struct Window {
-    /// The number of the first message; of the next one if there is none.
+    /// Number of the first message, or of the next one if the window is empty.
     first: Seq,
     messages: VecDeque<EncodedMessage>,
     /// How many of them, from the first, were sent over this connection.
@@ -26,8 +26,8 @@ impl Window {
         Self { first: Seq::FIRST, messages: VecDeque::new(), sent: 0 }
     }
 
-    /// The next Publish frame: what this connection has not carried yet, then new messages from `next`, up to the bounds
-    /// of a batch. Whatever is there: it never waits for more.
+    /// Encodes the next Publish frame: messages to resend, then new ones from `next`, up to the bounds of a batch. Sends what
+    /// is available and never waits for more.
     pub(crate) fn batch(&mut self, next: &mut dyn FnMut() -> Option<EncodedMessage>) -> Option<Bytes> {
         let mut batch = Batch::default();
         while batch.has_room() {
@@ -50,7 +50,7 @@ impl Window {
         Some(encoder.finish())
     }
 
-    /// Forgets all messages up to `accepted`.
+    /// Removes all messages up to `accepted`. Returns their budget.
     pub(crate) fn acknowledge(&mut self, accepted: Seq) -> Result<Budget, LinkError> {
         let known = self.first.get() - 1 + self.messages.len() as u64;
         if accepted.get() > known {
@@ -66,22 +66,22 @@ impl Window {
         Ok(freed)
     }
 
-    /// A new connection: nothing of what is still here has gone over it.
+    /// Starts a new connection: nothing in the window was sent over it.
     pub(crate) fn rewind(&mut self) {
         self.sent = 0;
     }
 
-    /// Was anything sent over this connection that is not acknowledged?
+    /// Whether anything sent over this connection is not acknowledged.
     pub(crate) fn awaits_acknowledgement(&self) -> bool {
         self.sent > 0
     }
 
-    /// How many messages wait for their acknowledgement, sent or not.
+    /// Number of unacknowledged messages, sent or not.
     pub(crate) fn len(&self) -> usize {
         self.messages.len()
     }
 
-    /// The topic of the message with this number, if it is still here.
+    /// The topic of the message with this number, if it is still in the window.
     pub(crate) fn topic(&self, seq: Seq) -> Option<Topic> {
         let index = seq.get().checked_sub(self.first.get())?;
         self.messages.get(usize::try_from(index).ok()?)?.topic().ok()
@@ -101,7 +101,7 @@ mod tests {
         Seq::new(value).unwrap()
     }
 
-    /// The numbers that the next batch carries.
+    /// The numbers of the messages in the next batch.
     fn next_batch(window: &mut Window, source: &mut VecDeque<EncodedMessage>) -> Vec<u64> {
         let Some(frame) = window.batch(&mut || source.pop_front()) else { return vec![] };
         match PublisherFrame::decode(frame).unwrap() {

@@ -1,4 +1,4 @@
-//! The socket of a connection, encrypted or not. The only sockets of this crate.
+//! The socket of a connection, with or without TLS. The only sockets of this crate.
 
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -12,11 +12,11 @@ use rustls::{ClientConnection, StreamOwned};
 use crate::error::LinkError;
 use crate::process::ClosedInChild;
 
-/// A non-blocking stream socket. A forked child does not keep it. Dropped, it ends the connection even if a child that was
-/// forked at the wrong moment has a copy.
+/// A non-blocking stream socket that forked children close. Dropping it ends the connection, even if a child forked at the
+/// wrong moment has a copy.
 pub(crate) struct Socket {
     _in_child: ClosedInChild,
-    /// Shared with the link thread while it sleeps on it: the socket itself may be a publisher's then.
+    /// Shared with the link thread, which may wait for it while a publisher holds the socket.
     fd: Arc<OwnedFd>,
     written: u64,
 }
@@ -29,7 +29,7 @@ impl Socket {
         Ok(Self { _in_child: ClosedInChild::enter(&fd), fd: Arc::new(fd), written: 0 })
     }
 
-    /// To wait for without borrowing the socket.
+    /// The descriptor, to wait for without borrowing the socket.
     pub(crate) fn share(&self) -> Arc<OwnedFd> {
         Arc::clone(&self.fd)
     }
@@ -37,14 +37,14 @@ impl Socket {
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        // Not connected, or ended by the other side: just as well.
+        // It fails if the socket is not connected, or was closed by the peer.
         let _ = rustix::net::shutdown(&self.fd, rustix::net::Shutdown::Both);
     }
 }
 
 impl Read for Socket {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        // Signals are handled in the threads of publishers.
+        // The publishers' threads handle signals.
         Ok(retry_on_intr(|| rustix::io::read(&self.fd, &mut *buffer))?)
     }
 }
@@ -62,7 +62,7 @@ impl Write for Socket {
     }
 }
 
-/// Bytes to and from the server, encrypted or not.
+/// The byte stream of a connection, with or without TLS.
 pub(crate) enum Wire {
     Plain(Socket),
     Tls(Box<StreamOwned<ClientConnection, Socket>>),
@@ -80,7 +80,7 @@ impl Wire {
         self.socket().written
     }
 
-    /// What a handshake that would block waits for. A plain socket has room for a request of some hundred bytes.
+    /// Events that a blocked handshake waits for. A plain socket always has room for a request of some hundred bytes.
     pub(crate) fn interest(&self) -> PollFlags {
         match self {
             Self::Tls(stream) if stream.conn.wants_write() => PollFlags::IN | PollFlags::OUT,

@@ -140,7 +140,7 @@ fn another_http_server_is_recognised() {
     place.answer("404 Not Found", "", "<html>\n");
     wait_until("the error", || publisher.status().last_error.is_some());
     let error = publisher.status().last_error.unwrap();
-    assert!(error.starts_with("this is no orosync-server, or a proxy"), "{error}");
+    assert!(error.starts_with("this is not an orosync-server, or a proxy"), "{error}");
     assert!(error.contains("(HTTP 404: <html>)"), "{error}");
 }
 

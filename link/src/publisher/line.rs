@@ -1,10 +1,10 @@
-//! One link of a process for the publishers of its threads.
+//! One link of a process, shared by the publishers of its threads.
 //!
-//! In a PHP with threads, each thread has a [`Publisher`] of its own, with an entrance of its own; queue, link thread and connection
-//! belong to the process. A thread that ends takes nothing along but its entrance. The link ends with [`Line::shutdown_since`], or
-//! when nobody has the line any more: then nothing more is accepted in any thread, and all that was is flushed, bounded.
+//! In a PHP with threads, each thread has its own [`Publisher`] with its own entrance; queue, link thread and connection belong
+//! to the process. A thread that ends drops only its entrance. The link ends with [`Line::shutdown_since`], or with the last
+//! reference to the line: then all threads' messages are refused, and the accepted ones are flushed within the timeout.
 //!
-//! Owns the first link, which the others come from. Whoever publishes has joined once, and takes no lock afterwards.
+//! Owns the first link, from which the others are derived. A publisher locks once, when it joins, and never afterwards.
 
 use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,7 +16,7 @@ use crate::options::Options;
 use crate::process::{self, OfProcess};
 use crate::shutdown::{self, Leftover};
 
-/// What the publishers of one process have in common.
+/// State shared by the publishers of one process.
 #[derive(Debug)]
 pub struct Line {
     options: Arc<Options>,
@@ -32,12 +32,12 @@ enum Stage {
 }
 
 impl Line {
-    /// A line that does nothing yet: no thread, no connection.
+    /// Creates a line without starting a thread or a connection.
     pub fn new(options: Options) -> Arc<Self> {
         Arc::new(Self { options: Arc::new(options), stage: OfProcess::new() })
     }
 
-    /// A publisher for one more thread.
+    /// Creates a publisher for another thread.
     pub fn publisher(self: &Arc<Self>) -> Publisher {
         Publisher {
             options: Arc::clone(&self.options),
@@ -50,14 +50,14 @@ impl Line {
 
     /// Ends the link for all threads, as [`Publisher::shutdown_since`] does.
     pub fn shutdown_since(&self, begun: Instant) -> Option<Leftover> {
-        // The lock is free before the wait: who wants to publish meanwhile is refused at once.
+        // The lock is released before the wait: publishing in other threads is refused at once meanwhile.
         let before = mem::replace(&mut *self.stage(), Stage::Closed);
         let Stage::Open(link) = before else { return None };
         link.entrance.close();
         shutdown::shutdown(*link, &self.options, begun)
     }
 
-    /// A last flush for all threads, as [`Publisher::flush_since`] does.
+    /// Flushes for all threads, as [`Publisher::flush_since`] does.
     pub fn flush_since(self: &Arc<Self>, begun: Instant) -> Option<Leftover> {
         self.publisher().flush_since(begun)
     }
@@ -66,7 +66,7 @@ impl Line {
         self.stage.get().lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives `link` what it needs: an entrance, and a thread behind it, if there is one to be had.
+    /// Gives `link` an entrance, and starts the thread if it can be started.
     fn join(&self, link: &mut Option<Link>) -> Result<(), QueueFull> {
         let mut stage = self.stage();
         if let Stage::Idle = *stage {
@@ -89,23 +89,23 @@ impl Drop for Line {
 }
 
 impl Publisher {
-    /// A publisher that does nothing yet: no thread, no connection. It is the first of a [`Line`] of its own.
+    /// Creates a publisher without thread or connection, the first one of its own [`Line`].
     pub fn new(options: Options) -> Self {
         Line::new(options).publisher()
     }
 
-    /// Whether no other thread of this process has told of so many outages yet. The first to ask does.
+    /// Whether no other thread of this process has reported this number of outages. True only for the first caller.
     pub fn is_first_to_tell_of_outages(&self, outages: u64) -> bool {
         self.look(|link| link.shared.record.is_first_to_tell_of_outages(outages)).unwrap_or(false)
     }
 
-    /// The same of [`Publisher::strangers`].
+    /// Whether no other thread has reported [`Publisher::strangers`]. True only for the first caller.
     pub fn is_first_to_tell_of_strangers(&self) -> bool {
         self.look(|link| link.shared.record.is_first_to_tell_of_strangers()).unwrap_or(false)
     }
 
-    /// The same as [`Publisher::shutdown`], for one of several that end together: the time counts from `begun`, so that they do
-    /// not wait one after the other. The link ends for all threads.
+    /// [`Publisher::shutdown`] for one of several publishers that end together: the timeout counts from `begun`, so that their
+    /// waits do not add up. Ends the link for all threads.
     pub fn shutdown_since(&mut self, begun: Instant) -> Option<Leftover> {
         self.forget_inherited();
         self.closed = true;
@@ -114,13 +114,13 @@ impl Publisher {
         leftover
     }
 
-    /// Has this process a link?
+    /// Whether this process has a link.
     pub(super) fn has_link(&mut self) -> bool {
         self.forget_inherited();
         self.link.is_some() || matches!(*self.line.stage(), Stage::Open(_))
     }
 
-    /// Looks at the link of this process, if it has one, whichever thread has made it.
+    /// Reads the link of this process, whichever thread has created it.
     pub(super) fn look<T>(&self, look: impl FnOnce(&Link) -> T) -> Option<T> {
         if let Some(link) = self.link.as_ref().filter(|_| self.generation == process::generation()) {
             return Some(look(link));
@@ -131,7 +131,7 @@ impl Publisher {
         }
     }
 
-    /// The link of this process, its thread running.
+    /// The link of this process, with a running thread.
     pub(super) fn link(&mut self) -> Result<&mut Link, QueueFull> {
         self.forget_inherited();
         if self.closed {
@@ -145,7 +145,7 @@ impl Publisher {
 }
 
 impl Link {
-    /// The same for another thread, with an entrance of its own.
+    /// A link for another thread, with its own entrance.
     fn another(&self) -> Self {
         Self {
             entrance: self.entrance.another(),
@@ -172,7 +172,7 @@ mod tests {
     use crate::queue::message;
     use crate::status::State;
 
-    /// Where nobody listens.
+    /// A line to an endpoint where nothing listens.
     fn line(directory: &tempfile::TempDir) -> Arc<Line> {
         let signer = Signer::from_secret(&[b's'; 32]).unwrap();
         let endpoint = Endpoint::Unix { path: directory.path().join("nobody") };
