@@ -237,7 +237,10 @@ fn wrong_usage_ends_with_2_and_says_what_is_right() {
         (vec!["publish", "oro/ping"], "<JSON>"),
         (vec!["publish", "", "1"], "the topic is empty"),
         (vec!["publish", "oro/ping", "{", "--secret-file", "secret"], "the payload is not JSON"),
-        (vec!["publish", "oro/ping", "1", "--endpoint", "http://localhost/"], "is no endpoint. Write ws://"),
+        (
+            vec!["publish", "oro/ping", "1", "--endpoint", "http://localhost/"],
+            "is not an endpoint. Write ws://",
+        ),
         (vec!["watch"], "<TOPIC>..."),
         (vec!["watch", "oro/ping"], "openssl rand -hex 32"),
         (vec!["nodes", "--secret-file", "secret"], "broker.url is not set"),

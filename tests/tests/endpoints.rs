@@ -12,7 +12,7 @@ use orosync_tests::server::{self, Server};
 use orosync_tests::wait;
 use rustix::process::Signal;
 
-const STRANGERS: &str = "are no nodes of one cluster";
+const STRANGERS: &str = "are not nodes of one cluster";
 
 /// How long a node must have run before it can be told from one that was started anew: it says that in whole seconds.
 const OVERLAP: Duration = Duration::from_secs(2);

@@ -77,7 +77,7 @@ Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "uid
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "org" must be an int from 0 on, float given
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "sub" must be a string, int given
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "sub" is not UTF-8. Convert it first, for example with mb_convert_encoding()
-Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "user" is unknown. There are: sub, uid, org, role, roles, topics, patterns, origins, until
+Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "user" is unknown. Valid names: sub, uid, org, role, roles, topics, patterns, origins, until
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "orgg" is unknown. Did you mean "org"?
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the ttl must be from 1 to 86400 seconds, 0 given
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the ttl must be from 1 to 86400 seconds, 100000 given

@@ -34,19 +34,19 @@ echo implode("\n", $watcher->all()), "\n";
 --EXPECT--
 Orosync\Exception\EncodingException: Orosync\Publisher::publish(): the option "exclud" is unknown. Did you mean "exclude"?
 Orosync\Exception\EncodingException: Orosync\Publisher::publish(): the option "excludeMe" is unknown. Did you mean "exclude"?
-Orosync\Exception\EncodingException: Orosync\Publisher::publish(): the option "0" is unknown. There are: exclude, eligible
+Orosync\Exception\EncodingException: Orosync\Publisher::publish(): the option "0" is unknown. Valid names: exclude, eligible
 Orosync\Exception\EncodingException: Orosync\Publisher::publish(): the option "exclude" must be a list of session ids, string given
 Orosync\Exception\EncodingException: Orosync\Publisher::publish(): the option "eligible" must be a list of strings, it holds int
 Orosync\Exception\EncodingException: Orosync\Publisher::publish(): the option "exclude" has 1001 session ids in one list, at most 1000 are possible. Publish to a topic of those sessions instead
 nothing
 nothing
 nothing
-Orosync\Exception\EncodingException: Orosync\Publisher::publishMany(): message 0 is no [topic, payload] or [topic, payload, options], but int
-Orosync\Exception\EncodingException: Orosync\Publisher::publishMany(): message 0 is no list of [topic, payload] or [topic, payload, options]
-Orosync\Exception\EncodingException: Orosync\Publisher::publishMany(): message 0 is no list of [topic, payload] or [topic, payload, options]
+Orosync\Exception\EncodingException: Orosync\Publisher::publishMany(): message 0 is not [topic, payload] or [topic, payload, options], but int
+Orosync\Exception\EncodingException: Orosync\Publisher::publishMany(): message 0 is not a list of [topic, payload] or [topic, payload, options]
+Orosync\Exception\EncodingException: Orosync\Publisher::publishMany(): message 0 is not a list of [topic, payload] or [topic, payload, options]
 Orosync\Exception\EncodingException: Orosync\Publisher::publishMany(): the options of message 0 must be an array, int given
-Orosync\Exception\EncodingException: Orosync\Publisher::publishMany(): message 0 is no list of [topic, payload] or [topic, payload, options]
-Orosync\Exception\EncodingException: Orosync\Publisher::publishMany(): message 0 is no list of [topic, payload] or [topic, payload, options]
-Orosync\Exception\EncodingException: Orosync\Publisher::publishMany(): the option "x" is unknown. There are: exclude, eligible
+Orosync\Exception\EncodingException: Orosync\Publisher::publishMany(): message 0 is not a list of [topic, payload] or [topic, payload, options]
+Orosync\Exception\EncodingException: Orosync\Publisher::publishMany(): message 0 is not a list of [topic, payload] or [topic, payload, options]
+Orosync\Exception\EncodingException: Orosync\Publisher::publishMany(): the option "x" is unknown. Valid names: exclude, eligible
 {"exclude":["0123456789abcdef0123456789abcdef"],"eligible":[]}
 {"exclude":["unknown"]}

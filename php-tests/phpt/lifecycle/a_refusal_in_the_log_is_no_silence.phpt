@@ -16,4 +16,4 @@ $publisher->publish('oro/ping', 1);
 $publisher->flush(LIMIT);
 echo file_get_contents(ini_get('error_log'));
 --EXPECTF--
-[%s] orosync: %s refuses this PHP, 1 message waits for it: the server refuses this publisher (HTTP 401%S). Compare the secret with the server's
+[%s] orosync: %s refuses this PHP process, 1 message waits: the server refuses this publisher (HTTP 401%S). Compare the secret with the server's

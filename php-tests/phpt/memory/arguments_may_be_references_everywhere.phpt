@@ -55,7 +55,7 @@ echo implode("\n", $watcher->all()), "\n";
 true
 true
 DomainException: mine
-Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "self" is unknown. There are: sub, uid, org, role, roles, topics, patterns, origins, until
+Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "self" is unknown. Valid names: sub, uid, org, role, roles, topics, patterns, origins, until
 anna [["acme/{n}"],["acme/{n}"]] ["example.org"]
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "sub" must be a string, RunsAsString given
 true

@@ -76,7 +76,7 @@ echo implode("\n", $watcher->all()), "\n";
 1
 1
 1
-Orosync\Exception\EncodingException: Orosync\Publisher::publishMany(): message 0 is no [topic, payload] or [topic, payload, options], but null
+Orosync\Exception\EncodingException: Orosync\Publisher::publishMany(): message 0 is not [topic, payload] or [topic, payload, options], but null
 ["first"]
 "third"
 ["of the storage"]

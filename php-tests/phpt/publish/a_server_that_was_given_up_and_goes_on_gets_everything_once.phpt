@@ -26,7 +26,7 @@ wait_until('the server is given up', static fn (): bool => $publisher->status()[
 $reason = $publisher->status()['last_error'];
 var_dump(in_array($reason, [
     'no acknowledgement for 5s: the server is frozen, overloaded or no longer reachable',
-    'no sign of life for 2s: the server is frozen or no longer reachable',
+    'no answer to a ping for 2s: the server is frozen or no longer reachable',
 ], true) ?: $reason);
 // The kernel still holds what was sent over the old connection: the server reads it and the new one at the same time.
 $publish();

@@ -32,5 +32,5 @@ echo $made + 2, "\n";
 1 of the same
 0 of the other, idle
 1 after the objects are gone
-Orosync\Exception\ConfigurationException: Orosync\Publisher::__construct(): this process has 32 publishers with different settings already, and keeps them. Use the same endpoint and options again instead of new ones
+Orosync\Exception\ConfigurationException: Orosync\Publisher::__construct(): this process already has 32 publishers with different settings, which is the maximum. Use the same endpoint and options again
 32

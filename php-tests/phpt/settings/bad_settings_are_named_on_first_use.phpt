@@ -36,20 +36,20 @@ foreach ($cases as $case) {
     echo $php->wait(), ' ', $php->output(), $php->errors(), "\n";
 }
 --EXPECT--
-0 orosync_publish(): orosync.endpoint: "localhost:8080" is no endpoint. Write ws://host:port/, wss://host/ or unix:/path/to/socket
+0 orosync_publish(): orosync.endpoint: "localhost:8080" is not an endpoint. Write ws://host:port/, wss://host/ or unix:/path/to/socket
 0 orosync_publish(): orosync.endpoint: "unix:orosync.sock" is not an absolute path. Write unix:/path/to/socket
 0 orosync_publish(): orosync.endpoint: the endpoint has a user name or password. Remove it: the shared secret authenticates publishers
-0 orosync_publish(): orosync.endpoint: no endpoint is named. Write ws://host:port/, wss://host/ or unix:/path/to/socket
-0 orosync_publish(): orosync.endpoint: "node2:8080" is no endpoint. Write ws://host:port/, wss://host/ or unix:/path/to/socket
-0 orosync_publish(): orosync.endpoint: "ws://node1:80/" is named twice. Name each node once
-0 orosync_publish(): orosync.endpoint: 17 endpoints are named, at most 16 are possible. Name some nodes of the cluster
+0 orosync_publish(): orosync.endpoint: no endpoint is set. Write ws://host:port/, wss://host/ or unix:/path/to/socket
+0 orosync_publish(): orosync.endpoint: "node2:8080" is not an endpoint. Write ws://host:port/, wss://host/ or unix:/path/to/socket
+0 orosync_publish(): orosync.endpoint: "ws://node1:80/" is listed twice. List each node once
+0 orosync_publish(): orosync.endpoint: 17 endpoints are listed, at most 16 are allowed. List only some nodes of the cluster
 0 orosync_publish(): orosync.secret: has 5 bytes, at least 32 are needed. Make one: openssl rand -hex 32
 0 orosync_publish(): orosync.secret_file = "/nonexistent/secret": cannot be read: No such file or directory (os error 2). Check the path, and that PHP's user may read it
-0 orosync_publish(): no secret is set. Make one (openssl rand -hex 32 > /etc/orosync/secret) and name its file in orosync.secret_file in php.ini, or in the environment variable OROSYNC_AUTH__SECRET_FILE; the server gets the same
+0 orosync_publish(): no secret is set. Create one (openssl rand -hex 32 > /etc/orosync/secret) and name its file in orosync.secret_file in php.ini, or in the environment variable OROSYNC_AUTH__SECRET_FILE. The server needs the same secret
 0 orosync_publish(): orosync.secret and orosync.secret_file are both set. Keep one of the two
 0 orosync_publish(): orosync.queue_messages = "0": not a number from 1 to 1000000
 0 orosync_publish(): orosync.queue_messages = "many": not a number from 1 to 1000000
 0 orosync_publish(): orosync.queue_bytes = "64 kb": not a size. Write 16M, 1G or a number of bytes
-0 orosync_publish(): orosync.queue_bytes = "64K": too small, a message of any allowed size must fit. Write at least 2M
+0 orosync_publish(): orosync.queue_bytes = "64K": too small for a message of the maximum size. Write at least 2M
 0 orosync_publish(): orosync.connect_timeout = "0": not a number of seconds from 0.001 to 60
 0 orosync_publish(): orosync.shutdown_timeout = "1s": not a number of seconds from 0 to 60

@@ -142,7 +142,7 @@ fn a_publisher_that_knows_one_node_alone_stays_there_and_says_once_that_nothing_
     let ended = publishers.finish();
     traffic::assert_flushed(&ended);
     let log = &ended[0].log;
-    assert!(log.contains(" does not acknowledge, ") && log.contains(" messages wait for it: "), "{log}");
+    assert!(log.contains(" does not acknowledge, ") && log.contains(" messages wait: "), "{log}");
     assert_eq!(log.lines().count(), 1, "{log}");
     assert!(ended[0].last_error.contains("has acknowledged nothing for 8s"), "{ended:?}");
     assert_eq!(ended[0].reconnects, 0, "{ended:?}");
