@@ -133,7 +133,7 @@ mod tests {
     /// The hand-over with real threads: this hangs if a push could slip between the check and the sleep. Every other message
     /// can be sent by the publisher.
     #[test]
-    fn no_push_is_slept_through() {
+    fn no_push_is_missed_while_the_thread_falls_asleep() {
         const PUSHES: u64 = 50_000;
         let doorbell = Arc::new(Doorbell::new());
         doorbell.install().unwrap();

@@ -422,7 +422,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_with_a_trusted_certificate_is_spoken_to() {
+    fn a_server_with_a_trusted_certificate_is_accepted() {
         let (endpoint, certificate) = tls_server();
         let mut transport = connect(&endpoint, &certificate).unwrap().unwrap().transport;
         let doorbell = Doorbell::new();
@@ -462,7 +462,7 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_that_nobody_vouches_for_is_refused() {
+    fn an_untrusted_certificate_is_refused() {
         let (endpoint, _) = tls_server();
         let (_, others) = tls_server();
         let error = connect(&endpoint, &others).err().unwrap().to_string();
@@ -473,7 +473,7 @@ mod tests {
     }
 
     #[test]
-    fn an_authority_of_ones_own_vouches_alone() {
+    fn only_the_authorities_of_ca_file_are_trusted_if_it_is_set() {
         let attempt = |content: &str| connect(&tls_server().0, content).err().unwrap().to_string();
         let error = attempt("not a certificate");
         assert!(error.contains("orosync.ca_file") && error.contains("holds no certificate"), "{error}");
@@ -518,7 +518,7 @@ mod tests {
     }
 
     #[test]
-    fn an_attempt_leaves_another_endpoint_the_time_of_who_waits() {
+    fn an_attempt_leaves_a_requester_time_for_another_endpoint() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = format!("ws://{}/", listener.local_addr().unwrap()).parse().unwrap();
         let doorbell = Doorbell::new();
@@ -531,7 +531,7 @@ mod tests {
     }
 
     #[test]
-    fn a_header_that_says_nothing_is_passed_over() {
+    fn an_invalid_cluster_header_is_ignored() {
         let said = |value: &'static str| {
             let headers = HeaderMap::from_iter([(
                 HeaderName::from_static("orosync-cluster"),

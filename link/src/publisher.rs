@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn the_link_thread_interrupts_nobody() {
+    fn the_link_thread_preempts_nobody() {
         let directory = tempfile::tempdir().unwrap();
         let signer = Signer::from_secret(&[b's'; 32]).unwrap();
         let endpoint = Endpoint::Unix { path: directory.path().join("nobody") };

@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_over_when_one_says_so_whoever_could_still_ask() {
+    fn the_link_ends_when_one_asker_ends_it() {
         let (asker, requests) = requests();
         #[cfg(feature = "threads")]
         let _another = asker.clone();
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_is_told_when_there_is_nobody_to_answer() {
+    fn a_request_ends_at_once_if_the_link_thread_is_gone() {
         let (asker, requests) = requests();
         thread::scope(|scope| {
             let waiting = scope.spawn(move || asker.ask(Asked::Answers, soon(), || ()));

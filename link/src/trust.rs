@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_in_the_file_is_believed_by_being_equal_to_it() {
+    fn a_certificate_in_ca_file_is_trusted_itself() {
         let own = self_signed(|_| {});
         assert_eq!(verify(&own, &own, Some("ca.pem"), "localhost"), Ok(()));
         let plain = self_signed(|params| params.is_ca = IsCa::NoCa);
@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn being_equal_to_it_excuses_neither_another_name_nor_another_time() {
+    fn a_certificate_in_ca_file_still_needs_a_matching_name_and_date() {
         let own = self_signed(|_| {});
         assert_eq!(
             verify(&own, &own, Some("ca.pem"), "crm.example.com").unwrap_err(),
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn who_vouches_for_himself_is_told_from_whom_somebody_unknown_vouches_for() {
+    fn self_signed_certificates_and_unknown_issuers_are_told_apart() {
         let other = self_signed(|_| {});
         for is_ca in [IsCa::Ca(BasicConstraints::Unconstrained), IsCa::NoCa] {
             let own = self_signed(|params| params.is_ca = is_ca);

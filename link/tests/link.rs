@@ -145,7 +145,7 @@ fn another_http_server_is_recognised() {
 }
 
 #[test]
-fn what_a_proxy_answers_while_its_server_is_away_ends_no_wait_and_loses_nothing() {
+fn errors_of_a_proxy_without_its_server_end_no_wait_and_lose_nothing() {
     let place = Place::listening();
     let mut publisher = Publisher::new(options(&place.endpoint()));
     publisher.publish(message("1").lend()).unwrap();
@@ -333,7 +333,7 @@ fn what_one_endpoint_did_not_acknowledge_goes_to_the_next() {
 }
 
 #[test]
-fn an_endpoint_that_never_answers_leaves_the_others_the_time_of_who_waits() {
+fn an_endpoint_that_never_answers_leaves_a_requester_time_for_the_others() {
     let (frozen, other) = (Place::listening(), Place::listening());
     // Some of them begin with the one, some with the other.
     for _ in 0..4 {
@@ -376,7 +376,7 @@ fn the_last_flush_leaves_an_endpoint_that_asks_for_patience_for_one_that_acknowl
 }
 
 #[test]
-fn only_if_all_endpoints_refuse_a_publisher_nobody_waits_for_it() {
+fn waits_end_at_once_only_if_all_endpoints_refuse() {
     let places = [Place::listening(), Place::listening()];
     let mut publisher = Publisher::new(options_of(&[&places[0], &places[1]]));
     let challenge = format!("WWW-Authenticate: {CHALLENGE}\r\n");

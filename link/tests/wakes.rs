@@ -121,7 +121,7 @@ fn lone_messages_share_the_look_for_their_acknowledgements() {
 }
 
 #[test]
-fn who_waits_is_told_of_the_acknowledgement_at_once() {
+fn a_waiting_flush_ends_at_once_with_the_acknowledgement() {
     let mut link = Link::open();
     let mut times = Vec::new();
     for _ in 0..MESSAGES {

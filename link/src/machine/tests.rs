@@ -347,7 +347,7 @@ fn a_late_pong_does_not_stand_for_a_newer_probe() {
 }
 
 #[test]
-fn whoever_asks_again_and_again_does_not_keep_a_link_that_is_open_on_one_side_only() {
+fn repeated_probes_do_not_keep_a_half_open_link() {
     let mut link = Link::open();
     let begun = link.now;
     for probe in 1.. {
@@ -363,7 +363,7 @@ fn whoever_asks_again_and_again_does_not_keep_a_link_that_is_open_on_one_side_on
 }
 
 #[test]
-fn whoever_asks_faster_than_the_server_answers_does_not_lose_the_link() {
+fn probes_faster_than_the_answers_do_not_lose_the_link() {
     let mut link = Link::open();
     let mut sent = VecDeque::new();
     for probe in 1..20 {
@@ -393,7 +393,7 @@ fn a_good_connection_that_breaks_is_tried_again_at_once_and_failures_slow_down()
 }
 
 #[test]
-fn a_server_that_has_said_no_is_told_from_one_that_does_not_answer() {
+fn a_server_that_refuses_is_told_from_one_that_does_not_answer() {
     let mut link = Link::new();
     link.machine.handle_lost(link.now, Retry::Late, 1.0);
     assert_eq!(link.machine.state(), State::Waiting);
@@ -604,7 +604,7 @@ fn a_welcome_ends_an_outage_in_which_nobody_welcomed() {
 }
 
 #[test]
-fn who_waits_has_an_endpoint_without_a_welcome_left_in_time() {
+fn a_waiting_requester_limits_the_wait_for_a_welcome() {
     let share = Duration::from_millis(500);
     let mut link = Link::to(2);
     let begun = link.now;
@@ -626,7 +626,7 @@ fn hurry(link: &mut Link, asked: Instant) {
 }
 
 #[test]
-fn who_waits_has_an_open_endpoint_that_asks_for_patience_left_in_time() {
+fn a_waiting_requester_limits_the_patience_with_an_open_endpoint() {
     let mut link = Link::to(2);
     // The other one was not there when this one was found.
     link.lose();
@@ -654,7 +654,7 @@ fn who_waits_has_an_open_endpoint_that_asks_for_patience_left_in_time() {
 }
 
 #[test]
-fn who_waits_keeps_an_open_endpoint_that_does_not_ask_for_patience() {
+fn a_waiting_requester_keeps_an_open_endpoint_that_does_not_ask_for_patience() {
     let mut link = Link::to(2);
     link.reopen(None);
     link.publish(2);
@@ -675,7 +675,7 @@ fn who_waits_keeps_an_open_endpoint_that_does_not_ask_for_patience() {
 }
 
 #[test]
-fn a_refusal_of_one_endpoint_is_none_of_all() {
+fn one_endpoint_that_refuses_does_not_mean_that_all_refuse() {
     let mut link = Link::to(2);
     assert!(!link.machine.handle_lost(link.now, Retry::Refused, 1.0).all_refuse);
     assert_eq!(link.machine.state(), State::Connecting);
@@ -712,7 +712,7 @@ fn endpoints_of_two_clusters_are_noticed() {
 }
 
 #[test]
-fn who_waits_shortens_the_delay_and_never_prolongs_it() {
+fn a_waiting_requester_shortens_the_delay_and_never_prolongs_it() {
     let mut link = Link::new();
     link.machine.handle_lost(link.now, Retry::Late, 1.0);
     assert!(link.rests_for() > HURRY);
