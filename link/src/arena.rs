@@ -42,13 +42,13 @@ impl Arena {
             return EncodedMessage::new(message, &mut BytesMut::with_capacity(bytes));
         }
         if self.open.capacity() < bytes {
-            self.turn();
+            self.next_chunk();
         }
         EncodedMessage::new(message, &mut self.open)
     }
 
     /// Switches to an empty chunk: the one just filled, if all of it is acknowledged; or the oldest; or a new one.
-    fn turn(&mut self) {
+    fn next_chunk(&mut self) {
         if self.open.try_reclaim(CHUNK_BYTES) {
             return;
         }

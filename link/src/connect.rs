@@ -25,8 +25,9 @@ use tungstenite::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use tungstenite::protocol::WebSocketConfig;
 
 use crate::doorbell::Doorbell;
+use crate::endpoint::Endpoint;
 use crate::error::{Answer, LinkError};
-use crate::options::{Endpoint, Options};
+use crate::options::Options;
 use crate::process::between_forks;
 use crate::transport::Transport;
 use crate::trust;

@@ -5,8 +5,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::error::EndpointError;
-use crate::options::Endpoint;
+use crate::endpoint::{Endpoint, EndpointError, MAX_ENDPOINTS};
 
 /// A list of distinct endpoints, at least one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,7 +13,7 @@ pub struct Endpoints(Vec<Endpoint>);
 
 impl Endpoints {
     /// Maximum number of endpoints.
-    pub const MAX: usize = 16;
+    pub const MAX: usize = MAX_ENDPOINTS;
 
     /// Creates a list. Fails if it is empty, too long, or contains an endpoint twice.
     pub fn new(endpoints: Vec<Endpoint>) -> Result<Self, EndpointError> {

@@ -12,59 +12,6 @@ use orosync_protocol::link_frame::FrameError;
 #[error("the queue is full: the server is not reachable, or slower than this publisher")]
 pub struct QueueFull;
 
-/// An invalid endpoint. Each message follows the name of the setting.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum EndpointError {
-    /// An unknown scheme, or none.
-    #[error("\"{endpoint}\" is not an endpoint. Write ws://host:port/, wss://host/ or unix:/path/to/socket")]
-    Scheme {
-        /// As written.
-        endpoint: String,
-    },
-    /// A URL that cannot be parsed.
-    #[error("\"{endpoint}\" is not a valid URL: {problem}. Write it like ws://127.0.0.1:8080/")]
-    Url {
-        /// As written.
-        endpoint: String,
-        /// The parser's message.
-        problem: String,
-    },
-    /// `ws://user:password@host/`.
-    #[error(
-        "the endpoint has a user name or password. Remove it: the shared secret authenticates publishers"
-    )]
-    Credentials,
-    /// `unix:socket`, a relative path: PHP's working directory changes.
-    #[error("\"{endpoint}\" is not an absolute path. Write unix:/path/to/socket")]
-    RelativePath {
-        /// As written.
-        endpoint: String,
-    },
-    /// An empty list.
-    #[error("no endpoint is set. Write ws://host:port/, wss://host/ or unix:/path/to/socket")]
-    None,
-    /// A list longer than [`Endpoints::MAX`](crate::Endpoints::MAX).
-    #[error("{count} endpoints are listed, at most {max} are allowed. List only some nodes of the cluster", max = crate::endpoints::Endpoints::MAX)]
-    TooMany {
-        /// Number of endpoints in the list.
-        count: usize,
-    },
-    /// The same endpoint twice.
-    #[error("\"{endpoint}\" is listed twice. List each node once")]
-    Twice {
-        /// As displayed, with port and path.
-        endpoint: String,
-    },
-    /// A socket path longer than the kernel allows.
-    #[error("the path of \"{endpoint}\" has {bytes} bytes, at most {max} are allowed", max = crate::options::MAX_SOCKET_PATH_BYTES)]
-    LongPath {
-        /// As written.
-        endpoint: String,
-        /// Length of the path.
-        bytes: usize,
-    },
-}
-
 /// Why a link could not be opened, or was lost. Its message becomes `last_error`.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LinkError {

@@ -28,7 +28,8 @@
 //! In reading order:
 //!
 //! - [`publisher`]: the application's interface: publish, flush, check, status, shutdown
-//! - [`options`]: endpoint, secret, bounds and timeouts; [`endpoints`]: the nodes of a cluster
+//! - [`options`]: endpoint, secret, bounds and timeouts; [`endpoint`]: the address of a
+//!   server; [`endpoints`]: the nodes of a cluster
 //! - [`queue`]: the bounded queue and the counters behind "accepted = acknowledged + unacknowledged + queued"; `many`: the same
 //!   for several threads; `publisher/line.rs`: the link that they share
 //! - [`arena`]: reusable memory for queued messages
@@ -52,6 +53,7 @@ mod connect;
 mod doorbell;
 #[cfg(feature = "echo")]
 pub mod echo;
+pub mod endpoint;
 pub mod endpoints;
 pub mod error;
 mod machine;
@@ -74,9 +76,10 @@ mod trust;
 mod window;
 mod wire;
 
+pub use endpoint::{Endpoint, EndpointError};
 pub use endpoints::Endpoints;
-pub use error::{EndpointError, QueueFull};
-pub use options::{Bounds, Endpoint, Options};
+pub use error::QueueFull;
+pub use options::{Bounds, Options};
 #[cfg(feature = "threads")]
 pub use publisher::Line;
 pub use publisher::Publisher;

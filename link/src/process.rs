@@ -121,7 +121,7 @@ extern "C" fn in_child() {
 
 /// Switches the calling thread to `SCHED_BATCH`, so that waking it never preempts another thread. A link thread would otherwise
 /// preempt the request that has just published if all cores are busy.
-pub(crate) fn interrupt_nobody() {
+pub(crate) fn never_preempt() {
     let parameters = libc::sched_param { sched_priority: 0 };
     // SAFETY: 0 is the calling thread, and the parameters are there until the call returns. One that is refused changes
     // nothing.

@@ -17,8 +17,9 @@ use crossbeam_channel::{Receiver, bounded};
 use orosync_protocol::PublisherId;
 use orosync_protocol::link_frame::MessageRef;
 
+use crate::endpoint::Endpoint;
 use crate::error::QueueFull;
-use crate::options::{Endpoint, Options};
+use crate::options::Options;
 use crate::process;
 use crate::queue::{Entrance, queue};
 use crate::request::{Answer, Asked, Asker, requests};
@@ -152,7 +153,7 @@ impl Publisher {
         self.forget_inherited();
         self.closed = true;
         let link = self.link.take()?;
-        shutdown::shutdown(link, &self.options, begun)
+        link.shutdown(&self.options, begun)
     }
 
     /// Whether this process has a link.
@@ -276,6 +277,16 @@ impl Link {
 
     fn ask(&self, asked: Asked, deadline: Instant) -> Option<Answer> {
         self.asker.ask(asked, deadline, || self.shared.doorbell.ring())
+    }
+
+    /// Flushes until `shutdown_timeout` from `begun` is over, then ends the thread. Returns the undelivered messages, if any.
+    fn shutdown(self, options: &Options, begun: Instant) -> Option<Leftover> {
+        let deadline = begun + options.shutdown_timeout;
+        self.flush(deadline);
+        let Self { entrance, shared, asker, ended, thread, .. } = self;
+        shutdown::end(&shared, asker, &ended, thread, deadline);
+        // Counted last: acknowledgements may have arrived meanwhile.
+        shutdown::leftover(&entrance, &shared, options)
     }
 
     /// Tells the thread to end, without waiting for it.

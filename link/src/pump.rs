@@ -238,7 +238,8 @@ mod tests {
     use tungstenite::protocol::Role;
 
     use super::*;
-    use crate::options::{Bounds, Endpoint};
+    use crate::endpoint::Endpoint;
+    use crate::options::Bounds;
     use crate::queue::{Entrance, large_message, message, queue};
     use crate::rotation::Rotation;
     use crate::wire::{Socket, Wire};

@@ -1,13 +1,15 @@
 //! Shutdown of a publisher: a flush with a timeout, then the thread is joined or detached.
 
+use std::convert::Infallible;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::RecvTimeoutError;
+use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use crate::endpoints::Endpoints;
 use crate::options::Options;
-use crate::publisher::Link;
 use crate::queue::Entrance;
+use crate::request::Asker;
 use crate::thread::Shared;
 
 /// Extra time for the thread to end, even if the flush has used up the timeout. The thread needs microseconds, unless it is
@@ -25,10 +27,14 @@ pub struct Leftover {
     pub last_error: Option<String>,
 }
 
-pub(crate) fn shutdown(link: Link, options: &Options, begun: Instant) -> Option<Leftover> {
-    let deadline = begun + options.shutdown_timeout;
-    link.flush(deadline);
-    let Link { entrance, shared, asker, ended, thread, .. } = link;
+/// Tells the thread to end, and joins it. Detaches it if it has not ended by `deadline`, or [`GRACE`] from now if that is later.
+pub(crate) fn end(
+    shared: &Shared,
+    asker: Asker,
+    ended: &Receiver<Infallible>,
+    thread: Option<JoinHandle<()>>,
+    deadline: Instant,
+) {
     asker.end();
     shared.doorbell.ring();
     let outcome = ended.recv_deadline(deadline.max(Instant::now() + GRACE));
@@ -36,8 +42,6 @@ pub(crate) fn shutdown(link: Link, options: &Options, begun: Instant) -> Option<
         // Its work is done, and it catches its own panics.
         let _ = thread.join();
     }
-    // Counted last: acknowledgements may have arrived meanwhile.
-    leftover(&entrance, &shared, options)
 }
 
 /// The messages accepted but not acknowledged so far; `None` if there are none.

@@ -21,10 +21,11 @@ use rand::rngs::SysRng;
 
 use crate::connect::{Connected, Connector, Interruption};
 use crate::doorbell::{Doorbell, hold};
+use crate::endpoint::Endpoint;
 use crate::error::{LinkError, panic_text};
 use crate::machine::{Machine, Step};
-use crate::options::{Endpoint, Options};
-use crate::process::{interrupt_nobody, stack_bytes, with_signals_blocked};
+use crate::options::Options;
+use crate::process::{never_preempt, stack_bytes, with_signals_blocked};
 use crate::pump::{FOLLOWS, Pump};
 use crate::queue::Exit;
 use crate::request::{Asked, Requests};
@@ -79,7 +80,7 @@ pub(crate) fn start(worker: &mut Option<Worker>, shared: &Shared) -> Result<Join
     shared.doorbell.install().map_err(LinkError::NoThread)?;
     let (hand_over, handed_over) = bounded::<Worker>(1);
     let body = move || {
-        interrupt_nobody();
+        never_preempt();
         if let Ok(mut worker) = handed_over.recv() {
             worker.run();
         }

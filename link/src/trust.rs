@@ -207,7 +207,7 @@ fn wrong_name(expected: &str, presented: &[String]) -> String {
     let names = presented.iter().map(bare).collect::<Vec<_>>().join(", ");
     format!(
         "the server's certificate is for {names}, not for \"{expected}\". Use one of its names in orosync.endpoint, or \
-         issue a certificate for this one"
+         issue a certificate for \"{expected}\""
     )
 }
 
@@ -326,7 +326,7 @@ mod tests {
         assert_eq!(
             verify(&own, &own, Some("ca.pem"), "crm.example.com").unwrap_err(),
             "the server's certificate is for \"localhost\", not for \"crm.example.com\". Use one of its names in \
-             orosync.endpoint, or have a certificate made for this one"
+             orosync.endpoint, or issue a certificate for \"crm.example.com\""
         );
         let expired = self_signed(|params| params.not_after = date_time_ymd(2020, 1, 1));
         let said = verify(&expired, &expired, Some("ca.pem"), "localhost").unwrap_err();

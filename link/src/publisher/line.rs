@@ -14,7 +14,7 @@ use super::{Link, Publisher};
 use crate::error::QueueFull;
 use crate::options::Options;
 use crate::process::{self, OfProcess};
-use crate::shutdown::{self, Leftover};
+use crate::shutdown::Leftover;
 
 /// State shared by the publishers of one process.
 #[derive(Debug)]
@@ -54,7 +54,7 @@ impl Line {
         let before = mem::replace(&mut *self.stage(), Stage::Closed);
         let Stage::Open(link) = before else { return None };
         link.entrance.close();
-        shutdown::shutdown(*link, &self.options, begun)
+        link.shutdown(&self.options, begun)
     }
 
     /// Flushes for all threads, as [`Publisher::flush_since`] does.
@@ -168,7 +168,7 @@ mod tests {
     use orosync_protocol::ticket::Signer;
 
     use super::*;
-    use crate::options::Endpoint;
+    use crate::endpoint::Endpoint;
     use crate::queue::message;
     use crate::status::State;
 
