@@ -3,7 +3,6 @@
 
 use std::panic::catch_unwind;
 
-use ext_php_rs::ffi::zend_ini_entry;
 use ext_php_rs::zend::ModuleEntry;
 use ext_php_rs::{info_table_end, info_table_row, info_table_start};
 
@@ -26,12 +25,4 @@ pub(crate) extern "C" fn show(module: *mut ModuleEntry) {
         info_table_end!();
         zend::display_settings(module);
     });
-}
-
-/// Displays `orosync.secret` in the list of settings without its value.
-pub(crate) unsafe extern "C" fn show_secret(entry: *mut zend_ini_entry, _which: i32) {
-    // SAFETY: PHP calls a displayer with the entry that it was registered for.
-    let text = if unsafe { zend::is_set(entry) } { "(set, not shown)" } else { "no value" };
-    // The return value is the number of bytes written: there is nothing to do if it is short.
-    let _ = ext_php_rs::zend::output_write(text.as_bytes());
 }

@@ -10,13 +10,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ext_php_rs::exception::PhpException;
+use ext_php_rs::ffi::zend_ini_entry;
 use ext_php_rs::flags::IniEntryPermission;
 use ext_php_rs::zend::{IniEntryDef, IniEntryDefs};
 use orosync_link::{Bounds, Endpoints, Options};
 use orosync_protocol::ticket::{Signer, secret_file};
 
 use crate::zval::{Table, Text, key_text, near, type_name};
-use crate::{exceptions, info, zend};
+use crate::{exceptions, zend};
 
 /// Environment variables that the server reads too.
 const SECRET_VARIABLE: &str = "OROSYNC_AUTH__SECRET";
@@ -79,7 +80,7 @@ impl Key {
         let (name, default) = self.ini();
         let mut definition = IniEntryDef::new(name, default, IniEntryPermission::System);
         if let Self::Secret = self {
-            definition.displayer = Some(info::show_secret);
+            definition.displayer = Some(show_secret);
         }
         definition
     }
@@ -100,6 +101,14 @@ static DEFINITIONS: IniEntryDefs<{ KEYS + 1 }> = IniEntryDefs::new([
 /// Registers the settings with PHP. Only while the module starts.
 pub(crate) fn register(module_number: i32) {
     IniEntryDef::register(DEFINITIONS.as_slice(), module_number);
+}
+
+/// Displays `orosync.secret` in the list of settings without its value.
+unsafe extern "C" fn show_secret(entry: *mut zend_ini_entry, _which: i32) {
+    // SAFETY: PHP calls a displayer with the entry that it was registered for.
+    let text = if unsafe { zend::is_set(entry) } { "(set, not shown)" } else { "no value" };
+    // The return value is the number of bytes written: there is nothing to do if it is short.
+    let _ = ext_php_rs::zend::output_write(text.as_bytes());
 }
 
 /// Validated settings, except the secret, which is read when a publisher is created.
