@@ -33,7 +33,7 @@ use crate::connection::limits::{ConnectionLimits, Places};
 use crate::handshake::Door;
 use crate::listen::address::Address;
 use crate::listen::inherited::Inherited;
-use crate::listen::{ListenError, Listener, Spread};
+use crate::listen::{ListenError, Listener, Spread, Watched};
 use crate::metrics::Metrics;
 use crate::node::handle::{Inbox, ShardHandle};
 use crate::node::{Node, drain};
@@ -103,7 +103,7 @@ async fn run_node(settings: Settings, read_again: ReadAgain) -> Result<(), Serve
     let mut inherited = Inherited::take().map_err(ServeError::Start)?;
     let mut requests = Requests::listen().map_err(ServeError::Start)?;
     let descriptors = process::raise_descriptor_limit().map_err(ServeError::Start)?;
-    process::make_room_for_descriptors(descriptors).map_err(ServeError::Start)?;
+    process::make_room_for_descriptors(descriptors);
     let metrics = Arc::new(Metrics::new());
     let listeners: Vec<Listener> = settings
         .bind
@@ -151,6 +151,7 @@ async fn run_node(settings: Settings, read_again: ReadAgain) -> Result<(), Serve
         Spread::new(handles, connection_limits, trusted_proxies, patience, current_tls, Arc::clone(&metrics));
     let spread = Arc::new(spread);
     for listener in listeners {
+        let listener = listener.watch(&runtime)?;
         info!(address = %listener.bind(), "listening");
         tasks.spawn_on(accept_connections(listener, Arc::clone(&spread)), &runtime);
     }
@@ -192,7 +193,8 @@ async fn run_node(settings: Settings, read_again: ReadAgain) -> Result<(), Serve
     info!(signal = request.label(), seconds = drain_time.as_secs_f64(), "draining");
     let until = Instant::now() + drain_time;
     supervisor::stopping();
-    tasks.shutdown().await;
+    // The shard that accepts may be stuck: its end is waited for below.
+    let _ = timeout_at(until, tasks.shutdown()).await;
     drain::drain(node.shards(), until.into_std()).await;
     if timeout_at(until + LAST_WAIT, shards.all_ended()).await.is_err() {
         warn!("a shard did not end in time");
@@ -378,10 +380,9 @@ pub fn shared(
     }
 }
 
-async fn accept_connections(listener: Listener, spread: Arc<Spread>) {
-    let address = listener.address().clone();
-    if let Err(error) = listener.run(spread).await {
-        error!(%address, %error, "stopped listening after an error");
+async fn accept_connections(listener: Watched, spread: Arc<Spread>) {
+    if let Err(error) = listener.run(&spread).await {
+        error!(address = %listener.bind().address, %error, "stopped listening after an error");
     }
 }
 

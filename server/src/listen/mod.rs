@@ -21,6 +21,7 @@ use rustix::io::Errno;
 use rustls::ServerConfig;
 use socket2::{Domain, SockAddr, SockRef, Type};
 use tokio::io::unix::AsyncFd;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
@@ -121,33 +122,57 @@ impl Listener {
         Ok(Self { inner, bind: Bind { address, ..bind.clone() } })
     }
 
-    /// Where it listens; with the real port where 0 was asked for.
-    pub fn address(&self) -> &Address {
-        &self.bind.address
+    /// Has a runtime watch it. With a single shard that should be the shard's, so that accepting needs no other thread.
+    pub fn watch(self, runtime: &Handle) -> Result<Watched, ListenError> {
+        let _entered = runtime.enter();
+        let inner = match self.inner {
+            Inner::Tcp(listener) => process::watch(listener).map(WatchedInner::Tcp),
+            Inner::Unix { listener, _file: file } => {
+                process::watch(listener).map(|listener| WatchedInner::Unix { listener, _file: file })
+            }
+        };
+        match inner {
+            Ok(inner) => Ok(Watched { inner, bind: self.bind }),
+            Err(error) => Err(ListenError { key: "bind", address: self.bind.address, error }),
+        }
     }
+}
 
-    /// The same, and how connections are taken there.
+/// An open listening socket that a runtime watches.
+#[derive(Debug)]
+pub struct Watched {
+    inner: WatchedInner,
+    bind: Bind,
+}
+
+#[derive(Debug)]
+enum WatchedInner {
+    Tcp(AsyncFd<mio::net::TcpListener>),
+    Unix { listener: AsyncFd<mio::net::UnixListener>, _file: Option<SocketFile> },
+}
+
+impl Watched {
+    /// Where it listens, with the real port where 0 was asked for, and how connections are taken there.
     pub fn bind(&self) -> &Bind {
         &self.bind
     }
 
-    /// Accepts connections until the future is dropped. Requires a tokio runtime. With a single shard it should be the shard's,
-    /// so that accepting needs no other thread.
-    pub async fn run(self, spread: Arc<Spread>) -> io::Result<()> {
-        match self.inner {
-            Inner::Tcp(listener) => {
+    /// Accepts connections until the future is dropped.
+    pub async fn run(&self, spread: &Arc<Spread>) -> io::Result<()> {
+        match &self.inner {
+            WatchedInner::Tcp(listener) => {
                 let accept = |listener: &mio::net::TcpListener| {
                     let (socket, address) = listener.accept()?;
                     Ok((Socket::Tcp(socket), Peer::Tcp(address)))
                 };
-                accept_all(&process::watch(listener)?, accept, &spread, &self.bind).await
+                accept_all(listener, accept, spread, &self.bind).await
             }
-            Inner::Unix { listener, _file } => {
+            WatchedInner::Unix { listener, .. } => {
                 let accept = |listener: &mio::net::UnixListener| {
                     let (socket, _) = listener.accept()?;
                     Ok((Socket::Unix(socket), Peer::Unix))
                 };
-                accept_all(&process::watch(listener)?, accept, &spread, &self.bind).await
+                accept_all(listener, accept, spread, &self.bind).await
             }
         }
     }

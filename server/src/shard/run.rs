@@ -27,6 +27,10 @@ use crate::session::Now;
 /// The interval of timeouts.
 const TICK: Duration = Duration::from_secs(1);
 
+/// Iterations in a row that begin with a message of the inbox. Then the other tasks of this thread run, such as the one that
+/// accepts connections, and timers: a busy inbox never has the loop wait, which is when they would run.
+const MOST_WITHOUT_YIELD: u32 = 8;
+
 /// Whose sockets are read: two queues.
 const PUBLISHERS: usize = 0;
 const OTHERS: usize = 1;
@@ -41,6 +45,7 @@ pub async fn run(shard: Shard, mut inbox: Inbox, send_together: bool) -> io::Res
     let mut event_loop = EventLoop::new(shard, sockets.get_ref().registry().try_clone()?, ring);
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut without_yield = 0;
     loop {
         let has_work = event_loop.has_work();
         let next_farewell = event_loop.next_farewell();
@@ -59,6 +64,7 @@ pub async fn run(shard: Shard, mut inbox: Inbox, send_together: bool) -> io::Res
             () = yield_now(), if has_work => None,
             () = sleep_until(next_farewell.unwrap_or_else(Instant::now).into()), if next_farewell.is_some() => None,
         };
+        without_yield = if first.is_some() { without_yield + 1 } else { 0 };
         let more = iter::from_fn(|| inbox.try_recv().ok());
         let now = Instant::now();
         for message in first.into_iter().chain(more).take(turn::MESSAGES) {
@@ -77,6 +83,10 @@ pub async fn run(shard: Shard, mut inbox: Inbox, send_together: bool) -> io::Res
             && (event_loop.shard.is_empty() || Instant::now() >= until)
         {
             return Ok(());
+        }
+        if without_yield == MOST_WITHOUT_YIELD {
+            without_yield = 0;
+            yield_now().await;
         }
     }
 }

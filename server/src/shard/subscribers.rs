@@ -28,6 +28,8 @@ pub struct Subscribers {
     names: Names,
     /// Boxed, so that growing the list moves little memory.
     topics: Slab<Box<Members>>,
+    /// The most topics since `topics` was last shrunk. It is shrunk again below half of that: each time walks all its places.
+    most_since_shrunk: usize,
     sessions: SecondaryMap<SessionKey, Vec<Membership>>,
     /// Memberships of ended sessions. Kept apart because a new session may already use their place in `sessions`.
     ended: HashMap<SessionKey, Vec<Membership>>,
@@ -235,6 +237,7 @@ impl Subscribers {
         }
         let at = self.names.get(topic).unwrap_or_else(|| {
             let at = self.topics.insert(Box::new(Members::new(topic.clone())));
+            self.most_since_shrunk = self.most_since_shrunk.max(self.topics.len());
             self.names.insert(topic.clone(), at);
             at
         });
@@ -300,8 +303,10 @@ impl Subscribers {
         }
         let Members { topic, .. } = *self.topics.remove(topic as usize);
         self.names.remove(&topic);
-        if self.topics.len() < self.topics.capacity() / SPARSE {
+        let len = self.topics.len();
+        if len < self.topics.capacity() / SPARSE && len < self.most_since_shrunk / 2 {
             self.topics.shrink_to_fit();
+            self.most_since_shrunk = len;
         }
         Some(topic)
     }
@@ -446,6 +451,29 @@ mod tests {
         assert_eq!(dropped, [Some(topic(2)), None, Some(topic(0))]);
         assert_eq!(subscribers.of(&topic(1), Position::UNKNOWN).plain(), [other]);
         assert_eq!(subscribers.unsubscribe(other, &topic(1)), Some(true));
+    }
+
+    #[test]
+    fn the_list_of_topics_is_shrunk_once_for_each_halving() {
+        const TOPICS: usize = 64 * SPARSE;
+        let mut subscribers = Subscribers::default();
+        let [session] = sessions::<1>();
+        for number in 0..TOPICS {
+            subscribers.subscribe(session, &topic(number), TOPICS);
+        }
+        // The last places stay in use, so the list keeps its size.
+        let last = TOPICS - 2 * SPARSE;
+        for number in 0..last {
+            subscribers.unsubscribe(session, &topic(number));
+        }
+        let capacity = subscribers.topics.capacity();
+        assert!(capacity >= TOPICS);
+        subscribers.unsubscribe(session, &topic(TOPICS - 1));
+        assert_eq!(subscribers.topics.capacity(), capacity, "one topic less is no reason to walk the list");
+        for number in last..TOPICS - 1 {
+            subscribers.unsubscribe(session, &topic(number));
+        }
+        assert!(subscribers.topics.capacity() < capacity);
     }
 
     /// How a session of the model receives a topic.

@@ -938,6 +938,30 @@ fn subscriptions_of_an_ended_session_are_dropped_in_pieces_and_others_can_subscr
 }
 
 #[test]
+fn a_busy_inbox_leaves_the_other_tasks_of_the_thread_their_iterations() {
+    const ITERATIONS: usize = 200;
+    let stage = Stage::new();
+    let shard = &stage.node.shards()[0];
+    let (life, _told) = tokio::sync::mpsc::channel(1);
+    for _ in 0..ITERATIONS * turn::MESSAGES {
+        shard.ask_for_life(life.clone());
+    }
+    shard.stop(Instant::now());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let other = runtime.spawn(async move {
+        let mut iterations = 0;
+        while life.strong_count() > 1 {
+            iterations += 1;
+            tokio::task::yield_now().await;
+        }
+        iterations
+    });
+    runtime.block_on(run::run(stage.shard, stage.inbox, false)).unwrap();
+    let iterations = runtime.block_on(other).unwrap();
+    assert!(iterations >= ITERATIONS / 10, "{iterations}");
+}
+
+#[test]
 fn what_a_publisher_sent_before_its_close_is_published_however_it_was_cut() {
     let farewell = masked(8, &1000_u16.to_be_bytes());
     let nonsense = masked(2, b"nonsense");
