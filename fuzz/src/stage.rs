@@ -270,6 +270,7 @@ impl Stage {
         for protocol in [Subprotocol::Wamp, Subprotocol::Orosync, Subprotocol::Link] {
             assert_eq!(self.metrics.sessions_open.of(protocol).get(), 0);
         }
+        while self.shard.drop_subscriptions(1) > 0 {}
         for topic in TOPICS {
             assert!(!self.node.has_subscribers(&Topic::parse(topic).expect("a topic")));
         }
@@ -622,6 +623,7 @@ impl Stage {
             assert!(turns < 1000, "the event loop never rests");
         }
         self.shard.handle_all_written();
+        self.shard.drop_subscriptions(1);
         self.collect();
     }
 
