@@ -102,8 +102,7 @@ impl Entrance {
                 return Err(QueueFull);
             }
         }
-        // There is room: the budget is no larger than the channel. The channel has no reader only if the last flush timed out
-        // before this: then the message counts as accepted and left over.
+        // There is room: the budget is no larger than the channel, and each link keeps the reader.
         let _ = self.channel.try_send(self.arena.encode(message));
         Ok(())
     }

@@ -52,7 +52,7 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// Upper limit of `messages`: a slot of 16 bytes is reserved for each.
+    /// Upper limit of `messages`: a slot of 16 bytes is reserved for each, with threads of 24.
     pub const MAX_MESSAGES: usize = 1_000_000;
     /// Lower limit of `bytes`: a message of the maximum size must fit.
     pub const MIN_BYTES: u64 = MAX_FRAME_BYTES as u64;

@@ -208,11 +208,11 @@ impl Drop for ClosedInChild {
     }
 }
 
-/// Runs `spawn` with all signals blocked, so that the thread it starts never receives one: PHP blocks and waits for signals in
-/// its own thread. This also keeps out SIGPROF, PHP's time limit, and SIGPIPE.
-pub(crate) fn with_signals_blocked<T>(spawn: impl FnOnce() -> T) -> T {
+/// Runs `work` with all signals blocked in this thread, so that no handler runs meanwhile. A thread that `work` starts never
+/// receives one: PHP blocks and waits for signals in its own thread. This also keeps out SIGPROF, PHP's time limit, and SIGPIPE.
+pub(crate) fn with_signals_blocked<T>(work: impl FnOnce() -> T) -> T {
     let _restored_when_dropped = SignalMask::block_all();
-    spawn()
+    work()
 }
 
 struct SignalMask(libc::sigset_t);

@@ -241,7 +241,10 @@ impl Link {
     #[cold]
     fn send_or_wake(&self) {
         let shared = &self.shared;
-        shared.doorbell.send_or_wake(&shared.pump, |pump| pump.send_alone(Instant::now()));
+        // Apache ends its children within a signal handler: there the link thread must be able to take the pump.
+        process::with_signals_blocked(|| {
+            shared.doorbell.send_or_wake(&shared.pump, |pump| pump.send_alone(Instant::now()));
+        });
     }
 
     fn status(&self) -> Status {

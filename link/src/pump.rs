@@ -114,7 +114,7 @@ impl Pump {
     fn try_send_alone(&mut self, now: Instant) -> Result<bool, LinkError> {
         let is_small = self.exit.next_bytes().is_some_and(|bytes| bytes <= ALONE_BYTES);
         let follows = self.sent_alone.is_some_and(|before| now.saturating_duration_since(before) < FOLLOWS);
-        if !is_small || follows || self.is_awaited || self.failed.is_some() {
+        if !is_small || follows || self.is_awaited || self.failed.is_some() || self.most_unread == 0 {
             return Ok(false);
         }
         let Some(transport) = self.transport.as_mut().filter(|transport| transport.is_plain()) else {
@@ -125,7 +125,12 @@ impl Pump {
             |machine: &Machine| machine.with_one_more().is_some_and(|unread| unread <= most_unread);
         if !has_room(&self.machine) {
             transport.handle_readable();
-            while self.read(now)?.worked {}
+            // The acknowledgements of lone messages. Whatever else a server sends is left to the thread.
+            for _ in 0..most_unread {
+                if !self.read(now)?.worked {
+                    break;
+                }
+            }
         }
         let is_possible = has_room(&self.machine);
         let Some(transport) = self.transport.as_mut().filter(|open| is_possible && open.is_drained()) else {

@@ -142,7 +142,7 @@ impl Worker {
         loop {
             let pump = &mut *held;
             let now = Instant::now();
-            self.hear_requests(pump, now);
+            let are_over = self.hear_requests(pump, now);
             let worked = match pump.exchange(now) {
                 Ok(exchanged) => {
                     if let Some(probe) = exchanged.answered {
@@ -155,6 +155,10 @@ impl Worker {
                     true
                 }
             };
+            // After the exchange, which may have read the acknowledgements of lone messages.
+            if are_over {
+                pump.machine.handle_stop();
+            }
             let step = pump.machine.poll_step(now);
             self.shared.record.set_state(pump.machine.state());
             if worked {
@@ -176,7 +180,8 @@ impl Worker {
         }
     }
 
-    fn hear_requests(&mut self, pump: &mut Pump, now: Instant) {
+    /// Takes new requests. Returns whether the link shall end.
+    fn hear_requests(&mut self, pump: &mut Pump, now: Instant) -> bool {
         #[cfg(test)]
         assert!(!self.shared.panic_once.swap(false, Ordering::Relaxed), "a panic that a test asked for");
         let are_over = self.requests.are_over();
@@ -195,9 +200,7 @@ impl Worker {
             pump.machine
                 .handle_hurry(now, |begun, endpoints| Hurry { requests, endpoints }.latest(begun, now));
         }
-        if are_over {
-            pump.machine.handle_stop();
-        }
+        are_over
     }
 
     fn connect(&mut self, pump: &mut Pump) {

@@ -217,6 +217,14 @@ enum Party {
     Echo,
 }
 
+/// Minimum silence of a publisher before a ping: its idle link reads a ping only when it sends its own, after three seconds.
+const MIN_PUBLISHER_SILENCE: Duration = Duration::from_secs(5);
+
+/// The silence after which a session is pinged.
+fn ping_interval(configured: Duration, is_publisher: bool) -> Duration {
+    if is_publisher { configured.max(MIN_PUBLISHER_SILENCE) } else { configured }
+}
+
 impl Session {
     /// A session for a connection that was just accepted.
     pub fn new(caller: Caller, shared: &Shared, now: Instant) -> Self {
@@ -404,6 +412,7 @@ impl Session {
     pub fn handle_timeout(&mut self, shared: &Shared, now: Instant) {
         self.outbound.release_memory();
         let silence = now.saturating_duration_since(self.last_heard);
+        let is_publisher = self.is_publisher();
         match &mut self.state {
             State::Handshake { deadline, .. } if now >= *deadline => {
                 self.refuse_handshake(Refusal::Timeout, shared, now);
@@ -417,7 +426,8 @@ impl Session {
                 self.lose_peer("unresponsive");
             }
             State::Open { pong_deadline, .. }
-                if pong_deadline.is_none() && silence >= shared.limits.ping_interval =>
+                if pong_deadline.is_none()
+                    && silence >= ping_interval(shared.limits.ping_interval, is_publisher) =>
             {
                 *pong_deadline = Some(now + shared.limits.ping_timeout);
                 if self.outbound.push(ping_frame()).is_err() {

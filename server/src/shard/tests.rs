@@ -847,6 +847,19 @@ fn an_answer_to_a_ping_counts_before_it_is_read() {
 }
 
 #[test]
+fn a_silent_publisher_is_pinged_after_five_seconds_at_the_earliest() {
+    let mut stage = Stage::with(|limits| limits.ping_interval = Duration::from_secs(1));
+    let (publisher, browser) = (stage.publisher(1), stage.browser(WAMP, &user(1)));
+    stage.link_frames(publisher);
+    for (seconds, is_pinged) in [(4, false), (2, true)] {
+        stage.now += Duration::from_secs(seconds);
+        stage.shard.handle_timeout(stage.now);
+        assert_eq!(stage.written(publisher) == b"\x89\x00", is_pinged);
+    }
+    assert_eq!(stage.written(browser), b"\x89\x00");
+}
+
+#[test]
 fn a_handshake_has_its_time() {
     let mut stage = Stage::new();
     let key = stage.connect();
