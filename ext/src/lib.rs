@@ -25,10 +25,10 @@ mod functions;
 mod info;
 mod json;
 mod lifecycle;
-#[cfg(feature = "zts")]
-mod lines;
 mod publisher_class;
 mod settings;
+#[cfg(feature = "zts")]
+mod shared_links;
 mod zend;
 mod zval;
 

@@ -4,7 +4,7 @@
 //! Bound: [`MAX_PUBLISHERS`]. A publisher belongs to the thread that runs PHP, and so does the table.
 //!
 //! In a PHP with threads (ZTS) each thread has its own table; the links behind its publishers belong to the process: see
-//! `lines.rs`. The table is a Rust thread-local, not a TSRM module global: nothing in it is PHP's, and a SAPI may end a thread
+//! `shared_links.rs`. The table is a Rust thread-local, not a TSRM module global: nothing in it is PHP's, and a SAPI may end a thread
 //! without notifying PHP. Requests and threads may end while others publish: the links end with the module or the process.
 //!
 //! PHP calls the hooks of this file from C, where a panic would abort the process: each hook catches its own. A request never
@@ -13,6 +13,7 @@
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 #[cfg(not(feature = "zts"))]
 use std::time::Instant;
 
@@ -20,13 +21,16 @@ use ext_php_rs::exception::PhpException;
 use orosync_link::{Leftover, Publisher, State};
 use orosync_protocol::link_frame::MessageRef;
 
-#[cfg(feature = "zts")]
-use crate::lines;
 use crate::settings::Settings;
+#[cfg(feature = "zts")]
+use crate::shared_links;
 use crate::{exceptions, exec, settings, zend};
 
 /// Maximum number of publishers in a process: each has a thread and a connection.
 pub(crate) const MAX_PUBLISHERS: usize = 32;
+
+/// Whether the module was shut down. PHP frees its settings next, which logging reads.
+static IS_SHUT_DOWN: AtomicBool = AtomicBool::new(false);
 
 thread_local! {
     static PUBLISHERS: RefCell<Publishers> = const {
@@ -44,7 +48,7 @@ struct Publishers {
     entries: Vec<Entry>,
     /// The publisher of php.ini's settings, once this request has used it. Everything else here belongs to its own settings.
     of_ini: Option<Handle>,
-    /// [`lines::ends`] at the time when the entries were created.
+    /// [`shared_links::ends`] at the time when the entries were created.
     #[cfg(feature = "zts")]
     ends: u64,
 }
@@ -53,7 +57,7 @@ struct Publishers {
 impl Drop for Publishers {
     fn drop(&mut self) {
         #[cfg(feature = "zts")]
-        if !lines::is_first_thread() {
+        if !shared_links::is_first_thread() {
             return;
         }
         // Nobody could handle a panic; the process ends.
@@ -116,7 +120,7 @@ impl Publishers {
     /// Drops publishers that a thread has kept from before the module was shut down and restarted.
     #[cfg(feature = "zts")]
     fn forget_closed(&mut self) {
-        let ends = lines::ends();
+        let ends = shared_links::ends();
         if self.ends != ends {
             self.ends = ends;
             self.entries.clear();
@@ -133,7 +137,7 @@ impl Publishers {
         #[cfg(not(feature = "zts"))]
         let publisher = Publisher::new(settings.options()?);
         #[cfg(feature = "zts")]
-        let publisher = lines::publisher(&settings)?;
+        let publisher = shared_links::publisher(&settings)?;
         self.entries.push(Entry { settings, publisher, outages_logged: 0, strangers_logged: false });
         Ok(Handle(self.entries.len() - 1))
     }
@@ -226,7 +230,7 @@ pub(crate) fn endpoint_of(publisher: &Publisher) -> String {
 /// Endpoint and state of each publisher of this process.
 #[cfg(feature = "zts")]
 pub(crate) fn endpoints() -> Vec<(String, State)> {
-    lines::publishers().map(|publisher| (endpoint_of(&publisher), publisher.status().state)).collect()
+    shared_links::publishers().map(|publisher| (endpoint_of(&publisher), publisher.status().state)).collect()
 }
 
 /// Endpoint and state of each publisher of this process.
@@ -246,6 +250,8 @@ pub(crate) extern "C" fn startup(_type: i32, module_number: i32) -> i32 {
     let started = catch_unwind(|| {
         // The default hook would print to PHP's standard error. Panics are reported as exceptions or in last_error.
         std::panic::set_hook(Box::new(|_| {}));
+        orosync_link::watch_forks();
+        IS_SHUT_DOWN.store(false, Ordering::Relaxed);
         settings::register(module_number);
         exec::register();
         exceptions::register().is_ok()
@@ -288,6 +294,7 @@ pub(crate) unsafe extern "C" fn shutdown(_type: i32, module_number: i32) -> i32 
         end(&mut publishers);
         zend::unregister_settings(module_number);
     });
+    IS_SHUT_DOWN.store(true, Ordering::Relaxed);
     0
 }
 
@@ -296,7 +303,7 @@ fn end(entries: &mut [Entry]) {
     let begun = Instant::now();
     for entry in entries {
         if let Some(leftover) = entry.publisher.shutdown_since(begun) {
-            zend::log(&left(&leftover));
+            report(&leftover);
         }
     }
 }
@@ -304,8 +311,15 @@ fn end(entries: &mut [Entry]) {
 /// Ends the links of the whole process: this is the last thread that publishes.
 #[cfg(feature = "zts")]
 fn end(_of_thread: &mut [Entry]) {
-    for leftover in lines::end() {
-        zend::log(&left(&leftover));
+    for leftover in shared_links::end() {
+        report(&leftover);
+    }
+}
+
+/// Logs undelivered messages at the end of the process.
+fn report(leftover: &Leftover) {
+    if !IS_SHUT_DOWN.load(Ordering::Relaxed) {
+        zend::log(&left(leftover));
     }
 }
 
@@ -315,7 +329,7 @@ pub(crate) fn before_exec() {
     // As above: the program ends.
     let _ = catch_unwind(|| {
         #[cfg(feature = "zts")]
-        let log = lines::flush().map(|leftover| left(&leftover)).collect::<Vec<_>>();
+        let log = shared_links::flush().map(|leftover| left(&leftover)).collect::<Vec<_>>();
         #[cfg(not(feature = "zts"))]
         let log = PUBLISHERS.with_borrow_mut(|publishers| {
             let begun = Instant::now();

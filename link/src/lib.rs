@@ -31,7 +31,7 @@
 //! - [`options`]: endpoint, secret, bounds and timeouts; [`endpoint`]: the address of a
 //!   server; [`endpoints`]: the nodes of a cluster
 //! - [`queue`]: the bounded queue and the counters behind "accepted = acknowledged + unacknowledged + queued"; `many`: the same
-//!   for several threads; `publisher/line.rs`: the link that they share
+//!   for several threads; `publisher/shared_link.rs`: the link that they share
 //! - [`arena`]: reusable memory for queued messages
 //! - [`doorbell`]: the hand-over: who sends a message, and who wakes whom; [`bell`]: wakeups of the thread; [`sync`]: locks and
 //!   atomics, which a test replaces
@@ -80,8 +80,9 @@ pub use endpoint::{Endpoint, EndpointError};
 pub use endpoints::Endpoints;
 pub use error::QueueFull;
 pub use options::{Bounds, Options};
-#[cfg(feature = "threads")]
-pub use publisher::Line;
+pub use process::watch_forks;
 pub use publisher::Publisher;
+#[cfg(feature = "threads")]
+pub use publisher::SharedLink;
 pub use shutdown::Leftover;
 pub use status::{Refusal, State, Status};

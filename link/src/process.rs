@@ -62,6 +62,12 @@ pub(crate) fn generation() -> u64 {
     if *FORKS_ARE_SEEN { FORKS.load(Ordering::Relaxed) } else { u64::from(std::process::id()) }
 }
 
+/// Installs the fork handlers, which otherwise the first publisher does. Where several threads may create it, call this before
+/// they exist: a fork while one of them installs the handlers would leave the child waiting for it.
+pub fn watch_forks() {
+    generation();
+}
+
 extern "C" fn before_fork() {
     // Before reading the other counter; `between_forks` has the other half.
     FORKING.fetch_add(1, Ordering::SeqCst);

@@ -2,10 +2,10 @@
 //!
 //! Owns the queue's entrance and the handle of the link thread. Both are created on first use, and again in a forked child,
 //! which gets its own publisher id, queue and connection; the parent delivers what it had queued. In a PHP with threads, each
-//! thread has its own publisher, and they share these: see [`Line`].
+//! thread has its own publisher, and they share these: see [`SharedLink`].
 
 #[cfg(feature = "threads")]
-mod line;
+mod shared_link;
 
 use std::convert::Infallible;
 use std::mem;
@@ -28,7 +28,7 @@ use crate::status::{Refusal, State, Status};
 use crate::thread::{self, Shared, Worker};
 
 #[cfg(feature = "threads")]
-pub use line::Line;
+pub use shared_link::SharedLink;
 
 /// A publisher to one server or one cluster, used by one thread at a time. Messages are sent in the order of acceptance.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ pub struct Publisher {
     link: Option<Link>,
     closed: bool,
     #[cfg(feature = "threads")]
-    line: Arc<Line>,
+    shared_link: Arc<SharedLink>,
 }
 
 /// Queue, link thread and connection of this process, created for the first message.

@@ -178,7 +178,7 @@ keys! {
     REMEMBERED_PUBLISHERS: usize = kinds::COUNT.within(|count| *count >= 1, "1 or more"), "limits.remembered_publishers", "100000",
         "Number of publishers whose last message is remembered, so that messages sent again are recognized and dropped.";
     PING_INTERVAL: Duration = kinds::TIME.within(|time| *time >= MILLISECOND, "0.001 or more"), "limits.ping_interval_seconds", "30",
-        "How long a session may be silent before it is sent a ping. Must be below the idle timeout of the reverse proxy.";
+        "How long a session may be silent before it is sent a ping; publishers at least 5 s. Must be below the idle timeout of the reverse proxy.";
     PING_TIMEOUT: Duration = kinds::TIME.within(|time| *time >= MILLISECOND, "0.001 or more"), "limits.ping_timeout_seconds", "15",
         "Time limit for the answer to a ping. A session that does not answer is closed.";
 

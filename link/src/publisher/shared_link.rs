@@ -1,8 +1,8 @@
 //! One link of a process, shared by the publishers of its threads.
 //!
 //! In a PHP with threads, each thread has its own [`Publisher`] with its own entrance; queue, link thread and connection belong
-//! to the process. A thread that ends drops only its entrance. The link ends with [`Line::shutdown_since`], or with the last
-//! reference to the line: then all threads' messages are refused, and the accepted ones are flushed within the timeout.
+//! to the process. A thread that ends drops only its entrance. The link ends with [`SharedLink::shutdown_since`], or with the last
+//! reference to it: then all threads' messages are refused, and the accepted ones are flushed within the timeout.
 //!
 //! Owns the first link, from which the others are derived. A publisher locks once, when it joins, and never afterwards.
 
@@ -18,7 +18,7 @@ use crate::shutdown::Leftover;
 
 /// State shared by the publishers of one process.
 #[derive(Debug)]
-pub struct Line {
+pub struct SharedLink {
     options: Arc<Options>,
     stage: OfProcess<Mutex<Stage>>,
 }
@@ -31,8 +31,8 @@ enum Stage {
     Closed,
 }
 
-impl Line {
-    /// Creates a line without starting a thread or a connection.
+impl SharedLink {
+    /// Creates a shared link without starting a thread or a connection.
     pub fn new(options: Options) -> Arc<Self> {
         Arc::new(Self { options: Arc::new(options), stage: OfProcess::new() })
     }
@@ -44,7 +44,7 @@ impl Line {
             generation: process::generation(),
             link: None,
             closed: false,
-            line: Arc::clone(self),
+            shared_link: Arc::clone(self),
         }
     }
 
@@ -80,7 +80,7 @@ impl Line {
     }
 }
 
-impl Drop for Line {
+impl Drop for SharedLink {
     fn drop(&mut self) {
         if let Stage::Open(link) = mem::take(&mut *self.stage()) {
             link.stop();
@@ -89,9 +89,9 @@ impl Drop for Line {
 }
 
 impl Publisher {
-    /// Creates a publisher without thread or connection, the first one of its own [`Line`].
+    /// Creates a publisher without thread or connection, the first one of its own [`SharedLink`].
     pub fn new(options: Options) -> Self {
-        Line::new(options).publisher()
+        SharedLink::new(options).publisher()
     }
 
     /// Whether no other thread of this process has reported this number of outages. True only for the first caller.
@@ -109,7 +109,7 @@ impl Publisher {
     pub fn shutdown_since(&mut self, begun: Instant) -> Option<Leftover> {
         self.forget_inherited();
         self.closed = true;
-        let leftover = self.line.shutdown_since(begun);
+        let leftover = self.shared_link.shutdown_since(begun);
         self.link = None;
         leftover
     }
@@ -117,7 +117,7 @@ impl Publisher {
     /// Whether this process has a link.
     pub(super) fn has_link(&mut self) -> bool {
         self.forget_inherited();
-        self.link.is_some() || matches!(*self.line.stage(), Stage::Open(_))
+        self.link.is_some() || matches!(*self.shared_link.stage(), Stage::Open(_))
     }
 
     /// Reads the link of this process, whichever thread has created it.
@@ -125,7 +125,7 @@ impl Publisher {
         if let Some(link) = self.link.as_ref().filter(|_| self.generation == process::generation()) {
             return Some(look(link));
         }
-        match &*self.line.stage() {
+        match &*self.shared_link.stage() {
             Stage::Open(link) => Some(look(link)),
             Stage::Idle | Stage::Closed => None,
         }
@@ -138,7 +138,7 @@ impl Publisher {
             return Err(QueueFull);
         }
         if self.link.as_ref().is_none_or(|link| !link.has_thread) {
-            self.line.join(&mut self.link)?;
+            self.shared_link.join(&mut self.link)?;
         }
         self.link.as_mut().ok_or(QueueFull)
     }
@@ -172,39 +172,39 @@ mod tests {
     use crate::queue::message;
     use crate::status::State;
 
-    /// A line to an endpoint where nothing listens.
-    fn line(directory: &tempfile::TempDir) -> Arc<Line> {
+    /// A shared link to an endpoint where nothing listens.
+    fn shared_link(directory: &tempfile::TempDir) -> Arc<SharedLink> {
         let signer = Signer::from_secret(&[b's'; 32]).unwrap();
         let endpoint = Endpoint::Unix { path: directory.path().join("nobody") };
-        Line::new(Options { shutdown_timeout: Duration::ZERO, ..Options::new(endpoint.into(), signer) })
+        SharedLink::new(Options { shutdown_timeout: Duration::ZERO, ..Options::new(endpoint.into(), signer) })
     }
 
     #[test]
     fn threads_share_a_link_and_one_that_ends_takes_nothing_along() {
         let directory = tempfile::tempdir().unwrap();
-        let line = line(&directory);
-        assert_eq!(line.publisher().status().state, State::Idle);
+        let shared_link = shared_link(&directory);
+        assert_eq!(shared_link.publisher().status().state, State::Idle);
         thread::scope(|scope| {
             for _ in 0..4 {
-                let mut publisher = line.publisher();
+                let mut publisher = shared_link.publisher();
                 scope.spawn(move || publisher.publish(message("t", "1").lend()).unwrap());
             }
         });
-        let mut publisher = line.publisher();
+        let mut publisher = shared_link.publisher();
         assert_eq!(publisher.status().accepted, 4, "also in a thread that has published nothing");
         assert!(!publisher.flush(Duration::ZERO), "what other threads have published counts");
         publisher.publish(message("t", "1").lend()).unwrap();
-        assert_eq!(line.shutdown_since(Instant::now()).unwrap().messages, 5);
+        assert_eq!(shared_link.shutdown_since(Instant::now()).unwrap().messages, 5);
     }
 
     #[test]
     fn nothing_is_accepted_after_the_end_and_all_before_it_is_counted() {
         let directory = tempfile::tempdir().unwrap();
-        let line = line(&directory);
+        let shared_link = shared_link(&directory);
         let accepted = AtomicU64::new(0);
         let leftover = thread::scope(|scope| {
             for _ in 0..4 {
-                let (mut publisher, accepted) = (line.publisher(), &accepted);
+                let (mut publisher, accepted) = (shared_link.publisher(), &accepted);
                 scope.spawn(move || {
                     while publisher.publish(message("t", "1").lend()).is_ok() {
                         accepted.fetch_add(1, Ordering::Relaxed);
@@ -214,21 +214,21 @@ mod tests {
             while accepted.load(Ordering::Relaxed) < 100 {
                 thread::yield_now();
             }
-            line.shutdown_since(Instant::now()).unwrap()
+            shared_link.shutdown_since(Instant::now()).unwrap()
         });
         assert_eq!(leftover.messages, accepted.into_inner());
-        assert!(line.publisher().publish(message("t", "1").lend()).is_err());
-        assert_eq!(line.shutdown_since(Instant::now()), None);
+        assert!(shared_link.publisher().publish(message("t", "1").lend()).is_err());
+        assert_eq!(shared_link.shutdown_since(Instant::now()), None);
     }
 
     #[test]
     fn the_link_ends_when_nobody_has_the_line() {
         let directory = tempfile::tempdir().unwrap();
-        let line = line(&directory);
-        let mut publisher = line.publisher();
+        let shared_link = shared_link(&directory);
+        let mut publisher = shared_link.publisher();
         publisher.publish(message("t", "1").lend()).unwrap();
         let ended = publisher.link.as_ref().unwrap().ended.clone();
-        drop(line);
+        drop(shared_link);
         publisher.publish(message("t", "1").lend()).unwrap();
         drop(publisher);
         let outcome = ended.recv_timeout(Duration::from_secs(20));
@@ -238,14 +238,14 @@ mod tests {
     #[test]
     fn one_thread_tells_of_an_outage() {
         let directory = tempfile::tempdir().unwrap();
-        let line = line(&directory);
-        let mut publisher = line.publisher();
+        let shared_link = shared_link(&directory);
+        let mut publisher = shared_link.publisher();
         publisher.publish(message("t", "1").lend()).unwrap();
         assert!(publisher.is_first_to_tell_of_outages(1));
-        assert!(!line.publisher().is_first_to_tell_of_outages(1));
-        assert!(line.publisher().is_first_to_tell_of_outages(2));
+        assert!(!shared_link.publisher().is_first_to_tell_of_outages(1));
+        assert!(shared_link.publisher().is_first_to_tell_of_outages(2));
         assert!(!publisher.is_first_to_tell_of_outages(1), "one that looked before is late");
         assert!(publisher.is_first_to_tell_of_strangers());
-        assert!(!line.publisher().is_first_to_tell_of_strangers());
+        assert!(!shared_link.publisher().is_first_to_tell_of_strangers());
     }
 }

@@ -9,14 +9,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use std::time::Instant;
 
-use orosync_link::{Leftover, Line, Publisher};
+use orosync_link::{Leftover, Publisher, SharedLink};
 
 use crate::lifecycle::{MAX_PUBLISHERS, too_many};
 use crate::settings::Settings;
 
 struct Entry {
     settings: Settings,
-    line: Arc<Line>,
+    shared_link: Arc<SharedLink>,
 }
 
 /// Filled from the start; null behind the last entry.
@@ -31,8 +31,8 @@ pub(crate) fn publisher(settings: &Settings) -> Result<Publisher, String> {
     for slot in &ENTRIES {
         let mut entry = entry(slot.load(Ordering::Acquire));
         if entry.is_none() {
-            let line = Line::new(settings.options()?);
-            let new = Box::into_raw(Box::new(Entry { settings: settings.clone(), line }));
+            let shared_link = SharedLink::new(settings.options()?);
+            let new = Box::into_raw(Box::new(Entry { settings: settings.clone(), shared_link }));
             let free = ptr::null_mut();
             match slot.compare_exchange(free, new, Ordering::AcqRel, Ordering::Acquire) {
                 Ok(_) => entry = self::entry(new),
@@ -44,7 +44,7 @@ pub(crate) fn publisher(settings: &Settings) -> Result<Publisher, String> {
             }
         }
         if let Some(entry) = entry.filter(|entry| entry.settings == *settings) {
-            return Ok(entry.line.publisher());
+            return Ok(entry.shared_link.publisher());
         }
     }
     Err(too_many())
@@ -52,13 +52,13 @@ pub(crate) fn publisher(settings: &Settings) -> Result<Publisher, String> {
 
 /// A publisher for each link of the process, to read its status.
 pub(crate) fn publishers() -> impl Iterator<Item = Publisher> {
-    lines().map(Line::publisher)
+    shared_links().map(SharedLink::publisher)
 }
 
 /// Flushes all links a last time. Returns the undelivered messages of each.
 pub(crate) fn flush() -> impl Iterator<Item = Leftover> {
     let begun = Instant::now();
-    lines().filter_map(move |line| line.flush_since(begun))
+    shared_links().filter_map(move |shared_link| shared_link.flush_since(begun))
 }
 
 /// Ends all links. Returns the undelivered messages of each.
@@ -68,7 +68,7 @@ pub(crate) fn end() -> impl Iterator<Item = Leftover> {
     ENTRIES
         .iter()
         .filter_map(|slot| entry(slot.swap(ptr::null_mut(), Ordering::AcqRel)))
-        .filter_map(move |entry| entry.line.shutdown_since(begun))
+        .filter_map(move |entry| entry.shared_link.shutdown_since(begun))
 }
 
 /// Number of calls of [`end`].
@@ -82,8 +82,8 @@ pub(crate) fn is_first_thread() -> bool {
     unsafe { libc::gettid() == libc::getpid() }
 }
 
-fn lines() -> impl Iterator<Item = &'static Arc<Line>> {
-    ENTRIES.iter().map_while(|slot| entry(slot.load(Ordering::Acquire))).map(|entry| &entry.line)
+fn shared_links() -> impl Iterator<Item = &'static Arc<SharedLink>> {
+    ENTRIES.iter().map_while(|slot| entry(slot.load(Ordering::Acquire))).map(|entry| &entry.shared_link)
 }
 
 fn entry(pointer: *mut Entry) -> Option<&'static Entry> {
