@@ -75,15 +75,15 @@ impl Default for Tickets {
 }
 
 impl Tickets {
-    fn mint(&mut self, identity: &Identity) -> String {
+    fn issue(&mut self, identity: &Identity) -> String {
         self.next = self.next.wrapping_add(1);
-        self.signer.mint(identity, self.now, 3600, self.next).expect("claims that can be signed")
+        self.signer.issue(identity, self.now, 3600, self.next).expect("claims that can be signed")
     }
 
     /// A ticket for a back-office user.
     pub fn user(&mut self) -> String {
         let uid = u64::try_from(self.next % 1_000_000).unwrap_or_default();
-        self.mint(&Identity {
+        self.issue(&Identity {
             role: Role::User,
             user: Some(format!("user{uid}")),
             uid: Some(uid.into()),
@@ -95,7 +95,7 @@ impl Tickets {
 
     /// A ticket for a publisher.
     pub fn publisher(&mut self) -> String {
-        self.mint(&Identity { role: Role::Publisher, ..Identity::anonymous() })
+        self.issue(&Identity { role: Role::Publisher, ..Identity::anonymous() })
     }
 }
 

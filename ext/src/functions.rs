@@ -119,7 +119,7 @@ pub(crate) fn ticket(handle: Handle, claims: Table<'_>, ttl: i64) -> PhpResult<S
         exceptions::encoding(&format!("the ttl must be from 1 to {MAX_TTL} seconds, {ttl} given"))
     })?;
     let problem = |problem: &dyn std::fmt::Display| {
-        exceptions::encoding(&format!("no ticket could be minted: {problem}"))
+        exceptions::encoding(&format!("no ticket could be issued: {problem}"))
     };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_err(|error| problem(&error))?.as_secs();
     // From the kernel: an in-memory generator would give the same ids to a parent and its forked child.
@@ -129,7 +129,7 @@ pub(crate) fn ticket(handle: Handle, claims: Table<'_>, ttl: i64) -> PhpResult<S
     handle
         .with(|publisher| {
             let terms = Terms { origins: &claims.origins, until: claims.until };
-            publisher.options().signer.mint_on(terms, &claims.identity, now, seconds, id)
+            publisher.options().signer.issue_with(terms, &claims.identity, now, seconds, id)
         })
         .map_err(|error| problem(&error))
 }

@@ -455,7 +455,7 @@ fn role(value: &Zval) -> Result<Role, PhpException> {
     known.ok_or_else(|| {
         let given = value.str().map_or_else(|| type_name(value), |text| format!("\"{text}\""));
         let why = if value.str() == Some(Role::Publisher.as_str()) {
-            ": publishers mint their own tickets"
+            ": publishers issue their own tickets"
         } else {
             ""
         };

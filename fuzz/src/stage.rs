@@ -344,7 +344,7 @@ impl Stage {
 
     fn ticket(&mut self, identity: &Identity) -> String {
         self.tickets += 1;
-        signer().mint(identity, UNIX_NOW, 300, self.tickets).expect("a ticket")
+        signer().issue(identity, UNIX_NOW, 300, self.tickets).expect("a ticket")
     }
 
     /// The greeting is written at once: what comes before that is what `Connect` and `Bytes` are for.

@@ -60,7 +60,7 @@ pub(crate) enum LinkError {
     Panic(String),
     #[error("the link thread cannot be started: {0}")]
     NoThread(io::Error),
-    #[error("no ticket could be minted: {0}")]
+    #[error("no ticket could be issued: {0}")]
     Ticket(String),
 }
 

@@ -337,7 +337,7 @@ fn ticket(options: &Options) -> Result<String, LinkError> {
         SystemTime::now().duration_since(UNIX_EPOCH).map_err(|error| failed(error.to_string()))?.as_secs();
     let id = random_id().map_err(|error| failed(error.to_string()))?;
     let publisher = Identity { role: Role::Publisher, ..Identity::anonymous() };
-    options.signer.mint(&publisher, now, TICKET_TTL_SECONDS, id).map_err(|error| failed(error.to_string()))
+    options.signer.issue(&publisher, now, TICKET_TTL_SECONDS, id).map_err(|error| failed(error.to_string()))
 }
 
 /// 128 random bits from the kernel: an in-memory generator could repeat in a forked child.

@@ -45,7 +45,7 @@ pub struct Metrics {
     /// Tickets that were refused. The label is `TicketError::label`, or says that the ticket was used before.
     pub tickets_refused: ByReason,
     /// Resume tickets that were issued to sessions.
-    pub resume_tickets_minted: Counter,
+    pub resume_tickets_issued: Counter,
     /// Resume tickets that opened a session.
     pub resume_tickets_used: Counter,
     /// Connections that exceeded a limit and were closed before a byte was read.
@@ -119,8 +119,8 @@ impl Metrics {
             handshakes_refused: declare
                 .by_reason("handshakes_refused", "Connections that ended before a session began"),
             tickets_refused: declare.by_reason("tickets_refused", "Refused tickets"),
-            resume_tickets_minted: declare
-                .plain("resume_tickets_minted", "Resume tickets issued to sessions"),
+            resume_tickets_issued: declare
+                .plain("resume_tickets_issued", "Resume tickets issued to sessions"),
             resume_tickets_used: declare.plain("resume_tickets_used", "Resume tickets that opened a session"),
             connections_refused: declare
                 .by_reason("connections_refused", "Connections closed at once because of a limit"),

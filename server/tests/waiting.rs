@@ -97,7 +97,7 @@ impl Running {
     fn shake(&mut self, rest: &[u8]) -> UseAnswer {
         let identity = Identity { role: Role::User, uid: Some(7.into()), ..Identity::anonymous() };
         let ticket =
-            Signer::from_secret(SECRET.as_bytes()).unwrap().mint(&identity, unix_time(), 300, 1).unwrap();
+            Signer::from_secret(SECRET.as_bytes()).unwrap().issue(&identity, unix_time(), 300, 1).unwrap();
         let request = format!(
             "GET /?ticket={ticket} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\

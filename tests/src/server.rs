@@ -306,15 +306,15 @@ pub fn ticket(role: Role, uid: Option<u64>) -> String {
         roles: RoleNames::default(),
         granted: Granted::default(),
     };
-    signer().mint(&identity, now(), 300, rand::random()).expect("a ticket")
+    signer().issue(&identity, now(), 300, rand::random()).expect("a ticket")
 }
 
 /// An anonymous ticket for pages of these hosts.
 pub fn ticket_for_pages(hosts: &[&str]) -> String {
     let origins: Vec<_> = hosts.iter().map(|host| OriginPattern::parse(host).expect("a host")).collect();
     let terms = Terms { origins: &origins, until: None };
-    let minted = signer().mint_on(terms, &Identity::anonymous(), now(), 300, rand::random());
-    minted.expect("a ticket")
+    let issued = signer().issue_with(terms, &Identity::anonymous(), now(), 300, rand::random());
+    issued.expect("a ticket")
 }
 
 fn signer() -> Signer {

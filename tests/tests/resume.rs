@@ -96,7 +96,7 @@ fn who_comes_back_with_a_resume_ticket_is_who_it_was_and_may_what_it_might() {
             third.text();
         }
     }
-    server.await_metric("orosync_resume_tickets_minted_total", 2.0);
+    server.await_metric("orosync_resume_tickets_issued_total", 2.0);
     server.await_metric("orosync_resume_tickets_used_total", 2.0);
 }
 

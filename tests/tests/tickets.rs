@@ -40,10 +40,10 @@ fn signed(claims: &Claims) -> String {
 }
 
 /// A ticket of the table's user, signed with this secret.
-fn minted_with(secret: &str) -> String {
+fn issued_with(secret: &str) -> String {
     let identity = Identity { role: Role::User, user: Some("user7".to_owned()), ..Identity::anonymous() };
     let signer = Signer::from_secret(secret.as_bytes()).expect("long enough");
-    signer.mint(&identity, now(), 300, rand::random()).expect("a ticket")
+    signer.issue(&identity, now(), 300, rand::random()).expect("a ticket")
 }
 
 fn status(server: &Server, target: &str, headers: &str) -> String {
@@ -76,11 +76,11 @@ fn each_wrong_ticket_is_refused_counted_and_logged_with_its_reason() {
             encode(&header, &claims(), &EncodingKey::from_secret(SECRET.as_bytes())).expect("a JWT")
         }),
         ("for somebody else", "audience", signed(&Claims { aud: "billing".to_owned(), ..claims() })),
-        ("another key", "signature", minted_with("another secret of more than 32 bytes")),
+        ("another key", "signature", issued_with("another secret of more than 32 bytes")),
         // {"alg":"none"}, without a signature and with the one of a good ticket.
         ("no algorithm", "malformed", format!("eyJhbGciOiJub25lIn0.{body}.")),
         ("no algorithm, signed", "malformed", format!("eyJhbGciOiJub25lIn0.{body}.{signature}")),
-        ("the public key as secret", "signature", minted_with(PUBLIC_KEY)),
+        ("the public key as secret", "signature", issued_with(PUBLIC_KEY)),
         ("changed claims", "signature", {
             let other = signed(&Claims { uid: Some(1.into()), ..claims() });
             let other_body = other.split('.').nth(1).expect("a JWT").to_owned();
@@ -163,7 +163,7 @@ fn a_secret_is_changed_without_losing_a_session_or_refusing_a_ticket() {
     let mut session = Client::user(&server, OROSYNC, 1);
     session.subscribe("oro/ping");
     let accepted = |server: &Server, secret: &str| {
-        status(server, &format!("/?ticket={}", minted_with(secret)), WAMP).contains(" 101 ")
+        status(server, &format!("/?ticket={}", issued_with(secret)), WAMP).contains(" 101 ")
     };
     assert!(accepted(&server, SECRET) && !accepted(&server, NEW));
 

@@ -47,7 +47,7 @@ final class ObstaclesTest extends TestCase
     {
         $absent = new AbsentPublisher('the PHP extension "orosync" is not loaded (cli).', LogLevel::WARNING, new OutageLog($this->directory, new NullLogger()));
 
-        // Nor can it mint the ticket that a look at the port takes; that is one cause and one line.
+        // Nor can it issue the ticket that a look at the port takes; that is one cause and one line.
         self::assertSame(
             ['Nothing is sent: the PHP extension "orosync" is not loaded (cli).'],
             $this->find(publisher: $absent, tickets: $absent, address: '//127.0.0.1:1'),

@@ -68,7 +68,7 @@ foreach ([
 HTTP/1.1 101 Switching Protocols
 HTTP/1.1 401 Unauthorized
 idle
-Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "role" must be "user", "customer" or "anonymous", "publisher" given: publishers mint their own tickets
+Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "role" must be "user", "customer" or "anonymous", "publisher" given: publishers issue their own tickets
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "role" must be "user", "customer" or "anonymous", "root" given
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "role" must be "user", "customer" or "anonymous", int given
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "uid": a user's id is an integer from 0 on, or 1 to 100 bytes of text without /, * and control characters; 3 bytes given
@@ -104,4 +104,4 @@ Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "rol
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "roles" must be a list of roles, "ROLE A" is not a valid role name. Write letters, digits, _, - and ., at most 100, for example ROLE_SALES
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "roles" must be a list of roles, more than 32 roles
 Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): the claim "topics" must be a list of topics, at most 50, 51 given
-Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): no ticket could be minted: it would grant 51 topics, at most 50 are taken. Grant fewer, by patterns
+Orosync\Exception\EncodingException: Orosync\Publisher::ticket(): no ticket could be issued: it would grant 51 topics, at most 50 are taken. Grant fewer, by patterns

@@ -1,11 +1,11 @@
 //! Tickets: signed tokens that carry an identity, so that the server needs neither a database nor PHP to authenticate a
 //! connection.
 //!
-//! A ticket is a JWT with the audience [`AUDIENCE`]. [`mint`] creates tickets, and [`verify`] turns a ticket back into an
+//! A ticket is a JWT with the audience [`AUDIENCE`]. [`issue`] creates tickets, and [`verify`] turns a ticket back into an
 //! [`Identity`]. Both take the time as an argument. [`resume`] has the tickets that the server itself issues to resume a
 //! session; they have a different audience.
 
-pub mod mint;
+pub mod issue;
 pub mod resume;
 pub mod role_names;
 pub mod secret_file;
@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::pattern::TopicPattern;
 use crate::topic::Topic;
 
-pub use mint::{MintError, Signer, Terms};
+pub use issue::{IssueError, Signer, Terms};
 pub use resume::{Resumption, SessionPlace, VerifiedResume};
 pub use role_names::RoleNames;
 pub use user_id::UserId;
@@ -41,7 +41,7 @@ pub const MAX_GRANTED: usize = 50;
 /// Maximum number of hosts in one ticket, for the same reason.
 pub const MAX_ORIGINS: usize = 16;
 
-/// Maximum length in bytes of a ticket that is minted or verified. Typical tickets have about 300; long user names and granted
+/// Maximum length in bytes of a ticket that is issued or verified. Typical tickets have about 300; long user names and granted
 /// topics need more. A ticket of this length fits into the default of `limits.handshake_bytes`.
 pub const MAX_TICKET_BYTES: usize = 8192;
 
@@ -154,11 +154,11 @@ pub struct Claims {
     pub origins: Vec<String>,
     /// The role.
     pub role: Role,
-    /// Time of minting, as Unix time in seconds.
+    /// Time of issue, as Unix time in seconds.
     pub iat: u64,
     /// Time of expiry, as Unix time in seconds.
     pub exp: u64,
-    /// Start of validity, as Unix time in seconds. `None`: `iat`. Tickets minted here have none.
+    /// Start of validity, as Unix time in seconds. `None`: `iat`. Tickets issued here have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nbf: Option<u64>,
     /// Unix time in seconds from which on the session cannot be resumed without a new ticket.
@@ -192,10 +192,10 @@ mod tests {
     }
 
     #[test]
-    fn a_ticket_that_no_server_would_accept_is_not_minted() {
+    fn a_ticket_that_no_server_would_accept_is_not_issued() {
         let of = |bytes: usize| {
             let identity = Identity { user: Some("x".repeat(bytes)), ..Identity::anonymous() };
-            signer().mint(&identity, 1_000_000, 300, 1)
+            signer().issue(&identity, 1_000_000, 300, 1)
         };
         let around_the_name = of(0).unwrap().len();
         // Base64 encodes three bytes as four.
@@ -205,18 +205,18 @@ mod tests {
         let granted = |count| {
             let patterns = vec![TopicPattern::parse("a").unwrap(); count].into();
             let granted = Granted { topics: vec![Topic::parse("a").unwrap(); 25].into(), patterns };
-            signer().mint(&Identity { granted, ..Identity::anonymous() }, 1_000_000, 300, 1)
+            signer().issue(&Identity { granted, ..Identity::anonymous() }, 1_000_000, 300, 1)
         };
         assert!(verifier().verify(&granted(25).unwrap(), 1_000_000).is_ok());
-        assert!(matches!(granted(26), Err(MintError::TooManyGranted { count: 51 })));
+        assert!(matches!(granted(26), Err(IssueError::TooManyGranted { count: 51 })));
         let error = of(9000).unwrap_err();
-        assert!(matches!(error, MintError::TooLong { bytes, .. } if bytes > 12_000), "{error}");
+        assert!(matches!(error, IssueError::TooLong { bytes, .. } if bytes > 12_000), "{error}");
         assert!(error.to_string().contains(&format!("at most {MAX_TICKET_BYTES}")), "{error}");
     }
 
     proptest! {
         #[test]
-        fn a_minted_ticket_verifies_to_the_same_identity(
+        fn an_issued_ticket_verifies_to_the_same_identity(
             user in proptest::option::of(".{0,30}"),
             uid in proptest::option::of(prop_oneof![
                 any::<u64>().prop_map(UserId::from),
@@ -239,11 +239,11 @@ mod tests {
             let identity = Identity { role, user, uid, org, roles, granted };
             let origins: Vec<_> = origins.iter().map(|host| OriginPattern::parse(host).unwrap()).collect();
             let terms = Terms { origins: &origins, until };
-            let ticket = signer().mint_on(terms, &identity, 1_000_000, 300, id).unwrap();
+            let ticket = signer().issue_with(terms, &identity, 1_000_000, 300, id).unwrap();
             let verified = verifier().verify(&ticket, 1_000_100).unwrap();
             prop_assert_eq!(&verified.identity, &identity);
             prop_assert_eq!(&verified.origins, &origins);
-            prop_assert_eq!((verified.minted, verified.expires), (1_000_000, 1_000_300));
+            prop_assert_eq!((verified.issued, verified.expires), (1_000_000, 1_000_300));
             prop_assert_eq!(verified.until, until);
             prop_assert_eq!(verified.jti, format!("{id:032x}"));
         }
@@ -251,7 +251,7 @@ mod tests {
 
     #[test]
     fn a_ticket_is_valid_for_its_lifetime() {
-        let ticket = signer().mint(&Identity::anonymous(), 1_000_000, 300, 1).unwrap();
+        let ticket = signer().issue(&Identity::anonymous(), 1_000_000, 300, 1).unwrap();
         assert!(verifier().verify(&ticket, 1_000_000).is_ok());
         // A clock that is behind by up to 30 s is common and harmless (OroPlatform allows the same since 4.2).
         assert!(verifier().verify(&ticket, 1_000_000 - 30).is_ok());
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ticket_of_another_program_may_become_valid_after_it_was_minted() {
+    fn a_ticket_of_another_program_may_become_valid_after_it_was_issued() {
         let ticket = |nbf| {
             let claims = serde_json::json!({
                 "aud": AUDIENCE, "role": "user", "iat": 1_000_000, "exp": 1_000_300, "nbf": nbf, "jti": "1",
@@ -278,7 +278,7 @@ mod tests {
 
     #[test]
     fn a_ticket_with_a_critical_header_parameter_is_refused() {
-        let identity = signer().mint(&Identity::anonymous(), 1_000_000, 300, 1).unwrap();
+        let identity = signer().issue(&Identity::anonymous(), 1_000_000, 300, 1).unwrap();
         let claims: Claims = jsonwebtoken::dangerous::insecure_decode(&identity).unwrap().claims;
         let header =
             jsonwebtoken::Header { crit: Some(vec!["b64".to_owned()]), ..jsonwebtoken::Header::default() };
@@ -291,7 +291,7 @@ mod tests {
     #[test]
     fn a_ticket_not_signed_with_the_secret_is_refused() {
         let other = Signer::from_secret(b"another secret of more than 32 bytes").unwrap();
-        let ticket = other.mint(&Identity::anonymous(), 1_000_000, 300, 1).unwrap();
+        let ticket = other.issue(&Identity::anonymous(), 1_000_000, 300, 1).unwrap();
         assert_eq!(verifier().verify(&ticket, 1_000_000), Err(TicketError::Signature));
         // {"alg":"none"} is never accepted.
         let unsigned = format!("eyJhbGciOiJub25lIn0.{}.", ticket.split('.').nth(1).unwrap());

@@ -30,7 +30,7 @@ pub struct Resumption {
     /// The sessions that were resumed before, the latest last, at most [`MAX_FORMER`]. Disconnecting one of them also ends this
     /// session.
     pub former: Vec<SessionId>,
-    /// When the application minted the ticket that opened the first session, as Unix time in seconds.
+    /// When the application issued the ticket that opened the first session, as Unix time in seconds.
     pub since: u64,
     /// The `until` of that ticket, as Unix time in seconds.
     pub until: Option<u64>,
@@ -38,7 +38,7 @@ pub struct Resumption {
     pub key: KeyId,
     /// The store of revocations that `revocations` refers to. Only this store can tell whether the ticket was revoked.
     pub node: u128,
-    /// The number of the last revocation when the ticket was minted. Only later revocations can affect it.
+    /// The number of the last revocation when the ticket was issued. Only later revocations can affect it.
     pub revocations: u64,
     /// The place of the session on its node.
     pub place: SessionPlace,
@@ -176,13 +176,13 @@ mod tests {
         }
     }
 
-    fn minted() -> String {
-        signer().mint_resume(&Identity::anonymous(), &[], &resumption(), NOW, NOW + 300, 1).unwrap()
+    fn issued() -> String {
+        signer().issue_resume(&Identity::anonymous(), &[], &resumption(), NOW, NOW + 300, 1).unwrap()
     }
 
     /// A resume ticket with changed claims, signed with the secret.
     fn changed(change: impl FnOnce(&mut ResumeClaims)) -> String {
-        let mut claims: ResumeClaims = jsonwebtoken::dangerous::insecure_decode(minted()).unwrap().claims;
+        let mut claims: ResumeClaims = jsonwebtoken::dangerous::insecure_decode(issued()).unwrap().claims;
         change(&mut claims);
         let key = jsonwebtoken::EncodingKey::from_secret(SECRET);
         jsonwebtoken::encode(&jsonwebtoken::Header::default(), &claims, &key).unwrap()
@@ -190,7 +190,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_resume_ticket_verifies_to_what_it_was_minted_with(
+        fn a_resume_ticket_verifies_to_what_it_was_issued_with(
             user in proptest::option::of(".{0,30}"),
             uid in proptest::option::of(any::<u64>().prop_map(UserId::from)),
             org in proptest::option::of(any::<u64>()),
@@ -215,7 +215,7 @@ mod tests {
             let place = SessionPlace { shard, key: slot };
             let resumption =
                 Resumption { session: SessionId(session), former, since, until, key: KeyId(key), node, revocations, place };
-            let ticket = signer().mint_resume(&identity, &origins, &resumption, NOW, NOW + 300, 1).unwrap();
+            let ticket = signer().issue_resume(&identity, &origins, &resumption, NOW, NOW + 300, 1).unwrap();
             let verified = verifier().verify_resume(&ticket, NOW + 299).unwrap();
             prop_assert_eq!(verified, VerifiedResume { identity, origins, expires: NOW + 300, resumption });
         }
@@ -223,9 +223,9 @@ mod tests {
 
     #[test]
     fn neither_kind_of_ticket_is_accepted_as_the_other() {
-        let refused = verifier().verify(&minted(), NOW).unwrap_err();
+        let refused = verifier().verify(&issued(), NOW).unwrap_err();
         assert_eq!((refused.label(), refused.to_string().contains("than \"orosync\"")), ("audience", true));
-        let ordinary = signer().mint(&Identity::anonymous(), NOW, 300, 1).unwrap();
+        let ordinary = signer().issue(&Identity::anonymous(), NOW, 300, 1).unwrap();
         let refused = verifier().verify_resume(&ordinary, NOW).unwrap_err();
         assert_eq!((refused.label(), refused.to_string().contains("\"orosync.resume\"")), ("audience", true));
         // An ordinary ticket with all claims of a resume ticket.
@@ -243,7 +243,7 @@ mod tests {
         let key = jsonwebtoken::EncodingKey::from_ed_pem(private.as_bytes()).unwrap();
         let header = jsonwebtoken::Header::new(jsonwebtoken::Algorithm::EdDSA);
         let verifier = Verifier::from_public_key(public.as_bytes()).unwrap();
-        let claims: ResumeClaims = jsonwebtoken::dangerous::insecure_decode(minted()).unwrap().claims;
+        let claims: ResumeClaims = jsonwebtoken::dangerous::insecure_decode(issued()).unwrap().claims;
         let ticket = jsonwebtoken::encode(&header, &claims, &key).unwrap();
         assert_eq!(verifier.verify_resume(&ticket, NOW), Err(TicketError::Algorithm));
         let claims = Claims { aud: crate::ticket::AUDIENCE.to_owned(), ..claims.ticket };
@@ -255,8 +255,8 @@ mod tests {
     #[test]
     fn a_publishers_session_is_not_resumed() {
         let publisher = Identity { role: Role::Publisher, ..Identity::anonymous() };
-        let minted = signer().mint_resume(&publisher, &[], &resumption(), NOW, NOW + 300, 1);
-        assert!(matches!(minted, Err(super::super::MintError::ResumesAPublisher)));
+        let issued = signer().issue_resume(&publisher, &[], &resumption(), NOW, NOW + 300, 1);
+        assert!(matches!(issued, Err(super::super::IssueError::ResumesAPublisher)));
         let forged = changed(|claims| claims.ticket.role = Role::Publisher);
         assert_eq!(verifier().verify_resume(&forged, NOW).unwrap_err().label(), "malformed");
     }
@@ -275,8 +275,8 @@ mod tests {
         let error = refused(&|claims| claims.former = vec![one.clone(); MAX_FORMER + 1]).to_string();
         assert!(error.contains("it names 9 former sessions, at most 8 are possible"), "{error}");
         assert_eq!(refused(&|claims| claims.ticket.roles = vec!["A,B".to_owned()]).label(), "malformed");
-        assert_eq!(verifier().verify_resume(&minted(), NOW + 300).unwrap_err().label(), "expired");
-        assert_eq!(verifier().verify_resume(&minted(), NOW - 31).unwrap_err().label(), "not_yet_valid");
+        assert_eq!(verifier().verify_resume(&issued(), NOW + 300).unwrap_err().label(), "expired");
+        assert_eq!(verifier().verify_resume(&issued(), NOW - 31).unwrap_err().label(), "not_yet_valid");
     }
 
     #[test]
@@ -285,7 +285,7 @@ mod tests {
             let user = Some("x".repeat(bytes));
             Identity { user, uid: Some(UserId::from(u64::MAX)), ..Identity::anonymous() }
         };
-        let ordinary = |bytes| signer().mint(&of(bytes), u64::MAX - 1, 1, 1).unwrap();
+        let ordinary = |bytes| signer().issue(&of(bytes), u64::MAX - 1, 1, 1).unwrap();
         // Base64 encodes three bytes as four.
         let longest = (MAX_TICKET_BYTES - ordinary(0).len()) / 4 * 3;
         assert!(ordinary(longest).len() > MAX_TICKET_BYTES - 8);
@@ -295,9 +295,9 @@ mod tests {
             until: Some(u64::MAX),
             ..resumption()
         };
-        let ticket = signer().mint_resume(&of(longest), &[], &resumption, u64::MAX - 1, u64::MAX, 1).unwrap();
+        let ticket = signer().issue_resume(&of(longest), &[], &resumption, u64::MAX - 1, u64::MAX, 1).unwrap();
         assert!(verifier().verify_resume(&ticket, u64::MAX - 1).is_ok());
-        let error = signer().mint_resume(&of(9000), &[], &resumption, NOW, NOW + 1, 1).unwrap_err();
+        let error = signer().issue_resume(&of(9000), &[], &resumption, NOW, NOW + 1, 1).unwrap_err();
         assert!(error.to_string().contains("at most 9216"), "{error}");
         let long = "x".repeat(MAX_RESUME_TICKET_BYTES + 1);
         assert_eq!(verifier().verify_resume(&long, NOW).unwrap_err().label(), "malformed");

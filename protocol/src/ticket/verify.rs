@@ -11,14 +11,14 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
-use super::mint::{ShortSecret, check_length};
+use super::issue::{ShortSecret, check_length};
 use super::resume::{MAX_RESUME_TICKET_BYTES, RESUME_AUDIENCE, ResumeClaims, VerifiedResume};
 use super::{AUDIENCE, Claims, Granted, Identity, MAX_GRANTED, MAX_ORIGINS, MAX_TICKET_BYTES, RoleNames};
 use crate::origin::OriginPattern;
 use crate::pattern::TopicPattern;
 use crate::topic::Topic;
 
-/// Tolerance for differing clocks in seconds: how far in the future a ticket may have been minted or become valid.
+/// Tolerance for differing clocks in seconds: how far in the future a ticket may have been issued or become valid.
 /// OroPlatform has the same since 4.2.
 const CLOCK_SKEW_SECONDS: u64 = 30;
 
@@ -64,8 +64,8 @@ pub struct Verified {
     pub origins: Vec<OriginPattern>,
     /// The id of the ticket.
     pub jti: String,
-    /// Time of minting, as Unix time in seconds.
-    pub minted: u64,
+    /// Time of issue, as Unix time in seconds.
+    pub issued: u64,
     /// Time of expiry, as Unix time in seconds.
     pub expires: u64,
     /// Unix time in seconds from which on the session cannot be resumed without a new ticket.
@@ -199,7 +199,7 @@ pub(super) fn verified(claims: Claims, now: u64) -> Result<Verified, TicketError
         },
         origins,
         jti: claims.jti,
-        minted: claims.iat,
+        issued: claims.iat,
         expires: claims.exp,
         until: claims.until,
     })

@@ -346,8 +346,8 @@ mod tests {
         assert!(recorded.recv().is_err());
     }
 
-    /// The data of a resume ticket that is minted now.
-    fn mint(revocations: &Revocations) -> Resumption {
+    /// The data of a resume ticket that is issued now.
+    fn issue(revocations: &Revocations) -> Resumption {
         let session = SessionId(7);
         let (node, revocations) =
             revocations.of_new_ticket([session].into_iter(), &Identity::anonymous(), 0).unwrap();
@@ -372,7 +372,7 @@ mod tests {
     fn revocations_and_unaffected_tickets_survive_a_restart() {
         let directory = tempfile::tempdir().unwrap();
         let mut revocations = open(directory.path(), 10);
-        let ticket = mint(&revocations);
+        let ticket = issue(&revocations);
         let named = Disconnect::Name { role: Role::Customer, user: "anna \n\"b\" ü".to_owned() };
         record(&revocations, [id(1), named.clone(), Disconnect::Session(SessionId(8))]);
         for _ in 0..3 {
@@ -411,7 +411,7 @@ mod tests {
         let revocations = open(directory.path(), 10);
         let before = fs::read(file(directory.path())).unwrap();
         record(&revocations, [id(1), id(2)]);
-        let ticket = mint(&revocations);
+        let ticket = issue(&revocations);
         drop(revocations);
         // The machine lost power before these were on disk. Their publisher sends both again.
         fs::write(file(directory.path()), before).unwrap();
@@ -425,7 +425,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let revocations = open(directory.path(), 10);
         record(&revocations, [id(1)]);
-        let ticket = mint(&revocations);
+        let ticket = issue(&revocations);
         drop(revocations);
         let whole = fs::read_to_string(file(directory.path())).unwrap();
         fs::write(file(directory.path()), format!("{whole}4294967298 1000000 {{\"role\":\"us")).unwrap();
@@ -447,7 +447,7 @@ mod tests {
     fn expired_revocations_are_not_loaded() {
         let directory = tempfile::tempdir().unwrap();
         let revocations = open(directory.path(), 10);
-        let ticket = mint(&revocations);
+        let ticket = issue(&revocations);
         record(&revocations, [id(1)]);
         drop(revocations);
         drop(open(directory.path(), 10));
@@ -468,7 +468,7 @@ mod tests {
     fn the_size_of_the_file_is_bounded_by_the_kept_revocations() {
         let directory = tempfile::tempdir().unwrap();
         let revocations = open(directory.path(), 10);
-        let ticket = mint(&revocations);
+        let ticket = issue(&revocations);
         for _ in 0..5 {
             record(&revocations, (0..SPARE_LINES as u64).map(id));
             let lines = fs::read_to_string(file(directory.path())).unwrap().lines().count();
@@ -477,7 +477,7 @@ mod tests {
         drop(revocations);
         let revocations = open(directory.path(), 10);
         assert_eq!(revocations.check(&ticket, &user(2000)), Err(NotResumable::Revoked), "the bound");
-        let later = mint(&revocations);
+        let later = issue(&revocations);
         record(&revocations, [id(2000)]);
         assert_eq!(revocations.check(&later, &user(2000)), Err(NotResumable::Revoked));
         assert!(revocations.check(&later, &user(2001)).is_ok());

@@ -1,7 +1,7 @@
 //! The line: the sequence of disconnects that all nodes share, with the positions that the broker assigned, without gaps.
 //!
-//! A resume ticket contains the position of the last disconnect before it was minted. A node that has this position on its line
-//! knows all later disconnects, whichever node minted the ticket. After the broker has lost its data, positions have different
+//! A resume ticket contains the position of the last disconnect before it was issued. A node that has this position on its line
+//! knows all later disconnects, whichever node issued the ticket. After the broker has lost its data, positions have different
 //! tags, so tickets from before are not valid.
 //!
 //! Bound: the owner drops old positions ([`Line::forget`]). A position takes 8 bytes.

@@ -174,9 +174,9 @@ impl Authenticator {
         self.let_in(ticket)
     }
 
-    /// Mints a resume ticket for the session's next connection, at `now` (Unix time in seconds). `None`: the client must
+    /// Issues a resume ticket for the session's next connection, at `now` (Unix time in seconds). `None`: the client must
     /// request a ticket from the application.
-    pub fn mint_resume(
+    pub fn issue_resume(
         &self,
         identity: &Identity,
         admitted: &Admitted,
@@ -185,7 +185,7 @@ impl Authenticator {
         now: u64,
     ) -> Option<ResumeTicket> {
         let resume = self.resume.as_ref().filter(|_| self.accepts(admitted.key()))?;
-        resume.mint(identity, admitted, session, place, now)
+        resume.issue(identity, admitted, session, place, now)
     }
 
     /// Maximum lifetime of resume tickets in seconds. `None`: they are disabled.
@@ -360,7 +360,7 @@ mod tests {
     fn ticket(role: Role) -> String {
         let identity =
             Identity { role, user: Some("anna".into()), uid: Some(7.into()), ..Identity::anonymous() };
-        Signer::from_secret(SECRET).unwrap().mint(&identity, NOW, 300, 1).unwrap()
+        Signer::from_secret(SECRET).unwrap().issue(&identity, NOW, 300, 1).unwrap()
     }
 
     /// Authenticates with a ticket without restrictions on pages.
@@ -396,7 +396,7 @@ mod tests {
         let hosts = ["crm.example.com", "*.shop.example"].map(|host| OriginPattern::parse(host).unwrap());
         let signer = Signer::from_secret(SECRET).unwrap();
         let ticket = signer
-            .mint_on(Terms { origins: &hosts, until: None }, &Identity::anonymous(), NOW, 300, 1)
+            .issue_with(Terms { origins: &hosts, until: None }, &Identity::anonymous(), NOW, 300, 1)
             .unwrap();
         let refused = auth.authenticate(&ticket, Presented::InUrl, NOW, |_| false).unwrap_err();
         assert_eq!(refused, AuthError::ForeignPage { hosts: "crm.example.com, *.shop.example".to_owned() });

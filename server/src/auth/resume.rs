@@ -3,7 +3,7 @@
 //! If the server has a secret to sign with, every session that was opened with a ticket gets resume tickets, except those of
 //! publishers. Limits:
 //!
-//! - They are issued until `auth.resume_total_seconds` after the application minted the first ticket, and until that
+//! - They are issued until `auth.resume_total_seconds` after the application issued the first ticket, and until that
 //!   ticket's `until`. None is valid beyond these times, or for longer than `auth.resume_seconds`.
 //! - None is valid once the key of the first ticket is no longer accepted.
 //! - A session can be resumed once.
@@ -23,7 +23,7 @@ use super::revocations::{NotResumable, Revocations};
 pub struct ResumeTimes {
     /// Lifetime of a resume ticket in seconds. 0: resume tickets are disabled.
     pub seconds: u64,
-    /// How long a session can be resumed after the application minted its first ticket, in seconds.
+    /// How long a session can be resumed after the application issued its first ticket, in seconds.
     pub total_seconds: u64,
 }
 
@@ -39,7 +39,7 @@ pub struct ResumeTicket {
 /// The data that a session keeps from its ticket, in addition to the identity. Rarely used parts are boxed to keep it small.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Admitted {
-    /// When the application minted the first ticket, as Unix time in seconds.
+    /// When the application issued the first ticket, as Unix time in seconds.
     since: u64,
     /// The key that signed the first ticket.
     key: KeyId,
@@ -76,7 +76,7 @@ impl Admitted {
     }
 }
 
-/// Mints and checks resume tickets.
+/// Issues and checks resume tickets.
 #[derive(Debug)]
 pub struct ResumeTickets {
     /// Signs the tickets. `None`: the server has no secret.
@@ -87,7 +87,7 @@ pub struct ResumeTickets {
 }
 
 impl ResumeTickets {
-    /// Resume tickets with these lifetimes, checked against these revocations. Without a signer none are minted.
+    /// Resume tickets with these lifetimes, checked against these revocations. Without a signer none are issued.
     pub fn new(signer: Option<Signer>, times: ResumeTimes, revocations: Arc<Revocations>) -> Self {
         Self { signer, times, revocations, origins: Arc::default() }
     }
@@ -108,9 +108,9 @@ impl ResumeTickets {
         self.times.seconds
     }
 
-    /// Mints a resume ticket for the session's next connection, at `now` (Unix time in seconds). `None`: the client must
+    /// Issues a resume ticket for the session's next connection, at `now` (Unix time in seconds). `None`: the client must
     /// request a ticket from the application.
-    pub(super) fn mint(
+    pub(super) fn issue(
         &self,
         identity: &Identity,
         admitted: &Admitted,
@@ -141,7 +141,7 @@ impl ResumeTickets {
         };
         let origins = rest.map_or(&[][..], |rest| &rest.origins);
         // An identity that came in a ticket fits into a ticket.
-        let ticket = signer.mint_resume(identity, origins, &resumption, now, expires, rand::random()).ok()?;
+        let ticket = signer.issue_resume(identity, origins, &resumption, now, expires, rand::random()).ok()?;
         Some(ResumeTicket { ticket, seconds })
     }
 
@@ -151,10 +151,10 @@ impl ResumeTickets {
         if verified.identity.role == Role::Publisher {
             return None;
         }
-        let revocations = self.revocations.of_new_session(&verified.identity, verified.minted)?;
+        let revocations = self.revocations.of_new_session(&verified.identity, verified.issued)?;
         let origins = self.origins.share(&verified.origins);
         Some(Admitted::new(
-            verified.minted,
+            verified.issued,
             key,
             revocations,
             Rest { origins, until: verified.until, former: Box::default() },
@@ -175,7 +175,7 @@ impl ResumeTickets {
         Ok(Admitted::new(resumption.since, resumption.key, revocations, rest))
     }
 
-    /// An upper bound for the expiry of all resume tickets of the session minted so far, as Unix time in seconds.
+    /// An upper bound for the expiry of all resume tickets of the session issued so far, as Unix time in seconds.
     pub(super) fn end_of_any(&self, verified: &VerifiedResume, now: u64) -> u64 {
         const UNDER_WAY_SECONDS: u64 = 60;
         verified.expires.max(now.saturating_add(self.times.seconds)).saturating_add(UNDER_WAY_SECONDS)

@@ -1,11 +1,11 @@
 //! Revocations of resume tickets by disconnects.
 //!
 //! Each disconnect has a number, higher than those of all earlier ones, including those before a restart. A resume ticket
-//! contains the number of the last disconnect before it was minted, and is refused if a later one targets its session or its
+//! contains the number of the last disconnect before it was issued, and is refused if a later one targets its session or its
 //! identity. Numbers are used instead of times because they order simultaneous events, and because clocks may be set back.
 //!
-//! A revocation is kept as long as a resume ticket minted before it could be used. Bound: `max` of [`Revocations::new`]. Beyond
-//! it the oldest is forgotten early, and every ticket minted before it is refused. This costs unaffected clients a new ticket
+//! A revocation is kept as long as a resume ticket issued before it could be used. Bound: `max` of [`Revocations::new`]. Beyond
+//! it the oldest is forgotten early, and every ticket issued before it is refused. This costs unaffected clients a new ticket
 //! from the application, but admits nobody wrongly.
 //!
 //! With a [`Journal`], revocations survive the process. Without one, a process accepts only its own resume tickets.
@@ -95,22 +95,22 @@ impl Revocations {
         }
     }
 
-    /// The number of the last revocation, for a new session whose ticket was minted at `minted` (Unix time in seconds). `None`:
+    /// The number of the last revocation, for a new session whose ticket was issued at `issued` (Unix time in seconds). `None`:
     /// the identity may have been disconnected since, so the session must not be resumed.
-    pub fn of_new_session(&self, identity: &Identity, minted: u64) -> Option<u64> {
+    pub fn of_new_session(&self, identity: &Identity, issued: u64) -> Option<u64> {
         let known = self.lock();
         let is_outdated = |whom: Disconnect| {
-            known.latest.get(&whom).is_some_and(|latest| latest.unix + CLOCK_SKEW_SECONDS >= minted)
+            known.latest.get(&whom).is_some_and(|latest| latest.unix + CLOCK_SKEW_SECONDS >= issued)
         };
         // A ticket with a lifetime longer than revocations are kept may be older than a forgotten one.
-        let may_be_outdated = known.forgotten_unix > 0 && known.forgotten_unix + CLOCK_SKEW_SECONDS >= minted;
+        let may_be_outdated = known.forgotten_unix > 0 && known.forgotten_unix + CLOCK_SKEW_SECONDS >= issued;
         // Usually there was no recent disconnect, and no lookup is needed.
         let is_outdated =
             may_be_outdated || (!known.latest.is_empty() && Disconnect::all_of(identity).any(is_outdated));
         (!is_outdated).then_some(known.last)
     }
 
-    /// The store's id and the number of the last revocation, for a resume ticket that is minted now for one of these sessions,
+    /// The store's id and the number of the last revocation, for a resume ticket that is issued now for one of these sessions,
     /// which takes revocations up to `since` into account. If nodes share them: the tag and the offset of the last one. `None`:
     /// the session is disconnected, or may be, and is about to end.
     pub fn of_new_ticket(
@@ -148,7 +148,7 @@ pub(super) fn lock(known: &Mutex<Known>) -> MutexGuard<'_, Known> {
 /// Why a formerly valid resume ticket is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotResumable {
-    /// The ticket was minted by another server, or by this one before a restart or before the nodes' shared data was lost.
+    /// The ticket was issued by another server, or by this one before a restart or before the nodes' shared data was lost.
     /// Whether it was revoked is not known.
     OtherServer,
     /// Its session or its user has been disconnected since.
@@ -358,8 +358,8 @@ mod tests {
         Disconnect::Id { role: Role::User, uid: uid.into() }
     }
 
-    /// What a ticket of this session that is minted now carries.
-    fn mint(revocations: &Revocations, former: &[SessionId]) -> Resumption {
+    /// The data of a resume ticket of this session that is issued now.
+    fn issue(revocations: &Revocations, former: &[SessionId]) -> Resumption {
         let sessions = former.iter().copied().chain([SESSION]);
         let (node, revocations) =
             revocations.of_new_ticket(sessions, &Identity::anonymous(), u64::MAX).unwrap();
@@ -386,7 +386,7 @@ mod tests {
     }
 
     #[test]
-    fn a_disconnect_refuses_the_tickets_that_it_means_of_those_minted_before() {
+    fn a_disconnect_refuses_the_tickets_that_it_means_of_those_issued_before() {
         for whom in [
             id(7),
             Disconnect::Name { role: Role::User, user: "user7".to_owned() },
@@ -394,14 +394,14 @@ mod tests {
             Disconnect::Session(SessionId(6)),
         ] {
             let revocations = Revocations::new(300, 10);
-            let before = mint(&revocations, &[SessionId(5), SessionId(6)]);
+            let before = issue(&revocations, &[SessionId(5), SessionId(6)]);
             assert_eq!(revocations.check(&before, &user(7)), Ok(0));
             revocations.record(&whom, (), 1000);
             assert_eq!(revocations.check(&before, &user(7)), Err(NotResumable::Revoked), "{whom}");
             let other = Resumption { session: SessionId(8), former: Vec::new(), ..before };
             assert_eq!(revocations.check(&other, &user(8)), Ok(1), "{whom}");
             // In the same second, and good for the next disconnect to refuse.
-            let after = mint(&revocations, &[SessionId(5), SessionId(6)]);
+            let after = issue(&revocations, &[SessionId(5), SessionId(6)]);
             assert_eq!(revocations.check(&after, &user(7)), Ok(1), "{whom}");
             revocations.record(&whom, (), 1000);
             assert_eq!(revocations.check(&after, &user(7)), Err(NotResumable::Revoked), "{whom}");
@@ -413,11 +413,11 @@ mod tests {
         let revocations = Revocations::new(300, 10);
         let begun = revocations.of_new_session(&user(7), 5000).unwrap();
         revocations.record(&id(7), (), 1000);
-        let mint = |uid, since| revocations.of_new_ticket([SESSION].into_iter(), &user(uid), since);
-        assert_eq!(mint(7, begun), None);
-        assert!(mint(8, begun).is_some());
+        let issue = |uid, since| revocations.of_new_ticket([SESSION].into_iter(), &user(uid), since);
+        assert_eq!(issue(7, begun), None);
+        assert!(issue(8, begun).is_some());
         let later = revocations.of_new_session(&user(7), 5000).unwrap();
-        assert!(mint(7, later).is_some(), "of a session that begins afterwards");
+        assert!(issue(7, later).is_some(), "of a session that begins afterwards");
     }
 
     #[test]
@@ -433,9 +433,9 @@ mod tests {
     #[test]
     fn a_revocation_is_forgotten_when_no_ticket_from_before_it_can_be_used() {
         let revocations = Revocations::new(300, 10);
-        let before = mint(&revocations, &[]);
+        let before = issue(&revocations, &[]);
         revocations.record(&id(1), (), 1000);
-        let between = mint(&revocations, &[]);
+        let between = issue(&revocations, &[]);
         revocations.record(&id(2), (), 1000 + 359);
         assert_eq!(revocations.lock().kept.len(), 2);
         assert_eq!(revocations.check(&before, &user(9)), Ok(2));
@@ -451,9 +451,9 @@ mod tests {
     #[test]
     fn beyond_the_bound_all_tickets_from_before_the_forgotten_are_refused() {
         let revocations = Revocations::new(300, 3);
-        let before = mint(&revocations, &[]);
+        let before = issue(&revocations, &[]);
         revocations.record(&id(1), (), 1000);
-        let between = mint(&revocations, &[]);
+        let between = issue(&revocations, &[]);
         for uid in 2..=3 {
             revocations.record(&id(uid), (), 1000);
         }
@@ -478,7 +478,7 @@ mod tests {
     #[test]
     fn a_ticket_of_another_process_or_from_the_future_is_refused() {
         let (one, another) = (Revocations::new(300, 10), Revocations::new(300, 10));
-        let ticket = mint(&one, &[]);
+        let ticket = issue(&one, &[]);
         assert_eq!(another.check(&ticket, &user(7)), Err(NotResumable::OtherServer));
         let future = Resumption { revocations: 1, ..ticket };
         assert_eq!(one.check(&future, &user(7)), Err(NotResumable::Revoked));
@@ -507,7 +507,7 @@ mod tests {
     #[test]
     fn a_ticket_of_one_node_is_good_on_all_that_know_its_position_and_whatever_came_behind() {
         let one = node(0, &[1, 2]);
-        let ticket = mint(&one, &[]);
+        let ticket = issue(&one, &[]);
         assert_eq!((ticket.node, ticket.revocations), (20, 2));
         for (base, uids) in [(0, &[1, 2][..]), (1, &[2, 7, 8]), (2, &[8]), (2, &[])] {
             let other = node(base, uids);
@@ -524,13 +524,13 @@ mod tests {
 
     #[test]
     fn a_ticket_of_a_line_that_was_lost_is_worthless_and_one_from_before_the_fork_is_good() {
-        let (old, lost) = (mint(&node(0, &[1, 2]), &[]), mint(&node(0, &[1, 2, 3]), &[]));
+        let (old, lost) = (issue(&node(0, &[1, 2]), &[]), issue(&node(0, &[1, 2, 3]), &[]));
         let promoted = node(0, &[1, 2]);
         promoted.record_shared(&id(4), Position { offset: 3, tag: 31 }, 1000);
         assert_eq!(promoted.check(&lost, &user(9)), Err(NotResumable::OtherServer));
         assert!(promoted.check(&old, &user(9)).is_ok());
         assert_eq!(promoted.check(&old, &user(4)), Err(NotResumable::Revoked));
-        let own = mint(&Revocations::new(300, 10), &[]);
+        let own = issue(&Revocations::new(300, 10), &[]);
         assert_eq!(
             promoted.check(&own, &user(9)),
             Err(NotResumable::OtherServer),
@@ -546,20 +546,20 @@ mod tests {
         node.record_shared(&endless, at(3), 1000);
         node.record_shared(&id(4), at(4), 1000);
         assert_eq!(node.lock().kept.len(), 3);
-        assert_eq!((mint(&node, &[]).node, mint(&node, &[]).revocations), (40, 4));
+        assert_eq!((issue(&node, &[]).node, issue(&node, &[]).revocations), (40, 4));
     }
 
     #[test]
     fn where_the_line_begins_anew_no_session_from_before_gets_a_ticket() {
         let node = node(95, &[1, 2]);
         let begun = node.of_new_session(&user(9), 5000).unwrap();
-        let mint = |since| node.of_new_ticket([SESSION].into_iter(), &user(9), since);
-        assert_eq!(mint(begun), Some((970, 97)));
+        let issue = |since| node.of_new_ticket([SESSION].into_iter(), &user(9), since);
+        assert_eq!(issue(begun), Some((970, 97)));
         for again in [beginning(95, &[3]), beginning(200, &[]), beginning(95, &[1, 2])] {
             let before = node.of_new_session(&user(9), 5000).unwrap();
             node.begin_line(&again);
-            assert!(mint(begun).is_none() && mint(before).is_none());
-            assert!(mint(node.of_new_session(&user(9), 5000).unwrap()).is_some());
+            assert!(issue(begun).is_none() && issue(before).is_none());
+            assert!(issue(node.of_new_session(&user(9), 5000).unwrap()).is_some());
         }
         node.begin_line(&Beginning { unknown_until: 4_990, ..beginning(95, &[]) });
         assert_eq!(node.of_new_session(&user(9), 5_000), None, "its user may have been disconnected");
@@ -569,7 +569,7 @@ mod tests {
     #[test]
     fn what_is_shared_is_forgotten_like_what_is_not() {
         let node = node(0, &[1]);
-        let first = mint(&node, &[]);
+        let first = issue(&node, &[]);
         node.record_shared(&id(2), at(2), 1000 + 359);
         assert!(node.check(&first, &user(9)).is_ok());
         node.record_shared(&id(3), at(3), 1000 + 360);

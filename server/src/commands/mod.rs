@@ -116,12 +116,12 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(host, address.port())
 }
 
-/// Mints a ticket that is valid from now on.
-fn mint(signer: &Signer, identity: &Identity, ttl_seconds: u64) -> Result<String, Failure> {
+/// Issues a ticket that is valid from now on.
+fn issue(signer: &Signer, identity: &Identity, ttl_seconds: u64) -> Result<String, Failure> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     signer
-        .mint(identity, now, ttl_seconds, rand::random())
-        .map_err(|error| Failure::Failed(format!("no ticket could be minted: {error}")))
+        .issue(identity, now, ttl_seconds, rand::random())
+        .map_err(|error| Failure::Failed(format!("no ticket could be issued: {error}")))
 }
 
 /// The identity of `publish` and `watch`, which hold the secret.

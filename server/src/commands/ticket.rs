@@ -1,10 +1,10 @@
-//! `ticket`: mints a ticket and prints it, for tests and for debugging.
+//! `ticket`: issues a ticket and prints it, for tests and for debugging.
 
 use std::io::Write;
 
 use orosync_protocol::ticket::{Granted, Identity, Role};
 
-use super::{Failure, mint, output_failed, signer};
+use super::{Failure, issue, output_failed, signer};
 use crate::cli::TicketArgs;
 use crate::config::Settings;
 
@@ -14,7 +14,7 @@ pub(super) fn ticket(
     settings: &Settings,
     output: &mut impl Write,
 ) -> Result<(), Failure> {
-    let ticket = mint(signer(settings)?, &identity(arguments), arguments.ttl)?;
+    let ticket = issue(signer(settings)?, &identity(arguments), arguments.ttl)?;
     writeln!(output, "{ticket}").map_err(|error| output_failed(&error))
 }
 

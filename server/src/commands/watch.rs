@@ -26,7 +26,7 @@ use tungstenite::protocol::WebSocketConfig;
 use tungstenite::stream::MaybeTlsStream;
 use tungstenite::{Error, Message, Utf8Bytes, WebSocket, client_tls_with_config};
 
-use super::{Failure, endpoint, mint, output_failed, publisher, signer};
+use super::{Failure, endpoint, issue, output_failed, publisher, signer};
 use crate::cli::WatchArgs;
 use crate::config::Settings;
 use crate::process::Requests;
@@ -54,7 +54,7 @@ pub(super) fn watch(arguments: WatchArgs, settings: &Settings) -> Result<(), Fai
         None => endpoint(settings)?.into(),
     };
     let topics: BTreeSet<Topic> = arguments.topics.into_iter().collect();
-    let ticket = mint(signer(settings)?, &publisher(), TICKET_SECONDS)?;
+    let ticket = issue(signer(settings)?, &publisher(), TICKET_SECONDS)?;
     let cannot_start = |error: io::Error| Failure::Failed(format!("cannot start: {error}"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(cannot_start)?;
     runtime.block_on(async {

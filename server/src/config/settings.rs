@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use orosync_protocol::OriginPattern;
-use orosync_protocol::ticket::mint::ShortSecret;
+use orosync_protocol::ticket::issue::ShortSecret;
 use orosync_protocol::ticket::{Signer, Verifier, secret_file};
 use rustls::ServerConfig;
 
@@ -597,11 +597,11 @@ mod tests {
         let both = both.path().display().to_string();
         let settings = settings(&[("OROSYNC_AUTH__SECRET_FILE", &both)]).unwrap();
         assert_eq!(settings.auth.verifiers.len(), 2);
-        let mint = |signer: &Signer| signer.mint(&Identity::anonymous(), 1_000, 300, 1).unwrap();
-        let ours = mint(settings.auth.signer.as_ref().unwrap());
+        let issue = |signer: &Signer| signer.issue(&Identity::anonymous(), 1_000, 300, 1).unwrap();
+        let ours = issue(settings.auth.signer.as_ref().unwrap());
         let [first, other] = &settings.auth.verifiers[..] else { panic!("two") };
         assert!(first.verify(&ours, 1_000).is_ok() && other.verify(&ours, 1_000).is_err());
-        let old = mint(&Signer::from_secret(second.as_bytes()).unwrap());
+        let old = issue(&Signer::from_secret(second.as_bytes()).unwrap());
         assert!(other.verify(&old, 1_000).is_ok());
     }
 

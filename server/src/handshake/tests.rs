@@ -35,7 +35,7 @@ fn ticket(role: Role) -> String {
         org: Some(1),
         ..Identity::anonymous()
     };
-    Signer::from_secret(SECRET).unwrap().mint(&identity, NOW, 300, 9).unwrap()
+    Signer::from_secret(SECRET).unwrap().issue(&identity, NOW, 300, 9).unwrap()
 }
 
 /// One of two from any address.
@@ -170,7 +170,7 @@ fn a_page_of_another_site_than_the_tickets_is_refused_before_the_ticket_is_spent
     let hosts = [OriginPattern::parse("crm.example.com").unwrap()];
     let signer = Signer::from_secret(SECRET).unwrap();
     let ticket =
-        signer.mint_on(Terms { origins: &hosts, until: None }, &Identity::anonymous(), NOW, 300, 9).unwrap();
+        signer.issue_with(Terms { origins: &hosts, until: None }, &Identity::anonymous(), NOW, 300, 9).unwrap();
     let door = Door {
         allowed_origins: vec![OriginPattern::parse("*.example.com").unwrap()],
         ..door(Anonymous::Accept)
@@ -215,7 +215,7 @@ fn a_program_may_use_a_ticket_for_pages() {
     let hosts = [OriginPattern::parse("crm.example.com").unwrap()];
     let signer = Signer::from_secret(SECRET).unwrap();
     let ticket =
-        signer.mint_on(Terms { origins: &hosts, until: None }, &Identity::anonymous(), NOW, 300, 9).unwrap();
+        signer.issue_with(Terms { origins: &hosts, until: None }, &Identity::anonymous(), NOW, 300, 9).unwrap();
     upgrade(&request(&format!("/?ticket={ticket}"), ""));
 }
 

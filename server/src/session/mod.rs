@@ -572,14 +572,14 @@ impl Session {
         }
     }
 
-    /// Mints a ticket for the session's next connection. `None`: the client must request one from the application.
+    /// Issues a ticket for the session's next connection. `None`: the client must request one from the application.
     pub fn resume_ticket(&self, place: SessionPlace, shared: &Shared, unix_now: u64) -> Option<ResumeTicket> {
         let open = self.open()?;
         let admitted = open.admitted.as_ref()?;
-        let minted =
-            shared.door.authenticator.mint_resume(&open.identity, admitted, open.id, place, unix_now)?;
-        shared.metrics.resume_tickets_minted.inc();
-        Some(minted)
+        let issued =
+            shared.door.authenticator.issue_resume(&open.identity, admitted, open.id, place, unix_now)?;
+        shared.metrics.resume_tickets_issued.inc();
+        Some(issued)
     }
 
     /// Ends this session if it is still open and has this id, because another session has resumed it. The client has moved

@@ -11,7 +11,7 @@ use super::SessionKey;
 /// Maximum pause between the ends of two sessions of a shard: at this rate, 50 per second, all shards together cause no storm.
 const MAX_PAUSE: Duration = Duration::from_millis(20);
 
-/// Maximum number of sessions of a node that end per second without a deadline. For each, PHP mints a ticket, which takes some
+/// Maximum number of sessions of a node that end per second without a deadline. For each, PHP issues a ticket, which takes some
 /// milliseconds of a core.
 const MOST_A_SECOND: u32 = 500;
 

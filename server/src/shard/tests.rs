@@ -192,7 +192,7 @@ impl Stage {
         let key = self.connect();
         self.tickets += 1;
         let ticket =
-            Signer::from_secret(SECRET).unwrap().mint(identity, UNIX_NOW, 300, self.tickets).unwrap();
+            Signer::from_secret(SECRET).unwrap().issue(identity, UNIX_NOW, 300, self.tickets).unwrap();
         self.send(key, request(&format!("/?ticket={ticket}"), offer).as_bytes());
         assert!(self.written(key).starts_with(b"HTTP/1.1 101 "));
         key
@@ -201,7 +201,7 @@ impl Stage {
     fn publisher(&mut self, id: u128) -> SessionKey {
         let key = self.connect();
         let identity = Identity { role: Role::Publisher, ..Identity::anonymous() };
-        let ticket = Signer::from_secret(SECRET).unwrap().mint(&identity, UNIX_NOW, 300, 0).unwrap();
+        let ticket = Signer::from_secret(SECRET).unwrap().issue(&identity, UNIX_NOW, 300, 0).unwrap();
         let offer = format!("Sec-WebSocket-Protocol: orosync.link.1\r\nAuthorization: Bearer {ticket}\r\n");
         self.send(key, request("/", &offer).as_bytes());
         assert!(self.written(key).starts_with(b"HTTP/1.1 101 "));
@@ -213,7 +213,7 @@ impl Stage {
     fn wamp_publisher(&mut self) -> SessionKey {
         let key = self.connect();
         let identity = Identity { role: Role::Publisher, ..Identity::anonymous() };
-        let ticket = Signer::from_secret(SECRET).unwrap().mint(&identity, UNIX_NOW, 300, 1).unwrap();
+        let ticket = Signer::from_secret(SECRET).unwrap().issue(&identity, UNIX_NOW, 300, 1).unwrap();
         self.send(key, request("/", &format!("{WAMP}Authorization: Bearer {ticket}\r\n")).as_bytes());
         assert!(self.written(key).starts_with(b"HTTP/1.1 101 "));
         key

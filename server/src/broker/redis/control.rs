@@ -1,5 +1,5 @@
 //! The topic of disconnects. Each node reads it from its oldest entry on and remembers the positions. With them it can tell
-//! whether it knows all disconnects from before a ticket was used, whichever node minted the ticket.
+//! whether it knows all disconnects from before a ticket was used, whichever node issued the ticket.
 //!
 //! Redis keeps [`MOST_DISCONNECTS`] for an hour, or for as long as resume tickets are valid ([`limits`]). A node that was
 //! disconnected for longer cannot continue its line, as after any other break. A disconnect in an unknown format, sent by a

@@ -123,7 +123,7 @@ impl Together {
 }
 
 fn ticket(uid: u64) -> String {
-    Signer::from_secret(SECRET).unwrap().mint(&user(uid), UNIX_NOW, 300, 1).unwrap()
+    Signer::from_secret(SECRET).unwrap().issue(&user(uid), UNIX_NOW, 300, 1).unwrap()
 }
 
 #[test]
@@ -342,7 +342,7 @@ fn a_ticket_of_a_node_that_knows_of_more_disconnects_is_good_where_they_are_know
         place: SessionPlace::default(),
     };
     let signer = Signer::from_secret(SECRET).unwrap();
-    let ticket = signer.mint_resume(&user(7), &[], &resumption, UNIX_NOW, UNIX_NOW + 300, 1).unwrap();
+    let ticket = signer.issue_resume(&user(7), &[], &resumption, UNIX_NOW, UNIX_NOW + 300, 1).unwrap();
     let key = together.shake_with_resume_ticket(&ticket);
     together.revocations.record(&Disconnect::Id { role: Role::User, uid: 8.into() }, (), UNIX_NOW);
     together.answer(FirstUse::Yes);

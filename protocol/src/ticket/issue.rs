@@ -1,4 +1,4 @@
-//! Minting of tickets: claims and signature.
+//! Issuing tickets: claims and signature.
 
 use std::fmt;
 
@@ -28,34 +28,34 @@ impl Signer {
         Ok(Self(EncodingKey::from_secret(secret)))
     }
 
-    /// Mints a ticket for `identity`, valid from `now` (Unix time in seconds) for `ttl_seconds`. `id` must be random: the
+    /// Issues a ticket for `identity`, valid from `now` (Unix time in seconds) for `ttl_seconds`. `id` must be random: the
     /// server accepts each id once. Pages of any host may use the ticket.
-    pub fn mint(
+    pub fn issue(
         &self,
         identity: &Identity,
         now: u64,
         ttl_seconds: u64,
         id: u128,
-    ) -> Result<String, MintError> {
-        self.mint_on(Terms::default(), identity, now, ttl_seconds, id)
+    ) -> Result<String, IssueError> {
+        self.issue_with(Terms::default(), identity, now, ttl_seconds, id)
     }
 
-    /// Mints a ticket with these restrictions.
-    pub fn mint_on(
+    /// Issues a ticket with these restrictions.
+    pub fn issue_with(
         &self,
         terms: Terms<'_>,
         identity: &Identity,
         now: u64,
         ttl_seconds: u64,
         id: u128,
-    ) -> Result<String, MintError> {
+    ) -> Result<String, IssueError> {
         let claims = claims(identity, terms.origins, now, now.saturating_add(ttl_seconds), id)?;
         self.sign(&Claims { until: terms.until, ..claims }, MAX_TICKET_BYTES)
     }
 
-    /// Mints a resume ticket, valid from `now` until `expires` (Unix times in seconds): for the next connection of the session
+    /// Issues a resume ticket, valid from `now` until `expires` (Unix times in seconds): for the next connection of the session
     /// that `resumption` describes, on pages of these hosts (empty: any). Fails for a publisher.
-    pub fn mint_resume(
+    pub fn issue_resume(
         &self,
         identity: &Identity,
         origins: &[OriginPattern],
@@ -63,18 +63,18 @@ impl Signer {
         now: u64,
         expires: u64,
         id: u128,
-    ) -> Result<String, MintError> {
+    ) -> Result<String, IssueError> {
         if identity.role == Role::Publisher {
-            return Err(MintError::ResumesAPublisher);
+            return Err(IssueError::ResumesAPublisher);
         }
         let claims = claims(identity, origins, now, expires, id)?;
         self.sign(&ResumeClaims::new(claims, resumption), MAX_RESUME_TICKET_BYTES)
     }
 
-    fn sign(&self, claims: &impl Serialize, max_bytes: usize) -> Result<String, MintError> {
+    fn sign(&self, claims: &impl Serialize, max_bytes: usize) -> Result<String, IssueError> {
         let ticket = jsonwebtoken::encode(&Header::new(Algorithm::HS256), claims, &self.0)?;
         if ticket.len() > max_bytes {
-            return Err(MintError::TooLong { bytes: ticket.len(), max_bytes });
+            return Err(IssueError::TooLong { bytes: ticket.len(), max_bytes });
         }
         Ok(ticket)
     }
@@ -86,11 +86,11 @@ fn claims(
     now: u64,
     expires: u64,
     id: u128,
-) -> Result<Claims, MintError> {
+) -> Result<Claims, IssueError> {
     let Granted { topics, patterns } = &identity.granted;
     let count = topics.len() + patterns.len();
     if count > MAX_GRANTED {
-        return Err(MintError::TooManyGranted { count });
+        return Err(IssueError::TooManyGranted { count });
     }
     Ok(Claims {
         aud: AUDIENCE.to_owned(),
@@ -116,9 +116,9 @@ impl fmt::Debug for Signer {
     }
 }
 
-/// Why a ticket could not be minted.
+/// Why a ticket could not be issued.
 #[derive(Debug, thiserror::Error)]
-pub enum MintError {
+pub enum IssueError {
     /// The ticket would grant more topics and patterns than a server accepts.
     #[error("it would grant {count} topics, at most {MAX_GRANTED} are taken. Grant fewer, by patterns")]
     TooManyGranted {
