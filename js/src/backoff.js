@@ -9,7 +9,7 @@
 export const MIN_DELAY_MS = 500;
 export const MAX_DELAY_MS = 30_000;
 
-/** Delay after close code 1013 (try again later), in milliseconds: between this and twice this. */
+/** Delay after close code 1013 (try again later, sent by proxies), in milliseconds: between this and twice this. */
 export const LATER_MS = 30_000;
 
 /**

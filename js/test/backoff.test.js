@@ -69,9 +69,9 @@ describe('Backoff', () => {
 describe('retryTiming', () => {
   const source = readFileSync(new URL('../../protocol/src/close.rs', import.meta.url), 'utf8');
   const codes = new Map([...source.matchAll(/Self::(\w+) => (\d{4}),/g)].map(([, name, code]) => [name, Number(code)]));
-  const arms = source.slice(source.indexOf('fn come_back')).matchAll(/(Self::[\w:|\s]+?)\s*=>\s*\{?\s*ComeBack::(\w+)/g);
-  const verdicts = [...arms].flatMap(([, names, verdict]) =>
-    [...names.matchAll(/Self::(\w+)/g)].map(([, name]) => ({ name, verdict })),
+  const arms = source.slice(source.indexOf('fn should_reconnect')).matchAll(/(Self::[\w:|\s]+?)\s*=>\s*(true|false),/g);
+  const verdicts = [...arms].flatMap(([, names, reconnects]) =>
+    [...names.matchAll(/Self::(\w+)/g)].map(([, name]) => ({ name, timing: reconnects === 'true' ? 'soon' : 'never' })),
   );
 
   it('needs a new ticket of PHP after the one close code that says so', () => {
@@ -83,14 +83,18 @@ describe('retryTiming', () => {
     assert.deepEqual(verdicts.map(({ name }) => name).sort(), [...codes.keys()].sort());
   });
 
-  for (const { name, verdict } of verdicts) {
-    it(`follows the server's table after ${codes.get(name)} (${name}): ${verdict}`, () => {
-      assert.equal(retryTiming(codes.get(name)), { Yes: 'soon', Later: 'later', No: 'never' }[verdict]);
+  for (const { name, timing } of verdicts) {
+    it(`follows the server's table after ${codes.get(name)} (${name}): ${timing}`, () => {
+      assert.equal(retryTiming(codes.get(name)), timing);
     });
   }
 
   it('retries after a missing Close frame and after close codes of proxies', () => {
     assert.deepEqual([1005, 1006, 1011, 1012, 1014, 1015].map(retryTiming), Array(6).fill('soon'));
+  });
+
+  it('follows the requests of proxies: later after 1013, and never after 1008', () => {
+    assert.deepEqual([1013, 1008].map(retryTiming), ['later', 'never']);
   });
 
   it('does not retry after a normal close by the server', () => {

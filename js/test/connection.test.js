@@ -297,7 +297,7 @@ describe('reconnecting', () => {
       if (status !== 200) {
         server.answerTicket = (request, response) => answerJson(response, {}, status);
       }
-      session.close(4010, 'come back with a new ticket');
+      session.close(4010, 'reconnect with a new ticket');
       await states.takeUntil((name) => name === (status === 200 ? 'open' : 'refused'));
       const attempts = ['/ws?ticket=ticket-1', '/ws?ticket=ticket-2'].slice(0, status === 200 ? 2 : 1);
       assert.deepEqual(server.upgradeUrls, attempts);

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::io;
 use std::time::Duration;
 
-use orosync_protocol::close::{CloseReason, ComeBack};
+use orosync_protocol::CloseReason;
 use orosync_protocol::link_frame::FrameError;
 
 /// The queue is at its bounds. The message was not accepted and was counted as refused.
@@ -91,12 +91,11 @@ impl LinkError {
             Self::Unacknowledged(_) => Retry::Elsewhere,
             Self::Refused { .. } => Retry::Refused,
             Self::Tls(_) | Self::Ticket(_) => Retry::Late,
+            // Other codes are those of proxies, or of a later version of the server.
             Self::Closed { code, .. } => {
-                match CloseReason::from_code(*code).map_or(ComeBack::Yes, CloseReason::come_back) {
-                    ComeBack::Yes => Retry::Soon,
-                    ComeBack::Later => Retry::Late,
-                    ComeBack::No => Retry::Refused,
-                }
+                let should_reconnect =
+                    CloseReason::from_code(*code).is_none_or(CloseReason::should_reconnect);
+                if should_reconnect { Retry::Soon } else { Retry::Refused }
             }
             Self::Resolve { .. }
             | Self::Connect(_)
@@ -146,8 +145,8 @@ mod tests {
         let closed = |code| LinkError::Closed { code, reason: String::new() };
         assert_eq!(closed(1001).retry(), Retry::Soon);
         assert_eq!(closed(1006).retry(), Retry::Soon);
-        assert_eq!(closed(1013).retry(), Retry::Late);
-        assert_eq!(closed(1008).retry(), Retry::Refused);
+        assert_eq!(closed(1013).retry(), Retry::Soon);
+        assert_eq!(closed(1009).retry(), Retry::Refused);
         let refused = LinkError::Refused { status: 401, answer: Answer::from_body(b"") };
         assert_eq!(refused.retry(), Retry::Refused);
         let of_a_proxy = LinkError::NotOurs { status: 404, answer: Answer::from_body(b"") };

@@ -4,7 +4,7 @@
 //! that should reconnect is ended without a Close frame: Oro's JavaScript never reconnects after a clean close, whatever
 //! its code.
 
-/// Why the server ends a session.
+/// Why the server ends a session. Each reason is sent by the server; clients also receive close codes of reverse proxies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CloseReason {
     /// The server stops or restarts.
@@ -13,12 +13,8 @@ pub enum CloseReason {
     ProtocolError,
     /// The client sent an invalid message of the subprotocol: not JSON, not UTF-8, of an unknown type, or of another version.
     BadMessage,
-    /// The session is not allowed to continue.
-    Policy,
     /// A message exceeded the size limit.
     TooBig,
-    /// The server has no capacity at the moment.
-    TryAgainLater,
     /// The client read more slowly than messages were published.
     TooSlow,
     /// The client sent more messages than the rate limit allows.
@@ -27,30 +23,17 @@ pub enum CloseReason {
     NewTicket,
     /// The broker is unavailable, so the ticket cannot be checked. It may still be valid.
     BrokerUnavailable,
-    /// Events of a topic that the session receives with positions were lost. The client should ask for what it missed.
+    /// Events of a topic that the session receives with positions were lost. The client should request the missed events.
     Incomplete,
-}
-
-/// Whether and when a client reconnects after a close.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ComeBack {
-    /// At once, then with backoff.
-    Yes,
-    /// After a delay.
-    Later,
-    /// Not automatically.
-    No,
 }
 
 impl CloseReason {
     /// All reasons, in the order of their codes.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 9] = [
         Self::GoingAway,
         Self::ProtocolError,
         Self::BadMessage,
-        Self::Policy,
         Self::TooBig,
-        Self::TryAgainLater,
         Self::TooSlow,
         Self::TooManyMessages,
         Self::NewTicket,
@@ -64,9 +47,7 @@ impl CloseReason {
             Self::GoingAway => 1001,
             Self::ProtocolError => 1002,
             Self::BadMessage => 1007,
-            Self::Policy => 1008,
             Self::TooBig => 1009,
-            Self::TryAgainLater => 1013,
             Self::TooSlow => 4008,
             Self::TooManyMessages => 4009,
             Self::NewTicket => 4010,
@@ -78,17 +59,15 @@ impl CloseReason {
     /// The text of the Close frame.
     pub fn text(self) -> &'static str {
         match self {
-            Self::GoingAway => "the server is going away",
-            Self::ProtocolError => "not the WebSocket protocol",
-            Self::BadMessage => "not a message of this protocol",
-            Self::Policy => "not allowed",
+            Self::GoingAway => "server is shutting down",
+            Self::ProtocolError => "WebSocket protocol error",
+            Self::BadMessage => "invalid message",
             Self::TooBig => "message too big",
-            Self::TryAgainLater => "try again later",
-            Self::TooSlow => "too slow a reader",
+            Self::TooSlow => "client reads too slowly",
             Self::TooManyMessages => "too many messages",
-            Self::NewTicket => "come back with a new ticket",
-            Self::BrokerUnavailable => "tickets cannot be checked now",
-            Self::Incomplete => "come back and ask what you missed",
+            Self::NewTicket => "reconnect with a new ticket",
+            Self::BrokerUnavailable => "tickets cannot be checked at the moment",
+            Self::Incomplete => "reconnect and request the missed events",
         }
     }
 
@@ -98,9 +77,7 @@ impl CloseReason {
             Self::GoingAway => "going_away",
             Self::ProtocolError => "protocol_error",
             Self::BadMessage => "bad_message",
-            Self::Policy => "policy",
             Self::TooBig => "too_big",
-            Self::TryAgainLater => "try_again_later",
             Self::TooSlow => "too_slow",
             Self::TooManyMessages => "too_many_messages",
             Self::NewTicket => "new_ticket",
@@ -109,18 +86,15 @@ impl CloseReason {
         }
     }
 
-    /// Whether and when the client should reconnect.
-    pub fn come_back(self) -> ComeBack {
+    /// Whether the client should reconnect: at once, then with backoff. Otherwise its next connection would end in the same way.
+    pub fn should_reconnect(self) -> bool {
         match self {
             Self::GoingAway
             | Self::TooSlow
             | Self::NewTicket
             | Self::BrokerUnavailable
-            | Self::Incomplete => ComeBack::Yes,
-            Self::TryAgainLater => ComeBack::Later,
-            Self::ProtocolError | Self::BadMessage | Self::Policy | Self::TooBig | Self::TooManyMessages => {
-                ComeBack::No
-            }
+            | Self::Incomplete => true,
+            Self::ProtocolError | Self::BadMessage | Self::TooBig | Self::TooManyMessages => false,
         }
     }
 

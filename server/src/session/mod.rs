@@ -38,7 +38,6 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use orosync_protocol::close::ComeBack;
 use orosync_protocol::disconnect::Disconnect;
 use orosync_protocol::ticket::{Identity, SessionPlace};
 use orosync_protocol::{CloseReason, Payload, PublisherId, Seq, SessionId, Subprotocol, Topic};
@@ -479,7 +478,7 @@ impl Session {
         if reason == CloseReason::TooSlow {
             self.outbound.keep_only_what_has_begun();
         }
-        let without_close = open.protocol == Subprotocol::Wamp && reason.come_back() != ComeBack::No;
+        let without_close = open.protocol == Subprotocol::Wamp && reason.should_reconnect();
         let ended = self.finish(reason.label(), write_until);
         if without_close {
             return;
