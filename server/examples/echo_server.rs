@@ -1,4 +1,4 @@
-//! The server with the feature `echo`, under a name of its own, so that it cannot be taken for the one that is shipped.
+//! `orosync-server` with the feature `echo`, under its own name, so that it is never mistaken for the released server.
 
 use std::process::ExitCode;
 

@@ -24,8 +24,7 @@ pub mod boundary;
 pub mod browser;
 pub mod budget;
 pub mod calls;
-#[cfg(feature = "echo")]
-mod echo;
+mod handler;
 pub mod lines;
 mod opening;
 pub mod outbound;
@@ -59,11 +58,12 @@ use crate::policy::Policies;
 use crate::publication::Content;
 
 use admission::{Admission, Refused};
-use browser::{Browser, Conversation};
+use browser::Conversation;
 use calls::Request;
+use handler::Handler;
 use lines::ClientLines;
 use outbound::{Outbound, SharedFrame, TooSlow};
-use publisher::{Answer, Batch, Publisher};
+use publisher::{Answer, Batch};
 use websocket::{Incoming, WebSocket};
 
 /// Product and version, announced in WELCOME.
@@ -205,15 +205,7 @@ struct Open {
     /// `None`: the session cannot be resumed. Boxed to keep other sessions small.
     admitted: Option<Box<Admitted>>,
     socket: WebSocket,
-    party: Party,
-}
-
-#[derive(Debug)]
-enum Party {
-    Browser(Browser),
-    Publisher(Publisher),
-    #[cfg(feature = "echo")]
-    Echo,
+    handler: Handler,
 }
 
 /// Minimum silence of a publisher before a ping: its idle link reads a ping only when it sends its own, after three seconds.
@@ -287,22 +279,19 @@ impl Session {
     /// Whether `disconnect` targets this session, by its own id or that of a session that it has resumed. A publisher's session
     /// is never a target.
     pub fn is_meant_by(&self, disconnect: &Disconnect) -> bool {
-        self.open().is_some_and(|open| match open.party {
-            Party::Publisher(_) => false,
-            Party::Browser(_) => open.ids().any(|id| disconnect.means(id, &open.identity)),
-            #[cfg(feature = "echo")]
-            Party::Echo => false,
+        self.open().is_some_and(|open| {
+            open.handler.is_browser() && open.ids().any(|id| disconnect.means(id, &open.identity))
         })
     }
 
     /// Whether this is a publisher's session.
     pub fn is_publisher(&self) -> bool {
-        self.open().is_some_and(|open| matches!(open.party, Party::Publisher(_)))
+        self.open().is_some_and(|open| open.handler.is_publisher())
     }
 
     /// Whether this is the session of a browser or another WAMP client.
     pub fn is_browser(&self) -> bool {
-        self.open().is_some_and(|open| matches!(open.party, Party::Browser(_)))
+        self.open().is_some_and(|open| open.handler.is_browser())
     }
 
     /// Whether to read from this session's socket. False from the end of the handshake request until the greeting is written.
@@ -539,7 +528,7 @@ impl Session {
     /// Charges events that were examined for this session to its rate limit.
     pub fn charge_for_events(&mut self, events: usize, shared: &Shared) {
         if let State::Open { open, .. } = &mut self.state
-            && let Party::Browser(browser) = &mut open.party
+            && let Some(browser) = open.handler.as_browser()
         {
             browser.charge_for_events(events, shared);
         }
@@ -548,7 +537,7 @@ impl Session {
     /// Answers a browser's pending call.
     pub fn answer(&mut self, frame: Bytes, now: Instant) {
         let State::Open { open, .. } = &mut self.state else { return };
-        if let Party::Browser(browser) = &mut open.party {
+        if let Some(browser) = open.handler.as_browser() {
             browser.answered();
         }
         let told = self.outbound.push(frame);
@@ -637,7 +626,7 @@ impl Session {
                 }
                 Ok(incoming) => {
                     let is_last = incoming.is_none();
-                    match open.take(incoming, caller.peer, shared, outbound, events, now) {
+                    match open.handle_input(incoming, caller.peer, shared, outbound, events, now) {
                         Ok(()) if is_last => return,
                         result => result,
                     }
@@ -692,8 +681,8 @@ impl Open {
         former.iter().copied().chain([self.id])
     }
 
-    /// Handles input of the client. Without a complete message, only its frames are charged to the rate limit.
-    fn take(
+    /// Handles input of the client.
+    fn handle_input(
         &mut self,
         incoming: Option<Incoming>,
         peer: Peer,
@@ -704,20 +693,8 @@ impl Open {
     ) -> Result<(), CloseReason> {
         let frames = self.socket.take_frames();
         let admission = Admission { identity: &self.identity, peer, shared, now };
-        match &mut self.party {
-            Party::Browser(browser) => {
-                browser.spend(frames, shared, now)?;
-                let Some(Incoming::Message(text, _)) = incoming else { return Ok(()) };
-                let (session, since) = (self.id, self.since);
-                browser
-                    .handle_message(&text, &mut Conversation { session, since, admission, outbound, events })
-            }
-            Party::Publisher(publisher) => {
-                let Some(Incoming::Message(frame, _)) = incoming else { return Ok(()) };
-                publisher.handle_frame(frame, admission, events)
-            }
-            #[cfg(feature = "echo")]
-            Party::Echo => echo::answer(incoming, outbound),
-        }
+        let (session, since) = (self.id, self.since);
+        let mut conversation = Conversation { session, since, admission, outbound, events };
+        self.handler.handle_input(incoming, frames, &mut conversation)
     }
 }

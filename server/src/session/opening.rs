@@ -3,20 +3,14 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use orosync_protocol::link_frame::MAX_FRAME_BYTES;
-use orosync_protocol::wamp::{self, ServerMessage};
-use orosync_protocol::{CloseReason, SessionId, Subprotocol};
+use orosync_protocol::{CloseReason, SessionId};
 use tracing::{debug, warn};
 
-use super::browser::Browser;
-#[cfg(feature = "echo")]
-use super::echo;
-use super::publisher::Publisher;
-use super::websocket::WebSocket;
-use super::{FAREWELL, Open, Party, SERVER_IDENT, Session, SessionEvent, Shared, State};
+use super::handler::Handler;
+use super::{FAREWELL, Open, Session, SessionEvent, Shared, State};
 use crate::auth::replay::FirstUse;
 use crate::auth::{AuthError, Authenticated, Resumes};
-use crate::frame::{close_frame, text_frame};
+use crate::frame::close_frame;
 use crate::handshake::answers::Refusal;
 use crate::handshake::{Cause, Outcome, Upgrade};
 use crate::log::clip;
@@ -103,22 +97,11 @@ impl Session {
         // 0 is reserved. A random 0 is as unlikely as two sessions with the same id.
         let id = SessionId(rand::random());
         debug!(peer = %self.caller.peer, session = %id, ?protocol, role = %identity.role, "session begins");
-        let (socket, party) = match protocol {
-            Subprotocol::Link => (WebSocket::new(MAX_FRAME_BYTES), Party::Publisher(Publisher::default())),
-            #[cfg(feature = "echo")]
-            Subprotocol::Wamp if echo::is_wanted(&response) => echo::open(),
-            Subprotocol::Wamp | Subprotocol::Orosync => {
-                let welcome =
-                    ServerMessage::Welcome { session: id.to_string(), ident: SERVER_IDENT.to_owned() };
-                response.extend_from_slice(&text_frame(wamp::encode_server(&welcome)));
-                let socket = WebSocket::new(shared.limits.message_bytes);
-                (socket, Party::Browser(Browser::new(shared, now)))
-            }
-        };
+        let (handler, socket) = Handler::open(protocol, id, &mut response, shared, now);
         let greeted = self.outbound.push(response.into());
         debug_assert!(greeted.is_ok(), "an empty queue accepts any frame");
         let admitted = admitted.map(Box::new);
-        let open = Box::new(Open { id, since: now, protocol, identity, admitted, socket, party });
+        let open = Box::new(Open { id, since: now, protocol, identity, admitted, socket, handler });
         self.state = State::Greeting { open, rest, deadline: now + shared.limits.handshake_timeout };
         resumes
     }

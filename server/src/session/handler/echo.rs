@@ -1,13 +1,12 @@
-//! Echo sessions for conformance suites (feature `echo`): a session without a subprotocol returns each message.
+//! The echo protocol for conformance suites (feature `echo`): a session without a subprotocol returns each message.
 //!
 //! Bound: messages of [`MAX_MESSAGE_BYTES`], the suite's largest, regardless of the configuration. No rate limit, no WELCOME.
 
 use orosync_protocol::CloseReason;
 
-use super::Party;
-use super::outbound::{Outbound, TooSlow};
-use super::websocket::{Incoming, Kind, WebSocket};
 use crate::frame::{binary_frame, text_frame};
+use crate::session::outbound::{Outbound, TooSlow};
+use crate::session::websocket::{Incoming, Kind, WebSocket};
 
 /// The largest message of the Autobahn test suite (cases 9.1.6 and 9.2.6).
 const MAX_MESSAGE_BYTES: usize = 16 << 20;
@@ -17,9 +16,9 @@ pub(super) fn is_wanted(response: &[u8]) -> bool {
     !String::from_utf8_lossy(response).contains("Sec-WebSocket-Protocol:")
 }
 
-/// Opens an echo session in place of a browser's session.
-pub(super) fn open() -> (WebSocket, Party) {
-    (WebSocket::new(MAX_MESSAGE_BYTES), Party::Echo)
+/// The WebSocket of a new session.
+pub(super) fn websocket() -> WebSocket {
+    WebSocket::new(MAX_MESSAGE_BYTES)
 }
 
 /// Sends the received message back.
