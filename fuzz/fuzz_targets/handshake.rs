@@ -4,7 +4,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use orosync_fuzz::{UNIX_NOW, door};
+use orosync_fuzz::{UNIX_NOW, context};
 use orosync_protocol::Subprotocol;
 use orosync_server::connection::limits::{ConnectionLimits, Places};
 use orosync_server::connection::{Caller, Peer};
@@ -26,7 +26,7 @@ enum Answer {
 fuzz_target!(|input: &[u8]| {
     let Some((pieces, request)) = input.split_first() else { return };
     let whole = answer(request, request.len().max(1));
-    let max_head_bytes = door().max_head_bytes;
+    let max_head_bytes = context().max_head_bytes;
     // Beyond its bound a head is refused when it is that long, whatever would still come.
     if request.len() <= max_head_bytes {
         assert_eq!(whole, answer(request, usize::from(*pieces).max(1)));
@@ -61,7 +61,7 @@ fuzz_target!(|input: &[u8]| {
 
 /// The response to these bytes in pieces of this length; `None` if more is awaited.
 fn answer(request: &[u8], piece: usize) -> Option<Answer> {
-    let door = door();
+    let context = context();
     let limits = ConnectionLimits::new(Places { browsers: 1, for_publishers: 1 }, 1);
     let count = limits.admit(Peer::Unix).expect("the first one");
     let mut caller = Caller::new(Peer::Unix, count);
@@ -69,7 +69,7 @@ fn answer(request: &[u8], piece: usize) -> Option<Answer> {
     let mut read = 0;
     for bytes in request.chunks(piece) {
         read += bytes.len();
-        match handshake.handle_bytes(bytes, &door, &mut caller, UNIX_NOW) {
+        match handshake.handle_bytes(bytes, &context, &mut caller, UNIX_NOW) {
             Outcome::More => {}
             Outcome::Asks { .. } => panic!("this node knows itself which tickets were used"),
             Outcome::Upgrade(upgrade) => {

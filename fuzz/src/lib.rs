@@ -14,7 +14,7 @@ use orosync_server::auth::used::UsedTickets;
 use orosync_server::broker::cluster::Cluster;
 use orosync_server::commands::serve::shared;
 use orosync_server::config::{Settings, load};
-use orosync_server::handshake::Door;
+use orosync_server::handshake::HandshakeContext;
 use orosync_server::metrics::Metrics;
 use orosync_server::session::Shared;
 
@@ -59,15 +59,15 @@ pub fn default_shared(metrics: &Arc<Metrics>) -> Shared {
     });
     let mut shared = DEFAULTS.clone();
     shared.metrics = Arc::clone(metrics);
-    shared.door.authenticator =
+    shared.handshake.authenticator =
         Arc::new(Authenticator::new(vec![verifier()], UsedTickets::of_this_node(1000), None));
     shared
 }
 
 /// The handshake of such a server, with a limit that short inputs reach.
-pub fn door() -> Door {
+pub fn context() -> HandshakeContext {
     static METRICS: LazyLock<Arc<Metrics>> = LazyLock::new(Arc::default);
-    Door { max_head_bytes: 1024, ..default_shared(&METRICS).door }
+    HandshakeContext { max_head_bytes: 1024, ..default_shared(&METRICS).handshake }
 }
 
 fn verifier() -> Verifier {

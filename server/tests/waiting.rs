@@ -74,7 +74,7 @@ impl Running {
             None,
             &metrics,
         );
-        rules.door.authenticator = Arc::new(Authenticator::new(vec![verifier], others, None));
+        rules.handshake.authenticator = Arc::new(Authenticator::new(vec![verifier], others, None));
         let rules = Arc::new(rules);
         let (shard, inbox) = ShardHandle::new();
         let history = HistoryRules { settings: HistorySettings::default(), policies: rules.policies.clone() };

@@ -47,7 +47,7 @@ impl Rules {
         hash: watch::Sender<String>,
         read_again: ReadAgain,
     ) -> Self {
-        let described = watch::Sender::new(describe(&shared.policies, &shared.door.allowed_origins));
+        let described = watch::Sender::new(describe(&shared.policies, &shared.handshake.allowed_origins));
         Self { shared, tls, broker_passwords, secrets, hash, read_again, described }
     }
 
@@ -73,9 +73,9 @@ impl Rules {
         });
         let mut shared = Shared::clone(&self.shared);
         shared.policies = settings.policies;
-        shared.door.authenticator =
-            Arc::new(shared.door.authenticator.with_keys(settings.auth.verifiers, settings.auth.signer));
-        shared.door.allowed_origins = settings.auth.allowed_origins;
+        shared.handshake.authenticator =
+            Arc::new(shared.handshake.authenticator.with_keys(settings.auth.verifiers, settings.auth.signer));
+        shared.handshake.allowed_origins = settings.auth.allowed_origins;
         self.shared = Arc::new(shared);
         // Without a TLS address at the start a certificate is not used; with one it cannot be removed.
         self.tls.send_if_modified(|tls| {
@@ -92,11 +92,11 @@ impl Rules {
         }
         info!(
             topics = self.shared.policies.rules().len(),
-            allowed_origins = self.shared.door.allowed_origins.len(),
+            allowed_origins = self.shared.handshake.allowed_origins.len(),
             "SIGHUP: topics, history, allowed origins, secrets, certificate and broker passwords were reloaded; all other settings \
              need a restart"
         );
-        self.described.send_replace(describe(&self.shared.policies, &self.shared.door.allowed_origins));
+        self.described.send_replace(describe(&self.shared.policies, &self.shared.handshake.allowed_origins));
     }
 }
 

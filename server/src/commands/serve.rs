@@ -30,7 +30,7 @@ use crate::commands::rules::{self, ReadAgain, Rules};
 use crate::config::broker::{BrokerSettings, Passwords};
 use crate::config::settings::{AdminBind, Settings};
 use crate::connection::limits::{ConnectionLimits, Places};
-use crate::handshake::Door;
+use crate::handshake::HandshakeContext;
 use crate::listen::address::Address;
 use crate::listen::inherited::Inherited;
 use crate::listen::{ListenError, Listener, Spread, Watched};
@@ -364,7 +364,7 @@ pub fn shared(
     let times = ResumeTimes { seconds: auth.resume.as_secs(), total_seconds: auth.resume_total.as_secs() };
     let resume = revocations.map(|revocations| ResumeTickets::new(auth.signer, times, revocations));
     Shared {
-        door: Door {
+        handshake: HandshakeContext {
             authenticator: Arc::new(Authenticator::new(auth.verifiers, used_tickets, resume)),
             anonymous: auth.anonymous,
             allowed_origins: auth.allowed_origins,

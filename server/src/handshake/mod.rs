@@ -37,7 +37,7 @@ const MAX_HEADERS: usize = 100;
 
 /// The settings and state by which handshakes are decided, shared by all sessions.
 #[derive(Clone, Debug)]
-pub struct Door {
+pub struct HandshakeContext {
     /// Authenticates tickets.
     pub authenticator: Arc<Authenticator>,
     /// The answer to a connection without a ticket.
@@ -116,10 +116,10 @@ pub struct Candidate {
 
 impl Candidate {
     /// The outcome, given the answer whether the ticket is used for the first time.
-    pub fn handle_answer(self, first_use: FirstUse, door: &Door) -> Outcome {
+    pub fn handle_answer(self, first_use: FirstUse, context: &HandshakeContext) -> Outcome {
         let Self { response, protocol, ticket, rest } = self;
         let is_resumed = ticket.is_resume();
-        match door.authenticator.admit(*ticket, first_use) {
+        match context.authenticator.admit(*ticket, first_use) {
             Ok(who) => Outcome::Upgrade(Box::new(Upgrade { response, protocol, who, rest })),
             Err(error) => refused_with_ticket(error, is_resumed, || response),
         }
@@ -134,7 +134,7 @@ pub struct Handshake {
 
 impl Handshake {
     /// Handles bytes from the client at `unix_now` (Unix time in seconds).
-    pub fn handle_bytes(&mut self, bytes: &[u8], door: &Door, caller: &mut Caller, unix_now: u64) -> Outcome {
+    pub fn handle_bytes(&mut self, bytes: &[u8], context: &HandshakeContext, caller: &mut Caller, unix_now: u64) -> Outcome {
         // A request nearly always arrives in one piece, and is then parsed without a copy.
         if !self.head.is_empty() {
             self.head.extend_from_slice(bytes);
@@ -143,8 +143,8 @@ impl Handshake {
         let mut headers = [const { MaybeUninit::uninit() }; MAX_HEADERS];
         let mut request = Request::new(&mut []);
         match request.parse_with_uninit_headers(head, &mut headers) {
-            Ok(Status::Complete(length)) if length <= door.max_head_bytes => {
-                match decide(&request, door, caller, unix_now) {
+            Ok(Status::Complete(length)) if length <= context.max_head_bytes => {
+                match decide(&request, context, caller, unix_now) {
                     Ok((response, protocol, checked)) => {
                         let rest = Bytes::copy_from_slice(&head[length..]);
                         match checked {
@@ -160,7 +160,7 @@ impl Handshake {
                     Err(outcome) => outcome,
                 }
             }
-            Ok(Status::Partial) if head.len() < door.max_head_bytes => {
+            Ok(Status::Partial) if head.len() < context.max_head_bytes => {
                 if self.head.is_empty() {
                     self.head.extend_from_slice(bytes);
                 }
@@ -185,16 +185,16 @@ fn refused(refusal: Refusal) -> Outcome {
 
 type HandshakeResult = Result<(Vec<u8>, Subprotocol, Checked), Outcome>;
 
-fn decide(request: &Request<'_, '_>, door: &Door, caller: &mut Caller, unix_now: u64) -> HandshakeResult {
+fn decide(request: &Request<'_, '_>, context: &HandshakeContext, caller: &mut Caller, unix_now: u64) -> HandshakeResult {
     let headers = Headers(request);
     let full = |full| refused(Refusal::Full(full));
-    if caller.is_trusted(&door.trusted_proxies)
-        && let Some(client) = headers.client(&door.trusted_proxies)
+    if caller.is_trusted(&context.trusted_proxies)
+        && let Some(client) = headers.client(&context.trusted_proxies)
     {
         caller.stands_for(Peer::Behind(client)).map_err(full)?;
     }
     let key = headers.websocket_key().map_err(refused)?;
-    if !headers.come_from(&door.allowed_origins) {
+    if !headers.come_from(&context.allowed_origins) {
         let cause = Some(Cause::Origin(headers.origins()));
         return Err(Outcome::Refused { refusal: Refusal::Origin, cause });
     }
@@ -202,9 +202,9 @@ fn decide(request: &Request<'_, '_>, door: &Door, caller: &mut Caller, unix_now:
     if protocol != Subprotocol::Link {
         caller.admit_browser().map_err(full)?;
     }
-    let membership = door.cluster.membership(unix_now).filter(|_| protocol == Subprotocol::Link);
+    let membership = context.cluster.membership(unix_now).filter(|_| protocol == Subprotocol::Link);
     let response = || switching_protocols(key.as_bytes(), echo, membership);
-    let checked = identify(request, &headers, protocol, door, unix_now, response)?;
+    let checked = identify(request, &headers, protocol, context, unix_now, response)?;
     Ok((response(), protocol, checked))
 }
 
@@ -213,7 +213,7 @@ fn identify(
     request: &Request<'_, '_>,
     headers: &Headers<'_, '_>,
     protocol: Subprotocol,
-    door: &Door,
+    context: &HandshakeContext,
     unix_now: u64,
     response: impl Fn() -> Vec<u8>,
 ) -> Result<Checked, Outcome> {
@@ -223,18 +223,18 @@ fn identify(
     });
     let come_from = |origins: &[OriginPattern]| headers.come_from(origins);
     let authenticate =
-        |ticket: &str, presented| door.authenticator.authenticate(ticket, presented, unix_now, come_from);
+        |ticket: &str, presented| context.authenticator.authenticate(ticket, presented, unix_now, come_from);
     let mut is_resumed = false;
     let checked = if let Some(ticket) = bearer {
         authenticate(&ticket, Presented::AsBearer)
     } else if let Some(offered) = headers.resume_ticket(protocol) {
         is_resumed = protocol == Subprotocol::Orosync;
-        offered.and_then(|ticket| door.authenticator.authenticate_resume(&ticket, unix_now, come_from))
+        offered.and_then(|ticket| context.authenticator.authenticate_resume(&ticket, unix_now, come_from))
     } else if let Some(ticket) = request.path.and_then(ticket_of) {
         authenticate(&ticket, Presented::InUrl)
     } else if protocol == Subprotocol::Link {
         return Err(refused(Refusal::NotAPublisher));
-    } else if door.anonymous == Anonymous::Refuse {
+    } else if context.anonymous == Anonymous::Refuse {
         return Err(refused(Refusal::TicketMissing));
     } else {
         Ok(Checked::LetIn(Authenticated::once(Identity::anonymous())))

@@ -12,8 +12,8 @@ const NOW: u64 = 1_000_000;
 const HEAD: &str = "Host: localhost\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n\
                     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
-fn door(anonymous: Anonymous) -> Door {
-    Door {
+fn context(anonymous: Anonymous) -> HandshakeContext {
+    HandshakeContext {
         authenticator: Arc::new(Authenticator::new(
             vec![Verifier::from_secret(SECRET).unwrap()],
             UsedTickets::of_this_node(100),
@@ -50,7 +50,7 @@ fn shake(request: &str) -> Outcome {
 }
 
 fn shake_as(caller: &mut Caller, request: &str) -> Outcome {
-    Handshake::default().handle_bytes(request.as_bytes(), &door(Anonymous::Accept), caller, NOW)
+    Handshake::default().handle_bytes(request.as_bytes(), &context(Anonymous::Accept), caller, NOW)
 }
 
 fn refusal(request: &str) -> Refusal {
@@ -114,18 +114,18 @@ fn what_comes_behind_the_head_is_kept() {
 
 #[test]
 fn a_head_may_come_one_byte_at_a_time() {
-    let door = door(Anonymous::Accept);
+    let context = context(Anonymous::Accept);
     let request = request("/", "");
     let mut handshake = Handshake::default();
     let (last, before) = request.as_bytes().split_last().unwrap();
     for byte in before {
         assert!(matches!(
-            handshake.handle_bytes(&[*byte], &door, &mut caller("192.0.2.1:1"), NOW),
+            handshake.handle_bytes(&[*byte], &context, &mut caller("192.0.2.1:1"), NOW),
             Outcome::More
         ));
     }
     assert!(matches!(
-        handshake.handle_bytes(&[*last], &door, &mut caller("192.0.2.1:1"), NOW),
+        handshake.handle_bytes(&[*last], &context, &mut caller("192.0.2.1:1"), NOW),
         Outcome::Upgrade(_)
     ));
 }
@@ -152,16 +152,16 @@ fn what_is_no_handshake_gets_the_answer_that_tells_most() {
 #[test]
 fn a_page_of_another_site_is_refused_before_its_ticket_is_spent() {
     let target = format!("/?ticket={}", ticket(Role::User));
-    let door = door(Anonymous::Accept);
+    let context = context(Anonymous::Accept);
     let foreign = request(&target, "Origin: https://evil.example\r\n");
     let outcome =
-        Handshake::default().handle_bytes(foreign.as_bytes(), &door, &mut caller("192.0.2.1:1"), NOW);
+        Handshake::default().handle_bytes(foreign.as_bytes(), &context, &mut caller("192.0.2.1:1"), NOW);
     assert!(matches!(outcome, Outcome::Refused { refusal: Refusal::Origin, .. }));
     let both = request(&target, "Origin: https://example.com\r\nOrigin: https://evil.example\r\n");
-    let outcome = Handshake::default().handle_bytes(both.as_bytes(), &door, &mut caller("192.0.2.1:1"), NOW);
+    let outcome = Handshake::default().handle_bytes(both.as_bytes(), &context, &mut caller("192.0.2.1:1"), NOW);
     assert!(matches!(outcome, Outcome::Refused { refusal: Refusal::Origin, .. }));
     let own = request(&target, "Origin: https://example.com\r\n");
-    let outcome = Handshake::default().handle_bytes(own.as_bytes(), &door, &mut caller("192.0.2.1:1"), NOW);
+    let outcome = Handshake::default().handle_bytes(own.as_bytes(), &context, &mut caller("192.0.2.1:1"), NOW);
     assert!(matches!(outcome, Outcome::Upgrade(_)));
 }
 
@@ -171,13 +171,13 @@ fn a_page_of_another_site_than_the_tickets_is_refused_before_the_ticket_is_spent
     let signer = Signer::from_secret(SECRET).unwrap();
     let ticket =
         signer.issue_with(Terms { origins: &hosts, until: None }, &Identity::anonymous(), NOW, 300, 9).unwrap();
-    let door = Door {
+    let context = HandshakeContext {
         allowed_origins: vec![OriginPattern::parse("*.example.com").unwrap()],
-        ..door(Anonymous::Accept)
+        ..context(Anonymous::Accept)
     };
     let shake = |more: &str| {
         let request = request(&format!("/?ticket={ticket}"), more);
-        Handshake::default().handle_bytes(request.as_bytes(), &door, &mut caller("192.0.2.1:1"), NOW)
+        Handshake::default().handle_bytes(request.as_bytes(), &context, &mut caller("192.0.2.1:1"), NOW)
     };
     let outcome = shake("Origin: https://shop.example.com\r\n");
     let Outcome::Refused { refusal, cause: Some(Cause::Ticket(error)) } = outcome else {
@@ -197,10 +197,10 @@ fn a_page_of_another_site_than_the_tickets_is_refused_before_the_ticket_is_spent
 #[test]
 fn a_program_without_an_origin_may_connect() {
     let shake = |more: &str| {
-        let door = Door { allowed_origins: Vec::new(), ..door(Anonymous::Accept) };
+        let context = HandshakeContext { allowed_origins: Vec::new(), ..context(Anonymous::Accept) };
         Handshake::default().handle_bytes(
             request("/", more).as_bytes(),
-            &door,
+            &context,
             &mut caller("192.0.2.1:1"),
             NOW,
         )
@@ -227,7 +227,7 @@ fn a_bad_ticket_is_refused_and_says_why() {
     assert_eq!(error.label(), "malformed");
     let outcome = Handshake::default().handle_bytes(
         request("/", "").as_bytes(),
-        &door(Anonymous::Refuse),
+        &context(Anonymous::Refuse),
         &mut caller("192.0.2.1:1"),
         NOW,
     );
@@ -253,7 +253,7 @@ fn a_resume_ticket_is_offered_once_and_beside_our_own_subprotocol() {
             outcome => panic!("{offer}: {outcome:?}"),
         }
     };
-    // As far as the tickets, of which this door knows none.
+    // The handshake proceeds to the ticket, which no key of this context has signed.
     assert_eq!(cause("orosync.ticket.x, orosync.1"), AuthError::OtherServer);
     assert_eq!(cause("orosync.1\r\nSec-WebSocket-Protocol: wamp,orosync.ticket.x"), AuthError::OtherServer);
     for offer in [
@@ -317,12 +317,12 @@ fn whom_a_trusted_proxy_names_is_who_it_is_and_nobody_else_is_believed() {
 #[test]
 fn too_many_from_one_address_behind_a_proxy_are_told_so_and_keep_their_tickets() {
     let limits = ConnectionLimits::new(Places { browsers: 3, for_publishers: 1 }, 1);
-    let door = door(Anonymous::Accept);
+    let context = context(Anonymous::Accept);
     let shake = |client: &str, ticket: &str| {
         let peer = Peer::Tcp("192.0.2.1:1".parse().unwrap());
         let mut caller = Caller::new(peer, limits.admit_proxy().unwrap());
         let request = request(&format!("/?ticket={ticket}"), &format!("X-Forwarded-For: {client}\r\n"));
-        (Handshake::default().handle_bytes(request.as_bytes(), &door, &mut caller, NOW), caller)
+        (Handshake::default().handle_bytes(request.as_bytes(), &context, &mut caller, NOW), caller)
     };
     let ticket = ticket(Role::User);
     let (first, caller) = shake("203.0.113.9", "");
@@ -339,10 +339,10 @@ fn too_many_from_one_address_behind_a_proxy_are_told_so_and_keep_their_tickets()
 #[test]
 fn a_browser_gets_no_place_that_is_kept_for_publishers() {
     let limits = ConnectionLimits::new(Places { browsers: 1, for_publishers: 1 }, 10);
-    let door = door(Anonymous::Accept);
+    let context = context(Anonymous::Accept);
     let shake = |request: &str| {
         let mut caller = Caller::new(Peer::Unix, limits.admit(Peer::Unix).unwrap());
-        (Handshake::default().handle_bytes(request.as_bytes(), &door, &mut caller, NOW), caller)
+        (Handshake::default().handle_bytes(request.as_bytes(), &context, &mut caller, NOW), caller)
     };
     let (first, _browser) = shake(&request("/", ""));
     assert!(matches!(first, Outcome::Upgrade(_)));

@@ -51,7 +51,7 @@ use crate::config::settings::Limits;
 use crate::connection::{Caller, Peer};
 use crate::frame::ping_frame;
 use crate::handshake::answers::Refusal;
-use crate::handshake::{Candidate, Door, Handshake};
+use crate::handshake::{Candidate, HandshakeContext, Handshake};
 use crate::log::clip;
 use crate::metrics::Metrics;
 use crate::policy::Policies;
@@ -87,7 +87,7 @@ new_key_type! {
 #[derive(Clone, Debug)]
 pub struct Shared {
     /// Authentication and admission of connections.
-    pub door: Door,
+    pub handshake: HandshakeContext,
     /// The rules for topics.
     pub policies: Policies,
     /// All bounds.
@@ -315,7 +315,7 @@ impl Session {
         match &mut self.state {
             State::Handshake { handshake, deadline } => {
                 let deadline = *deadline;
-                let outcome = handshake.handle_bytes(bytes, &shared.door, &mut self.caller, now.unix);
+                let outcome = handshake.handle_bytes(bytes, &shared.handshake, &mut self.caller, now.unix);
                 events.extend(self.go_on(outcome, deadline, shared, now.instant));
             }
             State::Open { .. } | State::Closing { .. } => {
@@ -565,7 +565,7 @@ impl Session {
         let open = self.open()?;
         let admitted = open.admitted.as_ref()?;
         let issued =
-            shared.door.authenticator.issue_resume(&open.identity, admitted, open.id, place, unix_now)?;
+            shared.handshake.authenticator.issue_resume(&open.identity, admitted, open.id, place, unix_now)?;
         shared.metrics.resume_tickets_issued.inc();
         Some(issued)
     }

@@ -33,7 +33,7 @@ impl Session {
         let State::Waiting { candidate, .. } = std::mem::replace(&mut self.state, shaking) else {
             return None;
         };
-        self.go_on(candidate.handle_answer(first_use, &shared.door), deadline, shared, now)
+        self.go_on(candidate.handle_answer(first_use, &shared.handshake), deadline, shared, now)
     }
 
     /// Acts on the outcome of the handshake, whose time limit is `deadline`.

@@ -691,7 +691,7 @@ impl Shard {
                 Reply::Resumption(call_id, unix) => {
                     let place = SessionPlace { shard: self.number, key: key.data().as_ffi() };
                     let ticket = entry.session.resume_ticket(place, &self.shared, unix);
-                    let max_seconds = self.shared.door.authenticator.resume_seconds();
+                    let max_seconds = self.shared.handshake.authenticator.resume_seconds();
                     let answer = calls::resumption(ticket, max_seconds, self.subscribers.positions(key));
                     entry.session.answer(calls::result(call_id, answer), now);
                 }

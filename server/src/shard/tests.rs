@@ -21,7 +21,7 @@ use crate::config::settings::{Anonymous, HistorySettings, Limits};
 use crate::connection::limits::{ConnectionLimits, Places};
 use crate::connection::proxies::TrustedProxies;
 use crate::connection::{Caller, Peer};
-use crate::handshake::Door;
+use crate::handshake::HandshakeContext;
 use crate::metrics::{Metrics, Source};
 use crate::node::handle::{Inbox, ShardHandle, ShardMessage};
 use crate::policy::{Policies, Publish, Subscribe, TopicRule};
@@ -89,7 +89,7 @@ impl Stage {
         let (handle, inbox) = ShardHandle::new();
         let node = Arc::new(Node::new(vec![handle], &limits, history(), None, Arc::clone(&metrics)));
         let shared = Shared {
-            door: Door {
+            handshake: HandshakeContext {
                 authenticator: Arc::new(Authenticator::new(
                     vec![Verifier::from_secret(SECRET).unwrap()],
                     UsedTickets::of_this_node(1000),

@@ -43,7 +43,7 @@ impl Together {
         let times = ResumeTimes { seconds: 300, total_seconds: 3600 };
         let signer = Some(Signer::from_secret(SECRET).unwrap());
         let mut shared = Shared::clone(&stage.shard.shared);
-        shared.door.authenticator = Arc::new(Authenticator::new(
+        shared.handshake.authenticator = Arc::new(Authenticator::new(
             vec![Verifier::from_secret(SECRET).unwrap()],
             UsedTickets::OfAllNodes(Arc::<Others>::clone(&others)),
             Some(ResumeTickets::new(signer, times, Arc::clone(&revocations))),
@@ -367,7 +367,7 @@ fn a_resume_ticket_whose_key_was_taken_out_meanwhile_is_refused() {
     let key = together.shake_with_resume_ticket(&ticket);
     let mut shared = Shared::clone(&together.stage.shard.shared);
     let other = Verifier::from_secret(b"fedcba9876543210fedcba9876543210").unwrap();
-    shared.door.authenticator = Arc::new(shared.door.authenticator.with_keys(vec![other], None));
+    shared.handshake.authenticator = Arc::new(shared.handshake.authenticator.with_keys(vec![other], None));
     together.stage.shard.handle_message(ShardMessage::Rules(Arc::new(shared)), together.stage.now);
     together.answer(FirstUse::Yes);
     assert_eq!(together.closed(key), 4010);
