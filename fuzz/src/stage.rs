@@ -248,7 +248,7 @@ impl Stage {
                 self.settle();
             }
             Ending::Silence => {
-                // The longest that a silent session can last: a handshake, a ping, its answer, two farewells.
+                // The longest that a silent session can last: a handshake, a ping, its answer, two close timeouts.
                 for _ in 0..75 {
                     self.now += Duration::from_secs(1);
                     self.pass_on(usize::MAX);

@@ -70,7 +70,7 @@ use websocket::{Incoming, WebSocket};
 pub const SERVER_IDENT: &str = concat!("Orosync/", env!("CARGO_PKG_VERSION"));
 
 /// Time limit for the peer of an ended session to read the remaining output, and again for its Close frame and FIN.
-pub const FAREWELL: Duration = Duration::from_secs(2);
+pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The metrics label of a session whose peer disconnected without a closing handshake.
 const GONE: &str = "gone";
@@ -390,7 +390,7 @@ impl Session {
             }
             State::Closing { end, .. } | State::Ending { end, .. } => {
                 if !end.awaits_peer {
-                    *end = End { awaits_peer: true, deadline: now.instant + FAREWELL, ..*end };
+                    *end = End { awaits_peer: true, deadline: now.instant + CLOSE_TIMEOUT, ..*end };
                 }
             }
         }
@@ -419,7 +419,7 @@ impl Session {
             {
                 *pong_deadline = Some(now + shared.limits.ping_timeout);
                 if self.outbound.push(ping_frame()).is_err() {
-                    self.end(CloseReason::TooSlow, now + FAREWELL);
+                    self.end(CloseReason::TooSlow, now + CLOSE_TIMEOUT);
                 }
             }
             State::Greeting { deadline, .. }
@@ -445,7 +445,7 @@ impl Session {
         }
         let taken = self.outbound.push_shared(frame).is_ok();
         if !taken {
-            self.end(CloseReason::TooSlow, now + FAREWELL);
+            self.end(CloseReason::TooSlow, now + CLOSE_TIMEOUT);
         }
         taken
     }
@@ -614,14 +614,14 @@ impl Session {
             let next = open.socket.next(&mut input, outbound);
             let result = match next {
                 Ok(Some(Incoming::Closed)) => {
-                    self.finish("client", now + FAREWELL);
+                    self.finish("client", now + CLOSE_TIMEOUT);
                     return;
                 }
                 // Messages between the server's Close frame and the client's are ignored, valid or not.
                 Ok(Some(_)) if closing => Ok(()),
                 Ok(None) if closing => return,
                 Err(_) if closing => {
-                    self.finish("client", now + FAREWELL);
+                    self.finish("client", now + CLOSE_TIMEOUT);
                     return;
                 }
                 Ok(incoming) => {
@@ -634,20 +634,20 @@ impl Session {
                 // RFC 6455, 7.1.7: after a protocol violation nothing more is read, not even a Close frame, which the peer
                 // may believe to have sent with the invalid data.
                 Err(reason) => {
-                    self.end(reason, now + FAREWELL);
-                    self.finish(reason.label(), now + FAREWELL);
+                    self.end(reason, now + CLOSE_TIMEOUT);
+                    self.finish(reason.label(), now + CLOSE_TIMEOUT);
                     return;
                 }
             };
             if let Err(reason) = result {
-                self.end(reason, now + FAREWELL);
+                self.end(reason, now + CLOSE_TIMEOUT);
             }
         }
     }
 
     fn end_if_too_slow(&mut self, told: Result<(), TooSlow>, now: Instant) {
         if let Err(TooSlow) = told {
-            self.end(CloseReason::TooSlow, now + FAREWELL);
+            self.end(CloseReason::TooSlow, now + CLOSE_TIMEOUT);
         }
     }
 

@@ -7,7 +7,7 @@ use orosync_protocol::{CloseReason, SessionId};
 use tracing::{debug, warn};
 
 use super::handler::Handler;
-use super::{FAREWELL, Open, Session, SessionEvent, Shared, State};
+use super::{CLOSE_TIMEOUT, Open, Session, SessionEvent, Shared, State};
 use crate::auth::replay::FirstUse;
 use crate::auth::{AuthError, Authenticated, Resumes};
 use crate::frame::close_frame;
@@ -116,7 +116,7 @@ impl Session {
         }
         let answered = self.outbound.push(refusal.answer());
         debug_assert!(answered.is_ok(), "an empty queue accepts any frame");
-        self.finish(refusal.label(), now + FAREWELL);
+        self.finish(refusal.label(), now + CLOSE_TIMEOUT);
     }
 
     fn refuse_to_resume(&mut self, mut response: Vec<u8>, error: AuthError, shared: &Shared, now: Instant) {
@@ -135,6 +135,6 @@ impl Session {
         response.extend_from_slice(&close_frame(reason));
         let answered = self.outbound.push(response.into());
         debug_assert!(answered.is_ok(), "an empty queue accepts any frame");
-        self.finish(refusal.label(), now + FAREWELL);
+        self.finish(refusal.label(), now + CLOSE_TIMEOUT);
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! Sessions are identified by a [`SessionKey`], which is never reused, so late messages for an ended session have no effect.
 
-pub mod farewells;
+pub mod end_schedule;
 mod names;
 mod publishing;
 pub mod recovery;
@@ -40,9 +40,9 @@ use crate::publication::receipt::{Receipt, Settled};
 use crate::publication::tags::Tag;
 use crate::session::calls::{self, Request};
 use crate::session::outbound::SharedFrame;
-use crate::session::{FAREWELL, Now, Session, SessionEvent, SessionKey, Shared};
+use crate::session::{CLOSE_TIMEOUT, Now, Session, SessionEvent, SessionKey, Shared};
 
-use farewells::{Farewells, last_of_drain, spread};
+use end_schedule::{EndSchedule, last_of_drain, spread};
 use publishing::Unpublished;
 use replies::{Recovery, Replies, Reply};
 use subscribers::{Subscribed, Subscribers};
@@ -85,7 +85,7 @@ pub struct Shard {
     /// The deadline for stopping, once requested.
     stop_until: Option<Instant>,
     /// Sessions that are scheduled to end.
-    farewells: Farewells,
+    end_schedule: EndSchedule,
     /// Reused between calls to save allocations.
     events: Vec<SessionEvent>,
     tagged: Vec<SessionKey>,
@@ -108,7 +108,7 @@ struct Entry {
     /// Whether it has published as a WAMP client.
     publishes: bool,
     /// The reason with which it will be ended, if it is scheduled to.
-    farewell: Option<CloseReason>,
+    scheduled_end: Option<CloseReason>,
 }
 
 /// A session to write, or something to release once everything before it is written.
@@ -129,7 +129,7 @@ impl Shard {
     pub fn new(number: usize, node: Arc<Node>, shared: Arc<Shared>) -> Self {
         Self {
             number,
-            farewells: Farewells::new(node.shards().len()),
+            end_schedule: EndSchedule::new(node.shards().len()),
             node,
             shared,
             sessions: SlotMap::with_key(),
@@ -164,7 +164,7 @@ impl Shard {
             ShardMessage::Disconnect(disconnection) => self.handle_disconnect(disconnection, now),
             ShardMessage::EndResumed(key, session) => {
                 if let Some(entry) = self.sessions.get_mut(key) {
-                    entry.session.end_resumed(session, now + FAREWELL);
+                    entry.session.end_resumed(session, now + CLOSE_TIMEOUT);
                     entry.mark_dirty(key, &mut self.dirty);
                 }
             }
@@ -177,7 +177,7 @@ impl Shard {
             ShardMessage::StopPublishing(done) => self.stop_publishing(now, done),
             ShardMessage::Stop { until } => {
                 self.stop_until = Some(until);
-                self.spread_farewells(now, until);
+                self.schedule_drain(now, until);
             }
         }
     }
@@ -209,10 +209,10 @@ impl Shard {
             fin_sent: false,
             is_counted: false,
             publishes: false,
-            farewell: None,
+            scheduled_end: None,
         });
         if let Some(until) = self.stop_until {
-            self.spread_farewells(now, until);
+            self.schedule_drain(now, until);
         }
         key
     }
@@ -365,7 +365,7 @@ impl Shard {
             ended += 1;
             // The session may no longer publish its pending messages.
             entry.unpublished.clear();
-            entry.session.end(CloseReason::NewTicket, now + FAREWELL);
+            entry.session.end(CloseReason::NewTicket, now + CLOSE_TIMEOUT);
             entry.mark_dirty(key, &mut self.dirty);
         }
         disconnection.add_ended(ended);
@@ -377,19 +377,19 @@ impl Shard {
         let browsers = self.sessions.iter().filter(|(_, entry)| entry.session.is_browser());
         let keys: Vec<_> = browsers.map(|(key, _)| key).collect();
         let last = now + spread(keys.len(), self.node.shards().len());
-        self.add_farewells(keys, CloseReason::NewTicket, now, last);
+        self.schedule_ends(keys, CloseReason::NewTicket, now, last);
     }
 
     /// Ends the sessions that can ask for missed events of this topic. Until then they receive no more of its events, because
     /// later positions would hide the gap.
     fn end_incomplete(&mut self, topic: &Topic, now: Instant) {
         let keys = self.subscribers.hold_back(topic);
-        self.add_farewells(keys, CloseReason::Incomplete, now, now + INCOMPLETE_END);
+        self.schedule_ends(keys, CloseReason::Incomplete, now, now + INCOMPLETE_END);
     }
 
     /// Schedules sessions to end one after the other, the last of them at `last`. A reason that requires a new ticket takes
     /// precedence over others.
-    fn add_farewells(&mut self, mut keys: Vec<SessionKey>, reason: CloseReason, now: Instant, last: Instant) {
+    fn schedule_ends(&mut self, mut keys: Vec<SessionKey>, reason: CloseReason, now: Instant, last: Instant) {
         // A drain ends all sessions anyway.
         if self.stop_until.is_some() {
             return;
@@ -398,16 +398,16 @@ impl Shard {
         let mut is_new = false;
         keys.retain(|key| {
             let Some(entry) = sessions.get_mut(*key) else { return false };
-            let is_known = entry.farewell.is_some();
-            if !is_known || (reason == CloseReason::NewTicket && entry.farewell != Some(reason)) {
-                entry.farewell = Some(reason);
+            let is_known = entry.scheduled_end.is_some();
+            if !is_known || (reason == CloseReason::NewTicket && entry.scheduled_end != Some(reason)) {
+                entry.scheduled_end = Some(reason);
                 is_new = true;
             }
             !is_known
         });
         // Sessions already scheduled for this reason are not postponed.
         if is_new {
-            self.farewells.add(keys, now, last);
+            self.end_schedule.add(keys, now, last);
         }
     }
 
@@ -433,29 +433,29 @@ impl Shard {
 
     /// Second step of a drain: ends all sessions one after the other, so that clients do not reconnect at the same time. The
     /// deadline for their output is `until`.
-    fn spread_farewells(&mut self, now: Instant, until: Instant) {
+    fn schedule_drain(&mut self, now: Instant, until: Instant) {
         for entry in self.sessions.values_mut() {
-            entry.farewell.get_or_insert(CloseReason::GoingAway);
+            entry.scheduled_end.get_or_insert(CloseReason::GoingAway);
         }
-        self.farewells = Farewells::new(self.node.shards().len());
-        self.farewells.add(self.sessions.keys(), now, last_of_drain(now, until));
+        self.end_schedule = EndSchedule::new(self.node.shards().len());
+        self.end_schedule.add(self.sessions.keys(), now, last_of_drain(now, until));
     }
 
     /// Ends the sessions that are due. Returns the time of the next one.
     pub fn end_due(&mut self, now: Instant) -> Option<Instant> {
-        while let Some(key) = self.farewells.pop_due(now) {
+        while let Some(key) = self.end_schedule.pop_due(now) {
             if let Some(entry) = self.sessions.get_mut(key)
-                && let Some(reason) = entry.farewell
+                && let Some(reason) = entry.scheduled_end
             {
                 if reason == CloseReason::NewTicket {
                     // The session may no longer be allowed to publish its pending messages.
                     entry.unpublished.clear();
                 }
-                entry.session.end(reason, self.stop_until.unwrap_or(now + FAREWELL));
+                entry.session.end(reason, self.stop_until.unwrap_or(now + CLOSE_TIMEOUT));
                 self.mark_dirty(key);
             }
         }
-        self.farewells.next()
+        self.end_schedule.next()
     }
 
     /// The session with this key, if it still exists.
@@ -796,7 +796,7 @@ impl Entry {
     /// Ends a publisher's session for a drain, unless replies are pending.
     fn end_publisher(&mut self, now: Instant) {
         if self.replies.is_empty() {
-            self.session.end(CloseReason::GoingAway, now + FAREWELL);
+            self.session.end(CloseReason::GoingAway, now + CLOSE_TIMEOUT);
         }
     }
 

@@ -48,7 +48,7 @@ pub async fn run(shard: Shard, mut inbox: Inbox, send_together: bool) -> io::Res
     let mut without_yield = 0;
     loop {
         let has_work = event_loop.has_work();
-        let next_farewell = event_loop.next_farewell();
+        let next_end = event_loop.next_end();
         let mut is_tick = false;
         let first = tokio::select! {
             message = inbox.recv() => message,
@@ -62,7 +62,7 @@ pub async fn run(shard: Shard, mut inbox: Inbox, send_together: bool) -> io::Res
                 None
             }
             () = yield_now(), if has_work => None,
-            () = sleep_until(next_farewell.unwrap_or_else(Instant::now).into()), if next_farewell.is_some() => None,
+            () = sleep_until(next_end.unwrap_or_else(Instant::now).into()), if next_end.is_some() => None,
         };
         without_yield = if first.is_some() { without_yield + 1 } else { 0 };
         let more = iter::from_fn(|| inbox.try_recv().ok());
@@ -107,7 +107,7 @@ pub(super) struct EventLoop {
     /// There may be more events of the kernel than were taken.
     has_more_events: bool,
     /// When the next session is ended, of those that are to end.
-    next_farewell: Option<Instant>,
+    next_end: Option<Instant>,
 }
 
 /// A socket, and what is known of the kernel's side of it. Events are edge-triggered: they are told once.
@@ -133,7 +133,7 @@ impl EventLoop {
             ticked: Instant::now(),
             buffer: vec![0; turn::READING_OF_PUBLISHERS].into(),
             has_more_events: false,
-            next_farewell: None,
+            next_end: None,
         }
     }
 
@@ -168,12 +168,12 @@ impl EventLoop {
     }
 
     fn end_due(&mut self, now: Instant) {
-        self.next_farewell = self.shard.end_due(now);
+        self.next_end = self.shard.end_due(now);
     }
 
-    /// When the shard must look at its farewells again, or at the end of its time.
-    fn next_farewell(&self) -> Option<Instant> {
-        self.next_farewell.or(self.shard.stop_until())
+    /// When the next session is due to end, or else the deadline of the drain.
+    fn next_end(&self) -> Option<Instant> {
+        self.next_end.or(self.shard.stop_until())
     }
 
     fn take_events(&mut self, sockets: &mut Poll, events: &mut Events) -> io::Result<()> {

@@ -230,7 +230,7 @@ impl Stage {
         self.shard.handle_message(ShardMessage::Rules(Arc::new(shared)), self.now);
     }
 
-    /// Drains, all farewells at once.
+    /// Drains, and ends all sessions at once.
     fn stop(&mut self) {
         let until = self.now + Duration::from_secs(20);
         self.shard.handle_message(ShardMessage::Stop { until }, self.now);
@@ -976,9 +976,9 @@ fn a_busy_inbox_leaves_the_other_tasks_of_the_thread_their_iterations() {
 
 #[test]
 fn what_a_publisher_sent_before_its_close_is_published_however_it_was_cut() {
-    let farewell = masked(8, &1000_u16.to_be_bytes());
+    let close = masked(8, &1000_u16.to_be_bytes());
     let nonsense = masked(2, b"nonsense");
-    for end in [farewell, nonsense] {
+    for end in [close, nonsense] {
         let mut stage = Stage::new();
         let reader = stage.browser(WAMP, &user(1));
         stage.say(reader, r#"[5,"oro/ping"]"#);
@@ -1059,7 +1059,7 @@ fn a_close_frame_fits_into_a_full_queue() {
 }
 
 #[test]
-fn what_is_left_at_the_end_has_its_time_and_only_then_the_farewell_begins() {
+fn remaining_output_is_written_until_the_drain_deadline_before_the_close_timeout_begins() {
     let mut stage = Stage::new();
     let key = stage.browser(WAMP, &user(1));
     stage.say(key, r#"[5,"oro/ping"]"#);
@@ -1070,7 +1070,7 @@ fn what_is_left_at_the_end_has_its_time_and_only_then_the_farewell_begins() {
     stage.shard.handle_timeout(stage.now);
     assert_eq!(frames(&stage.written(key)).len(), 1, "a slow reader still gets it");
     assert!(stage.shard.session(key).is_some());
-    stage.now += FAREWELL;
+    stage.now += CLOSE_TIMEOUT;
     stage.shard.handle_timeout(stage.now);
     stage.write();
     assert!(stage.shard.session(key).is_none());

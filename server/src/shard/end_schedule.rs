@@ -37,54 +37,54 @@ pub fn last_of_drain(now: Instant, until: Instant) -> Instant {
 
 /// The sessions of a shard that are scheduled to end.
 #[derive(Debug)]
-pub struct Farewells {
+pub struct EndSchedule {
     sessions: VecDeque<SessionKey>,
-    schedule: Option<Schedule>,
+    timing: Option<Timing>,
     max_pause: Duration,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Schedule {
+struct Timing {
     next: Instant,
     pause: Duration,
     last: Instant,
 }
 
-impl Farewells {
+impl EndSchedule {
     /// An empty schedule, for one of `shards` shards.
     pub fn new(shards: usize) -> Self {
         let shards = u32::try_from(shards).unwrap_or(u32::MAX);
         let max_pause = MAX_PAUSE.max(Duration::from_secs(1).saturating_mul(shards) / MOST_A_SECOND);
-        Self { sessions: VecDeque::new(), schedule: None, max_pause }
+        Self { sessions: VecDeque::new(), timing: None, max_pause }
     }
 
     /// Schedules further sessions between `now` and `last`. They must not be scheduled already. Sessions with a later time keep
     /// it.
     pub fn add(&mut self, sessions: impl IntoIterator<Item = SessionKey>, now: Instant, mut last: Instant) {
         let mut next = now;
-        if let Some(schedule) = self.schedule.filter(|_| !self.sessions.is_empty()) {
-            (next, last) = (schedule.next, last.max(schedule.last));
+        if let Some(timing) = self.timing.filter(|_| !self.sessions.is_empty()) {
+            (next, last) = (timing.next, last.max(timing.last));
         }
         self.sessions.extend(sessions);
         let window = last.saturating_duration_since(now);
         let count = u32::try_from(self.sessions.len().max(1)).unwrap_or(u32::MAX);
-        self.schedule = Some(Schedule { next, pause: (window / count).min(self.max_pause), last });
+        self.timing = Some(Timing { next, pause: (window / count).min(self.max_pause), last });
     }
 
     /// The next session that is due.
     pub fn pop_due(&mut self, now: Instant) -> Option<SessionKey> {
-        let schedule = self.schedule.as_mut()?;
-        if now < schedule.next {
+        let timing = self.timing.as_mut()?;
+        if now < timing.next {
             return None;
         }
-        schedule.next += schedule.pause;
+        timing.next += timing.pause;
         self.sessions.pop_front()
     }
 
     /// The time of the next session.
     pub fn next(&self) -> Option<Instant> {
-        let schedule = self.schedule?;
-        (!self.sessions.is_empty()).then_some(schedule.next)
+        let timing = self.timing?;
+        (!self.sessions.is_empty()).then_some(timing.next)
     }
 }
 
@@ -98,15 +98,15 @@ mod tests {
 
     fn ends_in(count: usize, shards: usize, time: Duration) -> Vec<Duration> {
         let start = Instant::now();
-        let mut farewells = Farewells::new(shards);
-        farewells.add([SessionKey::default()].repeat(count), start, start + time);
-        ends_of(farewells, start)
+        let mut schedule = EndSchedule::new(shards);
+        schedule.add([SessionKey::default()].repeat(count), start, start + time);
+        ends_of(schedule, start)
     }
 
-    fn ends_of(mut farewells: Farewells, start: Instant) -> Vec<Duration> {
+    fn ends_of(mut schedule: EndSchedule, start: Instant) -> Vec<Duration> {
         let mut ends = Vec::new();
-        while let Some(next) = farewells.next() {
-            while farewells.pop_due(next).is_some() {
+        while let Some(next) = schedule.next() {
+            while schedule.pop_due(next).is_some() {
                 ends.push(next - start);
             }
         }
@@ -169,13 +169,13 @@ mod tests {
     #[test]
     fn what_is_added_later_hurries_nobody_and_puts_nobody_off() {
         let start = Instant::now();
-        let mut farewells = Farewells::new(1);
-        farewells.add([SessionKey::default()].repeat(1000), start, start + Duration::from_secs(10));
+        let mut schedule = EndSchedule::new(1);
+        schedule.add([SessionKey::default()].repeat(1000), start, start + Duration::from_secs(10));
         for tenth in 1..=10 {
             let now = start + Duration::from_millis(tenth);
-            farewells.add([SessionKey::default()], now, now + Duration::from_secs(2));
+            schedule.add([SessionKey::default()], now, now + Duration::from_secs(2));
         }
-        let ends = ends_of(farewells, start);
+        let ends = ends_of(schedule, start);
         assert_eq!((ends.len(), ends[0]), (1010, Duration::ZERO));
         let in_four_seconds = ends.iter().filter(|end| **end < Duration::from_secs(4)).count();
         assert!((390..=420).contains(&in_four_seconds), "{in_four_seconds}");
