@@ -41,7 +41,7 @@ pub struct Subscribers {
 
 /// The mode in which a session receives a topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Manner {
+enum DeliveryMode {
     /// Receives no events: a recovery is pending, or must be requested.
     Awaiting,
     /// Events as in WAMP v1.
@@ -52,16 +52,16 @@ enum Manner {
     Tagged,
 }
 
-/// Number of variants of [`Manner`].
-const MANNERS: usize = 4;
+/// Number of variants of [`DeliveryMode`].
+const MODES: usize = 4;
 
 /// The sessions of one topic.
 #[derive(Debug)]
 struct Members {
     topic: Topic,
-    /// By manner.
-    by_manner: [List; MANNERS],
-    /// Tags wanted by the sessions of [`Manner::Tagged`]. `None` if there are no such sessions, as for nearly all topics.
+    /// By mode.
+    by_mode: [List; MODES],
+    /// Tags wanted by the sessions of [`DeliveryMode::Tagged`]. `None` if there are no such sessions, as for nearly all topics.
     wanted: Option<Box<Wanted>>,
     /// Position of the last event that was delivered or recovered.
     position: Option<Position>,
@@ -74,7 +74,7 @@ struct Wanted {
     tags: HashMap<SessionKey, Box<[Tag]>>,
 }
 
-/// The sessions of one topic and manner.
+/// The sessions of one topic and mode.
 #[derive(Debug, Default)]
 struct List {
     sessions: Vec<SessionKey>,
@@ -87,7 +87,7 @@ struct List {
 struct Membership {
     topic: u32,
     member: u32,
-    manner: Manner,
+    mode: DeliveryMode,
 }
 
 /// Outcome of a subscription.
@@ -110,13 +110,13 @@ pub struct Receivers<'a>(Option<&'a Members>);
 impl Subscribers {
     /// Subscribes a session, which may have `max` subscriptions.
     pub fn subscribe(&mut self, key: SessionKey, topic: &Topic, max: usize) -> Subscribed {
-        self.enter(key, topic, Manner::Plain, max)
+        self.enter(key, topic, DeliveryMode::Plain, max)
     }
 
     /// Adds a subscription that awaits the recovery of missed events. It receives nothing before [`Self::settle`]; an existing
     /// subscription is not changed.
     pub fn await_recovery(&mut self, key: SessionKey, topic: &Topic, max: usize) -> Subscribed {
-        self.enter(key, topic, Manner::Awaiting, max)
+        self.enter(key, topic, DeliveryMode::Awaiting, max)
     }
 
     /// Ends a recovery: the session has the missed events up to `position` and receives later events, restricted to these tags
@@ -132,7 +132,7 @@ impl Subscribers {
     /// `None` if the subscription remains.
     pub fn give_up(&mut self, key: SessionKey, topic: &Topic) -> Option<bool> {
         let at = self.find(key, topic)?;
-        let is_awaiting = self.sessions[key][at].manner == Manner::Awaiting;
+        let is_awaiting = self.sessions[key][at].mode == DeliveryMode::Awaiting;
         is_awaiting.then(|| self.remove(key, at).is_some())
     }
 
@@ -140,12 +140,12 @@ impl Subscribers {
     /// receive no events before [`Self::settle`].
     pub fn hold_back(&mut self, topic: &Topic) -> Vec<SessionKey> {
         let Some(at) = self.names.get(topic) else { return Vec::new() };
-        let manners =
-            [Manner::Positioned, Manner::Tagged].map(|manner| &self.topics[at].by_manner[manner as usize]);
-        let keys: Vec<_> = manners.iter().flat_map(|list| &list.sessions).copied().collect();
+        let modes =
+            [DeliveryMode::Positioned, DeliveryMode::Tagged].map(|mode| &self.topics[at].by_mode[mode as usize]);
+        let keys: Vec<_> = modes.iter().flat_map(|list| &list.sessions).copied().collect();
         for key in &keys {
             if let Some(membership) = self.find(*key, topic) {
-                self.change_manner(*key, membership, Manner::Awaiting);
+                self.change_mode(*key, membership, DeliveryMode::Awaiting);
             }
         }
         keys
@@ -156,7 +156,7 @@ impl Subscribers {
     pub fn set_tags(&mut self, key: SessionKey, topic: &Topic, tags: Option<Box<[Tag]>>) -> bool {
         let at = self
             .find(key, topic)
-            .filter(|at| matches!(self.sessions[key][*at].manner, Manner::Positioned | Manner::Tagged));
+            .filter(|at| matches!(self.sessions[key][*at].mode, DeliveryMode::Positioned | DeliveryMode::Tagged));
         at.map(|at| self.move_to(key, at, tags)).is_some()
     }
 
@@ -194,7 +194,7 @@ impl Subscribers {
             self.next_to_drop.pop_front();
         }
         self.to_drop -= 1;
-        self.leave_manner(left);
+        self.leave_list(left);
         Some(self.forget_if_empty(left.topic))
     }
 
@@ -203,7 +203,7 @@ impl Subscribers {
         let memberships = self.sessions.get(key).map_or(&[][..], Vec::as_slice);
         memberships
             .iter()
-            .filter(|membership| matches!(membership.manner, Manner::Positioned | Manner::Tagged))
+            .filter(|membership| matches!(membership.mode, DeliveryMode::Positioned | DeliveryMode::Tagged))
             .filter_map(|membership| {
                 let members = &self.topics[membership.topic as usize];
                 Some((&members.topic, members.position?))
@@ -225,7 +225,7 @@ impl Subscribers {
         self.sessions.get(key)?.iter().position(|membership| membership.topic as usize == known)
     }
 
-    fn enter(&mut self, key: SessionKey, topic: &Topic, manner: Manner, max: usize) -> Subscribed {
+    fn enter(&mut self, key: SessionKey, topic: &Topic, mode: DeliveryMode, max: usize) -> Subscribed {
         if self.find(key, topic).is_some() {
             return Subscribed::Already;
         }
@@ -242,39 +242,39 @@ impl Subscribers {
             at
         });
         let members = &mut self.topics[at];
-        let member = members.by_manner[manner as usize].push(key, narrow(memberships.len()));
-        memberships.push(Membership { topic: narrow(at), member, manner });
+        let member = members.by_mode[mode as usize].push(key, narrow(memberships.len()));
+        memberships.push(Membership { topic: narrow(at), member, mode });
         if members.is_alone() { Subscribed::First } else { Subscribed::Another }
     }
 
-    /// Moves a subscription to [`Manner::Tagged`] with these tags, or to [`Manner::Positioned`] without tags.
+    /// Moves a subscription to [`DeliveryMode::Tagged`] with these tags, or to [`DeliveryMode::Positioned`] without tags.
     fn move_to(&mut self, key: SessionKey, at: usize, tags: Option<Box<[Tag]>>) {
-        self.change_manner(key, at, if tags.is_some() { Manner::Tagged } else { Manner::Positioned });
+        self.change_mode(key, at, if tags.is_some() { DeliveryMode::Tagged } else { DeliveryMode::Positioned });
         if let Some(tags) = tags {
             let topic = self.sessions[key][at].topic as usize;
             self.topics[topic].wanted.get_or_insert_default().insert(key, tags);
         }
     }
 
-    fn change_manner(&mut self, key: SessionKey, at: usize, manner: Manner) {
+    fn change_mode(&mut self, key: SessionKey, at: usize, mode: DeliveryMode) {
         let membership = self.sessions[key][at];
-        self.leave_manner(membership);
-        let list = &mut self.topics[membership.topic as usize].by_manner[manner as usize];
+        self.leave_list(membership);
+        let list = &mut self.topics[membership.topic as usize].by_mode[mode as usize];
         let member = list.push(key, narrow(at));
-        self.sessions[key][at] = Membership { topic: membership.topic, member, manner };
+        self.sessions[key][at] = Membership { topic: membership.topic, member, mode };
     }
 
     /// Removes a subscription from the topic's list.
-    fn leave_manner(&mut self, Membership { topic, member, manner }: Membership) {
+    fn leave_list(&mut self, Membership { topic, member, mode }: Membership) {
         let members = &mut self.topics[topic as usize];
-        let list = &mut members.by_manner[manner as usize];
+        let list = &mut members.by_mode[mode as usize];
         let session = list.swap_remove(member);
         if let Some((moved, membership)) = list.get(member)
             && let Some(memberships) = self.sessions.get_mut(moved).or_else(|| self.ended.get_mut(&moved))
         {
             memberships[membership as usize].member = member;
         }
-        if manner == Manner::Tagged
+        if mode == DeliveryMode::Tagged
             && let Some(wanted) = &mut members.wanted
         {
             wanted.remove(session);
@@ -287,10 +287,10 @@ impl Subscribers {
     /// Removes a subscription from both lists. Returns the topic if that was its last subscription.
     fn remove(&mut self, key: SessionKey, membership: usize) -> Option<Topic> {
         let left = self.sessions[key][membership];
-        self.leave_manner(left);
+        self.leave_list(left);
         self.sessions[key].swap_remove(membership);
         if let Some(moved) = self.sessions[key].get(membership) {
-            let list = &mut self.topics[moved.topic as usize].by_manner[moved.manner as usize];
+            let list = &mut self.topics[moved.topic as usize].by_mode[moved.mode as usize];
             list.memberships[moved.member as usize] = narrow(membership);
         }
         self.forget_if_empty(left.topic)
@@ -315,12 +315,12 @@ impl Subscribers {
 impl<'a> Receivers<'a> {
     /// Sessions that receive it as in WAMP v1.
     pub fn plain(self) -> &'a [SessionKey] {
-        self.in_manner(Manner::Plain)
+        self.in_mode(DeliveryMode::Plain)
     }
 
     /// Sessions that receive it with its position, whatever its tags.
     pub fn positioned(self) -> &'a [SessionKey] {
-        self.in_manner(Manner::Positioned)
+        self.in_mode(DeliveryMode::Positioned)
     }
 
     /// Whether any session wants only certain tags.
@@ -330,7 +330,7 @@ impl<'a> Receivers<'a> {
 
     /// Sessions that want only certain tags, whichever.
     pub fn tagged(self) -> &'a [SessionKey] {
-        self.in_manner(Manner::Tagged)
+        self.in_mode(DeliveryMode::Tagged)
     }
 
     /// Sessions that want this tag.
@@ -343,22 +343,22 @@ impl<'a> Receivers<'a> {
         })
     }
 
-    fn in_manner(self, manner: Manner) -> &'a [SessionKey] {
-        self.0.map_or(&[], |members| &members.by_manner[manner as usize].sessions)
+    fn in_mode(self, mode: DeliveryMode) -> &'a [SessionKey] {
+        self.0.map_or(&[], |members| &members.by_mode[mode as usize].sessions)
     }
 }
 
 impl Members {
     fn new(topic: Topic) -> Self {
-        Self { topic, by_manner: std::array::from_fn(|_| List::default()), wanted: None, position: None }
+        Self { topic, by_mode: std::array::from_fn(|_| List::default()), wanted: None, position: None }
     }
 
     fn is_empty(&self) -> bool {
-        self.by_manner.iter().all(|list| list.sessions.is_empty())
+        self.by_mode.iter().all(|list| list.sessions.is_empty())
     }
 
     fn is_alone(&self) -> bool {
-        self.by_manner.iter().map(|list| list.sessions.len()).sum::<usize>() == 1
+        self.by_mode.iter().map(|list| list.sessions.len()).sum::<usize>() == 1
     }
 }
 
@@ -528,8 +528,8 @@ mod tests {
                         let tags = if names.is_empty() { None } else { tags() };
                         let is_tagged = tags.is_some();
                         subscribers.settle(key, &topic(number), tags, Position::UNKNOWN);
-                        if let Some(manner) = model.get_mut(&at) {
-                            *manner = if is_tagged { Model::Tagged(names) } else { Model::Positioned };
+                        if let Some(mode) = model.get_mut(&at) {
+                            *mode = if is_tagged { Model::Tagged(names) } else { Model::Positioned };
                         }
                     }
                     4 => {
@@ -549,12 +549,12 @@ mod tests {
                     6 => {
                         let mut held_back = subscribers.hold_back(&topic(number));
                         held_back.retain(|key| places.contains_key(*key));
-                        let with_positions = model.iter_mut().filter(|((of, _), manner)| {
-                            *of == number && matches!(manner, Model::Positioned | Model::Tagged(_))
+                        let with_positions = model.iter_mut().filter(|((of, _), mode)| {
+                            *of == number && matches!(mode, Model::Positioned | Model::Tagged(_))
                         });
                         let mut expected = BTreeSet::new();
-                        for ((_, key), manner) in with_positions {
-                            *manner = Model::Awaiting;
+                        for ((_, key), mode) in with_positions {
+                            *mode = Model::Awaiting;
                             expected.insert(*key);
                         }
                         prop_assert_eq!(set(&held_back), expected);
@@ -575,23 +575,23 @@ mod tests {
                 prop_assert_eq!(subscribers.to_drop(), ended.len());
                 for number in 0..6 {
                     let with = |is: &dyn Fn(&Model) -> bool| -> BTreeSet<SessionKey> {
-                        let all = model.iter().filter(|((of, _), manner)| *of == number && is(manner));
+                        let all = model.iter().filter(|((of, _), mode)| *of == number && is(mode));
                         all.map(|((_, key), _)| *key).collect()
                     };
                     let set = |keys: &[SessionKey]| -> BTreeSet<SessionKey> {
                         keys.iter().filter(|key| places.contains_key(**key)).copied().collect()
                     };
                     let receivers = subscribers.of(&topic(number), Position::UNKNOWN);
-                    prop_assert_eq!(set(receivers.plain()), with(&|manner| *manner == Model::Plain));
+                    prop_assert_eq!(set(receivers.plain()), with(&|mode| *mode == Model::Plain));
                     prop_assert_eq!(
                         set(receivers.positioned()),
-                        with(&|manner| *manner == Model::Positioned)
+                        with(&|mode| *mode == Model::Positioned)
                     );
-                    let tagged = with(&|manner| matches!(manner, Model::Tagged(_)));
+                    let tagged = with(&|mode| matches!(mode, Model::Tagged(_)));
                     prop_assert!(receivers.has_tagged() || tagged.is_empty());
                     prop_assert_eq!(set(receivers.tagged()), tagged);
                     for name in 0..4 {
-                        let wanted = with(&|manner| matches!(manner, Model::Tagged(names) if names.contains(&name)));
+                        let wanted = with(&|mode| matches!(mode, Model::Tagged(names) if names.contains(&name)));
                         let with_tag: Vec<_> = receivers.tagged_with(tag(name)).collect();
                         prop_assert_eq!(set(&with_tag), wanted);
                     }
