@@ -12,20 +12,20 @@ use crate::node::Node;
 
 /// Notifies that the server accepts connections, or that a reload has finished.
 pub fn ready() {
-    tell(&[NotifyState::Ready]);
+    notify(&[NotifyState::Ready]);
 }
 
 /// Notifies that the server reloads its configuration; [`ready`] must follow.
 pub fn reloading() {
     match NotifyState::monotonic_usec_now() {
-        Ok(now) => tell(&[NotifyState::Reloading, now]),
+        Ok(now) => notify(&[NotifyState::Reloading, now]),
         Err(error) => warn!(%error, "cannot notify systemd of the reload"),
     }
 }
 
 /// Notifies that the server shuts down.
 pub fn stopping() {
-    tell(&[NotifyState::Stopping]);
+    notify(&[NotifyState::Stopping]);
 }
 
 /// Notifies the watchdog at twice the required rate, each time after every shard has answered. If a shard hangs, the
@@ -43,11 +43,11 @@ pub async fn watch_shards(node: Arc<Node>) {
         drop(alive);
         // Each shard drops its sender when it handles the request. Nothing is sent: `recv` returns when the last is dropped.
         answered.recv().await;
-        tell(&[NotifyState::Watchdog]);
+        notify(&[NotifyState::Watchdog]);
     }
 }
 
-fn tell(states: &[NotifyState<'_>]) {
+fn notify(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         warn!(%error, "cannot notify systemd");
     }

@@ -90,7 +90,7 @@ pub struct ShardWaiter {
 }
 
 impl Waiter for ShardWaiter {
-    fn tell(&self, settled: Settled) {
+    fn notify(&self, settled: Settled) {
         self.shard.send(ShardMessage::Settled { awaited: self.awaited, settled });
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// The callback for the return of awaited credit.
-type Tell = Box<dyn Fn() + Send + Sync>;
+type Notify = Box<dyn Fn() + Send + Sync>;
 
 /// The credit that all publishers of a node share.
 pub struct CreditPool {
@@ -18,31 +18,31 @@ pub struct CreditPool {
     bytes: AtomicUsize,
     max_messages: usize,
     max_bytes: usize,
-    /// Whether a session waits for credit. Whoever returns credit then calls `tell`.
+    /// Whether a session waits for credit. Whoever returns credit then calls `notify`.
     awaited: AtomicBool,
-    tell: Tell,
+    notify: Notify,
 }
 
 impl CreditPool {
-    /// A pool with nothing in flight. `tell` is called when awaited credit has been returned.
-    pub fn new(max_messages: usize, max_bytes: usize, tell: impl Fn() + Send + Sync + 'static) -> Arc<Self> {
+    /// A pool with nothing in flight. `notify` is called when awaited credit has been returned.
+    pub fn new(max_messages: usize, max_bytes: usize, notify: impl Fn() + Send + Sync + 'static) -> Arc<Self> {
         Arc::new(Self {
             messages: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
             max_messages,
             max_bytes,
             awaited: AtomicBool::new(false),
-            tell: Box::new(tell),
+            notify: Box::new(notify),
         })
     }
 
-    /// Whether credit is available. If not, `tell` is called as soon as it is worth asking again.
+    /// Whether credit is available. If not, `notify` is called as soon as it is worth asking again.
     pub fn is_available(&self) -> bool {
         if self.has_room() {
             return true;
         }
         self.awaited.store(true, Ordering::SeqCst);
-        // Credit returned between the two lines above did not call `tell`.
+        // Credit returned between the two lines above did not call `notify`.
         self.has_room()
     }
 
@@ -80,7 +80,7 @@ impl Drop for Credit {
             && self.pool.has_room()
             && self.pool.awaited.swap(false, Ordering::SeqCst)
         {
-            (self.pool.tell)();
+            (self.pool.notify)();
         }
     }
 }
@@ -109,17 +109,17 @@ mod tests {
 
     #[test]
     fn a_waiting_session_is_notified_once() {
-        let told = Arc::new(AtomicUsize::new(0));
-        let counter = Arc::clone(&told);
+        let notified = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&notified);
         let pool = CreditPool::new(1, 100, move || {
             counter.fetch_add(1, Ordering::SeqCst);
         });
         let credit = pool.take(1);
         assert!(!pool.is_available());
-        assert_eq!(told.load(Ordering::SeqCst), 0);
+        assert_eq!(notified.load(Ordering::SeqCst), 0);
         drop(credit);
-        assert_eq!(told.load(Ordering::SeqCst), 1);
+        assert_eq!(notified.load(Ordering::SeqCst), 1);
         drop(pool.take(1));
-        assert_eq!(told.load(Ordering::SeqCst), 1, "nobody waits any more");
+        assert_eq!(notified.load(Ordering::SeqCst), 1, "nobody waits any more");
     }
 }

@@ -21,7 +21,7 @@ pub struct Settled {
 /// The waiter of a receipt.
 pub trait Waiter: fmt::Debug + Send + Sync {
     /// Called once when the receipt is settled.
-    fn tell(&self, settled: Settled);
+    fn notify(&self, settled: Settled);
 }
 
 /// Held by everything that must happen before the waiter is notified. Settled on drop.
@@ -29,20 +29,20 @@ pub trait Waiter: fmt::Debug + Send + Sync {
 pub struct Receipt<W: Waiter + ?Sized = dyn Waiter> {
     /// The highest accepted sequence number. 0: none.
     highest: AtomicU64,
-    is_told: bool,
+    is_settled: bool,
     waiter: W,
 }
 
 impl<W: Waiter> Receipt<W> {
     /// A receipt that notifies this waiter.
     pub fn new(waiter: W) -> Arc<Self> {
-        Arc::new(Self { highest: AtomicU64::new(0), is_told: false, waiter })
+        Arc::new(Self { highest: AtomicU64::new(0), is_settled: false, waiter })
     }
 
     /// Drops a reference. If it was the last, the receipt is settled: its result is returned, and the waiter is not called.
     pub fn settle_now(receipt: Arc<Self>) -> Option<Settled> {
         Arc::into_inner(receipt).map(|mut receipt| {
-            receipt.is_told = true;
+            receipt.is_settled = true;
             receipt.settled()
         })
     }
@@ -61,8 +61,8 @@ impl<W: Waiter + ?Sized> Receipt<W> {
 
 impl<W: Waiter + ?Sized> Drop for Receipt<W> {
     fn drop(&mut self) {
-        if !self.is_told {
-            self.waiter.tell(self.settled());
+        if !self.is_settled {
+            self.waiter.notify(self.settled());
         }
     }
 }
@@ -74,27 +74,27 @@ mod tests {
     use super::*;
 
     impl Waiter for Sender<Settled> {
-        fn tell(&self, settled: Settled) {
+        fn notify(&self, settled: Settled) {
             self.send(settled).unwrap();
         }
     }
 
     #[test]
     fn dropping_the_last_reference_notifies_the_waiter() {
-        let (waiter, told) = channel();
+        let (waiter, notified) = channel();
         let receipt = Receipt::new(waiter);
         let event: Arc<Receipt> = Arc::<Receipt<Sender<_>>>::clone(&receipt);
         event.set_highest(Seq::new(7));
         assert_eq!(Receipt::settle_now(receipt), None);
-        assert!(told.try_recv().is_err(), "an event still holds it");
+        assert!(notified.try_recv().is_err(), "an event still holds it");
         drop(event);
-        assert_eq!(told.try_recv().unwrap(), Settled { highest: Seq::new(7) });
+        assert_eq!(notified.try_recv().unwrap(), Settled { highest: Seq::new(7) });
     }
 
     #[test]
     fn a_receipt_without_other_holders_is_settled_at_once_without_a_notification() {
-        let (waiter, told) = channel();
+        let (waiter, notified) = channel();
         assert_eq!(Receipt::settle_now(Receipt::new(waiter)), Some(Settled { highest: None }));
-        assert!(told.try_recv().is_err());
+        assert!(notified.try_recv().is_err());
     }
 }

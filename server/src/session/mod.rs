@@ -490,8 +490,8 @@ impl Session {
     pub fn ask_for_patience(&mut self, now: Instant) {
         // A publisher that has not read the previous output needs no further sign of life.
         if self.is_publisher() && self.is_open() && self.outbound.is_empty() {
-            let told = self.outbound.push(ping_frame());
-            self.end_if_too_slow(told, now);
+            let pushed = self.outbound.push(ping_frame());
+            self.end_if_too_slow(pushed, now);
         }
     }
 
@@ -510,8 +510,8 @@ impl Session {
     /// Sends Welcome to a publisher, with the highest sequence number that was accepted and written.
     pub fn welcome_publisher(&mut self, accepted: Option<Seq>, now: Instant) {
         if self.is_open() {
-            let told = publisher::welcome(accepted, &mut self.outbound);
-            self.end_if_too_slow(told, now);
+            let pushed = publisher::welcome(accepted, &mut self.outbound);
+            self.end_if_too_slow(pushed, now);
         }
     }
 
@@ -540,8 +540,8 @@ impl Session {
         if let Some(browser) = open.handler.as_browser() {
             browser.answered();
         }
-        let told = self.outbound.push(frame);
-        self.end_if_too_slow(told, now);
+        let pushed = self.outbound.push(frame);
+        self.end_if_too_slow(pushed, now);
     }
 
     /// The refusal of a call by a browser that has too many subscriptions.
@@ -645,8 +645,8 @@ impl Session {
         }
     }
 
-    fn end_if_too_slow(&mut self, told: Result<(), TooSlow>, now: Instant) {
-        if let Err(TooSlow) = told {
+    fn end_if_too_slow(&mut self, pushed: Result<(), TooSlow>, now: Instant) {
+        if let Err(TooSlow) = pushed {
             self.end(CloseReason::TooSlow, now + CLOSE_TIMEOUT);
         }
     }

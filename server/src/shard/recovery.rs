@@ -77,11 +77,11 @@ mod tests {
         Recovered { position: at(last), complete: true, events }
     }
 
-    fn told(recovered: &Recovered, tags: Option<&[&str]>) -> (String, bool) {
-        told_with_room(recovered, tags, usize::MAX)
+    fn answer_text(recovered: &Recovered, tags: Option<&[&str]>) -> (String, bool) {
+        answer_text_with_room(recovered, tags, usize::MAX)
     }
 
-    fn told_with_room(recovered: &Recovered, tags: Option<&[&str]>, room: usize) -> (String, bool) {
+    fn answer_text_with_room(recovered: &Recovered, tags: Option<&[&str]>, room: usize) -> (String, bool) {
         let tags = tags.map(|names| {
             let mut tags: Vec<Tag> = names.iter().map(|name| Tag::new(name)).collect();
             tags.sort_unstable();
@@ -100,14 +100,14 @@ mod tests {
     fn tags_leave_out_what_names_others() {
         let of = |tag| kept(&format!(r#"[{{"tagname":"{tag}"}}]"#));
         let recovered = recovered(vec![of("A"), of("B"), kept("17")]);
-        let (text, complete) = told(&recovered, Some(&["B", "C"]));
+        let (text, complete) = answer_text(&recovered, Some(&["B", "C"]));
         assert_eq!(
             text,
             r#"[3,null,{"position":"3.a","complete":true,"events":[["2.a",[{"tagname":"B"}]],["3.a",17]]}]"#
         );
         assert!(complete);
-        assert_eq!(told(&recovered, None).0.matches("tagname").count(), 2);
-        assert_eq!(told(&recovered, Some(&[])).0.matches("tagname").count(), 0);
+        assert_eq!(answer_text(&recovered, None).0.matches("tagname").count(), 2);
+        assert_eq!(answer_text(&recovered, Some(&[])).0.matches("tagname").count(), 0);
     }
 
     #[test]
@@ -116,14 +116,14 @@ mod tests {
             |id| Audience { eligible: SessionIds::new(vec![SessionId(id)]).unwrap(), ..Audience::default() };
         let one = Payload::check(&Bytes::from_static(b"1")).unwrap();
         let events = vec![Kept::new(&one, only(8)), Kept::new(&one, only(7))];
-        let (text, complete) = told(&recovered(events), None);
+        let (text, complete) = answer_text(&recovered(events), None);
         assert_eq!(text, r#"[3,null,{"position":"2.a","complete":true,"events":[["2.a",1]]}]"#);
         assert!(complete);
     }
 
     #[test]
     fn beyond_the_bounds_the_latest_come_and_it_is_not_complete() {
-        let many = |count: usize, json: &str| told(&recovered(vec![kept(json); count]), None);
+        let many = |count: usize, json: &str| answer_text(&recovered(vec![kept(json); count]), None);
         let (text, complete) = many(MAX_EVENTS, "1");
         assert!(complete && text.contains(r#"["1.a",1]"#));
         let (text, complete) = many(MAX_EVENTS + 1, "1");
@@ -131,8 +131,8 @@ mod tests {
         let large = format!("\"{}\"", "x".repeat(MAX_BYTES / 4 - EVENT_BYTES - 2));
         assert!(many(4, &large).1 && !many(5, &large).1);
         let few = recovered(vec![kept("1"); 3]);
-        let (text, complete) = told_with_room(&few, None, 2 * (EVENT_BYTES + 1));
+        let (text, complete) = answer_text_with_room(&few, None, 2 * (EVENT_BYTES + 1));
         assert!(!complete && !text.contains(r#"["1.a",1]"#) && text.contains(r#"["2.a",1]"#));
-        assert!(!told_with_room(&few, None, 0).1);
+        assert!(!answer_text_with_room(&few, None, 0).1);
     }
 }

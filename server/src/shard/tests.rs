@@ -237,14 +237,14 @@ impl Stage {
         self.shard.end_due(until);
     }
 
-    /// What a publisher is told once everything has been written.
+    /// The frames that a publisher receives once everything has been written.
     fn link_frames(&mut self, key: SessionKey) -> Vec<ServerFrame> {
         self.pass_on();
         self.link_frames_now(key)
     }
 
     fn link_frames_now(&mut self, key: SessionKey) -> Vec<ServerFrame> {
-        // What waits for what was told before leaves with the next write.
+        // Answers that wait behind earlier output leave with the next write.
         let written: Vec<u8> =
             std::iter::from_fn(|| Some(self.written(key)).filter(|bytes| !bytes.is_empty()))
                 .flatten()
@@ -277,12 +277,12 @@ fn default_limits() -> Limits {
 }
 
 /// What answers that are not all well say: up to which message each acknowledges, and what is refused.
-fn refused<const N: usize>(told: Vec<ServerFrame>) -> [(u64, Refusals); N] {
-    let told = told.into_iter().map(|frame| match frame {
+fn refused<const N: usize>(frames: Vec<ServerFrame>) -> [(u64, Refusals); N] {
+    let refusals = frames.into_iter().map(|frame| match frame {
         ServerFrame::Refused { accepted, refusals } => (accepted.get(), refusals),
         other => panic!("{other:?}"),
     });
-    told.collect::<Vec<_>>().try_into().unwrap()
+    refusals.collect::<Vec<_>>().try_into().unwrap()
 }
 
 fn ack(seq: u64) -> ServerFrame {
@@ -454,9 +454,9 @@ fn what_a_policy_refuses_is_told_and_never_closes_the_session() {
         (r#"[7,"oro/maintenance",{"isOn":true}]"#, r"oro\/maintenance"),
     ] {
         stage.say(key, text);
-        let told = stage.texts(key);
-        assert_eq!(told.len(), 1, "{text}");
-        assert!(told[0].starts_with(&format!(r#"[4,"{topic}","{topic}",""#)), "{told:?}");
+        let received = stage.texts(key);
+        assert_eq!(received.len(), 1, "{text}");
+        assert!(received[0].starts_with(&format!(r#"[4,"{topic}","{topic}",""#)), "{received:?}");
     }
     stage.say(key, r#"[5,"oro/maintenance"]"#);
     stage.publish(message("oro/maintenance", "1"));
@@ -577,7 +577,7 @@ fn a_publisher_that_speaks_wamp_ends_sessions_too() {
     let key = stage.browser(OROSYNC, &user(7));
     let publisher = stage.wamp_publisher();
     stage.say(publisher, r#"[7,"orosync/disconnect",{"user":"user7"}]"#);
-    assert!(stage.texts(publisher)[0].contains("\\\"role\\\""), "it is told what is missing");
+    assert!(stage.texts(publisher)[0].contains("\\\"role\\\""), "the refusal names what is missing");
     assert_eq!(stage.metrics.messages_refused.total("not_a_disconnect"), 1);
     stage.pass_on();
     assert_eq!(stage.written(key), b"");
@@ -595,8 +595,8 @@ fn what_is_no_topic_is_refused_and_not_told_to_the_operator() {
     stage.say(key, r#"[5,"acme/x"]"#);
     assert_eq!(stage.texts(key).len(), 2);
     assert_eq!(stage.metrics.subscriptions_refused.total("not_a_topic"), 1);
-    let told = stage.metrics.refused_topics.describe(stage.now);
-    assert_eq!(told.matches("\"topic\"").count(), 1, "{told}");
+    let described = stage.metrics.refused_topics.describe(stage.now);
+    assert_eq!(described.matches("\"topic\"").count(), 1, "{described}");
 }
 
 #[test]
@@ -750,9 +750,9 @@ fn what_a_publisher_is_owed_leaves_before_its_close_frame() {
     let (done, _) = mpsc::channel(1);
     stage.shard.handle_message(ShardMessage::StopPublishing(done), stage.now);
     let sent = frames(&stage.written(key));
-    let told: Vec<_> =
+    let received: Vec<_> =
         sent[..2].iter().map(|(_, payload)| ServerFrame::decode(payload.clone().into())).collect();
-    assert_eq!(told, [Ok(ack(1)), Ok(ack(3))]);
+    assert_eq!(received, [Ok(ack(1)), Ok(ack(3))]);
     assert_eq!((sent[2].0, &sent[2].1[..2]), (8, &1001_u16.to_be_bytes()[..]));
 }
 
@@ -1101,8 +1101,8 @@ fn an_answer_is_not_larger_than_what_it_answers() {
         format!("[1,\"x\",\"{long}\"]"),
     ] {
         stage.say(key, &text);
-        let told = stage.texts(key);
-        assert!(told.len() == 1 && told[0].len() < 5000, "{} bytes", told[0].len());
+        let received = stage.texts(key);
+        assert!(received.len() == 1 && received[0].len() < 5000, "{} bytes", received[0].len());
     }
 }
 
@@ -1221,10 +1221,10 @@ fn a_drain_acknowledges_what_was_accepted_and_says_when_it_has() {
     );
     stage.pass_on();
     assert_eq!(stopped.try_recv(), Err(mpsc::error::TryRecvError::Disconnected));
-    let told = frames(&stage.written(publisher));
-    assert_eq!(told.iter().map(|(opcode, _)| *opcode).collect::<Vec<_>>(), [2, 8]);
-    assert_eq!(ServerFrame::decode(told[0].1.clone().into()).unwrap(), ack(1));
-    assert_eq!(told[1].1[..2], 1001_u16.to_be_bytes());
+    let received = frames(&stage.written(publisher));
+    assert_eq!(received.iter().map(|(opcode, _)| *opcode).collect::<Vec<_>>(), [2, 8]);
+    assert_eq!(ServerFrame::decode(received[0].1.clone().into()).unwrap(), ack(1));
+    assert_eq!(received[1].1[..2], 1001_u16.to_be_bytes());
     assert_eq!(stage.texts(reader).len(), 1, "2 is for the next server");
 }
 

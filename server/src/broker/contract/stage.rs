@@ -127,7 +127,7 @@ impl Answer {
 }
 
 impl Waiter for Answer {
-    fn tell(&self, settled: Settled) {
+    fn notify(&self, settled: Settled) {
         self.0.set(settled.highest).expect("a receipt notifies once");
     }
 }

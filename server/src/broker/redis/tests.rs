@@ -170,7 +170,7 @@ impl Settlements {
 }
 
 impl Waiter for Arc<Settlements> {
-    fn tell(&self, _: Settled) {
+    fn notify(&self, _: Settled) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 }

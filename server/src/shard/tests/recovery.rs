@@ -336,17 +336,17 @@ fn what_cannot_be_done_is_answered_with_a_sentence() {
         ("tags", r#""oro/data/update",["A"]"#, r#"{"code":404}]"#),
         ("tags", r#""oro/data/update",7"#, r#"argument 2 is not a list of content tags",{"code":400}]"#),
     ] {
-        let told = stage.called(key, &format!("orosync/{procedure}"), arguments);
-        assert!(told.starts_with(r#"[4,"1","#) && told.ends_with(answer), "{told}\n{answer}");
+        let received = stage.called(key, &format!("orosync/{procedure}"), arguments);
+        assert!(received.starts_with(r#"[4,"1","#) && received.ends_with(answer), "{received}\n{answer}");
     }
     let tags = vec!["\"A\""; 201].join(",");
-    let told = stage.called(key, "orosync/subscribe", &format!(r#""{TOPIC}",{{"tags":[{tags}]}}"#));
-    assert!(told.contains("201 tags, at most 200 are possible"), "{told}");
+    let received = stage.called(key, "orosync/subscribe", &format!(r#""{TOPIC}",{{"tags":[{tags}]}}"#));
+    assert!(received.contains("201 tags, at most 200 are possible"), "{received}");
     stage.recovered(key, "{}");
-    let told = stage.called(key, "orosync/subscribe", r#""oro/maintenance""#);
+    let received = stage.called(key, "orosync/subscribe", r#""oro/maintenance""#);
     assert!(
-        told.contains("may have at most 1 subscriptions") && told.ends_with(r#"{"code":429}]"#),
-        "{told}"
+        received.contains("may have at most 1 subscriptions") && received.ends_with(r#"{"code":429}]"#),
+        "{received}"
     );
 }
 
@@ -451,8 +451,8 @@ fn who_can_ask_what_is_missing_is_ended_to_do_so_and_hears_no_more_of_it_until_t
     stage.say(plain, &format!(r#"[5,"{TOPIC}"]"#));
     stage.recovered(all, "{}");
     stage.recovered(some, r#"{"tags":["A"]}"#);
-    let told = stage.called(other, "orosync/subscribe", r#""oro/ping",{}"#);
-    assert!(told.contains(r#""complete":true"#), "{told}");
+    let received = stage.called(other, "orosync/subscribe", r#""oro/ping",{}"#);
+    assert!(received.contains(r#""complete":true"#), "{received}");
     stage.shard.handle_message(ShardMessage::EndIncomplete(Topic::parse(TOPIC).unwrap()), stage.now);
     // By what follows they would take themselves to have had all before.
     stage.update(&tagged("A"));
@@ -460,8 +460,8 @@ fn who_can_ask_what_is_missing_is_ended_to_do_so_and_hears_no_more_of_it_until_t
     for key in [all, some] {
         assert_eq!(stage.texts(key), [""; 0]);
     }
-    let told = stage.called(all, "orosync/resume", "");
-    assert!(told.contains(r#""positions":{}"#), "{told}");
+    let received = stage.called(all, "orosync/resume", "");
+    assert!(received.contains(r#""positions":{}"#), "{received}");
     // Nor does one that is ended hurry.
     stage.shard.handle_message(ShardMessage::EndIncomplete(Topic::parse("oro/ping").unwrap()), stage.now);
     let mut closed = Vec::new();
@@ -470,7 +470,7 @@ fn who_can_ask_what_is_missing_is_ended_to_do_so_and_hears_no_more_of_it_until_t
     }
     stage.write();
     for key in [plain, all, some, other] {
-        closed.push(frames(&stage.written(key)).first().map(|(_, told)| [told[0], told[1]]));
+        closed.push(frames(&stage.written(key)).first().map(|(_, payload)| [payload[0], payload[1]]));
     }
     let incomplete = Some(CloseReason::Incomplete.code().to_be_bytes());
     assert_eq!(closed, [None, incomplete, incomplete, incomplete]);

@@ -92,8 +92,8 @@ impl Together {
     /// What a session is answered that asks for a ticket for its next connection.
     fn resume_ticket(&mut self, key: SessionKey) -> Option<String> {
         self.stage.say(key, r#"[2,"1","orosync/resume"]"#);
-        let told: Value = serde_json::from_str(&self.stage.texts(key)[0]).unwrap();
-        told[2]["ticket"].as_str().map(str::to_owned)
+        let received: Value = serde_json::from_str(&self.stage.texts(key)[0]).unwrap();
+        received[2]["ticket"].as_str().map(str::to_owned)
     }
 
     /// The frames behind the 101.

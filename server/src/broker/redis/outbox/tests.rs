@@ -245,7 +245,7 @@ struct Told {
 }
 
 impl Waiter for Told {
-    fn tell(&self, _: Settled) {
+    fn notify(&self, _: Settled) {
         self.told.lock().unwrap().push(self.names.clone());
     }
 }
