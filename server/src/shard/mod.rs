@@ -13,7 +13,7 @@ pub mod run;
 mod send;
 pub mod subscribers;
 pub mod trial;
-mod turn;
+mod iteration;
 pub mod write;
 
 use std::collections::VecDeque;

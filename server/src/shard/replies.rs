@@ -40,7 +40,7 @@ pub enum Reply {
     Answer(Bytes),
     /// The answer to `orosync/subscribe`, once the broker has said what there is.
     Recovery(Box<Recovery>),
-    /// The answer to `orosync/resume`, of this call at this time (in seconds since 1970). It is made when it is its turn: where
+    /// The answer to `orosync/resume`, of this call at this time (in seconds since 1970). It is made when it is sent: where
     /// topics stand must not be behind the events that were sent before it.
     Resumption(Payload, u64),
 }

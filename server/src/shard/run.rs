@@ -1,6 +1,6 @@
 //! A shard's event loop: the only place where sessions' sockets are read and written.
 //!
-//! Each turn takes of what is there, from the inbox and from the sockets, as much as [`turn`] says, and then writes each
+//! Each iteration takes of what is there, from the inbox and from the sockets, as much as [`iteration`] says, and then writes each
 //! dirty session once ([`super::send`]). Nothing is spawned or woken per delivery. The sockets hang in an epoll set of the
 //! shard's own, whose descriptor tokio watches: a socket costs the kernel's entry and nothing else.
 
@@ -16,7 +16,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep_until};
 use tracing::error;
 
 use super::ring::SendRing;
-use super::turn;
+use super::iteration;
 use super::{SessionKey, Shard};
 use crate::connection::Accepted;
 use crate::connection::socket::Socket;
@@ -29,7 +29,7 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// Iterations in a row that begin with a message of the inbox. Then the other tasks of this thread run, such as the one that
 /// accepts connections, and timers: a busy inbox never has the loop wait, which is when they would run.
-const MOST_WITHOUT_YIELD: u32 = 8;
+const MAX_ITERATIONS_WITHOUT_YIELD: u32 = 8;
 
 /// Whose sockets are read: two queues.
 const PUBLISHERS: usize = 0;
@@ -41,11 +41,11 @@ const OTHERS: usize = 1;
 pub async fn run(shard: Shard, mut inbox: Inbox, send_together: bool) -> io::Result<()> {
     let mut sockets = watch(Poll::new()?)?;
     let ring = if send_together { Some(SendRing::new()?) } else { None };
-    let mut events = Events::with_capacity(turn::EVENTS);
+    let mut events = Events::with_capacity(iteration::EVENTS);
     let mut event_loop = EventLoop::new(shard, sockets.get_ref().registry().try_clone()?, ring);
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut without_yield = 0;
+    let mut iterations_without_yield = 0;
     loop {
         let has_work = event_loop.has_work();
         let next_end = event_loop.next_end();
@@ -64,10 +64,10 @@ pub async fn run(shard: Shard, mut inbox: Inbox, send_together: bool) -> io::Res
             () = yield_now(), if has_work => None,
             () = sleep_until(next_end.unwrap_or_else(Instant::now).into()), if next_end.is_some() => None,
         };
-        without_yield = if first.is_some() { without_yield + 1 } else { 0 };
+        iterations_without_yield = if first.is_some() { iterations_without_yield + 1 } else { 0 };
         let more = iter::from_fn(|| inbox.try_recv().ok());
         let now = Instant::now();
-        for message in first.into_iter().chain(more).take(turn::MESSAGES) {
+        for message in first.into_iter().chain(more).take(iteration::MESSAGES) {
             event_loop.shard.handle_message(message, now);
         }
         event_loop.accept_some(now);
@@ -84,8 +84,8 @@ pub async fn run(shard: Shard, mut inbox: Inbox, send_together: bool) -> io::Res
         {
             return Ok(());
         }
-        if without_yield == MOST_WITHOUT_YIELD {
-            without_yield = 0;
+        if iterations_without_yield == MAX_ITERATIONS_WITHOUT_YIELD {
+            iterations_without_yield = 0;
             yield_now().await;
         }
     }
@@ -97,10 +97,10 @@ pub(super) struct EventLoop {
     pub(super) connections: SecondaryMap<SessionKey, Connection>,
     /// Where the kernel allows it.
     pub(super) ring: Option<SendRing>,
-    /// Sessions that may have more to read than they got their turn for: of publishers, and of all others.
+    /// Sessions that may have more to read than they got their iteration for: of publishers, and of all others.
     readable: [VecDeque<SessionKey>; 2],
-    /// What is read of others than publishers in this turn.
-    pub(super) reading_of_others: usize,
+    /// What is read of others than publishers in this iteration.
+    pub(super) other_read_budget: usize,
     /// When timeouts were last handled.
     ticked: Instant,
     buffer: Box<[u8]>,
@@ -129,9 +129,9 @@ impl EventLoop {
             ring,
             connections: SecondaryMap::new(),
             readable: Default::default(),
-            reading_of_others: turn::LEAST_READING_OF_OTHERS,
+            other_read_budget: iteration::MIN_OTHER_READ_BYTES,
             ticked: Instant::now(),
-            buffer: vec![0; turn::READING_OF_PUBLISHERS].into(),
+            buffer: vec![0; iteration::PUBLISHER_READ_BYTES].into(),
             has_more_events: false,
             next_end: None,
         }
@@ -147,7 +147,7 @@ impl EventLoop {
     }
 
     fn accept_some(&mut self, now: Instant) {
-        for _ in 0..turn::CONNECTIONS {
+        for _ in 0..iteration::CONNECTIONS {
             let Some(accepted) = self.shard.next_arrived() else { return };
             self.accept(accepted, now);
         }
@@ -189,15 +189,15 @@ impl EventLoop {
             if event.is_readable() || event.is_read_closed() || event.is_error() {
                 connection.is_readable = true;
                 connection.input_ends |= event.is_read_closed() || event.is_error();
-                self.await_turn_if_readable(key);
+                self.queue_read_if_readable(key);
             }
         }
-        self.has_more_events = count == turn::EVENTS;
+        self.has_more_events = count == iteration::EVENTS;
         Ok(())
     }
 
     /// Has a session's socket read in one of the next turns, if there may be something.
-    pub(super) fn await_turn_if_readable(&mut self, key: SessionKey) {
+    pub(super) fn queue_read_if_readable(&mut self, key: SessionKey) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         if connection.is_readable && !connection.is_queued {
             connection.is_queued = true;
@@ -219,14 +219,14 @@ impl EventLoop {
     }
 
     fn read_sockets(&mut self) {
-        self.read_some(PUBLISHERS, turn::READING_OF_PUBLISHERS);
-        let to_drop = turn::dropped_subscriptions(self.shard.subscriptions_to_drop(), self.reading_of_others);
+        self.read_some(PUBLISHERS, iteration::PUBLISHER_READ_BYTES);
+        let to_drop = iteration::drops_per_iteration(self.shard.subscriptions_to_drop(), self.other_read_budget);
         let dropped = self.shard.drop_subscriptions(to_drop);
-        self.read_some(OTHERS, self.reading_of_others - dropped * turn::SUBSCRIPTION);
+        self.read_some(OTHERS, self.other_read_budget - dropped * iteration::DROP_COST);
     }
 
     fn read_some(&mut self, queue: usize, most: usize) {
-        if self.readable[queue].is_empty() || most < turn::SUBSCRIPTION {
+        if self.readable[queue].is_empty() || most < iteration::DROP_COST {
             return;
         }
         let now = current_time();
@@ -249,7 +249,7 @@ impl EventLoop {
             if !connection.is_readable || !self.shard.wants_input(key) {
                 return cost;
             }
-            cost += turn::cost_of_read(connection.socket.is_in_tls_handshake());
+            cost += iteration::read_cost(connection.socket.is_in_tls_handshake());
             let read = connection.socket.read(&mut self.buffer[..most]);
             // TLS answers while it reads; what the kernel does not take waits for writability.
             if connection.socket.has_pending() {
@@ -258,7 +258,7 @@ impl EventLoop {
             match read {
                 Ok(0) => {
                     connection.is_readable = false;
-                    cost += turn::END;
+                    cost += iteration::END_COST;
                     self.shard.handle_end_of_input(key);
                 }
                 Ok(length) => {
@@ -275,12 +275,12 @@ impl EventLoop {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => break,
                 Err(error) => {
                     connection.is_readable = false;
-                    cost += turn::END;
+                    cost += iteration::END_COST;
                     self.shard.handle_read_error(key, &error, now.instant);
                 }
             }
         }
-        self.await_turn_if_readable(key);
+        self.queue_read_if_readable(key);
         cost
     }
 }

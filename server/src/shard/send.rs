@@ -13,13 +13,13 @@ use tracing::warn;
 use super::ring::{Send, SendRing};
 use super::run::{EventLoop, current_time};
 use super::write::Outlet;
-use super::{SessionKey, turn};
+use super::{SessionKey, iteration};
 use crate::connection::socket::Socket;
 use crate::session::outbound::MAX_SLICES;
 
 /// Maximum number of sessions written per iteration, so that a fan-out to many does not delay acknowledgements, pings and
 /// handshakes until its end.
-const WRITES_PER_TURN: usize = 1024;
+const WRITES_PER_ITERATION: usize = 1024;
 
 /// Maximum number of sessions written in one batch.
 const SENDS_TOGETHER: usize = SendRing::ENTRIES;
@@ -40,7 +40,7 @@ struct Attempt {
 }
 
 /// The sessions that are written to in one iteration.
-type Keys = ArrayVec<SessionKey, WRITES_PER_TURN>;
+type Keys = ArrayVec<SessionKey, WRITES_PER_ITERATION>;
 
 impl Outlet for Socket {
     fn write(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
@@ -57,10 +57,10 @@ impl Outlet for Socket {
 }
 
 impl EventLoop {
-    /// Writes the queued output of at most [`WRITES_PER_TURN`] sessions.
+    /// Writes the queued output of at most [`WRITES_PER_ITERATION`] sessions.
     pub(super) fn write_sockets(&mut self) {
         if !self.shard.has_dirty() {
-            self.reading_of_others = turn::LEAST_READING_OF_OTHERS;
+            self.other_read_budget = iteration::MIN_OTHER_READ_BYTES;
             return;
         }
         let now = current_time();
@@ -80,11 +80,11 @@ impl EventLoop {
                 // Closing the descriptor takes it out of the epoll set, and sends a FIN if none was sent.
                 self.connections.remove(*key);
             } else if connection.is_readable && self.shard.wants_input(*key) {
-                self.await_turn_if_readable(*key);
+                self.queue_read_if_readable(*key);
             }
         }
         self.shard.handle_all_written();
-        self.reading_of_others = turn::reading_of_others(now.instant.elapsed());
+        self.other_read_budget = iteration::other_read_budget(now.instant.elapsed());
     }
 
     /// Sends to the first of these sessions in one batch, and returns their number, at least one. Sessions that need a further

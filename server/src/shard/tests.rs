@@ -956,7 +956,7 @@ fn a_busy_inbox_leaves_the_other_tasks_of_the_thread_their_iterations() {
     let stage = Stage::new();
     let shard = &stage.node.shards()[0];
     let (life, _told) = tokio::sync::mpsc::channel(1);
-    for _ in 0..ITERATIONS * turn::MESSAGES {
+    for _ in 0..ITERATIONS * iteration::MESSAGES {
         shard.ask_for_life(life.clone());
     }
     shard.stop(Instant::now());

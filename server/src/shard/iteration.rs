@@ -17,47 +17,47 @@ pub(super) const CONNECTIONS: usize = 16;
 pub(super) const EVENTS: usize = 1024;
 
 /// Bytes read from publishers; also the maximum per read.
-pub(super) const READING_OF_PUBLISHERS: usize = 64 << 10;
+pub(super) const PUBLISHER_READ_BYTES: usize = 64 << 10;
 
 /// Bytes read from all other sessions when there is little to write: 50 subscriptions, or 6 handshakes.
-pub(super) const LEAST_READING_OF_OTHERS: usize = 4 << 10;
+pub(super) const MIN_OTHER_READ_BYTES: usize = 4 << 10;
 
 /// Bytes read from all other sessions per microsecond of writing, so that reading takes about a quarter of that time.
-const READING_FOR_A_MICROSECOND: usize = 5;
+const READ_BYTES_PER_MICROSECOND: usize = 5;
 
 /// Fixed cost of reading a socket.
-const READ: usize = 64;
+const READ_COST: usize = 64;
 
 /// Fixed cost of a possible step of a TLS handshake, whose cryptography outweighs its bytes.
-const TLS_STEP: usize = 2 << 10;
+const TLS_STEP_COST: usize = 2 << 10;
 
 /// Cost of the end of a connection.
-pub(super) const END: usize = 256;
+pub(super) const END_COST: usize = 256;
 
 /// Cost of the end of a subscription, like that of its beginning.
-pub(super) const SUBSCRIPTION: usize = 64;
+pub(super) const DROP_COST: usize = 64;
 
 /// Number of subscriptions of ended sessions, still to be dropped, above which sockets of other sessions are not read. Their
 /// clients could otherwise subscribe faster than subscriptions are dropped.
-const MOST_TO_DROP: usize = 100_000;
+const MAX_PENDING_DROPS: usize = 100_000;
 
 /// Bytes to read from all other sessions after this time of writing.
-pub(super) fn reading_of_others(writing: Duration) -> usize {
+pub(super) fn other_read_budget(writing: Duration) -> usize {
     let fair =
-        usize::try_from(writing.as_micros()).unwrap_or(usize::MAX).saturating_mul(READING_FOR_A_MICROSECOND);
-    fair.clamp(LEAST_READING_OF_OTHERS, READING_OF_PUBLISHERS)
+        usize::try_from(writing.as_micros()).unwrap_or(usize::MAX).saturating_mul(READ_BYTES_PER_MICROSECOND);
+    fair.clamp(MIN_OTHER_READ_BYTES, PUBLISHER_READ_BYTES)
 }
 
 /// The fixed cost of reading a socket, in bytes.
-pub(super) fn cost_of_read(in_tls_handshake: bool) -> usize {
-    if in_tls_handshake { TLS_STEP } else { READ }
+pub(super) fn read_cost(in_tls_handshake: bool) -> usize {
+    if in_tls_handshake { TLS_STEP_COST } else { READ_COST }
 }
 
 /// Number of subscriptions of ended sessions to drop in this iteration, of the `to_drop` that are left. They may cost half of
-/// `reading_of_others`, or all of it above [`MOST_TO_DROP`].
-pub(super) fn dropped_subscriptions(to_drop: usize, reading_of_others: usize) -> usize {
-    let reading = if to_drop > MOST_TO_DROP { reading_of_others } else { reading_of_others / 2 };
-    to_drop.min(reading / SUBSCRIPTION)
+/// `other_read_budget`, or all of it above [`MAX_PENDING_DROPS`].
+pub(super) fn drops_per_iteration(to_drop: usize, other_read_budget: usize) -> usize {
+    let reading = if to_drop > MAX_PENDING_DROPS { other_read_budget } else { other_read_budget / 2 };
+    to_drop.min(reading / DROP_COST)
 }
 
 #[cfg(test)]
@@ -66,16 +66,16 @@ mod tests {
 
     #[test]
     fn others_are_read_for_a_share_of_the_time_of_writing_within_bounds() {
-        assert_eq!(reading_of_others(Duration::ZERO), LEAST_READING_OF_OTHERS);
-        assert_eq!(reading_of_others(Duration::from_millis(2)), 10_000);
-        assert_eq!(reading_of_others(Duration::MAX), READING_OF_PUBLISHERS);
+        assert_eq!(other_read_budget(Duration::ZERO), MIN_OTHER_READ_BYTES);
+        assert_eq!(other_read_budget(Duration::from_millis(2)), 10_000);
+        assert_eq!(other_read_budget(Duration::MAX), PUBLISHER_READ_BYTES);
     }
 
     #[test]
     fn dropping_gets_half_of_the_reading_and_all_of_it_above_the_limit() {
-        assert_eq!(dropped_subscriptions(10, LEAST_READING_OF_OTHERS), 10);
-        assert_eq!(dropped_subscriptions(MOST_TO_DROP, LEAST_READING_OF_OTHERS), 32);
-        assert_eq!(dropped_subscriptions(MOST_TO_DROP + 1, LEAST_READING_OF_OTHERS), 64);
-        assert_eq!(dropped_subscriptions(MOST_TO_DROP, READING_OF_PUBLISHERS), 512);
+        assert_eq!(drops_per_iteration(10, MIN_OTHER_READ_BYTES), 10);
+        assert_eq!(drops_per_iteration(MAX_PENDING_DROPS, MIN_OTHER_READ_BYTES), 32);
+        assert_eq!(drops_per_iteration(MAX_PENDING_DROPS + 1, MIN_OTHER_READ_BYTES), 64);
+        assert_eq!(drops_per_iteration(MAX_PENDING_DROPS, PUBLISHER_READ_BYTES), 512);
     }
 }
