@@ -70,8 +70,8 @@ fn answer(request: &[u8], piece: usize) -> Option<Answer> {
     for bytes in request.chunks(piece) {
         read += bytes.len();
         match handshake.handle_bytes(bytes, &context, &mut caller, UNIX_NOW) {
-            Outcome::More => {}
-            Outcome::Asks { .. } => panic!("this node knows itself which tickets were used"),
+            Outcome::Incomplete => {}
+            Outcome::CheckTicket { .. } => panic!("this node knows itself which tickets were used"),
             Outcome::Upgrade(upgrade) => {
                 let unread = request.len() - read;
                 assert!(request[..read].ends_with(&upgrade.rest));

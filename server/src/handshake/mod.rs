@@ -56,9 +56,9 @@ pub struct HandshakeContext {
 #[derive(Debug)]
 pub enum Outcome {
     /// The request head is not complete.
-    More,
+    Incomplete,
     /// The handshake is accepted if its ticket was not used before, which must be asked.
-    Asks {
+    CheckTicket {
         /// The question to ask.
         question: Question,
         /// The handshake that waits for the answer.
@@ -151,7 +151,7 @@ impl Handshake {
                             Checked::LetIn(who) => {
                                 Outcome::Upgrade(Box::new(Upgrade { response, protocol, who, rest }))
                             }
-                            Checked::Unknown { question, ticket } => Outcome::Asks {
+                            Checked::Unknown { question, ticket } => Outcome::CheckTicket {
                                 question,
                                 candidate: Box::new(Candidate { response, protocol, ticket, rest }),
                             },
@@ -164,7 +164,7 @@ impl Handshake {
                 if self.head.is_empty() {
                     self.head.extend_from_slice(bytes);
                 }
-                Outcome::More
+                Outcome::Incomplete
             }
             Ok(_) | Err(httparse::Error::TooManyHeaders) => refused(Refusal::HeadTooLarge),
             Err(httparse::Error::Version) if names_a_version(head) => refused(Refusal::HttpVersion),

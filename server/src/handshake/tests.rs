@@ -121,7 +121,7 @@ fn a_head_may_come_one_byte_at_a_time() {
     for byte in before {
         assert!(matches!(
             handshake.handle_bytes(&[*byte], &context, &mut caller("192.0.2.1:1"), NOW),
-            Outcome::More
+            Outcome::Incomplete
         ));
     }
     assert!(matches!(

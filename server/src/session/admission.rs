@@ -52,7 +52,7 @@ impl Admission<'_> {
     }
 
     /// The refusal for a session that is allowed to subscribe but has reached its maximum number of subscriptions.
-    pub fn refuse_one_more(self, topic: &Topic) -> Refused {
+    pub fn refuse_excess_subscription(self, topic: &Topic) -> Refused {
         let sentence =
             format!("a session may have at most {} subscriptions", self.shared.limits.subscriptions);
         self.refuse(Action::Subscribe, topic.as_str(), "too_many", sentence, 429)

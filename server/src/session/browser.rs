@@ -13,8 +13,8 @@ use orosync_protocol::{CloseReason, Payload, SessionId, Topic};
 
 use super::admission::{Admission, Refused};
 use super::budget::Budget;
-use super::calls::{self, Asker, Called, json, shortened};
-use super::outbound::{Outbound, TooSlow};
+use super::calls::{self, CallContext, CallOutcome, json, truncated};
+use super::outbound::{Outbound, OutboundFull};
 use super::{SessionEvent, Shared};
 use crate::refusals::Action;
 
@@ -68,7 +68,7 @@ impl Browser {
             }
             ClientMessage::Call { call_id, procedure, arguments } => {
                 let procedure = self.prefixes.expand(procedure);
-                self.call(call_id, shortened(&procedure), &arguments, with)?;
+                self.call(call_id, truncated(&procedure), &arguments, with)?;
             }
             ClientMessage::Subscribe { topic } => {
                 match with.admission.subscribe(&self.prefixes.expand(topic)) {
@@ -117,10 +117,10 @@ impl Browser {
         arguments: &[Payload],
         with: &mut Conversation<'_>,
     ) -> Result<(), CloseReason> {
-        let asker = Asker { session: with.session, since: with.since, admission: with.admission };
+        let asker = CallContext { session: with.session, since: with.since, admission: with.admission };
         let frame = match calls::call(procedure, arguments, asker, |name| self.prefixes.expand(name)) {
-            Ok(Called::Result(result)) => calls::result(call_id, result),
-            Ok(Called::Requested(request)) => {
+            Ok(CallOutcome::Result(result)) => calls::result(call_id, result),
+            Ok(CallOutcome::Forwarded(request)) => {
                 self.unanswered += 1;
                 with.events.push(SessionEvent::Call(call_id, request));
                 return Ok(());
@@ -132,14 +132,14 @@ impl Browser {
             with.events.push(SessionEvent::Answer(frame));
             return Ok(());
         }
-        with.outbound.push(frame).map_err(|TooSlow| CloseReason::TooSlow)
+        with.outbound.push(frame).map_err(|OutboundFull| CloseReason::TooSlow)
     }
 }
 
 /// Sends a refusal. It is dropped if the outbound queue is rather full, since nothing depends on it: refusals must not end the
 /// session or displace events.
 pub fn refuse(refused: &Refused, outbound: &mut Outbound) {
-    outbound.push_if_spare(calls::refusal(json(shortened(&refused.topic)), refused));
+    outbound.push_optional(calls::refusal(json(truncated(&refused.topic)), refused));
 }
 
 impl Conversation<'_> {

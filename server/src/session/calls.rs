@@ -52,16 +52,16 @@ pub enum Request {
 
 /// The outcome of a call.
 #[derive(Debug)]
-pub enum Called {
+pub enum CallOutcome {
     /// The call's result.
     Result(Payload),
     /// The shard executes the call and answers it.
-    Requested(Request),
+    Forwarded(Request),
 }
 
 /// The session that calls.
 #[derive(Clone, Copy, Debug)]
-pub struct Asker<'a> {
+pub struct CallContext<'a> {
     /// The session's id.
     pub session: SessionId,
     /// The time at which the session's 101 response was ready to be sent.
@@ -74,21 +74,21 @@ pub struct Asker<'a> {
 pub fn call(
     procedure: &str,
     arguments: &[Payload],
-    asker: Asker<'_>,
+    asker: CallContext<'_>,
     expand: impl Fn(String) -> String,
-) -> Result<Called, Refused> {
+) -> Result<CallOutcome, Refused> {
     let arguments = Arguments { procedure, arguments };
     match procedure {
-        "orosync/ping" => Ok(Called::Result(Payload::null())),
-        "orosync/resume" => Ok(Called::Requested(Request::Resume)),
-        "orosync/session" => Ok(Called::Result(json(&Description::new(asker)))),
+        "orosync/ping" => Ok(CallOutcome::Result(Payload::null())),
+        "orosync/resume" => Ok(CallOutcome::Forwarded(Request::Resume)),
+        "orosync/session" => Ok(CallOutcome::Result(json(&Description::new(asker)))),
         SUBSCRIBE => {
             let topic = asker.admission.subscribe(&expand(arguments.required(0, "a topic")?))?;
             let options: Option<Options> = arguments.read(1, "an object with since and tags")?;
             let Options { since, tags } = options.unwrap_or_default();
             let since = since.map(|since| arguments.since(since, asker.since)).transpose()?;
             let tags = tags.map(|tags| arguments.tags(&tags)).transpose()?;
-            Ok(Called::Requested(Request::Subscribe { topic, since, tags }))
+            Ok(CallOutcome::Forwarded(Request::Subscribe { topic, since, tags }))
         }
         "orosync/tags" => {
             let name = expand(arguments.required(0, "a topic")?);
@@ -96,7 +96,7 @@ pub fn call(
                 Topic::parse(&name).map_err(|error| arguments.wrong(&format!("the topic {error}")))?;
             let tags: Option<Vec<String>> = arguments.read(1, TAGS)?;
             let tags = tags.map(|tags| arguments.tags(&tags)).transpose()?;
-            Ok(Called::Requested(Request::Tags { topic, tags }))
+            Ok(CallOutcome::Forwarded(Request::Tags { topic, tags }))
         }
         _ => Err(Refused {
             topic: procedure.to_owned(),
@@ -115,7 +115,7 @@ pub fn result(call_id: Payload, result: Payload) -> Bytes {
 pub fn refusal(call_id: Payload, refused: &Refused) -> Bytes {
     let error = ServerMessage::CallError {
         call_id,
-        error_uri: shortened(&refused.topic).to_owned(),
+        error_uri: truncated(&refused.topic).to_owned(),
         description: refused.sentence.clone(),
         details: Some(json(&Details { code: refused.code })),
     };
@@ -126,7 +126,7 @@ pub fn refusal(call_id: Payload, refused: &Refused) -> Bytes {
 const MAX_POSITIONS: usize = 1000;
 
 /// Retry interval in seconds for a page that got no ticket because the server issues none.
-const ASK_AGAIN_SECONDS: u64 = 300;
+const RETRY_SECONDS: u64 = 300;
 
 /// The answer to `orosync/resume`: a ticket, and the current positions of the topics that the session receives with positions.
 /// Without a ticket the page requests one from the application for its next connection. `max_seconds` is the maximum
@@ -138,7 +138,7 @@ pub fn resumption<'a>(
 ) -> Payload {
     let seconds = match &ticket {
         Some(ticket) => ticket.seconds,
-        None => max_seconds.unwrap_or(ASK_AGAIN_SECONDS),
+        None => max_seconds.unwrap_or(RETRY_SECONDS),
     };
     let positions = positions
         .take(MAX_POSITIONS)
@@ -148,7 +148,7 @@ pub fn resumption<'a>(
 }
 
 /// A procedure name from a client, truncated for an answer to the longest name of an existing procedure.
-pub fn shortened(name: &str) -> &str {
+pub fn truncated(name: &str) -> &str {
     name.get(..name.floor_char_boundary(Topic::MAX_BYTES)).unwrap_or_default()
 }
 
@@ -260,7 +260,7 @@ struct Description<'a> {
 }
 
 impl<'a> Description<'a> {
-    fn new(asker: Asker<'a>) -> Self {
+    fn new(asker: CallContext<'a>) -> Self {
         let identity: &Identity = asker.admission.identity;
         Self {
             session: asker.session.to_string(),

@@ -62,7 +62,7 @@ use browser::Conversation;
 use calls::Request;
 use handler::Handler;
 use lines::ClientLines;
-use outbound::{Outbound, SharedFrame, TooSlow};
+use outbound::{Outbound, SharedFrame, OutboundFull};
 use publisher::{Answer, Batch};
 use websocket::{Incoming, WebSocket};
 
@@ -76,7 +76,7 @@ pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 const GONE: &str = "gone";
 
 /// Extra time for a handshake whose bytes arrived but were not read yet.
-const UNREAD: Duration = Duration::from_secs(1);
+const UNREAD_EXTENSION: Duration = Duration::from_secs(1);
 
 new_key_type! {
     /// Key of a session within its shard: a slot, and the slot's generation.
@@ -117,9 +117,9 @@ pub enum SessionEvent {
     /// Unsubscribes from this topic.
     Unsubscribe(Topic),
     /// Asks whether the handshake's ticket was used before. The answer goes to [`Session::handle_ticket_used`].
-    Asks(Question),
+    CheckTicket(Question),
     /// Ends this session, which the new one resumes.
-    Resumes(Resumes),
+    EndResumed(Resumes),
     /// The answer to a call as a frame, which must wait for the answers to earlier calls.
     Answer(Bytes),
     /// A call that the shard answers.
@@ -138,7 +138,7 @@ pub struct Session {
     state: State,
     outbound: Outbound,
     caller: Caller,
-    last_heard: Instant,
+    last_input: Instant,
 }
 
 /// The state of a session. `repr(u8)` gives the discriminant a byte of its own: each delivery reads it several times, and a
@@ -169,7 +169,7 @@ enum State {
         pong_deadline: Option<Instant>,
         /// The answer for a publisher that has not read the previous one yet. Further answers are merged into it, so that any
         /// number of answers needs room for one.
-        owed: Option<Box<Answer>>,
+        pending_answer: Option<Box<Answer>>,
     },
     Closing {
         open: Box<Open>,
@@ -226,7 +226,7 @@ impl Session {
             },
             outbound: Outbound::new(shared.limits.outbound_bytes),
             caller,
-            last_heard: now,
+            last_input: now,
         }
     }
 
@@ -278,7 +278,7 @@ impl Session {
 
     /// Whether `disconnect` targets this session, by its own id or that of a session that it has resumed. A publisher's session
     /// is never a target.
-    pub fn is_meant_by(&self, disconnect: &Disconnect) -> bool {
+    pub fn is_targeted_by(&self, disconnect: &Disconnect) -> bool {
         self.open().is_some_and(|open| {
             open.handler.is_browser() && open.ids().any(|id| disconnect.means(id, &open.identity))
         })
@@ -311,12 +311,12 @@ impl Session {
 
     /// Handles bytes from the client.
     pub fn handle_bytes(&mut self, bytes: &[u8], shared: &Shared, events: &mut Vec<SessionEvent>, now: Now) {
-        self.hear(now.instant);
+        self.record_input(now.instant);
         match &mut self.state {
             State::Handshake { handshake, deadline } => {
                 let deadline = *deadline;
                 let outcome = handshake.handle_bytes(bytes, &shared.handshake, &mut self.caller, now.unix);
-                events.extend(self.go_on(outcome, deadline, shared, now.instant));
+                events.extend(self.handle_outcome(outcome, deadline, shared, now.instant));
             }
             State::Open { .. } | State::Closing { .. } => {
                 self.read_messages(bytes, shared, events, now.instant);
@@ -329,8 +329,8 @@ impl Session {
     /// Extends the deadline of a handshake whose bytes arrived but were not read yet, since that is not the client's fault.
     pub fn handle_unread(&mut self, now: Instant) {
         match &mut self.state {
-            State::Handshake { deadline, .. } => *deadline = (*deadline).max(now + UNREAD),
-            State::Open { .. } => self.hear(now),
+            State::Handshake { deadline, .. } => *deadline = (*deadline).max(now + UNREAD_EXTENSION),
+            State::Open { .. } => self.record_input(now),
             State::Waiting { .. } | State::Greeting { .. } | State::Closing { .. } | State::Ending { .. } => {
             }
         }
@@ -367,7 +367,7 @@ impl Session {
     pub fn awaits_written(&self) -> bool {
         match &self.state {
             State::Handshake { .. } | State::Waiting { .. } => false,
-            State::Open { owed, .. } => owed.is_some(),
+            State::Open { pending_answer, .. } => pending_answer.is_some(),
             State::Greeting { .. } => true,
             State::Closing { end, .. } | State::Ending { end, .. } => !end.awaits_peer,
         }
@@ -379,13 +379,13 @@ impl Session {
             State::Handshake { .. } | State::Waiting { .. } => {}
             State::Greeting { .. } => {
                 if let State::Greeting { open, rest, .. } = self.finish(GONE, now.instant) {
-                    self.state = State::Open { open, pong_deadline: None, owed: None };
+                    self.state = State::Open { open, pong_deadline: None, pending_answer: None };
                     self.read_messages(&rest, shared, events, now.instant);
                 }
             }
-            State::Open { owed, .. } => {
-                if let Some(owed) = owed.take() {
-                    self.outbound.push_last(owed.into_frame());
+            State::Open { pending_answer, .. } => {
+                if let Some(pending_answer) = pending_answer.take() {
+                    self.outbound.push_last(pending_answer.into_frame());
                 }
             }
             State::Closing { end, .. } | State::Ending { end, .. } => {
@@ -399,7 +399,7 @@ impl Session {
     /// Handles timeouts. Called about once a second.
     pub fn handle_timeout(&mut self, shared: &Shared, now: Instant) {
         self.outbound.release_memory();
-        let silence = now.saturating_duration_since(self.last_heard);
+        let silence = now.saturating_duration_since(self.last_input);
         let is_publisher = self.is_publisher();
         match &mut self.state {
             State::Handshake { deadline, .. } if now >= *deadline => {
@@ -465,16 +465,16 @@ impl Session {
         };
         debug!(peer = %self.caller.peer, session = %open.id, reason = reason.label(), "session ended by the server");
         if reason == CloseReason::TooSlow {
-            self.outbound.keep_only_what_has_begun();
+            self.outbound.keep_only_partial_frame();
         }
         let without_close = open.protocol == Subprotocol::Wamp && reason.should_reconnect();
         let ended = self.finish(reason.label(), write_until);
         if without_close {
             return;
         }
-        if let State::Open { mut open, owed, .. } = ended {
-            if let Some(owed) = owed {
-                self.outbound.push_last(owed.into_frame());
+        if let State::Open { mut open, pending_answer, .. } = ended {
+            if let Some(pending_answer) = pending_answer {
+                self.outbound.push_last(pending_answer.into_frame());
             }
             open.socket.close(reason, &mut self.outbound);
             // The answer of a publisher is not needed, and its link thread may sleep until the FIN arrives.
@@ -487,7 +487,7 @@ impl Session {
     }
 
     /// Sends a sign of life to a publisher that waits for an acknowledgement, so that it does not consider the server frozen.
-    pub fn ask_for_patience(&mut self, now: Instant) {
+    pub fn send_keep_alive(&mut self, now: Instant) {
         // A publisher that has not read the previous output needs no further sign of life.
         if self.is_publisher() && self.is_open() && self.outbound.is_empty() {
             let pushed = self.outbound.push(ping_frame());
@@ -498,12 +498,12 @@ impl Session {
     /// Acknowledges a batch that has been accepted and written.
     pub fn acknowledge(&mut self, batch: Batch) {
         // The publisher sends unacknowledged messages again over its next connection.
-        let State::Open { owed, .. } = &mut self.state else { return };
+        let State::Open { pending_answer, .. } = &mut self.state else { return };
         let answer = batch.into_answer();
-        match owed {
-            Some(owed) => owed.append(answer),
+        match pending_answer {
+            Some(pending_answer) => pending_answer.append(answer),
             None if self.outbound.is_empty() => self.outbound.push_last(answer.into_frame()),
-            None => *owed = Some(Box::new(answer)),
+            None => *pending_answer = Some(Box::new(answer)),
         }
     }
 
@@ -521,7 +521,7 @@ impl Session {
     }
 
     /// Maximum size of an answer in bytes: half of the free space in the outbound queue, so that events still fit.
-    pub fn room_for_an_answer(&self) -> usize {
+    pub fn max_answer_bytes(&self) -> usize {
         self.outbound.room() / 2
     }
 
@@ -545,16 +545,16 @@ impl Session {
     }
 
     /// The refusal of a call by a browser that has too many subscriptions.
-    pub fn refuse_one_more(&self, topic: &Topic, shared: &Shared, now: Instant) -> Option<Refused> {
+    pub fn refuse_excess_subscription(&self, topic: &Topic, shared: &Shared, now: Instant) -> Option<Refused> {
         let open = self.open()?;
         let admission = Admission { identity: &open.identity, peer: self.caller.peer, shared, now };
-        Some(admission.refuse_one_more(topic))
+        Some(admission.refuse_excess_subscription(topic))
     }
 
     /// Refuses a subscription of a browser that has too many.
     pub fn refuse_subscription(&mut self, topic: &Topic, shared: &Shared, now: Instant) {
         if self.is_open()
-            && let Some(refused) = self.refuse_one_more(topic, shared, now)
+            && let Some(refused) = self.refuse_excess_subscription(topic, shared, now)
         {
             browser::refuse(&refused, &mut self.outbound);
         }
@@ -579,8 +579,8 @@ impl Session {
         }
     }
 
-    fn hear(&mut self, now: Instant) {
-        self.last_heard = now;
+    fn record_input(&mut self, now: Instant) {
+        self.last_input = now;
         if let State::Open { pong_deadline, .. } = &mut self.state {
             // Any input counts as the answer to a ping.
             *pong_deadline = None;
@@ -645,8 +645,8 @@ impl Session {
         }
     }
 
-    fn end_if_too_slow(&mut self, pushed: Result<(), TooSlow>, now: Instant) {
-        if let Err(TooSlow) = pushed {
+    fn end_if_too_slow(&mut self, pushed: Result<(), OutboundFull>, now: Instant) {
+        if let Err(OutboundFull) = pushed {
             self.end(CloseReason::TooSlow, now + CLOSE_TIMEOUT);
         }
     }
@@ -654,7 +654,7 @@ impl Session {
     /// Ends the session after the peer has disconnected.
     fn lose_peer(&mut self, label: &'static str) {
         if !self.is_ending() {
-            self.finish(label, self.last_heard);
+            self.finish(label, self.last_input);
         }
         if let State::Ending { input_ended, .. } = &mut self.state {
             *input_ended = true;

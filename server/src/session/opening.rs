@@ -17,7 +17,7 @@ use crate::log::clip;
 
 /// Minimum time that a handshake waits for the answer whether its ticket was used. Answers come within seconds; a handshake
 /// that ended earlier would leave a used ticket behind.
-const TICKET_PATIENCE: Duration = Duration::from_secs(5);
+const MIN_TICKET_CHECK_TIME: Duration = Duration::from_secs(5);
 
 impl Session {
     /// Handles the answer whether the handshake's ticket is used for the first time. Returns the session that this one resumes,
@@ -29,15 +29,15 @@ impl Session {
         now: Instant,
     ) -> Option<SessionEvent> {
         let State::Waiting { deadline, .. } = self.state else { return None };
-        let shaking = State::Handshake { handshake: Box::default(), deadline };
-        let State::Waiting { candidate, .. } = std::mem::replace(&mut self.state, shaking) else {
+        let in_progress = State::Handshake { handshake: Box::default(), deadline };
+        let State::Waiting { candidate, .. } = std::mem::replace(&mut self.state, in_progress) else {
             return None;
         };
-        self.go_on(candidate.handle_answer(first_use, &shared.handshake), deadline, shared, now)
+        self.handle_outcome(candidate.handle_answer(first_use, &shared.handshake), deadline, shared, now)
     }
 
     /// Acts on the outcome of the handshake, whose time limit is `deadline`.
-    pub(super) fn go_on(
+    pub(super) fn handle_outcome(
         &mut self,
         outcome: Outcome,
         deadline: Instant,
@@ -46,14 +46,14 @@ impl Session {
     ) -> Option<SessionEvent> {
         match outcome {
             Outcome::More => None,
-            Outcome::Asks { question, candidate } => {
-                self.state = State::Waiting { candidate, deadline: deadline.max(now + TICKET_PATIENCE) };
-                Some(SessionEvent::Asks(question))
+            Outcome::CheckTicket { question, candidate } => {
+                self.state = State::Waiting { candidate, deadline: deadline.max(now + MIN_TICKET_CHECK_TIME) };
+                Some(SessionEvent::CheckTicket(question))
             }
-            Outcome::Upgrade(upgrade) => self.greet(*upgrade, shared, now).map(SessionEvent::Resumes),
+            Outcome::Upgrade(upgrade) => self.greet(*upgrade, shared, now).map(SessionEvent::EndResumed),
             Outcome::Refused { refusal, cause } => {
                 if let Some(cause) = cause {
-                    self.tell_cause(&cause, shared, now);
+                    self.log_cause(&cause, shared, now);
                 }
                 self.refuse_handshake(refusal, shared, now);
                 None
@@ -65,7 +65,7 @@ impl Session {
         }
     }
 
-    fn tell_cause(&self, cause: &Cause, shared: &Shared, now: Instant) {
+    fn log_cause(&self, cause: &Cause, shared: &Shared, now: Instant) {
         let peer = &self.caller.peer;
         match cause {
             Cause::Ticket(error) => {
@@ -125,7 +125,7 @@ impl Session {
         } else {
             (Refusal::TicketRefused, CloseReason::NewTicket)
         };
-        self.tell_cause(&Cause::Ticket(error), shared, now);
+        self.log_cause(&Cause::Ticket(error), shared, now);
         if refusal == Refusal::BrokerUnavailable && !shared.has_broker.load(Ordering::Relaxed) {
             // A load balancer that sees this status tries another node, which a Close frame after a 101 would not cause.
             self.refuse_handshake(refusal, shared, now);

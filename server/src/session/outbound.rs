@@ -38,7 +38,7 @@ pub struct Outbound {
 
 /// The frame would exceed the bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TooSlow;
+pub struct OutboundFull;
 
 impl Outbound {
     /// An empty queue with this bound.
@@ -47,14 +47,14 @@ impl Outbound {
     }
 
     /// Appends a frame of this session.
-    pub fn push(&mut self, frame: Bytes) -> Result<(), TooSlow> {
+    pub fn push(&mut self, frame: Bytes) -> Result<(), OutboundFull> {
         self.has_room(frame.len())?;
         self.push_last(frame);
         Ok(())
     }
 
     /// Appends a frame shared with other sessions.
-    pub fn push_shared(&mut self, frame: &SharedFrame) -> Result<(), TooSlow> {
+    pub fn push_shared(&mut self, frame: &SharedFrame) -> Result<(), OutboundFull> {
         self.has_room(frame.len())?;
         self.append(Rc::clone(frame));
         Ok(())
@@ -62,7 +62,7 @@ impl Outbound {
 
     /// Appends an optional frame, unless less than half of the bound would remain for other frames. Returns whether it was
     /// appended.
-    pub fn push_if_spare(&mut self, frame: Bytes) -> bool {
+    pub fn push_optional(&mut self, frame: Bytes) -> bool {
         let spare = self.is_empty() || self.cost + frame.len() + FRAME_COST <= self.max_cost / 2;
         if spare {
             self.push_last(frame);
@@ -98,7 +98,7 @@ impl Outbound {
     }
 
     /// Passes the same buffers to `write`. Avoids the list if there is a single frame, which is the usual case.
-    pub fn lend<T>(&self, mut write: impl FnMut(&[IoSlice<'_>]) -> T) -> T {
+    pub fn with_slices<T>(&self, mut write: impl FnMut(&[IoSlice<'_>]) -> T) -> T {
         match &self.first {
             Some(only) if self.rest.is_empty() => write(&[IoSlice::new(&only[self.taken..])]),
             Some(_) | None => write(&self.slices().collect::<ArrayVec<_, MAX_SLICES>>()),
@@ -134,7 +134,7 @@ impl Outbound {
     }
 
     /// Drops all frames except one that has been written in part, so that a Close frame may follow.
-    pub fn keep_only_what_has_begun(&mut self) {
+    pub fn keep_only_partial_frame(&mut self) {
         self.first.take_if(|_| self.taken == 0);
         self.rest = VecDeque::new();
         self.cost = self.first.as_ref().map_or(0, |frame| frame.len() - self.taken + FRAME_COST);
@@ -145,8 +145,8 @@ impl Outbound {
         *self = Self::new(self.max_cost);
     }
 
-    fn has_room(&self, bytes: usize) -> Result<(), TooSlow> {
-        if self.is_empty() || self.cost + bytes + FRAME_COST <= self.max_cost { Ok(()) } else { Err(TooSlow) }
+    fn has_room(&self, bytes: usize) -> Result<(), OutboundFull> {
+        if self.is_empty() || self.cost + bytes + FRAME_COST <= self.max_cost { Ok(()) } else { Err(OutboundFull) }
     }
 
     fn append(&mut self, frame: SharedFrame) {
@@ -170,7 +170,7 @@ mod tests {
     }
 
     fn lent(outbound: &Outbound) -> Vec<u8> {
-        let lent = outbound.lend(|slices| slices.iter().flat_map(|slice| slice.to_vec()).collect());
+        let lent = outbound.with_slices(|slices| slices.iter().flat_map(|slice| slice.to_vec()).collect());
         assert!(outbound.slices().flat_map(|slice| slice.to_vec()).eq(Vec::clone(&lent)));
         lent
     }
@@ -180,7 +180,7 @@ mod tests {
         let mut outbound = Outbound::new(200);
         outbound.push(frame(30)).unwrap();
         outbound.push(frame(30)).unwrap();
-        assert_eq!(outbound.push(frame(1)), Err(TooSlow));
+        assert_eq!(outbound.push(frame(1)), Err(OutboundFull));
         assert_eq!(outbound.cost(), 188);
         outbound.advance(30);
         outbound.push(frame(30)).unwrap();
@@ -199,7 +199,7 @@ mod tests {
     fn an_empty_queue_accepts_one_frame_of_any_size() {
         let mut outbound = Outbound::new(10);
         outbound.push(frame(1000)).unwrap();
-        assert_eq!(outbound.push(frame(1)), Err(TooSlow));
+        assert_eq!(outbound.push(frame(1)), Err(OutboundFull));
         outbound.advance(1000);
         outbound.push(frame(1000)).unwrap();
     }
@@ -207,9 +207,9 @@ mod tests {
     #[test]
     fn optional_frames_leave_half_of_the_bound() {
         let mut outbound = Outbound::new(400);
-        assert!(outbound.push_if_spare(frame(30)));
-        assert!(outbound.push_if_spare(frame(30)));
-        assert!(!outbound.push_if_spare(frame(1)));
+        assert!(outbound.push_optional(frame(30)));
+        assert!(outbound.push_optional(frame(30)));
+        assert!(!outbound.push_optional(frame(1)));
         assert_eq!(outbound.cost(), 188);
         outbound.push(frame(140)).unwrap();
     }
@@ -221,12 +221,12 @@ mod tests {
             outbound.push(frame(10)).unwrap();
         }
         outbound.advance(13);
-        outbound.keep_only_what_has_begun();
+        outbound.keep_only_partial_frame();
         assert_eq!(lent(&outbound).len(), 7);
         outbound.advance(7);
         assert_eq!(outbound.cost(), 0);
         outbound.push(frame(10)).unwrap();
-        outbound.keep_only_what_has_begun();
+        outbound.keep_only_partial_frame();
         assert!(outbound.is_empty());
     }
 

@@ -9,7 +9,7 @@ use tracing::warn;
 
 use super::SessionEvent;
 use super::admission::Admission;
-use super::outbound::{Outbound, TooSlow};
+use super::outbound::{Outbound, OutboundFull};
 use crate::frame::binary_frame;
 use crate::publication::Content;
 use crate::refusals::Action;
@@ -106,7 +106,7 @@ impl Answer {
 }
 
 /// Sends Welcome, with the highest sequence number that was accepted and written.
-pub fn welcome(accepted: Option<Seq>, outbound: &mut Outbound) -> Result<(), TooSlow> {
+pub fn welcome(accepted: Option<Seq>, outbound: &mut Outbound) -> Result<(), OutboundFull> {
     outbound.push(binary_frame(ServerFrame::Welcome { accepted }.encode()))
 }
 

@@ -15,8 +15,8 @@ use super::outbound::Outbound;
 /// Bounds of tungstenite's read buffer; within them it is as large as the available input. tungstenite allocates the buffer
 /// with its context and clears it at each read, at least once per frame. A smaller buffer would be slow for messages that
 /// arrive in pieces; with a much larger one, clearing would cost more than reading in a burst of short frames.
-const LEAST_BUFFER_BYTES: usize = 512;
-const MOST_BUFFER_BYTES: usize = 2 << 10;
+const MIN_BUFFER_BYTES: usize = 512;
+const MAX_BUFFER_BYTES: usize = 2 << 10;
 
 /// One session's WebSocket.
 ///
@@ -63,7 +63,7 @@ impl WebSocket {
     ) -> Result<Option<Incoming>, CloseReason> {
         let Self { context, boundary, max_message_bytes } = self;
         let open = context.get_or_insert_with(|| new_context(*max_message_bytes, input.len()));
-        match open.read(&mut Lent { input, boundary, outbound }) {
+        match open.read(&mut SessionIo { input, boundary, outbound }) {
             Ok(Message::Text(text)) => Ok(Some(Incoming::Message(text.into(), Kind::Text))),
             Ok(Message::Binary(bytes)) => Ok(Some(Incoming::Message(bytes, Kind::Binary))),
             // The answer to a Close frame is written by the next call, which then returns `ConnectionClosed`.
@@ -96,15 +96,15 @@ impl WebSocket {
         let open = self.context.get_or_insert_with(|| new_context(self.max_message_bytes, 0));
         // Both fail only if the closing handshake is complete already. The flush writes a pending pong first, because nothing
         // may follow the Close frame.
-        let _ = open.flush(&mut LastWord(outbound));
-        let _ = open.close(&mut LastWord(outbound), Some(frame));
+        let _ = open.flush(&mut UnboundedOutput(outbound));
+        let _ = open.close(&mut UnboundedOutput(outbound), Some(frame));
     }
 }
 
 /// Creates a tungstenite context. `input_bytes` is the number of bytes available to be read.
 fn new_context(max_message_bytes: usize, input_bytes: usize) -> Box<WebSocketContext> {
     let config = WebSocketConfig::default()
-        .read_buffer_size(input_bytes.clamp(LEAST_BUFFER_BYTES, MOST_BUFFER_BYTES))
+        .read_buffer_size(input_bytes.clamp(MIN_BUFFER_BYTES, MAX_BUFFER_BYTES))
         .write_buffer_size(0)
         .max_message_size(Some(max_message_bytes))
         .max_frame_size(Some(max_message_bytes));
@@ -112,13 +112,13 @@ fn new_context(max_message_bytes: usize, input_bytes: usize) -> Box<WebSocketCon
 }
 
 /// The session's input and output, lent to tungstenite for one call.
-struct Lent<'a, 'b> {
+struct SessionIo<'a, 'b> {
     input: &'a mut &'b [u8],
     boundary: &'a mut FrameBoundary,
     outbound: &'a mut Outbound,
 }
 
-impl Read for Lent<'_, '_> {
+impl Read for SessionIo<'_, '_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.input.is_empty() {
             return Err(io::ErrorKind::WouldBlock.into());
@@ -132,7 +132,7 @@ impl Read for Lent<'_, '_> {
     }
 }
 
-impl Write for Lent<'_, '_> {
+impl Write for SessionIo<'_, '_> {
     /// tungstenite writes only whole frames, because its write buffer has no target size.
     fn write(&mut self, frame: &[u8]) -> io::Result<usize> {
         self.outbound.push(Bytes::copy_from_slice(frame)).map_err(|_| io::ErrorKind::StorageFull)?;
@@ -145,15 +145,15 @@ impl Write for Lent<'_, '_> {
 }
 
 /// Output for a Close frame and a preceding pong, which are appended even beyond the bound.
-struct LastWord<'a>(&'a mut Outbound);
+struct UnboundedOutput<'a>(&'a mut Outbound);
 
-impl Read for LastWord<'_> {
+impl Read for UnboundedOutput<'_> {
     fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
         Err(io::ErrorKind::WouldBlock.into())
     }
 }
 
-impl Write for LastWord<'_> {
+impl Write for UnboundedOutput<'_> {
     fn write(&mut self, frame: &[u8]) -> io::Result<usize> {
         self.0.push_last(Bytes::copy_from_slice(frame));
         Ok(frame.len())

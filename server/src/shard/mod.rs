@@ -307,7 +307,7 @@ impl Shard {
     fn answer_recovery(&mut self, Awaited { session: key, number }: Awaited, recovered: &Recovered) {
         let Some(entry) = self.sessions.get_mut(key) else { return };
         let Some(recovery) = entry.replies.recovery(number) else { return };
-        let room = entry.session.room_for_an_answer();
+        let room = entry.session.max_answer_bytes();
         let answer = recovery::answer(recovery, recovered, &entry.session.ids().collect::<Vec<_>>(), room);
         entry.session.charge_for_events(recovered.events.len(), &self.shared);
         if recovery.since.is_some() {
@@ -349,7 +349,7 @@ impl Shard {
         let event = entry.session.handle_ticket_used(first_use, &self.shared, now);
         entry.count_once(&self.shared.metrics);
         entry.mark_dirty(key, &mut self.dirty);
-        if let Some(SessionEvent::Resumes(resumes)) = event {
+        if let Some(SessionEvent::EndResumed(resumes)) = event {
             self.end_resumed(resumes);
         }
     }
@@ -359,7 +359,7 @@ impl Shard {
     fn handle_disconnect(&mut self, disconnection: Arc<Disconnection>, now: Instant) {
         let mut ended = 0;
         for (key, entry) in &mut self.sessions {
-            if !entry.session.is_meant_by(&disconnection.whom) {
+            if !entry.session.is_targeted_by(&disconnection.whom) {
                 continue;
             }
             ended += 1;
@@ -418,7 +418,7 @@ impl Shard {
         self.written_next.shrink_to(2 * self.written_next.len());
         for (key, entry) in &mut self.sessions {
             if !entry.unpublished.is_empty() || !entry.replies.is_empty() {
-                entry.session.ask_for_patience(now);
+                entry.session.send_keep_alive(now);
             }
             // A session whose socket is not read cannot answer a ping.
             if entry.is_read() {
@@ -515,11 +515,11 @@ impl Shard {
                     self.count_unsubscription(was_last, &topic);
                 }
             }
-            SessionEvent::Asks(question) => {
+            SessionEvent::CheckTicket(question) => {
                 let shard = self.node.shards()[self.number].clone();
                 question.ask(Box::new(move |first_use| shard.ticket_used(key, first_use)));
             }
-            SessionEvent::Resumes(resumes) => self.end_resumed(resumes),
+            SessionEvent::EndResumed(resumes) => self.end_resumed(resumes),
             SessionEvent::Answer(frame) => self.answer(key, frame, now),
             SessionEvent::Call(call_id, request) => self.handle_request(key, call_id, request, at),
             SessionEvent::Publish(content) => {
@@ -580,7 +580,7 @@ impl Shard {
                 if self.count_subscription(subscribed, &topic) {
                     self.recover(key, Recovery { call_id, topic, since, tags, is_wanted: true });
                 } else if let Some(entry) = self.sessions.get_mut(key)
-                    && let Some(refused) = entry.session.refuse_one_more(&topic, &self.shared, now)
+                    && let Some(refused) = entry.session.refuse_excess_subscription(&topic, &self.shared, now)
                 {
                     self.answer(key, calls::refusal(call_id, &refused), now);
                 }

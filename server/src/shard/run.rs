@@ -209,7 +209,7 @@ impl EventLoop {
     fn handle_timeout(&mut self, now: Instant) {
         let since = now.saturating_duration_since(std::mem::replace(&mut self.ticked, now));
         if since > 2 * TICK {
-            // This process did not run: nobody is judged by a silence in which it could not hear.
+            // This process was suspended, so its clients are not to blame for the silence.
             return;
         }
         for key in self.readable.iter().flatten() {

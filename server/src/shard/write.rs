@@ -116,7 +116,7 @@ impl Entry {
             let (lent, outcome) = self
                 .session
                 .outbound()
-                .lend(|slices| (slices.iter().map(|slice| slice.len()).sum(), outlet.write(slices)));
+                .with_slices(|slices| (slices.iter().map(|slice| slice.len()).sum(), outlet.write(slices)));
             self.handle_outcome(outcome, lent);
         }
     }

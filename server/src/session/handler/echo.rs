@@ -5,7 +5,7 @@
 use orosync_protocol::CloseReason;
 
 use crate::frame::{binary_frame, text_frame};
-use crate::session::outbound::{Outbound, TooSlow};
+use crate::session::outbound::{Outbound, OutboundFull};
 use crate::session::websocket::{Incoming, Kind, WebSocket};
 
 /// The largest message of the Autobahn test suite (cases 9.1.6 and 9.2.6).
@@ -28,5 +28,5 @@ pub(super) fn answer(incoming: Option<Incoming>, outbound: &mut Outbound) -> Res
         Some(Incoming::Message(bytes, Kind::Binary)) => binary_frame(bytes),
         Some(Incoming::Control | Incoming::Closed) | None => return Ok(()),
     };
-    outbound.push(frame).map_err(|TooSlow| CloseReason::TooSlow)
+    outbound.push(frame).map_err(|OutboundFull| CloseReason::TooSlow)
 }
