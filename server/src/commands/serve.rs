@@ -40,7 +40,7 @@ use crate::node::{Node, drain};
 use crate::process::{self, Request, Requests};
 use crate::publication::Content;
 use crate::session::Shared;
-use crate::session::lines::ClientLines;
+use crate::session::log_limits::LogLimits;
 use crate::shard::{Shard, run, trial};
 use crate::supervisor;
 
@@ -51,8 +51,8 @@ const RESERVED_DESCRIPTORS: usize = 64;
 const DESCRIPTORS_PER_SHARD: usize = 5;
 
 /// Maximum number of log lines per kind and interval that clients can cause.
-const CLIENT_LINES: u32 = 10;
-const CLIENT_LINES_INTERVAL: Duration = Duration::from_secs(10);
+const CLIENT_LOG_LINES: u32 = 10;
+const CLIENT_LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Minimum capacity for revocations, even if `limits.publisher_messages` is lower.
 const LEAST_REVOCATIONS: usize = 10_000;
@@ -375,7 +375,7 @@ pub fn shared(
         policies: settings.policies,
         limits: settings.limits,
         metrics: Arc::clone(metrics),
-        lines: Arc::new(ClientLines::new(CLIENT_LINES, CLIENT_LINES_INTERVAL, metrics)),
+        log_limits: Arc::new(LogLimits::new(CLIENT_LOG_LINES, CLIENT_LOG_INTERVAL, metrics)),
         has_broker,
     }
 }

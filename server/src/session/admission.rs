@@ -92,14 +92,14 @@ impl Admission<'_> {
         code: u16,
     ) -> Refused {
         let Self { identity, peer, shared, now } = self;
-        let Shared { metrics, lines, .. } = shared;
-        let (counted, lines, what) = match action {
+        let Shared { metrics, log_limits, .. } = shared;
+        let (counted, log_limit, what) = match action {
             Action::Subscribe => {
-                (&metrics.subscriptions_refused, &lines.subscriptions, "subscription refused")
+                (&metrics.subscriptions_refused, &log_limits.subscriptions, "subscription refused")
             }
-            Action::BrowserPublish => (&metrics.messages_refused, &lines.publications, "publication refused"),
+            Action::BrowserPublish => (&metrics.messages_refused, &log_limits.publications, "publication refused"),
             Action::Publish => {
-                (&metrics.messages_refused, &lines.publishers, "a publisher's message was refused")
+                (&metrics.messages_refused, &log_limits.publishers, "a publisher's message was refused")
             }
         };
         counted.count(reason);
@@ -107,7 +107,7 @@ impl Admission<'_> {
         if reason != NOT_A_TOPIC {
             metrics.refused_topics.count(action, topic, reason, now);
         }
-        if let Some(left_out) = lines.admit(now) {
+        if let Some(left_out) = log_limit.admit(now) {
             let user = identity.user.as_deref().unwrap_or("nobody");
             warn!(
                 %peer, role = %identity.role, user = %clip(user), topic = %clip(topic), reason, left_out,

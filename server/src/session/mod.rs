@@ -25,7 +25,7 @@ pub mod browser;
 pub mod budget;
 pub mod calls;
 mod handler;
-pub mod lines;
+pub mod log_limits;
 mod opening;
 pub mod outbound;
 pub mod publisher;
@@ -61,7 +61,7 @@ use admission::{Admission, Refused};
 use browser::Conversation;
 use calls::Request;
 use handler::Handler;
-use lines::ClientLines;
+use log_limits::LogLimits;
 use outbound::{Outbound, SharedFrame, OutboundFull};
 use publisher::{Answer, Batch};
 use websocket::{Incoming, WebSocket};
@@ -95,7 +95,7 @@ pub struct Shared {
     /// The metrics.
     pub metrics: Arc<Metrics>,
     /// Rate limits for log lines that clients cause.
-    pub lines: Arc<ClientLines>,
+    pub log_limits: Arc<LogLimits>,
     /// Whether the broker works. If not, clients are sent to another node.
     pub has_broker: Arc<AtomicBool>,
 }
@@ -355,7 +355,7 @@ impl Session {
     pub fn handle_read_error(&mut self, error: &io::Error, shared: &Shared, now: Instant) {
         if error.kind() == io::ErrorKind::InvalidData && self.protocol().is_none() && !self.is_ending() {
             shared.metrics.handshakes_refused.count("tls");
-            if let Some(left_out) = shared.lines.connections.admit(now) {
+            if let Some(left_out) = shared.log_limits.connections.admit(now) {
                 let error = error.to_string();
                 warn!(peer = %self.caller.peer, reason = "tls", left_out, "connection refused: {}", clip(&error));
             }

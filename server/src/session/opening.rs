@@ -45,7 +45,7 @@ impl Session {
         now: Instant,
     ) -> Option<SessionEvent> {
         match outcome {
-            Outcome::More => None,
+            Outcome::Incomplete => None,
             Outcome::CheckTicket { question, candidate } => {
                 self.state = State::Waiting { candidate, deadline: deadline.max(now + MIN_TICKET_CHECK_TIME) };
                 Some(SessionEvent::CheckTicket(question))
@@ -70,13 +70,13 @@ impl Session {
         match cause {
             Cause::Ticket(error) => {
                 shared.metrics.tickets_refused.count(error.label());
-                if let Some(left_out) = shared.lines.tickets.admit(now) {
+                if let Some(left_out) = shared.log_limits.tickets.admit(now) {
                     let (reason, problem) = (error.label(), error.to_string());
                     warn!(%peer, reason, left_out, "ticket refused: {}", clip(&problem));
                 }
             }
             Cause::Origin(origin) => {
-                if let Some(left_out) = shared.lines.connections.admit(now) {
+                if let Some(left_out) = shared.log_limits.connections.admit(now) {
                     let origin = clip(origin);
                     warn!(
                         %peer, reason = "origin", left_out,
@@ -110,7 +110,7 @@ impl Session {
         shared.metrics.handshakes_refused.count(refusal.label());
         debug!(peer = %self.caller.peer, reason = refusal.label(), "handshake refused");
         if let Refusal::Full(full) = refusal
-            && let Some(left_out) = shared.lines.connections.admit(now)
+            && let Some(left_out) = shared.log_limits.connections.admit(now)
         {
             warn!(peer = %self.caller.peer, reason = full.label(), left_out, "connection refused: {full}");
         }

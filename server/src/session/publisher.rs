@@ -46,7 +46,7 @@ impl Publisher {
         events: &mut Vec<SessionEvent>,
     ) -> Result<(), CloseReason> {
         let broken = |problem: &dyn fmt::Display| {
-            if let Some(left_out) = admission.shared.lines.broken_frames.admit(admission.now) {
+            if let Some(left_out) = admission.shared.log_limits.invalid_frames.admit(admission.now) {
                 warn!(peer = %admission.peer, left_out, "invalid frame from a publisher: {problem}");
             }
             CloseReason::BadMessage

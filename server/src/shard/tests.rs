@@ -26,7 +26,7 @@ use crate::metrics::{Metrics, Source};
 use crate::node::handle::{Inbox, ShardHandle, ShardMessage};
 use crate::policy::{Policies, Publish, Subscribe, TopicRule};
 use crate::publication::Content;
-use crate::session::lines::ClientLines;
+use crate::session::log_limits::LogLimits;
 
 const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
 const UNIX_NOW: u64 = 1_000_000;
@@ -104,7 +104,7 @@ impl Stage {
             policies: Policies::new(Vec::new()),
             limits,
             metrics: Arc::clone(&metrics),
-            lines: Arc::new(ClientLines::new(10, Duration::from_secs(10), &metrics)),
+            log_limits: Arc::new(LogLimits::new(10, Duration::from_secs(10), &metrics)),
             has_broker: Arc::clone(&has_broker),
         };
         let stepped = Shard::new(0, Arc::clone(&node), Arc::new(shared));

@@ -7,7 +7,7 @@ use crate::metrics::Metrics;
 
 /// The rate limits of the log lines that clients cause. Each kind has its own, so that a flood of one does not hide others.
 #[derive(Debug)]
-pub struct ClientLines {
+pub struct LogLimits {
     /// Refused tickets.
     pub tickets: RateLimited,
     /// Refused connections: no capacity, no TLS.
@@ -19,10 +19,10 @@ pub struct ClientLines {
     /// Refused messages of publishers.
     pub publishers: RateLimited,
     /// Invalid frames of publishers.
-    pub broken_frames: RateLimited,
+    pub invalid_frames: RateLimited,
 }
 
-impl ClientLines {
+impl LogLimits {
     /// Allows `max` lines of each kind per `interval`. Suppressed lines are counted.
     pub fn new(max: u32, interval: Duration, metrics: &Metrics) -> Self {
         let limited = || RateLimited::new(max, interval, metrics.log_lines_left_out.clone());
@@ -32,7 +32,7 @@ impl ClientLines {
             subscriptions: limited(),
             publications: limited(),
             publishers: limited(),
-            broken_frames: limited(),
+            invalid_frames: limited(),
         }
     }
 }
