@@ -616,7 +616,7 @@ impl Stage {
             self.shard.end_due(self.now);
         }
         let mut turns = 0;
-        while let Some(key) = self.shard.poll_dirty() {
+        while let Some(key) = self.shard.next_dirty() {
             self.write(key);
             self.read(key, usize::MAX);
             turns += 1;
@@ -628,7 +628,7 @@ impl Stage {
     }
 
     fn collect(&mut self) {
-        self.shard.ask_recoveries();
+        self.shard.request_recoveries();
         while let Ok(message) = self.inbox.try_recv() {
             self.pending.push_back(message);
         }

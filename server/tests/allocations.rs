@@ -84,7 +84,7 @@ impl Stage {
 
     fn write(&mut self) -> usize {
         let mut sink = Sink(0);
-        while let Some(key) = self.shard.poll_dirty() {
+        while let Some(key) = self.shard.next_dirty() {
             self.shard.write(key, &mut sink, self.now);
         }
         self.shard.handle_all_written();

@@ -13,26 +13,26 @@ const MAX_PAUSE: Duration = Duration::from_millis(20);
 
 /// Maximum number of sessions of a node that end per second without a deadline. For each, PHP issues a ticket, which takes some
 /// milliseconds of a core.
-const MOST_A_SECOND: u32 = 500;
+const MAX_PER_SECOND: u32 = 500;
 
 /// Minimum duration without a deadline, except for a few sessions: there is no need to load PHP to its limit.
-const LEAST_SPREAD: Duration = Duration::from_secs(10);
+const MIN_SPREAD: Duration = Duration::from_secs(10);
 
 /// Maximum duration without a deadline: until then, sessions may be open that were meant to be disconnected.
-const MOST_SPREAD: Duration = Duration::from_mins(1);
+const MAX_SPREAD: Duration = Duration::from_mins(1);
 
 /// The share of a drain's time that is reserved for writing after the last session has ended: a fifth.
-const LEFT_TO_WRITE: f64 = 0.2;
+const WRITE_SHARE: f64 = 0.2;
 
 /// The time over which a shard without a deadline ends its sessions, if every shard does the same.
 pub fn spread(sessions: usize, shards: usize) -> Duration {
     let sessions_of_node = u32::try_from(sessions.saturating_mul(shards)).unwrap_or(u32::MAX);
-    (Duration::from_secs(1) / MOST_A_SECOND).saturating_mul(sessions_of_node).clamp(LEAST_SPREAD, MOST_SPREAD)
+    (Duration::from_secs(1) / MAX_PER_SECOND).saturating_mul(sessions_of_node).clamp(MIN_SPREAD, MAX_SPREAD)
 }
 
 /// When the last session ends in a drain with the deadline `until`.
 pub fn last_of_drain(now: Instant, until: Instant) -> Instant {
-    now + until.saturating_duration_since(now).mul_f64(1.0 - LEFT_TO_WRITE)
+    now + until.saturating_duration_since(now).mul_f64(1.0 - WRITE_SHARE)
 }
 
 /// The sessions of a shard that are scheduled to end.
@@ -54,7 +54,7 @@ impl EndSchedule {
     /// An empty schedule, for one of `shards` shards.
     pub fn new(shards: usize) -> Self {
         let shards = u32::try_from(shards).unwrap_or(u32::MAX);
-        let max_pause = MAX_PAUSE.max(Duration::from_secs(1).saturating_mul(shards) / MOST_A_SECOND);
+        let max_pause = MAX_PAUSE.max(Duration::from_secs(1).saturating_mul(shards) / MAX_PER_SECOND);
         Self { sessions: VecDeque::new(), timing: None, max_pause }
     }
 
@@ -130,7 +130,7 @@ mod tests {
     fn a_fifth_of_a_drain_is_left_to_write() {
         let now = Instant::now();
         assert_eq!(last_of_drain(now, now + Duration::from_secs(10)), now + Duration::from_secs(8));
-        assert_eq!(last_of_drain(now + LEAST_SPREAD, now), now + LEAST_SPREAD);
+        assert_eq!(last_of_drain(now + MIN_SPREAD, now), now + MIN_SPREAD);
     }
 
     #[test]

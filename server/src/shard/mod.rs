@@ -4,7 +4,7 @@
 //! Sessions are identified by a [`SessionKey`], which is never reused, so late messages for an ended session have no effect.
 
 pub mod end_schedule;
-mod names;
+mod topic_index;
 mod publishing;
 pub mod recovery;
 pub mod replies;
@@ -63,11 +63,11 @@ pub struct Shard {
     sessions: SlotMap<SessionKey, Entry>,
     subscribers: Subscribers,
     /// Pending writes, in order. Each session occurs once.
-    dirty: VecDeque<Due>,
+    dirty: VecDeque<PendingWrite>,
     /// What to release when the polled sessions are written.
-    written_next: Vec<Due>,
+    release_after_write: Vec<PendingWrite>,
     /// Sessions that wait for credit.
-    waiting: Vec<SessionKey>,
+    awaiting_credit: Vec<SessionKey>,
     /// The number of the last reply that a session waited for.
     last_reply: u64,
     /// Number of pending replies to publishers, of all sessions.
@@ -81,7 +81,7 @@ pub struct Shard {
     /// Whether the node drains, so that nothing more is published.
     draining: bool,
     /// Dropped when no reply is pending any more, which notifies the drain.
-    stopped: Option<mpsc::Sender<()>>,
+    replies_sent: Option<mpsc::Sender<()>>,
     /// The deadline for stopping, once requested.
     stop_until: Option<Instant>,
     /// Sessions that are scheduled to end.
@@ -113,7 +113,7 @@ struct Entry {
 
 /// A session to write, or something to release once everything before it is written.
 #[derive(Debug)]
-enum Due {
+enum PendingWrite {
     /// This session's outbound queue or state has changed since it was last written.
     Session(SessionKey),
     /// This event is in the queues of all sessions before it.
@@ -135,15 +135,15 @@ impl Shard {
             sessions: SlotMap::with_key(),
             subscribers: Subscribers::default(),
             dirty: VecDeque::new(),
-            written_next: Vec::new(),
-            waiting: Vec::new(),
+            release_after_write: Vec::new(),
+            awaiting_credit: Vec::new(),
             last_reply: 0,
             replies: 0,
             recoveries: VecDeque::new(),
             recovering: 0,
             arrived: VecDeque::new(),
             draining: false,
-            stopped: None,
+            replies_sent: None,
             stop_until: None,
             events: Vec::new(),
             tagged: Vec::new(),
@@ -155,7 +155,7 @@ impl Shard {
         match message {
             ShardMessage::Accepted(accepted) => self.arrived.push_back(accepted),
             ShardMessage::Delivery(delivery) => self.handle_delivery(delivery, now),
-            ShardMessage::Barrier(receipt) => self.dirty.push_back(Due::Barrier(receipt)),
+            ShardMessage::Barrier(receipt) => self.dirty.push_back(PendingWrite::Barrier(receipt)),
             ShardMessage::Recovered { awaited, recovered } => self.handle_recovered(awaited, recovered, now),
             ShardMessage::Settled { awaited, settled } => self.handle_settled(awaited, settled, now),
             ShardMessage::TicketUsed { session, first_use } => {
@@ -285,7 +285,7 @@ impl Shard {
                 }
             }
         }
-        self.dirty.push_back(Due::Event(delivery));
+        self.dirty.push_back(PendingWrite::Event(delivery));
     }
 
     /// Handles the broker's answer to a recovery.
@@ -329,7 +329,7 @@ impl Shard {
         self.shared.metrics.recoveries_unavailable.inc();
         entry.replies.answer(number, calls::refusal(call_id, &calls::unavailable()));
         if !entry.replies.recoveries_of(&topic).any(|other| other.is_wanted)
-            && let Some(was_last) = self.subscribers.give_up(key, &topic)
+            && let Some(was_last) = self.subscribers.cancel_recovery(key, &topic)
         {
             self.count_unsubscription(was_last, &topic);
         }
@@ -369,7 +369,7 @@ impl Shard {
             entry.mark_dirty(key, &mut self.dirty);
         }
         disconnection.add_ended(ended);
-        self.dirty.push_back(Due::Disconnection(disconnection));
+        self.dirty.push_back(PendingWrite::Disconnection(disconnection));
     }
 
     /// Ends all browser sessions, because any may have been disconnected. Their clients need a new ticket.
@@ -383,7 +383,7 @@ impl Shard {
     /// Ends the sessions that can ask for missed events of this topic. Until then they receive no more of its events, because
     /// later positions would hide the gap.
     fn end_incomplete(&mut self, topic: &Topic, now: Instant) {
-        let keys = self.subscribers.hold_back(topic);
+        let keys = self.subscribers.suspend(topic);
         self.schedule_ends(keys, CloseReason::Incomplete, now, now + INCOMPLETE_END);
     }
 
@@ -415,7 +415,7 @@ impl Shard {
     pub fn handle_timeout(&mut self, now: Instant) {
         // Releases memory after a burst to many sessions, except for what is in use.
         self.dirty.shrink_to(2 * self.dirty.len());
-        self.written_next.shrink_to(2 * self.written_next.len());
+        self.release_after_write.shrink_to(2 * self.release_after_write.len());
         for (key, entry) in &mut self.sessions {
             if !entry.unpublished.is_empty() || !entry.replies.is_empty() {
                 entry.session.send_keep_alive(now);
@@ -467,9 +467,9 @@ impl Shard {
     fn remove(&mut self, key: SessionKey) {
         self.end_subscriptions(key);
         let Some(entry) = self.sessions.remove(key) else { return };
-        self.waiting.retain(|waiting| *waiting != key);
+        self.awaiting_credit.retain(|other| *other != key);
         if entry.is_dirty {
-            self.dirty.retain(|due| !matches!(due, Due::Session(dirty) if *dirty == key));
+            self.dirty.retain(|due| !matches!(due, PendingWrite::Session(dirty) if *dirty == key));
         }
         self.forget_replies(entry.replies.to_publishers());
         if let (true, Some(protocol)) = (entry.is_counted, entry.session.protocol()) {
@@ -585,7 +585,7 @@ impl Shard {
                     self.answer(key, calls::refusal(call_id, &refused), now);
                 }
             }
-            Request::Resume => self.reply_in_turn(key, Reply::Resumption(call_id, at.unix), now),
+            Request::Resume => self.reply_in_order(key, Reply::Resumption(call_id, at.unix), now),
             Request::Tags { topic, tags } => {
                 let answer = if self.set_tags(key, &topic, tags) {
                     calls::result(call_id, Payload::null())
@@ -616,7 +616,7 @@ impl Shard {
     }
 
     /// Requests queued recoveries from the broker, as many as an iteration allows. The answers arrive in the inbox.
-    pub fn ask_recoveries(&mut self) {
+    pub fn request_recoveries(&mut self) {
         while self.recovering < RECOVERIES
             && let Some(awaited) = self.recoveries.pop_front()
         {
@@ -637,11 +637,11 @@ impl Shard {
 
     /// Answers a call, after the answers to earlier calls.
     fn answer(&mut self, key: SessionKey, frame: Bytes, now: Instant) {
-        self.reply_in_turn(key, Reply::Answer(frame), now);
+        self.reply_in_order(key, Reply::Answer(frame), now);
     }
 
     /// Sends a reply, after those to earlier requests.
-    fn reply_in_turn(&mut self, key: SessionKey, reply: Reply, now: Instant) {
+    fn reply_in_order(&mut self, key: SessionKey, reply: Reply, now: Instant) {
         let Some(entry) = self.sessions.get_mut(key) else { return };
         self.last_reply += 1;
         entry.replies.push(self.last_reply, reply);
@@ -711,12 +711,12 @@ impl Shard {
     fn forget_replies(&mut self, count: usize) {
         self.replies -= count;
         if self.replies == 0 {
-            self.stopped = None;
+            self.replies_sent = None;
         }
     }
 
     fn end_subscriptions(&mut self, key: SessionKey) {
-        let count = self.subscribers.leave_to_drop(key);
+        let count = self.subscribers.queue_drops(key);
         self.shared.metrics.subscriptions.dec_by(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
@@ -748,7 +748,7 @@ impl Shard {
 struct Queues<'a> {
     delivery: &'a Delivery,
     sessions: &'a mut SlotMap<SessionKey, Entry>,
-    dirty: &'a mut VecDeque<Due>,
+    dirty: &'a mut VecDeque<PendingWrite>,
     metrics: &'a Metrics,
     now: Instant,
 }
@@ -800,10 +800,10 @@ impl Entry {
         }
     }
 
-    fn mark_dirty(&mut self, key: SessionKey, dirty: &mut VecDeque<Due>) {
+    fn mark_dirty(&mut self, key: SessionKey, dirty: &mut VecDeque<PendingWrite>) {
         if !self.is_dirty {
             self.is_dirty = true;
-            dirty.push_back(Due::Session(key));
+            dirty.push_back(PendingWrite::Session(key));
         }
     }
 }

@@ -42,8 +42,8 @@ impl Shard {
             }
             if !self.node.has_credit() {
                 self.shared.metrics.credit_waits.inc();
-                if !self.waiting.contains(&key) {
-                    self.waiting.push(key);
+                if !self.awaiting_credit.contains(&key) {
+                    self.awaiting_credit.push(key);
                 }
                 return;
             }
@@ -72,7 +72,7 @@ impl Shard {
 
     /// Handles returned credit: waiting sessions publish again.
     pub(super) fn handle_credit(&mut self, now: Instant) {
-        for key in std::mem::take(&mut self.waiting) {
+        for key in std::mem::take(&mut self.awaiting_credit) {
             self.publish_what_waits(key, now);
             self.mark_dirty(key);
         }
@@ -82,7 +82,7 @@ impl Shard {
     /// acknowledged. `done` is dropped when all are.
     pub(super) fn stop_publishing(&mut self, now: Instant, done: mpsc::Sender<()>) {
         self.draining = true;
-        self.stopped = (self.replies > 0).then_some(done);
+        self.replies_sent = (self.replies > 0).then_some(done);
         for (key, entry) in &mut self.sessions {
             entry.unpublished.clear();
             if entry.session.is_publisher() {

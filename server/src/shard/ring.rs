@@ -47,13 +47,13 @@ impl SendRing {
         Ok(Self { ring, messages: Vec::with_capacity(Self::ENTRIES) })
     }
 
-    /// Sends all, at most [`Self::ENTRIES`]. Calls `answered` with the index and outcome of each send: the number of bytes that
+    /// Sends all, at most [`Self::ENTRIES`]. Calls `completed` with the index and outcome of each send: the number of bytes that
     /// the kernel accepted, or the error. If it returns an error, the ring must not be used again.
     pub fn send_all(
         &mut self,
         sends: &[Send<'_>],
         slices: &[IoSlice<'_>],
-        mut answered: impl FnMut(usize, io::Result<usize>),
+        mut completed: impl FnMut(usize, io::Result<usize>),
     ) -> io::Result<()> {
         let Self { ring, messages } = self;
         messages.clear();
@@ -81,7 +81,7 @@ impl SendRing {
                 missing -= 1;
                 let outcome = usize::try_from(answer.result())
                     .map_err(|_| io::Error::from_raw_os_error(-answer.result()));
-                answered(usize::try_from(answer.user_data()).unwrap_or(usize::MAX), outcome);
+                completed(usize::try_from(answer.user_data()).unwrap_or(usize::MAX), outcome);
             }
         }
         Ok(())

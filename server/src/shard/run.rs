@@ -74,7 +74,7 @@ pub async fn run(shard: Shard, mut inbox: Inbox, send_together: bool) -> io::Res
         event_loop.end_due(now);
         event_loop.take_events(sockets.get_mut(), &mut events)?;
         event_loop.read_sockets();
-        event_loop.shard.ask_recoveries();
+        event_loop.shard.request_recoveries();
         if is_tick {
             event_loop.handle_timeout(Instant::now());
         }

@@ -22,13 +22,13 @@ use crate::session::outbound::MAX_SLICES;
 const WRITES_PER_ITERATION: usize = 1024;
 
 /// Maximum number of sessions written in one batch.
-const SENDS_TOGETHER: usize = SendRing::ENTRIES;
+const SENDS_PER_BATCH: usize = SendRing::ENTRIES;
 
 /// Minimum number of sessions for a batch. Fewer are written one after the other.
-const MIN_TOGETHER: usize = 4;
+const MIN_BATCH: usize = 4;
 
 /// Maximum number of frames in one batch: 64 KiB of slices.
-const SLICES_TOGETHER: usize = 4096;
+const SLICES_PER_BATCH: usize = 4096;
 
 /// A send that was made in a batch.
 struct Attempt {
@@ -66,12 +66,12 @@ impl EventLoop {
         let now = current_time();
         let mut keys = Keys::new();
         while !keys.is_full()
-            && let Some(key) = self.shard.poll_dirty()
+            && let Some(key) = self.shard.next_dirty()
         {
             keys.push(key);
         }
         let (mut left, mut unfinished) = (&keys[..], Keys::new());
-        while left.len() >= MIN_TOGETHER {
+        while left.len() >= MIN_BATCH {
             left = &left[self.send_together(left, &mut unfinished)..];
         }
         for key in unfinished.iter().chain(left) {
@@ -90,9 +90,9 @@ impl EventLoop {
     /// Sends to the first of these sessions in one batch, and returns their number, at least one. Sessions that need a further
     /// write or read are added to `unfinished`.
     fn send_together(&mut self, keys: &[SessionKey], unfinished: &mut Keys) -> usize {
-        let mut slices = ArrayVec::<IoSlice<'_>, SLICES_TOGETHER>::new();
-        let mut sends = ArrayVec::<Send<'_>, SENDS_TOGETHER>::new();
-        let mut attempts = ArrayVec::<Attempt, SENDS_TOGETHER>::new();
+        let mut slices = ArrayVec::<IoSlice<'_>, SLICES_PER_BATCH>::new();
+        let mut sends = ArrayVec::<Send<'_>, SENDS_PER_BATCH>::new();
+        let mut attempts = ArrayVec::<Attempt, SENDS_PER_BATCH>::new();
         let mut considered = 0;
         for key in keys {
             if sends.is_full() || slices.remaining_capacity() < MAX_SLICES {
@@ -113,12 +113,12 @@ impl EventLoop {
             }
             unfinished.push(*key);
         }
-        let mut outcomes = ArrayVec::<_, SENDS_TOGETHER>::new();
-        let answered = |number, outcome| outcomes.push((number, outcome));
+        let mut outcomes = ArrayVec::<_, SENDS_PER_BATCH>::new();
+        let completed = |number, outcome| outcomes.push((number, outcome));
         let sent = if let Some(ring) = &mut self.ring {
-            ring.send_all(&sends, &slices, answered)
+            ring.send_all(&sends, &slices, completed)
         } else {
-            send_each(&sends, &slices, answered);
+            send_each(&sends, &slices, completed);
             Ok(())
         };
         drop((sends, slices));
@@ -143,7 +143,7 @@ impl EventLoop {
 pub(super) fn send_each(
     sends: &[Send<'_>],
     slices: &[IoSlice<'_>],
-    mut answered: impl FnMut(usize, io::Result<usize>),
+    mut completed: impl FnMut(usize, io::Result<usize>),
 ) {
     let mut rest = slices;
     for (number, Send { socket, slices }) in sends.iter().enumerate() {
@@ -153,7 +153,7 @@ pub(super) fn send_each(
             [only] => rustix::net::send(socket, only, SendFlags::NOSIGNAL),
             many => rustix::io::writev(socket, many),
         };
-        answered(number, outcome.map_err(io::Error::from));
+        completed(number, outcome.map_err(io::Error::from));
     }
 }
 

@@ -16,7 +16,7 @@ use slab::Slab;
 use slotmap::{KeyData, SecondaryMap};
 
 use super::SessionKey;
-use super::names::Names;
+use super::topic_index::TopicIndex;
 use crate::publication::tags::Tag;
 
 /// Memory is released when its capacity is this many times the number of topics. The factor keeps shrinking rare.
@@ -25,7 +25,7 @@ const SPARSE: usize = 16;
 /// The subscriptions of a shard's sessions.
 #[derive(Debug, Default)]
 pub struct Subscribers {
-    names: Names,
+    index: TopicIndex,
     /// Boxed, so that growing the list moves little memory.
     topics: Slab<Box<Members>>,
     /// The most topics since `topics` was last shrunk. It is shrunk again below half of that: each time walks all its places.
@@ -62,14 +62,14 @@ struct Members {
     /// By mode.
     by_mode: [List; MODES],
     /// Tags wanted by the sessions of [`DeliveryMode::Tagged`]. `None` if there are no such sessions, as for nearly all topics.
-    wanted: Option<Box<Wanted>>,
+    tag_index: Option<Box<TagIndex>>,
     /// Position of the last event that was delivered or recovered.
     position: Option<Position>,
 }
 
 /// The tags that sessions want of one topic, indexed in both directions.
 #[derive(Debug, Default)]
-struct Wanted {
+struct TagIndex {
     sessions: BTreeSet<(Tag, SessionKey)>,
     tags: HashMap<SessionKey, Box<[Tag]>>,
 }
@@ -110,13 +110,13 @@ pub struct Receivers<'a>(Option<&'a Members>);
 impl Subscribers {
     /// Subscribes a session, which may have `max` subscriptions.
     pub fn subscribe(&mut self, key: SessionKey, topic: &Topic, max: usize) -> Subscribed {
-        self.enter(key, topic, DeliveryMode::Plain, max)
+        self.add(key, topic, DeliveryMode::Plain, max)
     }
 
     /// Adds a subscription that awaits the recovery of missed events. It receives nothing before [`Self::settle`]; an existing
     /// subscription is not changed.
     pub fn await_recovery(&mut self, key: SessionKey, topic: &Topic, max: usize) -> Subscribed {
-        self.enter(key, topic, DeliveryMode::Awaiting, max)
+        self.add(key, topic, DeliveryMode::Awaiting, max)
     }
 
     /// Ends a recovery: the session has the missed events up to `position` and receives later events, restricted to these tags
@@ -130,7 +130,7 @@ impl Subscribers {
 
     /// Ends a subscription that only waited for a failed recovery. Returns whether it was the topic's last in this shard;
     /// `None` if the subscription remains.
-    pub fn give_up(&mut self, key: SessionKey, topic: &Topic) -> Option<bool> {
+    pub fn cancel_recovery(&mut self, key: SessionKey, topic: &Topic) -> Option<bool> {
         let at = self.find(key, topic)?;
         let is_awaiting = self.sessions[key][at].mode == DeliveryMode::Awaiting;
         is_awaiting.then(|| self.remove(key, at).is_some())
@@ -138,8 +138,8 @@ impl Subscribers {
 
     /// Suspends the delivery of a topic of which events are missing. Returns the sessions that received it with positions; they
     /// receive no events before [`Self::settle`].
-    pub fn hold_back(&mut self, topic: &Topic) -> Vec<SessionKey> {
-        let Some(at) = self.names.get(topic) else { return Vec::new() };
+    pub fn suspend(&mut self, topic: &Topic) -> Vec<SessionKey> {
+        let Some(at) = self.index.get(topic) else { return Vec::new() };
         let modes =
             [DeliveryMode::Positioned, DeliveryMode::Tagged].map(|mode| &self.topics[at].by_mode[mode as usize]);
         let keys: Vec<_> = modes.iter().flat_map(|list| &list.sessions).copied().collect();
@@ -167,7 +167,7 @@ impl Subscribers {
     }
 
     /// Queues the subscriptions of an ended session for [`Self::drop_next`]. Returns their number.
-    pub fn leave_to_drop(&mut self, key: SessionKey) -> usize {
+    pub fn queue_drops(&mut self, key: SessionKey) -> usize {
         let memberships = self.sessions.remove(key).unwrap_or_default();
         let count = memberships.len();
         if count > 0 {
@@ -194,7 +194,7 @@ impl Subscribers {
             self.next_to_drop.pop_front();
         }
         self.to_drop -= 1;
-        self.leave_list(left);
+        self.remove_from_list(left);
         Some(self.forget_if_empty(left.topic))
     }
 
@@ -212,7 +212,7 @@ impl Subscribers {
 
     /// Records the position of a new event of a topic. Returns the sessions that receive it.
     pub fn of(&mut self, topic: &Topic, position: Position) -> Receivers<'_> {
-        let members = self.names.get(topic).map(|at| &mut *self.topics[at]);
+        let members = self.index.get(topic).map(|at| &mut *self.topics[at]);
         Receivers(members.map(|members| {
             members.position = Some(position);
             &*members
@@ -221,11 +221,11 @@ impl Subscribers {
 
     /// The index of this topic in the session's memberships.
     fn find(&self, key: SessionKey, topic: &Topic) -> Option<usize> {
-        let known = self.names.get(topic)?;
+        let known = self.index.get(topic)?;
         self.sessions.get(key)?.iter().position(|membership| membership.topic as usize == known)
     }
 
-    fn enter(&mut self, key: SessionKey, topic: &Topic, mode: DeliveryMode, max: usize) -> Subscribed {
+    fn add(&mut self, key: SessionKey, topic: &Topic, mode: DeliveryMode, max: usize) -> Subscribed {
         if self.find(key, topic).is_some() {
             return Subscribed::Already;
         }
@@ -235,16 +235,16 @@ impl Subscribers {
         if memberships.len() >= max {
             return Subscribed::TooMany;
         }
-        let at = self.names.get(topic).unwrap_or_else(|| {
+        let at = self.index.get(topic).unwrap_or_else(|| {
             let at = self.topics.insert(Box::new(Members::new(topic.clone())));
             self.most_since_shrunk = self.most_since_shrunk.max(self.topics.len());
-            self.names.insert(topic.clone(), at);
+            self.index.insert(topic.clone(), at);
             at
         });
         let members = &mut self.topics[at];
         let member = members.by_mode[mode as usize].push(key, narrow(memberships.len()));
         memberships.push(Membership { topic: narrow(at), member, mode });
-        if members.is_alone() { Subscribed::First } else { Subscribed::Another }
+        if members.is_single() { Subscribed::First } else { Subscribed::Another }
     }
 
     /// Moves a subscription to [`DeliveryMode::Tagged`] with these tags, or to [`DeliveryMode::Positioned`] without tags.
@@ -252,20 +252,20 @@ impl Subscribers {
         self.change_mode(key, at, if tags.is_some() { DeliveryMode::Tagged } else { DeliveryMode::Positioned });
         if let Some(tags) = tags {
             let topic = self.sessions[key][at].topic as usize;
-            self.topics[topic].wanted.get_or_insert_default().insert(key, tags);
+            self.topics[topic].tag_index.get_or_insert_default().insert(key, tags);
         }
     }
 
     fn change_mode(&mut self, key: SessionKey, at: usize, mode: DeliveryMode) {
         let membership = self.sessions[key][at];
-        self.leave_list(membership);
+        self.remove_from_list(membership);
         let list = &mut self.topics[membership.topic as usize].by_mode[mode as usize];
         let member = list.push(key, narrow(at));
         self.sessions[key][at] = Membership { topic: membership.topic, member, mode };
     }
 
     /// Removes a subscription from the topic's list.
-    fn leave_list(&mut self, Membership { topic, member, mode }: Membership) {
+    fn remove_from_list(&mut self, Membership { topic, member, mode }: Membership) {
         let members = &mut self.topics[topic as usize];
         let list = &mut members.by_mode[mode as usize];
         let session = list.swap_remove(member);
@@ -275,11 +275,11 @@ impl Subscribers {
             memberships[membership as usize].member = member;
         }
         if mode == DeliveryMode::Tagged
-            && let Some(wanted) = &mut members.wanted
+            && let Some(index) = &mut members.tag_index
         {
-            wanted.remove(session);
-            if wanted.tags.is_empty() {
-                members.wanted = None;
+            index.remove(session);
+            if index.tags.is_empty() {
+                members.tag_index = None;
             }
         }
     }
@@ -287,7 +287,7 @@ impl Subscribers {
     /// Removes a subscription from both lists. Returns the topic if that was its last subscription.
     fn remove(&mut self, key: SessionKey, membership: usize) -> Option<Topic> {
         let left = self.sessions[key][membership];
-        self.leave_list(left);
+        self.remove_from_list(left);
         self.sessions[key].swap_remove(membership);
         if let Some(moved) = self.sessions[key].get(membership) {
             let list = &mut self.topics[moved.topic as usize].by_mode[moved.mode as usize];
@@ -302,7 +302,7 @@ impl Subscribers {
             return None;
         }
         let Members { topic, .. } = *self.topics.remove(topic as usize);
-        self.names.remove(&topic);
+        self.index.remove(&topic);
         let len = self.topics.len();
         if len < self.topics.capacity() / SPARSE && len < self.most_since_shrunk / 2 {
             self.topics.shrink_to_fit();
@@ -325,7 +325,7 @@ impl<'a> Receivers<'a> {
 
     /// Whether any session wants only certain tags.
     pub fn has_tagged(self) -> bool {
-        self.0.is_some_and(|members| members.wanted.is_some())
+        self.0.is_some_and(|members| members.tag_index.is_some())
     }
 
     /// Sessions that want only certain tags, whichever.
@@ -335,10 +335,10 @@ impl<'a> Receivers<'a> {
 
     /// Sessions that want this tag.
     pub fn tagged_with(self, tag: Tag) -> impl Iterator<Item = SessionKey> + use<'a> {
-        let wanted = self.0.and_then(|members| members.wanted.as_ref());
+        let index = self.0.and_then(|members| members.tag_index.as_ref());
         let lowest = SessionKey::from(KeyData::from_ffi(0));
-        wanted.into_iter().flat_map(move |wanted| {
-            let all = wanted.sessions.range((tag, lowest)..);
+        index.into_iter().flat_map(move |index| {
+            let all = index.sessions.range((tag, lowest)..);
             all.take_while(move |(other, _)| *other == tag).map(|(_, session)| *session)
         })
     }
@@ -350,14 +350,14 @@ impl<'a> Receivers<'a> {
 
 impl Members {
     fn new(topic: Topic) -> Self {
-        Self { topic, by_mode: std::array::from_fn(|_| List::default()), wanted: None, position: None }
+        Self { topic, by_mode: std::array::from_fn(|_| List::default()), tag_index: None, position: None }
     }
 
     fn is_empty(&self) -> bool {
         self.by_mode.iter().all(|list| list.sessions.is_empty())
     }
 
-    fn is_alone(&self) -> bool {
+    fn is_single(&self) -> bool {
         self.by_mode.iter().map(|list| list.sessions.len()).sum::<usize>() == 1
     }
 }
@@ -381,7 +381,7 @@ impl List {
     }
 }
 
-impl Wanted {
+impl TagIndex {
     fn insert(&mut self, key: SessionKey, tags: Box<[Tag]>) {
         self.sessions.extend(tags.iter().map(|tag| (*tag, key)));
         self.tags.insert(key, tags);
@@ -429,10 +429,10 @@ mod tests {
         assert_eq!(subscribers.unsubscribe(first, &topic(1)), Some(false));
         assert_eq!(subscribers.unsubscribe(first, &topic(1)), None);
         assert_eq!(subscribers.unsubscribe(second, &topic(1)), Some(true));
-        assert_eq!(subscribers.leave_to_drop(first), 1);
+        assert_eq!(subscribers.queue_drops(first), 1);
         assert_eq!(subscribers.drop_next(), Some(Some(topic(2))));
         assert_eq!((subscribers.drop_next(), subscribers.to_drop()), (None, 0));
-        assert!(subscribers.names.is_empty() && subscribers.topics.is_empty());
+        assert!(subscribers.index.is_empty() && subscribers.topics.is_empty());
     }
 
     #[test]
@@ -443,7 +443,7 @@ mod tests {
         for number in 0..3 {
             subscribers.subscribe(former, &topic(number), 3);
         }
-        assert_eq!(subscribers.leave_to_drop(former), 3);
+        assert_eq!(subscribers.queue_drops(former), 3);
         places.remove(former);
         let other = places.insert(());
         assert_eq!(subscribers.subscribe(other, &topic(1), 3), Subscribed::Another);
@@ -541,14 +541,14 @@ mod tests {
                     }
                     5 => {
                         let was_awaiting = model.get(&at) == Some(&Model::Awaiting);
-                        prop_assert_eq!(subscribers.give_up(key, &topic(number)).is_some(), was_awaiting);
+                        prop_assert_eq!(subscribers.cancel_recovery(key, &topic(number)).is_some(), was_awaiting);
                         if was_awaiting {
                             model.remove(&at);
                         }
                     }
                     6 => {
-                        let mut held_back = subscribers.hold_back(&topic(number));
-                        held_back.retain(|key| places.contains_key(*key));
+                        let mut suspended = subscribers.suspend(&topic(number));
+                        suspended.retain(|key| places.contains_key(*key));
                         let with_positions = model.iter_mut().filter(|((of, _), mode)| {
                             *of == number && matches!(mode, Model::Positioned | Model::Tagged(_))
                         });
@@ -557,11 +557,11 @@ mod tests {
                             *mode = Model::Awaiting;
                             expected.insert(*key);
                         }
-                        prop_assert_eq!(set(&held_back), expected);
+                        prop_assert_eq!(set(&suspended), expected);
                     }
                     7 => {
                         let topics = model.keys().filter(|(_, other)| *other == key).count();
-                        prop_assert_eq!(subscribers.leave_to_drop(key), topics);
+                        prop_assert_eq!(subscribers.queue_drops(key), topics);
                         ended.extend(std::iter::repeat_n(session, topics));
                         model.retain(|(_, other), _| *other != key);
                         // The next one has its place.
@@ -598,10 +598,10 @@ mod tests {
                 }
             }
             for key in keys {
-                subscribers.leave_to_drop(key);
+                subscribers.queue_drops(key);
             }
             while subscribers.drop_next().is_some() {}
-            prop_assert!(subscribers.names.is_empty() && subscribers.topics.is_empty());
+            prop_assert!(subscribers.index.is_empty() && subscribers.topics.is_empty());
         }
     }
 }

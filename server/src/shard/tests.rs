@@ -149,7 +149,7 @@ impl Stage {
 
     /// Writes to clients that read nothing yet: what waits for them is what [`Self::written`] takes.
     fn write(&mut self) {
-        while let Some(key) = self.shard.poll_dirty() {
+        while let Some(key) = self.shard.next_dirty() {
             self.shard.write(key, &mut Outbox::default(), self.now());
         }
         self.shard.handle_all_written();
@@ -158,7 +158,7 @@ impl Stage {
     /// The first half of that. Was there anything?
     fn pass_on_without_writing(&mut self) -> bool {
         let mut worked = false;
-        self.shard.ask_recoveries();
+        self.shard.request_recoveries();
         while let Ok(message) = self.inbox.try_recv() {
             worked = true;
             self.shard.handle_message(message, self.now);
@@ -1150,7 +1150,7 @@ fn an_acknowledgement_waits_until_the_event_is_written() {
     assert!(stage.link_frames_now(publisher).is_empty(), "the event waits in the reader's queue");
     assert!(!stage.shard.session(reader).unwrap().outbound().is_empty());
     // The publisher's own session, then the reader's: the event loop writes both, and says so then.
-    assert_eq!([stage.shard.poll_dirty(), stage.shard.poll_dirty()], [Some(publisher), Some(reader)]);
+    assert_eq!([stage.shard.next_dirty(), stage.shard.next_dirty()], [Some(publisher), Some(reader)]);
     stage.pass_on_without_writing();
     assert!(stage.link_frames_now(publisher).is_empty(), "the reader is being written");
     stage.write();
@@ -1211,16 +1211,16 @@ fn a_drain_acknowledges_what_was_accepted_and_says_when_it_has() {
     let publisher = stage.publisher(7);
     stage.link_frames(publisher);
     stage.link(publisher, &batch(1, vec![message("oro/ping", "1")]));
-    let (done, mut stopped) = mpsc::channel(1);
+    let (done, mut replies_sent) = mpsc::channel(1);
     stage.shard.handle_message(ShardMessage::StopPublishing(done), stage.now);
     stage.link(publisher, &batch(2, vec![message("oro/ping", "2")]));
     assert_eq!(
-        stopped.try_recv(),
+        replies_sent.try_recv(),
         Err(mpsc::error::TryRecvError::Empty),
         "message 1 is not acknowledged yet"
     );
     stage.pass_on();
-    assert_eq!(stopped.try_recv(), Err(mpsc::error::TryRecvError::Disconnected));
+    assert_eq!(replies_sent.try_recv(), Err(mpsc::error::TryRecvError::Disconnected));
     let received = frames(&stage.written(publisher));
     assert_eq!(received.iter().map(|(opcode, _)| *opcode).collect::<Vec<_>>(), [2, 8]);
     assert_eq!(ServerFrame::decode(received[0].1.clone().into()).unwrap(), ack(1));
@@ -1236,11 +1236,11 @@ fn a_drain_does_not_wait_for_a_publisher_that_has_gone() {
     let publisher = stage.publisher(7);
     stage.link_frames(publisher);
     stage.link(publisher, &batch(1, vec![message("oro/ping", "1")]));
-    let (done, mut stopped) = mpsc::channel(1);
+    let (done, mut replies_sent) = mpsc::channel(1);
     stage.shard.handle_message(ShardMessage::StopPublishing(done), stage.now);
     stage.shard.handle_read_error(publisher, &io::ErrorKind::ConnectionReset.into(), stage.now);
     stage.write();
-    assert_eq!(stopped.try_recv(), Err(mpsc::error::TryRecvError::Disconnected));
+    assert_eq!(replies_sent.try_recv(), Err(mpsc::error::TryRecvError::Disconnected));
     assert_eq!(stage.texts(reader).len(), 1);
 }
 
@@ -1262,7 +1262,7 @@ fn a_write_that_fails_is_not_tried_again() {
     let mut stage = Stage::new();
     let key = stage.browser(WAMP, &user(1));
     stage.say(key, r#"[2,"1","orosync/session"]"#);
-    assert_eq!(stage.shard.poll_dirty(), Some(key));
+    assert_eq!(stage.shard.next_dirty(), Some(key));
     assert!(stage.shard.write(key, &mut Broken, stage.now()), "nothing is left to do for it");
     assert!(stage.shard.is_empty());
 }

@@ -31,7 +31,7 @@ const SENDS: u32 = SOCKETS as u32;
 const ROUNDS: usize = 32;
 
 /// Minimum number of rounds for a result. With fewer, other load may have disturbed all of them.
-const LEAST_ROUNDS: usize = 8;
+const MIN_ROUNDS: usize = 8;
 
 /// Time limit after which no round begins. It is reached only on a very busy machine.
 const TIME: Duration = Duration::from_millis(50);
@@ -96,7 +96,7 @@ pub fn choose(wanted: SendTogether) -> Choice {
     match measure_as_a_shard().map(|rounds| Figures::of(&rounds)) {
         Ok(Some(figures)) => {
             let (together_ns, by_itself_ns) = (figures.together.as_nanos(), figures.by_itself.as_nanos());
-            let together = figures.pay();
+            let together = figures.pays_off();
             if together {
                 info!(
                     together_ns,
@@ -135,7 +135,7 @@ struct Figures {
 impl Figures {
     /// Evaluates the rounds. Returns `None` if there are too few.
     fn of(rounds: &[Round]) -> Option<Self> {
-        if rounds.len() < LEAST_ROUNDS {
+        if rounds.len() < MIN_ROUNDS {
             return None;
         }
         let together = rounds.iter().map(|round| round.together).min()? / SENDS;
@@ -144,7 +144,7 @@ impl Figures {
     }
 
     /// Whether sending with one system call saves enough.
-    fn pay(self) -> bool {
+    fn pays_off(self) -> bool {
         self.together * 1000 <= self.by_itself * (1000 - MARGIN_PER_MILLE)
     }
 }
@@ -222,15 +222,15 @@ impl Connections {
             ours.map(|socket| Send { socket: socket.as_fd(), slices: 1 }).collect();
         let frames = [IoSlice::new(&FRAME); SOCKETS];
         let mut failure = None;
-        let answered = |_, outcome| match outcome {
+        let completed = |_, outcome| match outcome {
             Ok(taken) if taken == FRAME.len() => {}
             Ok(_) => failure = Some(io::Error::other("a send was incomplete")),
             Err(error) => failure = Some(error),
         };
         let begun = Instant::now();
         match ring {
-            Some(ring) => ring.send_all(&sends, &frames, answered)?,
-            None => send_each(&sends, &frames, answered),
+            Some(ring) => ring.send_all(&sends, &frames, completed)?,
+            None => send_each(&sends, &frames, completed),
         }
         let time = begun.elapsed();
         failure.map_or(Ok(time), Err)
@@ -253,17 +253,17 @@ mod tests {
         .collect()
     }
 
-    fn pays(together_us: &[u64], by_itself_us: &[u64]) -> Option<bool> {
-        Figures::of(&rounds(together_us, by_itself_us)).map(Figures::pay)
+    fn pays_off(together_us: &[u64], by_itself_us: &[u64]) -> Option<bool> {
+        Figures::of(&rounds(together_us, by_itself_us)).map(Figures::pays_off)
     }
 
     #[test]
     fn a_saving_above_the_margin_is_enough() {
-        assert_eq!(pays(&[320; 8], &[640; 8]), Some(true));
-        assert_eq!(pays(&[31_840; 8], &[32_000; 8]), Some(true));
-        assert_eq!(pays(&[3200; 8], &[3200; 8]), Some(false));
-        assert_eq!(pays(&[31_872; 8], &[32_000; 8]), Some(false));
-        assert_eq!(pays(&[640; 8], &[320; 8]), Some(false));
+        assert_eq!(pays_off(&[320; 8], &[640; 8]), Some(true));
+        assert_eq!(pays_off(&[31_840; 8], &[32_000; 8]), Some(true));
+        assert_eq!(pays_off(&[3200; 8], &[3200; 8]), Some(false));
+        assert_eq!(pays_off(&[31_872; 8], &[32_000; 8]), Some(false));
+        assert_eq!(pays_off(&[640; 8], &[320; 8]), Some(false));
     }
 
     #[test]
@@ -271,16 +271,16 @@ mod tests {
         let noisy = |quiet: u64, at: usize| -> Vec<u64> {
             (0..8).map(|round| if round == at { quiet } else { quiet * 3 + round as u64 * 977 }).collect()
         };
-        assert_eq!(pays(&noisy(320, 0), &noisy(640, 7)), Some(true));
-        assert_eq!(pays(&noisy(640, 3), &noisy(320, 4)), Some(false));
-        assert_eq!(pays(&noisy(320, 2), &[640; 8]), Some(true));
-        assert_eq!(pays(&[640; 8], &noisy(320, 5)), Some(false));
+        assert_eq!(pays_off(&noisy(320, 0), &noisy(640, 7)), Some(true));
+        assert_eq!(pays_off(&noisy(640, 3), &noisy(320, 4)), Some(false));
+        assert_eq!(pays_off(&noisy(320, 2), &[640; 8]), Some(true));
+        assert_eq!(pays_off(&[640; 8], &noisy(320, 5)), Some(false));
     }
 
     #[test]
     fn too_few_rounds_give_no_result() {
-        assert_eq!(pays(&[320; 7], &[640; 7]), None);
-        assert_eq!(pays(&[], &[]), None);
+        assert_eq!(pays_off(&[320; 7], &[640; 7]), None);
+        assert_eq!(pays_off(&[], &[]), None);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 
 use std::io::{self, IoSlice};
 
-use super::{Due, Entry, SessionKey, Shard};
+use super::{PendingWrite, Entry, SessionKey, Shard};
 use crate::session::Now;
 
 /// The way to a session's client.
@@ -21,16 +21,16 @@ pub trait Outlet {
 
 impl Shard {
     /// The next session that has something to write, or has ended.
-    pub fn poll_dirty(&mut self) -> Option<SessionKey> {
+    pub fn next_dirty(&mut self) -> Option<SessionKey> {
         loop {
             match self.dirty.pop_front()? {
-                Due::Session(key) => {
+                PendingWrite::Session(key) => {
                     if let Some(entry) = self.sessions.get_mut(key) {
                         entry.is_dirty = false;
                     }
                     return Some(key);
                 }
-                held => self.written_next.push(held),
+                held => self.release_after_write.push(held),
             }
         }
     }
@@ -59,19 +59,19 @@ impl Shard {
         false
     }
 
-    /// All sessions that [`Self::poll_dirty`] has given are written: lets go of the events before them.
+    /// All sessions that [`Self::next_dirty`] has given are written: lets go of the events before them.
     pub fn handle_all_written(&mut self) {
-        for held in self.written_next.drain(..) {
+        for held in self.release_after_write.drain(..) {
             match held {
-                Due::Event(delivery) => drop(delivery),
-                Due::Disconnection(disconnection) => drop(disconnection),
-                Due::Barrier(receipt) => drop(receipt),
-                Due::Session(_) => {}
+                PendingWrite::Event(delivery) => drop(delivery),
+                PendingWrite::Disconnection(disconnection) => drop(disconnection),
+                PendingWrite::Barrier(receipt) => drop(receipt),
+                PendingWrite::Session(_) => {}
             }
         }
     }
 
-    /// Whether [`Self::poll_dirty`] would give a session, or there is an event to let go of.
+    /// Whether [`Self::next_dirty`] would give a session, or there is an event to let go of.
     pub fn has_dirty(&self) -> bool {
         !self.dirty.is_empty()
     }

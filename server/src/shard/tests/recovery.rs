@@ -35,7 +35,7 @@ impl Stage {
     }
 
     fn broker_is_away(&mut self) {
-        self.shard.ask_recoveries();
+        self.shard.request_recoveries();
         while let Ok(mut message) = self.inbox.try_recv() {
             if let ShardMessage::Recovered { recovered, .. } = &mut message {
                 *recovered = Err(Unavailable);
@@ -94,7 +94,7 @@ fn nothing_falls_between_the_answer_and_what_follows_and_nothing_comes_twice() {
     stage.update("1");
     // The question, its answer and two events are in the inbox together.
     stage.say(key, &format!(r#"[2,"1","orosync/subscribe","{TOPIC}",{}]"#, since(&position)));
-    stage.shard.ask_recoveries();
+    stage.shard.request_recoveries();
     stage.update("2");
     let texts = stage.texts(key);
     assert_eq!(texts.len(), 2, "{texts:?}");
@@ -170,7 +170,7 @@ fn a_plain_subscription_becomes_one_with_positions_without_losing_an_event() {
     stage.say(key, &format!(r#"[5,"{TOPIC}"]"#));
     stage.update("1");
     stage.say(key, &format!(r#"[2,"1","orosync/subscribe","{TOPIC}"]"#));
-    stage.shard.ask_recoveries();
+    stage.shard.request_recoveries();
     stage.update("2");
     let texts = stage.texts(key);
     assert_eq!(texts.len(), 3, "{texts:?}");
@@ -202,7 +202,7 @@ fn who_is_gone_before_the_answer_leaves_nothing_behind() {
     for (gone, left) in [(key, 1), (asked, 0)] {
         stage.shard.handle_end_of_input(gone);
         stage.write();
-        stage.shard.ask_recoveries();
+        stage.shard.request_recoveries();
         assert_eq!(stage.shard.sessions.len(), left);
     }
     stage.pass_on();
@@ -254,7 +254,7 @@ fn a_call_in_vain_takes_nothing_from_a_later_one_that_waits() {
     let call = format!(r#"[2,"1","orosync/subscribe","{TOPIC}"]"#);
     for unsubscribes in [false, true] {
         stage.say(key, &call);
-        stage.shard.ask_recoveries();
+        stage.shard.request_recoveries();
         if unsubscribes {
             stage.say(key, &format!(r#"[6,"{TOPIC}"]"#));
         }
@@ -278,7 +278,7 @@ fn who_unsubscribes_or_goes_while_the_broker_is_away_leaves_nothing_behind() {
     for key in [stays, goes] {
         stage.say(key, &format!(r#"[2,"1","orosync/subscribe","{TOPIC}"]"#));
     }
-    stage.shard.ask_recoveries();
+    stage.shard.request_recoveries();
     stage.say(stays, &format!(r#"[6,"{TOPIC}"]"#));
     stage.shard.handle_end_of_input(goes);
     stage.write();
@@ -394,7 +394,7 @@ fn a_turn_answers_no_more_than_it_has_time_for() {
     for key in &keys {
         stage.say(*key, &format!(r#"[2,"1","orosync/subscribe","{TOPIC}",{{"since":"0.0","tags":[]}}]"#));
     }
-    stage.shard.ask_recoveries();
+    stage.shard.request_recoveries();
     assert_eq!((stage.shard.recovering, stage.shard.recoveries.len()), (RECOVERIES, RECOVERIES));
     assert!(!stage.shard.has_recoveries(), "the broker has enough to do");
     for key in keys {
@@ -427,9 +427,9 @@ fn a_drain_waits_for_publishers_alone() {
     let mut stage = Stage::new();
     let key = stage.comer();
     stage.say(key, &format!(r#"[2,"1","orosync/subscribe","{TOPIC}"]"#));
-    let (done, mut stopped) = mpsc::channel(1);
+    let (done, mut replies_sent) = mpsc::channel(1);
     stage.shard.handle_message(ShardMessage::StopPublishing(done), stage.now);
-    assert!(stopped.try_recv().is_err_and(|error| error == mpsc::error::TryRecvError::Disconnected));
+    assert!(replies_sent.try_recv().is_err_and(|error| error == mpsc::error::TryRecvError::Disconnected));
 }
 
 #[test]
@@ -437,11 +437,11 @@ fn a_drain_does_not_end_who_is_answered_meanwhile() {
     let mut stage = Stage::new();
     let key = stage.comer();
     stage.say(key, &format!(r#"[2,"1","orosync/subscribe","{TOPIC}"]"#));
-    let (done, mut stopped) = mpsc::channel(1);
+    let (done, mut replies_sent) = mpsc::channel(1);
     stage.shard.handle_message(ShardMessage::StopPublishing(done), stage.now);
     assert_eq!(stage.texts(key).len(), 1);
     assert!(!stage.shard.session(key).unwrap().is_ending());
-    assert!(stopped.try_recv().is_err_and(|error| error == mpsc::error::TryRecvError::Disconnected));
+    assert!(replies_sent.try_recv().is_err_and(|error| error == mpsc::error::TryRecvError::Disconnected));
 }
 
 #[test]

@@ -248,9 +248,9 @@ fn an_answer_for_somebody_who_is_gone_reaches_nobody() {
 fn a_drain_waits_for_no_answer() {
     let mut together = Together::new();
     let key = together.shake_as(7, OROSYNC, b"");
-    let (done, mut stopped) = mpsc::channel(1);
+    let (done, mut replies_sent) = mpsc::channel(1);
     together.stage.shard.handle_message(ShardMessage::StopPublishing(done), together.stage.now);
-    assert!(stopped.try_recv().is_err_and(|error| error == mpsc::error::TryRecvError::Disconnected));
+    assert!(replies_sent.try_recv().is_err_and(|error| error == mpsc::error::TryRecvError::Disconnected));
     together.stage.stop();
     together.stage.write();
     assert!(together.stage.shard.session(key).unwrap().wants_fin());

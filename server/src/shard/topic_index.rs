@@ -14,19 +14,19 @@ const STRIPES: usize = 256;
 const SPARSE: usize = 16;
 
 /// Multiplier that spreads what differs over the highest bits (Knuth's multiplicative hashing).
-const SPREADING: u64 = 0x9e37_79b9_7f4a_7c15;
+const HASH_MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// The index of each topic, by name.
 #[derive(Debug)]
-pub(super) struct Names(Box<[HashMap<Topic, usize>]>);
+pub(super) struct TopicIndex(Box<[HashMap<Topic, usize>]>);
 
-impl Default for Names {
+impl Default for TopicIndex {
     fn default() -> Self {
         Self((0..STRIPES).map(|_| HashMap::new()).collect())
     }
 }
 
-impl Names {
+impl TopicIndex {
     /// The index of this topic.
     pub(super) fn get(&self, topic: &Topic) -> Option<usize> {
         self.0[stripe(topic)].get(topic).copied()
@@ -39,10 +39,10 @@ impl Names {
 
     /// Removes a topic.
     pub(super) fn remove(&mut self, topic: &Topic) {
-        let names = &mut self.0[stripe(topic)];
-        names.remove(topic);
-        if names.len() < names.capacity() / SPARSE {
-            names.shrink_to(2 * names.len());
+        let map = &mut self.0[stripe(topic)];
+        map.remove(topic);
+        if map.len() < map.capacity() / SPARSE {
+            map.shrink_to(2 * map.len());
         }
     }
 
@@ -53,7 +53,7 @@ impl Names {
 
     /// Number of entries of the largest map.
     #[cfg(test)]
-    pub(super) fn most_together(&self) -> usize {
+    pub(super) fn largest(&self) -> usize {
         self.0.iter().map(HashMap::len).max().unwrap_or_default()
     }
 
@@ -67,7 +67,7 @@ impl Names {
 /// The number of the map that holds this topic. Names that are chosen to collide only make one map large.
 fn stripe(topic: &Topic) -> usize {
     let (chunks, rest) = topic.as_str().as_bytes().as_chunks();
-    let mix = |hash: u64, part: u64| (hash.rotate_left(5) ^ part).wrapping_mul(SPREADING);
+    let mix = |hash: u64, part: u64| (hash.rotate_left(5) ^ part).wrapping_mul(HASH_MULTIPLIER);
     let hash = chunks.iter().fold(0, |hash, chunk| mix(hash, u64::from_be_bytes(*chunk)));
     let hash = mix(hash, rest.iter().fold(0, |rest, byte| rest << 8 | u64::from(*byte)));
     #[expect(clippy::cast_possible_truncation, reason = "eight bits")]
@@ -83,18 +83,18 @@ mod tests {
     fn a_hundred_thousand_names_are_spread_over_the_maps_and_their_memory_is_released() {
         for end in ["", "/status", "/notifications"] {
             let topic = |number: usize| Topic::parse(&format!("acme/order/{number}{end}")).unwrap();
-            let mut names = Names::default();
+            let mut index = TopicIndex::default();
             for number in 0..100_000 {
-                names.insert(topic(number), number);
+                index.insert(topic(number), number);
             }
-            assert!(names.most_together() < 1000, "{end}: {}", names.most_together());
-            assert_eq!(names.get(&topic(99_999)), Some(99_999));
-            assert_eq!(names.get(&Topic::parse("a").unwrap()), None);
+            assert!(index.largest() < 1000, "{end}: {}", index.largest());
+            assert_eq!(index.get(&topic(99_999)), Some(99_999));
+            assert_eq!(index.get(&Topic::parse("a").unwrap()), None);
             for number in 0..100_000 {
-                names.remove(&topic(number));
+                index.remove(&topic(number));
             }
-            assert!(names.is_empty());
-            assert!(names.capacity() < 256 * SPARSE, "{end}: {}", names.capacity());
+            assert!(index.is_empty());
+            assert!(index.capacity() < 256 * SPARSE, "{end}: {}", index.capacity());
         }
     }
 }
