@@ -38,7 +38,7 @@ pub async fn watch_shards(node: Arc<Node>) {
         tick.tick().await;
         let (alive, mut answered) = mpsc::channel(1);
         for shard in node.shards() {
-            shard.ask_for_life(alive.clone());
+            shard.check_alive(alive.clone());
         }
         drop(alive);
         // Each shard drops its sender when it handles the request. Nothing is sent: `recv` returns when the last is dropped.

@@ -57,7 +57,7 @@ pub enum ShardMessage {
     /// Replaces the rules.
     Rules(Arc<Shared>),
     /// A liveness check, answered by dropping the sender.
-    AskForLife(mpsc::Sender<()>),
+    CheckAlive(mpsc::Sender<()>),
     /// Stops accepting messages, acknowledges the accepted ones and ends the publishers' sessions. Confirmed by dropping the
     /// sender.
     StopPublishing(mpsc::Sender<()>),
@@ -166,8 +166,8 @@ impl ShardHandle {
     }
 
     /// Checks that the shard is alive: it then drops `alive`.
-    pub fn ask_for_life(&self, alive: mpsc::Sender<()>) {
-        self.send(ShardMessage::AskForLife(alive));
+    pub fn check_alive(&self, alive: mpsc::Sender<()>) {
+        self.send(ShardMessage::CheckAlive(alive));
     }
 
     /// Begins the first step of a drain, in which the shard stops publishing. It then drops `done`.

@@ -173,7 +173,7 @@ impl Shard {
             ShardMessage::CreditReturned => self.handle_credit(now),
             // Existing subscriptions are kept.
             ShardMessage::Rules(shared) => self.shared = shared,
-            ShardMessage::AskForLife(alive) => drop(alive),
+            ShardMessage::CheckAlive(alive) => drop(alive),
             ShardMessage::StopPublishing(done) => self.stop_publishing(now, done),
             ShardMessage::Stop { until } => {
                 self.stop_until = Some(until);

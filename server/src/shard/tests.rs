@@ -955,15 +955,15 @@ fn a_busy_inbox_leaves_the_other_tasks_of_the_thread_their_iterations() {
     const ITERATIONS: usize = 200;
     let stage = Stage::new();
     let shard = &stage.node.shards()[0];
-    let (life, _told) = tokio::sync::mpsc::channel(1);
+    let (alive, _receiver) = tokio::sync::mpsc::channel(1);
     for _ in 0..ITERATIONS * iteration::MESSAGES {
-        shard.ask_for_life(life.clone());
+        shard.check_alive(alive.clone());
     }
     shard.stop(Instant::now());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let other = runtime.spawn(async move {
         let mut iterations = 0;
-        while life.strong_count() > 1 {
+        while alive.strong_count() > 1 {
             iterations += 1;
             tokio::task::yield_now().await;
         }
