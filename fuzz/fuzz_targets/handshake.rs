@@ -6,8 +6,8 @@
 use libfuzzer_sys::fuzz_target;
 use orosync_fuzz::{UNIX_NOW, context};
 use orosync_protocol::Subprotocol;
-use orosync_server::connection::limits::{ConnectionLimits, Places};
-use orosync_server::connection::{Caller, Peer};
+use orosync_server::connection::limits::{ConnectionLimits, Capacity};
+use orosync_server::connection::{Client, Peer};
 use orosync_server::handshake::{Handshake, Outcome};
 
 const HEAD: &str =
@@ -62,14 +62,14 @@ fuzz_target!(|input: &[u8]| {
 /// The response to these bytes in pieces of this length; `None` if more is awaited.
 fn answer(request: &[u8], piece: usize) -> Option<Answer> {
     let context = context();
-    let limits = ConnectionLimits::new(Places { browsers: 1, for_publishers: 1 }, 1);
+    let limits = ConnectionLimits::new(Capacity { browsers: 1, for_publishers: 1 }, 1);
     let count = limits.admit(Peer::Unix).expect("the first one");
-    let mut caller = Caller::new(Peer::Unix, count);
+    let mut client = Client::new(Peer::Unix, count);
     let mut handshake = Handshake::default();
     let mut read = 0;
     for bytes in request.chunks(piece) {
         read += bytes.len();
-        match handshake.handle_bytes(bytes, &context, &mut caller, UNIX_NOW) {
+        match handshake.handle_bytes(bytes, &context, &mut client, UNIX_NOW) {
             Outcome::Incomplete => {}
             Outcome::CheckTicket { .. } => panic!("this node knows itself which tickets were used"),
             Outcome::Upgrade(upgrade) => {

@@ -12,8 +12,8 @@ use orosync_protocol::link_frame::{Message, PublisherFrame};
 use orosync_protocol::ticket::{Identity, Role};
 use orosync_protocol::{Audience, Payload, PublisherId, Seq, SessionIds, Subprotocol, Topic, TopicPattern};
 use orosync_server::config::{HistorySettings, Limits};
-use orosync_server::connection::limits::{ConnectionLimits, Places};
-use orosync_server::connection::{Caller, Peer};
+use orosync_server::connection::limits::{ConnectionLimits, Capacity};
+use orosync_server::connection::{Client, Peer};
 
 use orosync_server::broker::history::HistoryRules;
 use orosync_server::broker::{Recovered, Unavailable};
@@ -172,14 +172,14 @@ impl Stage {
         let history = history(&shared.policies);
         let node = Arc::new(Node::new(vec![handle], &shared.limits, history, None, Arc::clone(&metrics)));
         let shared = Arc::new(shared);
-        let places = Places { browsers: MAX_SESSIONS, for_publishers: 0 };
+        let capacity = Capacity { browsers: MAX_SESSIONS, for_publishers: 0 };
         Self {
             shard: Shard::new(0, Arc::clone(&node), Arc::clone(&shared)),
             inbox,
             node,
             metrics,
             shared,
-            connections: ConnectionLimits::new(places, MAX_SESSIONS),
+            connections: ConnectionLimits::new(capacity, MAX_SESSIONS),
             clients: Vec::new(),
             pending: VecDeque::new(),
             events: Vec::new(),
@@ -300,7 +300,7 @@ impl Stage {
             return None;
         }
         let count = self.connections.admit(Peer::Unix).ok()?;
-        let key = self.shard.accept(Caller::new(Peer::Unix, count), self.now);
+        let key = self.shard.accept(Client::new(Peer::Unix, count), self.now);
         assert!(self.client_at(key).is_none(), "a key that is in use");
         self.clients.push(Client::new(key));
         Some(self.clients.len() - 1)

@@ -16,8 +16,8 @@ use orosync_server::broker::cluster::Cluster;
 use orosync_server::broker::history::HistoryRules;
 use orosync_server::commands::serve::shared;
 use orosync_server::config::{HistorySettings, Settings, load};
-use orosync_server::connection::limits::{ConnectionLimits, Places};
-use orosync_server::connection::{Caller, Peer};
+use orosync_server::connection::limits::{ConnectionLimits, Capacity};
+use orosync_server::connection::{Client, Peer};
 use orosync_server::metrics::Metrics;
 use orosync_server::node::Node;
 use orosync_server::node::handle::{Inbox, ShardHandle};
@@ -59,10 +59,10 @@ impl Stage {
         let node = Arc::new(Node::new(vec![handle], &rules.limits, history, None, metrics));
         let shard = Shard::new(0, Arc::clone(&node), rules);
         let mut stage = Self { shard, inbox, node, now: Now { instant: Instant::now(), unix: 1_000_000 } };
-        let limits = ConnectionLimits::new(Places { browsers: count, for_publishers: 0 }, count);
+        let limits = ConnectionLimits::new(Capacity { browsers: count, for_publishers: 0 }, count);
         for _ in 0..count {
-            let caller = Caller::new(Peer::Unix, limits.admit(Peer::Unix).unwrap());
-            let key = stage.shard.accept(caller, stage.now.instant);
+            let client = Client::new(Peer::Unix, limits.admit(Peer::Unix).unwrap());
+            let key = stage.shard.accept(client, stage.now.instant);
             stage.shard.handle_bytes(key, REQUEST, stage.now);
             stage.write();
             stage.shard.handle_bytes(key, SUBSCRIBE, stage.now);

@@ -18,9 +18,9 @@ use orosync_server::auth::used::{SharedTickets, TicketUse, UseAnswer, UsedTicket
 use orosync_server::broker::history::HistoryRules;
 use orosync_server::commands::serve::shared;
 use orosync_server::config::{HistorySettings, Settings, load};
-use orosync_server::connection::limits::{ConnectionLimits, Places};
+use orosync_server::connection::limits::{ConnectionLimits, Capacity};
 use orosync_server::connection::socket::Socket;
-use orosync_server::connection::{Accepted, Caller, Peer};
+use orosync_server::connection::{Accepted, Client, Peer};
 use orosync_server::metrics::Metrics;
 use orosync_server::node::Node;
 use orosync_server::node::handle::ShardHandle;
@@ -86,10 +86,10 @@ impl Running {
         let (client, accepted) = UnixStream::pair().unwrap();
         client.set_read_timeout(Some(A_WHILE)).unwrap();
         accepted.set_nonblocking(true).unwrap();
-        let limits = ConnectionLimits::new(Places { browsers: 1, for_publishers: 0 }, 1);
-        let caller = Caller::new(Peer::Unix, limits.admit(Peer::Unix).unwrap());
+        let limits = ConnectionLimits::new(Capacity { browsers: 1, for_publishers: 0 }, 1);
+        let client = Client::new(Peer::Unix, limits.admit(Peer::Unix).unwrap());
         let socket = Socket::Unix(mio::net::UnixStream::from_std(accepted));
-        shard.accepted(Accepted { socket, caller });
+        shard.accepted(Accepted { socket, client });
         Self { shard, thread, questions, client, limits }
     }
 

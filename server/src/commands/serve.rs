@@ -29,7 +29,7 @@ use crate::broker::redis::{self, RedisBroker};
 use crate::commands::rules::{self, ReadAgain, Rules};
 use crate::config::broker::{BrokerSettings, Passwords};
 use crate::config::settings::{AdminBind, Settings};
-use crate::connection::limits::{ConnectionLimits, Places};
+use crate::connection::limits::{ConnectionLimits, Capacity};
 use crate::handshake::HandshakeContext;
 use crate::listen::address::Address;
 use crate::listen::inherited::Inherited;
@@ -114,8 +114,8 @@ async fn run_node(settings: Settings, read_again: ReadAgain) -> Result<(), Serve
         return Err(ServeError::NotInBind { address: address.clone() });
     }
     let admin = bind_admin(&settings).await?;
-    let places = places(&settings, descriptors);
-    let connection_limits = ConnectionLimits::new(places, settings.limits.sessions_per_address);
+    let capacity = capacity(&settings, descriptors);
+    let connection_limits = ConnectionLimits::new(capacity, settings.limits.sessions_per_address);
     let (trusted_proxies, patience) = (settings.trusted_proxies.clone(), settings.limits.handshake_timeout);
     let tls = watch::Sender::new(settings.tls.clone());
     let broker_passwords = watch::Sender::new(settings.broker.passwords());
@@ -172,8 +172,8 @@ async fn run_node(settings: Settings, read_again: ReadAgain) -> Result<(), Serve
         shards = node.shards().len(),
         io_uring = sending.together,
         descriptors,
-        max_sessions = places.browsers,
-        for_publishers = places.for_publishers,
+        max_sessions = capacity.browsers,
+        for_publishers = capacity.for_publishers,
         "orosync-server is ready"
     );
 
@@ -249,7 +249,7 @@ async fn bind_admin(settings: &Settings) -> Result<Option<TcpListener>, ServeErr
 
 /// The maximum numbers of sessions: for browsers as configured, but at most as many as file descriptors allow; for publishers
 /// an eighth of the descriptors, at most 256, since there are far fewer of them.
-fn places(settings: &Settings, descriptors: u64) -> Places {
+fn capacity(settings: &Settings, descriptors: u64) -> Capacity {
     const MAX_FOR_PUBLISHERS: usize = 256;
     let descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX);
     let own = RESERVED_DESCRIPTORS + DESCRIPTORS_PER_SHARD * settings.shards.get();
@@ -268,7 +268,7 @@ fn places(settings: &Settings, descriptors: u64) -> Places {
         }
         wanted => wanted,
     };
-    Places { browsers, for_publishers }
+    Capacity { browsers, for_publishers }
 }
 
 /// The revocations of resume tickets. `None` if resume tickets are disabled. With Redis, only Redis stores them.

@@ -19,13 +19,13 @@ pub struct ConnectionLimits {
     open: AtomicUsize,
     browsers: AtomicUsize,
     by_address: Mutex<HashMap<IpAddr, usize>>,
-    places: Places,
+    capacity: Capacity,
     max_per_address: usize,
 }
 
 /// Maximum numbers of concurrent connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Places {
+pub struct Capacity {
     /// Connections of any kind.
     pub browsers: usize,
     /// Additional connections for publishers only.
@@ -45,30 +45,30 @@ pub struct ConnectionCount {
 pub enum Full {
     /// The total number of connections.
     #[error("there are as many connections as limits.sessions or the descriptors of this process allow")]
-    InAll,
+    Total,
     /// The number of connections from this address.
     #[error("there are as many connections from this address as limits.sessions_per_address allows")]
-    FromThisAddress,
+    PerAddress,
 }
 
 impl Full {
     /// A label for metrics.
     pub fn label(self) -> &'static str {
         match self {
-            Self::InAll => "too_many_sessions",
-            Self::FromThisAddress => "too_many_from_address",
+            Self::Total => "too_many_sessions",
+            Self::PerAddress => "too_many_from_address",
         }
     }
 }
 
 impl ConnectionLimits {
     /// At most so many in all, and `max_per_address` from one address.
-    pub fn new(places: Places, max_per_address: usize) -> Arc<Self> {
+    pub fn new(capacity: Capacity, max_per_address: usize) -> Arc<Self> {
         Arc::new(Self {
             open: AtomicUsize::new(0),
             browsers: AtomicUsize::new(0),
             by_address: Mutex::default(),
-            places,
+            capacity,
             max_per_address,
         })
     }
@@ -82,8 +82,8 @@ impl ConnectionLimits {
 
     /// The same for one that comes from a reverse proxy, whose address says nothing.
     pub fn admit_proxy(self: &Arc<Self>) -> Result<ConnectionCount, Full> {
-        if !take_place(&self.open, self.places.browsers + self.places.for_publishers) {
-            return Err(Full::InAll);
+        if !try_take(&self.open, self.capacity.browsers + self.capacity.for_publishers) {
+            return Err(Full::Total);
         }
         Ok(ConnectionCount { limits: Arc::clone(self), address: None, is_browser: false })
     }
@@ -93,8 +93,8 @@ impl ConnectionLimits {
     }
 }
 
-fn take_place(taken: &AtomicUsize, places: usize) -> bool {
-    let is_room = taken.fetch_add(1, Ordering::Relaxed) < places;
+fn try_take(taken: &AtomicUsize, capacity: usize) -> bool {
+    let is_room = taken.fetch_add(1, Ordering::Relaxed) < capacity;
     if !is_room {
         taken.fetch_sub(1, Ordering::Relaxed);
     }
@@ -103,7 +103,7 @@ fn take_place(taken: &AtomicUsize, places: usize) -> bool {
 
 /// The address that a peer counts for; none for a peer on this machine. Of IPv6 the network of 64 bits, because that is
 /// what one customer has.
-fn counted_as(peer: Peer) -> Option<IpAddr> {
+fn counted_address(peer: Peer) -> Option<IpAddr> {
     match peer.address()? {
         address if address.is_loopback() => None,
         IpAddr::V4(address) => Some(address.into()),
@@ -115,11 +115,11 @@ impl ConnectionCount {
     /// From now on it counts for this peer's address and no longer for another. Without room: for none.
     pub fn move_to(&mut self, peer: Peer) -> Result<(), Full> {
         self.leave_address();
-        let Some(address) = counted_as(peer) else { return Ok(()) };
+        let Some(address) = counted_address(peer) else { return Ok(()) };
         let mut by_address = self.limits.by_address();
         let from_here = by_address.entry(address).or_default();
         if *from_here >= self.limits.max_per_address {
-            return Err(Full::FromThisAddress);
+            return Err(Full::PerAddress);
         }
         *from_here += 1;
         drop(by_address);
@@ -129,8 +129,8 @@ impl ConnectionCount {
 
     /// It takes one of the places that are not kept for publishers, if there is one.
     pub fn admit_browser(&mut self) -> Result<(), Full> {
-        self.is_browser = self.is_browser || take_place(&self.limits.browsers, self.limits.places.browsers);
-        if self.is_browser { Ok(()) } else { Err(Full::InAll) }
+        self.is_browser = self.is_browser || try_take(&self.limits.browsers, self.limits.capacity.browsers);
+        if self.is_browser { Ok(()) } else { Err(Full::Total) }
     }
 
     fn leave_address(&mut self) {
@@ -159,7 +159,7 @@ impl Drop for ConnectionCount {
 mod tests {
     use super::*;
 
-    const PLENTY: Places = Places { browsers: 100, for_publishers: 0 };
+    const PLENTY: Capacity = Capacity { browsers: 100, for_publishers: 0 };
 
     fn tcp(address: &str) -> Peer {
         Peer::Tcp(address.parse().unwrap())
@@ -167,24 +167,24 @@ mod tests {
 
     #[test]
     fn both_limits_hold_and_room_comes_back() {
-        let limits = ConnectionLimits::new(Places { browsers: 3, for_publishers: 0 }, 2);
+        let limits = ConnectionLimits::new(Capacity { browsers: 3, for_publishers: 0 }, 2);
         let first = limits.admit(tcp("192.0.2.1:1")).unwrap();
         let _second = limits.admit(tcp("192.0.2.1:2")).unwrap();
-        assert_eq!(limits.admit(tcp("192.0.2.1:3")).unwrap_err(), Full::FromThisAddress);
+        assert_eq!(limits.admit(tcp("192.0.2.1:3")).unwrap_err(), Full::PerAddress);
         let _third = limits.admit(tcp("192.0.2.2:1")).unwrap();
-        assert_eq!(limits.admit(tcp("192.0.2.3:1")).unwrap_err(), Full::InAll);
+        assert_eq!(limits.admit(tcp("192.0.2.3:1")).unwrap_err(), Full::Total);
         drop(first);
         let _fourth = limits.admit(tcp("192.0.2.1:4")).unwrap();
     }
 
     #[test]
     fn browsers_leave_the_places_that_are_kept_for_publishers() {
-        let limits = ConnectionLimits::new(Places { browsers: 2, for_publishers: 1 }, 100);
+        let limits = ConnectionLimits::new(Capacity { browsers: 2, for_publishers: 1 }, 100);
         let mut browsers: Vec<_> = (0..3).map(|_| limits.admit(Peer::Unix).unwrap()).collect();
-        assert_eq!(limits.admit(Peer::Unix).unwrap_err(), Full::InAll);
+        assert_eq!(limits.admit(Peer::Unix).unwrap_err(), Full::Total);
         assert_eq!(browsers[0].admit_browser(), Ok(()));
         assert_eq!(browsers[1].admit_browser(), Ok(()));
-        assert_eq!(browsers[2].admit_browser(), Err(Full::InAll));
+        assert_eq!(browsers[2].admit_browser(), Err(Full::Total));
         browsers.pop();
         let mut publisher = limits.admit(Peer::Unix).unwrap();
         browsers.pop();
@@ -195,10 +195,10 @@ mod tests {
     fn whoever_is_behind_a_proxy_is_counted_for_itself() {
         let limits = ConnectionLimits::new(PLENTY, 1);
         let mut behind: Vec<_> = (0..3).map(|_| limits.admit_proxy().unwrap()).collect();
-        assert_eq!(behind[0].move_to(Peer::Behind("203.0.113.9".parse().unwrap())), Ok(()));
+        assert_eq!(behind[0].move_to(Peer::Forwarded("203.0.113.9".parse().unwrap())), Ok(()));
         assert_eq!(
-            behind[1].move_to(Peer::Behind("203.0.113.9".parse().unwrap())),
-            Err(Full::FromThisAddress)
+            behind[1].move_to(Peer::Forwarded("203.0.113.9".parse().unwrap())),
+            Err(Full::PerAddress)
         );
         assert_eq!(behind[2].move_to(tcp("203.0.113.10:1")), Ok(()));
         assert_eq!(behind[2].move_to(tcp("203.0.113.11:1")), Ok(()));
@@ -211,7 +211,7 @@ mod tests {
     fn one_ipv6_network_is_one_address() {
         let limits = ConnectionLimits::new(PLENTY, 1);
         let _first = limits.admit(tcp("[2001:db8::1]:1")).unwrap();
-        assert_eq!(limits.admit(tcp("[2001:db8::2]:1")).unwrap_err(), Full::FromThisAddress);
+        assert_eq!(limits.admit(tcp("[2001:db8::2]:1")).unwrap_err(), Full::PerAddress);
         assert!(limits.admit(tcp("[2001:db8:0:1::1]:1")).is_ok());
     }
 

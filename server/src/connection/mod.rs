@@ -18,18 +18,18 @@ pub struct Accepted {
     /// Its socket.
     pub socket: Socket,
     /// Its peer, and its place within the limits.
-    pub caller: Caller,
+    pub client: Client,
 }
 
 /// The peer of a connection, with its place within the limits until it is dropped.
 #[derive(Debug)]
-pub struct Caller {
+pub struct Client {
     /// The peer, or the client that a trusted proxy forwards.
     pub peer: Peer,
     count: ConnectionCount,
 }
 
-impl Caller {
+impl Client {
     /// A caller with the connection's own peer, until a proxy names another.
     pub fn new(peer: Peer, count: ConnectionCount) -> Self {
         Self { peer, count }
@@ -41,7 +41,7 @@ impl Caller {
     }
 
     /// Replaces the peer by the client that a trusted proxy forwards.
-    pub fn stands_for(&mut self, peer: Peer) -> Result<(), Full> {
+    pub fn set_peer(&mut self, peer: Peer) -> Result<(), Full> {
         self.peer = peer;
         self.count.move_to(peer)
     }
@@ -58,7 +58,7 @@ pub enum Peer {
     /// An address and port.
     Tcp(SocketAddr),
     /// An address that a reverse proxy names, without a port.
-    Behind(IpAddr),
+    Forwarded(IpAddr),
     /// A process of this machine.
     Unix,
 }
@@ -68,7 +68,7 @@ impl Peer {
     pub fn address(self) -> Option<IpAddr> {
         match self {
             Self::Tcp(address) => Some(address.ip().to_canonical()),
-            Self::Behind(address) => Some(address.to_canonical()),
+            Self::Forwarded(address) => Some(address.to_canonical()),
             Self::Unix => None,
         }
     }
@@ -78,7 +78,7 @@ impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tcp(address) => address.fmt(f),
-            Self::Behind(address) => address.fmt(f),
+            Self::Forwarded(address) => address.fmt(f),
             Self::Unix => f.write_str("unix"),
         }
     }

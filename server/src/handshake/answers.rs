@@ -133,7 +133,7 @@ impl Refusal {
                 "",
                 "The backend link needs a publisher's ticket as Authorization: Bearer.",
             ),
-            Self::Full(Full::FromThisAddress) => (
+            Self::Full(Full::PerAddress) => (
                 "429 Too Many Requests",
                 "Retry-After: 5\r\n",
                 "Too many connections from this address: close some, or raise limits.sessions_per_address.",
@@ -143,7 +143,7 @@ impl Refusal {
                 "Retry-After: 5\r\n",
                 "Tickets cannot be checked at the moment: the broker is away. Try again.",
             ),
-            Self::Busy | Self::Full(Full::InAll) => {
+            Self::Busy | Self::Full(Full::Total) => {
                 ("503 Service Unavailable", "Retry-After: 5\r\n", "Too many connections at once. Try again.")
             }
         }

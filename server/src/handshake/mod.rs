@@ -27,7 +27,7 @@ use crate::auth::{AuthError, Authenticated, Authenticator, Checked, OneTime, Pre
 use crate::broker::cluster::Cluster;
 use crate::config::settings::Anonymous;
 use crate::connection::proxies::TrustedProxies;
-use crate::connection::{Caller, Peer};
+use crate::connection::{Client, Peer};
 use orosync_protocol::Subprotocol;
 
 use answers::Refusal;
@@ -134,7 +134,7 @@ pub struct Handshake {
 
 impl Handshake {
     /// Handles bytes from the client at `unix_now` (Unix time in seconds).
-    pub fn handle_bytes(&mut self, bytes: &[u8], context: &HandshakeContext, caller: &mut Caller, unix_now: u64) -> Outcome {
+    pub fn handle_bytes(&mut self, bytes: &[u8], context: &HandshakeContext, client: &mut Client, unix_now: u64) -> Outcome {
         // A request nearly always arrives in one piece, and is then parsed without a copy.
         if !self.head.is_empty() {
             self.head.extend_from_slice(bytes);
@@ -144,7 +144,7 @@ impl Handshake {
         let mut request = Request::new(&mut []);
         match request.parse_with_uninit_headers(head, &mut headers) {
             Ok(Status::Complete(length)) if length <= context.max_head_bytes => {
-                match decide(&request, context, caller, unix_now) {
+                match decide(&request, context, client, unix_now) {
                     Ok((response, protocol, checked)) => {
                         let rest = Bytes::copy_from_slice(&head[length..]);
                         match checked {
@@ -185,13 +185,13 @@ fn refused(refusal: Refusal) -> Outcome {
 
 type HandshakeResult = Result<(Vec<u8>, Subprotocol, Checked), Outcome>;
 
-fn decide(request: &Request<'_, '_>, context: &HandshakeContext, caller: &mut Caller, unix_now: u64) -> HandshakeResult {
+fn decide(request: &Request<'_, '_>, context: &HandshakeContext, client: &mut Client, unix_now: u64) -> HandshakeResult {
     let headers = Headers(request);
     let full = |full| refused(Refusal::Full(full));
-    if caller.is_trusted(&context.trusted_proxies)
-        && let Some(client) = headers.client(&context.trusted_proxies)
+    if client.is_trusted(&context.trusted_proxies)
+        && let Some(address) = headers.forwarded_address(&context.trusted_proxies)
     {
-        caller.stands_for(Peer::Behind(client)).map_err(full)?;
+        client.set_peer(Peer::Forwarded(address)).map_err(full)?;
     }
     let key = headers.websocket_key().map_err(refused)?;
     if !headers.come_from(&context.allowed_origins) {
@@ -200,7 +200,7 @@ fn decide(request: &Request<'_, '_>, context: &HandshakeContext, caller: &mut Ca
     }
     let (protocol, echo) = headers.protocol();
     if protocol != Subprotocol::Link {
-        caller.admit_browser().map_err(full)?;
+        client.admit_browser().map_err(full)?;
     }
     let membership = context.cluster.membership(unix_now).filter(|_| protocol == Subprotocol::Link);
     let response = || switching_protocols(key.as_bytes(), echo, membership);
@@ -355,7 +355,7 @@ impl Headers<'_, '_> {
     }
 
     /// The client's address as forwarded by a trusted proxy.
-    fn client(&self, trusted: &TrustedProxies) -> Option<IpAddr> {
+    fn forwarded_address(&self, trusted: &TrustedProxies) -> Option<IpAddr> {
         let lists: Vec<_> = self.all("x-forwarded-for").collect();
         let hops: Vec<_> = lists.iter().flat_map(|list| list.split(',')).collect();
         trusted.client(hops.into_iter(), self.one("x-real-ip").as_deref())

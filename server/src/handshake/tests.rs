@@ -5,7 +5,7 @@ use orosync_protocol::ticket::{Signer, Terms, Verifier};
 
 use super::*;
 use crate::auth::used::UsedTickets;
-use crate::connection::limits::{ConnectionLimits, Full, Places};
+use crate::connection::limits::{ConnectionLimits, Full, Capacity};
 
 const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
 const NOW: u64 = 1_000_000;
@@ -39,18 +39,18 @@ fn ticket(role: Role) -> String {
 }
 
 /// One of two from any address.
-fn caller(peer: &str) -> Caller {
+fn client(peer: &str) -> Client {
     let peer = Peer::Tcp(peer.parse().unwrap());
-    let limits = ConnectionLimits::new(Places { browsers: 2, for_publishers: 1 }, 1);
-    Caller::new(peer, limits.admit(peer).unwrap())
+    let limits = ConnectionLimits::new(Capacity { browsers: 2, for_publishers: 1 }, 1);
+    Client::new(peer, limits.admit(peer).unwrap())
 }
 
 fn shake(request: &str) -> Outcome {
-    shake_as(&mut caller("192.0.2.1:1"), request)
+    shake_as(&mut client("192.0.2.1:1"), request)
 }
 
-fn shake_as(caller: &mut Caller, request: &str) -> Outcome {
-    Handshake::default().handle_bytes(request.as_bytes(), &context(Anonymous::Accept), caller, NOW)
+fn shake_as(client: &mut Client, request: &str) -> Outcome {
+    Handshake::default().handle_bytes(request.as_bytes(), &context(Anonymous::Accept), client, NOW)
 }
 
 fn refusal(request: &str) -> Refusal {
@@ -120,12 +120,12 @@ fn a_head_may_come_one_byte_at_a_time() {
     let (last, before) = request.as_bytes().split_last().unwrap();
     for byte in before {
         assert!(matches!(
-            handshake.handle_bytes(&[*byte], &context, &mut caller("192.0.2.1:1"), NOW),
+            handshake.handle_bytes(&[*byte], &context, &mut client("192.0.2.1:1"), NOW),
             Outcome::Incomplete
         ));
     }
     assert!(matches!(
-        handshake.handle_bytes(&[*last], &context, &mut caller("192.0.2.1:1"), NOW),
+        handshake.handle_bytes(&[*last], &context, &mut client("192.0.2.1:1"), NOW),
         Outcome::Upgrade(_)
     ));
 }
@@ -155,13 +155,13 @@ fn a_page_of_another_site_is_refused_before_its_ticket_is_spent() {
     let context = context(Anonymous::Accept);
     let foreign = request(&target, "Origin: https://evil.example\r\n");
     let outcome =
-        Handshake::default().handle_bytes(foreign.as_bytes(), &context, &mut caller("192.0.2.1:1"), NOW);
+        Handshake::default().handle_bytes(foreign.as_bytes(), &context, &mut client("192.0.2.1:1"), NOW);
     assert!(matches!(outcome, Outcome::Refused { refusal: Refusal::Origin, .. }));
     let both = request(&target, "Origin: https://example.com\r\nOrigin: https://evil.example\r\n");
-    let outcome = Handshake::default().handle_bytes(both.as_bytes(), &context, &mut caller("192.0.2.1:1"), NOW);
+    let outcome = Handshake::default().handle_bytes(both.as_bytes(), &context, &mut client("192.0.2.1:1"), NOW);
     assert!(matches!(outcome, Outcome::Refused { refusal: Refusal::Origin, .. }));
     let own = request(&target, "Origin: https://example.com\r\n");
-    let outcome = Handshake::default().handle_bytes(own.as_bytes(), &context, &mut caller("192.0.2.1:1"), NOW);
+    let outcome = Handshake::default().handle_bytes(own.as_bytes(), &context, &mut client("192.0.2.1:1"), NOW);
     assert!(matches!(outcome, Outcome::Upgrade(_)));
 }
 
@@ -177,7 +177,7 @@ fn a_page_of_another_site_than_the_tickets_is_refused_before_the_ticket_is_spent
     };
     let shake = |more: &str| {
         let request = request(&format!("/?ticket={ticket}"), more);
-        Handshake::default().handle_bytes(request.as_bytes(), &context, &mut caller("192.0.2.1:1"), NOW)
+        Handshake::default().handle_bytes(request.as_bytes(), &context, &mut client("192.0.2.1:1"), NOW)
     };
     let outcome = shake("Origin: https://shop.example.com\r\n");
     let Outcome::Refused { refusal, cause: Some(Cause::Ticket(error)) } = outcome else {
@@ -201,7 +201,7 @@ fn a_program_without_an_origin_may_connect() {
         Handshake::default().handle_bytes(
             request("/", more).as_bytes(),
             &context,
-            &mut caller("192.0.2.1:1"),
+            &mut client("192.0.2.1:1"),
             NOW,
         )
     };
@@ -228,7 +228,7 @@ fn a_bad_ticket_is_refused_and_says_why() {
     let outcome = Handshake::default().handle_bytes(
         request("/", "").as_bytes(),
         &context(Anonymous::Refuse),
-        &mut caller("192.0.2.1:1"),
+        &mut client("192.0.2.1:1"),
         NOW,
     );
     assert!(matches!(outcome, Outcome::Refused { refusal: Refusal::TicketMissing, .. }));
@@ -305,50 +305,50 @@ fn no_answer_holds_a_bracket_and_each_says_its_length() {
 fn whom_a_trusted_proxy_names_is_who_it_is_and_nobody_else_is_believed() {
     let named = request("/", "X-Forwarded-For: 6.6.6.6, 203.0.113.9\r\nX-Forwarded-For: 10.0.0.2\r\n");
     for (peer, expected) in [("192.0.2.1:1", "203.0.113.9"), ("192.0.2.2:1", "192.0.2.2:1")] {
-        let mut caller = caller(peer);
-        assert!(matches!(shake_as(&mut caller, &named), Outcome::Upgrade(_)));
-        assert_eq!(caller.peer.to_string(), expected);
+        let mut client = client(peer);
+        assert!(matches!(shake_as(&mut client, &named), Outcome::Upgrade(_)));
+        assert_eq!(client.peer.to_string(), expected);
     }
-    let mut caller = caller("192.0.2.1:1");
-    shake_as(&mut caller, &request("/", "X-Real-IP: 203.0.113.9\r\n"));
-    assert_eq!(caller.peer.to_string(), "203.0.113.9");
+    let mut client = client("192.0.2.1:1");
+    shake_as(&mut client, &request("/", "X-Real-IP: 203.0.113.9\r\n"));
+    assert_eq!(client.peer.to_string(), "203.0.113.9");
 }
 
 #[test]
 fn too_many_from_one_address_behind_a_proxy_are_told_so_and_keep_their_tickets() {
-    let limits = ConnectionLimits::new(Places { browsers: 3, for_publishers: 1 }, 1);
+    let limits = ConnectionLimits::new(Capacity { browsers: 3, for_publishers: 1 }, 1);
     let context = context(Anonymous::Accept);
-    let shake = |client: &str, ticket: &str| {
+    let shake = |address: &str, ticket: &str| {
         let peer = Peer::Tcp("192.0.2.1:1".parse().unwrap());
-        let mut caller = Caller::new(peer, limits.admit_proxy().unwrap());
-        let request = request(&format!("/?ticket={ticket}"), &format!("X-Forwarded-For: {client}\r\n"));
-        (Handshake::default().handle_bytes(request.as_bytes(), &context, &mut caller, NOW), caller)
+        let mut client = Client::new(peer, limits.admit_proxy().unwrap());
+        let request = request(&format!("/?ticket={ticket}"), &format!("X-Forwarded-For: {address}\r\n"));
+        (Handshake::default().handle_bytes(request.as_bytes(), &context, &mut client, NOW), client)
     };
     let ticket = ticket(Role::User);
-    let (first, caller) = shake("203.0.113.9", "");
+    let (first, client) = shake("203.0.113.9", "");
     assert!(matches!(first, Outcome::Upgrade(_)));
     let (second, _) = shake("203.0.113.9", &ticket);
     let Outcome::Refused { refusal, .. } = second else { panic!("{second:?}") };
-    assert_eq!(refusal, Refusal::Full(Full::FromThisAddress));
+    assert_eq!(refusal, Refusal::Full(Full::PerAddress));
     assert!(refusal.answer().starts_with(b"HTTP/1.1 429 "));
-    drop(caller);
+    drop(client);
     let (third, _) = shake("203.0.113.9", &ticket);
     assert!(matches!(third, Outcome::Upgrade(_)), "the ticket was not used up: {third:?}");
 }
 
 #[test]
 fn a_browser_gets_no_place_that_is_kept_for_publishers() {
-    let limits = ConnectionLimits::new(Places { browsers: 1, for_publishers: 1 }, 10);
+    let limits = ConnectionLimits::new(Capacity { browsers: 1, for_publishers: 1 }, 10);
     let context = context(Anonymous::Accept);
     let shake = |request: &str| {
-        let mut caller = Caller::new(Peer::Unix, limits.admit(Peer::Unix).unwrap());
-        (Handshake::default().handle_bytes(request.as_bytes(), &context, &mut caller, NOW), caller)
+        let mut client = Client::new(Peer::Unix, limits.admit(Peer::Unix).unwrap());
+        (Handshake::default().handle_bytes(request.as_bytes(), &context, &mut client, NOW), client)
     };
     let (first, _browser) = shake(&request("/", ""));
     assert!(matches!(first, Outcome::Upgrade(_)));
-    let (second, caller) = shake(&request("/", ""));
-    assert!(matches!(second, Outcome::Refused { refusal: Refusal::Full(Full::InAll), .. }), "{second:?}");
-    drop(caller);
+    let (second, client) = shake(&request("/", ""));
+    assert!(matches!(second, Outcome::Refused { refusal: Refusal::Full(Full::Total), .. }), "{second:?}");
+    drop(client);
     let bearer = format!(
         "Sec-WebSocket-Protocol: orosync.link.1\r\nAuthorization: Bearer {}\r\n",
         ticket(Role::Publisher)

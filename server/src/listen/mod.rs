@@ -31,7 +31,7 @@ use crate::connection::limits::ConnectionLimits;
 use crate::connection::proxies::TrustedProxies;
 use crate::connection::socket::Socket;
 use crate::connection::tls::Tls;
-use crate::connection::{Accepted, Caller, Peer};
+use crate::connection::{Accepted, Client, Peer};
 use crate::log::RateLimited;
 use crate::metrics::Metrics;
 use crate::node::handle::ShardHandle;
@@ -232,22 +232,22 @@ impl Spread {
             return;
         }
         let admitted = if is_trusted { self.limits.admit_proxy() } else { self.limits.admit(peer) };
-        let caller = match admitted {
-            Ok(count) => Caller::new(peer, count),
+        let client = match admitted {
+            Ok(count) => Client::new(peer, count),
             Err(full) => return self.refuse(peer, full.label(), &full),
         };
         let security = Security::of(bind);
         if bind.proxy_protocol {
             let spread = Arc::clone(self);
-            tokio::spawn(async move { spread.read_proxy_header(socket, caller, security).await });
+            tokio::spawn(async move { spread.read_proxy_header(socket, client, security).await });
         } else {
-            self.hand_over(socket, caller, security);
+            self.hand_over(socket, client, security);
         }
     }
 
     /// Takes a connection that says first whom it is from.
-    async fn read_proxy_header(&self, socket: Socket, mut caller: Caller, security: Security) {
-        let peer = caller.peer;
+    async fn read_proxy_header(&self, socket: Socket, mut client: Client, security: Security) {
+        let peer = client.peer;
         let socket = match process::watch(socket) {
             Ok(socket) => socket,
             Err(error) => return self.refuse(peer, "proxy_protocol", &error),
@@ -261,29 +261,29 @@ impl Spread {
             }
         };
         if let Some(source) = source
-            && let Err(full) = caller.stands_for(Peer::Tcp(source))
+            && let Err(full) = client.set_peer(Peer::Tcp(source))
         {
-            return self.refuse(caller.peer, full.label(), &full);
+            return self.refuse(client.peer, full.label(), &full);
         }
-        self.hand_over(socket.into_inner(), caller, security);
+        self.hand_over(socket.into_inner(), client, security);
     }
 
-    fn hand_over(&self, socket: Socket, caller: Caller, security: Security) {
+    fn hand_over(&self, socket: Socket, client: Client, security: Security) {
         let socket = match (socket, security) {
             (Socket::Tcp(tcp), Security::Tls) => {
                 // A server with such an address has a certificate: the configuration is checked for that.
                 let Some(config) = self.tls.borrow().clone() else { return };
                 match Tls::new(tcp, config) {
                     Ok(tls) => Socket::Tls(Box::new(tls)),
-                    Err(error) => return self.refuse(caller.peer, "tls", &error),
+                    Err(error) => return self.refuse(client.peer, "tls", &error),
                 }
             }
             (socket, Security::Tls | Security::Plain) => socket,
         };
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
         if let Some(shard) = self.shards.get(turn % self.shards.len().max(1)) {
-            debug!(peer = %caller.peer, "connection accepted");
-            shard.accepted(Accepted { socket, caller });
+            debug!(peer = %client.peer, "connection accepted");
+            shard.accepted(Accepted { socket, client });
         }
     }
 

@@ -48,7 +48,7 @@ use crate::auth::replay::FirstUse;
 use crate::auth::resume::{Admitted, ResumeTicket};
 use crate::auth::used::Question;
 use crate::config::settings::Limits;
-use crate::connection::{Caller, Peer};
+use crate::connection::{Client, Peer};
 use crate::frame::ping_frame;
 use crate::handshake::answers::Refusal;
 use crate::handshake::{Candidate, HandshakeContext, Handshake};
@@ -137,7 +137,7 @@ pub enum SessionEvent {
 pub struct Session {
     state: State,
     outbound: Outbound,
-    caller: Caller,
+    client: Client,
     last_input: Instant,
 }
 
@@ -218,14 +218,14 @@ fn ping_interval(configured: Duration, is_publisher: bool) -> Duration {
 
 impl Session {
     /// A session for a connection that was just accepted.
-    pub fn new(caller: Caller, shared: &Shared, now: Instant) -> Self {
+    pub fn new(client: Client, shared: &Shared, now: Instant) -> Self {
         Self {
             state: State::Handshake {
                 handshake: Box::default(),
                 deadline: now + shared.limits.handshake_timeout,
             },
             outbound: Outbound::new(shared.limits.outbound_bytes),
-            caller,
+            client,
             last_input: now,
         }
     }
@@ -315,7 +315,7 @@ impl Session {
         match &mut self.state {
             State::Handshake { handshake, deadline } => {
                 let deadline = *deadline;
-                let outcome = handshake.handle_bytes(bytes, &shared.handshake, &mut self.caller, now.unix);
+                let outcome = handshake.handle_bytes(bytes, &shared.handshake, &mut self.client, now.unix);
                 events.extend(self.handle_outcome(outcome, deadline, shared, now.instant));
             }
             State::Open { .. } | State::Closing { .. } => {
@@ -357,7 +357,7 @@ impl Session {
             shared.metrics.handshakes_refused.count("tls");
             if let Some(left_out) = shared.log_limits.connections.admit(now) {
                 let error = error.to_string();
-                warn!(peer = %self.caller.peer, reason = "tls", left_out, "connection refused: {}", clip(&error));
+                warn!(peer = %self.client.peer, reason = "tls", left_out, "connection refused: {}", clip(&error));
             }
         }
         self.handle_error();
@@ -463,7 +463,7 @@ impl Session {
             }
             return;
         };
-        debug!(peer = %self.caller.peer, session = %open.id, reason = reason.label(), "session ended by the server");
+        debug!(peer = %self.client.peer, session = %open.id, reason = reason.label(), "session ended by the server");
         if reason == CloseReason::TooSlow {
             self.outbound.keep_only_partial_frame();
         }
@@ -547,7 +547,7 @@ impl Session {
     /// The refusal of a call by a browser that has too many subscriptions.
     pub fn refuse_excess_subscription(&self, topic: &Topic, shared: &Shared, now: Instant) -> Option<Refused> {
         let open = self.open()?;
-        let admission = Admission { identity: &open.identity, peer: self.caller.peer, shared, now };
+        let admission = Admission { identity: &open.identity, peer: self.client.peer, shared, now };
         Some(admission.refuse_excess_subscription(topic))
     }
 
@@ -574,7 +574,7 @@ impl Session {
     /// there, so anyone still on this connection needs a ticket of their own.
     pub fn end_resumed(&mut self, id: SessionId, write_until: Instant) {
         if self.id() == Some(id) && !matches!(self.state, State::Closing { .. }) {
-            info!(peer = %self.caller.peer, session = %id, "session ended: it was still open when another session resumed it");
+            info!(peer = %self.client.peer, session = %id, "session ended: it was still open when another session resumed it");
             self.end(CloseReason::NewTicket, write_until);
         }
     }
@@ -606,7 +606,7 @@ impl Session {
         loop {
             let closing = matches!(self.state, State::Closing { .. });
             let Self {
-                state: State::Open { open, .. } | State::Closing { open, .. }, outbound, caller, ..
+                state: State::Open { open, .. } | State::Closing { open, .. }, outbound, client, ..
             } = self
             else {
                 return;
@@ -626,7 +626,7 @@ impl Session {
                 }
                 Ok(incoming) => {
                     let is_last = incoming.is_none();
-                    match open.handle_input(incoming, caller.peer, shared, outbound, events, now) {
+                    match open.handle_input(incoming, client.peer, shared, outbound, events, now) {
                         Ok(()) if is_last => return,
                         result => result,
                     }

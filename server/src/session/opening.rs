@@ -66,7 +66,7 @@ impl Session {
     }
 
     fn log_cause(&self, cause: &Cause, shared: &Shared, now: Instant) {
-        let peer = &self.caller.peer;
+        let peer = &self.client.peer;
         match cause {
             Cause::Ticket(error) => {
                 shared.metrics.tickets_refused.count(error.label());
@@ -96,7 +96,7 @@ impl Session {
         }
         // 0 is reserved. A random 0 is as unlikely as two sessions with the same id.
         let id = SessionId(rand::random());
-        debug!(peer = %self.caller.peer, session = %id, ?protocol, role = %identity.role, "session begins");
+        debug!(peer = %self.client.peer, session = %id, ?protocol, role = %identity.role, "session begins");
         let (handler, socket) = Handler::open(protocol, id, &mut response, shared, now);
         let greeted = self.outbound.push(response.into());
         debug_assert!(greeted.is_ok(), "an empty queue accepts any frame");
@@ -108,11 +108,11 @@ impl Session {
 
     pub(super) fn refuse_handshake(&mut self, refusal: Refusal, shared: &Shared, now: Instant) {
         shared.metrics.handshakes_refused.count(refusal.label());
-        debug!(peer = %self.caller.peer, reason = refusal.label(), "handshake refused");
+        debug!(peer = %self.client.peer, reason = refusal.label(), "handshake refused");
         if let Refusal::Full(full) = refusal
             && let Some(left_out) = shared.log_limits.connections.admit(now)
         {
-            warn!(peer = %self.caller.peer, reason = full.label(), left_out, "connection refused: {full}");
+            warn!(peer = %self.client.peer, reason = full.label(), left_out, "connection refused: {full}");
         }
         let answered = self.outbound.push(refusal.answer());
         debug_assert!(answered.is_ok(), "an empty queue accepts any frame");

@@ -30,7 +30,7 @@ use tokio::sync::mpsc;
 use crate::auth::Resumes;
 use crate::auth::replay::FirstUse;
 use crate::broker::{Recovered, Unavailable};
-use crate::connection::{Accepted, Caller};
+use crate::connection::{Accepted, Client};
 use crate::metrics::Metrics;
 use crate::node::Node;
 use crate::node::disconnection::Disconnection;
@@ -198,8 +198,8 @@ impl Shard {
     }
 
     /// Creates a session for a new connection.
-    pub fn accept(&mut self, caller: Caller, now: Instant) -> SessionKey {
-        let session = Session::new(caller, &self.shared, now);
+    pub fn accept(&mut self, client: Client, now: Instant) -> SessionKey {
+        let session = Session::new(client, &self.shared, now);
         let key = self.sessions.insert(Entry {
             session,
             unpublished: VecDeque::new(),

@@ -154,9 +154,9 @@ impl EventLoop {
     }
 
     fn accept(&mut self, accepted: Accepted, now: Instant) {
-        let Accepted { mut socket, caller } = accepted;
-        let peer = caller.peer;
-        let key = self.shard.accept(caller, now);
+        let Accepted { mut socket, client } = accepted;
+        let peer = client.peer;
+        let key = self.shard.accept(client, now);
         let interest = Interest::READABLE | Interest::WRITABLE;
         if let Err(error) = socket.register(&self.registry, token(key), interest) {
             error!(%peer, %error, "a new connection could not be watched, and is dropped");

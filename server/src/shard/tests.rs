@@ -18,9 +18,9 @@ use crate::auth::used::UsedTickets;
 use crate::broker::cluster::Cluster;
 use crate::broker::history::HistoryRules;
 use crate::config::settings::{Anonymous, HistorySettings, Limits};
-use crate::connection::limits::{ConnectionLimits, Places};
+use crate::connection::limits::{ConnectionLimits, Capacity};
 use crate::connection::proxies::TrustedProxies;
-use crate::connection::{Caller, Peer};
+use crate::connection::{Client, Peer};
 use crate::handshake::HandshakeContext;
 use crate::metrics::{Metrics, Source};
 use crate::node::handle::{Inbox, ShardHandle, ShardMessage};
@@ -108,7 +108,7 @@ impl Stage {
             has_broker: Arc::clone(&has_broker),
         };
         let stepped = Shard::new(0, Arc::clone(&node), Arc::new(shared));
-        let connections = ConnectionLimits::new(Places { browsers: 1000, for_publishers: 0 }, 1000);
+        let connections = ConnectionLimits::new(Capacity { browsers: 1000, for_publishers: 0 }, 1000);
         Self {
             shard: stepped,
             inbox,
@@ -127,7 +127,7 @@ impl Stage {
 
     fn connect(&mut self) -> SessionKey {
         let count = self.connections.admit(Peer::Unix).unwrap();
-        self.shard.accept(Caller::new(Peer::Unix, count), self.now)
+        self.shard.accept(Client::new(Peer::Unix, count), self.now)
     }
 
     fn send(&mut self, key: SessionKey, bytes: &[u8]) {
