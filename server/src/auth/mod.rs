@@ -17,9 +17,9 @@ use orosync_protocol::{OriginPattern, SessionId};
 
 pub use journal::JournalError;
 use replay::FirstUse;
-use resume::{Admitted, ResumeTicket, ResumeTickets};
+use resume::{ResumeState, ResumeTicket, ResumeTickets};
 use revocations::NotResumable;
-use used::{Question, TicketUse, UsedTickets};
+use used::{TicketCheck, TicketUse, UsedTickets};
 
 /// The part of the request in which a ticket was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,11 +34,11 @@ pub enum Presented {
 #[derive(Debug)]
 pub enum Checked {
     /// The connection is authenticated.
-    LetIn(Authenticated),
+    Authenticated(Authenticated),
     /// Whether the ticket was used before must be asked first. [`Authenticator::admit`] decides with the answer.
-    Unknown {
+    Pending {
         /// The question to ask.
-        question: Question,
+        check: TicketCheck,
         /// The ticket.
         ticket: Box<OneTime>,
     },
@@ -48,8 +48,8 @@ impl Checked {
     /// The identity in the ticket.
     pub fn identity(&self) -> &Identity {
         match self {
-            Self::LetIn(who) => &who.identity,
-            Self::Unknown { ticket, .. } => match &**ticket {
+            Self::Authenticated(authenticated) => &authenticated.identity,
+            Self::Pending { ticket, .. } => match &**ticket {
                 OneTime::Ticket(verified, _) => &verified.identity,
                 OneTime::Resume(verified) => &verified.identity,
             },
@@ -87,7 +87,7 @@ pub struct Authenticated {
     /// The identity.
     pub identity: Identity,
     /// The data that the session needs to be resumed. `None`: it cannot be resumed.
-    pub admitted: Option<Admitted>,
+    pub resume_state: Option<ResumeState>,
     /// The session that this one resumes.
     pub resumes: Option<Resumes>,
 }
@@ -95,7 +95,7 @@ pub struct Authenticated {
 impl Authenticated {
     /// An identity whose session cannot be resumed and does not resume another.
     pub fn once(identity: Identity) -> Self {
-        Self { identity, admitted: None, resumes: None }
+        Self { identity, resume_state: None, resumes: None }
     }
 }
 
@@ -145,7 +145,7 @@ impl Authenticator {
         if verified.identity.role == Role::Publisher {
             // A publisher's ticket is reusable, so it must not be in a URL, which proxies and browsers store.
             return match presented {
-                Presented::AsBearer => Ok(Checked::LetIn(Authenticated::once(verified.identity))),
+                Presented::AsBearer => Ok(Checked::Authenticated(Authenticated::once(verified.identity))),
                 Presented::InUrl => Err(AuthError::PublisherInUrl),
             };
         }
@@ -171,7 +171,7 @@ impl Authenticator {
     /// question are known by then ([`SharedTickets`](used::SharedTickets)).
     pub fn admit(&self, ticket: OneTime, first_use: FirstUse) -> Result<Authenticated, AuthError> {
         first_use_only(first_use)?;
-        self.let_in(ticket)
+        self.accept(ticket)
     }
 
     /// Issues a resume ticket for the session's next connection, at `now` (Unix time in seconds). `None`: the client must
@@ -179,13 +179,13 @@ impl Authenticator {
     pub fn issue_resume(
         &self,
         identity: &Identity,
-        admitted: &Admitted,
+        resume_state: &ResumeState,
         session: SessionId,
         place: SessionPlace,
         now: u64,
     ) -> Option<ResumeTicket> {
-        let resume = self.resume.as_ref().filter(|_| self.accepts(admitted.key()))?;
-        resume.issue(identity, admitted, session, place, now)
+        let resume = self.resume.as_ref().filter(|_| self.accepts(resume_state.key()))?;
+        resume.issue(identity, resume_state, session, place, now)
     }
 
     /// Maximum lifetime of resume tickets in seconds. `None`: they are disabled.
@@ -202,34 +202,34 @@ impl Authenticator {
         let id = ticket.take_id();
         match &self.used {
             UsedTickets::OfThisNode(used) => {
-                let who = self.let_in(ticket)?;
+                let authenticated = self.accept(ticket)?;
                 let mut used = used.lock().unwrap_or_else(PoisonError::into_inner);
                 first_use_only(used.first_use(&id, expires, now))?;
-                Ok(Checked::LetIn(who))
+                Ok(Checked::Authenticated(authenticated))
             }
             UsedTickets::OfAllNodes(all) => {
-                let question = Question::new(TicketUse { id, expires, nonce: rand::random() }, all);
-                Ok(Checked::Unknown { question, ticket: Box::new(ticket) })
+                let check = TicketCheck::new(TicketUse { id, expires, nonce: rand::random() }, all);
+                Ok(Checked::Pending { check, ticket: Box::new(ticket) })
             }
         }
     }
 
-    fn let_in(&self, ticket: OneTime) -> Result<Authenticated, AuthError> {
+    fn accept(&self, ticket: OneTime) -> Result<Authenticated, AuthError> {
         match ticket {
             OneTime::Ticket(verified, key) => {
-                let admitted = self.resume.as_ref().and_then(|resume| resume.admit(&verified, key));
-                Ok(Authenticated { identity: verified.identity, admitted, resumes: None })
+                let resume_state = self.resume.as_ref().and_then(|resume| resume.begin(&verified, key));
+                Ok(Authenticated { identity: verified.identity, resume_state, resumes: None })
             }
             OneTime::Resume(verified) => {
                 let resume = self.resume.as_ref().ok_or(AuthError::OtherServer)?;
-                let admitted = resume.resume(&verified)?;
-                if !self.accepts(admitted.key()) {
-                    return Err(AuthError::KeyTakenOut);
+                let resume_state = resume.resume(&verified)?;
+                if !self.accepts(resume_state.key()) {
+                    return Err(AuthError::KeyRemoved);
                 }
                 let Resumption { session, place, .. } = verified.resumption;
                 Ok(Authenticated {
                     identity: verified.identity,
-                    admitted: Some(admitted),
+                    resume_state: Some(resume_state),
                     resumes: Some(Resumes { session, place }),
                 })
             }
@@ -270,7 +270,7 @@ fn check_origins(
         return Ok(());
     }
     let hosts = origins.iter().map(OriginPattern::as_str).collect::<Vec<_>>().join(", ");
-    Err(AuthError::ForeignPage { hosts })
+    Err(AuthError::WrongOrigin { hosts })
 }
 
 /// Why a ticket is refused.
@@ -284,7 +284,7 @@ pub enum AuthError {
     Replayed,
     /// The request comes from a page of a host that the ticket does not allow.
     #[error("the ticket is only for pages of {hosts}, but was sent by another one")]
-    ForeignPage {
+    WrongOrigin {
         /// The allowed hosts.
         hosts: String,
     },
@@ -298,7 +298,7 @@ pub enum AuthError {
     Revoked,
     /// The session of the resume ticket began with a ticket whose key is no longer accepted.
     #[error("the session began with a ticket whose secret is no longer accepted: request a new ticket")]
-    KeyTakenOut,
+    KeyRemoved,
     /// The resume ticket was issued by another server, or by this one before a restart without a state directory, or before
     /// Redis lost its data. Whether it was revoked is not known.
     #[error(
@@ -330,9 +330,9 @@ impl AuthError {
     pub fn label(&self) -> &'static str {
         match self {
             Self::Ticket(error) => error.label(),
-            Self::KeyTakenOut => TicketError::Signature.label(),
+            Self::KeyRemoved => TicketError::Signature.label(),
             Self::Replayed => "replayed",
-            Self::ForeignPage { .. } => "origin",
+            Self::WrongOrigin { .. } => "origin",
             Self::PublisherInUrl => "publisher_in_url",
             Self::Revoked => "revoked",
             Self::OtherServer => "other_server",
@@ -399,7 +399,7 @@ mod tests {
             .issue_with(Terms { origins: &hosts, until: None }, &Identity::anonymous(), NOW, 300, 1)
             .unwrap();
         let refused = auth.authenticate(&ticket, Presented::InUrl, NOW, |_| false).unwrap_err();
-        assert_eq!(refused, AuthError::ForeignPage { hosts: "crm.example.com, *.shop.example".to_owned() });
+        assert_eq!(refused, AuthError::WrongOrigin { hosts: "crm.example.com, *.shop.example".to_owned() });
         assert_eq!(refused.label(), "origin");
         assert!(auth.authenticate(&ticket, Presented::InUrl, NOW, |asked| asked == hosts).is_ok());
     }

@@ -38,7 +38,7 @@ pub struct ResumeTicket {
 
 /// The data that a session keeps from its ticket, in addition to the identity. Rarely used parts are boxed to keep it small.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Admitted {
+pub struct ResumeState {
     /// When the application issued the first ticket, as Unix time in seconds.
     since: u64,
     /// The key that signed the first ticket.
@@ -48,7 +48,7 @@ pub struct Admitted {
     rest: Option<Box<Rest>>,
 }
 
-/// The rarely used parts of [`Admitted`].
+/// The rarely used parts of [`ResumeState`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Rest {
     /// Hosts whose pages may resume the session. Empty: any. Sessions with equal lists share it.
@@ -59,7 +59,7 @@ struct Rest {
     former: Box<[SessionId]>,
 }
 
-impl Admitted {
+impl ResumeState {
     fn new(since: u64, key: KeyId, revocations: u64, rest: Rest) -> Self {
         let rest = (rest != Rest::default()).then(|| Box::new(rest));
         Self { since, key, revocations, rest }
@@ -113,28 +113,28 @@ impl ResumeTickets {
     pub(super) fn issue(
         &self,
         identity: &Identity,
-        admitted: &Admitted,
+        resume_state: &ResumeState,
         session: SessionId,
         place: SessionPlace,
         now: u64,
     ) -> Option<ResumeTicket> {
         let signer = self.signer.as_ref().filter(|_| identity.role != Role::Publisher)?;
-        let rest = admitted.rest.as_deref();
+        let rest = resume_state.rest.as_deref();
         let until = rest.and_then(|rest| rest.until);
         let expires = now
             .saturating_add(self.times.seconds)
-            .min(admitted.since.saturating_add(self.times.total_seconds))
+            .min(resume_state.since.saturating_add(self.times.total_seconds))
             .min(until.unwrap_or(u64::MAX));
         let seconds = expires.checked_sub(now).filter(|seconds| *seconds > 0)?;
-        let former = admitted.former();
+        let former = resume_state.former();
         let sessions = former.iter().copied().chain([session]);
-        let (node, revocations) = self.revocations.of_new_ticket(sessions, identity, admitted.revocations)?;
+        let (node, revocations) = self.revocations.of_new_ticket(sessions, identity, resume_state.revocations)?;
         let resumption = Resumption {
             session,
             former: former.to_vec(),
-            since: admitted.since,
+            since: resume_state.since,
             until,
-            key: admitted.key,
+            key: resume_state.key,
             node,
             revocations,
             place,
@@ -147,13 +147,13 @@ impl ResumeTickets {
 
     /// The data that a session keeps from this ticket of the application, signed with this key. `None`: the session cannot be
     /// resumed.
-    pub(super) fn admit(&self, verified: &Verified, key: KeyId) -> Option<Admitted> {
+    pub(super) fn begin(&self, verified: &Verified, key: KeyId) -> Option<ResumeState> {
         if verified.identity.role == Role::Publisher {
             return None;
         }
         let revocations = self.revocations.of_new_session(&verified.identity, verified.issued)?;
         let origins = self.origins.share(&verified.origins);
-        Some(Admitted::new(
+        Some(ResumeState::new(
             verified.issued,
             key,
             revocations,
@@ -162,7 +162,7 @@ impl ResumeTickets {
     }
 
     /// The data that a session keeps from this resume ticket.
-    pub(super) fn resume(&self, verified: &VerifiedResume) -> Result<Admitted, NotResumable> {
+    pub(super) fn resume(&self, verified: &VerifiedResume) -> Result<ResumeState, NotResumable> {
         let VerifiedResume { identity, origins, resumption, .. } = verified;
         let revocations = self.revocations.check(resumption, identity)?;
         let sessions = resumption.former.iter().copied().chain([resumption.session]);
@@ -172,7 +172,7 @@ impl ResumeTickets {
             until: resumption.until,
             former: sessions.skip(forgotten).collect(),
         };
-        Ok(Admitted::new(resumption.since, resumption.key, revocations, rest))
+        Ok(ResumeState::new(resumption.since, resumption.key, revocations, rest))
     }
 
     /// An upper bound for the expiry of all resume tickets of the session issued so far, as Unix time in seconds.

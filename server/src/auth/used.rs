@@ -63,18 +63,18 @@ pub struct TicketUse {
 
 /// The question to the shared store whether a ticket was used before.
 #[derive(Debug)]
-pub struct Question {
+pub struct TicketCheck {
     ticket: TicketUse,
     to: Arc<dyn SharedTickets>,
 }
 
-impl Question {
+impl TicketCheck {
     pub(super) fn new(ticket: TicketUse, to: &Arc<dyn SharedTickets>) -> Self {
         Self { ticket, to: Arc::clone(to) }
     }
 
     /// Asks the question, which marks the ticket as used.
-    pub fn ask(self, answer: UseAnswer) {
+    pub fn start(self, answer: UseAnswer) {
         self.to.use_up(self.ticket, answer);
     }
 }

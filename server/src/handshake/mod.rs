@@ -22,7 +22,7 @@ use orosync_protocol::{OriginPattern, subprotocol};
 use tungstenite::handshake::derive_accept_key;
 
 use crate::auth::replay::FirstUse;
-use crate::auth::used::Question;
+use crate::auth::used::TicketCheck;
 use crate::auth::{AuthError, Authenticated, Authenticator, Checked, OneTime, Presented};
 use crate::broker::cluster::Cluster;
 use crate::config::settings::Anonymous;
@@ -60,9 +60,9 @@ pub enum Outcome {
     /// The handshake is accepted if its ticket was not used before, which must be asked.
     CheckTicket {
         /// The question to ask.
-        question: Question,
+        check: TicketCheck,
         /// The handshake that waits for the answer.
-        candidate: Box<Candidate>,
+        pending: Box<PendingUpgrade>,
     },
     /// The handshake is accepted.
     Upgrade(Box<Upgrade>),
@@ -100,27 +100,27 @@ pub struct Upgrade {
     /// The protocol of the session.
     pub protocol: Subprotocol,
     /// The result of the authentication.
-    pub who: Authenticated,
+    pub authenticated: Authenticated,
     /// Bytes received after the request head, which are frames already.
     pub rest: Bytes,
 }
 
 /// A handshake that is accepted unless its ticket was used before.
 #[derive(Debug)]
-pub struct Candidate {
+pub struct PendingUpgrade {
     response: Vec<u8>,
     protocol: Subprotocol,
     ticket: Box<OneTime>,
     rest: Bytes,
 }
 
-impl Candidate {
+impl PendingUpgrade {
     /// The outcome, given the answer whether the ticket is used for the first time.
     pub fn handle_answer(self, first_use: FirstUse, context: &HandshakeContext) -> Outcome {
         let Self { response, protocol, ticket, rest } = self;
         let is_resumed = ticket.is_resume();
         match context.authenticator.admit(*ticket, first_use) {
-            Ok(who) => Outcome::Upgrade(Box::new(Upgrade { response, protocol, who, rest })),
+            Ok(authenticated) => Outcome::Upgrade(Box::new(Upgrade { response, protocol, authenticated, rest })),
             Err(error) => refused_with_ticket(error, is_resumed, || response),
         }
     }
@@ -148,12 +148,12 @@ impl Handshake {
                     Ok((response, protocol, checked)) => {
                         let rest = Bytes::copy_from_slice(&head[length..]);
                         match checked {
-                            Checked::LetIn(who) => {
-                                Outcome::Upgrade(Box::new(Upgrade { response, protocol, who, rest }))
+                            Checked::Authenticated(authenticated) => {
+                                Outcome::Upgrade(Box::new(Upgrade { response, protocol, authenticated, rest }))
                             }
-                            Checked::Unknown { question, ticket } => Outcome::CheckTicket {
-                                question,
-                                candidate: Box::new(Candidate { response, protocol, ticket, rest }),
+                            Checked::Pending { check, ticket } => Outcome::CheckTicket {
+                                check,
+                                pending: Box::new(PendingUpgrade { response, protocol, ticket, rest }),
                             },
                         }
                     }
@@ -167,7 +167,7 @@ impl Handshake {
                 Outcome::Incomplete
             }
             Ok(_) | Err(httparse::Error::TooManyHeaders) => refused(Refusal::HeadTooLarge),
-            Err(httparse::Error::Version) if names_a_version(head) => refused(Refusal::HttpVersion),
+            Err(httparse::Error::Version) if has_http_version(head) => refused(Refusal::HttpVersion),
             Err(_) => refused(Refusal::BadRequest),
         }
     }
@@ -175,7 +175,7 @@ impl Handshake {
 
 /// Whether the request line has an HTTP version in its place, if not a supported one. A target with a space has none (RFC 9112,
 /// 3). Judged by the bytes that are enough to see that it is not ours, so that it does not matter in what pieces they come.
-fn names_a_version(head: &[u8]) -> bool {
+fn has_http_version(head: &[u8]) -> bool {
     head.split(|byte| *byte == b' ').nth(2).is_some_and(|word| word.starts_with(b"HTTP/"))
 }
 
@@ -194,7 +194,7 @@ fn decide(request: &Request<'_, '_>, context: &HandshakeContext, client: &mut Cl
         client.set_peer(Peer::Forwarded(address)).map_err(full)?;
     }
     let key = headers.websocket_key().map_err(refused)?;
-    if !headers.come_from(&context.allowed_origins) {
+    if !headers.comes_from(&context.allowed_origins) {
         let cause = Some(Cause::Origin(headers.origins()));
         return Err(Outcome::Refused { refusal: Refusal::Origin, cause });
     }
@@ -221,15 +221,15 @@ fn identify(
         let (scheme, ticket) = value.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| Cow::Owned(ticket.trim().to_owned()))
     });
-    let come_from = |origins: &[OriginPattern]| headers.come_from(origins);
+    let comes_from = |origins: &[OriginPattern]| headers.comes_from(origins);
     let authenticate =
-        |ticket: &str, presented| context.authenticator.authenticate(ticket, presented, unix_now, come_from);
+        |ticket: &str, presented| context.authenticator.authenticate(ticket, presented, unix_now, comes_from);
     let mut is_resumed = false;
     let checked = if let Some(ticket) = bearer {
         authenticate(&ticket, Presented::AsBearer)
     } else if let Some(offered) = headers.resume_ticket(protocol) {
         is_resumed = protocol == Subprotocol::Orosync;
-        offered.and_then(|ticket| context.authenticator.authenticate_resume(&ticket, unix_now, come_from))
+        offered.and_then(|ticket| context.authenticator.authenticate_resume(&ticket, unix_now, comes_from))
     } else if let Some(ticket) = request.path.and_then(ticket_of) {
         authenticate(&ticket, Presented::InUrl)
     } else if protocol == Subprotocol::Link {
@@ -237,7 +237,7 @@ fn identify(
     } else if context.anonymous == Anonymous::Refuse {
         return Err(refused(Refusal::TicketMissing));
     } else {
-        Ok(Checked::LetIn(Authenticated::once(Identity::anonymous())))
+        Ok(Checked::Authenticated(Authenticated::once(Identity::anonymous())))
     };
     let checked = checked.map_err(|error| refused_with_ticket(error, is_resumed, response))?;
     if protocol == Subprotocol::Link && checked.identity().role != Role::Publisher {
@@ -250,14 +250,14 @@ fn identify(
 fn refused_with_ticket(error: AuthError, is_resumed: bool, response: impl FnOnce() -> Vec<u8>) -> Outcome {
     let refusal = match error {
         AuthError::MemoryFull => Refusal::Busy,
-        AuthError::ForeignPage { .. } => Refusal::OriginOfTicket,
+        AuthError::WrongOrigin { .. } => Refusal::OriginOfTicket,
         error if is_resumed => return Outcome::NotResumed { response: response(), error },
         AuthError::BrokerUnavailable => Refusal::BrokerUnavailable,
         AuthError::Ticket(_)
         | AuthError::Replayed
         | AuthError::PublisherInUrl
         | AuthError::Revoked
-        | AuthError::KeyTakenOut
+        | AuthError::KeyRemoved
         | AuthError::OtherServer => Refusal::TicketRefused,
     };
     Outcome::Refused { refusal, cause: Some(Cause::Ticket(error)) }
@@ -343,7 +343,7 @@ impl Headers<'_, '_> {
 
     /// Whether the request comes from a page of an allowed site. With several `Origin` headers, each must be allowed. A request
     /// without the header does not come from a page: programs may always connect, and their ticket decides.
-    fn come_from(&self, allowed: &[OriginPattern]) -> bool {
+    fn comes_from(&self, allowed: &[OriginPattern]) -> bool {
         let host = self.one("host");
         self.all("origin")
             .all(|origin| allowed.iter().any(|pattern| pattern.allows(&origin, host.as_deref())))

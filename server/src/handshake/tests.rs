@@ -99,11 +99,11 @@ fn what_is_spoken_follows_the_offer() {
 #[test]
 fn the_ticket_stands_in_the_origin_form_or_the_absolute_form() {
     for target in ["/ws?ticket=", "/?a=b&ticket=", "ws://host:8080/path?ticket="] {
-        let identity = upgrade(&request(&format!("{target}{}", ticket(Role::User)), "")).who.identity;
+        let identity = upgrade(&request(&format!("{target}{}", ticket(Role::User)), "")).authenticated.identity;
         assert_eq!((identity.role, identity.uid, identity.org), (Role::User, Some(7.into()), Some(1)));
     }
-    assert_eq!(upgrade(&request("/ws?ticket=", "")).who.identity, Identity::anonymous());
-    assert_eq!(upgrade(&request("ws://host:8080/", "")).who.identity, Identity::anonymous());
+    assert_eq!(upgrade(&request("/ws?ticket=", "")).authenticated.identity, Identity::anonymous());
+    assert_eq!(upgrade(&request("ws://host:8080/", "")).authenticated.identity, Identity::anonymous());
 }
 
 #[test]

@@ -45,13 +45,13 @@ use tracing::{debug, info, warn};
 
 use crate::auth::Resumes;
 use crate::auth::replay::FirstUse;
-use crate::auth::resume::{Admitted, ResumeTicket};
-use crate::auth::used::Question;
+use crate::auth::resume::{ResumeState, ResumeTicket};
+use crate::auth::used::TicketCheck;
 use crate::config::settings::Limits;
 use crate::connection::{Client, Peer};
 use crate::frame::ping_frame;
 use crate::handshake::answers::Refusal;
-use crate::handshake::{Candidate, HandshakeContext, Handshake};
+use crate::handshake::{PendingUpgrade, HandshakeContext, Handshake};
 use crate::log::clip;
 use crate::metrics::Metrics;
 use crate::policy::Policies;
@@ -117,7 +117,7 @@ pub enum SessionEvent {
     /// Unsubscribes from this topic.
     Unsubscribe(Topic),
     /// Asks whether the handshake's ticket was used before. The answer goes to [`Session::handle_ticket_used`].
-    CheckTicket(Question),
+    CheckTicket(TicketCheck),
     /// Ends this session, which the new one resumes.
     EndResumed(Resumes),
     /// The answer to a call as a frame, which must wait for the answers to earlier calls.
@@ -152,7 +152,7 @@ enum State {
     },
     /// Waits for the answer whether the ticket was used before.
     Waiting {
-        candidate: Box<Candidate>,
+        pending: Box<PendingUpgrade>,
         /// The deadline of the handshake, or a few seconds later.
         deadline: Instant,
     },
@@ -203,7 +203,7 @@ struct Open {
     protocol: Subprotocol,
     identity: Identity,
     /// `None`: the session cannot be resumed. Boxed to keep other sessions small.
-    admitted: Option<Box<Admitted>>,
+    resume_state: Option<Box<ResumeState>>,
     socket: WebSocket,
     handler: Handler,
 }
@@ -563,9 +563,9 @@ impl Session {
     /// Issues a ticket for the session's next connection. `None`: the client must request one from the application.
     pub fn resume_ticket(&self, place: SessionPlace, shared: &Shared, unix_now: u64) -> Option<ResumeTicket> {
         let open = self.open()?;
-        let admitted = open.admitted.as_ref()?;
+        let resume_state = open.resume_state.as_ref()?;
         let issued =
-            shared.handshake.authenticator.issue_resume(&open.identity, admitted, open.id, place, unix_now)?;
+            shared.handshake.authenticator.issue_resume(&open.identity, resume_state, open.id, place, unix_now)?;
         shared.metrics.resume_tickets_issued.inc();
         Some(issued)
     }
@@ -677,7 +677,7 @@ impl Session {
 
 impl Open {
     fn ids(&self) -> impl Iterator<Item = SessionId> {
-        let former = self.admitted.as_ref().map_or(&[][..], |admitted| admitted.former());
+        let former = self.resume_state.as_ref().map_or(&[][..], |resume_state| resume_state.former());
         former.iter().copied().chain([self.id])
     }
 

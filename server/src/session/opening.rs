@@ -30,10 +30,10 @@ impl Session {
     ) -> Option<SessionEvent> {
         let State::Waiting { deadline, .. } = self.state else { return None };
         let in_progress = State::Handshake { handshake: Box::default(), deadline };
-        let State::Waiting { candidate, .. } = std::mem::replace(&mut self.state, in_progress) else {
+        let State::Waiting { pending, .. } = std::mem::replace(&mut self.state, in_progress) else {
             return None;
         };
-        self.handle_outcome(candidate.handle_answer(first_use, &shared.handshake), deadline, shared, now)
+        self.handle_outcome(pending.handle_answer(first_use, &shared.handshake), deadline, shared, now)
     }
 
     /// Acts on the outcome of the handshake, whose time limit is `deadline`.
@@ -46,9 +46,9 @@ impl Session {
     ) -> Option<SessionEvent> {
         match outcome {
             Outcome::Incomplete => None,
-            Outcome::CheckTicket { question, candidate } => {
-                self.state = State::Waiting { candidate, deadline: deadline.max(now + MIN_TICKET_CHECK_TIME) };
-                Some(SessionEvent::CheckTicket(question))
+            Outcome::CheckTicket { check, pending } => {
+                self.state = State::Waiting { pending, deadline: deadline.max(now + MIN_TICKET_CHECK_TIME) };
+                Some(SessionEvent::CheckTicket(check))
             }
             Outcome::Upgrade(upgrade) => self.greet(*upgrade, shared, now).map(SessionEvent::EndResumed),
             Outcome::Refused { refusal, cause } => {
@@ -89,7 +89,7 @@ impl Session {
 
     /// Sends the greeting. Returns the session that this one resumes, if any.
     fn greet(&mut self, upgrade: Upgrade, shared: &Shared, now: Instant) -> Option<Resumes> {
-        let Upgrade { mut response, protocol, who: Authenticated { identity, admitted, resumes }, rest } =
+        let Upgrade { mut response, protocol, authenticated: Authenticated { identity, resume_state, resumes }, rest } =
             upgrade;
         if resumes.is_some() {
             shared.metrics.resume_tickets_used.inc();
@@ -100,8 +100,8 @@ impl Session {
         let (handler, socket) = Handler::open(protocol, id, &mut response, shared, now);
         let greeted = self.outbound.push(response.into());
         debug_assert!(greeted.is_ok(), "an empty queue accepts any frame");
-        let admitted = admitted.map(Box::new);
-        let open = Box::new(Open { id, since: now, protocol, identity, admitted, socket, handler });
+        let resume_state = resume_state.map(Box::new);
+        let open = Box::new(Open { id, since: now, protocol, identity, resume_state, socket, handler });
         self.state = State::Greeting { open, rest, deadline: now + shared.limits.handshake_timeout };
         resumes
     }

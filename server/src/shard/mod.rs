@@ -515,9 +515,9 @@ impl Shard {
                     self.count_unsubscription(was_last, &topic);
                 }
             }
-            SessionEvent::CheckTicket(question) => {
+            SessionEvent::CheckTicket(check) => {
                 let shard = self.node.shards()[self.number].clone();
-                question.ask(Box::new(move |first_use| shard.ticket_used(key, first_use)));
+                check.start(Box::new(move |first_use| shard.ticket_used(key, first_use)));
             }
             SessionEvent::EndResumed(resumes) => self.end_resumed(resumes),
             SessionEvent::Answer(frame) => self.answer(key, frame, now),
