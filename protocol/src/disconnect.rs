@@ -72,7 +72,7 @@ impl Disconnect {
     }
 
     /// All requests, apart from those for a single session, that would end a session of this identity.
-    pub fn all_of(identity: &Identity) -> impl Iterator<Item = Self> {
+    pub fn matching(identity: &Identity) -> impl Iterator<Item = Self> {
         let role = identity.role;
         let id = identity.uid.clone().map(|uid| Self::Id { role, uid });
         let name = identity.user.clone().map(|user| Self::Name { role, user });
@@ -80,7 +80,7 @@ impl Disconnect {
     }
 
     /// Whether the request ends the session with this id and identity.
-    pub fn means(&self, session: SessionId, identity: &Identity) -> bool {
+    pub fn targets(&self, session: SessionId, identity: &Identity) -> bool {
         match self {
             Self::Session(id) => *id == session,
             Self::Id { role, uid } => *role == identity.role && Some(uid) == identity.uid.as_ref(),
@@ -185,16 +185,16 @@ mod tests {
         for disconnect in
             [Disconnect::Id { role: Role::Customer, uid: 7.into() }, name(Role::Customer, "anna")]
         {
-            assert!(disconnect.means(SESSION, &customer), "{disconnect}");
-            assert!(!disconnect.means(SESSION, &user), "{disconnect}");
-            assert!(!disconnect.means(SESSION, &identity(Role::Customer, 8, "bert")), "{disconnect}");
-            assert!(!disconnect.means(SESSION, &Identity::anonymous()), "{disconnect}");
+            assert!(disconnect.targets(SESSION, &customer), "{disconnect}");
+            assert!(!disconnect.targets(SESSION, &user), "{disconnect}");
+            assert!(!disconnect.targets(SESSION, &identity(Role::Customer, 8, "bert")), "{disconnect}");
+            assert!(!disconnect.targets(SESSION, &Identity::anonymous()), "{disconnect}");
         }
-        let of_user: Vec<_> = Disconnect::all_of(&user).collect();
+        let of_user: Vec<_> = Disconnect::matching(&user).collect();
         assert_eq!(of_user, [Disconnect::Id { role: Role::User, uid: 7.into() }, name(Role::User, "anna")]);
-        assert!(of_user.iter().all(|disconnect| disconnect.means(SESSION, &user)));
-        assert_eq!(Disconnect::all_of(&Identity::anonymous()).count(), 0);
-        assert!(Disconnect::Session(SESSION).means(SESSION, &user));
-        assert!(!Disconnect::Session(SESSION).means(SessionId(7), &user));
+        assert!(of_user.iter().all(|disconnect| disconnect.targets(SESSION, &user)));
+        assert_eq!(Disconnect::matching(&Identity::anonymous()).count(), 0);
+        assert!(Disconnect::Session(SESSION).targets(SESSION, &user));
+        assert!(!Disconnect::Session(SESSION).targets(SessionId(7), &user));
     }
 }

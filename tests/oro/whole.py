@@ -148,7 +148,7 @@ class Whole:
         while True:
             lines = [json.loads(line) for line in (self.log / "server.log").read_text().splitlines() if "at the request of a publisher" in line]
             if len(lines) > more_than or time.monotonic() > deadline:
-                return [line["whom"] for line in lines]
+                return [line["identity"] for line in lines]
             time.sleep(0.05)
 
     def npm(self):

@@ -49,7 +49,7 @@ fn all_sessions_of_a_user_are_ended_so_that_they_can_come_back_and_nobody_elses_
     of_others.iter_mut().for_each(Client::sync);
     server.await_metric(r#"orosync_sessions_closed_total{reason="new_ticket"}"#, 8.0);
     let line = server.await_line("sessions ended at the request of a publisher");
-    assert!(line.contains(r#""whom":"user 7""#) && line.contains(r#""sessions":8"#), "{line}");
+    assert!(line.contains(r#""identity":"user 7""#) && line.contains(r#""sessions":8"#), "{line}");
     Client::user(&server, OROSYNC, 7).sync();
 }
 

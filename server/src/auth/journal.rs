@@ -197,10 +197,10 @@ fn content(known: &Known) -> String {
 
 fn write_line(lines: &mut String, revocation: &Revocation) {
     // A target that came in a message fits into a message again.
-    if let Ok(message) = revocation.whom.message() {
-        let whom = String::from_utf8_lossy(message.payload.as_bytes());
+    if let Ok(message) = revocation.target.message() {
+        let target = String::from_utf8_lossy(message.payload.as_bytes());
         // Writing into a String cannot fail.
-        let _ = writeln!(lines, "{} {} {whom}", revocation.number, revocation.unix);
+        let _ = writeln!(lines, "{} {} {target}", revocation.number, revocation.unix);
     }
 }
 
@@ -230,8 +230,8 @@ fn read(bytes: &[u8], known: &mut Known) -> Option<()> {
 fn read_line(line: &str) -> Option<Revocation> {
     let mut parts = line.splitn(3, ' ');
     let (number, unix) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
-    let whom = Payload::check(&Bytes::copy_from_slice(parts.next()?.as_bytes())).ok()?;
-    Some(Revocation { number, unix, whom: Disconnect::parse(&whom).ok()? })
+    let target = Payload::check(&Bytes::copy_from_slice(parts.next()?.as_bytes())).ok()?;
+    Some(Revocation { number, unix, target: Disconnect::parse(&target).ok()? })
 }
 
 /// Appends to a journal on its own thread, which ends when the recorder is dropped.
@@ -337,8 +337,8 @@ mod tests {
     }
 
     /// Records disconnects and waits until they are on disk.
-    fn record(revocations: &Revocations, whom: impl IntoIterator<Item = Disconnect>) {
-        for disconnect in whom {
+    fn record(revocations: &Revocations, target: impl IntoIterator<Item = Disconnect>) {
+        for disconnect in target {
             revocations.record(&disconnect, (), NOW);
         }
         let (held, recorded) = channel::<()>();

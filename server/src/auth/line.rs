@@ -18,7 +18,7 @@ pub const CLOCK_SLACK_SECONDS: u64 = 5;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Disconnected {
     /// The sessions to end.
-    pub whom: Disconnect,
+    pub target: Disconnect,
     /// The position on the line.
     pub at: Position,
     /// The time of acceptance, as Unix time in seconds.
@@ -38,7 +38,7 @@ pub struct Beginning {
 
 impl Beginning {
     /// Whether an unknown disconnect may affect sessions that were opened at this Unix time in seconds, or later.
-    pub fn may_mean_sessions_since(&self, unix: u64) -> bool {
+    pub fn may_affect_sessions_since(&self, unix: u64) -> bool {
         self.unknown_until > 0 && self.unknown_until.saturating_add(CLOCK_SLACK_SECONDS) >= unix
     }
 }
@@ -112,7 +112,7 @@ mod tests {
             [(0, 0, false), (1000, 999, true), (1000, 1005, true), (1000, 1006, false)]
         {
             let beginning = Beginning { base: at(5, 50), disconnected: Vec::new(), unknown_until };
-            assert_eq!(beginning.may_mean_sessions_since(begun), expected, "{unknown_until} {begun}");
+            assert_eq!(beginning.may_affect_sessions_since(begun), expected, "{unknown_until} {begun}");
         }
     }
 

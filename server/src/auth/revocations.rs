@@ -66,10 +66,10 @@ impl Revocations {
         Journal::remove(directory)
     }
 
-    /// Revokes the resume tickets of `whom`. `held` is dropped when the revocation is durable.
-    pub fn record(&self, whom: &Disconnect, held: impl Send + 'static, unix_now: u64) {
+    /// Revokes the resume tickets of `target`. `held` is dropped when the revocation is durable.
+    pub fn record(&self, target: &Disconnect, held: impl Send + 'static, unix_now: u64) {
         let mut known = self.lock();
-        let recorded = known.record(whom, unix_now);
+        let recorded = known.record(target, unix_now);
         if let (Some(recorder), Some(revocation)) = (&self.recorder, recorded) {
             // While holding the lock, so that the journal has the order of the numbers.
             recorder.record(revocation, Box::new(held));
@@ -78,8 +78,8 @@ impl Revocations {
 
     /// Records a shared disconnect with its position, the next one on the line. One that was known when the line began is
     /// ignored.
-    pub fn record_shared(&self, whom: &Disconnect, at: Position, unix_now: u64) {
-        self.lock().record_shared(&Disconnected { whom: whom.clone(), at, unix: unix_now });
+    pub fn record_shared(&self, target: &Disconnect, at: Position, unix_now: u64) {
+        self.lock().record_shared(&Disconnected { target: target.clone(), at, unix: unix_now });
     }
 
     /// Begins a line of shared disconnects. From now on tickets are checked by their position on it, and sessions from before
@@ -99,14 +99,14 @@ impl Revocations {
     /// the identity may have been disconnected since, so the session must not be resumed.
     pub fn of_new_session(&self, identity: &Identity, issued: u64) -> Option<u64> {
         let known = self.lock();
-        let is_outdated = |whom: Disconnect| {
-            known.latest.get(&whom).is_some_and(|latest| latest.unix + CLOCK_SKEW_SECONDS >= issued)
+        let is_outdated = |target: Disconnect| {
+            known.latest.get(&target).is_some_and(|latest| latest.unix + CLOCK_SKEW_SECONDS >= issued)
         };
         // A ticket with a lifetime longer than revocations are kept may be older than a forgotten one.
         let may_be_outdated = known.forgotten_unix > 0 && known.forgotten_unix + CLOCK_SKEW_SECONDS >= issued;
         // Usually there was no recent disconnect, and no lookup is needed.
         let is_outdated =
-            may_be_outdated || (!known.latest.is_empty() && Disconnect::all_of(identity).any(is_outdated));
+            may_be_outdated || (!known.latest.is_empty() && Disconnect::matching(identity).any(is_outdated));
         (!is_outdated).then_some(known.last)
     }
 
@@ -120,7 +120,7 @@ impl Revocations {
         since: u64,
     ) -> Option<(u128, u64)> {
         let known = self.lock();
-        let is_resumed = since >= known.began && !known.means(&mut sessions, identity, since);
+        let is_resumed = since >= known.began && !known.targets(&mut sessions, identity, since);
         is_resumed.then(|| known.named())
     }
 
@@ -129,7 +129,7 @@ impl Revocations {
         let known = self.lock();
         let since = known.number(resumption)?;
         let mut sessions = resumption.former.iter().copied().chain([resumption.session]);
-        if known.means(&mut sessions, identity, since) {
+        if known.targets(&mut sessions, identity, since) {
             return Err(NotResumable::Revoked);
         }
         Ok(known.last)
@@ -202,7 +202,7 @@ pub(super) struct Revocation {
     pub(super) number: u64,
     /// The time of the disconnect, as Unix time in seconds.
     pub(super) unix: u64,
-    pub(super) whom: Disconnect,
+    pub(super) target: Disconnect,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -228,22 +228,22 @@ impl Known {
     }
 
     /// Numbers and keeps a revocation. `None`: its target cannot match anybody.
-    pub(super) fn record(&mut self, whom: &Disconnect, unix: u64) -> Option<Revocation> {
-        if can_mean_nobody(whom) {
+    pub(super) fn record(&mut self, target: &Disconnect, unix: u64) -> Option<Revocation> {
+        if matches_nobody(target) {
             return None;
         }
         self.last += 1;
-        let revocation = Revocation { number: self.last, unix, whom: whom.clone() };
+        let revocation = Revocation { number: self.last, unix, target: target.clone() };
         self.keep(revocation.clone());
         self.forget_old(unix);
         Some(revocation)
     }
 
     /// Adds the next revocation of the line.
-    fn record_shared(&mut self, Disconnected { whom, at, unix }: &Disconnected) {
+    fn record_shared(&mut self, Disconnected { target, at, unix }: &Disconnected) {
         let Some(shared) = &mut self.shared else {
             // No line has begun: revokes locally, rather too much than too little.
-            self.record(whom, *unix);
+            self.record(target, *unix);
             return;
         };
         if at.offset <= shared.line.last().offset {
@@ -251,8 +251,8 @@ impl Known {
         }
         shared.line.push(at.tag);
         self.last = shared.number(shared.line.last().offset);
-        if !can_mean_nobody(whom) {
-            self.keep(Revocation { number: self.last, unix: *unix, whom: whom.clone() });
+        if !matches_nobody(target) {
+            self.keep(Revocation { number: self.last, unix: *unix, target: target.clone() });
         }
         self.forget_old(*unix);
     }
@@ -296,7 +296,7 @@ impl Known {
     /// Adds a revocation whose number is higher than all before.
     pub(super) fn keep(&mut self, revocation: Revocation) {
         let Revocation { number, unix, .. } = revocation;
-        self.latest.insert(revocation.whom.clone(), Latest { number, unix });
+        self.latest.insert(revocation.target.clone(), Latest { number, unix });
         self.kept.push_back(revocation);
     }
 
@@ -305,11 +305,11 @@ impl Known {
         while let Some(oldest) = self.kept.front()
             && (self.kept.len() > self.max || oldest.unix.saturating_add(self.keep_seconds) <= unix_now)
         {
-            let Some(Revocation { number, whom, unix }) = self.kept.pop_front() else { return };
+            let Some(Revocation { number, target, unix }) = self.kept.pop_front() else { return };
             self.forgotten = number;
             self.forgotten_unix = self.forgotten_unix.max(unix);
-            if self.latest.get(&whom).is_some_and(|latest| latest.number == number) {
-                self.latest.remove(&whom);
+            if self.latest.get(&target).is_some_and(|latest| latest.number == number) {
+                self.latest.remove(&target);
             }
         }
         let Some(shared) = &mut self.shared else { return };
@@ -325,16 +325,16 @@ impl Known {
     }
 
     /// Whether a revocation after `since` targets one of these sessions or this identity.
-    fn means(&self, sessions: &mut dyn Iterator<Item = SessionId>, identity: &Identity, since: u64) -> bool {
-        let is_later = |whom| self.latest.get(&whom).is_some_and(|latest| latest.number > since);
+    fn targets(&self, sessions: &mut dyn Iterator<Item = SessionId>, identity: &Identity, since: u64) -> bool {
+        let is_later = |target| self.latest.get(&target).is_some_and(|latest| latest.number > since);
         !self.latest.is_empty()
-            && sessions.map(Disconnect::Session).chain(Disconnect::all_of(identity)).any(is_later)
+            && sessions.map(Disconnect::Session).chain(Disconnect::matching(identity)).any(is_later)
     }
 }
 
 /// Whether the target is too long to occur in a ticket.
-fn can_mean_nobody(whom: &Disconnect) -> bool {
-    matches!(whom, Disconnect::Name { user, .. } if user.len() > MAX_TICKET_BYTES)
+fn matches_nobody(target: &Disconnect) -> bool {
+    matches!(target, Disconnect::Name { user, .. } if user.len() > MAX_TICKET_BYTES)
 }
 
 #[cfg(test)]
@@ -379,15 +379,15 @@ mod tests {
     fn a_ticket_that_is_older_than_what_was_forgotten_is_for_one_session_alone() {
         let revocations = Revocations::new(300, 100);
         revocations.record(&id(7), (), 1_000);
-        assert!(revocations.of_new_session(&user(8), 990).is_some(), "it means another user");
+        assert!(revocations.of_new_session(&user(8), 990).is_some(), "it targets another user");
         revocations.record(&id(9), (), 1_400);
-        assert_eq!(revocations.of_new_session(&user(7), 990), None, "nobody knows any more whom it meant");
+        assert_eq!(revocations.of_new_session(&user(7), 990), None, "the forgotten revocation may have targeted this user");
         assert!(revocations.of_new_session(&user(7), 1_100).is_some());
     }
 
     #[test]
     fn a_disconnect_refuses_the_tickets_that_it_means_of_those_issued_before() {
-        for whom in [
+        for target in [
             id(7),
             Disconnect::Name { role: Role::User, user: "user7".to_owned() },
             Disconnect::Session(SESSION),
@@ -396,15 +396,15 @@ mod tests {
             let revocations = Revocations::new(300, 10);
             let before = issue(&revocations, &[SessionId(5), SessionId(6)]);
             assert_eq!(revocations.check(&before, &user(7)), Ok(0));
-            revocations.record(&whom, (), 1000);
-            assert_eq!(revocations.check(&before, &user(7)), Err(NotResumable::Revoked), "{whom}");
+            revocations.record(&target, (), 1000);
+            assert_eq!(revocations.check(&before, &user(7)), Err(NotResumable::Revoked), "{target}");
             let other = Resumption { session: SessionId(8), former: Vec::new(), ..before };
-            assert_eq!(revocations.check(&other, &user(8)), Ok(1), "{whom}");
+            assert_eq!(revocations.check(&other, &user(8)), Ok(1), "{target}");
             // In the same second, and good for the next disconnect to refuse.
             let after = issue(&revocations, &[SessionId(5), SessionId(6)]);
-            assert_eq!(revocations.check(&after, &user(7)), Ok(1), "{whom}");
-            revocations.record(&whom, (), 1000);
-            assert_eq!(revocations.check(&after, &user(7)), Err(NotResumable::Revoked), "{whom}");
+            assert_eq!(revocations.check(&after, &user(7)), Ok(1), "{target}");
+            revocations.record(&target, (), 1000);
+            assert_eq!(revocations.check(&after, &user(7)), Err(NotResumable::Revoked), "{target}");
         }
     }
 
@@ -489,7 +489,7 @@ mod tests {
     }
 
     fn disconnected(offset: u64, uid: u64) -> Disconnected {
-        Disconnected { whom: id(uid), at: at(offset), unix: 1000 }
+        Disconnected { target: id(uid), at: at(offset), unix: 1000 }
     }
 
     /// A node that has read the disconnects of these users, behind that of this offset.
@@ -575,7 +575,7 @@ mod tests {
         node.record_shared(&id(3), at(3), 1000 + 360);
         assert!(node.check(&first, &user(9)).is_ok(), "it knew of the one that is forgotten");
         node.record_shared(&id(4), at(4), 1000 + 359 + 360);
-        assert_eq!(node.check(&first, &user(9)), Err(NotResumable::Revoked), "nobody knows whom 2 meant");
+        assert_eq!(node.check(&first, &user(9)), Err(NotResumable::Revoked), "revocation 2 is forgotten and may have targeted this user");
         (5..=30).for_each(|offset| node.record_shared(&id(offset), at(offset), 2000));
         let known = node.lock();
         assert_eq!((known.kept.len(), known.shared.as_ref().unwrap().line.count()), (10, 10));

@@ -47,7 +47,7 @@ impl MemoryBroker {
     fn hand_over(&self, item: Item, receipt: Option<Arc<Receipt>>) {
         let held = Held::new(item.credit, receipt);
         match item.content {
-            Content::Disconnect(whom) => self.events.handle_event(Event::Disconnect(whom, None, held)),
+            Content::Disconnect(target) => self.events.handle_event(Event::Disconnect(target, None, held)),
             Content::Message(message) => {
                 let topic = message.topic;
                 if self.history.is_off() && !self.events.is_wanted(&topic) {

@@ -114,7 +114,7 @@ pub trait EventHandler: fmt::Debug + Send + Sync {
 
     /// Begins a line of shared disconnects, each with its position. Known disconnects only affect resume tickets. Unknown ones
     /// that were accepted while this node was running may affect any of its sessions
-    /// ([`Beginning::may_mean_sessions_since`]).
+    /// ([`Beginning::may_affect_sessions_since`]).
     fn begin_line(&self, beginning: &Beginning);
 
     /// Releases the receipt when all events handled before are written.

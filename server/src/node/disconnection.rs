@@ -15,15 +15,15 @@ use crate::publication::Held;
 #[derive(Debug)]
 pub struct Disconnection {
     /// The sessions to end.
-    pub whom: Disconnect,
+    pub target: Disconnect,
     ended: AtomicUsize,
     _held: Held,
 }
 
 impl Disconnection {
     /// A disconnect that has ended no session yet.
-    pub fn new(whom: Disconnect, held: Held) -> Self {
-        Self { whom, ended: AtomicUsize::new(0), _held: held }
+    pub fn new(target: Disconnect, held: Held) -> Self {
+        Self { target, ended: AtomicUsize::new(0), _held: held }
     }
 
     /// Adds the number of sessions that a shard has ended.
@@ -34,7 +34,7 @@ impl Disconnection {
 
 impl Drop for Disconnection {
     fn drop(&mut self) {
-        let (whom, sessions) = (self.whom.to_string(), *self.ended.get_mut());
-        info!(whom = %clip(&whom), sessions, "sessions ended at the request of a publisher");
+        let (target, sessions) = (self.target.to_string(), *self.ended.get_mut());
+        info!(identity = %clip(&target), sessions, "sessions ended at the request of a publisher");
     }
 }

@@ -73,15 +73,15 @@ impl EventHandler for FanOut {
                     handle.deliver(Arc::clone(&delivery));
                 }
             }
-            Event::Disconnect(whom, at, held) => {
-                let disconnection = Arc::new(Disconnection::new(whom, held));
+            Event::Disconnect(target, at, held) => {
+                let disconnection = Arc::new(Disconnection::new(target, held));
                 // Recorded first, because shards may open sessions with resume tickets from now on. The publisher is answered
                 // once the revocation is on disk; no shard waits for that.
                 if let Some(revocations) = &self.revocations {
-                    let whom = &disconnection.whom;
+                    let target = &disconnection.target;
                     match at {
-                        None => revocations.record(whom, Arc::clone(&disconnection), unix_time()),
-                        Some(at) => revocations.record_shared(whom, at, unix_time()),
+                        None => revocations.record(target, Arc::clone(&disconnection), unix_time()),
+                        Some(at) => revocations.record_shared(target, at, unix_time()),
                     }
                 }
                 self.shards.iter().for_each(|shard| shard.disconnect(Arc::clone(&disconnection)));
@@ -102,7 +102,7 @@ impl EventHandler for FanOut {
             revocations.begin_line(beginning);
         }
         // Old tickets are invalidated first.
-        if beginning.may_mean_sessions_since(self.begun) {
+        if beginning.may_affect_sessions_since(self.begun) {
             warn!(
                 "ending all browser sessions, which reconnect with a new ticket: this node may have missed disconnects"
             );

@@ -280,7 +280,7 @@ impl Session {
     /// is never a target.
     pub fn is_targeted_by(&self, disconnect: &Disconnect) -> bool {
         self.open().is_some_and(|open| {
-            open.handler.is_browser() && open.ids().any(|id| disconnect.means(id, &open.identity))
+            open.handler.is_browser() && open.ids().any(|id| disconnect.targets(id, &open.identity))
         })
     }
 

@@ -359,7 +359,7 @@ impl Shard {
     fn handle_disconnect(&mut self, disconnection: Arc<Disconnection>, now: Instant) {
         let mut ended = 0;
         for (key, entry) in &mut self.sessions {
-            if !entry.session.is_targeted_by(&disconnection.whom) {
+            if !entry.session.is_targeted_by(&disconnection.target) {
                 continue;
             }
             ended += 1;

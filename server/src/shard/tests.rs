@@ -550,8 +550,8 @@ fn a_disconnect_ends_nobody_of_another_role_and_no_publisher() {
     );
     let publisher = stage.publisher(1);
     stage.link_frames(publisher);
-    for (seq, whom) in [(1, r#"{"role":"customer","uid":7}"#), (2, r#"{"role":"customer","user":"user7"}"#)] {
-        stage.link(publisher, &batch(seq, vec![message("orosync/disconnect", whom)]));
+    for (seq, target) in [(1, r#"{"role":"customer","uid":7}"#), (2, r#"{"role":"customer","user":"user7"}"#)] {
+        stage.link(publisher, &batch(seq, vec![message("orosync/disconnect", target)]));
         assert_eq!(stage.link_frames(publisher), [ack(seq)]);
     }
     let mut is_open = |key: SessionKey| stage.shard.session(key).unwrap().outbound().is_empty();

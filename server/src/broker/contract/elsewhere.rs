@@ -94,8 +94,8 @@ impl EventHandler for Hub {
                         events.handle_event(Event::Message(delivery));
                     }
                 }
-                Event::Disconnect(whom, at, _) => {
-                    events.handle_event(Event::Disconnect(whom.clone(), *at, held()));
+                Event::Disconnect(target, at, _) => {
+                    events.handle_event(Event::Disconnect(target.clone(), *at, held()));
                 }
             }
         }

@@ -53,7 +53,7 @@ pub(super) fn test(open: impl Fn(Arc<dyn EventHandler>) -> Box<dyn Broker>, high
 /// Tests that a broker keeps the order of a publisher's messages across topics, as one without partitions does.
 pub(super) fn test_order_over_topics(open: impl Fn(Arc<dyn EventHandler>) -> Box<dyn Broker>) {
     let stage = Stage::new(&open, Names::new());
-    let disconnect = stage.names.whom().to_string();
+    let disconnect = stage.names.target().to_string();
     publish_to_everything(&stage);
     assert_eq!(stage.written(3), ["1", &disconnect, "3"]);
 }
@@ -91,7 +91,7 @@ fn everything_published_is_an_event(stage: &Stage) {
     publish_to_everything(stage);
     let mut all = stage.written(3);
     all.sort_unstable();
-    let mut expected = ["1", "3", &stage.names.whom().to_string()].map(str::to_owned);
+    let mut expected = ["1", "3", &stage.names.target().to_string()].map(str::to_owned);
     expected.sort_unstable();
     assert_eq!(all, expected);
     for author in [Author::Browser, Author::Server] {
@@ -104,7 +104,7 @@ fn everything_published_is_an_event(stage: &Stage) {
 /// Publishes to two topics, and a disconnect in between, which is sent again.
 fn publish_to_everything(stage: &Stage) {
     let publisher = Author::Publisher(stage.names.publisher(1));
-    let disconnect = || Content::Disconnect(stage.names.whom());
+    let disconnect = || Content::Disconnect(stage.names.target());
     publish_one(stage, publisher, Some(1), stage.message("a", 1));
     publish_one(stage, publisher, Some(2), disconnect());
     publish_one(stage, publisher, Some(3), stage.message("b", 3));

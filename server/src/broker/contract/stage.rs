@@ -52,7 +52,7 @@ impl Names {
     }
 
     /// The target of the test's disconnects.
-    pub(super) fn whom(self) -> Disconnect {
+    pub(super) fn target(self) -> Disconnect {
         Disconnect::Session(SessionId(self.0.into()))
     }
 }
@@ -97,8 +97,8 @@ impl EventHandler for Node {
                 Said { what: said_by(&delivery.kept), position: Some(delivery.position) }
             }
             // An event of another test that runs concurrently.
-            Event::Disconnect(whom, ..) if *whom != self.names.whom() => return,
-            Event::Disconnect(whom, ..) => Said { what: whom.to_string(), position: None },
+            Event::Disconnect(target, ..) if *target != self.names.target() => return,
+            Event::Disconnect(target, ..) => Said { what: target.to_string(), position: None },
         };
         for receiver in &self.said {
             receiver.lock().unwrap().push(said.clone());

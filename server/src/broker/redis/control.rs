@@ -46,19 +46,19 @@ pub(super) fn beginning(read: &Read, unix: impl Fn(u64) -> u64, broken: Option<u
     for entry in &read.entries {
         let Position { offset, .. } = entry.position;
         let before = Position { offset: offset.saturating_sub(1), tag: entry.before };
-        let whom = Disconnect::parse(&entry.payload()).ok();
+        let target = Disconnect::parse(&entry.payload()).ok();
         // A new line begins after a gap, and after an entry in an unknown format.
-        if begun.is_none() || last != Some(before) || whom.is_none() {
-            let base = if whom.is_some() { before } else { entry.position };
-            let is_first = last.is_none() && whom.is_some() && read.complete;
+        if begun.is_none() || last != Some(before) || target.is_none() {
+            let base = if target.is_some() { before } else { entry.position };
+            let is_first = last.is_none() && target.is_some() && read.complete;
             let unknown_until =
                 unknown_until(base, if is_first { read.certain_from } else { entry.accepted });
             begun = Some(Beginning { base, disconnected: Vec::new(), unknown_until });
         }
         last = Some(entry.position);
-        if let (Some(begun), Some(whom)) = (&mut begun, whom) {
+        if let (Some(begun), Some(target)) = (&mut begun, target) {
             let unix = unix(entry.accepted);
-            begun.disconnected.push(Disconnected { whom, at: entry.position, unix });
+            begun.disconnected.push(Disconnected { target, at: entry.position, unix });
         }
     }
     // Entries that do not lead to the topic's current position are not on its line.
@@ -129,8 +129,8 @@ mod tests {
 
     fn beginning_of(read: &Read, broken: Option<u64>) -> (Position, Vec<u64>, u64) {
         let Beginning { base, disconnected, unknown_until } = beginning(read, |ms| 100 + ms / 1000, broken);
-        for Disconnected { whom, at, unix } in &disconnected {
-            assert_eq!(*whom, Disconnect::Session(SessionId(at.offset.into())));
+        for Disconnected { target, at, unix } in &disconnected {
+            assert_eq!(*target, Disconnect::Session(SessionId(at.offset.into())));
             assert_eq!(*unix, 100 + at.offset);
         }
         (base, disconnected.iter().map(|known| known.at.offset).collect(), unknown_until)
@@ -225,7 +225,7 @@ mod tests {
         fn begin_line(&self, beginning: &Beginning) {
             let base = beginning.base.offset;
             let disconnected: Vec<_> = beginning.disconnected.iter().map(|known| known.at.offset).collect();
-            self.0.lock().unwrap().push(if beginning.may_mean_sessions_since(unix_time()) {
+            self.0.lock().unwrap().push(if beginning.may_affect_sessions_since(unix_time()) {
                 assert!(disconnected.is_empty());
                 Told::LineThatMayMeanAnybody { base }
             } else {

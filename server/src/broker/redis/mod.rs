@@ -188,7 +188,7 @@ impl Broker for RedisBroker {
         let messages = items.into_iter().filter_map(|item| {
             let message = match item.content {
                 Content::Message(message) => message,
-                Content::Disconnect(whom) => whom.message().ok()?,
+                Content::Disconnect(target) => target.message().ok()?,
             };
             let body = record::body(&message);
             Some(Numbered {

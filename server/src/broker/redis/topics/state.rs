@@ -232,9 +232,9 @@ impl State {
             control::go_on(line, entry.position);
         }
         match Disconnect::parse(&entry.payload()) {
-            Ok(whom) => {
+            Ok(target) => {
                 let held = Held::new(sink.inbound.take(0), None);
-                sink.events.handle_event(Event::Disconnect(whom, Some(entry.position), held));
+                sink.events.handle_event(Event::Disconnect(target, Some(entry.position), held));
             }
             Err(error) => {
                 warn!(
@@ -358,9 +358,9 @@ impl State {
         // The last of them may mean sessions without a ticket, which were let in meanwhile.
         let of_late =
             |known: &&Disconnected| known.unix.saturating_add(control::CLOCK_SLACK_SECONDS) >= begun;
-        for Disconnected { whom, at, .. } in beginning.disconnected.iter().filter(of_late) {
+        for Disconnected { target, at, .. } in beginning.disconnected.iter().filter(of_late) {
             let held = Held::new(sink.inbound.take(0), None);
-            sink.events.handle_event(Event::Disconnect(whom.clone(), Some(*at), held));
+            sink.events.handle_event(Event::Disconnect(target.clone(), Some(*at), held));
         }
     }
 }
