@@ -6,7 +6,7 @@
 use libfuzzer_sys::fuzz_target;
 use orosync_fuzz::{UNIX_NOW, context};
 use orosync_protocol::Subprotocol;
-use orosync_server::connection::limits::{ConnectionLimits, Capacity};
+use orosync_server::connection::limits::{Capacity, ConnectionLimits};
 use orosync_server::connection::{Client, Peer};
 use orosync_server::handshake::{Handshake, Outcome};
 

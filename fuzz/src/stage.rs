@@ -12,8 +12,8 @@ use orosync_protocol::link_frame::{Message, PublisherFrame};
 use orosync_protocol::ticket::{Identity, Role};
 use orosync_protocol::{Audience, Payload, PublisherId, Seq, SessionIds, Subprotocol, Topic, TopicPattern};
 use orosync_server::config::{HistorySettings, Limits};
-use orosync_server::connection::limits::{ConnectionLimits, Capacity};
-use orosync_server::connection::{Client, Peer};
+use orosync_server::connection::limits::{Capacity, ConnectionLimits};
+use orosync_server::connection::{self, Peer};
 
 use orosync_server::broker::history::HistoryRules;
 use orosync_server::broker::{Recovered, Unavailable};
@@ -300,7 +300,7 @@ impl Stage {
             return None;
         }
         let count = self.connections.admit(Peer::Unix).ok()?;
-        let key = self.shard.accept(Client::new(Peer::Unix, count), self.now);
+        let key = self.shard.accept(connection::Client::new(Peer::Unix, count), self.now);
         assert!(self.client_at(key).is_none(), "a key that is in use");
         self.clients.push(Client::new(key));
         Some(self.clients.len() - 1)

@@ -16,7 +16,7 @@ use orosync_server::broker::cluster::Cluster;
 use orosync_server::broker::history::HistoryRules;
 use orosync_server::commands::serve::shared;
 use orosync_server::config::{HistorySettings, Settings, load};
-use orosync_server::connection::limits::{ConnectionLimits, Capacity};
+use orosync_server::connection::limits::{Capacity, ConnectionLimits};
 use orosync_server::connection::{Client, Peer};
 use orosync_server::metrics::Metrics;
 use orosync_server::node::Node;

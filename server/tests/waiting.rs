@@ -18,7 +18,7 @@ use orosync_server::auth::used::{SharedTickets, TicketUse, UseAnswer, UsedTicket
 use orosync_server::broker::history::HistoryRules;
 use orosync_server::commands::serve::shared;
 use orosync_server::config::{HistorySettings, Settings, load};
-use orosync_server::connection::limits::{ConnectionLimits, Capacity};
+use orosync_server::connection::limits::{Capacity, ConnectionLimits};
 use orosync_server::connection::socket::Socket;
 use orosync_server::connection::{Accepted, Client, Peer};
 use orosync_server::metrics::Metrics;
@@ -87,9 +87,9 @@ impl Running {
         client.set_read_timeout(Some(A_WHILE)).unwrap();
         accepted.set_nonblocking(true).unwrap();
         let limits = ConnectionLimits::new(Capacity { browsers: 1, for_publishers: 0 }, 1);
-        let client = Client::new(Peer::Unix, limits.admit(Peer::Unix).unwrap());
         let socket = Socket::Unix(mio::net::UnixStream::from_std(accepted));
-        shard.accepted(Accepted { socket, client });
+        let count = limits.admit(Peer::Unix).unwrap();
+        shard.accepted(Accepted { socket, client: Client::new(Peer::Unix, count) });
         Self { shard, thread, questions, client, limits }
     }
 

@@ -295,7 +295,8 @@ mod tests {
             until: Some(u64::MAX),
             ..resumption()
         };
-        let ticket = signer().issue_resume(&of(longest), &[], &resumption, u64::MAX - 1, u64::MAX, 1).unwrap();
+        let ticket =
+            signer().issue_resume(&of(longest), &[], &resumption, u64::MAX - 1, u64::MAX, 1).unwrap();
         assert!(verifier().verify_resume(&ticket, u64::MAX - 1).is_ok());
         let error = signer().issue_resume(&of(9000), &[], &resumption, NOW, NOW + 1, 1).unwrap_err();
         assert!(error.to_string().contains("at most 9216"), "{error}");

@@ -128,7 +128,8 @@ impl ResumeTickets {
         let seconds = expires.checked_sub(now).filter(|seconds| *seconds > 0)?;
         let former = resume_state.former();
         let sessions = former.iter().copied().chain([session]);
-        let (node, revocations) = self.revocations.of_new_ticket(sessions, identity, resume_state.revocations)?;
+        let (node, revocations) =
+            self.revocations.of_new_ticket(sessions, identity, resume_state.revocations)?;
         let resumption = Resumption {
             session,
             former: former.to_vec(),
@@ -141,7 +142,8 @@ impl ResumeTickets {
         };
         let origins = rest.map_or(&[][..], |rest| &rest.origins);
         // An identity that came in a ticket fits into a ticket.
-        let ticket = signer.issue_resume(identity, origins, &resumption, now, expires, rand::random()).ok()?;
+        let ticket =
+            signer.issue_resume(identity, origins, &resumption, now, expires, rand::random()).ok()?;
         Some(ResumeTicket { ticket, seconds })
     }
 

@@ -325,7 +325,12 @@ impl Known {
     }
 
     /// Whether a revocation after `since` targets one of these sessions or this identity.
-    fn targets(&self, sessions: &mut dyn Iterator<Item = SessionId>, identity: &Identity, since: u64) -> bool {
+    fn targets(
+        &self,
+        sessions: &mut dyn Iterator<Item = SessionId>,
+        identity: &Identity,
+        since: u64,
+    ) -> bool {
         let is_later = |target| self.latest.get(&target).is_some_and(|latest| latest.number > since);
         !self.latest.is_empty()
             && sessions.map(Disconnect::Session).chain(Disconnect::matching(identity)).any(is_later)
@@ -381,7 +386,11 @@ mod tests {
         revocations.record(&id(7), (), 1_000);
         assert!(revocations.of_new_session(&user(8), 990).is_some(), "it targets another user");
         revocations.record(&id(9), (), 1_400);
-        assert_eq!(revocations.of_new_session(&user(7), 990), None, "the forgotten revocation may have targeted this user");
+        assert_eq!(
+            revocations.of_new_session(&user(7), 990),
+            None,
+            "the forgotten revocation may have targeted this user"
+        );
         assert!(revocations.of_new_session(&user(7), 1_100).is_some());
     }
 
@@ -575,7 +584,11 @@ mod tests {
         node.record_shared(&id(3), at(3), 1000 + 360);
         assert!(node.check(&first, &user(9)).is_ok(), "it knew of the one that is forgotten");
         node.record_shared(&id(4), at(4), 1000 + 359 + 360);
-        assert_eq!(node.check(&first, &user(9)), Err(NotResumable::Revoked), "revocation 2 is forgotten and may have targeted this user");
+        assert_eq!(
+            node.check(&first, &user(9)),
+            Err(NotResumable::Revoked),
+            "revocation 2 is forgotten and may have targeted this user"
+        );
         (5..=30).for_each(|offset| node.record_shared(&id(offset), at(offset), 2000));
         let known = node.lock();
         assert_eq!((known.kept.len(), known.shared.as_ref().unwrap().line.count()), (10, 10));

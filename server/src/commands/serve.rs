@@ -29,7 +29,7 @@ use crate::broker::redis::{self, RedisBroker};
 use crate::commands::rules::{self, ReadAgain, Rules};
 use crate::config::broker::{BrokerSettings, Passwords};
 use crate::config::settings::{AdminBind, Settings};
-use crate::connection::limits::{ConnectionLimits, Capacity};
+use crate::connection::limits::{Capacity, ConnectionLimits};
 use crate::handshake::HandshakeContext;
 use crate::listen::address::Address;
 use crate::listen::inherited::Inherited;

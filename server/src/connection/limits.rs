@@ -196,10 +196,7 @@ mod tests {
         let limits = ConnectionLimits::new(PLENTY, 1);
         let mut behind: Vec<_> = (0..3).map(|_| limits.admit_proxy().unwrap()).collect();
         assert_eq!(behind[0].move_to(Peer::Forwarded("203.0.113.9".parse().unwrap())), Ok(()));
-        assert_eq!(
-            behind[1].move_to(Peer::Forwarded("203.0.113.9".parse().unwrap())),
-            Err(Full::PerAddress)
-        );
+        assert_eq!(behind[1].move_to(Peer::Forwarded("203.0.113.9".parse().unwrap())), Err(Full::PerAddress));
         assert_eq!(behind[2].move_to(tcp("203.0.113.10:1")), Ok(()));
         assert_eq!(behind[2].move_to(tcp("203.0.113.11:1")), Ok(()));
         assert!(limits.admit(tcp("203.0.113.10:2")).is_ok(), "it was left again");

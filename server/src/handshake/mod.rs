@@ -120,7 +120,9 @@ impl PendingUpgrade {
         let Self { response, protocol, ticket, rest } = self;
         let is_resumed = ticket.is_resume();
         match context.authenticator.admit(*ticket, first_use) {
-            Ok(authenticated) => Outcome::Upgrade(Box::new(Upgrade { response, protocol, authenticated, rest })),
+            Ok(authenticated) => {
+                Outcome::Upgrade(Box::new(Upgrade { response, protocol, authenticated, rest }))
+            }
             Err(error) => refused_with_ticket(error, is_resumed, || response),
         }
     }
@@ -134,7 +136,13 @@ pub struct Handshake {
 
 impl Handshake {
     /// Handles bytes from the client at `unix_now` (Unix time in seconds).
-    pub fn handle_bytes(&mut self, bytes: &[u8], context: &HandshakeContext, client: &mut Client, unix_now: u64) -> Outcome {
+    pub fn handle_bytes(
+        &mut self,
+        bytes: &[u8],
+        context: &HandshakeContext,
+        client: &mut Client,
+        unix_now: u64,
+    ) -> Outcome {
         // A request nearly always arrives in one piece, and is then parsed without a copy.
         if !self.head.is_empty() {
             self.head.extend_from_slice(bytes);
@@ -148,9 +156,12 @@ impl Handshake {
                     Ok((response, protocol, checked)) => {
                         let rest = Bytes::copy_from_slice(&head[length..]);
                         match checked {
-                            Checked::Authenticated(authenticated) => {
-                                Outcome::Upgrade(Box::new(Upgrade { response, protocol, authenticated, rest }))
-                            }
+                            Checked::Authenticated(authenticated) => Outcome::Upgrade(Box::new(Upgrade {
+                                response,
+                                protocol,
+                                authenticated,
+                                rest,
+                            })),
                             Checked::Pending { check, ticket } => Outcome::CheckTicket {
                                 check,
                                 pending: Box::new(PendingUpgrade { response, protocol, ticket, rest }),
@@ -185,7 +196,12 @@ fn refused(refusal: Refusal) -> Outcome {
 
 type HandshakeResult = Result<(Vec<u8>, Subprotocol, Checked), Outcome>;
 
-fn decide(request: &Request<'_, '_>, context: &HandshakeContext, client: &mut Client, unix_now: u64) -> HandshakeResult {
+fn decide(
+    request: &Request<'_, '_>,
+    context: &HandshakeContext,
+    client: &mut Client,
+    unix_now: u64,
+) -> HandshakeResult {
     let headers = Headers(request);
     let full = |full| refused(Refusal::Full(full));
     if client.is_trusted(&context.trusted_proxies)

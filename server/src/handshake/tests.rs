@@ -5,7 +5,7 @@ use orosync_protocol::ticket::{Signer, Terms, Verifier};
 
 use super::*;
 use crate::auth::used::UsedTickets;
-use crate::connection::limits::{ConnectionLimits, Full, Capacity};
+use crate::connection::limits::{Capacity, ConnectionLimits, Full};
 
 const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
 const NOW: u64 = 1_000_000;
@@ -99,7 +99,8 @@ fn what_is_spoken_follows_the_offer() {
 #[test]
 fn the_ticket_stands_in_the_origin_form_or_the_absolute_form() {
     for target in ["/ws?ticket=", "/?a=b&ticket=", "ws://host:8080/path?ticket="] {
-        let identity = upgrade(&request(&format!("{target}{}", ticket(Role::User)), "")).authenticated.identity;
+        let identity =
+            upgrade(&request(&format!("{target}{}", ticket(Role::User)), "")).authenticated.identity;
         assert_eq!((identity.role, identity.uid, identity.org), (Role::User, Some(7.into()), Some(1)));
     }
     assert_eq!(upgrade(&request("/ws?ticket=", "")).authenticated.identity, Identity::anonymous());
@@ -158,10 +159,12 @@ fn a_page_of_another_site_is_refused_before_its_ticket_is_spent() {
         Handshake::default().handle_bytes(foreign.as_bytes(), &context, &mut client("192.0.2.1:1"), NOW);
     assert!(matches!(outcome, Outcome::Refused { refusal: Refusal::Origin, .. }));
     let both = request(&target, "Origin: https://example.com\r\nOrigin: https://evil.example\r\n");
-    let outcome = Handshake::default().handle_bytes(both.as_bytes(), &context, &mut client("192.0.2.1:1"), NOW);
+    let outcome =
+        Handshake::default().handle_bytes(both.as_bytes(), &context, &mut client("192.0.2.1:1"), NOW);
     assert!(matches!(outcome, Outcome::Refused { refusal: Refusal::Origin, .. }));
     let own = request(&target, "Origin: https://example.com\r\n");
-    let outcome = Handshake::default().handle_bytes(own.as_bytes(), &context, &mut client("192.0.2.1:1"), NOW);
+    let outcome =
+        Handshake::default().handle_bytes(own.as_bytes(), &context, &mut client("192.0.2.1:1"), NOW);
     assert!(matches!(outcome, Outcome::Upgrade(_)));
 }
 
@@ -169,8 +172,9 @@ fn a_page_of_another_site_is_refused_before_its_ticket_is_spent() {
 fn a_page_of_another_site_than_the_tickets_is_refused_before_the_ticket_is_spent() {
     let hosts = [OriginPattern::parse("crm.example.com").unwrap()];
     let signer = Signer::from_secret(SECRET).unwrap();
-    let ticket =
-        signer.issue_with(Terms { origins: &hosts, until: None }, &Identity::anonymous(), NOW, 300, 9).unwrap();
+    let ticket = signer
+        .issue_with(Terms { origins: &hosts, until: None }, &Identity::anonymous(), NOW, 300, 9)
+        .unwrap();
     let context = HandshakeContext {
         allowed_origins: vec![OriginPattern::parse("*.example.com").unwrap()],
         ..context(Anonymous::Accept)
@@ -214,8 +218,9 @@ fn a_program_without_an_origin_may_connect() {
 fn a_program_may_use_a_ticket_for_pages() {
     let hosts = [OriginPattern::parse("crm.example.com").unwrap()];
     let signer = Signer::from_secret(SECRET).unwrap();
-    let ticket =
-        signer.issue_with(Terms { origins: &hosts, until: None }, &Identity::anonymous(), NOW, 300, 9).unwrap();
+    let ticket = signer
+        .issue_with(Terms { origins: &hosts, until: None }, &Identity::anonymous(), NOW, 300, 9)
+        .unwrap();
     upgrade(&request(&format!("/?ticket={ticket}"), ""));
 }
 

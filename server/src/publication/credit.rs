@@ -25,7 +25,11 @@ pub struct CreditPool {
 
 impl CreditPool {
     /// A pool with nothing in flight. `notify` is called when awaited credit has been returned.
-    pub fn new(max_messages: usize, max_bytes: usize, notify: impl Fn() + Send + Sync + 'static) -> Arc<Self> {
+    pub fn new(
+        max_messages: usize,
+        max_bytes: usize,
+        notify: impl Fn() + Send + Sync + 'static,
+    ) -> Arc<Self> {
         Arc::new(Self {
             messages: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),

@@ -97,7 +97,9 @@ impl Admission<'_> {
             Action::Subscribe => {
                 (&metrics.subscriptions_refused, &log_limits.subscriptions, "subscription refused")
             }
-            Action::BrowserPublish => (&metrics.messages_refused, &log_limits.publications, "publication refused"),
+            Action::BrowserPublish => {
+                (&metrics.messages_refused, &log_limits.publications, "publication refused")
+            }
             Action::Publish => {
                 (&metrics.messages_refused, &log_limits.publishers, "a publisher's message was refused")
             }

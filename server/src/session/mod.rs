@@ -51,7 +51,7 @@ use crate::config::settings::Limits;
 use crate::connection::{Client, Peer};
 use crate::frame::ping_frame;
 use crate::handshake::answers::Refusal;
-use crate::handshake::{PendingUpgrade, HandshakeContext, Handshake};
+use crate::handshake::{Handshake, HandshakeContext, PendingUpgrade};
 use crate::log::clip;
 use crate::metrics::Metrics;
 use crate::policy::Policies;
@@ -62,7 +62,7 @@ use browser::Conversation;
 use calls::Request;
 use handler::Handler;
 use log_limits::LogLimits;
-use outbound::{Outbound, SharedFrame, OutboundFull};
+use outbound::{Outbound, OutboundFull, SharedFrame};
 use publisher::{Answer, Batch};
 use websocket::{Incoming, WebSocket};
 
@@ -545,7 +545,12 @@ impl Session {
     }
 
     /// The refusal of a call by a browser that has too many subscriptions.
-    pub fn refuse_excess_subscription(&self, topic: &Topic, shared: &Shared, now: Instant) -> Option<Refused> {
+    pub fn refuse_excess_subscription(
+        &self,
+        topic: &Topic,
+        shared: &Shared,
+        now: Instant,
+    ) -> Option<Refused> {
         let open = self.open()?;
         let admission = Admission { identity: &open.identity, peer: self.client.peer, shared, now };
         Some(admission.refuse_excess_subscription(topic))
@@ -564,8 +569,13 @@ impl Session {
     pub fn resume_ticket(&self, place: SessionPlace, shared: &Shared, unix_now: u64) -> Option<ResumeTicket> {
         let open = self.open()?;
         let resume_state = open.resume_state.as_ref()?;
-        let issued =
-            shared.handshake.authenticator.issue_resume(&open.identity, resume_state, open.id, place, unix_now)?;
+        let issued = shared.handshake.authenticator.issue_resume(
+            &open.identity,
+            resume_state,
+            open.id,
+            place,
+            unix_now,
+        )?;
         shared.metrics.resume_tickets_issued.inc();
         Some(issued)
     }

@@ -89,8 +89,12 @@ impl Session {
 
     /// Sends the greeting. Returns the session that this one resumes, if any.
     fn greet(&mut self, upgrade: Upgrade, shared: &Shared, now: Instant) -> Option<Resumes> {
-        let Upgrade { mut response, protocol, authenticated: Authenticated { identity, resume_state, resumes }, rest } =
-            upgrade;
+        let Upgrade {
+            mut response,
+            protocol,
+            authenticated: Authenticated { identity, resume_state, resumes },
+            rest,
+        } = upgrade;
         if resumes.is_some() {
             shared.metrics.resume_tickets_used.inc();
         }

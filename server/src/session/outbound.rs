@@ -146,7 +146,11 @@ impl Outbound {
     }
 
     fn has_room(&self, bytes: usize) -> Result<(), OutboundFull> {
-        if self.is_empty() || self.cost + bytes + FRAME_COST <= self.max_cost { Ok(()) } else { Err(OutboundFull) }
+        if self.is_empty() || self.cost + bytes + FRAME_COST <= self.max_cost {
+            Ok(())
+        } else {
+            Err(OutboundFull)
+        }
     }
 
     fn append(&mut self, frame: SharedFrame) {

@@ -4,7 +4,7 @@
 //! Sessions are identified by a [`SessionKey`], which is never reused, so late messages for an ended session have no effect.
 
 pub mod end_schedule;
-mod topic_index;
+mod iteration;
 mod publishing;
 pub mod recovery;
 pub mod replies;
@@ -12,8 +12,8 @@ pub mod ring;
 pub mod run;
 mod send;
 pub mod subscribers;
+mod topic_index;
 pub mod trial;
-mod iteration;
 pub mod write;
 
 use std::collections::VecDeque;

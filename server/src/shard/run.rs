@@ -15,8 +15,8 @@ use tokio::task::yield_now;
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 use tracing::error;
 
-use super::ring::SendRing;
 use super::iteration;
+use super::ring::SendRing;
 use super::{SessionKey, Shard};
 use crate::connection::Accepted;
 use crate::connection::socket::Socket;
@@ -220,7 +220,8 @@ impl EventLoop {
 
     fn read_sockets(&mut self) {
         self.read_some(PUBLISHERS, iteration::PUBLISHER_READ_BYTES);
-        let to_drop = iteration::drops_per_iteration(self.shard.subscriptions_to_drop(), self.other_read_budget);
+        let to_drop =
+            iteration::drops_per_iteration(self.shard.subscriptions_to_drop(), self.other_read_budget);
         let dropped = self.shard.drop_subscriptions(to_drop);
         self.read_some(OTHERS, self.other_read_budget - dropped * iteration::DROP_COST);
     }

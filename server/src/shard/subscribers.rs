@@ -140,8 +140,8 @@ impl Subscribers {
     /// receive no events before [`Self::settle`].
     pub fn suspend(&mut self, topic: &Topic) -> Vec<SessionKey> {
         let Some(at) = self.index.get(topic) else { return Vec::new() };
-        let modes =
-            [DeliveryMode::Positioned, DeliveryMode::Tagged].map(|mode| &self.topics[at].by_mode[mode as usize]);
+        let modes = [DeliveryMode::Positioned, DeliveryMode::Tagged]
+            .map(|mode| &self.topics[at].by_mode[mode as usize]);
         let keys: Vec<_> = modes.iter().flat_map(|list| &list.sessions).copied().collect();
         for key in &keys {
             if let Some(membership) = self.find(*key, topic) {
@@ -154,9 +154,9 @@ impl Subscribers {
     /// Replaces the tags of a subscription; `None` removes them. Returns whether the session has such a subscription with
     /// positions.
     pub fn set_tags(&mut self, key: SessionKey, topic: &Topic, tags: Option<Box<[Tag]>>) -> bool {
-        let at = self
-            .find(key, topic)
-            .filter(|at| matches!(self.sessions[key][*at].mode, DeliveryMode::Positioned | DeliveryMode::Tagged));
+        let at = self.find(key, topic).filter(|at| {
+            matches!(self.sessions[key][*at].mode, DeliveryMode::Positioned | DeliveryMode::Tagged)
+        });
         at.map(|at| self.move_to(key, at, tags)).is_some()
     }
 
@@ -249,7 +249,11 @@ impl Subscribers {
 
     /// Moves a subscription to [`DeliveryMode::Tagged`] with these tags, or to [`DeliveryMode::Positioned`] without tags.
     fn move_to(&mut self, key: SessionKey, at: usize, tags: Option<Box<[Tag]>>) {
-        self.change_mode(key, at, if tags.is_some() { DeliveryMode::Tagged } else { DeliveryMode::Positioned });
+        self.change_mode(
+            key,
+            at,
+            if tags.is_some() { DeliveryMode::Tagged } else { DeliveryMode::Positioned },
+        );
         if let Some(tags) = tags {
             let topic = self.sessions[key][at].topic as usize;
             self.topics[topic].tag_index.get_or_insert_default().insert(key, tags);

@@ -18,7 +18,7 @@ use crate::auth::used::UsedTickets;
 use crate::broker::cluster::Cluster;
 use crate::broker::history::HistoryRules;
 use crate::config::settings::{Anonymous, HistorySettings, Limits};
-use crate::connection::limits::{ConnectionLimits, Capacity};
+use crate::connection::limits::{Capacity, ConnectionLimits};
 use crate::connection::proxies::TrustedProxies;
 use crate::connection::{Client, Peer};
 use crate::handshake::HandshakeContext;
@@ -550,7 +550,8 @@ fn a_disconnect_ends_nobody_of_another_role_and_no_publisher() {
     );
     let publisher = stage.publisher(1);
     stage.link_frames(publisher);
-    for (seq, target) in [(1, r#"{"role":"customer","uid":7}"#), (2, r#"{"role":"customer","user":"user7"}"#)] {
+    for (seq, target) in [(1, r#"{"role":"customer","uid":7}"#), (2, r#"{"role":"customer","user":"user7"}"#)]
+    {
         stage.link(publisher, &batch(seq, vec![message("orosync/disconnect", target)]));
         assert_eq!(stage.link_frames(publisher), [ack(seq)]);
     }

@@ -4,7 +4,7 @@
 
 use std::io::{self, IoSlice};
 
-use super::{PendingWrite, Entry, SessionKey, Shard};
+use super::{Entry, PendingWrite, SessionKey, Shard};
 use crate::session::Now;
 
 /// The way to a session's client.
