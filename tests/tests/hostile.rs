@@ -205,7 +205,7 @@ fn a_server_that_cannot_listen_says_where_and_what_to_do() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(
-        said.contains(&server.address().to_string()) && said.contains("Another program listens there"),
+        said.contains(&server.address().to_string()) && said.contains("Another program uses this address"),
         "{said}"
     );
     // The same for a unix socket that is in use; one that was left behind is taken over.

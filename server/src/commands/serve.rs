@@ -33,7 +33,7 @@ use crate::connection::limits::{Capacity, ConnectionLimits};
 use crate::handshake::HandshakeContext;
 use crate::listen::address::Address;
 use crate::listen::inherited::Inherited;
-use crate::listen::{ListenError, Listener, Spread, Watched};
+use crate::listen::{Distributor, ListenError, Listener, WatchedListener};
 use crate::metrics::Metrics;
 use crate::node::handle::{Inbox, ShardHandle};
 use crate::node::{Node, drain};
@@ -100,7 +100,7 @@ pub enum ServeError {
 }
 
 async fn run_node(settings: Settings, read_again: ReadAgain) -> Result<(), ServeError> {
-    let mut inherited = Inherited::take().map_err(ServeError::Start)?;
+    let mut inherited = Inherited::from_environment().map_err(ServeError::Start)?;
     let mut requests = Requests::listen().map_err(ServeError::Start)?;
     let descriptors = process::raise_descriptor_limit().map_err(ServeError::Start)?;
     process::make_room_for_descriptors(descriptors);
@@ -110,7 +110,7 @@ async fn run_node(settings: Settings, read_again: ReadAgain) -> Result<(), Serve
         .iter()
         .map(|bind| Listener::open(bind, &settings.bind, &mut inherited))
         .collect::<Result<_, _>>()?;
-    if let Some(address) = inherited.left() {
+    if let Some(address) = inherited.unused() {
         return Err(ServeError::NotInBind { address: address.clone() });
     }
     let admin = bind_admin(&settings).await?;
@@ -147,13 +147,12 @@ async fn run_node(settings: Settings, read_again: ReadAgain) -> Result<(), Serve
     let mut tasks = JoinSet::new();
     let runtime = shards.accepting();
     let handles = node.shards().to_vec();
-    let spread =
-        Spread::new(handles, connection_limits, trusted_proxies, patience, current_tls, Arc::clone(&metrics));
-    let spread = Arc::new(spread);
+    let distributor =
+        Distributor::new(handles, connection_limits, trusted_proxies, patience, current_tls, &metrics);
     for listener in listeners {
         let listener = listener.watch(&runtime)?;
         info!(address = %listener.bind(), "listening");
-        tasks.spawn_on(accept_connections(listener, Arc::clone(&spread)), &runtime);
+        tasks.spawn_on(accept_connections(listener, Arc::clone(&distributor)), &runtime);
     }
     tasks.spawn(look_at_the_clock(Arc::clone(&node)));
     if !oro_ping.is_zero() {
@@ -380,8 +379,8 @@ pub fn shared(
     }
 }
 
-async fn accept_connections(listener: Watched, spread: Arc<Spread>) {
-    if let Err(error) = listener.run(&spread).await {
+async fn accept_connections(listener: WatchedListener, distributor: Arc<Distributor>) {
+    if let Err(error) = listener.run(&distributor).await {
         error!(address = %listener.bind().address, %error, "stopped listening after an error");
     }
 }

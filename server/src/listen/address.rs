@@ -1,18 +1,18 @@
-//! Where a server listens: a TCP address or the path of a unix socket.
+//! Addresses to listen on: an IP address and port, or the path of a unix socket.
 
 use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// The longest path of a unix socket, in bytes (`sun_path` of Linux, without its closing zero).
+/// Maximum length of a unix socket's path in bytes: `sun_path` of Linux, without its terminating zero.
 const MAX_UNIX_PATH_BYTES: usize = 107;
 
-/// An address to listen on, as it is written in a configuration: `0.0.0.0:8080`, `[::]:8080`, `localhost:8080` or
+/// An address to listen on, written in the configuration as `0.0.0.0:8080`, `[::]:8080`, `localhost:8080` or
 /// `unix:/run/orosync/orosync.sock`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Address {
-    /// An IP address and a port; port 0 lets the kernel choose.
+    /// An IP address and a port. With port 0 the kernel chooses one.
     Tcp(SocketAddr),
     /// The path of a unix socket.
     Unix(PathBuf),
@@ -38,8 +38,8 @@ impl fmt::Display for Address {
     }
 }
 
-/// An IP address and a port, or a host name that is looked up. Of several addresses the first of IPv4 is taken: a
-/// server on `localhost` is then found by a client that writes `127.0.0.1`.
+/// Parses an IP address or host name, with a port. A host name is resolved to its first IPv4 address, or else to its first IPv6
+/// address, so that clients reach a server on `localhost` at `127.0.0.1`.
 pub fn parse_tcp(text: &str) -> Result<SocketAddr, AddressError> {
     if let Ok(address) = text.parse() {
         return Ok(address);
@@ -75,47 +75,47 @@ fn no_port(text: &str) -> AddressError {
     AddressError::NoPort { address: text.to_owned() }
 }
 
-/// Why a text is no address. The texts follow the address, which whoever reads it puts before them.
+/// Why an address is invalid. The message is written to follow the address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
-    /// No port, or none from 0 to 65535.
+    /// The port is missing, or not a number from 0 to 65535.
     #[error("not an address and a port. Write 0.0.0.0:8080, [::]:8080 or unix:/run/orosync/orosync.sock")]
     NoPort {
-        /// As written.
+        /// The address as configured.
         address: String,
     },
-    /// Nothing before the port.
+    /// There is no host before the port.
     #[error(
-        "has no address before the port. Write 0.0.0.0:{port} for all of this machine's, 127.0.0.1:{port} for itself"
+        "has no host before the port. Write 0.0.0.0:{port} for all addresses of this machine, or 127.0.0.1:{port} for local connections"
     )]
     NoHost {
-        /// As written.
+        /// The address as configured.
         address: String,
-        /// Its port.
+        /// The port.
         port: u16,
     },
-    /// A name that cannot be looked up.
+    /// The host name cannot be resolved.
     #[error(
-        "the host name \"{host}\" was not found ({problem}). Write an IP address, or 0.0.0.0 for all of this machine's"
+        "the host name \"{host}\" cannot be resolved ({problem}). Write an IP address, or 0.0.0.0 for all addresses of this machine"
     )]
     UnknownHost {
-        /// The name.
+        /// The host name.
         host: String,
-        /// What the resolver said.
+        /// The resolver's error.
         problem: String,
     },
-    /// A path that depends on where the server was started.
-    #[error("the path of a unix socket begins with a slash. Write unix:/run/orosync/orosync.sock")]
+    /// The path is relative, so it would depend on the working directory.
+    #[error("the path of a unix socket must begin with a slash. Write unix:/run/orosync/orosync.sock")]
     RelativePath {
-        /// As written.
+        /// The path as configured.
         path: String,
     },
-    /// A path that no socket address can hold.
+    /// The path is too long for a socket address.
     #[error(
-        "the path has {bytes} bytes, a unix socket's at most {MAX_UNIX_PATH_BYTES}. Choose a shorter one"
+        "the path has {bytes} bytes, but a unix socket's path has at most {MAX_UNIX_PATH_BYTES}. Choose a shorter path"
     )]
     LongPath {
-        /// Its length.
+        /// The length of the path.
         bytes: usize,
     },
 }
@@ -125,19 +125,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_reads_back_as_it_was_written() {
+    fn addresses_parse_and_print_alike() {
         for text in ["0.0.0.0:8080", "[::]:8080", "[::1]:0", "unix:/run/orosync/orosync.sock"] {
             assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
         }
     }
 
     #[test]
-    fn a_host_name_is_looked_up() {
+    fn a_host_name_is_resolved() {
         assert_eq!("localhost:8080".parse::<Address>().unwrap().to_string(), "127.0.0.1:8080");
     }
 
     #[test]
-    fn what_is_no_address_says_what_to_write() {
+    fn the_error_for_an_invalid_address_says_what_to_write() {
         for text in ["", "8080", "0.0.0.0", "0.0.0.0:", "0.0.0.0:70000", "::1:8080", "ws://0.0.0.0:8080/"] {
             assert!(matches!(text.parse::<Address>(), Err(AddressError::NoPort { .. })), "{text:?}");
         }

@@ -8,17 +8,18 @@ use nix::unistd::{Group, User};
 
 use super::address::{Address, AddressError};
 
-/// Anyone may open the socket, because PHP runs as another user. Tickets decide who gets a session, as on TCP.
+/// The default mode of a unix socket. Everybody may connect, because PHP runs as another user. Tickets authenticate connections, as
+/// on TCP.
 const DEFAULT_MODE: u32 = 0o666;
 
 /// An entry of `bind`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bind {
-    /// Where.
+    /// The address.
     pub address: Address,
-    /// Each connection begins with a header of the PROXY protocol, version 1 or 2.
+    /// Whether each connection begins with a PROXY protocol header, version 1 or 2.
     pub proxy_protocol: bool,
-    /// Connections speak TLS.
+    /// Whether connections use TLS.
     pub tls: bool,
     /// Owner and mode of a unix socket.
     pub file: FileAccess,
@@ -27,42 +28,42 @@ pub struct Bind {
 /// Owner and mode of a unix socket's file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileAccess {
-    /// Permissions.
+    /// The permission bits.
     pub mode: u32,
     /// The owner. `None`: the server's user.
-    pub user: Option<Named>,
+    pub user: Option<Account>,
     /// The group. `None`: that of the server's user.
-    pub group: Option<Named>,
+    pub group: Option<Account>,
 }
 
 /// A user or a group of this system.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Named {
+pub struct Account {
     name: String,
-    /// Its number.
+    /// The numeric id.
     pub id: u32,
 }
 
 impl Bind {
-    /// An address without words.
+    /// An address without options.
     pub fn plain(address: Address) -> Self {
         let file = FileAccess { mode: DEFAULT_MODE, user: None, group: None };
         Self { address, proxy_protocol: false, tls: false, file }
     }
 
-    fn add(&mut self, word: &str) -> Result<(), BindError> {
+    fn add(&mut self, option: &str) -> Result<(), BindError> {
         let is_unix = matches!(self.address, Address::Unix(_));
-        match (word, word.split_once('=')) {
+        match (option, option.split_once('=')) {
             ("proxy_protocol", _) => self.proxy_protocol = true,
             ("tls", _) if is_unix => return Err(BindError::TlsOnUnix),
             ("tls", _) => self.tls = true,
             (_, Some(("mode" | "user" | "group", _))) if !is_unix => {
-                return Err(BindError::NoFile { word: word.to_owned() });
+                return Err(BindError::NotAUnixSocket { option: option.to_owned() });
             }
             (_, Some(("mode", digits))) => self.file.mode = mode(digits)?,
             (_, Some(("user", name))) => self.file.user = Some(user(name)?),
             (_, Some(("group", name))) => self.file.group = Some(group(name)?),
-            _ => return Err(BindError::Word { word: word.to_owned() }),
+            _ => return Err(BindError::UnknownOption { option: option.to_owned() }),
         }
         Ok(())
     }
@@ -72,9 +73,9 @@ impl FromStr for Bind {
     type Err = BindError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let mut words = text.split_whitespace();
-        let mut bind = Self::plain(words.next().unwrap_or_default().parse()?);
-        words.try_for_each(|word| bind.add(word))?;
+        let mut parts = text.split_whitespace();
+        let mut bind = Self::plain(parts.next().unwrap_or_default().parse()?);
+        parts.try_for_each(|option| bind.add(option))?;
         Ok(bind)
     }
 }
@@ -108,54 +109,56 @@ fn mode(digits: &str) -> Result<u32, BindError> {
         .ok_or_else(|| BindError::Mode { mode: digits.to_owned() })
 }
 
-fn user(name: &str) -> Result<Named, BindError> {
+fn user(name: &str) -> Result<Account, BindError> {
     let found = || User::from_name(name).ok().flatten().map(|user| user.uid.as_raw());
-    named(name, found).ok_or_else(|| BindError::Nobody { what: "user", name: name.to_owned() })
+    named(name, found).ok_or_else(|| BindError::UnknownAccount { what: "user", name: name.to_owned() })
 }
 
-fn group(name: &str) -> Result<Named, BindError> {
+fn group(name: &str) -> Result<Account, BindError> {
     let found = || Group::from_name(name).ok().flatten().map(|group| group.gid.as_raw());
-    named(name, found).ok_or_else(|| BindError::Nobody { what: "group", name: name.to_owned() })
+    named(name, found).ok_or_else(|| BindError::UnknownAccount { what: "group", name: name.to_owned() })
 }
 
-fn named(name: &str, find: impl FnOnce() -> Option<u32>) -> Option<Named> {
+fn named(name: &str, find: impl FnOnce() -> Option<u32>) -> Option<Account> {
     let id = name.parse().ok().or_else(find)?;
-    Some(Named { name: name.to_owned(), id })
+    Some(Account { name: name.to_owned(), id })
 }
 
-/// Why a text is no entry of `bind`. The texts follow the entry, which whoever reads it puts before them.
+/// Why an entry of `bind` is invalid. The message is written to follow the entry.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BindError {
-    /// It does not begin with an address.
+    /// The address is invalid.
     #[error(transparent)]
     Address(#[from] AddressError),
-    /// Behind the address stands something else than a word of ours.
+    /// The option is not known.
     #[error(
-        "\"{word}\" is no word for behind an address. Write tls, proxy_protocol, or for a unix socket user=, group=, mode="
+        "unknown option \"{option}\". Possible options are tls and proxy_protocol, and for unix sockets user=, group= and mode="
     )]
-    Word {
-        /// The word.
-        word: String,
+    UnknownOption {
+        /// The option.
+        option: String,
     },
-    /// A word for files, behind an IP address.
-    #[error("\"{word}\" is for unix sockets. Leave it out")]
-    NoFile {
-        /// The word.
-        word: String,
+    /// An option for unix sockets follows an IP address.
+    #[error("the option \"{option}\" is for unix sockets only. Remove it")]
+    NotAUnixSocket {
+        /// The option.
+        option: String,
     },
-    /// TLS where nobody could listen in.
-    #[error("tls is for IP addresses: a unix socket leaves this machine by nobody's wire. Leave it out")]
+    /// TLS was requested for a unix socket.
+    #[error("tls is for IP addresses only, since data on a unix socket never leaves the machine. Remove it")]
     TlsOnUnix,
-    /// Not three digits of permissions.
-    #[error("mode={mode} is no mode of a file. Write 0660, for example")]
+    /// The mode is not an octal number up to 0777.
+    #[error("mode={mode} is not a file mode. Write an octal number, for example 0660")]
     Mode {
-        /// As written.
+        /// The mode as configured.
         mode: String,
     },
-    /// A name that this system does not know.
-    #[error("this system has no {what} \"{name}\". Create it, or write another name or a number")]
-    Nobody {
-        /// User or group.
+    /// The user or group does not exist.
+    #[error(
+        "the {what} \"{name}\" does not exist on this system. Create it, or write another name or a numeric id"
+    )]
+    UnknownAccount {
+        /// `user` or `group`.
         what: &'static str,
         /// The name.
         name: String,
@@ -167,7 +170,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_entry_reads_back_as_it_was_written() {
+    fn entries_parse_and_print_alike() {
         for text in [
             "0.0.0.0:8080",
             "[::]:8443 proxy_protocol tls",
@@ -180,15 +183,15 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_is_named() {
+    fn the_error_for_an_invalid_entry_names_its_cause() {
         for (text, expected) in [
-            ("0.0.0.0:8080 ssl", "\"ssl\" is no word"),
+            ("0.0.0.0:8080 ssl", "unknown option \"ssl\""),
             ("0.0.0.0:8080 mode=0600", "\"mode=0600\" is for unix sockets"),
             ("unix:/x tls", "tls is for IP addresses"),
-            ("unix:/x mode=rw", "mode=rw is no mode"),
-            ("unix:/x mode=7777", "mode=7777 is no mode"),
-            ("unix:/x user=nobody-has-this-name", "no user \"nobody-has-this-name\""),
-            ("unix:/x group=nobody-has-this-name", "no group \"nobody-has-this-name\""),
+            ("unix:/x mode=rw", "mode=rw is not a file mode"),
+            ("unix:/x mode=7777", "mode=7777 is not a file mode"),
+            ("unix:/x user=nobody-has-this-name", "the user \"nobody-has-this-name\" does not exist"),
+            ("unix:/x group=nobody-has-this-name", "the group \"nobody-has-this-name\" does not exist"),
             ("tls", "not an address"),
             ("", "not an address"),
         ] {

@@ -1,8 +1,8 @@
-//! Listening sockets that a service manager has opened and keeps (`LISTEN_FDS`, `systemd.socket(5)`): while the server
-//! restarts, connections wait in them.
+//! Listening sockets inherited from a service manager (`LISTEN_FDS`, `systemd.socket(5)`), which keeps them open while the server
+//! restarts, so that connections wait instead of failing.
 //!
-//! Each replaces the socket for the same address in `bind`. A socket whose address `bind` does not contain is reported as a
-//! mistake in one of the two.
+//! Each is used for the entry of `bind` with the same address. A socket without such an entry is reported, because either `bind`
+//! or the socket unit is wrong.
 
 use std::io;
 use std::net::TcpListener;
@@ -12,7 +12,7 @@ use listenfd::ListenFd;
 
 use super::address::Address;
 
-/// The inherited sockets that are not in use yet.
+/// Inherited sockets that no entry of `bind` uses yet.
 #[derive(Debug, Default)]
 pub struct Inherited(Vec<(Address, Open)>);
 
@@ -24,23 +24,23 @@ pub(super) enum Open {
 }
 
 impl Inherited {
-    /// All that were passed to this process. Call it once, before there are other threads: it takes the variables out of the
-    /// environment.
-    pub fn take() -> io::Result<Self> {
+    /// Takes all sockets that were passed to this process. Removes the variables from the environment, so it must be called once,
+    /// before other threads start.
+    pub fn from_environment() -> io::Result<Self> {
         let mut passed = ListenFd::from_env();
         let sockets =
             (0..passed.len()).map(|index| take_one(&mut passed, index)).collect::<Result<_, _>>()?;
         Ok(Self(sockets))
     }
 
-    /// The one that listens on this address, if there is one.
+    /// Takes the socket that listens on this address, if any.
     pub(super) fn find(&mut self, wanted: &Address) -> Option<Open> {
         let at = self.0.iter().position(|(address, _)| is_same(address, wanted))?;
         Some(self.0.swap_remove(at).1)
     }
 
-    /// A socket that no entry of `bind` uses.
-    pub fn left(&self) -> Option<&Address> {
+    /// The address of a socket that no entry of `bind` uses.
+    pub fn unused(&self) -> Option<&Address> {
         self.0.first().map(|(address, _)| address)
     }
 }
@@ -58,13 +58,13 @@ fn take_one(passed: &mut ListenFd, index: usize) -> io::Result<(Address, Open)> 
     Ok((Address::Unix(path), Open::Unix(socket)))
 }
 
-/// The same port of the same address; "all addresses" is one, whether written for IPv4 or IPv6: systemd's `ListenStream=8080`
-/// is `[::]:8080`, which takes both.
+/// Whether both addresses are the same. The unspecified addresses of IPv4 and IPv6 are equal: `ListenStream=8080` of systemd is
+/// `[::]:8080`, which accepts both.
 fn is_same(one: &Address, other: &Address) -> bool {
     match (one, other) {
         (Address::Tcp(one), Address::Tcp(other)) => {
-            let are_all = one.ip().is_unspecified() && other.ip().is_unspecified();
-            one.port() == other.port() && (one.ip() == other.ip() || are_all)
+            let are_unspecified = one.ip().is_unspecified() && other.ip().is_unspecified();
+            one.port() == other.port() && (one.ip() == other.ip() || are_unspecified)
         }
         (Address::Unix(one), Address::Unix(other)) => one == other,
         (Address::Tcp(_), Address::Unix(_)) | (Address::Unix(_), Address::Tcp(_)) => false,
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_found_however_all_addresses_are_written() {
+    fn the_unspecified_addresses_of_ipv4_and_ipv6_are_the_same() {
         for (one, other, same) in [
             ("0.0.0.0:8080", "[::]:8080", true),
             ("127.0.0.1:8080", "127.0.0.1:8080", true),

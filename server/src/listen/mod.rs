@@ -1,4 +1,4 @@
-//! Listening sockets: accept connections, limit their number and spread them over the shards.
+//! Listening sockets: accept connections, limit their number and distribute them to the shards.
 
 pub mod address;
 pub mod bind;
@@ -41,25 +41,25 @@ use address::Address;
 use bind::{Bind, FileAccess};
 use inherited::{Inherited, Open};
 
-/// Connections that the kernel keeps until they are accepted: after a restart all browsers come back within seconds. The
-/// kernel caps it at `net.core.somaxconn` (4096 by default).
+/// Maximum number of connections that the kernel queues until they are accepted. After a restart all browsers reconnect within
+/// seconds. The kernel caps the value at `net.core.somaxconn` (4096 by default).
 const BACKLOG: i32 = 4096;
 
-/// Maximum number of connections accepted before the thread yields: as many as a shard takes in an iteration.
+/// Maximum number of connections accepted before the thread yields: as many as a shard adds per iteration.
 const ACCEPTED_TOGETHER: usize = 16;
 
-/// The pause when the kernel has no descriptor or memory for a connection: some session has to end first.
+/// Pause after the kernel had no descriptor or memory for a connection. A session must end before the next attempt can succeed.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(100);
 
 /// An open listening socket.
 #[derive(Debug)]
 pub struct Listener {
-    inner: Inner,
+    inner: ListeningSocket,
     bind: Bind,
 }
 
 #[derive(Debug)]
-enum Inner {
+enum ListeningSocket {
     Tcp(mio::net::TcpListener),
     Unix { listener: mio::net::UnixListener, _file: Option<SocketFile> },
 }
@@ -80,16 +80,16 @@ impl Security {
     }
 }
 
-/// Gives new connections to the shards, in turn.
+/// Passes new connections to the shards, round robin.
 #[derive(Debug)]
-pub struct Spread {
+pub struct Distributor {
     shards: Vec<ShardHandle>,
     next: AtomicUsize,
     limits: Arc<ConnectionLimits>,
     trusted_proxies: TrustedProxies,
-    /// For what comes before a shard has the connection: the header of the PROXY protocol.
-    patience: Duration,
-    /// The certificate; it changes when the configuration is read again.
+    /// Time limit for the PROXY protocol header, which is read before a shard receives the connection.
+    header_timeout: Duration,
+    /// The certificate, which a reload of the configuration may replace.
     tls: CurrentTls,
     metrics: Arc<Metrics>,
     refusals_logged: RateLimited,
@@ -97,7 +97,7 @@ pub struct Spread {
 }
 
 impl Listener {
-    /// Opens a listening socket, or takes the one that was inherited.
+    /// Opens the listening socket of an entry of `bind`, or uses an inherited socket with the same address. `all` are all entries.
     pub fn open(bind: &Bind, all: &[Bind], inherited: &mut Inherited) -> Result<Self, ListenError> {
         let failed = |error| ListenError { key: "bind", address: bind.address.clone(), error };
         let opened = match (inherited.find(&bind.address), &bind.address) {
@@ -109,70 +109,70 @@ impl Listener {
         };
         let (inner, address) = match opened.map_err(failed)? {
             (Open::Tcp(listener), _) => {
-                // What it accepts inherits this: else the kernel would hold back small frames (Nagle).
+                // Accepted connections inherit this option. Nagle's algorithm would delay small frames.
                 SockRef::from(&listener).set_tcp_nodelay(true).map_err(failed)?;
                 let address = Address::Tcp(listener.local_addr().map_err(failed)?);
-                (Inner::Tcp(mio::net::TcpListener::from_std(listener)), address)
+                (ListeningSocket::Tcp(mio::net::TcpListener::from_std(listener)), address)
             }
             (Open::Unix(listener), file) => {
                 let listener = mio::net::UnixListener::from_std(listener);
-                (Inner::Unix { listener, _file: file }, bind.address.clone())
+                (ListeningSocket::Unix { listener, _file: file }, bind.address.clone())
             }
         };
         Ok(Self { inner, bind: Bind { address, ..bind.clone() } })
     }
 
-    /// Has a runtime watch it. With a single shard that should be the shard's, so that accepting needs no other thread.
-    pub fn watch(self, runtime: &Handle) -> Result<Watched, ListenError> {
+    /// Registers the socket with a runtime. With a single shard it should be the shard's, so that accepting needs no other thread.
+    pub fn watch(self, runtime: &Handle) -> Result<WatchedListener, ListenError> {
         let _entered = runtime.enter();
         let inner = match self.inner {
-            Inner::Tcp(listener) => process::watch(listener).map(WatchedInner::Tcp),
-            Inner::Unix { listener, _file: file } => {
-                process::watch(listener).map(|listener| WatchedInner::Unix { listener, _file: file })
+            ListeningSocket::Tcp(listener) => process::watch(listener).map(WatchedSocket::Tcp),
+            ListeningSocket::Unix { listener, _file: file } => {
+                process::watch(listener).map(|listener| WatchedSocket::Unix { listener, _file: file })
             }
         };
         match inner {
-            Ok(inner) => Ok(Watched { inner, bind: self.bind }),
+            Ok(inner) => Ok(WatchedListener { inner, bind: self.bind }),
             Err(error) => Err(ListenError { key: "bind", address: self.bind.address, error }),
         }
     }
 }
 
-/// An open listening socket that a runtime watches.
+/// A listening socket that is registered with a runtime.
 #[derive(Debug)]
-pub struct Watched {
-    inner: WatchedInner,
+pub struct WatchedListener {
+    inner: WatchedSocket,
     bind: Bind,
 }
 
 #[derive(Debug)]
-enum WatchedInner {
+enum WatchedSocket {
     Tcp(AsyncFd<mio::net::TcpListener>),
     Unix { listener: AsyncFd<mio::net::UnixListener>, _file: Option<SocketFile> },
 }
 
-impl Watched {
-    /// Where it listens, with the real port where 0 was asked for, and how connections are taken there.
+impl WatchedListener {
+    /// The entry of `bind`, with the port that the kernel has chosen in place of port 0.
     pub fn bind(&self) -> &Bind {
         &self.bind
     }
 
     /// Accepts connections until the future is dropped.
-    pub async fn run(&self, spread: &Arc<Spread>) -> io::Result<()> {
+    pub async fn run(&self, distributor: &Arc<Distributor>) -> io::Result<()> {
         match &self.inner {
-            WatchedInner::Tcp(listener) => {
+            WatchedSocket::Tcp(listener) => {
                 let accept = |listener: &mio::net::TcpListener| {
                     let (socket, address) = listener.accept()?;
                     Ok((Socket::Tcp(socket), Peer::Tcp(address)))
                 };
-                accept_all(listener, accept, spread, &self.bind).await
+                accept_all(listener, accept, distributor, &self.bind).await
             }
-            WatchedInner::Unix { listener, .. } => {
+            WatchedSocket::Unix { listener, .. } => {
                 let accept = |listener: &mio::net::UnixListener| {
                     let (socket, _) = listener.accept()?;
                     Ok((Socket::Unix(socket), Peer::Unix))
                 };
-                accept_all(listener, accept, spread, &self.bind).await
+                accept_all(listener, accept, distributor, &self.bind).await
             }
         }
     }
@@ -182,15 +182,15 @@ impl Watched {
 async fn accept_all<T: AsRawFd>(
     listener: &AsyncFd<T>,
     accept: impl Fn(&T) -> io::Result<(Socket, Peer)>,
-    spread: &Arc<Spread>,
+    distributor: &Arc<Distributor>,
     bind: &Bind,
 ) -> io::Result<()> {
     'waiting: loop {
         let mut ready = listener.readable().await?;
         for _ in 0..ACCEPTED_TOGETHER {
             match ready.try_io(|listener| accept(listener.get_ref())) {
-                Ok(Ok((socket, peer))) => spread.take(socket, peer, bind),
-                Ok(Err(error)) => spread.handle_error(&error).await,
+                Ok(Ok((socket, peer))) => distributor.accept(socket, peer, bind),
+                Ok(Err(error)) => distributor.handle_error(&error).await,
                 Err(_would_block) => continue 'waiting,
             }
         }
@@ -199,35 +199,35 @@ async fn accept_all<T: AsRawFd>(
     }
 }
 
-impl Spread {
-    /// Spreads over these shards, within these limits. `patience` is for a header of the PROXY protocol.
+impl Distributor {
+    /// A distributor to these shards. `header_timeout` is the time limit for the PROXY protocol header.
     pub fn new(
         shards: Vec<ShardHandle>,
         limits: Arc<ConnectionLimits>,
         trusted_proxies: TrustedProxies,
-        patience: Duration,
+        header_timeout: Duration,
         tls: CurrentTls,
-        metrics: Arc<Metrics>,
-    ) -> Self {
-        let few_lines = || RateLimited::new(5, Duration::from_secs(10), metrics.log_lines_left_out.clone());
-        let (refusals_logged, failures_logged) = (few_lines(), few_lines());
-        Self {
+        metrics: &Arc<Metrics>,
+    ) -> Arc<Self> {
+        let log_limit = || RateLimited::new(5, Duration::from_secs(10), metrics.log_lines_left_out.clone());
+        let (refusals_logged, failures_logged) = (log_limit(), log_limit());
+        Arc::new(Self {
             shards,
             next: AtomicUsize::new(0),
             limits,
             trusted_proxies,
-            patience,
+            header_timeout,
             tls,
-            metrics,
+            metrics: Arc::clone(metrics),
             refusals_logged,
             failures_logged,
-        }
+        })
     }
 
-    fn take(self: &Arc<Self>, socket: Socket, peer: Peer, bind: &Bind) {
+    fn accept(self: &Arc<Self>, socket: Socket, peer: Peer, bind: &Bind) {
         let is_trusted = self.trusted_proxies.trusts(peer);
         if bind.proxy_protocol && !is_trusted {
-            let why = "it is none of trusted_proxies, whose word is taken here";
+            let why = "this address of bind accepts the PROXY protocol from trusted_proxies only";
             self.refuse(peer, "untrusted_proxy", &why);
             return;
         }
@@ -238,25 +238,25 @@ impl Spread {
         };
         let security = Security::of(bind);
         if bind.proxy_protocol {
-            let spread = Arc::clone(self);
-            tokio::spawn(async move { spread.read_proxy_header(socket, client, security).await });
+            let distributor = Arc::clone(self);
+            tokio::spawn(async move { distributor.read_proxy_header(socket, client, security).await });
         } else {
-            self.hand_over(socket, client, security);
+            self.pass_to_shard(socket, client, security);
         }
     }
 
-    /// Takes a connection that says first whom it is from.
+    /// Accepts a connection that begins with a PROXY protocol header.
     async fn read_proxy_header(&self, socket: Socket, mut client: Client, security: Security) {
         let peer = client.peer;
         let socket = match process::watch(socket) {
             Ok(socket) => socket,
             Err(error) => return self.refuse(peer, "proxy_protocol", &error),
         };
-        let source = match timeout(self.patience, proxy_protocol::take_header(&socket)).await {
+        let source = match timeout(self.header_timeout, proxy_protocol::take_header(&socket)).await {
             Ok(Ok(source)) => source,
             Ok(Err(error)) => return self.refuse(peer, "proxy_protocol", &error),
             Err(_) => {
-                let why = "its header of the PROXY protocol did not come in time";
+                let why = "the PROXY protocol header did not arrive in time";
                 return self.refuse(peer, "proxy_protocol", &why);
             }
         };
@@ -265,13 +265,13 @@ impl Spread {
         {
             return self.refuse(client.peer, full.label(), &full);
         }
-        self.hand_over(socket.into_inner(), client, security);
+        self.pass_to_shard(socket.into_inner(), client, security);
     }
 
-    fn hand_over(&self, socket: Socket, client: Client, security: Security) {
+    fn pass_to_shard(&self, socket: Socket, client: Client, security: Security) {
         let socket = match (socket, security) {
             (Socket::Tcp(tcp), Security::Tls) => {
-                // A server with such an address has a certificate: the configuration is checked for that.
+                // The configuration guarantees a certificate for addresses with TLS.
                 let Some(config) = self.tls.borrow().clone() else { return };
                 match Tls::new(tcp, config) {
                     Ok(tls) => Socket::Tls(Box::new(tls)),
@@ -280,8 +280,8 @@ impl Spread {
             }
             (socket, Security::Tls | Security::Plain) => socket,
         };
-        let turn = self.next.fetch_add(1, Ordering::Relaxed);
-        if let Some(shard) = self.shards.get(turn % self.shards.len().max(1)) {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        if let Some(shard) = self.shards.get(number % self.shards.len().max(1)) {
             debug!(peer = %client.peer, "connection accepted");
             shard.accepted(Accepted { socket, client });
         }
@@ -295,14 +295,14 @@ impl Spread {
     }
 
     async fn handle_error(&self, error: &io::Error) {
-        // These concern one connection that was gone before it was accepted; anything else goes on until something ends.
-        let is_passing =
+        // These errors concern a single connection. All others last until descriptors or memory are released.
+        let is_transient =
             matches!(Errno::from_io_error(error), Some(Errno::CONNABORTED | Errno::INTR | Errno::PROTO));
         self.metrics.connections_refused.count("accept_failed");
         if let Some(left_out) = self.failures_logged.admit(Instant::now()) {
-            warn!(%error, left_out, "a connection could not be accepted");
+            warn!(%error, left_out, "cannot accept a connection");
         }
-        if !is_passing {
+        if !is_transient {
             sleep(PAUSE_AFTER_FAILURE).await;
         }
     }
@@ -313,24 +313,24 @@ fn bind_tcp(address: SocketAddr, all: &[Bind]) -> io::Result<TcpListener> {
         socket2::Socket::new(Domain::for_address(address), Type::STREAM.nonblocking().cloexec(), None)?;
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {
-        // [::] takes IPv4 as well, unless that has a listener of its own.
-        let beside_ipv4 = all.iter().any(
+        // [::] also accepts IPv4, unless IPv4 has a listener of its own.
+        let has_ipv4_listener = all.iter().any(
             |other| matches!(other.address, Address::Tcp(v4) if v4.is_ipv4() && v4.port() == address.port()),
         );
-        socket.set_only_v6(beside_ipv4 && address.port() != 0)?;
+        socket.set_only_v6(has_ipv4_listener && address.port() != 0)?;
     }
     socket.bind(&SockAddr::from(address))?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
 }
 
-/// A socket file that goes with its listener.
+/// The file of a unix socket. Removed when its listener is dropped.
 #[derive(Debug)]
 struct SocketFile(PathBuf);
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        // If somebody has removed it already, that is what was wanted.
+        // The file may have been removed already.
         let _ = fs::remove_file(&self.0);
     }
 }
@@ -338,13 +338,13 @@ impl Drop for SocketFile {
 fn bind_unix(path: &Path, access: &FileAccess) -> io::Result<(UnixListener, SocketFile)> {
     let is_socket = fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
     if is_socket && UnixStream::connect(path).is_err() {
-        // Left behind by a server that was killed.
+        // A killed server has left it behind.
         fs::remove_file(path)?;
     }
     let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM.nonblocking().cloexec(), None)?;
     socket.bind(&SockAddr::unix(path)?)?;
     let file = SocketFile(path.to_owned());
-    // Before it listens: until then nobody can connect.
+    // Set before `listen`, because nobody can connect until then.
     let (user, group) = (access.user.as_ref(), access.group.as_ref());
     if user.is_some() || group.is_some() {
         chown(path, user.map(|user| user.id), group.map(|group| group.id))?;
@@ -358,21 +358,21 @@ fn bind_unix(path: &Path, access: &FileAccess) -> io::Result<(UnixListener, Sock
 #[derive(Debug, thiserror::Error)]
 #[error("{key}: cannot listen on {address}: {error}. {}", advice(.error))]
 pub struct ListenError {
-    /// The setting that asked for it.
+    /// The configuration key of the address.
     pub key: &'static str,
-    /// Where.
+    /// The address.
     pub address: Address,
-    /// Why.
+    /// The cause.
     pub error: io::Error,
 }
 
 fn advice(error: &io::Error) -> &'static str {
     match error.kind() {
-        io::ErrorKind::AddrInUse => "Another program listens there: stop it, or choose another address",
+        io::ErrorKind::AddrInUse => "Another program uses this address: stop it, or choose another address",
         io::ErrorKind::PermissionDenied => {
-            "Ports below 1024, foreign directories and foreign owners need rights: choose others"
+            "The server's user lacks the permission for this port (below 1024), directory or owner: choose another"
         }
-        io::ErrorKind::AddrNotAvailable => "This machine has no such address",
+        io::ErrorKind::AddrNotAvailable => "No network interface of this machine has this address",
         io::ErrorKind::NotFound => "Create the directory first",
         _ => "Choose another address",
     }

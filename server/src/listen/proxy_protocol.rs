@@ -1,8 +1,8 @@
 //! The PROXY protocol, versions 1 and 2: the header in which a reverse proxy forwards the client's address (HAProxy's
 //! `doc/proxy-protocol.txt`).
 //!
-//! Read before the connection goes to a shard, on the thread that accepts: what follows the header is untouched. Bound:
-//! [`MAX_HEADER_BYTES`], and the time that the caller gives.
+//! The header is read on the accepting thread, before the connection is passed to a shard. Bytes after the header stay in the
+//! socket. Bounds: [`MAX_HEADER_BYTES`], and the caller's time limit.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,35 +13,37 @@ use tokio::io::unix::AsyncFd;
 
 use crate::connection::socket::Socket;
 
-/// Both versions need far less; the second one may carry what a TLS proxy knows of its client's certificate.
+/// Maximum size of a header in bytes. Both versions need far less, but version 2 may contain data of the client's certificate.
 const MAX_HEADER_BYTES: usize = 4096;
 
-/// The longest line of version 1, its end included.
+/// Maximum length of a version 1 header in bytes, including its line break.
 const MAX_LINE_BYTES: usize = 107;
 
-/// How headers begin: version 1, version 2.
+/// The first bytes of a header: version 1, version 2.
 const PREFIXES: [&[u8]; 2] = [b"PROXY ", b"\r\n\r\n\0\r\nQUIT\n"];
 
-/// Why there is no header.
+/// Why no header could be read.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum HeaderError {
-    /// Other bytes.
+    /// The connection begins with something else.
     #[error(
-        "it does not begin with a header of the PROXY protocol. Let the reverse proxy send one, or connect to another address of bind"
+        "the connection does not begin with a PROXY protocol header. Configure the reverse proxy to send it, or to connect to an \
+         address of bind without proxy_protocol"
     )]
-    Other,
-    /// It begins like one.
-    #[error("its header of the PROXY protocol cannot be read: {0}")]
-    Broken(String),
-    /// Over [`MAX_HEADER_BYTES`].
-    #[error("its header of the PROXY protocol has more than {MAX_HEADER_BYTES} bytes")]
+    Missing,
+    /// The header is invalid.
+    #[error("the PROXY protocol header is invalid: {0}")]
+    Invalid(String),
+    /// The header exceeds [`MAX_HEADER_BYTES`].
+    #[error("the PROXY protocol header has more than {MAX_HEADER_BYTES} bytes")]
     TooLong,
-    /// The connection broke, or ended.
-    #[error("it ended within its header of the PROXY protocol")]
+    /// The connection failed or ended before the end of the header.
+    #[error("the connection ended before the end of its PROXY protocol header")]
     Ended(#[source] io::Error),
 }
 
-/// Takes the header off a connection's beginning. None: the proxy speaks for itself (a health check), or does not know.
+/// Reads the header, and returns the client's address. `None`: the proxy forwards no client (a health check), or does not know its
+/// address.
 pub(super) async fn take_header(socket: &AsyncFd<Socket>) -> Result<Option<SocketAddr>, HeaderError> {
     let mut seen = vec![0; MAX_HEADER_BYTES];
     loop {
@@ -60,7 +62,7 @@ pub(super) async fn take_header(socket: &AsyncFd<Socket>) -> Result<Option<Socke
                 return Ok(source);
             }
             None if length == MAX_HEADER_BYTES => return Err(HeaderError::TooLong),
-            // What was only looked at does not count as read: wait for more.
+            // The peeked bytes are still readable, so readiness must be cleared to wait for more.
             None => ready.clear_ready(),
         }
     }
@@ -77,15 +79,15 @@ struct Header {
     source: Option<SocketAddr>,
 }
 
-/// The header at the beginning of `bytes`; none if it is not complete.
+/// Parses the header at the beginning of `bytes`. `None`: it is incomplete.
 fn parse(bytes: &[u8]) -> Result<Option<Header>, HeaderError> {
     if !PREFIXES.iter().any(|prefix| prefix.iter().zip(bytes).all(|(expected, byte)| expected == byte)) {
-        return Err(HeaderError::Other);
+        return Err(HeaderError::Missing);
     }
-    // Version 1 is a line. It is read as a whole, because one that ends early looks like one with a wrong port.
+    // A version 1 header is parsed once its line is complete, because a truncated line looks like one with an invalid port.
     let is_line = bytes.starts_with(PREFIXES[0]);
     if is_line && !bytes.windows(2).any(|window| window == b"\r\n") {
-        return if bytes.len() < MAX_LINE_BYTES { Ok(None) } else { Err(HeaderError::Other) };
+        return if bytes.len() < MAX_LINE_BYTES { Ok(None) } else { Err(HeaderError::Missing) };
     }
     let result = HeaderResult::parse(bytes);
     if result.is_incomplete() {
@@ -102,8 +104,8 @@ fn parse(bytes: &[u8]) -> Result<Option<Header>, HeaderError> {
             };
             Ok(Some(Header { length: header.len(), source }))
         }
-        HeaderResult::V1(Err(error)) => Err(HeaderError::Broken(error.to_string())),
-        HeaderResult::V2(Err(error)) => Err(HeaderError::Broken(error.to_string())),
+        HeaderResult::V1(Err(error)) => Err(HeaderError::Invalid(error.to_string())),
+        HeaderResult::V2(Err(error)) => Err(HeaderError::Invalid(error.to_string())),
     }
 }
 
@@ -129,7 +131,7 @@ mod tests {
 
     use super::*;
 
-    /// Version 2, TCP over IPv4, with one TLV of four bytes behind the addresses.
+    /// A version 2 header for TCP over IPv4, with one TLV of four bytes after the addresses.
     fn version_2(command: u8) -> Vec<u8> {
         let mut header = PREFIXES[1].to_vec();
         header.extend([0x20 | command, 0x11, 0, 12 + 7]);
@@ -147,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn both_versions_name_the_client() {
+    fn both_versions_forward_the_clients_address() {
         assert_eq!(
             source(b"PROXY TCP4 203.0.113.9 10.0.0.1 4711 8082\r\n").as_deref(),
             Some("203.0.113.9:4711")
@@ -158,13 +160,13 @@ mod tests {
         );
         assert_eq!(source(&version_2(1)).as_deref(), Some("203.0.113.9:4711"));
         assert_eq!(source(b"PROXY UNKNOWN\r\n"), None);
-        assert_eq!(source(&version_2(0)), None, "a health check of the proxy's own");
+        assert_eq!(source(&version_2(0)), None, "a health check by the proxy itself");
     }
 
     #[test]
-    fn other_bytes_are_told_apart_at_once() {
+    fn other_bytes_and_invalid_headers_are_refused_without_waiting() {
         for bytes in [&b"GET / HTTP/1.1\r\n"[..], b"\x16\x03\x01", b"PROXIES", b"\r\n\r\nX"] {
-            assert!(matches!(parse(bytes), Err(HeaderError::Other)), "{bytes:?}");
+            assert!(matches!(parse(bytes), Err(HeaderError::Missing)), "{bytes:?}");
         }
         for bytes in [
             &b"PROXY TCP4 203.0.113.9 10.0.0.1 4711 80820\r\n"[..],
@@ -172,25 +174,25 @@ mod tests {
             b"PROXY UDP4 203.0.113.9 10.0.0.1 4711 8082\r\n",
             b"\r\n\r\n\0\r\nQUIT\n\x31\x11\0\x0c",
         ] {
-            assert!(matches!(parse(bytes), Err(HeaderError::Broken(_))), "{:?}", parse(bytes));
+            assert!(matches!(parse(bytes), Err(HeaderError::Invalid(_))), "{:?}", parse(bytes));
         }
     }
 
     proptest! {
         #[test]
-        fn a_header_that_comes_in_pieces_is_waited_for(
-            cut in any::<proptest::sample::Index>(), behind in proptest::collection::vec(any::<u8>(), 0..20)
+        fn an_incomplete_header_waits_for_more_bytes(
+            cut in any::<proptest::sample::Index>(), rest in proptest::collection::vec(any::<u8>(), 0..20)
         ) {
             for header in [b"PROXY TCP4 203.0.113.9 10.0.0.1 4711 8082\r\n".to_vec(), version_2(1)] {
                 let at = cut.index(header.len());
                 prop_assert!(matches!(parse(&header[..at]), Ok(None)), "{:?}", &header[..at]);
-                let with_more = [&header[..], &behind[..]].concat();
+                let with_more = [&header[..], &rest[..]].concat();
                 prop_assert_eq!(parse(&with_more).unwrap().unwrap().length, header.len());
             }
         }
 
         #[test]
-        fn any_bytes_are_read_without_a_panic(
+        fn arbitrary_bytes_never_cause_a_panic(
             prefix in 0_usize..2, bytes in proptest::collection::vec(any::<u8>(), 0..300)
         ) {
             let _ = parse(&[PREFIXES[prefix], &bytes[..]].concat());
