@@ -148,7 +148,7 @@ fn who_is_refused_after_waiting_reads_why() {
     let mut read = String::new();
     running.client.read_to_string(&mut read).unwrap();
     assert!(
-        read.starts_with("HTTP/1.1 503 ") && read.ends_with("the broker is away. Try again.\n"),
+        read.starts_with("HTTP/1.1 503 ") && read.ends_with("the broker is unreachable. Retry later.\n"),
         "{read}"
     );
     running.stop();

@@ -36,39 +36,42 @@ const BAD: Answer = Refused("400 Bad Request", "", "This is not a WebSocket hand
 const NO_PAGE: Answer = Refused(
     "426 Upgrade Required",
     UPGRADE_HEADERS,
-    "This port is for WebSockets: the live notifications of this application. There is no page to see here.",
+    "This port serves the WebSocket connections of an application, not web pages.",
 );
-const OTHER_VERSION: Answer =
-    Refused("426 Upgrade Required", UPGRADE_HEADERS, "Only version 13 of WebSocket is spoken here.");
-const HTTP_VERSION: Answer = Refused("505 HTTP Version Not Supported", "", "WebSockets need HTTP/1.1.");
+const OTHER_VERSION: Answer = Refused(
+    "426 Upgrade Required",
+    UPGRADE_HEADERS,
+    "Only version 13 of the WebSocket protocol is supported.",
+);
+const HTTP_VERSION: Answer =
+    Refused("505 HTTP Version Not Supported", "", "A WebSocket handshake requires HTTP/1.1.");
 const METHOD: Answer =
-    Refused("405 Method Not Allowed", "Allow: GET\r\n", "A WebSocket handshake is a GET request.");
+    Refused("405 Method Not Allowed", "Allow: GET\r\n", "A WebSocket handshake must be a GET request.");
 const TOO_LARGE: Answer = Refused(
     "431 Request Header Fields Too Large",
     "",
-    "The request head is too large. If it is the cookies, raise limits.handshake_bytes.",
+    "The request head is too large. If cookies are the reason, raise limits.handshake_bytes.",
 );
 const TICKET: Answer = Refused(
     "401 Unauthorized",
     "WWW-Authenticate: Bearer realm=\"orosync\"\r\n",
-    "The ticket was refused; the server's log says why. Ask the application for a new one.",
+    "The ticket was refused, for the reason in the server's log. Request a new ticket from the application.",
 );
 const NOT_A_PUBLISHER: Answer = Refused(
     "401 Unauthorized",
     "WWW-Authenticate: Bearer realm=\"orosync\"\r\n",
-    "The backend link needs a publisher's ticket as Authorization: Bearer.",
+    "The backend link requires a publisher's ticket as Authorization: Bearer.",
 );
 const ORIGIN: Answer = Refused(
     "403 Forbidden",
     "",
-    "Pages of this origin may not connect. If they should, add its host to auth.allowed_origins.",
+    "Pages of this origin may not connect. To allow them, add the host to auth.allowed_origins.",
 );
 
 const ORIGIN_OF_TICKET: Answer = Refused(
     "403 Forbidden",
     "",
-    "The ticket is for pages of other hosts. If pages of this one should connect, let the application name it in its \
-     tickets.",
+    "The ticket does not allow pages of this host. To allow them, add the host to the origins of the application's tickets.",
 );
 
 /// A good request, with other headers behind its own.

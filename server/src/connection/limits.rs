@@ -1,10 +1,10 @@
 //! Limits on the number of connections, in total and per address.
 //!
-//! Loopback and unix peers are not counted by address: they are reverse proxies, behind which everybody is. Nor are the
-//! proxies of `trusted_proxies`; whom those name is.
+//! Loopback and unix peers are not counted by address, because they are reverse proxies of many clients. The proxies of
+//! `trusted_proxies` are not counted either: the clients that they forward are.
 //!
-//! Some places are for publishers alone: with every browser of a company at the door, what they wait for still gets in.
-//! Who is a publisher shows in the handshake, so a connection is admitted first and may lose its place there.
+//! Part of the capacity is reserved for publishers, so that browsers cannot lock them out. Only the handshake shows whether a
+//! connection is a publisher's, so a connection is admitted first and may be refused then.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -44,10 +44,12 @@ pub struct ConnectionCount {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Full {
     /// The total number of connections.
-    #[error("there are as many connections as limits.sessions or the descriptors of this process allow")]
+    #[error(
+        "the maximum number of connections is reached (limits.sessions, or the process's file descriptor limit)"
+    )]
     Total,
     /// The number of connections from this address.
-    #[error("there are as many connections from this address as limits.sessions_per_address allows")]
+    #[error("the maximum number of connections from this address is reached (limits.sessions_per_address)")]
     PerAddress,
 }
 
@@ -62,7 +64,7 @@ impl Full {
 }
 
 impl ConnectionLimits {
-    /// At most so many in all, and `max_per_address` from one address.
+    /// Allows `capacity` connections in total, and `max_per_address` from one address.
     pub fn new(capacity: Capacity, max_per_address: usize) -> Arc<Self> {
         Arc::new(Self {
             open: AtomicUsize::new(0),
@@ -73,14 +75,14 @@ impl ConnectionLimits {
         })
     }
 
-    /// Counts one more, if there is room.
+    /// Counts a connection, unless it exceeds a limit.
     pub fn admit(self: &Arc<Self>, peer: Peer) -> Result<ConnectionCount, Full> {
         let mut count = self.admit_proxy()?;
         count.move_to(peer)?;
         Ok(count)
     }
 
-    /// The same for one that comes from a reverse proxy, whose address says nothing.
+    /// Counts a connection of a reverse proxy, not by its address.
     pub fn admit_proxy(self: &Arc<Self>) -> Result<ConnectionCount, Full> {
         if !try_take(&self.open, self.capacity.browsers + self.capacity.for_publishers) {
             return Err(Full::Total);
@@ -94,15 +96,15 @@ impl ConnectionLimits {
 }
 
 fn try_take(taken: &AtomicUsize, capacity: usize) -> bool {
-    let is_room = taken.fetch_add(1, Ordering::Relaxed) < capacity;
-    if !is_room {
+    let is_within = taken.fetch_add(1, Ordering::Relaxed) < capacity;
+    if !is_within {
         taken.fetch_sub(1, Ordering::Relaxed);
     }
-    is_room
+    is_within
 }
 
-/// The address that a peer counts for; none for a peer on this machine. Of IPv6 the network of 64 bits, because that is
-/// what one customer has.
+/// The address by which a peer is counted: for IPv6 its /64 network, which is what a single customer has. `None`: a peer on this
+/// machine.
 fn counted_address(peer: Peer) -> Option<IpAddr> {
     match peer.address()? {
         address if address.is_loopback() => None,
@@ -112,7 +114,7 @@ fn counted_address(peer: Peer) -> Option<IpAddr> {
 }
 
 impl ConnectionCount {
-    /// From now on it counts for this peer's address and no longer for another. Without room: for none.
+    /// Counts the connection for this peer's address instead of its previous one. On failure it counts for no address.
     pub fn move_to(&mut self, peer: Peer) -> Result<(), Full> {
         self.leave_address();
         let Some(address) = counted_address(peer) else { return Ok(()) };
@@ -127,7 +129,7 @@ impl ConnectionCount {
         Ok(())
     }
 
-    /// It takes one of the places that are not kept for publishers, if there is one.
+    /// Counts the connection as a browser, unless only capacity for publishers is left.
     pub fn admit_browser(&mut self) -> Result<(), Full> {
         self.is_browser = self.is_browser || try_take(&self.limits.browsers, self.limits.capacity.browsers);
         if self.is_browser { Ok(()) } else { Err(Full::Total) }
@@ -188,7 +190,7 @@ mod tests {
         browsers.pop();
         let mut publisher = limits.admit(Peer::Unix).unwrap();
         browsers.pop();
-        assert_eq!(publisher.admit_browser(), Ok(()), "the place of a browser that left");
+        assert_eq!(publisher.admit_browser(), Ok(()), "capacity freed by a browser that has left");
     }
 
     #[test]
@@ -199,7 +201,7 @@ mod tests {
         assert_eq!(behind[1].move_to(Peer::Forwarded("203.0.113.9".parse().unwrap())), Err(Full::PerAddress));
         assert_eq!(behind[2].move_to(tcp("203.0.113.10:1")), Ok(()));
         assert_eq!(behind[2].move_to(tcp("203.0.113.11:1")), Ok(()));
-        assert!(limits.admit(tcp("203.0.113.10:2")).is_ok(), "it was left again");
+        assert!(limits.admit(tcp("203.0.113.10:2")).is_ok(), "its connection has moved to another address");
         behind.clear();
         assert!(limits.admit(tcp("203.0.113.9:1")).is_ok());
     }

@@ -1,4 +1,4 @@
-//! An accepted connection: its socket, its peer, and its place within the limits.
+//! An accepted connection: its socket, its peer, and its share of the connection limits.
 
 pub mod limits;
 pub mod proxies;
@@ -15,13 +15,13 @@ use socket::Socket;
 /// A new connection on its way to a shard.
 #[derive(Debug)]
 pub struct Accepted {
-    /// Its socket.
+    /// The socket.
     pub socket: Socket,
-    /// Its peer, and its place within the limits.
+    /// The client.
     pub client: Client,
 }
 
-/// The peer of a connection, with its place within the limits until it is dropped.
+/// The client of a connection. Counts towards the connection limits until it is dropped.
 #[derive(Debug)]
 pub struct Client {
     /// The peer, or the client that a trusted proxy forwards.
@@ -30,7 +30,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// A caller with the connection's own peer, until a proxy names another.
+    /// A client with the connection's own peer, which is replaced if a trusted proxy forwards another.
     pub fn new(peer: Peer, count: ConnectionCount) -> Self {
         Self { peer, count }
     }
@@ -46,18 +46,18 @@ impl Client {
         self.count.move_to(peer)
     }
 
-    /// Notes that this is a browser, which must not occupy the places reserved for publishers.
+    /// Counts the client as a browser, which must not occupy the capacity reserved for publishers.
     pub fn admit_browser(&mut self) -> Result<(), Full> {
         self.count.admit_browser()
     }
 }
 
-/// The other end of a connection, for logs and limits.
+/// The remote end of a connection, for logs and limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Peer {
     /// An address and port.
     Tcp(SocketAddr),
-    /// An address that a reverse proxy names, without a port.
+    /// An address forwarded by a reverse proxy, without a port.
     Forwarded(IpAddr),
     /// A process of this machine.
     Unix,

@@ -11,7 +11,7 @@ use ipnet::IpNet;
 
 use super::Peer;
 
-/// How unix sockets are named, as in NGINX's `set_real_ip_from`.
+/// The value that stands for all unix sockets, as in NGINX's `set_real_ip_from`.
 const UNIX: &str = "unix:";
 
 /// The proxies of `trusted_proxies`.
@@ -56,9 +56,8 @@ impl TrustedProxies {
         }
     }
 
-    /// The client behind a trusted proxy: the last address of `X-Forwarded-For` that is not a trusted proxy's, or the address
-    /// of
-    /// `X-Real-IP` if that header is missing. `None` if neither has one.
+    /// The client behind a trusted proxy: the last address of `X-Forwarded-For` that is not a trusted proxy's, or the address of
+    /// `X-Real-IP` if that header is missing. `None`: neither header has an address.
     pub fn client<'a>(
         &self,
         forwarded_for: impl DoubleEndedIterator<Item = &'a str>,
@@ -80,7 +79,7 @@ impl TrustedProxies {
     }
 }
 
-/// An address as proxies write it: bare, with a port (Azure), in brackets (RFC 7239's way, for IPv6).
+/// Parses an address as proxies write it: plain, with a port (Azure), or in brackets (IPv6, as in RFC 7239).
 fn address_of(text: &str) -> Option<IpAddr> {
     let text = text.trim();
     let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);

@@ -27,19 +27,19 @@ pub struct Tls {
 }
 
 impl Tls {
-    /// A connection that was just accepted.
+    /// A TLS connection on a TCP connection that was just accepted.
     pub fn new(tcp: TcpStream, config: Arc<ServerConfig>) -> Result<Self, rustls::Error> {
         let mut connection = ServerConnection::new(config)?;
         connection.set_buffer_limit(Some(MAX_PENDING_BYTES));
         Ok(Self { tcp, connection })
     }
 
-    /// The socket below.
+    /// The underlying TCP connection.
     pub fn tcp(&self) -> &TcpStream {
         &self.tcp
     }
 
-    /// The same, to be registered.
+    /// The underlying TCP connection, mutable for its registration.
     pub fn tcp_mut(&mut self) -> &mut TcpStream {
         &mut self.tcp
     }
@@ -49,22 +49,22 @@ impl Tls {
         self.connection.is_handshaking()
     }
 
-    /// Takes decrypted bytes. `InvalidData`: what came is no TLS, or not for us.
+    /// Reads decrypted bytes. Fails with `InvalidData` if the peer's data is not valid TLS, or the TLS handshake fails.
     pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         for _ in 0..READS_WITHOUT_DATA {
             match self.connection.reader().read(buffer) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                // No close_notify. WebSocket has a closing handshake of its own: a FIN is an end.
+                // The peer sent its FIN without close_notify, which is harmless: WebSocket has its own closing handshake.
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(0),
                 read => return read,
             }
             if self.connection.read_tls(&mut self.tcp)? == 0 {
                 return Ok(0);
             }
-            let understood = self.connection.process_new_packets();
-            // The handshake's answers, or the alert that says what is wrong. What the kernel does not take stays pending.
+            let processed = self.connection.process_new_packets();
+            // Sends the handshake's responses, or the alert with the error. What the kernel does not accept stays pending.
             let flushed = self.flush();
-            understood.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+            processed.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
             match flushed {
                 Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
                 Ok(()) | Err(_) => {}
@@ -73,7 +73,7 @@ impl Tls {
         Err(io::ErrorKind::Interrupted.into())
     }
 
-    /// Encrypts and hands over. What is taken here has left, or is pending; `WouldBlock` if something still is.
+    /// Encrypts and writes. Accepted bytes are either sent or pending. Fails with `WouldBlock` while earlier output is pending.
     pub fn write(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         self.flush()?;
         let mut copy = [IoSlice::new(&[]); MAX_SLICES];
@@ -82,7 +82,7 @@ impl Tls {
         let mut left = &mut copy[..filled];
         let mut taken = 0;
         while !left.is_empty() {
-            // In records as large as can be, over the frames' borders.
+            // Frames are combined into records of the maximum size.
             let encrypted = self.connection.writer().write_vectored(left)?;
             taken += encrypted;
             IoSlice::advance_slices(&mut left, encrypted);
@@ -99,10 +99,10 @@ impl Tls {
         self.connection.wants_write()
     }
 
-    /// Says that nothing more comes, and sends the FIN.
+    /// Sends `close_notify` and the FIN.
     pub fn finish(&mut self) -> io::Result<()> {
         self.connection.send_close_notify();
-        // A peer that reads nothing misses only the courtesy: the Close frame has said it.
+        // On failure the peer only misses `close_notify`. The Close frame has already announced the end.
         let _ = self.flush();
         self.tcp.shutdown(Shutdown::Write)
     }

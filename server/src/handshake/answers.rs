@@ -1,4 +1,4 @@
-//! Answers to refused handshakes: each refusal has a status and a sentence that says what to do.
+//! Responses to refused handshakes: each refusal has a status and a sentence that says what to do.
 
 use std::fmt::Write as _;
 
@@ -89,63 +89,67 @@ impl Refusal {
             Self::BadRequest => {
                 ("400 Bad Request", "", "This is not a WebSocket handshake (RFC 6455, 4.2.1).")
             }
-            Self::HttpVersion => ("505 HTTP Version Not Supported", "", "WebSockets need HTTP/1.1."),
+            Self::HttpVersion => {
+                ("505 HTTP Version Not Supported", "", "A WebSocket handshake requires HTTP/1.1.")
+            }
             Self::Method => {
-                ("405 Method Not Allowed", "Allow: GET\r\n", "A WebSocket handshake is a GET request.")
+                ("405 Method Not Allowed", "Allow: GET\r\n", "A WebSocket handshake must be a GET request.")
             }
             Self::NotWebSocket => (
                 "426 Upgrade Required",
                 UPGRADE,
-                "This port is for WebSockets: the live notifications of this application. There is no page to see here.",
+                "This port serves the WebSocket connections of an application, not web pages.",
             ),
             Self::WebSocketVersion => {
-                ("426 Upgrade Required", UPGRADE, "Only version 13 of WebSocket is spoken here.")
+                ("426 Upgrade Required", UPGRADE, "Only version 13 of the WebSocket protocol is supported.")
             }
             Self::HeadTooLarge => (
                 "431 Request Header Fields Too Large",
                 "",
-                "The request head is too large. If it is the cookies, raise limits.handshake_bytes.",
+                "The request head is too large. If cookies are the reason, raise limits.handshake_bytes.",
             ),
             Self::Timeout => ("408 Request Timeout", "", "The request head did not arrive in time."),
             Self::Origin => (
                 "403 Forbidden",
                 "",
-                "Pages of this origin may not connect. If they should, add its host to auth.allowed_origins.",
+                "Pages of this origin may not connect. To allow them, add the host to auth.allowed_origins.",
             ),
             Self::OriginOfTicket => (
                 "403 Forbidden",
                 "",
-                "The ticket is for pages of other hosts. If pages of this one should connect, let the application name it \
-                 in its tickets.",
+                "The ticket does not allow pages of this host. To allow them, add the host to the origins of the application's \
+                 tickets.",
             ),
             Self::TicketMissing => (
                 "401 Unauthorized",
                 "",
-                "A ticket is needed: the application hands it out, and it stands in the URL as ?ticket=...",
+                "A ticket is required: request it from the application, and add it to the URL as ?ticket=...",
             ),
             Self::TicketRefused => (
                 "401 Unauthorized",
                 "",
-                "The ticket was refused; the server's log says why. Ask the application for a new one.",
+                "The ticket was refused, for the reason in the server's log. Request a new ticket from the application.",
             ),
             Self::NotAPublisher => (
                 "401 Unauthorized",
                 "",
-                "The backend link needs a publisher's ticket as Authorization: Bearer.",
+                "The backend link requires a publisher's ticket as Authorization: Bearer.",
             ),
             Self::Full(Full::PerAddress) => (
                 "429 Too Many Requests",
                 "Retry-After: 5\r\n",
-                "Too many connections from this address: close some, or raise limits.sessions_per_address.",
+                "Too many connections from this address. Close some, or raise limits.sessions_per_address.",
             ),
             Self::BrokerUnavailable => (
                 "503 Service Unavailable",
                 "Retry-After: 5\r\n",
-                "Tickets cannot be checked at the moment: the broker is away. Try again.",
+                "Tickets cannot be checked, because the broker is unreachable. Retry later.",
             ),
-            Self::Busy | Self::Full(Full::Total) => {
-                ("503 Service Unavailable", "Retry-After: 5\r\n", "Too many connections at once. Try again.")
-            }
+            Self::Busy | Self::Full(Full::Total) => (
+                "503 Service Unavailable",
+                "Retry-After: 5\r\n",
+                "The server has too many connections. Retry later.",
+            ),
         }
     }
 }
@@ -155,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_ticket_is_challenged() {
+    fn only_refused_tickets_are_challenged() {
         let challenge = format!("\r\nWWW-Authenticate: {CHALLENGE}\r\n");
         let is_challenged =
             |refusal: Refusal| String::from_utf8(refusal.answer().to_vec()).unwrap().contains(&challenge);

@@ -64,7 +64,7 @@ pub struct Shard {
     subscribers: Subscribers,
     /// Pending writes, in order. Each session occurs once.
     dirty: VecDeque<PendingWrite>,
-    /// What to release when the polled sessions are written.
+    /// Events to release when the sessions taken from `dirty` are written.
     release_after_write: Vec<PendingWrite>,
     /// Sessions that wait for credit.
     awaiting_credit: Vec<SessionKey>,
@@ -234,21 +234,21 @@ impl Shard {
         self.sessions.get(key).is_some_and(|entry| entry.publishes)
     }
 
-    /// Takes bytes from a session's client.
+    /// Handles bytes from a session's client.
     pub fn handle_bytes(&mut self, key: SessionKey, bytes: &[u8], now: Now) {
         self.with_events(key, now, |session, shared, events| {
             session.handle_bytes(bytes, shared, events, now);
         });
     }
 
-    /// Something came from a session's client that was not read yet.
+    /// Handles that bytes of a session's client have arrived but were not read yet.
     pub fn handle_unread(&mut self, key: SessionKey, now: Instant) {
         if let Some(entry) = self.sessions.get_mut(key) {
             entry.session.handle_unread(now);
         }
     }
 
-    /// A session's client will send nothing more.
+    /// Handles the end of a client's input: it will send nothing more.
     pub fn handle_end_of_input(&mut self, key: SessionKey) {
         if let Some(entry) = self.sessions.get_mut(key) {
             entry.session.handle_end_of_input();
@@ -321,7 +321,7 @@ impl Shard {
         entry.replies.answer(number, answer.frame);
     }
 
-    /// Tells a session to retry. Its subscription is restored, unless another call of it is pending.
+    /// Refuses a recovery, so that the client retries. Its subscription is restored unless another call of it is pending.
     fn refuse_recovery(&mut self, Awaited { session: key, number }: Awaited) {
         let Some(entry) = self.sessions.get_mut(key) else { return };
         let Some(recovery) = entry.replies.recovery(number) else { return };
@@ -424,7 +424,7 @@ impl Shard {
             if entry.is_read() {
                 entry.session.handle_timeout(&self.shared, now);
             }
-            // What it did shows in its queue or its state; what it did not do costs one look.
+            // Timeouts show in the queue or the state of the session. Others need no write.
             if !entry.session.outbound().is_empty() || entry.session.is_ending() {
                 entry.mark_dirty(key, &mut self.dirty);
             }
@@ -463,7 +463,7 @@ impl Shard {
         self.sessions.get_mut(key).map(|entry| &mut entry.session)
     }
 
-    /// Forgets a session whose connection is dropped.
+    /// Removes a session whose connection is dropped.
     fn remove(&mut self, key: SessionKey) {
         self.end_subscriptions(key);
         let Some(entry) = self.sessions.remove(key) else { return };

@@ -32,54 +32,54 @@ struct Waiting {
 /// A reply.
 #[derive(Debug)]
 pub enum Reply {
-    /// The highest number accepted over earlier connections, all of which is written.
+    /// The Welcome frame for a publisher: the highest sequence number that was accepted and written over earlier connections.
     Welcome,
-    /// This batch is accepted, and written.
+    /// The acknowledgement of a batch that is accepted and written.
     Acknowledged(Batch),
     /// The answer to a call, as a frame.
     Answer(Bytes),
-    /// The answer to `orosync/subscribe`, once the broker has said what there is.
+    /// The answer to `orosync/subscribe`, for which the broker must provide the missed events.
     Recovery(Box<Recovery>),
-    /// The answer to `orosync/resume`, of this call at this time (in seconds since 1970). It is made when it is sent: where
-    /// topics stand must not be behind the events that were sent before it.
+    /// The answer to `orosync/resume`: the call's id, and its Unix time in seconds. It is built when it is sent, because its
+    /// positions must include all events that were sent before it.
     Resumption(Payload, u64),
 }
 
-/// What a session has asked for by `orosync/subscribe`.
+/// A pending call of `orosync/subscribe`.
 #[derive(Debug)]
 pub struct Recovery {
-    /// Of the call.
+    /// The id of the call.
     pub call_id: Payload,
     /// The topic.
     pub topic: Topic,
-    /// From where on it asks what it missed, if it does.
+    /// Start of the missed events. `None`: none are requested.
     pub since: Option<Since>,
-    /// The tags that it wants alone.
+    /// If given, only events with one of these tags are delivered.
     pub tags: Option<Box<[Tag]>>,
-    /// Whether the session has not unsubscribed since.
+    /// False once the session has unsubscribed.
     pub is_wanted: bool,
 }
 
 impl Replies {
-    /// A reply that waits for the receipt of this number, higher than any before.
+    /// Appends a reply that waits for the receipt with this number, which is higher than all before.
     pub fn push(&mut self, number: u64, reply: Reply) {
         self.0.push_back(Waiting { number, settled: None, reply });
     }
 
-    /// The receipt of this number is settled.
+    /// Handles that the receipt with this number is settled.
     pub fn settle(&mut self, number: u64, settled: Settled) {
         if let Ok(at) = self.0.binary_search_by_key(&number, |waiting| waiting.number) {
             self.0[at].settled = Some(settled);
         }
     }
 
-    /// What was asked by the call of this number, if it still waits for the broker.
+    /// The recovery with this number, if it still waits for the broker.
     pub fn recovery(&mut self, number: u64) -> Option<&mut Recovery> {
         let at = self.0.binary_search_by_key(&number, |waiting| waiting.number).ok()?;
         if let Reply::Recovery(recovery) = &mut self.0[at].reply { Some(recovery) } else { None }
     }
 
-    /// What was asked of this topic and still waits for the broker, the latest first.
+    /// The recoveries of this topic that still wait for the broker, the latest first.
     pub fn recoveries_of(&mut self, topic: &Topic) -> impl Iterator<Item = &mut Recovery> {
         self.0.iter_mut().rev().filter_map(move |waiting| match &mut waiting.reply {
             Reply::Recovery(recovery) if recovery.topic == *topic => Some(&mut **recovery),
@@ -87,7 +87,7 @@ impl Replies {
         })
     }
 
-    /// This is the answer to the call of this number.
+    /// Replaces the recovery with this number by its answer.
     pub fn answer(&mut self, number: u64, frame: Bytes) {
         if let Ok(at) = self.0.binary_search_by_key(&number, |waiting| waiting.number) {
             self.0[at].reply = Reply::Answer(frame);
@@ -95,7 +95,7 @@ impl Replies {
         }
     }
 
-    /// The next reply, if it is true now: each waits for those before it, because an acknowledgement speaks for them too.
+    /// Takes the next reply if it is settled. Replies are sent in order, because an acknowledgement covers all messages before it.
     pub fn pop_settled(&mut self) -> Option<(Reply, Settled)> {
         let settled = self.0.front()?.settled?;
         self.0.pop_front().map(|waiting| (waiting.reply, settled))
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn replies_come_in_order_whatever_is_settled_first() {
+    fn replies_are_sent_in_order_regardless_of_which_is_settled_first() {
         let mut replies = Replies::default();
         for number in [3, 5, 8] {
             replies.push(number, Reply::Welcome);
@@ -145,7 +145,7 @@ mod tests {
         };
         settle(&mut replies, 5);
         settle(&mut replies, 4);
-        assert_eq!(next(&mut replies), None, "the one before it is not settled");
+        assert_eq!(next(&mut replies), None, "an earlier reply is not settled");
         settle(&mut replies, 3);
         assert_eq!((next(&mut replies), next(&mut replies), next(&mut replies)), (Some(3), Some(5), None));
         assert_eq!(replies.len(), 1);

@@ -1,8 +1,8 @@
 //! A shard's event loop: the only place where sessions' sockets are read and written.
 //!
-//! Each iteration takes of what is there, from the inbox and from the sockets, as much as [`iteration`] says, and then writes each
-//! dirty session once ([`super::send`]). Nothing is spawned or woken per delivery. The sockets hang in an epoll set of the
-//! shard's own, whose descriptor tokio watches: a socket costs the kernel's entry and nothing else.
+//! Each iteration handles messages from the inbox and reads from the sockets, within the limits of [`iteration`], and then writes
+//! each dirty session once ([`super::send`]). Nothing is spawned or woken per delivery. The sockets are in the shard's own epoll
+//! set, whose descriptor is registered with tokio, so a socket needs no memory beyond the kernel's entry.
 
 use std::collections::VecDeque;
 use std::io;
@@ -27,17 +27,17 @@ use crate::session::Now;
 /// The interval of timeouts.
 const TICK: Duration = Duration::from_secs(1);
 
-/// Iterations in a row that begin with a message of the inbox. Then the other tasks of this thread run, such as the one that
-/// accepts connections, and timers: a busy inbox never has the loop wait, which is when they would run.
+/// Number of consecutive iterations that begin with a message from the inbox, after which the loop yields. While the inbox is never
+/// empty, the loop does not wait, and timers and other tasks of this thread (such as accepting connections) would not run.
 const MAX_ITERATIONS_WITHOUT_YIELD: u32 = 8;
 
-/// Whose sockets are read: two queues.
+/// Indices of [`EventLoop::readable`]: the sockets of publishers, and those of all other sessions.
 const PUBLISHERS: usize = 0;
 const OTHERS: usize = 1;
 
-/// Runs a shard until it is told to stop and its sessions have ended, or their time is over.
+/// Runs a shard until it is stopped and its sessions have ended, or the deadline of the drain has passed.
 ///
-/// `send_together`: a message to many sessions is sent with one system call for all.
+/// `send_together`: whether one system call sends a message to many sessions.
 pub async fn run(shard: Shard, mut inbox: Inbox, send_together: bool) -> io::Result<()> {
     let mut sockets = watch(Poll::new()?)?;
     let ring = if send_together { Some(SendRing::new()?) } else { None };
@@ -53,7 +53,7 @@ pub async fn run(shard: Shard, mut inbox: Inbox, send_together: bool) -> io::Res
         let first = tokio::select! {
             message = inbox.recv() => message,
             ready = sockets.readable_mut() => {
-                // Before the events are taken: what happens after them makes it ready again.
+                // Must be cleared before the events are read, so that later events set it again.
                 ready?.clear_ready();
                 None
             }
@@ -95,29 +95,29 @@ pub(super) struct EventLoop {
     pub(super) shard: Shard,
     registry: Registry,
     pub(super) connections: SecondaryMap<SessionKey, Connection>,
-    /// Where the kernel allows it.
+    /// `None`: each socket is written to separately.
     pub(super) ring: Option<SendRing>,
-    /// Sessions that may have more to read than they got their iteration for: of publishers, and of all others.
+    /// Queues of sessions whose sockets may be readable, at [`PUBLISHERS`] and [`OTHERS`].
     readable: [VecDeque<SessionKey>; 2],
-    /// What is read of others than publishers in this iteration.
+    /// Bytes to read from all other sessions in this iteration.
     pub(super) other_read_budget: usize,
     /// When timeouts were last handled.
     ticked: Instant,
     buffer: Box<[u8]>,
-    /// There may be more events of the kernel than were taken.
+    /// Whether the kernel may have further events.
     has_more_events: bool,
-    /// When the next session is ended, of those that are to end.
+    /// When the next session is due to end, if any is scheduled.
     next_end: Option<Instant>,
 }
 
-/// A socket, and what is known of the kernel's side of it. Events are edge-triggered: they are told once.
+/// A socket with its readiness. Events are edge-triggered, so readiness must be kept between them.
 pub(super) struct Connection {
     pub(super) socket: Socket,
-    /// There may be something to read.
+    /// Whether the socket may have data to read.
     pub(super) is_readable: bool,
-    /// It stands in `readable`.
+    /// Whether it is in a queue of [`EventLoop::readable`].
     is_queued: bool,
-    /// The peer's FIN is behind what can be read.
+    /// Whether the peer has sent its FIN, which follows the unread data.
     input_ends: bool,
 }
 
@@ -159,7 +159,7 @@ impl EventLoop {
         let key = self.shard.accept(client, now);
         let interest = Interest::READABLE | Interest::WRITABLE;
         if let Err(error) = socket.register(&self.registry, token(key), interest) {
-            error!(%peer, %error, "a new connection could not be watched, and is dropped");
+            error!(%peer, %error, "cannot register a new connection for events: it is closed");
             self.shard.remove(key);
             return;
         }
@@ -196,7 +196,7 @@ impl EventLoop {
         Ok(())
     }
 
-    /// Has a session's socket read in one of the next turns, if there may be something.
+    /// Queues a session's socket to be read, if it may have data.
     pub(super) fn queue_read_if_readable(&mut self, key: SessionKey) {
         let Some(connection) = self.connections.get_mut(key) else { return };
         if connection.is_readable && !connection.is_queued {
@@ -241,7 +241,7 @@ impl EventLoop {
         }
     }
 
-    /// Reads a session's socket, for about so much. What it cost.
+    /// Reads a session's socket until `most` is spent. Returns the cost in bytes.
     fn read(&mut self, key: SessionKey, most: usize, now: Now) -> usize {
         let mut cost = 0;
         let Some(connection) = self.connections.get_mut(key) else { return cost };
@@ -252,7 +252,7 @@ impl EventLoop {
             }
             cost += iteration::read_cost(connection.socket.is_in_tls_handshake());
             let read = connection.socket.read(&mut self.buffer[..most]);
-            // TLS answers while it reads; what the kernel does not take waits for writability.
+            // Reading TLS may produce output. If the kernel does not accept all of it, the session waits for writability.
             if connection.socket.has_pending() {
                 self.shard.handle_blocked(key);
             }
@@ -264,7 +264,7 @@ impl EventLoop {
                 }
                 Ok(length) => {
                     cost += length;
-                    // A short read has emptied the kernel's buffer, unless the peer's FIN is still behind it.
+                    // A short read has emptied the kernel's buffer, unless the peer's FIN follows.
                     connection.is_readable =
                         length == most || connection.input_ends || connection.socket.reads_in_pieces();
                     self.shard.handle_bytes(key, &self.buffer[..length], now);
@@ -286,14 +286,14 @@ impl EventLoop {
     }
 }
 
-/// What the kernel is told of a session.
+/// The token of a session in the epoll set.
 fn token(key: SessionKey) -> Token {
     const { assert!(size_of::<usize>() >= size_of::<u64>(), "a session's key does not fit into a token") };
     #[expect(clippy::cast_possible_truncation, reason = "it fits")]
     Token(key.data().as_ffi() as usize)
 }
 
-/// Of which session the kernel tells.
+/// The session of a token.
 fn key(token: Token) -> SessionKey {
     KeyData::from_ffi(token.0 as u64).into()
 }

@@ -7,20 +7,21 @@ use std::io::{self, IoSlice};
 use super::{Entry, PendingWrite, SessionKey, Shard};
 use crate::session::Now;
 
-/// The way to a session's client.
+/// The output of a session's connection.
 pub trait Outlet {
-    /// Takes bytes; how many. When it takes fewer, or says `WouldBlock`, [`Shard::handle_writable`] tells when it takes more.
+    /// Writes bytes and returns the number that was accepted. After a partial write or `WouldBlock`, [`Shard::handle_writable`]
+    /// reports when more is accepted.
     fn write(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
 
-    /// Whether something was taken that has not left: a write of nothing goes on with it.
+    /// Whether accepted bytes are still pending. An empty write continues to send them.
     fn has_pending(&self) -> bool;
 
-    /// Tells the client that nothing more comes.
+    /// Sends the end of the stream.
     fn finish(&mut self) -> io::Result<()>;
 }
 
 impl Shard {
-    /// The next session that has something to write, or has ended.
+    /// The next session whose output or state has changed.
     pub fn next_dirty(&mut self) -> Option<SessionKey> {
         loop {
             match self.dirty.pop_front()? {
@@ -35,8 +36,8 @@ impl Shard {
         }
     }
 
-    /// Writes what waits for a session, as far as its outlet takes it, and does what was to be done once it is written.
-    /// Returns whether the session is over: it is forgotten, and its connection is to be dropped.
+    /// Writes a session's output, as far as its outlet accepts it, and handles that everything is written. Returns whether the
+    /// session is finished and removed, so that its connection can be dropped.
     pub fn write(&mut self, key: SessionKey, outlet: &mut impl Outlet, now: Now) -> bool {
         let Some(mut entry) = self.sessions.get_mut(key) else { return true };
         entry.write(outlet);
@@ -52,14 +53,14 @@ impl Shard {
             }
             if !outlet.has_pending() && !entry.fin_sent {
                 entry.fin_sent = true;
-                // A peer that is gone already needs no FIN.
+                // Fails only if the connection is gone already.
                 let _ = outlet.finish();
             }
         }
         false
     }
 
-    /// All sessions that [`Self::next_dirty`] has given are written: lets go of the events before them.
+    /// Handles that all sessions returned by [`Self::next_dirty`] are written: releases the events queued before them.
     pub fn handle_all_written(&mut self) {
         for held in self.release_after_write.drain(..) {
             match held {
@@ -71,12 +72,12 @@ impl Shard {
         }
     }
 
-    /// Whether [`Self::next_dirty`] would give a session, or there is an event to let go of.
+    /// Whether a session is to be written, or an event to be released.
     pub fn has_dirty(&self) -> bool {
         !self.dirty.is_empty()
     }
 
-    /// A session's outlet takes more again.
+    /// Handles that a session's outlet accepts more data again.
     pub fn handle_writable(&mut self, key: SessionKey) {
         if let Some(entry) = self.sessions.get_mut(key)
             && entry.is_blocked
@@ -113,19 +114,19 @@ impl Shard {
 impl Entry {
     fn write(&mut self, outlet: &mut impl Outlet) {
         while !self.is_blocked && (!self.session.outbound().is_empty() || outlet.has_pending()) {
-            let (lent, outcome) = self
+            let (length, outcome) = self
                 .session
                 .outbound()
                 .with_slices(|slices| (slices.iter().map(|slice| slice.len()).sum(), outlet.write(slices)));
-            self.handle_outcome(outcome, lent);
+            self.handle_outcome(outcome, length);
         }
     }
 
-    /// Takes the outcome of a write of `lent` bytes.
-    fn handle_outcome(&mut self, outcome: io::Result<usize>, lent: usize) {
+    /// Handles the outcome of a write of `length` bytes.
+    fn handle_outcome(&mut self, outcome: io::Result<usize>, length: usize) {
         match outcome {
             Ok(taken) => {
-                self.is_blocked = taken < lent;
+                self.is_blocked = taken < length;
                 self.session.outbound().advance(taken);
             }
             Err(error) => self.handle_failure(&error),
@@ -139,7 +140,7 @@ impl Entry {
             io::ErrorKind::Interrupted => {}
             _ => {
                 self.session.handle_error();
-                // What the outlet has taken and not passed on stays with it: nothing else would end this.
+                // The outlet may still report pending bytes, which would make the loop in `write` endless.
                 self.is_blocked = true;
             }
         }

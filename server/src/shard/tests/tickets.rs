@@ -206,7 +206,7 @@ fn who_gets_no_answer_in_time_is_told_to_try_again_and_an_answer_after_that_open
     together.stage.now += Duration::from_secs(1);
     together.stage.shard.handle_timeout(together.stage.now);
     let answer = together.refused(key);
-    assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("the broker is away"), "{answer}");
+    assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("the broker is unreachable"), "{answer}");
     together.answer(FirstUse::Yes);
     assert!(together.stage.written(key).is_empty());
     assert_eq!(together.stage.metrics.handshakes_refused.total("broker_unavailable"), 1);
