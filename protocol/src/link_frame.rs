@@ -498,7 +498,7 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_parse_without_a_panic(bytes in vec(any::<u8>(), 0..200)) {
+        fn arbitrary_bytes_never_cause_a_panic(bytes in vec(any::<u8>(), 0..200)) {
             let _ = PublisherFrame::decode(Bytes::from(bytes.clone()));
             let _ = ServerFrame::decode(Bytes::from(bytes));
         }

@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn a_users_id_is_a_number_or_a_text_and_bounded() {
+    fn a_users_id_is_a_number_or_a_bounded_string() {
         let verify = |uid: serde_json::Value| verify(&serde_json::json!({ "uid": uid }));
         let uuid = "0188fd5c-1e4f-7c2b-9d3a-7f1e2d3c4b5a";
         for (uid, read) in [

@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_publishers_session_is_not_resumed() {
+    fn a_publishers_session_cannot_be_resumed() {
         let publisher = Identity { role: Role::Publisher, ..Identity::anonymous() };
         let issued = signer().issue_resume(&publisher, &[], &resumption(), NOW, NOW + 300, 1);
         assert!(matches!(issued, Err(super::super::IssueError::ResumesAPublisher)));
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn its_claims_are_validated_and_bounded() {
+    fn resume_claims_are_validated_and_bounded() {
         let refused =
             |change: &dyn Fn(&mut ResumeClaims)| verifier().verify_resume(&changed(change), NOW).unwrap_err();
         assert_eq!(refused(&|claims| claims.sid = "7".to_owned()).label(), "malformed");

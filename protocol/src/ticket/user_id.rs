@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_one_segment_of_a_topic_and_bounded() {
+    fn a_string_id_is_one_segment_of_a_topic_and_bounded() {
         let uuid = "0188fd5c-1e4f-7c2b-9d3a-7f1e2d3c4b5a";
         let id: UserId = uuid.parse().unwrap();
         assert!(id.is_written(uuid) && !id.is_written(&uuid.to_uppercase()));

@@ -381,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ticket_that_is_older_than_what_was_forgotten_is_for_one_session_alone() {
+    fn a_ticket_older_than_a_forgotten_revocation_opens_a_session_that_cannot_be_resumed() {
         let revocations = Revocations::new(300, 100);
         revocations.record(&id(7), (), 1_000);
         assert!(revocations.of_new_session(&user(8), 990).is_some(), "it targets another user");
@@ -395,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn a_disconnect_refuses_the_tickets_that_it_means_of_those_issued_before() {
+    fn a_disconnect_revokes_the_matching_tickets_issued_before_it() {
         for target in [
             id(7),
             Disconnect::Name { role: Role::User, user: "user7".to_owned() },
@@ -418,7 +418,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_that_does_not_know_yet_that_it_is_disconnected_gets_no_ticket() {
+    fn a_session_about_to_be_disconnected_gets_no_resume_ticket() {
         let revocations = Revocations::new(300, 10);
         let begun = revocations.of_new_session(&user(7), 5000).unwrap();
         revocations.record(&id(7), (), 1000);
@@ -440,7 +440,7 @@ mod tests {
     }
 
     #[test]
-    fn a_revocation_is_forgotten_when_no_ticket_from_before_it_can_be_used() {
+    fn a_revocation_is_forgotten_when_no_earlier_ticket_is_valid_any_more() {
         let revocations = Revocations::new(300, 10);
         let before = issue(&revocations, &[]);
         revocations.record(&id(1), (), 1000);
@@ -458,7 +458,7 @@ mod tests {
     }
 
     #[test]
-    fn beyond_the_bound_all_tickets_from_before_the_forgotten_are_refused() {
+    fn beyond_the_bound_all_tickets_older_than_a_forgotten_revocation_are_refused() {
         let revocations = Revocations::new(300, 3);
         let before = issue(&revocations, &[]);
         revocations.record(&id(1), (), 1000);
@@ -476,7 +476,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_no_ticket_can_hold_is_not_kept() {
+    fn a_name_too_long_for_a_ticket_is_not_kept() {
         let revocations = Revocations::new(300, 10);
         let name = |bytes| Disconnect::Name { role: Role::User, user: "x".repeat(bytes) };
         revocations.record(&name(MAX_TICKET_BYTES), (), 1000);
@@ -514,7 +514,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ticket_of_one_node_is_good_on_all_that_know_its_position_and_whatever_came_behind() {
+    fn a_ticket_is_valid_on_every_node_that_knows_its_position() {
         let one = node(0, &[1, 2]);
         let ticket = issue(&one, &[]);
         assert_eq!((ticket.node, ticket.revocations), (20, 2));
@@ -532,7 +532,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ticket_of_a_line_that_was_lost_is_worthless_and_one_from_before_the_fork_is_good() {
+    fn a_ticket_of_a_lost_line_is_refused_and_one_from_before_the_fork_is_accepted() {
         let (old, lost) = (issue(&node(0, &[1, 2]), &[]), issue(&node(0, &[1, 2, 3]), &[]));
         let promoted = node(0, &[1, 2]);
         promoted.record_shared(&id(4), Position { offset: 3, tag: 31 }, 1000);
@@ -548,7 +548,7 @@ mod tests {
     }
 
     #[test]
-    fn a_disconnect_that_comes_twice_counts_once_and_one_that_can_mean_nobody_has_its_position() {
+    fn a_repeated_disconnect_counts_once_and_one_that_matches_nobody_takes_a_position() {
         let node = node(0, &[1, 2]);
         node.record_shared(&id(2), at(2), 1000);
         let endless = Disconnect::Name { role: Role::User, user: "x".repeat(MAX_TICKET_BYTES + 1) };
@@ -559,7 +559,7 @@ mod tests {
     }
 
     #[test]
-    fn where_the_line_begins_anew_no_session_from_before_gets_a_ticket() {
+    fn after_a_new_line_begins_earlier_sessions_get_no_ticket() {
         let node = node(95, &[1, 2]);
         let begun = node.of_new_session(&user(9), 5000).unwrap();
         let issue = |since| node.of_new_ticket([SESSION].into_iter(), &user(9), since);
@@ -576,7 +576,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_shared_is_forgotten_like_what_is_not() {
+    fn shared_revocations_are_forgotten_like_local_ones() {
         let node = node(0, &[1]);
         let first = issue(&node, &[]);
         node.record_shared(&id(2), at(2), 1000 + 359);

@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn both_limits_hold_and_room_comes_back() {
+    fn both_limits_apply_and_closed_connections_free_capacity() {
         let limits = ConnectionLimits::new(Capacity { browsers: 3, for_publishers: 0 }, 2);
         let first = limits.admit(tcp("192.0.2.1:1")).unwrap();
         let _second = limits.admit(tcp("192.0.2.1:2")).unwrap();
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn browsers_leave_the_places_that_are_kept_for_publishers() {
+    fn browsers_leave_the_reserved_capacity_to_publishers() {
         let limits = ConnectionLimits::new(Capacity { browsers: 2, for_publishers: 1 }, 100);
         let mut browsers: Vec<_> = (0..3).map(|_| limits.admit(Peer::Unix).unwrap()).collect();
         assert_eq!(limits.admit(Peer::Unix).unwrap_err(), Full::Total);
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_is_behind_a_proxy_is_counted_for_itself() {
+    fn clients_behind_a_proxy_are_counted_by_their_own_address() {
         let limits = ConnectionLimits::new(PLENTY, 1);
         let mut behind: Vec<_> = (0..3).map(|_| limits.admit_proxy().unwrap()).collect();
         assert_eq!(behind[0].move_to(Peer::Forwarded("203.0.113.9".parse().unwrap())), Ok(()));
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn one_ipv6_network_is_one_address() {
+    fn an_ipv6_network_counts_as_one_address() {
         let limits = ConnectionLimits::new(PLENTY, 1);
         let _first = limits.admit(tcp("[2001:db8::1]:1")).unwrap();
         assert_eq!(limits.admit(tcp("[2001:db8::2]:1")).unwrap_err(), Full::PerAddress);
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reverse_proxy_on_this_machine_has_no_limit_of_its_own() {
+    fn local_reverse_proxies_are_not_limited_by_address() {
         let limits = ConnectionLimits::new(PLENTY, 1);
         for peer in ["127.0.0.1:1", "[::1]:1", "[::ffff:127.0.0.1]:1"] {
             let _first = limits.admit(tcp(peer)).unwrap();

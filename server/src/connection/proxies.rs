@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn networks_and_single_addresses_are_trusted_and_nobody_else() {
+    fn only_the_configured_networks_and_addresses_are_trusted() {
         for (peer, trusted) in [
             ("10.1.2.3:5", true),
             ("192.0.2.7:5", true),
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_address_that_no_trusted_proxy_has_is_the_client() {
+    fn the_last_untrusted_address_is_the_client() {
         for (header, expected) in [
             ("203.0.113.9", Some("203.0.113.9")),
             ("6.6.6.6, 203.0.113.9", Some("203.0.113.9")),
@@ -140,14 +140,14 @@ mod tests {
     }
 
     #[test]
-    fn x_real_ip_counts_where_the_list_names_nobody() {
+    fn x_real_ip_is_used_without_an_address_in_x_forwarded_for() {
         assert_eq!(client("", Some("203.0.113.9")).as_deref(), Some("203.0.113.9"));
         assert_eq!(client("198.51.100.1", Some("203.0.113.9")).as_deref(), Some("198.51.100.1"));
         assert_eq!(client("", Some("nonsense")), None);
     }
 
     #[test]
-    fn what_is_no_proxy_is_named() {
+    fn the_error_names_the_invalid_entry() {
         for text in ["localhost", "10.0.0.0/33", "10.0.0", "", "unix", "unix:/run/x"] {
             assert_eq!(TrustedProxies::parse(["10.0.0.1", text]), Err((text, NotAProxy)), "{text:?}");
         }

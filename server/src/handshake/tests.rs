@@ -72,7 +72,7 @@ fn request(target: &str, more: &str) -> String {
 }
 
 #[test]
-fn the_answer_is_that_of_the_rfc_and_repeats_the_subprotocol() {
+fn the_101_matches_the_rfc_and_repeats_the_subprotocol() {
     let response =
         String::from_utf8(upgrade(&request("/", "Sec-WebSocket-Protocol: wamp\r\n")).response).unwrap();
     assert!(response.starts_with("HTTP/1.1 101 Switching Protocols\r\n"));
@@ -82,7 +82,7 @@ fn the_answer_is_that_of_the_rfc_and_repeats_the_subprotocol() {
 }
 
 #[test]
-fn what_is_spoken_follows_the_offer() {
+fn the_offered_subprotocols_select_the_protocol() {
     let protocol = |offer: &str| {
         let upgrade = upgrade(&request("/", offer));
         (upgrade.protocol, String::from_utf8(upgrade.response).unwrap().contains("Protocol:"))
@@ -97,7 +97,7 @@ fn what_is_spoken_follows_the_offer() {
 }
 
 #[test]
-fn the_ticket_stands_in_the_origin_form_or_the_absolute_form() {
+fn tickets_are_found_in_origin_form_and_absolute_form() {
     for target in ["/ws?ticket=", "/?a=b&ticket=", "ws://host:8080/path?ticket="] {
         let identity =
             upgrade(&request(&format!("{target}{}", ticket(Role::User)), "")).authenticated.identity;
@@ -108,13 +108,13 @@ fn the_ticket_stands_in_the_origin_form_or_the_absolute_form() {
 }
 
 #[test]
-fn what_comes_behind_the_head_is_kept() {
+fn bytes_after_the_head_are_kept() {
     let upgrade = upgrade(&(request("/", "") + "\u{1}frames"));
     assert_eq!(upgrade.rest, &b"\x01frames"[..]);
 }
 
 #[test]
-fn a_head_may_come_one_byte_at_a_time() {
+fn a_head_may_arrive_byte_by_byte() {
     let context = context(Anonymous::Accept);
     let request = request("/", "");
     let mut handshake = Handshake::default();
@@ -132,7 +132,7 @@ fn a_head_may_come_one_byte_at_a_time() {
 }
 
 #[test]
-fn what_is_no_handshake_gets_the_answer_that_tells_most() {
+fn an_invalid_handshake_gets_the_most_helpful_answer() {
     let plain = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
     assert_eq!(refusal(plain), Refusal::NotWebSocket);
     assert_eq!(refusal(&request("/", "").replace("GET", "POST")), Refusal::Method);
@@ -151,7 +151,7 @@ fn what_is_no_handshake_gets_the_answer_that_tells_most() {
 }
 
 #[test]
-fn a_page_of_another_site_is_refused_before_its_ticket_is_spent() {
+fn a_page_of_another_site_is_refused_without_using_its_ticket() {
     let target = format!("/?ticket={}", ticket(Role::User));
     let context = context(Anonymous::Accept);
     let foreign = request(&target, "Origin: https://evil.example\r\n");
@@ -169,7 +169,7 @@ fn a_page_of_another_site_is_refused_before_its_ticket_is_spent() {
 }
 
 #[test]
-fn a_page_of_another_site_than_the_tickets_is_refused_before_the_ticket_is_spent() {
+fn a_page_that_the_ticket_does_not_allow_is_refused_without_using_the_ticket() {
     let hosts = [OriginPattern::parse("crm.example.com").unwrap()];
     let signer = Signer::from_secret(SECRET).unwrap();
     let ticket = signer
@@ -215,7 +215,7 @@ fn a_program_without_an_origin_may_connect() {
 }
 
 #[test]
-fn a_program_may_use_a_ticket_for_pages() {
+fn a_program_may_use_a_ticket_restricted_to_pages() {
     let hosts = [OriginPattern::parse("crm.example.com").unwrap()];
     let signer = Signer::from_secret(SECRET).unwrap();
     let ticket = signer
@@ -225,7 +225,7 @@ fn a_program_may_use_a_ticket_for_pages() {
 }
 
 #[test]
-fn a_bad_ticket_is_refused_and_says_why() {
+fn an_invalid_ticket_is_refused_with_its_cause() {
     let Outcome::Refused { refusal, cause } = shake(&request("/?ticket=x", "")) else { panic!("accepted") };
     assert_eq!(refusal, Refusal::TicketRefused);
     let Some(Cause::Ticket(error)) = cause else { panic!("{cause:?}") };
@@ -240,7 +240,7 @@ fn a_bad_ticket_is_refused_and_says_why() {
 }
 
 #[test]
-fn a_resume_ticket_is_offered_once_and_beside_our_own_subprotocol() {
+fn a_resume_ticket_is_accepted_only_once_and_with_orosync_1() {
     let cause = |offer: &str| {
         let outcome = shake(&request("/", &format!("Sec-WebSocket-Protocol: {offer}\r\n")));
         match outcome {
@@ -289,7 +289,7 @@ fn the_link_is_for_publishers_only() {
 }
 
 #[test]
-fn no_answer_holds_a_bracket_and_each_says_its_length() {
+fn every_refusal_has_a_content_length_and_no_bracket() {
     for refusal in [
         Refusal::BadRequest,
         Refusal::NotWebSocket,
@@ -307,7 +307,7 @@ fn no_answer_holds_a_bracket_and_each_says_its_length() {
 }
 
 #[test]
-fn whom_a_trusted_proxy_names_is_who_it_is_and_nobody_else_is_believed() {
+fn forwarded_addresses_are_accepted_from_trusted_proxies_only() {
     let named = request("/", "X-Forwarded-For: 6.6.6.6, 203.0.113.9\r\nX-Forwarded-For: 10.0.0.2\r\n");
     for (peer, expected) in [("192.0.2.1:1", "203.0.113.9"), ("192.0.2.2:1", "192.0.2.2:1")] {
         let mut client = client(peer);
@@ -320,7 +320,7 @@ fn whom_a_trusted_proxy_names_is_who_it_is_and_nobody_else_is_believed() {
 }
 
 #[test]
-fn too_many_from_one_address_behind_a_proxy_are_told_so_and_keep_their_tickets() {
+fn too_many_clients_of_one_forwarded_address_are_refused_without_using_their_tickets() {
     let limits = ConnectionLimits::new(Capacity { browsers: 3, for_publishers: 1 }, 1);
     let context = context(Anonymous::Accept);
     let shake = |address: &str, ticket: &str| {
@@ -342,7 +342,7 @@ fn too_many_from_one_address_behind_a_proxy_are_told_so_and_keep_their_tickets()
 }
 
 #[test]
-fn a_browser_gets_no_place_that_is_kept_for_publishers() {
+fn browsers_cannot_use_the_capacity_reserved_for_publishers() {
     let limits = ConnectionLimits::new(Capacity { browsers: 1, for_publishers: 1 }, 10);
     let context = context(Anonymous::Accept);
     let shake = |request: &str| {
@@ -363,7 +363,7 @@ fn a_browser_gets_no_place_that_is_kept_for_publishers() {
 }
 
 #[test]
-fn a_publisher_is_told_the_nodes_cluster_and_nobody_else_is() {
+fn only_publishers_get_the_cluster_header() {
     let said = |offer: &str| {
         let response = String::from_utf8(upgrade(&request("/", offer)).response).unwrap();
         let line = response.lines().find_map(|line| line.strip_prefix("Orosync-Cluster: "));

@@ -442,7 +442,7 @@ mod tests {
     }
 
     #[test]
-    fn an_owner_may_have_a_text_for_an_id() {
+    fn an_owners_id_may_be_a_string() {
         let policies = Policies::new(vec![
             rule("acme/number/{uid:int}", Subscribe::Owner, Publish::Publisher),
             rule("acme/{any}/{uid}", Subscribe::Owner, Publish::Publisher),

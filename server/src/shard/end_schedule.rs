@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn many_are_spread_evenly_over_the_time() {
+    fn many_ends_are_spread_evenly_over_the_time() {
         let ends = ends(10_000, 10);
         assert_eq!(ends.len(), 10_000);
         assert!(*ends.last().unwrap() <= Duration::from_secs(10));
@@ -127,14 +127,14 @@ mod tests {
     }
 
     #[test]
-    fn a_fifth_of_a_drain_is_left_to_write() {
+    fn a_fifth_of_a_drain_is_reserved_for_writing() {
         let now = Instant::now();
         assert_eq!(last_of_drain(now, now + Duration::from_secs(10)), now + Duration::from_secs(8));
         assert_eq!(last_of_drain(now + MIN_SPREAD, now), now + MIN_SPREAD);
     }
 
     #[test]
-    fn without_a_deadline_php_has_500_tickets_a_second_to_make_for_ten_seconds_to_a_minute() {
+    fn without_a_deadline_500_sessions_end_per_second_for_ten_seconds_to_a_minute() {
         // Sessions of a node, its shards, seconds that it takes, and the most in one of them, but for one of each shard.
         for (sessions, shards, seconds, most) in [
             (100, 1, 2, 50),
@@ -161,13 +161,13 @@ mod tests {
     }
 
     #[test]
-    fn a_few_are_ended_quickly_and_without_time_all_at_once() {
+    fn a_few_sessions_end_quickly_and_without_time_all_end_at_once() {
         assert_eq!(*ends(11, 3600).last().unwrap(), Duration::from_millis(200));
         assert_eq!(ends(1000, 0), [Duration::ZERO; 1000]);
     }
 
     #[test]
-    fn what_is_added_later_hurries_nobody_and_puts_nobody_off() {
+    fn later_additions_neither_advance_nor_postpone_scheduled_ends() {
         let start = Instant::now();
         let mut schedule = EndSchedule::new(1);
         schedule.add([SessionKey::default()].repeat(1000), start, start + Duration::from_secs(10));

@@ -65,14 +65,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn others_are_read_for_a_share_of_the_time_of_writing_within_bounds() {
+    fn the_read_budget_grows_with_the_time_of_writing_within_bounds() {
         assert_eq!(other_read_budget(Duration::ZERO), MIN_OTHER_READ_BYTES);
         assert_eq!(other_read_budget(Duration::from_millis(2)), 10_000);
         assert_eq!(other_read_budget(Duration::MAX), PUBLISHER_READ_BYTES);
     }
 
     #[test]
-    fn dropping_gets_half_of_the_reading_and_all_of_it_above_the_limit() {
+    fn drops_get_half_of_the_read_budget_and_all_of_it_above_the_limit() {
         assert_eq!(drops_per_iteration(10, MIN_OTHER_READ_BYTES), 10);
         assert_eq!(drops_per_iteration(MAX_PENDING_DROPS, MIN_OTHER_READ_BYTES), 32);
         assert_eq!(drops_per_iteration(MAX_PENDING_DROPS + 1, MIN_OTHER_READ_BYTES), 64);

@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn tags_leave_out_what_names_others() {
+    fn events_with_other_tags_are_omitted() {
         let of = |tag| kept(&format!(r#"[{{"tagname":"{tag}"}}]"#));
         let recovered = recovered(vec![of("A"), of("B"), kept("17")]);
         let (text, complete) = answer_text(&recovered, Some(&["B", "C"]));
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_for_other_sessions_is_left_out() {
+    fn events_for_other_sessions_are_omitted() {
         let only =
             |id| Audience { eligible: SessionIds::new(vec![SessionId(id)]).unwrap(), ..Audience::default() };
         let one = Payload::check(&Bytes::from_static(b"1")).unwrap();
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn beyond_the_bounds_the_latest_come_and_it_is_not_complete() {
+    fn beyond_the_bounds_only_the_latest_events_are_sent_and_the_answer_is_incomplete() {
         let many = |count: usize, json: &str| answer_text(&recovered(vec![kept(json); count]), None);
         let (text, complete) = many(MAX_EVENTS, "1");
         assert!(complete && text.contains(r#"["1.a",1]"#));

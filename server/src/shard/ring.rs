@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_socket_gets_its_bytes_in_order_and_each_send_its_answer() {
+    fn each_socket_gets_its_bytes_in_order_and_each_send_its_outcome() {
         // Without rings there is nothing to test: the server then writes to each socket separately.
         let Ok(mut ring) = SendRing::new() else { return };
         let pairs: Vec<_> = (0..300).map(|_| UnixStream::pair().unwrap()).collect();
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_socket_takes_a_part_and_then_nothing_and_holds_up_no_other() {
+    fn a_full_socket_accepts_a_part_and_delays_no_other() {
         let Ok(mut ring) = SendRing::new() else { return };
         let (full, _reader) = UnixStream::pair().unwrap();
         let (free, mut reader) = UnixStream::pair().unwrap();

@@ -422,7 +422,7 @@ mod tests {
     }
 
     #[test]
-    fn first_and_last_are_told() {
+    fn the_first_and_the_last_subscription_of_a_topic_are_reported() {
         let mut subscribers = Subscribers::default();
         let [first, second] = sessions();
         assert_eq!(subscribers.subscribe(first, &topic(1), 2), Subscribed::First);
@@ -440,7 +440,7 @@ mod tests {
     }
 
     #[test]
-    fn who_subscribes_to_a_topic_that_is_being_dropped_is_not_its_first_and_keeps_it() {
+    fn subscribing_to_a_topic_with_pending_drops_keeps_it_and_is_not_its_first_subscription() {
         let mut subscribers = Subscribers::default();
         let mut places = SlotMap::with_key();
         let former = places.insert(());

@@ -356,7 +356,7 @@ fn batch(first: u64, messages: Vec<Message>) -> PublisherFrame {
 }
 
 #[test]
-fn the_101_and_welcome_leave_in_one_write_with_nothing_behind_them() {
+fn the_101_and_welcome_are_sent_in_one_write_and_nothing_else_with_them() {
     let mut stage = Stage::new();
     let key = stage.connect();
     // A client of the oldest kind: it subscribes and asks in the same packet as its request.
@@ -378,7 +378,7 @@ fn the_101_and_welcome_leave_in_one_write_with_nothing_behind_them() {
 }
 
 #[test]
-fn an_event_reaches_all_who_subscribed_and_nobody_else() {
+fn an_event_reaches_its_subscribers_and_no_other_session() {
     let mut stage = Stage::new();
     let (a, b, c) =
         (stage.browser(WAMP, &user(1)), stage.browser(OROSYNC, &user(2)), stage.browser("", &user(3)));
@@ -426,7 +426,7 @@ fn a_send_ahead_of_the_write_returns_whether_the_write_is_still_needed() {
 }
 
 #[test]
-fn exclude_and_eligible_name_sessions() {
+fn exclude_and_eligible_select_sessions() {
     let mut stage = Stage::new();
     let keys = [0, 1, 2].map(|uid| stage.browser(WAMP, &user(uid)));
     let ids = keys.map(|key| stage.shard.session(key).unwrap().id().unwrap());
@@ -445,7 +445,7 @@ fn exclude_and_eligible_name_sessions() {
 }
 
 #[test]
-fn what_a_policy_refuses_is_told_and_never_closes_the_session() {
+fn a_request_refused_by_a_policy_is_answered_and_never_closes_the_session() {
     let mut stage = Stage::new();
     let key = stage.browser(WAMP, &Identity::anonymous());
     for (text, topic) in [
@@ -466,7 +466,7 @@ fn what_a_policy_refuses_is_told_and_never_closes_the_session() {
 }
 
 #[test]
-fn a_message_that_is_none_closes_with_1007() {
+fn an_invalid_message_closes_the_session_with_1007() {
     for text in ["x", "{}", "[8,\"t\",1]", "[5,7]", r#"[7,"t",1,[],true]"#] {
         let mut stage = Stage::new();
         let key = stage.browser(WAMP, &user(1));
@@ -480,7 +480,7 @@ fn a_message_that_is_none_closes_with_1007() {
 }
 
 #[test]
-fn a_wamp_session_that_should_come_back_ends_without_a_close_frame() {
+fn a_wamp_session_that_should_reconnect_ends_without_a_close_frame() {
     let mut stage = Stage::new();
     let (wamp, none, orosync) =
         (stage.browser(WAMP, &user(1)), stage.browser("", &user(2)), stage.browser(OROSYNC, &user(3)));
@@ -498,7 +498,7 @@ fn a_wamp_session_that_should_come_back_ends_without_a_close_frame() {
 }
 
 #[test]
-fn a_publisher_gets_the_fin_right_behind_its_close_frame() {
+fn a_publisher_gets_the_fin_right_after_its_close_frame() {
     let mut stage = Stage::new();
     let publisher = stage.publisher(1);
     stage.link_frames(publisher);
@@ -517,7 +517,7 @@ fn a_publisher_gets_the_fin_right_behind_its_close_frame() {
 }
 
 #[test]
-fn a_disconnect_lets_who_is_still_logged_in_come_back_after_all_that_was_accepted() {
+fn a_disconnect_ends_sessions_with_4010_after_their_queued_events() {
     let mut stage = Stage::new();
     let (wamp, none, orosync) =
         (stage.browser(WAMP, &user(7)), stage.browser("", &user(7)), stage.browser(OROSYNC, &user(7)));
@@ -540,7 +540,7 @@ fn a_disconnect_lets_who_is_still_logged_in_come_back_after_all_that_was_accepte
 }
 
 #[test]
-fn a_disconnect_ends_nobody_of_another_role_and_no_publisher() {
+fn a_disconnect_ends_no_session_of_another_role_and_no_publisher() {
     let mut stage = Stage::new();
     let customer = |uid| Identity { role: Role::Customer, ..user(uid) };
     let (meant, same_id, same_name) = (
@@ -560,7 +560,7 @@ fn a_disconnect_ends_nobody_of_another_role_and_no_publisher() {
 }
 
 #[test]
-fn a_disconnect_that_could_mean_somebody_else_is_refused() {
+fn a_disconnect_of_a_user_name_without_a_role_is_refused() {
     let mut stage = Stage::new();
     let key = stage.browser(OROSYNC, &user(7));
     let publisher = stage.publisher(1);
@@ -573,7 +573,7 @@ fn a_disconnect_that_could_mean_somebody_else_is_refused() {
 }
 
 #[test]
-fn a_publisher_that_speaks_wamp_ends_sessions_too() {
+fn a_wamp_publisher_can_disconnect_sessions() {
     let mut stage = Stage::new();
     let key = stage.browser(OROSYNC, &user(7));
     let publisher = stage.wamp_publisher();
@@ -589,7 +589,7 @@ fn a_publisher_that_speaks_wamp_ends_sessions_too() {
 }
 
 #[test]
-fn what_is_no_topic_is_refused_and_not_told_to_the_operator() {
+fn an_invalid_topic_is_refused_and_not_listed_for_the_operator() {
     let mut stage = Stage::new();
     let key = stage.browser(WAMP, &user(1));
     stage.say(key, r#"[5,"acme/\u001b]0;x\nOK"]"#);
@@ -620,7 +620,7 @@ fn a_drain_ends_sessions_one_after_the_other() {
 }
 
 #[test]
-fn what_a_burst_to_many_sessions_took_is_given_back() {
+fn the_memory_of_a_burst_to_many_sessions_is_released() {
     let mut stage = Stage::new();
     let keys: Vec<SessionKey> = (0..500).map(|uid| stage.browser(OROSYNC, &user(uid))).collect();
     for key in &keys {
@@ -636,7 +636,7 @@ fn what_a_burst_to_many_sessions_took_is_given_back() {
 }
 
 #[test]
-fn what_was_accepted_is_written_before_a_session_ends() {
+fn accepted_events_are_written_before_a_session_ends() {
     let mut stage = Stage::new();
     let key = stage.browser(WAMP, &user(1));
     stage.say(key, r#"[5,"oro/ping"]"#);
@@ -649,7 +649,7 @@ fn what_was_accepted_is_written_before_a_session_ends() {
 }
 
 #[test]
-fn a_slow_reader_costs_its_bound_and_disturbs_nobody() {
+fn a_slow_reader_is_bounded_and_delays_no_other_session() {
     let mut stage = Stage::with(|limits| limits.outbound_bytes = 1000);
     let (slow, quick) = (stage.browser(OROSYNC, &user(1)), stage.browser(WAMP, &user(2)));
     for key in [slow, quick] {
@@ -666,7 +666,7 @@ fn a_slow_reader_costs_its_bound_and_disturbs_nobody() {
 }
 
 #[test]
-fn too_many_messages_close_with_4009() {
+fn too_many_messages_close_the_session_with_4009() {
     let mut stage = Stage::with(|limits| limits.message_burst = 10);
     let key = stage.browser(OROSYNC, &user(1));
     for n in 0..10 {
@@ -679,7 +679,7 @@ fn too_many_messages_close_with_4009() {
 }
 
 #[test]
-fn too_many_subscriptions_are_refused_one_by_one() {
+fn each_subscription_beyond_the_limit_is_refused() {
     let mut stage = Stage::with(|limits| limits.subscriptions = 2);
     let key = stage.browser(WAMP, &user(1));
     for n in 0..4 {
@@ -691,7 +691,7 @@ fn too_many_subscriptions_are_refused_one_by_one() {
 }
 
 #[test]
-fn a_publisher_is_acknowledged_and_what_it_sends_again_is_delivered_once() {
+fn a_publisher_is_acknowledged_and_resent_messages_are_delivered_once() {
     let mut stage = Stage::new();
     let reader = stage.browser(WAMP, &user(1));
     stage.say(reader, r#"[5,"oro/ping"]"#);
@@ -710,7 +710,7 @@ fn a_publisher_is_acknowledged_and_what_it_sends_again_is_delivered_once() {
 }
 
 #[test]
-fn a_publisher_hears_of_a_message_that_nobody_could_receive() {
+fn a_publisher_is_notified_of_a_message_to_an_undeclared_topic() {
     let mut stage = Stage::new();
     let key = stage.publisher(7);
     stage.link_frames(key);
@@ -721,7 +721,7 @@ fn a_publisher_hears_of_a_message_that_nobody_could_receive() {
 }
 
 #[test]
-fn refusals_without_number_never_cost_a_publisher_its_link() {
+fn any_number_of_refusals_leaves_a_publishers_link_open() {
     let mut stage = Stage::with(|limits| limits.outbound_bytes = 64 << 10);
     let key = stage.publisher(7);
     stage.link_frames(key);
@@ -741,7 +741,7 @@ fn refusals_without_number_never_cost_a_publisher_its_link() {
 }
 
 #[test]
-fn what_a_publisher_is_owed_leaves_before_its_close_frame() {
+fn pending_acknowledgements_are_sent_before_a_publishers_close_frame() {
     let mut stage = Stage::new();
     let key = stage.publisher(7);
     stage.link_frames(key);
@@ -758,7 +758,7 @@ fn what_a_publisher_is_owed_leaves_before_its_close_frame() {
 }
 
 #[test]
-fn refusals_without_number_cost_a_page_neither_its_session_nor_its_events() {
+fn any_number_of_refusals_leaves_a_pages_session_and_events_intact() {
     let mut stage = Stage::with(|limits| limits.outbound_bytes = 64 << 10);
     let key = stage.browser(OROSYNC, &user(1));
     stage.say(key, r#"[5,"oro/ping"]"#);
@@ -776,7 +776,7 @@ fn refusals_without_number_cost_a_page_neither_its_session_nor_its_events() {
 }
 
 #[test]
-fn without_credit_a_publisher_is_not_read_and_goes_on_when_it_comes_back() {
+fn without_credit_a_publisher_is_not_read_until_credit_is_returned() {
     let mut stage = Stage::with(|limits| limits.publisher_messages = 1);
     let reader = stage.browser(WAMP, &user(1));
     stage.say(reader, r#"[5,"oro/ping"]"#);
@@ -793,7 +793,7 @@ fn without_credit_a_publisher_is_not_read_and_goes_on_when_it_comes_back() {
 }
 
 #[test]
-fn while_draining_nothing_is_acknowledged_any_more() {
+fn a_draining_shard_accepts_and_acknowledges_no_messages() {
     let mut stage = Stage::new();
     let key = stage.publisher(7);
     stage.link_frames(key);
@@ -807,7 +807,7 @@ fn while_draining_nothing_is_acknowledged_any_more() {
 }
 
 #[test]
-fn a_silent_peer_is_asked_and_then_dropped() {
+fn a_silent_peer_is_pinged_and_then_dropped() {
     let mut stage = Stage::new();
     let (silent, alive) = (stage.browser(WAMP, &user(1)), stage.browser(WAMP, &user(2)));
     stage.now += Duration::from_secs(31);
@@ -824,7 +824,7 @@ fn a_silent_peer_is_asked_and_then_dropped() {
 }
 
 #[test]
-fn an_answer_to_a_ping_counts_however_late_the_clock_is_looked_at() {
+fn a_pong_counts_even_if_the_next_timeout_check_is_late() {
     let mut stage = Stage::new();
     let key = stage.browser(WAMP, &user(1));
     for _ in 0..3 {
@@ -836,7 +836,7 @@ fn an_answer_to_a_ping_counts_however_late_the_clock_is_looked_at() {
 }
 
 #[test]
-fn an_answer_to_a_ping_counts_before_it_is_read() {
+fn a_pong_counts_even_if_it_was_not_read_yet() {
     let mut stage = Stage::new();
     let key = stage.browser(WAMP, &user(1));
     stage.now += Duration::from_secs(31);
@@ -861,7 +861,7 @@ fn a_silent_publisher_is_pinged_after_five_seconds_at_the_earliest() {
 }
 
 #[test]
-fn a_handshake_has_its_time() {
+fn an_incomplete_handshake_times_out() {
     let mut stage = Stage::new();
     let key = stage.connect();
     stage.send(key, b"GET / HTTP/1.1\r\n");
@@ -872,7 +872,7 @@ fn a_handshake_has_its_time() {
 }
 
 #[test]
-fn a_handshake_that_has_come_in_time_is_not_refused_for_not_having_been_read() {
+fn a_handshake_that_arrived_in_time_but_was_not_read_is_accepted() {
     let mut stage = Stage::new();
     let key = stage.connect();
     stage.now += Duration::from_secs(11);
@@ -883,7 +883,7 @@ fn a_handshake_that_has_come_in_time_is_not_refused_for_not_having_been_read() {
 }
 
 #[test]
-fn what_comes_late_for_a_session_reaches_no_other() {
+fn late_input_of_an_ended_session_affects_no_other() {
     let mut stage = Stage::new();
     let gone = stage.browser(WAMP, &user(1));
     stage.shard.handle_end_of_input(gone);
@@ -900,7 +900,7 @@ fn what_comes_late_for_a_session_reaches_no_other() {
 }
 
 #[test]
-fn a_session_leaves_nothing_behind() {
+fn an_ended_session_leaves_nothing_behind() {
     let mut stage = Stage::new();
     for round in 0..3 {
         let keys: Vec<SessionKey> = (0..10).map(|uid| stage.browser(WAMP, &user(uid))).collect();
@@ -923,7 +923,7 @@ fn a_session_leaves_nothing_behind() {
 }
 
 #[test]
-fn subscriptions_of_an_ended_session_are_dropped_in_pieces_and_others_can_subscribe_meanwhile() {
+fn subscriptions_of_an_ended_session_are_dropped_in_pieces_while_others_subscribe() {
     let mut stage = Stage::with(|limits| {
         limits.subscriptions = 1000;
         limits.message_burst = 1000;
@@ -952,7 +952,7 @@ fn subscriptions_of_an_ended_session_are_dropped_in_pieces_and_others_can_subscr
 }
 
 #[test]
-fn a_busy_inbox_leaves_the_other_tasks_of_the_thread_their_iterations() {
+fn a_busy_inbox_does_not_starve_the_other_tasks_of_the_thread() {
     const ITERATIONS: usize = 200;
     let stage = Stage::new();
     let shard = &stage.node.shards()[0];
@@ -976,7 +976,7 @@ fn a_busy_inbox_leaves_the_other_tasks_of_the_thread_their_iterations() {
 }
 
 #[test]
-fn what_a_publisher_sent_before_its_close_is_published_however_it_was_cut() {
+fn messages_that_a_publisher_sent_right_before_its_close_are_published() {
     let close = masked(8, &1000_u16.to_be_bytes());
     let nonsense = masked(2, b"nonsense");
     for end in [close, nonsense] {
@@ -992,7 +992,7 @@ fn what_a_publisher_sent_before_its_close_is_published_however_it_was_cut() {
 }
 
 #[test]
-fn what_waits_for_credit_is_published_even_if_its_publisher_has_gone() {
+fn messages_waiting_for_credit_are_published_even_if_their_publisher_is_gone() {
     let mut stage = Stage::with(|limits| limits.publisher_messages = 1);
     let reader = stage.browser(WAMP, &user(1));
     stage.say(reader, r#"[5,"oro/ping"]"#);
@@ -1007,7 +1007,7 @@ fn what_waits_for_credit_is_published_even_if_its_publisher_has_gone() {
 }
 
 #[test]
-fn a_publisher_that_waits_for_credit_is_not_taken_for_dead() {
+fn a_publisher_that_waits_for_credit_is_pinged_and_not_dropped() {
     let mut stage = Stage::with(|limits| limits.publisher_messages = 1);
     let reader = stage.browser(WAMP, &user(1));
     stage.say(reader, r#"[5,"oro/ping"]"#);
@@ -1025,7 +1025,7 @@ fn a_publisher_that_waits_for_credit_is_not_taken_for_dead() {
 }
 
 #[test]
-fn a_close_frame_leaves_whatever_bytes_follow_what_caused_it() {
+fn a_close_frame_is_sent_whatever_bytes_follow_the_invalid_message() {
     for more in [masked(3, b""), b"\x81\x02hi".to_vec(), masked(1, &vec![b'x'; 70_000]), masked(1, b"{}")] {
         let mut stage = Stage::new();
         let key = stage.browser(WAMP, &user(1));
@@ -1036,7 +1036,7 @@ fn a_close_frame_leaves_whatever_bytes_follow_what_caused_it() {
 }
 
 #[test]
-fn a_peer_that_broke_the_protocol_gets_its_close_frame_and_the_fin_at_once() {
+fn a_protocol_violation_gets_a_close_frame_directly_followed_by_the_fin() {
     // The second one believes to have closed already.
     for (broken, code) in [(masked(3, b""), 1002), (masked(8, b"\x03"), 1002), (masked(1, b"\xff"), 1007)] {
         let mut stage = Stage::new();
@@ -1078,7 +1078,7 @@ fn remaining_output_is_written_until_the_drain_deadline_before_the_close_timeout
 }
 
 #[test]
-fn fragments_are_paid_for_like_messages() {
+fn fragments_are_charged_to_the_rate_limit_like_messages() {
     let mut stage = Stage::with(|limits| limits.message_burst = 10);
     let key = stage.browser(OROSYNC, &user(1));
     let first = [0x01, 0x80, 0, 0, 0, 0];
@@ -1090,7 +1090,7 @@ fn fragments_are_paid_for_like_messages() {
 }
 
 #[test]
-fn an_answer_is_not_larger_than_what_it_answers() {
+fn answers_contain_only_the_beginning_of_long_names() {
     let mut stage = Stage::new();
     let key = stage.browser(WAMP, &user(1));
     let long = "\u{e9}".repeat(30_000);
@@ -1108,7 +1108,7 @@ fn an_answer_is_not_larger_than_what_it_answers() {
 }
 
 #[test]
-fn a_ticket_grants_what_the_policy_leaves_to_the_application() {
+fn a_ticket_grants_topics_under_the_policy_granted() {
     let mut stage = Stage::new();
     let rule = |pattern: &str| {
         let pattern = TopicPattern::parse(pattern).unwrap();
@@ -1125,7 +1125,7 @@ fn a_ticket_grants_what_the_policy_leaves_to_the_application() {
 }
 
 #[test]
-fn other_rules_hold_from_now_on_and_no_session_is_closed_for_them() {
+fn changed_rules_apply_to_new_subscriptions_and_close_no_session() {
     let mut stage = Stage::new();
     let key = stage.browser(WAMP, &user(1));
     stage.say(key, r#"[5,"acme/news"]"#);
@@ -1160,7 +1160,7 @@ fn an_acknowledgement_waits_until_the_event_is_written() {
 }
 
 #[test]
-fn a_disconnect_is_acknowledged_when_the_sessions_that_it_ends_are_written_to() {
+fn a_disconnect_is_acknowledged_after_the_close_frames_are_written() {
     let mut stage = Stage::new();
     let ended = stage.browser(OROSYNC, &user(7));
     let publisher = stage.publisher(1);
@@ -1176,7 +1176,7 @@ fn a_disconnect_is_acknowledged_when_the_sessions_that_it_ends_are_written_to() 
 }
 
 #[test]
-fn a_publisher_that_comes_back_is_welcomed_with_what_is_written_and_not_before() {
+fn welcome_waits_until_accepted_messages_are_written() {
     let mut stage = Stage::new();
     let reader = stage.browser(WAMP, &user(1));
     stage.say(reader, r#"[5,"oro/ping"]"#);
@@ -1190,7 +1190,7 @@ fn a_publisher_that_comes_back_is_welcomed_with_what_is_written_and_not_before()
 }
 
 #[test]
-fn what_is_sent_again_is_acknowledged_when_the_first_is_written() {
+fn a_resent_message_is_acknowledged_after_the_original_is_written() {
     let mut stage = Stage::new();
     let reader = stage.browser(WAMP, &user(1));
     stage.say(reader, r#"[5,"oro/ping"]"#);
@@ -1205,7 +1205,7 @@ fn what_is_sent_again_is_acknowledged_when_the_first_is_written() {
 }
 
 #[test]
-fn a_drain_acknowledges_what_was_accepted_and_says_when_it_has() {
+fn a_drain_acknowledges_accepted_messages_and_notifies_when_all_are() {
     let mut stage = Stage::new();
     let reader = stage.browser(WAMP, &user(1));
     stage.say(reader, r#"[5,"oro/ping"]"#);
@@ -1230,7 +1230,7 @@ fn a_drain_acknowledges_what_was_accepted_and_says_when_it_has() {
 }
 
 #[test]
-fn a_drain_does_not_wait_for_a_publisher_that_has_gone() {
+fn a_drain_does_not_wait_for_a_publisher_that_is_gone() {
     let mut stage = Stage::new();
     let reader = stage.browser(WAMP, &user(1));
     stage.say(reader, r#"[5,"oro/ping"]"#);
@@ -1246,7 +1246,7 @@ fn a_drain_does_not_wait_for_a_publisher_that_has_gone() {
 }
 
 #[test]
-fn a_write_that_fails_is_not_tried_again() {
+fn a_failed_write_is_not_retried() {
     /// What TLS is after a reset: it has taken something, and can pass it on no more.
     struct Broken;
     impl Outlet for Broken {

@@ -67,7 +67,7 @@ fn tagged(name: &str) -> String {
 }
 
 #[test]
-fn who_comes_back_gets_what_it_missed_and_then_what_follows() {
+fn a_reconnecting_session_gets_missed_events_and_then_later_ones() {
     let mut stage = Stage::new();
     let first = stage.comer();
     let (position, rest) = stage.recovered(first, "{}");
@@ -87,7 +87,7 @@ fn who_comes_back_gets_what_it_missed_and_then_what_follows() {
 }
 
 #[test]
-fn nothing_falls_between_the_answer_and_what_follows_and_nothing_comes_twice() {
+fn no_event_is_lost_or_repeated_between_the_answer_and_later_events() {
     let mut stage = Stage::new();
     let (before, key) = (stage.comer(), stage.comer());
     let (position, _) = stage.recovered(before, "{}");
@@ -103,7 +103,7 @@ fn nothing_falls_between_the_answer_and_what_follows_and_nothing_comes_twice() {
 }
 
 #[test]
-fn a_time_is_asked_for_from_the_101_on() {
+fn milliseconds_are_counted_back_from_the_101_response() {
     let mut stage = Stage::new();
     stage.update("1");
     let asked = |stage: &mut Stage, milliseconds: &str| {
@@ -125,7 +125,7 @@ fn a_time_is_asked_for_from_the_101_on() {
 }
 
 #[test]
-fn events_that_name_other_tags_are_left_out_and_positions_go_on() {
+fn events_with_other_tags_are_filtered_and_positions_advance() {
     let mut stage = Stage::new();
     let (key, everything) = (stage.comer(), stage.comer());
     let (start, _) = stage.recovered(key, r#"{"tags":["A","B"]}"#);
@@ -153,7 +153,7 @@ fn events_that_name_other_tags_are_left_out_and_positions_go_on() {
 }
 
 #[test]
-fn plain_subscribers_see_no_difference() {
+fn plain_subscribers_get_events_without_positions() {
     let mut stage = Stage::new();
     let (plain, other) = (stage.browser(WAMP, &user(1)), stage.comer());
     stage.write();
@@ -180,7 +180,7 @@ fn a_plain_subscription_becomes_one_with_positions_without_losing_an_event() {
 }
 
 #[test]
-fn who_unsubscribes_before_the_answer_gets_the_answer_alone() {
+fn a_session_that_unsubscribes_before_the_answer_gets_only_the_answer() {
     let mut stage = Stage::new();
     let key = stage.comer();
     stage.say(key, &format!(r#"[2,"1","orosync/subscribe","{TOPIC}"]"#));
@@ -192,7 +192,7 @@ fn who_unsubscribes_before_the_answer_gets_the_answer_alone() {
 }
 
 #[test]
-fn who_is_gone_before_the_answer_leaves_nothing_behind() {
+fn a_session_that_ends_before_the_answer_leaves_nothing_behind() {
     let mut stage = Stage::new();
     let key = stage.comer();
     stage.say(key, &format!(r#"[2,"1","orosync/subscribe","{TOPIC}",{{"tags":["A"]}}]"#));
@@ -214,7 +214,7 @@ fn who_is_gone_before_the_answer_leaves_nothing_behind() {
 const ASK_AGAIN: &str = r#"[4,"1","orosync\/subscribe","missed events cannot be determined at the moment because the broker is unavailable. Ask again",{"code":503}]"#;
 
 #[test]
-fn while_the_broker_is_away_a_call_subscribes_to_nothing_and_may_be_made_again() {
+fn a_call_while_the_broker_is_unavailable_subscribes_to_nothing_and_can_be_retried() {
     let mut stage = Stage::new();
     let key = stage.comer();
     stage.asks_in_vain(key);
@@ -231,7 +231,7 @@ fn while_the_broker_is_away_a_call_subscribes_to_nothing_and_may_be_made_again()
 }
 
 #[test]
-fn while_the_broker_is_away_a_subscription_that_there_was_stays_as_it_was() {
+fn a_call_while_the_broker_is_unavailable_keeps_an_existing_subscription() {
     let mut stage = Stage::new();
     let (plain, positioned) = (stage.comer(), stage.comer());
     stage.say(plain, &format!(r#"[5,"{TOPIC}"]"#));
@@ -248,7 +248,7 @@ fn while_the_broker_is_away_a_subscription_that_there_was_stays_as_it_was() {
 }
 
 #[test]
-fn a_call_in_vain_takes_nothing_from_a_later_one_that_waits() {
+fn a_failed_call_does_not_affect_a_later_pending_one() {
     let mut stage = Stage::new();
     let key = stage.comer();
     let call = format!(r#"[2,"1","orosync/subscribe","{TOPIC}"]"#);
@@ -272,7 +272,7 @@ fn a_call_in_vain_takes_nothing_from_a_later_one_that_waits() {
 }
 
 #[test]
-fn who_unsubscribes_or_goes_while_the_broker_is_away_leaves_nothing_behind() {
+fn unsubscribing_or_ending_while_the_broker_is_unavailable_leaves_nothing_behind() {
     let mut stage = Stage::new();
     let (stays, goes) = (stage.comer(), stage.comer());
     for key in [stays, goes] {
@@ -289,7 +289,7 @@ fn who_unsubscribes_or_goes_while_the_broker_is_away_leaves_nothing_behind() {
 }
 
 #[test]
-fn calls_are_answered_in_their_order() {
+fn calls_are_answered_in_order() {
     let mut stage = Stage::new();
     let key = stage.comer();
     for call in [
@@ -308,7 +308,7 @@ fn calls_are_answered_in_their_order() {
 }
 
 #[test]
-fn what_cannot_be_done_is_answered_with_a_sentence() {
+fn invalid_calls_are_answered_with_their_cause() {
     let mut stage = Stage::with(|limits| limits.subscriptions = 1);
     let key = stage.comer();
     for (procedure, arguments, answer) in [
@@ -351,7 +351,7 @@ fn what_cannot_be_done_is_answered_with_a_sentence() {
 }
 
 #[test]
-fn what_is_for_other_sessions_does_not_come_later_either() {
+fn events_for_other_sessions_are_not_recovered_either() {
     let mut stage = Stage::new();
     let (key, other) = (stage.comer(), stage.comer());
     let (position, _) = stage.recovered(key, "{}");
@@ -370,7 +370,7 @@ fn what_is_for_other_sessions_does_not_come_later_either() {
 }
 
 #[test]
-fn answers_leave_room_for_each_other_and_for_what_follows() {
+fn large_answers_leave_room_for_further_answers_and_events() {
     let mut stage = Stage::with(|limits| limits.outbound_bytes = 64 << 10);
     let large = format!("\"{}\"", "x".repeat(10_000));
     let topics = ["oro/data/update", "oro/maintenance", "oro/ping"];
@@ -388,7 +388,7 @@ fn answers_leave_room_for_each_other_and_for_what_follows() {
 }
 
 #[test]
-fn a_turn_answers_no_more_than_it_has_time_for() {
+fn the_number_of_recoveries_in_flight_is_limited() {
     let mut stage = Stage::new();
     let keys: Vec<_> = (0..2 * RECOVERIES).map(|_| stage.comer()).collect();
     for key in &keys {
@@ -404,7 +404,7 @@ fn a_turn_answers_no_more_than_it_has_time_for() {
 }
 
 #[test]
-fn events_that_are_looked_at_are_paid_for() {
+fn events_examined_for_a_recovery_are_charged_to_the_rate_limit() {
     let mut stage = Stage::with(|limits| {
         limits.message_burst = 10;
         limits.messages_per_second = 1;
@@ -423,7 +423,7 @@ fn events_that_are_looked_at_are_paid_for() {
 }
 
 #[test]
-fn a_drain_waits_for_publishers_alone() {
+fn a_drain_waits_for_replies_to_publishers_only() {
     let mut stage = Stage::new();
     let key = stage.comer();
     stage.say(key, &format!(r#"[2,"1","orosync/subscribe","{TOPIC}"]"#));
@@ -433,7 +433,7 @@ fn a_drain_waits_for_publishers_alone() {
 }
 
 #[test]
-fn a_drain_does_not_end_who_is_answered_meanwhile() {
+fn the_first_step_of_a_drain_does_not_end_a_session_with_a_pending_call() {
     let mut stage = Stage::new();
     let key = stage.comer();
     stage.say(key, &format!(r#"[2,"1","orosync/subscribe","{TOPIC}"]"#));
@@ -445,7 +445,7 @@ fn a_drain_does_not_end_who_is_answered_meanwhile() {
 }
 
 #[test]
-fn who_can_ask_what_is_missing_is_ended_to_do_so_and_hears_no_more_of_it_until_then() {
+fn sessions_that_can_recover_lost_events_get_no_later_ones_and_are_ended() {
     let mut stage = Stage::new();
     let [plain, all, some, other] = [(); 4].map(|()| stage.comer());
     stage.say(plain, &format!(r#"[5,"{TOPIC}"]"#));
@@ -477,7 +477,7 @@ fn who_can_ask_what_is_missing_is_ended_to_do_so_and_hears_no_more_of_it_until_t
 }
 
 #[test]
-fn browsers_that_are_to_end_already_are_not_put_off_when_they_are_again() {
+fn repeated_requests_to_end_browsers_do_not_postpone_their_end() {
     let mut stage = Stage::new();
     for _ in 0..1000 {
         stage.comer();
@@ -492,7 +492,7 @@ fn browsers_that_are_to_end_already_are_not_put_off_when_they_are_again() {
 }
 
 #[test]
-fn where_any_may_have_been_disconnected_all_browsers_end_and_need_a_new_ticket() {
+fn after_a_possibly_missed_disconnect_all_browsers_end_and_need_a_new_ticket() {
     let mut stage = Stage::new();
     let keys: Vec<_> = (0..10).map(|_| stage.comer()).collect();
     let publisher = stage.publisher(1);

@@ -127,7 +127,7 @@ fn ticket(uid: u64) -> String {
 }
 
 #[test]
-fn a_handshake_waits_until_its_ticket_is_known_to_be_new() {
+fn a_handshake_waits_for_its_ticket_check() {
     let mut together = Together::new();
     let rest = [masked(1, br#"[5,"oro/ping"]"#), masked(1, br#"[2,"1","orosync/ping"]"#)].concat();
     let key = together.shake_as(7, OROSYNC, &rest);
@@ -145,7 +145,7 @@ fn a_handshake_waits_until_its_ticket_is_known_to_be_new() {
 }
 
 #[test]
-fn who_needs_no_one_time_ticket_waits_for_nobody() {
+fn publishers_and_anonymous_clients_need_no_ticket_check() {
     let mut together = Together::new();
     together.stage.publisher(1);
     let key = together.shake("/", WAMP, b"");
@@ -157,7 +157,7 @@ fn who_needs_no_one_time_ticket_waits_for_nobody() {
 }
 
 #[test]
-fn each_use_of_a_ticket_is_another_and_all_of_its_session_are_one() {
+fn each_use_has_its_own_nonce_and_all_resume_tickets_of_a_session_share_an_id() {
     let mut together = Together::new();
     for _ in 0..2 {
         together.shake_as(7, OROSYNC, b"");
@@ -177,7 +177,7 @@ fn each_use_of_a_ticket_is_another_and_all_of_its_session_are_one() {
 }
 
 #[test]
-fn a_ticket_that_cannot_be_used_is_refused_with_the_reason() {
+fn a_ticket_whose_check_fails_is_refused_with_the_reason() {
     let mut together = Together::new();
     for (first_use, status, refusal, reason) in [
         (FirstUse::No, "401", "ticket_refused", "replayed"),
@@ -197,7 +197,7 @@ fn a_ticket_that_cannot_be_used_is_refused_with_the_reason() {
 }
 
 #[test]
-fn who_gets_no_answer_in_time_is_told_to_try_again_and_an_answer_after_that_opens_nothing() {
+fn a_ticket_check_that_times_out_is_refused_with_503_and_a_late_answer_is_ignored() {
     let mut together = Together::new();
     let key = together.shake_as(7, OROSYNC, b"");
     together.stage.now += Duration::from_secs(9);
@@ -214,7 +214,7 @@ fn who_gets_no_answer_in_time_is_told_to_try_again_and_an_answer_after_that_open
 }
 
 #[test]
-fn whoever_is_late_with_his_ticket_has_an_answer_waited_for_that_uses_it_up() {
+fn a_ticket_check_gets_five_seconds_even_near_the_handshake_timeout() {
     let mut together = Together::new();
     let key = together.stage.connect();
     together.stage.now += Duration::from_secs(9);
@@ -227,7 +227,7 @@ fn whoever_is_late_with_his_ticket_has_an_answer_waited_for_that_uses_it_up() {
 }
 
 #[test]
-fn an_answer_for_somebody_who_is_gone_reaches_nobody() {
+fn the_answer_for_a_closed_connection_affects_no_other() {
     let mut together = Together::new();
     let gone = together.shake_as(7, OROSYNC, b"");
     together.stage.shard.handle_end_of_input(gone);
@@ -245,7 +245,7 @@ fn an_answer_for_somebody_who_is_gone_reaches_nobody() {
 }
 
 #[test]
-fn a_drain_waits_for_no_answer() {
+fn a_drain_does_not_wait_for_ticket_checks() {
     let mut together = Together::new();
     let key = together.shake_as(7, OROSYNC, b"");
     let (done, mut replies_sent) = mpsc::channel(1);
@@ -262,7 +262,7 @@ fn a_drain_waits_for_no_answer() {
 }
 
 #[test]
-fn an_answer_during_the_first_half_of_a_drain_opens_a_session_that_comes_back() {
+fn an_answer_in_the_first_step_of_a_drain_opens_a_session_that_is_then_closed_with_1001() {
     let mut together = Together::new();
     let key = together.shake_as(7, OROSYNC, b"");
     let (done, _stopped) = mpsc::channel(1);
@@ -275,7 +275,7 @@ fn an_answer_during_the_first_half_of_a_drain_opens_a_session_that_comes_back() 
 }
 
 #[test]
-fn a_session_that_is_resumed_ends_when_the_answer_has_come_and_not_before() {
+fn a_resumed_session_ends_after_the_ticket_check_of_its_successor() {
     let mut together = Together::new();
     let old = together.open(7);
     let ticket = together.resume_ticket(old).unwrap();
@@ -293,7 +293,7 @@ fn a_session_that_is_resumed_ends_when_the_answer_has_come_and_not_before() {
 }
 
 #[test]
-fn a_resume_ticket_is_kept_while_the_broker_is_away() {
+fn a_resume_ticket_stays_valid_while_the_broker_is_unavailable() {
     let mut together = Together::new();
     let old = together.open(7);
     let ticket = together.resume_ticket(old).unwrap();
@@ -314,7 +314,7 @@ fn a_resume_ticket_is_kept_while_the_broker_is_away() {
 }
 
 #[test]
-fn what_was_revoked_while_the_answer_was_under_way_is_not_resumed() {
+fn a_resume_ticket_revoked_during_its_check_is_refused() {
     let mut together = Together::new();
     let old = together.open(7);
     let ticket = together.resume_ticket(old).unwrap();
@@ -326,7 +326,7 @@ fn what_was_revoked_while_the_answer_was_under_way_is_not_resumed() {
 }
 
 #[test]
-fn a_ticket_of_a_node_that_knows_of_more_disconnects_is_good_where_they_are_known_by_the_answer() {
+fn a_ticket_that_refers_to_a_later_disconnect_is_accepted_once_this_node_knows_it() {
     let mut together = Together::new();
     let session = SessionId(9);
     let (node, last) = together.revocations.of_new_ticket([session].into_iter(), &user(7), u64::MAX).unwrap();
@@ -350,7 +350,7 @@ fn a_ticket_of_a_node_that_knows_of_more_disconnects_is_good_where_they_are_know
 }
 
 #[test]
-fn a_ticket_whose_user_was_disconnected_meanwhile_opens_a_session_that_is_not_resumed() {
+fn a_user_disconnected_during_the_ticket_check_gets_a_session_that_cannot_be_resumed() {
     let mut together = Together::new();
     let key = together.shake_as(7, OROSYNC, b"");
     together.revocations.record(&Disconnect::Id { role: Role::User, uid: 7.into() }, (), UNIX_NOW);
@@ -360,7 +360,7 @@ fn a_ticket_whose_user_was_disconnected_meanwhile_opens_a_session_that_is_not_re
 }
 
 #[test]
-fn a_resume_ticket_whose_key_was_taken_out_meanwhile_is_refused() {
+fn a_resume_ticket_whose_key_was_removed_during_its_check_is_refused() {
     let mut together = Together::new();
     let old = together.open(7);
     let ticket = together.resume_ticket(old).unwrap();
